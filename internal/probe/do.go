@@ -1,0 +1,133 @@
+package probe
+
+import (
+	"context"
+	"time"
+)
+
+// Grace is how much longer than its timeout a run may take before it counts as hung.
+const Grace = 500 * time.Millisecond
+
+// pulse is how often a run looks whether the prober itself was stopped; a pulse later than stall means that it was.
+const (
+	pulse = 250 * time.Millisecond
+	stall = 500 * time.Millisecond
+)
+
+// Do runs the probe once. It is the only caller of Ask and always returns by the timeout and Grace: a panic, a
+// probe that ignores its deadline and a prober that was itself suspended end as inconclusive, with what was noted
+// until then. After ctx is cancelled nothing counts as failed.
+func (j Job) Do(ctx context.Context) Result {
+	ask, cancel := context.WithTimeout(ctx, j.Timeout)
+	defer cancel()
+	r := NewResult(j.ID)
+	r.Started = time.Now()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer r.contain()
+		j.Probe.Ask(ask, r)
+	}()
+	stopped, hung := await(done, j.Timeout+Grace)
+	out := r.seal()
+	end := time.Now()
+	out.Took = end.Sub(out.Started)
+	stopped = stopped || jumped(out.Started, end)
+
+	switch {
+	case ctx.Err() != nil:
+		out.doubt(Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
+	case stopped:
+		out.doubt(Suspended, "the prober itself was stopped during the run")
+	case out.failedFor(Reason.network):
+		j.blame(ctx, &out)
+	}
+	if hung {
+		out.Left = done
+		out.add(Hung, "the probe ignored its timeout of %s", j.Timeout)
+	}
+	if len(out.Checks) == 0 {
+		out.add(Vacuous, "nothing was checked")
+	}
+	return out
+}
+
+// await waits for done, at most for limit. It tells whether the process was stopped meanwhile, seen by a pulse that
+// came late, and whether the limit was reached.
+func await(done <-chan struct{}, limit time.Duration) (stopped, hung bool) {
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	last := time.Now()
+	late := func() bool {
+		gap := time.Since(last)
+		last = time.Now()
+		return gap > pulse+stall
+	}
+	for {
+		select {
+		case <-done:
+			return stopped || late(), false
+		case <-tick.C:
+			stopped = late() || stopped
+		case <-end.C:
+			stopped = late() || stopped
+			select {
+			case <-done:
+				return stopped, false
+			default:
+				return stopped, true
+			}
+		}
+	}
+}
+
+// jumped reports whether the wall clock went ahead of the monotonic one, as it does when a machine sleeps.
+func jumped(from, to time.Time) bool {
+	wall, monotonic := to.Round(0).Sub(from.Round(0)), to.Sub(from)
+	return wall-monotonic > stall
+}
+
+// doubt makes every failure inconclusive for one reason that lies with the prober.
+func (r *Result) doubt(why Reason, format string, args ...any) {
+	for i := range r.Checks {
+		if c := &r.Checks[i]; c.Verdict == Fail {
+			c.Verdict, c.Reason = Inconclusive, why
+		}
+	}
+	r.add(why, format, args...)
+}
+
+// add appends a note about the run to a sealed result.
+func (r *Result) add(why Reason, format string, args ...any) {
+	note := NewResult(r.ID)
+	note.Inconclusive(RunCheck, why, format, args...)
+	r.Checks = append(r.Checks, note.Checks...)
+}
+
+// blame settles failures that the prober's own network could explain. A reference that answers leaves them with the
+// target. Without a reference a silent name server is nobody's proven fault.
+func (j Job) blame(ctx context.Context, out *Result) {
+	if j.Reference != nil {
+		if err := j.Reference(ctx); err != nil {
+			out.doubt(SelfNetwork, "the prober's own network seems cut off: %s", err)
+		}
+		return
+	}
+	for i := range out.Checks {
+		if c := &out.Checks[i]; c.Verdict == Fail && c.Reason.nameServer() {
+			c.Verdict = Inconclusive
+		}
+	}
+}
+
+// failedFor reports whether a check failed for one of the reasons meant.
+func (r Result) failedFor(meant func(Reason) bool) bool {
+	for _, c := range r.Checks {
+		if c.Verdict == Fail && meant(c.Reason) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+package probe
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Duration is a length of time in the configuration: what time.ParseDuration reads, and days as in "14d".
+type Duration time.Duration
+
+// D returns the duration as the standard library's.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// String writes whole days as "14d" and everything else as time.Duration does.
+func (d Duration) String() string {
+	const day = 24 * time.Hour
+	if d != 0 && d.D()%day == 0 {
+		return strconv.FormatInt(int64(d.D()/day), 10) + "d"
+	}
+	return d.D().String()
+}
+
+// UnmarshalYAML reads the duration and refuses a bare number, which has no unit.
+func (d *Duration) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return fmt.Errorf("a duration is written as 30s, 5m, 1h or 14d")
+	}
+	v, err := ParseDuration(text)
+	*d = v
+	return err
+}
+
+// MarshalYAML writes the duration in the form that UnmarshalYAML reads.
+func (d Duration) MarshalYAML() (any, error) { return d.String(), nil }
+
+// ParseDuration reads "30s", "1h30m" or "14d".
+func ParseDuration(text string) (Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseInt(days, 10, 32); err == nil {
+			return Duration(time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("a duration is written as 30s, 5m, 1h or 14d")
+	}
+	return Duration(v), nil
+}

@@ -1,0 +1,35 @@
+package probe
+
+import "time"
+
+// An Exchange is one request and its answer as they went over the wire. It holds no header, no body and no query.
+type Exchange struct {
+	Check         string // the check it was made for
+	Target        string // which of several targets
+	Method        string
+	URL           string // scheme, host and path only
+	Addr          string // the address dialled, IP:port; empty if none was
+	Status        int    // 0 if no answer came
+	Proto         string // HTTP/1.1
+	Expected      bool   // the status is one that the probe causes on purpose
+	Reason        Reason // OK, or why no complete answer came
+	Started       time.Time
+	Took          time.Duration // from the start to the last byte, or to the error
+	Phases        []Phase       // those that happened, in their order
+	Bytes         int64         // of the body as read, decoded
+	Connections   int           // opened for it: 0 when one was reused
+	TraceID       string        // sent, 32 hex digits
+	TargetTraceID string        // answered, if the target gives one
+	Version       string        // of the target's software, if it gives one
+	CertExpiry    time.Time     // the earliest in the chain; zero without TLS
+	Denied        string        // class of the address that was not dialled: link_local, metadata, unspecified, multicast
+}
+
+// A Phase is a part of an exchange: resolve, connect, tls, processing, transfer.
+type Phase struct {
+	Name string
+	Took time.Duration
+}
+
+// PhaseNames lists the phases in the order in which they happen.
+var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}

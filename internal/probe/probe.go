@@ -1,0 +1,68 @@
+// Package probe is the vocabulary of the prober: what a probe is, what a run of one yields, and who may look at it.
+//
+// Data flows one way: YAML becomes Jobs, a Job is run, a run yields a Result, and Sinks read Results. A probe returns
+// evidence, never a metric or a log line; what becomes of the evidence is somebody else's file.
+package probe
+
+import (
+	"context"
+	"time"
+)
+
+// A Probe asks one question of a running system. Its exported fields are its settings, filled in from YAML; once
+// Validate has passed they never change, so one Probe may be asked from several goroutines.
+type Probe interface {
+	// Validate reports everything wrong with the settings, joined.
+	Validate() error
+	// Checks names the checks that a run can note, in the order in which they are shown. It is called after Validate.
+	Checks() []string
+	// Ask asks once and notes on r what was seen. It returns by ctx's deadline.
+	Ask(ctx context.Context, r *Result)
+}
+
+// Kinds maps the word after "type:" to a probe of that kind with its default settings.
+type Kinds map[string]func() Probe
+
+// An ID names a probe; it is the same on job, result and series. System and Name together are unique.
+type ID struct {
+	System   string // the system probed, from the head of its file
+	Name     string
+	Type     string // the kind
+	Runbook  string // the procedure that the probe serves; may be empty
+	Severity string // as the runbook calls it: P1, sev2; may be empty
+}
+
+// A Job is a probe with its schedule, as configured. It is read-only once built.
+type Job struct {
+	ID
+	Probe      Probe
+	RunbookURL string
+	Interval   time.Duration
+	Timeout    time.Duration
+	Labels     map[string]string // constant labels, from the configuration
+	Signals    map[string]Signal // by check: the series that an alert already reads
+	DependsOn  []string          // names of probes of the same system
+	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
+	// asked only after a run whose failures the prober's own network could explain. Nil: nobody can tell.
+	Reference func(context.Context) error
+}
+
+// A Signal is the name and the labels of a series that follows one check: 1 while it passes, 0 while it fails, and
+// absent while nobody can tell.
+type Signal struct {
+	Name   string
+	Labels map[string]string
+}
+
+// A Sink is told every result, once, from any goroutine.
+type Sink interface{ Observe(Result) }
+
+// Sinks is a Sink that tells each of its sinks in turn.
+type Sinks []Sink
+
+// Observe tells every sink.
+func (s Sinks) Observe(r Result) {
+	for _, sink := range s {
+		sink.Observe(r)
+	}
+}

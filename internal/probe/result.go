@@ -1,0 +1,257 @@
+package probe
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/internal/secret"
+)
+
+// A Check is one thing that a run tested.
+type Check struct {
+	Name    string // one of the probe's Checks, or "run" for what befell the run itself
+	Target  string // which of several targets; empty where the probe has one
+	Verdict Verdict
+	Reason  Reason // OK exactly when the verdict is Pass
+	Detail  string // a sentence with wanted and got, redacted
+}
+
+// RunCheck is the name of the check that tells what befell the run itself.
+const RunCheck = "run"
+
+// A Measure is a gauge that a kind of probe declares beside its code. Its name starts with "probe_" and ends with
+// its base unit, after the conventions of Prometheus.
+type Measure struct {
+	Name   string
+	Help   string
+	Labels []string // beyond those that every series of a probe has
+}
+
+// A Sample is one value of a Measure.
+type Sample struct {
+	*Measure
+	Value  float64
+	Values []string // of Measure.Labels, in their order
+}
+
+// A Result is what one run of a probe saw. Probes write to it through its methods, which may be called from several
+// goroutines; sinks get it by value once nobody writes any more.
+type Result struct {
+	ID
+	Started   time.Time
+	Took      time.Duration // the run, from start to end
+	Checks    []Check
+	Samples   []Sample
+	Exchanges []Exchange
+
+	// Left is nil unless the probe ignored its deadline and was left behind; it is closed when the probe ends.
+	Left <-chan struct{}
+
+	target   string    // of the notes that name none
+	children []*Result // of Each, in the order of the targets
+	pen      *pen
+}
+
+// pen is what it takes to write to a result; once lifted, notes go nowhere.
+type pen struct {
+	sync.Mutex
+	lifted bool
+}
+
+// NewResult returns an empty result that can be written to. Outside of tests only Job.Do needs one.
+func NewResult(id ID) *Result { return &Result{ID: id, pen: &pen{}} }
+
+// Pass notes that a check held. The text says what was seen.
+func (r *Result) Pass(check, format string, args ...any) {
+	r.note(check, Pass, OK, format, args)
+}
+
+// Fail notes that the target broke a promise. The text says what was wanted and what was got.
+func (r *Result) Fail(check string, why Reason, format string, args ...any) {
+	r.note(check, Fail, why, format, args)
+}
+
+// Inconclusive notes that a check could not tell. The text says what is missing for an answer.
+func (r *Result) Inconclusive(check string, why Reason, format string, args ...any) {
+	r.note(check, Inconclusive, why, format, args)
+}
+
+// Because notes that a check did not pass, with the verdict that the reason stands for by itself.
+func (r *Result) Because(check string, why Reason, format string, args ...any) {
+	r.note(check, why.Blame(), why, format, args)
+}
+
+// note is the only way for text into a result, and where it is redacted.
+func (r *Result) note(check string, v Verdict, why Reason, format string, args []any) {
+	if (v == Pass) != (why == OK) || why == "" {
+		panic(fmt.Sprintf("check %s: verdict %s does not go with reason %q", check, v, why))
+	}
+	r.write(func() {
+		r.Checks = append(r.Checks, Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: clean(fmt.Sprintf(format, args...))})
+	})
+}
+
+// Measure notes a value of a measure; labels are the values of its labels, in their order. Values that are not
+// numbers are left out.
+func (r *Result) Measure(m *Measure, value float64, labels ...string) {
+	if value != value || value-value != 0 { // NaN or infinite
+		return
+	}
+	if len(labels) != len(m.Labels) {
+		panic(fmt.Sprintf("measure %s wants %d label values, got %d", m.Name, len(m.Labels), len(labels)))
+	}
+	values := slices.Clone(labels)
+	for i := range values {
+		values[i] = Label(values[i])
+	}
+	r.write(func() { r.Samples = append(r.Samples, Sample{Measure: m, Value: value, Values: values}) })
+}
+
+// Exchanged notes an exchange with the target.
+func (r *Result) Exchanged(x Exchange) {
+	if x.Target == "" {
+		x.Target = r.target
+	}
+	x.URL, x.Version = clean(x.URL), clean(x.Version)
+	x.TraceID, x.TargetTraceID = clean(x.TraceID), clean(x.TargetTraceID)
+	r.write(func() { r.Exchanges = append(r.Exchanges, x) })
+}
+
+func (r *Result) write(f func()) {
+	r.pen.Lock()
+	defer r.pen.Unlock()
+	if !r.pen.lifted {
+		f()
+	}
+}
+
+// Each asks every target at the same time, each with a result of its own whose notes carry the target, and returns
+// when all have been asked. The notes stand in the order of the targets. A panic spoils only its own target's notes.
+func (r *Result) Each(targets []string, ask func(target string, r *Result)) {
+	children := make([]*Result, len(targets))
+	for i, target := range targets {
+		children[i] = &Result{ID: r.ID, target: target, pen: r.pen}
+	}
+	r.write(func() { r.children = append(r.children, children...) })
+	var wg sync.WaitGroup
+	for i, target := range targets {
+		wg.Go(func() {
+			defer children[i].contain()
+			ask(target, children[i])
+		})
+	}
+	wg.Wait()
+}
+
+// contain turns a panic into a note. It says the type and the way, not the value, which might hold a secret.
+func (r *Result) contain() {
+	if p := recover(); p != nil {
+		r.Inconclusive(RunCheck, Panicked, "the probe panicked (panic type=%T) in %s", p, way())
+	}
+}
+
+// way names the functions that led to a panic, innermost first.
+func way() string {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
+	var names []string
+	for {
+		frame, more := frames.Next()
+		if name := frame.Function; !strings.HasPrefix(name, "runtime.") && name != "" {
+			names = append(names, name[strings.LastIndexByte(name, '/')+1:])
+		}
+		if !more || len(names) == 4 {
+			return strings.Join(names, " < ")
+		}
+	}
+}
+
+// seal ends all writing and gathers what the children noted.
+func (r *Result) seal() Result {
+	r.pen.Lock()
+	defer r.pen.Unlock()
+	r.pen.lifted = true
+	out := *r
+	out.gather(r.children)
+	out.children, out.pen = nil, nil
+	return out
+}
+
+func (r *Result) gather(children []*Result) {
+	for _, c := range children {
+		r.Checks = append(r.Checks, c.Checks...)
+		r.Samples = append(r.Samples, c.Samples...)
+		r.Exchanges = append(r.Exchanges, c.Exchanges...)
+		r.gather(c.children)
+	}
+}
+
+// Verdict is the worst of the checks' verdicts; Inconclusive if nothing was checked.
+func (r Result) Verdict() Verdict {
+	if len(r.Checks) == 0 {
+		return Inconclusive
+	}
+	v := Pass
+	for _, c := range r.Checks {
+		v = worse(v, c.Verdict)
+	}
+	return v
+}
+
+// Why returns the first of the checks that make the verdict what it is. Of a pass it is the first check.
+func (r Result) Why() Check {
+	v := r.Verdict()
+	for _, c := range r.Checks {
+		if c.Verdict == v {
+			return c
+		}
+	}
+	return Check{Name: RunCheck, Reason: Vacuous, Detail: "nothing was checked"}
+}
+
+// Latency is the target's part of the run: the slowest of its exchanges, or the whole run where there was none.
+// What the prober spent on waiting, preparing and checking is not in it.
+func (r Result) Latency() time.Duration {
+	var slowest time.Duration
+	for _, x := range r.Exchanges {
+		slowest = max(slowest, x.Took)
+	}
+	if slowest == 0 {
+		return r.Took
+	}
+	return slowest
+}
+
+// longestText bounds every text in a result.
+const longestText = 500
+
+// clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters, bounded.
+func clean(text string) string {
+	text = secret.Redact(text)
+	text = strings.Map(func(c rune) rune {
+		switch {
+		case c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' || (0x80 <= c && c < 0xa0) || (0x202a <= c && c <= 0x202e) || (0x2066 <= c && c <= 0x2069):
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if len(text) <= longestText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestText], "") + "…"
+}
+
+// Label makes a value fit for a metric label: short and printable, or else a hash of it.
+func Label(value string) string {
+	if len(value) <= 128 && !strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return secret.Redact(value)
+	}
+	sum := sha256.Sum256([]byte(value))
+	return "sha256:" + hex.EncodeToString(sum[:6])
+}
