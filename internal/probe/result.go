@@ -82,6 +82,9 @@ func (r *Result) Inconclusive(check string, why Reason, format string, args ...a
 	r.note(check, Inconclusive, why, format, args)
 }
 
+// Target is the target that the notes carry, inside Each; empty elsewhere.
+func (r *Result) Target() string { return r.target }
+
 // Because notes that a check did not pass, with the verdict that the reason stands for by itself.
 func (r *Result) Because(check string, why Reason, format string, args ...any) {
 	r.note(check, why.Blame(), why, format, args)
@@ -147,6 +150,10 @@ func (r *Result) Each(targets []string, ask func(target string, r *Result)) {
 		})
 	}
 	wg.Wait()
+	r.write(func() {
+		r.gather()
+		r.children = nil
+	})
 }
 
 // contain turns a panic into a note. It says the type and the way, not the value, which might hold a secret.
@@ -178,17 +185,19 @@ func (r *Result) seal() Result {
 	defer r.pen.Unlock()
 	r.pen.lifted = true
 	out := *r
-	out.gather(r.children)
+	out.gather()
 	out.children, out.pen = nil, nil
 	return out
 }
 
-func (r *Result) gather(children []*Result) {
-	for _, c := range children {
+// gather appends what the children noted, and theirs. It is called once for each child: at the end of its Each or, if
+// the probe never gets there, when the result is sealed.
+func (r *Result) gather() {
+	for _, c := range r.children {
+		c.gather()
 		r.Checks = append(r.Checks, c.Checks...)
 		r.Samples = append(r.Samples, c.Samples...)
 		r.Exchanges = append(r.Exchanges, c.Exchanges...)
-		r.gather(c.children)
 	}
 }
 

@@ -1,0 +1,144 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// mostNames bounds how many probes a summary names.
+const mostNames = 10
+
+// Summary is the report in one or two sentences: how many passed, which did not, and what that proves.
+func (r Report) Summary() string {
+	entries := r.entries()
+	reason := strings.TrimSuffix(line(r.Reason), ".")
+	if len(r.Results) == 0 {
+		if reason == "" {
+			reason = "none was selected"
+		}
+		return "0 probes ran: " + reason + "."
+	}
+	t := r.tally(entries)
+	sentences := []string{r.counts(t, entries, reason)}
+	if r.Repeat > 0 {
+		sentences = append(sentences, r.bound())
+	}
+	switch {
+	case t.verdict == probe.Fail:
+		sentences = append(sentences, "Not fixed.")
+	case t.verdict != probe.Pass:
+		sentences = append(sentences, "Not proven.")
+	}
+	return strings.Join(sentences, " ")
+}
+
+// counts is the sentence of how the probes ended.
+func (r Report) counts(t tally, entries []entry, reason string) string {
+	var b strings.Builder
+	if t.pass == t.all && t.all > 1 {
+		fmt.Fprintf(&b, "All %d passed", t.all)
+	} else {
+		fmt.Fprintf(&b, "%d of %d passed", t.pass, t.all)
+	}
+	if t.pass == t.all {
+		b.WriteString(r.spent())
+	}
+	several := len(systems(entries)) > 1
+	separator := ", "
+	for _, group := range []struct {
+		words string
+		in    func(entry) bool
+	}{
+		{"failed", func(e entry) bool { return e.ran && e.verdict == probe.Fail }},
+		{"could not tell", func(e entry) bool { return e.ran && e.verdict == probe.Inconclusive }},
+		{"did not run", func(e entry) bool { return !e.ran }},
+	} {
+		if names := namesOf(entries, group.in, several); len(names) > 0 {
+			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, list(names))
+			separator = "; "
+		}
+	}
+	if t.pass < t.all && r.asked() != "" {
+		b.WriteString("; " + r.asked() + " in " + short(r.Ended.Sub(r.Started)))
+	}
+	if reason != "" {
+		b.WriteString("; ended early: " + reason)
+	}
+	return b.String() + "."
+}
+
+// spent says how long it took until all passed, and for how long they kept passing.
+func (r Report) spent() string {
+	text := ""
+	if took := r.Ended.Sub(r.Started); took > 0 && !r.Started.IsZero() {
+		text = " in " + short(took)
+	}
+	if asked := r.asked(); asked != "" {
+		text += ", " + asked
+	}
+	if r.Held > 0 {
+		text += ", held for " + probe.Duration(r.Held.Round(time.Second)).String()
+	}
+	return text
+}
+
+// asked says how often the probes were asked, if it was more than once and nobody says so elsewhere.
+func (r Report) asked() string {
+	if r.Rounds < 2 || r.Repeat > 0 {
+		return ""
+	}
+	return fmt.Sprintf("asked %d times", r.Rounds)
+}
+
+// bound says what clean runs prove. By the rule of three, N runs without a fault leave, with 95 % confidence, room
+// for faults in at most 3/N of all runs. The share is rounded up, so that it never claims more than that.
+func (r Report) bound() string {
+	switch {
+	case r.Clean < r.Repeat && r.Rounds < r.Repeat:
+		return fmt.Sprintf("%d of %d runs clean, %d were wanted.", r.Clean, r.Rounds, r.Repeat)
+	case r.Clean < r.Repeat:
+		return fmt.Sprintf("%d of %d runs clean.", r.Clean, r.Repeat)
+	case r.Repeat <= 3:
+		return fmt.Sprintf("%d of %d runs clean: too few to say how rare a fault would be.", r.Clean, r.Repeat)
+	}
+	digits, unit := 1, 10
+	if r.Repeat > 3000 {
+		digits, unit = 3, 1000
+	}
+	share := float64((300*unit+r.Repeat-1)/r.Repeat) / float64(unit)
+	return fmt.Sprintf("%d of %d runs clean: a fault in more than %s %% of runs would have shown with 95 %% confidence (3/N).",
+		r.Clean, r.Repeat, strconv.FormatFloat(share, 'f', digits, 64))
+}
+
+func namesOf(entries []entry, in func(entry) bool, several bool) []string {
+	var names []string
+	for _, e := range entries {
+		switch {
+		case !in(e):
+		case several:
+			names = append(names, e.title())
+		default:
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+func list(names []string) string {
+	if n := len(names) - mostNames; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), n)
+	}
+	return strings.Join(names, ", ")
+}
+
+func decimal(d, unit time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(unit), 'f', 1, 64)
+}
+
+func whole(d, unit time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(unit), 'f', 0, 64)
+}

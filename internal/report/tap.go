@@ -1,0 +1,68 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"prober/internal/probe"
+)
+
+// writeTAP writes TAP 14. What could not be told is a plain "not ok": consumers read one with TODO or SKIP as good,
+// and an empty plan too, so there is always a test.
+func writeTAP(b *bytes.Buffer, r Report) {
+	entries := r.outcome()
+	fmt.Fprintf(b, "TAP version 14\n1..%d\n", len(entries))
+	for i, e := range entries {
+		word := "not ok"
+		if e.verdict == probe.Pass {
+			word = "ok"
+		}
+		fmt.Fprintf(b, "%s %d - %s\n", word, i+1, tapText(e.title()))
+		b.WriteString("  ---\n")
+		for _, field := range [][2]string{
+			{"verdict", e.verdict.String()},
+			{"reason", string(e.why.Reason)},
+			{"message", e.sentence(e.why)},
+			{"severity", e.Severity},
+			{"runbook", e.Runbook},
+			{"runbook_url", e.RunbookURL},
+			{"trace_id", e.traces()},
+			{"version", e.version()},
+		} {
+			if field[1] != "" {
+				fmt.Fprintf(b, "  %s: %s\n", field[0], quoted(field[1]))
+			}
+		}
+		if e.ran {
+			ms := strconv.FormatFloat(e.result.Took.Seconds()*1000, 'f', 3, 64)
+			fmt.Fprintf(b, "  duration_ms: %s\n", ms)
+		}
+		if story := e.story(); len(story) > 0 {
+			b.WriteString("  story:\n")
+			for _, told := range story {
+				fmt.Fprintf(b, "    - %s\n", quoted(told))
+			}
+		}
+		b.WriteString("  ...\n")
+	}
+	fmt.Fprintf(b, "# %s\n", r.Summary())
+}
+
+// tapText escapes what would begin a directive.
+func tapText(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `#`, `\#`).Replace(text)
+}
+
+// quoted writes a text as YAML in double quotes, which is how JSON writes it too.
+func quoted(text string) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(text); err != nil {
+		return `""`
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,149 @@
+package sandbox
+
+// A Fault is a switch: what breaks, in words, and what in a runbook it imitates.
+type Fault struct {
+	Name    string
+	Summary string
+	Signal  string // the line of the runbook, or of the prober's own rules, that a probe must react by
+
+	effects []effect
+}
+
+// faults is the one table of everything that can be broken.
+func faults() []Fault {
+	proxies := []string{proxy1, proxy2, proxy3}
+	api := []string{onepass}
+	platform := []string{render}
+	const (
+		health    = "GET /health"
+		ready     = "GET /ready"
+		up        = "GET /up"
+		discovery = "GET /.well-known/openid-configuration"
+		me        = "GET /api/v1/me"
+		dead      = "GET /api/v1/admin/webhook_outbox"
+		service   = "GET /v1/services/{id}"
+		history   = "GET /v1/services/{id}/deploys"
+		unserved  = "/"
+		every     = ""
+	)
+	const (
+		processUp   = `ibex_process_up{service="proxy"} == 0 for 1 minute`
+		replicas    = "/health returns 200 on N replicas"
+		split       = "If auth is down: proxy should stay live (/health 200) but not ready (/ready 503)"
+		coupled     = "do not point liveness at /ready"
+		isReady     = "/ready returns 200"
+		isUp        = "api.1pass.dev/up returns 5xx/404"
+		unreachable = "curl -i https://api.1pass.dev/up"
+		some5xx     = "Some endpoints 5xx"
+		latency     = "p95 latency sustained > 2s"
+		adminAPI    = "GET /api/v1/admin/webhook_outbox?status=dead (requires an admin token)"
+		suspension  = "Render service status: .serviceDetails.suspended, .status"
+		lastDeploys = "last 5 deploys: .[].deploy | {id, status, commit: .commit.id, createdAt}"
+	)
+	return []Fault{
+		// The proxy: liveness, and the page that stands before it.
+		{"proxy-down", "all three replicas of the proxy refuse connections", processUp,
+			[]effect{refuse(proxies...)}},
+		{"proxy-catch-all", "the proxy answers every path with what /health says, so that /health says nothing", processUp,
+			[]effect{on(proxies, every, like(health))}},
+		{"proxy-health-html", "/health of the proxy is the default page of an ingress: 200 and HTML", processUp,
+			[]effect{on(proxies, health, shows(200, welcomePage))}},
+		{"health-redirect", "/health of the proxy redirects to a login page, which answers 200", processUp,
+			[]effect{on(proxies, health, redirects("/login")), on(proxies, unserved, only("/login", shows(200, loginPage)))}},
+		{"health-unauthorised", "/health of the proxy wants a login: 401", processUp,
+			[]effect{on(proxies, health, says(401, object{"error": "unauthorized"}))}},
+		{"health-cached", "/health of the proxy comes out of a cache, a minute old", processUp,
+			[]effect{on(proxies, health, withHeaders("Age", "60"))}},
+		{"health-hangs", "/health of the proxy accepts the connection and never answers", processUp,
+			[]effect{on(proxies, health, never)}},
+		{"health-slow", "/health of the proxy answers rightly, after 2.5 s", processUp,
+			[]effect{on(proxies, health, slowly)}},
+
+		// The proxy: its replicas.
+		{"replica-down", "the second of three replicas of the proxy refuses connections", replicas,
+			[]effect{refuse(proxy2)}},
+		{"replicas-same-instance", "all three addresses of the proxy lead to the same replica", replicas,
+			[]effect{on(proxies, every, as(proxy1))}},
+
+		// The proxy: readiness, and what it needs.
+		{"auth-down", "auth refuses connections; the proxy is rightly live and not ready", split,
+			[]effect{refuse(auth)}},
+		{"auth-unhealthy", "auth answers 503 at /health; the proxy is rightly live and not ready", split,
+			[]effect{on([]string{auth}, health, says(503, object{"status": "unhealthy", "service": "auth"}))}},
+		{"liveness-coupled", "auth refuses connections and the proxy's liveness hangs on it: /health 503 too", coupled,
+			[]effect{refuse(auth), on(proxies, health, like(ready))}},
+		{"ready-lies", "auth refuses connections and the proxy says that it is ready", split,
+			[]effect{refuse(auth), on(proxies, ready, says(200, object{"status": "ready"}))}},
+		{"not-ready", "the proxy is not ready although auth is up: it is draining", isReady,
+			[]effect{on(proxies, ready, says(503, object{"status": "not_ready", "reason": "draining"}))}},
+		{"ready-error", "/ready of the proxy answers 500", isReady,
+			[]effect{on(proxies, ready, says(500, object{"error": "internal"}))}},
+		{"ready-ingress-503", "/ready of the proxy is answered by the ingress, which has no endpoints: 503 and HTML", isReady,
+			[]effect{on(proxies, ready, shows(503, unavailablePage))}},
+		{"inverted", "the proxy is ready and not live: /health 500, /ready 200", coupled,
+			[]effect{on(proxies, health, says(500, object{"error": "internal"}))}},
+
+		// The API's health page.
+		{"up-500", "/up answers 500", isUp, []effect{on(api, up, says(500, object{"error": "internal"}))}},
+		{"up-502", "/up answers 502, from the gateway before it", isUp, []effect{on(api, up, shows(502, badGatewayPage))}},
+		{"up-404", "/up answers 404", isUp, []effect{on(api, up, like(unserved))}},
+		{"up-refused", "the whole API refuses connections", unreachable, []effect{refuse(onepass)}},
+		{"up-hangs", "/up accepts the connection and never answers", unreachable, []effect{on(api, up, never)}},
+		{"up-redirect", "/up redirects to a maintenance page, which answers 200", isUp,
+			[]effect{on(api, up, redirects("/maintenance")), on(api, unserved, only("/maintenance", shows(200, upPage)))}},
+		{"up-cached", "/up comes out of a cache at the edge", isUp,
+			[]effect{on(api, up, withHeaders("Age", "60", "X-Cache", "HIT"))}},
+		{"up-catch-all", "every path that nobody serves answers as /up does, so that /up says nothing", isUp,
+			[]effect{on(api, unserved, like(up))}},
+		{"up-wrong-page", "/up answers 200 with the default page of a web server", isUp,
+			[]effect{on(api, up, shows(200, welcomePage))}},
+		{"up-login", "/up wants a login: 401", isUp, []effect{on(api, up, shows(401, loginPage))}},
+		{"up-rate-limited", "/up limits the rate of requests: 429", isUp, []effect{
+			on(api, up, says(429, object{"error": "rate_limited"})), on(api, up, withHeaders("Retry-After", "30"))}},
+		{"up-truncated", "/up ends before the length that it announced", unreachable, []effect{on(api, up, truncates)}},
+		{"up-too-large", "/up answers with a page that never ends", unreachable, []effect{on(api, up, floods)}},
+		{"up-garbage", "at /up answers something that does not speak HTTP", unreachable, []effect{on(api, up, babbles)}},
+		{"up-slow", "/up answers rightly, after 2.5 s", latency, []effect{on(api, up, slowly)}},
+
+		// The API's other endpoints.
+		{"endpoint-500", "the discovery document answers 500 while /up is fine", some5xx,
+			[]effect{on(api, discovery, says(500, object{"error": "internal"}))}},
+		{"me-500", "/api/v1/me answers 500 while /up is fine", some5xx,
+			[]effect{on(api, me, says(500, object{"error": "internal"}))}},
+		{"api-slow", "/api/v1/me answers rightly, after 2.5 s", latency, []effect{on(api, me, slowly)}},
+		{"outbox-open", "the admin API answers without a token", adminAPI, []effect{on(api, dead, asAdmin)}},
+		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, forbids)}},
+		{"outbox-schema", "the admin API no longer says how many webhooks are dead", adminAPI,
+			[]effect{on(api, dead, without("total"))}},
+
+		// The platform that runs the API.
+		{"render-suspended", "the service is suspended", suspension,
+			[]effect{on(platform, service, with("suspended", "suspended"))}},
+		{"render-schema", "the platform's API no longer says whether the service is suspended", suspension,
+			[]effect{on(platform, service, without("suspended"))}},
+		{"render-key-refused", "the platform's API refuses our key: 401", suspension,
+			[]effect{on(platform, every, says(401, object{"message": "Unauthorized"}))}},
+		{"deploy-failed", "the latest deploy failed: update_failed", lastDeploys,
+			[]effect{on(platform, history, edits(latestFailed))}},
+		{"deploys-empty", "the platform's API knows of no deploy: []", lastDeploys,
+			[]effect{on(platform, history, edits(func(any) any { return []any{} }))}},
+	}
+}
+
+// latestFailed puts a deploy that failed before those that were.
+func latestFailed(deploys any) any {
+	before := deploys.([]any)
+	failed := object{"id": "dep-demo-8", "status": "update_failed"}
+	for _, same := range []string{"commit", "createdAt"} {
+		failed[same] = before[0].(object)["deploy"].(object)[same]
+	}
+	return append([]any{object{"cursor": "latest", "deploy": failed}}, before[:len(before)-1]...)
+}
+
+// Pages of others than the services.
+const (
+	welcomePage     = "<!DOCTYPE html><html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
+	loginPage       = "<!DOCTYPE html><html><head><title>Log in</title></head><body><h1>Log in</h1></body></html>\n"
+	unavailablePage = "<html><head><title>503 Service Temporarily Unavailable</title></head><body><h1>503 Service Temporarily Unavailable</h1></body></html>\n"
+	badGatewayPage  = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+)

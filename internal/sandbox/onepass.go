@@ -1,0 +1,67 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"net/http"
+	"time"
+)
+
+// upPage is what Rails answers at /up once the application has booted.
+const upPage = `<!DOCTYPE html><html><body style="background-color: green"></body></html>` + "\n"
+
+const html = "text/html; charset=utf-8"
+
+// serveOnepass makes a host the API of a login provider: its health page, its keys and tokens, who the caller is, and
+// the outbox of webhooks that could not be delivered, for admins only.
+func serveOnepass(h *host, i *issuer, admin string) {
+	h.stamp = func(header http.Header, r *http.Request) {
+		header.Set("X-Version", release)
+		id := traceID(r)
+		if id == "" {
+			id = rand.Text()
+		}
+		header.Set("X-Request-Id", id)
+	}
+	h.handle("GET /up", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, html, upPage) })
+	i.serve(h)
+	h.handle("GET /api/v1/me", func(w http.ResponseWriter, r *http.Request) {
+		switch token := bearer(r); {
+		case token == admin:
+			reply(w, http.StatusOK, object{"id": "operator", "admin": true})
+		case i.verify(token) == nil:
+			reply(w, http.StatusOK, object{"id": clientID, "admin": false})
+		default:
+			unauthorised(w)
+		}
+	})
+	died := time.Now().Add(-3 * time.Hour).UTC()
+	h.handle("GET /api/v1/admin/webhook_outbox", func(w http.ResponseWriter, r *http.Request) {
+		switch token := bearer(r); {
+		case token == admin:
+			outbox(w, r.URL.Query().Get("status"), died)
+		case i.verify(token) == nil:
+			reply(w, http.StatusForbidden, object{"error": "forbidden"})
+		default:
+			unauthorised(w)
+		}
+	})
+}
+
+// outbox lists webhooks. Two of one application are dead, which is no incident.
+func outbox(w http.ResponseWriter, status string, died time.Time) {
+	entries := []object{}
+	switch status {
+	case "dead":
+		for n := range 2 {
+			entries = append(entries, object{
+				"id": 7001 + n, "oauth_application_id": 42, "attempts": 8,
+				"dlq_at": died.Add(time.Duration(n) * time.Minute).Format(time.RFC3339),
+			})
+		}
+	case "pending":
+	default:
+		reply(w, http.StatusBadRequest, object{"error": "unknown_status"})
+		return
+	}
+	reply(w, http.StatusOK, object{"entries": entries, "total": len(entries)})
+}

@@ -1,0 +1,55 @@
+package sandbox
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// dependencyTimeout is how long the proxy waits for auth before it says that it is not ready.
+const dependencyTimeout = time.Second
+
+// serveProxy makes a host one replica of the proxy. It is live while it runs and ready while auth, which it asks each
+// time, says that it is well. What it protects is not built yet: 501 means that the caller's token was accepted.
+func serveProxy(h *host, authURL string, accepts func(token string) bool) {
+	h.stamp = func(header http.Header, r *http.Request) {
+		stamp(header, r)
+		header.Set("X-Instance", h.name)
+	}
+	h.handle("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, object{"status": "ok", "instance": h.name})
+	})
+	h.handle("GET /ready", func(w http.ResponseWriter, r *http.Request) {
+		if !isUp(r.Context(), authURL+"/health") {
+			reply(w, http.StatusServiceUnavailable, object{"status": "not_ready", "dependency": auth})
+			return
+		}
+		reply(w, http.StatusOK, object{"status": "ready", "instance": h.name})
+	})
+	h.handle("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
+		if !accepts(bearer(r)) {
+			unauthorised(w)
+			return
+		}
+		reply(w, http.StatusNotImplemented, object{"error": "not_implemented"})
+	})
+}
+
+// isUp reports whether a URL answers 200. It keeps no connection, so that it sees at once when nobody listens.
+func isUp(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, dependencyTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	return err == nil && response.StatusCode == http.StatusOK
+}

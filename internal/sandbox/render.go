@@ -1,0 +1,67 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// serviceID is the one service that the stand-in for the Render API knows.
+const serviceID = "srv-demo"
+
+// serveRender makes a host a stand-in for the two routes of the Render API that an on-call engineer asks. As in the
+// real one, suspended is a text at the top level and a service has no status.
+func serveRender(h *host, key string) {
+	admitted := func(route http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case bearer(r) != key:
+				reply(w, http.StatusUnauthorized, object{"message": "Unauthorized"})
+			case r.PathValue("id") != serviceID:
+				reply(w, http.StatusNotFound, object{"message": "not found: " + serviceID + " is the only service"})
+			default:
+				route(w, r)
+			}
+		}
+	}
+	started := time.Now().UTC()
+	h.handle("GET /v1/services/{id}", admitted(func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, object{
+			"id": serviceID, "name": "demo", "type": "web_service",
+			"suspended": "not_suspended", "suspenders": []string{},
+			"createdAt": started.AddDate(-1, 0, 0).Format(time.RFC3339),
+			"serviceDetails": object{
+				"healthCheckPath": "/up", "numInstances": 2, "region": "frankfurt", "runtime": "ruby",
+			},
+		})
+	}))
+	history := deploys(started)
+	h.handle("GET /v1/services/{id}/deploys", admitted(func(w http.ResponseWriter, r *http.Request) {
+		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+		if err != nil || limit < 1 {
+			limit = 20
+		}
+		reply(w, http.StatusOK, history[:min(limit, len(history))])
+	}))
+}
+
+// deploys is the history of the service, newest first. One deploy is live; those that were before it are deactivated.
+func deploys(started time.Time) []any {
+	history := []any{}
+	for n, status := range []string{"live", "deactivated", "build_failed", "deactivated", "deactivated", "canceled", "deactivated"} {
+		commit := sha1.Sum([]byte(strconv.Itoa(n)))
+		history = append(history, object{
+			"cursor": rand.Text(),
+			"deploy": object{
+				"id":        "dep-demo-" + strconv.Itoa(7-n),
+				"status":    status,
+				"commit":    object{"id": hex.EncodeToString(commit[:]), "message": "change number " + strconv.Itoa(7-n)},
+				"createdAt": started.Add(-time.Duration(n*20+2) * time.Hour).Format(time.RFC3339),
+			},
+		})
+	}
+	return history
+}

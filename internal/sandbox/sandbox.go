@@ -1,0 +1,264 @@
+// Package sandbox is a sample system on loopback, for `prober demo` and for tests: a miniature of what the runbooks
+// are about, with a switch for every fault that a probe must see.
+//
+// The services know nothing of the faults. A fault is one entry of the table in faults.go; while it is broken, its
+// effects stand between a service's route and the caller, or close the service's port.
+package sandbox
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// The services.
+const (
+	auth     = "auth"
+	proxy1   = "proxy-1"
+	proxy2   = "proxy-2"
+	proxy3   = "proxy-3"
+	memories = "memories"
+	onepass  = "onepass"
+	render   = "render"
+	clock    = "ntp"
+)
+
+// defaults holds where the services listen unless the port is taken. The demo's configuration names these addresses.
+func defaults() map[string]string {
+	return map[string]string{
+		auth:     "127.0.0.1:19081",
+		proxy1:   "127.0.0.1:19181",
+		proxy2:   "127.0.0.1:19182",
+		proxy3:   "127.0.0.1:19183",
+		memories: "127.0.0.1:19281",
+		onepass:  "127.0.0.1:19381",
+		render:   "127.0.0.1:19481",
+		clock:    "127.0.0.1:19123", // UDP
+	}
+}
+
+// anyPort is the address of a free port.
+const anyPort = "127.0.0.1:0"
+
+// release is the version that every service says it runs.
+const release = "1.4.2"
+
+// Options say how a sandbox runs. The zero value is that of `prober demo`.
+type Options struct {
+	Ephemeral bool          // listen on free ports only, as tests do
+	SlowBy    time.Duration // how long a slow answer takes; 2.5 s if zero
+}
+
+// A Sandbox is a running sample system. Its methods may be called from several goroutines.
+type Sandbox struct {
+	slowBy      time.Duration
+	faults      []Fault
+	hosts       []*host
+	timekeeper  *timekeeper
+	credentials credentials
+
+	changing sync.Mutex // held while faults are broken or mended, so that ports and switches agree
+	closed   bool
+	broken   atomic.Pointer[[]Fault] // in the order of the table; replaced as a whole, since every request reads it
+}
+
+// credentials are made anew for each sandbox, purely random: a readable prefix would be redacted wherever it occurs.
+type credentials struct {
+	orgA, orgB, admin, clientSecret, renderKey string
+}
+
+// clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
+const clientID = "prober-demo"
+
+// Start starts the sample system, with nothing broken. Each service listens on its default address or, if that is
+// taken or another sandbox runs, on a free port; Localise tells a configuration.
+func Start(o Options) (*Sandbox, error) {
+	s := &Sandbox{
+		slowBy: cmp.Or(o.SlowBy, 2500*time.Millisecond),
+		faults: faults(),
+		credentials: credentials{
+			orgA: rand.Text(), orgB: rand.Text(), admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
+		},
+	}
+	s.broken.Store(&[]Fault{})
+	if err := s.start(o.Ephemeral); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("the sample system does not start: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Sandbox) start(ephemeral bool) error {
+	var err error
+	if s.timekeeper, err = newTimekeeper(ephemeral); err != nil {
+		return err
+	}
+	// One sandbox at a time has the clock's default port, and with it the others. A second one must not take those
+	// that are free only because a fault of the first has closed them.
+	ephemeral = s.timekeeper.address() != defaults()[clock]
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render} {
+		h, err := newHost(s, name, ephemeral)
+		if err != nil {
+			return err
+		}
+		s.hosts = append(s.hosts, h)
+	}
+	if err := s.furnish(); err != nil {
+		return err
+	}
+	for _, h := range s.hosts {
+		if err := h.open(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// furnish gives every host its routes.
+func (s *Sandbox) furnish() error {
+	ibex, err := newIssuer(s.host(auth).url(), s.credentials.clientSecret, jose.ES256, jose.ES256)
+	if err != nil {
+		return err
+	}
+	logi, err := newIssuer(s.host(onepass).url(), s.credentials.clientSecret, jose.RS256, jose.ES256)
+	if err != nil {
+		return err
+	}
+	tenants := newTenants(s.credentials.orgA, s.credentials.orgB)
+	serveAuth(s.host(auth), ibex)
+	for _, name := range []string{proxy1, proxy2, proxy3} {
+		serveProxy(s.host(name), s.host(auth).url(), func(token string) bool {
+			return tenants.org(token) != "" || ibex.verify(token) == nil
+		})
+	}
+	serveMemories(s.host(memories), tenants)
+	serveOnepass(s.host(onepass), logi, s.credentials.admin)
+	serveRender(s.host(render), s.credentials.renderKey)
+	return nil
+}
+
+// Close stops everything. It returns when no goroutine, connection or port is left.
+func (s *Sandbox) Close() {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	for _, h := range s.hosts {
+		h.close()
+		h.release()
+	}
+	if s.timekeeper != nil {
+		s.timekeeper.close()
+	}
+}
+
+// Faults lists every fault, broken or not, in the order of the table.
+func (s *Sandbox) Faults() []Fault { return slices.Clone(s.faults) }
+
+// Broken names the faults that are broken now, in the order of the table.
+func (s *Sandbox) Broken() []string {
+	names := []string{}
+	for _, f := range *s.broken.Load() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Break switches a fault on; it works beside those that are on already. It returns once callers see it.
+func (s *Sandbox) Break(name string) error { return s.turn(name, true) }
+
+// Mend switches a fault off. It returns once callers see it.
+func (s *Sandbox) Mend(name string) error { return s.turn(name, false) }
+
+// MendAll switches every fault off.
+func (s *Sandbox) MendAll() {
+	for _, name := range s.Broken() {
+		// Only a port that another program took can keep a fault from being mended; then Broken still names it.
+		_ = s.Mend(name)
+	}
+}
+
+func (s *Sandbox) turn(name string, on bool) error {
+	if err := s.known(name); err != nil {
+		return err
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.closed {
+		return errors.New("the sample system is stopped")
+	}
+	was := s.Broken()
+	next := []Fault{}
+	for _, f := range s.faults {
+		if f.Name == name && on || f.Name != name && slices.Contains(was, f.Name) {
+			next = append(next, f)
+		}
+	}
+	return s.apply(next)
+}
+
+// apply makes exactly these faults the broken ones.
+func (s *Sandbox) apply(next []Fault) error {
+	for _, h := range s.hosts {
+		if refuses(next, h.name) {
+			continue
+		}
+		if err := h.open(); err != nil {
+			s.shut(*s.broken.Load())
+			return err
+		}
+	}
+	s.broken.Store(&next)
+	s.shut(next)
+	return nil
+}
+
+func (s *Sandbox) shut(broken []Fault) {
+	for _, h := range s.hosts {
+		if refuses(broken, h.name) {
+			h.close()
+		}
+	}
+}
+
+// Localise returns a configuration with the default addresses replaced by those that the services listen on.
+func (s *Sandbox) Localise(yaml []byte) []byte {
+	var pairs []string
+	for name, address := range defaults() {
+		pairs = append(pairs, address, s.address(name))
+	}
+	return []byte(strings.NewReplacer(pairs...).Replace(string(yaml)))
+}
+
+// Env returns the credentials that the demo's configuration names by {env: ...}. They are random and worth nothing
+// outside this process.
+func (s *Sandbox) Env() map[string]string {
+	return map[string]string{
+		"PROBER_DEMO_ORG_A":         s.credentials.orgA,
+		"PROBER_DEMO_ORG_B":         s.credentials.orgB,
+		"PROBER_DEMO_ADMIN":         s.credentials.admin,
+		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
+		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
+	}
+}
+
+func (s *Sandbox) host(name string) *host {
+	return s.hosts[slices.IndexFunc(s.hosts, func(h *host) bool { return h.name == name })]
+}
+
+func (s *Sandbox) address(name string) string {
+	if name == clock {
+		return s.timekeeper.address()
+	}
+	return s.host(name).address
+}

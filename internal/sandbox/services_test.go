@@ -1,0 +1,314 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beevik/ntp"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+var form = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+
+func basic(id, secret string) http.Header {
+	h := form.Clone()
+	h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret))))
+	return h
+}
+
+func TestTokenIssuance(t *testing.T) {
+	s := start(t, Options{})
+	secret := s.Env()["PROBER_DEMO_CLIENT_SECRET"]
+	const grant = "grant_type=client_credentials"
+	for _, c := range []struct {
+		name   string
+		header http.Header
+		body   string
+		status int
+		err    string
+	}{
+		{"basic", basic(clientID, secret), grant, 200, ""},
+		{"post", form, grant + "&client_id=" + clientID + "&client_secret=" + secret, 200, ""},
+		{"wrong secret", basic(clientID, "wrong"), grant, 401, "invalid_client"},
+		{"wrong client", basic("other", secret), grant, 401, "invalid_client"},
+		{"wrong secret in the form", form, grant + "&client_id=" + clientID + "&client_secret=wrong", 401, "invalid_client"},
+		{"no client", form, grant, 401, "invalid_client"},
+		{"unreadable client", http.Header{"Content-Type": form["Content-Type"], "Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("%zz:%zz"))}}, grant, 401, "invalid_client"},
+		{"credentials in the query", form, grant, 401, "invalid_client"},
+		{"wrong grant", basic(clientID, secret), "grant_type=password", 400, "unsupported_grant_type"},
+		{"unreadable form", basic(clientID, secret), "%zz", 400, "invalid_request"},
+		{"endless form", basic(clientID, secret), "x=" + strings.Repeat("x", 70<<10), 400, "invalid_request"},
+	} {
+		for _, host := range []string{auth, onepass} {
+			path := "/oauth/token"
+			if c.name == "credentials in the query" {
+				path += "?client_id=" + clientID + "&client_secret=" + secret
+			}
+			answer := s.must(t, ask{host: host, method: "POST", path: path, header: c.header, body: c.body})
+			got := answer.json(t)
+			if reason, _ := got["error"].(string); answer.status != c.status || reason != c.err {
+				t.Errorf("%s of %s: wanted %d %s, got %d %s", c.name, host, c.status, c.err, answer.status, reason)
+			}
+			if answer.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s of %s: the answer may be stored", c.name, host)
+			}
+		}
+	}
+}
+
+// issue asks a service for a token.
+func issue(t *testing.T, s *Sandbox, host string) string {
+	t.Helper()
+	answer := s.must(t, ask{host: host, method: "POST", path: "/oauth/token",
+		header: basic(clientID, s.Env()["PROBER_DEMO_CLIENT_SECRET"]), body: "grant_type=client_credentials"})
+	token, _ := answer.json(t)["access_token"].(string)
+	return token
+}
+
+func TestTokensVerifyWithThePublishedKeys(t *testing.T) {
+	s := start(t, Options{})
+	for host, alg := range map[string]jose.SignatureAlgorithm{auth: jose.ES256, onepass: jose.RS256} {
+		answer := s.must(t, ask{host: host, method: "GET", path: "/.well-known/jwks.json"})
+		var set jose.JSONWebKeySet
+		if err := json.Unmarshal([]byte(answer.body), &set); err != nil || len(set.Keys) != 2 {
+			t.Fatalf("%s: wanted two keys, got %d (%v)", host, len(set.Keys), err)
+		}
+		for _, key := range set.Keys {
+			if !key.IsPublic() || !key.Valid() || key.Use != "sig" || key.KeyID == "" {
+				t.Errorf("%s publishes an odd key", host)
+			}
+		}
+		token, err := jwt.ParseSigned(issue(t, s, host), []jose.SignatureAlgorithm{alg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token.Headers[0].KeyID != set.Keys[0].KeyID {
+			t.Errorf("%s signs with another key than the first", host)
+		}
+		var claims jwt.Claims
+		if err := token.Claims(set, &claims); err != nil {
+			t.Fatalf("%s: %v", host, err)
+		}
+		if err := claims.ValidateWithLeeway(jwt.Expected{Issuer: "http://" + s.address(host), Subject: clientID, Time: time.Now()}, 0); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+		if life := claims.Expiry.Time().Sub(claims.IssuedAt.Time()); life != tokenLife {
+			t.Errorf("%s: wanted a token for %s, got one for %s", host, tokenLife, life)
+		}
+		if discovery := s.must(t, ask{host: host, method: "GET", path: "/.well-known/openid-configuration"}).json(t); discovery["issuer"] != claims.Issuer {
+			t.Errorf("%s: the discovery document names another issuer", host)
+		}
+	}
+}
+
+// forge signs claims with the issuer's own key.
+func forge(t *testing.T, i *issuer, claims jwt.Claims) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: i.algs()[0], Key: i.keys[0]}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestVerify(t *testing.T) {
+	mine, err := newIssuer("http://mine", "secret", jose.ES256, jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := newIssuer("http://mine", "secret", jose.ES256, jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := mine.issue(clientID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := other.issue(clientID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(d time.Duration) *jwt.NumericDate { return jwt.NewNumericDate(time.Now().Add(d)) }
+	aud := jwt.Audience{"http://mine"}
+	header, rest, _ := strings.Cut(good, ".")
+	claims, signature, _ := strings.Cut(rest, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
+	for _, c := range []struct {
+		name, token string
+		ok          bool
+	}{
+		{"issued", good, true},
+		{"of another with the same name", foreign, false},
+		{"empty", "", false},
+		{"garbage", "garbage", false},
+		{"another signature", header + "." + claims + "." + strings.Map(func(c rune) rune {
+			if c == 'A' {
+				return 'B'
+			}
+			return 'A'
+		}, signature), false},
+		{"unsigned", none + "." + claims + ".", false},
+		{"expired", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: aud, Expiry: in(-2 * time.Second)}), false},
+		{"not yet valid", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: aud, Expiry: in(time.Hour), NotBefore: in(time.Minute)}), false},
+		{"never expires", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: aud}), false},
+		{"of another issuer", forge(t, mine, jwt.Claims{Issuer: "http://other", Audience: aud, Expiry: in(time.Hour)}), false},
+		{"for another audience", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: jwt.Audience{"http://other"}, Expiry: in(time.Hour)}), false},
+	} {
+		if err := mine.verify(c.token); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestWhoMayAskWhat(t *testing.T) {
+	s := start(t, Options{})
+	e := s.Env()
+	orgA, admin, key := e["PROBER_DEMO_ORG_A"], e["PROBER_DEMO_ADMIN"], e["PROBER_DEMO_RENDER_KEY"]
+	ibex, logi := issue(t, s, auth), issue(t, s, onepass)
+	const outbox, dead = "/api/v1/admin/webhook_outbox", "/api/v1/admin/webhook_outbox?status=dead"
+	for _, c := range []struct {
+		host, method, path, token string
+		want                      int
+	}{
+		{proxy1, "POST", "/v1/chat/completions", orgA, 501},
+		{proxy2, "POST", "/v1/chat/completions", ibex, 501},
+		{proxy3, "POST", "/v1/chat/completions", logi, 401},
+		{proxy1, "POST", "/v1/chat/completions", "garbage", 401},
+		{memories, "GET", "/v1/whoami", orgA, 200},
+		{memories, "GET", "/v1/whoami", ibex, 401},
+		{memories, "GET", "/v1/memories", admin, 401},
+		{onepass, "GET", "/api/v1/me", logi, 200},
+		{onepass, "GET", "/api/v1/me", admin, 200},
+		{onepass, "GET", "/api/v1/me", ibex, 401},
+		{onepass, "GET", "/api/v1/me", "garbage", 401},
+		{onepass, "GET", dead, admin, 200},
+		{onepass, "GET", dead, logi, 403},
+		{onepass, "GET", dead, orgA, 401},
+		{onepass, "GET", outbox + "?status=pending", admin, 200},
+		{onepass, "GET", outbox, admin, 400},
+		{render, "GET", "/v1/services/srv-demo", key, 200},
+		{render, "GET", "/v1/services/srv-demo", admin, 401},
+		{render, "GET", "/v1/services/srv-demo/deploys", key, 200},
+		{render, "GET", "/v1/services/srv-other/deploys", key, 404},
+	} {
+		if got := s.must(t, ask{host: c.host, method: c.method, path: c.path, token: c.token}); got.status != c.want {
+			t.Errorf("%s %s %s: wanted %d, got %d", c.host, c.method, c.path, c.want, got.status)
+		}
+	}
+}
+
+func TestAnOrgSeesItsOwnMemoriesOnly(t *testing.T) {
+	s := start(t, Options{})
+	a, b := s.Env()["PROBER_DEMO_ORG_A"], s.Env()["PROBER_DEMO_ORG_B"]
+	made := s.must(t, ask{host: memories, method: "POST", path: "/v1/memories", token: a, body: `{"text":"a canary","id":"chosen","org":"org-b"}`})
+	id, _ := made.json(t)["id"].(string)
+	if made.status != 201 || id == "" || id == "chosen" {
+		t.Fatalf("wanted 201 and an id of the service's own, got %d and %q", made.status, id)
+	}
+	own := "/v1/memories/" + id
+	for _, step := range []struct {
+		name, method, path, token, body string
+		status                          int
+		holds                           bool // the canary
+	}{
+		{"the owner reads", "GET", own, a, "", 200, true},
+		{"the owner lists", "GET", "/v1/memories", a, "", 200, true},
+		{"the other reads", "GET", own, b, "", 404, false},
+		{"the other lists", "GET", "/v1/memories", b, "", 200, false},
+		{"the other deletes", "DELETE", own, b, "", 404, false},
+		{"nobody reads", "GET", own, "", "", 401, false},
+		{"the owner reads again", "GET", own, a, "", 200, true},
+		{"not JSON", "POST", "/v1/memories", a, "text", 400, false},
+		{"no text", "POST", "/v1/memories", a, "{}", 400, false},
+		{"too long", "POST", "/v1/memories", a, `{"text":"` + strings.Repeat("x", longestMemory) + `"}`, 400, false},
+		{"the owner deletes", "DELETE", own, a, "", 204, false},
+		{"it is gone", "GET", own, a, "", 404, false},
+		{"it is gone for good", "DELETE", own, a, "", 404, false},
+	} {
+		answer := s.must(t, ask{host: memories, method: step.method, path: step.path, token: step.token, body: step.body})
+		if answer.status != step.status || strings.Contains(answer.body, "a canary") != step.holds {
+			t.Errorf("%s: wanted %d, canary %t, got %d %s", step.name, step.status, step.holds, answer.status, answer.body)
+		}
+	}
+	foreign := s.must(t, ask{host: memories, method: "GET", path: own, token: b}).body
+	if random := s.must(t, ask{host: memories, method: "GET", path: "/v1/memories/never", token: b}).body; random != foreign {
+		t.Error("a deleted or foreign memory can be told from one that never was")
+	}
+}
+
+func TestMemoriesAreBounded(t *testing.T) {
+	h := newTenants("a", "b")
+	for range mostMemories {
+		h.kept["org-a"] = append(h.kept["org-a"], memory{ID: "x", Text: "x"})
+	}
+	r := httptest.NewRequest("POST", "/v1/memories", strings.NewReader(`{"text":"one more"}`))
+	r.Header.Set("Authorization", "Bearer a")
+	w := httptest.NewRecorder()
+	h.as(h.add)(w, r)
+	if w.Code != http.StatusInsufficientStorage {
+		t.Errorf("wanted 507, got %d", w.Code)
+	}
+}
+
+func TestNTP(t *testing.T) {
+	s := start(t, Options{})
+	for _, version := range []int{3, 4} {
+		before := time.Now()
+		response, err := ntp.QueryWithOptions(s.address(clock), ntp.QueryOptions{Version: version, Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		round := time.Since(before)
+		if err := response.Validate(); err != nil {
+			t.Errorf("version %d: %v", version, err)
+		}
+		if response.Version != version || response.Stratum != 2 || response.Leap != ntp.LeapNoWarning {
+			t.Errorf("version %d: got version %d, stratum %d, leap %d", version, response.Version, response.Stratum, response.Leap)
+		}
+		if off := response.ClockOffset.Abs(); off > round {
+			t.Errorf("the same clock is off by %s, more than the exchange took (%s)", off, round)
+		}
+	}
+}
+
+func TestNTPAnswersClientsOnly(t *testing.T) {
+	request := func(first byte, length int) []byte {
+		b := make([]byte, length)
+		if length > 0 {
+			b[0] = first
+		}
+		return b
+	}
+	for name, c := range map[string]struct {
+		packet []byte
+		answer bool
+	}{
+		"version 4":         {request(4<<3|3, 48), true},
+		"with an extension": {request(4<<3|3, 68), true},
+		"short":             {request(4<<3|3, 47), false},
+		"empty":             {nil, false},
+		"a server's reply":  {request(4<<3|4, 48), false},
+		"symmetric":         {request(4<<3|1, 48), false},
+		"version 0":         {request(3, 48), false},
+		"version 5":         {request(5<<3|3, 48), false},
+	} {
+		reply := answer(c.packet, time.Now())
+		if (reply != nil) != c.answer {
+			t.Errorf("%s: got %d bytes", name, len(reply))
+		}
+		if len(reply) > len(c.packet) {
+			t.Errorf("%s: the reply is longer than the request", name)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A Row is what is known of one probe now.
+type Row struct {
+	probe.ID
+	RunbookURL string
+	Interval   time.Duration
+	Verdict    probe.Verdict
+	Reason     probe.Reason
+	Check      string        // the check that makes the verdict what it is
+	Detail     string        // its sentence
+	Since      time.Time     // the start of the first run with this verdict of the runs since it last was another; zero before the first run
+	LastRun    time.Time     // the start of the last run; zero before the first
+	Latency    time.Duration // the target's part of the last run
+	Overdue    bool          // no run was seen for so long that what was seen last says nothing of now
+	Failing    []probe.Check // the checks of the last run that did not pass
+	TraceID    string        // sent in the exchange that the check rests on
+	Version    string        // of the target's software, if it gave one
+}
+
+// A Board holds the last result of each job. It is a probe.Sink, and its methods may be called from several goroutines.
+type Board struct {
+	mu   sync.Mutex
+	keys []key // in the order of the jobs
+	rows map[key]*held
+}
+
+// key tells probes apart. A probe that changed its type asks something else, so what the old one saw is not kept.
+type key struct{ system, name, kind string }
+
+type held struct {
+	Row
+	timeout time.Duration
+}
+
+// NewBoard returns a Board without jobs.
+func NewBoard() *Board { return &Board{rows: map[key]*held{}} }
+
+// SetJobs makes the board show these jobs, in this order. What is known of those that it showed already is kept; what
+// is known of others is dropped.
+func (b *Board) SetJobs(jobs []probe.Job) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	keys, rows := make([]key, 0, len(jobs)), make(map[key]*held, len(jobs))
+	for _, j := range jobs {
+		k := key{j.System, j.Name, j.Type}
+		h := b.rows[k]
+		if h == nil {
+			h = &held{Row: Row{Check: probe.RunCheck, Reason: probe.Vacuous, Detail: "not run yet"}}
+		}
+		h.ID, h.RunbookURL, h.Interval, h.timeout = j.ID, link(j.RunbookURL), j.Interval, j.Timeout
+		if rows[k] == nil {
+			keys = append(keys, k)
+		}
+		rows[k] = h
+	}
+	b.keys, b.rows = keys, rows
+}
+
+// Observe notes the result of a run, unless its job is gone or a later run of it was seen.
+func (b *Board) Observe(r probe.Result) {
+	why, verdict := r.Why(), r.Verdict()
+	x := exchangeOf(r, why)
+	var failing []probe.Check
+	for _, c := range r.Checks {
+		if c.Verdict != probe.Pass {
+			failing = append(failing, c)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.rows[key{r.System, r.Name, r.Type}]
+	if h == nil || r.Started.Before(h.LastRun) {
+		return
+	}
+	if h.LastRun.IsZero() || h.Verdict != verdict {
+		h.Since = r.Started
+	}
+	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
+	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), failing
+	h.TraceID, h.Version = x.TraceID, x.Version
+}
+
+// Rows returns a row for each job, in their order. A verdict that should have been renewed long ago is not repeated:
+// such a row is inconclusive.
+func (b *Board) Rows() []Row {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	rows := make([]Row, len(b.keys))
+	for i, k := range b.keys {
+		h := b.rows[k]
+		rows[i] = h.Row
+		rows[i].Failing = slices.Clone(h.Failing)
+		if due := h.due(); !due.IsZero() && now.After(due) {
+			rows[i].age(due)
+		}
+	}
+	return rows
+}
+
+// due is when the next result should have come at the latest, if one start is skipped.
+func (h *held) due() time.Time {
+	if h.LastRun.IsZero() || h.Interval <= 0 {
+		return time.Time{}
+	}
+	return h.LastRun.Add(2*h.Interval + h.timeout + probe.Grace)
+}
+
+// age makes a row of what was true once one that does not claim to know what is true now.
+func (r *Row) age(due time.Time) {
+	r.Detail = fmt.Sprintf("wanted a run every %s, the last one was at %s and said %s", probe.Duration(r.Interval), clock(r.LastRun), r.Verdict)
+	r.Verdict, r.Reason, r.Check = probe.Inconclusive, probe.StaleOrCached, probe.RunCheck
+	r.Overdue, r.Since, r.Failing = true, due, nil
+}
+
+// exchangeOf is the exchange that a check rests on: the last one made for it, or the last of all.
+func exchangeOf(r probe.Result, c probe.Check) probe.Exchange {
+	for _, x := range slices.Backward(r.Exchanges) {
+		if x.Check == c.Name && x.Target == c.Target {
+			return x
+		}
+	}
+	if n := len(r.Exchanges); n > 0 {
+		return r.Exchanges[n-1]
+	}
+	return probe.Exchange{}
+}
+
+// link is an address without user name, password and query: these may be secret.
+func link(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery, u.ForceQuery = nil, "", false
+	u.Fragment, _, _ = strings.Cut(u.Fragment, "?") // where pages drawn by script keep their query
+	u.RawFragment = ""
+	return u.String()
+}

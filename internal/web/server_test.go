@@ -1,0 +1,114 @@
+package web
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener within one process, whose connections live in the fake time of a synctest bubble.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error { p.once.Do(func() { close(p.done) }); return nil }
+
+func (p *pipes) Addr() net.Addr { return &net.IPAddr{} }
+
+func (p *pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours
+}
+
+func TestSlowClientsAreClosedAndOthersAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, listener := NewServer(New(full())), &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				t.Errorf("the server ended with %v", err)
+			}
+		})
+		begin := time.Now()
+		var clients sync.WaitGroup
+		for range 200 {
+			conn := listener.dial()
+			clients.Go(func() {
+				io.WriteString(conn, "GET /metrics HTTP/1.1\r\nHost: prober\r\nX-Slow: ")
+				for {
+					if _, err := io.WriteString(conn, "x"); err != nil {
+						break
+					}
+					<-time.After(time.Second)
+				}
+				if open := time.Since(begin); open > 7*time.Second {
+					t.Errorf("a slow client was served for %s", open)
+				}
+				conn.Close()
+			})
+		}
+		synctest.Wait()
+		conn := listener.dial()
+		io.WriteString(conn, "GET /metrics HTTP/1.1\r\nHost: prober\r\nConnection: close\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || response.StatusCode != 200 {
+			t.Errorf("a normal client got %v, %v", response, err)
+		} else if body, err := io.ReadAll(response.Body); err != nil || string(body) != "probe_success 1\n" {
+			t.Errorf("a normal client got %q, %v", body, err)
+		}
+		conn.Close()
+		if waited := time.Since(begin); waited > time.Second {
+			t.Errorf("a normal client waited %s behind the slow ones", waited)
+		}
+		clients.Wait()
+		server.Close()
+		all.Wait()
+	})
+}
+
+func TestLargeHeadersAreRefused(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewServer(New(full()))
+	server.Start()
+	defer server.Close()
+	client := server.Client()
+	defer client.CloseIdleConnections()
+	for size, want := range map[int]int{1 << 10: 200, 200 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		request, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Large", strings.Repeat("x", size))
+		response, err := client.Do(request)
+		if err != nil {
+			if want == 200 {
+				t.Error(err)
+			}
+			continue // closed before the client had written it all
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("headers of %d bytes: got %d, wanted %d", size, response.StatusCode, want)
+		}
+	}
+}
