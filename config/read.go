@@ -1,0 +1,99 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// largest bounds a file. A file of this size holds some ten thousand probes.
+const largest = 1 << 20
+
+// Read reads each path once: a file, or a directory's *.yaml and *.yml in the order of their names. Hidden entries
+// are left out, as a mounted Kubernetes volume keeps its former contents under names that begin with "..". What
+// cannot be read is returned too, without bytes, and Parse refuses it.
+func Read(paths ...string) []File {
+	var files []File
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			files = append(files, File{Name: path, problem: pathReason(err)})
+		case info.IsDir():
+			files = append(files, readDir(path)...)
+		default:
+			files = append(files, readFile(path))
+		}
+	}
+	return files
+}
+
+func readDir(dir string) []File {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return []File{{Name: dir, problem: pathReason(err)}}
+	}
+	var files []File
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if strings.HasPrefix(e.Name(), ".") || (ext != ".yaml" && ext != ".yml") {
+			continue
+		}
+		files = append(files, readFile(filepath.Join(dir, e.Name())))
+	}
+	if len(files) == 0 {
+		return []File{{Name: dir, problem: "the directory holds no *.yaml and no *.yml"}}
+	}
+	return files
+}
+
+// readFile reads a regular file and nothing else: a FIFO would wait for its writer for ever. It is asked for its kind
+// before it is opened, since to open a device may do something, and again once open, since it may have been replaced.
+func readFile(path string) File {
+	info, err := os.Stat(path)
+	if err != nil {
+		return File{Name: path, problem: pathReason(err)}
+	}
+	if !info.Mode().IsRegular() {
+		return File{Name: path, problem: "not a regular file"}
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return File{Name: path, problem: pathReason(err)}
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return File{Name: path, problem: "not a regular file"}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, largest+1)) // one more than allowed, for Parse to see
+	if err != nil {
+		return File{Name: path, problem: pathReason(err)}
+	}
+	return File{Name: path, Data: data}
+}
+
+func pathReason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return "cannot be read"
+}
+
+// Sum hashes the bytes of files, so that a caller can tell whether anything has changed without parsing it.
+func Sum(files ...File) string {
+	h := sha256.New()
+	for _, f := range files {
+		for _, part := range [][]byte{f.Data, []byte(f.problem)} {
+			binary.Write(h, binary.BigEndian, uint64(len(part)))
+			h.Write(part)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"prober/internal/probe"
+)
+
+// A series is a signal as it stands in the file, in the form in which Prometheus writes it:
+// process_up{service="proxy"}.
+type series string
+
+// JSONSchema describes the series to editors.
+func (series) JSONSchema() map[string]any {
+	return map[string]any{"type": "string", "pattern": `^[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?$`}
+}
+
+var (
+	metricPattern = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*`)
+	pairPattern   = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\["\\n])*)"\s*`)
+	unescape      = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
+	escape        = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+)
+
+var errSeries = errors.New(`wants a series such as process_up{service="proxy"}`)
+
+// owned are names, or beginnings of names, of series that somebody else writes.
+var owned = []string{"probe_", "prober_", "go_", "promhttp_", "scrape_"}
+
+// parseSignal reads a series. Its errors repeat nothing of the text.
+func parseSignal(text string) (probe.Signal, error) {
+	text = strings.TrimSpace(text)
+	s := probe.Signal{Name: metricPattern.FindString(text)}
+	rest := strings.TrimSpace(text[len(s.Name):])
+	if s.Name == "" || len(s.Name) > 128 {
+		return s, errSeries
+	}
+	for _, prefix := range owned {
+		if strings.HasPrefix(s.Name, prefix) {
+			return s, fmt.Errorf("a signal must not begin with %s", prefix)
+		}
+	}
+	if s.Name == "up" {
+		return s, errors.New("a signal must not be called up, which Prometheus writes itself")
+	}
+	if rest == "" {
+		return s, nil
+	}
+	if rest[0] != '{' {
+		return s, errSeries
+	}
+	var err error
+	s.Labels, err = parsePairs(rest[1:])
+	return s, err
+}
+
+// parsePairs reads what follows the opening brace.
+func parsePairs(text string) (map[string]string, error) {
+	labels := map[string]string{}
+	for {
+		if strings.TrimSpace(text) == "}" {
+			return labels, nil
+		}
+		m := pairPattern.FindStringSubmatch(text)
+		if m == nil {
+			return nil, errSeries
+		}
+		name, value := m[1], unescape.Replace(m[2])
+		if _, twice := labels[name]; twice {
+			return nil, errors.New("a label stands twice in the series")
+		}
+		switch {
+		case !validLabelName(name):
+			return nil, fmt.Errorf("the name of a label %s", labelNameRule)
+		case name == "replica" || name == "le" || name == "quantile":
+			return nil, fmt.Errorf("the label %s is given by the prober or by Prometheus", name)
+		case !validLabelValue(value):
+			return nil, fmt.Errorf("the value of a label %s", labelValueRule)
+		}
+		labels[name] = value
+		text = text[len(m[0]):]
+		if after, comma := strings.CutPrefix(text, ","); comma {
+			text = after
+		} else if text != "}" && strings.TrimSpace(text) != "}" {
+			return nil, errSeries
+		}
+	}
+}
+
+// formatSignal writes a series as Prometheus does, labels sorted: equal series are equal texts.
+func formatSignal(s probe.Signal) string {
+	if len(s.Labels) == 0 {
+		return s.Name
+	}
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
+		pairs = append(pairs, fmt.Sprintf(`%s="%s"`, name, escape.Replace(s.Labels[name])))
+	}
+	return s.Name + "{" + strings.Join(pairs, ",") + "}"
+}
