@@ -1,159 +1,192 @@
 package secret
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"hash/maphash"
 	"html"
-	"net/url"
+	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
+	"unicode/utf16"
+	"unicode/utf8"
 )
-
-// window is the length of the shortest piece of a secret that must not leave.
-const window = 8
 
 const redacted = "<redacted>"
 
-// memory knows the revealed secrets by the hashes of their pieces, never by their text. It is this program's one
-// piece of global state: a value revealed anywhere must not be printed anywhere.
-var memory = struct {
-	sync.Mutex
-	sources map[string]learned
-	known   atomic.Pointer[pieces]
-}{sources: map[string]learned{}}
-
-var seed = maphash.MakeSeed()
-
-// pieces are hashes of windows of secrets by their length: window, or less for a secret shorter than that.
-type pieces map[int]map[uint64]struct{}
-
-// learned is what a source held: the value now and, for the answers still under way, the value before it.
-type learned struct {
-	value       uint64
-	now, before pieces
-}
-
-// Learn makes a value known to Redact under the name of its source, in place of what the source held before the
-// last change. Values shorter than Shortest are not learned. It serves values that no Secret names, such as access
-// tokens issued at run time.
-func Learn(source, value string) {
-	if len(value) < Shortest {
-		return
-	}
-	sum := maphash.String(seed, value)
-	memory.Lock()
-	defer memory.Unlock()
-	old, known := memory.sources[source]
-	if known && old.value == sum {
-		return
-	}
-	memory.sources[source] = learned{value: sum, now: cut(value), before: old.now}
-	all := pieces{}
-	for _, l := range memory.sources {
-		all.add(l.now)
-		all.add(l.before)
-	}
-	memory.known.Store(&all)
-}
-
 // Redact returns text with every piece of a known secret of eight bytes or more (of a shorter secret: the whole)
-// replaced, in plain, URL-, base64-, hex-, JSON- and HTML-encoded form and in any case of letters.
-func Redact(text string) string {
-	known := memory.known.Load()
-	if known == nil {
+// replaced, in plain, base64- and hex-encoded form, in any case of letters, and also where characters of it are
+// written as escape sequences of URLs, of JSON and other languages with a backslash, or of HTML, or of two of them.
+func Redact(text string) string { return revealed.redact(text) }
+
+func (m *memory) redact(text string) string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if len(m.pieces) == 0 {
 		return text
 	}
-	folded := lower(text)
-	var mark []bool
-	for size, hashes := range *known {
-		for i := 0; i+size <= len(folded); i++ {
-			if _, hit := hashes[maphash.String(seed, folded[i:i+size])]; !hit {
-				continue
-			}
-			if mark == nil {
-				mark = make([]bool, len(text))
-			}
-			for j := i; j < i+size; j++ {
-				mark[j] = true
-			}
-		}
-	}
-	if mark == nil {
+	marks := marks{length: len(text)}
+	m.search(view{text: text}, &marks, 2)
+	if marks.on == nil {
 		return text
 	}
 	var b strings.Builder
 	for i := range len(text) {
 		switch {
-		case !mark[i]:
+		case !marks.on[i]:
 			b.WriteByte(text[i])
-		case i == 0 || !mark[i-1]:
+		case i == 0 || !marks.on[i-1]:
 			b.WriteString(redacted)
 		}
 	}
 	return b.String()
 }
 
-// cut returns the pieces of every form in which a value might come back.
-func cut(value string) pieces {
-	quoted, _ := json.Marshal(value)
-	forms := []string{
-		value,
-		url.QueryEscape(value),
-		url.PathEscape(value),
-		html.EscapeString(value),
-		strings.Trim(string(quoted), `"`),
-		hex.EncodeToString([]byte(value)),
-	}
-	// Within a longer text, base64 of the value has one of three alignments. The first and last characters of each
-	// also depend on the neighbours and are left out.
-	for shift := range 3 {
-		padded := strings.Repeat("\x00", shift) + value
-		coded := base64.RawStdEncoding.EncodeToString([]byte(padded))
-		from, to := (shift*8+5)/6, len(padded)*8/6
-		if to-from >= window {
-			forms = append(forms, coded[from:to], base64.RawURLEncoding.EncodeToString([]byte(padded))[from:to])
-		}
-	}
-	out := pieces{}
-	for _, form := range forms {
-		form = lower(form)
-		size := min(window, len(form))
-		if out[size] == nil {
-			out[size] = map[uint64]struct{}{}
-		}
-		for i := 0; i+size <= len(form); i++ {
-			out[size][maphash.String(seed, form[i:i+size])] = struct{}{}
-		}
-	}
-	return out
-}
-
-func (p pieces) add(more pieces) {
-	for size, hashes := range more {
-		if p[size] == nil {
-			p[size] = make(map[uint64]struct{}, len(hashes))
-		}
-		for h := range hashes {
-			p[size][h] = struct{}{}
-		}
-	}
-}
-
-// lower folds ASCII letters only, so that every byte keeps its place.
-func lower(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
+// search marks the secrets in a view and in what it becomes when escape sequences are read, up to depth times.
+func (m *memory) search(v view, found *marks, depth int) {
+	var last uint64
+	for i := range len(v.text) {
+		last = last<<8 | uint64(lower(v.text[i]))
+		for _, size := range m.sizes {
+			if i+1 >= size && m.has(m.hash(last, size)) {
+				found.mark(v.place(i+1-size), v.place(i+1))
 			}
-			return string(b)
 		}
 	}
-	return s
+	if depth == 0 {
+		return
+	}
+	for _, e := range escapes {
+		if further, any := v.read(e.sign, e.read); any {
+			m.search(further, found, depth-1)
+		}
+	}
+}
+
+// marks tell which bytes of a text have to go.
+type marks struct {
+	length int
+	on     []bool // nil until the first
+}
+
+func (m *marks) mark(from, to int) {
+	if m.on == nil {
+		m.on = make([]bool, m.length)
+	}
+	for i := from; i < to; i++ {
+		m.on[i] = true
+	}
+}
+
+// A view is a text as somebody sees it who reads escape sequences. It knows where each byte stands in the original.
+type view struct {
+	text string
+	at   []int // and the end of the last; nil: the original itself
+}
+
+func (v view) place(i int) int {
+	if v.at == nil {
+		return i
+	}
+	return v.at[i]
+}
+
+// read returns the view with one kind of escape sequences read, and whether there was any.
+func (v view) read(sign byte, one func(string) (string, int)) (further view, any bool) {
+	var text []byte
+	done := 0 // of v.text
+	for i := 0; ; i++ {
+		next := strings.IndexByte(v.text[i:], sign)
+		if next < 0 {
+			break
+		}
+		i += next
+		meaning, length := one(v.text[i:])
+		if length == 0 {
+			continue
+		}
+		if text == nil {
+			text, further.at = make([]byte, 0, len(v.text)), make([]int, 0, len(v.text)+1)
+		}
+		text = append(text, v.text[done:i]...)
+		for ; done < i; done++ {
+			further.at = append(further.at, v.place(done))
+		}
+		text = append(text, meaning...)
+		for range len(meaning) {
+			further.at = append(further.at, v.place(i))
+		}
+		done = i + length
+		i = done - 1
+	}
+	if text == nil {
+		return v, false
+	}
+	further.text = string(append(text, v.text[done:]...))
+	for ; done <= len(v.text); done++ {
+		further.at = append(further.at, v.place(done))
+	}
+	return further, true
+}
+
+// escapes are the kinds of escape sequences: how they begin, and what the one at the head of a text means and how
+// long it is; 0 if there is none.
+var escapes = [...]struct {
+	sign byte
+	read func(string) (string, int)
+}{
+	{'%', percent},
+	{'\\', backslash},
+	{'&', entity},
+}
+
+func percent(s string) (string, int) {
+	if c, ok := number(s, 1, 2); ok {
+		return string([]byte{byte(c)}), 3
+	}
+	return "", 0
+}
+
+func backslash(s string) (string, int) {
+	if len(s) < 2 {
+		return "", 0
+	}
+	switch s[1] {
+	case '\\', '"', '\'', '/':
+		return s[1:2], 2
+	case 'x':
+		if c, ok := number(s, 2, 2); ok {
+			return string([]byte{byte(c)}), 4
+		}
+	case 'u':
+		if c, ok := number(s, 2, 4); ok {
+			if low, ok := number(s, 8, 4); ok && s[6:8] == `\u` && utf16.IsSurrogate(c) {
+				return string(utf16.DecodeRune(c, low)), 12
+			}
+			return string(c), 6
+		}
+	case 'U':
+		if c, ok := number(s, 2, 8); ok {
+			return string(c), 10
+		}
+	default:
+		if i := strings.IndexByte("abfnrtv", s[1]); i >= 0 {
+			return "\a\b\f\n\r\t\v"[i : i+1], 2
+		}
+	}
+	return "", 0
+}
+
+func entity(s string) (string, int) {
+	const longest = 12
+	end := strings.IndexByte(s[:min(len(s), longest)], ';') + 1
+	if meaning := html.UnescapeString(s[:end]); meaning != s[:end] {
+		return meaning, end
+	}
+	return "", 0
+}
+
+// number reads hex digits of a text.
+func number(s string, from, digits int) (rune, bool) {
+	if len(s) < from+digits {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[from:from+digits], 16, 32)
+	return rune(min(n, utf8.MaxRune+1)), err == nil
 }

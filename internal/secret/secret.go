@@ -139,12 +139,15 @@ func (s *Secret) UnmarshalYAML(unmarshal func(any) error) error {
 	return nil
 }
 
-// MarshalYAML writes the source in the form that UnmarshalYAML reads.
+// MarshalYAML writes the source in the form that UnmarshalYAML reads, and null for no secret.
 func (s Secret) MarshalYAML() (any, error) {
-	if s.file != "" {
+	switch {
+	case s.file != "":
 		return map[string]string{"file": s.file}, nil
+	case s.env != "":
+		return map[string]string{"env": s.env}, nil
 	}
-	return map[string]string{"env": s.env}, nil
+	return nil, nil
 }
 
 // Format prints "<secret>" under every verb.

@@ -1,0 +1,104 @@
+package httpx
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+)
+
+// An Answer is what came of one request. If Reason is probe.OK a complete answer was read, with any status;
+// otherwise Detail says why not, in a sentence that holds no byte of the server's, and Status, Header and Body are
+// what could be read until then. Header and Body are the server's: no part of them belongs into a text.
+type Answer struct {
+	probe.Exchange
+	Header http.Header
+	Body   []byte
+	Detail string
+	Cached string // why the answer may have come out of a cache, as "Age: 60"; empty if nothing says so
+
+	decode sync.Once
+	doc    jsonpath.Document
+	docErr error
+}
+
+// Incomplete reports whether there is no complete answer, and notes why as the check's outcome.
+func (a *Answer) Incomplete(r *probe.Result, check string) bool {
+	if a.Reason == probe.OK {
+		return false
+	}
+	r.Because(check, a.Reason, "%s", a.Detail)
+	return true
+}
+
+// Redirected reports whether the answer sends elsewhere. No redirect is ever followed.
+func (a *Answer) Redirected() bool {
+	return a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified
+}
+
+// JSON returns the body as JSON, decoded once. The error never repeats the body.
+func (a *Answer) JSON() (jsonpath.Document, error) {
+	a.decode.Do(func() { a.doc, a.docErr = jsonpath.Decode(a.Body) })
+	return a.doc, a.docErr
+}
+
+// cached says by what an answer seems to come out of a cache.
+func cached(status int, h http.Header) string {
+	if status == http.StatusNotModified {
+		return "status 304"
+	}
+	if age := strings.TrimSpace(h.Get("Age")); age != "" && strings.Trim(age, "0123456789") == "" {
+		switch n, err := strconv.ParseUint(age, 10, 31); {
+		case err != nil:
+			return "Age: over 2147483647" // RFC 9111, section 1.2.2: as much as anybody can count
+		case n > 0:
+			return "Age: " + strconv.FormatUint(n, 10)
+		}
+	}
+	for _, name := range []string{"X-Cache", "X-Cache-Status", "Cf-Cache-Status", "Cache-Status"} {
+		for _, v := range h[name] {
+			if hit(v) {
+				return name + " says HIT"
+			}
+		}
+	}
+	return ""
+}
+
+// hit reports whether one of the words of a header is "hit".
+func hit(value string) bool {
+	words := strings.FieldsFunc(value, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	})
+	for _, word := range words {
+		if strings.EqualFold(word, "hit") {
+			return true
+		}
+	}
+	return false
+}
+
+// traceID returns text if it can be nothing but a trace id: 16 to 64 of the characters 0-9, a-f and "-".
+func traceID(text string) string {
+	if len(text) < 16 || len(text) > 64 || strings.Trim(text, "0123456789abcdef-") != "" {
+		return ""
+	}
+	return text
+}
+
+// version returns text if it looks like the version of something: up to 128 letters, digits and . _ + : @ / -
+func version(text string) string {
+	if len(text) > 128 {
+		return ""
+	}
+	for i := range len(text) {
+		c := text[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("._+:@/-", c) < 0 {
+			return ""
+		}
+	}
+	return text
+}

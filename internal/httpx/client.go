@@ -1,0 +1,140 @@
+package httpx
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// Bounds of an answer beside its body.
+const (
+	maxHeader = 64 << 10
+	idleFor   = 2 * time.Minute // a kept connection, under connection: reuse
+)
+
+// A Client makes exchanges after one Settings. Its methods may be called from several goroutines.
+type Client struct {
+	settings   *Settings
+	transport  http.Transport
+	http       http.Client
+	measured   retryablehttp.Client
+	resolver   *net.Resolver
+	roots      *x509.CertPool // nil: the system's
+	tokens     *tokens        // nil without oauth2
+	reuses     bool
+	http2      bool
+	credential bool  // every request carries one, unless it is anonymous
+	bound      int64 // bytes that may be read from a connection for one exchange
+}
+
+// Client checks the settings, and the URLs that will be asked by them, and returns a client. The error joins
+// everything that is wrong; each part begins with the key it is about and repeats no secret. An empty URL is skipped.
+// The settings must not change afterwards.
+func (s *Settings) Client(urls ...string) (*Client, error) {
+	if err := s.validate(urls); err != nil {
+		return nil, err
+	}
+	c := &Client{}
+	if err := c.init(s, s.Connection == reuse, s.HTTP2); err != nil {
+		return nil, err
+	}
+	c.credential = s.HasCredential()
+	if s.OAuth2 != nil {
+		t, err := newTokens(s)
+		if err != nil {
+			return nil, err
+		}
+		c.tokens = t
+	}
+	return c, nil
+}
+
+// init builds everything in place, since ten thousand clients are kept.
+func (c *Client) init(s *Settings, reuses, http2 bool) error {
+	c.settings, c.reuses, c.http2 = s, reuses, http2
+	// Chunks of a byte each are six times as long as what they hold.
+	c.bound = 8*s.maxBody() + 1<<20
+	if s.Resolver != "" {
+		c.resolver = nameServer(s.Resolver)
+	}
+	if s.TLS != nil && s.TLS.CAFile != "" {
+		pool, err := roots(s.TLS.CAFile)
+		if err != nil {
+			return err
+		}
+		c.roots = pool
+	}
+	t := &c.transport
+	t.DialContext, t.DialTLSContext = dialPlain, dialTLS
+	t.DisableKeepAlives = !reuses
+	t.DisableCompression = true
+	t.MaxResponseHeaderBytes = maxHeader
+	t.IdleConnTimeout = idleFor
+	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 1<<10
+	t.Protocols = onlyHTTP1
+	if http2 {
+		t.Protocols = alsoHTTP2
+		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20}
+	}
+	c.http.Transport = t
+	c.http.CheckRedirect = stay
+
+	// What is measured is asked once and its answer is kept, whatever it is: the defaults of this library would ask
+	// five times and lose the 503.
+	c.measured.HTTPClient = &c.http
+	c.measured.CheckRetry = never
+	c.measured.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	return nil
+}
+
+var onlyHTTP1, alsoHTTP2 = protocols(false), protocols(true)
+
+func protocols(two bool) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(two)
+	return p
+}
+
+func dialPlain(ctx context.Context, _, _ string) (net.Conn, error) { return wireOf(ctx).dial(false) }
+
+func dialTLS(ctx context.Context, _, _ string) (net.Conn, error) { return wireOf(ctx).dial(true) }
+
+// stay follows no redirect: one would take credentials along, to other ports, sub-domains and in clear.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func never(context.Context, *http.Response, error) (bool, error) { return false, nil }
+
+// Close closes the connections kept for reuse.
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	if c.tokens != nil {
+		c.tokens.client.transport.CloseIdleConnections()
+	}
+}
+
+// Resolver is what the client asks for addresses: the name server of the settings, or the system's.
+func (c *Client) Resolver() *net.Resolver {
+	if c.resolver != nil {
+		return c.resolver
+	}
+	return net.DefaultResolver
+}
+
+// product names the program and its version, for User-Agent.
+const product = "prober"
+
+// userAgent is "prober/VERSION", with the version that the Go tool built in.
+var userAgent = sync.OnceValue(func() string {
+	version := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		version = info.Main.Version
+	}
+	return product + "/" + version
+})

@@ -1,0 +1,130 @@
+package httpx
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	errSpoke = errors.New("the server spoke before it was asked")
+	errFlood = errors.New("the server sent more bytes than any answer needs")
+)
+
+// A conn is a connection to a server that is not trusted. It bounds what is read for one exchange, below every
+// layer that might loop over it.
+type conn struct {
+	net.Conn
+	peer   string       // address dialled
+	expiry time.Time    // of the certificates; zero without TLS
+	left   atomic.Int64 // bytes that may still be read
+
+	// plain is set where HTTP/1 is spoken: what arrives while no request was written is then no answer.
+	// net/http would print such bytes to the standard logger.
+	plain bool
+	turn  atomic.Uint32 // odd once the exchange of this turn has written; each exchange raises it by two
+	head  head
+}
+
+// begin readies the connection for an exchange and returns the exchange's turn.
+func (c *conn) begin(bound int64) (turn uint32) {
+	c.left.Store(bound)
+	c.head = head{}
+	turn = (c.turn.Load() | 1) + 1
+	c.turn.Store(turn)
+	return turn
+}
+
+// rest says that an exchange is over, unless the next one has begun already.
+func (c *conn) rest(turn uint32) { c.turn.CompareAndSwap(turn|1, turn) }
+
+// Read reads within the bound.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		if c.left.Add(int64(-n)) < 0 {
+			return 0, errFlood
+		}
+		if c.plain {
+			if c.turn.Load()&1 == 0 {
+				return 0, errSpoke
+			}
+			c.head.scan(p[:n])
+		}
+	}
+	return n, err
+}
+
+// Write remembers that the server has been asked.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.plain && c.turn.Load()&1 == 0 {
+		c.turn.Or(1)
+	}
+	return c.Conn.Write(p)
+}
+
+// own returns the conn within a connection of the transport.
+func own(nc net.Conn) *conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	c, _ := nc.(*conn)
+	return c
+}
+
+// head reads the head of an HTTP/1 answer for what net/http mends in silence: a message with both a length and a
+// transfer coding, by which two readers can see two different answers (RFC 9112, section 6.3).
+type head struct {
+	done    bool
+	first   bool // the status line is over
+	interim bool // it is a 1xx
+	column  int
+	line    [18]byte // where the line at hand starts, in lower case
+	length  bool     // Content-Length was seen
+	coding  bool     // Transfer-Encoding was seen
+}
+
+const (
+	lengthName = "content-length"
+	codingName = "transfer-encoding"
+)
+
+func (h *head) scan(p []byte) {
+	if h.done {
+		return
+	}
+	for _, b := range p {
+		switch {
+		case b == '\r':
+		case b != '\n':
+			if b == ':' && h.column < len(h.line) {
+				name := string(h.line[:h.column])
+				h.length = h.length || name == lengthName
+				h.coding = h.coding || name == codingName
+			}
+			if h.column < len(h.line) {
+				if 'A' <= b && b <= 'Z' {
+					b += 'a' - 'A'
+				}
+				h.line[h.column] = b
+				h.column++
+			}
+		case !h.first:
+			h.first = true
+			h.interim = h.column > 9 && h.line[9] == '1'
+			h.column = 0
+		case h.column > 0:
+			h.column = 0
+		case h.interim:
+			*h = head{}
+		default:
+			h.done = true
+			return
+		}
+	}
+}
+
+// ambiguous reports whether the answer has two lengths.
+func (h *head) ambiguous() bool { return h.length && h.coding }

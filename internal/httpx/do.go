@@ -1,0 +1,265 @@
+package httpx
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	"golang.org/x/net/http/httpguts"
+
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// A Request is one question to a server.
+type Request struct {
+	Check     string      // the check that it is made for
+	Method    string      // GET if empty
+	URL       string      // what to ask
+	Header    http.Header // to send beside, or in place of, those of the settings
+	Body      []byte
+	Addr      string   // dial this IP:port; Host and SNI stay those of URL. Empty: resolve the URL's host
+	Anonymous bool     // leave off every credential of the settings: bearer, basic, oauth2, secret headers, client certificate
+	Want      Statuses // the statuses that are meant to come; they set Exchange.Expected
+}
+
+// Do makes exactly one measured request and returns by ctx's deadline. It notes the exchange on r, unless nothing
+// could be asked for want of a credential. What it takes to get an access token is neither measured nor noted.
+func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
+	a := &Answer{}
+	a.Check, a.Method = q.Check, cmp.Or(q.Method, http.MethodGet)
+	w := &wire{client: c, anonymous: q.Anonymous, dialsLeft: maxDials, sendsLeft: 1}
+	if slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method) {
+		w.sendsLeft = 2 // once more if a kept connection turns out to be dead
+	}
+	req, token, f := c.request(ctx, w, a, &q)
+	if f != nil {
+		w.cancel(nil)
+		a.fail(f.why, f.detail)
+		return a
+	}
+	a.Started = time.Now()
+	w.started = a.Started
+	resp, err := c.measured.Do(req)
+	if err == nil {
+		err = c.read(a, w, resp)
+	}
+	end := time.Now()
+	a.Took = end.Sub(a.Started)
+	if err != nil {
+		a.fail(w.explain(err))
+	} else {
+		a.Reason = probe.OK
+		a.Expected = q.Want.Contains(a.Status)
+	}
+	w.finish(end, err == nil)
+	w.tell(&a.Exchange, err)
+	c.describe(a)
+	if token != "" && a.Status == http.StatusUnauthorized {
+		c.tokens.refused(token)
+	}
+	r.Exchanged(a.Exchange)
+	return a
+}
+
+func (a *Answer) fail(why probe.Reason, detail string) {
+	a.Reason, a.Detail = why, secret.Redact(detail)
+}
+
+// read reads the answer to its last byte.
+func (c *Client) read(a *Answer, w *wire, resp *http.Response) error {
+	defer resp.Body.Close()
+	var err error
+	if a.Proto, err = w.inspect(resp); err != nil {
+		return err
+	}
+	a.Status, a.Header = resp.StatusCode, resp.Header
+	a.Body, err = readBody(resp, c.settings.maxBody())
+	a.Bytes = int64(len(a.Body))
+	return err
+}
+
+// describe reads from an answer what it says of itself.
+func (c *Client) describe(a *Answer) {
+	if a.Status == 0 {
+		return
+	}
+	a.Cached = cached(a.Status, a.Header)
+	if s := c.settings.Trace; s != nil {
+		a.TargetTraceID = clean(traceID(s.Read(a)))
+	}
+	if s := c.settings.Version; s != nil {
+		a.Version = clean(version(s.Read(a)))
+	}
+}
+
+// clean drops a text that holds a secret.
+func clean(text string) string {
+	if text == "" || secret.Redact(text) != text {
+		return ""
+	}
+	return text
+}
+
+// request builds the request that goes over the wire. The fault says why it cannot be sent.
+func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*retryablehttp.Request, string, *fault) {
+	var body io.Reader
+	if len(q.Body) > 0 {
+		body = bytes.NewReader(q.Body)
+	}
+	req, err := http.NewRequestWithContext(w.bind(ctx), a.Method, q.URL, body)
+	if err != nil {
+		return nil, "", &fault{probe.Protocol, "the request cannot be written: its method or URL is wrong"}
+	}
+	req.GetBody = nil // without it nothing that has a body is ever sent again
+	u := req.URL
+	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
+		return nil, "", &fault{probe.Protocol, "the URL to ask is none of http or https, or holds credentials"}
+	}
+	a.URL = secret.Redact(bare(u))
+	w.host, w.port, w.name = u.Hostname(), portOf(u), u.Hostname()
+	if t := c.settings.TLS; t != nil && t.ServerName != "" {
+		w.name = t.ServerName
+	}
+	if q.Addr != "" {
+		if w.addr, err = netip.ParseAddrPort(q.Addr); err != nil {
+			return nil, "", &fault{probe.Protocol, "the address to dial is no IP:port"}
+		}
+	}
+	token, f := c.headers(ctx, a, req, q)
+	if f != nil {
+		return nil, "", f
+	}
+	if (carries(req.Header) || (c.credential && !q.Anonymous)) && !c.settings.mayCarry(u, q.Addr) {
+		return nil, "", &fault{probe.Credential, "the credential is not sent: http:// would show it to everybody on the way"}
+	}
+	c.separate(w, a, req, q)
+	return &retryablehttp.Request{Request: req}, token, nil
+}
+
+// separate makes the transport keep connections apart that must not stand in for each other. It tells them by the
+// host of the URL, which serves for nothing else: Host is written and the dial is bound already.
+func (c *Client) separate(w *wire, a *Answer, req *http.Request, q *Request) {
+	certificate := c.settings.TLS != nil && c.settings.TLS.CertFile != ""
+	switch {
+	case c.http2 && !c.reuses:
+		req.URL.Host = a.TraceID // two requests at once would take each other's fresh connection
+	case q.Anonymous && certificate:
+		req.URL.Host, req.Close = a.TraceID, true // a kept connection has shown the certificate
+	case q.Addr != "":
+		req.URL.Host = net.JoinHostPort(w.addr.Addr().String(), w.port) // one replica is not another
+	}
+}
+
+// headers writes the request's headers: those of the settings, then the request's own, then the credential, then
+// ours. It returns the access token that it used.
+func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *Request) (token string, f *fault) {
+	for name, v := range c.settings.Headers {
+		if q.Anonymous && !v.Secret.IsZero() {
+			continue
+		}
+		text, err := v.Reveal()
+		if err != nil {
+			return "", &fault{probe.Credential, "headers: " + name + ": " + err.Error()}
+		}
+		if f := setHeader(req, name, text); f != nil {
+			return "", f
+		}
+	}
+	for name, values := range q.Header {
+		for i, v := range values {
+			if i > 0 {
+				req.Header.Add(name, v)
+			} else if f := setHeader(req, name, v); f != nil {
+				return "", f
+			}
+		}
+	}
+	if !q.Anonymous {
+		if token, f = c.authorize(ctx, req); f != nil {
+			return "", f
+		}
+	}
+	var parent string
+	a.TraceID, parent = newTrace()
+	ours := [3]string{userAgent(), "gzip", parent}
+	req.Header["User-Agent"] = ours[0:1:1]
+	req.Header["Accept-Encoding"] = ours[1:2:2]
+	req.Header["Traceparent"] = ours[2:3:3]
+	return token, nil
+}
+
+// setHeader sets a header, and Host where it belongs.
+func setHeader(req *http.Request, name, value string) *fault {
+	key := http.CanonicalHeaderKey(name)
+	switch {
+	case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
+		return &fault{probe.Credential, fmt.Sprintf("headers: %q cannot be sent: a character that a header cannot carry", name)}
+	case slices.Contains(ourHeaders, key):
+		return nil // a kind cannot know better
+	case key == "Host":
+		req.Host = value
+	case key == "Idempotency-Key" || key == "X-Idempotency-Key":
+		// By these names, spelt so, net/http takes a POST for one that it may send twice.
+		req.Header[strings.ToLower(name)] = []string{value}
+	default:
+		req.Header[key] = []string{value}
+	}
+	return nil
+}
+
+// authorize adds the credential of the settings, read now, so that a rotated one is used at once.
+func (c *Client) authorize(ctx context.Context, req *http.Request) (token string, f *fault) {
+	s := c.settings
+	switch {
+	case !s.Bearer.IsZero():
+		value, err := s.Bearer.Reveal()
+		if err != nil {
+			return "", &fault{probe.Credential, "bearer: " + err.Error()}
+		}
+		return "", setHeader(req, "Authorization", "Bearer "+value)
+	case s.Basic != nil:
+		value, err := s.Basic.Password.Reveal()
+		if err != nil {
+			return "", &fault{probe.Credential, "basic.password: " + err.Error()}
+		}
+		req.SetBasicAuth(s.Basic.Username, value)
+	case c.tokens != nil:
+		value, f := c.tokens.get(ctx)
+		if f != nil {
+			return "", f
+		}
+		return value, setHeader(req, "Authorization", "Bearer "+value)
+	}
+	return "", nil
+}
+
+// carries reports whether headers hold a credential.
+func carries(h http.Header) bool {
+	return slices.ContainsFunc(secretHeaders, func(name string) bool { return len(h[name]) > 0 })
+}
+
+// newTrace returns a new trace id and the header that carries it, after W3C Trace Context.
+func newTrace() (id, parent string) {
+	var random [24]byte
+	rand.Read(random[:]) // never fails: it would end the program
+	var text [55]byte
+	copy(text[:], "00-")
+	hex.Encode(text[3:35], random[:16])
+	text[35] = '-'
+	hex.Encode(text[36:52], random[16:])
+	copy(text[52:], "-01")
+	parent = string(text[:])
+	return parent[3:35], parent
+}

@@ -1,0 +1,214 @@
+package httpx
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// Fetching a token is preparation and no measurement: it may be tried again, in moderation.
+const (
+	maxAttempts = 3
+	firstWait   = 100 * time.Millisecond
+	longestWait = 2 * time.Second
+	shortWait   = 20 * time.Millisecond // after any answer, so that no server can make us hot
+)
+
+// Lives of tokens.
+const (
+	tokenMargin  = 30 * time.Second // a token is not used this shortly before it expires
+	tokenDefault = 5 * time.Minute  // of a token that does not say when it expires
+	tokenDoubt   = time.Minute      // a token older than this that is refused is fetched anew
+)
+
+// tokens fetches and keeps the access token of one Settings.
+type tokens struct {
+	client Client // of its own: the target's name in TLS and its connections are not the token endpoint's
+	retry  retryablehttp.Client
+	oauth  *OAuth2
+	host   string
+	port   string
+	key    string // under which the token is known to the redactor
+
+	turn    chan struct{} // held by the one who looks at what follows
+	value   string
+	fetched time.Time
+	until   time.Time
+}
+
+func newTokens(s *Settings) (*tokens, error) {
+	t := &tokens{oauth: s.OAuth2, turn: make(chan struct{}, 1)}
+	if err := t.client.init(s, false, false); err != nil {
+		return nil, err
+	}
+	t.retry.HTTPClient = &t.client.http
+	t.retry.RequestLogHook = func(_ retryablehttp.Logger, r *http.Request, _ int) { r.Header.Set("User-Agent", userAgent()) }
+	t.retry.RetryMax = maxAttempts - 1
+	t.retry.CheckRetry = again
+	t.retry.Backoff = pause
+	t.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	u, err := url.Parse(s.OAuth2.TokenURL)
+	if err != nil {
+		return nil, errors.New("oauth2.token_url: cannot be read")
+	}
+	t.host, t.port = u.Hostname(), portOf(u)
+	t.key = strings.Join([]string{"oauth2", bare(u), s.OAuth2.ClientID, s.OAuth2.ClientSecret.Source(), strings.Join(s.OAuth2.Scopes, " ")}, " ")
+	return t, nil
+}
+
+// get returns the token, fetched anew if there is none that still holds. The fault says why there is none.
+func (t *tokens) get(ctx context.Context) (string, *fault) {
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return "", noToken(Explain(ctx, ctx.Err()))
+	}
+	if t.value != "" && time.Now().Before(t.until) {
+		return t.value, nil
+	}
+	token, f := t.fetch(ctx)
+	if f != nil {
+		return "", f
+	}
+	now := time.Now()
+	life := tokenDefault
+	if !token.Expiry.IsZero() {
+		life = token.Expiry.Sub(now)
+	}
+	secret.Learn(t.key, token.AccessToken)
+	t.value, t.fetched, t.until = token.AccessToken, now, now.Add(life-min(tokenMargin, life/4))
+	return t.value, nil
+}
+
+// refused is told that the target did not accept a token. An old one may have been revoked; a new one would only be
+// refused again.
+func (t *tokens) refused(value string) {
+	select {
+	case t.turn <- struct{}{}:
+		if t.value == value && time.Since(t.fetched) > tokenDoubt {
+			t.value = ""
+		}
+		<-t.turn
+	default:
+	}
+}
+
+func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
+	clientSecret, err := t.oauth.ClientSecret.Reveal()
+	if err != nil {
+		return nil, &fault{probe.Credential, "oauth2.client_secret: " + err.Error()}
+	}
+	cfg := clientcredentials.Config{
+		ClientID:     t.oauth.ClientID,
+		ClientSecret: clientSecret,
+		TokenURL:     t.oauth.TokenURL,
+		Scopes:       t.oauth.Scopes,
+		AuthStyle:    oauth2.AuthStyleInHeader,
+	}
+	if t.oauth.AuthStyle == "params" {
+		cfg.AuthStyle = oauth2.AuthStyleInParams
+	}
+	if len(t.oauth.Params) > 0 {
+		cfg.EndpointParams = url.Values{}
+		for name, v := range t.oauth.Params {
+			cfg.EndpointParams.Set(name, v)
+		}
+	}
+	w := &wire{client: &t.client, host: t.host, port: t.port, name: t.host, dialsLeft: maxAttempts, sendsLeft: maxAttempts}
+	w.tries = -maxTries * (maxAttempts - 1) // each attempt has its own
+	bound := w.bind(ctx)
+	token, err := cfg.Token(context.WithValue(bound, oauth2.HTTPClient, &http.Client{Transport: &retryablehttp.RoundTripper{Client: &t.retry}, CheckRedirect: stay}))
+	if err != nil {
+		why, detail := w.explain(err)
+		w.finish(time.Now(), false)
+		if answered, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+			return nil, noToken(probe.Credential, refusal(answered))
+		}
+		if why == probe.Protocol {
+			detail = "the token endpoint did not answer as RFC 6749 says"
+		}
+		return nil, noToken(why, detail)
+	}
+	w.finish(time.Now(), true)
+	if kind := token.Type(); !strings.EqualFold(kind, "Bearer") {
+		return nil, noToken(probe.Credential, "the token endpoint issued another type of token than Bearer")
+	}
+	if !httpguts.ValidHeaderFieldValue(token.AccessToken) || len(token.AccessToken) < secret.Shortest {
+		return nil, noToken(probe.Credential, "the token endpoint issued what cannot be a token")
+	}
+	return token, nil
+}
+
+// noToken is a fault of the prober's credential, whatever kept the token endpoint from issuing one: the target was
+// not asked. Only a run that was cancelled stays just that.
+func noToken(why probe.Reason, detail string) *fault {
+	if why != probe.Cancelled {
+		why = probe.Credential
+	}
+	return &fault{why, "no access token: " + detail}
+}
+
+// oauthErrors are the codes of RFC 6749, section 5.2. Nothing else that a token endpoint says is repeated.
+var oauthErrors = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+}
+
+func refusal(e *oauth2.RetrieveError) string {
+	text := "the token endpoint refused"
+	if e.Response != nil {
+		text = fmt.Sprintf("the token endpoint answered %d", e.Response.StatusCode)
+	}
+	if slices.Contains(oauthErrors, e.ErrorCode) {
+		text += " (" + e.ErrorCode + ")"
+	}
+	return text
+}
+
+// again tells whether a preparation may be tried again: after trouble that passes, never after an answer about the
+// request itself, and never after doubt about who answers.
+func again(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	if err == nil {
+		return resp.StatusCode == 502 || resp.StatusCode == 503 || resp.StatusCode == 504, nil
+	}
+	why, _ := wireOf(ctx).explain(err)
+	return why == probe.Refused || why == probe.Reset || why == probe.Timeout || why == probe.Truncated, nil
+}
+
+// pause is how long to wait before the next attempt: anything up to twice as long each time, so that many clients do
+// not come back together, or what the server asks for, but never longer than longestWait.
+func pause(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
+	wait := rand.N(min(firstWait<<min(attempt, 10), longestWait))
+	if resp != nil {
+		if s, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil {
+			wait = max(wait, time.Duration(s)*time.Second)
+		}
+	}
+	return min(max(wait, shortWait), longestWait)
+}
+
+func portOf(u *url.URL) string {
+	if u.Scheme == "https" {
+		return cmp.Or(u.Port(), "443")
+	}
+	return cmp.Or(u.Port(), "80")
+}

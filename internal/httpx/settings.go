@@ -1,0 +1,141 @@
+// Package httpx makes one HTTP exchange: a fresh connection, one measured request, a bounded answer.
+//
+// What it promises, against any server: nothing is sent twice, no redirect is followed, no proxy, cookie or cache
+// takes part, no byte of the server reaches a text, and the exchange ends by its deadline with bounded memory. Why
+// there is no complete answer is one reason of the closed set and one sentence.
+package httpx
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+
+	"prober/internal/jsonpath"
+	"prober/internal/secret"
+)
+
+// Settings are what the kinds of probes that speak HTTP have in common. They are embedded in a kind with
+// `yaml:",inline"` and never change once Client has been called.
+type Settings struct {
+	Headers        map[string]Value `yaml:"headers,omitempty" doc:"headers to send: a text, {file: PATH} or {env: NAME} each"`
+	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
+	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
+	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by client credentials"`
+	TLS            *TLS             `yaml:"tls,omitempty" doc:"how https is spoken"`
+	Connection     string           `yaml:"connection,omitempty" doc:"fresh, a new connection for each request, unless it says reuse"`
+	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; HTTP/1.1 only unless said so"`
+	MaxBody        int64            `yaml:"max_body,omitempty" doc:"the largest body to read, in bytes, decoded; 1 MiB unless said otherwise"`
+	AllowPlaintext bool             `yaml:"allow_plaintext,omitempty" doc:"send credentials over http:// to other machines too"`
+	Resolver       string           `yaml:"resolver,omitempty" doc:"the name server to ask, host:port; the system's unless said otherwise"`
+	Trace          *Source          `yaml:"trace,omitempty" doc:"where the answer says its trace id"`
+	Version        *Source          `yaml:"version,omitempty" doc:"where the answer says the version of the software deployed"`
+}
+
+// Basic is a user and a password.
+type Basic struct {
+	Username string        `yaml:"username" required:"true" doc:"the user"`
+	Password secret.Secret `yaml:"password" required:"true" doc:"the user's password"`
+}
+
+// OAuth2 is the client credentials grant of RFC 6749. The token is kept until shortly before it expires.
+type OAuth2 struct {
+	TokenURL     string            `yaml:"token_url" required:"true" doc:"where tokens are issued"`
+	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name there"`
+	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
+	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to ask for"`
+	Params       map[string]string `yaml:"params,omitempty" doc:"further parameters of the token request, such as audience"`
+	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header, the client's secret as HTTP Basic, unless it says params"`
+}
+
+// TLS says how https is spoken. Certificates are always verified unless InsecureSkipVerify.
+type TLS struct {
+	CAFile             string `yaml:"ca_file,omitempty" doc:"PEM file of the authorities to trust in place of the system's"`
+	CertFile           string `yaml:"cert_file,omitempty" doc:"PEM file of the certificate to show a server that asks for one; read at each handshake"`
+	KeyFile            string `yaml:"key_file,omitempty" doc:"PEM file of its key; read at each handshake"`
+	ServerName         string `yaml:"server_name,omitempty" doc:"the name to ask for and to verify in place of the URL's host"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty" doc:"do not verify the server's certificate; not together with a credential"`
+	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 unless it says 1.3"`
+}
+
+// Source is where in an answer a value stands: in a header, or in the JSON body at a path.
+type Source struct {
+	Header string        `yaml:"header,omitempty" doc:"the name of a header"`
+	JSON   jsonpath.Path `yaml:"json,omitempty" doc:"an RFC 9535 path into the JSON body"`
+}
+
+// Read returns the text at the source in an answer; empty if there is none. It is the target's text: it goes into
+// no message and no label.
+func (s *Source) Read(a *Answer) string {
+	if s.Header != "" {
+		return a.Header.Get(s.Header)
+	}
+	doc, err := a.JSON()
+	if err != nil {
+		return ""
+	}
+	found := s.JSON.Find(doc)
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0].Text()
+}
+
+// HasCredential reports whether something secret is sent along: a token, a password, a secret header.
+func (s *Settings) HasCredential() bool {
+	if !s.Bearer.IsZero() || s.Basic != nil || s.OAuth2 != nil {
+		return true
+	}
+	for _, v := range s.Headers {
+		if !v.Secret.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// With returns the settings changed as other says. What other leaves out stays; a credential in other replaces
+// whichever one there was, and headers of other replace those of the same name.
+func (s Settings) With(other Settings) Settings {
+	_, authorized := canonical(other.Headers)["Authorization"]
+	if !other.Bearer.IsZero() || other.Basic != nil || other.OAuth2 != nil || authorized {
+		s.Bearer, s.Basic, s.OAuth2 = other.Bearer, other.Basic, other.OAuth2
+		s.Headers = canonical(s.Headers)
+		delete(s.Headers, "Authorization")
+	}
+	if len(other.Headers) > 0 {
+		s.Headers = canonical(s.Headers)
+		maps.Copy(s.Headers, canonical(other.Headers))
+	}
+	s.TLS = cmp.Or(other.TLS, s.TLS)
+	s.Connection = cmp.Or(other.Connection, s.Connection)
+	s.HTTP2 = other.HTTP2 || s.HTTP2
+	s.MaxBody = cmp.Or(other.MaxBody, s.MaxBody)
+	s.AllowPlaintext = other.AllowPlaintext || s.AllowPlaintext
+	s.Resolver = cmp.Or(other.Resolver, s.Resolver)
+	s.Trace = cmp.Or(other.Trace, s.Trace)
+	s.Version = cmp.Or(other.Version, s.Version)
+	return s
+}
+
+// canonical returns a copy of headers with their names as Go writes them.
+func canonical(headers map[string]Value) map[string]Value {
+	out := make(map[string]Value, len(headers))
+	for name, v := range headers {
+		out[http.CanonicalHeaderKey(name)] = v
+	}
+	return out
+}
+
+// defaultMaxBody is the largest body read unless max_body says otherwise, and largestBody the most that it may say.
+const (
+	defaultMaxBody = 1 << 20
+	largestBody    = 64 << 20
+)
+
+func (s *Settings) maxBody() int64 { return cmp.Or(s.MaxBody, defaultMaxBody) }
+
+// Answers to "connection".
+const (
+	fresh = "fresh"
+	reuse = "reuse"
+)

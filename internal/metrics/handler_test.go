@@ -1,0 +1,277 @@
+package metrics
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+func TestHandlerAnswers(t *testing.T) {
+	m, j := New(Build{}), job("a")
+	m.SetJobs([]probe.Job{j})
+	server := httptest.NewServer(m.Handler())
+	defer server.Close()
+	defer server.Client().CloseIdleConnections()
+	for _, test := range []struct {
+		name, method, query string
+		header              map[string]string
+		status              int
+		contentType         string
+		has, hasNot         string
+	}{
+		{"text", "GET", "", nil, 200, "text/plain; version=0.0.4", "probe_success{", "# EOF"},
+		{"OpenMetrics", "GET", "", map[string]string{"Accept": openFormat}, 200, "application/openmetrics-text; version=1.0.0", "# EOF", "probe_runs_created"},
+		{"what Prometheus asks for", "GET", "", map[string]string{"Accept": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}, 200, "application/openmetrics-text; version=1.0.0", "# EOF", ""},
+		{"protobuf", "GET", "", map[string]string{"Accept": binaryFormat}, 200, "application/vnd.google.protobuf", "probe_success", "# HELP"},
+		{"unknown format", "GET", "", map[string]string{"Accept": "image/png"}, 200, "text/plain", "probe_success{", ""},
+		{"one family", "GET", "?name[]=probe_success", nil, 200, "text/plain", "probe_success{", "probe_verdict"},
+		{"two families", "GET", "?name[]=probe_success&name[]=go_goroutines", nil, 200, "text/plain", "go_goroutines", "probe_verdict"},
+		{"no such family", "GET", "?name[]=nothing", nil, 200, "text/plain", "", "probe"},
+		{"a query that cannot be read", "GET", "?name[]=%zz;;", nil, 200, "text/plain", "probe_success{", ""},
+		{"many families", "GET", "?" + strings.Repeat("name[]=x&", 5000), nil, 200, "text/plain", "", "probe"},
+		{"a query with more than can be read", "GET", "?" + strings.Repeat("name[]=x&", 50000), nil, 200, "text/plain", "probe_success{", ""},
+		{"HEAD", "HEAD", "", nil, 200, "text/plain", "", "probe"},
+		{"POST", "POST", "", nil, 405, "text/plain", "only GET and HEAD", "probe_success"},
+		{"unknown method", "BREW", "", nil, 405, "text/plain", "only GET and HEAD", "probe_success"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), test.method, server.URL+"/metrics"+test.query, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range test.header {
+				req.Header.Set(name, value)
+			}
+			resp, err := server.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != test.status || !strings.HasPrefix(resp.Header.Get("Content-Type"), test.contentType) {
+				t.Errorf("got %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+			}
+			if !strings.Contains(string(body), test.has) || test.hasNot != "" && strings.Contains(string(body), test.hasNot) {
+				t.Errorf("want %q and not %q in\n%.2000s", test.has, test.hasNot, body)
+			}
+		})
+	}
+}
+
+func TestGzipWhereItIsAccepted(t *testing.T) {
+	m := New(Build{})
+	m.SetJobs([]probe.Job{job("a")})
+	for accept, want := range map[string]bool{"gzip": true, "deflate, gzip;q=0.5": true, "GZIP": true, "gzip; q=0": false, "gzip;q=0.0": false, "br": false, "": false, "gzip;q=x": false} {
+		for range 2 { // the second time with the memory of the first
+			req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+			req.Header.Set("Accept-Encoding", accept)
+			rec := httptest.NewRecorder()
+			m.Handler().ServeHTTP(rec, req)
+			var body io.Reader = rec.Body
+			if got := rec.Header().Get("Content-Encoding") == "gzip"; got != want {
+				t.Errorf("Accept-Encoding %q: gzip is %t, want %t", accept, got, want)
+			}
+			if want {
+				z, err := gzip.NewReader(rec.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = z
+			}
+			text, err := io.ReadAll(body)
+			if err != nil || !strings.Contains(string(text), "probe_success{") {
+				t.Errorf("Accept-Encoding %q: %v\n%.200s", accept, err, text)
+			}
+		}
+	}
+}
+
+// stuck is a reader that does not read until it is let go.
+type stuck struct {
+	http.ResponseWriter
+	reading, free chan struct{}
+	once          sync.Once
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	s.once.Do(func() { s.reading <- struct{}{} })
+	<-s.free
+	return len(p), nil
+}
+
+func TestNoMoreThanFortyScrapesAtOnce(t *testing.T) {
+	m := New(Build{})
+	reading, free := make(chan struct{}), make(chan struct{})
+	var scrapes sync.WaitGroup
+	for range maxScrapes {
+		scrapes.Go(func() {
+			m.Handler().ServeHTTP(&stuck{ResponseWriter: httptest.NewRecorder(), reading: reading, free: free}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		})
+	}
+	for range maxScrapes {
+		<-reading
+	}
+	if rec := answer(m, http.MethodGet, textFormat); rec.Code != http.StatusServiceUnavailable {
+		t.Errorf("the forty-first got %d, want 503", rec.Code)
+	}
+	close(free)
+	scrapes.Wait()
+	if rec := answer(m, http.MethodGet, textFormat); rec.Code != http.StatusOK {
+		t.Errorf("the next one got %d, want 200", rec.Code)
+	}
+}
+
+// gone is a reader that went away.
+type gone struct {
+	http.ResponseWriter
+	writes int
+}
+
+func (g *gone) Write([]byte) (int, error) {
+	g.writes++
+	return 0, errors.New("broken pipe")
+}
+
+func TestAReaderThatWentAwayEndsTheScrape(t *testing.T) {
+	for _, format := range []string{textFormat, openFormat, binaryFormat} {
+		m := crowd(t, 1000)
+		req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		req.Header.Set("Accept", format)
+		g := &gone{ResponseWriter: httptest.NewRecorder()}
+		m.Handler().ServeHTTP(g, req)
+		if g.writes != 1 {
+			t.Errorf("%s: written to %d times, want once", format, g.writes)
+		}
+		if got := value(t, m, `promhttp_metric_handler_errors_total{cause="encoding"}`); got != "0" {
+			t.Errorf("%s: counted as our error", format)
+		}
+	}
+}
+
+type panics struct{ prometheus.Desc }
+
+func (p *panics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- prometheus.NewDesc("broken_one", "x", nil, nil)
+}
+func (p *panics) Collect(chan<- prometheus.Metric) { panic("secret-of-the-collector") }
+
+type twice struct{}
+
+func (twice) Describe(chan<- *prometheus.Desc) {}
+func (twice) Collect(ch chan<- prometheus.Metric) {
+	for range 2 {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("broken_two", "x", nil, nil), prometheus.GaugeValue, 1)
+	}
+}
+
+func TestABrokenCollectorSpoilsNothingElse(t *testing.T) {
+	for name, c := range map[string]prometheus.Collector{"panic": &panics{}, "duplicate": twice{}} {
+		t.Run(name, func(t *testing.T) {
+			m := New(Build{})
+			m.SetJobs([]probe.Job{job("a")})
+			m.self.registry.MustRegister(c)
+			rec := answer(m, http.MethodGet, textFormat)
+			body := rec.Body.String()
+			if rec.Code != http.StatusOK {
+				t.Errorf("status %d", rec.Code)
+			}
+			for _, want := range []string{"probe_success{", "go_goroutines", "prober_build_info"} {
+				if !strings.Contains(body, want) {
+					t.Errorf("%s is missing", want)
+				}
+			}
+			for _, leak := range []string{"secret-of", "goroutine ", "handler_test.go", "panic("} {
+				if strings.Contains(body, leak) {
+					t.Errorf("the body has %q in it", leak)
+				}
+			}
+			if got := value(t, m, `promhttp_metric_handler_errors_total{cause="gathering"}`); got == "0" {
+				t.Error("nobody counted the error")
+			}
+		})
+	}
+}
+
+func TestAFamilyThatPanicsSpoilsNoLine(t *testing.T) {
+	for _, format := range []string{textFormat, openFormat, binaryFormat} {
+		m := crowd(t, 3)
+		p := m.borrow()
+		p.take(m.book.Load())
+		rec := httptest.NewRecorder()
+		p.open(rec, negotiate(format), false)
+		n := 0
+		broken := &family{"probe_aa_broken", "x", gauge, func(r *row, p *page) {
+			if n++; n == 2 {
+				panic("secret-of-the-family")
+			}
+			p.put(r, 1)
+		}}
+		err := p.write(part{name: broken.name, fixed: broken})
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: want an error without the value, got %v", format, err)
+		}
+		for i := range families {
+			if err := p.write(part{name: families[i].name, fixed: &families[i]}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := p.enc.close(); err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(rec.Body.String()) {
+			if format != binaryFormat && !strings.HasPrefix(line, "#") && (!strings.HasPrefix(line, "probe_") || len(strings.Fields(line)) < 2) {
+				t.Errorf("%s: spoiled line %q", format, line)
+			}
+		}
+		if format == binaryFormat && strings.Contains(rec.Body.String(), "broken") {
+			t.Error("the broken family is there in protobuf")
+		}
+	}
+}
+
+func TestALibraryFamilyThatCannotBeWrittenSpoilsNoLine(t *testing.T) {
+	m := crowd(t, 1)
+	p := m.borrow()
+	rec := httptest.NewRecorder()
+	p.open(rec, negotiate(textFormat), false)
+	kind, name := dto.MetricType_COUNTER, "half_total"
+	if p.write(part{name: name, library: &dto.MetricFamily{Name: &name, Type: &kind, Metric: []*dto.Metric{{Counter: &dto.Counter{}}, {}}}}) == nil {
+		t.Error("want an error of a counter without a value")
+	}
+	if err := p.enc.close(); err != nil || rec.Body.Len() != 0 {
+		t.Errorf("%v, written: %q", err, rec.Body)
+	}
+}
+
+func TestASlowReaderHoldsItsPlaceNoLongerThanAMinute(t *testing.T) {
+	m := New(Build{})
+	w := &timed{ResponseWriter: httptest.NewRecorder()}
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if len(w.deadlines) != 2 || w.deadlines[0].IsZero() || !w.deadlines[1].IsZero() {
+		t.Errorf("want a deadline, and none after the scrape, got %v", w.deadlines)
+	}
+}
+
+type timed struct {
+	http.ResponseWriter
+	deadlines []time.Time
+}
+
+func (w *timed) SetWriteDeadline(d time.Time) error {
+	w.deadlines = append(w.deadlines, d)
+	return nil
+}

@@ -1,0 +1,142 @@
+package metrics
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	textFormat   = "text/plain;version=0.0.4"
+	openFormat   = "application/openmetrics-text;version=1.0.0"
+	binaryFormat = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+)
+
+// scrape reads all series of probes, or the families named.
+func scrape(t testing.TB, m *Metrics, accept string, names ...string) string {
+	t.Helper()
+	rec := answer(m, http.MethodGet, accept, names...)
+	if rec.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", rec.Code, rec.Body)
+	}
+	return rec.Body.String()
+}
+
+func answer(m *Metrics, method, accept string, names ...string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(method, "/metrics", nil)
+	query := req.URL.Query()
+	query["name[]"] = names
+	req.URL.RawQuery = query.Encode()
+	req.Header.Set("Accept", accept)
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, req)
+	return rec
+}
+
+// value returns the value of one series as written, or "absent".
+func value(t testing.TB, m *Metrics, series string) string {
+	t.Helper()
+	name, _, _ := strings.Cut(series, "{")
+	for _, suffix := range []string{"_count", "_sum"} {
+		if strings.HasPrefix(name, "probe_duration") {
+			name = strings.TrimSuffix(name, suffix)
+		}
+	}
+	for line := range strings.Lines(scrape(t, m, textFormat, name)) {
+		if v, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return "absent"
+}
+
+// lines counts the series of the families that a probe can have.
+func lines(t testing.TB, m *Metrics) (n int) {
+	t.Helper()
+	for line := range strings.Lines(scrape(t, m, textFormat)) {
+		if strings.HasPrefix(line, "probe_") {
+			n++
+		}
+	}
+	return n
+}
+
+// fake is a probe that is never asked; it knows the statuses that it causes.
+type fake map[string][]int
+
+func (fake) Validate() error                        { return nil }
+func (fake) Checks() []string                       { return nil }
+func (fake) Ask(_ context.Context, _ *probe.Result) {}
+func (f fake) ExpectedStatuses() map[string][]int   { return f }
+
+func job(name string, change ...func(*probe.Job)) probe.Job {
+	j := probe.Job{
+		ID:         probe.ID{System: "ibex", Name: name, Type: "http", Runbook: "proxy-down", Severity: "P1"},
+		RunbookURL: "https://docs.ibex.example/incident-response#proxy-down",
+		Interval:   15 * time.Second,
+		Timeout:    5 * time.Second,
+		Labels:     map[string]string{"env": "prod", "region": "eu-west-1"},
+	}
+	for _, c := range change {
+		c(&j)
+	}
+	return j
+}
+
+// ran is a run of the job that began now, with what note notes on it.
+func ran(j probe.Job, took time.Duration, note func(r *probe.Result)) probe.Result {
+	r := probe.NewResult(j.ID)
+	r.Started, r.Took = time.Now(), took
+	if note != nil {
+		note(r)
+	}
+	return *r
+}
+
+func passed(j probe.Job) probe.Result {
+	return ran(j, 20*time.Millisecond, func(r *probe.Result) {
+		r.Pass("answers", "got 200")
+		r.Exchanged(probe.Exchange{Check: "answers", Status: 200, Took: 12 * time.Millisecond, Connections: 1})
+	})
+}
+
+func trace(n int) string { return fmt.Sprintf("%032x", n) }
+
+// golden compares with a file in testdata, or writes it with -update.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	path := "testdata/" + file
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got == string(want) {
+		return
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("%s:%d differs (go test -update writes it anew)\nwant %s\ngot  %s", path, i+1, w[i], g[i])
+		}
+	}
+	t.Fatalf("%s has %d lines, got %d", path, len(w), len(g))
+}

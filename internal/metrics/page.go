@@ -1,0 +1,171 @@
+package metrics
+
+import (
+	"compress/gzip"
+	"fmt"
+	"slices"
+	"strings"
+
+	"prober/internal/probe"
+
+	dto "github.com/prometheus/client_model/go"
+)
+
+// A page is one scrape under way, with the memory that it needs. The memory is used again.
+type page struct {
+	rows   []row
+	found  map[string]*found // measures and signals by name
+	order  []part
+	enc    encoder // one of the two
+	text   text
+	binary protobuf
+	zipper *gzip.Writer
+	names  []string // the labels of the series being written, beyond those that all of its probe have
+	values []string
+}
+
+// An encoder writes families in one of the formats. Between two calls what it wrote is whole lines, or whole series.
+type encoder interface {
+	// begin starts a family. One without series leaves no trace.
+	begin(name, help string, kind dto.MetricType)
+	// sample writes a gauge or a counter. The labels are l and then those named; created is in Unix milliseconds.
+	sample(l *labels, names, values []string, v float64, created int64)
+	// histogram writes a histogram.
+	histogram(l *labels, h *histogram, created int64)
+	// finish ends the family that was begun; with ok false it was spoiled and is left out as far as it still can be.
+	finish(ok bool)
+	// library writes a family that client_golang gathered.
+	library(f *dto.MetricFamily) error
+	// close ends the scrape. It returns the first error of the reader at the other end.
+	close() error
+	// failed reports whether there is anybody left to write for.
+	failed() bool
+}
+
+// A part is one family of a scrape, from one of three sources.
+type part struct {
+	name    string
+	fixed   *family
+	found   *found
+	library *dto.MetricFamily
+}
+
+func newPage() *page { return &page{found: map[string]*found{}} }
+
+// arrange puts the families in the order of their names. Where two have one name, the prober's own is written.
+func (p *page) arrange(gathered []*dto.MetricFamily) {
+	for i := range families {
+		p.order = append(p.order, part{name: families[i].name, fixed: &families[i]})
+	}
+	for _, f := range gathered {
+		p.order = append(p.order, part{name: f.GetName(), library: f})
+	}
+	for name, f := range p.found {
+		if slices.ContainsFunc(p.order, func(o part) bool { return o.name == name && o.found == nil }) {
+			continue
+		}
+		p.order = append(p.order, part{name: name, found: f})
+	}
+	slices.SortFunc(p.order, func(a, b part) int { return strings.Compare(a.name, b.name) })
+}
+
+// write writes one family. A panic spoils that family alone.
+func (p *page) write(o part) (err error) {
+	if o.library != nil {
+		return p.enc.library(o.library)
+	}
+	defer func() {
+		cause := recover()
+		p.enc.finish(cause == nil)
+		if cause != nil {
+			err = fmt.Errorf("writing %s panicked with a %T", o.name, cause)
+		}
+	}()
+	if o.fixed != nil {
+		p.enc.begin(o.fixed.name, o.fixed.help, o.fixed.kind)
+		for i := 0; i < len(p.rows) && !p.enc.failed(); i++ {
+			o.fixed.write(&p.rows[i], p)
+		}
+		return nil
+	}
+	p.enc.begin(o.name, o.found.help, gauge)
+	for i := 0; i < len(o.found.refs) && !p.enc.failed(); i++ {
+		p.writeRef(&o.found.refs[i])
+	}
+	return nil
+}
+
+func (p *page) writeRef(at *ref) {
+	r := &p.rows[at.row]
+	if at.signal != nil {
+		p.writeSignal(at.signal, r.last)
+		return
+	}
+	for _, s := range r.last.samples[at.from:at.to] {
+		p.names, p.values = p.names[:0], p.values[:0]
+		for i, name := range s.Labels {
+			p.label(name, s.Values[i])
+		}
+		p.enc.sample(&r.view.labels, p.names, p.values, s.Value, 0)
+	}
+}
+
+// writeSignal writes one series, or one for each target where the check has several. What nobody can tell is absent.
+func (p *page) writeSignal(s *signal, last *lastRun) {
+	of := last.of(s.check)
+	if len(of) > 1 && s.has(replica) {
+		// The label is taken, so one series stands for all targets.
+		verdict := of[0].verdict
+		for i := range of {
+			verdict = worse(verdict, of[i].verdict)
+		}
+		of = []checked{{verdict: verdict}}
+	}
+	for i := range of {
+		if of[i].verdict == probe.Inconclusive {
+			continue
+		}
+		p.names, p.values = p.names[:0], p.values[:0]
+		if len(of) > 1 {
+			p.label(replica, of[i].target)
+		}
+		p.enc.sample(&s.labels, p.names, p.values, number(of[i].verdict == probe.Pass), 0)
+	}
+}
+
+// of returns what the run says of one check, by target.
+func (l *lastRun) of(check string) []checked {
+	from, _ := slices.BinarySearchFunc(l.checks, check, func(c checked, check string) int { return strings.Compare(c.check, check) })
+	to := from
+	for to < len(l.checks) && l.checks[to].check == check {
+		to++
+	}
+	return l.checks[from:to]
+}
+
+// put writes a gauge of a probe. Further labels are given as names and values in turn.
+func (p *page) put(r *row, v float64, labels ...string) {
+	p.only(labels)
+	p.enc.sample(&r.view.labels, p.names, p.values, v, 0)
+}
+
+// count writes a counter of a probe, as put does a gauge.
+func (p *page) count(r *row, n uint64, created int64, labels ...string) {
+	p.only(labels)
+	p.enc.sample(&r.view.labels, p.names, p.values, float64(n), created)
+}
+
+// only makes the labels those of the series being written.
+func (p *page) only(labels []string) {
+	p.names, p.values = p.names[:0], p.values[:0]
+	for i := 0; i < len(labels); i += 2 {
+		p.label(labels[i], labels[i+1])
+	}
+}
+
+// label adds a label to the series being written. One without a value is the same as none.
+func (p *page) label(name, value string) {
+	if value != "" {
+		p.names, p.values = append(p.names, name), append(p.values, value)
+	}
+}

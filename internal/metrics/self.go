@@ -1,0 +1,151 @@
+package metrics
+
+import (
+	"runtime"
+	"time"
+
+	"prober/internal/probe"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Build says what was built.
+type Build struct{ Version, Revision, Branch, Tags string }
+
+// self are the metrics of the prober itself, kept by client_golang.
+type self struct {
+	registry  *prometheus.Registry
+	names     map[string]bool // of the families in the registry; never changed
+	lag       prometheus.Histogram
+	running   prometheus.Gauge
+	queued    prometheus.Gauge
+	skipped   *prometheus.CounterVec
+	panics    prometheus.Counter
+	denied    *prometheus.CounterVec
+	overflow  prometheus.Counter
+	checks    *prometheus.GaugeVec
+	loaded    prometheus.Gauge
+	loadedAt  prometheus.Gauge
+	scrapeErr *prometheus.CounterVec
+}
+
+// Reasons that the scheduler gives for a run that did not start, and classes of addresses that are never dialled. All
+// of them exist from the start: a counter born at 1 is invisible to increase().
+var (
+	skipReasons = []string{"in_flight", "hung", "late", "overrun", "rate_limited"}
+	denyClasses = []string{"link_local", "metadata", "unspecified", "multicast"}
+)
+
+// Causes of an error in a scrape.
+const (
+	gathering = "gathering" // a collector
+	encoding  = "encoding"  // the writing of a family
+)
+
+func newSelf(build Build) *self {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	counters := func(name, help, label string, known ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+		for _, value := range known {
+			v.WithLabelValues(value)
+		}
+		return v
+	}
+	s := &self{
+		registry: prometheus.NewRegistry(),
+		names:    map[string]bool{},
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "prober_schedule_lag_seconds",
+			Help:    "How much later than planned runs started.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  160,
+			NativeHistogramMinResetDuration: time.Hour,
+		}),
+		running:  gauge("prober_runs_in_flight", "Runs under way."),
+		queued:   gauge("prober_runs_queued", "Runs that are due and wait for a place."),
+		skipped:  counters("prober_skipped_total", "Runs that did not start when they were due, by the reason.", "reason", skipReasons...),
+		panics:   counter("prober_panics_total", "Panics in probes. Each ended as an inconclusive check."),
+		denied:   counters("prober_dial_denied_total", "Connections not opened because the address is of a class that is never dialled.", "class", denyClasses...),
+		overflow: counter("prober_label_overflow_total", "Series left out: over the limit of 2000 for each probe, or clashing with another."),
+		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the prober itself is fit to judge: 1 if the check of its own surroundings passed."}, []string{"check"}),
+		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
+		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "When a configuration was last loaded; 0 if none was."),
+		scrapeErr: counters("promhttp_metric_handler_errors_total",
+			"Total number of internal errors encountered by the promhttp metric handler.", "cause", gathering, encoding),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "prober_build_info", Help: "What this prober was built from, always 1.",
+		ConstLabels: prometheus.Labels{
+			"version": valid(build.Version), "revision": valid(build.Revision), "branch": valid(build.Branch), "tags": valid(build.Tags),
+			"goversion": runtime.Version(), "goos": runtime.GOOS, "goarch": runtime.GOARCH,
+		},
+	})
+	info.Set(1)
+	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.checks, s.loaded,
+		s.loadedAt, s.scrapeErr, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	families, _ := s.registry.Gather() // an error shows in every scrape
+	for _, f := range families {
+		s.names[f.GetName()] = true
+	}
+	return s
+}
+
+// observe counts what a run says of the prober.
+func (s *self) observe(r *probe.Result) {
+	for i := range r.Checks {
+		if r.Checks[i].Reason == probe.Panicked {
+			s.panics.Inc()
+		}
+	}
+	for i := range r.Exchanges {
+		if class := r.Exchanges[i].Denied; class != "" {
+			s.denied.WithLabelValues(labelValue(class)).Inc()
+		}
+	}
+}
+
+// Started notes that a run started, lag after it was due.
+func (m *Metrics) Started(_ probe.ID, lag time.Duration) {
+	m.self.lag.Observe(max(lag.Seconds(), 0))
+}
+
+// Skipped notes that a run did not start when it was due, and why in one word of a closed set.
+func (m *Metrics) Skipped(_ probe.ID, why string) {
+	m.self.skipped.WithLabelValues(labelValue(why)).Inc()
+}
+
+// Depth notes how many runs are under way and how many wait for a place.
+func (m *Metrics) Depth(running, queued int) {
+	m.self.running.Set(float64(running))
+	m.self.queued.Set(float64(queued))
+}
+
+// ConfigLoaded notes an attempt to load the configuration, the first one included.
+func (m *Metrics) ConfigLoaded(ok bool) {
+	m.self.loaded.Set(number(ok))
+	if ok {
+		m.self.loadedAt.Set(unixSeconds(time.Now()))
+	}
+}
+
+// SelfCheck notes how a check of the prober's own surroundings ended. The name is one of a closed set.
+func (m *Metrics) SelfCheck(check string, ok bool) {
+	m.self.checks.WithLabelValues(labelValue(check)).Set(number(ok))
+}
+
+// number is 1 for true and 0 for false.
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

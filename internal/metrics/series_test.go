@@ -1,0 +1,261 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+const base = `env="prod",probe="a",region="eu-west-1",system="ibex",type="http"`
+
+func TestEverythingExistsBeforeTheFirstRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Build{})
+		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) { j.Probe = fake{"": {401, 200}} })})
+		for series, want := range map[string]string{
+			"probe_success{" + base + "}":                             "0",
+			"probe_verdict{" + base + `,verdict="inconclusive"}`:      "1",
+			"probe_verdict{" + base + `,verdict="pass"}`:              "0",
+			"probe_verdict{" + base + `,verdict="fail"}`:              "0",
+			"probe_runs_total{" + base + `,verdict="inconclusive"}`:   "0",
+			"probe_runs_total{" + base + `,verdict="pass"}`:           "0",
+			"probe_runs_total{" + base + `,verdict="fail"}`:           "0",
+			"probe_last_run_timestamp_seconds{" + base + "}":          "0",
+			"probe_last_pass_timestamp_seconds{" + base + "}":         "0",
+			"probe_registered_timestamp_seconds{" + base + "}":        "9.466848e+08",
+			"probe_interval_seconds{" + base + "}":                    "15",
+			"probe_connections_total{" + base + "}":                   "0",
+			"probe_duration_seconds_count{" + base + "}":              "0",
+			"probe_duration_seconds_sum{" + base + "}":                "0",
+			"probe_expected_status_total{" + base + `,code="401"}`:    "0",
+			"probe_expected_status_total{" + base + `,code="200"}`:    "absent",
+			`prober_skipped_total{reason="hung"}`:                     "0",
+			`prober_skipped_total{reason="rate_limited"}`:             "0",
+			`prober_dial_denied_total{class="metadata"}`:              "0",
+			"prober_panics_total":                                     "0",
+			"prober_label_overflow_total":                             "0",
+			"prober_config_last_reload_successful":                    "0",
+			"prober_config_last_reload_success_timestamp_seconds":     "0",
+			"prober_runs_in_flight":                                   "0",
+			"prober_runs_queued":                                      "0",
+			`promhttp_metric_handler_errors_total{cause="gathering"}`: "0",
+			`probe_info{` + base + `,runbook="proxy-down",severity="P1",runbook_url="https://docs.ibex.example/incident-response#proxy-down"}`: "1",
+		} {
+			if got := value(t, m, series); got != want {
+				t.Errorf("%s is %s, want %s", series, got, want)
+			}
+		}
+	})
+}
+
+func TestARunIsShown(t *testing.T) {
+	down := job("a", func(j *probe.Job) {
+		j.Signals = map[string]probe.Signal{"live": {Name: "ibex_process_up", Labels: map[string]string{"service": "proxy"}}}
+	})
+	up := `ibex_process_up{service="proxy"}`
+	for _, test := range []struct {
+		name string
+		note func(r *probe.Result)
+		want map[string]string
+	}{
+		{"a pass", func(r *probe.Result) { r.Pass("live", "200") }, map[string]string{
+			"probe_success{" + base + "}":                     "1",
+			"probe_runs_total{" + base + `,verdict="pass"}`:   "1",
+			"probe_check_success{" + base + `,check="live"}`:  "1",
+			"probe_last_pass_timestamp_seconds{" + base + "}": "9.4668480002e+08",
+			up: "1",
+		}},
+		{"a failure", func(r *probe.Result) { r.Fail("live", probe.Refused, "nobody listens") }, map[string]string{
+			"probe_success{" + base + "}":                                      "0",
+			"probe_verdict{" + base + `,verdict="fail"}`:                       "1",
+			"probe_failures_total{" + base + `,check="live",reason="refused"}`: "1",
+			"probe_check_success{" + base + `,check="live"}`:                   "0",
+			"probe_last_pass_timestamp_seconds{" + base + "}":                  "0",
+			"probe_last_run_timestamp_seconds{" + base + "}":                   "9.4668480002e+08",
+			up: "0",
+		}},
+		{"nobody can tell", func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, "the control did not hold") }, map[string]string{
+			"probe_success{" + base + "}":                                             "0",
+			"probe_verdict{" + base + `,verdict="inconclusive"}`:                      "1",
+			"probe_failures_total{" + base + `,check="live",reason="control_failed"}`: "1",
+			"probe_check_success{" + base + `,check="live"}`:                          "absent",
+			up: "absent",
+		}},
+		{"nothing was checked", func(r *probe.Result) {}, map[string]string{
+			"probe_success{" + base + "}":                           "0",
+			"probe_runs_total{" + base + `,verdict="inconclusive"}`: "1",
+			up: "absent",
+		}},
+		{"a check noted twice is as good as its worst", func(r *probe.Result) {
+			r.Pass("live", "200")
+			r.Inconclusive("live", probe.StaleOrCached, "from a cache")
+		}, map[string]string{
+			"probe_check_success{" + base + `,check="live"}`: "absent",
+			up: "absent",
+		}},
+		{"a refused address", func(r *probe.Result) {
+			r.Fail("live", probe.Protocol, "never dialled")
+			r.Exchanged(probe.Exchange{Check: "live", Denied: "metadata"})
+		}, map[string]string{
+			`prober_dial_denied_total{class="metadata"}`:        "1",
+			"probe_http_status_code{" + base + `,check="live"}`: "0",
+		}},
+		{"a panic", func(r *probe.Result) { r.Inconclusive(probe.RunCheck, probe.Panicked, "panicked") }, map[string]string{
+			"prober_panics_total": "1",
+		}},
+		{"only statuses caused on purpose are counted for subtraction", func(r *probe.Result) {
+			r.Pass("live", "401")
+			r.Exchanged(probe.Exchange{Check: "live", Status: 401, Expected: true})
+			r.Exchanged(probe.Exchange{Check: "live", Status: 403})
+			r.Exchanged(probe.Exchange{Check: "live", Status: 200, Expected: true})
+		}, map[string]string{
+			"probe_expected_status_total{" + base + `,code="401"}`: "1",
+			"probe_expected_status_total{" + base + `,code="403"}`: "absent",
+			"probe_expected_status_total{" + base + `,code="200"}`: "absent",
+		}},
+		{"the last of two equal measures counts", func(r *probe.Result) {
+			r.Pass("live", "200")
+			r.Measure(offsetMeasure, 1)
+			r.Measure(offsetMeasure, 2)
+		}, map[string]string{"probe_clock_offset_seconds{" + base + "}": "2"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := New(Build{})
+				m.SetJobs([]probe.Job{down})
+				m.Observe(ran(down, 20*time.Millisecond, test.note))
+				for series, want := range test.want {
+					if got := value(t, m, series); got != want {
+						t.Errorf("%s is %s, want %s", series, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestWhatTheLastRunShowedIsGoneWithTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, j := New(Build{}), job("a")
+		m.SetJobs([]probe.Job{j})
+		m.Observe(ran(j, time.Second, func(r *probe.Result) {
+			r.Pass("live", "200")
+			r.Measure(stateMeasure, 1, "x", "serving")
+			r.Exchanged(probe.Exchange{Check: "live", Status: 200, Version: "v1", CertExpiry: time.Now().Add(time.Hour), Phases: []probe.Phase{{Name: "tls", Took: time.Second}}})
+		}))
+		m.Observe(ran(j, time.Second, func(r *probe.Result) { r.Inconclusive(probe.RunCheck, probe.Cancelled, "cancelled") }))
+		for _, family := range []string{"probe_check_success", "probe_health_state", "probe_target_version_info", "probe_http_status_code", "probe_http_duration_seconds", "probe_tls_earliest_cert_expiry_timestamp_seconds"} {
+			if text := scrape(t, m, textFormat, family); text != "" {
+				t.Errorf("still there after a run that did not show it: %s", text)
+			}
+		}
+	})
+}
+
+func TestLatencyLeavesOutWhatTheProberSpoiled(t *testing.T) {
+	exchange := probe.Exchange{Check: "live", Took: 2 * time.Second}
+	for _, test := range []struct {
+		name string
+		note func(r *probe.Result)
+		want string // count and sum
+	}{
+		{"pass", func(r *probe.Result) { r.Pass("live", ""); r.Exchanged(exchange) }, "1 2"},
+		{"a timeout counts with its length", func(r *probe.Result) { r.Fail("live", probe.Timeout, ""); r.Exchanged(exchange) }, "1 2"},
+		{"no exchange: the run itself", func(r *probe.Result) { r.Pass("live", "") }, "1 3"},
+		{"a control failed, yet the target answered", func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, ""); r.Exchanged(exchange) }, "1 2"},
+		{"vacuous after an exchange", func(r *probe.Result) { r.Inconclusive("run", probe.Vacuous, ""); r.Exchanged(exchange) }, "1 2"},
+		{"vacuous", func(r *probe.Result) { r.Inconclusive("run", probe.Vacuous, "") }, "0 0"},
+		{"suspended", func(r *probe.Result) { r.Inconclusive("run", probe.Suspended, ""); r.Exchanged(exchange) }, "0 0"},
+		{"cancelled", func(r *probe.Result) { r.Inconclusive("run", probe.Cancelled, ""); r.Exchanged(exchange) }, "0 0"},
+		{"panic", func(r *probe.Result) { r.Inconclusive("run", probe.Panicked, ""); r.Exchanged(exchange) }, "0 0"},
+		{"own network", func(r *probe.Result) { r.Inconclusive("run", probe.SelfNetwork, ""); r.Exchanged(exchange) }, "0 0"},
+		{"own credential", func(r *probe.Result) { r.Inconclusive("live", probe.Credential, "") }, "0 0"},
+		{"own credential, but another target failed", func(r *probe.Result) {
+			r.Inconclusive("live", probe.Credential, "")
+			r.Fail("live", probe.Status, "")
+			r.Exchanged(exchange)
+		}, "1 2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m, j := New(Build{}), job("a")
+			m.SetJobs([]probe.Job{j})
+			m.Observe(ran(j, 3*time.Second, test.note))
+			got := value(t, m, "probe_duration_seconds_count{"+base+"}") + " " + value(t, m, "probe_duration_seconds_sum{"+base+"}")
+			if got != test.want {
+				t.Errorf("count and sum are %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestASignalFollowsItsTargets(t *testing.T) {
+	with := func(labels map[string]string) probe.Job {
+		return job("a", func(j *probe.Job) {
+			j.Signals = map[string]probe.Signal{"live": {Name: "up_again", Labels: labels}}
+		})
+	}
+	note := func(verdicts ...probe.Verdict) func(r *probe.Result) {
+		return func(r *probe.Result) {
+			for i, v := range verdicts {
+				r.Checks = append(r.Checks, probe.Check{Name: "live", Target: fmt.Sprint("t", i), Verdict: v, Reason: "status"})
+			}
+			r.Checks = append(r.Checks, probe.Check{Name: "livelier", Verdict: probe.Fail, Reason: "status"})
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		labels map[string]string
+		note   func(r *probe.Result)
+		want   string
+	}{
+		{"one target", nil, note(probe.Pass), "up_again 1\n"},
+		{"several", map[string]string{"service": "x"}, note(probe.Pass, probe.Fail, probe.Inconclusive),
+			"up_again{service=\"x\",replica=\"t0\"} 1\nup_again{service=\"x\",replica=\"t1\"} 0\n"},
+		{"several, and the label is taken", map[string]string{"replica": "all"}, note(probe.Pass, probe.Fail), "up_again{replica=\"all\"} 0\n"},
+		{"several, the label is taken and nobody can tell", map[string]string{"replica": "all"}, note(probe.Pass, probe.Inconclusive), ""},
+		{"none", nil, note(), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m, j := New(Build{}), with(test.labels)
+			m.SetJobs([]probe.Job{j})
+			m.Observe(ran(j, time.Second, test.note))
+			var got strings.Builder
+			for line := range strings.Lines(scrape(t, m, textFormat, "up_again")) {
+				if !strings.HasPrefix(line, "#") {
+					got.WriteString(line)
+				}
+			}
+			if got.String() != test.want {
+				t.Errorf("want %q, got %q", test.want, got.String())
+			}
+		})
+	}
+}
+
+func TestNothingIsNegativeWhenClocksStepBack(t *testing.T) {
+	m, j := New(Build{}), job("a")
+	m.SetJobs([]probe.Job{j})
+	m.Started(j.ID, -time.Hour)
+	for _, started := range []time.Time{{}, time.Unix(-5, 0), time.Now().Add(time.Hour), time.Now()} {
+		r := ran(j, -time.Hour, func(r *probe.Result) {
+			r.Pass("live", "")
+			r.Exchanged(probe.Exchange{Check: "live", Took: -time.Second, Connections: -1, CertExpiry: time.Unix(-9, 0), TraceID: trace(1),
+				Phases: []probe.Phase{{Name: "tls", Took: -time.Hour}}})
+		})
+		r.Started = started
+		m.Observe(r)
+		for line := range strings.Lines(scrape(t, m, openFormat)) {
+			v := strings.Fields(line)[len(strings.Fields(line))-1]
+			if strings.HasPrefix(line, "probe") && (strings.HasPrefix(v, "-") || strings.Contains(v, "NaN") || strings.Contains(v, "Inf")) {
+				t.Errorf("started %s: %s", started, line)
+			}
+		}
+	}
+	if got := value(t, m, "probe_connections_total{"+base+"}"); got != "0" {
+		t.Errorf("%s connections, want 0", got)
+	}
+}

@@ -1,0 +1,77 @@
+package metrics
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"prober/internal/probe"
+)
+
+// A view is what the configuration says of how a probe is shown. It is never changed, only replaced.
+type view struct {
+	labels
+	runbook, severity, url string
+	interval               float64 // seconds
+	signals                []signal
+}
+
+// A signal is a series that follows one check.
+type signal struct {
+	check string
+	name  string
+	labels
+}
+
+// replica is the label that tells the targets of one signal apart.
+const replica = "replica"
+
+// newView returns the view of a job and how many of its signals and labels cannot be shown. Two signals with the same
+// name and labels would spoil every scrape: the first one has it, and taken remembers the series that are.
+func newView(job probe.Job, own, taken map[string]bool) (*view, int) {
+	base, left := baseLabels(job)
+	v := &view{
+		labels: base, runbook: valid(job.Runbook), severity: valid(job.Severity), url: valid(job.RunbookURL),
+		interval: job.Interval.Seconds(),
+	}
+	for _, check := range slices.Sorted(maps.Keys(job.Signals)) {
+		configured := job.Signals[check]
+		var pairs []pair
+		for name, value := range configured.Labels {
+			if !labelName(name) {
+				left++
+				continue
+			}
+			pairs = append(pairs, pair{name, valid(value)})
+		}
+		s := signal{check: labelValue(check), name: configured.Name, labels: newLabels(pairs)}
+		series := s.name + "{" + s.text + "}"
+		if taken[series] || own[s.name] || !signalName(s.name) {
+			left++
+			continue
+		}
+		taken[series] = true
+		v.signals = append(v.signals, s)
+	}
+	return v, left
+}
+
+// follows reports whether a signal follows the check.
+func (v *view) follows(check string) bool {
+	for i := range v.signals {
+		if v.signals[i].check == check {
+			return true
+		}
+	}
+	return false
+}
+
+// signalName reports whether a signal may have that name. The prober's own names are not free.
+func signalName(name string) bool {
+	for _, own := range []string{"probe_", "prober_", "promhttp_"} {
+		if strings.HasPrefix(name, own) {
+			return false
+		}
+	}
+	return metricName(name)
+}
