@@ -20,6 +20,7 @@ func faults() []Fault {
 		up        = "GET /up"
 		discovery = "GET /.well-known/openid-configuration"
 		me        = "GET /api/v1/me"
+		keys      = "GET /.well-known/jwks.json"
 		dead      = "GET /api/v1/admin/webhook_outbox"
 		service   = "GET /v1/services/{id}"
 		history   = "GET /v1/services/{id}/deploys"
@@ -103,9 +104,9 @@ func faults() []Fault {
 		{"up-truncated", "/up ends before the length that it announced", unreachable, []effect{on(api, up, truncates)}},
 		{"up-too-large", "/up answers with a page that never ends", unreachable, []effect{on(api, up, floods)}},
 		{"up-garbage", "at /up answers something that does not speak HTTP", unreachable, []effect{on(api, up, babbles)}},
-		{"up-slow", "/up answers rightly, after 2.5 s", latency, []effect{on(api, up, slowly)}},
 
 		// The API's other endpoints.
+		{"keys-slow", "/.well-known/jwks.json answers rightly, after 2.5 s", latency, []effect{on(api, keys, slowly)}},
 		{"endpoint-500", "the discovery document answers 500 while /up is fine", some5xx,
 			[]effect{on(api, discovery, says(500, object{"error": "internal"}))}},
 		{"me-500", "/api/v1/me answers 500 while /up is fine", some5xx,

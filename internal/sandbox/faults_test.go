@@ -124,7 +124,7 @@ func (s *Sandbox) describe(answer got, err error) string {
 
 // waits tells which requests a fault leaves without an answer.
 func waits(fault string) func(ask) bool {
-	path := map[string]string{"health-hangs": "/health", "health-slow": "/health", "up-hangs": "/up", "up-slow": "/up", "api-slow": "/api/v1/me"}[fault]
+	path := map[string]string{"health-hangs": "/health", "health-slow": "/health", "up-hangs": "/up", "keys-slow": "/.well-known/jwks.json", "api-slow": "/api/v1/me"}[fault]
 	return func(a ask) bool { return a.path == path && a.host != auth }
 }
 
@@ -261,13 +261,13 @@ func TestAHostRefusesUntilTheLastFaultThatClosesItIsMended(t *testing.T) {
 
 func TestTwoFaultsOfOneRoute(t *testing.T) {
 	s := start(t, Options{SlowBy: time.Millisecond})
-	for _, name := range []string{"up-slow", "up-500"} {
+	for _, name := range []string{"me-500", "api-slow"} {
 		if err := s.Break(name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	began := time.Now()
-	if answer := s.must(t, ask{host: onepass, method: "GET", path: "/up"}); answer.status != 500 {
+	if answer := s.must(t, ask{host: onepass, method: "GET", path: "/api/v1/me"}); answer.status != 500 {
 		t.Errorf("wanted a slow 500, got %d", answer.status)
 	}
 	if took := time.Since(began); took < time.Millisecond {
@@ -281,7 +281,7 @@ func TestSlowAnswersAreRightAnswers(t *testing.T) {
 	admin := s.Env()["PROBER_DEMO_ADMIN"]
 	for name, a := range map[string]ask{
 		"health-slow": {host: proxy1, method: "GET", path: "/health"},
-		"up-slow":     {host: onepass, method: "GET", path: "/up"},
+		"keys-slow":   {host: onepass, method: "GET", path: "/.well-known/jwks.json"},
 		"api-slow":    {host: onepass, method: "GET", path: "/api/v1/me", token: admin},
 	} {
 		before := s.must(t, a)

@@ -232,7 +232,7 @@ func TestBreakingEndsOpenConnections(t *testing.T) {
 
 func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
 	s := start(t, Options{SlowBy: time.Hour})
-	for _, name := range []string{"health-hangs", "up-slow", "auth-down"} {
+	for _, name := range []string{"health-hangs", "keys-slow", "auth-down"} {
 		if err := s.Break(name); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"prober/config"
+	"prober/internal/sandbox"
+	"prober/internal/web"
+)
+
+// demoOptions are what the command line says of the demo.
+type demoOptions struct {
+	faults []string
+	list   bool
+}
+
+// runDemo starts the sample system, breaks it as asked, and probes it with the configuration that ships for it.
+func (o *options) runDemo(ctx context.Context) int {
+	sample, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		fmt.Fprintln(o.stderr, "prober: demo:", err)
+		return exitUsage
+	}
+	defer sample.Close()
+	if o.demo.list {
+		table := tabwriter.NewWriter(o.stdout, 0, 0, 2, ' ', 0)
+		for _, f := range sample.Faults() {
+			fmt.Fprintf(table, "%s\t%s\n", f.Name, f.Summary)
+		}
+		table.Flush()
+		return exitPass
+	}
+	for _, name := range o.demo.faults {
+		if err := sample.Break(name); err != nil {
+			fmt.Fprintln(o.stderr, "prober: demo:", err)
+			return exitUsage
+		}
+	}
+	// The demo's configuration names its credentials by their variables, as a real one would.
+	for name, value := range sample.Env() {
+		os.Setenv(name, value)
+	}
+	from := func() []config.File {
+		return []config.File{{Name: "demo.yaml", Data: sample.Localise(config.Demo)}}
+	}
+	if o.once.once {
+		return o.askOnce(ctx, from)
+	}
+	return o.serveForever(ctx, from, stage{
+		announce: func(address string) { fmt.Fprintf(o.stdout, demoGuide, pageURL(address)) },
+		switches: func() []web.Switch { return switches(sample) },
+		handlers: map[string]http.Handler{"/demo/": http.StripPrefix("/demo", sample.Switches())},
+	})
+}
+
+// switches shows the sample system's faults on the page.
+func switches(sample *sandbox.Sandbox) []web.Switch {
+	broken := sample.Broken()
+	var all []web.Switch
+	for _, f := range sample.Faults() {
+		s := web.Switch{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/break/" + f.Name}
+		if slices.Contains(broken, f.Name) {
+			s.Broken, s.Path = true, "demo/mend/"+f.Name
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+const demoGuide = `The sample system runs, and prober probes it.
+
+  page       %[1]s/
+  metrics    %[1]s/metrics
+  break it   curl -X POST %[1]s/demo/break/auth-down      (prober demo --list names all faults)
+  mend it    curl -X POST %[1]s/demo/mend/auth-down
+  ask once   prober demo --once --break auth-down         (a sample system of its own)
+
+`
+
+// pageURL is where a browser on this machine finds what listens on address.
+func pageURL(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && ip.IsUnspecified() {
+		address = net.JoinHostPort("localhost", port)
+	}
+	return "http://" + address
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/config"
+	"prober/internal/probe"
+	"prober/probes"
+)
+
+// A source yields the configuration's files as they are now; the demo's come from the binary.
+type source func() []config.File
+
+// usable reads the files as configuration and tries its secrets; what cannot be used refuses the whole.
+func usable(files []config.File) (*config.Config, error) {
+	cfg, err := config.Parse(probes.Kinds(), files...)
+	if err != nil {
+		return nil, err
+	}
+	warnings, err := cfg.CheckSecrets()
+	cfg.Warnings = append(cfg.Warnings, warnings...)
+	return cfg, err
+}
+
+// A filter says which of the configured probes are meant; the zero value means all.
+type filter struct{ runbooks, probes []string }
+
+func (f filter) apply(jobs []probe.Job) []probe.Job {
+	return slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
+		return len(f.runbooks) > 0 && !slices.Contains(f.runbooks, j.Runbook) ||
+			len(f.probes) > 0 && !slices.Contains(f.probes, j.Name) && !slices.Contains(f.probes, j.System+"/"+j.Name)
+	})
+}
+
+// String says what the filter asks for.
+func (f filter) String() string {
+	var parts []string
+	for _, r := range f.runbooks {
+		parts = append(parts, "runbook "+r)
+	}
+	for _, p := range f.probes {
+		parts = append(parts, "probe "+p)
+	}
+	return strings.Join(parts, " or ")
+}
+
+// A reference is something independent of every target. While it can be reached, the prober's own network works.
+type reference struct {
+	address string
+	report  func(check string, ok bool)
+
+	mu   sync.Mutex
+	when time.Time
+	last error
+}
+
+// fresh is how long one answer serves all runs, so that many failing probes do not make a crowd at the reference.
+const fresh = time.Second
+
+// newReference returns nil without an address: then nobody can tell.
+func newReference(address string, report func(string, bool)) (*reference, error) {
+	if address == "" {
+		return nil, nil
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, errors.New("reference: wanted HOST:PORT")
+	}
+	return &reference{address: address, report: report}, nil
+}
+
+// Check connects to the reference and hangs up.
+func (r *reference) Check(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.when.IsZero() && time.Since(r.when) < fresh {
+		return r.last
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
+	if err == nil {
+		conn.Close()
+	} else {
+		err = fmt.Errorf("the reference %s cannot be reached either", r.address)
+	}
+	r.when, r.last = time.Now(), err
+	r.report("network", err == nil)
+	return err
+}
+
+// equip gives the jobs the reference, if there is one.
+func (r *reference) equip(jobs []probe.Job) []probe.Job {
+	if r == nil {
+		return jobs
+	}
+	for i := range jobs {
+		jobs[i].Reference = r.Check
+	}
+	return jobs
+}
+
+// watchClock reports whether the wall clock keeps step with the monotonic one, and so whether times can be compared.
+func watchClock(ctx context.Context, report func(check string, ok bool)) {
+	const every, limit = 10 * time.Second, 500 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	report("clock", true)
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			now := time.Now()
+			step := now.Round(0).Sub(last.Round(0)) - now.Sub(last)
+			report("clock", step.Abs() <= limit)
+			last = now
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"prober/internal/testenv"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// asProber makes this test's binary be the prober itself.
+const asProber = "PROBER_TEST_AS_PROBER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProber) != "" {
+		main()
+	}
+	testscript.Main(m, map[string]func(){"prober": main})
+}
+
+// TestStories runs the scripts of testdata/script: what a person types, and what the prober answers. Beside the
+// usual commands there is "status N prober …", which wants that very exit status.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: false,
+		UpdateScripts:       *update,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": func(ts *testscript.TestScript, neg bool, args []string) {
+				want, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				got := 0
+				if err := ts.Exec(args[1], args[2:]...); err != nil {
+					var exit *exec.ExitError
+					if !errors.As(err, &exit) {
+						ts.Fatalf("%s: %v", args[1], err)
+					}
+					got = exit.ExitCode()
+				}
+				if got != want || neg {
+					ts.Fatalf("exit status: got %d, want %d", got, want)
+				}
+			},
+		},
+	})
+}
+
+// A running prober, started as its users start it.
+type running struct {
+	*testenv.Process
+	url string
+}
+
+var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+
+// start runs the prober with the arguments on a port of its own and waits until it listens.
+func start(t *testing.T, env []string, args ...string) *running {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append(args, "--web.listen-address=127.0.0.1:0")...)
+	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
+	cmd.Dir = t.TempDir()
+	p := &running{Process: testenv.StartCmd(t, cmd)}
+	testenv.Eventually(t, 30*time.Second, func(context.Context) error {
+		found := listening.FindStringSubmatch(p.Output())
+		if found == nil {
+			select {
+			case <-p.Ended():
+				t.Fatal("the prober ended at once")
+			default:
+			}
+			return errors.New("it does not listen yet")
+		}
+		p.url = "http://" + found[1]
+		return nil
+	})
+	return p
+}
+
+// get fetches a page of the prober.
+func (p *running) get(path string) (int, string, error) {
+	resp, err := http.Get(p.url + path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
+
+func (p *running) post(t *testing.T, path string) (int, string) {
+	t.Helper()
+	resp, err := http.Post(p.url+path, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// eventually waits until the metrics have a line that begins with this.
+func (p *running) eventually(t *testing.T, line string) {
+	t.Helper()
+	testenv.Eventually(t, 60*time.Second, func(context.Context) error {
+		_, body, err := p.get("/metrics")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains("\n"+body, "\n"+line) {
+			return fmt.Errorf("no line %s", line)
+		}
+		return nil
+	})
+}
+
+// write makes a file in a directory of the test and returns its path.
+func write(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// golden compares with a file of testdata, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; -update writes it anew\ngot:\n%s\nwant:\n%s", path, got, want)
+	}
+}

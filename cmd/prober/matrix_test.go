@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"prober/config"
+	"prober/internal/probe"
+	"prober/internal/sandbox"
+	"prober/probes"
+)
+
+// TestFaultMatrix breaks the sample system in every way it knows and asks every probe of the demo. The golden table
+// holds, for each fault, the probes that do not pass, with verdict and reasons; every other probe passes. A fault
+// that turns nothing, or turns an innocent probe, shows as a difference.
+func TestFaultMatrix(t *testing.T) {
+	sample := startSandbox(t)
+	faults := sample.Faults()
+	rows := make([]string, len(faults))
+	if rest := cells(t, sample); rest != "" {
+		t.Fatalf("with nothing broken, not all pass:\n%s", rest)
+	}
+	const workers = 6 // each with a sample system of its own; most of the time is spent waiting
+	var wg sync.WaitGroup
+	next := make(chan int, len(faults))
+	for i := range faults {
+		next <- i
+	}
+	close(next)
+	for range workers {
+		wg.Go(func() {
+			sample := startSandbox(t)
+			for i := range next {
+				if err := sample.Break(faults[i].Name); err != nil {
+					t.Error(err)
+					continue
+				}
+				rows[i] = cells(t, sample)
+				if err := sample.Mend(faults[i].Name); err != nil {
+					t.Error(err)
+				}
+			}
+			if rest := cells(t, sample); rest != "" {
+				t.Errorf("after mending, not all pass:\n%s", rest)
+			}
+		})
+	}
+	wg.Wait()
+	var table bytes.Buffer
+	for i, f := range faults {
+		if rows[i] == "" {
+			t.Errorf("the fault %s turns no probe", f.Name)
+		}
+		fmt.Fprintf(&table, "%s\n%s", f.Name, rows[i])
+	}
+	golden(t, "matrix.golden", table.Bytes())
+}
+
+var setDemoEnv sync.Mutex
+
+func startSandbox(t *testing.T) *sandbox.Sandbox {
+	sample, err := sandbox.Start(sandbox.Options{Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sample.Close)
+	return sample
+}
+
+// cells asks every probe of the demo, newly made, and returns a line for each that does not pass.
+func cells(t *testing.T, sample *sandbox.Sandbox) string {
+	var rows []string
+	for _, r := range ask(t.Context(), demoJobs(t, sample), 64) {
+		if r.Verdict() == probe.Pass {
+			continue
+		}
+		rows = append(rows, fmt.Sprintf("  %-16s %-13s %s\n", r.Name, r.Verdict(), strings.Join(reasons(r), " ")))
+	}
+	slices.Sort(rows)
+	return strings.Join(rows, "")
+}
+
+// reasons lists what did not pass as check(reason), each once.
+func reasons(r probe.Result) []string {
+	var all []string
+	for _, c := range r.Checks {
+		if cell := fmt.Sprintf("%s(%s)", c.Name, c.Reason); c.Verdict != probe.Pass && !slices.Contains(all, cell) {
+			all = append(all, cell)
+		}
+	}
+	return all
+}
+
+func demoJobs(t *testing.T, sample *sandbox.Sandbox) []probe.Job {
+	cfg, err := config.Parse(probes.Kinds(), config.File{Name: "demo.yaml", Data: named(sample)})
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return cfg.Jobs
+}
+
+// named is the demo's configuration for one sample system among several in this process: its credentials are under
+// names of their own.
+func named(sample *sandbox.Sandbox) []byte {
+	setDemoEnv.Lock()
+	defer setDemoEnv.Unlock()
+	text := sample.Localise(config.Demo)
+	env := sample.Env()
+	suffix := fmt.Sprintf("_%p", sample)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		os.Setenv(name+suffix, env[name])
+		text = bytes.ReplaceAll(text, []byte("env: "+name+"}"), []byte("env: "+name+suffix+"}"))
+	}
+	return text
+}

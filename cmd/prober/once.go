@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/prometheus/common/version"
+
+	"prober/internal/probe"
+	"prober/internal/report"
+	"prober/internal/schedule"
+)
+
+// onceOptions are what the command line says of --once.
+type onceOptions struct {
+	once    bool
+	format  string
+	outputs []string
+	wait    time.Duration
+	hold    time.Duration
+	repeat  int
+	color   string
+}
+
+// pause is how long --wait and --hold leave the targets alone between two rounds.
+const pause = time.Second
+
+// askOnce asks every selected probe and returns the exit status. It opens no port.
+func (o *options) askOnce(ctx context.Context, from source) int {
+	outputs, err := o.once.destinations()
+	if err != nil {
+		fmt.Fprintln(o.stderr, "prober:", err)
+		return exitUsage
+	}
+	cfg, err := usable(from())
+	if err != nil {
+		fmt.Fprintln(o.stderr, err)
+		return exitUsage
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintln(o.stderr, "warning:", w)
+	}
+	ref, err := newReference(o.reference, func(string, bool) {})
+	if err != nil {
+		fmt.Fprintln(o.stderr, "prober:", err)
+		return exitUsage
+	}
+	jobs := ref.equip(o.filter.apply(cfg.Jobs))
+	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version}
+	if o.once.repeat > 1 {
+		rep.Repeat = o.once.repeat
+	}
+	if len(jobs) == 0 {
+		rep.Reason = fmt.Sprintf("none of the %d configured probes matches %s", len(cfg.Jobs), o.filter)
+	} else {
+		r := rounds{onceOptions: o.once, progress: o.progress(), concurrency: o.serve.concurrency}
+		r.run(ctx, jobs, &rep)
+	}
+	rep.Ended = time.Now()
+	if err := outputs.write(rep, o.stdout, o.once.colour(o.stdout)); err != nil {
+		fmt.Fprintln(o.stderr, "prober:", err)
+		return exitUsage
+	}
+	switch rep.Verdict() {
+	case probe.Pass:
+		return exitPass
+	case probe.Fail:
+		return exitFail
+	}
+	return exitInconclusive
+}
+
+// rounds asks all probes as often as --wait, --hold and --repeat demand.
+type rounds struct {
+	onceOptions
+	progress    func(format string, args ...any)
+	concurrency int
+}
+
+// run asks until the demands are met or cannot be any more, and leaves the last round's results in rep.
+func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
+	defer o.progress("")
+	var since time.Time // since when all pass; zero while they do not
+	for {
+		started := time.Now()
+		rep.Results = ask(ctx, jobs, o.concurrency)
+		rep.Rounds++
+		green := len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
+		rep.Held = 0
+		if green {
+			rep.Clean++
+			if since.IsZero() {
+				since = started
+			}
+			if o.hold > 0 {
+				rep.Held = time.Since(since)
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			rep.Reason = "interrupted"
+			return
+		case green && rep.Held >= o.hold && rep.Clean >= o.repeat:
+			return
+		case !green && time.Since(rep.Started)+pause > o.wait:
+			return
+		case !green:
+			since, rep.Clean = time.Time{}, 0
+		}
+		o.say(rep, green)
+		if (o.repeat > 1 && green && rep.Held >= o.hold) || sleep(ctx, pause) {
+			continue
+		}
+		rep.Reason = "interrupted"
+		return
+	}
+}
+
+func notPassed(r probe.Result) bool { return r.Verdict() != probe.Pass }
+
+// say tells a person at a terminal how it goes.
+func (o rounds) say(rep *report.Report, green bool) {
+	if green {
+		o.progress("all %d pass; round %d, %s", len(rep.Results), rep.Rounds, time.Since(rep.Started).Round(time.Second))
+		return
+	}
+	var names []string
+	for _, r := range rep.Results {
+		if notPassed(r) {
+			names = append(names, r.Name)
+		}
+	}
+	left := (o.wait - time.Since(rep.Started)).Round(time.Second)
+	o.progress("%d of %d do not pass yet (%s), %s left", len(names), len(rep.Results), strings.Join(names, ", "), left)
+}
+
+// sleep waits; it returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// ask asks every job once and returns the results in the order of the jobs.
+func ask(ctx context.Context, jobs []probe.Job, concurrency int) []probe.Result {
+	got := collector{byID: map[probe.ID]probe.Result{}}
+	schedule.New(&got, schedule.Options{MaxConcurrent: concurrency}).Once(ctx, jobs)
+	results := make([]probe.Result, 0, len(jobs))
+	for _, j := range jobs {
+		if r, ok := got.byID[j.ID]; ok {
+			results = append(results, r)
+		}
+	}
+	return results
+}
+
+// collector is a Sink that keeps the results of one round.
+type collector struct {
+	mu   sync.Mutex
+	byID map[probe.ID]probe.Result
+}
+
+func (c *collector) Observe(r probe.Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byID[r.ID] = r
+}
+
+// outputs are where the results go, each in its format.
+type outputs []output
+
+type output struct{ format, path string }
+
+// destinations reads --format and --output and refuses what cannot be written, before anything is asked.
+func (o onceOptions) destinations() (outputs, error) {
+	if o.repeat < 1 || o.wait < 0 || o.hold < 0 {
+		return nil, fmt.Errorf("--repeat must be at least 1, --wait and --hold not below zero")
+	}
+	all := outputs{{format: o.format}}
+	for _, text := range o.outputs {
+		format, path, ok := strings.Cut(text, "=")
+		if !ok || path == "" {
+			return nil, fmt.Errorf("--output: wanted FORMAT=PATH, got %q", text)
+		}
+		all = append(all, output{format, path})
+	}
+	for _, out := range all {
+		if err := report.Write(io.Discard, out.format, report.Report{}); err != nil {
+			return nil, err
+		}
+	}
+	for i := range all {
+		if all[i].path == "" {
+			continue
+		}
+		f, err := os.OpenFile(all[i].path, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("--output: %w", err)
+		}
+		f.Close()
+	}
+	return all, nil
+}
+
+func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
+	for _, out := range all {
+		rep.Color = color && out.path == ""
+		if out.path == "" {
+			if err := report.Write(w, out.format, rep); err != nil {
+				return err
+			}
+			continue
+		}
+		f, err := os.Create(out.path)
+		if err != nil {
+			return err
+		}
+		if err := report.Write(f, out.format, rep); err != nil {
+			f.Close()
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// colour reports whether text results are coloured.
+func (o onceOptions) colour(w io.Writer) bool {
+	switch o.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// progress returns what writes one line over itself on a terminal, and nothing elsewhere.
+func (o *options) progress() func(format string, args ...any) {
+	if !isTerminal(o.stderr) {
+		return func(string, ...any) {}
+	}
+	return func(format string, args ...any) {
+		fmt.Fprintf(o.stderr, "\r\x1b[K"+format, args...)
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/testenv"
+)
+
+// TestPrometheusReadsTheDemo scrapes the running demo with a real Prometheus and asks its API for the series that
+// alerts read, whole and broken.
+func TestPrometheusReadsTheDemo(t *testing.T) {
+	prometheus := testenv.Need(t, "prometheus")
+	promtool := testenv.Need(t, "promtool")
+	p := start(t, nil, "demo")
+
+	dir := t.TempDir()
+	config := write(t, dir, "prometheus.yml", fmt.Sprintf(
+		"global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: prober\n    honor_labels: true\n    static_configs: [{targets: [%q]}]\n",
+		strings.TrimPrefix(p.url, "http://")))
+	api := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
+	testenv.Start(t, prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+api)
+
+	query := func(expr, want string) {
+		t.Helper()
+		testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error {
+			got, err := instant(ctx, api, expr)
+			if err == nil && got != want {
+				err = fmt.Errorf("%s: got %s, want %s", expr, got, want)
+			}
+			return err
+		})
+	}
+	query(`sum(probe_success{system="demo"}) == bool count(probe_success{system="demo"})`, "1")
+	query(`count(ibex_process_up{service="proxy"} == 1)`, "3")
+	query(`sum(up{job="prober"})`, "1")
+
+	p.post(t, "/demo/break/proxy-down")
+	query(`max by (service) (ibex_process_up{service="proxy"})`, "0")
+	query(`probe_success{probe="proxy"}`, "0")
+	query(`probe_success{probe="up"}`, "1")
+	p.post(t, "/demo/mend/proxy-down")
+	query(`min by (service) (ibex_process_up{service="proxy"})`, "1")
+
+	_, exposition, err := p.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(exposition)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+// instant asks Prometheus for the one value of an expression.
+func instant(ctx context.Context, api, expr string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+api+"/api/v1/query?query="+url.QueryEscape(expr), nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Data struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return "", err
+	}
+	if len(answer.Data.Result) != 1 {
+		return "", fmt.Errorf("%s: got %d series", expr, len(answer.Data.Result))
+	}
+	return fmt.Sprint(answer.Data.Result[0].Value[1]), nil
+}
+
+// TestNginx asks a real nginx: a page, one that is missing, a bad gateway, and TLS with a certificate that expires
+// in three days.
+func TestNginx(t *testing.T) {
+	nginx := testenv.Need(t, "nginx")
+	dir := t.TempDir()
+	cert, key := certificate(t, 3*24*time.Hour)
+	write(t, dir, "cert.pem", cert)
+	write(t, dir, "key.pem", key)
+	write(t, dir, "index.html", "<h1>from nginx</h1>")
+	plain, tls, dead := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
+	conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
+daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
+events {}
+http {
+  access_log off;
+  client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
+  server {
+    listen 127.0.0.1:%[2]d; listen 127.0.0.1:%[3]d ssl;
+    ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem;
+    root %[1]s;
+    location = /up { try_files /index.html =404; default_type text/html; }
+    location = /gateway { proxy_pass http://127.0.0.1:%[4]d; }
+  }
+}
+`, dir, plain, tls, dead))
+	testenv.Start(t, nginx, "-p", dir, "-c", conf, "-e", "stderr")
+	testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", tls))
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	probes := fmt.Sprintf(`
+system: nginx
+probes:
+  - {name: up, type: http, url: "http://127.0.0.1:%[1]d/up", decoy: true, expect: {status: 200, body: {contains: from nginx}, headers: {Server: {match: ^nginx}}}}
+  - {name: missing, type: http, url: "http://127.0.0.1:%[1]d/missing"}
+  - {name: gateway, type: http, url: "http://127.0.0.1:%[1]d/gateway"}
+  - {name: trusted, type: http, url: "https://127.0.0.1:%[2]d/up", tls: {ca_file: %[3]s/cert.pem}, expect: {status: 200, certificate: 2d}}
+  - {name: expiring, type: http, url: "https://127.0.0.1:%[2]d/up", tls: {ca_file: %[3]s/cert.pem}, expect: {status: 200, certificate: 14d}}
+  - {name: untrusted, type: http, url: "https://127.0.0.1:%[2]d/up"}
+`, plain, tls, dir)
+	var out, errs strings.Builder
+	status := run([]string{"--once", "--format=tap", "--config.file=" + write(t, dir, "prober.yaml", probes)}, &out, &errs)
+	if status != exitFail {
+		t.Errorf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
+	}
+	for _, want := range []string{
+		"ok 1 - nginx/up", "not ok 2 - nginx/missing", "not ok 3 - nginx/gateway", "ok 4 - nginx/trusted", "not ok 5 - nginx/expiring", "not ok 6 - nginx/untrusted",
+		"wanted 2xx, got 404", "wanted 2xx, got 502", "it expires in 2 days", "cert",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+// certificate makes a self-signed certificate for 127.0.0.1 that expires after a while.
+func certificate(t *testing.T, left time.Duration) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(left),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}

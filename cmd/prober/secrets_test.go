@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"prober/internal/testenv"
+)
+
+// marker is the secret of every kind that the test plants. It holds characters that encodings change.
+const marker = `hunter2-Zq7&<x>"y/+=~9f31c8`
+
+// forms are the ways in which a secret may come out.
+func forms(secret string) []string {
+	quoted, _ := json.Marshal(secret)
+	all := []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(secret)),
+		strings.ToUpper(hex.EncodeToString([]byte(secret))), strings.ToUpper(secret), strings.ToLower(secret),
+	}
+	for shift := range 3 {
+		coded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("u", shift) + secret))
+		all = append(all, coded[4:len(coded)-4])
+	}
+	return all
+}
+
+// leak returns the first piece of eight bytes of a secret, in any form, that a text holds.
+func leak(text string) string {
+	for _, form := range forms(marker) {
+		for i := 0; i+8 <= len(form); i++ {
+			if strings.Contains(text, form[i:i+8]) {
+				return form[i : i+8]
+			}
+		}
+	}
+	return ""
+}
+
+func TestLeakFindsEveryForm(t *testing.T) {
+	for _, form := range forms(marker) {
+		if leak("before "+form+" after") == "" || leak("cut "+form[3:12]) == "" {
+			t.Errorf("%q is not found", form)
+		}
+	}
+	if got := leak("an innocent text, hunter-gatherer, 9f31"); got != "" {
+		t.Errorf("found %q in an innocent text", got)
+	}
+}
+
+// echo answers in as many bad ways as there are paths, each time with all that it was sent, wherever it fits.
+func echo(t *testing.T) (string, func() string) {
+	var mu sync.Mutex
+	var seen strings.Builder
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		user, password, _ := q.BasicAuth()
+		auth, _ := url.QueryUnescape(q.Header.Get("Authorization"))
+		all := fmt.Sprint(q.URL, " ", auth, " ", q.Header.Get("X-Api-Key"), " ", user, " ", password, " ", string(body))
+		mu.Lock()
+		seen.WriteString(all)
+		mu.Unlock()
+		flat := strings.Map(func(c rune) rune {
+			if c < ' ' || c > '~' {
+				return '_'
+			}
+			return c
+		}, all)
+		for _, name := range []string{"X-Trace-Id", "X-Version", "Location", "Set-Cookie", "X-Echo", "Etag", "X-Instance"} {
+			w.Header().Set(name, flat)
+		}
+		switch path := strings.TrimPrefix(q.URL.Path, "/"); path {
+		case "redirect":
+			w.WriteHeader(302)
+		case "cut":
+			w.Header().Set("Content-Length", "100000")
+			io.WriteString(w, all)
+		case "hang":
+			<-q.Context().Done()
+		case "garbage":
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprintf(conn, "HTTP/1.1 %s\r\n\r\n", flat)
+			conn.Close()
+		case "status":
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprintf(conn, "HTTP/1.1 500 %s\r\nContent-Length: 0\r\n\r\n", flat)
+			conn.Close()
+		case "length":
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n", flat)
+			conn.Close()
+		case "json":
+			json.NewEncoder(w).Encode(map[string]string{"status": all, "trace": all, "version": all})
+		default:
+			code := 200
+			fmt.Sscan(path, &code)
+			w.WriteHeader(code)
+			io.WriteString(w, all)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen.String()
+	}
+}
+
+// TestNoSecretLeaves plants one secret in every place that can hold one, has every kind of probe meet a target that
+// throws it all back in every way it can, and looks for it in everything that the prober says.
+func TestNoSecretLeaves(t *testing.T) {
+	target, seen := echo(t)
+	dir := t.TempDir()
+	file := write(t, dir, "secret", marker+"\n")
+	var probes strings.Builder
+	fmt.Fprintf(&probes, "system: leak\ninterval: 1s\ntimeout: 700ms\nprobes:\n")
+	credentials := []string{
+		"bearer: {file: %[1]s}", "basic: {username: someone, password: {file: %[1]s}}", "headers: {X-Api-Key: {file: %[1]s}}",
+		"method: POST, body: {file: %[1]s}",
+		"oauth2: {token_url: \"%[2]s/500\", client_id: me, client_secret: {file: %[1]s}}",
+		"oauth2: {token_url: \"%[2]s/401\", client_id: me, client_secret: {file: %[1]s}, auth_style: params}",
+	}
+	paths := []string{"200", "401", "404", "429", "500", "503", "redirect", "cut", "hang", "garbage", "status", "length", "json"}
+	names := []string{}
+	for i, credential := range credentials {
+		for _, path := range paths {
+			name := fmt.Sprintf("h%d-%s", i, path)
+			names = append(names, name)
+			fmt.Fprintf(&probes, "  - {name: %s, type: http, url: \"%s/%s\", %s, expect: {status: 200, body: {contains: wanted}, headers: {X-Echo: wanted}, json: {\"$.status\": up}}, gauges: {n: \"$.status\"}, trace: {header: X-Trace-Id}, version: {header: X-Version}}\n",
+				name, target, path, fmt.Sprintf(credential, file, target))
+		}
+	}
+	for _, path := range paths {
+		name := "health-" + path
+		names = append(names, name)
+		fmt.Fprintf(&probes, "  - {name: %s, type: health, service: %q, live: /%s, ready: /r, dependency: \"%s/%s\", bearer: {file: %s}, instance: {header: X-Instance}, version: {json: $.version}, trace: {json: $.trace}}\n",
+			name, target, path, target, path, file)
+	}
+	fmt.Fprintf(&probes, "  - {name: refused, type: http, url: \"http://127.0.0.1:1/\", bearer: {file: %s}}\n", file)
+	fmt.Fprintf(&probes, "  - {name: nxdomain, type: http, url: \"https://no-such-host.invalid/\", bearer: {file: %s}}\n", file)
+	config := write(t, dir, "prober.yaml", probes.String())
+
+	search := func(where, text string) {
+		t.Helper()
+		if piece := leak(text); piece != "" {
+			at := strings.Index(text, piece)
+			t.Errorf("%s holds %q: …%s…", where, piece, text[max(0, at-120):min(len(text), at+120)])
+		}
+	}
+	for _, format := range []string{"text", "json", "junit", "tap", "github", "markdown"} {
+		cmd := exec.Command("prober", "--once", "--config.file="+config, "--format="+format, "--log.level=debug")
+		out := asUser(t, cmd)
+		if !strings.Contains(out, "h0-500") {
+			t.Errorf("%s: the results are missing:\n%s", format, out)
+		}
+		search("--once --format="+format, out)
+	}
+	search("check", asUser(t, exec.Command("prober", "check", "--config.file="+config)))
+
+	p := start(t, []string{"OTHER=" + marker, "GOTRACEBACK=all"}, "--config.file="+config, "--log.level=debug", "--web.health-listen-address=127.0.0.1:0")
+	testenv.Eventually(t, 2*time.Minute, func(context.Context) error {
+		_, body, err := p.get("/metrics")
+		if err != nil {
+			return err
+		}
+		// Twice, so that also what is the same as last time was logged.
+		for _, name := range names {
+			if runs := runsOf(body, name); runs < 2 {
+				return fmt.Errorf("%s ran %d times", name, runs)
+			}
+		}
+		return nil
+	})
+	for _, path := range []string{"/", "/metrics", "/config", "/api/v1/status", "/-/healthy", "/-/ready", "/schema.json", "/nothing"} {
+		_, body, err := p.get(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		search("GET "+path, body)
+	}
+	_, openMetrics := p.openMetrics(t)
+	search("GET /metrics as OpenMetrics", openMetrics)
+	if !strings.Contains(p.Output(), "level=DEBUG") {
+		t.Error("the log at debug level is missing")
+	}
+	search("log", p.Output())
+	if err := p.Signal(syscall.SIGQUIT); err != nil { // a dump of all goroutines
+		t.Fatal(err)
+	}
+	<-p.Ended()
+	if !strings.Contains(p.Output(), "goroutine ") {
+		t.Error("the dump is missing")
+	}
+	search("dump", p.Output())
+
+	// The search is worth nothing unless the secrets were really sent.
+	if got := strings.Count(seen(), marker); got < len(paths)*4 {
+		t.Errorf("the target saw the secret only %d times", got)
+	}
+}
+
+// runsOf adds up how often a probe ran, whatever came of it.
+func runsOf(exposition, name string) int {
+	runs := 0
+	for line := range strings.Lines(exposition) {
+		if strings.HasPrefix(line, "probe_runs_total{") && strings.Contains(line, fmt.Sprintf("probe=%q", name)) {
+			n, _ := strconv.Atoi(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]))
+			runs += n
+		}
+	}
+	return runs
+}
+
+// asUser runs the prober and returns all that it wrote.
+func asUser(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	cmd.Path, cmd.Err = os.Args[0], nil
+	cmd.Env = append(cmd.Environ(), asProber+"=1", "OTHER="+marker)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func (p *running) openMetrics(t *testing.T) (string, string) {
+	t.Helper()
+	req, err := http.NewRequest("GET", p.url+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.Header.Get("Content-Type"), string(body)
+}

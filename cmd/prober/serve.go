@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"prober/config"
+	"prober/internal/metrics"
+	"prober/internal/probe"
+	"prober/internal/schedule"
+	"prober/internal/web"
+	"prober/probes"
+)
+
+// serveOptions are what the command line says of serving.
+type serveOptions struct {
+	web         *toolkit.FlagConfig
+	health      string
+	lifecycle   bool
+	poll        time.Duration
+	concurrency int
+	phase       float64
+}
+
+// drain is how long open requests may take to end at a shutdown.
+const drain = 3 * time.Second
+
+// A server is the prober that runs for ever: what it probes now, and who is told.
+type server struct {
+	log       *slog.Logger
+	filter    filter
+	reference *reference
+	metrics   *metrics.Metrics
+	board     *web.Board
+	scheduler *schedule.Scheduler
+	sets      chan []probe.Job
+	config    atomic.Pointer[config.Config]
+	started   atomic.Bool // the first set of probes runs
+	draining  atomic.Bool
+}
+
+// A stage is what a demonstration adds to a server; the zero value adds nothing.
+type stage struct {
+	announce func(address string)
+	switches func() []web.Switch
+	handlers map[string]http.Handler
+}
+
+// serveForever probes until ctx ends and returns the exit status. Nothing is probed before all addresses are open.
+func (o *options) serveForever(ctx context.Context, from source, demo stage) int {
+	o.log.Writer = o.stderr
+	s := &server{log: promslog.New(&o.log), filter: o.filter, sets: make(chan []probe.Job, 1), board: web.NewBoard()}
+	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
+	refuse := func(err error) int {
+		fmt.Fprintln(o.stderr, err)
+		return exitUsage
+	}
+	var err error
+	if s.reference, err = newReference(o.reference, s.metrics.SelfCheck); err != nil {
+		return refuse(err)
+	}
+	cfg, err := usable(from())
+	if err != nil {
+		return refuse(err)
+	}
+	if len(o.filter.apply(cfg.Jobs)) == 0 {
+		return refuse(fmt.Errorf("none of the %d configured probes matches %s", len(cfg.Jobs), o.filter))
+	}
+	listeners, err := listen(*o.serve.web.WebListenAddresses)
+	if err != nil {
+		return refuse(err)
+	}
+	var kubelet []net.Listener
+	if o.serve.health != "" {
+		if kubelet, err = listen([]string{o.serve.health}); err != nil {
+			return refuse(err)
+		}
+	}
+	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, &changes{log: s.log}}, schedule.Options{
+		MaxConcurrent: o.serve.concurrency, Offset: o.serve.phase, Watcher: s.metrics,
+	})
+	if demo.announce != nil {
+		demo.announce(listeners[0].Addr().String())
+	}
+	s.warnOfProxy()
+	s.apply(cfg)
+	reload := newReloader(from, cfg, s, o.serve.poll)
+	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
+}
+
+// run serves and probes until ctx ends, then lets what is open end.
+func (s *server) run(ctx context.Context, o *options, reload *reloader, pages http.Handler, listeners, kubelet []net.Listener) int {
+	main := web.NewServer(pages)
+	plain := web.NewServer(web.Health(s.scheduler.Healthy, s.ready))
+	for _, server := range []*http.Server{main, plain} {
+		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	}
+	failed := make(chan error, 1+len(kubelet))
+	go func() { failed <- toolkit.ServeMultiple(listeners, main, o.serve.web, s.log) }()
+	for _, l := range kubelet {
+		s.log.Info("Listening for health checks", "address", l.Addr())
+		go func() { failed <- plain.Serve(l) }()
+	}
+
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	running.Go(func() { s.scheduler.Forever(work, s.sets) })
+	running.Go(func() { reload.run(work) })
+	running.Go(func() { watchClock(work, s.metrics.SelfCheck) })
+	if s.reference != nil {
+		running.Go(func() { s.watchNetwork(work) })
+	}
+
+	status := exitPass
+	select {
+	case <-ctx.Done():
+		s.log.Info("Stopping")
+	case err := <-failed:
+		s.log.Error("Cannot serve", "err", err)
+		status = exitFail
+	}
+	s.draining.Store(true)
+	stop()
+	running.Wait()
+	end, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	for _, server := range []*http.Server{main, plain} {
+		if server.Shutdown(end) != nil {
+			server.Close()
+		}
+	}
+	return status
+}
+
+func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler {
+	options := web.Options{
+		Version:     version.Version,
+		Metrics:     s.metrics.Handler(),
+		Healthy:     s.scheduler.Healthy,
+		Ready:       s.ready,
+		ReloadError: reload.failed,
+		Config:      func() []byte { return s.config.Load().YAML() },
+		Schema:      func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
+		Status:      s.board.Rows,
+		Switches:    demo.switches,
+		Extra:       demo.handlers,
+		Panicked:    func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
+	}
+	if o.serve.lifecycle {
+		options.Reload = reload.now
+	}
+	return web.New(options)
+}
+
+// ready says whether the prober probes. It never depends on a target: that would be the mistake it looks for.
+func (s *server) ready() error {
+	switch {
+	case s.draining.Load():
+		return errors.New("stopping")
+	case !s.started.Load():
+		return errors.New("starting")
+	}
+	return nil
+}
+
+// apply makes a configuration the one that is probed.
+func (s *server) apply(cfg *config.Config) {
+	jobs := s.reference.equip(s.filter.apply(cfg.Jobs))
+	for _, w := range cfg.Warnings {
+		s.log.Warn("Configuration", "warning", w)
+	}
+	s.config.Store(cfg)
+	s.metrics.SetJobs(jobs)
+	s.metrics.ConfigLoaded(true)
+	s.board.SetJobs(jobs)
+	select { // what the scheduler has not taken yet is out of date
+	case <-s.sets:
+	default:
+	}
+	s.sets <- jobs
+	s.started.Store(true)
+	s.log.Info("Probing", "probes", len(jobs))
+}
+
+// watchNetwork keeps prober_self_check{check="network"} true to the moment even while all targets are well.
+func (s *server) watchNetwork(ctx context.Context) {
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for {
+		_ = s.reference.Check(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// warnOfProxy says once that a proxy in the environment is not used: what is probed must be the target.
+func (s *server) warnOfProxy() {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		if os.Getenv(name) != "" || os.Getenv(strings.ToLower(name)) != "" {
+			s.log.Warn("Proxy settings of the environment are ignored", "variable", name)
+		}
+	}
+}
+
+// listen opens all addresses or none.
+func listen(addresses []string) ([]net.Listener, error) {
+	var open []net.Listener
+	for _, address := range slices.Compact(slices.Sorted(slices.Values(addresses))) {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			return nil, fmt.Errorf("prober: cannot listen on %s: %w", address, err)
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"prober/internal/testenv"
+)
+
+// a target that counts, can be broken and can be made to hang.
+type target struct {
+	*httptest.Server
+	asked  atomic.Int64
+	status atomic.Int64
+	hang   atomic.Bool
+	inside chan struct{} // gets a value with each request while hanging
+}
+
+func startTarget(t *testing.T) *target {
+	x := &target{inside: make(chan struct{}, 100)}
+	x.status.Store(200)
+	x.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		x.asked.Add(1)
+		if x.hang.Load() {
+			x.inside <- struct{}{}
+			<-q.Context().Done()
+			return
+		}
+		w.WriteHeader(int(x.status.Load()))
+	}))
+	t.Cleanup(x.Close)
+	return x
+}
+
+// probing is a configuration of HTTP probes, one for each name.
+func probing(url string, names ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "system: test\ninterval: 1s\ntimeout: 800ms\nprobes:\n")
+	for _, name := range names {
+		fmt.Fprintf(&b, "  - {name: %s, type: http, url: %q}\n", name, url+"/"+name)
+	}
+	return b.String()
+}
+
+func TestServing(t *testing.T) {
+	x := startTarget(t)
+	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	p := start(t, nil, "--config.file="+file)
+	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	for path, want := range map[string]int{
+		"/": 200, "/metrics": 200, "/-/healthy": 200, "/-/ready": 200, "/config": 200, "/schema.json": 200, "/api/v1/status": 200,
+		"/debug/pprof/": 404, "/debug": 404, "/nothing": 404,
+	} {
+		if got, _, err := p.get(path); err != nil || got != want {
+			t.Errorf("GET %s: got %d %v, want %d", path, got, err, want)
+		}
+	}
+	x.status.Store(500)
+	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 0`)
+	p.eventually(t, `probe_failures_total{probe="up",system="test",type="http",check="status",reason="status"} `)
+	if !strings.Contains(p.Output(), `wanted 2xx, got 500`) {
+		t.Error("the log does not say why the probe fails")
+	}
+	// The prober lives by its own rule: a broken target makes it neither dead nor unready.
+	for _, path := range []string{"/-/healthy", "/-/ready"} {
+		if got, _, err := p.get(path); err != nil || got != 200 {
+			t.Errorf("GET %s while the target is down: got %d %v", path, got, err)
+		}
+	}
+}
+
+func TestABusyPortIsRefusedBeforeAnythingIsProbed(t *testing.T) {
+	x := startTarget(t)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	var out, errs strings.Builder
+	if got := run([]string{"--config.file=" + file, "--web.listen-address=" + busy.Addr().String()}, &out, &errs); got != exitUsage {
+		t.Errorf("exit status: got %d, want %d", got, exitUsage)
+	}
+	if !strings.Contains(errs.String(), "cannot listen") || x.asked.Load() != 0 {
+		t.Errorf("got %q, and the target was asked %d times", errs.String(), x.asked.Load())
+	}
+}
+
+func TestSIGTERMEndsAHangingRunWithoutBlamingTheTarget(t *testing.T) {
+	x := startTarget(t)
+	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 12s\ntimeout: 11s")
+	x.hang.Store(true)
+	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	select {
+	case <-x.inside:
+	case <-time.After(time.Minute):
+		t.Fatal("the target was not asked")
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != exitPass {
+		t.Errorf("got status %d, %v; want 0 within 10 s", status, err)
+	}
+	if strings.Contains(p.Output(), "verdict=fail") {
+		t.Errorf("a cancelled run counted as failed:\n%s", p.Output())
+	}
+}
+
+func TestAStoppedProberBlamesItself(t *testing.T) {
+	x := startTarget(t)
+	x.hang.Store(true)
+	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up")))
+	<-x.inside
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	x.hang.Store(false)
+	stopped := time.NewTimer(3 * time.Second)
+	<-stopped.C
+	if err := p.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(t, `probe_failures_total{probe="up",system="test",type="http",check="run",reason="suspended"} `)
+}
+
+func TestReload(t *testing.T) {
+	x := startTarget(t)
+	dir := t.TempDir()
+	file := write(t, dir, "prober.yaml", probing(x.URL, "one", "two"))
+	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
+	p.eventually(t, `probe_runs_total{probe="one",system="test",type="http",verdict="pass"} 2`)
+
+	for name, bad := range map[string]string{
+		"not YAML":        "system: [",
+		"empty":           "",
+		"null":            "~",
+		"no probes":       "system: test\nprobes: []\n",
+		"an unknown key":  strings.ReplaceAll(probing(x.URL, "one"), "timeout", "timeuot"),
+		"two documents":   probing(x.URL, "one") + "---\nsystem: b\n",
+		"one bad of many": probing(x.URL, "one", "two", "three") + "  - {name: four, type: htpt}\n",
+		"too large":       strings.Repeat("# nothing\n", 200_000),
+	} {
+		write(t, dir, "prober.yaml", bad)
+		if status, body := p.post(t, "/-/reload"); status != 500 || !strings.Contains(body, "prober.yaml") {
+			t.Errorf("%s: got %d %s", name, status, body)
+		}
+		p.eventually(t, "prober_config_last_reload_successful 0")
+	}
+	// The old configuration keeps running, counters and all.
+	p.eventually(t, `probe_runs_total{probe="one",system="test",type="http",verdict="pass"} 4`)
+
+	write(t, dir, "prober.yaml", probing(x.URL, "one", "three"))
+	if err := p.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(t, `probe_success{probe="three",system="test",type="http"} 1`)
+	_, body, err := p.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(body, `probe="two"`) {
+		t.Error("the series of a removed probe are still there")
+	}
+	if strings.Contains(body, `probe_runs_total{probe="one",system="test",type="http",verdict="pass"} 0`) {
+		t.Error("the reload lost a counter")
+	}
+	if !strings.Contains(body, "prober_config_last_reload_successful 1") {
+		t.Error("the reload was not counted as successful")
+	}
+}
+
+func TestReloadByContent(t *testing.T) {
+	x := startTarget(t)
+	dir := t.TempDir()
+	file := write(t, dir, "prober.yaml", probing(x.URL, "one"))
+	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=50ms")
+	p.eventually(t, `probe_success{probe="one",system="test",type="http"} 1`)
+	// Replaced as Kubernetes and editors do it: another file takes the name.
+	if err := os.Rename(write(t, dir, "next", probing(x.URL, "two")), file); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(t, `probe_success{probe="two",system="test",type="http"} 1`)
+}
+
+func TestAStormOfSignalsIsOneReload(t *testing.T) {
+	x := startTarget(t)
+	dir := t.TempDir()
+	file := write(t, dir, "prober.yaml", probing(x.URL, "one"))
+	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
+	begun := time.Now()
+	for i := range 100 {
+		write(t, dir, "next", probing(x.URL, fmt.Sprintf("p%d", i)))
+		if err := os.Rename(filepath.Join(dir, "next"), file); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stormed := time.Since(begun)
+	p.eventually(t, `probe_success{probe="p99",system="test",type="http"} 1`)
+	// The first probing line is the start; then at most one a second while the storm lasted, and one for its end.
+	if got, most := strings.Count(p.Output(), "msg=Probing")-1, 2+int(stormed/quiet); got > most {
+		t.Errorf("got %d reloads, want at most %d", got, most)
+	}
+}
+
+func TestHealthListenerNeedsNoPassword(t *testing.T) {
+	x := startTarget(t)
+	dir := t.TempDir()
+	// bcrypt of "correct horse", made for this test.
+	webConfig := write(t, dir, "web.yaml", "basic_auth_users:\n  on-call: $2a$04$QXPrTkAqMqcSbRApY0x2OuPzbNI8ChqBHX1DqKlJMyqWXmF5iGjGC\n")
+	port := testenv.FreePort(t)
+	p := start(t, nil, "--config.file="+write(t, dir, "prober.yaml", probing(x.URL, "up")),
+		"--web.config.file="+webConfig, fmt.Sprintf("--web.health-listen-address=127.0.0.1:%d", port))
+	for _, path := range []string{"/metrics", "/-/healthy", "/config", "/"} {
+		if status, _, err := p.get(path); err != nil || status != 401 {
+			t.Errorf("GET %s without a password: got %d %v, want 401", path, status, err)
+		}
+	}
+	plain := &running{url: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	testenv.Eventually(t, 30*time.Second, func(context.Context) error {
+		for path, want := range map[string]int{"/-/healthy": 200, "/-/ready": 200, "/metrics": 404, "/config": 404} {
+			if status, _, err := plain.get(path); err != nil || status != want {
+				return errors.Join(err, fmt.Errorf("GET %s: got %d, want %d", path, status, want))
+			}
+		}
+		return nil
+	})
+}

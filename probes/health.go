@@ -1,0 +1,372 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// Health asks every replica of a service whether it is live and whether it is ready, which are two questions: while a
+// dependency is down a service «should stay live (/health 200) but not ready (/ready 503)». It tells a process that
+// is down from one that rightly waits, from one whose liveness hangs on its dependency and will be restarted in vain,
+// and from one that says ready when it is not.
+type Health struct {
+	httpx.Settings `yaml:",inline"`
+
+	Service    string         `yaml:"service" doc:"scheme and host of the service, kept as Host and SNI when a replica is asked; without replicas, where to ask"`
+	Replicas   Replicas       `yaml:"replicas" doc:"where the replicas are and how many there must be"`
+	Live       string         `yaml:"live" doc:"path that answers 200 while the process is live"`
+	Ready      string         `yaml:"ready" doc:"path that answers 200 while the process may be sent traffic, else 503"`
+	Dependency string         `yaml:"dependency" doc:"URL of what the service needs to be ready: 2xx means up"`
+	Marker     *httpx.Source  `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
+	Instance   *httpx.Source  `yaml:"instance" doc:"a header or JSON value that tells the replicas apart"`
+	Latency    probe.Duration `yaml:"latency" doc:"above it a healthy answer is called slow"`
+	Settle     probe.Duration `yaml:"settle" doc:"how long a replica that was well may be unready before that is a failure"`
+
+	client *httpx.Client
+	memory memory
+}
+
+// Measures of the health kind.
+var (
+	healthState = &probe.Measure{
+		Name:   "probe_health_state",
+		Help:   "1 for the state that a replica was in at the last run, 0 for the others.",
+		Labels: []string{"target", "state"},
+	}
+	replicasWanted = &probe.Measure{
+		Name: "probe_replicas_wanted",
+		Help: "Replicas that there must be, as configured.",
+	}
+	replicasFound = &probe.Measure{
+		Name: "probe_replicas_found",
+		Help: "Replicas that were listed or resolved at the last run.",
+	}
+	replicasHealthy = &probe.Measure{
+		Name: "probe_replicas_healthy",
+		Help: "Replicas whose liveness path answered 200 at the last run.",
+	}
+	replicasDistinct = &probe.Measure{
+		Name: "probe_replicas_distinct",
+		Help: "Different instances among the healthy replicas at the last run.",
+	}
+)
+
+// NewHealth returns a Health probe with its default settings.
+func NewHealth() *Health {
+	return &Health{Live: "/health", Ready: "/ready", Settle: probe.Duration(15 * time.Second)}
+}
+
+// Validate reports what is wrong with the settings.
+func (h *Health) Validate() error {
+	var wrong []error
+	if h.Service == "" && h.Replicas.none() {
+		wrong = append(wrong, errors.New("nothing to ask: name a service or its replicas"))
+	}
+	if h.Service == "" {
+		h.Service = "http://" + h.Replicas.host()
+	}
+	for key, path := range map[string]string{"live": h.Live, "ready": h.Ready} {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " #") {
+			wrong = append(wrong, fmt.Errorf("%s: wanted a path that begins with /", key))
+		}
+	}
+	if h.Live == h.Ready {
+		wrong = append(wrong, errors.New("live and ready are the same path: then the split cannot be seen"))
+	}
+	urls := []string{h.Service}
+	if h.Dependency != "" {
+		urls = append(urls, h.Dependency)
+	}
+	client, err := h.Client(urls...)
+	h.client = client
+	return errors.Join(append(wrong, err, h.Replicas.validate())...)
+}
+
+// Checks names what a run notes, for each replica and for all.
+func (h *Health) Checks() []string {
+	return []string{"live", "split", "serving", "decoy", "replicas"}
+}
+
+// ExpectedStatuses lists the errors that the probe provokes on purpose: the decoy's 404 at each replica.
+func (h *Health) ExpectedStatuses() map[string][]int {
+	codes := map[string][]int{}
+	for _, address := range h.Replicas.Static {
+		codes[address] = []int{404}
+	}
+	if h.Replicas.none() {
+		codes[""] = []int{404}
+	}
+	return codes
+}
+
+// Ask asks the dependency, every replica and the dependency again: only if it said the same both times do the
+// answers in between belong together.
+func (h *Health) Ask(ctx context.Context, r *probe.Result) {
+	targets, ok := h.Replicas.find(ctx, r, h.client)
+	if !ok {
+		return
+	}
+	// The time is shared out, so that a replica that hangs leaves some for the dependency's second answer.
+	first, done := share(ctx, 0.25)
+	before := h.dependency(first, r)
+	done()
+	replicas, done := share(ctx, 0.7)
+	seen := make([]replica, len(targets))
+	at := make(map[string]int, len(targets))
+	for i, target := range targets {
+		at[target] = i
+	}
+	r.Each(targets, func(target string, r *probe.Result) { seen[at[target]] = h.replica(replicas, r, target) })
+	done()
+	after := h.dependency(ctx, r)
+	r.Each(targets, func(target string, r *probe.Result) { h.judge(r, &seen[at[target]], before, after) })
+	h.memory.forget(targets)
+	h.count(r, seen)
+}
+
+// dependency tells how what the service needs is doing.
+func (h *Health) dependency(ctx context.Context, r *probe.Result) dependency {
+	if h.Dependency == "" {
+		return depUnknown
+	}
+	answer := h.client.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency, Anonymous: true})
+	switch {
+	case answer.Reason.Blame() == probe.Inconclusive, answer.Cached != "":
+		return depUnknown
+	case answer.Reason != probe.OK:
+		return depUnreachable
+	case answer.Status >= 500:
+		return depBroken
+	case answer.Status >= 200 && answer.Status < 300:
+		return depUp
+	}
+	return depUnknown
+}
+
+// A replica is what one replica answered.
+type replica struct {
+	live, ready answer
+	instance    string
+}
+
+// replica asks one replica both questions and, if it says that it is live, for a page that it cannot have.
+func (h *Health) replica(ctx context.Context, r *probe.Result, target string) replica {
+	half, done := share(ctx, 0.5)
+	defer done()
+	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + h.Live, Addr: target, Want: httpx.Codes(200)})
+	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + h.Ready, Addr: target, Want: httpx.Codes(200)})
+	seen := replica{live: h.class(live), ready: h.class(ready)}
+	if h.Instance != nil {
+		seen.instance = h.Instance.Read(live)
+	}
+	h.live(r, live, seen.live)
+	if seen.live.kind == well {
+		h.decoy(ctx, r, target)
+	}
+	return seen
+}
+
+// share returns a context that ends after a part of the time that is left.
+func share(ctx context.Context, part float64) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Duration(part*float64(time.Until(end))))
+}
+
+// class reads an answer the way the state table needs it.
+func (h *Health) class(a *httpx.Answer) answer {
+	out := answer{detail: a.Detail, why: a.Reason, status: a.Status}
+	switch {
+	case a.Reason.Blame() == probe.Inconclusive:
+		out.kind = unknown
+	case a.Reason != probe.OK:
+		out.kind = gone
+	case a.Cached != "":
+		out.kind, out.why, out.detail = cached, probe.StaleOrCached, "the answer may come out of a cache ("+a.Cached+")"
+	case a.Redirected():
+		out.kind, out.why, out.detail = foreign, probe.Redirect, fmt.Sprintf("got %d, which sends elsewhere; redirects are never followed", a.Status)
+	case (a.Status == 200 || a.Status == 503) && !h.own(a):
+		out.kind, out.why, out.detail = foreign, probe.Body, fmt.Sprintf("got %d, and not from the service itself: %s", a.Status, h.sign())
+	case a.Status == 200:
+		out.kind = well
+	case a.Status == 503:
+		out.kind = unready
+	case a.Status >= 500:
+		out.kind = broken
+	default:
+		out.kind = foreign
+	}
+	if out.kind == well && h.Latency > 0 && a.Took > h.Latency.D() {
+		out.slow = true
+	}
+	if out.detail == "" && a.Status != 0 {
+		out.detail = fmt.Sprintf("got %d", a.Status)
+	}
+	if out.why == probe.OK && out.kind != well {
+		out.why = probe.Status
+	}
+	return out
+}
+
+// own reports whether an answer is the service's and not that of something in front of it.
+func (h *Health) own(a *httpx.Answer) bool {
+	if h.Marker != nil {
+		return h.Marker.Read(a) != ""
+	}
+	return !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html")
+}
+
+func (h *Health) sign() string {
+	if h.Marker != nil {
+		return "it lacks the marker"
+	}
+	return "it is an HTML page"
+}
+
+// live notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
+func (h *Health) live(r *probe.Result, a *httpx.Answer, seen answer) {
+	switch seen.kind {
+	case well:
+		r.Pass("live", "%s answers 200", h.Live)
+	case unknown:
+		r.Because("live", seen.why, "%s", a.Detail)
+	case cached:
+		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.detail)
+	default:
+		r.Fail("live", seen.why, "wanted 200 from %s, %s", h.Live, seen.detail)
+	}
+}
+
+// decoy asks a live replica for a path that it cannot have. Where every path answers 200, /health proves nothing.
+func (h *Health) decoy(ctx context.Context, r *probe.Result, target string) {
+	a := h.client.Do(ctx, r, httpx.Request{Check: "decoy", URL: decoyURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
+	switch {
+	case a.Reason != probe.OK:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+	case a.Status == 200:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves answers 200 too, so %s proves nothing", h.Live)
+	default:
+		r.Pass("decoy", "a path that nobody serves is told apart (%d)", a.Status)
+	}
+}
+
+// judge notes in which state a replica is and what that means for the split and for serving.
+func (h *Health) judge(r *probe.Result, seen *replica, before, after dependency) {
+	now := judge(seen.live, seen.ready, before, after)
+	for _, s := range states {
+		r.Measure(healthState, truth(s.Name == now.Name), r.Target(), s.Name)
+	}
+	sentence := now.sentence(seen, h)
+	settling := h.memory.settling(r.Target(), now, h.Settle.D())
+	note := func(check string, holds judgement) {
+		switch {
+		case holds == open:
+		case holds == yes:
+			r.Pass(check, "%s", sentence)
+		case now.Blames.Blame() == probe.Inconclusive || holds == doubtful:
+			r.Inconclusive(check, now.Blames, "%s", sentence)
+		case settling > 0:
+			r.Inconclusive(check, reasonSettling, "%s; it was well %s ago", sentence, settling.Round(time.Millisecond))
+		default:
+			r.Fail(check, now.Blames, "%s", sentence)
+		}
+	}
+	if h.Dependency != "" {
+		note("split", now.Split)
+	}
+	note("serving", now.Serving)
+}
+
+// count notes whether enough replicas are healthy and whether they are different ones.
+func (h *Health) count(r *probe.Result, seen []replica) {
+	healthy, doubt, instances := 0, 0, map[string]bool{}
+	for _, s := range seen {
+		switch s.live.kind {
+		case well:
+			healthy++
+			instances[s.instance] = true
+		case unknown, cached:
+			doubt++
+		}
+	}
+	r.Measure(replicasWanted, float64(h.Replicas.Want))
+	r.Measure(replicasFound, float64(len(seen)))
+	r.Measure(replicasHealthy, float64(healthy))
+	if h.Instance != nil {
+		r.Measure(replicasDistinct, float64(len(instances)))
+	}
+	wanted := fmt.Sprintf("wanted %s, found %d, of which %d live", count(h.Replicas.Want, "replica"), len(seen), healthy)
+	switch {
+	case healthy+doubt < h.Replicas.Want:
+		r.Fail("replicas", probe.Replicas, "%s", wanted)
+	case healthy < h.Replicas.Want:
+		r.Inconclusive("replicas", probe.ControlFailed, "%s; %d could not be told", wanted, doubt)
+	case h.Instance != nil && instances[""]:
+		r.Fail("replicas", probe.Replicas, "%s, but not all of them say which instance they are", wanted)
+	case h.Instance != nil && len(instances) < h.Replicas.Want:
+		r.Fail("replicas", probe.Replicas, "%s, but only %s among them", wanted, count(len(instances), "different instance"))
+	default:
+		r.Pass("replicas", "%s", wanted)
+	}
+}
+
+// memory keeps when each replica was last well and how long its state has held.
+type memory struct {
+	sync.Mutex
+	last map[string]held
+}
+
+type held struct {
+	state string
+	well  time.Time // when it was last seen well; zero if never
+}
+
+// settling returns how long ago a replica was well that now, for the first time, is not; zero once the state has held
+// for two runs or for settle, and where the replica was never seen well. A state that is down does not settle.
+func (m *memory) settling(target string, now state, settle time.Duration) time.Duration {
+	m.Lock()
+	defer m.Unlock()
+	if m.last == nil {
+		m.last = map[string]held{}
+	}
+	was := m.last[target]
+	next := held{state: now.Name, well: was.well}
+	if now.Serving == yes {
+		next.well = time.Now()
+	}
+	m.last[target] = next
+	ago := time.Since(was.well)
+	if now.Serving != no || !now.Settles || was.well.IsZero() || was.state == now.Name || ago >= settle {
+		return 0
+	}
+	return ago
+}
+
+// forget drops the replicas that are no longer there.
+func (m *memory) forget(targets []string) {
+	m.Lock()
+	defer m.Unlock()
+	keep := map[string]held{}
+	for _, t := range targets {
+		if h, ok := m.last[t]; ok {
+			keep[t] = h
+		}
+	}
+	m.last = keep
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,155 @@
+package probes
+
+import (
+	"fmt"
+
+	"prober/internal/probe"
+)
+
+// A state is what liveness, readiness and the dependency say together of one replica.
+type state struct {
+	Name    string
+	Serving judgement    // is the replica serving?
+	Split   judgement    // does it keep liveness and readiness apart?
+	Settles bool         // it may last for the settle time before it is a failure, as in a rollout
+	Blames  probe.Reason // why a check that the state does not pass does not
+	Says    string
+}
+
+// A judgement is what a state says of one check.
+type judgement int
+
+const (
+	open     judgement = iota // nothing: the check is not noted
+	yes                       // it holds
+	no                        // it does not
+	doubtful                  // it could not be told
+)
+
+// reasonSettling is given while a replica that was well just now may still recover by itself.
+const reasonSettling probe.Reason = "settling"
+
+// The states, each with the reason of its own name where it is a failure.
+var (
+	serving           = state{Name: "serving", Serving: yes, Split: yes, Says: "live and ready"}
+	slowlyServing     = state{Name: "slow", Serving: yes, Split: yes, Says: "live and ready, and slower than wanted"}
+	servingUnverified = state{Name: "serving_unverified", Serving: yes, Split: doubtful, Blames: probe.ControlFailed,
+		Says: "live and ready; how its dependency is doing could not be told"}
+	degraded = state{Name: "degraded_by_dependency", Serving: no, Split: yes, Settles: true, Blames: "degraded_by_dependency",
+		Says: "live and rightly not ready, since its dependency is down; restarting it will not help"}
+	notReady = state{Name: "not_ready", Serving: no, Split: yes, Settles: true, Blames: "not_ready",
+		Says: "live and not ready, and its dependency is not the reason: it starts, drains or misses something else"}
+	readyError = state{Name: "ready_error", Serving: no, Split: yes, Settles: true, Blames: "ready_error",
+		Says: "live, but its readiness cannot be asked; 503 is the only way to say not ready"}
+	readyLies = state{Name: "ready_lies", Serving: open, Split: no, Settles: true, Blames: "ready_lies",
+		Says: "says ready while its dependency is down: traffic is sent into failures"}
+	livenessCoupled = state{Name: "liveness_coupled", Serving: no, Split: no, Settles: true, Blames: "liveness_coupled",
+		Says: "not live because its dependency is down: it will be restarted in vain; liveness must not hang on a dependency"}
+	inverted = state{Name: "inverted", Serving: open, Split: no, Settles: true, Blames: "inverted",
+		Says: "ready but not live: the paths are mixed up or one of them is broken"}
+	down = state{Name: "down", Serving: no, Blames: "down",
+		Says: "neither live nor ready"}
+	regionDown = state{Name: "region_down", Serving: no, Blames: "region_down",
+		Says: "unreachable, and so is its dependency: the whole place seems cut off or down"}
+	wrongRoute = state{Name: "wrong_route", Serving: no, Settles: true, Blames: "wrong_route",
+		Says: "the answer is not the service's own: the path or what stands before the service is wrong"}
+	fromCache = state{Name: "cached", Serving: doubtful, Split: doubtful, Blames: probe.StaleOrCached,
+		Says: "the answers may come out of a cache, which says nothing of the process"}
+	race = state{Name: "race", Serving: doubtful, Split: doubtful, Blames: "race",
+		Says: "its dependency changed while it was asked"}
+	untold = state{Name: "unknown", Serving: doubtful, Split: doubtful, Blames: probe.ControlFailed,
+		Says: "could not be asked"}
+)
+
+// states lists all of them, for the gauge that has one series for each.
+var states = []state{serving, slowlyServing, servingUnverified, degraded, notReady, readyError, readyLies, livenessCoupled,
+	inverted, down, regionDown, wrongRoute, fromCache, race, untold}
+
+// kind classes what a liveness or readiness path answered.
+type kind int
+
+const (
+	unknown kind = iota // could not be asked, for a reason that lies with the prober
+	well                // 200
+	unready             // 503
+	broken              // any other 5xx
+	gone                // no complete answer
+	foreign             // an answer that is not the service's: 404, 401, a redirect, an ingress's page
+	cached
+)
+
+// An answer is what one of the two paths said.
+type answer struct {
+	kind   kind
+	slow   bool
+	status int
+	why    probe.Reason
+	detail string
+}
+
+// dependency classes what the dependency answered.
+type dependency int
+
+const (
+	depUnknown dependency = iota
+	depUp
+	depBroken      // it answers 5xx
+	depUnreachable // it gives no complete answer
+)
+
+func (d dependency) down() bool { return d == depBroken || d == depUnreachable }
+
+// judge reads the state table. The dependency was asked before and after; where it changed in between, nothing can
+// be said of the answers.
+func judge(live, ready answer, before, after dependency) state {
+	dep := before
+	if before.down() != after.down() || (before == depUp) != (after == depUp) {
+		if before != depUnknown && after != depUnknown {
+			return race
+		}
+		dep = depUnknown
+	}
+	switch {
+	case live.kind == unknown || ready.kind == unknown:
+		return untold
+	case live.kind == cached || ready.kind == cached:
+		return fromCache
+	case live.kind == foreign || ready.kind == foreign:
+		return wrongRoute
+	case live.kind == well:
+		return judgeLive(live, ready, dep)
+	case ready.kind == well:
+		return inverted
+	case live.kind == gone && ready.kind == gone && dep == depUnreachable:
+		return regionDown
+	case dep.down() && (ready.kind == unready || live.kind != gone):
+		return livenessCoupled
+	}
+	return down
+}
+
+func judgeLive(live, ready answer, dep dependency) state {
+	switch {
+	case ready.kind == unready && dep.down():
+		return degraded
+	case ready.kind == unready:
+		return notReady
+	case ready.kind != well:
+		return readyError
+	case dep.down():
+		return readyLies
+	case dep == depUnknown:
+		return servingUnverified
+	case live.slow || ready.slow:
+		return slowlyServing
+	}
+	return serving
+}
+
+// sentence says what the state means and what was got.
+func (s state) sentence(seen *replica, h *Health) string {
+	if s.Serving == yes && s.Split == yes {
+		return s.Says
+	}
+	return fmt.Sprintf("%s (%s: %s; %s: %s)", s.Says, h.Live, seen.live.detail, h.Ready, seen.ready.detail)
+}

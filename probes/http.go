@@ -1,0 +1,269 @@
+package probes
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+)
+
+// HTTP asks one URL and compares the answer with what is expected of it: status, headers, body, JSON values, latency
+// and the days left of the certificate. It makes one measured request; a decoy and a control are further requests,
+// made only where the configuration asks for them.
+type HTTP struct {
+	httpx.Settings `yaml:",inline"`
+
+	URL         string                   `yaml:"url" required:"true" doc:"what to ask; http or https, without credentials"`
+	Method      string                   `yaml:"method" doc:"GET unless said otherwise"`
+	Body        httpx.Value              `yaml:"body" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
+	Expect      Expect                   `yaml:"expect" doc:"what the answer must be; any 2xx unless said otherwise"`
+	AllowCached bool                     `yaml:"allow_cached" doc:"accept an answer out of a cache, which proves nothing of the origin"`
+	Decoy       bool                     `yaml:"decoy" doc:"also ask a path that nobody serves; it must not meet the expectation"`
+	Gauges      map[string]jsonpath.Path `yaml:"gauges" doc:"numbers to export from the JSON answer, by name"`
+	Control     *Control                 `yaml:"control" doc:"the positive control: the same request, changed as said, must succeed"`
+
+	client  *httpx.Client
+	control *HTTP
+}
+
+// Control is how the positive control of a negative expectation differs from the request it controls. What it does
+// not say stays the same; a credential given here replaces the request's.
+type Control struct {
+	httpx.Settings `yaml:",inline"`
+
+	URL    string      `yaml:"url" doc:"what to ask instead"`
+	Method string      `yaml:"method" doc:"the method to ask with instead"`
+	Body   httpx.Value `yaml:"body" doc:"what to send instead"`
+	Expect Expect      `yaml:"expect" doc:"what the control's answer must be; any 2xx unless said otherwise"`
+}
+
+// httpValue is exported for each entry of gauges.
+var httpValue = &probe.Measure{
+	Name:   "probe_http_value",
+	Help:   "Number read from the JSON answer of the last run, by the name given in the configuration.",
+	Labels: []string{"name"},
+}
+
+// NewHTTP returns an HTTP probe with its default settings.
+func NewHTTP() *HTTP { return &HTTP{Method: "GET"} }
+
+// Validate reports what is wrong with the settings. An expectation that a dead or a wrong target would meet as well,
+// such as a 401, is refused unless a control is named.
+func (p *HTTP) Validate() error {
+	var wrong []error
+	client, err := p.Settings.Client(p.URL)
+	wrong = append(wrong, err)
+	p.client = client
+	if p.URL == "" {
+		wrong = append(wrong, errors.New("url is missing"))
+	}
+	if strings.ContainsAny(p.Method, " \t\r\n/") {
+		wrong = append(wrong, errors.New("method is not one word"))
+	}
+	if p.Expect.Status.IsZero() {
+		p.Expect.Status = httpx.Success
+	}
+	wrong = append(wrong, p.Expect.validate(strings.HasPrefix(p.URL, "https://")))
+	for name, path := range p.Gauges {
+		if path.IsZero() || name == "" {
+			wrong = append(wrong, fmt.Errorf("gauges: %q needs a JSON path", name))
+		}
+	}
+	if negative := p.Expect.negative(); negative != "" && p.Control == nil {
+		wrong = append(wrong, fmt.Errorf("expect: %s is negative: a target that is down or wrong would meet it too; name the request that must succeed under control", negative))
+	}
+	if p.Control != nil {
+		p.control = p.controlled()
+		if negative := p.control.Expect.negative(); negative != "" {
+			wrong = append(wrong, fmt.Errorf("control: expect: %s is negative and controls nothing", negative))
+		} else if err := p.control.Validate(); err != nil {
+			wrong = append(wrong, fmt.Errorf("control: %w", err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// controlled returns the request of the control, as a probe of its own.
+func (p *HTTP) controlled() *HTTP {
+	c := &HTTP{
+		Settings: p.Settings.With(p.Control.Settings),
+		URL:      cmp.Or(p.Control.URL, p.URL),
+		Method:   cmp.Or(p.Control.Method, p.Method),
+		Body:     p.Body,
+		Expect:   p.Control.Expect,
+	}
+	if !p.Control.Body.IsZero() {
+		c.Body = p.Control.Body
+	}
+	return c
+}
+
+// Checks names what a run notes.
+func (p *HTTP) Checks() []string {
+	names := []string{"status"}
+	names = append(names, p.Expect.checks()...)
+	if len(p.Gauges) > 0 {
+		names = append(names, "gauges")
+	}
+	if p.Decoy {
+		names = append(names, "decoy")
+	}
+	if p.Control != nil {
+		names = append(names, "control")
+	}
+	return names
+}
+
+// ExpectedStatuses lists the client and server errors that the probe provokes on purpose, by target.
+func (p *HTTP) ExpectedStatuses() map[string][]int {
+	codes := slices.DeleteFunc(slices.Clone(p.Expect.Status.Codes()), func(code int) bool { return code < 400 })
+	if p.Decoy {
+		codes = append(codes, 404)
+	}
+	return map[string][]int{"": codes}
+}
+
+// Ask makes the measured request, and the decoy's and the control's where they can change the verdict.
+func (p *HTTP) Ask(ctx context.Context, r *probe.Result) {
+	answer, err := p.exchange(ctx, r, "status", p.URL, p.Expect.Status)
+	if err != nil {
+		r.Inconclusive("status", probe.Credential, "%s", err)
+		return
+	}
+	met := !answer.Incomplete(r, "status") && p.judge(r, answer)
+	if p.Decoy && met {
+		p.decoy(ctx, r)
+	}
+	if p.Control != nil {
+		p.control.asControl(ctx, r)
+	}
+}
+
+// exchange sends the probe's request to a URL. It errs only if the probe's own body cannot be read.
+func (p *HTTP) exchange(ctx context.Context, r *probe.Result, check, url string, want httpx.Statuses) (*httpx.Answer, error) {
+	body, err := p.Body.Reveal()
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Body: []byte(body), Want: want}), nil
+}
+
+// judge notes each check of the answer and reports whether all passed.
+func (p *HTTP) judge(r *probe.Result, answer *httpx.Answer) bool {
+	if !p.status(r, answer) {
+		return false
+	}
+	met := true
+	for _, f := range p.Expect.findings(answer, time.Now()) {
+		f.note(r)
+		met = met && f.why == probe.OK
+	}
+	return p.gauges(r, answer) && met
+}
+
+// status notes whether the status is a wanted one. An answer that says more about the prober than about the target,
+// because it limits or refuses the prober's own requests, is no verdict on the target.
+func (p *HTTP) status(r *probe.Result, answer *httpx.Answer) bool {
+	want, got := p.Expect.Status, answer.Status
+	switch {
+	case want.Contains(got) && answer.Cached != "" && !p.AllowCached:
+		r.Inconclusive("status", probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing of the origin", answer.Cached)
+	case want.Contains(got):
+		r.Pass("status", "got %d", got)
+		return true
+	case got == 429:
+		r.Inconclusive("status", probe.RateLimited, "wanted %s, got 429: the target limits the rate of the prober's requests", want)
+	case got == 401 || got == 403:
+		r.Inconclusive("status", probe.Credential, "wanted %s, got %d: %s", want, got, p.refusal())
+	case answer.Redirected():
+		r.Fail("status", probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, got)
+	default:
+		r.Fail("status", probe.Status, "wanted %s, got %d", want, got)
+	}
+	return false
+}
+
+func (p *HTTP) refusal() string {
+	if p.HasCredential() {
+		return "the target does not accept the probe's credential"
+	}
+	return "the target wants a credential and the probe has none"
+}
+
+func (p *HTTP) gauges(r *probe.Result, answer *httpx.Answer) bool {
+	if len(p.Gauges) == 0 {
+		return true
+	}
+	doc, err := jsonpath.Decode(answer.Body)
+	if err != nil {
+		r.Fail("gauges", probe.Schema, "the answer is not JSON: %s", err)
+		return false
+	}
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
+		found := p.Gauges[name].Find(doc)
+		if len(found) == 1 {
+			if value, ok := found[0].Float(); ok {
+				r.Measure(httpValue, value, name)
+				continue
+			}
+		}
+		missing = append(missing, p.Gauges[name].String())
+	}
+	if missing != nil {
+		r.Fail("gauges", probe.Schema, "wanted one number at %s, got none", strings.Join(missing, " and at "))
+		return false
+	}
+	r.Pass("gauges", "read %s", count(len(p.Gauges), "number"))
+	return true
+}
+
+// decoy asks for a path that nobody can serve. Where that meets the expectation too, the expectation proves nothing.
+func (p *HTTP) decoy(ctx context.Context, r *probe.Result) {
+	answer, err := p.exchange(ctx, r, "decoy", decoyURL(p.URL), httpx.Codes(404))
+	switch {
+	case err != nil:
+		r.Inconclusive("decoy", probe.Credential, "%s", err)
+	case answer.Reason != probe.OK:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", answer.Detail)
+	case p.Expect.shortfall(answer) == "":
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves is answered as expected too (%d): any page would have passed", answer.Status)
+	default:
+		r.Pass("decoy", "a path that nobody serves is told apart (%d)", answer.Status)
+	}
+}
+
+// decoyURL is a URL beside another that nobody can have foreseen.
+func decoyURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/") + "-" + rand.Text()
+	u.RawPath = ""
+	return u.String()
+}
+
+// asControl asks the control's request. Whatever keeps it from succeeding makes the run inconclusive, not failed.
+func (p *HTTP) asControl(ctx context.Context, r *probe.Result) {
+	answer, err := p.exchange(ctx, r, "control", p.URL, p.Expect.Status)
+	if err != nil {
+		r.Inconclusive("control", probe.Credential, "%s", err)
+		return
+	}
+	if short := p.Expect.shortfall(answer); short != "" {
+		r.Inconclusive("control", probe.ControlFailed, "the request that must succeed did not, so nothing is proven: %s", short)
+		return
+	}
+	r.Pass("control", "the request that must succeed did: got %d", answer.Status)
+}

@@ -1,0 +1,180 @@
+package probes
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+func text(s string) *string { return &s }
+
+func path(t *testing.T, expr string) jsonpath.Path {
+	t.Helper()
+	p, err := jsonpath.Parse(expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
+	url := serve(t, map[string]http.HandlerFunc{
+		"/up":       answers(200, "text/html", "<html>green</html>"),
+		"/json":     answers(200, "application/json", `{"status":"down","depth":7,"items":[]}`),
+		"/500":      answers(500, "text/plain", "boom"),
+		"/429":      answers(429, "text/plain", "slow down"),
+		"/401":      answers(401, "text/plain", "who?"),
+		"/redirect": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/up", http.StatusFound) },
+		"/cached": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Age", "60")
+		},
+	})
+	atLeast := func(n float64) *float64 { return &n }
+	for name, c := range map[string]struct {
+		probe *HTTP
+		want  []string
+	}{
+		"a page that is up": {
+			&HTTP{URL: url + "/up", Decoy: true, Expect: Expect{Status: httpx.Codes(200), Body: &Match{Contains: "green"}}},
+			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as wanted", "decoy pass(ok): a path that nobody serves is told apart (404)"},
+		},
+		"a server error": {
+			&HTTP{URL: url + "/500"},
+			[]string{"fail", "status fail(status): wanted 2xx, got 500"},
+		},
+		"a redirect is never followed": {
+			&HTTP{URL: url + "/redirect", Expect: Expect{Status: httpx.Codes(200)}},
+			[]string{"fail", "status fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed"},
+		},
+		"a rate limit says nothing of the target": {
+			&HTTP{URL: url + "/429"},
+			[]string{"inconclusive", "status inconclusive(rate_limited): wanted 2xx, got 429: the target limits the rate of the prober's requests"},
+		},
+		"a credential that is missing": {
+			&HTTP{URL: url + "/401"},
+			[]string{"inconclusive", "status inconclusive(credential): wanted 2xx, got 401: the target wants a credential and the probe has none"},
+		},
+		"an answer out of a cache": {
+			&HTTP{URL: url + "/cached"},
+			[]string{"inconclusive", "status inconclusive(stale_or_cached): the answer may come out of a cache (*"},
+		},
+		"an answer out of a cache, allowed": {
+			&HTTP{URL: url + "/cached", AllowCached: true},
+			[]string{"pass", "status pass(ok): got 200"},
+		},
+		"another body, which is not shown": {
+			&HTTP{URL: url + "/up", Expect: Expect{Body: &Match{Contains: "blue"}}},
+			[]string{"fail", "status pass(ok): got 200", `body fail(body): body: wanted a text with "blue", got another text of 18 bytes`},
+		},
+		"a header": {
+			&HTTP{URL: url + "/up", Expect: Expect{Headers: map[string]Match{"Content-Type": {Equals: text("application/json")}}}},
+			[]string{"fail", "status pass(ok): got 200", `headers fail(header): header Content-Type: wanted "application/json", got another value`},
+		},
+		"a JSON value": {
+			&HTTP{URL: url + "/json", Expect: Expect{JSON: map[string]Match{"$.status": {Equals: text("up")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.status: wanted "up", got another text of 4 characters`},
+		},
+		"a JSON number": {
+			&HTTP{URL: url + "/json", Expect: Expect{JSON: map[string]Match{"$.depth": {Max: atLeast(5)}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.depth: wanted at most 5, got 7`},
+		},
+		"a JSON value that is missing is never equal and never absent-minded": {
+			&HTTP{URL: url + "/json", Expect: Expect{JSON: map[string]Match{"$.nothing": {Equals: text("up")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.nothing: wanted "up", got nothing`},
+		},
+		"an empty list matches nothing": {
+			&HTTP{URL: url + "/json", Expect: Expect{JSON: map[string]Match{"$.items[0].id": {Equals: text("a")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.items[0].id: wanted "a", got nothing`},
+		},
+		"HTML where JSON was wanted": {
+			&HTTP{URL: url + "/up", Expect: Expect{JSON: map[string]Match{"$.status": {Equals: text("up")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): the answer is not JSON: *`},
+		},
+		"a gauge that is no number": {
+			&HTTP{URL: url + "/json", Gauges: map[string]jsonpath.Path{"status": path(t, "$.status")}},
+			[]string{"fail", "status pass(ok): got 200", `gauges fail(schema): wanted one number at $.status, got none`},
+		},
+		"too slow": {
+			&HTTP{URL: url + "/up", Expect: Expect{Latency: 1}},
+			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): wanted an answer within 1ns, it took *`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { wantLines(t, run(t, c.probe), c.want...) })
+	}
+}
+
+func TestHTTPExportsGauges(t *testing.T) {
+	url := serve(t, map[string]http.HandlerFunc{"/q": answers(200, "application/json", `{"total": 41.5}`)})
+	r := run(t, &HTTP{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": path(t, "$.total")}})
+	if len(r.Samples) != 1 || r.Samples[0].Name != "probe_http_value" || r.Samples[0].Value != 41.5 || r.Samples[0].Values[0] != "dead" {
+		t.Errorf("got samples %+v, want probe_http_value{name=\"dead\"} 41.5", r.Samples)
+	}
+}
+
+func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
+	server := httptest.NewServer(answers(200, "text/html", "welcome"))
+	defer server.Close()
+	wantLines(t, run(t, &HTTP{URL: server.URL + "/up", Decoy: true}),
+		"inconclusive", "status pass(ok): got 200",
+		"decoy inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
+}
+
+func TestHTTPDenialNeedsItsControl(t *testing.T) {
+	t.Setenv("TEST_HTTP_ADMIN", "admin-token-of-the-test")
+	admin := func(down *bool, bypass *bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, q *http.Request) {
+			switch {
+			case *down:
+				w.WriteHeader(http.StatusUnauthorized)
+			case *bypass, q.Header.Get("Authorization") == "Bearer admin-token-of-the-test":
+			default:
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		down, bypass bool
+		want         []string
+	}{
+		"denied and controlled": {want: []string{"pass", "status pass(ok): got 401", "control pass(ok): the request that must succeed did: got 200"}},
+		"everything is denied":  {down: true, want: []string{"inconclusive", "status pass(ok): got 401", "control inconclusive(control_failed): the request that must succeed did not, so nothing is proven: wanted 200, got 401"}},
+		"nothing is denied":     {bypass: true, want: []string{"fail", "status fail(status): wanted 401, got 200", "control pass(ok): the request that must succeed did: got 200"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := serve(t, map[string]http.HandlerFunc{"/admin": admin(&c.down, &c.bypass)})
+			control := &Control{Expect: Expect{Status: httpx.Codes(200)}}
+			control.Bearer = secret.Env("TEST_HTTP_ADMIN")
+			wantLines(t, run(t, &HTTP{URL: url + "/admin", Expect: Expect{Status: httpx.Codes(401)}, Control: control}), c.want...)
+		})
+	}
+}
+
+func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
+	for name, c := range map[string]struct {
+		probe *HTTP
+		want  string
+	}{
+		"no url":                    {&HTTP{}, "url is missing"},
+		"a denial alone":            {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
+		"an absent text alone":      {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error"}}}, "expect: body is negative"},
+		"an absent value alone":     {&HTTP{URL: "https://a.example/", Expect: Expect{JSON: map[string]Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
+		"an absent header alone":    {&HTTP{URL: "https://a.example/", Expect: Expect{Headers: map[string]Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
+		"a control that is denied":  {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
+		"a certificate of http":     {&HTTP{URL: "http://127.0.0.1/", Expect: Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
+		"an expectation of nothing": {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{}}}, "expect: body: nothing is expected of it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.probe.Validate()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
