@@ -1,0 +1,74 @@
+# Two targets matter to a newcomer: `make demo` shows the prober at work, `make test` sets up what the tests need and
+# runs all of them. `make help` lists the rest.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Tools are pinned here and not in go.mod, which names only what ships or is tested with.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+# The time of the commit and not of the build, so that the same commit gives the same binary.
+DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+
+IMAGE       ?= prober
+FUZZTIME    ?= 30s
+BENCH_FLAGS ?=
+
+stamp   := github.com/prometheus/common/version
+ldflags := -s -w \
+	-X $(stamp).Version=$(VERSION) -X $(stamp).Revision=$(REVISION) \
+	-X $(stamp).Branch=$(BRANCH) -X $(stamp).BuildDate=$(DATE)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binary ./prober
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(ldflags)" -o prober ./cmd/prober
+
+.PHONY: demo
+demo: build ## build, then probe the embedded sample system and say where to look
+	./prober demo
+
+.PHONY: test
+test: deps lint ## install what the tests need, lint, then run every test with the race detector
+	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; \
+	PROBER_TEST_SKIPS=$$skips go test -race ./...; status=$$?; \
+	if [ -s "$$skips" ]; then \
+		echo "PROBER_TEST_SHORT: $$(wc -l <"$$skips") tests were SKIPPED for want of a program:"; sort "$$skips"; \
+	fi; \
+	exit $$status
+
+.PHONY: deps
+deps: ## install the servers that the tests run against (Debian packages)
+	@internal/testenv/install.sh
+
+.PHONY: lint
+lint: ## check formatting, go vet, staticcheck
+	@bad=$$(gofmt -l $(wildcard cmd probes config internal)); \
+	if [ -n "$$bad" ]; then echo "gofmt -w these files:"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@set -e; \
+	grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \
+		grep -rhoP '^func \KFuzz\w+' --include='*_test.go' "$$dir" | sort -u | while read -r target; do \
+			echo "fuzz $$dir $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; \
+		done; \
+	done
+
+.PHONY: bench
+bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)
+	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)
+
+.PHONY: image
+image: ## build the container image
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		--build-arg BRANCH=$(BRANCH) --build-arg DATE=$(DATE) -t $(IMAGE):$(VERSION) .

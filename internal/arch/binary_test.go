@@ -1,0 +1,85 @@
+package arch
+
+import (
+	"debug/buildinfo"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// build makes the binary as it ships.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "prober")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/prober")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("the binary does not build:\n%s", out)
+	}
+	return path
+}
+
+func TestBinary(t *testing.T) {
+	path := build(t)
+	t.Run("bytes", func(t *testing.T) {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d bytes, of at most %d", info.Size(), mostBytes)
+		if info.Size() >= mostBytes {
+			t.Errorf("the stripped binary has %d bytes, the budget is %d: see what came in with `go version -m`", info.Size(), mostBytes)
+		}
+	})
+	t.Run("modules", func(t *testing.T) {
+		info, err := buildinfo.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d modules, of fewer than %d", len(info.Deps), mostModules)
+		if len(info.Deps) >= mostModules {
+			var names []string
+			for _, d := range info.Deps {
+				names = append(names, d.Path)
+			}
+			t.Errorf("%d modules are linked, the budget is fewer than %d:\n%s", len(info.Deps), mostModules, strings.Join(names, "\n"))
+		}
+	})
+	t.Run("uses the manifests", func(t *testing.T) { useManifests(t, path) })
+}
+
+// astray finds what lies at the top of the repository and belongs elsewhere.
+func astray(files []string) (wrong []string) {
+	var seen []string
+	for _, f := range files {
+		top, _, _ := strings.Cut(f, "/")
+		if strings.HasPrefix(top, ".") || slices.Contains(topLevel, top) || slices.Contains(seen, top) {
+			continue
+		}
+		seen = append(seen, top)
+		wrong = append(wrong, top+" does not belong at the top of the repository: the layout is fixed, see topLevel in internal/arch/rows_test.go")
+	}
+	return wrong
+}
+
+func TestTopLevel(t *testing.T) {
+	// Files that git does not know yet count too, unless it is told to ignore them.
+	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v; the rule needs a git checkout", err)
+	}
+	for _, w := range astray(strings.FieldsFunc(string(out), func(c rune) bool { return c == 0 })) {
+		t.Error(w)
+	}
+}
+
+func TestTopLevelRuleBites(t *testing.T) {
+	bites(t, astray([]string{"scripts/a.sh", "scripts/b.sh", "cmd/prober/main.go", ".ci/run", "go.mod"}), "scripts does not belong")
+	bites(t, astray([]string{"Dockerfile", "docs/metrics.md"}), "")
+}

@@ -1,0 +1,264 @@
+package arch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// An object is as much of a Kubernetes object as the rules look at.
+type object struct {
+	Kind string
+	Data map[string]string
+	Spec struct {
+		BackoffLimit            *int `yaml:"backoffLimit"`
+		TTLSecondsAfterFinished *int `yaml:"ttlSecondsAfterFinished"`
+		PodFailurePolicy        any  `yaml:"podFailurePolicy"`
+		Endpoints               []struct {
+			HonorLabels bool `yaml:"honorLabels"`
+		}
+		Template struct{ Spec pod }
+	}
+}
+
+type pod struct {
+	AutomountServiceAccountToken *bool  `yaml:"automountServiceAccountToken"`
+	RestartPolicy                string `yaml:"restartPolicy"`
+	SecurityContext              struct {
+		RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
+		RunAsUser      int                   `yaml:"runAsUser"`
+		SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
+	} `yaml:"securityContext"`
+	InitContainers []container `yaml:"initContainers"`
+	Containers     []container
+	Volumes        []struct {
+		HostPath any `yaml:"hostPath"`
+	}
+}
+
+type container struct {
+	Name, Image     string
+	RestartPolicy   string `yaml:"restartPolicy"`
+	Args            []string
+	Env             []struct{ Name, Value string }
+	LivenessProbe   *check `yaml:"livenessProbe"`
+	ReadinessProbe  *check `yaml:"readinessProbe"`
+	StartupProbe    *check `yaml:"startupProbe"`
+	Resources       struct{ Limits map[string]string }
+	SecurityContext struct {
+		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+		Privileged               bool
+		ReadOnlyRootFilesystem   bool `yaml:"readOnlyRootFilesystem"`
+		Capabilities             struct{ Add, Drop []string }
+	} `yaml:"securityContext"`
+}
+
+type check struct {
+	HTTPGet struct{ Path string } `yaml:"httpGet"`
+}
+
+func (c container) prober() bool { return c.Name == "prober" }
+
+// manifests returns the objects of each shipped file.
+func manifests(t *testing.T) map[string][]object {
+	t.Helper()
+	paths, err := filepath.Glob(root + "/config/deploy/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no manifests in config/deploy: %v", err)
+	}
+	all := map[string][]object{}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[filepath.Base(path)], err = objects(string(b))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	return all
+}
+
+func objects(text string) ([]object, error) {
+	var all []object
+	for dec := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var o object
+		if err := dec.Decode(&o); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+}
+
+// powers finds what a pod may do beyond what a prober needs.
+func powers(p pod) (wrong []string) {
+	say := func(bad bool, format string, args ...any) {
+		if bad {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
+	}
+	say(p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken, "automountServiceAccountToken: wanted false")
+	say(!p.SecurityContext.RunAsNonRoot, "runAsNonRoot: wanted true")
+	say(p.SecurityContext.RunAsUser != 65532, "runAsUser: wanted 65532, the user of the image")
+	say(p.SecurityContext.SeccompProfile.Type != "RuntimeDefault", "seccompProfile: wanted RuntimeDefault")
+	for _, v := range p.Volumes {
+		say(v.HostPath != nil, "hostPath: a prober needs nothing of the node")
+	}
+	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
+		s := c.SecurityContext
+		say(s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation, "%s: allowPrivilegeEscalation: wanted false", c.Name)
+		say(s.Privileged, "%s: privileged: wanted false", c.Name)
+		say(!s.ReadOnlyRootFilesystem, "%s: readOnlyRootFilesystem: wanted true", c.Name)
+		say(!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || len(s.Capabilities.Add) > 0, "%s: capabilities: wanted all dropped and none added", c.Name)
+		say(c.Resources.Limits["memory"] == "", "%s: limits: wanted one on memory", c.Name)
+	}
+	return wrong
+}
+
+// couplings finds health checks that would restart or hide a process for another's fault.
+func couplings(p pod) (wrong []string) {
+	say := func(bad bool, format string, args ...any) {
+		if bad {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
+	}
+	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
+		for _, l := range []*check{c.LivenessProbe, c.StartupProbe} {
+			say(l != nil && strings.HasSuffix(l.HTTPGet.Path, "/ready"), "%s: liveness points at readiness: what is not ready would be restarted", c.Name)
+		}
+		if !c.prober() {
+			continue
+		}
+		sidecar, once := c.RestartPolicy == "Always", slices.Contains(c.Args, "--once")
+		say(!once && (c.LivenessProbe == nil || c.LivenessProbe.HTTPGet.Path != "/-/healthy"), "liveness: wanted /-/healthy")
+		say(!once && !sidecar && (c.ReadinessProbe == nil || c.ReadinessProbe.HTTPGet.Path != "/-/ready"), "readiness: wanted /-/ready")
+		say(sidecar && (c.ReadinessProbe != nil || c.StartupProbe != nil), "readiness of a sidecar is the whole pod's: wanted none")
+		say(!once && !slices.ContainsFunc(c.Args, func(a string) bool { return strings.HasPrefix(a, "--web.health-listen-address=") }),
+			"wanted --web.health-listen-address, which neither TLS nor a password shuts")
+		say(!slices.ContainsFunc(c.Env, func(e struct{ Name, Value string }) bool { return e.Name == "GOMEMLIMIT" }), "wanted GOMEMLIMIT below the memory limit")
+	}
+	return wrong
+}
+
+func TestManifests(t *testing.T) {
+	all := manifests(t)
+	for _, name := range []string{"deployment.yaml", "sidecar.yaml", "job.yaml"} {
+		if len(all[name]) == 0 {
+			t.Errorf("config/deploy/%s is missing", name)
+		}
+	}
+	for name, objects := range all {
+		t.Run(name, func(t *testing.T) {
+			probers := 0
+			for _, o := range objects {
+				pod := o.Spec.Template.Spec
+				switch o.Kind {
+				case "Job":
+					if b := o.Spec.BackoffLimit; b == nil || *b != 0 || pod.RestartPolicy != "Never" {
+						t.Error("Job: wanted backoffLimit 0 and restartPolicy Never: a second try must not turn a red answer green")
+					}
+					if o.Spec.PodFailurePolicy == nil || o.Spec.TTLSecondsAfterFinished == nil {
+						t.Error("Job: wanted a podFailurePolicy and ttlSecondsAfterFinished")
+					}
+				case "ServiceMonitor":
+					if e := o.Spec.Endpoints; len(e) != 1 || !e[0].HonorLabels {
+						t.Error("ServiceMonitor: wanted honorLabels, or the service label of our series is renamed")
+					}
+				}
+				if len(pod.Containers) == 0 {
+					continue
+				}
+				for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+					if c.prober() {
+						probers++
+					}
+				}
+				for _, w := range slices.Concat(powers(pod), couplings(pod)) {
+					t.Errorf("%s: %s", o.Kind, w)
+				}
+			}
+			if probers != 1 {
+				t.Errorf("%d containers named prober, wanted one", probers)
+			}
+		})
+	}
+}
+
+// useManifests runs the shipped binary on what the manifests hold: every flag exists, every configuration is valid.
+func useManifests(t *testing.T, binary string) {
+	help, err := exec.Command(binary, "run", "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("prober run --help: %v\n%s", err, help)
+	}
+	for name, objects := range manifests(t) {
+		dir := t.TempDir()
+		for _, o := range objects {
+			for file, text := range o.Data {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, c := range slices.Concat(o.Spec.Template.Spec.InitContainers, o.Spec.Template.Spec.Containers) {
+				for _, arg := range c.Args {
+					flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+					// Flags that switch something are listed as --[no-]flag.
+					if c.prober() && !strings.Contains(string(help), "--"+flag) && !strings.Contains(string(help), "--[no-]"+flag) {
+						t.Errorf("%s: the binary has no flag --%s", name, flag)
+					}
+				}
+			}
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) == 0 {
+			continue
+		}
+		if out, err := exec.Command(binary, "check", "--config.file="+dir).CombinedOutput(); err != nil {
+			t.Errorf("%s: prober check: %v\n%s", name, err, out)
+		}
+	}
+}
+
+func TestManifestRulesBite(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rule func(pod) []string
+		file string
+		harm func(*pod)
+		want string
+	}{
+		{"nothing wrong", powers, "deployment.yaml", func(*pod) {}, ""},
+		{"token", powers, "deployment.yaml", func(p *pod) { p.AutomountServiceAccountToken = nil }, "automountServiceAccountToken"},
+		{"root", powers, "job.yaml", func(p *pod) { p.SecurityContext.RunAsNonRoot = false }, "runAsNonRoot"},
+		{"seccomp", powers, "job.yaml", func(p *pod) { p.SecurityContext.SeccompProfile.Type = "Unconfined" }, "seccompProfile"},
+		{"writable", powers, "sidecar.yaml", func(p *pod) { p.InitContainers[0].SecurityContext.ReadOnlyRootFilesystem = false }, "readOnlyRootFilesystem"},
+		{"capability", powers, "deployment.yaml", func(p *pod) { p.Containers[0].SecurityContext.Capabilities.Add = []string{"NET_RAW"} }, "capabilities"},
+		{"unlimited", powers, "deployment.yaml", func(p *pod) { p.Containers[0].Resources.Limits = nil }, "limits"},
+		{"node's files", powers, "deployment.yaml", func(p *pod) { p.Volumes[0].HostPath = "/" }, "hostPath"},
+		{"nothing coupled", couplings, "deployment.yaml", func(*pod) {}, ""},
+		{"liveness at ready", couplings, "sidecar.yaml", func(p *pod) { p.Containers[0].LivenessProbe.HTTPGet.Path = "/ready" }, "would be restarted"},
+		{"no liveness", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].LivenessProbe = nil }, "/-/healthy"},
+		{"no readiness", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].ReadinessProbe = nil }, "/-/ready"},
+		{"ready sidecar", couplings, "sidecar.yaml", func(p *pod) { p.InitContainers[0].ReadinessProbe = &check{} }, "whole pod"},
+		{"health behind a password", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].Args = nil }, "health-listen-address"},
+		{"no memory limit for Go", couplings, "job.yaml", func(p *pod) { p.Containers[0].Env = nil }, "GOMEMLIMIT"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, o := range manifests(t)[test.file] {
+				if p := o.Spec.Template.Spec; len(p.Containers) > 0 {
+					test.harm(&p)
+					bites(t, test.rule(p), test.want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root   = "../.."
+	module = "prober"
+)
+
+// A pkg is what `go list -json` tells of a package.
+type pkg struct {
+	ImportPath                         string
+	Dir                                string
+	GoFiles, TestGoFiles, XTestGoFiles []string
+	Imports, TestImports, XTestImports []string
+}
+
+// name is the path below the module.
+func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	// -e: a package that does not build is judged by what it imports all the same.
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 3 {
+		t.Fatalf("go list found %d packages; the rules would hold for want of code", len(all))
+	}
+	return all
+}
+
+// within reports whether an import path is one of the listed paths or lies below one.
+func within(path string, listed []string) bool {
+	return slices.ContainsFunc(listed, func(l string) bool { return path == l || strings.HasPrefix(path, l+"/") })
+}
+
+// foreign reports whether an import path belongs neither to the standard library nor to this module.
+func foreign(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".")
+}
+
+// rowless finds packages that the table does not know.
+func rowless(all []pkg) (wrong []string) {
+	for _, p := range all {
+		if _, ok := rows[p.name()]; !ok {
+			wrong = append(wrong, fmt.Sprintf("%s has no row: decide in internal/arch/rows_test.go what it may import", p.name()))
+		}
+	}
+	return wrong
+}
+
+// trespasses finds imports that no row allows.
+func trespasses(all []pkg) (wrong []string) {
+	for _, p := range all {
+		row := rows[p.name()]
+		for _, path := range p.Imports {
+			ours, mine := strings.CutPrefix(path, module+"/")
+			switch {
+			case mine && !slices.Contains(row.ours, ours):
+				wrong = append(wrong, fmt.Sprintf("%s imports %s: siblings do not see each other; pass in what it needs from cmd/prober", p.name(), ours))
+			case foreign(path) && !within(path, row.theirs):
+				wrong = append(wrong, fmt.Sprintf("%s imports %s: its door is another package%s", p.name(), path, doors(path)))
+			}
+		}
+	}
+	return wrong
+}
+
+// doors names the packages that may import a path, if there are any.
+func doors(path string) string {
+	var names []string
+	for name, row := range rows {
+		if within(path, row.theirs) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "; none has it in its row"
+	}
+	slices.Sort(names)
+	return ": " + strings.Join(names, ", ")
+}
+
+// testTrespasses finds modules in tests that neither a row nor the list for tests names, and tests that import a
+// program or another package's private tools.
+func testTrespasses(all []pkg) (wrong []string) {
+	allowed := slices.Clone(forTests)
+	for _, row := range rows {
+		allowed = append(allowed, row.theirs...)
+	}
+	for _, p := range all {
+		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+			if foreign(path) && !within(path, allowed) {
+				wrong = append(wrong, fmt.Sprintf("the tests of %s import %s: do without it, or argue for it in internal/arch/rows_test.go", p.name(), path))
+			}
+			if ours, mine := strings.CutPrefix(path, module+"/"); mine && p.ImportPath != path && slices.Contains([]string{"internal/arch", "internal/bench"}, ours) {
+				wrong = append(wrong, fmt.Sprintf("the tests of %s import %s, which is nobody's library", p.name(), ours))
+			}
+		}
+	}
+	return wrong
+}
+
+func TestImports(t *testing.T) {
+	all := packages(t)
+	for name, rule := range map[string]func([]pkg) []string{
+		"every package has a row":                    rowless,
+		"a package imports what stands in its row":   trespasses,
+		"tests import no module of their own choice": testTrespasses,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, w := range rule(all) {
+				t.Error(w)
+			}
+		})
+	}
+}
+
+// The rules find what they are there to find.
+func TestImportRulesBite(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rule func([]pkg) []string
+		pkg  pkg
+		want string // part of the one complaint; none if empty
+	}{
+		{"unknown package", rowless, pkg{ImportPath: "prober/internal/util"}, "internal/util has no row"},
+		{"known package", rowless, pkg{ImportPath: "prober/config"}, ""},
+		{"config sees probes", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"prober/probes"}}, "config imports probes"},
+		{"siblings", trespasses, pkg{ImportPath: "prober/internal/report", Imports: []string{"prober/internal/metrics"}}, "report imports internal/metrics"},
+		{"a tool in a program", trespasses, pkg{ImportPath: "prober/cmd/prober", Imports: []string{"prober/internal/testenv"}}, "cmd/prober imports internal/testenv"},
+		{"a module by another door", trespasses, pkg{ImportPath: "prober/probes", Imports: []string{"gopkg.in/yaml.v3"}}, "config, internal/jsonpath"},
+		{"a package of a module in part allowed", trespasses, pkg{ImportPath: "prober/internal/metrics", Imports: []string{"github.com/prometheus/common/promslog"}}, "cmd/prober"},
+		{"a module that nobody has", trespasses, pkg{ImportPath: "prober/probes", Imports: []string{"k8s.io/client-go/rest"}}, "none has it"},
+		{"the name of an allowed module in part", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"gopkg.in/yaml.v3x"}}, "yaml.v3x"},
+		{"all allowed", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"io", "prober/internal/probe", "gopkg.in/yaml.v3"}}, ""},
+		{"a test's own module", testTrespasses, pkg{ImportPath: "prober/config", TestImports: []string{"github.com/stretchr/testify/assert"}}, "testify"},
+		{"an outer test's own module", testTrespasses, pkg{ImportPath: "prober/config", XTestImports: []string{"github.com/stretchr/testify/assert"}}, "testify"},
+		{"a test that uses the benchmark", testTrespasses, pkg{ImportPath: "prober/config", TestImports: []string{"prober/internal/bench"}}, "nobody's library"},
+		{"a test's leak detector", testTrespasses, pkg{ImportPath: "prober/config", TestImports: []string{"go.uber.org/goleak", "prober/internal/testenv"}}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) { bites(t, test.rule([]pkg{test.pkg}), test.want) })
+	}
+}
+
+// bites checks that a rule complained once and as wanted, or not at all.
+func bites(t *testing.T, wrong []string, want string) {
+	t.Helper()
+	switch {
+	case want == "" && len(wrong) > 0:
+		t.Errorf("complained: %q; wanted no complaint", wrong)
+	case want != "" && (len(wrong) != 1 || !strings.Contains(wrong[0], want)):
+		t.Errorf("complained: %q; wanted one complaint with %q", wrong, want)
+	}
+}

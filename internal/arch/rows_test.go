@@ -1,0 +1,74 @@
+package arch
+
+// A row says what the code of a package, its tests aside, may import beside the standard library.
+type row struct {
+	ours   []string // packages of this module, by their path below it
+	theirs []string // packages of other modules, or whole modules
+}
+
+// rows is the table that decides. A package without a row fails the test: to add one is a decision about the layout,
+// made here and seen in review. Siblings do not see each other; only cmd/prober sees all.
+var rows = map[string]row{
+	"internal/secret":   {},
+	"internal/probe":    {ours: []string{"internal/secret"}},
+	"internal/schedule": {ours: []string{"internal/probe"}},
+	"internal/jsonpath": {theirs: []string{"gopkg.in/yaml.v3", "github.com/speakeasy-api/jsonpath"}},
+	"internal/httpx": {
+		ours:   []string{"internal/probe", "internal/secret", "internal/jsonpath"},
+		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
+	},
+	"internal/metrics": {
+		ours: []string{"internal/probe"},
+		theirs: []string{
+			"github.com/prometheus/client_golang", "github.com/prometheus/client_model",
+			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model",
+			"google.golang.org/protobuf", // the exposition that carries native histograms
+		},
+	},
+	"internal/report":  {ours: []string{"internal/probe"}},
+	"internal/web":     {ours: []string{"internal/probe"}},
+	"internal/sandbox": {theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"config": {
+		ours:   []string{"internal/probe", "internal/secret"},
+		theirs: []string{"gopkg.in/yaml.v3"},
+	},
+	"probes": {
+		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath"},
+		theirs: []string{"github.com/go-jose/go-jose/v4"},
+	},
+	"cmd/prober": {
+		ours: []string{
+			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
+			"internal/jsonpath", "internal/metrics", "internal/report", "internal/web", "internal/sandbox",
+		},
+		theirs: []string{
+			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",
+			"github.com/prometheus/common/version", "github.com/prometheus/exporter-toolkit", "golang.org/x/term",
+		},
+	},
+
+	// Tools: no program imports them.
+	"internal/arch":    {},
+	"internal/testenv": {},
+	"internal/bench":   {theirs: []string{"github.com/prometheus/client_golang"}},
+}
+
+// forTests are modules that tests may import beside all that stands in a row. They are not in the binary.
+var forTests = []string{
+	"github.com/rogpeppe/go-internal",          // testscript: stories of the binary
+	"github.com/santhosh-tekuri/jsonschema/v6", // the schema is checked by somebody else's code
+	"go.uber.org/goleak",
+	"github.com/beevik/ntp", // asks the sample system for the time
+}
+
+// topLevel is all that may lie at the top of the repository, dotfiles aside.
+var topLevel = []string{
+	"cmd", "probes", "config", "internal", "docs",
+	"go.mod", "go.sum", "Dockerfile", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
+}
+
+// The budget of the binary: one that grows past it has taken in a library that it does not need.
+const (
+	mostModules = 45
+	mostBytes   = 20_000_000
+)

@@ -1,0 +1,199 @@
+package arch
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A source is one parsed file.
+type source struct {
+	pkg  string // path below the module
+	test bool
+	fset *token.FileSet
+	file *ast.File
+}
+
+func (s source) at(n ast.Node) string {
+	p := s.fset.Position(n.Pos())
+	return fmt.Sprintf("%s/%s:%d", s.pkg, filepath.Base(p.Filename), p.Line)
+}
+
+// imports reports whether the file imports a path.
+func (s source) imports(path string) bool {
+	return slices.ContainsFunc(s.file.Imports, func(i *ast.ImportSpec) bool {
+		got, err := strconv.Unquote(i.Path.Value)
+		return err == nil && got == path
+	})
+}
+
+// calls reports whether a node calls name on pkg, as in time.Sleep.
+func calls(n ast.Node, pkg, name string) bool {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != name {
+		return false
+	}
+	x, ok := sel.X.(*ast.Ident)
+	return pkg == "" || (ok && x.Name == pkg)
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	for _, p := range packages(t) {
+		for i, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			s := source{pkg: p.name(), test: i >= len(p.GoFiles), fset: token.NewFileSet()}
+			file, err := parser.ParseFile(s.fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Errorf("%s: %v", p.name(), err)
+				continue
+			}
+			s.file = file
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// inits finds code that runs because a package was imported.
+func inits(s source) (wrong []string) {
+	if s.test {
+		return nil
+	}
+	for _, d := range s.file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+			wrong = append(wrong, s.at(f)+": no init: whoever needs it calls a function that says so")
+		}
+	}
+	return wrong
+}
+
+// strays finds goroutines that a probe starts by itself: a panic in one would end the prober, and nothing would wait
+// for it. Result.Each guards, orders and waits.
+func strays(s source) (wrong []string) {
+	if s.test || s.pkg != "probes" {
+		return nil
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if _, ok := n.(*ast.GoStmt); ok || calls(n, "", "Go") {
+			wrong = append(wrong, s.at(n)+": no goroutine of its own in a probe: use Result.Each, which guards and waits")
+		}
+		return true
+	})
+	return wrong
+}
+
+// sleeps finds tests that hope that a time is long enough. Under testing/synctest a sleep is exact and takes no time.
+func sleeps(s source) (wrong []string) {
+	if (!s.test && s.pkg != "internal/testenv") || s.imports("testing/synctest") {
+		return nil
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if calls(n, "time", "Sleep") {
+			wrong = append(wrong, s.at(n)+": no time.Sleep in tests: wait with testenv.Eventually, or fake time with testing/synctest")
+		}
+		return true
+	})
+	return wrong
+}
+
+// blanks finds imports for their side effects, the other half of registering by init.
+func blanks(s source) (wrong []string) {
+	if s.test {
+		return nil
+	}
+	for _, i := range s.file.Imports {
+		if i.Name != nil && i.Name.Name == "_" && i.Path.Value != `"embed"` {
+			wrong = append(wrong, s.at(i)+": no import for its side effects: name what is used")
+		}
+	}
+	return wrong
+}
+
+// chatter finds packages of evidence that talk past the result.
+func chatter(s source) (wrong []string) {
+	if s.test || !slices.Contains([]string{"probes", "internal/probe", "internal/httpx", "internal/jsonpath", "internal/secret"}, s.pkg) {
+		return nil
+	}
+	for _, path := range []string{"log", "log/slog"} {
+		// A Secret must know slog to hide from it.
+		if s.imports(path) && s.pkg != "internal/secret" {
+			wrong = append(wrong, s.at(s.file)+": no logger here: note on the Result what was seen")
+		}
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		for _, f := range []string{"Print", "Printf", "Println"} {
+			if calls(n, "fmt", f) {
+				wrong = append(wrong, s.at(n)+": no printing here: note on the Result what was seen")
+			}
+		}
+		return true
+	})
+	return wrong
+}
+
+func TestSource(t *testing.T) {
+	all := sources(t)
+	for name, rule := range map[string]func(source) []string{
+		"no init":                           inits,
+		"no blank imports":                  blanks,
+		"no goroutines in probes":           strays,
+		"no sleeping in tests":              sleeps,
+		"probes neither log nor keep score": chatter,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range all {
+				for _, w := range rule(s) {
+					t.Error(w)
+				}
+			}
+		})
+	}
+}
+
+func TestSourceRulesBite(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rule func(source) []string
+		pkg  string
+		test bool
+		code string
+		want string
+	}{
+		{"init", inits, "config", false, `func init() {}`, "no init"},
+		{"method named init", inits, "config", false, `type T int; func (T) init() {}`, ""},
+		{"init in a test", inits, "config", true, `func init() {}`, ""},
+		{"blank import", blanks, "probes", false, `import _ "net/http/pprof"`, "side effects"},
+		{"embed", blanks, "config", false, `import _ "embed"`, ""},
+		{"go statement", strays, "probes", false, `func f() { go f() }`, "Result.Each"},
+		{"wait group", strays, "probes", false, `func f(g interface{ Go(func()) }) { g.Go(nil) }`, "Result.Each"},
+		{"go statement elsewhere", strays, "internal/schedule", false, `func f() { go f() }`, ""},
+		{"sleep", sleeps, "config", true, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
+		{"sleep in a helper of tests", sleeps, "internal/testenv", false, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
+		{"sleep in fake time", sleeps, "config", true, `import ("time"; "testing/synctest"); func f() { synctest.Wait(); time.Sleep(1) }`, ""},
+		{"sleep in a program", sleeps, "internal/bench", false, `import "time"; func f() { time.Sleep(1) }`, ""},
+		{"logger", chatter, "probes", false, `import "log/slog"; var _ = slog.Info`, "no logger"},
+		{"print", chatter, "internal/httpx", false, `import "fmt"; func f() { fmt.Println() }`, "no printing"},
+		{"print elsewhere", chatter, "cmd/prober", false, `import "fmt"; func f() { fmt.Println() }`, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := source{pkg: test.pkg, test: test.test, fset: token.NewFileSet()}
+			file, err := parser.ParseFile(s.fset, "x.go", "package x\n"+strings.ReplaceAll(test.code, "; ", "\n"), parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.file = file
+			bites(t, test.rule(s), test.want)
+		})
+	}
+}

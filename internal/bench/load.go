@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+)
+
+// load measures what many probes cost, how evenly they start and what a scrape of them costs.
+func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
+	kind := "fresh"
+	if reuse {
+		kind = "reuse"
+	}
+	var seen []loaded
+	err := b.each(ctx, fmt.Sprintf("%d probes, %s", b.probes, kind),
+		func() (work, error) { return b.work(b.probes, interval, reuse) },
+		func(ctx context.Context, s *subject) error {
+			l, err := b.underLoad(ctx, s)
+			seen = append(seen, l)
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	bare, prober := seen[0], seen[1]
+	label := func(figure string) string { return fmt.Sprintf("%s, %s", figure, kind) }
+	rows := []row{
+		{label("CPU per 1,000 probes"), "s", bare.cpu, prober.cpu, "<= 1.15 x bare", timesBare(1.15)},
+		{label(fmt.Sprintf("RSS, %d probes", b.probes)), "MiB", bare.rss, prober.rss, "< 100", below(100)},
+		{label("lateness, gap p99"), "ms", bare.late, prober.late, "< 2", below(2)},
+		{label("most starts in 100 ms / mean"), "ratio", bare.burst, prober.burst, "<= 1.1", atMost(1.1)},
+		{label("asked, of what was due"), "%", bare.asked, prober.asked, ">= 99", func(_, p float64) bool { return p >= 99 }},
+		{label("passing at the end"), "%", bare.passing, prober.passing, "100", func(_, p float64) bool { return p == 100 }},
+	}
+	if !reuse {
+		rows = append(rows,
+			row{"/metrics, time", "ms", bare.scrape, prober.scrape, "< 100", below(100)},
+			row{"/metrics, CPU per minute scraped every 15 s", "s", bare.scrapeCPU, prober.scrapeCPU, "< 1", below(1)},
+			row{"/metrics, size", "kB", bare.size, prober.size, "", nil},
+		)
+	}
+	return rows, nil
+}
+
+// loaded is what was seen of one subject under load.
+type loaded struct {
+	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, size float64
+}
+
+func (b *bench) underLoad(ctx context.Context, s *subject) (l loaded, err error) {
+	if err := pause(ctx, settle); err != nil {
+		return l, err
+	}
+	b.target.take()
+	before, err := s.cpu()
+	if err != nil {
+		return l, err
+	}
+	began := time.Now()
+	for next, tick := began.Add(scraping/5), began; tick.Before(began.Add(b.window)); {
+		if err := pause(ctx, time.Until(tick.Add(time.Second))); err != nil {
+			return l, err
+		}
+		tick = tick.Add(time.Second)
+		now, err := s.rss()
+		if err != nil {
+			return l, err
+		}
+		l.rss = max(l.rss, now/mebibyte)
+		if !tick.Before(next) {
+			if _, _, err := s.scrape(ctx); err != nil {
+				return l, err
+			}
+			next = next.Add(scraping)
+		}
+	}
+	after, err := s.cpu()
+	if err != nil {
+		return l, err
+	}
+	took, arrived := time.Since(began), b.target.take()
+	due := float64(b.probes) * took.Seconds() / interval.Seconds()
+	l.asked = 100 * float64(len(arrived)) / due
+	perProbe := (after - before).Seconds() / float64(len(arrived))
+	l.cpu = 1000 * perProbe
+	l.late = 1e3 * quantile(gaps(arrived, interval), 0.99)
+	l.burst = burst(arrived, 100*time.Millisecond)
+	if err := l.scrapes(ctx, s, l.cpu*due/1000/took.Seconds()); err != nil {
+		return l, err
+	}
+	e, err := exposed(ctx, s)
+	l.passing = 100 * float64(e.passing) / float64(b.probes)
+	return l, err
+}
+
+// scrapes measures some scrapes one after the other; busy is the share of a CPU that goes into probing meanwhile.
+func (l *loaded) scrapes(ctx context.Context, s *subject, busy float64) error {
+	const times = 5
+	var took []float64
+	before, err := s.cpu()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	for range times {
+		d, n, err := s.scrape(ctx)
+		if err != nil {
+			return err
+		}
+		took, l.size = append(took, 1e3*d.Seconds()), float64(n)/1000
+	}
+	after, err := s.cpu()
+	if err != nil {
+		return err
+	}
+	l.scrape = quantile(took, 0.5)
+	spent := (after - before).Seconds() - busy*time.Since(began).Seconds()
+	l.scrapeCPU = max(0, spent) / times * time.Minute.Seconds() / scraping.Seconds()
+	return nil
+}
+
+func exposed(ctx context.Context, s *subject) (exposition, error) {
+	var page bytes.Buffer
+	if err := s.get(ctx, "/metrics", &page); err != nil {
+		return exposition{}, err
+	}
+	return read(&page)
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// timeout is that of every probe.
+const timeout = 2 * time.Second
+
+// A subject is a running process that is measured: the prober, or the bare loop beside it.
+type subject struct {
+	name  string
+	cmd   *exec.Cmd
+	base  string // of its own pages
+	began time.Time
+	ended chan struct{}
+	err   error // of its end; set before ended is closed
+}
+
+// A starter makes a subject of one kind do some work.
+type starter struct {
+	name  string
+	start func(w work) (*subject, error)
+}
+
+// starters returns the two that are compared.
+func starters(prober, dir string) []starter {
+	return []starter{
+		{"bare loop", func(w work) (*subject, error) {
+			self, err := os.Executable()
+			if err != nil {
+				return nil, err
+			}
+			text, err := json.Marshal(w)
+			if err != nil {
+				return nil, err
+			}
+			path := filepath.Join(dir, "work.json")
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				return nil, err
+			}
+			cmd := exec.Command(self)
+			cmd.Env = append(os.Environ(), bareVariable+"="+path)
+			return launch("bare loop", cmd, w)
+		}},
+		{"prober", func(w work) (*subject, error) {
+			path := filepath.Join(dir, "config")
+			if err := configure(path, w); err != nil {
+				return nil, err
+			}
+			return launch("prober", exec.Command(prober, "--config.file="+path, "--web.listen-address="+w.Listen, "--log.level=error"), w)
+		}},
+	}
+}
+
+// perFile keeps each file below the size that the prober accepts.
+const perFile = 5000
+
+// configure writes the work into a directory as the prober's users would.
+func configure(dir string, w work) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	connection := "fresh"
+	if w.Reuse {
+		connection = "reuse"
+	}
+	for from := 0; from < len(w.URLs); from += perFile {
+		var b strings.Builder
+		fmt.Fprintf(&b, "system: bench%d\ninterval: %s\ntimeout: %s\nprobes:\n", from/perFile, w.Interval, timeout)
+		for i := from; i < min(from+perFile, len(w.URLs)); i++ {
+			fmt.Fprintf(&b, "  - {name: p%d, type: http, url: %q, connection: %s, expect: {status: 200}}\n", i, w.URLs[i], connection)
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.yaml", from/perFile))
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func launch(name string, cmd *exec.Cmd, w work) (*subject, error) {
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	s := &subject{name: name, cmd: cmd, base: "http://" + w.Listen, began: time.Now(), ended: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		s.err = cmd.Wait()
+		close(s.ended)
+	}()
+	return s, nil
+}
+
+// up waits until a page of the subject answers 200, and returns how long after its start that was.
+func (s *subject) up(ctx context.Context, page string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		if err := s.get(ctx, page, io.Discard); err == nil {
+			return time.Since(s.began), nil
+		}
+		select {
+		case <-s.ended:
+			return 0, fmt.Errorf("%s ended at once: %v", s.name, s.err)
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%s does not answer on %s", s.name, page)
+		case <-time.After(500 * time.Microsecond):
+		}
+	}
+}
+
+// get reads a page over a connection of its own, as a scraper does that comes for the first time.
+func (s *subject) get(ctx context.Context, page string, into io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+page, nil)
+	if err != nil {
+		return err
+	}
+	return fetch(req, into)
+}
+
+func fetch(req *http.Request, into io.Writer) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+	answer, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(into, answer.Body); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %d", req.URL.Path, answer.StatusCode)
+	}
+	return nil
+}
+
+// scrape asks for the metrics as Prometheus does and returns how long that took and how many bytes came.
+func (s *subject) scrape(ctx context.Context) (time.Duration, int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/metrics", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")
+	var n counter
+	began := time.Now()
+	err = fetch(req, &n)
+	return time.Since(began), int64(n), err
+}
+
+// counter counts bytes and keeps none.
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
+// stop sends SIGTERM and returns how long the process took to end.
+func (s *subject) stop() (time.Duration, error) {
+	began := time.Now()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, fmt.Errorf("%s had ended before it was told to: %v", s.name, s.err)
+	}
+	select {
+	case <-s.ended:
+		return time.Since(began), nil
+	case <-time.After(15 * time.Second):
+		s.cmd.Process.Kill()
+		<-s.ended
+		return 0, fmt.Errorf("%s did not end within 15 s of SIGTERM", s.name)
+	}
+}
+
+// freeAddress is one of this machine that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

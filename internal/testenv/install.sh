@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Installs the Debian packages whose programs the tests run. It does nothing, and does it fast, when all are there. It
+# leaves no service running or enabled: the tests start their own, on ports of their own.
+set -euo pipefail
+
+# Servers live where an ordinary user's PATH does not look.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# program=package
+needs=(
+  promtool=prometheus
+  prometheus=prometheus
+  nginx=nginx-light
+)
+
+programs=() packages=()
+for need in "${needs[@]}"; do
+  program=${need%%=*} package=${need#*=}
+  command -v "$program" >/dev/null && continue
+  programs+=("$program")
+  [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
+done
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+give_up() {
+  if [ "${PROBER_TEST_SHORT:-}" = 1 ]; then
+    echo "testenv: $1; PROBER_TEST_SHORT=1, so the tests that need ${programs[*]} will be skipped and counted" >&2
+    exit 0
+  fi
+  cat >&2 <<TEXT
+testenv: the tests need ${programs[*]}, and $1.
+Install these packages and run it again:  apt-get install ${packages[*]}
+Or run what needs none of them:           PROBER_TEST_SHORT=1 make test
+TEXT
+  exit 1
+}
+
+command -v apt-get >/dev/null || give_up "this machine has no apt-get"
+root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || give_up "you are not root and there is no sudo"
+  # Somebody at a terminal can type a password; a script cannot.
+  [ -t 0 ] || sudo -n true 2>/dev/null || give_up "you are not root and sudo asks for a password"
+  root=(sudo)
+fi
+
+# Debian starts a server when it installs it, unless policy-rc.d says no. One that is there already is an
+# administrator's, and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap '"${root[@]}" rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
+  "${root[@]}" chmod 755 $policy
+fi
+
+enabled() {
+  command -v systemctl >/dev/null || return 0
+  systemctl --root=/ list-unit-files --type=service,timer --state=enabled --no-legend | awk '{ print $1 }' | sort
+}
+before=$(enabled)
+
+echo "testenv: installing ${packages[*]}"
+apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
+"${apt[@]}" update || echo "testenv: apt-get update failed; trying with the lists that are here" >&2
+"${apt[@]}" install --no-install-recommends --no-remove "${packages[@]}" || give_up "apt-get install failed"
+
+# What was not enabled before shall not start with the machine either.
+comm -13 <(echo "$before") <(enabled) | while read -r unit; do
+  "${root[@]}" systemctl --root=/ --quiet disable "$unit"
+done
+
+for program in "${programs[@]}"; do
+  command -v "$program" >/dev/null || give_up "installing ${packages[*]} did not bring $program"
+done

@@ -1,0 +1,120 @@
+package testenv
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A Process is a program that runs for a test. Its methods may be called from several goroutines.
+type Process struct {
+	cmd  *exec.Cmd
+	out  output
+	done chan struct{} // closed once the process has ended and err is set
+	err  error
+}
+
+// patience is how long a process may take to end after SIGTERM before it is killed.
+const patience = 5 * time.Second
+
+// Start runs a program in the test's environment. When the test ends the process is told to, by SIGTERM and at last by
+// SIGKILL; what it wrote is logged if the test failed. A program that puts itself into the background would escape
+// this: start it with the option that keeps it in the foreground.
+func Start(t testing.TB, path string, args ...string) *Process {
+	t.Helper()
+	return StartCmd(t, exec.Command(path, args...))
+}
+
+// StartCmd is Start for a command with a directory, an environment or an input of its own. Its outputs are taken.
+func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	// A child of the process that inherited its output must not keep Wait waiting.
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%s does not start: %v", cmd.Path, err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.end(t)
+		if t.Failed() {
+			t.Logf("%s wrote:\n%s", cmd.Path, p.Output())
+		}
+	})
+	return p
+}
+
+func (p *Process) end(t testing.TB) {
+	for _, s := range []os.Signal{syscall.SIGTERM, os.Kill} {
+		if err := p.cmd.Process.Signal(s); errors.Is(err, os.ErrProcessDone) {
+			break
+		}
+		select {
+		case <-p.done:
+			return
+		case <-time.After(patience):
+		}
+	}
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Errorf("%s, process %d, does not end", p.cmd.Path, p.PID())
+	}
+}
+
+// PID returns the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal. The error says that the process has ended already.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Output returns what the process wrote until now to standard output and error, the last mebibyte of it.
+func (p *Process) Output() string { return p.out.String() }
+
+// Ended is closed once the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.done }
+
+// Wait waits for the end of the process and returns its exit status, -1 if a signal ended it. The error says that ctx
+// was done first.
+func (p *Process) Wait(ctx context.Context) (status int, err error) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// output keeps the end of what was written.
+type output struct {
+	sync.Mutex
+	text []byte
+}
+
+const longest = 1 << 20
+
+func (o *output) Write(b []byte) (int, error) {
+	o.Lock()
+	defer o.Unlock()
+	o.text = append(o.text, b...)
+	if n := len(o.text); n > longest {
+		o.text = append(o.text[:0], o.text[n-longest:]...)
+	}
+	return len(b), nil
+}
+
+func (o *output) String() string {
+	o.Lock()
+	defer o.Unlock()
+	return strings.ToValidUTF8(string(o.text), "\uFFFD")
+}

@@ -1,0 +1,183 @@
+package testenv
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A fake stands in for the test that a helper is given, and tells how it went.
+type fake struct {
+	testing.TB
+	ctx      context.Context
+	said     string
+	failed   bool
+	skipped  bool
+	cleanups []func()
+}
+
+func (f *fake) Helper()                  {}
+func (f *fake) Name() string             { return "TestFake" }
+func (f *fake) Context() context.Context { return f.ctx }
+func (f *fake) Failed() bool             { return f.failed }
+func (f *fake) Cleanup(c func())         { f.cleanups = append(f.cleanups, c) }
+func (f *fake) Logf(format string, a ...any) {
+	f.said += strings.TrimSpace(format)
+	for _, v := range a {
+		if s, ok := v.(string); ok {
+			f.said += " " + s
+		}
+	}
+}
+func (f *fake) Errorf(format string, a ...any) { f.failed = true; f.Logf(format, a...) }
+func (f *fake) Fatalf(format string, a ...any) { f.Errorf(format, a...); runtime.Goexit() }
+func (f *fake) Skipf(format string, a ...any) {
+	f.skipped = true
+	f.Logf(format, a...)
+	runtime.Goexit()
+}
+
+// try runs what may end the fake test, and then its cleanups.
+func try(t *testing.T, run func(f *fake)) *fake {
+	f := &fake{ctx: t.Context()}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run(f)
+	}()
+	<-done
+	for _, c := range f.cleanups {
+		c()
+	}
+	return f
+}
+
+func TestAMissingProgramFailsTheTest(t *testing.T) {
+	t.Setenv(short, "")
+	f := try(t, func(f *fake) { Need(f, "no-such-program") })
+	if !f.failed || !strings.Contains(f.said, "no-such-program") {
+		t.Errorf("failed=%v, said %q; wanted a failure that names the program", f.failed, f.said)
+	}
+}
+
+func TestAMissingProgramIsSkippedAndCounted(t *testing.T) {
+	counted := filepath.Join(t.TempDir(), "skips")
+	t.Setenv(short, "1")
+	t.Setenv(skips, counted)
+	for range 2 {
+		if f := try(t, func(f *fake) { Need(f, "no-such-program") }); !f.skipped || f.failed {
+			t.Fatalf("skipped=%v failed=%v, said %q; wanted a skip", f.skipped, f.failed, f.said)
+		}
+	}
+	b, err := os.ReadFile(counted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(b), "TestFake wants no-such-program\n"); got != 2 {
+		t.Errorf("counted %d skips, wanted 2:\n%s", got, b)
+	}
+}
+
+func TestAProgramIsFoundOutsideThePath(t *testing.T) {
+	t.Setenv("PATH", "")
+	f := try(t, func(f *fake) {
+		if path := Need(f, "nologin"); path != "/usr/sbin/nologin" && path != "/sbin/nologin" {
+			t.Errorf("got %q", path)
+		}
+	})
+	if f.failed {
+		t.Error(f.said)
+	}
+}
+
+func TestAFreePortCanBeListenedOn(t *testing.T) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+}
+
+func TestEventually(t *testing.T) {
+	t.Run("waits for success", func(t *testing.T) {
+		asked := 0
+		Eventually(t, time.Minute, func(context.Context) error {
+			if asked++; asked < 3 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		if asked != 3 {
+			t.Errorf("asked %d times, wanted 3", asked)
+		}
+	})
+	t.Run("gives up", func(t *testing.T) {
+		f := try(t, func(f *fake) {
+			Eventually(f, time.Nanosecond, func(context.Context) error { return errors.New("never") })
+		})
+		if !f.failed {
+			t.Error("did not fail the test")
+		}
+	})
+}
+
+func TestAProcessEndsWithItsTest(t *testing.T) {
+	for name, script := range map[string]string{
+		"willing":   "echo here; exec sleep 600",
+		"unwilling": "trap '' TERM; echo here; while :; do sleep 0.1; done",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var p *Process
+			f := try(t, func(f *fake) {
+				p = Start(f, Need(t, "sh"), "-c", script)
+				Eventually(t, time.Minute, func(context.Context) error {
+					if p.Output() != "here\n" {
+						return errors.New("it wrote " + strconv.Quote(p.Output()))
+					}
+					return nil
+				})
+				f.failed = true
+			})
+			if err := syscall.Kill(p.PID(), 0); !errors.Is(err, syscall.ESRCH) {
+				t.Errorf("process %d is still there: %v", p.PID(), err)
+			}
+			if !strings.Contains(f.said, "here") {
+				t.Errorf("the failed test's log lacks the output: %q", f.said)
+			}
+		})
+	}
+}
+
+func TestTheExitStatusIsKept(t *testing.T) {
+	p := Start(t, Need(t, "sh"), "-c", "exit 3")
+	if status, err := p.Wait(t.Context()); status != 3 || err != nil {
+		t.Errorf("got %d, %v; wanted 3", status, err)
+	}
+	if err := p.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("got %v; wanted that it has ended", err)
+	}
+}
+
+func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
+	var o output
+	for range 3 {
+		o.Write([]byte(strings.Repeat("x", longest/2+1)))
+	}
+	o.Write([]byte("end"))
+	if got := o.String(); len(got) != longest || !strings.HasSuffix(got, "xend") {
+		t.Errorf("kept %d bytes ending in %q, wanted %d ending in xend", len(got), got[len(got)-4:], longest)
+	}
+}
