@@ -173,7 +173,7 @@ func (e *Expect) body(answer *httpx.Answer) (probe.Reason, string) {
 }
 
 func (e *Expect) json(answer *httpx.Answer) (probe.Reason, string) {
-	doc, err := jsonpath.Decode(answer.Body)
+	doc, err := answer.JSON()
 	if err != nil {
 		return probe.Schema, "the answer is not JSON: " + err.Error()
 	}

@@ -204,7 +204,7 @@ func (p *HTTP) gauges(r *probe.Result, answer *httpx.Answer) bool {
 	if len(p.Gauges) == 0 {
 		return true
 	}
-	doc, err := jsonpath.Decode(answer.Body)
+	doc, err := answer.JSON()
 	if err != nil {
 		r.Fail("gauges", probe.Schema, "the answer is not JSON: %s", err)
 		return false

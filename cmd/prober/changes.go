@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"prober/internal/probe"
@@ -45,8 +46,9 @@ func (c *changes) Observe(r probe.Result) {
 	if why.Target != "" {
 		attrs = append(attrs, "target", why.Target)
 	}
-	if len(r.Exchanges) > 0 {
-		x := r.Exchanges[0]
+	// The exchange that the check was about, for whoever goes on in the target's traces.
+	if i := slices.IndexFunc(r.Exchanges, func(x probe.Exchange) bool { return x.Check == why.Name && x.Target == why.Target }); i >= 0 {
+		x := r.Exchanges[i]
 		attrs = append(attrs, "url", x.URL, "trace_id", x.TraceID)
 	}
 	c.log.Log(context.Background(), level, "Probed", attrs...)

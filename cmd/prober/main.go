@@ -29,7 +29,13 @@ const (
 	exitInconclusive = 3 // nothing failed, and something could not be told, was interrupted, or nothing ran
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	harden()
+	ctx, cancel := interruptible()
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	cancel()
+	os.Exit(status)
+}
 
 // options are what the command line says.
 type options struct {
@@ -44,8 +50,8 @@ type options struct {
 	demo        demoOptions
 }
 
-// run does what the arguments say and returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
+// run does what the arguments say until it is done or ctx ends, and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o := options{stdout: stdout, stderr: stderr}
 	app := kingpin.New("prober", "Asks running systems what an on-call engineer asks, all the time or once, and says why when the answer is wrong.")
 	app.UsageWriter(stdout).ErrorWriter(stderr).Version(version.Print("prober"))
@@ -71,9 +77,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "prober: %s; see prober --help\n", err)
 		return exitUsage
 	}
-	ctx, cancel := interruptible()
-	defer cancel()
-	harden()
 	switch command {
 	case check.FullCommand():
 		return o.check()

@@ -75,6 +75,12 @@ func start(t *testing.T, env []string, args ...string) *running {
 	cmd := exec.Command(os.Args[0], append(args, "--web.listen-address=127.0.0.1:0")...)
 	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
 	cmd.Dir = t.TempDir()
+	return await(t, cmd)
+}
+
+// await starts a command that is the prober and waits until it listens.
+func await(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
 	p := &running{Process: testenv.StartCmd(t, cmd)}
 	testenv.Eventually(t, 30*time.Second, func(context.Context) error {
 		found := listening.FindStringSubmatch(p.Output())

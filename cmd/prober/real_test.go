@@ -143,7 +143,7 @@ probes:
   - {name: untrusted, type: http, url: "https://127.0.0.1:%[2]d/up"}
 `, plain, tls, dir)
 	var out, errs strings.Builder
-	status := run([]string{"--once", "--format=tap", "--config.file=" + write(t, dir, "prober.yaml", probes)}, &out, &errs)
+	status := run(t.Context(), []string{"--once", "--format=tap", "--config.file=" + write(t, dir, "prober.yaml", probes)}, &out, &errs)
 	if status != exitFail {
 		t.Errorf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
 	}

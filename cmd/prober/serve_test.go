@@ -89,7 +89,7 @@ func TestABusyPortIsRefusedBeforeAnythingIsProbed(t *testing.T) {
 	defer busy.Close()
 	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
 	var out, errs strings.Builder
-	if got := run([]string{"--config.file=" + file, "--web.listen-address=" + busy.Addr().String()}, &out, &errs); got != exitUsage {
+	if got := run(t.Context(), []string{"--config.file=" + file, "--web.listen-address=" + busy.Addr().String()}, &out, &errs); got != exitUsage {
 		t.Errorf("exit status: got %d, want %d", got, exitUsage)
 	}
 	if !strings.Contains(errs.String(), "cannot listen") || x.asked.Load() != 0 {

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+
+	"prober/config"
+	"prober/probes"
+)
+
+// documents are all texts that hold examples, from this package's folder.
+var documents = []string{"../../README.md", "../../docs/*.md"}
+
+// blocks returns the fenced blocks of a language in all documents, by file and number.
+func blocks(t *testing.T, language string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	fence := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```")
+	for _, pattern := range documents {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, block := range fence.FindAllSubmatch(text, -1) {
+				found[filepath.Base(file)+"#"+string(rune('a'+i))] = string(block[1])
+			}
+		}
+	}
+	return found
+}
+
+// shipped are the configurations that come with the prober.
+func shipped() map[string]string {
+	return map[string]string{"demo.yaml": string(config.Demo), "ibex.yaml": string(config.Ibex), "1pass.yaml": string(config.OnePass)}
+}
+
+// TestConfigurationsInDocsAndBinaryLoad loads every configuration that is shipped or shown and holds it against the
+// schema that `prober schema` prints.
+func TestConfigurationsInDocsAndBinaryLoad(t *testing.T) {
+	schema := compiled(t)
+	all := shipped()
+	shown := 0
+	for name, block := range blocks(t, "yaml") {
+		if strings.HasPrefix(block, "system:") {
+			all[name] = block
+			shown++
+		}
+	}
+	if shown < 3 {
+		t.Errorf("only %d configurations are shown in the documents", shown)
+	}
+	for name, text := range all {
+		t.Run(name, func(t *testing.T) {
+			if _, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: []byte(text)}); err != nil {
+				t.Error(err)
+			}
+			if err := schema.Validate(plain(t, text)); err != nil {
+				t.Errorf("the schema refuses it: %v", err)
+			}
+		})
+	}
+	if err := schema.Validate(plain(t, "system: a\nprobes: [{name: a, type: http, url: 'https://a.example', expct: {}}]")); err == nil {
+		t.Error("the schema accepts an unknown key")
+	}
+}
+
+func compiled(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := config.Schema(probes.Kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("prober.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("prober.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// plain reads YAML as the JSON that a schema is about.
+func plain(t *testing.T, text string) any {
+	t.Helper()
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	j, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(j))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// TestEveryKindIsDocumented wants a section for each kind, and for each of its settings a word in it.
+func TestEveryKindIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/probes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, fresh := range probes.Kinds() {
+		if !bytes.Contains(text, []byte("\n## "+kind+"\n")) {
+			t.Errorf("docs/probes.md has no section %q", kind)
+		}
+		out, err := yaml.Marshal(fresh())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var settings map[string]any
+		if err := yaml.Unmarshal(out, &settings); err != nil {
+			t.Fatal(err)
+		}
+		for key := range settings {
+			if !bytes.Contains(text, []byte("`"+key)) {
+				t.Errorf("docs/probes.md does not tell %s of %s", key, kind)
+			}
+		}
+	}
+}
+
+// TestEveryMetricIsDocumented wants a row in docs/metrics.md for each family that the running demo exports, and no
+// row for one that is not exported.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, nil, "demo", "--break", "up-500")
+	p.eventually(t, `probe_failures_total{probe="up"`)
+	p.eventually(t, `probe_health_state{probe="proxy"`)
+	_, exposition, err := p.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var exported []string
+	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(exposition, -1) {
+		name := line[1]
+		exported = append(exported, name)
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "ibex_") {
+			continue
+		}
+		if !bytes.Contains(text, []byte("`"+name+"`")) && !bytes.Contains(text, []byte("`"+name+"{")) {
+			t.Errorf("docs/metrics.md does not tell of %s", name)
+		}
+	}
+	// Exported only where something gives rise to them.
+	rare := []string{"probe_tls_earliest_cert_expiry_timestamp_seconds"}
+	for _, row := range regexp.MustCompile("(?m)^\\| `((?:probe|prober)_[a-z_]+)").FindAllSubmatch(text, -1) {
+		if name := string(row[1]); !slices.Contains(exported, name) && !slices.Contains(rare, name) {
+			t.Errorf("docs/metrics.md tells of %s, which is not exported", name)
+		}
+	}
+}
+
+// TestReadmeShowsWhatIsPrinted runs the command of the README and compares, but for times, trace ids and ports.
+func TestReadmeShowsWhatIsPrinted(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```\n\\$ prober (demo --once[^\n]*)\n(.*?)```").FindSubmatch(text)
+	if shown == nil {
+		t.Fatal("the README shows no output of --once")
+	}
+	cmd := exec.Command(os.Args[0], strings.Fields(string(shown[1]))...)
+	cmd.Env = append(cmd.Environ(), asProber+"=1")
+	got, err := cmd.Output()
+	if cmd.ProcessState.ExitCode() != exitFail {
+		t.Errorf("exit status %d, %v", cmd.ProcessState.ExitCode(), err)
+	}
+	if want := steady(string(shown[2])); steady(string(got)) != want {
+		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, steady(string(got)))
+	}
+}
+
+// steady replaces what differs from run to run, and the spaces around it.
+func steady(text string) string {
+	text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "ADDRESS")
+	text = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(text, "TRACE")
+	text = regexp.MustCompile(`[\d.]+ ?(ms|s|µs)\b`).ReplaceAllString(text, "TIME")
+	return strings.Join(strings.Fields(text), " ")
+}

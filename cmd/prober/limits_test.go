@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"prober/internal/testenv"
+)
+
+// limited starts the prober under a shell's limits.
+func limited(t *testing.T, limits string, env []string, args ...string) *running {
+	t.Helper()
+	shell := testenv.Need(t, "bash")
+	script := limits + `; exec "$0" "$@"`
+	cmd := exec.Command(shell, append([]string{"-c", script, os.Args[0]}, append(args, "--web.listen-address=127.0.0.1:0")...)...)
+	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
+	return await(t, cmd)
+}
+
+// TestFewFilesAreTheProbersOwnTrouble starts the prober with so few file descriptors that its probes cannot open
+// connections: it blames itself, keeps answering scrapes, and recovers.
+func TestFewFilesAreTheProbersOwnTrouble(t *testing.T) {
+	release := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		select {
+		case <-release:
+		case <-q.Context().Done():
+		}
+	}))
+	t.Cleanup(slow.Close)
+	var names []string
+	for i := range 80 {
+		names = append(names, fmt.Sprintf("p%d", i))
+	}
+	config := strings.ReplaceAll(probing(slow.URL, names...), "interval: 1s\ntimeout: 800ms", "interval: 2s\ntimeout: 1900ms")
+	p := limited(t, "ulimit -n 64", nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		_, body, err := p.get("/metrics")
+		if err == nil && !strings.Contains(body, `reason="self_network"`) {
+			err = errors.New("no run blames the prober's own network")
+		}
+		return err
+	})
+	close(release)
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		_, body, err := p.get("/metrics")
+		if passing := green(body); err == nil && passing < len(names) {
+			err = fmt.Errorf("only %d of %d pass", passing, len(names))
+		}
+		return err
+	})
+}
+
+// green counts the probes that pass.
+func green(exposition string) int {
+	n := 0
+	for line := range strings.Lines(exposition) {
+		if strings.HasPrefix(line, "probe_success{") && strings.HasSuffix(line, " 1\n") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestEndlessBodiesStayWithinMemory lets ten targets at once send bodies without end to a prober with little memory.
+func TestEndlessBodiesStayWithinMemory(t *testing.T) {
+	chunk := make([]byte, 1<<20)
+	flood := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range 10 << 10 {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(flood.Close)
+	var names []string
+	for i := range 10 {
+		names = append(names, fmt.Sprintf("p%d", i))
+	}
+	p := start(t, []string{"GOMEMLIMIT=48MiB"}, "--config.file="+write(t, t.TempDir(), "prober.yaml", probing(flood.URL, names...)))
+	for _, name := range names {
+		p.eventually(t, fmt.Sprintf(`probe_failures_total{probe=%q,system="test",type="http",check="status",reason="too_large"} `, name))
+	}
+	if peak := peakMemory(t, p.PID()); peak > 256<<20 { // the race detector takes several times what the prober does
+		t.Errorf("the prober took %d MiB", peak>>20)
+	}
+}
+
+// peakMemory is the most that a process ever had in memory, in bytes.
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if kib, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(kib), "kB")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+// TestNoHomeAndNothingToWrite starts the prober without a home, in a directory that it cannot write to.
+func TestNoHomeAndNothingToWrite(t *testing.T) {
+	x := startTarget(t)
+	config := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	p := limited(t, "cd /proc; unset HOME TMPDIR; ulimit -f 0", nil, "--config.file="+config)
+	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+}
+
+// TestManyStartsAndStops starts and stops the whole prober in one process: nothing is registered twice, nothing stays.
+func TestManyStartsAndStops(t *testing.T) {
+	x := startTarget(t)
+	config := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	before := goleak.IgnoreCurrent()
+	for range 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ready := &notice{text: "Listening on", seen: cancel}
+		if got := run(ctx, []string{"--config.file=" + config, "--web.listen-address=127.0.0.1:0"}, io.Discard, ready); got != exitPass {
+			t.Fatalf("exit status %d", got)
+		}
+		cancel()
+	}
+	goleak.VerifyNone(t, before)
+}
+
+// notice calls a function once a text was written.
+type notice struct {
+	text string
+	seen func()
+}
+
+func (n *notice) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), n.text) {
+		n.seen()
+	}
+	return len(b), nil
+}
