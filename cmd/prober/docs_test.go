@@ -154,6 +154,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	p := start(t, nil, "demo", "--break", "up-500")
 	p.eventually(t, `probe_failures_total{probe="up"`)
 	p.eventually(t, `probe_health_state{probe="proxy"`)
+	p.eventually(t, `probe_http_value{probe="outbox"`)
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
