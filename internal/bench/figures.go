@@ -146,8 +146,8 @@ func timesBare(limit float64) func(float64, float64) bool {
 
 // table writes the rows as a person reads them and, with little loss, as Markdown.
 func table(w io.Writer, rows []row) {
-	fmt.Fprintf(w, "| %-44s | %10s | %10s | %6s | %-18s | %-3s |\n", "figure", "bare loop", "prober", "ratio", "aim", "met")
-	fmt.Fprintf(w, "|%s|%s:|%s:|%s:|%s|%s|\n", dashes(46), dashes(11), dashes(11), dashes(7), dashes(20), dashes(5))
+	fmt.Fprintf(w, "| %-47s | %10s | %10s | %6s | %-18s | %-3s |\n", "figure", "bare loop", "prober", "ratio", "aim", "met")
+	fmt.Fprintf(w, "|%s|%s:|%s:|%s:|%s|%s|\n", dashes(49), dashes(11), dashes(11), dashes(7), dashes(20), dashes(5))
 	for _, r := range rows {
 		met := ""
 		if r.met != nil {
@@ -155,7 +155,7 @@ func table(w io.Writer, rows []row) {
 				met = "yes"
 			}
 		}
-		fmt.Fprintf(w, "| %-44s | %10s | %10s | %6s | %-18s | %-3s |\n",
+		fmt.Fprintf(w, "| %-47s | %10s | %10s | %6s | %-18s | %-3s |\n",
 			r.figure+", "+r.unit, number3(r.bare), number3(r.prober), number3(r.prober/r.bare), r.aim, met)
 	}
 }

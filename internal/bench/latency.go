@@ -13,7 +13,7 @@ func (b *bench) latency(ctx context.Context) ([]row, error) {
 	err := b.each(ctx, "latency of a 10 ms target, 1,000/s",
 		func() (work, error) { return b.work(b.probes, interval, false) },
 		func(ctx context.Context, s *subject) error {
-			if err := pause(ctx, 2*time.Second); err != nil {
+			if err := pause(ctx, settle); err != nil {
 				return err
 			}
 			m, p, err := b.bias(ctx, s)

@@ -9,15 +9,15 @@ import (
 
 // load measures what many probes cost, how evenly they start and what a scrape of them costs.
 func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
-	kind := "fresh"
+	kind, start := "fresh", settle
 	if reuse {
-		kind = "reuse"
+		kind, start = "reuse", interval+time.Second // the first round opens the connections
 	}
 	var seen []loaded
 	err := b.each(ctx, fmt.Sprintf("%d probes, %s", b.probes, kind),
 		func() (work, error) { return b.work(b.probes, interval, reuse) },
 		func(ctx context.Context, s *subject) error {
-			l, err := b.underLoad(ctx, s)
+			l, err := b.underLoad(ctx, s, start)
 			seen = append(seen, l)
 			return err
 		})
@@ -49,8 +49,8 @@ type loaded struct {
 	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, size float64
 }
 
-func (b *bench) underLoad(ctx context.Context, s *subject) (l loaded, err error) {
-	if err := pause(ctx, settle); err != nil {
+func (b *bench) underLoad(ctx context.Context, s *subject, start time.Duration) (l loaded, err error) {
+	if err := pause(ctx, start); err != nil {
 		return l, err
 	}
 	b.target.take()

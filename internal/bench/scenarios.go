@@ -35,7 +35,7 @@ func (b *bench) scenarios() []scenario {
 
 const (
 	interval = 10 * time.Second // of the probes under load
-	settle   = 4 * time.Second  // from the start of a subject until it is measured
+	settle   = 2 * time.Second  // from the start of a subject until it is measured
 	scraping = 15 * time.Second // between two scrapes, as Prometheus is told in the shipped manifest
 	mebibyte = 1 << 20
 )
