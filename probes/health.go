@@ -131,6 +131,9 @@ func (h *Health) Ask(ctx context.Context, r *probe.Result) {
 	h.count(r, seen)
 }
 
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (h *Health) Close() { h.client.Close() }
+
 // dependency tells how what the service needs is doing.
 func (h *Health) dependency(ctx context.Context, r *probe.Result) dependency {
 	if h.Dependency == "" {

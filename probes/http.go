@@ -149,6 +149,14 @@ func (p *HTTP) Ask(ctx context.Context, r *probe.Result) {
 	}
 }
 
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (p *HTTP) Close() {
+	p.client.Close()
+	if p.control != nil {
+		p.control.Close()
+	}
+}
+
 // exchange sends the probe's request to a URL. It errs only if the probe's own body cannot be read.
 func (p *HTTP) exchange(ctx context.Context, r *probe.Result, check, url string, want httpx.Statuses) (*httpx.Answer, error) {
 	body, err := p.Body.Reveal()

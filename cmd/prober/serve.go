@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -184,7 +185,7 @@ func (s *server) apply(cfg *config.Config) {
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)
 	}
-	s.config.Store(cfg)
+	old := s.config.Swap(cfg)
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)
 	s.board.SetJobs(jobs)
@@ -195,6 +196,19 @@ func (s *server) apply(cfg *config.Config) {
 	s.sets <- jobs
 	s.started.Store(true)
 	s.log.Info("Probing", "probes", len(jobs))
+	if old != nil {
+		retire(old.Jobs)
+	}
+	debug.FreeOSMemory() // reading a configuration takes many times what is kept of it
+}
+
+// retire lets go of what probes keep open that are no longer asked.
+func retire(jobs []probe.Job) {
+	for _, j := range jobs {
+		if p, ok := j.Probe.(probe.Closer); ok {
+			p.Close()
+		}
+	}
 }
 
 // watchNetwork keeps prober_self_check{check="network"} true to the moment even while all targets are well.

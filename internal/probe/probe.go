@@ -20,6 +20,10 @@ type Probe interface {
 	Ask(ctx context.Context, r *Result)
 }
 
+// A Closer is a Probe that keeps something open between its runs. Close lets go of it when the configuration no longer
+// holds the probe; a run that is still under way ends as usual.
+type Closer interface{ Close() }
+
 // Kinds maps the word after "type:" to a probe of that kind with its default settings.
 type Kinds map[string]func() Probe
 
