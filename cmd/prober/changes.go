@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"prober/internal/probe"
@@ -47,7 +46,7 @@ func (c *changes) Observe(r probe.Result) {
 		attrs = append(attrs, "target", why.Target)
 	}
 	// The exchange that the check was about, for whoever goes on in the target's traces.
-	if i := slices.IndexFunc(r.Exchanges, func(x probe.Exchange) bool { return x.Check == why.Name && x.Target == why.Target }); i >= 0 {
+	if i := r.ExchangeOf(why); i >= 0 {
 		x := r.Exchanges[i]
 		attrs = append(attrs, "url", x.URL, "trace_id", x.TraceID)
 	}

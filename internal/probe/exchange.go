@@ -33,3 +33,21 @@ type Phase struct {
 
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}
+
+// ExchangeOf returns the index in Exchanges of the one that a check rests on: one that was made for it or, where none
+// was, for the first other check of the run that has some with the same target. Of several it is the last that got no
+// complete answer, else the last. It is -1 if there is none.
+func (r Result) ExchangeOf(c Check) int {
+	for _, made := range append([]Check{c}, r.Checks...) {
+		found := -1
+		for i, x := range r.Exchanges {
+			if x.Target == c.Target && x.Check == made.Name && (found < 0 || x.Reason != OK || r.Exchanges[found].Reason == OK) {
+				found = i
+			}
+		}
+		if found >= 0 {
+			return found
+		}
+	}
+	return -1
+}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,8 +8,8 @@ import (
 	"prober/internal/probe"
 )
 
-// longestStory bounds the checks told of one probe outside of JSON, so that a probe of a thousand targets does not
-// bury the others.
+// longestStory bounds the groups of checks told of one probe outside of JSON, so that a probe of a thousand targets
+// does not bury the others.
 const longestStory = 20
 
 // An entry is one probe as every format shows it: its job, and its result if it ran. All text of it is clean, and
@@ -99,34 +98,17 @@ func (e entry) latency() string {
 
 // version lists the versions that the targets gave.
 func (e entry) version() string {
-	return e.distinct(func(x probe.Exchange) string { return x.Version })
+	return list(distinct(e.result.Exchanges, func(x probe.Exchange) string { return x.Version }), mostTraces)
 }
 
 // traces lists the trace ids sent in the exchanges that belong to checks that did not pass, or of all exchanges if
 // all passed.
 func (e entry) traces() string {
-	var of []probe.Exchange
-	for _, i := range e.exchangesInDoubt() {
-		of = append(of, e.result.Exchanges[i])
+	of := e.result.Exchanges
+	if doubt := e.exchangesInDoubt(); e.verdict != probe.Pass && len(doubt) > 0 {
+		of = e.exchanges(doubt)
 	}
-	if e.verdict != probe.Pass && len(of) > 0 {
-		e.result.Exchanges = of
-	}
-	return e.distinct(func(x probe.Exchange) string { return x.TraceID })
-}
-
-// distinct lists up to three values of the exchanges and the number of those left out.
-func (e entry) distinct(value func(probe.Exchange) string) string {
-	var seen []string
-	for _, x := range e.result.Exchanges {
-		if v := value(x); v != "" && !slices.Contains(seen, v) {
-			seen = append(seen, v)
-		}
-	}
-	if n := len(seen) - 3; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(seen[:3], ", "), n)
-	}
-	return strings.Join(seen, ", ")
+	return list(distinct(of, func(x probe.Exchange) string { return x.TraceID }), mostTraces)
 }
 
 // doubted lists the checks that did not pass.
@@ -153,28 +135,31 @@ func (e entry) next() string {
 
 // evidence tells which checks did not pass, and what went over the wire for them.
 func (e entry) evidence() []string {
-	checks := e.doubted()
 	if !e.ran {
 		return []string{e.why.Detail}
 	}
 	var lines []string
-	left := max(0, len(checks)-longestStory)
-	checks = checks[:len(checks)-left]
-	told := false
-	for i, c := range checks {
-		lines = append(lines, e.sentence(c))
-		x := e.exchangeOf(c)
-		if x < 0 || (i+1 < len(checks) && e.exchangeOf(checks[i+1]) == x) {
+	groups := e.groups()
+	left := 0
+	for _, g := range groups[min(len(groups), longestStory):] {
+		left += len(g)
+	}
+	groups = groups[:min(len(groups), longestStory)]
+	for i, g := range groups {
+		lines = append(lines, e.sentence(g.told()))
+		targets, of := g.targets(), e.restsOn(g)
+		if i+1 < len(groups) && slices.Equal(groups[i+1].targets(), targets) && slices.Equal(e.restsOn(groups[i+1]), of) {
 			continue // told under the last of the checks that it belongs to
 		}
-		lines = append(lines, wire(e.result.Exchanges[x])...)
-		told = true
+		var said []string
+		if len(targets) > 1 {
+			said = targets
+			lines = append(lines, deeper+list(targets, mostNames))
+		}
+		lines = append(lines, wires(e.exchanges(of), said)...)
 	}
 	if left > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more checks did not pass", left))
-	}
-	if x := e.suspect(); len(checks) > 0 && !told && x >= 0 {
-		lines = append(lines, wire(e.result.Exchanges[x])...)
 	}
 	return lines
 }
@@ -191,73 +176,28 @@ func (e entry) sentence(c probe.Check) string {
 	return fmt.Sprintf("%s [%s]: %s", strings.Join(given(c.Name, c.Target), " "), why, c.Detail)
 }
 
-// exchangeOf returns the index of the exchange that a check rests on, or -1: the one made for it, else one with the
-// same target; and of several the last that got no complete answer, else the last.
-func (e entry) exchangeOf(c probe.Check) int {
-	exact := e.pick(func(x probe.Exchange) bool { return x.Check == c.Name && x.Target == c.Target })
-	if exact >= 0 {
-		return exact
-	}
-	return e.pick(func(x probe.Exchange) bool { return x.Target == c.Target })
-}
-
-// suspect is the exchange to show when none belongs to any check that did not pass.
-func (e entry) suspect() int { return e.pick(func(probe.Exchange) bool { return true }) }
-
-func (e entry) pick(fits func(probe.Exchange) bool) int {
-	found := -1
-	for i, x := range e.result.Exchanges {
-		if fits(x) && (found < 0 || x.Reason != probe.OK || e.result.Exchanges[found].Reason == probe.OK) {
-			found = i
+// restsOn lists the exchanges that the checks rest on, without repeating any.
+func (e entry) restsOn(checks []probe.Check) []int {
+	var found []int
+	for _, c := range checks {
+		if x := e.result.ExchangeOf(c); x >= 0 && !slices.Contains(found, x) {
+			found = append(found, x)
 		}
 	}
 	return found
+}
+
+func (e entry) exchanges(at []int) []probe.Exchange {
+	var of []probe.Exchange
+	for _, i := range at {
+		of = append(of, e.result.Exchanges[i])
+	}
+	return of
 }
 
 // exchangesInDoubt lists the exchanges that the checks that did not pass rest on.
 func (e entry) exchangesInDoubt() []int {
-	var found []int
-	for _, c := range e.doubted() {
-		if x := e.exchangeOf(c); x >= 0 && !slices.Contains(found, x) {
-			found = append(found, x)
-		}
-	}
-	if x := e.suspect(); len(found) == 0 && x >= 0 {
-		found = append(found, x)
-	}
-	return found
-}
-
-// deeper sets what belongs to the line above apart from it.
-const deeper = "  "
-
-// wire is an exchange in words: the request and where it went, and the trace ids to look for.
-func wire(x probe.Exchange) []string {
-	request := strings.Join(given(x.Method, x.URL), " ")
-	if x.Addr != "" {
-		request += " at " + x.Addr
-	}
-	switch {
-	case x.Denied != "":
-		request += ": not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
-	case x.Reason != probe.OK && x.Status == 0:
-		request += fmt.Sprintf(": no answer (%s) after %s", cmp.Or(x.Reason, "unknown"), short(x.Took))
-	case x.Reason != probe.OK:
-		request += fmt.Sprintf(": answered %d, not completely (%s), in %s", x.Status, x.Reason, short(x.Took))
-	default:
-		request += fmt.Sprintf(": answered %d in %s", x.Status, short(x.Took))
-	}
-	lines := []string{deeper + request}
-	switch {
-	case x.TraceID == "" && x.TargetTraceID == "":
-	case x.TraceID == "":
-		lines = append(lines, deeper+"trace id "+x.TargetTraceID+" returned")
-	case x.TargetTraceID == "" || strings.EqualFold(x.TargetTraceID, x.TraceID):
-		lines = append(lines, deeper+"trace id "+x.TraceID)
-	default:
-		lines = append(lines, deeper+"trace id "+x.TraceID+" sent, "+x.TargetTraceID+" returned")
-	}
-	return lines
+	return e.restsOn(e.doubted())
 }
 
 // given drops what is empty.

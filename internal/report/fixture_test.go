@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -119,6 +120,22 @@ func proxyByReplica() probe.Result {
 	})
 }
 
+// proxyGone is a health probe whose every replica refuses, each by its own address.
+func proxyGone() probe.Result {
+	return result(proxy, 5*time.Millisecond, func(r *probe.Result) {
+		for i, target := range []string{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080", "10.0.0.4:8080"} {
+			r.Checks = append(r.Checks, probe.Check{
+				Name: "live", Target: target, Verdict: probe.Fail, Reason: probe.Refused, Detail: "wanted 200 from /health, connection refused by " + target,
+			})
+			r.Exchanged(probe.Exchange{
+				Check: "live", Target: target, Method: "GET", URL: "http://proxy.ibex-system.svc:8080/health", Addr: target, Reason: probe.Refused,
+				Started: begin, Took: time.Duration(i+1) * time.Millisecond, TraceID: strings.Repeat(string(rune('a'+i)), 32),
+			})
+		}
+		r.Fail("replicas", probe.Replicas, "wanted 4 replicas, found 4, of which 0 live")
+	})
+}
+
 // fixtures are the reports whose every format has a golden file.
 func fixtures() map[string]Report {
 	jobs := []probe.Job{proxy, dashboard, queue}
@@ -143,6 +160,9 @@ func fixtures() map[string]Report {
 			r.Jobs = []probe.Job{proxy, other}
 			up := result(other, time.Millisecond, func(r *probe.Result) { r.Pass("status", "wanted 200, got 200") })
 			r.Results = []probe.Result{proxyByReplica(), up}
+		}),
+		"gone": with(func(r *Report) {
+			r.Jobs, r.Results = []probe.Job{proxy}, []probe.Result{proxyGone()}
 		}),
 		"nothing": with(func(r *Report) {
 			r.Jobs, r.Rounds, r.Reason = nil, 0, `no probe serves the runbook "proxy-dwon"`

@@ -9,7 +9,7 @@ import (
 	"prober/internal/probe"
 )
 
-// mostNames bounds how many probes a summary names.
+// mostNames bounds how many probes a summary names, and how many addresses a story.
 const mostNames = 10
 
 // Summary is the report in one or two sentences: how many passed, which did not, and what that proves.
@@ -58,7 +58,7 @@ func (r Report) counts(t tally, entries []entry, reason string) string {
 		{"did not run", func(e entry) bool { return !e.ran }},
 	} {
 		if names := namesOf(entries, group.in, several); len(names) > 0 {
-			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, list(names))
+			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, list(names, mostNames))
 			separator = "; "
 		}
 	}
@@ -128,9 +128,10 @@ func namesOf(entries []entry, in func(entry) bool, several bool) []string {
 	return names
 }
 
-func list(names []string) string {
-	if n := len(names) - mostNames; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), n)
+// list names up to most, and says how many are left out.
+func list(names []string, most int) string {
+	if n := len(names) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n)
 	}
 	return strings.Join(names, ", ")
 }

@@ -71,7 +71,10 @@ func (b *Board) SetJobs(jobs []probe.Job) {
 // Observe notes the result of a run, unless its job is gone or a later run of it was seen.
 func (b *Board) Observe(r probe.Result) {
 	why, verdict := r.Why(), r.Verdict()
-	x := exchangeOf(r, why)
+	var x probe.Exchange
+	if i := r.ExchangeOf(why); i >= 0 {
+		x = r.Exchanges[i]
+	}
 	var failing []probe.Check
 	for _, c := range r.Checks {
 		if c.Verdict != probe.Pass {
@@ -123,19 +126,6 @@ func (r *Row) age(due time.Time) {
 	r.Detail = fmt.Sprintf("wanted a run every %s, the last one was at %s and said %s", probe.Duration(r.Interval), clock(r.LastRun), r.Verdict)
 	r.Verdict, r.Reason, r.Check = probe.Inconclusive, probe.StaleOrCached, probe.RunCheck
 	r.Overdue, r.Since, r.Failing = true, due, nil
-}
-
-// exchangeOf is the exchange that a check rests on: the last one made for it, or the last of all.
-func exchangeOf(r probe.Result, c probe.Check) probe.Exchange {
-	for _, x := range slices.Backward(r.Exchanges) {
-		if x.Check == c.Name && x.Target == c.Target {
-			return x
-		}
-	}
-	if n := len(r.Exchanges); n > 0 {
-		return r.Exchanges[n-1]
-	}
-	return probe.Exchange{}
 }
 
 // link is an address without user name, password and query: these may be secret.
