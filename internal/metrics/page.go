@@ -110,10 +110,11 @@ func (p *page) writeRef(at *ref) {
 	}
 }
 
-// writeSignal writes one series, or one for each target where the check has several. What nobody can tell is absent.
+// writeSignal writes one series, or one for each target where the check has targets: also for the only one that is
+// left, or a series would change its name with the number of replicas. What nobody can tell is absent.
 func (p *page) writeSignal(s *signal, last *lastRun) {
 	of := last.of(s.check)
-	if len(of) > 1 && s.has(replica) {
+	if len(of) > 0 && of[0].target != "" && s.has(replica) {
 		// The label is taken, so one series stands for all targets.
 		verdict := of[0].verdict
 		for i := range of {
@@ -126,7 +127,7 @@ func (p *page) writeSignal(s *signal, last *lastRun) {
 			continue
 		}
 		p.names, p.values = p.names[:0], p.values[:0]
-		if len(of) > 1 {
+		if of[i].target != "" {
 			p.label(replica, of[i].target)
 		}
 		p.enc.sample(&s.labels, p.names, p.values, number(of[i].verdict == probe.Pass), 0)

@@ -212,7 +212,7 @@ func TestASignalFollowsItsTargets(t *testing.T) {
 		note   func(r *probe.Result)
 		want   string
 	}{
-		{"one target", nil, note(probe.Pass), "up_again 1\n"},
+		{"one target", nil, note(probe.Pass), "up_again{replica=\"t0\"} 1\n"},
 		{"several", map[string]string{"service": "x"}, note(probe.Pass, probe.Fail, probe.Inconclusive),
 			"up_again{service=\"x\",replica=\"t0\"} 1\nup_again{service=\"x\",replica=\"t1\"} 0\n"},
 		{"several, and the label is taken", map[string]string{"replica": "all"}, note(probe.Pass, probe.Fail), "up_again{replica=\"all\"} 0\n"},
