@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/spell"
 )
 
 // compare checks what can be told only of all files together.
@@ -129,7 +130,7 @@ func (l *loader) dependencies(names map[key]*placed) {
 		for i, name := range p.DependsOn {
 			line := lineAt(p.node, "depends_on", i)
 			if complete && validName(p.job.System) && names[key{p.job.System, name}] == nil {
-				p.add(line, "depends_on names no probe of the system%s", didYouMean(name, known[p.job.System]))
+				p.add(line, "depends_on names no probe of the system%s", spell.DidYouMean(name, known[p.job.System]))
 			}
 			if slices.Contains(p.DependsOn[:i], name) {
 				p.add(line, "depends_on names a probe twice")

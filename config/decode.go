@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"prober/internal/spell"
 )
 
 // A fault is a mistake before it is known whose it is.
@@ -159,8 +161,8 @@ func (d *decoder) unknown(n, key, value *yaml.Node, path string, known []string)
 		d.fail(key, path, "a key in braces has no value")
 		return ""
 	}
-	meant = nearest(key.Value, known)
-	d.fail(key, path, "unknown key %s%s", shown(key.Value), didYouMean(key.Value, known))
+	meant = spell.Nearest(key.Value, known)
+	d.fail(key, path, "unknown key %s%s", shown(key.Value), spell.DidYouMean(key.Value, known))
 	if path == "" {
 		d.found[len(d.found)-1].key = meant
 	}

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
+	"prober/internal/spell"
 )
 
 // place reads one entry of the list of probes, and checks what can be told without looking at the others.
@@ -70,7 +71,7 @@ func (p *placed) check(h *placedHead, kinds probe.Kinds) {
 	}
 	words := slices.Sorted(maps.Keys(kinds))
 	if p.job.Probe == nil && !p.wrong("type") {
-		p.add(lineOf(p.node, "type"), "type is none of %s%s", strings.Join(words, ", "), didYouMean(p.Type, words))
+		p.add(lineOf(p.node, "type"), "type is none of %s%s", strings.Join(words, ", "), spell.DidYouMean(p.Type, words))
 	}
 	if p.Severity != "" && !validLabelValue(p.Severity) {
 		p.add(lineOf(p.node, "severity"), "severity %s", labelValueRule)
@@ -83,7 +84,7 @@ func (p *placed) check(h *placedHead, kinds probe.Kinds) {
 func (p *placed) checkRunbook(h *placedHead) {
 	r, known := h.Runbooks[p.Runbook]
 	if p.Runbook != "" && !known {
-		p.add(lineOf(p.node, "runbook"), "runbook is not listed under runbooks%s", didYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks))))
+		p.add(lineOf(p.node, "runbook"), "runbook is not listed under runbooks%s", spell.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks))))
 	}
 	p.job.RunbookURL = r.URL
 	if p.Severity == "" {

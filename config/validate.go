@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/spell"
 )
 
 // validate asks each probe what is wrong with its settings, and whether it has the checks that its signals follow.
@@ -79,7 +80,7 @@ func (p *placed) checkSignals() {
 	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
 		if !slices.Contains(checks, check) {
 			p.add(lineOf(p.node, "signals", check), "signals.%s: the checks are %s%s",
-				shown(check), strings.Join(checks, ", "), didYouMean(check, checks))
+				shown(check), strings.Join(checks, ", "), spell.DidYouMean(check, checks))
 		}
 	}
 }

@@ -10,6 +10,7 @@ type row struct {
 // made here and seen in review. Siblings do not see each other; only cmd/prober sees all.
 var rows = map[string]row{
 	"internal/secret":   {},
+	"internal/spell":    {},
 	"internal/probe":    {ours: []string{"internal/secret"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"gopkg.in/yaml.v3", "github.com/speakeasy-api/jsonpath"}},
@@ -25,11 +26,11 @@ var rows = map[string]row{
 			"google.golang.org/protobuf", // the exposition that carries native histograms
 		},
 	},
-	"internal/report":  {ours: []string{"internal/probe"}},
+	"internal/report":  {ours: []string{"internal/probe", "internal/spell"}},
 	"internal/web":     {ours: []string{"internal/probe"}},
-	"internal/sandbox": {theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/sandbox": {ours: []string{"internal/spell"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"config": {
-		ours:   []string{"internal/probe", "internal/secret"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/spell"},
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {

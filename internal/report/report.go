@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/spell"
 )
 
 // A Report is what asking once saw. Only Jobs and Results need to be there.
@@ -65,40 +66,7 @@ func Write(w io.Writer, format string, r Report) error {
 // unknown says which formats there are, and which one was probably meant.
 func unknown(format string) error {
 	format = line(format)
-	best, least := "", 3
-	for _, known := range Formats() {
-		d := distance(strings.ToLower(format), known)
-		if strings.HasPrefix(known, strings.ToLower(format)) && format != "" {
-			d = 0
-		}
-		if d < least {
-			best, least = known, d
-		}
-	}
-	if best != "" {
-		best = "; did you mean " + best + "?"
-	}
-	return fmt.Errorf("format %q is none of %s%s", format, strings.Join(Formats(), ", "), best)
-}
-
-// distance counts the letters to change, add or drop to get from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("format %q is none of %s%s", format, strings.Join(Formats(), ", "), spell.DidYouMean(format, Formats()))
 }
 
 // Verdict is fail if any probe failed, and pass only if every job ran and passed, as often as was wanted, and

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"prober/internal/spell"
 )
 
 // Switches returns a handler that lists the faults (GET /) and turns them (POST /break/NAME, POST /mend/NAME). It
@@ -96,41 +98,13 @@ func wantsJSON(r *http.Request) bool {
 
 // known returns an error that names the fault most alike if there is none of that name.
 func (s *Sandbox) known(name string) error {
-	const longest = 64 // of what is compared and repeated
-	name = name[:min(len(name), longest)]
-	closest, least := "", len(name)/2+1 // further off is no misspelling
+	const longest = 64 // of what is repeated
+	var names []string
 	for _, f := range s.faults {
 		if f.Name == name {
 			return nil
 		}
-		if d := distance(name, f.Name); d < least {
-			closest, least = f.Name, d
-		}
+		names = append(names, f.Name)
 	}
-	if closest == "" {
-		return fmt.Errorf("no fault is called %q", name)
-	}
-	return fmt.Errorf("no fault is called %q; did you mean %s?", name, closest)
-}
-
-// distance counts the letters to insert, delete or replace that make b out of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			row[j+1] = min(replace, above+1, row[j]+1)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("no fault is called %q%s", name[:min(len(name), longest)], spell.DidYouMean(name, names))
 }

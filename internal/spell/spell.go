@@ -1,30 +1,35 @@
-package config
+// Package spell guesses which word somebody meant who wrote one that is not known.
+package spell
 
 import (
 	"slices"
 	"strings"
 )
 
-// didYouMean ends a message with the known word that is nearest to the one written, if any is near.
-func didYouMean(word string, known []string) string {
-	if s := nearest(word, known); s != "" {
+// DidYouMean ends a message with the known word that is nearest to the one written, if any is near.
+func DidYouMean(word string, known []string) string {
+	if s := Nearest(word, known); s != "" {
 		return "; did you mean " + s + "?"
 	}
 	return ""
 }
 
-// nearest returns the known word that somebody who wrote word probably meant, or "".
-func nearest(word string, known []string) string {
+// Nearest returns the known word that somebody who wrote word probably meant, or "".
+func Nearest(word string, known []string) string {
 	const longest = 64 // the cost of comparing grows with the square
 	if len(word) > longest {
 		return ""
 	}
 	best, least := "", 1+min(len(word)/3, 3)
 	for _, k := range slices.Sorted(slices.Values(known)) {
-		if len(k) > longest || max(len(k)-len(word), len(word)-len(k)) >= least+2 {
-			continue
+		d := least
+		switch {
+		case len(word) >= 3 && strings.HasPrefix(plain(k), plain(word)):
+			d = 1 // cut short
+		case len(k) <= longest && max(len(k)-len(word), len(word)-len(k)) < least+2:
+			d = distance(plain(word), plain(k))
 		}
-		if d := distance(plain(word), plain(k)); d < least {
+		if d < least {
 			best, least = k, d
 		}
 	}
