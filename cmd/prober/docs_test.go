@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/config"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
@@ -206,4 +207,23 @@ func steady(text string) string {
 	text = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(text, "TRACE")
 	text = regexp.MustCompile(`[\d.]+ ?(ms|s|µs)\b`).ReplaceAllString(text, "TIME")
 	return strings.Join(strings.Fields(text), " ")
+}
+
+// TestRulesInDocsAreRules has promtool check every rule file that the documents show.
+func TestRulesInDocsAreRules(t *testing.T) {
+	promtool := testenv.Need(t, "promtool")
+	shown := 0
+	for name, block := range blocks(t, "yaml") {
+		if !strings.HasPrefix(block, "groups:") {
+			continue
+		}
+		shown++
+		file := write(t, t.TempDir(), "rules.yml", block)
+		if out, err := exec.Command(promtool, "check", "rules", "--lint=all", "--lint-fatal", file).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+	if shown == 0 {
+		t.Error("no rules are shown")
+	}
 }
