@@ -97,6 +97,16 @@ func TestABusyPortIsRefusedBeforeAnythingIsProbed(t *testing.T) {
 	}
 }
 
+func TestTheProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
+	x, proxy := startTarget(t), startTarget(t)
+	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	p := start(t, []string{"HTTP_PROXY=" + proxy.URL, "https_proxy=" + proxy.URL, "NO_PROXY="}, "--config.file="+file)
+	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	if got := strings.Count(p.Output(), "are ignored"); got != 2 || proxy.asked.Load() > 0 {
+		t.Errorf("it was said %d times, want once for each variable; the proxy was asked %d times", got, proxy.asked.Load())
+	}
+}
+
 func TestSIGTERMEndsAHangingRunWithoutBlamingTheTarget(t *testing.T) {
 	x := startTarget(t)
 	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 12s\ntimeout: 11s")
