@@ -14,9 +14,9 @@ const (
 	stall = 500 * time.Millisecond
 )
 
-// Do runs the probe once. It is the only caller of Ask and always returns by the timeout and Grace: a panic, a
-// probe that ignores its deadline and a prober that was itself suspended end as inconclusive, with what was noted
-// until then. After ctx is cancelled nothing counts as failed.
+// Do runs the probe once. It is the only caller of Ask and always returns by the timeout and Grace, plus the timeout
+// again if the Reference is asked: a panic, a probe that ignores its deadline and a prober that was itself suspended
+// end as inconclusive, with what was noted until then. After ctx is cancelled nothing counts as failed.
 func (j Job) Do(ctx context.Context) Result {
 	ask, cancel := context.WithTimeout(ctx, j.Timeout)
 	defer cancel()
@@ -28,7 +28,7 @@ func (j Job) Do(ctx context.Context) Result {
 		defer r.contain()
 		j.Probe.Ask(ask, r)
 	}()
-	stopped, hung := await(done, j.Timeout+Grace)
+	stopped, hung := await(done, r.Started, j.Timeout+Grace)
 	out := r.seal()
 	end := time.Now()
 	out.Took = end.Sub(out.Started)
@@ -36,9 +36,9 @@ func (j Job) Do(ctx context.Context) Result {
 
 	switch {
 	case ctx.Err() != nil:
-		out.doubt(Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
+		out.doubt(anyReason, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
 	case stopped:
-		out.doubt(Suspended, "the prober itself was stopped during the run")
+		out.doubt(anyReason, Suspended, "the prober itself was stopped during the run")
 	case out.failedFor(Reason.network):
 		j.blame(ctx, &out)
 	}
@@ -52,14 +52,15 @@ func (j Job) Do(ctx context.Context) Result {
 	return out
 }
 
-// await waits for done, at most for limit. It tells whether the process was stopped meanwhile, seen by a pulse that
-// came late, and whether the limit was reached.
-func await(done <-chan struct{}, limit time.Duration) (stopped, hung bool) {
+// await waits for done, at most for limit. It tells whether the process was stopped since the run began, seen by a
+// pulse that came late, and whether the limit was reached. After a stop all timers fire at once, the deadline of the
+// probe among them, so it has another Grace to heed that.
+func await(done <-chan struct{}, began time.Time, limit time.Duration) (stopped, hung bool) {
 	end := time.NewTimer(limit)
 	defer end.Stop()
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	last := time.Now()
+	last, extended := began, false
 	late := func() bool {
 		gap := time.Since(last)
 		last = time.Now()
@@ -72,13 +73,17 @@ func await(done <-chan struct{}, limit time.Duration) (stopped, hung bool) {
 		case <-tick.C:
 			stopped = late() || stopped
 		case <-end.C:
-			stopped = late() || stopped
+			woken := late() || stopped
 			select {
 			case <-done:
-				return stopped, false
+				return woken, false
 			default:
-				return stopped, true
 			}
+			if !woken || extended {
+				return woken, true
+			}
+			stopped, extended = true, true
+			end.Reset(Grace)
 		}
 	}
 }
@@ -89,15 +94,17 @@ func jumped(from, to time.Time) bool {
 	return wall-monotonic > stall
 }
 
-// doubt makes every failure inconclusive for one reason that lies with the prober.
-func (r *Result) doubt(why Reason, format string, args ...any) {
+// doubt makes the failures meant inconclusive for one reason that lies with the prober.
+func (r *Result) doubt(meant func(Reason) bool, why Reason, format string, args ...any) {
 	for i := range r.Checks {
-		if c := &r.Checks[i]; c.Verdict == Fail {
+		if c := &r.Checks[i]; c.Verdict == Fail && meant(c.Reason) {
 			c.Verdict, c.Reason = Inconclusive, why
 		}
 	}
 	r.add(why, format, args...)
 }
+
+func anyReason(Reason) bool { return true }
 
 // add appends a note about the run to a sealed result.
 func (r *Result) add(why Reason, format string, args ...any) {
@@ -110,8 +117,14 @@ func (r *Result) add(why Reason, format string, args ...any) {
 // target. Without a reference a silent name server is nobody's proven fault.
 func (j Job) blame(ctx context.Context, out *Result) {
 	if j.Reference != nil {
-		if err := j.Reference(ctx); err != nil {
-			out.doubt(SelfNetwork, "the prober's own network seems cut off: %s", err)
+		ask, cancel := context.WithTimeout(ctx, j.Timeout)
+		defer cancel()
+		err := j.Reference(ask)
+		switch {
+		case ctx.Err() != nil:
+			out.doubt(anyReason, Cancelled, "the run was cancelled while the reference was asked")
+		case err != nil:
+			out.doubt(Reason.network, SelfNetwork, "the prober's own network seems cut off: %s", err)
 		}
 		return
 	}

@@ -38,13 +38,15 @@ func (d Duration) MarshalYAML() (any, error) { return d.String(), nil }
 
 // ParseDuration reads "30s", "1h30m" or "14d".
 func ParseDuration(text string) (Duration, error) {
+	const day = 24 * time.Hour
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseInt(days, 10, 32); err == nil {
-			return Duration(time.Duration(n) * 24 * time.Hour), nil
+		n, err := strconv.ParseInt(days, 10, 32)
+		if v := time.Duration(n) * day; err == nil && v/day == time.Duration(n) { // no overflow
+			return Duration(v), nil
 		}
 	}
 	v, err := time.ParseDuration(text)
-	if err != nil {
+	if err != nil || strings.Trim(text, "+-0") == "" { // time takes a 0 without a unit
 		return 0, fmt.Errorf("a duration is written as 30s, 5m, 1h or 14d")
 	}
 	return Duration(v), nil

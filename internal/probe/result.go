@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"prober/internal/secret"
 )
@@ -95,8 +96,9 @@ func (r *Result) note(check string, v Verdict, why Reason, format string, args [
 	if (v == Pass) != (why == OK) || why == "" {
 		panic(fmt.Sprintf("check %s: verdict %s does not go with reason %q", check, v, why))
 	}
+	detail := clean(fmt.Sprintf(format, args...)) // calls foreign code, which may block or note something itself
 	r.write(func() {
-		r.Checks = append(r.Checks, Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: clean(fmt.Sprintf(format, args...))})
+		r.Checks = append(r.Checks, Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: detail})
 	})
 }
 
@@ -151,8 +153,9 @@ func (r *Result) Each(targets []string, ask func(target string, r *Result)) {
 	}
 	wg.Wait()
 	r.write(func() {
-		r.gather()
-		r.children = nil
+		r.gather(children)
+		// Another Each on the same result may still be at it, and gathers its own.
+		r.children = slices.DeleteFunc(r.children, func(c *Result) bool { return slices.Contains(children, c) })
 	})
 }
 
@@ -185,16 +188,16 @@ func (r *Result) seal() Result {
 	defer r.pen.Unlock()
 	r.pen.lifted = true
 	out := *r
-	out.gather()
+	out.gather(r.children)
 	out.children, out.pen = nil, nil
 	return out
 }
 
 // gather appends what the children noted, and theirs. It is called once for each child: at the end of its Each or, if
 // the probe never gets there, when the result is sealed.
-func (r *Result) gather() {
-	for _, c := range r.children {
-		c.gather()
+func (r *Result) gather(children []*Result) {
+	for _, c := range children {
+		c.gather(c.children)
 		r.Checks = append(r.Checks, c.Checks...)
 		r.Samples = append(r.Samples, c.Samples...)
 		r.Exchanges = append(r.Exchanges, c.Exchanges...)
@@ -240,16 +243,16 @@ func (r Result) Latency() time.Duration {
 // longestText bounds every text in a result.
 const longestText = 500
 
-// clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters, bounded.
+// clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters and none that
+// are invisible or change the direction of writing, bounded.
 func clean(text string) string {
-	text = secret.Redact(text)
+	text = text[:min(len(text), 8*longestText)] // what else there is would be read in vain
 	text = strings.Map(func(c rune) rune {
-		switch {
-		case c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' || (0x80 <= c && c < 0xa0) || (0x202a <= c && c <= 0x202e) || (0x2066 <= c && c <= 0x2069):
+		if unicode.IsControl(c) || c > unicode.MaxASCII && unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return ' '
 		}
 		return c
-	}, strings.ToValidUTF8(text, "\uFFFD"))
+	}, strings.ToValidUTF8(secret.Redact(text), "\uFFFD"))
 	if len(text) <= longestText {
 		return text
 	}

@@ -5,6 +5,7 @@ package schedule
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,6 +26,14 @@ func (c *counter) Observe(probe.Result) {
 	}
 }
 
+// lags is a watcher that keeps how late the runs started.
+type lags struct {
+	nobody
+	all []time.Duration
+}
+
+func (l *lags) Started(_ probe.ID, lag time.Duration) { l.all = append(l.all, lag) }
+
 // BenchmarkForever tells what a start costs beside the probe itself, at 10,000 starts a second: the heap, the timer,
 // the loop, the goroutines and what Job.Do needs. The time is set by the intervals; look at cpu-ns/start.
 func BenchmarkForever(b *testing.B) {
@@ -33,10 +42,13 @@ func BenchmarkForever(b *testing.B) {
 	sink := &counter{want: int64(b.N), done: cancel}
 	sets := make(chan []probe.Job, 1)
 	sets <- jobs(10_000, time.Second, good)
+	late := &lags{all: make([]time.Duration, 0, b.N+1000)}
 	b.ReportAllocs()
 	before := processor(b)
-	New(sink, Options{}).Forever(ctx, sets)
+	New(sink, Options{Watcher: late}).Forever(ctx, sets)
 	b.ReportMetric(float64(processor(b)-before)/float64(b.N), "cpu-ns/start")
+	slices.Sort(late.all)
+	b.ReportMetric(float64(late.all[len(late.all)*99/100].Microseconds())/1000, "p99-lag-ms")
 }
 
 // processor is the processor time this process has used.

@@ -3,6 +3,7 @@ package schedule
 import (
 	"container/heap"
 	"context"
+	"math"
 	"time"
 
 	"prober/internal/probe"
@@ -35,7 +36,8 @@ func (l *loop) now() time.Duration { return time.Since(l.start) }
 // turn starts what is due, until ctx is done (or, once, until nothing waits) and all runs have ended.
 func (l *loop) turn(sets <-chan []probe.Job) {
 	defer l.sign(time.Time{})
-	alarm := time.NewTimer(0)
+	wake := l.now()
+	alarm := time.NewTimer(0) // goes off at wake
 	defer alarm.Stop()
 	done := l.ctx.Done()
 	for {
@@ -51,9 +53,13 @@ func (l *loop) turn(sets <-chan []probe.Job) {
 		if l.running == 0 && (l.ctx.Err() != nil || l.once && len(l.queue) == 0) {
 			return
 		}
-		alarm.Reset(l.idle())
+		if next := l.wanted(); next < wake {
+			wake = next
+			alarm.Reset(wake - l.now())
+		}
 		select {
 		case <-alarm.C:
+			wake = never
 		case e := <-l.ended:
 			l.end(e)
 		case jobs, open := <-sets:
@@ -68,12 +74,16 @@ func (l *loop) turn(sets <-chan []probe.Job) {
 	}
 }
 
-// idle is the time until the next tick, or until the next sign of life.
-func (l *loop) idle() time.Duration {
-	if len(l.ticks) == 0 || l.ctx.Err() != nil {
-		return pulse
+// never is later than everything.
+const never = math.MaxInt64
+
+// wanted is when the next tick comes, or the next sign of life is due.
+func (l *loop) wanted() time.Duration {
+	next := l.now() + pulse
+	if len(l.ticks) > 0 && l.ctx.Err() == nil {
+		next = min(next, l.ticks[0].due)
 	}
-	return min(l.ticks[0].due-l.now(), pulse)
+	return next
 }
 
 // collect takes note of runs that ended, so that none is taken for one under way.

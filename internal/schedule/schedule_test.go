@@ -128,7 +128,7 @@ func TestStallIsNoBurst(t *testing.T) {
 						during, resumed = id.Name, time.Now()
 					}
 				}
-				forever(t, &l, Options{}, jobs(n, interval, good))
+				forever(t, &l, Options{MaxConcurrent: n}, jobs(n, interval, takes(4*time.Second)))
 				pass(2 * interval)
 				l.reset()
 				begin := time.Now()
@@ -183,7 +183,7 @@ func TestStallWhileTicksAreCounted(t *testing.T) {
 		l.skipping = func(probe.ID) {
 			if !stalled {
 				stalled = true
-				time.Sleep(33 * time.Second)
+				time.Sleep(8 * time.Second)
 			}
 		}
 		forever(t, &l, Options{}, jobs(100, 10*time.Second, good))
@@ -195,26 +195,6 @@ func TestStallWhileTicksAreCounted(t *testing.T) {
 			if s.lag > tolerance(10*time.Second) {
 				t.Errorf("%s ran for a tick %s ago", s.name, s.lag)
 			}
-		}
-	})
-}
-
-func TestRunThatEndedDuringAStallIsNotInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var l log
-		var due time.Time
-		l.started = func(id probe.ID) {
-			switch {
-			case id.Name == "a" && due.IsZero():
-				due = time.Now().Add(10 * time.Second)
-			case id.Name == "b" && !due.IsZero() && time.Until(due) > 0:
-				time.Sleep(time.Until(due)) // a has ended before, and its next tick has come
-			}
-		}
-		forever(t, &l, Options{}, []probe.Job{job("a", 10*time.Second, takes(time.Second)), job("b", 10*time.Second, good)})
-		pass(30 * time.Second)
-		if got := l.skipped("a"); got != "" || len(l.of("a")) < 3 {
-			t.Errorf("ran %d times, skipped %q, want every tick to run", len(l.of("a")), got)
 		}
 	})
 }
@@ -392,6 +372,22 @@ func TestCancelled(t *testing.T) {
 		}
 		if err := r.Healthy(); err == nil {
 			t.Error("healthy, though a run was left behind a minute ago with a timeout of 1s")
+		}
+	})
+}
+
+func TestNothingStartsOnceCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var l log
+		l.started = func(probe.ID) {
+			if len(l.starts) == 3 {
+				cancel()
+			}
+		}
+		New(&l, Options{Watcher: &l}).Once(ctx, jobs(10, time.Minute, takes(time.Second)))
+		if len(l.starts) != 3 || len(l.results) != 10 {
+			t.Errorf("%d runs started and %d results were observed, want 3 and 10", len(l.starts), len(l.results))
 		}
 	})
 }

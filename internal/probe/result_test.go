@@ -1,0 +1,245 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestZeroVerdictIsInconclusive(t *testing.T) {
+	var v Verdict
+	if v != Inconclusive || v.String() != "inconclusive" {
+		t.Errorf("the zero verdict is %s", v)
+	}
+	if v := (Result{}).Verdict(); v != Inconclusive {
+		t.Errorf("the zero result's verdict is %s", v)
+	}
+	if v := (Result{Checks: make([]Check, 1)}).Verdict(); v != Inconclusive {
+		t.Errorf("a zero check's verdict is %s", v)
+	}
+	if why := (Result{}).Why(); why.Reason != Vacuous || why.Verdict != Inconclusive {
+		t.Errorf("the zero result says %+v", why)
+	}
+}
+
+func TestVerdictIsTheWorst(t *testing.T) {
+	for _, tt := range []struct {
+		of   []Verdict
+		want Verdict
+	}{
+		{[]Verdict{Pass}, Pass},
+		{[]Verdict{Pass, Pass}, Pass},
+		{[]Verdict{Pass, Inconclusive}, Inconclusive},
+		{[]Verdict{Inconclusive, Pass, Pass}, Inconclusive},
+		{[]Verdict{Pass, Fail, Inconclusive}, Fail},
+		{[]Verdict{Inconclusive, Fail}, Fail},
+		{[]Verdict{Fail, Pass}, Fail},
+	} {
+		var r Result
+		for i, v := range tt.of {
+			r.Checks = append(r.Checks, Check{Name: fmt.Sprint(i), Verdict: v})
+		}
+		if got := r.Verdict(); got != tt.want {
+			t.Errorf("of %v: %s, want %s", tt.of, got, tt.want)
+		}
+		for i, v := range tt.of {
+			if v == tt.want {
+				if why := r.Why(); why.Name != fmt.Sprint(i) {
+					t.Errorf("of %v: check %s is said to be why, want %d", tt.of, why.Name, i)
+				}
+				break
+			}
+		}
+	}
+}
+
+func TestVerdictWords(t *testing.T) {
+	for v, want := range map[Verdict]string{Inconclusive: "inconclusive", Pass: "pass", Fail: "fail", 7: "Verdict(7)"} {
+		if b, err := v.MarshalText(); string(b) != want || err != nil {
+			t.Errorf("%d is written %q, %v; want %q", int(v), b, err, want)
+		}
+	}
+}
+
+func TestBlame(t *testing.T) {
+	ours := []Reason{SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, Vacuous, Panicked, Hung}
+	theirs := []Reason{Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect,
+		Protocol, NXDomain, Replicas, DNSTimeout, DNSServfail, Unreachable, "leak_body"}
+	for verdict, reasons := range map[Verdict][]Reason{Inconclusive: ours, Fail: theirs, Pass: {OK}} {
+		for _, why := range reasons {
+			r := NewResult(ID{})
+			r.Because("it", why, "so")
+			if got := r.Checks[0]; got.Verdict != verdict || got.Reason != why {
+				t.Errorf("because of %s: %s(%s), want %s", why, got.Verdict, got.Reason, verdict)
+			}
+		}
+	}
+}
+
+func TestWrongNotesPanic(t *testing.T) {
+	m := &Measure{Name: "probe_x_seconds", Labels: []string{"a"}}
+	for name, note := range map[string]func(*Result){
+		"fail with ok":            func(r *Result) { r.Fail("it", OK, "") },
+		"inconclusive with ok":    func(r *Result) { r.Inconclusive("it", OK, "") },
+		"fail without reason":     func(r *Result) { r.Fail("it", "", "") },
+		"too few labels":          func(r *Result) { r.Measure(m, 1) },
+		"too many labels":         func(r *Result) { r.Measure(m, 1, "a", "b") },
+		"because without a cause": func(r *Result) { r.Because("it", "", "") },
+	} {
+		func() {
+			r := NewResult(ID{})
+			defer func() {
+				if recover() == nil || len(r.Checks)+len(r.Samples) > 0 {
+					t.Errorf("%s: noted %+v without a panic", name, r)
+				}
+			}()
+			note(r)
+		}()
+	}
+}
+
+func TestMeasure(t *testing.T) {
+	m := &Measure{Name: "probe_x_seconds", Labels: []string{"a"}}
+	r := NewResult(ID{})
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		r.Measure(m, v, "x")
+	}
+	labels := []string{"ok"}
+	r.Measure(m, 1.5, labels...)
+	labels[0] = "changed later"
+	r.Measure(m, -2, "bad\x1b\xff")
+	if len(r.Samples) != 2 || r.Samples[0].Value != 1.5 || r.Samples[0].Measure != m || r.Samples[0].Values[0] != "ok" {
+		t.Errorf("got %+v, want what is a number, as it was", r.Samples)
+	}
+	if got := r.Samples[1].Values[0]; !strings.HasPrefix(got, "sha256:") {
+		t.Errorf("the label is %q", got)
+	}
+}
+
+func TestExchanged(t *testing.T) {
+	r := job(func(_ context.Context, r *Result) {
+		r.Exchanged(Exchange{URL: "https://x/\x1b[2J", Version: "v1\n", TraceID: "a\u202eb", TargetTraceID: strings.Repeat("x", 10_000)})
+		r.Each([]string{"replica-0"}, func(_ string, r *Result) {
+			r.Exchanged(Exchange{Status: 200, Took: 2 * time.Second})
+			r.Exchanged(Exchange{Status: 200, Target: "other", Took: time.Second})
+		})
+	}).Do(t.Context())
+	x := r.Exchanges
+	if x[0].URL != "https://x/ [2J" || x[0].Version != "v1 " || x[0].TraceID != "a b" || len(x[0].TargetTraceID) > longestText+3 {
+		t.Errorf("not clean: %+v", x[0])
+	}
+	if x[0].Target != "" || x[1].Target != "replica-0" || x[2].Target != "other" {
+		t.Errorf("the targets are %q, %q and %q", x[0].Target, x[1].Target, x[2].Target)
+	}
+	if r.Latency() != 2*time.Second {
+		t.Errorf("the latency is %s, want that of the slowest exchange", r.Latency())
+	}
+	if got := (Result{Took: time.Minute}).Latency(); got != time.Minute {
+		t.Errorf("without an exchange the latency is %s, want that of the run", got)
+	}
+}
+
+func TestEachKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		targets := []string{"e", "d", "c", "b", "a"}
+		began := time.Now()
+		r := job(func(_ context.Context, r *Result) {
+			r.Pass("before", "good")
+			r.Each(targets, func(target string, r *Result) {
+				time.Sleep(time.Duration(target[0]) * time.Millisecond) // the last target answers first
+				r.Pass("first", "good")
+				r.Measure(&Measure{Name: "probe_" + target}, 1)
+				if r.Target() != target {
+					t.Errorf("asked %s with the result of %s", target, r.Target())
+				}
+				r.Pass("second", "good")
+			})
+			r.Pass("after", "good")
+		}).Do(t.Context())
+		want := "before pass(ok)"
+		for i, target := range targets {
+			want += fmt.Sprintf("\nfirst %s pass(ok)\nsecond %[1]s pass(ok)", target)
+			if r.Samples[i].Name != "probe_"+target {
+				t.Errorf("sample %d is %s", i, r.Samples[i].Name)
+			}
+		}
+		want += "\nafter pass(ok)"
+		if got := lines(r); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+		if took := time.Since(began); took > 110*time.Millisecond {
+			t.Errorf("took %s, want all asked at the same time", took)
+		}
+	})
+}
+
+func TestEachInEach(t *testing.T) {
+	r := job(func(_ context.Context, r *Result) {
+		r.Each([]string{"a", "b"}, func(outer string, r *Result) {
+			r.Pass("outer", "good")
+			r.Each([]string{outer + "1", outer + "2"}, func(_ string, r *Result) { r.Pass("inner", "good") })
+			r.Pass("end", "good")
+		})
+	}).Do(t.Context())
+	want := "outer a pass(ok)\ninner a1 pass(ok)\ninner a2 pass(ok)\nend a pass(ok)\n" +
+		"outer b pass(ok)\ninner b1 pass(ok)\ninner b2 pass(ok)\nend b pass(ok)"
+	if got := lines(r); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Two fans at once on one result: the one that ends first must not lose what the other has yet to say.
+func TestTwoEachAtTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := job(func(_ context.Context, r *Result) {
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				r.Each([]string{"quick"}, func(_ string, r *Result) { r.Pass("it", "good") })
+			})
+			wg.Go(func() {
+				r.Each([]string{"slow"}, func(_ string, r *Result) {
+					r.Pass("first", "good")
+					time.Sleep(time.Second)
+					r.Fail("second", Body, "bad")
+				})
+			})
+			wg.Wait()
+		}).Do(t.Context())
+		want := "it quick pass(ok)\nfirst slow pass(ok)\nsecond slow fail(body)"
+		if got := lines(r); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
+func TestEachOfNothing(t *testing.T) {
+	r := job(func(_ context.Context, r *Result) {
+		r.Each(nil, func(string, *Result) { panic("asked nobody") })
+	}).Do(t.Context())
+	if got := lines(r); got != "run inconclusive(vacuous)" {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestNotesFromManyGoroutines(t *testing.T) {
+	r := job(func(_ context.Context, r *Result) {
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				r.Pass("it", "good %d", i)
+				r.Exchanged(Exchange{Status: 200})
+				r.Measure(&Measure{Name: "probe_x"}, float64(i))
+				r.Each([]string{"a", "b"}, func(_ string, r *Result) { r.Pass("each", "good") })
+			})
+		}
+		wg.Wait()
+	}).Do(t.Context())
+	if len(r.Checks) != 150 || len(r.Exchanges) != 50 || len(r.Samples) != 50 {
+		t.Errorf("%d checks, %d exchanges, %d samples; want 150, 50, 50", len(r.Checks), len(r.Exchanges), len(r.Samples))
+	}
+}
