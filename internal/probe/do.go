@@ -9,9 +9,10 @@ import (
 const Grace = 500 * time.Millisecond
 
 // pulse is how often a run looks whether the prober itself was stopped; a pulse later than stall means that it was.
+// On a busy machine pulses are some hundred milliseconds late without anybody having stopped it.
 const (
 	pulse = 250 * time.Millisecond
-	stall = 500 * time.Millisecond
+	stall = 1500 * time.Millisecond
 )
 
 // Do runs the probe once. It is the only caller of Ask and always returns by the timeout and Grace, plus the timeout

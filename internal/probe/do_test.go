@@ -236,10 +236,10 @@ func TestAwait(t *testing.T) {
 		took          time.Duration
 	}{
 		{"ended", ended, 0, false, false, 0},
-		{"ended during a stop", ended, 2 * time.Second, true, false, 0},
+		{"ended during a stop", ended, 3 * time.Second, true, false, 0},
 		{"ended after less than a stop", ended, pulse + stall, false, false, 0},
 		{"hung", never, 0, false, true, 5 * time.Second},
-		{"hung after a stop", never, 2 * time.Second, true, true, 5*time.Second + Grace},
+		{"hung after a stop", never, 3 * time.Second, true, true, 5*time.Second + Grace},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {

@@ -56,7 +56,7 @@ func TestSuspendedProcessIsInconclusive(t *testing.T) {
 			if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(1500 * time.Millisecond) // longer than any run may take, and than a pulse may be late
+			<-time.After(3 * time.Second) // longer than any run may take, and than a pulse may be late
 			stdin.Write([]byte("\n"))
 			if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 				t.Fatal(err)
