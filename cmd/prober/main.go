@@ -117,7 +117,8 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").Default("true").BoolVar(&serve.lifecycle)
 	cmd.Flag("config.auto-reload-interval", "How often to look whether the configuration changed; 0 for never.").Default("30s").DurationVar(&serve.poll)
 	cmd.Flag("max-concurrency", "How many probes may run at once; others wait, and that is not counted as latency.").Default("256").IntVar(&serve.concurrency)
-	cmd.Flag("phase", "Share of an interval, 0 to 1, by which all starts are shifted, so that replicas do not ask at the same time.").Default("0").Float64Var(&serve.phase)
+	cmd.Flag("phase", "Share of an interval, 0 to 1, by which all starts are shifted, so that several probers do not ask at the same time; by default from the host's name.").
+		PlaceHolder("SHARE").StringVar(&serve.phase)
 	return kingpinflag.AddFlags(cmd, ":9798")
 }
 

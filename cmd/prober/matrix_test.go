@@ -77,7 +77,7 @@ func startSandbox(t *testing.T) *sandbox.Sandbox {
 // cells asks every probe of the demo, newly made, and returns a line for each that does not pass.
 func cells(t *testing.T, sample *sandbox.Sandbox) string {
 	var rows []string
-	for _, r := range ask(t.Context(), demoJobs(t, sample), 64) {
+	for _, r := range newAsker(64).ask(t.Context(), demoJobs(t, sample)) {
 		if r.Verdict() == probe.Pass {
 			continue
 		}

@@ -61,7 +61,7 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 	if len(jobs) == 0 {
 		rep.Reason = fmt.Sprintf("none of the %d configured probes matches %s", len(cfg.Jobs), o.filter)
 	} else {
-		r := rounds{onceOptions: o.once, progress: o.progress(), concurrency: o.serve.concurrency}
+		r := rounds{onceOptions: o.once, progress: o.progress(), asker: newAsker(o.serve.concurrency)}
 		r.run(ctx, jobs, &rep)
 	}
 	rep.Ended = time.Now()
@@ -81,8 +81,8 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 // rounds asks all probes as often as --wait, --hold and --repeat demand.
 type rounds struct {
 	onceOptions
-	progress    func(format string, args ...any)
-	concurrency int
+	progress func(format string, args ...any)
+	asker    *asker
 }
 
 // run asks until the demands are met or cannot be any more, and leaves the last round's results in rep.
@@ -91,7 +91,7 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	var since time.Time // since when all pass; zero while they do not
 	for {
 		started := time.Now()
-		rep.Results = ask(ctx, jobs, o.concurrency)
+		rep.Results = o.asker.ask(ctx, jobs)
 		rep.Rounds++
 		green := len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
 		rep.Held = 0
@@ -154,29 +154,42 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// An asker asks rounds of jobs. It is the Sink that keeps a round's results, and what a probe that hangs left behind
+// in one round it does not ask in the next.
+type asker struct {
+	scheduler *schedule.Scheduler
+	mu        sync.Mutex
+	results   map[probe.ID]probe.Result
+}
+
+func newAsker(concurrency int) *asker {
+	a := &asker{}
+	a.scheduler = schedule.New(a, schedule.Options{MaxConcurrent: concurrency})
+	return a
+}
+
 // ask asks every job once and returns the results in the order of the jobs.
-func ask(ctx context.Context, jobs []probe.Job, concurrency int) []probe.Result {
-	got := collector{byID: map[probe.ID]probe.Result{}}
-	schedule.New(&got, schedule.Options{MaxConcurrent: concurrency}).Once(ctx, jobs)
+func (a *asker) ask(ctx context.Context, jobs []probe.Job) []probe.Result {
+	a.mu.Lock()
+	a.results = map[probe.ID]probe.Result{}
+	a.mu.Unlock()
+	a.scheduler.Once(ctx, jobs)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	results := make([]probe.Result, 0, len(jobs))
 	for _, j := range jobs {
-		if r, ok := got.byID[j.ID]; ok {
+		if r, ok := a.results[j.ID]; ok {
 			results = append(results, r)
 		}
 	}
 	return results
 }
 
-// collector is a Sink that keeps the results of one round.
-type collector struct {
-	mu   sync.Mutex
-	byID map[probe.ID]probe.Result
-}
-
-func (c *collector) Observe(r probe.Result) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.byID[r.ID] = r
+// Observe keeps a result.
+func (a *asker) Observe(r probe.Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.results[r.ID] = r
 }
 
 // outputs are where the results go, each in its format.

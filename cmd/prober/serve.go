@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,11 +37,14 @@ type serveOptions struct {
 	lifecycle   bool
 	poll        time.Duration
 	concurrency int
-	phase       float64
+	phase       string
 }
 
-// drain is how long open requests may take to end at a shutdown.
-const drain = 3 * time.Second
+// At a shutdown, wind is how long runs may take to end, and drain how long open requests may.
+const (
+	wind  = 6 * time.Second
+	drain = 3 * time.Second
+)
 
 // A server is the prober that runs for ever: what it probes now, and who is told.
 type server struct {
@@ -74,6 +80,10 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 	if s.reference, err = newReference(o.reference, s.metrics.SelfCheck); err != nil {
 		return refuse(err)
 	}
+	offset, err := o.serve.offset()
+	if err != nil {
+		return refuse(err)
+	}
 	cfg, err := usable(from())
 	if err != nil {
 		return refuse(err)
@@ -92,7 +102,7 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 		}
 	}
 	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, &changes{log: s.log}}, schedule.Options{
-		MaxConcurrent: o.serve.concurrency, Offset: o.serve.phase, Watcher: s.metrics,
+		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: s.metrics,
 	})
 	if demo.announce != nil {
 		demo.announce(listeners[0].Addr().String())
@@ -137,7 +147,9 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	}
 	s.draining.Store(true)
 	stop()
-	running.Wait()
+	if !within(wind, running.Wait) {
+		s.log.Warn("Some runs did not end in time")
+	}
 	end, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	for _, server := range []*http.Server{main, plain} {
@@ -231,6 +243,38 @@ func (s *server) warnOfProxy() {
 		if os.Getenv(name) != "" || os.Getenv(strings.ToLower(name)) != "" {
 			s.log.Warn("Proxy settings of the environment are ignored", "variable", name)
 		}
+	}
+}
+
+// offset is where in their intervals the probes start.
+func (o serveOptions) offset() (float64, error) {
+	if o.phase == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return 0, nil // then like everybody else who does not know
+		}
+		sum := sha256.Sum256([]byte(host))
+		return float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32), nil
+	}
+	share, err := strconv.ParseFloat(o.phase, 64)
+	if err != nil || !(share >= 0 && share <= 1) {
+		return 0, errors.New("prober: --phase: wanted a number from 0 to 1")
+	}
+	return share, nil
+}
+
+// within reports whether f returned in time.
+func within(limit time.Duration, f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
 	}
 }
 
