@@ -57,35 +57,35 @@ func (j Job) Do(ctx context.Context) Result {
 // pulse that came late, and whether the limit was reached. After a stop all timers fire at once, the deadline of the
 // probe among them, so it has another Grace to heed that.
 func await(done <-chan struct{}, began time.Time, limit time.Duration) (stopped, hung bool) {
-	end := time.NewTimer(limit)
-	defer end.Stop()
-	tick := time.NewTicker(pulse)
-	defer tick.Stop()
-	last, extended := began, false
-	late := func() bool {
-		gap := time.Since(last)
+	last, end, extended := began, time.Now().Add(limit), false
+	look := func() {
+		stopped = stopped || time.Since(last) > pulse+stall
 		last = time.Now()
-		return gap > pulse+stall
 	}
+	timer := time.NewTimer(min(pulse, limit))
+	defer timer.Stop()
 	for {
 		select {
 		case <-done:
-			return stopped || late(), false
-		case <-tick.C:
-			stopped = late() || stopped
-		case <-end.C:
-			woken := late() || stopped
-			select {
-			case <-done:
-				return woken, false
-			default:
-			}
-			if !woken || extended {
-				return woken, true
-			}
-			stopped, extended = true, true
-			end.Reset(Grace)
+			look()
+			return stopped, false
+		case <-timer.C:
 		}
+		look()
+		if left := time.Until(end); left > 0 {
+			timer.Reset(min(pulse, left))
+			continue
+		}
+		select {
+		case <-done:
+			return stopped, false
+		default:
+		}
+		if !stopped || extended {
+			return stopped, true
+		}
+		extended, end = true, time.Now().Add(Grace)
+		timer.Reset(min(pulse, Grace))
 	}
 }
 
