@@ -24,7 +24,7 @@ import (
 )
 
 // marker is the secret of every kind that the test plants. It holds characters that encodings change.
-const marker = `hunter2-Zq7&<x>"y/+=~9f31c8`
+const marker = `hunter2-Zq7&x9>yk/Tm+wR=~9f31c8`
 
 // forms are the ways in which a secret may come out.
 func forms(secret string) []string {
