@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -143,8 +144,10 @@ func interruptible() (context.Context, context.CancelFunc) {
 	}
 }
 
-// harden keeps secrets in memory from being written to disk with a core dump.
+// harden keeps secrets in memory from being written to disk with a core dump, and net/http from printing what a
+// server sends unasked on a kept connection to the standard logger, past every redaction.
 func harden() {
+	log.SetOutput(io.Discard)
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 }
 

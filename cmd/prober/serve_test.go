@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -104,6 +105,39 @@ func TestTheProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
 	if got := strings.Count(p.Output(), "are ignored"); got != 2 || proxy.asked.Load() > 0 {
 		t.Errorf("it was said %d times, want once for each variable; the proxy was asked %d times", got, proxy.asked.Load())
+	}
+}
+
+// TestWhatAServerSendsUnaskedIsNotPrinted keeps a connection on which the server sends a second answer that nobody
+// asked for; net/http would print it.
+func TestWhatAServerSendsUnaskedIsNotPrinted(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				if _, err := conn.Read(make([]byte, 4096)); err == nil {
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+					<-time.After(100 * time.Millisecond)
+					io.WriteString(conn, "unasked-for hunter2")
+					io.Copy(io.Discard, conn)
+				}
+			}()
+		}
+	}()
+	config := strings.ReplaceAll(probing("http://"+l.Addr().String(), "up"), "type: http,", "type: http, connection: reuse,")
+	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	p.eventually(t, `probe_runs_total{probe="up",system="test",type="http",verdict="pass"} 3`)
+	if strings.Contains(p.Output(), "hunter2") {
+		t.Errorf("the server's words are in the log:\n%s", p.Output())
 	}
 }
 

@@ -58,8 +58,12 @@ func (s *Settings) Client(urls ...string) (*Client, error) {
 // init builds everything in place, since ten thousand clients are kept.
 func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	c.settings, c.reuses, c.http2 = s, reuses, http2
-	// Chunks of a byte each are six times as long as what they hold.
+	// Chunks of a byte each are six times as long as what they hold. HTTP/2 has no need of such, but has frames
+	// that cost the reader more than the writer.
 	c.bound = 8*s.maxBody() + 1<<20
+	if http2 {
+		c.bound = 2*s.maxBody() + 256<<10
+	}
 	if s.Resolver != "" {
 		c.resolver = nameServer(s.Resolver)
 	}

@@ -99,7 +99,7 @@ func (h *head) scan(p []byte) {
 		switch {
 		case b == '\r':
 		case b != '\n':
-			if b == ':' && h.column < len(h.line) {
+			if b == ':' && h.first && h.column < len(h.line) {
 				name := string(h.line[:h.column])
 				h.length = h.length || name == lengthName
 				h.coding = h.coding || name == codingName

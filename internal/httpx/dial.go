@@ -1,20 +1,24 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
-	"syscall"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Bounds of what one exchange may open. net/http dials again and again for a server that answers each connection
 // with GOAWAY; a name may have any number of addresses.
 const (
 	maxDials = 2 // connections
-	maxTries = 4 // addresses tried
+	maxTries = 4 // addresses tried for one connection
 )
 
 var errBudget = errors.New("more than 2 connections for one request")
@@ -64,34 +68,31 @@ func (w *wire) connect() (net.Conn, error) {
 		return nil, err
 	}
 	w.enter(stageConnect)
-	var first error
+	addrs = addrs[:min(len(addrs), maxTries)]
+	last, peer := error(&net.DNSError{IsNotFound: true}), ""
 	for i, addr := range addrs {
-		if !w.mayTry(addr) {
-			break
-		}
+		w.toward(addr.String())
 		nc, err := w.connectTo(addr, len(addrs)-i)
 		if err == nil {
 			return nc, nil
 		}
-		// An address family that this machine does not have says less than the refusal at the other one.
-		if first == nil || local(first) {
-			first = err
+		// An address family that this machine does not have says less than a refusal at another address.
+		if peer == "" || !local(err) {
+			last, peer = err, addr.String()
 		}
 		if w.ctx.Err() != nil || errors.As(err, new(*deniedError)) {
 			break
 		}
 	}
-	if first == nil {
-		return nil, errBudget
-	}
-	return nil, first
+	w.toward(peer)
+	return nil, last
 }
 
 // connectTo dials one address, and leaves time for the others that are left.
 func (w *wire) connectTo(addr netip.AddrPort, left int) (net.Conn, error) {
 	ctx := w.ctx
 	if end, ok := ctx.Deadline(); ok && left > 1 {
-		share, cancel := context.WithTimeout(ctx, time.Until(end)/time.Duration(min(left, maxTries)))
+		share, cancel := context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
 		defer cancel()
 		ctx = share
 	}
@@ -124,10 +125,7 @@ func (w *wire) addresses() ([]netip.AddrPort, error) {
 
 // local reports whether an error lies with this machine.
 func local(err error) bool {
-	for _, errno := range []syscall.Errno{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENETUNREACH, syscall.ENETDOWN,
-		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPERM, syscall.EACCES,
-	} {
+	for errno := range selfNetwork {
 		if errors.Is(err, errno) {
 			return true
 		}
@@ -142,4 +140,25 @@ func nameServer(addr string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return d.DialContext(ctx, network, addr)
 	}}
+}
+
+// hostOf returns the host of a URL as DNS and TLS know it.
+func hostOf(u *url.URL) string {
+	host := u.Hostname()
+	for i := range len(host) {
+		if host[i] >= utf8.RuneSelf {
+			if ascii, err := httpguts.PunycodeHostPort(host); err == nil {
+				return ascii
+			}
+			break
+		}
+	}
+	return host
+}
+
+func portOf(u *url.URL) string {
+	if u.Scheme == "https" {
+		return cmp.Or(u.Port(), "443")
+	}
+	return cmp.Or(u.Port(), "80")
 }

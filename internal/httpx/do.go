@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -63,7 +62,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		a.Reason = probe.OK
 		a.Expected = q.Want.Contains(a.Status)
 	}
-	w.finish(end, err == nil)
+	w.finish(end, a.Reason)
 	w.tell(&a.Exchange, err)
 	c.describe(a)
 	if token != "" && a.Status == http.StatusUnauthorized {
@@ -127,8 +126,8 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
 		return nil, "", &fault{probe.Protocol, "the URL to ask is none of http or https, or holds credentials"}
 	}
-	a.URL = secret.Redact(bare(u))
-	w.host, w.port, w.name = u.Hostname(), portOf(u), u.Hostname()
+	w.host, w.port = hostOf(u), portOf(u)
+	w.name = w.host
 	if t := c.settings.TLS; t != nil && t.ServerName != "" {
 		w.name = t.ServerName
 	}
@@ -138,6 +137,7 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 		}
 	}
 	token, f := c.headers(ctx, a, req, q)
+	a.URL = secret.Redact(bare(u)) // not before every secret that is sent is known
 	if f != nil {
 		return nil, "", f
 	}
@@ -158,7 +158,7 @@ func (c *Client) separate(w *wire, a *Answer, req *http.Request, q *Request) {
 	case q.Anonymous && certificate:
 		req.URL.Host, req.Close = a.TraceID, true // a kept connection has shown the certificate
 	case q.Addr != "":
-		req.URL.Host = net.JoinHostPort(w.addr.Addr().String(), w.port) // one replica is not another
+		req.URL.Host = w.addr.String() // one replica is not another
 	}
 }
 
@@ -173,15 +173,13 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 		if err != nil {
 			return "", &fault{probe.Credential, "headers: " + name + ": " + err.Error()}
 		}
-		if f := setHeader(req, name, text); f != nil {
+		if f := setHeader(req, name, text, false); f != nil {
 			return "", f
 		}
 	}
 	for name, values := range q.Header {
 		for i, v := range values {
-			if i > 0 {
-				req.Header.Add(name, v)
-			} else if f := setHeader(req, name, v); f != nil {
+			if f := setHeader(req, name, v, i > 0); f != nil {
 				return "", f
 			}
 		}
@@ -200,20 +198,23 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 	return token, nil
 }
 
-// setHeader sets a header, and Host where it belongs.
-func setHeader(req *http.Request, name, value string) *fault {
+// setHeader sets a header or adds to it, and sets Host where it belongs. Headers that are ours it leaves out.
+func setHeader(req *http.Request, name, value string, more bool) *fault {
 	key := http.CanonicalHeaderKey(name)
 	switch {
 	case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
 		return &fault{probe.Credential, fmt.Sprintf("headers: %q cannot be sent: a character that a header cannot carry", name)}
 	case slices.Contains(ourHeaders, key):
-		return nil // a kind cannot know better
+		return nil
 	case key == "Host":
 		req.Host = value
+		return nil
 	case key == "Idempotency-Key" || key == "X-Idempotency-Key":
-		// By these names, spelt so, net/http takes a POST for one that it may send twice.
-		req.Header[strings.ToLower(name)] = []string{value}
-	default:
+		key = strings.ToLower(key) // by these names, spelt so, net/http takes a POST for one that it may send twice
+	}
+	if more {
+		req.Header[key] = append(req.Header[key], value)
+	} else {
 		req.Header[key] = []string{value}
 	}
 	return nil
@@ -228,7 +229,7 @@ func (c *Client) authorize(ctx context.Context, req *http.Request) (token string
 		if err != nil {
 			return "", &fault{probe.Credential, "bearer: " + err.Error()}
 		}
-		return "", setHeader(req, "Authorization", "Bearer "+value)
+		return "", setHeader(req, "Authorization", "Bearer "+value, false)
 	case s.Basic != nil:
 		value, err := s.Basic.Password.Reveal()
 		if err != nil {
@@ -240,7 +241,7 @@ func (c *Client) authorize(ctx context.Context, req *http.Request) (token string
 		if f != nil {
 			return "", f
 		}
-		return value, setHeader(req, "Authorization", "Bearer "+value)
+		return value, setHeader(req, "Authorization", "Bearer "+value, false)
 	}
 	return "", nil
 }

@@ -1,7 +1,6 @@
 package httpx
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +66,7 @@ func newTokens(s *Settings) (*tokens, error) {
 	if err != nil {
 		return nil, errors.New("oauth2.token_url: cannot be read")
 	}
-	t.host, t.port = u.Hostname(), portOf(u)
+	t.host, t.port = hostOf(u), portOf(u)
 	t.key = strings.Join([]string{"oauth2", bare(u), s.OAuth2.ClientID, s.OAuth2.ClientSecret.Source(), strings.Join(s.OAuth2.Scopes, " ")}, " ")
 	return t, nil
 }
@@ -132,12 +131,11 @@ func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
 		}
 	}
 	w := &wire{client: &t.client, host: t.host, port: t.port, name: t.host, dialsLeft: maxAttempts, sendsLeft: maxAttempts}
-	w.tries = -maxTries * (maxAttempts - 1) // each attempt has its own
 	bound := w.bind(ctx)
 	token, err := cfg.Token(context.WithValue(bound, oauth2.HTTPClient, &http.Client{Transport: &retryablehttp.RoundTripper{Client: &t.retry}, CheckRedirect: stay}))
 	if err != nil {
 		why, detail := w.explain(err)
-		w.finish(time.Now(), false)
+		w.finish(time.Now(), why)
 		if answered, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 			return nil, noToken(probe.Credential, refusal(answered))
 		}
@@ -146,7 +144,7 @@ func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
 		}
 		return nil, noToken(why, detail)
 	}
-	w.finish(time.Now(), true)
+	w.finish(time.Now(), probe.OK)
 	if kind := token.Type(); !strings.EqualFold(kind, "Bearer") {
 		return nil, noToken(probe.Credential, "the token endpoint issued another type of token than Bearer")
 	}
@@ -199,16 +197,11 @@ func again(ctx context.Context, resp *http.Response, err error) (bool, error) {
 func pause(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
 	wait := rand.N(min(firstWait<<min(attempt, 10), longestWait))
 	if resp != nil {
-		if s, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil {
-			wait = max(wait, time.Duration(s)*time.Second)
+		seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 64)
+		if errors.Is(err, strconv.ErrRange) || (err == nil && seconds > uint64(longestWait/time.Second)) {
+			return longestWait
 		}
+		wait = max(wait, time.Duration(seconds)*time.Second) // 0 if it says nothing that is a number
 	}
 	return min(max(wait, shortWait), longestWait)
-}
-
-func portOf(u *url.URL) string {
-	if u.Scheme == "https" {
-		return cmp.Or(u.Port(), "443")
-	}
-	return cmp.Or(u.Port(), "80")
 }

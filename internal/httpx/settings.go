@@ -1,8 +1,12 @@
 // Package httpx makes one HTTP exchange: a fresh connection, one measured request, a bounded answer.
 //
-// What it promises, against any server: nothing is sent twice, no redirect is followed, no proxy, cookie or cache
-// takes part, no byte of the server reaches a text, and the exchange ends by its deadline with bounded memory. Why
-// there is no complete answer is one reason of the closed set and one sentence.
+// What it promises, against any server: nothing is sent twice (but for a GET whose kept connection turns out to be
+// closed), no redirect is followed, no proxy, cookie or cache takes part, no byte of the server reaches a text, and
+// the exchange ends by its deadline with bounded memory. Why there is no complete answer is one reason of the closed
+// set and one sentence.
+//
+// One thing is beyond its reach: on a connection kept for reuse net/http prints what a server sends unasked, together
+// with an answer, to the standard logger of package log. The program has to silence that logger.
 package httpx
 
 import (

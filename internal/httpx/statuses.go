@@ -22,7 +22,7 @@ func (s Statuses) IsZero() bool { return len(s) == 0 }
 
 // Contains reports whether a code, or its class, is in the set.
 func (s Statuses) Contains(code int) bool {
-	return slices.Contains(s, code) || (code >= 100 && slices.Contains(s, code/100))
+	return code >= 100 && (slices.Contains(s, code) || slices.Contains(s, code/100))
 }
 
 // Codes lists the codes that the set names one by one, without those that it has by their class.

@@ -57,7 +57,6 @@ type wire struct {
 	since    time.Time
 	took     [len(probe.PhaseNames)]time.Duration
 	happened [len(probe.PhaseNames)]bool
-	tries    int
 	peer     string
 	expiry   time.Time
 	opens    []net.Conn
@@ -67,10 +66,14 @@ type wire struct {
 
 type wireKey struct{}
 
-// bind makes the context that carries the wire and ends with it.
+// bind makes the context that carries the wire.
 func (w *wire) bind(ctx context.Context) context.Context {
 	w.stage = stageNone
-	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	w.ctx, w.cancel = ctx, func(error) {}
+	if w.client.reuses || w.client.http2 {
+		// Here a dial may outlive the exchange that began it, and a request may be sent again.
+		w.ctx, w.cancel = context.WithCancelCause(ctx)
+	}
 	w.trace.GotConn = w.gotConn
 	w.trace.GotFirstResponseByte = func() { w.enter(stageTransfer) }
 	if w.client.reuses {
@@ -112,17 +115,11 @@ func (w *wire) mayDial() bool {
 	return w.dialsLeft >= 0 && !w.over
 }
 
-// mayTry counts an address that is about to be dialled.
-func (w *wire) mayTry(addr netip.AddrPort) bool {
-	peer := addr.String()
+// toward says which address is dialled.
+func (w *wire) toward(peer string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tries++
-	if w.over || w.tries > maxTries {
-		return false
-	}
 	w.peer = peer
-	return true
 }
 
 // opened counts a connection. It returns false if the exchange is over and nobody wants it any more.
@@ -173,22 +170,24 @@ func (w *wire) putIdle(err error) {
 	}
 }
 
-// finish ends the exchange: what is still being dialled for it is given up and, unless it was complete and may be
-// used again, every connection of it is closed.
-func (w *wire) finish(end time.Time, complete bool) {
+// finish ends the exchange: what is still being dialled for it is given up, and what cannot be used again is closed.
+func (w *wire) finish(end time.Time, why probe.Reason) {
 	w.mu.Lock()
 	w.leave(end)
 	w.over = true
 	opens, used := w.opens, w.conn
 	w.mu.Unlock()
 	w.cancel(nil)
-	if w.client.reuses {
-		return // a connection that others may be using by now; the transport closes it if it is broken
-	}
-	for _, nc := range opens {
-		if !complete || used == nil || beneath(used) != nc {
-			nc.Close()
+	switch {
+	case !w.client.reuses:
+		for _, nc := range opens {
+			if why != probe.OK || used == nil || beneath(used) != nc {
+				nc.Close()
+			}
 		}
+	case why == probe.Timeout && used != nil:
+		// HTTP/2 would go on using a connection on which nothing comes any more, for as long as TCP has hope.
+		used.Close()
 	}
 }
 
@@ -234,7 +233,10 @@ func (w *wire) tell(x *probe.Exchange, err error) {
 	if bad, ok := errors.AsType[*deniedError](err); ok {
 		x.Denied = bad.class
 	}
-	x.Addr, x.CertExpiry, x.Connections = w.peer, w.expiry, len(w.opens)
+	if x.Denied == "" {
+		x.Addr = w.peer
+	}
+	x.CertExpiry, x.Connections = w.expiry, len(w.opens)
 	n := 0
 	for _, h := range w.happened {
 		if h {

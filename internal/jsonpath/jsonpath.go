@@ -64,6 +64,9 @@ func (p *Path) UnmarshalYAML(unmarshal func(any) error) error {
 // MarshalYAML writes the path in the form that UnmarshalYAML reads.
 func (p Path) MarshalYAML() (any, error) { return p.text, nil }
 
+// JSONSchema describes what UnmarshalYAML reads.
+func (Path) JSONSchema() map[string]any { return map[string]any{"type": "string", "pattern": `^\$`} }
+
 // Find returns the values at the path, in the order of the document; none if there is no such value, no path or no
 // document.
 func (p Path) Find(d Document) (found []Value) {

@@ -1,0 +1,61 @@
+package httpx
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// TestCredentialsThatCannotBeSent asks nobody, and blames nobody but the prober.
+func TestCredentialsThatCannotBeSent(t *testing.T) {
+	url, requests, _ := listen(t, func(http.ResponseWriter, *http.Request) {})
+	missing := secret.File(filepath.Join(t.TempDir(), "missing"))
+	control := keep(t, "one\x01two"+marker)
+	port := url[strings.LastIndexByte(url, ':'):]
+	for _, c := range []struct {
+		name string
+		s    Settings
+		q    Request
+		want string
+	}{
+		{"no file", Settings{Bearer: missing}, Request{URL: url}, "bearer: secret from " + missing.Source()},
+		{"no file for a password", Settings{Basic: &Basic{Username: "a", Password: missing}}, Request{URL: url}, "basic.password: secret from " + missing.Source()},
+		{"no file for a header", Settings{Headers: map[string]Value{"X-Key": {Secret: missing}}}, Request{URL: url}, "headers: X-Key: secret from " + missing.Source()},
+		{"control character", Settings{Bearer: control}, Request{URL: url}, `headers: "Authorization" cannot be sent`},
+		{"control character in a header", Settings{Headers: map[string]Value{"X-Key": {Secret: control}}}, Request{URL: url}, `headers: "X-Key" cannot be sent`},
+		{"header of the request", Settings{}, Request{URL: url, Header: http.Header{"X-Key": {"a\r\nb" + marker}}}, `headers: "X-Key" cannot be sent`},
+		{"in clear", Settings{Bearer: keep(t, "token-1234")}, Request{URL: "http://example.test" + port}, "the credential is not sent: http://"},
+		{"in clear, of the request", Settings{}, Request{URL: "http://example.test" + port, Header: http.Header{"Authorization": {"Bearer a"}}}, "the credential is not sent: http://"},
+		{"in clear, to another address", Settings{Bearer: keep(t, "token-1234")}, Request{URL: url, Addr: "192.0.2.1:80"}, "the credential is not sent: http://"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, err := c.s.Client(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, r := askWith(t, client, patience, c.q)
+			if a.Reason != probe.Credential || !strings.HasPrefix(a.Detail, c.want) {
+				t.Errorf("got %s: %s, want %s", a.Reason, a.Detail, c.want)
+			}
+			if r.Verdict() != probe.Inconclusive || len(r.Exchanges) != 0 {
+				t.Errorf("verdict %s, %d exchanges", r.Verdict(), len(r.Exchanges))
+			}
+		})
+	}
+	if n := requests.Load(); n != 0 {
+		t.Errorf("sent %d requests", n)
+	}
+	// A rotated secret is used at once; what could not be read before can be read now.
+	path := strings.TrimPrefix(missing.Source(), "file ")
+	if err := os.WriteFile(path, []byte("arrived-at-last"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := ask(t, &Settings{Bearer: missing}, patience, Request{URL: url}); a.Reason != probe.OK {
+		t.Errorf("got %s: %s", a.Reason, a.Detail)
+	}
+}

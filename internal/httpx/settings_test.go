@@ -1,0 +1,306 @@
+package httpx
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"gopkg.in/yaml.v3"
+
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// read reads settings as the configuration does: strictly, inlined into a kind.
+func read(text string) (*Settings, error) {
+	var kind struct {
+		Settings `yaml:",inline"`
+		URL      string `yaml:"url"`
+	}
+	d := yaml.NewDecoder(strings.NewReader(text))
+	d.KnownFields(true)
+	err := d.Decode(&kind)
+	return &kind.Settings, err
+}
+
+const everything = `headers:
+    X-Key:
+        env: KEY
+    X-Org: a
+bearer:
+    file: /run/token
+tls:
+    server_name: a.example
+    min_version: "1.3"
+connection: reuse
+http2: true
+max_body: 1000
+allow_plaintext: true
+resolver: 127.0.0.1:53
+trace:
+    header: X-Trace
+version:
+    json: $.version
+`
+
+func TestSettingsInYAML(t *testing.T) {
+	s, err := read(everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := yaml.Marshal(s)
+	if err != nil || string(out) != everything {
+		t.Errorf("got\n%s\nwant\n%s%v", out, everything, err)
+	}
+	if _, err := s.Client("https://a.example/"); err != nil {
+		t.Error(err)
+	}
+	if out, err := yaml.Marshal(&Settings{}); err != nil || string(out) != "{}\n" {
+		t.Errorf("no settings are written as %s%v", out, err)
+	}
+	for text, want := range map[string]string{
+		"bearer: " + marker:                 "named by its source",
+		"headers: {X-A: [1]}":               "wanted a text",
+		"headers: {X-A: {fiel: a}}":         "wanted a text",
+		"basic: {user: a}":                  "field user not found",
+		"oauth2: {secret: a}":               "field secret not found",
+		"tls: {verify: false}":              "field verify not found",
+		"trace: {path: a}":                  "field path not found",
+		"trace: {json: 'a.b'}":              "starts with $",
+		"basic: {password: " + marker + "}": "named by its source",
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), marker) {
+			t.Errorf("%s: got error %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestSettingsRefused(t *testing.T) {
+	token := secret.Env("TOKEN")
+	p := newPKI(t)
+	cert, key := files(t, p.server(-day, day))
+	for _, c := range []struct {
+		name string
+		s    Settings
+		url  string
+		want string // lines
+	}{
+		{"nothing", Settings{}, "https://a.example/", ""},
+		{"no URL yet", Settings{}, "", ""},
+		{"userinfo", Settings{}, "https://" + marker + ":" + marker + "@a.example/p?access_token=" + marker + "#" + marker, "url: credentials in the URL; use basic or bearer"},
+		{"fragment", Settings{}, "https://a.example/p#" + marker, "url https://a.example/p: a fragment is never sent"},
+		{"empty fragment", Settings{}, "https://a.example/p#", "url https://a.example/p: a fragment is never sent"},
+		{"secret in the query", Settings{}, "https://a.example/p?a=b&Access_Token=" + marker, "url https://a.example/p: the query holds a credential (Access_Token); send it as a header"},
+		{"query", Settings{}, "https://a.example/p?page=2", ""},
+		{"broken query", Settings{}, "https://a.example/p?a=%zz" + marker, "url https://a.example/p: the query cannot be read"},
+		{"scheme", Settings{}, "ftp://a.example/", "url: wanted http:// or https://"},
+		{"no scheme", Settings{}, "a.example/" + marker, "url: wanted http:// or https://"},
+		{"no host", Settings{}, "http:///p", "url http:///p: wanted a host, and a port from 1 to 65535 if any"},
+		{"port", Settings{}, "http://a.example:99999/", "url http://a.example:99999/: wanted a host, and a port from 1 to 65535 if any"},
+		{"no port behind a colon", Settings{}, "http://a.example:/", "url http://a.example:/: wanted a host, and a port from 1 to 65535 if any"},
+		{"unreadable", Settings{}, "http://[" + marker, "url: cannot be read"},
+		{"metadata", Settings{}, "http://169.254.169.254/latest", "url http://169.254.169.254/latest: the address is where clouds hand out credentials, and never dialled"},
+		{"bearer in clear", Settings{Bearer: token}, "http://a.example/", "url http://a.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
+		{"bearer in clear to a private address", Settings{Bearer: token}, "http://10.0.0.1/", "url http://10.0.0.1/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
+		{"bearer in clear, allowed", Settings{Bearer: token, AllowPlaintext: true}, "http://a.example/", ""},
+		{"bearer on loopback", Settings{Bearer: token}, "http://127.0.0.1:8080/", ""},
+		{"bearer on loopback over IPv6", Settings{Bearer: token}, "http://[::1]:8080/", ""},
+		{"bearer on localhost", Settings{Bearer: token}, "http://localhost:8080/", ""},
+		{"bearer on what is not localhost", Settings{Bearer: token}, "http://localhost.example/", "url http://localhost.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
+		{"secret header in clear", Settings{Headers: map[string]Value{"X-Key": {Secret: token}}}, "http://a.example/", "url http://a.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
+		{"header in clear", Settings{Headers: map[string]Value{"X-Org": {Text: "a"}}}, "http://a.example/", ""},
+		{"secret written as a header", Settings{Headers: map[string]Value{"x-api-key": {Text: marker}}}, "https://a.example/", "headers: x-api-key is secret: name its source, {file: PATH} or {env: NAME}"},
+		{"header that is ours", Settings{Headers: map[string]Value{"user-agent": {Text: "a"}, "Referer": {Text: "a"}}}, "https://a.example/", "headers: Referer is written by the prober itself\nheaders: user-agent is written by the prober itself"},
+		{"header without a value", Settings{Headers: map[string]Value{"X-A": {}}}, "https://a.example/", "headers: X-A has no value"},
+		{"header that is none", Settings{Headers: map[string]Value{"X A": {Text: "a"}}}, "https://a.example/", `headers: "X A" is no name of a header`},
+		{"header with a line break", Settings{Headers: map[string]Value{"X-A": {Text: "a\r\nb" + marker}}}, "https://a.example/", "headers: X-A holds a character that a header cannot carry"},
+		{"header twice", Settings{Headers: map[string]Value{"X-A": {Text: "a"}, "x-a": {Text: "b"}}}, "https://a.example/", "headers: X-A and x-a are the same header"},
+		{"host", Settings{Headers: map[string]Value{"Host": {Text: "a b"}}}, "https://a.example/", "headers: Host is no host, or a secret one"},
+		{"two credentials", Settings{Bearer: token, Basic: &Basic{Username: "a", Password: token}, Headers: map[string]Value{"authorization": {Secret: token}}}, "https://a.example/", "headers: Authorization, bearer, basic: only one of them can be sent"},
+		{"basic", Settings{Basic: &Basic{Username: "a:b"}}, "https://a.example/", "basic.username: wanted a name without a colon\nbasic.password: is missing"},
+		{"empty oauth2", Settings{OAuth2: &OAuth2{}}, "https://a.example/", "oauth2.token_url: is missing\noauth2.client_id: is missing\noauth2.client_secret: is missing"},
+		{"oauth2", Settings{OAuth2: &OAuth2{TokenURL: "http://b.example/?secret=" + marker, ClientID: "a", ClientSecret: token, AuthStyle: "body", Params: map[string]string{"Client_Secret": marker, "audience": "x"}}}, "https://a.example/",
+			"oauth2.token_url: url http://b.example/: the query holds a credential (secret); send it as a header\noauth2.auth_style: wanted header or params, got \"body\"\noauth2.params: Client_Secret cannot be given here"},
+		{"oauth2 in clear", Settings{OAuth2: &OAuth2{TokenURL: "http://b.example/", ClientID: "a", ClientSecret: token}}, "https://a.example/", "oauth2.token_url: url http://b.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
+		{"unverified with a credential", Settings{Bearer: token, TLS: &TLS{InsecureSkipVerify: true}}, "https://a.example/", "tls.insecure_skip_verify: with it a credential could be sent to anybody"},
+		{"unverified", Settings{TLS: &TLS{InsecureSkipVerify: true}}, "https://a.example/", ""},
+		{"no authorities", Settings{TLS: &TLS{CAFile: "/nonexistent/ca.pem"}}, "https://a.example/", "tls.ca_file: /nonexistent/ca.pem: no such file or directory"},
+		{"authorities that are none", Settings{TLS: &TLS{CAFile: key}}, "https://a.example/", "tls.ca_file: " + key + " holds no certificate"},
+		{"authorities in a directory", Settings{TLS: &TLS{CAFile: "/tmp"}}, "https://a.example/", "tls.ca_file: /tmp is no file of certificates"},
+		{"certificate without key", Settings{TLS: &TLS{CertFile: cert}}, "https://a.example/", "tls.cert_file and tls.key_file: one is useless without the other"},
+		{"certificate for another key", Settings{TLS: &TLS{CertFile: p.file, KeyFile: key}}, "https://a.example/", "tls.cert_file, tls.key_file: " + p.file + " and " + key + " are no certificate with its key"},
+		{"certificate", Settings{TLS: &TLS{CertFile: cert, KeyFile: key, CAFile: p.file}}, "https://a.example/", ""},
+		{"version of TLS", Settings{TLS: &TLS{MinVersion: "1.1"}}, "https://a.example/", `tls.min_version: wanted 1.2 or 1.3, got "1.1"`},
+		{"connection", Settings{Connection: "keep-alive"}, "https://a.example/", `connection: wanted fresh or reuse, got "keep-alive"`},
+		{"max_body", Settings{MaxBody: -1}, "https://a.example/", "max_body: wanted 1 to 67108864 bytes, got -1"},
+		{"huge max_body", Settings{MaxBody: 1 << 40}, "https://a.example/", "max_body: wanted 1 to 67108864 bytes, got 1099511627776"},
+		{"resolver", Settings{Resolver: "127.0.0.1"}, "https://a.example/", `resolver: wanted host:port, got "127.0.0.1"`},
+		{"http2 in clear", Settings{HTTP2: true}, "http://a.example/", "http2: is spoken over https only"},
+		{"source of nothing", Settings{Trace: &Source{}, Version: &Source{Header: "a b"}}, "https://a.example/", "trace: wanted a header or a json path, and not both\nversion: \"a b\" is no name of a header"},
+		{"source of both", Settings{Trace: &Source{Header: "A", JSON: path(t, "$.a")}}, "https://a.example/", "trace: wanted a header or a json path, and not both"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, err := c.s.Client(c.url)
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+			if (client == nil) != (err != nil) {
+				t.Error("a client, and yet an error")
+			}
+		})
+	}
+	// All at once, of several URLs.
+	_, err := (&Settings{Connection: "x", MaxBody: -1}).Client("http://a.example/#a", "http://b.example/#b")
+	if n := strings.Count(err.Error(), "\n"); n != 3 {
+		t.Errorf("wanted four mistakes, got\n%s", err)
+	}
+}
+
+func TestWith(t *testing.T) {
+	one, two := secret.Env("ONE"), secret.Env("TWO")
+	base := Settings{Bearer: one, Headers: map[string]Value{"x-org": {Text: "a"}, "X-B": {Text: "b"}}, MaxBody: 5, Resolver: "127.0.0.1:53"}
+	if got := base.With(Settings{}); !reflect.DeepEqual(got, base) {
+		t.Errorf("got %+v", got)
+	}
+	got := base.With(Settings{Basic: &Basic{Username: "u", Password: two}, Headers: map[string]Value{"X-Org": {Text: "c"}}, MaxBody: 6, HTTP2: true})
+	want := Settings{Basic: &Basic{Username: "u", Password: two}, Headers: map[string]Value{"X-Org": {Text: "c"}, "X-B": {Text: "b"}}, MaxBody: 6, HTTP2: true, Resolver: "127.0.0.1:53"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	got = base.With(Settings{Headers: map[string]Value{"authorization": {Secret: two}}})
+	if !got.Bearer.IsZero() || got.Headers["Authorization"].Secret != two || !got.HasCredential() {
+		t.Errorf("got %+v", got)
+	}
+	got = got.With(Settings{Bearer: one})
+	if _, still := got.Headers["Authorization"]; still || got.Bearer != one {
+		t.Errorf("got %+v", got)
+	}
+	if base.Headers["x-org"].Text != "a" || len(base.Headers) != 2 {
+		t.Errorf("the settings themselves were changed: %+v", base)
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	for _, c := range []struct {
+		yaml, text, again string
+		in, out           []int
+		codes             []int
+		denial            bool
+	}{
+		{"200", "200", "200\n", []int{200}, []int{199, 201, 2, 0}, []int{200}, false},
+		{`"404"`, "404", "404\n", []int{404}, []int{400}, []int{404}, true},
+		{"2xx", "2xx", "2xx\n", []int{200, 204, 299}, []int{300, 199, 2}, nil, false},
+		{"[200, 204, 3XX]", "200, 204 or 3xx", "- 200\n- 204\n- 3xx\n", []int{200, 204, 300, 399}, []int{201, 400}, []int{200, 204}, false},
+		{"[401, 403]", "401 or 403", "- 401\n- 403\n", []int{401, 403}, []int{402}, []int{401, 403}, true},
+		{"[4xx, 500]", "4xx or 500", "- 4xx\n- 500\n", []int{404, 500}, []int{501}, []int{500}, false},
+		{"4xx", "4xx", "4xx\n", []int{404}, []int{4}, nil, true},
+	} {
+		var s Statuses
+		if err := yaml.Unmarshal([]byte(c.yaml), &s); err != nil {
+			t.Errorf("%s: %v", c.yaml, err)
+			continue
+		}
+		again, err := yaml.Marshal(s)
+		if s.String() != c.text || string(again) != c.again || err != nil || s.IsZero() || s.Denial() != c.denial || !reflect.DeepEqual(s.Codes(), c.codes) {
+			t.Errorf("%s: got %q, %q, denial %t, codes %v", c.yaml, s, again, s.Denial(), s.Codes())
+		}
+		for _, code := range c.in {
+			if !s.Contains(code) {
+				t.Errorf("%s does not contain %d", c.yaml, code)
+			}
+		}
+		for _, code := range c.out {
+			if s.Contains(code) {
+				t.Errorf("%s contains %d", c.yaml, code)
+			}
+		}
+	}
+	for _, text := range []string{"[]", "0x1F5", "20", "2000", "600", "99", "0xx", "6xx", "2x", "xx", "ok", "[200, 200]", "{a: b}", "1e2", "+200", "-200", "200.0", `""`} {
+		var s Statuses
+		if err := yaml.Unmarshal([]byte(text), &s); err == nil || s != nil {
+			t.Errorf("%s was read as %s", text, s)
+		}
+	}
+	if (Statuses{}).Denial() || !(Statuses{}).IsZero() || (Statuses{}).String() != "" || (Statuses)(nil).Contains(0) {
+		t.Error("the empty set is something")
+	}
+	if !Success.Contains(204) || Codes(200, 404).String() != "200 or 404" {
+		t.Error("sets made in Go differ")
+	}
+}
+
+func TestValue(t *testing.T) {
+	t.Setenv("HTTPX_VALUE", "from-the-environment")
+	for text, want := range map[string]string{
+		"plain": "plain", "12": "12", "true": "true", `""`: "", "{env: HTTPX_VALUE}": "from-the-environment",
+	} {
+		var v Value
+		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if got, err := v.Reveal(); got != want || err != nil {
+			t.Errorf("%s: got %q, %v", text, got, err)
+		}
+		if v.IsZero() != (want == "") {
+			t.Errorf("%s: zero %t", text, v.IsZero())
+		}
+	}
+	for _, s := range []interface{ JSONSchema() map[string]any }{Value{}, Statuses{}} {
+		if _, err := json.Marshal(s.JSONSchema()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSmallClients keeps ten thousand clients affordable.
+func TestSmallClients(t *testing.T) {
+	if size := unsafe.Sizeof(Client{}); size > 1024 {
+		t.Errorf("a client is %d bytes large", size)
+	}
+	var all []*Client
+	allocated := testing.AllocsPerRun(100, func() {
+		c, err := (&Settings{}).Client("https://a.example/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	})
+	if allocated > 30 {
+		t.Errorf("a client takes %f allocations", allocated)
+	}
+}
+
+// TestReasons holds that no error gets out with its own text, and that each has a reason of the closed set.
+func TestReasons(t *testing.T) {
+	var errs []error
+	for n := range 134 {
+		errs = append(errs, errno(n))
+	}
+	errs = append(errs,
+		errors.New(marker), &net.OpError{Op: "read", Err: errors.New(marker)}, &net.OpError{Op: "remote error", Err: errors.New(marker)},
+		&net.OpError{Op: "local error", Err: errors.New(marker)}, &net.DNSError{Err: marker, Name: marker}, &net.AddrError{Err: marker, Addr: marker},
+		net.ErrClosed, &net.ParseError{Type: marker, Text: marker}, net.UnknownNetworkError(marker), net.InvalidAddrError(marker),
+		streamError{Code: 1}, &streamError{}, errBudget, errResent, errSpoke, errFlood, errTooLarge, errCoding, errGzip, errAmbiguous, errStatus, errVersion,
+		&deniedError{class: classMulticast}, &ownFault{errors.New("ours")},
+	)
+	for _, e := range errs {
+		for s := stageNone; s <= stageTransfer; s++ {
+			for _, wrapped := range []error{e, &net.OpError{Op: "dial", Net: marker, Err: e}, wrap{e}} {
+				w := &wire{ctx: t.Context(), client: &Client{settings: &Settings{}}, stage: s, peer: "127.0.0.1:1", host: "a.example", started: time.Now()}
+				why, detail := w.explain(wrapped)
+				if !reasons[why] || why == probe.OK || detail == "" || strings.Contains(detail, marker) {
+					t.Errorf("%T %v at %s: got %s: %s", e, e, s, why, detail)
+				}
+			}
+		}
+	}
+}
