@@ -138,6 +138,30 @@ func (p *running) eventually(t *testing.T, line string) {
 	})
 }
 
+// ran waits until a probe has run at least so often.
+func (p *running) ran(t *testing.T, name string, often int) {
+	t.Helper()
+	testenv.Eventually(t, 60*time.Second, func(context.Context) error {
+		_, body, err := p.get("/metrics")
+		if runs := runsOf(body, name); err == nil && runs < often {
+			err = fmt.Errorf("%s ran %d times, want %d", name, runs, often)
+		}
+		return err
+	})
+}
+
+// runsOf adds up how often a probe ran, whatever came of it.
+func runsOf(exposition, name string) int {
+	runs := 0
+	for line := range strings.Lines(exposition) {
+		if strings.HasPrefix(line, "probe_runs_total{") && strings.Contains(line, fmt.Sprintf("probe=%q", name)) {
+			n, _ := strconv.Atoi(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]))
+			runs += n
+		}
+	}
+	return runs
+}
+
 // write makes a file in a directory of the test and returns its path.
 func write(t *testing.T, dir, name, content string) string {
 	t.Helper()

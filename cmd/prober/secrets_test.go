@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -212,18 +211,6 @@ func TestNoSecretLeaves(t *testing.T) {
 	if got := strings.Count(seen(), marker); got < len(paths)*4 {
 		t.Errorf("the target saw the secret only %d times", got)
 	}
-}
-
-// runsOf adds up how often a probe ran, whatever came of it.
-func runsOf(exposition, name string) int {
-	runs := 0
-	for line := range strings.Lines(exposition) {
-		if strings.HasPrefix(line, "probe_runs_total{") && strings.Contains(line, fmt.Sprintf("probe=%q", name)) {
-			n, _ := strconv.Atoi(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]))
-			runs += n
-		}
-	}
-	return runs
 }
 
 // asUser runs the prober and returns all that it wrote.

@@ -133,7 +133,7 @@ func TestWhatAServerSendsUnaskedIsNotPrinted(t *testing.T) {
 	}()
 	config := strings.ReplaceAll(probing("http://"+l.Addr().String(), "up"), "type: http,", "type: http, connection: reuse,")
 	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
-	p.eventually(t, `probe_runs_total{probe="up",system="test",type="http",verdict="pass"} 3`)
+	p.ran(t, "up", 3)
 	if strings.Contains(p.Output(), "hunter2") {
 		t.Errorf("the server's words are in the log:\n%s", p.Output())
 	}
@@ -184,7 +184,7 @@ func TestReload(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "prober.yaml", probing(x.URL, "one", "two"))
 	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
-	p.eventually(t, `probe_runs_total{probe="one",system="test",type="http",verdict="pass"} 2`)
+	p.ran(t, "one", 2)
 
 	for name, bad := range map[string]string{
 		"not YAML":        "system: [",
@@ -203,7 +203,7 @@ func TestReload(t *testing.T) {
 		p.eventually(t, "prober_config_last_reload_successful 0")
 	}
 	// The old configuration keeps running, counters and all.
-	p.eventually(t, `probe_runs_total{probe="one",system="test",type="http",verdict="pass"} 4`)
+	p.ran(t, "one", 4)
 
 	write(t, dir, "prober.yaml", probing(x.URL, "one", "three"))
 	if err := p.Signal(syscall.SIGHUP); err != nil {
