@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +17,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"prober/config"
 	"prober/internal/testenv"
+	"prober/probes"
 )
 
 // limited starts the prober under a shell's limits.
@@ -140,6 +143,42 @@ func TestManyStartsAndStops(t *testing.T) {
 		cancel()
 	}
 	goleak.VerifyNone(t, before)
+}
+
+// TestTenThousandHostileAnswersLeaveNothing asks a server that misbehaves in every way again and again. What the
+// prober holds must not grow with the number of runs.
+func TestTenThousandHostileAnswersLeaveNothing(t *testing.T) {
+	target, _ := echo(t)
+	var text strings.Builder
+	fmt.Fprintf(&text, "system: zoo\nprobes:\n")
+	for _, path := range []string{"200", "401", "404", "429", "500", "503", "redirect", "cut", "garbage", "status", "length", "json"} {
+		for _, connection := range []string{"fresh", "reuse"} {
+			fmt.Fprintf(&text, "  - {name: %[2]s-%[1]s, type: http, url: \"%[3]s/%[1]s\", connection: %[2]s, decoy: true, expect: {json: {\"$.status\": up}}}\n", path, connection, target)
+		}
+	}
+	cfg, err := config.Parse(probes.Kinds(), config.File{Name: "zoo.yaml", Data: []byte(text.String())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newAsker(16)
+	runs := func(often int) (goroutines, files int) {
+		for range often {
+			if got := len(a.ask(t.Context(), cfg.Jobs)); got != len(cfg.Jobs) {
+				t.Fatalf("got %d results of %d", got, len(cfg.Jobs))
+			}
+		}
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runtime.NumGoroutine(), len(open)
+	}
+	goroutines, files := runs(20)
+	// Connections on their way out come and go; what is left by each run would be ten thousand.
+	if g, f := runs(10_000 / len(cfg.Jobs)); g > goroutines+50 || f > files+50 {
+		t.Errorf("after 10,000 more runs %d goroutines and %d files, before %d and %d", g, f, goroutines, files)
+	}
+	retire(cfg.Jobs)
 }
 
 // notice calls a function once a text was written.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -162,6 +164,34 @@ func TestSIGTERMEndsAHangingRunWithoutBlamingTheTarget(t *testing.T) {
 	}
 }
 
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	x := startTarget(t)
+	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up")))
+	// A request that never ends keeps the server from closing in peace.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET /metrics HTTP/1.1\r\n")
+	p.ran(t, "up", 1)
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, 30*time.Second, func(context.Context) error {
+		if !strings.Contains(p.Output(), "msg=Stopping") {
+			return errors.New("it does not stop")
+		}
+		return nil
+	})
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := p.Wait(t.Context()); err != nil || status != 1 {
+		t.Errorf("got status %d, %v; want 1", status, err)
+	}
+}
+
 func TestAStoppedProberBlamesItself(t *testing.T) {
 	x := startTarget(t)
 	x.hang.Store(true)
@@ -258,6 +288,32 @@ func TestAStormOfSignalsIsOneReload(t *testing.T) {
 	// The first probing line is the start; then at most one a second while the storm lasted, and one for its end.
 	if got, most := strings.Count(p.Output(), "msg=Probing")-1, 2+int(stormed/quiet); got > most {
 		t.Errorf("got %d reloads, want at most %d", got, most)
+	}
+}
+
+func TestServingOverTLS(t *testing.T) {
+	x, dir := startTarget(t), t.TempDir()
+	cert, key := certificate(t, time.Hour)
+	webConfig := write(t, dir, "web.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+	write(t, dir, "cert.pem", cert)
+	write(t, dir, "key.pem", key)
+	p := start(t, nil, "--config.file="+write(t, dir, "prober.yaml", probing(x.URL, "up")), "--web.config.file="+webConfig)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(cert))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+	resp, err := client.Get(strings.Replace(p.url, "http://", "https://", 1) + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("got %d", resp.StatusCode)
+	}
+	// A mistake in that file refuses the start.
+	bad := write(t, dir, "bad.yaml", "tls_server_confg: {}\n")
+	var errs strings.Builder
+	if got := run(t.Context(), []string{"--config.file=" + filepath.Join(dir, "prober.yaml"), "--web.config.file=" + bad}, io.Discard, &errs); got != exitUsage {
+		t.Errorf("exit status %d, want %d: %s", got, exitUsage, errs.String())
 	}
 }
 
