@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"prober/internal/httpx"
@@ -185,56 +184,6 @@ func share(ctx context.Context, part float64) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, time.Duration(part*float64(time.Until(end))))
 }
 
-// class reads an answer the way the state table needs it.
-func (h *Health) class(a *httpx.Answer) answer {
-	out := answer{detail: a.Detail, why: a.Reason, status: a.Status}
-	switch {
-	case a.Reason.Blame() == probe.Inconclusive:
-		out.kind = unknown
-	case a.Reason != probe.OK:
-		out.kind = gone
-	case a.Cached != "":
-		out.kind, out.why, out.detail = cached, probe.StaleOrCached, "the answer may come out of a cache ("+a.Cached+")"
-	case a.Redirected():
-		out.kind, out.why, out.detail = foreign, probe.Redirect, fmt.Sprintf("got %d, which sends elsewhere; redirects are never followed", a.Status)
-	case (a.Status == 200 || a.Status == 503) && !h.own(a):
-		out.kind, out.why, out.detail = foreign, probe.Body, fmt.Sprintf("got %d, and not from the service itself: %s", a.Status, h.sign())
-	case a.Status == 200:
-		out.kind = well
-	case a.Status == 503:
-		out.kind = unready
-	case a.Status >= 500:
-		out.kind = broken
-	default:
-		out.kind = foreign
-	}
-	if out.kind == well && h.Latency > 0 && a.Took > h.Latency.D() {
-		out.slow = true
-	}
-	if out.detail == "" && a.Status != 0 {
-		out.detail = fmt.Sprintf("got %d", a.Status)
-	}
-	if out.why == probe.OK && out.kind != well {
-		out.why = probe.Status
-	}
-	return out
-}
-
-// own reports whether an answer is the service's and not that of something in front of it.
-func (h *Health) own(a *httpx.Answer) bool {
-	if h.Marker != nil {
-		return h.Marker.Read(a) != ""
-	}
-	return !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html")
-}
-
-func (h *Health) sign() string {
-	if h.Marker != nil {
-		return "it lacks the marker"
-	}
-	return "it is an HTML page"
-}
-
 // live notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
 func (h *Health) live(r *probe.Result, a *httpx.Answer, seen answer) {
 	switch seen.kind {
@@ -320,51 +269,6 @@ func (h *Health) count(r *probe.Result, seen []replica) {
 	default:
 		r.Pass("replicas", "%s", wanted)
 	}
-}
-
-// memory keeps when each replica was last well and how long its state has held.
-type memory struct {
-	sync.Mutex
-	last map[string]held
-}
-
-type held struct {
-	state string
-	well  time.Time // when it was last seen well; zero if never
-}
-
-// settling returns how long ago a replica was well that now, for the first time, is not; zero once the state has held
-// for two runs or for settle, and where the replica was never seen well. A state that is down does not settle.
-func (m *memory) settling(target string, now state, settle time.Duration) time.Duration {
-	m.Lock()
-	defer m.Unlock()
-	if m.last == nil {
-		m.last = map[string]held{}
-	}
-	was := m.last[target]
-	next := held{state: now.Name, well: was.well}
-	if now.Serving == yes {
-		next.well = time.Now()
-	}
-	m.last[target] = next
-	ago := time.Since(was.well)
-	if now.Serving != no || !now.Settles || was.well.IsZero() || was.state == now.Name || ago >= settle {
-		return 0
-	}
-	return ago
-}
-
-// forget drops the replicas that are no longer there.
-func (m *memory) forget(targets []string) {
-	m.Lock()
-	defer m.Unlock()
-	keep := map[string]held{}
-	for _, t := range targets {
-		if h, ok := m.last[t]; ok {
-			keep[t] = h
-		}
-	}
-	m.last = keep
 }
 
 func truth(b bool) float64 {

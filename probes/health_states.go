@@ -2,7 +2,9 @@ package probes
 
 import (
 	"fmt"
+	"strings"
 
+	"prober/internal/httpx"
 	"prober/internal/probe"
 )
 
@@ -85,6 +87,56 @@ type answer struct {
 	status int
 	why    probe.Reason
 	detail string
+}
+
+// class reads an answer the way the state table needs it.
+func (h *Health) class(a *httpx.Answer) answer {
+	out := answer{detail: a.Detail, why: a.Reason, status: a.Status}
+	switch {
+	case a.Reason.Blame() == probe.Inconclusive:
+		out.kind = unknown
+	case a.Reason != probe.OK:
+		out.kind = gone
+	case a.Cached != "":
+		out.kind, out.why, out.detail = cached, probe.StaleOrCached, "the answer may come out of a cache ("+a.Cached+")"
+	case a.Redirected():
+		out.kind, out.why, out.detail = foreign, probe.Redirect, fmt.Sprintf("got %d, which sends elsewhere; redirects are never followed", a.Status)
+	case (a.Status == 200 || a.Status == 503) && !h.own(a):
+		out.kind, out.why, out.detail = foreign, probe.Body, fmt.Sprintf("got %d, and not from the service itself: %s", a.Status, h.sign())
+	case a.Status == 200:
+		out.kind = well
+	case a.Status == 503:
+		out.kind = unready
+	case a.Status >= 500:
+		out.kind = broken
+	default:
+		out.kind = foreign
+	}
+	if out.kind == well && h.Latency > 0 && a.Took > h.Latency.D() {
+		out.slow = true
+	}
+	if out.detail == "" && a.Status != 0 {
+		out.detail = fmt.Sprintf("got %d", a.Status)
+	}
+	if out.why == probe.OK && out.kind != well {
+		out.why = probe.Status
+	}
+	return out
+}
+
+// own reports whether an answer is the service's and not that of something in front of it.
+func (h *Health) own(a *httpx.Answer) bool {
+	if h.Marker != nil {
+		return h.Marker.Read(a) != ""
+	}
+	return !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html")
+}
+
+func (h *Health) sign() string {
+	if h.Marker != nil {
+		return "it lacks the marker"
+	}
+	return "it is an HTML page"
 }
 
 // dependency classes what the dependency answered.

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -95,13 +95,7 @@ func TestExpositionIsTheGoldenOne(t *testing.T) {
 }
 
 func TestPromtoolAcceptsTheExposition(t *testing.T) {
-	path, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("PROBER_TEST_SHORT") == "1" {
-			t.Skip("SKIPPED: promtool is missing, so nobody checked the exposition")
-		}
-		t.Fatal("promtool is missing; it comes with Debian's package prometheus (PROBER_TEST_SHORT=1 does without)")
-	}
+	path := testenv.Need(t, "promtool")
 	var exposition string
 	synctest.Test(t, func(t *testing.T) { exposition = scrape(t, world(), textFormat) })
 	check := exec.CommandContext(t.Context(), path, "check", "metrics")
