@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type HTTP struct {
 	httpx.Settings `yaml:",inline"`
 
 	URL         string                   `yaml:"url" required:"true" doc:"what to ask; http or https, without credentials"`
+	Address     string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
 	Method      string                   `yaml:"method" doc:"GET unless said otherwise"`
 	Body        httpx.Value              `yaml:"body" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
 	Expect      Expect                   `yaml:"expect" doc:"what the answer must be; any 2xx unless said otherwise"`
@@ -67,6 +69,9 @@ func (p *HTTP) Validate() error {
 	if p.URL == "" {
 		wrong = append(wrong, errors.New("url is missing"))
 	}
+	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
+		wrong = append(wrong, errors.New("address: wanted IP:port"))
+	}
 	if strings.ContainsAny(p.Method, " \t\r\n/") {
 		wrong = append(wrong, errors.New("method is not one word"))
 	}
@@ -98,6 +103,7 @@ func (p *HTTP) controlled() *HTTP {
 	c := &HTTP{
 		Settings: p.Settings.With(p.Control.Settings),
 		URL:      cmp.Or(p.Control.URL, p.URL),
+		Address:  p.Address,
 		Method:   cmp.Or(p.Control.Method, p.Method),
 		Body:     p.Body,
 		Expect:   p.Control.Expect,
@@ -163,7 +169,7 @@ func (p *HTTP) exchange(ctx context.Context, r *probe.Result, check, url string,
 	if err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
-	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Body: []byte(body), Want: want}), nil
+	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Addr: p.Address, Body: []byte(body), Want: want}), nil
 }
 
 // judge notes each check of the answer and reports whether all passed.

@@ -101,6 +101,10 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 			&HTTP{URL: url + "/json", Gauges: map[string]jsonpath.Path{"status": path(t, "$.status")}},
 			[]string{"fail", "status pass(ok): got 200", `gauges fail(schema): wanted one number at $.status, got none`},
 		},
+		"one replica, dialled by its address": {
+			&HTTP{URL: "http://api.example/up", Address: strings.TrimPrefix(url, "http://")},
+			[]string{"pass", "status pass(ok): got 200"},
+		},
 		"too slow": {
 			&HTTP{URL: url + "/up", Expect: Expect{Latency: 1}},
 			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): wanted an answer within 1ns, it took *`},
@@ -161,6 +165,7 @@ func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
 		probe *HTTP
 		want  string
 	}{
+		"an address without a port": {&HTTP{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
 		"no url":                    {&HTTP{}, "url is missing"},
 		"a denial alone":            {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
 		"an absent text alone":      {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error"}}}, "expect: body is negative"},

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"prober/internal/testenv"
+)
+
+// statuses is a target that answers with one status after another, and then with the last for ever.
+func statuses(t *testing.T, codes ...int) (string, *atomic.Int64) {
+	t.Helper()
+	asked := new(atomic.Int64)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := int(asked.Add(1))
+		w.WriteHeader(codes[min(n, len(codes))-1])
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, asked
+}
+
+func TestOnceAsksAsOftenAsIsDemanded(t *testing.T) {
+	for name, c := range map[string]struct {
+		codes  []int
+		args   []string
+		status int
+		asked  int64 // 0: as often as time allows, at least twice
+		says   string
+	}{
+		"once and well":                      {[]int{200}, nil, exitPass, 1, "1 of 1 passed"},
+		"once and broken":                    {[]int{500, 200}, nil, exitFail, 1, "wanted 2xx, got 500"},
+		"waits until it is well":             {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "asked 3 times"},
+		"waits in vain":                      {[]int{500}, []string{"--wait=1500ms"}, exitFail, 2, "Not fixed"},
+		"holds":                              {[]int{200}, []string{"--hold=1s"}, exitPass, 2, "held for 1"},
+		"does not hold":                      {[]int{200, 500}, []string{"--hold=1m"}, exitFail, 2, "wanted 2xx, got 500"},
+		"falls back while it holds":          {[]int{200, 500, 200}, []string{"--hold=1s", "--wait=1m"}, exitPass, 4, "held for 1"},
+		"every run is clean":                 {[]int{200}, []string{"--repeat=300"}, exitPass, 300, "300 of 300 runs clean"},
+		"the first unclean run ends it":      {[]int{200, 200, 500, 200}, []string{"--repeat=300"}, exitFail, 3, "wanted 2xx, got 500"},
+		"what could not be told is not well": {[]int{429}, nil, exitInconclusive, 1, "Not proven"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, asked := statuses(t, c.codes...)
+			file := write(t, t.TempDir(), "prober.yaml", probing(url, "up"))
+			var out, errs strings.Builder
+			if got := run(t.Context(), append([]string{"--once", "--config.file=" + file}, c.args...), &out, &errs); got != c.status {
+				t.Errorf("exit status: got %d, want %d\n%s%s", got, c.status, out.String(), errs.String())
+			}
+			if got := asked.Load(); got != c.asked {
+				t.Errorf("the target was asked %d times, want %d", got, c.asked)
+			}
+			if !strings.Contains(out.String(), c.says) {
+				t.Errorf("no %q in\n%s", c.says, out.String())
+			}
+		})
+	}
+}
+
+func TestAnInterruptedOnceProvesNothing(t *testing.T) {
+	x := startTarget(t)
+	x.hang.Store(true)
+	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1m\ntimeout: 50s")
+	cmd := exec.Command(os.Args[0], "--once", "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	cmd.Env = append(os.Environ(), asProber+"=1")
+	p := testenv.StartCmd(t, cmd)
+	<-x.inside
+	if err := p.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != exitInconclusive {
+		t.Errorf("got status %d, %v; want %d", status, err, exitInconclusive)
+	}
+	if !strings.Contains(p.Output(), "interrupted") || strings.Contains(p.Output(), "FAIL") {
+		t.Errorf("got\n%s", p.Output())
+	}
+}
+
+// TestACutOffProberBlamesNoTarget: with a reference that cannot be reached, what times out is nobody's proven fault.
+func TestACutOffProberBlamesNoTarget(t *testing.T) {
+	x := startTarget(t)
+	x.hang.Store(true)
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	for name, c := range map[string]struct {
+		reference string
+		status    int
+		says      string
+	}{
+		"cut off":          {strings.TrimPrefix(dead.URL, "http://"), exitInconclusive, "the prober's own network seems cut off"},
+		"the target alone": {strings.TrimPrefix(x.URL, "http://"), exitFail, "no complete answer within"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs strings.Builder
+			if got := run(t.Context(), []string{"--once", "--config.file=" + file, "--reference=" + c.reference}, &out, &errs); got != c.status {
+				t.Errorf("exit status: got %d, want %d\n%s", got, c.status, errs.String())
+			}
+			if !strings.Contains(out.String(), c.says) {
+				t.Errorf("no %q in\n%s", c.says, out.String())
+			}
+		})
+	}
+}
