@@ -64,6 +64,10 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
+.PHONY: soak
+soak: deps ## run the tests that decide whether to trust it 20 times, with the race detector
+	go test -race -count=20 -failfast -timeout 80m -run 'Matrix|Secret|Reload|Signal|SIGTERM|Stop|Serving|Hostile|Bounds' ./cmd/prober ./internal/httpx
+
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)
 	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)

@@ -46,7 +46,7 @@ type entry struct {
 	Timeout   *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval; the file's unless said."`
 	Labels    map[string]string `yaml:"labels" doc:"Constant labels beside those of the file, or in their place."`
 	Signals   map[string]series `yaml:"signals" doc:"By check: the series that an alert already reads, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
-	DependsOn []string          `yaml:"depends_on" doc:"Probes of the same system without which this one cannot pass."`
+	DependsOn []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
 }
 
 // A placed is a probe and where it stands. It is kept with its mistakes, so that others may refer to it.

@@ -31,7 +31,7 @@ func (m *memory) settling(target string, now state, settle time.Duration) time.D
 	}
 	m.last[target] = next
 	ago := time.Since(was.well)
-	if now.Serving != no || !now.Settles || was.well.IsZero() || was.state == now.Name || ago >= settle {
+	if now.Serving == yes || !now.Settles || was.well.IsZero() || was.state == now.Name || ago >= settle {
 		return 0
 	}
 	return ago

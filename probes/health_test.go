@@ -235,6 +235,11 @@ func TestHealthSettles(t *testing.T) {
 		if at(notReady) {
 			t.Error("settles after the settle time")
 		}
+		at(serving)
+		time.Sleep(5 * time.Second)
+		if !at(readyLies) || at(readyLies) {
+			t.Error("a dependency that went down just now must settle for one run, and for one only")
+		}
 		m.forget([]string{"b"})
 		if len(m.last) != 0 {
 			t.Error("a replica that is gone is remembered")
@@ -248,6 +253,14 @@ func TestHealthSettlingIsInconclusiveNotGreen(t *testing.T) {
 	h := NewHealth()
 	h.Replicas = Replicas{Static: []string{address}, Want: 1}
 	h.Dependency = dependency
+	if got := run(t, h).Verdict(); got != probe.Pass {
+		t.Fatalf("got %s, want pass", got)
+	}
+	w.dependency = 500 // the service has not noticed yet
+	if got, want := told(run(t, h)), fmt.Sprintf("split@%s inconclusive(settling)", address); !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+	w.dependency = 200
 	if got := run(t, h).Verdict(); got != probe.Pass {
 		t.Fatalf("got %s, want pass", got)
 	}

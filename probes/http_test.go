@@ -3,6 +3,7 @@ package probes
 import (
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ func path(t *testing.T, expr string) jsonpath.Path {
 	}
 	return p
 }
+
+func pattern(expr string) *Pattern { return &Pattern{regexp.MustCompile(expr)} }
 
 func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 	url := serve(t, map[string]http.HandlerFunc{
@@ -165,15 +168,16 @@ func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
 		probe *HTTP
 		want  string
 	}{
-		"an address without a port": {&HTTP{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
-		"no url":                    {&HTTP{}, "url is missing"},
-		"a denial alone":            {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
-		"an absent text alone":      {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error"}}}, "expect: body is negative"},
-		"an absent value alone":     {&HTTP{URL: "https://a.example/", Expect: Expect{JSON: map[string]Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
-		"an absent header alone":    {&HTTP{URL: "https://a.example/", Expect: Expect{Headers: map[string]Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
-		"a control that is denied":  {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
-		"a certificate of http":     {&HTTP{URL: "http://127.0.0.1/", Expect: Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
-		"an expectation of nothing": {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{}}}, "expect: body: nothing is expected of it"},
+		"an address without a port":  {&HTTP{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
+		"no url":                     {&HTTP{}, "url is missing"},
+		"a denial alone":             {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
+		"an absent text alone":       {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error"}}}, "expect: body is negative"},
+		"an absent value alone":      {&HTTP{URL: "https://a.example/", Expect: Expect{JSON: map[string]Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
+		"an absent header alone":     {&HTTP{URL: "https://a.example/", Expect: Expect{Headers: map[string]Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
+		"a control that is denied":   {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
+		"a pattern that matches all": {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error", Match: pattern("")}}}, "matches even the empty text"},
+		"a certificate of http":      {&HTTP{URL: "http://127.0.0.1/", Expect: Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
+		"an expectation of nothing":  {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{}}}, "expect: body: nothing is expected of it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.probe.Validate()

@@ -51,6 +51,11 @@ func (m Match) validate() error {
 	if m == (Match{}) {
 		return errors.New("nothing is expected of it")
 	}
+	for _, p := range []*Pattern{m.Match, m.NotMatch} {
+		if p != nil && p.MatchString("") {
+			return fmt.Errorf("/%s/ matches even the empty text, and so tells nothing", p)
+		}
+	}
 	if m.Absent && m != (Match{Absent: true}) {
 		return errors.New("absent leaves nothing else to expect")
 	}

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/config"
+	"prober/internal/secret"
 	"prober/internal/testenv"
 	"prober/probes"
 )
@@ -196,13 +199,13 @@ func TestReadmeShowsWhatIsPrinted(t *testing.T) {
 	if cmd.ProcessState.ExitCode() != exitFail {
 		t.Errorf("exit status %d, %v", cmd.ProcessState.ExitCode(), err)
 	}
-	if want := steady(string(shown[2])); steady(string(got)) != want {
-		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, steady(string(got)))
+	if want := plainly(string(shown[2])); plainly(string(got)) != want {
+		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, plainly(string(got)))
 	}
 }
 
-// steady replaces what differs from run to run, and the spaces around it.
-func steady(text string) string {
+// plainly replaces what differs from run to run, and the spaces around it.
+func plainly(text string) string {
 	text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "ADDRESS")
 	text = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(text, "TRACE")
 	text = regexp.MustCompile(`[\d.]+ ?(ms|s|µs)\b`).ReplaceAllString(text, "TIME")
@@ -225,5 +228,102 @@ func TestRulesInDocsAreRules(t *testing.T) {
 	}
 	if shown == 0 {
 		t.Error("no rules are shown")
+	}
+}
+
+// TestProposedAlertsFire runs the alerts that the documents propose against made-up series: each must fire for what
+// it is about, and be silent while all is well, after a counter started anew, and over one lost scrape.
+func TestProposedAlertsFire(t *testing.T) {
+	promtool := testenv.Need(t, "promtool")
+	const (
+		up       = `up{job="prober"}`
+		labels   = `{system="a",probe="p",type="http"}`
+		inconcl  = `probe_verdict{system="a",probe="p",type="http",verdict="inconclusive"}`
+		interval = `probe_interval_seconds` + labels
+		last     = `probe_last_run_timestamp_seconds` + labels
+		passed   = `probe_last_pass_timestamp_seconds` + labels
+		since    = `probe_registered_timestamp_seconds` + labels
+		reload   = `prober_config_last_reload_successful{job="prober"}`
+	)
+	// A run every 15 s, seen by a scrape every 15 s; one scrape is lost.
+	well := map[string]string{up: "1x3 _ 1x200", inconcl: "0x3 _ 0x200", interval: "15x3 _ 15x200", last: "0+15x3 _ 60+15x200",
+		passed: "1+15x3 _ 60+15x200", since: "1x3 _ 1x200", reload: "1x3 _ 1x200"}
+	ill := []map[string]string{ // in the order of the document
+		{up: "1x3 0x200"}, {last: "0+15x3 45x200"}, {passed: "0x204"}, {inconcl: "0x3 1x200"}, {reload: "1x3 0x200"},
+	}
+	alerts := proposedAlerts(t)
+	if len(alerts) != len(ill) {
+		t.Fatalf("%d alerts are proposed, and %d are tried", len(alerts), len(ill))
+	}
+	dir := t.TempDir()
+	var rules strings.Builder
+	rules.WriteString("groups:\n- name: docs\n  rules:\n")
+	for i, expr := range alerts {
+		fmt.Fprintf(&rules, "  - {alert: A%d, expr: %q, for: 2m}\n", i, expr)
+	}
+	write(t, dir, "rules.yml", rules.String())
+	var tests strings.Builder
+	tests.WriteString("rule_files: [rules.yml]\nevaluation_interval: 15s\ntests:\n")
+	add := func(name string, change map[string]string, firing int) {
+		fmt.Fprintf(&tests, "- name: %s\n  interval: 15s\n  input_series:\n", name)
+		for series, values := range well {
+			if changed, ok := change[series]; ok {
+				values = changed
+			}
+			fmt.Fprintf(&tests, "  - {series: '%s', values: '%s'}\n", series, values)
+		}
+		tests.WriteString("  promql_expr_test:\n")
+		for i := range alerts {
+			want := "[]"
+			if i == firing {
+				want = "[{labels: '{}', value: 1}]"
+			}
+			fmt.Fprintf(&tests, "  - {expr: 'count(ALERTS{alertname=\"A%d\",alertstate=\"firing\"})', eval_time: 45m, exp_samples: %s}\n", i, want)
+		}
+	}
+	add("all is well", nil, -1)
+	for i, change := range ill {
+		add(fmt.Sprintf("the case of alert %d", i), change, i)
+	}
+	file := write(t, dir, "rules_test.yml", tests.String())
+	if out, err := exec.Command(promtool, "test", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestSecretsHaveTheirType walks the settings of every kind: what is named like a secret must be one.
+func TestSecretsHaveTheirType(t *testing.T) {
+	var suspects func(v reflect.Type, path string, seen map[reflect.Type]bool) []string
+	suspects = func(v reflect.Type, path string, seen map[reflect.Type]bool) []string {
+		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice || v.Kind() == reflect.Map {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct || v == reflect.TypeFor[secret.Secret]() || seen[v] {
+			return nil
+		}
+		seen[v] = true
+		var found []string
+		for f := range v.Fields() {
+			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			if key != "" && regexp.MustCompile("token|secret|password|key|bearer").MatchString(key) &&
+				!slices.Contains([]string{"token_url", "key_file"}, key) && f.Type != reflect.TypeFor[secret.Secret]() {
+				found = append(found, path+"."+key)
+			}
+			found = append(found, suspects(f.Type, path+"."+f.Name, seen)...)
+		}
+		return found
+	}
+	for kind, fresh := range probes.Kinds() {
+		if found := suspects(reflect.TypeOf(fresh()), kind, map[reflect.Type]bool{}); found != nil {
+			t.Errorf("named like secrets, and not of the type that cannot be printed: %v", found)
+		}
+	}
+	type careless struct {
+		Inner []struct {
+			Token string `yaml:"api_token"`
+		}
+	}
+	if got := suspects(reflect.TypeFor[careless](), "", map[reflect.Type]bool{}); len(got) != 1 {
+		t.Errorf("the walk finds %v in a careless kind", got)
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -78,6 +79,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "prober: %s; see prober --help\n", err)
 		return exitUsage
 	}
+	if err := o.contradictions(); err != nil {
+		fmt.Fprintf(stderr, "prober: %s; see prober --help\n", err)
+		return exitUsage
+	}
 	switch command {
 	case check.FullCommand():
 		return o.check()
@@ -89,6 +94,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	o.serve.web = probeWeb
 	return o.runConfigured(ctx)
+}
+
+// contradictions reports flags that would be ignored, or would keep the prober from probing.
+func (o *options) contradictions() error {
+	asksMore := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0
+	if asksMore && !o.once.once {
+		return errors.New("--wait, --hold, --repeat and --output need --once")
+	}
+	if probing := o.once.format != ""; probing && o.serve.concurrency < 1 {
+		return errors.New("--max-concurrency: wanted at least 1")
+	}
+	return nil
 }
 
 // configFlag adds the flag that names the configuration.

@@ -13,6 +13,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/report"
 	"prober/internal/sandbox"
 	"prober/probes"
 )
@@ -23,8 +24,8 @@ import (
 func TestFaultMatrix(t *testing.T) {
 	sample := startSandbox(t)
 	faults := sample.Faults()
-	rows := make([]string, len(faults))
-	if rest := cells(t, sample); rest != "" {
+	rows, exits := make([]string, len(faults)), make([]int, len(faults))
+	if rest, status := cells(t, sample); rest != "" || status != exitPass {
 		t.Fatalf("with nothing broken, not all pass:\n%s", rest)
 	}
 	const workers = 3 // each with a sample system of its own; most of the time is spent waiting
@@ -42,12 +43,12 @@ func TestFaultMatrix(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				rows[i] = cells(t, sample)
+				rows[i], exits[i] = cells(t, sample)
 				if err := sample.Mend(faults[i].Name); err != nil {
 					t.Error(err)
 				}
 			}
-			if rest := cells(t, sample); rest != "" {
+			if rest, _ := cells(t, sample); rest != "" {
 				t.Errorf("after mending, not all pass:\n%s", rest)
 			}
 		})
@@ -57,6 +58,13 @@ func TestFaultMatrix(t *testing.T) {
 	for i, f := range faults {
 		if rows[i] == "" {
 			t.Errorf("the fault %s turns no probe", f.Name)
+		}
+		status := exitInconclusive
+		if strings.Contains(rows[i], " fail ") {
+			status = exitFail
+		}
+		if got := exits[i]; got != status {
+			t.Errorf("%s: exit status %d, want %d", f.Name, got, status)
 		}
 		fmt.Fprintf(&table, "%s\n%s", f.Name, rows[i])
 	}
@@ -74,17 +82,20 @@ func startSandbox(t *testing.T) *sandbox.Sandbox {
 	return sample
 }
 
-// cells asks every probe of the demo, newly made, and returns a line for each that does not pass.
-func cells(t *testing.T, sample *sandbox.Sandbox) string {
+// cells asks every probe of the demo, newly made, and returns a line for each that does not pass, and the exit status
+// that --once would end with.
+func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 	var rows []string
-	for _, r := range newAsker(64).ask(t.Context(), demoJobs(t, sample)) {
+	jobs := demoJobs(t, sample)
+	results := newAsker(64).ask(t.Context(), jobs)
+	for _, r := range results {
 		if r.Verdict() == probe.Pass {
 			continue
 		}
 		rows = append(rows, fmt.Sprintf("  %-16s %-13s %s\n", r.Name, r.Verdict(), strings.Join(reasons(r), " ")))
 	}
 	slices.Sort(rows)
-	return strings.Join(rows, "")
+	return strings.Join(rows, ""), exitStatus(report.Report{Jobs: jobs, Results: results})
 }
 
 // reasons lists what did not pass as check(reason), each once.

@@ -69,6 +69,11 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
+	return exitStatus(rep)
+}
+
+// exitStatus is what a report means to whoever only looks at the exit status.
+func exitStatus(rep report.Report) int {
 	switch rep.Verdict() {
 	case probe.Pass:
 		return exitPass
@@ -91,7 +96,9 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	var since time.Time // since when all pass; zero while they do not
 	for {
 		started := time.Now()
+		stop := o.watch(len(jobs))
 		rep.Results = o.asker.ask(ctx, jobs)
+		stop()
 		rep.Rounds++
 		green := len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
 		rep.Held = 0
@@ -125,6 +132,27 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 }
 
 func notPassed(r probe.Result) bool { return r.Verdict() != probe.Pass }
+
+// watch tells, every second of a round that takes long, how many have answered; until it is stopped.
+func (o rounds) watch(all int) (stop func()) {
+	tick, done := time.NewTicker(time.Second), make(chan struct{})
+	var told sync.WaitGroup
+	told.Go(func() {
+		for {
+			select {
+			case <-tick.C:
+				o.progress("%d of %d have answered", o.asker.answered(), all)
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		tick.Stop()
+		close(done)
+		told.Wait()
+	}
+}
 
 // say tells a person at a terminal how it goes.
 func (o rounds) say(rep *report.Report, green bool) {
@@ -185,6 +213,13 @@ func (a *asker) ask(ctx context.Context, jobs []probe.Job) []probe.Result {
 	return results
 }
 
+// answered is how many results the round has so far.
+func (a *asker) answered() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.results)
+}
+
 // Observe keeps a result.
 func (a *asker) Observe(r probe.Result) {
 	a.mu.Lock()
@@ -205,7 +240,7 @@ func (o onceOptions) destinations() (outputs, error) {
 	all := outputs{{format: o.format}}
 	for _, text := range o.outputs {
 		format, path, ok := strings.Cut(text, "=")
-		if !ok || path == "" {
+		if !ok || path == "" || path == "-" {
 			return nil, fmt.Errorf("--output: wanted FORMAT=PATH, got %q", text)
 		}
 		all = append(all, output{format, path})

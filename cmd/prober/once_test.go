@@ -111,3 +111,50 @@ func TestACutOffProberBlamesNoTarget(t *testing.T) {
 		})
 	}
 }
+
+// TestATerminalSeesHowItGoes runs the prober on a terminal: progress while a target hangs, and colour, unless NO_COLOR
+// says otherwise.
+func TestATerminalSeesHowItGoes(t *testing.T) {
+	script := testenv.Need(t, "script")
+	x := startTarget(t)
+	x.hang.Store(true)
+	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 4s\ntimeout: 2500ms")
+	file := write(t, t.TempDir(), "prober.yaml", config)
+	for name, c := range map[string]struct {
+		env    []string
+		colour bool
+	}{
+		"a terminal":               {nil, true},
+		"a terminal with NO_COLOR": {[]string{"NO_COLOR=1"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(script, "-qec", os.Args[0]+" --once --config.file="+file, "/dev/null")
+			cmd.Env = append(append(os.Environ(), asProber+"=1", "TERM=xterm", "NO_COLOR="), c.env...)
+			out, _ := cmd.CombinedOutput()
+			if !strings.Contains(string(out), "0 of 1 have answered") || !strings.Contains(string(out), "Not fixed") {
+				t.Errorf("no progress in %q", out)
+			}
+			if got := strings.Contains(string(out), "\x1b[31m"); got != c.colour {
+				t.Errorf("colour is %t, want %t, in %q", got, c.colour, out)
+			}
+		})
+	}
+}
+
+func TestTheClockIsSteady(t *testing.T) {
+	for _, c := range []struct {
+		wall, monotonic time.Duration
+		want            bool
+	}{
+		{10 * time.Second, 10 * time.Second, true},
+		{10*time.Second + 400*time.Millisecond, 10 * time.Second, true}, // slewed
+		{time.Hour, 10 * time.Second, false},
+		{-time.Hour, 10 * time.Second, false},
+		{11 * time.Second, 10 * time.Second, false}, // a leap second, or a step
+	} {
+		if got := steady(c.wall, c.monotonic); got != c.want {
+			t.Errorf("wall %s, monotonic %s: got %t", c.wall, c.monotonic, got)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -58,9 +59,12 @@ func probing(url string, names ...string) string {
 
 func TestServing(t *testing.T) {
 	x := startTarget(t)
-	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	file := write(t, t.TempDir(), "prober.yaml", strings.ReplaceAll(probing(x.URL, "up"), "/up\"", "/up?x=1\""))
 	p := start(t, nil, "--config.file="+file)
 	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	if limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.PID())); err != nil || !regexp.MustCompile(`Max core file size +0 +0`).Match(limits) {
+		t.Errorf("secrets in memory may be written to disk with a core dump: %v", err)
+	}
 	for path, want := range map[string]int{
 		"/": 200, "/metrics": 200, "/-/healthy": 200, "/-/ready": 200, "/config": 200, "/schema.json": 200, "/api/v1/status": 200,
 		"/debug/pprof/": 404, "/debug": 404, "/nothing": 404,
@@ -74,6 +78,9 @@ func TestServing(t *testing.T) {
 	p.eventually(t, `probe_failures_total{probe="up",system="test",type="http",check="status",reason="status"} `)
 	if !strings.Contains(p.Output(), `wanted 2xx, got 500`) {
 		t.Error("the log does not say why the probe fails")
+	}
+	if !strings.Contains(p.Output(), "reason=status ") || !strings.Contains(p.Output(), "url="+x.URL+"/up ") {
+		t.Errorf("the log does not say the reason, and where without the query:\n%s", p.Output())
 	}
 	// The prober lives by its own rule: a broken target makes it neither dead nor unready.
 	for _, path := range []string{"/-/healthy", "/-/ready"} {

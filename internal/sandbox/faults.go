@@ -113,6 +113,7 @@ func faults() []Fault {
 			[]effect{on(api, me, says(500, object{"error": "internal"}))}},
 		{"api-slow", "/api/v1/me answers rightly, after 2.5 s", latency, []effect{on(api, me, slowly)}},
 		{"outbox-open", "the admin API answers without a token", adminAPI, []effect{on(api, dead, asAdmin)}},
+		{"outbox-any-token", "the admin API admits whoever presents any token", adminAPI, []effect{on(api, dead, asAdminWithAny)}},
 		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, forbids)}},
 		{"outbox-schema", "the admin API no longer says how many webhooks are dead", adminAPI,
 			[]effect{on(api, dead, without("total"))}},

@@ -48,6 +48,7 @@ func battery(s *Sandbox) []ask {
 	add(onepass, "GET", "/api/v1/me", "")
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", e["PROBER_DEMO_ADMIN"])
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", "")
+	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", "anybodys-token")
 	add(render, "GET", "/v1/services/srv-demo", e["PROBER_DEMO_RENDER_KEY"])
 	add(render, "GET", "/v1/services/srv-demo", "")
 	add(render, "GET", "/v1/services/srv-other", e["PROBER_DEMO_RENDER_KEY"])
@@ -58,6 +59,9 @@ func battery(s *Sandbox) []ask {
 // label names a request of the battery.
 func (s *Sandbox) label(a ask) string {
 	who := "nobody"
+	if a.token != "" {
+		who = "anybody"
+	}
 	for name, value := range s.Env() {
 		if value == a.token {
 			who = strings.ToLower(strings.TrimPrefix(name, "PROBER_DEMO_"))

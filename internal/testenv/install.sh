@@ -11,6 +11,9 @@ needs=(
   promtool=prometheus
   prometheus=prometheus
   nginx=nginx-light
+  gcc=build-essential # for the race detector
+  git=git
+  script=bsdutils # a terminal for a test
 )
 
 programs=() packages=()
