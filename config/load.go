@@ -156,7 +156,7 @@ func (h *placedHead) check(wrong map[string]bool) {
 			fail(lineOf(h.node, "runbooks", name, "severity"), "runbooks.%s: severity %s", shown(name), labelValueRule)
 		}
 		if r.URL != "" && !validLink(r.URL) {
-			fail(lineOf(h.node, "runbooks", name, "url"), "runbooks.%s: url wants http:// or https:// and a host, without a user", shown(name))
+			fail(lineOf(h.node, "runbooks", name, "url"), "runbooks.%s: url wants http:// or https:// and a host, without a user or a query", shown(name))
 		}
 	}
 }
@@ -164,7 +164,7 @@ func (h *placedHead) check(wrong map[string]bool) {
 // validLink tells whether a runbook's address can be shown to people as it stands.
 func validLink(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == ""
 }
 
 var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_.-]{0,63}$`)

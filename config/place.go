@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -25,6 +28,7 @@ func (l *loader) place(h *placedHead, n *yaml.Node, number int) (p *placed) {
 	d := &decoder{shapes: l.shapes}
 	if makeKind, known := l.kinds[kind]; known {
 		p.job.Probe = makeKind()
+		p.job.Settings = written(p.node)
 		d.structs(n, "", append(into, reflect.ValueOf(p.job.Probe).Elem())...)
 	} else {
 		l.common(d, n, into[0])
@@ -155,4 +159,19 @@ func brief(d probe.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+// written returns a hash of an entry as it stands in the file, comments and places aside.
+func written(n *yaml.Node) string {
+	sum := sha256.New()
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		fmt.Fprintf(sum, "%d %q %q(", n.Kind, n.Tag, n.Value)
+		for _, child := range n.Content {
+			walk(child)
+		}
+		fmt.Fprint(sum, ")")
+	}
+	walk(n)
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

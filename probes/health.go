@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Health struct {
 	Settle     probe.Duration `yaml:"settle" doc:"how long a replica that was well may be unready before that is a failure"`
 
 	client *httpx.Client
+	asker  *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS
 	memory memory
 }
 
@@ -72,20 +74,26 @@ func (h *Health) Validate() error {
 		h.Service = "http://" + h.Replicas.host()
 	}
 	for key, path := range map[string]string{"live": h.Live, "ready": h.Ready} {
-		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " #") {
-			wrong = append(wrong, fmt.Errorf("%s: wanted a path that begins with /", key))
+		if u, err := url.Parse(path); err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.ContainsAny(path, " ?#") {
+			wrong = append(wrong, fmt.Errorf("%s: wanted a path that begins with /, and no query", key))
 		}
+	}
+	h.Service = strings.TrimSuffix(h.Service, "/")
+	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
+		wrong = append(wrong, errors.New("service: wanted scheme and host only; paths belong to live and ready"))
 	}
 	if h.Live == h.Ready {
 		wrong = append(wrong, errors.New("live and ready are the same path: then the split cannot be seen"))
 	}
-	urls := []string{h.Service}
-	if h.Dependency != "" {
-		urls = append(urls, h.Dependency)
-	}
-	client, err := h.Client(urls...)
+	client, err := h.Client(h.Service)
 	h.client = client
-	return errors.Join(append(wrong, err, h.Replicas.validate())...)
+	other := h.Elsewhere()
+	asker, depErr := other.Client(h.Dependency)
+	h.asker = asker
+	if depErr != nil {
+		depErr = fmt.Errorf("dependency: %w", depErr)
+	}
+	return errors.Join(append(wrong, err, depErr, h.Replicas.validate())...)
 }
 
 // Checks names what a run notes, for each replica and for all.
@@ -131,14 +139,17 @@ func (h *Health) Ask(ctx context.Context, r *probe.Result) {
 }
 
 // Close ends the connections that are kept for reuse. The probe may still be asked.
-func (h *Health) Close() { h.client.Close() }
+func (h *Health) Close() {
+	h.client.Close()
+	h.asker.Close()
+}
 
 // dependency tells how what the service needs is doing.
 func (h *Health) dependency(ctx context.Context, r *probe.Result) dependency {
 	if h.Dependency == "" {
 		return depUnknown
 	}
-	answer := h.client.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency, Anonymous: true})
+	answer := h.asker.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency})
 	switch {
 	case answer.Reason.Blame() == probe.Inconclusive, answer.Cached != "":
 		return depUnknown
@@ -168,10 +179,11 @@ func (h *Health) replica(ctx context.Context, r *probe.Result, target string) re
 	if h.Instance != nil {
 		seen.instance = h.Instance.Read(live)
 	}
-	h.live(r, live, seen.live)
-	if seen.live.kind == well {
-		h.decoy(ctx, r, target)
+	if seen.live.kind == well && !h.decoy(ctx, r, target) {
+		r.Inconclusive("live", probe.ControlFailed, "%s answers 200, and so does every other path", h.Live)
+		return seen
 	}
+	h.live(r, live, seen.live)
 	return seen
 }
 
@@ -190,7 +202,7 @@ func (h *Health) live(r *probe.Result, a *httpx.Answer, seen answer) {
 	case well:
 		r.Pass("live", "%s answers 200", h.Live)
 	case unknown:
-		r.Because("live", seen.why, "%s", a.Detail)
+		r.Because("live", seen.why, "%s", seen.detail)
 	case cached:
 		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.detail)
 	default:
@@ -198,17 +210,22 @@ func (h *Health) live(r *probe.Result, a *httpx.Answer, seen answer) {
 	}
 }
 
-// decoy asks a live replica for a path that it cannot have. Where every path answers 200, /health proves nothing.
-func (h *Health) decoy(ctx context.Context, r *probe.Result, target string) {
+// decoy asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
+// proves nothing.
+func (h *Health) decoy(ctx context.Context, r *probe.Result, target string) bool {
 	a := h.client.Do(ctx, r, httpx.Request{Check: "decoy", URL: decoyURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
 	switch {
 	case a.Reason != probe.OK:
 		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+	case a.Status == 429 || a.Status >= 500:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
 	case a.Status == 200:
 		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves answers 200 too, so %s proves nothing", h.Live)
+		return false
 	default:
 		r.Pass("decoy", "a path that nobody serves is told apart (%d)", a.Status)
 	}
+	return true
 }
 
 // judge notes in which state a replica is and what that means for the split and for serving.

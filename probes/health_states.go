@@ -97,6 +97,8 @@ func (h *Health) class(a *httpx.Answer) answer {
 		out.kind = unknown
 	case a.Reason != probe.OK:
 		out.kind = gone
+	case a.Status == 429:
+		out.kind, out.why, out.detail = unknown, probe.RateLimited, "got 429: the service limits the rate of the prober's requests"
 	case a.Cached != "":
 		out.kind, out.why, out.detail = cached, probe.StaleOrCached, "the answer may come out of a cache ("+a.Cached+")"
 	case a.Redirected():
@@ -129,7 +131,7 @@ func (h *Health) own(a *httpx.Answer) bool {
 	if h.Marker != nil {
 		return h.Marker.Read(a) != ""
 	}
-	return !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html")
+	return !strings.HasPrefix(strings.ToLower(a.Header.Get("Content-Type")), "text/html")
 }
 
 func (h *Health) sign() string {

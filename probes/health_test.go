@@ -11,6 +11,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/secret"
 )
 
 // TestHealthStates reads the state table: liveness, readiness, dependency before and after.
@@ -113,16 +114,16 @@ func TestHealthTellsTheSplit(t *testing.T) {
 	}{
 		"all well": {world{live: 200, ready: 200, dependency: 200}, []string{
 			"pass",
-			"live@ADDR pass(ok): /health answers 200",
 			"decoy@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and ready",
 			"serving@ADDR pass(ok): live and ready",
 			"replicas pass(ok): wanted 1 replica, found 1, of which 1 live",
 		}},
 		"the dependency is down and the split is right": {world{live: 200, ready: 503, dependency: 500}, []string{
 			"fail",
-			"live@ADDR pass(ok): /health answers 200",
 			"decoy@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
 			"serving@ADDR fail(degraded_by_dependency): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
 			"replicas pass(ok): wanted 1 replica, found 1, of which 1 live",
@@ -152,6 +153,38 @@ func TestHealthTellsTheSplit(t *testing.T) {
 			}
 			wantLines(t, run(t, h), want...)
 		})
+	}
+}
+
+// TestHealthAsksTheDependencyAsItself: what names the service must not stand in for the dependency's own name.
+func TestHealthAsksTheDependencyAsItself(t *testing.T) {
+	var host, authorization string
+	dep := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		host, authorization = q.Host, q.Header.Get("Authorization")
+	}))
+	defer dep.Close()
+	w := &world{live: 200, ready: 200}
+	address, _ := w.start(t)
+	t.Setenv("TEST_HEALTH_TOKEN", "token-of-the-service")
+	h := NewHealth()
+	h.Replicas = Replicas{Static: []string{address}, Want: 1}
+	h.Dependency = dep.URL
+	h.Headers = map[string]httpx.Value{"Host": {Text: "service.example"}}
+	h.Bearer = secret.Env("TEST_HEALTH_TOKEN")
+	if got := run(t, h).Verdict(); got != probe.Pass || host != strings.TrimPrefix(dep.URL, "http://") || authorization != "" {
+		t.Errorf("got %s; the dependency was asked as %q with %q", got, host, authorization)
+	}
+}
+
+func TestHealthIsNoVerdictWhereTheProberIsLimited(t *testing.T) {
+	w := &world{live: 429, ready: 429, dependency: 200}
+	address, dependency := w.start(t)
+	h := NewHealth()
+	h.Replicas = Replicas{Static: []string{address}, Want: 1}
+	h.Dependency = dependency
+	r := run(t, h)
+	if got := told(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "live@"+address+" inconclusive(rate_limited)") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -195,7 +228,13 @@ func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
 		"listed twice":         {func(h *Health) { h.Replicas = Replicas{Static: []string{"127.0.0.1:1", "127.0.0.1:1"}, Want: 2} }, "listed twice"},
 		"a name as address":    {func(h *Health) { h.Replicas = Replicas{Static: []string{"localhost:1"}, Want: 1} }, "wanted IP:port"},
 		"two ways":             {func(h *Health) { h.Replicas = Replicas{DNS: "a:1", SRV: "b", Want: 1} }, "name one of static, dns and srv"},
-		"one path for both":    {func(h *Health) { h.Service = "https://a.example"; h.Ready = "/health" }, "the split cannot be seen"},
+		"one address, written twice": {func(h *Health) {
+			h.Replicas = Replicas{Static: []string{"127.0.0.1:80", "[::ffff:127.0.0.1]:80"}, Want: 2}
+		}, "listed twice"},
+		"a service with a query": {func(h *Health) { h.Service = "https://a.example/?x=1" }, "service: wanted scheme and host only"},
+		"a path with a query":    {func(h *Health) { h.Service = "https://a.example"; h.Live = "/health?token=x" }, "live: wanted a path"},
+		"a port by name":         {func(h *Health) { h.Replicas = Replicas{DNS: "a.example:http", Want: 1} }, "wanted name:port"},
+		"one path for both":      {func(h *Health) { h.Service = "https://a.example"; h.Ready = "/health" }, "the split cannot be seen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := NewHealth()

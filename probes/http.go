@@ -72,8 +72,8 @@ func (p *HTTP) Validate() error {
 	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
 		wrong = append(wrong, errors.New("address: wanted IP:port"))
 	}
-	if strings.ContainsAny(p.Method, " \t\r\n/") {
-		wrong = append(wrong, errors.New("method is not one word"))
+	if strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		wrong = append(wrong, errors.New("method: wanted one word such as GET"))
 	}
 	if p.Expect.Status.IsZero() {
 		p.Expect.Status = httpx.Success
@@ -89,6 +89,9 @@ func (p *HTTP) Validate() error {
 	}
 	if p.Control != nil {
 		p.control = p.controlled()
+		if idle := p.idleControl(); idle != "" {
+			wrong = append(wrong, fmt.Errorf("control: %s", idle))
+		}
 		if negative := p.control.Expect.negative(); negative != "" {
 			wrong = append(wrong, fmt.Errorf("control: expect: %s is negative and controls nothing", negative))
 		} else if err := p.control.Validate(); err != nil {
@@ -98,6 +101,21 @@ func (p *HTTP) Validate() error {
 	return errors.Join(wrong...)
 }
 
+// idleControl says why the control cannot show what it is there to show; empty if it can.
+func (p *HTTP) idleControl() string {
+	c := p.Control
+	same := c.URL == "" && c.Method == "" && c.Body.IsZero() && len(c.Headers) == 0 && c.Bearer.IsZero() && c.Basic == nil && c.OAuth2 == nil
+	switch negative, _, _ := strings.Cut(p.Expect.negative(), " "); {
+	case negative == "status" && same:
+		return "it is the same request, and cannot succeed where that must not; say what it does differently"
+	case negative == "header" && len(c.Expect.Headers) == 0,
+		negative == "body" && c.Expect.Body == nil,
+		negative == "json" && len(c.Expect.JSON) == 0:
+		return "expect: it must expect something of the same part of the answer, " + negative
+	}
+	return ""
+}
+
 // controlled returns the request of the control, as a probe of its own.
 func (p *HTTP) controlled() *HTTP {
 	c := &HTTP{
@@ -105,8 +123,10 @@ func (p *HTTP) controlled() *HTTP {
 		URL:      cmp.Or(p.Control.URL, p.URL),
 		Address:  p.Address,
 		Method:   cmp.Or(p.Control.Method, p.Method),
-		Body:     p.Body,
-		Expect:   p.Control.Expect,
+
+		AllowCached: p.AllowCached,
+		Body:        p.Body,
+		Expect:      p.Control.Expect,
 	}
 	if !p.Control.Body.IsZero() {
 		c.Body = p.Control.Body
@@ -139,20 +159,47 @@ func (p *HTTP) ExpectedStatuses() map[string][]int {
 	return map[string][]int{"": codes}
 }
 
-// Ask makes the measured request, and the decoy's and the control's where they can change the verdict.
+// Ask makes the control's request, the measured one and, if that was answered as expected, the decoy's. What is as
+// expected passes only if the control and the decoy held.
 func (p *HTTP) Ask(ctx context.Context, r *probe.Result) {
+	var proofs []finding
+	if p.Control != nil {
+		proofs = append(proofs, p.control.asControl(ctx, r))
+	}
+	found := p.ask(ctx, r)
+	if p.Decoy && !slices.ContainsFunc(found, finding.short) {
+		proofs = append(proofs, p.decoy(ctx, r))
+	}
+	broken := slices.ContainsFunc(proofs, finding.short)
+	for _, f := range found {
+		if broken && f.why == probe.OK {
+			f.why, f.detail = probe.ControlFailed, f.detail+", which proves nothing without its control"
+		}
+		f.note(r)
+	}
+	for _, f := range proofs {
+		f.note(r)
+	}
+}
+
+// ask makes the measured request and returns what it found: the status first and, if that is a wanted one, the rest.
+func (p *HTTP) ask(ctx context.Context, r *probe.Result) []finding {
 	answer, err := p.exchange(ctx, r, "status", p.URL, p.Expect.Status)
 	if err != nil {
-		r.Inconclusive("status", probe.Credential, "%s", err)
-		return
+		return []finding{{"status", probe.Credential, err.Error()}}
 	}
-	met := !answer.Incomplete(r, "status") && p.judge(r, answer)
-	if p.Decoy && met {
-		p.decoy(ctx, r)
+	if answer.Reason != probe.OK {
+		return []finding{{"status", answer.Reason, answer.Detail}}
 	}
-	if p.Control != nil {
-		p.control.asControl(ctx, r)
+	status := p.status(answer)
+	if status.short() {
+		return []finding{status}
 	}
+	found := append([]finding{status}, p.Expect.findings(answer, time.Now())...)
+	if len(p.Gauges) > 0 {
+		found = append(found, p.gauges(r, answer))
+	}
+	return found
 }
 
 // Close ends the connections that are kept for reuse. The probe may still be asked.
@@ -172,39 +219,26 @@ func (p *HTTP) exchange(ctx context.Context, r *probe.Result, check, url string,
 	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Addr: p.Address, Body: []byte(body), Want: want}), nil
 }
 
-// judge notes each check of the answer and reports whether all passed.
-func (p *HTTP) judge(r *probe.Result, answer *httpx.Answer) bool {
-	if !p.status(r, answer) {
-		return false
-	}
-	met := true
-	for _, f := range p.Expect.findings(answer, time.Now()) {
-		f.note(r)
-		met = met && f.why == probe.OK
-	}
-	return p.gauges(r, answer) && met
-}
-
-// status notes whether the status is a wanted one. An answer that says more about the prober than about the target,
+// status tells whether the status is a wanted one. An answer that says more about the prober than about the target,
 // because it limits or refuses the prober's own requests, is no verdict on the target.
-func (p *HTTP) status(r *probe.Result, answer *httpx.Answer) bool {
+func (p *HTTP) status(answer *httpx.Answer) finding {
 	want, got := p.Expect.Status, answer.Status
+	say := func(why probe.Reason, format string, args ...any) finding {
+		return finding{"status", why, fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case want.Contains(got) && answer.Cached != "" && !p.AllowCached:
-		r.Inconclusive("status", probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing of the origin", answer.Cached)
+		return say(probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing of the origin", answer.Cached)
 	case want.Contains(got):
-		r.Pass("status", "got %d", got)
-		return true
+		return say(probe.OK, "got %d", got)
 	case got == 429:
-		r.Inconclusive("status", probe.RateLimited, "wanted %s, got 429: the target limits the rate of the prober's requests", want)
+		return say(probe.RateLimited, "wanted %s, got 429: the target limits the rate of the prober's requests", want)
 	case got == 401 || got == 403:
-		r.Inconclusive("status", probe.Credential, "wanted %s, got %d: %s", want, got, p.refusal())
+		return say(probe.Credential, "wanted %s, got %d: %s", want, got, p.refusal())
 	case answer.Redirected():
-		r.Fail("status", probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, got)
-	default:
-		r.Fail("status", probe.Status, "wanted %s, got %d", want, got)
+		return say(probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, got)
 	}
-	return false
+	return say(probe.Status, "wanted %s, got %d", want, got)
 }
 
 func (p *HTTP) refusal() string {
@@ -214,14 +248,10 @@ func (p *HTTP) refusal() string {
 	return "the target wants a credential and the probe has none"
 }
 
-func (p *HTTP) gauges(r *probe.Result, answer *httpx.Answer) bool {
-	if len(p.Gauges) == 0 {
-		return true
-	}
+func (p *HTTP) gauges(r *probe.Result, answer *httpx.Answer) finding {
 	doc, err := answer.JSON()
 	if err != nil {
-		r.Fail("gauges", probe.Schema, "the answer is not JSON: %s", err)
-		return false
+		return finding{"gauges", probe.Schema, "the answer is not JSON: " + err.Error()}
 	}
 	var missing []string
 	for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
@@ -235,26 +265,29 @@ func (p *HTTP) gauges(r *probe.Result, answer *httpx.Answer) bool {
 		missing = append(missing, p.Gauges[name].String())
 	}
 	if missing != nil {
-		r.Fail("gauges", probe.Schema, "wanted one number at %s, got none", strings.Join(missing, " and at "))
-		return false
+		return finding{"gauges", probe.Schema, fmt.Sprintf("wanted one number at %s, got none", strings.Join(missing, " and at "))}
 	}
-	r.Pass("gauges", "read %s", count(len(p.Gauges), "number"))
-	return true
+	return finding{"gauges", probe.OK, "read " + count(len(p.Gauges), "number")}
 }
 
-// decoy asks for a path that nobody can serve. Where that meets the expectation too, the expectation proves nothing.
-func (p *HTTP) decoy(ctx context.Context, r *probe.Result) {
+// decoy asks for a path that nobody can serve. Where that looks like the expected answer too, the expectation proves
+// nothing.
+func (p *HTTP) decoy(ctx context.Context, r *probe.Result) finding {
+	say := func(why probe.Reason, format string, args ...any) finding {
+		return finding{"decoy", why, fmt.Sprintf(format, args...)}
+	}
 	answer, err := p.exchange(ctx, r, "decoy", decoyURL(p.URL), httpx.Codes(404))
 	switch {
 	case err != nil:
-		r.Inconclusive("decoy", probe.Credential, "%s", err)
+		return say(probe.Credential, "%s", err)
 	case answer.Reason != probe.OK:
-		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", answer.Detail)
-	case p.Expect.shortfall(answer) == "":
-		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves is answered as expected too (%d): any page would have passed", answer.Status)
-	default:
-		r.Pass("decoy", "a path that nobody serves is told apart (%d)", answer.Status)
+		return say(probe.ControlFailed, "a path that nobody serves could not be asked for: %s", answer.Detail)
+	case answer.Status == 429 || answer.Status >= 500:
+		return say(probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", answer.Status)
+	case p.Expect.resembles(answer):
+		return say(probe.ControlFailed, "a path that nobody serves is answered as expected too (%d): any page would have passed", answer.Status)
 	}
+	return say(probe.OK, "a path that nobody serves is told apart (%d)", answer.Status)
 }
 
 // decoyURL is a URL beside another that nobody can have foreseen.
@@ -269,15 +302,26 @@ func decoyURL(raw string) string {
 }
 
 // asControl asks the control's request. Whatever keeps it from succeeding makes the run inconclusive, not failed.
-func (p *HTTP) asControl(ctx context.Context, r *probe.Result) {
+func (p *HTTP) asControl(ctx context.Context, r *probe.Result) finding {
 	answer, err := p.exchange(ctx, r, "control", p.URL, p.Expect.Status)
 	if err != nil {
-		r.Inconclusive("control", probe.Credential, "%s", err)
-		return
+		return finding{"control", probe.Credential, err.Error()}
 	}
-	if short := p.Expect.shortfall(answer); short != "" {
-		r.Inconclusive("control", probe.ControlFailed, "the request that must succeed did not, so nothing is proven: %s", short)
-		return
+	if short := p.shortfall(answer); short != "" {
+		return finding{"control", probe.ControlFailed, "the request that must succeed did not, so nothing is proven: " + short}
 	}
-	r.Pass("control", "the request that must succeed did: got %d", answer.Status)
+	return finding{"control", probe.OK, fmt.Sprintf("the request that must succeed did: got %d", answer.Status)}
+}
+
+// shortfall says why an answer is not the expected one; empty if it is.
+func (p *HTTP) shortfall(answer *httpx.Answer) string {
+	if answer.Reason != probe.OK {
+		return answer.Detail
+	}
+	for _, f := range append([]finding{p.status(answer)}, p.Expect.findings(answer, time.Now())...) {
+		if f.short() {
+			return f.detail
+		}
+	}
+	return ""
 }

@@ -129,8 +129,34 @@ func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
 	server := httptest.NewServer(answers(200, "text/html", "welcome"))
 	defer server.Close()
 	wantLines(t, run(t, &HTTP{URL: server.URL + "/up", Decoy: true}),
-		"inconclusive", "status pass(ok): got 200",
+		"inconclusive", "status inconclusive(control_failed): got 200, which proves nothing without its control",
 		"decoy inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
+}
+
+// TestHTTPDecoyIsNotFooled: a page that answers everything is one also if the decoy's answer is slow, cached or limited.
+func TestHTTPDecoyIsNotFooled(t *testing.T) {
+	for name, c := range map[string]struct {
+		decoy func(w http.ResponseWriter)
+		want  string
+	}{
+		"out of a cache": {func(w http.ResponseWriter) { w.Header().Set("X-Cache", "HIT") }, "any page would have passed"},
+		"limited":        {func(w http.ResponseWriter) { w.WriteHeader(429) }, "answered 429, which tells nothing"},
+		"broken":         {func(w http.ResponseWriter) { w.WriteHeader(502) }, "answered 502, which tells nothing"},
+		"slow":           {func(http.ResponseWriter) { <-time.After(150 * time.Millisecond) }, "any page would have passed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				if q.URL.Path != "/up" {
+					c.decoy(w)
+				}
+			}))
+			defer server.Close()
+			r := run(t, &HTTP{URL: server.URL + "/up", Decoy: true, Expect: Expect{Latency: probe.Duration(100 * time.Millisecond)}})
+			if got := told(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
+				t.Errorf("got\n%swant %s", got, c.want)
+			}
+		})
+	}
 }
 
 func TestHTTPDenialNeedsItsControl(t *testing.T) {
@@ -151,7 +177,7 @@ func TestHTTPDenialNeedsItsControl(t *testing.T) {
 		want         []string
 	}{
 		"denied and controlled": {want: []string{"pass", "status pass(ok): got 401", "control pass(ok): the request that must succeed did: got 200"}},
-		"everything is denied":  {down: true, want: []string{"inconclusive", "status pass(ok): got 401", "control inconclusive(control_failed): the request that must succeed did not, so nothing is proven: wanted 200, got 401"}},
+		"everything is denied":  {down: true, want: []string{"inconclusive", "status inconclusive(control_failed): got 401, which proves nothing without its control", "control inconclusive(control_failed): the request that must succeed did not, so nothing is proven: wanted 200, got 401*"}},
 		"nothing is denied":     {bypass: true, want: []string{"fail", "status fail(status): wanted 401, got 200", "control pass(ok): the request that must succeed did: got 200"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,16 +194,20 @@ func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
 		probe *HTTP
 		want  string
 	}{
-		"an address without a port":  {&HTTP{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
-		"no url":                     {&HTTP{}, "url is missing"},
-		"a denial alone":             {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
-		"an absent text alone":       {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error"}}}, "expect: body is negative"},
-		"an absent value alone":      {&HTTP{URL: "https://a.example/", Expect: Expect{JSON: map[string]Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
-		"an absent header alone":     {&HTTP{URL: "https://a.example/", Expect: Expect{Headers: map[string]Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
-		"a control that is denied":   {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
-		"a pattern that matches all": {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error", Match: pattern("")}}}, "matches even the empty text"},
-		"a certificate of http":      {&HTTP{URL: "http://127.0.0.1/", Expect: Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
-		"an expectation of nothing":  {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{}}}, "expect: body: nothing is expected of it"},
+		"an address without a port":          {&HTTP{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
+		"no url":                             {&HTTP{}, "url is missing"},
+		"a denial alone":                     {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
+		"an absent text alone":               {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error"}}}, "expect: body is negative"},
+		"an absent value alone":              {&HTTP{URL: "https://a.example/", Expect: Expect{JSON: map[string]Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
+		"an absent header alone":             {&HTTP{URL: "https://a.example/", Expect: Expect{Headers: map[string]Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
+		"a control that is denied":           {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
+		"a pattern that matches all":         {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "error", Match: pattern("")}}}, "matches even the empty text"},
+		"a control that is the same request": {&HTTP{URL: "https://a.example/", Expect: Expect{Status: httpx.Codes(401)}, Control: &Control{}}, "control: it is the same request"},
+		"a control that looks elsewhere":     {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{NotContains: "x"}}, Control: &Control{}}, "control: expect: it must expect something of the same part of the answer, body"},
+		"an empty body":                      {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{Equals: text("")}}}, "expect: body is negative"},
+		"a method of two words":              {&HTTP{URL: "https://a.example/", Method: "G@T"}, "method: wanted one word"},
+		"a certificate of http":              {&HTTP{URL: "http://127.0.0.1/", Expect: Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
+		"an expectation of nothing":          {&HTTP{URL: "https://a.example/", Expect: Expect{Body: &Match{}}}, "expect: body: nothing is expected of it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.probe.Validate()

@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ func (m Match) validate() error {
 
 // negative reports whether an answer that has nothing to do with the question would match too.
 func (m Match) negative() bool {
-	positive := m.Equals != nil || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil
+	positive := (m.Equals != nil && *m.Equals != "") || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil
 	return !positive
 }
 
@@ -75,7 +76,7 @@ func (m Match) text(got string, present bool) bool {
 	}
 	if m.Min != nil || m.Max != nil {
 		n, err := strconv.ParseFloat(got, 64)
-		if err != nil || !m.within(n) {
+		if err != nil || math.IsInf(n, 0) || !m.within(n) { // NaN is within nothing
 			return false
 		}
 	}
@@ -88,8 +89,10 @@ func (m Match) text(got string, present bool) bool {
 
 // value reports whether a JSON value matches. Objects and arrays have no text and match nothing but their absence.
 func (m Match) value(got jsonpath.Value) bool {
-	switch got.Kind() {
-	case "array", "object":
+	switch kind := got.Kind(); {
+	case kind == "array" || kind == "object":
+		return false
+	case kind != "number" && (m.Min != nil || m.Max != nil):
 		return false
 	}
 	return m.text(got.Text(), true)

@@ -59,19 +59,26 @@ func (c *Replicas) validate() error {
 	if ways == 0 && c.Want > 1 {
 		wrong = append(wrong, errors.New("replicas: want is above 1, but nothing says where they are"))
 	}
+	if len(c.Static) > maxReplicas {
+		wrong = append(wrong, fmt.Errorf("replicas: static: at most %d can be asked", maxReplicas))
+	}
 	for i, address := range c.Static {
-		if _, err := netip.ParseAddrPort(address); err != nil {
-			wrong = append(wrong, fmt.Errorf("replicas: static: wanted IP:port, got %q", address))
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("replicas: static: wanted IP:port at place %d", i+1))
+			continue
 		}
-		if slices.Contains(c.Static[:i], address) {
-			wrong = append(wrong, fmt.Errorf("replicas: static: %s is listed twice", address))
+		c.Static[i] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String() // one address can be written in many ways
+		if slices.Contains(c.Static[:i], c.Static[i]) {
+			wrong = append(wrong, fmt.Errorf("replicas: static: %s is listed twice", c.Static[i]))
 		}
 	}
 	if len(c.Static) > 0 && c.Want > len(c.Static) {
 		wrong = append(wrong, fmt.Errorf("replicas: wanted %d, but only %d are listed", c.Want, len(c.Static)))
 	}
 	if c.DNS != "" {
-		if _, _, err := net.SplitHostPort(c.DNS); err != nil {
+		_, port, err := net.SplitHostPort(c.DNS)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
 			wrong = append(wrong, errors.New("replicas: dns: wanted name:port"))
 		}
 	}
@@ -98,7 +105,11 @@ func (c Replicas) find(ctx context.Context, r *probe.Result, client *httpx.Clien
 		r.Fail("replicas", probe.Replicas, "wanted %s, found none", count(c.Want, "replica"))
 		return nil, false
 	}
-	return found[:min(len(found), maxReplicas)], true
+	if len(found) > maxReplicas {
+		r.Inconclusive("replicas", probe.TooLarge, "found %d replicas; more than %d cannot be asked at once", len(found), maxReplicas)
+		return nil, false
+	}
+	return found, true
 }
 
 func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string, error) {

@@ -32,23 +32,44 @@ func usable(files []config.File) (*config.Config, error) {
 // A filter says which of the configured probes are meant; the zero value means all.
 type filter struct{ runbooks, probes []string }
 
-func (f filter) apply(jobs []probe.Job) []probe.Job {
-	return slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
-		return len(f.runbooks) > 0 && !slices.Contains(f.runbooks, j.Runbook) ||
-			len(f.probes) > 0 && !slices.Contains(f.probes, j.Name) && !slices.Contains(f.probes, j.System+"/"+j.Name)
+// apply returns the jobs that are meant. The error names what is asked for and not there: a misspelt name must not
+// make a smaller question of it.
+func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
+	named := func(j probe.Job) []string { return []string{j.Name, j.System + "/" + j.Name} }
+	var missing []string
+	for _, r := range f.runbooks {
+		if !slices.ContainsFunc(jobs, func(j probe.Job) bool { return j.Runbook == r }) {
+			missing = append(missing, "runbook "+r)
+		}
+	}
+	for _, p := range f.probes {
+		if !slices.ContainsFunc(jobs, func(j probe.Job) bool { return slices.Contains(named(j), p) }) {
+			missing = append(missing, "probe "+p)
+		}
+	}
+	meant := slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
+		wanted := slices.ContainsFunc(named(j), func(name string) bool { return slices.Contains(f.probes, name) })
+		return len(f.runbooks) > 0 && !slices.Contains(f.runbooks, j.Runbook) || len(f.probes) > 0 && !wanted
 	})
+	switch {
+	case missing != nil:
+		return meant, fmt.Errorf("none of the %d configured probes is of %s", len(jobs), strings.Join(missing, " or "))
+	case len(meant) == 0:
+		return nil, fmt.Errorf("none of the %d configured probes matches %s", len(jobs), f)
+	}
+	return meant, nil
 }
 
 // String says what the filter asks for.
 func (f filter) String() string {
 	var parts []string
-	for _, r := range f.runbooks {
-		parts = append(parts, "runbook "+r)
+	if len(f.runbooks) > 0 {
+		parts = append(parts, "runbook "+strings.Join(f.runbooks, " or "))
 	}
-	for _, p := range f.probes {
-		parts = append(parts, "probe "+p)
+	if len(f.probes) > 0 {
+		parts = append(parts, "probe "+strings.Join(f.probes, " or "))
 	}
-	return strings.Join(parts, " or ")
+	return strings.Join(parts, " and ")
 }
 
 // A reference is something independent of every target. While it can be reached, the prober's own network works.

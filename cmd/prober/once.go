@@ -30,8 +30,13 @@ type onceOptions struct {
 	color   string
 }
 
-// pause is how long --wait and --hold leave the targets alone between two rounds.
-const pause = time.Second
+// How long the targets are left alone between two rounds: of --wait and --hold, longer where a target limits the rate
+// of requests, and of --repeat.
+const (
+	pause       = time.Second
+	longestRest = 30 * time.Second
+	breath      = 50 * time.Millisecond
+)
 
 // askOnce asks every selected probe and returns the exit status. It opens no port.
 func (o *options) askOnce(ctx context.Context, from source) int {
@@ -53,13 +58,18 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
-	jobs := ref.equip(o.filter.apply(cfg.Jobs))
+	meant, missing := o.filter.apply(cfg.Jobs)
+	if missing != nil && len(meant) > 0 {
+		fmt.Fprintln(o.stderr, "prober:", missing)
+		return exitUsage
+	}
+	jobs := ref.equip(meant)
 	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version}
 	if o.once.repeat > 1 {
 		rep.Repeat = o.once.repeat
 	}
 	if len(jobs) == 0 {
-		rep.Reason = fmt.Sprintf("none of the %d configured probes matches %s", len(cfg.Jobs), o.filter)
+		rep.Reason = missing.Error()
 	} else {
 		r := rounds{onceOptions: o.once, progress: o.progress(), asker: newAsker(o.serve.concurrency)}
 		r.run(ctx, jobs, &rep)
@@ -67,7 +77,7 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 	rep.Ended = time.Now()
 	if err := outputs.write(rep, o.stdout, o.once.colour(o.stdout)); err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
-		return exitUsage
+		return max(exitStatus(rep), exitFail) // asked it was; a pass that nobody can read is none
 	}
 	return exitStatus(rep)
 }
@@ -94,8 +104,9 @@ type rounds struct {
 func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	defer o.progress("")
 	var since time.Time // since when all pass; zero while they do not
+	rest := pause
 	for {
-		started := time.Now()
+		started := time.Now() // of this round; what held, held from the end of the first green one until now
 		stop := o.watch(len(jobs))
 		rep.Results = o.asker.ask(ctx, jobs)
 		stop()
@@ -105,10 +116,10 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 		if green {
 			rep.Clean++
 			if since.IsZero() {
-				since = started
+				since = time.Now()
 			}
 			if o.hold > 0 {
-				rep.Held = time.Since(since)
+				rep.Held = max(0, started.Sub(since))
 			}
 		}
 		switch {
@@ -117,18 +128,29 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 			return
 		case green && rep.Held >= o.hold && rep.Clean >= o.repeat:
 			return
-		case !green && time.Since(rep.Started)+pause > o.wait:
+		case !green && time.Since(rep.Started)+rest > o.wait:
 			return
 		case !green:
 			since, rep.Clean = time.Time{}, 0
 		}
 		o.say(rep, green)
-		if (o.repeat > 1 && green && rep.Held >= o.hold) || sleep(ctx, pause) {
+		between := rest
+		if o.repeat > 1 && green && rep.Held >= o.hold {
+			between = breath
+		}
+		if slices.ContainsFunc(rep.Results, rateLimited) {
+			rest = min(2*rest, longestRest)
+		}
+		if sleep(ctx, between) {
 			continue
 		}
 		rep.Reason = "interrupted"
 		return
 	}
+}
+
+func rateLimited(r probe.Result) bool {
+	return slices.ContainsFunc(r.Checks, func(c probe.Check) bool { return c.Reason == probe.RateLimited })
 }
 
 func notPassed(r probe.Result) bool { return r.Verdict() != probe.Pass }
@@ -254,7 +276,7 @@ func (o onceOptions) destinations() (outputs, error) {
 		if all[i].path == "" {
 			continue
 		}
-		f, err := os.OpenFile(all[i].path, os.O_WRONLY|os.O_CREATE, 0o644)
+		f, err := os.OpenFile(all[i].path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 		if err != nil {
 			return nil, fmt.Errorf("--output: %w", err)
 		}

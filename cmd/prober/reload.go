@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/probe"
 )
 
 // quiet is the shortest time between two loads, so that a storm of signals is one load and the last content wins.
@@ -97,6 +98,10 @@ func (r *reloader) once(asked bool) error {
 	}
 	r.tried = sum
 	cfg, err := usable(files)
+	var jobs []probe.Job
+	if err == nil {
+		jobs, err = r.server.filter.apply(cfg.Jobs)
+	}
 	if err != nil {
 		if asked || last == nil || last.Error() != err.Error() { // polling does not repeat itself
 			r.server.log.Error("Configuration refused, the old one keeps running", "err", err)
@@ -106,6 +111,6 @@ func (r *reloader) once(asked bool) error {
 		return err
 	}
 	r.broken.Store(nil)
-	r.server.apply(cfg)
+	r.server.apply(cfg, jobs)
 	return nil
 }

@@ -88,8 +88,9 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 	if err != nil {
 		return refuse(err)
 	}
-	if len(o.filter.apply(cfg.Jobs)) == 0 {
-		return refuse(fmt.Errorf("none of the %d configured probes matches %s", len(cfg.Jobs), o.filter))
+	jobs, err := o.filter.apply(cfg.Jobs)
+	if err != nil {
+		return refuse(err)
 	}
 	listeners, err := listen(*o.serve.web.WebListenAddresses)
 	if err != nil {
@@ -108,7 +109,7 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 		demo.announce(listeners[0].Addr().String())
 	}
 	s.warnOfProxy()
-	s.apply(cfg)
+	s.apply(cfg, jobs)
 	reload := newReloader(from, cfg, s, o.serve.poll)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
 }
@@ -192,8 +193,8 @@ func (s *server) ready() error {
 }
 
 // apply makes a configuration the one that is probed.
-func (s *server) apply(cfg *config.Config) {
-	jobs := s.reference.equip(s.filter.apply(cfg.Jobs))
+func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
+	jobs = s.reference.equip(jobs)
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)
 	}

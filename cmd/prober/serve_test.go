@@ -262,6 +262,32 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestAChangedProbeStartsWithoutAPast: what the old question was answered must not stand for the new one.
+func TestAChangedProbeStartsWithoutAPast(t *testing.T) {
+	x := startTarget(t)
+	dir := t.TempDir()
+	slow := func(path string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(probing(x.URL, "up", "other"), "interval: 1s", "interval: 20s"), x.URL+"/up", x.URL+path)
+	}
+	file := write(t, dir, "prober.yaml", slow("/up"))
+	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
+	p.ran(t, "up", 1)
+	p.ran(t, "other", 1)
+	write(t, dir, "prober.yaml", slow("/elsewhere"))
+	if status, body := p.post(t, "/-/reload"); status != 200 {
+		t.Fatalf("got %d %s", status, body)
+	}
+	_, body, err := p.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{`probe_success{probe="up",system="test",type="http"} 0`, `probe_success{probe="other",system="test",type="http"} 1`} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("after the reload there is no line %s", line)
+		}
+	}
+}
+
 func TestReloadByContent(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()

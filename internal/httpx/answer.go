@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -50,35 +51,39 @@ func cached(status int, h http.Header) string {
 	if status == http.StatusNotModified {
 		return "status 304"
 	}
-	if age := strings.TrimSpace(h.Get("Age")); age != "" && strings.Trim(age, "0123456789") == "" {
-		switch n, err := strconv.ParseUint(age, 10, 31); {
-		case err != nil:
+	for _, age := range strings.Split(strings.Join(h["Age"], ","), ",") {
+		switch n, err := strconv.ParseUint(strings.TrimSpace(age), 10, 31); {
+		case errors.Is(err, strconv.ErrRange):
 			return "Age: over 2147483647" // RFC 9111, section 1.2.2: as much as anybody can count
+		case err != nil && strings.TrimSpace(age) != "":
+			return "an Age that is no number"
 		case n > 0:
 			return "Age: " + strconv.FormatUint(n, 10)
 		}
 	}
 	for _, name := range []string{"X-Cache", "X-Cache-Status", "Cf-Cache-Status", "Cache-Status"} {
 		for _, v := range h[name] {
-			if hit(v) {
-				return name + " says HIT"
+			if word := kept(v); word != "" {
+				return name + " says " + word
 			}
 		}
 	}
 	return ""
 }
 
-// hit reports whether one of the words of a header is "hit".
-func hit(value string) bool {
+// kept returns the word of a header that says that the answer was kept: fresh, or stale while the origin is asked or
+// down; empty if none does.
+func kept(value string) string {
 	words := strings.FieldsFunc(value, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 	})
 	for _, word := range words {
-		if strings.EqualFold(word, "hit") {
-			return true
+		switch word = strings.ToUpper(word); word {
+		case "HIT", "STALE", "UPDATING":
+			return word
 		}
 	}
-	return false
+	return ""
 }
 
 // traceID returns text if it can be nothing but a trace id: 16 to 64 of the characters 0-9, a-f and "-".

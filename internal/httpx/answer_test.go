@@ -63,8 +63,12 @@ func TestCached(t *testing.T) {
 		{"200 OK", "Age: 60", "Age: 60"},
 		{"200 OK", "Age: 007", "Age: 7"},
 		{"200 OK", "Age: 99999999999999999999", "Age: over 2147483647"},
-		{"200 OK", "Age: " + marker, ""},
-		{"200 OK", "Age: -5", ""},
+		{"200 OK", "Age: " + marker, "an Age that is no number"},
+		{"200 OK", "Age: -5", "an Age that is no number"},
+		{"200 OK", "Age: 0\r\nAge: 3600", "Age: 3600"},
+		{"200 OK", "Age: 3600, 0", "Age: 3600"},
+		{"200 OK", "X-Cache-Status: STALE", "X-Cache-Status says STALE"},
+		{"200 OK", "X-Cache-Status: UPDATING", "X-Cache-Status says UPDATING"},
 		{"304 Not Modified", "X-A: b", "status 304"},
 		{"200 OK", "X-Cache: HIT", "X-Cache says HIT"},
 		{"200 OK", "X-Cache: Hit from " + marker, "X-Cache says HIT"},
@@ -77,7 +81,7 @@ func TestCached(t *testing.T) {
 		{"503 Service Unavailable", "Age: 3", "Age: 3"},
 	} {
 		z := serve(t, says("HTTP/1.1 "+c.status+"\r\n"+c.header+"\r\nContent-Length: 0\r\n\r\n"))
-		if a, _ := ask(t, &Settings{}, patience, Request{URL: z.url()}); a.Cached != c.want || a.Reason != probe.OK {
+		if a, _ := ask(t, &Settings{}, patience, Request{URL: z.url()}); a.Cached != c.want || a.Reason != probe.OK || a.Redirected() {
 			t.Errorf("%s, %s: got %q, want %q", c.status, c.header, a.Cached, c.want)
 		}
 	}

@@ -38,10 +38,8 @@ type Request struct {
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{}
 	a.Check, a.Method = q.Check, cmp.Or(q.Method, http.MethodGet)
-	w := &wire{client: c, anonymous: q.Anonymous, dialsLeft: maxDials, sendsLeft: 1}
-	if slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method) {
-		w.sendsLeft = 2 // once more if a kept connection turns out to be dead
-	}
+	w := &wire{client: c, anonymous: q.Anonymous, dialsLeft: maxDials, sendsLeft: maxDials}
+	w.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
 	req, token, f := c.request(ctx, w, a, &q)
 	if f != nil {
 		w.cancel(nil)
@@ -121,7 +119,6 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 	if err != nil {
 		return nil, "", &fault{probe.Protocol, "the request cannot be written: its method or URL is wrong"}
 	}
-	req.GetBody = nil // without it nothing that has a body is ever sent again
 	u := req.URL
 	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
 		return nil, "", &fault{probe.Protocol, "the URL to ask is none of http or https, or holds credentials"}

@@ -1,8 +1,10 @@
 package httpx
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"syscall"
 	"testing"
@@ -48,6 +50,20 @@ func TestSystemCalls(t *testing.T) {
 	}
 }
 
+// A late error says only by its method that time was up.
+type late struct{ error }
+
+func (late) Timeout() bool { return true }
+
+// TestTimeoutWithin finds it below the error of net/http, which has such a method as well and looks one level deep.
+func TestTimeoutWithin(t *testing.T) {
+	w := &wire{ctx: t.Context(), stage: stageProcessing}
+	err := &url.Error{Op: "Get", URL: marker, Err: fmt.Errorf("%s: %w", marker, late{errors.New(marker)})}
+	if why, detail := w.explain(err); why != probe.Timeout || detail != "no complete answer in time (waited in processing)" {
+		t.Errorf("got %s: %s", why, detail)
+	}
+}
+
 // TestWithin tells a wait in the precision that matters.
 func TestWithin(t *testing.T) {
 	for ago, want := range map[time.Duration]string{2 * time.Second: "2s", 150 * time.Millisecond: "150ms"} {
@@ -60,5 +76,15 @@ func TestWithin(t *testing.T) {
 		if err != nil || got < ago || got > ago+time.Minute {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// TestNoWayBack keeps the stage of an exchange when another connection is dialled beside the one that it uses.
+func TestNoWayBack(t *testing.T) {
+	w := &wire{stage: stageNone}
+	w.enter(stageProcessing)
+	w.enter(stageConnect)
+	if in, _ := w.now(); in != stageProcessing || w.happened[stageConnect] {
+		t.Errorf("went back to %s", in)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -177,12 +178,21 @@ func TestHTTP2(t *testing.T) {
 // TestHTTP2Unread floods a client with what it has to answer, and reads none of the answers.
 func TestHTTP2Unread(t *testing.T) {
 	p := newPKI(t)
-	z := serveH2(t, p, func(h *h2, _ uint32) { flood(func() error { return h.WritePing(false, [8]byte{1}) }) })
+	ended := make(chan struct{}, 2)
+	z := serveH2(t, p, func(h *h2, _ uint32) {
+		flood(func() error { return h.WritePing(false, [8]byte{1}) })
+		ended <- struct{}{}
+	})
 	for _, connection := range []string{fresh, reuse} {
 		s := &Settings{HTTP2: true, Connection: connection, MaxBody: largestBody, TLS: &TLS{CAFile: p.file}}
 		a, _ := ask(t, s, impatience, Request{URL: z.https()})
 		if a.Reason != probe.Timeout || !strings.Contains(a.Detail, "waited in processing") {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)
+		}
+		select {
+		case <-ended: // its connection was closed
+		case <-time.After(patience):
+			t.Errorf("%s: the connection stays open", connection)
 		}
 	}
 }
@@ -254,7 +264,7 @@ func TestHTTP2AtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	const all = 20
+	const all = 100
 	answers := make(chan *Answer, all)
 	for range all {
 		go func() { answers <- client.Do(t.Context(), probe.NewResult(probe.ID{}), Request{URL: z.https()}) }()

@@ -60,6 +60,7 @@ func TestHostile(t *testing.T) {
 		{"status without number", says("HTTP/1.1 " + marker + "\r\n\r\n"), probe.Protocol, "not the HTTP"},
 		{"foreign content coding", says(ok + "Content-Encoding: " + marker + "\r\nContent-Length: 1\r\n\r\nx"), probe.Protocol, "a content coding that was not asked for"},
 		{"gzip within gzip", says(ok + "Content-Encoding: gzip, gzip\r\nContent-Length: 1\r\n\r\nx"), probe.Protocol, "a content coding that was not asked for"},
+		{"gzip twice", says(ok + "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"), probe.Protocol, "a content coding that was not asked for"},
 		{"no gzip", says(ok + "Content-Encoding: gzip\r\nContent-Length: 18\r\n\r\n" + marker), probe.Protocol, "the gzip data of the body is damaged"},
 		{"gzip with a wrong sum", says(zipped(func(b []byte) []byte { b[len(b)-8]++; return b })), probe.Protocol, "the gzip data of the body is damaged"},
 		{"gzip cut short", says(zipped(func(b []byte) []byte { return b[:len(b)-9] })), probe.Truncated, "the answer of PEER is shorter than announced"},

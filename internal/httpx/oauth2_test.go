@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ func issue(w http.ResponseWriter, token string, life int) {
 
 func TestToken(t *testing.T) {
 	for _, style := range []string{"", "header", "params"} {
+		issued := "issued-" + rand.Text()
 		tokens, asked := issuer(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 			user, password, _ := r.BasicAuth()
 			if style == "params" {
@@ -40,7 +42,7 @@ func TestToken(t *testing.T) {
 				r.FormValue("scope") != "a b" || r.FormValue("audience") != "x" || r.Header.Get("User-Agent") != userAgent() || r.Method != "POST" {
 				t.Errorf("asked as %s %v by %s", user, r.Form, r.Header.Get("User-Agent"))
 			}
-			issue(w, "token-"+marker, 3600)
+			issue(w, issued, 3600)
 		})
 		url, _, _ := listen(t, func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, r.Header.Get("Authorization"))
@@ -56,7 +58,7 @@ func TestToken(t *testing.T) {
 			all.Go(func() {
 				r := probe.NewResult(probe.ID{})
 				a := client.Do(t.Context(), r, Request{URL: url})
-				if string(a.Body) != "Bearer token-"+marker || len(r.Exchanges) != 1 || r.Exchanges[0].URL != url {
+				if string(a.Body) != "Bearer "+issued || len(r.Exchanges) != 1 || r.Exchanges[0].URL != url {
 					t.Errorf("got %s %q: %s; %+v", a.Reason, a.Body, a.Detail, r.Exchanges)
 				}
 			})
@@ -68,7 +70,7 @@ func TestToken(t *testing.T) {
 		if asked.Load() != 1 {
 			t.Errorf("fetched %d tokens, want 1", asked.Load())
 		}
-		if text := secret.Redact("token-" + marker); strings.Contains(text, marker[:8]) {
+		if text := secret.Redact(issued); strings.Contains(text, issued[:8]) {
 			t.Errorf("the token is not known: %s", text)
 		}
 	}

@@ -121,6 +121,16 @@ func (s Settings) With(other Settings) Settings {
 	return s
 }
 
+// Elsewhere returns what of the settings also serves for asking another host than they are for: no credential, no
+// header, no name in TLS.
+func (s Settings) Elsewhere() *Settings {
+	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver}
+	if s.TLS != nil {
+		out.TLS = &TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
+	}
+	return out
+}
+
 // canonical returns a copy of headers with their names as Go writes them.
 func canonical(headers map[string]Value) map[string]Value {
 	out := make(map[string]Value, len(headers))

@@ -39,7 +39,7 @@ func (s *Settings) validate(urls []string) error {
 	var wrong []error
 	wrong = append(wrong, s.validateHeaders(), s.validateAuth(), s.TLS.validate(s.HasCredential()))
 	if s.Connection != "" && s.Connection != fresh && s.Connection != reuse {
-		wrong = append(wrong, fmt.Errorf("connection: wanted fresh or reuse, got %q", s.Connection))
+		wrong = append(wrong, errors.New("connection: wanted fresh or reuse"))
 	}
 	if s.MaxBody < 0 || s.MaxBody > largestBody {
 		wrong = append(wrong, fmt.Errorf("max_body: wanted 1 to %d bytes, got %d", largestBody, s.MaxBody))
@@ -47,7 +47,7 @@ func (s *Settings) validate(urls []string) error {
 	if s.Resolver != "" {
 		host, port, err := net.SplitHostPort(s.Resolver)
 		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-			wrong = append(wrong, fmt.Errorf("resolver: wanted host:port, got %q", s.Resolver))
+			wrong = append(wrong, errors.New("resolver: wanted host:port"))
 		}
 	}
 	wrong = append(wrong, s.Trace.validate("trace"), s.Version.validate("version"))
@@ -135,7 +135,7 @@ func (o *OAuth2) validate(s *Settings) error {
 		wrong = append(wrong, errors.New("oauth2.client_secret: is missing"))
 	}
 	if o.AuthStyle != "" && o.AuthStyle != "header" && o.AuthStyle != "params" {
-		wrong = append(wrong, fmt.Errorf("oauth2.auth_style: wanted header or params, got %q", o.AuthStyle))
+		wrong = append(wrong, errors.New("oauth2.auth_style: wanted header or params"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Params)) {
 		switch strings.ToLower(name) {
@@ -168,7 +168,7 @@ func (t *TLS) validate(credential bool) error {
 		}
 	}
 	if t.MinVersion != "" && t.MinVersion != "1.2" && t.MinVersion != "1.3" {
-		wrong = append(wrong, fmt.Errorf("tls.min_version: wanted 1.2 or 1.3, got %q", t.MinVersion))
+		wrong = append(wrong, errors.New("tls.min_version: wanted 1.2 or 1.3"))
 	}
 	return errors.Join(wrong...)
 }

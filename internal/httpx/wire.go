@@ -48,6 +48,7 @@ type wire struct {
 	started    time.Time
 	dialsLeft  int // connections that may still be opened
 	sendsLeft  int // times that the request may still be written
+	safe       bool
 
 	trace httptrace.ClientTrace
 
@@ -151,8 +152,11 @@ func (w *wire) gotConn(info httptrace.GotConnInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sendsLeft--
-	if w.sendsLeft < 0 {
-		w.cancel(errResent) // which net/http looks for once more before it writes on HTTP/2
+	// Over HTTP/1 net/http sends again only what it could not write, or may, on a connection that turns out to be
+	// closed. Over HTTP/2 it also does whenever the server says so, but looks at the context before it writes.
+	again := w.conn != nil
+	if w.sendsLeft < 0 || (again && !w.safe && c != nil && !c.plain) {
+		w.cancel(errResent)
 	}
 	if c == nil || w.over {
 		return

@@ -54,7 +54,7 @@ func New(build Build) *Metrics {
 }
 
 // SetJobs says which probes are shown from now on. A probe known by system, name and type keeps its counters, its
-// histogram and what its last run showed; labels, severity, signals and interval become those of the job. The series
+// histogram and what its last run showed, unless its settings are others now; labels, severity, signals and interval become those of the job. The series
 // of a probe that is not among the jobs are gone, and a run of it that ends later does not bring them back.
 func (m *Metrics) SetJobs(jobs []probe.Job) {
 	m.setting.Lock()
@@ -73,7 +73,7 @@ func (m *Metrics) SetJobs(jobs []probe.Job) {
 			s = &state{registered: now.UnixMilli()}
 		}
 		v, left := newView(job, m.self.names, taken)
-		m.self.overflow.Add(float64(left + s.set(v, job.Probe, now)))
+		m.self.overflow.Add(float64(left + s.set(v, job.Probe, job.Settings, now)))
 		next.states[k] = s
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(next.states), key.compare) {

@@ -18,6 +18,7 @@ type state struct {
 
 	mu          sync.Mutex
 	view        *view
+	settings    string // of the probe that last was
 	runs        [len(probe.Verdicts)]uint64
 	connections uint64
 	lastPass    float64 // Unix seconds; 0 before the first
@@ -34,9 +35,12 @@ type asked interface {
 
 // set replaces the view and makes sure that the counters which the probe can name exist. It returns how many do not
 // fit.
-func (s *state) set(v *view, p probe.Probe, now time.Time) (left int) {
+func (s *state) set(v *view, p probe.Probe, settings string, now time.Time) (left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.settings != settings {
+		s.settings, s.last = settings, nil // what the old question was answered says nothing of the new one
+	}
 	s.view = v
 	s.expected.unpin()
 	if p, ok := p.(asked); ok {

@@ -40,6 +40,7 @@ type ID struct {
 type Job struct {
 	ID
 	Probe      Probe
+	Settings   string // a hash of the probe's settings as written: another one asks another question
 	RunbookURL string
 	Interval   time.Duration
 	Timeout    time.Duration

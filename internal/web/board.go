@@ -41,13 +41,14 @@ type key struct{ system, name, kind string }
 
 type held struct {
 	Row
-	timeout time.Duration
+	timeout  time.Duration
+	settings string
 }
 
 // NewBoard returns a Board without jobs.
 func NewBoard() *Board { return &Board{rows: map[key]*held{}} }
 
-// SetJobs makes the board show these jobs, in this order. What is known of those that it showed already is kept; what
+// SetJobs makes the board show these jobs, in this order. What is known of those that it showed already, with the same settings, is kept; what
 // is known of others is dropped.
 func (b *Board) SetJobs(jobs []probe.Job) {
 	b.mu.Lock()
@@ -56,8 +57,8 @@ func (b *Board) SetJobs(jobs []probe.Job) {
 	for _, j := range jobs {
 		k := key{j.System, j.Name, j.Type}
 		h := b.rows[k]
-		if h == nil {
-			h = &held{Row: Row{Check: probe.RunCheck, Reason: probe.Vacuous, Detail: "not run yet"}}
+		if h == nil || h.settings != j.Settings {
+			h = &held{settings: j.Settings, Row: Row{Check: probe.RunCheck, Reason: probe.Vacuous, Detail: "not run yet"}}
 		}
 		h.ID, h.RunbookURL, h.Interval, h.timeout = j.ID, link(j.RunbookURL), j.Interval, j.Timeout
 		if rows[k] == nil {
