@@ -28,7 +28,7 @@ func TestFaultMatrix(t *testing.T) {
 	if rest, status := cells(t, sample); rest != "" || status != exitPass {
 		t.Fatalf("with nothing broken, not all pass:\n%s", rest)
 	}
-	const workers = 3 // each with a sample system of its own; most of the time is spent waiting
+	const workers = 2 // each with a sample system of its own; most of the time is spent waiting
 	var wg sync.WaitGroup
 	next := make(chan int, len(faults))
 	for i := range faults {
