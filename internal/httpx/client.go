@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -29,8 +30,9 @@ type Client struct {
 	tokens     *tokens        // nil without oauth2
 	reuses     bool
 	http2      bool
-	credential bool  // every request carries one, unless it is anonymous
-	bound      int64 // bytes that may be read from a connection for one exchange
+	credential bool          // every request carries one, unless it is anonymous
+	given      atomic.Uint32 // times that kept connections were given up, see finish
+	bound      int64         // bytes that may be read from a connection for one exchange
 }
 
 // Client checks the settings, and the URLs that will be asked by them, and returns a client. The error joins
@@ -65,7 +67,7 @@ func (c *Client) init(s *Settings, reuses, http2 bool) error {
 		c.bound = 2*s.maxBody() + 256<<10
 	}
 	if s.Resolver != "" {
-		c.resolver = nameServer(s.Resolver)
+		c.resolver = resolver(s.Resolver)
 	}
 	if s.TLS != nil && s.TLS.CAFile != "" {
 		pool, err := roots(s.TLS.CAFile)
@@ -128,7 +130,7 @@ func (c *Client) Resolver() *net.Resolver {
 	if c.resolver != nil {
 		return c.resolver
 	}
-	return net.DefaultResolver
+	return system
 }
 
 // product names the program and its version, for User-Agent.

@@ -133,15 +133,6 @@ func local(err error) bool {
 	return false
 }
 
-// nameServer returns a resolver that asks the name server at addr, by itself: what the C library caches or is told
-// elsewhere plays no part.
-func nameServer(addr string) *net.Resolver {
-	d := net.Dialer{}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return d.DialContext(ctx, network, addr)
-	}}
-}
-
 // hostOf returns the host of a URL as DNS and TLS know it.
 func hostOf(u *url.URL) string {
 	host := u.Hostname()

@@ -86,6 +86,9 @@ func TestNames(t *testing.T) {
 		{"silence", func(int, bool) (dnsmessage.RCode, []string, bool) { return 0, nil, false }, probe.DNSTimeout, "no name server answered for target.test within TIME", ""},
 		{"an address within IPv6", always(dnsmessage.RCodeSuccess, "::ffff:127.0.0.1"), probe.OK, "", ""},
 		{"dead addresses only", always(dnsmessage.RCodeSuccess, "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"), probe.Refused, "connection refused by 127.0.0.", ""},
+		{"no way there", always(dnsmessage.RCodeSuccess, "127.255.255.255"), probe.SelfNetwork, "this machine has no network towards the target", ""},
+		{"no way to the first address", always(dnsmessage.RCodeSuccess, "127.255.255.255", "127.0.0.2"), probe.Refused, "connection refused by 127.0.0.2", ""},
+		{"no way to the last address", always(dnsmessage.RCodeSuccess, "127.0.0.2", "127.255.255.255"), probe.Refused, "connection refused by 127.0.0.2", ""},
 		{"a dead address first", always(dnsmessage.RCodeSuccess, "127.0.0.2", "127.0.0.1"), probe.OK, "", ""},
 		{"metadata", always(dnsmessage.RCodeSuccess, "169.254.169.254"), probe.Protocol, "169.254.169.254 is where clouds hand out credentials: such an address is never dialled", "metadata"},
 		{"metadata of Alibaba", always(dnsmessage.RCodeSuccess, "100.100.100.200"), probe.Protocol, "100.100.100.200 is where clouds hand out credentials: such an address is never dialled", "metadata"},
@@ -133,6 +136,16 @@ func TestNames(t *testing.T) {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)
 		}
 	})
+}
+
+// TestSecretName puts a secret where a sentence would repeat it.
+func TestSecretName(t *testing.T) {
+	known(t, "s3cr3t-name")
+	s := &Settings{Resolver: nameserver(t, always(dnsmessage.RCodeNameError))}
+	a, r := ask(t, s, patience, Request{URL: "http://s3cr3t-name.test/"})
+	if a.Reason != probe.NXDomain || strings.Contains(a.Detail+a.URL+r.Exchanges[0].URL, "s3cr3t-n") {
+		t.Errorf("got %s: %s, %s", a.Reason, a.Detail, a.URL)
+	}
 }
 
 // TestForeignName asks for a name as DNS writes it.

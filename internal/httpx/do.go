@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -156,6 +157,10 @@ func (c *Client) separate(w *wire, a *Answer, req *http.Request, q *Request) {
 		req.URL.Host, req.Close = a.TraceID, true // a kept connection has shown the certificate
 	case q.Addr != "":
 		req.URL.Host = w.addr.String() // one replica is not another
+	}
+	if n := c.given.Load(); n > 0 {
+		plain := strings.NewReplacer("[", "", "]", "", ":", "-", "%", "-").Replace(req.URL.Host)
+		req.URL.Host = strconv.FormatUint(uint64(n), 10) + "-" + plain
 	}
 }
 

@@ -189,8 +189,10 @@ func (w *wire) finish(end time.Time, why probe.Reason) {
 				nc.Close()
 			}
 		}
-	case why == probe.Timeout && used != nil:
-		// HTTP/2 would go on using a connection on which nothing comes any more, for as long as TCP has hope.
+	case why == probe.Timeout && used != nil && !used.plain:
+		// HTTP/2 would go on using a connection on which nothing comes any more, for as long as TCP has hope. It
+		// takes net/http a while to see that it is closed; the next exchange must not meet it.
+		w.client.given.Add(1)
 		used.Close()
 	}
 }
