@@ -1,5 +1,7 @@
 package sandbox
 
+import "slices"
+
 // A Fault is a switch: what breaks, in words, and what in a runbook it imitates.
 type Fault struct {
 	Name    string
@@ -9,40 +11,32 @@ type Fault struct {
 	effects []effect
 }
 
-// faults is the one table of everything that can be broken.
+// faults is everything that can be broken, in one table.
 func faults() []Fault {
+	return slices.Concat(proxyFaults(), apiFaults(), platformFaults())
+}
+
+// Routes that several tables name.
+const (
+	health   = "GET /health"
+	unserved = "/"
+	every    = ""
+	keys     = "GET /.well-known/jwks.json"
+)
+
+// proxyFaults break the proxy and what it needs.
+func proxyFaults() []Fault {
 	proxies := []string{proxy1, proxy2, proxy3}
-	api := []string{onepass}
-	platform := []string{render}
+	const ready = "GET /ready"
 	const (
-		health    = "GET /health"
-		ready     = "GET /ready"
-		up        = "GET /up"
-		discovery = "GET /.well-known/openid-configuration"
-		me        = "GET /api/v1/me"
-		keys      = "GET /.well-known/jwks.json"
-		dead      = "GET /api/v1/admin/webhook_outbox"
-		service   = "GET /v1/services/{id}"
-		history   = "GET /v1/services/{id}/deploys"
-		unserved  = "/"
-		every     = ""
-	)
-	const (
-		processUp   = `ibex_process_up{service="proxy"} == 0 for 1 minute`
-		replicas    = "/health returns 200 on N replicas"
-		split       = "If auth is down: proxy should stay live (/health 200) but not ready (/ready 503)"
-		coupled     = "do not point liveness at /ready"
-		isReady     = "/ready returns 200"
-		isUp        = "api.1pass.dev/up returns 5xx/404"
-		unreachable = "curl -i https://api.1pass.dev/up"
-		some5xx     = "Some endpoints 5xx"
-		latency     = "p95 latency sustained > 2s"
-		adminAPI    = "GET /api/v1/admin/webhook_outbox?status=dead (requires an admin token)"
-		suspension  = "Render service status: .serviceDetails.suspended, .status"
-		lastDeploys = "last 5 deploys: .[].deploy | {id, status, commit: .commit.id, createdAt}"
+		processUp = `ibex_process_up{service="proxy"} == 0 for 1 minute`
+		replicas  = "/health returns 200 on N replicas"
+		split     = "If auth is down: proxy should stay live (/health 200) but not ready (/ready 503)"
+		coupled   = "do not point liveness at /ready"
+		isReady   = "/ready returns 200"
 	)
 	return []Fault{
-		// The proxy: liveness, and the page that stands before it.
+		// Liveness, and the page that stands before it.
 		{"proxy-down", "all three replicas of the proxy refuse connections", processUp,
 			[]effect{refuse(proxies...)}},
 		{"proxy-catch-all", "the proxy answers every path with what /health says, so that /health says nothing", processUp,
@@ -60,13 +54,13 @@ func faults() []Fault {
 		{"health-slow", "/health of the proxy answers rightly, after 2.5 s", processUp,
 			[]effect{on(proxies, health, slowly)}},
 
-		// The proxy: its replicas.
+		// Its replicas.
 		{"replica-down", "the second of three replicas of the proxy refuses connections", replicas,
 			[]effect{refuse(proxy2)}},
 		{"replicas-same-instance", "all three addresses of the proxy lead to the same replica", replicas,
 			[]effect{on(proxies, every, as(proxy1))}},
 
-		// The proxy: readiness, and what it needs.
+		// Readiness, and what it needs.
 		{"auth-down", "auth refuses connections; the proxy is rightly live and not ready", split,
 			[]effect{refuse(auth)}},
 		{"auth-unhealthy", "auth answers 503 at /health; the proxy is rightly live and not ready", split,
@@ -83,8 +77,27 @@ func faults() []Fault {
 			[]effect{on(proxies, ready, shows(503, unavailablePage))}},
 		{"inverted", "the proxy is ready and not live: /health 500, /ready 200", coupled,
 			[]effect{on(proxies, health, says(500, object{"error": "internal"}))}},
+	}
+}
 
-		// The API's health page.
+// apiFaults break the login provider's API.
+func apiFaults() []Fault {
+	api := []string{onepass}
+	const (
+		up        = "GET /up"
+		discovery = "GET /.well-known/openid-configuration"
+		me        = "GET /api/v1/me"
+		dead      = "GET /api/v1/admin/webhook_outbox"
+	)
+	const (
+		isUp        = "api.1pass.dev/up returns 5xx/404"
+		unreachable = "curl -i https://api.1pass.dev/up"
+		some5xx     = "Some endpoints 5xx"
+		latency     = "p95 latency sustained > 2s"
+		adminAPI    = "GET /api/v1/admin/webhook_outbox?status=dead (requires an admin token)"
+	)
+	return []Fault{
+		// The health page.
 		{"up-500", "/up answers 500", isUp, []effect{on(api, up, says(500, object{"error": "internal"}))}},
 		{"up-502", "/up answers 502, from the gateway before it", isUp, []effect{on(api, up, shows(502, badGatewayPage))}},
 		{"up-404", "/up answers 404", isUp, []effect{on(api, up, like(unserved))}},
@@ -105,7 +118,7 @@ func faults() []Fault {
 		{"up-too-large", "/up answers with a page that never ends", unreachable, []effect{on(api, up, floods)}},
 		{"up-garbage", "at /up answers something that does not speak HTTP", unreachable, []effect{on(api, up, babbles)}},
 
-		// The API's other endpoints.
+		// The other endpoints.
 		{"keys-slow", "/.well-known/jwks.json answers rightly, after 2.5 s", latency, []effect{on(api, keys, slowly)}},
 		{"endpoint-500", "the discovery document answers 500 while /up is fine", some5xx,
 			[]effect{on(api, discovery, says(500, object{"error": "internal"}))}},
@@ -117,8 +130,21 @@ func faults() []Fault {
 		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, forbids)}},
 		{"outbox-schema", "the admin API no longer says how many webhooks are dead", adminAPI,
 			[]effect{on(api, dead, without("total"))}},
+	}
+}
 
-		// The platform that runs the API.
+// platformFaults break the platform that runs the API.
+func platformFaults() []Fault {
+	platform := []string{render}
+	const (
+		service = "GET /v1/services/{id}"
+		history = "GET /v1/services/{id}/deploys"
+	)
+	const (
+		suspension  = "Render service status: .serviceDetails.suspended, .status"
+		lastDeploys = "last 5 deploys: .[].deploy | {id, status, commit: .commit.id, createdAt}"
+	)
+	return []Fault{
 		{"render-suspended", "the service is suspended", suspension,
 			[]effect{on(platform, service, with("suspended", "suspended"))}},
 		{"render-schema", "the platform's API no longer says whether the service is suspended", suspension,
