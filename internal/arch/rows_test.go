@@ -14,6 +14,7 @@ var rows = map[string]row{
 	"internal/probe":    {ours: []string{"internal/secret"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"gopkg.in/yaml.v3", "github.com/speakeasy-api/jsonpath"}},
+	"internal/keyset":   {theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"internal/httpx": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/jsonpath"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
@@ -34,7 +35,7 @@ var rows = map[string]row{
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/keyset"},
 		theirs: []string{"github.com/go-jose/go-jose/v4"},
 	},
 	"cmd/prober": {

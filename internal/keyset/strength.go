@@ -1,0 +1,69 @@
+package keyset
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/hex"
+)
+
+// shortestModulus is the least of RFC 7518, section 3.3.
+const shortestModulus = 2048
+
+// measure notes the size of a public key and returns what is wrong with its substance.
+func (k *Key) measure(public crypto.PublicKey) Problem {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		k.Type = "RSA"
+		if key.N == nil || key.N.Sign() <= 0 {
+			return Unreadable
+		}
+		k.Bits = key.N.BitLen()
+		// Exponents of 3 and less, and even ones, are those of broken keys; an even modulus has a factor of 2.
+		if k.Bits < shortestModulus || key.N.Bit(0) == 0 || key.E <= 3 || key.E%2 == 0 || int64(key.E) >= 1<<32 {
+			return Weak
+		}
+	case *ecdsa.PublicKey:
+		k.Type, k.Curve = "EC", key.Curve.Params().Name
+		k.Bits = key.Curve.Params().BitSize
+		if _, err := key.ECDH(); err != nil { // it is no point of the curve
+			return Unreadable
+		}
+	case ed25519.PublicKey:
+		k.Type, k.Curve, k.Bits = "OKP", "Ed25519", 256
+		if len(key) != ed25519.PublicKeySize {
+			return Unreadable
+		}
+		if smallOrder(key) {
+			return Weak
+		}
+	default:
+		return Unreadable
+	}
+	return ""
+}
+
+// lowOrder are the y coordinates of Ed25519's points of small order, as encoded: under such a key one signature fits
+// many messages. The sign bit does not matter.
+var lowOrder = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+func smallOrder(key ed25519.PublicKey) bool {
+	y := append([]byte(nil), key...)
+	y[len(y)-1] &= 0x7f
+	text := hex.EncodeToString(y)
+	for _, low := range lowOrder {
+		if text == low {
+			return true
+		}
+	}
+	return false
+}

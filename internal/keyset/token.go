@@ -1,0 +1,116 @@
+package keyset
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// LongestToken is the longest token that is looked at, in bytes. What is longer fits into no header of a request.
+const LongestToken = 16 << 10
+
+// Algorithms are the signature algorithms that a public key can verify. None of a shared secret is among them, and
+// neither is "none": RFC 8725, section 3.1, has the verifier fix the list.
+var Algorithms = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+// Errors of Read and Verify. They hold no byte of the token.
+var (
+	ErrToken     = errors.New("not a signed JWT in compact form (RFC 7519)")
+	ErrLong      = errors.New("longer than any header may be")
+	ErrAlgorithm = errors.New("signed with an algorithm that is not allowed")
+	ErrNoKeyID   = errors.New("its header names no kid")
+	ErrNoKey     = errors.New("no key of the set has the kid that its header names")
+	ErrKey       = errors.New("the key with its kid cannot verify its algorithm")
+	ErrSignature = errors.New("its signature does not verify with the key that has its kid")
+	ErrClaims    = errors.New("its claims are no JSON object as RFC 7519 has it")
+)
+
+// A Token is what a signed JWT says. Its texts are the issuer's, or the forger's: to be compared, not repeated.
+type Token struct {
+	KeyID     string
+	Algorithm string // one of Algorithms
+	Issuer    string
+	Subject   string
+	ID        string
+	Audience  []string
+	Expiry    time.Time // zero if it says none; so with the next two
+	IssuedAt  time.Time
+	NotBefore time.Time
+
+	parsed *jwt.JSONWebToken
+}
+
+// Read reads a token without verifying anything.
+func Read(token string) (*Token, error) {
+	switch {
+	case len(token) > LongestToken:
+		return nil, ErrLong
+	case strings.Count(token, ".") != 2:
+		return nil, ErrToken
+	}
+	parsed, err := jwt.ParseSigned(token, algorithms(Algorithms))
+	if err != nil {
+		if errors.As(err, new(*jose.ErrUnexpectedSignatureAlgorithm)) {
+			return nil, ErrAlgorithm
+		}
+		return nil, ErrToken
+	}
+	var claims jwt.Claims
+	if parsed.UnsafeClaimsWithoutVerification(&claims) != nil {
+		return nil, ErrClaims
+	}
+	t := &Token{Issuer: claims.Issuer, Subject: claims.Subject, ID: claims.ID, Audience: claims.Audience, parsed: parsed}
+	t.KeyID, t.Algorithm = parsed.Headers[0].KeyID, parsed.Headers[0].Algorithm
+	t.Expiry, t.IssuedAt, t.NotBefore = date(claims.Expiry), date(claims.IssuedAt), date(claims.NotBefore)
+	return t, nil
+}
+
+// date is the time of a date, to the second; zero if there is none.
+func date(n *jwt.NumericDate) time.Time {
+	if n == nil {
+		return time.Time{}
+	}
+	return n.Time()
+}
+
+// Verify proves the token's signature with a key of the set: one with the token's kid, which must be of use for its
+// algorithm. A token that names no kid is refused, since nobody could tell which key it was. It says nothing of the
+// claims. It returns the key.
+func (s Set) Verify(t *Token, allowed []string) (Key, error) {
+	switch {
+	case !slices.Contains(allowed, t.Algorithm):
+		return Key{}, ErrAlgorithm
+	case t.KeyID == "":
+		return Key{}, ErrNoKeyID
+	}
+	found := s.Find(t.KeyID)
+	if len(found) == 0 {
+		return Key{}, ErrNoKey
+	}
+	err := ErrKey
+	for _, k := range found {
+		if k.Public == nil || k.Problem != "" || !slices.Contains(k.Algorithms(), t.Algorithm) ||
+			k.Algorithm != "" && k.Algorithm != t.Algorithm {
+			continue
+		}
+		err = ErrSignature
+		if t.parsed.Claims(k.Public) == nil {
+			return k, nil
+		}
+	}
+	return Key{}, err
+}
+
+func algorithms(names []string) []jose.SignatureAlgorithm {
+	out := make([]jose.SignatureAlgorithm, len(names))
+	for i, name := range names {
+		out[i] = jose.SignatureAlgorithm(name)
+	}
+	return out
+}
