@@ -19,6 +19,7 @@ func (l *loader) compare() {
 	l.sameSignal()
 	l.sameQuestion()
 	l.dependencies(names)
+	l.maintain(names)
 }
 
 // at says where p stands, seen from a mistake on another page or the same.

@@ -50,6 +50,7 @@ func (c *Config) document(system string) *yaml.Node {
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	put(doc, "system", word(system))
 	put(doc, "runbooks", runbooks)
+	put(doc, "maintenance", c.maintained(system))
 	put(doc, "probes", probes)
 	return doc
 }

@@ -28,6 +28,8 @@ type head struct {
 	Labels   map[string]string  `yaml:"labels" doc:"Constant labels for every series of every probe."`
 	Runbooks map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
 	Probes   []*yaml.Node       `yaml:"probes" required:"true" doc:"The questions that are asked."`
+
+	Maintenance []window `yaml:"maintenance" doc:"When the system is worked on: probing and metrics go on, alerts stay quiet."`
 }
 
 // A runbook is a procedure for incidents.
@@ -79,6 +81,7 @@ type loader struct {
 	pages   []*page
 	heads   []placedHead
 	entries []*placed
+	doubts  []string // warnings
 }
 
 // A placedHead is the head of a file and where it stands.

@@ -22,6 +22,7 @@ func (c *Config) Plan(w io.Writer) error {
 		c.table(&b, system)
 		b.WriteByte('\n')
 	}
+	c.windows(&b)
 	rate := 0.0
 	for _, j := range c.Jobs {
 		rate += 1 / j.Interval.Seconds()
@@ -65,6 +66,31 @@ func (c *Config) table(w io.Writer, system string) {
 			dash(served(j)), dash(followed(j)), dash(strings.Join(j.DependsOn, ", ")))
 	}
 	t.Flush() // to a strings.Builder, which takes everything
+}
+
+// windows lists when alerts stay quiet, since nothing else shows it before the time has come.
+func (c *Config) windows(w io.Writer) {
+	for _, system := range c.systems() {
+		for _, n := range c.maintained(system).Content {
+			said := []string{"all probes"}
+			var when []string
+			why := ""
+			for key, value := range pairs(n) {
+				switch key.Value {
+				case "why":
+					why = ": " + value.Value
+				case "probes":
+					said = nil
+					for _, name := range value.Content {
+						said = append(said, name.Value)
+					}
+				default:
+					when = append(when, key.Value+" "+value.Value)
+				}
+			}
+			fmt.Fprintf(w, "maintenance of %s, %s, %s%s\n\n", system, strings.Join(said, ", "), strings.Join(when, " "), why)
+		}
+	}
 }
 
 func served(j probe.Job) string {

@@ -87,6 +87,7 @@ func (p *placed) checkSignals() {
 
 // warnings lists what is allowed and probably not meant.
 func (l *loader) warnings() (all []string) {
+	all = append(all, l.doubts...)
 	for _, h := range l.heads {
 		served := map[string]bool{}
 		for _, p := range l.entries {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // maintenance windows name time zones, and an image from scratch has none
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"

@@ -61,6 +61,10 @@ var families = [...]family{
 			p.put(r, float64(c.status), "check", c.check, "target", c.target)
 		}
 	}},
+	{"probe_in_maintenance", "Whether a maintenance window of the probe is open: 1 it is, 0 it is not. The generated alerts stay quiet while it is.", gauge, func(r *row, p *page) {
+		_, _, open := probe.Job{Maintenance: r.view.maintenance}.Maintained(p.now)
+		p.put(r, number(open))
+	}},
 	{"probe_info", "What the probe serves, always 1.", gauge, func(r *row, p *page) {
 		p.put(r, 1, "runbook", r.view.runbook, "severity", r.view.severity, "runbook_url", r.view.url)
 	}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"prober/internal/probe"
 
@@ -13,6 +14,7 @@ import (
 
 // A page is one scrape under way, with the memory that it needs. The memory is used again.
 type page struct {
+	now    time.Time // of the scrape
 	rows   []row
 	found  map[string]*found // measures and signals by name
 	order  []part

@@ -28,6 +28,7 @@ func TestEverythingExistsBeforeTheFirstRun(t *testing.T) {
 			"probe_last_pass_timestamp_seconds{" + base + "}":         "0",
 			"probe_registered_timestamp_seconds{" + base + "}":        "9.466848e+08",
 			"probe_interval_seconds{" + base + "}":                    "15",
+			"probe_in_maintenance{" + base + "}":                      "0",
 			"probe_connections_total{" + base + "}":                   "0",
 			"probe_duration_seconds_count{" + base + "}":              "0",
 			"probe_duration_seconds_sum{" + base + "}":                "0",
@@ -48,6 +49,25 @@ func TestEverythingExistsBeforeTheFirstRun(t *testing.T) {
 			if got := value(t, m, series); got != want {
 				t.Errorf("%s is %s, want %s", series, got, want)
 			}
+		}
+	})
+}
+
+// TestAWindowOpensAndCloses shows that maintenance is told at the time of the scrape and changes nothing else.
+func TestAWindowOpensAndCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, now := New(Build{}), time.Now()
+		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) {
+			j.Maintenance = []probe.Window{{From: now.Add(time.Hour), To: now.Add(2 * time.Hour)}}
+		})})
+		for _, want := range []string{"0", "1", "0"} {
+			if got := value(t, m, "probe_in_maintenance{"+base+"}"); got != want {
+				t.Errorf("%s after the start it is %s, want %s", time.Since(now), got, want)
+			}
+			if got := value(t, m, "probe_success{"+base+"}"); got != "0" {
+				t.Errorf("success is %s, want 0: maintenance hides nothing", got)
+			}
+			time.Sleep(time.Hour)
 		}
 	})
 }

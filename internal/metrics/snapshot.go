@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"time"
 
 	"prober/internal/probe"
 )
@@ -50,6 +51,7 @@ type ref struct {
 
 // take copies the state of all probes and looks up what they have in measures and signals.
 func (p *page) take(b *book) {
+	p.now = time.Now()
 	p.rows = slices.Grow(p.rows[:0], len(b.order))[:len(b.order)]
 	for i, s := range b.order {
 		r := &p.rows[i]

@@ -13,6 +13,7 @@ type view struct {
 	labels
 	runbook, severity, url string
 	interval               float64 // seconds
+	maintenance            []probe.Window
 	signals                []signal
 }
 
@@ -32,7 +33,7 @@ func newView(job probe.Job, own, taken map[string]bool) (*view, int) {
 	base, left := baseLabels(job)
 	v := &view{
 		labels: base, runbook: valid(job.Runbook), severity: valid(job.Severity), url: valid(job.RunbookURL),
-		interval: job.Interval.Seconds(),
+		interval: job.Interval.Seconds(), maintenance: job.Maintenance,
 	}
 	for _, check := range slices.Sorted(maps.Keys(job.Signals)) {
 		configured := job.Signals[check]

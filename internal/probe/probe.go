@@ -47,6 +47,8 @@ type Job struct {
 	Labels     map[string]string // constant labels, from the configuration
 	Signals    map[string]Signal // by check: the series that an alert already reads
 	DependsOn  []string          // names of probes of the same system
+	// Maintenance lists the times in which the generated alerts leave people alone.
+	Maintenance []Window
 	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
 	// asked only after a run whose failures the prober's own network could explain. Nil: nobody can tell.
 	Reference func(context.Context) error

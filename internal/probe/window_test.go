@@ -1,0 +1,55 @@
+package probe
+
+import (
+	"testing"
+	"time"
+	_ "time/tzdata" // zones, also where the machine has none
+)
+
+func TestWindowIsOpenByTheClocksOfItsZone(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(text string) time.Time {
+		parsed, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	once := Window{From: at("2026-11-22T22:00:00Z"), To: at("2026-11-23T01:00:00Z")}
+	sunday := Window{Zone: berlin, Day: time.Sunday, Opens: 2 * time.Hour, Closes: 4 * time.Hour}
+	overnight := Window{Zone: berlin, Day: time.Saturday, Opens: 23 * time.Hour, Closes: 25 * time.Hour}
+	for _, c := range []struct {
+		name  string
+		w     Window
+		at    string
+		until string // empty: closed
+	}{
+		{"a moment before", once, "2026-11-22T21:59:59Z", ""},
+		{"its first moment", once, "2026-11-22T22:00:00Z", "2026-11-23T01:00:00Z"},
+		{"written in another zone", once, "2026-11-23T01:30:00+02:00", "2026-11-23T01:00:00Z"},
+		{"its end is out", once, "2026-11-23T01:00:00Z", ""},
+		{"winter time", sunday, "2026-11-22T01:30:00Z", "2026-11-22T03:00:00Z"},
+		{"winter time, too late", sunday, "2026-11-22T03:00:00Z", ""},
+		{"summer time is an hour earlier in UTC", sunday, "2026-07-05T00:30:00Z", "2026-07-05T02:00:00Z"},
+		{"another day", sunday, "2026-11-23T01:30:00Z", ""},
+		{"the hour that comes twice is in it both times, by the clock", sunday, "2026-10-25T01:30:00Z", "2026-10-25T03:00:00Z"},
+		{"before midnight", overnight, "2026-11-21T22:30:00Z", "2026-11-22T00:00:00Z"},
+		{"after midnight, the next day by the calendar", overnight, "2026-11-21T23:59:00Z", "2026-11-22T00:00:00Z"},
+		{"the next evening", overnight, "2026-11-22T22:30:00Z", ""},
+	} {
+		until, open := c.w.Until(at(c.at))
+		if open != (c.until != "") || open && !until.Equal(at(c.until)) {
+			t.Errorf("%s: at %s got open=%v until %s, want until %q", c.name, c.at, open, until.UTC().Format(time.RFC3339), c.until)
+		}
+	}
+	both := Job{Maintenance: []Window{once, {From: once.From, To: once.To.Add(time.Hour), Why: "longer"}}}
+	if w, _, open := both.Maintained(once.From); !open || w.Why != "longer" {
+		t.Errorf("of two open windows got %+v, want the one that closes last", w)
+	}
+	if _, _, open := (Job{}).Maintained(once.From); open {
+		t.Error("a job without windows is maintained")
+	}
+}
