@@ -107,13 +107,13 @@ func sleeps(s source) (wrong []string) {
 	return wrong
 }
 
-// blanks finds imports for their side effects, the other half of registering by init.
+// blanks finds imports for their side effects, the other half of registering by init. What only brings data is let be.
 func blanks(s source) (wrong []string) {
 	if s.test {
 		return nil
 	}
 	for _, i := range s.file.Imports {
-		if i.Name != nil && i.Name.Name == "_" && i.Path.Value != `"embed"` {
+		if i.Name != nil && i.Name.Name == "_" && i.Path.Value != `"embed"` && i.Path.Value != `"time/tzdata"` {
 			wrong = append(wrong, s.at(i)+": no import for its side effects: name what is used")
 		}
 	}
