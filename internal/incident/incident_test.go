@@ -1,0 +1,190 @@
+package incident
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var start = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
+// jobs are those of a small system.
+func jobs() []probe.Job {
+	named := func(name, severity string) probe.Job {
+		return probe.Job{ID: probe.ID{System: "ibex", Name: name, Type: "health", Severity: severity}, Labels: map[string]string{"region": "eu-west-1"}}
+	}
+	return []probe.Job{named("proxy", "P1"), named("auth", "P2"), named("tenants", "P1")}
+}
+
+// see observes one run of a probe, so many minutes after the start.
+func see(t *Tracker, name string, minute int, note func(r *probe.Result)) {
+	id := probe.ID{System: "ibex", Name: name}
+	for _, j := range jobs() {
+		if j.Name == name {
+			id = j.ID
+		}
+	}
+	r := probe.NewResult(id)
+	r.Started = start.Add(time.Duration(minute) * time.Minute)
+	note(r)
+	t.Observe(*r)
+}
+
+func well(r *probe.Result) {
+	r.Exchanged(probe.Exchange{Check: "live", Version: "1.4.1", Started: r.Started})
+	r.Pass("live", "answers 200")
+}
+
+// oneReplicaDown is a run in which the second of two replicas is down, after a deploy.
+func oneReplicaDown(r *probe.Result) {
+	r.Each([]string{"10.0.0.1:80", "10.0.0.2:80"}, func(target string, r *probe.Result) {
+		if target == "10.0.0.1:80" {
+			r.Pass("live", "answers 200")
+			return
+		}
+		r.Exchanged(probe.Exchange{Check: "live", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Version: "1.4.2", Reason: probe.OK, Started: r.Started})
+		r.Fail("live", probe.Refused, "wanted 200 from /health, nobody listens")
+	})
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -update writes it anew)\ngot:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+// TestWithoutAnIncidentTheNoteIsTheRunbooks compares with the form as the runbook gives it.
+func TestWithoutAnIncidentTheNoteIsTheRunbooks(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	see(tracker, "proxy", 0, well)
+	see(tracker, "auth", 0, func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") })
+	const form = "## Incident\nStart time:\nSeverity:\nImpact:\nServices affected:\n## Timeline\n" +
+		"- [time] observed symptom\n- [time] hypothesis + check\n- [time] mitigation applied\n- [time] recovery verified\n"
+	if got := tracker.Note("ibex"); got != form {
+		t.Errorf("got:\n%s", got)
+	}
+	if got := tracker.Systems(); len(got) != 0 {
+		t.Errorf("what cannot be told is no incident, got %v", got)
+	}
+}
+
+// TestANoteTellsTheStory follows an incident from its first failing run to its recovery.
+func TestANoteTellsTheStory(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	for _, p := range []string{"proxy", "auth", "tenants"} {
+		see(tracker, p, 0, well)
+	}
+	deploy := func(r *probe.Result) {
+		r.Exchanged(probe.Exchange{Check: "live", Version: "1.4.2", Started: r.Started})
+		r.Pass("live", "answers 200")
+	}
+	see(tracker, "auth", 1, deploy)
+	see(tracker, "proxy", 2, oneReplicaDown)
+	see(tracker, "proxy", 3, oneReplicaDown) // no news
+	see(tracker, "auth", 3, deploy)
+	golden(t, "open.md", tracker.Note("ibex"))
+
+	see(tracker, "auth", 4, func(r *probe.Result) { r.Inconclusive("live", probe.Timeout, "no answer") })
+	see(tracker, "auth", 5, well) // rolled back
+	see(tracker, "proxy", 6, well)
+	see(tracker, "proxy", 8, well)
+	golden(t, "recovered.md", tracker.Note("ibex"))
+
+	see(tracker, "auth", 60, func(r *probe.Result) { r.Fail("live", probe.Status, "wanted 200, got 500") })
+	if got := tracker.Note("ibex"); !strings.Contains(got, "Start time: 2026-11-22T04:00:00Z\nSeverity: P2\n") || strings.Contains(got, "proxy live") {
+		t.Errorf("an hour later it is another incident, got:\n%s", got)
+	}
+}
+
+// TestRecoveryNeedsAPass shows that nothing but a pass ends an incident: not silence, not what cannot be told.
+func TestRecoveryNeedsAPass(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	see(tracker, "proxy", 0, oneReplicaDown)
+	see(tracker, "proxy", 1, func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, "the control failed") })
+	if got := tracker.Note("ibex"); !strings.Contains(got, "\n- [time] recovery verified\n") {
+		t.Errorf("got:\n%s", got)
+	}
+	see(tracker, "proxy", 2, well)
+	see(tracker, "proxy", 3, oneReplicaDown)
+	if got := tracker.Note("ibex"); !strings.Contains(got, "Start time: 2026-11-22T03:03:00Z") {
+		t.Errorf("after a recovery a failure begins another incident, got:\n%s", got)
+	}
+}
+
+// TestTheProbersOwnNetworkIsNamed shows that a prober cut off says so and accuses nobody.
+func TestTheProbersOwnNetworkIsNamed(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	see(tracker, "proxy", 0, oneReplicaDown)
+	see(tracker, "auth", 1, func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") })
+	if got := tracker.Note("ibex"); !strings.Contains(got, "hypothesis + check: the prober's own network may be at fault: auth cannot be told") {
+		t.Errorf("got:\n%s", got)
+	}
+}
+
+// TestABreachIsNotTakenBack shows that a pass after a breach ends the incident and not the knowledge of it.
+func TestABreachIsNotTakenBack(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	see(tracker, "tenants", 0, func(r *probe.Result) { r.Fail("read", "leak_body", "org-b was shown what is org-a's") })
+	see(tracker, "tenants", 1, well)
+	see(tracker, "auth", 9, func(r *probe.Result) { r.Fail("live", probe.Status, "wanted 200, got 500") })
+	got := tracker.Note("ibex")
+	if want := "- [2026-11-22T03:00:00Z] observed symptom: tenants saw leak_body, last at 2026-11-22T03:00:00Z; that it cannot be reproduced now does not take it back\n"; !strings.Contains(got, want) {
+		t.Errorf("got:\n%s\nwant in it: %s", got, want)
+	}
+}
+
+// TestMemoryIsBounded shows that a hundred probes that fail and a target whose version changes at each answer leave a
+// note of bounded length.
+func TestMemoryIsBounded(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	for n := range 200 {
+		see(tracker, fmt.Sprintf("p%d", n), 1, func(r *probe.Result) {
+			r.Exchanged(probe.Exchange{Check: "live", Target: "one", Version: fmt.Sprint(n), Started: r.Started})
+			r.Fail("live", probe.Refused, "nobody listens")
+		})
+		see(tracker, "proxy", n, func(r *probe.Result) {
+			r.Exchanged(probe.Exchange{Check: "live", Target: fmt.Sprint(n), Version: fmt.Sprint(n), Started: r.Started})
+			r.Exchanged(probe.Exchange{Check: "live", Version: fmt.Sprint(n), Started: r.Started})
+			r.Pass("live", "answers 200")
+		})
+	}
+	s := tracker.systems["ibex"]
+	if len(s.Incident.Symptoms) != mostSymptoms || s.Incident.Unseen != 150 || len(s.Changes) != mostChanges || len(s.Versions) != mostTargets {
+		t.Errorf("got %d symptoms, %d unseen, %d changes, %d versions", len(s.Incident.Symptoms), s.Incident.Unseen, len(s.Changes), len(s.Versions))
+	}
+	if lines := strings.Count(tracker.Note("ibex"), "\n"); lines > 100 {
+		t.Errorf("the note has %d lines", lines)
+	}
+	tracker.SetJobs(nil)
+	if len(tracker.systems) != 0 || len(tracker.latest) != 0 {
+		t.Error("a system that is no longer configured is remembered")
+	}
+}

@@ -1,0 +1,294 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// Template is the note that the runbook wants opened at once, as it stands there.
+const Template = `## Incident
+Start time:
+Severity:
+Impact:
+Services affected:
+## Timeline
+- [time] observed symptom
+- [time] hypothesis + check
+- [time] mitigation applied
+- [time] recovery verified
+`
+
+// Note writes the incident of a system after Template, or the empty template if there is none. Lines that only a
+// person can fill in stay as the template has them.
+func (t *Tracker) Note(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.systems[name]
+	if s == nil || s.Incident == nil {
+		return Template
+	}
+	i := s.Incident
+	lines := append(i.symptoms(), t.narrowing(name, i)...)
+	lines = append(lines, s.deploys(i)...)
+	for p, b := range s.Breached {
+		lines = append(lines, line{b.First, observed, fmt.Sprintf("%s saw %s, last at %s; that it cannot be reproduced now does not take it back", p, b.Reason, stamp(b.Last))})
+	}
+	slices.SortStableFunc(lines, line.compare)
+	if !slices.ContainsFunc(lines, func(l line) bool { return l.what == mitigation }) {
+		lines = append(lines, line{what: mitigation})
+	}
+	lines = append(lines, t.recovery(name, i))
+
+	var b strings.Builder
+	b.WriteString("## Incident\n")
+	for _, head := range [][2]string{
+		{"Start time:", stamp(i.Start)}, {"Severity:", i.worst()}, {"Impact:", t.impact(name, i)},
+		{"Services affected:", name + ": " + strings.Join(i.Order, ", ")},
+	} {
+		b.WriteString(strings.TrimSpace(head[0]+" "+head[1]) + "\n")
+	}
+	b.WriteString("## Timeline\n")
+	for _, l := range lines {
+		b.WriteString(l.String() + "\n")
+	}
+	return b.String()
+}
+
+// A line is one of the timeline. Without a time it is the template's own, for a person to fill in.
+type line struct {
+	at         time.Time
+	what, text string
+}
+
+// What a line may be of, in the words of the template.
+const (
+	observed   = "observed symptom"
+	checked    = "hypothesis + check"
+	mitigation = "mitigation applied"
+	recovered  = "recovery verified"
+)
+
+// compare orders by time; of one moment what was seen comes before what was thought of it.
+func (l line) compare(other line) int {
+	rank := func(l line) int { return slices.Index([]string{observed, checked, mitigation}, l.what) }
+	return cmp.Or(l.at.Compare(other.at), cmp.Compare(rank(l), rank(other)), cmp.Compare(l.text, other.text))
+}
+
+func (l line) String() string {
+	if l.at.IsZero() {
+		return "- [time] " + l.what
+	}
+	return fmt.Sprintf("- [%s] %s: %s", stamp(l.at), l.what, l.text)
+}
+
+// Systems names the systems that have an incident, open ones first.
+func (t *Tracker) Systems() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var names []string
+	for name, s := range t.systems {
+		if s.Incident != nil {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		open := func(name string) int { return -min(len(t.systems[name].Incident.Open), 1) }
+		return cmp.Or(cmp.Compare(open(a), open(b)), cmp.Compare(a, b))
+	})
+	return names
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// worst is the severity of the gravest probe: P1 and sev1 come before P2 and sev2.
+func (i *record) worst() string {
+	var all []string
+	for _, p := range i.Order {
+		if level := i.Severity[p]; level != "" {
+			all = append(all, level)
+		}
+	}
+	if all == nil {
+		return ""
+	}
+	return slices.MinFunc(all, func(a, b string) int {
+		rank := func(level string) string { return strings.TrimLeft(level, "PpSsEeVv-") }
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+}
+
+// impact says how much of the system fails, as far as probes can tell.
+func (t *Tracker) impact(name string, i *record) string {
+	all := 0
+	for _, j := range t.jobs {
+		if j.System == name {
+			all++
+		}
+	}
+	failed := len(i.Order) + i.Unseen
+	text := fmt.Sprintf("%d of %s failed", failed, count(max(all, failed), "probe"))
+	for _, p := range i.Order {
+		if s := i.Symptoms[p]; s.Of > 1 && len(s.Failed) > 0 {
+			text += fmt.Sprintf("; %s: %d of %d targets", p, len(s.Failed), s.Of)
+		}
+	}
+	return text
+}
+
+// symptoms lists the first failure of each probe.
+func (i *record) symptoms() (lines []line) {
+	for _, p := range i.Order {
+		lines = append(lines, line{i.Symptoms[p].At, observed, i.Symptoms[p].sentence(p)})
+	}
+	if i.Unseen > 0 {
+		lines = append(lines, line{i.Start, observed, fmt.Sprintf("and %s more, of which no note was kept", count(i.Unseen, "probe"))})
+	}
+	return lines
+}
+
+func (s symptom) sentence(p string) string {
+	text := p + " " + s.Check
+	if s.Target != "" {
+		text += " at " + s.Target
+	}
+	text += fmt.Sprintf(": %s (%s)", s.Detail, s.Reason)
+	if s.Trace != "" {
+		text += ", trace " + s.Trace
+	}
+	if s.Version != "" {
+		text += ", version " + s.Version
+	}
+	if s.Good != "" {
+		text += ", last version that passed " + s.Good
+	}
+	return text
+}
+
+// narrowing says which of the runbook's questions are answered by what else was seen: how far it reaches, and whether
+// it is the prober itself.
+func (t *Tracker) narrowing(name string, i *record) (lines []line) {
+	for _, p := range i.Order {
+		switch s := i.Symptoms[p]; {
+		case s.Of > 1 && len(s.Failed) == s.Of:
+			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s fails at all of its %d targets", p, s.Of)})
+		case s.Of > 1 && len(s.Failed) > 0:
+			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s does not fail everywhere: at %d of %d targets (%s)", p, len(s.Failed), s.Of, list(s.Failed))})
+		}
+	}
+	var well, lost []string
+	var seen time.Time
+	for _, j := range t.jobs {
+		r, ran := t.latest[name][j.Name]
+		if j.System != name || !ran {
+			continue
+		}
+		if r.verdict == probe.Pass && !slices.Contains(i.Order, j.Name) {
+			well, seen = append(well, j.Name), later(seen, r.at)
+		}
+		if r.why == probe.SelfNetwork {
+			lost, seen = append(lost, j.Name), later(seen, r.at)
+		}
+	}
+	switch {
+	case len(lost) > 0:
+		lines = append(lines, line{seen, checked, "the prober's own network may be at fault: " + list(lost) + " cannot be told"})
+	case len(well) > 0:
+		lines = append(lines, line{seen, checked, "not the prober's own network: from here pass " + list(well)})
+	}
+	if region := t.region(name); region != "" {
+		lines = append(lines, line{i.Start, checked, "seen from region " + region + "; ask the probers of the others"})
+	}
+	return lines
+}
+
+// region is the constant label region of the system's probes, if all have the same.
+func (t *Tracker) region(name string) string {
+	var regions []string
+	for _, j := range t.jobs {
+		if j.System == name && !slices.Contains(regions, j.Labels["region"]) {
+			regions = append(regions, j.Labels["region"])
+		}
+	}
+	if len(regions) != 1 {
+		return ""
+	}
+	return regions[0]
+}
+
+// nearOnset is how long before the first failure a deploy is worth a look: «If a rollout started near onset».
+const nearOnset = 30 * time.Minute
+
+// deploys lists the versions that changed: shortly before the first failure, when they may be the cause, and since,
+// when they may be the cure.
+func (s *system) deploys(i *record) (lines []line) {
+	for _, c := range s.Changes {
+		switch {
+		case c.At.After(i.Start):
+			lines = append(lines, line{c.At, mitigation, "seen by the prober: " + c.sentence()})
+		case i.Start.Sub(c.At) <= nearOnset:
+			lines = append(lines, line{c.At, checked, "deploy near onset: " + c.sentence()})
+		}
+	}
+	return lines
+}
+
+func (c change) sentence() string {
+	where := c.Probe
+	if c.Target != "" {
+		where += " at " + c.Target
+	}
+	return fmt.Sprintf("%s went from version %s to %s", where, c.From, c.To)
+}
+
+// recovery says since when all that failed is well again, or leaves the line to the person.
+func (t *Tracker) recovery(name string, i *record) line {
+	if i.Recovered.IsZero() {
+		return line{what: recovered}
+	}
+	text := "passing again: " + list(i.Order)
+	if held := i.Checked.Sub(i.Recovered); held > 0 {
+		text += ", for " + held.Round(time.Second).String()
+	}
+	if bad := t.unwell(name); len(bad) > 0 {
+		text += "; not passing now: " + list(bad)
+	}
+	return line{i.Recovered, recovered, text}
+}
+
+// unwell names the probes whose last run did not pass.
+func (t *Tracker) unwell(name string) (bad []string) {
+	for _, j := range t.jobs {
+		if r, ran := t.latest[name][j.Name]; j.System == name && ran && r.verdict != probe.Pass {
+			bad = append(bad, j.Name)
+		}
+	}
+	return bad
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// list writes names for a sentence, and of many only the first.
+func list(names []string) string {
+	const most = 6
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

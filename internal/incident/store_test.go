@@ -1,0 +1,138 @@
+package incident
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestARestartForgetsNothing shows that a new process writes the same note as the one before it.
+func TestARestartForgetsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incident.json")
+	before := New()
+	before.SetJobs(jobs())
+	see(before, "proxy", 0, well)
+	see(before, "proxy", 2, oneReplicaDown)
+	if err := before.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	after := New()
+	if err := after.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	after.SetJobs(jobs())
+	if got, want := after.Note("ibex"), before.Note("ibex"); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	see(after, "proxy", 5, well)
+	if got := after.Note("ibex"); !strings.Contains(got, "[2026-11-22T03:05:00Z] recovery verified: passing again: proxy") {
+		t.Errorf("got:\n%s", got)
+	}
+}
+
+// TestADamagedFileIsReportedAndNoMore shows that nothing in a file can keep the prober from probing.
+func TestADamagedFileIsReportedAndNoMore(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"cut off":         {`{"format":1,"systems":{"ibex":{"inc`, "damaged"},
+		"empty":           {``, "damaged"},
+		"another format":  {`{"format":7}`, "wanted format 1, got 7"},
+		"another's":       {`[1,2,3]`, "damaged"},
+		"too large":       {strings.Repeat(" ", largestFile+1), "larger than"},
+		"nulls":           {`{"format":1,"systems":{"ibex":null}}`, ""},
+		"half an object":  {`{"format":1,"systems":{"ibex":{"incident":{"order":["x","y"],"open":["x"]}}}}`, ""},
+		"nothing at all":  {`{"format":1}`, ""},
+		"unknown members": {`{"format":1,"more":1}`, ""},
+	} {
+		path := filepath.Join(t.TempDir(), "incident.json")
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tracker := New()
+		err := tracker.Load(path)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		tracker.SetJobs(jobs())
+		see(tracker, "proxy", 0, oneReplicaDown)
+		see(tracker, "proxy", 1, well)
+		if got := tracker.Note("ibex"); !strings.Contains(got, "## Timeline") {
+			t.Errorf("%s: got:\n%s", name, got)
+		}
+	}
+	if err := New().Load(filepath.Join(t.TempDir(), "missing")); err != nil {
+		t.Errorf("a file that is not there yet: %v", err)
+	}
+}
+
+// TestAFailedWriteLeavesTheFile shows that a write is all or nothing, and leaves no litter.
+func TestAFailedWriteLeavesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "incident.json")
+	tracker := New()
+	if err := tracker.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := tracker.Save(filepath.Join(dir, "missing", "incident.json")); err == nil {
+		t.Error("a directory that is not there: no error")
+	}
+	if err := os.Mkdir(filepath.Join(dir, "taken"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := tracker.Save(filepath.Join(dir, "taken")); err == nil {
+		t.Error("a directory in place of the file: no error")
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.tmp"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("wanted a file for its owner only, got %v %v", info.Mode(), err)
+	}
+}
+
+// TestKeepWritesWhenThereIsNews shows that a wave of failures is one write, and that the last one comes at the end.
+func TestKeepWritesWhenThereIsNews(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incident.json")
+	synctest.Test(t, func(t *testing.T) {
+		tracker := New()
+		tracker.SetJobs(jobs())
+		ctx, cancel := context.WithCancel(t.Context())
+		writes, done := 0, make(chan struct{})
+		go func() {
+			tracker.Keep(ctx, path, func(err error) {
+				if writes++; err != nil {
+					t.Error(err)
+				}
+			})
+			close(done)
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		first := writes
+		for minute := range 5 {
+			see(tracker, "proxy", minute, oneReplicaDown)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if writes != first+1 {
+			t.Errorf("five failures in one second: %d writes, want 1", writes-first)
+		}
+		for minute := range 5 {
+			see(tracker, "proxy", minute, oneReplicaDown)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if writes != first+1 {
+			t.Errorf("no news: %d writes more", writes-first-1)
+		}
+		cancel()
+		<-done
+		if writes != first+2 {
+			t.Errorf("at the end: %d writes, want 1", writes-first-1)
+		}
+	})
+}
