@@ -99,9 +99,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // contradictions reports flags that would be ignored, or would keep the prober from probing.
 func (o *options) contradictions() error {
-	asksMore := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0
+	asksMore := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.note
 	if asksMore && !o.once.once {
-		return errors.New("--wait, --hold, --repeat and --output need --once")
+		return errors.New("--wait, --hold, --repeat, --output and --note need --once")
+	}
+	if o.once.note && o.once.format != "text" {
+		return errors.New("--note stands in place of the results and has no --format; --output writes them too")
 	}
 	if probing := o.once.format != ""; probing && o.serve.concurrency < 1 {
 		return errors.New("--max-concurrency: wanted at least 1")
@@ -129,6 +132,7 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 	cmd.Flag("wait", "With --once: ask again until all pass, at most this long.").PlaceHolder("5m").DurationVar(&once.wait)
 	cmd.Flag("hold", "With --once: all must keep passing this long.").PlaceHolder("30s").DurationVar(&once.hold)
 	cmd.Flag("repeat", "With --once: ask this often; the first run that does not pass ends it.").Default("1").IntVar(&once.repeat)
+	cmd.Flag("note", "With --once: print the incident note of the runbook in place of the results.").BoolVar(&once.note)
 	cmd.Flag("color", "Colour in text results: auto, always or never. NO_COLOR is honoured.").Default("auto").EnumVar(&once.color, "auto", "always", "never")
 
 	serve := &o.serve
@@ -138,6 +142,8 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 	cmd.Flag("max-concurrency", "How many probes may run at once; others wait, and that is not counted as latency.").Default("256").IntVar(&serve.concurrency)
 	cmd.Flag("phase", "Share of an interval, 0 to 1, by which all starts are shifted, so that several probers do not ask at the same time; by default from the host's name.").
 		PlaceHolder("SHARE").StringVar(&serve.phase)
+	cmd.Flag("storage.path", "A file that keeps what is known of incidents over a restart; none unless said. --once reads it and leaves it as it is.").
+		PlaceHolder("FILE").StringVar(&serve.storage)
 	return kingpinflag.AddFlags(cmd, ":9798")
 }
 

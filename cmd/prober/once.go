@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"prober/internal/incident"
 	"prober/internal/probe"
 	"prober/internal/report"
 	"prober/internal/schedule"
@@ -28,6 +29,7 @@ type onceOptions struct {
 	hold    time.Duration
 	repeat  int
 	color   string
+	note    bool
 }
 
 // How long the targets are left alone between two rounds: of --wait and --hold, longer where a target limits the rate
@@ -58,6 +60,12 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
+	notes := incident.New()
+	if o.serve.storage != "" { // of a prober that serves, which alone writes it
+		if err := notes.Load(o.serve.storage); err != nil {
+			fmt.Fprintln(o.stderr, "warning:", err)
+		}
+	}
 	meant, missing := o.filter.apply(cfg.Jobs)
 	if missing != nil && len(meant) > 0 {
 		fmt.Fprintln(o.stderr, "prober:", missing)
@@ -71,10 +79,14 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 	if len(jobs) == 0 {
 		rep.Reason = missing.Error()
 	} else {
-		r := rounds{onceOptions: o.once, progress: o.progress(), asker: newAsker(o.serve.concurrency)}
+		notes.SetJobs(jobs)
+		r := rounds{onceOptions: o.once, progress: o.progress(), asker: newAsker(o.serve.concurrency), notes: notes}
 		r.run(ctx, jobs, &rep)
 	}
 	rep.Ended = time.Now()
+	if o.once.note {
+		outputs[0].note = notes.Notes("")
+	}
 	if err := outputs.write(rep, o.stdout, o.once.colour(o.stdout)); err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return max(exitStatus(rep), exitFail) // asked it was; a pass that nobody can read is none
@@ -98,6 +110,7 @@ type rounds struct {
 	onceOptions
 	progress func(format string, args ...any)
 	asker    *asker
+	notes    probe.Sink // is told every result of every round
 }
 
 // run asks until the demands are met or cannot be any more, and leaves the last round's results in rep.
@@ -110,6 +123,9 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 		stop := o.watch(len(jobs))
 		rep.Results = o.asker.ask(ctx, jobs)
 		stop()
+		for _, r := range rep.Results {
+			o.notes.Observe(r)
+		}
 		rep.Rounds++
 		green := len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
 		rep.Held = 0
@@ -252,7 +268,10 @@ func (a *asker) Observe(r probe.Result) {
 // outputs are where the results go, each in its format.
 type outputs []output
 
-type output struct{ format, path string }
+type output struct {
+	format, path string
+	note         string // to write in place of the results; empty: the results
+}
 
 // destinations reads --format and --output and refuses what cannot be written, before anything is asked.
 func (o onceOptions) destinations() (outputs, error) {
@@ -265,7 +284,7 @@ func (o onceOptions) destinations() (outputs, error) {
 		if !ok || path == "" || path == "-" {
 			return nil, fmt.Errorf("--output: wanted FORMAT=PATH, got %q", text)
 		}
-		all = append(all, output{format, path})
+		all = append(all, output{format: format, path: path})
 	}
 	for _, out := range all {
 		if err := report.Write(io.Discard, out.format, report.Report{}); err != nil {
@@ -288,6 +307,12 @@ func (o onceOptions) destinations() (outputs, error) {
 func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
 	for _, out := range all {
 		rep.Color = color && out.path == ""
+		if out.note != "" {
+			if _, err := io.WriteString(w, out.note); err != nil {
+				return err
+			}
+			continue
+		}
 		if out.path == "" {
 			if err := report.Write(w, out.format, rep); err != nil {
 				return err

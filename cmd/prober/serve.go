@@ -23,6 +23,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"prober/config"
+	"prober/internal/incident"
 	"prober/internal/metrics"
 	"prober/internal/probe"
 	"prober/internal/schedule"
@@ -38,6 +39,7 @@ type serveOptions struct {
 	poll        time.Duration
 	concurrency int
 	phase       string
+	storage     string
 }
 
 // At a shutdown, wind is how long runs may take to end, and drain how long open requests may.
@@ -53,6 +55,7 @@ type server struct {
 	reference *reference
 	metrics   *metrics.Metrics
 	board     *web.Board
+	incidents *incident.Tracker
 	scheduler *schedule.Scheduler
 	sets      chan []probe.Job
 	config    atomic.Pointer[config.Config]
@@ -70,7 +73,10 @@ type stage struct {
 // serveForever probes until ctx ends and returns the exit status. Nothing is probed before all addresses are open.
 func (o *options) serveForever(ctx context.Context, from source, demo stage) int {
 	o.log.Writer = o.stderr
-	s := &server{log: promslog.New(&o.log), filter: o.filter, sets: make(chan []probe.Job, 1), board: web.NewBoard()}
+	s := &server{
+		log: promslog.New(&o.log), filter: o.filter, sets: make(chan []probe.Job, 1),
+		board: web.NewBoard(), incidents: incident.New(),
+	}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
 	refuse := func(err error) int {
 		fmt.Fprintln(o.stderr, err)
@@ -102,13 +108,14 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 			return refuse(err)
 		}
 	}
-	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, &changes{log: s.log}}, schedule.Options{
+	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, &changes{log: s.log}}, schedule.Options{
 		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: s.metrics,
 	})
 	if demo.announce != nil {
 		demo.announce(listeners[0].Addr().String())
 	}
 	s.warnOfProxy()
+	s.remember(o.serve.storage)
 	s.apply(cfg, jobs)
 	reload := newReloader(from, cfg, s, o.serve.poll)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
@@ -134,6 +141,9 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	running.Go(func() { s.scheduler.Forever(work, s.sets) })
 	running.Go(func() { reload.run(work) })
 	running.Go(func() { watchClock(work, s.metrics.SelfCheck) })
+	if o.serve.storage != "" {
+		running.Go(func() { s.incidents.Keep(work, o.serve.storage, s.kept) })
+	}
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })
 	}
@@ -171,6 +181,7 @@ func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler 
 		Config:      func() []byte { return s.config.Load().YAML() },
 		Schema:      func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
 		Status:      s.board.Rows,
+		Incident:    s.incidents.Notes,
 		Switches:    demo.switches,
 		Extra:       demo.handlers,
 		Panicked:    func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
@@ -179,6 +190,27 @@ func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler 
 		options.Reload = reload.now
 	}
 	return web.New(options)
+}
+
+// remember takes up what an earlier process knew of incidents. What cannot be read never keeps the prober from
+// probing.
+func (s *server) remember(path string) {
+	if path == "" {
+		return
+	}
+	err := s.incidents.Load(path)
+	if err != nil {
+		s.log.Warn("What was known of incidents is lost", "err", err)
+	}
+	s.metrics.SelfCheck("storage", err == nil)
+}
+
+// kept is told of every attempt to write what is known of incidents.
+func (s *server) kept(err error) {
+	if err != nil {
+		s.log.Warn("What is known of incidents cannot be kept", "err", err)
+	}
+	s.metrics.SelfCheck("storage", err == nil)
 }
 
 // ready says whether the prober probes. It never depends on a target: that would be the mistake it looks for.
@@ -202,6 +234,7 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)
 	s.board.SetJobs(jobs)
+	s.incidents.SetJobs(jobs)
 	select { // what the scheduler has not taken yet is out of date
 	case <-s.sets:
 	default:

@@ -27,9 +27,10 @@ var rows = map[string]row{
 			"google.golang.org/protobuf", // the exposition that carries native histograms
 		},
 	},
-	"internal/report":  {ours: []string{"internal/probe", "internal/spell"}},
-	"internal/web":     {ours: []string{"internal/probe"}},
-	"internal/sandbox": {ours: []string{"internal/spell"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/report":   {ours: []string{"internal/probe", "internal/spell"}},
+	"internal/incident": {ours: []string{"internal/probe"}},
+	"internal/web":      {ours: []string{"internal/probe"}},
+	"internal/sandbox":  {ours: []string{"internal/spell"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/spell"},
 		theirs: []string{"gopkg.in/yaml.v3"},
@@ -41,7 +42,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
-			"internal/jsonpath", "internal/metrics", "internal/report", "internal/web", "internal/sandbox",
+			"internal/jsonpath", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/sandbox",
 		},
 		theirs: []string{
 			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",

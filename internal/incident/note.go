@@ -86,6 +86,22 @@ func (l line) String() string {
 	return fmt.Sprintf("- [%s] %s: %s", stamp(l.at), l.what, l.text)
 }
 
+// Notes writes the incident of a system or, of "", those of all systems that have one, the open ones first. Where
+// there is none it is the empty template.
+func (t *Tracker) Notes(system string) string {
+	if system != "" {
+		return t.Note(system)
+	}
+	var notes []string
+	for _, name := range t.Systems() {
+		notes = append(notes, t.Note(name))
+	}
+	if notes == nil {
+		return Template
+	}
+	return strings.Join(notes, "\n")
+}
+
 // Systems names the systems that have an incident, open ones first.
 func (t *Tracker) Systems() []string {
 	t.mu.Lock()

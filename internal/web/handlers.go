@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -42,6 +43,12 @@ func document(kind string, write func() []byte) http.HandlerFunc {
 		w.Header().Set("Content-Type", kind)
 		w.Write(body)
 	}
+}
+
+// incident serves the note as text: it is there to be copied into a ticket.
+func (s *site) incident(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
+	io.WriteString(w, lines(s.Incident(r.URL.Query().Get("system"))))
 }
 
 // jsonStatus is the answer of /api/v1/status. Fields are added to it, never renamed. Times are RFC 3339 in UTC.

@@ -123,6 +123,9 @@ func (s *site) links() []string {
 	if s.Config != nil {
 		all = append(all, "/config")
 	}
+	if s.Incident != nil {
+		all = append(all, "/incident")
+	}
 	if s.Schema != nil {
 		all = append(all, "/schema.json")
 	}

@@ -21,6 +21,7 @@ type Options struct {
 	ReloadError func() error                // why the last reload failed; nil: it did not
 	Config      func() []byte               // the effective configuration as YAML, secrets masked
 	Schema      func() []byte               // the JSON Schema of the configuration
+	Incident    func(system string) string  // the incident note of a system; of all that have one if empty
 	Status      func() []Row                // a row for each probe, in the order in which they are shown
 	Switches    func() []Switch             // what can be broken and mended on the page of a demonstration
 
@@ -54,6 +55,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Config != nil {
 		mux.Handle("/config", allow(document("text/yaml; charset=utf-8", o.Config), http.MethodGet, http.MethodHead))
+	}
+	if o.Incident != nil {
+		mux.Handle("/incident", allow(s.incident, http.MethodGet, http.MethodHead))
 	}
 	if o.Schema != nil {
 		mux.Handle("/schema.json", allow(document("application/schema+json", o.Schema), http.MethodGet, http.MethodHead))
