@@ -187,7 +187,9 @@ func TestRevocation(t *testing.T) {
 			}
 		}
 	}
-	if i := s.host(onepass).issuer; len(i.revoked) > 0 {
+	i := s.host(onepass).issuer
+	revoke(t, s, onepass, signed(t, i.keys[0], i.claims("another-client")))
+	if len(i.revoked) > 0 {
 		t.Errorf("%d tokens were revoked by those who may not, or that are none", len(i.revoked))
 	}
 }
