@@ -118,45 +118,53 @@ func leavesTheRest() twist {
 	}
 }
 
-// cachedByURL answers from a cache that stands before the service and knows the URL alone: not whose the answer was,
-// and not that it must not be stored. Nothing in an answer tells where it is from.
-func cachedByURL() twist {
-	type entry struct {
-		body  []byte
-		until time.Time
+// A urlCache stands before the service and knows the URL alone: not whose an answer was, and not that it must not be
+// stored. Nothing in its answers tells where they are from.
+type urlCache struct {
+	mu      sync.Mutex
+	entries map[string]cached
+}
+
+type cached struct {
+	body  []byte
+	until time.Time
+}
+
+// Bounds of the cache. When it is full it begins anew.
+const (
+	mostCached    = 128
+	largestCached = 64 << 10
+)
+
+// serve is a twist.
+func (c *urlCache) serve(at place, w http.ResponseWriter, r *http.Request) {
+	url := r.URL.RequestURI()
+	if body, ok := c.recall(url); ok {
+		text(w, http.StatusOK, "application/json", string(body))
+		return
 	}
-	const (
-		most    = 128
-		largest = 64 << 10
-	)
-	var mu sync.Mutex
-	entries := map[string]entry{}
-	recall := func(url string) ([]byte, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		e, ok := entries[url]
-		return e.body, ok && time.Now().Before(e.until)
+	taken := at.take(w, r)
+	if taken.status == http.StatusOK {
+		c.remember(url, taken.body.Bytes())
 	}
-	remember := func(url string, body []byte) {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(entries) >= most {
-			clear(entries)
-		}
-		if len(body) <= largest {
-			entries[url] = entry{body, time.Now().Add(ttl)}
-		}
+	taken.send()
+}
+
+func (c *urlCache) recall(url string) (body []byte, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found, ok := c.entries[url]
+	return found.body, ok && time.Now().Before(found.until)
+}
+
+func (c *urlCache) remember(url string, body []byte) {
+	if len(body) > largestCached {
+		return
 	}
-	return func(at place, w http.ResponseWriter, r *http.Request) {
-		url := r.URL.RequestURI()
-		if body, ok := recall(url); ok {
-			text(w, http.StatusOK, "application/json", string(body))
-			return
-		}
-		taken := at.take(w, r)
-		if taken.status == http.StatusOK && len(taken.body.Bytes()) > 0 {
-			remember(url, taken.body.Bytes())
-		}
-		taken.send()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.entries) >= mostCached {
+		clear(c.entries)
 	}
+	c.entries[url] = cached{body, time.Now().Add(ttl)}
 }
