@@ -135,7 +135,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 			[]string{"inconclusive", discovered, "issuance inconclusive(rate_limited): wanted 200, got 429: *"},
 		},
 		"a redirect": {
-			token(func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/login", 302) }), nil,
+			token(func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/login", http.StatusFound) }), nil,
 			[]string{"fail", discovered, "issuance fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed"},
 		},
 		"a page in place of a token": {

@@ -306,7 +306,7 @@ func TestSecretsHaveTheirType(t *testing.T) {
 		for f := range v.Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if key != "" && regexp.MustCompile("token|secret|password|key|bearer").MatchString(key) &&
-				!slices.Contains([]string{"token_url", "key_file"}, key) && f.Type != reflect.TypeFor[secret.Secret]() {
+				!slices.Contains([]string{"token_url", "key_file", "keysets"}, key) && f.Type != reflect.TypeFor[secret.Secret]() {
 				found = append(found, path+"."+key)
 			}
 			found = append(found, suspects(f.Type, path+"."+f.Name, seen)...)
