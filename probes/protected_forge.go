@@ -85,11 +85,16 @@ func (f *Forgeries) denials() httpx.Statuses {
 	return f.Status
 }
 
-// A forgery is a token that nobody must accept.
+// A forgery is a token that nobody must accept. It holds much of a real one, so it is a function: no verb of fmt
+// prints what a function returns.
 type forgery struct {
 	name  string // in probe_auth_case, after "forged_"
 	words string // in a sentence
-	token string
+	token func() string
+}
+
+func forged(name, words, token string) forgery {
+	return forgery{name, words, func() string { return token }}
 }
 
 // A battery is the forged tokens of a run.
@@ -184,7 +189,7 @@ func (f *forger) all(whose string, m maker) ([]forgery, error) {
 	}
 	learnt := map[string]bool{m.real.header: true, m.real.payload: true}
 	for _, made := range all {
-		parts := strings.SplitN(made.token, ".", 3)
+		parts := strings.SplitN(made.token(), ".", 3)
 		for i, what := range []string{"header", "payload"} {
 			if !learnt[parts[i]] { // it says again what the real token says, in another encoding
 				learnt[parts[i]] = true
@@ -247,7 +252,7 @@ func (m *maker) make() ([]forgery, error) {
 		return nil, err
 	}
 	var all []forgery
-	add := func(name, words, token string) { all = append(all, forgery{name, words, token}) }
+	add := func(name, words, token string) { all = append(all, forged(name, words, token)) }
 	unsigned := func(alg string) string { return encoded(m.head("alg", alg)) + "." + t.payload + "." }
 	add("none", "a token with alg none", unsigned("none"))
 	add("none_capital", "a token with alg None", unsigned("None"))
@@ -283,12 +288,12 @@ func (m *maker) resigned() []forgery {
 		return nil
 	}
 	all := []forgery{
-		{"truncated_signature", "a token with half of its signature", signed + base64.RawURLEncoding.EncodeToString(signature[:len(signature)/2])},
-		{"zero_signature", "a token with a signature of zeros", signed + base64.RawURLEncoding.EncodeToString(make([]byte, len(signature)))},
-		{"tampered_payload", "a token that was changed after it was signed", t.header + "." + encoded(t.tampered()) + "." + t.signature},
+		forged("truncated_signature", "a token with half of its signature", signed+base64.RawURLEncoding.EncodeToString(signature[:len(signature)/2])),
+		forged("zero_signature", "a token with a signature of zeros", signed+base64.RawURLEncoding.EncodeToString(make([]byte, len(signature)))),
+		forged("tampered_payload", "a token that was changed after it was signed", t.header+"."+encoded(t.tampered())+"."+t.signature),
 	}
 	if m.other != "" {
-		all = append(all, forgery{"other_signature", "a token with the signature of another", signed + m.other})
+		all = append(all, forged("other_signature", "a token with the signature of another", signed+m.other))
 	}
 	return all
 }

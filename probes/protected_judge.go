@@ -249,14 +249,14 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 		return said(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
 	case a.Status == 429:
 		return said(c.name, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", c.Status), caseError
+	case f != nil && f.unproven != "":
+		return doubted(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unproven), caseError
 	case !c.Status.Contains(a.Status):
 		return v.judgeOther(c.name, c.Status, a)
 	case a.Cached != "":
 		return doubted(c.name, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), caseError
 	case c.Code != "" && p.Code.Read(a) != c.Code:
 		return said(c.name, reasonWrongCode, "got %d, with %s in place of the code %s", a.Status, p.spoken(p.Code.Read(a)), c.Code), wrongCode
-	case f != nil && f.unproven != "":
-		return doubted(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unproven), caseError
 	case c.Code != "":
 		return said(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), asExpected
 	}
@@ -289,70 +289,6 @@ func (p *Protected) spoken(code string) string {
 		}
 	}
 	return "another code"
-}
-
-// judgeForged tells whether every forged token was refused, while the untouched one was let in before and after.
-func (v *visit) judgeForged(control bool) protectedNote {
-	p := v.probe
-	for i := range v.forged.all {
-		v.cases[forgedPrefix+v.forged.all[i].name] = caseError
-	}
-	var let []string
-	trouble := protectedNote{}
-	for _, f := range v.presented {
-		want := p.Forgeries.denials()
-		n, outcome := protectedNote{}, asExpected
-		switch a := f.answer; {
-		case v.admits(a):
-			let, outcome = append(let, f.words), accepted
-		case a.Reason != probe.OK:
-			n, outcome = doubted(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
-		case a.Status == 429:
-			n, outcome = doubted(checkForgeries, probe.RateLimited, "got 429 for %s: the rate of the prober's requests is limited", f.words), caseError
-		case !want.Contains(a.Status):
-			n, outcome = v.judgeOther(checkForgeries, want, a)
-			n.detail = f.words + ": " + n.detail
-		case a.Cached != "":
-			n, outcome = doubted(checkForgeries, probe.StaleOrCached, "%s: the answer may come out of a cache (%s)", f.words, a.Cached), caseError
-		case !control:
-			outcome = caseError
-		}
-		if trouble.check == "" || n.verdict == probe.Fail && trouble.verdict != probe.Fail {
-			trouble = n
-		}
-		v.cases[forgedPrefix+f.name] = outcome
-	}
-	made := len(v.forged.all)
-	switch {
-	case len(let) > 0:
-		return said(checkForgeries, authBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
-	case v.forged.why != probe.OK && made == 0:
-		return doubted(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
-	case !control:
-		return doubted(checkForgeries, probe.ControlFailed, "the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing")
-	case !v.stillAdmitted():
-		for name := range v.cases {
-			if strings.HasPrefix(name, forgedPrefix) {
-				v.cases[name] = caseError
-			}
-		}
-		return doubted(checkForgeries, probe.ControlFailed, "the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing")
-	case trouble.check != "":
-		return trouble
-	case len(v.presented) < made:
-		return doubted(checkForgeries, probe.Timeout, "the time was up after %d of %d forged tokens", len(v.presented), made)
-	case v.forged.why != probe.OK:
-		return doubted(checkForgeries, v.forged.why, "%d forged tokens were refused, but none was keyed with the public key: %s", made, v.forged.detail)
-	case !v.forged.keyed:
-		return said(checkForgeries, probe.OK, "%d forged tokens were refused; none was keyed with the public key, for want of keys", made)
-	}
-	return said(checkForgeries, probe.OK, "%d forged tokens were refused", made)
-}
-
-// stillAdmitted reports whether the untouched token was let in after the forged ones.
-func (v *visit) stillAdmitted() bool {
-	a := v.after
-	return a != nil && a.Reason == probe.OK && a.Cached == "" && v.probe.valid.Status.Contains(a.Status) && v.probe.own(a)
 }
 
 // tellCases exports what became of each case, at the replica where it was worst.

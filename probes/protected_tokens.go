@@ -79,7 +79,7 @@ func notExpired(exp, now time.Time) string {
 	case now.Before(exp):
 		return fmt.Sprintf("expires only in %s", about(exp.Sub(now)))
 	case now.Sub(exp) < leeway:
-		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", probe.Duration(leeway))
+		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", about(leeway))
 	}
 	return ""
 }

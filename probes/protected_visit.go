@@ -80,7 +80,7 @@ func (v *visit) present(ctx context.Context, r *probe.Result) {
 		f := &v.forged.all[i]
 		some, done := share(most, 0.5) // a verifier that hangs on one of them leaves time for others
 		a := p.knock(some, r, p.order[0], httpx.Request{
-			Check: checkForgeries, URL: p.URL, Header: bearing(f.token), Want: p.Forgeries.denials(),
+			Check: checkForgeries, URL: p.URL, Header: bearing(f.token()), Want: p.Forgeries.denials(),
 		})
 		done()
 		v.presented = append(v.presented, presented{f, a})
