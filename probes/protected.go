@@ -243,8 +243,10 @@ func (p *Protected) Ask(ctx context.Context, r *probe.Result) {
 	for _, v := range seen {
 		v.judge()
 	}
-	r.Each(targets, func(target string, r *probe.Result) { at[target].note(r, true) })
-	r.Each(targets, func(target string, r *probe.Result) { at[target].note(r, false) })
+	for urgency := range leastUrgent + 1 {
+		r.Each(targets, func(target string, r *probe.Result) { at[target].note(r, urgency) })
+	}
+	r.Each(targets, func(target string, r *probe.Result) { at[target].tell(r) })
 	p.tellCases(r, seen)
 	p.tellTokens(r, tokens)
 	if !p.Replicas.none() {

@@ -65,6 +65,9 @@ func TestEveryForgeryFindsItsFlaw(t *testing.T) {
 			if c := r.Why(); r.Verdict() != probe.Fail || c.Name != "forgeries" || c.Reason != authBypass || !strings.Contains(c.Detail, "let in") {
 				t.Errorf("got\n%s", told(r))
 			}
+			if x := r.Exchanges[r.ExchangeOf(r.Why())]; x.Status != 501 { // the one to look for in the traces
+				t.Errorf("the exchange shown is not that of the forged token, but one answered %d", x.Status)
+			}
 			for _, c := range r.Checks {
 				if c.Name != "forgeries" && c.Verdict != probe.Pass {
 					t.Errorf("%s is not to blame: %+v", c.Name, c)

@@ -72,11 +72,26 @@ func doubted(check string, why probe.Reason, format string, args ...any) protect
 	return protectedNote{check, probe.Inconclusive, why, fmt.Sprintf(format, args...)}
 }
 
-// note writes what was found: first only that somebody was let in, then the rest.
-func (v *visit) note(r *probe.Result, bypass bool) {
+// urgency orders what is told: that somebody was let in, what else failed, why nothing is proven, and then the rest.
+func (n protectedNote) urgency() int {
+	switch {
+	case n.why == authBypass:
+		return 0
+	case n.verdict == probe.Fail:
+		return 1
+	case n.verdict == probe.Inconclusive && (n.check == callerValid || n.check == checkWrongPath):
+		return 2
+	}
+	return leastUrgent
+}
+
+const leastUrgent = 3
+
+// note writes what was found of one urgency.
+func (v *visit) note(r *probe.Result, urgency int) {
 	for _, n := range v.notes {
 		switch {
-		case (n.why == authBypass) != bypass:
+		case n.urgency() != urgency:
 		case n.verdict == probe.Pass:
 			r.Pass(n.check, "%s", n.detail)
 		case n.verdict == probe.Fail:
@@ -85,10 +100,13 @@ func (v *visit) note(r *probe.Result, bypass bool) {
 			r.Inconclusive(n.check, n.why, "%s", n.detail)
 		}
 	}
-	if !bypass {
-		for _, o := range protectedOutcomes {
-			r.Measure(protectedOutcome, truth(o == v.outcome), r.Target(), o)
-		}
+}
+
+// tell exports what the run at the replica came to.
+func (v *visit) tell(r *probe.Result) {
+	v.exchanges(r)
+	for _, o := range protectedOutcomes {
+		r.Measure(protectedOutcome, truth(o == v.outcome), r.Target(), o)
 	}
 }
 
@@ -231,7 +249,7 @@ func (v *visit) admits(a *httpx.Answer) bool {
 func (v *visit) judgeCaller(c *caller, control bool) protectedNote {
 	n, outcome := v.judgeRefusal(c, v.answers[c.name])
 	if !control && n.why != authBypass && n.verdict != probe.Inconclusive {
-		n = doubted(c.name, probe.ControlFailed, "%s, which proves nothing: the valid caller was not let in, or not by the route", n.detail)
+		n = doubted(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not let in", n.detail)
 		outcome = caseError
 	}
 	v.cases[c.name] = outcome

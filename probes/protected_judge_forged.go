@@ -18,13 +18,21 @@ func (v *visit) judgeForged(control bool) protectedNote {
 		n, outcome := v.judgeForgery(f)
 		switch {
 		case outcome == accepted:
-			let = append(let, f.words)
+			if let = append(let, f.words); len(let) == 1 {
+				v.decisive = f.answer
+			}
 		case !held:
 			outcome = caseError
 		case n.check != "" && (trouble.check == "" || n.verdict == probe.Fail && trouble.verdict != probe.Fail):
 			trouble = n
+			if let == nil {
+				v.decisive = f.answer
+			}
 		}
 		v.cases[forgedPrefix+f.name] = outcome
+	}
+	if control && !held && let == nil {
+		v.decisive = v.after
 	}
 	made := len(v.forged.all)
 	switch {

@@ -9,7 +9,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha512" // of the longer signatures
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"

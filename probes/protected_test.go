@@ -47,7 +47,7 @@ func atRoute(answer func(http.ResponseWriter, *http.Request, string) bool) func(
 
 // TestProtectedTellsTheWorlds: what all callers are answered together decides what each answer means.
 func TestProtectedTellsTheWorlds(t *testing.T) {
-	const notProven = ", which proves nothing: the valid caller was not let in, or not by the route"
+	const notProven = ", which proves nothing while the valid caller is not let in"
 	json := func(status int) func(http.ResponseWriter, *http.Request, string) bool {
 		return always(status, "application/json", `{"error":"x"}`)
 	}
@@ -71,10 +71,10 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"everything is 401": {json(401), nil, validRejected, []string{
 			"fail",
-			"nobody inconclusive(control_failed): got 401, with another code in place of the code missing_token" + notProven,
-			"garbage inconclusive(control_failed): *",
 			"valid fail(valid_rejected): wanted 501, got 401: the valid token is refused",
 			"wrong_path inconclusive(control_failed): got 401 for a path that nobody serves, and nothing to tell it from: the valid caller was not let in",
+			"nobody inconclusive(control_failed): got 401, with another code in place of the code missing_token" + notProven,
+			"garbage inconclusive(control_failed): *",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
@@ -83,10 +83,10 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"everything is 501": {json(501), nil, blanket501, []string{
 			"fail",
+			"wrong_path fail(blanket_501): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
+			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
 			"nobody inconclusive(control_failed): wanted 401, got 501, and not from the service itself",
 			"garbage inconclusive(control_failed): *",
-			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
-			"wrong_path fail(blanket_501): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
@@ -107,10 +107,10 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"everything is 404": {json(404), nil, routeMissing, []string{
 			"fail",
-			"nobody inconclusive(control_failed): wanted 401, got 404" + notProven,
-			"garbage inconclusive(control_failed): *",
 			"valid fail(route_missing): wanted 501, got 404: the route is not there",
 			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): wanted 401, got 404" + notProven,
+			"garbage inconclusive(control_failed): *",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
@@ -119,10 +119,10 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"everything is 503": {json(503), nil, upstreamError, []string{
 			"fail",
-			"nobody inconclusive(control_failed): wanted 401, got 503" + notProven,
-			"garbage inconclusive(control_failed): *",
 			"valid fail(upstream_error): wanted 501, got 503",
 			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): wanted 401, got 503" + notProven,
+			"garbage inconclusive(control_failed): *",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
@@ -131,10 +131,10 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"everything is 429": {json(429), nil, couldNotTell, []string{
 			"inconclusive",
-			"nobody inconclusive(rate_limited): wanted 401, got 429: the rate of the prober's requests is limited",
-			"garbage inconclusive(rate_limited): *",
 			"valid inconclusive(rate_limited): wanted 501, got 429: the rate of the prober's requests is limited",
 			"wrong_path inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
+			"nobody inconclusive(rate_limited): wanted 401, got 429: the rate of the prober's requests is limited",
+			"garbage inconclusive(rate_limited): *",
 			"expired inconclusive(rate_limited): *",
 			"revoked inconclusive(rate_limited): *",
 			"suspended inconclusive(rate_limited): *",
@@ -146,10 +146,10 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			return true
 		}, nil, routeMissing, []string{
 			"fail",
-			"nobody inconclusive(control_failed): wanted 401, got 302, which sends elsewhere; redirects are never followed" + notProven,
-			"garbage inconclusive(control_failed): *",
 			"valid fail(redirect): wanted 501, got 302, which sends elsewhere; redirects are never followed",
 			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): wanted 401, got 302, which sends elsewhere; redirects are never followed" + notProven,
+			"garbage inconclusive(control_failed): *",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
@@ -161,8 +161,14 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}), nil, authBypass, []string{
 			"fail",
 			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
-			"garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *",
-			"revoked pass(ok): *", "suspended pass(ok): *", "forgeries pass(ok): *", "fixtures pass(ok): *",
+			"garbage pass(ok): *",
+			"valid pass(ok): *",
+			"wrong_path pass(ok): *",
+			"expired pass(ok): *",
+			"revoked pass(ok): *",
+			"suspended pass(ok): *",
+			"forgeries pass(ok): *",
+			"fixtures pass(ok): *",
 		}},
 		"open to those without a token, closed to the valid one": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			status := 401
@@ -173,73 +179,113 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}), nil, authBypass, []string{
 			"fail",
 			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
-			"garbage inconclusive(control_failed): *",
 			"valid fail(valid_rejected): *",
-			"wrong_path inconclusive(control_failed): *", "expired inconclusive(control_failed): *",
-			"revoked inconclusive(control_failed): *", "suspended inconclusive(control_failed): *",
-			"forgeries inconclusive(control_failed): *", "fixtures pass(ok): *",
+			"wrong_path inconclusive(control_failed): *",
+			"garbage inconclusive(control_failed): *",
+			"expired inconclusive(control_failed): *",
+			"revoked inconclusive(control_failed): *",
+			"suspended inconclusive(control_failed): *",
+			"forgeries inconclusive(control_failed): *",
+			"fixtures pass(ok): *",
 		}},
 		"the route is built by now": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(400, "application/json", "{}")(w, q, token)
 		}), nil, routeImplemented, []string{
 			"fail",
+			"valid fail(route_implemented): wanted 501, got 400: the route does something else by now; if it should, change the status",
+			"wrong_path inconclusive(control_failed): *",
 			"nobody inconclusive(control_failed): refused: got 401, missing_token" + notProven,
 			"garbage inconclusive(control_failed): *",
-			"valid fail(route_implemented): wanted 501, got 400: the route does something else by now; if it should, change the status",
-			"wrong_path inconclusive(control_failed): *", "expired inconclusive(control_failed): *",
-			"revoked inconclusive(control_failed): *", "suspended inconclusive(control_failed): *",
-			"forgeries inconclusive(control_failed): *", "fixtures pass(ok): *",
+			"expired inconclusive(control_failed): *",
+			"revoked inconclusive(control_failed): *",
+			"suspended inconclusive(control_failed): *",
+			"forgeries inconclusive(control_failed): *",
+			"fixtures pass(ok): *",
 		}},
 		"the gateway's 501, without the marker": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "application/json", "{}")(w, q, token)
 		}), func(p *Protected) { p.Marker = &httpx.Source{Header: "X-Gate"} }, couldNotTell, []string{
 			"inconclusive",
-			"nobody inconclusive(control_failed): *", "garbage inconclusive(control_failed): *",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the marker",
-			"wrong_path inconclusive(control_failed): *", "expired inconclusive(control_failed): *",
-			"revoked inconclusive(control_failed): *", "suspended inconclusive(control_failed): *",
-			"forgeries inconclusive(control_failed): *", "fixtures pass(ok): *",
+			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): *",
+			"garbage inconclusive(control_failed): *",
+			"expired inconclusive(control_failed): *",
+			"revoked inconclusive(control_failed): *",
+			"suspended inconclusive(control_failed): *",
+			"forgeries inconclusive(control_failed): *",
+			"fixtures pass(ok): *",
 		}},
 		"the gateway's 501, a page": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "text/html", "<h1>501</h1>")(w, q, token)
 		}), nil, couldNotTell, []string{
 			"inconclusive",
-			"nobody inconclusive(control_failed): *", "garbage inconclusive(control_failed): *",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it is an HTML page",
-			"wrong_path inconclusive(control_failed): *", "expired inconclusive(control_failed): *",
-			"revoked inconclusive(control_failed): *", "suspended inconclusive(control_failed): *",
-			"forgeries inconclusive(control_failed): *", "fixtures pass(ok): *",
+			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): *",
+			"garbage inconclusive(control_failed): *",
+			"expired inconclusive(control_failed): *",
+			"revoked inconclusive(control_failed): *",
+			"suspended inconclusive(control_failed): *",
+			"forgeries inconclusive(control_failed): *",
+			"fixtures pass(ok): *",
 		}},
 		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(401, "application/json", `{"error":"expired"}`)(w, q, token)
 		}), nil, authPassed, []string{
 			"fail",
-			"nobody pass(ok): *", "garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *",
 			"revoked fail(wrong_code): got 401, with the code expired in place of the code revoked",
-			"suspended pass(ok): *", "forgeries pass(ok): *", "fixtures pass(ok): *",
+			"nobody pass(ok): *",
+			"garbage pass(ok): *",
+			"valid pass(ok): *",
+			"wrong_path pass(ok): *",
+			"expired pass(ok): *",
+			"suspended pass(ok): *",
+			"forgeries pass(ok): *",
+			"fixtures pass(ok): *",
 		}},
 		"revoked tokens are let in": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(501, "application/json", `{}`)(w, q, token)
 		}), nil, authBypass, []string{
 			"fail",
 			"revoked fail(auth_bypass): the caller revoked is let in: wanted 401, got 501",
-			"nobody pass(ok): *", "garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *",
-			"suspended pass(ok): *", "forgeries pass(ok): *", "fixtures pass(ok): *",
+			"nobody pass(ok): *",
+			"garbage pass(ok): *",
+			"valid pass(ok): *",
+			"wrong_path pass(ok): *",
+			"expired pass(ok): *",
+			"suspended pass(ok): *",
+			"forgeries pass(ok): *",
+			"fixtures pass(ok): *",
 		}},
 		"a suspended org gets 401": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "SUSPENDED") && always(401, "application/json", `{}`)(w, q, token)
 		}), nil, authPassed, []string{
 			"fail",
-			"nobody pass(ok): *", "garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *", "revoked pass(ok): *",
-			"suspended fail(status): refused otherwise than wanted: wanted 403, got 401", "forgeries pass(ok): *", "fixtures pass(ok): *",
+			"suspended fail(status): refused otherwise than wanted: wanted 403, got 401",
+			"nobody pass(ok): *",
+			"garbage pass(ok): *",
+			"valid pass(ok): *",
+			"wrong_path pass(ok): *",
+			"expired pass(ok): *",
+			"revoked pass(ok): *",
+			"forgeries pass(ok): *",
+			"fixtures pass(ok): *",
 		}},
 		"a forged token breaks it": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			f := readJWT(token)
 			return f != nil && f.head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
 		}), nil, authPassed, []string{
 			"fail",
-			"nobody pass(ok): *", "garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *", "revoked pass(ok): *", "suspended pass(ok): *",
-			"forgeries fail(upstream_error): a token that says where its keys are (jku): wanted 401 or 403, got 500", "fixtures pass(ok): *",
+			"forgeries fail(upstream_error): a token that says where its keys are (jku): wanted 401 or 403, got 500",
+			"nobody pass(ok): *",
+			"garbage pass(ok): *",
+			"valid pass(ok): *",
+			"wrong_path pass(ok): *",
+			"expired pass(ok): *",
+			"revoked pass(ok): *",
+			"suspended pass(ok): *",
+			"fixtures pass(ok): *",
 		}},
 		"refusals out of a cache": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			if token == "" {
@@ -249,7 +295,14 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}), nil, authPassed, []string{
 			"inconclusive",
 			"nobody inconclusive(stale_or_cached): the answer may come out of a cache (*",
-			"garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *", "revoked pass(ok): *", "suspended pass(ok): *", "forgeries pass(ok): *", "fixtures pass(ok): *",
+			"garbage pass(ok): *",
+			"valid pass(ok): *",
+			"wrong_path pass(ok): *",
+			"expired pass(ok): *",
+			"revoked pass(ok): *",
+			"suspended pass(ok): *",
+			"forgeries pass(ok): *",
+			"fixtures pass(ok): *",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,6 +313,51 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			if c.change != nil {
 				c.change(p)
 			}
+			r := run(t, p)
+			wantLines(t, r, c.want...)
+			if got := outcomes(t, r)[""]; got != c.outcome {
+				t.Errorf("outcome: got %s, want %s", got, c.outcome)
+			}
+		})
+	}
+}
+
+// TestProtectedOfARouteThatIsBuilt: what the valid caller gets may be any status that no stranger gets.
+func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer  func(w http.ResponseWriter, q *http.Request, token string) bool
+		outcome string
+		want    []string
+	}{
+		"closed": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
+		}), authPassed, []string{
+			"pass", "nobody pass(ok): refused: got 401", "garbage pass(ok): refused: got 401", "valid pass(ok): let in: got 200",
+			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
+		}},
+		"a page for every path": {func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
+		}, couldNotTell, []string{
+			"inconclusive",
+			"valid inconclusive(control_failed): let in: got 200, which proves nothing: wanted 404 for a path that nobody serves, got 200 as for the route",
+			"wrong_path inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
+			"nobody inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"garbage inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"fixtures pass(ok): *",
+		}},
+		"open to all": {atRoute(always(200, "text/html", "hello")), authBypass, []string{
+			"fail",
+			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
+			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
+			"valid pass(ok): let in: got 200",
+			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			p.Callers = map[string]Caller{"valid": {Status: httpx.Codes(200), Bearer: secret.Env("TEST_GATE_VALID")}}
+			g.answer = c.answer
 			r := run(t, p)
 			wantLines(t, r, c.want...)
 			if got := outcomes(t, r)[""]; got != c.outcome {
