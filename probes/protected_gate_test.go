@@ -28,6 +28,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"prober/internal/httpx"
+	"prober/internal/jsonpath"
 	"prober/internal/secret"
 )
 
@@ -38,7 +39,7 @@ const (
 
 // A gate is a protected route with a real verifier, which a test can give one flaw.
 type gate struct {
-	t         *testing.T
+	t         testing.TB
 	alg       jose.SignatureAlgorithm
 	private   crypto.Signer
 	now       time.Time
@@ -50,11 +51,19 @@ type gate struct {
 	url       string
 }
 
-func newGate(t *testing.T, alg jose.SignatureAlgorithm) *gate {
+func newGate(t testing.TB, alg jose.SignatureAlgorithm) *gate {
 	t.Helper()
 	g := &gate{t: t, alg: alg, now: time.Now(), signature: map[string]bool{}}
+	g.makeKey()
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	g.url = server.URL + gateRoute
+	return g
+}
+
+func (g *gate) makeKey() {
 	var err error
-	switch alg {
+	switch g.alg {
 	case jose.RS256:
 		g.private, err = testRSA()
 	case jose.EdDSA:
@@ -63,12 +72,8 @@ func newGate(t *testing.T, alg jose.SignatureAlgorithm) *gate {
 		g.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
-	server := httptest.NewServer(g)
-	t.Cleanup(server.Close)
-	g.url = server.URL + gateRoute
-	return g
 }
 
 var testRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
@@ -76,7 +81,7 @@ var testRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.Gener
 // issue returns a token of the gate's, with what the test wants otherwise.
 func (g *gate) issue(change func(c map[string]any)) string {
 	claims := map[string]any{
-		"iss": gateIssuer, "aud": "gate", "sub": "user-of-the-gate", "jti": rand.Text(),
+		"iss": gateIssuer, "aud": "gate", "sub": "gateuser17", "jti": rand.Text(),
 		"iat": g.now.Add(-time.Hour).Unix(), "exp": g.now.Add(30 * 24 * time.Hour).Unix(),
 	}
 	if change != nil {
@@ -274,7 +279,7 @@ func (g *gate) knocker() *Protected {
 	}
 	p := NewProtected()
 	p.URL, p.Method = g.url, "POST"
-	p.Code = &httpx.Source{JSON: path(g.t, "$.error")}
+	p.Code = &httpx.Source{JSON: errorPath(g.t)}
 	bearer := func(name string) secret.Secret { return secret.Env("TEST_GATE_" + name) }
 	p.Callers = map[string]Caller{
 		"valid":     {Status: httpx.Codes(501), Bearer: bearer("VALID")},
@@ -288,3 +293,11 @@ func (g *gate) knocker() *Protected {
 }
 
 func (g *gate) keys() Keys { return Keys{URL: strings.TrimSuffix(g.url, gateRoute) + "/keys"} }
+
+func errorPath(t testing.TB) jsonpath.Path {
+	p, err := jsonpath.Parse("$.error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

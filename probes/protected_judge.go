@@ -262,7 +262,7 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 	case v.admits(a) && f != nil && f.stillGood:
 		return doubted(c.name, probe.Credential, "let in, and rightly: the token %s", f.unproven), caseError
 	case v.admits(a):
-		return said(c.name, authBypass, "%s is let in: wanted %s, got %d", c.words(), c.Status, a.Status), accepted
+		return said(c.name, authBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), accepted
 	case a.Reason != probe.OK:
 		return said(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
 	case a.Status == 429:
@@ -279,6 +279,15 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 		return said(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), asExpected
 	}
 	return said(c.name, probe.OK, "refused: got %d", a.Status), asExpected
+}
+
+// anyPath adds to what is said of somebody who was let in that any path is answered so. It may be a page in front of the
+// route, which would still be open to all.
+func (v *visit) anyPath(a *httpx.Answer) string {
+	if v.answers[checkWrongPath].Status == a.Status {
+		return ", as for a path that nobody serves"
+	}
+	return ""
 }
 
 // judgeOther reads an answer that neither lets in nor refuses as wanted.

@@ -141,7 +141,7 @@ func TestTextsStayReadable(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 	r := probe.NewResult(probe.ID{})
-	const text = "algorithm ES256 of the issuer https://auth.gate.example, kid k1, JWT, user-of-the-gate"
+	const text = "algorithm ES256 of the issuer https://auth.gate.example, kid k1, JWT, gateuser17"
 	r.Pass("it", "%s", text)
 	if got := r.Checks[0].Detail; got != text {
 		t.Errorf("got %q", got)

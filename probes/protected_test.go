@@ -95,9 +95,9 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"everything is 200": {json(200), nil, authBypass, []string{
 			"fail",
-			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
-			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
-			"expired fail(auth_bypass): the caller expired is let in: wanted 401, got 200",
+			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200, as for a path that nobody serves",
+			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200, as for a path that nobody serves",
+			"expired fail(auth_bypass): the caller expired is let in: wanted 401, got 200, as for a path that nobody serves",
 			"revoked fail(auth_bypass): *",
 			"suspended fail(auth_bypass): *",
 			"forgeries fail(auth_bypass): forged tokens are let in (17 of 17): a token with alg none; a token with alg None; *",
@@ -368,7 +368,7 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 }
 
 // secretOf is the token that a knocker has for a caller.
-func secretOf(t *testing.T, name string) string {
+func secretOf(t testing.TB, name string) string {
 	t.Helper()
 	token, err := secret.Env("TEST_GATE_" + name).Reveal()
 	if err != nil {
