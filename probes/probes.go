@@ -7,8 +7,9 @@ import "prober/internal/probe"
 // Kinds is the table of contents: the word after "type:" and the kind it stands for.
 func Kinds() probe.Kinds {
 	return probe.Kinds{
-		"health": func() probe.Probe { return NewHealth() },
-		"http":   func() probe.Probe { return NewHTTP() },
-		"token":  func() probe.Probe { return NewToken() },
+		"health":    func() probe.Probe { return NewHealth() },
+		"http":      func() probe.Probe { return NewHTTP() },
+		"protected": func() probe.Probe { return NewProtected() },
+		"token":     func() probe.Probe { return NewToken() },
 	}
 }

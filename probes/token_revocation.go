@@ -46,7 +46,7 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first grant) {
 		return
 	}
 	for _, g := range []grant{first, second} {
-		if use := run.use(ctx, g.token); use.is != accepted {
+		if use := run.use(ctx, g.token); use.is != letIn {
 			unproven("a fresh token is not accepted before it is revoked: %s", use.detail)
 			return
 		}
@@ -61,10 +61,10 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first grant) {
 		return
 	}
 	switch control := run.use(ctx, second.token); control.is {
-	case accepted:
+	case letIn:
 		run.r.Measure(tokenRevocation, took.Seconds())
 		run.r.Pass(check, "%s; another token is still accepted", found.detail)
-	case refused:
+	case keptOut:
 		run.r.Fail(check, tokenRejected, "a token that nobody revoked is refused as well: %s", control.detail)
 	default:
 		unproven("the revoked token is refused, but whether another one still works could not be told: %s", control.detail)
@@ -97,15 +97,15 @@ func (run *tokenRun) revoke(ctx context.Context, e ends, token string) finding {
 
 // A usage is what came of using a token.
 type usage struct {
-	is     int // accepted, refused, or neither
+	is     int // let in, kept out, or neither
 	detail string
 }
 
 // What an answer says of a token.
 const (
 	unclear = iota
-	accepted
-	refused
+	letIn
+	keptOut
 )
 
 func (run *tokenRun) use(ctx context.Context, token string) usage {
@@ -120,12 +120,12 @@ func (run *tokenRun) use(ctx context.Context, token string) usage {
 	case a.Cached != "":
 		return usage{unclear, fmt.Sprintf("the answer may come out of a cache (%s)", a.Cached)}
 	case refusedToken.Contains(a.Status):
-		return usage{refused, fmt.Sprintf("got %d", a.Status)}
+		return usage{keptOut, fmt.Sprintf("got %d", a.Status)}
 	case !use.Status.Contains(a.Status):
 		return usage{unclear, fmt.Sprintf("wanted %s, got %d", use.Status, a.Status)}
 	}
 	run.step("use", a)
-	return usage{accepted, fmt.Sprintf("got %d", a.Status)}
+	return usage{letIn, fmt.Sprintf("got %d", a.Status)}
 }
 
 // watch uses a revoked token, at once and then every so often, until it is refused; the last time is when the limit is
@@ -141,9 +141,9 @@ func (v *Revocation) watch(ctx context.Context, ask func(context.Context) usage)
 		seen := ask(ctx)
 		took := time.Since(revoked)
 		switch {
-		case seen.is == refused:
+		case seen.is == keptOut:
 			return say(probe.OK, "the revoked token was refused after %s", took.Round(100*time.Microsecond)), took
-		case asked >= limit && seen.is == accepted:
+		case asked >= limit && seen.is == letIn:
 			return say(tokenRevoked, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
 		case asked >= limit:
 			return say(probe.ControlFailed, "whether the revoked token is refused within %s could not be told: %s", v.Within, seen.detail), 0

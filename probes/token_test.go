@@ -613,9 +613,9 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 				found, took := v.watch(ctx, func(context.Context) usage {
 					looks++
 					if time.Since(begun) >= c.refusedAfter {
-						return usage{refused, "got 401"}
+						return usage{keptOut, "got 401"}
 					}
-					return usage{accepted, "got 200"}
+					return usage{letIn, "got 200"}
 				})
 				if got := fmt.Sprintf("%s: %s", found.why, found.detail); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
@@ -635,7 +635,7 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 			time.AfterFunc(time.Second, cancel)
 			begun := time.Now()
 			v := &Revocation{Within: probe.Duration(time.Minute), Every: probe.Duration(time.Minute)}
-			v.watch(ctx, func(context.Context) usage { return usage{accepted, "got 200"} })
+			v.watch(ctx, func(context.Context) usage { return usage{letIn, "got 200"} })
 			if took := time.Since(begun); took != time.Second {
 				t.Errorf("took %s", took)
 			}

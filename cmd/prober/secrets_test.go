@@ -165,6 +165,12 @@ func TestNoSecretLeaves(t *testing.T) {
 				name, target, file, fmt.Sprintf(issuing, target, path))
 		}
 	}
+	for _, path := range paths {
+		name := "protected-" + path
+		names = append(names, name)
+		fmt.Fprintf(&probes, "  - {name: %[1]s, type: protected, url: \"%[2]s/%[3]s\", callers: {valid: {status: 501, bearer: {file: %[4]s}}, other: {code: c, bearer: {file: %[4]s}}}, code: {header: X-Echo}, forgeries: {claims: {sub: someone}, keys: \"%[2]s/%[3]s\"}, version: {header: X-Version}, trace: {header: X-Trace-Id}}\n",
+			name, target, path, file)
+	}
 	fmt.Fprintf(&probes, "  - {name: refused, type: http, url: \"http://127.0.0.1:1/\", bearer: {file: %s}}\n", file)
 	fmt.Fprintf(&probes, "  - {name: nxdomain, type: http, url: \"https://no-such-host.invalid/\", bearer: {file: %s}}\n", file)
 	config := write(t, dir, "prober.yaml", probes.String())

@@ -1,0 +1,290 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// Protected has several callers knock at one protected route, in order: nobody, garbage, the valid one, the valid one
+// at a path that nobody serves, and then those who must be refused, each for a reason of its own. «Protected route
+// smoke test returns expected 501 (auth passed)» says something only if the others are refused at the same replica in
+// the same run. With forgeries it also presents tokens that look like the valid one's and are forged.
+type Protected struct {
+	httpx.Settings `yaml:",inline"`
+
+	URL       string            `yaml:"url" required:"true" doc:"the protected route"`
+	Method    string            `yaml:"method" doc:"GET unless said otherwise; one that whatever stands in front lets through"`
+	Body      httpx.Value       `yaml:"body" doc:"what every caller sends: a text, {file: PATH} or {env: NAME}"`
+	Replicas  Replicas          `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
+	Code      *httpx.Source     `yaml:"code" doc:"where the answer says its machine-readable code"`
+	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
+	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"who knocks, by name; valid must be among them, nobody and garbage always are"`
+	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or how: also present forged tokens, each of which must be refused"`
+
+	order  []*caller // as they are asked; the path that nobody serves is asked for after the valid one
+	valid  *caller
+	asker  *httpx.Client // of the published keys, which may be on another host
+	forger forger
+}
+
+// A Caller is somebody who knocks, and what the answer must be.
+type Caller struct {
+	Status  httpx.Statuses         `yaml:"status" doc:"what is answered: of valid exactly this one, of the others 401 unless said otherwise"`
+	Code    string                 `yaml:"code" doc:"the machine-readable code that the answer carries"`
+	Bearer  secret.Secret          `yaml:"bearer" doc:"the caller's token"`
+	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
+	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by client credentials"`
+	Headers map[string]httpx.Value `yaml:"headers" doc:"headers that this caller sends beside those of all"`
+}
+
+// The callers that have a meaning of their own, and the checks that are no caller's.
+const (
+	callerNobody   = "nobody"
+	callerGarbage  = "garbage"
+	callerValid    = "valid"
+	checkWrongPath = "wrong_path"
+	checkForgeries = "forgeries"
+	checkFixtures  = "fixtures"
+	checkReplicas  = "replicas"
+)
+
+// mostCallers bounds what one run sends.
+const mostCallers = 20
+
+// forgedPrefix begins the names of forged cases in probe_auth_case.
+const forgedPrefix = "forged_"
+
+// A caller is a Caller with a name and a way to ask.
+type caller struct {
+	name   string
+	client *httpx.Client
+	Caller
+}
+
+// NewProtected returns a Protected probe with its default settings.
+func NewProtected() *Protected { return &Protected{Method: "GET"} }
+
+// Validate reports what is wrong with the settings.
+func (p *Protected) Validate() error {
+	_, common := p.Settings.Client(p.URL)
+	wrong := []error{common, p.validateRoute(), p.Replicas.validate(), p.Forgeries.validate()}
+	if _, there := p.Callers[callerValid]; !there {
+		wrong = append(wrong, errors.New("callers: valid is missing: that others are refused proves nothing unless somebody is let in"))
+	}
+	p.order, p.valid = nil, nil
+	for _, name := range p.names() {
+		c := &caller{name: name, Caller: p.Callers[name]}
+		if c.Status.IsZero() && name != callerValid {
+			c.Status = httpx.Codes(401)
+		}
+		settings := p.Settings.With(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers})
+		client, err := settings.Client(p.URL)
+		if common == nil { // else it is told once, for all
+			wrong = append(wrong, within("callers."+name+": ", err))
+		}
+		c.client = client
+		if name == callerValid {
+			p.valid = c
+		}
+		wrong = append(wrong, within("callers."+name+": ", c.validate(p)))
+		p.order = append(p.order, c)
+	}
+	if len(p.order) > mostCallers {
+		wrong = append(wrong, fmt.Errorf("callers: %d are too many; at most %d are asked", len(p.order), mostCallers))
+	}
+	if p.Forgeries != nil {
+		asker, err := p.Elsewhere().Client(p.Forgeries.Keys.URL)
+		wrong = append(wrong, within("forgeries.keys: ", err))
+		p.asker = asker
+	}
+	return errors.Join(wrong...)
+}
+
+// validateRoute checks what all callers have in common.
+func (p *Protected) validateRoute() error {
+	var wrong []error
+	if p.URL == "" {
+		wrong = append(wrong, errors.New("url is missing"))
+	}
+	if !p.Bearer.IsZero() || p.Basic != nil || p.OAuth2 != nil {
+		wrong = append(wrong, errors.New("bearer, basic and oauth2 are a caller's: write them under callers, or nobody would have them too"))
+	}
+	if p.Method == "" || strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		wrong = append(wrong, errors.New("method: wanted one word such as POST"))
+	}
+	for key, s := range map[string]*httpx.Source{"code": p.Code, "marker": p.Marker} {
+		if s != nil && (s.Header == "") == s.JSON.IsZero() {
+			wrong = append(wrong, fmt.Errorf("%s: wanted a header or a json path, and not both", key))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// names lists the callers in the order in which they are asked.
+func (p *Protected) names() []string {
+	first := []string{callerNobody, callerGarbage}
+	if _, there := p.Callers[callerValid]; there {
+		first = append(first, callerValid)
+	}
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(p.Callers)), func(name string) bool {
+		return slices.Contains(first, name)
+	})
+	return append(first, others...)
+}
+
+var callerName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
+
+// validate tells what keeps a caller from proving what it is there for.
+func (c *caller) validate(p *Protected) error {
+	var wrong []error
+	say := func(holds bool, format string, args ...any) {
+		if holds {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	taken := slices.Contains([]string{checkWrongPath, checkForgeries, checkFixtures, checkReplicas, probe.RunCheck}, c.name) || strings.HasPrefix(c.name, forgedPrefix)
+	say(taken, "the name is taken")
+	say(!callerName.MatchString(c.name), "wanted a name of lower-case letters, digits and _")
+	credential := c.hasCredential()
+	say(c.name == callerNobody && credential, "nobody has no credential")
+	say(!credential && c.name != callerNobody && c.name != callerGarbage, "a credential is missing: bearer, basic, oauth2 or headers")
+	say(c.Code != "" && p.Code == nil, "code: nothing says where the code stands; write it under code, beside callers")
+	codes := c.Status.Codes()
+	if c.name == callerValid {
+		say(len(c.Status) != 1 || len(codes) != 1, "status: wanted exactly one, such as 501")
+		say(len(codes) == 1 && (denies(codes[0]) || codes[0] == 404 || codes[0] == 429 || codes[0]/100 == 3 || codes[0] == 502 || codes[0] == 503 || codes[0] == 504),
+			"status: %s is what a stranger, a wrong path or a broken gateway gets too", c.Status)
+		return errors.Join(wrong...)
+	}
+	say(len(codes) != len(c.Status) || !c.Status.Denial() || c.Status.Contains(429), "status: wanted what refuses this caller, such as 401; 429 and 4xx would not tell why")
+	if v := p.Callers[callerValid]; len(v.Status) == 1 && c.Status.Contains(v.Status[0]) {
+		say(true, "status: %s is what the valid caller gets", v.Status)
+	}
+	return errors.Join(wrong...)
+}
+
+// within puts where it is wrong before each line of an error.
+func within(place string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(place + strings.ReplaceAll(err.Error(), "\n", "\n"+place))
+}
+
+// Checks names what a run notes: for each replica the callers in their order and the forgeries, for all the fixtures
+// and the replicas.
+func (p *Protected) Checks() []string {
+	var names []string
+	for _, c := range p.order {
+		names = append(names, c.name)
+		if c.name == callerValid {
+			names = append(names, checkWrongPath)
+		}
+	}
+	if p.Forgeries != nil {
+		names = append(names, checkForgeries)
+	}
+	if len(p.withTokens()) > 0 {
+		names = append(names, checkFixtures)
+	}
+	if !p.Replicas.none() {
+		names = append(names, checkReplicas)
+	}
+	return names
+}
+
+// ExpectedStatuses lists the errors that the probe provokes on purpose, by target: «spike in 401 responses» and every
+// ratio of 5xx would otherwise count the prober's own questions.
+func (p *Protected) ExpectedStatuses() map[string][]int {
+	codes := []int{404}
+	for _, c := range p.order {
+		codes = append(codes, c.Status.Codes()...)
+	}
+	if p.Forgeries != nil {
+		codes = append(codes, p.Forgeries.denials().Codes()...)
+	}
+	slices.Sort(codes)
+	codes = slices.DeleteFunc(slices.Compact(codes), func(code int) bool { return code < 400 })
+	all := map[string][]int{}
+	for _, address := range p.Replicas.Static {
+		all[address] = codes
+	}
+	if p.Replicas.none() {
+		all[""] = codes
+	}
+	return all
+}
+
+// Ask asks every replica at the same time, each caller after the other, and then judges what all of them were
+// answered. What is worst is noted first: that somebody was let in who must not be.
+func (p *Protected) Ask(ctx context.Context, r *probe.Result) {
+	targets, ok := p.Replicas.find(ctx, r, p.valid.client)
+	if !ok {
+		return
+	}
+	tokens := p.readTokens()
+	forged := p.forge(ctx, r, tokens)
+	seen := make([]*visit, len(targets))
+	at := make(map[string]*visit, len(targets))
+	for i, target := range targets {
+		seen[i] = &visit{probe: p, tokens: tokens, forged: forged}
+		at[target] = seen[i]
+	}
+	r.Each(targets, func(target string, r *probe.Result) { at[target].ask(ctx, r) })
+	for _, v := range seen {
+		v.judge()
+	}
+	for urgency := range leastUrgent + 1 {
+		r.Each(targets, func(target string, r *probe.Result) { at[target].note(r, urgency) })
+	}
+	r.Each(targets, func(target string, r *probe.Result) { at[target].tell(r) })
+	p.tellCases(r, seen)
+	p.tellTokens(r, tokens)
+	if !p.Replicas.none() {
+		if len(targets) < p.Replicas.Want {
+			r.Fail(checkReplicas, probe.Replicas, "wanted %s, found %d", count(p.Replicas.Want, "replica"), len(targets))
+		} else {
+			r.Pass(checkReplicas, "asked %s", count(len(targets), "replica"))
+		}
+	}
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (p *Protected) Close() {
+	for _, c := range p.order {
+		c.client.Close()
+	}
+	if p.asker != nil {
+		p.asker.Close()
+	}
+}
+
+// hasCredential reports whether the caller sends anything that others do not.
+func (c *caller) hasCredential() bool {
+	return !c.Bearer.IsZero() || c.Basic != nil || c.OAuth2 != nil || len(c.Headers) > 0
+}
+
+// denies reports whether a status refuses somebody for who they are.
+func denies(status int) bool { return status == 401 || status == 403 }
+
+// words is what a caller is called in a sentence.
+func (c *caller) words() string {
+	switch c.name {
+	case callerNobody:
+		return "a caller without a token"
+	case callerGarbage:
+		if !c.hasCredential() {
+			return "a caller with a random token"
+		}
+	}
+	return "the caller " + c.name
+}

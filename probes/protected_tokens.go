@@ -1,0 +1,197 @@
+package probes
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"prober/internal/keyset"
+	"prober/internal/probe"
+)
+
+// A fixture is a token kept for a caller, in one run.
+type fixture struct {
+	token      string
+	jwt        *signedJWT // nil if it is opaque
+	exp        time.Time  // zero if it says none
+	unreadable string     // why there is no token
+	unproven   string     // why the token cannot prove the caller's case, after "the token"
+	stillGood  bool       // it is there to be refused as expired, and has not expired
+}
+
+var fixtureExpiry = &probe.Measure{
+	Name:   "probe_fixture_expiry_timestamp_seconds",
+	Help:   "When the token kept for a caller expires, as it says itself.",
+	Labels: []string{"fixture"},
+}
+
+// leeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
+// 7519, section 4.1.4).
+const leeway = 2 * time.Minute
+
+// withTokens lists the callers for whom a token is kept.
+func (p *Protected) withTokens() []*caller {
+	var kept []*caller
+	for _, c := range p.order {
+		if !c.Bearer.IsZero() {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// readTokens reads the tokens that are kept and what they say of themselves.
+func (p *Protected) readTokens() map[string]*fixture {
+	tokens := map[string]*fixture{}
+	now := time.Now()
+	for _, c := range p.withTokens() {
+		f := &fixture{}
+		tokens[c.name] = f
+		var err error
+		if f.token, err = c.Bearer.Reveal(); err != nil {
+			f.unreadable = err.Error()
+			continue
+		}
+		if f.jwt = readJWT(f.token); f.jwt == nil {
+			continue
+		}
+		f.exp = f.jwt.date("exp")
+		if c.name == "expired" || c.Code == "expired" {
+			f.unproven = notExpired(f.exp, now)
+			f.stillGood = f.unproven != ""
+		} else if !f.exp.IsZero() && !now.Before(f.exp) {
+			f.unproven = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", about(now.Sub(f.exp)))
+		}
+	}
+	return tokens
+}
+
+// notExpired says why a token cannot prove that expired ones are refused; empty if it can.
+func notExpired(exp, now time.Time) string {
+	switch {
+	case exp.IsZero():
+		return "never expires"
+	case now.Before(exp):
+		return fmt.Sprintf("expires only in %s", about(exp.Sub(now)))
+	case now.Sub(exp) < leeway:
+		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", about(leeway))
+	}
+	return ""
+}
+
+// about rounds a time for a sentence.
+func about(d time.Duration) string {
+	switch day := 24 * time.Hour; {
+	case d >= 2*day:
+		return count(int(d/day), "day")
+	case d >= time.Hour:
+		return count(int(d/time.Hour), "hour")
+	case d >= time.Minute:
+		return count(int(d/time.Minute), "minute")
+	}
+	return "seconds"
+}
+
+// tellTokens notes whether the tokens that are kept can prove what they are there for, and exports when they expire.
+func (p *Protected) tellTokens(r *probe.Result, tokens map[string]*fixture) {
+	var short []string
+	opaque := 0
+	first, next := "", time.Time{}
+	kept := p.withTokens()
+	for _, c := range kept {
+		f := tokens[c.name]
+		if !f.exp.IsZero() {
+			r.Measure(fixtureExpiry, float64(f.exp.Unix()), c.name)
+		}
+		switch {
+		case f.unreadable != "":
+			short = append(short, fmt.Sprintf("%s: %s", c.name, f.unreadable))
+		case f.unproven != "":
+			short = append(short, fmt.Sprintf("the token of %s %s", c.name, f.unproven))
+		case f.jwt == nil:
+			opaque++
+		case f.exp.After(time.Now()) && (first == "" || f.exp.Before(next)):
+			first, next = c.name, f.exp
+		}
+	}
+	switch {
+	case len(kept) == 0:
+	case short != nil:
+		r.Inconclusive(checkFixtures, probe.Credential, "%s", strings.Join(short, "; "))
+	case first != "":
+		r.Pass(checkFixtures, "%s can prove their case; that of %s expires first, in %s%s", count(len(kept), "token"), first, about(time.Until(next)), without(opaque))
+	default:
+		r.Pass(checkFixtures, "%s can be read%s", count(len(kept), "token"), without(opaque))
+	}
+}
+
+func without(opaque int) string {
+	if opaque == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d of them opaque, so that nobody can tell until when", opaque)
+}
+
+// A signedJWT is a token as it stands (RFC 7515, section 7.1), and what its header and its claims say. It is not
+// verified. Any algorithm will do, unlike for keyset.Read: what was once a token is what a forger begins with.
+type signedJWT struct {
+	header, payload, signature string // as encoded
+	head, claims               map[string]any
+}
+
+// readJWT reads a token; nil if it is no JWT.
+func readJWT(token string) *signedJWT {
+	if len(token) > keyset.LongestToken {
+		return nil
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || parts[2] == "" {
+		return nil
+	}
+	t := &signedJWT{header: parts[0], payload: parts[1], signature: parts[2]}
+	if !decodePart(t.header, &t.head) || !decodePart(t.payload, &t.claims) {
+		return nil
+	}
+	if alg, _ := t.head["alg"].(string); alg == "" {
+		return nil
+	}
+	return t
+}
+
+func decodePart(part string, into *map[string]any) bool {
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return false
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if d.Decode(into) != nil || *into == nil {
+		return false
+	}
+	_, err = d.Token()
+	return err == io.EOF
+}
+
+// text is a member of the header that is a text; empty if it is none.
+func (t *signedJWT) text(name string) string {
+	v, _ := t.head[name].(string)
+	return v
+}
+
+// date is a NumericDate among the claims (RFC 7519, section 2); zero if there is none that anybody could mean.
+func (t *signedJWT) date(name string) time.Time {
+	n, ok := t.claims[name].(json.Number)
+	if !ok {
+		return time.Time{}
+	}
+	seconds, err := n.Float64()
+	if err != nil || seconds < 1 || seconds > 253402300799 { // the year 9999
+		return time.Time{}
+	}
+	return time.Unix(int64(math.Floor(seconds)), 0)
+}
