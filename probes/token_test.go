@@ -44,10 +44,10 @@ func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
 				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}}
 			})
 			r := run(t, p)
-			wantLines(t, r, "pass", discovered, issued, signed, claimed, timely,
+			wantLines(t, r, "pass", issued, discovered, signed, claimed, timely,
 				"keysets@"+i.url+"/keys"+strings.TrimPrefix(signed, "signature"), declined,
 				"revocation pass(ok): the revoked token was refused after *", "latency pass(ok): the slowest step, *")
-			if got := strings.Join(p.Checks(), " "); got != "discovery issuance signature claims times keysets refusal revocation latency" {
+			if got := strings.Join(p.Checks(), " "); got != "issuance discovery signature claims times keysets refusal revocation latency" {
 				t.Errorf("checks: %s", got)
 			}
 			steps := map[string]bool{}
@@ -89,117 +89,117 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 	}{
 		"discovery names another issuer": {
 			func(i *idp) { i.document = with("issuer", i.url+"/") }, nil,
-			[]string{"fail", "discovery fail(wrong_issuer): wanted the issuer to name itself *", "issuance inconclusive(control_failed): not asked: nothing says where tokens are issued"},
+			[]string{"fail", "issuance inconclusive(control_failed): not asked: nothing says where tokens are issued", "discovery fail(wrong_issuer): wanted the issuer to name itself *"},
 		},
 		"discovery is a page": {
 			func(i *idp) {
 				i.paths["/.well-known/openid-configuration"] = answers(200, "text/html", "<!DOCTYPE html>welcome")
 			}, nil,
-			[]string{"fail", "discovery fail(schema): wanted JSON, got a page of HTML", "issuance inconclusive*"},
+			[]string{"fail", "issuance inconclusive*", "discovery fail(schema): wanted JSON, got a page of HTML"},
 		},
 		"discovery says one thing twice": {
 			func(i *idp) {
 				i.paths["/.well-known/openid-configuration"] = answers(200, "application/json", `{"issuer":"a","issuer":"b"}`)
 			}, nil,
-			[]string{"fail", "discovery fail(schema): the answer is not JSON: *", "issuance inconclusive*"},
+			[]string{"fail", "issuance inconclusive*", "discovery fail(schema): the answer is not JSON: *"},
 		},
 		"discovery is down": {
 			func(i *idp) { i.paths["/.well-known/openid-configuration"] = answers(503, "text/plain", "") }, nil,
-			[]string{"fail", "discovery fail(status): wanted 200, got 503", "issuance inconclusive*"},
+			[]string{"fail", "issuance inconclusive*", "discovery fail(status): wanted 200, got 503"},
 		},
 		"discovery without a token endpoint": {
 			func(i *idp) { i.document = with("token_endpoint", nil) }, nil,
-			[]string{"fail", "discovery fail(schema): token_endpoint is missing", "issuance inconclusive*"},
+			[]string{"fail", "issuance inconclusive*", "discovery fail(schema): token_endpoint is missing"},
 		},
 		"issuing fails": {
 			token(answers(500, "text/html", "<html>oops")), nil,
-			[]string{"fail", discovered, "issuance fail(status): wanted 200, got 500"},
+			[]string{"fail", "issuance fail(status): wanted 200, got 500", discovered},
 		},
 		"the grant is gone": {
 			token(answers(400, "application/json", `{"error":"unsupported_grant_type"}`)), nil,
-			[]string{"fail", discovered, "issuance fail(status): wanted a token, got 400 (unsupported_grant_type)"},
+			[]string{"fail", "issuance fail(status): wanted a token, got 400 (unsupported_grant_type)", discovered},
 		},
 		"a 400 that says nothing": {
 			token(answers(400, "application/json", `{"error":"leave-me-out"}`)), nil,
-			[]string{"fail", discovered, "issuance fail(status): wanted 200, got 400"},
+			[]string{"fail", "issuance fail(status): wanted 200, got 400", discovered},
 		},
 		"our secret is not accepted": {
 			token(answers(401, "application/json", `{"error":"invalid_client"}`)), nil,
-			[]string{"inconclusive", discovered, "issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with"},
+			[]string{"inconclusive", "issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovered},
 		},
 		"something before the issuer says no": {
 			token(answers(403, "text/html", "<html>")), nil,
-			[]string{"inconclusive", discovered, "issuance inconclusive(credential): wanted a token, got 403: the issuer, or what stands before it, does not accept the probe"},
+			[]string{"inconclusive", "issuance inconclusive(credential): wanted a token, got 403: the issuer, or what stands before it, does not accept the probe", discovered},
 		},
 		"a rate limit": {
 			token(answers(429, "application/json", `{"error":"invalid_request"}`)), nil,
-			[]string{"inconclusive", discovered, "issuance inconclusive(rate_limited): wanted 200, got 429: *"},
+			[]string{"inconclusive", "issuance inconclusive(rate_limited): wanted 200, got 429: *", discovered},
 		},
 		"a redirect": {
 			token(func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/login", http.StatusFound) }), nil,
-			[]string{"fail", discovered, "issuance fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed"},
+			[]string{"fail", "issuance fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed", discovered},
 		},
 		"a page in place of a token": {
 			token(answers(200, "application/json", "\n <html>")), nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted JSON, got a page of HTML"},
+			[]string{"fail", "issuance fail(schema): wanted JSON, got a page of HTML", discovered},
 		},
 		"nothing in place of a token": {
 			token(answers(200, "application/json", "")), nil,
-			[]string{"fail", discovered, "issuance fail(schema): the answer is not JSON: the body is empty, wanted JSON"},
+			[]string{"fail", "issuance fail(schema): the answer is not JSON: the body is empty, wanted JSON", discovered},
 		},
 		"a list in place of a token": {
 			token(answers(200, "application/json", "[]")), nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted a JSON object, got other JSON"},
+			[]string{"fail", "issuance fail(schema): wanted a JSON object, got other JSON", discovered},
 		},
 		"null in place of a token": {
 			token(answers(200, "application/json", "null")), nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted a JSON object, got other JSON"},
+			[]string{"fail", "issuance fail(schema): wanted a JSON object, got other JSON", discovered},
 		},
 		"no access_token": {
 			func(i *idp) { i.grant = map[string]any{"access_token": nil, "id_token": "abc"} }, nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted an access_token, got none"},
+			[]string{"fail", "issuance fail(schema): wanted an access_token, got none", discovered},
 		},
 		"an access_token that is a number": {
 			func(i *idp) { i.grant = with("access_token", 1234567890123456) }, nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted an access_token, got none"},
+			[]string{"fail", "issuance fail(schema): wanted an access_token, got none", discovered},
 		},
 		"an access_token under another name": {
 			func(i *idp) { i.grant = map[string]any{"access_token": nil, "Access_Token": "abcdefghijklmnopqrst"} }, nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted an access_token, got none"},
+			[]string{"fail", "issuance fail(schema): wanted an access_token, got none", discovered},
 		},
 		"an access_token that no header can carry": {
 			func(i *idp) { i.grant = with("access_token", "abcdefghijklmnop\r\nX-Evil: 1") }, nil,
-			[]string{"fail", discovered, "issuance fail(schema): the access_token is none: wanted 16 to 16384 characters that a header can carry (RFC 6749, appendix A.12)"},
+			[]string{"fail", "issuance fail(schema): the access_token is none: wanted 16 to 16384 characters that a header can carry (RFC 6749, appendix A.12)", discovered},
 		},
 		"an access_token without end": {
 			func(i *idp) { i.grant = with("access_token", strings.Repeat("a", keyset.LongestToken+1)) }, nil,
-			[]string{"fail", discovered, "issuance fail(schema): the access_token is none: *"},
+			[]string{"fail", "issuance fail(schema): the access_token is none: *", discovered},
 		},
 		"a token of another type": {
 			func(i *idp) { i.grant = with("token_type", "DPoP") }, nil,
-			[]string{"fail", discovered, "issuance fail(schema): wanted token_type Bearer, got none or another"},
+			[]string{"fail", "issuance fail(schema): wanted token_type Bearer, got none or another", discovered},
 		},
 		"a token out of a cache": {
 			func(i *idp) {
 				i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "7"); i.serveToken(w, q) }
 			}, nil,
-			[]string{"inconclusive", discovered, "issuance inconclusive(stale_or_cached): the answer may come out of a cache (Age: 7), and then the token is not a fresh one"},
+			[]string{"inconclusive", "issuance inconclusive(stale_or_cached): the answer may come out of a cache (Age: 7), and then the token is not a fresh one", discovered},
 		},
 		"an opaque token": {
 			func(i *idp) { i.grant = with("access_token", "Zx81-opaque-"+rand.Text()) }, nil,
-			[]string{"fail", discovered, "issuance*", "signature fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519); if the issuer's tokens are none, say opaque: true", declined},
+			[]string{"fail", "issuance*", discovered, "signature fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519); if the issuer's tokens are none, say opaque: true", declined},
 		},
 		"a token that anybody could have made: alg none": {
 			func(i *idp) { i.grant = with("access_token", unsecured(`{"alg":"none"}`)) }, nil,
-			[]string{"fail", discovered, "issuance*", "signature fail(alg_not_allowed): a fresh token is signed with an algorithm that verifiers do not allow (algs)", declined},
+			[]string{"fail", "issuance*", discovered, "signature fail(alg_not_allowed): a fresh token is signed with an algorithm that verifiers do not allow (algs)", declined},
 		},
 		"an algorithm that is not on the list": {
 			nil, func(p *Token) { p.Algs = []string{"ES256"} },
-			[]string{"fail", discovered, issued, "signature fail(alg_not_allowed): *", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(alg_not_allowed): *", claimed, timely, declined},
 		},
 		"the signing key is not published": {
 			func(i *idp) { i.published = []jose.JSONWebKey{tokenKeys()[1].Public()} }, nil,
-			[]string{"fail", discovered, issued, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it", claimed, timely, declined},
 		},
 		"another key has its kid": {
 			func(i *idp) {
@@ -207,94 +207,94 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 				other.KeyID = i.key.KeyID
 				i.published = []jose.JSONWebKey{other}
 			}, nil,
-			[]string{"fail", discovered, issued, "signature fail(bad_signature): a fresh token does not verify with the key that has its kid", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(bad_signature): a fresh token does not verify with the key that has its kid", claimed, timely, declined},
 		},
 		"the key is for something else": {
 			func(i *idp) { i.published[0].Use = "enc" }, nil,
-			[]string{"fail", discovered, issued, "signature fail(key_unfit): the key with a fresh token's kid cannot verify its algorithm: not_for_signing", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(key_unfit): the key with a fresh token's kid cannot verify its algorithm: not_for_signing", claimed, timely, declined},
 		},
 		"the private key is published": {
 			func(i *idp) { i.published[0] = i.key }, nil,
-			[]string{"fail", discovered, issued, "signature fail(key_unfit): the key with a fresh token's kid cannot verify its algorithm: private_key", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(key_unfit): the key with a fresh token's kid cannot verify its algorithm: private_key", claimed, timely, declined},
 		},
 		"a token without a kid": {
 			func(i *idp) { i.key.KeyID = "" }, nil,
-			[]string{"fail", discovered, issued, "signature fail(no_kid): a fresh token names no kid: nobody can tell which key signed it", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(no_kid): a fresh token names no kid: nobody can tell which key signed it", claimed, timely, declined},
 		},
 		"the key set is empty": {
 			func(i *idp) { i.paths["/keys"] = answers(200, "application/json", `{"keys":[]}`) }, nil,
-			[]string{"fail", discovered, issued, "signature fail(schema): wanted a key set: the set holds no key", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(schema): wanted a key set: the set holds no key", claimed, timely, declined},
 		},
 		"the key set is down": {
 			func(i *idp) { i.paths["/keys"] = answers(503, "text/html", "<html>") }, nil,
-			[]string{"fail", discovered, issued, "signature fail(status): wanted 200, got 503", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(status): wanted 200, got 503", claimed, timely, declined},
 		},
 		"a cached key set without the key": {
 			func(i *idp) {
 				i.published = []jose.JSONWebKey{tokenKeys()[1].Public()}
 				i.paths["/keys"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "60"); i.serveKeys(w, q) }
 			}, nil,
-			[]string{"fail", discovered, issued, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it (the set may come out of a cache, Age: 60, as it may for every verifier)", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it (the set may come out of a cache, Age: 60, as it may for every verifier)", claimed, timely, declined},
 		},
 		"another issuer's token": {
 			func(i *idp) { i.claims = with("iss", "https://other.test") }, nil,
-			[]string{"fail", discovered, issued, signed, "claims fail(wrong_issuer): wanted iss http*", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(wrong_issuer): wanted iss http*", timely, declined},
 		},
 		"a token for somebody else": {
 			func(i *idp) { i.claims = with("aud", []string{"https://other.test", "https://api.test.evil"}) }, nil,
-			[]string{"fail", discovered, issued, signed, "claims fail(wrong_audience): wanted aud to hold https://api.test, it does not", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(wrong_audience): wanted aud to hold https://api.test, it does not", timely, declined},
 		},
 		"a token for several": {
 			func(i *idp) { i.claims = with("aud", []string{"https://other.test", "https://api.test"}) }, nil,
-			[]string{"pass", discovered, issued, signed, claimed, timely, declined},
+			[]string{"pass", issued, discovered, signed, claimed, timely, declined},
 		},
 		"a token that never expires": {
 			func(i *idp) { i.claims = with("exp", nil) }, nil,
-			[]string{"fail", discovered, issued, signed, "claims fail(no_expiry): wanted an exp, got none: the token is valid for ever", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(no_expiry): wanted an exp, got none: the token is valid for ever", timely, declined},
 		},
 		"a token that was never valid": {
 			func(i *idp) { i.claims = with("exp", now-100) }, nil,
-			[]string{"fail", discovered, issued, signed, "claims fail(lifetime): exp is not after iat: the token was never valid", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): exp is not after iat: the token was never valid", timely, declined},
 		},
 		"a token that is not valid yet": {
 			func(i *idp) { i.claims = map[string]any{"nbf": now + 120, "iat": now, "exp": now + 300} }, nil,
-			[]string{"fail", discovered, issued, signed, "claims fail(lifetime): nbf is 2m0s after iat: the fresh token is not valid yet", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): nbf is 2m0s after iat: the fresh token is not valid yet", timely, declined},
 		},
 		"a token that lives too long": {
 			nil, func(p *Token) { p.Lifetime.Max = probe.Duration(time.Minute) },
-			[]string{"fail", discovered, issued, signed, "claims fail(lifetime): wanted a token valid for at most 1m0s, it is for 5m0s", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): wanted a token valid for at most 1m0s, it is for 5m0s", timely, declined},
 		},
 		"a token that lives too short": {
 			nil, func(p *Token) { p.Lifetime.Min = probe.Duration(time.Hour) },
-			[]string{"fail", discovered, issued, signed, "claims fail(lifetime): wanted a token valid for at least 1h0m0s, it is for 5m0s", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): wanted a token valid for at least 1h0m0s, it is for 5m0s", timely, declined},
 		},
 		"clients are told another lifetime": {
 			func(i *idp) { i.grant = with("expires_in", 3600) }, nil,
-			[]string{"fail", discovered, issued, signed, "claims fail(lifetime): expires_in says 1h0m0s, but the token is valid for 5m0s", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): expires_in says 1h0m0s, but the token is valid for 5m0s", timely, declined},
 		},
 		"claims that are none": {
 			func(i *idp) { i.claims = with("exp", "tomorrow") }, nil,
-			[]string{"fail", discovered, issued, "signature fail(schema): a fresh token cannot be read as a JWT: its claims are no JSON object*", declined},
+			[]string{"fail", issued, discovered, "signature fail(schema): a fresh token cannot be read as a JWT: its claims are no JSON object*", declined},
 		},
 		"a clock that is ahead": {
 			func(i *idp) { i.claims = map[string]any{"iat": now + 3600, "exp": now + 3900} }, nil,
-			[]string{"fail", discovered, issued, signed, claimed, "times fail(clock_skew): the issuer's clock is *", declined},
+			[]string{"fail", issued, discovered, signed, claimed, "times fail(clock_skew): the issuer's clock is *", declined},
 		},
 		"no iat, but expires_in": {
 			func(i *idp) { i.claims = with("iat", nil) }, nil,
-			[]string{"pass", discovered, issued, signed, claimed, timely, declined},
+			[]string{"pass", issued, discovered, signed, claimed, timely, declined},
 		},
 		"neither iat nor expires_in": {
 			func(i *idp) { i.claims, i.grant = with("iat", nil), with("expires_in", nil) }, nil,
-			[]string{"inconclusive", discovered, issued, signed, "claims pass(ok): iss and aud as wanted, valid for *", "times inconclusive(vacuous): the token says no iat, and nothing else says when it was issued", declined},
+			[]string{"inconclusive", issued, discovered, signed, "claims pass(ok): iss and aud as wanted, valid for *", "times inconclusive(vacuous): the token says no iat, and nothing else says when it was issued", declined},
 		},
 		"any secret will do": {
 			func(i *idp) { i.anySecret = true }, nil,
-			[]string{"fail", discovered, issued, signed, claimed, timely, "refusal fail(auth_bypass): a wrong client_secret gets a token too (200)"},
+			[]string{"fail", issued, discovered, signed, claimed, timely, "refusal fail(auth_bypass): a wrong client_secret gets a token too (200)"},
 		},
 		"too slow": {
 			nil, func(p *Token) { p.Latency = 1 },
-			[]string{"fail", discovered, issued, signed, claimed, timely, declined, "latency fail(slow): wanted each step within 1ns, *"},
+			[]string{"fail", issued, discovered, signed, claimed, timely, declined, "latency fail(slow): wanted each step within 1ns, *"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestTokenTellsHowAWrongSecretIsRefused(t *testing.T) {
 			} else if strings.Contains(c.want, " inconclusive(") {
 				verdict = "inconclusive"
 			}
-			wantLines(t, run(t, i.probe(t, nil)), verdict, discovered, issued, signed, claimed, timely, c.want)
+			wantLines(t, run(t, i.probe(t, nil)), verdict, issued, discovered, signed, claimed, timely, c.want)
 		})
 	}
 	t.Run("nothing is tried where the right one is not accepted", func(t *testing.T) {
@@ -355,7 +355,7 @@ func TestTokenTellsHowAWrongSecretIsRefused(t *testing.T) {
 	})
 	t.Run("not tried where that is forbidden", func(t *testing.T) {
 		i := newIDP(t, nil)
-		wantLines(t, run(t, i.probe(t, func(p *Token) { p.Refusal = false })), "pass", discovered, issued, signed, claimed, timely)
+		wantLines(t, run(t, i.probe(t, func(p *Token) { p.Refusal = false })), "pass", issued, discovered, signed, claimed, timely)
 		if i.requests() != 1 {
 			t.Errorf("%d token requests", i.requests())
 		}
@@ -419,7 +419,7 @@ func TestDiscoveryMayNameHostsThatAreAllowed(t *testing.T) {
 	p := i.probe(t, func(p *Token) {
 		p.AllowHosts, p.Headers = []string{host}, map[string]httpx.Value{"X-Tenant": {Text: "mine"}}
 	})
-	wantLines(t, run(t, p), "pass", discovered, issued, signed, claimed, timely, declined)
+	wantLines(t, run(t, p), "pass", issued, discovered, signed, claimed, timely, declined)
 	if leaked {
 		t.Error("the other host got a header that is for the issuer")
 	}
@@ -447,7 +447,7 @@ func TestTokenWithoutDiscovery(t *testing.T) {
 	explicit := func(p *Token) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" }
 	wantLines(t, run(t, i.probe(t, func(p *Token) { explicit(p); p.Discovery = false })), "pass", issued, signed, claimed, timely, declined)
 	// Endpoints that are given are asked even while discovery is down.
-	wantLines(t, run(t, i.probe(t, explicit)), "fail", "discovery fail(status): wanted 200, got 500", issued, signed, claimed, timely, declined)
+	wantLines(t, run(t, i.probe(t, explicit)), "fail", issued, "discovery fail(status): wanted 200, got 500", signed, claimed, timely, declined)
 }
 
 func TestOpaqueTokensAreNotLookedInto(t *testing.T) {
@@ -463,7 +463,7 @@ func TestOpaqueTokensAreNotLookedInto(t *testing.T) {
 		p.Opaque, p.Audience = true, ""
 		p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}}
 	})
-	wantLines(t, run(t, p), "pass", discovered, issued, declined, "revocation pass(ok): *")
+	wantLines(t, run(t, p), "pass", issued, discovered, declined, "revocation pass(ok): *")
 }
 
 // TestVerifiersMustKnowTheFreshKey asks the key sets of verifiers for the key that signed a fresh token.
@@ -477,7 +477,7 @@ func TestVerifiersMustKnowTheFreshKey(t *testing.T) {
 	knows, lags, confused := set(tokenKeys()[1].Public(), i.key.Public()), set(tokenKeys()[1].Public()), set(imposter)
 	down := serve(t, map[string]http.HandlerFunc{"/keys": answers(502, "text/html", "<html>")}) + "/keys"
 	p := i.probe(t, func(p *Token) { p.Keysets = []string{knows, lags, confused, down} })
-	wantLines(t, run(t, p), "fail", discovered, issued, signed, claimed, timely,
+	wantLines(t, run(t, p), "fail", issued, discovered, signed, claimed, timely,
 		"keysets@"+knows+" pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)",
 		"keysets@"+lags+" fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it",
 		"keysets@"+confused+" fail(bad_signature): a fresh token does not verify with the key that has its kid",
@@ -578,7 +578,7 @@ func TestRevocation(t *testing.T) {
 				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: c.within, Every: 100 * ms}
 			})
 			r := run(t, p)
-			wantLines(t, r, r.Verdict().String(), discovered, issued, c.want)
+			wantLines(t, r, r.Verdict().String(), issued, discovered, c.want)
 			measured := false
 			for _, s := range r.Samples {
 				measured = measured || s.Measure == tokenRevocation
@@ -658,7 +658,7 @@ func TestARunThatIsTooShortBlamesNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 4 * time.Second}
-	wantLines(t, job.Do(t.Context()), "inconclusive", discovered, issued, signed, claimed, timely,
+	wantLines(t, job.Do(t.Context()), "inconclusive", issued, discovered, signed, claimed, timely,
 		"refusal inconclusive(timeout): not asked: issuing a token took *", "revocation inconclusive(timeout): not asked: *")
 }
 
