@@ -55,16 +55,16 @@ probes:
 		refusal   = "refusal pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
 	)
 	want := map[string][]string{
-		"basic": {discovery, issuance, "signature " + verifies, claims, times, "keysets@" + issuer + "/jwks " + verifies, "keysets@" + lagging.URL + " " + verifies,
+		"basic": {issuance, discovery, "signature " + verifies, claims, times, "keysets@" + issuer + "/jwks " + verifies, "keysets@" + lagging.URL + " " + verifies,
 			refusal, "latency pass(ok): *"},
-		"post":   {discovery, issuance, "signature " + verifies, claims, times, refusal},
-		"opaque": {discovery, issuance, refusal, "revocation pass(ok): the revoked token was refused after *"},
+		"post":   {issuance, discovery, "signature " + verifies, claims, times, refusal},
+		"opaque": {issuance, discovery, refusal, "revocation pass(ok): the revoked token was refused after *"},
 		// Its JWTs are verified by nobody but their readers, so the provider rightly says that it cannot take them back.
-		"jwt-revoked":    {discovery, issuance, "signature " + verifies, claims, times, "revocation fail(status): the token could not be revoked: wanted 200, got 400 (unsupported_token_type)"},
-		"other-audience": {discovery, issuance, "signature " + verifies, "claims fail(wrong_audience): wanted aud to hold https://other.test, it does not", times},
-		"other-resource": {discovery, "issuance inconclusive(credential): wanted a token, got 400 (invalid_target): the issuer does not accept what the probe is configured with"},
-		"wrong-secret":   {discovery, "issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with"},
-		"wrong-issuer":   {"discovery fail(wrong_issuer): wanted the issuer to name itself " + issuer + "/, exactly; it names another", "issuance inconclusive(control_failed): *"},
+		"jwt-revoked":    {issuance, discovery, "signature " + verifies, claims, times, "revocation fail(status): the token could not be revoked: wanted 200, got 400 (unsupported_token_type)"},
+		"other-audience": {issuance, discovery, "signature " + verifies, "claims fail(wrong_audience): wanted aud to hold https://other.test, it does not", times},
+		"other-resource": {"issuance inconclusive(credential): wanted a token, got 400 (invalid_target): the issuer does not accept what the probe is configured with", discovery},
+		"wrong-secret":   {"issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovery},
+		"wrong-issuer":   {"issuance inconclusive(control_failed): *", "discovery fail(wrong_issuer): wanted the issuer to name itself " + issuer + "/, exactly; it names another"},
 	}
 	compareChecks(t, "before the rotation", onceChecks(t, config), want)
 
