@@ -9,5 +9,6 @@ func Kinds() probe.Kinds {
 	return probe.Kinds{
 		"health": func() probe.Probe { return NewHealth() },
 		"http":   func() probe.Probe { return NewHTTP() },
+		"token":  func() probe.Probe { return NewToken() },
 	}
 }

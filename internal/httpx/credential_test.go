@@ -59,3 +59,32 @@ func TestCredentialsThatCannotBeSent(t *testing.T) {
 		t.Errorf("got %s: %s", a.Reason, a.Detail)
 	}
 }
+
+// TestAnIssuedTokenIsLearnedBeforeTheAnswerIsNoted has a server repeat the token that it issues where an answer says
+// its trace id and its version.
+func TestAnIssuedTokenIsLearnedBeforeTheAnswerIsNoted(t *testing.T) {
+	const token = "5f0c2b6a9d3e4718c6b5a4f3e2d1c0b9"
+	for name, length := range map[string]string{"whole": "", "cut off": "100000"} {
+		t.Run(name, func(t *testing.T) {
+			url, _, _ := listen(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Trace-Id", token)
+				w.Header().Set("X-Version", token)
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				w.Write([]byte(token))
+			})
+			s := &Settings{Trace: &Source{Header: "X-Trace-Id"}, Version: &Source{Header: "X-Version"}}
+			learn := func(a *Answer) { secret.Learn("test issued "+name, string(a.Body)) }
+			a, _ := ask(t, s, patience, Request{URL: url, Learn: learn})
+			if a.Status != 200 || a.TargetTraceID != "" || a.Version != "" {
+				t.Errorf("got status %d, trace %q, version %q", a.Status, a.TargetTraceID, a.Version)
+			}
+		})
+	}
+	url, _, _ := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Version", "1.4.2") })
+	a, _ := ask(t, &Settings{Version: &Source{Header: "X-Version"}}, patience, Request{URL: url, Learn: func(*Answer) {}})
+	if a.Version != "1.4.2" {
+		t.Errorf("the version of an answer that issues nothing: got %q", a.Version)
+	}
+}

@@ -32,6 +32,10 @@ type Request struct {
 	Addr      string   // dial this IP:port; Host and SNI stay those of URL. Empty: resolve the URL's host
 	Anonymous bool     // leave off every credential of the settings: bearer, basic, oauth2, secret headers, client certificate
 	Want      Statuses // the statuses that are meant to come; they set Exchange.Expected
+
+	// Learn is handed the complete answer before anything of it is noted. It makes what the answer issues, such as a
+	// token, known to the redactor; the answer's headers might repeat it.
+	Learn func(*Answer)
 }
 
 // Do makes exactly one measured request and returns by ctx's deadline. It notes the exchange on r, unless nothing
@@ -63,7 +67,12 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	}
 	w.finish(end, a.Reason)
 	w.tell(&a.Exchange, err)
-	c.describe(a)
+	if q.Learn != nil && err == nil {
+		q.Learn(a)
+	}
+	if q.Learn == nil || err == nil { // half a token cannot be learned
+		c.describe(a)
+	}
 	if token != "" && a.Status == http.StatusUnauthorized {
 		c.tokens.refused(token)
 	}

@@ -163,9 +163,19 @@ func noToken(why probe.Reason, detail string) *fault {
 	return &fault{why, "no access token: " + detail}
 }
 
-// oauthErrors are the codes of RFC 6749, section 5.2. Nothing else that a token endpoint says is repeated.
+// oauthErrors are the codes of RFC 6749, section 5.2, and of the standards that add to them: RFC 7009 and RFC 8707.
 var oauthErrors = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"unsupported_token_type", "invalid_target",
+}
+
+// OAuthCode returns a code of an OAuth 2.0 error if the standards have it, and nothing otherwise: what else a server
+// says may not be repeated.
+func OAuthCode(code string) string {
+	if slices.Contains(oauthErrors, code) {
+		return code
+	}
+	return ""
 }
 
 func refusal(e *oauth2.RetrieveError) string {
@@ -173,8 +183,8 @@ func refusal(e *oauth2.RetrieveError) string {
 	if e.Response != nil {
 		text = fmt.Sprintf("the token endpoint answered %d", e.Response.StatusCode)
 	}
-	if slices.Contains(oauthErrors, e.ErrorCode) {
-		text += " (" + e.ErrorCode + ")"
+	if code := OAuthCode(e.ErrorCode); code != "" {
+		text += " (" + code + ")"
 	}
 	return text
 }

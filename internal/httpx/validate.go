@@ -137,13 +137,23 @@ func (o *OAuth2) validate(s *Settings) error {
 	if o.AuthStyle != "" && o.AuthStyle != "header" && o.AuthStyle != "params" {
 		wrong = append(wrong, errors.New("oauth2.auth_style: wanted header or params"))
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Params)) {
-		switch strings.ToLower(name) {
-		case "grant_type", "client_id", "client_secret", "scope", "password", "assertion", "client_assertion", "refresh_token":
-			wrong = append(wrong, fmt.Errorf("oauth2.params: %s cannot be given here", name))
-		}
+	for _, name := range ReservedParams(o.Params) {
+		wrong = append(wrong, fmt.Errorf("oauth2.params: %s cannot be given here", name))
 	}
 	return errors.Join(wrong...)
+}
+
+// ReservedParams returns the names of those parameters of a token request that are written by the prober or would be
+// secret, sorted.
+func ReservedParams(params map[string]string) []string {
+	names := slices.Sorted(maps.Keys(params))
+	return slices.DeleteFunc(names, func(name string) bool {
+		switch strings.ToLower(name) {
+		case "grant_type", "client_id", "client_secret", "scope", "password", "assertion", "client_assertion", "refresh_token":
+			return false
+		}
+		return true
+	})
 }
 
 func (t *TLS) validate(credential bool) error {

@@ -1,0 +1,213 @@
+package probes
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// A tokenRun is one run of a Token probe.
+type tokenRun struct {
+	*Token
+	r     *probe.Result
+	began time.Time
+	timed []timedStep
+}
+
+// A timedStep is a step that got a complete answer, and how long that took.
+type timedStep struct {
+	name string
+	took time.Duration
+}
+
+// ends are the endpoints of an issuer; empty where nothing says them.
+type ends struct{ token, jwks, revocation string }
+
+// discover returns the endpoints: those of the settings and, where those are silent, those that the issuer names.
+func (run *tokenRun) discover(ctx context.Context) ends {
+	known := ends{token: run.TokenURL, jwks: run.JWKSURI}
+	if run.Revocation != nil {
+		known.revocation = run.Revocation.URL
+	}
+	if !run.Discovery {
+		return known
+	}
+	answer := run.get(ctx, run.r, "discovery", strings.TrimSuffix(run.Issuer, "/")+"/.well-known/openid-configuration")
+	doc, f := jsonObject("discovery", answer)
+	if f.short() {
+		f.note(run.r)
+		return known
+	}
+	run.step("discovery", answer)
+	if memberText(doc, "issuer") != run.Issuer {
+		run.r.Fail("discovery", tokenIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
+		return known
+	}
+	for _, want := range []struct {
+		name   string
+		into   *string
+		wanted bool
+		secret bool
+	}{
+		{"token_endpoint", &known.token, true, true},
+		{"jwks_uri", &known.jwks, !run.Opaque, false},
+		{"revocation_endpoint", &known.revocation, run.Revocation != nil, true},
+	} {
+		if *want.into != "" || !want.wanted {
+			continue
+		}
+		named := memberText(doc, want.name)
+		if why, wrong := run.vet(named, want.secret); wrong != "" {
+			run.r.Fail("discovery", why, "%s %s", want.name, wrong)
+			return known
+		}
+		*want.into = named
+	}
+	run.r.Pass("discovery", "the issuer names itself and its endpoints")
+	return known
+}
+
+// vet says why an endpoint that discovery names is not asked; empty if it may be. The document is the target's: a
+// hostile one must not have the client's secret sent anywhere, nor the prober ask what it can reach and others cannot.
+func (p *Token) vet(raw string, credential bool) (why probe.Reason, wrong string) {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return probe.Schema, "is missing"
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return probe.Schema, "is no URL that can be asked"
+	case u.Scheme != "https" && u.Scheme != p.base.Scheme:
+		return tokenForeign, "is not https, and so is not asked"
+	case origin(u) != origin(p.base) && !p.allows(u):
+		return tokenForeign, "is on another host than the issuer, and so is not asked; if that is right, name the host under allow_hosts"
+	case p.fit("", raw, credential) != nil:
+		return tokenForeign, "is none that may be asked" // in clear on another machine, or at an address never dialled
+	}
+	return "", ""
+}
+
+// allows reports whether a URL is on one of the hosts that the settings add to the issuer's.
+func (p *Token) allows(u *url.URL) bool {
+	return slices.ContainsFunc(p.AllowHosts, func(host string) bool {
+		return origin(&url.URL{Scheme: u.Scheme, Host: host}) == origin(u)
+	})
+}
+
+// origin is scheme, host and port: what may be trusted with the same secret.
+func origin(u *url.URL) string {
+	ports := map[string]string{"http": "80", "https": "443"}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), cmp.Or(u.Port(), ports[u.Scheme]))
+}
+
+// client returns the client for a URL: headers of the settings go to the issuer's own origin only.
+func (p *Token) client(raw string) *httpx.Client {
+	if u, err := url.Parse(raw); err == nil && origin(u) == origin(p.base) {
+		return p.own
+	}
+	return p.other
+}
+
+func (p *Token) get(ctx context.Context, r *probe.Result, check, url string) *httpx.Answer {
+	return p.client(url).Do(ctx, r, httpx.Request{Check: check, URL: url, Header: http.Header{"Accept": {"application/json"}}, Want: httpx.Codes(200)})
+}
+
+// step keeps how long a step took.
+func (run *tokenRun) step(name string, answer *httpx.Answer) {
+	run.timed = append(run.timed, timedStep{name, answer.Took})
+}
+
+// measure notes how long each step took: of several requests the slowest.
+func (run *tokenRun) measure() {
+	slowest := map[string]time.Duration{}
+	for _, s := range run.timed {
+		slowest[s.name] = max(slowest[s.name], s.took)
+	}
+	for _, name := range slices.Sorted(maps.Keys(slowest)) {
+		run.r.Measure(tokenStep, slowest[name].Seconds(), name)
+	}
+}
+
+// cutOff reports whether a request ended because the run's time was up that others had used: it says nothing of who was
+// asked.
+func (run *tokenRun) cutOff(ctx context.Context, a *httpx.Answer) bool {
+	end, limited := ctx.Deadline()
+	return limited && a.Reason == probe.Timeout && a.Took < end.Sub(run.began)/2
+}
+
+// latency notes whether the steps of issuing were within the limit. A wrong secret is often refused slowly on purpose,
+// and using a token is another service's work: they do not count.
+func (run *tokenRun) latency() {
+	counted := slices.DeleteFunc(slices.Clone(run.timed), func(s timedStep) bool {
+		return !slices.Contains([]string{"discovery", "token", "jwks"}, s.name)
+	})
+	if run.Latency == 0 || len(counted) == 0 {
+		return
+	}
+	slowest := slices.MaxFunc(counted, func(a, b timedStep) int { return cmp.Compare(a.took, b.took) })
+	took := slowest.took.Round(time.Millisecond)
+	if slowest.took > run.Latency.D() {
+		run.r.Fail("latency", probe.Slow, "wanted each step within %s, %s took %s", run.Latency, slowest.name, took)
+		return
+	}
+	run.r.Pass("latency", "the slowest step, %s, took %s", slowest.name, took)
+}
+
+// jsonObject reads the JSON object that an answer with status 200 must be. The finding says why there is none.
+func jsonObject(check string, a *httpx.Answer) (map[string]json.RawMessage, finding) {
+	if f := unanswered(check, a); f.short() {
+		return nil, f
+	}
+	members, wrong := jsonMembers(a)
+	if wrong != "" {
+		return nil, finding{check, probe.Schema, wrong}
+	}
+	return members, finding{check, probe.OK, ""}
+}
+
+// jsonMembers reads a JSON object, whatever the status; wrong says why there is none.
+func jsonMembers(a *httpx.Answer) (members map[string]json.RawMessage, wrong string) {
+	if _, err := a.JSON(); err != nil { // stricter than what follows: no key twice, bounded
+		if strings.HasPrefix(strings.TrimSpace(string(a.Body[:min(len(a.Body), 64)])), "<") {
+			return nil, "wanted JSON, got a page of HTML"
+		}
+		return nil, "the answer is not JSON: " + err.Error()
+	}
+	if json.Unmarshal(a.Body, &members) != nil || members == nil {
+		return nil, "wanted a JSON object, got other JSON"
+	}
+	return members, ""
+}
+
+// unanswered says why an answer is not one with status 200.
+func unanswered(check string, a *httpx.Answer) finding {
+	switch {
+	case a.Reason != probe.OK:
+		return finding{check, a.Reason, a.Detail}
+	case a.Status == 429:
+		return finding{check, probe.RateLimited, "wanted 200, got 429: the target limits the rate of the prober's requests"}
+	case a.Redirected():
+		return finding{check, probe.Redirect, "wanted 200, got " + httpx.Codes(a.Status).String() + ", which sends elsewhere; redirects are never followed"}
+	case a.Status != 200:
+		return finding{check, probe.Status, "wanted 200, got " + httpx.Codes(a.Status).String()}
+	}
+	return finding{check, probe.OK, ""}
+}
+
+// memberText returns a member of an object that is a text; empty if it is none.
+func memberText(members map[string]json.RawMessage, name string) string {
+	var text string
+	if json.Unmarshal(members[name], &text) != nil {
+		return ""
+	}
+	return text
+}

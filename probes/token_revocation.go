@@ -1,0 +1,171 @@
+package probes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// defaults fills in what the settings leave out.
+func (v *Revocation) defaults() {
+	v.Within = cmp.Or(v.Within, probe.Duration(time.Minute))
+	v.Every = cmp.Or(v.Every, probe.Duration(time.Second))
+	if v.Use.Status.IsZero() {
+		v.Use.Status = httpx.Success
+	}
+}
+
+// refusedToken are the answers to a token that is not valid (RFC 6750, section 3.1).
+var refusedToken = httpx.Codes(401, 403)
+
+// revocation revokes the first token and looks how soon it is refused. A second one, which nobody revokes, is the
+// control: both are accepted before, and it is still accepted afterwards.
+func (run *tokenRun) revocation(ctx context.Context, e ends, first grant) {
+	const check = "revocation"
+	unproven := func(format string, args ...any) { run.r.Inconclusive(check, probe.ControlFailed, format, args...) }
+	if e.revocation == "" {
+		unproven("not asked: nothing says where tokens are revoked")
+		return
+	}
+	if !run.enough(ctx, check, first) {
+		return
+	}
+	second := run.issue(ctx, e, "second")
+	if second.short() {
+		unproven("a second token was not issued: %s", second.detail)
+		return
+	}
+	if second.token == first.token {
+		unproven("the issuer gives the same token twice, so there is none to compare with")
+		return
+	}
+	for _, g := range []grant{first, second} {
+		if use := run.use(ctx, g.token); use.is != accepted {
+			unproven("a fresh token is not accepted before it is revoked: %s", use.detail)
+			return
+		}
+	}
+	if f := run.revoke(ctx, e, first.token); f.short() {
+		f.note(run.r)
+		return
+	}
+	found, took := run.Revocation.watch(ctx, func(ctx context.Context) usage { return run.use(ctx, first.token) })
+	if found.short() {
+		found.note(run.r)
+		return
+	}
+	switch control := run.use(ctx, second.token); control.is {
+	case accepted:
+		run.r.Measure(tokenRevocation, took.Seconds())
+		run.r.Pass(check, "%s; another token is still accepted", found.detail)
+	case refused:
+		run.r.Fail(check, tokenRejected, "a token that nobody revoked is refused as well: %s", control.detail)
+	default:
+		unproven("the revoked token is refused, but whether another one still works could not be told: %s", control.detail)
+	}
+}
+
+// revoke revokes a token (RFC 7009, section 2).
+func (run *tokenRun) revoke(ctx context.Context, e ends, token string) finding {
+	const check = "revocation"
+	clientSecret, err := run.ClientSecret.Reveal()
+	if err != nil {
+		return finding{check, probe.Credential, "client_secret: " + err.Error()}
+	}
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	a := run.post(ctx, httpx.Request{Check: check, URL: e.revocation, Want: httpx.Codes(200)}, form, clientSecret)
+	f := unanswered(check, a)
+	switch {
+	case !f.short():
+		run.step("revoke", a)
+		return f
+	case run.cutOff(ctx, a):
+		return finding{check, probe.ControlFailed, "the run's time was up before the token was revoked"}
+	}
+	f.detail = "the token could not be revoked: " + f.detail
+	if code := oauthError(a); code != "" && a.Reason == probe.OK {
+		f.detail += " (" + code + ")"
+	}
+	return f
+}
+
+// A usage is what came of using a token.
+type usage struct {
+	is     int // accepted, refused, or neither
+	detail string
+}
+
+// What an answer says of a token.
+const (
+	unclear = iota
+	accepted
+	refused
+)
+
+func (run *tokenRun) use(ctx context.Context, token string) usage {
+	use := run.Revocation.Use
+	a := run.client(use.URL).Do(ctx, run.r, httpx.Request{
+		Check: "revocation", Method: use.Method, URL: use.URL, Header: http.Header{"Authorization": {"Bearer " + token}},
+		Want: append(append(httpx.Statuses{}, use.Status...), refusedToken...),
+	})
+	switch {
+	case a.Reason != probe.OK:
+		return usage{unclear, a.Detail}
+	case a.Cached != "":
+		return usage{unclear, fmt.Sprintf("the answer may come out of a cache (%s)", a.Cached)}
+	case refusedToken.Contains(a.Status):
+		return usage{refused, fmt.Sprintf("got %d", a.Status)}
+	case !use.Status.Contains(a.Status):
+		return usage{unclear, fmt.Sprintf("wanted %s, got %d", use.Status, a.Status)}
+	}
+	run.step("use", a)
+	return usage{accepted, fmt.Sprintf("got %d", a.Status)}
+}
+
+// watch uses a revoked token, at once and then every so often, until it is refused; the last time is when the limit is
+// reached. It returns how long that took. Where the run's own time ends before the limit, nobody can tell.
+func (v *Revocation) watch(ctx context.Context, ask func(context.Context) usage) (finding, time.Duration) {
+	const check = "revocation"
+	say := func(why probe.Reason, format string, args ...any) finding {
+		return finding{check, why, fmt.Sprintf(format, args...)}
+	}
+	limit, revoked := v.Within.D(), time.Now()
+	for {
+		asked := time.Since(revoked)
+		seen := ask(ctx)
+		took := time.Since(revoked)
+		switch {
+		case seen.is == refused:
+			return say(probe.OK, "the revoked token was refused after %s", took.Round(time.Millisecond)), took
+		case asked >= limit && seen.is == accepted:
+			return say(tokenRevoked, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
+		case asked >= limit:
+			return say(probe.ControlFailed, "whether the revoked token is refused within %s could not be told: %s", v.Within, seen.detail), 0
+		}
+		if !pause(ctx, min(v.Every.D(), limit-took)) {
+			return say(probe.ControlFailed, "the revoked token was not refused after %s (%s), when the run's time was up; the limit is %s: give the probe a longer timeout",
+				time.Since(revoked).Round(time.Millisecond), seen.detail, v.Within), 0
+		}
+	}
+}
+
+// pause waits. It returns false, and at once, where the context will end before.
+func pause(ctx context.Context, wait time.Duration) bool {
+	if end, limited := ctx.Deadline(); ctx.Err() != nil || limited && time.Until(end) <= wait {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
