@@ -229,3 +229,20 @@ func TestEdwardsPointsOfSmallOrderAreNoKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestExponent3MayBeAllowedAndNothingElse(t *testing.T) {
+	for key, want := range map[string]Problem{
+		`"kty":"RSA","e":"Aw","n":"` + rsaN + `"`:                 "",
+		`"kty":"RSA","e":"Aw","use":"enc","n":"` + rsaN + `"`:     Unfit,
+		`"kty":"RSA","e":"Aw","n":"` + modulus(1024, true) + `"`:  Weak,
+		`"kty":"RSA","e":"Aw","n":"` + modulus(2048, false) + `"`: Weak,
+		`"kty":"RSA","e":"AQ","n":"` + rsaN + `"`:                 Weak,
+		`"kty":"RSA","e":"Aw","d":"AA","n":"` + rsaN + `"`:        Private,
+		rsaKey: "",
+	} {
+		set := Set{one(t, key)}
+		if set.AllowExponent3(); set[0].Problem != want {
+			t.Errorf("%.60s: got %q, want %q", key, set[0].Problem, want)
+		}
+	}
+}

@@ -62,3 +62,19 @@ func smallOrder(key ed25519.PublicKey) bool {
 	y[len(y)-1] &= 0x7f
 	return slices.Contains(lowOrder, hex.EncodeToString(y))
 }
+
+// AllowExponent3 takes those keys for good that have nothing wrong with them but an exponent of 3: it is weak only
+// together with a padding that is not checked.
+func (s Set) AllowExponent3() {
+	for i := range s {
+		k := &s[i]
+		public, is := k.Public.(*rsa.PublicKey)
+		if !is || k.Problem != Weak || public.E != 3 || k.Bits < shortestModulus || public.N.Bit(0) == 0 {
+			continue
+		}
+		k.Problem = ""
+		if !k.verifies() {
+			k.Problem = Unfit
+		}
+	}
+}
