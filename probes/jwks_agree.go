@@ -19,8 +19,9 @@ type census struct {
 	sure      int                       // verifiers compared
 	keys      map[string]map[string]int // by name, and by thumbprint, how many have them
 	conflicts []string                  // names with more than one thumbprint
-	lacking   []string                  // verifiers that lack what others have, with how many
 	partial   map[string]bool           // names that some of them lack
+	lacking   []string                  // verifiers that lack what others have, with how many; without the keys that the next tells
+	judged    bool                      // some lack a key, or have one, that another check is about
 }
 
 // keyName tells keys of a set apart: by id or, of those that have none, by what they are.
@@ -64,13 +65,25 @@ func (run *jwksRun) compare() census {
 		}
 	}
 	slices.Sort(c.conflicts)
+	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.fresh.kid()})
 	for i := range run.views {
 		if have[i] == nil || len(have[i]) == len(c.keys) {
 			continue
 		}
-		c.lacking = append(c.lacking, fmt.Sprintf("%s lacks %d", run.views[i].target, len(c.keys)-len(have[i])))
+		lacks := 0
 		for name := range c.keys {
-			c.partial[name] = c.partial[name] || !have[i][name]
+			switch {
+			case have[i][name]:
+				continue
+			case slices.Contains(judged, name):
+				c.judged = true
+			default:
+				lacks++
+			}
+			c.partial[name] = true
+		}
+		if lacks > 0 {
+			c.lacking = append(c.lacking, fmt.Sprintf("%s lacks %d", run.views[i].target, lacks))
 		}
 	}
 	return c
@@ -88,7 +101,8 @@ func (c *census) print(name string) string {
 }
 
 // agreement notes whether every kid stands for the same key, everywhere and as before, and whether all verifiers have
-// the same keys. What spreads takes its time: until then a difference is no failure.
+// the same keys. What spreads takes its time: until then a difference is no failure. A difference in a key that another
+// check is about is that check's news, and nothing is said here.
 func (run *jwksRun) agreement(c census, l lesson) {
 	const check = "agreement"
 	r := run.r
@@ -108,6 +122,7 @@ func (run *jwksRun) agreement(c census, l lesson) {
 		r.Inconclusive(check, reasonSettling, "the verifiers do not have the same keys, for %s: %s; that may still be spreading", l.apart, short(c.lacking))
 	case len(c.lacking) > 0:
 		r.Fail(check, jwksDisagreement, "the verifiers do not have the same keys, for %s: %s", l.apart, short(c.lacking))
+	case c.judged:
 	case c.sure < len(run.views) && c.sure > 0:
 		r.Inconclusive(check, probe.ControlFailed, "only %d of %d verifiers could be compared", c.sure, len(run.views))
 	case c.sure > 1:
