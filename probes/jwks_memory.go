@@ -19,7 +19,7 @@ const mostRemembered = 1024
 // nothing is claimed of it.
 type keyMemory struct {
 	sync.Mutex
-	looked    time.Time // the last run that read every set; zero before the first
+	looked    time.Time // the last run that read a set; zero before the first
 	apart     time.Time // since when verifiers do not have the same keys; zero if they do
 	apartRuns int
 	life      time.Duration // of the last fresh token that said
@@ -91,9 +91,7 @@ func (m *keyMemory) learn(run *jwksRun, c census) lesson {
 	}
 	m.findMissing(run, &l, names)
 	m.learnDifference(run, &l, c)
-	if complete {
-		m.looked = run.now
-	}
+	m.looked = run.now
 	m.forget()
 	return l
 }

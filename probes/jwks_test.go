@@ -105,7 +105,7 @@ func tokenBy(t testing.TB, key jose.JSONWebKey) string {
 func issues(t testing.TB, key jose.JSONWebKey) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
 		if user, password, _ := q.BasicAuth(); q.Method != "POST" || user != "me" || password != "the-client-secret" {
-			http.Error(w, `{"error":"invalid_client"}`, 401)
+			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 			return
 		}
 		answers(200, "application/json", `{"access_token":"`+tokenBy(t, key)+`","token_type":"Bearer","expires_in":300}`)(w, q)
@@ -205,7 +205,7 @@ func TestJWKSOfOneVerifier(t *testing.T) {
 		"401 for everyone": {answers(401, "", ""), nil, []string{"fail", "keyset@URL fail(status): wanted a key set, got 401"}},
 		"a rate limit": {answers(429, "", ""), nil,
 			[]string{"inconclusive", "keyset@URL inconclusive(rate_limited): wanted a key set, got 429: the target limits the rate of the prober's requests"}},
-		"a redirect": {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/elsewhere", 302) }, nil,
+		"a redirect": {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/elsewhere", http.StatusFound) }, nil,
 			[]string{"fail", "keyset@URL fail(redirect): wanted a key set, got 302, which sends elsewhere; redirects are never followed"}},
 		"304": {answers(304, "", ""), nil, []string{"inconclusive", "keyset@URL inconclusive(stale_or_cached): wanted a key set, got 304*"}},
 
@@ -409,6 +409,9 @@ func TestJWKSStates(t *testing.T) {
 				if prefix, ok := strings.CutSuffix(want, "*"); got[i] != want && !(ok && strings.HasPrefix(got[i], prefix)) {
 					t.Errorf("got  %s\nwant %s", got[i], want)
 				}
+			}
+			if c.state == "replica_missing_kid" && strings.Contains(told(r), "\nagreement ") {
+				t.Errorf("verifiers that differ are said to agree:\n%s", told(r))
 			}
 			if state := stateOf(t, r); state != c.state {
 				t.Errorf("the state is %s, want %s", state, c.state)
