@@ -111,8 +111,8 @@ func (p *Token) Checks() []string {
 		name  string
 		wants bool
 	}{
+		{"issuance", true}, // first: what the others are about
 		{"discovery", p.Discovery},
-		{"issuance", true},
 		{"signature", !p.Opaque},
 		{"claims", !p.Opaque},
 		{"times", !p.Opaque},
@@ -151,13 +151,15 @@ func (p *Token) Close() {
 // Ask issues one token and looks at it. What needs a token is asked only if there is one.
 func (p *Token) Ask(ctx context.Context, r *probe.Result) {
 	run := &tokenRun{Token: p, r: r, began: time.Now()}
-	ends := run.discover(ctx)
-	if ends.token == "" {
-		r.Inconclusive("issuance", probe.ControlFailed, "not asked: nothing says where tokens are issued")
-		return
+	ends, discovery := run.discover(ctx)
+	first := grant{finding: finding{"issuance", probe.ControlFailed, "not asked: nothing says where tokens are issued"}}
+	if ends.token != "" {
+		first = run.issue(ctx, ends, "first")
 	}
-	first := run.issue(ctx, ends, "first")
 	first.note(r)
+	if p.Discovery {
+		discovery.note(r)
+	}
 	if !first.short() {
 		if !p.Opaque {
 			run.examine(ctx, ends, first)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -33,48 +34,49 @@ type timedStep struct {
 // ends are the endpoints of an issuer; empty where nothing says them.
 type ends struct{ token, jwks, revocation string }
 
-// discover returns the endpoints: those of the settings and, where those are silent, those that the issuer names.
-func (run *tokenRun) discover(ctx context.Context) ends {
+// discover returns the endpoints: those of the settings and, where those are silent, those that the issuer names. The
+// finding is that of the discovery document.
+func (run *tokenRun) discover(ctx context.Context) (ends, finding) {
+	say := func(why probe.Reason, format string, args ...any) finding {
+		return finding{"discovery", why, fmt.Sprintf(format, args...)}
+	}
 	known := ends{token: run.TokenURL, jwks: run.JWKSURI}
 	if run.Revocation != nil {
 		known.revocation = run.Revocation.URL
 	}
 	if !run.Discovery {
-		return known
+		return known, finding{}
 	}
 	answer := run.get(ctx, run.r, "discovery", strings.TrimSuffix(run.Issuer, "/")+"/.well-known/openid-configuration")
 	doc, f := jsonObject("discovery", answer)
 	if f.short() {
-		f.note(run.r)
-		return known
+		return known, f
 	}
 	run.step("discovery", answer)
 	if memberText(doc, "issuer") != run.Issuer {
-		run.r.Fail("discovery", tokenIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
-		return known
+		return known, say(tokenIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
 	}
+	found := known
 	for _, want := range []struct {
 		name   string
 		into   *string
 		wanted bool
 		secret bool
 	}{
-		{"token_endpoint", &known.token, true, true},
-		{"jwks_uri", &known.jwks, !run.Opaque, false},
-		{"revocation_endpoint", &known.revocation, run.Revocation != nil, true},
+		{"token_endpoint", &found.token, true, true},
+		{"jwks_uri", &found.jwks, !run.Opaque, false},
+		{"revocation_endpoint", &found.revocation, run.Revocation != nil, true},
 	} {
 		if *want.into != "" || !want.wanted {
 			continue
 		}
 		named := memberText(doc, want.name)
 		if why, wrong := run.vet(named, want.secret); wrong != "" {
-			run.r.Fail("discovery", why, "%s %s", want.name, wrong)
-			return known
+			return known, say(why, "%s %s", want.name, wrong) // a document that is wrong in one part is not trusted in the others
 		}
 		*want.into = named
 	}
-	run.r.Pass("discovery", "the issuer names itself and its endpoints")
-	return known
+	return found, say(probe.OK, "the issuer names itself and its endpoints")
 }
 
 // vet says why an endpoint that discovery names is not asked; empty if it may be. The document is the target's: a

@@ -83,7 +83,7 @@ func unverified(err error) (probe.Reason, string) {
 			return known.why, known.text
 		}
 	}
-	return probe.Schema, "wanted a JWT, got what is " + err.Error() + "; if the issuer's tokens are none, say opaque: true"
+	return probe.Schema, "a fresh token cannot be read as a JWT: " + err.Error() + "; if the issuer's tokens are none, say opaque: true"
 }
 
 func (p *Token) algs() []string {
@@ -150,7 +150,7 @@ func (run *tokenRun) times(t *keyset.Token, g grant, step time.Duration) {
 	}
 	issued := run.issued(t, g)
 	low, high := issued.Sub(g.got), issued.Add(time.Second).Sub(g.sent)
-	seen := "the issuer's clock is " + ahead(low, high) + " of the prober's"
+	seen := "the issuer's clock is " + apart(low, high) + " the prober's"
 	switch {
 	case low > limit || high < -limit:
 		run.r.Fail(check, tokenSkew, "%s; wanted within %s", seen, run.Leeway)
@@ -161,16 +161,16 @@ func (run *tokenRun) times(t *keyset.Token, g grant, step time.Duration) {
 	}
 }
 
-// ahead says how far one clock is ahead of another, or behind it.
-func ahead(low, high time.Duration) string {
+// apart says how far one clock is ahead of another, or behind it.
+func apart(low, high time.Duration) string {
 	low, high = low.Round(10*time.Millisecond), high.Round(10*time.Millisecond)
 	switch {
 	case low >= 0:
-		return low.String() + " to " + high.String() + " ahead"
+		return low.String() + " to " + high.String() + " ahead of"
 	case high <= 0:
 		return (-high).String() + " to " + (-low).String() + " behind"
 	}
-	return "at most " + (-low).String() + " behind or " + high.String() + " ahead"
+	return "at most " + (-low).String() + " behind or " + high.String() + " ahead of"
 }
 
 // stepped is how far the wall clock was set between two times, seen against the monotonic clock.

@@ -85,12 +85,11 @@ func issuedToken(a *httpx.Answer) string {
 // ordinary text by the redactor.
 const leastToken = 16
 
-// wellFormed reports whether a text can be a token: one that fits into a header (RFC 6750, section 2.1).
+// wellFormed reports whether a text can be a token: visible ASCII (RFC 6749, appendix A.12), and short enough for a
+// header.
 func wellFormed(token string) bool {
-	strange := func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/=", c)
-	}
-	return leastToken <= len(token) && len(token) <= keyset.LongestToken && !strings.ContainsFunc(token, strange)
+	invisible := func(c rune) bool { return c <= ' ' || c > '~' }
+	return leastToken <= len(token) && len(token) <= keyset.LongestToken && !strings.ContainsFunc(token, invisible)
 }
 
 // granted reads the answer to a token request (RFC 6749, sections 5.1 and 5.2).
@@ -126,7 +125,7 @@ func granted(a *httpx.Answer) grant {
 	case g.token == "":
 		return say(probe.Schema, "wanted an access_token, got none")
 	case !wellFormed(g.token):
-		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6750, section 2.1)", leastToken, keyset.LongestToken)
+		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6749, appendix A.12)", leastToken, keyset.LongestToken)
 	case !strings.EqualFold(memberText(members, "token_type"), "Bearer"):
 		return say(probe.Schema, "wanted token_type Bearer, got none or another")
 	}

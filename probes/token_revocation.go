@@ -142,7 +142,7 @@ func (v *Revocation) watch(ctx context.Context, ask func(context.Context) usage)
 		took := time.Since(revoked)
 		switch {
 		case seen.is == refused:
-			return say(probe.OK, "the revoked token was refused after %s", took.Round(time.Millisecond)), took
+			return say(probe.OK, "the revoked token was refused after %s", took.Round(100*time.Microsecond)), took
 		case asked >= limit && seen.is == accepted:
 			return say(tokenRevoked, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
 		case asked >= limit:

@@ -159,6 +159,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	p.eventually(t, `probe_failures_total{probe="up"`)
 	p.eventually(t, `probe_health_state{probe="proxy"`)
 	p.eventually(t, `probe_http_value{probe="outbox"`)
+	p.eventually(t, `probe_token_revocation_seconds{probe="issuance"`)
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -306,7 +307,7 @@ func TestSecretsHaveTheirType(t *testing.T) {
 		for f := range v.Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if key != "" && regexp.MustCompile("token|secret|password|key|bearer").MatchString(key) &&
-				!slices.Contains([]string{"token_url", "key_file"}, key) && f.Type != reflect.TypeFor[secret.Secret]() {
+				!slices.Contains([]string{"token_url", "key_file", "keysets"}, key) && f.Type != reflect.TypeFor[secret.Secret]() {
 				found = append(found, path+"."+key)
 			}
 			found = append(found, suspects(f.Type, path+"."+f.Name, seen)...)

@@ -25,6 +25,9 @@ import (
 // marker is the secret of every kind that the test plants. It holds characters that encodings change.
 const marker = `hunter2-Zq7&x9>yk/Tm+wR=~9f31c8`
 
+// tokenMarker is the token that the echo issues. It holds the marker in one of its forms.
+var tokenMarker = "t." + hex.EncodeToString([]byte(marker))
+
 // forms are the ways in which a secret may come out.
 func forms(secret string) []string {
 	quoted, _ := json.Marshal(secret)
@@ -103,6 +106,9 @@ func echo(t *testing.T) (string, func() string) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n", flat)
 			conn.Close()
+		case "token":
+			w.Header().Set("X-Version", tokenMarker)
+			json.NewEncoder(w).Encode(map[string]string{"access_token": tokenMarker, "token_type": "Bearer"})
 		case "json":
 			json.NewEncoder(w).Encode(map[string]string{"status": all, "trace": all, "version": all})
 		default:
@@ -149,6 +155,19 @@ func TestNoSecretLeaves(t *testing.T) {
 		names = append(names, name)
 		fmt.Fprintf(&probes, "  - {name: %s, type: health, service: %q, live: /%s, ready: /r, dependency: \"%s/%s\", bearer: {file: %s}, instance: {header: X-Instance}, version: {json: $.version}, trace: {json: $.trace}}\n",
 			name, target, path, target, path, file)
+	}
+	for _, path := range append(paths, "token") {
+		name := "jwks-" + path
+		names = append(names, name)
+		fmt.Fprintf(&probes, "  - {name: %[1]s, type: jwks, urls: [\"%[2]s/%[3]s\"], bearer: {file: %[4]s}, kids: [k1], revoked: [k0], fresh: {token_url: \"%[2]s/%[3]s\", client_id: me, client_secret: {file: %[4]s}}, verifiers: {bundle: {pem: {file: %[4]s}, kids: [k1]}}, version: {header: X-Version}, trace: {header: X-Trace-Id}}\n",
+			name, target, path, file)
+		for name, issuing := range map[string]string{"issue": "token_url: \"%[1]s/%[2]s\", jwks_uri: \"%[1]s/json\", audience: a, keysets: [\"%[1]s/200\"]",
+			"revoke": "token_url: \"%[1]s/token\", opaque: true, auth: post, revocation: {url: \"%[1]s/200\", use: {url: \"%[1]s/%[2]s\"}, within: 200ms, every: 100ms}"} {
+			name += "-" + path
+			names = append(names, name)
+			fmt.Fprintf(&probes, "  - {name: %s, type: token, issuer: %q, discovery: false, client_id: me, client_secret: {file: %s}, %s, version: {header: X-Version}, trace: {header: X-Trace-Id}}\n",
+				name, target, file, fmt.Sprintf(issuing, target, path))
+		}
 	}
 	fmt.Fprintf(&probes, "  - {name: refused, type: http, url: \"http://127.0.0.1:1/\", bearer: {file: %s}}\n", file)
 	fmt.Fprintf(&probes, "  - {name: nxdomain, type: http, url: \"https://no-such-host.invalid/\", bearer: {file: %s}}\n", file)

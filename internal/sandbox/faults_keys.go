@@ -4,7 +4,7 @@ package sandbox
 const (
 	allVerifiers = "Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers"
 	compromise   = "Tenant isolation breach, secret compromise, auth bypass, proxy total outage"
-	keysNormal   = "JWKS unresponsive: every RP login is down"
+	loginsDown   = "JWKS unresponsive — every RP login is down"
 )
 
 const protected = "POST /v1/chat/completions"
@@ -21,8 +21,8 @@ func keyFaults() []Fault {
 		strength = "RFC 7518, section 3.3: a key of size 2048 bits or larger must be used"
 		unknown  = "RFC 7517, section 5: key types that are not understood should be ignored"
 		active   = "Check that the current active kid is included in the response"
-		drill    = "webhooks:compromise[app_id,kid] automatically revokes the key, issues a new one"
-		ttl      = "RP-side JWKS cache TTL"
+		drill    = "it automatically revokes the key, issues a new one"
+		ttl      = "RP-side JWKS cache TTL — ask the RP to force a refresh"
 	)
 	conflicting := swaps(func(s *Sandbox) any { return asJSON(s.keyring.conflict.Public()) })
 	returned := adds(func(s *Sandbox) any { return asJSON(s.keyring.revoked.Public()) })
@@ -49,10 +49,10 @@ func keyFaults() []Fault {
 			[]effect{harmless(on(everywhere, keys, publishes(adds(keyToCome))))}},
 
 		// The endpoint.
-		{"empty-keyset", "the key set of auth is empty", keysNormal, []effect{on(issues, keys, publishes(none))}},
-		{"keyset-html", "where the key set of auth should be stands a web page: 200 and HTML", keysNormal,
+		{"empty-keyset", "the key set of auth is empty", loginsDown, []effect{on(issues, keys, publishes(none))}},
+		{"keyset-html", "where the key set of auth should be stands a web page: 200 and HTML", loginsDown,
 			[]effect{on(issues, keys, shows(200, welcomePage))}},
-		{"keyset-down", "/.well-known/jwks.json of the login API answers 503", keysNormal,
+		{"keyset-down", "/.well-known/jwks.json of the login API answers 503", loginsDown,
 			[]effect{on(api, keys, shows(503, unavailablePage))}},
 		{"keyset-cached", "the key set of auth comes out of a cache, five minutes old", ttl,
 			[]effect{on(issues, keys, withHeaders("Age", "300"))}},

@@ -8,7 +8,7 @@ func routeFaults() []Fault {
 	proxies := []string{proxy1, proxy2, proxy3}
 	const (
 		smoke    = "Protected route smoke test returns expected 501 (auth passed)"
-		classify = "Invalid vs expired vs revoked vs org_suspended: error codes in logs and metrics result labels"
+		classify = "Invalid vs expired vs revoked vs org_suspended — error codes in logs and metrics result labels"
 		bug      = "Token revocation or expiration bug"
 	)
 	return []Fault{

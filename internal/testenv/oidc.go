@@ -1,0 +1,47 @@
+package testenv
+
+import (
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+var (
+	//go:embed oidc/server.mjs
+	oidcServer []byte
+	//go:embed oidc/package-lock.json
+	oidcLock []byte
+)
+
+// What tests of the OpenID provider name.
+const (
+	OIDCBasicClient = "basic:client"          // authenticates by client_secret_basic
+	OIDCPostClient  = "post-client"           // by client_secret_post
+	OIDCResource    = "https://api.oidc.test" // whoever asks for it gets a JWT for it, others an opaque token
+)
+
+// OIDC starts a certified OpenID provider, npm's oidc-provider, on a port of 127.0.0.1; both of its clients have the
+// secret. It signs with a key made at its start. At /api it takes its opaque tokens.
+func OIDC(t testing.TB, port int, secret string) *Process {
+	t.Helper()
+	node := Need(t, "node")
+	sum := sha256.Sum256(oidcLock)
+	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache"))
+	modules := filepath.Join(cache, "prober-test", "oidc-"+hex.EncodeToString(sum[:])[:12])
+	if _, err := os.Stat(modules); err != nil {
+		lack(t, "npm's oidc-provider")
+	}
+	script := filepath.Join(t.TempDir(), "server.mjs")
+	if err := os.WriteFile(script, oidcServer, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, script)
+	cmd.Env = append(os.Environ(), "OIDC_MODULES="+modules, "OIDC_PORT="+strconv.Itoa(port), "OIDC_SECRET="+secret)
+	return StartCmd(t, cmd)
+}
