@@ -9,6 +9,7 @@ func Kinds() probe.Kinds {
 	return probe.Kinds{
 		"health":    func() probe.Probe { return NewHealth() },
 		"http":      func() probe.Probe { return NewHTTP() },
+		"jwks":      func() probe.Probe { return NewJWKS() },
 		"protected": func() probe.Probe { return NewProtected() },
 		"token":     func() probe.Probe { return NewToken() },
 	}

@@ -45,6 +45,8 @@ probes:
   - {name: other-resource, type: token, issuer: ISSUER, client_id: POST, client_secret: {file: RIGHT}, auth: post, params: {resource: not-a-uri}, audience: RESOURCE}
   - {name: wrong-secret, type: token, issuer: ISSUER, client_id: "BASIC", client_secret: {file: WRONG}, audience: RESOURCE}
   - {name: wrong-issuer, type: token, issuer: ISSUER/, client_id: "BASIC", client_secret: {file: RIGHT}, audience: RESOURCE}
+  - {name: keys, type: jwks, urls: [ISSUER/jwks, LAGGING], algs: [RS256],
+     fresh: {token_url: ISSUER/token, client_id: "BASIC", client_secret: {file: RIGHT}, params: {resource: RESOURCE}}}
 `))
 	const (
 		discovery = "discovery pass(ok): the issuer names itself and its endpoints"
@@ -66,6 +68,14 @@ probes:
 		"wrong-secret":   {"issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovery},
 		"wrong-issuer":   {"issuance inconclusive(control_failed): *", "discovery fail(wrong_issuer): wanted the issuer to name itself " + issuer + "/, exactly; it names another"},
 	}
+	own, copied := "@"+issuer+"/jwks ", "@"+lagging.URL+" "
+	want["keys"] = []string{
+		"private" + own + "pass(ok): *", "private" + copied + "pass(ok): *",
+		"kid" + own + "pass(ok): the kid of a fresh token in the set and fit to verify", "kid" + copied + "pass(ok): *",
+		"signing pass(ok): a fresh token verifies with the published key that has its kid (RS256), at 2 of 2 verifiers",
+		"agreement pass(ok): all 2 have the same keys under the same kids",
+		"keyset" + own + "pass(ok): *", "keyset" + copied + "pass(ok): *", "strength" + own + "pass(ok): *", "strength" + copied + "pass(ok): *",
+	}
 	compareChecks(t, "before the rotation", onceChecks(t, config), want)
 
 	if err := provider.Signal(syscall.SIGTERM); err != nil {
@@ -74,6 +84,9 @@ probes:
 	<-provider.Ended()
 	startOIDC(t, port, issuer, secret)
 	want["basic"][6] = "keysets@" + lagging.URL + " fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it"
+	want["keys"][3] = "kid" + copied + "fail(replica_missing_kid): wanted the kid of a fresh token, it is not in the set; 1 of 2 verifiers lack it"
+	want["keys"][4] = "signing pass(ok): a fresh token verifies with the published key that has its kid (RS256), at 1 of 2 verifiers"
+	want["keys"][5] = "agreement inconclusive(settling): the verifiers do not have the same keys, for 1 run (0s): " + issuer + "/jwks lacks 1; that may still be spreading"
 	compareChecks(t, "after the rotation", onceChecks(t, config), want)
 }
 

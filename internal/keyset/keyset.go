@@ -6,10 +6,18 @@ package keyset
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
+	"math/big"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -76,8 +84,8 @@ func Parse(body []byte) (Set, error) {
 		return nil, ErrMany
 	}
 	set := make(Set, len(raw))
-	for i, text := range raw {
-		set[i] = parseKey(text)
+	for i, key := range raw {
+		set[i] = parseKey(key)
 	}
 	return set, nil
 }
@@ -85,38 +93,32 @@ func Parse(body []byte) (Set, error) {
 // privateMembers are those that no public key has: of RSA, EC and OKP keys, symmetric keys and AKP keys.
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
 
-// required are the members that make a key what it is, by its type: those that RFC 7638 hashes.
-var required = map[string][]string{
-	"RSA": {"kty", "n", "e"},
-	"EC":  {"kty", "crv", "x", "y"},
-	"OKP": {"kty", "crv", "x"},
-}
-
-func parseKey(text json.RawMessage) Key {
-	members, err := object(text)
+func parseKey(raw json.RawMessage) Key {
+	members, err := object(raw)
 	if err != nil {
-		if mayBePrivate(text) {
+		if mayBePrivate(raw) {
 			return Key{Problem: Private}
 		}
 		return Key{Problem: Malformed}
 	}
 	var k Key
-	kind, kindOK := member(members, "kty")
-	wellTyped := kindOK
-	for name, into := range map[string]*string{"kid": &k.ID, "alg": &k.Algorithm, "use": &k.Use} {
-		var ok bool
-		*into, ok = member(members, name)
+	wellTyped := true
+	text := func(name string) string {
+		value, ok := member(members, name)
 		wellTyped = wellTyped && ok
+		return value
 	}
+	kind := text("kty")
+	k.ID, k.Algorithm, k.Use = text("kid"), text("alg"), text("use")
 	if ops, there := members["key_ops"]; there && json.Unmarshal(ops, &k.Ops) != nil {
 		wellTyped = false
 	}
 	for _, name := range privateMembers {
-		if _, there := members[name]; there || kind == "oct" {
+		if given(members, name) || kind == "oct" {
 			k.Problem = Private
 		}
 	}
-	names, known := required[kind]
+	known := slices.Contains([]string{"RSA", "EC", "OKP"}, kind)
 	if known {
 		k.Type = kind
 	}
@@ -128,30 +130,71 @@ func parseKey(text json.RawMessage) Key {
 	case !known:
 		k.Problem = Unknown
 	default:
-		k.read(members, names)
+		k.read(members)
 	}
 	return k
 }
 
-// read has the library read the members that make the key, and only those: a wrong certificate beside them is no
-// fault of the key, and nothing else in there can have a say.
-func (k *Key) read(members map[string]json.RawMessage, names []string) {
-	bare := make(map[string]json.RawMessage, len(names))
-	for _, name := range names {
-		bare[name] = members[name]
+// read makes the key of the members that its type has and only those: a wrong certificate beside them is no fault of
+// the key, and nothing else in there can have a say. RFC 7518, section 6, has the rules.
+func (k *Key) read(members map[string]json.RawMessage) {
+	var public crypto.PublicKey
+	k.Problem = Unreadable
+	switch k.Type {
+	case "RSA":
+		public = k.readRSA(number(members, "n"), number(members, "e"))
+	case "EC":
+		public = k.readEC(members)
+	case "OKP":
+		if crv, ok := member(members, "crv"); ok && crv != "Ed25519" {
+			k.Problem = Unknown
+			return
+		}
+		public = ed25519.PublicKey(number(members, "x"))
 	}
+	if public != nil {
+		k.take(public)
+	}
+}
+
+// readRSA returns nil for what is no key, or a key that nobody should have: the problem then says so.
+func (k *Key) readRSA(n, e []byte) crypto.PublicKey {
+	if n == nil || e == nil {
+		return nil
+	}
+	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
+	k.Bits = modulus.BitLen()
+	switch {
+	case k.Bits > longestModulus:
+		return nil
+	case k.Bits == 0, exponent.Sign() == 0, exponent.BitLen() > 31:
+		k.Problem = Weak
+		return nil
+	}
+	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}
+}
+
+// curves by the name that JSON Web Keys have for them.
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
+
+func (k *Key) readEC(members map[string]json.RawMessage) crypto.PublicKey {
 	crv, _ := member(members, "crv")
-	if k.Type != "RSA" && !slices.Contains([]string{"P-256", "P-384", "P-521", "Ed25519"}, crv) {
-		k.Problem = Unknown
-		return
+	curve := curves[crv]
+	if curve == nil {
+		if crv != "" {
+			k.Problem = Unknown
+		}
+		return nil
 	}
-	text, err := json.Marshal(bare)
-	var jwk jose.JSONWebKey
-	if err != nil || jwk.UnmarshalJSON(text) != nil || !jwk.IsPublic() {
-		k.Problem = Unreadable
-		return
+	x, y := number(members, "x"), number(members, "y")
+	if size := (curve.Params().BitSize + 7) / 8; len(x) != size || len(y) != size {
+		return nil
 	}
-	k.take(jwk.Key)
+	public, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
+	if err != nil { // it is no point of the curve
+		return nil
+	}
+	return public
 }
 
 // take makes a public key that could be read the key's own, and says what is wrong with it.
@@ -232,7 +275,10 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 		}
 		members[name.(string)] = value
 	}
-	if _, err := d.Token(); err != nil || d.More() {
+	if _, err := d.Token(); err != nil {
+		return nil, ErrFormat
+	}
+	if _, err := d.Token(); err != io.EOF {
 		return nil, ErrFormat
 	}
 	return members, nil
@@ -244,14 +290,37 @@ func mayBePrivate(text []byte) bool {
 	if json.Unmarshal(text, &loose) != nil {
 		return false
 	}
-	return slices.ContainsFunc(privateMembers, func(name string) bool { _, there := loose[name]; return there })
+	return slices.ContainsFunc(privateMembers, func(name string) bool { return given(loose, name) })
 }
 
-// member returns a member that is a text; ok is false if it is there and something else.
-func member(members map[string]json.RawMessage, name string) (value string, ok bool) {
+// number returns a member that is a number or an octet string, base64url as RFC 7518, section 2, has it; nil if it is
+// missing or something else.
+func number(members map[string]json.RawMessage, name string) []byte {
+	text, ok := member(members, name)
+	if !ok || !given(members, name) {
+		return nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") { // the decoder skips line ends
+		return nil
+	}
+	return b
+}
+
+// given reports whether a member says anything: null is what some publishers write for nothing.
+func given(members map[string]json.RawMessage, name string) bool {
 	raw, there := members[name]
-	if !there {
+	return there && string(raw) != "null"
+}
+
+// member returns a member that is a text, empty if it is not given; ok is false if it is something else.
+func member(members map[string]json.RawMessage, name string) (value string, ok bool) {
+	if !given(members, name) {
 		return "", true
 	}
-	return value, json.Unmarshal(raw, &value) == nil && string(raw) != "null"
+	raw := members[name]
+	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]), true // as nearly all are, and much faster
+	}
+	return value, json.Unmarshal(raw, &value) == nil
 }

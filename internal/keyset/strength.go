@@ -6,22 +6,26 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/hex"
+	"slices"
 )
 
-// shortestModulus is the least of RFC 7518, section 3.3.
-const shortestModulus = 2048
+// Sizes of a modulus in bits: the least of RFC 7518, section 3.3, and the most that common libraries read.
+const (
+	shortestModulus = 2048
+	longestModulus  = 4096
+)
 
 // measure notes the size of a public key and returns what is wrong with its substance.
 func (k *Key) measure(public crypto.PublicKey) Problem {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		k.Type = "RSA"
-		if key.N == nil || key.N.Sign() <= 0 {
+		if key.N == nil || key.N.Sign() <= 0 || key.N.BitLen() > longestModulus {
 			return Unreadable
 		}
 		k.Bits = key.N.BitLen()
 		// Exponents of 3 and less, and even ones, are those of broken keys; an even modulus has a factor of 2.
-		if k.Bits < shortestModulus || key.N.Bit(0) == 0 || key.E <= 3 || key.E%2 == 0 || int64(key.E) >= 1<<32 {
+		if k.Bits < shortestModulus || key.N.Bit(0) == 0 || key.E <= 3 || key.E%2 == 0 {
 			return Weak
 		}
 	case *ecdsa.PublicKey:
@@ -32,11 +36,8 @@ func (k *Key) measure(public crypto.PublicKey) Problem {
 		}
 	case ed25519.PublicKey:
 		k.Type, k.Curve, k.Bits = "OKP", "Ed25519", 256
-		if len(key) != ed25519.PublicKeySize {
+		if len(key) != ed25519.PublicKeySize || smallOrder(key) {
 			return Unreadable
-		}
-		if smallOrder(key) {
-			return Weak
 		}
 	default:
 		return Unreadable
@@ -45,7 +46,7 @@ func (k *Key) measure(public crypto.PublicKey) Problem {
 }
 
 // lowOrder are the y coordinates of Ed25519's points of small order, as encoded: under such a key one signature fits
-// many messages. The sign bit does not matter.
+// many messages, and good libraries read none. The sign bit does not matter.
 var lowOrder = []string{
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",
@@ -57,13 +58,23 @@ var lowOrder = []string{
 }
 
 func smallOrder(key ed25519.PublicKey) bool {
-	y := append([]byte(nil), key...)
+	y := slices.Clone(key)
 	y[len(y)-1] &= 0x7f
-	text := hex.EncodeToString(y)
-	for _, low := range lowOrder {
-		if text == low {
-			return true
+	return slices.Contains(lowOrder, hex.EncodeToString(y))
+}
+
+// AllowExponent3 takes those keys for good that have nothing wrong with them but an exponent of 3: it is weak only
+// together with a padding that is not checked.
+func (s Set) AllowExponent3() {
+	for i := range s {
+		k := &s[i]
+		public, is := k.Public.(*rsa.PublicKey)
+		if !is || k.Problem != Weak || public.E != 3 || k.Bits < shortestModulus || public.N.Bit(0) == 0 {
+			continue
+		}
+		k.Problem = ""
+		if !k.verifies() {
+			k.Problem = Unfit
 		}
 	}
-	return false
 }

@@ -1,0 +1,199 @@
+package keyset
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// sign issues a token with these claims, signed by a key as its alg and kid say.
+func sign(t testing.TB, key jose.JSONWebKey, claims any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// part encodes a part of a token by hand.
+func part(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+// published is the set of the public halves of keys.
+func published(t testing.TB, keys ...jose.JSONWebKey) Set {
+	t.Helper()
+	var all jose.JSONWebKeySet
+	for _, k := range keys {
+		all.Keys = append(all.Keys, k.Public())
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func newEC(t testing.TB, id string) jose.JSONWebKey {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jose.JSONWebKey{Key: private, KeyID: id, Algorithm: "ES256", Use: "sig"}
+}
+
+func TestVerifyAcceptsNothingButTheRightKey(t *testing.T) {
+	a, b := newEC(t, "a"), newEC(t, "b")
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := jose.JSONWebKey{Key: private, KeyID: "r", Algorithm: "RS256", Use: "sig"}
+	set := published(t, a, b, r)
+	claims := map[string]any{"sub": "me"}
+	good := sign(t, a, claims)
+	parts := strings.Split(good, ".")
+
+	as := func(key jose.JSONWebKey, id, alg string) jose.JSONWebKey {
+		key.KeyID, key.Algorithm = id, alg
+		return key
+	}
+	flipped, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped[4] ^= 1
+	anonymous, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: a.Key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withoutKID, err := jwt.Signed(anonymous).Claims(claims).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := anonymous.Sign([]byte("[1]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hmac := sign(t, jose.JSONWebKey{Key: private.N.Bytes(), KeyID: "r", Algorithm: "HS256"}, claims)
+
+	for name, c := range map[string]struct {
+		token string
+		want  error
+	}{
+		"the right key":                           {good, nil},
+		"the right RSA key":                       {sign(t, r, claims), nil},
+		"one bit of the signature flipped":        {parts[0] + "." + parts[1] + "." + part(string(flipped)), ErrSignature},
+		"other claims under the signature":        {parts[0] + "." + part(`{"sub":"you"}`) + "." + parts[2], ErrSignature},
+		"no signature":                            {parts[0] + "." + parts[1] + ".", ErrSignature},
+		"the kid of another key":                  {sign(t, as(b, "a", "ES256"), claims), ErrSignature},
+		"a kid that nobody has":                   {sign(t, as(a, "z", "ES256"), claims), ErrNoKey},
+		"a kid in other letters":                  {sign(t, as(a, "A", "ES256"), claims), ErrNoKey},
+		"no kid":                                  {withoutKID, ErrNoKeyID},
+		"an algorithm that the key is not for":    {sign(t, as(r, "r", "PS256"), claims), ErrKey},
+		"the kid of a key of another type":        {sign(t, as(r, "a", "RS256"), claims), ErrKey},
+		"alg none":                                {part(`{"alg":"none","kid":"a"}`) + "." + parts[1] + ".", ErrAlgorithm},
+		"alg None":                                {part(`{"alg":"None","kid":"a"}`) + "." + parts[1] + ".", ErrAlgorithm},
+		"no alg":                                  {part(`{"kid":"a"}`) + "." + parts[1] + "." + parts[2], ErrAlgorithm},
+		"HS256 keyed with the public key":         {hmac, ErrAlgorithm},
+		"an algorithm that is not allowed here":   {sign(t, as(r, "r", "RS512"), claims), ErrAlgorithm},
+		"an extension that it says is critical":   {part(`{"alg":"ES256","kid":"a","crit":["exp"],"exp":1}`) + "." + parts[1] + "." + parts[2], ErrSignature},
+		"a key of its own in the header":          {part(`{"alg":"ES256","kid":"z","jwk":{`+ecKey+`}}`) + "." + parts[1] + "." + parts[2], ErrNoKey},
+		"claims that are no object":               {list, ErrClaims},
+		"an exp that is a text":                   {sign(t, a, map[string]any{"exp": "soon"}), ErrClaims},
+		"a header that is no JSON":                {part("{") + "." + parts[1] + "." + parts[2], ErrToken},
+		"padding":                                 {good + "=", ErrToken},
+		"two parts":                               {parts[0] + "." + parts[1], ErrToken},
+		"four parts":                              {good + ".x", ErrToken},
+		"JSON serialisation":                      {`{"payload":"a.b.c","protected":"x","signature":"y"}`, ErrToken},
+		"nothing":                                 {"", ErrToken},
+		"fifty million dots, which nobody splits": {strings.Repeat(".", 50<<20), ErrLong},
+		"longer than a header":                    {good + strings.Repeat("A", LongestToken), ErrLong},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token, err := Read(c.token)
+			var key Key
+			if err == nil {
+				key, err = set.Verify(token, []string{"ES256", "RS256", "PS256"})
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if (err == nil) != (key.Public != nil) {
+				t.Errorf("the key that verified: %+v", key)
+			}
+		})
+	}
+}
+
+// TestVerifyTriesEveryKeyOfAnID: RFC 7517 wants ids distinct, and not all issuers keep to it.
+func TestVerifyTriesEveryKeyOfAnID(t *testing.T) {
+	first, second := newEC(t, "a"), newEC(t, "a")
+	set := published(t, first, second)
+	for i, key := range []jose.JSONWebKey{first, second} {
+		token, err := Read(sign(t, key, map[string]any{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := set.Verify(token, Algorithms); err != nil || got.Thumbprint != set[i].Thumbprint {
+			t.Errorf("key %d: got %v, %v", i, got.Thumbprint, err)
+		}
+	}
+}
+
+func TestVerifyUsesNoKeyThatIsUnfit(t *testing.T) {
+	for name, change := range map[string]func(k *jose.JSONWebKey){
+		"for encryption":        func(k *jose.JSONWebKey) { k.Use = "enc" },
+		"for another algorithm": func(k *jose.JSONWebKey) { k.Algorithm = "ES384" },
+	} {
+		key := newEC(t, "a")
+		token, err := Read(sign(t, key, map[string]any{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&key)
+		if _, err := published(t, key).Verify(token, Algorithms); !errors.Is(err, ErrKey) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestReadSaysWhatATokenSays(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	key := newEC(t, "a")
+	token, err := Read(sign(t, key, map[string]any{"iss": "i", "sub": "s", "jti": "j", "aud": []string{"x", "y"},
+		"exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "nbf": now.Unix() - 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token.KeyID != "a" || token.Algorithm != "ES256" || token.Issuer != "i" || token.Subject != "s" || token.ID != "j" ||
+		strings.Join(token.Audience, " ") != "x y" || !token.Expiry.Equal(now.Add(time.Minute)) || !token.IssuedAt.Equal(now) ||
+		!token.NotBefore.Equal(now.Add(-time.Second)) {
+		t.Errorf("got %+v", token)
+	}
+	if bare, err := Read(sign(t, key, map[string]any{})); err != nil || !bare.Expiry.IsZero() || !bare.IssuedAt.IsZero() || !bare.NotBefore.IsZero() {
+		t.Errorf("a token that says nothing: %+v, %v", bare, err)
+	}
+}

@@ -1,0 +1,137 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/keyset"
+	"prober/internal/probe"
+)
+
+// A freshToken is a token that was issued in this run, or why there is none.
+type freshToken struct {
+	finding               // OK if there is one that can be read
+	token   *keyset.Token // nil if there is none
+	life    time.Duration // from its issue to its expiry; 0 if it does not say
+}
+
+// kid is the id of the key that signed the token; empty if there is no token, or none that says.
+func (f freshToken) kid() string {
+	if f.token == nil {
+		return ""
+	}
+	return f.token.KeyID
+}
+
+// issue asks for a token. That none is issued is another probe's question: here it only leaves one open.
+func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
+	const check = "signing"
+	if p.issuer == nil {
+		return freshToken{}
+	}
+	clientSecret, err := p.issuer.ClientSecret.Reveal()
+	if err != nil {
+		return freshToken{finding: finding{check, probe.Credential, "fresh: client_secret: " + err.Error()}}
+	}
+	run := &tokenRun{Token: p.issuer, r: r, began: time.Now()}
+	g := granted(run.request(ctx, check, p.Fresh.TokenURL, clientSecret, "fresh", httpx.Codes(200)))
+	if g.short() {
+		if g.why.Blame() == probe.Fail {
+			g.why = probe.ControlFailed
+		}
+		return freshToken{finding: finding{check, g.why, "no fresh token: " + g.detail}}
+	}
+	token, err := keyset.Read(g.token)
+	if err != nil {
+		why, detail := unverified(err)
+		return freshToken{finding: finding{check, why, detail}}
+	}
+	f := freshToken{finding: finding{check, probe.OK, ""}, token: token}
+	if !token.Expiry.IsZero() && !token.IssuedAt.IsZero() {
+		f.life = max(0, token.Expiry.Sub(token.IssuedAt))
+	}
+	return f
+}
+
+// signing notes whether the key that signs is published, and verifies what it signs wherever it is.
+func (run *jwksRun) signing() {
+	f := run.fresh
+	switch {
+	case run.issuer == nil:
+		return
+	case f.short():
+		f.note(run.r)
+		return
+	case f.kid() == "":
+		run.r.Fail("signing", tokenNoKeyID, "a fresh token names no kid: nobody can tell which key signed it")
+		return
+	}
+	having, sure := run.having(f.kid())
+	switch {
+	case sure == 0:
+		run.r.Inconclusive("signing", probe.ControlFailed, "a fresh token was issued, but no key set could be read to verify it by")
+		return
+	case having == 0 && sure < len(run.views):
+		run.r.Inconclusive("signing", probe.ControlFailed, "the key that signed a fresh token is in no key set that could be read; %d of %d could not",
+			len(run.views)-sure, len(run.views))
+		return
+	case having == 0:
+		run.r.Fail("signing", tokenUnpublished, "a fresh token is signed with a key that no verifier has: nobody can verify it")
+		return
+	}
+	for i := range run.views {
+		v := &run.views[i]
+		if !v.sure() || len(v.set.Find(f.kid())) == 0 {
+			continue
+		}
+		if why, detail := run.verify(v); why != probe.OK {
+			run.r.Because("signing", why, "%s: %s", v.target, detail)
+			return
+		}
+	}
+	run.r.Pass("signing", "a fresh token verifies with the published key that has its kid (%s), at %d of %s",
+		f.token.Algorithm, having, count(len(run.views), "verifier"))
+}
+
+// verify says why the fresh token does not verify by the key set of one verifier.
+func (run *jwksRun) verify(v *view) (probe.Reason, string) {
+	_, err := v.set.Verify(run.fresh.token, run.issuer.algs())
+	switch {
+	case err == nil:
+		return probe.OK, ""
+	case errors.Is(err, keyset.ErrSignature):
+		return jwksConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
+	case errors.Is(err, keyset.ErrKey) && run.unfit(v, run.fresh.kid()) != "":
+		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
+	case errors.Is(err, keyset.ErrKey):
+		return jwksAlg, "the key with a fresh token's kid is not for the algorithm that signed it"
+	}
+	return unverified(err)
+}
+
+// unfit returns what is wrong with a key of a set; empty if nothing is with one of those that have the kid.
+func (run *jwksRun) unfit(v *view, kid string) keyset.Problem {
+	var worst keyset.Problem
+	for _, k := range v.set.Find(kid) {
+		if k.Problem == "" {
+			return ""
+		}
+		worst = k.Problem
+	}
+	return worst
+}
+
+// having counts the verifiers that have a kid, of those that are sure to have what they show.
+func (run *jwksRun) having(kid string) (having, sure int) {
+	for i := range run.views {
+		if v := &run.views[i]; v.sure() {
+			sure++
+			if len(v.set.Find(kid)) > 0 {
+				having++
+			}
+		}
+	}
+	return having, sure
+}
