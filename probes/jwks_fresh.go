@@ -46,6 +46,9 @@ func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
 	token, err := keyset.Read(g.token)
 	if err != nil {
 		why, detail := unverified(err)
+		if why == probe.Schema {
+			detail = "a fresh token cannot be read as a JWT: " + err.Error()
+		}
 		return freshToken{finding: finding{check, why, detail}}
 	}
 	f := freshToken{finding: finding{check, probe.OK, ""}, token: token}

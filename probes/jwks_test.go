@@ -389,7 +389,7 @@ func TestJWKSStates(t *testing.T) {
 			"signing inconclusive(control_failed): a fresh token was issued, but no key set could be read to verify it by",
 			"keyset@A fail(status): *", "keyset@B fail(status): *"}},
 		"a token that is none": {both, both, answers(200, "application/json", `{"access_token":"opaque-opaque-opaque","token_type":"Bearer"}`), []string{"k1"}, "aligned_unsigned",
-			[]string{"fail", "signing fail(schema): wanted a JWT, got what is *"}},
+			[]string{"fail", "signing fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519)"}},
 		"a token for another algorithm than its key": {set(entry(t, k1, "alg", "ES384"), k2), set(entry(t, k1, "alg", "ES384"), k2), issues(t, k1), nil, "aligned", []string{"fail",
 			"kid@A fail(alg_mismatch): the kid of a fresh token stands there, but its use*", "kid@B fail(alg_mismatch): *",
 			"signing inconclusive(control_failed): A: a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"}},
