@@ -32,6 +32,7 @@ type Protected struct {
 
 	order  []*caller // as they are asked; the path that nobody serves is asked for after the valid one
 	valid  *caller
+	liar   *caller       // presents forged tokens, and otherwise all that the valid caller sends
 	asker  *httpx.Client // of the published keys, which may be on another host
 	forger forger
 }
@@ -103,7 +104,7 @@ func (p *Protected) Validate() error {
 	}
 	if p.Forgeries != nil {
 		asker, err := p.Elsewhere().Client(p.Forgeries.Keys.URL)
-		wrong = append(wrong, within("forgeries.keys: ", err))
+		wrong = append(wrong, within("forgeries.keys: ", err), p.validateForging())
 		p.asker = asker
 	}
 	return errors.Join(wrong...)
@@ -127,6 +128,21 @@ func (p *Protected) validateRoute() error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// validateForging refuses forgeries that would be refused for another reason than being forged.
+func (p *Protected) validateForging() error {
+	v := p.Callers[callerValid]
+	if v.Bearer.IsZero() && v.OAuth2 == nil {
+		return errors.New("forgeries: valid presents no bearer token, so that forged ones would be refused for being tokens; give it bearer or oauth2")
+	}
+	settings := p.Settings.With(httpx.Settings{Headers: v.Headers})
+	client, err := settings.Client() // of the URL the valid caller's client told what is wrong
+	p.liar = &caller{name: checkForgeries, client: client}
+	if err != nil {
+		p.liar = nil // told for the valid caller
+	}
+	return nil
 }
 
 // names lists the callers in the order in which they are asked.
@@ -262,6 +278,9 @@ func (p *Protected) Ask(ctx context.Context, r *probe.Result) {
 func (p *Protected) Close() {
 	for _, c := range p.order {
 		c.client.Close()
+	}
+	if p.liar != nil {
+		p.liar.client.Close()
 	}
 	if p.asker != nil {
 		p.asker.Close()

@@ -104,7 +104,10 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	g.mu.Lock()
 	g.asked++
 	g.mu.Unlock()
-	token := strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer ")
+	token, bears := strings.CutPrefix(q.Header.Get("Authorization"), "Bearer ")
+	if !bears && token != "" {
+		g.t.Error("something else than a bearer token was presented")
+	}
 	if g.answer != nil && g.answer(w, q, token) {
 		return
 	}

@@ -78,6 +78,7 @@ func (v *visit) judgeForgery(f presented) (protectedNote, caseOutcome) {
 
 // stillAdmitted reports whether the untouched token was let in after the forged ones.
 func (v *visit) stillAdmitted() bool {
-	a := v.after
-	return a != nil && a.Reason == probe.OK && a.Cached == "" && v.probe.valid.Status.Contains(a.Status) && v.probe.own(a)
+	p, a := v.probe, v.after
+	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.own(a) &&
+		(p.valid.Code == "" || p.Code.Read(a) == p.valid.Code)
 }

@@ -3,6 +3,7 @@ package probes
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -230,6 +231,25 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries inconclusive(control_failed): *",
 			"fixtures pass(ok): *",
 		}},
+		"the gateway's 501, without the code": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(501, "application/json", `{"error":"x"}`)(w, q, token)
+		}), func(p *Protected) {
+			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Code: "not_implemented", Bearer: secret.Env("TEST_GATE_VALID")}
+		}, couldNotTell, []string{
+			"inconclusive",
+			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the code not_implemented",
+			"wrong_path inconclusive(control_failed): *", "nobody inconclusive(control_failed): *", "garbage inconclusive(control_failed): *",
+			"expired inconclusive(control_failed): *", "revoked inconclusive(control_failed): *", "suspended inconclusive(control_failed): *",
+			"forgeries inconclusive(control_failed): *", "fixtures pass(ok): *",
+		}},
+		"hidden from those without a token": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == "" && always(404, "application/json", "{}")(w, q, token)
+		}), nil, couldNotTell, []string{
+			"fail",
+			"nobody fail(status): wanted 401, got 404",
+			"garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *", "revoked pass(ok): *",
+			"suspended pass(ok): *", "forgeries pass(ok): *", "fixtures pass(ok): *",
+		}},
 		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(401, "application/json", `{"error":"expired"}`)(w, q, token)
 		}), nil, authPassed, []string{
@@ -426,6 +446,90 @@ func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
 	r := probe.Job{Probe: p, Timeout: 4 * time.Second}.Do(t.Context())
 	want := "forgeries inconclusive(timeout): a token whose kid is the path of an empty file, keyed with nothing: "
 	if got := told(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+}
+
+// TestForgeriesThatWereNotPresentedAreNotRefused: the same answers, but for the last forged token.
+func TestForgeriesThatWereNotPresentedAreNotRefused(t *testing.T) {
+	p := newGate(t, jose.ES256).knocker()
+	p.Forgeries = &Forgeries{}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	r, tokens := probe.NewResult(probe.ID{}), p.readTokens()
+	v := &visit{probe: p, tokens: tokens, forged: p.forge(t.Context(), r, tokens)}
+	v.ask(t.Context(), r)
+	v.presented = v.presented[:16]
+	v.judge()
+	last := v.notes[len(v.notes)-1]
+	if last.verdict != probe.Inconclusive || last.why != probe.Timeout || last.detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
+		t.Errorf("got %+v, and of the last one %s", last, caseOutcomes[v.cases["forged_jku"]])
+	}
+}
+
+// TestForgeriesFollowTheToken: a token that was renewed is forged anew, and one that was not is not.
+func TestForgeriesFollowTheToken(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	own := func() string {
+		all := p.forge(t.Context(), probe.NewResult(probe.ID{}), p.readTokens()).all
+		return all[slices.IndexFunc(all, func(f forgery) bool { return f.name == "own_key" })].token()
+	}
+	first := own()
+	if own() != first {
+		t.Error("forged anew for nothing")
+	}
+	t.Setenv("TEST_GATE_VALID", g.issue(nil))
+	if payload := readJWT(secretOf(t, "VALID")).payload; !strings.Contains(own(), "."+payload+".") {
+		t.Error("still forged out of the old token")
+	}
+}
+
+// TestForgeriesDifferFromTheValidInTheTokenOnly: what else the valid caller sends goes along, or they would be refused
+// for want of it.
+func TestForgeriesDifferFromTheValidInTheTokenOnly(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	p.Callers["valid"] = Caller{Status: httpx.Codes(501), Bearer: secret.Env("TEST_GATE_VALID"), Headers: map[string]httpx.Value{"X-Org": {Text: "org-a"}}}
+	g.answer = atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+		return q.Header.Get("X-Org") != "org-a" && always(401, "application/json", `{"error":"missing_token"}`)(w, q, token)
+	})
+	g.flaw = "none"
+	if got := let(run(t, p)); !slices.Equal(got, []string{"none"}) {
+		t.Errorf("accepted %v, want none", got)
+	}
+}
+
+// TestProtectedDoesNoHarmToWhatIsSick: what cannot be judged is not asked.
+func TestProtectedDoesNoHarmToWhatIsSick(t *testing.T) {
+	for _, status := range []int{429, 501, 503} {
+		g := newGate(t, jose.ES256)
+		p := g.knocker()
+		p.Forgeries = &Forgeries{}
+		g.answer = always(status, "application/json", "{}")
+		run(t, p)
+		if g.asked != 7 {
+			t.Errorf("%d: asked %d times, want the 6 callers and the wrong path", status, g.asked)
+		}
+	}
+}
+
+// TestProtectedCountsReplicas: one that is not there is not well.
+func TestProtectedCountsReplicas(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	u, err := url.Parse(g.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Replicas = Replicas{DNS: "localhost:" + u.Port(), Want: 2}
+	if got, want := told(run(t, p)), "replicas fail(replicas): wanted 2 replicas, found 1\n"; !strings.HasPrefix(got, "fail\n") || !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 }
@@ -651,7 +755,11 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 		"a method of two words":      {func(p *Protected) { p.Method = "G T" }, "method: wanted one word"},
 		"a forgery let in":           {func(p *Protected) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: wanted what refuses a token"},
 		"an algorithm nobody has":    {func(p *Protected) { p.Forgeries = &Forgeries{Algorithm: "ROT13"} }, "forgeries.algorithm: wanted one of"},
-		"keys nowhere":               {func(p *Protected) { p.Forgeries = &Forgeries{Keys: Keys{URL: "ftp://a.example"}} }, "forgeries.keys: url: wanted http"},
+		"a valid caller without a token": {func(p *Protected) {
+			p.Forgeries = &Forgeries{}
+			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Headers: map[string]httpx.Value{"X-Api-Key": {Secret: token}}}
+		}, "forgeries: valid presents no bearer token"},
+		"keys nowhere": {func(p *Protected) { p.Forgeries = &Forgeries{Keys: Keys{URL: "ftp://a.example"}} }, "forgeries.keys: url: wanted http"},
 		"too many": {func(p *Protected) {
 			for c := 'a'; c <= 'z'; c++ {
 				p.Callers["caller_"+string(c)] = Caller{Bearer: token}
