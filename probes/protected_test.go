@@ -58,7 +58,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		outcome string
 		want    []string
 	}{
-		"as it should be": {nil, nil, authPassed, []string{
+		"as it should be": {nil, nil, outcomePassed, []string{
 			"pass",
 			"nobody pass(ok): refused: got 401, missing_token",
 			"garbage pass(ok): refused: got 401, invalid",
@@ -70,7 +70,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries pass(ok): 17 forged tokens were refused; none was keyed with the public key, for want of keys",
 			"fixtures pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days",
 		}},
-		"everything is 401": {json(401), nil, validRejected, []string{
+		"everything is 401": {json(401), nil, outcomeRejected, []string{
 			"fail",
 			"valid fail(valid_rejected): wanted 501, got 401: the valid token is refused",
 			"wrong_path inconclusive(control_failed): got 401 for a path that nobody serves, and nothing to tell it from: the valid caller was not let in",
@@ -82,7 +82,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries inconclusive(control_failed): the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing",
 			"fixtures pass(ok): *",
 		}},
-		"everything is 501": {json(501), nil, blanket501, []string{
+		"everything is 501": {json(501), nil, outcomeBlanket, []string{
 			"fail",
 			"wrong_path fail(blanket_501): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
 			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
@@ -94,7 +94,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries inconclusive(control_failed): *",
 			"fixtures pass(ok): *",
 		}},
-		"everything is 200": {json(200), nil, authBypass, []string{
+		"everything is 200": {json(200), nil, outcomeBypass, []string{
 			"fail",
 			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200, as for a path that nobody serves",
 			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200, as for a path that nobody serves",
@@ -106,7 +106,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"wrong_path inconclusive(control_failed): *",
 			"fixtures pass(ok): *",
 		}},
-		"everything is 404": {json(404), nil, routeMissing, []string{
+		"everything is 404": {json(404), nil, outcomeMissing, []string{
 			"fail",
 			"valid fail(route_missing): wanted 501, got 404: the route is not there",
 			"wrong_path inconclusive(control_failed): *",
@@ -118,7 +118,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries inconclusive(control_failed): *",
 			"fixtures pass(ok): *",
 		}},
-		"everything is 503": {json(503), nil, upstreamError, []string{
+		"everything is 503": {json(503), nil, outcomeUpstream, []string{
 			"fail",
 			"valid fail(upstream_error): wanted 501, got 503",
 			"wrong_path inconclusive(control_failed): *",
@@ -130,7 +130,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries inconclusive(control_failed): *",
 			"fixtures pass(ok): *",
 		}},
-		"everything is 429": {json(429), nil, couldNotTell, []string{
+		"everything is 429": {json(429), nil, outcomeUntold, []string{
 			"inconclusive",
 			"valid inconclusive(rate_limited): wanted 501, got 429: the rate of the prober's requests is limited",
 			"wrong_path inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
@@ -145,7 +145,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		"everything goes to the login page": {func(w http.ResponseWriter, q *http.Request, _ string) bool {
 			http.Redirect(w, q, "/login", http.StatusFound)
 			return true
-		}, nil, routeMissing, []string{
+		}, nil, outcomeMissing, []string{
 			"fail",
 			"valid fail(redirect): wanted 501, got 302, which sends elsewhere; redirects are never followed",
 			"wrong_path inconclusive(control_failed): *",
@@ -159,7 +159,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"open to those without a token only": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(501, "application/json", "{}")(w, q, token)
-		}), nil, authBypass, []string{
+		}), nil, outcomeBypass, []string{
 			"fail",
 			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
 			"garbage pass(ok): *",
@@ -177,7 +177,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 				status = 501
 			}
 			return always(status, "application/json", "{}")(w, q, token)
-		}), nil, authBypass, []string{
+		}), nil, outcomeBypass, []string{
 			"fail",
 			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
 			"valid fail(valid_rejected): *",
@@ -191,7 +191,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"the route is built by now": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(400, "application/json", "{}")(w, q, token)
-		}), nil, routeImplemented, []string{
+		}), nil, outcomeImplemented, []string{
 			"fail",
 			"valid fail(route_implemented): wanted 501, got 400: the route does something else by now; if it should, change the status",
 			"wrong_path inconclusive(control_failed): *",
@@ -205,7 +205,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"the gateway's 501, without the marker": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "application/json", "{}")(w, q, token)
-		}), func(p *Protected) { p.Marker = &httpx.Source{Header: "X-Gate"} }, couldNotTell, []string{
+		}), func(p *Protected) { p.Marker = &httpx.Source{Header: "X-Gate"} }, outcomeUntold, []string{
 			"inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the marker",
 			"wrong_path inconclusive(control_failed): *",
@@ -219,7 +219,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"the gateway's 501, a page": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "text/html", "<h1>501</h1>")(w, q, token)
-		}), nil, couldNotTell, []string{
+		}), nil, outcomeUntold, []string{
 			"inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it is an HTML page",
 			"wrong_path inconclusive(control_failed): *",
@@ -235,7 +235,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			return token == secretOf(t, "VALID") && always(501, "application/json", `{"error":"x"}`)(w, q, token)
 		}), func(p *Protected) {
 			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Code: "not_implemented", Bearer: secret.Env("TEST_GATE_VALID")}
-		}, couldNotTell, []string{
+		}, outcomeUntold, []string{
 			"inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the code not_implemented",
 			"wrong_path inconclusive(control_failed): *", "nobody inconclusive(control_failed): *", "garbage inconclusive(control_failed): *",
@@ -244,7 +244,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"hidden from those without a token": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(404, "application/json", "{}")(w, q, token)
-		}), nil, couldNotTell, []string{
+		}), nil, outcomeUntold, []string{
 			"fail",
 			"nobody fail(status): wanted 401, got 404",
 			"garbage pass(ok): *", "valid pass(ok): *", "wrong_path pass(ok): *", "expired pass(ok): *", "revoked pass(ok): *",
@@ -252,7 +252,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(401, "application/json", `{"error":"expired"}`)(w, q, token)
-		}), nil, authPassed, []string{
+		}), nil, outcomePassed, []string{
 			"fail",
 			"revoked fail(wrong_code): got 401, with the code expired in place of the code revoked",
 			"nobody pass(ok): *",
@@ -266,7 +266,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"revoked tokens are let in": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(501, "application/json", `{}`)(w, q, token)
-		}), nil, authBypass, []string{
+		}), nil, outcomeBypass, []string{
 			"fail",
 			"revoked fail(auth_bypass): the caller revoked is let in: wanted 401, got 501",
 			"nobody pass(ok): *",
@@ -280,7 +280,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		}},
 		"a suspended org gets 401": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "SUSPENDED") && always(401, "application/json", `{}`)(w, q, token)
-		}), nil, authPassed, []string{
+		}), nil, outcomePassed, []string{
 			"fail",
 			"suspended fail(status): refused otherwise than wanted: wanted 403, got 401",
 			"nobody pass(ok): *",
@@ -295,7 +295,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		"a forged token breaks it": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			f := readJWT(token)
 			return f != nil && f.head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
-		}), nil, authPassed, []string{
+		}), nil, outcomePassed, []string{
 			"fail",
 			"forgeries fail(upstream_error): a token that says where its keys are (jku): wanted 401 or 403, got 500",
 			"nobody pass(ok): *",
@@ -312,7 +312,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 				w.Header().Set("Age", "60")
 			}
 			return false
-		}), nil, authPassed, []string{
+		}), nil, outcomePassed, []string{
 			"inconclusive",
 			"nobody inconclusive(stale_or_cached): the answer may come out of a cache (*",
 			"garbage pass(ok): *",
@@ -351,13 +351,13 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 	}{
 		"closed": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
-		}), authPassed, []string{
+		}), outcomePassed, []string{
 			"pass", "nobody pass(ok): refused: got 401", "garbage pass(ok): refused: got 401", "valid pass(ok): let in: got 200",
 			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
 		}},
 		"a page for every path": {func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
-		}, couldNotTell, []string{
+		}, outcomeUntold, []string{
 			"inconclusive",
 			"valid inconclusive(control_failed): let in: got 200, which proves nothing: wanted 404 for a path that nobody serves, got 200 as for the route",
 			"wrong_path inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
@@ -365,7 +365,7 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 			"garbage inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
 			"fixtures pass(ok): *",
 		}},
-		"open to all": {atRoute(always(200, "text/html", "hello")), authBypass, []string{
+		"open to all": {atRoute(always(200, "text/html", "hello")), outcomeBypass, []string{
 			"fail",
 			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
 			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
@@ -620,7 +620,7 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	p.Forgeries = &Forgeries{Keys: g.keys()}
 	p.Replicas = Replicas{Static: []string{address(broken), address(second), address(open)}, Want: 3}
 	r := run(t, p)
-	want := map[string]string{address(broken): validRejected, address(second): authPassed, address(open): authBypass}
+	want := map[string]string{address(broken): outcomeRejected, address(second): outcomePassed, address(open): outcomeBypass}
 	for target, outcome := range outcomes(t, r) {
 		if want[target] != outcome {
 			t.Errorf("%s: got %s, want %s", target, outcome, want[target])
@@ -630,7 +630,7 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("no outcome of %v", want)
 	}
-	if c := r.Why(); c.Name != "nobody" || c.Target != address(open) || c.Reason != authBypass {
+	if c := r.Why(); c.Name != "nobody" || c.Target != address(open) || c.Reason != outcomeBypass {
 		t.Errorf("the first check shown is %+v\n%s", c, told(r))
 	}
 	if got := told(r); !strings.Contains(got, "replicas pass(ok): asked 3 replicas\n") {
