@@ -49,14 +49,4 @@ func (v Value) MarshalYAML() (any, error) {
 }
 
 // JSONSchema describes what UnmarshalYAML reads.
-func (Value) JSONSchema() map[string]any {
-	source := func(key string) map[string]any {
-		return map[string]any{
-			"type": "object", "required": []string{key}, "additionalProperties": false,
-			"properties": map[string]any{key: map[string]any{"type": "string"}},
-		}
-	}
-	return map[string]any{"oneOf": []any{
-		map[string]any{"type": []string{"string", "number", "boolean"}}, source("file"), source("env"),
-	}}
-}
+func (Value) JSONSchema() map[string]any { return secret.Public{}.JSONSchema() }

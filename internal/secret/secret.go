@@ -53,14 +53,10 @@ func (s Secret) Source() string {
 // Reveal reads the value, without the line end that editors leave behind, and makes it known to Redact. The error
 // names the source and what is wrong with it, never the value.
 func (s Secret) Reveal() (string, error) {
-	value, err := s.read()
-	if err != nil {
-		return "", err
-	}
-	value = strings.TrimRight(value, "\r\n")
+	value, err := s.read("secret")
 	switch {
-	case value == "":
-		return "", fmt.Errorf("secret from %s is empty", s.Source())
+	case err != nil:
+		return "", err
 	case len(value) < Shortest:
 		return "", fmt.Errorf("secret from %s is shorter than %d bytes", s.Source(), Shortest)
 	case strings.ContainsAny(value, "\r\n\x00"):
@@ -70,36 +66,49 @@ func (s Secret) Reveal() (string, error) {
 	return value, nil
 }
 
-func (s Secret) read() (string, error) {
+// read returns what the source holds without the line ends at its end, and an error if that is nothing. Errors speak of
+// the value as what it is.
+func (s Secret) read(what string) (string, error) {
+	value, err := s.load(what)
+	if err != nil {
+		return "", err
+	}
+	if value = strings.TrimRight(value, "\r\n"); value == "" {
+		return "", fmt.Errorf("%s from %s is empty", what, s.Source())
+	}
+	return value, nil
+}
+
+func (s Secret) load(what string) (string, error) {
 	if s.env != "" {
 		value, ok := os.LookupEnv(s.env)
 		if !ok {
-			return "", fmt.Errorf("secret from env %s: the variable is not set", s.env)
+			return "", fmt.Errorf("%s from env %s: the variable is not set", what, s.env)
 		}
 		return value, nil
 	}
 	if s.file == "" {
-		return "", errors.New("secret names no source")
+		return "", fmt.Errorf("%s names no source", what)
 	}
 	// Asked before opening: to open a FIFO would wait for its writer for ever.
 	info, err := os.Stat(s.file)
 	if err != nil {
-		return "", fmt.Errorf("secret from file %s: %s", s.file, pathReason(err))
+		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("secret from file %s: not a regular file", s.file)
+		return "", fmt.Errorf("%s from file %s: not a regular file", what, s.file)
 	}
 	f, err := os.Open(s.file)
 	if err != nil {
-		return "", fmt.Errorf("secret from file %s: %s", s.file, pathReason(err))
+		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, longest+1))
 	if err != nil {
-		return "", fmt.Errorf("secret from file %s: %s", s.file, pathReason(err))
+		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
 	}
 	if len(b) > longest {
-		return "", fmt.Errorf("secret from file %s is larger than %d bytes", s.file, longest)
+		return "", fmt.Errorf("%s from file %s is larger than %d bytes", what, s.file, longest)
 	}
 	return string(b), nil
 }
