@@ -103,7 +103,7 @@ func (p *Protected) Validate() error {
 		wrong = append(wrong, fmt.Errorf("callers: %d are too many; at most %d are asked", len(p.order), mostCallers))
 	}
 	if p.Forgeries != nil {
-		asker, err := p.Elsewhere().Client(p.Forgeries.Keys.URL)
+		asker, err := p.Elsewhere().Client(p.Forgeries.keysURL())
 		wrong = append(wrong, within("forgeries.keys: ", err), p.validateForging())
 		p.asker = asker
 	}

@@ -22,7 +22,7 @@ import (
 
 // Forgeries says that forged tokens are presented, and what they are forged from.
 type Forgeries struct {
-	Keys      Keys           `yaml:"keys" doc:"where the public keys are: the URL of a key set, {file: PATH} or {env: NAME}; with them tokens are keyed with the public key"`
+	Keys      secret.Public  `yaml:"keys" doc:"where the public keys are: the URL of a key set, {file: PATH} or {env: NAME}; with them tokens are keyed with the public key"`
 	Status    httpx.Statuses `yaml:"status" doc:"what refuses a forged token; 401 or 403 unless said otherwise"`
 	Claims    map[string]any `yaml:"claims" doc:"what to forge from where the valid token is opaque"`
 	Algorithm string         `yaml:"algorithm" doc:"of real tokens, where the valid token is opaque; RS256 unless said otherwise"`
@@ -58,7 +58,7 @@ func (Forgeries) JSONSchema() map[string]any {
 	return map[string]any{"anyOf": []any{
 		map[string]any{"const": true},
 		map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{
-			"keys": Keys{}.JSONSchema(), "status": httpx.Statuses{}.JSONSchema(), "claims": map[string]any{"type": "object"},
+			"keys": secret.Public{}.JSONSchema(), "status": httpx.Statuses{}.JSONSchema(), "claims": map[string]any{"type": "object"},
 			"algorithm": map[string]any{"enum": forgeable}, "kid": text,
 		}},
 	}}

@@ -295,7 +295,9 @@ func (g *gate) knocker() *Protected {
 	return p
 }
 
-func (g *gate) keys() Keys { return Keys{URL: strings.TrimSuffix(g.url, gateRoute) + "/keys"} }
+func (g *gate) keys() secret.Public {
+	return secret.Literal(strings.TrimSuffix(g.url, gateRoute) + "/keys")
+}
 
 func errorPath(t testing.TB) jsonpath.Path {
 	p, err := jsonpath.Parse("$.error")
