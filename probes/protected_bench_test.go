@@ -13,6 +13,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/secret"
 )
 
 // BenchmarkProtected measures the CPU of a run with all forgeries, and that of as many plain requests over the same
@@ -45,7 +46,7 @@ func BenchmarkProtected(b *testing.B) {
 				}
 				p.Callers[name] = c
 			}
-			p.Forgeries = &Forgeries{Keys: Keys{Env: "TEST_GATE_PEM"}}
+			p.Forgeries = &Forgeries{Keys: secret.Env("TEST_GATE_PEM").Public()}
 			if err := p.Validate(); err != nil {
 				b.Fatal(err)
 			}

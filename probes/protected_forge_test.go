@@ -62,7 +62,7 @@ func TestEveryForgeryFindsItsFlaw(t *testing.T) {
 			if got := let(r); !slices.Equal(got, want) {
 				t.Errorf("accepted %v, want %v\n%s", got, want, told(r))
 			}
-			if c := r.Why(); r.Verdict() != probe.Fail || c.Name != "forgeries" || c.Reason != authBypass || !strings.Contains(c.Detail, "let in") {
+			if c := r.Why(); r.Verdict() != probe.Fail || c.Name != "forgeries" || c.Reason != outcomeBypass || !strings.Contains(c.Detail, "let in") {
 				t.Errorf("got\n%s", told(r))
 			}
 			if x := r.Exchanges[r.ExchangeOf(r.Why())]; x.Status != 501 { // the one to look for in the traces

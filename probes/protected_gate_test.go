@@ -104,7 +104,10 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	g.mu.Lock()
 	g.asked++
 	g.mu.Unlock()
-	token := strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer ")
+	token, bears := strings.CutPrefix(q.Header.Get("Authorization"), "Bearer ")
+	if !bears && token != "" {
+		g.t.Error("something else than a bearer token was presented")
+	}
 	if g.answer != nil && g.answer(w, q, token) {
 		return
 	}
@@ -292,7 +295,9 @@ func (g *gate) knocker() *Protected {
 	return p
 }
 
-func (g *gate) keys() Keys { return Keys{URL: strings.TrimSuffix(g.url, gateRoute) + "/keys"} }
+func (g *gate) keys() secret.Public {
+	return secret.Literal(strings.TrimSuffix(g.url, gateRoute) + "/keys")
+}
 
 func errorPath(t testing.TB) jsonpath.Path {
 	p, err := jsonpath.Parse("$.error")

@@ -10,52 +10,6 @@ import (
 	"prober/internal/probe"
 )
 
-// Reasons and outcomes of the kind.
-const (
-	authPassed       = "auth_passed"
-	authBypass       = "auth_bypass"       // somebody was let in who must not be
-	validRejected    = "valid_rejected"    // 401 or 403 for the valid caller
-	routeMissing     = "route_missing"     // 404 for the valid caller
-	routeImplemented = "route_implemented" // the route does something else by now
-	blanket501       = "blanket_501"       // any path is answered 501: by what stands in front
-	upstreamError    = "upstream_error"    // 5xx, or no answer
-	couldNotTell     = "inconclusive"
-
-	reasonWrongCode probe.Reason = "wrong_code" // refused, and called something else
-)
-
-var protectedOutcomes = []string{
-	authPassed, authBypass, validRejected, routeMissing, routeImplemented, blanket501, upstreamError, couldNotTell,
-}
-
-// A caseOutcome is what became of one caller or forged token.
-type caseOutcome int
-
-// Outcomes of a case, the worst last.
-const (
-	asExpected caseOutcome = iota
-	caseError              // not asked, or no telling
-	wrongCode
-	rejected
-	accepted
-)
-
-var caseOutcomes = [...]string{"as_expected", "error", "wrong_code", "rejected", "accepted"}
-
-// Measures of the protected kind.
-var (
-	protectedOutcome = &probe.Measure{
-		Name:   "probe_protected_outcome",
-		Help:   "1 for what the last run at a replica came to, 0 for the others.",
-		Labels: []string{"target", "outcome"},
-	}
-	authCase = &probe.Measure{
-		Name:   "probe_auth_case",
-		Help:   "1 for the worst that became of a caller or a forged token at any replica in the last run, 0 for the others.",
-		Labels: []string{"case", "outcome"},
-	}
-)
-
 // A protectedNote is the outcome of one check at one replica.
 type protectedNote struct {
 	check   string
@@ -75,7 +29,7 @@ func doubted(check string, why probe.Reason, format string, args ...any) protect
 // urgency orders what is told: that somebody was let in, what else failed, why nothing is proven, and then the rest.
 func (n protectedNote) urgency() int {
 	switch {
-	case n.why == authBypass:
+	case n.why == outcomeBypass:
 		return 0
 	case n.verdict == probe.Fail:
 		return 1
@@ -119,7 +73,7 @@ func (v *visit) judge() {
 	control := admitted.verdict == probe.Pass && path.verdict == probe.Pass
 	if admitted.verdict == probe.Pass && !control {
 		admitted = doubted(callerValid, probe.ControlFailed, "%s, which proves nothing: %s", admitted.detail, path.detail)
-		outcome = couldNotTell
+		outcome = outcomeUntold
 		v.cases[callerValid] = caseError
 	}
 	strangers := true // are refused
@@ -139,13 +93,13 @@ func (v *visit) judge() {
 	}
 	v.outcome = outcome
 	if v.blanket() {
-		v.outcome = blanket501
-	} else if outcome == authPassed && !strangers {
-		v.outcome = couldNotTell
+		v.outcome = outcomeBlanket
+	} else if outcome == outcomePassed && !strangers {
+		v.outcome = outcomeUntold
 	}
 	for _, n := range v.notes {
-		if n.why == authBypass {
-			v.outcome = authBypass
+		if n.why == outcomeBypass {
+			v.outcome = outcomeBypass
 		}
 	}
 }
@@ -164,26 +118,26 @@ func (v *visit) judgeValid() (protectedNote, string) {
 	f := v.tokens[callerValid]
 	switch {
 	case f != nil && f.unproven != "":
-		return doubted(callerValid, probe.Credential, "the token %s", f.unproven), couldNotTell
+		return doubted(callerValid, probe.Credential, "the token %s", f.unproven), outcomeUntold
 	case a.Reason != probe.OK && a.Reason.Blame() == probe.Fail:
-		return said(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), upstreamError
+		return said(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), outcomeUpstream
 	case a.Reason != probe.OK:
-		return said(callerValid, a.Reason, "%s", a.Detail), couldNotTell
+		return said(callerValid, a.Reason, "%s", a.Detail), outcomeUntold
 	case want.Contains(a.Status):
 		return v.judgeAdmitted(a)
 	case a.Status == 429:
-		return said(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), couldNotTell
+		return said(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), outcomeUntold
 	case denies(a.Status):
-		v.cases[callerValid] = rejected
-		return said(callerValid, validRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), validRejected
+		v.cases[callerValid] = caseRejected
+		return said(callerValid, outcomeRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
 	case a.Status == 404:
-		return said(callerValid, routeMissing, "wanted %s, got 404: the route is not there", want), routeMissing
+		return said(callerValid, outcomeMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
 	case a.Redirected():
-		return said(callerValid, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), routeMissing
+		return said(callerValid, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), outcomeMissing
 	case a.Status >= 500:
-		return said(callerValid, upstreamError, "wanted %s, got %d", want, a.Status), upstreamError
+		return said(callerValid, outcomeUpstream, "wanted %s, got %d", want, a.Status), outcomeUpstream
 	}
-	return said(callerValid, routeImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), routeImplemented
+	return said(callerValid, outcomeImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), outcomeImplemented
 }
 
 // judgeAdmitted tells whether an answer of the wanted status is the service's own.
@@ -191,14 +145,14 @@ func (v *visit) judgeAdmitted(a *httpx.Answer) (protectedNote, string) {
 	p := v.probe
 	switch {
 	case a.Cached != "":
-		return doubted(callerValid, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), couldNotTell
+		return doubted(callerValid, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), outcomeUntold
 	case !p.own(a):
-		return doubted(callerValid, probe.ControlFailed, "got %d, and not from the service itself: %s", a.Status, p.sign()), couldNotTell
+		return doubted(callerValid, probe.ControlFailed, "got %d, and not from the service itself: %s", a.Status, p.sign()), outcomeUntold
 	case p.valid.Code != "" && p.Code.Read(a) != p.valid.Code:
-		return doubted(callerValid, probe.ControlFailed, "got %d, and not from the service itself: it lacks the code %s", a.Status, p.valid.Code), couldNotTell
+		return doubted(callerValid, probe.ControlFailed, "got %d, and not from the service itself: it lacks the code %s", a.Status, p.valid.Code), outcomeUntold
 	}
-	v.cases[callerValid] = asExpected
-	return said(callerValid, probe.OK, "let in: got %d", a.Status), authPassed
+	v.cases[callerValid] = caseAsExpected
+	return said(callerValid, probe.OK, "let in: got %d", a.Status), outcomePassed
 }
 
 // own reports whether an answer is the service's and not that of something in front of it.
@@ -221,7 +175,7 @@ func (v *visit) judgePath(admitted protectedNote) protectedNote {
 	a, want := v.answers[checkWrongPath], v.probe.valid.Status
 	switch {
 	case v.blanket():
-		return said(checkWrongPath, blanket501, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
+		return said(checkWrongPath, outcomeBlanket, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
 	case a.Reason != probe.OK:
 		return doubted(checkWrongPath, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
 	case want.Contains(a.Status):
@@ -248,7 +202,7 @@ func (v *visit) admits(a *httpx.Answer) bool {
 // control to be wrong; all else needs the valid caller to have been let in at the same replica.
 func (v *visit) judgeCaller(c *caller, control bool) protectedNote {
 	n, outcome := v.judgeRefusal(c, v.answers[c.name])
-	if !control && n.why != authBypass && n.verdict != probe.Inconclusive {
+	if !control && n.why != outcomeBypass && n.verdict != probe.Inconclusive {
 		n = doubted(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not let in", n.detail)
 		outcome = caseError
 	}
@@ -262,7 +216,7 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 	case v.admits(a) && f != nil && f.stillGood:
 		return doubted(c.name, probe.Credential, "let in, and rightly: the token %s", f.unproven), caseError
 	case v.admits(a):
-		return said(c.name, authBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), accepted
+		return said(c.name, outcomeBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), caseAccepted
 	case a.Reason != probe.OK:
 		return said(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
 	case a.Status == 429:
@@ -274,11 +228,11 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 	case a.Cached != "":
 		return doubted(c.name, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), caseError
 	case c.Code != "" && p.Code.Read(a) != c.Code:
-		return said(c.name, reasonWrongCode, "got %d, with %s in place of the code %s", a.Status, p.spoken(p.Code.Read(a)), c.Code), wrongCode
+		return said(c.name, reasonWrongCode, "got %d, with %s in place of the code %s", a.Status, p.spoken(p.Code.Read(a)), c.Code), caseWrongCode
 	case c.Code != "":
-		return said(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), asExpected
+		return said(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), caseAsExpected
 	}
-	return said(c.name, probe.OK, "refused: got %d", a.Status), asExpected
+	return said(c.name, probe.OK, "refused: got %d", a.Status), caseAsExpected
 }
 
 // anyPath adds to what is said of somebody who was let in that any path is answered so. It may be a page in front of the
@@ -294,13 +248,13 @@ func (v *visit) anyPath(a *httpx.Answer) string {
 func (v *visit) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (protectedNote, caseOutcome) {
 	switch {
 	case denies(a.Status):
-		return said(check, probe.Status, "refused otherwise than wanted: wanted %s, got %d", want, a.Status), wrongCode
+		return said(check, probe.Status, "refused otherwise than wanted: wanted %s, got %d", want, a.Status), caseWrongCode
 	case a.Redirected():
 		return said(check, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), caseError
 	case v.probe.valid.Status.Contains(a.Status):
 		return doubted(check, probe.ControlFailed, "wanted %s, got %d, and not from the service itself", want, a.Status), caseError
 	case a.Status >= 500:
-		return said(check, upstreamError, "wanted %s, got %d", want, a.Status), caseError
+		return said(check, outcomeUpstream, "wanted %s, got %d", want, a.Status), caseError
 	}
 	return said(check, probe.Status, "wanted %s, got %d", want, a.Status), caseError
 }

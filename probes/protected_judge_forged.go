@@ -17,7 +17,7 @@ func (v *visit) judgeForged(control bool) protectedNote {
 	for _, f := range v.presented {
 		n, outcome := v.judgeForgery(f)
 		switch {
-		case outcome == accepted:
+		case outcome == caseAccepted:
 			if let = append(let, f.words); len(let) == 1 {
 				v.decisive = f.answer
 			}
@@ -37,7 +37,7 @@ func (v *visit) judgeForged(control bool) protectedNote {
 	made := len(v.forged.all)
 	switch {
 	case let != nil:
-		return said(checkForgeries, authBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
+		return said(checkForgeries, outcomeBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
 	case made == 0:
 		return doubted(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
 	case !control:
@@ -61,7 +61,7 @@ func (v *visit) judgeForgery(f presented) (protectedNote, caseOutcome) {
 	want := v.probe.Forgeries.denials()
 	switch a := f.answer; {
 	case v.admits(a):
-		return protectedNote{}, accepted
+		return protectedNote{}, caseAccepted
 	case a.Reason != probe.OK:
 		return doubted(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
 	case a.Status == 429:
@@ -73,11 +73,12 @@ func (v *visit) judgeForgery(f presented) (protectedNote, caseOutcome) {
 	case a.Cached != "":
 		return doubted(checkForgeries, probe.StaleOrCached, "%s: the answer may come out of a cache (%s)", f.words, a.Cached), caseError
 	}
-	return protectedNote{}, asExpected
+	return protectedNote{}, caseAsExpected
 }
 
 // stillAdmitted reports whether the untouched token was let in after the forged ones.
 func (v *visit) stillAdmitted() bool {
-	a := v.after
-	return a != nil && a.Reason == probe.OK && a.Cached == "" && v.probe.valid.Status.Contains(a.Status) && v.probe.own(a)
+	p, a := v.probe, v.after
+	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.own(a) &&
+		(p.valid.Code == "" || p.Code.Read(a) == p.valid.Code)
 }

@@ -13,9 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
-	"io"
-	"os"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -27,74 +25,41 @@ import (
 	"prober/internal/probe"
 )
 
-// Keys says where public keys are. They are no secret, so they are read in plain.
-type Keys struct {
-	URL  string `yaml:"url,omitempty"`
-	File string `yaml:"file,omitempty"`
-	Env  string `yaml:"env,omitempty"`
+// keysURL is where the key set is fetched; empty if the keys have another source, or none.
+func (f *Forgeries) keysURL() string {
+	if f.Keys.Source() != "" {
+		return ""
+	}
+	url, err := f.Keys.Read()
+	if err != nil {
+		return ""
+	}
+	return url
 }
 
-// IsZero reports whether nothing was said.
-func (k Keys) IsZero() bool { return k == Keys{} }
-
-// UnmarshalYAML reads a URL, {file: PATH} or {env: NAME}.
-func (k *Keys) UnmarshalYAML(unmarshal func(any) error) error {
-	var url string
-	if unmarshal(&url) == nil && url != "" {
-		*k = Keys{URL: url}
-		return nil
-	}
-	var fields map[string]string
-	if unmarshal(&fields) != nil || len(fields) != 1 || fields["file"] == "" && fields["env"] == "" {
-		return errors.New("wanted the URL of a key set, {file: PATH} or {env: NAME}")
-	}
-	*k = Keys{File: fields["file"], Env: fields["env"]}
-	return nil
-}
-
-// MarshalYAML writes the keys in the form that UnmarshalYAML reads.
-func (k Keys) MarshalYAML() (any, error) {
-	switch {
-	case k.File != "":
-		return map[string]string{"file": k.File}, nil
-	case k.Env != "":
-		return map[string]string{"env": k.Env}, nil
-	}
-	return k.URL, nil
-}
-
-// JSONSchema describes what UnmarshalYAML reads.
-func (Keys) JSONSchema() map[string]any { return httpx.Value{}.JSONSchema() }
-
-// read returns the key set, or why there is none.
+// readKeys returns the key set, or why there is none.
 func (p *Protected) readKeys(ctx context.Context, r *probe.Result) (keyset.Set, probe.Reason, string) {
-	k := p.Forgeries.Keys
-	var text []byte
-	switch {
-	case k.URL != "":
-		a := p.asker.Do(ctx, r, httpx.Request{Check: "keys", URL: k.URL, Want: httpx.Codes(200)})
+	if url := p.Forgeries.keysURL(); url != "" {
+		a := p.asker.Do(ctx, r, httpx.Request{Check: "keys", URL: url, Want: httpx.Codes(200)})
 		if a.Reason != probe.OK {
 			return nil, a.Reason, "the public keys could not be fetched: " + a.Detail
 		}
 		if a.Status != 200 {
-			return nil, probe.Status, "the public keys could not be fetched"
+			return nil, probe.Status, fmt.Sprintf("the public keys could not be fetched: got %d", a.Status)
 		}
-		text = a.Body
-	case k.Env != "":
-		text = []byte(os.Getenv(k.Env))
-	default:
-		f, err := os.Open(k.File)
+		set, err := keyset.Parse(a.Body)
 		if err != nil {
-			return nil, probe.ControlFailed, "the file with the public keys cannot be opened"
+			return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
 		}
-		defer f.Close()
-		if text, err = io.ReadAll(io.LimitReader(f, 1<<20)); err != nil {
-			return nil, probe.ControlFailed, "the file with the public keys cannot be read"
-		}
+		return set, probe.OK, ""
 	}
-	set, err := keyset.Parse(text)
-	if err != nil && k.URL == "" {
-		set, err = keyset.ParsePEM(text, nil)
+	text, err := p.Forgeries.Keys.Read()
+	if err != nil {
+		return nil, probe.ControlFailed, "the public keys: " + err.Error()
+	}
+	set, err := keyset.Parse([]byte(text))
+	if err != nil {
+		set, err = keyset.ParsePEM([]byte(text), nil)
 	}
 	if err != nil {
 		return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
@@ -111,7 +76,7 @@ func (p *Protected) publicKeys(ctx context.Context, r *probe.Result, token strin
 	}
 	kid := real.text("kid")
 	for i := range set {
-		if p.Forgeries.Keys.URL == "" && set[i].ID == "" {
+		if p.Forgeries.keysURL() == "" && set[i].ID == "" {
 			set[i].ID = kid // a PEM bundle has no ids
 		}
 	}

@@ -30,9 +30,9 @@ var fixtureExpiry = &probe.Measure{
 	Labels: []string{"fixture"},
 }
 
-// leeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
+// fixtureLeeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
 // 7519, section 4.1.4).
-const leeway = 2 * time.Minute
+const fixtureLeeway = 2 * time.Minute
 
 // withTokens lists the callers for whom a token is kept.
 func (p *Protected) withTokens() []*caller {
@@ -78,8 +78,8 @@ func notExpired(exp, now time.Time) string {
 		return "never expires"
 	case now.Before(exp):
 		return fmt.Sprintf("expires only in %s", about(exp.Sub(now)))
-	case now.Sub(exp) < leeway:
-		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", about(leeway))
+	case now.Sub(exp) < fixtureLeeway:
+		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", about(fixtureLeeway))
 	}
 	return ""
 }

@@ -70,7 +70,7 @@ func (v *visit) answersCount() bool {
 	return a.Reason == probe.OK && a.Status != 429 && !v.blanket() && (a.Status < 500 || v.probe.valid.Status.Contains(a.Status))
 }
 
-// present presents every forged token, as nobody who has a credential of its own, and then the valid one again: what
+// present presents every forged token, beside all else that the valid caller sends, and then the valid one again: what
 // is refused says nothing where that is refused too by then. Somebody who limits the rate is asked no further.
 func (v *visit) present(ctx context.Context, r *probe.Result) {
 	p := v.probe
@@ -83,7 +83,7 @@ func (v *visit) present(ctx context.Context, r *probe.Result) {
 		}
 		f := &v.forged.all[i]
 		some, done := share(most, 0.5) // a verifier that hangs on one of them leaves time for others
-		a := p.knock(some, aside, p.order[0], httpx.Request{
+		a := p.knock(some, aside, p.liar, httpx.Request{
 			URL: p.URL, Addr: r.Target(), Header: bearing(f.token()), Want: p.Forgeries.denials(),
 		})
 		done()
