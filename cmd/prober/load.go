@@ -32,6 +32,9 @@ func usable(files []config.File) (*config.Config, error) {
 // A filter says which of the configured probes are meant; the zero value means all.
 type filter struct{ runbooks, probes []string }
 
+// some reports whether not all probes are meant.
+func (f filter) some() bool { return len(f.runbooks)+len(f.probes) > 0 }
+
 // apply returns the jobs that are meant. The error names what is asked for and not there: a misspelt name must not
 // make a smaller question of it.
 func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {

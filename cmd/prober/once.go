@@ -72,7 +72,8 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		return exitUsage
 	}
 	jobs := ref.equip(meant)
-	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version}
+	// Who asks for one procedure wants to read what was checked, as the procedure does; who asks for all, what is wrong.
+	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, Proof: o.filter.some()}
 	if o.once.repeat > 1 {
 		rep.Repeat = o.once.repeat
 	}

@@ -139,7 +139,8 @@ func (e entry) evidence() []string {
 		return []string{e.why.Detail}
 	}
 	var lines []string
-	groups := e.groups()
+	checks, followed := e.apart()
+	groups := groups(checks)
 	left := 0
 	for _, g := range groups[min(len(groups), longestStory):] {
 		left += len(g)
@@ -160,6 +161,40 @@ func (e entry) evidence() []string {
 	}
 	if left > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more checks did not pass", left))
+	}
+	if followed != nil {
+		lines = append(lines, "could not tell while that is so: "+strings.Join(followed, ", "))
+	}
+	return lines
+}
+
+// apart parts the checks that did not pass into those to tell and the names of those that merely lack a control which
+// failed: they say nothing that the failure does not. One alone, and those of a run that nobody can tell of, are told.
+func (e entry) apart() (told []probe.Check, followed []string) {
+	for _, c := range e.doubted() {
+		if e.verdict == probe.Fail && c.Reason == probe.ControlFailed {
+			if !slices.Contains(followed, c.Name) {
+				followed = append(followed, c.Name)
+			}
+			continue
+		}
+		told = append(told, c)
+	}
+	if len(followed) < 2 {
+		return e.doubted(), nil
+	}
+	return told, followed
+}
+
+// proof tells what the checks of a probe that passed saw, the replicas together.
+func (e entry) proof() []string {
+	var lines []string
+	all := groups(e.result.Checks)
+	for _, g := range all[:min(len(all), longestStory)] {
+		lines = append(lines, e.sentence(g.told()))
+	}
+	if len(all) > longestStory {
+		lines = append(lines, fmt.Sprintf("and %d more", len(all)-longestStory))
 	}
 	return lines
 }

@@ -11,12 +11,12 @@ import (
 // A group is the checks of one probe that say the same of several replicas, and are told as one.
 type group []probe.Check
 
-// groups lists the checks that did not pass, those together that differ in nothing but the target. They stand where
-// the first of them stood. Checks without a target are never joined.
-func (e entry) groups() []group {
+// groups joins the checks that differ in nothing but the target. They stand where the first of them stood. Checks
+// without a target are never joined.
+func groups(checks []probe.Check) []group {
 	var all []group
 	at := map[probe.Check]int{}
-	for _, c := range e.doubted() {
+	for _, c := range checks {
 		if c.Target == "" {
 			all = append(all, group{c})
 			continue

@@ -30,6 +30,7 @@ type Report struct {
 	Held    time.Duration // how long all were seen to keep passing
 	Version string        // of the prober
 	Color   bool          // the text may have colour
+	Proof   bool          // the text says of what passed what its checks saw
 	Reason  string        // why nothing ran, or why it ended early; with a reason no report is a pass
 }
 

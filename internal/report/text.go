@@ -42,7 +42,11 @@ func writeText(b *bytes.Buffer, r Report) {
 			head = colour(e.verdict) + m + plain + strings.TrimPrefix(head, m)
 		}
 		b.WriteString(head + "\n")
-		for _, told := range e.story() {
+		story := e.story()
+		if r.Proof && e.verdict == probe.Pass {
+			story = e.proof()
+		}
+		for _, told := range story {
 			b.WriteString(wrap(told, 6, 2))
 		}
 	}

@@ -1,0 +1,60 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// TestWhatMerelyLacksItsControlIsNamedAndNotTold shows that a failure is not buried under what follows from it, and
+// that nothing is left out where nobody can tell at all.
+func TestWhatMerelyLacksItsControlIsNamedAndNotTold(t *testing.T) {
+	lacking := func(name, target string) probe.Check {
+		return probe.Check{Name: name, Target: target, Reason: probe.ControlFailed, Detail: "proves nothing"}
+	}
+	for _, c := range []struct {
+		name   string
+		checks []probe.Check
+		want   []string
+	}{
+		{"one follows", []probe.Check{failed(one, "no"), lacking("nobody", one)},
+			[]string{"live 10.0.0.1:80 [refused]: no", "nobody 10.0.0.1:80 [control_failed, could not tell]: proves nothing"}},
+		{"several follow", []probe.Check{failed(one, "no"), lacking("nobody", one), lacking("garbage", one), lacking("nobody", two)},
+			[]string{"live 10.0.0.1:80 [refused]: no", "could not tell while that is so: nobody, garbage"}},
+		{"nothing failed", []probe.Check{lacking("nobody", ""), lacking("garbage", "")},
+			[]string{"nobody [control_failed]: proves nothing", "garbage [control_failed]: proves nothing"}},
+		{"for a reason of its own", []probe.Check{failed(one, "no"), lacking("nobody", ""), lacking("garbage", ""), {Name: "expired", Reason: probe.Credential, Detail: "expired"}},
+			[]string{"live 10.0.0.1:80 [refused]: no", "expired [credential, could not tell]: expired", "could not tell while that is so: nobody, garbage"}},
+	} {
+		got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) { r.Checks = c.checks }))
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\n got  %q\n want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// TestWhoAsksForAProcedureReadsWhatWasChecked shows the sentences of checks that passed, and only where asked for.
+func TestWhoAsksForAProcedureReadsWhatWasChecked(t *testing.T) {
+	passed := result(proxy, time.Second, func(r *probe.Result) {
+		for _, target := range []string{one, two} {
+			r.Checks = append(r.Checks, probe.Check{Name: "live", Target: target, Verdict: probe.Pass, Reason: probe.OK, Detail: "/health answers 200"})
+		}
+		for range 30 {
+			r.Checks = append(r.Checks, probe.Check{Name: "more", Verdict: probe.Pass, Reason: probe.OK, Detail: "well"})
+		}
+	})
+	with := Report{Results: []probe.Result{passed}, Proof: true}
+	text := write(t, "text", with)
+	for _, want := range []string{"live on 2 replicas: /health answers 200\n", "and 11 more\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("wanted %q in\n%s", want, text)
+		}
+	}
+	with.Proof = false
+	if text := write(t, "text", with); strings.Contains(text, "answers 200") {
+		t.Errorf("nobody asked for the proof:\n%s", text)
+	}
+}
