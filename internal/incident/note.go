@@ -73,10 +73,10 @@ const (
 	recovered  = "recovery verified"
 )
 
-// compare orders by time; of one moment what was seen comes before what was thought of it.
+// compare orders by time as it is shown; of one second what was seen comes before what was thought of it.
 func (l line) compare(other line) int {
 	rank := func(l line) int { return slices.Index([]string{observed, checked, mitigation}, l.what) }
-	return cmp.Or(l.at.Compare(other.at), cmp.Compare(rank(l), rank(other)), cmp.Compare(l.text, other.text))
+	return cmp.Or(cmp.Compare(l.at.Unix(), other.at.Unix()), cmp.Compare(rank(l), rank(other)), cmp.Compare(l.text, other.text))
 }
 
 func (l line) String() string {
