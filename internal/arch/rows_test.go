@@ -18,6 +18,7 @@ var rows = map[string]row{
 		ours:   []string{"internal/probe", "internal/secret", "internal/jsonpath"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
 	},
+	"internal/timesync": {ours: []string{"internal/probe"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/metrics": {
 		ours: []string{"internal/probe"},
 		theirs: []string{
@@ -34,7 +35,7 @@ var rows = map[string]row{
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/timesync"},
 		theirs: []string{"github.com/go-jose/go-jose/v4"},
 	},
 	"cmd/prober": {
@@ -59,7 +60,6 @@ var forTests = []string{
 	"github.com/rogpeppe/go-internal",          // testscript: stories of the binary
 	"github.com/santhosh-tekuri/jsonschema/v6", // the schema is checked by somebody else's code
 	"go.uber.org/goleak",
-	"github.com/beevik/ntp", // asks the sample system for the time
 }
 
 // topLevel is all that may lie at the top of the repository, dotfiles aside.

@@ -1,0 +1,53 @@
+package timesync
+
+import "time"
+
+// A Sample is one reading of another clock: it stood between Earliest and Latest at some moment between Sent and
+// Received, which are this machine's.
+type Sample struct{ Earliest, Latest, Sent, Received time.Time }
+
+// An Estimate is what samples of one clock tell together. The zero value is one without samples.
+type Estimate struct {
+	Interval      // where the offset lies; empty if no one offset explains all samples
+	Samples  int  // how many there were
+	Moved    bool // whether the clock was seen to move on: one that was seen but once may be a copy that stands still
+	at       time.Time
+	first    time.Time
+	lead     time.Duration // how long a question takes to get there, as the last one did
+}
+
+// Add narrows the estimate by a sample. Samples are added in the order in which they were taken.
+func (e *Estimate) Add(s Sample) {
+	read := Read(s.Earliest, s.Latest, s.Sent, s.Received)
+	if e.Samples == 0 {
+		e.Interval, e.first = read, s.Earliest
+	} else {
+		e.Interval = e.Until(s.Received).Intersect(read)
+	}
+	e.Moved = e.Moved || !s.Earliest.Equal(e.first)
+	e.Samples++
+	e.at = s.Received
+	e.lead = s.Received.Sub(s.Sent) / 2
+}
+
+// Until is where the offset lies at a later time.
+func (e *Estimate) Until(now time.Time) Interval { return e.Interval.Widen(Drift(now.Sub(e.at))) }
+
+// Next returns how long to wait before the clock is read again, so that the answer tells most. A clock that shows
+// whole seconds tells only on which side of a second's turn it was read; so it is read when, by what is known, it is
+// about to turn, and the doubt is halved. Of what is shown, the last spare may be due to its being renewed late. The
+// question is sent so much after the wait as before says.
+func (e *Estimate) Next(now time.Time, spare, before time.Duration) time.Duration {
+	const second = time.Second
+	about := e.Interval
+	about.Hi = max(about.Lo, about.Hi-spare)
+	there := now.Add(before + e.lead + about.Mid())
+	wait := (second - time.Duration(there.Nanosecond())) % second
+	return wait
+}
+
+// Exhausted reports whether more samples would hardly narrow the estimate: what is left is the time that questions
+// take, and the spare.
+func (e *Estimate) Exhausted(spare time.Duration) bool {
+	return e.Moved && e.Width()-spare <= max(4*e.lead, 20*time.Millisecond)
+}
