@@ -70,6 +70,8 @@ func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error)
 		return Reply{}, flaw(Replayed, "it answered another question than was asked")
 	case ctx.Err() != nil && errors.Is(err, net.ErrClosed):
 		return Reply{}, ctx.Err()
+	case errors.Is(err, errMany):
+		return Reply{}, errMany
 	}
 	return Reply{}, err
 }
@@ -81,7 +83,7 @@ func (a *Asker) connect(ctx context.Context, address string) (net.Conn, error) {
 	return d.DialContext(ctx, "udp", address)
 }
 
-var errMany = errors.New("the address is that of many")
+var errMany error = flaw(probe.Protocol, "its address is that of many, or of none, and never asked")
 
 // single refuses addresses at which many would answer to one packet. Others may be asked, link-local ones too: clouds
 // have their time servers there, and the question carries no credential.

@@ -12,7 +12,9 @@ type Estimate struct {
 	Samples  int  // how many there were
 	Moved    bool // whether the clock was seen to move on: one that was seen but once may be a copy that stands still
 	at       time.Time
-	first    time.Time
+	first    time.Time     // what the clock showed first
+	since    time.Time     // when that was
+	unit     time.Duration // what one sample leaves open
 	lead     time.Duration // how long a question takes to get there, as the last one did
 }
 
@@ -20,13 +22,13 @@ type Estimate struct {
 func (e *Estimate) Add(s Sample) {
 	read := Read(s.Earliest, s.Latest, s.Sent, s.Received)
 	if e.Samples == 0 {
-		e.Interval, e.first = read, s.Earliest
+		e.Interval, e.first, e.since = read, s.Earliest, s.Received
 	} else {
 		e.Interval = e.Until(s.Received).Intersect(read)
 	}
 	e.Moved = e.Moved || !s.Earliest.Equal(e.first)
 	e.Samples++
-	e.at = s.Received
+	e.at, e.unit = s.Received, s.Latest.Sub(s.Earliest)
 	e.lead = s.Received.Sub(s.Sent) / 2
 }
 
@@ -36,15 +38,21 @@ func (e *Estimate) Until(now time.Time) Interval { return e.Interval.Widen(Drift
 // Next returns how long to wait before the clock is read again, so that the answer tells most. A clock that shows
 // whole seconds tells only on which side of a second's turn it was read; so it is read when, by what is known, it is
 // about to turn, and the doubt is halved. Of what is shown, the last spare may be due to its being renewed late. The
-// question is sent so much after the wait as before says.
+// question is sent so much after the wait as before says. A clock that shows fractions may be read at once.
 func (e *Estimate) Next(now time.Time, spare, before time.Duration) time.Duration {
 	const second = time.Second
+	if e.unit < second {
+		return 0
+	}
 	about := e.Interval
 	about.Hi = max(about.Lo, about.Hi-spare)
 	there := now.Add(before + e.lead + about.Mid())
 	wait := (second - time.Duration(there.Nanosecond())) % second
 	return wait
 }
+
+// Proof returns how long to wait until the clock must show another time than at first, unless it stands still.
+func (e *Estimate) Proof(now time.Time) time.Duration { return max(e.since.Add(e.unit).Sub(now), 0) }
 
 // Exhausted reports whether more samples would hardly narrow the estimate: what is left is the time that questions
 // take, and the spare.
