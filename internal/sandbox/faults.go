@@ -13,7 +13,7 @@ type Fault struct {
 
 // faults is everything that can be broken, in one table.
 func faults() []Fault {
-	return slices.Concat(proxyFaults(), apiFaults(), platformFaults())
+	return slices.Concat(proxyFaults(), apiFaults(), platformFaults(), timeFaults())
 }
 
 // Routes that several tables name.

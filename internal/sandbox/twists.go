@@ -14,6 +14,7 @@ type effect struct {
 	hosts []string
 	route string // a pattern of the hosts' routes, "/" for what none of them serves; every route if empty
 	twist twist  // nil: the hosts refuse connections
+	reply garble // of a server of time, which has no routes and refuses nothing
 }
 
 // A twist answers in place of a route, or has it answer otherwise.
@@ -30,7 +31,7 @@ type place struct {
 func refuses(broken []Fault, name string) bool {
 	return slices.ContainsFunc(broken, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e effect) bool {
-			return e.twist == nil && slices.Contains(e.hosts, name)
+			return e.twist == nil && e.reply == nil && slices.Contains(e.hosts, name)
 		})
 	})
 }
@@ -52,7 +53,9 @@ func (s *Sandbox) twisted(h *host, route string, next http.HandlerFunc) http.Han
 
 func refuse(hosts ...string) effect { return effect{hosts: hosts} }
 
-func on(hosts []string, route string, t twist) effect { return effect{hosts, route, t} }
+func on(hosts []string, route string, t twist) effect {
+	return effect{hosts: hosts, route: route, twist: t}
+}
 
 // says answers as the service itself would.
 func says(status int, body object) twist {
