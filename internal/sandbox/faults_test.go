@@ -2,6 +2,9 @@ package sandbox
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +19,8 @@ import (
 	"time"
 
 	"github.com/beevik/ntp"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // battery is one request to everything that the services serve, and some to what they do not.
@@ -39,6 +44,27 @@ func battery(s *Sandbox) []ask {
 		add(proxy, "GET", "/health-nothing", "")
 		add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_ORG_A"])
 		add(proxy, "POST", "/v1/chat/completions", "")
+		add(proxy, "GET", "/.well-known/jwks.json", "")
+		add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_TOKEN_VALID"])
+		if proxy != proxy2 {
+			continue // those who should be refused ask one replica, to save time
+		}
+		add(proxy, "POST", "/v1/chat/completions", "anybodys-token")
+		add(proxy, "POST", "/v1/chat/completions-nothing", "")
+		add(proxy, "POST", "/v1/chat/completions-nothing", e["PROBER_DEMO_TOKEN_VALID"])
+		for _, name := range []string{"EXPIRED", "REVOKED", "SUSPENDED"} {
+			add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_TOKEN_"+name])
+		}
+		for who, token := range forgeries(e) {
+			asks = append(asks, ask{host: proxy, method: "POST", path: "/v1/chat/completions", token: token, who: who})
+		}
+	}
+	for _, host := range []string{auth, onepass} {
+		for who, secret := range map[string]string{"the client": e["PROBER_DEMO_CLIENT_SECRET"], "a client with a wrong secret": "wrong"} {
+			asks = append(asks, ask{host: host, method: "POST", path: "/oauth/token", who: who,
+				header: basic(clientID, secret), body: "grant_type=client_credentials"})
+		}
+		add(host, "POST", "/oauth/revoke", "")
 	}
 	add(memories, "GET", "/v1/whoami", e["PROBER_DEMO_ORG_A"])
 	add(memories, "GET", "/v1/whoami", e["PROBER_DEMO_ORG_B"])
@@ -54,6 +80,11 @@ func battery(s *Sandbox) []ask {
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", e["PROBER_DEMO_ADMIN"])
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", "")
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", "anybodys-token")
+	for who, token := range clients(s) {
+		for _, path := range []string{"/api/v1/me", "/api/v1/admin/webhook_outbox?status=dead"} {
+			asks = append(asks, ask{host: onepass, method: "GET", path: path, token: token, who: who})
+		}
+	}
 	add(render, "GET", "/v1/services/srv-demo", e["PROBER_DEMO_RENDER_KEY"])
 	add(render, "GET", "/v1/services/srv-demo", "")
 	add(render, "GET", "/v1/services/srv-other", e["PROBER_DEMO_RENDER_KEY"])
@@ -63,6 +94,9 @@ func battery(s *Sandbox) []ask {
 
 // label names a request of the battery.
 func (s *Sandbox) label(a ask) string {
+	if a.who != "" {
+		return fmt.Sprintf("%s %s %s as %s", a.host, a.method, a.path, a.who)
+	}
 	who := "nobody"
 	if a.token != "" {
 		who = "anybody"
@@ -140,7 +174,7 @@ func dateOf(header http.Header) string {
 }
 
 // unsettled matches what differs from one start to the next.
-var unsettled = regexp.MustCompile(`"(x|y|n|kid|id|cursor|createdAt|dlq_at|now)":"[^"]{15,}"`)
+var unsettled = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at|now)":"[^"]{15,}"`)
 
 // describe tells what a caller sees, without what differs from one start to the next.
 func (s *Sandbox) describe(answer got, err error) string {
@@ -157,7 +191,7 @@ func (s *Sandbox) describe(answer got, err error) string {
 		return "not HTTP"
 	}
 	words := []string{fmt.Sprint(answer.status)}
-	for _, name := range []string{"X-Instance", "X-Version", "Age", "X-Cache", "Location", "Retry-After", "Www-Authenticate"} {
+	for _, name := range []string{"X-Instance", "X-Version", "Age", "X-Cache", "Cache-Control", "Location", "Retry-After", "Www-Authenticate"} {
 		if value := answer.header.Get(name); value != "" {
 			words = append(words, name+"="+value)
 		}
@@ -166,17 +200,99 @@ func (s *Sandbox) describe(answer got, err error) string {
 		words = append(words, off)
 	}
 	kind, _, _ := strings.Cut(answer.header.Get("Content-Type"), ";")
-	body := unsettled.ReplaceAllString(strings.TrimSpace(answer.body), `"$1":"…"`)
+	body := issued.ReplaceAllStringFunc(strings.TrimSpace(answer.body), func(field string) string {
+		return `"access_token":` + s.read(issued.FindStringSubmatch(field)[1])
+	})
+	for _, key := range slices.Concat(s.keyring.ibex, s.keyring.logi) {
+		for _, member := range []string{"x", "y", "n"} {
+			if value, ok := asJSON(key).(object)[member].(string); ok {
+				body = strings.ReplaceAll(body, value, "of "+key.KeyID)
+			}
+		}
+	}
+	body = unsettled.ReplaceAllString(body, `"$1":"…"`)
 	for name := range defaults() {
 		body = strings.ReplaceAll(body, s.address(name), name)
 	}
 	return strings.Join(append(words, kind, body), " ")
 }
 
+// issued matches a token in an answer.
+var issued = regexp.MustCompile(`"access_token":"([^"]*)"`)
+
+// read tells what a token is.
+func (s *Sandbox) read(token string) string {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
+	if err != nil {
+		return "no token"
+	}
+	header := parsed.Headers[0]
+	words := []string{header.Algorithm, header.KeyID}
+	var c claims
+	known := jose.JSONWebKeySet{Keys: slices.Concat(s.host(auth).verifier.keys, s.host(onepass).verifier.keys)}
+	if parsed.Claims(known, &c) != nil {
+		words = append(words, "unpublished")
+		_ = parsed.UnsafeClaimsWithoutVerification(&c)
+	}
+	words = append(words, "iss="+c.Issuer, "sub="+c.Subject, "aud="+strings.Join(c.Audience, ","))
+	if c.Org != "" {
+		words = append(words, "org="+c.Org)
+	}
+	if c.Expiry != nil {
+		words = append(words, "life="+c.Expiry.Time().Sub(c.IssuedAt.Time()).String())
+	}
+	return "(" + strings.Join(words, " ") + ")"
+}
+
+// clients are tokens of clients of the login API, by what became of them.
+func clients(s *Sandbox) map[string]string {
+	i := s.host(onepass).issuer
+	good, taken, timeless := i.claims(clientID), i.claims(clientID), i.claims(clientID)
+	i.revoke(taken)
+	timeless.Expiry = nil
+	all := map[string]string{}
+	for who, c := range map[string]claims{
+		"the client": good, "a client whose token was revoked": taken, "a client whose token never expires": timeless,
+	} {
+		all[who], _ = sign(i.keys[0], c) // empty, it would be asked as nobody and show in the golden file
+	}
+	return all
+}
+
+// forgeries are tokens that nobody issued, by what they are.
+func forgeries(e map[string]string) map[string]string {
+	parts := strings.Split(e["PROBER_DEMO_TOKEN_VALID"], ".")
+	header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	first, _, _ := strings.Cut(e["PROBER_DEMO_PUBLIC_KEYS_PEM"], `\n-----BEGIN`)
+	signed := func(secret string) string {
+		text := header(`{"alg":"HS256","kid":"`+ibexKid+`"}`) + "." + parts[1]
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(text))
+		return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	}
+	key := strings.ReplaceAll(first, `\n`, "\n")
+	return map[string]string{
+		"a forger, unsigned":                          header(`{"alg":"none"}`) + "." + parts[1] + ".",
+		"a forger, signed with the public key":        signed(key),
+		"a forger, signed with the public key's line": signed(key + "\n"),
+		"a forger, signed with another secret":        signed("secret"),
+		"a forger, signature left out":                parts[0] + "." + parts[1] + ".",
+	}
+}
+
 // waits tells which requests a fault leaves without an answer.
 func waits(fault string) func(ask) bool {
-	path := map[string]string{"health-hangs": "/health", "health-slow": "/health", "up-hangs": "/up", "keys-slow": "/.well-known/jwks.json", "api-slow": "/api/v1/me"}[fault]
-	return func(a ask) bool { return a.path == path && a.host != auth }
+	where := map[string]string{
+		"health-hangs": "proxy-N /health", "health-slow": "proxy-N /health", "up-hangs": "onepass /up",
+		"keys-slow": "onepass /.well-known/jwks.json", "api-slow": "onepass /api/v1/me", "issuance-slow": "onepass /oauth/token",
+	}[fault]
+	return func(a ask) bool {
+		host := a.host
+		if slices.Contains([]string{proxy1, proxy2, proxy3}, host) {
+			host = "proxy-N"
+		}
+		return host+" "+a.path == where
+	}
 }
 
 func nothingWaits(ask) bool { return false }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // timeFaults break what tells the time: the NTP servers, and the clocks of the services.
@@ -34,7 +37,8 @@ func timeFaults() []Fault {
 		{"ntp-replayed", "somebody answers in the name of one of four NTP servers with what it said before", trust,
 			[]effect{garbles(time1, replayed)}},
 		{"ntp-silent", "two of four NTP servers do not answer", trust, []effect{garbles([]string{ntp1, ntp2}, silenced)}},
-		{"auth-clock-ahead", "the clock of auth is 5 s ahead", drift, []effect{on([]string{auth}, every, clockOff(leadTime))}},
+		{"auth-clock-ahead", "the clock of auth is 5 s ahead, and so are the tokens that it issues", drift, []effect{
+			on([]string{auth}, every, clockOff(leadTime)), on([]string{auth}, issuance, reissues(aheadOfTime(leadTime)))}},
 		{"proxy-clock-behind", "the clock of the proxy is 5 s behind", drift,
 			[]effect{on([]string{proxy1, proxy2, proxy3}, every, clockOff(-leadTime))}},
 		{"date-cached", "something keeps the proxy's answers for a minute, and their Date with them", told,
@@ -68,6 +72,16 @@ func clockOff(by time.Duration) twist {
 			return
 		}
 		at.next(w, r)
+	}
+}
+
+// aheadOfTime is a token that an issuer makes whose clock is ahead.
+func aheadOfTime(by time.Duration) func(*Sandbox, jose.JSONWebKey, claims) (string, error) {
+	return func(_ *Sandbox, signs jose.JSONWebKey, c claims) (string, error) {
+		for _, at := range []**jwt.NumericDate{&c.IssuedAt, &c.NotBefore, &c.Expiry} {
+			*at = jwt.NewNumericDate((*at).Time().Add(by))
+		}
+		return sign(signs, c)
 	}
 }
 

@@ -24,6 +24,9 @@ type host struct {
 	routes  map[string]http.HandlerFunc      // by pattern, without faults
 	stamp   func(http.Header, *http.Request) // sets the headers that mark an answer as this host's own
 
+	verifier *verifier // of the tokens that the host is shown; nil if it looks at none
+	issuer   *issuer   // of those tokens
+
 	listener net.Listener // nil while the port refuses connections
 	end      func()       // ends what serve started
 }

@@ -28,7 +28,7 @@ func serveOnepass(h *host, i *issuer, admin string) {
 		switch token := bearer(r); {
 		case token == admin:
 			reply(w, http.StatusOK, object{"id": "operator", "admin": true})
-		case i.verify(token) == nil:
+		case h.verifier.judge(token) == accepted:
 			reply(w, http.StatusOK, object{"id": clientID, "admin": false})
 		default:
 			unauthorised(w)
@@ -39,7 +39,7 @@ func serveOnepass(h *host, i *issuer, admin string) {
 		switch token := bearer(r); {
 		case token == admin:
 			outbox(w, r.URL.Query().Get("status"), died)
-		case i.verify(token) == nil:
+		case h.verifier.judge(token) == accepted:
 			reply(w, http.StatusForbidden, object{"error": "forbidden"})
 		default:
 			unauthorised(w)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"net/http"
 	"time"
@@ -11,8 +12,10 @@ import (
 const dependencyTimeout = time.Second
 
 // serveProxy makes a host one replica of the proxy. It is live while it runs and ready while auth, which it asks each
-// time, says that it is well. What it protects is not built yet: 501 means that the caller's token was accepted.
-func serveProxy(h *host, authURL string, accepts func(token string) bool) {
+// time, says that it is well. It verifies tokens by itself, with keys and a cache of its own. What it protects is not
+// built yet: 501 means that the caller's token was accepted.
+func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
+	h.issuer, h.verifier = i, v
 	h.stamp = func(header http.Header, r *http.Request) {
 		stamp(header, r)
 		header.Set("X-Instance", h.name)
@@ -27,9 +30,11 @@ func serveProxy(h *host, authURL string, accepts func(token string) bool) {
 		}
 		reply(w, http.StatusOK, object{"status": "ready", "instance": h.name})
 	})
+	servesKeys(h, v.keys, "max-age=300")
+	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
 	h.handle("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
-		if !accepts(bearer(r)) {
-			unauthorised(w)
+		if got := seen.judge(v, bearer(r)); got != accepted {
+			got.refuse(w)
 			return
 		}
 		reply(w, http.StatusNotImplemented, object{"error": "not_implemented"})

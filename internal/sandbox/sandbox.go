@@ -10,13 +10,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // The services.
@@ -70,6 +69,8 @@ type Sandbox struct {
 	hosts       []*host
 	timekeepers []*timekeeper
 	credentials credentials
+	keyring     keyring
+	fixtures    map[string]string // tokens and keys, by the name that Env gives them
 
 	changing sync.Mutex // held while faults are broken or mended, so that ports and switches agree
 	closed   bool
@@ -133,20 +134,23 @@ func (s *Sandbox) start(ephemeral bool) error {
 
 // furnish gives every host its routes.
 func (s *Sandbox) furnish() error {
-	ibex, err := newIssuer(s.host(auth).url(), s.credentials.clientSecret, jose.ES256, jose.ES256)
+	ring, err := newKeyring()
 	if err != nil {
 		return err
 	}
-	logi, err := newIssuer(s.host(onepass).url(), s.credentials.clientSecret, jose.RS256, jose.ES256)
-	if err != nil {
+	s.keyring = ring
+	ibex := newIssuer(s.host(auth).url(), activeOrg, s.credentials.clientSecret, ring.ibex...)
+	logi := newIssuer(s.host(onepass).url(), "", s.credentials.clientSecret, ring.logi...)
+	if s.fixtures, err = newFixtures(ibex); err != nil {
 		return err
 	}
 	tenants := newTenants(s.credentials.orgA, s.credentials.orgB)
 	serveAuth(s.host(auth), ibex)
 	for _, name := range []string{proxy1, proxy2, proxy3} {
-		serveProxy(s.host(name), s.host(auth).url(), func(token string) bool {
-			return tenants.org(token) != "" || ibex.verify(token) == nil
-		})
+		v := ibex.verifier()
+		v.opaque = func(token string) bool { return tenants.org(token) != "" }
+		v.suspended = func(org string) bool { return org == suspendedOrg }
+		serveProxy(s.host(name), s.host(auth).url(), ibex, v)
 	}
 	for _, name := range []string{auth, proxy1, proxy2, proxy3} {
 		serveTime(s.host(name))
@@ -252,16 +256,19 @@ func (s *Sandbox) Localise(yaml []byte) []byte {
 	return []byte(strings.NewReplacer(pairs...).Replace(string(yaml)))
 }
 
-// Env returns the credentials that the demo's configuration names by {env: ...}. They are random and worth nothing
-// outside this process.
+// Env returns what the demo's configuration names by {env: ...}: credentials and tokens, which are random and worth
+// nothing outside this process, and the key ids and public keys that a verifier is told, which are no secrets. The
+// values stay the same for the life of the sandbox.
 func (s *Sandbox) Env() map[string]string {
-	return map[string]string{
+	env := map[string]string{
 		"PROBER_DEMO_ORG_A":         s.credentials.orgA,
 		"PROBER_DEMO_ORG_B":         s.credentials.orgB,
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
 	}
+	maps.Copy(env, s.fixtures)
+	return env
 }
 
 func (s *Sandbox) host(name string) *host {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beevik/ntp"
@@ -108,14 +110,24 @@ func TestTokensVerifyWithThePublishedKeys(t *testing.T) {
 	}
 }
 
-// forge signs claims with the issuer's own key.
-func forge(t *testing.T, i *issuer, claims jwt.Claims) string {
+// newTestIssuer returns an issuer with two keys of its own.
+func newTestIssuer(t *testing.T) *issuer {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: i.algs()[0], Key: i.keys[0]}, nil)
-	if err != nil {
-		t.Fatal(err)
+	var keys []jose.JSONWebKey
+	for _, kid := range []string{"new", "old"} {
+		key, err := newKey(kid, jose.ES256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
 	}
-	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	return newIssuer("http://mine", "org", "secret", keys...)
+}
+
+// signed makes a token that must be made.
+func signed(t *testing.T, key jose.JSONWebKey, c claims) string {
+	t.Helper()
+	token, err := sign(key, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,51 +135,115 @@ func forge(t *testing.T, i *issuer, claims jwt.Claims) string {
 }
 
 func TestVerify(t *testing.T) {
-	mine, err := newIssuer("http://mine", "secret", jose.ES256, jose.ES256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := newIssuer("http://mine", "secret", jose.ES256, jose.ES256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, err := mine.issue(clientID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := other.issue(clientID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	mine, other := newTestIssuer(t), newTestIssuer(t)
+	good := mine.claims(clientID)
+	v := mine.verifier()
+	v.suspended = func(org string) bool { return org == "suspended" }
+	v.opaque = func(token string) bool { return token == "opaque" }
 	in := func(d time.Duration) *jwt.NumericDate { return jwt.NewNumericDate(time.Now().Add(d)) }
-	aud := jwt.Audience{"http://mine"}
-	header, rest, _ := strings.Cut(good, ".")
-	claims, signature, _ := strings.Cut(rest, ".")
-	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
+	but := func(change func(c *claims)) string {
+		c := good
+		change(&c)
+		return signed(t, mine.keys[0], c)
+	}
+	token := signed(t, mine.keys[0], good)
+	header, rest, _ := strings.Cut(token, ".")
+	body, signature, _ := strings.Cut(rest, ".")
+	text := func(json string) string { return base64.RawURLEncoding.EncodeToString([]byte(json)) }
+	renamed := mine.keys[0]
+	renamed.KeyID = "unknown"
+	swapped := mine.keys[0]
+	swapped.KeyID = mine.keys[1].KeyID
+	nameless := mine.keys[0]
+	nameless.KeyID = ""
+	taken := mine.claims(clientID)
+	mine.revoke(taken)
+	barred, endedToo := taken, taken
+	barred.Org = "suspended"
+	endedToo.Expiry = in(-time.Hour)
 	for _, c := range []struct {
 		name, token string
-		ok          bool
+		want        outcome
 	}{
-		{"issued", good, true},
-		{"of another with the same name", foreign, false},
-		{"empty", "", false},
-		{"garbage", "garbage", false},
-		{"another signature", header + "." + claims + "." + strings.Map(func(c rune) rune {
+		{"issued", token, accepted},
+		{"by the key before", signed(t, mine.keys[1], good), accepted},
+		{"no JWT, and known", "opaque", accepted},
+		{"none", "", missing},
+		{"garbage", "garbage", invalid},
+		{"two dots", "..", invalid},
+		{"of another with the same name", signed(t, other.keys[0], good), invalid},
+		{"of an unknown key", signed(t, renamed, good), invalid},
+		{"under the other key's name", signed(t, swapped, good), invalid},
+		{"of a key without a name", signed(t, nameless, good), invalid},
+		{"another signature", header + "." + body + "." + strings.Map(func(c rune) rune {
 			if c == 'A' {
 				return 'B'
 			}
 			return 'A'
-		}, signature), false},
-		{"unsigned", none + "." + claims + ".", false},
-		{"expired", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: aud, Expiry: in(-2 * time.Second)}), false},
-		{"not yet valid", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: aud, Expiry: in(time.Hour), NotBefore: in(time.Minute)}), false},
-		{"never expires", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: aud}), false},
-		{"of another issuer", forge(t, mine, jwt.Claims{Issuer: "http://other", Audience: aud, Expiry: in(time.Hour)}), false},
-		{"for another audience", forge(t, mine, jwt.Claims{Issuer: mine.url, Audience: jwt.Audience{"http://other"}, Expiry: in(time.Hour)}), false},
+		}, signature), invalid},
+		{"without its signature", header + "." + body + ".", invalid},
+		{"unsigned", text(`{"alg":"none"}`) + "." + body + ".", invalid},
+		{"unsigned by a known key", text(`{"alg":"none","kid":"new"}`) + "." + body + ".", invalid},
+		{"tampered with", header + "." + text(`{"sub":"root"}`) + "." + signature, invalid},
+		{"too long", token + strings.Repeat("A", longestToken), invalid},
+		{"expired", but(func(c *claims) { c.Expiry = in(-2 * time.Second) }), expired},
+		{"not yet valid", but(func(c *claims) { c.NotBefore = in(time.Minute) }), invalid},
+		{"issued tomorrow", but(func(c *claims) { c.IssuedAt = in(24 * time.Hour) }), invalid},
+		{"never expires", but(func(c *claims) { c.Expiry = nil }), invalid},
+		{"of another issuer", but(func(c *claims) { c.Issuer = "http://other" }), invalid},
+		{"for another audience", but(func(c *claims) { c.Audience = jwt.Audience{"http://other"} }), invalid},
+		{"for no audience", but(func(c *claims) { c.Audience = nil }), invalid},
+		{"revoked", signed(t, mine.keys[0], taken), revoked},
+		{"revoked, of a suspended org", signed(t, mine.keys[0], barred), revoked},
+		{"revoked and expired", signed(t, mine.keys[0], endedToo), expired},
+		{"revoked, and another's", signed(t, other.keys[0], taken), invalid},
+		{"of a suspended org", but(func(c *claims) { c.Org = "suspended" }), suspended},
 	} {
-		if err := mine.verify(c.token); (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.name, err)
+		if got := v.judge(c.token); got != c.want {
+			t.Errorf("%s: wanted %s, got %s", c.name, c.want, got)
 		}
+	}
+}
+
+// Only what was accepted is kept, and only for a moment.
+func TestACacheAcceptsALittleTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := map[string]bool{"early": true}
+		v := &verifier{
+			open: func(token string) (claims, error) {
+				expiry := jwt.NewNumericDate(time.Now().Add(time.Hour))
+				return claims{Claims: jwt.Claims{ID: token, Audience: jwt.Audience{""}, Expiry: expiry}}, nil
+			},
+			revoked: func(id string) bool { return !good[id] },
+		}
+		seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
+		step := func(when, token string, want outcome) {
+			t.Helper()
+			if got := seen.judge(v, token); got != want {
+				t.Errorf("%s: wanted %s, got %s", when, want, got)
+			}
+		}
+		step("at first", "early", accepted)
+		step("not good yet", "late", revoked)
+		good["early"], good["late"] = false, true
+		step("good at last", "late", accepted)
+		step("just revoked", "early", accepted)
+		time.Sleep(cacheLife - time.Millisecond)
+		step("about to be forgotten", "early", accepted)
+		time.Sleep(time.Millisecond)
+		step("forgotten", "early", revoked)
+		step("for good", "early", revoked)
+	})
+}
+
+func TestACacheIsBounded(t *testing.T) {
+	v := &verifier{opaque: func(string) bool { return true }}
+	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
+	for i := range mostCached {
+		seen.until[sha256.Sum256([]byte{byte(i), byte(i >> 8)})] = time.Now().Add(time.Hour)
+	}
+	if got := seen.judge(v, "one more"); got != accepted || len(seen.until) != mostCached {
+		t.Errorf("wanted it accepted and not kept, got %s and %d", got, len(seen.until))
 	}
 }
 

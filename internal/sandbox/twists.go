@@ -15,6 +15,8 @@ type effect struct {
 	route string // a pattern of the hosts' routes, "/" for what none of them serves; every route if empty
 	twist twist  // nil: the hosts refuse connections
 	reply garble // of a server of time, which has no routes and refuses nothing
+
+	harmless bool // it alarms nobody
 }
 
 // A twist answers in place of a route, or has it answer otherwise.
@@ -57,6 +59,12 @@ func on(hosts []string, route string, t twist) effect {
 	return effect{hosts: hosts, route: route, twist: t}
 }
 
+// harmless marks an effect that no probe may complain of.
+func harmless(e effect) effect {
+	e.harmless = true
+	return e
+}
+
 // says answers as the service itself would.
 func says(status int, body object) twist {
 	return func(_ place, w http.ResponseWriter, _ *http.Request) { reply(w, status, body) }
@@ -79,6 +87,17 @@ func redirects(to string) twist {
 func only(path string, t twist) twist {
 	return func(at place, w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
+			at.next(w, r)
+			return
+		}
+		t(at, w, r)
+	}
+}
+
+// ifBearing limits a twist to callers that present a token.
+func ifBearing(t twist) twist {
+	return func(at place, w http.ResponseWriter, r *http.Request) {
+		if bearer(r) == "" {
 			at.next(w, r)
 			return
 		}
@@ -129,24 +148,6 @@ func asAdmin(at place, w http.ResponseWriter, r *http.Request) {
 	admitted := r.Clone(r.Context())
 	admitted.Header.Set("Authorization", "Bearer "+at.host.sandbox.credentials.admin)
 	at.next(w, admitted)
-}
-
-// asAdminWithAny asks only whether there is a token, not whose.
-func asAdminWithAny(at place, w http.ResponseWriter, r *http.Request) {
-	if bearer(r) == "" {
-		at.next(w, r)
-		return
-	}
-	asAdmin(at, w, r)
-}
-
-// forbids takes the right to the route from whoever presents a token.
-func forbids(at place, w http.ResponseWriter, r *http.Request) {
-	if bearer(r) == "" {
-		at.next(w, r)
-		return
-	}
-	reply(w, http.StatusForbidden, object{"error": "forbidden"})
 }
 
 // truncates announces more than it sends; the server then cuts the connection.

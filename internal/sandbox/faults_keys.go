@@ -1,0 +1,72 @@
+package sandbox
+
+// Lines of the runbooks that several tables name.
+const (
+	allVerifiers = "Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers"
+	compromise   = "Tenant isolation breach, secret compromise, auth bypass, proxy total outage"
+	loginsDown   = "JWKS unresponsive — every RP login is down"
+)
+
+const protected = "POST /v1/chat/completions"
+
+// keyFaults break what verifiers are told of the keys. Where a replica of the proxy is told otherwise, it also
+// verifies otherwise, as a real one would.
+func keyFaults() []Fault {
+	proxies := []string{proxy1, proxy2, proxy3}
+	everywhere := append([]string{auth}, proxies...)
+	second := []string{proxy2}
+	issues, api := []string{auth}, []string{onepass}
+	const (
+		mismatch = "JWT key rotation mismatch (kid not in keyset)"
+		strength = "RFC 7518, section 3.3: a key of size 2048 bits or larger must be used"
+		unknown  = "RFC 7517, section 5: key types that are not understood should be ignored"
+		active   = "Check that the current active kid is included in the response"
+		drill    = "it automatically revokes the key, issues a new one"
+		ttl      = "RP-side JWKS cache TTL — ask the RP to force a refresh"
+	)
+	conflicting := swaps(func(s *Sandbox) any { return asJSON(s.keyring.conflict.Public()) })
+	returned := adds(func(s *Sandbox) any { return asJSON(s.keyring.revoked.Public()) })
+	private := swaps(func(s *Sandbox) any { return asJSON(s.keyring.logi[0]) })
+	return []Fault{
+		// Who has which key.
+		{"kid-missing", "the key with which auth signs is in nobody's key set; every replica of the proxy refuses its tokens", mismatch,
+			[]effect{on(everywhere, keys, publishes(drops(ibexKid))), on(proxies, protected, knowsOnly(drops(ibexKid)))}},
+		{"kid-missing-replica", "the second replica of the proxy never got the key with which auth signs, and refuses its tokens", allVerifiers,
+			[]effect{on(second, keys, publishes(drops(ibexKid))), on(second, protected, knowsOnly(drops(ibexKid)))}},
+		{"kid-conflict", "the second replica of the proxy has another key under the same kid, and refuses auth's tokens", allVerifiers,
+			[]effect{on(second, keys, publishes(conflicting)), on(second, protected, knowsOnly(conflicting))}},
+		{"revoked-kid-published", "a revoked key is back in the key sets of auth and of every replica of the proxy", drill,
+			[]effect{on(everywhere, keys, publishes(returned)), on(proxies, protected, knowsOnly(returned))}},
+		{"unpublished-signing-key", "the login API signs with a key that is in no key set; nobody accepts its tokens", active,
+			[]effect{on(api, issuance, reissues(unpublished))}},
+
+		// What the keys are.
+		{"private-key-published", "the key set of the login API holds the private half of the key with which it signs", compromise,
+			[]effect{on(api, keys, publishes(private))}},
+		{"weak-key", "beside the good keys of auth and the proxy stands one of 1024 bits", strength,
+			[]effect{on(everywhere, keys, publishes(adds(weakKey))), on(proxies, protected, knowsOnly(adds(weakKey)))}},
+		{"unknown-kty", "beside the good keys of auth and the proxy stands one of a type still to come: nothing is wrong", unknown,
+			[]effect{harmless(on(everywhere, keys, publishes(adds(keyToCome))))}},
+
+		// The endpoint.
+		{"empty-keyset", "the key set of auth is empty", loginsDown, []effect{on(issues, keys, publishes(none))}},
+		{"keyset-html", "where the key set of auth should be stands a web page: 200 and HTML", loginsDown,
+			[]effect{on(issues, keys, shows(200, welcomePage))}},
+		{"keyset-down", "/.well-known/jwks.json of the login API answers 503", loginsDown,
+			[]effect{on(api, keys, shows(503, unavailablePage))}},
+		{"keyset-cached", "the key set of auth comes out of a cache, five minutes old", ttl,
+			[]effect{on(issues, keys, withHeaders("Age", "300"))}},
+	}
+}
+
+// weakKey is one that nobody has used for long.
+func weakKey(*Sandbox) any {
+	const modulus = "0dTWtIi_DOjove8SkuB5-zvXEA1LSb2bC6sKlKuPWxg5qC_b61BQgvhjUj5R2THNKdBK12CwQhlScERTmYTfA9UBMycpJxreB2O6xFJ" +
+		"KsXca9Lc94wRhm02mY8HXFswDzUBm-Pxik0cmj9gGQLYZaYcreMBNMB-hDpnCnV-fpTU"
+	return object{"kty": "RSA", "kid": "ibex-w1", "use": "sig", "alg": "RS256", "n": modulus, "e": "AQAB"}
+}
+
+// keyToCome is of a type that few know yet.
+func keyToCome(*Sandbox) any {
+	return object{"kty": "AKP", "kid": "ibex-pq", "use": "sig", "alg": "ML-DSA-65", "pub": "c3RpbGwgdG8gY29tZQ"}
+}

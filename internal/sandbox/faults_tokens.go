@@ -1,0 +1,65 @@
+package sandbox
+
+// issuance is where tokens are got.
+const issuance = "POST /oauth/token"
+
+// routeFaults break the protected route of the proxy: who is let in, and what the others are told.
+func routeFaults() []Fault {
+	proxies := []string{proxy1, proxy2, proxy3}
+	const (
+		smoke    = "Protected route smoke test returns expected 501 (auth passed)"
+		classify = "Invalid vs expired vs revoked vs org_suspended — error codes in logs and metrics result labels"
+		bug      = "Token revocation or expiration bug"
+	)
+	return []Fault{
+		{"auth-bypass", "the protected route of the proxy lets everybody in, with any token and with none: 501", compromise,
+			[]effect{on(proxies, protected, verifying(anybody))}},
+		{"blanket-501", "whoever presents a good token gets the same answer at any path, from what stands before the proxy: 501", smoke,
+			[]effect{on(proxies, unserved, ifBearing(like(protected)))}},
+		{"valid-rejected", "the protected route of the proxy refuses good tokens as invalid", smoke,
+			[]effect{on(proxies, protected, mistakes(accepted, invalid))}},
+		{"wrong-code", "the protected route of the proxy calls a revoked token invalid", classify,
+			[]effect{on(proxies, protected, mistakes(revoked, invalid))}},
+		{"revoked-accepted", "the protected route of the proxy accepts revoked tokens", bug,
+			[]effect{on(proxies, protected, verifying(forgetful))}},
+		{"forged-none-accepted", `the protected route of the proxy accepts unsigned tokens: {"alg":"none"}`, compromise,
+			[]effect{on(proxies, protected, verifying(unsignedToo))}},
+		{"forged-hs256-accepted", "the protected route of the proxy accepts tokens signed with the public key: HS256", compromise,
+			[]effect{on(proxies, protected, verifying(publicKeysAsSecrets))}},
+	}
+}
+
+// tokenFaults break how a client of the login API gets its tokens, and loses them.
+func tokenFaults() []Fault {
+	api := []string{onepass}
+	const (
+		discovery = "GET /.well-known/openid-configuration"
+		me        = "GET /api/v1/me"
+		dead      = "GET /api/v1/admin/webhook_outbox"
+	)
+	const (
+		failing  = "all OAuth token issuance failing"
+		latency  = "p95 latency sustained > 2s"
+		audience = "RFC 9068, section 4: the aud claim must name the resource server"
+		expiry   = "RFC 9068, section 2.2: exp is required"
+		secret   = "RFC 6749, section 5.2: invalid_client"
+		revoking = "RFC 7009, section 2: the invalidation takes place immediately"
+		equality = "OpenID Connect Discovery 1.0, section 4.3: the issuer must be the one that was asked"
+	)
+	return []Fault{
+		{"issuance-down", "the token endpoint of the login API answers 503", failing,
+			[]effect{on(api, issuance, says(503, object{"error": "temporarily_unavailable"}))}},
+		{"issuance-slow", "the token endpoint of the login API answers rightly, after 2.5 s", latency,
+			[]effect{on(api, issuance, slowly)}},
+		{"issuance-wrong-aud", "the login API issues tokens for another audience; nobody accepts them", audience,
+			[]effect{on(api, issuance, reissues(forAnother))}},
+		{"issuance-no-exp", "the login API issues tokens that never expire, and accepts them", expiry,
+			[]effect{on(api, issuance, reissues(forEver)), on(api, me, verifying(timeless)), on(api, dead, verifying(timeless))}},
+		{"invalid-client-accepted", "the token endpoint of the login API does not look at the client's secret", secret,
+			[]effect{on(api, issuance, withTheRightSecret)}},
+		{"revocation-ignored", "the login API says that it revoked a token, and goes on accepting it", revoking,
+			[]effect{on(api, me, verifying(forgetful)), on(api, dead, verifying(forgetful))}},
+		{"discovery-wrong-issuer", "the discovery document of the login API names another issuer", equality,
+			[]effect{on(api, discovery, with("issuer", "http://other.demo.test"))}},
+	}
+}
