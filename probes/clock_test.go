@@ -487,6 +487,32 @@ func TestTooLittleTime(t *testing.T) {
 	}
 }
 
+// A name server that takes every question and answers none ends the run at its timeout, whatever the NTP library would
+// wait for, and with it the look-ups.
+func TestADNSBlackHoleEndsAtTheTimeout(t *testing.T) {
+	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hole.Close()
+	c := NewClock()
+	c.NTP = []string{"a.ntp.test", "b.ntp.test", "c.ntp.test", "d.ntp.test:1123"}
+	c.Services = map[string]Service{"a": {URL: "http://a.service.test/"}}
+	c.Resolver = hole.LocalAddr().String()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: time.Second}.Do(t.Context())
+	if r.Took > 3*time.Second || strings.Contains(told(r), "hung") || r.Verdict() != probe.Inconclusive {
+		t.Errorf("after %s:\n%s", r.Took, told(r))
+	}
+	for _, name := range c.NTP {
+		wantOutcome(t, r, "servers", name, "inconclusive(dns_timeout): no name server answered")
+	}
+	wantOutcome(t, r, "source", "a", "inconclusive(dns_timeout): ", "no name server answered for a.service.test")
+	wantOutcome(t, r, "ntp", "", "inconclusive(quorum): wanted 3 of 4 NTP servers to agree, got answers of use from 0")
+}
+
 // No service is asked more often than eight times in a run, however little its answers help.
 func TestQuestionsAreBounded(t *testing.T) {
 	var asked atomic.Int64
