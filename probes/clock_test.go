@@ -475,15 +475,46 @@ func TestOwnOffsetCancelsOut(t *testing.T) {
 
 // A run ends by its deadline, and says that it wanted more time.
 func TestTooLittleTime(t *testing.T) {
-	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0)})
+	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute)})
 	c := NewClock()
-	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}}
+	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 90 * time.Millisecond}.Do(t.Context())
-	if r.Verdict() == probe.Pass || strings.Contains(told(r), "hung") || strings.Contains(told(r), "fail") {
+	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 300 * time.Millisecond}.Do(t.Context())
+	if r.Verdict() != probe.Inconclusive || strings.Contains(told(r), "hung") {
 		t.Error(told(r))
+	}
+	// Each was asked once, and a copy that stands still would have said the same.
+	for _, pair := range []string{"a/b", "a/c", "b/c"} {
+		wantOutcome(t, r, "skew", pair, "not noted")
+	}
+	wantOutcome(t, r, "source", "c", "inconclusive(")
+}
+
+// A verdict takes the whole interval: the middle alone decides nothing.
+func TestThreeWays(t *testing.T) {
+	c := NewClock() // within 2 s
+	for name, test := range map[string]struct {
+		mid  time.Duration
+		leap bool
+		want probe.Reason
+	}{
+		"surely within":             {1600 * time.Millisecond, false, probe.OK},
+		"at the limit":              {1700 * time.Millisecond, false, probe.OK},
+		"probably within":           {1900 * time.Millisecond, false, CannotTell},
+		"probably beyond":           {2200 * time.Millisecond, false, CannotTell},
+		"surely beyond":             {2400 * time.Millisecond, false, Skew},
+		"within around a leap":      {1600 * time.Millisecond, true, probe.OK},
+		"beyond, around a leap":     {2400 * time.Millisecond, true, CannotTell},
+		"far beyond, around a leap": {3400 * time.Millisecond, true, Skew},
+	} {
+		run := &clockRun{Clock: c, leapNear: test.leap}
+		for _, sign := range []time.Duration{1, -1} {
+			if got := run.judge(pair{apart: timesync.Around(sign*test.mid, 300*time.Millisecond)}); got != test.want {
+				t.Errorf("%s (%s ± 0.3 s): got %s, wanted %s", name, sign*test.mid, got, test.want)
+			}
+		}
 	}
 }
 
