@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -77,31 +81,56 @@ func libfaketime(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// chrony starts an NTP server on a port of its own and returns its address. It never sets this machine's clock (-x), is
-// not controlled by anybody (cmdport 0), and keeps its files to itself.
+// serving starts a server on a port of its own, which up finds, and returns its address. Somebody else may take the port
+// before the server does; then another one is tried.
+func serving(t *testing.T, network string, command func(port int) *exec.Cmd, up func(ctx context.Context, address string) error, inUse string) string {
+	t.Helper()
+	for range 10 {
+		port := testenv.FreePort(t)
+		if network == "udp" {
+			port = freeUDPPort(t)
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		p := testenv.StartCmd(t, command(port))
+		taken := false
+		testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
+			taken = strings.Contains(p.Output(), inUse)
+			if taken {
+				return nil
+			}
+			return up(ctx, address)
+		})
+		if !taken {
+			return address
+		}
+	}
+	t.Fatal("ten ports that were free were taken at once")
+	return ""
+}
+
+// chrony starts an NTP server and returns its address. It never sets this machine's clock (-x), is not controlled by
+// anybody (cmdport 0), and keeps its files to itself.
 func chrony(t *testing.T, local string, env ...string) string {
 	t.Helper()
 	chronyd := testenv.Need(t, "chronyd")
-	dir := t.TempDir()
-	port := freeUDPPort(t)
-	conf := write(t, dir, "chrony.conf", fmt.Sprintf(
-		"port %d\nbindaddress 127.0.0.1\ncmdport 0\nbindcmdaddress /\npidfile %[2]s/pid\ndriftfile %[2]s/drift\nallow 127.0.0.1\n%s\n", port, dir, local))
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(chronyd, "-x", "-d", "-U", "-u", me.Username, "-f", conf)
-	cmd.Env = append(os.Environ(), env...)
-	testenv.StartCmd(t, cmd)
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	testenv.Eventually(t, time.Minute, func(context.Context) error {
+	return serving(t, "udp", func(port int) *exec.Cmd {
+		dir := t.TempDir()
+		conf := write(t, dir, "chrony.conf", fmt.Sprintf(
+			"port %d\nbindaddress 127.0.0.1\ncmdport 0\nbindcmdaddress /\npidfile %[2]s/pid\ndriftfile %[2]s/drift\nallow 127.0.0.1\n%s\n", port, dir, local))
+		cmd := exec.Command(chronyd, "-x", "-d", "-U", "-u", me.Username, "-f", conf)
+		cmd.Env = append(os.Environ(), env...)
+		return cmd
+	}, func(_ context.Context, address string) error {
 		said, err := ntp.QueryWithOptions(address, ntp.QueryOptions{Timeout: time.Second})
 		if err == nil && (said.Stratum == 0) != (local == "") {
 			err = fmt.Errorf("its stratum is %d", said.Stratum)
 		}
 		return err
-	})
-	return address
+	}, "Could not open")
 }
 
 // freeUDPPort returns a UDP port of 127.0.0.1 at which nobody listened a moment ago.
@@ -119,27 +148,36 @@ func freeUDPPort(t *testing.T) int {
 func nginxDate(t *testing.T, env ...string) string {
 	t.Helper()
 	nginx := testenv.Need(t, "nginx")
-	dir := t.TempDir()
-	write(t, dir, "index.html", "the time is in the Date")
-	address := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
-	conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
+	page := rand.Text() // so that nobody else's server is taken for this one
+	return serving(t, "tcp", func(port int) *exec.Cmd {
+		dir := t.TempDir()
+		write(t, dir, "index.html", page)
+		conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
 events {}
 http {
   access_log off;
   client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-  server { listen %[2]s; root %[1]s; }
+  server { listen 127.0.0.1:%[2]d; root %[1]s; }
 }
-`, dir, address))
-	cmd := exec.Command(nginx, "-p", dir, "-c", conf, "-e", "stderr")
-	cmd.Env = append(os.Environ(), env...)
-	testenv.StartCmd(t, cmd)
-	testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err == nil {
-			conn.Close()
+`, dir, port))
+		cmd := exec.Command(nginx, "-p", dir, "-c", conf, "-e", "stderr")
+		cmd.Env = append(os.Environ(), env...)
+		return cmd
+	}, func(ctx context.Context, address string) error {
+		request, err := http.NewRequestWithContext(ctx, "GET", "http://"+address+"/", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		if err == nil && string(body) != page {
+			err = errors.New("somebody else answers")
 		}
 		return err
-	})
-	return address
+	}, "Address already in use")
 }
