@@ -7,6 +7,7 @@ import "prober/internal/probe"
 // Kinds is the table of contents: the word after "type:" and the kind it stands for.
 func Kinds() probe.Kinds {
 	return probe.Kinds{
+		"clock":     func() probe.Probe { return NewClock() },
 		"health":    func() probe.Probe { return NewHealth() },
 		"http":      func() probe.Probe { return NewHTTP() },
 		"jwks":      func() probe.Probe { return NewJWKS() },

@@ -160,6 +160,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	p.eventually(t, `probe_health_state{probe="proxy"`)
 	p.eventually(t, `probe_http_value{probe="outbox"`)
 	p.eventually(t, `probe_token_revocation_seconds{probe="issuance"`)
+	p.eventually(t, `probe_clock_skew_seconds{`)
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)

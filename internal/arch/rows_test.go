@@ -19,6 +19,7 @@ var rows = map[string]row{
 		ours:   []string{"internal/probe", "internal/secret", "internal/jsonpath"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
 	},
+	"internal/timesync": {ours: []string{"internal/probe"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/metrics": {
 		ours: []string{"internal/probe"},
 		theirs: []string{
@@ -36,7 +37,7 @@ var rows = map[string]row{
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/keyset"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/keyset", "internal/timesync"},
 		theirs: []string{"github.com/go-jose/go-jose/v4"},
 	},
 	"cmd/prober": {
@@ -61,7 +62,6 @@ var forTests = []string{
 	"github.com/rogpeppe/go-internal",          // testscript: stories of the binary
 	"github.com/santhosh-tekuri/jsonschema/v6", // the schema is checked by somebody else's code
 	"go.uber.org/goleak",
-	"github.com/beevik/ntp", // asks the sample system for the time
 }
 
 // topLevel is all that may lie at the top of the repository, dotfiles aside.

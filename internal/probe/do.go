@@ -91,8 +91,7 @@ func await(done <-chan struct{}, began time.Time, limit time.Duration) (stopped,
 
 // jumped reports whether the wall clock went ahead of the monotonic one, as it does when a machine sleeps.
 func jumped(from, to time.Time) bool {
-	wall, monotonic := to.Round(0).Sub(from.Round(0)), to.Sub(from)
-	return wall-monotonic > stall
+	return Step(from, to) > stall
 }
 
 // doubt makes the failures meant inconclusive for one reason that lies with the prober.

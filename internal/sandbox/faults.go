@@ -18,7 +18,7 @@ func (f Fault) Harmless() bool {
 
 // faults is everything that can be broken, in one table.
 func faults() []Fault {
-	return slices.Concat(proxyFaults(), apiFaults(), platformFaults(), keyFaults(), routeFaults(), tokenFaults(), tenantFaults())
+	return slices.Concat(proxyFaults(), apiFaults(), platformFaults(), keyFaults(), routeFaults(), tokenFaults(), timeFaults(), tenantFaults())
 }
 
 // Routes that several tables name.

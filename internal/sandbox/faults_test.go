@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beevik/ntp"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
@@ -32,10 +34,12 @@ func battery(s *Sandbox) []ask {
 	add(auth, "GET", "/.well-known/jwks.json", "")
 	add(auth, "GET", "/.well-known/openid-configuration", "")
 	add(auth, "POST", "/oauth/token", "")
+	add(auth, "GET", "/time", "")
 	add(auth, "GET", "/nothing", "")
 	for _, proxy := range []string{proxy1, proxy2, proxy3} {
 		add(proxy, "GET", "/health", "")
 		add(proxy, "GET", "/ready", "")
+		add(proxy, "GET", "/time", "")
 		add(proxy, "GET", "/login", "")
 		add(proxy, "GET", "/health-nothing", "")
 		add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_ORG_A"])
@@ -126,12 +130,51 @@ func outcomes(t *testing.T, s *Sandbox, waits func(ask) bool) map[string]string 
 			out[s.label(a)] = s.describe(answer, err)
 		})
 	}
+	for _, k := range s.timekeepers {
+		all.Go(func() {
+			told := s.timeOf(k.name)
+			mu.Lock()
+			defer mu.Unlock()
+			out[k.name+" time"] = told
+		})
+	}
 	all.Wait()
 	return out
 }
 
+// timeOf tells what a server of time says of itself and of the time. One that is silent is given little time, since on
+// loopback nothing is lost.
+func (s *Sandbox) timeOf(name string) string {
+	limit := patience
+	for _, f := range s.Broken() {
+		if f == "ntp-silent" {
+			limit = 500 * time.Millisecond
+		}
+	}
+	said, err := ntp.QueryWithOptions(s.address(name), ntp.QueryOptions{Timeout: limit})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "no answer"
+	case err != nil:
+		return err.Error()
+	}
+	return fmt.Sprintf("stratum %d, leap %d, kiss %q, off by %s", said.Stratum, said.Leap, said.KissCode, said.ClockOffset.Round(time.Second))
+}
+
+// dateOf tells how far a Date is off, in steps of five seconds; empty if it is not.
+func dateOf(header http.Header) string {
+	date, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return "no Date"
+	}
+	if off := time.Until(date).Round(5 * time.Second); off != 0 {
+		return fmt.Sprintf("Date off by %s", off)
+	}
+	return ""
+}
+
 // unsettled matches what differs from one start to the next.
-var unsettled = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at)":"[^"]{15,}"`)
+var unsettled = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at|now)":"[^"]{15,}"`)
 
 // describe tells what a caller sees, without what differs from one start to the next.
 func (s *Sandbox) describe(answer got, err error) string {
@@ -152,6 +195,9 @@ func (s *Sandbox) describe(answer got, err error) string {
 		if value := answer.header.Get(name); value != "" {
 			words = append(words, name+"="+value)
 		}
+	}
+	if off := dateOf(answer.header); off != "" {
+		words = append(words, off)
 	}
 	kind, _, _ := strings.Cut(answer.header.Get("Content-Type"), ";")
 	body := issued.ReplaceAllStringFunc(strings.TrimSpace(answer.body), func(field string) string {
@@ -437,6 +483,12 @@ func TestTheTableNamesWhatThereIs(t *testing.T) {
 		}
 		for _, e := range f.effects {
 			for _, name := range e.hosts {
+				if e.reply != nil {
+					if s.address(name) == "" {
+						t.Errorf("%s: there is no %s", f.Name, name)
+					}
+					continue
+				}
 				if s.host(name).routes[e.route] == nil && e.route != "" {
 					t.Errorf("%s: %s has no route %q", f.Name, name, e.route)
 				}

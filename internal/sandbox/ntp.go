@@ -11,12 +11,14 @@ import (
 
 // A timekeeper tells the time of this machine over SNTP (RFC 4330), version 4 and below.
 type timekeeper struct {
+	sandbox *Sandbox
+	name    string
 	conn    net.PacketConn
 	running sync.WaitGroup
 }
 
-func newTimekeeper(ephemeral bool) (*timekeeper, error) {
-	want := defaults()[clock]
+func newTimekeeper(s *Sandbox, name string, ephemeral bool) (*timekeeper, error) {
+	want := defaults()[name]
 	if ephemeral {
 		want = anyPort
 	}
@@ -25,9 +27,9 @@ func newTimekeeper(ephemeral bool) (*timekeeper, error) {
 		conn, err = net.ListenPacket("udp", anyPort)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", clock, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	t := &timekeeper{conn: conn}
+	t := &timekeeper{sandbox: s, name: name, conn: conn}
 	t.running.Go(t.serve)
 	return t, nil
 }
@@ -49,7 +51,7 @@ func (t *timekeeper) serve() {
 		if err != nil {
 			continue
 		}
-		if reply := answer(packet[:n], time.Now()); reply != nil {
+		if reply := t.sandbox.garbled(t.name, answer(packet[:n], time.Now())); reply != nil {
 			_, _ = t.conn.WriteTo(reply, from)
 		}
 	}

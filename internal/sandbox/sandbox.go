@@ -27,7 +27,10 @@ const (
 	memories = "memories"
 	onepass  = "onepass"
 	render   = "render"
-	clock    = "ntp"
+	ntp1     = "ntp-1"
+	ntp2     = "ntp-2"
+	ntp3     = "ntp-3"
+	ntp4     = "ntp-4"
 )
 
 // defaults holds where the services listen unless the port is taken. The demo's configuration names these addresses.
@@ -40,7 +43,10 @@ func defaults() map[string]string {
 		memories: "127.0.0.1:19281",
 		onepass:  "127.0.0.1:19381",
 		render:   "127.0.0.1:19481",
-		clock:    "127.0.0.1:19123", // UDP
+		ntp1:     "127.0.0.1:19123", // UDP, as are the next
+		ntp2:     "127.0.0.1:19124",
+		ntp3:     "127.0.0.1:19125",
+		ntp4:     "127.0.0.1:19126",
 	}
 }
 
@@ -66,7 +72,7 @@ type Sandbox struct {
 	mixUp       mixUp
 	faults      []Fault
 	hosts       []*host
-	timekeeper  *timekeeper
+	timekeepers []*timekeeper
 	credentials credentials
 	keyring     keyring
 	fixtures    map[string]string // tokens and keys, by the name that Env gives them
@@ -107,13 +113,16 @@ func Start(o Options) (*Sandbox, error) {
 }
 
 func (s *Sandbox) start(ephemeral bool) error {
-	var err error
-	if s.timekeeper, err = newTimekeeper(ephemeral); err != nil {
-		return err
+	for _, name := range []string{ntp1, ntp2, ntp3, ntp4} {
+		k, err := newTimekeeper(s, name, ephemeral)
+		if err != nil {
+			return err
+		}
+		s.timekeepers = append(s.timekeepers, k)
+		// One sandbox at a time has the first clock's default port, and with it the others. A second one must not take
+		// those that are free only because a fault of the first has closed them.
+		ephemeral = s.timekeepers[0].address() != defaults()[ntp1]
 	}
-	// One sandbox at a time has the clock's default port, and with it the others. A second one must not take those
-	// that are free only because a fault of the first has closed them.
-	ephemeral = s.timekeeper.address() != defaults()[clock]
 	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
@@ -151,6 +160,9 @@ func (s *Sandbox) furnish() error {
 		v.suspended = func(org string) bool { return org == suspendedOrg }
 		serveProxy(s.host(name), s.host(auth).url(), ibex, v)
 	}
+	for _, name := range []string{auth, proxy1, proxy2, proxy3} {
+		serveTime(s.host(name))
+	}
 	serveMemories(s.host(memories), s.tenants)
 	serveOnepass(s.host(onepass), logi, s.credentials.admin)
 	serveRender(s.host(render), s.credentials.renderKey)
@@ -169,8 +181,8 @@ func (s *Sandbox) Close() {
 		h.close()
 		h.release()
 	}
-	if s.timekeeper != nil {
-		s.timekeeper.close()
+	for _, k := range s.timekeepers {
+		k.close()
 	}
 }
 
@@ -291,8 +303,10 @@ func (s *Sandbox) host(name string) *host {
 }
 
 func (s *Sandbox) address(name string) string {
-	if name == clock {
-		return s.timekeeper.address()
+	for _, k := range s.timekeepers {
+		if k.name == name {
+			return k.address()
+		}
 	}
 	return s.host(name).address
 }

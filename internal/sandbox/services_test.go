@@ -287,7 +287,7 @@ func TestNTP(t *testing.T) {
 	s := start(t, Options{})
 	for _, version := range []int{3, 4} {
 		before := time.Now()
-		response, err := ntp.QueryWithOptions(s.address(clock), ntp.QueryOptions{Version: version, Timeout: patience})
+		response, err := ntp.QueryWithOptions(s.address(ntp1), ntp.QueryOptions{Version: version, Timeout: patience})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ type effect struct {
 	hosts []string
 	route string // a pattern of the hosts' routes, "/" for what none of them serves; every route if empty
 	twist twist  // nil: the hosts refuse connections
+	reply garble // of a server of time, which has no routes and refuses nothing
 
 	harmless bool // it alarms nobody
 }
@@ -32,7 +33,7 @@ type place struct {
 func refuses(broken []Fault, name string) bool {
 	return slices.ContainsFunc(broken, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e effect) bool {
-			return e.twist == nil && slices.Contains(e.hosts, name)
+			return e.twist == nil && e.reply == nil && slices.Contains(e.hosts, name)
 		})
 	})
 }

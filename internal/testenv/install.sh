@@ -7,11 +7,15 @@ set -euo pipefail
 # Servers live where an ordinary user's PATH does not look.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
+# What cannot be installed without removing something else is unpacked beside the system.
+"$(dirname "$0")/unpack.sh" chrony chronyd
+
 # program=package
 needs=(
   promtool=prometheus
   prometheus=prometheus
   nginx=nginx-light
+  faketime=faketime # a clock that is wrong, for a program
   gcc=build-essential # for the race detector
   git=git
   node=nodejs # an OpenID provider

@@ -27,8 +27,12 @@ func Need(t testing.TB, program string) string {
 	if path, err := exec.LookPath(program); err == nil {
 		return path
 	}
-	// Servers live where an ordinary user's PATH does not look.
-	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+	// Servers live where an ordinary user's PATH does not look, and some were only unpacked.
+	dirs := []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
+	if cache, err := os.UserCacheDir(); err == nil {
+		dirs = append(dirs, filepath.Join(cache, "prober-test", "chrony", "usr", "sbin"))
+	}
+	for _, dir := range dirs {
 		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
 			return path
 		}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/user"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beevik/ntp"
+
+	"prober/internal/testenv"
+)
+
+// TestRealClocks asks real NTP servers, of which one is 7 s ahead and one does not know the time, and the Dates of two
+// real web servers, of which one is 5 s ahead. This machine's own clock is touched by nobody: chronyd runs with -x.
+func TestRealClocks(t *testing.T) {
+	fake := libfaketime(t)
+	right := []string{chrony(t, "local stratum 2"), chrony(t, "local stratum 2"), chrony(t, "local stratum 3")}
+	ahead := chrony(t, "local stratum 2", "LD_PRELOAD="+fake, "FAKETIME=+7s")
+	unsynchronised := chrony(t, "")
+	proxy := nginxDate(t)
+	auth := nginxDate(t, "LD_PRELOAD="+fake, "FAKETIME=+5s")
+
+	probes := fmt.Sprintf(`
+system: real
+timeout: 20s
+interval: 1m
+probes:
+  - {name: right, type: clock, ntp: [%[1]q, %[2]q, %[3]q]}
+  - {name: majority, type: clock, ntp: [%[1]q, %[2]q, %[3]q, %[4]q, %[5]q]}
+  - {name: ahead, type: clock, ntp: [%[4]q], quorum: 1}
+  - {name: unsynchronised, type: clock, ntp: [%[5]q], quorum: 1}
+  - {name: one-to-one, type: clock, ntp: [%[1]q, %[4]q, %[5]q], quorum: 2}
+  - {name: same, type: clock, services: {proxy: "http://%[6]s/", again: "http://%[6]s/index.html"}, ntp: [%[1]q, %[2]q, %[3]q]}
+  - {name: apart, type: clock, services: {proxy: "http://%[6]s/", auth: "http://%[7]s/"}, ntp: [%[1]q, %[2]q, %[3]q]}
+`, right[0], right[1], right[2], ahead, unsynchronised, proxy, auth)
+	var out, errs strings.Builder
+	status := run(t.Context(), []string{"--once", "--format=tap", "--config.file=" + write(t, t.TempDir(), "prober.yaml", probes)}, &out, &errs)
+	if status != exitFail {
+		t.Errorf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
+	}
+	told := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"ok 1 - real/right",
+		"not ok 2 - real/majority", "7.0 s (±", "ahead of this machine's clock, which 3 of 5 servers contradict: it is not used",
+		"not ok 3 - real/ahead", "this machine's clock is 7.0 s (±", "behind UTC, wanted within 500ms, by 1 of 1 NTP servers",
+		"not ok 4 - real/unsynchronised", "it says that it does not know the time",
+		"not ok 5 - real/one-to-one", "wanted 2 of 3 NTP servers to agree, but what they say is too far apart",
+		"ok 6 - real/same",
+		"not ok 7 - real/apart", "ahead of proxy, wanted within 2s; tokens it issues are refused as not yet valid",
+		"ahead of UTC, wanted within 2s",
+	} {
+		if !strings.Contains(told, want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	for _, never := range []string{"proxy is", "not ok 1 ", "not ok 6 "} {
+		if strings.Contains(told, never) {
+			t.Errorf("%q in\n%s", never, out.String())
+		}
+	}
+}
+
+// libfaketime is the library that makes a program see another time.
+func libfaketime(t *testing.T) string {
+	t.Helper()
+	faketime := testenv.Need(t, "faketime")
+	out, err := exec.Command(faketime, "-f", "+0s", testenv.Need(t, "printenv"), "LD_PRELOAD").Output()
+	if err != nil {
+		t.Fatalf("faketime does not tell its library: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// serving starts a server on a port of its own, which up finds, and returns its address. Somebody else may take the port
+// before the server does; then another one is tried.
+func serving(t *testing.T, network string, command func(port int) *exec.Cmd, up func(ctx context.Context, address string) error, inUse string) string {
+	t.Helper()
+	for range 10 {
+		port := testenv.FreePort(t)
+		if network == "udp" {
+			port = freeUDPPort(t)
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		p := testenv.StartCmd(t, command(port))
+		taken := false
+		testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
+			taken = strings.Contains(p.Output(), inUse)
+			if taken {
+				return nil
+			}
+			return up(ctx, address)
+		})
+		if !taken {
+			return address
+		}
+	}
+	t.Fatal("ten ports that were free were taken at once")
+	return ""
+}
+
+// chrony starts an NTP server and returns its address. It never sets this machine's clock (-x), is not controlled by
+// anybody (cmdport 0), and keeps its files to itself.
+func chrony(t *testing.T, local string, env ...string) string {
+	t.Helper()
+	chronyd := testenv.Need(t, "chronyd")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serving(t, "udp", func(port int) *exec.Cmd {
+		dir := t.TempDir()
+		conf := write(t, dir, "chrony.conf", fmt.Sprintf(
+			"port %d\nbindaddress 127.0.0.1\ncmdport 0\nbindcmdaddress /\npidfile %[2]s/pid\ndriftfile %[2]s/drift\nallow 127.0.0.1\n%s\n", port, dir, local))
+		cmd := exec.Command(chronyd, "-x", "-d", "-U", "-u", me.Username, "-f", conf)
+		cmd.Env = append(os.Environ(), env...)
+		return cmd
+	}, func(_ context.Context, address string) error {
+		said, err := ntp.QueryWithOptions(address, ntp.QueryOptions{Timeout: time.Second})
+		if err == nil && (said.Stratum == 0) != (local == "") {
+			err = fmt.Errorf("its stratum is %d", said.Stratum)
+		}
+		return err
+	}, "Could not open")
+}
+
+// freeUDPPort returns a UDP port of 127.0.0.1 at which nobody listened a moment ago.
+func freeUDPPort(t *testing.T) int {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).Port
+}
+
+// nginxDate starts an nginx that answers with a page and its Date, and returns its address.
+func nginxDate(t *testing.T, env ...string) string {
+	t.Helper()
+	nginx := testenv.Need(t, "nginx")
+	page := rand.Text() // so that nobody else's server is taken for this one
+	return serving(t, "tcp", func(port int) *exec.Cmd {
+		dir := t.TempDir()
+		write(t, dir, "index.html", page)
+		conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
+daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
+events {}
+http {
+  access_log off;
+  client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
+  server { listen 127.0.0.1:%[2]d; root %[1]s; }
+}
+`, dir, port))
+		cmd := exec.Command(nginx, "-p", dir, "-c", conf, "-e", "stderr")
+		cmd.Env = append(os.Environ(), env...)
+		return cmd
+	}, func(ctx context.Context, address string) error {
+		request, err := http.NewRequestWithContext(ctx, "GET", "http://"+address+"/", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		if err == nil && string(body) != page {
+			err = errors.New("somebody else answers")
+		}
+		return err
+	}, "Address already in use")
+}

@@ -1,0 +1,71 @@
+package timesync
+
+import (
+	"cmp"
+	"slices"
+)
+
+// An edge is where an interval begins or ends.
+type edge struct {
+	Interval
+	begins bool
+}
+
+// Agree returns where the true offset lies if at least quorum of the intervals hold it, after Marzullo and RFC 5905,
+// section 11.2.1: the least interval around every offset that quorum of them share. It is never narrower than that,
+// however many agree, since it must hold for whichever of them are right. The others, in outside by their place, share
+// none of these offsets: they are false if the quorum is right. It returns ok false if no quorum of them agrees.
+func Agree(all []Interval, quorum int) (agreed Interval, outside []bool, ok bool) {
+	shared := overlaps(all, max(quorum, 1))
+	outside = make([]bool, len(all))
+	for i, one := range all {
+		outside[i] = !slices.ContainsFunc(shared, one.Meets)
+	}
+	if len(shared) == 0 {
+		return Interval{}, outside, false
+	}
+	return Interval{shared[0].Lo, shared[len(shared)-1].Hi}, outside, true
+}
+
+// overlaps lists where at least quorum of the intervals lie over each other, in order.
+func overlaps(all []Interval, quorum int) []Interval {
+	var edges []edge
+	for _, one := range all {
+		if !one.Empty() {
+			edges = append(edges, edge{one, true}, edge{one, false})
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int {
+		return cmp.Or(cmp.Compare(a.at(), b.at()), order(a)-order(b))
+	})
+	var shared []Interval
+	depth := 0
+	for _, e := range edges {
+		if e.begins {
+			if depth++; depth == quorum {
+				shared = append(shared, Interval{Lo: e.Lo})
+			}
+			continue
+		}
+		if depth == quorum {
+			shared[len(shared)-1].Hi = e.Hi
+		}
+		depth--
+	}
+	return shared
+}
+
+func (e edge) at() int64 {
+	if e.begins {
+		return int64(e.Lo)
+	}
+	return int64(e.Hi)
+}
+
+// order lets intervals that only touch lie over each other: what begins comes before what ends.
+func order(e edge) int {
+	if e.begins {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,95 @@
+package timesync
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+func TestAgree(t *testing.T) {
+	at := func(mid, half time.Duration) Interval { return Around(mid*ms, half*ms) }
+	for name, test := range map[string]struct {
+		all    []Interval
+		quorum int
+		want   string // the agreed interval in ms, and who is outside; "no" if none agree
+	}{
+		"all agree":                     {[]Interval{at(0, 10), at(1, 10), at(2, 10), at(3, 10)}, 3, "-8..11 []"},
+		"one of four is 120 s ahead":    {[]Interval{at(0, 10), at(120000, 10), at(2, 10), at(1, 10)}, 3, "-8..10 [1]"},
+		"three of four are 7 s ahead":   {[]Interval{at(7000, 10), at(7000, 10), at(0, 10), at(7000, 10)}, 3, "6990..7010 [2]"},
+		"two and two":                   {[]Interval{at(0, 10), at(0, 10), at(500, 10), at(500, 10)}, 3, "no [0 1 2 3]"},
+		"each for itself":               {[]Interval{at(0, 10), at(100, 10), at(200, 10), at(300, 10)}, 3, "no [0 1 2 3]"},
+		"too few":                       {[]Interval{at(0, 10), at(0, 10)}, 3, "no [0 1]"},
+		"none":                          {nil, 3, "no []"},
+		"one trusted server":            {[]Interval{at(5, 10)}, 1, "-5..15 []"},
+		"they only touch":               {[]Interval{at(0, 10), at(20, 10), at(10, 0)}, 3, "10..10 []"},
+		"two ways to be three of four":  {[]Interval{at(0, 10), at(9, 10), at(18, 10), at(-9, 10)}, 3, "-1..10 []"},
+		"the widest holds everything":   {[]Interval{at(0, 1000), at(900, 10), at(0, 1), at(0, 1)}, 3, "-1..1 [1]"},
+		"an empty one agrees with none": {[]Interval{at(0, 10), {Lo: 5, Hi: 4}, at(0, 10), at(0, 10)}, 3, "-10..10 [1]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			agreed, outside, ok := Agree(test.all, test.quorum)
+			var out []int
+			for i, o := range outside {
+				if o {
+					out = append(out, i)
+				}
+			}
+			got := fmt.Sprintf("%d..%d %v", agreed.Lo.Milliseconds(), agreed.Hi.Milliseconds(), out)
+			if !ok {
+				got = fmt.Sprintf("no %v", out)
+			}
+			if got != test.want {
+				t.Errorf("got %s, wanted %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestIntervals(t *testing.T) {
+	i := Around(4200*ms, 300*ms)
+	if i.Mid() != 4200*ms || i.Uncertainty() != 300*ms {
+		t.Errorf("got %s ± %s", i.Mid(), i.Uncertainty())
+	}
+	if got := i.Minus(Around(200*ms, 100*ms)); got != Around(4000*ms, 400*ms) {
+		t.Errorf("the difference: got %v", got)
+	}
+	for _, test := range []struct {
+		i              Interval
+		limit          time.Duration
+		within, beyond bool
+	}{
+		{Around(-40*ms, 40*ms), 80 * ms, true, false},
+		{Around(-40*ms, 41*ms), 80 * ms, false, false},
+		{Around(-40*ms, 9*ms), 30 * ms, false, true},
+		{Around(40*ms, 9*ms), 30 * ms, false, true},
+		{Around(40*ms, 10*ms), 30 * ms, false, false},
+		{Around(0, 0), 0, true, false},
+	} {
+		if test.i.Within(test.limit) != test.within || test.i.Beyond(test.limit) != test.beyond {
+			t.Errorf("%v, limit %s: wanted within %t, beyond %t", test.i, test.limit, test.within, test.beyond)
+		}
+	}
+	// However far apart, nothing overflows.
+	far := Read(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 1, 0, time.UTC), time.Now(), time.Now())
+	near := Read(time.Time{}, time.Time{}, time.Now(), time.Now())
+	if d := far.Widen(farthest).Minus(near.Widen(farthest)); d.Empty() || !d.Beyond(time.Hour) && d.Within(time.Hour) {
+		t.Errorf("got %v", d)
+	}
+	if far.Mid() != farthest || near.Mid() != -farthest {
+		t.Errorf("got %v, %v", far, near)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	var got []string
+	for _, d := range []time.Duration{4200 * ms, -4200 * ms, 12*ms + 400*time.Microsecond, 300 * ms, 1500 * time.Microsecond, 0, 120 * time.Second, time.Hour, 999*ms + 900*time.Microsecond} {
+		got = append(got, Seconds(d))
+	}
+	want := []string{"4.2 s", "4.2 s", "12 ms", "300 ms", "1.5 ms", "0.0 ms", "120 s", "3600 s", "1.0 s"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, wanted %q", got, want)
+	}
+}

@@ -1,0 +1,158 @@
+package timesync
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"prober/internal/probe"
+
+	"github.com/beevik/ntp"
+)
+
+// Asker asks NTP servers. The zero value looks names up as this machine does.
+type Asker struct {
+	Resolver *net.Resolver
+
+	// In place of the library and of the network, in tests.
+	query func(address string, o ntp.QueryOptions) (*ntp.Response, error)
+	dial  func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// mostStrays is how many packets with another origin are passed over while the right one is waited for.
+const mostStrays = 16
+
+// Ask asks a server, host:port, once, and returns by ctx's deadline. The error is a Flaw where the server answered and
+// its answer is not used, and else what kept it from answering.
+func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error) {
+	x := &exchange{}
+	defer func() {
+		// A single packet made a version of the library panic: Poll or Precision 0x80. That must not end the prober.
+		if recover() != nil {
+			reply, err = Reply{}, flaw(BadReply, "its answer cannot be read")
+		}
+	}()
+	query, dial := a.query, a.dial
+	if query == nil {
+		query = ntp.QueryWithOptions
+	}
+	if dial == nil {
+		dial = a.connect
+	}
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		end = time.Now().Add(5 * time.Second)
+	}
+	read, err := query(server, ntp.QueryOptions{
+		Version: version,
+		Timeout: max(time.Until(end), time.Nanosecond), // 0 would mean 5 s to it
+		Dialer: func(_, address string) (net.Conn, error) {
+			conn, err := dial(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			x.Conn, x.peer = conn, conn.RemoteAddr().String()
+			x.stop = context.AfterFunc(ctx, func() { conn.Close() })
+			return x, nil
+		},
+	})
+	switch {
+	case x.kiss() != nil:
+		return Reply{}, x.kiss()
+	case err == nil && len(x.reply) >= headerLength:
+		return x.judge(read)
+	case !x.received.IsZero():
+		return Reply{}, flaw(BadReply, "its answer is none that RFC 5905 allows")
+	case x.strays > 0:
+		return Reply{}, flaw(Replayed, "it answered another question than was asked")
+	case ctx.Err() != nil && errors.Is(err, net.ErrClosed):
+		return Reply{}, ctx.Err()
+	case errors.Is(err, errMany):
+		return Reply{}, errMany
+	}
+	return Reply{}, err
+}
+
+// connect looks the server up and connects, by ctx's deadline: the library itself would wait for a name server as long
+// as that takes, whatever its timeout.
+func (a *Asker) connect(ctx context.Context, address string) (net.Conn, error) {
+	d := net.Dialer{Resolver: a.Resolver, ControlContext: single}
+	return d.DialContext(ctx, "udp", address)
+}
+
+var errMany error = flaw(probe.Protocol, "its address is that of many, or of none, and never asked")
+
+// single refuses addresses at which many would answer to one packet. Others may be asked, link-local ones too: clouds
+// have their time servers there, and the question carries no credential.
+func single(_ context.Context, _, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	ip := to.Addr().Unmap()
+	if err != nil || ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return errMany
+	}
+	return nil
+}
+
+// An exchange is one question and its answer. It stands between the library and the socket, where it notes when the
+// packets went and came, and passes over those that answer another question: the library would give up at the first,
+// and whoever sends one could keep a true answer away.
+type exchange struct {
+	net.Conn
+	peer string
+	stop func() bool
+
+	question       []byte
+	reply          []byte // with the question's own origin, or too short to have one
+	sent, received time.Time
+	strays         int
+}
+
+// Write sends the question.
+func (x *exchange) Write(p []byte) (int, error) {
+	x.question = append([]byte(nil), p...)
+	x.sent = probe.Reading()
+	return x.Conn.Write(p)
+}
+
+// Read waits for the answer to the question.
+func (x *exchange) Read(p []byte) (int, error) {
+	for x.strays < mostStrays {
+		n, err := x.Conn.Read(p)
+		if err != nil {
+			return n, err
+		}
+		if n >= headerLength && string(p[24:32]) != string(x.question[40:48]) {
+			x.strays++
+			continue
+		}
+		x.received = probe.Reading()
+		x.reply = append([]byte(nil), p[:n]...)
+		return n, nil
+	}
+	return 0, errors.New("too many packets that answer no question")
+}
+
+// Close ends the wait for the context too.
+func (x *exchange) Close() error {
+	x.stop()
+	return x.Conn.Close()
+}
+
+// kiss reads a kiss of death (RFC 5905, section 7.4), whose other fields mean nothing; nil if the answer is none. One
+// without the question's origin never gets here, or anybody could keep a server from being asked.
+func (x *exchange) kiss() error {
+	const server = 4
+	if len(x.reply) < headerLength || x.reply[0]&7 != server || x.reply[0]>>3&7 != version || x.reply[1] != 0 {
+		return nil
+	}
+	switch string(x.reply[12:16]) {
+	case "RATE":
+		return flaw(probe.RateLimited, "it says that it is asked too often (kiss of death RATE)")
+	case "DENY", "RSTR":
+		return flaw(Kiss, "it forbids to be asked (kiss of death DENY or RSTR)")
+	}
+	return flaw(Unsynchronised, "it says that it does not know the time (stratum 0)")
+}

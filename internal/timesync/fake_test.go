@@ -1,0 +1,63 @@
+package timesync
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"os"
+	"time"
+)
+
+// A fake is a connection to a server that answers each question with packets.
+type fake struct {
+	net.Conn // nil: what is not written here is not called
+	answer   func(question []byte) [][]byte
+	waiting  [][]byte
+}
+
+func (f *fake) Write(p []byte) (int, error) {
+	f.waiting = f.answer(p)
+	return len(p), nil
+}
+
+// Read returns the next packet; without one it fails as if the time were up.
+func (f *fake) Read(p []byte) (int, error) {
+	if len(f.waiting) == 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n := copy(p, f.waiting[0])
+	f.waiting = f.waiting[1:]
+	return n, nil
+}
+
+func (f *fake) Close() error                { return nil }
+func (f *fake) SetDeadline(time.Time) error { return nil }
+func (f *fake) RemoteAddr() net.Addr        { return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 123} }
+
+// answering returns an asker whose servers all answer so.
+func answering(answer func(question []byte) [][]byte) *Asker {
+	return &Asker{dial: func(context.Context, string) (net.Conn, error) { return &fake{answer: answer}, nil }}
+}
+
+// honest is the answer of a good server of stratum 2 whose clock is ahead by that much.
+func honest(question []byte, ahead time.Duration) []byte {
+	now := time.Now().Add(ahead)
+	b := make([]byte, headerLength)
+	b[0], b[1], b[2], b[3] = 4<<3|4, 2, 6, 0xec
+	binary.BigEndian.PutUint32(b[4:], 1<<16/100) // root delay: 10 ms
+	binary.BigEndian.PutUint32(b[8:], 1<<16/200) // root dispersion: 5 ms
+	binary.BigEndian.PutUint64(b[16:], stamp(now.Add(-time.Minute)))
+	copy(b[24:32], question[40:48])
+	binary.BigEndian.PutUint64(b[32:], stamp(now))
+	binary.BigEndian.PutUint64(b[40:], stamp(now))
+	return b
+}
+
+// tampered answers as an honest server would, changed.
+func tampered(change func(b []byte)) func([]byte) [][]byte {
+	return func(question []byte) [][]byte {
+		b := honest(question, 0)
+		change(b)
+		return [][]byte{b}
+	}
+}

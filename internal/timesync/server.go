@@ -1,0 +1,95 @@
+package timesync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// How often one server is asked at most.
+const (
+	leastInterval = 64 * time.Second // RFC 8633 and the operators of public servers ask for no more
+	mostInterval  = time.Hour        // however often it says that it is asked too often
+)
+
+// A Server remembers one NTP server between the runs of a probe, so that it is never asked more often than it may be.
+type Server struct {
+	Address string // host:port
+
+	mu        sync.Mutex
+	asked     time.Time     // by both clocks; zero if never
+	interval  time.Duration // leastInterval, or more if the server said so
+	forbidden error         // it said never to ask again
+	last      Reply         // the outcome of the last asking
+	err       error
+}
+
+// Ask asks the server, or returns its last answer while that is less than 64 s old and the server must not be asked
+// again. What the offset may have changed by since then is added to its uncertainty. A Flaw says why there is no
+// answer to use, in a sentence that tells when it will be asked next.
+func (s *Server) Ask(ctx context.Context, a *Asker) (Reply, error) {
+	now := probe.Reading()
+	if !s.due(now) {
+		return s.known(now)
+	}
+	reply, err := a.Ask(ctx, s.Address)
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return Reply{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.err = reply, err
+	if kiss, ok := errors.AsType[*Flaw](err); ok {
+		switch kiss.Why {
+		case probe.RateLimited:
+			s.interval = min(2*s.interval, mostInterval)
+		case Kiss:
+			s.forbidden = err
+		}
+	}
+	return reply, err
+}
+
+// due reports whether the server may be asked now, and if so counts it as asked.
+func (s *Server) due(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interval = max(s.interval, leastInterval)
+	if s.forbidden != nil || !s.asked.IsZero() && now.Sub(s.asked) < s.interval {
+		return false
+	}
+	s.asked = now
+	return true
+}
+
+// known is what is known of a server that must not be asked now.
+func (s *Server) known(now time.Time) (Reply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forbidden != nil {
+		return Reply{}, s.forbidden
+	}
+	ago, next := now.Sub(s.asked), s.asked.Add(s.interval).Sub(now)
+	when := fmt.Sprintf("; asked %s ago, and again in %s", Seconds(ago), Seconds(next))
+	if s.err != nil {
+		if known, ok := errors.AsType[*Flaw](s.err); ok {
+			return Reply{}, flaw(known.Why, known.text+when)
+		}
+		return Reply{}, s.err
+	}
+	switch by := probe.Step(s.last.At, now); {
+	case s.last.At.IsZero():
+		return Reply{}, flaw(probe.Vacuous, "it was not asked yet")
+	case by.Abs() > probe.MostStep:
+		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
+	case now.Sub(s.last.At) > leastInterval:
+		return Reply{}, flaw(probe.RateLimited, "it said that it was asked too often, and its last answer is too old"+when)
+	}
+	reply := s.last
+	reply.Offset = reply.Offset.Widen(Drift(now.Sub(s.last.At)))
+	return reply, nil
+}

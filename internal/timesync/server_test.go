@@ -1,0 +1,164 @@
+package timesync
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A counter counts the questions that a server is asked, and answers each as the test says.
+type counter struct {
+	mu     sync.Mutex
+	asked  []time.Time
+	answer func(question []byte) [][]byte
+}
+
+func (c *counter) asker() *Asker {
+	return answering(func(q []byte) [][]byte {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asked = append(c.asked, time.Now())
+		return c.answer(q)
+	})
+}
+
+// gaps are the times between questions.
+func (c *counter) gaps() []time.Duration {
+	var gaps []time.Duration
+	for i := 1; i < len(c.asked); i++ {
+		gaps = append(gaps, c.asked[i].Sub(c.asked[i-1]))
+	}
+	return gaps
+}
+
+func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
+	for _, every := range []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 64 * time.Second, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
+			s, a := &Server{Address: "a:1"}, c.asker()
+			for range 100 {
+				reply, err := s.Ask(t.Context(), a)
+				if err != nil || !reply.Offset.Meets(Interval{}) {
+					t.Fatalf("every %s: got %v, %v", every, reply.Offset, err)
+				}
+				age := time.Since(reply.At)
+				if got, least := reply.Offset.Uncertainty(), reply.RootDistance+Drift(age); age > leastInterval || got < least {
+					t.Fatalf("every %s: an answer %s old with an uncertainty of %s, wanted at least %s", every, age, got, least)
+				}
+				time.Sleep(every)
+			}
+			for _, gap := range c.gaps() {
+				if gap < leastInterval {
+					t.Fatalf("every %s: asked twice within %s", every, gap)
+				}
+			}
+			if len(c.asked) < 1 || every >= leastInterval && len(c.asked) != 100 {
+				t.Errorf("every %s: asked %d times", every, len(c.asked))
+			}
+		})
+	}
+}
+
+func TestAServerThatIsAskedTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], "RATE") })}
+		s, a := &Server{Address: "a:1"}, c.asker()
+		for range 4 * 3600 {
+			if _, err := s.Ask(t.Context(), a); why(err) != probe.RateLimited {
+				t.Fatalf("got %v", err)
+			}
+			time.Sleep(time.Second)
+		}
+		want := []time.Duration{128, 256, 512, 1024, 2048, 3600, 3600}
+		for i, gap := range c.gaps() {
+			if i >= len(want) || gap != want[i]*time.Second {
+				t.Fatalf("asked after %s, wanted %v s", c.gaps(), want)
+			}
+		}
+		// It answers again, and is still asked no more often: between two answers there is none to use.
+		c.answer = func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }
+		time.Sleep(time.Hour)
+		if _, err := s.Ask(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(65 * time.Second)
+		if _, err := s.Ask(t.Context(), a); why(err) != probe.RateLimited || !strings.Contains(err.Error(), "too old") {
+			t.Errorf("got %v; wanted that a stale answer is not used", err)
+		}
+	})
+}
+
+func TestAServerThatForbidsToBeAsked(t *testing.T) {
+	for _, code := range []string{"DENY", "RSTR"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], code) })}
+			s, a := &Server{Address: "a:1"}, c.asker()
+			for range 100 {
+				if _, err := s.Ask(t.Context(), a); why(err) != Kiss {
+					t.Fatalf("got %v", err)
+				}
+				time.Sleep(time.Hour)
+			}
+			if len(c.asked) != 1 {
+				t.Errorf("%s: asked %d times", code, len(c.asked))
+			}
+		})
+	}
+}
+
+// A kiss that answers another question is no kiss: anybody could send one and keep a server from being asked.
+func TestAForgedKissIsNoKiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], "DENY"); b[25] ^= 1 })}
+		s, a := &Server{Address: "a:1"}, c.asker()
+		for range 3 {
+			if _, err := s.Ask(t.Context(), a); why(err) != Replayed {
+				t.Fatalf("got %v", err)
+			}
+			time.Sleep(leastInterval)
+		}
+		if len(c.asked) != 3 {
+			t.Errorf("asked %d times, wanted each time", len(c.asked))
+		}
+	})
+}
+
+// A failure is told again until the server may be asked again, and an older good answer does not stand in for it.
+func TestAFailureIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
+		s, a := &Server{Address: "a:1"}, c.asker()
+		if _, err := s.Ask(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		c.answer = tampered(func(b []byte) { b[1] = 16 })
+		time.Sleep(leastInterval)
+		for range 2 {
+			if _, err := s.Ask(t.Context(), a); why(err) != Unsynchronised {
+				t.Fatalf("got %v", err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		if _, err := s.Ask(t.Context(), a); err == nil || !strings.Contains(err.Error(), "asked 60.0 s ago, and again in 4.0 s") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A run that was given up says nothing of the server.
+func TestAGivenUpRunIsForgotten(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := &Server{Address: "127.0.0.1:9"}
+	if _, err := s.Ask(ctx, new(Asker)); err == nil {
+		t.Fatal("asked all the same")
+	}
+	if _, err := s.Ask(t.Context(), new(Asker)); why(err) != probe.Vacuous {
+		t.Errorf("got %v; wanted that it was not asked yet", err)
+	}
+}
