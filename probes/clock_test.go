@@ -401,8 +401,8 @@ func TestTokensThatTellNoTime(t *testing.T) {
 		body, want string
 	}{
 		"refused":        {401, `{"error": "invalid_client"}`, "(credential)"},
-		"no token":       {200, `{}`, "(schema): its time cannot be read: the token endpoint did not answer as RFC 6749 says"},
-		"opaque":         {200, `{"access_token": "opaque-token"}`, "(schema): its time cannot be read: the token is no JWT, and tells no time"},
+		"no token":       {200, `{}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, and tells no time"},
+		"opaque":         {200, `{"access_token": "opaque-token"}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, and tells no time"},
 		"no iat":         {200, jwt(`{"sub": "x"}`), "(schema): its time cannot be read: the token has no iat that is a time"},
 		"iat is a text":  {200, jwt(`{"iat": "now"}`), "(schema)"},
 		"iat is too far": {200, jwt(`{"iat": 1e18}`), "(schema)"},

@@ -35,7 +35,7 @@ func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
 	if err != nil {
 		return freshToken{finding: finding{check, probe.Credential, "fresh: client_secret: " + err.Error()}}
 	}
-	run := &tokenRun{Token: p.issuer, r: r, began: time.Now()}
+	run := &tokenRun{Token: p.issuer, r: r, clock: probe.WatchClock()}
 	g := granted(run.request(ctx, check, p.Fresh.TokenURL, clientSecret, "fresh", httpx.Codes(200)))
 	if g.short() {
 		if g.why.Blame() == probe.Fail {

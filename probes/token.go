@@ -150,7 +150,7 @@ func (p *Token) Close() {
 
 // Ask issues one token and looks at it. What needs a token is asked only if there is one.
 func (p *Token) Ask(ctx context.Context, r *probe.Result) {
-	run := &tokenRun{Token: p, r: r, began: time.Now()}
+	run := &tokenRun{Token: p, r: r, clock: probe.WatchClock()}
 	ends, discovery := run.discover(ctx)
 	first := grant{finding: finding{"issuance", probe.ControlFailed, "not asked: nothing says where tokens are issued"}}
 	if ends.token != "" {

@@ -21,7 +21,7 @@ import (
 type tokenRun struct {
 	*Token
 	r     *probe.Result
-	began time.Time
+	clock probe.ClockWatch
 	timed []timedStep
 }
 
@@ -143,7 +143,7 @@ func (run *tokenRun) measure() {
 // asked.
 func (run *tokenRun) cutOff(ctx context.Context, a *httpx.Answer) bool {
 	end, limited := ctx.Deadline()
-	return limited && a.Reason == probe.Timeout && a.Took < end.Sub(run.began)/2
+	return limited && a.Reason == probe.Timeout && a.Took < end.Sub(run.clock.Began())/2
 }
 
 // latency notes whether the steps of issuing were within the limit. A wrong secret is often refused slowly on purpose,

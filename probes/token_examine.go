@@ -21,7 +21,8 @@ func (run *tokenRun) examine(ctx context.Context, e ends, g grant) {
 	}
 	run.signature(ctx, run.r, "signature", e.jwks, token, func(a *httpx.Answer) { run.step("jwks", a) })
 	run.claims(token, g)
-	run.times(token, g, stepped(run.began, time.Now()))
+	step, _ := run.clock.Stepped()
+	run.times(token, g, step)
 	if len(run.Keysets) > 0 {
 		run.r.Each(run.Keysets, func(url string, r *probe.Result) {
 			run.signature(ctx, r, "keysets", url, token, func(*httpx.Answer) {})
@@ -131,16 +132,13 @@ func (run *tokenRun) issued(t *keyset.Token, g grant) time.Time {
 	return g.got
 }
 
-// ownStep is how far the prober's clock may be set during a run.
-const ownStep = 250 * time.Millisecond
-
 // times compares the issuer's clock with the prober's. The token was issued between the request and its answer, and
 // iat tells whole seconds: so the issuer's clock is ahead by at least iat-got and less than iat+1s-sent. Only what the
 // whole of that range says is said.
 func (run *tokenRun) times(t *keyset.Token, g grant, step time.Duration) {
 	const check = "times"
 	limit := run.Leeway.D()
-	if step.Abs() > ownStep {
+	if step.Abs() > probe.MostStep {
 		run.r.Inconclusive(check, probe.SelfClock, "the prober's own clock was set by %s during the run", step.Round(time.Millisecond))
 		return
 	}
@@ -171,9 +169,4 @@ func apart(low, high time.Duration) string {
 		return (-high).String() + " to " + (-low).String() + " behind"
 	}
 	return "at most " + (-low).String() + " behind or " + high.String() + " ahead of"
-}
-
-// stepped is how far the wall clock was set between two times, seen against the monotonic clock.
-func stepped(from, to time.Time) time.Duration {
-	return to.Round(0).Sub(from.Round(0)) - to.Sub(from)
 }

@@ -62,10 +62,6 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 			wantLines(t, r, r.Verdict().String(), c.want)
 		})
 	}
-	now := time.Now()
-	if d := stepped(now, now.Add(time.Minute)); d != 0 {
-		t.Errorf("a minute that passed is no step: got %s", d)
-	}
 }
 
 // asked makes a function a probe.

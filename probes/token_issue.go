@@ -3,10 +3,8 @@ package probes
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/keyset"
 	"prober/internal/probe"
-	"prober/internal/secret"
 )
 
 // A grant is what came of a token request. The finding says why there is no token.
@@ -43,36 +40,15 @@ func (run *tokenRun) issue(ctx context.Context, e ends, which string) grant {
 
 // request sends a token request (RFC 6749, section 4.4.2).
 func (run *tokenRun) request(ctx context.Context, check, url, clientSecret, which string, want httpx.Statuses) *httpx.Answer {
-	form := make(map[string][]string, len(run.Params)+4)
-	for name, v := range run.Params {
-		form[name] = []string{v}
-	}
-	form["grant_type"] = []string{"client_credentials"}
-	if len(run.Scopes) > 0 {
-		form["scope"] = []string{strings.Join(run.Scopes, " ")}
-	}
 	source := fmt.Sprintf("token %s of %s/%s", which, run.r.System, run.r.Name)
-	learn := func(a *httpx.Answer) {
-		if token := issuedToken(a); wellFormed(token) {
-			secret.Learn(source, token)
-		}
-	}
-	return run.post(ctx, httpx.Request{Check: check, URL: url, Want: want, Learn: learn}, form, clientSecret)
+	q := httpx.Request{Check: check, URL: url, Want: want, Learn: learnToken(source)}
+	return run.post(ctx, q, credentialsGrant(run.Params, run.Scopes), clientSecret)
 }
 
-// post sends a form as the client (RFC 6749, section 2.3.1).
+// post sends a form as the client.
 func (run *tokenRun) post(ctx context.Context, q httpx.Request, form url.Values, clientSecret string) *httpx.Answer {
-	q.Method = http.MethodPost
-	q.Header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}}
-	if run.Auth == "post" {
-		form.Set("client_id", run.ClientID)
-		form.Set("client_secret", clientSecret)
-	} else {
-		pair := url.QueryEscape(run.ClientID) + ":" + url.QueryEscape(clientSecret)
-		q.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
-	}
-	q.Body = []byte(form.Encode())
-	return run.client(q.URL).Do(ctx, run.r, q)
+	client := oauthClient{run.ClientID, clientSecret, run.Auth == "post"}
+	return run.client(q.URL).Do(ctx, run.r, client.post(q, form))
 }
 
 // issuedToken is the access token in an answer, whatever its status; empty if there is none.

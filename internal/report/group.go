@@ -40,7 +40,7 @@ func (g group) told() probe.Check {
 		return g[0]
 	}
 	c := impersonal(g[0])
-	c.Target = fmt.Sprintf("on %d replicas", n)
+	c.Target = fmt.Sprintf("at %d targets", n)
 	return c
 }
 

@@ -35,7 +35,7 @@ func TestWhatIsTheSameOfSeveralReplicasIsToldOnce(t *testing.T) {
 		want   []string
 	}{
 		{"equal", []probe.Check{failed(one, "nobody listens"), failed(two, "nobody listens")},
-			[]string{"live on 2 replicas [refused]: nobody listens", "  10.0.0.1:80, 10.0.0.2:80"}},
+			[]string{"live at 2 targets [refused]: nobody listens", "  10.0.0.1:80, 10.0.0.2:80"}},
 		{"a single target", []probe.Check{failed(one, "refused by "+one)},
 			[]string{"live 10.0.0.1:80 [refused]: refused by 10.0.0.1:80"}},
 		{"no target", []probe.Check{failed("", "nobody listens"), failed("", "nobody listens")},
@@ -60,13 +60,13 @@ func TestWhatIsTheSameOfSeveralReplicasIsToldOnce(t *testing.T) {
 		{"its own address in the text", []probe.Check{
 			failed(one, "down (/health: refused by "+one+"; /ready: refused by "+one+")"),
 			failed(three, "down (/health: refused by "+three+"; /ready: refused by "+three+")")},
-			[]string{"live on 2 replicas [refused]: down (/health: refused by it; /ready: refused by it)", "  10.0.0.1:80, [fd00::3]:80"}},
+			[]string{"live at 2 targets [refused]: down (/health: refused by it; /ready: refused by it)", "  10.0.0.1:80, [fd00::3]:80"}},
 		{"another's address in the text", []probe.Check{failed(one, "sent on to "+two), failed(two, "sent on to "+one)},
 			[]string{"live 10.0.0.1:80 [refused]: sent on to 10.0.0.2:80", "live 10.0.0.2:80 [refused]: sent on to 10.0.0.1:80"}},
 		{"its own address as a part of another", []probe.Check{failed(one, "sent on to 10.0.0.1:8080"), failed(two, "sent on to 10.0.0.2:8080")},
 			[]string{"live 10.0.0.1:80 [refused]: sent on to 10.0.0.1:8080", "live 10.0.0.2:80 [refused]: sent on to 10.0.0.2:8080"}},
 		{"with another in between", []probe.Check{failed(one, "no answer"), failed(two, "got 500"), failed(three, "no answer")},
-			[]string{"live on 2 replicas [refused]: no answer", "  10.0.0.1:80, [fd00::3]:80", "live 10.0.0.2:80 [refused]: got 500"}},
+			[]string{"live at 2 targets [refused]: no answer", "  10.0.0.1:80, [fd00::3]:80", "live 10.0.0.2:80 [refused]: got 500"}},
 	} {
 		got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) { r.Checks = c.checks }))
 		if !slices.Equal(got, c.want) {
@@ -80,7 +80,7 @@ func TestExchangesOfAGroupAreToldTogetherIfTheyWentAlike(t *testing.T) {
 	answer := func(target string, status int, took time.Duration, trace string) probe.Exchange {
 		return get("live", target, page, target, status, took, trace, "")
 	}
-	wants := []string{"live on 3 replicas [refused]: not ready", "  10.0.0.1:80, 10.0.0.2:80, [fd00::3]:80"}
+	wants := []string{"live at 3 targets [refused]: not ready", "  10.0.0.1:80, 10.0.0.2:80, [fd00::3]:80"}
 	for _, c := range []struct {
 		name      string
 		exchanges []probe.Exchange
@@ -116,7 +116,7 @@ func TestGroupsOfManyReplicasNameSome(t *testing.T) {
 		}
 	}))
 	want := []string{
-		"live on 12 replicas [refused]: refused by it",
+		"live at 12 targets [refused]: refused by it",
 		"  10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80, 10.0.0.4:80, 10.0.0.5:80, 10.0.0.6:80, 10.0.0.7:80, 10.0.0.8:80, 10.0.0.9:80 and 2 more",
 		"  GET http://proxy.example/health: no answer (refused) after at most 1.0 ms",
 		"  trace ids trace0, trace1, trace2 and 9 more sent, other0, other1, other2 and 9 more returned",
@@ -135,7 +135,7 @@ func TestChecksThatRestOnTheSameExchangesShareThem(t *testing.T) {
 			r.Exchanged(get("serving", target, "http://proxy.example/ready", target, 500, time.Millisecond, "", ""))
 		}
 	}))
-	want := []string{"split on 2 replicas [status]: got 500", "serving on 2 replicas [status]: got 500", "  10.0.0.1:80, 10.0.0.2:80",
+	want := []string{"split at 2 targets [status]: got 500", "serving at 2 targets [status]: got 500", "  10.0.0.1:80, 10.0.0.2:80",
 		"  GET http://proxy.example/ready: answered 500 in at most 1.0 ms"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -149,7 +149,7 @@ func TestTheBoundOfAStoryCountsGroups(t *testing.T) {
 		}
 	})
 	text := strings.Join(evidenceOf(r), "\n")
-	if n := strings.Count(text, "live on 2 replicas"); n != longestStory || !strings.HasSuffix(text, "and 10 more checks did not pass") {
+	if n := strings.Count(text, "live at 2 targets"); n != longestStory || !strings.HasSuffix(text, "and 10 more checks did not pass") {
 		t.Errorf("%d groups are told of:\n%s", n, text)
 	}
 	if n := strings.Count(write(t, "json", Report{Results: []probe.Result{r}}), `"name": "live"`); n != 2*(longestStory+5) {
