@@ -25,6 +25,7 @@ import (
 // A Request is one question to a server.
 type Request struct {
 	Check     string      // the check that it is made for
+	Target    string      // which of several targets, where the result's own does not say
 	Method    string      // GET if empty
 	URL       string      // what to ask
 	Header    http.Header // to send beside, or in place of, those of the settings
@@ -32,13 +33,19 @@ type Request struct {
 	Addr      string   // dial this IP:port; Host and SNI stay those of URL. Empty: resolve the URL's host
 	Anonymous bool     // leave off every credential of the settings: bearer, basic, oauth2, secret headers, client certificate
 	Want      Statuses // the statuses that are meant to come; they set Exchange.Expected
+
+	// Show is the URL to tell of in place of URL, where that holds what must not be shown.
+	Show string
+	// Abandon, if above zero, is how many bytes of the body to read before hanging up in the middle of the answer, as
+	// a caller does that goes away. The reason is then probe.Cancelled; a body that ends before is complete as usual.
+	Abandon int
 }
 
 // Do makes exactly one measured request and returns by ctx's deadline. It notes the exchange on r, unless nothing
 // could be asked for want of a credential. What it takes to get an access token is neither measured nor noted.
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{}
-	a.Check, a.Method = q.Check, cmp.Or(q.Method, http.MethodGet)
+	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
 	w := &wire{client: c, anonymous: q.Anonymous, dialsLeft: maxDials, sendsLeft: maxDials}
 	w.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
 	req, token, f := c.request(ctx, w, a, &q)
@@ -51,7 +58,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	w.started = a.Started
 	resp, err := c.measured.Do(req)
 	if err == nil {
-		err = c.read(a, w, resp)
+		err = c.read(a, w, resp, q.Abandon)
 	}
 	end := time.Now()
 	a.Took = end.Sub(a.Started)
@@ -75,15 +82,19 @@ func (a *Answer) fail(why probe.Reason, detail string) {
 	a.Reason, a.Detail = why, secret.Redact(detail)
 }
 
-// read reads the answer to its last byte.
-func (c *Client) read(a *Answer, w *wire, resp *http.Response) error {
+// read reads the answer to its last byte, or to the one after which it is abandoned.
+func (c *Client) read(a *Answer, w *wire, resp *http.Response, abandon int) error {
 	defer resp.Body.Close()
 	var err error
 	if a.Proto, err = w.inspect(resp); err != nil {
 		return err
 	}
-	a.Status, a.Header = resp.StatusCode, resp.Header
-	a.Body, err = readBody(resp, c.settings.maxBody())
+	a.Status, a.StatusText, a.Header = resp.StatusCode, resp.Status, resp.Header
+	if abandon > 0 {
+		a.Body, err = readPart(resp, abandon)
+	} else {
+		a.Body, err = readBody(resp, c.settings.maxBody())
+	}
 	a.Bytes = int64(len(a.Body))
 	return err
 }
@@ -135,7 +146,10 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 		}
 	}
 	token, f := c.headers(ctx, a, req, q)
-	a.URL = secret.Redact(bare(u)) // not before every secret that is sent is known
+	if a.URL = q.Show; a.URL == "" {
+		a.URL = bare(u)
+	}
+	a.URL = secret.Redact(a.URL) // not before every secret that is sent is known
 	if f != nil {
 		return nil, "", f
 	}

@@ -101,6 +101,8 @@ func (w *wire) ours(err error, _ stage, peer string) *fault {
 		return &fault{probe.TooLarge, fmt.Sprintf("the body is larger than %d bytes", w.client.settings.maxBody())}
 	case errors.Is(err, errCoding):
 		return &fault{probe.Protocol, "the body comes in a content coding that was not asked for"}
+	case errors.Is(err, errHungUp):
+		return &fault{probe.Cancelled, "given up in the middle of the answer, on purpose"}
 	case errors.Is(err, errGzip):
 		return &fault{probe.Protocol, "the gzip data of the body is damaged"}
 	}
