@@ -7,7 +7,8 @@ import "prober/internal/probe"
 // Kinds is the table of contents: the word after "type:" and the kind it stands for.
 func Kinds() probe.Kinds {
 	return probe.Kinds{
-		"health": func() probe.Probe { return NewHealth() },
-		"http":   func() probe.Probe { return NewHTTP() },
+		"health":    func() probe.Probe { return NewHealth() },
+		"http":      func() probe.Probe { return NewHTTP() },
+		"isolation": func() probe.Probe { return NewIsolation() },
 	}
 }

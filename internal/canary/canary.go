@@ -25,6 +25,9 @@ func Mint(replica string, now time.Time) string {
 	return fmt.Sprintf("%s-%s-%d-%s", prefix, replica, now.Unix(), Random())
 }
 
+// Prefix is what all canaries of a replica begin with, to search for.
+func Prefix(replica string) string { return prefix + "-" + replica + "-" }
+
 // Random returns 128 random bits in 32 hex digits.
 func Random() string {
 	var b [16]byte

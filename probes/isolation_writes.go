@@ -1,0 +1,160 @@
+package probes
+
+import (
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// updates has every org change its own canary, which must work, and every other's, which must not (row 6).
+func (x *exam) updates(s *subject) bool {
+	if s.Update == nil {
+		return true
+	}
+	cl := s.claim(checkIsolated, "update")
+	for _, t := range x.p.tenants {
+		c := s.planted[t]
+		a := asking{claim: cl, by: t, t: s.Update, v: vars{org: t.id, id: c.id, canary: c.text}, want: s.Update.Status}
+		if why, detail, ok := x.failed(a, x.ask(x.ctx, a), s.Update.Status); ok {
+			x.note(cl, ruleUnproven, why, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, detail)
+		}
+	}
+	x.trespass(s, "update", foreignWrite)
+	x.finish(cl, "denied to every other org, and nothing changed")
+	x.finish(s.claim(checkContext, "update"), "no way to leave out or forge the org changed anything")
+	x.row(6)
+	return true
+}
+
+// deletes has every org delete every other's canary, which must not work (row 7). That each can delete its own is
+// seen when the run cleans up.
+func (x *exam) deletes(s *subject) bool {
+	if s.Delete == nil {
+		return true
+	}
+	x.trespass(s, "delete", foreignDelete)
+	x.finish(s.claim(checkIsolated, "delete"), "denied to every other org, and nothing was deleted")
+	x.finish(s.claim(checkContext, "delete"), "no way to leave out or forge the org deleted anything")
+	x.row(7)
+	return true
+}
+
+// trespass has every org write to every other's canary, with the org said rightly and wrongly, and has its owner look
+// after each whether it is still there, unchanged.
+func (x *exam) trespass(s *subject, op string, why probe.Reason) {
+	x.each(func(owner, intruder *tenant) {
+		c := s.planted[owner]
+		v := vars{org: intruder.id, id: c.id, canary: canary.Mint(x.p.Replica, time.Now())}
+		cl := s.claim(checkIsolated, op)
+		a := asking{claim: cl, by: intruder, t: s.template(op), v: v, want: x.p.Denied}
+		x.denied(a, x.ask(x.ctx, a), x.p.Denied, ruleGranted, misleadingSuccess)
+		x.unchanged(a, c, why)
+		cl = s.claim(checkContext, op)
+		if cl == nil {
+			return
+		}
+		for _, m := range x.p.contexts(a.t, op, owner.id, intruder.id) {
+			a.claim, a.m = cl, m
+			x.denied(a, x.ask(x.ctx, a), union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
+			x.unchanged(a, c, why)
+		}
+		x.row(9, 10)
+	})
+}
+
+// unchanged has an owner look whether its canary is as it was, twice if it is not.
+func (x *exam) unchanged(a asking, c planted, why probe.Reason) {
+	state, reason, detail := x.view(a.claim, c)
+	if state == elsewhere || state == missing {
+		state, reason, detail = x.view(a.claim, c)
+	}
+	switch state {
+	case there:
+	case unknownView:
+		x.note(a.claim, ruleUnproven, reason, "whether the canary of %s is as it was could not be told: %s", c.owner.name, detail)
+	default:
+		x.note(a.claim, ruleChanged, why, "after %s of %s by %s the canary of %s (%s) is gone or changed: %s",
+			a.t.spoken(), c.owner.name, a.by.name, c.owner.name, canary.Hash(c.text), detail)
+	}
+}
+
+// creates has every org create an object and say that it is another's: in the body, which nobody documents, and where
+// the org is usually said (row 8).
+func (x *exam) creates(s *subject) bool {
+	if s.Create == nil || s.Read == nil {
+		return true
+	}
+	x.each(func(owner, intruder *tenant) {
+		if cl := s.claim(checkIsolated, "create"); cl != nil {
+			for _, member := range x.p.Overrides.Body {
+				m := mutation{name: "the owner's org as " + member + " in the body", member: member, org: owner.id}
+				x.createsIn(s, cl, owner, intruder, m)
+			}
+		}
+		if cl := s.claim(checkContext, "create"); cl != nil {
+			for _, m := range x.p.contexts(s.Create, "create", owner.id, intruder.id) {
+				x.createsIn(s, cl, owner, intruder, m)
+			}
+			x.row(9, 10)
+		}
+	})
+	if cl := s.claim(checkIsolated, "create"); cl != nil {
+		x.finish(cl, "no org could create anything in another")
+		x.row(8)
+	}
+	x.finish(s.claim(checkContext, "create"), "no way to leave out or forge the org was let in")
+	return true
+}
+
+// createsIn has an intruder create an object in one of the ways to name another org, and finds out where it went.
+func (x *exam) createsIn(s *subject, cl *claim, owner, intruder *tenant, m mutation) {
+	var asked asking
+	var answer *httpx.Answer
+	c, ok := x.place(s, intruder, cl, m, func(a asking, got *httpx.Answer) bool {
+		asked, answer = a, got
+		if _, _, bad := unusable(got); bad || !httpx.Success.Contains(got.Status) {
+			x.refused(a, got)
+			return false
+		}
+		return true
+	})
+	if !ok {
+		return
+	}
+	x.mu.Lock()
+	x.minted[len(x.minted)-1].also = owner
+	x.mu.Unlock()
+	if state, _ := x.viewAs(cl, c, owner); state == there {
+		x.note(cl, ruleChanged, foreignWrite, "%s created an object in %s: %s", intruder.name, owner.name, asked.spoken(answer))
+		return
+	}
+	if !m.extra() && x.p.Mismatch != "ignore" {
+		x.note(cl, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, answer.Status, asked.spoken(answer), intruder.name)
+		return
+	}
+	if !x.appears(cl, c) {
+		x.note(cl, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s", answer.Status, intruder.name, owner.name, asked.spoken(answer))
+	}
+}
+
+// refused notes what an answer to a creation is but a refusal: any 4xx that says no.
+func (x *exam) refused(a asking, answer *httpx.Answer) {
+	want := union(union(x.p.Rejected, x.p.Denied), httpx.Codes(405, 409, 422))
+	x.denied(a, answer, want, ruleGranted, mismatchNotRejected)
+}
+
+// appears waits until whoever created an object is shown it.
+func (x *exam) appears(cl *claim, c planted) bool {
+	until := time.Now().Add(x.p.Settle.D())
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		state, _ := x.viewAs(cl, c, c.owner)
+		if state == there {
+			return true
+		}
+		if time.Now().Add(wait).After(until) || !x.pause(wait) {
+			return false
+		}
+	}
+}
