@@ -8,12 +8,28 @@ type Fault struct {
 	Summary string
 	Signal  string // the line of the runbook, or of the prober's own rules, that a probe must react by
 
+	Harmless bool // it must turn no probe: whoever reports it is wrong
+
 	effects []effect
+}
+
+// A row is what a table says of a fault that some probe must report.
+type row struct {
+	name, summary, signal string
+	effects               []effect
+}
+
+func rows(table []row) []Fault {
+	var all []Fault
+	for _, r := range table {
+		all = append(all, Fault{Name: r.name, Summary: r.summary, Signal: r.signal, effects: r.effects})
+	}
+	return all
 }
 
 // faults is everything that can be broken, in one table.
 func faults() []Fault {
-	return slices.Concat(proxyFaults(), apiFaults(), platformFaults())
+	return slices.Concat(proxyFaults(), apiFaults(), platformFaults(), tenantFaults())
 }
 
 // Routes that several tables name.
@@ -35,7 +51,7 @@ func proxyFaults() []Fault {
 		coupled   = "do not point liveness at /ready"
 		isReady   = "/ready returns 200"
 	)
-	return []Fault{
+	return rows([]row{
 		// Liveness, and the page that stands before it.
 		{"proxy-down", "all three replicas of the proxy refuse connections", processUp,
 			[]effect{refuse(proxies...)}},
@@ -77,7 +93,7 @@ func proxyFaults() []Fault {
 			[]effect{on(proxies, ready, shows(503, unavailablePage))}},
 		{"inverted", "the proxy is ready and not live: /health 500, /ready 200", coupled,
 			[]effect{on(proxies, health, says(500, object{"error": "internal"}))}},
-	}
+	})
 }
 
 // apiFaults break the login provider's API.
@@ -96,7 +112,7 @@ func apiFaults() []Fault {
 		latency     = "p95 latency sustained > 2s"
 		adminAPI    = "GET /api/v1/admin/webhook_outbox?status=dead (requires an admin token)"
 	)
-	return []Fault{
+	return rows([]row{
 		// The health page.
 		{"up-500", "/up answers 500", isUp, []effect{on(api, up, says(500, object{"error": "internal"}))}},
 		{"up-502", "/up answers 502, from the gateway before it", isUp, []effect{on(api, up, shows(502, badGatewayPage))}},
@@ -130,7 +146,7 @@ func apiFaults() []Fault {
 		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, forbids)}},
 		{"outbox-schema", "the admin API no longer says how many webhooks are dead", adminAPI,
 			[]effect{on(api, dead, without("total"))}},
-	}
+	})
 }
 
 // platformFaults break the platform that runs the API.
@@ -144,7 +160,7 @@ func platformFaults() []Fault {
 		suspension  = "Render service status: .serviceDetails.suspended, .status"
 		lastDeploys = "last 5 deploys: .[].deploy | {id, status, commit: .commit.id, createdAt}"
 	)
-	return []Fault{
+	return rows([]row{
 		{"render-suspended", "the service is suspended", suspension,
 			[]effect{on(platform, service, with("suspended", "suspended"))}},
 		{"render-schema", "the platform's API no longer says whether the service is suspended", suspension,
@@ -155,7 +171,7 @@ func platformFaults() []Fault {
 			[]effect{on(platform, history, edits(latestFailed))}},
 		{"deploys-empty", "the platform's API knows of no deploy: []", lastDeploys,
 			[]effect{on(platform, history, edits(func(any) any { return []any{} }))}},
-	}
+	})
 }
 
 // latestFailed puts a deploy that failed before those that were.

@@ -1,126 +1,199 @@
 package sandbox
 
 import (
-	"crypto/rand"
+	"cmp"
 	"encoding/json"
+	"math"
 	"net/http"
-	"slices"
-	"sync"
+	"strconv"
+	"strings"
 )
 
-// Bounds of the memories API, so that a writer that never deletes cannot fill the prober's memory.
+// orgHeader says on behalf of which org a request is made. It must be the token's.
+const orgHeader = "X-Org-Id"
+
+// How many memories a page of the list holds.
 const (
-	mostMemories  = 1000 // of one org
-	longestMemory = 16 << 10
+	usualPage   = 50
+	longestPage = 200
 )
 
-// tenants holds the memories of two test orgs. Whose memories a request sees follows from its token alone.
-type tenants struct {
-	orgs map[string]string // by token; never changes
+// The routes of the memories API.
+const (
+	whoami         = "GET /v1/whoami"
+	listMemories   = "GET /v1/memories"
+	createMemory   = "POST /v1/memories"
+	exportMemories = "GET /v1/memories/export"
+	countMemories  = "GET /v1/memories/count"
+	readMemory     = "GET /v1/memories/{id}"
+	updateMemory   = "PUT /v1/memories/{id}"
+	deleteMemory   = "DELETE /v1/memories/{id}"
+)
 
-	mu   sync.Mutex
-	kept map[string][]memory // by org, oldest first
-}
-
-type memory struct {
-	ID   string `json:"id"`
-	Text string `json:"text"`
-}
-
-func newTenants(tokenA, tokenB string) *tenants {
-	return &tenants{
-		orgs: map[string]string{tokenA: "org-a", tokenB: "org-b"},
-		kept: map[string][]memory{
-			"org-a": {{ID: rand.Text(), Text: "A prefers short answers."}},
-			"org-b": {{ID: rand.Text(), Text: "B prefers long answers."}},
-		},
-	}
-}
-
-// org returns the org of a token; empty if it has none.
-func (t *tenants) org(token string) string { return t.orgs[token] }
-
+// serveMemories makes a host the memories API, a small service of several tenants. The token decides whose memories a
+// request sees; the org header must agree with it, and without one nothing is answered.
 func serveMemories(h *host, t *tenants) {
-	h.handle("GET /v1/whoami", t.as(func(w http.ResponseWriter, _ *http.Request, org string) {
-		reply(w, http.StatusOK, object{"org": org})
-	}))
-	h.handle("GET /v1/memories", t.as(t.list))
-	h.handle("POST /v1/memories", t.as(t.add))
-	h.handle("GET /v1/memories/{id}", t.as(t.get))
-	h.handle("DELETE /v1/memories/{id}", t.as(t.remove))
-}
-
-// as admits a request as the org of its token.
-func (t *tenants) as(route func(w http.ResponseWriter, r *http.Request, org string)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		org := t.org(bearer(r))
-		if org == "" {
+	h.stamp = func(header http.Header, r *http.Request) {
+		stamp(header, r)
+		header.Set("Cache-Control", "private, no-store")
+		header.Set("Vary", "Authorization, "+orgHeader)
+	}
+	h.handle(whoami, func(w http.ResponseWriter, r *http.Request) {
+		who, known := t.callers[bearer(r)]
+		if !known {
 			unauthorised(w)
 			return
 		}
-		route(w, r, org)
+		reply(w, http.StatusOK, object{"org": who.org, "subject": who.subject, "test_org": true})
+	})
+	for pattern, route := range map[string]tenantRoute{
+		listMemories: t.serveList, createMemory: t.serveCreate, exportMemories: t.serveExport, countMemories: t.serveCount,
+		readMemory: t.serveRead, updateMemory: t.serveUpdate, deleteMemory: t.serveDelete,
+	} {
+		h.handle(pattern, t.admitting(route))
 	}
 }
 
-func (t *tenants) list(w http.ResponseWriter, _ *http.Request, org string) {
-	t.mu.Lock()
-	kept := slices.Clone(t.kept[org])
-	t.mu.Unlock()
-	reply(w, http.StatusOK, object{"memories": kept, "total": len(kept)})
+// A tenantRoute answers a request of an org.
+type tenantRoute func(w http.ResponseWriter, r *http.Request, org string)
+
+// admitting admits a request as one of its token's org. It refuses a request that does not say which org it is for, or
+// says another: it never guesses.
+func (t *tenants) admitting(route tenantRoute) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		org, named := t.org(bearer(r)), r.Header.Values(orgHeader)
+		switch {
+		case org == "":
+			unauthorised(w)
+		case len(named) == 0 || named[0] == "":
+			denied(w, http.StatusBadRequest, "org_required")
+		case len(named) > 1:
+			denied(w, http.StatusBadRequest, "org_ambiguous")
+		case named[0] != org:
+			denied(w, http.StatusForbidden, "org_mismatch")
+		default:
+			route(w, r, org)
+		}
+	}
 }
 
-func (t *tenants) add(w http.ResponseWriter, r *http.Request, org string) {
-	var m memory
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, longestMemory))
-	if decoder.Decode(&m) != nil || m.Text == "" {
-		reply(w, http.StatusBadRequest, object{"error": "invalid_request"})
+func denied(w http.ResponseWriter, status int, why string) { reply(w, status, object{"error": why}) }
+
+func notFound(w http.ResponseWriter) { denied(w, http.StatusNotFound, "not_found") }
+
+// brief shows a memory as one among others, whole as one asked for.
+func (m memory) brief() object { return object{"id": m.id, "text": m.text} }
+func (m memory) whole() object { return object{"id": m.id, "text": m.text, "org": m.org} }
+
+// serveList shows a page of the memories, of all or of those that hold the text searched for. The cursor to the next
+// page is the place of the last one shown, so that it stays good when memories come and go.
+func (t *tenants) serveList(w http.ResponseWriter, r *http.Request, org string) {
+	query := r.URL.Query()
+	limit, wrong := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(usualPage)))
+	if wrong != nil || limit < 1 {
+		denied(w, http.StatusBadRequest, "invalid_limit")
 		return
 	}
-	m.ID = rand.Text()
-	t.mu.Lock()
-	full := len(t.kept[org]) >= mostMemories
-	if !full {
-		t.kept[org] = append(t.kept[org], m)
-	}
-	t.mu.Unlock()
-	if full {
-		reply(w, http.StatusInsufficientStorage, object{"error": "too_many_memories"})
+	limit = min(limit, longestPage)
+	newest := strconv.FormatInt(math.MaxInt64, 36)
+	before, wrong := strconv.ParseInt(cmp.Or(query.Get("cursor"), newest), 36, 64)
+	if wrong != nil {
+		denied(w, http.StatusBadRequest, "invalid_cursor")
 		return
 	}
-	reply(w, http.StatusCreated, m)
+	found := t.matching(viewOf(r, org), query.Get("q"))
+	shown, next := []object{}, ""
+	var last memory
+	for _, m := range found {
+		if m.order >= before {
+			continue
+		}
+		if len(shown) == limit {
+			next = strconv.FormatInt(last.order, 36)
+			break
+		}
+		shown, last = append(shown, m.brief()), m
+	}
+	reply(w, http.StatusOK, object{"memories": shown, "total": len(found), "next": next})
 }
 
-func (t *tenants) get(w http.ResponseWriter, r *http.Request, org string) {
-	t.mu.Lock()
-	at := t.find(org, r.PathValue("id"))
-	var found memory
-	if at >= 0 {
-		found = t.kept[org][at]
+func (t *tenants) serveExport(w http.ResponseWriter, r *http.Request, org string) {
+	var lines strings.Builder
+	encoder := json.NewEncoder(&lines)
+	for _, m := range t.matching(viewOf(r, org), "") {
+		if err := encoder.Encode(m.brief()); err != nil {
+			denied(w, http.StatusInternalServerError, "internal")
+			return
+		}
 	}
-	t.mu.Unlock()
-	if at < 0 {
-		reply(w, http.StatusNotFound, object{"error": "not_found"})
+	text(w, http.StatusOK, "application/x-ndjson", lines.String())
+}
+
+func (t *tenants) serveCount(w http.ResponseWriter, r *http.Request, org string) {
+	reply(w, http.StatusOK, object{"count": len(t.matching(viewOf(r, org), ""))})
+}
+
+func (t *tenants) serveCreate(w http.ResponseWriter, r *http.Request, org string) {
+	content, ok := written(w, r, org)
+	if !ok {
 		return
 	}
-	reply(w, http.StatusOK, found)
+	made, ok := t.create(org, content)
+	if !ok {
+		denied(w, http.StatusInsufficientStorage, "too_many_memories")
+		return
+	}
+	w.Header().Set("Location", "/v1/memories/"+made.id)
+	reply(w, http.StatusCreated, made.whole())
 }
 
-func (t *tenants) remove(w http.ResponseWriter, r *http.Request, org string) {
-	t.mu.Lock()
-	at := t.find(org, r.PathValue("id"))
-	if at >= 0 {
-		t.kept[org] = slices.Delete(t.kept[org], at, at+1)
+func (t *tenants) serveRead(w http.ResponseWriter, r *http.Request, org string) {
+	found, ok := t.read(viewOf(r, org), r.PathValue("id"))
+	if !ok {
+		notFound(w)
+		return
 	}
-	t.mu.Unlock()
-	if at < 0 {
-		reply(w, http.StatusNotFound, object{"error": "not_found"})
+	reply(w, http.StatusOK, found.whole())
+}
+
+func (t *tenants) serveUpdate(w http.ResponseWriter, r *http.Request, org string) {
+	content, ok := written(w, r, org)
+	if !ok {
+		return
+	}
+	changed, ok := t.change(viewOf(r, org), r.PathValue("id"), content)
+	if !ok {
+		notFound(w)
+		return
+	}
+	reply(w, http.StatusOK, changed.whole())
+}
+
+func (t *tenants) serveDelete(w http.ResponseWriter, r *http.Request, org string) {
+	if !t.remove(viewOf(r, org), r.PathValue("id")) {
+		notFound(w)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// find returns where an org's memory is, or -1. Another org's memory and one that never was are the same to it. The
-// caller holds mu.
-func (t *tenants) find(org, id string) int {
-	return slices.IndexFunc(t.kept[org], func(m memory) bool { return m.ID == id })
+// A writing is the body of a request that writes. Whatever else it says, such as an id, is ignored.
+type writing struct {
+	Text string  `json:"text"`
+	Org  *string `json:"org_id"`
+}
+
+// written returns the text that a request of an org wants kept. It answers those that it refuses.
+func written(w http.ResponseWriter, r *http.Request, org string) (content string, ok bool) {
+	var wanted writing
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, longestMemory))
+	switch {
+	case decoder.Decode(&wanted) != nil || wanted.Text == "":
+		denied(w, http.StatusBadRequest, "invalid_request")
+	case wanted.Org != nil && *wanted.Org != org:
+		denied(w, http.StatusForbidden, "org_mismatch")
+	default:
+		return wanted.Text, true
+	}
+	return "", false
 }

@@ -55,15 +55,21 @@ const release = "1.4.2"
 type Options struct {
 	Ephemeral bool          // listen on free ports only, as tests do
 	SlowBy    time.Duration // how long a slow answer takes; 2.5 s if zero
+	SettleIn  time.Duration // how long tenant-eventual hides what was created; 2 s if zero
+	OneIn     int           // tenant-one-in-fifty mixes up one read in so many; 50 if zero
+	ByChance  bool          // each read has the chance of one in OneIn, rather than every OneIn-th being mixed up
 }
 
 // A Sandbox is a running sample system. Its methods may be called from several goroutines.
 type Sandbox struct {
 	slowBy      time.Duration
+	settleIn    time.Duration
+	mixUp       mixUp
 	faults      []Fault
 	hosts       []*host
 	timekeeper  *timekeeper
 	credentials credentials
+	tenants     *tenants
 
 	changing sync.Mutex // held while faults are broken or mended, so that ports and switches agree
 	closed   bool
@@ -82,12 +88,15 @@ const clientID = "prober-demo"
 // taken or another sandbox runs, on a free port; Localise tells a configuration.
 func Start(o Options) (*Sandbox, error) {
 	s := &Sandbox{
-		slowBy: cmp.Or(o.SlowBy, 2500*time.Millisecond),
-		faults: faults(),
+		slowBy:   cmp.Or(o.SlowBy, 2500*time.Millisecond),
+		settleIn: cmp.Or(o.SettleIn, 2*time.Second),
+		mixUp:    mixUp{oneIn: cmp.Or(o.OneIn, 50), byChance: o.ByChance},
+		faults:   faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
 		},
 	}
+	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
 	s.broken.Store(&[]Fault{})
 	if err := s.start(o.Ephemeral); err != nil {
 		s.Close()
@@ -132,14 +141,13 @@ func (s *Sandbox) furnish() error {
 	if err != nil {
 		return err
 	}
-	tenants := newTenants(s.credentials.orgA, s.credentials.orgB)
 	serveAuth(s.host(auth), ibex)
 	for _, name := range []string{proxy1, proxy2, proxy3} {
 		serveProxy(s.host(name), s.host(auth).url(), func(token string) bool {
-			return tenants.org(token) != "" || ibex.verify(token) == nil
+			return s.tenants.org(token) != "" || ibex.verify(token) == nil
 		})
 	}
-	serveMemories(s.host(memories), tenants)
+	serveMemories(s.host(memories), s.tenants)
 	serveOnepass(s.host(onepass), logi, s.credentials.admin)
 	serveRender(s.host(render), s.credentials.renderKey)
 	return nil
@@ -177,8 +185,15 @@ func (s *Sandbox) Broken() []string {
 // Break switches a fault on; it works beside those that are on already. It returns once callers see it.
 func (s *Sandbox) Break(name string) error { return s.turn(name, true) }
 
-// Mend switches a fault off. It returns once callers see it.
-func (s *Sandbox) Mend(name string) error { return s.turn(name, false) }
+// Mend switches a fault off. It returns once callers see it. The memories that were there from the start are then as
+// they were.
+func (s *Sandbox) Mend(name string) error {
+	if err := s.turn(name, false); err != nil {
+		return err
+	}
+	s.tenants.replant()
+	return nil
+}
 
 // MendAll switches every fault off.
 func (s *Sandbox) MendAll() {
@@ -197,10 +212,15 @@ func (s *Sandbox) turn(name string, on bool) error {
 	if s.closed {
 		return errors.New("the sample system is stopped")
 	}
-	was := s.Broken()
+	was := *s.broken.Load()
 	next := []Fault{}
-	for _, f := range s.faults {
-		if f.Name == name && on || f.Name != name && slices.Contains(was, f.Name) {
+	for _, f := range faults() { // made anew: a fault that is broken again remembers nothing of the last time
+		at := slices.IndexFunc(was, func(b Fault) bool { return b.Name == f.Name })
+		switch {
+		case f.Name == name && !on:
+		case at >= 0:
+			next = append(next, was[at])
+		case f.Name == name:
 			next = append(next, f)
 		}
 	}
@@ -240,8 +260,8 @@ func (s *Sandbox) Localise(yaml []byte) []byte {
 	return []byte(strings.NewReplacer(pairs...).Replace(string(yaml)))
 }
 
-// Env returns the credentials that the demo's configuration names by {env: ...}. They are random and worth nothing
-// outside this process.
+// Env returns what the demo's configuration names by {env: ...}: credentials, and the ids and texts of the memories
+// that the test orgs have from the start. All are random and worth nothing outside this process.
 func (s *Sandbox) Env() map[string]string {
 	return map[string]string{
 		"PROBER_DEMO_ORG_A":         s.credentials.orgA,
@@ -249,8 +269,15 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
+		"PROBER_DEMO_MEMORY_A":      s.tenants.canaries[orgA].id,
+		"PROBER_DEMO_MEMORY_B":      s.tenants.canaries[orgB].id,
+		"PROBER_DEMO_CANARY_A":      s.tenants.canaries[orgA].text,
+		"PROBER_DEMO_CANARY_B":      s.tenants.canaries[orgB].text,
 	}
 }
+
+// Memories returns how many memories each test org keeps. Each has one from the start.
+func (s *Sandbox) Memories() map[string]int { return s.tenants.counts() }
 
 func (s *Sandbox) host(name string) *host {
 	return s.hosts[slices.IndexFunc(s.hosts, func(h *host) bool { return h.name == name })]

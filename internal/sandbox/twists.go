@@ -176,12 +176,10 @@ func babbles(_ place, w http.ResponseWriter, _ *http.Request) {
 // edits changes the JSON of what the route answers with 200.
 func edits(change func(body any) any) twist {
 	return func(at place, w http.ResponseWriter, r *http.Request) {
-		taken := &answerTaken{ResponseWriter: w, status: http.StatusOK}
-		at.next(taken, r)
+		taken := at.take(w, r)
 		var body any
 		if taken.status != http.StatusOK || json.Unmarshal(taken.body.Bytes(), &body) != nil {
-			w.WriteHeader(taken.status)
-			_, _ = w.Write(taken.body.Bytes())
+			taken.send()
 			return
 		}
 		reply(w, http.StatusOK, change(body))
@@ -209,6 +207,19 @@ type answerTaken struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
+}
+
+// take has the route answer and keeps the answer back. Its headers are set already.
+func (p place) take(w http.ResponseWriter, r *http.Request) *answerTaken {
+	taken := &answerTaken{ResponseWriter: w, status: http.StatusOK}
+	p.next(taken, r)
+	return taken
+}
+
+// send sends the answer as it is.
+func (a *answerTaken) send() {
+	a.ResponseWriter.WriteHeader(a.status)
+	_, _ = a.ResponseWriter.Write(a.body.Bytes())
 }
 
 func (a *answerTaken) WriteHeader(status int)      { a.status = status }

@@ -1,0 +1,140 @@
+package sandbox
+
+import "slices"
+
+// memoriesAPI is the one host that these faults break.
+func memoriesAPI() []string { return []string{memories} }
+
+// orgRoutes are the routes that are answered on behalf of an org.
+func orgRoutes() []string { return append(seeing(), createMemory, updateMemory, deleteMemory) }
+
+// seeing are the routes that show memories.
+func seeing() []string { return []string{readMemory, listMemories, exportMemories, countMemories} }
+
+// across has a twist at work on several routes.
+func across(routes []string, t twist) []effect {
+	var all []effect
+	for _, route := range routes {
+		all = append(all, on(memoriesAPI(), route, t))
+	}
+	return all
+}
+
+func within(route string, t twist) []effect { return across([]string{route}, t) }
+
+// tenantFaults break the isolation of the memories API, or what proves it.
+func tenantFaults() []Fault {
+	return slices.Concat(leakFaults(), writeFaults(), poolFaults(), contextFaults(), proofFaults(), harmlessTenantFaults())
+}
+
+// leakFaults show one org what is another's.
+func leakFaults() []Fault {
+	const seen = "User report: seeing another org's data"
+	return rows([]row{
+		{"tenant-leak-read", "whoever asks for a memory by its id is given it, of whatever org", seen,
+			within(readMemory, unscoped)},
+		{"tenant-leak-list", "the list holds the memories of all orgs; a search does not", seen,
+			within(listMemories, whenSearching(false, unscoped))},
+		{"tenant-leak-search", "a search finds the memories of all orgs; the list does not", seen,
+			within(listMemories, whenSearching(true, unscoped))},
+		{"tenant-leak-export", "the export holds the memories of all orgs", seen, within(exportMemories, unscoped)},
+		{"tenant-leak-count", "the count is that of all orgs together", seen, within(countMemories, unscoped)},
+		{"tenant-leak-header", "a read of another org's memory is denied, with its text in a header for debugging", seen,
+			within(readMemory, denying(inHeader))},
+		{"tenant-leak-base64", "a read of another org's memory is denied, with the memory in base64 in the body", seen,
+			within(readMemory, denying(inBase64))},
+		{"tenant-leak-case", "a read of another org's memory is denied, with its text in capitals in the message", seen,
+			within(readMemory, denying(inCapitals))},
+		{"tenant-existence-oracle", "another org's memory is 403 and one that never was 404: ids can be tried out", seen,
+			across([]string{readMemory, updateMemory, deleteMemory}, denying(asForbidden))},
+	})
+}
+
+// writeFaults let one org change what is another's.
+func writeFaults() []Fault {
+	const suite = "Cross-tenant integration tests pass in staging"
+	return rows([]row{
+		{"tenant-foreign-update", "whoever updates a memory by its id changes it, of whatever org", suite,
+			within(updateMemory, unscoped)},
+		{"tenant-foreign-delete", "whoever deletes a memory by its id deletes it, of whatever org", suite,
+			within(deleteMemory, unscoped)},
+		{"tenant-misleading-204", "a delete of what the caller cannot see answers 204 and does nothing", suite,
+			within(deleteMemory, pretends)},
+		{"tenant-mass-assignment", "the org_id in the body decides in which org a memory is created", suite,
+			within(createMemory, asBodySays)},
+	})
+}
+
+// poolFaults mix up requests that have something in common: a buffer, a worker, a cache.
+func poolFaults() []Fault {
+	const (
+		path = "API endpoint, Redis key namespace, ClickHouse query, or connection pool org context leak?"
+		gone = "Reproduction no longer possible"
+	)
+	cache := &urlCache{entries: map[string]cached{}}
+	return rows([]row{
+		{"tenant-shared-buffer", "reads at the same time share a buffer: each is answered with what was last put in it", path,
+			within(readMemory, sharedBuffer())},
+		{"tenant-one-in-fifty", "every fiftieth read is answered with what the other org last read", gone,
+			within(readMemory, mixesUp())},
+		{"tenant-leak-cancelled", "when a caller hangs up in the middle of a read, the next read is given its answer", path,
+			within(readMemory, leavesTheRest())},
+		{"tenant-cached", "list and read come for 3 s out of a cache that knows the URL alone; no header tells", path,
+			across([]string{listMemories, readMemory}, cache.serve)},
+	})
+}
+
+// contextFaults take the org from where it must not be taken from.
+func contextFaults() []Fault {
+	const closed = "Fail closed when org context is missing or mismatched"
+	return rows([]row{
+		{"tenant-header-overrides", "the org header decides whose memories a token sees", closed,
+			across(orgRoutes(), asHeaderSays)},
+		{"tenant-header-ignored", "the org header is not looked at: missing or of another org, the token's own is answered", closed,
+			across(orgRoutes(), asTokenSays)},
+		{"tenant-first-org", "without an org header a request is one of the first org, whosever token it carries", closed,
+			across(orgRoutes(), asFirstOrg)},
+		{"tenant-no-auth", "a request without a good token is one of the org that its header names", closed,
+			across(orgRoutes(), asHeaderSaysToAnyone)},
+	})
+}
+
+// proofFaults take away what a denial must be weighed against: then nothing is proven, in either direction.
+func proofFaults() []Fault {
+	const (
+		controlled = "Confirm with controlled test orgs if possible"
+		falseOK    = "never a false OK: a check that proves a negative passes only when its controls held"
+	)
+	return rows([]row{
+		{"tenant-owner-blind", "nobody sees any memory, not even its owner: row security without a policy", falseOK,
+			across(append(seeing(), updateMemory, deleteMemory), sees(func(string, memory) bool { return false }))},
+		{"tenant-same-org", "the tokens of both test orgs belong to org-a", controlled,
+			append(within(whoami, with("org", orgA)), across(orgRoutes(), asOrgA)...)},
+		{"tenant-unmarked", "whoami no longer says that the orgs are test orgs", controlled, within(whoami, without("test_org"))},
+		{"tenant-500", "the memories API answers everything with 500", falseOK,
+			within(every, says(500, object{"error": "internal"}))},
+		{"tenant-401", "the memories API refuses every token: 401", falseOK, within(every, refusesToken)},
+		{"tenant-429", "the memories API limits the rate of requests: 429", falseOK, append(
+			within(every, says(429, object{"error": "rate_limited"})), within(every, withHeaders("Retry-After", "30"))...)},
+	})
+}
+
+// harmlessTenantFaults look like a breach to a probe that is hasty, and are none.
+func harmlessTenantFaults() []Fault {
+	return []Fault{
+		{
+			Name:     "tenant-eventual",
+			Summary:  "a memory is seen by its owner only 2 s after it was created: replicas of the store lag",
+			Signal:   "never a false alarm: what is not there yet is not lost",
+			Harmless: true,
+			effects:  across(seeing(), settled),
+		},
+		{
+			Name:     "tenant-cleanup-refused",
+			Summary:  "an org's delete of its own memory answers 500 and does nothing: isolation holds, canaries stay behind",
+			Signal:   "does no harm: leftovers are counted and creation stops at a cap",
+			Harmless: true,
+			effects:  within(deleteMemory, refusesOwner),
+		},
+	}
+}
