@@ -14,7 +14,7 @@ import (
 // second label of one name would break the series or be renamed.
 var reserved = []string{
 	"system", "probe", "type", "check", "target", "reason", "verdict", "runbook", "runbook_url", "severity", "phase",
-	"code", "version", "state", "replica", "url", "kid", "source", "trace_id", "le", "quantile", "job", "instance",
+	"code", "version", "state", "surface", "replica", "url", "kid", "source", "trace_id", "le", "quantile", "job", "instance",
 }
 
 var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)

@@ -70,7 +70,7 @@ func NewIsolation() *Isolation {
 		Denied: httpx.Codes(403, 404), Rejected: httpx.Codes(400, 401, 403, 404), Unauthenticated: httpx.Codes(401), Mismatch: "deny",
 		Overrides:   Overrides{Headers: []string{"X-Org-Id", "X-Tenant-Id"}, Query: []string{"org_id"}, Body: []string{"org_id"}},
 		Interleave:  Interleaved{Requests: 150, Cancel: 20},
-		Concurrency: 4, Settle: probe.Duration(5 * time.Second), MaxRequests: 600,
+		Concurrency: 4, Settle: probe.Duration(5 * time.Second), MaxRequests: 1000,
 	}
 	p.Connection = "reuse"
 	return p

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ func (x *exam) ask(ctx context.Context, a asking) *httpx.Answer {
 	if answer.Status == http.StatusTooManyRequests {
 		x.halt(outcome{ruleUnproven, probe.RateLimited, "the target limits the rate of the prober's requests (429); nothing more is asked in this run"})
 	}
-	x.look(a, answer)
+	x.look(a, q, answer)
 	return answer
 }
 
@@ -134,7 +135,7 @@ func (p *Isolation) forge(h http.Header) {
 }
 
 // look searches an answer for what its caller must not be shown.
-func (x *exam) look(a asking, answer *httpx.Answer) {
+func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 	x.mu.Lock()
 	known := a.claim.subject.known // appended to, never changed
 	x.mu.Unlock()
@@ -142,7 +143,7 @@ func (x *exam) look(a asking, answer *httpx.Answer) {
 	granted := a.by == nil && httpx.Success.Contains(answer.Status)
 	for _, h := range known {
 		// What the request itself says may be said back.
-		if h.owner == a.by || h.text == a.v.id || h.text == a.v.canary && !a.unechoed {
+		if h.owner == a.by || says(q, h.text) && !(a.unechoed && h.what == "canary") {
 			continue
 		}
 		where, form := "body", body.Find(h.needle)
@@ -164,6 +165,12 @@ func (x *exam) look(a asking, answer *httpx.Answer) {
 		x.note(a.claim, r, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
 			a.who(), h.what, h.owner.name, canary.Hash(h.text), form, where, answer.Status, a.spoken(answer))
 	}
+}
+
+// says reports whether a request says a text.
+func says(q httpx.Request, text string) bool {
+	return strings.Contains(q.URL, url.PathEscape(text)) || strings.Contains(q.URL, url.QueryEscape(text)) ||
+		bytes.Contains(q.Body, []byte(quoted(text)))
 }
 
 // head writes the status and the headers of an answer as one text.

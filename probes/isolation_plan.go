@@ -78,6 +78,7 @@ type subject struct {
 	claims  map[string]*claim   // by check and operation
 	planted map[*tenant]planted // the canary of each org
 	known   []hidden            // what must not be shown to others
+	lost    map[*tenant]bool    // the canary was changed or deleted by another org
 }
 
 // planted is a canary in its place.
@@ -113,7 +114,7 @@ func newPlan(p *Isolation) *plan {
 		if r == nil {
 			continue
 		}
-		s := &subject{Resource: r, name: name, claims: map[string]*claim{}, planted: map[*tenant]planted{}}
+		s := &subject{Resource: r, name: name, claims: map[string]*claim{}, planted: map[*tenant]planted{}, lost: map[*tenant]bool{}}
 		out.subjects = append(out.subjects, s)
 		add := func(check, op string) {
 			cl := &claim{check: check, surface: name + "/" + op, op: op, subject: s}

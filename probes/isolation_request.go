@@ -62,7 +62,7 @@ func (p *Isolation) build(t *Template, v vars, m mutation) (httpx.Request, error
 	if !strings.Contains(t.URL, "://") {
 		path, shown = p.Base+path, p.Base+shown
 	}
-	q.URL, q.Show = path, shown
+	q.URL, q.Show = path, strings.NewReplacer("{", ":", "}", "").Replace(shown) // braces would be shown escaped
 	if u, err := url.Parse(q.URL); err != nil || u.Host == "" {
 		return q, fmt.Errorf("cannot be read as a path below %s", p.Base)
 	}

@@ -70,11 +70,15 @@ func (x *exam) unchanged(a asking, c planted, why probe.Reason) {
 	if state == elsewhere || state == missing {
 		state, reason, detail = x.view(a.claim, c)
 	}
-	switch state {
-	case there:
-	case unknownView:
+	lost := c.subject.lost
+	switch {
+	case state == there:
+	case lost[c.owner]:
+		x.note(a.claim, ruleUnproven, probe.ControlFailed, "the canary of %s was gone or changed before", c.owner.name)
+	case state == unknownView:
 		x.note(a.claim, ruleUnproven, reason, "whether the canary of %s is as it was could not be told: %s", c.owner.name, detail)
 	default:
+		lost[c.owner] = true
 		x.note(a.claim, ruleChanged, why, "after %s of %s by %s the canary of %s (%s) is gone or changed: %s",
 			a.t.spoken(), c.owner.name, a.by.name, c.owner.name, canary.Hash(c.text), detail)
 	}

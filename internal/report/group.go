@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func (g group) told() probe.Check {
 	}
 	c := impersonal(g[0])
 	c.Target = fmt.Sprintf("on %d replicas", n)
+	if _, err := netip.ParseAddrPort(g[0].Target); err != nil {
+		c.Target = fmt.Sprintf("in %d places", n) // such as operations of an API
+	}
 	return c
 }
 
