@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"prober/internal/probe"
@@ -75,4 +76,27 @@ func TestAbandonHangsUpInTheMiddle(t *testing.T) {
 	if conns.Load() != 2 {
 		t.Errorf("%d connections, want another one after hanging up", conns.Load())
 	}
+}
+
+// TestAnswersWithoutABodyAtTheSameTime give their connection back before they are looked at; the race detector sees
+// whoever looks at what is then another's.
+func TestAnswersWithoutABodyAtTheSameTime(t *testing.T) {
+	url, _, _ := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	client, err := (&Settings{Connection: reuse}).Client(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 100 {
+				r := probe.NewResult(probe.ID{})
+				if a := client.Do(t.Context(), r, Request{Method: "DELETE", URL: url}); a.Reason != probe.OK || a.Status != 204 {
+					t.Errorf("got %d, %s", a.Status, a.Detail)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
