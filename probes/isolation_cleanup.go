@@ -108,7 +108,7 @@ func (x *exam) cleanUp(ctx context.Context) {
 	clean, done := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer done()
 	x.mu.Lock()
-	x.stop, x.left = nil, x.left+len(x.minted)*2
+	x.cleaning = true
 	minted := x.minted
 	x.mu.Unlock()
 	left := x.remove(clean, minted)

@@ -32,6 +32,7 @@ type exam struct {
 	left     int      // requests that may still be made
 	made     int      // requests that were made
 	stop     *outcome // why nothing more is asked
+	cleaning bool     // what is left to ask is the clean-up, which neither a limit nor a stop must keep from
 	minted   []planted
 	strays   int // leftovers that were seen and are still there
 	failures int // clean-ups that failed
@@ -85,16 +86,16 @@ func (x *exam) spend(ctx context.Context, cl *claim) *outcome {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
-	case x.stop != nil:
+	case x.stop != nil && !x.cleaning:
 		return x.stop
 	case context.Cause(ctx) == context.Canceled:
 		return &outcome{ruleUnproven, probe.Cancelled, "not asked: the run was cancelled"}
 	case ctx.Err() != nil:
 		return &outcome{ruleUnproven, probe.ControlFailed, "not asked: the time was up"}
-	case x.left == 0:
+	case x.left == 0 && !x.cleaning:
 		return &outcome{ruleUnproven, probe.ControlFailed, fmt.Sprintf("not asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
 	}
-	x.left--
+	x.left = max(x.left-1, 0)
 	x.made++
 	cl.asked++
 	return nil
