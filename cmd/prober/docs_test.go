@@ -159,6 +159,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	p.eventually(t, `probe_failures_total{probe="up"`)
 	p.eventually(t, `probe_health_state{probe="proxy"`)
 	p.eventually(t, `probe_http_value{probe="outbox"`)
+	p.eventually(t, `probe_isolation_leak_rate_bound_ratio{probe="tenants"`)
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
