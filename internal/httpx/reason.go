@@ -230,6 +230,7 @@ var selfNetwork = map[syscall.Errno]string{
 	syscall.ENOMEM:        "this machine has no memory for another connection",
 	syscall.ENETUNREACH:   "this machine has no network towards the target",
 	syscall.ENETDOWN:      "this machine's network is down",
+	syscall.EADDRINUSE:    "this machine has no free port towards the target",
 	syscall.EADDRNOTAVAIL: "this machine has no free port towards the target, or no address of that family",
 	syscall.EAFNOSUPPORT:  "this machine has no address of that family",
 	syscall.EPERM:         "this machine's own firewall forbids the connection",
