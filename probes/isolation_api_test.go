@@ -289,17 +289,6 @@ func (n *notebook) examined(t *testing.T, change ...string) probe.Result {
 	return isolation(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
 }
 
-// found lists what did not pass, each once, as check@surface verdict(reason).
-func found(r probe.Result) []string {
-	var all []string
-	for _, c := range r.Checks {
-		if line := fmt.Sprintf("%s@%s %s(%s)", c.Name, c.Target, c.Verdict, c.Reason); c.Verdict != probe.Pass && !slices.Contains(all, line) {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
 // wantFirst compares the verdict and what decides it.
 func wantFirst(t *testing.T, r probe.Result, want string) {
 	t.Helper()

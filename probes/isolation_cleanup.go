@@ -1,9 +1,13 @@
 package probes
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"prober/internal/canary"
@@ -59,10 +63,12 @@ func (x *exam) marked(s *subject, t *tenant) []planted {
 	var found []planted
 	x.pages(cl, s, t, op, text, func(_ asking, answer *httpx.Answer) {
 		var body any
-		if json.Unmarshal(answer.Body, &body) != nil {
+		in := json.NewDecoder(bytes.NewReader(answer.Body))
+		in.UseNumber() // an id of many digits must stay what it is
+		if in.Decode(&body) != nil {
 			return
 		}
-		walk(body, "", func(id string, m canary.Mark) {
+		walk(body, s.idName(), "", func(id string, m canary.Mark) {
 			if m.Replica == x.p.Replica && len(found) < 10*mostSwept {
 				found = append(found, planted{subject: s, resource: s.name, owner: t, id: id, text: m.Text, minted: true})
 			}
@@ -71,8 +77,18 @@ func (x *exam) marked(s *subject, t *tenant) []planted {
 	return found
 }
 
+// idName is what the id is called where objects are listed: as in the answer to create.
+func (r *Resource) idName() string {
+	if name := lastName.FindString(strings.TrimRight(r.ID.JSON.String(), `'"]`)); name != "" {
+		return name
+	}
+	return "id"
+}
+
+var lastName = regexp.MustCompile(`[A-Za-z0-9_-]+$`)
+
 // walk finds the canaries in a JSON value, each with the id of the object that it stands in.
-func walk(value any, id string, found func(id string, m canary.Mark)) {
+func walk(value any, name, id string, found func(id string, m canary.Mark)) {
 	switch value := value.(type) {
 	case string:
 		for _, m := range canary.Find(value) {
@@ -80,17 +96,17 @@ func walk(value any, id string, found func(id string, m canary.Mark)) {
 		}
 	case []any:
 		for _, inner := range value {
-			walk(inner, id, found)
+			walk(inner, name, id, found)
 		}
 	case map[string]any:
-		switch own := value["id"].(type) {
+		switch own := value[name].(type) {
 		case string:
 			id = own
 		case json.Number:
 			id = own.String()
 		}
 		for _, inner := range value {
-			walk(inner, id, found)
+			walk(inner, name, id, found)
 		}
 	}
 }
@@ -152,18 +168,19 @@ func (x *exam) removeAs(ctx context.Context, s *subject, c planted, t *tenant) b
 	cl := &claim{check: "cleanup", surface: s.name + "/delete", subject: s}
 	a := asking{claim: cl, by: t, t: s.Delete, v: vars{org: t.id, id: c.id, canary: c.text}, want: s.Delete.Status}
 	answer := x.ask(ctx, a)
-	if _, _, bad := unusable(answer); bad {
-		return false
-	}
-	if s.Delete.Status.Contains(answer.Status) {
+	why, detail, bad := unusable(answer)
+	if !bad && s.Delete.Status.Contains(answer.Status) {
 		return true
 	}
-	if s.planted[t].id == c.id && s.claim(checkControl, s.seeing()).done {
-		x.note(s.claim(checkIsolated, "delete"), ruleUnproven, probe.ControlFailed,
-			"%s cannot delete even its own canary (%d): a denial to others proves nothing", t.name, answer.Status)
+	// A service that fails for its owner and denies to others has told them apart all the same.
+	if s.planted[t].id == c.id && s.claim(checkControl, s.seeing()).done && answer.Status < 500 {
+		if !bad {
+			why, detail = probe.ControlFailed, fmt.Sprintf("got %d", answer.Status)
+		}
+		x.note(s.claim(checkIsolated, "delete"), ruleUnproven, why, "%s cannot delete even its own canary: %s; a denial to others proves nothing", t.name, detail)
 		return false
 	}
-	return answer.Status == 404 || answer.Status == 410 || t == c.also
+	return !bad && (answer.Status == 404 || answer.Status == 410 || t == c.also)
 }
 
 // subjectOf returns the subject of this run that a canary of this or an earlier run belongs to.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -34,9 +35,10 @@ type exam struct {
 	stop     *outcome // why nothing more is asked
 	cleaning bool     // what is left to ask is the clean-up, which neither a limit nor a stop must keep from
 	minted   []planted
-	strays   int // leftovers that were seen and are still there
-	failures int // clean-ups that failed
-	answered int // answers on shared connections that were the caller's own
+	known    []hidden // what must not be shown to others
+	strays   int      // leftovers that were seen and are still there
+	failures int      // clean-ups that failed
+	answered int      // answers on shared connections that were the caller's own
 }
 
 func newExam(p *Isolation, ctx context.Context, r *probe.Result) *exam {
@@ -88,10 +90,9 @@ func (x *exam) spend(ctx context.Context, cl *claim) *outcome {
 	switch {
 	case x.stop != nil && !x.cleaning:
 		return x.stop
-	case context.Cause(ctx) == context.Canceled:
-		return &outcome{ruleUnproven, probe.Cancelled, "not asked: the run was cancelled"}
 	case ctx.Err() != nil:
-		return &outcome{ruleUnproven, probe.ControlFailed, "not asked: the time was up"}
+		o := ended(ctx)
+		return &o
 	case x.left == 0 && !x.cleaning:
 		return &outcome{ruleUnproven, probe.ControlFailed, fmt.Sprintf("not asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
 	}
@@ -99,6 +100,14 @@ func (x *exam) spend(ctx context.Context, cl *claim) *outcome {
 	x.made++
 	cl.asked++
 	return nil
+}
+
+// ended says why a context is over.
+func ended(ctx context.Context) outcome {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return outcome{ruleUnproven, probe.Cancelled, "not all was asked: the run was cancelled"}
+	}
+	return outcome{ruleUnproven, probe.ControlFailed, "not all was asked: the time was up"}
 }
 
 // halt ends the asking for a reason.
@@ -138,7 +147,7 @@ func (p *Isolation) forge(h http.Header) {
 // look searches an answer for what its caller must not be shown.
 func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 	x.mu.Lock()
-	known := a.claim.subject.known // appended to, never changed
+	known := x.known // appended to, never changed
 	x.mu.Unlock()
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(head(answer))
 	granted := a.by == nil && httpx.Success.Contains(answer.Status)
@@ -240,14 +249,17 @@ func unusable(answer *httpx.Answer) (why probe.Reason, detail string, ok bool) {
 
 // denied notes against the claim whatever an answer is but a denial. It reports whether it is one.
 func (x *exam) denied(a asking, answer *httpx.Answer, want httpx.Statuses, granted rule, why probe.Reason) bool {
-	if reason, detail, ok := unusable(answer); ok && !(a.m.long && want.Contains(answer.Status)) {
+	success := httpx.Success.Contains(answer.Status)
+	if whole := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated; success && whole {
+		x.note(a.claim, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, a.spoken(answer), a.who())
+		return false
+	}
+	if reason, detail, ok := unusable(answer); ok {
 		x.note(a.claim, ruleUnproven, reason, "wanted a denial (%s) of %s by %s: %s", want, a.spoken(answer), a.who(), detail)
 		return false
 	}
 	large := a.m.long && slices.Contains([]int{413, 414, 431}, answer.Status)
 	switch {
-	case httpx.Success.Contains(answer.Status):
-		x.note(a.claim, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, a.spoken(answer), a.who())
 	case want.Contains(answer.Status) || large:
 		return true
 	case answer.Status == http.StatusUnauthorized:

@@ -2,6 +2,7 @@ package probes
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -59,14 +60,11 @@ func (x *exam) listed(cl *claim, c planted, op string) {
 // viewListed looks for a canary in what its owner is shown by an operation, to the last page.
 func (x *exam) viewListed(cl *claim, c planted, op string) (view, probe.Reason, string) {
 	found, id := false, canary.NewNeedle(c.id)
+	repeats := op == "search" && x.repeats(cl, c.subject, c.owner)
 	why, detail := x.pages(cl, c.subject, c.owner, op, c.text, func(a asking, answer *httpx.Answer) {
 		hay := canary.NewHaystack(answer.Body)
-		// A search repeats what was searched for: there only the id tells, where it can.
-		if op == "search" && telling(c.id) {
-			found = found || hay.Find(id) != ""
-			return
-		}
-		found = found || hay.Find(c.marks[0]) != ""
+		// Where a search repeats what was searched for, only the id tells.
+		found = found || hay.Find(c.marks[0]) != "" && !repeats || telling(c.id) && op == "search" && hay.Find(id) != ""
 	})
 	switch {
 	case why != "":
@@ -127,24 +125,34 @@ func (s *subject) turn(op string, v *vars, page int, answer *httpx.Answer) strin
 	return "next"
 }
 
-// searches has an intruder search for another's canary. Since an answer may repeat the question, it first searches
-// for a text that stands nowhere: where that is not repeated, neither is the canary.
-func (x *exam) searches(cl *claim, c planted, intruder *tenant) {
+// repeats reports whether a search repeats what was searched for, by searching for a text that stands nowhere. An
+// answer that cannot be had may do anything.
+func (x *exam) repeats(cl *claim, s *subject, t *tenant) bool {
+	if known, ok := s.repeats[t]; ok {
+		return known
+	}
 	nowhere := canary.Mint(x.p.Replica, time.Now())
-	a := asking{claim: cl, by: intruder, t: c.subject.Search, v: vars{org: intruder.id, canary: nowhere, page: "1"}, want: c.subject.Search.Status}
+	a := asking{claim: cl, by: t, t: s.Search, v: vars{org: t.id, canary: nowhere, page: "1"}, want: s.Search.Status}
 	answer := x.ask(x.ctx, a)
-	if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
-		x.note(cl, ruleUnproven, why, "%s: %s", intruder.name, detail)
-		return
+	if why, detail, ok := x.failed(a, answer, union(a.t.Status, httpx.Codes(404))); ok { // 404: nothing was found
+		x.note(cl, ruleUnproven, why, "%s: %s", t.name, detail)
+		return true
 	}
 	mark := canary.NewNeedle(nowhere)
-	a.unechoed = canary.NewHaystack(answer.Body).Find(mark) == "" && canary.NewHaystack(head(answer)).Find(mark) == ""
-	if !a.unechoed && !telling(c.id) {
+	s.repeats[t] = canary.NewHaystack(answer.Body).Find(mark) != "" || canary.NewHaystack(head(answer)).Find(mark) != ""
+	return s.repeats[t]
+}
+
+// searches has an intruder search for another's canary.
+func (x *exam) searches(cl *claim, c planted, intruder *tenant) {
+	repeats := x.repeats(cl, c.subject, intruder)
+	if repeats && !telling(c.id) {
 		x.note(cl, ruleUnproven, probe.ControlFailed, "the search repeats what was searched for and ids are too short to tell: what it finds cannot be told from the question")
 	}
-	a.v.canary = c.text
-	answer = x.ask(x.ctx, a)
-	if why, detail, ok := x.failed(a, answer, a.t.Status); ok && answer.Status != 404 {
+	v := vars{org: intruder.id, canary: c.text, page: "1"}
+	a := asking{claim: cl, by: intruder, t: c.subject.Search, v: v, want: c.subject.Search.Status, unechoed: !repeats}
+	answer := x.ask(x.ctx, a)
+	if why, detail, ok := x.failed(a, answer, union(a.t.Status, httpx.Codes(404))); ok {
 		x.note(cl, ruleUnproven, why, "%s: %s", intruder.name, detail)
 	}
 }
@@ -170,38 +178,57 @@ func (x *exam) listsInContext(s *subject, op string) {
 	x.row(9, 10)
 }
 
+// Tries to tell a count that grows with another org's objects from one that grows since somebody else writes to it.
+const (
+	countTries = 6
+	countSure  = 5
+)
+
 // counted tells whether only the owner's count grew with its new canary. Somebody else may write to the same test
-// orgs, such as another prober: what grows once may be theirs, what grows each time is not.
-func (x *exam) counted(s *subject, owner *tenant, before map[*tenant]int) bool {
+// orgs, such as another prober. So where another's count did change, a further canary is made and deleted, some times:
+// a count that once stays as it was is its own, and one that goes up and down with nearly all of them is not.
+func (x *exam) counted(s *subject, owner *tenant, before map[*tenant]int) {
 	cl := s.claim(checkIsolated, "count")
-	const tries = 3
-	var grew *tenant
-	for try := 1; ; try++ {
-		if !x.grown(cl, s, owner, before[owner]) {
-			return true // noted; the rest of the matrix stands on its own
-		}
-		grew = nil
-		for _, t := range x.p.tenants {
-			if now := x.count(s, t); t != owner && now >= 0 && before[t] >= 0 && now > before[t] {
-				grew = t
-			}
-		}
-		if grew == nil {
-			return true
-		}
-		if try == tries {
-			break
-		}
-		if before = x.counts(s); !x.pause(time.Duration(10+try*37) * time.Millisecond) {
-			return true
-		}
-		c, ok := x.place(s, owner, cl, mutation{}, nil)
-		if !ok || !x.sees(cl, c, x.p.Settle.D()) {
-			return true
+	if !x.grown(cl, s, owner, before[owner]) {
+		return // noted; the rest of the matrix stands on its own
+	}
+	for _, t := range x.p.tenants {
+		if now := x.count(s, t); t != owner && now != before[t] {
+			x.recount(cl, s, owner, t)
 		}
 	}
-	x.note(cl, ruleLeak, leakList, "the count of %s grew each of %d times that a canary was planted with %s: %s", grew.name, tries, owner.name, s.Count.spoken())
-	return true
+}
+
+func (x *exam) recount(cl *claim, s *subject, owner, other *tenant) {
+	follows := 0
+	for try := range countTries {
+		before := x.count(s, other)
+		c, ok := x.place(s, owner, cl, mutation{}, nil)
+		if !ok || !x.sees(cl, c, x.p.Settle.D()) {
+			return
+		}
+		with := x.count(s, other)
+		if !x.removeAs(x.ctx, s, c, owner) || !x.pause(time.Duration(try*try)*5*time.Millisecond) {
+			return
+		}
+		x.mu.Lock()
+		x.minted = slices.DeleteFunc(x.minted, func(m planted) bool { return m.id == c.id })
+		x.mu.Unlock()
+		after := x.count(s, other)
+		switch {
+		case before < 0 || with < 0 || after < 0:
+			return // noted by count
+		case before == with:
+			return
+		case with > before && after < with:
+			follows++
+		}
+	}
+	if follows >= countSure {
+		x.note(cl, ruleLeak, leakList, "the count of %s went up and down with %d of %d canaries of %s: %s", other.name, follows, countTries, owner.name, s.Count.spoken())
+		return
+	}
+	x.note(cl, ruleUnproven, probe.ControlFailed, "the count of %s never stands still: somebody else writes to the test org", other.name)
 }
 
 // grown waits until an owner's count has grown.

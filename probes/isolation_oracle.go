@@ -30,6 +30,10 @@ func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle
 	if !usable {
 		return ""
 	}
+	if answers[1].Status != answers[2].Status {
+		x.note(oracle, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", answers[1].Status, answers[2].Status)
+		return ""
+	}
 	return differ(answers, ids)
 }
 
@@ -64,9 +68,6 @@ func unlikely(id string) string {
 // those two as well, such as a time or a number of the request, tells nothing.
 func differ(answers []*httpx.Answer, ids []string) string {
 	foreign, never, again := answers[0], answers[1], answers[2]
-	if never.Status != again.Status {
-		return ""
-	}
 	if foreign.Status != never.Status {
 		return fmt.Sprintf("status %d, and %d for what never was", foreign.Status, never.Status)
 	}

@@ -104,12 +104,12 @@ func (x *exam) plant(s *subject) bool {
 			return false
 		}
 		s.planted[t] = c
-		x.hide(s, c)
+		x.hide(c)
 		if !x.sees(control, c, x.p.Settle.D()) {
 			return false
 		}
-		if s.Count != nil && !x.counted(s, t, before) {
-			return false
+		if s.Count != nil {
+			x.counted(s, t, before)
 		}
 	}
 	x.row(1, 2)
@@ -117,12 +117,12 @@ func (x *exam) plant(s *subject) bool {
 }
 
 // hide makes the canary and its id known as what others must not be shown.
-func (x *exam) hide(s *subject, c planted) {
+func (x *exam) hide(c planted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	s.known = append(s.known, hidden{c.owner, "canary", c.text, c.marks[0]})
+	x.known = append(x.known, hidden{c.owner, "canary", c.text, c.marks[0]})
 	if telling(c.id) {
-		s.known = append(s.known, hidden{c.owner, "id", c.id, canary.NewNeedle(c.id)})
+		x.known = append(x.known, hidden{c.owner, "id", c.id, canary.NewNeedle(c.id)})
 	}
 }
 
@@ -187,7 +187,7 @@ func (x *exam) settled(s *subject, t *tenant, cl *claim) (planted, bool) {
 // mint makes a canary's text, and its random part known as what is never to be shown.
 func (x *exam) mint(s *subject, t *tenant) string {
 	text := canary.Mint(x.p.Replica, time.Now())
-	secret.Learn(fmt.Sprintf("canary %p %s %s", x.p, s.name, t.name), canary.Secret(text))
+	secret.Learn("canary of "+x.p.Base+" "+s.name+" "+t.name, canary.Secret(text)) // one source each, however many canaries
 	return text
 }
 

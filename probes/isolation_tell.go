@@ -77,7 +77,7 @@ func (x *exam) unfinished() outcome {
 	case x.stop != nil:
 		return *x.stop
 	case x.ctx.Err() != nil:
-		return outcome{ruleUnproven, probe.ControlFailed, "not all was asked: the time was up"}
+		return ended(x.ctx)
 	case x.left <= 0:
 		return outcome{ruleUnproven, probe.ControlFailed, fmt.Sprintf("not all was asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
 	}

@@ -85,39 +85,53 @@ func (x *exam) unchanged(a asking, c planted, why probe.Reason) {
 }
 
 // creates has every org create an object and say that it is another's: in the body, which nobody documents, and where
-// the org is usually said (row 8).
+// the org is usually said (row 8). Where the objects went is looked for once all are made.
 func (x *exam) creates(s *subject) bool {
-	if s.Create == nil || s.Read == nil {
-		return true
-	}
+	isolated, inContext := s.claim(checkIsolated, "create"), s.claim(checkContext, "create")
+	var made []smuggled
 	x.each(func(owner, intruder *tenant) {
-		if cl := s.claim(checkIsolated, "create"); cl != nil {
-			for _, member := range x.p.Overrides.Body {
-				m := mutation{name: "the owner's org as " + member + " in the body", member: member, org: owner.id}
-				x.createsIn(s, cl, owner, intruder, m)
+		try := func(cl *claim, m mutation) {
+			if found, ok := x.smuggle(s, cl, owner, intruder, m); ok {
+				made = append(made, found)
 			}
 		}
-		if cl := s.claim(checkContext, "create"); cl != nil {
+		for _, member := range x.p.Overrides.Body {
+			if isolated != nil {
+				try(isolated, mutation{name: "the owner's org as " + member + " in the body", member: member, org: owner.id})
+			}
+		}
+		if inContext != nil {
 			for _, m := range x.p.contexts(s.Create, "create", owner.id, intruder.id) {
-				x.createsIn(s, cl, owner, intruder, m)
+				try(inContext, m)
 			}
 			x.row(9, 10)
 		}
 	})
-	if cl := s.claim(checkIsolated, "create"); cl != nil {
-		x.finish(cl, "no org could create anything in another")
+	for _, found := range made {
+		x.trace(found)
+	}
+	x.finish(isolated, "no org could create anything in another")
+	x.finish(inContext, "no way to leave out or forge the org was let in")
+	if isolated != nil {
 		x.row(8)
 	}
-	x.finish(s.claim(checkContext, "create"), "no way to leave out or forge the org was let in")
 	return true
 }
 
-// createsIn has an intruder create an object in one of the ways to name another org, and finds out where it went.
-func (x *exam) createsIn(s *subject, cl *claim, owner, intruder *tenant, m mutation) {
-	var asked asking
-	var answer *httpx.Answer
-	c, ok := x.place(s, intruder, cl, m, func(a asking, got *httpx.Answer) bool {
-		asked, answer = a, got
+// smuggled is an object that an org created while it named another.
+type smuggled struct {
+	planted
+	asking
+	answer *httpx.Answer
+	into   *tenant
+}
+
+// smuggle has an intruder create an object in one of the ways to name another org. It reports whether there is one now.
+func (x *exam) smuggle(s *subject, cl *claim, owner, intruder *tenant, m mutation) (smuggled, bool) {
+	found := smuggled{into: owner}
+	var ok bool
+	found.planted, ok = x.place(s, intruder, cl, m, func(a asking, got *httpx.Answer) bool {
+		found.asking, found.answer = a, got
 		if _, _, bad := unusable(got); bad || !httpx.Success.Contains(got.Status) {
 			x.refused(a, got)
 			return false
@@ -125,21 +139,44 @@ func (x *exam) createsIn(s *subject, cl *claim, owner, intruder *tenant, m mutat
 		return true
 	})
 	if !ok {
-		return
+		return found, false
 	}
 	x.mu.Lock()
 	x.minted[len(x.minted)-1].also = owner
 	x.mu.Unlock()
-	if state, _ := x.viewAs(cl, c, owner); state == there {
-		x.note(cl, ruleChanged, foreignWrite, "%s created an object in %s: %s", intruder.name, owner.name, asked.spoken(answer))
-		return
-	}
-	if !m.extra() && x.p.Mismatch != "ignore" {
-		x.note(cl, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, answer.Status, asked.spoken(answer), intruder.name)
-		return
-	}
-	if !x.appears(cl, c) {
-		x.note(cl, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s", answer.Status, intruder.name, owner.name, asked.spoken(answer))
+	return found, true
+}
+
+// trace finds out where an object went: into the other org, into the creator's own, or nowhere. It waits until one of
+// them is shown it.
+func (x *exam) trace(found smuggled) {
+	cl, until := found.claim, time.Now().Add(x.p.Settle.D())
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		own, _ := x.viewAs(cl, found.planted, found.by)
+		other, answer := x.viewAs(cl, found.planted, found.into)
+		leaks, _ := found.planted.subject.claim(checkIsolated, "read").first()
+		switch {
+		case other == there && leaks.rule == ruleLeak:
+			x.note(cl, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
+			return
+		case other == there:
+			x.note(cl, ruleChanged, foreignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken(found.answer))
+			return
+		case own == unknownView || other == unknownView:
+			x.note(cl, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(found.answer), found.by.name)
+			return
+		case own == there && !found.m.extra() && x.p.Mismatch != "ignore":
+			x.note(cl, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, found.answer.Status, found.spoken(found.answer), found.by.name)
+			return
+		case own == there:
+			return
+		case time.Now().Add(wait).After(until):
+			x.note(cl, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
+				found.answer.Status, found.by.name, found.into.name, found.spoken(found.answer))
+			return
+		case !x.pause(wait):
+			return // the run is over, and the claim not finished
+		}
 	}
 }
 
@@ -147,18 +184,4 @@ func (x *exam) createsIn(s *subject, cl *claim, owner, intruder *tenant, m mutat
 func (x *exam) refused(a asking, answer *httpx.Answer) {
 	want := union(union(x.p.Rejected, x.p.Denied), httpx.Codes(405, 409, 422))
 	x.denied(a, answer, want, ruleGranted, mismatchNotRejected)
-}
-
-// appears waits until whoever created an object is shown it.
-func (x *exam) appears(cl *claim, c planted) bool {
-	until := time.Now().Add(x.p.Settle.D())
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		state, _ := x.viewAs(cl, c, c.owner)
-		if state == there {
-			return true
-		}
-		if time.Now().Add(wait).After(until) || !x.pause(wait) {
-			return false
-		}
-	}
 }
