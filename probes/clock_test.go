@@ -100,7 +100,7 @@ func ntpServers(t *testing.T, answers ...func([]byte) []byte) []string {
 func sharp() *probe.Duration { return new(probe.Duration) }
 
 // outcome is the line of one check and target: verdict(reason): detail.
-func outcome(r probe.Result, check, target string) string {
+func clockOutcome(r probe.Result, check, target string) string {
 	for _, c := range r.Checks {
 		if c.Name == check && c.Target == target {
 			return fmt.Sprintf("%s(%s): %s", c.Verdict, c.Reason, c.Detail)
@@ -111,7 +111,7 @@ func outcome(r probe.Result, check, target string) string {
 
 func wantOutcome(t *testing.T, r probe.Result, check, target, begins string, holds ...string) {
 	t.Helper()
-	got := outcome(r, check, target)
+	got := clockOutcome(r, check, target)
 	if !strings.HasPrefix(got, begins) {
 		t.Errorf("%s@%s: got %s, wanted %s", check, target, got, begins)
 	}
@@ -327,7 +327,7 @@ func TestATimeThatStandsStill(t *testing.T) {
 	}
 	r := run(t, c)
 	for _, name := range []string{"date", "json"} {
-		if got := outcome(r, "source", name); !strings.HasPrefix(got, "inconclusive(stale_or_cached)") && !strings.HasPrefix(got, "inconclusive(mixed_clocks)") {
+		if got := clockOutcome(r, "source", name); !strings.HasPrefix(got, "inconclusive(stale_or_cached)") && !strings.HasPrefix(got, "inconclusive(mixed_clocks)") {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
@@ -565,7 +565,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 	if n := asked.Load(); n > mostReadings {
 		t.Errorf("asked %d times", n)
 	}
-	if got := outcome(r, "skew", "a/b"); strings.HasPrefix(got, "pass") || strings.HasPrefix(got, "fail") {
+	if got := clockOutcome(r, "skew", "a/b"); strings.HasPrefix(got, "pass") || strings.HasPrefix(got, "fail") {
 		t.Errorf("the limit lies within the doubt, got %s", got)
 	}
 }

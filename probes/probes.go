@@ -10,6 +10,7 @@ func Kinds() probe.Kinds {
 		"clock":     func() probe.Probe { return NewClock() },
 		"health":    func() probe.Probe { return NewHealth() },
 		"http":      func() probe.Probe { return NewHTTP() },
+		"isolation": func() probe.Probe { return NewIsolation() },
 		"jwks":      func() probe.Probe { return NewJWKS() },
 		"protected": func() probe.Probe { return NewProtected() },
 		"token":     func() probe.Probe { return NewToken() },

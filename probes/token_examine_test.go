@@ -56,7 +56,7 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := NewToken()
-			r := run(t, asked(func(_ context.Context, r *probe.Result) {
+			r := run(t, askedBy(func(_ context.Context, r *probe.Result) {
 				(&tokenRun{Token: p, r: r}).times(&keyset.Token{IssuedAt: c.issued}, g, c.step)
 			}))
 			wantLines(t, r, r.Verdict().String(), c.want)
@@ -64,9 +64,9 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 	}
 }
 
-// asked makes a function a probe.
-type asked func(context.Context, *probe.Result)
+// askedBy makes a function a probe.
+type askedBy func(context.Context, *probe.Result)
 
-func (asked) Validate() error                            { return nil }
-func (asked) Checks() []string                           { return nil }
-func (f asked) Ask(ctx context.Context, r *probe.Result) { f(ctx, r) }
+func (askedBy) Validate() error                            { return nil }
+func (askedBy) Checks() []string                           { return nil }
+func (f askedBy) Ask(ctx context.Context, r *probe.Result) { f(ctx, r) }

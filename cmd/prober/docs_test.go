@@ -161,6 +161,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	p.eventually(t, `probe_http_value{probe="outbox"`)
 	p.eventually(t, `probe_token_revocation_seconds{probe="issuance"`)
 	p.eventually(t, `probe_clock_skew_seconds{`)
+	p.eventually(t, `probe_isolation_leak_rate_bound_ratio{probe="tenants"`)
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)

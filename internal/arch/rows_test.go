@@ -12,6 +12,7 @@ var rows = map[string]row{
 	"internal/secret":   {},
 	"internal/spell":    {},
 	"internal/probe":    {ours: []string{"internal/secret"}},
+	"internal/canary":   {},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"gopkg.in/yaml.v3", "github.com/speakeasy-api/jsonpath"}},
 	"internal/keyset":   {theirs: []string{"github.com/go-jose/go-jose/v4"}},
@@ -37,7 +38,7 @@ var rows = map[string]row{
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/keyset", "internal/timesync"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/canary", "internal/keyset", "internal/timesync"},
 		theirs: []string{"github.com/go-jose/go-jose/v4"},
 	},
 	"cmd/prober": {

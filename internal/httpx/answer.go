@@ -13,13 +13,15 @@ import (
 
 // An Answer is what came of one request. If Reason is probe.OK a complete answer was read, with any status;
 // otherwise Detail says why not, in a sentence that holds no byte of the server's, and Status, Header and Body are
-// what could be read until then. Header and Body are the server's: no part of them belongs into a text.
+// what could be read until then. Header, StatusText and Body are the server's: no part
+// of them belongs into a text.
 type Answer struct {
 	probe.Exchange
-	Header http.Header
-	Body   []byte
-	Detail string
-	Cached string // why the answer may have come out of a cache, as "Age: 60"; empty if nothing says so
+	Header     http.Header
+	StatusText string // the status as the server wrote it, with its phrase
+	Body       []byte
+	Detail     string
+	Cached     string // why the answer may have come out of a cache, as "Age: 60"; empty if nothing says so
 
 	decode sync.Once
 	doc    jsonpath.Document

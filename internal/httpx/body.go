@@ -14,6 +14,7 @@ var (
 	errTooLarge = errors.New("the body is too large")
 	errCoding   = errors.New("a content coding that was not asked for")
 	errGzip     = errors.New("the gzip data is damaged")
+	errHungUp   = errors.New("given up in the middle of the answer")
 )
 
 // decompressors are kept for the next body: one is as large as many a probe.
@@ -31,6 +32,24 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 		return gunzip(resp.Body, limit)
 	}
 	return nil, errCoding
+}
+
+// readPart reads the first so many bytes of a body, as they come, and fails with errHungUp if there could be more. Of
+// a coded body it returns none: a part of one cannot be read.
+func readPart(resp *http.Response, size int) ([]byte, error) {
+	part := make([]byte, size)
+	n, err := io.ReadFull(resp.Body, part)
+	part = part[:n]
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		part = nil
+	}
+	switch err {
+	case nil:
+		return part, errHungUp
+	case io.EOF, io.ErrUnexpectedEOF:
+		return part, nil
+	}
+	return part, err
 }
 
 // gunzip bounds what is read as well as what comes out: gzip can be longer than what it holds.

@@ -17,6 +17,7 @@ import (
 const (
 	maxHeader = 64 << 10
 	idleFor   = 2 * time.Minute // a kept connection, under connection: reuse
+	maxIdle   = 16              // kept connections to one host, so that exchanges at the same time find some
 )
 
 // A Client makes exchanges after one Settings. Its methods may be called from several goroutines.
@@ -57,6 +58,18 @@ func (s *Settings) Client(urls ...string) (*Client, error) {
 	return c, nil
 }
 
+// Over checks the settings as Client does and returns a client that sends its requests over the kept connections of
+// another. The settings must be those of the other but for credentials and headers, and neither may show a client
+// certificate, which belongs to a connection. Close has to be called on the other only.
+func (s *Settings) Over(other *Client, urls ...string) (*Client, error) {
+	c, err := s.Client(urls...)
+	if err != nil {
+		return nil, err
+	}
+	c.http.Transport = &other.transport
+	return c, nil
+}
+
 // init builds everything in place, since ten thousand clients are kept.
 func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	c.settings, c.reuses, c.http2 = s, reuses, http2
@@ -81,7 +94,7 @@ func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	t.DisableKeepAlives = !reuses
 	t.DisableCompression = true
 	t.MaxResponseHeaderBytes = maxHeader
-	t.IdleConnTimeout = idleFor
+	t.IdleConnTimeout, t.MaxIdleConnsPerHost = idleFor, maxIdle
 	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 1<<10
 	t.Protocols = onlyHTTP1
 	if http2 {

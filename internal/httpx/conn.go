@@ -25,16 +25,21 @@ type conn struct {
 	// net/http would print such bytes to the standard logger.
 	plain bool
 	turn  atomic.Uint32 // odd once the exchange of this turn has written; each exchange raises it by two
-	head  head
+
+	// head is of the answer to the exchange of this turn. Each has one of its own: an answer without a body gives the
+	// connection back, to the next exchange, before its own exchange has looked at the head.
+	head atomic.Pointer[head]
 }
 
-// begin readies the connection for an exchange and returns the exchange's turn.
-func (c *conn) begin(bound int64) (turn uint32) {
+// begin readies the connection for an exchange and returns the exchange's turn, and where the head of its answer will
+// be.
+func (c *conn) begin(bound int64) (turn uint32, h *head) {
 	c.left.Store(bound)
-	c.head = head{}
+	h = &head{}
+	c.head.Store(h)
 	turn = (c.turn.Load() | 1) + 1
 	c.turn.Store(turn)
-	return turn
+	return turn, h
 }
 
 // rest says that an exchange is over, unless the next one has begun already.
@@ -51,7 +56,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			if c.turn.Load()&1 == 0 {
 				return 0, errSpoke
 			}
-			c.head.scan(p[:n])
+			c.head.Load().scan(p[:n])
 		}
 	}
 	return n, err

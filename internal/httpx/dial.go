@@ -96,7 +96,9 @@ func (w *wire) connectTo(addr netip.AddrPort, left int) (net.Conn, error) {
 		defer cancel()
 		ctx = share
 	}
-	return dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, addr)
+	// DialTCP would bind a port first, one of 28,000 that no other connection of this machine then has; as it is the
+	// kernel only wants the four numbers of a connection to be its own.
+	return dialer.DialContext(ctx, "tcp", addr.String())
 }
 
 // addresses are the one that the exchange is bound to, or those of its host.

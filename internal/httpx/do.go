@@ -25,6 +25,7 @@ import (
 // A Request is one question to a server.
 type Request struct {
 	Check     string      // the check that it is made for
+	Target    string      // which of several targets, where the result's own does not say
 	Method    string      // GET if empty
 	URL       string      // what to ask
 	Header    http.Header // to send beside, or in place of, those of the settings
@@ -36,13 +37,18 @@ type Request struct {
 	// Learn is handed the complete answer before anything of it is noted. It makes what the answer issues, such as a
 	// token, known to the redactor; the answer's headers might repeat it.
 	Learn func(*Answer)
+	// Show is the URL to tell of in place of URL, where that holds what must not be shown.
+	Show string
+	// Abandon, if above zero, is how many bytes of the body to read before hanging up in the middle of the answer, as
+	// a caller does that goes away. The reason is then probe.Cancelled; a body that ends before is complete as usual.
+	Abandon int
 }
 
 // Do makes exactly one measured request and returns by ctx's deadline. It notes the exchange on r, unless nothing
 // could be asked for want of a credential. What it takes to get an access token is neither measured nor noted.
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{}
-	a.Check, a.Method = q.Check, cmp.Or(q.Method, http.MethodGet)
+	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
 	w := &wire{client: c, anonymous: q.Anonymous, dialsLeft: maxDials, sendsLeft: maxDials}
 	w.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
 	req, token, f := c.request(ctx, w, a, &q)
@@ -55,7 +61,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	w.started = a.Started
 	resp, err := c.measured.Do(req)
 	if err == nil {
-		err = c.read(a, w, resp)
+		err = c.read(a, w, resp, q.Abandon)
 	}
 	end := time.Now()
 	a.Took = end.Sub(a.Started)
@@ -84,15 +90,19 @@ func (a *Answer) fail(why probe.Reason, detail string) {
 	a.Reason, a.Detail = why, secret.Redact(detail)
 }
 
-// read reads the answer to its last byte.
-func (c *Client) read(a *Answer, w *wire, resp *http.Response) error {
+// read reads the answer to its last byte, or to the one after which it is abandoned.
+func (c *Client) read(a *Answer, w *wire, resp *http.Response, abandon int) error {
 	defer resp.Body.Close()
 	var err error
 	if a.Proto, err = w.inspect(resp); err != nil {
 		return err
 	}
-	a.Status, a.Header = resp.StatusCode, resp.Header
-	a.Body, err = readBody(resp, c.settings.maxBody())
+	a.Status, a.StatusText, a.Header = resp.StatusCode, resp.Status, resp.Header
+	if abandon > 0 {
+		a.Body, err = readPart(resp, abandon)
+	} else {
+		a.Body, err = readBody(resp, c.settings.maxBody())
+	}
 	a.Bytes = int64(len(a.Body))
 	return err
 }
@@ -144,7 +154,10 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 		}
 	}
 	token, f := c.headers(ctx, a, req, q)
-	a.URL = secret.Redact(bare(u)) // not before every secret that is sent is known
+	if a.URL = q.Show; a.URL == "" {
+		a.URL = bare(u)
+	}
+	a.URL = secret.Redact(a.URL) // not before every secret that is sent is known
 	if f != nil {
 		return nil, "", f
 	}

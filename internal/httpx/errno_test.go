@@ -40,6 +40,7 @@ func TestSystemCalls(t *testing.T) {
 		{syscall.ENETDOWN, stageConnect, probe.SelfNetwork, "this machine's network is down"},
 		{syscall.EMFILE, stageConnect, probe.SelfNetwork, "this process has too many open files"},
 		{syscall.ENFILE, stageConnect, probe.SelfNetwork, "this machine has too many open files"},
+		{syscall.EADDRINUSE, stageConnect, probe.SelfNetwork, "this machine has no free port towards the target"},
 		{syscall.EADDRNOTAVAIL, stageConnect, probe.SelfNetwork, "this machine has no free port towards the target, or no address of that family"},
 		{syscall.EPERM, stageConnect, probe.SelfNetwork, "this machine's own firewall forbids the connection"},
 	} {

@@ -101,6 +101,8 @@ func (w *wire) ours(err error, _ stage, peer string) *fault {
 		return &fault{probe.TooLarge, fmt.Sprintf("the body is larger than %d bytes", w.client.settings.maxBody())}
 	case errors.Is(err, errCoding):
 		return &fault{probe.Protocol, "the body comes in a content coding that was not asked for"}
+	case errors.Is(err, errHungUp):
+		return &fault{probe.Cancelled, "given up in the middle of the answer, on purpose"}
 	case errors.Is(err, errGzip):
 		return &fault{probe.Protocol, "the gzip data of the body is damaged"}
 	}
@@ -228,6 +230,7 @@ var selfNetwork = map[syscall.Errno]string{
 	syscall.ENOMEM:        "this machine has no memory for another connection",
 	syscall.ENETUNREACH:   "this machine has no network towards the target",
 	syscall.ENETDOWN:      "this machine's network is down",
+	syscall.EADDRINUSE:    "this machine has no free port towards the target",
 	syscall.EADDRNOTAVAIL: "this machine has no free port towards the target, or no address of that family",
 	syscall.EAFNOSUPPORT:  "this machine has no address of that family",
 	syscall.EPERM:         "this machine's own firewall forbids the connection",

@@ -63,6 +63,7 @@ type wire struct {
 	opens    []net.Conn
 	conn     *conn // the one that carries the request
 	turn     uint32
+	head     *head // of the answer
 }
 
 type wireKey struct{}
@@ -161,7 +162,8 @@ func (w *wire) gotConn(info httptrace.GotConnInfo) {
 	if c == nil || w.over {
 		return
 	}
-	w.conn, w.turn = c, c.begin(w.client.bound)
+	w.conn = c
+	w.turn, w.head = c.begin(w.client.bound)
 	w.peer, w.expiry = c.peer, c.expiry
 }
 
@@ -220,7 +222,7 @@ func (w *wire) inspect(resp *http.Response) (proto string, err error) {
 	switch {
 	case plain && resp.ProtoMajor != 1:
 		return "", errVersion
-	case plain && w.conn.head.ambiguous():
+	case plain && w.head.ambiguous():
 		return "", errAmbiguous
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return "", errStatus

@@ -110,6 +110,9 @@ func (l *lastRun) readExchanges(exchanges []probe.Exchange, fits func(int) bool)
 func (l *lastRun) readSamples(samples []probe.Sample, v *view, fits func(int) bool) (bad int) {
 	for i := range samples {
 		s := samples[i]
+		if outlives(s) {
+			continue
+		}
 		if s.Measure == nil || !measureName(s.Name) || len(s.Values) != len(s.Labels) || !finite(s.Value) || slices.ContainsFunc(s.Labels, v.has) {
 			bad++
 			continue

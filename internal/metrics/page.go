@@ -90,7 +90,7 @@ func (p *page) write(o part) (err error) {
 		}
 		return nil
 	}
-	p.enc.begin(o.name, o.found.help, gauge)
+	p.enc.begin(o.name, o.found.help, o.found.kind)
 	for i := 0; i < len(o.found.refs) && !p.enc.failed(); i++ {
 		p.writeRef(&o.found.refs[i])
 	}
@@ -103,12 +103,20 @@ func (p *page) writeRef(at *ref) {
 		p.writeSignal(at.signal, r.last)
 		return
 	}
-	for _, s := range r.last.samples[at.from:at.to] {
+	samples := r.last.samples
+	if at.kept {
+		samples = r.kept
+	}
+	for _, s := range samples[at.from:at.to] {
 		p.names, p.values = p.names[:0], p.values[:0]
 		for i, name := range s.Labels {
 			p.label(name, s.Values[i])
 		}
-		p.enc.sample(&r.view.labels, p.names, p.values, s.Value, 0)
+		var created int64
+		if s.Counter {
+			created = r.registered
+		}
+		p.enc.sample(&r.view.labels, p.names, p.values, s.Value, created)
 	}
 }
 

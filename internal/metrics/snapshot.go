@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"prober/internal/probe"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // A row is the state of one probe at the time of a scrape.
@@ -18,6 +20,7 @@ type row struct {
 	failures    []count
 	expected    []count
 	latency     histogram
+	kept        []sample
 }
 
 // never is the last run of a probe that had none.
@@ -30,6 +33,7 @@ func (s *state) copyInto(r *row) {
 	r.view, r.registered, r.runs, r.connections, r.lastPass = s.view, s.registered, s.runs, s.connections, s.lastPass
 	r.failures = append(r.failures[:0], s.failures.counts...)
 	r.expected = append(r.expected[:0], s.expected.counts...)
+	r.kept = append(r.kept[:0], s.kept...)
 	s.latency.copyInto(&r.latency)
 	if r.last = s.last; r.last == nil {
 		r.last = never
@@ -39,13 +43,15 @@ func (s *state) copyInto(r *row) {
 // A found is a family that some probes have: a measure or a signal. It lists where its series are.
 type found struct {
 	help string
+	kind dto.MetricType
 	refs []ref
 }
 
-// A ref is a series of a row: the samples from and to, or the signal.
+// A ref is a series of a row: the samples from and to, of the last run or those that outlive it, or the signal.
 type ref struct {
 	row      int32
 	from, to int32
+	kept     bool
 	signal   *signal
 }
 
@@ -56,17 +62,17 @@ func (p *page) take(b *book) {
 	for i, s := range b.order {
 		r := &p.rows[i]
 		s.copyInto(r)
-		p.findMeasures(i, r)
+		p.findMeasures(i, r, r.last.samples, false)
+		p.findMeasures(i, r, r.kept, true)
 		for j := range r.view.signals {
 			s := &r.view.signals[j]
-			f := p.lookUp(s.name, signalHelp)
+			f := p.lookUp(s.name, signalHelp, gauge)
 			f.refs = append(f.refs, ref{row: int32(i), signal: s})
 		}
 	}
 }
 
-func (p *page) findMeasures(i int, r *row) {
-	samples := r.last.samples
+func (p *page) findMeasures(i int, r *row, samples []sample, kept bool) {
 	for from := 0; from < len(samples); {
 		m := samples[from].Measure
 		to := from + 1
@@ -74,21 +80,25 @@ func (p *page) findMeasures(i int, r *row) {
 			to++
 		}
 		if !slices.ContainsFunc(m.Labels, r.view.has) { // labels may have come with a reload since the run
-			f := p.lookUp(m.Name, m.Help)
-			f.refs = append(f.refs, ref{row: int32(i), from: int32(from), to: int32(to)})
+			kind := gauge
+			if m.Counter {
+				kind = counter
+			}
+			f := p.lookUp(m.Name, m.Help, kind)
+			f.refs = append(f.refs, ref{row: int32(i), from: int32(from), to: int32(to), kept: kept})
 		}
 		from = to
 	}
 }
 
-func (p *page) lookUp(name, help string) *found {
+func (p *page) lookUp(name, help string, kind dto.MetricType) *found {
 	f := p.found[name]
 	if f == nil {
 		f = &found{}
 		p.found[name] = f
 	}
 	if len(f.refs) == 0 {
-		f.help = valid(help)
+		f.help, f.kind = valid(help), kind
 	}
 	return f
 }
@@ -100,6 +110,7 @@ func (p *page) forget() {
 		r.view, r.last = nil, nil
 		clear(r.failures)
 		clear(r.expected)
+		clear(r.kept)
 	}
 	for name, f := range p.found {
 		if len(f.refs) == 0 {

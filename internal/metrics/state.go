@@ -26,6 +26,7 @@ type state struct {
 	expected    tally   // by target and code
 	latency     *histogram
 	last        *lastRun
+	kept        []sample // of measures that outlive runs, sorted by measure and values, each once
 }
 
 // asked is a probe that knows which statuses of at least 400 it causes on purpose, by target.
@@ -38,10 +39,12 @@ type asked interface {
 func (s *state) set(v *view, p probe.Probe, settings string, now time.Time) (left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.settings != settings {
+	fresh := s.settings != settings
+	if fresh {
 		s.settings, s.last = settings, nil // what the old question was answered says nothing of the new one
 	}
 	s.view = v
+	left = s.keep(p, fresh)
 	s.expected.unpin()
 	if p, ok := p.(asked); ok {
 		for target, codes := range p.ExpectedStatuses() {
@@ -87,7 +90,8 @@ func (s *state) observe(r *probe.Result) (left int) {
 		}
 		s.latency.observe(max(r.Latency().Seconds(), 0), slowest, at)
 	}
-	room := maxSeries - len(s.failures.counts) - len(s.expected.counts)
+	left += s.addUp(r.Samples)
+	room := maxSeries - len(s.failures.counts) - len(s.expected.counts) - len(s.kept)
 	last, dropped := newLastRun(r, verdict, slowest, s.view, room)
 	s.last = last
 	return left + dropped

@@ -1,0 +1,133 @@
+package canary
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+)
+
+func TestMintedNamesTellWhoAndWhen(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	for host, replica := range map[string]string{
+		"prober-0": "prober-0", "Prober.Example": "prober-example", "": "prober", "…": "prober",
+		strings.Repeat("x", 99): strings.Repeat("x", 40),
+	} {
+		text := Mint(Replica(host), now)
+		marks := Find(`{"id": 7, "text": "` + text + `"}, "cnry-someone-else"`)
+		if len(marks) != 1 || marks[0] != (Mark{text, replica, now}) {
+			t.Errorf("%q: found %+v in %s", host, marks, text)
+		}
+		if got := Secret(text); len(got) != 32 || strings.Contains(got, "-") || !strings.HasSuffix(text, got) {
+			t.Errorf("the secret of %s is %s", text, got)
+		}
+	}
+	if a, b := Mint("r", now), Mint("r", now); a == b {
+		t.Error("two canaries are the same")
+	}
+	if got := Secret("a long-lived canary"); got != "a long-lived canary" {
+		t.Errorf("the secret of another text is %q", got)
+	}
+	if got := Hash("x"); len(got) != len("sha256:")+8 {
+		t.Errorf("the hash is %s", got)
+	}
+}
+
+// encodings are the forms that must be found, each as a server might write it.
+func encodings(text string) map[string]string {
+	var escaped, entity, units, numbers strings.Builder
+	for _, c := range text {
+		fmt.Fprintf(&escaped, `\u%04X`, c)
+		fmt.Fprintf(&entity, `&#x%x;`, c)
+		fmt.Fprintf(&numbers, `%%%02x`, c)
+	}
+	for _, u := range utf16.Encode([]rune(text)) {
+		units.WriteByte(byte(u))
+		units.WriteByte(byte(u >> 8))
+	}
+	out := map[string]string{
+		"plain":                       text,
+		"capitals":                    strings.ToUpper(text),
+		"hex":                         hex.EncodeToString([]byte(text)),
+		"hex in capitals":             strings.ToUpper(hex.EncodeToString([]byte(text))),
+		"percent, every character":    numbers.String(),
+		"a query":                     url.QueryEscape(text),
+		"JSON, every character":       escaped.String(),
+		"HTML, every character":       entity.String(),
+		"HTML":                        html.EscapeString(text),
+		"JSON in a URL":               url.QueryEscape(escaped.String()),
+		"UTF-16":                      units.String(),
+		"base64 in a URL":             url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(text))),
+		"base64 with slashes escaped": strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte(">>>???"+text)), "/", `\/`),
+		"base64 in lines":             base64.StdEncoding.EncodeToString([]byte(text))[:20] + "\r\n" + base64.StdEncoding.EncodeToString([]byte(text))[20:],
+	}
+	for shift := range 3 {
+		row := strings.Repeat("~", shift) + text + "?>"
+		out[fmt.Sprintf("base64, alignment %d", shift)] = base64.StdEncoding.EncodeToString([]byte(row))
+		out[fmt.Sprintf("base64 for URLs, alignment %d", shift)] = base64.RawURLEncoding.EncodeToString([]byte(row))
+	}
+	return out
+}
+
+func TestEveryFormIsFound(t *testing.T) {
+	for _, text := range []string{Mint("prober-0", time.Now()), "a/long+lived?canary>>>of an org"} {
+		needle := NewNeedle(text)
+		for name, written := range encodings(text) {
+			if NewHaystack([]byte("before "+written+" after")).Find(needle) == "" {
+				t.Errorf("%s of %s is not found", name, text)
+			}
+		}
+	}
+}
+
+func TestWhatIsNotThereIsNotFound(t *testing.T) {
+	needle := NewNeedle(Mint("prober-0", time.Now()))
+	for range 1000 {
+		other := Mint("prober-0", time.Now())
+		for name, written := range encodings(other) {
+			if form := NewHaystack([]byte(written)).Find(needle); form != "" {
+				t.Fatalf("%s of another canary is taken for it (%s)", name, form)
+			}
+		}
+	}
+	// What stands in two halves is a documented miss.
+	text := Mint("prober-0", time.Now())
+	split, _ := json.Marshal([]string{text[:30], text[30:]})
+	if NewHaystack(split).Find(NewNeedle(text)) != "" {
+		t.Error("two halves are found: the documents say otherwise")
+	}
+	if NewHaystack([]byte("17 and 4711")).Find(NewNeedle("17")) != "" {
+		t.Error("a text that is too short to tell is found")
+	}
+}
+
+// FuzzFind holds that a canary in any listed form, at any place of any text, is found, and that no text makes it panic.
+func FuzzFind(f *testing.F) {
+	f.Add([]byte(`{"a": "\u00e4%2`), []byte("&amp;"), uint8(3))
+	f.Fuzz(func(t *testing.T, before, after []byte, which uint8) {
+		text := "cnry-prober-0-1790000000-00112233445566778899aabbccddeeff"
+		all := encodings(text)
+		names := []string{"plain", "capitals", "hex", "percent, every character", "JSON, every character", "HTML, every character", "base64, alignment 0", "base64, alignment 1", "base64, alignment 2"}
+		name := names[int(which)%len(names)]
+		// What runs into the canary may change what its first character means, as a lone backslash does.
+		body := append(append(append([]byte{}, before...), " "+all[name]+" "...), after...)
+		if NewHaystack(body).Find(NewNeedle(text)) == "" {
+			t.Errorf("%s is not found in %q", name, body)
+		}
+	})
+}
+
+func BenchmarkMegabyte(b *testing.B) {
+	body := []byte(strings.Repeat(`{"id": "x", "text": "a \u00e9 & %20 b"}`, 1<<20/40))
+	needle := NewNeedle(Mint("prober-0", time.Now()))
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		NewHaystack(body).Find(needle)
+	}
+}

@@ -1,0 +1,250 @@
+package probes
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// longestCursor bounds what a target may say the next cursor is.
+const longestCursor = 4 << 10
+
+// lists has every org list, search and export (row 5). Each must be shown its own canary, or what it was not shown
+// proves nothing; that it is shown no other is looked for in every answer.
+func (x *exam) lists(s *subject) bool {
+	asked := false
+	for _, op := range []string{"list", "search", "export"} {
+		t := s.template(op)
+		if t == nil {
+			continue
+		}
+		asked = true
+		cl := s.claim(checkIsolated, op)
+		for _, org := range x.p.tenants {
+			x.listed(cl, s.planted[org], op)
+		}
+		if op == "search" {
+			x.each(func(owner, intruder *tenant) { x.searches(cl, s.planted[owner], intruder) })
+		}
+		x.finish(cl, "every org was shown its own canary and no other's")
+		x.listsInContext(s, op)
+	}
+	if s.Count != nil {
+		asked = true
+		x.finish(s.claim(checkIsolated, "count"), "an org's count grew with its own canary and not with another's")
+		x.listsInContext(s, "count")
+	}
+	if asked {
+		x.row(5)
+	}
+	return true
+}
+
+// listed notes against the claim where an org is not shown its own canary.
+func (x *exam) listed(cl *claim, c planted, op string) {
+	state, why, detail := x.viewListed(cl, c, op)
+	switch state {
+	case there:
+	case unknownView:
+		x.note(cl, ruleUnproven, why, "%s: %s", c.owner.name, detail)
+	default:
+		x.note(cl, ruleUnproven, probe.Vacuous, "%s is not shown even its own canary: %s", c.owner.name, detail)
+	}
+}
+
+// viewListed looks for a canary in what its owner is shown by an operation, to the last page.
+func (x *exam) viewListed(cl *claim, c planted, op string) (sight, probe.Reason, string) {
+	found, id := false, canary.NewNeedle(c.id)
+	repeats := op == "search" && x.repeats(cl, c.subject, c.owner)
+	why, detail := x.pages(cl, c.subject, c.owner, op, c.text, func(a asking, answer *httpx.Answer) {
+		hay := canary.NewHaystack(answer.Body)
+		// Where a search repeats what was searched for, only the id tells.
+		found = found || hay.Find(c.marks[0]) != "" && !repeats || telling(c.id) && op == "search" && hay.Find(id) != ""
+	})
+	switch {
+	case why != "":
+		return unknownView, why, detail
+	case !found:
+		return elsewhere, probe.ControlFailed, "it is not in what " + c.subject.template(op).spoken() + " shows"
+	}
+	return there, "", ""
+}
+
+// pages asks page by page and shows each to see. It returns why not all pages could be read, if so.
+func (x *exam) pages(cl *claim, s *subject, t *tenant, op, text string, see func(asking, *httpx.Answer)) (probe.Reason, string) {
+	a := asking{claim: cl, by: t, t: s.template(op), v: vars{org: t.id, canary: text, page: "1"}, want: s.template(op).Status}
+	for page := 1; ; page++ {
+		answer := x.ask(x.ctx, a)
+		if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
+			return why, detail
+		}
+		see(a, answer)
+		if more := s.turn(op, &a.v, page, answer); more == "" {
+			return "", ""
+		} else if more != "next" {
+			return probe.ControlFailed, a.spoken(answer) + ": " + more
+		}
+		if page == s.Pages {
+			return probe.TooLarge, fmt.Sprintf("%s has more than %s, and what is on the others is not known", a.t.spoken(), count(s.Pages, "page"))
+		}
+	}
+}
+
+// turn sets the variables to the next page. It returns "next" if there may be one, nothing after the last, and
+// otherwise what is wrong.
+func (s *subject) turn(op string, v *vars, page int, answer *httpx.Answer) string {
+	if op != "list" || !s.List.holds("{page}") && !s.List.holds("{cursor}") {
+		return ""
+	}
+	doc, err := answer.JSON()
+	if err != nil {
+		return "the page is not JSON, so the next one is not known"
+	}
+	if s.List.holds("{page}") {
+		if len(s.Items.Find(doc)) == 0 {
+			return ""
+		}
+		v.page = strconv.Itoa(page + 1)
+		return "next"
+	}
+	next := one(s.Next, doc)
+	switch {
+	case next == "" || next == "null":
+		return ""
+	case len(next) > longestCursor:
+		return "the next cursor is longer than any should be"
+	case next == v.cursor:
+		return "the next page is the same one again"
+	}
+	v.cursor = next
+	return "next"
+}
+
+// repeats reports whether a search repeats what was searched for, by searching for a text that stands nowhere. An
+// answer that cannot be had may do anything.
+func (x *exam) repeats(cl *claim, s *subject, t *tenant) bool {
+	if known, ok := s.repeats[t]; ok {
+		return known
+	}
+	nowhere := canary.Mint(x.p.Replica, time.Now())
+	a := asking{claim: cl, by: t, t: s.Search, v: vars{org: t.id, canary: nowhere, page: "1"}, want: s.Search.Status}
+	answer := x.ask(x.ctx, a)
+	if why, detail, ok := x.failed(a, answer, union(a.t.Status, httpx.Codes(404))); ok { // 404: nothing was found
+		x.note(cl, ruleUnproven, why, "%s: %s", t.name, detail)
+		return true
+	}
+	mark := canary.NewNeedle(nowhere)
+	s.repeats[t] = canary.NewHaystack(answer.Body).Find(mark) != "" || canary.NewHaystack(head(answer)).Find(mark) != ""
+	return s.repeats[t]
+}
+
+// searches has an intruder search for another's canary.
+func (x *exam) searches(cl *claim, c planted, intruder *tenant) {
+	repeats := x.repeats(cl, c.subject, intruder)
+	if repeats && !telling(c.id) {
+		x.note(cl, ruleUnproven, probe.ControlFailed, "the search repeats what was searched for and ids are too short to tell: what it finds cannot be told from the question")
+	}
+	v := vars{org: intruder.id, canary: c.text, page: "1"}
+	a := asking{claim: cl, by: intruder, t: c.subject.Search, v: v, want: c.subject.Search.Status, unechoed: !repeats}
+	answer := x.ask(x.ctx, a)
+	if why, detail, ok := x.failed(a, answer, union(a.t.Status, httpx.Codes(404))); ok {
+		x.note(cl, ruleUnproven, why, "%s: %s", intruder.name, detail)
+	}
+}
+
+// listsInContext lists with the org missing or forged: refused, and nothing of another shown.
+func (x *exam) listsInContext(s *subject, op string) {
+	cl := s.claim(checkContext, op)
+	if cl == nil {
+		return
+	}
+	var all []func()
+	x.each(func(owner, intruder *tenant) {
+		for _, m := range x.p.contexts(s.template(op), op, owner.id, intruder.id) {
+			all = append(all, func() {
+				v := vars{org: intruder.id, canary: s.planted[intruder].text, page: "1"}
+				a := asking{claim: cl, by: intruder, t: s.template(op), v: v, m: m, want: x.p.Rejected}
+				x.rejected(a, x.ask(x.ctx, a))
+			})
+		}
+	})
+	x.fan(len(all), func(i int) { all[i]() })
+	x.finish(cl, "no way to leave out or forge the org was let in")
+	x.row(9, 10)
+}
+
+// Tries to tell a count that grows with another org's objects from one that grows since somebody else writes to it.
+const (
+	countTries = 6
+	countSure  = 5
+)
+
+// counted tells whether only the owner's count grew with its new canary. Somebody else may write to the same test
+// orgs, such as another prober. So where another's count did change, a further canary is made and deleted, some times:
+// a count that once stays as it was is its own, and one that goes up and down with nearly all of them is not.
+func (x *exam) counted(s *subject, owner *tenant, before map[*tenant]int) {
+	cl := s.claim(checkIsolated, "count")
+	if !x.grown(cl, s, owner, before[owner]) {
+		return // noted; the rest of the matrix stands on its own
+	}
+	for _, t := range x.p.tenants {
+		if now := x.count(s, t); t != owner && now != before[t] {
+			x.recount(cl, s, owner, t)
+		}
+	}
+}
+
+func (x *exam) recount(cl *claim, s *subject, owner, other *tenant) {
+	follows := 0
+	for try := range countTries {
+		before := x.count(s, other)
+		c, ok := x.place(s, owner, cl, mutation{}, nil)
+		if !ok || !x.sees(cl, c, x.p.Settle.D()) {
+			return
+		}
+		with := x.count(s, other)
+		if !x.removeAs(x.ctx, s, c, owner) || !x.pause(time.Duration(try*try)*5*time.Millisecond) {
+			return
+		}
+		x.mu.Lock()
+		x.minted = slices.DeleteFunc(x.minted, func(m planted) bool { return m.id == c.id })
+		x.mu.Unlock()
+		after := x.count(s, other)
+		switch {
+		case before < 0 || with < 0 || after < 0:
+			return // noted by count
+		case before == with:
+			return
+		case with > before && after < with:
+			follows++
+		}
+	}
+	if follows >= countSure {
+		x.note(cl, ruleLeak, leakList, "the count of %s went up and down with %d of %d canaries of %s: %s", other.name, follows, countTries, owner.name, s.Count.spoken())
+		return
+	}
+	x.note(cl, ruleUnproven, probe.ControlFailed, "the count of %s never stands still: somebody else writes to the test org", other.name)
+}
+
+// grown waits until an owner's count has grown.
+func (x *exam) grown(cl *claim, s *subject, owner *tenant, before int) bool {
+	until := time.Now().Add(x.p.Settle.D())
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		now := x.count(s, owner)
+		if before < 0 || now < 0 {
+			return false
+		}
+		if now > before {
+			return true
+		}
+		if time.Now().Add(wait).After(until) || !x.pause(wait) {
+			x.note(cl, ruleUnproven, probe.Vacuous, "the count of %s did not grow with its own canary: it proves nothing", owner.name)
+			return false
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package probes
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"prober/internal/canary"
+	"prober/internal/probe"
+)
+
+// The checks of a run beside whoami, in the order in which they are shown for one surface.
+const (
+	checkControl       = "control"       // the owner sees its own canary before and after, unchanged
+	checkIsolated      = "isolated"      // an operation keeps one org from what is another's
+	checkContext       = "context"       // so it does while the org is missing, doubled or forged
+	checkAuthenticated = "authenticated" // nobody is answered without a good credential
+	checkOracle        = "oracle"        // another org's object is denied just as one that never was
+	checkCache         = "cache"         // what one org was answered is not kept for another
+	checkInterleave    = "interleave"    // orgs that take turns on one connection get their own answers
+)
+
+var checkNames = [...]string{
+	checkControl, checkIsolated, checkContext, checkAuthenticated, checkOracle, checkCache, checkInterleave,
+}
+
+// Reasons of the isolation kind. All of them blame the target.
+const (
+	leakBody            probe.Reason = "leak_body"
+	leakHeader          probe.Reason = "leak_header"
+	leakList            probe.Reason = "leak_list"
+	foreignWrite        probe.Reason = "foreign_write"
+	foreignDelete       probe.Reason = "foreign_delete"
+	crossTalk           probe.Reason = "cross_talk"
+	authBypass          probe.Reason = "auth_bypass"
+	mismatchNotRejected probe.Reason = "mismatch_not_rejected"
+	misleadingSuccess   probe.Reason = "misleading_success"
+	existenceOracle     probe.Reason = "existence_oracle"
+)
+
+// A rule is one of those by which a claim is judged. The first that applies decides.
+type rule int
+
+const (
+	ruleLeak     rule = 1 + iota // one org was shown what is another's
+	ruleChanged                  // one org changed or deleted what is another's
+	ruleCrossed                  // answers were mixed up
+	ruleGranted                  // what had to be denied succeeded, though nothing was shown
+	ruleBypassed                 // nobody was answered
+	ruleUnproven                 // a control or an answer is missing
+	ruleOracle                   // another org's object is told from one that never was
+)
+
+// breach reports whether another's data was at stake.
+func (r rule) breach() bool { return r <= ruleCrossed || r == ruleBypassed }
+
+// An outcome is something that speaks against a claim.
+type outcome struct {
+	rule   rule
+	why    probe.Reason
+	detail string
+}
+
+// A claim is one thing that a run sets out to prove of one surface.
+type claim struct {
+	check, surface, op string
+	subject            *subject
+	against            []outcome
+	asked              int
+	done               bool // all that it takes was asked
+	says               string
+}
+
+// A subject is a resource under examination.
+type subject struct {
+	*Resource
+	name    string
+	claims  map[string]*claim   // by check and operation
+	planted map[*tenant]planted // the canary of each org
+	lost    map[*tenant]bool    // the canary was changed or deleted by another org
+	repeats map[*tenant]bool    // a search repeats what was searched for
+}
+
+// planted is a canary in its place.
+type planted struct {
+	subject  *subject
+	resource string
+	owner    *tenant
+	also     *tenant // who may have to delete it, where it may have got into another org
+	id, text string
+	minted   bool // by this prober, to be deleted
+	marks    []canary.Needle
+}
+
+// hidden is a text that nobody but its owner must be shown.
+type hidden struct {
+	owner  *tenant
+	what   string // canary or id
+	text   string
+	needle canary.Needle
+}
+
+// A plan is what a run sets out to prove.
+type plan struct {
+	subjects []*subject
+	claims   []*claim
+}
+
+// newPlan lists the claims that the settings allow to be tested.
+func newPlan(p *Isolation) *plan {
+	out := &plan{}
+	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
+		r := p.Resources[name]
+		if r == nil {
+			continue
+		}
+		s := &subject{Resource: r, name: name, claims: map[string]*claim{}, planted: map[*tenant]planted{}, lost: map[*tenant]bool{}, repeats: map[*tenant]bool{}}
+		out.subjects = append(out.subjects, s)
+		add := func(check, op string) {
+			cl := &claim{check: check, surface: name + "/" + op, op: op, subject: s}
+			s.claims[check+op] = cl
+			out.claims = append(out.claims, cl)
+		}
+		add(checkControl, r.seeing())
+		for _, op := range operations {
+			if t := r.template(op); t != nil {
+				creates := op == "create"
+				if !creates || r.Read != nil && t.JSON != nil && len(p.Overrides.Body) > 0 {
+					add(checkIsolated, op)
+				}
+				if (!creates || r.Read != nil) && len(p.contexts(t, op, "owner", "intruder")) > 0 {
+					add(checkContext, op)
+				}
+				if op == "read" || op == "list" {
+					add(checkAuthenticated, op)
+				}
+			}
+		}
+		if r.Read != nil {
+			add(checkOracle, "read")
+		}
+		add(checkCache, "cache")
+		if p.Interleave.Requests > 0 {
+			add(checkInterleave, "interleave")
+		}
+	}
+	return out
+}
+
+// surfaces lists where a breach can be found.
+func (p *plan) surfaces() []string {
+	var all []string
+	for _, cl := range p.claims {
+		if !slices.Contains(all, cl.surface) {
+			all = append(all, cl.surface)
+		}
+	}
+	return all
+}
+
+func (s *subject) claim(check, op string) *claim { return s.claims[check+op] }
+
+// contexts are the ways to get the org wrong that are tried with an operation: all of them where an object is read,
+// and those that have been seen to matter elsewhere.
+func (p *Isolation) contexts(t *Template, op, owner, intruder string) []mutation {
+	all, extra := p.attacks(t, owner, intruder), p.undocumented(t, owner)
+	switch op {
+	case "read":
+		all = append(all, p.variants(t, owner)...)
+	case "list":
+		all = only(all, "the owner's org", "no org", "both orgs")
+	default:
+		all, extra = only(all, "the owner's org", "no org"), extra[:min(len(extra), 1)]
+	}
+	return append(all, extra...)
+}
+
+func only(all []mutation, names ...string) []mutation {
+	return slices.DeleteFunc(all, func(m mutation) bool { return !slices.Contains(names, m.name) })
+}
+
+// first returns what of a claim's outcomes decides; ok is false if nothing speaks against it.
+func (cl *claim) first() (o outcome, ok bool) {
+	for _, next := range cl.against {
+		if !ok || next.rule < o.rule {
+			o, ok = next, true
+		}
+	}
+	return o, ok
+}
+
+// spoken writes a request for a sentence: the method and the path of the template, without its query.
+func (t *Template) spoken() string {
+	path, _, _ := strings.Cut(t.URL, "?")
+	return t.Method + " " + path
+}

@@ -1,0 +1,322 @@
+package probes
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// shortestPlanted is how long a text must be, in bytes, to stand nowhere by chance.
+const shortestPlanted = 16
+
+// identify asks whose each credential is. It reports whether they belong to different orgs, all of them test orgs if
+// anything is to be written, and notes the check whoami.
+func (x *exam) identify() bool {
+	orgs, subjects := map[string]*tenant{}, map[string]*tenant{}
+	for _, t := range x.p.tenants {
+		x.made++
+		answer := t.client.Do(x.ctx, x.r, x.p.whoami(t))
+		if why, detail, ok := provesNothing(answer); ok {
+			x.r.Inconclusive("whoami", why, "whose credential that of %s is could not be asked: %s", t.name, detail)
+			return false
+		}
+		if answer.Status == 401 || answer.Status == 403 {
+			x.r.Inconclusive("whoami", probe.Credential, "the credential of %s is not accepted: got %d", t.name, answer.Status)
+			return false
+		}
+		if !httpx.Success.Contains(answer.Status) {
+			x.r.Inconclusive("whoami", probe.ControlFailed, "whose credential that of %s is could not be asked: wanted 2xx, got %d", t.name, answer.Status)
+			return false
+		}
+		doc, err := answer.JSON()
+		org, subject := one(x.p.Whoami.Org, doc), one(x.p.Whoami.Subject, doc)
+		switch {
+		case err != nil || org == "":
+			x.r.Inconclusive("whoami", probe.ControlFailed, "the answer for %s does not say the org at %s", t.name, x.p.Whoami.Org)
+			return false
+		case orgs[org] != nil:
+			x.r.Inconclusive("whoami", probe.Credential, "the credentials of %s and %s belong to the same org: nothing can be said of isolation", orgs[org].name, t.name)
+			return false
+		case x.p.other(t, org) != nil:
+			x.r.Inconclusive("whoami", probe.Credential, "the credential of %s belongs to the org that is configured as %s", t.name, x.p.other(t, org).name)
+			return false
+		case !x.p.Whoami.Subject.IsZero() && subject == "":
+			x.r.Inconclusive("whoami", probe.ControlFailed, "the answer for %s does not say who it is at %s", t.name, x.p.Whoami.Subject)
+			return false
+		case subject != "" && subjects[subject] != nil:
+			x.r.Inconclusive("whoami", probe.Credential, "the credentials of %s and %s are those of the same user", subjects[subject].name, t.name)
+			return false
+		}
+		orgs[org], subjects[subject] = t, t
+		if marks := (&Expect{JSON: x.p.Whoami.TestOrg}); len(marks.JSON) > 0 {
+			if why, _ := marks.json(answer); why != probe.OK {
+				x.r.Inconclusive("whoami", probe.Credential, "%s does not say that it is a test org: nothing is asked for or written there", t.name)
+				return false
+			}
+		}
+	}
+	x.identified = true
+	x.r.Pass("whoami", "%s of %s", count(len(x.p.tenants), "credential"), count(len(orgs), "different org"))
+	return true
+}
+
+func (p *Isolation) whoami(t *tenant) httpx.Request {
+	// It was built before, by Validate.
+	q, _ := p.build(&Template{URL: p.Whoami.URL, Method: "GET"}, vars{org: t.id}, mutation{})
+	q.Check = "whoami"
+	return q
+}
+
+// other returns the org that is configured with an id that another's credential was found to belong to.
+func (p *Isolation) other(t *tenant, id string) *tenant {
+	for _, o := range p.tenants {
+		if o != t && o.id == id && t.id != id {
+			return o
+		}
+	}
+	return nil
+}
+
+// one returns the text at a path; empty unless there is exactly one.
+func one(path jsonpath.Path, doc jsonpath.Document) string {
+	if found := path.Find(doc); len(found) == 1 {
+		return found[0].Text()
+	}
+	return ""
+}
+
+// plant puts a canary into every org, or takes the one that is there, and waits until its owner sees it. It reports
+// whether all of them do.
+func (x *exam) plant(s *subject) bool {
+	control := s.claim(checkControl, s.seeing())
+	for _, t := range x.p.tenants {
+		before := x.counts(s)
+		c, ok := x.place(s, t, control, mutation{}, nil)
+		if !ok {
+			return false
+		}
+		s.planted[t] = c
+		x.hide(c)
+		if !x.sees(control, c, x.p.Settle.D()) {
+			return false
+		}
+		if s.Count != nil {
+			x.counted(s, t, before)
+		}
+	}
+	x.row(1, 2)
+	return true
+}
+
+// hide makes the canary and its id known as what others must not be shown.
+func (x *exam) hide(c planted) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.known = append(x.known, hidden{c.owner, "canary", c.text, c.marks[0]})
+	if telling(c.id) {
+		x.known = append(x.known, hidden{c.owner, "id", c.id, canary.NewNeedle(c.id)})
+	}
+}
+
+// telling reports whether an id stands nowhere by chance: one of a few digits does.
+func telling(id string) bool {
+	const digits, other = 16, 10
+	if strings.Trim(id, "0123456789") == "" {
+		return len(id) >= digits
+	}
+	return len(id) >= other
+}
+
+// place returns an org's canary: one made now, or the one that is there for good. What goes wrong it notes against
+// the claim. With an answer the caller wants to judge itself whether the org could be created in.
+func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(asking, *httpx.Answer) bool) (planted, bool) {
+	if s.Create == nil {
+		return x.settled(s, t, cl)
+	}
+	if x.crowded() {
+		x.note(cl, ruleUnproven, probe.ControlFailed, "%d canaries of this prober are left over, more than %d: none is planted until they are deleted", x.strays, mostLeftovers)
+		return planted{}, false
+	}
+	c := planted{subject: s, resource: s.name, owner: t, text: x.mint(s, t), minted: true}
+	a := asking{claim: cl, by: t, t: s.Create, v: vars{org: t.id, canary: c.text}, m: m, want: s.Create.Status}
+	answer := x.ask(x.ctx, a)
+	if judge != nil && !judge(a, answer) {
+		return planted{}, false
+	}
+	if why, detail, ok := x.failed(a, answer, s.Create.Status); ok {
+		x.note(cl, ruleUnproven, why, "no canary could be planted with %s: %s", t.name, detail)
+		return planted{}, false
+	}
+	if c.id = idIn(s.ID, answer); c.id == "" {
+		x.note(cl, ruleUnproven, probe.ControlFailed, "a canary was planted with %s, but the answer does not say its id", t.name)
+		return planted{}, false
+	}
+	c.marks = []canary.Needle{canary.NewNeedle(c.text)}
+	x.mu.Lock()
+	x.minted = append(x.minted, c)
+	x.mu.Unlock()
+	return c, true
+}
+
+// settled returns the canary that is there for good.
+func (x *exam) settled(s *subject, t *tenant, cl *claim) (planted, bool) {
+	there := s.Plants[t.name]
+	id, err := there.ID.Reveal()
+	text, err2 := there.Text.Reveal()
+	switch {
+	case err != nil:
+		x.note(cl, ruleUnproven, probe.Credential, "canaries.%s.id: %s", t.name, err)
+	case err2 != nil:
+		x.note(cl, ruleUnproven, probe.Credential, "canaries.%s.text: %s", t.name, err2)
+	case len(text) < shortestPlanted:
+		x.note(cl, ruleUnproven, probe.Credential, "canaries.%s.text: is shorter than %d bytes, and may stand in an answer by chance", t.name, shortestPlanted)
+	default:
+		return planted{subject: s, resource: s.name, owner: t, id: id, text: text, marks: []canary.Needle{canary.NewNeedle(text)}}, true
+	}
+	return planted{}, false
+}
+
+// mint makes a canary's text, and its random part known as what is never to be shown.
+func (x *exam) mint(s *subject, t *tenant) string {
+	text := canary.Mint(x.p.Replica, time.Now())
+	secret.Learn("canary of "+x.p.Base+" "+s.name+" "+t.name, canary.Secret(text)) // one source each, however many canaries
+	return text
+}
+
+// idIn returns the id in the answer to a creation: a JSON value, a header, or the last part of a Location.
+func idIn(from *httpx.Source, answer *httpx.Answer) string {
+	id := from.Read(answer)
+	if strings.EqualFold(from.Header, "Location") {
+		u, err := url.Parse(id)
+		if err != nil {
+			return ""
+		}
+		path := strings.TrimSuffix(u.Path, "/")
+		id = path[strings.LastIndexByte(path, '/')+1:]
+	}
+	if len(id) > 200 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return ""
+	}
+	return id
+}
+
+// failed says why an answer is not the success that it had to be.
+func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why probe.Reason, detail string, ok bool) {
+	if why, detail, ok := provesNothing(answer); ok {
+		return why, a.spoken(answer) + ": " + detail, true
+	}
+	switch {
+	case want.Contains(answer.Status):
+		return "", "", false
+	case answer.Status == 401 || answer.Status == 403:
+		why = probe.Credential
+		if answer.Status == 403 {
+			why = probe.ControlFailed
+		}
+	default:
+		why = probe.ControlFailed
+	}
+	return why, fmt.Sprintf("wanted %s, got %d from %s", want, answer.Status, a.spoken(answer)), true
+}
+
+// sees looks whether an owner sees its own canary, again and again for so long. What keeps it from that is noted
+// against the claim.
+func (x *exam) sees(cl *claim, c planted, patience time.Duration) bool {
+	until := time.Now().Add(patience)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		state, why, detail := x.view(cl, c)
+		switch {
+		case state == there:
+			return true
+		case state == unknownView:
+			x.note(cl, ruleUnproven, why, "%s cannot be shown its own canary: %s", c.owner.name, detail)
+			return false
+		case time.Now().Add(wait).After(until) || !x.pause(wait):
+			x.note(cl, ruleUnproven, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", c.owner.name, detail)
+			return false
+		}
+	}
+}
+
+// A sight is what an owner sees of its own canary.
+type sight int
+
+const (
+	unknownView sight = iota // could not be told
+	there
+	elsewhere // an answer without it
+	missing   // there is no such object
+)
+
+// view asks for a canary as its owner.
+func (x *exam) view(cl *claim, c planted) (sight, probe.Reason, string) {
+	op := c.subject.seeing()
+	if op != "read" {
+		return x.viewListed(cl, c, op)
+	}
+	a := asking{claim: cl, by: c.owner, t: c.subject.Read, v: vars{org: c.owner.id, id: c.id}, want: c.subject.Read.Status}
+	answer := x.ask(x.ctx, a)
+	if answer.Reason == probe.OK && (answer.Status == 404 || answer.Status == 410) {
+		return missing, probe.ControlFailed, fmt.Sprintf("got %d from %s", answer.Status, a.spoken(answer))
+	}
+	if why, detail, ok := x.failed(a, answer, c.subject.Read.Status); ok {
+		return unknownView, why, detail
+	}
+	if canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
+		return elsewhere, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, a.spoken(answer))
+	}
+	return there, "", ""
+}
+
+// viewAs asks for an object as an org that may or may not be its owner, and reports whether it is shown it.
+func (x *exam) viewAs(cl *claim, c planted, t *tenant) (sight, *httpx.Answer) {
+	a := asking{claim: cl, by: t, t: c.subject.Read, v: vars{org: t.id, id: c.id}}
+	answer := x.ask(x.ctx, a)
+	if _, _, ok := provesNothing(answer); ok {
+		return unknownView, answer
+	}
+	switch {
+	case !httpx.Success.Contains(answer.Status):
+		return missing, answer
+	case canary.NewHaystack(answer.Body).Find(c.marks[0]) != "":
+		return there, answer
+	}
+	return elsewhere, answer
+}
+
+// counts asks every org how many objects it has; -1 where that could not be told, nil without a count.
+func (x *exam) counts(s *subject) map[*tenant]int {
+	if s.Count == nil {
+		return nil
+	}
+	all := map[*tenant]int{}
+	for _, t := range x.p.tenants {
+		all[t] = x.count(s, t)
+	}
+	return all
+}
+
+func (x *exam) count(s *subject, t *tenant) int {
+	cl := s.claim(checkIsolated, "count")
+	a := asking{claim: cl, by: t, t: s.Count, v: vars{org: t.id}, want: s.Count.Status}
+	answer := x.ask(x.ctx, a)
+	why, detail, bad := x.failed(a, answer, s.Count.Status)
+	doc, err := answer.JSON()
+	n, nan := strconv.Atoi(one(s.Number, doc))
+	if !bad && (err != nil || nan != nil) {
+		why, detail, bad = probe.ControlFailed, "there is no number at "+s.Number.String(), true
+	}
+	if bad {
+		x.note(cl, ruleUnproven, why, "%s cannot be told its count: %s", t.name, detail)
+		return -1
+	}
+	return n
+}

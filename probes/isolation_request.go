@@ -1,0 +1,302 @@
+package probes
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+)
+
+// vars are what the variables of a template stand for.
+type vars struct{ org, id, canary, page, cursor string }
+
+// pairs lists variables and values in turn, each value written by a rule of where it will stand.
+func (v vars) pairs(write func(string) string) []string {
+	return []string{
+		"{org}", write(v.org), "{id}", write(v.id), "{canary}", write(v.canary), "{page}", write(v.page), "{cursor}", write(v.cursor),
+	}
+}
+
+func (v vars) fill(text string, write func(string) string) string {
+	return strings.NewReplacer(v.pairs(write)...).Replace(text)
+}
+
+func plainly(s string) string { return s }
+
+// A mutation is a way to say, or not to say, which org a request is for.
+type mutation struct {
+	name   string
+	org    string   // what {org} becomes; empty and not blank: the org's own id
+	blank  bool     // {org} becomes nothing
+	drop   bool     // headers, parameters and members with {org} are left out
+	double []string // headers and parameters with {org} stand once for each of these
+	header string   // one more header of that name says org
+	query  string   // one more parameter of that name says org
+	member string   // one more member of the JSON that is sent says org
+	long   bool     // the statuses for a request that is too large are denials too
+}
+
+// extra reports whether the mutation adds a way to say the org that the API does not document.
+func (m mutation) extra() bool { return m.header+m.query+m.member != "" }
+
+// build writes a request. What it returns holds no credential.
+func (p *Isolation) build(t *Template, v vars, m mutation) (httpx.Request, error) {
+	stated := v // what the request says through {org}
+	if !m.extra() && (m.org != "" || m.blank) {
+		stated.org = m.org
+	}
+	q := httpx.Request{Method: t.Method, Addr: p.Address, Header: http.Header{}}
+	path, query, _ := strings.Cut(t.URL, "?")
+	shown := path
+	path = stated.fill(path, url.PathEscape)
+	if params := p.query(query, stated, m); params != "" {
+		path += "?" + params
+	}
+	if !strings.Contains(t.URL, "://") {
+		path, shown = p.Base+path, p.Base+shown
+	}
+	q.URL, q.Show = path, strings.NewReplacer("{", ":", "}", "").Replace(shown) // braces would be shown escaped
+	if u, err := url.Parse(q.URL); err != nil || u.Host == "" {
+		return q, fmt.Errorf("cannot be read as a path below %s", p.Base)
+	}
+	for _, headers := range []map[string]string{p.spoken, t.Headers} {
+		for name, text := range headers {
+			values := []string{stated.fill(text, plainly)}
+			if strings.Contains(text, "{org}") {
+				values = m.values(values, func(org string) string { return with(v, org).fill(text, plainly) })
+			}
+			for _, value := range values {
+				q.Header.Add(name, value)
+			}
+		}
+	}
+	if m.header != "" {
+		q.Header.Add(m.header, m.org)
+	}
+	return q, p.content(&q, t, stated, m)
+}
+
+func with(v vars, org string) vars {
+	v.org = org
+	return v
+}
+
+// values returns what stands where {org} does, given what would stand there without the mutation.
+func (m mutation) values(usual []string, of func(org string) string) []string {
+	switch {
+	case m.drop:
+		return nil
+	case m.double == nil:
+		return usual
+	}
+	var all []string
+	for _, org := range m.double {
+		all = append(all, of(org))
+	}
+	return all
+}
+
+// query writes the parameters of a URL.
+func (p *Isolation) query(template string, stated vars, m mutation) string {
+	var params []string
+	for param := range strings.SplitSeq(template, "&") {
+		if param == "" {
+			continue
+		}
+		values := []string{stated.fill(param, url.QueryEscape)}
+		if strings.Contains(param, "{org}") {
+			values = m.values(values, func(org string) string { return with(stated, org).fill(param, url.QueryEscape) })
+		}
+		params = append(params, values...)
+	}
+	if m.query != "" {
+		params = append(params, url.QueryEscape(m.query)+"="+url.QueryEscape(m.org))
+	}
+	return strings.Join(params, "&")
+}
+
+// content writes the body.
+func (p *Isolation) content(q *httpx.Request, t *Template, stated vars, m mutation) error {
+	kind := "text/plain; charset=utf-8"
+	switch {
+	case t.JSON != nil:
+		kind = "application/json"
+		table, _ := filled(t.JSON, stated, m).(map[string]any)
+		if m.member != "" {
+			table[m.member] = m.org
+		}
+		body, err := json.Marshal(table)
+		if err != nil {
+			return fmt.Errorf("json: cannot be written")
+		}
+		q.Body = body
+	case t.Body != "":
+		write := plainly
+		if strings.HasPrefix(strings.TrimSpace(t.Body), "{") {
+			kind, write = "application/json", quoted
+		}
+		q.Body = []byte(stated.fill(t.Body, write))
+	default:
+		return nil
+	}
+	if q.Header.Get("Content-Type") == "" {
+		q.Header.Set("Content-Type", kind)
+	}
+	return nil
+}
+
+// inQuotes writes a text as it stands within the quotes of JSON.
+func inQuotes(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil || len(b) < 2 {
+		return ""
+	}
+	return string(b[1 : len(b)-1])
+}
+
+// filled returns a copy of a JSON value with its variables filled in.
+func filled(value any, v vars, m mutation) any {
+	switch value := value.(type) {
+	case string:
+		return v.fill(value, plainly)
+	case []any:
+		list := make([]any, len(value))
+		for i := range value {
+			list[i] = filled(value[i], v, m)
+		}
+		return list
+	case map[string]any:
+		table := make(map[string]any, len(value))
+		for key, inner := range value {
+			if text, ok := inner.(string); ok && m.drop && strings.Contains(text, "{org}") {
+				continue
+			}
+			table[key] = filled(inner, v, m)
+		}
+		return table
+	}
+	return value
+}
+
+// holds reports whether a variable stands anywhere in the request.
+func (t *Template) holds(variable string) bool {
+	return slices.ContainsFunc(t.texts(), func(text string) bool { return strings.Contains(text, variable) })
+}
+
+// texts lists everything in a request that may hold a variable.
+func (t *Template) texts() []string {
+	all := append([]string{t.URL, t.Body}, slices.Sorted(maps.Values(t.Headers))...)
+	var walk func(value any)
+	walk = func(value any) {
+		switch value := value.(type) {
+		case string:
+			all = append(all, value)
+		case []any:
+			for _, inner := range value {
+				walk(inner)
+			}
+		case map[string]any:
+			for _, inner := range value {
+				walk(inner)
+			}
+		}
+	}
+	walk(t.JSON)
+	return all
+}
+
+var variable = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// unknownVariable returns a variable of a request that stands for nothing.
+func unknownVariable(t *Template) string {
+	for _, text := range t.texts() {
+		for _, name := range variable.FindAllString(text, -1) {
+			if !slices.Contains([]string{"{org}", "{id}", "{canary}", "{page}", "{cursor}"}, name) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// A carrier is where in a request the org is said.
+type carriers struct{ path, other bool }
+
+// carriers tells where a request says its org: in the path, or elsewhere, where it can also be left out.
+func (p *Isolation) carriers(t *Template) carriers {
+	path, query, _ := strings.Cut(t.URL, "?")
+	c := carriers{path: strings.Contains(path, "{org}"), other: strings.Contains(query, "{org}")}
+	for _, text := range append(slices.Collect(maps.Values(p.spoken)), t.texts()[1:]...) {
+		c.other = c.other || strings.Contains(text, "{org}")
+	}
+	return c
+}
+
+// attacks are the ways in which an intruder may say the wrong org, or none, in a request that says it rightly.
+func (p *Isolation) attacks(t *Template, owner, intruder string) []mutation {
+	c := p.carriers(t)
+	var all []mutation
+	if c.path || c.other {
+		all = append(all, mutation{name: "the owner's org", org: owner})
+	}
+	if c.other {
+		all = append(all,
+			mutation{name: "no org", drop: true},
+			mutation{name: "an empty org", blank: true},
+			mutation{name: "both orgs", double: []string{intruder, owner}},
+			mutation{name: "both orgs, the owner's first", double: []string{owner, intruder}},
+		)
+	}
+	if c.path || c.other {
+		all = append(all, mutation{name: "an org that is none", org: owner + "-" + canary.Random()})
+	}
+	return all
+}
+
+// variants are spellings of the owner's org that a careless comparison takes for it.
+func (p *Isolation) variants(t *Template, owner string) []mutation {
+	c := p.carriers(t)
+	if !c.path && !c.other {
+		return nil
+	}
+	swapped := strings.ToUpper(owner)
+	if swapped == owner {
+		swapped = strings.ToLower(owner)
+	}
+	const large = 8 << 10
+	return []mutation{
+		{name: "the owner's org in another case", org: swapped},
+		{name: "the owner's org and a space", org: owner + " "},
+		{name: "an org that is SQL", org: "' OR '1'='1"},
+		{name: "an org of 8 KiB", org: strings.Repeat("a", large), long: true},
+	}
+}
+
+// undocumented are ways to name the owner's org beside the one that the API documents.
+func (p *Isolation) undocumented(t *Template, owner string) []mutation {
+	var all []mutation
+	for _, name := range p.Overrides.Headers {
+		if !p.names(t, name) {
+			all = append(all, mutation{name: "the owner's org in " + name + " as well", header: name, org: owner})
+		}
+	}
+	for _, name := range p.Overrides.Query {
+		if !strings.Contains(t.URL, "?"+name+"=") && !strings.Contains(t.URL, "&"+name+"=") {
+			all = append(all, mutation{name: "the owner's org in the parameter " + name + " as well", query: name, org: owner})
+		}
+	}
+	return all
+}
+
+// names reports whether a request has a header of that name anyway.
+func (p *Isolation) names(t *Template, name string) bool {
+	same := func(other string) bool { return strings.EqualFold(other, name) }
+	return slices.ContainsFunc(slices.Collect(maps.Keys(p.spoken)), same) || slices.ContainsFunc(slices.Collect(maps.Keys(t.Headers)), same)
+}

@@ -1,0 +1,195 @@
+package probes
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// examine goes through the matrix for one resource. Where the owners do not see their own, nothing more is asked.
+func (x *exam) examine(s *subject) {
+	for _, step := range []func(*subject) bool{
+		x.plant, x.reads, x.anonymous, x.lists, x.caches, x.interleave, x.updates, x.creates, x.deletes, x.after,
+	} {
+		if x.over() || !step(s) {
+			return
+		}
+	}
+	s.claim(checkControl, s.seeing()).done = true
+}
+
+// after has every owner look for its canary once more.
+func (x *exam) after(s *subject) bool {
+	control := s.claim(checkControl, s.seeing())
+	held := true
+	for _, t := range x.p.tenants {
+		patience := x.p.Settle.D()
+		if s.lost[t] {
+			patience = 0
+		}
+		held = x.sees(control, s.planted[t], patience) && held
+	}
+	control.says = "every owner saw its own canary before and after"
+	x.row(13)
+	return held
+}
+
+// reads asks for every object as every other org (rows 3, 4, 9 and 10).
+func (x *exam) reads(s *subject) bool {
+	if s.Read == nil {
+		return true
+	}
+	isolated, oracle := s.claim(checkIsolated, "read"), s.claim(checkOracle, "read")
+	var later []func()
+	x.each(func(owner, intruder *tenant) {
+		c := s.planted[owner]
+		o := x.compare(s, c, intruder, isolated, oracle)
+		if o != "" { // once may be chance
+			if o = x.compare(s, c, intruder, isolated, oracle); o != "" {
+				x.note(oracle, ruleOracle, existenceOracle, "%s can tell an object of %s from one that never was: %s", intruder.name, owner.name, o)
+			}
+		}
+		later = append(later, x.readsInContext(s, owner, intruder)...)
+	})
+	x.fan(len(later), func(i int) { later[i]() })
+	x.finish(isolated, "denied to every other org")
+	x.finish(oracle, "denied like an object that never was")
+	x.finish(s.claim(checkContext, "read"), "no way to leave out or forge the org was let in")
+	x.row(3, 4)
+	return true
+}
+
+// finish says that all was asked that a claim takes. A claim that the settings do not make is nil.
+func (x *exam) finish(cl *claim, says string) {
+	if cl != nil && !x.over() {
+		cl.done = true
+		cl.says = fmt.Sprintf("%s (%s)", says, count(cl.asked, "request"))
+	}
+}
+
+// readsInContext lists the reads of an owner's object, and of the intruder's own, with the org missing or forged.
+func (x *exam) readsInContext(s *subject, owner, intruder *tenant) []func() {
+	cl := s.claim(checkContext, "read")
+	if cl == nil {
+		return nil
+	}
+	var all []func()
+	for _, m := range x.p.contexts(s.Read, "read", owner.id, intruder.id) {
+		all = append(all, func() {
+			a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: s.planted[owner].id}, m: m, want: x.p.Rejected}
+			x.denied(a, x.ask(x.ctx, a), union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
+		})
+	}
+	for _, m := range x.p.attacks(s.Read, owner.id, intruder.id) {
+		all = append(all, func() {
+			a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: s.planted[intruder].id}, m: m, want: x.p.Rejected}
+			x.rejected(a, x.ask(x.ctx, a))
+		})
+	}
+	x.row(9, 10)
+	return all
+}
+
+// rejected notes what an answer is but a refusal of the wrong org. Where the settings say so, the caller's own may be
+// answered.
+func (x *exam) rejected(a asking, answer *httpx.Answer) {
+	if (a.m.extra() || x.p.Mismatch == "ignore") && httpx.Success.Contains(answer.Status) {
+		if why, detail, ok := provesNothing(answer); ok {
+			x.note(a.claim, ruleUnproven, why, "%s by %s: %s", a.spoken(answer), a.who(), detail)
+		}
+		return
+	}
+	x.denied(a, answer, union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
+}
+
+func union(a, b httpx.Statuses) httpx.Statuses {
+	all := slices.Clone(a)
+	for _, code := range b {
+		if !slices.Contains(all, code) {
+			all = append(all, code)
+		}
+	}
+	return all
+}
+
+// anonymous asks for every object as nobody and with a made-up credential (row 11).
+func (x *exam) anonymous(s *subject) bool {
+	for _, op := range []string{"read", "list"} {
+		cl := s.claim(checkAuthenticated, op)
+		if cl == nil {
+			continue
+		}
+		for _, t := range x.p.tenants {
+			for _, garbage := range []bool{false, true} {
+				a := asking{claim: cl, garbage: garbage, t: s.template(op), v: vars{org: t.id, id: s.planted[t].id, page: "1"}, want: x.p.Unauthenticated}
+				answer := x.ask(x.ctx, a)
+				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
+					continue // whatever else is meant to refuse nobody, this does
+				}
+				x.denied(a, answer, x.p.Unauthenticated, ruleBypassed, authBypass)
+			}
+		}
+		x.finish(cl, "refused without a credential and with a made-up one")
+	}
+	x.row(11)
+	return true
+}
+
+// caches has orgs ask for one URL in turn, in both orders: what one was answered must not be kept for the other.
+func (x *exam) caches(s *subject) bool {
+	cl := s.claim(checkCache, "cache")
+	op := s.seeing()
+	shared := op != "read" && !s.template(op).holds("{org}")
+	x.each(func(owner, intruder *tenant) {
+		c := s.planted[owner]
+		for _, t := range []*tenant{owner, intruder, intruder, owner, intruder} {
+			v := vars{org: t.id, id: c.id, canary: c.text, page: "1"}
+			a := asking{claim: cl, by: t, t: s.template(op), v: v, want: x.p.Denied}
+			answer := x.ask(x.ctx, a)
+			switch {
+			case t == owner:
+				x.own(a, answer, c)
+			case op == "read":
+				x.denied(a, answer, x.p.Denied, ruleGranted, misleadingSuccess)
+			case shared:
+				x.own(a, answer, s.planted[t])
+			}
+		}
+	})
+	x.finish(cl, "what one org was answered was not kept for another, in either order")
+	return true
+}
+
+// own notes against the claim where an owner was not answered its own canary, or in a way that a shared cache may keep.
+func (x *exam) own(a asking, answer *httpx.Answer, c planted) {
+	if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
+		x.note(a.claim, ruleUnproven, why, "%s cannot be shown its own: %s", a.by.name, detail)
+		return
+	}
+	if a.op() == "read" && canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
+		x.note(a.claim, ruleUnproven, probe.StaleOrCached, "%s is not answered its own canary: %s", a.by.name, a.spoken(answer))
+	}
+	if why := x.p.kept(answer.Header); why != "" {
+		x.note(a.claim, ruleUnproven, probe.StaleOrCached, "a shared cache may keep what %s is answered: %s", a.by.name, why)
+	}
+}
+
+// kept says why a cache that stands before the API may store an answer and give it to another org (RFC 9111, sections
+// 3 and 3.5); empty if it may not.
+func (p *Isolation) kept(h http.Header) string {
+	control := strings.ToLower(strings.Join(h.Values("Cache-Control"), ","))
+	vary := strings.ToLower(strings.Join(h.Values("Vary"), ","))
+	says := func(word string) bool { return strings.Contains(control, word) }
+	if says("no-store") || says("private") || strings.Contains(vary, "*") || strings.Contains(vary, "authorization") {
+		return ""
+	}
+	if says("public") || says("s-maxage") {
+		return "Cache-Control allows it and Vary does not name the credential"
+	}
+	return ""
+}
