@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose programs the tests run. It does nothing, and does it fast, when all are there. It
-# leaves no service running or enabled: the tests start their own, on ports of their own.
+# Installs the Debian packages whose programs the tests run, and what they run from npm. It does nothing, and
+# does it fast, when all are there. It leaves no service running or enabled: the tests start their own, on ports of
+# their own.
 set -euo pipefail
 
 # Servers live where an ordinary user's PATH does not look.
@@ -13,6 +14,9 @@ needs=(
   nginx=nginx-light
   gcc=build-essential # for the race detector
   git=git
+  node=nodejs # an OpenID provider
+  npm=npm
+  chromium=chromium # looks at the status page
   script=bsdutils # a terminal for a test
 )
 
@@ -23,7 +27,37 @@ for need in "${needs[@]}"; do
   programs+=("$program")
   [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
 done
-[ ${#packages[@]} -gt 0 ] || exit 0
+
+# The modules from npm, exactly those of the lock file, in a folder of their own outside of the repository. The folder
+# gets its name when it is whole.
+modules() {
+  local source lock folder new
+  source=$(dirname "$(readlink -f "$0")")/npm
+  lock=$(sha256sum "$source/package-lock.json")
+  folder=${XDG_CACHE_HOME:-$HOME/.cache}/prober-test/npm-${lock:0:12}
+  [ ! -d "$folder" ] || return 0
+  echo "testenv: installing the modules from npm to $folder"
+  mkdir -p "${folder%/*}"
+  new=$(mktemp -d "$folder.XXXXXX")
+  cp "$source/package.json" "$source/package-lock.json" "$new"
+  if (cd "$new" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error); then
+    mv -T "$new" "$folder" 2>/dev/null || [ -d "$folder" ] # somebody else was faster
+    rm -rf "$new"
+    return 0
+  fi
+  rm -rf "$new"
+  if [ "${PROBER_TEST_SHORT:-}" = 1 ]; then
+    echo "testenv: npm ci failed; PROBER_TEST_SHORT=1, so the tests that need its modules will be skipped and counted" >&2
+    return 0
+  fi
+  echo "testenv: npm ci failed in a copy of $source; PROBER_TEST_SHORT=1 make test goes without" >&2
+  return 1
+}
+
+if [ ${#packages[@]} -eq 0 ]; then
+  modules
+  exit
+fi
 
 give_up() {
   if [ "${PROBER_TEST_SHORT:-}" = 1 ]; then
@@ -75,3 +109,5 @@ done
 for program in "${programs[@]}"; do
   command -v "$program" >/dev/null || give_up "installing ${packages[*]} did not bring $program"
 done
+
+modules

@@ -33,12 +33,18 @@ func Need(t testing.TB, program string) string {
 			return path
 		}
 	}
-	if os.Getenv(short) != "1" {
-		t.Fatalf("%s is not installed; `make deps` installs it, %s=1 goes without", program, short)
-	}
-	count(t, program)
-	t.Skipf("SKIPPED for want of %s, as %s=1 allows", program, short)
+	lack(t, program)
 	return ""
+}
+
+// lack ends a test for want of something that it runs.
+func lack(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv(short) != "1" {
+		t.Fatalf("%s is not installed; `make deps` installs it, %s=1 goes without", what, short)
+	}
+	count(t, what)
+	t.Skipf("SKIPPED for want of %s, as %s=1 allows", what, short)
 }
 
 func count(t testing.TB, program string) {

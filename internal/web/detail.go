@@ -135,7 +135,7 @@ func signals(of map[string]probe.Signal) []signalView {
 // An exchangeView is an exchange in words and as a bar of its phases.
 type exchangeView struct {
 	Method, URL string
-	Verdict     probe.Verdict
+	Failed      bool // a check that it was made for did not pass, or no complete answer came
 	Outcome     string
 	Phases      []phaseView
 	PhaseWords  string
@@ -154,10 +154,10 @@ type phaseView struct {
 func exchanges(s *Story) []exchangeView {
 	var all []exchangeView
 	for _, x := range s.Exchanges {
-		v := exchangeView{Method: x.Method, URL: x.URL, Verdict: probe.Pass, Outcome: outcome(x), Facts: facts(x, s.Started)}
-		if x.Reason != probe.OK && x.Reason != "" || x.Denied != "" {
-			v.Verdict = probe.Fail
-		}
+		v := exchangeView{Method: x.Method, URL: x.URL, Outcome: outcome(x), Facts: facts(x, s.Started)}
+		v.Failed = x.Reason != probe.OK && x.Reason != "" || x.Denied != "" || slices.ContainsFunc(s.Checks, func(c probe.Check) bool {
+			return c.Verdict != probe.Pass && c.Name == x.Check && c.Target == x.Target
+		})
 		v.Phases, v.PhaseWords = phases(x.Phases)
 		all = append(all, v)
 	}
@@ -195,7 +195,7 @@ func facts(x probe.Exchange, run time.Time) []fact {
 		{"Certificate", certificate(x.CertExpiry, run)},
 	}
 	if !x.Started.IsZero() {
-		all = append(all, fact{"Sent", "after " + short(max(x.Started.Sub(run), time.Microsecond*100))})
+		all = append(all, fact{"Sent", short(max(x.Started.Sub(run), 100*time.Microsecond)) + " after the run began"})
 	}
 	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
 }

@@ -60,7 +60,8 @@ type group struct {
 type rowView struct {
 	Row
 	Path       string
-	Shown      []probe.Check // beside the one that the row itself tells of
+	Only       *probe.Check  // the one that did not pass, if it is one: the row tells of it
+	Shown      []probe.Check // those that did not pass, if they are several
 	More       int
 	Chart      chart
 	State, For string // "failed", "5 min"
@@ -215,7 +216,7 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
 	}
 	if v.Shown = row.Failing; len(v.Shown) == 1 {
-		v.Shown = nil // the row says it all
+		v.Only, v.Shown = &v.Shown[0], nil
 	}
 	v.More = max(0, len(v.Shown)-mostChecks)
 	v.Shown = v.Shown[:len(v.Shown)-v.More]

@@ -139,6 +139,14 @@ func length(d time.Duration) string {
 // stamp writes a time for programs.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// moment writes a time as clock does, without the date if that is today's.
+func moment(t time.Time) string {
+	if now := time.Now().UTC(); t.UTC().Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.UTC().Format("15:04:05 UTC")
+	}
+	return clock(t)
+}
+
 // clock writes a time for people, in UTC as incident notes have it; no time is a dash.
 func clock(t time.Time) string {
 	if t.IsZero() {

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prober/internal/testenv"
+)
+
+// pictures names a folder that gets a picture of every page that the browser looks at, for people to look at.
+const pictures = "PROBER_TEST_PICTURES"
+
+// TestThePagesInABrowser looks at the pages as people do: on a desk and on a phone, in the light and in the dark. Axe must
+// find nothing that keeps anybody from using them, the console must stay silent, and nothing may be wider than a phone.
+func TestThePagesInABrowser(t *testing.T) {
+	b := testenv.NewBrowser(t)
+	for _, n := range []int{3, 300} {
+		for _, red := range []bool{false, true} {
+			board, jobs := peopled(n, red)
+			server := httptest.NewServer(New(shown(board, red)))
+			defer server.Close()
+			paths := map[string]string{"front": "/"}
+			if n == 3 {
+				paths["probe"] = "/probes/" + jobs[1].System + "/" + jobs[1].Name
+			}
+			for page, path := range paths {
+				for _, width := range []int{1280, 360} {
+					for _, dark := range []bool{false, true} {
+						name := fmt.Sprintf("%s-%d-%s-%d-%s", page, n, map[bool]string{true: "red", false: "green"}[red], width, map[bool]string{true: "dark", false: "light"}[dark])
+						t.Run(name, func(t *testing.T) { look(t, b, server.URL+path, name, width, dark) })
+					}
+				}
+			}
+		}
+	}
+}
+
+// look opens a page and says what is wrong with it.
+func look(t *testing.T, b *testenv.Browser, url, name string, width int, dark bool) {
+	b.Window(width, 800, dark)
+	b.Open(url)
+	var wide struct {
+		Page  int
+		Parts []string
+		Text  string
+	}
+	b.Eval(`({page: document.documentElement.scrollWidth, text: document.body.innerText, parts: [...document.querySelectorAll("main *")]
+		.filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 200))})`, &wide)
+	if wide.Page > width || len(wide.Parts) > 0 {
+		t.Errorf("%d pixels wide on a screen of %d: %q", wide.Page, width, wide.Parts)
+	}
+	if strings.Contains(wide.Text, "Load it anew") {
+		t.Error("a page that was just drawn says that it is old")
+	}
+	for _, wrong := range b.Axe() {
+		t.Errorf("axe: %s", wrong)
+	}
+	for _, line := range b.Errors() {
+		t.Errorf("console: %s", line)
+	}
+	if folder := os.Getenv(pictures); folder != "" {
+		if err := os.WriteFile(filepath.Join(folder, name+".png"), b.Picture(true), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
