@@ -52,7 +52,7 @@ func NewBrowser(t testing.TB) *Browser {
 	cmd := exec.Command(chromium, "--headless=new", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(),
 		"--no-sandbox", // containers refuse what it needs; it sees the tests' own pages only
 		"--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank")
+		"--disable-component-update", "--disable-sync", "--log-level=3", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	cmd.ExtraFiles = []*os.File{theirs, ours} // 3 is read and 4 is written by the browser
 	b := &Browser{t: t, to: to, replies: make(chan reply, 100), events: map[string]int{}}

@@ -1,13 +1,16 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"prober/internal/probe"
 	"prober/internal/testenv"
 )
 
@@ -66,5 +69,81 @@ func look(t *testing.T, b *testenv.Browser, url, name string, width int, dark bo
 		if err := os.WriteFile(filepath.Join(folder, name+".png"), b.Picture(true), 0o600); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestThePagesNeedNoScriptAndNoMouse goes from the front page to a probe's page and runs the probe with the keyboard
+// alone, in a browser that runs no scripts.
+func TestThePagesNeedNoScriptAndNoMouse(t *testing.T) {
+	board, jobs := peopled(3, true)
+	o := shown(board, true)
+	o.Run = func(_ context.Context, id probe.ID) error {
+		for i := range jobs {
+			if jobs[i].ID == id {
+				board.Observe(ordinary(&jobs[i], time.Now(), 7, probe.OK))
+			}
+		}
+		return nil
+	}
+	server := httptest.NewServer(New(o))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	b.Window(1280, 800, false)
+	b.Scripts(false)
+	b.Open(server.URL)
+	focus := func(wanted string) {
+		t.Helper()
+		for range 60 {
+			b.Press("Tab")
+			var at struct {
+				Text string
+				Line string
+			}
+			b.Eval(`({text: document.activeElement.innerText, line: getComputedStyle(document.activeElement).outlineStyle})`, &at)
+			if at.Text != wanted {
+				continue
+			}
+			if at.Line != "solid" {
+				t.Errorf("%s has the focus, and nobody sees it: outline %s", wanted, at.Line)
+			}
+			return
+		}
+		t.Fatalf("the keyboard does not reach %q", wanted)
+	}
+	focus(jobs[1].Name)
+	b.Loads(func() { b.Press("Enter") })
+	head := func() (text string) {
+		b.Eval(`document.querySelector("h1").innerText + " " + location.pathname`, &text)
+		return text
+	}
+	if got, want := head(), "FAIL ibex/health-001 /probes/ibex/health-001"; got != want {
+		t.Fatalf("led to %q, wanted %q", got, want)
+	}
+	focus("Run now")
+	b.Loads(func() { b.Press("Enter") })
+	if got, want := head(), "ok ibex/health-001 /probes/ibex/health-001"; got != want {
+		t.Errorf("after the run: %q, wanted %q", got, want)
+	}
+	for _, line := range b.Errors() {
+		t.Errorf("console: %s", line)
+	}
+}
+
+// TestAPageLeftOpenSaysThatItIsOld lets the page's own clock go on: without a script it says that it may be out of date.
+func TestAPageLeftOpenSaysThatItIsOld(t *testing.T) {
+	server := httptest.NewServer(New(full()))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	b.Open(server.URL)
+	old := func() (shown bool) {
+		b.Eval(`document.body.innerText.includes("Load it anew")`, &shown)
+		return shown
+	}
+	if old() {
+		t.Error("a new page says that it is old")
+	}
+	b.Eval(`document.getAnimations().forEach(a => { a.currentTime = 140000 })`, nil)
+	if !old() {
+		t.Error("an old page does not say that it is old")
 	}
 }

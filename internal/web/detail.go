@@ -135,7 +135,9 @@ func signals(of map[string]probe.Signal) []signalView {
 // An exchangeView is an exchange in words and as a bar of its phases.
 type exchangeView struct {
 	Method, URL string
-	Failed      bool // a check that it was made for did not pass, or no complete answer came
+	For         string // the check and the target
+	Open        bool   // shown in full at once
+	Failed      bool   // a check that it was made for did not pass, or no complete answer came
 	Outcome     string
 	Phases      []phaseView
 	PhaseWords  string
@@ -154,10 +156,11 @@ type phaseView struct {
 func exchanges(s *Story) []exchangeView {
 	var all []exchangeView
 	for _, x := range s.Exchanges {
-		v := exchangeView{Method: x.Method, URL: x.URL, Outcome: outcome(x), Facts: facts(x, s.Started)}
+		v := exchangeView{Method: x.Method, URL: x.URL, For: strings.TrimSpace(x.Check + " " + x.Target), Outcome: outcome(x), Facts: facts(x, s.Started)}
 		v.Failed = x.Reason != probe.OK && x.Reason != "" || x.Denied != "" || slices.ContainsFunc(s.Checks, func(c probe.Check) bool {
 			return c.Verdict != probe.Pass && c.Name == x.Check && c.Target == x.Target
 		})
+		v.Open = v.Failed || len(s.Exchanges) == 1
 		v.Phases, v.PhaseWords = phases(x.Phases)
 		all = append(all, v)
 	}
@@ -184,11 +187,10 @@ func outcome(x probe.Exchange) string {
 // facts lists what else is known of an exchange, without what is not.
 func facts(x probe.Exchange, run time.Time) []fact {
 	all := []fact{
-		{"For", strings.TrimSpace(x.Check + " " + x.Target)},
 		{"Address dialled", x.Addr},
 		{"Protocol", x.Proto},
 		{"Connections opened", connections(x)},
-		{"Body", fmt.Sprintf("%d bytes", x.Bytes)},
+		{"Body", size(x)},
 		{"Trace id sent", x.TraceID},
 		{"Trace id returned", x.TargetTraceID},
 		{"Version", x.Version},
@@ -198,6 +200,13 @@ func facts(x probe.Exchange, run time.Time) []fact {
 		all = append(all, fact{"Sent", short(max(x.Started.Sub(run), 100*time.Microsecond)) + " after the run began"})
 	}
 	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
+}
+
+func size(x probe.Exchange) string {
+	if x.Status == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes", x.Bytes)
 }
 
 func connections(x probe.Exchange) string {

@@ -163,6 +163,8 @@ func short(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return "-"
+	case d < 100*time.Microsecond:
+		return "<0.1 ms"
 	case d < 10*time.Millisecond:
 		return number(time.Millisecond, 1) + " ms"
 	case d < time.Second:
