@@ -34,6 +34,9 @@ func TestThePagesInABrowser(t *testing.T) {
 				for _, width := range []int{1280, 360} {
 					for _, dark := range []bool{false, true} {
 						name := fmt.Sprintf("%s-%d-%s-%d-%s", page, n, map[bool]string{true: "red", false: "green"}[red], width, map[bool]string{true: "dark", false: "light"}[dark])
+						if n > 3 && red == dark != (width == 360) {
+							continue // what differs is seen at 3: axe takes its time at 300
+						}
 						t.Run(name, func(t *testing.T) { look(t, b, server.URL+path, name, width, dark) })
 					}
 				}

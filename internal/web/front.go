@@ -22,6 +22,7 @@ const (
 type frontView struct {
 	frame
 	Reload   namedLink
+	Note     string // leads to the incident note; empty while nothing failed
 	Tallies  []tallyView
 	Systems  []systemLink
 	Sections []section
@@ -151,6 +152,12 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 			sec := s.section(of, want, list.verdict, v.Now)
 			sec.ID, sec.Head = list.id, fmt.Sprintf("%d %s", len(of), list.words)
 			v.Sections = append(v.Sections, sec)
+		}
+	}
+	if v.Worst == probe.Fail && s.Incident != nil {
+		v.Note = "./incident"
+		if want.system != "" {
+			v.Note += "?" + url.Values{"system": {want.system}}.Encode()
 		}
 	}
 	if s.Switches != nil {

@@ -44,7 +44,7 @@ func TestWhatIsBrokenComesFirst(t *testing.T) {
 			`<a href="./?system=shop">shop (9 failed)</a>`,
 			"search is in maintenance until", "database move", "Probing goes on, alerts are quiet",
 			"The reference cannot be reached", "unknown key expcet",
-			"last 40 runs: ", "median ", "next run ",
+			"last 40 runs: ", "median ", "next ", `<a href="./incident">Incident note</a>`,
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %q", want)
@@ -60,6 +60,9 @@ func TestThePageCanBeNarrowed(t *testing.T) {
 		page := ask(h, "GET", "/?system=shop").Body.String()
 		if got := names(page); len(got) != 60 || slices.ContainsFunc(got, func(n string) bool { return !strings.HasPrefix(n, "shop/") }) {
 			t.Errorf("of shop: %d", len(got))
+		}
+		if !strings.Contains(page, `<a href="./incident?system=shop">Incident note</a>`) {
+			t.Error("the note of the system is not led to")
 		}
 		if !strings.Contains(page, `<a href="./?system=shop" aria-current="true">`) || strings.Contains(page, "in maintenance") {
 			t.Error("it is not said what is shown, or told of another system's maintenance")
