@@ -2,8 +2,10 @@ package testenv
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -210,11 +212,12 @@ func (b *Browser) Loads(act func()) {
 	const loaded = "Page.loadEventFired"
 	before := b.seen(loaded)
 	act()
-	for deadline := time.Now().Add(slowest); b.seen(loaded) == before; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("no page was loaded in %s", slowest)
+	Eventually(b.t, slowest, func(context.Context) error {
+		if b.seen(loaded) == before {
+			return errors.New("no page was loaded")
 		}
-	}
+		return nil
+	})
 }
 
 // Eval evaluates an expression on the page, waits if it is a promise, and reads its value into out.
