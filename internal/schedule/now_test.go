@@ -130,10 +130,13 @@ func TestNowHeedsTheTargetAndTheStop(t *testing.T) {
 		release := make(chan struct{})
 		stuck := func(context.Context, *probe.Result) { <-release }
 		r := forever(t, &log{}, Options{}, []probe.Job{job("limited", time.Minute, limited), job("stuck", time.Minute, stuck)})
-		pass(2 * time.Minute)
+		for len(r.verdicts("limited")) == 0 {
+			pass(time.Second)
+		}
 		if ran := r.of("limited"); r.Next(id("limited")).Before(ran[len(ran)-1].at.Add(2 * time.Minute)) {
 			t.Errorf("after a 429 at %s the next run is foretold for %s", ran[len(ran)-1].at, r.Next(id("limited")))
 		}
+		pass(time.Minute)
 		if err := r.Now(t.Context(), id("limited")); !errors.Is(err, Spared) {
 			t.Errorf("a target that asked for fewer requests: got %v", err)
 		}
