@@ -61,8 +61,8 @@ type group struct {
 type rowView struct {
 	Row
 	Path       string
-	Only       *probe.Check  // the one that did not pass, if it is one: the row tells of it
-	Shown      []probe.Check // those that did not pass, if they are several
+	Only       *symptom  // what did not pass, if it is one thing: the row tells of it
+	Shown      []symptom // what did not pass, if it is several
 	More       int
 	Chart      chart
 	State, For string // "failed", "5 min"
@@ -222,7 +222,7 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 		Row: *row, Path: probePath("./", row.ID), Chart: draw(row.History.Runs()), State: state(row.Verdict), For: length(now.Sub(row.Since)),
 		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
 	}
-	if v.Shown = row.Failing; len(v.Shown) == 1 {
+	if v.Shown = alike(row.Failing); len(v.Shown) == 1 {
 		v.Only, v.Shown = &v.Shown[0], nil
 	}
 	v.More = max(0, len(v.Shown)-mostChecks)
@@ -231,6 +231,38 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 		v.Latency = 0 // of a run too long ago to say how fast it is now
 	}
 	return v
+}
+
+// A symptom is a check that did not pass, of all targets for which it says the same.
+type symptom struct {
+	Name    string
+	Targets []string
+	More    int // targets beyond those named
+	Reason  probe.Reason
+	Detail  string
+}
+
+// alike puts together the checks that differ in nothing but their target.
+func alike(checks []probe.Check) []symptom {
+	var all []symptom
+	at := map[probe.Check]int{}
+	for _, c := range checks {
+		same := c
+		same.Target = ""
+		i, known := at[same]
+		if !known {
+			i = len(all)
+			at[same], all = i, append(all, symptom{Name: c.Name, Reason: c.Reason, Detail: c.Detail})
+		}
+		switch s := &all[i]; {
+		case c.Target == "":
+		case len(s.Targets) >= mostNames:
+			s.More++
+		default:
+			s.Targets = append(s.Targets, c.Target)
+		}
+	}
+	return all
 }
 
 // systems leads to each system alone, where there are several.

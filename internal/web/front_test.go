@@ -230,3 +230,30 @@ func TestTheStatusTellsMore(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
+	check := func(name, target, detail string) probe.Check {
+		return probe.Check{Name: name, Target: target, Verdict: probe.Fail, Reason: probe.Refused, Detail: detail}
+	}
+	checks := []probe.Check{check("live", "a", "down"), check("ready", "a", "down"), check("live", "b", "down"), check("live", "c", "gone"), check("count", "", "two")}
+	for i := range 20 {
+		checks = append(checks, check("ready", fmt.Sprint("t", i), "down"))
+	}
+	o := full()
+	o.Status = func() []Row { return []Row{{Verdict: probe.Fail, Failing: checks}} }
+	page := text(ask(New(o), "GET", "/").Body.String())
+	for _, want := range []string{
+		"live a, b: connection refused : down", "live c: connection refused : gone", "count: connection refused : two",
+		"ready a, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10 and 9 more: connection refused : down",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page[strings.Index(page, "FAIL"):])
+		}
+	}
+	o.Status = func() []Row {
+		return []Row{{Verdict: probe.Fail, Detail: "down", Failing: []probe.Check{checks[0], checks[2]}}}
+	}
+	if page := text(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") {
+		t.Errorf("one thing is said twice: %s", page[strings.Index(page, "FAIL"):])
+	}
+}
