@@ -14,7 +14,7 @@ import (
 
 const (
 	mostChecks = 20  // shown of one probe in a list; its own page has more and /api/v1/status has all
-	mostRows   = 250 // drawn in one list, so that the page of ten thousand probes is no larger than that of a thousand
+	mostRows   = 500 // drawn in one list, so that the page of ten thousand probes is no larger than that of a thousand
 	mostNames  = 12  // in a banner
 )
 

@@ -99,7 +99,7 @@ func TestManyProbesAreDrawnInParts(t *testing.T) {
 		board.SetJobs(jobs)
 		h := New(shown(board, false))
 		page := ask(h, "GET", "/").Body.String()
-		if n := len(names(page)); n != mostRows || !strings.Contains(page, "1 to 250 of 1100.") {
+		if n := len(names(page)); n != mostRows || !strings.Contains(page, "1 to 500 of 1100.") {
 			t.Errorf("%d probes on the first page", n)
 		}
 		next := regexp.MustCompile(`<a href="./([^"]*)">Next \d+</a>`)
