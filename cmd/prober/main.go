@@ -138,6 +138,7 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 	serve := &o.serve
 	cmd.Flag("web.health-listen-address", "Also serve /-/healthy and /-/ready here, without TLS and authentication, for kubelets.").StringVar(&serve.health)
 	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").Default("true").BoolVar(&serve.lifecycle)
+	cmd.Flag("web.enable-run", "Allow a run on request: \"Run now\" on a probe's page, POST /probes/SYSTEM/NAME/run.").Default("true").BoolVar(&serve.runs)
 	cmd.Flag("config.auto-reload-interval", "How often to look whether the configuration changed; 0 for never.").Default("30s").DurationVar(&serve.poll)
 	cmd.Flag("max-concurrency", "How many probes may run at once; others wait, and that is not counted as latency.").Default("256").IntVar(&serve.concurrency)
 	cmd.Flag("phase", "Share of an interval, 0 to 1, by which all starts are shifted, so that several probers do not ask at the same time; by default from the host's name.").

@@ -210,7 +210,11 @@ func TestNoSecretLeaves(t *testing.T) {
 		}
 		return nil
 	})
-	for _, path := range []string{"/", "/metrics", "/config", "/api/v1/status", "/-/healthy", "/-/ready", "/schema.json", "/nothing"} {
+	pages := []string{"/", "/metrics", "/config", "/api/v1/status", "/-/healthy", "/-/ready", "/schema.json", "/nothing", "/incident"}
+	for _, name := range names {
+		pages = append(pages, "/probes/"+name, "/badge/"+name+".svg")
+	}
+	for _, path := range pages {
 		_, body, err := p.get(path)
 		if err != nil {
 			t.Fatal(err)

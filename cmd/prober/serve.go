@@ -40,6 +40,7 @@ type serveOptions struct {
 	concurrency int
 	phase       string
 	storage     string
+	runs        bool
 }
 
 // At a shutdown, wind is how long runs may take to end, and drain how long open requests may.
@@ -57,6 +58,7 @@ type server struct {
 	board     *web.Board
 	incidents *incident.Tracker
 	scheduler *schedule.Scheduler
+	self      *selfChecks
 	sets      chan []probe.Job
 	config    atomic.Pointer[config.Config]
 	started   atomic.Bool // the first set of probes runs
@@ -78,12 +80,13 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 		board: web.NewBoard(), incidents: incident.New(),
 	}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
+	s.self = newSelfChecks(s.metrics.SelfCheck)
 	refuse := func(err error) int {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
 	}
 	var err error
-	if s.reference, err = newReference(o.reference, s.metrics.SelfCheck); err != nil {
+	if s.reference, err = newReference(o.reference, s.self.report); err != nil {
 		return refuse(err)
 	}
 	offset, err := o.serve.offset()
@@ -140,7 +143,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	var running sync.WaitGroup
 	running.Go(func() { s.scheduler.Forever(work, s.sets) })
 	running.Go(func() { reload.run(work) })
-	running.Go(func() { watchClock(work, s.metrics.SelfCheck) })
+	running.Go(func() { watchClock(work, s.self.report) })
 	if o.serve.storage != "" {
 		running.Go(func() { s.incidents.Keep(work, o.serve.storage, s.kept) })
 	}
@@ -181,6 +184,9 @@ func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler 
 		Config:      func() []byte { return s.config.Load().YAML() },
 		Schema:      func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
 		Status:      s.board.Rows,
+		Probe:       s.board.Probe,
+		Next:        s.scheduler.Next,
+		Unfit:       s.self.unfit,
 		Incident:    s.incidents.Notes,
 		Switches:    demo.switches,
 		Extra:       demo.handlers,
@@ -188,6 +194,9 @@ func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler 
 	}
 	if o.serve.lifecycle {
 		options.Reload = reload.now
+	}
+	if o.serve.runs {
+		options.Run = s.scheduler.Now
 	}
 	return web.New(options)
 }
@@ -202,7 +211,7 @@ func (s *server) remember(path string) {
 	if err != nil {
 		s.log.Warn("What was known of incidents is lost", "err", err)
 	}
-	s.metrics.SelfCheck("storage", err == nil)
+	s.self.report("storage", err == nil)
 }
 
 // kept is told of every attempt to write what is known of incidents.
@@ -210,7 +219,7 @@ func (s *server) kept(err error) {
 	if err != nil {
 		s.log.Warn("What is known of incidents cannot be kept", "err", err)
 	}
-	s.metrics.SelfCheck("storage", err == nil)
+	s.self.report("storage", err == nil)
 }
 
 // ready says whether the prober probes. It never depends on a target: that would be the mistake it looks for.

@@ -40,6 +40,10 @@ func (l *loop) turn(sets <-chan []probe.Job) {
 	alarm := time.NewTimer(0) // goes off at wake
 	defer alarm.Stop()
 	done := l.ctx.Done()
+	wishes := l.wishes
+	if l.once {
+		wishes = nil // another loop's
+	}
 	for {
 		l.collect()
 		if l.ctx.Err() == nil {
@@ -68,6 +72,8 @@ func (l *loop) turn(sets <-chan []probe.Job) {
 			} else {
 				sets = nil
 			}
+		case w := <-wishes:
+			l.grant(w)
 		case <-done:
 			done = nil
 		}
@@ -107,6 +113,7 @@ func (l *loop) fire() {
 			l.watcher.Skipped(e.job.ID, Late)
 		}
 		e.due = l.after(e, tick)
+		l.foresee(e)
 		if fresh {
 			l.admit(e, tick)
 		}
@@ -144,6 +151,7 @@ func (l *loop) fill() {
 		lag := l.now() - e.wanted
 		if lag > e.interval && !l.once {
 			l.watcher.Skipped(e.job.ID, Overrun)
+			e.refuse(Waiting)
 			continue
 		}
 		l.begin(e, lag)
@@ -154,6 +162,7 @@ func (l *loop) fill() {
 func (l *loop) abandon() {
 	for _, e := range l.queue {
 		e.queued = false
+		e.refuse(Stopping)
 		if l.once {
 			l.excuse(e, probe.Cancelled, "not asked: cancelled before its turn")
 		}

@@ -42,13 +42,17 @@ func (l *loop) begin(e *entry, lag time.Duration) {
 	l.mu.Unlock()
 	l.running++
 	l.watcher.Started(r.id, lag)
-	job := e.job // a later set may change the entry
+	job, answer := e.job, e.answer // a later set may change the entry
+	e.answer = nil
 	go func() {
 		result := job.Do(l.ctx)
 		if l.counts(result) && !r.settled.Swap(true) {
 			l.sink.Observe(result)
 		}
 		l.ended <- end{run: r, left: result.Left, limited: limited(result), passed: result.Verdict() == probe.Pass}
+		if answer != nil {
+			answer <- nil
+		}
 	}()
 }
 
@@ -84,6 +88,9 @@ func (l *loop) end(was end) {
 		e.notBefore = was.tick + e.factor*e.interval
 	case was.passed:
 		e.factor, e.notBefore = 1, 0
+	}
+	if e != nil {
+		l.foresee(e)
 	}
 }
 

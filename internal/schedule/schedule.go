@@ -11,6 +11,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"prober/internal/probe"
@@ -53,6 +54,8 @@ type Scheduler struct {
 	watcher Watcher
 	max     int
 	offset  uint64 // in 2^-64 of an interval
+	wishes  chan wish
+	plan    atomic.Pointer[plan] // of Forever; nil while there is none
 
 	mu   sync.Mutex
 	beat time.Time    // when the loop last turned; zero while there is none
@@ -61,7 +64,7 @@ type Scheduler struct {
 
 // New returns a scheduler that hands every result to sink, from the goroutine of the run.
 func New(sink probe.Sink, o Options) *Scheduler {
-	s := &Scheduler{sink: sink, watcher: o.Watcher, max: cmp.Or(max(o.MaxConcurrent, 0), 256), runs: map[key]*run{}}
+	s := &Scheduler{sink: sink, watcher: o.Watcher, max: cmp.Or(max(o.MaxConcurrent, 0), 256), runs: map[key]*run{}, wishes: make(chan wish)}
 	if s.watcher == nil {
 		s.watcher = nobody{}
 	}
@@ -79,6 +82,7 @@ func New(sink probe.Sink, o Options) *Scheduler {
 // When ctx is done nothing starts any more. Forever returns when all runs have ended; what the cancellation cut off
 // is not observed, and what ignored its timeout is not waited for.
 func (s *Scheduler) Forever(ctx context.Context, sets <-chan []probe.Job) {
+	defer s.plan.Store(nil)
 	s.loop(ctx).turn(sets)
 }
 

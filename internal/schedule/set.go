@@ -3,6 +3,7 @@ package schedule
 import (
 	"container/heap"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"prober/internal/probe"
@@ -19,9 +20,11 @@ type entry struct {
 	interval time.Duration
 	index    int           // among the jobs of that interval
 	due      time.Duration // the next tick
+	next     atomic.Int64  // the next run, for Next
 
 	queued bool          // waits for a free place
 	wanted time.Duration // the tick for which it waits
+	answer chan error    // of the wish for which it waits; nil if it is a tick alone
 
 	factor    time.Duration // by which rate limits stretch the interval; 0 or 1: not at all
 	notBefore time.Duration // no run for ticks before this one
@@ -31,7 +34,14 @@ type entry struct {
 func (l *loop) apply(jobs []probe.Job) {
 	l.ticks = l.adopt(jobs)
 	heap.Init(&l.ticks)
-	l.queue = slices.DeleteFunc(l.queue, func(e *entry) bool { return l.entries[keyOf(e.job.ID)] != e })
+	l.plan.Store(&plan{start: l.start, entries: l.entries})
+	l.queue = slices.DeleteFunc(l.queue, func(e *entry) bool {
+		gone := l.entries[keyOf(e.job.ID)] != e
+		if gone {
+			e.refuse(Unknown)
+		}
+		return gone
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forget()
@@ -83,6 +93,7 @@ func (l *loop) adopt(jobs []probe.Job) ticks {
 
 // place gives an entry its first tick: the next of its grid, or one before that if the interval is long.
 func (l *loop) place(e *entry) {
+	defer l.foresee(e)
 	now, at := l.now(), phase(e.index, e.interval, l.offset)
 	if e.interval > soon {
 		e.due = now + part(at, soon)

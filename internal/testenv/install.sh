@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose programs the tests run, and the modules of an OpenID provider. It does nothing, and
+# Installs the Debian packages whose programs the tests run, and what they run from npm. It does nothing, and
 # does it fast, when all are there. It leaves no service running or enabled: the tests start their own, on ports of
 # their own.
 set -euo pipefail
@@ -20,6 +20,7 @@ needs=(
   git=git
   node=nodejs # an OpenID provider
   npm=npm
+  chromium=chromium # looks at the status page
   script=bsdutils # a terminal for a test
 )
 
@@ -31,15 +32,15 @@ for need in "${needs[@]}"; do
   [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
 done
 
-# The OpenID provider's modules, exactly those of the lock file, in a folder of their own outside of the repository. The
-# folder gets its name when it is whole.
+# The modules from npm, exactly those of the lock file, in a folder of their own outside of the repository. The folder
+# gets its name when it is whole.
 modules() {
   local source lock folder new
-  source=$(dirname "$(readlink -f "$0")")/oidc
+  source=$(dirname "$(readlink -f "$0")")/npm
   lock=$(sha256sum "$source/package-lock.json")
-  folder=${XDG_CACHE_HOME:-$HOME/.cache}/prober-test/oidc-${lock:0:12}
+  folder=${XDG_CACHE_HOME:-$HOME/.cache}/prober-test/npm-${lock:0:12}
   [ ! -d "$folder" ] || return 0
-  echo "testenv: installing the OpenID provider's modules to $folder"
+  echo "testenv: installing the modules from npm to $folder"
   mkdir -p "${folder%/*}"
   new=$(mktemp -d "$folder.XXXXXX")
   cp "$source/package.json" "$source/package-lock.json" "$new"
@@ -50,7 +51,7 @@ modules() {
   fi
   rm -rf "$new"
   if [ "${PROBER_TEST_SHORT:-}" = 1 ]; then
-    echo "testenv: npm ci failed; PROBER_TEST_SHORT=1, so the tests that need the OpenID provider will be skipped and counted" >&2
+    echo "testenv: npm ci failed; PROBER_TEST_SHORT=1, so the tests that need its modules will be skipped and counted" >&2
     return 0
   fi
   echo "testenv: npm ci failed in a copy of $source; PROBER_TEST_SHORT=1 make test goes without" >&2

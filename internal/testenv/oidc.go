@@ -1,10 +1,7 @@
 package testenv
 
 import (
-	"cmp"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,12 +9,8 @@ import (
 	"testing"
 )
 
-var (
-	//go:embed oidc/server.mjs
-	oidcServer []byte
-	//go:embed oidc/package-lock.json
-	oidcLock []byte
-)
+//go:embed oidc/server.mjs
+var oidcServer []byte
 
 // What tests of the OpenID provider name.
 const (
@@ -31,12 +24,7 @@ const (
 func OIDC(t testing.TB, port int, secret string) *Process {
 	t.Helper()
 	node := Need(t, "node")
-	sum := sha256.Sum256(oidcLock)
-	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache"))
-	modules := filepath.Join(cache, "prober-test", "oidc-"+hex.EncodeToString(sum[:])[:12])
-	if _, err := os.Stat(modules); err != nil {
-		lack(t, "npm's oidc-provider")
-	}
+	modules := npmModules(t, "oidc-provider")
 	script := filepath.Join(t.TempDir(), "server.mjs")
 	if err := os.WriteFile(script, oidcServer, 0o600); err != nil {
 		t.Fatal(err)

@@ -27,40 +27,63 @@ type Row struct {
 	Failing    []probe.Check // the checks of the last run that did not pass
 	TraceID    string        // sent in the exchange that the check rests on
 	Version    string        // of the target's software, if it gave one
+	History    History       // the last runs
+
+	// The time in which people are to leave the system alone; zero if there is none now.
+	Maintenance Maintenance
 }
 
-// A Board holds the last result of each job. It is a probe.Sink, and its methods may be called from several goroutines.
+// A Maintenance is a window that is open now.
+type Maintenance struct {
+	Why   string // may be empty
+	Until time.Time
+}
+
+// A Detail is all that is known of one probe.
+type Detail struct {
+	Row
+	Job    *probe.Job // as configured
+	Last   *Story     // of the last run; nil before the first
+	Failed *Story     // of the last run that failed, which may be the last; nil if none did
+}
+
+// A Board holds the last result of each job and a little of those before. It is a probe.Sink, and its methods may be called from several goroutines.
 type Board struct {
-	mu   sync.Mutex
-	keys []key // in the order of the jobs
-	rows map[key]*held
+	mu    sync.Mutex
+	keys  []key // in the order of the jobs
+	rows  map[key]*held
+	words lexicon
 }
 
 // key tells probes apart. A probe that changed its type asks something else, so what the old one saw is not kept.
 type key struct{ system, name, kind string }
 
+// held is a row as far as it does not follow from the job.
 type held struct {
 	Row
-	timeout  time.Duration
-	settings string
+	job          *probe.Job
+	last, failed *Story
 }
 
 // NewBoard returns a Board without jobs.
-func NewBoard() *Board { return &Board{rows: map[key]*held{}} }
+func NewBoard() *Board {
+	return &Board{rows: map[key]*held{}, words: lexicon{numbers: map[probe.Reason]uint8{}}}
+}
 
 // SetJobs makes the board show these jobs, in this order. What is known of those that it showed already, with the same settings, is kept; what
-// is known of others is dropped.
+// is known of others is dropped. The slice is kept and must not be changed afterwards.
 func (b *Board) SetJobs(jobs []probe.Job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	keys, rows := make([]key, 0, len(jobs)), make(map[key]*held, len(jobs))
-	for _, j := range jobs {
+	for i := range jobs {
+		j := &jobs[i]
 		k := key{j.System, j.Name, j.Type}
 		h := b.rows[k]
-		if h == nil || h.settings != j.Settings {
-			h = &held{settings: j.Settings, Row: Row{Check: probe.RunCheck, Reason: probe.Vacuous, Detail: "not run yet"}}
+		if h == nil || h.job.Settings != j.Settings {
+			h = &held{Row: Row{Check: probe.RunCheck, Reason: probe.Vacuous, Detail: "not run yet"}}
 		}
-		h.ID, h.RunbookURL, h.Interval, h.timeout = j.ID, link(j.RunbookURL), j.Interval, j.Timeout
+		h.ID, h.RunbookURL, h.Interval, h.job = j.ID, link(j.RunbookURL), j.Interval, j
 		if rows[k] == nil {
 			keys = append(keys, k)
 		}
@@ -82,6 +105,7 @@ func (b *Board) Observe(r probe.Result) {
 			failing = append(failing, c)
 		}
 	}
+	story := tell(&r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.rows[key{r.System, r.Name, r.Type}]
@@ -94,6 +118,10 @@ func (b *Board) Observe(r probe.Result) {
 	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
 	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), failing
 	h.TraceID, h.Version = x.TraceID, x.Version
+	h.History.add(pack(r.Started, verdict, b.words.intern(why.Reason), h.Latency))
+	if h.last = story; verdict == probe.Fail {
+		h.failed = story
+	}
 }
 
 // Rows returns a row for each job, in their order. A verdict that should have been renewed long ago is not repeated:
@@ -104,14 +132,35 @@ func (b *Board) Rows() []Row {
 	now := time.Now()
 	rows := make([]Row, len(b.keys))
 	for i, k := range b.keys {
-		h := b.rows[k]
-		rows[i] = h.Row
-		rows[i].Failing = slices.Clone(h.Failing)
-		if due := h.due(); !due.IsZero() && now.After(due) {
-			rows[i].age(due)
-		}
+		rows[i] = b.row(b.rows[k], now)
 	}
 	return rows
+}
+
+// Probe returns what is known of one probe; false if no job has this name.
+func (b *Board) Probe(system, name string) (Detail, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range b.keys {
+		if h := b.rows[k]; k.system == system && k.name == name {
+			return Detail{Row: b.row(h, time.Now()), Job: h.job, Last: h.last, Failed: h.failed}, true
+		}
+	}
+	return Detail{}, false
+}
+
+// row copies what is held as it is to be shown. Board.mu is held.
+func (b *Board) row(h *held, now time.Time) Row {
+	row := h.Row
+	row.Failing = slices.Clone(h.Failing)
+	row.History.reasons = b.words.reasons
+	if w, until, open := h.job.Maintained(now); open {
+		row.Maintenance = Maintenance{Why: w.Why, Until: until}
+	}
+	if due := h.due(); !due.IsZero() && now.After(due) {
+		row.age(due)
+	}
+	return row
 }
 
 // due is when the next result should have come at the latest, if one start is skipped.
@@ -119,7 +168,7 @@ func (h *held) due() time.Time {
 	if h.LastRun.IsZero() || h.Interval <= 0 {
 		return time.Time{}
 	}
-	return h.LastRun.Add(2*h.Interval + h.timeout + probe.Grace)
+	return h.LastRun.Add(2*h.Interval + h.job.Timeout + probe.Grace)
 }
 
 // age makes a row of what was true once one that does not claim to know what is true now.
@@ -129,10 +178,11 @@ func (r *Row) age(due time.Time) {
 	r.Overdue, r.Since, r.Failing = true, due, nil
 }
 
-// link is an address without user name, password and query: these may be secret.
+// link is an address that a page may lead to, without user name, password and query: these may be secret. What is no
+// page on the web is not led to.
 func link(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return ""
 	}
 	u.User, u.RawQuery, u.ForceQuery = nil, "", false

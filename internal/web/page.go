@@ -4,31 +4,31 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
 )
 
-//go:embed page.html
-var pageSource string
+//go:embed page/*.html
+var pageSources embed.FS
 
-//go:embed page.css
+//go:embed page/page.css
 var style string
-
-// mostChecks bounds the checks shown of one probe; /api/v1/status has all.
-const mostChecks = 20
 
 // A site is the options with what is made of them once.
 type site struct {
 	Options
 	template *template.Template
 	policy   string
+	pace     pace
 }
 
 func newSite(o Options) *site {
@@ -36,10 +36,10 @@ func newSite(o Options) *site {
 	sum := sha256.Sum256([]byte(style))
 	return &site{
 		Options: o,
-		template: template.Must(template.New("page").Funcs(template.FuncMap{
-			"clock": clock, "words": words, "short": short, "mark": mark, "relative": relative,
-		}).Parse(pageSource)),
-		policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		template: template.Must(template.New("").Funcs(template.FuncMap{
+			"clock": clock, "moment": moment, "stamp": stamp, "words": words, "short": short, "mark": mark, "relative": relative, "exchanges": exchanges,
+		}).ParseFS(pageSources, "page/*.html")),
+		policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			base64.StdEncoding.EncodeToString(sum[:])),
 	}
 }
@@ -51,52 +51,68 @@ func (s *site) rows() []Row {
 	return s.Status()
 }
 
-// A view is what the page shows.
-type view struct {
-	Title, Version string
-	Style          template.CSS
-	Now            time.Time
-	Head           string
-	Troubles       []trouble
-	Rows           []rowView
-	Switches       []Switch
-	Links          []string
+// next is when the next run of a probe is due; the zero time if nobody knows.
+func (s *site) next(id probe.ID) time.Time {
+	if s.Next == nil {
+		return time.Time{}
+	}
+	return s.Next(id)
 }
+
+// find returns the row of the probe that a path names, by system and name or by a name that only one system has.
+func (s *site) find(system, name string) (Row, bool) {
+	if system != "" && s.Probe != nil {
+		d, ok := s.Probe(system, name)
+		return d.Row, ok
+	}
+	rows := s.named(system, name)
+	if len(rows) != 1 {
+		return Row{}, false
+	}
+	return rows[0], true
+}
+
+// named returns the rows of the probes of a name, of all systems if none is given.
+func (s *site) named(system, name string) []Row {
+	return slices.DeleteFunc(s.rows(), func(row Row) bool { return row.Name != name || system != "" && row.System != system })
+}
+
+// A frame is what all pages have.
+type frame struct {
+	Title, Head string
+	Build       string // the prober's version
+	Style       template.CSS
+	Now         time.Time
+	Up          string // leads to the front page
+	Worst       probe.Verdict
+	Troubles    []trouble
+	Works       []works
+	Links       []namedLink
+}
+
+type namedLink struct{ Name, Path string }
 
 // A trouble is a banner: something wrong with the prober itself.
 type trouble struct{ What, Why string }
 
-// A rowView is a row of which not too much is shown.
-type rowView struct {
-	Row
-	Shown []probe.Check // beside the one that the row itself tells of
-	More  int
+// frame returns the frame of a page from which up leads to the front page.
+func (s *site) frame(up, head string) frame {
+	return frame{
+		Title: s.Title, Head: head, Build: s.Version, Style: template.CSS(style), Now: time.Now(), Up: up, Worst: probe.Pass,
+		Troubles: s.troubles(), Links: s.links(up),
+	}
 }
 
-func (s *site) page(w http.ResponseWriter, _ *http.Request) {
-	rows := s.rows()
-	v := view{
-		Title: s.Title, Version: s.Version, Style: template.CSS(style), Now: time.Now(), Head: headline(rows),
-		Troubles: s.troubles(), Links: s.links(),
-	}
-	for _, row := range rows {
-		shown := row.Failing
-		if len(shown) == 1 {
-			shown = nil // the row says it all
-		}
-		more := max(0, len(shown)-mostChecks)
-		v.Rows = append(v.Rows, rowView{Row: row, Shown: shown[:len(shown)-more], More: more})
-	}
-	if s.Switches != nil {
-		v.Switches = s.Switches()
-	}
+// draw answers with a page, or with none if it cannot be drawn whole.
+func (s *site) draw(w http.ResponseWriter, status int, name string, v any) {
 	var b bytes.Buffer
-	if err := s.template.Execute(&b, v); err != nil {
+	if err := s.template.ExecuteTemplate(&b, name, v); err != nil {
 		http.Error(w, "the page cannot be drawn", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", s.policy)
+	w.WriteHeader(status)
 	w.Write(b.Bytes())
 }
 
@@ -111,44 +127,45 @@ func (s *site) troubles() []trouble {
 			all = append(all, t)
 		}
 	}
+	if s.Unfit != nil {
+		for _, check := range s.Unfit() {
+			all = append(all, unfit(check))
+		}
+	}
 	return all
 }
 
 // links lists what else there is to see.
-func (s *site) links() []string {
-	all := []string{"/api/v1/status", "/-/healthy", "/-/ready"}
-	if s.Metrics != nil {
-		all = append(all, "/metrics")
-	}
-	if s.Config != nil {
-		all = append(all, "/config")
-	}
-	if s.Incident != nil {
-		all = append(all, "/incident")
-	}
-	if s.Schema != nil {
-		all = append(all, "/schema.json")
+func (s *site) links(up string) []namedLink {
+	var all []namedLink
+	for _, l := range []struct {
+		there bool
+		path  string
+	}{
+		{s.Incident != nil, "incident"}, {true, "api/v1/status"}, {s.Metrics != nil, "metrics"}, {s.Config != nil, "config"},
+		{s.Schema != nil, "schema.json"}, {true, "-/healthy"}, {true, "-/ready"},
+	} {
+		if l.there {
+			all = append(all, namedLink{"/" + l.path, up + l.path})
+		}
 	}
 	return all
 }
 
-// headline counts the probes by their verdicts, the worst first.
-func headline(rows []Row) string {
-	if len(rows) == 0 {
-		return "no probes"
-	}
-	n := count(rows)
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{n.Fail, "failed"}, {n.Inconclusive, "could not tell"}, {n.Pass, "passed"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
-		}
-	}
-	return strings.Join(parts, ", ")
+// A noteView is a page that only says something and leads on.
+type noteView struct {
+	frame
+	Text string
+	Ways []namedLink
 }
 
-// relative makes a path of ours hold behind any prefix.
+// relative makes a path of ours hold behind any prefix, on the front page.
 func relative(path string) string { return "./" + strings.TrimLeft(path, "/") }
+
+// escaped is a name as one step of a path.
+func escaped(name string) string { return url.PathEscape(name) }
+
+// probePath leads to a probe's page from where up leads to the front page.
+func probePath(up string, id probe.ID) string {
+	return up + "probes/" + escaped(id.System) + "/" + escaped(id.Name)
+}

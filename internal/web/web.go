@@ -7,6 +7,9 @@ package web
 import (
 	"context"
 	"net/http"
+	"time"
+
+	"prober/internal/probe"
 )
 
 // Options are what the handlers show. A part that is nil is not there.
@@ -23,7 +26,14 @@ type Options struct {
 	Schema      func() []byte               // the JSON Schema of the configuration
 	Incident    func(system string) string  // the incident note of a system; of all that have one if empty
 	Status      func() []Row                // a row for each probe, in the order in which they are shown
+	Unfit       func() []string             // the checks of its own surroundings that the prober did not pass: network, clock, storage
+	Next        func(probe.ID) time.Time    // when the next run is due; zero if nobody knows
 	Switches    func() []Switch             // what can be broken and mended on the page of a demonstration
+
+	// Probe tells all of one probe; false if there is none of that name.
+	Probe func(system, name string) (Detail, bool)
+	// Run runs a probe at once and returns when its result is to be seen, or why it was not run.
+	Run func(context.Context, probe.ID) error
 
 	// Extra handlers by their pattern, a path as http.ServeMux takes it; none may be one of ours. A form that is posted
 	// to one from the page leads back to the page.
@@ -46,10 +56,16 @@ func New(o Options) http.Handler {
 	s := newSite(o)
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", allow(s.page, http.MethodGet, http.MethodHead))
-	mux.Handle("/-/healthy", allow(tell(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
-	mux.Handle("/-/ready", allow(tell(o.Ready, "ready"), http.MethodGet, http.MethodHead))
+	mux.Handle("/-/healthy", allow(answer(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
+	mux.Handle("/-/ready", allow(answer(o.Ready, "ready"), http.MethodGet, http.MethodHead))
 	mux.Handle("/-/reload", allow(s.reload, http.MethodPost, http.MethodPut))
 	mux.Handle("/api/v1/status", allow(s.status, http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{name}", allow(s.probeByName, http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{system}/{name}", allow(s.detail, http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{system}/{name}/run", allow(s.run, http.MethodPost))
+	mux.Handle("/badge/{name}", allow(s.badge, http.MethodGet, http.MethodHead))
+	mux.Handle("/badge/{system}/{name}", allow(s.badge, http.MethodGet, http.MethodHead))
+	mux.Handle("/icon/{file}", allow(s.serveIcon, http.MethodGet, http.MethodHead))
 	if o.Metrics != nil {
 		mux.Handle("/metrics", allow(o.Metrics.ServeHTTP, http.MethodGet, http.MethodHead))
 	}
@@ -73,10 +89,10 @@ func New(o Options) http.Handler {
 func Health(healthy, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/-/healthy", "/healthz", "/livez"} {
-		mux.Handle(path, allow(tell(healthy, "healthy"), http.MethodGet, http.MethodHead))
+		mux.Handle(path, allow(answer(healthy, "healthy"), http.MethodGet, http.MethodHead))
 	}
 	for _, path := range []string{"/-/ready", "/readyz"} {
-		mux.Handle(path, allow(tell(ready, "ready"), http.MethodGet, http.MethodHead))
+		mux.Handle(path, allow(answer(ready, "ready"), http.MethodGet, http.MethodHead))
 	}
 	return contain(guard(mux), nil)
 }

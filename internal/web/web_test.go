@@ -298,7 +298,7 @@ func TestThePageSaysWhyAndWhere(t *testing.T) {
 	for _, want := range []string{
 		"ibex prober: 1 failed, 1 could not tell", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "1.3 s",
 		`<a href="https://docs.example/#proxy-down" rel="noreferrer">proxy-down</a>`, "trace id 4bf92f35",
-		"ready 10.0.0.2:8080: no complete answer in time: no answer in 5s", "<strong>odd one</strong>: unclear",
+		"ready 10.0.0.2:8080: <strong>no complete answer in time</strong>: no answer in 5s", "<strong>odd one</strong>: unclear",
 		`href="./metrics"`, `href="./config"`, `href="./-/healthy"`,
 	} {
 		if !strings.Contains(page, want) {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRunNow asks a probe that would otherwise wait for an hour, on its page and by the flag that forbids it.
+func TestRunNow(t *testing.T) {
+	x := startTarget(t)
+	config := strings.Replace(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1h\ntimeout: 5s", 1)
+	file := write(t, t.TempDir(), "prober.yaml", config)
+	// With this phase the first run comes at once and the next in an hour.
+	p := start(t, nil, "--config.file="+file, "--phase=0.69")
+	p.ran(t, "up", 1)
+	x.status.Store(500)
+	before := x.asked.Load()
+	if status, body := p.post(t, "/probes/test/up/run"); status != 200 || body != "run\n" {
+		t.Errorf("got %d %s", status, body)
+	}
+	// The answer came when the result was there: nobody has to wait for it.
+	_, page, err := p.get("/probes/test/up")
+	if got := x.asked.Load() - before; err != nil || got != 1 || !strings.Contains(page, "wanted 2xx, got 500") || !strings.Contains(page, "answered 500 in") {
+		t.Errorf("the target was asked %d times, the page says: %v\n%s", got, err, page)
+	}
+	if status, body := p.post(t, "/probes/test/up/run"); status != 429 || !strings.Contains(body, "asked too often") {
+		t.Errorf("at once again: got %d %s", status, body)
+	}
+	if status, badge, err := p.get("/badge/up.svg"); err != nil || status != 200 || !strings.Contains(badge, "FAILED: wrong status") {
+		t.Errorf("the badge: %d %v %s", status, err, badge)
+	}
+
+	p = start(t, nil, "--config.file="+file, "--no-web.enable-run")
+	if status, body := p.post(t, "/probes/test/up/run"); status != 403 || !strings.Contains(body, "not enabled") {
+		t.Errorf("with the flag: got %d %s", status, body)
+	}
+	if _, page, err := p.get("/probes/test/up"); err != nil || strings.Contains(page, "Run now") {
+		t.Errorf("with the flag the page offers it: %v", err)
+	}
+}
+
+// TestThePageSaysThatTheProberIsNotFit gives the prober a reference that cannot be reached, and files with a mistake.
+func TestThePageSaysThatTheProberIsNotFit(t *testing.T) {
+	x := startTarget(t)
+	dir := t.TempDir()
+	file := write(t, dir, "prober.yaml", probing(x.URL, "up"))
+	closed := startTarget(t)
+	closed.Close()
+	p := start(t, nil, "--config.file="+file, "--reference="+strings.TrimPrefix(closed.URL, "http://"))
+	p.eventually(t, `prober_self_check{check="network"} 0`)
+	write(t, dir, "prober.yaml", "system: test\nprobez: []\n")
+	p.post(t, "/-/reload")
+	_, page, err := p.get("/")
+	for _, want := range []string{"The reference cannot be reached", "The last reload failed", "probez"} {
+		if err != nil || !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q: %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+func TestNowRunsBesideTheGrid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := forever(t, &log{}, Options{}, []probe.Job{job("a", time.Minute, takes(time.Second))})
+		id := probe.ID{System: "ibex", Name: "a"}
+		pass(90 * time.Second)
+		before, next := len(r.of("a")), r.Next(id)
+		asked := time.Now()
+		if err := r.Now(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(asked); took != time.Second || len(r.of("a")) != before+1 || len(r.verdicts("a")) != before+1 {
+			t.Errorf("returned after %s with %d runs and %d results; wanted the result of a run of 1s", took, len(r.of("a"))-before, len(r.verdicts("a"))-before)
+		}
+		if !r.Next(id).Equal(next) {
+			t.Errorf("the grid moved from %s to %s", next, r.Next(id))
+		}
+		pass(time.Until(next))
+		if starts := r.of("a"); !starts[len(starts)-1].at.Equal(next) {
+			t.Errorf("no run at %s, which was foretold", next)
+		}
+		if skipped := r.skipped("a"); skipped != "" {
+			t.Errorf("skipped %s", skipped)
+		}
+	})
+}
+
+func TestNowNeverOverlapsARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, both, ran atomic.Int64
+		slow := func(ctx context.Context, r *probe.Result) {
+			if now.Add(1) > 1 {
+				both.Add(1)
+			}
+			defer now.Add(-1)
+			takes(10*time.Second)(ctx, r)
+		}
+		r := forever(t, &log{}, Options{}, []probe.Job{job("a", 15*time.Second, slow)})
+		id := probe.ID{System: "ibex", Name: "a"}
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				err := r.Now(t.Context(), id)
+				if err == nil {
+					ran.Add(1)
+				} else if !errors.Is(err, Running) && !errors.Is(err, Waiting) {
+					t.Errorf("got %v", err)
+				}
+			})
+			pass(1700 * time.Millisecond)
+		}
+		all.Wait()
+		if both.Load() > 0 || ran.Load() < 10 {
+			t.Errorf("%d runs overlapped another, %d were asked for; wanted none and some", both.Load(), ran.Load())
+		}
+		// The next may be asked for at once.
+		pass(time.Until(r.Next(id)) + 11*time.Second)
+		for range 2 {
+			if err := r.Now(t.Context(), id); err != nil && !errors.Is(err, Running) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestNowSaysWhyNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		id := func(name string) probe.ID { return probe.ID{System: "ibex", Name: name} }
+		held := job("held", 10*time.Minute, takes(5*time.Minute))
+		set := []probe.Job{held, job("goes", 2*time.Hour, good), job("stays", 2*time.Hour, good)}
+		r := forever(t, &log{}, Options{MaxConcurrent: 1}, set)
+		for len(r.of("held")) < 2 { // then everything waits for it, and nothing else is due
+			pass(time.Second)
+		}
+		answers := map[string]error{}
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		want := func(name string, ctx context.Context) {
+			all.Go(func() {
+				err := r.Now(ctx, id(name))
+				mu.Lock()
+				defer mu.Unlock()
+				answers[name] = err
+			})
+			synctest.Wait()
+		}
+		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		want("nobody", t.Context())
+		want("goes", t.Context())
+		want("stays", hasty)
+		pass(2 * time.Second)
+		if err := r.Now(t.Context(), id("stays")); !errors.Is(err, Waiting) {
+			t.Errorf("what waits already: got %v", err)
+		}
+		r.sets <- []probe.Job{set[0], set[2]}
+		synctest.Wait()
+		r.stop()
+		all.Wait()
+		for name, want := range map[string]error{"nobody": Unknown, "goes": Unknown, "stays": context.DeadlineExceeded} {
+			if !errors.Is(answers[name], want) {
+				t.Errorf("%s: got %v, wanted %v", name, answers[name], want)
+			}
+		}
+		late, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Now(late, id("stays")); !errors.Is(err, context.DeadlineExceeded) || !r.Next(id("stays")).IsZero() {
+			t.Errorf("after the end: got %v, and a next run at %s", err, r.Next(id("stays")))
+		}
+	})
+}
+
+func TestNowHeedsTheTargetAndTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		id := func(name string) probe.ID { return probe.ID{System: "ibex", Name: name} }
+		limited := func(_ context.Context, r *probe.Result) { r.Because("it", probe.RateLimited, "429") }
+		release := make(chan struct{})
+		stuck := func(context.Context, *probe.Result) { <-release }
+		r := forever(t, &log{}, Options{}, []probe.Job{job("limited", time.Minute, limited), job("stuck", time.Minute, stuck)})
+		for len(r.verdicts("limited")) == 0 {
+			pass(time.Second)
+		}
+		if ran := r.of("limited"); r.Next(id("limited")).Before(ran[len(ran)-1].at.Add(2 * time.Minute)) {
+			t.Errorf("after a 429 at %s the next run is foretold for %s", ran[len(ran)-1].at, r.Next(id("limited")))
+		}
+		pass(time.Minute)
+		if err := r.Now(t.Context(), id("limited")); !errors.Is(err, Spared) {
+			t.Errorf("a target that asked for fewer requests: got %v", err)
+		}
+		if err := r.Now(t.Context(), id("stuck")); !errors.Is(err, Stuck) {
+			t.Errorf("a run that never ends: got %v", err)
+		}
+		close(release)
+		synctest.Wait()
+	})
+}

@@ -1,0 +1,152 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+	"prober/internal/testenv"
+)
+
+// pictures names a folder that gets a picture of every page that the browser looks at, for people to look at.
+const pictures = "PROBER_TEST_PICTURES"
+
+// TestThePagesInABrowser looks at the pages as people do: on a desk and on a phone, in the light and in the dark. Axe must
+// find nothing that keeps anybody from using them, the console must stay silent, and nothing may be wider than a phone.
+func TestThePagesInABrowser(t *testing.T) {
+	b := testenv.NewBrowser(t)
+	for _, n := range []int{3, 300} {
+		for _, red := range []bool{false, true} {
+			board, jobs := peopled(n, red)
+			server := httptest.NewServer(New(shown(board, red)))
+			defer server.Close()
+			paths := map[string]string{"front": "/"}
+			if n == 3 {
+				paths["probe"] = "/probes/" + jobs[1].System + "/" + jobs[1].Name
+			}
+			for page, path := range paths {
+				for _, width := range []int{1280, 360} {
+					for _, dark := range []bool{false, true} {
+						name := fmt.Sprintf("%s-%d-%s-%d-%s", page, n, map[bool]string{true: "red", false: "green"}[red], width, map[bool]string{true: "dark", false: "light"}[dark])
+						if n > 3 && red == dark != (width == 360) {
+							continue // what differs is seen at 3: axe takes its time at 300
+						}
+						t.Run(name, func(t *testing.T) { look(t, b, server.URL+path, name, width, dark) })
+					}
+				}
+			}
+		}
+	}
+}
+
+// look opens a page and says what is wrong with it.
+func look(t *testing.T, b *testenv.Browser, url, name string, width int, dark bool) {
+	b.Window(width, 800, dark)
+	b.Open(url)
+	var wide struct {
+		Page  int
+		Parts []string
+		Text  string
+	}
+	b.Eval(`({page: document.documentElement.scrollWidth, text: document.body.innerText, parts: [...document.querySelectorAll("main *")]
+		.filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 200))})`, &wide)
+	if wide.Page > width || len(wide.Parts) > 0 {
+		t.Errorf("%d pixels wide on a screen of %d: %q", wide.Page, width, wide.Parts)
+	}
+	if strings.Contains(wide.Text, "Load it anew") {
+		t.Error("a page that was just drawn says that it is old")
+	}
+	for _, wrong := range b.Axe() {
+		t.Errorf("axe: %s", wrong)
+	}
+	for _, line := range b.Errors() {
+		t.Errorf("console: %s", line)
+	}
+	if folder := os.Getenv(pictures); folder != "" {
+		if err := os.WriteFile(filepath.Join(folder, name+".png"), b.Picture(true), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestThePagesNeedNoScriptAndNoMouse goes from the front page to a probe's page and runs the probe with the keyboard
+// alone, in a browser that runs no scripts.
+func TestThePagesNeedNoScriptAndNoMouse(t *testing.T) {
+	board, jobs := peopled(3, true)
+	o := shown(board, true)
+	o.Run = func(_ context.Context, id probe.ID) error {
+		for i := range jobs {
+			if jobs[i].ID == id {
+				board.Observe(ordinary(&jobs[i], time.Now(), 7, probe.OK))
+			}
+		}
+		return nil
+	}
+	server := httptest.NewServer(New(o))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	b.Window(1280, 800, false)
+	b.Scripts(false)
+	b.Open(server.URL)
+	focus := func(wanted string) {
+		t.Helper()
+		for range 60 {
+			b.Press("Tab")
+			var at struct {
+				Text string
+				Line string
+			}
+			b.Eval(`({text: document.activeElement.innerText, line: getComputedStyle(document.activeElement).outlineStyle})`, &at)
+			if at.Text != wanted {
+				continue
+			}
+			if at.Line != "solid" {
+				t.Errorf("%s has the focus, and nobody sees it: outline %s", wanted, at.Line)
+			}
+			return
+		}
+		t.Fatalf("the keyboard does not reach %q", wanted)
+	}
+	focus(jobs[1].Name)
+	b.Loads(func() { b.Press("Enter") })
+	head := func() (text string) {
+		b.Eval(`document.querySelector("h1").innerText + " " + location.pathname`, &text)
+		return text
+	}
+	if got, want := head(), "FAIL ibex/health-001 /probes/ibex/health-001"; got != want {
+		t.Fatalf("led to %q, wanted %q", got, want)
+	}
+	focus("Run now")
+	b.Loads(func() { b.Press("Enter") })
+	if got, want := head(), "ok ibex/health-001 /probes/ibex/health-001"; got != want {
+		t.Errorf("after the run: %q, wanted %q", got, want)
+	}
+	for _, line := range b.Errors() {
+		t.Errorf("console: %s", line)
+	}
+}
+
+// TestAPageLeftOpenSaysThatItIsOld lets the page's own clock go on: without a script it says that it may be out of date.
+func TestAPageLeftOpenSaysThatItIsOld(t *testing.T) {
+	server := httptest.NewServer(New(full()))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	b.Open(server.URL)
+	old := func() (shown bool) {
+		b.Eval(`document.body.innerText.includes("Load it anew")`, &shown)
+		return shown
+	}
+	if old() {
+		t.Error("a new page says that it is old")
+	}
+	b.Eval(`document.getAnimations().forEach(a => { a.currentTime = 140000 })`, nil)
+	if !old() {
+		t.Error("an old page does not say that it is old")
+	}
+}

@@ -1,0 +1,159 @@
+package web
+
+import (
+	"encoding/xml"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// text is what a page says, without its elements.
+func text(page string) string {
+	var b strings.Builder
+	for rest := page; rest != ""; {
+		before, after, _ := strings.Cut(rest, "<")
+		b.WriteString(before + " ")
+		_, rest, _ = strings.Cut(after, ">")
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func TestAProbesPageTellsTheWholeStory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board, jobs := peopled(3, true)
+		h := New(shown(board, true))
+		path := "/probes/ibex/" + jobs[1].Name
+		page := text(ask(h, "GET", path).Body.String())
+		for _, want := range []string{
+			"FAIL ibex/health-001", "wrong status : wanted 200, got 503", "failed since", "last 40 runs: 11 failed, 29 passed",
+			"Run now", "one every 30s", "Timeout 5s", "Severity P1", "Runbook runbook-0", "Depends on http-000 ok",
+			"env=&#34;prod&#34;", "status: ibex_process_up{service=&#34;proxy&#34;}",
+			"ok certificate wanted 14 days left, got 48", "FAIL body wrong body : wanted $.status",
+			"GET https://proxy.ibex.example/v1/health/health-001 for status answered 503 in 66 ms",
+			"resolve 5.5 ms, connect 11 ms, tls 28 ms, processing 28 ms, transfer 11 ms",
+			"Address dialled 10.0.0.79:443", "Protocol HTTP/1.1", "Connections opened 1", "Body 591 bytes",
+			"Trace id sent 00000000000000004bf92f3577b34df5", "Trace id returned req-00000079", "Version 1.4.7", "Certificate 41 days left, until",
+			"Sent 1.0 ms after the run began", "The last run is the last failure.", "ibex is in maintenance until",
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		if t.Failed() {
+			t.Log(page)
+		}
+		j := &jobs[1]
+		board.Observe(ordinary(j, time.Now(), 5, probe.OK))
+		page = text(ask(h, "GET", path).Body.String())
+		_, failure, _ := strings.Cut(page, "Last failure")
+		if !strings.Contains(page, "ok ibex/health-001") || !strings.Contains(failure, "wanted 200, got 503") || !strings.Contains(failure, "req-00000079") {
+			t.Errorf("after it recovered the last failure is not told: %s", page)
+		}
+	})
+}
+
+func TestProbesAreFoundByTheirNames(t *testing.T) {
+	board := NewBoard()
+	other := job("proxy")
+	other.System = "1pass"
+	board.SetJobs([]probe.Job{job("proxy"), other, job("alone")})
+	h := New(shown(board, false))
+	for _, c := range []struct {
+		path   string
+		status int
+		says   string
+	}{
+		{"/probes/alone", 302, ""},
+		{"/probes/proxy", 300, `<a href="../probes/1pass/proxy">1pass/proxy</a>`},
+		{"/probes/nobody", 404, "no such probe"},
+		{"/probes/ibex/proxy", 200, "ibex/proxy"},
+		{"/probes/ibex/nobody", 404, "no such probe"},
+		{"/probes/", 404, ""},
+		{"/probes/ibex/proxy/", 404, ""},
+		{"/badge/alone.svg", 200, "not run yet"},
+		{"/badge/1pass/proxy.svg", 200, "not run yet"},
+		{"/badge/proxy.svg", 404, "more than one"},
+		{"/badge/ibex/alone", 404, "no such probe"},
+		{"/badge/ibex/nobody.svg", 404, "no such probe"},
+		{"/icon/pass.svg", 200, "<circle"},
+		{"/icon/../../etc/passwd", 307, ""},
+		{"/icon/other.svg", 404, ""},
+	} {
+		w := ask(h, "GET", c.path)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("GET %s: got %d, wanted %d and %q:\n%.300s", c.path, w.Code, c.status, c.says, w.Body)
+		}
+		if w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("GET %s may be kept", c.path)
+		}
+	}
+	if got := ask(h, "GET", "/probes/alone").Header().Get("Location"); got != "../probes/ibex/alone" {
+		t.Errorf("led to %q, which does not hold behind a prefix", got)
+	}
+}
+
+func TestBadgesSayWhatTheirColourSays(t *testing.T) {
+	until := Maintenance{Until: time.Unix(1_800_000_000, 0)}
+	ran := time.Unix(1_700_000_000, 0)
+	for want, row := range map[string]Row{
+		"passed":                             {Verdict: probe.Pass, Reason: probe.OK, LastRun: ran},
+		"FAILED: connection refused":         {Verdict: probe.Fail, Reason: probe.Refused, LastRun: ran},
+		"unclear: the prober's own clock":    {Reason: probe.SelfClock, LastRun: ran},
+		"not run yet":                        {Reason: probe.Vacuous},
+		"FAILED: wrong status (maintenance)": {Verdict: probe.Fail, Reason: probe.Status, LastRun: ran, Maintenance: until},
+	} {
+		if got := says(row); got != want {
+			t.Errorf("got %q, wanted %q", got, want)
+		}
+	}
+	if a, b, c := badge("x", "y", probe.Pass), badge("x", "y", probe.Fail), badge("x", "y", probe.Inconclusive); a == b || b == c || a == c {
+		t.Error("verdicts of one colour")
+	}
+}
+
+// TestHostileTextStaysTextEverywhere fills everything that a probe's page, the badge and the icons show with what would
+// do harm if it were not escaped.
+func TestHostileTextStaysTextEverywhere(t *testing.T) {
+	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}</title></svg></style>`
+	x := probe.Exchange{
+		Check: evil, Target: evil, Method: evil, URL: "javascript:alert(1)//" + evil, Addr: evil, Status: 200, Proto: evil, Reason: probe.Reason(evil), Took: 5,
+		Phases: []probe.Phase{{Name: evil, Took: 5}}, TraceID: evil, TargetTraceID: evil, Version: evil, Denied: evil,
+	}
+	story := &Story{Checks: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason(evil), Detail: evil}}, Exchanges: []probe.Exchange{x}}
+	row := Row{
+		ID: probe.ID{System: evil, Name: evil, Type: evil, Runbook: evil, Severity: evil}, RunbookURL: "javascript:alert(1)", Verdict: probe.Fail,
+		Reason: probe.Reason(evil), Detail: evil, Failing: story.Checks, Maintenance: Maintenance{Why: evil, Until: time.Unix(1_800_000_000, 0)}, LastRun: time.Unix(1, 0),
+	}
+	o := full()
+	o.Status = func() []Row { return []Row{row, row} }
+	o.Probe = func(string, string) (Detail, bool) {
+		return Detail{Row: row, Last: story, Failed: &Story{Exchanges: []probe.Exchange{x}}, Job: &probe.Job{
+			Labels: map[string]string{evil: evil}, Signals: map[string]probe.Signal{evil: {Name: evil, Labels: map[string]string{evil: evil}}}, DependsOn: []string{evil},
+		}}, true
+	}
+	o.Unfit = func() []string { return []string{evil} }
+	h := New(o)
+	escapedEvil := escaped(evil)
+	for path, least := range map[string]int{"/": 10, "/probes/" + escapedEvil: 2, "/probes/x/" + escapedEvil: 25, "/badge/x/" + escapedEvil + ".svg": 4} {
+		page := ask(h, "GET", path).Body.String()
+		for _, never := range []string{"<script", "<img", `href="javascript:`, `'{{`, "</svg></style>", "</title></svg></style"} {
+			if strings.Contains(page, never) {
+				t.Errorf("%.30s has %s", path, never)
+			}
+		}
+		if n := strings.Count(page, "&lt;script&gt;"); n < least {
+			t.Errorf("the control: the text should be in %d places of %.30s at least, got %d", least, path, n)
+		}
+	}
+	for decoder := xml.NewDecoder(strings.NewReader(ask(h, "GET", "/badge/x/"+escapedEvil+".svg").Body.String())); ; {
+		if _, err := decoder.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("the badge is no XML: %v", err)
+		}
+	}
+}

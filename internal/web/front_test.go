@@ -1,0 +1,259 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// names lists the probes of a page in the order in which they stand there.
+func names(page string) []string {
+	var all []string
+	for _, m := range regexp.MustCompile(`<a class="name" href="./probes/([^"]*)">`).FindAllStringSubmatch(page, -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+func TestWhatIsBrokenComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board, _ := peopled(300, true)
+		page := ask(New(shown(board, true)), "GET", "/").Body.String()
+		last := -1
+		for _, name := range names(page) {
+			row, _ := board.Probe(name[:strings.Index(name, "/")], name[strings.Index(name, "/")+1:])
+			rank := map[probe.Verdict]int{probe.Fail: 0, probe.Inconclusive: 1, probe.Pass: 2}[row.Verdict]
+			if rank < last {
+				t.Fatalf("%s, which is %s, comes after what is better", name, row.Verdict)
+			}
+			last = rank
+		}
+		if n := len(names(page)); n != 300 {
+			t.Errorf("%d probes on the page", n)
+		}
+		for _, want := range []string{
+			`<a href="#failed"><strong>45</strong> failed</a>`, `<a href="#unclear"><strong>11</strong> could not tell</a>`, `<a href="#passed"><strong>244</strong> passed</a>`,
+			`<title>45 failed, 11 could not tell, 244 passed - ibex prober</title>`, `href="./icon/fail.svg"`,
+			`<a href="./?system=shop">shop (9 failed)</a>`,
+			"search is in maintenance until", "database move", "Probing goes on, alerts are quiet",
+			"The reference cannot be reached", "unknown key expcet",
+			"last 40 runs: ", "median ", "next ", `<a href="./incident">Incident note</a>`,
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+	})
+}
+
+func TestThePageCanBeNarrowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board, _ := peopled(300, true)
+		h := New(shown(board, true))
+		page := ask(h, "GET", "/?system=shop").Body.String()
+		if got := names(page); len(got) != 60 || slices.ContainsFunc(got, func(n string) bool { return !strings.HasPrefix(n, "shop/") }) {
+			t.Errorf("of shop: %d", len(got))
+		}
+		if !strings.Contains(page, `<a href="./incident?system=shop">Incident note</a>`) {
+			t.Error("the note of the system is not led to")
+		}
+		if !strings.Contains(page, `<a href="./?system=shop" aria-current="true">`) || strings.Contains(page, "in maintenance") {
+			t.Error("it is not said what is shown, or told of another system's maintenance")
+		}
+		page = ask(h, "GET", "/?system=shop&runbook=runbook-3&verdict=pass").Body.String()
+		if got := names(page); len(got) != 4 || !strings.Contains(page, `<a href="./?runbook=runbook-3&amp;system=shop&amp;verdict=fail">`) {
+			t.Errorf("of one runbook, those that pass: %v", got)
+		}
+		w := ask(h, "GET", "/?system=nobody")
+		if w.Code != 200 || !strings.Contains(w.Body.String(), "no probes") || !strings.Contains(w.Body.String(), `<a href="./">All systems</a>`) {
+			t.Errorf("of nobody: got %d", w.Code)
+		}
+	})
+}
+
+func TestThePageReloadsItselfOnlyWhenAsked(t *testing.T) {
+	h := New(full())
+	for query, want := range map[string]string{"": "", "?refresh=30": "30", "?refresh=1": "", "?refresh=x": "", "?refresh=99999": "3600"} {
+		w := ask(h, "GET", "/"+query)
+		if got := w.Header().Get("Refresh"); got != want {
+			t.Errorf("%s: Refresh is %q, wanted %q", query, got, want)
+		}
+		if strings.Contains(w.Body.String(), "http-equiv") {
+			t.Error("the page reloads itself by an element")
+		}
+	}
+}
+
+// TestManyProbesAreDrawnInParts follows the links of a list from part to part: each probe comes once.
+func TestManyProbesAreDrawnInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jobs := crowded(1100)
+		board := NewBoard()
+		board.SetJobs(jobs)
+		h := New(shown(board, false))
+		page := ask(h, "GET", "/").Body.String()
+		if n := len(names(page)); n != mostRows || !strings.Contains(page, "1 to 500 of 1100.") {
+			t.Errorf("%d probes on the first page", n)
+		}
+		next := regexp.MustCompile(`<a href="./([^"]*)">Next \d+</a>`)
+		seen := map[string]bool{}
+		for pages := 0; ; pages++ {
+			for _, name := range names(page) {
+				if seen[name] {
+					t.Fatalf("%s comes twice", name)
+				}
+				seen[name] = true
+			}
+			m := next.FindStringSubmatch(page)
+			if m == nil {
+				break
+			}
+			page = ask(h, "GET", "/"+strings.ReplaceAll(m[1], "&amp;", "&")).Body.String()
+			if pages > 10 {
+				t.Fatal("there is no end")
+			}
+		}
+		if len(seen) != len(jobs) || !strings.Contains(page, "1001 to 1100 of 1100.") {
+			t.Errorf("%d of %d came", len(seen), len(jobs))
+		}
+		if n := len(names(ask(h, "GET", "/?verdict=inconclusive&from=999999").Body.String())); n != 100 {
+			t.Errorf("beyond the end: %d probes, wanted the last part", n)
+		}
+	})
+}
+
+func TestAnOverdueProbeIsNotShownAsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board, jobs := peopled(3, false)
+		h := New(shown(board, false))
+		<-time.After(time.Hour)
+		page := ask(h, "GET", "/").Body.String()
+		if !strings.Contains(page, "ibex prober: 3 could not tell") || strings.Contains(page, `class="mark pass"`) || strings.Contains(page, "latency 1") {
+			t.Error("what was true an hour ago is shown as if it were now")
+		}
+		detail := ask(h, "GET", "/probes/ibex/"+jobs[0].Name).Body.String()
+		for _, want := range []string{"Last run, out of date", "It says what was true then, and nothing of now.", "<strong>out of date</strong>: wanted a run every 30s"} {
+			if !strings.Contains(detail, want) {
+				t.Errorf("the probe's page lacks %q", want)
+			}
+		}
+		if badge := ask(h, "GET", "/badge/ibex/"+jobs[0].Name+".svg").Body.String(); !strings.Contains(badge, "unclear: out of date") {
+			t.Errorf("the badge: %s", badge)
+		}
+	})
+}
+
+func TestMaintenanceOfSomeProbesNamesThem(t *testing.T) {
+	var rows []*Row
+	until := Maintenance{Why: "jobs", Until: time.Unix(1_800_000_000, 0)}
+	for i := range 30 {
+		row := &Row{ID: probe.ID{System: "shop", Name: fmt.Sprint("p", i)}}
+		if i < 15 {
+			row.Maintenance = until
+		}
+		rows = append(rows, row)
+	}
+	got := maintained(rows, mostNames)
+	if len(got) != 1 || got[0].What != "15 of 30 probes of shop are" || len(got[0].Names) != 12 || got[0].More != 3 || got[0].Why != "jobs" {
+		t.Errorf("got %+v", got)
+	}
+	if got := maintained(rows[:15], mostNames); len(got) != 1 || got[0].What != "shop is" || got[0].Names != nil {
+		t.Errorf("of a whole system: got %+v", got)
+	}
+}
+
+func TestAStripIsToldApartWithoutColour(t *testing.T) {
+	c := draw([]Run{{Verdict: probe.Pass, Latency: 10e6}, {Verdict: probe.Fail, Latency: 30e6}, {Verdict: probe.Inconclusive, Latency: 20e6}})
+	if c.Passed != "M185 12h4v8h-4z" || c.Failed != "M190 0h4v20h-4z" || c.Doubtful != "M195.5 4.5h3v15h-3z" {
+		t.Errorf("got %+v", c)
+	}
+	if c.Words != "last 3 runs: 1 failed, 1 could not tell, 1 passed" || c.Latencies != "latency of the last 3 runs: median 20 ms, slowest 30 ms" || c.Line != "M187 13L192 1L197 7" {
+		t.Errorf("got %+v", c)
+	}
+	if c := draw(nil); c.Words != "no runs yet" || c.Line != "" {
+		t.Errorf("of nothing: %+v", c)
+	}
+	if c := draw([]Run{{Verdict: probe.Pass}, {Verdict: probe.Pass}}); c.Line != "M192 19L197 19" {
+		t.Errorf("of no time at all: %+v", c)
+	}
+}
+
+func TestTheStatusTellsMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board, _ := peopled(300, true)
+		h := New(shown(board, true))
+		type status struct {
+			Summary struct{ Pass, Fail, Inconclusive int }
+			Probes  []struct {
+				System      string
+				NextRun     time.Time `json:"next_run"`
+				Maintenance *struct {
+					Why   string
+					Until time.Time
+				}
+				Recent []struct {
+					Started         time.Time
+					Verdict, Reason string
+					Latency         float64 `json:"latency_seconds"`
+				}
+			}
+		}
+		read := func(path string) (s status) {
+			if err := json.Unmarshal(ask(h, "GET", path).Body.Bytes(), &s); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := read("/api/v1/status")
+		if len(s.Probes) != 300 || s.Summary.Fail != 45 {
+			t.Fatalf("%d probes, %+v", len(s.Probes), s.Summary)
+		}
+		p := s.Probes[1]
+		if !p.NextRun.Equal(time.Now().Add(17*time.Second)) || p.Maintenance != nil || len(p.Recent) != mostRuns {
+			t.Errorf("got %+v", p)
+		}
+		if r := p.Recent[mostRuns-1]; r.Verdict != "fail" || r.Reason != "status" || r.Latency < .01 || !r.Started.Equal(time.Now().Add(-30*time.Second)) {
+			t.Errorf("the last run: %+v", r)
+		}
+		if m := s.Probes[299].Maintenance; m == nil || m.Why != "database move" || !m.Until.Equal(time.Now().Add(time.Hour)) {
+			t.Errorf("maintenance: %+v", m)
+		}
+		if s := read("/api/v1/status?system=shop&recent=0"); len(s.Probes) != 60 || s.Summary.Fail != 9 || s.Probes[0].Recent != nil {
+			t.Errorf("of one system: %d probes, %+v", len(s.Probes), s.Summary)
+		}
+	})
+}
+
+func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
+	check := func(name, target, detail string) probe.Check {
+		return probe.Check{Name: name, Target: target, Verdict: probe.Fail, Reason: probe.Refused, Detail: detail}
+	}
+	checks := []probe.Check{check("live", "a", "down"), check("ready", "a", "down"), check("live", "b", "down"), check("live", "c", "gone"), check("count", "", "two")}
+	for i := range 20 {
+		checks = append(checks, check("ready", fmt.Sprint("t", i), "down"))
+	}
+	o := full()
+	o.Status = func() []Row { return []Row{{Verdict: probe.Fail, Failing: checks}} }
+	page := text(ask(New(o), "GET", "/").Body.String())
+	for _, want := range []string{
+		"live a, b: connection refused : down", "live c: connection refused : gone", "count: connection refused : two",
+		"ready a, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10 and 9 more: connection refused : down",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page[strings.Index(page, "FAIL"):])
+		}
+	}
+	o.Status = func() []Row {
+		return []Row{{Verdict: probe.Fail, Detail: "down", Failing: []probe.Check{checks[0], checks[2]}}}
+	}
+	if page := text(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") {
+		t.Errorf("one thing is said twice: %s", page[strings.Index(page, "FAIL"):])
+	}
+}

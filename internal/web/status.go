@@ -1,0 +1,149 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// jsonStatus is the answer of /api/v1/status. Fields are added to it, never renamed. Times are RFC 3339 in UTC.
+type jsonStatus struct {
+	Version string      `json:"version,omitempty"`
+	Time    time.Time   `json:"time"`
+	Summary jsonSummary `json:"summary"`
+	Probes  []jsonRow   `json:"probes"`
+}
+
+type jsonSummary struct {
+	Pass         int `json:"pass"`
+	Fail         int `json:"fail"`
+	Inconclusive int `json:"inconclusive"`
+}
+
+type jsonRow struct {
+	System     string        `json:"system"`
+	Name       string        `json:"name"`
+	Type       string        `json:"type"`
+	Runbook    string        `json:"runbook,omitempty"`
+	RunbookURL string        `json:"runbook_url,omitempty"`
+	Severity   string        `json:"severity,omitempty"`
+	Verdict    probe.Verdict `json:"verdict"`
+	Reason     probe.Reason  `json:"reason"`
+	Check      string        `json:"check"`
+	Detail     string        `json:"detail"`
+	Since      time.Time     `json:"since,omitzero"`
+	LastRun    time.Time     `json:"last_run,omitzero"`
+	Interval   float64       `json:"interval_seconds"`
+	Latency    float64       `json:"latency_seconds"`
+	Overdue    bool          `json:"overdue"`
+	TraceID    string        `json:"trace_id,omitempty"`
+	Version    string        `json:"version,omitempty"`
+	Failing    []jsonCheck   `json:"failing"`
+
+	NextRun     time.Time        `json:"next_run,omitzero"`
+	Maintenance *jsonMaintenance `json:"maintenance,omitempty"`
+	Recent      []jsonRun        `json:"recent,omitempty"` // the oldest first
+}
+
+type jsonMaintenance struct {
+	Why   string    `json:"why,omitempty"`
+	Until time.Time `json:"until"`
+}
+
+type jsonRun struct {
+	Started time.Time     `json:"started"`
+	Verdict probe.Verdict `json:"verdict"`
+	Reason  probe.Reason  `json:"reason"`
+	Latency float64       `json:"latency_seconds"`
+}
+
+type jsonCheck struct {
+	Name    string        `json:"name"`
+	Target  string        `json:"target,omitempty"`
+	Verdict probe.Verdict `json:"verdict"`
+	Reason  probe.Reason  `json:"reason"`
+	Detail  string        `json:"detail"`
+}
+
+// status writes the answer probe by probe: of ten thousand it is some 30 MB, which nobody should hold at once. The query
+// may name a system, to get less of it, and recent=0 leaves out the runs before the last.
+func (s *site) status(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	rows := s.rows()
+	if system := query.Get("system"); system != "" {
+		rows = slices.DeleteFunc(rows, func(row Row) bool { return row.System != system })
+	}
+	var head bytes.Buffer
+	write := json.NewEncoder(&head).Encode
+	err := write(jsonStatus{Version: s.Version, Time: utc(time.Now()), Summary: count(rows), Probes: []jsonRow{}})
+	if err != nil {
+		http.Error(w, "the status cannot be written as JSON", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	out := bufio.NewWriterSize(w, 32<<10)
+	out.Write(bytes.TrimSuffix(head.Bytes(), []byte("]}\n")))
+	for i := range rows {
+		row := s.jsonOf(&rows[i], query.Get("recent") != "0")
+		body, err := json.Marshal(row)
+		if err != nil {
+			panic(http.ErrAbortHandler) // it is under way, and must not look whole
+		}
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.Write(body)
+	}
+	out.WriteString("]}\n")
+	out.Flush()
+}
+
+func (s *site) jsonOf(row *Row, recent bool) jsonRow {
+	out := jsonRow{
+		System: row.System, Name: row.Name, Type: row.Type, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Severity: row.Severity,
+		Verdict: row.Verdict, Reason: row.Reason, Check: row.Check, Detail: row.Detail,
+		Since: utc(row.Since), LastRun: utc(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
+		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: make([]jsonCheck, 0, len(row.Failing)),
+		NextRun: utc(s.next(row.ID)),
+	}
+	for _, c := range row.Failing {
+		out.Failing = append(out.Failing, jsonCheck(c))
+	}
+	if !row.Maintenance.Until.IsZero() {
+		out.Maintenance = &jsonMaintenance{Why: row.Maintenance.Why, Until: utc(row.Maintenance.Until)}
+	}
+	if recent {
+		for _, run := range row.History.Runs() {
+			out.Recent = append(out.Recent, jsonRun{Started: utc(run.Started), Verdict: run.Verdict, Reason: run.Reason, Latency: run.Latency.Seconds()})
+		}
+	}
+	return out
+}
+
+func count(rows []Row) jsonSummary {
+	var n jsonSummary
+	for _, row := range rows {
+		switch row.Verdict {
+		case probe.Pass:
+			n.Pass++
+		case probe.Fail:
+			n.Fail++
+		default:
+			n.Inconclusive++
+		}
+	}
+	return n
+}
+
+// utc is the time as JSON shows it, to the millisecond; no time stays none.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
