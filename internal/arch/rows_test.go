@@ -27,6 +27,7 @@ var rows = map[string]row{
 			"google.golang.org/protobuf", // the exposition that carries native histograms
 		},
 	},
+	"internal/alerts":  {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/report":  {ours: []string{"internal/probe", "internal/spell"}},
 	"internal/web":     {ours: []string{"internal/probe"}},
 	"internal/sandbox": {ours: []string{"internal/spell"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
@@ -41,7 +42,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
-			"internal/jsonpath", "internal/metrics", "internal/report", "internal/web", "internal/sandbox",
+			"internal/jsonpath", "internal/metrics", "internal/report", "internal/web", "internal/sandbox", "internal/alerts",
 		},
 		theirs: []string{
 			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",

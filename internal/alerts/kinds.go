@@ -1,0 +1,73 @@
+package alerts
+
+import "prober/internal/probe"
+
+// The kinds of probe that the rules know more of than that they pass or fail. A kind that is not named here gets the
+// alerts that every probe gets.
+const (
+	kindHTTP      = "http"
+	kindHealth    = "health"
+	kindIsolation = "isolation"
+	kindJWKS      = "jwks"
+	kindProtected = "protected"
+	kindToken     = "token"
+)
+
+// Reads lists the series that the rules for a kind read beyond those that every probe has: the kind must declare them.
+// This is all that the rules and the kinds have to agree on, and a test holds it against what is exported.
+func Reads(kind string) []string {
+	switch kind {
+	case kindHealth:
+		return []string{"probe_health_state"}
+	}
+	return nil
+}
+
+// provesDenial reports whether a pass of the probe means that somebody was refused. Not to know that is worse than not
+// to know whether a page is up.
+func provesDenial(j probe.Job) bool {
+	return j.Type == kindIsolation || j.Type == kindProtected || admits(j) != nil
+}
+
+// timed reports whether the latency of a probe of the kind is that of HTTP answers, of which the playbook says how fast
+// they have to be.
+func timed(kind string) bool {
+	switch kind {
+	case kindHTTP, kindHealth, kindJWKS, kindProtected, kindToken:
+		return true
+	}
+	return false
+}
+
+// expecting is a probe that knows which statuses of at least 400 it causes on purpose, by target.
+type expecting interface {
+	ExpectedStatuses() map[string][]int
+}
+
+// admits returns the check that must not be answered with success, if the probe asks as somebody who is to be refused
+// and has a control that shows that others are not; nil otherwise.
+func admits(j probe.Job) *string {
+	p, ok := j.Probe.(expecting)
+	if j.Type != kindHTTP || !ok || !has(j, "control") {
+		return nil
+	}
+	for _, codes := range p.ExpectedStatuses() {
+		for _, code := range codes {
+			if code == 401 || code == 403 {
+				check := "status"
+				return &check
+			}
+		}
+	}
+	return nil
+}
+
+// has reports whether the probe can note the check.
+func has(j probe.Job, check string) bool {
+	for _, c := range j.Probe.Checks() {
+		if c == check {
+			return true
+		}
+	}
+	return false
+}
