@@ -72,6 +72,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	configFlag(rules, &o)
 	rulesFlags(rules, &o)
 
+	dashboard := app.Command("dashboard", "Print a dashboard for Grafana, made from the configuration.")
+	configFlag(dashboard, &o)
+	dashboard.Flag("job", "The label job that Prometheus gives to the probers.").Default("prober").StringVar(&o.rules.job)
+
 	schema := app.Command("schema", "Print a JSON Schema of the configuration, for editors.")
 
 	demo := app.Command("demo", "Start the embedded sample system and probe it.")
@@ -93,6 +97,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return o.check()
 	case rules.FullCommand():
 		return o.printRules()
+	case dashboard.FullCommand():
+		return o.printDashboard()
 	case schema.FullCommand():
 		return o.schema()
 	case demo.FullCommand():

@@ -44,6 +44,13 @@ func (o *options) printRules() int {
 	})
 }
 
+// printDashboard prints the dashboard.
+func (o *options) printDashboard() int {
+	return o.generate(func(cfg *config.Config) error {
+		return alerts.WriteDashboard(o.stdout, cfg.Jobs, alerts.Options{Job: o.rules.job})
+	})
+}
+
 // generate loads the configuration and makes something of it.
 func (o *options) generate(from func(*config.Config) error) int {
 	cfg, err := config.Load(probes.Kinds(), o.configFiles...)

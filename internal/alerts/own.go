@@ -93,9 +93,6 @@ func (f *File) ownRules() []Rule {
 	return rules
 }
 
-// fixture is the series of a kind that uses tokens made beforehand: when they expire.
-const fixture = "probe_fixture_expiry_timestamp_seconds"
-
 // keepsFixtures reports whether a probe of the system is of a kind that exports it.
 func (s *system) keepsFixtures() bool {
 	return slices.ContainsFunc(s.jobs, func(j probe.Job) bool { return slices.Contains(Reads(j.Type), fixture) })
@@ -105,7 +102,7 @@ func (s *system) keepsFixtures() bool {
 func (f *File) fixtures(g grade) news {
 	return news{
 		name: "ProberFixtureExpiring", grade: g, wait: time.Hour,
-		expr:    fmt.Sprintf("min by (system, probe, fixture) (%s) - time() < %d", fixture, 7*24*3600),
+		expr:    fmt.Sprintf("min by (system, probe, fixture) (%s) - time() < %d", of(fixture, `fixture!="expired"`), 7*24*3600),
 		summary: "The token {{ $labels.fixture }} of {{ $labels.probe }} of {{ $labels.system }} expires within a week",
 		text:    "In {{ $value | humanizeDuration }}. After that its check proves nothing and becomes inconclusive: make a new one.",
 	}

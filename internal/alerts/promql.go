@@ -65,4 +65,9 @@ func held(selector string) string {
 func lines(parts ...string) string { return strings.Join(parts, "\n") }
 
 // verbatim makes a text stand for itself in a template.
-func verbatim(text string) string { return strings.ReplaceAll(text, "{{", `{{"{{"}}`) }
+func verbatim(text string) string { return strings.ReplaceAll(text, "{{", escaped) }
+
+// expanded is what a template that verbatim made becomes.
+func expanded(template string) string { return strings.ReplaceAll(template, escaped, "{{") }
+
+const escaped = `{{"{{"}}`

@@ -37,9 +37,9 @@ const routingHead = `Made by "prober rules --alertmanager" from the configuratio
 
 // Names of alerts that belong together.
 const (
-	troubled = "ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeNotReady|ProbeReadinessLies|ProbeReplicasMissing|ProbeWaitsForDependency"
-	breached = "ProbeAuthBypass|ProbeBreach"
-	doubtful = "ProbeInconclusive|ProbeNeverPassed|ProbePathProblem|ProbeSignalAbsent|ProbeSlow|ProbeStale"
+	troubled = "ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeNotReady|ProbeReadinessLies|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
+	breached = "ProbeAuthBypass|ProbeBreach|ProbeSecretPublished"
+	doubtful = "ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbePathProblem|ProbeSignalAbsent|ProbeSlow|ProbeStale"
 )
 
 // WriteRouting writes the routes and inhibitions for Alertmanager: what is urgent goes out at once and again, and what

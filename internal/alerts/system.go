@@ -150,6 +150,9 @@ func (n news) rule() Rule {
 		labels["runbook"] = n.runbook
 	}
 	maps.Copy(labels, n.labels)
+	for name, value := range labels {
+		labels[name] = verbatim(value) // a label of a rule is a template too
+	}
 	annotations := map[string]string{"summary": n.summary, "description": n.text}
 	if n.url != "" {
 		annotations["runbook_url"] = verbatim(n.url)
@@ -165,6 +168,9 @@ func (n news) rule() Rule {
 // rules returns all rules of the system.
 func (s *system) rules() []Rule {
 	rules := s.votes()
+	for i := range rules {
+		rules[i].Labels = map[string]string{"system": s.name}
+	}
 	for _, j := range s.jobs {
 		for _, n := range s.failing(j) {
 			rules = append(rules, n.rule())

@@ -92,6 +92,9 @@ func only(expr string, t time.Duration, rules ...Rule) assertion {
 	a := assertion{Expr: expr, At: promTime(at(t))}
 	for _, r := range rules {
 		labels := with(with(r.proof.labels, r.Labels), map[string]string{"alertname": r.Alert, "alertstate": "firing"})
+		for name, value := range labels {
+			labels[name] = expanded(value)
+		}
 		a.Samples = append(a.Samples, sample{metric("ALERTS", labels), 1})
 	}
 	return a
@@ -162,7 +165,7 @@ func (f *File) robust(s *system) (all []testCase) {
 	for _, j := range s.jobs {
 		all = append(all, f.explained(s, j)...)
 	}
-	i := slices.IndexFunc(s.jobs, func(j probe.Job) bool { return len(s.failing(j)) == 1 && j.Type != kindIsolation && j.DependsOn == nil })
+	i := slices.IndexFunc(s.jobs, func(j probe.Job) bool { return len(s.failing(j)) == 1 && j.DependsOn == nil })
 	if i < 0 {
 		return all
 	}
@@ -222,11 +225,12 @@ func (f *File) explained(s *system, j probe.Job) (all []testCase) {
 
 // quorum are the cases of three locations.
 func (f *File) quorum(s *system, j probe.Job, rule Rule) (all []testCase) {
-	places := []prober{{firstInstance, "a"}, {"prober-1:9798", "b"}, {"prober-2:9798", "c"}}
-	world := func(after time.Duration, cut ...prober) *world {
+	// Three probers in one location have one vote.
+	places := []prober{{firstInstance, "a"}, {"prober-1:9798", "a"}, {"prober-2:9798", "a"}, {"prober-3:9798", "b"}, {"prober-4:9798", "c"}}
+	world := func(after time.Duration, cut ...string) *world {
 		w := newWorld(f.options.job(), places, f.systems, event, event+steps(after)+2)
-		for _, p := range cut {
-			w.fail(j, map[string]string{"instance": p.instance})
+		for _, place := range cut {
+			w.fail(j, map[string]string{region: place})
 		}
 		return w
 	}
@@ -235,13 +239,13 @@ func (f *File) quorum(s *system, j probe.Job, rule Rule) (all []testCase) {
 	// A whole location that is cut off says of everything that it fails.
 	cut := newWorld(f.options.job(), places, f.systems, event, event+steps(5*time.Minute)+2)
 	for _, other := range s.jobs {
-		cut.fail(other, map[string]string{"instance": firstInstance})
+		cut.fail(other, map[string]string{region: "a"})
 	}
 	pages := `ALERTS{alertstate="firing",severity!="info"}`
 	return []testCase{
-		world(10*time.Minute, places[0]).test("one of three locations says that "+s.name+"/"+j.Name+" fails: a ticket",
+		world(10*time.Minute, "a").test("one of three locations says that "+s.name+"/"+j.Name+" fails: a ticket",
 			append(none(firing, rule.proof.after, 5*time.Minute), only(firing, 10*time.Minute, path))...),
-		world(rule.proof.after, places[0], places[1]).test("two of three locations say that "+s.name+"/"+j.Name+" fails: a page",
+		world(rule.proof.after, "b", "c").test("two of three locations say that "+s.name+"/"+j.Name+" fails: a page",
 			append(none(firing, rule.proof.after-2*step), only(firing, rule.proof.after, rule))...),
 		cut.test("one of three locations is cut off from "+s.name+": nobody is paged", none(pages, time.Minute, 5*time.Minute)...),
 	}

@@ -44,7 +44,10 @@ type series struct {
 // A prober is one process that is scraped.
 type prober struct{ instance, region string }
 
-const firstInstance = "prober-0:9798"
+const (
+	firstInstance = "prober-0:9798"
+	serviceJob    = "service"
+)
 
 var alone = []prober{{instance: firstInstance}}
 
@@ -68,9 +71,30 @@ func newWorld(job string, probers []prober, all []*system, event, last int) *wor
 			for _, j := range s.jobs {
 				w.probe(s, j, target)
 			}
+			if s.options.Counters[s.name] != "" && p == probers[0] {
+				w.service(s, target)
+			}
 		}
 	}
 	return w
+}
+
+// service adds the counter of a system that serves hardly anybody but the probers: most of its answers are refusals and
+// routes that are not built yet, all of them wanted.
+func (w *world) service(s *system, target map[string]string) {
+	for code, rate := range map[string]float64{"200": 0.1, "401": 3, "501": 3, "503": 0} {
+		w.add(s.options.Counters[s.name], count(rate), map[string]string{"job": serviceJob, "code": code})
+		if rate > 1 {
+			w.add("probe_expected_status_total", count(rate), target, s.labels(s.jobs[0]), map[string]string{"type": s.jobs[0].Type, "code": code})
+		}
+	}
+}
+
+// serve makes the system answer so to others than the probers as well.
+func (w *world) serve(counter, code string) {
+	w.turn(w.find(counter, map[string]string{"code": code}), func(old func(int) float64, since int) float64 {
+		return old(w.event+since) + 30*float64(since)
+	})
 }
 
 // probe adds the series of one probe.
@@ -98,17 +122,34 @@ func (w *world) probe(s *system, j probe.Job, target map[string]string) {
 	for _, check := range j.Probe.Checks() {
 		w.add("probe_check_success", constant(1), id, map[string]string{"check": check})
 	}
-	if check := admits(j); check != nil {
-		w.add("probe_http_status_code", constant(401), id, map[string]string{"check": *check})
-	}
-	if j.Type == kindHealth {
-		for _, state := range append([]string{"serving"}, troubles...) {
-			w.add("probe_health_state", constant(truth(state == "serving")), id, map[string]string{"state": state})
-		}
-	}
+	w.measures(j, id)
 	for check := range j.Signals {
 		signal := j.Signals[check]
 		w.add(signal.Name, constant(1), target, signal.Labels)
+	}
+}
+
+// madeUpSurface is where a breach of a made-up probe of tenants is found.
+const madeUpSurface = "memories/read"
+
+// measures adds what the rules read of one kind.
+func (w *world) measures(j probe.Job, id map[string]string) {
+	set := func(name, label, well string, others ...string) {
+		for _, v := range append([]string{well}, others...) {
+			w.add(name, constant(truth(v == well)), id, map[string]string{label: v})
+		}
+	}
+	switch {
+	case j.Type == kindHealth:
+		set("probe_health_state", "state", "serving", troubles...)
+	case j.Type == kindIsolation:
+		w.add("probe_isolation_breach_total", constant(0), id, map[string]string{"surface": madeUpSurface})
+		w.add("probe_isolation_last_proven_timestamp_seconds", count(step.Seconds()), id, map[string]string{"surface": madeUpSurface})
+	case j.Type == kindProtected:
+		set("probe_protected_outcome", "outcome", "auth_passed", "auth_bypass", "valid_rejected")
+		set("probe_auth_case", "outcome", "as_expected", "accepted")
+	case denies(j):
+		w.add("probe_http_status_code", constant(401), id, map[string]string{"check": "status"})
 	}
 }
 
@@ -222,13 +263,18 @@ func (w *world) lose(since int) {
 	}
 }
 
-// die ends the probers; Prometheus keeps trying.
+// die ends the probers, and what they cause at the services; Prometheus keeps trying.
 func (w *world) die() {
 	w.end("")
-	for _, s := range w.find("up") {
-		s.shown = func(int) string { return "" }
+	for _, s := range w.series {
+		if s.name == "up" || s.labels["job"] == serviceJob {
+			s.shown = func(int) string { return "" }
+		}
 	}
 	w.set("up", 0)
+	for _, code := range []string{"401", "501"} {
+		w.halt("", map[string]string{"job": serviceJob, "code": code})
+	}
 }
 
 // reset starts the probers anew: counters at 0, nothing run yet at the event, all as before afterwards.
