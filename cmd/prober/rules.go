@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"prober/config"
 	"prober/internal/alerts"
+	"prober/internal/probe"
 	"prober/probes"
 )
 
@@ -22,6 +26,7 @@ type rulesOptions struct {
 // rulesFlags adds the flags of the command rules.
 func rulesFlags(cmd *kingpin.CmdClause, o *options) {
 	r := &o.rules
+	r.counters = map[string]string{} // kingpin writes into it
 	cmd.Flag("test", "Print unit tests of the rules instead, for promtool test rules.").BoolVar(&r.test)
 	cmd.Flag("test.rules-file", "Where the tests find the rules.").Default("prober.rules.yml").StringVar(&r.file)
 	cmd.Flag("alertmanager", "Print routes and inhibitions for Alertmanager instead.").BoolVar(&r.alertmanager)
@@ -32,7 +37,14 @@ func rulesFlags(cmd *kingpin.CmdClause, o *options) {
 
 // printRules prints the rules, their tests or the routes.
 func (o *options) printRules() int {
+	if o.rules.test && o.rules.alertmanager {
+		fmt.Fprintln(o.stderr, "prober: say one of --test and --alertmanager; see prober --help")
+		return exitUsage
+	}
 	return o.generate(func(cfg *config.Config) error {
+		if err := o.rules.check(cfg); err != nil {
+			return err
+		}
 		rules := alerts.Rules(cfg.Jobs, alerts.Options{Job: o.rules.job, Counters: o.rules.counters})
 		switch {
 		case o.rules.test:
@@ -42,6 +54,21 @@ func (o *options) printRules() int {
 		}
 		return rules.Write(o.stdout)
 	})
+}
+
+var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+
+// check refuses counters that no alert would read, or that Prometheus could not.
+func (r *rulesOptions) check(cfg *config.Config) error {
+	for _, system := range slices.Sorted(maps.Keys(r.counters)) {
+		if !slices.ContainsFunc(cfg.Jobs, func(j probe.Job) bool { return j.System == system }) {
+			return fmt.Errorf("--counter: no probe is of the system %s", system)
+		}
+		if !metricName.MatchString(r.counters[system]) {
+			return fmt.Errorf("--counter: wanted the name of a metric for %s", system)
+		}
+	}
+	return nil
 }
 
 // printDashboard prints the dashboard.

@@ -110,12 +110,13 @@ func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 		}
 		b.Panels = append(b.Panels, p)
 	}
-	text, err := json.MarshalIndent(b, "", "  ")
-	if err != nil {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false) // expressions are to be read by people
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(b); err != nil {
 		return fmt.Errorf("writing the dashboard: %w", err)
 	}
-	_, err = w.Write(append(text, '\n'))
-	return err
+	return nil
 }
 
 // selected matches what the reader chose; SEL in the expressions of panels stands for it.

@@ -10,6 +10,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 needs=(
   promtool=prometheus
   prometheus=prometheus
+  prometheus-alertmanager=prometheus-alertmanager
   nginx=nginx-light
   gcc=build-essential # for the race detector
   git=git
