@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,11 +90,15 @@ func read(expr string) (names []string) {
 }
 
 // TestRulesNameSeriesThatExist holds every series that a rule of a shipped configuration reads against what the running
-// demo exports, and against what the rules say that they read of each kind.
+// demo exports. What they say that they read of each kind must be there too.
 func TestRulesNameSeriesThatExist(t *testing.T) {
 	p := start(t, nil, "demo", "--break", "up-500")
 	p.eventually(t, `probe_failures_total{probe="up"`)
-	p.eventually(t, `probe_health_state{probe="proxy"`)
+	for kind := range probes.Kinds() {
+		for _, series := range alerts.Reads(kind) {
+			p.eventually(t, series+"{")
+		}
+	}
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -105,14 +110,12 @@ func TestRulesNameSeriesThatExist(t *testing.T) {
 			known = append(known, line[1]+"_bucket", line[1]+"_count", line[1]+"_sum")
 		}
 	}
-	var kinds []string
 	for name, text := range shipped() {
 		cfg, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, j := range cfg.Jobs {
-			kinds = append(kinds, j.Type)
 			for _, s := range j.Signals {
 				known = append(known, s.Name)
 			}
@@ -142,20 +145,21 @@ func TestRulesNameSeriesThatExist(t *testing.T) {
 			}
 		}
 	}
-	for kind := range probes.Kinds() {
-		for _, series := range alerts.Reads(kind) {
-			if slices.Contains(kinds, kind) && !slices.Contains(known, series) {
-				t.Errorf("the rules for the kind %s read %s, which the demo does not export", kind, series)
-			}
-		}
-	}
 }
 
 // A trouble is a fault of the sample system, the probes that look on, and the alerts that people shall get for it.
 type trouble struct {
 	fault  string
-	probes []string
-	want   []map[string]string // labels beside those that all have
+	probes []string            // beside memories, which passes throughout
+	want   []map[string]string // labels beside the system
+	whole  bool                // memories is not there, so that nothing passes
+}
+
+func (x trouble) all() []string {
+	if x.whole {
+		return x.probes
+	}
+	return append(slices.Clone(x.probes), "memories")
 }
 
 // alert writes down the labels of an alert on a probe, and where it goes to.
@@ -166,30 +170,33 @@ func alert(name, probe, kind, runbook, grade string) map[string]string {
 	}
 }
 
-// troubles each have a system of their own, all broken at one time. The probe `memories` passes throughout.
+// troubles each have a system of their own, all broken at one time.
 var troubles = []trouble{
-	{"proxy-down", []string{"proxy", "auth"}, []map[string]string{alert("ProbeDown", "proxy", "health", "proxy-down", "P1")}},
-	{"replica-down", []string{"proxy"}, []map[string]string{alert("ProbeReplicasMissing", "proxy", "health", "proxy-down", "P2")}},
-	{"not-ready", []string{"proxy"}, []map[string]string{alert("ProbeNotReady", "proxy", "health", "proxy-down", "P2")}},
+	{"proxy-down", []string{"proxy", "auth"}, []map[string]string{alert("ProbeDown", "proxy", "health", "proxy-down", "P1")}, false},
+	{"replica-down", []string{"proxy"}, []map[string]string{alert("ProbeReplicasMissing", "proxy", "health", "proxy-down", "P2")}, false},
+	{"not-ready", []string{"proxy"}, []map[string]string{alert("ProbeNotReady", "proxy", "health", "proxy-down", "P2")}, false},
 	{"auth-down", []string{"proxy", "auth"}, []map[string]string{
-		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeWaitsForDependency", "proxy", "health", "proxy-down", "P3")}},
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeWaitsForDependency", "proxy", "health", "proxy-down", "P3")}, false},
 	{"liveness-coupled", []string{"proxy", "auth"}, []map[string]string{
-		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeLivenessCoupled", "proxy", "health", "proxy-down", "P1")}},
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeLivenessCoupled", "proxy", "health", "proxy-down", "P1")}, false},
 	{"ready-lies", []string{"proxy", "auth"}, []map[string]string{
-		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadinessLies", "proxy", "health", "proxy-down", "P2")}},
-	{"up-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}},
-	{"endpoint-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "discovery", "http", "endpoints", "sev2")}},
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadinessLies", "proxy", "health", "proxy-down", "P2")}, false},
+	{"up-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
+	{"endpoint-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "discovery", "http", "endpoints", "sev2")}, false},
 	// What depends on /up fails too, and nobody hears of it.
-	{"up-refused", []string{"up", "discovery", "outbox", "outbox-closed"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}},
-	{"api-slow", []string{"up", "me"}, []map[string]string{alert("ProbeFailing", "me", "http", "endpoints", "sev2")}},
-	{"outbox-open", []string{"up", "outbox-closed"}, []map[string]string{alert("ProbeAuthBypass", "outbox-closed", "http", "webhooks", "sev1")}},
-	{"render-suspended", []string{"render"}, []map[string]string{alert("ProbeFailing", "render", "http", "triage", "sev2")}},
+	{"up-refused", []string{"up", "discovery", "outbox", "outbox-closed"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
+	{"api-slow", []string{"up", "me"}, []map[string]string{alert("ProbeFailing", "me", "http", "endpoints", "sev2")}, false},
+	{"outbox-open", []string{"up", "outbox-closed"}, []map[string]string{alert("ProbeAuthBypass", "outbox-closed", "http", "webhooks", "sev1")}, false},
+	// Alertmanager keeps back what two probes have to say where all is down.
+	{"auth-unhealthy", []string{"proxy", "auth"}, []map[string]string{{
+		"alertname": "SystemDown", "runbook": "proxy-down", "runbook_severity": "P1", "severity": "critical"}}, true},
+	{"render-suspended", []string{"render"}, []map[string]string{alert("ProbeFailing", "render", "http", "triage", "sev2")}, false},
 }
 
-// TestFaultsBecomeAlerts breaks twelve sample systems, each in its way, with a real Prometheus and a real Alertmanager
+// TestFaultsBecomeAlerts breaks thirteen sample systems, each in its way, with a real Prometheus and a real Alertmanager
 // that have the generated rules and routes: each fault must lead to exactly the alerts that people shall get for it,
-// with their labels and to their receiver, and mending it must end them. Then everything that the dashboard and the
-// rules ask for must be there.
+// with their labels and to their receiver, and mending it must end them. A prober that is stopped must be missed. While
+// all is broken, everything that the dashboard and the rules ask for must be there.
 func TestFaultsBecomeAlerts(t *testing.T) {
 	programs := map[string]string{}
 	for _, name := range []string{"prometheus", "prometheus-alertmanager", "promtool"} {
@@ -208,23 +215,30 @@ func TestFaultsBecomeAlerts(t *testing.T) {
 		}
 		text := strings.ReplaceAll(string(systems[i].Localise(config.Demo)), "PROBER_DEMO_", name)
 		text = strings.ReplaceAll(text, `{service="proxy"}`, fmt.Sprintf(`{service="proxy-%d"}`, i))
-		write(t, dir, trouble.fault+".yaml", only(t, text, trouble.fault, append(trouble.probes, "memories")))
+		write(t, dir, trouble.fault+".yaml", only(t, text, trouble.fault, trouble.all()))
 	}
 	p := start(t, env, file)
+	// A prober of another job will be gone for a while.
+	other := "--config.file=" + write(t, t.TempDir(), "other.yaml", "system: other\ninterval: 5s\ntimeout: 4s\nprobes: [{name: self, type: http, url: \""+p.url+"/-/healthy\"}]\n")
+	gone := start(t, nil, other)
 
 	tools := t.TempDir()
 	write(t, tools, "prober.rules.yml", printed(t, "rules", file))
+	write(t, tools, "other.rules.yml", printed(t, "rules", "--job=other", other))
 	routes := write(t, tools, "alertmanager.yml", printed(t, "rules", "--alertmanager", file))
 	mail, api := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
 	settings := write(t, tools, "prometheus.yml", fmt.Sprintf(`
 global: {scrape_interval: 2s}
-rule_files: [prober.rules.yml]
+rule_files: [prober.rules.yml, other.rules.yml]
 alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
 scrape_configs:
   - job_name: prober
     honor_labels: true
     static_configs: [{targets: [%q]}]
-`, mail, strings.TrimPrefix(p.url, "http://")))
+  - job_name: other
+    honor_labels: true
+    static_configs: [{targets: [%q]}]
+`, mail, strings.TrimPrefix(p.url, "http://"), strings.TrimPrefix(gone.url, "http://")))
 	testenv.Start(t, programs["prometheus-alertmanager"], "--config.file="+routes, "--storage.path="+filepath.Join(tools, "alerts"),
 		"--web.listen-address="+mail, "--cluster.listen-address=")
 	testenv.Start(t, programs["prometheus"], "--config.file="+settings, "--storage.tsdb.path="+filepath.Join(tools, "data"), "--web.listen-address="+api)
@@ -241,8 +255,12 @@ scrape_configs:
 			t.Fatal(err)
 		}
 	}
+	if err := gone.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	absent := map[string]string{"alertname": "ProberAbsent", "severity": "critical"}
 	// Two minutes of `for:`, the settle time of a readiness, and a busy machine.
-	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, troubles) })
+	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, troubles, absent) })
 	everythingIsThere(t, api, dir, file)
 	if got := announced(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
 		t.Errorf("the alert on up-500 does not say why and what came: %s", got)
@@ -252,11 +270,8 @@ scrape_configs:
 			t.Fatal(err)
 		}
 	}
-	mended := slices.Clone(troubles)
-	for i := range mended {
-		mended[i].want = nil
-	}
-	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, mended) })
+	start(t, nil, other, "--web.listen-address="+strings.TrimPrefix(gone.url, "http://"))
+	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, nil) })
 }
 
 // only keeps some of the probes of a configuration, under another name of the system.
@@ -301,7 +316,7 @@ func active(ctx context.Context, mail string) (all []notification, err error) {
 }
 
 // heard compares what people get with what they shall get.
-func heard(ctx context.Context, mail string, troubles []trouble) error {
+func heard(ctx context.Context, mail string, troubles []trouble, more ...map[string]string) error {
 	alerts, err := active(ctx, mail)
 	if err != nil {
 		return err
@@ -321,6 +336,9 @@ func heard(ctx context.Context, mail string, troubles []trouble) error {
 			labels["system"] = trouble.fault
 			want = append(want, fmt.Sprint(labels))
 		}
+	}
+	for _, labels := range more {
+		want = append(want, fmt.Sprint(labels))
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -20,13 +20,13 @@ func (s *system) whole() []news {
 	return append(all, s.unwatched(), s.disagree())
 }
 
-// outage fires when nothing of the system passes and at least two of its probes fail. What nobody can tell counts on
+// outage fires when nothing of the system passes and at least two of its probes fail. It is as bad as the worst of them. What nobody can tell counts on
 // neither side.
 func (s *system) outage() news {
 	j := worst(s.jobs)
 	known := of(votes, s.all())
 	return news{
-		name: "SystemDown", grade: gradeOf(j.Severity).at(1), wait: time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		name: "SystemDown", grade: gradeOf(j.Severity), wait: time.Minute, runbook: j.Runbook, url: j.RunbookURL,
 		labels: with(s.common(s.jobs), map[string]string{"system": s.name}),
 		expr: lines(
 			"count by (system) ("+s.awake(known+" > 0")+") >= 2",
