@@ -51,6 +51,7 @@ type options struct {
 	once        onceOptions
 	serve       serveOptions
 	demo        demoOptions
+	rules       rulesOptions
 }
 
 // run does what the arguments say until it is done or ctx ends, and returns the exit status.
@@ -67,6 +68,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	check := app.Command("check", "Validate the configuration and print what would be probed.")
 	configFlag(check, &o)
+
+	rules := app.Command("rules", "Print alert rules for Prometheus, made from the configuration.")
+	configFlag(rules, &o)
+	rulesFlags(rules, &o)
+
+	dashboard := app.Command("dashboard", "Print a dashboard for Grafana, made from the configuration.")
+	configFlag(dashboard, &o)
+	dashboard.Flag("job", "The label job that Prometheus gives to the probers.").Default("prober").StringVar(&o.rules.job)
 
 	schema := app.Command("schema", "Print a JSON Schema of the configuration, for editors.")
 
@@ -87,6 +96,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch command {
 	case check.FullCommand():
 		return o.check()
+	case rules.FullCommand():
+		return o.printRules()
+	case dashboard.FullCommand():
+		return o.printDashboard()
 	case schema.FullCommand():
 		return o.schema()
 	case demo.FullCommand():

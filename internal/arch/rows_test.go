@@ -29,6 +29,7 @@ var rows = map[string]row{
 			"google.golang.org/protobuf", // the exposition that carries native histograms
 		},
 	},
+	"internal/alerts":   {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/report":   {ours: []string{"internal/probe", "internal/spell"}},
 	"internal/incident": {ours: []string{"internal/probe"}},
 	"internal/web":      {ours: []string{"internal/probe"}},
@@ -44,7 +45,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
-			"internal/jsonpath", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/sandbox",
+			"internal/jsonpath", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/sandbox",
 		},
 		theirs: []string{
 			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",

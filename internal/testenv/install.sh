@@ -14,6 +14,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 needs=(
   promtool=prometheus
   prometheus=prometheus
+  prometheus-alertmanager=prometheus-alertmanager
   nginx=nginx-light
   faketime=faketime # a clock that is wrong, for a program
   gcc=build-essential # for the race detector

@@ -1,0 +1,423 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"prober/config"
+	"prober/internal/alerts"
+	"prober/internal/sandbox"
+	"prober/internal/testenv"
+	"prober/probes"
+)
+
+// printed runs the prober in this process and returns what it prints.
+func printed(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs strings.Builder
+	if status := run(t.Context(), args, &out, &errs); status != exitPass {
+		t.Fatalf("prober %s: exit status %d\n%s", strings.Join(args, " "), status, errs.String())
+	}
+	return out.String()
+}
+
+// TestShippedRulesHold has promtool check the rules of every shipped configuration, run the tests that come with them,
+// and holds the rules against their golden files.
+func TestShippedRulesHold(t *testing.T) {
+	promtool := testenv.Need(t, "promtool")
+	for name, text := range shipped() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := "--config.file=" + write(t, dir, name, text)
+			rules := printed(t, "rules", file)
+			golden(t, "rules."+strings.TrimSuffix(name, ".yaml")+".yml", []byte(rules))
+			write(t, dir, "prober.rules.yml", rules)
+			tests := write(t, dir, "prober.rules_test.yml", printed(t, "rules", "--test", file))
+			for _, args := range [][]string{
+				{"check", "rules", "--lint=all", "--lint-fatal", filepath.Join(dir, "prober.rules.yml")},
+				{"test", "rules", tests},
+			} {
+				if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
+					t.Errorf("promtool %s: %v\n%s", args[0], err, out)
+				}
+			}
+		})
+	}
+}
+
+// TestRoutingIsRead has Alertmanager's own tool check the routes of every shipped configuration.
+func TestRoutingIsRead(t *testing.T) {
+	amtool := testenv.Need(t, "amtool")
+	for name, text := range shipped() {
+		dir := t.TempDir()
+		routes := write(t, dir, "alertmanager.yml", printed(t, "rules", "--alertmanager", "--config.file="+write(t, dir, name, text)))
+		if out, err := exec.Command(amtool, "check-config", routes).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// madeByPrometheus are series that no exporter exports.
+var madeByPrometheus = []string{"up", "ALERTS"}
+
+// notYet are series that the rules take into account and whose absence they bear.
+var notYet = []string{"probe_in_maintenance"}
+
+// selector finds a series and the braces that choose it.
+var selector = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^"{}]|"(?:[^"\\]|\\.)*")*)\}`)
+
+// read lists the series that an expression names: what stands before a brace.
+func read(expr string) (names []string) {
+	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// TestRulesNameSeriesThatExist holds every series that a rule of a shipped configuration reads against what the running
+// demo exports. What they say that they read of each kind must be there too.
+func TestRulesNameSeriesThatExist(t *testing.T) {
+	p := start(t, nil, "demo", "--break", "up-500")
+	p.eventually(t, `probe_failures_total{probe="up"`)
+	for kind := range probes.Kinds() {
+		for _, series := range alerts.Reads(kind) {
+			p.eventually(t, series+"{")
+		}
+	}
+	_, exposition, err := p.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Concat(madeByPrometheus, notYet)
+	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)`).FindAllStringSubmatch(exposition, -1) {
+		known = append(known, line[1])
+		if line[2] == "histogram" {
+			known = append(known, line[1]+"_bucket", line[1]+"_count", line[1]+"_sum")
+		}
+	}
+	for name, text := range shipped() {
+		cfg, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range cfg.Jobs {
+			for _, s := range j.Signals {
+				known = append(known, s.Name)
+			}
+		}
+		file := alerts.Rules(cfg.Jobs, alerts.Options{})
+		for _, g := range file.Groups {
+			for _, r := range g.Rules {
+				if r.Record != "" {
+					known = append(known, r.Record)
+				}
+			}
+		}
+		for _, g := range file.Groups {
+			for _, r := range g.Rules {
+				names := read(r.Expr)
+				if len(names) == 0 {
+					t.Errorf("%s: %s reads nothing: %s", name, r.Alert, r.Expr)
+				}
+				for _, template := range r.Annotations {
+					names = append(names, read(strings.ReplaceAll(template, "{{", ""))...)
+				}
+				for _, series := range names {
+					if !slices.Contains(known, series) {
+						t.Errorf("%s: %s%s reads %s, which nothing exports", name, r.Record, r.Alert, series)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A trouble is a fault of the sample system, the probes that look on, and the alerts that people shall get for it.
+type trouble struct {
+	fault  string
+	probes []string            // beside memories, which passes throughout
+	want   []map[string]string // labels beside the system
+	whole  bool                // memories is not there, so that nothing passes
+}
+
+func (x trouble) all() []string {
+	if x.whole {
+		return x.probes
+	}
+	return append(slices.Clone(x.probes), "memories")
+}
+
+// alert writes down the labels of an alert on a probe, and where it goes to.
+func alert(name, probe, kind, runbook, grade string) map[string]string {
+	return map[string]string{
+		"alertname": name, "probe": probe, "type": kind, "runbook": runbook, "runbook_severity": grade,
+		"severity": map[string]string{"1": "critical", "2": "warning", "3": "info"}[grade[len(grade)-1:]],
+	}
+}
+
+// troubles each have a system of their own, all broken at one time.
+var troubles = []trouble{
+	{"proxy-down", []string{"proxy", "auth"}, []map[string]string{alert("ProbeDown", "proxy", "health", "proxy-down", "P1")}, false},
+	{"replica-down", []string{"proxy"}, []map[string]string{alert("ProbeReplicasMissing", "proxy", "health", "proxy-down", "P2")}, false},
+	{"not-ready", []string{"proxy"}, []map[string]string{alert("ProbeNotReady", "proxy", "health", "proxy-down", "P2")}, false},
+	{"auth-down", []string{"proxy", "auth"}, []map[string]string{
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeWaitsForDependency", "proxy", "health", "proxy-down", "P3")}, false},
+	{"liveness-coupled", []string{"proxy", "auth"}, []map[string]string{
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeLivenessCoupled", "proxy", "health", "proxy-down", "P1")}, false},
+	{"ready-lies", []string{"proxy", "auth"}, []map[string]string{
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadinessLies", "proxy", "health", "proxy-down", "P2")}, false},
+	{"up-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
+	{"endpoint-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "discovery", "http", "endpoints", "sev2")}, false},
+	// What depends on /up fails too, and nobody hears of it.
+	{"up-refused", []string{"up", "discovery", "outbox", "outbox-closed"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
+	{"api-slow", []string{"up", "me"}, []map[string]string{alert("ProbeFailing", "me", "http", "endpoints", "sev2")}, false},
+	{"outbox-open", []string{"up", "outbox-closed"}, []map[string]string{alert("ProbeAuthBypass", "outbox-closed", "http", "webhooks", "sev1")}, false},
+	// Alertmanager keeps back what two probes have to say where all is down.
+	{"auth-unhealthy", []string{"proxy", "auth"}, []map[string]string{{
+		"alertname": "SystemDown", "runbook": "proxy-down", "runbook_severity": "P1", "severity": "critical"}}, true},
+	{"render-suspended", []string{"render"}, []map[string]string{alert("ProbeFailing", "render", "http", "triage", "sev2")}, false},
+}
+
+// TestFaultsBecomeAlerts breaks thirteen sample systems, each in its way, with a real Prometheus and a real Alertmanager
+// that have the generated rules and routes: each fault must lead to exactly the alerts that people shall get for it,
+// with their labels and to their receiver, and mending it must end them. A prober that is stopped must be missed. While
+// all is broken, everything that the dashboard and the rules ask for must be there.
+func TestFaultsBecomeAlerts(t *testing.T) {
+	programs := map[string]string{}
+	for _, name := range []string{"prometheus", "prometheus-alertmanager", "promtool"} {
+		programs[name] = testenv.Need(t, name)
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	file := "--config.file=" + dir
+	systems := make([]*sandbox.Sandbox, len(troubles))
+	var env []string
+	for i, trouble := range troubles {
+		systems[i] = startSandbox(t)
+		name := strings.ToUpper(fmt.Sprintf("PROBER_%d_", i))
+		for key, value := range systems[i].Env() {
+			env = append(env, strings.Replace(key, "PROBER_DEMO_", name, 1)+"="+value)
+		}
+		text := strings.ReplaceAll(string(systems[i].Localise(config.Demo)), "PROBER_DEMO_", name)
+		text = strings.ReplaceAll(text, `{service="proxy"}`, fmt.Sprintf(`{service="proxy-%d"}`, i))
+		write(t, dir, trouble.fault+".yaml", only(t, text, trouble.fault, trouble.all()))
+	}
+	p := start(t, env, file)
+	// A prober of another job will be gone for a while.
+	other := "--config.file=" + write(t, t.TempDir(), "other.yaml", "system: other\ninterval: 5s\ntimeout: 4s\nprobes: [{name: self, type: http, url: \""+p.url+"/-/healthy\"}]\n")
+	gone := start(t, nil, other)
+
+	tools := t.TempDir()
+	write(t, tools, "prober.rules.yml", printed(t, "rules", file))
+	write(t, tools, "other.rules.yml", printed(t, "rules", "--job=other", other))
+	routes := write(t, tools, "alertmanager.yml", printed(t, "rules", "--alertmanager", file))
+	mail, api := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
+	settings := write(t, tools, "prometheus.yml", fmt.Sprintf(`
+global: {scrape_interval: 2s}
+rule_files: [prober.rules.yml, other.rules.yml]
+alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
+scrape_configs:
+  - job_name: prober
+    honor_labels: true
+    static_configs: [{targets: [%q]}]
+  - job_name: other
+    honor_labels: true
+    static_configs: [{targets: [%q]}]
+`, mail, strings.TrimPrefix(p.url, "http://"), strings.TrimPrefix(gone.url, "http://")))
+	testenv.Start(t, programs["prometheus-alertmanager"], "--config.file="+routes, "--storage.path="+filepath.Join(tools, "alerts"),
+		"--web.listen-address="+mail, "--cluster.listen-address=")
+	testenv.Start(t, programs["prometheus"], "--config.file="+settings, "--storage.tsdb.path="+filepath.Join(tools, "data"), "--web.listen-address="+api)
+
+	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error {
+		got, err := instant(ctx, api, `sum(probe_success) == count(probe_success)`)
+		if err == nil && got == "" {
+			err = fmt.Errorf("not all pass")
+		}
+		return err
+	})
+	for i, trouble := range troubles {
+		if err := systems[i].Break(trouble.fault); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := gone.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	absent := map[string]string{"alertname": "ProberAbsent", "severity": "critical"}
+	// Two minutes of `for:`, the settle time of a readiness, and a busy machine.
+	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, troubles, absent) })
+	everythingIsThere(t, api, dir, file)
+	if got := announced(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
+		t.Errorf("the alert on up-500 does not say why and what came: %s", got)
+	}
+	for i, trouble := range troubles {
+		if err := systems[i].Mend(trouble.fault); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, nil, other, "--web.listen-address="+strings.TrimPrefix(gone.url, "http://"))
+	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, nil) })
+}
+
+// only keeps some of the probes of a configuration, under another name of the system.
+func only(t *testing.T, text, system string, names []string) string {
+	t.Helper()
+	var c map[string]any
+	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
+		t.Fatal(err)
+	}
+	c["system"] = system
+	c["probes"] = slices.DeleteFunc(c["probes"].([]any), func(p any) bool {
+		return !slices.Contains(names, p.(map[string]any)["name"].(string))
+	})
+	if got := len(c["probes"].([]any)); got != len(names) {
+		t.Fatalf("%s: found %d of %v", system, got, names)
+	}
+	kept, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(kept)
+}
+
+// notification is an alert as Alertmanager shows it.
+type notification struct {
+	Labels, Annotations map[string]string
+	Receivers           []struct{ Name string }
+}
+
+// active asks Alertmanager for the alerts that people get.
+func active(ctx context.Context, mail string) (all []notification, err error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+mail+"/api/v2/alerts?active=true&silenced=false&inhibited=false", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return all, json.NewDecoder(resp.Body).Decode(&all)
+}
+
+// heard compares what people get with what they shall get.
+func heard(ctx context.Context, mail string, troubles []trouble, more ...map[string]string) error {
+	alerts, err := active(ctx, mail)
+	if err != nil {
+		return err
+	}
+	receivers := map[string]string{"critical": "page", "warning": "within-1-hour", "info": "within-24-hours"}
+	var got, want []string
+	for _, a := range alerts {
+		line := fmt.Sprint(a.Labels)
+		if len(a.Receivers) != 1 || a.Receivers[0].Name != receivers[a.Labels["severity"]] {
+			line += fmt.Sprintf(" goes to %v", a.Receivers)
+		}
+		got = append(got, line)
+	}
+	for _, trouble := range troubles {
+		for _, labels := range trouble.want {
+			labels = maps.Clone(labels)
+			labels["system"] = trouble.fault
+			want = append(want, fmt.Sprint(labels))
+		}
+	}
+	for _, labels := range more {
+		want = append(want, fmt.Sprint(labels))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		missing := slices.DeleteFunc(slices.Clone(want), func(w string) bool { return slices.Contains(got, w) })
+		extra := slices.DeleteFunc(slices.Clone(got), func(g string) bool { return slices.Contains(want, g) })
+		return fmt.Errorf("people do not get\n%s\nand get, though they shall not,\n%s", strings.Join(missing, "\n"), strings.Join(extra, "\n"))
+	}
+	return nil
+}
+
+// announced is the description of the alert on a system, as people get it.
+func announced(t *testing.T, mail, system string) string {
+	t.Helper()
+	all, err := active(t.Context(), mail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if a.Labels["system"] == system {
+			return a.Annotations["description"]
+		}
+	}
+	return ""
+}
+
+// everythingIsThere asks Prometheus for every series that the rules read, with the labels by which they choose it, and
+// for every expression of the dashboard: each must have data.
+func everythingIsThere(t *testing.T, api, dir, file string) {
+	t.Helper()
+	cfg, err := config.Load(probes.Kinds(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]bool{}
+	for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{}).Groups {
+		for _, r := range g.Rules {
+			for _, m := range selector.FindAllStringSubmatch(r.Expr, -1) {
+				// Native histograms are not scraped here. A check that could not tell while all was broken could before.
+				if !slices.Contains(notYet, m[1]) && m[1] != "probe_duration_seconds" {
+					asked["count(present_over_time("+m[0]+"[10m]))"] = true
+				}
+			}
+		}
+	}
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(printed(t, "dashboard", file)), &board); err != nil {
+		t.Fatal(err)
+	}
+	chosen := strings.NewReplacer("$__rate_interval", "1m", "$__range", "10m", "$slo", "99.9", "$system", ".*", "$probe", ".*", "$job", ".*")
+	for _, panel := range board.Panels {
+		for _, target := range panel.Targets {
+			asked[chosen.Replace(target.Expr)] = true
+		}
+	}
+	if len(board.Panels) < 15 || len(asked) < 60 {
+		t.Errorf("only %d panels and %d expressions", len(board.Panels), len(asked))
+	}
+	for expr := range asked {
+		if strings.Contains(expr, "$") {
+			t.Errorf("an unknown variable in %s", expr)
+		}
+		resp, err := http.Get("http://" + api + "/api/v1/query?query=" + url.QueryEscape(expr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			Status, Error string
+			Data          struct{ Result []any }
+		}
+		err = json.NewDecoder(resp.Body).Decode(&answer)
+		resp.Body.Close()
+		if err != nil || answer.Status != "success" || len(answer.Data.Result) == 0 {
+			t.Errorf("%s: %v, %s %s, %d series", expr, err, answer.Status, answer.Error, len(answer.Data.Result))
+		}
+	}
+}
