@@ -53,7 +53,9 @@ func TestRunbooksTableNamesWhatThereIs(t *testing.T) {
 			t.Errorf("%s: no answer", cells[0])
 		}
 		for _, m := range asks.FindAllStringSubmatch(line, -1) {
-			if !slices.ContainsFunc(jobs, func(j probe.Job) bool { return m[1] == "probe" && j.Name == m[2] || m[1] == "runbook" && j.Runbook == m[2] }) {
+			if !slices.ContainsFunc(jobs, func(j probe.Job) bool {
+				return m[1] == "probe" && j.Name == m[2] || m[1] == "runbook" && j.Runbook == m[2]
+			}) {
 				t.Errorf("%s: no %s %s in the shipped configuration", cells[0], m[1], m[2])
 			}
 		}
