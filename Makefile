@@ -37,7 +37,7 @@ demo: build ## build, then probe the embedded sample system and say where to loo
 .PHONY: test
 test: deps lint ## install what the tests need, lint, then run every test with the race detector
 	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; \
-	PROBER_TEST_SKIPS=$$skips go test -race ./...; status=$$?; \
+	PROBER_TEST_SKIPS=$$skips go test -race -parallel 4 -timeout 20m ./...; status=$$?; \
 	if [ -s "$$skips" ]; then \
 		echo "PROBER_TEST_SHORT: $$(wc -l <"$$skips") tests were SKIPPED for want of a program:"; sort "$$skips"; \
 	fi; \

@@ -89,6 +89,7 @@ func read(expr string) (names []string) {
 // TestRulesNameSeriesThatExist holds every series that a rule of a shipped configuration reads against what the running
 // demo exports. What they say that they read of each kind must be there too.
 func TestRulesNameSeriesThatExist(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "demo", "--break", "up-500")
 	p.eventually(t, `probe_failures_total{probe="up"`)
 	for kind := range probes.Kinds() {

@@ -13,6 +13,7 @@ var began = regexp.MustCompile(`(?m)^Start time: (\S+)$`)
 // TestAnIncidentOutlivesARestart follows an incident over the end of the prober that saw its beginning: the note of the
 // next one begins at the same time, and recovery is verified by it.
 func TestAnIncidentOutlivesARestart(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	file := write(t, dir, "prober.yaml", probing(x.URL, "up"))

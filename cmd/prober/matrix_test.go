@@ -22,6 +22,7 @@ import (
 // holds, for each fault, the probes that do not pass, with verdict and reasons; every other probe passes. A fault
 // that turns nothing, or turns an innocent probe, shows as a difference; a harmless one must turn nothing.
 func TestFaultMatrix(t *testing.T) {
+	t.Parallel()
 	sample := startSandbox(t)
 	faults := sample.Faults()
 	rows, exits := make([]string, len(faults)), make([]int, len(faults))

@@ -27,6 +27,7 @@ import (
 // TestPrometheusReadsTheDemo scrapes the running demo with a real Prometheus and asks its API for the series that
 // alerts read, whole and broken.
 func TestPrometheusReadsTheDemo(t *testing.T) {
+	t.Parallel()
 	prometheus := testenv.Need(t, "prometheus")
 	promtool := testenv.Need(t, "promtool")
 	p := start(t, nil, "demo")

@@ -149,6 +149,7 @@ func TestWhatAServerSendsUnaskedIsNotPrinted(t *testing.T) {
 }
 
 func TestSIGTERMEndsAHangingRunWithoutBlamingTheTarget(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 12s\ntimeout: 11s")
 	x.hang.Store(true)
@@ -217,6 +218,7 @@ func TestAStoppedProberBlamesItself(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	file := write(t, dir, "prober.yaml", probing(x.URL, "one", "two"))
@@ -264,6 +266,7 @@ func TestReload(t *testing.T) {
 
 // TestAChangedProbeStartsWithoutAPast: what the old question was answered must not stand for the new one.
 func TestAChangedProbeStartsWithoutAPast(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	slow := func(path string) string {
