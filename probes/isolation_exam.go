@@ -163,14 +163,14 @@ func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 		if form == "" || granted { // that nobody was answered at all is the larger news
 			continue
 		}
-		r, why := ruleLeak, leakBody
+		r, why := ruleLeak, probe.LeakBody
 		switch {
 		case a.claim.check == checkInterleave:
-			r, why = ruleCrossed, crossTalk
+			r, why = ruleCrossed, probe.CrossTalk
 		case where == "header":
-			why = leakHeader
+			why = probe.LeakHeader
 		case slices.Contains([]string{"list", "search", "export", "count"}, a.op()):
-			why = leakList
+			why = probe.LeakList
 		}
 		x.note(a.claim, r, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
 			a.who(), h.what, h.owner.name, canary.Hash(h.text), form, where, answer.Status, a.spoken(answer))

@@ -159,7 +159,7 @@ func (x *exam) interleave(s *subject) bool {
 		}
 		own[i] = canary.NewHaystack(answer.Body).Find(c.marks[0]) != ""
 		if !own[i] && op == "read" {
-			x.note(cl, ruleCrossed, crossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken(answer))
+			x.note(cl, ruleCrossed, probe.CrossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken(answer))
 		}
 	})
 	clean := 0

@@ -24,15 +24,8 @@ var checkNames = [...]string{
 	checkControl, checkIsolated, checkContext, checkAuthenticated, checkOracle, checkCache, checkInterleave,
 }
 
-// Reasons of the isolation kind. All of them blame the target.
+// Reasons of the isolation kind beside those of a breach. All of them blame the target.
 const (
-	leakBody            probe.Reason = "leak_body"
-	leakHeader          probe.Reason = "leak_header"
-	leakList            probe.Reason = "leak_list"
-	foreignWrite        probe.Reason = "foreign_write"
-	foreignDelete       probe.Reason = "foreign_delete"
-	crossTalk           probe.Reason = "cross_talk"
-	authBypass          probe.Reason = "auth_bypass"
 	mismatchNotRejected probe.Reason = "mismatch_not_rejected"
 	misleadingSuccess   probe.Reason = "misleading_success"
 	existenceOracle     probe.Reason = "existence_oracle"

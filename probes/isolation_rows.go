@@ -131,7 +131,7 @@ func (x *exam) anonymous(s *subject) bool {
 				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
 					continue // whatever else is meant to refuse nobody, this does
 				}
-				x.denied(a, answer, x.p.Unauthenticated, ruleBypassed, authBypass)
+				x.denied(a, answer, x.p.Unauthenticated, ruleBypassed, probe.AuthBypass)
 			}
 		}
 		x.finish(cl, "refused without a credential and with a made-up one")

@@ -268,38 +268,38 @@ func TestACanaryIsFoundInEveryForm(t *testing.T) {
 		leak func(w http.ResponseWriter, text string)
 		want probe.Reason
 	}{
-		"in an error's text":        {body(func(s string) string { return "no access to " + s }), leakBody},
-		"in capitals":               {body(strings.ToUpper), leakBody},
-		"in base64":                 {body(b64("")), leakBody},
-		"in base64, one byte later": {body(b64("~")), leakBody},
-		"in base64, two bytes":      {body(b64("~~")), leakBody},
-		"in hex":                    {body(func(s string) string { return hex.EncodeToString([]byte(s)) }), leakBody},
-		"escaped as in a URL":       {body(each("%%%02X")), leakBody},
-		"escaped as in JSON":        {body(each(`\u%04x`)), leakBody},
-		"escaped as in HTML":        {body(func(s string) string { return html.EscapeString(each("&#%d;")(s)) }), leakBody},
+		"in an error's text":        {body(func(s string) string { return "no access to " + s }), probe.LeakBody},
+		"in capitals":               {body(strings.ToUpper), probe.LeakBody},
+		"in base64":                 {body(b64("")), probe.LeakBody},
+		"in base64, one byte later": {body(b64("~")), probe.LeakBody},
+		"in base64, two bytes":      {body(b64("~~")), probe.LeakBody},
+		"in hex":                    {body(func(s string) string { return hex.EncodeToString([]byte(s)) }), probe.LeakBody},
+		"escaped as in a URL":       {body(each("%%%02X")), probe.LeakBody},
+		"escaped as in JSON":        {body(each(`\u%04x`)), probe.LeakBody},
+		"escaped as in HTML":        {body(func(s string) string { return html.EscapeString(each("&#%d;")(s)) }), probe.LeakBody},
 		"in UTF-16": {func(w http.ResponseWriter, text string) {
 			w.WriteHeader(404)
 			for _, u := range utf16.Encode([]rune(text)) {
 				w.Write([]byte{byte(u), byte(u >> 8)})
 			}
-		}, leakBody},
+		}, probe.LeakBody},
 		"compressed": {func(w http.ResponseWriter, text string) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.WriteHeader(404)
 			z := gzip.NewWriter(w)
 			z.Write([]byte(text))
 			z.Close()
-		}, leakBody},
-		"in a header":    {header("X-Debug", plain), leakHeader},
-		"in a cookie":    {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), leakHeader},
-		"in a Location":  {header("Location", func(s string) string { return "/notes?q=" + s }), leakHeader},
-		"in an ETag":     {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), leakHeader},
-		"in a file name": {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), leakHeader},
+		}, probe.LeakBody},
+		"in a header":    {header("X-Debug", plain), probe.LeakHeader},
+		"in a cookie":    {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), probe.LeakHeader},
+		"in a Location":  {header("Location", func(s string) string { return "/notes?q=" + s }), probe.LeakHeader},
+		"in an ETag":     {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), probe.LeakHeader},
+		"in a file name": {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), probe.LeakHeader},
 		"in the status line": {func(w http.ResponseWriter, text string) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			fmt.Fprintf(c, "HTTP/1.1 404 not your %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", text)
 			c.Close()
-		}, leakHeader},
+		}, probe.LeakHeader},
 		// What the documents call a miss: two halves are no canary.
 		"split in two": {func(w http.ResponseWriter, text string) {
 			reply(w, 404, marshal([]string{text[:len(text)/2], text[len(text)/2:]}))
@@ -351,16 +351,16 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 		want  probe.Reason
 	}{
 		"none, and the token's own is answered": {func(s []string) bool { return len(s) == 0 }, own, mismatchNotRejected},
-		"none, and another's is answered":       {func(s []string) bool { return len(s) == 0 }, other, leakBody},
+		"none, and another's is answered":       {func(s []string) bool { return len(s) == 0 }, other, probe.LeakBody},
 		"empty":                                 {one(func(s string) bool { return s == "" }), own, mismatchNotRejected},
 		"two of them, the first counts":         {func(s []string) bool { return len(s) == 2 }, own, mismatchNotRejected},
-		"two of them, the other counts":         {func(s []string) bool { return len(s) == 2 }, other, leakBody},
+		"two of them, the other counts":         {func(s []string) bool { return len(s) == 2 }, other, probe.LeakBody},
 		"another's, and the token's own counts": {one(func(s string) bool { return s == "red" || s == "blue" }), own, mismatchNotRejected},
-		"another's, and that is answered":       {one(func(s string) bool { return s == "red" || s == "blue" }), other, leakBody},
+		"another's, and that is answered":       {one(func(s string) bool { return s == "red" || s == "blue" }), other, probe.LeakBody},
 		"one that is none":                      {one(func(s string) bool { return strings.Contains(s, "-") }), own, mismatchNotRejected},
-		"another's in capitals":                 {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
-		"something that is SQL":                 {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
-		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
+		"another's in capitals":                 {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, probe.LeakBody},
+		"something that is SQL":                 {one(func(s string) bool { return strings.Contains(s, "OR") }), other, probe.LeakBody},
+		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, probe.LeakBody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api = newNotebook("header")
@@ -379,7 +379,7 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 			}
 			honest(w, q.Request)
 		}
-		if why := api.examined(t).Why(); why.Reason != leakBody || why.Name != "context" {
+		if why := api.examined(t).Why(); why.Reason != probe.LeakBody || why.Name != "context" {
 			t.Errorf("got %s(%s), want context(leak_body)", why.Name, why.Reason)
 		}
 	})
@@ -416,7 +416,7 @@ func TestCachesKeepNobodysAnswerForAnother(t *testing.T) {
 	}
 	api := newNotebook("header")
 	api.twist = kept("owner")
-	if why := api.examined(t, "interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1").Why(); why.Reason != leakBody {
+	if why := api.examined(t, "interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1").Why(); why.Reason != probe.LeakBody {
 		t.Errorf("got %s, want leak_body", why.Reason)
 	}
 	for control, want := range map[string]string{
@@ -477,7 +477,7 @@ func TestOrgsThatTakeTurnsGetTheirOwn(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("got\n%s", told(r))
 			}
-			if got := r.Checks[i]; got.Reason != crossTalk {
+			if got := r.Checks[i]; got.Reason != probe.CrossTalk {
 				t.Errorf("got %s(%s), want %s\n%s", got.Name, got.Reason, c.want, told(r))
 			}
 		})

@@ -21,7 +21,7 @@ func (x *exam) updates(s *subject) bool {
 			x.note(cl, ruleUnproven, why, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, detail)
 		}
 	}
-	x.trespass(s, "update", foreignWrite)
+	x.trespass(s, "update", probe.ForeignWrite)
 	x.finish(cl, "denied to every other org, and nothing changed")
 	x.finish(s.claim(checkContext, "update"), "no way to leave out or forge the org changed anything")
 	x.row(6)
@@ -34,7 +34,7 @@ func (x *exam) deletes(s *subject) bool {
 	if s.Delete == nil {
 		return true
 	}
-	x.trespass(s, "delete", foreignDelete)
+	x.trespass(s, "delete", probe.ForeignDelete)
 	x.finish(s.claim(checkIsolated, "delete"), "denied to every other org, and nothing was deleted")
 	x.finish(s.claim(checkContext, "delete"), "no way to leave out or forge the org deleted anything")
 	x.row(7)
@@ -160,7 +160,7 @@ func (x *exam) trace(found smuggled) {
 			x.note(cl, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
 			return
 		case other == there:
-			x.note(cl, ruleChanged, foreignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken(found.answer))
+			x.note(cl, ruleChanged, probe.ForeignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken(found.answer))
 			return
 		case own == unknownView || other == unknownView:
 			x.note(cl, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(found.answer), found.by.name)

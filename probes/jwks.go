@@ -48,21 +48,20 @@ type Verifier struct {
 
 // Reasons of the jwks kind, beside those that it shares with token.
 const (
-	jwksMissing      probe.Reason = "kid_missing"           // no verifier has the key
-	jwksReplica      probe.Reason = "replica_missing_kid"   // some have it, this one does not
-	jwksEmpty        probe.Reason = "empty_keyset"          // no key that verifies anything
-	jwksDuplicate    probe.Reason = "duplicate_kid"         // two keys of one set have the same id
-	jwksReused       probe.Reason = "kid_reused"            // another key than before has the id
-	jwksConflict     probe.Reason = "kid_conflict"          // verifiers have different keys under one id
-	jwksDisagreement probe.Reason = "replica_disagreement"  // verifiers do not have the same keys
-	jwksPrivate      probe.Reason = "private_key_published" // private or symmetric material
-	jwksWeak         probe.Reason = "weak_key"              // below RFC 7518, section 3.3
-	jwksBad          probe.Reason = "bad_key"               // a key that must be there cannot be read
-	jwksAlg          probe.Reason = "alg_mismatch"          // a key that must be there is not for verifying as wanted
-	jwksRevoked      probe.Reason = "revoked_kid_present"   // a revoked key is still there
-	jwksCache        probe.Reason = "cache_outlives_grace"  // a set may be kept until after its keys are gone
-	jwksLate         probe.Reason = "published_too_late"    // signs before every cache can have it
-	jwksShort        probe.Reason = "grace_too_short"       // gone before its last token has expired
+	jwksMissing      probe.Reason = "kid_missing"          // no verifier has the key
+	jwksReplica      probe.Reason = "replica_missing_kid"  // some have it, this one does not
+	jwksEmpty        probe.Reason = "empty_keyset"         // no key that verifies anything
+	jwksDuplicate    probe.Reason = "duplicate_kid"        // two keys of one set have the same id
+	jwksReused       probe.Reason = "kid_reused"           // another key than before has the id
+	jwksConflict     probe.Reason = "kid_conflict"         // verifiers have different keys under one id
+	jwksDisagreement probe.Reason = "replica_disagreement" // verifiers do not have the same keys
+	jwksWeak         probe.Reason = "weak_key"             // below RFC 7518, section 3.3
+	jwksBad          probe.Reason = "bad_key"              // a key that must be there cannot be read
+	jwksAlg          probe.Reason = "alg_mismatch"         // a key that must be there is not for verifying as wanted
+	jwksRevoked      probe.Reason = "revoked_kid_present"  // a revoked key is still there
+	jwksCache        probe.Reason = "cache_outlives_grace" // a set may be kept until after its keys are gone
+	jwksLate         probe.Reason = "published_too_late"   // signs before every cache can have it
+	jwksShort        probe.Reason = "grace_too_short"      // gone before its last token has expired
 )
 
 // Measures of the jwks kind.

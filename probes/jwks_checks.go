@@ -26,7 +26,7 @@ func (run *jwksRun) private(r *probe.Result, v *view) {
 	n := v.problems()[keyset.Private]
 	switch {
 	case n > 0:
-		r.Fail("private", jwksPrivate, "%d of %s private or symmetric material: whoever has read it can sign tokens, so revoke it now",
+		r.Fail("private", probe.PrivateKey, "%d of %s private or symmetric material: whoever has read it can sign tokens, so revoke it now",
 			n, holds(len(v.set)))
 	case v.sure():
 		r.Pass("private", "nothing private in %s", count(len(v.set), "key"))

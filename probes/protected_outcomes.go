@@ -7,7 +7,7 @@ import (
 // Reasons and outcomes of the kind.
 const (
 	outcomePassed      = "auth_passed"
-	outcomeBypass      = "auth_bypass"       // somebody was let in who must not be
+	outcomeBypass      = "auth_bypass"       // somebody was let in who must not be: probe.AuthBypass
 	outcomeRejected    = "valid_rejected"    // 401 or 403 for the valid caller
 	outcomeMissing     = "route_missing"     // 404 for the valid caller
 	outcomeImplemented = "route_implemented" // the route does something else by now

@@ -81,7 +81,6 @@ const (
 	tokenAlgorithm   probe.Reason = "alg_not_allowed"              // none, symmetric, or not on the list
 	tokenKeyUnfit    probe.Reason = "key_unfit"                    // the key cannot be used for the token's algorithm
 	tokenSignature   probe.Reason = "bad_signature"                // another key has the kid, or the token was changed
-	tokenBypass      probe.Reason = "auth_bypass"                  // the wrong secret was accepted
 	tokenRevoked     probe.Reason = "revoked_accepted"             // a revoked token was accepted for too long
 	tokenRejected    probe.Reason = "valid_rejected"               // a token that nobody revoked is refused
 )

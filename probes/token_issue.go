@@ -138,7 +138,7 @@ func (run *tokenRun) refusal(ctx context.Context, e ends, right grant) {
 	run.step("refusal", a)
 	switch code := oauthError(a); {
 	case issuedToken(a) != "":
-		run.r.Fail("refusal", tokenBypass, "a wrong client_secret gets a token too (%d)", a.Status)
+		run.r.Fail("refusal", probe.AuthBypass, "a wrong client_secret gets a token too (%d)", a.Status)
 	case a.Status == 429:
 		run.r.Inconclusive("refusal", probe.RateLimited, "wanted a wrong client_secret refused as invalid_client, got 429: the issuer limits the rate of the prober's requests")
 	case refusedSecret.Contains(a.Status) && code == "invalid_client":

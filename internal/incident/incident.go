@@ -230,14 +230,10 @@ func (s *system) failed(r *probe.Result) (news bool) {
 	return true
 }
 
-// breaches are the reasons for which once is enough: nothing that passes later takes them back.
-var breaches = []probe.Reason{
-	"leak_body", "leak_header", "leak_list", "foreign_write", "foreign_delete", "cross_talk", "auth_bypass", "private_key_published",
-}
-
+// breach is the reason of the first breach of a run; empty if it saw none.
 func (s *system) breach(r *probe.Result) probe.Reason {
 	for _, c := range r.Checks {
-		if c.Verdict == probe.Fail && slices.Contains(breaches, c.Reason) {
+		if c.Verdict == probe.Fail && c.Reason.Breach() {
 			return c.Reason
 		}
 	}

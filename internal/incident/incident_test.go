@@ -151,7 +151,7 @@ func TestTheProbersOwnNetworkIsNamed(t *testing.T) {
 func TestABreachIsNotTakenBack(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
-	see(tracker, "tenants", 0, func(r *probe.Result) { r.Fail("read", "leak_body", "org-b was shown what is org-a's") })
+	see(tracker, "tenants", 0, func(r *probe.Result) { r.Fail("read", probe.LeakBody, "org-b was shown what is org-a's") })
 	see(tracker, "tenants", 1, well)
 	see(tracker, "auth", 9, func(r *probe.Result) { r.Fail("live", probe.Status, "wanted 200, got 500") })
 	got := tracker.Note("ibex")

@@ -84,6 +84,28 @@ const (
 	Hung          Reason = "hung"
 )
 
+// Reasons of a breach: somebody got what must never be had. Nothing that passes later takes one back, since what was
+// shown stays shown.
+const (
+	LeakBody      Reason = "leak_body"             // one org was shown another's data in a body,
+	LeakHeader    Reason = "leak_header"           // in a header,
+	LeakList      Reason = "leak_list"             // or in a list or a count
+	ForeignWrite  Reason = "foreign_write"         // one org changed another's data,
+	ForeignDelete Reason = "foreign_delete"        // or deleted it
+	CrossTalk     Reason = "cross_talk"            // answers on shared connections were mixed up
+	AuthBypass    Reason = "auth_bypass"           // somebody was let in who must not be
+	PrivateKey    Reason = "private_key_published" // whoever has read it can sign tokens
+)
+
+// Breach reports whether the reason is one of a breach.
+func (why Reason) Breach() bool {
+	switch why {
+	case LeakBody, LeakHeader, LeakList, ForeignWrite, ForeignDelete, CrossTalk, AuthBypass, PrivateKey:
+		return true
+	}
+	return false
+}
+
 // network reports whether the network between the prober and the target could explain the reason.
 func (why Reason) network() bool {
 	return why == Timeout || why == Unreachable || why.nameServer()
