@@ -232,6 +232,26 @@ func (r Result) Why() Check {
 	return Check{Name: RunCheck, Reason: Vacuous, Detail: "nothing was checked"}
 }
 
+// Telling parts checks that did not pass into those to tell and the names of those that merely lack a control which
+// failed beside them: they say nothing that the failure does not. One alone is told, and so are all of a run in which
+// nothing failed.
+func Telling(doubted []Check) (told []Check, followed []string) {
+	if !slices.ContainsFunc(doubted, func(c Check) bool { return c.Verdict == Fail }) {
+		return doubted, nil
+	}
+	for _, c := range doubted {
+		if c.Reason != ControlFailed || c.Verdict == Fail {
+			told = append(told, c)
+		} else if !slices.Contains(followed, c.Name) {
+			followed = append(followed, c.Name)
+		}
+	}
+	if len(followed) < 2 {
+		return doubted, nil
+	}
+	return told, followed
+}
+
 // Latency is the target's part of the run: the slowest of its exchanges, or the whole run where there was none.
 // What the prober spent on waiting, preparing and checking is not in it.
 func (r Result) Latency() time.Duration {

@@ -139,7 +139,7 @@ func (e entry) evidence() []string {
 		return []string{e.why.Detail}
 	}
 	var lines []string
-	checks, followed := e.apart()
+	checks, followed := probe.Telling(e.doubted())
 	groups := groups(checks)
 	left := 0
 	for _, g := range groups[min(len(groups), longestStory):] {
@@ -166,24 +166,6 @@ func (e entry) evidence() []string {
 		lines = append(lines, "could not tell while that is so: "+strings.Join(followed, ", "))
 	}
 	return lines
-}
-
-// apart parts the checks that did not pass into those to tell and the names of those that merely lack a control which
-// failed: they say nothing that the failure does not. One alone, and those of a run that nobody can tell of, are told.
-func (e entry) apart() (told []probe.Check, followed []string) {
-	for _, c := range e.doubted() {
-		if e.verdict == probe.Fail && c.Reason == probe.ControlFailed {
-			if !slices.Contains(followed, c.Name) {
-				followed = append(followed, c.Name)
-			}
-			continue
-		}
-		told = append(told, c)
-	}
-	if len(followed) < 2 {
-		return e.doubted(), nil
-	}
-	return told, followed
 }
 
 // proof tells what the checks of a probe that passed saw, the replicas together.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -63,6 +64,7 @@ type rowView struct {
 	Path       string
 	Only       *symptom  // what did not pass, if it is one thing: the row tells of it
 	Shown      []symptom // what did not pass, if it is several
+	Followed   string    // the checks that nobody can tell of because of that
 	More       int
 	Chart      chart
 	State, For string // "failed", "5 min"
@@ -222,7 +224,9 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 		Row: *row, Path: probePath("./", row.ID), Chart: draw(row.History.Runs()), State: state(row.Verdict), For: length(now.Sub(row.Since)),
 		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
 	}
-	if v.Shown = alike(row.Failing); len(v.Shown) == 1 {
+	told, followed := probe.Telling(row.Failing)
+	v.Followed = strings.Join(followed, ", ")
+	if v.Shown = alike(told); len(v.Shown) == 1 {
 		v.Only, v.Shown = &v.Shown[0], nil
 	}
 	v.More = max(0, len(v.Shown)-mostChecks)
