@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"prober/internal/probe"
 )
@@ -136,7 +137,8 @@ func TestEveryPairOfThreeOrgsIsAsked(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%g", measured(r, "probe_isolation_requests")); 	if got := measured(r, "probe_isolation_requests"); got > 1000 {
+	t.Logf("%g", measured(r, "probe_isolation_requests"))
+	if got := measured(r, "probe_isolation_requests"); got > 1000 {
 		t.Errorf("%g requests are more than the default allows", got)
 	}
 	for _, op := range []string{"read", "list", "search", "export", "count", "update", "delete"} {
@@ -288,5 +290,41 @@ func TestTheOrgIsWrittenAsItsPlaceDemands(t *testing.T) {
 				t.Errorf("%s of %+v is the right request, or none: %v", m.name, tm, err)
 			}
 		}
+	}
+}
+
+// TestATimingDifferenceIsMeasuredAndNotJudged: one answer that is late is no oracle.
+func TestATimingDifferenceIsMeasuredAndNotJudged(t *testing.T) {
+	const later = 300 * time.Millisecond
+	for name, c := range map[string]struct {
+		late        func(q *asked) bool
+		least, most time.Duration
+	}{
+		"another's is denied later":     {foreignOn("read"), later / 2, time.Minute},
+		"what never was, by contrast":   {func(q *asked) bool { return q.op == "read" && q.owner == "" }, -time.Minute, -later / 2},
+		"everything takes equally long": {func(*asked) bool { return false }, -later / 2, later / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook("token")
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if c.late(q) {
+					time.Sleep(later)
+				}
+				honest(w, q.Request)
+			}
+			r := isolation(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)).Do(t.Context())
+			wantFirst(t, r, "pass")
+			got := measured(r, "probe_isolation_oracle_difference_seconds", "notes/read")
+			if got == -1 || got < c.least.Seconds() || got > c.most.Seconds() {
+				t.Errorf("the difference is %g s", got)
+			}
+		})
+	}
+	// What is no denial has no time to be compared.
+	api := newNotebook("token")
+	api.twist = when(foreignOn("read"), status(500))
+	r := api.examined(t)
+	if got := measured(r, "probe_isolation_oracle_difference_seconds", "notes/read"); got != -1 {
+		t.Errorf("the difference is %g s, of an answer that was no denial", got)
 	}
 }
