@@ -1,10 +1,12 @@
 package probes
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +21,8 @@ import (
 
 // A notebook is an API of several tenants that keeps them apart, with a twist where a test wants one.
 type notebook struct {
-	style  string // how the org is said: header, path or token
+	style  string                       // how the org is said: header, path, query, body or token
+	caller func(r *http.Request) string // the org that a credential belongs to; by bearer token unless a test says
 	twist  func(w http.ResponseWriter, q *asked, honest http.HandlerFunc)
 	lag    time.Duration // how long a note is not shown after it was made
 	marker bool          // whoami says that the orgs are test orgs
@@ -47,6 +50,7 @@ type asked struct {
 	id    string
 	owner string // of the note that is asked for, if there is one
 	note  note
+	said  *string // the org in the body, where it is said there
 }
 
 var tokens = map[string]string{"Bearer token-of-the-red-org": "red", "Bearer token-of-the-blue-org": "blue"}
@@ -70,6 +74,9 @@ func (n *notebook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // read finds out what is asked for.
 func (n *notebook) read(r *http.Request) *asked {
 	q := &asked{Request: r, org: tokens[r.Header.Get("Authorization")]}
+	if n.caller != nil {
+		q.org = n.caller(r)
+	}
 	path := strings.TrimPrefix(r.URL.Path, "/v1")
 	if n.style == "path" {
 		if rest, ok := strings.CutPrefix(path, "/orgs/"); ok {
@@ -78,9 +85,12 @@ func (n *notebook) read(r *http.Request) *asked {
 		}
 	}
 	id, one := strings.CutPrefix(path, "/notes/")
+	op, called := strings.CutPrefix(path, "/call/")
 	switch {
 	case path == "/whoami":
 		q.op = "whoami"
+	case called:
+		q.call(op)
 	case path == "/notes/export", path == "/notes/count":
 		q.op = id
 	case one:
@@ -100,6 +110,20 @@ func (n *notebook) read(r *http.Request) *asked {
 	return q
 }
 
+// call reads a request that says everything in its body, whatever is done.
+func (q *asked) call(op string) {
+	var sent struct {
+		Org           *string
+		ID, Q, Cursor string
+	}
+	body := new(bytes.Buffer)
+	_, _ = body.ReadFrom(q.Body)
+	_ = json.Unmarshal(body.Bytes(), &sent)
+	q.Body = readCloser{body}
+	q.op, q.id, q.said = op, sent.ID, sent.Org
+	q.URL.RawQuery = url.Values{"q": {sent.Q}, "cursor": {sent.Cursor}}.Encode()
+}
+
 func (n *notebook) find(id string) int {
 	return slices.IndexFunc(n.notes, func(m note) bool { return m.ID == id })
 }
@@ -116,6 +140,13 @@ func (n *notebook) said(q *asked) []string {
 			return []string{org}
 		}
 		return nil
+	case "query":
+		return q.URL.Query()["org"]
+	case "body":
+		if q.said == nil {
+			return nil
+		}
+		return []string{*q.said}
 	}
 	return []string{q.org}
 }

@@ -27,7 +27,8 @@ type exam struct {
 	plan *plan
 	rows [15]bool // rows of the matrix that were asked, from 1
 
-	identified bool // the credentials belong to different test orgs
+	delays     map[string][]time.Duration // by surface, how much later another's object was denied than one that never was
+	identified bool                       // the credentials belong to different test orgs
 
 	mu       sync.Mutex
 	left     int      // requests that may still be made
@@ -42,7 +43,7 @@ type exam struct {
 }
 
 func newExam(p *Isolation, ctx context.Context, r *probe.Result) *exam {
-	return &exam{p: p, ctx: ctx, r: r, plan: newPlan(p), left: p.MaxRequests}
+	return &exam{p: p, ctx: ctx, r: r, plan: newPlan(p), left: p.MaxRequests, delays: map[string][]time.Duration{}}
 }
 
 // An asking is one request and what it is asked for.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"prober/internal/canary"
 	"prober/internal/httpx"
@@ -18,12 +19,12 @@ func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle
 	ids := []string{c.id, unlikely(c.id), unlikely(c.id)}
 	answers := make([]*httpx.Answer, len(ids))
 	usable := true
-	for i, id := range ids {
+	for _, i := range [...]int{1, 0, 2} { // another's in the middle: what grows or shrinks from answer to answer is no difference in time
 		cl := oracle
 		if i == 0 {
 			cl = isolated
 		}
-		a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: id}, want: x.p.Denied}
+		a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: ids[i]}, want: x.p.Denied}
 		answers[i] = x.ask(x.ctx, a)
 		usable = x.denied(a, answers[i], x.p.Denied, ruleGranted, misleadingSuccess) && usable
 	}
@@ -34,7 +35,18 @@ func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle
 		x.note(oracle, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", answers[1].Status, answers[2].Status)
 		return ""
 	}
+	x.delays[oracle.surface] = append(x.delays[oracle.surface], waited(answers[0])-(waited(answers[1])+waited(answers[2]))/2)
 	return differ(answers, ids)
+}
+
+// waited is how long a target thought about an answer, without connecting to it.
+func waited(a *httpx.Answer) time.Duration {
+	for _, p := range a.Phases {
+		if p.Name == "processing" {
+			return p.Took
+		}
+	}
+	return a.Took
 }
 
 // unlikely returns an id of the same kind as another that nothing can have: of its form, but random. A number gets

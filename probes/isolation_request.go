@@ -139,8 +139,11 @@ func (p *Isolation) content(q *httpx.Request, t *Template, stated vars, m mutati
 		q.Body = body
 	case t.Body != "":
 		write := plainly
-		if strings.HasPrefix(strings.TrimSpace(t.Body), "{") {
-			kind, write = "application/json", quoted
+		switch text := strings.TrimSpace(t.Body); {
+		case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
+			kind, write = "application/json", inQuotes
+		case strings.HasPrefix(q.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+			write = url.QueryEscape
 		}
 		q.Body = []byte(stated.fill(t.Body, write))
 	default:
@@ -167,22 +170,29 @@ func filled(value any, v vars, m mutation) any {
 	case string:
 		return v.fill(value, plainly)
 	case []any:
-		list := make([]any, len(value))
-		for i := range value {
-			list[i] = filled(value[i], v, m)
+		list := make([]any, 0, len(value))
+		for _, inner := range value {
+			if !m.drops(inner) {
+				list = append(list, filled(inner, v, m))
+			}
 		}
 		return list
 	case map[string]any:
 		table := make(map[string]any, len(value))
 		for key, inner := range value {
-			if text, ok := inner.(string); ok && m.drop && strings.Contains(text, "{org}") {
-				continue
+			if !m.drops(inner) {
+				table[key] = filled(inner, v, m)
 			}
-			table[key] = filled(inner, v, m)
 		}
 		return table
 	}
 	return value
+}
+
+// drops reports whether a value of the JSON that is sent is left out.
+func (m mutation) drops(value any) bool {
+	text, ok := value.(string)
+	return ok && m.drop && strings.Contains(text, "{org}")
 }
 
 // holds reports whether a variable stands anywhere in the request.
@@ -192,23 +202,24 @@ func (t *Template) holds(variable string) bool {
 
 // texts lists everything in a request that may hold a variable.
 func (t *Template) texts() []string {
-	all := append([]string{t.URL, t.Body}, slices.Sorted(maps.Values(t.Headers))...)
-	var walk func(value any)
-	walk = func(value any) {
-		switch value := value.(type) {
-		case string:
-			all = append(all, value)
-		case []any:
-			for _, inner := range value {
-				walk(inner)
-			}
-		case map[string]any:
-			for _, inner := range value {
-				walk(inner)
-			}
+	return append(append([]string{t.URL, t.Body}, slices.Sorted(maps.Values(t.Headers))...), members(t.JSON)...)
+}
+
+// members lists the texts in a JSON value.
+func members(value any) []string {
+	var all []string
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []any:
+		for _, inner := range value {
+			all = append(all, members(inner)...)
+		}
+	case map[string]any:
+		for _, inner := range value {
+			all = append(all, members(inner)...)
 		}
 	}
-	walk(t.JSON)
 	return all
 }
 
@@ -226,44 +237,50 @@ func unknownVariable(t *Template) string {
 	return ""
 }
 
-// A carrier is where in a request the org is said.
-type carriers struct{ path, other bool }
+// Carriers are where in a request the org is said. From a path or a text it cannot be left out, and only headers and
+// parameters can say two.
+type carriers struct{ path, listed, member, text bool }
 
-// carriers tells where a request says its org: in the path, or elsewhere, where it can also be left out.
+// carriers tells where a request says its org.
 func (p *Isolation) carriers(t *Template) carriers {
+	says := func(text string) bool { return strings.Contains(text, "{org}") }
 	path, query, _ := strings.Cut(t.URL, "?")
-	c := carriers{path: strings.Contains(path, "{org}"), other: strings.Contains(query, "{org}")}
-	for _, text := range append(slices.Collect(maps.Values(p.spoken)), t.texts()[1:]...) {
-		c.other = c.other || strings.Contains(text, "{org}")
+	headers := append(slices.Collect(maps.Values(p.spoken)), slices.Collect(maps.Values(t.Headers))...)
+	return carriers{
+		path: says(path), listed: says(query) || slices.ContainsFunc(headers, says),
+		member: slices.ContainsFunc(members(t.JSON), says), text: says(t.Body),
 	}
-	return c
 }
 
-// attacks are the ways in which an intruder may say the wrong org, or none, in a request that says it rightly.
+// any reports whether a request says its org at all.
+func (c carriers) any() bool { return c.path || c.listed || c.member || c.text }
+
+// attacks are the ways in which an intruder may say the wrong org, or none, in a request that says it rightly. None of
+// them may still say it rightly, and nothing else: the answer to that would be no mistake.
 func (p *Isolation) attacks(t *Template, owner, intruder string) []mutation {
 	c := p.carriers(t)
-	var all []mutation
-	if c.path || c.other {
-		all = append(all, mutation{name: "the owner's org", org: owner})
+	if !c.any() {
+		return nil
 	}
-	if c.other {
+	all := []mutation{{name: "the owner's org", org: owner}}
+	if (c.listed || c.member) && !c.path && !c.text {
+		all = append(all, mutation{name: "no org", drop: true})
+	}
+	if c.listed || c.member || c.text {
+		all = append(all, mutation{name: "an empty org", blank: true})
+	}
+	if c.listed {
 		all = append(all,
-			mutation{name: "no org", drop: true},
-			mutation{name: "an empty org", blank: true},
 			mutation{name: "both orgs", double: []string{intruder, owner}},
 			mutation{name: "both orgs, the owner's first", double: []string{owner, intruder}},
 		)
 	}
-	if c.path || c.other {
-		all = append(all, mutation{name: "an org that is none", org: owner + "-" + canary.Random()})
-	}
-	return all
+	return append(all, mutation{name: "an org that is none", org: owner + "-" + canary.Random()})
 }
 
 // variants are spellings of the owner's org that a careless comparison takes for it.
 func (p *Isolation) variants(t *Template, owner string) []mutation {
-	c := p.carriers(t)
-	if !c.path && !c.other {
+	if !p.carriers(t).any() {
 		return nil
 	}
 	swapped := strings.ToUpper(owner)

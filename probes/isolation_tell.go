@@ -45,6 +45,11 @@ var (
 		Name: "probe_isolation_leak_rate_bound_ratio",
 		Help: "Upper bound, with 95 % confidence, of the share of answers that are mixed up on shared connections: 3/n after n clean ones.",
 	}
+	isolationDelay = &probe.Measure{
+		Name:   "probe_isolation_oracle_difference_seconds",
+		Help:   "How much later than an id that never was another org's was denied, the median over the pairs of orgs in the last run. One run is no verdict.",
+		Labels: []string{"surface"},
+	}
 )
 
 // A judged claim is one with its verdict.
@@ -143,6 +148,10 @@ func (x *exam) measure() {
 	x.r.Measure(isolationRequests, float64(x.made))
 	x.r.Measure(isolationLeftovers, float64(x.strays))
 	x.r.Measure(isolationCleanupFailures, float64(x.failures))
+	for surface, all := range x.delays {
+		slices.Sort(all)
+		x.r.Measure(isolationDelay, (all[(len(all)-1)/2]+all[len(all)/2]).Seconds()/2, surface)
+	}
 	if x.answered > 0 {
 		x.r.Measure(isolationBound, min(1, 3/float64(x.answered)))
 	}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"prober/internal/sandbox"
+	"prober/internal/testenv"
+)
+
+// TestAStoppedProberTakesItsCanariesAway ends the prober in the middle of a run that has planted canaries, as a
+// deployment and a person at a terminal do: it ends in time, and nothing of it stays with the test orgs.
+func TestAStoppedProberTakesItsCanariesAway(t *testing.T) {
+	for name, c := range map[string]struct {
+		signal os.Signal
+		start  func(t *testing.T, file string) *testenv.Process
+		status int
+	}{
+		"SIGTERM while it serves": {syscall.SIGTERM, func(t *testing.T, file string) *testenv.Process {
+			return start(t, nil, "--config.file="+file).Process
+		}, exitPass},
+		"SIGINT while it asks once": {syscall.SIGINT, func(t *testing.T, file string) *testenv.Process {
+			cmd := exec.Command(os.Args[0], "--once", "--probe=tenants", "--config.file="+file)
+			cmd.Env = append(os.Environ(), asProber+"=1")
+			return testenv.StartCmd(t, cmd)
+		}, exitInconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// What is created is seen only later, and so the run waits in its middle, for long enough to be met there.
+			sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, SettleIn: 4 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(sample.Close)
+			if err := sample.Break("tenant-eventual"); err != nil {
+				t.Fatal(err)
+			}
+			untouched := sample.Memories()
+			p := c.start(t, write(t, t.TempDir(), "prober.yaml", string(named(sample))))
+			testenv.Eventually(t, time.Minute, func(context.Context) error {
+				if maps.Equal(sample.Memories(), untouched) {
+					return fmt.Errorf("no canary is planted")
+				}
+				return nil
+			})
+			if err := p.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if status, err := p.Wait(ctx); err != nil || status != c.status {
+				t.Errorf("got status %d, %v; want %d within 10 s", status, err, c.status)
+			}
+			if left := sample.Memories(); !maps.Equal(left, untouched) {
+				t.Errorf("the orgs keep %v, want %v as before", left, untouched)
+			}
+		})
+	}
+}
