@@ -51,7 +51,7 @@ const (
 	CannotTell  probe.Reason = "cannot_tell"  // the limit is within the uncertainty
 	Quorum      probe.Reason = "quorum"       // too few NTP servers agree
 	Falseticker probe.Reason = "falseticker"  // an NTP server that the others contradict
-	SameServer  probe.Reason = "same_server"  // two names of one NTP server
+	SameServer  probe.Reason = "same_server"  // two names of one NTP server, or two Dates of one
 	MixedClocks probe.Reason = "mixed_clocks" // no one clock explains what a service said
 )
 

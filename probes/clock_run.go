@@ -48,6 +48,7 @@ type sourceSeen struct {
 	before  time.Duration // how long the last question was under way before it was sent
 	took    time.Duration // and until it was answered
 	late    bool          // there was no time left to ask again
+	from    string        // the address that answered last
 }
 
 // at carries a time over to the clock of the run.
@@ -114,14 +115,14 @@ func (c *Clock) askServer(ctx context.Context, server *timesync.Server, base tim
 func (s *clockRun) ask(ctx context.Context, r *probe.Result, i int) {
 	seen := &s.clocks[i]
 	began := time.Now()
-	sample, before, t := s.sources[i].read(ctx, r)
+	said, t := s.sources[i].read(ctx, r)
 	if t != nil {
 		seen.trouble = t
 		return
 	}
-	sample.Sent, sample.Received = s.at(sample.Sent), s.at(sample.Received)
-	seen.before, seen.took = before, time.Since(began)
-	seen.Add(sample)
+	said.Sent, said.Received = s.at(said.Sent), s.at(said.Received)
+	seen.before, seen.took, seen.from = said.before, time.Since(began), said.from
+	seen.Add(said.Sample)
 }
 
 // agreeOnUTC works out where UTC is by what enough of the servers say, and who of them is outside. A server that is
@@ -129,7 +130,7 @@ func (s *clockRun) ask(ctx context.Context, r *probe.Result, i int) {
 func (s *clockRun) agreeOnUTC() {
 	var heard []int
 	var said []timesync.Interval
-	peers := map[string]int{}
+	peers, sources := map[string]int{}, map[string]int{}
 	for i := range s.answers {
 		seen := &s.answers[i]
 		if seen.trouble != nil {
@@ -139,7 +140,11 @@ func (s *clockRun) agreeOnUTC() {
 			seen.trouble = troubled(SameServer, "it is the same server as %s (%s), and heard only once", s.NTP[twin], seen.Peer)
 			continue
 		}
-		peers[seen.Peer] = i
+		if twin, twice := sources[seen.Heard]; twice && seen.Heard != "" {
+			seen.trouble = troubled(SameServer, "it is the same server as %s (by when it last heard of the time), and heard only once", s.NTP[twin])
+			continue
+		}
+		peers[seen.Peer], sources[seen.Heard] = i, i
 		heard, said = append(heard, i), append(said, seen.Offset)
 	}
 	utc, outside, ok := timesync.Agree(said, s.quorum())

@@ -94,7 +94,7 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 	if s.DateAge != nil && (s.IAT != nil || !s.JSON.IsZero() || *s.DateAge < 0 || s.DateAge.D() > mostDateAge) {
 		wrong = append(wrong, errors.New("date_age: wanted 0s to 1m, of a Date"))
 	}
-	if s.IAT == nil && s.JSON.IsZero() {
+	if out.dates() {
 		out.spare = time.Second
 		if s.DateAge != nil {
 			out.spare = s.DateAge.D()
@@ -118,37 +118,45 @@ func troubled(why probe.Reason, format string, args ...any) *trouble {
 	return &trouble{why, fmt.Sprintf(format, args...)}
 }
 
-// read asks the service once. Beside the sample it returns how long the question was under way before it was sent.
-func (s *source) read(ctx context.Context, r *probe.Result) (timesync.Sample, time.Duration, *trouble) {
+// A reading is what a service said once.
+type reading struct {
+	timesync.Sample
+	before time.Duration // how long the question was under way before it was sent
+	from   string        // the address that answered
+}
+
+// dates reports whether the service tells the time by its Date alone.
+func (s *source) dates() bool { return s.IAT == nil && s.JSON.IsZero() }
+
+// read asks the service once.
+func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *trouble) {
 	request := httpx.Request{Check: "source", URL: s.URL, Header: http.Header{"Cache-Control": {"no-cache"}}, Want: httpx.Success}
 	if s.IAT != nil {
 		var err error
 		if request, err = s.grant(); err != nil {
-			return timesync.Sample{}, 0, troubled(probe.Credential, "iat: %s", err)
+			return reading{}, troubled(probe.Credential, "iat: %s", err)
 		}
 	}
 	answer := s.client.Do(ctx, r, request)
 	if t := unusable(answer); t != nil {
-		return timesync.Sample{}, 0, t
+		return reading{}, t
 	}
-	var sample timesync.Sample
-	var t *trouble
 	switch {
 	case s.IAT != nil:
-		sample, t = s.issued(answer)
-	case !s.JSON.IsZero():
-		sample, t = s.told(answer)
+		said.Sample, t = s.issued(answer)
+	case s.dates():
+		said.Sample, t = s.dated(answer)
 	default:
-		sample, t = s.dated(answer)
+		said.Sample, t = s.told(answer)
 	}
-	var before time.Duration
 	for _, phase := range answer.Phases {
 		if phase.Name == "resolve" || phase.Name == "connect" || phase.Name == "tls" {
-			before += phase.Took
+			said.before += phase.Took
 		}
 	}
-	sample.Sent, sample.Received = answer.Started.Add(before), answer.Started.Add(answer.Took)
-	return sample, before, t
+	said.Sent, said.Received = answer.Started.Add(said.before), answer.Started.Add(answer.Took)
+	said.from = answer.Addr
+	return said, t
 }
 
 // unusable says why an answer tells nothing of the service's clock; nil if it may.

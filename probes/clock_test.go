@@ -132,12 +132,31 @@ func sample(r probe.Result, m *probe.Measure, labels ...string) (float64, bool) 
 	return 0, false
 }
 
+// A proxy before two services may write the Date of both, whatever their clocks say: that these agree proves nothing.
+// That they differ proves two clocks all the same.
+func TestTwoDatesFromOneAddress(t *testing.T) {
+	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": jsonAhead(0), "/d": dateAhead(5 * time.Second)})
+	c := NewClock()
+	c.Services = map[string]Service{
+		"a": {URL: url + "/a", DateAge: sharp()}, "b": {URL: url + "/b", DateAge: sharp()},
+		"c": {URL: url + "/c", JSON: path(t, "$.now")}, "d": {URL: url + "/d", DateAge: sharp()},
+	}
+	r := run(t, c)
+	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " of b, but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
+	wantOutcome(t, r, "skew", "a/c", "pass(ok)")
+	wantOutcome(t, r, "skew", "b/d", "fail(skew)")
+	if r.Verdict() == probe.Pass {
+		t.Error(told(r))
+	}
+}
+
 func TestServicesThatAgree(t *testing.T) {
-	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": jsonAhead(0)})
+	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/c": jsonAhead(0)})
+	other := serve(t, map[string]http.HandlerFunc{"/b": dateAhead(0)})
 	c := NewClock()
 	c.Services = map[string]Service{
 		"auth":  {URL: url + "/a", DateAge: sharp()},
-		"proxy": {URL: url + "/b", DateAge: sharp()},
+		"proxy": {URL: other + "/b", DateAge: sharp()},
 		"api":   {URL: url + "/c", JSON: path(t, "$.now")},
 	}
 	c.Within = probe.Duration(time.Second)
@@ -251,6 +270,36 @@ func TestOneServerUnderTwoNames(t *testing.T) {
 	wantOutcome(t, r, "ntp", "", "inconclusive(quorum)")
 	if !strings.Contains(told(r), "(same_server): it is the same server as ") {
 		t.Error(told(r))
+	}
+}
+
+// One server at two addresses is found by when it last heard of the time: no two hear of it at one moment.
+func TestOneServerAtTwoAddresses(t *testing.T) {
+	heard := time.Now().Add(-30 * time.Second)
+	one := func(b []byte) []byte { copy(b[12:16], "GPS\x00"); putNTP(b[16:], heard); return b }
+	for name, test := range map[string]struct {
+		other func([]byte) []byte
+		want  string
+	}{
+		"the same":                  {one, "inconclusive(quorum)"},
+		"heard at another time":     {rightTime, "pass(ok)"},
+		"heard from somebody else":  {func(b []byte) []byte { one(b)[12] = 'X'; return b }, "pass(ok)"},
+		"of another stratum":        {func(b []byte) []byte { one(b)[1] = 3; return b }, "pass(ok)"},
+		"stamps of whole seconds":   {func(b []byte) []byte { one(b); clear(b[20:24]); return b }, "pass(ok)"},
+		"both of whole seconds too": {nil, "pass(ok)"},
+	} {
+		first := one
+		if test.other == nil {
+			first = func(b []byte) []byte { one(b); clear(b[20:24]); return b }
+			test.other = first
+		}
+		c := NewClock()
+		c.NTP, c.Quorum = ntpServers(t, first, test.other), 2
+		r := run(t, c)
+		wantOutcome(t, r, "ntp", "", test.want)
+		if name == "the same" {
+			wantOutcome(t, r, "servers", c.NTP[1], "inconclusive(same_server): it is the same server as "+c.NTP[0]+" (by when it last heard of the time), and heard only once")
+		}
 	}
 }
 

@@ -249,14 +249,28 @@ func (s *clockRun) notePair(r *probe.Result, p pair) {
 		b = "UTC"
 	}
 	apart := fmt.Sprintf("%s is %s %s", a, ahead(p.apart), b)
-	switch s.judge(p) {
-	case probe.OK:
+	from, one := s.oneWriter(p)
+	switch why := s.judge(p); {
+	case why == probe.OK && one:
+		r.Inconclusive(p.check, SameServer, "%s, but both Dates come from %s, where one proxy may write them: ask past it, or for json or iat", apart, from)
+	case why == probe.OK:
 		r.Pass(p.check, "%s", apart)
-	case Skew:
+	case why == Skew:
 		r.Fail(p.check, Skew, "%s", s.consequence(p, a, b))
 	default:
 		r.Inconclusive(p.check, CannotTell, "%s: whether that is within %s cannot be told%s", apart, s.Within, s.leapWords())
 	}
+}
+
+// oneWriter reports whether both clocks were read by a Date from one address. What stands there may have written both,
+// as nginx does for all that is behind it, and agrees with itself whatever the services' clocks say.
+func (s *clockRun) oneWriter(p pair) (from string, one bool) {
+	if p.b == utcName {
+		return "", false
+	}
+	a, b := s.source(p.a), s.source(p.b)
+	from = s.clocks[a].from
+	return from, s.sources[a].dates() && s.sources[b].dates() && from == s.clocks[b].from
 }
 
 func (s *clockRun) leapWords() string {

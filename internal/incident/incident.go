@@ -25,10 +25,14 @@ const (
 type Tracker struct {
 	mu      sync.Mutex
 	jobs    []probe.Job
+	known   map[place]bool // of jobs
 	systems map[string]*system
-	latest  map[string]map[string]glance // the last run, by system and probe; not stored
+	latest  map[string]map[string]glance // of the last run, by system and probe; not stored
 	changed chan struct{}                // tells Keep that there is something to write
 }
+
+// A place is where a probe is found: its system and its name.
+type place struct{ system, name string }
 
 // A glance is what matters of a probe's last run to the others.
 type glance struct {
@@ -56,6 +60,11 @@ type record struct {
 	Unseen    int                `json:"unseen,omitempty"`    // symptoms beyond those remembered
 	Open      []string           `json:"open,omitempty"`      // probes that have not passed since
 	Severity  map[string]string  `json:"severities,omitzero"` // by probe
+
+	Held time.Time            `json:"held,omitzero"`  // since when they were seen to pass without a gap; zero if nobody can tell
+	Gone []string             `json:"gone,omitempty"` // probes that a reload took away before they passed
+	Well map[string]time.Time `json:"well,omitempty"` // when other probes last passed meanwhile
+	Lost map[string]time.Time `json:"lost,omitempty"` // when probes could not tell, for want of a network of our own
 }
 
 // A symptom is the first failure of a probe in an incident. Its text is redacted already, as all text of a result.
@@ -97,10 +106,11 @@ func New() *Tracker {
 func (t *Tracker) SetJobs(jobs []probe.Job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.jobs = jobs
+	t.jobs, t.known = jobs, map[place]bool{}
 	names := map[string][]string{}
 	for _, j := range jobs {
 		names[j.System] = append(names[j.System], j.Name)
+		t.known[place{j.System, j.Name}] = true
 	}
 	for name, s := range t.systems {
 		if names[name] == nil {
@@ -134,15 +144,24 @@ func (s *system) keep(names []string) {
 			}
 		}
 	}
-	if s.Incident != nil {
-		s.Incident.Open = slices.DeleteFunc(s.Incident.Open, func(p string) bool { return !slices.Contains(names, p) })
+	if i := s.Incident; i != nil {
+		i.Open = slices.DeleteFunc(i.Open, func(p string) bool {
+			gone := !slices.Contains(names, p)
+			if gone && !slices.Contains(i.Gone, p) {
+				i.Gone = append(i.Gone, p)
+			}
+			return gone
+		})
 	}
 }
 
-// Observe takes in the result of a run.
+// Observe takes in the result of a run. One of a probe that is gone by now is dropped: nobody would see it pass again.
 func (t *Tracker) Observe(r probe.Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.known[place{r.System, r.Name}] {
+		return
+	}
 	s := t.systems[r.System]
 	if s == nil {
 		s = (&system{}).whole()
@@ -152,12 +171,24 @@ func (t *Tracker) Observe(r probe.Result) {
 		t.latest[r.System] = map[string]glance{}
 	}
 	t.latest[r.System][r.Name] = glance{at: r.Started, verdict: r.Verdict(), why: r.Why().Reason}
+	before := s.Incident
 	news := s.versions(&r)
 	switch r.Verdict() {
 	case probe.Fail:
 		news = s.failed(&r) || news
 	case probe.Pass:
 		news = s.passed(&r) || news
+	default:
+		news = s.doubted(&r) || news
+	}
+	switch i := s.Incident; {
+	case i == nil:
+	case i != before: // others of the same round may have ended before
+		for name, seen := range t.latest[r.System] {
+			i.meanwhile(name, seen)
+		}
+	default:
+		news = i.meanwhile(r.Name, t.latest[r.System][r.Name]) || news
 	}
 	if news {
 		t.note()
@@ -210,7 +241,9 @@ func (s *system) failed(r *probe.Result) (news bool) {
 		i = &record{Start: r.Started, Symptoms: map[string]symptom{}, Severity: map[string]string{}}
 		s.Incident, news = i, true
 	}
-	i.Recovered, i.Checked = time.Time{}, time.Time{}
+	i.Recovered, i.Checked, i.Held = time.Time{}, time.Time{}, time.Time{}
+	delete(i.Well, r.Name)
+	i.Gone = slices.DeleteFunc(i.Gone, func(p string) bool { return p == r.Name })
 	if !slices.Contains(i.Open, r.Name) {
 		i.Open, news = append(i.Open, r.Name), true
 	}
@@ -263,20 +296,74 @@ func newSymptom(r *probe.Result) symptom {
 	return out
 }
 
-// passed notes that a probe of the incident is well again. What cannot be told neither opens an incident nor ends it.
+// passed notes that a probe of the incident is well again, or that one that is no part of it was well meanwhile.
 func (s *system) passed(r *probe.Result) (news bool) {
 	i := s.Incident
 	if i == nil {
 		return false
 	}
+	if _, part := i.Symptoms[r.Name]; !part {
+		return false
+	}
+	i.Gone = slices.DeleteFunc(i.Gone, func(p string) bool { return p == r.Name })
 	if at := slices.Index(i.Open, r.Name); at >= 0 {
 		i.Open, news = slices.Delete(i.Open, at, at+1), true
 		if len(i.Open) == 0 {
 			i.Recovered = r.Started
 		}
 	}
-	if _, part := i.Symptoms[r.Name]; part && !i.Recovered.IsZero() {
+	if !i.Recovered.IsZero() {
+		if i.Held.IsZero() {
+			i.Held, news = r.Started, true
+		}
 		i.Checked = r.Started
 	}
 	return news
+}
+
+// doubted notes that a probe could not tell. That neither opens an incident nor ends it; but from then on nobody knows
+// whether what was well still is.
+func (s *system) doubted(r *probe.Result) (news bool) {
+	i := s.Incident
+	if i == nil {
+		return false
+	}
+	if _, part := i.Symptoms[r.Name]; part && !i.Held.IsZero() {
+		i.Checked, i.Held, news = time.Time{}, time.Time{}, true
+	}
+	return news
+}
+
+// sameRound is how much earlier than the first failure a run may have begun that was made together with it.
+const sameRound = 5 * time.Second
+
+// meanwhile notes of a probe that is no symptom whether it was well while the incident was open, or could not tell for
+// want of a network of our own. What was seen before the onset or after the end says nothing of it.
+func (i *record) meanwhile(name string, seen glance) (news bool) {
+	_, symptom := i.Symptoms[name]
+	if symptom || len(i.Open) == 0 || seen.at.Before(i.Start.Add(-sameRound)) {
+		return false
+	}
+	switch {
+	case seen.verdict == probe.Pass:
+		delete(i.Lost, name)
+		return remember(&i.Well, name, seen.at)
+	case seen.why == probe.SelfNetwork:
+		delete(i.Well, name)
+		return remember(&i.Lost, name, seen.at)
+	}
+	return false
+}
+
+// remember notes a time, unless there are too many. It reports whether it noted a new name.
+func remember(all *map[string]time.Time, name string, at time.Time) bool {
+	_, known := (*all)[name]
+	if !known && len(*all) >= mostTargets {
+		return false
+	}
+	if *all == nil {
+		*all = map[string]time.Time{}
+	}
+	(*all)[name] = at
+	return !known
 }

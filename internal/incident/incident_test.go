@@ -164,7 +164,11 @@ func TestABreachIsNotTakenBack(t *testing.T) {
 // note of bounded length.
 func TestMemoryIsBounded(t *testing.T) {
 	tracker := New()
-	tracker.SetJobs(jobs())
+	many := jobs()
+	for n := range 200 {
+		many = append(many, probe.Job{ID: probe.ID{System: "ibex", Name: fmt.Sprintf("p%d", n)}})
+	}
+	tracker.SetJobs(many)
 	for n := range 200 {
 		see(tracker, fmt.Sprintf("p%d", n), 1, func(r *probe.Result) {
 			r.Exchanged(probe.Exchange{Check: "live", Target: "one", Version: fmt.Sprint(n), Started: r.Started})

@@ -3,9 +3,11 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"prober/internal/probe"
 )
@@ -50,7 +52,7 @@ func (t *Tracker) Note(name string) string {
 		{"Start time:", stamp(i.Start)}, {"Severity:", i.worst()}, {"Impact:", t.impact(name, i)},
 		{"Services affected:", name + ": " + strings.Join(i.Order, ", ")},
 	} {
-		b.WriteString(strings.TrimSpace(head[0]+" "+head[1]) + "\n")
+		b.WriteString(strings.TrimSpace(head[0]+" "+plain(head[1])) + "\n")
 	}
 	b.WriteString("## Timeline\n")
 	for _, l := range lines {
@@ -83,7 +85,22 @@ func (l line) String() string {
 	if l.at.IsZero() {
 		return "- [time] " + l.what
 	}
-	return fmt.Sprintf("- [%s] %s: %s", stamp(l.at), l.what, l.text)
+	return fmt.Sprintf("- [%s] %s: %s", stamp(l.at), l.what, plain(l.text))
+}
+
+// tag is what Markdown takes for the beginning of HTML.
+var tag = regexp.MustCompile(`<([A-Za-z/!?])`)
+
+// plain keeps a text on its line and free of HTML and links. What is noted is so already; a file that was kept may have
+// been written by anybody.
+func plain(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return ' '
+		}
+		return c
+	}, text)
+	return strings.ReplaceAll(tag.ReplaceAllString(text, `\<$1`), "](", `]\(`)
 }
 
 // Notes writes the incident of a system or, of "", those of all systems that have one, the open ones first. Where
@@ -199,15 +216,17 @@ func (t *Tracker) narrowing(name string, i *record) (lines []line) {
 	var well, lost []string
 	var seen time.Time
 	for _, j := range t.jobs {
-		r, ran := t.latest[name][j.Name]
-		if j.System != name || !ran {
+		if j.System != name {
 			continue
 		}
-		if r.verdict == probe.Pass && !slices.Contains(i.Order, j.Name) {
-			well, seen = append(well, j.Name), later(seen, r.at)
+		if at, is := i.Well[j.Name]; is {
+			well, seen = append(well, j.Name), later(seen, at)
 		}
-		if r.why == probe.SelfNetwork {
-			lost, seen = append(lost, j.Name), later(seen, r.at)
+		if at, is := i.Lost[j.Name]; is {
+			lost, seen = append(lost, j.Name), later(seen, at)
+		}
+		if s, part := i.Symptoms[j.Name]; part {
+			lines = append(lines, worked(j, s.At)...)
 		}
 	}
 	switch {
@@ -220,6 +239,19 @@ func (t *Tracker) narrowing(name string, i *record) (lines []line) {
 		lines = append(lines, line{i.Start, checked, "seen from region " + region + "; ask the probers of the others"})
 	}
 	return lines
+}
+
+// worked says that a probe failed in a time for which work was announced.
+func worked(j probe.Job, at time.Time) []line {
+	w, until, open := j.Maintained(at)
+	if !open {
+		return nil
+	}
+	text := j.Name + " was in maintenance then, until " + stamp(until)
+	if w.Why != "" {
+		text += " (" + w.Why + ")"
+	}
+	return []line{{at, checked, text}}
 }
 
 // region is the constant label region of the system's probes, if all have the same.
@@ -266,9 +298,16 @@ func (t *Tracker) recovery(name string, i *record) line {
 	if i.Recovered.IsZero() {
 		return line{what: recovered}
 	}
-	text := "passing again: " + list(i.Order)
-	if held := i.Checked.Sub(i.Recovered); held > 0 {
+	again := slices.DeleteFunc(slices.Clone(i.Order), func(p string) bool { return slices.Contains(i.Gone, p) })
+	text := "passing again: " + list(again)
+	if i.Held.After(i.Recovered) {
+		text += "; after a gap from " + stamp(i.Held) + " on"
+	}
+	if held := i.Checked.Sub(i.Held); held > 0 {
 		text += ", for " + held.Round(time.Second).String()
+	}
+	if len(i.Gone) > 0 {
+		text += "; no longer probed: " + list(i.Gone)
 	}
 	if bad := t.unwell(name); len(bad) > 0 {
 		text += "; not passing now: " + list(bad)
@@ -279,7 +318,7 @@ func (t *Tracker) recovery(name string, i *record) line {
 // unwell names the probes whose last run did not pass.
 func (t *Tracker) unwell(name string) (bad []string) {
 	for _, j := range t.jobs {
-		if r, ran := t.latest[name][j.Name]; j.System == name && ran && r.verdict != probe.Pass {
+		if last, ran := t.latest[name][j.Name]; j.System == name && ran && last.verdict != probe.Pass {
 			bad = append(bad, j.Name)
 		}
 	}

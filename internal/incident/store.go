@@ -15,8 +15,8 @@ import (
 // format is the version of the file. A file of another one is not read.
 const format = 1
 
-// largestFile is more than any that was written; what is larger is none of ours.
-const largestFile = 4 << 20
+// largestFile is more than a hundred systems in which all fails; what is larger is neither written nor read.
+const largestFile = 64 << 20
 
 type file struct {
 	Format  int                `json:"format"`
@@ -63,7 +63,7 @@ func read(path string) ([]byte, error) {
 	return text, err
 }
 
-// whole makes good what a file written by hand may lack.
+// whole makes good what a file written by hand may lack, and forgets what was true only of the process that wrote it.
 func (s *system) whole() *system {
 	if s.Versions == nil {
 		s.Versions = map[string]string{}
@@ -88,6 +88,7 @@ func (s *system) whole() *system {
 			}
 		}
 		i.Order = order
+		i.Checked, i.Held = time.Time{}, time.Time{} // until now nobody looked
 	}
 	s.Changes = s.Changes[max(0, len(s.Changes)-mostChanges):]
 	return s
@@ -98,6 +99,9 @@ func (t *Tracker) Save(path string) error {
 	t.mu.Lock()
 	text, err := json.MarshalIndent(file{Format: format, Systems: t.systems}, "", " ")
 	t.mu.Unlock()
+	if err == nil && len(text) >= largestFile {
+		err = fmt.Errorf("%s: larger than %d bytes, and would not be read again", path, largestFile)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,15 @@ package incident
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"prober/internal/probe"
 )
 
 // TestARestartForgetsNothing shows that a new process writes the same note as the one before it.
@@ -65,6 +68,35 @@ func TestADamagedFileIsReportedAndNoMore(t *testing.T) {
 	}
 	if err := New().Load(filepath.Join(t.TempDir(), "missing")); err != nil {
 		t.Errorf("a file that is not there yet: %v", err)
+	}
+}
+
+// TestWhatIsWrittenIsReadAgain fills the memory of several systems: what is kept of them must not be too large to read.
+func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incident.json")
+	targets := make([]string, mostTargets)
+	for i := range targets {
+		targets[i] = fmt.Sprintf("https://replica-%d.%s.example:8443/health", i, strings.Repeat("x", 60))
+	}
+	tracker := New()
+	var all []probe.Job
+	for n := range 12 * mostSymptoms {
+		all = append(all, probe.Job{ID: probe.ID{System: fmt.Sprintf("s%d", n%12), Name: fmt.Sprintf("p%d", n)}})
+	}
+	tracker.SetJobs(all)
+	for _, j := range all {
+		r := probe.NewResult(j.ID)
+		r.Started = start
+		r.Each(targets, func(_ string, r *probe.Result) {
+			r.Fail("live", probe.Refused, "%s", strings.Repeat("nobody listens ", 30))
+		})
+		tracker.Observe(*r)
+	}
+	if err := tracker.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := New().Load(path); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -21,19 +21,36 @@ func (w Window) Until(at time.Time) (time.Time, bool) {
 	if w.Zone == nil {
 		return w.To, !at.Before(w.From) && at.Before(w.To)
 	}
-	local := at.In(w.Zone)
+	now := face(at.In(w.Zone))
 	for _, back := range []int{0, 1} { // it may have opened yesterday
-		year, month, day := local.AddDate(0, 0, -back).Date()
-		// Wall clocks, and not a length: where the hour changes in between, people still start and stop by the clock.
-		wall := func(d time.Duration) time.Time {
-			return time.Date(year, month, day, int(d/time.Hour), int(d%time.Hour/time.Minute), 0, 0, w.Zone)
-		}
-		opens, closes := wall(w.Opens), wall(w.Closes)
-		if time.Date(year, month, day, 12, 0, 0, 0, time.UTC).Weekday() == w.Day && !at.Before(opens) && at.Before(closes) {
-			return closes, true
+		midnight := time.Date(now.Year(), now.Month(), now.Day()-back, 0, 0, 0, 0, time.UTC)
+		closes := midnight.Add(w.Closes)
+		if midnight.Weekday() == w.Day && !now.Before(midnight.Add(w.Opens)) && now.Before(closes) {
+			return shows(at.In(w.Zone), closes), true
 		}
 	}
 	return time.Time{}, false
+}
+
+// face is what a clock shows at a time, as if it were UTC. Windows are compared by it and not by the moments at which
+// they would open: people start and stop by the clock, also where it shows an hour twice or leaves one out.
+func face(local time.Time) time.Time {
+	_, ahead := local.Zone()
+	return local.UTC().Add(time.Duration(ahead) * time.Second)
+}
+
+// shows is when the clock first shows a face, or a later one, after a time.
+func shows(local, wanted time.Time) time.Time {
+	for {
+		then := local.Add(wanted.Sub(face(local)))
+		_, change := local.ZoneBounds()
+		if change.IsZero() || then.Before(change) {
+			return then
+		}
+		if local = change; !face(local).Before(wanted) {
+			return local
+		}
+	}
 }
 
 // Maintained returns the window of the job that is open at a time and closes last, and when it closes; false if none

@@ -21,6 +21,14 @@ func TestWindowIsOpenByTheClocksOfItsZone(t *testing.T) {
 	once := Window{From: at("2026-11-22T22:00:00Z"), To: at("2026-11-23T01:00:00Z")}
 	sunday := Window{Zone: berlin, Day: time.Sunday, Opens: 2 * time.Hour, Closes: 4 * time.Hour}
 	overnight := Window{Zone: berlin, Day: time.Saturday, Opens: 23 * time.Hour, Closes: 25 * time.Hour}
+	santiago, err := time.LoadLocation("America/Santiago")
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := Window{Zone: berlin, Day: time.Sunday, Opens: 2 * time.Hour, Closes: 150 * time.Minute}
+	early := Window{Zone: berlin, Day: time.Sunday, Opens: 150 * time.Minute, Closes: 195 * time.Minute}
+	late := Window{Zone: berlin, Day: time.Sunday, Opens: time.Hour, Closes: 150 * time.Minute}
+	night := Window{Zone: santiago, Day: time.Sunday, Opens: 0, Closes: 2 * time.Hour}
 	for _, c := range []struct {
 		name  string
 		w     Window
@@ -39,6 +47,17 @@ func TestWindowIsOpenByTheClocksOfItsZone(t *testing.T) {
 		{"before midnight", overnight, "2026-11-21T22:30:00Z", "2026-11-22T00:00:00Z"},
 		{"after midnight, the next day by the calendar", overnight, "2026-11-21T23:59:00Z", "2026-11-22T00:00:00Z"},
 		{"the next evening", overnight, "2026-11-22T22:30:00Z", ""},
+		{"the hour that comes twice, the first time", sunday, "2026-10-25T00:30:00Z", "2026-10-25T03:00:00Z"},
+		{"a window within that hour, the first time", half, "2026-10-25T00:10:00Z", "2026-10-25T00:30:00Z"},
+		{"between the two", half, "2026-10-25T00:40:00Z", ""},
+		{"the second time", half, "2026-10-25T01:10:00Z", "2026-10-25T01:30:00Z"},
+		{"it would open in the hour that is left out", early, "2026-03-29T01:00:00Z", "2026-03-29T01:15:00Z"},
+		{"not before that", early, "2026-03-29T00:59:59Z", ""},
+		{"all of it is left out", half, "2026-03-29T01:00:00Z", ""},
+		{"it would close in the hour that is left out", late, "2026-03-29T00:59:00Z", "2026-03-29T01:00:00Z"},
+		{"and is closed after it", late, "2026-03-29T01:00:00Z", ""},
+		{"a day that has no midnight", night, "2026-09-06T04:10:00Z", "2026-09-06T05:00:00Z"},
+		{"not on the evening before", night, "2026-09-06T03:30:00Z", ""},
 	} {
 		until, open := c.w.Until(at(c.at))
 		if open != (c.until != "") || open && !until.Equal(at(c.until)) {

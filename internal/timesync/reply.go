@@ -18,6 +18,7 @@ type Reply struct {
 	Leap         int           // 1: the last minute of the day has 61 seconds; 2: it has 59; 0: neither is announced
 	At           time.Time     // when the reply came, by both of this machine's clocks
 	Peer         string        // the address that was asked, IP:port
+	Heard        string        // from whom it last heard of the time, and when, as bytes: no two servers do at one moment; empty if it keeps whole seconds
 }
 
 // Reasons why a server's answer is not used. They are the server's share of the closed set of reasons.
@@ -72,8 +73,17 @@ func (x *exchange) judge(read *ntp.Response) (Reply, error) {
 	offset := span(t2-t1)/2 + span(t3-t4)/2
 	return Reply{
 		Offset: Around(offset, distance+rounding), RTT: rtt, RootDistance: distance,
-		Stratum: int(read.Stratum), Leap: int(read.Leap), At: x.received, Peer: x.peer,
+		Stratum: int(read.Stratum), Leap: int(read.Leap), At: x.received, Peer: x.peer, Heard: x.heard(),
 	}, nil
+}
+
+// heard is the stratum, the reference identifier and the reference timestamp of the reply. Servers that know the time by
+// a clock of their own may stamp whole seconds, which tell nobody apart.
+func (x *exchange) heard() string {
+	if binary.BigEndian.Uint32(x.reply[20:]) == 0 {
+		return ""
+	}
+	return string(x.reply[1:2]) + string(x.reply[12:24])
 }
 
 // unfit says what in a packet keeps it from being used; nil if nothing does.

@@ -62,7 +62,7 @@ func (s *Server) due(now time.Time) bool {
 	if s.forbidden != nil || !s.asked.IsZero() && now.Sub(s.asked) < s.interval {
 		return false
 	}
-	s.asked = now
+	s.asked, s.last, s.err = now, Reply{}, nil // until it answers, it has said nothing
 	return true
 }
 
@@ -83,7 +83,7 @@ func (s *Server) known(now time.Time) (Reply, error) {
 	}
 	switch by := probe.Step(s.last.At, now); {
 	case s.last.At.IsZero():
-		return Reply{}, flaw(probe.Vacuous, "it was not asked yet")
+		return Reply{}, flaw(probe.Vacuous, "it has not answered yet")
 	case by.Abs() > probe.MostStep:
 		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
 	case now.Sub(s.last.At) > leastInterval:

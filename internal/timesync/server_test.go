@@ -150,6 +150,26 @@ func TestAFailureIsRemembered(t *testing.T) {
 	})
 }
 
+// Of a run that was given up the server's word is not made up: it never said that it was asked too often.
+func TestAGivenUpRunIsNoRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
+		s, a := &Server{Address: "a:1"}, c.asker()
+		if _, err := s.Ask(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(leastInterval + time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		c.answer = func([]byte) [][]byte { cancel(); return nil }
+		if _, err := s.Ask(ctx, a); err == nil {
+			t.Fatal("answered all the same")
+		}
+		if _, err := s.Ask(t.Context(), a); why(err) != probe.Vacuous || strings.Contains(err.Error(), "said") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // A run that was given up says nothing of the server.
 func TestAGivenUpRunIsForgotten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
