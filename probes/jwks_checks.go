@@ -52,12 +52,15 @@ func (run *jwksRun) gone(r *probe.Result, v *view) {
 		return
 	}
 	still := slices.DeleteFunc(slices.Clone(run.revoked.list), func(kid string) bool { return len(v.set.Find(kid)) == 0 })
+	renamed := run.memory.renamed(v.set, run.revoked.list)
 	switch {
-	case len(still) > 0 && v.cached != "" && run.memory.revokedFor(still, run.now) <= run.life(v):
+	case len(still) > 0 && v.cached != "" && run.memory.revokedFor(still, run.now) <= run.life(v)+v.stale:
 		r.Inconclusive(check, probe.StaleOrCached, "wanted no %s, a copy out of a cache (%s) has it; the copy may be older than the revocation",
 			quotedAll(still), v.cached)
 	case len(still) > 0:
 		r.Fail(check, jwksRevoked, "wanted no %s, it is still published: tokens that it signs are accepted", quotedAll(still))
+	case renamed != "" && v.cached == "":
+		r.Fail(check, jwksRevoked, "the key of %s is still published, under another kid: tokens that it signs are accepted", quoted(renamed))
 	case v.set == nil:
 		r.Inconclusive(check, probe.ControlFailed, "whether the revoked keys are gone cannot be told, since the key set could not be read")
 	case v.cached != "":
@@ -260,6 +263,9 @@ func (run *jwksRun) cache(r *probe.Result, v *view) {
 	case v.said && v.life > run.Grace.D():
 		r.Fail("cache", jwksCache, "may be kept for %s, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
 			probe.Duration(v.life), run.Grace)
+	case v.said && v.life+v.stale > run.Grace.D():
+		r.Fail("cache", jwksCache, "may be kept for %s and given away stale for %s more, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
+			probe.Duration(v.life), probe.Duration(v.stale), run.Grace)
 	case v.said:
 		r.Pass("cache", "may be kept for %s, within the grace of %s", probe.Duration(v.life), run.Grace)
 	case life > run.Grace.D():
@@ -270,9 +276,10 @@ func (run *jwksRun) cache(r *probe.Result, v *view) {
 	}
 }
 
-// count notes whether there are as many replicas as wanted, with a key set each.
+// count notes whether there are as many replicas as wanted, with a key set each. One whose set could not be read for
+// the prober's own sake may have one.
 func (run *jwksRun) count() {
-	found, read := map[string]int{}, map[string]int{}
+	found, read, untold := map[string]int{}, map[string]int{}, map[string]int{}
 	var names []string
 	for i := range run.views {
 		v := &run.views[i]
@@ -282,17 +289,23 @@ func (run *jwksRun) count() {
 		if found[v.of]++; found[v.of] == 1 {
 			names = append(names, v.of)
 		}
-		if v.set != nil {
+		switch {
+		case v.set != nil:
 			read[v.of]++
+		case v.why.Blame() == probe.Inconclusive:
+			untold[v.of]++
 		}
 	}
 	run.r.Each(names, func(name string, r *probe.Result) {
 		want := run.Verifiers[name].Replicas.Want
 		detail := fmt.Sprintf("wanted %s, found %d, of which %d with a key set", count(want, "replica"), found[name], read[name])
-		if read[name] < want {
+		switch {
+		case read[name] >= want:
+			r.Pass("replicas", "%s", detail)
+		case read[name]+untold[name] >= want:
+			r.Inconclusive("replicas", probe.ControlFailed, "%s; of %d nobody can tell", detail, untold[name])
+		default:
 			r.Fail("replicas", probe.Replicas, "%s", detail)
-			return
 		}
-		r.Pass("replicas", "%s", detail)
 	})
 }

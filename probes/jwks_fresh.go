@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"prober/internal/httpx"
@@ -14,6 +15,7 @@ import (
 type freshToken struct {
 	finding               // OK if there is one that can be read
 	token   *keyset.Token // nil if there is none
+	stale   string        // why it may have been issued before this run, after "the token"; empty if nothing says so
 	life    time.Duration // from its issue to its expiry; 0 if it does not say
 }
 
@@ -24,6 +26,9 @@ func (f freshToken) kid() string {
 	}
 	return f.token.KeyID
 }
+
+// oldestFresh is how long before it was asked for a token may say that it was issued, at the least: clocks disagree.
+const oldestFresh = time.Minute
 
 // issue asks for a token. That none is issued is another probe's question: here it only leaves one open.
 func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
@@ -36,6 +41,7 @@ func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
 		return freshToken{finding: finding{check, probe.Credential, "fresh: client_secret: " + err.Error()}}
 	}
 	run := &tokenRun{Token: p.issuer, r: r, clock: probe.WatchClock()}
+	asked := time.Now()
 	g := granted(run.request(ctx, check, p.Fresh.TokenURL, clientSecret, "fresh", httpx.Codes(200)))
 	if g.short() {
 		if g.why.Blame() == probe.Fail {
@@ -52,6 +58,13 @@ func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
 		return freshToken{finding: finding{check, why, detail}}
 	}
 	f := freshToken{finding: finding{check, probe.OK, ""}, token: token}
+	age := asked.Sub(token.IssuedAt)
+	switch {
+	case p.memory.same(g.token):
+		f.stale = "is that of the run before"
+	case !token.IssuedAt.IsZero() && age > max(p.Leeway.D(), oldestFresh):
+		f.stale = fmt.Sprintf("was issued %s before it was asked for, by its iat", age.Round(time.Second))
+	}
 	if !token.Expiry.IsZero() && !token.IssuedAt.IsZero() {
 		f.life = max(0, token.Expiry.Sub(token.IssuedAt))
 	}
@@ -93,6 +106,10 @@ func (run *jwksRun) signing() {
 			run.r.Because("signing", why, "%s: %s", v.target, detail)
 			return
 		}
+	}
+	if f.stale != "" { // some issuers hand out the same token until it expires
+		run.r.Inconclusive("signing", probe.ControlFailed, "the token verifies, but it %s: it does not tell which key signs now", f.stale)
+		return
 	}
 	run.r.Pass("signing", "a fresh token verifies with the published key that has its kid (%s), at %d of %s",
 		f.token.Algorithm, having, count(len(run.views), "verifier"))

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/keyset"
 	"prober/internal/probe"
 )
 
@@ -25,6 +26,17 @@ type keyMemory struct {
 	life      time.Duration // of the last fresh token that said
 	keys      map[kidHash]*keyRecord
 	revoked   map[string]time.Time // since when a kid of the configuration counts as revoked
+	prints    map[string]string    // the thumbprint of the key that a revoked kid stood for, where it was seen
+	token     [sha256.Size]byte    // of the last fresh token
+}
+
+// same reports whether a token is the one of the run before, and remembers it.
+func (m *keyMemory) same(token string) bool {
+	m.Lock()
+	defer m.Unlock()
+	before := m.token
+	m.token = sha256.Sum256([]byte(token))
+	return m.token == before
 }
 
 // kidHash stands for a kid, which is the publisher's text and may be of any length.
@@ -57,7 +69,7 @@ func (m *keyMemory) learn(run *jwksRun, c census) lesson {
 	m.Lock()
 	defer m.Unlock()
 	if m.keys == nil {
-		m.keys, m.revoked = map[kidHash]*keyRecord{}, map[string]time.Time{}
+		m.keys, m.revoked, m.prints = map[kidHash]*keyRecord{}, map[string]time.Time{}, map[string]string{}
 	}
 	m.learnRevoked(run)
 	m.life = cmp.Or(run.fresh.life, m.life)
@@ -158,14 +170,41 @@ func (m *keyMemory) learnDifference(run *jwksRun, l *lesson, c census) {
 	l.settling = m.apartRuns < 2 || lasted < run.Propagation.D()
 }
 
-// learnRevoked remembers since when kids count as revoked, and forgets those that no longer do.
+// learnRevoked remembers since when kids count as revoked and which keys they stood for, and forgets those that no
+// longer do.
 func (m *keyMemory) learnRevoked(run *jwksRun) {
 	maps.DeleteFunc(m.revoked, func(kid string, _ time.Time) bool { return !slices.Contains(run.revoked.list, kid) })
+	maps.DeleteFunc(m.prints, func(kid, _ string) bool { return !slices.Contains(run.revoked.list, kid) })
+	for _, kid := range run.revoked.list {
+		if k := m.keys[kidHash(sha256.Sum256([]byte(kid)))]; k != nil && k.print != "" && m.prints[kid] == "" {
+			m.prints[kid] = k.print // seen before it was revoked
+		}
+		for i := range run.views {
+			for _, k := range run.views[i].set.Find(kid) {
+				if k.Thumbprint != "" {
+					m.prints[kid] = k.Thumbprint
+				}
+			}
+		}
+	}
 	for _, kid := range run.revoked.list {
 		if _, known := m.revoked[kid]; !known {
 			m.revoked[kid] = run.now
 		}
 	}
+}
+
+// renamed returns a revoked kid whose key, as far as it was ever seen, is in a set under another one; empty if none is.
+func (m *keyMemory) renamed(set keyset.Set, revoked []string) string {
+	m.Lock()
+	defer m.Unlock()
+	for _, kid := range revoked {
+		print := m.prints[kid]
+		if print != "" && slices.ContainsFunc(set, func(k keyset.Key) bool { return k.Thumbprint == print && k.ID != kid }) {
+			return kid
+		}
+	}
+	return ""
 }
 
 // revokedFor is for how long all of these kids have counted as revoked.

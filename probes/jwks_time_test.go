@@ -300,6 +300,8 @@ func TestCacheWithinTheGrace(t *testing.T) {
 		"expires":          {map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Expires": "Mon, 02 Jan 2006 18:04:05 GMT"}, 0, "fail(cache_outlives_grace): may be kept for 3h0m0s, *"},
 		"expired":          {map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Expires": "Mon, 02 Jan 2006 15:00:00 GMT"}, 0, "pass(ok): may be kept for 0s, " + hour},
 		"not at all":       {map[string]string{"Cache-Control": "max-age=86400, no-cache"}, 0, "pass(ok): may be kept for 0s, " + hour},
+		"stale for a day":  {map[string]string{"Cache-Control": "max-age=60, stale-while-revalidate=86400, stale-if-error=60"}, 0, "fail(cache_outlives_grace): may be kept for 1m0s and given away stale for 1d more, *"},
+		"but for a header": {map[string]string{"Cache-Control": `max-age=86400, no-cache="Set-Cookie"`}, 0, "fail(cache_outlives_grace): may be kept for 1d, *"},
 		"unsaid":           {nil, 0, "pass(ok): does not say how long it may be kept; taken to be 5m0s, " + hour},
 		"garbled":          {map[string]string{"Cache-Control": "max-age=soon", "Expires": "0"}, 0, "pass(ok): does not say how long it may be kept; taken to be 5m0s, " + hour},
 		"unsaid, known":    {nil, 30 * time.Minute, "pass(ok): does not say how long it may be kept; taken to be 30m0s, " + hour},

@@ -24,7 +24,7 @@ func (p *JWKS) Validate() error {
 	if len(p.URLs) == 0 && len(p.Verifiers) == 0 {
 		wrong = append(wrong, errors.New("nothing to ask: name urls or verifiers"))
 	}
-	names := map[string]bool{}
+	names, alone := map[string]bool{}, slices.Clone(p.URLs)
 	for i, raw := range p.URLs {
 		if name := shownURL(raw); raw == "" {
 			wrong = append(wrong, fmt.Errorf("urls: nothing at place %d", i+1))
@@ -43,8 +43,14 @@ func (p *JWKS) Validate() error {
 		if names[name] || name == "" || strings.ContainsFunc(name, unicode.IsSpace) || len(name) > 64 {
 			wrong = append(wrong, fmt.Errorf("verifiers: %s: wanted a name of one word, up to 64 bytes, that is none of urls", name))
 		}
+		if v.URL != "" && v.Replicas.none() && slices.Contains(alone, v.URL) {
+			wrong = append(wrong, fmt.Errorf("verifiers: %s: url: another verifier has the same one, and would always agree with it", name))
+		}
 		if v.URL != "" {
 			urls = append(urls, v.URL)
+		}
+		if v.Replicas.none() {
+			alone = append(alone, v.URL)
 		}
 	}
 	if len(p.URLs)+len(p.Verifiers) > maxReplicas {
@@ -74,6 +80,10 @@ func (v *Verifier) validate() error {
 
 func (p *JWKS) validateKids() error {
 	wrong := []error{distinct("kids", p.Kids), distinct("revoked", p.Revoked)}
+	if len(p.Revoked) > 0 && p.namesItself() {
+		wrong = append(wrong, errors.New("revoked: no verifier names its keys itself, and a bundle has the ids that you write: "+
+			"that a revoked one is not among them proves nothing; name a url, or take the ids from where the verifiers have them"))
+	}
 	for _, kid := range p.Revoked {
 		if slices.Contains(p.Kids, kid) {
 			wrong = append(wrong, errors.New("revoked: one of them is among kids too: it cannot be both there and gone"))
@@ -87,6 +97,16 @@ func (p *JWKS) validateKids() error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// namesItself reports whether every id that is looked at is a text of the configuration.
+func (p *JWKS) namesItself() bool {
+	for _, v := range p.Verifiers {
+		if v.URL != "" || slices.ContainsFunc(v.Kids, func(kid secret.Public) bool { return kid.Source() != "" }) {
+			return false
+		}
+	}
+	return len(p.URLs) == 0 && len(p.Verifiers) > 0
 }
 
 // distinct tells what about a list of ids makes no sense.

@@ -34,6 +34,7 @@ type view struct {
 	cached string        // why it may have come out of a cache
 	life   time.Duration // how long it may be kept
 	said   bool          // the answer says so
+	stale  time.Duration // for how much longer a cache may give it away stale (RFC 5861)
 }
 
 // sure reports whether what is in the set is what the verifier has.
@@ -82,7 +83,7 @@ func (p *JWKS) view(ctx context.Context, r *probe.Result, at place) view {
 	if at.given != nil {
 		v.set, v.why, v.detail = at.given.bundle()
 	} else if answer := p.ask(ctx, r, at); v.blame(answer, p.HasCredential()) {
-		v.life, v.said = freshness(answer)
+		v.life, v.stale, v.said = freshness(answer)
 		v.cached = answer.Cached
 		v.set, err = keyset.Parse(answer.Body)
 		v.why, v.detail = unparsed(err)
@@ -154,34 +155,41 @@ func (v *Verifier) bundle() (keyset.Set, probe.Reason, string) {
 	return set, probe.OK, ""
 }
 
-// freshness is how long an answer says that it may be kept (RFC 9111, section 4.2.1), at the longest; said is false if
-// it does not say.
-func freshness(a *httpx.Answer) (life time.Duration, said bool) {
+// deltaSeconds reads a number of seconds (RFC 9111, section 1.2.2).
+func deltaSeconds(text string) (time.Duration, bool) {
+	seconds, err := strconv.ParseUint(strings.Trim(text, `"`), 10, 31)
+	if errors.Is(err, strconv.ErrRange) {
+		seconds, err = 1<<31-1, nil // as much as anybody can count
+	}
+	return time.Duration(seconds) * time.Second, err == nil
+}
+
+// freshness is how long an answer says that it may be kept (RFC 9111, section 4.2.1), at the longest, and for how much
+// longer a cache may give it away stale (RFC 5861); said is false if it does not say.
+func freshness(a *httpx.Answer) (life, stale time.Duration, said bool) {
 	for _, directive := range strings.Split(strings.ToLower(strings.Join(a.Header.Values("Cache-Control"), ",")), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch name {
-		case "no-store", "no-cache":
-			return 0, true
-		case "max-age", "s-maxage":
-			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-			if errors.Is(err, strconv.ErrRange) {
-				seconds, err = 1<<31-1, nil // as much as anybody can count
-			}
-			if err == nil {
-				life, said = max(life, time.Duration(seconds)*time.Second), true
-			}
+		name, value, valued := strings.Cut(strings.TrimSpace(directive), "=")
+		seconds, counted := deltaSeconds(value)
+		switch {
+		case (name == "no-store" || name == "no-cache") && !valued: // with a value it is about single headers (RFC 9111, section 5.2.2.4)
+			return 0, 0, true
+		case !counted:
+		case name == "max-age" || name == "s-maxage":
+			life, said = max(life, seconds), true
+		case name == "stale-while-revalidate" || name == "stale-if-error":
+			stale = max(stale, seconds)
 		}
 	}
 	if said {
-		return life, true
+		return life, stale, true
 	}
 	expires, err := http.ParseTime(a.Header.Get("Expires"))
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
 	since, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {
 		since = time.Now()
 	}
-	return max(0, expires.Sub(since)), true
+	return max(0, expires.Sub(since)), stale, true
 }

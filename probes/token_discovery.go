@@ -23,6 +23,7 @@ type tokenRun struct {
 	r     *probe.Result
 	clock probe.ClockWatch
 	timed []timedStep
+	named map[string]string // how endpoints that discovery names are shown, by URL
 }
 
 // A timedStep is a step that got a complete answer, and how long that took.
@@ -46,6 +47,11 @@ func (run *tokenRun) discover(ctx context.Context) (ends, finding) {
 	}
 	if !run.Discovery {
 		return known, finding{}
+	}
+	if run.TokenURL != "" { // then issuing is asked even while discovery hangs
+		half, done := share(ctx, 0.5)
+		defer done()
+		ctx = half
 	}
 	answer := run.get(ctx, run.r, "discovery", strings.TrimSuffix(run.Issuer, "/")+"/.well-known/openid-configuration")
 	doc, f := jsonObject("discovery", answer)
@@ -75,8 +81,19 @@ func (run *tokenRun) discover(ctx context.Context) (ends, finding) {
 			return known, say(why, "%s %s", want.name, wrong) // a document that is wrong in one part is not trusted in the others
 		}
 		*want.into = named
+		run.show(named, want.name)
 	}
 	return found, say(probe.OK, "the issuer names itself and its endpoints")
+}
+
+// show has an endpoint shown by its host, which is trusted, and by what it is: its path is the target's own text.
+func (run *tokenRun) show(raw, name string) {
+	if run.named == nil {
+		run.named = map[string]string{}
+	}
+	if u, err := url.Parse(raw); err == nil {
+		run.named[raw] = u.Scheme + "://" + u.Host + "/{" + name + "}"
+	}
 }
 
 // vet says why an endpoint that discovery names is not asked; empty if it may be. The document is the target's: a
@@ -119,8 +136,8 @@ func (p *Token) client(raw string) *httpx.Client {
 	return p.other
 }
 
-func (p *Token) get(ctx context.Context, r *probe.Result, check, url string) *httpx.Answer {
-	return p.client(url).Do(ctx, r, httpx.Request{Check: check, URL: url, Header: http.Header{"Accept": {"application/json"}}, Want: httpx.Codes(200)})
+func (run *tokenRun) get(ctx context.Context, r *probe.Result, check, url string) *httpx.Answer {
+	return run.client(url).Do(ctx, r, httpx.Request{Check: check, URL: url, Show: run.named[url], Header: http.Header{"Accept": {"application/json"}}, Want: httpx.Codes(200)})
 }
 
 // step keeps how long a step took.

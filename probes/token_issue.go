@@ -47,6 +47,7 @@ func (run *tokenRun) request(ctx context.Context, check, url, clientSecret, whic
 
 // post sends a form as the client.
 func (run *tokenRun) post(ctx context.Context, q httpx.Request, form url.Values, clientSecret string) *httpx.Answer {
+	q.Show = run.named[q.URL]
 	client := oauthClient{run.ClientID, clientSecret, run.Auth == "post"}
 	return run.client(q.URL).Do(ctx, run.r, client.post(q, form))
 }

@@ -1,0 +1,83 @@
+package probes
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// revoking is a probe of nothing but revocation.
+func (i *idp) revoking(t *testing.T, within, every time.Duration) *Token {
+	return i.probe(t, func(p *Token) {
+		p.Opaque, p.Audience, p.Refusal, p.Leeway = true, "", false, probe.Duration(2*time.Second)
+		p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: probe.Duration(within), Every: probe.Duration(every)}
+	})
+}
+
+// TestATokenThatExpiresIsNotRevoked: where a revoked token is refused only once it has expired, revoking proves nothing,
+// and that the control has expired by then too is nobody's fault.
+func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
+	i := newIDP(t, func(i *idp) { i.forgetful, i.grant = true, map[string]any{"expires_in": 1} })
+	var began time.Time
+	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) > time.Second {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		i.serveMe(w, q)
+	}
+	wantLines(t, run(t, i.revoking(t, 8*time.Second, 100*time.Millisecond)), "inconclusive", issued, discovered,
+		"revocation inconclusive(control_failed): the revoked token was refused after *")
+}
+
+// TestOneReplicaThatRefusesIsNotAll: behind a load balancer one of three knows of the revocation.
+func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
+	i := newIDP(t, nil)
+	asked := 0
+	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+		asked++
+		i.forgetful = asked%3 != 0
+		i.serveMe(w, q)
+	}
+	wantLines(t, run(t, i.revoking(t, 300*time.Millisecond, 100*time.Millisecond)), "fail", issued, discovered,
+		"revocation fail(revoked_accepted): wanted a revoked token refused within 300ms, it is still accepted after *")
+}
+
+// TestIssuingIsAskedWhileDiscoveryHangs: «all OAuth token issuance failing» is no news of a document that does not come.
+func TestIssuingIsAskedWhileDiscoveryHangs(t *testing.T) {
+	i := newIDP(t, nil)
+	i.paths["/.well-known/openid-configuration"] = func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }
+	p := i.probe(t, func(p *Token) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" })
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 6 * time.Second}
+	wantLines(t, job.Do(t.Context()), "fail", issued, "discovery fail(timeout): no complete answer within *", signed, claimed, timely, declined)
+}
+
+// TestDiscoveryIsNotRepeated: the path of an endpoint is what the target wrote.
+func TestDiscoveryIsNotRepeated(t *testing.T) {
+	const marker = "planted-by-the-target"
+	i := newIDP(t, nil)
+	i.document = map[string]any{
+		"token_endpoint": i.url + "/" + marker, "jwks_uri": i.url + "/" + marker, "revocation_endpoint": i.url + "/" + marker,
+	}
+	var shown []string
+	for _, x := range run(t, i.probe(t, nil)).Exchanges {
+		shown = append(shown, x.URL)
+	}
+	i = newIDP(t, func(i *idp) { i.paths["/revoke"] = answers(500, "text/plain", "") })
+	for _, x := range run(t, i.revoking(t, time.Second, time.Second)).Exchanges {
+		shown = append(shown, strings.ReplaceAll(x.URL, i.url, "IDP"))
+	}
+	got := strings.Join(shown, " ")
+	if strings.Contains(got, marker) || !strings.Contains(got, "/{token_endpoint}") || !strings.Contains(got, "IDP/{revocation_endpoint}") {
+		t.Errorf("got %s", got)
+	}
+}
