@@ -104,10 +104,12 @@ func TestRulesOfEveryKindHold(t *testing.T) {
 func TestGeneratedTestsBite(t *testing.T) {
 	t.Parallel()
 	var (
-		up     = job("a", "up", "http", "sev1", 15*time.Second, fake{})
-		leaf   = job("a", "leaf", "http", "sev2", 15*time.Second, fake{})
-		closed = job("a", "closed", "http", "sev3", 15*time.Second, fake{checks: []string{"status", "control"}, causes: map[string][]int{"": {401}}})
-		proxy  = job("a", "proxy", "health", "P1", 15*time.Second, fake{checks: []string{"live", "split", "serving", "replicas"}})
+		up      = job("a", "up", "http", "sev1", 15*time.Second, fake{})
+		leaf    = job("a", "leaf", "http", "sev2", 15*time.Second, fake{})
+		closed  = job("a", "closed", "http", "sev3", 15*time.Second, fake{checks: []string{"status", "control"}, causes: map[string][]int{"": {401}}})
+		proxy   = job("a", "proxy", "health", "P1", 15*time.Second, fake{checks: []string{"live", "split", "serving", "replicas"}})
+		route   = job("a", "route", "protected", "P2", 30*time.Second, fake{checks: []string{"nobody", "valid"}, causes: map[string][]int{"": {401, 501}}})
+		tenants = job("a", "tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"whoami"}})
 	)
 	leaf.DependsOn = []string{"up"}
 	for _, test := range []struct {
@@ -132,6 +134,12 @@ func TestGeneratedTestsBite(t *testing.T) {
 		{"a latency limit of minutes", []probe.Job{up}, ") > 2\n", ") > 120\n"},
 		{"never passed, read as -1", []probe.Job{up}, "probe_last_pass_timestamp_seconds{system=\"a\",probe=\"up\"}) == 0", "probe_last_pass_timestamp_seconds{system=\"a\",probe=\"up\"}) == -1"},
 		{"inconclusive that is as good as a pass", []probe.Job{up}, `verdict=~"fail|pass"}[5m])) == 0`, `verdict=~"fail|pass|inconclusive"}[5m])) == 0`},
+		{"one of two probers that nobody misses", []probe.Job{up}, `up{job="prober"} == 0`, `up{job="prober"} == 2`},
+		{"one of two probers that is blind, unnoticed", []probe.Job{up}, "max by (job, instance) (max_over_time", "max by (job) (max_over_time"},
+		{"a token that expires unheard", []probe.Job{route}, "- time() < 604800", "- time() < 0"},
+		{"a token that has expired as it shall", []probe.Job{route}, `fixture!="expired"`, `fixture!=""`},
+		{"a breach that is never over", []probe.Job{tenants}, ` unless probe_isolation_breach_total{system="a",probe="tenants"} offset 1h`, ""},
+		{"a breach that is forgotten", []probe.Job{tenants}, "1h", "5m"},
 		{"a label that says something else", []probe.Job{up}, "severity: critical", "severity: page"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

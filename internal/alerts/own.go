@@ -13,7 +13,8 @@ func (f *File) ownRules() []Rule {
 	job := equal("job", f.options.job())
 	up := of("up", job)
 	p1, p2, p3 := grade{level: 1}, grade{level: 2}, grade{level: 3}
-	mine := map[string]string{"job": f.options.job(), "instance": firstInstance}
+	first := map[string]string{"instance": firstInstance}
+	mine := with(first, map[string]string{"job": f.options.job()})
 	all := []news{
 		{
 			name: "ProberAbsent", grade: p1, wait: 2 * time.Minute, expr: "absent(" + up + " == 1)",
@@ -25,19 +26,14 @@ func (f *File) ownRules() []Rule {
 			name: "ProberDown", grade: p2, wait: 5 * time.Minute, expr: lines(up+" == 0", "unless on () absent("+up+" == 1)"),
 			summary: "The prober at {{ $labels.instance }} cannot be scraped; others can",
 			text:    "What it alone probes is not watched.",
+			proof:   proof{after: 5 * time.Minute, probers: several, labels: mine, turn: func(w *world) { w.die(first) }},
 		},
 		{
 			name: "ProberBlind", grade: p1, wait: 5 * time.Minute,
 			expr:    "max(max_over_time(" + of("probe_verdict", job, `verdict=~"fail|pass"`) + "[5m])) == 0",
 			summary: "No prober can tell anything: all is inconclusive",
 			text:    "Look at the probers' own network first (prober_self_check). No alert on a probe can fire meanwhile.",
-			proof: proof{after: 10 * time.Minute, amongOthers: true, turn: func(w *world) {
-				for _, s := range f.systems {
-					for _, j := range s.jobs {
-						w.verdict(j, "inconclusive")
-					}
-				}
-			}},
+			proof:   proof{after: 10 * time.Minute, amongOthers: true, turn: func(w *world) { f.blind(w) }},
 		},
 		{
 			name: "ProberLocationBlind", grade: p3, wait: 5 * time.Minute,
@@ -45,6 +41,7 @@ func (f *File) ownRules() []Rule {
 				"unless on () max(max_over_time("+of("probe_verdict", job, `verdict=~"fail|pass"`)+"[5m])) == 0"),
 			summary: "The prober at {{ $labels.instance }} can tell nothing; others can",
 			text:    "Its own network, most likely (prober_self_check). It has no vote meanwhile.",
+			proof:   proof{after: 10 * time.Minute, probers: several, labels: mine, turn: func(w *world) { f.blind(w, first) }},
 		},
 		{
 			name: "ProberSelfCheckFailed", grade: p2, wait: 5 * time.Minute, expr: of("prober_self_check", job) + " == 0",
@@ -83,8 +80,11 @@ func (f *File) ownRules() []Rule {
 			}},
 		},
 	}
-	if slices.ContainsFunc(f.systems, (*system).keepsFixtures) {
-		all = append(all, f.fixtures(p2))
+	for _, s := range f.systems {
+		if i := slices.IndexFunc(s.jobs, keepsFixtures); i >= 0 {
+			all = append(all, fixtures(s, s.jobs[i], p2))
+			break // one rule for all
+		}
 	}
 	rules := make([]Rule, len(all))
 	for i, n := range all {
@@ -93,17 +93,30 @@ func (f *File) ownRules() []Rule {
 	return rules
 }
 
-// keepsFixtures reports whether a probe of the system is of a kind that exports it.
-func (s *system) keepsFixtures() bool {
-	return slices.ContainsFunc(s.jobs, func(j probe.Job) bool { return slices.Contains(Reads(j.Type), fixture) })
+// blind makes every run end inconclusive, wherever it is asked from, or at one place.
+func (f *File) blind(w *world, at ...map[string]string) {
+	for _, s := range f.systems {
+		for _, j := range s.jobs {
+			w.verdict(j, "inconclusive", at...)
+		}
+	}
 }
 
-// fixtures fires a week before a token that a check needs expires. After that the check proves nothing.
-func (f *File) fixtures(g grade) news {
+// keepsFixtures reports whether the probe is of a kind that exports them.
+func keepsFixtures(j probe.Job) bool { return slices.Contains(Reads(j.Type), fixture) }
+
+// fixtures fires a week before a token that a check needs expires. After that the check proves nothing. It is tried on
+// the probe that is given.
+func fixtures(s *system, j probe.Job, g grade) news {
+	const soon = 7 * 24 * time.Hour
+	token := map[string]string{"fixture": madeUpFixture}
 	return news{
 		name: "ProberFixtureExpiring", grade: g, wait: time.Hour,
-		expr:    fmt.Sprintf("min by (system, probe, fixture) (%s) - time() < %d", of(fixture, `fixture!="expired"`), 7*24*3600),
+		expr:    fmt.Sprintf("min by (system, probe, fixture) (%s) - time() < %d", of(fixture, `fixture!="expired"`), int(soon.Seconds())),
 		summary: "The token {{ $labels.fixture }} of {{ $labels.probe }} of {{ $labels.system }} expires within a week",
 		text:    "In {{ $value | humanizeDuration }}. After that its check proves nothing and becomes inconclusive: make a new one.",
+		proof: proof{after: time.Hour, labels: with(token, map[string]string{"system": s.name, "probe": j.Name}), turn: func(w *world) {
+			w.set(fixture, (event*step+soon).Seconds()-1, s.labels(j), token)
+		}},
 	}
 }

@@ -54,7 +54,7 @@ func (f *File) WriteTests(w io.Writer, rulesFile string) error {
 	for _, r := range f.alerts() {
 		switch {
 		case r.proof.turn == nil:
-		case r.proof.after > 2*time.Minute || r.proof.amongOthers:
+		case r.proof.probers == nil && r.proof.after > 2*time.Minute || r.proof.amongOthers:
 			patient[r.Alert] = append(patient[r.Alert], r)
 		default:
 			tests.Tests = append(tests.Tests, f.fires(r))
@@ -70,8 +70,11 @@ func (f *File) WriteTests(w io.Writer, rulesFile string) error {
 }
 
 // world makes one with room for a time after the event.
-func (f *File) world(after time.Duration) *world {
-	return newWorld(f.options.job(), alone, f.systems, event, event+steps(after)+2)
+func (f *File) world(after time.Duration) *world { return f.worldOf(alone, after) }
+
+// worldOf is a world with several probers.
+func (f *File) worldOf(probers []prober, after time.Duration) *world {
+	return newWorld(f.options.job(), probers, f.systems, event, event+steps(after)+2)
 }
 
 // at is the time of a step that many after the event.
@@ -131,6 +134,9 @@ func (f *File) quiet() []testCase {
 // fires is the case of one alert: silent before its time, then firing with its labels, and alone.
 func (f *File) fires(r Rule) testCase {
 	w := f.world(r.proof.after)
+	if r.proof.probers != nil {
+		w = f.worldOf(r.proof.probers, r.proof.after)
+	}
 	r.proof.turn(w)
 	name := r.Alert
 	for _, label := range []string{"system", "probe"} {
@@ -164,6 +170,9 @@ func (r Rule) least() time.Duration {
 func (f *File) robust(s *system) (all []testCase) {
 	for _, j := range s.jobs {
 		all = append(all, f.explained(s, j)...)
+		if j.Type == kindIsolation {
+			all = append(all, f.seenOnce(s, j))
+		}
 	}
 	i := slices.IndexFunc(s.jobs, func(j probe.Job) bool { return len(s.failing(j)) == 1 && j.DependsOn == nil })
 	if i < 0 {
@@ -223,12 +232,22 @@ func (f *File) explained(s *system, j probe.Job) (all []testCase) {
 	return all
 }
 
+// seenOnce is the case of a breach in one run of many: it is in force for an hour, and then no longer.
+func (f *File) seenOnce(s *system, j probe.Job) testCase {
+	all := s.isolation(j)
+	rule := all[slices.IndexFunc(all, func(n news) bool { return n.name == "ProbeBreach" })].rule()
+	w := f.world(breachHeld)
+	w.set("probe_isolation_breach_total", 1, s.labels(j))
+	return w.test(s.name+"/"+j.Name+" finds a breach once: for an hour", append([]assertion{only(firing, 0, rule), only(firing, breachHeld-2*step, rule)},
+		none(firing, breachHeld+2*step)...)...)
+}
+
 // quorum are the cases of three locations.
 func (f *File) quorum(s *system, j probe.Job, rule Rule) (all []testCase) {
 	// Three probers in one location have one vote.
 	places := []prober{{firstInstance, "a"}, {"prober-1:9798", "a"}, {"prober-2:9798", "a"}, {"prober-3:9798", "b"}, {"prober-4:9798", "c"}}
 	world := func(after time.Duration, cut ...string) *world {
-		w := newWorld(f.options.job(), places, f.systems, event, event+steps(after)+2)
+		w := f.worldOf(places, after)
 		for _, place := range cut {
 			w.fail(j, map[string]string{region: place})
 		}
@@ -237,7 +256,7 @@ func (f *File) quorum(s *system, j probe.Job, rule Rule) (all []testCase) {
 	path := s.disagree().rule()
 	path.proof.labels = with(s.labels(j), map[string]string{region: "a"})
 	// A whole location that is cut off says of everything that it fails.
-	cut := newWorld(f.options.job(), places, f.systems, event, event+steps(5*time.Minute)+2)
+	cut := f.worldOf(places, 5*time.Minute)
 	for _, other := range s.jobs {
 		cut.fail(other, map[string]string{region: "a"})
 	}

@@ -18,6 +18,7 @@ type proof struct {
 	least       time.Duration     // when it must not fire yet; by default two evaluations before that
 	labels      map[string]string // those that come from its series
 	amongOthers bool              // what makes it fire makes others fire as well
+	probers     []prober          // who probes meanwhile; nil: one alone
 }
 
 // step is the time between two samples of the made-up series, and between two evaluations.
@@ -49,7 +50,10 @@ const (
 	serviceJob    = "service"
 )
 
-var alone = []prober{{instance: firstInstance}}
+var (
+	alone   = []prober{{instance: firstInstance}}
+	several = []prober{{firstInstance, "a"}, {"prober-1:9798", "b"}}
+)
 
 // newWorld makes a world in which every probe of the systems passes. The change comes at the event.
 func newWorld(job string, probers []prober, all []*system, event, last int) *world {
@@ -132,6 +136,9 @@ func (w *world) probe(s *system, j probe.Job, target map[string]string) {
 // madeUpSurface is where a breach of a made-up probe of tenants is found.
 const madeUpSurface = "memories/read"
 
+// madeUpFixture is a token that a made-up probe keeps for one of its callers.
+const madeUpFixture = "valid"
+
 // measures adds what the rules read of one kind.
 func (w *world) measures(j probe.Job, id map[string]string) {
 	set := func(name, label, well string, others ...string) {
@@ -148,6 +155,8 @@ func (w *world) measures(j probe.Job, id map[string]string) {
 	case j.Type == kindProtected:
 		set("probe_protected_outcome", "outcome", "auth_passed", "auth_bypass", "valid_rejected")
 		set("probe_auth_case", "outcome", "as_expected", "accepted")
+		w.add(fixture, constant((30 * 24 * time.Hour).Seconds()), id, map[string]string{"fixture": madeUpFixture})
+		w.add(fixture, constant(0), id, map[string]string{"fixture": "expired"})
 	case denies(j):
 		w.add("probe_http_status_code", constant(401), id, map[string]string{"check": "status"})
 	}
@@ -223,13 +232,17 @@ func (w *world) restart(name string, labels map[string]string) {
 // end makes series go, as those of a removed target do.
 func (w *world) end(name string, labels ...map[string]string) {
 	for _, s := range w.find(name, labels...) {
-		w.show(s, func(since int) string {
-			if since == 0 {
-				return "stale"
-			}
-			return "_"
-		})
+		w.stop(s)
 	}
+}
+
+func (w *world) stop(s *series) {
+	w.show(s, func(since int) string {
+		if since == 0 {
+			return "stale"
+		}
+		return "_"
+	})
 }
 
 func (w *world) show(s *series, shown func(since int) string) {
@@ -263,17 +276,20 @@ func (w *world) lose(since int) {
 	}
 }
 
-// die ends the probers, and what they cause at the services; Prometheus keeps trying.
-func (w *world) die() {
-	w.end("")
-	for _, s := range w.series {
-		if s.name == "up" || s.labels["job"] == serviceJob {
-			s.shown = func(int) string { return "" }
+// die ends the probers, or those at one place, and what they cause at the services; Prometheus keeps trying.
+func (w *world) die(at ...map[string]string) {
+	for _, s := range w.find("", at...) {
+		if s.name == "up" {
+			w.turn([]*series{s}, func(func(int) float64, int) float64 { return 0 })
+			continue
 		}
-	}
-	w.set("up", 0)
-	for _, code := range []string{"401", "501"} {
-		w.halt("", map[string]string{"job": serviceJob, "code": code})
+		if s.labels["job"] != serviceJob {
+			w.stop(s)
+			continue
+		}
+		if code := s.labels["code"]; code == "401" || code == "501" {
+			w.turn([]*series{s}, func(old func(int) float64, _ int) float64 { return old(w.event) })
+		}
 	}
 }
 

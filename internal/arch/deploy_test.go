@@ -16,16 +16,29 @@ import (
 
 // An object is as much of a Kubernetes object as the rules look at.
 type object struct {
-	Kind string
-	Data map[string]string
-	Spec struct {
+	Kind     string
+	Metadata struct{ Name string }
+	Data     map[string]string
+	Spec     struct {
 		BackoffLimit            *int `yaml:"backoffLimit"`
 		TTLSecondsAfterFinished *int `yaml:"ttlSecondsAfterFinished"`
 		PodFailurePolicy        any  `yaml:"podFailurePolicy"`
-		Endpoints               []struct {
-			HonorLabels bool `yaml:"honorLabels"`
+		Endpoints               []endpoint
+		PodMetricsEndpoints     []endpoint `yaml:"podMetricsEndpoints"`
+		Ingress                 []struct {
+			From  []any
+			Ports []struct{ Port string }
 		}
 		Template struct{ Spec pod }
+	}
+}
+
+type endpoint struct {
+	Port        string
+	HonorLabels bool `yaml:"honorLabels"`
+	Relabelings []struct {
+		TargetLabel string `yaml:"targetLabel"`
+		Replacement string
 	}
 }
 
@@ -39,26 +52,43 @@ type pod struct {
 	} `yaml:"securityContext"`
 	InitContainers []container `yaml:"initContainers"`
 	Containers     []container
-	Volumes        []struct {
-		HostPath any `yaml:"hostPath"`
-	}
+	Volumes        []volume
+}
+
+type volume struct {
+	Name     string
+	HostPath any `yaml:"hostPath"`
+	EmptyDir any `yaml:"emptyDir"`
+	Claim    any `yaml:"persistentVolumeClaim"`
 }
 
 type container struct {
-	Name, Image     string
-	RestartPolicy   string `yaml:"restartPolicy"`
-	Args            []string
-	Env             []struct{ Name, Value string }
-	LivenessProbe   *check `yaml:"livenessProbe"`
-	ReadinessProbe  *check `yaml:"readinessProbe"`
-	StartupProbe    *check `yaml:"startupProbe"`
-	Resources       struct{ Limits map[string]string }
+	Name, Image    string
+	RestartPolicy  string `yaml:"restartPolicy"`
+	Args           []string
+	Env            []struct{ Name, Value string }
+	LivenessProbe  *check `yaml:"livenessProbe"`
+	ReadinessProbe *check `yaml:"readinessProbe"`
+	StartupProbe   *check `yaml:"startupProbe"`
+	Resources      struct{ Limits map[string]string }
+	Ports          []port
+	Mounts         []struct {
+		Name     string
+		Path     string `yaml:"mountPath"`
+		SubPath  string `yaml:"subPath"`
+		ReadOnly bool   `yaml:"readOnly"`
+	} `yaml:"volumeMounts"`
 	SecurityContext struct {
 		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
 		Privileged               bool
 		ReadOnlyRootFilesystem   bool `yaml:"readOnlyRootFilesystem"`
 		Capabilities             struct{ Add, Drop []string }
 	} `yaml:"securityContext"`
+}
+
+type port struct {
+	Name string
+	Port int `yaml:"containerPort"`
 }
 
 type check struct {
@@ -171,10 +201,6 @@ func TestManifests(t *testing.T) {
 					if o.Spec.PodFailurePolicy == nil || o.Spec.TTLSecondsAfterFinished == nil {
 						t.Error("Job: wanted a podFailurePolicy and ttlSecondsAfterFinished")
 					}
-				case "ServiceMonitor":
-					if e := o.Spec.Endpoints; len(e) != 1 || !e[0].HonorLabels {
-						t.Error("ServiceMonitor: wanted honorLabels, or the service label of our series is renamed")
-					}
 				}
 				if len(pod.Containers) == 0 {
 					continue
@@ -184,9 +210,12 @@ func TestManifests(t *testing.T) {
 						probers++
 					}
 				}
-				for _, w := range slices.Concat(powers(pod), couplings(pod)) {
+				for _, w := range slices.Concat(powers(pod), couplings(pod), mounts(pod)) {
 					t.Errorf("%s: %s", o.Kind, w)
 				}
+			}
+			for _, w := range exposures(objects) {
+				t.Error(w)
 			}
 			if probers != 1 {
 				t.Errorf("%d containers named prober, wanted one", probers)
@@ -213,7 +242,7 @@ func useManifests(t *testing.T, binary string) {
 				for _, arg := range c.Args {
 					flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 					// Flags that switch something are listed as --[no-]flag.
-					if c.prober() && !strings.Contains(string(help), "--"+flag) && !strings.Contains(string(help), "--[no-]"+flag) {
+					if c.prober() && !strings.Contains(string(help), "--"+flag) && !strings.Contains(string(help), "--[no-]"+strings.TrimPrefix(flag, "no-")) {
 						t.Errorf("%s: the binary has no flag --%s", name, flag)
 					}
 				}
@@ -250,6 +279,11 @@ func TestManifestRulesBite(t *testing.T) {
 		{"no readiness", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].ReadinessProbe = nil }, "/-/ready"},
 		{"ready sidecar", couplings, "sidecar.yaml", func(p *pod) { p.InitContainers[0].ReadinessProbe = &check{} }, "whole pod"},
 		{"health behind a password", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].Args = nil }, "health-listen-address"},
+		{"nothing mounted amiss", mounts, "deployment.yaml", func(*pod) {}, ""},
+		{"a file that is never updated", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[0].SubPath = "example.yaml" }, "never updated"},
+		{"secrets that can be written", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[1].ReadOnly = false }, "/run/secrets/prober: wanted readOnly"},
+		{"state that cannot be written", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[2].ReadOnly = true }, "--storage.path"},
+		{"state that is kept nowhere", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts = p.Containers[0].Mounts[:2] }, "--storage.path"},
 		{"no memory limit for Go", couplings, "job.yaml", func(p *pod) { p.Containers[0].Env = nil }, "GOMEMLIMIT"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
