@@ -161,6 +161,9 @@ func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 		if form == "" {
 			where, form = "header", head.Find(h.needle)
 		}
+		if h.what == "id" && form != "" && form != canary.Plain && partOfOwn(known, a.by, h.text) {
+			continue // the caller's own id, encoded, as a cursor is
+		}
 		if form == "" || granted { // that nobody was answered at all is the larger news
 			continue
 		}
@@ -178,10 +181,22 @@ func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 	}
 }
 
+// partOfOwn reports whether a text stands within an id of an org's own.
+func partOfOwn(known []hidden, org *tenant, text string) bool {
+	return slices.ContainsFunc(known, func(h hidden) bool {
+		return h.owner == org && h.what == "id" && strings.Contains(strings.ToLower(h.text), strings.ToLower(text))
+	})
+}
+
 // says reports whether a request says a text.
 func says(q httpx.Request, text string) bool {
+	for _, values := range q.Header {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, text) }) {
+			return true
+		}
+	}
 	return strings.Contains(q.URL, url.PathEscape(text)) || strings.Contains(q.URL, url.QueryEscape(text)) ||
-		bytes.Contains(q.Body, []byte(inQuotes(text)))
+		bytes.Contains(q.Body, []byte(inQuotes(text))) || bytes.Contains(q.Body, []byte(url.QueryEscape(text)))
 }
 
 // head writes the status and the headers of an answer as one text.
