@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -61,7 +62,7 @@ func (x *exam) listed(cl *claim, c planted, op string) {
 func (x *exam) viewListed(cl *claim, c planted, op string) (sight, probe.Reason, string) {
 	found, id := false, canary.NewWord(c.id)
 	repeats := op == "search" && x.repeats(cl, c.subject, c.owner)
-	why, detail := x.pages(cl, c.subject, c.owner, op, c.text, func(a asking, answer *httpx.Answer) {
+	why, detail := x.pages(x.ctx, cl, c.subject, c.owner, op, c.text, func(a asking, answer *httpx.Answer) {
 		hay := canary.NewHaystack(answer.Body)
 		// A list may hold ids alone. Where a search repeats what was searched for, only the id tells.
 		found = found || hay.Find(c.marks[0]) != "" && !repeats || telling(c.id) && hay.Find(id) != ""
@@ -76,10 +77,10 @@ func (x *exam) viewListed(cl *claim, c planted, op string) (sight, probe.Reason,
 }
 
 // pages asks page by page and shows each to see. It returns why not all pages could be read, if so.
-func (x *exam) pages(cl *claim, s *subject, t *tenant, op, text string, see func(asking, *httpx.Answer)) (probe.Reason, string) {
+func (x *exam) pages(ctx context.Context, cl *claim, s *subject, t *tenant, op, text string, see func(asking, *httpx.Answer)) (probe.Reason, string) {
 	a := asking{claim: cl, by: t, t: s.template(op), v: vars{org: t.id, canary: text, page: "1"}, want: s.template(op).Status}
 	for page := 1; ; page++ {
-		answer := x.ask(x.ctx, a)
+		answer := x.ask(ctx, a)
 		if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
 			return why, detail
 		}

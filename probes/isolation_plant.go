@@ -178,8 +178,12 @@ func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(as
 		return planted{}, false
 	}
 	c := planted{subject: s, resource: s.name, owner: t, text: x.mint(s, t), minted: true}
-	a := asking{claim: cl, by: t, t: s.Create, v: vars{org: t.id, canary: c.text}, m: m, want: s.Create.Status}
+	a := asking{claim: cl, by: t, t: s.Create, v: vars{org: t.id, canary: c.text}, m: m, want: s.Create.Status, lasting: true}
+	asked := cl.asked
 	answer := x.ask(x.ctx, a)
+	if c.id = idIn(s.ID, answer); cl.asked > asked && (answer.Reason != probe.OK || answer.Status >= 500 || httpx.Success.Contains(answer.Status) && c.id == "") {
+		x.lost = append(x.lost, c)
+	}
 	if judge != nil && !judge(a, answer) {
 		return planted{}, false
 	}
@@ -187,7 +191,7 @@ func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(as
 		x.note(cl, ruleUnproven, why, "no canary could be planted with %s: %s", t.name, detail)
 		return planted{}, false
 	}
-	if c.id = idIn(s.ID, answer); c.id == "" {
+	if c.id == "" {
 		x.note(cl, ruleUnproven, probe.ControlFailed, "a canary was planted with %s, but the answer does not say its id", t.name)
 		return planted{}, false
 	}
