@@ -24,9 +24,10 @@ type notebook struct {
 	style  string                       // how the org is said: header, path, query, body or token
 	caller func(r *http.Request) string // the org that a credential belongs to; by bearer token unless a test says
 	twist  func(w http.ResponseWriter, q *asked, honest http.HandlerFunc)
-	lag    time.Duration // how long a note is not shown after it was made
-	marker bool          // whoami says that the orgs are test orgs
-	page   int           // notes of one page
+	lag    time.Duration                  // how long a note is not shown after it was made
+	marker bool                           // whoami says that the orgs are test orgs
+	page   int                            // notes of one page
+	name   func(n int, org string) string // the id of the n-th note
 
 	requests atomic.Int64
 	writes   atomic.Int64
@@ -55,7 +56,10 @@ type asked struct {
 
 var tokens = map[string]string{"Bearer token-of-the-red-org": "red", "Bearer token-of-the-blue-org": "blue"}
 
-func newNotebook(style string) *notebook { return &notebook{style: style, marker: true, page: 100} }
+func newNotebook(style string) *notebook {
+	name := func(n int, org string) string { return fmt.Sprintf("note-%08d-%s", n, org) }
+	return &notebook{style: style, marker: true, page: 100, name: name}
+}
 
 func (n *notebook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.requests.Add(1)
@@ -195,7 +199,7 @@ func (n *notebook) serve(w http.ResponseWriter, q *asked, shows func(note) bool)
 			return
 		}
 		n.next++
-		m := note{ID: fmt.Sprintf("note-%08d-%s", n.next, q.org), Text: sent.Text, org: q.org, made: time.Now()}
+		m := note{ID: n.name(n.next, q.org), Text: sent.Text, org: q.org, made: time.Now()}
 		n.notes = append(n.notes, m)
 		w.Header().Set("Location", "/v1/notes/"+m.ID)
 		reply(w, 201, marshal(m))
@@ -347,3 +351,6 @@ func measured(r probe.Result, name string, labels ...string) float64 {
 func parse(text string) (*config.Config, error) {
 	return config.Parse(Kinds(), config.File{Name: "test.yaml", Data: []byte(text)})
 }
+
+// decode reads the JSON that a request sends.
+func decode(q *asked, into any) { _ = json.NewDecoder(q.Body).Decode(into) }

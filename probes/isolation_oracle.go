@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,30 +14,56 @@ import (
 	"prober/internal/probe"
 )
 
-// compare asks an intruder's question for another's object and twice for one that never was. It notes against the
-// first claim what is no denial, and returns by what the denials differ; empty if by nothing.
+// oracleRounds is how often what seems to tell an object from one that never was is asked for in all. A header that
+// names one of two instances seems so once in four rounds, and in all of six never.
+const oracleRounds = 6
+
+// compare asks an intruder's question for another's object and for some that never were, again and again while they
+// are denied in two ways. It notes against the claims what is no denial, and returns by what the denials differ; empty
+// if by nothing, or not every time.
 func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle *claim) string {
-	ids := []string{c.id, unlikely(c.id), unlikely(c.id)}
-	answers := make([]*httpx.Answer, len(ids))
-	usable := true
-	for _, i := range [...]int{1, 0, 2} { // another's in the middle: what grows or shrinks from answer to answer is no difference in time
-		cl := oracle
-		if i == 0 {
-			cl = isolated
+	var d denials
+	for range oracleRounds {
+		if !x.deny(s, c, intruder, isolated, oracle, &d) {
+			return ""
 		}
-		a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: ids[i]}, want: x.p.Denied}
-		answers[i] = x.ask(x.ctx, a)
-		usable = x.denied(a, answers[i], x.p.Denied, ruleGranted, misleadingSuccess) && usable
+		if d.differ() == "" {
+			return ""
+		}
 	}
+	return d.differ()
+}
+
+// denials are the answers to questions for an object of another org, and for such as never were.
+type denials struct {
+	foreign, never []*httpx.Answer
+	ids            []string // that were asked for
+}
+
+// deny asks one round: for another's object between two that never were, so that what drifts from answer to answer is
+// no difference. It reports whether all three were denied.
+func (x *exam) deny(s *subject, c planted, intruder *tenant, isolated, oracle *claim, d *denials) bool {
+	usable := true
+	ask := func(cl *claim, id string) *httpx.Answer {
+		a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: id}, want: x.p.Denied}
+		answer := x.ask(x.ctx, a)
+		usable = x.denied(a, answer, x.p.Denied, ruleGranted, misleadingSuccess) && usable
+		d.ids = append(d.ids, id)
+		return answer
+	}
+	before := ask(oracle, unlikely(c.id))
+	foreign := ask(isolated, c.id)
+	after := ask(oracle, unlikely(c.id))
 	if !usable {
-		return ""
+		return false
 	}
-	if answers[1].Status != answers[2].Status {
-		x.note(oracle, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", answers[1].Status, answers[2].Status)
-		return ""
+	if before.Status != after.Status {
+		x.note(oracle, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", before.Status, after.Status)
+		return false
 	}
-	x.delays[oracle.surface] = append(x.delays[oracle.surface], waited(answers[0])-(waited(answers[1])+waited(answers[2]))/2)
-	return differ(answers, ids)
+	d.foreign, d.never = append(d.foreign, foreign), append(d.never, before, after)
+	x.delays[oracle.surface] = append(x.delays[oracle.surface], waited(foreign)-(waited(before)+waited(after))/2)
+	return true
 }
 
 // waited is how long a target thought about an answer, without connecting to it.
@@ -50,11 +77,15 @@ func waited(a *httpx.Answer) time.Duration {
 }
 
 // unlikely returns an id of the same kind as another that nothing can have: of its form, but random. A number gets
-// eighteen digits, lest it be a customer's.
+// eighteen digits, lest it be a customer's; a short one gets two thousand million, which 32 bits can hold, since what
+// cannot be an id at all is refused in another way.
 func unlikely(id string) string {
 	random := canary.Random() + canary.Random()
 	if strings.Trim(id, "0123456789") == "" {
 		digits := strings.Map(func(c rune) rune { return '0' + c%10 }, random)
+		if len(id) < len("2000000000") {
+			return "20" + digits[:8]
+		}
 		return "9" + digits[:17]
 	}
 	hex := strings.Trim(strings.ToLower(id), "0123456789abcdef-") == ""
@@ -76,34 +107,58 @@ func unlikely(id string) string {
 	return string(out)
 }
 
-// differ says by what the answer to another's id differs from those to ids that never were. What differs between
-// those two as well, such as a time or a number of the request, tells nothing.
-func differ(answers []*httpx.Answer, ids []string) string {
-	foreign, never, again := answers[0], answers[1], answers[2]
-	if foreign.Status != never.Status {
-		return fmt.Sprintf("status %d, and %d for what never was", foreign.Status, never.Status)
+// differ says by what the answers to another's id differ from all those to ids that never were. What differs among
+// those as well, such as a time, a number of the request or the name of an instance, tells nothing.
+func (d denials) differ() string {
+	status := func(a *httpx.Answer) string { return strconv.Itoa(a.Status) }
+	if d.apart(status) {
+		return fmt.Sprintf("status %d, and %d for what never was", d.foreign[0].Status, d.never[0].Status)
 	}
-	for _, name := range headerNames(answers) {
+	for _, name := range headerNames(append(d.foreign, d.never...)) {
 		if slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name) {
 			continue
 		}
-		f, n, a := joined(foreign, name, ids), joined(never, name, ids), joined(again, name, ids)
-		if n == a && f != n {
+		if d.apart(func(a *httpx.Answer) string { return joined(a, name, d.ids) }) {
 			return "the header " + known(name)
 		}
 	}
-	f, n, a := masked(string(foreign.Body), ids), masked(string(never.Body), ids), masked(string(again.Body), ids)
-	const noise = 16
+	body := func(a *httpx.Answer) string { return masked(string(a.Body), d.ids) }
+	first, other := len(body(d.foreign[0])), len(body(d.never[0]))
 	switch {
-	case n == a && f != n:
-		return fmt.Sprintf("the body, of %s and %s", count(len(f), "byte"), count(len(n), "byte"))
-	case n != a && distance(len(f), len(n)) > noise+distance(len(n), len(a)):
-		return fmt.Sprintf("the length of the body, %s and %s", count(len(f), "byte"), count(len(n), "byte"))
+	case d.apart(body):
+		return fmt.Sprintf("the body, of %s and %s", count(first, "byte"), count(other, "byte"))
+	case d.longer(body):
+		return fmt.Sprintf("the length of the body, %s and %s", count(first, "byte"), count(other, "byte"))
 	}
 	return ""
 }
 
-func distance(a, b int) int { return max(a-b, b-a) }
+// apart reports whether what is read from the answers takes other values for another's object than for what never
+// was. A value that is new in nearly every answer is noise.
+func (d denials) apart(read func(*httpx.Answer) string) bool {
+	never := map[string]bool{}
+	for _, a := range d.never {
+		never[read(a)] = true
+	}
+	return len(never) <= max(1, len(d.never)/4) && !slices.ContainsFunc(d.foreign, func(a *httpx.Answer) bool { return never[read(a)] })
+}
+
+// longer reports whether every answer for another's object is longer, or every one shorter, than those for what never
+// was, by more than these differ and some bytes.
+func (d denials) longer(read func(*httpx.Answer) string) bool {
+	const noise = 16
+	lengths := func(answers []*httpx.Answer) (least, most int) {
+		least, most = len(read(answers[0])), len(read(answers[0]))
+		for _, a := range answers[1:] {
+			least, most = min(least, len(read(a))), max(most, len(read(a)))
+		}
+		return least, most
+	}
+	least, most := lengths(d.never)
+	from, to := lengths(d.foreign)
+	slack := noise + most - least
+	return from > most+slack || to < least-slack
+}
 
 // known returns the name of a header if it is one of HTTP's own: the others are the target's text.
 func known(name string) string {

@@ -113,16 +113,48 @@ func (x *exam) plant(s *subject) bool {
 		}
 	}
 	x.row(1, 2)
+	if !x.distinct(s, control) {
+		return false
+	}
+	for _, t := range x.p.tenants {
+		x.hideID(s.planted[t])
+	}
 	return true
 }
 
-// hide makes the canary and its id known as what others must not be shown.
+// distinct reports whether the canaries can be told from each other: two orgs' objects with one id are asked for by
+// one request, and a text within another is shown with it.
+func (x *exam) distinct(s *subject, control *claim) bool {
+	alike := ""
+	x.each(func(owner, other *tenant) {
+		a, b := s.planted[owner], s.planted[other]
+		switch {
+		case a.id == b.id:
+			alike = fmt.Sprintf("the objects of %s and %s have one id, and which of them is asked for cannot be said", owner.name, other.name)
+		case strings.Contains(strings.ToLower(b.text), strings.ToLower(a.text)):
+			alike = fmt.Sprintf("the canary of %s stands within that of %s", owner.name, other.name)
+		}
+	})
+	if alike != "" {
+		x.note(control, ruleUnproven, probe.ControlFailed, "%s: nothing is proven", alike)
+	}
+	return alike == ""
+}
+
+// hide makes the canary known as what others must not be shown.
 func (x *exam) hide(c planted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.known = append(x.known, hidden{c.owner, "canary", c.text, c.marks[0]})
+	// Of a canary the random part is enough: what shows it with its hyphens changed, or cut off before, shows it.
+	x.known = append(x.known, hidden{c.owner, "canary", c.text, canary.NewNeedle(canary.Secret(c.text))})
+}
+
+// hideID does so with the id, once it is known that it is nobody else's as well.
+func (x *exam) hideID(c planted) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if telling(c.id) {
-		x.known = append(x.known, hidden{c.owner, "id", c.id, canary.NewNeedle(c.id)})
+		x.known = append(x.known, hidden{c.owner, "id", c.id, canary.NewWord(c.id)})
 	}
 }
 
@@ -146,8 +178,12 @@ func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(as
 		return planted{}, false
 	}
 	c := planted{subject: s, resource: s.name, owner: t, text: x.mint(s, t), minted: true}
-	a := asking{claim: cl, by: t, t: s.Create, v: vars{org: t.id, canary: c.text}, m: m, want: s.Create.Status}
+	a := asking{claim: cl, by: t, t: s.Create, v: vars{org: t.id, canary: c.text}, m: m, want: s.Create.Status, lasting: true}
+	asked := cl.asked
 	answer := x.ask(x.ctx, a)
+	if c.id = idIn(s.ID, answer); cl.asked > asked && (answer.Reason != probe.OK || answer.Status >= 500 || httpx.Success.Contains(answer.Status) && c.id == "") {
+		x.lost = append(x.lost, c)
+	}
 	if judge != nil && !judge(a, answer) {
 		return planted{}, false
 	}
@@ -155,7 +191,7 @@ func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(as
 		x.note(cl, ruleUnproven, why, "no canary could be planted with %s: %s", t.name, detail)
 		return planted{}, false
 	}
-	if c.id = idIn(s.ID, answer); c.id == "" {
+	if c.id == "" {
 		x.note(cl, ruleUnproven, probe.ControlFailed, "a canary was planted with %s, but the answer does not say its id", t.name)
 		return planted{}, false
 	}

@@ -90,6 +90,16 @@ func TestADenialNeedsItsControls(t *testing.T) {
 			reply(w, 404, `{}`)
 		}), "isolated@notes/read inconclusive(control_failed)"},
 		"the rate is limited": {when(foreignOn("read"), status(429)), "control@notes/read inconclusive(rate_limited)"},
+		"it is in a coding that nobody asked for": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			reply(w, 404, `{}`)
+		}), "isolated@notes/read inconclusive(control_failed)"},
+		"the owner is answered 200 and an error": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"error":"internal"}`)
+		}), "isolated@notes/list inconclusive(vacuous)"},
+		"nobody is sent to log in": {when(func(q *asked) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}), "authenticated@notes/read inconclusive(control_failed)"},
 		"it redirects": {when(foreignOn("read"), func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}), "isolated@notes/read inconclusive(control_failed)"},
@@ -290,11 +300,15 @@ func TestACanaryIsFoundInEveryForm(t *testing.T) {
 			z.Write([]byte(text))
 			z.Close()
 		}, probe.LeakBody},
-		"in a header":    {header("X-Debug", plain), probe.LeakHeader},
-		"in a cookie":    {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), probe.LeakHeader},
-		"in a Location":  {header("Location", func(s string) string { return "/notes?q=" + s }), probe.LeakHeader},
-		"in an ETag":     {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), probe.LeakHeader},
-		"in a file name": {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), probe.LeakHeader},
+		"as a slug":          {body(func(s string) string { return strings.ReplaceAll(s, "-", "_") }), probe.LeakBody},
+		"without its head":   {body(func(s string) string { return s[len(s)-32:] }), probe.LeakBody},
+		"in UTF-32 and JSON": {body(func(s string) string { return strings.Join(strings.Split(s, ""), "\x00\x00\x00") }), probe.LeakBody},
+		"quoted-printable":   {body(func(s string) string { return s[:20] + "\r\n" + s[20:] }), probe.LeakBody},
+		"in a header":        {header("X-Debug", plain), probe.LeakHeader},
+		"in a cookie":        {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), probe.LeakHeader},
+		"in a Location":      {header("Location", func(s string) string { return "/notes?q=" + s }), probe.LeakHeader},
+		"in an ETag":         {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), probe.LeakHeader},
+		"in a file name":     {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), probe.LeakHeader},
 		"in the status line": {func(w http.ResponseWriter, text string) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			fmt.Fprintf(c, "HTTP/1.1 404 not your %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", text)

@@ -308,7 +308,7 @@ func TestATimingDifferenceIsMeasuredAndNotJudged(t *testing.T) {
 			api := newNotebook("token")
 			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
 				if c.late(q) {
-					time.Sleep(later)
+					<-time.After(later)
 				}
 				honest(w, q.Request)
 			}

@@ -21,6 +21,7 @@ const (
 // A Needle is a text to look for, prepared in all its forms.
 type Needle struct {
 	forms []form
+	word  bool // it stands for nothing within a longer word
 }
 
 type form struct {
@@ -53,7 +54,15 @@ func NewNeedle(text string) Needle {
 			forms = append(forms, form{Base64, fold([]byte(url))})
 		}
 	}
-	return Needle{forms}
+	return Needle{forms: forms}
+}
+
+// NewWord prepares a text that may begin or end like others, such as an id: plainly, it is found only where no letter
+// or digit stands beside it. In base64 and hex nobody can tell.
+func NewWord(text string) Needle {
+	n := NewNeedle(text)
+	n.word = true
+	return n
 }
 
 // A Haystack is a text prepared for looking into it.
@@ -94,12 +103,28 @@ func (h *Haystack) add(text []byte, times int) {
 func (h Haystack) Find(n Needle) Form {
 	for _, f := range n.forms {
 		for _, view := range h.views {
-			if bytes.Contains(view, f.text) {
+			if n.word && f.name == Plain && holdsWord(view, f.text) || (!n.word || f.name != Plain) && bytes.Contains(view, f.text) {
 				return f.name
 			}
 		}
 	}
 	return ""
+}
+
+// holdsWord reports whether a text, in lower case, stands somewhere with no letter or digit beside it.
+func holdsWord(view, text []byte) bool {
+	part := func(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+	for from := 0; ; from++ {
+		at := bytes.Index(view[from:], text)
+		if at < 0 {
+			return false
+		}
+		from += at
+		end := from + len(text)
+		if (from == 0 || !part(view[from-1])) && (end == len(view) || !part(view[end])) {
+			return true
+		}
+	}
 }
 
 // fold returns a copy with the letters A to Z in lower case; every other byte stays.
