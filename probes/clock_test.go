@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -299,6 +300,67 @@ func TestOneServerAtTwoAddresses(t *testing.T) {
 		wantOutcome(t, r, "ntp", "", test.want)
 		if name == "the same" {
 			wantOutcome(t, r, "servers", c.NTP[1], "inconclusive(same_server): it is the same server as "+c.NTP[0]+" (by when it last heard of the time), and heard only once")
+		}
+	}
+}
+
+// All servers are asked at once: each of these answers only when all have been asked.
+func TestServersAreAskedAtOnce(t *testing.T) {
+	const n = 8
+	var asked atomic.Int64
+	all := make(chan struct{})
+	together := func(b []byte) []byte {
+		if asked.Add(1) == n {
+			close(all)
+		}
+		<-all
+		return b
+	}
+	c := NewClock()
+	c.NTP = ntpServers(t, slices.Repeat([]func([]byte) []byte{together}, n)...)
+	r := run(t, c)
+	if asked.Load() < n {
+		close(all)
+	}
+	wantOutcome(t, r, "ntp", "", "pass(ok)", "by 8 of 8 NTP servers")
+}
+
+// What is exported of a server is what it said.
+func TestWhatIsExportedOfAServer(t *testing.T) {
+	c := NewClock()
+	c.NTP, c.Quorum = ntpServers(t, func(b []byte) []byte {
+		b[0] |= 2 << 6
+		b[1] = 7
+		binary.BigEndian.PutUint32(b[4:], 1<<16/5)  // root delay: 200 ms
+		binary.BigEndian.PutUint32(b[8:], 1<<16/10) // root dispersion: 100 ms
+		return b
+	}), 1
+	r := run(t, c)
+	value := func(m *probe.Measure, source string) float64 {
+		v, known := sample(r, m, source)
+		if !known {
+			t.Fatalf("%s is not exported of %s", m.Name, source)
+		}
+		return v
+	}
+	rtt := value(clockRTT, c.NTP[0])
+	if got := value(clockStratum, c.NTP[0]); got != 7 {
+		t.Errorf("stratum %g", got)
+	}
+	if got := value(clockLeap, c.NTP[0]); got != 2 {
+		t.Errorf("leap %g", got)
+	}
+	if got := value(clockFalseticker, c.NTP[0]); got != 0 {
+		t.Errorf("falseticker %g", got)
+	}
+	for _, m := range []*probe.Measure{clockRootDistance, clockUncertainty} {
+		if got := value(m, c.NTP[0]) - rtt/2; got < 0.199 || got > 0.201 {
+			t.Errorf("%s: got %g and half of the round trip, wanted 0.2: half of 200 ms and 100 ms", m.Name, got)
+		}
+	}
+	for _, source := range []string{c.NTP[0], utcName} {
+		if off, doubt := value(clockOffset, source), value(clockUncertainty, source); max(off, -off) > doubt {
+			t.Errorf("%s: the same clock is %g ± %g off", source, off, doubt)
 		}
 	}
 }

@@ -57,6 +57,7 @@ func everything() []probe.Job {
 	jobs[0].Signals = map[string]probe.Signal{"live": {Name: "ibex_process_up", Labels: map[string]string{"service": "proxy"}}}
 	jobs[1].DependsOn = []string{"proxy"}
 	jobs[4].DependsOn = []string{"login"}
+	jobs[9].Labels = map[string]string{"env": "prod", "region": "eu", "team": "a`b{{\"c\"}}\\d"}
 	jobs[9].Runbook, jobs[9].RunbookURL = "", ""
 	return jobs
 }

@@ -79,8 +79,8 @@ func (s *system) on() string { return "on" + s.by()[2:] }
 // why is a description whose template asks Prometheus for the checks that did not pass of late, the reasons, and the
 // statuses that came instead.
 func (s *system) why(j probe.Job) string {
-	return "Of late: {{ range query `" + of(reasons, s.match(j)) + "` }}{{ .Labels.check }} ({{ .Labels.reason }}), {{ end }}" +
-		"got {{ range query `" + of(statuses, s.match(j)) + "` }}{{ .Value }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}, {{ else }}no status, {{ end }}" +
+	return "Of late: {{ range query " + quoted(of(reasons, s.match(j))) + " }}{{ .Labels.check }} ({{ .Labels.reason }}), {{ end }}" +
+		"got {{ range query " + quoted(of(statuses, s.match(j))) + " }}{{ .Value }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}, {{ else }}no status, {{ end }}" +
 		"wanted and got in full, with trace ids: prober --once --probe=" + verbatim(s.name+"/"+j.Name)
 }
 

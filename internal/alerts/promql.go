@@ -67,6 +67,14 @@ func lines(parts ...string) string { return strings.Join(parts, "\n") }
 // verbatim makes a text stand for itself in a template.
 func verbatim(text string) string { return strings.ReplaceAll(text, "{{", escaped) }
 
+// quoted writes a query as a string of a template; as a raw one, which is easier to read, unless its text forbids that.
+func quoted(query string) string {
+	if strings.Contains(query, "`") {
+		return strconv.Quote(query)
+	}
+	return "`" + query + "`"
+}
+
 // expanded is what a template that verbatim made becomes.
 func expanded(template string) string { return strings.ReplaceAll(template, escaped, "{{") }
 

@@ -41,6 +41,10 @@ type (
 
 const testsHead = `Made by "prober rules --test". Run it beside the rules:  promtool test rules FILE`
 
+// mostAlone is up to how many probes each alert has a case of its own. A case holds the series of all probes, so that
+// the file grows with the square of their number: of 300 it would be 260 MB.
+const mostAlone = 60
+
 // event is when something changes in a test: after a while in which all is well.
 const event = 4
 
@@ -51,10 +55,14 @@ func (f *File) WriteTests(w io.Writer, rulesFile string) error {
 	tests := testFile{RuleFiles: []string{rulesFile}, Every: promTime(step)}
 	tests.Tests = append(tests.Tests, f.quiet()...)
 	patient := map[string][]Rule{}
+	many := 0
+	for _, s := range f.systems {
+		many += len(s.jobs)
+	}
 	for _, r := range f.alerts() {
 		switch {
 		case r.proof.turn == nil:
-		case r.proof.probers == nil && r.proof.after > 2*time.Minute || r.proof.amongOthers:
+		case r.proof.probers == nil && (r.proof.after > 2*time.Minute || many > mostAlone) || r.proof.amongOthers:
 			patient[r.Alert] = append(patient[r.Alert], r)
 		default:
 			tests.Tests = append(tests.Tests, f.fires(r))

@@ -78,6 +78,19 @@ func TestThePageCanBeNarrowed(t *testing.T) {
 	})
 }
 
+// TestANoteIsOfASystemThatIsProbed shows that a system's name written wrongly does not read as if all were well.
+func TestANoteIsOfASystemThatIsProbed(t *testing.T) {
+	o := full()
+	o.Status = func() []Row { return []Row{{ID: probe.ID{System: "shop", Name: "up"}}} }
+	o.Incident = func(system string) string { return "note of " + system }
+	h := New(o)
+	for query, want := range map[string]string{"": "200 note of ", "?system=shop": "200 note of shop", "?system=shp": "404 no such system; / lists all\n"} {
+		if w := ask(h, "GET", "/incident"+query); fmt.Sprintf("%d %s", w.Code, w.Body) != want {
+			t.Errorf("%s: got %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
 func TestThePageReloadsItselfOnlyWhenAsked(t *testing.T) {
 	h := New(full())
 	for query, want := range map[string]string{"": "", "?refresh=30": "30", "?refresh=1": "", "?refresh=x": "", "?refresh=99999": "3600"} {

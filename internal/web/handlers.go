@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -41,10 +42,16 @@ func document(kind string, write func() []byte) http.HandlerFunc {
 	}
 }
 
-// incident serves the note as text: it is there to be copied into a ticket.
+// incident serves the note as text: it is there to be copied into a ticket. Of a system that nobody probes there is no
+// note, and not an empty one, which would read as if all were well.
 func (s *site) incident(w http.ResponseWriter, r *http.Request) {
+	system := r.URL.Query().Get("system")
+	if system != "" && !slices.ContainsFunc(s.rows(), func(row Row) bool { return row.System == system }) {
+		http.Error(w, "no such system; / lists all", http.StatusNotFound)
+		return
+	}
 	w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
-	io.WriteString(w, lines(s.Incident(r.URL.Query().Get("system"))))
+	io.WriteString(w, lines(s.Incident(system)))
 }
 
 // reasonOf is the error as text, or empty; a question that nobody handed over has no complaint.
