@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"slices"
+	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
@@ -116,6 +117,10 @@ func (p *Protected) ExpectedStatuses() map[string][]int {
 // Ask asks every replica at the same time, each caller after the other, and then judges what all of them were
 // answered. What is worst is noted first: that somebody was let in who must not be.
 func (p *Protected) Ask(ctx context.Context, r *probe.Result) {
+	patience := time.Duration(0)
+	if end, limited := ctx.Deadline(); limited {
+		patience = time.Until(end) / 2
+	}
 	targets, ok := p.Replicas.find(ctx, r, p.valid.client)
 	if !ok {
 		return
@@ -125,7 +130,7 @@ func (p *Protected) Ask(ctx context.Context, r *probe.Result) {
 	seen := make([]*visit, len(targets))
 	at := make(map[string]*visit, len(targets))
 	for i, target := range targets {
-		seen[i] = &visit{probe: p, tokens: tokens, forged: forged}
+		seen[i] = &visit{probe: p, tokens: tokens, forged: forged, patience: patience}
 		at[target] = seen[i]
 	}
 	r.Each(targets, func(target string, r *probe.Result) { at[target].ask(ctx, r) })

@@ -119,6 +119,8 @@ func (v *visit) judgeValid() (protectedNote, string) {
 	switch {
 	case f != nil && f.unproven != "":
 		return doubted(callerValid, probe.Credential, "the token %s", f.unproven), outcomeUntold
+	case v.cutOff(a):
+		return timeUp(callerValid), outcomeUntold
 	case a.Reason != probe.OK && a.Reason.Blame() == probe.Fail:
 		return said(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), outcomeUpstream
 	case a.Reason != probe.OK:
@@ -217,6 +219,8 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 		return doubted(c.name, probe.Credential, "let in, and rightly: the token %s", f.unproven), caseError
 	case v.admits(a):
 		return said(c.name, outcomeBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), caseAccepted
+	case v.cutOff(a):
+		return timeUp(c.name), caseError
 	case a.Reason != probe.OK:
 		return said(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
 	case a.Status == 429:

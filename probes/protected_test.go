@@ -750,6 +750,8 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 		"a name like a forgery's":    {func(p *Protected) { p.Callers["forged_none"] = Caller{Bearer: token} }, "callers.forged_none: the name is taken"},
 		"a name that is no label":    {func(p *Protected) { p.Callers["Org A"] = Caller{Bearer: token} }, "wanted a name of lower-case letters"},
 		"a credential for all":       {func(p *Protected) { p.Bearer = token }, "bearer, basic and oauth2 are a caller's"},
+		"a header for all":           {func(p *Protected) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers: Authorization is a caller's"},
+		"a cookie for all":           {func(p *Protected) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers: Cookie is a caller's"},
 		"a token in clear":           {func(p *Protected) { p.URL = "http://a.example/" }, "callers.valid: url http://a.example/: http:// would send the credential in clear"},
 		"a source of nothing":        {func(p *Protected) { p.Marker = &httpx.Source{} }, "marker: wanted a header or a json path"},
 		"a method of two words":      {func(p *Protected) { p.Method = "G T" }, "method: wanted one word"},

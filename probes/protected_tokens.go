@@ -21,7 +21,7 @@ type fixture struct {
 	exp        time.Time  // zero if it says none
 	unreadable string     // why there is no token
 	unproven   string     // why the token cannot prove the caller's case, after "the token"
-	stillGood  bool       // it is there to be refused as expired, and has not expired
+	stillGood  bool       // to be let in with it is right: it is there as expired and is not, or it is another caller's
 }
 
 var fixtureExpiry = &probe.Measure{
@@ -57,10 +57,18 @@ func (p *Protected) readTokens() map[string]*fixture {
 			f.unreadable = err.Error()
 			continue
 		}
+		f.unproven = p.borrowed(c, tokens)
+		f.stillGood = f.unproven != ""
 		if f.jwt = readJWT(f.token); f.jwt == nil {
+			if c.name == "expired" && c.Code == "" && f.unproven == "" {
+				f.unproven = "is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"
+			}
 			continue
 		}
 		f.exp = f.jwt.date("exp")
+		if f.unproven != "" {
+			continue
+		}
 		if c.name == "expired" || c.Code == "expired" {
 			f.unproven = notExpired(f.exp, now)
 			f.stillGood = f.unproven != ""
@@ -69,6 +77,21 @@ func (p *Protected) readTokens() map[string]*fixture {
 		}
 	}
 	return tokens
+}
+
+// borrowed says whose token it is that a caller has, if it is another one's: what they are answered would be one and
+// the same answer. Callers that send headers of their own may well share one.
+func (p *Protected) borrowed(c *caller, tokens map[string]*fixture) string {
+	for _, other := range p.withTokens() {
+		f := tokens[other.name]
+		if other.name == c.name {
+			return ""
+		}
+		if len(c.Headers) == 0 && len(other.Headers) == 0 && f != nil && f.token == tokens[c.name].token {
+			return "is that of " + other.name
+		}
+	}
+	return ""
 }
 
 // notExpired says why a token cannot prove that expired ones are refused; empty if it can.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,6 +57,11 @@ func (p *Protected) validateRoute() error {
 	}
 	if !p.Bearer.IsZero() || p.Basic != nil || p.OAuth2 != nil {
 		wrong = append(wrong, errors.New("bearer, basic and oauth2 are a caller's: write them under callers, or nobody would have them too"))
+	}
+	for name := range p.Headers {
+		if name = http.CanonicalHeaderKey(name); name == "Authorization" || name == "Cookie" {
+			wrong = append(wrong, fmt.Errorf("headers: %s is a caller's: write it under callers, or nobody would have it too", name))
+		}
 	}
 	if p.Method == "" || strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		wrong = append(wrong, errors.New("method: wanted one word such as POST"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
@@ -15,6 +16,7 @@ type visit struct {
 	tokens map[string]*fixture
 	forged *battery // nil without forgeries
 
+	patience  time.Duration            // half of the run: what had less before it was cut off had its time taken by others
 	answers   map[string]*httpx.Answer // by caller, and for the path that nobody serves
 	presented []presented              // in the order of the battery; shorter if time was up
 	after     *httpx.Answer            // the valid caller's once more, after the forgeries; nil if there were none
@@ -47,6 +49,26 @@ func (v *visit) ask(ctx context.Context, r *probe.Result) {
 		return
 	}
 	v.present(ctx, r)
+}
+
+// cutOff reports whether a request ended because the run's time was up that others had used, each of which was
+// answered. It says nothing of who was asked.
+func (v *visit) cutOff(a *httpx.Answer) bool {
+	hangs := func(a *httpx.Answer) bool { return a.Reason == probe.Timeout && a.Took >= v.patience }
+	if a.Reason != probe.Timeout || hangs(a) {
+		return false
+	}
+	for _, other := range v.answers {
+		if hangs(other) {
+			return false
+		}
+	}
+	return true
+}
+
+// timeUp is what is said of somebody who was cut off.
+func timeUp(check string) protectedNote {
+	return doubted(check, probe.Timeout, "the run's time was up before this was answered; give the probe a longer timeout")
 }
 
 // knock makes one caller's request.

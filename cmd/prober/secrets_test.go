@@ -110,7 +110,7 @@ func echo(t *testing.T) (string, func() string) {
 			w.Header().Set("X-Version", tokenMarker)
 			json.NewEncoder(w).Encode(map[string]string{"access_token": tokenMarker, "token_type": "Bearer"})
 		case "json":
-			json.NewEncoder(w).Encode(map[string]string{"status": all, "trace": all, "version": all})
+			json.NewEncoder(w).Encode(map[string]any{"status": all, "trace": all, "version": all, "test": true, "id": "n1"})
 		default:
 			code := 200
 			fmt.Sscan(path, &code)
@@ -175,6 +175,16 @@ func TestNoSecretLeaves(t *testing.T) {
 		fmt.Fprintf(&probes, "  - {name: %[1]s, type: protected, url: \"%[2]s/%[3]s\", callers: {valid: {status: 501, bearer: {file: %[4]s}}, other: {code: c, bearer: {file: %[4]s}}}, code: {header: X-Echo}, forgeries: {claims: {sub: someone}, keys: \"%[2]s/%[3]s\"}, version: {header: X-Version}, trace: {header: X-Trace-Id}}\n",
 			name, target, path, file)
 	}
+	for _, path := range append(paths, "token") {
+		name := "isolation-" + path
+		names = append(names, name)
+		fmt.Fprintf(&probes, "  - {name: %[1]s, type: isolation, base: \"%[2]s\", headers: {X-Org-Id: \"{org}\"}, orgs: {one: {bearer: {file: %[4]s}}, two: {headers: {X-Api-Key: {file: %[4]s}}}}, whoami: {url: /json, org: $.status, test_org: {$.test: true}}, resources: {notes: {create: {url: /json, json: {text: \"{canary}\"}}, read: \"/%[3]s?id={id}\", delete: \"/%[3]s?id={id}\", list: /%[3]s, search: \"/%[3]s?q={canary}\"}}, trace: {header: X-Trace-Id}, version: {header: X-Version}}\n",
+			name, target, path, file)
+		name = "clock-" + path
+		names = append(names, name)
+		fmt.Fprintf(&probes, "  - {name: %[1]s, type: clock, services: {date: {url: \"%[2]s/%[3]s\", bearer: {file: %[4]s}}, json: {url: \"%[2]s/%[3]s\", json: $.status, headers: {X-Api-Key: {file: %[4]s}}}, issuer: {iat: {token_url: \"%[2]s/%[3]s\", client_id: me, client_secret: {file: %[4]s}}}}, within: 5s}\n",
+			name, target, path, file)
+	}
 	fmt.Fprintf(&probes, "  - {name: refused, type: http, url: \"http://127.0.0.1:1/\", bearer: {file: %s}}\n", file)
 	fmt.Fprintf(&probes, "  - {name: nxdomain, type: http, url: \"https://no-such-host.invalid/\", bearer: {file: %s}}\n", file)
 	config := write(t, dir, "prober.yaml", probes.String())
@@ -189,8 +199,10 @@ func TestNoSecretLeaves(t *testing.T) {
 	for _, format := range []string{"text", "json", "junit", "tap", "github", "markdown"} {
 		cmd := exec.Command("prober", "--once", "--config.file="+config, "--format="+format, "--log.level=debug")
 		out := asUser(t, cmd)
-		if !strings.Contains(out, "h0-500") {
-			t.Errorf("%s: the results are missing:\n%s", format, out)
+		for _, wanted := range []string{"h0-500", "isolation-json", "clock-json"} {
+			if !strings.Contains(out, wanted) {
+				t.Errorf("%s: the results of %s are missing:\n%s", format, wanted, out)
+			}
 		}
 		search("--once --format="+format, out)
 	}
