@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -252,6 +253,23 @@ func TestEveryAlertIsDocumented(t *testing.T) {
 				if r.Alert != "" && !bytes.Contains(text, []byte("\n| `"+r.Alert+"`")) {
 					t.Errorf("docs/operations.md does not tell of %s", r.Alert)
 				}
+			}
+		}
+	}
+}
+
+// TestEveryKindIsListed wants each kind, once, in the tables where a reader looks for kinds, and in the changelog.
+func TestEveryKindIsListed(t *testing.T) {
+	for file, form := range map[string]string{
+		"../../README.md": "\n| [`%s`](docs/", "../../docs/probes.md": "\n| [`%[1]s`](#%[1]s) |", "../../CHANGELOG.md": "\n- `%s`: ",
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind := range probes.Kinds() {
+			if line := fmt.Sprintf(form, kind); bytes.Count(text, []byte(line)) != 1 {
+				t.Errorf("%s: wanted one line that begins with %s", file, strings.TrimSpace(line))
 			}
 		}
 	}

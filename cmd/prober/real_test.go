@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -39,7 +38,7 @@ func TestPrometheusReadsTheDemo(t *testing.T) {
 	api := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
 	testenv.Start(t, prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+api)
 
-	query := func(expr, want string) {
+	asks := func(expr, want string) {
 		t.Helper()
 		testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error {
 			got, err := instant(ctx, api, expr)
@@ -49,15 +48,15 @@ func TestPrometheusReadsTheDemo(t *testing.T) {
 			return err
 		})
 	}
-	query(`sum(probe_success{system="demo"}) == bool count(probe_success{system="demo"})`, "1")
-	query(`count(ibex_process_up{service="proxy"} == 1)`, "3")
-	query(`sum(up{job="prober"})`, "1")
+	asks(`sum(probe_success{system="demo"}) == bool count(probe_success{system="demo"})`, "1")
+	asks(`count(ibex_process_up{service="proxy"} == 1)`, "3")
+	asks(`sum(up{job="prober"})`, "1")
 	p.post(t, "/demo/break/proxy-down")
-	query(`max by (service) (ibex_process_up{service="proxy"})`, "0")
-	query(`probe_success{probe="proxy"}`, "0")
-	query(`probe_success{probe="up"}`, "1")
+	asks(`max by (service) (ibex_process_up{service="proxy"})`, "0")
+	asks(`probe_success{probe="proxy"}`, "0")
+	asks(`probe_success{probe="up"}`, "1")
 	p.post(t, "/demo/mend/proxy-down")
-	query(`min by (service) (ibex_process_up{service="proxy"})`, "1")
+	asks(`min by (service) (ibex_process_up{service="proxy"})`, "1")
 
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
@@ -72,31 +71,44 @@ func TestPrometheusReadsTheDemo(t *testing.T) {
 
 // instant asks Prometheus for the one value of an expression.
 func instant(ctx context.Context, api, expr string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+api+"/api/v1/query?query="+url.QueryEscape(expr), nil)
+	found, err := query(ctx, api, expr)
 	if err != nil {
 		return "", err
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("%s: got %d series", expr, len(found))
+	}
+	return fmt.Sprint(found[0].Value[1]), nil
+}
+
+// A series is what Prometheus finds for an expression: labels, and a time with a value.
+type series struct {
+	Metric map[string]string
+	Value  [2]any
+}
+
+// query asks Prometheus for an expression.
+func query(ctx context.Context, api, expr string) ([]series, error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+api+"/api/v1/query?query="+url.QueryEscape(expr), nil)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", err
-	}
 	var answer struct {
-		Data struct {
-			Result []struct{ Value [2]any }
-		}
+		Status, Error string
+		Data          struct{ Result []series }
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", err
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return nil, err
 	}
-	if len(answer.Data.Result) != 1 {
-		return "", fmt.Errorf("%s: got %d series", expr, len(answer.Data.Result))
+	if answer.Status != "success" {
+		return nil, fmt.Errorf("%s: %s, %s", expr, answer.Status, answer.Error)
 	}
-	return fmt.Sprint(answer.Data.Result[0].Value[1]), nil
+	return answer.Data.Result, nil
 }
 
 // TestNginx asks a real nginx: a page, one that is missing, a bad gateway, and TLS with a certificate that expires

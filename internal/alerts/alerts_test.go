@@ -140,6 +140,7 @@ func TestGeneratedTestsBite(t *testing.T) {
 		{"a token that expires unheard", []probe.Job{route}, "- time() < 604800", "- time() < 0"},
 		{"a token that has expired as it shall", []probe.Job{route}, `fixture!="expired"`, `fixture!=""`},
 		{"a breach that is never over", []probe.Job{tenants}, ` unless probe_isolation_breach_total{system="a",probe="tenants"} offset 1h`, ""},
+		{"a proof that counts only if all have it", []probe.Job{tenants}, "(max by (system, probe, surface)", "(min by (system, probe, surface)"},
 		{"a breach that is forgotten", []probe.Job{tenants}, "1h", "5m"},
 		{"a label that says something else", []probe.Job{up}, "severity: critical", "severity: page"},
 	} {

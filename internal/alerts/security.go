@@ -32,10 +32,12 @@ func (s *system) isolation(j probe.Job) []news {
 		w.set("probe_isolation_breach_total", 1, s.labels(j))
 	}
 
+	// Each surface must be proven, by whom does not matter: that a location is cut off is other news.
+	proven := "max " + s.by("surface") + " (" + of("probe_isolation_last_proven_timestamp_seconds", s.match(j)) + ")"
 	age := func(of string) string { return "time() - min " + s.by() + " (" + of + ")" }
 	long := max(provenWithin, upTo(3*j.Interval, time.Minute))
 	unproven := s.about(j, "ProbeIsolationUnproven", gradeOf(j.Severity).at(2), time.Minute, lines(
-		fmt.Sprintf("%s > %d", age(of("probe_isolation_last_proven_timestamp_seconds", s.match(j))), int(long.Seconds())),
+		fmt.Sprintf("%s > %d", age(proven), int(long.Seconds())),
 		fmt.Sprintf("and %s %s > %d", s.on(), age(of("probe_registered_timestamp_seconds", s.match(j))), int(long.Seconds()))))
 	unproven.summary = verbatim(fmt.Sprintf("Isolation unproven for %s: %s of %s", promTime(long), j.Name, s.name))
 	unproven.proof.after = long + time.Minute + step

@@ -179,7 +179,7 @@ func (f *File) robust(s *system) (all []testCase) {
 	for _, j := range s.jobs {
 		all = append(all, f.explained(s, j)...)
 		if j.Type == kindIsolation {
-			all = append(all, f.seenOnce(s, j))
+			all = append(all, f.seenOnce(s, j), f.provenElsewhere(s, j))
 		}
 	}
 	i := slices.IndexFunc(s.jobs, func(j probe.Job) bool { return len(s.failing(j)) == 1 && j.DependsOn == nil })
@@ -248,6 +248,14 @@ func (f *File) seenOnce(s *system, j probe.Job) testCase {
 	w.set("probe_isolation_breach_total", 1, s.labels(j))
 	return w.test(s.name+"/"+j.Name+" finds a breach once: for an hour", append([]assertion{only(firing, 0, rule), only(firing, breachHeld-2*step, rule)},
 		none(firing, breachHeld+2*step)...)...)
+}
+
+// provenElsewhere is the case of one location that proves nothing any more while another does: silent.
+func (f *File) provenElsewhere(s *system, j probe.Job) testCase {
+	long := max(provenWithin, upTo(3*j.Interval, time.Minute)) + 2*time.Minute
+	w := f.worldOf(several, long)
+	w.halt("probe_isolation_last_proven_timestamp_seconds", s.labels(j), map[string]string{region: several[0].region})
+	return w.test("one of two locations cannot prove "+s.name+"/"+j.Name+": silent", none(firing, long-2*time.Minute, long)...)
 }
 
 // quorum are the cases of three locations.

@@ -27,7 +27,7 @@ func servesKeys(h *host, keys []jose.JSONWebKey, caching string) {
 // serve adds what an issuer is asked: its keys, its discovery document, its tokens, and to take one back.
 func (i *issuer) serve(h *host) {
 	h.issuer, h.verifier = i, i.verifier()
-	servesKeys(h, i.public(), "public, max-age=300")
+	servesKeys(h, i.public(), "public, max-age=10")
 	clientAuth := []string{"client_secret_basic", "client_secret_post"}
 	h.handle("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, object{

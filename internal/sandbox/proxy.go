@@ -30,7 +30,7 @@ func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
 		}
 		reply(w, http.StatusOK, object{"status": "ready", "instance": h.name})
 	})
-	servesKeys(h, v.keys, "max-age=300")
+	servesKeys(h, v.keys, "max-age=10")
 	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
 	h.handle("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
 		if got := seen.judge(v, bearer(r)); got != accepted {

@@ -81,21 +81,25 @@ func FreePort(t testing.TB) int {
 }
 
 // Eventually asks again and again, at once and then every few milliseconds, until poll returns nil. It fails the test
-// with poll's last error when that has not happened within the time given; poll's context ends then too.
+// with poll's last error of before then when that has not happened within the time given; poll's context ends then too.
 func Eventually(t testing.TB, within time.Duration, poll func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := poll(ctx)
 		if err == nil {
 			return
 		}
+		if last == nil || ctx.Err() == nil { // that the time is up says nothing of what was waited for
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", within, err)
+			t.Fatalf("not within %s: %v", within, last)
 		case <-tick.C:
 		}
 	}
