@@ -143,7 +143,7 @@ func TestTwoDatesFromOneAddress(t *testing.T) {
 		"c": {URL: url + "/c", JSON: path(t, "$.now")}, "d": {URL: url + "/d", DateAge: sharp()},
 	}
 	r := run(t, c)
-	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " of b, but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
+	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " b, but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
 	wantOutcome(t, r, "skew", "a/c", "pass(ok)")
 	wantOutcome(t, r, "skew", "b/d", "fail(skew)")
 	if r.Verdict() == probe.Pass {
