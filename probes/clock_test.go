@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
@@ -546,6 +547,23 @@ func TestOwnClockSetDuringTheRun(t *testing.T) {
 	}
 }
 
+// What a server said is carried over to the clock of the run: where this machine's clock was moved in between, by less
+// than would spoil the run, the offset moves with it.
+func TestAnAnswerIsCarriedOverToTheClockOfTheRun(t *testing.T) {
+	const by = 10 * time.Second
+	c := NewClock()
+	c.NTP, c.Quorum = ntpServers(t, rightTime), 1
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	base := time.Now().Add(-by) // moves both clocks; a Time holds the monotonic one in its second word
+	*(*int64)(unsafe.Add(unsafe.Pointer(&base), 8)) += int64(by)
+	seen := c.askServer(t.Context(), c.servers[0], base)
+	if seen.trouble != nil || (seen.Offset.Mid()-by).Abs() > by/2 {
+		t.Errorf("got %v %v; by the clock of the run the server is %s ahead", seen.Offset, seen.trouble, by)
+	}
+}
+
 // Between 2 s and 3 s apart nobody is blamed while a leap second is announced; nor is it called right.
 func TestALeapSecond(t *testing.T) {
 	leap := func(b []byte) []byte { b[0] |= 1 << 6; return b }
@@ -586,9 +604,9 @@ func TestOwnOffsetCancelsOut(t *testing.T) {
 
 // A run ends by its deadline, and says that it wanted more time.
 func TestTooLittleTime(t *testing.T) {
-	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute)})
+	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute), "/d": jsonAhead(0)})
 	c := NewClock()
-	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}}
+	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}, "d": {URL: url + "/d", JSON: path(t, "$.now")}}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -597,7 +615,8 @@ func TestTooLittleTime(t *testing.T) {
 		t.Error(told(r))
 	}
 	// Each was asked once, and a copy that stands still would have said the same.
-	for _, pair := range []string{"a/b", "a/c", "b/c"} {
+	wantOutcome(t, r, "source", "d", "pass(ok)") // its clock was seen to move
+	for _, pair := range []string{"a/b", "a/c", "b/c", "a/d", "c/d"} {
 		wantOutcome(t, r, "skew", pair, "not noted")
 	}
 	wantOutcome(t, r, "source", "c", "inconclusive(")
