@@ -587,6 +587,32 @@ func TestALeapSecond(t *testing.T) {
 	}
 }
 
+// A leap second that is announced excuses this machine's clock for one second too, and does not make it right.
+func TestALeapSecondOfThisMachine(t *testing.T) {
+	for by, want := range map[time.Duration]string{time.Second: "inconclusive(cannot_tell)", 2 * time.Second: "fail(skew)"} {
+		answer := func(b []byte) []byte { b[0] |= 1 << 6; return shifted(by)(b) }
+		c := NewClock()
+		c.NTP = ntpServers(t, answer, answer, answer)
+		wantOutcome(t, run(t, c), "ntp", "", want)
+	}
+}
+
+// Of two clocks that are compared with each other the doubt about UTC grows too, from when the servers were asked.
+func TestWhatIsKnownOfUTCAges(t *testing.T) {
+	c := NewClock()
+	c.Services = map[string]Service{"a": {URL: "http://127.0.0.1:1/"}}
+	if err := c.validateServices(); err != nil {
+		t.Fatal(err)
+	}
+	const age = 1000 * time.Second
+	s := &clockRun{Clock: c, base: time.Now().Add(-age), clocks: make([]sourceSeen, 1), agreed: true}
+	now := s.at(time.Now())
+	s.clocks[0].Add(timesync.Sample{Earliest: now, Latest: now, Sent: now, Received: now})
+	if got := s.pairs()[0].apart.Uncertainty(); got < timesync.Drift(age) {
+		t.Errorf("got ±%s, wanted ±%s at least", got, timesync.Drift(age))
+	}
+}
+
 // The difference of two services does not depend on this machine's clock: NTP says that it is 7 s behind, and the
 // services, which are right, agree with each other and with UTC all the same.
 func TestOwnOffsetCancelsOut(t *testing.T) {
