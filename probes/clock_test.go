@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
@@ -143,7 +144,7 @@ func TestTwoDatesFromOneAddress(t *testing.T) {
 		"c": {URL: url + "/c", JSON: path(t, "$.now")}, "d": {URL: url + "/d", DateAge: sharp()},
 	}
 	r := run(t, c)
-	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", "but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
+	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " b, but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
 	wantOutcome(t, r, "skew", "a/c", "pass(ok)")
 	wantOutcome(t, r, "skew", "b/d", "fail(skew)")
 	if r.Verdict() == probe.Pass {
@@ -546,6 +547,23 @@ func TestOwnClockSetDuringTheRun(t *testing.T) {
 	}
 }
 
+// What a server said is carried over to the clock of the run: where this machine's clock was moved in between, by less
+// than would spoil the run, the offset moves with it.
+func TestAnAnswerIsCarriedOverToTheClockOfTheRun(t *testing.T) {
+	const by = 10 * time.Second
+	c := NewClock()
+	c.NTP, c.Quorum = ntpServers(t, rightTime), 1
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	base := time.Now().Add(-by) // moves both clocks; a Time holds the monotonic one in its second word
+	*(*int64)(unsafe.Add(unsafe.Pointer(&base), 8)) += int64(by)
+	seen := c.askServer(t.Context(), c.servers[0], base)
+	if seen.trouble != nil || (seen.Offset.Mid()-by).Abs() > by/2 {
+		t.Errorf("got %v %v; by the clock of the run the server is %s ahead", seen.Offset, seen.trouble, by)
+	}
+}
+
 // Between 2 s and 3 s apart nobody is blamed while a leap second is announced; nor is it called right.
 func TestALeapSecond(t *testing.T) {
 	leap := func(b []byte) []byte { b[0] |= 1 << 6; return b }
@@ -569,6 +587,32 @@ func TestALeapSecond(t *testing.T) {
 	}
 }
 
+// A leap second that is announced excuses this machine's clock for one second too, and does not make it right.
+func TestALeapSecondOfThisMachine(t *testing.T) {
+	for by, want := range map[time.Duration]string{time.Second: "inconclusive(cannot_tell)", 2 * time.Second: "fail(skew)"} {
+		answer := func(b []byte) []byte { b[0] |= 1 << 6; return shifted(by)(b) }
+		c := NewClock()
+		c.NTP = ntpServers(t, answer, answer, answer)
+		wantOutcome(t, run(t, c), "ntp", "", want)
+	}
+}
+
+// Of two clocks that are compared with each other the doubt about UTC grows too, from when the servers were asked.
+func TestWhatIsKnownOfUTCAges(t *testing.T) {
+	c := NewClock()
+	c.Services = map[string]Service{"a": {URL: "http://127.0.0.1:1/"}}
+	if err := c.validateServices(); err != nil {
+		t.Fatal(err)
+	}
+	const age = 1000 * time.Second
+	s := &clockRun{Clock: c, base: time.Now().Add(-age), clocks: make([]sourceSeen, 1), agreed: true}
+	now := s.at(time.Now())
+	s.clocks[0].Add(timesync.Sample{Earliest: now, Latest: now, Sent: now, Received: now})
+	if got := s.pairs()[0].apart.Uncertainty(); got < timesync.Drift(age) {
+		t.Errorf("got ±%s, wanted ±%s at least", got, timesync.Drift(age))
+	}
+}
+
 // The difference of two services does not depend on this machine's clock: NTP says that it is 7 s behind, and the
 // services, which are right, agree with each other and with UTC all the same.
 func TestOwnOffsetCancelsOut(t *testing.T) {
@@ -586,9 +630,9 @@ func TestOwnOffsetCancelsOut(t *testing.T) {
 
 // A run ends by its deadline, and says that it wanted more time.
 func TestTooLittleTime(t *testing.T) {
-	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute)})
+	url := serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute), "/d": jsonAhead(0)})
 	c := NewClock()
-	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}}
+	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}, "d": {URL: url + "/d", JSON: path(t, "$.now")}}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -597,7 +641,8 @@ func TestTooLittleTime(t *testing.T) {
 		t.Error(told(r))
 	}
 	// Each was asked once, and a copy that stands still would have said the same.
-	for _, pair := range []string{"a/b", "a/c", "b/c"} {
+	wantOutcome(t, r, "source", "d", "pass(ok)") // its clock was seen to move
+	for _, pair := range []string{"a/b", "a/c", "b/c", "a/d", "c/d"} {
 		wantOutcome(t, r, "skew", pair, "not noted")
 	}
 	wantOutcome(t, r, "source", "c", "inconclusive(")
