@@ -172,7 +172,7 @@ func TestTheTrackerMayBeUsedFromEverywhere(t *testing.T) {
 		},
 	} {
 		all.Go(func() {
-			for n := range 200 {
+			for n := range 50 {
 				do(n)
 			}
 		})
