@@ -83,10 +83,13 @@ func TestJWKSKnowsARevokedKeyByWhatItIs(t *testing.T) {
 	stolen, k1 := newJWK(t, "k0", "ES256"), newJWK(t, "k1", "ES256")
 	renamed := stolen
 	renamed.KeyID = "k7"
-	set := ""
-	url := serve(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, q *http.Request) { answers(200, "application/json", set)(w, q) }})
+	set, age := "", "0"
+	url := serve(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Age", age)
+		answers(200, "application/json", set)(w, q)
+	}})
 	p := jwks([]string{url + "/"}, "k1")
-	p.Revoked = literals("k0")
+	p.Revoked, p.AllowCached = literals("k0"), true
 	for _, step := range []struct{ set, want string }{
 		{keysetOf(t, k1, stolen), "fail\nrevoked@URL fail(revoked_kid_present): wanted no \"k0\", it is still published: tokens that it signs are accepted"},
 		{keysetOf(t, k1, renamed), "fail\nrevoked@URL fail(revoked_kid_present): the key of \"k0\" is still published, under another kid: tokens that it signs are accepted"},
@@ -96,6 +99,10 @@ func TestJWKSKnowsARevokedKeyByWhatItIs(t *testing.T) {
 		if got := strings.ReplaceAll(shortfalls(run(t, p)), url+"/", "URL"); got != step.want {
 			t.Errorf("got\n%s\nwant\n%s", got, step.want)
 		}
+	}
+	set, age = keysetOf(t, k1, renamed), "7" // the copy may be older than the revocation
+	if got := run(t, p); got.Verdict() != probe.Inconclusive {
+		t.Errorf("out of a cache: got\n%s", told(got))
 	}
 }
 

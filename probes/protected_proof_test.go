@@ -101,3 +101,20 @@ func TestCallersWithHeadersMayShareAToken(t *testing.T) {
 		t.Errorf("the token %s", f.unproven)
 	}
 }
+
+// TestAForgeryRefusedOutOfACacheProvesNothing: nobody verified anything.
+func TestAForgeryRefusedOutOfACacheProvesNothing(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	g.answer = func(w http.ResponseWriter, _ *http.Request, token string) bool {
+		if f := readJWT(token); f != nil && f.text("kid") == pathKid {
+			w.Header().Set("Age", "7")
+		}
+		return false
+	}
+	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token whose kid is the path of an empty file, keyed with nothing: the answer may come out of a cache (Age: 7)"
+	if got := shortfalls(run(t, p)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

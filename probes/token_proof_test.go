@@ -36,6 +36,22 @@ func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
 		"revocation inconclusive(control_failed): the revoked token was refused after *")
 }
 
+// TestAControlThatExpiresIsNotRejected: the revoked token is refused at once, and the other one is answered late.
+func TestAControlThatExpiresIsNotRejected(t *testing.T) {
+	i := newIDP(t, func(i *idp) { i.grant = map[string]any{"expires_in": 5} })
+	asked := 0
+	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+		if asked++; asked <= 2+refusalsInARow {
+			i.serveMe(w, q)
+			return
+		}
+		<-time.After(3500 * time.Millisecond)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	wantLines(t, run(t, i.revoking(t, time.Second, time.Second)), "inconclusive", issued, discovered,
+		"revocation inconclusive(control_failed): another token is refused as well, but may have expired")
+}
+
 // TestOneReplicaThatRefusesIsNotAll: behind a load balancer one of three knows of the revocation.
 func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
 	i := newIDP(t, nil)

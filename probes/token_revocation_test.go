@@ -49,6 +49,9 @@ func TestRevocation(t *testing.T) {
 				i.serveMe(w, q)
 			}
 		}, 300 * ms, "revocation inconclusive(control_failed): whether the revoked token is refused within 300ms could not be told: wanted 2xx, got 503"},
+		"what takes tokens is not asked, a cache answers": {func(i *idp) {
+			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "7"); i.serveMe(w, q) }
+		}, 300 * ms, "revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: the answer may come out of a cache (Age: 7)"},
 		"one token for all": {func(i *idp) {
 			token := unsecured(`{"alg":"RS256","kid":"x"}`)
 			i.grant = map[string]any{"access_token": token}
