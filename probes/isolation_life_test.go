@@ -146,7 +146,7 @@ func TestAStopLeavesNothingBehind(t *testing.T) {
 			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
 				if n := len(api.left()); q.op == op && (n > 1 || op == "create" && n == 1) {
 					stop()
-					defer time.Sleep(100 * time.Millisecond) // done at once, and answered only after the stop
+					defer func() { <-time.After(100 * time.Millisecond) }() // done at once, and answered only after the stop
 				}
 				honest(w, q.Request)
 			}

@@ -247,8 +247,10 @@ func (x *exam) interleave(s *subject) bool {
 	return true
 }
 
-// cancels reports whether the i-th of the interleaved requests hangs up, evenly spread.
+// cancels reports whether the i-th of the interleaved requests hangs up: evenly spread over the first three quarters, so
+// that what a hang-up leaves behind falls to one of those that follow.
 func (p *Isolation) cancels(i int) bool {
-	share := p.Interleave.Cancel
-	return (i+1)*share/100 > i*share/100
+	all := p.Interleave.Requests * p.Interleave.Cancel / 100
+	first := max(p.Interleave.Requests*3/4, all)
+	return i < first && (i+1)*all/first > i*all/first
 }
