@@ -209,13 +209,16 @@ func (x *exam) recount(cl *claim, s *subject, owner, other *tenant) {
 			return
 		}
 		with := x.count(s, other)
-		if !x.takeBack(s, c, owner) {
+		if !x.removeAs(x.ctx, s, c, owner) {
 			x.note(cl, ruleUnproven, probe.ControlFailed, "the count of %s changed, and whether it follows that of %s could not be told: a canary could not be deleted", other.name, owner.name)
 			return
 		}
 		if !x.pause(time.Duration(try*try) * 5 * time.Millisecond) {
 			return // the run is over, and the claim not finished
 		}
+		x.mu.Lock()
+		x.minted = slices.DeleteFunc(x.minted, func(m planted) bool { return m.id == c.id })
+		x.mu.Unlock()
 		after := x.count(s, other)
 		switch {
 		case before < 0 || with < 0 || after < 0:
@@ -233,53 +236,20 @@ func (x *exam) recount(cl *claim, s *subject, owner, other *tenant) {
 	x.note(cl, ruleUnproven, probe.ControlFailed, "the count of %s never stands still: somebody else writes to the test org", other.name)
 }
 
-// grown reports whether an owner's count grows with its own canaries: with the one that was planted or, since somebody
-// else may have deleted something at the same moment, with one of some more. It notes if not.
+// grown waits until an owner's count has grown.
 func (x *exam) grown(cl *claim, s *subject, owner *tenant, before int) bool {
-	patience := x.p.Settle.D()
-	for range countTries {
-		grew, told := x.grows(s, owner, before, patience)
-		if grew || !told {
-			return grew
-		}
-		patience = min(patience, time.Second) // what takes longer had its time
-		before = x.count(s, owner)
-		c, ok := x.place(s, owner, cl, mutation{}, nil)
-		if !ok {
-			return false
-		}
-		defer x.takeBack(s, c, owner)
-	}
-	x.note(cl, ruleUnproven, probe.Vacuous, "the count of %s did not grow with any of its own canaries: it proves nothing", owner.name)
-	return false
-}
-
-// grows waits until an owner's count is above what it was. It has told nothing if the count could not be read, which
-// is noted, or the run's time was up.
-func (x *exam) grows(s *subject, owner *tenant, before int, patience time.Duration) (grew, told bool) {
-	until := time.Now().Add(patience)
+	until := time.Now().Add(x.p.Settle.D())
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		now := x.count(s, owner)
-		switch {
-		case before < 0 || now < 0:
-			return false, false
-		case now > before:
-			return true, true
-		case time.Now().Add(wait).After(until):
-			return false, true
-		case !x.pause(wait):
-			return false, false
+		if before < 0 || now < 0 {
+			return false
+		}
+		if now > before {
+			return true
+		}
+		if time.Now().Add(wait).After(until) || !x.pause(wait) {
+			x.note(cl, ruleUnproven, probe.Vacuous, "the count of %s did not grow with its own canary: it proves nothing", owner.name)
+			return false
 		}
 	}
-}
-
-// takeBack deletes a canary before the run's own clean-up would, which then need not.
-func (x *exam) takeBack(s *subject, c planted, owner *tenant) bool {
-	if !x.removeAs(x.ctx, s, c, owner) {
-		return false
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.minted = slices.DeleteFunc(x.minted, func(m planted) bool { return m.id == c.id })
-	return true
 }
