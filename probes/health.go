@@ -167,6 +167,7 @@ func (h *Health) dependency(ctx context.Context, r *probe.Result) dependency {
 type replica struct {
 	live, ready answer
 	instance    string
+	telling     string // the trace id sent with the question whose answer makes its state what it is
 }
 
 // replica asks one replica both questions and, if it says that it is live, for a page that it cannot have.
@@ -175,7 +176,10 @@ func (h *Health) replica(ctx context.Context, r *probe.Result, target string) re
 	defer done()
 	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + h.Live, Addr: target, Want: httpx.Codes(200)})
 	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + h.Ready, Addr: target, Want: httpx.Codes(200)})
-	seen := replica{live: h.class(live), ready: h.class(ready)}
+	seen := replica{live: h.class(live), ready: h.class(ready), telling: ready.TraceID}
+	if seen.live.kind != well {
+		seen.telling = live.TraceID
+	}
 	if h.Instance != nil {
 		seen.instance = h.Instance.Read(live)
 	}
@@ -248,6 +252,7 @@ func (h *Health) judge(r *probe.Result, seen *replica, before, after dependency)
 		default:
 			r.Fail(check, now.Blames, "%s", sentence)
 		}
+		r.Cite(check, seen.telling)
 	}
 	if h.Dependency != "" {
 		note("split", now.Split)

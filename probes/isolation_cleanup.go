@@ -196,7 +196,7 @@ func (x *exam) removeAs(ctx context.Context, s *subject, c planted, t *tenant) b
 		if !bad {
 			why, detail = probe.ControlFailed, fmt.Sprintf("got %d", answer.Status)
 		}
-		x.note(s.claim(checkIsolated, "delete"), ruleUnproven, why, "%s cannot delete even its own canary: %s; a denial to others proves nothing", t.name, detail)
+		x.blame(s.claim(checkIsolated, "delete"), answer, ruleUnproven, why, "%s cannot delete even its own canary: %s; a denial to others proves nothing", t.name, detail)
 		return false
 	}
 	return !bad && (answer.Status == 404 || answer.Status == 410 || t == c.also)

@@ -85,7 +85,7 @@ func (x *exam) ask(ctx context.Context, a asking) *httpx.Answer {
 	}
 	answer := client.Do(ctx, x.r, q)
 	if answer.Status == http.StatusTooManyRequests {
-		x.halt(outcome{ruleUnproven, probe.RateLimited, "the target limits the rate of the prober's requests (429); nothing more is asked in this run"})
+		x.halt(outcome{ruleUnproven, probe.RateLimited, "the target limits the rate of the prober's requests (429); nothing more is asked in this run", answer.TraceID})
 	}
 	x.look(a, q, answer)
 	return answer
@@ -102,7 +102,7 @@ func (x *exam) spend(ctx context.Context, cl *claim) *outcome {
 		o := ended(ctx)
 		return &o
 	case x.left == 0 && !x.cleaning:
-		return &outcome{ruleUnproven, probe.ControlFailed, fmt.Sprintf("not asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
+		return &outcome{rule: ruleUnproven, why: probe.ControlFailed, detail: fmt.Sprintf("not asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
 	}
 	x.left = max(x.left-1, 0)
 	x.made++
@@ -130,9 +130,9 @@ func outlast(ctx context.Context, d time.Duration) (context.Context, context.Can
 // ended says why a context is over.
 func ended(ctx context.Context) outcome {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return outcome{ruleUnproven, probe.Cancelled, "not all was asked: the run was cancelled"}
+		return outcome{rule: ruleUnproven, why: probe.Cancelled, detail: "not all was asked: the run was cancelled"}
 	}
-	return outcome{ruleUnproven, probe.ControlFailed, "not all was asked: the time was up"}
+	return outcome{rule: ruleUnproven, why: probe.ControlFailed, detail: "not all was asked: the time was up"}
 }
 
 // halt ends the asking for a reason.
@@ -144,11 +144,16 @@ func (x *exam) halt(why outcome) {
 	}
 }
 
-// note keeps something that speaks against a claim.
+// note keeps something that speaks against a claim and that no one answer shows.
 func (x *exam) note(cl *claim, r rule, why probe.Reason, format string, args ...any) {
+	x.blame(cl, &httpx.Answer{}, r, why, format, args...)
+}
+
+// blame keeps something that speaks against a claim, and the answer that shows it.
+func (x *exam) blame(cl *claim, answer *httpx.Answer, r rule, why probe.Reason, format string, args ...any) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	cl.against = append(cl.against, outcome{r, why, fmt.Sprintf(format, args...)})
+	cl.against = append(cl.against, outcome{r, why, fmt.Sprintf(format, args...), answer.TraceID})
 }
 
 // forge adds credentials that are none, in the form of those that the orgs have.
@@ -200,8 +205,8 @@ func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 		case slices.Contains([]string{"list", "search", "export", "count"}, a.op()):
 			why = probe.LeakList
 		}
-		x.note(a.claim, r, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
-			a.who(), h.what, h.owner.name, canary.Hash(h.text), form, where, answer.Status, a.spoken(answer))
+		x.blame(a.claim, answer, r, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
+			a.who(), h.what, h.owner.name, canary.Hash(h.text), form, where, answer.Status, a.spoken())
 	}
 }
 
@@ -254,16 +259,12 @@ func (a asking) who() string {
 	return "somebody without a credential"
 }
 
-// spoken tells of a request: what was asked, how it was twisted, and where to find it in the target's traces.
-func (a asking) spoken(answer *httpx.Answer) string {
-	text := a.t.spoken()
-	if a.m.name != "" {
-		text += " with " + a.m.name
+// spoken tells of a request: what was asked, and how it was twisted.
+func (a asking) spoken() string {
+	if a.m.name == "" {
+		return a.t.spoken()
 	}
-	if answer.TraceID != "" {
-		text += ", trace " + answer.TraceID
-	}
-	return text
+	return a.t.spoken() + " with " + a.m.name
 }
 
 // provesNothing says why an answer proves nothing, whatever was wanted of it; ok is false if it may.
@@ -291,11 +292,11 @@ func provesNothing(answer *httpx.Answer) (why probe.Reason, detail string, ok bo
 func (x *exam) denied(a asking, answer *httpx.Answer, want httpx.Statuses, granted rule, why probe.Reason) bool {
 	success := httpx.Success.Contains(answer.Status)
 	if whole := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated; success && whole {
-		x.note(a.claim, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, a.spoken(answer), a.who())
+		x.blame(a.claim, answer, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, a.spoken(), a.who())
 		return false
 	}
 	if reason, detail, ok := provesNothing(answer); ok {
-		x.note(a.claim, ruleUnproven, reason, "wanted a denial (%s) of %s by %s: %s", want, a.spoken(answer), a.who(), detail)
+		x.blame(a.claim, answer, ruleUnproven, reason, "wanted a denial (%s) of %s by %s: %s", want, a.spoken(), a.who(), detail)
 		return false
 	}
 	large := a.m.long && slices.Contains([]int{413, 414, 431}, answer.Status)
@@ -303,9 +304,9 @@ func (x *exam) denied(a asking, answer *httpx.Answer, want httpx.Statuses, grant
 	case want.Contains(answer.Status) || large:
 		return true
 	case answer.Status == http.StatusUnauthorized:
-		x.note(a.claim, ruleUnproven, probe.Credential, "wanted %s, got 401: the credential of %s is not accepted, so nothing was denied to it: %s", want, a.who(), a.spoken(answer))
+		x.blame(a.claim, answer, ruleUnproven, probe.Credential, "wanted %s, got 401: the credential of %s is not accepted, so nothing was denied to it: %s", want, a.who(), a.spoken())
 	default:
-		x.note(a.claim, ruleUnproven, probe.ControlFailed, "wanted %s, got %d, which is none of the denials in the settings: %s by %s", want, answer.Status, a.spoken(answer), a.who())
+		x.blame(a.claim, answer, ruleUnproven, probe.ControlFailed, "wanted %s, got %d, which is none of the denials in the settings: %s by %s", want, answer.Status, a.spoken(), a.who())
 	}
 	return false
 }

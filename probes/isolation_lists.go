@@ -48,50 +48,50 @@ func (x *exam) lists(s *subject) bool {
 
 // listed notes against the claim where an org is not shown its own canary.
 func (x *exam) listed(cl *claim, c planted, op string) {
-	state, why, detail := x.viewListed(cl, c, op)
-	switch state {
+	seen := x.viewListed(cl, c, op)
+	switch seen.sight {
 	case there:
 	case unknownView:
-		x.note(cl, ruleUnproven, why, "%s: %s", c.owner.name, detail)
+		x.blame(cl, seen.answer, ruleUnproven, seen.why, "%s: %s", c.owner.name, seen.detail)
 	default:
-		x.note(cl, ruleUnproven, probe.Vacuous, "%s is not shown even its own canary: %s", c.owner.name, detail)
+		x.blame(cl, seen.answer, ruleUnproven, probe.Vacuous, "%s is not shown even its own canary: %s", c.owner.name, seen.detail)
 	}
 }
 
 // viewListed looks for a canary in what its owner is shown by an operation, to the last page.
-func (x *exam) viewListed(cl *claim, c planted, op string) (sight, probe.Reason, string) {
+func (x *exam) viewListed(cl *claim, c planted, op string) seen {
 	found, id := false, canary.NewWord(c.id)
 	repeats := op == "search" && x.repeats(cl, c.subject, c.owner)
-	why, detail := x.pages(x.ctx, cl, c.subject, c.owner, op, c.text, func(a asking, answer *httpx.Answer) {
+	why, detail, last := x.pages(x.ctx, cl, c.subject, c.owner, op, c.text, func(a asking, answer *httpx.Answer) {
 		hay := canary.NewHaystack(answer.Body)
 		// A list may hold ids alone. Where a search repeats what was searched for, only the id tells.
 		found = found || hay.Find(c.marks[0]) != "" && !repeats || telling(c.id) && hay.Find(id) != ""
 	})
 	switch {
 	case why != "":
-		return unknownView, why, detail
+		return seen{unknownView, why, detail, last}
 	case !found:
-		return elsewhere, probe.ControlFailed, "it is not in what " + c.subject.template(op).spoken() + " shows"
+		return seen{elsewhere, probe.ControlFailed, "it is not in what " + c.subject.template(op).spoken() + " shows", last}
 	}
-	return there, "", ""
+	return seen{there, "", "", last}
 }
 
-// pages asks page by page and shows each to see. It returns why not all pages could be read, if so.
-func (x *exam) pages(ctx context.Context, cl *claim, s *subject, t *tenant, op, text string, see func(asking, *httpx.Answer)) (probe.Reason, string) {
+// pages asks page by page and shows each to see. It returns why not all pages could be read, if so, and the last answer.
+func (x *exam) pages(ctx context.Context, cl *claim, s *subject, t *tenant, op, text string, see func(asking, *httpx.Answer)) (why probe.Reason, detail string, last *httpx.Answer) {
 	a := asking{claim: cl, by: t, t: s.template(op), v: vars{org: t.id, canary: text, page: "1"}, want: s.template(op).Status}
 	for page := 1; ; page++ {
 		answer := x.ask(ctx, a)
 		if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
-			return why, detail
+			return why, detail, answer
 		}
 		see(a, answer)
 		if more := s.turn(op, &a.v, page, answer); more == "" {
-			return "", ""
+			return "", "", answer
 		} else if more != "next" {
-			return probe.ControlFailed, a.spoken(answer) + ": " + more
+			return probe.ControlFailed, a.spoken() + ": " + more, answer
 		}
 		if page == s.Pages {
-			return probe.TooLarge, fmt.Sprintf("%s has more than %s, and what is on the others is not known", a.t.spoken(), count(s.Pages, "page"))
+			return probe.TooLarge, fmt.Sprintf("%s has more than %s, and what is on the others is not known", a.t.spoken(), count(s.Pages, "page")), answer
 		}
 	}
 }
@@ -136,7 +136,7 @@ func (x *exam) repeats(cl *claim, s *subject, t *tenant) bool {
 	a := asking{claim: cl, by: t, t: s.Search, v: vars{org: t.id, canary: nowhere, page: "1"}, want: s.Search.Status}
 	answer := x.ask(x.ctx, a)
 	if why, detail, ok := x.failed(a, answer, union(a.t.Status, httpx.Codes(404))); ok { // 404: nothing was found
-		x.note(cl, ruleUnproven, why, "%s: %s", t.name, detail)
+		x.blame(cl, answer, ruleUnproven, why, "%s: %s", t.name, detail)
 		return true
 	}
 	mark := canary.NewNeedle(nowhere)
@@ -154,7 +154,7 @@ func (x *exam) searches(cl *claim, c planted, intruder *tenant) {
 	a := asking{claim: cl, by: intruder, t: c.subject.Search, v: v, want: c.subject.Search.Status, unechoed: !repeats}
 	answer := x.ask(x.ctx, a)
 	if why, detail, ok := x.failed(a, answer, union(a.t.Status, httpx.Codes(404))); ok {
-		x.note(cl, ruleUnproven, why, "%s: %s", intruder.name, detail)
+		x.blame(cl, answer, ruleUnproven, why, "%s: %s", intruder.name, detail)
 	}
 }
 

@@ -19,19 +19,15 @@ import (
 const oracleRounds = 6
 
 // compare asks an intruder's question for another's object and for some that never were, again and again while they
-// are denied in two ways. It notes against the claims what is no denial, and returns by what the denials differ; empty
-// if by nothing, or not every time.
-func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle *claim) string {
+// are denied in two ways. It notes against the claims what is no denial, and by what the denials differ every time.
+func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle *claim) {
 	var d denials
 	for range oracleRounds {
-		if !x.deny(s, c, intruder, isolated, oracle, &d) {
-			return ""
-		}
-		if d.differ() == "" {
-			return ""
+		if !x.deny(s, c, intruder, isolated, oracle, &d) || d.differ() == "" {
+			return
 		}
 	}
-	return d.differ()
+	x.blame(oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can tell an object of %s from one that never was: %s", intruder.name, c.owner.name, d.differ())
 }
 
 // denials are the answers to questions for an object of another org, and for such as never were.
@@ -58,7 +54,7 @@ func (x *exam) deny(s *subject, c planted, intruder *tenant, isolated, oracle *c
 		return false
 	}
 	if before.Status != after.Status {
-		x.note(oracle, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", before.Status, after.Status)
+		x.blame(oracle, after, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", before.Status, after.Status)
 		return false
 	}
 	d.foreign, d.never = append(d.foreign, foreign), append(d.never, before, after)
@@ -221,12 +217,12 @@ func (x *exam) interleave(s *subject) bool {
 			return
 		}
 		if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
-			x.note(cl, ruleUnproven, why, "%s cannot be shown its own: %s", t.name, detail)
+			x.blame(cl, answer, ruleUnproven, why, "%s cannot be shown its own: %s", t.name, detail)
 			return
 		}
 		own[i] = canary.NewHaystack(answer.Body).Find(c.marks[0]) != ""
 		if !own[i] && op == "read" {
-			x.note(cl, ruleCrossed, probe.CrossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken(answer))
+			x.blame(cl, answer, ruleCrossed, probe.CrossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken())
 		}
 	})
 	clean := 0

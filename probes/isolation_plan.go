@@ -52,6 +52,7 @@ type outcome struct {
 	rule   rule
 	why    probe.Reason
 	detail string
+	trace  string // sent in the request that shows it, if one alone does
 }
 
 // A claim is one thing that a run sets out to prove of one surface.

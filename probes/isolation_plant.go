@@ -188,11 +188,11 @@ func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(as
 		return planted{}, false
 	}
 	if why, detail, ok := x.failed(a, answer, s.Create.Status); ok {
-		x.note(cl, ruleUnproven, why, "no canary could be planted with %s: %s", t.name, detail)
+		x.blame(cl, answer, ruleUnproven, why, "no canary could be planted with %s: %s", t.name, detail)
 		return planted{}, false
 	}
 	if c.id == "" {
-		x.note(cl, ruleUnproven, probe.ControlFailed, "a canary was planted with %s, but the answer does not say its id", t.name)
+		x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "a canary was planted with %s, but the answer does not say its id", t.name)
 		return planted{}, false
 	}
 	c.marks = []canary.Needle{canary.NewNeedle(c.text)}
@@ -247,7 +247,7 @@ func idIn(from *httpx.Source, answer *httpx.Answer) string {
 // failed says why an answer is not the success that it had to be.
 func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why probe.Reason, detail string, ok bool) {
 	if why, detail, ok := provesNothing(answer); ok {
-		return why, a.spoken(answer) + ": " + detail, true
+		return why, a.spoken() + ": " + detail, true
 	}
 	switch {
 	case want.Contains(answer.Status):
@@ -260,7 +260,7 @@ func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why 
 	default:
 		why = probe.ControlFailed
 	}
-	return why, fmt.Sprintf("wanted %s, got %d from %s", want, answer.Status, a.spoken(answer)), true
+	return why, fmt.Sprintf("wanted %s, got %d from %s", want, answer.Status, a.spoken()), true
 }
 
 // sees looks whether an owner sees its own canary, again and again for so long. What keeps it from that is noted
@@ -268,15 +268,15 @@ func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why 
 func (x *exam) sees(cl *claim, c planted, patience time.Duration) bool {
 	until := time.Now().Add(patience)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		state, why, detail := x.view(cl, c)
+		seen := x.view(cl, c)
 		switch {
-		case state == there:
+		case seen.sight == there:
 			return true
-		case state == unknownView:
-			x.note(cl, ruleUnproven, why, "%s cannot be shown its own canary: %s", c.owner.name, detail)
+		case seen.sight == unknownView:
+			x.blame(cl, seen.answer, ruleUnproven, seen.why, "%s cannot be shown its own canary: %s", c.owner.name, seen.detail)
 			return false
 		case time.Now().Add(wait).After(until) || !x.pause(wait):
-			x.note(cl, ruleUnproven, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", c.owner.name, detail)
+			x.blame(cl, seen.answer, ruleUnproven, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", c.owner.name, seen.detail)
 			return false
 		}
 	}
@@ -292,8 +292,16 @@ const (
 	missing   // there is no such object
 )
 
+// seen is what an owner sees of its own canary, why it is not there, and the answer that shows it.
+type seen struct {
+	sight
+	why    probe.Reason
+	detail string
+	answer *httpx.Answer
+}
+
 // view asks for a canary as its owner.
-func (x *exam) view(cl *claim, c planted) (sight, probe.Reason, string) {
+func (x *exam) view(cl *claim, c planted) seen {
 	op := c.subject.seeing()
 	if op != "read" {
 		return x.viewListed(cl, c, op)
@@ -301,15 +309,15 @@ func (x *exam) view(cl *claim, c planted) (sight, probe.Reason, string) {
 	a := asking{claim: cl, by: c.owner, t: c.subject.Read, v: vars{org: c.owner.id, id: c.id}, want: c.subject.Read.Status}
 	answer := x.ask(x.ctx, a)
 	if answer.Reason == probe.OK && (answer.Status == 404 || answer.Status == 410) {
-		return missing, probe.ControlFailed, fmt.Sprintf("got %d from %s", answer.Status, a.spoken(answer))
+		return seen{missing, probe.ControlFailed, fmt.Sprintf("got %d from %s", answer.Status, a.spoken()), answer}
 	}
 	if why, detail, ok := x.failed(a, answer, c.subject.Read.Status); ok {
-		return unknownView, why, detail
+		return seen{unknownView, why, detail, answer}
 	}
 	if canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
-		return elsewhere, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, a.spoken(answer))
+		return seen{elsewhere, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, a.spoken()), answer}
 	}
-	return there, "", ""
+	return seen{there, "", "", answer}
 }
 
 // viewAs asks for an object as an org that may or may not be its owner, and reports whether it is shown it.
@@ -351,7 +359,7 @@ func (x *exam) count(s *subject, t *tenant) int {
 		why, detail, bad = probe.ControlFailed, "there is no number at "+s.Number.String(), true
 	}
 	if bad {
-		x.note(cl, ruleUnproven, why, "%s cannot be told its count: %s", t.name, detail)
+		x.blame(cl, answer, ruleUnproven, why, "%s cannot be told its count: %s", t.name, detail)
 		return -1
 	}
 	return n

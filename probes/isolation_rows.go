@@ -47,10 +47,7 @@ func (x *exam) reads(s *subject) bool {
 	isolated, oracle := s.claim(checkIsolated, "read"), s.claim(checkOracle, "read")
 	var later []func()
 	x.each(func(owner, intruder *tenant) {
-		c := s.planted[owner]
-		if o := x.compare(s, c, intruder, isolated, oracle); o != "" {
-			x.note(oracle, ruleOracle, existenceOracle, "%s can tell an object of %s from one that never was: %s", intruder.name, owner.name, o)
-		}
+		x.compare(s, s.planted[owner], intruder, isolated, oracle)
 		later = append(later, x.readsInContext(s, owner, intruder)...)
 	})
 	x.fan(len(later), func(i int) { later[i]() })
@@ -97,7 +94,7 @@ func (x *exam) readsInContext(s *subject, owner, intruder *tenant) []func() {
 func (x *exam) rejected(a asking, answer *httpx.Answer) {
 	if (a.m.extra() || x.p.Mismatch == "ignore") && httpx.Success.Contains(answer.Status) {
 		if why, detail, ok := provesNothing(answer); ok {
-			x.note(a.claim, ruleUnproven, why, "%s by %s: %s", a.spoken(answer), a.who(), detail)
+			x.blame(a.claim, answer, ruleUnproven, why, "%s by %s: %s", a.spoken(), a.who(), detail)
 		}
 		return
 	}
@@ -165,14 +162,14 @@ func (x *exam) caches(s *subject) bool {
 // own notes against the claim where an owner was not answered its own canary, or in a way that a shared cache may keep.
 func (x *exam) own(a asking, answer *httpx.Answer, c planted) {
 	if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
-		x.note(a.claim, ruleUnproven, why, "%s cannot be shown its own: %s", a.by.name, detail)
+		x.blame(a.claim, answer, ruleUnproven, why, "%s cannot be shown its own: %s", a.by.name, detail)
 		return
 	}
 	if a.op() == "read" && canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
-		x.note(a.claim, ruleUnproven, probe.StaleOrCached, "%s is not answered its own canary: %s", a.by.name, a.spoken(answer))
+		x.blame(a.claim, answer, ruleUnproven, probe.StaleOrCached, "%s is not answered its own canary: %s", a.by.name, a.spoken())
 	}
 	if why := x.p.kept(answer.Header); why != "" {
-		x.note(a.claim, ruleUnproven, probe.StaleOrCached, "a shared cache may keep what %s is answered: %s", a.by.name, why)
+		x.blame(a.claim, answer, ruleUnproven, probe.StaleOrCached, "a shared cache may keep what %s is answered: %s", a.by.name, why)
 	}
 }
 

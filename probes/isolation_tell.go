@@ -69,7 +69,7 @@ func (x *exam) judge(cl *claim) judged {
 	case against && first.rule < ruleUnproven:
 	case against && first.rule == ruleUnproven:
 	case doubtful && cl != control:
-		j.outcome = outcome{ruleUnproven, broken.why, "nothing is proven without its control: " + broken.detail}
+		j.outcome = outcome{ruleUnproven, broken.why, "nothing is proven without its control: " + broken.detail, broken.trace}
 	case !cl.done || !control.done:
 		j.outcome = x.unfinished()
 	}
@@ -84,9 +84,9 @@ func (x *exam) unfinished() outcome {
 	case x.ctx.Err() != nil:
 		return ended(x.ctx)
 	case x.left <= 0:
-		return outcome{ruleUnproven, probe.ControlFailed, fmt.Sprintf("not all was asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
+		return outcome{rule: ruleUnproven, why: probe.ControlFailed, detail: fmt.Sprintf("not all was asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
 	}
-	return outcome{ruleUnproven, probe.ControlFailed, "not all was asked"}
+	return outcome{rule: ruleUnproven, why: probe.ControlFailed, detail: "not all was asked"}
 }
 
 // tell notes every claim, those that decide the verdict first, and what there is to measure.
@@ -190,4 +190,5 @@ func (j judged) note(r *probe.Result) {
 	default:
 		r.Fail(j.check, j.why, "%s", detail)
 	}
+	r.Cite(j.check, j.trace)
 }

@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"strconv"
 	"time"
 
 	"prober/internal/canary"
@@ -17,8 +18,9 @@ func (x *exam) updates(s *subject) bool {
 	for _, t := range x.p.tenants {
 		c := s.planted[t]
 		a := asking{claim: cl, by: t, t: s.Update, v: vars{org: t.id, id: c.id, canary: c.text}, want: s.Update.Status}
-		if why, detail, ok := x.failed(a, x.ask(x.ctx, a), s.Update.Status); ok {
-			x.note(cl, ruleUnproven, why, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, detail)
+		answer := x.ask(x.ctx, a)
+		if why, detail, ok := x.failed(a, answer, s.Update.Status); ok {
+			x.blame(cl, answer, ruleUnproven, why, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, detail)
 		}
 	}
 	x.trespass(s, "update", probe.ForeignWrite)
@@ -49,38 +51,44 @@ func (x *exam) trespass(s *subject, op string, why probe.Reason) {
 		v := vars{org: intruder.id, id: c.id, canary: canary.Mint(x.p.Replica, time.Now())}
 		cl := s.claim(checkIsolated, op)
 		a := asking{claim: cl, by: intruder, t: s.template(op), v: v, want: x.p.Denied}
-		x.denied(a, x.ask(x.ctx, a), x.p.Denied, ruleGranted, misleadingSuccess)
-		x.unchanged(a, c, why)
+		answer := x.ask(x.ctx, a)
+		x.denied(a, answer, x.p.Denied, ruleGranted, misleadingSuccess)
+		x.unchanged(a, answer, c, why)
 		cl = s.claim(checkContext, op)
 		if cl == nil {
 			return
 		}
 		for _, m := range x.p.contexts(a.t, op, owner.id, intruder.id) {
 			a.claim, a.m = cl, m
-			x.denied(a, x.ask(x.ctx, a), union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
-			x.unchanged(a, c, why)
+			answer := x.ask(x.ctx, a)
+			x.denied(a, answer, union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
+			x.unchanged(a, answer, c, why)
 		}
 		x.row(9, 10)
 	})
 }
 
-// unchanged has an owner look whether its canary is as it was, twice if it is not.
-func (x *exam) unchanged(a asking, c planted, why probe.Reason) {
-	state, reason, detail := x.view(a.claim, c)
-	if state == elsewhere || state == missing {
-		state, reason, detail = x.view(a.claim, c)
+// unchanged has an owner look whether its canary is as it was after an intruder's request, twice if it is not.
+func (x *exam) unchanged(a asking, answer *httpx.Answer, c planted, why probe.Reason) {
+	seen := x.view(a.claim, c)
+	if seen.sight == elsewhere || seen.sight == missing {
+		seen = x.view(a.claim, c)
 	}
 	lost := c.subject.lost
 	switch {
-	case state == there:
+	case seen.sight == there:
 	case lost[c.owner]:
-		x.note(a.claim, ruleUnproven, probe.ControlFailed, "the canary of %s was gone or changed before", c.owner.name)
-	case state == unknownView:
-		x.note(a.claim, ruleUnproven, reason, "whether the canary of %s is as it was could not be told: %s", c.owner.name, detail)
+		x.blame(a.claim, seen.answer, ruleUnproven, probe.ControlFailed, "the canary of %s was gone or changed before", c.owner.name)
+	case seen.sight == unknownView:
+		x.blame(a.claim, seen.answer, ruleUnproven, seen.why, "whether the canary of %s is as it was could not be told: %s", c.owner.name, seen.detail)
 	default:
 		lost[c.owner] = true
-		x.note(a.claim, ruleChanged, why, "after %s of %s by %s the canary of %s (%s) is gone or changed: %s",
-			a.t.spoken(), c.owner.name, a.by.name, c.owner.name, canary.Hash(c.text), detail)
+		got := "no answer"
+		if answer.Status != 0 {
+			got = strconv.Itoa(answer.Status)
+		}
+		x.blame(a.claim, answer, ruleChanged, why, "after %s of %s by %s, which got %s, the canary of %s (%s) is gone or changed: %s",
+			a.spoken(), c.owner.name, a.by.name, got, c.owner.name, canary.Hash(c.text), seen.detail)
 	}
 }
 
@@ -157,22 +165,22 @@ func (x *exam) trace(found smuggled) {
 		leaks, _ := found.planted.subject.claim(checkIsolated, "read").first()
 		switch {
 		case other == there && leaks.rule == ruleLeak:
-			x.note(cl, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
+			x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
 			return
 		case other == there:
-			x.note(cl, ruleChanged, probe.ForeignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken(found.answer))
+			x.blame(cl, found.answer, ruleChanged, probe.ForeignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken())
 			return
 		case own == unknownView || other == unknownView:
-			x.note(cl, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(found.answer), found.by.name)
+			x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(), found.by.name)
 			return
 		case own == there && !found.m.extra() && x.p.Mismatch != "ignore":
-			x.note(cl, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, found.answer.Status, found.spoken(found.answer), found.by.name)
+			x.blame(cl, found.answer, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, found.answer.Status, found.spoken(), found.by.name)
 			return
 		case own == there:
 			return
 		case time.Now().Add(wait).After(until):
-			x.note(cl, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
-				found.answer.Status, found.by.name, found.into.name, found.spoken(found.answer))
+			x.blame(cl, found.answer, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
+				found.answer.Status, found.by.name, found.into.name, found.spoken())
 			return
 		case !x.pause(wait):
 			return // the run is over, and the claim not finished

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -99,10 +101,27 @@ func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 		if r.Verdict() == probe.Pass {
 			continue
 		}
+		evident(t, r)
 		rows = append(rows, fmt.Sprintf("  %-16s %-13s %s\n", r.Name, r.Verdict(), strings.Join(reasons(r), " ")))
 	}
 	slices.Sort(rows)
 	return strings.Join(rows, ""), exitStatus(report.Report{Jobs: jobs, Results: results})
+}
+
+var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
+
+// evident compares what a check says of an answer with the exchange that is shown beside it.
+func evident(t *testing.T, r probe.Result) {
+	for _, c := range r.Checks {
+		said := statusSaid.FindAllStringSubmatch(c.Detail, -1)
+		if c.Verdict == probe.Pass || said == nil {
+			continue
+		}
+		i := r.ExchangeOf(c)
+		if i < 0 || r.Exchanges[i].Reason == probe.OK && !slices.ContainsFunc(said, func(s []string) bool { return s[1] == strconv.Itoa(r.Exchanges[i].Status) }) {
+			t.Errorf("%s: the exchange that is shown beside it is not the one of %s %s: %s", r.Name, c.Name, c.Target, c.Detail)
+		}
+	}
 }
 
 // reasons lists what did not pass as check(reason), each once.

@@ -1,6 +1,9 @@
 package probe
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // An Exchange is one request and its answer as they went over the wire. It holds no header, no body and no query.
 type Exchange struct {
@@ -31,23 +34,41 @@ type Phase struct {
 	Took time.Duration
 }
 
+// Bears reports whether a check may rest on the exchange: it cites it or, if it cites none, was what it was made for.
+func (x Exchange) Bears(c Check) bool {
+	if c.TraceID != "" {
+		return x.TraceID == c.TraceID
+	}
+	return x.Check == c.Name && x.Target == c.Target
+}
+
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}
 
-// ExchangeOf returns the index in Exchanges of the one that a check rests on: one that was made for it or, where none
-// was, for the first other check of the run that has some with the same target. Of several it is the last that got no
-// complete answer, else the last. It is -1 if there is none.
+// ExchangeOf returns the index in Exchanges of the one that a check rests on: the one that it cites, or one that was
+// made for it or, where none was, for the first other check of the run that has some with the same target. Of several
+// it is the last that got no complete answer, else the last. It is -1 if there is none.
 func (r Result) ExchangeOf(c Check) int {
-	for _, made := range append([]Check{c}, r.Checks...) {
-		found := -1
-		for i, x := range r.Exchanges {
-			if x.Target == c.Target && x.Check == made.Name && (found < 0 || x.Reason != OK || r.Exchanges[found].Reason == OK) {
-				found = i
-			}
+	if c.TraceID != "" {
+		if i := slices.IndexFunc(r.Exchanges, func(x Exchange) bool { return x.TraceID == c.TraceID }); i >= 0 {
+			return i
 		}
-		if found >= 0 {
-			return found
+	}
+	for _, made := range append([]Check{c}, r.Checks...) {
+		if i := r.madeFor(made.Name, c.Target); i >= 0 {
+			return i
 		}
 	}
 	return -1
+}
+
+// madeFor returns the index of the telling one among the exchanges that were made for a check of a target.
+func (r Result) madeFor(check, target string) int {
+	found := -1
+	for i, x := range r.Exchanges {
+		if x.Target == target && x.Check == check && (found < 0 || x.Reason != OK || r.Exchanges[found].Reason == OK) {
+			found = i
+		}
+	}
+	return found
 }

@@ -21,6 +21,7 @@ type Check struct {
 	Verdict Verdict
 	Reason  Reason // OK exactly when the verdict is Pass
 	Detail  string // a sentence with wanted and got, redacted
+	TraceID string // sent in the exchange that it rests on; empty if none was made for it and it cites none
 }
 
 // RunCheck is the name of the check that tells what befell the run itself.
@@ -104,6 +105,20 @@ func (r *Result) note(check string, v Verdict, why Reason, format string, args [
 	detail := clean(fmt.Sprintf(format, args...)) // calls foreign code, which may block or note something itself
 	r.write(func() {
 		r.Checks = append(r.Checks, Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: detail})
+	})
+}
+
+// Cite names the exchange that the last note of a check rests on, by the trace id that was sent in it. Without it, that
+// is the one of ExchangeOf, if it was made for the check.
+func (r *Result) Cite(check, traceID string) {
+	traceID = clean(traceID)
+	r.write(func() {
+		for i := len(r.Checks) - 1; i >= 0; i-- {
+			if r.Checks[i].Name == check {
+				r.Checks[i].TraceID = traceID
+				return
+			}
+		}
 	})
 }
 
@@ -195,6 +210,11 @@ func (r *Result) seal() Result {
 	out := *r
 	out.gather(r.children)
 	out.children, out.pen = nil, nil
+	for i, c := range out.Checks {
+		if x := out.madeFor(c.Name, c.Target); x >= 0 && c.TraceID == "" {
+			out.Checks[i].TraceID = out.Exchanges[x].TraceID
+		}
+	}
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -241,5 +242,38 @@ func TestNotesFromManyGoroutines(t *testing.T) {
 	}).Do(t.Context())
 	if len(r.Checks) != 150 || len(r.Exchanges) != 50 || len(r.Samples) != 50 {
 		t.Errorf("%d checks, %d exchanges, %d samples; want 150, 50, 50", len(r.Checks), len(r.Exchanges), len(r.Samples))
+	}
+}
+
+func TestACheckNamesTheExchangeThatItRestsOn(t *testing.T) {
+	result := job(func(_ context.Context, r *Result) {
+		for _, x := range []Exchange{
+			{Check: "read", TraceID: "first", Status: 200, Reason: OK},
+			{Check: "read", TraceID: "second", Status: 404, Reason: OK},
+			{Check: "list", TraceID: "third", Reason: Refused},
+			{Check: "list", TraceID: "fourth", Status: 200, Reason: OK},
+		} {
+			r.Exchanged(x)
+		}
+		r.Fail("read", Status, "wanted 404, got 200")
+		r.Cite("read", "first")
+		r.Cite("nothing", "first")
+		r.Fail("read", Status, "wanted 404, got something else")
+		r.Fail("list", Refused, "refused")
+		r.Fail("sum", Status, "of both")
+	}).Do(t.Context())
+	var got []string
+	for _, c := range result.Checks {
+		x := result.Exchanges[result.ExchangeOf(c)]
+		got = append(got, fmt.Sprintf("%s cites %q, rests on %s, borne by it: %t", c.Name, c.TraceID, x.TraceID, x.Bears(c)))
+	}
+	want := []string{
+		`read cites "first", rests on first, borne by it: true`,
+		`read cites "second", rests on second, borne by it: true`,
+		`list cites "third", rests on third, borne by it: true`, // the one without an answer
+		`sum cites "", rests on second, borne by it: false`,     // none was made for it: what the first check rests on
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -65,6 +65,7 @@ func (r Report) entry(job probe.Job, result probe.Result, ran bool) entry {
 	for i := range result.Checks {
 		c := &result.Checks[i]
 		c.Name, c.Target, c.Reason, c.Detail = line(c.Name), line(c.Target), probe.Reason(line(string(c.Reason))), line(c.Detail)
+		c.TraceID = line(c.TraceID)
 	}
 	result.Exchanges = slices.Clone(result.Exchanges)
 	for i := range result.Exchanges {

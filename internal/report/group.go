@@ -55,7 +55,7 @@ func (g group) targets() []string {
 	return all
 }
 
-// impersonal is a check without its target, whose address in the text becomes "it". Only whole words count: 10.0.0.1:80
+// impersonal is a check without its target and what it cites; the target's address in the text becomes "it". Only whole words count: 10.0.0.1:80
 // is no part of 10.0.0.1:8080, and what is not surely the target itself stays as it is.
 func impersonal(c probe.Check) probe.Check {
 	words := strings.Split(c.Detail, " ")
@@ -64,6 +64,6 @@ func impersonal(c probe.Check) probe.Check {
 			words[i] = strings.Replace(word, core, "it", 1)
 		}
 	}
-	c.Target, c.Detail = "", strings.Join(words, " ")
+	c.Target, c.TraceID, c.Detail = "", "", strings.Join(words, " ")
 	return c
 }

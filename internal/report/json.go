@@ -65,6 +65,7 @@ type jsonCheck struct {
 	Verdict probe.Verdict `json:"verdict"`
 	Reason  probe.Reason  `json:"reason"`
 	Detail  string        `json:"detail"`
+	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it rests on
 }
 
 type jsonExchange struct {

@@ -68,6 +68,7 @@ type jsonCheck struct {
 	Verdict probe.Verdict `json:"verdict"`
 	Reason  probe.Reason  `json:"reason"`
 	Detail  string        `json:"detail"`
+	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it rests on
 }
 
 // status writes the answer probe by probe: of ten thousand it is some 30 MB, which nobody should hold at once. The query
