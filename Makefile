@@ -15,6 +15,7 @@ DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 
 IMAGE       ?= prober
 FUZZTIME    ?= 30s
+RUNS        ?= 300
 BENCH_FLAGS ?=
 
 stamp   := github.com/prometheus/common/version
@@ -65,12 +66,17 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: soak
-soak: deps ## run the tests that decide whether to trust it 20 times, with the race detector
+soak: deps ## run the tests that decide whether to trust it 20 times, with the race detector (an hour)
 	go test -race -count=20 -failfast -timeout 80m -run 'Matrix|Secret|Reload|Signal|SIGTERM|Stop|Serving|Hostile|Bounds' ./cmd/prober ./internal/httpx
+	go test -race -count=20 -failfast -timeout 80m ./probes ./internal/canary ./internal/keyset ./internal/timesync ./internal/incident ./internal/schedule
 
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)
 	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)
+
+.PHONY: leaks
+leaks: ## measure what runs of isolation cost and which leaks they find (RUNS=300, about three minutes)
+	go test -run '^$$' -bench 'Isolation|LeakByChance' -benchtime $(RUNS)x ./cmd/prober
 
 .PHONY: image
 image: ## build the container image

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -29,6 +28,7 @@ type Isolation struct {
 	Base            string               `yaml:"base" required:"true" doc:"scheme, host and path that the requests' URLs are below"`
 	Address         string               `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
 	Orgs            map[string]*Tenant   `yaml:"orgs" required:"true" doc:"the test orgs, two to five, by a name to call them"`
+	Strangers       map[string]*Stranger `yaml:"strangers" doc:"credentials that must be let in nowhere, such as an expired token, by a name to call them"`
 	Whoami          Whoami               `yaml:"whoami" required:"true" doc:"the request that tells whose credential was sent"`
 	Resources       map[string]*Resource `yaml:"resources" required:"true" doc:"the kinds of objects that orgs keep, by name"`
 	Denied          httpx.Statuses       `yaml:"denied" doc:"the statuses that deny another org's object"`
@@ -42,19 +42,12 @@ type Isolation struct {
 	MaxRequests     int                  `yaml:"max_requests" doc:"the most requests of a run, clean-up aside; what is not asked by then is not proven"`
 	Replica         string               `yaml:"replica" doc:"this prober's name in the canaries; the host's name unless said otherwise"`
 
-	at      *url.URL          // base
-	spoken  map[string]string // headers that hold {org}
-	base    *httpx.Client     // its connections are everybody's
-	nobody  *httpx.Client
-	tenants []*tenant // by name
-	memory  leftovers
-}
-
-// A tenant is a test org as it is asked for.
-type tenant struct {
-	name, id string
-	client   *httpx.Client
-	settings *httpx.Settings
+	at        *url.URL          // base
+	spoken    map[string]string // headers that hold {org}
+	base      *httpx.Client     // its connections are everybody's; it sends no credential
+	tenants   []*tenant         // by name
+	strangers []stranger        // nobody, then who makes one up, then those of the settings by name
+	memory    leftovers
 }
 
 // Bounds of the settings.
@@ -138,65 +131,6 @@ func (p *Isolation) validateStatuses() error {
 	return errors.Join(wrong...)
 }
 
-// connect makes the clients: one for each org and one for nobody, all over the same connections.
-func (p *Isolation) connect() error {
-	var wrong []error
-	shared := p.Settings
-	shared.Headers, p.spoken = map[string]httpx.Value{}, map[string]string{}
-	for name, v := range p.Settings.Headers {
-		if strings.Contains(v.Text, "{org}") {
-			p.spoken[http.CanonicalHeaderKey(name)] = v.Text
-		} else {
-			shared.Headers[name] = v
-		}
-	}
-	base, err := shared.Client(p.Base)
-	if err != nil {
-		return err
-	}
-	p.base, p.nobody = base, base
-	if len(p.Orgs) < 2 || len(p.Orgs) > mostOrgs {
-		wrong = append(wrong, fmt.Errorf("orgs: wanted 2 to %d: one is asked for what is another's", mostOrgs))
-	}
-	p.tenants = nil
-	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
-		org := p.Orgs[name]
-		if org == nil {
-			wrong = append(wrong, fmt.Errorf("orgs.%s: has no credential", name))
-			continue
-		}
-		settings := shared.With(httpx.Settings{Bearer: org.Bearer, Basic: org.Basic, OAuth2: org.OAuth2, Headers: org.Headers})
-		own := httpx.Settings{Bearer: org.Bearer, Basic: org.Basic, OAuth2: org.OAuth2, Headers: org.Headers}
-		if !own.HasCredential() {
-			wrong = append(wrong, fmt.Errorf("orgs.%s: has no credential: wanted bearer, basic, oauth2 or a secret header", name))
-		}
-		t := &tenant{name: name, id: cmp.Or(org.ID, name), settings: &settings}
-		if t.client, err = settings.Over(base, p.Base); err != nil {
-			wrong = append(wrong, fmt.Errorf("orgs.%s: %w", name, err))
-		}
-		wrong = append(wrong, p.unlike(t, org))
-		p.tenants = append(p.tenants, t)
-	}
-	return errors.Join(wrong...)
-}
-
-// unlike refuses an org that is one of those before it by another name.
-func (p *Isolation) unlike(t *tenant, org *Tenant) error {
-	for _, other := range p.tenants {
-		before := p.Orgs[other.name]
-		switch {
-		case strings.EqualFold(other.id, t.id):
-			return fmt.Errorf("orgs.%s: has the id of %s: an org is not isolated from itself", t.name, other.name)
-		case !org.Bearer.IsZero() && org.Bearer == before.Bearer,
-			org.Basic != nil && before.Basic != nil && *org.Basic == *before.Basic,
-			org.OAuth2 != nil && before.OAuth2 != nil && org.OAuth2.ClientID == before.OAuth2.ClientID && org.OAuth2.ClientSecret == before.OAuth2.ClientSecret && slices.Equal(org.OAuth2.Scopes, before.OAuth2.Scopes) && maps.Equal(org.OAuth2.Params, before.OAuth2.Params),
-			len(org.Headers) > 0 && maps.Equal(org.Headers, before.Headers):
-			return fmt.Errorf("orgs.%s: has the credential of %s: an org is not isolated from itself", t.name, other.name)
-		}
-	}
-	return nil
-}
-
 func (p *Isolation) validateWhoami() error {
 	var wrong []error
 	if p.Whoami.Org.IsZero() {
@@ -260,15 +194,13 @@ func (p *Isolation) Checks() []string {
 
 // ExpectedStatuses lists the denials that the probe provokes on purpose, by surface.
 func (p *Isolation) ExpectedStatuses() map[string][]int {
+	expected := union(union(p.Denied, p.Rejected), p.Unauthenticated)
+	for _, who := range p.strangers {
+		expected = union(expected, who.refused)
+	}
 	codes := map[string][]int{}
-	for _, cl := range newPlan(p).claims {
-		for _, s := range []httpx.Statuses{p.Denied, p.Rejected, p.Unauthenticated} {
-			for _, code := range s.Codes() {
-				if !slices.Contains(codes[cl.surface], code) {
-					codes[cl.surface] = append(codes[cl.surface], code)
-				}
-			}
-		}
+	for _, surface := range newPlan(p).surfaces() {
+		codes[surface] = expected.Codes()
 	}
 	return codes
 }

@@ -50,8 +50,8 @@ func newExam(p *Isolation, ctx context.Context, r *probe.Result) *exam {
 // An asking is one request and what it is asked for.
 type asking struct {
 	claim    *claim
-	by       *tenant // nil: nobody
-	garbage  bool    // nobody with a credential that is none
+	by       *tenant   // nil: a stranger
+	stranger *stranger // nil: a tenant
 	t        *Template
 	v        vars
 	m        mutation
@@ -71,11 +71,7 @@ func (x *exam) ask(ctx context.Context, a asking) *httpx.Answer {
 		return &httpx.Answer{Exchange: probe.Exchange{Reason: probe.ControlFailed}, Detail: err.Error()}
 	}
 	q.Check, q.Target, q.Want, q.Abandon = a.claim.check, a.claim.surface, a.want, a.abandon
-	client := x.p.nobody
-	switch {
-	case a.by != nil:
-		client = a.by.client
-	case a.garbage:
+	if a.stranger != nil && a.stranger.forges {
 		x.p.forge(q.Header)
 	}
 	if a.lasting {
@@ -83,7 +79,7 @@ func (x *exam) ask(ctx context.Context, a asking) *httpx.Answer {
 		ctx, done = outlast(ctx, cleanUpTime/2)
 		defer done()
 	}
-	answer := client.Do(ctx, x.r, q)
+	answer := a.client().Do(ctx, x.r, q)
 	if answer.Status == http.StatusTooManyRequests {
 		x.halt(outcome{ruleUnproven, probe.RateLimited, "the target limits the rate of the prober's requests (429); nothing more is asked in this run", answer.TraceID})
 	}
@@ -193,7 +189,7 @@ func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 		if h.what == "id" && form != "" && form != canary.Plain && partOfOwn(known, a.by, h.text) {
 			continue // the caller's own id, encoded, as a cursor is
 		}
-		if form == "" || granted { // that nobody was answered at all is the larger news
+		if form == "" || granted { // that a stranger was answered at all is the larger news
 			continue
 		}
 		r, why := ruleLeak, probe.LeakBody
@@ -250,13 +246,17 @@ func (a asking) op() string {
 
 // who names the caller.
 func (a asking) who() string {
-	switch {
-	case a.by != nil:
+	if a.by != nil {
 		return a.by.name
-	case a.garbage:
-		return "somebody with a made-up credential"
 	}
-	return "somebody without a credential"
+	return a.stranger.name
+}
+
+func (a asking) client() *httpx.Client {
+	if a.by != nil {
+		return a.by.client
+	}
+	return a.stranger.client
 }
 
 // spoken tells of a request: what was asked, and how it was twisted.

@@ -14,7 +14,7 @@ const (
 	checkControl       = "control"       // the owner sees its own canary before and after, unchanged
 	checkIsolated      = "isolated"      // an operation keeps one org from what is another's
 	checkContext       = "context"       // so it does while the org is missing, doubled or forged
-	checkAuthenticated = "authenticated" // nobody is answered without a good credential
+	checkAuthenticated = "authenticated" // no stranger is answered, with or without a credential
 	checkOracle        = "oracle"        // another org's object is denied just as one that never was
 	checkCache         = "cache"         // what one org was answered is not kept for another
 	checkInterleave    = "interleave"    // orgs that take turns on one connection get their own answers
@@ -39,7 +39,7 @@ const (
 	ruleChanged                  // one org changed or deleted what is another's
 	ruleCrossed                  // answers were mixed up
 	ruleGranted                  // what had to be denied succeeded, though nothing was shown
-	ruleBypassed                 // nobody was answered
+	ruleBypassed                 // a stranger was answered
 	ruleUnproven                 // a control or an answer is missing
 	ruleOracle                   // another org's object is told from one that never was
 )

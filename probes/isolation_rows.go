@@ -2,6 +2,7 @@ package probes
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // examine goes through the matrix for one resource. Where the owners do not see their own, nothing more is asked.
 func (x *exam) examine(s *subject) {
 	for _, step := range []func(*subject) bool{
-		x.plant, x.reads, x.anonymous, x.lists, x.caches, x.interleave, x.updates, x.creates, x.deletes, x.after,
+		x.plant, x.reads, x.unknown, x.lists, x.caches, x.interleave, x.updates, x.creates, x.deletes, x.after,
 	} {
 		if x.over() || !step(s) {
 			return
@@ -111,24 +112,29 @@ func union(a, b httpx.Statuses) httpx.Statuses {
 	return all
 }
 
-// anonymous asks for every object as nobody and with a made-up credential (row 11).
-func (x *exam) anonymous(s *subject) bool {
+// unknown asks for every object as nobody, with a made-up credential and with those of the strangers (row 11).
+func (x *exam) unknown(s *subject) bool {
+	says := "refused without a credential and with a made-up one"
+	if len(x.p.Strangers) > 0 {
+		says = "refused without a credential, with a made-up one, and to the strangers " + strings.Join(slices.Sorted(maps.Keys(x.p.Strangers)), ", ")
+	}
 	for _, op := range []string{"read", "list"} {
 		cl := s.claim(checkAuthenticated, op)
 		if cl == nil {
 			continue
 		}
 		for _, t := range x.p.tenants {
-			for _, garbage := range []bool{false, true} {
-				a := asking{claim: cl, garbage: garbage, t: s.template(op), v: vars{org: t.id, id: s.planted[t].id, page: "1"}, want: x.p.Unauthenticated}
+			for i := range x.p.strangers {
+				who := &x.p.strangers[i]
+				a := asking{claim: cl, stranger: who, t: s.template(op), v: vars{org: t.id, id: s.planted[t].id, page: "1"}, want: who.refused}
 				answer := x.ask(x.ctx, a)
 				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
-					continue // whatever else is meant to refuse nobody, this does
+					continue // whatever else is meant to refuse a stranger, this does
 				}
-				x.denied(a, answer, x.p.Unauthenticated, ruleBypassed, probe.AuthBypass)
+				x.denied(a, answer, who.refused, ruleBypassed, probe.AuthBypass)
 			}
 		}
-		x.finish(cl, "refused without a credential and with a made-up one")
+		x.finish(cl, says)
 	}
 	x.row(11)
 	return true

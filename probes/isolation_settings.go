@@ -13,13 +13,25 @@ import (
 	"prober/internal/secret"
 )
 
-// A Tenant is one test org and the credential to act as it.
-type Tenant struct {
-	ID      string                 `yaml:"id" doc:"what {org} stands for; the org's name here unless said otherwise"`
+// A Credential is what somebody is let in by, or is not.
+type Credential struct {
 	Bearer  secret.Secret          `yaml:"bearer" doc:"a token to send as Authorization: Bearer"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where to fetch the token to send, by client credentials"`
-	Headers map[string]httpx.Value `yaml:"headers" doc:"headers that only this org sends: a text, {file: PATH} or {env: NAME} each"`
+	Headers map[string]httpx.Value `yaml:"headers" doc:"headers that nobody else sends: a text, {file: PATH} or {env: NAME} each"`
+}
+
+// A Tenant is one test org and the credential to act as it.
+type Tenant struct {
+	ID         string `yaml:"id" doc:"what {org} stands for; the org's name here unless said otherwise"`
+	Credential `yaml:",inline"`
+}
+
+// A Stranger is a credential that must be let in nowhere: a token that has expired, that names no org, or that is of an
+// org that is suspended.
+type Stranger struct {
+	Credential `yaml:",inline"`
+	Status     httpx.Statuses `yaml:"status" doc:"the statuses that refuse it; those of unauthenticated, 401 and 403 unless said otherwise"`
 }
 
 // Whoami is the request that tells whose credential was sent.

@@ -9,7 +9,6 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
-	"prober/probes"
 )
 
 // TestRunbooksTableNamesWhatThereIs reads docs/runbooks.md: every probe that a line names is in the shipped
@@ -78,13 +77,4 @@ func TestRunbooksTableNamesWhatThereIs(t *testing.T) {
 	if rows < 50 {
 		t.Errorf("only %d lines of the runbooks were read", rows)
 	}
-}
-
-func jobsOf(t *testing.T, yaml []byte) []probe.Job {
-	t.Helper()
-	cfg, err := config.Parse(probes.Kinds(), config.File{Name: "shipped.yaml", Data: yaml})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg.Jobs
 }

@@ -96,6 +96,8 @@ func contextFaults() []Fault {
 			across(orgRoutes(), asFirstOrg)},
 		{"tenant-no-auth", "a request without a good token is one of the org that its header names", closed,
 			across(orgRoutes(), asHeaderSaysToAnyone)},
+		{"tenant-expired-accepted", "a token of org-a whose time is over is still one of org-a", closed,
+			across(orgRoutes(), asIfInTime)},
 	}
 }
 

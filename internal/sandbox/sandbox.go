@@ -85,7 +85,7 @@ type Sandbox struct {
 
 // credentials are made anew for each sandbox, purely random: a readable prefix would be redacted wherever it occurs.
 type credentials struct {
-	orgA, orgB, admin, clientSecret, renderKey string
+	orgA, orgB, orgAExpired, admin, clientSecret, renderKey string
 }
 
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
@@ -100,7 +100,8 @@ func Start(o Options) (*Sandbox, error) {
 		mixUp:    mixUp{oneIn: cmp.Or(o.OneIn, 50), byChance: o.ByChance},
 		faults:   faults(),
 		credentials: credentials{
-			orgA: rand.Text(), orgB: rand.Text(), admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
+			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
+			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
@@ -283,6 +284,7 @@ func (s *Sandbox) Env() map[string]string {
 	env := map[string]string{
 		"PROBER_DEMO_ORG_A":         s.credentials.orgA,
 		"PROBER_DEMO_ORG_B":         s.credentials.orgB,
+		"PROBER_DEMO_ORG_A_EXPIRED": s.credentials.orgAExpired,
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,

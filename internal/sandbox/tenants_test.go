@@ -73,6 +73,7 @@ func (y *story) context() {
 	as("nobody reads A's, with A's header", "", orgA)
 	as("garbage reads A's, with A's header", "garbage", orgA)
 	as("nobody reads A's, without a header", "")
+	as("A's expired token reads A's, with A's header", y.s.credentials.orgAExpired, orgA)
 }
 
 func (y *story) writing() {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+	"prober/internal/sandbox"
+)
+
+// tenants are the probes of isolation to measure: the demo's own, and what is left of it with the resource alone that
+// has all eight operations.
+var tenants = map[string]func(text []byte) []byte{
+	"demo": func(text []byte) []byte { return text },
+	"one_resource": func(text []byte) []byte {
+		before, rest, _ := bytes.Cut(text, []byte("      archive:"))
+		_, after, _ := bytes.Cut(rest, []byte("  # --- "))
+		return slices.Concat(before, []byte("\n  # --- "), after)
+	},
+}
+
+func tenantsProbe(b *testing.B, sample *sandbox.Sandbox, of string) probe.Job {
+	jobs := jobsOf(b, tenants[of](named(sample)))
+	return jobs[slices.IndexFunc(jobs, func(j probe.Job) bool { return j.Name == "tenants" })]
+}
+
+// BenchmarkIsolation measures what a run against a service without fault takes, and fails at the first false alarm and
+// at the first memory that is left behind: `-benchtime 1000x` is a thousand runs.
+func BenchmarkIsolation(b *testing.B) {
+	for _, of := range slices.Sorted(maps.Keys(tenants)) {
+		b.Run(of, func(b *testing.B) {
+			sample := startSandbox(b)
+			job := tenantsProbe(b, sample, of)
+			before := sample.Memories()
+			var took []time.Duration
+			requests := 0.0
+			for b.Loop() {
+				r := job.Do(b.Context())
+				if r.Verdict() != probe.Pass {
+					b.Fatalf("a false alarm: %+v", r.Why())
+				}
+				took = append(took, r.Took)
+				for _, s := range r.Samples {
+					if s.Name == "probe_isolation_requests" {
+						requests = s.Value
+					}
+				}
+			}
+			if after := sample.Memories(); !maps.Equal(before, after) {
+				b.Errorf("there were %v memories, and %v are left", before, after)
+			}
+			slices.Sort(took)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(requests, "requests/run")
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+		})
+	}
+}
+
+// BenchmarkLeakByChance measures how many runs in a hundred find a service that answers one read in so many with
+// another's, at random and only while several are under way: `-benchtime 200x` knows it to some three points.
+func BenchmarkLeakByChance(b *testing.B) {
+	for _, of := range slices.Sorted(maps.Keys(tenants)) {
+		for _, oneIn := range []int{20, 40, 80, 160} {
+			b.Run(fmt.Sprintf("%s/one_in_%d", of, oneIn), func(b *testing.B) {
+				sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, OneIn: oneIn, ByChance: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(sample.Close)
+				job := tenantsProbe(b, sample, of)
+				if err := sample.Break("tenant-one-in-fifty"); err != nil {
+					b.Fatal(err)
+				}
+				found, runs := 0, 0
+				for b.Loop() {
+					runs++
+					if r := job.Do(b.Context()); r.Verdict() == probe.Fail {
+						found++
+					}
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(100*float64(found)/float64(runs), "%found")
+			})
+		}
+	}
+}
