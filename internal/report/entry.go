@@ -169,12 +169,16 @@ func (e entry) evidence() []string {
 	return lines
 }
 
-// proof tells what the checks of a probe that passed saw, the replicas together.
+// proof tells what the checks of a probe that passed saw, the replicas together: two by name, more by their number.
 func (e entry) proof() []string {
 	var lines []string
 	all := groups(e.result.Checks)
 	for _, g := range all[:min(len(all), longestStory)] {
-		lines = append(lines, e.sentence(g.told()))
+		c := g.told()
+		if targets := g.targets(); len(targets) == 2 {
+			c.Target = targets[0] + " and " + targets[1]
+		}
+		lines = append(lines, e.sentence(c))
 	}
 	if len(all) > longestStory {
 		lines = append(lines, fmt.Sprintf("and %d more", len(all)-longestStory))

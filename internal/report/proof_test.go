@@ -48,7 +48,7 @@ func TestWhoAsksForAProcedureReadsWhatWasChecked(t *testing.T) {
 	})
 	with := Report{Results: []probe.Result{passed}, Proof: true}
 	text := write(t, "text", with)
-	for _, want := range []string{"live at 2 targets: /health answers 200\n", "and 11 more\n"} {
+	for _, want := range []string{"live 10.0.0.1:80 and 10.0.0.2:80: /health answers 200\n", "and 11 more\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("wanted %q in\n%s", want, text)
 		}
