@@ -15,7 +15,7 @@ import (
 var reserved = []string{
 	"system", "probe", "type", "check", "target", "reason", "verdict", "runbook", "runbook_url", "severity", "phase",
 	"code", "version", "state", "replica", "url", "kid", "source", "step", "trace_id", "le", "quantile", "job", "instance",
-	"case", "outcome", "fixture", "why", "a", "b", "surface",
+	"case", "outcome", "fixture", "why", "a", "b", "surface", "alertname", "alertstate", "runbook_severity",
 }
 
 var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)

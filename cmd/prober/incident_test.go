@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -58,5 +59,8 @@ func TestADamagedMemoryIsNoReasonNotToProbe(t *testing.T) {
 	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
 	if !strings.Contains(p.Output(), "What was known of incidents is lost") {
 		t.Errorf("the log does not say so:\n%s", p.Output())
+	}
+	if aside, err := os.ReadFile(kept + ".damaged"); string(aside) != `{"format":1,"sys` {
+		t.Errorf("%v: it is not set aside, but %q", err, aside)
 	}
 }

@@ -209,7 +209,11 @@ func (s *server) remember(path string) {
 	}
 	err := s.incidents.Load(path)
 	if err != nil {
-		s.log.Warn("What was known of incidents is lost", "err", err)
+		attrs := []any{"err", err}
+		if aside, err := incident.SetAside(path); err == nil {
+			attrs = append(attrs, "set_aside_as", aside)
+		}
+		s.log.Warn("What was known of incidents is lost", attrs...)
 	}
 	s.self.report("storage", err == nil)
 }

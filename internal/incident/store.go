@@ -63,6 +63,20 @@ func read(path string) ([]byte, error) {
 	return text, err
 }
 
+// SetAside renames a file that Load refused, so that Save does not replace what somebody may still make sense of. It
+// returns the new path: that of the file and ".damaged", where it replaces an earlier one. What is no plain file stays.
+func SetAside(path string) (string, error) {
+	at, err := os.Lstat(path)
+	if err == nil && !at.Mode().IsRegular() {
+		err = fmt.Errorf("%s: wanted a plain file", path)
+	}
+	if err != nil {
+		return "", err
+	}
+	aside := path + ".damaged"
+	return aside, os.Rename(path, aside)
+}
+
 // whole makes good what a file written by hand may lack, and forgets what was true only of the process that wrote it.
 func (s *system) whole() *system {
 	if s.Versions == nil {

@@ -71,6 +71,28 @@ func TestADamagedFileIsReportedAndNoMore(t *testing.T) {
 	}
 }
 
+// TestADamagedFileIsNotReplaced keeps what a person may still read, and touches nothing but plain files.
+func TestADamagedFileIsNotReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incident.json")
+	for _, text := range []string{"half a fi", "another"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		aside, err := SetAside(path)
+		if kept, _ := os.ReadFile(path + ".damaged"); err != nil || aside != path+".damaged" || string(kept) != text {
+			t.Errorf("got %q with %q and %v, want %q beside it", aside, kept, err, text)
+		}
+		if err := New().Load(path); err != nil {
+			t.Errorf("the file is still there: %v", err)
+		}
+	}
+	for _, path := range []string{t.TempDir(), filepath.Join(t.TempDir(), "missing")} {
+		if aside, err := SetAside(path); err == nil {
+			t.Errorf("%s was renamed to %s", path, aside)
+		}
+	}
+}
+
 // TestWhatIsWrittenIsReadAgain fills the memory of several systems: what is kept of them must not be too large to read.
 func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
