@@ -232,20 +232,7 @@ func TestADeleteThatOnlySaysSo(t *testing.T) {
 	if got := measured(r, "probe_isolation_leftovers"); got != planted || len(api.left()) != planted {
 		t.Errorf("%g leftovers are told of and %d notes are there, want %d", got, len(api.left()), planted)
 	}
-	for range 15 {
-		r = job.Do(t.Context())
-	}
-	wantFirst(t, r, "control@notes/read inconclusive(control_failed)")
-	if got := len(api.left()); got > 56 {
-		t.Errorf("%d notes are left, and it does not end", got)
-	}
-	api.mu.Lock()
-	api.twist = nil
-	api.mu.Unlock()
-	wantFirst(t, job.Do(t.Context()), "pass")
-	if got := len(api.left()); got != 0 {
-		t.Errorf("%d notes are left once they can be deleted", got)
-	}
+	piles(t, api, job)
 }
 
 // TestACreateThatReturnsAnothersID is seen for what it is: the other org's object is shown, or nothing is proven.

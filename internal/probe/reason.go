@@ -29,6 +29,17 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", int(v))
 }
 
+// Mark returns the verdict in at most four letters, "ok", "FAIL" or "???", to be told apart without colour.
+func (v Verdict) Mark() string {
+	switch v {
+	case Pass:
+		return "ok"
+	case Fail:
+		return "FAIL"
+	}
+	return "???"
+}
+
 // MarshalText writes the verdict as its word.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 

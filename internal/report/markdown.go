@@ -15,7 +15,7 @@ func writeMarkdown(b *bytes.Buffer, r Report) {
 		b.WriteString("\n| | probe | severity | latency | version | what did not pass |\n|---|---|---|--:|---|---|\n")
 		for _, e := range entries {
 			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n",
-				mark(e.verdict), mdText(e.title()), mdText(e.Severity), e.latency(), mdCode(e.version()), mdStory(e))
+				e.verdict.Mark(), mdText(e.title()), mdText(e.Severity), e.latency(), mdCode(e.version()), mdStory(e))
 		}
 	}
 	var origin []string

@@ -31,14 +31,14 @@ func writeText(b *bytes.Buffer, r Report) {
 		if several {
 			name = e.title()
 		}
-		rows[i] = []string{fmt.Sprintf("%-4s", mark(e.verdict)), name, e.Severity, e.latency(), e.version()}
+		rows[i] = []string{fmt.Sprintf("%-4s", e.verdict.Mark()), name, e.Severity, e.latency(), e.version()}
 	}
 	const latency = 3 // the column whose digits should stand below each other
 	lines := columns(rows, latency)
 	for i, e := range entries {
 		head := lines[i]
 		if r.Color {
-			m := mark(e.verdict)
+			m := e.verdict.Mark()
 			head = colour(e.verdict) + m + plain + strings.TrimPrefix(head, m)
 		}
 		b.WriteString(head + "\n")
@@ -54,17 +54,6 @@ func writeText(b *bytes.Buffer, r Report) {
 		b.WriteByte('\n')
 	}
 	b.WriteString(wrap(r.Summary(), 0, 0))
-}
-
-// mark is the verdict in four columns, to be told apart without colour.
-func mark(v probe.Verdict) string {
-	switch v {
-	case probe.Pass:
-		return "ok"
-	case probe.Fail:
-		return "FAIL"
-	}
-	return "???"
 }
 
 func colour(v probe.Verdict) string {

@@ -37,7 +37,7 @@ func newSite(o Options) *site {
 	return &site{
 		Options: o,
 		template: template.Must(template.New("").Funcs(template.FuncMap{
-			"clock": clock, "moment": moment, "stamp": stamp, "words": words, "short": short, "mark": mark, "relative": relative, "exchanges": exchanges,
+			"clock": clock, "moment": moment, "stamp": stamp, "words": words, "short": short, "relative": relative, "exchanges": exchanges,
 		}).ParseFS(pageSources, "page/*.html")),
 		policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			base64.StdEncoding.EncodeToString(sum[:])),

@@ -85,17 +85,6 @@ func doubts(why probe.Reason) string {
 	return strings.ReplaceAll(string(why), "_", " ")
 }
 
-// mark is the verdict in a word that is told apart without colour.
-func mark(v probe.Verdict) string {
-	switch v {
-	case probe.Pass:
-		return "ok"
-	case probe.Fail:
-		return "FAIL"
-	}
-	return "???"
-}
-
 // state is the verdict of what lasts.
 func state(v probe.Verdict) string {
 	switch v {
