@@ -154,25 +154,6 @@ func (p *plan) surfaces() []string {
 
 func (s *subject) claim(check, op string) *claim { return s.claims[check+op] }
 
-// contexts are the ways to get the org wrong that are tried with an operation: all of them where an object is read,
-// and those that have been seen to matter elsewhere.
-func (p *Isolation) contexts(t *Template, op, owner, intruder string) []mutation {
-	all, extra := p.attacks(t, owner, intruder), p.undocumented(t, owner)
-	switch op {
-	case "read":
-		all = append(all, p.variants(t, owner)...)
-	case "list":
-		all = only(all, "the owner's org", "no org", "both orgs")
-	default:
-		all, extra = only(all, "the owner's org", "no org"), extra[:min(len(extra), 1)]
-	}
-	return append(all, extra...)
-}
-
-func only(all []mutation, names ...string) []mutation {
-	return slices.DeleteFunc(all, func(m mutation) bool { return !slices.Contains(names, m.name) })
-}
-
 // first returns what of a claim's outcomes decides; ok is false if nothing speaks against it.
 func (cl *claim) first() (o outcome, ok bool) {
 	for _, next := range cl.against {
