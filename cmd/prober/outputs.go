@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"prober/internal/report"
+)
+
+// outputs are where the results go, each in its format.
+type outputs []output
+
+type output struct {
+	format, path string
+	note         string // to write in place of the results; empty: the results
+}
+
+// destinations reads --format and --output and refuses what cannot be written, before anything is asked.
+func (o onceOptions) destinations() (outputs, error) {
+	if o.repeat < 1 || o.wait < 0 || o.hold < 0 {
+		return nil, fmt.Errorf("--repeat must be at least 1, --wait and --hold not below zero")
+	}
+	all := outputs{{format: o.format}}
+	for _, text := range o.outputs {
+		format, path, ok := strings.Cut(text, "=")
+		if !ok || path == "" || path == "-" {
+			return nil, fmt.Errorf("--output: wanted FORMAT=PATH, got %q", text)
+		}
+		all = append(all, output{format: format, path: path})
+	}
+	for _, out := range all {
+		if err := report.Write(io.Discard, out.format, report.Report{}); err != nil {
+			return nil, err
+		}
+	}
+	for i := range all {
+		if all[i].path == "" {
+			continue
+		}
+		f, err := os.OpenFile(all[i].path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("--output: %w", err)
+		}
+		f.Close()
+	}
+	return all, nil
+}
+
+func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
+	for _, out := range all {
+		rep.Color = color && out.path == ""
+		if out.note != "" {
+			if _, err := io.WriteString(w, out.note); err != nil {
+				return err
+			}
+			continue
+		}
+		if out.path == "" {
+			if err := report.Write(w, out.format, rep); err != nil {
+				return err
+			}
+			continue
+		}
+		f, err := os.Create(out.path)
+		if err != nil {
+			return err
+		}
+		if err := report.Write(f, out.format, rep); err != nil {
+			f.Close()
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// colour reports whether text results are coloured.
+func (o onceOptions) colour(w io.Writer) bool {
+	switch o.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
