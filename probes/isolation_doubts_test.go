@@ -105,6 +105,17 @@ func TestInstancesAreNoOracle(t *testing.T) {
 	wantFirst(t, api.examined(t), "oracle@notes/read fail(existence_oracle)")
 }
 
+// TestAnOracleComparesDenials: where another org's object is shown, nothing is said of how it is denied.
+func TestAnOracleComparesDenials(t *testing.T) {
+	api := newNotebook("header")
+	api.twist = when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{}`) })
+	r := api.examined(t)
+	wantFirst(t, r, "isolated@notes/read fail(misleading_success)")
+	if got := told(r); !strings.Contains(got, "oracle@notes/read inconclusive(control_failed): another org's object, or one that never was, is not denied") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestIDsWithinIDs: that a list shows one's own longer id, in plain or in a cursor, shows nobody else's.
 func TestIDsWithinIDs(t *testing.T) {
 	longer := func(n int, _ string) string { return "note-000000000" + strings.Repeat("1", n) }

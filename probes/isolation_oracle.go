@@ -51,6 +51,7 @@ func (x *exam) deny(s *subject, c planted, intruder *tenant, isolated, oracle *c
 	foreign := ask(isolated, c.id)
 	after := ask(oracle, unlikely(c.id))
 	if !usable {
+		x.blame(oracle, foreign, ruleUnproven, probe.ControlFailed, "another org's object, or one that never was, is not denied: nothing can be told from it")
 		return false
 	}
 	if before.Status != after.Status {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,7 @@ type Request struct {
 	Body      []byte
 	Addr      string   // dial this IP:port; Host and SNI stay those of URL. Empty: resolve the URL's host
 	Anonymous bool     // leave off every credential of the settings: bearer, basic, oauth2, secret headers, client certificate
-	Want      Statuses // the statuses that are meant to come; they set Exchange.Expected
+	Want      Statuses // the statuses that are meant to come; they set Exchange.Expected, also where the answer is abandoned
 
 	// Learn is handed the complete answer before anything of it is noted. It makes what the answer issues, such as a
 	// token, known to the redactor; the answer's headers might repeat it.
@@ -69,8 +70,8 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		a.fail(w.explain(err))
 	} else {
 		a.Reason = probe.OK
-		a.Expected = q.Want.Contains(a.Status)
 	}
+	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errHungUp))
 	w.finish(end, a.Reason)
 	w.tell(&a.Exchange, err)
 	if q.Learn != nil && err == nil {

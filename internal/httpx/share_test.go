@@ -61,7 +61,10 @@ func TestAbandonHangsUpInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	a, r := askWith(t, client, patience, Request{URL: url + "/long", Abandon: 5, Check: "x", Target: "somewhere", Show: "http://shown/{id}"})
+	a, r := askWith(t, client, patience, Request{URL: url + "/long", Abandon: 5, Want: Codes(200), Check: "x", Target: "somewhere", Show: "http://shown/{id}"})
+	if !a.Expected || a.Broken() {
+		t.Error("hanging up on purpose is told as a fault")
+	}
 	if a.Reason != probe.Cancelled || string(a.Body) != "first" || a.Status != 200 || !strings.Contains(a.Detail, "on purpose") {
 		t.Errorf("got %s with %q: %s", a.Reason, a.Body, a.Detail)
 	}
@@ -69,7 +72,10 @@ func TestAbandonHangsUpInTheMiddle(t *testing.T) {
 	if x := r.Exchanges[0]; x.Target != "somewhere" || x.URL != "http://shown/{id}" {
 		t.Errorf("the exchange is told as %s of %s", x.URL, x.Target)
 	}
-	a, _ = askWith(t, client, patience, Request{URL: url + "/short", Abandon: 5})
+	a, _ = askWith(t, client, patience, Request{URL: url + "/short", Abandon: 5, Want: Codes(404)})
+	if a.Expected || a.Broken() {
+		t.Errorf("expected %t, broken %t; want neither", a.Expected, a.Broken())
+	}
 	if a.Reason != probe.OK || string(a.Body) != "ab" || a.StatusText != "200 OK" {
 		t.Errorf("a body that ends before: %s with %q, %q", a.Reason, a.Body, a.StatusText)
 	}

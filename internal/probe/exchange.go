@@ -14,7 +14,7 @@ type Exchange struct {
 	Addr          string // the address dialled, IP:port; empty if none was
 	Status        int    // 0 if no answer came
 	Proto         string // HTTP/1.1
-	Expected      bool   // the status is one that the probe causes on purpose
+	Expected      bool   // it ended as was wanted: with such a status, complete or hung up on on purpose
 	Reason        Reason // OK, or why no complete answer came
 	Started       time.Time
 	Took          time.Duration // from the start to the last byte, or to the error
@@ -42,6 +42,9 @@ func (x Exchange) Bears(c Check) bool {
 	return x.Check == c.Name && x.Target == c.Target
 }
 
+// Broken reports whether no complete answer came, though one was wanted.
+func (x Exchange) Broken() bool { return x.Reason != OK && x.Reason != "" && !x.Expected }
+
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}
 
@@ -66,7 +69,7 @@ func (r Result) ExchangeOf(c Check) int {
 func (r Result) madeFor(check, target string) int {
 	found := -1
 	for i, x := range r.Exchanges {
-		if x.Target == target && x.Check == check && (found < 0 || x.Reason != OK || r.Exchanges[found].Reason == OK) {
+		if x.Target == target && x.Check == check && (found < 0 || x.Broken() || !r.Exchanges[found].Broken()) {
 			found = i
 		}
 	}

@@ -157,7 +157,7 @@ func exchanges(s *Story) []exchangeView {
 	var all []exchangeView
 	for _, x := range s.Exchanges {
 		v := exchangeView{Method: x.Method, URL: x.URL, For: strings.TrimSpace(x.Check + " " + x.Target), Outcome: outcome(x), Facts: facts(x, s.Started)}
-		v.Failed = x.Reason != probe.OK && x.Reason != "" || x.Denied != "" || slices.ContainsFunc(s.Checks, func(c probe.Check) bool {
+		v.Failed = x.Broken() || x.Denied != "" || slices.ContainsFunc(s.Checks, func(c probe.Check) bool {
 			return c.Verdict != probe.Pass && x.Bears(c)
 		})
 		v.Open = v.Failed || len(s.Exchanges) == 1
@@ -178,6 +178,8 @@ func outcome(x probe.Exchange) string {
 		return "not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
 	case x.Reason != probe.OK && x.Reason != "" && x.Status == 0:
 		return fmt.Sprintf("no answer after %s: %s", short(x.Took), words(x.Reason))
+	case x.Reason == probe.Cancelled && x.Expected:
+		return fmt.Sprintf("answered %d, hung up on in the middle after %s%s", x.Status, short(x.Took), expected)
 	case x.Reason != probe.OK && x.Reason != "":
 		return fmt.Sprintf("answered %d, not completely, in %s: %s", x.Status, short(x.Took), words(x.Reason))
 	}

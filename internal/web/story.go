@@ -32,7 +32,7 @@ func tell(r *probe.Result) *Story {
 		}
 	}
 	s.Checks, s.MoreChecks = bounded(r.Checks, mostStoryChecks, func(i int) bool { return r.Checks[i].Verdict != probe.Pass })
-	s.Exchanges, s.MoreExchanges = bounded(r.Exchanges, mostStoryExchanges, func(i int) bool { return bad[i] || r.Exchanges[i].Reason != probe.OK })
+	s.Exchanges, s.MoreExchanges = bounded(r.Exchanges, mostStoryExchanges, func(i int) bool { return bad[i] || r.Exchanges[i].Broken() })
 	return s
 }
 
