@@ -252,17 +252,22 @@ func (r Result) Why() Check {
 	return Check{Name: RunCheck, Reason: Vacuous, Detail: "nothing was checked"}
 }
 
-// Telling parts checks that did not pass into those to tell and the names of those that merely lack a control which
-// failed beside them: they say nothing that the failure does not. One alone is told, and so are all of a run in which
-// nothing failed.
+// Telling parts checks that did not pass into those to tell and the names of those that say nothing beside them: that
+// merely lack a control while something failed, or that could not tell for what the exchange of another check shows,
+// which they cite. One alone is told.
 func Telling(doubted []Check) (told []Check, followed []string) {
-	if !slices.ContainsFunc(doubted, func(c Check) bool { return c.Verdict == Fail }) {
-		return doubted, nil
-	}
+	failed := slices.ContainsFunc(doubted, func(c Check) bool { return c.Verdict == Fail })
+	shown := map[string]string{} // by trace id, the check that is told with it
 	for _, c := range doubted {
-		if c.Reason != ControlFailed || c.Verdict == Fail {
+		first := shown[c.TraceID]
+		repeats := first != "" && first != c.Name
+		switch {
+		case c.Verdict == Fail || !repeats && !(failed && c.Reason == ControlFailed):
 			told = append(told, c)
-		} else if !slices.Contains(followed, c.Name) {
+			if c.TraceID != "" && first == "" {
+				shown[c.TraceID] = c.Name
+			}
+		case !slices.Contains(followed, c.Name):
 			followed = append(followed, c.Name)
 		}
 	}
