@@ -181,8 +181,8 @@ func (x *exam) removeOne(ctx context.Context, c planted) (gone bool) {
 	return gone
 }
 
-// removeAs deletes a canary as an org. What is not there is gone, unless its owner saw it a moment ago: who may not
-// delete its own says nothing by denying others.
+// removeAs deletes a canary as an org. What is not there is gone, unless it was made a moment ago, or its owner saw it:
+// who may not delete its own says nothing by denying others.
 func (x *exam) removeAs(ctx context.Context, s *subject, c planted, t *tenant) bool {
 	cl := &claim{check: "cleanup", surface: s.name + "/delete", subject: s}
 	a := asking{claim: cl, by: t, t: s.Delete, v: vars{org: t.id, id: c.id, canary: c.text}, want: s.Delete.Status}
@@ -198,6 +198,9 @@ func (x *exam) removeAs(ctx context.Context, s *subject, c planted, t *tenant) b
 		}
 		x.blame(s.claim(checkIsolated, "delete"), answer, ruleUnproven, why, "%s cannot delete even its own canary: %s; a denial to others proves nothing", t.name, detail)
 		return false
+	}
+	if unsettled := time.Since(c.made) < x.p.Settle.D() && !s.lost[t]; unsettled && t == c.owner {
+		return false // it may not be there yet; the next run tries again
 	}
 	return !bad && (answer.Status == 404 || answer.Status == 410 || t == c.also)
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"prober/internal/canary"
 	"prober/internal/probe"
@@ -62,6 +63,7 @@ type claim struct {
 	against            []outcome
 	asked              int
 	done               bool // all that it takes was asked
+	cause              bool // it was found to be why others fail
 	says               string
 }
 
@@ -83,6 +85,7 @@ type planted struct {
 	also     *tenant // who may have to delete it, where it may have got into another org
 	id, text string
 	minted   bool // by this prober, to be deleted
+	made     time.Time
 	marks    []canary.Needle
 }
 

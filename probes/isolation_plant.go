@@ -176,7 +176,7 @@ func (x *exam) place(s *subject, t *tenant, cl *claim, m mutation, judge func(as
 		x.note(cl, ruleUnproven, probe.ControlFailed, "%d canaries of this prober are left over, more than %d: none is planted until they are deleted", x.strays, mostLeftovers)
 		return planted{}, false
 	}
-	c := planted{subject: s, resource: s.name, owner: t, text: x.mint(s, t), minted: true}
+	c := planted{subject: s, resource: s.name, owner: t, text: x.mint(s, t), minted: true, made: time.Now()}
 	a := asking{claim: cl, by: t, t: s.Create, v: vars{org: t.id, canary: c.text}, m: m, want: s.Create.Status, lasting: true}
 	asked := cl.asked
 	answer := x.ask(x.ctx, a)

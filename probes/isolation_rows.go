@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -138,58 +137,4 @@ func (x *exam) unknown(s *subject) bool {
 	}
 	x.row(11)
 	return true
-}
-
-// caches has orgs ask for one URL in turn, in both orders: what one was answered must not be kept for the other.
-func (x *exam) caches(s *subject) bool {
-	cl := s.claim(checkCache, "cache")
-	op := s.seeing()
-	shared := op != "read" && !s.template(op).holds("{org}")
-	x.each(func(owner, intruder *tenant) {
-		c := s.planted[owner]
-		for _, t := range []*tenant{owner, intruder, intruder, owner, intruder} {
-			v := vars{org: t.id, id: c.id, canary: c.text, page: "1"}
-			a := asking{claim: cl, by: t, t: s.template(op), v: v, want: x.p.Denied}
-			answer := x.ask(x.ctx, a)
-			switch {
-			case t == owner:
-				x.own(a, answer, c)
-			case op == "read":
-				x.denied(a, answer, x.p.Denied, ruleGranted, misleadingSuccess)
-			case shared:
-				x.own(a, answer, s.planted[t])
-			}
-		}
-	})
-	x.finish(cl, "what one org was answered was not kept for another, in either order")
-	return true
-}
-
-// own notes against the claim where an owner was not answered its own canary, or in a way that a shared cache may keep.
-func (x *exam) own(a asking, answer *httpx.Answer, c planted) {
-	if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
-		x.blame(a.claim, answer, ruleUnproven, why, "%s cannot be shown its own: %s", a.by.name, detail)
-		return
-	}
-	if a.op() == "read" && canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
-		x.blame(a.claim, answer, ruleUnproven, probe.StaleOrCached, "%s is not answered its own canary: %s", a.by.name, a.spoken())
-	}
-	if why := x.p.kept(answer.Header); why != "" {
-		x.blame(a.claim, answer, ruleUnproven, probe.StaleOrCached, "a shared cache may keep what %s is answered: %s", a.by.name, why)
-	}
-}
-
-// kept says why a cache that stands before the API may store an answer and give it to another org (RFC 9111, sections
-// 3 and 3.5); empty if it may not.
-func (p *Isolation) kept(h http.Header) string {
-	control := strings.ToLower(strings.Join(h.Values("Cache-Control"), ","))
-	vary := strings.ToLower(strings.Join(h.Values("Vary"), ","))
-	says := func(word string) bool { return strings.Contains(control, word) }
-	if says("no-store") || says("private") || strings.Contains(vary, "*") || strings.Contains(vary, "authorization") {
-		return ""
-	}
-	if says("public") || says("s-maxage") {
-		return "Cache-Control allows it and Vary does not name the credential"
-	}
-	return ""
 }

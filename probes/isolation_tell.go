@@ -103,7 +103,11 @@ func (x *exam) tell() {
 	worst := func(surface string) rule {
 		least := rule(99)
 		for _, j := range all {
-			if j.surface == surface && j.rule > 0 {
+			switch {
+			case j.surface != surface:
+			case j.cause:
+				return 0
+			case j.rule > 0:
 				least = min(least, order(j.rule))
 			}
 		}

@@ -1,0 +1,145 @@
+package probes
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// keeper is a cache of reads that does not know the org, behind whatever asks who it is.
+type keeper struct {
+	mu   sync.Mutex
+	kept map[string]string
+}
+
+func (k *keeper) twist(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+	if q.op != "read" || !q.rightly() {
+		honest(w, q.Request)
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if q.org == q.owner {
+		k.kept[q.URL.String()] = marshal(q.note)
+	}
+	if body := k.kept[q.URL.String()]; body != "" {
+		reply(w, 200, body)
+		return
+	}
+	honest(w, q.Request)
+}
+
+// TestWhatIsBetweenIsToldFromWhatIsBehind: whether a leak is that of a cache or of the service decides where to look.
+func TestWhatIsBetweenIsToldFromWhatIsBehind(t *testing.T) {
+	cached := func(api *notebook) { api.twist = (&keeper{kept: map[string]string{}}).twist }
+	shown := func(api *notebook) {
+		api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			if q.op == "read" && q.rightly() && q.foreign() {
+				reply(w, 200, marshal(q.note))
+				return
+			}
+			honest(w, q.Request)
+		}
+	}
+	const (
+		onlyAfter = "cache@notes/cache fail(leak_body): red was shown an object of blue only after blue had asked for it"
+		anyway    = "cache@notes/cache inconclusive(control_failed): red was shown an object of blue that nobody had asked for before"
+		untold    = "cache@notes/cache inconclusive(control_failed): notes is shown another's anyway, and whether something between them keeps it could not be told: "
+	)
+	for name, c := range map[string]struct {
+		breaks func(api *notebook)
+		change []string
+		first  string
+		cache  string
+	}{
+		"a cache": {cached, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
+		"a cache before a store that lags": {func(api *notebook) {
+			cached(api)
+			api.lag = 100 * time.Millisecond
+		}, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
+		"the service": {shown, nil, "isolated@notes/read fail(leak_body)", anyway},
+		"the service, in a header": {func(api *notebook) {
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if q.op == "read" && q.rightly() && q.foreign() {
+					w.Header().Set("X-Debug", q.note.Text)
+				}
+				honest(w, q.Request)
+			}
+		}, nil, "isolated@notes/read fail(leak_header)", anyway},
+		"the service, once": {func(api *notebook) {
+			shown(api)
+			once, all := sync.Once{}, api.twist
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if q.op != "read" || !q.rightly() || !q.foreign() {
+					honest(w, q.Request)
+					return
+				}
+				rest := true
+				once.Do(func() { rest = false; all(w, q, honest) })
+				if rest {
+					honest(w, q.Request)
+				}
+			}
+		}, nil, "isolated@notes/read fail(leak_body)", untold + "with a new object it was not seen again"},
+		"a store that never lists what is new": {func(api *notebook) {
+			shown(api)
+			all, seen := api.twist, 0
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if q.op == "search" && q.rightly() {
+					if seen++; seen > 6 { // what the rows before it take
+						reply(w, 200, `{"notes":[],"next":""}`)
+						return
+					}
+				}
+				all(w, q, honest)
+			}
+		}, []string{"concurrency: 4", "concurrency: 1"}, "isolated@notes/read fail(leak_body)", untold + "a new object of blue is not found by its search"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook("header")
+			c.breaks(api)
+			r := api.examined(t, c.change...)
+			wantFirst(t, r, c.first)
+			if got := told(r); !strings.Contains(got, c.cache) {
+				t.Errorf("want %q in\n%s", c.cache, got)
+			}
+			if left, known := len(api.left()), measured(r, "probe_isolation_leftovers"); float64(left) > known {
+				t.Errorf("%d notes are left, and %g are known of", left, known)
+			}
+			if got, want := measured(r, "probe_isolation_breach_total", "notes/cache") == 1, c.cache == onlyAfter; got != want {
+				t.Errorf("a breach of the cache is counted: %t, want %t", got, want)
+			}
+		})
+	}
+}
+
+// TestAnswersThatCachesMayKeep are those that a cache in front may give to another org.
+func TestAnswersThatCachesMayKeep(t *testing.T) {
+	for control, want := range map[string]string{
+		"public, max-age=60": "cache@notes/cache inconclusive(stale_or_cached)",
+		"s-maxage=60":        "cache@notes/cache inconclusive(stale_or_cached)",
+		"private":            "pass",
+		"":                   "pass", // RFC 9111, section 3.5: a shared cache does not store what was asked with Authorization
+	} {
+		api := newNotebook("header")
+		api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			honest(&relabelled{w, control}, q.Request)
+		}
+		wantFirst(t, api.examined(t), want)
+	}
+}
+
+type relabelled struct {
+	http.ResponseWriter
+	control string
+}
+
+func (r *relabelled) WriteHeader(status int) {
+	r.Header().Del("Cache-Control")
+	if r.control != "" {
+		r.Header().Set("Cache-Control", r.control)
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
