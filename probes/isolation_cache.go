@@ -56,19 +56,19 @@ func (x *exam) trackDown(s *subject, cl *claim, leak outcome) {
 	if !ok {
 		return // noted
 	}
-	until := time.Now().Add(x.p.Settle.D())
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		if x.viewListed(cl, c, finding).sight == there {
-			break
-		}
-		if time.Now().Add(wait).After(until) || !x.pause(wait) {
-			untold("a new object of " + owner.name + " is not found by its " + finding)
-			return
-		}
+	if !x.again(x.p.Settle.D(), func() bool { return x.viewListed(cl, c, finding).sight == there }) {
+		untold("a new object of " + owner.name + " is not found by its " + finding)
+		return
 	}
-	cold, first := x.viewAs(cl, c, intruder)
+	var cold, warm sight
+	var first, second *httpx.Answer
+	// What is found already may still be missing where it is read: it gets as long again.
+	x.again(time.Since(c.made)+blink, func() bool {
+		cold, first = x.viewAs(cl, c, intruder)
+		return cold != missing || shows(first, c)
+	})
 	own, _ := x.viewAs(cl, c, owner)
-	warm, second := x.viewAs(cl, c, intruder)
+	warm, second = x.viewAs(cl, c, intruder)
 	switch {
 	case cold == unknownView || own != there || warm == unknownView:
 		untold("a new object could not be asked for in turn")
@@ -82,6 +82,9 @@ func (x *exam) trackDown(s *subject, cl *claim, leak outcome) {
 		untold("with a new object it was not seen again")
 	}
 }
+
+// blink is how long a read may lag behind a search that does not.
+const blink = 250 * time.Millisecond
 
 // finding is the operation by which an object can be seen without being read: the one whose request is the least like
 // another's first.

@@ -87,20 +87,13 @@ func (x *exam) recount(cl *claim, s *subject, owner, other *tenant, patience tim
 // grows waits until an owner's count is above what it was. It has told nothing if the count could not be read, which
 // is noted, or the run was over.
 func (x *exam) grows(s *subject, owner *tenant, before int, patience time.Duration) (grew, told bool) {
-	until := time.Now().Add(patience)
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+	told = true
+	x.again(patience, func() bool {
 		now := x.count(s, owner)
-		switch {
-		case before < 0 || now < 0:
-			return false, false
-		case now > before:
-			return true, true
-		case time.Now().Add(wait).After(until):
-			return false, true
-		case !x.pause(wait):
-			return false, false
-		}
-	}
+		grew, told = now > before, before >= 0 && now >= 0
+		return grew || !told
+	})
+	return grew && told, told && (grew || x.ctx.Err() == nil)
 }
 
 // takeBack deletes a canary before the run's own clean-up would, which then need not.

@@ -225,6 +225,19 @@ func (x *exam) pause(d time.Duration) bool {
 	}
 }
 
+// again looks until something is seen, more and more seldom; false if it never is, or the run is over.
+func (x *exam) again(patience time.Duration, look func() bool) bool {
+	until := time.Now().Add(patience)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		switch {
+		case look():
+			return true
+		case time.Now().Add(wait).After(until) || !x.pause(wait):
+			return false
+		}
+	}
+}
+
 // each calls f for every org as the owner of something and every other as who must not get it.
 func (x *exam) each(f func(owner, intruder *tenant)) {
 	for _, owner := range x.p.tenants {

@@ -12,20 +12,20 @@ import (
 // sees looks whether an owner sees its own canary, again and again for so long. What keeps it from that is noted
 // against the claim.
 func (x *exam) sees(cl *claim, c planted, patience time.Duration) bool {
-	until := time.Now().Add(patience)
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		seen := x.view(cl, c)
-		switch {
-		case seen.sight == there:
-			return true
-		case seen.sight == unknownView:
-			x.blame(cl, seen.answer, ruleUnproven, seen.why, "%s cannot be shown its own canary: %s", c.owner.name, seen.detail)
-			return false
-		case time.Now().Add(wait).After(until) || !x.pause(wait):
-			x.blame(cl, seen.answer, ruleUnproven, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", c.owner.name, seen.detail)
-			return false
-		}
+	var last seen
+	x.again(patience, func() bool {
+		last = x.view(cl, c)
+		return last.sight == there || last.sight == unknownView
+	})
+	switch last.sight {
+	case there:
+		return true
+	case unknownView:
+		x.blame(cl, last.answer, ruleUnproven, last.why, "%s cannot be shown its own canary: %s", c.owner.name, last.detail)
+	default:
+		x.blame(cl, last.answer, ruleUnproven, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", c.owner.name, last.detail)
 	}
+	return false
 }
 
 // A sight is what an owner sees of its own canary.

@@ -158,33 +158,28 @@ func (x *exam) smuggle(s *subject, cl *claim, owner, intruder *tenant, m mutatio
 // trace finds out where an object went: into the other org, into the creator's own, or nowhere. It waits until one of
 // them is shown it.
 func (x *exam) trace(found smuggled) {
-	cl, until := found.claim, time.Now().Add(x.p.Settle.D())
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		own, _ := x.viewAs(cl, found.planted, found.by)
-		other, answer := x.viewAs(cl, found.planted, found.into)
-		leaks, _ := found.planted.subject.claim(checkIsolated, "read").first()
-		switch {
-		case other == there && leaks.rule == ruleLeak:
-			x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
-			return
-		case other == there:
-			x.blame(cl, found.answer, ruleChanged, probe.ForeignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken())
-			return
-		case own == unknownView || other == unknownView:
-			x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(), found.by.name)
-			return
-		case own == there && !found.m.extra() && x.p.Mismatch != "ignore":
-			x.blame(cl, found.answer, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, found.answer.Status, found.spoken(), found.by.name)
-			return
-		case own == there:
-			return
-		case time.Now().Add(wait).After(until):
-			x.blame(cl, found.answer, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
-				found.answer.Status, found.by.name, found.into.name, found.spoken())
-			return
-		case !x.pause(wait):
-			return // the run is over, and the claim not finished
-		}
+	cl := found.claim
+	var own, other sight
+	var answer *httpx.Answer
+	x.again(x.p.Settle.D(), func() bool {
+		own, _ = x.viewAs(cl, found.planted, found.by)
+		other, answer = x.viewAs(cl, found.planted, found.into)
+		return own == there || other == there || own == unknownView || other == unknownView
+	})
+	leaks, _ := found.planted.subject.claim(checkIsolated, "read").first()
+	switch {
+	case other == there && leaks.rule == ruleLeak:
+		x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
+	case other == there:
+		x.blame(cl, found.answer, ruleChanged, probe.ForeignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken())
+	case own == unknownView || other == unknownView:
+		x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(), found.by.name)
+	case own == there && !found.m.extra() && x.p.Mismatch != "ignore":
+		x.blame(cl, found.answer, ruleGranted, mismatchNotRejected, "wanted %s, got %d: %s by %s", x.p.Rejected, found.answer.Status, found.spoken(), found.by.name)
+	case own == there || x.ctx.Err() != nil: // where the run is over the claim is not finished
+	default:
+		x.blame(cl, found.answer, ruleGranted, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
+			found.answer.Status, found.by.name, found.into.name, found.spoken())
 	}
 }
 
