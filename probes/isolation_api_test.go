@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -324,10 +325,17 @@ func (n *notebook) examined(t *testing.T, change ...string) probe.Result {
 	return isolation(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
 }
 
-// wantFirst compares the verdict and what decides it.
+var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
+
+// wantFirst compares the verdict and what decides it, and what is said of an answer with the exchange that is cited.
 func wantFirst(t *testing.T, r probe.Result, want string) {
 	t.Helper()
 	why := r.Why()
+	if said := statusSaid.FindStringSubmatch(why.Detail); said != nil && why.Verdict != probe.Pass {
+		if i := r.ExchangeOf(why); i < 0 || said[1] != strconv.Itoa(r.Exchanges[i].Status) {
+			t.Errorf("the exchange cited is not that of %s", why.Detail)
+		}
+	}
 	got := fmt.Sprintf("%s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
 	if want == "pass" && r.Verdict() == probe.Pass {
 		return

@@ -2,6 +2,7 @@ package probes
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,24 @@ func TestWhatIsBetweenIsToldFromWhatIsBehind(t *testing.T) {
 			cached(api)
 			api.lag = 100 * time.Millisecond
 		}, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
+		"a cache that keeps denials as well": {func(api *notebook) {
+			keeps := &keeper{kept: map[string]string{}}
+			var denied sync.Map
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if q.op != "read" || !q.rightly() {
+					honest(w, q.Request)
+					return
+				}
+				taken := httptest.NewRecorder()
+				keeps.twist(taken, q, honest)
+				if _, before := denied.Load(q.id); before || taken.Code == 404 {
+					denied.Store(q.id, true)
+					reply(w, 404, `{"error":"not_found"}`)
+					return
+				}
+				reply(w, taken.Code, taken.Body.String())
+			}
+		}, []string{"interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1"}, "isolated@notes/read fail(leak_body)", untold + "a new object could not be asked for in turn"},
 		"the service": {shown, nil, "isolated@notes/read fail(leak_body)", anyway},
 		"the service, in a header": {func(api *notebook) {
 			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
