@@ -173,7 +173,7 @@ const blind = "tenant-owner-blind"
 // lasting is what outlives its trouble: a breach is held for an hour after it was last seen.
 var lasting = trouble{
 	fault: "tenant-leak-read", probes: []string{"tenants"},
-	want: []map[string]string{breached("archive/cache"), breached("archive/read"), breached("memories/cache"), breached("memories/read")},
+	want: []map[string]string{breached("archive/read"), breached("memories/read")},
 }
 
 // breached is the alert on a breach that was found there.
