@@ -40,25 +40,30 @@ func (x *exam) caches(s *subject) bool {
 }
 
 // trackDown tells whether what one org is shown of another's is kept for it by something between them, a cache that
-// does not know the org, or would be shown at any rate. It is «Identify path»: a new object that nobody has asked for
-// is asked for by an intruder, then by its owner, and by the intruder again.
+// does not know the org, or would be shown at any rate. It is «Identify path».
 func (x *exam) trackDown(s *subject, cl *claim, leak outcome) {
-	untold := func(why string) {
-		x.note(cl, ruleUnproven, probe.ControlFailed, "%s is shown another's anyway, and whether something between them keeps it could not be told: %s", s.name, why)
+	untold := "it takes create, read, and a search, export or list to see that an object is there without reading it"
+	if s.Read != nil && s.Create != nil && s.finding() != "" {
+		x.each(func(owner, intruder *tenant) {
+			if len(cl.against) == 0 {
+				untold = x.inTurn(s, cl, leak, owner, intruder)
+			}
+		})
 	}
-	finding := s.finding()
-	if s.Read == nil || s.Create == nil || finding == "" {
-		untold("it takes create, read, and a search, export or list to see that an object is there without reading it")
-		return
+	if len(cl.against) == 0 {
+		x.note(cl, ruleUnproven, probe.ControlFailed, "%s is shown another's anyway, and whether something between them keeps it could not be told: %s", s.name, untold)
 	}
-	owner, intruder := x.p.tenants[0], x.p.tenants[1]
+}
+
+// inTurn has a new object that nobody has asked for be asked for by an intruder, then by its owner, and by the intruder
+// again. Where that tells nothing it returns why.
+func (x *exam) inTurn(s *subject, cl *claim, leak outcome, owner, intruder *tenant) (untold string) {
 	c, ok := x.place(s, owner, cl, mutation{}, nil)
 	if !ok {
-		return // noted
+		return "" // noted
 	}
-	if !x.again(x.p.Settle.D(), func() bool { return x.viewListed(cl, c, finding).sight == there }) {
-		untold("a new object of " + owner.name + " is not found by its " + finding)
-		return
+	if !x.again(x.p.Settle.D(), func() bool { return x.viewListed(cl, c, s.finding()).sight == there }) {
+		return "a new object of " + owner.name + " is not found by its " + s.finding()
 	}
 	var cold, warm sight
 	var first, second *httpx.Answer
@@ -71,16 +76,15 @@ func (x *exam) trackDown(s *subject, cl *claim, leak outcome) {
 	warm, second = x.viewAs(cl, c, intruder)
 	switch {
 	case cold == unknownView || own != there || warm == unknownView:
-		untold("a new object could not be asked for in turn")
+		return "a new object could not be asked for in turn"
 	case cold == there || shows(first, c):
 		x.blame(cl, first, ruleUnproven, probe.ControlFailed, "%s was shown an object of %s that nobody had asked for before: that is no cache, or not a cache alone", intruder.name, owner.name)
 	case warm == there || shows(second, c):
 		cl.cause = true
 		x.blame(cl, second, ruleLeak, leak.why, "%s was shown an object of %s only after %s had asked for it: something between them keeps answers and does not know the org",
 			intruder.name, owner.name, owner.name)
-	default:
-		untold("with a new object it was not seen again")
 	}
+	return "with a new object it was not seen again"
 }
 
 // blink is how long a read may lag behind a search that does not.

@@ -79,6 +79,17 @@ func TestWhatIsBetweenIsToldFromWhatIsBehind(t *testing.T) {
 			}
 		}, []string{"interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1"}, "isolated@notes/read fail(leak_body)", untold + "a new object could not be asked for in turn"},
 		"the service": {shown, nil, "isolated@notes/read fail(leak_body)", anyway},
+		"the service, in one direction": {func(api *notebook) {
+			shown(api)
+			all := api.twist
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if q.org == "red" {
+					honest(w, q.Request)
+					return
+				}
+				all(w, q, honest)
+			}
+		}, nil, "isolated@notes/read fail(leak_body)", "cache@notes/cache inconclusive(control_failed): blue was shown an object of red that nobody had asked for before"},
 		"the service, in a header": {func(api *notebook) {
 			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
 				if q.op == "read" && q.rightly() && q.foreign() {
@@ -114,7 +125,7 @@ func TestWhatIsBetweenIsToldFromWhatIsBehind(t *testing.T) {
 				}
 				all(w, q, honest)
 			}
-		}, []string{"concurrency: 4", "concurrency: 1"}, "isolated@notes/read fail(leak_body)", untold + "a new object of blue is not found by its search"},
+		}, []string{"concurrency: 4", "concurrency: 1"}, "isolated@notes/read fail(leak_body)", untold + "a new object of red is not found by its search"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotebook("header")
