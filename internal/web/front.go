@@ -62,8 +62,8 @@ type group struct {
 type rowView struct {
 	Row
 	Path       string
-	Only       *symptom  // what did not pass, if it is one thing: the row tells of it
-	Shown      []symptom // what did not pass, if it is several
+	Lead       *symptom  // what did not pass and makes the verdict what it is: the row tells of it
+	Shown      []symptom // what else did not pass
 	Followed   string    // the checks that nobody can tell of because of that
 	More       int
 	Chart      chart
@@ -183,8 +183,10 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 	}
 	told, followed := probe.Telling(row.Failing)
 	v.Followed = strings.Join(followed, ", ")
-	if v.Shown = alike(told); len(v.Shown) == 1 {
-		v.Only, v.Shown = &v.Shown[0], nil
+	v.Shown = alike(told)
+	if i := slices.IndexFunc(v.Shown, func(s symptom) bool { return s.Name == row.Check && s.Detail == row.Detail }); i >= 0 {
+		head := v.Shown[i]
+		v.Lead, v.Shown = &head, slices.Delete(v.Shown, i, i+1)
 	}
 	v.More = max(0, len(v.Shown)-mostChecks)
 	v.Shown = v.Shown[:len(v.Shown)-v.More]
@@ -203,13 +205,13 @@ type symptom struct {
 	Detail  string
 }
 
-// alike puts together the checks that differ in nothing but their target.
+// alike puts together the checks that differ in nothing but their target and what they cite.
 func alike(checks []probe.Check) []symptom {
 	var all []symptom
 	at := map[probe.Check]int{}
 	for _, c := range checks {
 		same := c
-		same.Target = ""
+		same.Target, same.TraceID = "", ""
 		i, known := at[same]
 		if !known {
 			i = len(all)

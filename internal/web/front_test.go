@@ -246,7 +246,7 @@ func TestTheStatusTellsMore(t *testing.T) {
 
 func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 	check := func(name, target, detail string) probe.Check {
-		return probe.Check{Name: name, Target: target, Verdict: probe.Fail, Reason: probe.Refused, Detail: detail}
+		return probe.Check{Name: name, Target: target, Verdict: probe.Fail, Reason: probe.Refused, Detail: detail, TraceID: "of " + name + target}
 	}
 	checks := []probe.Check{check("live", "a", "down"), check("ready", "a", "down"), check("live", "b", "down"), check("live", "c", "gone"), check("count", "", "two")}
 	for i := range 20 {
@@ -264,9 +264,10 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 		}
 	}
 	o.Status = func() []Row {
-		return []Row{{Verdict: probe.Fail, Detail: "down", Failing: []probe.Check{checks[0], checks[2]}}}
+		return []Row{{Verdict: probe.Fail, Check: "live", Detail: "down", Failing: []probe.Check{checks[0], checks[2], checks[3]}}}
 	}
-	if page := text(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") {
+	page = text(ask(New(o), "GET", "/").Body.String())
+	if !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") || !strings.Contains(page, "live c: connection refused : gone") {
 		t.Errorf("one thing is said twice: %s", page[strings.Index(page, "FAIL"):])
 	}
 }
