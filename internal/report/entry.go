@@ -141,16 +141,16 @@ func (e entry) evidence() []string {
 	}
 	var lines []string
 	checks, followed := probe.Telling(e.doubted())
-	groups := groups(checks)
+	groups := probe.Group(checks)
 	left := 0
 	for _, g := range groups[min(len(groups), longestStory):] {
 		left += len(g)
 	}
 	groups = groups[:min(len(groups), longestStory)]
 	for i, g := range groups {
-		lines = append(lines, e.sentence(g.told()))
-		targets, of := g.targets(), e.restsOn(g)
-		if i+1 < len(groups) && slices.Equal(groups[i+1].targets(), targets) && slices.Equal(e.restsOn(groups[i+1]), of) {
+		lines = append(lines, e.sentence(told(g)))
+		targets, of := g.Targets(), e.restsOn(g)
+		if i+1 < len(groups) && slices.Equal(groups[i+1].Targets(), targets) && slices.Equal(e.restsOn(groups[i+1]), of) {
 			continue // told under the last of the checks that it belongs to
 		}
 		var said []string
@@ -172,10 +172,10 @@ func (e entry) evidence() []string {
 // proof tells what the checks of a probe that passed saw, the replicas together: two by name, more by their number.
 func (e entry) proof() []string {
 	var lines []string
-	all := groups(e.result.Checks)
+	all := probe.Group(e.result.Checks)
 	for _, g := range all[:min(len(all), longestStory)] {
-		c := g.told()
-		if targets := g.targets(); len(targets) == 2 {
+		c := told(g)
+		if targets := g.Targets(); len(targets) == 2 {
 			c.Target = targets[0] + " and " + targets[1]
 		}
 		lines = append(lines, e.sentence(c))
@@ -184,6 +184,15 @@ func (e entry) proof() []string {
 		lines = append(lines, fmt.Sprintf("and %d more", len(all)-longestStory))
 	}
 	return lines
+}
+
+// told is the check as which several are told, with the number of their targets.
+func told(g probe.Alike) probe.Check {
+	c := g.Check()
+	if n := len(g.Targets()); n > 1 {
+		c.Target = fmt.Sprintf("at %d targets", n)
+	}
+	return c
 }
 
 // sentence is one check in words: what was tested, on which target, why it did not pass, wanted and got.

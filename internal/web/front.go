@@ -183,10 +183,10 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 	}
 	told, followed := probe.Telling(row.Failing)
 	v.Followed = strings.Join(followed, ", ")
-	v.Shown = alike(told)
-	if i := slices.IndexFunc(v.Shown, func(s symptom) bool { return s.Name == row.Check && s.Detail == row.Detail }); i >= 0 {
-		head := v.Shown[i]
-		v.Lead, v.Shown = &head, slices.Delete(v.Shown, i, i+1)
+	v.Shown = symptoms(told)
+	if i := slices.IndexFunc(v.Shown, func(s symptom) bool { return s.first.Name == row.Check && s.first.Detail == row.Detail }); i >= 0 {
+		lead := v.Shown[i]
+		v.Detail, v.Lead, v.Shown = lead.Detail, &lead, slices.Delete(v.Shown, i, i+1)
 	}
 	v.More = max(0, len(v.Shown)-mostChecks)
 	v.Shown = v.Shown[:len(v.Shown)-v.More]
@@ -198,6 +198,7 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 
 // A symptom is a check that did not pass, of all targets for which it says the same.
 type symptom struct {
+	first   probe.Check
 	Name    string
 	Targets []string
 	More    int // targets beyond those named
@@ -205,25 +206,13 @@ type symptom struct {
 	Detail  string
 }
 
-// alike puts together the checks that differ in nothing but their target and what they cite.
-func alike(checks []probe.Check) []symptom {
+// symptoms puts together the checks that say the same of several targets.
+func symptoms(checks []probe.Check) []symptom {
 	var all []symptom
-	at := map[probe.Check]int{}
-	for _, c := range checks {
-		same := c
-		same.Target, same.TraceID = "", ""
-		i, known := at[same]
-		if !known {
-			i = len(all)
-			at[same], all = i, append(all, symptom{Name: c.Name, Reason: c.Reason, Detail: c.Detail})
-		}
-		switch s := &all[i]; {
-		case c.Target == "":
-		case len(s.Targets) >= mostNames:
-			s.More++
-		default:
-			s.Targets = append(s.Targets, c.Target)
-		}
+	for _, g := range probe.Group(checks) {
+		c, targets := g.Check(), slices.DeleteFunc(g.Targets(), func(t string) bool { return t == "" })
+		shown := targets[:min(len(targets), mostNames)]
+		all = append(all, symptom{first: g[0], Name: c.Name, Targets: shown, More: len(targets) - len(shown), Reason: c.Reason, Detail: c.Detail})
 	}
 	return all
 }

@@ -270,4 +270,11 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 	if !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") || !strings.Contains(page, "live c: connection refused : gone") {
 		t.Errorf("one thing is said twice: %s", page[strings.Index(page, "FAIL"):])
 	}
+	o.Status = func() []Row {
+		replicas := []probe.Check{check("live", "10.0.0.1:80", "refused by 10.0.0.1:80"), check("live", "10.0.0.2:80", "refused by 10.0.0.2:80")}
+		return []Row{{Verdict: probe.Fail, Check: "live", Detail: "refused by 10.0.0.1:80", Failing: replicas}}
+	}
+	if page := text(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "refused by it (check live 10.0.0.1:80, 10.0.0.2:80)") {
+		t.Errorf("each replica is told for itself: %s", page[strings.Index(page, "FAIL"):])
+	}
 }
