@@ -43,7 +43,7 @@ func (x Exchange) Bears(c Check) bool {
 }
 
 // Broken reports whether no complete answer came, though one was wanted.
-func (x Exchange) Broken() bool { return x.Reason != OK && x.Reason != "" && !x.Expected }
+func (x *Exchange) Broken() bool { return x.Reason != OK && x.Reason != "" && !x.Expected }
 
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}
@@ -68,7 +68,8 @@ func (r Result) ExchangeOf(c Check) int {
 // madeFor returns the index of the telling one among the exchanges that were made for a check of a target.
 func (r Result) madeFor(check, target string) int {
 	found := -1
-	for i, x := range r.Exchanges {
+	for i := range r.Exchanges {
+		x := &r.Exchanges[i] // there may be thousands, and as many checks
 		if x.Target == target && x.Check == check && (found < 0 || x.Broken() || !r.Exchanges[found].Broken()) {
 			found = i
 		}

@@ -198,21 +198,19 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 
 // A symptom is a check that did not pass, of all targets for which it says the same.
 type symptom struct {
-	first   probe.Check
-	Name    string
-	Targets []string
-	More    int // targets beyond those named
-	Reason  probe.Reason
-	Detail  string
+	probe.Check // as which it is told
+	first       probe.Check
+	Targets     []string
+	More        int // targets beyond those named
 }
 
 // symptoms puts together the checks that say the same of several targets.
 func symptoms(checks []probe.Check) []symptom {
 	var all []symptom
 	for _, g := range probe.Group(checks) {
-		c, targets := g.Check(), slices.DeleteFunc(g.Targets(), func(t string) bool { return t == "" })
+		targets := slices.DeleteFunc(g.Targets(), func(t string) bool { return t == "" })
 		shown := targets[:min(len(targets), mostNames)]
-		all = append(all, symptom{first: g[0], Name: c.Name, Targets: shown, More: len(targets) - len(shown), Reason: c.Reason, Detail: c.Detail})
+		all = append(all, symptom{Check: g.Check(), first: g[0], Targets: shown, More: len(targets) - len(shown)})
 	}
 	return all
 }
