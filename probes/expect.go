@@ -32,7 +32,7 @@ type finding struct {
 // short reports whether the check did not pass.
 func (f finding) short() bool { return f.why != probe.OK }
 
-func (f finding) note(r *probe.Result) { r.Because(f.check, f.why, "%s", f.detail) }
+func (f finding) note(r *probe.Result) { r.Report(f.check, f.why, "%s", f.detail) }
 
 func (e *Expect) validate(https bool) error {
 	var wrong []error

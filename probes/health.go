@@ -206,7 +206,7 @@ func (h *Health) live(r *probe.Result, a *httpx.Answer, seen answer) {
 	case well:
 		r.Pass("live", "%s answers 200", h.Live)
 	case unknown:
-		r.Because("live", seen.why, "%s", seen.detail)
+		r.Report("live", seen.why, "%s", seen.detail)
 	case cached:
 		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.detail)
 	default:
@@ -252,7 +252,7 @@ func (h *Health) judge(r *probe.Result, seen *replica, before, after dependency)
 		default:
 			r.Fail(check, now.Blames, "%s", sentence)
 		}
-		r.Cite(check, seen.telling)
+		r.LinkExchange(check, seen.telling)
 	}
 	if h.Dependency != "" {
 		note("split", now.Split)

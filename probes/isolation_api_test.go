@@ -330,9 +330,9 @@ var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
 // wantFirst compares the verdict and what decides it, and what is said of an answer with the exchange that is cited.
 func wantFirst(t *testing.T, r probe.Result, want string) {
 	t.Helper()
-	why := r.Why()
+	why := r.Decisive()
 	if said := statusSaid.FindStringSubmatch(why.Detail); said != nil && why.Verdict != probe.Pass {
-		if i := r.ExchangeOf(why); i < 0 || said[1] != strconv.Itoa(r.Exchanges[i].Status) {
+		if i := r.Evidence(why); i < 0 || said[1] != strconv.Itoa(r.Exchanges[i].Status) {
 			t.Errorf("the exchange cited is not that of %s", why.Detail)
 		}
 	}

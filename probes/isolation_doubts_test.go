@@ -49,7 +49,7 @@ func TestACountThatLagsIsNotTakenForInnocent(t *testing.T) {
 	api := newNotebook("header")
 	api.twist = lagging(func(*asked) int { return len(api.left()) })
 	r := api.examined(t)
-	if why := r.Why(); why.Verdict == probe.Pass || why.Name != checkIsolated || why.Target != "notes/count" {
+	if why := r.Decisive(); why.Verdict == probe.Pass || why.Name != checkIsolated || why.Target != "notes/count" {
 		t.Errorf("got\n%s", told(r))
 	}
 }

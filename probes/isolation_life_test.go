@@ -79,8 +79,8 @@ func TestTooManyLeftoversStopPlanting(t *testing.T) {
 	api.page = 1000
 	r := api.examined(t)
 	wantFirst(t, r, "control@notes/read inconclusive(control_failed)")
-	if !strings.Contains(r.Why().Detail, "51 canaries of this prober are left over") || api.writes.Load() != 0 {
-		t.Errorf("%d requests wrote: %s", api.writes.Load(), r.Why().Detail)
+	if !strings.Contains(r.Decisive().Detail, "51 canaries of this prober are left over") || api.writes.Load() != 0 {
+		t.Errorf("%d requests wrote: %s", api.writes.Load(), r.Decisive().Detail)
 	}
 }
 

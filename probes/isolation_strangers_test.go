@@ -64,7 +64,7 @@ func TestStrangersAreLetInNowhere(t *testing.T) {
 			if said := told(r); strings.Contains(said, "tttttttt") || strings.Contains(said, "kkkkkkkk") {
 				t.Errorf("a credential is shown:\n%s", said)
 			}
-			if why := r.Why(); why.Reason == probe.AuthBypass && !strings.Contains(why.Detail, "by the stranger ") {
+			if why := r.Decisive(); why.Reason == probe.AuthBypass && !strings.Contains(why.Detail, "by the stranger ") {
 				t.Errorf("it does not say who was let in: %s", why.Detail)
 			}
 		})

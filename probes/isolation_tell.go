@@ -194,5 +194,5 @@ func (j judged) note(r *probe.Result) {
 	default:
 		r.Fail(j.check, j.why, "%s", detail)
 	}
-	r.Cite(j.check, j.trace)
+	r.LinkExchange(j.check, j.trace)
 }

@@ -329,7 +329,7 @@ func TestACanaryIsFoundInEveryForm(t *testing.T) {
 				honest(w, q.Request)
 			}
 			r := api.examined(t)
-			if why := r.Why(); why.Verdict != probe.Fail || why.Reason != c.want {
+			if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != c.want {
 				t.Errorf("got %s, want fail(%s)\n%s", why.Reason, c.want, told(r))
 			}
 		})
@@ -380,7 +380,7 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 			api = newNotebook("header")
 			api.twist = lets(c.holds, c.as)
 			r := api.examined(t)
-			if why := r.Why(); why.Verdict != probe.Fail || why.Reason != c.want || why.Name != "context" {
+			if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != c.want || why.Name != "context" {
 				t.Errorf("got %s(%s), want context(%s)\n%s", why.Name, why.Reason, c.want, told(r))
 			}
 		})
@@ -393,7 +393,7 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 			}
 			honest(w, q.Request)
 		}
-		if why := api.examined(t).Why(); why.Reason != probe.LeakBody || why.Name != "context" {
+		if why := api.examined(t).Decisive(); why.Reason != probe.LeakBody || why.Name != "context" {
 			t.Errorf("got %s(%s), want context(leak_body)", why.Name, why.Reason)
 		}
 	})

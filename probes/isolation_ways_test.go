@@ -88,7 +88,7 @@ func TestTheOrgInTheQueryOrTheBody(t *testing.T) {
 					api.serve(w, q, func(m note) bool { return m.org == org })
 				}
 				r := isolation(t, api.spoken(t, c.text)).Do(t.Context())
-				if why := r.Why(); why.Verdict != probe.Fail || why.Reason != x.want || why.Name != "context" {
+				if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != x.want || why.Name != "context" {
 					t.Errorf("%s: got %s(%s), want context(%s)\n%s", wrong, why.Name, why.Reason, x.want, told(r))
 				}
 			}
@@ -152,7 +152,7 @@ func TestEveryPairOfThreeOrgsIsAsked(t *testing.T) {
 					}
 					honest(w, q.Request)
 				}
-				why := isolation(t, threeOrgs(t, api)).Do(t.Context()).Why()
+				why := isolation(t, threeOrgs(t, api)).Do(t.Context()).Decisive()
 				if why.Verdict != probe.Fail || why.Name != checkIsolated || why.Target != "notes/"+op {
 					t.Fatalf("got %s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
 				}

@@ -107,7 +107,7 @@ func (run *jwksRun) present(r *probe.Result, v *view) {
 	}
 	for _, kid := range wanted {
 		if why, detail := run.fit(v, kid); why != probe.OK {
-			r.Because(check, why, "%s %s", run.spoken(kid), detail)
+			r.Report(check, why, "%s %s", run.spoken(kid), detail)
 			return
 		}
 	}
@@ -174,7 +174,7 @@ func (run *jwksRun) read(r *probe.Result, v *view) {
 	verifying := n[""] + n[keyset.Weak] + n[keyset.Private]
 	switch twice, same := v.twice(); {
 	case !v.sure():
-		r.Because(check, v.why, "%s", v.detail)
+		r.Report(check, v.why, "%s", v.detail)
 	case n[keyset.Malformed] > 0:
 		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
 			n[keyset.Malformed], are(len(v.set)))

@@ -103,7 +103,7 @@ func (run *jwksRun) signing() {
 			continue
 		}
 		if why, detail := run.verify(v); why != probe.OK {
-			run.r.Because("signing", why, "%s: %s", v.target, detail)
+			run.r.Report("signing", why, "%s: %s", v.target, detail)
 			return
 		}
 	}

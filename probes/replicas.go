@@ -96,7 +96,7 @@ func (c Replicas) find(ctx context.Context, r *probe.Result, client *httpx.Clien
 	found, err := c.lookup(ctx, client.Resolver())
 	if err != nil {
 		why, detail := httpx.Explain(ctx, err)
-		r.Because("replicas", why, "wanted %s: %s", count(c.Want, "replica"), detail)
+		r.Report("replicas", why, "wanted %s: %s", count(c.Want, "replica"), detail)
 		return nil, false
 	}
 	slices.Sort(found)

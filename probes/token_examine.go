@@ -138,7 +138,7 @@ func (run *tokenRun) issued(t *keyset.Token, g grant) time.Time {
 func (run *tokenRun) times(t *keyset.Token, g grant, step time.Duration) {
 	const check = "times"
 	limit := run.Leeway.D()
-	if step.Abs() > probe.MostStep {
+	if step.Abs() > probe.MaxClockStep {
 		run.r.Inconclusive(check, probe.SelfClock, "the prober's own clock was set by %s during the run", step.Round(time.Millisecond))
 		return
 	}

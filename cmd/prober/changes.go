@@ -37,7 +37,7 @@ func (c *changes) Observe(r probe.Result) {
 	if !c.log.Enabled(context.Background(), level) {
 		return
 	}
-	why := r.Why()
+	why := r.Decisive()
 	attrs := []any{"system", r.System, "probe", r.Name, "verdict", now, "check", why.Name, "reason", why.Reason, "detail", why.Detail}
 	if known && was != now {
 		attrs = append(attrs, "was", was)
@@ -46,7 +46,7 @@ func (c *changes) Observe(r probe.Result) {
 		attrs = append(attrs, "target", why.Target)
 	}
 	// The exchange that the check was about, for whoever goes on in the target's traces.
-	if i := r.ExchangeOf(why); i >= 0 {
+	if i := r.Evidence(why); i >= 0 {
 		x := r.Exchanges[i]
 		attrs = append(attrs, "url", x.URL, "trace_id", x.TraceID)
 	}

@@ -41,7 +41,7 @@ func BenchmarkIsolation(b *testing.B) {
 			for b.Loop() {
 				r := job.Do(b.Context())
 				if r.Verdict() != probe.Pass {
-					b.Fatalf("a false alarm: %+v", r.Why())
+					b.Fatalf("a false alarm: %+v", r.Decisive())
 				}
 				took = append(took, r.Took)
 				for _, s := range r.Samples {

@@ -117,7 +117,7 @@ func evident(t *testing.T, r probe.Result) {
 		if c.Verdict == probe.Pass || said == nil {
 			continue
 		}
-		i := r.ExchangeOf(c)
+		i := r.Evidence(c)
 		if i < 0 || r.Exchanges[i].Reason == probe.OK && !slices.ContainsFunc(said, func(s []string) bool { return s[1] == strconv.Itoa(r.Exchanges[i].Status) }) {
 			t.Errorf("%s: the exchange that is shown beside it is not the one of %s %s: %s", r.Name, c.Name, c.Target, c.Detail)
 		}

@@ -33,7 +33,7 @@ func (a *Answer) Incomplete(r *probe.Result, check string) bool {
 	if a.Reason == probe.OK {
 		return false
 	}
-	r.Because(check, a.Reason, "%s", a.Detail)
+	r.Report(check, a.Reason, "%s", a.Detail)
 	return true
 }
 

@@ -81,7 +81,7 @@ func askWith(t testing.TB, client *Client, timeout time.Duration, q Request) (*A
 	if took := time.Since(start); took > timeout+10*time.Second {
 		t.Errorf("ended after %s, wanted %s", took, timeout)
 	}
-	if r.Left != nil {
+	if r.Abandoned != nil {
 		t.Fatalf("did not end by its deadline of %s", timeout)
 	}
 	if a == nil {

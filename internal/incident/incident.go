@@ -155,7 +155,7 @@ func (t *Tracker) Observe(r probe.Result) {
 	if t.latest[r.System] == nil {
 		t.latest[r.System] = map[string]glance{}
 	}
-	t.latest[r.System][r.Name] = glance{at: r.Started, verdict: r.Verdict(), why: r.Why().Reason}
+	t.latest[r.System][r.Name] = glance{at: r.Started, verdict: r.Verdict(), why: r.Decisive().Reason}
 	before := s.Incident
 	news := s.versions(&r)
 	switch r.Verdict() {

@@ -23,9 +23,9 @@ type symptom struct {
 }
 
 func newSymptom(r *probe.Result) symptom {
-	why := r.Why()
+	why := r.Decisive()
 	out := symptom{At: r.Started, Check: why.Name, Target: why.Target, Reason: why.Reason, Detail: why.Detail}
-	if i := r.ExchangeOf(why); i >= 0 {
+	if i := r.Evidence(why); i >= 0 {
 		x := r.Exchanges[i]
 		out.Trace, out.Version = cmp.Or(x.TargetTraceID, x.TraceID), x.Version
 	}

@@ -2,9 +2,9 @@ package probe
 
 import "time"
 
-// MostStep is how far this machine's wall clock may move against its monotonic one while times are compared. An NTP
+// MaxClockStep is how far this machine's wall clock may move against its monotonic one while times are compared. An NTP
 // daemon that keeps a clock right moves both alike, so more than this means that somebody set the clock.
-const MostStep = 50 * time.Millisecond
+const MaxClockStep = 50 * time.Millisecond
 
 // Step returns how far the wall clock was set ahead between two readings, negative if back: what went by on it less
 // what went by on the monotonic clock, which nobody can set. A machine that slept looks as if it had been set ahead.
@@ -13,9 +13,9 @@ func Step(from, to time.Time) time.Duration {
 	return wall - monotonic
 }
 
-// Reading returns time.Now, read so that Step can trust it. The two clocks are read one after the other, and on a
+// ReadClock returns time.Now, read so that Step can trust it. The two clocks are read one after the other, and on a
 // busy machine a thread may be held up in between: of three readings it is the one that was held up least.
-func Reading() time.Time {
+func ReadClock() time.Time {
 	best := time.Now()
 	for range 2 {
 		if next := time.Now(); Step(best, next) > 0 {
@@ -31,7 +31,7 @@ type ClockWatch struct{ began time.Time }
 
 // WatchClock begins to watch. A kind that compares what others say of the time with time.Now does so first, and asks
 // Stepped before it blames anybody.
-func WatchClock() ClockWatch { return ClockWatch{Reading()} }
+func WatchClock() ClockWatch { return ClockWatch{ReadClock()} }
 
 // Began is when the watch began.
 func (w ClockWatch) Began() time.Time { return w.began }
@@ -39,6 +39,6 @@ func (w ClockWatch) Began() time.Time { return w.began }
 // Stepped returns how far the clock was set since the watch began, and whether that is too far for times read
 // meanwhile to be compared (over MostStep). The reason to give then is SelfClock.
 func (w ClockWatch) Stepped() (by time.Duration, tooFar bool) {
-	by = Step(w.began, Reading())
-	return by, by.Abs() > MostStep
+	by = Step(w.began, ReadClock())
+	return by, by.Abs() > MaxClockStep
 }

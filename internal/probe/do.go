@@ -26,29 +26,29 @@ func (j Job) Do(ctx context.Context) Result {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer r.contain()
+		defer r.recoverPanic()
 		j.Probe.Ask(ask, r)
 	}()
 	stopped, hung := await(done, r.Started, j.Timeout+Grace)
-	out := r.seal()
+	out := r.close()
 	end := time.Now()
 	out.Took = end.Sub(out.Started)
-	stopped = stopped || jumped(out.Started, end)
+	stopped = stopped || clockJumped(out.Started, end)
 
 	switch {
 	case ctx.Err() != nil:
-		out.doubt(anyReason, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
+		out.downgrade(anyReason, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
 	case stopped:
-		out.doubt(anyReason, Suspended, "the prober itself was stopped during the run")
+		out.downgrade(anyReason, Suspended, "the prober itself was stopped during the run")
 	case out.failedFor(Reason.network):
-		j.blame(ctx, &out)
+		j.attributeNetwork(ctx, &out)
 	}
 	if hung {
-		out.Left = done
-		out.add(Hung, "the probe ignored its timeout of %s", j.Timeout)
+		out.Abandoned = done
+		out.appendRunCheck(Hung, "the probe ignored its timeout of %s", j.Timeout)
 	}
 	if len(out.Checks) == 0 {
-		out.add(Vacuous, "nothing was checked")
+		out.appendRunCheck(Vacuous, "nothing was checked")
 	}
 	return out
 }
@@ -89,42 +89,42 @@ func await(done <-chan struct{}, began time.Time, limit time.Duration) (stopped,
 	}
 }
 
-// jumped reports whether the wall clock went ahead of the monotonic one, as it does when a machine sleeps.
-func jumped(from, to time.Time) bool {
+// clockJumped reports whether the wall clock went ahead of the monotonic one, as it does when a machine sleeps.
+func clockJumped(from, to time.Time) bool {
 	return Step(from, to) > stall
 }
 
-// doubt makes the failures meant inconclusive for one reason that lies with the prober.
-func (r *Result) doubt(meant func(Reason) bool, why Reason, format string, args ...any) {
+// downgrade makes the failures meant inconclusive for one reason that lies with the prober.
+func (r *Result) downgrade(meant func(Reason) bool, why Reason, format string, args ...any) {
 	for i := range r.Checks {
 		if c := &r.Checks[i]; c.Verdict == Fail && meant(c.Reason) {
 			c.Verdict, c.Reason = Inconclusive, why
 		}
 	}
-	r.add(why, format, args...)
+	r.appendRunCheck(why, format, args...)
 }
 
 func anyReason(Reason) bool { return true }
 
-// add appends a note about the run to a sealed result.
-func (r *Result) add(why Reason, format string, args ...any) {
+// appendRunCheck appends a note about the run to a sealed result.
+func (r *Result) appendRunCheck(why Reason, format string, args ...any) {
 	note := NewResult(r.ID)
 	note.Inconclusive(RunCheck, why, format, args...)
 	r.Checks = append(r.Checks, note.Checks...)
 }
 
-// blame settles failures that the prober's own network could explain. A reference that answers leaves them with the
+// attributeNetwork settles failures that the prober's own network could explain. A reference that answers leaves them with the
 // target. Without a reference a silent name server is nobody's proven fault.
-func (j Job) blame(ctx context.Context, out *Result) {
+func (j Job) attributeNetwork(ctx context.Context, out *Result) {
 	if j.Reference != nil {
 		ask, cancel := context.WithTimeout(ctx, j.Timeout)
 		defer cancel()
 		err := j.Reference(ask)
 		switch {
 		case ctx.Err() != nil:
-			out.doubt(anyReason, Cancelled, "the run was cancelled while the reference was asked")
+			out.downgrade(anyReason, Cancelled, "the run was cancelled while the reference was asked")
 		case err != nil:
-			out.doubt(Reason.network, SelfNetwork, "the prober's own network seems cut off: %s", err)
+			out.downgrade(Reason.network, SelfNetwork, "the prober's own network seems cut off: %s", err)
 		}
 		return
 	}

@@ -140,13 +140,13 @@ func TestDo(t *testing.T) {
 				if got := lines(r); got != tt.want {
 					t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 				}
-				if got := fmt.Sprintf("%s(%s)", r.Verdict(), r.Why().Reason); got != tt.verdict {
+				if got := fmt.Sprintf("%s(%s)", r.Verdict(), r.Decisive().Reason); got != tt.verdict {
 					t.Errorf("verdict %s, want %s", got, tt.verdict)
 				}
 				if took := time.Since(began); took != tt.took {
 					t.Errorf("took %s, want %s", took, tt.took)
 				}
-				if r.ID != j.ID || !r.Started.Equal(began) || r.Left != nil {
+				if r.ID != j.ID || !r.Started.Equal(began) || r.Abandoned != nil {
 					t.Errorf("got %+v", r)
 				}
 			})
@@ -176,13 +176,13 @@ func TestHang(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 		select {
-		case <-r.Left:
+		case <-r.Abandoned:
 			t.Error("Left is closed though the probe has not ended")
 		default:
 		}
 		before := fmt.Sprintf("%+v", r)
 		close(release)
-		<-r.Left // never, if it is not told
+		<-r.Abandoned // never, if it is not told
 		if after := fmt.Sprintf("%+v", r); after != before {
 			t.Errorf("what was left behind changed the result from\n%s\nto\n%s", before, after)
 		}
@@ -219,7 +219,7 @@ func TestHangInEach(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 		close(release)
-		<-r.Left
+		<-r.Abandoned
 		if got := lines(r); got != want {
 			t.Errorf("what was left behind changed the result to\n%s", got)
 		}
@@ -266,7 +266,7 @@ func TestHangWhileTextIsMade(t *testing.T) {
 			t.Errorf("got\n%s", got)
 		}
 		close(release)
-		<-r.Left
+		<-r.Abandoned
 	})
 }
 
@@ -319,7 +319,7 @@ func TestPanicSaysTypeAndWayOnly(t *testing.T) {
 					})
 				}).Do(t.Context()),
 			} {
-				why := r.Why()
+				why := r.Decisive()
 				if r.Verdict() != Inconclusive || why.Reason != Panicked || why.Name != RunCheck {
 					t.Errorf("%s: got %s(%s), want inconclusive(panic)", where, r.Verdict(), why.Reason)
 				}
@@ -343,12 +343,12 @@ func TestPanicSaysTypeAndWayOnly(t *testing.T) {
 func TestJumped(t *testing.T) {
 	at := time.Now()
 	for _, took := range []time.Duration{0, 5 * time.Second, time.Hour} {
-		if jumped(at, at.Add(took)) {
+		if clockJumped(at, at.Add(took)) {
 			t.Errorf("a run of %s counts as a jump of the clock", took)
 		}
 	}
 	// A time without a monotonic reading is compared by the wall clock alone, so none can be told from the other.
-	if jumped(at.Round(0), at.Add(time.Hour).Round(0)) {
+	if clockJumped(at.Round(0), at.Add(time.Hour).Round(0)) {
 		t.Error("without a monotonic clock nothing can be told")
 	}
 }
@@ -362,7 +362,7 @@ func TestSecretsLeaveAResultNowhere(t *testing.T) {
 	r := job(func(_ context.Context, r *Result) {
 		r.Fail("it", Body, "got %s and %q", value, value)
 		r.Pass("it", "%s", value)
-		r.Because("it", Header, value)
+		r.Report("it", Header, value)
 		r.Exchanged(Exchange{URL: "https://x.example/" + value, Version: value, TraceID: value, TargetTraceID: value})
 		r.Measure(&Measure{Name: "probe_x", Labels: []string{"a"}}, 1, value)
 		r.Each([]string{"a"}, func(_ string, r *Result) { r.Fail("it", Body, "got %s", value) })

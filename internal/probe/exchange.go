@@ -34,8 +34,8 @@ type Phase struct {
 	Took time.Duration
 }
 
-// Bears reports whether a check may rest on the exchange: it cites it or, if it cites none, was what it was made for.
-func (x Exchange) Bears(c Check) bool {
+// Supports reports whether a check may rest on the exchange: it cites it or, if it cites none, was what it was made for.
+func (x Exchange) Supports(c Check) bool {
 	if c.TraceID != "" {
 		return x.TraceID == c.TraceID
 	}
@@ -48,25 +48,25 @@ func (x *Exchange) Broken() bool { return x.Reason != OK && x.Reason != "" && !x
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}
 
-// ExchangeOf returns the index in Exchanges of the one that a check rests on: the one that it cites, or one that was
+// Evidence returns the index in Exchanges of the one that a check rests on: the one that it cites, or one that was
 // made for it or, where none was, for the first other check of the run that has some with the same target. Of several
 // it is the last that got no complete answer, else the last. It is -1 if there is none.
-func (r Result) ExchangeOf(c Check) int {
+func (r Result) Evidence(c Check) int {
 	if c.TraceID != "" {
 		if i := slices.IndexFunc(r.Exchanges, func(x Exchange) bool { return x.TraceID == c.TraceID }); i >= 0 {
 			return i
 		}
 	}
 	for _, made := range append([]Check{c}, r.Checks...) {
-		if i := r.madeFor(made.Name, c.Target); i >= 0 {
+		if i := r.exchangeFor(made.Name, c.Target); i >= 0 {
 			return i
 		}
 	}
 	return -1
 }
 
-// madeFor returns the index of the telling one among the exchanges that were made for a check of a target.
-func (r Result) madeFor(check, target string) int {
+// exchangeFor returns the index of the telling one among the exchanges that were made for a check of a target.
+func (r Result) exchangeFor(check, target string) int {
 	found := -1
 	for i := range r.Exchanges {
 		x := &r.Exchanges[i] // there may be thousands, and as many checks

@@ -57,22 +57,22 @@ type Result struct {
 	Samples   []Sample
 	Exchanges []Exchange
 
-	// Left is nil unless the probe ignored its deadline and was left behind; it is closed when the probe ends.
-	Left <-chan struct{}
+	// Abandoned is nil unless the probe ignored its deadline and was left behind; it is closed when the probe ends.
+	Abandoned <-chan struct{}
 
 	target   string    // of the notes that name none
 	children []*Result // of Each, in the order of the targets
-	pen      *pen
+	lock      *writeLock
 }
 
-// pen is what it takes to write to a result; once lifted, notes go nowhere.
-type pen struct {
+// writeLock serialises writes to a result and its children. Once closed, writes are dropped.
+type writeLock struct {
 	sync.Mutex
-	lifted bool
+	closed bool
 }
 
 // NewResult returns an empty result that can be written to. Outside of tests only Job.Do needs one.
-func NewResult(id ID) *Result { return &Result{ID: id, pen: &pen{}} }
+func NewResult(id ID) *Result { return &Result{ID: id, lock: &writeLock{}} }
 
 // Pass notes that a check held. The text says what was seen.
 func (r *Result) Pass(check, format string, args ...any) {
@@ -92,8 +92,8 @@ func (r *Result) Inconclusive(check string, why Reason, format string, args ...a
 // Target is the target that the notes carry, inside Each; empty elsewhere.
 func (r *Result) Target() string { return r.target }
 
-// Because notes that a check did not pass, with the verdict that the reason stands for by itself.
-func (r *Result) Because(check string, why Reason, format string, args ...any) {
+// Report notes that a check did not pass, with the verdict that the reason stands for by itself.
+func (r *Result) Report(check string, why Reason, format string, args ...any) {
 	r.note(check, why.Blame(), why, format, args)
 }
 
@@ -103,16 +103,16 @@ func (r *Result) note(check string, v Verdict, why Reason, format string, args [
 		panic(fmt.Sprintf("check %s: verdict %s does not go with reason %q", check, v, why))
 	}
 	detail := clean(fmt.Sprintf(format, args...)) // calls foreign code, which may block or note something itself
-	r.write(func() {
+	r.append(func() {
 		r.Checks = append(r.Checks, Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: detail})
 	})
 }
 
-// Cite names the exchange that the last note of a check rests on, by the trace id that was sent in it. Without it, that
+// LinkExchange names the exchange that the last note of a check rests on, by the trace id that was sent in it. Without it, that
 // is the one of ExchangeOf, if it was made for the check.
-func (r *Result) Cite(check, traceID string) {
+func (r *Result) LinkExchange(check, traceID string) {
 	traceID = clean(traceID)
-	r.write(func() {
+	r.append(func() {
 		for i := len(r.Checks) - 1; i >= 0; i-- {
 			if r.Checks[i].Name == check {
 				r.Checks[i].TraceID = traceID
@@ -135,7 +135,7 @@ func (r *Result) Measure(m *Measure, value float64, labels ...string) {
 	for i := range values {
 		values[i] = Label(values[i])
 	}
-	r.write(func() { r.Samples = append(r.Samples, Sample{Measure: m, Value: value, Values: values}) })
+	r.append(func() { r.Samples = append(r.Samples, Sample{Measure: m, Value: value, Values: values}) })
 }
 
 // Exchanged notes an exchange with the target.
@@ -145,13 +145,13 @@ func (r *Result) Exchanged(x Exchange) {
 	}
 	x.URL, x.Version = clean(x.URL), clean(x.Version)
 	x.TraceID, x.TargetTraceID = clean(x.TraceID), clean(x.TargetTraceID)
-	r.write(func() { r.Exchanges = append(r.Exchanges, x) })
+	r.append(func() { r.Exchanges = append(r.Exchanges, x) })
 }
 
-func (r *Result) write(f func()) {
-	r.pen.Lock()
-	defer r.pen.Unlock()
-	if !r.pen.lifted {
+func (r *Result) append(f func()) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if !r.lock.closed {
 		f()
 	}
 }
@@ -161,33 +161,33 @@ func (r *Result) write(f func()) {
 func (r *Result) Each(targets []string, ask func(target string, r *Result)) {
 	children := make([]*Result, len(targets))
 	for i, target := range targets {
-		children[i] = &Result{ID: r.ID, target: target, pen: r.pen}
+		children[i] = &Result{ID: r.ID, target: target, lock: r.lock}
 	}
-	r.write(func() { r.children = append(r.children, children...) })
+	r.append(func() { r.children = append(r.children, children...) })
 	var wg sync.WaitGroup
 	for i, target := range targets {
 		wg.Go(func() {
-			defer children[i].contain()
+			defer children[i].recoverPanic()
 			ask(target, children[i])
 		})
 	}
 	wg.Wait()
-	r.write(func() {
-		r.gather(children)
+	r.append(func() {
+		r.merge(children)
 		// Another Each on the same result may still be at it, and gathers its own.
 		r.children = slices.DeleteFunc(r.children, func(c *Result) bool { return slices.Contains(children, c) })
 	})
 }
 
-// contain turns a panic into a note. It says the type and the way, not the value, which might hold a secret.
-func (r *Result) contain() {
+// recoverPanic turns a panic into a note. It says the type and the way, not the value, which might hold a secret.
+func (r *Result) recoverPanic() {
 	if p := recover(); p != nil {
-		r.Inconclusive(RunCheck, Panicked, "the probe panicked (panic type=%T) in %s", p, way())
+		r.Inconclusive(RunCheck, Panicked, "the probe panicked (panic type=%T) in %s", p, stackNames())
 	}
 }
 
-// way names the functions that led to a panic, innermost first.
-func way() string {
+// stackNames names the functions that led to a panic, innermost first.
+func stackNames() string {
 	pcs := make([]uintptr, 16)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
 	var names []string
@@ -202,27 +202,27 @@ func way() string {
 	}
 }
 
-// seal ends all writing and gathers what the children noted.
-func (r *Result) seal() Result {
-	r.pen.Lock()
-	defer r.pen.Unlock()
-	r.pen.lifted = true
+// close ends all writing and gathers what the children noted.
+func (r *Result) close() Result {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.lock.closed = true
 	out := *r
-	out.gather(r.children)
-	out.children, out.pen = nil, nil
+	out.merge(r.children)
+	out.children, out.lock = nil, nil
 	for i, c := range out.Checks {
-		if x := out.madeFor(c.Name, c.Target); x >= 0 && c.TraceID == "" {
+		if x := out.exchangeFor(c.Name, c.Target); x >= 0 && c.TraceID == "" {
 			out.Checks[i].TraceID = out.Exchanges[x].TraceID
 		}
 	}
 	return out
 }
 
-// gather appends what the children noted, and theirs. It is called once for each child: at the end of its Each or, if
+// merge appends what the children noted, and theirs. It is called once for each child: at the end of its Each or, if
 // the probe never gets there, when the result is sealed.
-func (r *Result) gather(children []*Result) {
+func (r *Result) merge(children []*Result) {
 	for _, c := range children {
-		c.gather(c.children)
+		c.merge(c.children)
 		r.Checks = append(r.Checks, c.Checks...)
 		r.Samples = append(r.Samples, c.Samples...)
 		r.Exchanges = append(r.Exchanges, c.Exchanges...)
@@ -241,8 +241,8 @@ func (r Result) Verdict() Verdict {
 	return v
 }
 
-// Why returns the first of the checks that make the verdict what it is. Of a pass it is the first check.
-func (r Result) Why() Check {
+// Decisive returns the first of the checks that make the verdict what it is. Of a pass it is the first check.
+func (r Result) Decisive() Check {
 	v := r.Verdict()
 	for _, c := range r.Checks {
 		if c.Verdict == v {
@@ -252,29 +252,29 @@ func (r Result) Why() Check {
 	return Check{Name: RunCheck, Reason: Vacuous, Detail: "nothing was checked"}
 }
 
-// Telling parts checks that did not pass into those to tell and the names of those that say nothing beside them: that
+// RootCauses parts checks that did not pass into those to tell and the names of those that say nothing beside them: that
 // merely lack a control while something failed, or that could not tell for what the exchange of another check shows,
 // which they cite. One alone is told.
-func Telling(doubted []Check) (told []Check, followed []string) {
-	failed := slices.ContainsFunc(doubted, func(c Check) bool { return c.Verdict == Fail })
+func RootCauses(notPassed []Check) (causes []Check, consequences []string) {
+	failed := slices.ContainsFunc(notPassed, func(c Check) bool { return c.Verdict == Fail })
 	shown := map[string]string{} // by trace id, the check that is told with it
-	for _, c := range doubted {
+	for _, c := range notPassed {
 		first := shown[c.TraceID]
 		repeats := first != "" && first != c.Name
 		switch {
 		case c.Verdict == Fail || !repeats && !(failed && c.Reason == ControlFailed):
-			told = append(told, c)
+			causes = append(causes, c)
 			if c.TraceID != "" && first == "" {
 				shown[c.TraceID] = c.Name
 			}
-		case !slices.Contains(followed, c.Name):
-			followed = append(followed, c.Name)
+		case !slices.Contains(consequences, c.Name):
+			consequences = append(consequences, c.Name)
 		}
 	}
-	if len(followed) < 2 {
-		return doubted, nil
+	if len(consequences) < 2 {
+		return notPassed, nil
 	}
-	return told, followed
+	return causes, consequences
 }
 
 // Latency is the target's part of the run: the slowest of its exchanges, or the whole run where there was none.
@@ -290,23 +290,23 @@ func (r Result) Latency() time.Duration {
 	return slowest
 }
 
-// longestText bounds every text in a result.
-const longestText = 500
+// maxText bounds every text in a result.
+const maxText = 500
 
 // clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters and none that
 // are invisible or change the direction of writing, bounded.
 func clean(text string) string {
-	text = text[:min(len(text), 8*longestText)] // what else there is would be read in vain
+	text = text[:min(len(text), 8*maxText)] // what else there is would be read in vain
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c > unicode.MaxASCII && unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return ' '
 		}
 		return c
 	}, strings.ToValidUTF8(secret.Redact(text), "\uFFFD"))
-	if len(text) <= longestText {
+	if len(text) <= maxText {
 		return text
 	}
-	return strings.ToValidUTF8(text[:longestText], "") + "…"
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // Label makes a value fit for a metric label: short and printable, or else a hash of it.

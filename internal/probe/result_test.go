@@ -23,7 +23,7 @@ func TestZeroVerdictIsInconclusive(t *testing.T) {
 	if v := (Result{Checks: make([]Check, 1)}).Verdict(); v != Inconclusive {
 		t.Errorf("a zero check's verdict is %s", v)
 	}
-	if why := (Result{}).Why(); why.Reason != Vacuous || why.Verdict != Inconclusive {
+	if why := (Result{}).Decisive(); why.Reason != Vacuous || why.Verdict != Inconclusive {
 		t.Errorf("the zero result says %+v", why)
 	}
 }
@@ -50,7 +50,7 @@ func TestVerdictIsTheWorst(t *testing.T) {
 		}
 		for i, v := range tt.of {
 			if v == tt.want {
-				if why := r.Why(); why.Name != fmt.Sprint(i) {
+				if why := r.Decisive(); why.Name != fmt.Sprint(i) {
 					t.Errorf("of %v: check %s is said to be why, want %d", tt.of, why.Name, i)
 				}
 				break
@@ -74,7 +74,7 @@ func TestBlame(t *testing.T) {
 	for verdict, reasons := range map[Verdict][]Reason{Inconclusive: ours, Fail: theirs, Pass: {OK}} {
 		for _, why := range reasons {
 			r := NewResult(ID{})
-			r.Because("it", why, "so")
+			r.Report("it", why, "so")
 			if got := r.Checks[0]; got.Verdict != verdict || got.Reason != why {
 				t.Errorf("because of %s: %s(%s), want %s", why, got.Verdict, got.Reason, verdict)
 			}
@@ -90,7 +90,7 @@ func TestWrongNotesPanic(t *testing.T) {
 		"fail without reason":     func(r *Result) { r.Fail("it", "", "") },
 		"too few labels":          func(r *Result) { r.Measure(m, 1) },
 		"too many labels":         func(r *Result) { r.Measure(m, 1, "a", "b") },
-		"because without a cause": func(r *Result) { r.Because("it", "", "") },
+		"because without a cause": func(r *Result) { r.Report("it", "", "") },
 	} {
 		func() {
 			r := NewResult(ID{})
@@ -131,7 +131,7 @@ func TestExchanged(t *testing.T) {
 		})
 	}).Do(t.Context())
 	x := r.Exchanges
-	if x[0].URL != "https://x/ [2J" || x[0].Version != "v1 " || x[0].TraceID != "a b" || len(x[0].TargetTraceID) > longestText+3 {
+	if x[0].URL != "https://x/ [2J" || x[0].Version != "v1 " || x[0].TraceID != "a b" || len(x[0].TargetTraceID) > maxText+3 {
 		t.Errorf("not clean: %+v", x[0])
 	}
 	if x[0].Target != "" || x[1].Target != "replica-0" || x[2].Target != "other" {
@@ -256,16 +256,16 @@ func TestACheckNamesTheExchangeThatItRestsOn(t *testing.T) {
 			r.Exchanged(x)
 		}
 		r.Fail("read", Status, "wanted 404, got 200")
-		r.Cite("read", "first")
-		r.Cite("nothing", "first")
+		r.LinkExchange("read", "first")
+		r.LinkExchange("nothing", "first")
 		r.Fail("read", Status, "wanted 404, got something else")
 		r.Fail("list", Refused, "refused")
 		r.Fail("sum", Status, "of both")
 	}).Do(t.Context())
 	var got []string
 	for _, c := range result.Checks {
-		x := result.Exchanges[result.ExchangeOf(c)]
-		got = append(got, fmt.Sprintf("%s cites %q, rests on %s, borne by it: %t", c.Name, c.TraceID, x.TraceID, x.Bears(c)))
+		x := result.Exchanges[result.Evidence(c)]
+		got = append(got, fmt.Sprintf("%s cites %q, rests on %s, borne by it: %t", c.Name, c.TraceID, x.TraceID, x.Supports(c)))
 	}
 	want := []string{
 		`read cites "first", rests on first, borne by it: true`,

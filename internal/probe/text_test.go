@@ -26,9 +26,9 @@ func TestTextIsClean(t *testing.T) {
 		"tag \U000e0041":                                              "tag  ",
 		"separators \u2028 and \u2029.":                               "separators   and  .",
 		"broken \xff\xfe utf-8 \xc3":                                  "broken \ufffd utf-8 \ufffd",
-		strings.Repeat("x", longestText):                              strings.Repeat("x", longestText),
-		strings.Repeat("x", longestText+1):                            strings.Repeat("x", longestText) + "…",
-		strings.Repeat("x", longestText-1) + "ü":                      strings.Repeat("x", longestText-1) + "…",
+		strings.Repeat("x", maxText):                                  strings.Repeat("x", maxText),
+		strings.Repeat("x", maxText+1):                                strings.Repeat("x", maxText) + "…",
+		strings.Repeat("x", maxText-1) + "ü":                          strings.Repeat("x", maxText-1) + "…",
 		strings.Repeat("<script>alert(1)</script>", 5<<20/25)[:4<<20]: strings.Repeat("<script>alert(1)</script>", 20) + "…",
 	}
 	for text, want := range tests {
@@ -42,7 +42,7 @@ func FuzzClean(f *testing.F) {
 	f.Add("wanted \x1b[31m \u202e \xff " + strings.Repeat("ü", 300))
 	f.Fuzz(func(t *testing.T, text string) {
 		got := clean(text)
-		if len(got) > longestText+len("…") || !utf8.ValidString(got) {
+		if len(got) > maxText+len("…") || !utf8.ValidString(got) {
 			t.Errorf("%q is too long or broken", got)
 		}
 		for _, c := range got {
@@ -50,7 +50,7 @@ func FuzzClean(f *testing.F) {
 				t.Errorf("%q holds %U", got, c)
 			}
 		}
-		if again := clean(got); len(got) <= longestText && again != got {
+		if again := clean(got); len(got) <= maxText && again != got {
 			t.Errorf("%q cleaned again is %q", got, again)
 		}
 		if label := Label(text); len(label) > 200 || strings.ContainsFunc(label, func(c rune) bool { return c < ' ' || c > '~' }) {

@@ -60,7 +60,7 @@ func (r Report) entry(job probe.Job, result probe.Result, ran bool) entry {
 	result.ID = job.ID
 	result.Checks = slices.Clone(result.Checks)
 	if len(result.Checks) == 0 {
-		result.Checks = []probe.Check{result.Why()}
+		result.Checks = []probe.Check{result.Decisive()}
 	}
 	for i := range result.Checks {
 		c := &result.Checks[i]
@@ -71,7 +71,7 @@ func (r Report) entry(job probe.Job, result probe.Result, ran bool) entry {
 	for i := range result.Exchanges {
 		cleanExchange(&result.Exchanges[i])
 	}
-	return entry{Job: job, ran: ran, result: result, verdict: result.Verdict(), why: result.Why()}
+	return entry{Job: job, ran: ran, result: result, verdict: result.Verdict(), why: result.Decisive()}
 }
 
 // outcome is what formats that count tests show: the entries and, if they alone would read as a pass of a report
@@ -140,8 +140,8 @@ func (e entry) evidence() []string {
 		return []string{e.why.Detail}
 	}
 	var lines []string
-	checks, followed := probe.Telling(e.doubted())
-	groups := probe.Group(checks)
+	checks, followed := probe.RootCauses(e.doubted())
+	groups := probe.GroupChecks(checks)
 	left := 0
 	for _, g := range groups[min(len(groups), longestStory):] {
 		left += len(g)
@@ -172,7 +172,7 @@ func (e entry) evidence() []string {
 // proof tells what the checks of a probe that passed saw, the replicas together: two by name, more by their number.
 func (e entry) proof() []string {
 	var lines []string
-	all := probe.Group(e.result.Checks)
+	all := probe.GroupChecks(e.result.Checks)
 	for _, g := range all[:min(len(all), longestStory)] {
 		c := told(g)
 		if targets := g.Targets(); len(targets) == 2 {
@@ -187,7 +187,7 @@ func (e entry) proof() []string {
 }
 
 // told is the check as which several are told, with the number of their targets.
-func told(g probe.Alike) probe.Check {
+func told(g probe.CheckGroup) probe.Check {
 	c := g.Check()
 	if n := len(g.Targets()); n > 1 {
 		c.Target = fmt.Sprintf("at %d targets", n)
@@ -211,7 +211,7 @@ func (e entry) sentence(c probe.Check) string {
 func (e entry) restsOn(checks []probe.Check) []int {
 	var found []int
 	for _, c := range checks {
-		if x := e.result.ExchangeOf(c); x >= 0 && !slices.Contains(found, x) {
+		if x := e.result.Evidence(c); x >= 0 && !slices.Contains(found, x) {
 			found = append(found, x)
 		}
 	}

@@ -85,8 +85,8 @@ func dashboardFails() probe.Result {
 
 func queueUnclear() probe.Result {
 	return result(queue, 5*time.Second, func(r *probe.Result) {
-		r.Because("json", probe.SelfNetwork, "no answer in 5s")
-		r.Because(probe.RunCheck, probe.SelfNetwork, "the prober's own network seems cut off: the reference does not answer")
+		r.Report("json", probe.SelfNetwork, "no answer in 5s")
+		r.Report(probe.RunCheck, probe.SelfNetwork, "the prober's own network seems cut off: the reference does not answer")
 		r.Exchanged(probe.Exchange{
 			Check: "json", Method: "GET", URL: "http://queue.ibex-system.svc/stats", Addr: "10.0.0.9:80",
 			Reason: probe.Timeout, Started: begin, Took: 5 * time.Second, TraceID: "1111111111111111aaaaaaaaaaaaaaaa",

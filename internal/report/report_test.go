@@ -214,7 +214,7 @@ func TestWriteErrorsAreReported(t *testing.T) {
 
 func TestTheExchangeThatGotNoAnswerIsTheOneToldOf(t *testing.T) {
 	r := result(proxy, time.Second, func(r *probe.Result) {
-		r.Because("dependency", probe.Timeout, "answered before, and not after")
+		r.Report("dependency", probe.Timeout, "answered before, and not after")
 		for i, why := range []probe.Reason{probe.OK, probe.Refused, probe.Timeout, probe.OK} {
 			r.Exchanged(probe.Exchange{Check: "dependency", Method: "GET", URL: "http://auth.example/health", Reason: why, TraceID: fmt.Sprint("trace", i)})
 		}

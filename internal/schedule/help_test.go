@@ -135,7 +135,7 @@ func (l *log) verdicts(name string) []string {
 	var out []string
 	for _, r := range l.results {
 		if r.Name == name {
-			out = append(out, fmt.Sprintf("%s(%s)", r.Verdict(), r.Why().Reason))
+			out = append(out, fmt.Sprintf("%s(%s)", r.Verdict(), r.Decisive().Reason))
 		}
 	}
 	return out

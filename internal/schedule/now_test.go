@@ -126,7 +126,7 @@ func TestNowSaysWhyNot(t *testing.T) {
 func TestNowHeedsTheTargetAndTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := func(name string) probe.ID { return probe.ID{System: "ibex", Name: name} }
-		limited := func(_ context.Context, r *probe.Result) { r.Because("it", probe.RateLimited, "429") }
+		limited := func(_ context.Context, r *probe.Result) { r.Report("it", probe.RateLimited, "429") }
 		release := make(chan struct{})
 		stuck := func(context.Context, *probe.Result) { <-release }
 		r := forever(t, &log{}, Options{}, []probe.Job{job("limited", time.Minute, limited), job("stuck", time.Minute, stuck)})

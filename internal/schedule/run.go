@@ -49,7 +49,7 @@ func (l *loop) begin(e *entry, lag time.Duration) {
 		if l.counts(result) && !r.settled.Swap(true) {
 			l.sink.Observe(result)
 		}
-		l.ended <- end{run: r, left: result.Left, limited: limited(result), passed: result.Verdict() == probe.Pass}
+		l.ended <- end{run: r, left: result.Abandoned, limited: limited(result), passed: result.Verdict() == probe.Pass}
 		if answer != nil {
 			answer <- nil
 		}

@@ -279,7 +279,7 @@ func TestOverloadSkipsAndStarvesNobody(t *testing.T) {
 
 func TestRateLimitStretchesTheInterval(t *testing.T) {
 	limits := map[string]asks{
-		"reason": func(_ context.Context, r *probe.Result) { r.Because("it", probe.RateLimited, "asked to wait") },
+		"reason": func(_ context.Context, r *probe.Result) { r.Report("it", probe.RateLimited, "asked to wait") },
 		"status": func(_ context.Context, r *probe.Result) {
 			r.Exchanged(probe.Exchange{Status: 429})
 			r.Fail("it", probe.Status, "wanted 200, got 429")
@@ -368,7 +368,7 @@ func TestCancelled(t *testing.T) {
 			t.Errorf("%d runs started after the end", len(r.starts)-started)
 		}
 		if len(r.results) != observed {
-			t.Errorf("%d cancelled runs were observed, last %+v", len(r.results)-observed, r.results[len(r.results)-1].Why())
+			t.Errorf("%d cancelled runs were observed, last %+v", len(r.results)-observed, r.results[len(r.results)-1].Decisive())
 		}
 		if err := r.Healthy(); err == nil {
 			t.Error("healthy, though a run was left behind a minute ago with a timeout of 1s")
@@ -409,7 +409,7 @@ func TestEveryTickIsCounted(t *testing.T) {
 						}
 						takes(slow)(ctx, r)
 						if i%7 == 0 {
-							r.Because("it", probe.RateLimited, "wait")
+							r.Report("it", probe.RateLimited, "wait")
 						}
 						under.Add(-1)
 						busy.Store(false)

@@ -113,7 +113,7 @@ type exchange struct {
 // Write sends the question.
 func (x *exchange) Write(p []byte) (int, error) {
 	x.question = append([]byte(nil), p...)
-	x.sent = probe.Reading()
+	x.sent = probe.ReadClock()
 	return x.Conn.Write(p)
 }
 
@@ -128,7 +128,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 			x.strays++
 			continue
 		}
-		x.received = probe.Reading()
+		x.received = probe.ReadClock()
 		x.reply = append([]byte(nil), p[:n]...)
 		return n, nil
 	}

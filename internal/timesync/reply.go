@@ -67,7 +67,7 @@ func (x *exchange) judge(read *ntp.Response) (Reply, error) {
 	if distance > mostDistance {
 		return Reply{}, flaw(Uncertain, "its time may be wrong by "+Seconds(distance)+", over "+Seconds(mostDistance))
 	}
-	if by := probe.Step(x.sent, x.received); by.Abs() > probe.MostStep {
+	if by := probe.Step(x.sent, x.received); by.Abs() > probe.MaxClockStep {
 		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" while it was asked")
 	}
 	offset := span(t2-t1)/2 + span(t3-t4)/2

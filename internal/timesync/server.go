@@ -32,7 +32,7 @@ type Server struct {
 // again. What the offset may have changed by since then is added to its uncertainty. A Flaw says why there is no
 // answer to use, in a sentence that tells when it will be asked next.
 func (s *Server) Ask(ctx context.Context, a *Asker) (Reply, error) {
-	now := probe.Reading()
+	now := probe.ReadClock()
 	if !s.due(now) {
 		return s.known(now)
 	}
@@ -84,7 +84,7 @@ func (s *Server) known(now time.Time) (Reply, error) {
 	switch by := probe.Step(s.last.At, now); {
 	case s.last.At.IsZero():
 		return Reply{}, flaw(probe.Vacuous, "it has not answered yet")
-	case by.Abs() > probe.MostStep:
+	case by.Abs() > probe.MaxClockStep:
 		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
 	case now.Sub(s.last.At) > leastInterval:
 		return Reply{}, flaw(probe.RateLimited, "it said that it was asked too often, and its last answer is too old"+when)

@@ -94,9 +94,9 @@ func (b *Board) SetJobs(jobs []probe.Job) {
 
 // Observe notes the result of a run, unless its job is gone or a later run of it was seen.
 func (b *Board) Observe(r probe.Result) {
-	why, verdict := r.Why(), r.Verdict()
+	why, verdict := r.Decisive(), r.Verdict()
 	var x probe.Exchange
-	if i := r.ExchangeOf(why); i >= 0 {
+	if i := r.Evidence(why); i >= 0 {
 		x = r.Exchanges[i]
 	}
 	var failing []probe.Check

@@ -26,7 +26,7 @@ func seen(j probe.Job, why probe.Reason) probe.Result {
 	if why == probe.OK {
 		r.Pass("status", "wanted 200, got 200")
 	} else {
-		r.Because("status", why, "wanted 200, got something else")
+		r.Report("status", why, "wanted 200, got something else")
 	}
 	r.Exchanged(probe.Exchange{Check: "status", Took: 12 * time.Millisecond, TraceID: "4bf9", Version: "1.4.2"})
 	r.Exchanged(probe.Exchange{Check: "other", Took: 3 * time.Millisecond, TraceID: "0000"})

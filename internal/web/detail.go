@@ -158,7 +158,7 @@ func exchanges(s *Story) []exchangeView {
 	for _, x := range s.Exchanges {
 		v := exchangeView{Method: x.Method, URL: x.URL, For: strings.TrimSpace(x.Check + " " + x.Target), Outcome: outcome(x), Facts: facts(x, s.Started)}
 		v.Failed = x.Broken() || x.Denied != "" || slices.ContainsFunc(s.Checks, func(c probe.Check) bool {
-			return c.Verdict != probe.Pass && x.Bears(c)
+			return c.Verdict != probe.Pass && x.Supports(c)
 		})
 		v.Open = v.Failed || len(s.Exchanges) == 1
 		v.Phases, v.PhaseWords = phases(x.Phases)

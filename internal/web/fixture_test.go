@@ -48,11 +48,11 @@ func ordinary(j *probe.Job, started time.Time, i int, why probe.Reason) probe.Re
 		r.Pass("status", "wanted 200, got 200")
 	case probe.Timeout, probe.SelfNetwork:
 		x.Status, x.Reason = 0, probe.Timeout
-		r.Because("status", why, "wanted a complete answer within 5s, got none")
+		r.Report("status", why, "wanted a complete answer within 5s, got none")
 	default:
 		x.Status = 503
-		r.Because("status", why, "wanted 200, got 503")
-		r.Because("body", probe.Body, "wanted $.status to be \"ok\", got a document without it")
+		r.Report("status", why, "wanted 200, got 503")
+		r.Report("body", probe.Body, "wanted $.status to be \"ok\", got a document without it")
 	}
 	r.Exchanged(x)
 	return *r

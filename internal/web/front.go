@@ -181,7 +181,7 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 		Row: *row, Path: probePath("./", row.ID), Chart: draw(row.History.Runs()), State: state(row.Verdict), For: length(now.Sub(row.Since)),
 		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
 	}
-	told, followed := probe.Telling(row.Failing)
+	told, followed := probe.RootCauses(row.Failing)
 	v.Followed = strings.Join(followed, ", ")
 	v.Shown = symptoms(told)
 	if i := slices.IndexFunc(v.Shown, func(s symptom) bool { return s.first.Name == row.Check && s.first.Detail == row.Detail }); i >= 0 {
@@ -207,7 +207,7 @@ type symptom struct {
 // symptoms puts together the checks that say the same of several targets.
 func symptoms(checks []probe.Check) []symptom {
 	var all []symptom
-	for _, g := range probe.Group(checks) {
+	for _, g := range probe.GroupChecks(checks) {
 		targets := slices.DeleteFunc(g.Targets(), func(t string) bool { return t == "" })
 		shown := targets[:min(len(targets), mostNames)]
 		all = append(all, symptom{Check: g.Check(), first: g[0], Targets: shown, More: len(targets) - len(shown)})

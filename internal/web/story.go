@@ -28,7 +28,7 @@ func tell(r *probe.Result) *Story {
 	bad := map[int]bool{} // exchanges
 	for _, c := range r.Checks {
 		if c.Verdict != probe.Pass && len(bad) < mostStoryExchanges {
-			bad[r.ExchangeOf(c)] = true
+			bad[r.Evidence(c)] = true
 		}
 	}
 	s.Checks, s.MoreChecks = bounded(r.Checks, mostStoryChecks, func(i int) bool { return r.Checks[i].Verdict != probe.Pass })

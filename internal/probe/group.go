@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// Alike are checks of one run that say the same of several targets, and can be told as one.
-type Alike []Check
+// CheckGroup are checks of one run that say the same of several targets, and can be told as one.
+type CheckGroup []Check
 
-// Group joins the checks that differ in nothing but the target and the exchange that they rest on. They stand where the
+// GroupChecks joins the checks that differ in nothing but the target and the exchange that they rest on. They stand where the
 // first of them stood. Checks without a target are never joined.
-func Group(checks []Check) []Alike {
-	var all []Alike
+func GroupChecks(checks []Check) []CheckGroup {
+	var all []CheckGroup
 	at := map[Check]int{}
 	for _, c := range checks {
 		if c.Target == "" {
-			all = append(all, Alike{c})
+			all = append(all, CheckGroup{c})
 			continue
 		}
-		key := impersonal(c)
+		key := withoutTarget(c)
 		i, known := at[key]
 		if !known {
 			i = len(all)
@@ -32,15 +32,15 @@ func Group(checks []Check) []Alike {
 
 // Check returns the check as which all are told: of one target its own, word for word, and of several one without a
 // target, in whose text the target's address is "it".
-func (a Alike) Check() Check {
+func (a CheckGroup) Check() Check {
 	if len(a.Targets()) == 1 {
 		return a[0]
 	}
-	return impersonal(a[0])
+	return withoutTarget(a[0])
 }
 
 // Targets lists the targets of which they tell, each once; an empty one for a check without.
-func (a Alike) Targets() []string {
+func (a CheckGroup) Targets() []string {
 	var all []string
 	for _, c := range a {
 		if !slices.Contains(all, c.Target) {
@@ -50,10 +50,10 @@ func (a Alike) Targets() []string {
 	return all
 }
 
-// impersonal is a check without its target and what it cites; the target's address in the text becomes "it". Only whole
+// withoutTarget is a check without its target and what it cites; the target's address in the text becomes "it". Only whole
 // words count: 10.0.0.1:80 is no part of 10.0.0.1:8080, and what is not surely the target itself stays as it is. Of a
 // target such as proxy/10.0.0.1:80 the address may stand alone.
-func impersonal(c Check) Check {
+func withoutTarget(c Check) Check {
 	address := c.Target[strings.LastIndexByte(c.Target, '/')+1:]
 	if !strings.Contains(address, ":") {
 		address = c.Target

@@ -31,7 +31,7 @@ func TestWhatFollowsFromAFailureIsNamedAndNotTold(t *testing.T) {
 		{"failures that one exchange shows", []Check{{Name: "live", Verdict: Fail, TraceID: "a"}, {Name: "split", Verdict: Fail, TraceID: "a"}, {Name: "serving", Verdict: Fail, TraceID: "a"}}, 3, nil},
 		{"a control that failed itself", []Check{down, {Name: "control", Verdict: Fail, Reason: ControlFailed}}, 2, nil},
 	} {
-		told, followed := Telling(c.doubted)
+		told, followed := RootCauses(c.doubted)
 		if len(told) != c.told || !slices.Equal(followed, c.followed) {
 			t.Errorf("%s: got %v and %v, want %d and %v", c.name, told, followed, c.told, c.followed)
 		}
