@@ -23,7 +23,7 @@ import (
 )
 
 // documents are all texts that hold examples, from this package's folder.
-var documents = []string{"../../README.md", "../../docs/*.md"}
+var documents = []string{"../../README.md", "../../docs/*.md", "../../docs/kinds/*.md"}
 
 // blocks returns the fenced blocks of a language in all documents, by file and number.
 func blocks(t *testing.T, language string) map[string]string {
@@ -122,15 +122,18 @@ func plain(t *testing.T, text string) any {
 	return doc
 }
 
-// TestEveryKindIsDocumented wants a section for each kind, and for each of its settings a word in it.
+// TestEveryKindIsDocumented requires a page for each kind. The page explains each setting of the kind; settings that all
+// kinds share are explained in docs/configuration.md.
 func TestEveryKindIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/probes.md")
+	shared, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for kind, fresh := range probes.Kinds() {
-		if !bytes.Contains(text, []byte("\n## "+kind+"\n")) {
-			t.Errorf("docs/probes.md has no section %q", kind)
+		text, err := os.ReadFile("../../docs/kinds/" + kind + ".md")
+		if err != nil {
+			t.Error(err)
+			continue
 		}
 		out, err := yaml.Marshal(fresh())
 		if err != nil {
@@ -141,11 +144,59 @@ func TestEveryKindIsDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 		for key := range settings {
-			if !bytes.Contains(text, []byte("`"+key)) {
-				t.Errorf("docs/probes.md does not tell %s of %s", key, kind)
+			if !bytes.Contains(text, []byte("`"+key)) && !bytes.Contains(shared, []byte("\n| `"+key)) && !bytes.Contains(shared, []byte(", `"+key+"` |")) {
+				t.Errorf("docs/kinds/%s.md does not explain the setting %s", kind, key)
 			}
 		}
 	}
+}
+
+// TestLinksInDocsResolve follows each relative link of the documents to its file and heading.
+func TestLinksInDocsResolve(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s:]*)\)`)
+	links := 0
+	for _, pattern := range documents {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range link.FindAllSubmatch(text, -1) {
+				links++
+				path, heading, _ := strings.Cut(string(m[1]), "#")
+				target := file
+				if path != "" {
+					target = filepath.Join(filepath.Dir(file), path)
+				}
+				if _, err := os.Stat(target); err != nil {
+					t.Errorf("%s: broken link %s", file, m[1])
+				} else if heading != "" && !slices.Contains(headings(t, target), heading) {
+					t.Errorf("%s: %s has no heading #%s", file, target, heading)
+				}
+			}
+		}
+	}
+	if links < 20 {
+		t.Errorf("only %d links were found", links)
+	}
+}
+
+// headings returns the anchors that GitHub gives to the headings of a document.
+func headings(t *testing.T, file string) (anchors []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
+		kept := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(kept, " ", "-"))
+	}
+	return anchors
 }
 
 // TestEveryMetricIsDocumented wants a row in docs/metrics.md for each family that the running demo exports, and no
@@ -261,7 +312,7 @@ func TestEveryAlertIsDocumented(t *testing.T) {
 // TestEveryKindIsListed wants each kind, once, in the tables where a reader looks for kinds, and in the changelog.
 func TestEveryKindIsListed(t *testing.T) {
 	for file, form := range map[string]string{
-		"../../README.md": "\n| [`%s`](docs/", "../../docs/probes.md": "\n| [`%[1]s`](#%[1]s) |", "../../CHANGELOG.md": "\n- `%s`: ",
+		"../../README.md": "\n| [`%s`](docs/", "../../docs/README.md": "\n| [`%[1]s`](kinds/%[1]s.md) |", "../../CHANGELOG.md": "\n- `%s`: ",
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
