@@ -23,7 +23,7 @@ import (
 )
 
 // documents are all texts that hold examples, from this package's folder.
-var documents = []string{"../../README.md", "../../docs/*.md", "../../docs/kinds/*.md"}
+var documents = []string{"../../README.md", "../../.github/*.md", "../../docs/*.md", "../../docs/kinds/*.md", "../../docs/decisions/*.md"}
 
 // blocks returns the fenced blocks of a language in all documents, by file and number.
 func blocks(t *testing.T, language string) map[string]string {
