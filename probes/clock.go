@@ -46,13 +46,13 @@ const (
 )
 
 // Reasons of the clock kind. Skew blames the target; where the others are given, nobody can tell.
-const (
-	Skew        probe.Reason = "skew"         // certainly further apart than allowed
-	CannotTell  probe.Reason = "cannot_tell"  // the limit is within the uncertainty
-	Quorum      probe.Reason = "quorum"       // too few NTP servers agree
-	Falseticker probe.Reason = "falseticker"  // an NTP server that the others contradict
-	SameServer  probe.Reason = "same_server"  // two names of one NTP server, or two Dates of one
-	MixedClocks probe.Reason = "mixed_clocks" // no one clock explains what a service said
+var (
+	Skew        = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "certainly further apart than allowed"}
+	CannotTell  = probe.Reason{Word: "cannot_tell", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
+	Quorum      = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
+	Falseticker = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
+	SameServer  = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names of one NTP server, or two Dates of one"}
+	MixedClocks = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no one clock explains what a service said"}
 )
 
 // NewClock returns a Clock probe with its default settings.

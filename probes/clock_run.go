@@ -61,7 +61,7 @@ func (c *Clock) first(ctx context.Context, r *probe.Result, base time.Time) *clo
 		answers: make([]serverSeen, len(c.servers)), clocks: make([]sourceSeen, len(c.sources)),
 	}
 	for i := range seen.answers {
-		seen.answers[i].trouble = troubled(probe.Vacuous, "it was not asked")
+		seen.answers[i].trouble = troubled(probe.NothingChecked, "it was not asked")
 	}
 	r.Each(append(slices.Clone(c.NTP), names(c.sources)...), func(target string, r *probe.Result) {
 		if i := slices.Index(c.NTP, target); i >= 0 {

@@ -192,7 +192,7 @@ func (s *clockRun) noteSources(r *probe.Result) {
 			r.Inconclusive("source", seen.trouble.why, "its time cannot be read: %s", seen.trouble.detail)
 			return
 		case seen.Samples == 0:
-			r.Inconclusive("source", probe.Vacuous, "it was not asked")
+			r.Inconclusive("source", probe.NothingChecked, "it was not asked")
 			return
 		case seen.Empty():
 			r.Inconclusive("source", MixedClocks, "no one clock explains the times of %s: several servers may stand behind it, its clock may have been set, or its answers come out of a cache", source.asked(seen.Samples))

@@ -151,7 +151,7 @@ func (h *Health) dependency(ctx context.Context, r *probe.Result) dependency {
 	}
 	answer := h.asker.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency})
 	switch {
-	case answer.Reason.Blame() == probe.Inconclusive, answer.Cached != "":
+	case answer.Reason.Verdict == probe.Inconclusive, answer.Cached != "":
 		return depUnknown
 	case answer.Reason != probe.OK:
 		return depUnreachable
@@ -245,7 +245,7 @@ func (h *Health) judge(r *probe.Result, seen *replica, before, after dependency)
 		case holds == open:
 		case holds == yes:
 			r.Pass(check, "%s", sentence)
-		case now.Blames.Blame() == probe.Inconclusive || holds == doubtful:
+		case now.Blames.Verdict == probe.Inconclusive || holds == doubtful:
 			r.Inconclusive(check, now.Blames, "%s", sentence)
 		case settling > 0:
 			r.Inconclusive(check, reasonSettling, "%s; it was well %s ago", sentence, settling.Round(time.Millisecond))

@@ -29,7 +29,7 @@ const (
 )
 
 // reasonSettling is given while a replica that was well just now may still recover by itself.
-const reasonSettling probe.Reason = "settling"
+var reasonSettling = probe.Reason{Word: "settling", Verdict: probe.Inconclusive, Text: "healthy just now, may recover by itself"}
 
 // The states, each with the reason of its own name where it is a failure.
 var (
@@ -37,27 +37,27 @@ var (
 	slowlyServing     = state{Name: "slow", Serving: yes, Split: yes, Says: "live and ready, and slower than wanted"}
 	servingUnverified = state{Name: "serving_unverified", Serving: yes, Split: doubtful, Blames: probe.ControlFailed,
 		Says: "live and ready; how its dependency is doing could not be told"}
-	degraded = state{Name: "degraded_by_dependency", Serving: no, Split: yes, Settles: true, Blames: "degraded_by_dependency",
+	degraded = state{Name: "degraded_by_dependency", Serving: no, Split: yes, Settles: true, Blames: probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down"},
 		Says: "live and rightly not ready, since its dependency is down; restarting it will not help"}
-	notReady = state{Name: "not_ready", Serving: no, Split: yes, Settles: true, Blames: "not_ready",
+	notReady = state{Name: "not_ready", Serving: no, Split: yes, Settles: true, Blames: probe.Reason{Word: "not_ready", Verdict: probe.Fail, Text: "live and not ready"},
 		Says: "live and not ready, and its dependency is not the reason: it starts, drains or misses something else"}
-	readyError = state{Name: "ready_error", Serving: no, Split: yes, Settles: true, Blames: "ready_error",
+	readyError = state{Name: "ready_error", Serving: no, Split: yes, Settles: true, Blames: probe.Reason{Word: "ready_error", Verdict: probe.Fail, Text: "readiness cannot be read"},
 		Says: "live, but its readiness cannot be asked; 503 is the only way to say not ready"}
-	readyLies = state{Name: "ready_lies", Serving: open, Split: no, Settles: true, Blames: "ready_lies",
+	readyLies = state{Name: "ready_lies", Serving: open, Split: no, Settles: true, Blames: probe.Reason{Word: "ready_lies", Verdict: probe.Fail, Text: "ready although its dependency is down"},
 		Says: "says ready while its dependency is down: traffic is sent into failures"}
-	livenessCoupled = state{Name: "liveness_coupled", Serving: no, Split: no, Settles: true, Blames: "liveness_coupled",
+	livenessCoupled = state{Name: "liveness_coupled", Serving: no, Split: no, Settles: true, Blames: probe.Reason{Word: "liveness_coupled", Verdict: probe.Fail, Text: "liveness depends on the dependency"},
 		Says: "not live because its dependency is down: it will be restarted in vain; liveness must not hang on a dependency"}
-	inverted = state{Name: "inverted", Serving: open, Split: no, Settles: true, Blames: "inverted",
+	inverted = state{Name: "inverted", Serving: open, Split: no, Settles: true, Blames: probe.Reason{Word: "inverted", Verdict: probe.Fail, Text: "ready but not live"},
 		Says: "ready but not live: the paths are mixed up or one of them is broken"}
-	down = state{Name: "down", Serving: no, Blames: "down",
+	down = state{Name: "down", Serving: no, Blames: probe.Reason{Word: "down", Verdict: probe.Fail, Text: "neither live nor ready"},
 		Says: "neither live nor ready"}
-	regionDown = state{Name: "region_down", Serving: no, Blames: "region_down",
+	regionDown = state{Name: "region_down", Serving: no, Blames: probe.Reason{Word: "region_down", Verdict: probe.Fail, Text: "unreachable together with its dependency"},
 		Says: "unreachable, and so is its dependency: the whole place seems cut off or down"}
-	wrongRoute = state{Name: "wrong_route", Serving: no, Settles: true, Blames: "wrong_route",
+	wrongRoute = state{Name: "wrong_route", Serving: no, Settles: true, Blames: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "answered by something else"},
 		Says: "the answer is not the service's own: the path or what stands before the service is wrong"}
 	fromCache = state{Name: "cached", Serving: doubtful, Split: doubtful, Blames: probe.StaleOrCached,
 		Says: "the answers may come out of a cache, which says nothing of the process"}
-	race = state{Name: "race", Serving: doubtful, Split: doubtful, Blames: "race",
+	race = state{Name: "race", Serving: doubtful, Split: doubtful, Blames: probe.Reason{Word: "race", Verdict: probe.Inconclusive, Text: "the dependency changed during the run"},
 		Says: "its dependency changed while it was asked"}
 	untold = state{Name: "unknown", Serving: doubtful, Split: doubtful, Blames: probe.ControlFailed,
 		Says: "could not be asked"}
@@ -93,7 +93,7 @@ type answer struct {
 func (h *Health) class(a *httpx.Answer) answer {
 	out := answer{detail: a.Detail, why: a.Reason, status: a.Status}
 	switch {
-	case a.Reason.Blame() == probe.Inconclusive:
+	case a.Reason.Verdict == probe.Inconclusive:
 		out.kind = unknown
 	case a.Reason != probe.OK:
 		out.kind = gone

@@ -71,7 +71,7 @@ func TestHealthStatesPassOnlyWhenServing(t *testing.T) {
 		if passes != (s.Name == "serving" || s.Name == "slow") {
 			t.Errorf("%s: passes is %t", s.Name, passes)
 		}
-		if !passes && s.Blames == "" {
+		if !passes && s.Blames.Word == "" {
 			t.Errorf("%s does not say why", s.Name)
 		}
 	}

@@ -64,7 +64,7 @@ func (x *exam) recount(cl *claim, s *subject, owner, other *tenant, patience tim
 		}
 		if !grew {
 			if vain++; vain == countVain {
-				x.note(cl, ruleUnproven, probe.Vacuous, "the count of %s did not grow with its own canary: it proves nothing", owner.name)
+				x.note(cl, ruleUnproven, probe.NothingChecked, "the count of %s did not grow with its own canary: it proves nothing", owner.name)
 				return
 			}
 			continue
@@ -78,7 +78,7 @@ func (x *exam) recount(cl *claim, s *subject, owner, other *tenant, patience tim
 		}
 	}
 	if follows >= countSure {
-		x.note(cl, ruleLeak, probe.LeakList, "the count of %s went up and down with %d of %d canaries of %s: %s", other.name, follows, countTries, owner.name, s.Count.spoken())
+		x.note(cl, ruleLeak, leakList, "the count of %s went up and down with %d of %d canaries of %s: %s", other.name, follows, countTries, owner.name, s.Count.spoken())
 		return
 	}
 	x.note(cl, ruleUnproven, probe.ControlFailed, "the count of %s never stands still: somebody else writes to the test org", other.name)

@@ -183,7 +183,7 @@ func TestListsOfIDsAlone(t *testing.T) {
 	api = newNotebook("header")
 	api.name = func(n int, _ string) string { return strconv.Itoa(n) }
 	api.twist = ids(api, everything)
-	wantFirst(t, api.examined(t), "isolated@notes/list inconclusive(vacuous)")
+	wantFirst(t, api.examined(t), "isolated@notes/list inconclusive(nothing_checked)")
 }
 
 // TestOneIDForTwoObjects: orgs that number their objects each for themselves are asked for their own by every id.

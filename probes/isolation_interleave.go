@@ -33,7 +33,7 @@ func (x *exam) interleave(s *subject) bool {
 		}
 		own[i] = canary.NewHaystack(answer.Body).Find(c.marks[0]) != ""
 		if !own[i] && op == "read" {
-			x.blame(cl, answer, ruleCrossed, probe.CrossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken())
+			x.blame(cl, answer, ruleCrossed, crossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken())
 		}
 	})
 	clean := 0
@@ -48,7 +48,7 @@ func (x *exam) interleave(s *subject) bool {
 	if clean > 0 {
 		x.finish(cl, fmt.Sprintf("0 of %d answers on shared connections were another org's, so at most %.1f %% are, with 95 %% confidence", clean, 300/float64(clean)))
 	} else {
-		x.note(cl, ruleUnproven, probe.Vacuous, "no answer held the caller's own canary")
+		x.note(cl, ruleUnproven, probe.NothingChecked, "no answer held the caller's own canary")
 	}
 	x.row(12)
 	return true

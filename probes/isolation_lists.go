@@ -53,7 +53,7 @@ func (x *exam) listed(cl *claim, c planted, op string) {
 	case unknownView:
 		x.blame(cl, seen.answer, ruleUnproven, seen.why, "%s: %s", c.owner.name, seen.detail)
 	default:
-		x.blame(cl, seen.answer, ruleUnproven, probe.Vacuous, "%s is not shown even its own canary: %s", c.owner.name, seen.detail)
+		x.blame(cl, seen.answer, ruleUnproven, probe.NothingChecked, "%s is not shown even its own canary: %s", c.owner.name, seen.detail)
 	}
 }
 
@@ -67,12 +67,12 @@ func (x *exam) viewListed(cl *claim, c planted, op string) seen {
 		found = found || hay.Find(c.marks[0]) != "" && !repeats || telling(c.id) && hay.Find(id) != ""
 	})
 	switch {
-	case why != "":
+	case why.Word != "":
 		return seen{unknownView, why, detail, last}
 	case !found:
 		return seen{elsewhere, probe.ControlFailed, "it is not in what " + c.subject.template(op).spoken() + " shows", last}
 	}
-	return seen{there, "", "", last}
+	return seen{there, probe.Reason{}, "", last}
 }
 
 // pages asks page by page and shows each to see. It returns why not all pages could be read, if so, and the last answer.
@@ -85,7 +85,7 @@ func (x *exam) pages(ctx context.Context, cl *claim, s *subject, t *tenant, op, 
 		}
 		see(a, answer)
 		if more := s.turn(op, &a.v, page, answer); more == "" {
-			return "", "", answer
+			return probe.Reason{}, "", answer
 		} else if more != "next" {
 			return probe.ControlFailed, a.spoken() + ": " + more, answer
 		}

@@ -36,14 +36,14 @@ func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
 		if form == "" || granted { // that a stranger was answered at all is the larger news
 			continue
 		}
-		r, why := ruleLeak, probe.LeakBody
+		r, why := ruleLeak, leakBody
 		switch {
 		case a.claim.check == checkInterleave:
-			r, why = ruleCrossed, probe.CrossTalk
+			r, why = ruleCrossed, crossTalk
 		case where == "header":
-			why = probe.LeakHeader
+			why = leakHeader
 		case slices.Contains([]string{"list", "search", "export", "count"}, a.op()):
-			why = probe.LeakList
+			why = leakList
 		}
 		x.blame(a.claim, answer, r, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
 			a.who(), h.what, h.owner.name, canary.Hash(h.text), form, where, answer.Status, a.spoken())
@@ -83,7 +83,7 @@ func provesNothing(answer *httpx.Answer) (why probe.Reason, detail string, ok bo
 	switch {
 	case answer.Reason == probe.TooLarge:
 		return probe.TooLarge, answer.Detail + ", and could not be searched to its end", true
-	case answer.Reason.Blame() == probe.Inconclusive:
+	case answer.Reason.Verdict == probe.Inconclusive:
 		return answer.Reason, answer.Detail, true
 	case answer.Reason != probe.OK:
 		return probe.ControlFailed, answer.Detail, true
@@ -96,7 +96,7 @@ func provesNothing(answer *httpx.Answer) (why probe.Reason, detail string, ok bo
 	case answer.Cached != "":
 		return probe.StaleOrCached, "the answer may come out of a cache (" + answer.Cached + ")", true
 	}
-	return "", "", false
+	return probe.Reason{}, "", false
 }
 
 // denied notes against the claim whatever an answer is but a denial. It reports whether it is one.
@@ -129,7 +129,7 @@ func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why 
 	}
 	switch {
 	case want.Contains(answer.Status):
-		return "", "", false
+		return probe.Reason{}, "", false
 	case answer.Status == 401 || answer.Status == 403:
 		why = probe.Credential
 		if answer.Status == 403 {

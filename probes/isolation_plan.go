@@ -25,11 +25,18 @@ var checkNames = [...]string{
 	checkControl, checkIsolated, checkContext, checkAuthenticated, checkOracle, checkCache, checkInterleave,
 }
 
-// Reasons of the isolation kind beside those of a breach. All of them blame the target.
-const (
-	mismatchNotRejected probe.Reason = "mismatch_not_rejected"
-	misleadingSuccess   probe.Reason = "misleading_success"
-	existenceOracle     probe.Reason = "existence_oracle"
+// Reasons of the isolation kind. All of them lie with the target.
+var (
+	leakBody      = probe.Reason{Word: "leak_body", Verdict: probe.Fail, Text: "another org's data in a body", Breach: true}
+	leakHeader    = probe.Reason{Word: "leak_header", Verdict: probe.Fail, Text: "another org's data in a header", Breach: true}
+	leakList      = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
+	foreignWrite  = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true}
+	foreignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true}
+	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "answers on shared connections were mixed up", Breach: true}
+
+	mismatchNotRejected = probe.Reason{Word: "mismatch_not_rejected", Verdict: probe.Fail, Text: "a contradicting org was accepted"}
+	misleadingSuccess   = probe.Reason{Word: "misleading_success", Verdict: probe.Fail, Text: "a denied request was answered as a success"}
+	existenceOracle     = probe.Reason{Word: "existence_oracle", Verdict: probe.Fail, Text: "denials tell whether an object exists"}
 )
 
 // A rule is one of those by which a claim is judged. The first that applies decides.

@@ -63,7 +63,7 @@ func (x *exam) view(cl *claim, c planted) seen {
 	if canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
 		return seen{elsewhere, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, a.spoken()), answer}
 	}
-	return seen{there, "", "", answer}
+	return seen{there, probe.Reason{}, "", answer}
 }
 
 // viewAs asks for an object as an org that may or may not be its owner, and reports whether it is shown it.

@@ -96,7 +96,7 @@ func TestADenialNeedsItsControls(t *testing.T) {
 		}), "isolated@notes/read inconclusive(control_failed)"},
 		"the owner is answered 200 and an error": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"error":"internal"}`)
-		}), "isolated@notes/list inconclusive(vacuous)"},
+		}), "isolated@notes/list inconclusive(nothing_checked)"},
 		"nobody is sent to log in": {when(func(q *asked) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}), "authenticated@notes/read inconclusive(control_failed)"},
@@ -124,7 +124,7 @@ func TestADenialNeedsItsControls(t *testing.T) {
 		}), "isolated@notes/export inconclusive(too_large)"},
 		"the list is empty, also of one's own": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"notes":[],"next":""}`)
-		}), "isolated@notes/list inconclusive(vacuous)"},
+		}), "isolated@notes/list inconclusive(nothing_checked)"},
 		"a list without an end": {when(on("list"), func(w http.ResponseWriter, r *http.Request) {
 			reply(w, 200, `{"notes":[],"next":"`+r.URL.Query().Get("cursor")+`1"}`)
 		}), "isolated@notes/list inconclusive(too_large)"},
@@ -132,7 +132,7 @@ func TestADenialNeedsItsControls(t *testing.T) {
 			reply(w, 200, `{"notes":[],"next":"7"}`)
 		}), "isolated@notes/list inconclusive(control_failed)"},
 		"a count that never grows": {when(on("count"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"count":5}`) }),
-			"isolated@notes/count inconclusive(vacuous)"},
+			"isolated@notes/count inconclusive(nothing_checked)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotebook("header")
@@ -278,42 +278,42 @@ func TestACanaryIsFoundInEveryForm(t *testing.T) {
 		leak func(w http.ResponseWriter, text string)
 		want probe.Reason
 	}{
-		"in an error's text":        {body(func(s string) string { return "no access to " + s }), probe.LeakBody},
-		"in capitals":               {body(strings.ToUpper), probe.LeakBody},
-		"in base64":                 {body(b64("")), probe.LeakBody},
-		"in base64, one byte later": {body(b64("~")), probe.LeakBody},
-		"in base64, two bytes":      {body(b64("~~")), probe.LeakBody},
-		"in hex":                    {body(func(s string) string { return hex.EncodeToString([]byte(s)) }), probe.LeakBody},
-		"escaped as in a URL":       {body(each("%%%02X")), probe.LeakBody},
-		"escaped as in JSON":        {body(each(`\u%04x`)), probe.LeakBody},
-		"escaped as in HTML":        {body(func(s string) string { return html.EscapeString(each("&#%d;")(s)) }), probe.LeakBody},
+		"in an error's text":        {body(func(s string) string { return "no access to " + s }), leakBody},
+		"in capitals":               {body(strings.ToUpper), leakBody},
+		"in base64":                 {body(b64("")), leakBody},
+		"in base64, one byte later": {body(b64("~")), leakBody},
+		"in base64, two bytes":      {body(b64("~~")), leakBody},
+		"in hex":                    {body(func(s string) string { return hex.EncodeToString([]byte(s)) }), leakBody},
+		"escaped as in a URL":       {body(each("%%%02X")), leakBody},
+		"escaped as in JSON":        {body(each(`\u%04x`)), leakBody},
+		"escaped as in HTML":        {body(func(s string) string { return html.EscapeString(each("&#%d;")(s)) }), leakBody},
 		"in UTF-16": {func(w http.ResponseWriter, text string) {
 			w.WriteHeader(404)
 			for _, u := range utf16.Encode([]rune(text)) {
 				w.Write([]byte{byte(u), byte(u >> 8)})
 			}
-		}, probe.LeakBody},
+		}, leakBody},
 		"compressed": {func(w http.ResponseWriter, text string) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.WriteHeader(404)
 			z := gzip.NewWriter(w)
 			z.Write([]byte(text))
 			z.Close()
-		}, probe.LeakBody},
-		"as a slug":          {body(func(s string) string { return strings.ReplaceAll(s, "-", "_") }), probe.LeakBody},
-		"without its head":   {body(func(s string) string { return s[len(s)-32:] }), probe.LeakBody},
-		"in UTF-32 and JSON": {body(func(s string) string { return strings.Join(strings.Split(s, ""), "\x00\x00\x00") }), probe.LeakBody},
-		"quoted-printable":   {body(func(s string) string { return s[:20] + "\r\n" + s[20:] }), probe.LeakBody},
-		"in a header":        {header("X-Debug", plain), probe.LeakHeader},
-		"in a cookie":        {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), probe.LeakHeader},
-		"in a Location":      {header("Location", func(s string) string { return "/notes?q=" + s }), probe.LeakHeader},
-		"in an ETag":         {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), probe.LeakHeader},
-		"in a file name":     {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), probe.LeakHeader},
+		}, leakBody},
+		"as a slug":          {body(func(s string) string { return strings.ReplaceAll(s, "-", "_") }), leakBody},
+		"without its head":   {body(func(s string) string { return s[len(s)-32:] }), leakBody},
+		"in UTF-32 and JSON": {body(func(s string) string { return strings.Join(strings.Split(s, ""), "\x00\x00\x00") }), leakBody},
+		"quoted-printable":   {body(func(s string) string { return s[:20] + "\r\n" + s[20:] }), leakBody},
+		"in a header":        {header("X-Debug", plain), leakHeader},
+		"in a cookie":        {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), leakHeader},
+		"in a Location":      {header("Location", func(s string) string { return "/notes?q=" + s }), leakHeader},
+		"in an ETag":         {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), leakHeader},
+		"in a file name":     {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), leakHeader},
 		"in the status line": {func(w http.ResponseWriter, text string) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			fmt.Fprintf(c, "HTTP/1.1 404 not your %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", text)
 			c.Close()
-		}, probe.LeakHeader},
+		}, leakHeader},
 		// What the documents call a miss: two halves are no canary.
 		"split in two": {func(w http.ResponseWriter, text string) {
 			reply(w, 404, marshal([]string{text[:len(text)/2], text[len(text)/2:]}))
@@ -365,16 +365,16 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 		want  probe.Reason
 	}{
 		"none, and the token's own is answered": {func(s []string) bool { return len(s) == 0 }, own, mismatchNotRejected},
-		"none, and another's is answered":       {func(s []string) bool { return len(s) == 0 }, other, probe.LeakBody},
+		"none, and another's is answered":       {func(s []string) bool { return len(s) == 0 }, other, leakBody},
 		"empty":                                 {one(func(s string) bool { return s == "" }), own, mismatchNotRejected},
 		"two of them, the first counts":         {func(s []string) bool { return len(s) == 2 }, own, mismatchNotRejected},
-		"two of them, the other counts":         {func(s []string) bool { return len(s) == 2 }, other, probe.LeakBody},
+		"two of them, the other counts":         {func(s []string) bool { return len(s) == 2 }, other, leakBody},
 		"another's, and the token's own counts": {one(func(s string) bool { return s == "red" || s == "blue" }), own, mismatchNotRejected},
-		"another's, and that is answered":       {one(func(s string) bool { return s == "red" || s == "blue" }), other, probe.LeakBody},
+		"another's, and that is answered":       {one(func(s string) bool { return s == "red" || s == "blue" }), other, leakBody},
 		"one that is none":                      {one(func(s string) bool { return strings.Contains(s, "-") }), own, mismatchNotRejected},
-		"another's in capitals":                 {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, probe.LeakBody},
-		"something that is SQL":                 {one(func(s string) bool { return strings.Contains(s, "OR") }), other, probe.LeakBody},
-		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, probe.LeakBody},
+		"another's in capitals":                 {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
+		"something that is SQL":                 {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
+		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api = newNotebook("header")
@@ -393,7 +393,7 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 			}
 			honest(w, q.Request)
 		}
-		if why := api.examined(t).Decisive(); why.Reason != probe.LeakBody || why.Name != "context" {
+		if why := api.examined(t).Decisive(); why.Reason != leakBody || why.Name != "context" {
 			t.Errorf("got %s(%s), want context(leak_body)", why.Name, why.Reason)
 		}
 	})
@@ -440,7 +440,7 @@ func TestOrgsThatTakeTurnsGetTheirOwn(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("got\n%s", told(r))
 			}
-			if got := r.Checks[i]; got.Reason != probe.CrossTalk {
+			if got := r.Checks[i]; got.Reason != crossTalk {
 				t.Errorf("got %s(%s), want %s\n%s", got.Name, got.Reason, c.want, told(r))
 			}
 		})

@@ -74,7 +74,7 @@ func TestTheOrgInTheQueryOrTheBody(t *testing.T) {
 				want  probe.Reason
 			}{
 				"missing, and the token's own is answered": {func(s []string) bool { return len(s) == 0 || s[0] == "" }, func(q *asked, _ []string) string { return q.org }, mismatchNotRejected},
-				"another's, and that is answered":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *asked, s []string) string { return s[0] }, probe.LeakBody},
+				"another's, and that is answered":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *asked, s []string) string { return s[0] }, leakBody},
 				"another's, and the token's own is":        {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(q *asked, _ []string) string { return q.org }, mismatchNotRejected},
 			} {
 				api := newNotebook(c.style)

@@ -23,7 +23,7 @@ func (x *exam) updates(s *subject) bool {
 			x.blame(cl, answer, ruleUnproven, why, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, detail)
 		}
 	}
-	x.trespass(s, "update", probe.ForeignWrite)
+	x.trespass(s, "update", foreignWrite)
 	x.finish(cl, "denied to every other org, and nothing changed")
 	x.finish(s.claim(checkContext, "update"), "no way to leave out or forge the org changed anything")
 	x.row(6)
@@ -36,7 +36,7 @@ func (x *exam) deletes(s *subject) bool {
 	if s.Delete == nil {
 		return true
 	}
-	x.trespass(s, "delete", probe.ForeignDelete)
+	x.trespass(s, "delete", foreignDelete)
 	x.finish(s.claim(checkIsolated, "delete"), "denied to every other org, and nothing was deleted")
 	x.finish(s.claim(checkContext, "delete"), "no way to leave out or forge the org deleted anything")
 	x.row(7)
@@ -171,7 +171,7 @@ func (x *exam) trace(found smuggled) {
 	case other == there && leaks.rule == ruleLeak:
 		x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told, since %s is shown what is not its own", found.into.name)
 	case other == there:
-		x.blame(cl, found.answer, ruleChanged, probe.ForeignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken())
+		x.blame(cl, found.answer, ruleChanged, foreignWrite, "%s created an object in %s: %s", found.by.name, found.into.name, found.spoken())
 	case own == unknownView || other == unknownView:
 		x.blame(cl, answer, ruleUnproven, probe.ControlFailed, "where it went could not be told (%d): %s by %s", answer.Status, found.spoken(), found.by.name)
 	case own == there && !found.m.extra() && x.p.Mismatch != "ignore":

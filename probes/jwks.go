@@ -47,21 +47,21 @@ type Verifier struct {
 }
 
 // Reasons of the jwks kind, beside those that it shares with token.
-const (
-	jwksMissing      probe.Reason = "kid_missing"          // no verifier has the key
-	jwksReplica      probe.Reason = "replica_missing_kid"  // some have it, this one does not
-	jwksEmpty        probe.Reason = "empty_keyset"         // no key that verifies anything
-	jwksDuplicate    probe.Reason = "duplicate_kid"        // two keys of one set have the same id
-	jwksReused       probe.Reason = "kid_reused"           // another key than before has the id
-	jwksConflict     probe.Reason = "kid_conflict"         // verifiers have different keys under one id
-	jwksDisagreement probe.Reason = "replica_disagreement" // verifiers do not have the same keys
-	jwksWeak         probe.Reason = "weak_key"             // below RFC 7518, section 3.3
-	jwksBad          probe.Reason = "bad_key"              // a key that must be there cannot be read
-	jwksAlg          probe.Reason = "alg_mismatch"         // a key that must be there is not for verifying as wanted
-	jwksRevoked      probe.Reason = "revoked_kid_present"  // a revoked key is still there
-	jwksCache        probe.Reason = "cache_outlives_grace" // a set may be kept until after its keys are gone
-	jwksLate         probe.Reason = "published_too_late"   // signs before every cache can have it
-	jwksShort        probe.Reason = "grace_too_short"      // gone before its last token has expired
+var (
+	jwksMissing      = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
+	jwksReplica      = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
+	jwksEmpty        = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key that verifies anything"}
+	jwksDuplicate    = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one set have the same id"}
+	jwksReused       = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "another key than before has the id"}
+	jwksConflict     = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
+	jwksDisagreement = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
+	jwksWeak         = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "below RFC 7518, section 3.3"}
+	jwksBad          = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a key that must be there cannot be read"}
+	jwksAlg          = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a key that must be there is not for verifying as wanted"}
+	jwksRevoked      = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still there"}
+	jwksCache        = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be kept until after its keys are gone"}
+	jwksLate         = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have it"}
+	jwksShort        = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "gone before its last token has expired"}
 )
 
 // Measures of the jwks kind.

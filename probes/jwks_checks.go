@@ -292,7 +292,7 @@ func (run *jwksRun) count() {
 		switch {
 		case v.set != nil:
 			read[v.of]++
-		case v.why.Blame() == probe.Inconclusive:
+		case v.why.Verdict == probe.Inconclusive:
 			untold[v.of]++
 		}
 	}

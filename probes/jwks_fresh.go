@@ -44,7 +44,7 @@ func (p *JWKS) issue(ctx context.Context, r *probe.Result) freshToken {
 	asked := time.Now()
 	g := granted(run.request(ctx, check, p.Fresh.TokenURL, clientSecret, "fresh", httpx.Codes(200)))
 	if g.short() {
-		if g.why.Blame() == probe.Fail {
+		if g.why.Verdict == probe.Fail {
 			g.why = probe.ControlFailed
 		}
 		return freshToken{finding: finding{check, g.why, "no fresh token: " + g.detail}}

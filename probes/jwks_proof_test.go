@@ -113,7 +113,7 @@ func TestJWKSRefusesToAgreeWithItself(t *testing.T) {
 	bundle := func(kid secret.Public) Verifier {
 		return Verifier{PEM: secret.Literal("x"), Kids: []secret.Public{kid}}
 	}
-	const same, vacuous = "url: another verifier has the same one", "revoked: no verifier names its keys itself"
+	const same, nothing_checked = "url: another verifier has the same one", "revoked: no verifier names its keys itself"
 	for name, c := range map[string]struct {
 		urls      []string
 		verifiers map[string]Verifier
@@ -123,7 +123,7 @@ func TestJWKSRefusesToAgreeWithItself(t *testing.T) {
 		"two verifiers with one url": {nil, map[string]Verifier{"a": {URL: "http://a.test"}, "b": {URL: "http://a.test"}}, "verifiers: b: " + same},
 		"the replicas behind a url":  {[]string{"http://a.test"}, map[string]Verifier{"a": {URL: "http://a.test", Replicas: replica}}, ""},
 		"two queries":                {nil, map[string]Verifier{"a": {URL: "http://a.test?a"}, "b": {URL: "http://a.test?b"}}, ""},
-		"bundles only, named here":   {nil, map[string]Verifier{"a": bundle(secret.Literal("k1"))}, vacuous},
+		"bundles only, named here":   {nil, map[string]Verifier{"a": bundle(secret.Literal("k1"))}, nothing_checked},
 		"a bundle named elsewhere":   {nil, map[string]Verifier{"a": bundle(secret.Env("X").Public())}, ""},
 		"a bundle beside a key set":  {[]string{"http://a.test"}, map[string]Verifier{"a": bundle(secret.Literal("k1"))}, ""},
 	} {

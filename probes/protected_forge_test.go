@@ -62,7 +62,7 @@ func TestEveryForgeryFindsItsFlaw(t *testing.T) {
 			if got := let(r); !slices.Equal(got, want) {
 				t.Errorf("accepted %v, want %v\n%s", got, want, told(r))
 			}
-			if c := r.Decisive(); r.Verdict() != probe.Fail || c.Name != "forgeries" || c.Reason != outcomeBypass || !strings.Contains(c.Detail, "let in") {
+			if c := r.Decisive(); r.Verdict() != probe.Fail || c.Name != "forgeries" || c.Reason != probe.AuthBypass || !strings.Contains(c.Detail, "let in") {
 				t.Errorf("got\n%s", told(r))
 			}
 			if x := r.Exchanges[r.Evidence(r.Decisive())]; x.Status != 501 { // the one to look for in the traces

@@ -19,7 +19,7 @@ type protectedNote struct {
 }
 
 func said(check string, why probe.Reason, format string, args ...any) protectedNote {
-	return protectedNote{check, why.Blame(), why, fmt.Sprintf(format, args...)}
+	return protectedNote{check, why.Verdict, why, fmt.Sprintf(format, args...)}
 }
 
 func doubted(check string, why probe.Reason, format string, args ...any) protectedNote {
@@ -29,7 +29,7 @@ func doubted(check string, why probe.Reason, format string, args ...any) protect
 // urgency orders what is told: that somebody was let in, what else failed, why nothing is proven, and then the rest.
 func (n protectedNote) urgency() int {
 	switch {
-	case n.why == outcomeBypass:
+	case n.why == probe.AuthBypass:
 		return 0
 	case n.verdict == probe.Fail:
 		return 1
@@ -98,7 +98,7 @@ func (v *visit) judge() {
 		v.outcome = outcomeUntold
 	}
 	for _, n := range v.notes {
-		if n.why == outcomeBypass {
+		if n.why == probe.AuthBypass {
 			v.outcome = outcomeBypass
 		}
 	}
@@ -121,7 +121,7 @@ func (v *visit) judgeValid() (protectedNote, string) {
 		return doubted(callerValid, probe.Credential, "the token %s", f.unproven), outcomeUntold
 	case v.cutOff(a):
 		return timeUp(callerValid), outcomeUntold
-	case a.Reason != probe.OK && a.Reason.Blame() == probe.Fail:
+	case a.Reason != probe.OK && a.Reason.Verdict == probe.Fail:
 		return said(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), outcomeUpstream
 	case a.Reason != probe.OK:
 		return said(callerValid, a.Reason, "%s", a.Detail), outcomeUntold
@@ -131,15 +131,15 @@ func (v *visit) judgeValid() (protectedNote, string) {
 		return said(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), outcomeUntold
 	case denies(a.Status):
 		v.cases[callerValid] = caseRejected
-		return said(callerValid, outcomeRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
+		return said(callerValid, reasonRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
 	case a.Status == 404:
-		return said(callerValid, outcomeMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
+		return said(callerValid, reasonMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
 	case a.Redirected():
 		return said(callerValid, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), outcomeMissing
 	case a.Status >= 500:
-		return said(callerValid, outcomeUpstream, "wanted %s, got %d", want, a.Status), outcomeUpstream
+		return said(callerValid, reasonUpstream, "wanted %s, got %d", want, a.Status), outcomeUpstream
 	}
-	return said(callerValid, outcomeImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), outcomeImplemented
+	return said(callerValid, reasonImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), outcomeImplemented
 }
 
 // judgeAdmitted tells whether an answer of the wanted status is the service's own.
@@ -177,7 +177,7 @@ func (v *visit) judgePath(admitted protectedNote) protectedNote {
 	a, want := v.answers[checkWrongPath], v.probe.valid.Status
 	switch {
 	case v.blanket():
-		return said(checkWrongPath, outcomeBlanket, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
+		return said(checkWrongPath, reasonBlanket, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
 	case a.Reason != probe.OK:
 		return doubted(checkWrongPath, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
 	case want.Contains(a.Status):
@@ -204,7 +204,7 @@ func (v *visit) admits(a *httpx.Answer) bool {
 // control to be wrong; all else needs the valid caller to have been let in at the same replica.
 func (v *visit) judgeCaller(c *caller, control bool) protectedNote {
 	n, outcome := v.judgeRefusal(c, v.answers[c.name])
-	if !control && n.why != outcomeBypass && n.verdict != probe.Inconclusive {
+	if !control && n.why != probe.AuthBypass && n.verdict != probe.Inconclusive {
 		n = doubted(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not let in", n.detail)
 		outcome = caseError
 	}
@@ -218,7 +218,7 @@ func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOut
 	case v.admits(a) && f != nil && f.stillGood:
 		return doubted(c.name, probe.Credential, "let in, and rightly: the token %s", f.unproven), caseError
 	case v.admits(a):
-		return said(c.name, outcomeBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), caseAccepted
+		return said(c.name, probe.AuthBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), caseAccepted
 	case v.cutOff(a):
 		return timeUp(c.name), caseError
 	case a.Reason != probe.OK:
@@ -258,7 +258,7 @@ func (v *visit) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (
 	case v.probe.valid.Status.Contains(a.Status):
 		return doubted(check, probe.ControlFailed, "wanted %s, got %d, and not from the service itself", want, a.Status), caseError
 	case a.Status >= 500:
-		return said(check, outcomeUpstream, "wanted %s, got %d", want, a.Status), caseError
+		return said(check, reasonUpstream, "wanted %s, got %d", want, a.Status), caseError
 	}
 	return said(check, probe.Status, "wanted %s, got %d", want, a.Status), caseError
 }

@@ -37,7 +37,7 @@ func (v *visit) judgeForged(control bool) protectedNote {
 	made := len(v.forged.all)
 	switch {
 	case let != nil:
-		return said(checkForgeries, outcomeBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
+		return said(checkForgeries, probe.AuthBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
 	case made == 0:
 		return doubted(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
 	case !control:

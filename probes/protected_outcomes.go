@@ -4,18 +4,26 @@ import (
 	"prober/internal/probe"
 )
 
-// Reasons and outcomes of the kind.
-const (
-	outcomePassed      = "auth_passed"
-	outcomeBypass      = "auth_bypass"       // somebody was let in who must not be: probe.AuthBypass
-	outcomeRejected    = "valid_rejected"    // 401 or 403 for the valid caller
-	outcomeMissing     = "route_missing"     // 404 for the valid caller
-	outcomeImplemented = "route_implemented" // the route does something else by now
-	outcomeBlanket     = "blanket_501"       // any path is answered 501: by what stands in front
-	outcomeUpstream    = "upstream_error"    // 5xx, or no answer
-	outcomeUntold      = "inconclusive"
+// Reasons of the kind.
+var (
+	reasonRejected    = probe.Reason{Word: "valid_rejected", Verdict: probe.Fail, Text: "the valid token is rejected"}
+	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
+	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
+	reasonBlanket     = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path is answered 501"}
+	reasonUpstream    = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error"}
+	reasonWrongCode   = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code"}
+)
 
-	reasonWrongCode probe.Reason = "wrong_code" // refused, and called something else
+// Outcomes of a run at a replica: it passed, one of the reasons, or inconclusive.
+var (
+	outcomePassed      = "auth_passed"
+	outcomeBypass      = probe.AuthBypass.Word
+	outcomeRejected    = reasonRejected.Word
+	outcomeMissing     = reasonMissing.Word
+	outcomeImplemented = reasonImplemented.Word
+	outcomeBlanket     = reasonBlanket.Word
+	outcomeUpstream    = reasonUpstream.Word
+	outcomeUntold      = "inconclusive"
 )
 
 var protectedOutcomes = []string{

@@ -523,7 +523,7 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("no outcome of %v", want)
 	}
-	if c := r.Decisive(); c.Name != "nobody" || c.Target != address(open) || c.Reason != outcomeBypass {
+	if c := r.Decisive(); c.Name != "nobody" || c.Target != address(open) || c.Reason != probe.AuthBypass {
 		t.Errorf("the first check shown is %+v\n%s", c, told(r))
 	}
 	if got := told(r); !strings.Contains(got, "replicas pass(ok): asked 3 replicas\n") {

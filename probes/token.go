@@ -69,20 +69,20 @@ type Use struct {
 }
 
 // Reasons of the token kind.
-const (
-	tokenForeign     probe.Reason = "foreign_endpoint"             // discovery sends to a host that is not the issuer's
-	tokenIssuer      probe.Reason = "wrong_issuer"                 // iss, or the issuer that discovery names, is another
-	tokenAudience    probe.Reason = "wrong_audience"               // aud does not hold what it must
-	tokenNoExpiry    probe.Reason = "no_expiry"                    // a token that is valid for ever
-	tokenLifetime    probe.Reason = "lifetime"                     // valid for too long, too short, or never
-	tokenSkew        probe.Reason = "clock_skew"                   // the issuer's clock and the prober's disagree
-	tokenUnpublished probe.Reason = "signing_with_unpublished_key" // no key of the set has the fresh token's kid
-	tokenNoKeyID     probe.Reason = "no_kid"                       // the token does not name its key
-	tokenAlgorithm   probe.Reason = "alg_not_allowed"              // none, symmetric, or not on the list
-	tokenKeyUnfit    probe.Reason = "key_unfit"                    // the key cannot be used for the token's algorithm
-	tokenSignature   probe.Reason = "bad_signature"                // another key has the kid, or the token was changed
-	tokenRevoked     probe.Reason = "revoked_accepted"             // a revoked token was accepted for too long
-	tokenRejected    probe.Reason = "valid_rejected"               // a token that nobody revoked is refused
+var (
+	tokenForeign     = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery sends to a host that is not the issuer's"}
+	tokenIssuer      = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "iss, or the issuer that discovery names, is another"}
+	tokenAudience    = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not hold what it must"}
+	tokenNoExpiry    = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token that is valid for ever"}
+	tokenLifetime    = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, too short, or never"}
+	tokenSkew        = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
+	tokenUnpublished = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no key of the set has the fresh token's kid"}
+	tokenNoKeyID     = probe.Reason{Word: "no_kid", Verdict: probe.Fail, Text: "the token does not name its key"}
+	tokenAlgorithm   = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "none, symmetric, or not on the list"}
+	tokenKeyUnfit    = probe.Reason{Word: "key_unfit", Verdict: probe.Fail, Text: "the key cannot be used for the token's algorithm"}
+	tokenSignature   = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "another key has the kid, or the token was changed"}
+	tokenRevoked     = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
+	tokenRejected    = probe.Reason{Word: "valid_rejected", Verdict: probe.Fail, Text: "a token that nobody revoked is refused"}
 )
 
 // Measures of the token kind.

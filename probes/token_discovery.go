@@ -112,7 +112,7 @@ func (p *Token) vet(raw string, credential bool) (why probe.Reason, wrong string
 	case p.fit("", raw, credential) != nil:
 		return tokenForeign, "is none that may be asked" // in clear on another machine, or at an address never dialled
 	}
-	return "", ""
+	return probe.Reason{}, ""
 }
 
 // allows reports whether a URL is on one of the hosts that the settings add to the issuer's.

@@ -70,7 +70,7 @@ func TestVetOfAnIssuerInTheOpen(t *testing.T) {
 	p := &Token{Issuer: "https://issuer.test", AllowHosts: []string{"login.test", "other.test:8443"}, ClientSecret: secret.Env("X")}
 	p.base, _ = url.Parse(p.Issuer)
 	for raw, want := range map[string]probe.Reason{
-		"https://issuer.test/token": "", "https://ISSUER.test:443/token": "", "https://login.test/token": "", "https://other.test:8443/t": "",
+		"https://issuer.test/token": {}, "https://ISSUER.test:443/token": {}, "https://login.test/token": {}, "https://other.test:8443/t": {},
 		"http://issuer.test/token": tokenForeign, "http://login.test/token": tokenForeign, "https://issuer.test:8443/token": tokenForeign,
 		"https://login.test:8443/t": tokenForeign, "https://other.test/t": tokenForeign, "https://sub.login.test/t": tokenForeign,
 		"https://issuer.test@evil.test/t": probe.Schema, "https://issuer.test/t#x": probe.Schema, "https://evil.test\\@issuer.test/": probe.Schema,

@@ -143,7 +143,7 @@ func (run *tokenRun) times(t *keyset.Token, g grant, step time.Duration) {
 		return
 	}
 	if t.IssuedAt.IsZero() && (t.Expiry.IsZero() || g.expires == 0) {
-		run.r.Inconclusive(check, probe.Vacuous, "the token says no iat, and nothing else says when it was issued")
+		run.r.Inconclusive(check, probe.NothingChecked, "the token says no iat, and nothing else says when it was issued")
 		return
 	}
 	issued := run.issued(t, g)

@@ -77,9 +77,9 @@ type change struct {
 // breached is when a probe saw what must never happen. It is never forgotten while the probe is configured: that it
 // cannot be reproduced any more proves little.
 type breached struct {
-	First  time.Time    `json:"first"`
-	Last   time.Time    `json:"last"`
-	Reason probe.Reason `json:"reason"`
+	First  time.Time `json:"first"`
+	Last   time.Time `json:"last"`
+	Reason string    `json:"reason"`
 }
 
 // New returns a Tracker that remembers nothing.
@@ -213,12 +213,12 @@ func (s *system) versions(r *probe.Result) (news bool) {
 
 // failed opens an incident, or adds a symptom to the one that is open.
 func (s *system) failed(r *probe.Result) (news bool) {
-	if why := s.breach(r); why != "" {
+	if why := s.breach(r); why.Breach {
 		b := s.Breached[r.Name]
 		if b.First.IsZero() {
 			b.First = r.Started
 		}
-		b.Last, b.Reason, news = r.Started, why, true
+		b.Last, b.Reason, news = r.Started, why.Word, true
 		s.Breached[r.Name] = b
 	}
 	i := s.Incident
@@ -251,11 +251,11 @@ func (s *system) failed(r *probe.Result) (news bool) {
 // breach is the reason of the first breach of a run; empty if it saw none.
 func (s *system) breach(r *probe.Result) probe.Reason {
 	for _, c := range r.Checks {
-		if c.Verdict == probe.Fail && c.Reason.Breach() {
+		if c.Verdict == probe.Fail && c.Reason.Breach {
 			return c.Reason
 		}
 	}
-	return ""
+	return probe.Reason{}
 }
 
 // passed notes that a probe of the incident is well again, or that one that is no part of it was well meanwhile.

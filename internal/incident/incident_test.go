@@ -151,11 +151,11 @@ func TestTheProbersOwnNetworkIsNamed(t *testing.T) {
 func TestABreachIsNotTakenBack(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
-	see(tracker, "tenants", 0, func(r *probe.Result) { r.Fail("read", probe.LeakBody, "org-b was shown what is org-a's") })
+	see(tracker, "tenants", 0, func(r *probe.Result) { r.Fail("read", probe.AuthBypass, "org-b was shown what is org-a's") })
 	see(tracker, "tenants", 1, well)
 	see(tracker, "auth", 9, func(r *probe.Result) { r.Fail("live", probe.Status, "wanted 200, got 500") })
 	got := tracker.Note("ibex")
-	if want := "- [2026-11-22T03:00:00Z] observed symptom: tenants saw leak_body, last at 2026-11-22T03:00:00Z; that it cannot be reproduced now does not take it back\n"; !strings.Contains(got, want) {
+	if want := "- [2026-11-22T03:00:00Z] observed symptom: tenants saw auth_bypass, last at 2026-11-22T03:00:00Z; that it cannot be reproduced now does not take it back\n"; !strings.Contains(got, want) {
 		t.Errorf("got:\n%s\nwant in it: %s", got, want)
 	}
 }

@@ -10,21 +10,21 @@ import (
 
 // A symptom is the first failure of a probe in an incident. Its text is redacted already, as all text of a result.
 type symptom struct {
-	At      time.Time    `json:"at"`
-	Check   string       `json:"check"`
-	Target  string       `json:"target,omitempty"`
-	Reason  probe.Reason `json:"reason"`
-	Detail  string       `json:"detail"`
-	Trace   string       `json:"trace,omitempty"` // the target's own trace id or, for want of one, the prober's
-	Version string       `json:"version,omitempty"`
-	Good    string       `json:"good,omitempty"`   // the last version that passed, if it was another
-	Failed  []string     `json:"failed,omitempty"` // targets
-	Of      int          `json:"of,omitempty"`     // how many targets there were
+	At      time.Time `json:"at"`
+	Check   string    `json:"check"`
+	Target  string    `json:"target,omitempty"`
+	Reason  string    `json:"reason"`
+	Detail  string    `json:"detail"`
+	Trace   string    `json:"trace,omitempty"` // the target's own trace id or, for want of one, the prober's
+	Version string    `json:"version,omitempty"`
+	Good    string    `json:"good,omitempty"`   // the last version that passed, if it was another
+	Failed  []string  `json:"failed,omitempty"` // targets
+	Of      int       `json:"of,omitempty"`     // how many targets there were
 }
 
 func newSymptom(r *probe.Result) symptom {
 	why := r.Decisive()
-	out := symptom{At: r.Started, Check: why.Name, Target: why.Target, Reason: why.Reason, Detail: why.Detail}
+	out := symptom{At: r.Started, Check: why.Name, Target: why.Target, Reason: why.Reason.Word, Detail: why.Detail}
 	if i := r.Evidence(why); i >= 0 {
 		x := r.Exchanges[i]
 		out.Trace, out.Version = cmp.Or(x.TargetTraceID, x.TraceID), x.Version

@@ -47,7 +47,7 @@ func TestAProbeHasAtMostTwoThousandSeriesOfOpenLabels(t *testing.T) {
 		m.Observe(ran(j, time.Second, func(r *probe.Result) {
 			for i := range 5000 {
 				target := fmt.Sprint("t", round*5000+i)
-				r.Checks = append(r.Checks, probe.Check{Name: fmt.Sprint("c", i), Target: target, Verdict: probe.Fail, Reason: probe.Reason(target)})
+				r.Checks = append(r.Checks, probe.Check{Name: fmt.Sprint("c", i), Target: target, Verdict: probe.Fail, Reason: probe.Reason{Word: target}})
 				r.Exchanged(probe.Exchange{Check: "c", Target: target, Status: 401, Expected: true, Version: target})
 				r.Measure(stateMeasure, 1, target, "up")
 			}
@@ -120,7 +120,7 @@ func TestHostileValuesSpoilNoScrape(t *testing.T) {
 					r.Measure(&probe.Measure{Name: "go_goroutines"}, 1)
 					r.Samples = append(r.Samples, probe.Sample{Measure: odd, Value: math.NaN(), Values: []string{"nan"}},
 						probe.Sample{Measure: odd, Value: 1}, probe.Sample{Value: 1}, probe.Sample{Measure: odd, Value: 2, Values: []string{text + text}})
-					r.Checks = append(r.Checks, probe.Check{Name: text, Target: text, Verdict: probe.Fail, Reason: probe.Reason(text)}, probe.Check{Name: "d", Verdict: probe.Pass}, probe.Check{Name: "c", Verdict: 7})
+					r.Checks = append(r.Checks, probe.Check{Name: text, Target: text, Verdict: probe.Fail, Reason: probe.Reason{Word: text}}, probe.Check{Name: "d", Verdict: probe.Pass}, probe.Check{Name: "c", Verdict: 7})
 					r.Exchanges = append(r.Exchanges, probe.Exchange{Check: text, Target: text, Status: 401, Expected: true, Version: text, TraceID: text, Denied: text,
 						Phases: []probe.Phase{{Name: text, Took: 1}}})
 				}))
@@ -242,7 +242,7 @@ func TestRandomRunsReadAsTheLibraryWritesThem(t *testing.T) {
 					check := fmt.Sprint("c", rng.IntN(3))
 					target := hostile[rng.IntN(len(hostile))]
 					v := probe.Verdicts[rng.IntN(3)]
-					r.Checks = append(r.Checks, probe.Check{Name: check, Target: target, Verdict: v, Reason: probe.Reason(fmt.Sprint("r", rng.IntN(4)))})
+					r.Checks = append(r.Checks, probe.Check{Name: check, Target: target, Verdict: v, Reason: probe.Reason{Word: fmt.Sprint("r", rng.IntN(4))}})
 					r.Exchanged(probe.Exchange{Check: check, Target: target, Status: 200 + rng.IntN(400), Expected: rng.IntN(2) == 0, Version: fmt.Sprint("v", rng.IntN(3)),
 						Took: time.Duration(math.Exp(rng.NormFloat64()*4) * 1e8), TraceID: trace(rng.IntN(1000)), Connections: rng.IntN(3)})
 					r.Measure(stateMeasure, rng.NormFloat64()*math.Pow(10, float64(rng.IntN(20)-5)), target, fmt.Sprint("s", rng.IntN(3)))

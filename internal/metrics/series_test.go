@@ -187,8 +187,8 @@ func TestLatencyLeavesOutWhatTheProberSpoiled(t *testing.T) {
 		{"a timeout counts with its length", func(r *probe.Result) { r.Fail("live", probe.Timeout, ""); r.Exchanged(exchange) }, "1 2"},
 		{"no exchange: the run itself", func(r *probe.Result) { r.Pass("live", "") }, "1 3"},
 		{"a control failed, yet the target answered", func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, ""); r.Exchanged(exchange) }, "1 2"},
-		{"vacuous after an exchange", func(r *probe.Result) { r.Inconclusive("run", probe.Vacuous, ""); r.Exchanged(exchange) }, "1 2"},
-		{"vacuous", func(r *probe.Result) { r.Inconclusive("run", probe.Vacuous, "") }, "0 0"},
+		{"nothing_checked after an exchange", func(r *probe.Result) { r.Inconclusive("run", probe.NothingChecked, ""); r.Exchanged(exchange) }, "1 2"},
+		{"nothing_checked", func(r *probe.Result) { r.Inconclusive("run", probe.NothingChecked, "") }, "0 0"},
 		{"suspended", func(r *probe.Result) { r.Inconclusive("run", probe.Suspended, ""); r.Exchanged(exchange) }, "0 0"},
 		{"cancelled", func(r *probe.Result) { r.Inconclusive("run", probe.Cancelled, ""); r.Exchanged(exchange) }, "0 0"},
 		{"panic", func(r *probe.Result) { r.Inconclusive("run", probe.Panicked, ""); r.Exchanged(exchange) }, "0 0"},
@@ -221,9 +221,9 @@ func TestASignalFollowsItsTargets(t *testing.T) {
 	note := func(verdicts ...probe.Verdict) func(r *probe.Result) {
 		return func(r *probe.Result) {
 			for i, v := range verdicts {
-				r.Checks = append(r.Checks, probe.Check{Name: "live", Target: fmt.Sprint("t", i), Verdict: v, Reason: "status"})
+				r.Checks = append(r.Checks, probe.Check{Name: "live", Target: fmt.Sprint("t", i), Verdict: v, Reason: probe.Status})
 			}
-			r.Checks = append(r.Checks, probe.Check{Name: "livelier", Verdict: probe.Fail, Reason: "status"})
+			r.Checks = append(r.Checks, probe.Check{Name: "livelier", Verdict: probe.Fail, Reason: probe.Status})
 		}
 	}
 	for _, test := range []struct {

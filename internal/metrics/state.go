@@ -74,7 +74,7 @@ func (s *state) observe(r *probe.Result) (left int) {
 	at := max(ended.UnixMilli(), 0)
 	for i := range r.Checks {
 		if c := &r.Checks[i]; c.Verdict != probe.Pass {
-			left += s.failures.add(labelValue(c.Name), labelValue(string(c.Reason)), at)
+			left += s.failures.add(labelValue(c.Name), labelValue(c.Reason.Word), at)
 		}
 	}
 	for i := range r.Exchanges {
@@ -106,7 +106,7 @@ func tellsLatency(r *probe.Result, verdict probe.Verdict) bool {
 		switch r.Checks[i].Reason {
 		case probe.Suspended, probe.Cancelled, probe.Panicked, probe.SelfNetwork, probe.Credential:
 			return false
-		case probe.Vacuous:
+		case probe.NothingChecked:
 			if len(r.Exchanges) == 0 {
 				return false
 			}

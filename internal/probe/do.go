@@ -48,7 +48,7 @@ func (j Job) Do(ctx context.Context) Result {
 		out.appendRunCheck(Hung, "the probe ignored its timeout of %s", j.Timeout)
 	}
 	if len(out.Checks) == 0 {
-		out.appendRunCheck(Vacuous, "nothing was checked")
+		out.appendRunCheck(NothingChecked, "nothing was checked")
 	}
 	return out
 }

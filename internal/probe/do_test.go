@@ -69,7 +69,7 @@ func TestDo(t *testing.T) {
 		{"fail", func(_ context.Context, r *Result) { r.Fail("it", Status, "wanted 200, got 503") }, never, 0,
 			"it fail(status)", "fail(status)", 0},
 		{"nothing is checked", func(context.Context, *Result) {}, never, 0,
-			"run inconclusive(vacuous)", "inconclusive(vacuous)", 0},
+			"run inconclusive(nothing_checked)", "inconclusive(nothing_checked)", 0},
 		{"a fail among passes", func(_ context.Context, r *Result) {
 			r.Pass("a", "good")
 			r.Fail("b", Body, "bad")

@@ -43,7 +43,7 @@ func (x Exchange) Supports(c Check) bool {
 }
 
 // Broken reports whether no complete answer came, though one was wanted.
-func (x *Exchange) Broken() bool { return x.Reason != OK && x.Reason != "" && !x.Expected }
+func (x *Exchange) Broken() bool { return x.Reason != OK && x.Reason.Word != "" && !x.Expected }
 
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}

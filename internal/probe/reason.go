@@ -8,7 +8,7 @@ type Verdict int
 
 // The three verdicts.
 const (
-	Inconclusive Verdict = iota // could not tell: a control did not hold, or the fault is the prober's own
+	Inconclusive Verdict = iota // a control did not hold, or the fault is the prober's own
 	Pass                        // tested, and every control held
 	Fail                        // the target broke a promise
 )
@@ -54,67 +54,78 @@ func worse(a, b Verdict) Verdict {
 	return Pass
 }
 
-// A Reason says why a check did not pass, in one word of a closed set that serves as a metric label. Kinds may
-// declare more as constants; no Reason is ever made from what a target said.
-type Reason string
+// A Reason says why a check did not pass. Its word is one of a closed set and serves as a metric label: the reasons
+// below, and those that a kind lists in its Kind. No Reason is ever made from what a target sent.
+//
+// A Reason is declared once and compared with ==.
+type Reason struct {
+	Word    string  // the label value: lower case, with underscores
+	Verdict Verdict // of a check that gives the reason and says no more
+	Text    string  // for people, a few words: "connection refused"
+	Breach  bool    // somebody got what must never be had; no later pass takes that back
+}
 
-// Reasons any kind may give. The first group blames the target, the second the prober or a missing proof.
-const (
-	OK Reason = "ok"
+// String returns the word.
+func (why Reason) String() string { return why.Word }
 
-	Status    Reason = "status"    // the status code was not the wanted one
-	Body      Reason = "body"      // the body was not the wanted one
-	Schema    Reason = "schema"    // the body could not be read as what it should be
-	Header    Reason = "header"    // a header was not the wanted one
-	Slow      Reason = "slow"      // answered rightly and too late
-	Cert      Reason = "cert"      // the certificate is not to be trusted, or soon no longer
-	TLS       Reason = "tls"       // the handshake failed otherwise
-	Refused   Reason = "refused"   // nobody listens
-	Timeout   Reason = "timeout"   // no complete answer in time
-	Reset     Reason = "reset"     // cut off by the other side
-	Truncated Reason = "truncated" // shorter than announced
-	TooLarge  Reason = "too_large" // over the limit for bodies
-	Redirect  Reason = "redirect"  // sent elsewhere; never followed
-	Protocol  Reason = "protocol"  // not the protocol that was spoken, or an address that is never dialled
-	NXDomain  Reason = "dns_nxdomain"
-	Replicas  Reason = "replicas" // fewer, or less distinct, than wanted
+// MarshalText writes the reason as its word.
+func (why Reason) MarshalText() ([]byte, error) { return []byte(why.Word), nil }
 
-	DNSTimeout    Reason = "dns_timeout"
-	DNSServfail   Reason = "dns_servfail"
-	Unreachable   Reason = "unreachable" // no route to the host
-	SelfNetwork   Reason = "self_network"
-	SelfClock     Reason = "self_clock"
-	Suspended     Reason = "suspended" // the prober itself was stopped during the run
-	Cancelled     Reason = "cancelled"
-	Credential    Reason = "credential" // our own secret could not be read, or is no longer accepted
-	ControlFailed Reason = "control_failed"
-	RateLimited   Reason = "rate_limited"
-	StaleOrCached Reason = "stale_or_cached"
-	Vacuous       Reason = "vacuous" // nothing was tested
-	Panicked      Reason = "panic"
-	Hung          Reason = "hung"
+// OK is the reason of a check that passed.
+var OK = Reason{Word: "ok", Verdict: Pass}
+
+// Reasons of any kind that lie with the target.
+var (
+	Status      = Reason{Word: "status", Verdict: Fail, Text: "wrong status"}
+	Body        = Reason{Word: "body", Verdict: Fail, Text: "wrong body"}
+	Schema      = Reason{Word: "schema", Verdict: Fail, Text: "unreadable answer"}
+	Header      = Reason{Word: "header", Verdict: Fail, Text: "wrong header"}
+	Slow        = Reason{Word: "slow", Verdict: Fail, Text: "too slow"}
+	Cert        = Reason{Word: "cert", Verdict: Fail, Text: "certificate not to be trusted"} // or not for much longer
+	TLS         = Reason{Word: "tls", Verdict: Fail, Text: "TLS handshake failed"}
+	Refused     = Reason{Word: "refused", Verdict: Fail, Text: "connection refused"}
+	Timeout     = Reason{Word: "timeout", Verdict: Fail, Text: "no complete answer in time"}
+	Reset       = Reason{Word: "reset", Verdict: Fail, Text: "connection cut off"}
+	Truncated   = Reason{Word: "truncated", Verdict: Fail, Text: "answer cut short"} // shorter than announced
+	TooLarge    = Reason{Word: "too_large", Verdict: Fail, Text: "answer too large"}
+	Redirect    = Reason{Word: "redirect", Verdict: Fail, Text: "redirected"}                // never followed
+	Protocol    = Reason{Word: "protocol", Verdict: Fail, Text: "wrong protocol or address"} // or an address that is never dialled
+	NXDomain    = Reason{Word: "dns_nxdomain", Verdict: Fail, Text: "name does not exist"}
+	Replicas    = Reason{Word: "replicas", Verdict: Fail, Text: "too few replicas"} // or too few distinct ones
+	Unreachable = Reason{Word: "unreachable", Verdict: Fail, Text: "no route to the host"}
+	// A name server that gives no answer says nothing of the target: Job.Do turns these two into inconclusive unless a
+	// reference shows that the prober's own network works.
+	DNSTimeout  = Reason{Word: "dns_timeout", Verdict: Fail, Text: "name server silent"}
+	DNSServfail = Reason{Word: "dns_servfail", Verdict: Fail, Text: "name server failed"}
 )
 
-// Reasons of a breach: somebody got what must never be had. Nothing that passes later takes one back, since what was
-// shown stays shown.
-const (
-	LeakBody      Reason = "leak_body"             // one org was shown another's data in a body,
-	LeakHeader    Reason = "leak_header"           // in a header,
-	LeakList      Reason = "leak_list"             // or in a list or a count
-	ForeignWrite  Reason = "foreign_write"         // one org changed another's data,
-	ForeignDelete Reason = "foreign_delete"        // or deleted it
-	CrossTalk     Reason = "cross_talk"            // answers on shared connections were mixed up
-	AuthBypass    Reason = "auth_bypass"           // somebody was let in who must not be
-	PrivateKey    Reason = "private_key_published" // whoever has read it can sign tokens
+// Reasons of any kind that lie with the prober, or with a missing proof.
+var (
+	SelfNetwork    = Reason{Word: "self_network", Verdict: Inconclusive, Text: "the prober's own network"}
+	SelfClock      = Reason{Word: "self_clock", Verdict: Inconclusive, Text: "the prober's own clock"}
+	Suspended      = Reason{Word: "suspended", Verdict: Inconclusive, Text: "the prober was stopped"} // during the run
+	Cancelled      = Reason{Word: "cancelled", Verdict: Inconclusive, Text: "run cancelled"}
+	Credential     = Reason{Word: "credential", Verdict: Inconclusive, Text: "the prober's own credential"} // unreadable, or no longer accepted
+	ControlFailed  = Reason{Word: "control_failed", Verdict: Inconclusive, Text: "a control did not hold"}
+	RateLimited    = Reason{Word: "rate_limited", Verdict: Inconclusive, Text: "rate limited"}
+	StaleOrCached  = Reason{Word: "stale_or_cached", Verdict: Inconclusive, Text: "out of date"}
+	NothingChecked = Reason{Word: "nothing_checked", Verdict: Inconclusive, Text: "nothing checked"}
+	Panicked       = Reason{Word: "panic", Verdict: Inconclusive, Text: "the probe panicked"}
+	Hung           = Reason{Word: "hung", Verdict: Inconclusive, Text: "the probe hung"}
 )
 
-// Breach reports whether the reason is one of a breach.
-func (why Reason) Breach() bool {
-	switch why {
-	case LeakBody, LeakHeader, LeakList, ForeignWrite, ForeignDelete, CrossTalk, AuthBypass, PrivateKey:
-		return true
-	}
-	return false
+// Reasons of a breach that more than one kind may find, or that the rest of the prober must know.
+var (
+	AuthBypass = Reason{Word: "auth_bypass", Verdict: Fail, Text: "let in without authorization", Breach: true}
+	PrivateKey = Reason{Word: "private_key_published", Verdict: Fail, Text: "private key published", Breach: true} // whoever has read it can sign tokens
+)
+
+// CommonReasons lists the reasons that any kind may give, in the order in which they are documented.
+var CommonReasons = [...]Reason{
+	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
+	Replicas, Unreachable, DNSTimeout, DNSServfail,
+	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, Panicked, Hung,
+	AuthBypass, PrivateKey,
 }
 
 // network reports whether the network between the prober and the target could explain the reason.
@@ -124,15 +135,3 @@ func (why Reason) network() bool {
 
 // nameServer reports whether the name server gave no answer, which says nothing of the target.
 func (why Reason) nameServer() bool { return why == DNSTimeout || why == DNSServfail }
-
-// Blame is the verdict that a reason stands for by itself: Fail where it lies with the target, Inconclusive where it
-// lies with the prober or a proof is missing, Pass for OK.
-func (why Reason) Blame() Verdict {
-	switch why {
-	case OK:
-		return Pass
-	case SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, Vacuous, Panicked, Hung:
-		return Inconclusive
-	}
-	return Fail
-}

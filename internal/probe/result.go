@@ -62,7 +62,7 @@ type Result struct {
 
 	target   string    // of the notes that name none
 	children []*Result // of Each, in the order of the targets
-	lock      *writeLock
+	lock     *writeLock
 }
 
 // writeLock serialises writes to a result and its children. Once closed, writes are dropped.
@@ -94,12 +94,12 @@ func (r *Result) Target() string { return r.target }
 
 // Report notes that a check did not pass, with the verdict that the reason stands for by itself.
 func (r *Result) Report(check string, why Reason, format string, args ...any) {
-	r.note(check, why.Blame(), why, format, args)
+	r.note(check, why.Verdict, why, format, args)
 }
 
 // note is the only way for text into a result, and where it is redacted.
 func (r *Result) note(check string, v Verdict, why Reason, format string, args []any) {
-	if (v == Pass) != (why == OK) || why == "" {
+	if (v == Pass) != (why == OK) || why.Word == "" {
 		panic(fmt.Sprintf("check %s: verdict %s does not go with reason %q", check, v, why))
 	}
 	detail := clean(fmt.Sprintf(format, args...)) // calls foreign code, which may block or note something itself
@@ -249,7 +249,7 @@ func (r Result) Decisive() Check {
 			return c
 		}
 	}
-	return Check{Name: RunCheck, Reason: Vacuous, Detail: "nothing was checked"}
+	return Check{Name: RunCheck, Reason: NothingChecked, Detail: "nothing was checked"}
 }
 
 // RootCauses parts checks that did not pass into those to tell and the names of those that say nothing beside them: that

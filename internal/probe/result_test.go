@@ -23,7 +23,7 @@ func TestZeroVerdictIsInconclusive(t *testing.T) {
 	if v := (Result{Checks: make([]Check, 1)}).Verdict(); v != Inconclusive {
 		t.Errorf("a zero check's verdict is %s", v)
 	}
-	if why := (Result{}).Decisive(); why.Reason != Vacuous || why.Verdict != Inconclusive {
+	if why := (Result{}).Decisive(); why.Reason != NothingChecked || why.Verdict != Inconclusive {
 		t.Errorf("the zero result says %+v", why)
 	}
 }
@@ -67,17 +67,17 @@ func TestVerdictWords(t *testing.T) {
 	}
 }
 
-func TestBlame(t *testing.T) {
-	ours := []Reason{SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, Vacuous, Panicked, Hung}
-	theirs := []Reason{Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect,
-		Protocol, NXDomain, Replicas, DNSTimeout, DNSServfail, Unreachable, "leak_body"}
-	for verdict, reasons := range map[Verdict][]Reason{Inconclusive: ours, Fail: theirs, Pass: {OK}} {
-		for _, why := range reasons {
-			r := NewResult(ID{})
-			r.Report("it", why, "so")
-			if got := r.Checks[0]; got.Verdict != verdict || got.Reason != why {
-				t.Errorf("because of %s: %s(%s), want %s", why, got.Verdict, got.Reason, verdict)
-			}
+func TestReportTakesTheVerdictOfTheReason(t *testing.T) {
+	words := map[string]bool{}
+	for _, why := range append(CommonReasons[:], OK) {
+		if words[why.Word] || why.Word == "" || why != OK && (why.Text == "" || why.Verdict == Pass) {
+			t.Errorf("%+v: expected a word of its own, a text, and a verdict that is not pass", why)
+		}
+		words[why.Word] = true
+		r := NewResult(ID{})
+		r.Report("it", why, "so")
+		if got := r.Checks[0]; got.Verdict != why.Verdict || got.Reason != why {
+			t.Errorf("expected %s(%s), got %s(%s)", why.Verdict, why, got.Verdict, got.Reason)
 		}
 	}
 }
@@ -87,10 +87,10 @@ func TestWrongNotesPanic(t *testing.T) {
 	for name, note := range map[string]func(*Result){
 		"fail with ok":            func(r *Result) { r.Fail("it", OK, "") },
 		"inconclusive with ok":    func(r *Result) { r.Inconclusive("it", OK, "") },
-		"fail without reason":     func(r *Result) { r.Fail("it", "", "") },
+		"fail without reason":     func(r *Result) { r.Fail("it", Reason{}, "") },
 		"too few labels":          func(r *Result) { r.Measure(m, 1) },
 		"too many labels":         func(r *Result) { r.Measure(m, 1, "a", "b") },
-		"because without a cause": func(r *Result) { r.Report("it", "", "") },
+		"because without a cause": func(r *Result) { r.Report("it", Reason{}, "") },
 	} {
 		func() {
 			r := NewResult(ID{})
@@ -222,7 +222,7 @@ func TestEachOfNothing(t *testing.T) {
 	r := job(func(_ context.Context, r *Result) {
 		r.Each(nil, func(string, *Result) { panic("asked nobody") })
 	}).Do(t.Context())
-	if got := lines(r); got != "run inconclusive(vacuous)" {
+	if got := lines(r); got != "run inconclusive(nothing_checked)" {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -45,7 +45,7 @@ func cleanExchange(x *probe.Exchange) {
 		*text = line(*text)
 	}
 	x.URL, _, _ = strings.Cut(link(x.URL), "#")
-	x.Reason = probe.Reason(line(string(x.Reason)))
+	x.Reason.Word = line(x.Reason.Word)
 }
 
 // short writes a time as a person would say it: two or three digits and a unit.

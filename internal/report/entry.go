@@ -64,7 +64,7 @@ func (r Report) entry(job probe.Job, result probe.Result, ran bool) entry {
 	}
 	for i := range result.Checks {
 		c := &result.Checks[i]
-		c.Name, c.Target, c.Reason, c.Detail = line(c.Name), line(c.Target), probe.Reason(line(string(c.Reason))), line(c.Detail)
+		c.Name, c.Target, c.Reason.Word, c.Detail = line(c.Name), line(c.Target), line(c.Reason.Word), line(c.Detail)
 		c.TraceID = line(c.TraceID)
 	}
 	result.Exchanges = slices.Clone(result.Exchanges)
@@ -82,7 +82,7 @@ func (r Report) outcome() []entry {
 		return entries
 	}
 	id := probe.ID{System: "prober", Name: probe.RunCheck, Type: probe.RunCheck}
-	result := probe.Result{Checks: []probe.Check{{Name: probe.RunCheck, Reason: probe.Vacuous, Detail: r.Summary()}}}
+	result := probe.Result{Checks: []probe.Check{{Name: probe.RunCheck, Reason: probe.NothingChecked, Detail: r.Summary()}}}
 	return append(entries, r.entry(probe.Job{ID: id}, result, true))
 }
 
@@ -200,7 +200,7 @@ func (e entry) sentence(c probe.Check) string {
 	if c.Verdict == probe.Pass {
 		return strings.Join(given(c.Name, c.Target), " ") + ": " + c.Detail
 	}
-	why := string(c.Reason)
+	why := c.Reason.Word
 	if c.Verdict == probe.Inconclusive && e.verdict == probe.Fail {
 		why += ", could not tell"
 	}

@@ -28,8 +28,8 @@ func hostileReport(text string) Report {
 		Check: text, Target: text, Method: text, URL: "https://ibex.example/" + text, Addr: text, Status: 500, Proto: text,
 		TraceID: text, TargetTraceID: text + "2", Version: text, Reason: probe.OK, Denied: "",
 	}
-	fails := probe.Result{ID: id, Took: time.Second, Exchanges: []probe.Exchange{x, {Check: "other", Reason: probe.Reason(text), Denied: text}}, Checks: []probe.Check{
-		{Name: text, Target: text, Verdict: probe.Fail, Reason: probe.Reason(text), Detail: text},
+	fails := probe.Result{ID: id, Took: time.Second, Exchanges: []probe.Exchange{x, {Check: "other", Reason: probe.Reason{Word: text}, Denied: text}}, Checks: []probe.Check{
+		{Name: text, Target: text, Verdict: probe.Fail, Reason: probe.Reason{Word: text}, Detail: text},
 		{Name: "other", Verdict: probe.Inconclusive, Reason: probe.Timeout, Detail: text},
 	}}
 	return Report{

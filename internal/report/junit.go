@@ -99,7 +99,7 @@ func (s *junitSuite) add(e entry) {
 	c.Properties = properties(
 		junitProperty{"severity", e.Severity}, junitProperty{"runbook", e.Runbook}, junitProperty{"runbook_url", e.RunbookURL},
 		junitProperty{"trace_id", e.traces()}, junitProperty{"version", e.version()})
-	trouble := &junitTrouble{Type: string(e.why.Reason), Message: e.sentence(e.why), Story: "\n" + strings.Join(e.story(), "\n") + "\n"}
+	trouble := &junitTrouble{Type: e.why.Reason.Word, Message: e.sentence(e.why), Story: "\n" + strings.Join(e.story(), "\n") + "\n"}
 	s.Tests++
 	switch e.verdict {
 	case probe.Pass:

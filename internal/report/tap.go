@@ -24,7 +24,7 @@ func writeTAP(b *bytes.Buffer, r Report) {
 		b.WriteString("  ---\n")
 		for _, field := range [][2]string{
 			{"verdict", e.verdict.String()},
-			{"reason", string(e.why.Reason)},
+			{"reason", e.why.Reason.Word},
 			{"message", e.sentence(e.why)},
 			{"severity", e.Severity},
 			{"runbook", e.Runbook},

@@ -65,7 +65,7 @@ func outcome(x probe.Exchange, took string) string {
 	case x.Denied != "":
 		return ": not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
 	case x.Reason != probe.OK && x.Status == 0:
-		return fmt.Sprintf(": no answer (%s) after %s", cmp.Or(x.Reason, "unknown"), took)
+		return fmt.Sprintf(": no answer (%s) after %s", cmp.Or(x.Reason.Word, "unknown"), took)
 	case x.Reason != probe.OK:
 		return fmt.Sprintf(": answered %d, not completely (%s), in %s", x.Status, x.Reason, took)
 	}

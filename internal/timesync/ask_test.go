@@ -19,12 +19,12 @@ import (
 // why is the reason of a Flaw; empty for no error, "network" for what is none.
 func why(err error) probe.Reason {
 	if err == nil {
-		return ""
+		return probe.Reason{}
 	}
 	if f, ok := errors.AsType[*Flaw](err); ok {
 		return f.Why
 	}
-	return "network"
+	return probe.Reason{Word: "network"}
 }
 
 func put64(b []byte, t time.Time) { binary.BigEndian.PutUint64(b, stamp(t)) }
@@ -35,10 +35,10 @@ func TestRepliesThatAreNotUsed(t *testing.T) {
 		change func(b []byte)
 		want   probe.Reason
 	}{
-		"nothing wrong":                      {func([]byte) {}, ""},
-		"a leap second is announced":         {func(b []byte) { b[0] |= 1 << 6 }, ""},
-		"poll 0x80, which crashed a library": {func(b []byte) { b[2] = 0x80 }, ""},
-		"precision 0x80, likewise":           {func(b []byte) { b[3] = 0x80 }, ""},
+		"nothing wrong":                      {func([]byte) {}, probe.Reason{}},
+		"a leap second is announced":         {func(b []byte) { b[0] |= 1 << 6 }, probe.Reason{}},
+		"poll 0x80, which crashed a library": {func(b []byte) { b[2] = 0x80 }, probe.Reason{}},
+		"precision 0x80, likewise":           {func(b []byte) { b[3] = 0x80 }, probe.Reason{}},
 		"leap indicator 3":                   {func(b []byte) { b[0] |= 3 << 6 }, Unsynchronised},
 		"version 1, leap indicator 3":        {func(b []byte) { b[0] = 3<<6 | 1<<3 | 4 }, BadReply},
 		"version 5, leap indicator 3":        {func(b []byte) { b[0] = 3<<6 | 5<<3 | 4 }, BadReply},
@@ -66,7 +66,7 @@ func TestRepliesThatAreNotUsed(t *testing.T) {
 		"a reference time 37 hours ago":      {func(b []byte) { put64(b[16:], time.Now().Add(-37*time.Hour)) }, Stale},
 		"a root dispersion of 17 s":          {func(b []byte) { put32(b[8:], 17<<16) }, Uncertain},
 		"a root dispersion of 15.9 s":        {func(b []byte) { put32(b[8:], 16<<16-6553) }, Uncertain},
-		"a root dispersion of 0.9 s":         {func(b []byte) { put32(b[8:], 59000) }, ""},
+		"a root dispersion of 0.9 s":         {func(b []byte) { put32(b[8:], 59000) }, probe.Reason{}},
 		"a root delay of 2.1 s":              {func(b []byte) { put32(b[4:], 2<<16+6553) }, Uncertain},
 		"held for 10 s":                      {func(b []byte) { put64(b[32:], time.Now().Add(-10*time.Second)) }, NegativeRTT},
 	} {
@@ -174,7 +174,7 @@ func TestSilence(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		_, err := new(Asker).Ask(ctx, silent.LocalAddr().String())
-		if why(err) != "network" {
+		if why(err).Word != "network" {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -22,14 +22,14 @@ type Reply struct {
 }
 
 // Reasons why a server's answer is not used. They are the server's share of the closed set of reasons.
-const (
-	BadReply       probe.Reason = "bad_reply"      // no answer that RFC 5905 allows
-	Unsynchronised probe.Reason = "unsynchronised" // the server says that it does not know the time
-	Stale          probe.Reason = "stale"          // it heard of the time too long ago
-	Uncertain      probe.Reason = "uncertain"      // it may be wrong by more than is of use
-	NegativeRTT    probe.Reason = "negative_rtt"   // it says to have had the question for longer than it was away
-	Replayed       probe.Reason = "replayed"       // it answered another question than was asked
-	Kiss           probe.Reason = "kiss_of_death"  // it forbids to be asked
+var (
+	BadReply       = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "no answer that RFC 5905 allows"}
+	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server says that it does not know the time"}
+	Stale          = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "it heard of the time too long ago"}
+	Uncertain      = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "it may be wrong by more than is of use"}
+	NegativeRTT    = probe.Reason{Word: "negative_rtt", Verdict: probe.Inconclusive, Text: "it says to have had the question for longer than it was away"}
+	Replayed       = probe.Reason{Word: "replayed", Verdict: probe.Inconclusive, Text: "it answered another question than was asked"}
+	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "it forbids to be asked"}
 )
 
 // A Flaw is why a server's answer is not used. Its text holds no byte of the answer.

@@ -83,7 +83,7 @@ func (s *Server) known(now time.Time) (Reply, error) {
 	}
 	switch by := probe.Step(s.last.At, now); {
 	case s.last.At.IsZero():
-		return Reply{}, flaw(probe.Vacuous, "it has not answered yet")
+		return Reply{}, flaw(probe.NothingChecked, "it has not answered yet")
 	case by.Abs() > probe.MaxClockStep:
 		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
 	case now.Sub(s.last.At) > leastInterval:

@@ -164,7 +164,7 @@ func TestAGivenUpRunIsNoRefusal(t *testing.T) {
 		if _, err := s.Ask(ctx, a); err == nil {
 			t.Fatal("answered all the same")
 		}
-		if _, err := s.Ask(t.Context(), a); why(err) != probe.Vacuous || strings.Contains(err.Error(), "said") {
+		if _, err := s.Ask(t.Context(), a); why(err) != probe.NothingChecked || strings.Contains(err.Error(), "said") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestAGivenUpRunIsForgotten(t *testing.T) {
 	if _, err := s.Ask(ctx, new(Asker)); err == nil {
 		t.Fatal("asked all the same")
 	}
-	if _, err := s.Ask(t.Context(), new(Asker)); why(err) != probe.Vacuous {
+	if _, err := s.Ask(t.Context(), new(Asker)); why(err) != probe.NothingChecked {
 		t.Errorf("got %v; wanted that it was not asked yet", err)
 	}
 }

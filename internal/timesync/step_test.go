@@ -23,7 +23,7 @@ func earlier(reading time.Time, by time.Duration) time.Time {
 // If this machine's clock is set while a server is asked, its answer says nothing.
 func TestAClockSetWhileAServerIsAsked(t *testing.T) {
 	for by, want := range map[time.Duration]probe.Reason{
-		40 * time.Millisecond: "", -40 * time.Millisecond: "",
+		40 * time.Millisecond: {}, -40 * time.Millisecond: {},
 		time.Second: probe.SelfClock, -time.Second: probe.SelfClock, 30 * time.Second: probe.SelfClock,
 	} {
 		asker := answering(func(q []byte) [][]byte { return [][]byte{honest(q, 0)} })
@@ -48,7 +48,7 @@ func TestAClockSetWhileAServerIsAsked(t *testing.T) {
 // If it was set since a server answered, the answer is not used again.
 func TestAClockSetSinceTheLastAnswer(t *testing.T) {
 	for by, want := range map[time.Duration]probe.Reason{
-		0: "", 40 * time.Millisecond: "", time.Second: probe.SelfClock, -time.Second: probe.SelfClock,
+		0: {}, 40 * time.Millisecond: {}, time.Second: probe.SelfClock, -time.Second: probe.SelfClock,
 	} {
 		s, a := &Server{Address: "a:1"}, answering(func(q []byte) [][]byte { return [][]byte{honest(q, 0)} })
 		if _, err := s.Ask(t.Context(), a); err != nil {

@@ -81,7 +81,7 @@ func (b *Board) SetJobs(jobs []probe.Job) {
 		k := key{j.System, j.Name, j.Type}
 		h := b.rows[k]
 		if h == nil || h.job.Settings != j.Settings {
-			h = &held{Row: Row{Check: probe.RunCheck, Reason: probe.Vacuous, Detail: "not run yet"}}
+			h = &held{Row: Row{Check: probe.RunCheck, Reason: probe.NothingChecked, Detail: "not run yet"}}
 		}
 		h.ID, h.RunbookURL, h.Interval, h.job = j.ID, link(j.RunbookURL), j.Interval, j
 		if rows[k] == nil {

@@ -38,7 +38,7 @@ func TestTheBoardKnowsSinceWhen(t *testing.T) {
 		b, j := NewBoard(), job("proxy")
 		b.SetJobs([]probe.Job{j})
 		row := b.Rows()[0]
-		if row.Verdict != probe.Inconclusive || row.Reason != probe.Vacuous || row.Detail != "not run yet" || !row.Since.IsZero() || !row.LastRun.IsZero() {
+		if row.Verdict != probe.Inconclusive || row.Reason != probe.NothingChecked || row.Detail != "not run yet" || !row.Since.IsZero() || !row.LastRun.IsZero() {
 			t.Errorf("before the first run: %+v", row)
 		}
 		if row.RunbookURL != "https://docs.example/page#proxy-down" {

@@ -176,11 +176,11 @@ func outcome(x probe.Exchange) string {
 	switch {
 	case x.Denied != "":
 		return "not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
-	case x.Reason != probe.OK && x.Reason != "" && x.Status == 0:
+	case x.Reason != probe.OK && x.Reason.Word != "" && x.Status == 0:
 		return fmt.Sprintf("no answer after %s: %s", short(x.Took), words(x.Reason))
 	case x.Reason == probe.Cancelled && x.Expected:
 		return fmt.Sprintf("answered %d, hung up on in the middle after %s%s", x.Status, short(x.Took), expected)
-	case x.Reason != probe.OK && x.Reason != "":
+	case x.Reason != probe.OK && x.Reason.Word != "":
 		return fmt.Sprintf("answered %d, not completely, in %s: %s", x.Status, short(x.Took), words(x.Reason))
 	}
 	return fmt.Sprintf("answered %d in %s%s", x.Status, short(x.Took), expected)

@@ -103,7 +103,7 @@ func TestBadgesSayWhatTheirColourSays(t *testing.T) {
 		"passed":                             {Verdict: probe.Pass, Reason: probe.OK, LastRun: ran},
 		"FAILED: connection refused":         {Verdict: probe.Fail, Reason: probe.Refused, LastRun: ran},
 		"unclear: the prober's own clock":    {Reason: probe.SelfClock, LastRun: ran},
-		"not run yet":                        {Reason: probe.Vacuous},
+		"not run yet":                        {Reason: probe.NothingChecked},
 		"FAILED: wrong status (maintenance)": {Verdict: probe.Fail, Reason: probe.Status, LastRun: ran, Maintenance: until},
 	} {
 		if got := says(row); got != want {
@@ -120,13 +120,13 @@ func TestBadgesSayWhatTheirColourSays(t *testing.T) {
 func TestHostileTextStaysTextEverywhere(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}</title></svg></style>`
 	x := probe.Exchange{
-		Check: evil, Target: evil, Method: evil, URL: "javascript:alert(1)//" + evil, Addr: evil, Status: 200, Proto: evil, Reason: probe.Reason(evil), Took: 5,
+		Check: evil, Target: evil, Method: evil, URL: "javascript:alert(1)//" + evil, Addr: evil, Status: 200, Proto: evil, Reason: probe.Reason{Word: evil}, Took: 5,
 		Phases: []probe.Phase{{Name: evil, Took: 5}}, TraceID: evil, TargetTraceID: evil, Version: evil, Denied: evil,
 	}
-	story := &Story{Checks: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason(evil), Detail: evil}}, Exchanges: []probe.Exchange{x}}
+	story := &Story{Checks: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason{Word: evil}, Detail: evil}}, Exchanges: []probe.Exchange{x}}
 	row := Row{
 		ID: probe.ID{System: evil, Name: evil, Type: evil, Runbook: evil, Severity: evil}, RunbookURL: "javascript:alert(1)", Verdict: probe.Fail,
-		Reason: probe.Reason(evil), Detail: evil, Failing: story.Checks, Maintenance: Maintenance{Why: evil, Until: time.Unix(1_800_000_000, 0)}, LastRun: time.Unix(1, 0),
+		Reason: probe.Reason{Word: evil}, Detail: evil, Failing: story.Checks, Maintenance: Maintenance{Why: evil, Until: time.Unix(1_800_000_000, 0)}, LastRun: time.Unix(1, 0),
 	}
 	o := full()
 	o.Status = func() []Row { return []Row{row, row} }

@@ -26,7 +26,7 @@ func TestTheHistoryIsTheLastFortyRuns(t *testing.T) {
 			for k, r := range runs {
 				n := i + 1 - want + k
 				why := []probe.Reason{probe.OK, probe.Timeout, probe.SelfClock}[n%3]
-				if !r.Started.Equal(begin.Add(time.Duration(n)*j.Interval)) || r.Reason != why || r.Verdict != why.Blame() || r.Latency != 12*time.Millisecond {
+				if !r.Started.Equal(begin.Add(time.Duration(n)*j.Interval)) || r.Reason != why || r.Verdict != why.Verdict || r.Latency != 12*time.Millisecond {
 					t.Fatalf("after %d runs: number %d is %+v, wanted the run of %s", i+1, k, r, why)
 				}
 			}
@@ -42,14 +42,14 @@ func TestWhatDoesNotFitIsCutOff(t *testing.T) {
 	var h History
 	h.add(pack(time.Unix(-5, 0), probe.Fail, unnamed, -time.Second))
 	h.add(pack(time.Unix(1<<40, 0), probe.Pass, 0, 1000*time.Hour))
-	if runs := h.Runs(); runs[0].Latency != 0 || runs[0].Started.Unix() != 0 || runs[0].Reason != "" || runs[1].Latency < 11*time.Hour {
+	if runs := h.Runs(); runs[0].Latency != 0 || runs[0].Started.Unix() != 0 || runs[0].Reason.Word != "" || runs[1].Latency < 11*time.Hour {
 		t.Errorf("got %+v", runs)
 	}
 	words := lexicon{numbers: map[probe.Reason]uint8{}}
 	for i := range 300 {
-		words.intern(probe.Reason(fmt.Sprint("reason", i)))
+		words.intern(probe.Reason{Word: fmt.Sprint("reason", i)})
 	}
-	if len(words.reasons) != 255 || words.intern("reason7") != 7 || words.intern("another") != unnamed {
+	if len(words.reasons) != 255 || words.intern(probe.Reason{Word: "reason7"}) != 7 || words.intern(probe.Reason{Word: "another"}) != unnamed {
 		t.Errorf("%d reasons, wanted 255 and no more", len(words.reasons))
 	}
 }

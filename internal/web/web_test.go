@@ -229,9 +229,9 @@ func TestHostileTextStaysText(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}`
 	row := Row{
 		ID:         probe.ID{System: evil, Name: evil, Type: evil, Runbook: evil, Severity: evil},
-		RunbookURL: "javascript:alert(1)", Verdict: probe.Fail, Reason: probe.Reason(evil), Check: evil, Detail: evil,
+		RunbookURL: "javascript:alert(1)", Verdict: probe.Fail, Reason: probe.Reason{Word: evil}, Check: evil, Detail: evil,
 		TraceID: evil, Version: evil,
-		Failing: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason(evil), Detail: evil}, {Name: evil, Detail: evil}},
+		Failing: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason{Word: evil}, Detail: evil}, {Name: evil, Detail: evil}},
 	}
 	o := full()
 	o.Title, o.Version = evil, evil
@@ -265,7 +265,7 @@ func TestStatusIsStable(t *testing.T) {
 			Detail: "wanted 200, got 503", Since: time.Unix(1_800_000_000, 0), LastRun: time.Unix(1_800_000_030, 5e8), Latency: 12 * time.Millisecond,
 			Failing: []probe.Check{{Name: "ready", Target: "10.0.0.1:8080", Verdict: probe.Fail, Reason: probe.Status, Detail: "wanted 200, got 503"}},
 			TraceID: "4bf9", Version: "1.4.2",
-		}, {ID: probe.ID{System: "ibex", Name: "new", Type: "http"}, Reason: probe.Vacuous, Check: "run", Detail: "not run yet"}}
+		}, {ID: probe.ID{System: "ibex", Name: "new", Type: "http"}, Reason: probe.NothingChecked, Check: "run", Detail: "not run yet"}}
 	}
 	got := ask(New(o), "GET", "/api/v1/status").Body.String()
 	head, rows, _ := strings.Cut(got, `"probes":`)
@@ -276,7 +276,7 @@ func TestStatusIsStable(t *testing.T) {
 		`"verdict":"fail","reason":"status","check":"ready","detail":"wanted 200, got 503","since":"2027-01-15T08:00:00Z","last_run":"2027-01-15T08:00:30.5Z",` +
 		`"interval_seconds":15,"latency_seconds":0.012,"overdue":false,"trace_id":"4bf9","version":"1.4.2",` +
 		`"failing":[{"name":"ready","target":"10.0.0.1:8080","verdict":"fail","reason":"status","detail":"wanted 200, got 503"}]},` +
-		`{"system":"ibex","name":"new","type":"http","verdict":"inconclusive","reason":"vacuous","check":"run","detail":"not run yet",` +
+		`{"system":"ibex","name":"new","type":"http","verdict":"inconclusive","reason":"nothing_checked","check":"run","detail":"not run yet",` +
 		`"interval_seconds":0,"latency_seconds":0,"overdue":false,"failing":[]}]}` + "\n"
 	if rows != want {
 		t.Errorf("got  %s\nwant %s", rows, want)
@@ -292,7 +292,7 @@ func TestThePageSaysWhyAndWhere(t *testing.T) {
 			Since: time.Unix(1_800_000_000, 0), Latency: 1300 * time.Millisecond, TraceID: "4bf92f35",
 			Failing: []probe.Check{{Name: "live", Target: "10.0.0.1:8080", Reason: probe.Refused, Detail: "nobody listens"},
 				{Name: "ready", Target: "10.0.0.2:8080", Reason: probe.Timeout, Detail: "no answer in 5s"}},
-		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: "odd_one", Detail: "unclear"}}
+		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Reason{Word: "odd_one"}, Detail: "unclear"}}
 	}
 	page := ask(New(o), "GET", "/").Body.String()
 	for _, want := range []string{

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,80 +10,12 @@ import (
 	"prober/internal/probe"
 )
 
-// words says a reason as a person would. A reason that a kind declares for itself reads as it is written.
+// words says a reason as a person would.
 func words(why probe.Reason) string {
-	switch why {
-	case probe.OK:
+	if why == probe.OK {
 		return ""
-	case probe.Status:
-		return "wrong status"
-	case probe.Body:
-		return "wrong body"
-	case probe.Schema:
-		return "unreadable answer"
-	case probe.Header:
-		return "wrong header"
-	case probe.Slow:
-		return "too slow"
-	case probe.Cert:
-		return "certificate not to be trusted"
-	case probe.TLS:
-		return "TLS handshake failed"
-	case probe.Refused:
-		return "connection refused"
-	case probe.Timeout:
-		return "no complete answer in time"
-	case probe.Reset:
-		return "connection cut off"
-	case probe.Truncated:
-		return "answer cut short"
-	case probe.TooLarge:
-		return "answer too large"
-	case probe.Redirect:
-		return "sent elsewhere"
-	case probe.Protocol:
-		return "wrong protocol or address"
-	case probe.NXDomain:
-		return "name does not exist"
-	case probe.Replicas:
-		return "too few replicas"
-	case probe.DNSTimeout:
-		return "name server silent"
-	case probe.DNSServfail:
-		return "name server failed"
-	case probe.Unreachable:
-		return "no route to the host"
 	}
-	return doubts(why)
-}
-
-// doubts says the reasons that lie with the prober or with a missing proof.
-func doubts(why probe.Reason) string {
-	switch why {
-	case probe.SelfNetwork:
-		return "the prober's own network"
-	case probe.SelfClock:
-		return "the prober's own clock"
-	case probe.Suspended:
-		return "the prober was stopped"
-	case probe.Cancelled:
-		return "run cancelled"
-	case probe.Credential:
-		return "the prober's own credential"
-	case probe.ControlFailed:
-		return "a control did not hold"
-	case probe.RateLimited:
-		return "rate limited"
-	case probe.StaleOrCached:
-		return "out of date"
-	case probe.Vacuous:
-		return "nothing tested"
-	case probe.Panicked:
-		return "the probe panicked"
-	case probe.Hung:
-		return "the probe hung"
-	}
-	return strings.ReplaceAll(string(why), "_", " ")
+	return cmp.Or(why.Text, strings.ReplaceAll(why.Word, "_", " "))
 }
 
 // state is the verdict of what lasts.
