@@ -21,12 +21,14 @@ var rows = map[string]row{
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
 	},
 	"internal/timesync": {ours: []string{"internal/probe"}, theirs: []string{"github.com/beevik/ntp"}},
+	"internal/exposition": {theirs: []string{
+		"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "google.golang.org/protobuf",
+	}},
 	"internal/metrics": {
-		ours: []string{"internal/probe"},
+		ours: []string{"internal/exposition", "internal/probe"},
 		theirs: []string{
 			"github.com/prometheus/client_golang", "github.com/prometheus/client_model",
 			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model",
-			"google.golang.org/protobuf", // the exposition that carries native histograms
 		},
 	},
 	"internal/alerts":   {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},

@@ -209,7 +209,7 @@ func TestAPageThatIsKeptKeepsNoProbe(t *testing.T) {
 				t.Errorf("%s: a probe is kept", format)
 			}
 		}
-		if p.text.w != nil || p.binary.w != nil || len(p.order) != 0 {
+		if p.out.Encoder != nil || len(p.order) != 0 {
 			t.Errorf("%s: the reader is kept", format)
 		}
 		m.giveBack(p)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"prober/internal/exposition"
 	"prober/internal/probe"
 	"prober/internal/testenv"
 
@@ -220,7 +221,7 @@ func TestProtobufHoldsNativeHistogramExemplarsAndCreatedTimes(t *testing.T) {
 		}
 		for i, x := range families[0].Metric {
 			h := x.Histogram
-			if !h.CreatedTimestamp.AsTime().Equal(start) || h.GetSchema() != 3 || len(h.Bucket) < len(edges) {
+			if !h.CreatedTimestamp.AsTime().Equal(start) || h.GetSchema() != 3 || len(h.Bucket) < len(exposition.Bounds) {
 				t.Errorf("created %s, schema %d, %d buckets", h.CreatedTimestamp.AsTime(), h.GetSchema(), len(h.Bucket))
 			}
 			if i == 0 {

@@ -34,7 +34,7 @@ var families = [...]family{
 		p.count(r, r.connections, r.registered)
 	}},
 	{"probe_duration_seconds", "How long the target took: the slowest exchange of a run, or the run if it had none. Runs that the prober itself spoiled are left out.", duration, func(r *row, p *page) {
-		p.enc.histogram(&r.view.labels, &r.latency, r.registered)
+		p.out.Histogram(&r.view.labels, &r.latency, r.registered)
 	}},
 	{"probe_expected_status_total", "Answers with a status of 400 or more that the probe causes on purpose, for subtraction.", counter, func(r *row, p *page) {
 		for i := range r.expected {

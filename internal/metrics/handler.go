@@ -59,16 +59,29 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 		// The connection may serve other requests after this one.
 		defer control.SetWriteDeadline(time.Time{})
 	}
+	families := req.URL.Query()["name[]"]
+	if !zip {
+		m.Write(w, format, families...)
+		return
+	}
+	z := m.gzips.Get().(*gzip.Writer)
+	z.Reset(w)
+	defer func() {
+		z.Close()
+		z.Reset(nil)
+		m.gzips.Put(z)
+	}()
+	m.Write(z, format, families...)
+}
+
+// Write writes all series in the format, or those of the named families only. It returns the first error of w; an error
+// in one family is counted and spoils no other.
+func (m *Metrics) Write(w io.Writer, format expfmt.Format, families ...string) error {
 	p := m.borrow()
 	defer m.giveBack(p)
-	var out io.Writer = w
-	if zip {
-		z := p.zip(w)
-		defer z.Close()
-		out = z
-	}
-	p.open(out, format, m.CreatedLines)
-	m.scrape(p, req.URL.Query()["name[]"])
+	p.out.Reset(w, format, m.CreatedLines)
+	m.scrape(p, families)
+	return p.out.Close()
 }
 
 // scrape writes a page. What goes wrong in one family is counted and spoils no other.
@@ -80,7 +93,7 @@ func (m *Metrics) scrape(p *page, only []string) {
 	}
 	p.arrange(gathered)
 	for _, part := range p.order {
-		if p.enc.failed() {
+		if p.out.Failed() {
 			break
 		}
 		if len(only) > 0 && !slices.Contains(only, part.name) {
@@ -90,7 +103,6 @@ func (m *Metrics) scrape(p *page, only []string) {
 			m.self.scrapeErr.WithLabelValues(encoding).Inc()
 		}
 	}
-	p.enc.close() // a reader that went away is no error of ours
 }
 
 // borrow returns a page with the memory of an earlier scrape, if one is free.
@@ -125,24 +137,4 @@ func acceptsGzip(h http.Header) bool {
 		}
 	}
 	return false
-}
-
-// open makes the page write to w in the format.
-func (p *page) open(w io.Writer, format expfmt.Format, created bool) {
-	if format.FormatType() == expfmt.TypeProtoDelim {
-		p.binary.reset(w, format)
-		p.enc = &p.binary
-		return
-	}
-	p.text.reset(w, format, created)
-	p.enc = &p.text
-}
-
-// zip returns a gzip writer to w. The fastest level costs two thirds of the default's time for a tenth more bytes.
-func (p *page) zip(w io.Writer) *gzip.Writer {
-	if p.zipper == nil {
-		p.zipper, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
-	}
-	p.zipper.Reset(w)
-	return p.zipper
 }

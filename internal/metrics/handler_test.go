@@ -212,7 +212,7 @@ func TestAFamilyThatPanicsSpoilsNoLine(t *testing.T) {
 		p := m.borrow()
 		p.take(m.book.Load())
 		rec := httptest.NewRecorder()
-		p.open(rec, negotiate(format), false)
+		p.out.Reset(rec, negotiate(format), false)
 		n := 0
 		broken := &family{"probe_aa_broken", "x", gauge, func(r *row, p *page) {
 			if n++; n == 2 {
@@ -229,7 +229,7 @@ func TestAFamilyThatPanicsSpoilsNoLine(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := p.enc.close(); err != nil {
+		if err := p.out.Close(); err != nil {
 			t.Error(err)
 		}
 		for line := range strings.Lines(rec.Body.String()) {
@@ -247,12 +247,12 @@ func TestALibraryFamilyThatCannotBeWrittenSpoilsNoLine(t *testing.T) {
 	m := crowd(t, 1)
 	p := m.borrow()
 	rec := httptest.NewRecorder()
-	p.open(rec, negotiate(textFormat), false)
+	p.out.Reset(rec, negotiate(textFormat), false)
 	kind, name := dto.MetricType_COUNTER, "half_total"
 	if p.write(part{name: name, library: &dto.MetricFamily{Name: &name, Type: &kind, Metric: []*dto.Metric{{Counter: &dto.Counter{}}, {}}}}) == nil {
 		t.Error("want an error of a counter without a value")
 	}
-	if err := p.enc.close(); err != nil || rec.Body.Len() != 0 {
+	if err := p.out.Close(); err != nil || rec.Body.Len() != 0 {
 		t.Errorf("%v, written: %q", err, rec.Body)
 	}
 }

@@ -64,5 +64,5 @@ func outlives(s sample) bool { return s.Measure != nil && (s.Counter || s.Kept) 
 // unfit reports whether no series can show a sample.
 func (s *state) unfit(of sample) bool {
 	return of.Measure == nil || !measureName(of.Name) || len(of.Values) != len(of.Labels) || !finite(of.Value) ||
-		slices.ContainsFunc(of.Labels, s.view.has) || slices.ContainsFunc(of.Values, unfit)
+		slices.ContainsFunc(of.Labels, s.view.labels.Has) || slices.ContainsFunc(of.Values, unfit)
 }

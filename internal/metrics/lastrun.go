@@ -113,7 +113,7 @@ func (l *lastRun) readSamples(samples []probe.Sample, v *view, fits func(int) bo
 		if outlives(s) {
 			continue
 		}
-		if s.Measure == nil || !measureName(s.Name) || len(s.Values) != len(s.Labels) || !finite(s.Value) || slices.ContainsFunc(s.Labels, v.has) {
+		if s.Measure == nil || !measureName(s.Name) || len(s.Values) != len(s.Labels) || !finite(s.Value) || slices.ContainsFunc(s.Labels, v.labels.Has) {
 			bad++
 			continue
 		}

@@ -1,12 +1,12 @@
 package metrics
 
 import (
-	"compress/gzip"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"prober/internal/exposition"
 	"prober/internal/probe"
 
 	dto "github.com/prometheus/client_model/go"
@@ -18,30 +18,9 @@ type page struct {
 	rows   []row
 	found  map[string]*found // measures and signals by name
 	order  []part
-	enc    encoder // one of the two
-	text   text
-	binary protobuf
-	zipper *gzip.Writer
+	out    exposition.Writer
 	names  []string // the labels of the series being written, beyond those that all of its probe have
 	values []string
-}
-
-// An encoder writes families in one of the formats. Between two calls what it wrote is whole lines, or whole series.
-type encoder interface {
-	// begin starts a family. One without series leaves no trace.
-	begin(name, help string, kind dto.MetricType)
-	// sample writes a gauge or a counter. The labels are l and then those named; created is in Unix milliseconds.
-	sample(l *labels, names, values []string, v float64, created int64)
-	// histogram writes a histogram.
-	histogram(l *labels, h *histogram, created int64)
-	// finish ends the family that was begun; with ok false it was spoiled and is left out as far as it still can be.
-	finish(ok bool)
-	// library writes a family that client_golang gathered.
-	library(f *dto.MetricFamily) error
-	// close ends the scrape. It returns the first error of the reader at the other end.
-	close() error
-	// failed reports whether there is anybody left to write for.
-	failed() bool
 }
 
 // A part is one family of a scrape, from one of three sources.
@@ -74,24 +53,24 @@ func (p *page) arrange(gathered []*dto.MetricFamily) {
 // write writes one family. A panic spoils that family alone.
 func (p *page) write(o part) (err error) {
 	if o.library != nil {
-		return p.enc.library(o.library)
+		return p.out.Family(o.library)
 	}
 	defer func() {
 		cause := recover()
-		p.enc.finish(cause == nil)
-		if cause != nil {
+		end := p.out.End(cause == nil)
+		if err = end; cause != nil {
 			err = fmt.Errorf("writing %s panicked with a %T", o.name, cause)
 		}
 	}()
 	if o.fixed != nil {
-		p.enc.begin(o.fixed.name, o.fixed.help, o.fixed.kind)
-		for i := 0; i < len(p.rows) && !p.enc.failed(); i++ {
+		p.out.Begin(o.fixed.name, o.fixed.help, o.fixed.kind)
+		for i := 0; i < len(p.rows) && !p.out.Failed(); i++ {
 			o.fixed.write(&p.rows[i], p)
 		}
 		return nil
 	}
-	p.enc.begin(o.name, o.found.help, o.found.kind)
-	for i := 0; i < len(o.found.refs) && !p.enc.failed(); i++ {
+	p.out.Begin(o.name, o.found.help, o.found.kind)
+	for i := 0; i < len(o.found.refs) && !p.out.Failed(); i++ {
 		p.writeRef(&o.found.refs[i])
 	}
 	return nil
@@ -116,7 +95,7 @@ func (p *page) writeRef(at *ref) {
 		if s.Counter {
 			created = r.registered
 		}
-		p.enc.sample(&r.view.labels, p.names, p.values, s.Value, created)
+		p.out.Sample(&r.view.labels, p.names, p.values, s.Value, created)
 	}
 }
 
@@ -124,7 +103,7 @@ func (p *page) writeRef(at *ref) {
 // left, or a series would change its name with the number of replicas. What nobody can tell is absent.
 func (p *page) writeSignal(s *signal, last *lastRun) {
 	of := last.of(s.check)
-	if len(of) > 0 && of[0].target != "" && s.has(replica) {
+	if len(of) > 0 && of[0].target != "" && s.labels.Has(replica) {
 		// The label is taken, so one series stands for all targets.
 		verdict := of[0].verdict
 		for i := range of {
@@ -140,7 +119,7 @@ func (p *page) writeSignal(s *signal, last *lastRun) {
 		if of[i].target != "" {
 			p.label(replica, of[i].target)
 		}
-		p.enc.sample(&s.labels, p.names, p.values, number(of[i].verdict == probe.Pass), 0)
+		p.out.Sample(&s.labels, p.names, p.values, number(of[i].verdict == probe.Pass), 0)
 	}
 }
 
@@ -157,13 +136,13 @@ func (l *lastRun) of(check string) []checked {
 // put writes a gauge of a probe. Further labels are given as names and values in turn.
 func (p *page) put(r *row, v float64, labels ...string) {
 	p.only(labels)
-	p.enc.sample(&r.view.labels, p.names, p.values, v, 0)
+	p.out.Sample(&r.view.labels, p.names, p.values, v, 0)
 }
 
 // count writes a counter of a probe, as put does a gauge.
 func (p *page) count(r *row, n uint64, created int64, labels ...string) {
 	p.only(labels)
-	p.enc.sample(&r.view.labels, p.names, p.values, float64(n), created)
+	p.out.Sample(&r.view.labels, p.names, p.values, float64(n), created)
 }
 
 // only makes the labels those of the series being written.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/exposition"
 	"prober/internal/probe"
 
 	dto "github.com/prometheus/client_model/go"
@@ -19,7 +20,7 @@ type row struct {
 	lastPass    float64
 	failures    []count
 	expected    []count
-	latency     histogram
+	latency     exposition.Histogram
 	kept        []sample
 }
 
@@ -34,7 +35,7 @@ func (s *state) copyInto(r *row) {
 	r.failures = append(r.failures[:0], s.failures.counts...)
 	r.expected = append(r.expected[:0], s.expected.counts...)
 	r.kept = append(r.kept[:0], s.kept...)
-	s.latency.copyInto(&r.latency)
+	s.latency.CopyInto(&r.latency)
 	if r.last = s.last; r.last == nil {
 		r.last = never
 	}
@@ -79,7 +80,7 @@ func (p *page) findMeasures(i int, r *row, samples []sample, kept bool) {
 		for to < len(samples) && samples[to].Measure == m {
 			to++
 		}
-		if !slices.ContainsFunc(m.Labels, r.view.has) { // labels may have come with a reload since the run
+		if !slices.ContainsFunc(m.Labels, r.view.labels.Has) { // labels may have come with a reload since the run
 			kind := gauge
 			if m.Counter {
 				kind = counter
@@ -119,11 +120,7 @@ func (p *page) forget() {
 		clear(f.refs)
 		f.refs = f.refs[:0]
 	}
-	p.text.w, p.text.enc = nil, nil
-	p.binary.forget()
-	if p.zipper != nil {
-		p.zipper.Reset(nil)
-	}
+	p.out.Release()
 	clear(p.names)
 	clear(p.values)
 	clear(p.order[:cap(p.order)])

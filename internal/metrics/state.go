@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/exposition"
 	"prober/internal/probe"
 )
 
@@ -24,7 +25,7 @@ type state struct {
 	lastPass    float64 // Unix seconds; 0 before the first
 	failures    tally   // by check and reason
 	expected    tally   // by target and code
-	latency     *histogram
+	latency     *exposition.Histogram
 	last        *lastRun
 	kept        []sample // of measures that outlive runs, sorted by measure and values, each once
 }
@@ -86,9 +87,13 @@ func (s *state) observe(r *probe.Result) (left int) {
 	}
 	if tellsLatency(r, verdict) {
 		if s.latency == nil {
-			s.latency = &histogram{}
+			s.latency = &exposition.Histogram{}
 		}
-		s.latency.observe(max(r.Latency().Seconds(), 0), slowest, at)
+		var traceID string
+		if slowest != nil {
+			traceID = slowest.TraceID
+		}
+		s.latency.Observe(max(r.Latency().Seconds(), 0), traceID, at)
 	}
 	left += s.addUp(r.Samples)
 	room := maxSeries - len(s.failures.counts) - len(s.expected.counts) - len(s.kept)

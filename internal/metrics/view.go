@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"prober/internal/exposition"
 	"prober/internal/probe"
 )
 
 // A view is what the configuration says of how a probe is shown. It is never changed, only replaced.
 type view struct {
-	labels
+	labels                 exposition.Labels
 	runbook, severity, url string
 	interval               float64 // seconds
 	maintenance            []probe.Window
@@ -19,9 +20,9 @@ type view struct {
 
 // A signal is a series that follows one check.
 type signal struct {
-	check string
-	name  string
-	labels
+	check  string
+	name   string
+	labels exposition.Labels
 }
 
 // replica is the label that tells the targets of one signal apart.
@@ -37,16 +38,16 @@ func newView(job probe.Job, own, taken map[string]bool) (*view, int) {
 	}
 	for _, check := range slices.Sorted(maps.Keys(job.Signals)) {
 		configured := job.Signals[check]
-		var pairs []pair
+		var pairs []exposition.Label
 		for name, value := range configured.Labels {
 			if !labelName(name) {
 				left++
 				continue
 			}
-			pairs = append(pairs, pair{name, valid(value)})
+			pairs = append(pairs, exposition.Label{Name: name, Value: valid(value)})
 		}
-		s := signal{check: labelValue(check), name: configured.Name, labels: newLabels(pairs)}
-		series := s.name + "{" + s.text + "}"
+		s := signal{check: labelValue(check), name: configured.Name, labels: exposition.NewLabels(pairs)}
+		series := s.name + "{" + s.labels.String() + "}"
 		if taken[series] || own[s.name] || !signalName(s.name) {
 			left++
 			continue
