@@ -252,31 +252,6 @@ func (r Result) Decisive() Check {
 	return Check{Name: RunCheck, Reason: NothingChecked, Detail: "nothing was checked"}
 }
 
-// RootCauses parts checks that did not pass into those to tell and the names of those that say nothing beside them: that
-// merely lack a control while something failed, or that could not tell for what the exchange of another check shows,
-// which they cite. One alone is told.
-func RootCauses(notPassed []Check) (causes []Check, consequences []string) {
-	failed := slices.ContainsFunc(notPassed, func(c Check) bool { return c.Verdict == Fail })
-	shown := map[string]string{} // by trace id, the check that is told with it
-	for _, c := range notPassed {
-		first := shown[c.TraceID]
-		repeats := first != "" && first != c.Name
-		switch {
-		case c.Verdict == Fail || !repeats && !(failed && c.Reason == ControlFailed):
-			causes = append(causes, c)
-			if c.TraceID != "" && first == "" {
-				shown[c.TraceID] = c.Name
-			}
-		case !slices.Contains(consequences, c.Name):
-			consequences = append(consequences, c.Name)
-		}
-	}
-	if len(consequences) < 2 {
-		return notPassed, nil
-	}
-	return causes, consequences
-}
-
 // Latency is the target's part of the run: the slowest of its exchanges, or the whole run where there was none.
 // What the prober spent on waiting, preparing and checking is not in it.
 func (r Result) Latency() time.Duration {

@@ -140,8 +140,8 @@ func (e entry) evidence() []string {
 		return []string{e.why.Detail}
 	}
 	var lines []string
-	checks, followed := probe.RootCauses(e.doubted())
-	groups := probe.GroupChecks(checks)
+	causes, consequences := probe.RootCauses(e.doubted())
+	groups := probe.GroupChecks(causes)
 	left := 0
 	for _, g := range groups[min(len(groups), longestStory):] {
 		left += len(g)
@@ -163,8 +163,8 @@ func (e entry) evidence() []string {
 	if left > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more checks did not pass", left))
 	}
-	if followed != nil {
-		lines = append(lines, "could not tell while that is so: "+strings.Join(followed, ", "))
+	if consequences != nil {
+		lines = append(lines, "also inconclusive as a consequence: "+probe.DescribeConsequences(causes, consequences))
 	}
 	return lines
 }

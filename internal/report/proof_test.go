@@ -23,11 +23,13 @@ func TestWhatMerelyLacksItsControlIsNamedAndNotTold(t *testing.T) {
 		{"one follows", []probe.Check{failed(one, "no"), lacking("nobody", one)},
 			[]string{"live 10.0.0.1:80 [refused]: no", "nobody 10.0.0.1:80 [control_failed, could not tell]: proves nothing"}},
 		{"several follow", []probe.Check{failed(one, "no"), lacking("nobody", one), lacking("garbage", one), lacking("nobody", two)},
-			[]string{"live 10.0.0.1:80 [refused]: no", "could not tell while that is so: nobody, garbage"}},
+			[]string{"live 10.0.0.1:80 [refused]: no", "also inconclusive as a consequence: nobody, garbage"}},
+		{"the check that failed follows elsewhere too", []probe.Check{failed(one, "no"), lacking("live", two), lacking("garbage", one)},
+			[]string{"live 10.0.0.1:80 [refused]: no", "also inconclusive as a consequence: live (10.0.0.2:80), garbage"}},
 		{"nothing failed", []probe.Check{lacking("nobody", ""), lacking("garbage", "")},
 			[]string{"nobody [control_failed]: proves nothing", "garbage [control_failed]: proves nothing"}},
 		{"for a reason of its own", []probe.Check{failed(one, "no"), lacking("nobody", ""), lacking("garbage", ""), {Name: "expired", Reason: probe.Credential, Detail: "expired"}},
-			[]string{"live 10.0.0.1:80 [refused]: no", "expired [credential, could not tell]: expired", "could not tell while that is so: nobody, garbage"}},
+			[]string{"live 10.0.0.1:80 [refused]: no", "expired [credential, could not tell]: expired", "also inconclusive as a consequence: nobody, garbage"}},
 	} {
 		got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) { r.Checks = c.checks }))
 		if !slices.Equal(got, c.want) {

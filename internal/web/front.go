@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -181,9 +180,9 @@ func (s *site) rowView(row *Row, now time.Time) rowView {
 		Row: *row, Path: probePath("./", row.ID), Chart: draw(row.History.Runs()), State: state(row.Verdict), For: length(now.Sub(row.Since)),
 		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
 	}
-	told, followed := probe.RootCauses(row.Failing)
-	v.Followed = strings.Join(followed, ", ")
-	v.Shown = symptoms(told)
+	causes, consequences := probe.RootCauses(row.Failing)
+	v.Followed = probe.DescribeConsequences(causes, consequences)
+	v.Shown = symptoms(causes)
 	if i := slices.IndexFunc(v.Shown, func(s symptom) bool { return s.first.Name == row.Check && s.first.Detail == row.Detail }); i >= 0 {
 		lead := v.Shown[i]
 		v.Detail, v.Lead, v.Shown = lead.Detail, &lead, slices.Delete(v.Shown, i, i+1)
