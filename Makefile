@@ -55,6 +55,15 @@ lint: ## check formatting, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
+.PHONY: golden
+golden: ## write the golden files of all packages; look at the diff before you commit it
+	@set -e; \
+	grep -rl --include='*_test.go' 'testenv\.Golden(' cmd config internal probes | xargs -n1 dirname | sort -u | while read -r dir; do \
+		tests=$$(awk '/^func Test/ { split($$2, f, "("); name = f[1] } /testenv\.Golden\(/ { print name }' "$$dir"/*_test.go | sort -u | paste -sd'|'); \
+		echo "golden ./$$dir $$tests"; \
+		go test -run "^($$tests)$$" "./$$dir" -update </dev/null; \
+	done
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; \

@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,28 +10,8 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs.\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 // files reads testdata under names that hold no directory.
 func files(t *testing.T, pattern string) []config.File {
@@ -61,11 +40,11 @@ func good(t *testing.T) *config.Config {
 func TestMistakesAreAllReportedAtTheirLines(t *testing.T) {
 	for _, f := range files(t, "bad/*.yaml") {
 		t.Run(f.Name, func(t *testing.T) {
-			golden(t, "bad/"+strings.TrimSuffix(f.Name, ".yaml")+".err", refused(t, f))
+			testenv.Golden(t, "testdata/bad/"+strings.TrimSuffix(f.Name, ".yaml")+".err", refused(t, f))
 		})
 	}
 	t.Run("two files", func(t *testing.T) {
-		golden(t, "bad/two-files.err", refused(t, files(t, "bad/two-files/*")...))
+		testenv.Golden(t, "testdata/bad/two-files.err", refused(t, files(t, "bad/two-files/*")...))
 	})
 }
 
@@ -200,7 +179,7 @@ func TestPlan(t *testing.T) {
 	if err := good(t).Plan(&b); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "plan.txt", b.String())
+	testenv.Golden(t, "testdata/plan.txt", b.String())
 }
 
 func TestPlanReportsAFullDisk(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/config"
+	"prober/internal/testenv"
 )
 
 func TestSchemaIsStable(t *testing.T) {
@@ -17,7 +18,7 @@ func TestSchemaIsStable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "schema.json", string(text))
+	testenv.Golden(t, "testdata/schema.json", string(text))
 }
 
 // compiled returns the schema, which a compiler has checked against draft-07.

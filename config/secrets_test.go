@@ -9,6 +9,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 
 	"gopkg.in/yaml.v3"
 )
@@ -201,7 +202,7 @@ probes:
 }
 
 func TestEffectiveConfiguration(t *testing.T) {
-	golden(t, "effective.yaml", string(good(t).YAML()))
+	testenv.Golden(t, "testdata/effective.yaml", string(good(t).YAML()))
 }
 
 // What is shown can be loaded again, and comes to the same.

@@ -44,14 +44,14 @@ func TestShippedRulesHold(t *testing.T) {
 			dir := t.TempDir()
 			file := "--config.file=" + write(t, dir, name, text)
 			rules := printed(t, "rules", file)
-			golden(t, "rules."+strings.TrimSuffix(name, ".yaml")+".yml", []byte(rules))
+			testenv.Golden(t, "testdata/rules."+strings.TrimSuffix(name, ".yaml")+".yml", rules)
 			write(t, dir, "prober.rules.yml", rules)
 			tests := write(t, dir, "prober.rules_test.yml", printed(t, "rules", "--test", file))
 			for _, args := range [][]string{
 				{"check", "rules", "--lint=all", "--lint-fatal", filepath.Join(dir, "prober.rules.yml")},
 				{"test", "rules", tests},
 			} {
-				if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
+				if out, err := testenv.Run(t, exec.Command(promtool, args...)); err != nil {
 					t.Errorf("promtool %s: %v\n%s", args[0], err, out)
 				}
 			}
@@ -65,7 +65,7 @@ func TestRoutingIsRead(t *testing.T) {
 	for name, text := range shipped() {
 		dir := t.TempDir()
 		routes := write(t, dir, "alertmanager.yml", printed(t, "rules", "--alertmanager", "--config.file="+write(t, dir, name, text)))
-		if out, err := exec.Command(amtool, "check-config", routes).CombinedOutput(); err != nil {
+		if out, err := testenv.Run(t, exec.Command(amtool, "check-config", routes)); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}

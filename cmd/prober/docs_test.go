@@ -19,6 +19,7 @@ import (
 	"prober/config"
 	"prober/internal/alerts"
 	"prober/internal/secret"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
@@ -251,12 +252,14 @@ func TestReadmeShowsWhatIsPrinted(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], strings.Fields(string(shown[1]))...)
 	cmd.Env = append(cmd.Environ(), asProber+"=1")
-	got, err := cmd.Output()
+	var got strings.Builder
+	cmd.Stdout = &got
+	_, err = testenv.Run(t, cmd)
 	if cmd.ProcessState.ExitCode() != exitFail {
 		t.Errorf("exit status %d, %v", cmd.ProcessState.ExitCode(), err)
 	}
-	if want := plainly(string(shown[2])); plainly(string(got)) != want {
-		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, plainly(string(got)))
+	if want := plainly(string(shown[2])); plainly(got.String()) != want {
+		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, plainly(got.String()))
 	}
 }
 

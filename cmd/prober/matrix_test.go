@@ -17,6 +17,7 @@ import (
 	"prober/internal/probe"
 	"prober/internal/report"
 	"prober/internal/sandbox"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
@@ -77,7 +78,7 @@ func TestFaultMatrix(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "%s\n%s", f.Name, rows[i])
 	}
-	golden(t, "matrix.golden", table.Bytes())
+	testenv.Golden(t, "testdata/matrix.golden", table.String())
 }
 
 var setDemoEnv sync.Mutex

@@ -129,11 +129,11 @@ func TestATerminalSeesHowItGoes(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(script, "-qec", os.Args[0]+" --once --config.file="+file, "/dev/null")
 			cmd.Env = append(append(os.Environ(), asProber+"=1", "TERM=xterm", "NO_COLOR="), c.env...)
-			out, _ := cmd.CombinedOutput()
-			if !strings.Contains(string(out), "0 of 1 have answered") || !strings.Contains(string(out), "Not fixed") {
+			out, _ := testenv.Run(t, cmd)
+			if !strings.Contains(out, "0 of 1 have answered") || !strings.Contains(out, "Not fixed") {
 				t.Errorf("no progress in %q", out)
 			}
-			if got := strings.Contains(string(out), "\x1b[31m"); got != c.colour {
+			if got := strings.Contains(out, "\x1b[31m"); got != c.colour {
 				t.Errorf("colour is %t, want %t, in %q", got, c.colour, out)
 			}
 		})

@@ -76,11 +76,11 @@ probes:
 func libfaketime(t *testing.T) string {
 	t.Helper()
 	faketime := testenv.Need(t, "faketime")
-	out, err := exec.Command(faketime, "-f", "+0s", testenv.Need(t, "printenv"), "LD_PRELOAD").Output()
+	out, err := testenv.Run(t, exec.Command(faketime, "-f", "+0s", testenv.Need(t, "printenv"), "LD_PRELOAD"))
 	if err != nil {
 		t.Fatalf("faketime does not tell its library: %v", err)
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(out)
 }
 
 // serving starts a server on a port of its own, which up finds, and returns its address. Somebody else may take the port

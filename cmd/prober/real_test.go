@@ -64,7 +64,7 @@ func TestPrometheusReadsTheDemo(t *testing.T) {
 	}
 	check := exec.Command(promtool, "check", "metrics")
 	check.Stdin = strings.NewReader(exposition)
-	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+	if out, err := testenv.Run(t, check); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 }

@@ -259,12 +259,12 @@ func asUser(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	cmd.Path, cmd.Err = os.Args[0], nil
 	cmd.Env = append(cmd.Environ(), asProber+"=1", "OTHER="+marker)
-	out, err := cmd.CombinedOutput()
+	out, err := testenv.Run(t, cmd)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return string(out)
+	return out
 }
 
 func (p *running) openMetrics(t *testing.T) (string, string) {

@@ -84,8 +84,8 @@ func tested(t *testing.T, f *File, change func(string) string) (out string, ok b
 		{"check", "rules", "--lint=all", "--lint-fatal", filepath.Join(dir, "rules.yml")},
 		{"test", "rules", filepath.Join(dir, "test.yml")},
 	} {
-		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
-			return string(out), false
+		if out, err := testenv.Run(t, exec.Command(promtool, args...)); err != nil {
+			return out, false
 		}
 	}
 	return "", true

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // build makes the binary as it ships.
@@ -17,7 +19,7 @@ func build(t *testing.T) string {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/prober")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := testenv.Run(t, cmd); err != nil {
 		t.Fatalf("the binary does not build:\n%s", out)
 	}
 	return path
@@ -70,11 +72,11 @@ func TestTopLevel(t *testing.T) {
 	// Files that git does not know yet count too, unless it is told to ignore them.
 	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 	cmd.Dir = root
-	out, err := cmd.Output()
+	out, err := testenv.Run(t, cmd)
 	if err != nil {
 		t.Fatalf("git ls-files: %v; the rule needs a git checkout", err)
 	}
-	for _, w := range astray(strings.FieldsFunc(string(out), func(c rune) bool { return c == 0 })) {
+	for _, w := range astray(strings.FieldsFunc(out, func(c rune) bool { return c == 0 })) {
 		t.Error(w)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"prober/internal/testenv"
 )
 
 // An object is as much of a Kubernetes object as the rules look at.
@@ -226,7 +228,7 @@ func TestManifests(t *testing.T) {
 
 // useManifests runs the shipped binary on what the manifests hold: every flag exists, every configuration is valid.
 func useManifests(t *testing.T, binary string) {
-	help, err := exec.Command(binary, "run", "--help").CombinedOutput()
+	help, err := testenv.Run(t, exec.Command(binary, "run", "--help"))
 	if err != nil {
 		t.Fatalf("prober run --help: %v\n%s", err, help)
 	}
@@ -242,7 +244,7 @@ func useManifests(t *testing.T, binary string) {
 				for _, arg := range c.Args {
 					flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 					// Flags that switch something are listed as --[no-]flag.
-					if c.prober() && !strings.Contains(string(help), "--"+flag) && !strings.Contains(string(help), "--[no-]"+strings.TrimPrefix(flag, "no-")) {
+					if c.prober() && !strings.Contains(help, "--"+flag) && !strings.Contains(help, "--[no-]"+strings.TrimPrefix(flag, "no-")) {
 						t.Errorf("%s: the binary has no flag --%s", name, flag)
 					}
 				}
@@ -251,7 +253,7 @@ func useManifests(t *testing.T, binary string) {
 		if files, err := os.ReadDir(dir); err != nil || len(files) == 0 {
 			continue
 		}
-		if out, err := exec.Command(binary, "check", "--config.file="+dir).CombinedOutput(); err != nil {
+		if out, err := testenv.Run(t, exec.Command(binary, "check", "--config.file="+dir)); err != nil {
 			t.Errorf("%s: prober check: %v\n%s", name, err, out)
 		}
 	}

@@ -1,18 +1,14 @@
 package incident
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var start = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
@@ -55,26 +51,6 @@ func oneReplicaDown(r *probe.Result) {
 	})
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update writes it anew)\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
-
 // TestWithoutAnIncidentTheNoteIsTheRunbooks compares with the form as the runbook gives it.
 func TestWithoutAnIncidentTheNoteIsTheRunbooks(t *testing.T) {
 	tracker := New()
@@ -106,13 +82,13 @@ func TestANoteTellsTheStory(t *testing.T) {
 	see(tracker, "proxy", 2, oneReplicaDown)
 	see(tracker, "proxy", 3, oneReplicaDown) // no news
 	see(tracker, "auth", 3, deploy)
-	golden(t, "open.md", tracker.Note("ibex"))
+	testenv.Golden(t, "testdata/open.md", tracker.Note("ibex"))
 
 	see(tracker, "auth", 4, func(r *probe.Result) { r.Inconclusive("live", probe.Timeout, "no answer") })
 	see(tracker, "auth", 5, well) // rolled back
 	see(tracker, "proxy", 6, well)
 	see(tracker, "proxy", 8, well)
-	golden(t, "recovered.md", tracker.Note("ibex"))
+	testenv.Golden(t, "testdata/recovered.md", tracker.Note("ibex"))
 
 	see(tracker, "auth", 60, func(r *probe.Result) { r.Fail("live", probe.Status, "wanted 200, got 500") })
 	if got := tracker.Note("ibex"); !strings.Contains(got, "Start time: 2026-11-22T04:00:00Z\nSeverity: P2\n") || strings.Contains(got, "proxy live") {

@@ -90,8 +90,8 @@ func TestExpositionIsTheGoldenOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := world()
 		names := ours(t, m)
-		golden(t, "exposition.txt", machine.ReplaceAllString(scrape(t, m, textFormat, names...), `$1="any"`))
-		golden(t, "openmetrics.txt", machine.ReplaceAllString(scrape(t, m, openFormat, names...), `$1="any"`))
+		testenv.Golden(t, "testdata/exposition.txt", machine.ReplaceAllString(scrape(t, m, textFormat, names...), `$1="any"`))
+		testenv.Golden(t, "testdata/openmetrics.txt", machine.ReplaceAllString(scrape(t, m, openFormat, names...), `$1="any"`))
 	})
 }
 
@@ -99,9 +99,9 @@ func TestPromtoolAcceptsTheExposition(t *testing.T) {
 	path := testenv.Need(t, "promtool")
 	var exposition string
 	synctest.Test(t, func(t *testing.T) { exposition = scrape(t, world(), textFormat) })
-	check := exec.CommandContext(t.Context(), path, "check", "metrics")
+	check := exec.Command(path, "check", "metrics")
 	check.Stdin = strings.NewReader(exposition)
-	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+	if out, err := testenv.Run(t, check); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 }

@@ -2,11 +2,9 @@ package metrics
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +13,6 @@ import (
 
 	"go.uber.org/goleak"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -115,28 +111,3 @@ func passed(j probe.Job) probe.Result {
 }
 
 func trace(n int) string { return fmt.Sprintf("%032x", n) }
-
-// golden compares with a file in testdata, or writes it with -update.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	path := "testdata/" + file
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got == string(want) {
-		return
-	}
-	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			t.Fatalf("%s:%d differs (go test -update writes it anew)\nwant %s\ngot  %s", path, i+1, w[i], g[i])
-		}
-	}
-	t.Fatalf("%s has %d lines, got %d", path, len(w), len(g))
-}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"prober/internal/testenv"
 )
 
 // suspendedChild is the argument with which the test binary runs one job and prints what came of it.
@@ -38,6 +40,7 @@ func TestSuspendedProcessIsInconclusive(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], suspendedChild, what)
+			testenv.KillWithParent(cmd)
 			stdin, err := cmd.StdinPipe()
 			if err != nil {
 				t.Fatal(err)

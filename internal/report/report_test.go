@@ -5,19 +5,15 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func write(t *testing.T, format string, r Report) string {
 	t.Helper()
@@ -28,32 +24,15 @@ func write(t *testing.T, format string, r Report) string {
 	return b.String()
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (run with -update after looking at it)\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
-
 func TestEveryFormatSaysWhatHappened(t *testing.T) {
 	for name, r := range fixtures() {
 		for _, format := range Formats() {
-			t.Run(name+"."+format, func(t *testing.T) { golden(t, name+"."+format, write(t, format, r)) })
+			t.Run(name+"."+format, func(t *testing.T) { testenv.Golden(t, "testdata/"+name+"."+format, write(t, format, r)) })
 		}
 	}
 	colourful := fixtures()["replicas"]
 	colourful.Color = true
-	golden(t, "colour.text", write(t, "text", colourful))
+	testenv.Golden(t, "testdata/colour.text", write(t, "text", colourful))
 }
 
 func TestNoFormatReadsAsGoodUnlessTheReportPasses(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 	"github.com/beevik/ntp"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"prober/internal/testenv"
 )
 
 // battery is one request to everything that the services serve, and some to what they do not.
@@ -352,33 +354,7 @@ func TestFaults(t *testing.T) {
 			fmt.Fprintf(&b, "   %s\n", line)
 		}
 	}
-	golden(t, "testdata/faults.golden", b.String())
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wanted, lines := strings.Split(string(want), "\n"), strings.Split(got, "\n")
-	for i := range max(len(wanted), len(lines)) {
-		w, g := "(end)", "(end)"
-		if i < len(wanted) {
-			w = wanted[i]
-		}
-		if i < len(lines) {
-			g = lines[i]
-		}
-		if w != g {
-			t.Fatalf("%s:%d: (run with -update to accept)\nwanted %s\ngot    %s", path, i+1, w, g)
-		}
-	}
+	testenv.Golden(t, "testdata/faults.golden", b.String())
 }
 
 func TestFaultsOfDifferentPartsAddUp(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"prober/internal/testenv"
 )
 
 // ofTenants reports whether a fault is one of the memories API.
@@ -191,7 +193,7 @@ func TestTenantFaults(t *testing.T) {
 			fmt.Fprintf(&b, "   %s\n", line)
 		}
 	}
-	golden(t, "testdata/tenants.golden", b.String())
+	testenv.Golden(t, "testdata/tenants.golden", b.String())
 }
 
 // others lists what is told otherwise than when nothing is broken.

@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -20,29 +21,36 @@ type Process struct {
 	err  error
 }
 
-// patience is how long a process may take to end after SIGTERM before it is killed.
-const patience = 5 * time.Second
+// termWait is how long a process may take to end after SIGTERM before it is killed.
+const termWait = 5 * time.Second
 
-// Start runs a program in the test's environment. When the test ends the process is told to, by SIGTERM and at last by
-// SIGKILL; what it wrote is logged if the test failed. A program that puts itself into the background would escape
-// this: start it with the option that keeps it in the foreground.
+// Start runs a program in the test's environment. When the test ends the process gets a SIGTERM, and if need be a
+// SIGKILL; what is left of its process group is killed too. If the test's own process ends first, by a panic or a
+// timeout, the kernel kills the program. What it wrote is logged if the test failed.
 func Start(t testing.TB, path string, args ...string) *Process {
 	t.Helper()
 	return StartCmd(t, exec.Command(path, args...))
 }
 
-// StartCmd is Start for a command with a directory, an environment or an input of its own. Its outputs are taken.
+// StartCmd is Start for a command with a directory, an environment or an input of its own. An output that it
+// does not have yet is kept for Output.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{cmd: cmd, done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	for _, w := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
+		if *w == nil {
+			*w = &p.out
+		}
+	}
 	// A child of the process that inherited its output must not keep Wait waiting.
 	cmd.WaitDelay = time.Second
+	KillWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s does not start: %v", cmd.Path, err)
 	}
 	go func() {
 		p.err = cmd.Wait()
+		killGroup(cmd)
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -54,6 +62,19 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
+// Run runs a command to its end and returns what it wrote, as StartCmd keeps it, and the error of its exit. The command is killed, with
+// its process group, when the test ends first.
+func Run(t testing.TB, cmd *exec.Cmd) (output string, err error) {
+	t.Helper()
+	p := StartCmd(t, cmd)
+	select {
+	case <-p.done:
+		return p.Output(), p.err
+	case <-t.Context().Done():
+		return p.Output(), t.Context().Err()
+	}
+}
+
 func (p *Process) end(t testing.TB) {
 	for _, s := range []os.Signal{syscall.SIGTERM, os.Kill} {
 		if err := p.cmd.Process.Signal(s); errors.Is(err, os.ErrProcessDone) {
@@ -62,12 +83,12 @@ func (p *Process) end(t testing.TB) {
 		select {
 		case <-p.done:
 			return
-		case <-time.After(patience):
+		case <-time.After(termWait):
 		}
 	}
 	select {
 	case <-p.done:
-	case <-time.After(patience):
+	case <-time.After(termWait):
 		t.Errorf("%s, process %d, does not end", p.cmd.Path, p.PID())
 	}
 }
@@ -101,14 +122,15 @@ type output struct {
 	text []byte
 }
 
-const longest = 1 << 20
+// maxOutput is how much of the output of a process is kept.
+const maxOutput = 1 << 20
 
 func (o *output) Write(b []byte) (int, error) {
 	o.Lock()
 	defer o.Unlock()
 	o.text = append(o.text, b...)
-	if n := len(o.text); n > longest {
-		o.text = append(o.text[:0], o.text[n-longest:]...)
+	if n := len(o.text); n > maxOutput {
+		o.text = append(o.text[:0], o.text[n-maxOutput:]...)
 	}
 	return len(b), nil
 }

@@ -3,8 +3,10 @@ package testenv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -16,7 +18,21 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// abandoned is the argument with which the test's binary starts a process, prints its number and panics.
+const abandoned = "abandoned"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == abandoned {
+		cmd := exec.Command("sleep", "600")
+		KillWithParent(cmd)
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		fmt.Println(cmd.Process.Pid)
+		panic(abandoned)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A fake stands in for the test that a helper is given, and tells how it went.
 type fake struct {
@@ -34,14 +50,10 @@ func (f *fake) Context() context.Context { return f.ctx }
 func (f *fake) Failed() bool             { return f.failed }
 func (f *fake) Cleanup(c func())         { f.cleanups = append(f.cleanups, c) }
 func (f *fake) Logf(format string, a ...any) {
-	f.said += strings.TrimSpace(format)
-	for _, v := range a {
-		if s, ok := v.(string); ok {
-			f.said += " " + s
-		}
-	}
+	f.said += fmt.Sprintf(format, a...)
 }
 func (f *fake) Errorf(format string, a ...any) { f.failed = true; f.Logf(format, a...) }
+func (f *fake) Fatal(a ...any)                 { f.Fatalf("%s", fmt.Sprint(a...)) }
 func (f *fake) Fatalf(format string, a ...any) { f.Errorf(format, a...); runtime.Goexit() }
 func (f *fake) Skipf(format string, a ...any) {
 	f.skipped = true
@@ -161,6 +173,46 @@ func TestAProcessEndsWithItsTest(t *testing.T) {
 	}
 }
 
+// A panic, like the timeout of go test, ends the process without any cleanup: what it started must end all the same.
+func TestAProcessEndsWithItsParent(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can do this")
+	}
+	cmd := exec.Command(os.Args[0], abandoned)
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	said, err := Run(t, cmd)
+	pid, numberErr := strconv.Atoi(strings.TrimSpace(stdout.String()))
+	if err == nil || !strings.Contains(said, "panic: "+abandoned) || numberErr != nil {
+		t.Fatalf("expected a panic after a number, got %v, %q and\n%s", err, stdout.String(), said)
+	}
+	Eventually(t, time.Minute, func(context.Context) error { return gone(pid) })
+}
+
+// gone says whether a process is there no more, or only waits for its parent to see that it ended.
+func gone(pid int) error {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil || strings.Contains(string(stat), ") Z ") {
+		return nil
+	}
+	return fmt.Errorf("process %d lives on: %s", pid, stat)
+}
+
+// What a process leaves in its group ends with it.
+func TestNoChildOfAProcessIsLeft(t *testing.T) {
+	var stdout strings.Builder
+	cmd := exec.Command(Need(t, "sh"), "-c", "sleep 600 >/dev/null 2>&1 & echo $!")
+	cmd.Stdout = &stdout
+	if said, err := Run(t, cmd); err != nil {
+		t.Fatal(err, said)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(stdout.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, time.Minute, func(context.Context) error { return gone(pid) })
+}
+
 func TestTheExitStatusIsKept(t *testing.T) {
 	p := Start(t, Need(t, "sh"), "-c", "exit 3")
 	if status, err := p.Wait(t.Context()); status != 3 || err != nil {
@@ -174,10 +226,10 @@ func TestTheExitStatusIsKept(t *testing.T) {
 func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
 	var o output
 	for range 3 {
-		o.Write([]byte(strings.Repeat("x", longest/2+1)))
+		o.Write([]byte(strings.Repeat("x", maxOutput/2+1)))
 	}
 	o.Write([]byte("end"))
-	if got := o.String(); len(got) != longest || !strings.HasSuffix(got, "xend") {
-		t.Errorf("kept %d bytes ending in %q, wanted %d ending in xend", len(got), got[len(got)-4:], longest)
+	if got := o.String(); len(got) != maxOutput || !strings.HasSuffix(got, "xend") {
+		t.Errorf("kept %d bytes ending in %q, wanted %d ending in xend", len(got), got[len(got)-4:], maxOutput)
 	}
 }
