@@ -1,28 +1,32 @@
 // Package config turns YAML into jobs.
 //
-// It is strict. A key that nobody reads, a value of the wrong shape, a name that leads nowhere: every mistake in all
-// files is reported at once with its file and line, and any mistake refuses the whole load, since a probe left out
-// in silence is a question nobody asks any more. No value out of a file is repeated in a message: it may be a secret
-// in the wrong place.
+// It is strict. An unknown key, a value of the wrong shape, a name that leads nowhere: every mistake in all files is
+// reported at once with its file and line, and any mistake refuses the whole load, since a probe that is left out in
+// silence is a question that is no longer asked. No message repeats a value of a file: it may be a secret in the wrong
+// place.
+//
+// A file goes through stages, each a function that returns its value and its mistakes: Read (bytes), parseTree,
+// readHeader, readEntries (probes), crosscheck, validate, and makeJobs.
 package config
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+
 	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/internal/strictyaml"
 )
 
-// A Config is what a set of files says, ready to run.
+// A Config is the content of a set of files, ready to run.
 type Config struct {
 	Jobs     []probe.Job // in the order of the files and of their lines
-	Warnings []string    // what is allowed and probably not meant
+	Warnings []string    // what is allowed but probably not meant
 	Hash     string      // of all bytes read, as Sum makes it
-}
-
-// A File is the name and the bytes of one configuration file. The name is used in messages only.
-type File struct {
-	Name string
-	Data []byte
-
-	problem string // why there are no bytes
 }
 
 // Load reads files and directories and turns them into jobs. Each file is read once; the bytes that are hashed are
@@ -34,24 +38,132 @@ func Load(kinds probe.Kinds, paths ...string) (*Config, error) {
 // Parse turns files into jobs. It returns a Config with at least one job, or an error: an Errors with every mistake
 // in the files, or one that says what is wrong with kinds.
 func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
-	l := &loader{kinds: kinds, shapes: shapes{}}
-	if err := l.checkKinds(); err != nil {
+	d := &strictyaml.Decoder{}
+	if err := checkKinds(d, kinds); err != nil {
 		return nil, err
 	}
 	if len(files) == 0 {
 		return nil, Errors{{Text: "no configuration file is given"}}
 	}
+	var headers []*fileHeader
+	var entries []*probeEntry
+	var wrong Errors
 	for _, f := range files {
-		l.load(f)
+		root, mistakes := parseTree(f)
+		wrong = append(wrong, mistakes...)
+		header, mistakes := readHeader(d, f.Name, root)
+		wrong = append(wrong, mistakes...)
+		some, mistakes := readEntries(d, kinds, header)
+		wrong = append(wrong, mistakes...)
+		headers, entries = append(headers, header), append(entries, some...)
 	}
-	l.compare()
-	l.validate()
-	if errs := l.errors(); len(errs) > 0 {
-		return nil, errs
+	wrong = append(wrong, crosscheck(headers, entries)...)
+	wrong = append(wrong, validate(entries)...)
+	if len(wrong) > 0 {
+		return nil, wrong.arranged(files)
 	}
-	c := &Config{Warnings: l.warnings(), Hash: Sum(files...)}
-	for _, p := range l.entries {
-		c.Jobs = append(c.Jobs, p.job)
+	return &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...)}, nil
+}
+
+// A Mistake is one thing wrong with the configuration, and where.
+type Mistake struct {
+	File  string
+	Line  int    // from 1; 0 for the file as a whole
+	Probe string // empty for what is not in a probe
+	Text  string // what was expected; no value out of the file
+}
+
+// Error returns "file:line: probe: text" without the parts that are empty.
+func (m Mistake) Error() string {
+	var b strings.Builder
+	if m.File != "" {
+		b.WriteString(m.File)
+		if m.Line > 0 {
+			fmt.Fprintf(&b, ":%d", m.Line)
+		}
+		b.WriteString(": ")
 	}
-	return c, nil
+	if m.Probe != "" {
+		b.WriteString(m.Probe + ": ")
+	}
+	return b.String() + m.Text
+}
+
+// Errors are all mistakes found, in the order of the files and of their lines.
+type Errors []Mistake
+
+// Error returns one line for each mistake.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, m := range e {
+		lines[i] = m.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxMistakes bounds the mistakes reported for one file: enough for a person, too few for a file that is no
+// configuration.
+const maxMistakes = 200
+
+// arranged returns the mistakes by file and line, each once, and says how many there were if they are too many to be
+// read. An anchor that is used twice is wrong once.
+func (e Errors) arranged(files []File) (all Errors) {
+	byFile, seen := map[string]Errors{}, map[Mistake]bool{}
+	for _, m := range e {
+		if !seen[m] {
+			seen[m] = true
+			byFile[m.File] = append(byFile[m.File], m)
+		}
+	}
+	for _, f := range files {
+		some := byFile[f.Name]
+		delete(byFile, f.Name)
+		slices.SortStableFunc(some, func(a, b Mistake) int { return a.Line - b.Line })
+		if more := len(some) - maxMistakes; more > 0 {
+			some = append(some[:maxMistakes], Mistake{File: f.Name, Text: fmt.Sprintf("and %d more mistakes", more)})
+		}
+		all = append(all, some...)
+	}
+	return all
+}
+
+// A place is a mapping of a file: its header, or one of its probes.
+type place struct {
+	file string
+	node *yaml.Node
+	who  string // the probe
+}
+
+// mistake returns a mistake at the line of a setting, or of the place itself if the path is empty.
+func (p place) mistake(path, format string, args ...any) Mistake {
+	return p.mistakeAt(p.line(path), format, args...)
+}
+
+func (p place) mistakeAt(line int, format string, args ...any) Mistake {
+	return Mistake{File: p.file, Line: line, Probe: p.who, Text: oneLine(fmt.Sprintf(format, args...))}
+}
+
+func (p place) line(path string) int { return strictyaml.Line(p.node, path) }
+
+// seenFrom says where a setting of p is, in a mistake of another place.
+func (p place) seenFrom(other place, path string) string {
+	if p.file == other.file {
+		return fmt.Sprintf("on line %d", p.line(path))
+	}
+	return fmt.Sprintf("at %s:%d", p.file, p.line(path))
+}
+
+// oneLine makes a text fit for a terminal and a log, whatever key or message it was made from.
+func oneLine(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	const maxText = 400
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return secret.Redact(text)
 }

@@ -11,10 +11,11 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
+	"prober/internal/strictyaml"
 )
 
 // YAML returns the configuration as it is in effect, with the defaults filled in: one document for each system.
-// Secrets stand as their sources. Headers, bodies, parameters and query strings that are written out are hidden,
+// Secrets stand as their sources. Headers, bodies, parameters and query strings that are written out are masked,
 // since a credential may be among them.
 func (c *Config) YAML() []byte {
 	var b bytes.Buffer
@@ -44,14 +45,14 @@ func (c *Config) document(system string) *yaml.Node {
 	runbooks := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range slices.Sorted(maps.Keys(links)) {
 		r := &yaml.Node{Kind: yaml.MappingNode}
-		put(r, "url", word(links[name]))
-		runbooks.Content = append(runbooks.Content, word(name), r) // even if there is no more to say of it
+		set(r, "url", scalar(links[name]))
+		runbooks.Content = append(runbooks.Content, scalar(name), r) // even if there is no more to say of it
 	}
 	doc := &yaml.Node{Kind: yaml.MappingNode}
-	put(doc, "system", word(system))
-	put(doc, "runbooks", runbooks)
-	put(doc, "maintenance", c.maintained(system))
-	put(doc, "probes", probes)
+	set(doc, "system", scalar(system))
+	set(doc, "runbooks", runbooks)
+	set(doc, "maintenance", c.maintained(system))
+	set(doc, "probes", probes)
 	return doc
 }
 
@@ -63,56 +64,56 @@ func item(j probe.Job) *yaml.Node {
 	}
 	needs := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, name := range j.DependsOn {
-		needs.Content = append(needs.Content, word(name))
+		needs.Content = append(needs.Content, scalar(name))
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	put(n, "name", word(j.Name))
-	put(n, "type", word(j.Type))
-	put(n, "runbook", word(j.Runbook))
-	put(n, "severity", word(j.Severity))
-	put(n, "interval", word(brief(probe.Duration(j.Interval))))
-	put(n, "timeout", word(brief(probe.Duration(j.Timeout))))
-	put(n, "labels", words(j.Labels))
-	put(n, "signals", words(signals))
-	put(n, "depends_on", needs)
-	own := encoded(j.Probe)
-	conceal(own)
+	set(n, "name", scalar(j.Name))
+	set(n, "type", scalar(j.Type))
+	set(n, "runbook", scalar(j.Runbook))
+	set(n, "severity", scalar(j.Severity))
+	set(n, "interval", scalar(probe.Duration(j.Interval).String()))
+	set(n, "timeout", scalar(probe.Duration(j.Timeout).String()))
+	set(n, "labels", mapping(j.Labels))
+	set(n, "signals", mapping(signals))
+	set(n, "depends_on", needs)
+	own, _ := encode(j.Probe)
+	prune(own) // what nobody set is no setting
+	maskCredentials(own)
 	n.Content = append(n.Content, own.Content...)
 	return n
 }
 
-// put adds a key and its value, unless there is nothing to say.
-func put(n *yaml.Node, key string, value *yaml.Node) {
-	if !hollow(value) {
-		n.Content = append(n.Content, word(key), value)
+// set adds a key and its value, unless there is nothing to say.
+func set(n *yaml.Node, key string, value *yaml.Node) {
+	if !isEmpty(value) {
+		n.Content = append(n.Content, scalar(key), value)
 	}
 }
 
-func word(text string) *yaml.Node {
+func scalar(text string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 }
 
-func words(table map[string]string) *yaml.Node {
+func mapping(table map[string]string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for _, key := range slices.Sorted(maps.Keys(table)) {
-		put(n, key, word(table[key]))
+		set(n, key, scalar(table[key]))
 	}
 	return n
 }
 
-// encoded returns settings as YAML writes them, without what is empty: what nobody set is no setting.
-func encoded(p probe.Probe) (n *yaml.Node) {
+// encode returns settings as YAML writes them. It reports false for a type that YAML cannot write.
+func encode(p probe.Probe) (n *yaml.Node, ok bool) {
 	n = &yaml.Node{Kind: yaml.MappingNode}
 	defer func() {
-		if recover() != nil { // a type that YAML cannot write
-			n = &yaml.Node{Kind: yaml.MappingNode}
+		if recover() != nil {
+			n, ok = &yaml.Node{Kind: yaml.MappingNode}, false
 		}
 	}()
 	if n.Encode(p) != nil {
-		return &yaml.Node{Kind: yaml.MappingNode}
+		return &yaml.Node{Kind: yaml.MappingNode}, false
 	}
-	prune(n)
-	return n
+	return n, true
 }
 
 func prune(n *yaml.Node) {
@@ -123,23 +124,23 @@ func prune(n *yaml.Node) {
 		return
 	}
 	var kept []*yaml.Node
-	for key, value := range pairs(n) {
-		if !hollow(value) {
+	for key, value := range strictyaml.Pairs(n) {
+		if !isEmpty(value) {
 			kept = append(kept, key, value)
 		}
 	}
 	n.Content = kept
 }
 
-// hollow tells whether a value says nothing: null, "", and what has nothing in it.
-func hollow(n *yaml.Node) bool {
+// isEmpty tells whether a value says nothing: null, "", and what has nothing in it.
+func isEmpty(n *yaml.Node) bool {
 	if n.Kind == yaml.ScalarNode {
-		return isNull(n) || n.Value == ""
+		return strictyaml.IsNull(n) || n.Value == ""
 	}
 	return len(n.Content) == 0
 }
 
-const hidden = "<hidden>"
+const masked = "<hidden>"
 
 var (
 	// tables hold, by name, what is sent as somebody wrote it. A value in them may be a secret by its source.
@@ -151,46 +152,46 @@ var (
 	publicKeys = regexp.MustCompile(`(?i)_(url|urls|file|id)$`)
 )
 
-// conceal hides in a probe's settings, at every depth, what may be a credential.
-func conceal(n *yaml.Node) {
+// maskCredentials hides in a probe's settings, at every depth, what may be a credential.
+func maskCredentials(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
 		n.Value = withoutQuery(n.Value)
 	}
 	if n.Kind == yaml.SequenceNode {
 		for _, c := range n.Content {
-			conceal(c)
+			maskCredentials(c)
 		}
 	}
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	for key, value := range pairs(n) {
+	for key, value := range strictyaml.Pairs(n) {
 		name := strings.ToLower(key.Value)
 		switch {
 		case slices.Contains(tables, name) && value.Kind == yaml.MappingNode:
-			for _, v := range pairs(value) {
+			for _, v := range strictyaml.Pairs(value) {
 				if !isSource(v) {
-					hide(v)
+					mask(v)
 				}
 			}
 		case name == "query" || slices.Contains(contents, name):
-			hide(value)
+			mask(value)
 		case value.Kind != yaml.MappingNode && secretKeys.MatchString(name) && !publicKeys.MatchString(name):
-			hide(value)
+			mask(value)
 		default:
-			conceal(value)
+			maskCredentials(value)
 		}
 	}
 }
 
-// hide replaces every value in n. Keys stay, so that one sees which there are.
-func hide(n *yaml.Node) {
+// mask replaces every value in n. Keys stay, so that one sees which there are.
+func mask(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
-		*n = *word(hidden)
+		*n = *scalar(masked)
 	}
 	for i, c := range n.Content {
 		if n.Kind == yaml.SequenceNode || i%2 == 1 {
-			hide(c)
+			mask(c)
 		}
 	}
 }
@@ -207,17 +208,17 @@ func withoutQuery(text string) string {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return hidden
+		return masked
 	}
 	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
 		return text
 	}
 	scheme, rest, _ := strings.Cut(text, "://")
 	if at := strings.LastIndexByte(rest, '@'); u.User != nil && at >= 0 {
-		rest = hidden + "@" + rest[at+1:]
+		rest = masked + "@" + rest[at+1:]
 	}
 	if end := strings.IndexAny(rest, "?#"); end >= 0 {
-		rest = rest[:end+1] + hidden
+		rest = rest[:end+1] + masked
 	}
 	return scheme + "://" + rest
 }

@@ -11,108 +11,100 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
-	"prober/internal/spell"
+	"prober/internal/strictyaml"
 )
 
-// A window is a time in which a system is worked on, as a file says it: from one moment to another, or weekly.
-type window struct {
+// A maintenance is a time in which a system is worked on, as a file says it: from one moment to another, or weekly.
+type maintenance struct {
 	From   string   `yaml:"from" doc:"When it begins, after RFC 3339: 2026-11-22T22:00:00Z."`
 	To     string   `yaml:"to" doc:"When it ends, after RFC 3339."`
 	Weekly string   `yaml:"weekly" doc:"In place of from and to: a weekday and two times, Sun 02:00-04:00. An end before the beginning is on the next day."`
-	Zone   string   `yaml:"zone" doc:"The time zone of weekly, such as Europe/Berlin; UTC unless said."`
-	Probes []string `yaml:"probes" doc:"The probes that it is about; all of the system unless said."`
+	Zone   string   `yaml:"zone" default:"UTC" doc:"The time zone of weekly, such as Europe/Berlin."`
+	Probes []string `yaml:"probes" doc:"The probes that it is about. By default all of the system."`
 	Why    string   `yaml:"why" doc:"What is done, for the people who see it."`
 }
 
-// longestWindow is how long a single window may last: what is quiet for longer is forgotten, not maintained.
-const longestWindow = 31 * 24 * time.Hour
-
-// maintain gives every job the windows that are about it. Files of one system share theirs.
-func (l *loader) maintain(names map[key]*placed) {
-	complete := !slices.ContainsFunc(l.pages, func(p *page) bool { return p.unread })
-	known := map[string][]string{}
-	for k := range names {
-		known[k.system] = append(known[k.system], k.name)
-	}
-	for i := range l.heads {
-		h := &l.heads[i]
-		_, list := lookup(h.node, "maintenance")
-		if list == nil || len(list.Content) != len(h.Maintenance) { // refused already
-			continue
-		}
-		for at, w := range h.Maintenance {
-			n := list.Content[at]
-			parsed, ok := w.parse(func(key, format string, args ...any) {
-				h.page.add(lineOf(n, key), "", "maintenance: "+format, args...)
-			})
-			for j, name := range w.Probes {
-				if complete && names[key{h.System, name}] == nil {
-					h.page.add(lineAt(n, "probes", j), "", "maintenance: probes names no probe of the system%s", spell.DidYouMean(name, known[h.System]))
-				}
-			}
-			if ok {
-				l.apply(h.System, w.Probes, parsed)
-			}
-			if ok && parsed.Zone == nil && time.Now().After(parsed.To) {
-				m := Mistake{File: h.page.name, Line: lineOf(n, "to"), Text: "maintenance: the window is over"}
-				l.doubts = append(l.doubts, m.Error())
-			}
-		}
-	}
+// A systemWindow is a maintenance window of a system, of all its probes if none is named.
+type systemWindow struct {
+	probe.Window
+	probes []string
 }
 
-func (l *loader) apply(system string, names []string, w probe.Window) {
-	for _, p := range l.entries {
-		if p.job.System == system && (names == nil || slices.Contains(names, p.Name)) {
-			p.job.Maintenance = append(p.job.Maintenance, w)
+// maxWindow is how long a single window may last: what is quiet for longer is forgotten, not maintained.
+const maxWindow = 31 * 24 * time.Hour
+
+// readWindows reads the windows of a file. Those that are wrong are left out.
+func (h *fileHeader) readWindows(unread []strictyaml.Mistake) (wrong Errors) {
+	for i, m := range h.Maintenance {
+		path := fmt.Sprintf("maintenance[%d]", i)
+		if slices.ContainsFunc(unread, func(m strictyaml.Mistake) bool { return m.Path == path }) {
+			continue
+		}
+		before := len(wrong)
+		w := m.parse(func(key, format string, args ...any) {
+			wrong = append(wrong, h.mistake(path+"."+key, "maintenance: "+format, args...))
+		})
+		if len(wrong) == before {
+			h.windows = append(h.windows, systemWindow{w, m.Probes})
 		}
 	}
+	return wrong
+}
+
+// pastWindows warns of windows that are over.
+func (h *fileHeader) pastWindows() (all []string) {
+	for i, w := range h.windows {
+		if w.Zone == nil && time.Now().After(w.To) {
+			all = append(all, h.mistake(fmt.Sprintf("maintenance[%d].to", i), "maintenance: the window is over").Error())
+		}
+	}
+	return all
 }
 
 // parse reads a window, and reports by key what is wrong with it.
-func (w window) parse(fail func(key, format string, args ...any)) (out probe.Window, ok bool) {
-	ok = true
-	wrong := func(key, format string, args ...any) { ok = false; fail(key, format, args...) }
-	out.Why = w.Why
-	if w.Why != "" && !validLabelValue(w.Why) {
+func (m maintenance) parse(wrong func(key, format string, args ...any)) (out probe.Window) {
+	out.Why = m.Why
+	if m.Why != "" && !validLabelValue(m.Why) {
 		wrong("why", "why %s", labelValueRule)
 	}
-	if w.Probes != nil && len(w.Probes) == 0 {
+	if m.Probes != nil && len(m.Probes) == 0 {
 		wrong("probes", "probes is empty, and would be about nothing; leave it out for all")
 	}
-	if w.Weekly != "" {
-		if w.From != "" || w.To != "" {
-			wrong("weekly", "weekly stands in place of from and to")
+	if m.Weekly != "" {
+		if m.From != "" || m.To != "" {
+			wrong("weekly", "weekly is in place of from and to")
 		}
-		w.week(&out, wrong)
-		return out, ok
+		m.week(&out, wrong)
+		return out
 	}
-	if w.Zone != "" {
+	if m.Zone != "" {
 		wrong("zone", "zone is for weekly; from and to name their own offset")
 	}
+	known := true
 	moment := func(key, text string) time.Time {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {
+			known = false
 			wrong(key, "%s wants a time after RFC 3339, such as 2026-11-22T22:00:00Z", key)
 		}
 		return at
 	}
-	out.From, out.To = moment("from", w.From), moment("to", w.To)
+	out.From, out.To = moment("from", m.From), moment("to", m.To)
 	switch length := out.To.Sub(out.From); {
-	case !ok:
+	case !known:
 	case length <= 0:
 		wrong("to", "to must be after from")
-	case length > longestWindow:
-		wrong("to", "it lasts longer than %s; alerts that are quiet so long are no use", brief(probe.Duration(longestWindow)))
+	case length > maxWindow:
+		wrong("to", "it lasts longer than %s; alerts that are quiet so long are no use", probe.Duration(maxWindow))
 	}
-	return out, ok
+	return out
 }
 
 var weeklyPattern = regexp.MustCompile(`^([A-Za-z]{3}) ([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})$`)
 
-func (w window) week(out *probe.Window, wrong func(key, format string, args ...any)) {
+func (m maintenance) week(out *probe.Window, wrong func(key, format string, args ...any)) {
 	const rule = "weekly wants a weekday and two times, such as Sun 02:00-04:00"
-	parts := weeklyPattern.FindStringSubmatch(w.Weekly)
+	parts := weeklyPattern.FindStringSubmatch(m.Weekly)
 	day := -1
 	if parts != nil {
 		day = slices.IndexFunc(weekdays(), func(name string) bool { return strings.EqualFold(name, parts[1]) })
@@ -131,11 +123,11 @@ func (w window) week(out *probe.Window, wrong func(key, format string, args ...a
 		closes += 24 * time.Hour
 	}
 	out.Opens, out.Closes, out.Zone = opens, closes, time.UTC
-	if w.Zone == "" {
+	if m.Zone == "" {
 		return
 	}
-	zone, err := time.LoadLocation(w.Zone)
-	if err != nil || w.Zone == "Local" { // another machine has another
+	zone, err := time.LoadLocation(m.Zone)
+	if err != nil || m.Zone == "Local" { // another machine has another
 		wrong("zone", "zone names no time zone; wanted one such as Europe/Berlin")
 		return
 	}
@@ -180,9 +172,9 @@ func (c *Config) maintained(system string) *yaml.Node {
 		if len(names[w]) < all {
 			only := &yaml.Node{Kind: yaml.SequenceNode}
 			for _, name := range names[w] {
-				only.Content = append(only.Content, word(name))
+				only.Content = append(only.Content, scalar(name))
 			}
-			put(n, "probes", only)
+			set(n, "probes", only)
 		}
 		list.Content = append(list.Content, n)
 	}
@@ -193,13 +185,13 @@ func (c *Config) maintained(system string) *yaml.Node {
 func formatWindow(w probe.Window) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	if w.Zone == nil {
-		put(n, "from", word(w.From.Format(time.RFC3339)))
-		put(n, "to", word(w.To.Format(time.RFC3339)))
+		set(n, "from", scalar(w.From.Format(time.RFC3339)))
+		set(n, "to", scalar(w.To.Format(time.RFC3339)))
 	} else {
-		put(n, "weekly", word(fmt.Sprintf("%s %s-%s", weekdays()[w.Day], formatClock(w.Opens), formatClock(w.Closes))))
-		put(n, "zone", word(w.Zone.String()))
+		set(n, "weekly", scalar(fmt.Sprintf("%s %s-%s", weekdays()[w.Day], formatClock(w.Opens), formatClock(w.Closes))))
+		set(n, "zone", scalar(w.Zone.String()))
 	}
-	put(n, "why", word(w.Why))
+	set(n, "why", scalar(w.Why))
 	return n
 }
 

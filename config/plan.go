@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"prober/internal/probe"
+	"prober/internal/strictyaml"
 )
 
 // Plan writes what the configuration comes to, for a person to read before it is used: each probe with its times,
@@ -28,7 +29,7 @@ func (c *Config) Plan(w io.Writer) error {
 		rate += 1 / j.Interval.Seconds()
 	}
 	fmt.Fprintf(&b, "%s in %s, %.2f starts per second\n", count(len(c.Jobs), "probe"), count(len(systems), "system"), rate)
-	for i, u := range c.uses() {
+	for i, u := range c.secretRefs() {
 		if i == 0 {
 			b.WriteString("\nsecrets\n")
 		}
@@ -62,7 +63,7 @@ func (c *Config) table(w io.Writer, system string) {
 		if j.System != system {
 			continue
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.Name, j.Type, brief(probe.Duration(j.Interval)), brief(probe.Duration(j.Timeout)),
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.Name, j.Type, probe.Duration(j.Interval), probe.Duration(j.Timeout),
 			dash(served(j)), dash(followed(j)), dash(strings.Join(j.DependsOn, ", ")))
 	}
 	t.Flush() // to a strings.Builder, which takes everything
@@ -75,7 +76,7 @@ func (c *Config) windows(w io.Writer) {
 			said := []string{"all probes"}
 			var when []string
 			why := ""
-			for key, value := range pairs(n) {
+			for key, value := range strictyaml.Pairs(n) {
 				switch key.Value {
 				case "why":
 					why = ": " + value.Value

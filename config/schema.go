@@ -2,48 +2,59 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 
 	"prober/internal/probe"
-)
-
-// A describer is a type that describes itself, because its YAML is not what its Go type looks like.
-type describer interface{ JSONSchema() map[string]any }
-
-var (
-	describerType = reflect.TypeFor[describer]()
-	durationType  = reflect.TypeFor[probe.Duration]()
+	"prober/internal/strictyaml"
 )
 
 // object is a JSON object.
 type object = map[string]any
 
+// checkKinds tells what about the kinds themselves would keep a setting from being read strictly. It is for whoever
+// writes a kind.
+func checkKinds(d *strictyaml.Decoder, kinds probe.Kinds) error {
+	common := d.Keys(&entry{})
+	for _, word := range slices.Sorted(maps.Keys(kinds)) {
+		p := kinds[word]()
+		if err := d.Check(p); err != nil {
+			return fmt.Errorf("kind %s: %w", word, err)
+		}
+		for _, key := range d.Keys(p) {
+			if slices.Contains(common, key) {
+				return fmt.Errorf("kind %s: the key %s belongs to every probe", word, key)
+			}
+		}
+	}
+	return nil
+}
+
 // Schema returns a JSON Schema (draft-07) of the configuration, made from the types that are read: an editor that
 // knows it completes keys kind by kind and marks what Parse would refuse for its shape.
 func Schema(kinds probe.Kinds) ([]byte, error) {
-	l := &loader{kinds: kinds, shapes: shapes{}}
-	if err := l.checkKinds(); err != nil {
+	d := &strictyaml.Decoder{}
+	if err := checkKinds(d, kinds); err != nil {
 		return nil, err
 	}
 	words := slices.Sorted(maps.Keys(kinds))
 	definitions := object{}
 	var choices []object
 	for _, word := range words {
-		definitions["kind_"+word] = l.kindSchema(word)
+		definitions["kind_"+word] = kindSchema(d, word, kinds[word]())
 		choices = append(choices, object{
 			"if":   object{"properties": object{"type": object{"const": word}}, "required": []string{"type"}},
 			"then": object{"$ref": "#/definitions/kind_" + word},
 		})
 	}
-	common := l.structSchema(reflect.ValueOf(entry{}), nil)
+	common := d.Schema(&entry{})
 	common["properties"].(object)["type"] = object{"enum": words, "description": "The kind of probe."}
 	delete(common, "additionalProperties") // each kind has its own
 	common["allOf"] = choices
 	definitions["probe"] = common
 
-	top := l.structSchema(reflect.ValueOf(head{}), nil)
+	top := d.Schema(&header{})
 	top["$schema"] = "http://json-schema.org/draft-07/schema#"
 	top["title"] = "prober configuration"
 	top["definitions"] = definitions
@@ -56,9 +67,8 @@ func Schema(kinds probe.Kinds) ([]byte, error) {
 }
 
 // kindSchema describes an entry of one kind: what every probe has and, with their defaults, the kind's own settings.
-func (l *loader) kindSchema(word string) object {
-	common := l.structSchema(reflect.ValueOf(entry{}), nil)
-	own := l.structSchema(reflect.ValueOf(l.kinds[word]()).Elem(), nil)
+func kindSchema(d *strictyaml.Decoder, word string, p probe.Probe) object {
+	common, own := d.Schema(&entry{}), d.Schema(p)
 	properties := common["properties"].(object)
 	maps.Copy(properties, own["properties"].(object))
 	properties["type"] = object{"const": word, "description": "The kind of probe."}
@@ -66,100 +76,4 @@ func (l *loader) kindSchema(word string) object {
 		common["required"] = append(common["required"].([]string), more.([]string)...)
 	}
 	return common
-}
-
-// structSchema describes the settings of a struct. The value holds the defaults.
-func (l *loader) structSchema(v reflect.Value, above []reflect.Type) object {
-	properties := object{}
-	var required []string
-	for _, s := range l.shapes.of(v.Type()) {
-		field := v.FieldByIndex(s.index)
-		about := l.schemaOf(s.typ, field, above)
-		if s.doc != "" {
-			about["description"] = s.doc
-		}
-		if d := defaultOf(field); d != nil {
-			about["default"] = d
-		}
-		properties[s.key] = about
-		if s.required {
-			required = append(required, s.key)
-		}
-	}
-	schema := object{"type": "object", "properties": properties, "additionalProperties": false}
-	if required != nil {
-		schema["required"] = required
-	}
-	return schema
-}
-
-// schemaOf describes a type. A type within itself is not described again.
-func (l *loader) schemaOf(t reflect.Type, v reflect.Value, above []reflect.Type) object {
-	switch {
-	case t.Implements(describerType) && t.Kind() != reflect.Pointer:
-		return maps.Clone(reflect.Zero(t).Interface().(describer).JSONSchema())
-	case reflect.PointerTo(t).Implements(describerType) && t.Kind() != reflect.Pointer:
-		return maps.Clone(reflect.New(t).Interface().(describer).JSONSchema())
-	case t == secretType:
-		return secretSchema()
-	case t == durationType:
-		return object{"type": "string", "pattern": `^([0-9]+d|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$`}
-	case t.Kind() == reflect.Pointer:
-		return l.schemaOf(t.Elem(), reflect.Zero(t.Elem()), above)
-	case reflect.PointerTo(t).Implements(textType):
-		return object{"type": []string{"string", "number", "boolean"}}
-	case readsItself(t) || t == anyType || t == nodeType || slices.Contains(above, t):
-		return object{}
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		if !v.IsValid() {
-			v = reflect.Zero(t)
-		}
-		return l.structSchema(v, append(slices.Clone(above), t))
-	case reflect.Map:
-		return object{"type": "object", "additionalProperties": l.schemaOf(t.Elem(), reflect.Zero(t.Elem()), above)}
-	case reflect.Slice:
-		return object{"type": "array", "items": l.schemaOf(t.Elem(), reflect.Zero(t.Elem()), above)}
-	case reflect.Bool:
-		return object{"type": "boolean"}
-	case reflect.Float32, reflect.Float64:
-		return object{"type": "number"}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return object{"type": "integer", "minimum": 0}
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return object{"type": "integer"}
-	}
-	return object{"type": []string{"string", "number", "boolean"}} // a string keeps what is written: 010, yes, 1e3
-}
-
-func secretSchema() object {
-	source := func(key, about string) object {
-		return object{
-			"type": "object", "additionalProperties": false, "required": []string{key},
-			"properties": object{key: object{"type": "string", "minLength": 1, "description": about}},
-		}
-	}
-	return object{"oneOf": []object{
-		source("file", "The file that holds the secret, read at each use."),
-		source("env", "The environment variable that holds the secret."),
-	}}
-}
-
-// defaultOf returns what a setting is unless said, for the settings of one word.
-func defaultOf(v reflect.Value) any {
-	if v.IsZero() {
-		return nil
-	}
-	switch {
-	case v.Type() == durationType:
-		return brief(v.Interface().(probe.Duration))
-	case readsItself(v.Type()):
-		return nil
-	}
-	switch v.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Float32, reflect.Float64:
-		return v.Interface()
-	}
-	return nil
 }

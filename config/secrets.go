@@ -11,11 +11,11 @@ import (
 	"prober/internal/secret"
 )
 
-// A holder is a setting that keeps secrets where reflection cannot see them.
-type holder interface{ Secrets() []secret.Secret }
+// A secretHolder is a setting that keeps secrets where reflection cannot see them.
+type secretHolder interface{ Secrets() []secret.Secret }
 
-// A use is a secret and the probes that use it, as system/name.
-type use struct {
+// A secretRef is a secret and the probes that use it, as system/name.
+type secretRef struct {
 	secret secret.Secret
 	by     []string
 }
@@ -24,7 +24,7 @@ type use struct {
 // carelessly; the error, an Errors, says which cannot be used. Neither holds a value.
 func (c *Config) CheckSecrets() (warnings []string, err error) {
 	var errs Errors
-	for _, u := range c.uses() {
+	for _, u := range c.secretRefs() {
 		who := u.by[0]
 		if others := len(u.by) - 1; others > 0 {
 			who += fmt.Sprintf(" (and %d more)", others)
@@ -43,15 +43,15 @@ func (c *Config) CheckSecrets() (warnings []string, err error) {
 	return warnings, nil
 }
 
-// uses lists the secrets by the first probe that uses them, then by source.
-func (c *Config) uses() []*use {
-	var all []*use
-	known := map[secret.Secret]*use{}
+// secretRefs lists the secrets by the first probe that uses them, then by source.
+func (c *Config) secretRefs() []*secretRef {
+	var all []*secretRef
+	known := map[secret.Secret]*secretRef{}
 	for _, j := range c.Jobs {
 		for _, s := range secretsOf(j.Probe) {
 			u := known[s]
 			if u == nil {
-				u = &use{secret: s}
+				u = &secretRef{secret: s}
 				known[s] = u
 				all = append(all, u)
 			}
@@ -64,31 +64,31 @@ func (c *Config) uses() []*use {
 // secretsOf returns the secrets among a probe's settings, each once, by source. It looks at exported fields only:
 // the others hold what a probe made of its settings, which may be in use.
 func secretsOf(p probe.Probe) []secret.Secret {
-	s := searcher{seen: map[any]bool{}}
+	s := secretFinder{seen: map[any]bool{}}
 	s.visit(reflect.ValueOf(p))
 	s.found = slices.DeleteFunc(s.found, secret.Secret.IsZero)
 	slices.SortFunc(s.found, func(a, b secret.Secret) int { return cmp.Or(strings.Compare(a.Source(), b.Source())) })
 	return slices.Compact(s.found)
 }
 
-type searcher struct {
+type secretFinder struct {
 	found []secret.Secret
 	seen  map[any]bool // pointers followed
 }
 
-func (s *searcher) visit(v reflect.Value) {
+func (s *secretFinder) visit(v reflect.Value) {
 	if !v.IsValid() || !v.CanInterface() {
 		return
 	}
-	if v.Type() == secretType {
+	if v.Type() == reflect.TypeFor[secret.Secret]() {
 		s.found = append(s.found, v.Interface().(secret.Secret))
 		return
 	}
 	if v.Kind() != reflect.Interface && (v.Kind() != reflect.Pointer || !v.IsNil()) {
-		if h, ok := v.Interface().(holder); ok {
+		if h, ok := v.Interface().(secretHolder); ok {
 			s.found = append(s.found, h.Secrets()...)
 		} else if v.CanAddr() {
-			if h, ok := v.Addr().Interface().(holder); ok {
+			if h, ok := v.Addr().Interface().(secretHolder); ok {
 				s.found = append(s.found, h.Secrets()...)
 			}
 		}
@@ -115,7 +115,7 @@ func (s *searcher) visit(v reflect.Value) {
 }
 
 // fields visits the exported fields, also those of an embedded struct that is not exported itself.
-func (s *searcher) fields(v reflect.Value) {
+func (s *secretFinder) fields(v reflect.Value) {
 	for i := range v.NumField() {
 		switch f := v.Type().Field(i); {
 		case f.IsExported():

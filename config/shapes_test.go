@@ -109,13 +109,13 @@ func TestDidYouMean(t *testing.T) {
 
 func TestKindsThatCannotBeReadStrictlyAreRefused(t *testing.T) {
 	for want, kind := range map[string]func() probe.Probe{
-		"kind x: the key timeout belongs to every probe":                      func() probe.Probe { return &collides{} },
-		"kind x: the key username stands twice in config_test.doubled":        func() probe.Probe { return &doubled{} },
-		"kind x: time.Duration would read 5 as five nanoseconds":              func() probe.Probe { return &nanoseconds{} },
-		"kind x: func() cannot be read from YAML":                             func() probe.Probe { return &unreadable{} },
-		"kind x: the keys of map[int]string are no strings":                   func() probe.Probe { return &numbered{} },
-		"kind x: wants a pointer to a struct without an UnmarshalYAML of its": func() probe.Probe { return &selfish{} },
-		"kind x: wants a pointer to a struct":                                 func() probe.Probe { return silent{} },
+		"kind x: the key timeout belongs to every probe":                         func() probe.Probe { return &collides{} },
+		"kind x: the key username stands twice in config_test.doubled":           func() probe.Probe { return &doubled{} },
+		"kind x: time.Duration would read 5 as five nanoseconds":                 func() probe.Probe { return &nanoseconds{} },
+		"kind x: func() cannot be read from YAML":                                func() probe.Probe { return &unreadable{} },
+		"kind x: the keys of map[int]string are no strings":                      func() probe.Probe { return &numbered{} },
+		"kind x: expected a pointer to a struct without an UnmarshalYAML of its": func() probe.Probe { return &selfish{} },
+		"kind x: expected a pointer to a struct":                                 func() probe.Probe { return silent{} },
 	} {
 		all := probe.Kinds{"x": kind}
 		_, err := config.Parse(all, config.File{Data: []byte(one("s", "a"))})

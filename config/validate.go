@@ -5,102 +5,129 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"prober/internal/probe"
 	"prober/internal/spell"
+	"prober/internal/strictyaml"
 )
 
 // validate asks each probe what is wrong with its settings, and whether it has the checks that its signals follow.
-func (l *loader) validate() {
-	for _, p := range l.entries {
+func validate(entries []*probeEntry) (wrong Errors) {
+	for _, p := range entries {
 		if p.job.Probe != nil {
-			p.validate()
+			wrong = append(wrong, p.guard(p.validate)...)
 		}
 	}
-}
-
-func (p *placed) validate() {
-	defer p.contain()
-	said := complaints(p.job.Probe)
-	for _, text := range said {
-		if !slices.ContainsFunc(p.faulty, func(f fault) bool { return mentions(text, f.key) }) {
-			p.add(p.lineFor(text), "%s", text)
-		}
-	}
-	if said == nil && p.faulty == nil {
-		p.checkSignals()
-	}
-}
-
-// contain turns a panic of a kind into a mistake, so that a reload cannot end the prober. It does not say what the
-// kind panicked with: that may hold a setting.
-func (p *placed) contain() {
-	if r := recover(); r != nil {
-		p.add(p.node.Line, "the kind panicked on its settings (panic type=%T)", r)
-		p.job.Probe = nil
-	}
-}
-
-// complaints returns what a probe says of its settings, one text for each thing.
-func complaints(p probe.Probe) (texts []string) {
-	err := p.Validate()
-	if err == nil {
-		return nil
-	}
-	for text := range strings.Lines(err.Error()) {
-		if text = strings.TrimSpace(text); text != "" {
-			texts = append(texts, text)
-		}
-	}
-	if texts == nil {
-		texts = []string{"the settings are refused"}
-	}
-	return texts
-}
-
-// mentions tells whether a text speaks of a key. What is said of a key that could not be read is no news.
-func mentions(text, key string) bool {
-	if key == "" {
-		return false
-	}
-	return regexp.MustCompile(`(^|\W)` + regexp.QuoteMeta(key) + `(\W|$)`).MatchString(text)
+	return wrong
 }
 
 var leadingPath = regexp.MustCompile(`^[A-Za-z0-9_.-]+`)
 
-// lineFor returns the line that a complaint is about, if it begins with a key or the path to one, else that of the
-// probe.
-func (p *placed) lineFor(text string) int {
-	return lineOf(p.node, strings.Split(leadingPath.FindString(text), ".")...)
+func (p *probeEntry) validate() (wrong Errors) {
+	refused := probe.SettingErrors(p.job.Probe.Validate())
+	for _, e := range refused {
+		if e.Path == "" { // of a kind that does not say yet which setting it means
+			e = probe.SettingError{Path: leadingPath.FindString(e.Text), Text: e.Text}
+			if !p.isUnread(e.Path) {
+				wrong = append(wrong, p.mistake(e.Path, "%s", e.Text))
+			}
+			continue
+		}
+		if !p.isUnread(e.Path) { // it would be an echo
+			wrong = append(wrong, p.mistake(e.Path, "%s", e.Error()))
+		}
+	}
+	if refused == nil && p.unread == nil {
+		wrong = p.checkSignals()
+	}
+	return wrong
 }
 
 // checkSignals refuses a signal of a check that the probe never notes: it would be absent for ever.
-func (p *placed) checkSignals() {
+func (p *probeEntry) checkSignals() (wrong Errors) {
 	checks := p.job.Probe.Checks()
 	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
 		if !slices.Contains(checks, check) {
-			p.add(lineOf(p.node, "signals", check), "signals.%s: the checks are %s%s",
-				shown(check), strings.Join(checks, ", "), spell.DidYouMean(check, checks))
+			wrong = append(wrong, p.mistake("signals."+check, "signals.%s: the checks are %s%s",
+				strictyaml.Shown(check), strings.Join(checks, ", "), spell.DidYouMean(check, checks)))
 		}
 	}
+	return wrong
 }
 
-// warnings lists what is allowed and probably not meant.
-func (l *loader) warnings() (all []string) {
-	all = append(all, l.doubts...)
-	for _, h := range l.heads {
+// warnings lists what is allowed but probably not meant.
+func warnings(headers []*fileHeader, entries []*probeEntry) (all []string) {
+	for _, h := range headers {
+		all = append(all, h.pastWindows()...)
+	}
+	for _, h := range headers {
 		served := map[string]bool{}
-		for _, p := range l.entries {
-			if p.page == h.page {
+		for _, p := range entries {
+			if p.file == h.file {
 				served[p.Runbook] = true
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
 			if !served[name] {
-				m := Mistake{File: h.page.name, Line: lineOf(h.node, "runbooks", name), Text: "no probe serves the runbook " + name}
-				all = append(all, m.Error())
+				all = append(all, h.mistake("runbooks."+name, "no probe serves the runbook %s", name).Error())
 			}
 		}
 	}
 	return all
+}
+
+var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_.-]{0,63}$`)
+
+const nameRule = `wants a letter and then letters, digits, "_", "." and "-", at most 64`
+
+func validName(name string) bool { return namePattern.MatchString(name) }
+
+// reserved are the labels that the prober's own series carry, and those that Prometheus gives to what it scrapes: a
+// second label of one name would break the series or be renamed.
+var reserved = []string{
+	"system", "probe", "type", "check", "target", "reason", "verdict", "runbook", "runbook_url", "severity", "phase",
+	"code", "version", "state", "replica", "url", "kid", "source", "step", "trace_id", "le", "quantile", "job", "instance",
+	"case", "outcome", "fixture", "why", "a", "b", "surface", "alertname", "alertstate", "runbook_severity",
+}
+
+var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+func validLabelName(name string) bool {
+	return len(name) <= 64 && labelPattern.MatchString(name) && (len(name) < 2 || name[:2] != "__")
+}
+
+const (
+	labelNameRule  = `wants letters, digits and "_", neither a digit nor "__" first, at most 64`
+	labelValueRule = "wants 1 to 128 printable characters"
+)
+
+// validLabelValue tells whether a value may become a label: an empty one is no label at all to Prometheus, and one
+// that cannot be printed is nothing to search for.
+func validLabelValue(value string) bool {
+	n := utf8.RuneCountInString(value)
+	for _, c := range value {
+		if !unicode.IsPrint(c) || c == utf8.RuneError {
+			return false
+		}
+	}
+	return 1 <= n && n <= 128
+}
+
+// checkLabels refuses constant labels that cannot be on a series.
+func checkLabels(p place, labels map[string]string) (wrong Errors) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		path := "labels." + name
+		switch {
+		case !validLabelName(name):
+			wrong = append(wrong, p.mistake(path, "labels.%s: the name %s", strictyaml.Shown(name), labelNameRule))
+		case slices.Contains(reserved, name):
+			wrong = append(wrong, p.mistake(path, "labels.%s: the name is taken, by the prober or by Prometheus", name))
+		}
+		if value := labels[name]; !validLabelValue(value) {
+			wrong = append(wrong, p.mistake(path, "labels.%s: %s", strictyaml.Shown(name), labelValueRule))
+		}
+	}
+	return wrong
 }

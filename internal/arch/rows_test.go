@@ -24,6 +24,7 @@ var rows = map[string]row{
 	"internal/exposition": {theirs: []string{
 		"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "google.golang.org/protobuf",
 	}},
+	"internal/strictyaml": {ours: []string{"internal/spell"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/metrics": {
 		ours: []string{"internal/exposition", "internal/probe"},
 		theirs: []string{
@@ -37,7 +38,7 @@ var rows = map[string]row{
 	"internal/web":      {ours: []string{"internal/probe"}},
 	"internal/sandbox":  {ours: []string{"internal/spell"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"config": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/spell"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/spell", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {

@@ -13,13 +13,20 @@ type Duration time.Duration
 // D returns the duration as the standard library's.
 func (d Duration) D() time.Duration { return time.Duration(d) }
 
-// String writes whole days as "14d" and everything else as time.Duration does.
+// String writes the duration as people do: "14d", "5m" and not "5m0s", and everything else as time.Duration does.
 func (d Duration) String() string {
 	const day = 24 * time.Hour
 	if d != 0 && d.D()%day == 0 {
 		return strconv.FormatInt(int64(d.D()/day), 10) + "d"
 	}
-	return d.D().String()
+	text := d.D().String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // UnmarshalYAML reads the duration and refuses a bare number, which has no unit.
@@ -50,4 +57,9 @@ func ParseDuration(text string) (Duration, error) {
 		return 0, fmt.Errorf("a duration is written as 30s, 5m, 1h or 14d")
 	}
 	return Duration(v), nil
+}
+
+// JSONSchema describes the texts that UnmarshalYAML reads.
+func (Duration) JSONSchema() map[string]any {
+	return map[string]any{"type": "string", "pattern": `^([0-9]+d|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$`}
 }

@@ -98,9 +98,9 @@ func TestDuration(t *testing.T) {
 		is   time.Duration
 		text string
 	}{
-		"30s": {30 * time.Second, "30s"}, "1h30m": {90 * time.Minute, "1h30m0s"}, "14d": {14 * day, "14d"}, "24h": {day, "1d"},
-		"36h": {36 * time.Hour, "36h0m0s"}, "250ms": {250 * time.Millisecond, "250ms"}, "0s": {0, "0s"}, "0d": {0, "0s"},
-		"-1d": {-day, "-1d"}, "106751d": {106751 * day, "106751d"}, "1.5h": {90 * time.Minute, "1h30m0s"},
+		"30s": {30 * time.Second, "30s"}, "1h30m": {90 * time.Minute, "1h30m"}, "14d": {14 * day, "14d"}, "24h": {day, "1d"},
+		"36h": {36 * time.Hour, "36h"}, "250ms": {250 * time.Millisecond, "250ms"}, "0s": {0, "0s"}, "0d": {0, "0s"},
+		"-1d": {-day, "-1d"}, "106751d": {106751 * day, "106751d"}, "1.5h": {90 * time.Minute, "1h30m"},
 	}
 	for text, want := range good {
 		var got struct{ In Duration }

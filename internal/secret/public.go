@@ -62,13 +62,6 @@ func (p Public) MarshalYAML() (any, error) {
 
 // JSONSchema describes what UnmarshalYAML reads.
 func (Public) JSONSchema() map[string]any {
-	source := func(key string) map[string]any {
-		return map[string]any{
-			"type": "object", "required": []string{key}, "additionalProperties": false,
-			"properties": map[string]any{key: map[string]any{"type": "string"}},
-		}
-	}
-	return map[string]any{"oneOf": []any{
-		map[string]any{"type": []string{"string", "number", "boolean"}}, source("file"), source("env"),
-	}}
+	forms := []any{map[string]any{"type": []string{"string", "number", "boolean"}}}
+	return map[string]any{"oneOf": append(forms, Secret{}.JSONSchema()["oneOf"].([]any)...)}
 }

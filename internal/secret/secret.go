@@ -148,6 +148,20 @@ func (s *Secret) UnmarshalYAML(unmarshal func(any) error) error {
 	return nil
 }
 
+// JSONSchema describes the two sources.
+func (Secret) JSONSchema() map[string]any {
+	source := func(key, about string) map[string]any {
+		return map[string]any{
+			"type": "object", "additionalProperties": false, "required": []string{key},
+			"properties": map[string]any{key: map[string]any{"type": "string", "minLength": 1, "description": about}},
+		}
+	}
+	return map[string]any{"oneOf": []any{
+		source("file", "The file that holds the secret, read at each use."),
+		source("env", "The environment variable that holds the secret."),
+	}}
+}
+
 // MarshalYAML writes the source in the form that UnmarshalYAML reads, and null for no secret.
 func (s Secret) MarshalYAML() (any, error) {
 	switch {

@@ -9,9 +9,10 @@ import (
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/strictyaml"
 )
 
-// A series is a signal as it stands in the file, in the form in which Prometheus writes it:
+// A series is a signal as it is in the file, in the form in which Prometheus writes it:
 // process_up{service="proxy"}.
 type series string
 
@@ -29,8 +30,8 @@ var (
 
 var errSeries = errors.New(`wants a series such as process_up{service="proxy"}`)
 
-// owned are names, or beginnings of names, of series that somebody else writes.
-var owned = []string{"probe_", "prober_", "go_", "promhttp_", "scrape_"}
+// taken are names, or beginnings of names, of series that somebody else writes.
+var taken = []string{"probe_", "prober_", "go_", "promhttp_", "scrape_"}
 
 // parseSignal reads a series. Its errors repeat nothing of the text.
 func parseSignal(text string) (probe.Signal, error) {
@@ -40,7 +41,7 @@ func parseSignal(text string) (probe.Signal, error) {
 	if s.Name == "" || len(s.Name) > 128 {
 		return s, errSeries
 	}
-	for _, prefix := range owned {
+	for _, prefix := range taken {
 		if strings.HasPrefix(s.Name, prefix) {
 			return s, fmt.Errorf("a signal must not begin with %s", prefix)
 		}
@@ -57,6 +58,22 @@ func parseSignal(text string) (probe.Signal, error) {
 	var err error
 	s.Labels, err = parsePairs(rest[1:])
 	return s, err
+}
+
+// readSignals reads the series that follow the checks of a probe.
+func (p *probeEntry) readSignals() (wrong Errors) {
+	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
+		s, err := parseSignal(string(p.Signals[check]))
+		if err != nil {
+			wrong = append(wrong, p.mistake("signals."+check, "signals.%s: %s", strictyaml.Shown(check), err))
+			continue
+		}
+		if p.job.Signals == nil {
+			p.job.Signals = map[string]probe.Signal{}
+		}
+		p.job.Signals[check] = s
+	}
+	return wrong
 }
 
 // parsePairs reads what follows the opening brace.

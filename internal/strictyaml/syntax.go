@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"bytes"
@@ -12,21 +12,19 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// document returns the node below the first document, and refuses a second one, which yaml.v3 would leave unread.
-func (p *page) document(data []byte) *yaml.Node {
+// document returns the node below the one document, and refuses a second one, which yaml.v3 would leave unread.
+func document(data []byte) (*yaml.Node, *Mistake) {
 	first, second, err := parse(data)
 	switch {
 	case err != nil:
-		p.syntax(err, data)
-		return nil
+		m := syntaxMistake(err, data)
+		return nil, &m
 	case first == nil:
-		p.add(0, "", "the file is empty")
-		return nil
+		return nil, &Mistake{Text: "the file is empty"}
 	case second != nil:
-		p.add(second.Line, "", "a second document begins here; one file holds one")
-		return nil
+		return nil, &Mistake{Line: second.Line, Text: "a second document begins here; one file holds one"}
 	}
-	return first.Content[0]
+	return first.Content[0], nil
 }
 
 var errParser = errors.New("the file cannot be read as YAML")
@@ -34,7 +32,7 @@ var errParser = errors.New("the file cannot be read as YAML")
 // parse returns the documents of a file, which are nil if there are none.
 func parse(data []byte) (first, second *yaml.Node, err error) {
 	defer func() {
-		if recover() != nil { // a fault of the parser, which is no longer maintained
+		if recover() != nil { // a bug of the parser, which is no longer maintained
 			first, second, err = nil, nil, errParser
 		}
 	}()
@@ -56,8 +54,8 @@ func parse(data []byte) (first, second *yaml.Node, err error) {
 
 var (
 	syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-	// elsewhere are the problems for which the parser names the beginning of what they are in, or no line at all.
-	elsewhere = regexp.MustCompile(`^(did not find expected ('-'|key|',' or|node content|<document start>)|control characters|unknown anchor|found undefined tag)`)
+	// wrongLine are the problems for which the parser names the beginning of what they are in, or no line at all.
+	wrongLine = regexp.MustCompile(`^(did not find expected ('-'|key|',' or|node content|<document start>)|control characters|unknown anchor|found undefined tag)`)
 )
 
 // hints say in a person's words what the parser means most of the time. All its texts are constants but the one
@@ -75,22 +73,22 @@ var hints = map[string]string{
 	"unknown anchor":                   `a value that begins with "*" stands for an anchor, and there is none of this name; put the value in quotes`,
 }
 
-// syntax reports what the parser refused.
-func (p *page) syntax(err error, data []byte) {
-	line, text := problem(err)
-	if elsewhere.MatchString(text) {
-		line = appears(text, data)
+// syntaxMistake says what the parser refused.
+func syntaxMistake(err error, data []byte) Mistake {
+	line, text := parserProblem(err)
+	if wrongLine.MatchString(text) {
+		line = firstLineWith(text, data)
 	}
 	for start, hint := range hints {
 		if strings.HasPrefix(text, start) {
 			text = hint
 		}
 	}
-	p.add(line, "", "%s", text)
+	return Mistake{Line: line, Text: text}
 }
 
-// problem takes a parser's error apart.
-func problem(err error) (line int, text string) {
+// parserProblem takes a parser's error apart.
+func parserProblem(err error) (line int, text string) {
 	m := syntaxError.FindStringSubmatch(err.Error())
 	if m == nil {
 		return 0, errParser.Error()
@@ -99,15 +97,15 @@ func problem(err error) (line int, text string) {
 	return max(line, 1), m[2]
 }
 
-// appears returns the first line up to which a file must be read for the problem to show.
-func appears(text string, data []byte) int {
+// firstLineWith returns the first line up to which a file must be read for the problem to show.
+func firstLineWith(text string, data []byte) int {
 	lines := bytes.SplitAfter(data, []byte{'\n'})
 	return 1 + sort.Search(len(lines)-1, func(i int) bool {
 		_, _, err := parse(bytes.Join(lines[:i+1], nil))
 		if err == nil {
 			return false
 		}
-		_, found := problem(err)
+		_, found := parserProblem(err)
 		return found == text
 	})
 }

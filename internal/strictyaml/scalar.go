@@ -1,7 +1,6 @@
-package config
+package strictyaml
 
 import (
-	"fmt"
 	"math"
 	"reflect"
 	"regexp"
@@ -13,9 +12,9 @@ import (
 
 // scalar reads one word into a string, a number or a boolean. A string keeps what is written: 010, yes and 1e3 are
 // the text that somebody sees in the file.
-func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
+func (r *reader) scalar(n *yaml.Node, at path, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
-		d.fail(n, path, "wants %s, got %s", wanted(v.Type()), described(n))
+		r.fail(n, at, "wants %s, got %s", wanted(v.Type()), Describe(n))
 		return
 	}
 	ok := false
@@ -31,22 +30,22 @@ func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
 		x, ok = float(n)
 		v.SetFloat(x)
 	default:
-		ok = d.whole(n, path, v)
+		ok = r.decodeInt(n, at, v)
 	}
 	if !ok {
-		d.fail(n, path, "wants %s, got %s", wanted(v.Type()), described(n))
+		r.fail(n, at, "wants %s, got %s", wanted(v.Type()), Describe(n))
 	}
 }
 
 var leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]`)
 
-// whole reads an integer. It returns false if n is none.
-func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) bool {
+// decodeInt reads an integer. It returns false if n is none.
+func (r *reader) decodeInt(n *yaml.Node, at path, v reflect.Value) bool {
 	if n.ShortTag() != "!!int" {
 		return false
 	}
 	if leadingZero.MatchString(n.Value) {
-		d.fail(n, path, "a number that begins with 0 is octal to some and decimal to others; write it without")
+		r.fail(n, at, "a number that begins with 0 is octal to some and decimal to others; write it without")
 		return true
 	}
 	bits := v.Type().Bits()
@@ -61,7 +60,7 @@ func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) bool {
 		v.SetUint(x)
 	}
 	if err != nil {
-		d.fail(n, path, "the number is too large or too small")
+		r.fail(n, at, "the number is too large or too small")
 	}
 	return true
 }
@@ -93,19 +92,19 @@ func wanted(t reflect.Type) string {
 	return "a whole number"
 }
 
-// free reads a value of any shape: string, int64, float64, bool, nil, []any or map[string]any.
-func (d *decoder) free(n *yaml.Node, path string) any {
+// decodeAny reads a value of any shape: string, int64, float64, bool, nil, []any or map[string]any.
+func (r *reader) decodeAny(n *yaml.Node, at path) any {
 	switch n.Kind {
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			list[i] = d.free(item, fmt.Sprintf("%s[%d]", path, i))
+			list[i] = r.decodeAny(item, at.item(i))
 		}
 		return list
 	case yaml.MappingNode:
 		table := make(map[string]any, len(n.Content)/2)
-		for key, value := range pairs(n) {
-			table[key.Value] = d.free(value, under(path, key.Value))
+		for key, value := range Pairs(n) {
+			table[key.Value] = r.decodeAny(value, at.key(key.Value))
 		}
 		return table
 	}
@@ -116,12 +115,12 @@ func (d *decoder) free(n *yaml.Node, path string) any {
 		return strings.EqualFold(n.Value, "true")
 	case "!!int":
 		var x int64
-		d.whole(n, path, reflect.ValueOf(&x).Elem())
+		r.decodeInt(n, at, reflect.ValueOf(&x).Elem())
 		return x
 	case "!!float":
 		x, ok := float(n)
 		if !ok {
-			d.fail(n, path, "the number is too large or too small")
+			r.fail(n, at, "the number is too large or too small")
 		}
 		return x
 	}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"prober/internal/probe"
+	"prober/internal/spell"
+	"prober/internal/strictyaml"
+)
+
+// An entry is what is said of a probe of any kind. The settings of its kind are in the same mapping.
+type entry struct {
+	Name      string            `yaml:"name" required:"true" doc:"Names the probe; a label of its series. Unique in the system."`
+	Type      string            `yaml:"type" required:"true" doc:"The kind of probe."`
+	Runbook   string            `yaml:"runbook" doc:"The procedure that the probe serves, one of those under runbooks."`
+	Severity  string            `yaml:"severity" doc:"In place of the runbook's."`
+	Interval  *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
+	Timeout   *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
+	Labels    map[string]string `yaml:"labels" doc:"Constant labels beside those of the file, or in their place."`
+	Signals   map[string]series `yaml:"signals" doc:"By check: the series that an alert already reads, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
+	DependsOn []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
+}
+
+// A probeEntry is a probe and where it is. It is kept with its mistakes, so that others may refer to it.
+type probeEntry struct {
+	place
+	entry
+	job    probe.Job            // Probe is nil if the kind is not known
+	unread []strictyaml.Mistake // settings that could not be read
+}
+
+// readEntries reads the probes of a file, and checks what can be told of each without the others.
+func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader) (entries []*probeEntry, wrong Errors) {
+	for i, n := range h.Probes {
+		if n == nil { // null, which has been refused
+			continue
+		}
+		p := &probeEntry{place: place{file: h.file, node: n, who: fmt.Sprintf("probe %d", i+1)}}
+		if _, name := strictyaml.Lookup(n, "name"); name != nil && validName(name.Value) {
+			p.who = name.Value
+		}
+		entries = append(entries, p)
+		wrong = append(wrong, p.guard(func() Errors { return p.read(d, kinds, h) })...)
+	}
+	return entries, wrong
+}
+
+// guard runs code of a kind. A panic becomes a mistake, so that a reload cannot end the prober. The message does not
+// hold what the kind panicked with: that may be a setting.
+func (p *probeEntry) guard(run func() Errors) (wrong Errors) {
+	defer func() {
+		if r := recover(); r != nil {
+			wrong = Errors{p.mistake("", "the kind panicked on its settings (panic type=%T)", r)}
+			p.job.Probe = nil
+		}
+	}()
+	return run()
+}
+
+func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader) (wrong Errors) {
+	kind := ""
+	if _, word := strictyaml.Lookup(p.node, "type"); word != nil && word.Kind == yaml.ScalarNode {
+		kind = word.Value
+	}
+	if makeKind, known := kinds[kind]; known {
+		p.job.Probe = makeKind()
+		p.unread = d.Decode(p.node, &p.entry, p.job.Probe)
+		p.job.Settings = settingsHash(p.job.Probe, p.node)
+	} else { // the other keys cannot be judged
+		common := d.Keys(&p.entry)
+		p.unread = d.Decode(strictyaml.Select(p.node, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
+	}
+	wrong = p.all(p.unread)
+	if p.node.Kind == yaml.MappingNode {
+		wrong = append(wrong, p.check(kinds, h)...)
+	}
+	p.job.ID = probe.ID{System: h.System, Name: p.Name, Type: p.Type, Runbook: p.Runbook, Severity: p.Severity}
+	p.job.DependsOn = p.DependsOn
+	return wrong
+}
+
+// isUnread tells whether a setting has been complained about already.
+func (p *probeEntry) isUnread(path string) bool {
+	return slices.ContainsFunc(p.unread, func(m strictyaml.Mistake) bool { return m.Concerns(path) })
+}
+
+func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
+	if !validName(p.Name) && !p.isUnread("name") {
+		wrong = append(wrong, p.mistake("name", "name %s", nameRule))
+	}
+	words := slices.Sorted(maps.Keys(kinds))
+	if p.job.Probe == nil && !p.isUnread("type") {
+		wrong = append(wrong, p.mistake("type", "type is none of %s%s", strings.Join(words, ", "), spell.DidYouMean(p.Type, words)))
+	}
+	if p.Severity != "" && !validLabelValue(p.Severity) {
+		wrong = append(wrong, p.mistake("severity", "severity %s", labelValueRule))
+	}
+	runbook, known := h.Runbooks[p.Runbook]
+	if p.Runbook != "" && !known {
+		wrong = append(wrong, p.mistake("runbook", "runbook is not listed under runbooks%s", spell.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks)))))
+	}
+	p.job.RunbookURL = runbook.URL
+	if p.Severity == "" {
+		p.Severity = runbook.Severity
+	}
+	wrong = append(wrong, p.checkTimes(h)...)
+	wrong = append(wrong, checkLabels(p.place, p.Labels)...)
+	if len(h.Labels)+len(p.Labels) > 0 {
+		p.job.Labels = map[string]string{}
+		maps.Copy(p.job.Labels, h.Labels)
+		maps.Copy(p.job.Labels, p.Labels)
+	}
+	return append(wrong, p.readSignals()...)
+}
+
+// checkTimes settles how often the probe runs and how long it may take. A timeout shorter than the interval keeps a
+// probe from ever waiting for itself.
+func (p *probeEntry) checkTimes(h *fileHeader) Errors {
+	interval, timeout, wrong := checkTimes(p.place, p.Interval, p.Timeout)
+	p.job.Interval = firstOf(defaultInterval, interval, h.Interval)
+	p.job.Timeout = firstOf(min(defaultTimeout, p.job.Interval*4/5), timeout, h.Timeout)
+	switch every := probe.Duration(p.job.Interval); {
+	case p.job.Timeout < p.job.Interval:
+	case timeout != nil:
+		wrong = append(wrong, p.mistake("timeout", "timeout %s must be shorter than the interval %s", timeout, every))
+	default:
+		wrong = append(wrong, p.mistake("interval", "the file's timeout %s must be shorter than the interval %s; give the probe a timeout", h.Timeout, every))
+	}
+	return wrong
+}
+
+func firstOf(otherwise time.Duration, given ...*probe.Duration) time.Duration {
+	for _, d := range given {
+		if d != nil {
+			return d.D()
+		}
+	}
+	return otherwise
+}
+
+// settingsHash returns a hash of a probe's settings with their defaults: probes with equal settings ask the same. It is
+// taken before Validate, which may keep something of its own in a probe. Settings that YAML cannot write are known only
+// as they are in the file.
+func settingsHash(p probe.Probe, inFile *yaml.Node) string {
+	n := inFile
+	if settings, ok := encode(p); ok {
+		n = settings
+	}
+	sum := sha256.New()
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		fmt.Fprintf(sum, "%d %q %q(", n.Kind, n.ShortTag(), n.Value)
+		for _, child := range n.Content {
+			walk(child)
+		}
+		fmt.Fprint(sum, ")")
+	}
+	walk(n)
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// makeJobs returns the jobs of the probes, once nothing is wrong with them.
+func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
+	jobs := make([]probe.Job, len(entries))
+	for i, p := range entries {
+		jobs[i] = p.job
+		for _, h := range headers {
+			for _, w := range h.windows {
+				if h.System == p.job.System && (w.probes == nil || slices.Contains(w.probes, p.Name)) {
+					jobs[i].Maintenance = append(jobs[i].Maintenance, w.Window)
+				}
+			}
+		}
+	}
+	return jobs
+}

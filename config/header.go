@@ -1,0 +1,134 @@
+package config
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"prober/internal/probe"
+	"prober/internal/strictyaml"
+)
+
+// What applies where neither a file nor a probe says otherwise. The tags of header repeat it for the schema.
+const (
+	defaultInterval = 30 * time.Second
+	defaultTimeout  = 5 * time.Second
+)
+
+// A header is what a file says beside its probes.
+type header struct {
+	System   string             `yaml:"system" required:"true" doc:"The system that is probed; a label of every series."`
+	Interval *probe.Duration    `yaml:"interval" default:"30s" doc:"How often each probe runs, from 1s to 24h."`
+	Timeout  *probe.Duration    `yaml:"timeout" default:"5s" doc:"How long a run may take, less than the interval. By default at most four fifths of the interval."`
+	Labels   map[string]string  `yaml:"labels" doc:"Constant labels for every series of every probe."`
+	Runbooks map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
+	Probes   []*yaml.Node       `yaml:"probes" required:"true" doc:"The questions that are asked."`
+
+	Maintenance []maintenance `yaml:"maintenance" doc:"When the system is worked on: probing and metrics go on, alerts stay quiet."`
+}
+
+// A runbook is a procedure for incidents.
+type runbook struct {
+	Severity string `yaml:"severity" doc:"As the runbook calls it: P1, sev2."`
+	URL      string `yaml:"url" doc:"Where the procedure is written down."`
+}
+
+// A fileHeader is the header of a file and where it is.
+type fileHeader struct {
+	place
+	header
+	known   bool // which system the file is about, and which probes it has
+	windows []systemWindow
+}
+
+// parseTree returns the tree of a file, or nil.
+func parseTree(f File) (*yaml.Node, Errors) {
+	if f.problem != "" {
+		return nil, Errors{{File: f.Name, Text: f.problem}}
+	}
+	root, found := strictyaml.Parse(f.Data, maxFile)
+	return root, place{file: f.Name}.all(found)
+}
+
+// all returns mistakes of the decoder as mistakes of the place.
+func (p place) all(found []strictyaml.Mistake) (wrong Errors) {
+	for _, m := range found {
+		wrong = append(wrong, p.mistakeAt(m.Line, "%s", m.Text))
+	}
+	return wrong
+}
+
+// readHeader reads what a file says beside its probes. What is wrong has its default. Keys that begin with "x-" belong
+// to whoever writes the file, as places for anchors.
+func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeader, Errors) {
+	h := &fileHeader{place: place{file: file, node: root}}
+	if root == nil {
+		return h, nil
+	}
+	mine := func(key string) bool { return !strings.HasPrefix(key, "x-") }
+	found := d.Decode(strictyaml.Select(root, mine), &h.header)
+	wrong := h.all(found)
+	unread := func(path string) bool {
+		return slices.ContainsFunc(found, func(m strictyaml.Mistake) bool { return m.Concerns(path) })
+	}
+	h.known = validName(h.System)
+	if !h.known && !unread("system") {
+		wrong = append(wrong, h.mistake("system", "system %s", nameRule))
+	}
+	if len(h.Probes) == 0 && !unread("probes") {
+		wrong = append(wrong, h.mistake("probes", "probes is empty"))
+	}
+	wrong = append(wrong, h.checkTimes()...)
+	wrong = append(wrong, checkLabels(h.place, h.Labels)...)
+	wrong = append(wrong, h.checkRunbooks()...)
+	wrong = append(wrong, h.readWindows(found)...)
+	return h, wrong
+}
+
+func (h *fileHeader) checkTimes() (wrong Errors) {
+	h.Interval, h.Timeout, wrong = checkTimes(h.place, h.Interval, h.Timeout)
+	if h.Interval != nil && h.Timeout != nil && *h.Timeout >= *h.Interval {
+		wrong = append(wrong, h.mistake("timeout", "timeout %s must be shorter than the interval %s", h.Timeout, h.Interval))
+		h.Timeout = nil
+	}
+	return wrong
+}
+
+func (h *fileHeader) checkRunbooks() (wrong Errors) {
+	for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
+		r, path := h.Runbooks[name], "runbooks."+name
+		if !validName(name) {
+			wrong = append(wrong, h.mistake(path, "the name of a runbook %s", nameRule))
+		}
+		if r.Severity != "" && !validLabelValue(r.Severity) {
+			wrong = append(wrong, h.mistake(path+".severity", "runbooks.%s: severity %s", strictyaml.Shown(name), labelValueRule))
+		}
+		if r.URL != "" && !validLink(r.URL) {
+			wrong = append(wrong, h.mistake(path+".url", "runbooks.%s: url wants http:// or https:// and a host, without a user or a query", strictyaml.Shown(name)))
+		}
+	}
+	return wrong
+}
+
+// validLink tells whether a runbook's address can be shown to people as it is.
+func validLink(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == ""
+}
+
+// checkTimes returns an interval and a timeout, or nil in place of one that cannot be.
+func checkTimes(p place, interval, timeout *probe.Duration) (_, _ *probe.Duration, wrong Errors) {
+	if interval != nil && (interval.D() < time.Second || interval.D() > 24*time.Hour) {
+		wrong = append(wrong, p.mistake("interval", "interval %s must be from 1s to 24h", interval))
+		interval = nil
+	}
+	if timeout != nil && *timeout <= 0 {
+		wrong = append(wrong, p.mistake("timeout", "timeout %s must be above zero", timeout))
+		timeout = nil
+	}
+	return interval, timeout, wrong
+}

@@ -1,0 +1,228 @@
+package strictyaml
+
+import (
+	"encoding"
+	"errors"
+	"reflect"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"prober/internal/spell"
+)
+
+// A Decoder fills structs from trees as Parse makes them. What it reads and how structs are tagged is the same as in
+// yaml.v3, but it is strict at every depth, below custom unmarshalers too. The zero value is ready for use. It remembers
+// the types that it has met, so it belongs to one goroutine.
+type Decoder struct{ types map[reflect.Type]structType }
+
+// Decode reads a mapping into structs that share it, given as pointers. It returns every mistake; what can be read is
+// set all the same.
+func (d *Decoder) Decode(n *yaml.Node, into ...any) []Mistake {
+	r := reader{Decoder: d}
+	var structs []reflect.Value
+	for _, p := range into {
+		structs = append(structs, reflect.ValueOf(p).Elem())
+	}
+	r.structs(n, path{}, structs...)
+	return r.found
+}
+
+// A reader is a Decoder on its way through one tree.
+type reader struct {
+	*Decoder
+	found []Mistake
+}
+
+func (r *reader) fail(n *yaml.Node, at path, format string, args ...any) {
+	r.found = append(r.found, mistake(n.Line, at, format, args...))
+}
+
+// failKey reports a mistake of a mapping that is about one of its keys.
+func (r *reader) failKey(line int, at path, key, format string, args ...any) {
+	m := mistake(line, at, format, args...)
+	m.Path = at.key(key).real
+	r.found = append(r.found, m)
+}
+
+// value reads n into v.
+func (r *reader) value(n *yaml.Node, at path, v reflect.Value) {
+	switch {
+	case v.Type() == anyType:
+		if x := r.decodeAny(n, at); x != nil {
+			v.Set(reflect.ValueOf(x))
+		}
+		return
+	case IsNull(n):
+		r.fail(n, at, "has no value")
+		return
+	case v.Type() == nodeType:
+		v.Set(reflect.ValueOf(n))
+		return
+	case v.Kind() == reflect.Pointer:
+		r.pointer(n, at, v)
+		return
+	}
+	switch u := v.Addr().Interface().(type) {
+	case unmarshaler:
+		r.custom(n, at, u)
+		return
+	case encoding.TextUnmarshaler:
+		if n.Kind != yaml.ScalarNode {
+			r.fail(n, at, "wants text, got %s", Describe(n))
+		} else if err := u.UnmarshalText([]byte(n.Value)); err != nil {
+			r.fail(n, at, "%s", without(values(n), err.Error()))
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		if short := r.typeOf(v.Type()).short; short != nil && n.Kind != yaml.MappingNode {
+			r.short(n, at, v, short)
+			return
+		}
+		r.structs(n, at, v)
+	case reflect.Map:
+		r.mapping(n, at, v)
+	case reflect.Slice:
+		r.list(n, at, v)
+	default:
+		r.scalar(n, at, v)
+	}
+}
+
+// short reads the short form of a struct: the value of one of its fields.
+func (r *reader) short(n *yaml.Node, at path, v reflect.Value, short *field) {
+	if kind := short.typ.Kind(); n.Kind == yaml.SequenceNode && kind != reflect.Slice {
+		r.fail(n, at, "wants %s or keys, got %s", wanted(short.typ), Describe(n))
+		return
+	}
+	v.SetZero()
+	r.value(n, at, v.FieldByIndex(short.index))
+}
+
+// pointer reads what v points to. A pointer tells what was given from what was not, so it stays nil if nothing was given
+// that can be read.
+func (r *reader) pointer(n *yaml.Node, at path, v reflect.Value) {
+	before := len(r.found)
+	if v.IsNil() {
+		v.Set(reflect.New(v.Type().Elem()))
+	}
+	r.value(n, at, v.Elem())
+	if len(r.found) > before {
+		v.SetZero()
+	}
+}
+
+// custom lets a value read itself. What it asks for in turn is read as strictly as everything else.
+func (r *reader) custom(n *yaml.Node, at path, u unmarshaler) {
+	err := u.UnmarshalYAML(func(into any) error {
+		inner := reader{Decoder: r.Decoder}
+		inner.value(n, at, reflect.ValueOf(into).Elem())
+		if inner.found != nil {
+			return mistakes(inner.found)
+		}
+		return nil
+	})
+	if found, ok := errors.AsType[mistakes](err); ok {
+		r.found = append(r.found, found...)
+	} else if err != nil {
+		r.fail(n, at, "%s", without(values(n), err.Error()))
+	}
+}
+
+// structs reads a mapping into structs that share it.
+func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		r.fail(n, at, "wants keys, got %s", Describe(n))
+		return
+	}
+	fields, renamed := map[string]reflect.Value{}, map[string]string{}
+	var known []string
+	for _, v := range into {
+		for _, f := range r.typeOf(v.Type()).fields {
+			fields[f.key] = v.FieldByIndex(f.index)
+			known = append(known, f.key)
+			for _, old := range f.renamed {
+				renamed[old] = f.key
+			}
+		}
+	}
+	given := map[string]bool{}
+	for key, value := range Pairs(n) {
+		given[key.Value] = true
+		if f, ok := fields[key.Value]; ok {
+			r.value(value, at.key(key.Value), f)
+		} else if now, ok := renamed[key.Value]; ok {
+			given[now] = true
+			r.failKey(key.Line, at, now, "%s was renamed to %s", key.Value, now)
+		} else {
+			given[r.unknown(n, key, value, at, known)] = true
+		}
+	}
+	for _, v := range into {
+		for _, f := range r.typeOf(v.Type()).fields {
+			if f.required && !given[f.key] {
+				r.failKey(n.Line, at, f.key, "%s is missing", f.key)
+			}
+		}
+	}
+}
+
+// unknown refuses a key, and returns the one that was probably meant. In braces a key without a value is rather a
+// value that should have been in quotes.
+func (r *reader) unknown(n, key, value *yaml.Node, at path, known []string) (meant string) {
+	if n.Style&yaml.FlowStyle != 0 && IsNull(value) {
+		r.fail(key, at, "a key in braces has no value")
+		return ""
+	}
+	meant = spell.Nearest(key.Value, known)
+	concerned := meant
+	if meant == "" {
+		concerned = key.Value
+	}
+	r.failKey(key.Line, at, concerned, "unknown key %s%s", Shown(key.Value), spell.DidYouMean(key.Value, known))
+	return meant
+}
+
+func (r *reader) mapping(n *yaml.Node, at path, v reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		r.fail(n, at, "wants keys, got %s", Describe(n))
+		return
+	}
+	t := v.Type()
+	table := reflect.MakeMapWithSize(t, len(n.Content)/2)
+	for key, value := range Pairs(n) {
+		if n.Style&yaml.FlowStyle != 0 && IsNull(value) && t.Elem() != anyType {
+			r.fail(key, at, "a key in braces has no value")
+			continue
+		}
+		element := reflect.New(t.Elem()).Elem()
+		r.value(value, at.key(key.Value), element)
+		table.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), element)
+	}
+	v.Set(table)
+}
+
+func (r *reader) list(n *yaml.Node, at path, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		r.fail(n, at, "wants a list, got %s", Describe(n))
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	for i, element := range n.Content {
+		r.value(element, at.item(i), list.Index(i))
+	}
+	v.Set(list)
+}
+
+// Keys lists the keys of structs, given as pointers, that a mapping may have.
+func (d *Decoder) Keys(of ...any) []string {
+	var keys []string
+	for _, p := range of {
+		for _, f := range d.typeOf(reflect.TypeOf(p).Elem()).fields {
+			keys = append(keys, f.key)
+		}
+	}
+	return slices.Clip(keys)
+}

@@ -1,0 +1,133 @@
+package strictyaml
+
+import (
+	"fmt"
+	"iter"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Pairs yields the keys and values of a mapping, and nothing of any other node.
+func Pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(key, value *yaml.Node) bool) {
+		if n.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i], n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+// Lookup returns a key of a mapping and its value, or nil.
+func Lookup(n *yaml.Node, name string) (key, value *yaml.Node) {
+	for key, value := range Pairs(n) {
+		if key.Value == name {
+			return key, value
+		}
+	}
+	return nil, nil
+}
+
+// Select returns a mapping with those pairs only whose key is wanted. Any other node is returned as it is.
+func Select(n *yaml.Node, wanted func(key string) bool) *yaml.Node {
+	if n.Kind != yaml.MappingNode {
+		return n
+	}
+	some := *n
+	some.Content = nil
+	for key, value := range Pairs(n) {
+		if wanted(key.Value) {
+			some.Content = append(some.Content, key, value)
+		}
+	}
+	return &some
+}
+
+// Line returns the line of the setting at a path below n. Where the path leads further than the tree, it is the line of
+// the last key or item on the way: a missing key is missing there.
+func Line(n *yaml.Node, path string) int {
+	line := n.Line
+	for path != "" {
+		var next *yaml.Node
+		switch n.Kind {
+		case yaml.MappingNode:
+			key, value, rest := step(n, path)
+			if key == nil {
+				return line
+			}
+			line, next, path = key.Line, value, rest
+		case yaml.SequenceNode:
+			var i int
+			if _, err := fmt.Sscanf(path, "[%d]", &i); err != nil || i < 0 || i >= len(n.Content) {
+				return line
+			}
+			next, path = n.Content[i], strings.TrimPrefix(path[strings.IndexByte(path, ']')+1:], ".")
+			line = next.Line
+		default:
+			return line
+		}
+		n = next
+	}
+	return line
+}
+
+// step takes the longest key that a path begins with: a key may hold dots and brackets itself.
+func step(n *yaml.Node, path string) (key, value *yaml.Node, rest string) {
+	for k, v := range Pairs(n) {
+		if k.Value != "" && within(path, k.Value) && (key == nil || len(k.Value) > len(key.Value)) {
+			key, value, rest = k, v, strings.TrimPrefix(path[len(k.Value):], ".")
+		}
+	}
+	return key, value, rest
+}
+
+// IsNull reports whether a node is null, which says nothing.
+func IsNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// Describe names the kind of a value, never the value.
+func Describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "keys"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	switch n.ShortTag() {
+	case "!!int":
+		return "a number"
+	case "!!float":
+		return "a decimal number"
+	case "!!bool":
+		return "true or false"
+	case "!!null":
+		return "nothing"
+	}
+	return "text"
+}
+
+var keyLike = regexp.MustCompile(`^[A-Za-z0-9_<][A-Za-z0-9_.:/<-]{0,63}$`)
+
+// Shown returns a key as a message may repeat it. What does not look like a key becomes "…".
+func Shown(key string) string {
+	if keyLike.MatchString(key) {
+		return key
+	}
+	return "…"
+}
+
+// A path leads from the top of a document to a value. It is kept twice, since a key may be a secret in the wrong place.
+type path struct{ real, shown string }
+
+func (p path) key(name string) path {
+	return path{strings.TrimPrefix(p.real+"."+name, "."), strings.TrimPrefix(p.shown+"."+Shown(name), ".")}
+}
+
+func (p path) item(i int) path {
+	index := fmt.Sprintf("[%d]", i)
+	return path{p.real + index, p.shown + index}
+}

@@ -1,0 +1,155 @@
+package strictyaml
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Parse reads the one document of a file of at most max bytes; the top is a mapping. The tree that comes back has no
+// aliases, no merge keys, no duplicate keys and no tags but the common ones. It may share nodes, and has no cycles. With
+// any mistake there is no tree.
+func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
+	switch {
+	case len(data) > max:
+		return nil, []Mistake{{Text: fmt.Sprintf("the file is larger than %d bytes", max)}}
+	case !utf8.Valid(data):
+		line := 1 + slices.IndexFunc(bytes.Split(data, []byte{'\n'}), invalid)
+		return nil, []Mistake{{Line: line, Text: "the file is not valid UTF-8"}}
+	}
+	root, wrong := document(data)
+	switch {
+	case wrong != nil:
+		return nil, []Mistake{*wrong}
+	case IsNull(root):
+		return nil, []Mistake{{Text: "the file is empty"}}
+	case root.Kind != yaml.MappingNode:
+		return nil, []Mistake{{Line: root.Line, Text: "wants keys, got " + Describe(root)}}
+	}
+	t := normalizer{sizes: map[*yaml.Node]int{}}
+	if t.normalize(root); t.found != nil {
+		return nil, t.found
+	}
+	return root, nil
+}
+
+func invalid(line []byte) bool { return !utf8.Valid(line) }
+
+// maxUnfolded bounds the values that anchors and merges may unfold to.
+const maxUnfolded = 1_000_000
+
+// A normalizer makes a tree plain, in place.
+type normalizer struct {
+	sizes  map[*yaml.Node]int // of what has been normalized; 0 while it is under way
+	copied int                // pairs brought in by merges
+	found  []Mistake
+}
+
+func (t *normalizer) refuse(n *yaml.Node, format string, args ...any) {
+	t.found = append(t.found, mistake(n.Line, path{}, format, args...))
+}
+
+// normalize returns how many values n unfolds to.
+func (t *normalizer) normalize(n *yaml.Node) int {
+	if size, known := t.sizes[n]; known {
+		if size == 0 {
+			t.refuse(n, "the anchor contains itself")
+		}
+		return size
+	}
+	t.sizes[n] = 0
+	size := 1
+	if !commonTag(n) {
+		t.refuse(n, `a tag ("!...") means nothing here; put a value that begins with "!" in quotes`)
+	}
+	for i, c := range n.Content {
+		if c.Kind == yaml.AliasNode {
+			c = c.Alias
+			n.Content[i] = c
+		}
+		size = min(size+t.normalize(c), maxUnfolded+1)
+	}
+	if n.Kind == yaml.MappingNode {
+		t.unique(n)
+		size = min(size+t.merge(n), maxUnfolded+1)
+	}
+	if size > maxUnfolded && t.found == nil {
+		t.refuse(n, "anchors and aliases unfold to more than %d values", maxUnfolded)
+	}
+	t.sizes[n] = size
+	return size
+}
+
+func commonTag(n *yaml.Node) bool {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return n.ShortTag() == "!!map"
+	case yaml.SequenceNode:
+		return n.ShortTag() == "!!seq"
+	}
+	switch n.ShortTag() {
+	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!merge":
+		return true
+	}
+	return false
+}
+
+// unique refuses a key that stands twice in a mapping, and one that is no word.
+func (t *normalizer) unique(n *yaml.Node) {
+	lines := map[string]int{}
+	for key := range Pairs(n) {
+		if key.Kind != yaml.ScalarNode || IsNull(key) {
+			t.refuse(key, "a key is one word; put a value in braces or brackets in quotes")
+			continue
+		}
+		if first, twice := lines[key.Value]; twice {
+			t.refuse(key, "the key %s stands here and on line %d", Shown(key.Value), first)
+			continue
+		}
+		lines[key.Value] = key.Line
+	}
+}
+
+// merge replaces "<<" by what it stands for. A key of the mapping itself goes before, then the first mapping merged.
+// It returns the size of what came in.
+func (t *normalizer) merge(n *yaml.Node) int {
+	var own, sources []*yaml.Node
+	taken := map[string]bool{}
+	for key, value := range Pairs(n) {
+		if key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" {
+			sources = append(sources, value)
+			continue
+		}
+		own = append(own, key, value)
+		taken[key.Value] = true
+	}
+	if sources == nil {
+		return 0
+	}
+	if s := sources[0]; s.Kind == yaml.SequenceNode {
+		sources = s.Content
+	}
+	size := 0
+	for _, s := range sources {
+		if s.Kind != yaml.MappingNode {
+			t.refuse(s, `"<<" wants a mapping or a list of mappings, got %s`, Describe(s))
+			continue
+		}
+		for key, value := range Pairs(s) {
+			if t.copied++; t.copied > maxUnfolded || taken[key.Value] {
+				continue
+			}
+			taken[key.Value] = true
+			own = append(own, key, value)
+			size = min(size+1+t.sizes[value], maxUnfolded+1)
+		}
+	}
+	if t.copied > maxUnfolded {
+		return maxUnfolded + 1
+	}
+	n.Content = own
+	return size
+}
