@@ -14,7 +14,7 @@ var rows = map[string]row{
 	"internal/probe":    {ours: []string{"internal/secret"}},
 	"internal/canary":   {},
 	"internal/schedule": {ours: []string{"internal/probe"}},
-	"internal/jsonpath": {theirs: []string{"gopkg.in/yaml.v3", "github.com/speakeasy-api/jsonpath"}},
+	"internal/jsonpath": {theirs: []string{"github.com/theory/jsonpath"}},
 	"internal/keyset":   {theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"internal/httpx": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/jsonpath"},

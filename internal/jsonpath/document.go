@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
-
-	"gopkg.in/yaml.v3"
 )
 
 // Limits of a document. They bound memory at some 20 MiB and every recursion at a few dozen frames.
@@ -20,19 +19,39 @@ const (
 	maxNumber = 1_000   // bytes of one number
 )
 
-// The tags by which the engine tells the kinds of JSON values.
+// The kinds of JSON values, in the words of the RFC.
+type kind string
+
 const (
-	tagString = "!!str"
-	tagInt    = "!!int"
-	tagFloat  = "!!float"
-	tagBool   = "!!bool"
-	tagNull   = "!!null"
-	tagArray  = "!!seq"
-	tagObject = "!!map"
+	text    kind = "string"
+	number  kind = "number"
+	boolean kind = "bool"
+	null    kind = "null"
+	array   kind = "array"
+	object  kind = "object"
 )
 
+// A node is one value of a document.
+type node struct {
+	kind     kind
+	text     string   // a scalar as it was written, a string without its quotes
+	plain    any      // what filters compare: string, float64, bool, nil, []any or map[string]any
+	names    []string // of an object's members
+	children []*node  // of an array or an object, in the order of the document
+}
+
+// member returns the member of an object, or nil.
+func (n *node) member(name string) *node {
+	if members, ok := n.plain.(map[string]any); !ok {
+		return nil
+	} else if _, ok := members[name]; !ok {
+		return nil
+	}
+	return n.children[slices.Index(n.names, name)]
+}
+
 // A Document is decoded JSON. The zero value holds nothing.
-type Document struct{ root *yaml.Node }
+type Document struct{ root *node }
 
 // Decode reads exactly one JSON value, strictly: at most 64 levels deep and 100,000 values and keys large, with no
 // key twice in an object, valid UTF-8, whole surrogate pairs and numbers that a float64 can hold. Numbers are kept
@@ -71,20 +90,27 @@ func (*skip) UnmarshalJSON([]byte) error { return nil }
 // builder makes nodes from tokens.
 type builder struct {
 	tokens *json.Decoder
-	spare  []yaml.Node // allocated together, since a document has many
-	nodes  int
+	spare  []node // allocated together, since a document has many
+	nodes  int    // values and keys
 }
 
-func (b *builder) node(kind yaml.Kind, tag, value string) (*yaml.Node, error) {
+func (b *builder) count() error {
 	if b.nodes++; b.nodes > maxNodes {
-		return nil, fmt.Errorf("the JSON holds more than %d values", maxNodes)
+		return fmt.Errorf("the JSON holds more than %d values", maxNodes)
+	}
+	return nil
+}
+
+func (b *builder) node(k kind, text string, plain any) (*node, error) {
+	if err := b.count(); err != nil {
+		return nil, err
 	}
 	if len(b.spare) == 0 {
-		b.spare = make([]yaml.Node, min(max(8, b.nodes), 256))
+		b.spare = make([]node, min(max(8, b.nodes), 256))
 	}
 	n := &b.spare[0]
 	b.spare = b.spare[1:]
-	n.Kind, n.Tag, n.Value = kind, tag, value
+	n.kind, n.text, n.plain = k, text, plain
 	return n, nil
 }
 
@@ -100,7 +126,7 @@ func (b *builder) token() (json.Token, error) {
 }
 
 // value reads the next value whole. Its recursion ends at maxDepth.
-func (b *builder) value(depth int) (*yaml.Node, error) {
+func (b *builder) value(depth int) (*node, error) {
 	t, err := b.token()
 	if err != nil {
 		return nil, err
@@ -115,18 +141,18 @@ func (b *builder) value(depth int) (*yaml.Node, error) {
 		}
 		return b.object(depth)
 	case string:
-		return b.node(yaml.ScalarNode, tagString, t)
+		return b.node(text, t, t)
 	case json.Number:
 		return b.number(t.String())
 	case bool:
-		return b.node(yaml.ScalarNode, tagBool, strconv.FormatBool(t))
+		return b.node(boolean, strconv.FormatBool(t), t)
 	default:
-		return b.node(yaml.ScalarNode, tagNull, "null")
+		return b.node(null, "null", nil)
 	}
 }
 
-func (b *builder) array(depth int) (*yaml.Node, error) {
-	n, err := b.node(yaml.SequenceNode, tagArray, "")
+func (b *builder) array(depth int) (*node, error) {
+	n, err := b.node(array, "", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,79 +161,56 @@ func (b *builder) array(depth int) (*yaml.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.Content = append(n.Content, v)
+		n.children = append(n.children, v)
 	}
+	plain := make([]any, len(n.children))
+	for i, v := range n.children {
+		plain[i] = v.plain
+	}
+	n.plain = plain
 	_, err = b.token() // the closing bracket
 	return n, err
 }
 
-func (b *builder) object(depth int) (*yaml.Node, error) {
-	n, err := b.node(yaml.MappingNode, tagObject, "")
+func (b *builder) object(depth int) (*node, error) {
+	members := map[string]any{}
+	n, err := b.node(object, "", members)
 	if err != nil {
 		return nil, err
 	}
-	var seen keys
 	for b.tokens.More() {
 		t, err := b.token()
 		if err != nil {
 			return nil, err
 		}
 		name, _ := t.(string)
-		if seen.twice(n, name) {
+		if _, ok := members[name]; ok {
 			// Two readers of such an object may see two different values.
 			return nil, errors.New("an object in the JSON holds the same key twice")
 		}
-		key, err := b.node(yaml.ScalarNode, tagString, name)
-		if err != nil {
+		if err := b.count(); err != nil {
 			return nil, err
 		}
 		v, err := b.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		n.Content = append(n.Content, key, v)
+		members[name] = v.plain
+		n.names, n.children = append(n.names, name), append(n.children, v)
 	}
 	_, err = b.token() // the closing brace
 	return n, err
 }
 
-// keys remembers the keys of a large object; those of a small one are looked up where they are.
-type keys map[string]struct{}
-
-// twice reports whether the object has the key already, and remembers it.
-func (k *keys) twice(object *yaml.Node, name string) bool {
-	const small = 2 * 16
-	if *k == nil {
-		for i := 0; i < len(object.Content); i += 2 {
-			if object.Content[i].Value == name {
-				return true
-			}
-		}
-		if len(object.Content) < small {
-			return false
-		}
-		*k = keys{}
-		for i := 0; i < len(object.Content); i += 2 {
-			(*k)[object.Content[i].Value] = struct{}{}
-		}
-	}
-	_, had := (*k)[name]
-	(*k)[name] = struct{}{}
-	return had
-}
-
-func (b *builder) number(text string) (*yaml.Node, error) {
+func (b *builder) number(text string) (*node, error) {
 	if len(text) > maxNumber {
 		return nil, fmt.Errorf("a number in the JSON is longer than %d digits", maxNumber)
 	}
-	if _, ok := parseFloat(text); !ok {
+	f, ok := parseFloat(text)
+	if !ok {
 		return nil, errors.New("a number in the JSON is too large for a float64")
 	}
-	// The engine reads an integer that does not fit as the largest one; as a float it keeps its size.
-	if _, err := strconv.Atoi(text); err == nil {
-		return b.node(yaml.ScalarNode, tagInt, text)
-	}
-	return b.node(yaml.ScalarNode, tagFloat, text)
+	return b.node(number, text, f)
 }
 
 func parseFloat(text string) (float64, bool) {

@@ -1,47 +1,31 @@
-// Package jsonpath finds values in JSON that a stranger sent, by paths after RFC 9535 that a configuration names.
+// Package jsonpath finds values in JSON from an untrusted sender, by the RFC 9535 paths of a configuration.
 //
-// The paths are evaluated by github.com/speakeasy-api/jsonpath. This package stands around it: it reads the grammar
-// itself, so that a path means what the RFC says and costs no more than its document is large, and it hands over
-// only documents of bounded size and depth.
+// github.com/theory/jsonpath parses the paths and evaluates their filters. This package refuses what that parser
+// misreads and what would cost more than a few walks over the document, reads documents strictly and within limits,
+// and returns what it finds in the order of the document.
 package jsonpath
 
 import (
 	"errors"
 
-	engine "github.com/speakeasy-api/jsonpath/pkg/jsonpath"
-	"gopkg.in/yaml.v3"
+	"github.com/theory/jsonpath/spec"
 )
 
-// A Path is a parsed JSONPath. The zero value is no path at all; IsZero tells. A Path may be used from several
+// A Path is a parsed JSONPath. The zero value is no path, which IsZero reports. A Path may be used from several
 // goroutines.
 type Path struct {
 	text  string
-	query *engine.JSONPath
+	query *spec.PathQuery
 }
 
-// Parse reads a path such as "$.queues[?@.name == 'mail'].depth". What could cost more than a walk or two over the
-// document is refused: a second "..", ".." or "$" inside a filter, patterns taken from the document. The error says
-// at which column something else was wanted.
+// Parse reads a path such as "$.queues[?@.name == 'mail'].depth". A path that could cost more than a few walks over
+// the document is refused: a second "..", ".." inside a filter, a pattern taken from the document.
 func Parse(expr string) (Path, error) {
-	canonical, err := rewrite(expr)
+	query, err := parse(expr)
 	if err != nil {
 		return Path{}, err
 	}
-	query, err := build(canonical)
-	if err != nil {
-		return Path{}, errors.New("a JSON path is written as $.name[0]; this one cannot be evaluated")
-	}
 	return Path{text: expr, query: query}, nil
-}
-
-// build contains the engine's panics on paths that it did not foresee.
-func build(canonical string) (query *engine.JSONPath, err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("panic")
-		}
-	}()
-	return engine.NewPath(canonical)
 }
 
 // String returns the path as it was written.
@@ -68,51 +52,93 @@ func (p Path) MarshalYAML() (any, error) { return p.text, nil }
 func (Path) JSONSchema() map[string]any { return map[string]any{"type": "string", "pattern": `^\$`} }
 
 // Find returns the values at the path, in the order of the document; none if there is no such value, no path or no
-// document.
-func (p Path) Find(d Document) (found []Value) {
+// document. The library would return the members of an object in random order, so that it evaluates filters only:
+// their result does not depend on the order.
+func (p Path) Find(d Document) []Value {
 	if p.query == nil || d.root == nil {
 		return nil
 	}
-	// An engine that panics on a hostile document has found nothing in it.
-	defer func() {
-		if recover() != nil {
-			found = nil
+	nodes := []*node{d.root}
+	for _, segment := range p.query.Segments() {
+		var next []*node
+		for _, n := range nodes {
+			next = apply(segment, n, d.root.plain, next)
 		}
-	}()
-	nodes := p.query.Query(d.root)
+		nodes = next
+	}
 	if len(nodes) == 0 {
 		return nil
 	}
-	found = make([]Value, len(nodes))
+	found := make([]Value, len(nodes))
 	for i, n := range nodes {
 		found[i] = Value{n}
 	}
 	return found
 }
 
+// apply appends what the segment selects from n.
+func apply(segment *spec.Segment, n *node, root any, found []*node) []*node {
+	for _, selector := range segment.Selectors() {
+		found = selected(selector, n, root, found)
+	}
+	if segment.IsDescendant() {
+		for _, child := range n.children {
+			found = apply(segment, child, root, found)
+		}
+	}
+	return found
+}
+
+// selected appends what the selector selects from n.
+func selected(selector spec.Selector, n *node, root any, found []*node) []*node {
+	switch s := selector.(type) {
+	case spec.Name:
+		if child := n.member(string(s)); child != nil {
+			found = append(found, child)
+		}
+	case spec.Index:
+		at := int(s)
+		if at < 0 {
+			at += len(n.children)
+		}
+		if n.kind == array && at >= 0 && at < len(n.children) {
+			found = append(found, n.children[at])
+		}
+	case spec.SliceSelector:
+		if n.kind != array {
+			break
+		}
+		lower, upper := s.Bounds(len(n.children))
+		if s.Step() > 0 {
+			for i := lower; i < upper; i += s.Step() {
+				found = append(found, n.children[i])
+			}
+		} else if s.Step() < 0 {
+			for i := upper; i > lower; i += s.Step() {
+				found = append(found, n.children[i])
+			}
+		}
+	case spec.WildcardSelector:
+		found = append(found, n.children...)
+	case *spec.FilterSelector:
+		for _, child := range n.children {
+			if s.Eval(child.plain, root) {
+				found = append(found, child)
+			}
+		}
+	}
+	return found
+}
+
 // A Value is one value of a document. The zero value is of no kind.
-type Value struct{ node *yaml.Node }
+type Value struct{ node *node }
 
 // Kind returns "string", "number", "bool", "null", "array" or "object", as JSON calls them.
 func (v Value) Kind() string {
 	if v.node == nil {
 		return ""
 	}
-	switch v.node.Tag {
-	case tagString:
-		return "string"
-	case tagInt, tagFloat:
-		return "number"
-	case tagBool:
-		return "bool"
-	case tagNull:
-		return "null"
-	case tagArray:
-		return "array"
-	case tagObject:
-		return "object"
-	}
-	return ""
+	return string(v.node.kind)
 }
 
 // Text returns a string without its quotes and a number, true, false or null as it was written; of an array or an
@@ -121,13 +147,14 @@ func (v Value) Text() string {
 	if v.node == nil {
 		return ""
 	}
-	return v.node.Value
+	return v.node.text
 }
 
 // Float returns the value of a number. Strings are not numbers, whatever they hold.
 func (v Value) Float() (float64, bool) {
-	if v.Kind() != "number" {
+	if v.node == nil {
 		return 0, false
 	}
-	return parseFloat(v.node.Value)
+	f, ok := v.node.plain.(float64)
+	return f, ok
 }

@@ -1,7 +1,6 @@
 package jsonpath
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -85,7 +84,7 @@ func TestFind(t *testing.T) {
 		{health, `$.queues[?@.name == 'mail'].depth`, `3`},
 		{health, `$.queues[?@.depth == 0].name`, `sms`},
 		{health, `$.queues[?@.depth > -1e0].depth`, `3 | 0 | 9 | 1`},
-		{health, `$[?@ == 123456789012345678901234567890]`, `123456789012345678901234567890`},
+		{health, `$[?@ == 1.2345678901234567890123456789e29]`, `123456789012345678901234567890`},
 		{health, `$[?@ > 123456789012345678]`, `123456789012345678901234567890`},
 		{health, `$.queues[?@.name == null].depth`, ``},
 		{health, `$.queues[?length(@.name) == 4].depth`, `3`},
@@ -135,67 +134,121 @@ func TestFind(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ path, want string }{
-		{``, `column 1: a JSON path starts with $`},
-		{`a.b`, `column 1: a JSON path starts with $`},
-		{` $.a`, `column 1: a JSON path starts with $`},
-		{`$.a `, `column 4: wanted a dot or a bracket`},
-		{`$a`, `column 2: wanted a dot or a bracket`},
-		{`$.`, `column 3: wanted a name or *`},
-		{`$.a-b`, `column 4: wanted a dot or a bracket`},
-		{`$.1`, `column 3: wanted a name or *`},
-		{`$. a`, `column 3: wanted a name or *`},
-		{`$[`, `column 3: wanted a quoted name`},
-		{`$[]`, `column 3: wanted a quoted name`},
-		{`$['a'`, `column 6: wanted ] or a comma`},
-		{`$['a]`, `column 3: the quote is not closed`},
-		{`$['a\`, `column 3: the quote is not closed`},
-		{`$['\x']`, `column 3: an escape that JSON does not know`},
-		{`$['\"']`, `column 3: an escape that JSON does not know`},
-		{`$["\'"]`, `column 3: an escape that JSON does not know`},
-		{`$['\ud800']`, `column 3: half a surrogate pair`},
-		{"$['a\nb']", `column 3: an escape that JSON does not know, or a control character`},
-		{`$[01]`, `column 3: wanted an integer without leading zeros`},
-		{`$[-0]`, `column 3: wanted an integer without leading zeros`},
-		{`$[-]`, `column 3: wanted an integer`},
-		{`$[9007199254740992]`, `column 3: wanted an integer`},
-		{`$[1:2:3:4]`, `column 8: wanted ] or a comma`},
-		{`$[1:2, 3]`, `column 6: a slice stands last in its brackets`},
-		{`$[name]`, `column 3: wanted a quoted name`},
-		{`$[?]`, `column 4: wanted @`},
-		{`$[?1]`, `column 5: wanted a comparison`},
-		{`$[?@.a == ]`, `column 11: wanted @`},
-		{`$[?@.* == 1]`, `a comparison takes values`},
-		{`$[?@[0:1] == 1]`, `a comparison takes values`},
-		{`$[?!@.a == 1]`, `column 9: wanted ]`},
-		{`$[?!1 == 1]`, `column 5: wanted a query`},
-		{`$[?!count(@.a)]`, `column 5: wanted a query`},
-		{`$[?@.a == 01]`, `column 11: wanted a number as JSON writes it`},
-		{`$[?@.a == 1.]`, `column 11: wanted a number as JSON writes it`},
-		{`$[?@.a = 1]`, `column 8: wanted ]`},
-		{`$[?(@.a]`, `column 8: wanted )`},
-		{`$[?frobnicate(@.a)]`, `wanted length(value)`},
-		{`$[?length(@.*) == 1]`, `wanted length(value)`},
-		{`$[?count(1) == 1]`, `wanted length(value)`},
-		{`$[?match(@.a)]`, `column 13: wanted ,`},
-		{`$[?match(@.a, 'b') == true]`, `a comparison takes values`},
-		{`$[?match(@.a, '(')]`, `column 15: the pattern is not a regular expression`},
-		{`$[?match(@.a, 'a)(b')]`, `column 15: the pattern is not a regular expression`},
-		{`$[?~]`, `column 4: wanted @`},
+		{``, `a JSON path starts with $`},
+		{`a.b`, `a JSON path starts with $`},
+		{` $.a`, `a JSON path starts with $`},
+		{`$.a `, `unexpected blank space at position 4`},
+		{`$a`, `unexpected identifier at position 1`},
+		{`$.`, `unexpected eof`},
+		{`$.a-b`, `invalid number literal at position 4`},
+		{`$.1`, `unexpected integer at position 3`},
+		{`$. a`, `unexpected blank space at position 3`},
+		{`$.. a`, `unexpected blank space at position 4`},
+		{`$[`, `unexpected eof`},
+		{`$[]`, `unexpected ']' at position 3`},
+		{`$['a'`, `unexpected eof`},
+		{`$['a]`, `unterminated string literal`},
+		{`$['a\`, `invalid escape`},
+		{`$['\x']`, `invalid escape`},
+		{`$['\"']`, `invalid escape`},
+		{`$["\'"]`, `invalid escape`},
+		{`$['\ud800']`, `invalid escape`},
+		{`$['\udc00\ud800']`, `invalid escape`},
+		{"$['a\nb']", `unterminated string literal`},
+		{`$['a' 'b']`, `unexpected string`},
+		{`$['a',]`, `unexpected ']'`},
+		{`$[01]`, `invalid number literal`},
+		{`$[-0]`, `invalid integer path value "-0"`},
+		{`$[-]`, `invalid number literal`},
+		{`$[1.0]`, `unexpected number`},
+		{`$[9007199254740992]`, `value out of range`},
+		{`$[0:9007199254740992]`, `value out of range`},
+		{`$[0:1:-9007199254740992]`, `value out of range`},
+		{`$[1:2:3:4]`, `unexpected integer`},
+		{`$[name]`, `unexpected identifier`},
+		{`$[?]`, `unexpected ']'`},
+		{`$[?1]`, `invalid comparison operator`},
+		{`$[?true]`, `invalid comparison operator`},
+		{`$[?@.a == ]`, `unexpected ']'`},
+		{`$[?@.* == 1]`, `unexpected '='`},
+		{`$[?@[0:1] == 1]`, `unexpected '='`},
+		{`$[?@['a','b'] == 1]`, `unexpected '='`},
+		{`$[?!@.a == 1]`, `unexpected '='`},
+		{`$[?!1 == 1]`, `unexpected '='`},
+		{`$[?(@.a) == 1]`, `unexpected '='`},
+		{`$[?@.a == 1 == 1]`, `unexpected '='`},
+		{`$[?!count(@.a)]`, `expected a query, match() or search() after !`},
+		{`$[?!(length(@.a))]`, `missing comparison to function result`},
+		{`$[?@.a == 01]`, `invalid number literal`},
+		{`$[?@.a == 1.]`, `invalid number literal`},
+		{`$[?@.a == 1e400]`, `value out of range`},
+		{`$[?@.a == 123456789012345678901234567890]`, `value out of range`},
+		{`$[?@.a = 1]`, `invalid comparison operator`},
+		{`$[?@.a && ]`, `unexpected ']'`},
+		{`$[?@.a & @.b]`, `expected '&'`},
+		{`$[?(@.a]`, `expected ')'`},
+		{`$[?frobnicate(@.a)]`, `unknown function frobnicate()`},
+		{`$[?length(@.*) == 1]`, `cannot convert argument to Value`},
+		{`$[?length(@.a, @.b) == 1]`, `expected 1 argument`},
+		{`$[?length(match(@.a, 'b')) == 1]`, `cannot convert argument to Value`},
+		{`$[?length(@.a == 1) == 1]`, `unexpected '='`},
+		{`$[?count(1) == 1]`, `cannot convert argument to Nodes`},
+		{`$[?count(length(@.a)) == 1]`, `cannot convert argument to Nodes`},
+		{`$[?length(@.a)]`, `missing comparison to function result`},
+		{`$[?match(@.a)]`, `expected 2 arguments`},
+		{`$[?match(@.*, 'b')]`, `cannot convert argument 1 to Value`},
+		{`$[?match(@.a, 'b') == true]`, `unexpected '='`},
+		{`$[?true == match(@.a, 'b')]`, `cannot compare result of logical function`},
+		{`$[?match(@.a, '(')]`, `expects a pattern that is a regular expression`},
+		{`$[?match(@.a, 'a)(b')]`, `expects a pattern that is a regular expression`},
+		{`$[?~]`, `unexpected '~'`},
 		{"$.\xff", `valid UTF-8`},
+
+		// What the library lets pass.
+		{`$[0:1 2]`, `unexpected characters at position 5`},
+		{`$[0:1:1:]`, `unexpected characters at position 4`},
+		{`$[?!1]`, `unexpected characters at position 4`},
+		{`$[?!'a']`, `unexpected characters at position 4`},
+		{`$[?! -1]`, `unexpected characters at position 4`},
+		{`$[?!true]`, `unexpected characters at position 4`},
+		{`$[?!match @.a, 'b')]`, `unexpected characters at position 4`},
+		{`$[?length(=,@.a) > 1]`, `unexpected characters at position 10`},
+		{`$[?length(@.a,) > 1]`, `unexpected characters at position 14`},
+		{`$[?length(@.a, *) > 1]`, `unexpected characters at position 14`},
+		{`$[?@.a > @.b]`, `<=, > and >= need a number or a quoted text on one side`},
+		{`$[?@.a >= @.b]`, `<=, > and >= need`},
+		{`$[?@.a <= @.b]`, `<=, > and >= need`},
+		{`$[?@.a > false]`, `<=, > and >= need`},
+		{`$[?null >= @.a]`, `<=, > and >= need`},
+		{`$[?(@.c || !(@.a > @.b))]`, `<=, > and >= need`},
+		{`$[?count(@[?@.a > @.b]) == 1]`, `<=, > and >= need`},
 
 		// What could cost more than the document is large.
 		{`$..a..b`, `only one .. is allowed`},
 		{`$[?@..a]`, `.. is not allowed in a filter`},
-		{`$[?@.a == $.b]`, `$ is not allowed in a filter`},
-		{`$[?match(@.a, @.b)]`, `wanted a pattern in quotes`},
-		{`$[?match(@.a, 'x{999}')]`, `the pattern is too large`},
+		{`$[?!@..a]`, `.. is not allowed in a filter`},
+		{`$[?@.b && (@.c || !(@..a))]`, `.. is not allowed in a filter`},
+		{`$[?count(@..a) == 1]`, `.. is not allowed in a filter`},
+		{`$[?1 == count(@..a)]`, `.. is not allowed in a filter`},
+		{`$[?length(value(@..a)) == 1]`, `.. is not allowed in a filter`},
+		{`$[?count(@[?@..a]) == 1]`, `.. is not allowed in a filter`},
+		{`$[?$.a[*]]`, `not search there`},
+		{`$[?count($.*) == 1]`, `not search there`},
+		{`$[?match(@.a, @.b)]`, `expects a pattern in quotes`},
+		{`$[?search(@.a, 1)]`, `expects a pattern in quotes`},
+		{`$[?search(@.a, $.pattern)]`, `expects a pattern in quotes`},
+		{`$[?match(@.a, 'x{999}')]`, `expects a smaller pattern`},
 		{`$[*,*][*,*][*,*][*,*][*,*]`, `selects in more than 16 ways`},
-		{`$[?@[?@[?@[?@[?@.a]]]]]`, `more than 4 filters within filters`},
+		{`$[?@[*,*][*,*]][?count(@[*,*][*,*][*,*]) == 1]`, `selects in more than 16 ways`},
+		{`$[?@[?@[?@[?@[?@[?@[?@[?@[?@.a]]]]]]]]]`, `more than 8 filters`},
+		{`$[?count(@[?count(@[?@[?@[?@]]])==1]) == 1][?@[?@[?@[?@.a]]]]`, `more than 8 filters`},
+		{`$[?@.a` + strings.Repeat(" || @.b", 10) + `]`, `more than 10 comparisons and tests in filters`},
+		{`$[?count(@[?@.a` + strings.Repeat(" || @.b", 9) + `]) == 1]`, `more than 10 comparisons and tests in filters`},
 		{`$` + strings.Repeat(".a", 500), `may have 1000 bytes, this one has 1001`},
 	} {
 		t.Run(c.path, func(t *testing.T) {
 			p, err := Parse(c.path)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
+			if err == nil || !strings.Contains(err.Error(), "JSON path") || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %s", err, c.want)
 			}
 			if !p.IsZero() {
@@ -273,21 +326,6 @@ func TestYAML(t *testing.T) {
 	settings.Path = Path{}
 	if out, _ := yaml.Marshal(settings); string(out) != "{}\n" {
 		t.Errorf("no path is written as %s", out)
-	}
-}
-
-// TestPanicIsContained puts a nil into the engine, which follows it.
-func TestPanicIsContained(t *testing.T) {
-	p, err := Parse("$.a.b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken := Document{&yaml.Node{Kind: yaml.MappingNode, Tag: tagObject, Content: []*yaml.Node{{Value: "a"}, nil}}}
-	if got := p.Find(broken); got != nil {
-		t.Errorf("found %d values", len(got))
-	}
-	if _, err := build("$["); err == nil {
-		t.Error("the engine took half a path")
 	}
 }
 
@@ -389,8 +427,8 @@ func FuzzFind(f *testing.F) {
 		}
 		p, err := Parse(path)
 		if err != nil {
-			if e, engine := errors.AsType[mistake](err); !engine && !strings.Contains(err.Error(), "JSON path") {
-				t.Errorf("unforeseen error %v", e)
+			if !strings.Contains(err.Error(), "JSON path") {
+				t.Errorf("unforeseen error %v", err)
 			}
 			return
 		}
@@ -409,22 +447,6 @@ func FuzzFind(f *testing.F) {
 			if f, ok := v.Float(); ok && f-f != 0 {
 				t.Error("found an infinite number")
 			}
-		}
-	})
-}
-
-// FuzzGrammar holds that what this package accepts the engine accepts too.
-func FuzzGrammar(f *testing.F) {
-	for _, p := range []string{`$.a`, `$..[*]`, `$[?length(@.a)<=2||!(@.b&&@.c)]`, `$[-1,'x',1:2:3]`, `$[?count(@.*)==value(@.a)]`} {
-		f.Add(p)
-	}
-	f.Fuzz(func(t *testing.T, path string) {
-		canonical, err := rewrite(path)
-		if err != nil {
-			return
-		}
-		if _, err := build(canonical); err != nil {
-			t.Errorf("%s became %s, which the engine refuses", path, canonical)
 		}
 	})
 }
