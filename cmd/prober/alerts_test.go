@@ -240,7 +240,7 @@ func TestFaultsBecomeAlerts(t *testing.T) {
 		for key, value := range systems[i].Env() {
 			env = append(env, strings.Replace(key, "PROBER_DEMO_", name, 1)+"="+value)
 		}
-		text := strings.ReplaceAll(string(systems[i].Localise(config.Demo)), "PROBER_DEMO_", name)
+		text := strings.ReplaceAll(string(systems[i].RewriteAddresses(config.Demo)), "PROBER_DEMO_", name)
 		text = strings.ReplaceAll(text, `{service="proxy"}`, fmt.Sprintf(`{service="proxy-%d"}`, i))
 		write(t, dir, trouble.fault+".yaml", only(t, text, trouble.fault, trouble.all()))
 	}
@@ -278,7 +278,7 @@ scrape_configs:
 		return err
 	})
 	for i, trouble := range troubles {
-		if err := systems[i].Break(trouble.fault); err != nil {
+		if err := systems[i].Inject(trouble.fault); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -293,7 +293,7 @@ scrape_configs:
 		t.Errorf("the alert on up-500 does not say why and what came: %s", got)
 	}
 	for i, trouble := range troubles {
-		if err := systems[i].Mend(trouble.fault); err != nil {
+		if err := systems[i].Clear(trouble.fault); err != nil {
 			t.Fatal(err)
 		}
 	}

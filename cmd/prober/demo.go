@@ -37,7 +37,7 @@ func (o *options) runDemo(ctx context.Context) int {
 		return exitPass
 	}
 	for _, name := range o.demo.faults {
-		if err := sample.Break(name); err != nil {
+		if err := sample.Inject(name); err != nil {
 			fmt.Fprintln(o.stderr, "prober: demo:", err)
 			return exitUsage
 		}
@@ -47,7 +47,7 @@ func (o *options) runDemo(ctx context.Context) int {
 		os.Setenv(name, value)
 	}
 	from := func() []config.File {
-		return []config.File{{Name: "demo.yaml", Data: sample.Localise(config.Demo)}}
+		return []config.File{{Name: "demo.yaml", Data: sample.RewriteAddresses(config.Demo)}}
 	}
 	if o.once.once {
 		return o.askOnce(ctx, from)
@@ -55,13 +55,13 @@ func (o *options) runDemo(ctx context.Context) int {
 	return o.serveForever(ctx, from, stage{
 		announce: func(address string) { fmt.Fprintf(o.stdout, demoGuide, pageURL(address)) },
 		switches: func() []web.Switch { return switches(sample) },
-		handlers: map[string]http.Handler{"/demo/": http.StripPrefix("/demo", sample.Switches())},
+		handlers: map[string]http.Handler{"/demo/": http.StripPrefix("/demo", sample.Handler())},
 	})
 }
 
 // switches shows the sample system's faults on the page.
 func switches(sample *sandbox.Sandbox) []web.Switch {
-	broken := sample.Broken()
+	broken := sample.Active()
 	var all []web.Switch
 	for _, f := range sample.Faults() {
 		s := web.Switch{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/break/" + f.Name}

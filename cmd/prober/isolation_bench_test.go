@@ -68,13 +68,13 @@ func BenchmarkLeakByChance(b *testing.B) {
 	for _, of := range slices.Sorted(maps.Keys(tenants)) {
 		for _, oneIn := range []int{20, 40, 80, 160} {
 			b.Run(fmt.Sprintf("%s/one_in_%d", of, oneIn), func(b *testing.B) {
-				sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, OneIn: oneIn, ByChance: true})
+				sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, SwapOneIn: oneIn, SwapAtRandom: true})
 				if err != nil {
 					b.Fatal(err)
 				}
 				b.Cleanup(sample.Close)
 				job := tenantsProbe(b, sample, of)
-				if err := sample.Break("tenant-one-in-fifty"); err != nil {
+				if err := sample.Inject("tenant-one-in-fifty"); err != nil {
 					b.Fatal(err)
 				}
 				found, runs := 0, 0

@@ -43,12 +43,12 @@ func TestFaultMatrix(t *testing.T) {
 		wg.Go(func() {
 			sample := startSandbox(t)
 			for i := range next {
-				if err := sample.Break(faults[i].Name); err != nil {
+				if err := sample.Inject(faults[i].Name); err != nil {
 					t.Error(err)
 					continue
 				}
 				rows[i], exits[i] = cells(t, sample)
-				if err := sample.Mend(faults[i].Name); err != nil {
+				if err := sample.Clear(faults[i].Name); err != nil {
 					t.Error(err)
 				}
 			}
@@ -154,7 +154,7 @@ func jobsOf(t testing.TB, yaml []byte) []probe.Job {
 func named(sample *sandbox.Sandbox) []byte {
 	setDemoEnv.Lock()
 	defer setDemoEnv.Unlock()
-	text := sample.Localise(config.Demo)
+	text := sample.RewriteAddresses(config.Demo)
 	env := sample.Env()
 	suffix := fmt.Sprintf("_%p", sample)
 	for _, name := range slices.Sorted(maps.Keys(env)) {

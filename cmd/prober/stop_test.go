@@ -34,12 +34,12 @@ func TestAStoppedProberTakesItsCanariesAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// What is created is seen only later, and so the run waits in its middle, for long enough to be met there.
-			sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, SettleIn: 4 * time.Second})
+			sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, VisibilityDelay: 4 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(sample.Close)
-			if err := sample.Break("tenant-eventual"); err != nil {
+			if err := sample.Inject("tenant-eventual"); err != nil {
 				t.Fatal(err)
 			}
 			untouched := sample.Memories()

@@ -11,26 +11,26 @@ import (
 // serveAuth makes a host the auth service of the proxy's world.
 func serveAuth(h *host, i *issuer) {
 	h.handle("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, object{"status": "ok", "service": "auth", "version": release})
+		writeJSON(w, http.StatusOK, object{"status": "ok", "service": "auth", "version": release})
 	})
 	i.serve(h)
 }
 
-// servesKeys adds a key set, and how long it may be kept.
-func servesKeys(h *host, keys []jose.JSONWebKey, caching string) {
+// serveKeySet adds a key set, and how long it may be kept.
+func serveKeySet(h *host, keys []jose.JSONWebKey, caching string) {
 	h.handle("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", caching)
-		reply(w, http.StatusOK, jose.JSONWebKeySet{Keys: keys})
+		writeJSON(w, http.StatusOK, jose.JSONWebKeySet{Keys: keys})
 	})
 }
 
 // serve adds what an issuer is asked: its keys, its discovery document, its tokens, and to take one back.
 func (i *issuer) serve(h *host) {
 	h.issuer, h.verifier = i, i.verifier()
-	servesKeys(h, i.public(), "public, max-age=10")
+	serveKeySet(h, i.public(), "public, max-age=10")
 	clientAuth := []string{"client_secret_basic", "client_secret_post"}
 	h.handle("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, object{
+		writeJSON(w, http.StatusOK, object{
 			"issuer":                                i.url,
 			"jwks_uri":                              i.url + "/.well-known/jwks.json",
 			"token_endpoint":                        i.url + "/oauth/token",
@@ -43,23 +43,23 @@ func (i *issuer) serve(h *host) {
 			"subject_types_supported":                    []string{"public"},
 		})
 	})
-	h.handle("POST /oauth/token", i.asClient(i.token))
-	h.handle("POST /oauth/revoke", i.asClient(i.takeBack(h.verifier)))
+	h.handle("POST /oauth/token", i.authenticated(i.token))
+	h.handle("POST /oauth/revoke", i.authenticated(i.revocation(h.verifier)))
 }
 
-// asClient admits a request whose client proves who it is, as RFC 6749 says in section 2.3.1.
-func (i *issuer) asClient(route func(w http.ResponseWriter, r *http.Request, client string)) http.HandlerFunc {
+// authenticated admits a request whose client proves who it is, as RFC 6749 says in section 2.3.1.
+func (i *issuer) authenticated(route func(w http.ResponseWriter, r *http.Request, client string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		if err := r.ParseForm(); err != nil {
-			reply(w, http.StatusBadRequest, object{"error": "invalid_request"})
+			writeJSON(w, http.StatusBadRequest, object{"error": "invalid_request"})
 			return
 		}
 		client, ok := i.client(r)
 		if !ok {
 			w.Header().Set("WWW-Authenticate", "Basic")
-			reply(w, http.StatusUnauthorized, object{"error": "invalid_client"})
+			writeJSON(w, http.StatusUnauthorized, object{"error": "invalid_client"})
 			return
 		}
 		route(w, r, client)
@@ -69,27 +69,27 @@ func (i *issuer) asClient(route func(w http.ResponseWriter, r *http.Request, cli
 // token answers a request for an access token as RFC 6749 says in section 4.4.
 func (i *issuer) token(w http.ResponseWriter, r *http.Request, client string) {
 	if r.PostForm.Get("grant_type") != "client_credentials" {
-		reply(w, http.StatusBadRequest, object{"error": "unsupported_grant_type"})
+		writeJSON(w, http.StatusBadRequest, object{"error": "unsupported_grant_type"})
 		return
 	}
 	token, err := i.issue(client)
 	if err != nil {
-		reply(w, http.StatusInternalServerError, object{"error": "server_error"})
+		writeJSON(w, http.StatusInternalServerError, object{"error": "server_error"})
 		return
 	}
-	reply(w, http.StatusOK, object{"access_token": token, "token_type": "Bearer", "expires_in": int(tokenLife.Seconds())})
+	writeJSON(w, http.StatusOK, object{"access_token": token, "token_type": "Bearer", "expires_in": int(tokenLife.Seconds())})
 }
 
-// takeBack revokes a token of the client's own. As RFC 7009 says in section 2.2, a token that is none is as good as
+// revocation revokes a token of the client's own. As RFC 7009 says in section 2.2, a token that is none is as good as
 // revoked.
-func (i *issuer) takeBack(v *verifier) func(w http.ResponseWriter, r *http.Request, client string) {
+func (i *issuer) revocation(v *verifier) func(w http.ResponseWriter, r *http.Request, client string) {
 	return func(w http.ResponseWriter, r *http.Request, client string) {
 		token := r.PostForm.Get("token")
 		if token == "" {
-			reply(w, http.StatusBadRequest, object{"error": "invalid_request"})
+			writeJSON(w, http.StatusBadRequest, object{"error": "invalid_request"})
 			return
 		}
-		if c, err := v.signed(token); err == nil && c.Subject == client {
+		if c, err := v.parseSigned(token); err == nil && c.Subject == client {
 			i.revoke(c)
 		}
 		w.WriteHeader(http.StatusOK)

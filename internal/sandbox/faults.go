@@ -23,10 +23,10 @@ func faults() []Fault {
 
 // Routes that several tables name.
 const (
-	health   = "GET /health"
-	unserved = "/"
-	every    = ""
-	keys     = "GET /.well-known/jwks.json"
+	healthRoute = "GET /health"
+	otherRoutes = "/"
+	everyRoute  = ""
+	keySetRoute = "GET /.well-known/jwks.json"
 )
 
 // proxyFaults break the proxy and what it needs.
@@ -43,45 +43,45 @@ func proxyFaults() []Fault {
 	return []Fault{
 		// Liveness, and the page that stands before it.
 		{"proxy-down", "all three replicas of the proxy refuse connections", processUp,
-			[]effect{refuse(proxies...)}},
+			[]effect{refuseConnections(proxies...)}},
 		{"proxy-catch-all", "the proxy answers every path with what /health says, so that /health says nothing", processUp,
-			[]effect{on(proxies, every, like(health))}},
+			[]effect{on(proxies, everyRoute, sameAs(healthRoute))}},
 		{"proxy-health-html", "/health of the proxy is the default page of an ingress: 200 and HTML", processUp,
-			[]effect{on(proxies, health, shows(200, welcomePage))}},
+			[]effect{on(proxies, healthRoute, respondPage(200, welcomePage))}},
 		{"health-redirect", "/health of the proxy redirects to a login page, which answers 200", processUp,
-			[]effect{on(proxies, health, redirects("/login")), on(proxies, unserved, only("/login", shows(200, loginPage)))}},
+			[]effect{on(proxies, healthRoute, redirect("/login")), on(proxies, otherRoutes, onlyPath("/login", respondPage(200, loginPage)))}},
 		{"health-unauthorised", "/health of the proxy wants a login: 401", processUp,
-			[]effect{on(proxies, health, says(401, object{"error": "unauthorized"}))}},
+			[]effect{on(proxies, healthRoute, respondJSON(401, object{"error": "unauthorized"}))}},
 		{"health-cached", "/health of the proxy comes out of a cache, a minute old", processUp,
-			[]effect{on(proxies, health, withHeaders("Age", "60"))}},
+			[]effect{on(proxies, healthRoute, addHeaders("Age", "60"))}},
 		{"health-hangs", "/health of the proxy accepts the connection and never answers", processUp,
-			[]effect{on(proxies, health, never)}},
+			[]effect{on(proxies, healthRoute, hang)}},
 		{"health-slow", "/health of the proxy answers rightly, after 2.5 s", processUp,
-			[]effect{on(proxies, health, slowly)}},
+			[]effect{on(proxies, healthRoute, delay)}},
 
 		// Its replicas.
 		{"replica-down", "the second of three replicas of the proxy refuses connections", replicas,
-			[]effect{refuse(proxy2)}},
+			[]effect{refuseConnections(proxy2)}},
 		{"replicas-same-instance", "all three addresses of the proxy lead to the same replica", replicas,
-			[]effect{on(proxies, every, as(proxy1))}},
+			[]effect{on(proxies, everyRoute, asHost(proxy1))}},
 
 		// Readiness, and what it needs.
 		{"auth-down", "auth refuses connections; the proxy is rightly live and not ready", split,
-			[]effect{refuse(auth)}},
+			[]effect{refuseConnections(auth)}},
 		{"auth-unhealthy", "auth answers 503 at /health; the proxy is rightly live and not ready", split,
-			[]effect{on([]string{auth}, health, says(503, object{"status": "unhealthy", "service": "auth"}))}},
+			[]effect{on([]string{auth}, healthRoute, respondJSON(503, object{"status": "unhealthy", "service": "auth"}))}},
 		{"liveness-coupled", "auth refuses connections and the proxy's liveness hangs on it: /health 503 too", coupled,
-			[]effect{refuse(auth), on(proxies, health, like(ready))}},
+			[]effect{refuseConnections(auth), on(proxies, healthRoute, sameAs(ready))}},
 		{"ready-lies", "auth refuses connections and the proxy says that it is ready", split,
-			[]effect{refuse(auth), on(proxies, ready, says(200, object{"status": "ready"}))}},
+			[]effect{refuseConnections(auth), on(proxies, ready, respondJSON(200, object{"status": "ready"}))}},
 		{"not-ready", "the proxy is not ready although auth is up: it is draining", isReady,
-			[]effect{on(proxies, ready, says(503, object{"status": "not_ready", "reason": "draining"}))}},
+			[]effect{on(proxies, ready, respondJSON(503, object{"status": "not_ready", "reason": "draining"}))}},
 		{"ready-error", "/ready of the proxy answers 500", isReady,
-			[]effect{on(proxies, ready, says(500, object{"error": "internal"}))}},
+			[]effect{on(proxies, ready, respondJSON(500, object{"error": "internal"}))}},
 		{"ready-ingress-503", "/ready of the proxy is answered by the ingress, which has no endpoints: 503 and HTML", isReady,
-			[]effect{on(proxies, ready, shows(503, unavailablePage))}},
+			[]effect{on(proxies, ready, respondPage(503, unavailablePage))}},
 		{"inverted", "the proxy is ready and not live: /health 500, /ready 200", coupled,
-			[]effect{on(proxies, health, says(500, object{"error": "internal"}))}},
+			[]effect{on(proxies, healthRoute, respondJSON(500, object{"error": "internal"}))}},
 	}
 }
 
@@ -103,38 +103,38 @@ func apiFaults() []Fault {
 	)
 	return []Fault{
 		// The health page.
-		{"up-500", "/up answers 500", isUp, []effect{on(api, up, says(500, object{"error": "internal"}))}},
-		{"up-502", "/up answers 502, from the gateway before it", isUp, []effect{on(api, up, shows(502, badGatewayPage))}},
-		{"up-404", "/up answers 404", isUp, []effect{on(api, up, like(unserved))}},
-		{"up-refused", "the whole API refuses connections", unreachable, []effect{refuse(onepass)}},
-		{"up-hangs", "/up accepts the connection and never answers", unreachable, []effect{on(api, up, never)}},
+		{"up-500", "/up answers 500", isUp, []effect{on(api, up, respondJSON(500, object{"error": "internal"}))}},
+		{"up-502", "/up answers 502, from the gateway before it", isUp, []effect{on(api, up, respondPage(502, badGatewayPage))}},
+		{"up-404", "/up answers 404", isUp, []effect{on(api, up, sameAs(otherRoutes))}},
+		{"up-refused", "the whole API refuses connections", unreachable, []effect{refuseConnections(onepass)}},
+		{"up-hangs", "/up accepts the connection and never answers", unreachable, []effect{on(api, up, hang)}},
 		{"up-redirect", "/up redirects to a maintenance page, which answers 200", isUp,
-			[]effect{on(api, up, redirects("/maintenance")), on(api, unserved, only("/maintenance", shows(200, upPage)))}},
+			[]effect{on(api, up, redirect("/maintenance")), on(api, otherRoutes, onlyPath("/maintenance", respondPage(200, upPage)))}},
 		{"up-cached", "/up comes out of a cache at the edge", isUp,
-			[]effect{on(api, up, withHeaders("Age", "60", "X-Cache", "HIT"))}},
+			[]effect{on(api, up, addHeaders("Age", "60", "X-Cache", "HIT"))}},
 		{"up-catch-all", "every path that nobody serves answers as /up does, so that /up says nothing", isUp,
-			[]effect{on(api, unserved, like(up))}},
+			[]effect{on(api, otherRoutes, sameAs(up))}},
 		{"up-wrong-page", "/up answers 200 with the default page of a web server", isUp,
-			[]effect{on(api, up, shows(200, welcomePage))}},
-		{"up-login", "/up wants a login: 401", isUp, []effect{on(api, up, shows(401, loginPage))}},
+			[]effect{on(api, up, respondPage(200, welcomePage))}},
+		{"up-login", "/up wants a login: 401", isUp, []effect{on(api, up, respondPage(401, loginPage))}},
 		{"up-rate-limited", "/up limits the rate of requests: 429", isUp, []effect{
-			on(api, up, says(429, object{"error": "rate_limited"})), on(api, up, withHeaders("Retry-After", "30"))}},
-		{"up-truncated", "/up ends before the length that it announced", unreachable, []effect{on(api, up, truncates)}},
-		{"up-too-large", "/up answers with a page that never ends", unreachable, []effect{on(api, up, floods)}},
-		{"up-garbage", "at /up answers something that does not speak HTTP", unreachable, []effect{on(api, up, babbles)}},
+			on(api, up, respondJSON(429, object{"error": "rate_limited"})), on(api, up, addHeaders("Retry-After", "30"))}},
+		{"up-truncated", "/up ends before the length that it announced", unreachable, []effect{on(api, up, truncate)}},
+		{"up-too-large", "/up answers with a page that never ends", unreachable, []effect{on(api, up, endlessBody)}},
+		{"up-garbage", "at /up answers something that does not speak HTTP", unreachable, []effect{on(api, up, notHTTP)}},
 
 		// The other endpoints.
-		{"keys-slow", "/.well-known/jwks.json answers rightly, after 2.5 s", latency, []effect{on(api, keys, slowly)}},
+		{"keys-slow", "/.well-known/jwks.json answers rightly, after 2.5 s", latency, []effect{on(api, keySetRoute, delay)}},
 		{"endpoint-500", "the discovery document answers 500 while /up is fine", some5xx,
-			[]effect{on(api, discovery, says(500, object{"error": "internal"}))}},
+			[]effect{on(api, discovery, respondJSON(500, object{"error": "internal"}))}},
 		{"me-500", "/api/v1/me answers 500 while /up is fine", some5xx,
-			[]effect{on(api, me, says(500, object{"error": "internal"}))}},
-		{"api-slow", "/api/v1/me answers rightly, after 2.5 s", latency, []effect{on(api, me, slowly)}},
+			[]effect{on(api, me, respondJSON(500, object{"error": "internal"}))}},
+		{"api-slow", "/api/v1/me answers rightly, after 2.5 s", latency, []effect{on(api, me, delay)}},
 		{"outbox-open", "the admin API answers without a token", adminAPI, []effect{on(api, dead, asAdmin)}},
-		{"outbox-any-token", "the admin API admits whoever presents any token", adminAPI, []effect{on(api, dead, ifBearing(asAdmin))}},
-		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, ifBearing(says(403, object{"error": "forbidden"})))}},
+		{"outbox-any-token", "the admin API admits whoever presents any token", adminAPI, []effect{on(api, dead, onlyWithToken(asAdmin))}},
+		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, onlyWithToken(respondJSON(403, object{"error": "forbidden"})))}},
 		{"outbox-schema", "the admin API no longer says how many webhooks are dead", adminAPI,
-			[]effect{on(api, dead, without("total"))}},
+			[]effect{on(api, dead, removeField("total"))}},
 	}
 }
 
@@ -151,15 +151,15 @@ func platformFaults() []Fault {
 	)
 	return []Fault{
 		{"render-suspended", "the service is suspended", suspension,
-			[]effect{on(platform, service, with("suspended", "suspended"))}},
+			[]effect{on(platform, service, setField("suspended", "suspended"))}},
 		{"render-schema", "the platform's API no longer says whether the service is suspended", suspension,
-			[]effect{on(platform, service, without("suspended"))}},
+			[]effect{on(platform, service, removeField("suspended"))}},
 		{"render-key-refused", "the platform's API refuses our key: 401", suspension,
-			[]effect{on(platform, every, says(401, object{"message": "Unauthorized"}))}},
+			[]effect{on(platform, everyRoute, respondJSON(401, object{"message": "Unauthorized"}))}},
 		{"deploy-failed", "the latest deploy failed: update_failed", lastDeploys,
-			[]effect{on(platform, history, edits(latestFailed))}},
+			[]effect{on(platform, history, editJSON(latestFailed))}},
 		{"deploys-empty", "the platform's API knows of no deploy: []", lastDeploys,
-			[]effect{on(platform, history, edits(func(any) any { return []any{} }))}},
+			[]effect{on(platform, history, editJSON(func(any) any { return []any{} }))}},
 	}
 }
 

@@ -7,7 +7,7 @@ const (
 	loginsDown   = "JWKS unresponsive — every RP login is down"
 )
 
-const protected = "POST /v1/chat/completions"
+const protectedRoute = "POST /v1/chat/completions"
 
 // keyFaults break what verifiers are told of the keys. Where a replica of the proxy is told otherwise, it also
 // verifies otherwise, as a real one would.
@@ -24,38 +24,38 @@ func keyFaults() []Fault {
 		drill    = "it automatically revokes the key, issues a new one"
 		ttl      = "RP-side JWKS cache TTL — ask the RP to force a refresh"
 	)
-	conflicting := swaps(func(s *Sandbox) any { return asJSON(s.keyring.conflict.Public()) })
-	returned := adds(func(s *Sandbox) any { return asJSON(s.keyring.revoked.Public()) })
-	private := swaps(func(s *Sandbox) any { return asJSON(s.keyring.logi[0]) })
+	conflicting := replaceKey(func(s *Sandbox) any { return asJSON(s.keyring.conflict.Public()) })
+	returned := addKey(func(s *Sandbox) any { return asJSON(s.keyring.revoked.Public()) })
+	private := replaceKey(func(s *Sandbox) any { return asJSON(s.keyring.logi[0]) })
 	return []Fault{
 		// Who has which key.
 		{"kid-missing", "the key with which auth signs is in nobody's key set; every replica of the proxy refuses its tokens", mismatch,
-			[]effect{on(everywhere, keys, publishes(drops(ibexKid))), on(proxies, protected, knowsOnly(drops(ibexKid)))}},
+			[]effect{on(everywhere, keySetRoute, publishKeys(dropKey(ibexKid))), on(proxies, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
 		{"kid-missing-replica", "the second replica of the proxy never got the key with which auth signs, and refuses its tokens", allVerifiers,
-			[]effect{on(second, keys, publishes(drops(ibexKid))), on(second, protected, knowsOnly(drops(ibexKid)))}},
+			[]effect{on(second, keySetRoute, publishKeys(dropKey(ibexKid))), on(second, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
 		{"kid-conflict", "the second replica of the proxy has another key under the same kid, and refuses auth's tokens", allVerifiers,
-			[]effect{on(second, keys, publishes(conflicting)), on(second, protected, knowsOnly(conflicting))}},
+			[]effect{on(second, keySetRoute, publishKeys(conflicting)), on(second, protectedRoute, verifyWithKeys(conflicting))}},
 		{"revoked-kid-published", "a revoked key is back in the key sets of auth and of every replica of the proxy", drill,
-			[]effect{on(everywhere, keys, publishes(returned)), on(proxies, protected, knowsOnly(returned))}},
+			[]effect{on(everywhere, keySetRoute, publishKeys(returned)), on(proxies, protectedRoute, verifyWithKeys(returned))}},
 		{"unpublished-signing-key", "the login API signs with a key that is in no key set; nobody accepts its tokens", active,
-			[]effect{on(api, issuance, reissues(unpublished))}},
+			[]effect{on(api, tokenRoute, reissue(unpublishedKey))}},
 
 		// What the keys are.
 		{"private-key-published", "the key set of the login API holds the private half of the key with which it signs", compromise,
-			[]effect{on(api, keys, publishes(private))}},
+			[]effect{on(api, keySetRoute, publishKeys(private))}},
 		{"weak-key", "beside the good keys of auth and the proxy stands one of 1024 bits", strength,
-			[]effect{on(everywhere, keys, publishes(adds(weakKey))), on(proxies, protected, knowsOnly(adds(weakKey)))}},
+			[]effect{on(everywhere, keySetRoute, publishKeys(addKey(weakKey))), on(proxies, protectedRoute, verifyWithKeys(addKey(weakKey)))}},
 		{"unknown-kty", "beside the good keys of auth and the proxy stands one of a type still to come: nothing is wrong", unknown,
-			[]effect{harmless(on(everywhere, keys, publishes(adds(keyToCome))))}},
+			[]effect{harmless(on(everywhere, keySetRoute, publishKeys(addKey(futureKey))))}},
 
 		// The endpoint.
-		{"empty-keyset", "the key set of auth is empty", loginsDown, []effect{on(issues, keys, publishes(none))}},
+		{"empty-keyset", "the key set of auth is empty", loginsDown, []effect{on(issues, keySetRoute, publishKeys(noKeys))}},
 		{"keyset-html", "where the key set of auth should be stands a web page: 200 and HTML", loginsDown,
-			[]effect{on(issues, keys, shows(200, welcomePage))}},
+			[]effect{on(issues, keySetRoute, respondPage(200, welcomePage))}},
 		{"keyset-down", "/.well-known/jwks.json of the login API answers 503", loginsDown,
-			[]effect{on(api, keys, shows(503, unavailablePage))}},
+			[]effect{on(api, keySetRoute, respondPage(503, unavailablePage))}},
 		{"keyset-cached", "the key set of auth comes out of a cache, five minutes old", ttl,
-			[]effect{on(issues, keys, withHeaders("Age", "300"))}},
+			[]effect{on(issues, keySetRoute, addHeaders("Age", "300"))}},
 	}
 }
 
@@ -66,7 +66,7 @@ func weakKey(*Sandbox) any {
 	return object{"kty": "RSA", "kid": "ibex-w1", "use": "sig", "alg": "RS256", "n": modulus, "e": "AQAB"}
 }
 
-// keyToCome is of a type that few know yet.
-func keyToCome(*Sandbox) any {
+// futureKey is of a type that few know yet.
+func futureKey(*Sandbox) any {
 	return object{"kty": "AKP", "kid": "ibex-pq", "use": "sig", "alg": "ML-DSA-65", "pub": "c3RpbGwgdG8gY29tZQ"}
 }

@@ -132,7 +132,7 @@ func outcomes(t *testing.T, s *Sandbox, waits func(ask) bool) map[string]string 
 			out[s.label(a)] = s.describe(answer, err)
 		})
 	}
-	for _, k := range s.timekeepers {
+	for _, k := range s.ntpServers {
 		all.Go(func() {
 			told := s.timeOf(k.name)
 			mu.Lock()
@@ -148,7 +148,7 @@ func outcomes(t *testing.T, s *Sandbox, waits func(ask) bool) map[string]string 
 // loopback nothing is lost.
 func (s *Sandbox) timeOf(name string) string {
 	limit := patience
-	for _, f := range s.Broken() {
+	for _, f := range s.Active() {
 		if f == "ntp-silent" {
 			limit = 500 * time.Millisecond
 		}
@@ -325,7 +325,7 @@ func changes(whole, broken map[string]string) []string {
 // Every fault does what it says and nothing beside, and mending it leaves no trace. The golden file shows every
 // request as it is answered by a whole system, and below each fault those that are then answered otherwise.
 func TestFaults(t *testing.T) {
-	s := start(t, Options{SlowBy: time.Hour})
+	s := start(t, Options{Delay: time.Hour})
 	whole := outcomes(t, s, nothingWaits)
 	var b strings.Builder
 	fmt.Fprintln(&b, "nothing broken")
@@ -336,11 +336,11 @@ func TestFaults(t *testing.T) {
 		if ofTenants(f) {
 			continue // TestTenantFaults tells their stories
 		}
-		if err := s.Break(f.Name); err != nil {
+		if err := s.Inject(f.Name); err != nil {
 			t.Fatal(err)
 		}
 		changed := changes(whole, outcomes(t, s, waits(f.Name)))
-		if err := s.Mend(f.Name); err != nil {
+		if err := s.Clear(f.Name); err != nil {
 			t.Fatal(err)
 		}
 		if len(changed) == 0 {
@@ -358,7 +358,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
-	s := start(t, Options{SlowBy: time.Hour})
+	s := start(t, Options{Delay: time.Hour})
 	whole := outcomes(t, s, nothingWaits)
 	for _, together := range [][]string{
 		{"replica-down", "up-500", "deploy-failed"},
@@ -367,14 +367,14 @@ func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
 	} {
 		var want []string
 		for _, name := range together {
-			s.MendAll()
-			if err := s.Break(name); err != nil {
+			s.ClearAll()
+			if err := s.Inject(name); err != nil {
 				t.Fatal(err)
 			}
 			want = append(want, changes(whole, outcomes(t, s, nothingWaits))...)
 		}
 		for _, name := range together {
-			if err := s.Break(name); err != nil {
+			if err := s.Inject(name); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -382,7 +382,7 @@ func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
 		if got := changes(whole, outcomes(t, s, nothingWaits)); !slices.Equal(got, want) {
 			t.Errorf("%v: wanted\n%s\ngot\n%s", together, strings.Join(want, "\n"), strings.Join(got, "\n"))
 		}
-		s.MendAll()
+		s.ClearAll()
 		if left := changes(whole, outcomes(t, s, nothingWaits)); left != nil {
 			t.Errorf("%v: all mended, and still\n%s", together, strings.Join(left, "\n"))
 		}
@@ -392,11 +392,11 @@ func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
 func TestAHostRefusesUntilTheLastFaultThatClosesItIsMended(t *testing.T) {
 	s := start(t, Options{})
 	for _, name := range []string{"proxy-down", "replica-down"} {
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Mend("proxy-down"); err != nil {
+	if err := s.Clear("proxy-down"); err != nil {
 		t.Fatal(err)
 	}
 	s.must(t, ask{host: proxy1, method: "GET", path: "/health"})
@@ -406,9 +406,9 @@ func TestAHostRefusesUntilTheLastFaultThatClosesItIsMended(t *testing.T) {
 }
 
 func TestTwoFaultsOfOneRoute(t *testing.T) {
-	s := start(t, Options{SlowBy: time.Millisecond})
+	s := start(t, Options{Delay: time.Millisecond})
 	for _, name := range []string{"me-500", "api-slow"} {
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -423,7 +423,7 @@ func TestTwoFaultsOfOneRoute(t *testing.T) {
 
 func TestSlowAnswersAreRightAnswers(t *testing.T) {
 	const slow = 30 * time.Millisecond
-	s := start(t, Options{SlowBy: slow})
+	s := start(t, Options{Delay: slow})
 	admin := s.Env()["PROBER_DEMO_ADMIN"]
 	for name, a := range map[string]ask{
 		"health-slow": {host: proxy1, method: "GET", path: "/health"},
@@ -431,7 +431,7 @@ func TestSlowAnswersAreRightAnswers(t *testing.T) {
 		"api-slow":    {host: onepass, method: "GET", path: "/api/v1/me", token: admin},
 	} {
 		before := s.must(t, a)
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
@@ -459,7 +459,7 @@ func TestTheTableNamesWhatThereIs(t *testing.T) {
 		}
 		for _, e := range f.effects {
 			for _, name := range e.hosts {
-				if e.reply != nil {
+				if e.alterReply != nil {
 					if s.address(name) == "" {
 						t.Errorf("%s: there is no %s", f.Name, name)
 					}
@@ -480,18 +480,18 @@ func TestBreakingWhatIsBrokenAndMendingWhatIsWhole(t *testing.T) {
 		name string
 		want []string
 	}{
-		{s.Break, "up-500", []string{"up-500"}},
-		{s.Break, "proxy-down", []string{"proxy-down", "up-500"}}, // in the order of the table
-		{s.Break, "proxy-down", []string{"proxy-down", "up-500"}},
-		{s.Mend, "replica-down", []string{"proxy-down", "up-500"}},
-		{s.Mend, "up-500", []string{"proxy-down"}},
-		{s.Mend, "proxy-down", []string{}},
-		{s.Mend, "proxy-down", []string{}},
+		{s.Inject, "up-500", []string{"up-500"}},
+		{s.Inject, "proxy-down", []string{"proxy-down", "up-500"}}, // in the order of the table
+		{s.Inject, "proxy-down", []string{"proxy-down", "up-500"}},
+		{s.Clear, "replica-down", []string{"proxy-down", "up-500"}},
+		{s.Clear, "up-500", []string{"proxy-down"}},
+		{s.Clear, "proxy-down", []string{}},
+		{s.Clear, "proxy-down", []string{}},
 	} {
 		if err := turn.turn(turn.name); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Broken(); !slices.Equal(got, turn.want) {
+		if got := s.Active(); !slices.Equal(got, turn.want) {
 			t.Errorf("after %s: wanted %v, got %v", turn.name, turn.want, got)
 		}
 	}
@@ -506,7 +506,7 @@ func TestUnknownFaults(t *testing.T) {
 		"zzzzzzzzzzz":             `no fault is called "zzzzzzzzzzz"`,
 		strings.Repeat("q", 1000): `no fault is called "` + strings.Repeat("q", 64) + `"`,
 	} {
-		for _, turn := range []func(string) error{s.Break, s.Mend} {
+		for _, turn := range []func(string) error{s.Inject, s.Clear} {
 			if err := turn(name); err == nil || err.Error() != want {
 				t.Errorf("wanted %s, got %v", want, err)
 			}

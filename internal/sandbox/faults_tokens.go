@@ -1,7 +1,7 @@
 package sandbox
 
-// issuance is where tokens are got.
-const issuance = "POST /oauth/token"
+// tokenRoute is where tokens are got.
+const tokenRoute = "POST /oauth/token"
 
 // routeFaults break the protected route of the proxy: who is let in, and what the others are told.
 func routeFaults() []Fault {
@@ -13,19 +13,19 @@ func routeFaults() []Fault {
 	)
 	return []Fault{
 		{"auth-bypass", "the protected route of the proxy lets everybody in, with any token and with none: 501", compromise,
-			[]effect{on(proxies, protected, verifying(anybody))}},
+			[]effect{on(proxies, protectedRoute, withVerifier(acceptAll))}},
 		{"blanket-501", "whoever presents a good token gets the same answer at any path, from what stands before the proxy: 501", smoke,
-			[]effect{on(proxies, unserved, ifBearing(like(protected)))}},
+			[]effect{on(proxies, otherRoutes, onlyWithToken(sameAs(protectedRoute)))}},
 		{"valid-rejected", "the protected route of the proxy refuses good tokens as invalid", smoke,
-			[]effect{on(proxies, protected, mistakes(accepted, invalid))}},
+			[]effect{on(proxies, protectedRoute, misreport(accepted, invalid))}},
 		{"wrong-code", "the protected route of the proxy calls a revoked token invalid", classify,
-			[]effect{on(proxies, protected, mistakes(revoked, invalid))}},
+			[]effect{on(proxies, protectedRoute, misreport(revoked, invalid))}},
 		{"revoked-accepted", "the protected route of the proxy accepts revoked tokens", bug,
-			[]effect{on(proxies, protected, verifying(forgetful))}},
+			[]effect{on(proxies, protectedRoute, withVerifier(ignoreRevocation))}},
 		{"forged-none-accepted", `the protected route of the proxy accepts unsigned tokens: {"alg":"none"}`, compromise,
-			[]effect{on(proxies, protected, verifying(unsignedToo))}},
+			[]effect{on(proxies, protectedRoute, withVerifier(acceptUnsigned))}},
 		{"forged-hs256-accepted", "the protected route of the proxy accepts tokens signed with the public key: HS256", compromise,
-			[]effect{on(proxies, protected, verifying(publicKeysAsSecrets))}},
+			[]effect{on(proxies, protectedRoute, withVerifier(acceptPublicKeyAsSecret))}},
 	}
 }
 
@@ -48,18 +48,18 @@ func tokenFaults() []Fault {
 	)
 	return []Fault{
 		{"issuance-down", "the token endpoint of the login API answers 503", failing,
-			[]effect{on(api, issuance, says(503, object{"error": "temporarily_unavailable"}))}},
+			[]effect{on(api, tokenRoute, respondJSON(503, object{"error": "temporarily_unavailable"}))}},
 		{"issuance-slow", "the token endpoint of the login API answers rightly, after 2.5 s", latency,
-			[]effect{on(api, issuance, slowly)}},
+			[]effect{on(api, tokenRoute, delay)}},
 		{"issuance-wrong-aud", "the login API issues tokens for another audience; nobody accepts them", audience,
-			[]effect{on(api, issuance, reissues(forAnother))}},
+			[]effect{on(api, tokenRoute, reissue(wrongAudience))}},
 		{"issuance-no-exp", "the login API issues tokens that never expire, and accepts them", expiry,
-			[]effect{on(api, issuance, reissues(forEver)), on(api, me, verifying(timeless)), on(api, dead, verifying(timeless))}},
+			[]effect{on(api, tokenRoute, reissue(withoutExpiry)), on(api, me, withVerifier(acceptWithoutExpiry)), on(api, dead, withVerifier(acceptWithoutExpiry))}},
 		{"invalid-client-accepted", "the token endpoint of the login API does not look at the client's secret", secret,
-			[]effect{on(api, issuance, withTheRightSecret)}},
+			[]effect{on(api, tokenRoute, skipSecretCheck)}},
 		{"revocation-ignored", "the login API says that it revoked a token, and goes on accepting it", revoking,
-			[]effect{on(api, me, verifying(forgetful)), on(api, dead, verifying(forgetful))}},
+			[]effect{on(api, me, withVerifier(ignoreRevocation)), on(api, dead, withVerifier(ignoreRevocation))}},
 		{"discovery-wrong-issuer", "the discovery document of the login API names another issuer", equality,
-			[]effect{on(api, discovery, with("issuer", "http://other.demo.test"))}},
+			[]effect{on(api, discovery, setField("issuer", "http://other.demo.test"))}},
 	}
 }

@@ -45,22 +45,22 @@ func newHost(s *Sandbox, name string, ephemeral bool) (*host, error) {
 	if ephemeral {
 		want = anyPort
 	}
-	err := h.take(want)
+	err := h.reserve(want)
 	if err != nil && want != anyPort {
-		err = h.take(anyPort)
+		err = h.reserve(anyPort)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	h.handle("/", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusNotFound, object{"error": "not_found"})
+		writeJSON(w, http.StatusNotFound, object{"error": "not_found"})
 	})
 	return h, nil
 }
 
-// take reserves an address for the life of the host and listens on it.
-func (h *host) take(address string) error {
-	held, release, err := hold(address)
+// reserve reserves an address for the life of the host and listens on it.
+func (h *host) reserve(address string) error {
+	held, release, err := lockPort(address)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (h *host) handle(pattern string, route http.HandlerFunc) {
 	h.routes[pattern] = route
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		h.stamp(w.Header(), r)
-		h.sandbox.twisted(h, pattern, route)(w, r)
+		h.sandbox.intercepted(h, pattern, route)(w, r)
 	})
 }
 
@@ -163,16 +163,16 @@ func traceID(r *http.Request) string {
 // object is a JSON object.
 type object = map[string]any
 
-func reply(w http.ResponseWriter, status int, value any) {
+func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
 		http.Error(w, "the sample system cannot write its answer", http.StatusInternalServerError)
 		return
 	}
-	text(w, status, "application/json", string(body)+"\n")
+	writeText(w, status, "application/json", string(body)+"\n")
 }
 
-func text(w http.ResponseWriter, status int, kind, body string) {
+func writeText(w http.ResponseWriter, status int, kind, body string) {
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
@@ -187,8 +187,8 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// unauthorised refuses a request whose token is missing or unknown.
-func unauthorised(w http.ResponseWriter) {
+// writeUnauthorized refuses a request whose token is missing or unknown.
+func writeUnauthorized(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	reply(w, http.StatusUnauthorized, object{"error": "unauthorized"})
+	writeJSON(w, http.StatusUnauthorized, object{"error": "unauthorized"})
 }

@@ -128,8 +128,8 @@ func (i *issuer) hasRevoked(id string) bool {
 	return is
 }
 
-// bundle is a set of public keys as one PEM text, as services are given it that do not fetch key sets.
-func bundle(keys []jose.JSONWebKey) (string, error) {
+// pemBundle is a set of public keys as one PEM text, as services are given it that do not fetch key sets.
+func pemBundle(keys []jose.JSONWebKey) (string, error) {
 	var b strings.Builder
 	for _, key := range keys {
 		der, err := x509.MarshalPKIXPublicKey(key.Key)

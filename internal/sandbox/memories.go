@@ -14,13 +14,13 @@ const orgHeader = "X-Org-Id"
 
 // How many memories a page of the list holds.
 const (
-	usualPage   = 50
-	longestPage = 200
+	defaultPageSize = 50
+	maxPageSize     = 200
 )
 
 // The routes of the memories API.
 const (
-	whoami         = "GET /v1/whoami"
+	identityRoute  = "GET /v1/whoami"
 	listMemories   = "GET /v1/memories"
 	createMemory   = "POST /v1/memories"
 	exportMemories = "GET /v1/memories/export"
@@ -38,67 +38,69 @@ func serveMemories(h *host, t *tenants) {
 		header.Set("Cache-Control", "private, no-store")
 		header.Set("Vary", "Authorization, "+orgHeader)
 	}
-	h.handle(whoami, func(w http.ResponseWriter, r *http.Request) {
+	h.handle(identityRoute, func(w http.ResponseWriter, r *http.Request) {
 		who, known := t.callers[bearer(r)]
 		if !known {
-			unauthorised(w)
+			writeUnauthorized(w)
 			return
 		}
-		reply(w, http.StatusOK, object{"org": who.org, "subject": who.subject, "test_org": true})
+		writeJSON(w, http.StatusOK, object{"org": who.org, "subject": who.subject, "test_org": true})
 	})
 	for pattern, route := range map[string]tenantRoute{
 		listMemories: t.serveList, createMemory: t.serveCreate, exportMemories: t.serveExport, countMemories: t.serveCount,
 		readMemory: t.serveRead, updateMemory: t.serveUpdate, deleteMemory: t.serveDelete,
 	} {
-		h.handle(pattern, t.admitting(route))
+		h.handle(pattern, t.authorized(route))
 	}
 }
 
 // A tenantRoute answers a request of an org.
 type tenantRoute func(w http.ResponseWriter, r *http.Request, org string)
 
-// admitting admits a request as one of its token's org. It refuses a request that does not say which org it is for, or
+// authorized admits a request as one of its token's org. It refuses a request that does not say which org it is for, or
 // says another: it never guesses.
-func (t *tenants) admitting(route tenantRoute) http.HandlerFunc {
+func (t *tenants) authorized(route tenantRoute) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		org, named := t.org(bearer(r)), r.Header.Values(orgHeader)
 		switch {
 		case org == "":
-			unauthorised(w)
+			writeUnauthorized(w)
 		case len(named) == 0 || named[0] == "":
-			denied(w, http.StatusBadRequest, "org_required")
+			writeError(w, http.StatusBadRequest, "org_required")
 		case len(named) > 1:
-			denied(w, http.StatusBadRequest, "org_ambiguous")
+			writeError(w, http.StatusBadRequest, "org_ambiguous")
 		case named[0] != org:
-			denied(w, http.StatusForbidden, "org_mismatch")
+			writeError(w, http.StatusForbidden, "org_mismatch")
 		default:
 			route(w, r, org)
 		}
 	}
 }
 
-func denied(w http.ResponseWriter, status int, why string) { reply(w, status, object{"error": why}) }
+func writeError(w http.ResponseWriter, status int, why string) {
+	writeJSON(w, status, object{"error": why})
+}
 
-func notFound(w http.ResponseWriter) { denied(w, http.StatusNotFound, "not_found") }
+func writeNotFound(w http.ResponseWriter) { writeError(w, http.StatusNotFound, "not_found") }
 
-// brief shows a memory as one among others, whole as one asked for.
-func (m memory) brief() object { return object{"id": m.id, "text": m.text} }
-func (m memory) whole() object { return object{"id": m.id, "text": m.text, "org": m.org} }
+// summary shows a memory as one among others, whole as one asked for.
+func (m memory) summary() object { return object{"id": m.id, "text": m.text} }
+func (m memory) full() object    { return object{"id": m.id, "text": m.text, "org": m.org} }
 
 // serveList shows a page of the memories, of all or of those that hold the text searched for. The cursor to the next
 // page is the place of the last one shown, so that it stays good when memories come and go.
 func (t *tenants) serveList(w http.ResponseWriter, r *http.Request, org string) {
 	query := r.URL.Query()
-	limit, wrong := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(usualPage)))
+	limit, wrong := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(defaultPageSize)))
 	if wrong != nil || limit < 1 {
-		denied(w, http.StatusBadRequest, "invalid_limit")
+		writeError(w, http.StatusBadRequest, "invalid_limit")
 		return
 	}
-	limit = min(limit, longestPage)
+	limit = min(limit, maxPageSize)
 	newest := strconv.FormatInt(math.MaxInt64, 36)
 	before, wrong := strconv.ParseInt(cmp.Or(query.Get("cursor"), newest), 36, 64)
 	if wrong != nil {
-		denied(w, http.StatusBadRequest, "invalid_cursor")
+		writeError(w, http.StatusBadRequest, "invalid_cursor")
 		return
 	}
 	found := t.matching(viewOf(r, org), query.Get("q"))
@@ -112,86 +114,86 @@ func (t *tenants) serveList(w http.ResponseWriter, r *http.Request, org string) 
 			next = strconv.FormatInt(last.order, 36)
 			break
 		}
-		shown, last = append(shown, m.brief()), m
+		shown, last = append(shown, m.summary()), m
 	}
-	reply(w, http.StatusOK, object{"memories": shown, "total": len(found), "next": next})
+	writeJSON(w, http.StatusOK, object{"memories": shown, "total": len(found), "next": next})
 }
 
 func (t *tenants) serveExport(w http.ResponseWriter, r *http.Request, org string) {
 	var lines strings.Builder
 	encoder := json.NewEncoder(&lines)
 	for _, m := range t.matching(viewOf(r, org), "") {
-		if err := encoder.Encode(m.brief()); err != nil {
-			denied(w, http.StatusInternalServerError, "internal")
+		if err := encoder.Encode(m.summary()); err != nil {
+			writeError(w, http.StatusInternalServerError, "internal")
 			return
 		}
 	}
-	text(w, http.StatusOK, "application/x-ndjson", lines.String())
+	writeText(w, http.StatusOK, "application/x-ndjson", lines.String())
 }
 
 func (t *tenants) serveCount(w http.ResponseWriter, r *http.Request, org string) {
-	reply(w, http.StatusOK, object{"count": len(t.matching(viewOf(r, org), ""))})
+	writeJSON(w, http.StatusOK, object{"count": len(t.matching(viewOf(r, org), ""))})
 }
 
 func (t *tenants) serveCreate(w http.ResponseWriter, r *http.Request, org string) {
-	content, ok := written(w, r, org)
+	content, ok := decodeMemory(w, r, org)
 	if !ok {
 		return
 	}
 	made, ok := t.create(org, content)
 	if !ok {
-		denied(w, http.StatusInsufficientStorage, "too_many_memories")
+		writeError(w, http.StatusInsufficientStorage, "too_many_memories")
 		return
 	}
 	w.Header().Set("Location", "/v1/memories/"+made.id)
-	reply(w, http.StatusCreated, made.whole())
+	writeJSON(w, http.StatusCreated, made.full())
 }
 
 func (t *tenants) serveRead(w http.ResponseWriter, r *http.Request, org string) {
 	found, ok := t.read(viewOf(r, org), r.PathValue("id"))
 	if !ok {
-		notFound(w)
+		writeNotFound(w)
 		return
 	}
-	reply(w, http.StatusOK, found.whole())
+	writeJSON(w, http.StatusOK, found.full())
 }
 
 func (t *tenants) serveUpdate(w http.ResponseWriter, r *http.Request, org string) {
-	content, ok := written(w, r, org)
+	content, ok := decodeMemory(w, r, org)
 	if !ok {
 		return
 	}
 	changed, ok := t.change(viewOf(r, org), r.PathValue("id"), content)
 	if !ok {
-		notFound(w)
+		writeNotFound(w)
 		return
 	}
-	reply(w, http.StatusOK, changed.whole())
+	writeJSON(w, http.StatusOK, changed.full())
 }
 
 func (t *tenants) serveDelete(w http.ResponseWriter, r *http.Request, org string) {
 	if !t.remove(viewOf(r, org), r.PathValue("id")) {
-		notFound(w)
+		writeNotFound(w)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// A writing is the body of a request that writes. Whatever else it says, such as an id, is ignored.
-type writing struct {
+// A memoryBody is the body of a request that writes. Whatever else it says, such as an id, is ignored.
+type memoryBody struct {
 	Text string  `json:"text"`
 	Org  *string `json:"org_id"`
 }
 
-// written returns the text that a request of an org wants kept. It answers those that it refuses.
-func written(w http.ResponseWriter, r *http.Request, org string) (content string, ok bool) {
-	var wanted writing
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, longestMemory))
+// decodeMemory returns the text that a request of an org wants kept. It answers those that it refuses.
+func decodeMemory(w http.ResponseWriter, r *http.Request, org string) (content string, ok bool) {
+	var wanted memoryBody
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxMemoryBytes))
 	switch {
 	case decoder.Decode(&wanted) != nil || wanted.Text == "":
-		denied(w, http.StatusBadRequest, "invalid_request")
+		writeError(w, http.StatusBadRequest, "invalid_request")
 	case wanted.Org != nil && *wanted.Org != org:
-		denied(w, http.StatusForbidden, "org_mismatch")
+		writeError(w, http.StatusForbidden, "org_mismatch")
 	default:
 		return wanted.Text, true
 	}

@@ -91,7 +91,7 @@ func TestAMemoryFromCreationToDeletion(t *testing.T) {
 		{"into no org", orgB, "POST", "/v1/memories", `{"text":"x","org_id":""}`, 403, `{"error":"org_mismatch"}`},
 		{"not JSON", orgA, "POST", "/v1/memories", "text", 400, invalid},
 		{"no text", orgA, "POST", "/v1/memories", "{}", 400, invalid},
-		{"too long", orgA, "POST", "/v1/memories", `{"text":"` + strings.Repeat("x", longestMemory) + `"}`, 400, invalid},
+		{"too long", orgA, "POST", "/v1/memories", `{"text":"` + strings.Repeat("x", maxMemoryBytes) + `"}`, 400, invalid},
 		{"the owner deletes", orgA, "DELETE", own, "", 204, ""},
 		{"it is gone", orgA, "GET", own, "", 404, gone},
 		{"it is gone for good", orgA, "DELETE", own, "", 404, gone},
@@ -232,14 +232,14 @@ func TestPagesAreBounded(t *testing.T) {
 
 func TestMemoriesAreBounded(t *testing.T) {
 	s := start(t, Options{})
-	for i := range mostMemories - 1 {
+	for i := range maxMemories - 1 {
 		if _, ok := s.tenants.create(orgA, "x"); !ok {
 			t.Fatalf("only %d memories are kept", i+1)
 		}
 	}
 	answer := s.must(t, s.asking(orgA, "POST", "/v1/memories", `{"text":"one more"}`))
-	if answer.status != http.StatusInsufficientStorage || s.Memories()[orgA] != mostMemories {
-		t.Errorf("wanted 507 and %d memories, got %d and %d", mostMemories, answer.status, s.Memories()[orgA])
+	if answer.status != http.StatusInsufficientStorage || s.Memories()[orgA] != maxMemories {
+		t.Errorf("wanted 507 and %d memories, got %d and %d", maxMemories, answer.status, s.Memories()[orgA])
 	}
 	s.make(t, orgB, "the other org has room")
 }
@@ -276,7 +276,7 @@ func TestTenantsAtOnce(t *testing.T) {
 // A stopped clock, or one that is put back, must not make two memories share a place in the list.
 func TestEveryMemoryHasAPlaceOfItsOwn(t *testing.T) {
 	h := newTenants("a", "b")
-	h.kept[len(h.kept)-1].order = 1 << 62 // made by a clock far ahead
+	h.memories[len(h.memories)-1].order = 1 << 62 // made by a clock far ahead
 	first, _ := h.create(orgA, "first")
 	second, _ := h.create(orgA, "second")
 	if first.order != 1<<62+1 || second.order != 1<<62+2 {

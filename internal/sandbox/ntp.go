@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A timekeeper tells the time of this machine over SNTP (RFC 4330), version 4 and below.
-type timekeeper struct {
+// A ntpServer tells the time of this machine over SNTP (RFC 4330), version 4 and below.
+type ntpServer struct {
 	sandbox *Sandbox
 	name    string
 	conn    net.PacketConn
 	running sync.WaitGroup
 }
 
-func newTimekeeper(s *Sandbox, name string, ephemeral bool) (*timekeeper, error) {
+func newNTPServer(s *Sandbox, name string, ephemeral bool) (*ntpServer, error) {
 	want := defaults()[name]
 	if ephemeral {
 		want = anyPort
@@ -29,19 +29,19 @@ func newTimekeeper(s *Sandbox, name string, ephemeral bool) (*timekeeper, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	t := &timekeeper{sandbox: s, name: name, conn: conn}
+	t := &ntpServer{sandbox: s, name: name, conn: conn}
 	t.running.Go(t.serve)
 	return t, nil
 }
 
-func (t *timekeeper) address() string { return t.conn.LocalAddr().String() }
+func (t *ntpServer) address() string { return t.conn.LocalAddr().String() }
 
-func (t *timekeeper) close() {
+func (t *ntpServer) close() {
 	t.conn.Close()
 	t.running.Wait()
 }
 
-func (t *timekeeper) serve() {
+func (t *ntpServer) serve() {
 	packet := make([]byte, 1024)
 	for {
 		n, from, err := t.conn.ReadFrom(packet)
@@ -51,15 +51,15 @@ func (t *timekeeper) serve() {
 		if err != nil {
 			continue
 		}
-		if reply := t.sandbox.garbled(t.name, answer(packet[:n], time.Now())); reply != nil {
+		if reply := t.sandbox.alteredReply(t.name, ntpReply(packet[:n], time.Now())); reply != nil {
 			_, _ = t.conn.WriteTo(reply, from)
 		}
 	}
 }
 
-// answer builds the reply to a request that came at a time; nil for what is no client's request. Only those are
+// ntpReply builds the reply to a request that came at a time; nil for what is no client's request. Only those are
 // answered, so two responders can never keep each other busy.
-func answer(request []byte, received time.Time) []byte {
+func ntpReply(request []byte, received time.Time) []byte {
 	const client, server, headerLength = 3, 4, 48
 	if len(request) < headerLength {
 		return nil

@@ -22,16 +22,16 @@ func serveOnepass(h *host, i *issuer, admin string) {
 		}
 		header.Set("X-Request-Id", id)
 	}
-	h.handle("GET /up", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, html, upPage) })
+	h.handle("GET /up", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, html, upPage) })
 	i.serve(h)
 	h.handle("GET /api/v1/me", func(w http.ResponseWriter, r *http.Request) {
 		switch token := bearer(r); {
 		case token == admin:
-			reply(w, http.StatusOK, object{"id": "operator", "admin": true})
-		case h.verifier.judge(token) == accepted:
-			reply(w, http.StatusOK, object{"id": clientID, "admin": false})
+			writeJSON(w, http.StatusOK, object{"id": "operator", "admin": true})
+		case h.verifier.verify(token) == accepted:
+			writeJSON(w, http.StatusOK, object{"id": clientID, "admin": false})
 		default:
-			unauthorised(w)
+			writeUnauthorized(w)
 		}
 	})
 	died := time.Now().Add(-3 * time.Hour).UTC()
@@ -39,10 +39,10 @@ func serveOnepass(h *host, i *issuer, admin string) {
 		switch token := bearer(r); {
 		case token == admin:
 			outbox(w, r.URL.Query().Get("status"), died)
-		case h.verifier.judge(token) == accepted:
-			reply(w, http.StatusForbidden, object{"error": "forbidden"})
+		case h.verifier.verify(token) == accepted:
+			writeJSON(w, http.StatusForbidden, object{"error": "forbidden"})
 		default:
-			unauthorised(w)
+			writeUnauthorized(w)
 		}
 	})
 }
@@ -60,8 +60,8 @@ func outbox(w http.ResponseWriter, status string, died time.Time) {
 		}
 	case "pending":
 	default:
-		reply(w, http.StatusBadRequest, object{"error": "unknown_status"})
+		writeJSON(w, http.StatusBadRequest, object{"error": "unknown_status"})
 		return
 	}
-	reply(w, http.StatusOK, object{"entries": entries, "total": len(entries)})
+	writeJSON(w, http.StatusOK, object{"entries": entries, "total": len(entries)})
 }

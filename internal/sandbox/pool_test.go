@@ -19,7 +19,7 @@ func broken(t *testing.T, fault string, o Options) (s *Sandbox, a, b ask) {
 	s = start(t, o)
 	a = s.asking(orgA, "GET", s.make(t, orgA, "canary-of-a"), "")
 	b = s.asking(orgB, "GET", s.make(t, orgB, "canary-of-b"), "")
-	if err := s.Break(fault); err != nil {
+	if err := s.Inject(fault); err != nil {
 		t.Fatal(err)
 	}
 	return s, a, b
@@ -100,9 +100,9 @@ func TestACancelledReadIsLeftForTheNext(t *testing.T) {
 
 func TestWhatACancelledReadLeavesIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		leak := leavesTheRest()
-		answering := func(body string) place {
-			return place{next: func(w http.ResponseWriter, _ *http.Request) { text(w, 200, plain, body) }}
+		leak := leakCancelledBody()
+		answering := func(body string) target {
+			return target{next: func(w http.ResponseWriter, _ *http.Request) { writeText(w, 200, plain, body) }}
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -114,7 +114,7 @@ func TestWhatACancelledReadLeavesIsForgotten(t *testing.T) {
 		for _, c := range []struct {
 			after time.Duration
 			want  string
-		}{{0, "of a"}, {leftLife - time.Second, "of a"}, {leftLife + time.Second, "of b"}} {
+		}{{0, "of a"}, {staleBodyLife - time.Second, "of a"}, {staleBodyLife + time.Second, "of b"}} {
 			leak(answering("of a"), httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "GET", "/", nil))
 			time.Sleep(c.after)
 			if got := read(); got != c.want {
@@ -150,14 +150,14 @@ func TestOneReadInFifty(t *testing.T) {
 		t.Errorf("wanted the 50th and the 100th mixed up, got %s", got)
 	}
 	// Broken anew, it counts anew.
-	s.MendAll()
-	if err := s.Break("tenant-one-in-fifty"); err != nil {
+	s.ClearAll()
+	if err := s.Inject("tenant-one-in-fifty"); err != nil {
 		t.Fatal(err)
 	}
 	if got := crossed(); got != "[50 100]" {
 		t.Errorf("broken again: wanted the 50th and the 100th mixed up, got %s", got)
 	}
-	if err := s.Break("tenant-one-in-fifty"); err != nil { // it is broken: nothing changes
+	if err := s.Inject("tenant-one-in-fifty"); err != nil { // it is broken: nothing changes
 		t.Fatal(err)
 	}
 	if got := crossed(); got != "[40 90]" {
@@ -167,9 +167,9 @@ func TestOneReadInFifty(t *testing.T) {
 
 func TestMixUpsByChance(t *testing.T) {
 	const reads, oneIn = 100_000, 50
-	m, happened, places := mixUp{oneIn: oneIn, byChance: true}, 0, map[int]bool{}
+	m, happened, places := swapFrequency{oneIn: oneIn, byChance: true}, 0, map[int]bool{}
 	for n := range reads {
-		if m.happens(n) {
+		if m.occurs(n) {
 			happened++
 			places[n%oneIn] = true
 		}
@@ -184,10 +184,10 @@ func TestMixUpsByChance(t *testing.T) {
 
 func TestTheCacheForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := &urlCache{entries: map[string]cached{}}
+		cache := &urlCache{entries: map[string]cacheEntry{}}
 		size := 0
-		at := place{next: func(w http.ResponseWriter, r *http.Request) {
-			text(w, 200, "application/json", r.Header.Get("Authorization")+strings.Repeat(" ", size))
+		at := target{next: func(w http.ResponseWriter, r *http.Request) {
+			writeText(w, 200, "application/json", r.Header.Get("Authorization")+strings.Repeat(" ", size))
 		}}
 		read := func(who, url string) string {
 			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", url, nil)
@@ -202,7 +202,7 @@ func TestTheCacheForgets(t *testing.T) {
 			{0, "a", "/x", "a"},
 			{0, "b", "/x", "a"},
 			{0, "b", "/x?q", "b"},
-			{ttl - time.Millisecond, "b", "/x", "a"},
+			{cacheTTL - time.Millisecond, "b", "/x", "a"},
 			{time.Millisecond, "b", "/x", "b"},
 		} {
 			time.Sleep(c.after)
@@ -210,13 +210,13 @@ func TestTheCacheForgets(t *testing.T) {
 				t.Errorf("%s as %s: wanted what %s was answered, got %s", c.url, c.who, c.want, got)
 			}
 		}
-		for i := range 10 * mostPages {
+		for i := range 10 * maxCacheEntries {
 			read("a", fmt.Sprint("/", i))
 		}
-		if n := len(cache.entries); n == 0 || n > mostPages {
+		if n := len(cache.entries); n == 0 || n > maxCacheEntries {
 			t.Errorf("it keeps %d answers", n)
 		}
-		size = largestCached
+		size = maxCacheEntryBytes
 		if read("a", "/large"); read("b", "/large") != "b" {
 			t.Error("it keeps an answer of any size")
 		}
@@ -224,8 +224,8 @@ func TestTheCacheForgets(t *testing.T) {
 }
 
 func TestWhatWasCreatedIsSeenInTheEnd(t *testing.T) {
-	s := start(t, Options{SettleIn: 300 * time.Millisecond})
-	if err := s.Break("tenant-eventual"); err != nil {
+	s := start(t, Options{VisibilityDelay: 300 * time.Millisecond})
+	if err := s.Inject("tenant-eventual"); err != nil {
 		t.Fatal(err)
 	}
 	created := time.Now()
@@ -242,7 +242,7 @@ func TestWhatWasCreatedIsSeenInTheEnd(t *testing.T) {
 // Every fault of the tenants is broken and mended while both orgs write and read; the race detector judges. In the
 // end all is well and the memories from the start are as they were.
 func TestTenantFaultsAtOnce(t *testing.T) {
-	s := start(t, Options{SettleIn: time.Millisecond, OneIn: 3})
+	s := start(t, Options{VisibilityDelay: time.Millisecond, SwapOneIn: 3})
 	done, stop := context.WithCancel(t.Context())
 	var callers sync.WaitGroup
 	for _, org := range []string{orgA, orgB} {
@@ -252,7 +252,7 @@ func TestTenantFaultsAtOnce(t *testing.T) {
 				if err != nil {
 					return
 				}
-				for _, path := range []string{made.header.Get("Location"), "/v1/memories/" + s.tenants.canaries[orgA].id} {
+				for _, path := range []string{made.header.Get("Location"), "/v1/memories/" + s.tenants.seeds[orgA].id} {
 					for _, method := range []string{"GET", "PUT", "GET", "DELETE"} {
 						_, _ = s.do(done, s.asking(org, method, "/"+strings.TrimPrefix(path, "/"), `{"text":"y"}`)) // any outcome will do
 					}
@@ -264,12 +264,12 @@ func TestTenantFaultsAtOnce(t *testing.T) {
 		if !ofTenants(f) {
 			continue
 		}
-		if err := s.Break(f.Name); err != nil {
+		if err := s.Inject(f.Name); err != nil {
 			t.Error(err)
 		}
 		s.Memories()
 		time.Sleep(5 * time.Millisecond)
-		if err := s.Mend(f.Name); err != nil {
+		if err := s.Clear(f.Name); err != nil {
 			t.Error(err)
 		}
 	}
@@ -292,14 +292,14 @@ func TestMendingPutsTheFirstMemoriesBack(t *testing.T) {
 	for _, c := range []struct{ fault, method string }{
 		{"tenant-foreign-update", "PUT"}, {"tenant-foreign-delete", "DELETE"},
 	} {
-		if err := s.Break(c.fault); err != nil {
+		if err := s.Inject(c.fault); err != nil {
 			t.Fatal(err)
 		}
 		s.must(t, s.asking(orgB, c.method, first, `{"text":"b-was-here"}`))
 		if during := s.must(t, list); during.body == before.body {
 			t.Errorf("%s: nothing happened", c.fault)
 		}
-		if err := s.Mend(c.fault); err != nil {
+		if err := s.Clear(c.fault); err != nil {
 			t.Fatal(err)
 		}
 		if after := s.must(t, list); after.body != before.body {
@@ -313,7 +313,7 @@ func TestMendingPutsTheFirstMemoriesBack(t *testing.T) {
 func TestALeakInAHeaderIsReadable(t *testing.T) {
 	s := start(t, Options{})
 	own := s.make(t, orgA, "two\r\nlines: "+strings.Repeat("x", 4<<10))
-	if err := s.Break("tenant-leak-header"); err != nil {
+	if err := s.Inject("tenant-leak-header"); err != nil {
 		t.Fatal(err)
 	}
 	answer := s.must(t, s.asking(orgB, "GET", own, ""))

@@ -21,23 +21,23 @@ func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
 		header.Set("X-Instance", h.name)
 	}
 	h.handle("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, object{"status": "ok", "instance": h.name})
+		writeJSON(w, http.StatusOK, object{"status": "ok", "instance": h.name})
 	})
 	h.handle("GET /ready", func(w http.ResponseWriter, r *http.Request) {
 		if !isUp(r.Context(), authURL+"/health") {
-			reply(w, http.StatusServiceUnavailable, object{"status": "not_ready", "dependency": auth})
+			writeJSON(w, http.StatusServiceUnavailable, object{"status": "not_ready", "dependency": auth})
 			return
 		}
-		reply(w, http.StatusOK, object{"status": "ready", "instance": h.name})
+		writeJSON(w, http.StatusOK, object{"status": "ready", "instance": h.name})
 	})
-	servesKeys(h, v.keys, "max-age=10")
+	serveKeySet(h, v.keys, "max-age=10")
 	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
 	h.handle("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
-		if got := seen.judge(v, bearer(r)); got != accepted {
+		if got := seen.verify(v, bearer(r)); got != accepted {
 			got.refuse(w)
 			return
 		}
-		reply(w, http.StatusNotImplemented, object{"error": "not_implemented"})
+		writeJSON(w, http.StatusNotImplemented, object{"error": "not_implemented"})
 	})
 }
 

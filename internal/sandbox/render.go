@@ -19,9 +19,9 @@ func serveRender(h *host, key string) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case bearer(r) != key:
-				reply(w, http.StatusUnauthorized, object{"message": "Unauthorized"})
+				writeJSON(w, http.StatusUnauthorized, object{"message": "Unauthorized"})
 			case r.PathValue("id") != serviceID:
-				reply(w, http.StatusNotFound, object{"message": "not found: " + serviceID + " is the only service"})
+				writeJSON(w, http.StatusNotFound, object{"message": "not found: " + serviceID + " is the only service"})
 			default:
 				route(w, r)
 			}
@@ -29,7 +29,7 @@ func serveRender(h *host, key string) {
 	}
 	started := time.Now().UTC()
 	h.handle("GET /v1/services/{id}", admitted(func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, object{
+		writeJSON(w, http.StatusOK, object{
 			"id": serviceID, "name": "demo", "type": "web_service",
 			"suspended": "not_suspended", "suspenders": []string{},
 			"createdAt": started.AddDate(-1, 0, 0).Format(time.RFC3339),
@@ -44,7 +44,7 @@ func serveRender(h *host, key string) {
 		if err != nil || limit < 1 {
 			limit = 20
 		}
-		reply(w, http.StatusOK, history[:min(limit, len(history))])
+		writeJSON(w, http.StatusOK, history[:min(limit, len(history))])
 	}))
 }
 

@@ -58,29 +58,29 @@ const release = "1.4.2"
 
 // Options say how a sandbox runs. The zero value is that of `prober demo`.
 type Options struct {
-	Ephemeral bool          // listen on free ports only, as tests do
-	SlowBy    time.Duration // how long a slow answer takes; 2.5 s if zero
-	SettleIn  time.Duration // how long tenant-eventual hides what was created; 2 s if zero
-	OneIn     int           // tenant-one-in-fifty mixes up one read in so many; 50 if zero
-	ByChance  bool          // each read has the chance of one in OneIn, rather than every OneIn-th being mixed up
+	Ephemeral       bool          // listen on free ports only, as tests do
+	Delay           time.Duration // how long a slow answer takes; 2.5 s if zero
+	VisibilityDelay time.Duration // how long tenant-eventual hides what was created; 2 s if zero
+	SwapOneIn       int           // tenant-one-in-fifty mixes up one read in so many; 50 if zero
+	SwapAtRandom    bool          // each read has the chance of one in OneIn, rather than every OneIn-th being mixed up
 }
 
 // A Sandbox is a running sample system. Its methods may be called from several goroutines.
 type Sandbox struct {
-	slowBy      time.Duration
-	settleIn    time.Duration
-	mixUp       mixUp
-	faults      []Fault
-	hosts       []*host
-	timekeepers []*timekeeper
-	credentials credentials
-	keyring     keyring
-	fixtures    map[string]string // tokens and keys, by the name that Env gives them
-	tenants     *tenants
+	delay           time.Duration
+	visibilityDelay time.Duration
+	swaps           swapFrequency
+	faults          []Fault
+	hosts           []*host
+	ntpServers      []*ntpServer
+	credentials     credentials
+	keyring         keyring
+	storedTokens    map[string]string // tokens and keys, by the name that Env gives them
+	tenants         *tenants
 
-	changing sync.Mutex // held while faults are broken or mended, so that ports and switches agree
-	closed   bool
-	broken   atomic.Pointer[[]Fault] // in the order of the table; replaced as a whole, since every request reads it
+	mu     sync.Mutex // held while faults are broken or mended, so that ports and switches agree
+	closed bool
+	active atomic.Pointer[[]Fault] // in the order of the table; replaced as a whole, since every request reads it
 }
 
 // credentials are made anew for each sandbox, purely random: a readable prefix would be redacted wherever it occurs.
@@ -95,17 +95,17 @@ const clientID = "prober-demo"
 // taken or another sandbox runs, on a free port; Localise tells a configuration.
 func Start(o Options) (*Sandbox, error) {
 	s := &Sandbox{
-		slowBy:   cmp.Or(o.SlowBy, 2500*time.Millisecond),
-		settleIn: cmp.Or(o.SettleIn, 2*time.Second),
-		mixUp:    mixUp{oneIn: cmp.Or(o.OneIn, 50), byChance: o.ByChance},
-		faults:   faults(),
+		delay:           cmp.Or(o.Delay, 2500*time.Millisecond),
+		visibilityDelay: cmp.Or(o.VisibilityDelay, 2*time.Second),
+		swaps:           swapFrequency{oneIn: cmp.Or(o.SwapOneIn, 50), byChance: o.SwapAtRandom},
+		faults:          faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
 			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
-	s.broken.Store(&[]Fault{})
+	s.active.Store(&[]Fault{})
 	if err := s.start(o.Ephemeral); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("the sample system does not start: %w", err)
@@ -115,14 +115,14 @@ func Start(o Options) (*Sandbox, error) {
 
 func (s *Sandbox) start(ephemeral bool) error {
 	for _, name := range []string{ntp1, ntp2, ntp3, ntp4} {
-		k, err := newTimekeeper(s, name, ephemeral)
+		k, err := newNTPServer(s, name, ephemeral)
 		if err != nil {
 			return err
 		}
-		s.timekeepers = append(s.timekeepers, k)
+		s.ntpServers = append(s.ntpServers, k)
 		// One sandbox at a time has the first clock's default port, and with it the others. A second one must not take
 		// those that are free only because a fault of the first has closed them.
-		ephemeral = s.timekeepers[0].address() != defaults()[ntp1]
+		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
 	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render} {
 		h, err := newHost(s, name, ephemeral)
@@ -131,7 +131,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		}
 		s.hosts = append(s.hosts, h)
 	}
-	if err := s.furnish(); err != nil {
+	if err := s.addRoutes(); err != nil {
 		return err
 	}
 	for _, h := range s.hosts {
@@ -142,8 +142,8 @@ func (s *Sandbox) start(ephemeral bool) error {
 	return nil
 }
 
-// furnish gives every host its routes.
-func (s *Sandbox) furnish() error {
+// addRoutes gives every host its routes.
+func (s *Sandbox) addRoutes() error {
 	ring, err := newKeyring()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (s *Sandbox) furnish() error {
 	s.keyring = ring
 	ibex := newIssuer(s.host(auth).url(), activeOrg, s.credentials.clientSecret, ring.ibex...)
 	logi := newIssuer(s.host(onepass).url(), "", s.credentials.clientSecret, ring.logi...)
-	if s.fixtures, err = newFixtures(ibex); err != nil {
+	if s.storedTokens, err = newStoredTokens(ibex); err != nil {
 		return err
 	}
 	serveAuth(s.host(auth), ibex)
@@ -172,8 +172,8 @@ func (s *Sandbox) furnish() error {
 
 // Close stops everything. It returns when no goroutine, connection or port is left.
 func (s *Sandbox) Close() {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
@@ -182,7 +182,7 @@ func (s *Sandbox) Close() {
 		h.close()
 		h.release()
 	}
-	for _, k := range s.timekeepers {
+	for _, k := range s.ntpServers {
 		k.close()
 	}
 }
@@ -190,46 +190,46 @@ func (s *Sandbox) Close() {
 // Faults lists every fault, broken or not, in the order of the table.
 func (s *Sandbox) Faults() []Fault { return slices.Clone(s.faults) }
 
-// Broken names the faults that are broken now, in the order of the table.
-func (s *Sandbox) Broken() []string {
+// Active names the faults that are broken now, in the order of the table.
+func (s *Sandbox) Active() []string {
 	names := []string{}
-	for _, f := range *s.broken.Load() {
+	for _, f := range *s.active.Load() {
 		names = append(names, f.Name)
 	}
 	return names
 }
 
-// Break switches a fault on; it works beside those that are on already. It returns once callers see it.
-func (s *Sandbox) Break(name string) error { return s.turn(name, true) }
+// Inject switches a fault on; it works beside those that are on already. It returns once callers see it.
+func (s *Sandbox) Inject(name string) error { return s.set(name, true) }
 
-// Mend switches a fault off. It returns once callers see it. The memories that were there from the start are then as
+// Clear switches a fault off. It returns once callers see it. The memories that were there from the start are then as
 // they were.
-func (s *Sandbox) Mend(name string) error {
-	if err := s.turn(name, false); err != nil {
+func (s *Sandbox) Clear(name string) error {
+	if err := s.set(name, false); err != nil {
 		return err
 	}
-	s.tenants.replant()
+	s.tenants.restoreSeeds()
 	return nil
 }
 
-// MendAll switches every fault off.
-func (s *Sandbox) MendAll() {
-	for _, name := range s.Broken() {
+// ClearAll switches every fault off.
+func (s *Sandbox) ClearAll() {
+	for _, name := range s.Active() {
 		// Only a port that another program took can keep a fault from being mended; then Broken still names it.
-		_ = s.Mend(name)
+		_ = s.Clear(name)
 	}
 }
 
-func (s *Sandbox) turn(name string, on bool) error {
-	if err := s.known(name); err != nil {
+func (s *Sandbox) set(name string, on bool) error {
+	if err := s.checkName(name); err != nil {
 		return err
 	}
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
 		return errors.New("the sample system is stopped")
 	}
-	was := *s.broken.Load()
+	was := *s.active.Load()
 	next := []Fault{}
 	for _, f := range faults() { // made anew: a fault that is broken again remembers nothing of the last time
 		at := slices.IndexFunc(was, func(b Fault) bool { return b.Name == f.Name })
@@ -251,16 +251,16 @@ func (s *Sandbox) apply(next []Fault) error {
 			continue
 		}
 		if err := h.open(); err != nil {
-			s.shut(*s.broken.Load())
+			s.closeRefusing(*s.active.Load())
 			return err
 		}
 	}
-	s.broken.Store(&next)
-	s.shut(next)
+	s.active.Store(&next)
+	s.closeRefusing(next)
 	return nil
 }
 
-func (s *Sandbox) shut(broken []Fault) {
+func (s *Sandbox) closeRefusing(broken []Fault) {
 	for _, h := range s.hosts {
 		if refuses(broken, h.name) {
 			h.close()
@@ -268,8 +268,8 @@ func (s *Sandbox) shut(broken []Fault) {
 	}
 }
 
-// Localise returns a configuration with the default addresses replaced by those that the services listen on.
-func (s *Sandbox) Localise(yaml []byte) []byte {
+// RewriteAddresses returns a configuration with the default addresses replaced by those that the services listen on.
+func (s *Sandbox) RewriteAddresses(yaml []byte) []byte {
 	var pairs []string
 	for name, address := range defaults() {
 		pairs = append(pairs, address, s.address(name))
@@ -288,12 +288,12 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
-		"PROBER_DEMO_MEMORY_A":      s.tenants.canaries[orgA].id,
-		"PROBER_DEMO_MEMORY_B":      s.tenants.canaries[orgB].id,
-		"PROBER_DEMO_CANARY_A":      s.tenants.canaries[orgA].text,
-		"PROBER_DEMO_CANARY_B":      s.tenants.canaries[orgB].text,
+		"PROBER_DEMO_MEMORY_A":      s.tenants.seeds[orgA].id,
+		"PROBER_DEMO_MEMORY_B":      s.tenants.seeds[orgB].id,
+		"PROBER_DEMO_CANARY_A":      s.tenants.seeds[orgA].text,
+		"PROBER_DEMO_CANARY_B":      s.tenants.seeds[orgB].text,
 	}
-	maps.Copy(env, s.fixtures)
+	maps.Copy(env, s.storedTokens)
 	return env
 }
 
@@ -305,7 +305,7 @@ func (s *Sandbox) host(name string) *host {
 }
 
 func (s *Sandbox) address(name string) string {
-	for _, k := range s.timekeepers {
+	for _, k := range s.ntpServers {
 		if k.name == name {
 			return k.address()
 		}

@@ -136,7 +136,7 @@ func TestTheDefaultAddressesAreThoseOfTheDemo(t *testing.T) {
 		}
 	}
 	s := start(t, Options{})
-	local := string(s.Localise(yaml))
+	local := string(s.RewriteAddresses(yaml))
 	if left := regexp.MustCompile(`127\.0\.0\.1:19\d\d\d\b`).FindString(local); left != "" {
 		t.Errorf("%s is left as it was", left)
 	}
@@ -165,7 +165,7 @@ func TestTwoSandboxesRunBesideEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Close)
-		if err := s.Break("proxy-down"); err != nil {
+		if err := s.Inject("proxy-down"); err != nil {
 			t.Fatal(err)
 		}
 		both[i] = s
@@ -176,7 +176,7 @@ func TestTwoSandboxesRunBesideEachOther(t *testing.T) {
 		}
 	}
 	for _, s := range both {
-		if err := s.Mend("proxy-down"); err != nil {
+		if err := s.Clear("proxy-down"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -194,13 +194,13 @@ func TestAPortIsKeptWhileItsServiceIsBroken(t *testing.T) {
 	s := start(t, Options{})
 	address := s.address(proxy2)
 	for range 3 {
-		if err := s.Break("replica-down"); err != nil {
+		if err := s.Inject("replica-down"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Fatalf("wanted a refused connection, got %v", err)
 		}
-		if err := s.Mend("replica-down"); err != nil {
+		if err := s.Clear("replica-down"); err != nil {
 			t.Fatal(err)
 		}
 		s.must(t, ask{host: proxy2, method: "GET", path: "/health"})
@@ -217,7 +217,7 @@ func TestBreakingEndsOpenConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := s.Break("replica-down"); err != nil {
+	if err := s.Inject("replica-down"); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -229,9 +229,9 @@ func TestBreakingEndsOpenConnections(t *testing.T) {
 }
 
 func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
-	s := start(t, Options{SlowBy: time.Hour})
+	s := start(t, Options{Delay: time.Hour})
 	for _, name := range []string{"health-hangs", "keys-slow", "auth-down"} {
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -247,7 +247,7 @@ func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
 	s.Close()
 	callers.Wait()
 	s.Close()
-	if err := s.Break("up-500"); err == nil {
+	if err := s.Inject("up-500"); err == nil {
 		t.Error("a stopped system could be broken")
 	}
 	if _, err := net.Dial("tcp", s.address(render)); err == nil {
@@ -257,17 +257,17 @@ func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
 
 // Requests and switches from many goroutines at once; the race detector judges, and in the end all is well.
 func TestManyAtOnce(t *testing.T) {
-	s := start(t, Options{SlowBy: time.Millisecond})
+	s := start(t, Options{Delay: time.Millisecond})
 	names := []string{"replica-down", "auth-down", "liveness-coupled", "up-refused", "up-500", "health-slow", "outbox-schema"}
 	var all sync.WaitGroup
 	for _, name := range names {
 		all.Go(func() {
 			for range 5 {
-				if err := s.Break(name); err != nil {
+				if err := s.Inject(name); err != nil {
 					t.Error(err)
 				}
-				s.Broken()
-				if err := s.Mend(name); err != nil {
+				s.Active()
+				if err := s.Clear(name); err != nil {
 					t.Error(err)
 				}
 			}
@@ -283,7 +283,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if broken := s.Broken(); len(broken) > 0 {
+	if broken := s.Active(); len(broken) > 0 {
 		t.Fatalf("wanted nothing broken, got %v", broken)
 	}
 	for _, a := range []ask{{host: proxy2, method: "GET", path: "/ready"}, {host: onepass, method: "GET", path: "/up"}} {

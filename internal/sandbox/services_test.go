@@ -184,7 +184,7 @@ func TestVerify(t *testing.T) {
 		{"unsigned", text(`{"alg":"none"}`) + "." + body + ".", invalid},
 		{"unsigned by a known key", text(`{"alg":"none","kid":"new"}`) + "." + body + ".", invalid},
 		{"tampered with", header + "." + text(`{"sub":"root"}`) + "." + signature, invalid},
-		{"too long", token + strings.Repeat("A", longestToken), invalid},
+		{"too long", token + strings.Repeat("A", maxTokenBytes), invalid},
 		{"expired", but(func(c *claims) { c.Expiry = in(-2 * time.Second) }), expired},
 		{"not yet valid", but(func(c *claims) { c.NotBefore = in(time.Minute) }), invalid},
 		{"issued tomorrow", but(func(c *claims) { c.IssuedAt = in(24 * time.Hour) }), invalid},
@@ -198,7 +198,7 @@ func TestVerify(t *testing.T) {
 		{"revoked, and another's", signed(t, other.keys[0], taken), invalid},
 		{"of a suspended org", but(func(c *claims) { c.Org = "suspended" }), suspended},
 	} {
-		if got := v.judge(c.token); got != c.want {
+		if got := v.verify(c.token); got != c.want {
 			t.Errorf("%s: wanted %s, got %s", c.name, c.want, got)
 		}
 	}
@@ -209,7 +209,7 @@ func TestACacheAcceptsALittleTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := map[string]bool{"early": true}
 		v := &verifier{
-			open: func(token string) (claims, error) {
+			parse: func(token string) (claims, error) {
 				expiry := jwt.NewNumericDate(time.Now().Add(time.Hour))
 				return claims{Claims: jwt.Claims{ID: token, Audience: jwt.Audience{""}, Expiry: expiry}}, nil
 			},
@@ -218,7 +218,7 @@ func TestACacheAcceptsALittleTooLong(t *testing.T) {
 		seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
 		step := func(when, token string, want outcome) {
 			t.Helper()
-			if got := seen.judge(v, token); got != want {
+			if got := seen.verify(v, token); got != want {
 				t.Errorf("%s: wanted %s, got %s", when, want, got)
 			}
 		}
@@ -238,10 +238,10 @@ func TestACacheAcceptsALittleTooLong(t *testing.T) {
 func TestACacheIsBounded(t *testing.T) {
 	v := &verifier{opaque: func(string) bool { return true }}
 	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
-	for i := range mostCached {
+	for i := range maxCached {
 		seen.until[sha256.Sum256([]byte{byte(i), byte(i >> 8)})] = time.Now().Add(time.Hour)
 	}
-	if got := seen.judge(v, "one more"); got != accepted || len(seen.until) != mostCached {
+	if got := seen.verify(v, "one more"); got != accepted || len(seen.until) != maxCached {
 		t.Errorf("wanted it accepted and not kept, got %s and %d", got, len(seen.until))
 	}
 }
@@ -325,7 +325,7 @@ func TestNTPAnswersClientsOnly(t *testing.T) {
 		"version 0":         {request(3, 48), false},
 		"version 5":         {request(5<<3|3, 48), false},
 	} {
-		reply := answer(c.packet, time.Now())
+		reply := ntpReply(c.packet, time.Now())
 		if (reply != nil) != c.answer {
 			t.Errorf("%s: got %d bytes", name, len(reply))
 		}

@@ -18,17 +18,17 @@ const (
 
 // Bounds of what an org may keep, so that a writer that never deletes cannot fill the prober's memory.
 const (
-	mostMemories  = 1000 // of one org
-	longestMemory = 16 << 10
+	maxMemories    = 1000 // of one org
+	maxMemoryBytes = 16 << 10
 )
 
 // tenants keeps the memories of the test orgs. It finds and changes only what the view of a request shows.
 type tenants struct {
-	callers  map[string]caller // by token; never changes
-	canaries map[string]memory // by org, the one that is there from the start; never changes
+	callers map[string]caller // by token; never changes
+	seeds   map[string]memory // by org, the one that is there from the start; never changes
 
-	mu   sync.Mutex
-	kept []memory // of all orgs, oldest first
+	mu       sync.Mutex
+	memories []memory // of all orgs, oldest first
 }
 
 // A caller is who a token stands for.
@@ -45,12 +45,12 @@ func newTenants(tokenA, tokenB string) *tenants {
 	t := &tenants{
 		callers: map[string]caller{tokenA: {orgA, "svc-a"}, tokenB: {orgB, "svc-b"}},
 		// Lower case throughout, so that a leak in capitals is not a leak word for word.
-		canaries: map[string]memory{
+		seeds: map[string]memory{
 			orgA: {id: rand.Text(), text: strings.ToLower(rand.Text()), org: orgA, order: 1},
 			orgB: {id: rand.Text(), text: strings.ToLower(rand.Text()), org: orgB, order: 2},
 		},
 	}
-	t.replant()
+	t.restoreSeeds()
 	return t
 }
 
@@ -67,13 +67,13 @@ func (t *tenants) token(org string) string {
 	return ""
 }
 
-// replant puts the memories that are there from the start back as they were: a fault lets others change and delete
+// restoreSeeds puts the memories that are there from the start back as they were: a fault lets others change and delete
 // them too.
-func (t *tenants) replant() {
+func (t *tenants) restoreSeeds() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.kept = slices.DeleteFunc(t.kept, func(m memory) bool { return m.id == t.canaries[m.org].id })
-	t.kept = slices.Concat([]memory{t.canaries[orgA], t.canaries[orgB]}, t.kept)
+	t.memories = slices.DeleteFunc(t.memories, func(m memory) bool { return m.id == t.seeds[m.org].id })
+	t.memories = slices.Concat([]memory{t.seeds[orgA], t.seeds[orgB]}, t.memories)
 }
 
 // counts returns how many memories each org keeps.
@@ -81,7 +81,7 @@ func (t *tenants) counts() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	counts := map[string]int{orgA: 0, orgB: 0}
-	for _, m := range t.kept {
+	for _, m := range t.memories {
 		counts[m.org]++
 	}
 	return counts
@@ -90,12 +90,12 @@ func (t *tenants) counts() map[string]int {
 // A view tells which memories there are for a request.
 type view func(m memory) bool
 
-func everything(memory) bool { return true }
+func allMemories(memory) bool { return true }
 
 type viewKey struct{}
 
-// through has a request see what a rule shows its org, which otherwise sees its own memories and no others.
-func through(r *http.Request, rule func(org string, m memory) bool) *http.Request {
+// withView has a request see what a rule shows its org, which otherwise sees its own memories and no others.
+func withView(r *http.Request, rule func(org string, m memory) bool) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), viewKey{}, rule))
 }
 
@@ -112,7 +112,7 @@ func (t *tenants) matching(sees view, text string) []memory {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var found []memory
-	for _, m := range slices.Backward(t.kept) {
+	for _, m := range slices.Backward(t.memories) {
 		if sees(m) && strings.Contains(m.text, text) {
 			found = append(found, m)
 		}
@@ -127,7 +127,7 @@ func (t *tenants) read(sees view, id string) (found memory, ok bool) {
 	if at < 0 {
 		return memory{}, false
 	}
-	return t.kept[at], true
+	return t.memories[at], true
 }
 
 // create keeps a new memory, unless the org has too many.
@@ -136,17 +136,17 @@ func (t *tenants) create(org, text string) (made memory, ok bool) {
 	defer t.mu.Unlock()
 	own, now := 0, time.Now()
 	order := now.UnixNano()
-	for _, m := range t.kept {
+	for _, m := range t.memories {
 		order = max(order, m.order+1)
 		if m.org == org {
 			own++
 		}
 	}
-	if own >= mostMemories {
+	if own >= maxMemories {
 		return memory{}, false
 	}
 	made = memory{id: rand.Text(), text: text, org: org, made: now, order: order}
-	t.kept = append(t.kept, made)
+	t.memories = append(t.memories, made)
 	return made, true
 }
 
@@ -157,8 +157,8 @@ func (t *tenants) change(sees view, id, text string) (changed memory, ok bool) {
 	if at < 0 {
 		return memory{}, false
 	}
-	t.kept[at].text = text
-	return t.kept[at], true
+	t.memories[at].text = text
+	return t.memories[at], true
 }
 
 func (t *tenants) remove(sees view, id string) (ok bool) {
@@ -166,7 +166,7 @@ func (t *tenants) remove(sees view, id string) (ok bool) {
 	defer t.mu.Unlock()
 	at := t.find(sees, id)
 	if at >= 0 {
-		t.kept = slices.Delete(t.kept, at, at+1)
+		t.memories = slices.Delete(t.memories, at, at+1)
 	}
 	return at >= 0
 }
@@ -174,5 +174,5 @@ func (t *tenants) remove(sees view, id string) (ok bool) {
 // find returns where a memory is, or -1. One that the view hides and one that never was are the same to it. The caller
 // holds mu.
 func (t *tenants) find(sees view, id string) int {
-	return slices.IndexFunc(t.kept, func(m memory) bool { return m.id == id && sees(m) })
+	return slices.IndexFunc(t.memories, func(m memory) bool { return m.id == id && sees(m) })
 }

@@ -101,9 +101,9 @@ func (y *story) leaving() {
 // empty leaves only the memories that are there from the start.
 func (t *tenants) empty() {
 	t.mu.Lock()
-	t.kept = nil
+	t.memories = nil
 	t.mu.Unlock()
-	t.replant()
+	t.restoreSeeds()
 }
 
 func (y *story) say(what, org, method, path, body string) {
@@ -167,7 +167,7 @@ var unseen = []string{"tenant-shared-buffer", "tenant-leak-cancelled"}
 // Every fault of the memories API does what it says and nothing beside, and mending it leaves no trace. The golden
 // file holds the story as it is when nothing is broken, and below each fault what is then another.
 func TestTenantFaults(t *testing.T) {
-	s := start(t, Options{SettleIn: time.Hour, OneIn: 4})
+	s := start(t, Options{VisibilityDelay: time.Hour, SwapOneIn: 4})
 	whole := tell(t, s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "nothing broken\n   %s\n", strings.Join(whole, "\n   "))
@@ -175,11 +175,11 @@ func TestTenantFaults(t *testing.T) {
 		if !ofTenants(f) {
 			continue
 		}
-		if err := s.Break(f.Name); err != nil {
+		if err := s.Inject(f.Name); err != nil {
 			t.Fatal(err)
 		}
 		changed := others(whole, tell(t, s))
-		if err := s.Mend(f.Name); err != nil {
+		if err := s.Clear(f.Name); err != nil {
 			t.Fatal(err)
 		}
 		if (len(changed) == 0) != slices.Contains(unseen, f.Name) {

@@ -101,14 +101,14 @@ func TestEnvStaysTheSame(t *testing.T) {
 	s := start(t, Options{})
 	before := s.Env()
 	for _, f := range s.Faults() {
-		if err := s.Break(f.Name); err != nil {
+		if err := s.Inject(f.Name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !maps.Equal(before, s.Env()) {
 		t.Error("breaking everything changed it")
 	}
-	s.MendAll()
+	s.ClearAll()
 	if !maps.Equal(before, s.Env()) {
 		t.Error("mending everything changed it")
 	}
@@ -209,7 +209,7 @@ func TestARevokedTokenIsRefusedAtOnceByTheLoginAPI(t *testing.T) {
 	if got := me(t, s, other); got != 200 {
 		t.Errorf("wanted 200 with another token, got %d", got)
 	}
-	if err := s.Break("revocation-ignored"); err != nil {
+	if err := s.Inject("revocation-ignored"); err != nil {
 		t.Fatal(err)
 	}
 	if got := me(t, s, token); got != 200 {
@@ -238,7 +238,7 @@ func TestARevocationReachesEveryReplica(t *testing.T) {
 			t.Errorf("%s: wanted 501 with another token, got %d", replica, got)
 		}
 	}
-	if err := s.Break("revoked-accepted"); err != nil {
+	if err := s.Inject("revoked-accepted"); err != nil {
 		t.Fatal(err)
 	}
 	if got := completions(t, s, proxy1, token).status; got != 501 {
@@ -266,13 +266,13 @@ func TestTokensOfABrokenIssuer(t *testing.T) {
 		"unpublished-signing-key": 401,
 		"keyset-down":             200,
 	} {
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 		if got := me(t, s, issue(t, s, onepass)); got != want {
 			t.Errorf("%s: wanted %d, got %d", name, want, got)
 		}
-		if err := s.Mend(name); err != nil {
+		if err := s.Clear(name); err != nil {
 			t.Fatal(err)
 		}
 		if got := me(t, s, issue(t, s, onepass)); got != 200 {
@@ -298,7 +298,7 @@ func TestTheUnpublishedKeyIsOne(t *testing.T) {
 func TestFaultsOfKeysAddUp(t *testing.T) {
 	s := start(t, Options{})
 	for _, name := range []string{"kid-missing-replica", "weak-key", "unknown-kty"} {
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -348,7 +348,7 @@ func TestKeyMaterial(t *testing.T) {
 	}
 	private := prints(onepass)
 	for _, name := range []string{"kid-conflict", "private-key-published"} {
-		if err := s.Break(name); err != nil {
+		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 	}

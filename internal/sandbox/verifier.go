@@ -32,31 +32,31 @@ func (o outcome) refuse(w http.ResponseWriter) {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	reply(w, status, object{"error": string(o)})
+	writeJSON(w, status, object{"error": string(o)})
 }
 
 // A verifier judges tokens by its own view of the keys.
 type verifier struct {
 	issuer    string // the iss and the aud that a token must have
 	keys      []jose.JSONWebKey
-	open      func(token string) (claims, error) // reads a token that is signed; signed if nil
+	parse     func(token string) (claims, error) // reads a token that is signed; signed if nil
 	opaque    func(token string) bool            // knows tokens that are no JWT; none if nil
 	revoked   func(id string) bool
 	suspended func(org string) bool // none if nil
 }
 
-// judge decides in an order that tells strangers nothing: the signature first, then what the token says, and only
+// verify decides in an order that tells strangers nothing: the signature first, then what the token says, and only
 // then what became of it.
-func (v *verifier) judge(token string) outcome {
+func (v *verifier) verify(token string) outcome {
 	if v.opaque != nil && v.opaque(token) {
 		return accepted
 	}
 	if token == "" {
 		return missing
 	}
-	open := v.open
+	open := v.parse
 	if open == nil {
-		open = v.signed
+		open = v.parseSigned
 	}
 	c, err := open(token)
 	if err != nil || c.Expiry == nil { // the library accepts tokens that never expire
@@ -76,13 +76,13 @@ func (v *verifier) judge(token string) outcome {
 	return accepted
 }
 
-// longestToken is the length from which nothing is parsed.
-const longestToken = 16 << 10
+// maxTokenBytes is the length from which nothing is parsed.
+const maxTokenBytes = 16 << 10
 
-// signed returns the claims of a token that one of the keys has signed: that of the same id, with the algorithm that
+// parseSigned returns the claims of a token that one of the keys has signed: that of the same id, with the algorithm that
 // the key is for.
-func (v *verifier) signed(token string) (claims, error) {
-	if len(token) > longestToken {
+func (v *verifier) parseSigned(token string) (claims, error) {
+	if len(token) > maxTokenBytes {
 		return claims{}, errors.New("too long")
 	}
 	parsed, err := jwt.ParseSigned(token, algs(v.keys))
@@ -119,12 +119,12 @@ type cache struct {
 
 // Bounds of a cache.
 const (
-	cacheLife  = 300 * time.Millisecond
-	mostCached = 1000
+	cacheLife = 300 * time.Millisecond
+	maxCached = 1000
 )
 
-// judge asks the verifier unless it accepted the token a moment ago. Refusals are never kept.
-func (c *cache) judge(v *verifier, token string) outcome {
+// verify asks the verifier unless it accepted the token a moment ago. Refusals are never kept.
+func (c *cache) verify(v *verifier, token string) outcome {
 	key, now := sha256.Sum256([]byte(token)), time.Now()
 	c.mu.Lock()
 	until, known := c.until[key]
@@ -132,14 +132,14 @@ func (c *cache) judge(v *verifier, token string) outcome {
 	if known && now.Before(until) {
 		return accepted
 	}
-	got := v.judge(token)
+	got := v.verify(token)
 	if got != accepted {
 		return got
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.until, func(_ [sha256.Size]byte, until time.Time) bool { return !now.Before(until) })
-	if len(c.until) < mostCached {
+	if len(c.until) < maxCached {
 		c.until[key] = now.Add(cacheLife)
 	}
 	return got

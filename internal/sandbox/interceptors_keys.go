@@ -13,13 +13,13 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// A rekey changes a set of keys, each as its JSON stands in a key set.
-type rekey func(s *Sandbox, keys []any) []any
+// A keyChange changes a set of keys, each as its JSON stands in a key set.
+type keyChange func(s *Sandbox, keys []any) []any
 
-// publishes changes the key set that is published.
-func publishes(change rekey) twist {
-	return func(at place, w http.ResponseWriter, r *http.Request) {
-		edits(func(body any) any {
+// publishKeys changes the key set that is published.
+func publishKeys(change keyChange) interceptor {
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		editJSON(func(body any) any {
 			set, _ := body.(object)
 			if keys, ok := set["keys"].([]any); ok {
 				set["keys"] = change(at.host.sandbox, keys)
@@ -29,9 +29,9 @@ func publishes(change rekey) twist {
 	}
 }
 
-// knowsOnly has tokens judged by the changed keys.
-func knowsOnly(change rekey) twist {
-	return verifying(func(s *Sandbox, v *verifier) {
+// verifyWithKeys has tokens judged by the changed keys.
+func verifyWithKeys(change keyChange) interceptor {
+	return withVerifier(func(s *Sandbox, v *verifier) {
 		var all []any
 		for _, key := range v.keys {
 			all = append(all, asJSON(key))
@@ -55,22 +55,22 @@ func asJSON(key jose.JSONWebKey) any {
 	return shown
 }
 
-func none(*Sandbox, []any) []any { return []any{} }
+func noKeys(*Sandbox, []any) []any { return []any{} }
 
-// drops leaves out the key of an id.
-func drops(kid string) rekey {
+// dropKey leaves out the key of an id.
+func dropKey(kid string) keyChange {
 	return func(_ *Sandbox, keys []any) []any {
 		return slices.DeleteFunc(keys, func(key any) bool { return kidOf(key) == kid })
 	}
 }
 
-// adds puts one more key after the others.
-func adds(key func(s *Sandbox) any) rekey {
+// addKey puts one more key after the others.
+func addKey(key func(s *Sandbox) any) keyChange {
 	return func(s *Sandbox, keys []any) []any { return append(keys, key(s)) }
 }
 
-// swaps puts another key in the place of the one of the same id.
-func swaps(key func(s *Sandbox) any) rekey {
+// replaceKey puts another key in the place of the one of the same id.
+func replaceKey(key func(s *Sandbox) any) keyChange {
 	return func(s *Sandbox, keys []any) []any {
 		other := key(s)
 		for i := range keys {
@@ -87,28 +87,28 @@ func kidOf(key any) any {
 	return members["kid"]
 }
 
-// verifying has the route's tokens judged by a verifier that is stricter or laxer than the host's own. Where both
+// withVerifier has the route's tokens judged by a verifier that is stricter or laxer than the host's own. Where both
 // agree the route answers; a token that only the other accepts is answered as a good one.
-func verifying(change func(s *Sandbox, v *verifier)) twist {
-	return func(at place, w http.ResponseWriter, r *http.Request) {
+func withVerifier(change func(s *Sandbox, v *verifier)) interceptor {
+	return func(at target, w http.ResponseWriter, r *http.Request) {
 		other := *at.host.verifier
 		change(at.host.sandbox, &other)
-		switch got := other.judge(bearer(r)); {
-		case got == at.host.verifier.judge(bearer(r)):
+		switch got := other.verify(bearer(r)); {
+		case got == at.host.verifier.verify(bearer(r)):
 			at.next(w, r)
 		case got == accepted:
-			asTheClient(at, w, r)
+			asValidClient(at, w, r)
 		default:
 			got.refuse(w)
 		}
 	}
 }
 
-// asTheClient asks with a good token, whatever the caller presented.
-func asTheClient(at place, w http.ResponseWriter, r *http.Request) {
+// asValidClient asks with a good token, whatever the caller presented.
+func asValidClient(at target, w http.ResponseWriter, r *http.Request) {
 	token, err := at.host.issuer.issue(clientID)
 	if err != nil {
-		reply(w, http.StatusInternalServerError, object{"error": "server_error"})
+		writeJSON(w, http.StatusInternalServerError, object{"error": "server_error"})
 		return
 	}
 	admitted := r.Clone(r.Context())
@@ -116,10 +116,10 @@ func asTheClient(at place, w http.ResponseWriter, r *http.Request) {
 	at.next(w, admitted)
 }
 
-// mistakes refuses with another code than the right one, or what should be accepted.
-func mistakes(right, wrong outcome) twist {
-	return func(at place, w http.ResponseWriter, r *http.Request) {
-		if at.host.verifier.judge(bearer(r)) != right {
+// misreport refuses with another code than the right one, or what should be accepted.
+func misreport(right, wrong outcome) interceptor {
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		if at.host.verifier.verify(bearer(r)) != right {
 			at.next(w, r)
 			return
 		}
@@ -127,25 +127,25 @@ func mistakes(right, wrong outcome) twist {
 	}
 }
 
-// anybody accepts every token, and none.
-func anybody(_ *Sandbox, v *verifier) { v.opaque = func(string) bool { return true } }
+// acceptAll accepts every token, and none.
+func acceptAll(_ *Sandbox, v *verifier) { v.opaque = func(string) bool { return true } }
 
-// forgetful knows of no revocation.
-func forgetful(_ *Sandbox, v *verifier) { v.revoked = func(string) bool { return false } }
+// ignoreRevocation knows of no revocation.
+func ignoreRevocation(_ *Sandbox, v *verifier) { v.revoked = func(string) bool { return false } }
 
-// alsoOpens has a verifier read tokens beside those that are rightly signed.
-func alsoOpens(v *verifier, read func(token string) (claims, error)) {
-	v.open = func(token string) (claims, error) {
-		if c, err := v.signed(token); err == nil {
+// alsoAccept has a verifier read tokens beside those that are rightly signed.
+func alsoAccept(v *verifier, read func(token string) (claims, error)) {
+	v.parse = func(token string) (claims, error) {
+		if c, err := v.parseSigned(token); err == nil {
 			return c, nil
 		}
 		return read(token)
 	}
 }
 
-// unsignedToo believes a token that says that it needs no signature: {"alg":"none"}.
-func unsignedToo(_ *Sandbox, v *verifier) {
-	alsoOpens(v, func(token string) (c claims, err error) {
+// acceptUnsigned believes a token that says that it needs no signature: {"alg":"none"}.
+func acceptUnsigned(_ *Sandbox, v *verifier) {
+	alsoAccept(v, func(token string) (c claims, err error) {
 		parts := strings.Split(token, ".")
 		if len(parts) != 3 {
 			return c, errors.New("not three parts")
@@ -172,15 +172,15 @@ func decode(part string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// publicKeysAsSecrets takes the PEM text of a public key, with or without its last line end, for a shared secret.
-func publicKeysAsSecrets(_ *Sandbox, v *verifier) {
-	alsoOpens(v, func(token string) (c claims, err error) {
+// acceptPublicKeyAsSecret takes the PEM text of a public key, with or without its last line end, for a shared secret.
+func acceptPublicKeyAsSecret(_ *Sandbox, v *verifier) {
+	alsoAccept(v, func(token string) (c claims, err error) {
 		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
 		if err != nil {
 			return c, err
 		}
 		for _, key := range v.keys {
-			text, err := bundle([]jose.JSONWebKey{key})
+			text, err := pemBundle([]jose.JSONWebKey{key})
 			if err != nil {
 				return c, err
 			}
@@ -194,10 +194,10 @@ func publicKeysAsSecrets(_ *Sandbox, v *verifier) {
 	})
 }
 
-// timeless accepts tokens that never expire, as libraries do.
-func timeless(_ *Sandbox, v *verifier) {
-	v.open = func(token string) (claims, error) {
-		c, err := v.signed(token)
+// acceptWithoutExpiry accepts tokens that never expire, as libraries do.
+func acceptWithoutExpiry(_ *Sandbox, v *verifier) {
+	v.parse = func(token string) (claims, error) {
+		c, err := v.parseSigned(token)
 		if c.Expiry == nil {
 			c.Expiry = jwt.NewNumericDate(time.Now().Add(tokenLife))
 		}

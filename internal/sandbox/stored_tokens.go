@@ -53,19 +53,19 @@ func newKeyring() (keyring, error) {
 
 // How long before the start the fixture tokens were issued, and one of them expired.
 const (
-	issuedBefore  = 2 * time.Hour
-	expiredBefore = time.Hour
-	fixtureLife   = 30 * 24 * time.Hour
+	issuedBefore    = 2 * time.Hour
+	expiredBefore   = time.Hour
+	storedTokenLife = 30 * 24 * time.Hour
 )
 
-// newFixtures returns tokens of an issuer and what a verifier of them is told, by the names of their variables. Each
+// newStoredTokens returns tokens of an issuer and what a verifier of them is told, by the names of their variables. Each
 // bad token differs from the valid one in one property, so that a refusal can only come from that.
-func newFixtures(i *issuer) (map[string]string, error) {
+func newStoredTokens(i *issuer) (map[string]string, error) {
 	now := time.Now()
 	valid := i.claims(clientID)
 	valid.IssuedAt = jwt.NewNumericDate(now.Add(-issuedBefore))
 	valid.NotBefore = valid.IssuedAt
-	valid.Expiry = jwt.NewNumericDate(now.Add(fixtureLife))
+	valid.Expiry = jwt.NewNumericDate(now.Add(storedTokenLife))
 
 	ended, back, barred := valid, valid, valid
 	ended.Expiry = jwt.NewNumericDate(now.Add(-expiredBefore))
@@ -73,7 +73,7 @@ func newFixtures(i *issuer) (map[string]string, error) {
 	barred.Org = suspendedOrg
 	i.revoke(back)
 
-	pem, err := bundle(i.public())
+	pem, err := pemBundle(i.public())
 	if err != nil {
 		return nil, err
 	}

@@ -5,10 +5,10 @@ import (
 	"syscall"
 )
 
-// hold binds a socket to an address and never listens on it. While the service that belongs there is broken, callers
+// lockPort binds a socket to an address and never listens on it. While the service that belongs there is broken, callers
 // are refused and no other program is given the port; Linux lets the service listen beside it, since both sockets
 // allow reuse. It returns the address with the port that was found where port 0 was asked for.
-func hold(address string) (held string, release func(), err error) {
+func lockPort(address string) (held string, release func(), err error) {
 	want, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return "", nil, err

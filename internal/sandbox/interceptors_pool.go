@@ -14,14 +14,14 @@ import (
 // bounded: an answer or two, or a small cache.
 
 const (
-	overlap  = 10 * time.Millisecond // how long a read holds the shared buffer
-	midway   = 25 * time.Millisecond // between the two parts of an answer, so that a caller can hang up there
-	leftLife = 5 * time.Second       // how long what a cancelled read left behind lies around
-	ttl      = 3 * time.Second       // how long the cache keeps an answer
+	bufferHoldTime = 10 * time.Millisecond // how long a read holds the shared buffer
+	halfwayDelay   = 25 * time.Millisecond // between the two parts of an answer, so that a caller can hang up there
+	staleBodyLife  = 5 * time.Second       // how long what a cancelled read left behind lies around
+	cacheTTL       = 3 * time.Second       // how long the cache keeps an answer
 )
 
-// pause waits, and reports whether the caller hung up meanwhile.
-func pause(ctx context.Context, d time.Duration) (hungUp bool) {
+// sleep waits, and reports whether the caller hung up meanwhile.
+func sleep(ctx context.Context, d time.Duration) (hungUp bool) {
 	wait := time.NewTimer(d)
 	defer wait.Stop()
 	select {
@@ -34,42 +34,42 @@ func pause(ctx context.Context, d time.Duration) (hungUp bool) {
 
 // sharedBuffer puts every good answer in one buffer and sends, a little later, what is then in it. Alone, a caller
 // never notices.
-func sharedBuffer() twist {
+func sharedBuffer() interceptor {
 	var buffer atomic.Pointer[string]
-	return func(at place, w http.ResponseWriter, r *http.Request) {
-		taken := at.take(w, r)
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		taken := at.capture(w, r)
 		if taken.status != http.StatusOK {
 			taken.send()
 			return
 		}
 		body := taken.body.String()
 		buffer.Store(&body)
-		if !pause(r.Context(), overlap) {
+		if !sleep(r.Context(), bufferHoldTime) {
 			_, _ = io.WriteString(w, *buffer.Load())
 		}
 	}
 }
 
-// A mixUp says how often mixesUp does what it does.
-type mixUp struct {
+// A swapFrequency says how often mixesUp does what it does.
+type swapFrequency struct {
 	oneIn    int
 	byChance bool
 }
 
-// happens reports whether the n-th read is one of them.
-func (m mixUp) happens(n int) bool {
+// occurs reports whether the n-th read is one of them.
+func (m swapFrequency) occurs(n int) bool {
 	if m.byChance {
 		return rand.IntN(m.oneIn) == 0
 	}
 	return n%m.oneIn == 0
 }
 
-// mixesUp answers one good read in so many with what the other org was last answered.
-func mixesUp() twist {
+// swapAnswers answers one good read in so many with what the other org was last answered.
+func swapAnswers() interceptor {
 	var mu sync.Mutex
 	last, reads := map[string][]byte{}, 0 // by org
-	return func(at place, w http.ResponseWriter, r *http.Request) {
-		taken := at.take(w, r)
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		taken := at.capture(w, r)
 		if taken.status == http.StatusOK {
 			org, other := at.host.sandbox.tenants.org(bearer(r)), orgA
 			if org == orgA {
@@ -78,7 +78,7 @@ func mixesUp() twist {
 			mu.Lock()
 			reads++
 			last[org] = append([]byte(nil), taken.body.Bytes()...)
-			if last[other] != nil && at.host.sandbox.mixUp.happens(reads) {
+			if last[other] != nil && at.host.sandbox.swaps.occurs(reads) {
 				taken.body.Reset()
 				taken.body.Write(last[other])
 			}
@@ -88,21 +88,21 @@ func mixesUp() twist {
 	}
 }
 
-// leavesTheRest sends every good answer in two parts. When the caller hangs up in between, the answer is left in the
+// leakCancelledBody sends every good answer in two parts. When the caller hangs up in between, the answer is left in the
 // worker that the next read is given.
-func leavesTheRest() twist {
+func leakCancelledBody() interceptor {
 	type rest struct {
 		body  []byte
 		since time.Time
 	}
 	var left atomic.Pointer[rest]
-	return func(at place, w http.ResponseWriter, r *http.Request) {
-		taken := at.take(w, r)
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		taken := at.capture(w, r)
 		if taken.status != http.StatusOK {
 			taken.send()
 			return
 		}
-		if found := left.Swap(nil); found != nil && time.Since(found.since) < leftLife {
+		if found := left.Swap(nil); found != nil && time.Since(found.since) < staleBodyLife {
 			_, _ = w.Write(found.body)
 			return
 		}
@@ -110,7 +110,7 @@ func leavesTheRest() twist {
 		half := len(body) / 2
 		_, _ = w.Write(body[:half])
 		_ = http.NewResponseController(w).Flush() // fails only where there is no caller to see it
-		if pause(r.Context(), midway) {
+		if sleep(r.Context(), halfwayDelay) {
 			left.Store(&rest{body, time.Now()})
 			return
 		}
@@ -122,49 +122,49 @@ func leavesTheRest() twist {
 // stored. Nothing in its answers tells where they are from.
 type urlCache struct {
 	mu      sync.Mutex
-	entries map[string]cached
+	entries map[string]cacheEntry
 }
 
-type cached struct {
+type cacheEntry struct {
 	body  []byte
 	until time.Time
 }
 
 // Bounds of the cache. When it is full it begins anew.
 const (
-	mostPages     = 128
-	largestCached = 64 << 10
+	maxCacheEntries    = 128
+	maxCacheEntryBytes = 64 << 10
 )
 
 // serve is a twist.
-func (c *urlCache) serve(at place, w http.ResponseWriter, r *http.Request) {
+func (c *urlCache) serve(at target, w http.ResponseWriter, r *http.Request) {
 	url := r.URL.RequestURI()
-	if body, ok := c.recall(url); ok {
-		text(w, http.StatusOK, "application/json", string(body))
+	if body, ok := c.get(url); ok {
+		writeText(w, http.StatusOK, "application/json", string(body))
 		return
 	}
-	taken := at.take(w, r)
+	taken := at.capture(w, r)
 	if taken.status == http.StatusOK {
-		c.remember(url, taken.body.Bytes())
+		c.put(url, taken.body.Bytes())
 	}
 	taken.send()
 }
 
-func (c *urlCache) recall(url string) (body []byte, ok bool) {
+func (c *urlCache) get(url string) (body []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	found, ok := c.entries[url]
 	return found.body, ok && time.Now().Before(found.until)
 }
 
-func (c *urlCache) remember(url string, body []byte) {
-	if len(body) > largestCached {
+func (c *urlCache) put(url string, body []byte) {
+	if len(body) > maxCacheEntryBytes {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.entries) >= mostPages {
+	if len(c.entries) >= maxCacheEntries {
 		clear(c.entries)
 	}
-	c.entries[url] = cached{body, time.Now().Add(ttl)}
+	c.entries[url] = cacheEntry{body, time.Now().Add(cacheTTL)}
 }

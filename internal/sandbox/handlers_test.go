@@ -9,7 +9,7 @@ import (
 
 func TestSwitches(t *testing.T) {
 	s := start(t, Options{})
-	switches := s.Switches()
+	switches := s.Handler()
 	const asJSON = "application/json"
 	for _, c := range []struct {
 		name, method, path, accept string
@@ -39,7 +39,7 @@ func TestSwitches(t *testing.T) {
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.holds) {
 			t.Errorf("%s: wanted %d %s, got %d %s", c.name, c.status, c.holds, w.Code, w.Body)
 		}
-		if got := strings.Join(s.Broken(), " "); got != c.broken {
+		if got := strings.Join(s.Active(), " "); got != c.broken {
 			t.Errorf("%s: wanted %q broken, got %q", c.name, c.broken, got)
 		}
 	}
@@ -48,7 +48,7 @@ func TestSwitches(t *testing.T) {
 func TestSwitchesListEveryFault(t *testing.T) {
 	s := start(t, Options{})
 	w := httptest.NewRecorder()
-	s.Switches().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if lines := strings.Count(w.Body.String(), "\n"); lines != len(s.Faults()) {
 		t.Errorf("wanted %d lines, got %d", len(s.Faults()), lines)
 	}
@@ -59,9 +59,9 @@ func TestOtherSitesCannotTurnSwitches(t *testing.T) {
 	r := httptest.NewRequest("POST", "/break/up-500", nil)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	w := httptest.NewRecorder()
-	s.Switches().ServeHTTP(w, r)
-	if w.Code != http.StatusForbidden || len(s.Broken()) > 0 {
-		t.Errorf("got %d, broken %v", w.Code, s.Broken())
+	s.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden || len(s.Active()) > 0 {
+		t.Errorf("got %d, broken %v", w.Code, s.Active())
 	}
 }
 
@@ -69,7 +69,7 @@ func TestSwitchesOfAStoppedSystem(t *testing.T) {
 	s := start(t, Options{})
 	s.Close()
 	w := httptest.NewRecorder()
-	s.Switches().ServeHTTP(w, httptest.NewRequest("POST", "/break/up-500", nil))
+	s.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/break/up-500", nil))
 	if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "the sample system is stopped") {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}

@@ -11,7 +11,7 @@ import (
 // socket is bound to it.
 func TestNoOtherProgramIsGivenThePortOfABrokenService(t *testing.T) {
 	s := start(t, Options{})
-	if err := s.Break("replica-down"); err != nil {
+	if err := s.Inject("replica-down"); err != nil {
 		t.Fatal(err)
 	}
 	exclusive := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
@@ -32,7 +32,7 @@ func TestNoOtherProgramIsGivenThePortOfABrokenService(t *testing.T) {
 
 func TestMendingFailsWhileAnotherProgramListensThere(t *testing.T) {
 	s := start(t, Options{})
-	if err := s.Break("proxy-down"); err != nil {
+	if err := s.Inject("proxy-down"); err != nil {
 		t.Fatal(err)
 	}
 	thief, err := net.Listen("tcp", s.address(proxy3)) // with reuse, and for this very port
@@ -40,18 +40,18 @@ func TestMendingFailsWhileAnotherProgramListensThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer thief.Close()
-	s.MendAll()
-	if err := s.Mend("proxy-down"); !errors.Is(err, syscall.EADDRINUSE) {
+	s.ClearAll()
+	if err := s.Clear("proxy-down"); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("wanted the port taken, got %v", err)
 	}
-	if broken := s.Broken(); len(broken) != 1 {
+	if broken := s.Active(); len(broken) != 1 {
 		t.Errorf("wanted proxy-down still broken, got %v", broken)
 	}
 	if _, err := net.Dial("tcp", s.address(proxy1)); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("half mended: wanted proxy-1 to refuse, got %v", err)
 	}
 	thief.Close()
-	if err := s.Mend("proxy-down"); err != nil {
+	if err := s.Clear("proxy-down"); err != nil {
 		t.Fatal(err)
 	}
 	s.must(t, ask{host: proxy3, method: "GET", path: "/health"})
