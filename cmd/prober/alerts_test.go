@@ -168,7 +168,7 @@ func alert(name, probe, kind, runbook, grade string) map[string]string {
 }
 
 // blind is the fault of which nobody hears for ten minutes, since nobody can tell: the test takes less.
-const blind = "tenant-owner-blind"
+const blind = "tenant-owner-denied"
 
 // lasting is what outlives its trouble: a breach is held for an hour after it was last seen.
 var lasting = trouble{
@@ -192,7 +192,7 @@ var troubles = []trouble{
 		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeWaitsForDependency", "proxy", "health", "proxy-down", "P3")}, false},
 	{"liveness-coupled", []string{"proxy", "auth"}, []map[string]string{
 		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeLivenessCoupled", "proxy", "health", "proxy-down", "P1")}, false},
-	{"ready-lies", []string{"proxy", "auth"}, []map[string]string{
+	{"ready-despite-auth-down", []string{"proxy", "auth"}, []map[string]string{
 		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadinessLies", "proxy", "health", "proxy-down", "P2")}, false},
 	{"up-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
 	{"endpoint-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "discovery", "http", "endpoints", "sev2")}, false},

@@ -64,9 +64,9 @@ func switches(sample *sandbox.Sandbox) []web.Switch {
 	broken := sample.Active()
 	var all []web.Switch
 	for _, f := range sample.Faults() {
-		s := web.Switch{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/break/" + f.Name}
+		s := web.Switch{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/inject/" + f.Name}
 		if slices.Contains(broken, f.Name) {
-			s.Broken, s.Path = true, "demo/mend/"+f.Name
+			s.Broken, s.Path = true, "demo/clear/"+f.Name
 		}
 		all = append(all, s)
 	}
@@ -77,8 +77,8 @@ const demoGuide = `The sample system runs, and prober probes it.
 
   page       %[1]s/
   metrics    %[1]s/metrics
-  break it   curl -X POST %[1]s/demo/break/auth-down      (prober demo --list names all faults)
-  mend it    curl -X POST %[1]s/demo/mend/auth-down
+  break it   curl -X POST %[1]s/demo/inject/auth-down      (prober demo --list names all faults)
+  mend it    curl -X POST %[1]s/demo/clear/auth-down
   ask once   prober demo --once --break auth-down         (a sample system of its own)
 
 `

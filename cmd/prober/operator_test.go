@@ -46,7 +46,7 @@ scrape_configs:
 	}
 	const renamed, honoured = "renamed prober proxy", "honoured proxy "
 	finds(`ibex_process_up == 1`, honoured, renamed) // both jobs have scraped it, and it is the same page
-	p.post(t, "/demo/break/proxy-down")
+	p.post(t, "/demo/inject/proxy-down")
 	finds(`ibex_process_up == 0`, honoured, renamed)
 	finds(runbook, honoured)
 	finds(`ALERTS{alertname="ProxyDown",alertstate="firing"}`, honoured)

@@ -51,11 +51,11 @@ func TestPrometheusReadsTheDemo(t *testing.T) {
 	asks(`sum(probe_success{system="demo"}) == bool count(probe_success{system="demo"})`, "1")
 	asks(`count(ibex_process_up{service="proxy"} == 1)`, "3")
 	asks(`sum(up{job="prober"})`, "1")
-	p.post(t, "/demo/break/proxy-down")
+	p.post(t, "/demo/inject/proxy-down")
 	asks(`max by (service) (ibex_process_up{service="proxy"})`, "0")
 	asks(`probe_success{probe="proxy"}`, "0")
 	asks(`probe_success{probe="up"}`, "1")
-	p.post(t, "/demo/mend/proxy-down")
+	p.post(t, "/demo/clear/proxy-down")
 	asks(`min by (service) (ibex_process_up{service="proxy"})`, "1")
 
 	_, exposition, err := p.get("/metrics")

@@ -8,7 +8,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// serveAuth makes a host the auth service of the proxy's world.
+// serveAuth makes a host the auth service that the proxy depends on.
 func serveAuth(h *host, i *issuer) {
 	h.handle("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, object{"status": "ok", "service": "auth", "version": release})
@@ -16,7 +16,7 @@ func serveAuth(h *host, i *issuer) {
 	i.serve(h)
 }
 
-// serveKeySet adds a key set, and how long it may be kept.
+// serveKeySet publishes a key set with a Cache-Control header.
 func serveKeySet(h *host, keys []jose.JSONWebKey, caching string) {
 	h.handle("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", caching)
@@ -24,7 +24,7 @@ func serveKeySet(h *host, keys []jose.JSONWebKey, caching string) {
 	})
 }
 
-// serve adds what an issuer is asked: its keys, its discovery document, its tokens, and to take one back.
+// serve adds the routes of an issuer: key set, discovery document, token endpoint and revocation endpoint.
 func (i *issuer) serve(h *host) {
 	h.issuer, h.verifier = i, i.verifier()
 	serveKeySet(h, i.public(), "public, max-age=10")
@@ -47,7 +47,7 @@ func (i *issuer) serve(h *host) {
 	h.handle("POST /oauth/revoke", i.authenticated(i.revocation(h.verifier)))
 }
 
-// authenticated admits a request whose client proves who it is, as RFC 6749 says in section 2.3.1.
+// authenticated wraps a route so that only a client with the right secret reaches it (RFC 6749, section 2.3.1).
 func (i *issuer) authenticated(route func(w http.ResponseWriter, r *http.Request, client string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -66,7 +66,7 @@ func (i *issuer) authenticated(route func(w http.ResponseWriter, r *http.Request
 	}
 }
 
-// token answers a request for an access token as RFC 6749 says in section 4.4.
+// token answers a client credentials request (RFC 6749, section 4.4).
 func (i *issuer) token(w http.ResponseWriter, r *http.Request, client string) {
 	if r.PostForm.Get("grant_type") != "client_credentials" {
 		writeJSON(w, http.StatusBadRequest, object{"error": "unsupported_grant_type"})
@@ -80,8 +80,7 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request, client string) {
 	writeJSON(w, http.StatusOK, object{"access_token": token, "token_type": "Bearer", "expires_in": int(tokenLife.Seconds())})
 }
 
-// revocation revokes a token of the client's own. As RFC 7009 says in section 2.2, a token that is none is as good as
-// revoked.
+// revocation revokes a token that was issued to the client. An invalid token also gets 200 (RFC 7009, section 2.2).
 func (i *issuer) revocation(v *verifier) func(w http.ResponseWriter, r *http.Request, client string) {
 	return func(w http.ResponseWriter, r *http.Request, client string) {
 		token := r.PostForm.Get("token")
@@ -96,7 +95,7 @@ func (i *issuer) revocation(v *verifier) func(w http.ResponseWriter, r *http.Req
 	}
 }
 
-// client returns who asks, and whether the secret is right.
+// client returns the client id of a request, and whether its secret is right.
 func (i *issuer) client(r *http.Request) (id string, ok bool) {
 	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	if user, password, basic := r.BasicAuth(); basic {

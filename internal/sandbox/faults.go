@@ -2,26 +2,27 @@ package sandbox
 
 import "slices"
 
-// A Fault is a switch: what breaks, in words, and what in a runbook it imitates.
+// A Fault is one thing that can be injected: what it breaks, and which line of a runbook it imitates.
 type Fault struct {
 	Name    string
 	Summary string
-	Signal  string // the line of the runbook, or of the prober's own rules, that a probe must react by
+	Signal  string // the line of a runbook, or of the prober's own rules, that a probe must detect it by
 
 	effects []effect
 }
 
-// Harmless reports whether nothing is wrong while the fault is broken: it is there for probes that cry wolf.
+// Harmless reports whether the system is still correct while the fault is active. Such a fault is there to find false
+// alarms.
 func (f Fault) Harmless() bool {
 	return !slices.ContainsFunc(f.effects, func(e effect) bool { return !e.harmless })
 }
 
-// faults is everything that can be broken, in one table.
+// faults is the table of all faults. Each call returns a new one.
 func faults() []Fault {
 	return slices.Concat(proxyFaults(), apiFaults(), platformFaults(), keyFaults(), routeFaults(), tokenFaults(), timeFaults(), tenantFaults())
 }
 
-// Routes that several tables name.
+// Routes that several tables use.
 const (
 	healthRoute = "GET /health"
 	otherRoutes = "/"
@@ -29,7 +30,7 @@ const (
 	keySetRoute = "GET /.well-known/jwks.json"
 )
 
-// proxyFaults break the proxy and what it needs.
+// proxyFaults break the proxy and its dependency.
 func proxyFaults() []Fault {
 	proxies := []string{proxy1, proxy2, proxy3}
 	const ready = "GET /ready"
@@ -41,38 +42,38 @@ func proxyFaults() []Fault {
 		isReady   = "/ready returns 200"
 	)
 	return []Fault{
-		// Liveness, and the page that stands before it.
+		// Liveness, and pages that something in front of the proxy answers with.
 		{"proxy-down", "all three replicas of the proxy refuse connections", processUp,
 			[]effect{refuseConnections(proxies...)}},
-		{"proxy-catch-all", "the proxy answers every path with what /health says, so that /health says nothing", processUp,
+		{"proxy-catch-all", "the proxy answers every path like /health, so that /health proves nothing", processUp,
 			[]effect{on(proxies, everyRoute, sameAs(healthRoute))}},
 		{"proxy-health-html", "/health of the proxy is the default page of an ingress: 200 and HTML", processUp,
 			[]effect{on(proxies, healthRoute, respondPage(200, welcomePage))}},
 		{"health-redirect", "/health of the proxy redirects to a login page, which answers 200", processUp,
 			[]effect{on(proxies, healthRoute, redirect("/login")), on(proxies, otherRoutes, onlyPath("/login", respondPage(200, loginPage)))}},
-		{"health-unauthorised", "/health of the proxy wants a login: 401", processUp,
+		{"health-unauthorized", "/health of the proxy requires a login: 401", processUp,
 			[]effect{on(proxies, healthRoute, respondJSON(401, object{"error": "unauthorized"}))}},
-		{"health-cached", "/health of the proxy comes out of a cache, a minute old", processUp,
+		{"health-cached", "/health of the proxy comes from a cache and is a minute old", processUp,
 			[]effect{on(proxies, healthRoute, addHeaders("Age", "60"))}},
 		{"health-hangs", "/health of the proxy accepts the connection and never answers", processUp,
 			[]effect{on(proxies, healthRoute, hang)}},
-		{"health-slow", "/health of the proxy answers rightly, after 2.5 s", processUp,
+		{"health-slow", "/health of the proxy gives the right answer after 2.5 s", processUp,
 			[]effect{on(proxies, healthRoute, delay)}},
 
-		// Its replicas.
+		// Replicas.
 		{"replica-down", "the second of three replicas of the proxy refuses connections", replicas,
 			[]effect{refuseConnections(proxy2)}},
-		{"replicas-same-instance", "all three addresses of the proxy lead to the same replica", replicas,
+		{"replicas-same-instance", "all three addresses of the proxy reach the same replica", replicas,
 			[]effect{on(proxies, everyRoute, asHost(proxy1))}},
 
-		// Readiness, and what it needs.
-		{"auth-down", "auth refuses connections; the proxy is rightly live and not ready", split,
+		// Readiness and its dependency.
+		{"auth-down", "auth refuses connections; the proxy is live and not ready, as it should be", split,
 			[]effect{refuseConnections(auth)}},
-		{"auth-unhealthy", "auth answers 503 at /health; the proxy is rightly live and not ready", split,
+		{"auth-unhealthy", "auth answers 503 at /health; the proxy is live and not ready, as it should be", split,
 			[]effect{on([]string{auth}, healthRoute, respondJSON(503, object{"status": "unhealthy", "service": "auth"}))}},
-		{"liveness-coupled", "auth refuses connections and the proxy's liveness hangs on it: /health 503 too", coupled,
+		{"liveness-coupled", "auth refuses connections and the proxy's liveness depends on it: /health answers 503 too", coupled,
 			[]effect{refuseConnections(auth), on(proxies, healthRoute, sameAs(ready))}},
-		{"ready-lies", "auth refuses connections and the proxy says that it is ready", split,
+		{"ready-despite-auth-down", "auth refuses connections and the proxy still reports that it is ready", split,
 			[]effect{refuseConnections(auth), on(proxies, ready, respondJSON(200, object{"status": "ready"}))}},
 		{"not-ready", "the proxy is not ready although auth is up: it is draining", isReady,
 			[]effect{on(proxies, ready, respondJSON(503, object{"status": "not_ready", "reason": "draining"}))}},
@@ -80,7 +81,7 @@ func proxyFaults() []Fault {
 			[]effect{on(proxies, ready, respondJSON(500, object{"error": "internal"}))}},
 		{"ready-ingress-503", "/ready of the proxy is answered by the ingress, which has no endpoints: 503 and HTML", isReady,
 			[]effect{on(proxies, ready, respondPage(503, unavailablePage))}},
-		{"inverted", "the proxy is ready and not live: /health 500, /ready 200", coupled,
+		{"ready-not-live", "the proxy is ready and not live: /health 500, /ready 200", coupled,
 			[]effect{on(proxies, healthRoute, respondJSON(500, object{"error": "internal"}))}},
 	}
 }
@@ -104,36 +105,36 @@ func apiFaults() []Fault {
 	return []Fault{
 		// The health page.
 		{"up-500", "/up answers 500", isUp, []effect{on(api, up, respondJSON(500, object{"error": "internal"}))}},
-		{"up-502", "/up answers 502, from the gateway before it", isUp, []effect{on(api, up, respondPage(502, badGatewayPage))}},
+		{"up-502", "/up answers 502, from the gateway in front of it", isUp, []effect{on(api, up, respondPage(502, badGatewayPage))}},
 		{"up-404", "/up answers 404", isUp, []effect{on(api, up, sameAs(otherRoutes))}},
 		{"up-refused", "the whole API refuses connections", unreachable, []effect{refuseConnections(onepass)}},
 		{"up-hangs", "/up accepts the connection and never answers", unreachable, []effect{on(api, up, hang)}},
 		{"up-redirect", "/up redirects to a maintenance page, which answers 200", isUp,
 			[]effect{on(api, up, redirect("/maintenance")), on(api, otherRoutes, onlyPath("/maintenance", respondPage(200, upPage)))}},
-		{"up-cached", "/up comes out of a cache at the edge", isUp,
+		{"up-cached", "/up comes from a cache at the edge", isUp,
 			[]effect{on(api, up, addHeaders("Age", "60", "X-Cache", "HIT"))}},
-		{"up-catch-all", "every path that nobody serves answers as /up does, so that /up says nothing", isUp,
+		{"up-catch-all", "every unknown path answers like /up, so that /up proves nothing", isUp,
 			[]effect{on(api, otherRoutes, sameAs(up))}},
 		{"up-wrong-page", "/up answers 200 with the default page of a web server", isUp,
 			[]effect{on(api, up, respondPage(200, welcomePage))}},
-		{"up-login", "/up wants a login: 401", isUp, []effect{on(api, up, respondPage(401, loginPage))}},
+		{"up-login", "/up requires a login: 401", isUp, []effect{on(api, up, respondPage(401, loginPage))}},
 		{"up-rate-limited", "/up limits the rate of requests: 429", isUp, []effect{
 			on(api, up, respondJSON(429, object{"error": "rate_limited"})), on(api, up, addHeaders("Retry-After", "30"))}},
-		{"up-truncated", "/up ends before the length that it announced", unreachable, []effect{on(api, up, truncate)}},
-		{"up-too-large", "/up answers with a page that never ends", unreachable, []effect{on(api, up, endlessBody)}},
-		{"up-garbage", "at /up answers something that does not speak HTTP", unreachable, []effect{on(api, up, notHTTP)}},
+		{"up-truncated", "/up ends before the announced length", unreachable, []effect{on(api, up, truncate)}},
+		{"up-too-large", "/up answers with an endless page", unreachable, []effect{on(api, up, endlessBody)}},
+		{"up-not-http", "/up answers in a protocol other than HTTP", unreachable, []effect{on(api, up, notHTTP)}},
 
 		// The other endpoints.
-		{"keys-slow", "/.well-known/jwks.json answers rightly, after 2.5 s", latency, []effect{on(api, keySetRoute, delay)}},
+		{"keys-slow", "/.well-known/jwks.json gives the right answer after 2.5 s", latency, []effect{on(api, keySetRoute, delay)}},
 		{"endpoint-500", "the discovery document answers 500 while /up is fine", some5xx,
 			[]effect{on(api, discovery, respondJSON(500, object{"error": "internal"}))}},
 		{"me-500", "/api/v1/me answers 500 while /up is fine", some5xx,
 			[]effect{on(api, me, respondJSON(500, object{"error": "internal"}))}},
-		{"api-slow", "/api/v1/me answers rightly, after 2.5 s", latency, []effect{on(api, me, delay)}},
+		{"api-slow", "/api/v1/me gives the right answer after 2.5 s", latency, []effect{on(api, me, delay)}},
 		{"outbox-open", "the admin API answers without a token", adminAPI, []effect{on(api, dead, asAdmin)}},
-		{"outbox-any-token", "the admin API admits whoever presents any token", adminAPI, []effect{on(api, dead, onlyWithToken(asAdmin))}},
+		{"outbox-any-token", "the admin API accepts any token", adminAPI, []effect{on(api, dead, onlyWithToken(asAdmin))}},
 		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, onlyWithToken(respondJSON(403, object{"error": "forbidden"})))}},
-		{"outbox-schema", "the admin API no longer says how many webhooks are dead", adminAPI,
+		{"outbox-schema", "the admin API no longer reports how many webhooks are dead", adminAPI,
 			[]effect{on(api, dead, removeField("total"))}},
 	}
 }
@@ -152,18 +153,18 @@ func platformFaults() []Fault {
 	return []Fault{
 		{"render-suspended", "the service is suspended", suspension,
 			[]effect{on(platform, service, setField("suspended", "suspended"))}},
-		{"render-schema", "the platform's API no longer says whether the service is suspended", suspension,
+		{"render-schema", "the platform's API no longer reports whether the service is suspended", suspension,
 			[]effect{on(platform, service, removeField("suspended"))}},
 		{"render-key-refused", "the platform's API refuses our key: 401", suspension,
 			[]effect{on(platform, everyRoute, respondJSON(401, object{"message": "Unauthorized"}))}},
 		{"deploy-failed", "the latest deploy failed: update_failed", lastDeploys,
 			[]effect{on(platform, history, editJSON(latestFailed))}},
-		{"deploys-empty", "the platform's API knows of no deploy: []", lastDeploys,
+		{"deploys-empty", "the platform's API reports no deploys: []", lastDeploys,
 			[]effect{on(platform, history, editJSON(func(any) any { return []any{} }))}},
 	}
 }
 
-// latestFailed puts a deploy that failed before those that were.
+// latestFailed adds a failed deploy as the newest one.
 func latestFailed(deploys any) any {
 	before := deploys.([]any)
 	failed := object{"id": "dep-demo-8", "status": "update_failed"}
@@ -173,7 +174,7 @@ func latestFailed(deploys any) any {
 	return append([]any{object{"cursor": "latest", "deploy": failed}}, before[:len(before)-1]...)
 }
 
-// Pages of others than the services.
+// Pages that do not come from the services themselves.
 const (
 	welcomePage     = "<!DOCTYPE html><html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
 	loginPage       = "<!DOCTYPE html><html><head><title>Log in</title></head><body><h1>Log in</h1></body></html>\n"

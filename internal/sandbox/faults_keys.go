@@ -1,6 +1,6 @@
 package sandbox
 
-// Lines of the runbooks that several tables name.
+// Lines of the runbooks that several tables cite.
 const (
 	allVerifiers = "Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers"
 	compromise   = "Tenant isolation breach, secret compromise, auth bypass, proxy total outage"
@@ -9,8 +9,8 @@ const (
 
 const protectedRoute = "POST /v1/chat/completions"
 
-// keyFaults break what verifiers are told of the keys. Where a replica of the proxy is told otherwise, it also
-// verifies otherwise, as a real one would.
+// keyFaults break the key sets. A replica of the proxy that publishes other keys also verifies with them, as a real one
+// would.
 func keyFaults() []Fault {
 	proxies := []string{proxy1, proxy2, proxy3}
 	everywhere := append([]string{auth}, proxies...)
@@ -28,45 +28,45 @@ func keyFaults() []Fault {
 	returned := addKey(func(s *Sandbox) any { return asJSON(s.keyring.revoked.Public()) })
 	private := replaceKey(func(s *Sandbox) any { return asJSON(s.keyring.logi[0]) })
 	return []Fault{
-		// Who has which key.
-		{"kid-missing", "the key with which auth signs is in nobody's key set; every replica of the proxy refuses its tokens", mismatch,
+		// Which service has which key.
+		{"kid-missing", "the key that auth signs with is in no key set; every replica of the proxy refuses its tokens", mismatch,
 			[]effect{on(everywhere, keySetRoute, publishKeys(dropKey(ibexKid))), on(proxies, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
-		{"kid-missing-replica", "the second replica of the proxy never got the key with which auth signs, and refuses its tokens", allVerifiers,
+		{"kid-missing-replica", "the second replica of the proxy lacks the key that auth signs with, and refuses its tokens", allVerifiers,
 			[]effect{on(second, keySetRoute, publishKeys(dropKey(ibexKid))), on(second, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
-		{"kid-conflict", "the second replica of the proxy has another key under the same kid, and refuses auth's tokens", allVerifiers,
+		{"kid-conflict", "the second replica of the proxy has a different key with the same kid, and refuses auth's tokens", allVerifiers,
 			[]effect{on(second, keySetRoute, publishKeys(conflicting)), on(second, protectedRoute, verifyWithKeys(conflicting))}},
-		{"revoked-kid-published", "a revoked key is back in the key sets of auth and of every replica of the proxy", drill,
+		{"revoked-kid-published", "a revoked key is in the key sets of auth and of every replica of the proxy again", drill,
 			[]effect{on(everywhere, keySetRoute, publishKeys(returned)), on(proxies, protectedRoute, verifyWithKeys(returned))}},
-		{"unpublished-signing-key", "the login API signs with a key that is in no key set; nobody accepts its tokens", active,
+		{"unpublished-signing-key", "the login API signs with a key that is in no key set; its tokens are refused", active,
 			[]effect{on(api, tokenRoute, reissue(unpublishedKey))}},
 
-		// What the keys are.
-		{"private-key-published", "the key set of the login API holds the private half of the key with which it signs", compromise,
+		// The keys themselves.
+		{"private-key-published", "the key set of the login API contains its private signing key", compromise,
 			[]effect{on(api, keySetRoute, publishKeys(private))}},
-		{"weak-key", "beside the good keys of auth and the proxy stands one of 1024 bits", strength,
+		{"weak-key", "auth and the proxy also publish an RSA key of 1024 bits", strength,
 			[]effect{on(everywhere, keySetRoute, publishKeys(addKey(weakKey))), on(proxies, protectedRoute, verifyWithKeys(addKey(weakKey)))}},
-		{"unknown-kty", "beside the good keys of auth and the proxy stands one of a type still to come: nothing is wrong", unknown,
+		{"unknown-kty", "auth and the proxy also publish a key of a type that is not common yet: nothing is wrong", unknown,
 			[]effect{harmless(on(everywhere, keySetRoute, publishKeys(addKey(futureKey))))}},
 
 		// The endpoint.
 		{"empty-keyset", "the key set of auth is empty", loginsDown, []effect{on(issues, keySetRoute, publishKeys(noKeys))}},
-		{"keyset-html", "where the key set of auth should be stands a web page: 200 and HTML", loginsDown,
+		{"keyset-html", "the key set of auth is a web page: 200 and HTML", loginsDown,
 			[]effect{on(issues, keySetRoute, respondPage(200, welcomePage))}},
 		{"keyset-down", "/.well-known/jwks.json of the login API answers 503", loginsDown,
 			[]effect{on(api, keySetRoute, respondPage(503, unavailablePage))}},
-		{"keyset-cached", "the key set of auth comes out of a cache, five minutes old", ttl,
+		{"keyset-cached", "the key set of auth comes from a cache and is five minutes old", ttl,
 			[]effect{on(issues, keySetRoute, addHeaders("Age", "300"))}},
 	}
 }
 
-// weakKey is one that nobody has used for long.
+// weakKey is an RSA key of 1024 bits.
 func weakKey(*Sandbox) any {
 	const modulus = "0dTWtIi_DOjove8SkuB5-zvXEA1LSb2bC6sKlKuPWxg5qC_b61BQgvhjUj5R2THNKdBK12CwQhlScERTmYTfA9UBMycpJxreB2O6xFJ" +
 		"KsXca9Lc94wRhm02mY8HXFswDzUBm-Pxik0cmj9gGQLYZaYcreMBNMB-hDpnCnV-fpTU"
 	return object{"kty": "RSA", "kid": "ibex-w1", "use": "sig", "alg": "RS256", "n": modulus, "e": "AQAB"}
 }
 
-// futureKey is of a type that few know yet.
+// futureKey is of a type that most libraries do not know yet.
 func futureKey(*Sandbox) any {
 	return object{"kty": "AKP", "kid": "ibex-pq", "use": "sig", "alg": "ML-DSA-65", "pub": "c3RpbGwgdG8gY29tZQ"}
 }

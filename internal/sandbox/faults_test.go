@@ -25,12 +25,12 @@ import (
 	"prober/internal/testenv"
 )
 
-// battery is one request to everything that the services serve, and some to what they do not.
-func battery(s *Sandbox) []ask {
+// allRequests has one request to each route of the services, and some to unknown paths.
+func allRequests(s *Sandbox) []request {
 	e := s.Env()
-	var asks []ask
+	var asks []request
 	add := func(host, method, path, token string) {
-		asks = append(asks, ask{host: host, method: method, path: path, token: token})
+		asks = append(asks, request{host: host, method: method, path: path, token: token})
 	}
 	add(auth, "GET", "/health", "")
 	add(auth, "GET", "/.well-known/jwks.json", "")
@@ -49,7 +49,7 @@ func battery(s *Sandbox) []ask {
 		add(proxy, "GET", "/.well-known/jwks.json", "")
 		add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_TOKEN_VALID"])
 		if proxy != proxy2 {
-			continue // those who should be refused ask one replica, to save time
+			continue // callers that must be refused ask one replica only, to save time
 		}
 		add(proxy, "POST", "/v1/chat/completions", "anybodys-token")
 		add(proxy, "POST", "/v1/chat/completions-nothing", "")
@@ -57,13 +57,13 @@ func battery(s *Sandbox) []ask {
 		for _, name := range []string{"EXPIRED", "REVOKED", "SUSPENDED"} {
 			add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_TOKEN_"+name])
 		}
-		for who, token := range forgeries(e) {
-			asks = append(asks, ask{host: proxy, method: "POST", path: "/v1/chat/completions", token: token, who: who})
+		for who, token := range forgedTokens(e) {
+			asks = append(asks, request{host: proxy, method: "POST", path: "/v1/chat/completions", token: token, who: who})
 		}
 	}
 	for _, host := range []string{auth, onepass} {
 		for who, secret := range map[string]string{"the client": e["PROBER_DEMO_CLIENT_SECRET"], "a client with a wrong secret": "wrong"} {
-			asks = append(asks, ask{host: host, method: "POST", path: "/oauth/token", who: who,
+			asks = append(asks, request{host: host, method: "POST", path: "/oauth/token", who: who,
 				header: basic(clientID, secret), body: "grant_type=client_credentials"})
 		}
 		add(host, "POST", "/oauth/revoke", "")
@@ -82,9 +82,9 @@ func battery(s *Sandbox) []ask {
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", e["PROBER_DEMO_ADMIN"])
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", "")
 	add(onepass, "GET", "/api/v1/admin/webhook_outbox?status=dead", "anybodys-token")
-	for who, token := range clients(s) {
+	for who, token := range clientTokens(s) {
 		for _, path := range []string{"/api/v1/me", "/api/v1/admin/webhook_outbox?status=dead"} {
-			asks = append(asks, ask{host: onepass, method: "GET", path: path, token: token, who: who})
+			asks = append(asks, request{host: onepass, method: "GET", path: path, token: token, who: who})
 		}
 	}
 	add(render, "GET", "/v1/services/srv-demo", e["PROBER_DEMO_RENDER_KEY"])
@@ -94,14 +94,14 @@ func battery(s *Sandbox) []ask {
 	return asks
 }
 
-// label names a request of the battery.
-func (s *Sandbox) label(a ask) string {
+// label names one of allRequests.
+func (s *Sandbox) label(a request) string {
 	if a.who != "" {
 		return fmt.Sprintf("%s %s %s as %s", a.host, a.method, a.path, a.who)
 	}
-	who := "nobody"
+	who := "anonymous"
 	if a.token != "" {
-		who = "anybody"
+		who = "an unknown token"
 	}
 	for name, value := range s.Env() {
 		if value == a.token {
@@ -111,16 +111,16 @@ func (s *Sandbox) label(a ask) string {
 	return fmt.Sprintf("%s %s %s as %s", a.host, a.method, a.path, who)
 }
 
-// outcomes asks the battery and tells what came of each request. What waits is given little time; the others have
-// as much as they need.
-func outcomes(t *testing.T, s *Sandbox, waits func(ask) bool) map[string]string {
+// observe sends allRequests and describes each answer. Requests that hang get little time, the others as much as they
+// need.
+func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]string {
 	t.Helper()
 	var mu sync.Mutex
 	out := map[string]string{}
 	var all sync.WaitGroup
-	for _, a := range battery(s) {
+	for _, a := range allRequests(s) {
 		all.Go(func() {
-			limit := patience
+			limit := answerTimeout
 			if waits(a) {
 				limit = 50 * time.Millisecond
 			}
@@ -134,20 +134,19 @@ func outcomes(t *testing.T, s *Sandbox, waits func(ask) bool) map[string]string 
 	}
 	for _, k := range s.ntpServers {
 		all.Go(func() {
-			told := s.timeOf(k.name)
+			reply := s.describeNTP(k.name)
 			mu.Lock()
 			defer mu.Unlock()
-			out[k.name+" time"] = told
+			out[k.name+" time"] = reply
 		})
 	}
 	all.Wait()
 	return out
 }
 
-// timeOf tells what a server of time says of itself and of the time. One that is silent is given little time, since on
-// loopback nothing is lost.
-func (s *Sandbox) timeOf(name string) string {
-	limit := patience
+// describeNTP describes the reply of an NTP server. A silent server gets little time, since loopback loses no packets.
+func (s *Sandbox) describeNTP(name string) string {
+	limit := answerTimeout
 	for _, f := range s.Active() {
 		if f == "ntp-silent" {
 			limit = 500 * time.Millisecond
@@ -163,8 +162,8 @@ func (s *Sandbox) timeOf(name string) string {
 	return fmt.Sprintf("stratum %d, leap %d, kiss %q, off by %s", said.Stratum, said.Leap, said.KissCode, said.ClockOffset.Round(time.Second))
 }
 
-// dateOf tells how far a Date is off, in steps of five seconds; empty if it is not.
-func dateOf(header http.Header) string {
+// describeDate says how far a Date is off, in steps of five seconds; empty if it is right.
+func describeDate(header http.Header) string {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		return "no Date"
@@ -175,11 +174,11 @@ func dateOf(header http.Header) string {
 	return ""
 }
 
-// unsettled matches what differs from one start to the next.
-var unsettled = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at|now)":"[^"]{15,}"`)
+// volatileValue matches values that differ from one start to the next.
+var volatileValue = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at|now)":"[^"]{15,}"`)
 
-// describe tells what a caller sees, without what differs from one start to the next.
-func (s *Sandbox) describe(answer got, err error) string {
+// describe says what a caller sees, without values that differ from one start to the next.
+func (s *Sandbox) describe(answer response, err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
@@ -198,12 +197,12 @@ func (s *Sandbox) describe(answer got, err error) string {
 			words = append(words, name+"="+value)
 		}
 	}
-	if off := dateOf(answer.header); off != "" {
+	if off := describeDate(answer.header); off != "" {
 		words = append(words, off)
 	}
 	kind, _, _ := strings.Cut(answer.header.Get("Content-Type"), ";")
-	body := issued.ReplaceAllStringFunc(strings.TrimSpace(answer.body), func(field string) string {
-		return `"access_token":` + s.read(issued.FindStringSubmatch(field)[1])
+	body := accessToken.ReplaceAllStringFunc(strings.TrimSpace(answer.body), func(field string) string {
+		return `"access_token":` + s.describeToken(accessToken.FindStringSubmatch(field)[1])
 	})
 	for _, key := range slices.Concat(s.keyring.ibex, s.keyring.logi) {
 		for _, member := range []string{"x", "y", "n"} {
@@ -212,18 +211,18 @@ func (s *Sandbox) describe(answer got, err error) string {
 			}
 		}
 	}
-	body = unsettled.ReplaceAllString(body, `"$1":"…"`)
+	body = volatileValue.ReplaceAllString(body, `"$1":"…"`)
 	for name := range defaults() {
 		body = strings.ReplaceAll(body, s.address(name), name)
 	}
 	return strings.Join(append(words, kind, body), " ")
 }
 
-// issued matches a token in an answer.
-var issued = regexp.MustCompile(`"access_token":"([^"]*)"`)
+// accessToken matches an access token in an answer.
+var accessToken = regexp.MustCompile(`"access_token":"([^"]*)"`)
 
-// read tells what a token is.
-func (s *Sandbox) read(token string) string {
+// describeToken says what a token contains.
+func (s *Sandbox) describeToken(token string) string {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
 	if err != nil {
 		return "no token"
@@ -246,8 +245,8 @@ func (s *Sandbox) read(token string) string {
 	return "(" + strings.Join(words, " ") + ")"
 }
 
-// clients are tokens of clients of the login API, by what became of them.
-func clients(s *Sandbox) map[string]string {
+// clientTokens are tokens of clients of the login API, by their state.
+func clientTokens(s *Sandbox) map[string]string {
 	i := s.host(onepass).issuer
 	good, taken, timeless := i.claims(clientID), i.claims(clientID), i.claims(clientID)
 	i.revoke(taken)
@@ -256,13 +255,13 @@ func clients(s *Sandbox) map[string]string {
 	for who, c := range map[string]claims{
 		"the client": good, "a client whose token was revoked": taken, "a client whose token never expires": timeless,
 	} {
-		all[who], _ = sign(i.keys[0], c) // empty, it would be asked as nobody and show in the golden file
+		all[who], _ = sign(i.keys[0], c) // an empty token would show in the golden file
 	}
 	return all
 }
 
-// forgeries are tokens that nobody issued, by what they are.
-func forgeries(e map[string]string) map[string]string {
+// forgedTokens are tokens that no issuer issued, by the kind of forgery.
+func forgedTokens(e map[string]string) map[string]string {
 	parts := strings.Split(e["PROBER_DEMO_TOKEN_VALID"], ".")
 	header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	first, _, _ := strings.Cut(e["PROBER_DEMO_PUBLIC_KEYS_PEM"], `\n-----BEGIN`)
@@ -282,13 +281,13 @@ func forgeries(e map[string]string) map[string]string {
 	}
 }
 
-// waits tells which requests a fault leaves without an answer.
-func waits(fault string) func(ask) bool {
+// hangingRequests reports which requests a fault leaves without an answer.
+func hangingRequests(fault string) func(request) bool {
 	where := map[string]string{
 		"health-hangs": "proxy-N /health", "health-slow": "proxy-N /health", "up-hangs": "onepass /up",
 		"keys-slow": "onepass /.well-known/jwks.json", "api-slow": "onepass /api/v1/me", "issuance-slow": "onepass /oauth/token",
 	}[fault]
-	return func(a ask) bool {
+	return func(a request) bool {
 		host := a.host
 		if slices.Contains([]string{proxy1, proxy2, proxy3}, host) {
 			host = "proxy-N"
@@ -297,11 +296,11 @@ func waits(fault string) func(ask) bool {
 	}
 }
 
-func nothingWaits(ask) bool { return false }
+func nothingHangs(request) bool { return false }
 
-// changes lists what differs from how things are when nothing is broken, a line for each; a host that refuses every
-// connection is one line.
-func changes(whole, broken map[string]string) []string {
+// differences lists the answers that differ from those without faults, a line for each. A host that refuses all
+// connections is one line.
+func differences(whole, broken map[string]string) []string {
 	refusing := map[string]bool{}
 	for label, outcome := range broken {
 		host, _, _ := strings.Cut(label, " ")
@@ -322,32 +321,32 @@ func changes(whole, broken map[string]string) []string {
 	return slices.Compact(lines)
 }
 
-// Every fault does what it says and nothing beside, and mending it leaves no trace. The golden file shows every
-// request as it is answered by a whole system, and below each fault those that are then answered otherwise.
+// Every fault has the effects that its summary names and no others, and clearing it leaves no trace. The golden file has
+// every request with its answer without faults, and for each fault the answers that change.
 func TestFaults(t *testing.T) {
 	s := start(t, Options{Delay: time.Hour})
-	whole := outcomes(t, s, nothingWaits)
+	whole := observe(t, s, nothingHangs)
 	var b strings.Builder
-	fmt.Fprintln(&b, "nothing broken")
+	fmt.Fprintln(&b, "no faults")
 	for _, label := range slices.Sorted(maps.Keys(whole)) {
 		fmt.Fprintf(&b, "   %s\n      %s\n", label, whole[label])
 	}
 	for _, f := range s.Faults() {
-		if ofTenants(f) {
-			continue // TestTenantFaults tells their stories
+		if isTenantFault(f) {
+			continue // see TestTenantFaults
 		}
 		if err := s.Inject(f.Name); err != nil {
 			t.Fatal(err)
 		}
-		changed := changes(whole, outcomes(t, s, waits(f.Name)))
+		changed := differences(whole, observe(t, s, hangingRequests(f.Name)))
 		if err := s.Clear(f.Name); err != nil {
 			t.Fatal(err)
 		}
 		if len(changed) == 0 {
-			t.Errorf("%s: nobody can see it", f.Name)
+			t.Errorf("%s: expected a change, got none", f.Name)
 		}
-		if left := changes(whole, outcomes(t, s, nothingWaits)); left != nil {
-			t.Errorf("%s: mended, and still\n%s", f.Name, strings.Join(left, "\n"))
+		if left := differences(whole, observe(t, s, nothingHangs)); left != nil {
+			t.Errorf("%s: cleared, but still changed\n%s", f.Name, strings.Join(left, "\n"))
 		}
 		fmt.Fprintf(&b, "\n%s: %s\n", f.Name, f.Summary)
 		for _, line := range changed {
@@ -357,13 +356,13 @@ func TestFaults(t *testing.T) {
 	testenv.Golden(t, "testdata/faults.golden", b.String())
 }
 
-func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
+func TestFaults_combined(t *testing.T) {
 	s := start(t, Options{Delay: time.Hour})
-	whole := outcomes(t, s, nothingWaits)
+	whole := observe(t, s, nothingHangs)
 	for _, together := range [][]string{
 		{"replica-down", "up-500", "deploy-failed"},
 		{"auth-down", "outbox-schema", "me-500", "health-cached"},
-		{"proxy-down", "endpoint-500", "up-garbage", "render-suspended", "deploys-empty"},
+		{"proxy-down", "endpoint-500", "up-not-http", "render-suspended", "deploys-empty"},
 	} {
 		var want []string
 		for _, name := range together {
@@ -371,7 +370,7 @@ func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
 			if err := s.Inject(name); err != nil {
 				t.Fatal(err)
 			}
-			want = append(want, changes(whole, outcomes(t, s, nothingWaits))...)
+			want = append(want, differences(whole, observe(t, s, nothingHangs))...)
 		}
 		for _, name := range together {
 			if err := s.Inject(name); err != nil {
@@ -379,17 +378,17 @@ func TestFaultsOfDifferentPartsAddUp(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
-		if got := changes(whole, outcomes(t, s, nothingWaits)); !slices.Equal(got, want) {
-			t.Errorf("%v: wanted\n%s\ngot\n%s", together, strings.Join(want, "\n"), strings.Join(got, "\n"))
+		if got := differences(whole, observe(t, s, nothingHangs)); !slices.Equal(got, want) {
+			t.Errorf("%v: expected\n%s\ngot\n%s", together, strings.Join(want, "\n"), strings.Join(got, "\n"))
 		}
 		s.ClearAll()
-		if left := changes(whole, outcomes(t, s, nothingWaits)); left != nil {
-			t.Errorf("%v: all mended, and still\n%s", together, strings.Join(left, "\n"))
+		if left := differences(whole, observe(t, s, nothingHangs)); left != nil {
+			t.Errorf("%v: all cleared, but still changed\n%s", together, strings.Join(left, "\n"))
 		}
 	}
 }
 
-func TestAHostRefusesUntilTheLastFaultThatClosesItIsMended(t *testing.T) {
+func TestClear_portWithTwoFaults(t *testing.T) {
 	s := start(t, Options{})
 	for _, name := range []string{"proxy-down", "replica-down"} {
 		if err := s.Inject(name); err != nil {
@@ -399,13 +398,13 @@ func TestAHostRefusesUntilTheLastFaultThatClosesItIsMended(t *testing.T) {
 	if err := s.Clear("proxy-down"); err != nil {
 		t.Fatal(err)
 	}
-	s.must(t, ask{host: proxy1, method: "GET", path: "/health"})
-	if _, err := s.do(t.Context(), ask{host: proxy2, method: "GET", path: "/health"}); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("wanted proxy-2 still refusing, got %v", err)
+	s.mustDo(t, request{host: proxy1, method: "GET", path: "/health"})
+	if _, err := s.do(t.Context(), request{host: proxy2, method: "GET", path: "/health"}); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("expected proxy-2 still refusing, got %v", err)
 	}
 }
 
-func TestTwoFaultsOfOneRoute(t *testing.T) {
+func TestInject_twoFaultsOnOneRoute(t *testing.T) {
 	s := start(t, Options{Delay: time.Millisecond})
 	for _, name := range []string{"me-500", "api-slow"} {
 		if err := s.Inject(name); err != nil {
@@ -413,40 +412,40 @@ func TestTwoFaultsOfOneRoute(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	if answer := s.must(t, ask{host: onepass, method: "GET", path: "/api/v1/me"}); answer.status != 500 {
-		t.Errorf("wanted a slow 500, got %d", answer.status)
+	if answer := s.mustDo(t, request{host: onepass, method: "GET", path: "/api/v1/me"}); answer.status != 500 {
+		t.Errorf("expected a slow 500, got %d", answer.status)
 	}
 	if took := time.Since(began); took < time.Millisecond {
-		t.Errorf("wanted a slow 500, it took %s", took)
+		t.Errorf("expected a slow 500, got one after %s", took)
 	}
 }
 
-func TestSlowAnswersAreRightAnswers(t *testing.T) {
+func TestDelay_sameAnswer(t *testing.T) {
 	const slow = 30 * time.Millisecond
 	s := start(t, Options{Delay: slow})
 	admin := s.Env()["PROBER_DEMO_ADMIN"]
-	for name, a := range map[string]ask{
+	for name, a := range map[string]request{
 		"health-slow": {host: proxy1, method: "GET", path: "/health"},
 		"keys-slow":   {host: onepass, method: "GET", path: "/.well-known/jwks.json"},
 		"api-slow":    {host: onepass, method: "GET", path: "/api/v1/me", token: admin},
 	} {
-		before := s.must(t, a)
+		before := s.mustDo(t, a)
 		if err := s.Inject(name); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		after := s.must(t, a)
+		after := s.mustDo(t, a)
 		if took := time.Since(began); took < slow {
-			t.Errorf("%s: took %s, less than %s", name, took, slow)
+			t.Errorf("%s: expected at least %s, got %s", name, slow, took)
 		}
 		if after.status != before.status || after.body != before.body {
-			t.Errorf("%s: wanted %d %s, got %d %s", name, before.status, before.body, after.status, after.body)
+			t.Errorf("%s: expected %d %s, got %d %s", name, before.status, before.body, after.status, after.body)
 		}
 	}
 }
 
-// A misspelt host or route in the table would make an effect that never works.
-func TestTheTableNamesWhatThereIs(t *testing.T) {
+// An effect with a misspelt host or route would never apply.
+func TestFaults_tableIsConsistent(t *testing.T) {
 	s := start(t, Options{})
 	seen := map[string]bool{}
 	for _, f := range s.Faults() {
@@ -473,10 +472,10 @@ func TestTheTableNamesWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestBreakingWhatIsBrokenAndMendingWhatIsWhole(t *testing.T) {
+func TestInject_idempotent(t *testing.T) {
 	s := start(t, Options{})
-	for _, turn := range []struct {
-		turn func(string) error
+	for _, step := range []struct {
+		set  func(string) error
 		name string
 		want []string
 	}{
@@ -488,16 +487,16 @@ func TestBreakingWhatIsBrokenAndMendingWhatIsWhole(t *testing.T) {
 		{s.Clear, "proxy-down", []string{}},
 		{s.Clear, "proxy-down", []string{}},
 	} {
-		if err := turn.turn(turn.name); err != nil {
+		if err := step.set(step.name); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Active(); !slices.Equal(got, turn.want) {
-			t.Errorf("after %s: wanted %v, got %v", turn.name, turn.want, got)
+		if got := s.Active(); !slices.Equal(got, step.want) {
+			t.Errorf("after %s: expected %v, got %v", step.name, step.want, got)
 		}
 	}
 }
 
-func TestUnknownFaults(t *testing.T) {
+func TestInject_unknownName(t *testing.T) {
 	s := start(t, Options{})
 	for name, want := range map[string]string{
 		"proxy-donw":              `no fault is called "proxy-donw"; did you mean proxy-down?`,
@@ -506,9 +505,9 @@ func TestUnknownFaults(t *testing.T) {
 		"zzzzzzzzzzz":             `no fault is called "zzzzzzzzzzz"`,
 		strings.Repeat("q", 1000): `no fault is called "` + strings.Repeat("q", 64) + `"`,
 	} {
-		for _, turn := range []func(string) error{s.Inject, s.Clear} {
-			if err := turn(name); err == nil || err.Error() != want {
-				t.Errorf("wanted %s, got %v", want, err)
+		for _, set := range []func(string) error{s.Inject, s.Clear} {
+			if err := set(name); err == nil || err.Error() != want {
+				t.Errorf("expected %s, got %v", want, err)
 			}
 		}
 	}

@@ -1,9 +1,9 @@
 package sandbox
 
-// tokenRoute is where tokens are got.
+// tokenRoute is the token endpoint.
 const tokenRoute = "POST /oauth/token"
 
-// routeFaults break the protected route of the proxy: who is let in, and what the others are told.
+// routeFaults break the protected route of the proxy: which callers it accepts, and how it refuses the others.
 func routeFaults() []Fault {
 	proxies := []string{proxy1, proxy2, proxy3}
 	const (
@@ -12,13 +12,13 @@ func routeFaults() []Fault {
 		bug      = "Token revocation or expiration bug"
 	)
 	return []Fault{
-		{"auth-bypass", "the protected route of the proxy lets everybody in, with any token and with none: 501", compromise,
+		{"auth-bypass", "the protected route of the proxy accepts any token, and requests without one: 501", compromise,
 			[]effect{on(proxies, protectedRoute, withVerifier(acceptAll))}},
-		{"blanket-501", "whoever presents a good token gets the same answer at any path, from what stands before the proxy: 501", smoke,
+		{"token-catch-all", "every path answers 501 to a valid token, from something in front of the proxy", smoke,
 			[]effect{on(proxies, otherRoutes, onlyWithToken(sameAs(protectedRoute)))}},
-		{"valid-rejected", "the protected route of the proxy refuses good tokens as invalid", smoke,
+		{"valid-rejected", "the protected route of the proxy refuses valid tokens as invalid", smoke,
 			[]effect{on(proxies, protectedRoute, misreport(accepted, invalid))}},
-		{"wrong-code", "the protected route of the proxy calls a revoked token invalid", classify,
+		{"wrong-code", "the protected route of the proxy reports a revoked token as invalid", classify,
 			[]effect{on(proxies, protectedRoute, misreport(revoked, invalid))}},
 		{"revoked-accepted", "the protected route of the proxy accepts revoked tokens", bug,
 			[]effect{on(proxies, protectedRoute, withVerifier(ignoreRevocation))}},
@@ -29,7 +29,7 @@ func routeFaults() []Fault {
 	}
 }
 
-// tokenFaults break how a client of the login API gets its tokens, and loses them.
+// tokenFaults break the issuance and the revocation of tokens of the login API.
 func tokenFaults() []Fault {
 	api := []string{onepass}
 	const (
@@ -49,15 +49,15 @@ func tokenFaults() []Fault {
 	return []Fault{
 		{"issuance-down", "the token endpoint of the login API answers 503", failing,
 			[]effect{on(api, tokenRoute, respondJSON(503, object{"error": "temporarily_unavailable"}))}},
-		{"issuance-slow", "the token endpoint of the login API answers rightly, after 2.5 s", latency,
+		{"issuance-slow", "the token endpoint of the login API gives the right answer after 2.5 s", latency,
 			[]effect{on(api, tokenRoute, delay)}},
-		{"issuance-wrong-aud", "the login API issues tokens for another audience; nobody accepts them", audience,
+		{"issuance-wrong-aud", "the login API issues tokens for another audience; they are refused", audience,
 			[]effect{on(api, tokenRoute, reissue(wrongAudience))}},
 		{"issuance-no-exp", "the login API issues tokens that never expire, and accepts them", expiry,
 			[]effect{on(api, tokenRoute, reissue(withoutExpiry)), on(api, me, withVerifier(acceptWithoutExpiry)), on(api, dead, withVerifier(acceptWithoutExpiry))}},
-		{"invalid-client-accepted", "the token endpoint of the login API does not look at the client's secret", secret,
+		{"invalid-client-accepted", "the token endpoint of the login API does not check the client's secret", secret,
 			[]effect{on(api, tokenRoute, skipSecretCheck)}},
-		{"revocation-ignored", "the login API says that it revoked a token, and goes on accepting it", revoking,
+		{"revocation-ignored", "the login API confirms that it revoked a token, and still accepts it", revoking,
 			[]effect{on(api, me, withVerifier(ignoreRevocation)), on(api, dead, withVerifier(ignoreRevocation))}},
 		{"discovery-wrong-issuer", "the discovery document of the login API names another issuer", equality,
 			[]effect{on(api, discovery, setField("issuer", "http://other.demo.test"))}},

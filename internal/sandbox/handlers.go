@@ -9,8 +9,8 @@ import (
 	"prober/internal/spell"
 )
 
-// Handler returns a handler that lists the faults (GET /) and turns them (POST /break/NAME, POST /mend/NAME). It
-// answers in plain text, or in JSON to those who accept that. Pages of other sites cannot turn anything.
+// Handler returns a handler that lists the faults (GET /), injects one (POST /inject/NAME) and clears one (POST
+// /clear/NAME). It answers in plain text, or in JSON if the request accepts that. Pages of other sites are refused.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -20,31 +20,31 @@ func (s *Sandbox) Handler() http.Handler {
 		}
 		writeText(w, http.StatusOK, plain, s.list())
 	})
-	mux.HandleFunc("POST /break/{name}", s.setFault(s.Inject))
-	mux.HandleFunc("POST /mend/{name}", s.setFault(s.Clear))
+	mux.HandleFunc("POST /inject/{name}", s.setFault(s.Inject))
+	mux.HandleFunc("POST /clear/{name}", s.setFault(s.Clear))
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 const plain = "text/plain; charset=utf-8"
 
-// A faultState is a fault as the switches show it.
+// A faultState is a fault as the handler shows it.
 type faultState struct {
 	Name    string `json:"name"`
 	Summary string `json:"summary"`
 	Signal  string `json:"signal"`
-	Active  bool   `json:"broken"`
+	Active  bool   `json:"active"`
 }
 
 func (s *Sandbox) states() []faultState {
-	broken := s.Active()
+	active := s.Active()
 	var all []faultState
 	for _, f := range s.faults {
-		all = append(all, faultState{f.Name, f.Summary, f.Signal, slices.Contains(broken, f.Name)})
+		all = append(all, faultState{f.Name, f.Summary, f.Signal, slices.Contains(active, f.Name)})
 	}
 	return all
 }
 
-// list is a line for each fault.
+// list returns one line for each fault.
 func (s *Sandbox) list() string {
 	var b strings.Builder
 	for _, f := range s.states() {
@@ -53,16 +53,16 @@ func (s *Sandbox) list() string {
 	return b.String()
 }
 
-// String is the line that shows the switch in a list.
+// String is the fault's line in the list.
 func (t faultState) String() string {
 	state := "ok"
 	if t.Active {
-		state = "BROKEN"
+		state = "ACTIVE"
 	}
 	return fmt.Sprintf("%-7s %-23s %s", state, t.Name, t.Summary)
 }
 
-// setFault turns the fault that the path names and answers with its switch as it then stands.
+// setFault injects or clears the fault that the path names, and answers with its new state.
 func (s *Sandbox) setFault(turn func(name string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")
@@ -96,9 +96,9 @@ func wantsJSON(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "application/json")
 }
 
-// checkName returns an error that names the fault most alike if there is none of that name.
+// checkName returns an error with the most similar name if there is no such fault.
 func (s *Sandbox) checkName(name string) error {
-	const longest = 64 // of what is repeated
+	const maxQuoted = 64 // characters of the unknown name
 	var names []string
 	for _, f := range s.faults {
 		if f.Name == name {
@@ -106,5 +106,5 @@ func (s *Sandbox) checkName(name string) error {
 		}
 		names = append(names, f.Name)
 	}
-	return fmt.Errorf("no fault is called %q%s", name[:min(len(name), longest)], spell.DidYouMean(name, names))
+	return fmt.Errorf("no fault is called %q%s", name[:min(len(name), maxQuoted)], spell.DidYouMean(name, names))
 }

@@ -19,19 +19,19 @@ type host struct {
 	sandbox *Sandbox
 	name    string
 	address string
-	release func() // gives the port back
+	release func() // frees the port
 	mux     *http.ServeMux
 	routes  map[string]http.HandlerFunc      // by pattern, without faults
-	stamp   func(http.Header, *http.Request) // sets the headers that mark an answer as this host's own
+	stamp   func(http.Header, *http.Request) // sets the headers that mark an answer as this host's
 
-	verifier *verifier // of the tokens that the host is shown; nil if it looks at none
+	verifier *verifier // of the tokens that callers present; nil if the host does not check any
 	issuer   *issuer   // of those tokens
 
 	listener net.Listener // nil while the port refuses connections
 	end      func()       // ends what serve started
 }
 
-// newHost takes the port of a service without serving it yet, so that services can be told each other's addresses.
+// newHost takes the port of a service without serving it yet, so that services can be given each other's addresses.
 func newHost(s *Sandbox, name string, ephemeral bool) (*host, error) {
 	h := &host{
 		sandbox: s,
@@ -75,8 +75,8 @@ func (h *host) reserve(address string) error {
 
 func (h *host) url() string { return "http://" + h.address }
 
-// handle adds a route. Every request to it passes the effects of the faults that are broken at the time. The pattern
-// "/" is what answers where no other route does.
+// handle adds a route. Every request to it passes through the faults that are active at that moment. The pattern "/"
+// answers where no other route matches.
 func (h *host) handle(pattern string, route http.HandlerFunc) {
 	h.routes[pattern] = route
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +85,7 @@ func (h *host) handle(pattern string, route http.HandlerFunc) {
 	})
 }
 
-// open lets callers in; it does nothing where they are in already.
+// open starts to serve; it does nothing if the host serves already.
 func (h *host) open() error {
 	if h.end != nil {
 		return nil
@@ -111,7 +111,7 @@ func (h *host) close() {
 	h.listener, h.end = nil, nil
 }
 
-// serve answers on a listener until the function that it returns is called.
+// serve serves on a listener until the returned function is called.
 func serve(listener net.Listener, handler http.Handler) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -152,7 +152,7 @@ func stamp(header http.Header, r *http.Request) {
 // traceParent is version 00 of the W3C header.
 var traceParent = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// traceID returns the trace that the caller says it is in; empty if it says none.
+// traceID returns the trace id that the caller sent; empty if there is none.
 func traceID(r *http.Request) string {
 	if parts := traceParent.FindStringSubmatch(r.Header.Get("Traceparent")); parts != nil {
 		return parts[1]
@@ -166,7 +166,7 @@ type object = map[string]any
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		http.Error(w, "the sample system cannot write its answer", http.StatusInternalServerError)
+		http.Error(w, "the sample system cannot encode its answer", http.StatusInternalServerError)
 		return
 	}
 	writeText(w, status, "application/json", string(body)+"\n")
@@ -178,7 +178,7 @@ func writeText(w http.ResponseWriter, status int, kind, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// bearer returns the token that a request presents; empty if it presents none.
+// bearer returns the bearer token of a request; empty if there is none.
 func bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

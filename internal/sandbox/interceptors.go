@@ -9,37 +9,38 @@ import (
 	"time"
 )
 
-// An effect is what a broken fault does to some hosts: it refuses connections, or it twists what a route answers.
+// An effect is what an active fault does to some hosts: they refuse connections, or an interceptor changes a route's
+// answers.
 type effect struct {
 	hosts      []string
 	route      string      // a pattern of the hosts' routes, "/" for what none of them serves; every route if empty
 	intercept  interceptor // nil: the hosts refuse connections
 	alterReply udpFault    // of a server of time, which has no routes and refuses nothing
 
-	harmless bool // it alarms nobody
+	harmless bool // no probe may fail because of it
 }
 
-// A interceptor answers in place of a route, or has it answer otherwise.
+// An interceptor answers in place of a route, or changes its answer.
 type interceptor func(at target, w http.ResponseWriter, r *http.Request)
 
-// A target is where a twist is at work.
+// A target is the route that an interceptor works on.
 type target struct {
 	host  *host
 	route string
-	next  http.HandlerFunc // the route itself, or another fault's twist of it
+	next  http.HandlerFunc // the route itself, or the interceptor of another fault
 }
 
 // refuses reports whether one of the faults closes a host's port.
-func refuses(broken []Fault, name string) bool {
-	return slices.ContainsFunc(broken, func(f Fault) bool {
+func refuses(active []Fault, name string) bool {
+	return slices.ContainsFunc(active, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e effect) bool {
 			return e.intercept == nil && e.alterReply == nil && slices.Contains(e.hosts, name)
 		})
 	})
 }
 
-// intercepted returns the route as the faults that are broken now leave it. Where several twist the same route, the one
-// further down the table has the last word.
+// intercepted wraps a route in the interceptors of the active faults. Where several faults change the same route, the
+// one further down the table wins.
 func (s *Sandbox) intercepted(h *host, route string, next http.HandlerFunc) http.HandlerFunc {
 	for _, f := range *s.active.Load() {
 		for _, e := range f.effects {
@@ -55,22 +56,22 @@ func (s *Sandbox) intercepted(h *host, route string, next http.HandlerFunc) http
 
 func refuseConnections(hosts ...string) effect { return effect{hosts: hosts} }
 
-func on(hosts []string, route string, t interceptor) effect {
-	return effect{hosts: hosts, route: route, intercept: t}
+func on(hosts []string, route string, i interceptor) effect {
+	return effect{hosts: hosts, route: route, intercept: i}
 }
 
-// harmless marks an effect that no probe may complain of.
+// harmless marks an effect that no probe may fail because of.
 func harmless(e effect) effect {
 	e.harmless = true
 	return e
 }
 
-// respondJSON answers as the service itself would.
+// respondJSON answers like the service itself.
 func respondJSON(status int, body object) interceptor {
 	return func(_ target, w http.ResponseWriter, _ *http.Request) { writeJSON(w, status, body) }
 }
 
-// respondPage answers as what stands before the service would: a page without the service's own headers.
+// respondPage answers like something in front of the service: a page without the service's own headers.
 func respondPage(status int, page string) interceptor {
 	return func(_ target, w http.ResponseWriter, _ *http.Request) {
 		clear(w.Header())
@@ -78,30 +79,30 @@ func respondPage(status int, page string) interceptor {
 	}
 }
 
-// redirect sends the caller elsewhere.
+// redirect redirects the caller.
 func redirect(to string) interceptor {
 	return func(_ target, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
 }
 
-// onlyPath limits a twist to one path, for routes that match many.
-func onlyPath(path string, t interceptor) interceptor {
+// onlyPath limits an interceptor to one path, for routes that match many.
+func onlyPath(path string, i interceptor) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
 			at.next(w, r)
 			return
 		}
-		t(at, w, r)
+		i(at, w, r)
 	}
 }
 
-// onlyWithToken limits a twist to callers that present a token.
-func onlyWithToken(t interceptor) interceptor {
+// onlyWithToken limits an interceptor to requests with a token.
+func onlyWithToken(i interceptor) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		if bearer(r) == "" {
 			at.next(w, r)
 			return
 		}
-		t(at, w, r)
+		i(at, w, r)
 	}
 }
 
@@ -115,12 +116,12 @@ func addHeaders(pairs ...string) interceptor {
 	}
 }
 
-// sameAs answers what another route of the same host answers while nothing is broken.
+// sameAs answers like another route of the same host, without faults.
 func sameAs(route string) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) { at.host.routes[route](w, r) }
 }
 
-// asHost answers what another host answers while nothing is broken.
+// asHost answers like another host, without faults.
 func asHost(name string) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		other := at.host.sandbox.host(name)
@@ -129,7 +130,7 @@ func asHost(name string) interceptor {
 	}
 }
 
-// delay answers rightly and too late.
+// delay gives the right answer too late.
 func delay(at target, w http.ResponseWriter, r *http.Request) {
 	wait := time.NewTimer(at.host.sandbox.delay)
 	defer wait.Stop()
@@ -140,23 +141,23 @@ func delay(at target, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hang leaves the caller without an answer until it hangs up.
+// hang never answers. It ends when the caller hangs up.
 func hang(_ target, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// asAdmin forgets to ask who the caller is.
+// asAdmin treats every caller as the admin.
 func asAdmin(at target, w http.ResponseWriter, r *http.Request) {
 	admitted := r.Clone(r.Context())
 	admitted.Header.Set("Authorization", "Bearer "+at.host.sandbox.credentials.admin)
 	at.next(w, admitted)
 }
 
-// truncate announces more than it sends; the server then cuts the connection.
+// truncate announces a longer body than it sends, so that the server cuts the connection.
 func truncate(_ target, w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "4096")
 	writeText(w, http.StatusOK, html, upPage)
 }
 
-// endlessBody sends a body without end, until the caller hangs up.
+// endlessBody sends a body that never ends, until the caller hangs up.
 func endlessBody(_ target, w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", html)
 	chunk := bytes.Repeat([]byte(upPage), 500)
@@ -177,7 +178,7 @@ func notHTTP(_ target, w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
 }
 
-// editJSON changes the JSON of what the route answers with 200.
+// editJSON changes the JSON body of a 200 answer.
 func editJSON(change func(body any) any) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		taken := at.capture(w, r)
@@ -190,7 +191,7 @@ func editJSON(change func(body any) any) interceptor {
 	}
 }
 
-// removeField leaves a field out of a JSON object.
+// removeField removes a field of a JSON object.
 func removeField(field string) interceptor {
 	return editJSON(func(body any) any {
 		delete(body.(object), field)
@@ -206,21 +207,21 @@ func setField(field string, value any) interceptor {
 	})
 }
 
-// An capturedResponse keeps an answer back instead of sending it.
+// A capturedResponse holds an answer instead of sending it.
 type capturedResponse struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
 }
 
-// capture has the route answer and keeps the answer back. Its headers are set already.
+// capture calls the route and holds its answer. The headers are set already.
 func (p target) capture(w http.ResponseWriter, r *http.Request) *capturedResponse {
 	taken := &capturedResponse{ResponseWriter: w, status: http.StatusOK}
 	p.next(taken, r)
 	return taken
 }
 
-// send sends the answer as it is.
+// send sends the captured answer.
 func (a *capturedResponse) send() {
 	a.ResponseWriter.WriteHeader(a.status)
 	_, _ = a.ResponseWriter.Write(a.body.Bytes())

@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// A keyChange changes a set of keys, each as its JSON stands in a key set.
+// A keyChange changes a set of keys, each as its JSON in a key set.
 type keyChange func(s *Sandbox, keys []any) []any
 
 // publishKeys changes the key set that is published.
@@ -29,7 +29,7 @@ func publishKeys(change keyChange) interceptor {
 	}
 }
 
-// verifyWithKeys has tokens judged by the changed keys.
+// verifyWithKeys verifies tokens with the changed keys.
 func verifyWithKeys(change keyChange) interceptor {
 	return withVerifier(func(s *Sandbox, v *verifier) {
 		var all []any
@@ -46,7 +46,7 @@ func verifyWithKeys(change keyChange) interceptor {
 	})
 }
 
-// asJSON is a key as a key set shows it: a private one with all that is private.
+// asJSON is a key as a key set shows it; that of a private key includes the private members.
 func asJSON(key jose.JSONWebKey) any {
 	var shown object
 	if text, err := json.Marshal(key); err != nil || json.Unmarshal(text, &shown) != nil {
@@ -57,19 +57,19 @@ func asJSON(key jose.JSONWebKey) any {
 
 func noKeys(*Sandbox, []any) []any { return []any{} }
 
-// dropKey leaves out the key of an id.
+// dropKey removes the key with an id.
 func dropKey(kid string) keyChange {
 	return func(_ *Sandbox, keys []any) []any {
 		return slices.DeleteFunc(keys, func(key any) bool { return kidOf(key) == kid })
 	}
 }
 
-// addKey puts one more key after the others.
+// addKey appends a key.
 func addKey(key func(s *Sandbox) any) keyChange {
 	return func(s *Sandbox, keys []any) []any { return append(keys, key(s)) }
 }
 
-// replaceKey puts another key in the place of the one of the same id.
+// replaceKey replaces the key that has the same id.
 func replaceKey(key func(s *Sandbox) any) keyChange {
 	return func(s *Sandbox, keys []any) []any {
 		other := key(s)
@@ -87,8 +87,8 @@ func kidOf(key any) any {
 	return members["kid"]
 }
 
-// withVerifier has the route's tokens judged by a verifier that is stricter or laxer than the host's own. Where both
-// agree the route answers; a token that only the other accepts is answered as a good one.
+// withVerifier verifies the route's tokens with a changed copy of the host's verifier. Where both agree, the route
+// answers; a token that only the copy accepts gets the answer to a valid one.
 func withVerifier(change func(s *Sandbox, v *verifier)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		other := *at.host.verifier
@@ -104,7 +104,7 @@ func withVerifier(change func(s *Sandbox, v *verifier)) interceptor {
 	}
 }
 
-// asValidClient asks with a good token, whatever the caller presented.
+// asValidClient calls the route with a valid token, whatever the caller presented.
 func asValidClient(at target, w http.ResponseWriter, r *http.Request) {
 	token, err := at.host.issuer.issue(clientID)
 	if err != nil {
@@ -116,7 +116,7 @@ func asValidClient(at target, w http.ResponseWriter, r *http.Request) {
 	at.next(w, admitted)
 }
 
-// misreport refuses with another code than the right one, or what should be accepted.
+// misreport refuses with the wrong code, or refuses a token that should be accepted.
 func misreport(right, wrong outcome) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		if at.host.verifier.verify(bearer(r)) != right {
@@ -127,13 +127,13 @@ func misreport(right, wrong outcome) interceptor {
 	}
 }
 
-// acceptAll accepts every token, and none.
+// acceptAll accepts any token, and a request without one.
 func acceptAll(_ *Sandbox, v *verifier) { v.opaque = func(string) bool { return true } }
 
-// ignoreRevocation knows of no revocation.
+// ignoreRevocation accepts revoked tokens.
 func ignoreRevocation(_ *Sandbox, v *verifier) { v.revoked = func(string) bool { return false } }
 
-// alsoAccept has a verifier read tokens beside those that are rightly signed.
+// alsoAccept makes a verifier read tokens in another way if their signature is not valid.
 func alsoAccept(v *verifier, read func(token string) (claims, error)) {
 	v.parse = func(token string) (claims, error) {
 		if c, err := v.parseSigned(token); err == nil {
@@ -143,7 +143,7 @@ func alsoAccept(v *verifier, read func(token string) (claims, error)) {
 	}
 }
 
-// acceptUnsigned believes a token that says that it needs no signature: {"alg":"none"}.
+// acceptUnsigned accepts a token that says it needs no signature: {"alg":"none"}.
 func acceptUnsigned(_ *Sandbox, v *verifier) {
 	alsoAccept(v, func(token string) (c claims, err error) {
 		parts := strings.Split(token, ".")
@@ -163,7 +163,7 @@ func acceptUnsigned(_ *Sandbox, v *verifier) {
 	})
 }
 
-// decode reads the JSON of a part of a token.
+// decode decodes the JSON of one part of a token.
 func decode(part string, into any) error {
 	text, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {
@@ -172,7 +172,8 @@ func decode(part string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// acceptPublicKeyAsSecret takes the PEM text of a public key, with or without its last line end, for a shared secret.
+// acceptPublicKeyAsSecret accepts HS256 tokens signed with the PEM text of a public key, with or without its final
+// newline.
 func acceptPublicKeyAsSecret(_ *Sandbox, v *verifier) {
 	alsoAccept(v, func(token string) (c claims, err error) {
 		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
@@ -194,7 +195,7 @@ func acceptPublicKeyAsSecret(_ *Sandbox, v *verifier) {
 	})
 }
 
-// acceptWithoutExpiry accepts tokens that never expire, as libraries do.
+// acceptWithoutExpiry accepts tokens that have no exp, as libraries do.
 func acceptWithoutExpiry(_ *Sandbox, v *verifier) {
 	v.parse = func(token string) (claims, error) {
 		c, err := v.parseSigned(token)

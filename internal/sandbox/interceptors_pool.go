@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// What these twists remember is made with the table of faults, anew each time that one of them is broken. It is
-// bounded: an answer or two, or a small cache.
+// The state of these interceptors is made with the table of faults, so each injection starts without any. It is bounded:
+// an answer or two, or a small cache.
 
 const (
 	bufferHoldTime = 10 * time.Millisecond // how long a read holds the shared buffer
-	halfwayDelay   = 25 * time.Millisecond // between the two parts of an answer, so that a caller can hang up there
-	staleBodyLife  = 5 * time.Second       // how long what a cancelled read left behind lies around
+	halfwayDelay   = 25 * time.Millisecond // between the two halves of an answer, so that a caller can hang up there
+	staleBodyLife  = 5 * time.Second       // how long the rest of a cancelled read can be served
 	cacheTTL       = 3 * time.Second       // how long the cache keeps an answer
 )
 
-// sleep waits, and reports whether the caller hung up meanwhile.
+// sleep waits, and reports whether the caller hung up in the meantime.
 func sleep(ctx context.Context, d time.Duration) (hungUp bool) {
 	wait := time.NewTimer(d)
 	defer wait.Stop()
@@ -32,8 +32,8 @@ func sleep(ctx context.Context, d time.Duration) (hungUp bool) {
 	}
 }
 
-// sharedBuffer puts every good answer in one buffer and sends, a little later, what is then in it. Alone, a caller
-// never notices.
+// sharedBuffer writes every good answer to one buffer and sends the buffer's content a little later. A caller that is
+// alone never notices.
 func sharedBuffer() interceptor {
 	var buffer atomic.Pointer[string]
 	return func(at target, w http.ResponseWriter, r *http.Request) {
@@ -50,13 +50,13 @@ func sharedBuffer() interceptor {
 	}
 }
 
-// A swapFrequency says how often mixesUp does what it does.
+// A swapFrequency says how often swapAnswers swaps.
 type swapFrequency struct {
 	oneIn    int
 	byChance bool
 }
 
-// occurs reports whether the n-th read is one of them.
+// occurs reports whether the n-th read is swapped.
 func (m swapFrequency) occurs(n int) bool {
 	if m.byChance {
 		return rand.IntN(m.oneIn) == 0
@@ -64,7 +64,7 @@ func (m swapFrequency) occurs(n int) bool {
 	return n%m.oneIn == 0
 }
 
-// swapAnswers answers one good read in so many with what the other org was last answered.
+// swapAnswers answers one good read in so many with the last answer of the other org.
 func swapAnswers() interceptor {
 	var mu sync.Mutex
 	last, reads := map[string][]byte{}, 0 // by org
@@ -88,8 +88,8 @@ func swapAnswers() interceptor {
 	}
 }
 
-// leakCancelledBody sends every good answer in two parts. When the caller hangs up in between, the answer is left in the
-// worker that the next read is given.
+// leakCancelledBody sends every good answer in two halves. When the caller hangs up in between, the next read gets that
+// answer.
 func leakCancelledBody() interceptor {
 	type rest struct {
 		body  []byte
@@ -109,7 +109,7 @@ func leakCancelledBody() interceptor {
 		body := taken.body.Bytes()
 		half := len(body) / 2
 		_, _ = w.Write(body[:half])
-		_ = http.NewResponseController(w).Flush() // fails only where there is no caller to see it
+		_ = http.NewResponseController(w).Flush() // an error means that the caller is gone
 		if sleep(r.Context(), halfwayDelay) {
 			left.Store(&rest{body, time.Now()})
 			return
@@ -118,8 +118,8 @@ func leakCancelledBody() interceptor {
 	}
 }
 
-// A urlCache stands before the service and knows the URL alone: not whose an answer was, and not that it must not be
-// stored. Nothing in its answers tells where they are from.
+// A urlCache is a cache in front of the service whose key is the URL alone, without the caller. It ignores Cache-Control,
+// and its answers do not show that they are cached.
 type urlCache struct {
 	mu      sync.Mutex
 	entries map[string]cacheEntry
@@ -130,13 +130,13 @@ type cacheEntry struct {
 	until time.Time
 }
 
-// Bounds of the cache. When it is full it begins anew.
+// Bounds of the cache. A full cache is cleared.
 const (
 	maxCacheEntries    = 128
 	maxCacheEntryBytes = 64 << 10
 )
 
-// serve is a twist.
+// serve is an interceptor.
 func (c *urlCache) serve(at target, w http.ResponseWriter, r *http.Request) {
 	url := r.URL.RequestURI()
 	if body, ok := c.get(url); ok {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// filterMemories has the store show a request what a rule says.
+// filterMemories makes the store show a request the memories that a rule selects.
 func filterMemories(rule func(org string, m memory) bool) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) { at.next(w, withView(r, rule)) }
 }
@@ -21,25 +21,25 @@ func allOrgs(at target, w http.ResponseWriter, r *http.Request) {
 	at.next(w, withView(r, func(string, memory) bool { return true }))
 }
 
-// visibleAfterDelay shows an org its own memories a while after they were made.
+// visibleAfterDelay shows an org its own memories only some time after they were created.
 func visibleAfterDelay(at target, w http.ResponseWriter, r *http.Request) {
 	at.next(w, withView(r, func(org string, m memory) bool {
 		return m.org == org && time.Since(m.made) >= at.host.sandbox.visibilityDelay
 	}))
 }
 
-// onlySearch limits a twist of the list to searches, or to the list as a whole.
-func onlySearch(search bool, t interceptor) interceptor {
+// onlySearch limits an interceptor of the list to searches, or to requests that are not searches.
+func onlySearch(search bool, i interceptor) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		if (r.URL.Query().Get("q") != "") != search {
 			at.next(w, r)
 			return
 		}
-		t(at, w, r)
+		i(at, w, r)
 	}
 }
 
-// denyWith has another org's memory denied in another way than by the 404 of one that never was.
+// denyWith denies another org's memory in another way than with the 404 of a nonexistent one.
 func denyWith(deny func(w http.ResponseWriter, taken *capturedResponse, m memory)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		taken := at.capture(w, r)
@@ -57,8 +57,8 @@ func denyForbidden(w http.ResponseWriter, _ *capturedResponse, _ memory) {
 }
 
 func leakInHeader(w http.ResponseWriter, taken *capturedResponse, m memory) {
-	const longest = 1 << 10 // callers refuse headers that are too long
-	w.Header().Set("X-Debug", m.text[:min(len(m.text), longest)])
+	const maxHeaderText = 1 << 10 // callers refuse longer headers
+	w.Header().Set("X-Debug", m.text[:min(len(m.text), maxHeaderText)])
 	taken.send()
 }
 
@@ -75,7 +75,7 @@ func leakInUpperCase(w http.ResponseWriter, _ *capturedResponse, m memory) {
 	writeJSON(w, http.StatusNotFound, object{"error": "not_found", "message": "NOT YOURS: " + strings.ToUpper(m.text)})
 }
 
-// pretendDeleted answers a delete that found nothing as one that did.
+// pretendDeleted answers 204 to a delete that found nothing.
 func pretendDeleted(at target, w http.ResponseWriter, r *http.Request) {
 	taken := at.capture(w, r)
 	if taken.status != http.StatusNotFound {
@@ -86,7 +86,7 @@ func pretendDeleted(at target, w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuseOwner fails when an org deletes what is its own.
+// refuseOwner answers 500 when an org deletes its own memory.
 func refuseOwner(at target, w http.ResponseWriter, r *http.Request) {
 	t := at.host.sandbox.tenants
 	org := t.org(bearer(r))
@@ -100,19 +100,19 @@ func refuseOwner(at target, w http.ResponseWriter, r *http.Request) {
 
 func refuseToken(_ target, w http.ResponseWriter, _ *http.Request) { writeUnauthorized(w) }
 
-// impersonate has a request made on behalf of an org with that org's token. It does nothing where there is no such org.
+// impersonate returns the request with the token of an org. It changes nothing if there is no such org.
 func (t *tenants) impersonate(r *http.Request, org string) *http.Request {
 	token := t.token(org)
 	if token == "" {
 		return r
 	}
-	became := r.Clone(r.Context())
-	became.Header.Set("Authorization", "Bearer "+token)
-	became.Header.Set(orgHeader, org)
-	return became
+	clone := r.Clone(r.Context())
+	clone.Header.Set("Authorization", "Bearer "+token)
+	clone.Header.Set(orgHeader, org)
+	return clone
 }
 
-// trustOrgHeader believes the org header of whoever has a token of any org.
+// trustOrgHeader trusts the org header of a caller with a token of any org.
 func trustOrgHeader(at target, w http.ResponseWriter, r *http.Request) {
 	t := at.host.sandbox.tenants
 	if t.org(bearer(r)) != "" {
@@ -121,7 +121,7 @@ func trustOrgHeader(at target, w http.ResponseWriter, r *http.Request) {
 	at.next(w, r)
 }
 
-// trustOrgHeaderOfAnonymous believes the org header of whoever has no token of an org.
+// trustOrgHeaderOfAnonymous trusts the org header of a caller without a token of an org.
 func trustOrgHeaderOfAnonymous(at target, w http.ResponseWriter, r *http.Request) {
 	t := at.host.sandbox.tenants
 	if t.org(bearer(r)) == "" {
@@ -130,7 +130,7 @@ func trustOrgHeaderOfAnonymous(at target, w http.ResponseWriter, r *http.Request
 	at.next(w, r)
 }
 
-// ignoreExpiry takes the token of org-a that has expired for one that has not.
+// ignoreExpiry accepts the expired token of org-a.
 func ignoreExpiry(at target, w http.ResponseWriter, r *http.Request) {
 	if bearer(r) == at.host.sandbox.credentials.orgAExpired {
 		r = r.Clone(r.Context())
@@ -139,13 +139,13 @@ func ignoreExpiry(at target, w http.ResponseWriter, r *http.Request) {
 	at.next(w, r)
 }
 
-// ignoreOrgHeader does not look at the org header.
+// ignoreOrgHeader uses the org of the token, whatever the header says.
 func ignoreOrgHeader(at target, w http.ResponseWriter, r *http.Request) {
 	t := at.host.sandbox.tenants
 	at.next(w, t.impersonate(r, t.org(bearer(r))))
 }
 
-// defaultToFirstOrg takes a request that names no org for one of the first.
+// defaultToFirstOrg uses the first org if a request has no org header.
 func defaultToFirstOrg(at target, w http.ResponseWriter, r *http.Request) {
 	t := at.host.sandbox.tenants
 	if t.org(bearer(r)) != "" && r.Header.Get(orgHeader) == "" {
@@ -154,7 +154,7 @@ func defaultToFirstOrg(at target, w http.ResponseWriter, r *http.Request) {
 	at.next(w, r)
 }
 
-// alwaysOrgA takes every token of an org for one of org-a. The org header must still agree with that.
+// alwaysOrgA treats every token of an org as one of org-a. The org header must still agree with that.
 func alwaysOrgA(at target, w http.ResponseWriter, r *http.Request) {
 	t := at.host.sandbox.tenants
 	if t.org(bearer(r)) != "" {
@@ -174,10 +174,10 @@ func trustOrgInBody(at target, w http.ResponseWriter, r *http.Request) {
 		at.next(w, r)
 		return
 	}
-	var wanted memoryBody
-	_ = json.Unmarshal(body, &wanted) // the route refuses what is no JSON
-	if wanted.Org != nil {
-		r = t.impersonate(r, cmp.Or(*wanted.Org, org))
+	var posted memoryBody
+	_ = json.Unmarshal(body, &posted) // the route refuses invalid JSON
+	if posted.Org != nil {
+		r = t.impersonate(r, cmp.Or(*posted.Org, org))
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	at.next(w, r)

@@ -8,14 +8,14 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// reissue makes a token anew out of the claims of the one that is issued.
-func reissue(anew func(s *Sandbox, signs jose.JSONWebKey, c claims) (string, error)) interceptor {
+// reissue makes a new token from the claims of the issued one.
+func reissue(sign func(s *Sandbox, key jose.JSONWebKey, c claims) (string, error)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		editJSON(func(body any) any {
 			answer, _ := body.(object)
 			token, _ := answer["access_token"].(string)
 			if c, err := at.host.verifier.parseSigned(token); err == nil {
-				if answer["access_token"], err = anew(at.host.sandbox, at.host.issuer.keys[0], c); err != nil {
+				if answer["access_token"], err = sign(at.host.sandbox, at.host.issuer.keys[0], c); err != nil {
 					return object{"error": "server_error"}
 				}
 			}
@@ -24,19 +24,19 @@ func reissue(anew func(s *Sandbox, signs jose.JSONWebKey, c claims) (string, err
 	}
 }
 
-// wrongAudience is a token that is none of the caller's business.
+// wrongAudience is a token for another audience.
 func wrongAudience(_ *Sandbox, signs jose.JSONWebKey, c claims) (string, error) {
 	c.Audience = jwt.Audience{"http://other.demo.test"}
 	return sign(signs, c)
 }
 
-// withoutExpiry is a token that never expires.
+// withoutExpiry is a token without exp.
 func withoutExpiry(_ *Sandbox, signs jose.JSONWebKey, c claims) (string, error) {
 	c.Expiry = nil
 	return sign(signs, c)
 }
 
-// unpublishedKey is a token that a key signed which is in no key set.
+// unpublishedKey is a token signed with a key that is in no key set.
 func unpublishedKey(s *Sandbox, _ jose.JSONWebKey, c claims) (string, error) {
 	key, err := s.keyring.unpublished()
 	if err != nil {
@@ -45,7 +45,7 @@ func unpublishedKey(s *Sandbox, _ jose.JSONWebKey, c claims) (string, error) {
 	return sign(key, c)
 }
 
-// skipSecretCheck forgets to ask for the client's secret.
+// skipSecretCheck accepts any client secret.
 func skipSecretCheck(at target, w http.ResponseWriter, r *http.Request) {
 	admitted := r.Clone(r.Context())
 	admitted.SetBasicAuth(url.QueryEscape(clientID), url.QueryEscape(at.host.sandbox.credentials.clientSecret))

@@ -17,10 +17,10 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// tokenLife is how long an access token is valid.
+// tokenLife is the lifetime of an access token.
 const tokenLife = 5 * time.Minute
 
-// The ids of the signing keys. They are no secrets: verifiers, runbooks and configurations name them.
+// The ids of the signing keys. They are not secret: verifiers, runbooks and configurations name them.
 const (
 	ibexKid        = "ibex-k3" // signs
 	ibexOldKid     = "ibex-k2" // signed before it
@@ -30,14 +30,14 @@ const (
 	unpublishedKid = "logi-k9"
 )
 
-// claims are what a token says.
+// claims are the claims of a token.
 type claims struct {
 	jwt.Claims
 	Org string `json:"org,omitempty"`
 }
 
-// An issuer issues access tokens and takes them back. It publishes several keys, as one that rotates does: the first
-// signs, the others signed before it.
+// An issuer issues and revokes access tokens. It publishes several keys, like one that rotates them: the first signs,
+// the others signed before it.
 type issuer struct {
 	url    string            // the iss and the aud of its tokens
 	org    string            // of its client; empty if its tokens say nothing of orgs
@@ -45,15 +45,15 @@ type issuer struct {
 	keys   []jose.JSONWebKey // private
 
 	mu      sync.Mutex
-	revoked map[string]time.Time // when the token of an id would have expired
+	revoked map[string]time.Time // by the token's id: when it would have expired
 }
 
-// newIssuer returns an issuer with these keys.
+// newIssuer returns an issuer that signs with the first of the keys.
 func newIssuer(url, org, secret string, keys ...jose.JSONWebKey) *issuer {
 	return &issuer{url: url, org: org, secret: secret, keys: keys, revoked: map[string]time.Time{}}
 }
 
-// newKey makes a signing key.
+// newKey generates a signing key.
 func newKey(kid string, alg jose.SignatureAlgorithm) (jose.JSONWebKey, error) {
 	var private any
 	var err error
@@ -77,7 +77,7 @@ func (i *issuer) public() []jose.JSONWebKey {
 	return keys
 }
 
-// claims are those of a new token for a client.
+// claims returns the claims of a new token for a client.
 func (i *issuer) claims(client string) claims {
 	now := time.Now()
 	return claims{Org: i.org, Claims: jwt.Claims{
@@ -94,7 +94,7 @@ func (i *issuer) claims(client string) claims {
 // issue returns a new token for a client.
 func (i *issuer) issue(client string) (string, error) { return sign(i.keys[0], i.claims(client)) }
 
-// sign makes a token of claims.
+// sign makes a token from claims.
 func sign(key jose.JSONWebKey, c claims) (string, error) {
 	options := (&jose.SignerOptions{}).WithType("JWT")
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, options)
@@ -104,12 +104,12 @@ func sign(key jose.JSONWebKey, c claims) (string, error) {
 	return jwt.Signed(signer).Claims(c).Serialize()
 }
 
-// verifier returns one that knows what the issuer knows.
+// verifier returns a verifier with the issuer's keys and revocations.
 func (i *issuer) verifier() *verifier {
 	return &verifier{issuer: i.url, keys: i.public(), revoked: i.hasRevoked}
 }
 
-// revoke takes back the token of an id. It is remembered for as long as the token would have been valid.
+// revoke revokes a token. It is remembered for as long as the token would have been valid.
 func (i *issuer) revoke(c claims) {
 	until := time.Now().Add(tokenLife)
 	if c.Expiry != nil {
@@ -128,7 +128,7 @@ func (i *issuer) hasRevoked(id string) bool {
 	return is
 }
 
-// pemBundle is a set of public keys as one PEM text, as services are given it that do not fetch key sets.
+// pemBundle is a set of public keys as one PEM text, the form for services that do not fetch key sets.
 func pemBundle(keys []jose.JSONWebKey) (string, error) {
 	var b strings.Builder
 	for _, key := range keys {

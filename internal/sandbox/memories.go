@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// orgHeader says on behalf of which org a request is made. It must be the token's.
+// orgHeader names the org of a request. It must be the token's org.
 const orgHeader = "X-Org-Id"
 
-// How many memories a page of the list holds.
+// How many memories one page of the list holds.
 const (
 	defaultPageSize = 50
 	maxPageSize     = 200
@@ -30,8 +30,8 @@ const (
 	deleteMemory   = "DELETE /v1/memories/{id}"
 )
 
-// serveMemories makes a host the memories API, a small service of several tenants. The token decides whose memories a
-// request sees; the org header must agree with it, and without one nothing is answered.
+// serveMemories makes a host the memories API, a small multi-tenant service. The token decides whose memories a request
+// sees. The org header is required and must agree with the token.
 func serveMemories(h *host, t *tenants) {
 	h.stamp = func(header http.Header, r *http.Request) {
 		stamp(header, r)
@@ -54,11 +54,11 @@ func serveMemories(h *host, t *tenants) {
 	}
 }
 
-// A tenantRoute answers a request of an org.
+// A tenantRoute answers a request on behalf of an org.
 type tenantRoute func(w http.ResponseWriter, r *http.Request, org string)
 
-// authorized admits a request as one of its token's org. It refuses a request that does not say which org it is for, or
-// says another: it never guesses.
+// authorized passes on a request with the org of its token. It refuses a request whose org header is missing or names
+// another org.
 func (t *tenants) authorized(route tenantRoute) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		org, named := t.org(bearer(r)), r.Header.Values(orgHeader)
@@ -83,12 +83,12 @@ func writeError(w http.ResponseWriter, status int, why string) {
 
 func writeNotFound(w http.ResponseWriter) { writeError(w, http.StatusNotFound, "not_found") }
 
-// summary shows a memory as one among others, whole as one asked for.
+// summary is a memory in a list, full one that was asked for by its id.
 func (m memory) summary() object { return object{"id": m.id, "text": m.text} }
 func (m memory) full() object    { return object{"id": m.id, "text": m.text, "org": m.org} }
 
-// serveList shows a page of the memories, of all or of those that hold the text searched for. The cursor to the next
-// page is the place of the last one shown, so that it stays good when memories come and go.
+// serveList answers with one page of all memories, or of those that contain the search text. The cursor is the order of
+// the last memory on the page, so that it stays valid while memories are created and deleted.
 func (t *tenants) serveList(w http.ResponseWriter, r *http.Request, org string) {
 	query := r.URL.Query()
 	limit, wrong := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(defaultPageSize)))
@@ -179,23 +179,23 @@ func (t *tenants) serveDelete(w http.ResponseWriter, r *http.Request, org string
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// A memoryBody is the body of a request that writes. Whatever else it says, such as an id, is ignored.
+// A memoryBody is the body of a request that writes. Other fields, such as an id, are ignored.
 type memoryBody struct {
 	Text string  `json:"text"`
 	Org  *string `json:"org_id"`
 }
 
-// decodeMemory returns the text that a request of an org wants kept. It answers those that it refuses.
+// decodeMemory returns the text that a request wants to store. If it returns false, it has answered the request.
 func decodeMemory(w http.ResponseWriter, r *http.Request, org string) (content string, ok bool) {
-	var wanted memoryBody
+	var posted memoryBody
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxMemoryBytes))
 	switch {
-	case decoder.Decode(&wanted) != nil || wanted.Text == "":
+	case decoder.Decode(&posted) != nil || posted.Text == "":
 		writeError(w, http.StatusBadRequest, "invalid_request")
-	case wanted.Org != nil && *wanted.Org != org:
+	case posted.Org != nil && *posted.Org != org:
 		writeError(w, http.StatusForbidden, "org_mismatch")
 	default:
-		return wanted.Text, true
+		return posted.Text, true
 	}
 	return "", false
 }

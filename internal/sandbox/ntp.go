@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A ntpServer tells the time of this machine over SNTP (RFC 4330), version 4 and below.
+// An ntpServer serves the time of this machine over SNTP (RFC 4330), version 4 and below.
 type ntpServer struct {
 	sandbox *Sandbox
 	name    string
@@ -57,8 +57,8 @@ func (t *ntpServer) serve() {
 	}
 }
 
-// ntpReply builds the reply to a request that came at a time; nil for what is no client's request. Only those are
-// answered, so two responders can never keep each other busy.
+// ntpReply builds the reply to a request. It returns nil unless the packet is a client's request, so that two servers
+// can never answer each other in a loop.
 func ntpReply(request []byte, received time.Time) []byte {
 	const client, server, headerLength = 3, 4, 48
 	if len(request) < headerLength {

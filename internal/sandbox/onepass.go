@@ -11,8 +11,8 @@ const upPage = `<!DOCTYPE html><html><body style="background-color: green"></bod
 
 const html = "text/html; charset=utf-8"
 
-// serveOnepass makes a host the API of a login provider: its health page, its keys and tokens, who the caller is, and
-// the outbox of webhooks that could not be delivered, for admins only.
+// serveOnepass makes a host the API of a login provider: health page, keys and tokens, the caller's identity, and for
+// admins only the outbox of undelivered webhooks.
 func serveOnepass(h *host, i *issuer, admin string) {
 	h.stamp = func(header http.Header, r *http.Request) {
 		header.Set("X-Version", release)
@@ -47,7 +47,7 @@ func serveOnepass(h *host, i *issuer, admin string) {
 	})
 }
 
-// outbox lists webhooks. Two of one application are dead, which is no incident.
+// outbox lists webhooks. Two of one application are dead, which is not an incident.
 func outbox(w http.ResponseWriter, status string, died time.Time) {
 	entries := []object{}
 	switch status {

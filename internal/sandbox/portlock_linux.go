@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// lockPort binds a socket to an address and never listens on it. While the service that belongs there is broken, callers
-// are refused and no other program is given the port; Linux lets the service listen beside it, since both sockets
-// allow reuse. It returns the address with the port that was found where port 0 was asked for.
+// lockPort binds a socket to an address and never listens on it. While the service is down, connections are refused and
+// no other program gets the port. Linux lets the service listen on the same address, since both sockets allow reuse.
+// The returned address has the port that the kernel chose for port 0.
 func lockPort(address string) (held string, release func(), err error) {
 	want, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// The kernel gives no port to a program that asks for any, nor to one that asks for this one without reuse, while a
-// socket is bound to it.
-func TestNoOtherProgramIsGivenThePortOfABrokenService(t *testing.T) {
+// While a socket is bound to the port, the kernel does not give it to a program that asks for any port, nor to one that
+// asks for this port without reuse.
+func TestLockPort_keepsOthersOut(t *testing.T) {
 	s := start(t, Options{})
 	if err := s.Inject("replica-down"); err != nil {
 		t.Fatal(err)
@@ -26,33 +26,33 @@ func TestNoOtherProgramIsGivenThePortOfABrokenService(t *testing.T) {
 		listener.Close()
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("wanted the port taken, got %v", err)
+		t.Errorf("expected the port taken, got %v", err)
 	}
 }
 
-func TestMendingFailsWhileAnotherProgramListensThere(t *testing.T) {
+func TestClear_portTaken(t *testing.T) {
 	s := start(t, Options{})
 	if err := s.Inject("proxy-down"); err != nil {
 		t.Fatal(err)
 	}
-	thief, err := net.Listen("tcp", s.address(proxy3)) // with reuse, and for this very port
+	other, err := net.Listen("tcp", s.address(proxy3)) // with reuse, and for this port
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer thief.Close()
+	defer other.Close()
 	s.ClearAll()
 	if err := s.Clear("proxy-down"); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("wanted the port taken, got %v", err)
+		t.Errorf("expected the port taken, got %v", err)
 	}
-	if broken := s.Active(); len(broken) != 1 {
-		t.Errorf("wanted proxy-down still broken, got %v", broken)
+	if active := s.Active(); len(active) != 1 {
+		t.Errorf("expected proxy-down still active, got %v", active)
 	}
 	if _, err := net.Dial("tcp", s.address(proxy1)); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("half mended: wanted proxy-1 to refuse, got %v", err)
+		t.Errorf("partly cleared: expected proxy-1 to refuse, got %v", err)
 	}
-	thief.Close()
+	other.Close()
 	if err := s.Clear("proxy-down"); err != nil {
 		t.Fatal(err)
 	}
-	s.must(t, ask{host: proxy3, method: "GET", path: "/health"})
+	s.mustDo(t, request{host: proxy3, method: "GET", path: "/health"})
 }

@@ -2,8 +2,8 @@
 
 package sandbox
 
-// hold does nothing: elsewhere than on Linux a second socket on an address keeps the service itself from listening.
-// A port that another program takes while its service is broken makes Mend fail.
+// lockPort does nothing: except on Linux, a second socket on an address would keep the service itself from listening.
+// If another program takes the port while the service is down, Clear fails.
 func hold(address string) (held string, release func(), err error) {
 	return address, func() {}, nil
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// dependencyTimeout is how long the proxy waits for auth before it says that it is not ready.
+// dependencyTimeout is how long the proxy waits for auth before it reports that it is not ready.
 const dependencyTimeout = time.Second
 
-// serveProxy makes a host one replica of the proxy. It is live while it runs and ready while auth, which it asks each
-// time, says that it is well. It verifies tokens by itself, with keys and a cache of its own. What it protects is not
-// built yet: 501 means that the caller's token was accepted.
+// serveProxy makes a host one replica of the proxy. It is live while it runs, and ready while auth is healthy, which it
+// checks for each request. It verifies tokens with keys and a cache of its own. The protected route is not implemented:
+// 501 means that the caller's token was accepted.
 func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
 	h.issuer, h.verifier = i, v
 	h.stamp = func(header http.Header, r *http.Request) {
@@ -41,7 +41,7 @@ func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
 	})
 }
 
-// isUp reports whether a URL answers 200. It keeps no connection, so that it sees at once when nobody listens.
+// isUp reports whether a URL answers 200. It reuses no connection, so that it notices at once when nothing listens.
 func isUp(ctx context.Context, url string) bool {
 	ctx, cancel := context.WithTimeout(ctx, dependencyTimeout)
 	defer cancel()

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// serviceID is the one service that the stand-in for the Render API knows.
+// serviceID is the only service of the Render API's stand-in.
 const serviceID = "srv-demo"
 
-// serveRender makes a host a stand-in for the two routes of the Render API that an on-call engineer asks. As in the
-// real one, suspended is a text at the top level and a service has no status.
+// serveRender makes a host a stand-in for the two routes of the Render API that an on-call engineer uses. As in the real
+// API, suspended is a string at the top level and a service has no status.
 func serveRender(h *host, key string) {
 	admitted := func(route http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +48,7 @@ func serveRender(h *host, key string) {
 	}))
 }
 
-// deploys is the history of the service, newest first. One deploy is live; those that were before it are deactivated.
+// deploys is the history of the service, newest first. One deploy is live; those that were live before are deactivated.
 func deploys(started time.Time) []any {
 	history := []any{}
 	for n, status := range []string{"live", "deactivated", "build_failed", "deactivated", "deactivated", "canceled", "deactivated"} {

@@ -1,8 +1,8 @@
-// Package sandbox is a sample system on loopback, for `prober demo` and for tests: a miniature of what the runbooks
-// are about, with a switch for every fault that a probe must see.
+// Package sandbox is a sample system on loopback, for `prober demo` and for tests: a miniature of the systems in the
+// runbooks, with fault injection for every fault that a probe must detect.
 //
-// The services know nothing of the faults. A fault is one entry of the table in faults.go; while it is broken, its
-// effects stand between a service's route and the caller, or close the service's port.
+// The services know nothing of the faults. A fault is one entry of the table in faults.go. While it is active, its
+// effects intercept the requests to a route, or close the service's port.
 package sandbox
 
 import (
@@ -33,7 +33,7 @@ const (
 	ntp4     = "ntp-4"
 )
 
-// defaults holds where the services listen unless the port is taken. The demo's configuration names these addresses.
+// defaults are the addresses that the services listen on if they are free. The demo's configuration names them.
 func defaults() map[string]string {
 	return map[string]string{
 		auth:     "127.0.0.1:19081",
@@ -61,8 +61,8 @@ type Options struct {
 	Ephemeral       bool          // listen on free ports only, as tests do
 	Delay           time.Duration // how long a slow answer takes; 2.5 s if zero
 	VisibilityDelay time.Duration // how long tenant-eventual hides what was created; 2 s if zero
-	SwapOneIn       int           // tenant-one-in-fifty mixes up one read in so many; 50 if zero
-	SwapAtRandom    bool          // each read has the chance of one in OneIn, rather than every OneIn-th being mixed up
+	SwapOneIn       int           // tenant-one-in-fifty swaps the answer of one read in so many; 50 if zero
+	SwapAtRandom    bool          // swap each read with a chance of one in SwapOneIn, in place of every SwapOneIn-th
 }
 
 // A Sandbox is a running sample system. Its methods may be called from several goroutines.
@@ -78,12 +78,13 @@ type Sandbox struct {
 	storedTokens    map[string]string // tokens and keys, by the name that Env gives them
 	tenants         *tenants
 
-	mu     sync.Mutex // held while faults are broken or mended, so that ports and switches agree
+	mu     sync.Mutex // held while faults are injected or cleared, so that ports and active agree
 	closed bool
 	active atomic.Pointer[[]Fault] // in the order of the table; replaced as a whole, since every request reads it
 }
 
-// credentials are made anew for each sandbox, purely random: a readable prefix would be redacted wherever it occurs.
+// credentials are generated for each sandbox. They are purely random: a readable prefix would be redacted wherever it
+// occurs.
 type credentials struct {
 	orgA, orgB, orgAExpired, admin, clientSecret, renderKey string
 }
@@ -91,8 +92,8 @@ type credentials struct {
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
 const clientID = "prober-demo"
 
-// Start starts the sample system, with nothing broken. Each service listens on its default address or, if that is
-// taken or another sandbox runs, on a free port; Localise tells a configuration.
+// Start starts the sample system without faults. Each service listens on its default address, or on a free port if that
+// is taken or another sandbox runs. RewriteAddresses adapts a configuration to it.
 func Start(o Options) (*Sandbox, error) {
 	s := &Sandbox{
 		delay:           cmp.Or(o.Delay, 2500*time.Millisecond),
@@ -120,8 +121,8 @@ func (s *Sandbox) start(ephemeral bool) error {
 			return err
 		}
 		s.ntpServers = append(s.ntpServers, k)
-		// One sandbox at a time has the first clock's default port, and with it the others. A second one must not take
-		// those that are free only because a fault of the first has closed them.
+		// The sandbox that has the default port of the first NTP server gets the other default ports too. A second one
+		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
 	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render} {
@@ -170,7 +171,7 @@ func (s *Sandbox) addRoutes() error {
 	return nil
 }
 
-// Close stops everything. It returns when no goroutine, connection or port is left.
+// Close stops everything. It returns when no goroutine, connection or port is left open.
 func (s *Sandbox) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,10 +188,10 @@ func (s *Sandbox) Close() {
 	}
 }
 
-// Faults lists every fault, broken or not, in the order of the table.
+// Faults lists every fault, active or not, in the order of the table.
 func (s *Sandbox) Faults() []Fault { return slices.Clone(s.faults) }
 
-// Active names the faults that are broken now, in the order of the table.
+// Active names the active faults, in the order of the table.
 func (s *Sandbox) Active() []string {
 	names := []string{}
 	for _, f := range *s.active.Load() {
@@ -199,11 +200,10 @@ func (s *Sandbox) Active() []string {
 	return names
 }
 
-// Inject switches a fault on; it works beside those that are on already. It returns once callers see it.
+// Inject activates a fault, in addition to those that are active already. When it returns, new requests see the fault.
 func (s *Sandbox) Inject(name string) error { return s.set(name, true) }
 
-// Clear switches a fault off. It returns once callers see it. The memories that were there from the start are then as
-// they were.
+// Clear deactivates a fault. When it returns, new requests no longer see it, and the seeded memories are restored.
 func (s *Sandbox) Clear(name string) error {
 	if err := s.set(name, false); err != nil {
 		return err
@@ -212,10 +212,10 @@ func (s *Sandbox) Clear(name string) error {
 	return nil
 }
 
-// ClearAll switches every fault off.
+// ClearAll deactivates every fault.
 func (s *Sandbox) ClearAll() {
 	for _, name := range s.Active() {
-		// Only a port that another program took can keep a fault from being mended; then Broken still names it.
+		// Clear fails only if another program took the port. Then Active still names the fault.
 		_ = s.Clear(name)
 	}
 }
@@ -231,7 +231,7 @@ func (s *Sandbox) set(name string, on bool) error {
 	}
 	was := *s.active.Load()
 	next := []Fault{}
-	for _, f := range faults() { // made anew: a fault that is broken again remembers nothing of the last time
+	for _, f := range faults() { // a new table, so that a fault that is injected again starts without state
 		at := slices.IndexFunc(was, func(b Fault) bool { return b.Name == f.Name })
 		switch {
 		case f.Name == name && !on:
@@ -244,7 +244,7 @@ func (s *Sandbox) set(name string, on bool) error {
 	return s.apply(next)
 }
 
-// apply makes exactly these faults the broken ones.
+// apply makes exactly these faults active.
 func (s *Sandbox) apply(next []Fault) error {
 	for _, h := range s.hosts {
 		if refuses(next, h.name) {
@@ -260,9 +260,9 @@ func (s *Sandbox) apply(next []Fault) error {
 	return nil
 }
 
-func (s *Sandbox) closeRefusing(broken []Fault) {
+func (s *Sandbox) closeRefusing(active []Fault) {
 	for _, h := range s.hosts {
-		if refuses(broken, h.name) {
+		if refuses(active, h.name) {
 			h.close()
 		}
 	}
@@ -277,9 +277,9 @@ func (s *Sandbox) RewriteAddresses(yaml []byte) []byte {
 	return []byte(strings.NewReplacer(pairs...).Replace(string(yaml)))
 }
 
-// Env returns what the demo's configuration names by {env: ...}: credentials, tokens and the texts of the test orgs'
-// first memories, which are random and worth nothing outside this process, and the key ids and public keys that a
-// verifier is told, which are no secrets. The values stay the same for the life of the sandbox.
+// Env returns the variables that the demo's configuration names as {env: NAME}: credentials, tokens and the texts of
+// the seeded memories, which are random and worthless outside this process, and the key ids and public keys of a
+// verifier, which are not secret. The values stay the same for the life of the sandbox.
 func (s *Sandbox) Env() map[string]string {
 	env := map[string]string{
 		"PROBER_DEMO_ORG_A":         s.credentials.orgA,
@@ -297,7 +297,7 @@ func (s *Sandbox) Env() map[string]string {
 	return env
 }
 
-// Memories returns how many memories each test org keeps. Each has one from the start.
+// Memories returns how many memories each test org has. Each starts with one.
 func (s *Sandbox) Memories() map[string]int { return s.tenants.counts() }
 
 func (s *Sandbox) host(name string) *host {

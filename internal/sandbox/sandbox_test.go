@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for an answer that must come, on a machine as loaded as may be.
-const patience = time.Minute
+// answerTimeout is how long a test waits for an answer that must come, on a heavily loaded machine.
+const answerTimeout = time.Minute
 
 func start(t *testing.T, o Options) *Sandbox {
 	t.Helper()
@@ -35,51 +35,51 @@ func start(t *testing.T, o Options) *Sandbox {
 	return s
 }
 
-// An ask is one request to a service.
-type ask struct {
+// A request is one request to a service.
+type request struct {
 	host, method, path, token, body string
 	header                          http.Header
-	who                             string // asks, for the label; found out from the token if empty
+	who                             string // the caller, for the label; derived from the token if empty
 }
 
-// A reply as a caller sees it.
-type got struct {
+// A response is one as the caller sees it.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// do asks on a connection of its own.
-func (s *Sandbox) do(ctx context.Context, a ask) (got, error) {
-	request, err := http.NewRequestWithContext(ctx, a.method, s.host(a.host).url()+a.path, strings.NewReader(a.body))
+// do sends a request on a connection of its own.
+func (s *Sandbox) do(ctx context.Context, a request) (response, error) {
+	req, err := http.NewRequestWithContext(ctx, a.method, s.host(a.host).url()+a.path, strings.NewReader(a.body))
 	if err != nil {
-		return got{}, err
+		return response{}, err
 	}
 	for name, values := range a.header {
-		request.Header[name] = values
+		req.Header[name] = values
 	}
 	if a.token != "" {
-		request.Header.Set("Authorization", "Bearer "+a.token)
+		req.Header.Set("Authorization", "Bearer "+a.token)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request)
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return got{}, err
+		return response{}, err
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err == nil && len(body) == 1<<20 {
 		err = errTooLarge
 	}
-	return got{response.StatusCode, response.Header, string(body)}, err
+	return response{resp.StatusCode, resp.Header, string(body)}, err
 }
 
 var errTooLarge = errors.New("over 1 MiB")
 
-// must asks for an answer that has to come.
-func (s *Sandbox) must(t *testing.T, a ask) got {
+// mustDo sends a request that must be answered.
+func (s *Sandbox) mustDo(t *testing.T, a request) response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
 	defer cancel()
 	answer, err := s.do(ctx, a)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *Sandbox) must(t *testing.T, a ask) got {
 	return answer
 }
 
-func (g got) json(t *testing.T) object {
+func (g response) json(t *testing.T) object {
 	t.Helper()
 	var o object
 	if err := json.Unmarshal([]byte(g.body), &o); err != nil {
@@ -97,7 +97,7 @@ func (g got) json(t *testing.T) object {
 	return o
 }
 
-func TestAnswersCarryTheMarksOfTheirService(t *testing.T) {
+func TestHost_headers(t *testing.T) {
 	s := start(t, Options{})
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	traced := http.Header{"Traceparent": {"00-" + trace + "-00f067aa0ba902b7-01"}}
@@ -113,32 +113,32 @@ func TestAnswersCarryTheMarksOfTheirService(t *testing.T) {
 		{onepass, "/up", traced, map[string]string{"X-Request-Id": trace, "X-Version": release, "X-Instance": ""}},
 		{auth, "/health", traced, map[string]string{"X-Version": release, "X-Trace-Id": trace, "X-Instance": ""}},
 	} {
-		answer := s.must(t, ask{host: c.host, method: "GET", path: c.path, header: c.header})
+		answer := s.mustDo(t, request{host: c.host, method: "GET", path: c.path, header: c.header})
 		for name, want := range c.want {
 			if got := answer.header.Get(name); got != want {
-				t.Errorf("%s %s: wanted %s %q, got %q", c.host, c.path, name, want, got)
+				t.Errorf("%s %s: expected %s %q, got %q", c.host, c.path, name, want, got)
 			}
 		}
 	}
-	if id := s.must(t, ask{host: onepass, method: "GET", path: "/up"}).header.Get("X-Request-Id"); len(id) < 16 {
-		t.Errorf("wanted a request id without a trace too, got %q", id)
+	if id := s.mustDo(t, request{host: onepass, method: "GET", path: "/up"}).header.Get("X-Request-Id"); len(id) < 16 {
+		t.Errorf("expected a request id even without a trace, got %q", id)
 	}
 }
 
-func TestTheDefaultAddressesAreThoseOfTheDemo(t *testing.T) {
+func TestRewriteAddresses_demo(t *testing.T) {
 	yaml, err := os.ReadFile(filepath.Join("..", "..", "config", "demo.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, address := range defaults() {
 		if !strings.Contains(string(yaml), address) {
-			t.Errorf("demo.yaml never asks %s at %s", name, address)
+			t.Errorf("demo.yaml does not name the address of %s, %s", name, address)
 		}
 	}
 	s := start(t, Options{})
 	local := string(s.RewriteAddresses(yaml))
 	if left := regexp.MustCompile(`127\.0\.0\.1:19\d\d\d\b`).FindString(local); left != "" {
-		t.Errorf("%s is left as it was", left)
+		t.Errorf("%s was not rewritten", left)
 	}
 	for _, h := range s.hosts {
 		if !strings.Contains(local, h.address) {
@@ -147,7 +147,7 @@ func TestTheDefaultAddressesAreThoseOfTheDemo(t *testing.T) {
 	}
 	for _, name := range regexp.MustCompile(`PROBER_DEMO_\w+`).FindAllString(local, -1) {
 		if s.Env()[name] == "" {
-			t.Errorf("demo.yaml names %s, which Env does not give", name)
+			t.Errorf("demo.yaml names %s, which Env does not return", name)
 		}
 	}
 	if strings.Count(local, "\n") != strings.Count(string(yaml), "\n") {
@@ -155,8 +155,8 @@ func TestTheDefaultAddressesAreThoseOfTheDemo(t *testing.T) {
 	}
 }
 
-func TestTwoSandboxesRunBesideEachOther(t *testing.T) {
-	// Whether the default ports are free here or not, the second sandbox finds them taken: also those that a fault of
+func TestStart_twice(t *testing.T) {
+	// Whether or not the default ports are free here, the second sandbox finds them taken, even those that a fault of
 	// the first has closed.
 	var both [2]*Sandbox
 	for i := range both {
@@ -181,7 +181,7 @@ func TestTwoSandboxesRunBesideEachOther(t *testing.T) {
 		}
 	}
 	for _, s := range both {
-		s.must(t, ask{host: auth, method: "GET", path: "/health"})
+		s.mustDo(t, request{host: auth, method: "GET", path: "/health"})
 	}
 	for name, value := range both[0].Env() {
 		if random := !strings.HasSuffix(name, "KID"); random && (len(value) < 20 || value == both[1].Env()[name]) {
@@ -190,7 +190,7 @@ func TestTwoSandboxesRunBesideEachOther(t *testing.T) {
 	}
 }
 
-func TestAPortIsKeptWhileItsServiceIsBroken(t *testing.T) {
+func TestInject_keepsThePort(t *testing.T) {
 	s := start(t, Options{})
 	address := s.address(proxy2)
 	for range 3 {
@@ -198,19 +198,19 @@ func TestAPortIsKeptWhileItsServiceIsBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Fatalf("wanted a refused connection, got %v", err)
+			t.Fatalf("expected a refused connection, got %v", err)
 		}
 		if err := s.Clear("replica-down"); err != nil {
 			t.Fatal(err)
 		}
-		s.must(t, ask{host: proxy2, method: "GET", path: "/health"})
+		s.mustDo(t, request{host: proxy2, method: "GET", path: "/health"})
 	}
 	if s.address(proxy2) != address {
 		t.Errorf("proxy-2 moved from %s to %s", address, s.address(proxy2))
 	}
 }
 
-func TestBreakingEndsOpenConnections(t *testing.T) {
+func TestInject_closesConnections(t *testing.T) {
 	s := start(t, Options{})
 	conn, err := net.Dial("tcp", s.address(proxy2))
 	if err != nil {
@@ -220,15 +220,15 @@ func TestBreakingEndsOpenConnections(t *testing.T) {
 	if err := s.Inject("replica-down"); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("wanted the connection cut, got %v", err)
+		t.Errorf("expected the connection cut, got %v", err)
 	}
 }
 
-func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
+func TestClose_endsRequests(t *testing.T) {
 	s := start(t, Options{Delay: time.Hour})
 	for _, name := range []string{"health-hangs", "keys-slow", "auth-down"} {
 		if err := s.Inject(name); err != nil {
@@ -236,7 +236,7 @@ func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
 		}
 	}
 	var callers sync.WaitGroup
-	for _, a := range []ask{{host: proxy1, method: "GET", path: "/health"}, {host: onepass, method: "GET", path: "/up"}} {
+	for _, a := range []request{{host: proxy1, method: "GET", path: "/health"}, {host: onepass, method: "GET", path: "/up"}} {
 		callers.Go(func() { _, _ = s.do(t.Context(), a) })
 	}
 	idle, err := net.Dial("tcp", s.address(memories))
@@ -255,8 +255,8 @@ func TestCloseEndsWhateverIsUnderWay(t *testing.T) {
 	}
 }
 
-// Requests and switches from many goroutines at once; the race detector judges, and in the end all is well.
-func TestManyAtOnce(t *testing.T) {
+// Requests and fault injection from many goroutines: the race detector finds nothing, and no fault is left.
+func TestSandbox_concurrent(t *testing.T) {
 	s := start(t, Options{Delay: time.Millisecond})
 	names := []string{"replica-down", "auth-down", "liveness-coupled", "up-refused", "up-500", "health-slow", "outbox-schema"}
 	var all sync.WaitGroup
@@ -273,9 +273,9 @@ func TestManyAtOnce(t *testing.T) {
 			}
 		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
 	defer cancel()
-	for _, a := range battery(s) {
+	for _, a := range allRequests(s) {
 		all.Go(func() {
 			for range 5 {
 				_, _ = s.do(ctx, a) // any outcome will do
@@ -284,11 +284,11 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if broken := s.Active(); len(broken) > 0 {
-		t.Fatalf("wanted nothing broken, got %v", broken)
+		t.Fatalf("expected no active faults, got %v", broken)
 	}
-	for _, a := range []ask{{host: proxy2, method: "GET", path: "/ready"}, {host: onepass, method: "GET", path: "/up"}} {
-		if answer := s.must(t, a); answer.status != 200 {
-			t.Errorf("%s %s: wanted 200, got %d", a.host, a.path, answer.status)
+	for _, a := range []request{{host: proxy2, method: "GET", path: "/ready"}, {host: onepass, method: "GET", path: "/up"}} {
+		if answer := s.mustDo(t, a); answer.status != 200 {
+			t.Errorf("%s %s: expected 200, got %d", a.host, a.path, answer.status)
 		}
 	}
 }

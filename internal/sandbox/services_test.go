@@ -52,10 +52,10 @@ func TestTokenIssuance(t *testing.T) {
 			if c.name == "credentials in the query" {
 				path += "?client_id=" + clientID + "&client_secret=" + secret
 			}
-			answer := s.must(t, ask{host: host, method: "POST", path: path, header: c.header, body: c.body})
+			answer := s.mustDo(t, request{host: host, method: "POST", path: path, header: c.header, body: c.body})
 			got := answer.json(t)
 			if reason, _ := got["error"].(string); answer.status != c.status || reason != c.err {
-				t.Errorf("%s of %s: wanted %d %s, got %d %s", c.name, host, c.status, c.err, answer.status, reason)
+				t.Errorf("%s of %s: expected %d %s, got %d %s", c.name, host, c.status, c.err, answer.status, reason)
 			}
 			if answer.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s of %s: the answer may be stored", c.name, host)
@@ -64,26 +64,26 @@ func TestTokenIssuance(t *testing.T) {
 	}
 }
 
-// issue asks a service for a token.
+// issue gets a token from a service.
 func issue(t *testing.T, s *Sandbox, host string) string {
 	t.Helper()
-	answer := s.must(t, ask{host: host, method: "POST", path: "/oauth/token",
+	answer := s.mustDo(t, request{host: host, method: "POST", path: "/oauth/token",
 		header: basic(clientID, s.Env()["PROBER_DEMO_CLIENT_SECRET"]), body: "grant_type=client_credentials"})
 	token, _ := answer.json(t)["access_token"].(string)
 	return token
 }
 
-func TestTokensVerifyWithThePublishedKeys(t *testing.T) {
+func TestTokenIssuance_signedWithPublishedKeys(t *testing.T) {
 	s := start(t, Options{})
 	for host, alg := range map[string]jose.SignatureAlgorithm{auth: jose.ES256, onepass: jose.RS256} {
-		answer := s.must(t, ask{host: host, method: "GET", path: "/.well-known/jwks.json"})
+		answer := s.mustDo(t, request{host: host, method: "GET", path: "/.well-known/jwks.json"})
 		var set jose.JSONWebKeySet
 		if err := json.Unmarshal([]byte(answer.body), &set); err != nil || len(set.Keys) != 2 {
-			t.Fatalf("%s: wanted two keys, got %d (%v)", host, len(set.Keys), err)
+			t.Fatalf("%s: expected two keys, got %d (%v)", host, len(set.Keys), err)
 		}
 		for _, key := range set.Keys {
 			if !key.IsPublic() || !key.Valid() || key.Use != "sig" || key.KeyID == "" {
-				t.Errorf("%s publishes an odd key", host)
+				t.Errorf("%s publishes an invalid key", host)
 			}
 		}
 		token, err := jwt.ParseSigned(issue(t, s, host), []jose.SignatureAlgorithm{alg})
@@ -101,9 +101,9 @@ func TestTokensVerifyWithThePublishedKeys(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 		if life := claims.Expiry.Time().Sub(claims.IssuedAt.Time()); life != tokenLife {
-			t.Errorf("%s: wanted a token for %s, got one for %s", host, tokenLife, life)
+			t.Errorf("%s: expected a token for %s, got one for %s", host, tokenLife, life)
 		}
-		if discovery := s.must(t, ask{host: host, method: "GET", path: "/.well-known/openid-configuration"}).json(t); discovery["issuer"] != claims.Issuer {
+		if discovery := s.mustDo(t, request{host: host, method: "GET", path: "/.well-known/openid-configuration"}).json(t); discovery["issuer"] != claims.Issuer {
 			t.Errorf("%s: the discovery document names another issuer", host)
 		}
 	}
@@ -123,8 +123,8 @@ func newTestIssuer(t *testing.T) *issuer {
 	return newIssuer("http://mine", "org", "secret", keys...)
 }
 
-// signed makes a token that must be made.
-func signed(t *testing.T, key jose.JSONWebKey, c claims) string {
+// mustSign makes a token.
+func mustSign(t *testing.T, key jose.JSONWebKey, c claims) string {
 	t.Helper()
 	token, err := sign(key, c)
 	if err != nil {
@@ -133,7 +133,7 @@ func signed(t *testing.T, key jose.JSONWebKey, c claims) string {
 	return token
 }
 
-func TestVerify(t *testing.T) {
+func TestVerifier(t *testing.T) {
 	mine, other := newTestIssuer(t), newTestIssuer(t)
 	good := mine.claims(clientID)
 	v := mine.verifier()
@@ -143,9 +143,9 @@ func TestVerify(t *testing.T) {
 	but := func(change func(c *claims)) string {
 		c := good
 		change(&c)
-		return signed(t, mine.keys[0], c)
+		return mustSign(t, mine.keys[0], c)
 	}
-	token := signed(t, mine.keys[0], good)
+	token := mustSign(t, mine.keys[0], good)
 	header, rest, _ := strings.Cut(token, ".")
 	body, signature, _ := strings.Cut(rest, ".")
 	text := func(json string) string { return base64.RawURLEncoding.EncodeToString([]byte(json)) }
@@ -165,15 +165,15 @@ func TestVerify(t *testing.T) {
 		want        outcome
 	}{
 		{"issued", token, accepted},
-		{"by the key before", signed(t, mine.keys[1], good), accepted},
-		{"no JWT, and known", "opaque", accepted},
+		{"signed by the previous key", mustSign(t, mine.keys[1], good), accepted},
+		{"not a JWT, but known", "opaque", accepted},
 		{"none", "", missing},
-		{"garbage", "garbage", invalid},
+		{"not a token", "garbage", invalid},
 		{"two dots", "..", invalid},
-		{"of another with the same name", signed(t, other.keys[0], good), invalid},
-		{"of an unknown key", signed(t, renamed, good), invalid},
-		{"under the other key's name", signed(t, swapped, good), invalid},
-		{"of a key without a name", signed(t, nameless, good), invalid},
+		{"another issuer's key with the same id", mustSign(t, other.keys[0], good), invalid},
+		{"an unknown key id", mustSign(t, renamed, good), invalid},
+		{"the other key's id", mustSign(t, swapped, good), invalid},
+		{"no key id", mustSign(t, nameless, good), invalid},
 		{"another signature", header + "." + body + "." + strings.Map(func(c rune) rune {
 			if c == 'A' {
 				return 'B'
@@ -192,20 +192,20 @@ func TestVerify(t *testing.T) {
 		{"of another issuer", but(func(c *claims) { c.Issuer = "http://other" }), invalid},
 		{"for another audience", but(func(c *claims) { c.Audience = jwt.Audience{"http://other"} }), invalid},
 		{"for no audience", but(func(c *claims) { c.Audience = nil }), invalid},
-		{"revoked", signed(t, mine.keys[0], taken), revoked},
-		{"revoked, of a suspended org", signed(t, mine.keys[0], barred), revoked},
-		{"revoked and expired", signed(t, mine.keys[0], endedToo), expired},
-		{"revoked, and another's", signed(t, other.keys[0], taken), invalid},
+		{"revoked", mustSign(t, mine.keys[0], taken), revoked},
+		{"revoked, of a suspended org", mustSign(t, mine.keys[0], barred), revoked},
+		{"revoked and expired", mustSign(t, mine.keys[0], endedToo), expired},
+		{"revoked, and another's", mustSign(t, other.keys[0], taken), invalid},
 		{"of a suspended org", but(func(c *claims) { c.Org = "suspended" }), suspended},
 	} {
 		if got := v.verify(c.token); got != c.want {
-			t.Errorf("%s: wanted %s, got %s", c.name, c.want, got)
+			t.Errorf("%s: expected %s, got %s", c.name, c.want, got)
 		}
 	}
 }
 
-// Only what was accepted is kept, and only for a moment.
-func TestACacheAcceptsALittleTooLong(t *testing.T) {
+// Only accepted tokens are cached, and only for cacheLife.
+func TestCache_acceptsForItsLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := map[string]bool{"early": true}
 		v := &verifier{
@@ -219,34 +219,34 @@ func TestACacheAcceptsALittleTooLong(t *testing.T) {
 		step := func(when, token string, want outcome) {
 			t.Helper()
 			if got := seen.verify(v, token); got != want {
-				t.Errorf("%s: wanted %s, got %s", when, want, got)
+				t.Errorf("%s: expected %s, got %s", when, want, got)
 			}
 		}
-		step("at first", "early", accepted)
+		step("first", "early", accepted)
 		step("not good yet", "late", revoked)
 		good["early"], good["late"] = false, true
-		step("good at last", "late", accepted)
+		step("good now", "late", accepted)
 		step("just revoked", "early", accepted)
 		time.Sleep(cacheLife - time.Millisecond)
-		step("about to be forgotten", "early", accepted)
+		step("just before it leaves the cache", "early", accepted)
 		time.Sleep(time.Millisecond)
-		step("forgotten", "early", revoked)
-		step("for good", "early", revoked)
+		step("no longer cached", "early", revoked)
+		step("again", "early", revoked)
 	})
 }
 
-func TestACacheIsBounded(t *testing.T) {
+func TestCache_maxEntries(t *testing.T) {
 	v := &verifier{opaque: func(string) bool { return true }}
 	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
 	for i := range maxCached {
 		seen.until[sha256.Sum256([]byte{byte(i), byte(i >> 8)})] = time.Now().Add(time.Hour)
 	}
 	if got := seen.verify(v, "one more"); got != accepted || len(seen.until) != maxCached {
-		t.Errorf("wanted it accepted and not kept, got %s and %d", got, len(seen.until))
+		t.Errorf("expected it accepted and not cached, got %s and %d entries", got, len(seen.until))
 	}
 }
 
-func TestWhoMayAskWhat(t *testing.T) {
+func TestRoutes_authorization(t *testing.T) {
 	s := start(t, Options{})
 	e := s.Env()
 	orgA, admin, key := e["PROBER_DEMO_ORG_A"], e["PROBER_DEMO_ADMIN"], e["PROBER_DEMO_RENDER_KEY"]
@@ -277,8 +277,8 @@ func TestWhoMayAskWhat(t *testing.T) {
 		{render, "GET", "/v1/services/srv-demo/deploys", key, 200},
 		{render, "GET", "/v1/services/srv-other/deploys", key, 404},
 	} {
-		if got := s.must(t, ask{host: c.host, method: c.method, path: c.path, token: c.token}); got.status != c.want {
-			t.Errorf("%s %s %s: wanted %d, got %d", c.host, c.method, c.path, c.want, got.status)
+		if got := s.mustDo(t, request{host: c.host, method: c.method, path: c.path, token: c.token}); got.status != c.want {
+			t.Errorf("%s %s %s: expected %d, got %d", c.host, c.method, c.path, c.want, got.status)
 		}
 	}
 }
@@ -287,7 +287,7 @@ func TestNTP(t *testing.T) {
 	s := start(t, Options{})
 	for _, version := range []int{3, 4} {
 		before := time.Now()
-		response, err := ntp.QueryWithOptions(s.address(ntp1), ntp.QueryOptions{Version: version, Timeout: patience})
+		response, err := ntp.QueryWithOptions(s.address(ntp1), ntp.QueryOptions{Version: version, Timeout: answerTimeout})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,12 +299,12 @@ func TestNTP(t *testing.T) {
 			t.Errorf("version %d: got version %d, stratum %d, leap %d", version, response.Version, response.Stratum, response.Leap)
 		}
 		if off := response.ClockOffset.Abs(); off > round {
-			t.Errorf("the same clock is off by %s, more than the exchange took (%s)", off, round)
+			t.Errorf("expected an offset below the round trip time %s for the same clock, got %s", round, off)
 		}
 	}
 }
 
-func TestNTPAnswersClientsOnly(t *testing.T) {
+func TestNTP_repliesToClientsOnly(t *testing.T) {
 	request := func(first byte, length int) []byte {
 		b := make([]byte, length)
 		if length > 0 {

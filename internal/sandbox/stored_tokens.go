@@ -9,19 +9,19 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// The orgs that the tokens of auth are for.
+// The orgs of the tokens that auth issues.
 const (
 	activeOrg    = "org-a"
 	suspendedOrg = "org-suspended"
 )
 
-// A keyring holds the keys that are made once for each sandbox.
+// A keyring holds the keys that are generated once for each sandbox.
 type keyring struct {
 	ibex, logi []jose.JSONWebKey // of auth and of the login API; the first signs
 	revoked    jose.JSONWebKey   // of auth, and in no key set
 	conflict   jose.JSONWebKey   // has the id of the key with which auth signs
 
-	unpublished func() (jose.JSONWebKey, error) // for the login API to sign with, in no key set
+	unpublished func() (jose.JSONWebKey, error) // of the login API, and in no key set
 }
 
 func newKeyring() (keyring, error) {
@@ -51,15 +51,15 @@ func newKeyring() (keyring, error) {
 	return k, nil
 }
 
-// How long before the start the fixture tokens were issued, and one of them expired.
+// How long before the start the stored tokens were issued, and one of them expired.
 const (
 	issuedBefore    = 2 * time.Hour
 	expiredBefore   = time.Hour
 	storedTokenLife = 30 * 24 * time.Hour
 )
 
-// newStoredTokens returns tokens of an issuer and what a verifier of them is told, by the names of their variables. Each
-// bad token differs from the valid one in one property, so that a refusal can only come from that.
+// newStoredTokens returns tokens of an issuer, and the key ids and public keys of a verifier, by the names of their
+// variables. Each bad token differs from the valid one in one property, so that only that can be the reason to refuse it.
 func newStoredTokens(i *issuer) (map[string]string, error) {
 	now := time.Now()
 	valid := i.claims(clientID)
@@ -81,7 +81,7 @@ func newStoredTokens(i *issuer) (map[string]string, error) {
 		"PROBER_DEMO_KID":             ibexKid,
 		"PROBER_DEMO_REVOKED_KID":     ibexRevokedKid,
 		"PROBER_DEMO_ONEPASS_KID":     logiKid,
-		"PROBER_DEMO_PUBLIC_KEYS_PEM": strings.ReplaceAll(pem, "\n", `\n`), // as a variable of one line holds it
+		"PROBER_DEMO_PUBLIC_KEYS_PEM": strings.ReplaceAll(pem, "\n", `\n`), // as it is written in a variable of one line
 	}
 	for name, c := range map[string]claims{
 		"PROBER_DEMO_TOKEN_VALID":     valid,

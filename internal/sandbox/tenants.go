@@ -16,35 +16,35 @@ const (
 	orgB = "org-b"
 )
 
-// Bounds of what an org may keep, so that a writer that never deletes cannot fill the prober's memory.
+// Bounds of what an org may store, so that a writer that never deletes cannot fill the prober's memory.
 const (
 	maxMemories    = 1000 // of one org
 	maxMemoryBytes = 16 << 10
 )
 
-// tenants keeps the memories of the test orgs. It finds and changes only what the view of a request shows.
+// tenants stores the memories of the test orgs. A request finds and changes only the memories in its view.
 type tenants struct {
 	callers map[string]caller // by token; never changes
-	seeds   map[string]memory // by org, the one that is there from the start; never changes
+	seeds   map[string]memory // by org, the one that exists from the start; never changes
 
 	mu       sync.Mutex
 	memories []memory // of all orgs, oldest first
 }
 
-// A caller is who a token stands for.
+// A caller is the owner of a token.
 type caller struct{ org, subject string }
 
 // A memory is one object of one org.
 type memory struct {
 	id, text, org string
-	made          time.Time // zero if it was there from the start
-	order         int64     // a later one's is larger
+	made          time.Time // zero for a seed
+	order         int64     // increases with each memory
 }
 
 func newTenants(tokenA, tokenB string) *tenants {
 	t := &tenants{
 		callers: map[string]caller{tokenA: {orgA, "svc-a"}, tokenB: {orgB, "svc-b"}},
-		// Lower case throughout, so that a leak in capitals is not a leak word for word.
+		// All lower case, so that a leak in upper case is not a leak of the exact text.
 		seeds: map[string]memory{
 			orgA: {id: rand.Text(), text: strings.ToLower(rand.Text()), org: orgA, order: 1},
 			orgB: {id: rand.Text(), text: strings.ToLower(rand.Text()), org: orgB, order: 2},
@@ -67,8 +67,7 @@ func (t *tenants) token(org string) string {
 	return ""
 }
 
-// restoreSeeds puts the memories that are there from the start back as they were: a fault lets others change and delete
-// them too.
+// restoreSeeds restores the memories that exist from the start: a fault may have let another org change or delete them.
 func (t *tenants) restoreSeeds() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,7 +75,7 @@ func (t *tenants) restoreSeeds() {
 	t.memories = slices.Concat([]memory{t.seeds[orgA], t.seeds[orgB]}, t.memories)
 }
 
-// counts returns how many memories each org keeps.
+// counts returns how many memories each org has.
 func (t *tenants) counts() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,19 +86,19 @@ func (t *tenants) counts() map[string]int {
 	return counts
 }
 
-// A view tells which memories there are for a request.
+// A view reports whether a request can see a memory.
 type view func(m memory) bool
 
 func allMemories(memory) bool { return true }
 
 type viewKey struct{}
 
-// withView has a request see what a rule shows its org, which otherwise sees its own memories and no others.
+// withView returns the request with a rule that decides which memories its org sees. Without one, it sees its own.
 func withView(r *http.Request, rule func(org string, m memory) bool) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), viewKey{}, rule))
 }
 
-// viewOf returns what a request of an org sees.
+// viewOf returns the view of a request of an org.
 func viewOf(r *http.Request, org string) view {
 	if rule, ok := r.Context().Value(viewKey{}).(func(string, memory) bool); ok {
 		return func(m memory) bool { return rule(org, m) }
@@ -107,7 +106,7 @@ func viewOf(r *http.Request, org string) view {
 	return func(m memory) bool { return m.org == org }
 }
 
-// matching returns the memories that hold a text, newest first.
+// matching returns the memories that contain a text, newest first.
 func (t *tenants) matching(sees view, text string) []memory {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,7 +129,7 @@ func (t *tenants) read(sees view, id string) (found memory, ok bool) {
 	return t.memories[at], true
 }
 
-// create keeps a new memory, unless the org has too many.
+// create stores a new memory, unless the org has too many.
 func (t *tenants) create(org, text string) (made memory, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -171,8 +170,7 @@ func (t *tenants) remove(sees view, id string) (ok bool) {
 	return at >= 0
 }
 
-// find returns where a memory is, or -1. One that the view hides and one that never was are the same to it. The caller
-// holds mu.
+// find returns the index of a memory, or -1 if it does not exist or the view hides it. The caller holds mu.
 func (t *tenants) find(sees view, id string) int {
 	return slices.IndexFunc(t.memories, func(m memory) bool { return m.id == id && sees(m) })
 }

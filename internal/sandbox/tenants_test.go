@@ -13,124 +13,124 @@ import (
 	"prober/internal/testenv"
 )
 
-// ofTenants reports whether a fault is one of the memories API.
-func ofTenants(f Fault) bool { return strings.HasPrefix(f.Name, "tenant-") }
+// isTenantFault reports whether a fault is one of the memories API.
+func isTenantFault(f Fault) bool { return strings.HasPrefix(f.Name, "tenant-") }
 
-// A story is what two orgs and others see, one request after another: all that a probe of isolation asks. It leaves
+// A tenantScenario is one run of all requests that an isolation probe sends, as two orgs and as other callers. It leaves
 // nothing behind.
-type story struct {
+type tenantScenario struct {
 	t       *testing.T
 	s       *Sandbox
-	told    []string // a line for each request, the answer below it
-	names   []string // of what differs from one telling to the next, in turn with its names
+	lines   []string // one for each request, with the answer below it
+	names   []string // values that differ between runs, each followed by its name in the golden file
 	a, b, c string   // paths
 }
 
-// tell tells the story, a request and its answer in each entry.
-func tell(t *testing.T, s *Sandbox) []string {
+// observeTenants runs the scenario. It returns a request and its answer in each entry.
+func observeTenants(t *testing.T, s *Sandbox) []string {
 	t.Helper()
-	y := &story{t: t, s: s}
+	sc := &tenantScenario{t: t, s: s}
 	e := s.Env()
-	y.names = []string{e["PROBER_DEMO_MEMORY_A"], "<first id of A>", e["PROBER_DEMO_MEMORY_B"], "<first id of B>",
+	sc.names = []string{e["PROBER_DEMO_MEMORY_A"], "<first id of A>", e["PROBER_DEMO_MEMORY_B"], "<first id of B>",
 		e["PROBER_DEMO_CANARY_A"], "<first text of A>", e["PROBER_DEMO_CANARY_B"], "<first text of B>"}
-	y.whoami("A", s.credentials.orgA)
-	y.whoami("B", s.credentials.orgB)
-	y.whoami("nobody", "")
-	y.a = y.create("A", orgA, `{"text":"canary-of-a"}`)
-	y.b = y.create("B", orgB, `{"text":"canary-of-b"}`)
-	y.c = y.create("B, into A", orgB, `{"text":"planted-by-b","org_id":"org-a"}`)
-	y.reading()
-	y.context()
-	y.writing()
-	y.leaving()
-	return y.told
+	sc.whoami("A", s.credentials.orgA)
+	sc.whoami("B", s.credentials.orgB)
+	sc.whoami("an anonymous caller", "")
+	sc.a = sc.create("A", orgA, `{"text":"canary-of-a"}`)
+	sc.b = sc.create("B", orgB, `{"text":"canary-of-b"}`)
+	sc.c = sc.create("B, into A", orgB, `{"text":"planted-by-b","org_id":"org-a"}`)
+	sc.reads()
+	sc.orgContext()
+	sc.writes()
+	sc.deletes()
+	return sc.lines
 }
 
-func (y *story) reading() {
-	y.say("A reads its own", orgA, "GET", y.a, "")
-	y.say("B reads its own", orgB, "GET", y.b, "")
-	y.say("B reads A's", orgB, "GET", y.a, "")
-	y.say("A reads B's", orgA, "GET", y.b, "")
-	y.say("B reads one that never was", orgB, "GET", "/v1/memories/never", "")
-	y.say("B reads A's first", orgB, "GET", "/v1/memories/"+y.names[0], "")
-	y.say("A lists", orgA, "GET", "/v1/memories", "")
-	y.say("B lists", orgB, "GET", "/v1/memories", "")
-	y.say("B searches A's", orgB, "GET", "/v1/memories?q=canary-of-a", "")
-	y.say("B searches its own", orgB, "GET", "/v1/memories?q=canary-of-b", "")
-	y.say("B exports", orgB, "GET", "/v1/memories/export", "")
-	y.say("B counts", orgB, "GET", "/v1/memories/count", "")
+func (sc *tenantScenario) reads() {
+	sc.send("A reads its own", orgA, "GET", sc.a, "")
+	sc.send("B reads its own", orgB, "GET", sc.b, "")
+	sc.send("B reads A's", orgB, "GET", sc.a, "")
+	sc.send("A reads B's", orgA, "GET", sc.b, "")
+	sc.send("B reads a nonexistent one", orgB, "GET", "/v1/memories/never", "")
+	sc.send("B reads A's first", orgB, "GET", "/v1/memories/"+sc.names[0], "")
+	sc.send("A lists", orgA, "GET", "/v1/memories", "")
+	sc.send("B lists", orgB, "GET", "/v1/memories", "")
+	sc.send("B searches A's", orgB, "GET", "/v1/memories?q=canary-of-a", "")
+	sc.send("B searches its own", orgB, "GET", "/v1/memories?q=canary-of-b", "")
+	sc.send("B exports", orgB, "GET", "/v1/memories/export", "")
+	sc.send("B counts", orgB, "GET", "/v1/memories/count", "")
 }
 
-func (y *story) context() {
+func (sc *tenantScenario) orgContext() {
 	as := func(who, token string, orgs ...string) {
-		y.ask(who, ask{host: memories, method: "GET", path: y.a, token: token, header: http.Header{orgHeader: orgs}})
+		sc.record(who, request{host: memories, method: "GET", path: sc.a, token: token, header: http.Header{orgHeader: orgs}})
 	}
-	a, b := y.s.credentials.orgA, y.s.credentials.orgB
+	a, b := sc.s.credentials.orgA, sc.s.credentials.orgB
 	as("B reads A's, with A's header", b, orgA)
 	as("B reads A's, without a header", b)
 	as("B reads A's, with an empty header", b, "")
 	as("B reads A's, with both headers", b, orgA, orgB)
 	as("A reads its own, with B's header", a, orgB)
 	as("A reads its own, without a header", a)
-	as("nobody reads A's, with A's header", "", orgA)
-	as("garbage reads A's, with A's header", "garbage", orgA)
-	as("nobody reads A's, without a header", "")
-	as("A's expired token reads A's, with A's header", y.s.credentials.orgAExpired, orgA)
+	as("an anonymous caller reads A's, with A's header", "", orgA)
+	as("an invalid token reads A's, with A's header", "garbage", orgA)
+	as("an anonymous caller reads A's, without a header", "")
+	as("A's expired token reads A's, with A's header", sc.s.credentials.orgAExpired, orgA)
 }
 
-func (y *story) writing() {
-	y.say("B updates A's", orgB, "PUT", y.a, `{"text":"b-was-here"}`)
-	y.say("B deletes A's", orgB, "DELETE", y.a, "")
-	y.say("B deletes A's first", orgB, "DELETE", "/v1/memories/"+y.names[0], "")
-	y.say("B deletes one that never was", orgB, "DELETE", "/v1/memories/never", "")
-	y.say("A reads its own again", orgA, "GET", y.a, "")
-	y.say("A reads its first again", orgA, "GET", "/v1/memories/"+y.names[0], "")
+func (sc *tenantScenario) writes() {
+	sc.send("B updates A's", orgB, "PUT", sc.a, `{"text":"b-was-here"}`)
+	sc.send("B deletes A's", orgB, "DELETE", sc.a, "")
+	sc.send("B deletes A's first", orgB, "DELETE", "/v1/memories/"+sc.names[0], "")
+	sc.send("B deletes a nonexistent one", orgB, "DELETE", "/v1/memories/never", "")
+	sc.send("A reads its own again", orgA, "GET", sc.a, "")
+	sc.send("A reads its first again", orgA, "GET", "/v1/memories/"+sc.names[0], "")
 }
 
-func (y *story) leaving() {
-	y.say("A deletes its own", orgA, "DELETE", y.a, "")
-	y.say("B deletes its own", orgB, "DELETE", y.b, "")
-	if y.c != "" {
-		y.say("B deletes what it planted", orgB, "DELETE", y.c, "")
+func (sc *tenantScenario) deletes() {
+	sc.send("A deletes its own", orgA, "DELETE", sc.a, "")
+	sc.send("B deletes its own", orgB, "DELETE", sc.b, "")
+	if sc.c != "" {
+		sc.send("B deletes what it planted", orgB, "DELETE", sc.c, "")
 	}
-	y.told = append(y.told, fmt.Sprintf("there are\n      %v", y.s.Memories()))
-	// What a fault left is of no other story.
-	y.s.tenants.empty()
+	sc.lines = append(sc.lines, fmt.Sprintf("memories left\n      %v", sc.s.Memories()))
+	// Memories that a fault left must not show in the next scenario.
+	sc.s.tenants.deleteAll()
 }
 
-// empty leaves only the memories that are there from the start.
-func (t *tenants) empty() {
+// deleteAll leaves only the seeds.
+func (t *tenants) deleteAll() {
 	t.mu.Lock()
 	t.memories = nil
 	t.mu.Unlock()
 	t.restoreSeeds()
 }
 
-func (y *story) say(what, org, method, path, body string) {
-	y.ask(what, y.s.asking(org, method, path, body))
+func (sc *tenantScenario) send(what, org, method, path, body string) {
+	sc.record(what, sc.s.orgRequest(org, method, path, body))
 }
 
-func (y *story) whoami(who, token string) {
-	y.ask("whoami of "+who, ask{host: memories, method: "GET", path: "/v1/whoami", token: token})
+func (sc *tenantScenario) whoami(who, token string) {
+	sc.record("whoami of "+who, request{host: memories, method: "GET", path: "/v1/whoami", token: token})
 }
 
-// create returns the path of what was created; empty if nothing was.
-func (y *story) create(who, org, body string) string {
-	answer := y.ask(who+" creates", y.s.asking(org, "POST", "/v1/memories", body))
+// create returns the path of the created memory; empty if none was created.
+func (sc *tenantScenario) create(who, org, body string) string {
+	answer := sc.record(who+" creates", sc.s.orgRequest(org, "POST", "/v1/memories", body))
 	id, created := strings.CutPrefix(answer.header.Get("Location"), "/v1/memories/")
 	if !created {
 		return ""
 	}
-	y.names = append(y.names, id, "<id by "+who+">")
-	y.told[len(y.told)-1] = y.settle(y.told[len(y.told)-1])
+	sc.names = append(sc.names, id, "<id by "+who+">")
+	sc.lines[len(sc.lines)-1] = sc.normalize(sc.lines[len(sc.lines)-1])
 	return "/v1/memories/" + id
 }
 
 var base64Text = regexp.MustCompile(`"ref":"([^"]+)"`)
 
-func (y *story) ask(what string, a ask) got {
-	y.t.Helper()
-	answer := y.s.must(y.t, a)
+func (sc *tenantScenario) record(what string, a request) response {
+	sc.t.Helper()
+	answer := sc.s.mustDo(sc.t, a)
 	words := []string{fmt.Sprint(answer.status)}
 	for _, name := range []string{"Location", "Retry-After", "X-Debug"} {
 		if value := answer.header.Get(name); value != "" {
@@ -141,71 +141,71 @@ func (y *story) ask(what string, a ask) got {
 	if found := base64Text.FindStringSubmatch(body); found != nil {
 		decoded, err := base64.StdEncoding.DecodeString(found[1])
 		if err != nil {
-			y.t.Error(err)
+			sc.t.Error(err)
 		}
 		body = strings.Replace(body, found[1], "base64 of "+string(decoded), 1)
 	}
 	if answer.header.Get("Age") != "" || answer.header.Get("X-Cache") != "" {
-		y.t.Errorf("%s: a header tells of a cache", what)
+		sc.t.Errorf("%s: a header shows the cache", what)
 	}
-	y.told = append(y.told, what+"\n      "+y.settle(strings.Join(append(words, body), " ")))
+	sc.lines = append(sc.lines, what+"\n      "+sc.normalize(strings.Join(append(words, body), " ")))
 	return answer
 }
 
-// settle names what differs from one telling to the next.
-func (y *story) settle(told string) string {
+// normalize replaces values that differ between runs by their names.
+func (sc *tenantScenario) normalize(line string) string {
 	var pairs []string
-	for pair := range slices.Chunk(y.names, 2) {
+	for pair := range slices.Chunk(sc.names, 2) {
 		pairs = append(pairs, pair[0], pair[1], strings.ToUpper(pair[0]), strings.ToUpper(pair[1]))
 	}
-	return strings.NewReplacer(pairs...).Replace(told)
+	return strings.NewReplacer(pairs...).Replace(line)
 }
 
-// unseen are faults that only requests at the same time can show, or one hung up on.
-var unseen = []string{"tenant-shared-buffer", "tenant-leak-cancelled"}
+// invisibleAlone are faults that only show with concurrent requests, or after a caller hung up.
+var invisibleAlone = []string{"tenant-shared-buffer", "tenant-leak-cancelled"}
 
-// Every fault of the memories API does what it says and nothing beside, and mending it leaves no trace. The golden
-// file holds the story as it is when nothing is broken, and below each fault what is then another.
+// Every tenant fault has the effects that its summary names and no others, and clearing it leaves no trace. The golden
+// file has the scenario without faults, and for each fault the answers that change.
 func TestTenantFaults(t *testing.T) {
 	s := start(t, Options{VisibilityDelay: time.Hour, SwapOneIn: 4})
-	whole := tell(t, s)
+	whole := observeTenants(t, s)
 	var b strings.Builder
-	fmt.Fprintf(&b, "nothing broken\n   %s\n", strings.Join(whole, "\n   "))
+	fmt.Fprintf(&b, "no faults\n   %s\n", strings.Join(whole, "\n   "))
 	for _, f := range s.Faults() {
-		if !ofTenants(f) {
+		if !isTenantFault(f) {
 			continue
 		}
 		if err := s.Inject(f.Name); err != nil {
 			t.Fatal(err)
 		}
-		changed := others(whole, tell(t, s))
+		changed := changedLines(whole, observeTenants(t, s))
 		if err := s.Clear(f.Name); err != nil {
 			t.Fatal(err)
 		}
-		if (len(changed) == 0) != slices.Contains(unseen, f.Name) {
-			t.Errorf("%s: %d of the answers are others", f.Name, len(changed))
+		if (len(changed) == 0) != slices.Contains(invisibleAlone, f.Name) {
+			t.Errorf("%s: %d answers changed", f.Name, len(changed))
 		}
-		if left := others(whole, tell(t, s)); len(left) > 0 {
-			t.Errorf("%s: mended, and still\n%s", f.Name, strings.Join(left, "\n"))
+		if left := changedLines(whole, observeTenants(t, s)); len(left) > 0 {
+			t.Errorf("%s: cleared, but still changed\n%s", f.Name, strings.Join(left, "\n"))
 		}
 		fmt.Fprintf(&b, "\n%s: %s\n", f.Name, f.Summary)
-		for _, line := range folded(changed) {
+		for _, line := range merged(changed) {
 			fmt.Fprintf(&b, "   %s\n", line)
 		}
 	}
 	testenv.Golden(t, "testdata/tenants.golden", b.String())
 }
 
-// others lists what is told otherwise than when nothing is broken.
-func others(whole, broken []string) []string {
+// changedLines lists the entries that differ from those without faults.
+func changedLines(whole, broken []string) []string {
 	return slices.DeleteFunc(slices.Clone(broken), func(line string) bool { return slices.Contains(whole, line) })
 }
 
-// folded tells neighbours that are answered alike in one.
-func folded(told []string) []string {
+// merged joins neighbouring entries that have the same answer.
+func merged(lines []string) []string {
 	var all []string
 	before := ""
-	for _, line := range told {
+	for _, line := range lines {
 		what, answer, _ := strings.Cut(line, "\n")
 		if answer == before {
 			last, _, _ := strings.Cut(all[len(all)-1], "\n")
@@ -217,10 +217,10 @@ func folded(told []string) []string {
 	return all
 }
 
-func TestWhatTenantFaultsAreCalled(t *testing.T) {
+func TestTenantFaults_names(t *testing.T) {
 	for _, f := range tenantFaults() {
-		if !ofTenants(f) || len(f.Name) > 23 {
-			t.Errorf("%s is no name for a fault of the tenants in a list of switches", f.Name)
+		if !isTenantFault(f) || len(f.Name) > 23 {
+			t.Errorf("%s: expected a name that starts with tenant- and fits the list", f.Name)
 		}
 	}
 	for _, f := range tenantFaults() {

@@ -24,28 +24,28 @@ import (
 )
 
 // completions asks a replica for what it protects.
-func completions(t *testing.T, s *Sandbox, replica, token string) got {
+func completions(t *testing.T, s *Sandbox, replica, token string) response {
 	t.Helper()
-	return s.must(t, ask{host: replica, method: "POST", path: "/v1/chat/completions", token: token})
+	return s.mustDo(t, request{host: replica, method: "POST", path: "/v1/chat/completions", token: token})
 }
 
 // me asks the login API who the bearer of a token is.
 func me(t *testing.T, s *Sandbox, token string) int {
 	t.Helper()
-	return s.must(t, ask{host: onepass, method: "GET", path: "/api/v1/me", token: token}).status
+	return s.mustDo(t, request{host: onepass, method: "GET", path: "/api/v1/me", token: token}).status
 }
 
 // revoke takes a token back.
 func revoke(t *testing.T, s *Sandbox, host, token string) {
 	t.Helper()
-	answer := s.must(t, ask{host: host, method: "POST", path: "/oauth/revoke", body: url.Values{"token": {token}}.Encode(),
+	answer := s.mustDo(t, request{host: host, method: "POST", path: "/oauth/revoke", body: url.Values{"token": {token}}.Encode(),
 		header: basic(clientID, s.Env()["PROBER_DEMO_CLIENT_SECRET"])})
 	if answer.status != http.StatusOK || answer.body != "" {
-		t.Fatalf("wanted 200 and no body, got %d %s", answer.status, answer.body)
+		t.Fatalf("expected 200 and no body, got %d %s", answer.status, answer.body)
 	}
 }
 
-func TestFixturesDifferInOneProperty(t *testing.T) {
+func TestStoredTokens_differInOneProperty(t *testing.T) {
 	s := start(t, Options{})
 	read := func(name string) (object, string) {
 		token, err := jwt.ParseSigned(s.Env()["PROBER_DEMO_TOKEN_"+name], []jose.SignatureAlgorithm{jose.ES256})
@@ -97,7 +97,7 @@ func jsonText(t *testing.T, value any) string {
 	return string(text)
 }
 
-func TestEnvStaysTheSame(t *testing.T) {
+func TestEnv_stable(t *testing.T) {
 	s := start(t, Options{})
 	before := s.Env()
 	for _, f := range s.Faults() {
@@ -110,11 +110,11 @@ func TestEnvStaysTheSame(t *testing.T) {
 	}
 	s.ClearAll()
 	if !maps.Equal(before, s.Env()) {
-		t.Error("mending everything changed it")
+		t.Error("clearing everything changed it")
 	}
 }
 
-func TestTheBundleHoldsEveryPublicKey(t *testing.T) {
+func TestEnv_publicKeysPEM(t *testing.T) {
 	s := start(t, Options{})
 	text := s.Env()["PROBER_DEMO_PUBLIC_KEYS_PEM"]
 	if strings.Contains(text, "\n") {
@@ -124,7 +124,7 @@ func TestTheBundleHoldsEveryPublicKey(t *testing.T) {
 	for _, key := range s.keyring.ibex {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil || block.Type != "PUBLIC KEY" || len(block.Headers) > 0 {
-			t.Fatal("wanted a block for each key")
+			t.Fatal("expected a block for each key")
 		}
 		public, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil || !key.Public().Key.(*ecdsa.PublicKey).Equal(public) {
@@ -136,8 +136,8 @@ func TestTheBundleHoldsEveryPublicKey(t *testing.T) {
 	}
 }
 
-// Whoever learns every secret can still say what the configuration says: no key id, client or org is part of one.
-func TestNamesAreNoSecrets(t *testing.T) {
+// No key id, client id or org is part of a secret, so redaction leaves them readable.
+func TestEnv_namesAreNotSecret(t *testing.T) {
 	s := start(t, Options{})
 	for name, value := range s.Env() {
 		if !strings.HasSuffix(name, "KID") && !strings.HasSuffix(name, "PEM") {
@@ -155,8 +155,8 @@ func TestNamesAreNoSecrets(t *testing.T) {
 			t.Errorf("%s became %s", name, got)
 		}
 	}
-	// One that a configuration names as a secret all the same must not take the others with it: no two share a piece of
-	// eight letters, from which on a piece of a secret is kept back.
+	// A configuration may name one of them as a secret. It must not redact the others: pieces of a secret are redacted
+	// from eight letters on, so the ids are shorter.
 	for _, kid := range []string{ibexKid, ibexOldKid, ibexRevokedKid, logiKid, logiOldKid, unpublishedKid} {
 		if len(kid) >= 8 {
 			t.Errorf("%s is too long", kid)
@@ -176,89 +176,89 @@ func TestRevocation(t *testing.T) {
 			status int
 			err    string
 		}{
-			{"nobody", form, "token=" + token, 401, "invalid_client"},
+			{"no client", form, "token=" + token, 401, "invalid_client"},
 			{"wrong secret", basic(clientID, "wrong"), "token=" + token, 401, "invalid_client"},
 			{"no token", good, "", 400, "invalid_request"},
 			{"unreadable", good, "%zz", 400, "invalid_request"},
 			{"an unknown token", good, "token=garbage", 200, ""},
-			{"a token of nobody's", good, "token=" + s.Env()["PROBER_DEMO_ORG_A"], 200, ""},
+			{"a token that is not a JWT", good, "token=" + s.Env()["PROBER_DEMO_ORG_A"], 200, ""},
 		} {
-			answer := s.must(t, ask{host: host, method: "POST", path: "/oauth/revoke", header: c.header, body: c.body})
+			answer := s.mustDo(t, request{host: host, method: "POST", path: "/oauth/revoke", header: c.header, body: c.body})
 			if answer.status != c.status || (c.err != "" && answer.json(t)["error"] != c.err) {
-				t.Errorf("%s at %s: wanted %d %s, got %d %s", c.name, host, c.status, c.err, answer.status, answer.body)
+				t.Errorf("%s at %s: expected %d %s, got %d %s", c.name, host, c.status, c.err, answer.status, answer.body)
 			}
 		}
 	}
 	i := s.host(onepass).issuer
-	revoke(t, s, onepass, signed(t, i.keys[0], i.claims("another-client")))
+	revoke(t, s, onepass, mustSign(t, i.keys[0], i.claims("another-client")))
 	if len(i.revoked) > 0 {
-		t.Errorf("%d tokens were revoked by those who may not, or that are none", len(i.revoked))
+		t.Errorf("expected no revocation by another client or of an invalid token, got %d", len(i.revoked))
 	}
 }
 
-func TestARevokedTokenIsRefusedAtOnceByTheLoginAPI(t *testing.T) {
+func TestRevocation_immediateAtIssuer(t *testing.T) {
 	s := start(t, Options{})
 	token, other := issue(t, s, onepass), issue(t, s, onepass)
 	if got := me(t, s, token); got != 200 {
-		t.Fatalf("wanted 200 before, got %d", got)
+		t.Fatalf("expected 200 before, got %d", got)
 	}
 	revoke(t, s, onepass, token)
 	if got := me(t, s, token); got != 401 {
-		t.Errorf("wanted 401 after, got %d", got)
+		t.Errorf("expected 401 after, got %d", got)
 	}
 	if got := me(t, s, other); got != 200 {
-		t.Errorf("wanted 200 with another token, got %d", got)
+		t.Errorf("expected 200 with another token, got %d", got)
 	}
 	if err := s.Inject("revocation-ignored"); err != nil {
 		t.Fatal(err)
 	}
 	if got := me(t, s, token); got != 200 {
-		t.Errorf("revocation ignored: wanted 200, got %d", got)
+		t.Errorf("revocation ignored: expected 200, got %d", got)
 	}
 }
 
-func TestARevocationReachesEveryReplica(t *testing.T) {
+func TestRevocation_reachesEveryReplica(t *testing.T) {
 	s := start(t, Options{})
 	token, other := issue(t, s, auth), issue(t, s, auth)
 	replicas := []string{proxy1, proxy2, proxy3}
 	for _, replica := range replicas {
 		if got := completions(t, s, replica, token).status; got != 501 {
-			t.Fatalf("%s: wanted 501 before, got %d", replica, got)
+			t.Fatalf("%s: expected 501 before, got %d", replica, got)
 		}
 	}
 	revoke(t, s, auth, token)
 	for _, replica := range replicas {
-		testenv.Eventually(t, patience, func(context.Context) error {
+		testenv.Eventually(t, answerTimeout, func(context.Context) error {
 			if answer := completions(t, s, replica, token); answer.status != 401 || answer.json(t)["error"] != "revoked" {
-				return fmt.Errorf("%s: wanted 401 revoked, got %d %s", replica, answer.status, answer.body)
+				return fmt.Errorf("%s: expected 401 revoked, got %d %s", replica, answer.status, answer.body)
 			}
 			return nil
 		})
 		if got := completions(t, s, replica, other).status; got != 501 {
-			t.Errorf("%s: wanted 501 with another token, got %d", replica, got)
+			t.Errorf("%s: expected 501 with another token, got %d", replica, got)
 		}
 	}
 	if err := s.Inject("revoked-accepted"); err != nil {
 		t.Fatal(err)
 	}
 	if got := completions(t, s, proxy1, token).status; got != 501 {
-		t.Errorf("revoked accepted: wanted 501, got %d", got)
+		t.Errorf("revoked accepted: expected 501, got %d", got)
 	}
 }
 
-func TestRevocationsAreForgottenWithTheirTokens(t *testing.T) {
+func TestRevocation_forgottenAfterExpiry(t *testing.T) {
 	i := newTestIssuer(t)
 	old, fresh := i.claims(clientID), i.claims(clientID)
 	old.Expiry = jwt.NewNumericDate(time.Now().Add(-time.Minute))
 	i.revoke(old)
 	i.revoke(fresh)
 	if got := slices.Collect(maps.Keys(i.revoked)); len(got) != 1 || got[0] != fresh.ID {
-		t.Errorf("wanted the one that is still valid remembered, got %d", len(got))
+		t.Errorf("expected only the unexpired token to be remembered, got %d", len(got))
 	}
 }
 
-// What comes of a token that is issued while a fault is broken, with the API that it is for.
-func TestTokensOfABrokenIssuer(t *testing.T) {
+// The API's answer to a token that was issued while a fault was active.
+func TestTokenFaults(t *testing.T) {
 	s := start(t, Options{})
 	for name, want := range map[string]int{
 		"issuance-wrong-aud":      401,
@@ -270,19 +270,19 @@ func TestTokensOfABrokenIssuer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := me(t, s, issue(t, s, onepass)); got != want {
-			t.Errorf("%s: wanted %d, got %d", name, want, got)
+			t.Errorf("%s: expected %d, got %d", name, want, got)
 		}
 		if err := s.Clear(name); err != nil {
 			t.Fatal(err)
 		}
 		if got := me(t, s, issue(t, s, onepass)); got != 200 {
-			t.Errorf("%s mended: wanted 200, got %d", name, got)
+			t.Errorf("%s cleared: expected 200, got %d", name, got)
 		}
 	}
 }
 
-// The key of the unpublished signer stays the same, whoever asks at the same time.
-func TestTheUnpublishedKeyIsOne(t *testing.T) {
+// The unpublished key is generated once, on first use.
+func TestKeyring_oneUnpublishedKey(t *testing.T) {
 	s := start(t, Options{})
 	first, err := s.keyring.unpublished()
 	if err != nil {
@@ -290,12 +290,12 @@ func TestTheUnpublishedKeyIsOne(t *testing.T) {
 	}
 	second, err := s.keyring.unpublished()
 	if err != nil || first.Key != second.Key || first.KeyID != unpublishedKid {
-		t.Errorf("wanted one key, got %s and %s (%v)", first.KeyID, second.KeyID, err)
+		t.Errorf("expected one key, got %s and %s (%v)", first.KeyID, second.KeyID, err)
 	}
 }
 
 // Two faults of the same key set add up, and so do two of the same route.
-func TestFaultsOfKeysAddUp(t *testing.T) {
+func TestKeyFaults_combined(t *testing.T) {
 	s := start(t, Options{})
 	for _, name := range []string{"kid-missing-replica", "weak-key", "unknown-kty"} {
 		if err := s.Inject(name); err != nil {
@@ -303,7 +303,7 @@ func TestFaultsOfKeysAddUp(t *testing.T) {
 		}
 	}
 	var set struct{ Keys []struct{ Kid string } }
-	answer := s.must(t, ask{host: proxy2, method: "GET", path: "/.well-known/jwks.json"})
+	answer := s.mustDo(t, request{host: proxy2, method: "GET", path: "/.well-known/jwks.json"})
 	if err := json.Unmarshal([]byte(answer.body), &set); err != nil {
 		t.Fatal(err)
 	}
@@ -312,21 +312,21 @@ func TestFaultsOfKeysAddUp(t *testing.T) {
 		kids = append(kids, key.Kid)
 	}
 	if want := []string{ibexOldKid, "ibex-w1", "ibex-pq"}; !slices.Equal(kids, want) {
-		t.Errorf("wanted %v, got %v", want, kids)
+		t.Errorf("expected %v, got %v", want, kids)
 	}
 	for name, want := range map[string]string{proxy1: "not_implemented", proxy2: "invalid"} {
 		if got := completions(t, s, name, s.Env()["PROBER_DEMO_TOKEN_VALID"]).json(t)["error"]; got != want {
-			t.Errorf("%s: wanted %s, got %s", name, want, got)
+			t.Errorf("%s: expected %s, got %s", name, want, got)
 		}
 	}
 }
 
-// What a fault does to keys, seen by their thumbprints.
-func TestKeyMaterial(t *testing.T) {
+// The effect of faults on keys, by their thumbprints.
+func TestKeyFaults_keyMaterial(t *testing.T) {
 	s := start(t, Options{})
 	prints := func(host string) map[string]string {
 		var set jose.JSONWebKeySet
-		answer := s.must(t, ask{host: host, method: "GET", path: "/.well-known/jwks.json"})
+		answer := s.mustDo(t, request{host: host, method: "GET", path: "/.well-known/jwks.json"})
 		if err := json.Unmarshal([]byte(answer.body), &set); err != nil {
 			t.Fatal(err)
 		}
@@ -354,12 +354,12 @@ func TestKeyMaterial(t *testing.T) {
 	}
 	conflict := prints(proxy2)
 	if conflict[ibexKid] == whole[ibexKid] || conflict[ibexKid] == "" || conflict[ibexOldKid] != whole[ibexOldKid] {
-		t.Error("kid-conflict: wanted another key under the same kid, and the other untouched")
+		t.Error("kid-conflict: expected another key under the same kid, and the other untouched")
 	}
 	if conflict[ibexKid] != prints(proxy2)[ibexKid] || !maps.Equal(whole, prints(proxy3)) {
-		t.Error("kid-conflict: wanted the same other key each time, and at the second replica only")
+		t.Error("kid-conflict: expected the same other key each time, and at the second replica only")
 	}
 	if !maps.Equal(private, prints(onepass)) {
-		t.Error("private-key-published: wanted the same keys")
+		t.Error("private-key-published: expected the same keys")
 	}
 }

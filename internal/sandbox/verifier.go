@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// An outcome is what a verifier makes of a token: the code that its refusal carries, or accepted.
+// An outcome is the result of verifying a token: accepted, or the error code of the refusal.
 type outcome string
 
 const (
@@ -25,7 +25,7 @@ const (
 	suspended outcome = "org_suspended"
 )
 
-// refuse answers a caller whose token was not accepted. Only a suspended org is known and yet not admitted.
+// refuse answers a caller whose token was not accepted: 403 for a suspended org, 401 otherwise.
 func (o outcome) refuse(w http.ResponseWriter) {
 	status := http.StatusForbidden
 	if o != suspended {
@@ -35,18 +35,18 @@ func (o outcome) refuse(w http.ResponseWriter) {
 	writeJSON(w, status, object{"error": string(o)})
 }
 
-// A verifier judges tokens by its own view of the keys.
+// A verifier verifies tokens with its own copy of the keys.
 type verifier struct {
 	issuer    string // the iss and the aud that a token must have
 	keys      []jose.JSONWebKey
-	parse     func(token string) (claims, error) // reads a token that is signed; signed if nil
-	opaque    func(token string) bool            // knows tokens that are no JWT; none if nil
+	parse     func(token string) (claims, error) // verifies the signature; parseSigned if nil
+	opaque    func(token string) bool            // accepts tokens that are not JWTs; may be nil
 	revoked   func(id string) bool
 	suspended func(org string) bool // none if nil
 }
 
-// verify decides in an order that tells strangers nothing: the signature first, then what the token says, and only
-// then what became of it.
+// verify checks in an order that reveals nothing about forged tokens: first the signature, then the claims, and only
+// then revocation and suspension.
 func (v *verifier) verify(token string) outcome {
 	if v.opaque != nil && v.opaque(token) {
 		return accepted
@@ -76,11 +76,11 @@ func (v *verifier) verify(token string) outcome {
 	return accepted
 }
 
-// maxTokenBytes is the length from which nothing is parsed.
+// maxTokenBytes is the length of the longest token that is parsed.
 const maxTokenBytes = 16 << 10
 
-// parseSigned returns the claims of a token that one of the keys has signed: that of the same id, with the algorithm that
-// the key is for.
+// parseSigned returns the claims of a token whose signature one of the keys verifies: the key with the same id and the
+// same algorithm.
 func (v *verifier) parseSigned(token string) (claims, error) {
 	if len(token) > maxTokenBytes {
 		return claims{}, errors.New("too long")
@@ -101,7 +101,7 @@ func (v *verifier) parseSigned(token string) (claims, error) {
 	return c, err
 }
 
-// algs lists the algorithms of keys.
+// algs lists the algorithms of the keys.
 func algs(keys []jose.JSONWebKey) []jose.SignatureAlgorithm {
 	var algs []jose.SignatureAlgorithm
 	for _, key := range keys {
@@ -110,8 +110,8 @@ func algs(keys []jose.JSONWebKey) []jose.SignatureAlgorithm {
 	return algs
 }
 
-// A cache spares a verifier the question whether a token is still good, for a little while. What it accepts is
-// accepted that much longer than it should be, as in life.
+// A cache remembers accepted tokens for a short time. A token that was revoked in the meantime is accepted that much
+// longer, as in real systems.
 type cache struct {
 	mu    sync.Mutex
 	until map[[sha256.Size]byte]time.Time // by the hash of the token
@@ -123,7 +123,7 @@ const (
 	maxCached = 1000
 )
 
-// verify asks the verifier unless it accepted the token a moment ago. Refusals are never kept.
+// verify asks the verifier unless it has just accepted the token. Refusals are never cached.
 func (c *cache) verify(v *verifier, token string) outcome {
 	key, now := sha256.Sum256([]byte(token)), time.Now()
 	c.mu.Lock()
