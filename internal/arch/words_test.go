@@ -77,7 +77,7 @@ var notYetClean = []string{
 	"README.md", "Makefile", "cmd", "config", "docs", "probes",
 	"internal/alerts", "internal/bench", "internal/canary", "internal/dial", "internal/encoded", "internal/exposition",
 	"internal/httpx", "internal/incident", "internal/jsonpath", "internal/jwk", "internal/keyset", "internal/metrics",
-	"internal/oauth", "internal/probe", "internal/report", "internal/sandbox", "internal/schedule", "internal/secret",
+	"internal/oauth", "internal/probe", "internal/report", "internal/schedule", "internal/secret",
 	"internal/spell", "internal/strictyaml", "internal/testenv", "internal/text", "internal/timesync", "internal/web",
 	"internal/arch/binary_test.go", "internal/arch/deploy_test.go", "internal/arch/exposure_test.go",
 	"internal/arch/imports_test.go", "internal/arch/rows_test.go", "internal/arch/source_test.go",

@@ -106,7 +106,7 @@ func TestEnv_stable(t *testing.T) {
 		}
 	}
 	if !maps.Equal(before, s.Env()) {
-		t.Error("breaking everything changed it")
+		t.Error("injecting everything changed it")
 	}
 	s.ClearAll()
 	if !maps.Equal(before, s.Env()) {
