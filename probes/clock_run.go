@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"prober/internal/httpx"
+	"prober/internal/dial"
 	"prober/internal/probe"
 	"prober/internal/timesync"
 )
@@ -107,7 +107,7 @@ func (c *Clock) askServer(ctx context.Context, server *timesync.Server, base tim
 	case !lookup && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		return serverSeen{trouble: troubled(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
 	}
-	why, detail := httpx.Explain(ctx, err)
+	why, detail := dial.Explain(ctx, err)
 	return serverSeen{trouble: troubled(why, "%s", detail)}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -95,7 +96,7 @@ func (c Replicas) find(ctx context.Context, r *probe.Result, client *httpx.Clien
 	}
 	found, err := c.lookup(ctx, client.Resolver())
 	if err != nil {
-		why, detail := httpx.Explain(ctx, err)
+		why, detail := dial.Explain(ctx, err)
 		r.Report("replicas", why, "wanted %s: %s", count(c.Want, "replica"), detail)
 		return nil, false
 	}

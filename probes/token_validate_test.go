@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/secret"
@@ -43,7 +44,7 @@ func TestTokenRefusesSettingsThatProveNothing(t *testing.T) {
 		"latency: must be above zero":                             func(p *Token) { p.Latency = -1 },
 		"keysets: the URL at place 2 is missing or stands there":  func(p *Token) { p.Keysets = []string{"https://a.test", "https://a.test"} },
 		"keysets: at most 20 can be asked":                        func(p *Token) { p.Keysets = make([]string, 21) },
-		"tls.insecure_skip_verify: with it a credential":          func(p *Token) { p.TLS = &httpx.TLS{InsecureSkipVerify: true} },
+		"tls.insecure_skip_verify: with it a credential":          func(p *Token) { p.TLS = &dial.TLS{InsecureSkipVerify: true} },
 		"revocation.use.url: is missing":                          func(p *Token) { p.Revocation = &Revocation{} },
 		"revocation.url: is missing, and without discovery": func(p *Token) {
 			p.Discovery, p.Revocation = false, &Revocation{Use: use}

@@ -16,11 +16,12 @@ var rows = map[string]row{
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"github.com/theory/jsonpath"}},
 	"internal/keyset":   {theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/dial":     {ours: []string{"internal/probe"}},
 	"internal/httpx": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/jsonpath"},
+		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/jsonpath"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
 	},
-	"internal/timesync": {ours: []string{"internal/probe"}, theirs: []string{"github.com/beevik/ntp"}},
+	"internal/timesync": {ours: []string{"internal/dial", "internal/probe"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/exposition": {theirs: []string{
 		"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "google.golang.org/protobuf",
 	}},
@@ -42,7 +43,7 @@ var rows = map[string]row{
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/canary", "internal/keyset", "internal/timesync"},
+		ours:   []string{"internal/probe", "internal/dial", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/canary", "internal/keyset", "internal/timesync"},
 		theirs: []string{"github.com/go-jose/go-jose/v4"},
 	},
 	"cmd/prober": {

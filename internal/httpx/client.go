@@ -2,7 +2,6 @@ package httpx
 
 import (
 	"context"
-	"crypto/x509"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -10,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
+	"prober/internal/dial"
 )
 
 // Bounds of an answer beside its body.
@@ -25,10 +24,8 @@ type Client struct {
 	settings   *Settings
 	transport  http.Transport
 	http       http.Client
-	measured   retryablehttp.Client
-	resolver   *net.Resolver
-	roots      *x509.CertPool // nil: the system's
-	tokens     *tokens        // nil without oauth2
+	dialer     *dial.Dialer
+	tokens     *tokens // nil without oauth2
 	reuses     bool
 	http2      bool
 	credential bool          // every request carries one, unless it is anonymous
@@ -79,16 +76,12 @@ func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	if http2 {
 		c.bound = 2*s.maxBody() + 256<<10
 	}
-	if s.Resolver != "" {
-		c.resolver = resolver(s.Resolver)
+	d, err := dial.New(s.Resolver, s.TLS)
+	if err != nil {
+		return err
 	}
-	if s.TLS != nil && s.TLS.CAFile != "" {
-		pool, err := roots(s.TLS.CAFile)
-		if err != nil {
-			return err
-		}
-		c.roots = pool
-	}
+	d.MaxRead = c.bound
+	c.dialer = d
 	t := &c.transport
 	t.DialContext, t.DialTLSContext = dialPlain, dialTLS
 	t.DisableKeepAlives = !reuses
@@ -102,13 +95,7 @@ func (c *Client) init(s *Settings, reuses, http2 bool) error {
 		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20}
 	}
 	c.http.Transport = t
-	c.http.CheckRedirect = stay
-
-	// What is measured is asked once and its answer is kept, whatever it is: the defaults of this library would ask
-	// five times and lose the 503.
-	c.measured.HTTPClient = &c.http
-	c.measured.CheckRetry = never
-	c.measured.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	c.http.CheckRedirect = noRedirect
 	return nil
 }
 
@@ -121,14 +108,14 @@ func protocols(two bool) *http.Protocols {
 	return p
 }
 
-func dialPlain(ctx context.Context, _, _ string) (net.Conn, error) { return wireOf(ctx).dial(false) }
+func dialPlain(ctx context.Context, _, _ string) (net.Conn, error) {
+	return exchangeOf(ctx).dial(false)
+}
 
-func dialTLS(ctx context.Context, _, _ string) (net.Conn, error) { return wireOf(ctx).dial(true) }
+func dialTLS(ctx context.Context, _, _ string) (net.Conn, error) { return exchangeOf(ctx).dial(true) }
 
-// stay follows no redirect: one would take credentials along, to other ports, sub-domains and in clear.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func never(context.Context, *http.Response, error) (bool, error) { return false, nil }
+// noRedirect follows no redirect: one would take credentials along, to other ports, sub-domains and in clear.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Close closes the connections kept for reuse.
 func (c *Client) Close() {
@@ -138,13 +125,8 @@ func (c *Client) Close() {
 	}
 }
 
-// Resolver is what the client asks for addresses: the name server of the settings, or the system's.
-func (c *Client) Resolver() *net.Resolver {
-	if c.resolver != nil {
-		return c.resolver
-	}
-	return system
-}
+// Resolver returns what the client asks for addresses: the name server of the settings, or the system's.
+func (c *Client) Resolver() *net.Resolver { return c.dialer.Resolver }
 
 // product names the program and its version, for User-Agent.
 const product = "prober"

@@ -1,30 +1,22 @@
 package httpx
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"sync/atomic"
-	"time"
+
+	"prober/internal/dial"
 )
 
-var (
-	errSpoke = errors.New("the server spoke before it was asked")
-	errFlood = errors.New("the server sent more bytes than any answer needs")
-)
+var errSpoke = errors.New("the server spoke before it was asked")
 
-// A conn is a connection to a server that is not trusted. It bounds what is read for one exchange, below every
-// layer that might loop over it.
+// A conn is a connection over which HTTP/1 is spoken. It bounds what is read for one exchange, below every layer that
+// might loop over it. What arrives while no request was written is no answer: net/http would print such bytes to the
+// standard logger.
 type conn struct {
 	net.Conn
-	peer   string       // address dialled
-	expiry time.Time    // of the certificates; zero without TLS
-	left   atomic.Int64 // bytes that may still be read
-
-	// plain is set where HTTP/1 is spoken: what arrives while no request was written is then no answer.
-	// net/http would print such bytes to the standard logger.
-	plain bool
-	turn  atomic.Uint32 // odd once the exchange of this turn has written; each exchange raises it by two
+	left atomic.Int64  // bytes that may still be read
+	turn atomic.Uint32 // odd once the exchange of this turn has written; each exchange raises it by two
 
 	// head is of the answer to the exchange of this turn. Each has one of its own: an answer without a body gives the
 	// connection back, to the next exchange, before its own exchange has looked at the head.
@@ -42,39 +34,37 @@ func (c *conn) begin(bound int64) (turn uint32, h *head) {
 	return turn, h
 }
 
-// rest says that an exchange is over, unless the next one has begun already.
-func (c *conn) rest(turn uint32) { c.turn.CompareAndSwap(turn|1, turn) }
+// endTurn ends an exchange, unless the next one has begun already.
+func (c *conn) endTurn(turn uint32) { c.turn.CompareAndSwap(turn|1, turn) }
 
 // Read reads within the bound.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		if c.left.Add(int64(-n)) < 0 {
-			return 0, errFlood
+			return 0, dial.ErrFlood
 		}
-		if c.plain {
-			if c.turn.Load()&1 == 0 {
-				return 0, errSpoke
-			}
-			c.head.Load().scan(p[:n])
+		if c.turn.Load()&1 == 0 {
+			return 0, errSpoke
 		}
+		c.head.Load().scan(p[:n])
 	}
 	return n, err
 }
 
 // Write remembers that the server has been asked.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.plain && c.turn.Load()&1 == 0 {
+	if c.turn.Load()&1 == 0 {
 		c.turn.Or(1)
 	}
 	return c.Conn.Write(p)
 }
 
-// own returns the conn within a connection of the transport.
-func own(nc net.Conn) *conn {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
+// NetConn returns the connection beneath.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+// http1 returns a connection of the transport as one that speaks HTTP/1; nil if it speaks HTTP/2.
+func http1(nc net.Conn) *conn {
 	c, _ := nc.(*conn)
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 )
 
@@ -30,7 +31,7 @@ func TestNothingLeft(t *testing.T) {
 			{goaway.https(), true, patience},
 			{"http://127.0.0.1:1/", false, patience},
 		} {
-			client, err := (&Settings{Connection: connection, HTTP2: c.two, TLS: &TLS{CAFile: p.file}}).Client(c.url)
+			client, err := (&Settings{Connection: connection, HTTP2: c.two, TLS: &dial.TLS{CAFile: p.file}}).Client(c.url)
 			if err != nil {
 				t.Fatal(err)
 			}

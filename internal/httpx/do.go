@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -16,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
 	"golang.org/x/net/http/httpguts"
 
 	"prober/internal/probe"
@@ -50,30 +50,29 @@ type Request struct {
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{}
 	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
-	w := &wire{client: c, anonymous: q.Anonymous, dialsLeft: maxDials, sendsLeft: maxDials}
-	w.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
-	req, token, f := c.request(ctx, w, a, &q)
+	x := &exchange{client: c, anonymous: q.Anonymous, maxConns: maxConns, sendsLeft: maxConns}
+	x.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
+	req, token, f := c.request(ctx, x, a, &q)
 	if f != nil {
-		w.cancel(nil)
+		x.cancel(nil)
 		a.fail(f.why, f.detail)
 		return a
 	}
-	a.Started = time.Now()
-	w.started = a.Started
-	resp, err := c.measured.Do(req)
+	a.Started = x.Start()
+	resp, err := c.http.Do(req)
 	if err == nil {
-		err = c.read(a, w, resp, q.Abandon)
+		err = c.read(a, x, resp, q.Abandon)
 	}
 	end := time.Now()
 	a.Took = end.Sub(a.Started)
 	if err != nil {
-		a.fail(w.explain(err))
+		a.fail(x.explain(err))
 	} else {
 		a.Reason = probe.OK
 	}
 	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errHungUp))
-	w.finish(end, a.Reason)
-	w.tell(&a.Exchange, err)
+	x.finish(end, a.Reason)
+	x.Fill(&a.Exchange, err)
 	if q.Learn != nil && err == nil {
 		q.Learn(a)
 	}
@@ -92,10 +91,10 @@ func (a *Answer) fail(why probe.Reason, detail string) {
 }
 
 // read reads the answer to its last byte, or to the one after which it is abandoned.
-func (c *Client) read(a *Answer, w *wire, resp *http.Response, abandon int) error {
+func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) error {
 	defer resp.Body.Close()
 	var err error
-	if a.Proto, err = w.inspect(resp); err != nil {
+	if a.Proto, err = x.inspect(resp); err != nil {
 		return err
 	}
 	a.Status, a.StatusText, a.Header = resp.StatusCode, resp.Status, resp.Header
@@ -131,12 +130,12 @@ func clean(text string) string {
 }
 
 // request builds the request that goes over the wire. The fault says why it cannot be sent.
-func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*retryablehttp.Request, string, *fault) {
+func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request) (*http.Request, string, *fault) {
 	var body io.Reader
 	if len(q.Body) > 0 {
 		body = bytes.NewReader(q.Body)
 	}
-	req, err := http.NewRequestWithContext(w.bind(ctx), a.Method, q.URL, body)
+	req, err := http.NewRequestWithContext(x.bind(ctx), a.Method, q.URL, body)
 	if err != nil {
 		return nil, "", &fault{probe.Protocol, "the request cannot be written: its method or URL is wrong"}
 	}
@@ -144,15 +143,14 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
 		return nil, "", &fault{probe.Protocol, "the URL to ask is none of http or https, or holds credentials"}
 	}
-	w.host, w.port = hostOf(u), portOf(u)
-	w.name = w.host
-	if t := c.settings.TLS; t != nil && t.ServerName != "" {
-		w.name = t.ServerName
-	}
+	x.host = hostOf(u)
+	x.address = net.JoinHostPort(x.host, portOf(u))
 	if q.Addr != "" {
-		if w.addr, err = netip.ParseAddrPort(q.Addr); err != nil {
+		addr, err := netip.ParseAddrPort(q.Addr)
+		if err != nil {
 			return nil, "", &fault{probe.Protocol, "the address to dial is no IP:port"}
 		}
+		x.address = addr.String()
 	}
 	token, f := c.headers(ctx, a, req, q)
 	if a.URL = q.Show; a.URL == "" {
@@ -165,13 +163,13 @@ func (c *Client) request(ctx context.Context, w *wire, a *Answer, q *Request) (*
 	if (carries(req.Header) || (c.credential && !q.Anonymous)) && !c.settings.mayCarry(u, q.Addr) {
 		return nil, "", &fault{probe.Credential, "the credential is not sent: http:// would show it to everybody on the way"}
 	}
-	c.separate(w, a, req, q)
-	return &retryablehttp.Request{Request: req}, token, nil
+	c.isolateConnections(x, a, req, q)
+	return req, token, nil
 }
 
-// separate makes the transport keep connections apart that must not stand in for each other. It tells them by the
-// host of the URL, which serves for nothing else: Host is written and the dial is bound already.
-func (c *Client) separate(w *wire, a *Answer, req *http.Request, q *Request) {
+// isolateConnections makes the transport keep connections apart that must not stand in for each other. It tells them by
+// the host of the URL, which serves for nothing else: Host is written and the dial is bound already.
+func (c *Client) isolateConnections(x *exchange, a *Answer, req *http.Request, q *Request) {
 	certificate := c.settings.TLS != nil && c.settings.TLS.CertFile != ""
 	switch {
 	case c.http2 && !c.reuses:
@@ -179,7 +177,7 @@ func (c *Client) separate(w *wire, a *Answer, req *http.Request, q *Request) {
 	case q.Anonymous && certificate:
 		req.URL.Host, req.Close = a.TraceID, true // a kept connection has shown the certificate
 	case q.Addr != "":
-		req.URL.Host = w.addr.String() // one replica is not another
+		req.URL.Host = x.address // one replica is not another
 	}
 	if n := c.given.Load(); n > 0 {
 		plain := strings.NewReplacer("[", "", "]", "", ":", "-", "%", "-").Replace(req.URL.Host)

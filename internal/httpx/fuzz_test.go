@@ -62,13 +62,9 @@ func FuzzAnswer(f *testing.F) {
 		if err := client.init(client.settings, false, false); err != nil {
 			t.Fatal(err)
 		}
-		client.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			w := wireOf(ctx)
-			w.opened(ours)
-			return w.tracked(ours, true), nil
-		}
+		client.dialer.Open = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
 		r := probe.NewResult(probe.ID{})
-		a := client.Do(ctx, r, Request{URL: "http://fuzz.test/"})
+		a := client.Do(ctx, r, Request{URL: "http://fuzz.test/", Addr: "127.0.0.1:1"})
 		if ctx.Err() != nil {
 			t.Error("did not end before its deadline")
 		}

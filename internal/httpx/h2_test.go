@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 )
 
@@ -153,7 +154,7 @@ func TestHTTP2(t *testing.T) {
 					timeout = impatience
 				}
 				z := serveH2(t, p, c.serve)
-				a, r := ask(t, &Settings{HTTP2: true, Connection: connection, TLS: &TLS{CAFile: p.file}}, timeout, Request{Method: c.method, URL: z.https()})
+				a, r := ask(t, &Settings{HTTP2: true, Connection: connection, TLS: &dial.TLS{CAFile: p.file}}, timeout, Request{Method: c.method, URL: z.https()})
 				want := strings.ReplaceAll(c.want, "PEER", z.Addr().String())
 				if a.Reason != c.why || !strings.Contains(a.Detail, want) {
 					t.Errorf("got %s: %s\nwant %s: %s", a.Reason, a.Detail, c.why, want)
@@ -184,7 +185,7 @@ func TestHTTP2Unread(t *testing.T) {
 		ended <- struct{}{}
 	})
 	for _, connection := range []string{fresh, reuse} {
-		s := &Settings{HTTP2: true, Connection: connection, MaxBody: largestBody, TLS: &TLS{CAFile: p.file}}
+		s := &Settings{HTTP2: true, Connection: connection, MaxBody: largestBody, TLS: &dial.TLS{CAFile: p.file}}
 		a, _ := ask(t, s, impatience, Request{URL: z.https()})
 		if a.Reason != probe.Timeout || !strings.Contains(a.Detail, "waited in processing") {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)
@@ -210,7 +211,7 @@ func TestHTTP2Bodies(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	for _, connection := range []string{fresh, reuse} {
-		client, err := (&Settings{HTTP2: true, Connection: connection, TLS: &TLS{InsecureSkipVerify: true}}).Client(server.URL)
+		client, err := (&Settings{HTTP2: true, Connection: connection, TLS: &dial.TLS{InsecureSkipVerify: true}}).Client(server.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +235,7 @@ func TestHTTP2DeadConnection(t *testing.T) {
 			h.headers(s, true, ":status", "200")
 		}
 	})
-	client, err := (&Settings{HTTP2: true, Connection: reuse, TLS: &TLS{CAFile: p.file}}).Client(z.https())
+	client, err := (&Settings{HTTP2: true, Connection: reuse, TLS: &dial.TLS{CAFile: p.file}}).Client(z.https())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +260,7 @@ func TestHTTP2AtOnce(t *testing.T) {
 		h.headers(s, false, ":status", "200")
 		h.WriteData(s, true, []byte(body))
 	})
-	client, err := (&Settings{HTTP2: true, TLS: &TLS{CAFile: p.file}}).Client(z.https())
+	client, err := (&Settings{HTTP2: true, TLS: &dial.TLS{CAFile: p.file}}).Client(z.https())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,13 +162,9 @@ func TestResetInBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial := client.transport.DialContext
-	client.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		nc, err := dial(ctx, network, addr)
-		if c := own(nc); c != nil {
-			c.Conn = &tap{Conn: c.Conn, first: sync.OnceFunc(func() { close(arrived) })}
-		}
-		return nc, err
+	client.dialer.Open = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &tap{Conn: nc, first: sync.OnceFunc(func() { close(arrived) })}, err
 	}
 	a, _ := askWith(t, client, patience, Request{URL: z.url()})
 	if want := "connection reset by " + z.Addr().String() + " during transfer"; a.Reason != probe.Reset || a.Detail != want {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 	"prober/internal/secret"
 )
@@ -59,7 +61,7 @@ func newTokens(s *Settings) (*tokens, error) {
 	t.retry.HTTPClient = &t.client.http
 	t.retry.RequestLogHook = func(_ retryablehttp.Logger, r *http.Request, _ int) { r.Header.Set("User-Agent", userAgent()) }
 	t.retry.RetryMax = maxAttempts - 1
-	t.retry.CheckRetry = again
+	t.retry.CheckRetry = retryable
 	t.retry.Backoff = pause
 	t.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	u, err := url.Parse(s.OAuth2.TokenURL)
@@ -77,7 +79,7 @@ func (t *tokens) get(ctx context.Context) (string, *fault) {
 	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
 	case <-ctx.Done():
-		return "", noToken(Explain(ctx, ctx.Err()))
+		return "", noToken(dial.Explain(ctx, ctx.Err()))
 	}
 	if t.value != "" && time.Now().Before(t.until) {
 		return t.value, nil
@@ -130,12 +132,12 @@ func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
 			cfg.EndpointParams.Set(name, v)
 		}
 	}
-	w := &wire{client: &t.client, host: t.host, port: t.port, name: t.host, dialsLeft: maxAttempts, sendsLeft: maxAttempts}
-	bound := w.bind(ctx)
-	token, err := cfg.Token(context.WithValue(bound, oauth2.HTTPClient, &http.Client{Transport: &retryablehttp.RoundTripper{Client: &t.retry}, CheckRedirect: stay}))
+	x := &exchange{client: &t.client, host: t.host, address: net.JoinHostPort(t.host, t.port), maxConns: maxAttempts, sendsLeft: maxAttempts}
+	bound := x.bind(ctx)
+	token, err := cfg.Token(context.WithValue(bound, oauth2.HTTPClient, &http.Client{Transport: &retryablehttp.RoundTripper{Client: &t.retry}, CheckRedirect: noRedirect}))
 	if err != nil {
-		why, detail := w.explain(err)
-		w.finish(time.Now(), why)
+		why, detail := x.explain(err)
+		x.finish(time.Now(), why)
 		if answered, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 			return nil, noToken(probe.Credential, refusal(answered))
 		}
@@ -144,7 +146,7 @@ func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
 		}
 		return nil, noToken(why, detail)
 	}
-	w.finish(time.Now(), probe.OK)
+	x.finish(time.Now(), probe.OK)
 	if kind := token.Type(); !strings.EqualFold(kind, "Bearer") {
 		return nil, noToken(probe.Credential, "the token endpoint issued another type of token than Bearer")
 	}
@@ -189,16 +191,16 @@ func refusal(e *oauth2.RetrieveError) string {
 	return text
 }
 
-// again tells whether a preparation may be tried again: after trouble that passes, never after an answer about the
+// retryable reports whether a preparation may be tried again: after trouble that passes, never after an answer about the
 // request itself, and never after doubt about who answers.
-func again(ctx context.Context, resp *http.Response, err error) (bool, error) {
+func retryable(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, nil
 	}
 	if err == nil {
 		return resp.StatusCode == 502 || resp.StatusCode == 503 || resp.StatusCode == 504, nil
 	}
-	why, _ := wireOf(ctx).explain(err)
+	why, _ := exchangeOf(ctx).explain(err)
 	return why == probe.Refused || why == probe.Reset || why == probe.Timeout || why == probe.Truncated, nil
 }
 

@@ -2,8 +2,6 @@ package httpx
 
 import (
 	"context"
-	"errors"
-	"net"
 	"testing"
 
 	"prober/internal/probe"
@@ -62,28 +60,5 @@ func TestBadRequests(t *testing.T) {
 		if a.Reason != probe.Protocol {
 			t.Errorf("%+v: got %s: %s", q, a.Reason, a.Detail)
 		}
-	}
-}
-
-func TestExplainAlone(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		why  probe.Reason
-		want string
-	}{
-		{&net.DNSError{Err: "no such host", Name: marker, IsNotFound: true}, probe.NXDomain, "the name does not exist"},
-		{&net.DNSError{Err: "i/o timeout", Name: marker, IsTimeout: true}, probe.DNSTimeout, "no name server answered in time"},
-		{&net.DNSError{Err: "server misbehaving", Name: marker}, probe.DNSServfail, "the name could not be looked up: the name server fails"},
-		{&net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: marker}, probe.SelfNetwork, "this process has too many open files"},
-		{errors.New(marker), probe.Protocol, "the answer is not the HTTP that was asked for"},
-	} {
-		if why, detail := Explain(t.Context(), c.err); why != c.why || detail != c.want {
-			t.Errorf("%v: got %s: %s", c.err, why, detail)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if why, detail := Explain(ctx, &net.DNSError{UnwrapErr: context.Canceled, Err: "operation was canceled"}); why != probe.Cancelled {
-		t.Errorf("got %s: %s", why, detail)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 )
 
@@ -80,7 +81,7 @@ func TestReuseOverTLS(t *testing.T) {
 		}
 	})
 	for _, two := range []bool{false, true} {
-		client, err := (&Settings{Connection: reuse, HTTP2: two, MaxBody: 1000, TLS: &TLS{CAFile: p.file}}).Client(z.https())
+		client, err := (&Settings{Connection: reuse, HTTP2: two, MaxBody: 1000, TLS: &dial.TLS{CAFile: p.file}}).Client(z.https())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net/http"
 
+	"prober/internal/dial"
 	"prober/internal/jsonpath"
 	"prober/internal/secret"
 )
@@ -25,7 +26,7 @@ type Settings struct {
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by client credentials"`
-	TLS            *TLS             `yaml:"tls,omitempty" doc:"how https is spoken"`
+	TLS            *dial.TLS        `yaml:"tls,omitempty" doc:"how https is spoken"`
 	Connection     string           `yaml:"connection,omitempty" doc:"fresh, a new connection for each request, unless it says reuse"`
 	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; HTTP/1.1 only unless said so"`
 	MaxBody        int64            `yaml:"max_body,omitempty" doc:"the largest body to read, in bytes, decoded; 1 MiB unless said otherwise"`
@@ -49,16 +50,6 @@ type OAuth2 struct {
 	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to ask for"`
 	Params       map[string]string `yaml:"params,omitempty" doc:"further parameters of the token request, such as audience"`
 	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header, the client's secret as HTTP Basic, unless it says params"`
-}
-
-// TLS says how https is spoken. Certificates are always verified unless InsecureSkipVerify.
-type TLS struct {
-	CAFile             string `yaml:"ca_file,omitempty" doc:"PEM file of the authorities to trust in place of the system's"`
-	CertFile           string `yaml:"cert_file,omitempty" doc:"PEM file of the certificate to show a server that asks for one; read at each handshake"`
-	KeyFile            string `yaml:"key_file,omitempty" doc:"PEM file of its key; read at each handshake"`
-	ServerName         string `yaml:"server_name,omitempty" doc:"the name to ask for and to verify in place of the URL's host"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty" doc:"do not verify the server's certificate; not together with a credential"`
-	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 unless it says 1.3"`
 }
 
 // Source is where in an answer a value stands: in a header, or in the JSON body at a path.
@@ -126,7 +117,7 @@ func (s Settings) With(other Settings) Settings {
 func (s Settings) Elsewhere() *Settings {
 	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver}
 	if s.TLS != nil {
-		out.TLS = &TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
+		out.TLS = &dial.TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
 	}
 	return out
 }

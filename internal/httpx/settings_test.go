@@ -2,17 +2,14 @@ package httpx
 
 import (
 	"encoding/json"
-	"errors"
-	"net"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"gopkg.in/yaml.v3"
 
-	"prober/internal/probe"
+	"prober/internal/dial"
 	"prober/internal/secret"
 )
 
@@ -104,7 +101,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"port", Settings{}, "http://a.example:99999/", "url http://a.example:99999/: wanted a host, and a port from 1 to 65535 if any"},
 		{"no port behind a colon", Settings{}, "http://a.example:/", "url http://a.example:/: wanted a host, and a port from 1 to 65535 if any"},
 		{"unreadable", Settings{}, "http://[" + marker, "url: cannot be read"},
-		{"metadata", Settings{}, "http://169.254.169.254/latest", "url http://169.254.169.254/latest: the address is where clouds hand out credentials, and never dialled"},
+		{"metadata", Settings{}, "http://169.254.169.254/latest", "url http://169.254.169.254/latest: 169.254.169.254 is where clouds hand out credentials: such an address is never dialled"},
 		{"bearer in clear", Settings{Bearer: token}, "http://a.example/", "url http://a.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
 		{"bearer in clear to a private address", Settings{Bearer: token}, "http://10.0.0.1/", "url http://10.0.0.1/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
 		{"bearer in clear, allowed", Settings{Bearer: token, AllowPlaintext: true}, "http://a.example/", ""},
@@ -127,15 +124,15 @@ func TestSettingsRefused(t *testing.T) {
 		{"oauth2", Settings{OAuth2: &OAuth2{TokenURL: "http://b.example/?secret=" + marker, ClientID: "a", ClientSecret: token, AuthStyle: "body", Params: map[string]string{"Client_Secret": marker, "audience": "x"}}}, "https://a.example/",
 			"oauth2.token_url: url http://b.example/: the query holds a credential (secret); send it as a header\noauth2.auth_style: wanted header or params\noauth2.params: Client_Secret cannot be given here"},
 		{"oauth2 in clear", Settings{OAuth2: &OAuth2{TokenURL: "http://b.example/", ClientID: "a", ClientSecret: token}}, "https://a.example/", "oauth2.token_url: url http://b.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
-		{"unverified with a credential", Settings{Bearer: token, TLS: &TLS{InsecureSkipVerify: true}}, "https://a.example/", "tls.insecure_skip_verify: with it a credential could be sent to anybody"},
-		{"unverified", Settings{TLS: &TLS{InsecureSkipVerify: true}}, "https://a.example/", ""},
-		{"no authorities", Settings{TLS: &TLS{CAFile: "/nonexistent/ca.pem"}}, "https://a.example/", "tls.ca_file: /nonexistent/ca.pem: no such file or directory"},
-		{"authorities that are none", Settings{TLS: &TLS{CAFile: key}}, "https://a.example/", "tls.ca_file: " + key + " holds no certificate"},
-		{"authorities in a directory", Settings{TLS: &TLS{CAFile: "/tmp"}}, "https://a.example/", "tls.ca_file: /tmp is no file of certificates"},
-		{"certificate without key", Settings{TLS: &TLS{CertFile: cert}}, "https://a.example/", "tls.cert_file and tls.key_file: one is useless without the other"},
-		{"certificate for another key", Settings{TLS: &TLS{CertFile: p.file, KeyFile: key}}, "https://a.example/", "tls.cert_file, tls.key_file: " + p.file + " and " + key + " are no certificate with its key"},
-		{"certificate", Settings{TLS: &TLS{CertFile: cert, KeyFile: key, CAFile: p.file}}, "https://a.example/", ""},
-		{"version of TLS", Settings{TLS: &TLS{MinVersion: "1.1"}}, "https://a.example/", `tls.min_version: wanted 1.2 or 1.3`},
+		{"unverified with a credential", Settings{Bearer: token, TLS: &dial.TLS{InsecureSkipVerify: true}}, "https://a.example/", "tls.insecure_skip_verify: with it a credential could be sent to anybody"},
+		{"unverified", Settings{TLS: &dial.TLS{InsecureSkipVerify: true}}, "https://a.example/", ""},
+		{"no authorities", Settings{TLS: &dial.TLS{CAFile: "/nonexistent/ca.pem"}}, "https://a.example/", "tls.ca_file: /nonexistent/ca.pem: no such file or directory"},
+		{"authorities that are none", Settings{TLS: &dial.TLS{CAFile: key}}, "https://a.example/", "tls.ca_file: " + key + " holds no certificate"},
+		{"authorities in a directory", Settings{TLS: &dial.TLS{CAFile: "/tmp"}}, "https://a.example/", "tls.ca_file: /tmp is no file of certificates"},
+		{"certificate without key", Settings{TLS: &dial.TLS{CertFile: cert}}, "https://a.example/", "tls.cert_file and tls.key_file: one is useless without the other"},
+		{"certificate for another key", Settings{TLS: &dial.TLS{CertFile: p.file, KeyFile: key}}, "https://a.example/", "tls.cert_file, tls.key_file: " + p.file + " and " + key + " are no certificate with its key"},
+		{"certificate", Settings{TLS: &dial.TLS{CertFile: cert, KeyFile: key, CAFile: p.file}}, "https://a.example/", ""},
+		{"version of TLS", Settings{TLS: &dial.TLS{MinVersion: "1.1"}}, "https://a.example/", `tls.min_version: wanted 1.2 or 1.3`},
 		{"connection", Settings{Connection: "keep-alive"}, "https://a.example/", `connection: wanted fresh or reuse`},
 		{"max_body", Settings{MaxBody: -1}, "https://a.example/", "max_body: wanted 1 to 67108864 bytes, got -1"},
 		{"huge max_body", Settings{MaxBody: 1 << 40}, "https://a.example/", "max_body: wanted 1 to 67108864 bytes, got 1099511627776"},
@@ -276,31 +273,5 @@ func TestSmallClients(t *testing.T) {
 	})
 	if allocated > 30 {
 		t.Errorf("a client takes %f allocations", allocated)
-	}
-}
-
-// TestReasons holds that no error gets out with its own text, and that each has a reason of the closed set.
-func TestReasons(t *testing.T) {
-	var errs []error
-	for n := range 134 {
-		errs = append(errs, errno(n))
-	}
-	errs = append(errs,
-		errors.New(marker), &net.OpError{Op: "read", Err: errors.New(marker)}, &net.OpError{Op: "remote error", Err: errors.New(marker)},
-		&net.OpError{Op: "local error", Err: errors.New(marker)}, &net.DNSError{Err: marker, Name: marker}, &net.AddrError{Err: marker, Addr: marker},
-		net.ErrClosed, &net.ParseError{Type: marker, Text: marker}, net.UnknownNetworkError(marker), net.InvalidAddrError(marker),
-		streamError{Code: 1}, &streamError{}, errBudget, errResent, errSpoke, errFlood, errTooLarge, errCoding, errGzip, errAmbiguous, errStatus, errVersion,
-		&deniedError{class: classMulticast}, &ownFault{errors.New("ours")},
-	)
-	for _, e := range errs {
-		for s := stageNone; s <= stageTransfer; s++ {
-			for _, wrapped := range []error{e, &net.OpError{Op: "dial", Net: marker, Err: e}, wrap{e}} {
-				w := &wire{ctx: t.Context(), client: &Client{settings: &Settings{}}, stage: s, peer: "127.0.0.1:1", host: "a.example", started: time.Now()}
-				why, detail := w.explain(wrapped)
-				if !reasons[why] || why == probe.OK || detail == "" || strings.Contains(detail, marker) {
-					t.Errorf("%T %v at %s: got %s: %s", e, e, s, why, detail)
-				}
-			}
-		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 )
 
@@ -34,25 +35,25 @@ func TestCertificates(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		cert   tls.Certificate
-		tls    TLS
+		tls    dial.TLS
 		why    probe.Reason
 		want   string
 		expiry time.Duration // of the leaf or the middle, from now, in days
 	}{
-		{"good", p.server(-day, 30*day), TLS{}, probe.OK, "", 30 * day},
-		{"for another name", p.server(-day, 30*day, marker+".example"), TLS{}, probe.Cert, "the certificate is not for 127.0.0.1", 30 * day},
-		{"for the name asked for", p.server(-day, 30*day, "a.example"), TLS{ServerName: "a.example"}, probe.OK, "", 30 * day},
-		{"not for the name asked for", p.server(-day, 30*day), TLS{ServerName: "a.example"}, probe.Cert, "the certificate is not for a.example", 30 * day},
-		{"expired three days ago", p.server(-30*day, -3*day-time.Hour), TLS{}, probe.Cert, "the certificate expired 3 days ago", -3*day - time.Hour},
-		{"expired an hour ago", p.server(-30*day, -time.Hour-time.Minute), TLS{}, probe.Cert, "the certificate expired 1 hour ago", -time.Hour - time.Minute},
-		{"expired just now", p.server(-30*day, -time.Second), TLS{}, probe.Cert, "the certificate expired 1 minute ago", -time.Second},
-		{"not valid yet", p.server(day, 30*day), TLS{}, probe.Cert, "the certificate is not valid before ", 30 * day},
-		{"self-signed", alone, TLS{}, probe.Cert, "the certificate is self-signed", 30 * day},
-		{"of a stranger", stranger.server(-day, 30*day), TLS{}, probe.Cert, "issued by an authority that is not trusted", 30 * day},
-		{"below one that expired", under, TLS{}, probe.Cert, "a certificate of the chain expired 2 days ago", -2 * day},
-		{"for another purpose", odd, TLS{}, probe.Cert, "the certificate must not be used for this", day},
-		{"of a stranger, not verified", stranger.server(-day, 30*day), TLS{InsecureSkipVerify: true}, probe.OK, "", 30 * day},
-		{"expired, not verified", p.server(-30*day, -3*day), TLS{InsecureSkipVerify: true}, probe.OK, "", -3 * day},
+		{"good", p.server(-day, 30*day), dial.TLS{}, probe.OK, "", 30 * day},
+		{"for another name", p.server(-day, 30*day, marker+".example"), dial.TLS{}, probe.Cert, "the certificate is not for 127.0.0.1", 30 * day},
+		{"for the name asked for", p.server(-day, 30*day, "a.example"), dial.TLS{ServerName: "a.example"}, probe.OK, "", 30 * day},
+		{"not for the name asked for", p.server(-day, 30*day), dial.TLS{ServerName: "a.example"}, probe.Cert, "the certificate is not for a.example", 30 * day},
+		{"expired three days ago", p.server(-30*day, -3*day-time.Hour), dial.TLS{}, probe.Cert, "the certificate expired 3 days ago", -3*day - time.Hour},
+		{"expired an hour ago", p.server(-30*day, -time.Hour-time.Minute), dial.TLS{}, probe.Cert, "the certificate expired 1 hour ago", -time.Hour - time.Minute},
+		{"expired just now", p.server(-30*day, -time.Second), dial.TLS{}, probe.Cert, "the certificate expired 1 minute ago", -time.Second},
+		{"not valid yet", p.server(day, 30*day), dial.TLS{}, probe.Cert, "the certificate is not valid before ", 30 * day},
+		{"self-signed", alone, dial.TLS{}, probe.Cert, "the certificate is self-signed", 30 * day},
+		{"of a stranger", stranger.server(-day, 30*day), dial.TLS{}, probe.Cert, "issued by an authority that is not trusted", 30 * day},
+		{"below one that expired", under, dial.TLS{}, probe.Cert, "a certificate of the chain expired 2 days ago", -2 * day},
+		{"for another purpose", odd, dial.TLS{}, probe.Cert, "the certificate must not be used for this", day},
+		{"of a stranger, not verified", stranger.server(-day, 30*day), dial.TLS{InsecureSkipVerify: true}, probe.OK, "", 30 * day},
+		{"expired, not verified", p.server(-30*day, -3*day), dial.TLS{InsecureSkipVerify: true}, probe.OK, "", -3 * day},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			z := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{c.cert}}, says(okAnswer))
@@ -91,27 +92,27 @@ func TestHandshakes(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		serve func(*zoo, net.Conn)
-		tls   TLS
+		tls   dial.TLS
 		why   probe.Reason
 		want  string
 	}{
-		{"no TLS", func(_ *zoo, c net.Conn) { io.WriteString(c, "HTTP/1.1 400 "+marker+"\r\n\r\n"); hold(nil, c) }, TLS{}, probe.TLS, "does not speak TLS"},
-		{"closed", func(_ *zoo, c net.Conn) { c.Read(make([]byte, 4096)) }, TLS{}, probe.Reset, "connection closed by PEER during the TLS handshake"},
-		{"reset", func(_ *zoo, c net.Conn) { c.Read(make([]byte, 1)); resets(c) }, TLS{}, probe.Reset, "connection reset by PEER during the TLS handshake"},
+		{"no TLS", func(_ *zoo, c net.Conn) { io.WriteString(c, "HTTP/1.1 400 "+marker+"\r\n\r\n"); hold(nil, c) }, dial.TLS{}, probe.TLS, "does not speak TLS"},
+		{"closed", func(_ *zoo, c net.Conn) { c.Read(make([]byte, 4096)) }, dial.TLS{}, probe.Reset, "connection closed by PEER during the TLS handshake"},
+		{"reset", func(_ *zoo, c net.Conn) { c.Read(make([]byte, 1)); resets(c) }, dial.TLS{}, probe.Reset, "connection reset by PEER during the TLS handshake"},
 		{"alert", func(_ *zoo, c net.Conn) {
 			c.Read(make([]byte, 4096))
 			c.Write([]byte{21, 3, 3, 0, 2, 2, 40})
 			hold(nil, c)
-		}, TLS{}, probe.TLS, "the server ended TLS with alert 40"},
+		}, dial.TLS{}, probe.TLS, "the server ended TLS with alert 40"},
 		{"unknown name", func(_ *zoo, c net.Conn) {
 			c.Read(make([]byte, 4096))
 			c.Write([]byte{21, 3, 3, 0, 2, 2, 112})
 			hold(nil, c)
-		}, TLS{}, probe.TLS, "no certificate for the name"},
-		{"old version", behindTLS(&tls.Config{Certificates: cert, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), TLS{}, probe.TLS, "TLS"},
-		{"older than wanted", behindTLS(&tls.Config{Certificates: cert, MaxVersion: tls.VersionTLS12}), TLS{MinVersion: "1.3"}, probe.TLS, "the server speaks no version of TLS that we do"},
-		{"client certificate wanted", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert}), TLS{}, probe.TLS, "the server wants a client certificate"},
-		{"client certificate wanted, TLS 1.2", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), TLS{}, probe.TLS, "the server ended TLS with alert 40"},
+		}, dial.TLS{}, probe.TLS, "no certificate for the name"},
+		{"old version", behindTLS(&tls.Config{Certificates: cert, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), dial.TLS{}, probe.TLS, "TLS"},
+		{"older than wanted", behindTLS(&tls.Config{Certificates: cert, MaxVersion: tls.VersionTLS12}), dial.TLS{MinVersion: "1.3"}, probe.TLS, "the server speaks no version of TLS that we do"},
+		{"client certificate wanted", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert}), dial.TLS{}, probe.TLS, "the server wants a client certificate"},
+		{"client certificate wanted, TLS 1.2", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), dial.TLS{}, probe.TLS, "the server ended TLS with alert 40"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			z := serve(t, c.serve)
@@ -164,7 +165,7 @@ func TestClientCertificate(t *testing.T) {
 		}
 	}
 	for _, connection := range []string{fresh, reuse} {
-		without, err := (&Settings{TLS: &TLS{CAFile: p.file}, Connection: connection}).Client(z.https())
+		without, err := (&Settings{TLS: &dial.TLS{CAFile: p.file}, Connection: connection}).Client(z.https())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +173,7 @@ func TestClientCertificate(t *testing.T) {
 		expect(without, Request{}, "none")
 
 		cert, key := files(t, p.server(-day, day, "first"))
-		with, err := (&Settings{TLS: &TLS{CAFile: p.file, CertFile: cert, KeyFile: key}, Connection: connection}).Client(z.https())
+		with, err := (&Settings{TLS: &dial.TLS{CAFile: p.file, CertFile: cert, KeyFile: key}, Connection: connection}).Client(z.https())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,44 +203,5 @@ func rename(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestAgo(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "1 minute ago", time.Second: "1 minute ago", 2 * time.Minute: "2 minutes ago", 59 * time.Minute: "59 minutes ago",
-		time.Hour: "1 hour ago", 23 * time.Hour: "23 hours ago", day: "1 day ago", 1000 * day: "1000 days ago",
-	} {
-		if got := ago(d); got != want {
-			t.Errorf("%s: got %s, want %s", d, got, want)
-		}
-	}
-}
-
-// TestExpiry takes the end of the chain that lasts longest, and of each chain the earliest end in it.
-func TestExpiry(t *testing.T) {
-	now := time.Now()
-	until := func(days ...int) (chain []*x509.Certificate) {
-		for _, d := range days {
-			chain = append(chain, &x509.Certificate{NotAfter: now.Add(time.Duration(d) * day)})
-		}
-		return chain
-	}
-	for _, c := range []struct {
-		chains [][]*x509.Certificate
-		shown  []*x509.Certificate
-		want   int
-	}{
-		{[][]*x509.Certificate{until(30, 400, 4000)}, until(30, 400), 30},
-		{[][]*x509.Certificate{until(90, 3), until(90, 400)}, until(90, 3, 400), 90}, // an old cross-signature beside a good chain
-		{[][]*x509.Certificate{until(90, 400), until(90, 3)}, until(90, 3, 400), 90},
-		{nil, until(90, -1), -1},
-	} {
-		if got := expiry(c.chains, c.shown); !got.Equal(now.Add(time.Duration(c.want) * day)) {
-			t.Errorf("got %s from now, want %d days", got.Sub(now), c.want)
-		}
-	}
-	if !expiry(nil, nil).IsZero() {
-		t.Error("nothing shown, and yet an end")
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"prober/internal/dial"
 )
 
 // ourHeaders are written by the prober alone.
@@ -37,7 +39,7 @@ var secretParams = []string{
 // key that is wrong.
 func (s *Settings) validate(urls []string) error {
 	var wrong []error
-	wrong = append(wrong, s.validateHeaders(), s.validateAuth(), s.TLS.validate(s.HasCredential()))
+	wrong = append(wrong, s.validateHeaders(), s.validateAuth(), s.TLS.Validate(s.HasCredential()))
 	if s.Connection != "" && s.Connection != fresh && s.Connection != reuse {
 		wrong = append(wrong, errors.New("connection: wanted fresh or reuse"))
 	}
@@ -156,33 +158,6 @@ func ReservedParams(params map[string]string) []string {
 	})
 }
 
-func (t *TLS) validate(credential bool) error {
-	if t == nil {
-		return nil
-	}
-	var wrong []error
-	if t.InsecureSkipVerify && credential {
-		wrong = append(wrong, errors.New("tls.insecure_skip_verify: with it a credential could be sent to anybody"))
-	}
-	if t.CAFile != "" {
-		if _, err := roots(t.CAFile); err != nil {
-			wrong = append(wrong, fmt.Errorf("tls.ca_file: %w", err))
-		}
-	}
-	switch {
-	case (t.CertFile == "") != (t.KeyFile == ""):
-		wrong = append(wrong, errors.New("tls.cert_file and tls.key_file: one is useless without the other"))
-	case t.CertFile != "":
-		if _, err := t.keyPair(); err != nil {
-			wrong = append(wrong, fmt.Errorf("tls.cert_file, tls.key_file: %w", err))
-		}
-	}
-	if t.MinVersion != "" && t.MinVersion != "1.2" && t.MinVersion != "1.3" {
-		wrong = append(wrong, errors.New("tls.min_version: wanted 1.2 or 1.3"))
-	}
-	return errors.Join(wrong...)
-}
-
 func (s *Source) validate(key string) error {
 	switch {
 	case s == nil:
@@ -220,8 +195,8 @@ func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {
 		}
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if class := denied(ip); class != "" {
-			return u, fmt.Errorf("url %s: the address is %s, and never dialled", bare(u), spoken(class))
+		if err := dial.CheckAddr(ip); err != nil {
+			return u, fmt.Errorf("url %s: %w", bare(u), err)
 		}
 	}
 	if credential && !s.mayCarry(u, "") {

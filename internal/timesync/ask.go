@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
-	"syscall"
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 
 	"github.com/beevik/ntp"
@@ -19,7 +18,7 @@ type Asker struct {
 
 	// In place of the library and of the network, in tests.
 	query func(address string, o ntp.QueryOptions) (*ntp.Response, error)
-	dial  func(ctx context.Context, address string) (net.Conn, error)
+	open  func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // mostStrays is how many packets with another origin are passed over while the right one is waited for.
@@ -35,13 +34,12 @@ func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error)
 			reply, err = Reply{}, flaw(BadReply, "its answer cannot be read")
 		}
 	}()
-	query, dial := a.query, a.dial
+	query := a.query
 	if query == nil {
 		query = ntp.QueryWithOptions
 	}
-	if dial == nil {
-		dial = a.connect
-	}
+	// The question carries no credential, and clouds have their time servers at link-local addresses.
+	dialer := dial.Dialer{Resolver: a.Resolver, AllowLinkLocal: true, Open: a.open}
 	end, bounded := ctx.Deadline()
 	if !bounded {
 		end = time.Now().Add(5 * time.Second)
@@ -50,12 +48,12 @@ func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error)
 		Version: version,
 		Timeout: max(time.Until(end), time.Nanosecond), // 0 would mean 5 s to it
 		Dialer: func(_, address string) (net.Conn, error) {
-			conn, err := dial(ctx, address)
+			// The library itself would wait for a name server as long as that takes, whatever its timeout.
+			conn, err := dialer.DialContext(ctx, "udp", address)
 			if err != nil {
 				return nil, err
 			}
-			x.Conn, x.peer = conn, conn.RemoteAddr().String()
-			x.stop = context.AfterFunc(ctx, func() { conn.Close() })
+			x.Conn, x.peer = conn, dial.Underlying(conn).Peer()
 			return x, nil
 		},
 	})
@@ -68,32 +66,8 @@ func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error)
 		return Reply{}, flaw(BadReply, "its answer is none that RFC 5905 allows")
 	case x.strays > 0:
 		return Reply{}, flaw(Replayed, "it answered another question than was asked")
-	case ctx.Err() != nil && errors.Is(err, net.ErrClosed):
-		return Reply{}, ctx.Err()
-	case errors.Is(err, errMany):
-		return Reply{}, errMany
 	}
 	return Reply{}, err
-}
-
-// connect looks the server up and connects, by ctx's deadline: the library itself would wait for a name server as long
-// as that takes, whatever its timeout.
-func (a *Asker) connect(ctx context.Context, address string) (net.Conn, error) {
-	d := net.Dialer{Resolver: a.Resolver, ControlContext: single}
-	return d.DialContext(ctx, "udp", address)
-}
-
-var errMany error = flaw(probe.Protocol, "its address is that of many, or of none, and never asked")
-
-// single refuses addresses at which many would answer to one packet. Others may be asked, link-local ones too: clouds
-// have their time servers there, and the question carries no credential.
-func single(_ context.Context, _, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	ip := to.Addr().Unmap()
-	if err != nil || ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return errMany
-	}
-	return nil
 }
 
 // An exchange is one question and its answer. It stands between the library and the socket, where it notes when the
@@ -102,7 +76,6 @@ func single(_ context.Context, _, address string, _ syscall.RawConn) error {
 type exchange struct {
 	net.Conn
 	peer string
-	stop func() bool
 
 	question       []byte
 	reply          []byte // with the question's own origin, or too short to have one
@@ -133,12 +106,6 @@ func (x *exchange) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return 0, errors.New("too many packets that answer no question")
-}
-
-// Close ends the wait for the context too.
-func (x *exchange) Close() error {
-	x.stop()
-	return x.Conn.Close()
 }
 
 // kiss reads a kiss of death (RFC 5905, section 7.4), whose other fields mean nothing; nil if the answer is none. One

@@ -32,11 +32,10 @@ func (f *fake) Read(p []byte) (int, error) {
 
 func (f *fake) Close() error                { return nil }
 func (f *fake) SetDeadline(time.Time) error { return nil }
-func (f *fake) RemoteAddr() net.Addr        { return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 123} }
 
 // answering returns an asker whose servers all answer so.
 func answering(answer func(question []byte) [][]byte) *Asker {
-	return &Asker{dial: func(context.Context, string) (net.Conn, error) { return &fake{answer: answer}, nil }}
+	return &Asker{open: func(context.Context, string, string) (net.Conn, error) { return &fake{answer: answer}, nil }}
 }
 
 // honest is the answer of a good server of stratum 2 whose clock is ahead by that much.

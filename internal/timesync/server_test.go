@@ -40,7 +40,7 @@ func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
 	for _, every := range []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 64 * time.Second, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
-			s, a := &Server{Address: "a:1"}, c.asker()
+			s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
 			for range 100 {
 				reply, err := s.Ask(t.Context(), a)
 				if err != nil || !reply.Offset.Meets(Interval{}) {
@@ -67,7 +67,7 @@ func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
 func TestAServerThatIsAskedTooOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], "RATE") })}
-		s, a := &Server{Address: "a:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
 		for range 4 * 3600 {
 			if _, err := s.Ask(t.Context(), a); why(err) != probe.RateLimited {
 				t.Fatalf("got %v", err)
@@ -97,7 +97,7 @@ func TestAServerThatForbidsToBeAsked(t *testing.T) {
 	for _, code := range []string{"DENY", "RSTR"} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], code) })}
-			s, a := &Server{Address: "a:1"}, c.asker()
+			s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
 			for range 100 {
 				if _, err := s.Ask(t.Context(), a); why(err) != Kiss {
 					t.Fatalf("got %v", err)
@@ -115,7 +115,7 @@ func TestAServerThatForbidsToBeAsked(t *testing.T) {
 func TestAForgedKissIsNoKiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], "DENY"); b[25] ^= 1 })}
-		s, a := &Server{Address: "a:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
 		for range 3 {
 			if _, err := s.Ask(t.Context(), a); why(err) != Replayed {
 				t.Fatalf("got %v", err)
@@ -132,7 +132,7 @@ func TestAForgedKissIsNoKiss(t *testing.T) {
 func TestAFailureIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
-		s, a := &Server{Address: "a:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
 		if _, err := s.Ask(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestAFailureIsRemembered(t *testing.T) {
 func TestAGivenUpRunIsNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
-		s, a := &Server{Address: "a:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
 		if _, err := s.Ask(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestAClockSetWhileAServerIsAsked(t *testing.T) {
 			x.sent = earlier(x.sent, by)
 			return read, err
 		}
-		if _, err := asker.Ask(t.Context(), "a:1"); why(err) != want {
+		if _, err := asker.Ask(t.Context(), "127.0.0.1:1"); why(err) != want {
 			t.Errorf("set by %s: got %v, wanted %q", by, err, want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestAClockSetSinceTheLastAnswer(t *testing.T) {
 	for by, want := range map[time.Duration]probe.Reason{
 		0: {}, 40 * time.Millisecond: {}, time.Second: probe.SelfClock, -time.Second: probe.SelfClock,
 	} {
-		s, a := &Server{Address: "a:1"}, answering(func(q []byte) [][]byte { return [][]byte{honest(q, 0)} })
+		s, a := &Server{Address: "127.0.0.1:1"}, answering(func(q []byte) [][]byte { return [][]byte{honest(q, 0)} })
 		if _, err := s.Ask(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}

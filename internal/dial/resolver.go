@@ -1,4 +1,4 @@
-package httpx
+package dial
 
 import (
 	"cmp"
@@ -7,12 +7,19 @@ import (
 )
 
 // system asks the name servers of this machine.
-var system = resolver("")
+var system = newResolver("")
 
-// resolver returns a resolver that asks the name server at addr and no other; the machine's own if it is empty.
-// A question that nobody waits for any more ends at once: left to itself net would wait on for five seconds, with
-// a socket and a goroutine each.
-func resolver(addr string) *net.Resolver {
+// Resolver returns a resolver that asks the name server at addr, host:port, and no other; the machine's own if addr is
+// empty. A question that is no longer waited for ends at once: left to itself net would wait on for five seconds, with a
+// socket and a goroutine each.
+func Resolver(addr string) *net.Resolver {
+	if addr == "" {
+		return system
+	}
+	return newResolver(addr)
+}
+
+func newResolver(addr string) *net.Resolver {
 	return &net.Resolver{PreferGo: addr != "", Dial: func(ctx context.Context, network, at string) (net.Conn, error) {
 		var d net.Dialer
 		nc, err := d.DialContext(ctx, network, cmp.Or(addr, at))

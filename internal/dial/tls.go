@@ -1,4 +1,4 @@
-package httpx
+package dial
 
 import (
 	"cmp"
@@ -6,60 +6,65 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"math"
-	"net"
 	"os"
 	"time"
 )
 
-// handshake speaks TLS on a connection, by the exchange's deadline. Sessions are never resumed: a resumed one would
-// hide what a probe is there to see.
-func (w *wire) handshake(nc net.Conn) (net.Conn, error) {
-	cfg := w.tlsConfig()
-	var below *conn
-	if w.client.http2 {
-		below = w.tracked(nc, false)
-		nc = below
-	}
-	tc := tls.Client(nc, cfg)
-	if err := tc.HandshakeContext(w.ctx); err != nil {
-		if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			w.certified(expiry(nil, bad.UnverifiedCertificates))
-		}
-		return nil, err
-	}
-	state := tc.ConnectionState()
-	w.certified(expiry(state.VerifiedChains, state.PeerCertificates))
-	if state.NegotiatedProtocol == "h2" {
-		// net/http knows HTTP/2 by the bare *tls.Conn only.
-		_, below.expiry = w.peerNow()
-		return tc, nil
-	}
-	if below != nil {
-		below.left.Store(math.MaxInt64) // the one above counts
-	}
-	return w.tracked(tc, true), nil
+// TLS are the settings of TLS that every kind of probe shares. Certificates are always verified unless
+// InsecureSkipVerify.
+type TLS struct {
+	CAFile             string `yaml:"ca_file,omitempty" doc:"PEM file of the authorities to trust in place of the system's"`
+	CertFile           string `yaml:"cert_file,omitempty" doc:"PEM file of the certificate to show a server that asks for one; read at each handshake"`
+	KeyFile            string `yaml:"key_file,omitempty" doc:"PEM file of its key; read at each handshake"`
+	ServerName         string `yaml:"server_name,omitempty" doc:"the name to ask for and to verify in place of the URL's host"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty" doc:"do not verify the server's certificate; not together with a credential"`
+	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 unless it says 1.3"`
 }
 
-func (w *wire) tlsConfig() *tls.Config {
-	cfg := &tls.Config{
-		ServerName: w.name,
-		RootCAs:    w.client.roots,
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"},
+// Validate reports everything wrong with the settings, each mistake by its key under "tls". The argument says whether
+// a credential is sent over the connection.
+func (t *TLS) Validate(credential bool) error {
+	if t == nil {
+		return nil
 	}
-	if w.client.http2 {
-		cfg.NextProtos = []string{"h2", "http/1.1"}
+	var wrong []error
+	if t.InsecureSkipVerify && credential {
+		wrong = append(wrong, errors.New("tls.insecure_skip_verify: with it a credential could be sent to anybody"))
 	}
-	t := w.client.settings.TLS
+	if t.CAFile != "" {
+		if _, err := roots(t.CAFile); err != nil {
+			wrong = append(wrong, fmt.Errorf("tls.ca_file: %w", err))
+		}
+	}
+	switch {
+	case (t.CertFile == "") != (t.KeyFile == ""):
+		wrong = append(wrong, errors.New("tls.cert_file and tls.key_file: one is useless without the other"))
+	case t.CertFile != "":
+		if _, err := t.keyPair(); err != nil {
+			wrong = append(wrong, fmt.Errorf("tls.cert_file, tls.key_file: %w", err))
+		}
+	}
+	if t.MinVersion != "" && t.MinVersion != "1.2" && t.MinVersion != "1.3" {
+		wrong = append(wrong, errors.New("tls.min_version: wanted 1.2 or 1.3"))
+	}
+	return errors.Join(wrong...)
+}
+
+// TLSConfig returns what to speak TLS with to a server that is verified as host, or by the name in the settings. The
+// client's certificate is read at each handshake, so that a rotated one is used at once. The caller may change what it
+// returns.
+func (d *Dialer) TLSConfig(host string) *tls.Config {
+	cfg := &tls.Config{ServerName: host, RootCAs: d.roots, MinVersion: tls.VersionTLS12}
+	t := d.tls
 	if t == nil {
 		return cfg
 	}
+	cfg.ServerName = cmp.Or(t.ServerName, host)
 	if t.MinVersion == "1.3" {
 		cfg.MinVersion = tls.VersionTLS13
 	}
 	cfg.InsecureSkipVerify = t.InsecureSkipVerify
-	if t.CertFile != "" && !w.anonymous {
+	if t.CertFile != "" {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			pair, err := t.keyPair()
 			if err != nil {
@@ -74,7 +79,7 @@ func (w *wire) tlsConfig() *tls.Config {
 // An ownFault is an error that lies with what the prober was given, not with the server. Its text is ours.
 type ownFault struct{ error }
 
-// keyPair reads the client's certificate and key anew, so that rotated files are used without a reload.
+// keyPair reads the client's certificate and key again, so that rotated files are used without a reload.
 func (t *TLS) keyPair() (*tls.Certificate, error) {
 	cert, err := readFile(t.CertFile)
 	if err != nil {
@@ -103,12 +108,12 @@ func roots(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// largestFile bounds what is read of a certificate file. The authorities of a whole system are some 250 KiB.
-const largestFile = 4 << 20
+// maxFile bounds what is read of a certificate file. The authorities of a whole system are some 250 KiB.
+const maxFile = 4 << 20
 
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > largestFile) {
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
 		return nil, fmt.Errorf("%s is no file of certificates", path)
 	}
 	var b []byte
@@ -149,8 +154,8 @@ func earliest(chain []*x509.Certificate) time.Time {
 	return end
 }
 
-// distrust says what is wrong with a certificate, in our words: names in it are the server's.
-func distrust(err error, shown []*x509.Certificate, name string, now time.Time) string {
+// describeCertError says what is wrong with a certificate, in our words: names in it are the server's.
+func describeCertError(err error, shown []*x509.Certificate, name string, now time.Time) string {
 	which := "the certificate"
 	if bad, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		if bad.Cert != nil && len(shown) > 0 && !bad.Cert.Equal(shown[0]) {

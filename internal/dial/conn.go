@@ -1,0 +1,152 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrFlood ends the reads of a connection from which more bytes came than may be read.
+var ErrFlood = errors.New("the target sent more bytes than any answer needs")
+
+// A Conn is a connection to a target that is not trusted. It bounds what is read from it, and its reads and writes end
+// with the context that it is bound to, whatever deadlines are set on it and whatever is spoken over it.
+type Conn struct {
+	net.Conn
+	peer string
+	left atomic.Int64 // bytes that may still be read
+
+	mu     sync.Mutex
+	expiry time.Time // of the certificates; zero without TLS
+	turn   int       // raised each time that it is bound
+	stop   func() bool
+	ended  error // the bound context is over
+}
+
+// Bind binds the connection to a context in place of the one before. A function to undo it is returned, which does
+// nothing once the connection has been bound again: it may have been handed on in the meantime.
+func (c *Conn) Bind(ctx context.Context) (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unbind()
+	turn := c.turn
+	c.stop = context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.turn == turn {
+			c.ended = ctx.Err()
+			c.Conn.SetDeadline(time.Unix(1, 0))
+		}
+	})
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.turn == turn {
+			c.unbind()
+		}
+	}
+}
+
+// Release unbinds the connection, so that it may outlive the exchange that it was opened for. Whoever keeps it binds
+// it again for each exchange.
+func (c *Conn) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unbind()
+}
+
+func (c *Conn) unbind() {
+	if c.stop != nil {
+		c.stop()
+	}
+	c.turn++
+	c.stop = nil
+}
+
+// SetReadLimit sets how many bytes may be read from now on.
+func (c *Conn) SetReadLimit(n int64) { c.left.Store(n) }
+
+// Peer returns the address that was dialled, IP:port.
+func (c *Conn) Peer() string { return c.peer }
+
+// CertExpiry returns when the certificates shown on the connection cease to be trusted; zero without TLS.
+func (c *Conn) CertExpiry() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.expiry
+}
+
+func (c *Conn) certified(expiry time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expiry = expiry
+}
+
+// Read reads within the bounds.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.left.Add(int64(-n)) < 0 {
+		return 0, ErrFlood
+	}
+	return n, c.cause(err)
+}
+
+// Write writes within the bounds.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.cause(err)
+}
+
+// cause returns why the connection fails: the end of the context if that is why.
+func (c *Conn) cause(err error) error {
+	if err == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	return err
+}
+
+// SetDeadline sets a deadline, unless the context is over already.
+func (c *Conn) SetDeadline(t time.Time) error { return c.set(c.Conn.SetDeadline, t) }
+
+// SetReadDeadline sets a deadline for reads, unless the context is over already.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.set(c.Conn.SetReadDeadline, t) }
+
+// SetWriteDeadline sets a deadline for writes, unless the context is over already.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.set(c.Conn.SetWriteDeadline, t) }
+
+func (c *Conn) set(deadline func(time.Time) error, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	return deadline(t)
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	c.Release()
+	return c.Conn.Close()
+}
+
+// Underlying returns the Conn beneath a connection, such as a *tls.Conn; nil if there is none.
+func Underlying(nc net.Conn) *Conn {
+	for {
+		switch c := nc.(type) {
+		case *Conn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,240 @@
+// Package dial is the only way to a socket. Whatever a kind of probe speaks, its connections come from here.
+//
+// What it promises, against any target and any name server: no address is dialled at which clouds hand out credentials
+// or at which many would answer; one exchange opens a bounded number of connections and reads a bounded number of
+// bytes; every read and write ends with the exchange's context, whoever holds the connection by then; and each error
+// has one reason of the closed set and one sentence, which holds no byte of the target's.
+//
+// A kind begins an [Exchange] per question and hands [Exchange.Context] to whatever dials, its own code or a
+// third-party client that was given [Dialer.DialContext]:
+//
+//	x := dial.Begin(ctx, 1)
+//	defer x.Close()
+//	conn, err := p.dialer.DialContext(x.Context(), "tcp", p.Address)
+//	if err != nil {
+//		reason, detail := x.Explain(err)
+//		...
+//	}
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// maxTries is how many addresses are tried for one connection. A name may have any number of them.
+const maxTries = 4
+
+// defaultMaxRead is how many bytes may be read from a connection unless MaxRead says otherwise.
+const defaultMaxRead = 16 << 20
+
+// A Dialer opens connections. The zero value asks the name servers of this machine and trusts its certificate
+// authorities. A Dialer does not change once it is in use; its methods may be called from several goroutines.
+type Dialer struct {
+	Resolver *net.Resolver // nil: the name servers of this machine
+	MaxRead  int64         // bytes that may be read from one connection; 0: 16 MiB
+
+	// AllowLinkLocal lets link-local and metadata addresses be dialled. It is meant for questions that carry no
+	// credential and whose answers hold none, such as NTP: clouds have their time servers at such addresses.
+	AllowLinkLocal bool
+
+	// Open, if set, opens a connection to an IP:port in place of the network, for tests. Addresses that are denied
+	// never get to it.
+	Open func(ctx context.Context, network, address string) (net.Conn, error)
+
+	tls   *TLS
+	roots *x509.CertPool // nil: the system's
+}
+
+// New returns a dialer that asks the name server at resolver, host:port, and speaks TLS as t says. An empty resolver
+// is the machine's own; a nil t means the defaults. It reads the file of certificate authorities once.
+func New(resolver string, t *TLS) (*Dialer, error) {
+	d := &Dialer{Resolver: Resolver(resolver), tls: t}
+	if t != nil && t.CAFile != "" {
+		pool, err := roots(t.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		d.roots = pool
+	}
+	return d, nil
+}
+
+// ErrConns is returned in place of a connection by an exchange that has opened as many as it may.
+var ErrConns = errors.New("too many connections for one exchange")
+
+// DialContext opens a connection to address, host:port, over "tcp" or "udp". The host's addresses are tried one after
+// the other, in the order in which the resolver gives them, at most four of them.
+//
+// If ctx comes from an [Exchange], the exchange counts the connection, times the phases and closes it. The connection
+// is bound to the exchange's context, or to ctx if there is no exchange: reads and writes fail once that is over. A
+// dial also ends with ctx, so that a client may bound its own dials.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	x := exchangeOf(ctx)
+	if x == nil {
+		x = Begin(ctx, 1)
+	}
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
+	if !x.mayOpen() {
+		return nil, ErrConns
+	}
+	nc, err := d.connect(ctx, x, network, host, port)
+	if err != nil {
+		return nil, err
+	}
+	return x.opened(nc, d.maxRead())
+}
+
+// DialTLSContext opens a connection to address, host:port, and speaks TLS on it. The server is verified as the host
+// or, if the settings name one, by that name.
+func (d *Dialer) DialTLSContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	tc, err := Handshake(ctx, nc, d.TLSConfig(host))
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// Handshake speaks TLS on a connection, by ctx's deadline and that of the exchange that ctx comes from. It does not
+// close the connection if that fails. Sessions are never resumed: a resumed one would hide what a probe is there to
+// see.
+func Handshake(ctx context.Context, nc net.Conn, cfg *tls.Config) (*tls.Conn, error) {
+	x := exchangeOf(ctx)
+	if x == nil {
+		x = Begin(ctx, 1)
+	}
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
+	x.Enter(PhaseTLS)
+	x.verifies(cfg.ServerName)
+	tc := tls.Client(nc, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			x.certified(expiry(nil, bad.UnverifiedCertificates))
+		}
+		return nil, err
+	}
+	state := tc.ConnectionState()
+	end := expiry(state.VerifiedChains, state.PeerCertificates)
+	x.certified(end)
+	if c := Underlying(nc); c != nil {
+		c.certified(end)
+	}
+	return tc, nil
+}
+
+func (d *Dialer) maxRead() int64 {
+	if d.MaxRead > 0 {
+		return d.MaxRead
+	}
+	return defaultMaxRead
+}
+
+// connect tries the addresses of a host one after the other, as a client without tricks would.
+func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port string) (net.Conn, error) {
+	addrs, err := d.addresses(ctx, x, network, host, port)
+	if err != nil {
+		return nil, err
+	}
+	x.Enter(PhaseConnect)
+	addrs = addrs[:min(len(addrs), maxTries)]
+	last, peer := error(&net.DNSError{IsNotFound: true}), ""
+	for i, addr := range addrs {
+		x.toward(addr.String())
+		nc, err := d.connectTo(ctx, network, addr, len(addrs)-i)
+		if err == nil {
+			return nc, nil
+		}
+		// An address family that this machine does not have says less than a refusal at another address.
+		if peer == "" || !local(err) {
+			last, peer = err, addr.String()
+		}
+		if ctx.Err() != nil || errors.As(err, new(*DeniedError)) {
+			break
+		}
+	}
+	x.toward(peer)
+	return nil, last
+}
+
+// connectTo dials one address, and leaves time for the others that are left. Here and nowhere else a connection to a
+// target is opened: an address that is denied is never handed to the network.
+func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrPort, left int) (net.Conn, error) {
+	if class := denied(addr.Addr()); class != "" && !(d.AllowLinkLocal && (class == classLinkLocal || class == classMetadata)) {
+		return nil, &DeniedError{addr.Addr(), class}
+	}
+	if end, ok := ctx.Deadline(); ok && left > 1 {
+		share, cancel := context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
+		defer cancel()
+		ctx = share
+	}
+	if d.Open != nil {
+		return d.Open(ctx, network, addr.String())
+	}
+	// A prober's connections are short: keep-alive packets would only cost system calls. DialTCP would bind a port
+	// first, one of 28,000 that no other connection of this machine then has; as it is the kernel only wants the four
+	// numbers of a connection to be its own.
+	nd := net.Dialer{KeepAlive: -1}
+	return nd.DialContext(ctx, network, addr.String())
+}
+
+// addresses returns the addresses of a host. One that is an address itself is not looked up.
+func (d *Dialer) addresses(ctx context.Context, x *Exchange, network, host, port string) ([]netip.AddrPort, error) {
+	families := map[string]string{"tcp": "ip", "tcp4": "ip4", "tcp6": "ip6", "udp": "ip", "udp4": "ip4", "udp6": "ip6"}
+	family, ok := families[network]
+	if !ok {
+		return nil, net.UnknownNetworkError(network)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(n))}, nil
+	}
+	x.Enter(PhaseResolve)
+	x.resolves(host)
+	resolver := d.Resolver
+	if resolver == nil {
+		resolver = system
+	}
+	ips, err := resolver.LookupNetIP(ctx, family, host)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		out[i] = netip.AddrPortFrom(ip.Unmap(), uint16(n))
+	}
+	return out, nil
+}
+
+// local reports whether an error lies with this machine.
+func local(err error) bool {
+	for errno := range selfNetwork {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,368 @@
+package dial
+
+import (
+	"bufio"
+	"context"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"prober/internal/probe"
+)
+
+// patience is how long what can succeed may take, on a loaded machine.
+const patience = time.Minute
+
+// listen returns the address of a server on loopback that does to each connection what it is told.
+func listen(t *testing.T, do func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer c.Close(); do(c) }()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-ended })
+	return l.Addr().String()
+}
+
+func echo(c net.Conn) { io.Copy(c, c) }
+
+// nameserver answers every question for addresses with one address, on UDP until the test ends.
+func nameserver(t *testing.T, addr string) string {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			q, ip := m.Questions[0], netip.MustParseAddr(addr)
+			m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
+			h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
+			switch {
+			case q.Type == dnsmessage.TypeA && ip.Is4():
+				m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AResource{A: ip.As4()}}}
+			case q.Type == dnsmessage.TypeAAAA && ip.Is6():
+				m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AAAAResource{AAAA: ip.As16()}}}
+			}
+			if packed, err := m.Pack(); err == nil {
+				pc.WriteTo(packed, from)
+			}
+		}
+	}()
+	t.Cleanup(func() { pc.Close(); <-ended })
+	return pc.LocalAddr().String()
+}
+
+// TestDeniedBeforeTheDial asks for addresses that are never dialled, in every form, and counts what gets to the
+// network: nothing. An address that is allowed gets there, so the count can be trusted.
+func TestDeniedBeforeTheDial(t *testing.T) {
+	opened := errors.New("opened")
+	for _, test := range []struct {
+		address, class string
+	}{
+		{"169.254.169.254:80", "metadata"},
+		{"[::ffff:169.254.169.254]:80", "metadata"},
+		{"[::ffff:a9fe:a9fe]:80", "metadata"},
+		{"[::169.254.169.254]:80", "metadata"},
+		{"[64:ff9b::169.254.169.254]:80", "metadata"},
+		{"[64:ff9b:1::a9fe:a9fe]:80", "metadata"},
+		{"[2002:a9fe:a9fe::1]:80", "metadata"},
+		{"[fd00:ec2::254]:80", "metadata"},
+		{"100.100.100.200:80", "metadata"},
+		{"169.254.1.1:80", "link_local"},
+		{"[fe80::1%eth0]:80", "link_local"},
+		{"224.0.0.1:80", "multicast"},
+		{"[ff02::1]:80", "multicast"},
+		{"255.255.255.255:80", "multicast"},
+		{"0.0.0.0:80", "unspecified"},
+		{"[::]:80", "unspecified"},
+		{"by-name.test:80", "metadata"},
+		{"127.0.0.1:80", ""},
+		{"[::1]:80", ""},
+		{"10.0.0.1:80", ""},
+	} {
+		for _, network := range []string{"tcp", "udp"} {
+			dials := 0
+			d := &Dialer{Resolver: Resolver(nameserver(t, "169.254.169.254")), Open: func(context.Context, string, string) (net.Conn, error) {
+				dials++
+				return nil, opened
+			}}
+			for _, dial := range []func(context.Context, string, string) (net.Conn, error){d.DialContext, d.DialTLSContext} {
+				dials = 0
+				x := Begin(t.Context(), 1)
+				_, err := dial(x.Context(), network, test.address)
+				denied, ok := errors.AsType[*DeniedError](err)
+				switch {
+				case test.class == "":
+					if dials != 1 || err != opened {
+						t.Errorf("%s over %s: dialled %d times, got %v, expected one dial", test.address, network, dials, err)
+					}
+					continue
+				case dials != 0 || !ok || denied.class != test.class:
+					t.Errorf("%s over %s: dialled %d times, got %v, expected no dial because it is %s", test.address, network, dials, err, test.class)
+				}
+				var record probe.Exchange
+				x.Close()
+				x.Fill(&record, err)
+				if why, detail := x.Explain(err); why != probe.Protocol || !strings.Contains(detail, "never dialled") {
+					t.Errorf("%s: got %v: %s", test.address, why, detail)
+				}
+				if record.Denied != test.class || record.Addr != "" || record.Connections != 0 {
+					t.Errorf("%s: recorded %+v", test.address, record)
+				}
+			}
+		}
+	}
+}
+
+// TestAllowLinkLocal lets pass what time servers of clouds need, and never an address at which many would answer.
+func TestAllowLinkLocal(t *testing.T) {
+	for address, want := range map[string]int{"169.254.169.123:123": 1, "169.254.169.254:123": 1, "[fe80::1]:123": 1, "224.0.1.1:123": 0, "[ff02::101]:123": 0, "0.0.0.0:123": 0, "255.255.255.255:123": 0} {
+		dials := 0
+		d := &Dialer{AllowLinkLocal: true, Open: func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			return nil, errors.New("opened")
+		}}
+		d.DialContext(t.Context(), "udp", address)
+		if dials != want {
+			t.Errorf("%s: dialled %d times, expected %d", address, dials, want)
+		}
+	}
+}
+
+func TestDialContext(t *testing.T) {
+	addr := listen(t, echo)
+	d := &Dialer{Resolver: Resolver(nameserver(t, "127.0.0.1"))}
+	_, port, _ := net.SplitHostPort(addr)
+	for address, phases := range map[string]string{addr: "connect processing", "target.test:" + port: "resolve connect processing"} {
+		x := Begin(t.Context(), 1)
+		c, err := d.DialContext(x.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Enter(PhaseProcessing)
+		got := make([]byte, 2)
+		if _, err := io.WriteString(c, "hi"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != "hi" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if _, err := d.DialContext(x.Context(), "tcp", address); !errors.Is(err, ErrConns) {
+			t.Errorf("got %v, expected no second connection", err)
+		}
+		x.Close()
+		if _, err := c.Read(got); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, expected the connection to be closed with its exchange", err)
+		}
+		var record probe.Exchange
+		x.Fill(&record, nil)
+		var names []string
+		for _, p := range record.Phases {
+			names = append(names, p.Name)
+		}
+		if strings.Join(names, " ") != phases || record.Addr != addr || record.Connections != 1 {
+			t.Errorf("recorded %+v", record)
+		}
+	}
+	for _, address := range []string{"127.0.0.1", "127.0.0.1:99999", "127.0.0.1:"} {
+		if _, err := d.DialContext(t.Context(), "tcp", address); err == nil {
+			t.Errorf("dialled %s", address)
+		}
+	}
+	if _, err := d.DialContext(t.Context(), "unix", "a:1"); err == nil {
+		t.Error("dialled a unix socket")
+	}
+}
+
+// TestConnEndsWithTheContext hands a raw connection to code that waits for ever, as after a switch of protocols, and
+// that takes back every deadline. It ends with the exchange's context all the same.
+func TestConnEndsWithTheContext(t *testing.T) {
+	done := make(chan struct{})
+	defer close(done)
+	addr := listen(t, func(net.Conn) { <-done }) // neither reads nor writes
+	for name, wait := range map[string]func(net.Conn) error{
+		"reads":  func(c net.Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+		"writes": func(c net.Conn) error { return fill(c) },
+		"takes its deadline back": func(c net.Conn) error {
+			for {
+				c.SetDeadline(time.Time{})
+				if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+					return err
+				}
+				c.SetReadDeadline(time.Now().Add(time.Hour))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, how := range []error{context.Canceled, context.DeadlineExceeded} {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				if how == context.DeadlineExceeded {
+					ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+				} else {
+					time.AfterFunc(50*time.Millisecond, cancel)
+				}
+				x := Begin(ctx, 1)
+				// The client that dials bounds its dial by a context that ends with it.
+				dialing, dialled := context.WithCancel(x.Context())
+				c, err := new(Dialer).DialContext(dialing, "tcp", addr)
+				dialled()
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if err := wait(c); !errors.Is(err, how) {
+					t.Errorf("got %v, expected %v", err, how)
+				}
+				if took := time.Since(began); took > patience/2 {
+					t.Errorf("ended after %s", took)
+				}
+				x.Close()
+				cancel()
+			}
+		})
+	}
+}
+
+// fill writes until that fails.
+func fill(c net.Conn) error {
+	for {
+		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+			return err
+		}
+	}
+}
+
+// TestBind keeps a connection from one exchange to the next. The end of the first, and its release when the second has
+// begun already, leave the connection alone.
+func TestBind(t *testing.T) {
+	nc, err := new(Dialer).DialContext(t.Context(), "tcp", listen(t, echo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Underlying(nc)
+	defer c.Close()
+	alive := func() {
+		t.Helper()
+		if _, err := io.WriteString(c, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, cancelFirst := context.WithCancel(t.Context())
+	releaseFirst := c.Bind(first)
+	alive()
+	second, cancelSecond := context.WithCancel(t.Context())
+	c.Bind(second)
+	cancelFirst()
+	releaseFirst()
+	alive()
+	cancelSecond()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, expected the end of the second", err)
+	}
+}
+
+func TestReadLimit(t *testing.T) {
+	addr := listen(t, func(c net.Conn) { c.Write(make([]byte, 100)) })
+	x := Begin(t.Context(), 1)
+	defer x.Close()
+	c, err := (&Dialer{MaxRead: 99}).DialContext(x.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, c)
+	if why, detail := x.Explain(err); n > 99 || why != probe.Protocol || detail != "the server at "+addr+" sent more than any answer needs" {
+		t.Errorf("read %d bytes: %v: %s", n, why, detail)
+	}
+}
+
+func TestDialTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plain := listen(t, func(c net.Conn) {
+		bufio.NewReader(c).ReadByte()
+		io.WriteString(c, "-ERR "+marker+"\r\n")
+	})
+	addr := server.Listener.Addr().String()
+	for name, test := range map[string]struct {
+		tls  TLS
+		addr string
+		why  probe.Reason
+		want string
+	}{
+		"trusted":                {TLS{CAFile: ca}, addr, probe.OK, ""},
+		"by another name":        {TLS{CAFile: ca, ServerName: "example.com"}, addr, probe.OK, ""},
+		"not its name":           {TLS{CAFile: ca, ServerName: "a.example"}, addr, probe.Cert, "the certificate is not for a.example"},
+		"not trusted":            {TLS{}, addr, probe.Cert, "the certificate "},
+		"no TLS":                 {TLS{CAFile: ca}, plain, probe.TLS, "the other side of " + plain + " does not speak TLS"},
+		"no certificate of ours": {TLS{CAFile: ca, CertFile: ca, KeyFile: ca}, addr, probe.OK, ""}, // it is not asked for
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := New("", &test.tls)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := Begin(t.Context(), 1)
+			c, err := d.DialTLSContext(x.Context(), "tcp", test.addr)
+			if test.why == probe.OK {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if raw := Underlying(c); raw == nil || !raw.CertExpiry().Equal(server.Certificate().NotAfter) || raw.Peer() != addr {
+					t.Errorf("beneath is %+v", raw)
+				}
+			} else if why, detail := x.Explain(err); why != test.why || !strings.HasPrefix(detail, test.want) || strings.Contains(detail, marker) {
+				t.Errorf("got %v: %s, expected %v: %s", why, detail, test.why, test.want)
+			}
+			x.Close()
+			var record probe.Exchange
+			x.Fill(&record, err)
+			if record.Connections != 1 || len(record.Phases) != 2 || record.Phases[1].Name != "tls" || record.CertExpiry.IsZero() != (test.addr == plain) {
+				t.Errorf("recorded %+v", record)
+			}
+		})
+	}
+	if _, err := New("", &TLS{CAFile: ca + ".none"}); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,239 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A Phase is a part of an exchange, in the order of probe.PhaseNames.
+type Phase int
+
+// The phases. Resolve, connect and TLS are entered by this package, the others by whoever speaks to the target.
+const (
+	PhaseNone Phase = iota - 1
+	PhaseResolve
+	PhaseConnect
+	PhaseTLS
+	PhaseProcessing // the question is sent and the answer waited for
+	PhaseTransfer   // the answer is read
+)
+
+// String returns the phase's name in probe.PhaseNames, "start" for PhaseNone.
+func (p Phase) String() string {
+	if p == PhaseNone {
+		return "start"
+	}
+	return probe.PhaseNames[p]
+}
+
+// An Exchange is one question to a target and its answer, as far as the network sees them: its phases, its
+// connections and what ended it. It travels in a context. Its methods may be called from several goroutines, also
+// when it is over.
+type Exchange struct {
+	ctx      context.Context
+	maxConns int
+
+	mu       sync.Mutex
+	over     bool
+	started  time.Time
+	phase    Phase
+	since    time.Time
+	took     [len(probe.PhaseNames)]time.Duration
+	happened [len(probe.PhaseNames)]bool
+	host     string // looked up last
+	name     string // verified last in TLS
+	peer     string // dialled last, or that of the connection used
+	expiry   time.Time
+	conns    []*Conn
+	dials    int
+}
+
+type exchangeKey struct{}
+
+// Begin begins an exchange that ends by ctx's deadline and opens at most maxConns connections.
+func Begin(ctx context.Context, maxConns int) *Exchange {
+	x := &Exchange{maxConns: maxConns, phase: PhaseNone}
+	x.ctx = context.WithValue(ctx, exchangeKey{}, x)
+	return x
+}
+
+// Context returns the context that carries the exchange to whatever dials for it.
+func (x *Exchange) Context() context.Context { return x.ctx }
+
+func exchangeOf(ctx context.Context) *Exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*Exchange)
+	return x
+}
+
+// bound returns ctx bounded by the exchange's own context too. A client may dial by a shorter one, and net/http by one
+// that no longer ends with the request.
+func (x *Exchange) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx == x.ctx {
+		return ctx, func() {}
+	}
+	var cancel context.CancelFunc
+	if end, ok := x.ctx.Deadline(); ok { // a time to share among addresses
+		ctx, cancel = context.WithDeadline(ctx, end)
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	stop := context.AfterFunc(x.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Start starts the clock of the exchange and returns its time, for sentences to say how long was waited.
+func (x *Exchange) Start() time.Time {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.started = time.Now()
+	return x.started
+}
+
+// Enter ends the phase under way and begins another. There is no way back: a connection that was dialled while
+// another one came free must not rewrite what happened.
+func (x *Exchange) Enter(p Phase) {
+	now := time.Now()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over || p <= x.phase {
+		return
+	}
+	x.leave(now)
+	x.phase, x.since = p, now
+	x.happened[p] = true
+}
+
+func (x *Exchange) leave(now time.Time) {
+	if x.phase != PhaseNone {
+		x.took[x.phase] += now.Sub(x.since)
+	}
+}
+
+// At returns the phase under way and the address dialled last, or that of the connection used.
+func (x *Exchange) At() (Phase, string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.phase, x.peer
+}
+
+// Use notes that the exchange goes over a connection, which another exchange may have opened.
+func (x *Exchange) Use(c *Conn) {
+	end := c.CertExpiry()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.over {
+		x.peer, x.expiry = c.peer, end
+	}
+}
+
+// mayOpen counts a connection that is about to be opened.
+func (x *Exchange) mayOpen() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.dials++
+	return x.dials <= x.maxConns && !x.over
+}
+
+// opened takes in a connection and binds it to the exchange. It closes it if the exchange is over and nobody wants it
+// any more.
+func (x *Exchange) opened(nc net.Conn, maxRead int64) (*Conn, error) {
+	c := &Conn{Conn: nc}
+	c.left.Store(maxRead)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		nc.Close()
+		return nil, context.Canceled
+	}
+	c.peer = x.peer
+	c.Bind(x.ctx)
+	x.conns = append(x.conns, c)
+	return c, nil
+}
+
+// toward says which address is dialled.
+func (x *Exchange) toward(peer string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.peer = peer
+}
+
+func (x *Exchange) resolves(host string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.host = host
+}
+
+func (x *Exchange) verifies(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.name = name
+}
+
+func (x *Exchange) certified(expiry time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.expiry = expiry
+}
+
+// End ends the exchange at a time: its phases have taken what they have taken, and what is dialled for it from now on
+// is closed. Its connections stay open.
+func (x *Exchange) End(at time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		return
+	}
+	x.leave(at)
+	x.over = true
+}
+
+// Close ends the exchange and closes every connection that was opened for it.
+func (x *Exchange) Close() { x.CloseAllBut(nil) }
+
+// CloseAllBut ends the exchange and closes every connection that was opened for it but one.
+func (x *Exchange) CloseAllBut(kept *Conn) {
+	x.End(time.Now())
+	x.mu.Lock()
+	conns := x.conns
+	x.mu.Unlock()
+	for _, c := range conns {
+		if c != kept {
+			c.Close()
+		}
+	}
+}
+
+// Fill writes on a record what happened on the network. The error is what ended the exchange; nil if it is complete.
+// It is called once the exchange has ended.
+func (x *Exchange) Fill(record *probe.Exchange, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if bad, ok := errors.AsType[*DeniedError](err); ok {
+		record.Denied = bad.class
+	}
+	if record.Denied == "" {
+		record.Addr = x.peer
+	}
+	record.CertExpiry, record.Connections = x.expiry, len(x.conns)
+	n := 0
+	for _, h := range x.happened {
+		if h {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	record.Phases = make([]probe.Phase, 0, n)
+	for i, h := range x.happened {
+		if h {
+			record.Phases = append(record.Phases, probe.Phase{Name: probe.PhaseNames[i], Took: x.took[i]})
+		}
+	}
+}

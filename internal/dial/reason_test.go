@@ -1,0 +1,133 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// errno is an error as the net package reports a failed system call.
+func errno(n int) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.Errno(n))}
+}
+
+func TestSystemCalls(t *testing.T) {
+	for _, c := range []struct {
+		errno syscall.Errno
+		at    Phase
+		why   probe.Reason
+		want  string
+	}{
+		{syscall.ECONNREFUSED, PhaseConnect, probe.Refused, "connection refused by PEER"},
+		{syscall.ECONNRESET, PhaseProcessing, probe.Reset, "connection reset by PEER during processing"},
+		{syscall.EPIPE, PhaseProcessing, probe.Reset, "connection reset by PEER during processing"},
+		{syscall.ETIMEDOUT, PhaseConnect, probe.Timeout, "no connection to PEER in time"},
+		{syscall.EHOSTUNREACH, PhaseConnect, probe.Unreachable, "no route to PEER"},
+		{syscall.ENETUNREACH, PhaseConnect, probe.SelfNetwork, "this machine has no network towards the target"},
+		{syscall.ENETDOWN, PhaseConnect, probe.SelfNetwork, "this machine's network is down"},
+		{syscall.EMFILE, PhaseConnect, probe.SelfNetwork, "this process has too many open files"},
+		{syscall.ENFILE, PhaseConnect, probe.SelfNetwork, "this machine has too many open files"},
+		{syscall.EADDRINUSE, PhaseConnect, probe.SelfNetwork, "this machine has no free port towards the target"},
+		{syscall.EADDRNOTAVAIL, PhaseConnect, probe.SelfNetwork, "this machine has no free port towards the target, or no address of that family"},
+		{syscall.EPERM, PhaseConnect, probe.SelfNetwork, "this machine's own firewall forbids the connection"},
+	} {
+		x := &Exchange{ctx: t.Context(), phase: c.at, peer: "PEER"}
+		if why, detail := x.Explain(errno(int(c.errno))); why != c.why || detail != c.want {
+			t.Errorf("%v: got %s: %s, want %s: %s", c.errno, why, detail, c.why, c.want)
+		}
+	}
+}
+
+// TestWithin tells a wait in the precision that matters.
+func TestWithin(t *testing.T) {
+	for ago, want := range map[time.Duration]string{2 * time.Second: "2s", 150 * time.Millisecond: "150ms"} {
+		w := progress{started: time.Now().Add(-ago)}
+		var got time.Duration
+		if _, err := fmt.Sscanf(w.within(), " within %s", new(string)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := time.ParseDuration(w.within()[len(" within "):])
+		if err != nil || got < ago || got > ago+time.Minute {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestNoWayBack keeps the stage of an exchange when another connection is dialled beside the one that it uses.
+func TestNoWayBack(t *testing.T) {
+	x := Begin(t.Context(), 1)
+	x.Enter(PhaseProcessing)
+	x.Enter(PhaseConnect)
+	if in, _ := x.At(); in != PhaseProcessing || x.happened[PhaseConnect] {
+		t.Errorf("went back to %s", in)
+	}
+}
+func TestExplainAlone(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		why  probe.Reason
+		want string
+	}{
+		{&net.DNSError{Err: "no such host", Name: marker, IsNotFound: true}, probe.NXDomain, "the name does not exist"},
+		{&net.DNSError{Err: "i/o timeout", Name: marker, IsTimeout: true}, probe.DNSTimeout, "no name server answered in time"},
+		{&net.DNSError{Err: "server misbehaving", Name: marker}, probe.DNSServfail, "the name could not be looked up: the name server fails"},
+		{&net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: marker}, probe.SelfNetwork, "this process has too many open files"},
+		{errors.New(marker), probe.Protocol, "the answer is not of the protocol that was asked for"},
+	} {
+		if why, detail := Explain(t.Context(), c.err); why != c.why || detail != c.want {
+			t.Errorf("%v: got %s: %s", c.err, why, detail)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if why, detail := Explain(ctx, &net.DNSError{UnwrapErr: context.Canceled, Err: "operation was canceled"}); why != probe.Cancelled {
+		t.Errorf("got %s: %s", why, detail)
+	}
+}
+
+// wrap hides an error behind a text that holds the marker.
+type wrap struct{ error }
+
+func (w wrap) Error() string { return marker + ": " + w.error.Error() }
+func (w wrap) Unwrap() error { return w.error }
+
+// TestReasons holds that no error gets out with its own text, and that each has a reason of the closed set.
+func TestReasons(t *testing.T) {
+	var errs []error
+	for n := range 134 {
+		errs = append(errs, errno(n))
+	}
+	errs = append(errs,
+		errors.New(marker), &net.OpError{Op: "read", Err: errors.New(marker)}, &net.OpError{Op: "remote error", Err: errors.New(marker)},
+		&net.OpError{Op: "local error", Err: errors.New(marker)}, &net.DNSError{Err: marker, Name: marker}, &net.AddrError{Err: marker, Addr: marker},
+		net.ErrClosed, &net.ParseError{Type: marker, Text: marker}, net.UnknownNetworkError(marker), net.InvalidAddrError(marker),
+		ErrConns, ErrFlood, &DeniedError{class: classMulticast}, &ownFault{errors.New("ours")}, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+	)
+	for _, e := range errs {
+		for p := PhaseNone; p <= PhaseTransfer; p++ {
+			for _, wrapped := range []error{e, &net.OpError{Op: "dial", Net: marker, Err: e}, wrap{e}} {
+				x := &Exchange{ctx: t.Context(), phase: p, peer: "127.0.0.1:1", host: "a.example", started: time.Now()}
+				why, detail := x.Explain(wrapped)
+				if !reasons[why] || detail == "" || strings.Contains(detail, marker) {
+					t.Errorf("%T %v at %s: got %s: %s", e, e, p, why, detail)
+				}
+			}
+		}
+	}
+}
+
+// reasons are those that the network can give.
+var reasons = map[probe.Reason]bool{
+	probe.Cert: true, probe.TLS: true, probe.Refused: true, probe.Timeout: true, probe.Reset: true, probe.Truncated: true,
+	probe.Protocol: true, probe.NXDomain: true, probe.DNSTimeout: true, probe.DNSServfail: true, probe.Unreachable: true,
+	probe.SelfNetwork: true, probe.Cancelled: true, probe.Credential: true,
+}

@@ -1,0 +1,48 @@
+package dial
+
+import (
+	"crypto/x509"
+	"testing"
+	"time"
+)
+
+const day = 24 * time.Hour
+
+func TestAgo(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "1 minute ago", time.Second: "1 minute ago", 2 * time.Minute: "2 minutes ago", 59 * time.Minute: "59 minutes ago",
+		time.Hour: "1 hour ago", 23 * time.Hour: "23 hours ago", day: "1 day ago", 1000 * day: "1000 days ago",
+	} {
+		if got := ago(d); got != want {
+			t.Errorf("%s: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestExpiry takes the end of the chain that lasts longest, and of each chain the earliest end in it.
+func TestExpiry(t *testing.T) {
+	now := time.Now()
+	until := func(days ...int) (chain []*x509.Certificate) {
+		for _, d := range days {
+			chain = append(chain, &x509.Certificate{NotAfter: now.Add(time.Duration(d) * day)})
+		}
+		return chain
+	}
+	for _, c := range []struct {
+		chains [][]*x509.Certificate
+		shown  []*x509.Certificate
+		want   int
+	}{
+		{[][]*x509.Certificate{until(30, 400, 4000)}, until(30, 400), 30},
+		{[][]*x509.Certificate{until(90, 3), until(90, 400)}, until(90, 3, 400), 90}, // an old cross-signature beside a good chain
+		{[][]*x509.Certificate{until(90, 400), until(90, 3)}, until(90, 3, 400), 90},
+		{nil, until(90, -1), -1},
+	} {
+		if got := expiry(c.chains, c.shown); !got.Equal(now.Add(time.Duration(c.want) * day)) {
+			t.Errorf("got %s from now, want %d days", got.Sub(now), c.want)
+		}
+	}
+	if !expiry(nil, nil).IsZero() {
+		t.Error("nothing shown, and yet an end")
+	}
+}
