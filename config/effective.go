@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +14,8 @@ import (
 )
 
 // YAML returns the configuration as it is in effect, with the defaults filled in: one document for each system.
-// Secrets stand as their sources. Headers, bodies, parameters and query strings that are written out are masked,
-// since a credential may be among them.
+// Secrets are shown as their sources. What may hold a credential that was written out is hidden: settings tagged mask,
+// values of any shape, and the users and queries of URLs.
 func (c *Config) YAML() []byte {
 	var b bytes.Buffer
 	out := yaml.NewEncoder(&b)
@@ -78,7 +77,8 @@ func item(j probe.Job) *yaml.Node {
 	set(n, "depends_on", needs)
 	own, _ := encode(j.Probe)
 	prune(own) // what nobody set is no setting
-	maskCredentials(own)
+	new(strictyaml.Decoder).Mask(own, j.Probe)
+	maskURLs(own)
 	n.Content = append(n.Content, own.Content...)
 	return n
 }
@@ -140,65 +140,14 @@ func isEmpty(n *yaml.Node) bool {
 	return len(n.Content) == 0
 }
 
-const masked = "<hidden>"
-
-var (
-	// tables hold, by name, what is sent as somebody wrote it. A value in them may be a secret by its source.
-	tables = []string{"headers", "header", "params", "query", "form"}
-	// contents are sent as somebody wrote them.
-	contents = []string{"body", "data", "payload"}
-	// secretKeys are for settings that should have been a Secret, publicKeys for those that only speak of one.
-	secretKeys = regexp.MustCompile(`(?i)(token|secret|passw|api_?key|credential|authori[sz]ation|cookie)`)
-	publicKeys = regexp.MustCompile(`(?i)_(url|urls|file|id)$`)
-)
-
-// maskCredentials hides in a probe's settings, at every depth, what may be a credential.
-func maskCredentials(n *yaml.Node) {
+// maskURLs hides the users and queries of all URLs in a tree.
+func maskURLs(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
 		n.Value = withoutQuery(n.Value)
 	}
-	if n.Kind == yaml.SequenceNode {
-		for _, c := range n.Content {
-			maskCredentials(c)
-		}
+	for _, c := range n.Content {
+		maskURLs(c)
 	}
-	if n.Kind != yaml.MappingNode {
-		return
-	}
-	for key, value := range strictyaml.Pairs(n) {
-		name := strings.ToLower(key.Value)
-		switch {
-		case slices.Contains(tables, name) && value.Kind == yaml.MappingNode:
-			for _, v := range strictyaml.Pairs(value) {
-				if !isSource(v) {
-					mask(v)
-				}
-			}
-		case name == "query" || slices.Contains(contents, name):
-			mask(value)
-		case value.Kind != yaml.MappingNode && secretKeys.MatchString(name) && !publicKeys.MatchString(name):
-			mask(value)
-		default:
-			maskCredentials(value)
-		}
-	}
-}
-
-// mask replaces every value in n. Keys stay, so that one sees which there are.
-func mask(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode {
-		*n = *scalar(masked)
-	}
-	for i, c := range n.Content {
-		if n.Kind == yaml.SequenceNode || i%2 == 1 {
-			mask(c)
-		}
-	}
-}
-
-// isSource tells whether n is a secret, {file: PATH} or {env: NAME}.
-func isSource(n *yaml.Node) bool {
-	return n.Kind == yaml.MappingNode && len(n.Content) == 2 && (n.Content[0].Value == "file" || n.Content[0].Value == "env")
 }
 
 // withoutQuery hides what a URL may carry beside the address: a user and a query.
@@ -208,17 +157,17 @@ func withoutQuery(text string) string {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return masked
+		return strictyaml.Masked
 	}
 	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
 		return text
 	}
 	scheme, rest, _ := strings.Cut(text, "://")
 	if at := strings.LastIndexByte(rest, '@'); u.User != nil && at >= 0 {
-		rest = masked + "@" + rest[at+1:]
+		rest = strictyaml.Masked + "@" + rest[at+1:]
 	}
 	if end := strings.IndexAny(rest, "?#"); end >= 0 {
-		rest = rest[:end+1] + masked
+		rest = rest[:end+1] + strictyaml.Masked
 	}
 	return scheme + "://" + rest
 }

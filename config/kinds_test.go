@@ -41,8 +41,8 @@ type web struct {
 }
 
 type exchange struct {
-	Headers map[string]header `yaml:"headers"`
-	Body    string            `yaml:"body"`
+	Headers map[string]header `yaml:"headers" mask:"true"`
+	Body    string            `yaml:"body" mask:"true"`
 	Bearer  secret.Secret     `yaml:"bearer"`
 	Basic   *basic            `yaml:"basic"`
 }

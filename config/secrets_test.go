@@ -178,8 +178,9 @@ probes:
     url: "https://shop.example/p?access=M#M"
     headers: {Authorization: "Bearer M", Cookie: M, X-Other: M, X-Kept: {env: KEPT}}
     body: '{"password": "M"}'
-    equals: {token: M, Password: [M], headers: {x: [M, {y: M}]}, link: "https://M:M@shop.example/", params: {a: M}, more: [{Form: {file: M}}, {payload: {env: M}}, {query: M}, {header: {env: M}}]}
+    equals: {token: M, Password: [M], headers: {x: [M, {y: M}]}, params: {a: M}, more: [{Form: {file: M}}, {payload: {env: M}}, {query: M}, {header: {env: M}}]}
     bearer: {file: /run/secrets/kept}
+    kid: "https://M:M@shop.example/"
     steps: [{wants: [{header: X-Name}]}]
 `, "M", marker)
 	c, err := config.Parse(kinds(), config.File{Data: []byte(text)})

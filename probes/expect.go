@@ -15,9 +15,9 @@ import (
 // Expect is what the answer to a request must be. Only what is written is tested, the status always.
 type Expect struct {
 	Status      httpx.Statuses   `yaml:"status" doc:"200, 2xx or a list of such; 2xx unless said otherwise"`
-	Headers     map[string]Match `yaml:"headers" doc:"what headers must be, by name"`
-	Body        *Match           `yaml:"body" doc:"what the body must be"`
-	JSON        map[string]Match `yaml:"json" doc:"what values of the JSON body must be, by RFC 9535 path"`
+	Headers     map[string]Match `yaml:"headers" mask:"true" doc:"what headers must be, by name"`
+	Body        *Match           `yaml:"body" mask:"true" doc:"what the body must be"`
+	JSON        map[string]Match `yaml:"json" mask:"true" doc:"what values of the JSON body must be, by RFC 9535 path"`
 	Latency     probe.Duration   `yaml:"latency" doc:"the longest that the answer may take"`
 	Certificate probe.Duration   `yaml:"certificate" doc:"how long every certificate of the chain must still be valid"`
 }

@@ -27,7 +27,7 @@ type HTTP struct {
 	URL         string                   `yaml:"url" required:"true" doc:"what to ask; http or https, without credentials"`
 	Address     string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
 	Method      string                   `yaml:"method" doc:"GET unless said otherwise"`
-	Body        httpx.Value              `yaml:"body" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
+	Body        httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
 	Expect      Expect                   `yaml:"expect" doc:"what the answer must be; any 2xx unless said otherwise"`
 	AllowCached bool                     `yaml:"allow_cached" doc:"accept an answer out of a cache, which proves nothing of the origin"`
 	Decoy       bool                     `yaml:"decoy" doc:"also ask a path that nobody serves; it must not meet the expectation"`
@@ -45,7 +45,7 @@ type Control struct {
 
 	URL    string      `yaml:"url" doc:"what to ask instead"`
 	Method string      `yaml:"method" doc:"the method to ask with instead"`
-	Body   httpx.Value `yaml:"body" doc:"what to send instead"`
+	Body   httpx.Value `yaml:"body" mask:"true" doc:"what to send instead"`
 	Expect Expect      `yaml:"expect" doc:"what the control's answer must be; any 2xx unless said otherwise"`
 }
 

@@ -18,7 +18,7 @@ type Credential struct {
 	Bearer  secret.Secret          `yaml:"bearer" doc:"a token to send as Authorization: Bearer"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where to fetch the token to send, by client credentials"`
-	Headers map[string]httpx.Value `yaml:"headers" doc:"headers that nobody else sends: a text, {file: PATH} or {env: NAME} each"`
+	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers that nobody else sends: a text, {file: PATH} or {env: NAME} each"`
 }
 
 // A Tenant is one test org and the credential to act as it.
@@ -46,9 +46,9 @@ type Whoami struct {
 type Template struct {
 	Method  string            `yaml:"method" doc:"GET; POST to create, PUT to update, DELETE to delete"`
 	URL     string            `yaml:"url" required:"true" doc:"path below base, or a URL"`
-	Headers map[string]string `yaml:"headers" doc:"headers of this request"`
-	JSON    map[string]any    `yaml:"json" doc:"what to send, as JSON"`
-	Body    string            `yaml:"body" doc:"what to send, as text"`
+	Headers map[string]string `yaml:"headers" mask:"true" doc:"headers of this request"`
+	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
+	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
 	Status  httpx.Statuses    `yaml:"status" doc:"the statuses of success; 2xx unless said otherwise"`
 }
 

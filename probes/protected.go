@@ -19,7 +19,7 @@ type Protected struct {
 
 	URL       string            `yaml:"url" required:"true" doc:"the protected route"`
 	Method    string            `yaml:"method" doc:"GET unless said otherwise; one that whatever stands in front lets through"`
-	Body      httpx.Value       `yaml:"body" doc:"what every caller sends: a text, {file: PATH} or {env: NAME}"`
+	Body      httpx.Value       `yaml:"body" mask:"true" doc:"what every caller sends: a text, {file: PATH} or {env: NAME}"`
 	Replicas  Replicas          `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
 	Code      *httpx.Source     `yaml:"code" doc:"where the answer says its machine-readable code"`
 	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
@@ -40,7 +40,7 @@ type Caller struct {
 	Bearer  secret.Secret          `yaml:"bearer" doc:"the caller's token"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by client credentials"`
-	Headers map[string]httpx.Value `yaml:"headers" doc:"headers that this caller sends beside those of all"`
+	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers that this caller sends beside those of all"`
 }
 
 // The callers that have a meaning of their own, and the checks that are no caller's.

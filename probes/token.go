@@ -29,7 +29,7 @@ type Token struct {
 	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
 	Auth         string            `yaml:"auth" doc:"how the secret is sent: basic (client_secret_basic) or post (client_secret_post)"`
 	Scopes       []string          `yaml:"scopes" doc:"scopes to ask for"`
-	Params       map[string]string `yaml:"params" doc:"further parameters of the token request, such as resource"`
+	Params       map[string]string `yaml:"params" mask:"true" doc:"further parameters of the token request, such as resource"`
 
 	Opaque   bool           `yaml:"opaque" doc:"the tokens are no JWT: nothing of them can be verified here"`
 	Audience string         `yaml:"audience" doc:"what the token's aud must hold"`

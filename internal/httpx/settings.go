@@ -22,7 +22,7 @@ import (
 // Settings are what the kinds of probes that speak HTTP have in common. They are embedded in a kind with
 // `yaml:",inline"` and never change once Client has been called.
 type Settings struct {
-	Headers        map[string]Value `yaml:"headers,omitempty" doc:"headers to send: a text, {file: PATH} or {env: NAME} each"`
+	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send: a text, {file: PATH} or {env: NAME} each"`
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by client credentials"`
@@ -48,7 +48,7 @@ type OAuth2 struct {
 	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name there"`
 	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
 	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to ask for"`
-	Params       map[string]string `yaml:"params,omitempty" doc:"further parameters of the token request, such as audience"`
+	Params       map[string]string `yaml:"params,omitempty" mask:"true" doc:"further parameters of the token request, such as audience"`
 	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header, the client's secret as HTTP Basic, unless it says params"`
 }
 

@@ -44,6 +44,7 @@ type field struct {
 	doc       string
 	byDefault string // the tag
 	renamed   []string
+	mask      bool
 }
 
 func (d *Decoder) typeOf(t reflect.Type) structType {
@@ -77,7 +78,7 @@ func readType(t reflect.Type) (out structType) {
 		}
 		field := field{
 			key: key, index: []int{i}, typ: f.Type, required: f.Tag.Get("required") == "true",
-			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"),
+			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true",
 		}
 		if old := f.Tag.Get("renamed"); old != "" {
 			field.renamed = strings.Split(old, ",")

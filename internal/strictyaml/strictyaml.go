@@ -12,6 +12,7 @@
 //	default:"30s"       what applies if the key is not given, as somebody would write it in YAML; the JSON Schema shows
 //	                    it. The decoder does not set it: that is up to the code that uses the field.
 //	renamed:"old,older" keys that the field had before. They are refused, with a message that says the new name.
+//	mask:"true"         a credential may be among what is written out here, so Mask hides it
 //	short:"true"        a value that is no mapping, in place of the struct, is that of this field. The key may be "-".
 package strictyaml
 
