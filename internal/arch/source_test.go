@@ -122,7 +122,7 @@ func blanks(s source) (wrong []string) {
 
 // chatter finds packages of evidence that talk past the result.
 func chatter(s source) (wrong []string) {
-	if s.test || !slices.Contains([]string{"probes", "internal/probe", "internal/httpx", "internal/jsonpath", "internal/secret"}, s.pkg) {
+	if s.test || !slices.Contains([]string{"probes", "internal/probe", "internal/dial", "internal/httpx", "internal/jsonpath", "internal/secret"}, s.pkg) {
 		return nil
 	}
 	for _, path := range []string{"log", "log/slog"} {
