@@ -2,21 +2,12 @@ package canary
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
-	"strings"
+
+	"prober/internal/encoded"
 )
 
-// A Form is how a text came back.
-type Form string
-
-// The forms that are found. Beside each, the text may also stand in escape sequences of URLs, JSON or HTML, or of two
-// of them, with line breaks inside, or in UTF-16.
-const (
-	Plain  Form = "plain" // in whatever case of letters
-	Base64 Form = "base64"
-	Hex    Form = "hex"
-)
+// Plain is the form of a text that came back as it was made, if perhaps in escape sequences.
+const Plain = encoded.Plain
 
 // A Needle is a text to look for, prepared in all its forms.
 type Needle struct {
@@ -25,7 +16,7 @@ type Needle struct {
 }
 
 type form struct {
-	name Form
+	name encoded.Form
 	text []byte // in lower case
 }
 
@@ -35,26 +26,11 @@ func NewNeedle(text string) Needle {
 	if len(text) < shortest {
 		return Needle{}
 	}
-	forms := []form{
-		{Plain, fold([]byte(text))},
-		{Hex, fold([]byte(hex.EncodeToString([]byte(text))))},
+	var n Needle
+	for _, v := range encoded.Variants(text) {
+		n.forms = append(n.forms, form{v.Form, fold(v.Text)})
 	}
-	if query := strings.ReplaceAll(text, " ", "+"); query != text {
-		forms = append(forms, form{Plain, fold([]byte(query))})
-	}
-	// Within a longer text, base64 has one of three alignments. The first and last characters of each also depend on
-	// the neighbours and are left out.
-	for shift := range 3 {
-		padded := append(make([]byte, shift), text...)
-		from, to := (shift*8+5)/6, len(padded)*8/6
-		std := base64.RawStdEncoding.EncodeToString(padded)[from:to]
-		url := base64.RawURLEncoding.EncodeToString(padded)[from:to]
-		forms = append(forms, form{Base64, fold([]byte(std))})
-		if url != std {
-			forms = append(forms, form{Base64, fold([]byte(url))})
-		}
-	}
-	return Needle{forms: forms}
+	return n
 }
 
 // NewWord prepares a text that may begin or end like others, such as an id: plainly, it is found only where no letter
@@ -70,40 +46,20 @@ type Haystack struct {
 	views [][]byte // in lower case
 }
 
-// depth is how many kinds of escape sequences may stand within each other.
-const depth = 2
-
-// NewHaystack prepares a text, such as a body or the headers of an answer. The text stays as it is.
+// NewHaystack prepares a text, such as a body or the headers of an answer. The text stays as it is. Beside each form,
+// the canary may be written in escape sequences of URLs, JSON or HTML, or of two of them, over several lines, or in
+// UTF-16.
 func NewHaystack(text []byte) Haystack {
 	var h Haystack
-	h.add(text, depth)
-	if squeezed := without(text, "\r\n\t "); len(squeezed) < len(text) {
-		h.add(squeezed, depth-1)
-	}
-	if narrow := without(text, "\x00"); len(narrow) < len(text) {
-		h.add(narrow, depth-1)
-	}
+	encoded.Views(string(text), encoded.Gaps, func(v encoded.View) { h.views = append(h.views, fold(v.Text)) })
 	return h
 }
 
-// add keeps a text and what it becomes when escape sequences are read, up to so many times.
-func (h *Haystack) add(text []byte, times int) {
-	h.views = append(h.views, fold(text))
-	if times == 0 {
-		return
-	}
-	for _, read := range []func([]byte) ([]byte, bool){percent, backslash, entities} {
-		if further, any := read(text); any {
-			h.add(further, times-1)
-		}
-	}
-}
-
 // Find returns the form in which a text stands in the haystack; empty if it does not.
-func (h Haystack) Find(n Needle) Form {
+func (h Haystack) Find(n Needle) encoded.Form {
 	for _, f := range n.forms {
 		for _, view := range h.views {
-			if n.word && f.name == Plain && holdsWord(view, f.text) || (!n.word || f.name != Plain) && bytes.Contains(view, f.text) {
+			if n.word && f.name == encoded.Plain && holdsWord(view, f.text) || (!n.word || f.name != encoded.Plain) && bytes.Contains(view, f.text) {
 				return f.name
 			}
 		}
@@ -127,27 +83,11 @@ func holdsWord(view, text []byte) bool {
 	}
 }
 
-// fold returns a copy with the letters A to Z in lower case; every other byte stays.
-func fold(text []byte) []byte {
-	out := bytes.Clone(text)
+// fold returns the bytes of a text with the letters A to Z in lower case.
+func fold(text string) []byte {
+	out := []byte(text)
 	for i, c := range out {
-		if 'A' <= c && c <= 'Z' {
-			out[i] = c + 'a' - 'A'
-		}
-	}
-	return out
-}
-
-// without returns a text without some bytes.
-func without(text []byte, cut string) []byte {
-	if !bytes.ContainsAny(text, cut) {
-		return text
-	}
-	out := make([]byte, 0, len(text))
-	for _, c := range text {
-		if bytes.IndexByte([]byte(cut), c) < 0 {
-			out = append(out, c)
-		}
+		out[i] = encoded.Fold(c)
 	}
 	return out
 }

@@ -1,14 +1,14 @@
 package secret
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"hash/maphash"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+
+	"prober/internal/encoded"
 )
 
 // window is the length of the shortest piece of a secret that must not leave.
@@ -79,21 +79,11 @@ func (m *memory) knows(source string, sum uint64) bool {
 
 // cut returns the pieces of the forms in which a value might come back and which no escape sequence tells apart.
 func (m *memory) cut(value string) []uint64 {
-	forms := []string{
-		value,
-		strings.ToUpper(value), // beyond ASCII, whose case counts nowhere here
-		strings.ToLower(value),
-		strings.ReplaceAll(value, " ", "+"), // as in a query
-		hex.EncodeToString([]byte(value)),
-	}
-	// Within a longer text, base64 of the value has one of three alignments. The first and last characters of each
-	// also depend on the neighbours and are left out.
-	for shift := range 3 {
-		padded := strings.Repeat("\x00", shift) + value
-		from, to := (shift*8+5)/6, len(padded)*8/6
-		if to-from >= Shortest {
-			forms = append(forms, base64.RawStdEncoding.EncodeToString([]byte(padded))[from:to],
-				base64.RawURLEncoding.EncodeToString([]byte(padded))[from:to])
+	// Case counts nowhere here, but beyond ASCII these are other bytes.
+	forms := []string{strings.ToUpper(value), strings.ToLower(value)}
+	for _, v := range encoded.Variants(value) {
+		if len(v.Text) >= Shortest {
+			forms = append(forms, v.Text)
 		}
 	}
 	var out []uint64
@@ -104,7 +94,7 @@ func (m *memory) cut(value string) []uint64 {
 		}
 		var last uint64
 		for i := range len(form) {
-			if last = last<<8 | uint64(lower(form[i])); i+1 >= size {
+			if last = last<<8 | uint64(encoded.Fold(form[i])); i+1 >= size {
 				out = append(out, m.hash(last, size))
 			}
 		}
@@ -154,12 +144,4 @@ func (m *memory) note(piece uint64) {
 // has reports whether a piece is one of a known secret.
 func (m *memory) has(piece uint64) bool {
 	return m.filter[piece>>6&uint64(len(m.filter)-1)]>>(piece&63)&1 == 1 && m.pieces[piece] > 0
-}
-
-// lower folds ASCII letters only, so that every byte keeps its place.
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }
