@@ -22,7 +22,7 @@ var benchPhases = []probe.Phase{{Name: "resolve", Took: 1e6}, {Name: "connect", 
 // run is an ordinary run: one exchange over TLS, two checks, one measure.
 func run(j probe.Job, i int) probe.Result {
 	took := time.Duration(5+(i*7919)%97) * time.Millisecond / 4
-	return ran(j, took+time.Millisecond, func(r *probe.Result) {
+	return resultOf(j, took+time.Millisecond, func(r *probe.Result) {
 		r.Pass("status", "got 200")
 		r.Pass("body", "got ok")
 		r.Measure(offsetMeasure, took.Seconds())
@@ -31,8 +31,8 @@ func run(j probe.Job, i int) probe.Result {
 	})
 }
 
-// crowd is many probes that ran.
-func crowd(t testing.TB, n int) *Metrics {
+// manyProbes is many probes that ran.
+func manyProbes(t testing.TB, n int) *Metrics {
 	t.Helper()
 	m := New(Build{Version: "1.0.0"})
 	jobs := make([]probe.Job, n)
@@ -62,7 +62,7 @@ func (d *discard) Write(p []byte) (int, error) {
 }
 
 func BenchmarkScrape10000(b *testing.B) {
-	m := crowd(b, 10000)
+	m := manyProbes(b, 10000)
 	for _, c := range []struct{ name, accept, encoding string }{
 		{"text", textFormat, ""}, {"text,gzip", textFormat, "gzip"}, {"openmetrics", openFormat, ""}, {"openmetrics,gzip", openFormat, "gzip"},
 		{"protobuf", binaryFormat, ""}, {"protobuf,gzip", binaryFormat, "gzip"},
@@ -82,10 +82,10 @@ func BenchmarkScrape10000(b *testing.B) {
 	}
 }
 
-// BenchmarkLibrary10000 writes the same families with the library, for comparison: only the writing, with the messages
+// BenchmarkExpfmt10000 writes the same families with the library, for comparison: only the writing, with the messages
 // already made.
-func BenchmarkLibrary10000(b *testing.B) {
-	m := crowd(b, 10000)
+func BenchmarkExpfmt10000(b *testing.B) {
+	m := manyProbes(b, 10000)
 	families := decode(b, m)
 	for _, accept := range []string{textFormat, openFormat, binaryFormat} {
 		b.Run(map[string]string{textFormat: "text", openFormat: "openmetrics", binaryFormat: "protobuf"}[accept], func(b *testing.B) {

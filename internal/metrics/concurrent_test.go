@@ -14,7 +14,7 @@ import (
 	"prober/internal/probe"
 )
 
-func TestEveryScrapeIsConsistent(t *testing.T) {
+func TestHandler_isConsistentUnderLoad(t *testing.T) {
 	const probes, runs, scrapes = 100, 60, 5
 	m := New(Build{})
 	var jobs []probe.Job
@@ -26,7 +26,7 @@ func TestEveryScrapeIsConsistent(t *testing.T) {
 	for i, j := range jobs {
 		all.Go(func() {
 			for n := range runs {
-				m.Observe(ran(j, time.Second, func(r *probe.Result) {
+				m.Observe(resultOf(j, time.Second, func(r *probe.Result) {
 					switch (n + i) % 3 {
 					case 0:
 						r.Pass("live", "")
@@ -44,24 +44,24 @@ func TestEveryScrapeIsConsistent(t *testing.T) {
 		format := []string{textFormat, openFormat, binaryFormat}[i%3]
 		all.Go(func() {
 			for range scrapes {
-				rec := answer(m, http.MethodGet, format)
+				rec := request(m, http.MethodGet, format)
 				switch {
 				case rec.Code == http.StatusServiceUnavailable: // there are more of us than may scrape at once
 				case rec.Code != http.StatusOK:
 					t.Errorf("status %d", rec.Code)
 				case format != binaryFormat:
-					consistent(t, rec.Body.String(), probes)
+					checkConsistent(t, rec.Body.String(), probes)
 				}
 			}
 		})
 	}
 	all.Wait()
-	consistent(t, scrape(t, m, textFormat), probes)
+	checkConsistent(t, scrapeText(t, m, textFormat), probes)
 }
 
-// consistent checks that each probe has one verdict, that its success agrees, and that all its runs are in all its
+// checkConsistent checks that each probe has one verdict, that its success agrees, and that all its runs are in all its
 // series.
-func consistent(t *testing.T, text string, probes int) {
+func checkConsistent(t *testing.T, text string, probes int) {
 	verdicts, success, runs, durations := map[string]string{}, map[string]string{}, map[string]float64{}, map[string]float64{}
 	for line := range strings.Lines(text) {
 		series, v, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -81,7 +81,7 @@ func consistent(t *testing.T, text string, probes int) {
 		}
 	}
 	if len(verdicts) != probes {
-		t.Errorf("%d probes have a verdict, want %d", len(verdicts), probes)
+		t.Errorf("%d probes have a verdict, expected %d", len(verdicts), probes)
 	}
 	for id, verdict := range verdicts {
 		if strings.Count(verdict, "verdict=") != 1 || (verdict == `verdict="pass"}`) != (success[id] != "") {
@@ -93,7 +93,7 @@ func consistent(t *testing.T, text string, probes int) {
 	}
 }
 
-func TestAReloadLosesNoCounter(t *testing.T) {
+func TestSetJobs_losesNoCounter(t *testing.T) {
 	const probes, reloads = 100, 1000
 	m := New(Build{})
 	var jobs []probe.Job
@@ -126,7 +126,7 @@ func TestAReloadLosesNoCounter(t *testing.T) {
 	}
 	stop.Store(true)
 	all.Wait()
-	text := scrape(t, m, textFormat, "probe_runs_total", "probe_duration_seconds")
+	text := scrapeText(t, m, textFormat, "probe_runs_total", "probe_duration_seconds")
 	for i, n := range observed {
 		for _, series := range []string{`probe_runs_total{env="prod",probe="p%03d",region="eu-west-1",system="ibex",type="http",verdict="pass"} `, `probe_duration_seconds_count{env="prod",probe="p%03d",region="eu-west-1",system="ibex",type="http"} `} {
 			line := fmt.Sprintf(series, i)
@@ -145,7 +145,7 @@ func TestAReloadLosesNoCounter(t *testing.T) {
 	}
 }
 
-func TestWhatAReloadChanges(t *testing.T) {
+func TestSetJobs_changes(t *testing.T) {
 	m := New(Build{})
 	a, b := job("a"), job("b")
 	b.Signals = map[string]probe.Signal{"answers": {Name: "b_up"}}
@@ -153,7 +153,7 @@ func TestWhatAReloadChanges(t *testing.T) {
 	m.SetJobs([]probe.Job{a, b})
 	m.Observe(passed(a))
 	m.Observe(passed(b))
-	m.Observe(ran(a, time.Second, func(r *probe.Result) {
+	m.Observe(resultOf(a, time.Second, func(r *probe.Result) {
 		r.Pass("answers", "")
 		r.Measure(&probe.Measure{Name: "probe_queue_messages", Help: "x", Labels: []string{"queue"}}, 3, "q")
 	}))
@@ -177,29 +177,29 @@ func TestWhatAReloadChanges(t *testing.T) {
 		"probe_success{" + base + "}": "absent",
 	} {
 		if got := value(t, m, series); got != want {
-			t.Errorf("%s is %s, want %s", series, got, want)
+			t.Errorf("%s is %s, expected %s", series, got, want)
 		}
 	}
-	seriesAreUnique(t, m)
+	checkSeriesUnique(t, m)
 
 	m.Observe(passed(b)) // ends after it was removed
 	m.Observe(passed(old))
-	text := scrape(t, m, textFormat)
+	text := scrapeText(t, m, textFormat)
 	if strings.Contains(text, `probe="b"`) {
 		t.Error("a late run brought a removed probe back")
 	}
 	if got := value(t, m, "probe_runs_total{"+now+`,verdict="pass"}`); got != "3" {
-		t.Errorf("a run that began before the reload: %s runs, want 3", got)
+		t.Errorf("a run that began before the reload: %s runs, expected 3", got)
 	}
 
 	other := a
 	other.Type = "health"
 	m.SetJobs([]probe.Job{other, b})
-	if text := scrape(t, m, textFormat, "probe_runs_total"); strings.Contains(text, "} 3") || !strings.Contains(text, `type="health"`) {
+	if text := scrapeText(t, m, textFormat, "probe_runs_total"); strings.Contains(text, "} 3") || !strings.Contains(text, `type="health"`) {
 		t.Errorf("another type is another probe, got\n%s", text)
 	}
 	m.SetJobs(nil)
-	if text := scrape(t, m, textFormat); strings.Contains(text, "probe=") {
+	if text := scrapeText(t, m, textFormat); strings.Contains(text, "probe=") {
 		t.Error("series of removed probes are still there")
 	}
 }

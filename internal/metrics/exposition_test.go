@@ -20,9 +20,9 @@ import (
 var stateMeasure = &probe.Measure{Name: "probe_health_state", Help: `State of a replica, 1 for the "current" one.`, Labels: []string{"target", "state"}}
 var offsetMeasure = &probe.Measure{Name: "probe_clock_offset_seconds", Help: "Offset of a clock."}
 
-// world is a small system that has every series: a probe of replicas with a signal, one with TLS and statuses caused
+// sampleMetrics is a small system that has every series: a probe of replicas with a signal, one with TLS and statuses caused
 // on purpose, and one that never ran.
-func world() *Metrics {
+func sampleMetrics() *Metrics {
 	m := New(Build{Version: "1.2.3", Revision: "abc123", Branch: "main"})
 	health := job("proxy", func(j *probe.Job) {
 		j.Type = "health"
@@ -46,7 +46,7 @@ func world() *Metrics {
 	m.Depth(3, 1)
 	time.Sleep(2 * time.Second) // of the bubble
 	m.Observe(passed(protected))
-	m.Observe(ran(health, 1500*time.Millisecond, func(r *probe.Result) {
+	m.Observe(resultOf(health, 1500*time.Millisecond, func(r *probe.Result) {
 		targets := []string{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"}
 		r.Each(targets, func(target string, r *probe.Result) {})
 		for i, target := range targets {
@@ -63,7 +63,7 @@ func world() *Metrics {
 			probe.Check{Name: "live", Target: targets[1], Verdict: probe.Inconclusive, Reason: probe.StaleOrCached},
 			probe.Check{Name: "live", Target: targets[2], Verdict: probe.Fail, Reason: probe.Timeout})
 	}))
-	m.Observe(ran(protected, 90*time.Millisecond, func(r *probe.Result) {
+	m.Observe(resultOf(protected, 90*time.Millisecond, func(r *probe.Result) {
 		r.Pass("valid", "got 501 as wanted")
 		r.Pass("nobody", "got 401 as wanted")
 		r.Measure(offsetMeasure, -0.25)
@@ -74,8 +74,8 @@ func world() *Metrics {
 	return m
 }
 
-// ours are the names of the families that do not depend on the process: those of probes and signals, and the prober's.
-func ours(t *testing.T, m *Metrics) (names []string) {
+// ownFamilies are the names of the families that do not depend on the process: those of probes and signals, and the prober's.
+func ownFamilies(t *testing.T, m *Metrics) (names []string) {
 	t.Helper()
 	for _, f := range decode(t, m) {
 		if name := f.GetName(); !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
@@ -85,20 +85,20 @@ func ours(t *testing.T, m *Metrics) (names []string) {
 	return names
 }
 
-func TestExpositionIsTheGoldenOne(t *testing.T) {
+func TestHandler_equalsGoldenExposition(t *testing.T) {
 	machine := regexp.MustCompile(`(goversion|goos|goarch)="[^"]*"`)
 	synctest.Test(t, func(t *testing.T) {
-		m := world()
-		names := ours(t, m)
-		testenv.Golden(t, "testdata/exposition.txt", machine.ReplaceAllString(scrape(t, m, textFormat, names...), `$1="any"`))
-		testenv.Golden(t, "testdata/openmetrics.txt", machine.ReplaceAllString(scrape(t, m, openFormat, names...), `$1="any"`))
+		m := sampleMetrics()
+		names := ownFamilies(t, m)
+		testenv.Golden(t, "testdata/exposition.txt", machine.ReplaceAllString(scrapeText(t, m, textFormat, names...), `$1="any"`))
+		testenv.Golden(t, "testdata/openmetrics.txt", machine.ReplaceAllString(scrapeText(t, m, openFormat, names...), `$1="any"`))
 	})
 }
 
-func TestPromtoolAcceptsTheExposition(t *testing.T) {
+func TestHandler_isAcceptedByPromtool(t *testing.T) {
 	path := testenv.Need(t, "promtool")
 	var exposition string
-	synctest.Test(t, func(t *testing.T) { exposition = scrape(t, world(), textFormat) })
+	synctest.Test(t, func(t *testing.T) { exposition = scrapeText(t, sampleMetrics(), textFormat) })
 	check := exec.Command(path, "check", "metrics")
 	check.Stdin = strings.NewReader(exposition)
 	if out, err := testenv.Run(t, check); err != nil || len(out) > 0 {
@@ -106,19 +106,19 @@ func TestPromtoolAcceptsTheExposition(t *testing.T) {
 	}
 }
 
-func TestFamiliesStandOnceAndInOrder(t *testing.T) {
+func TestHandler_writesFamiliesOnceInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := world()
+		m := sampleMetrics()
 		var before string
 		seen := map[string]int{}
-		for line := range strings.Lines(scrape(t, m, textFormat)) {
+		for line := range strings.Lines(scrapeText(t, m, textFormat)) {
 			fields := strings.Fields(line)
 			if fields[0] != "#" {
 				continue
 			}
 			seen[fields[1]+" "+fields[2]]++
 			if fields[1] == "TYPE" && fields[2] <= before {
-				t.Errorf("%s stands after %s", fields[2], before)
+				t.Errorf("%s comes after %s", fields[2], before)
 			}
 			if fields[1] == "TYPE" {
 				before = fields[2]
@@ -126,7 +126,7 @@ func TestFamiliesStandOnceAndInOrder(t *testing.T) {
 		}
 		for what, n := range seen {
 			if n != 1 {
-				t.Errorf("# %s stands %d times", what, n)
+				t.Errorf("# %s appears %d times", what, n)
 			}
 		}
 		for _, name := range []string{"go_goroutines", "process_start_time_seconds", "probe_success", "prober_build_info", "ibex_process_up"} {
@@ -140,7 +140,7 @@ func TestFamiliesStandOnceAndInOrder(t *testing.T) {
 // decode reads a scrape in protobuf.
 func decode(t testing.TB, m *Metrics, names ...string) (families []*dto.MetricFamily) {
 	t.Helper()
-	dec := expfmt.NewDecoder(strings.NewReader(scrape(t, m, binaryFormat, names...)), expfmt.FmtProtoDelim)
+	dec := expfmt.NewDecoder(strings.NewReader(scrapeText(t, m, binaryFormat, names...)), expfmt.FmtProtoDelim)
 	for {
 		f := &dto.MetricFamily{}
 		if err := dec.Decode(f); err != nil {
@@ -153,8 +153,8 @@ func decode(t testing.TB, m *Metrics, names ...string) (families []*dto.MetricFa
 	}
 }
 
-// sameAsLibrary checks that our text of some families is what the library writes of the same families in protobuf.
-func sameAsLibrary(t *testing.T, m *Metrics, names ...string) {
+// checkEqualsExpfmt checks that our text of some families is what the library writes of the same families in protobuf.
+func checkEqualsExpfmt(t *testing.T, m *Metrics, names ...string) {
 	t.Helper()
 	families := decode(t, m, names...)
 	for _, accept := range []string{textFormat, openFormat} {
@@ -176,7 +176,7 @@ func sameAsLibrary(t *testing.T, m *Metrics, names ...string) {
 		if err := enc.(expfmt.Closer).Close(); err != nil {
 			t.Fatal(err)
 		}
-		w, g := strings.Split(want.String(), "\n"), strings.Split(scrape(t, m, accept, names...), "\n")
+		w, g := strings.Split(want.String(), "\n"), strings.Split(scrapeText(t, m, accept, names...), "\n")
 		for i := range min(len(w), len(g)) {
 			if w[i] != g[i] {
 				t.Fatalf("%s line %d\nlibrary %s\nours    %s", accept, i+1, w[i], g[i])
@@ -188,23 +188,23 @@ func sameAsLibrary(t *testing.T, m *Metrics, names ...string) {
 	}
 }
 
-func TestTextIsWhatTheLibraryWrites(t *testing.T) {
+func TestHandler_textEqualsExpfmt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := world()
-		names := ours(t, m)
-		sameAsLibrary(t, m, names...)
+		m := sampleMetrics()
+		names := ownFamilies(t, m)
+		checkEqualsExpfmt(t, m, names...)
 		m.CreatedLines = true
-		sameAsLibrary(t, m, names...)
-		if text := scrape(t, m, openFormat, names...); !strings.Contains(text, "probe_runs_created{") || !strings.Contains(text, "probe_duration_seconds_created{") {
+		checkEqualsExpfmt(t, m, names...)
+		if text := scrapeText(t, m, openFormat, names...); !strings.Contains(text, "probe_runs_created{") || !strings.Contains(text, "probe_duration_seconds_created{") {
 			t.Error("the created lines asked for are missing")
 		}
 	})
 }
 
-func TestProtobufHoldsNativeHistogramExemplarsAndCreatedTimes(t *testing.T) {
+func TestHandler_protobufHasNativeHistograms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		m := world()
+		m := sampleMetrics()
 		for _, f := range decode(t, m) {
 			if !strings.HasPrefix(f.GetName(), "probe_") {
 				continue
@@ -217,7 +217,7 @@ func TestProtobufHoldsNativeHistogramExemplarsAndCreatedTimes(t *testing.T) {
 		}
 		families := decode(t, m, "probe_duration_seconds")
 		if len(families) != 1 || len(families[0].Metric) != 3 {
-			t.Fatalf("want one family with three probes, got %v", families)
+			t.Fatalf("expected one family with three probes, got %v", families)
 		}
 		for i, x := range families[0].Metric {
 			h := x.Histogram
@@ -228,7 +228,7 @@ func TestProtobufHoldsNativeHistogramExemplarsAndCreatedTimes(t *testing.T) {
 				continue // never ran
 			}
 			if len(h.PositiveSpan) == 0 || len(h.Exemplars) == 0 || h.Exemplars[0].Timestamp == nil || h.Exemplars[0].Label[0].GetName() != "trace_id" {
-				t.Errorf("want native buckets and exemplars with times, got %v", h)
+				t.Errorf("expected native buckets and exemplars with times, got %v", h)
 			}
 		}
 	})

@@ -14,107 +14,107 @@ const (
 	duration = dto.MetricType_HISTOGRAM
 )
 
-// A family is all series of one name.
-type family struct {
+// A fixedFamily is a family that every probe has.
+type fixedFamily struct {
 	name, help string
 	kind       dto.MetricType
-	write      func(r *row, p *page) // writes those of one probe
+	write      func(r *jobSnapshot, p *scrape) // writes the series of one probe
 }
 
-// families are those that every probe has, sorted by name.
-var families = [...]family{
-	{"probe_check_success", "Whether the check passed in the last run; absent if it could not tell.", gauge, func(r *row, p *page) {
+// fixedFamilies are sorted by name.
+var fixedFamilies = [...]fixedFamily{
+	{"probe_check_success", "Whether the check passed in the last run; absent if it was inconclusive.", gauge, func(r *jobSnapshot, p *scrape) {
 		for i := range r.last.checks {
 			if c := &r.last.checks[i]; c.verdict != probe.Inconclusive {
-				p.put(r, number(c.verdict == probe.Pass), "check", c.check, "target", c.target)
+				p.gauge(r, boolFloat(c.verdict == probe.Pass), "check", c.check, "target", c.target)
 			}
 		}
 	}},
-	{"probe_connections_total", "Connections opened to the target.", counter, func(r *row, p *page) {
-		p.count(r, r.connections, r.registered)
+	{"probe_connections_total", "Connections opened to the target.", counter, func(r *jobSnapshot, p *scrape) {
+		p.counter(r, r.connections, r.registered)
 	}},
-	{"probe_duration_seconds", "How long the target took: the slowest exchange of a run, or the run if it had none. Runs that the prober itself spoiled are left out.", duration, func(r *row, p *page) {
+	{"probe_duration_seconds", "Duration of the slowest exchange of a run, or of the run if it had none. Runs that the prober itself disturbed are left out.", duration, func(r *jobSnapshot, p *scrape) {
 		p.out.Histogram(&r.view.labels, &r.latency, r.registered)
 	}},
-	{"probe_expected_status_total", "Answers with a status of 400 or more that the probe causes on purpose, for subtraction.", counter, func(r *row, p *page) {
+	{"probe_expected_status_total", "Responses with a status of 400 or more that the probe causes on purpose, for subtraction.", counter, func(r *jobSnapshot, p *scrape) {
 		for i := range r.expected {
 			c := &r.expected[i]
-			p.count(r, c.n, c.created, "target", c.a, "code", c.b)
+			p.counter(r, c.n, c.created, "target", c.a, "code", c.b)
 		}
 	}},
-	{"probe_failures_total", "Checks that failed or could not tell, by the reason. The first one makes the series: use probe_runs_total with increase().", counter, func(r *row, p *page) {
+	{"probe_failures_total", "Checks that did not pass, by reason. A series is created by its first occurrence: use probe_runs_total with increase().", counter, func(r *jobSnapshot, p *scrape) {
 		for i := range r.failures {
 			c := &r.failures[i]
-			p.count(r, c.n, c.created, "check", c.a, "reason", c.b)
+			p.counter(r, c.n, c.created, "check", c.a, "reason", c.b)
 		}
 	}},
-	{"probe_http_duration_seconds", "How long the phases of the slowest exchange of the last run took; absent for those that did not happen.", gauge, func(r *row, p *page) {
+	{"probe_http_duration_seconds", "Duration of each phase of the slowest exchange of the last run; absent for phases that did not happen.", gauge, func(r *jobSnapshot, p *scrape) {
 		for i, name := range probe.PhaseNames {
 			if r.last.happened[i] {
-				p.put(r, r.last.phases[i], "phase", name)
+				p.gauge(r, r.last.phases[i], "phase", name)
 			}
 		}
 	}},
-	{"probe_http_status_code", "Status of the last answer for the check in the last run; 0 if no answer came.", gauge, func(r *row, p *page) {
+	{"probe_http_status_code", "Status of the last response for the check in the last run; 0 without a response.", gauge, func(r *jobSnapshot, p *scrape) {
 		for i := range r.last.codes {
 			c := &r.last.codes[i]
-			p.put(r, float64(c.status), "check", c.check, "target", c.target)
+			p.gauge(r, float64(c.status), "check", c.check, "target", c.target)
 		}
 	}},
-	{"probe_in_maintenance", "Whether a maintenance window of the probe is open: 1 it is, 0 it is not. The generated alerts stay quiet while it is.", gauge, func(r *row, p *page) {
+	{"probe_in_maintenance", "Whether a maintenance window of the probe is open. The generated alerts do not fire while it is 1.", gauge, func(r *jobSnapshot, p *scrape) {
 		_, _, open := probe.Job{Maintenance: r.view.maintenance}.Maintained(p.now)
-		p.put(r, number(open))
+		p.gauge(r, boolFloat(open))
 	}},
-	{"probe_info", "What the probe serves, always 1.", gauge, func(r *row, p *page) {
-		p.put(r, 1, "runbook", r.view.runbook, "severity", r.view.severity, "runbook_url", r.view.url)
+	{"probe_info", "Runbook and severity of the probe, always 1.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, 1, "runbook", r.view.runbook, "severity", r.view.severity, "runbook_url", r.view.url)
 	}},
-	{"probe_interval_seconds", "How often the probe runs.", gauge, func(r *row, p *page) {
-		p.put(r, r.view.interval)
+	{"probe_interval_seconds", "Interval between runs.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, r.view.interval)
 	}},
-	{"probe_last_pass_timestamp_seconds", "When the last run that passed ended; 0 before the first.", gauge, func(r *row, p *page) {
-		p.put(r, r.lastPass)
+	{"probe_last_pass_timestamp_seconds", "Time when the last run that passed ended; 0 before the first.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, r.lastPass)
 	}},
-	{"probe_last_run_timestamp_seconds", "When the last run ended; 0 before the first.", gauge, func(r *row, p *page) {
-		p.put(r, r.last.ended)
+	{"probe_last_run_timestamp_seconds", "Time when the last run ended; 0 before the first.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, r.last.ended)
 	}},
-	{"probe_registered_timestamp_seconds", "When the probe became known to this process.", gauge, func(r *row, p *page) {
-		p.put(r, float64(r.registered)/1e3)
+	{"probe_registered_timestamp_seconds", "Time when this process first loaded the probe.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, float64(r.registered)/1e3)
 	}},
-	{"probe_runs_total", "Runs that ended, by the verdict.", counter, func(r *row, p *page) {
+	{"probe_runs_total", "Runs that ended, by verdict.", counter, func(r *jobSnapshot, p *scrape) {
 		for _, v := range probe.Verdicts {
-			p.count(r, r.runs[v], r.registered, "verdict", v.String())
+			p.counter(r, r.runs[v], r.registered, "verdict", v.String())
 		}
 	}},
-	{"probe_success", "Whether the last run passed: 1 for the verdict pass, 0 for any other and before the first run.", gauge, func(r *row, p *page) {
-		p.put(r, number(r.last.verdict == probe.Pass))
+	{"probe_success", "Whether the last run passed: 1 for the verdict pass, 0 for any other and before the first run.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, boolFloat(r.last.verdict == probe.Pass))
 	}},
-	{"probe_target_version_info", "Versions of its software that the target gave in the last run, always 1.", gauge, func(r *row, p *page) {
+	{"probe_target_version_info", "Software versions that the target reported in the last run, always 1.", gauge, func(r *jobSnapshot, p *scrape) {
 		for _, v := range r.last.versions {
-			p.put(r, 1, "target", v.target, "version", v.version)
+			p.gauge(r, 1, "target", v.target, "version", v.version)
 		}
 	}},
-	{"probe_tls_earliest_cert_expiry_timestamp_seconds", "When the first certificate of the chains seen in the last run expires; absent without TLS.", gauge, func(r *row, p *page) {
+	{"probe_tls_earliest_cert_expiry_timestamp_seconds", "Expiry of the certificate that expires first in all chains seen in the last run; absent without TLS.", gauge, func(r *jobSnapshot, p *scrape) {
 		if r.last.expiry > 0 {
-			p.put(r, r.last.expiry)
+			p.gauge(r, r.last.expiry)
 		}
 	}},
-	{"probe_verdict", "The verdict of the last run, 1 for exactly one of the three; inconclusive before the first.", gauge, func(r *row, p *page) {
+	{"probe_verdict", "The verdict of the last run, 1 for exactly one of the three; inconclusive before the first.", gauge, func(r *jobSnapshot, p *scrape) {
 		for _, v := range probe.Verdicts {
-			p.put(r, number(r.last.verdict == v), "verdict", v.String())
+			p.gauge(r, boolFloat(r.last.verdict == v), "verdict", v.String())
 		}
 	}},
 }
 
-// signalHelp is the help of every signal: the probes of one family may be several, and its help must be one.
-const signalHelp = "Follows a check of a probe, as configured: 1 it passed, 0 it failed, absent while nobody can tell."
+// signalHelp is the help of every signal: several probes may share a family, which has only one help.
+const signalHelp = "Follows a check of a probe, as configured: 1 if it passed, 0 if it failed, absent if it was inconclusive."
 
-// measureName reports whether a measure may have that name: it begins with probe_ and is none of the families' own.
+// measureName reports whether a measure may have that name: it begins with probe_ and no fixed family has it.
 func measureName(name string) bool {
 	if !strings.HasPrefix(name, "probe_") || !metricName(name) {
 		return false
 	}
-	for i := range families {
-		f := &families[i]
+	for i := range fixedFamilies {
+		f := &fixedFamilies[i]
 		if rest, ok := strings.CutPrefix(name, f.name); ok && (rest == "" || f.kind == duration && rest[0] == '_') {
 			return false
 		}

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// maxScrapes is how many scrapes may be under way at once, as in node_exporter.
+	// maxScrapes bounds concurrent scrapes, as in node_exporter.
 	maxScrapes = 40
-	// slowest is how long a reader may take for one scrape. Without a limit as many readers as there are places
-	// could hold them for ever.
-	slowest = time.Minute
+	// scrapeTimeout bounds how long a client may take to read one scrape. Without it, clients that never read could hold
+	// all slots for ever.
+	scrapeTimeout = time.Minute
 )
 
-// formats are those in which a scrape can be written, the preferred first.
+// formats are the supported formats, the preferred one first.
 var formats = [...]expfmt.Format{
 	expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtProtoDelim, expfmt.FmtText,
 }
@@ -36,8 +36,8 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	select {
-	case m.scrapes <- struct{}{}:
-		defer func() { <-m.scrapes }()
+	case m.scrapeSlots <- struct{}{}:
+		defer func() { <-m.scrapeSlots }()
 	default:
 		http.Error(w, "more than "+strconv.Itoa(maxScrapes)+" scrapes at once, try again later", http.StatusServiceUnavailable)
 		return
@@ -55,7 +55,7 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	control := http.NewResponseController(w)
-	if control.SetWriteDeadline(time.Now().Add(slowest)) == nil {
+	if control.SetWriteDeadline(time.Now().Add(scrapeTimeout)) == nil {
 		// The connection may serve other requests after this one.
 		defer control.SetWriteDeadline(time.Time{})
 	}
@@ -75,24 +75,24 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 }
 
 // Write writes all series in the format, or those of the named families only. It returns the first error of w; an error
-// in one family is counted and spoils no other.
+// in one family is counted and does not affect the others.
 func (m *Metrics) Write(w io.Writer, format expfmt.Format, families ...string) error {
-	p := m.borrow()
-	defer m.giveBack(p)
+	p := m.getScrape()
+	defer m.putScrape(p)
 	p.out.Reset(w, format, m.CreatedLines)
-	m.scrape(p, families)
+	m.writeFamilies(p, families)
 	return p.out.Close()
 }
 
-// scrape writes a page. What goes wrong in one family is counted and spoils no other.
-func (m *Metrics) scrape(p *page, only []string) {
-	p.take(m.book.Load())
+// writeFamilies writes all families, or those in only. An error in one family does not affect the others.
+func (m *Metrics) writeFamilies(p *scrape, only []string) {
+	p.snapshot(m.jobs.Load())
 	gathered, err := m.self.registry.Gather()
 	if err != nil {
 		m.self.scrapeErr.WithLabelValues(gathering).Inc()
 	}
-	p.arrange(gathered)
-	for _, part := range p.order {
+	p.sortFamilies(gathered)
+	for _, part := range p.families {
 		if p.out.Failed() {
 			break
 		}
@@ -105,20 +105,20 @@ func (m *Metrics) scrape(p *page, only []string) {
 	}
 }
 
-// borrow returns a page with the memory of an earlier scrape, if one is free.
-func (m *Metrics) borrow() *page {
+// getScrape returns a scrape with the memory of an earlier one, if there is a spare one.
+func (m *Metrics) getScrape() *scrape {
 	select {
-	case p := <-m.spare:
+	case p := <-m.spareScrape:
 		return p
 	default:
-		return newPage()
+		return newScrape()
 	}
 }
 
-func (m *Metrics) giveBack(p *page) {
-	p.forget()
+func (m *Metrics) putScrape(p *scrape) {
+	p.release()
 	select {
-	case m.spare <- p:
+	case m.spareScrape <- p:
 	default:
 	}
 }

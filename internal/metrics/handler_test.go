@@ -17,7 +17,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-func TestHandlerAnswers(t *testing.T) {
+func TestHandler(t *testing.T) {
 	m, j := New(Build{}), job("a")
 	m.SetJobs([]probe.Job{j})
 	server := httptest.NewServer(m.Handler())
@@ -66,13 +66,13 @@ func TestHandlerAnswers(t *testing.T) {
 				t.Errorf("got %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 			}
 			if !strings.Contains(string(body), test.has) || test.hasNot != "" && strings.Contains(string(body), test.hasNot) {
-				t.Errorf("want %q and not %q in\n%.2000s", test.has, test.hasNot, body)
+				t.Errorf("expected %q and not %q in\n%.2000s", test.has, test.hasNot, body)
 			}
 		})
 	}
 }
 
-func TestGzipWhereItIsAccepted(t *testing.T) {
+func TestHandler_gzip(t *testing.T) {
 	m := New(Build{})
 	m.SetJobs([]probe.Job{job("a")})
 	for accept, want := range map[string]bool{"gzip": true, "deflate, gzip;q=0.5": true, "GZIP": true, "gzip; q=0": false, "gzip;q=0.0": false, "br": false, "": false, "gzip;q=x": false} {
@@ -83,7 +83,7 @@ func TestGzipWhereItIsAccepted(t *testing.T) {
 			m.Handler().ServeHTTP(rec, req)
 			var body io.Reader = rec.Body
 			if got := rec.Header().Get("Content-Encoding") == "gzip"; got != want {
-				t.Errorf("Accept-Encoding %q: gzip is %t, want %t", accept, got, want)
+				t.Errorf("Accept-Encoding %q: gzip is %t, expected %t", accept, got, want)
 			}
 			if want {
 				z, err := gzip.NewReader(rec.Body)
@@ -100,61 +100,61 @@ func TestGzipWhereItIsAccepted(t *testing.T) {
 	}
 }
 
-// stuck is a reader that does not read until it is let go.
-type stuck struct {
+// blockingWriter is a reader that does not read until it is let go.
+type blockingWriter struct {
 	http.ResponseWriter
 	reading, free chan struct{}
 	once          sync.Once
 }
 
-func (s *stuck) Write(p []byte) (int, error) {
+func (s *blockingWriter) Write(p []byte) (int, error) {
 	s.once.Do(func() { s.reading <- struct{}{} })
 	<-s.free
 	return len(p), nil
 }
 
-func TestNoMoreThanFortyScrapesAtOnce(t *testing.T) {
+func TestHandler_limitsScrapes(t *testing.T) {
 	m := New(Build{})
 	reading, free := make(chan struct{}), make(chan struct{})
 	var scrapes sync.WaitGroup
 	for range maxScrapes {
 		scrapes.Go(func() {
-			m.Handler().ServeHTTP(&stuck{ResponseWriter: httptest.NewRecorder(), reading: reading, free: free}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			m.Handler().ServeHTTP(&blockingWriter{ResponseWriter: httptest.NewRecorder(), reading: reading, free: free}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		})
 	}
 	for range maxScrapes {
 		<-reading
 	}
-	if rec := answer(m, http.MethodGet, textFormat); rec.Code != http.StatusServiceUnavailable {
-		t.Errorf("the forty-first got %d, want 503", rec.Code)
+	if rec := request(m, http.MethodGet, textFormat); rec.Code != http.StatusServiceUnavailable {
+		t.Errorf("the forty-first got %d, expected 503", rec.Code)
 	}
 	close(free)
 	scrapes.Wait()
-	if rec := answer(m, http.MethodGet, textFormat); rec.Code != http.StatusOK {
-		t.Errorf("the next one got %d, want 200", rec.Code)
+	if rec := request(m, http.MethodGet, textFormat); rec.Code != http.StatusOK {
+		t.Errorf("the next one got %d, expected 200", rec.Code)
 	}
 }
 
-// gone is a reader that went away.
-type gone struct {
+// closedWriter is a reader that went away.
+type closedWriter struct {
 	http.ResponseWriter
 	writes int
 }
 
-func (g *gone) Write([]byte) (int, error) {
+func (g *closedWriter) Write([]byte) (int, error) {
 	g.writes++
 	return 0, errors.New("broken pipe")
 }
 
-func TestAReaderThatWentAwayEndsTheScrape(t *testing.T) {
+func TestHandler_endsWithTheReader(t *testing.T) {
 	for _, format := range []string{textFormat, openFormat, binaryFormat} {
-		m := crowd(t, 1000)
+		m := manyProbes(t, 1000)
 		req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 		req.Header.Set("Accept", format)
-		g := &gone{ResponseWriter: httptest.NewRecorder()}
+		g := &closedWriter{ResponseWriter: httptest.NewRecorder()}
 		m.Handler().ServeHTTP(g, req)
 		if g.writes != 1 {
-			t.Errorf("%s: written to %d times, want once", format, g.writes)
+			t.Errorf("%s: written to %d times, expected once", format, g.writes)
 		}
 		if got := value(t, m, `promhttp_metric_handler_errors_total{cause="encoding"}`); got != "0" {
 			t.Errorf("%s: counted as our error", format)
@@ -162,29 +162,29 @@ func TestAReaderThatWentAwayEndsTheScrape(t *testing.T) {
 	}
 }
 
-type panics struct{ prometheus.Desc }
+type panickingCollector struct{ prometheus.Desc }
 
-func (p *panics) Describe(ch chan<- *prometheus.Desc) {
+func (p *panickingCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- prometheus.NewDesc("broken_one", "x", nil, nil)
 }
-func (p *panics) Collect(chan<- prometheus.Metric) { panic("secret-of-the-collector") }
+func (p *panickingCollector) Collect(chan<- prometheus.Metric) { panic("secret-of-the-collector") }
 
-type twice struct{}
+type duplicateCollector struct{}
 
-func (twice) Describe(chan<- *prometheus.Desc) {}
-func (twice) Collect(ch chan<- prometheus.Metric) {
+func (duplicateCollector) Describe(chan<- *prometheus.Desc) {}
+func (duplicateCollector) Collect(ch chan<- prometheus.Metric) {
 	for range 2 {
 		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("broken_two", "x", nil, nil), prometheus.GaugeValue, 1)
 	}
 }
 
-func TestABrokenCollectorSpoilsNothingElse(t *testing.T) {
-	for name, c := range map[string]prometheus.Collector{"panic": &panics{}, "duplicate": twice{}} {
+func TestHandler_brokenCollector(t *testing.T) {
+	for name, c := range map[string]prometheus.Collector{"panic": &panickingCollector{}, "duplicate": duplicateCollector{}} {
 		t.Run(name, func(t *testing.T) {
 			m := New(Build{})
 			m.SetJobs([]probe.Job{job("a")})
 			m.self.registry.MustRegister(c)
-			rec := answer(m, http.MethodGet, textFormat)
+			rec := request(m, http.MethodGet, textFormat)
 			body := rec.Body.String()
 			if rec.Code != http.StatusOK {
 				t.Errorf("status %d", rec.Code)
@@ -200,32 +200,32 @@ func TestABrokenCollectorSpoilsNothingElse(t *testing.T) {
 				}
 			}
 			if got := value(t, m, `promhttp_metric_handler_errors_total{cause="gathering"}`); got == "0" {
-				t.Error("nobody counted the error")
+				t.Error("the error was not counted")
 			}
 		})
 	}
 }
 
-func TestAFamilyThatPanicsSpoilsNoLine(t *testing.T) {
+func TestHandler_panickingFamily(t *testing.T) {
 	for _, format := range []string{textFormat, openFormat, binaryFormat} {
-		m := crowd(t, 3)
-		p := m.borrow()
-		p.take(m.book.Load())
+		m := manyProbes(t, 3)
+		p := m.getScrape()
+		p.snapshot(m.jobs.Load())
 		rec := httptest.NewRecorder()
 		p.out.Reset(rec, negotiate(format), false)
 		n := 0
-		broken := &family{"probe_aa_broken", "x", gauge, func(r *row, p *page) {
+		broken := &fixedFamily{"probe_aa_broken", "x", gauge, func(r *jobSnapshot, p *scrape) {
 			if n++; n == 2 {
 				panic("secret-of-the-family")
 			}
-			p.put(r, 1)
+			p.gauge(r, 1)
 		}}
-		err := p.write(part{name: broken.name, fixed: broken})
+		err := p.write(family{name: broken.name, fixed: broken})
 		if err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: want an error without the value, got %v", format, err)
+			t.Errorf("%s: expected an error without the value, got %v", format, err)
 		}
-		for i := range families {
-			if err := p.write(part{name: families[i].name, fixed: &families[i]}); err != nil {
+		for i := range fixedFamilies {
+			if err := p.write(family{name: fixedFamilies[i].name, fixed: &fixedFamilies[i]}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -234,7 +234,7 @@ func TestAFamilyThatPanicsSpoilsNoLine(t *testing.T) {
 		}
 		for line := range strings.Lines(rec.Body.String()) {
 			if format != binaryFormat && !strings.HasPrefix(line, "#") && (!strings.HasPrefix(line, "probe_") || len(strings.Fields(line)) < 2) {
-				t.Errorf("%s: spoiled line %q", format, line)
+				t.Errorf("%s: broken line %q", format, line)
 			}
 		}
 		if format == binaryFormat && strings.Contains(rec.Body.String(), "broken") {
@@ -243,35 +243,35 @@ func TestAFamilyThatPanicsSpoilsNoLine(t *testing.T) {
 	}
 }
 
-func TestALibraryFamilyThatCannotBeWrittenSpoilsNoLine(t *testing.T) {
-	m := crowd(t, 1)
-	p := m.borrow()
+func TestHandler_invalidLibraryFamily(t *testing.T) {
+	m := manyProbes(t, 1)
+	p := m.getScrape()
 	rec := httptest.NewRecorder()
 	p.out.Reset(rec, negotiate(textFormat), false)
 	kind, name := dto.MetricType_COUNTER, "half_total"
-	if p.write(part{name: name, library: &dto.MetricFamily{Name: &name, Type: &kind, Metric: []*dto.Metric{{Counter: &dto.Counter{}}, {}}}}) == nil {
-		t.Error("want an error of a counter without a value")
+	if p.write(family{name: name, library: &dto.MetricFamily{Name: &name, Type: &kind, Metric: []*dto.Metric{{Counter: &dto.Counter{}}, {}}}}) == nil {
+		t.Error("expected an error of a counter without a value")
 	}
 	if err := p.out.Close(); err != nil || rec.Body.Len() != 0 {
 		t.Errorf("%v, written: %q", err, rec.Body)
 	}
 }
 
-func TestASlowReaderHoldsItsPlaceNoLongerThanAMinute(t *testing.T) {
+func TestHandler_setsWriteDeadline(t *testing.T) {
 	m := New(Build{})
-	w := &timed{ResponseWriter: httptest.NewRecorder()}
+	w := &deadlineRecorder{ResponseWriter: httptest.NewRecorder()}
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if len(w.deadlines) != 2 || w.deadlines[0].IsZero() || !w.deadlines[1].IsZero() {
-		t.Errorf("want a deadline, and none after the scrape, got %v", w.deadlines)
+		t.Errorf("expected a deadline, and none after the scrape, got %v", w.deadlines)
 	}
 }
 
-type timed struct {
+type deadlineRecorder struct {
 	http.ResponseWriter
 	deadlines []time.Time
 }
 
-func (w *timed) SetWriteDeadline(d time.Time) error {
+func (w *deadlineRecorder) SetWriteDeadline(d time.Time) error {
 	w.deadlines = append(w.deadlines, d)
 	return nil
 }

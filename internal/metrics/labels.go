@@ -10,48 +10,48 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// ownLabels are the names that series of a probe use themselves.
-var ownLabels = []string{
+// reservedLabels are the label names that the fixed families use.
+var reservedLabels = []string{
 	"system", "probe", "type", "verdict", "check", "reason", "target", "phase", "code", "version",
 	"runbook", "severity", "runbook_url", "le", "quantile",
 }
 
 // baseLabels returns the labels that every series of a job has. A configured label that would clash with one of a
 // series' own is shown as exported_NAME, as Prometheus does when labels clash. It also returns how many configured
-// labels had to be left out.
+// labels had to be dropped.
 func baseLabels(job probe.Job) (exposition.Labels, int) {
 	pairs := []exposition.Label{
 		{Name: "system", Value: valid(job.System)}, {Name: "probe", Value: valid(job.Name)}, {Name: "type", Value: valid(job.Type)},
 	}
-	left := 0
+	dropped := 0
 	for name, value := range job.Labels {
 		as := name
-		if slices.Contains(ownLabels, name) {
+		if slices.Contains(reservedLabels, name) {
 			as = model.ExportedLabelPrefix + name
 		}
 		if _, taken := job.Labels[as]; !labelName(as) || taken && as != name {
-			left++
+			dropped++
 			continue
 		}
 		pairs = append(pairs, exposition.Label{Name: as, Value: valid(value)})
 	}
-	return exposition.NewLabels(pairs), left
+	return exposition.NewLabels(pairs), dropped
 }
 
-// labelName reports whether name may name a label that a person configures.
+// labelName reports whether name is valid for a configured label.
 func labelName(name string) bool {
 	return model.LegacyValidation.IsValidLabelName(name) && !strings.HasPrefix(name, "__")
 }
 
-// metricName reports whether name may name a series.
+// metricName reports whether name is a valid metric name.
 func metricName(name string) bool {
 	return model.LegacyValidation.IsValidMetricName(name)
 }
 
-// valid returns a text of the configuration as valid UTF-8, without which no scrape could be read.
+// valid returns a text of the configuration as valid UTF-8: one invalid byte makes a whole scrape unreadable.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// labelValue returns a value that may come from a target in the form in which it may be a label.
+// labelValue returns a value that may come from a target in a form that is safe as a label.
 func labelValue(value string) string {
 	if value == "" {
 		return ""
@@ -59,8 +59,8 @@ func labelValue(value string) string {
 	return probe.Label(value)
 }
 
-// unfit reports whether a value was not made fit for a label, as Result.Measure does.
-func unfit(value string) bool {
+// invalidLabelValue reports whether a value did not pass through labelValue or Result.Measure.
+func invalidLabelValue(value string) bool {
 	for i := range len(value) {
 		if value[i] < ' ' || value[i] > '~' {
 			return true

@@ -8,25 +8,25 @@ import (
 	"prober/internal/probe"
 )
 
-// lastRun is what the latest run of a probe showed. It is never changed once made.
+// lastRun is what the last run of a probe showed. It is immutable.
 type lastRun struct {
 	verdict  probe.Verdict
 	ended    float64 // Unix seconds
 	expiry   float64 // of the certificate that expires first, Unix seconds; 0 without TLS
 	phases   [len(probe.PhaseNames)]float64
 	happened [len(probe.PhaseNames)]bool
-	checks   []checked // sorted by check and target, each once
-	codes    []code    // sorted by check and target, each once
-	versions []version // sorted by target and version, each once
-	samples  []sample  // sorted by measure and values, each once
+	checks   []checkVerdict // sorted by check and target, each once
+	codes    []statusCode   // sorted by check and target, each once
+	versions []version      // sorted by target and version, each once
+	samples  []sample       // sorted by measure and values, each once
 }
 
 type (
-	checked struct {
+	checkVerdict struct {
 		check, target string
 		verdict       probe.Verdict
 	}
-	code struct {
+	statusCode struct {
 		check, target string
 		status        int
 	}
@@ -34,14 +34,14 @@ type (
 	sample  = probe.Sample
 )
 
-// newLastRun reads a run. Of more series than there is room for it keeps the first and says how many it left.
-func newLastRun(r *probe.Result, verdict probe.Verdict, slowest *probe.Exchange, v *view, room int) (*lastRun, int) {
+// newLastRun reads a run. It keeps the first series that fit in room and returns how many it dropped.
+func newLastRun(r *probe.Result, verdict probe.Verdict, slowest *probe.Exchange, v *jobView, room int) (*lastRun, int) {
 	l := &lastRun{verdict: verdict, ended: unixSeconds(r.Started.Add(r.Took))}
 	l.readPhases(slowest)
-	left := 0
+	dropped := 0
 	fits := func(series int) bool {
 		if room < series {
-			left += series
+			dropped += series
 			return false
 		}
 		room -= series
@@ -49,8 +49,8 @@ func newLastRun(r *probe.Result, verdict probe.Verdict, slowest *probe.Exchange,
 	}
 	l.readChecks(r.Checks, v, fits)
 	l.readExchanges(r.Exchanges, fits)
-	left += l.readSamples(r.Samples, v, fits)
-	return l, left
+	dropped += l.readSamples(r.Samples, v, fits)
+	return l, dropped
 }
 
 func (l *lastRun) readPhases(slowest *probe.Exchange) {
@@ -65,11 +65,11 @@ func (l *lastRun) readPhases(slowest *probe.Exchange) {
 	}
 }
 
-// readChecks keeps each check of each target once, with the worst verdict noted.
-func (l *lastRun) readChecks(checks []probe.Check, v *view, fits func(int) bool) {
-	l.checks = make([]checked, 0, min(len(checks), maxSeries))
+// readChecks keeps each check of each target once, with the worst verdict.
+func (l *lastRun) readChecks(checks []probe.Check, v *jobView, fits func(int) bool) {
+	l.checks = make([]checkVerdict, 0, min(len(checks), maxSeries))
 	for i := range checks {
-		c := checked{labelValue(checks[i].Name), labelValue(checks[i].Target), checks[i].Verdict}
+		c := checkVerdict{labelValue(checks[i].Name), labelValue(checks[i].Target), checks[i].Verdict}
 		series := 1
 		if v.follows(c.check) {
 			series++
@@ -78,21 +78,20 @@ func (l *lastRun) readChecks(checks []probe.Check, v *view, fits func(int) bool)
 			l.checks = append(l.checks, c)
 		}
 	}
-	l.checks = unique(l.checks, checked.compare, func(a, b checked) checked {
-		a.verdict = worse(a.verdict, b.verdict)
+	l.checks = unique(l.checks, checkVerdict.compare, func(a, b checkVerdict) checkVerdict {
+		a.verdict = probe.Worse(a.verdict, b.verdict)
 		return a
 	})
 }
 
-// readExchanges keeps what the exchanges say of the target: the last status for each check of each target, its
-// versions, and when its certificate expires.
+// readExchanges keeps the last status for each check of each target, the versions, and the earliest certificate expiry.
 func (l *lastRun) readExchanges(exchanges []probe.Exchange, fits func(int) bool) {
-	l.codes = make([]code, 0, min(len(exchanges), maxSeries))
+	l.codes = make([]statusCode, 0, min(len(exchanges), maxSeries))
 	for i := range exchanges {
 		x := &exchanges[i]
 		target := labelValue(x.Target)
 		if fits(1) {
-			l.codes = append(l.codes, code{labelValue(x.Check), target, x.Status})
+			l.codes = append(l.codes, statusCode{labelValue(x.Check), target, x.Status})
 		}
 		if x.Version != "" && fits(1) {
 			l.versions = append(l.versions, version{target, strings.Clone(labelValue(x.Version))})
@@ -101,16 +100,16 @@ func (l *lastRun) readExchanges(exchanges []probe.Exchange, fits func(int) bool)
 			l.expiry = expiry
 		}
 	}
-	l.codes = unique(l.codes, code.compare, latter)
-	l.versions = unique(l.versions, version.compare, latter)
+	l.codes = unique(l.codes, statusCode.compare, last)
+	l.versions = unique(l.versions, version.compare, last)
 }
 
-// readSamples keeps the last value for each set of labels of each measure. It returns how many samples no series can
-// show: no number, a name that is taken, or a label that the configuration gives to every series.
-func (l *lastRun) readSamples(samples []probe.Sample, v *view, fits func(int) bool) (bad int) {
+// readSamples keeps the last value for each set of labels of each measure. It returns how many samples cannot be
+// shown: not a finite number, a name that is taken, or a label that the configuration gives to every series.
+func (l *lastRun) readSamples(samples []probe.Sample, v *jobView, fits func(int) bool) (bad int) {
 	for i := range samples {
 		s := samples[i]
-		if outlives(s) {
+		if isPersistent(s) {
 			continue
 		}
 		if s.Measure == nil || !measureName(s.Name) || len(s.Values) != len(s.Labels) || !finite(s.Value) || slices.ContainsFunc(s.Labels, v.labels.Has) {
@@ -120,7 +119,7 @@ func (l *lastRun) readSamples(samples []probe.Sample, v *view, fits func(int) bo
 		if !fits(1) {
 			continue
 		}
-		if slices.ContainsFunc(s.Values, unfit) {
+		if slices.ContainsFunc(s.Values, invalidLabelValue) {
 			s.Values = slices.Clone(s.Values)
 			for i := range s.Values {
 				s.Values[i] = labelValue(s.Values[i])
@@ -128,7 +127,7 @@ func (l *lastRun) readSamples(samples []probe.Sample, v *view, fits func(int) bo
 		}
 		l.samples = append(l.samples, s)
 	}
-	l.samples = unique(l.samples, compareSamples, latter)
+	l.samples = unique(l.samples, compareSamples, last)
 	return bad
 }
 
@@ -146,13 +145,13 @@ func unique[E any](all []E, compare func(a, b E) int, merge func(a, b E) E) []E 
 	return kept
 }
 
-func latter[E any](_, b E) E { return b }
+func last[E any](_, b E) E { return b }
 
-func (c checked) compare(o checked) int {
+func (c checkVerdict) compare(o checkVerdict) int {
 	return cmp.Or(cmp.Compare(c.check, o.check), cmp.Compare(c.target, o.target))
 }
 
-func (c code) compare(o code) int {
+func (c statusCode) compare(o statusCode) int {
 	return cmp.Or(cmp.Compare(c.check, o.check), cmp.Compare(c.target, o.target))
 }
 
@@ -162,17 +161,6 @@ func (v version) compare(o version) int {
 
 func compareSamples(a, b sample) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), slices.Compare(a.Labels, b.Labels), slices.Compare(a.Values, b.Values))
-}
-
-// worse orders verdicts as a result does: Fail over Inconclusive over Pass.
-func worse(a, b probe.Verdict) probe.Verdict {
-	switch {
-	case a == probe.Fail || b == probe.Fail:
-		return probe.Fail
-	case a == probe.Pass && b == probe.Pass:
-		return probe.Pass
-	}
-	return probe.Inconclusive
 }
 
 func finite(f float64) bool { return f-f == 0 }

@@ -22,17 +22,17 @@ const (
 	binaryFormat = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 )
 
-// scrape reads all series of probes, or the families named.
-func scrape(t testing.TB, m *Metrics, accept string, names ...string) string {
+// scrapeText reads all series of probes, or the families named.
+func scrapeText(t testing.TB, m *Metrics, accept string, names ...string) string {
 	t.Helper()
-	rec := answer(m, http.MethodGet, accept, names...)
+	rec := request(m, http.MethodGet, accept, names...)
 	if rec.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", rec.Code, rec.Body)
 	}
 	return rec.Body.String()
 }
 
-func answer(m *Metrics, method, accept string, names ...string) *httptest.ResponseRecorder {
+func request(m *Metrics, method, accept string, names ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, "/metrics", nil)
 	query := req.URL.Query()
 	query["name[]"] = names
@@ -52,7 +52,7 @@ func value(t testing.TB, m *Metrics, series string) string {
 			name = strings.TrimSuffix(name, suffix)
 		}
 	}
-	for line := range strings.Lines(scrape(t, m, textFormat, name)) {
+	for line := range strings.Lines(scrapeText(t, m, textFormat, name)) {
 		if v, ok := strings.CutPrefix(line, series+" "); ok {
 			return strings.TrimSpace(v)
 		}
@@ -60,10 +60,10 @@ func value(t testing.TB, m *Metrics, series string) string {
 	return "absent"
 }
 
-// lines counts the series of the families that a probe can have.
-func lines(t testing.TB, m *Metrics) (n int) {
+// countSeries counts the series of the families that a probe can have.
+func countSeries(t testing.TB, m *Metrics) (n int) {
 	t.Helper()
-	for line := range strings.Lines(scrape(t, m, textFormat)) {
+	for line := range strings.Lines(scrapeText(t, m, textFormat)) {
 		if strings.HasPrefix(line, "probe_") {
 			n++
 		}
@@ -93,8 +93,8 @@ func job(name string, change ...func(*probe.Job)) probe.Job {
 	return j
 }
 
-// ran is a run of the job that began now, with what note notes on it.
-func ran(j probe.Job, took time.Duration, note func(r *probe.Result)) probe.Result {
+// resultOf is a run of the job that began now, with what note notes on it.
+func resultOf(j probe.Job, took time.Duration, note func(r *probe.Result)) probe.Result {
 	r := probe.NewResult(j.ID)
 	r.Started, r.Took = time.Now(), took
 	if note != nil {
@@ -104,7 +104,7 @@ func ran(j probe.Job, took time.Duration, note func(r *probe.Result)) probe.Resu
 }
 
 func passed(j probe.Job) probe.Result {
-	return ran(j, 20*time.Millisecond, func(r *probe.Result) {
+	return resultOf(j, 20*time.Millisecond, func(r *probe.Result) {
 		r.Pass("answers", "got 200")
 		r.Exchanged(probe.Exchange{Check: "answers", Status: 200, Took: 12 * time.Millisecond, Connections: 1})
 	})

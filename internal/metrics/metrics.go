@@ -1,8 +1,8 @@
-// Package metrics shows the results of probes as Prometheus metrics, written when somebody scrapes them.
+// Package metrics exposes the results of probes as Prometheus metrics, written at scrape time.
 //
-// What a probe showed is kept as numbers, about 2 KiB for each probe, and becomes lines only in a scrape. A scrape
-// first copies the state of every probe, each under its own lock, and then writes family by family from the copy: one
-// scrape never shows half a run.
+// The state of a probe is kept as numbers, about 2 KiB each, and becomes text only in a scrape. A scrape first copies the
+// state of every probe, each under its own lock, and then writes family by family from the copy: no scrape shows half a
+// run.
 package metrics
 
 import (
@@ -17,29 +17,29 @@ import (
 	"prober/internal/probe"
 )
 
-// Metrics keeps what the series show. It is a probe.Sink and the scheduler's watcher. All its methods may be called
+// Metrics holds the state of all series. It is a probe.Sink and the scheduler's watcher. All its methods may be called
 // from several goroutines.
 type Metrics struct {
 	// CreatedLines makes scrapes in OpenMetrics text carry a _created sample beside each counter and histogram. It is
-	// off because a Prometheus that is not told otherwise stores each of them as a series of its own. Scrapes in
-	// protobuf carry the same times at no such price, always. Set it before the first scrape.
+	// off by default because Prometheus stores each of them as a series of its own unless configured otherwise. Scrapes
+	// in protobuf always carry the same times at no such cost. Set it before the first scrape.
 	CreatedLines bool
 
-	setting sync.Mutex // held while jobs are set
-	book    atomic.Pointer[book]
-	self    *self
-	scrapes chan struct{} // one element for each scrape under way
-	spare   chan *page    // a page kept from an earlier scrape, so that the next one need not make it
-	gzips   sync.Pool     // of *gzip.Writer
+	setJobsMu   sync.Mutex // held during SetJobs
+	jobs        atomic.Pointer[jobSet]
+	self        *self
+	scrapeSlots chan struct{} // one element for each scrape in progress
+	spareScrape chan *scrape  // kept from an earlier scrape for its memory
+	gzips       sync.Pool     // of *gzip.Writer
 }
 
-// book is the set of probes that are shown. It is never changed, only replaced.
-type book struct {
+// A jobSet is the set of probes that are shown. It is immutable.
+type jobSet struct {
 	states map[key]*state
 	order  []*state // by system, name and type
 }
 
-// key is what makes two jobs the same probe over a reload.
+// A key identifies a probe across reloads.
 type key struct{ system, name, kind string }
 
 func keyOf(id probe.ID) key { return key{id.System, id.Name, id.Type} }
@@ -48,25 +48,25 @@ func (k key) compare(o key) int {
 	return cmp.Or(cmp.Compare(k.system, o.system), cmp.Compare(k.name, o.name), cmp.Compare(k.kind, o.kind))
 }
 
-// New returns metrics that show the prober itself and, until SetJobs, no probe.
+// New returns metrics of the prober itself. SetJobs adds those of probes.
 func New(build Build) *Metrics {
-	m := &Metrics{self: newSelf(build), scrapes: make(chan struct{}, maxScrapes), spare: make(chan *page, 1)}
+	m := &Metrics{self: newSelf(build), scrapeSlots: make(chan struct{}, maxScrapes), spareScrape: make(chan *scrape, 1)}
 	// The fastest level costs two thirds of the default's time for a tenth more bytes.
 	m.gzips.New = func() any { z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed); return z }
-	m.book.Store(&book{})
+	m.jobs.Store(&jobSet{})
 	return m
 }
 
-// SetJobs says which probes are shown from now on. A probe known by system, name and type keeps its counters, its
-// histogram and what its last run showed, unless its settings are others now; labels, severity, signals and interval become those of the job. The series
-// of a probe that is not among the jobs are gone, and a run of it that ends later does not bring them back.
+// SetJobs replaces the set of probes. A probe with the same system, name and type keeps its counters and its histogram
+// and, if its settings did not change, the state of its last run. Labels, severity, signals and interval become those of
+// the job. The series of a removed probe are gone, and a run of it that ends later does not bring them back.
 func (m *Metrics) SetJobs(jobs []probe.Job) {
-	m.setting.Lock()
-	defer m.setting.Unlock()
-	old := m.book.Load()
+	m.setJobsMu.Lock()
+	defer m.setJobsMu.Unlock()
+	old := m.jobs.Load()
 	now := time.Now()
-	next := &book{states: make(map[key]*state, len(jobs)), order: make([]*state, 0, len(jobs))}
-	taken := map[string]bool{} // the signals that have a probe
+	next := &jobSet{states: make(map[key]*state, len(jobs)), order: make([]*state, 0, len(jobs))}
+	taken := map[string]bool{} // signals in use, as series
 	for _, job := range jobs {
 		k := keyOf(job.ID)
 		if next.states[k] != nil {
@@ -76,22 +76,22 @@ func (m *Metrics) SetJobs(jobs []probe.Job) {
 		if s == nil {
 			s = &state{registered: now.UnixMilli()}
 		}
-		v, left := newView(job, m.self.names, taken)
-		m.self.overflow.Add(float64(left + s.set(v, job.Probe, job.Settings, now)))
+		v, dropped := newJobView(job, m.self.names, taken)
+		m.self.overflow.Add(float64(dropped + s.set(v, job.Probe, job.Settings, now)))
 		next.states[k] = s
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(next.states), key.compare) {
 		next.order = append(next.order, next.states[k])
 	}
-	m.book.Store(next)
+	m.jobs.Store(next)
 }
 
-// Observe takes in what one run of a probe saw. Results of probes that are not shown are dropped.
+// Observe records one run. Results of probes that are not in the set are dropped.
 func (m *Metrics) Observe(r probe.Result) {
 	m.self.observe(&r)
-	if s := m.book.Load().states[keyOf(r.ID)]; s != nil {
-		if left := s.observe(&r); left > 0 {
-			m.self.overflow.Add(float64(left))
+	if s := m.jobs.Load().states[keyOf(r.ID)]; s != nil {
+		if dropped := s.observe(&r); dropped > 0 {
+			m.self.overflow.Add(float64(dropped))
 		}
 	}
 }

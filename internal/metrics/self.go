@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Build says what was built.
+// Build describes the build for prober_build_info.
 type Build struct{ Version, Revision, Branch, Tags string }
 
 // self are the metrics of the prober itself, kept by client_golang.
@@ -30,8 +30,8 @@ type self struct {
 	scrapeErr *prometheus.CounterVec
 }
 
-// Reasons that the scheduler gives for a run that did not start, and classes of addresses that are never dialled. All
-// of them exist from the start: a counter born at 1 is invisible to increase().
+// Reasons for skipped runs, and classes of addresses that are never dialled. All of these counters exist from the start:
+// increase() does not see a counter that appears with the value 1.
 var (
 	skipReasons = []string{"in_flight", "hung", "late", "overrun", "rate_limited"}
 	denyClasses = []string{"link_local", "metadata", "unspecified", "multicast"}
@@ -70,19 +70,19 @@ func newSelf(build Build) *self {
 			NativeHistogramMinResetDuration: time.Hour,
 		}),
 		running:  gauge("prober_runs_in_flight", "Runs under way."),
-		queued:   gauge("prober_runs_queued", "Runs that are due and wait for a place."),
-		skipped:  counters("prober_skipped_total", "Runs that did not start when they were due, by the reason.", "reason", skipReasons...),
+		queued:   gauge("prober_runs_queued", "Runs that are due and wait for a free slot."),
+		skipped:  counters("prober_skipped_total", "Runs that did not start when they were due, by reason.", "reason", skipReasons...),
 		panics:   counter("prober_panics_total", "Panics in probes. Each ended as an inconclusive check."),
-		denied:   counters("prober_dial_denied_total", "Connections not opened because the address is of a class that is never dialled.", "class", denyClasses...),
+		denied:   counters("prober_dial_denied_total", "Connections refused because the address is of a class that is never dialled.", "class", denyClasses...),
 		overflow: counter("prober_label_overflow_total", "Series left out: over the limit of 2000 for each probe, or clashing with another."),
-		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the prober itself is fit to judge: 1 if the check of its own surroundings passed."}, []string{"check"}),
+		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the self-check of the prober passed."}, []string{"check"}),
 		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
-		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "When a configuration was last loaded; 0 if none was."),
+		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "Time when a configuration was last loaded; 0 if none was."),
 		scrapeErr: counters("promhttp_metric_handler_errors_total",
 			"Total number of internal errors encountered by the promhttp metric handler.", "cause", gathering, encoding),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "prober_build_info", Help: "What this prober was built from, always 1.",
+		Name: "prober_build_info", Help: "Version and build of this prober, always 1.",
 		ConstLabels: prometheus.Labels{
 			"version": valid(build.Version), "revision": valid(build.Revision), "branch": valid(build.Branch), "tags": valid(build.Tags),
 			"goversion": runtime.Version(), "goos": runtime.GOOS, "goarch": runtime.GOARCH,
@@ -99,7 +99,7 @@ func newSelf(build Build) *self {
 	return s
 }
 
-// observe counts what a run says of the prober.
+// observe counts what a run says about the prober itself.
 func (s *self) observe(r *probe.Result) {
 	for i := range r.Checks {
 		if r.Checks[i].Reason == probe.Panicked {
@@ -118,12 +118,12 @@ func (m *Metrics) Started(_ probe.ID, lag time.Duration) {
 	m.self.lag.Observe(max(lag.Seconds(), 0))
 }
 
-// Skipped notes that a run did not start when it was due, and why in one word of a closed set.
+// Skipped notes that a run did not start when it was due. The reason is one word of a closed set.
 func (m *Metrics) Skipped(_ probe.ID, why string) {
 	m.self.skipped.WithLabelValues(labelValue(why)).Inc()
 }
 
-// Depth notes how many runs are under way and how many wait for a place.
+// Depth notes how many runs are in progress and how many are queued.
 func (m *Metrics) Depth(running, queued int) {
 	m.self.running.Set(float64(running))
 	m.self.queued.Set(float64(queued))
@@ -131,19 +131,19 @@ func (m *Metrics) Depth(running, queued int) {
 
 // ConfigLoaded notes an attempt to load the configuration, the first one included.
 func (m *Metrics) ConfigLoaded(ok bool) {
-	m.self.loaded.Set(number(ok))
+	m.self.loaded.Set(boolFloat(ok))
 	if ok {
 		m.self.loadedAt.Set(unixSeconds(time.Now()))
 	}
 }
 
-// SelfCheck notes how a check of the prober's own surroundings ended. The name is one of a closed set.
+// SelfCheck notes the result of a self-check. The name is one of a closed set.
 func (m *Metrics) SelfCheck(check string, ok bool) {
-	m.self.checks.WithLabelValues(labelValue(check)).Set(number(ok))
+	m.self.checks.WithLabelValues(labelValue(check)).Set(boolFloat(ok))
 }
 
-// number is 1 for true and 0 for false.
-func number(b bool) float64 {
+// boolFloat is 1 for true and 0 for false.
+func boolFloat(b bool) float64 {
 	if b {
 		return 1
 	}

@@ -12,7 +12,7 @@ import (
 
 const base = `env="prod",probe="a",region="eu-west-1",system="ibex",type="http"`
 
-func TestEverythingExistsBeforeTheFirstRun(t *testing.T) {
+func TestSetJobs_createsSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Build{})
 		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) { j.Probe = fake{"": {401, 200}} })})
@@ -47,14 +47,14 @@ func TestEverythingExistsBeforeTheFirstRun(t *testing.T) {
 			`probe_info{` + base + `,runbook="proxy-down",severity="P1",runbook_url="https://docs.ibex.example/incident-response#proxy-down"}`: "1",
 		} {
 			if got := value(t, m, series); got != want {
-				t.Errorf("%s is %s, want %s", series, got, want)
+				t.Errorf("%s is %s, expected %s", series, got, want)
 			}
 		}
 	})
 }
 
-// TestAWindowOpensAndCloses shows that maintenance is told at the time of the scrape and changes nothing else.
-func TestAWindowOpensAndCloses(t *testing.T) {
+// TestMaintenanceGauge shows that maintenance is evaluated at the time of the scrape and changes nothing else.
+func TestMaintenanceGauge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, now := New(Build{}), time.Now()
 		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) {
@@ -62,17 +62,17 @@ func TestAWindowOpensAndCloses(t *testing.T) {
 		})})
 		for _, want := range []string{"0", "1", "0"} {
 			if got := value(t, m, "probe_in_maintenance{"+base+"}"); got != want {
-				t.Errorf("%s after the start it is %s, want %s", time.Since(now), got, want)
+				t.Errorf("%s after the start it is %s, expected %s", time.Since(now), got, want)
 			}
 			if got := value(t, m, "probe_success{"+base+"}"); got != "0" {
-				t.Errorf("success is %s, want 0: maintenance hides nothing", got)
+				t.Errorf("success is %s, expected 0: maintenance hides nothing", got)
 			}
 			time.Sleep(time.Hour)
 		}
 	})
 }
 
-func TestARunIsShown(t *testing.T) {
+func TestObserve(t *testing.T) {
 	down := job("a", func(j *probe.Job) {
 		j.Signals = map[string]probe.Signal{"live": {Name: "ibex_process_up", Labels: map[string]string{"service": "proxy"}}}
 	})
@@ -98,7 +98,7 @@ func TestARunIsShown(t *testing.T) {
 			"probe_last_run_timestamp_seconds{" + base + "}":                   "9.4668480002e+08",
 			up: "0",
 		}},
-		{"nobody can tell", func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, "the control did not hold") }, map[string]string{
+		{"inconclusive", func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, "the control did not hold") }, map[string]string{
 			"probe_success{" + base + "}":                                             "0",
 			"probe_verdict{" + base + `,verdict="inconclusive"}`:                      "1",
 			"probe_failures_total{" + base + `,check="live",reason="control_failed"}`: "1",
@@ -147,10 +147,10 @@ func TestARunIsShown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := New(Build{})
 				m.SetJobs([]probe.Job{down})
-				m.Observe(ran(down, 20*time.Millisecond, test.note))
+				m.Observe(resultOf(down, 20*time.Millisecond, test.note))
 				for series, want := range test.want {
 					if got := value(t, m, series); got != want {
-						t.Errorf("%s is %s, want %s", series, got, want)
+						t.Errorf("%s is %s, expected %s", series, got, want)
 					}
 				}
 			})
@@ -158,25 +158,25 @@ func TestARunIsShown(t *testing.T) {
 	}
 }
 
-func TestWhatTheLastRunShowedIsGoneWithTheNext(t *testing.T) {
+func TestObserve_replacesTheLastRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, j := New(Build{}), job("a")
 		m.SetJobs([]probe.Job{j})
-		m.Observe(ran(j, time.Second, func(r *probe.Result) {
+		m.Observe(resultOf(j, time.Second, func(r *probe.Result) {
 			r.Pass("live", "200")
 			r.Measure(stateMeasure, 1, "x", "serving")
 			r.Exchanged(probe.Exchange{Check: "live", Status: 200, Version: "v1", CertExpiry: time.Now().Add(time.Hour), Phases: []probe.Phase{{Name: "tls", Took: time.Second}}})
 		}))
-		m.Observe(ran(j, time.Second, func(r *probe.Result) { r.Inconclusive(probe.RunCheck, probe.Cancelled, "cancelled") }))
+		m.Observe(resultOf(j, time.Second, func(r *probe.Result) { r.Inconclusive(probe.RunCheck, probe.Cancelled, "cancelled") }))
 		for _, family := range []string{"probe_check_success", "probe_health_state", "probe_target_version_info", "probe_http_status_code", "probe_http_duration_seconds", "probe_tls_earliest_cert_expiry_timestamp_seconds"} {
-			if text := scrape(t, m, textFormat, family); text != "" {
+			if text := scrapeText(t, m, textFormat, family); text != "" {
 				t.Errorf("still there after a run that did not show it: %s", text)
 			}
 		}
 	})
 }
 
-func TestLatencyLeavesOutWhatTheProberSpoiled(t *testing.T) {
+func TestObserve_latency(t *testing.T) {
 	exchange := probe.Exchange{Check: "live", Took: 2 * time.Second}
 	for _, test := range []struct {
 		name string
@@ -203,16 +203,16 @@ func TestLatencyLeavesOutWhatTheProberSpoiled(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			m, j := New(Build{}), job("a")
 			m.SetJobs([]probe.Job{j})
-			m.Observe(ran(j, 3*time.Second, test.note))
+			m.Observe(resultOf(j, 3*time.Second, test.note))
 			got := value(t, m, "probe_duration_seconds_count{"+base+"}") + " " + value(t, m, "probe_duration_seconds_sum{"+base+"}")
 			if got != test.want {
-				t.Errorf("count and sum are %s, want %s", got, test.want)
+				t.Errorf("count and sum are %s, expected %s", got, test.want)
 			}
 		})
 	}
 }
 
-func TestASignalFollowsItsTargets(t *testing.T) {
+func TestSignals(t *testing.T) {
 	with := func(labels map[string]string) probe.Job {
 		return job("a", func(j *probe.Job) {
 			j.Signals = map[string]probe.Signal{"live": {Name: "up_again", Labels: labels}}
@@ -236,39 +236,39 @@ func TestASignalFollowsItsTargets(t *testing.T) {
 		{"several", map[string]string{"service": "x"}, note(probe.Pass, probe.Fail, probe.Inconclusive),
 			"up_again{service=\"x\",replica=\"t0\"} 1\nup_again{service=\"x\",replica=\"t1\"} 0\n"},
 		{"several, and the label is taken", map[string]string{"replica": "all"}, note(probe.Pass, probe.Fail), "up_again{replica=\"all\"} 0\n"},
-		{"several, the label is taken and nobody can tell", map[string]string{"replica": "all"}, note(probe.Pass, probe.Inconclusive), ""},
+		{"several, the label is taken and one is inconclusive", map[string]string{"replica": "all"}, note(probe.Pass, probe.Inconclusive), ""},
 		{"none", nil, note(), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m, j := New(Build{}), with(test.labels)
 			m.SetJobs([]probe.Job{j})
-			m.Observe(ran(j, time.Second, test.note))
+			m.Observe(resultOf(j, time.Second, test.note))
 			var got strings.Builder
-			for line := range strings.Lines(scrape(t, m, textFormat, "up_again")) {
+			for line := range strings.Lines(scrapeText(t, m, textFormat, "up_again")) {
 				if !strings.HasPrefix(line, "#") {
 					got.WriteString(line)
 				}
 			}
 			if got.String() != test.want {
-				t.Errorf("want %q, got %q", test.want, got.String())
+				t.Errorf("expected %q, got %q", test.want, got.String())
 			}
 		})
 	}
 }
 
-func TestNothingIsNegativeWhenClocksStepBack(t *testing.T) {
+func TestObserve_clockSteppedBack(t *testing.T) {
 	m, j := New(Build{}), job("a")
 	m.SetJobs([]probe.Job{j})
 	m.Started(j.ID, -time.Hour)
 	for _, started := range []time.Time{{}, time.Unix(-5, 0), time.Now().Add(time.Hour), time.Now()} {
-		r := ran(j, -time.Hour, func(r *probe.Result) {
+		r := resultOf(j, -time.Hour, func(r *probe.Result) {
 			r.Pass("live", "")
 			r.Exchanged(probe.Exchange{Check: "live", Took: -time.Second, Connections: -1, CertExpiry: time.Unix(-9, 0), TraceID: trace(1),
 				Phases: []probe.Phase{{Name: "tls", Took: -time.Hour}}})
 		})
 		r.Started = started
 		m.Observe(r)
-		for line := range strings.Lines(scrape(t, m, openFormat)) {
+		for line := range strings.Lines(scrapeText(t, m, openFormat)) {
 			v := strings.Fields(line)[len(strings.Fields(line))-1]
 			if strings.HasPrefix(line, "probe") && (strings.HasPrefix(v, "-") || strings.Contains(v, "NaN") || strings.Contains(v, "Inf")) {
 				t.Errorf("started %s: %s", started, line)
@@ -276,6 +276,6 @@ func TestNothingIsNegativeWhenClocksStepBack(t *testing.T) {
 		}
 	}
 	if got := value(t, m, "probe_connections_total{"+base+"}"); got != "0" {
-		t.Errorf("%s connections, want 0", got)
+		t.Errorf("%s connections, expected 0", got)
 	}
 }

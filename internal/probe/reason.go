@@ -43,8 +43,8 @@ func (v Verdict) Mark() string {
 // MarshalText writes the verdict as its word.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// worse orders verdicts: Fail over Inconclusive over Pass.
-func worse(a, b Verdict) Verdict {
+// Worse orders verdicts: Fail over Inconclusive over Pass.
+func Worse(a, b Verdict) Verdict {
 	if a == Fail || b == Fail {
 		return Fail
 	}

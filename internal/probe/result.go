@@ -236,7 +236,7 @@ func (r Result) Verdict() Verdict {
 	}
 	v := Pass
 	for _, c := range r.Checks {
-		v = worse(v, c.Verdict)
+		v = Worse(v, c.Verdict)
 	}
 	return v
 }

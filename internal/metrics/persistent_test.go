@@ -15,13 +15,13 @@ var (
 	passing  = &probe.Measure{Name: "probe_test_rows", Help: "Rows."}
 )
 
-// lasting is a probe with measures that outlive its runs.
-type lasting struct{ surfaces []string }
+// persistentProbe is a probe with measures that outlive its runs.
+type persistentProbe struct{ surfaces []string }
 
-func (lasting) Validate() error                    { return nil }
-func (lasting) Checks() []string                   { return nil }
-func (lasting) Ask(context.Context, *probe.Result) {}
-func (l lasting) Measures() []probe.Sample {
+func (persistentProbe) Validate() error                    { return nil }
+func (persistentProbe) Checks() []string                   { return nil }
+func (persistentProbe) Ask(context.Context, *probe.Result) {}
+func (l persistentProbe) Measures() []probe.Sample {
 	all := []probe.Sample{{Measure: proven}}
 	for _, s := range l.surfaces {
 		all = append(all, probe.Sample{Measure: breaches, Values: []string{s}})
@@ -29,11 +29,11 @@ func (l lasting) Measures() []probe.Sample {
 	return all
 }
 
-// TestSomeMeasuresOutliveRunsAndReloads: a counter of breaches is born at 0, or increase() would not see the first.
-func TestSomeMeasuresOutliveRunsAndReloads(t *testing.T) {
+// TestPersistentMeasures: a counter of breaches is born at 0, or increase() would not see the first.
+func TestPersistentMeasures(t *testing.T) {
 	m := New(Build{})
 	set := func(settings string, surfaces ...string) {
-		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) { j.Probe, j.Settings = lasting{surfaces}, settings })})
+		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) { j.Probe, j.Settings = persistentProbe{surfaces}, settings })})
 	}
 	run := func(note func(r *probe.Result)) {
 		r := probe.NewResult(job("a").ID)
@@ -45,7 +45,7 @@ func TestSomeMeasuresOutliveRunsAndReloads(t *testing.T) {
 		t.Helper()
 		for series, want := range lines {
 			if got := value(t, m, series); got != want {
-				t.Errorf("%s: %s is %s, want %s", when, series, got, want)
+				t.Errorf("%s: %s is %s, expected %s", when, series, got, want)
 			}
 		}
 	}
@@ -68,7 +68,7 @@ func TestSomeMeasuresOutliveRunsAndReloads(t *testing.T) {
 	want("after a reload", map[string]string{read: "3", last: "12"})
 	set("another", "read")
 	want("after a reload with other settings", map[string]string{read: "3", list: "absent", last: "0"})
-	got := scrape(t, m, "")
+	got := scrapeText(t, m, "")
 	for _, line := range []string{"# TYPE probe_test_breach_total counter\n", "# TYPE probe_test_proven_timestamp_seconds gauge\n"} {
 		if !strings.Contains(got, line) {
 			t.Errorf("no %q in\n%s", line, got)

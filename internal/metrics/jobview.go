@@ -9,8 +9,8 @@ import (
 	"prober/internal/probe"
 )
 
-// A view is what the configuration says of how a probe is shown. It is never changed, only replaced.
-type view struct {
+// A jobView is what the configuration says about the series of a probe. It is immutable.
+type jobView struct {
 	labels                 exposition.Labels
 	runbook, severity, url string
 	interval               float64 // seconds
@@ -28,11 +28,11 @@ type signal struct {
 // replica is the label that tells the targets of one signal apart.
 const replica = "replica"
 
-// newView returns the view of a job and how many of its signals and labels cannot be shown. Two signals with the same
-// name and labels would spoil every scrape: the first one has it, and taken remembers the series that are.
-func newView(job probe.Job, own, taken map[string]bool) (*view, int) {
-	base, left := baseLabels(job)
-	v := &view{
+// newJobView returns the view of a job and how many of its signals and labels cannot be shown. Two signals with the same
+// name and labels would make every scrape invalid: the first one wins, and taken records the series in use.
+func newJobView(job probe.Job, own, taken map[string]bool) (*jobView, int) {
+	base, dropped := baseLabels(job)
+	v := &jobView{
 		labels: base, runbook: valid(job.Runbook), severity: valid(job.Severity), url: valid(job.RunbookURL),
 		interval: job.Interval.Seconds(), maintenance: job.Maintenance,
 	}
@@ -41,7 +41,7 @@ func newView(job probe.Job, own, taken map[string]bool) (*view, int) {
 		var pairs []exposition.Label
 		for name, value := range configured.Labels {
 			if !labelName(name) {
-				left++
+				dropped++
 				continue
 			}
 			pairs = append(pairs, exposition.Label{Name: name, Value: valid(value)})
@@ -49,17 +49,17 @@ func newView(job probe.Job, own, taken map[string]bool) (*view, int) {
 		s := signal{check: labelValue(check), name: configured.Name, labels: exposition.NewLabels(pairs)}
 		series := s.name + "{" + s.labels.String() + "}"
 		if taken[series] || own[s.name] || !signalName(s.name) {
-			left++
+			dropped++
 			continue
 		}
 		taken[series] = true
 		v.signals = append(v.signals, s)
 	}
-	return v, left
+	return v, dropped
 }
 
 // follows reports whether a signal follows the check.
-func (v *view) follows(check string) bool {
+func (v *jobView) follows(check string) bool {
 	for i := range v.signals {
 		if v.signals[i].check == check {
 			return true
@@ -68,7 +68,7 @@ func (v *view) follows(check string) bool {
 	return false
 }
 
-// signalName reports whether a signal may have that name. The prober's own names are not free.
+// signalName reports whether a signal may have that name. The prober's own prefixes are reserved.
 func signalName(name string) bool {
 	for _, own := range []string{"probe_", "prober_", "promhttp_"} {
 		if strings.HasPrefix(name, own) {

@@ -1,0 +1,160 @@
+package metrics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/exposition"
+	"prober/internal/probe"
+
+	dto "github.com/prometheus/client_model/go"
+)
+
+// A scrape is one scrape in progress, with the memory that it needs. The memory is used again.
+type scrape struct {
+	now      time.Time // of the scrape
+	jobs     []jobSnapshot
+	dynamic  map[string]*dynamicFamily // measures and signals by name
+	families []family
+	out      exposition.Writer
+	names    []string // the labels of the series being written, beyond those that all of its probe have
+	values   []string
+}
+
+// A family is one family of a scrape, from one of three sources.
+type family struct {
+	name    string
+	fixed   *fixedFamily
+	dynamic *dynamicFamily
+	library *dto.MetricFamily
+}
+
+func newScrape() *scrape { return &scrape{dynamic: map[string]*dynamicFamily{}} }
+
+// sortFamilies puts the families in the order of their names. If two have the same name, the fixed one is written.
+func (p *scrape) sortFamilies(gathered []*dto.MetricFamily) {
+	for i := range fixedFamilies {
+		p.families = append(p.families, family{name: fixedFamilies[i].name, fixed: &fixedFamilies[i]})
+	}
+	for _, f := range gathered {
+		p.families = append(p.families, family{name: f.GetName(), library: f})
+	}
+	for name, f := range p.dynamic {
+		if slices.ContainsFunc(p.families, func(o family) bool { return o.name == name && o.dynamic == nil }) {
+			continue
+		}
+		p.families = append(p.families, family{name: name, dynamic: f})
+	}
+	slices.SortFunc(p.families, func(a, b family) int { return strings.Compare(a.name, b.name) })
+}
+
+// write writes one family. A panic loses that family and no other.
+func (p *scrape) write(o family) (err error) {
+	if o.library != nil {
+		return p.out.Family(o.library)
+	}
+	defer func() {
+		cause := recover()
+		end := p.out.End(cause == nil)
+		if err = end; cause != nil {
+			err = fmt.Errorf("writing %s panicked with a %T", o.name, cause)
+		}
+	}()
+	if o.fixed != nil {
+		p.out.Begin(o.fixed.name, o.fixed.help, o.fixed.kind)
+		for i := 0; i < len(p.jobs) && !p.out.Failed(); i++ {
+			o.fixed.write(&p.jobs[i], p)
+		}
+		return nil
+	}
+	p.out.Begin(o.name, o.dynamic.help, o.dynamic.kind)
+	for i := 0; i < len(o.dynamic.series) && !p.out.Failed(); i++ {
+		p.writeRef(&o.dynamic.series[i])
+	}
+	return nil
+}
+
+func (p *scrape) writeRef(at *seriesRef) {
+	r := &p.jobs[at.job]
+	if at.signal != nil {
+		p.writeSignal(at.signal, r.last)
+		return
+	}
+	samples := r.last.samples
+	if at.persistent {
+		samples = r.persistent
+	}
+	for _, s := range samples[at.from:at.to] {
+		p.names, p.values = p.names[:0], p.values[:0]
+		for i, name := range s.Labels {
+			p.addLabel(name, s.Values[i])
+		}
+		var created int64
+		if s.Counter {
+			created = r.registered
+		}
+		p.out.Sample(&r.view.labels, p.names, p.values, s.Value, created)
+	}
+}
+
+// writeSignal writes one series, or one for each target if the check has targets. An inconclusive check has none.
+func (p *scrape) writeSignal(s *signal, last *lastRun) {
+	of := last.of(s.check)
+	if len(of) > 0 && of[0].target != "" && s.labels.Has(replica) {
+		// The label is taken, so one series stands for all targets.
+		verdict := of[0].verdict
+		for i := range of {
+			verdict = probe.Worse(verdict, of[i].verdict)
+		}
+		of = []checkVerdict{{verdict: verdict}}
+	}
+	for i := range of {
+		if of[i].verdict == probe.Inconclusive {
+			continue
+		}
+		p.names, p.values = p.names[:0], p.values[:0]
+		if of[i].target != "" {
+			p.addLabel(replica, of[i].target)
+		}
+		p.out.Sample(&s.labels, p.names, p.values, boolFloat(of[i].verdict == probe.Pass), 0)
+	}
+}
+
+// of returns the verdicts of one check, by target.
+func (l *lastRun) of(check string) []checkVerdict {
+	from, _ := slices.BinarySearchFunc(l.checks, check, func(c checkVerdict, check string) int { return strings.Compare(c.check, check) })
+	to := from
+	for to < len(l.checks) && l.checks[to].check == check {
+		to++
+	}
+	return l.checks[from:to]
+}
+
+// gauge writes a gauge of a probe. Further labels are given as names and values in turn.
+func (p *scrape) gauge(r *jobSnapshot, v float64, labels ...string) {
+	p.setLabels(labels)
+	p.out.Sample(&r.view.labels, p.names, p.values, v, 0)
+}
+
+// counter writes a counter of a probe, as gauge does a gauge.
+func (p *scrape) counter(r *jobSnapshot, n uint64, created int64, labels ...string) {
+	p.setLabels(labels)
+	p.out.Sample(&r.view.labels, p.names, p.values, float64(n), created)
+}
+
+// setLabels makes the labels those of the series being written.
+func (p *scrape) setLabels(labels []string) {
+	p.names, p.values = p.names[:0], p.values[:0]
+	for i := 0; i < len(labels); i += 2 {
+		p.addLabel(labels[i], labels[i+1])
+	}
+}
+
+// addLabel adds a label to the series being written. A label without a value is the same as no label.
+func (p *scrape) addLabel(name, value string) {
+	if value != "" {
+		p.names, p.values = append(p.names, name), append(p.values, value)
+	}
+}
