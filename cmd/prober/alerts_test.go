@@ -89,7 +89,7 @@ func read(expr string) (names []string) {
 // demo exports. What they say that they read of each kind must be there too.
 func TestRulesNameSeriesThatExist(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "demo", "--break", "up-500")
+	p := start(t, nil, "demo", "--fault", "up-500")
 	p.eventually(t, `probe_failures_total{probe="up"`)
 	for kind := range probes.Kinds() {
 		for _, series := range alerts.Reads(kind) {

@@ -14,13 +14,13 @@ import (
 	"prober/internal/web"
 )
 
-// demoOptions are what the command line says of the demo.
+// demoOptions are the flags of the command demo.
 type demoOptions struct {
 	faults []string
 	list   bool
 }
 
-// runDemo starts the sample system, breaks it as asked, and probes it with the configuration that ships for it.
+// runDemo starts the sample system, injects the given faults, and probes it with the demo's configuration.
 func (o *options) runDemo(ctx context.Context) int {
 	sample, err := sandbox.Start(sandbox.Options{})
 	if err != nil {
@@ -50,17 +50,17 @@ func (o *options) runDemo(ctx context.Context) int {
 		return []config.File{{Name: "demo.yaml", Data: sample.RewriteAddresses(config.Demo)}}
 	}
 	if o.once.once {
-		return o.askOnce(ctx, from)
+		return o.runOnce(ctx, from)
 	}
-	return o.serveForever(ctx, from, stage{
+	return o.serveForever(ctx, from, demoHooks{
 		announce: func(address string) { fmt.Fprintf(o.stdout, demoGuide, pageURL(address)) },
-		switches: func() []web.Switch { return switches(sample) },
+		faults:   func() []web.Switch { return demoFaults(sample) },
 		handlers: map[string]http.Handler{"/demo/": http.StripPrefix("/demo", sample.Handler())},
 	})
 }
 
-// switches shows the sample system's faults on the page.
-func switches(sample *sandbox.Sandbox) []web.Switch {
+// demoFaults lists the sample system's faults for the page.
+func demoFaults(sample *sandbox.Sandbox) []web.Switch {
 	broken := sample.Active()
 	var all []web.Switch
 	for _, f := range sample.Faults() {
@@ -73,17 +73,17 @@ func switches(sample *sandbox.Sandbox) []web.Switch {
 	return all
 }
 
-const demoGuide = `The sample system runs, and prober probes it.
+const demoGuide = `The sample system is running, and prober probes it.
 
   page       %[1]s/
   metrics    %[1]s/metrics
-  break it   curl -X POST %[1]s/demo/inject/auth-down      (prober demo --list names all faults)
-  mend it    curl -X POST %[1]s/demo/clear/auth-down
-  ask once   prober demo --once --break auth-down         (a sample system of its own)
+  inject     curl -X POST %[1]s/demo/inject/auth-down     (prober demo --list names all faults)
+  clear      curl -X POST %[1]s/demo/clear/auth-down
+  run once   prober demo --once --fault auth-down         (with a sample system of its own)
 
 `
 
-// pageURL is where a browser on this machine finds what listens on address.
+// pageURL is the URL of address for a browser on this machine.
 func pageURL(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && ip.IsUnspecified() {

@@ -208,7 +208,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, nil, "demo", "--break", "up-500")
+	p := start(t, nil, "demo", "--fault", "up-500")
 	p.eventually(t, `probe_failures_total{probe="up"`)
 	p.eventually(t, `probe_health_state{probe="proxy"`)
 	p.eventually(t, `probe_http_value{probe="outbox"`)

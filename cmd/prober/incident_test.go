@@ -44,7 +44,7 @@ func TestAnIncidentOutlivesARestart(t *testing.T) {
 		t.Errorf("%v, got:\n%s", err, note)
 	}
 	var out, errs strings.Builder
-	if got := run(t.Context(), []string{"--once", "--note", "--config.file=" + file, "--storage.path=" + filepath.Join(dir, "none.json")}, &out, &errs); got != exitPass || !strings.HasPrefix(out.String(), "## Incident\nStart time:\nSeverity:\n") {
+	if got := run(t.Context(), []string{"--once", "--incident-note", "--config.file=" + file, "--storage.path=" + filepath.Join(dir, "none.json")}, &out, &errs); got != exitPass || !strings.HasPrefix(out.String(), "## Incident\nStart time:\nSeverity:\n") {
 		t.Errorf("without an incident: got %d and\n%s%s", got, out.String(), errs.String())
 	}
 }

@@ -160,10 +160,10 @@ func TestTenThousandHostileAnswersLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAsker(16)
+	a := newOnceRunner(16)
 	runs := func(often int) (goroutines, files int) {
 		for range often {
-			if got := len(a.ask(t.Context(), cfg.Jobs)); got != len(cfg.Jobs) {
+			if got := len(a.run(t.Context(), cfg.Jobs)); got != len(cfg.Jobs) {
 				t.Fatalf("got %d results of %d", got, len(cfg.Jobs))
 			}
 		}
@@ -178,7 +178,7 @@ func TestTenThousandHostileAnswersLeaveNothing(t *testing.T) {
 	if g, f := runs(10_000 / len(cfg.Jobs)); g > goroutines+50 || f > files+50 {
 		t.Errorf("after 10,000 more runs %d goroutines and %d files, before %d and %d", g, f, goroutines, files)
 	}
-	retire(cfg.Jobs)
+	closeProbes(cfg.Jobs)
 }
 
 // notice calls a function once a text was written.

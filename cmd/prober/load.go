@@ -15,11 +15,11 @@ import (
 	"prober/probes"
 )
 
-// A source yields the configuration's files as they are now; the demo's come from the binary.
-type source func() []config.File
+// A configSource returns the current content of the configuration's files; the demo's file is embedded.
+type configSource func() []config.File
 
-// usable reads the files as configuration and tries its secrets; what cannot be used refuses the whole.
-func usable(files []config.File) (*config.Config, error) {
+// loadConfig parses the files and reads each secret once. Any mistake refuses the whole configuration.
+func loadConfig(files []config.File) (*config.Config, error) {
 	cfg, err := config.Parse(probes.Kinds(), files...)
 	if err != nil {
 		return nil, err
@@ -29,14 +29,14 @@ func usable(files []config.File) (*config.Config, error) {
 	return cfg, err
 }
 
-// A filter says which of the configured probes are meant; the zero value means all.
+// A filter selects some of the configured probes; the zero value selects all.
 type filter struct{ runbooks, probes []string }
 
-// some reports whether not all probes are meant.
-func (f filter) some() bool { return len(f.runbooks)+len(f.probes) > 0 }
+// isSet reports whether the filter selects by anything.
+func (f filter) isSet() bool { return len(f.runbooks)+len(f.probes) > 0 }
 
-// apply returns the jobs that are meant. The error names what is asked for and not there: a misspelt name must not
-// make a smaller question of it.
+// apply returns the selected jobs. The error names runbooks and probes that do not exist: a misspelt name must not
+// silently select fewer probes.
 func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 	named := func(j probe.Job) []string { return []string{j.Name, j.System + "/" + j.Name} }
 	var missing []string
@@ -50,20 +50,20 @@ func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 			missing = append(missing, "probe "+p)
 		}
 	}
-	meant := slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
+	selected := slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
 		wanted := slices.ContainsFunc(named(j), func(name string) bool { return slices.Contains(f.probes, name) })
 		return len(f.runbooks) > 0 && !slices.Contains(f.runbooks, j.Runbook) || len(f.probes) > 0 && !wanted
 	})
 	switch {
 	case missing != nil:
-		return meant, fmt.Errorf("none of the %d configured probes is of %s", len(jobs), strings.Join(missing, " or "))
-	case len(meant) == 0:
+		return selected, fmt.Errorf("none of the %d configured probes belongs to %s", len(jobs), strings.Join(missing, " or "))
+	case len(selected) == 0:
 		return nil, fmt.Errorf("none of the %d configured probes matches %s", len(jobs), f)
 	}
-	return meant, nil
+	return selected, nil
 }
 
-// String says what the filter asks for.
+// String describes the selection.
 func (f filter) String() string {
 	var parts []string
 	if len(f.runbooks) > 0 {
@@ -75,7 +75,8 @@ func (f filter) String() string {
 	return strings.Join(parts, " and ")
 }
 
-// A reference is something independent of every target. While it can be reached, the prober's own network works.
+// A reference is an address that is independent of every target. While it can be reached, the prober's own network
+// works.
 type reference struct {
 	address string
 	report  func(check string, ok bool)
@@ -85,25 +86,25 @@ type reference struct {
 	last error
 }
 
-// fresh is how long one answer serves all runs, so that many failing probes do not make a crowd at the reference.
-const fresh = time.Second
+// referenceCacheTTL is how long one check of the reference serves all runs, so that many failing probes do not flood it.
+const referenceCacheTTL = time.Second
 
-// newReference returns nil without an address: then nobody can tell.
+// newReference returns nil without an address: then failures are not attributed to the prober's own network.
 func newReference(address string, report func(string, bool)) (*reference, error) {
 	if address == "" {
 		return nil, nil
 	}
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, errors.New("reference: wanted HOST:PORT")
+		return nil, errors.New("--network.reference: expected HOST:PORT")
 	}
 	return &reference{address: address, report: report}, nil
 }
 
-// Check connects to the reference and hangs up.
+// Check connects to the reference and closes the connection.
 func (r *reference) Check(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.when.IsZero() && time.Since(r.when) < fresh {
+	if !r.when.IsZero() && time.Since(r.when) < referenceCacheTTL {
 		return r.last
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -119,8 +120,8 @@ func (r *reference) Check(ctx context.Context) error {
 	return err
 }
 
-// equip gives the jobs the reference, if there is one.
-func (r *reference) equip(jobs []probe.Job) []probe.Job {
+// withReference sets the reference of the jobs, if there is one.
+func (r *reference) withReference(jobs []probe.Job) []probe.Job {
 	if r == nil {
 		return jobs
 	}
@@ -130,7 +131,7 @@ func (r *reference) equip(jobs []probe.Job) []probe.Job {
 	return jobs
 }
 
-// watchClock reports whether the wall clock keeps step with the monotonic one, and so whether times can be compared.
+// watchClock reports whether the wall clock agrees with the monotonic one, so that times can be compared.
 func watchClock(ctx context.Context, report func(check string, ok bool)) {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
@@ -141,13 +142,13 @@ func watchClock(ctx context.Context, report func(check string, ok bool)) {
 			return
 		case <-tick.C:
 			now := time.Now()
-			report("clock", steady(now.Round(0).Sub(last.Round(0)), now.Sub(last)))
+			report("clock", clockSteady(now.Round(0).Sub(last.Round(0)), now.Sub(last)))
 			last = now
 		}
 	}
 }
 
-// steady reports whether as much time went by on the wall clock as on the monotonic one, which nobody can set.
-func steady(wall, monotonic time.Duration) bool {
+// clockSteady reports whether as much time passed on the wall clock as on the monotonic one, which cannot be set.
+func clockSteady(wall, monotonic time.Duration) bool {
 	return (wall - monotonic).Abs() <= 500*time.Millisecond
 }

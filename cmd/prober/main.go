@@ -1,5 +1,5 @@
-// Command prober asks running systems the questions that an on-call engineer asks, and exports the answers as
-// Prometheus metrics; or asks them once, after a fix, and answers with its exit status.
+// Command prober asks running systems the questions that an on-call engineer asks and exports the answers as Prometheus
+// metrics. With --once it asks them once, after a fix, and answers with its exit status.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // maintenance windows name time zones, and an image from scratch has none
 
@@ -24,23 +25,24 @@ import (
 	"prober/probes"
 )
 
-// Exit statuses. Monitoring and CI read them; they are part of the interface.
+// Exit statuses. Monitoring and CI read them: they are part of the interface.
 const (
-	exitPass         = 0 // everything asked passed
+	exitPass         = 0 // everything passed
 	exitFail         = 1 // something failed
-	exitUsage        = 2 // the command line or the configuration is wrong; nothing was asked
-	exitInconclusive = 3 // nothing failed, and something could not be told, was interrupted, or nothing ran
+	exitUsage        = 2 // the command line or the configuration is wrong; nothing ran
+	exitInconclusive = 3 // nothing failed, but something was inconclusive or interrupted, or nothing ran
 )
 
 func main() {
-	harden()
+	disableCoreDumps()
+	log.SetOutput(io.Discard) // net/http logs unsolicited responses there, past every redaction
 	ctx, cancel := interruptible()
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	cancel()
 	os.Exit(status)
 }
 
-// options are what the command line says.
+// options are the flags of all commands.
 type options struct {
 	stdout, stderr io.Writer
 	log            promslog.Config
@@ -54,42 +56,45 @@ type options struct {
 	rules       rulesOptions
 }
 
-// run does what the arguments say until it is done or ctx ends, and returns the exit status.
+// run runs the command that the arguments name until it is done or ctx ends, and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o := options{stdout: stdout, stderr: stderr}
-	app := kingpin.New("prober", "Asks running systems what an on-call engineer asks, all the time or once, and says why when the answer is wrong.")
+	app := kingpin.New("prober", "Asks running systems what an on-call engineer asks, continuously or once, and says why an answer is wrong.")
 	app.UsageWriter(stdout).ErrorWriter(stderr).Version(version.Print("prober"))
 	app.HelpFlag.Short('h')
 	promslogflag.AddFlags(app, &o.log)
 
-	probe := app.Command("run", "Probe for ever and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).").Default()
+	probe := app.Command("run", "Probe continuously and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).").Default()
 	configFlag(probe, &o)
 	probeWeb := probeFlags(probe, &o)
 
 	check := app.Command("check", "Validate the configuration and print what would be probed.")
 	configFlag(check, &o)
 
-	rules := app.Command("rules", "Print alert rules for Prometheus, made from the configuration.")
+	rules := app.Command("rules", "Print alert rules for Prometheus, generated from the configuration.")
 	configFlag(rules, &o)
 	rulesFlags(rules, &o)
 
-	dashboard := app.Command("dashboard", "Print a dashboard for Grafana, made from the configuration.")
+	dashboard := app.Command("dashboard", "Print a dashboard for Grafana, generated from the configuration.")
 	configFlag(dashboard, &o)
-	dashboard.Flag("job", "The label job that Prometheus gives to the probers.").Default("prober").StringVar(&o.rules.job)
+	dashboard.Flag("job", "Value of the label job that Prometheus adds to the probers' series.").Default("prober").StringVar(&o.rules.job)
 
 	schema := app.Command("schema", "Print a JSON Schema of the configuration, for editors.")
 
 	demo := app.Command("demo", "Start the embedded sample system and probe it.")
-	demo.Flag("break", "Break the sample system in this way. Repeatable.").PlaceHolder("FAULT").StringsVar(&o.demo.faults)
-	demo.Flag("list", "List the ways to break it.").BoolVar(&o.demo.list)
+	demo.Flag("fault", "Inject this fault into the sample system. Repeatable.").PlaceHolder("FAULT").StringsVar(&o.demo.faults)
+	demo.Flag("list", "List the faults and exit.").BoolVar(&o.demo.list)
 	demoWeb := probeFlags(demo, &o)
 
 	command, err := app.Parse(args)
 	if err != nil {
+		if old, name := renamedFlag(args); old != "" {
+			err = fmt.Errorf("%s was renamed to %s", old, name)
+		}
 		fmt.Fprintf(stderr, "prober: %s; see prober --help\n", err)
 		return exitUsage
 	}
-	if err := o.contradictions(); err != nil {
+	if err := o.validateFlags(); err != nil {
 		fmt.Fprintf(stderr, "prober: %s; see prober --help\n", err)
 		return exitUsage
 	}
@@ -110,58 +115,72 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return o.runConfigured(ctx)
 }
 
-// contradictions reports flags that would be ignored, or would keep the prober from probing.
-func (o *options) contradictions() error {
-	asksMore := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.note
-	if asksMore && !o.once.once {
-		return errors.New("--wait, --hold, --repeat, --output and --note need --once")
+// renamedFlag returns the first argument that is the old name of a flag, and its new name.
+func renamedFlag(args []string) (old, name string) {
+	names := map[string]string{
+		"--break": "--fault", "--note": "--incident-note", "--phase": "--schedule.offset", "--reference": "--network.reference",
 	}
-	if o.once.note && o.once.format != "text" {
-		return errors.New("--note stands in place of the results and has no --format; --output writes them too")
+	for _, arg := range args {
+		flag, _, _ := strings.Cut(arg, "=")
+		if name := names[flag]; name != "" {
+			return flag, name
+		}
+	}
+	return "", ""
+}
+
+// validateFlags reports flags that would be ignored or would keep the prober from probing.
+func (o *options) validateFlags() error {
+	onceOnly := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.incidentNote
+	if onceOnly && !o.once.once {
+		return errors.New("--wait, --hold, --repeat, --output and --incident-note need --once")
+	}
+	if o.once.incidentNote && o.once.format != "text" {
+		return errors.New("--incident-note replaces the results and has no --format; write the results with --output")
 	}
 	if probing := o.once.format != ""; probing && o.serve.concurrency < 1 {
-		return errors.New("--max-concurrency: wanted at least 1")
+		return errors.New("--max-concurrency: expected at least 1")
 	}
 	return nil
 }
 
-// configFlag adds the flag that names the configuration.
+// configFlag adds --config.file to a command.
 func configFlag(cmd *kingpin.CmdClause, o *options) {
 	cmd.Flag("config.file", "Configuration: a file, or a directory of *.yaml files. Repeatable.").
 		Default("prober.yaml").PlaceHolder("FILE|DIR").StringsVar(&o.configFiles)
 }
 
-// probeFlags adds the flags that say what to probe, how often, and what to do with the results. It returns those of the
-// exporter toolkit, which are the command's own.
+// probeFlags adds the flags of the commands that probe. It returns those of the exporter toolkit, which each command has
+// for itself.
 func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
-	cmd.Flag("reference", "HOST:PORT that is independent of every target. Where it cannot be reached either, the fault is the prober's own network.").StringVar(&o.reference)
+	cmd.Flag("network.reference", "Address that is independent of every target. While it cannot be reached either, failures are attributed to the prober's own network.").PlaceHolder("HOST:PORT").StringVar(&o.reference)
 	cmd.Flag("runbook", "Only probes of this runbook. Repeatable.").StringsVar(&o.filter.runbooks)
 	cmd.Flag("probe", "Only this probe, by its name or system/name. Repeatable.").StringsVar(&o.filter.probes)
 
 	once := &o.once
-	cmd.Flag("once", "Ask every probe once, print the results, and exit.").BoolVar(&once.once)
+	cmd.Flag("once", "Run every probe once, print the results, and exit.").BoolVar(&once.once)
 	cmd.Flag("format", "Format of the results: text, json, junit, tap, github or markdown.").Default("text").StringVar(&once.format)
 	cmd.Flag("output", "Also write the results to a file, as FORMAT=PATH. Repeatable.").PlaceHolder("FORMAT=PATH").StringsVar(&once.outputs)
-	cmd.Flag("wait", "With --once: ask again until all pass, at most this long.").PlaceHolder("5m").DurationVar(&once.wait)
+	cmd.Flag("wait", "With --once: run again until all pass, at most this long.").PlaceHolder("5m").DurationVar(&once.wait)
 	cmd.Flag("hold", "With --once: all must keep passing this long.").PlaceHolder("30s").DurationVar(&once.hold)
-	cmd.Flag("repeat", "With --once: ask this often; the first run that does not pass ends it.").Default("1").IntVar(&once.repeat)
-	cmd.Flag("note", "With --once: print the incident note of the runbook in place of the results.").BoolVar(&once.note)
-	cmd.Flag("color", "Colour in text results: auto, always or never. NO_COLOR is honoured.").Default("auto").EnumVar(&once.color, "auto", "always", "never")
+	cmd.Flag("repeat", "With --once: run this many times; the first run that does not pass ends it.").Default("1").IntVar(&once.repeat)
+	cmd.Flag("incident-note", "With --once: print the incident note of the runbook instead of the results.").BoolVar(&once.incidentNote)
+	cmd.Flag("color", "Color in text results: auto, always or never. NO_COLOR is honored.").Default("auto").EnumVar(&once.color, "auto", "always", "never")
 
 	serve := &o.serve
 	cmd.Flag("web.health-listen-address", "Also serve /-/healthy and /-/ready here, without TLS and authentication, for kubelets.").StringVar(&serve.health)
 	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").Default("true").BoolVar(&serve.lifecycle)
-	cmd.Flag("web.enable-run", "Allow a run on request: \"Run now\" on a probe's page, POST /probes/SYSTEM/NAME/run.").Default("true").BoolVar(&serve.runs)
-	cmd.Flag("config.auto-reload-interval", "How often to look whether the configuration changed; 0 for never.").Default("30s").DurationVar(&serve.poll)
-	cmd.Flag("max-concurrency", "How many probes may run at once; others wait, and that is not counted as latency.").Default("256").IntVar(&serve.concurrency)
-	cmd.Flag("phase", "Share of an interval, 0 to 1, by which all starts are shifted, so that several probers do not ask at the same time; by default from the host's name.").
-		PlaceHolder("SHARE").StringVar(&serve.phase)
-	cmd.Flag("storage.path", "A file that keeps what is known of incidents over a restart; none unless said. --once reads it and leaves it as it is.").
+	cmd.Flag("web.enable-run", "Allow runs on request: \"Run now\" on a probe's page, POST /probes/SYSTEM/NAME/run.").Default("true").BoolVar(&serve.runs)
+	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration changed; 0 for never.").Default("30s").DurationVar(&serve.poll)
+	cmd.Flag("max-concurrency", "Maximum number of probes that run at the same time. Others wait; the wait does not count as latency.").Default("256").IntVar(&serve.concurrency)
+	cmd.Flag("schedule.offset", "Fraction of the interval, 0 to 1, by which all starts are shifted, so that several probers do not run at the same time; by default derived from the host name.").
+		PlaceHolder("FRACTION").StringVar(&serve.scheduleOffset)
+	cmd.Flag("storage.path", "File that keeps the state of incidents over a restart; none by default. --once reads it and never writes it.").
 		PlaceHolder("FILE").StringVar(&serve.storage)
 	return kingpinflag.AddFlags(cmd, ":9798")
 }
 
-// interruptible returns a context that ends with the first SIGINT or SIGTERM; the second ends the process at once.
+// interruptible returns a context that ends with the first SIGINT or SIGTERM. A second signal ends the process at once.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -182,10 +201,8 @@ func interruptible() (context.Context, context.CancelFunc) {
 	}
 }
 
-// harden keeps secrets in memory from being written to disk with a core dump, and net/http from printing what a
-// server sends unasked on a kept connection to the standard logger, past every redaction.
-func harden() {
-	log.SetOutput(io.Discard)
+// disableCoreDumps keeps secrets in memory from being written to disk with a core dump.
+func disableCoreDumps() {
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 }
 
@@ -204,7 +221,7 @@ func (o *options) check() int {
 		fmt.Fprintln(o.stderr, "warning:", w)
 	}
 	if err != nil {
-		// Secrets are often mounted only where the prober runs, so their absence here is no mistake of the file.
+		// Secrets are often mounted only where the prober runs, so their absence here is not a mistake in the file.
 		fmt.Fprintln(o.stderr, "warning:", err)
 	}
 	return exitPass
@@ -223,7 +240,7 @@ func (o *options) schema() int {
 	return exitPass
 }
 
-// runConfigured probes what the configuration says, once or for ever.
+// runConfigured probes as configured, once or continuously.
 func (o *options) runConfigured(ctx context.Context) int {
 	if err := web.Validate(*o.serve.web.WebConfigFile); err != nil && !o.once.once {
 		fmt.Fprintln(o.stderr, "prober: web.config.file:", err)
@@ -231,7 +248,7 @@ func (o *options) runConfigured(ctx context.Context) int {
 	}
 	from := func() []config.File { return config.Read(o.configFiles...) }
 	if o.once.once {
-		return o.askOnce(ctx, from)
+		return o.runOnce(ctx, from)
 	}
-	return o.serveForever(ctx, from, stage{})
+	return o.serveForever(ctx, from, demoHooks{})
 }

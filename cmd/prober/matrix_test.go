@@ -97,7 +97,7 @@ func startSandbox(t testing.TB) *sandbox.Sandbox {
 func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 	var rows []string
 	jobs := demoJobs(t, sample)
-	results := newAsker(64).ask(t.Context(), jobs)
+	results := newOnceRunner(64).run(t.Context(), jobs)
 	for _, r := range results {
 		if r.Verdict() == probe.Pass {
 			continue

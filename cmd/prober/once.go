@@ -15,34 +15,33 @@ import (
 	"prober/internal/report"
 )
 
-// onceOptions are what the command line says of --once.
+// onceOptions are the flags of --once.
 type onceOptions struct {
-	once    bool
-	format  string
-	outputs []string
-	wait    time.Duration
-	hold    time.Duration
-	repeat  int
-	color   string
-	note    bool
+	once         bool
+	format       string
+	outputs      []string
+	wait         time.Duration
+	hold         time.Duration
+	repeat       int
+	color        string
+	incidentNote bool
 }
 
-// How long the targets are left alone between two rounds: of --wait and --hold, longer where a target limits the rate
-// of requests, and of --repeat.
+// Pauses between two rounds: with --wait and --hold, longer while a target limits the request rate; and with --repeat.
 const (
-	pause       = time.Second
-	longestRest = 30 * time.Second
-	breath      = 50 * time.Millisecond
+	retryPause    = time.Second
+	maxRetryPause = 30 * time.Second
+	repeatPause   = 50 * time.Millisecond
 )
 
-// askOnce asks every selected probe and returns the exit status. It opens no port.
-func (o *options) askOnce(ctx context.Context, from source) int {
-	outputs, err := o.once.destinations()
+// runOnce runs every selected probe and returns the exit status. It opens no port.
+func (o *options) runOnce(ctx context.Context, from configSource) int {
+	outputs, err := o.once.openOutputs()
 	if err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
-	cfg, err := usable(from())
+	cfg, err := loadConfig(from())
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
@@ -56,7 +55,7 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		return exitUsage
 	}
 	notes := incident.New()
-	if o.serve.storage != "" { // of a prober that serves, which alone writes it
+	if o.serve.storage != "" { // written only by the prober that serves
 		if err := notes.Load(o.serve.storage); err != nil {
 			fmt.Fprintln(o.stderr, "warning:", err)
 		}
@@ -66,9 +65,9 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
 	}
-	jobs := ref.equip(meant)
-	// Who asks for one procedure wants to read what was checked, as the procedure does; who asks for all, what is wrong.
-	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, Proof: o.filter.some()}
+	jobs := ref.withReference(meant)
+	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
+	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, Proof: o.filter.isSet()}
 	if o.once.repeat > 1 {
 		rep.Repeat = o.once.repeat
 	}
@@ -76,21 +75,21 @@ func (o *options) askOnce(ctx context.Context, from source) int {
 		rep.Reason = missing.Error()
 	} else {
 		notes.SetJobs(jobs)
-		r := rounds{onceOptions: o.once, progress: o.progress(), asker: newAsker(o.serve.concurrency), notes: notes}
+		r := rounds{onceOptions: o.once, progress: o.progress(), runner: newOnceRunner(o.serve.concurrency), notes: notes}
 		r.run(ctx, jobs, &rep)
 	}
 	rep.Ended = time.Now()
-	if o.once.note {
-		outputs[0].note = notes.Notes("")
+	if o.once.incidentNote {
+		outputs[0].incidentNote = notes.Notes("")
 	}
-	if err := outputs.write(rep, o.stdout, o.once.colour(o.stdout)); err != nil {
+	if err := outputs.write(rep, o.stdout, o.once.useColor(o.stdout)); err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
-		return max(exitStatus(rep), exitFail) // asked it was; a pass that nobody can read is none
+		return max(exitStatus(rep), exitFail) // a pass that could not be reported is not a pass
 	}
 	return exitStatus(rep)
 }
 
-// exitStatus is what a report means to whoever only looks at the exit status.
+// exitStatus returns the exit status of a report.
 func exitStatus(rep report.Report) int {
 	switch rep.Verdict() {
 	case probe.Pass:
@@ -101,23 +100,23 @@ func exitStatus(rep report.Report) int {
 	return exitInconclusive
 }
 
-// rounds asks all probes as often as --wait, --hold and --repeat demand.
+// rounds runs all probes as often as --wait, --hold and --repeat demand.
 type rounds struct {
 	onceOptions
 	progress func(format string, args ...any)
-	asker    *asker
-	notes    probe.Sink // is told every result of every round
+	runner   *onceRunner
+	notes    probe.Sink // gets every result of every round
 }
 
-// run asks until the demands are met or cannot be any more, and leaves the last round's results in rep.
+// run runs rounds until the demands are met or can no longer be met, and leaves the last round's results in rep.
 func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	defer o.progress("")
-	var since time.Time // since when all pass; zero while they do not
-	rest := pause
+	var since time.Time // the start of the time that all have passed; zero while not all pass
+	pause := retryPause
 	for {
-		started := time.Now() // of this round; what held, held from the end of the first green one until now
-		stop := o.watch(len(jobs))
-		rep.Results = o.asker.ask(ctx, jobs)
+		started := time.Now() // all held from the end of the first green round until the start of this one
+		stop := o.showProgress(len(jobs))
+		rep.Results = o.runner.run(ctx, jobs)
 		stop()
 		for _, r := range rep.Results {
 			o.notes.Observe(r)
@@ -140,18 +139,18 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 			return
 		case green && rep.Held >= o.hold && rep.Clean >= o.repeat:
 			return
-		case !green && time.Since(rep.Started)+rest > o.wait:
+		case !green && time.Since(rep.Started)+pause > o.wait:
 			return
 		case !green:
 			since, rep.Clean = time.Time{}, 0
 		}
-		o.say(rep, green)
-		between := rest
+		o.showRound(rep, green)
+		between := pause
 		if o.repeat > 1 && green && rep.Held >= o.hold {
-			between = breath
+			between = repeatPause
 		}
 		if slices.ContainsFunc(rep.Results, rateLimited) {
-			rest = min(2*rest, longestRest)
+			pause = min(2*pause, maxRetryPause)
 		}
 		if sleep(ctx, between) {
 			continue
@@ -167,15 +166,15 @@ func rateLimited(r probe.Result) bool {
 
 func notPassed(r probe.Result) bool { return r.Verdict() != probe.Pass }
 
-// watch tells, every second of a round that takes long, how many have answered; until it is stopped.
-func (o rounds) watch(all int) (stop func()) {
+// showProgress shows every second how many probes have finished, until it is stopped.
+func (o rounds) showProgress(all int) (stop func()) {
 	tick, done := time.NewTicker(time.Second), make(chan struct{})
-	var told sync.WaitGroup
-	told.Go(func() {
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			select {
 			case <-tick.C:
-				o.progress("%d of %d have answered", o.asker.answered(), all)
+				o.progress("%d of %d have finished", o.runner.finished(), all)
 			case <-done:
 				return
 			}
@@ -184,12 +183,12 @@ func (o rounds) watch(all int) (stop func()) {
 	return func() {
 		tick.Stop()
 		close(done)
-		told.Wait()
+		running.Wait()
 	}
 }
 
-// say tells a person at a terminal how it goes.
-func (o rounds) say(rep *report.Report, green bool) {
+// showRound shows the state after a round.
+func (o rounds) showRound(rep *report.Report, green bool) {
 	if green {
 		o.progress("all %d pass; round %d, %s", len(rep.Results), rep.Rounds, time.Since(rep.Started).Round(time.Second))
 		return
@@ -200,11 +199,11 @@ func (o rounds) say(rep *report.Report, green bool) {
 			names = append(names, r.Name)
 		}
 	}
-	left := (o.wait - time.Since(rep.Started)).Round(time.Second)
-	o.progress("%d of %d do not pass yet (%s), %s left", len(names), len(rep.Results), strings.Join(names, ", "), left)
+	remaining := (o.wait - time.Since(rep.Started)).Round(time.Second)
+	o.progress("%d of %d do not pass yet (%s), %s left", len(names), len(rep.Results), strings.Join(names, ", "), remaining)
 }
 
-// sleep waits; it returns false if ctx ended first.
+// sleep waits for d. It returns false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -216,7 +215,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// progress returns what writes one line over itself on a terminal, and nothing elsewhere.
+// progress returns a function that overwrites one line on a terminal, and does nothing elsewhere.
 func (o *options) progress() func(format string, args ...any) {
 	if !isTerminal(o.stderr) {
 		return func(string, ...any) {}

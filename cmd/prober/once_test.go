@@ -100,7 +100,7 @@ func TestACutOffProberBlamesNoTarget(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs strings.Builder
-			if got := run(t.Context(), []string{"--once", "--config.file=" + file, "--reference=" + c.reference}, &out, &errs); got != c.status {
+			if got := run(t.Context(), []string{"--once", "--config.file=" + file, "--network.reference=" + c.reference}, &out, &errs); got != c.status {
 				t.Errorf("exit status: got %d, want %d\n%s", got, c.status, errs.String())
 			}
 			if !strings.Contains(out.String(), c.says) {
@@ -151,7 +151,7 @@ func TestTheClockIsSteady(t *testing.T) {
 		{-time.Hour, 10 * time.Second, false},
 		{11 * time.Second, 10 * time.Second, false}, // a leap second, or a step
 	} {
-		if got := steady(c.wall, c.monotonic); got != c.want {
+		if got := clockSteady(c.wall, c.monotonic); got != c.want {
 			t.Errorf("wall %s, monotonic %s: got %t", c.wall, c.monotonic, got)
 		}
 	}

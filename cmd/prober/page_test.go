@@ -11,7 +11,7 @@ func TestRunNow(t *testing.T) {
 	config := strings.Replace(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1h\ntimeout: 5s", 1)
 	file := write(t, t.TempDir(), "prober.yaml", config)
 	// With this phase the first run comes at once and the next in an hour.
-	p := start(t, nil, "--config.file="+file, "--phase=0.69")
+	p := start(t, nil, "--config.file="+file, "--schedule.offset=0.69")
 	p.ran(t, "up", 1)
 	x.status.Store(500)
 	before := x.asked.Load()
@@ -46,7 +46,7 @@ func TestThePageSaysThatTheProberIsNotFit(t *testing.T) {
 	file := write(t, dir, "prober.yaml", probing(x.URL, "up"))
 	closed := startTarget(t)
 	closed.Close()
-	p := start(t, nil, "--config.file="+file, "--reference="+strings.TrimPrefix(closed.URL, "http://"))
+	p := start(t, nil, "--config.file="+file, "--network.reference="+strings.TrimPrefix(closed.URL, "http://"))
 	p.eventually(t, `prober_self_check{check="network"} 0`)
 	write(t, dir, "prober.yaml", "system: test\nprobez: []\n")
 	p.post(t, "/-/reload")

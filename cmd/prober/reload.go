@@ -12,29 +12,29 @@ import (
 	"prober/internal/probe"
 )
 
-// quiet is the shortest time between two loads, so that a storm of signals is one load and the last content wins.
-const quiet = time.Second
+// reloadDebounce is the minimum time between two loads, so that many signals cause one load and the last content wins.
+const reloadDebounce = time.Second
 
-// A reloader brings changed configuration into a running server: on SIGHUP, on request, and when it sees that the
-// files changed. A file with a mistake changes nothing but a metric and a log line.
+// A reloader applies a changed configuration to a running server: on SIGHUP, on request, and when it finds the files
+// changed. A file with a mistake changes only a metric and a log line.
 type reloader struct {
-	source source
-	server *server
-	poll   time.Duration
-	asked  chan chan error
-	tried  string                // sum of the files that were last looked at
-	broken atomic.Pointer[error] // what is wrong with them; nil if nothing is
+	source    configSource
+	server    *server
+	poll      time.Duration
+	requests  chan chan error
+	lastSum   string                // of the files that were read last
+	lastError atomic.Pointer[error] // the error of the last load; nil if there was none
 }
 
-func newReloader(from source, running *config.Config, s *server, poll time.Duration) *reloader {
-	return &reloader{source: from, server: s, poll: poll, asked: make(chan chan error), tried: running.Hash}
+func newReloader(from configSource, running *config.Config, s *server, poll time.Duration) *reloader {
+	return &reloader{source: from, server: s, poll: poll, requests: make(chan chan error), lastSum: running.Hash}
 }
 
-// now reloads and returns what is wrong with the files, if anything.
-func (r *reloader) now(ctx context.Context) error {
+// reload loads the configuration and returns its error.
+func (r *reloader) reload(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
-	case r.asked <- answer:
+	case r.requests <- answer:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -46,9 +46,9 @@ func (r *reloader) now(ctx context.Context) error {
 	}
 }
 
-// failed returns what is wrong with the files now, while the old configuration runs.
+// failed returns the error of the last load, while the old configuration keeps running.
 func (r *reloader) failed() error {
-	if err := r.broken.Load(); err != nil {
+	if err := r.lastError.Load(); err != nil {
 		return *err
 	}
 	return nil
@@ -67,50 +67,50 @@ func (r *reloader) run(ctx context.Context) {
 	}
 	for {
 		var waiting []chan error
-		asked := true
+		requested := true
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-		case answer := <-r.asked:
+		case answer := <-r.requests:
 			waiting = append(waiting, answer)
 		case <-poll:
-			asked = false
+			requested = false
 		}
-		err := r.once(asked)
+		err := r.once(requested)
 		for _, answer := range waiting {
 			answer <- err
 		}
-		if asked && !sleep(ctx, quiet) {
+		if requested && !sleep(ctx, reloadDebounce) {
 			return
 		}
 	}
 }
 
-// once reads the files and, if they are new or somebody asked, loads and applies them. What is broken is tried again
-// in any case: a secret may have come.
-func (r *reloader) once(asked bool) error {
+// once reads the files and applies them if they changed or a reload was requested. After an error it tries again even
+// if they did not change: a missing secret may have been mounted.
+func (r *reloader) once(requested bool) error {
 	files := r.source()
 	sum := config.Sum(files...)
 	last := r.failed()
-	if !asked && sum == r.tried && last == nil {
+	if !requested && sum == r.lastSum && last == nil {
 		return nil
 	}
-	r.tried = sum
-	cfg, err := usable(files)
+	r.lastSum = sum
+	cfg, err := loadConfig(files)
 	var jobs []probe.Job
 	if err == nil {
 		jobs, err = r.server.filter.apply(cfg.Jobs)
 	}
 	if err != nil {
-		if asked || last == nil || last.Error() != err.Error() { // polling does not repeat itself
+		if requested || last == nil || last.Error() != err.Error() { // polling does not log the same error again
 			r.server.log.Error("Configuration refused, the old one keeps running", "err", err)
 		}
-		r.broken.Store(&err)
+		r.lastError.Store(&err)
 		r.server.metrics.ConfigLoaded(false)
 		return err
 	}
-	r.broken.Store(nil)
+	r.lastError.Store(nil)
 	r.server.apply(cfg, jobs)
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"prober/probes"
 )
 
-// rulesOptions are what the command line says of the rules.
+// rulesOptions are the flags of the commands rules and dashboard.
 type rulesOptions struct {
 	test         bool
 	alertmanager bool
@@ -27,18 +27,18 @@ type rulesOptions struct {
 func rulesFlags(cmd *kingpin.CmdClause, o *options) {
 	r := &o.rules
 	r.counters = map[string]string{} // kingpin writes into it
-	cmd.Flag("test", "Print unit tests of the rules instead, for promtool test rules.").BoolVar(&r.test)
-	cmd.Flag("test.rules-file", "Where the tests find the rules.").Default("prober.rules.yml").StringVar(&r.file)
+	cmd.Flag("test", "Print unit tests of the rules instead, for `promtool test rules`.").BoolVar(&r.test)
+	cmd.Flag("test.rules-file", "Rules file that the tests name.").Default("prober.rules.yml").StringVar(&r.file)
 	cmd.Flag("alertmanager", "Print routes and inhibitions for Alertmanager instead.").BoolVar(&r.alertmanager)
-	cmd.Flag("job", "The label job that Prometheus gives to the probers.").Default("prober").StringVar(&r.job)
-	cmd.Flag("counter", "A counter of requests by the label code that a system itself exports, as SYSTEM=METRIC: adds alerts on its errors and 401s, less those that the probes cause. Repeatable.").
+	cmd.Flag("job", "Value of the label job that Prometheus adds to the probers' series.").Default("prober").StringVar(&r.job)
+	cmd.Flag("counter", "A system's own counter of requests with the label code: adds alerts on its errors and 401s, without those that the probes cause. Repeatable.").
 		PlaceHolder("SYSTEM=METRIC").StringMapVar(&r.counters)
 }
 
 // printRules prints the rules, their tests or the routes.
 func (o *options) printRules() int {
 	if o.rules.test && o.rules.alertmanager {
-		fmt.Fprintln(o.stderr, "prober: say one of --test and --alertmanager; see prober --help")
+		fmt.Fprintln(o.stderr, "prober: --test and --alertmanager exclude each other; see prober --help")
 		return exitUsage
 	}
 	return o.generate(func(cfg *config.Config) error {
@@ -58,14 +58,14 @@ func (o *options) printRules() int {
 
 var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 
-// check refuses counters that no alert would read, or that Prometheus could not.
+// check refuses a counter of an unknown system or with an invalid metric name.
 func (r *rulesOptions) check(cfg *config.Config) error {
 	for _, system := range slices.Sorted(maps.Keys(r.counters)) {
 		if !slices.ContainsFunc(cfg.Jobs, func(j probe.Job) bool { return j.System == system }) {
-			return fmt.Errorf("--counter: no probe is of the system %s", system)
+			return fmt.Errorf("--counter: there are no probes of the system %s", system)
 		}
 		if !metricName.MatchString(r.counters[system]) {
-			return fmt.Errorf("--counter: wanted the name of a metric for %s", system)
+			return fmt.Errorf("--counter: expected a metric name for %s", system)
 		}
 	}
 	return nil
@@ -78,14 +78,14 @@ func (o *options) printDashboard() int {
 	})
 }
 
-// generate loads the configuration and makes something of it.
-func (o *options) generate(from func(*config.Config) error) int {
+// generate loads the configuration and prints something generated from it.
+func (o *options) generate(write func(*config.Config) error) int {
 	cfg, err := config.Load(probes.Kinds(), o.configFiles...)
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
 	}
-	if err := from(cfg); err != nil {
+	if err := write(cfg); err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}

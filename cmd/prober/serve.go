@@ -31,25 +31,25 @@ import (
 	"prober/probes"
 )
 
-// serveOptions are what the command line says of serving.
+// serveOptions are the flags of serving.
 type serveOptions struct {
-	web         *toolkit.FlagConfig
-	health      string
-	lifecycle   bool
-	poll        time.Duration
-	concurrency int
-	phase       string
-	storage     string
-	runs        bool
+	web            *toolkit.FlagConfig
+	health         string
+	lifecycle      bool
+	poll           time.Duration
+	concurrency    int
+	scheduleOffset string
+	storage        string
+	runs           bool
 }
 
-// At a shutdown, wind is how long runs may take to end, and drain how long open requests may.
+// At a shutdown, runGrace is how long runs may take to end, and requestGrace how long open HTTP requests may.
 const (
-	wind  = 6 * time.Second
-	drain = 3 * time.Second
+	runGrace     = 6 * time.Second
+	requestGrace = 3 * time.Second
 )
 
-// A server is the prober that runs for ever: what it probes now, and who is told.
+// A server is the prober that runs continuously: its scheduler, and the sinks of its results.
 type server struct {
 	log       *slog.Logger
 	filter    filter
@@ -59,24 +59,24 @@ type server struct {
 	incidents *incident.Tracker
 	scheduler *schedule.Scheduler
 	self      *selfChecks
-	sets      chan []probe.Job
+	jobSets   chan []probe.Job
 	config    atomic.Pointer[config.Config]
 	started   atomic.Bool // the first set of probes runs
 	draining  atomic.Bool
 }
 
-// A stage is what a demonstration adds to a server; the zero value adds nothing.
-type stage struct {
+// demoHooks are what the command demo adds to a server; the zero value adds nothing.
+type demoHooks struct {
 	announce func(address string)
-	switches func() []web.Switch
+	faults   func() []web.Switch
 	handlers map[string]http.Handler
 }
 
-// serveForever probes until ctx ends and returns the exit status. Nothing is probed before all addresses are open.
-func (o *options) serveForever(ctx context.Context, from source, demo stage) int {
+// serveForever probes until ctx ends and returns the exit status. It starts to probe after it listens on all addresses.
+func (o *options) serveForever(ctx context.Context, from configSource, demo demoHooks) int {
 	o.log.Writer = o.stderr
 	s := &server{
-		log: promslog.New(&o.log), filter: o.filter, sets: make(chan []probe.Job, 1),
+		log: promslog.New(&o.log), filter: o.filter, jobSets: make(chan []probe.Job, 1),
 		board: web.NewBoard(), incidents: incident.New(),
 	}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
@@ -89,11 +89,11 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 	if s.reference, err = newReference(o.reference, s.self.report); err != nil {
 		return refuse(err)
 	}
-	offset, err := o.serve.offset()
+	offset, err := o.serve.parseOffset()
 	if err != nil {
 		return refuse(err)
 	}
-	cfg, err := usable(from())
+	cfg, err := loadConfig(from())
 	if err != nil {
 		return refuse(err)
 	}
@@ -111,20 +111,20 @@ func (o *options) serveForever(ctx context.Context, from source, demo stage) int
 			return refuse(err)
 		}
 	}
-	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, &changes{log: s.log}}, schedule.Options{
+	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, &verdictLogger{log: s.log}}, schedule.Options{
 		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: s.metrics,
 	})
 	if demo.announce != nil {
 		demo.announce(listeners[0].Addr().String())
 	}
-	s.warnOfProxy()
-	s.remember(o.serve.storage)
+	s.warnAboutProxy()
+	s.restoreIncidents(o.serve.storage)
 	s.apply(cfg, jobs)
 	reload := newReloader(from, cfg, s, o.serve.poll)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
 }
 
-// run serves and probes until ctx ends, then lets what is open end.
+// run serves and probes until ctx ends, then waits for open runs and requests.
 func (s *server) run(ctx context.Context, o *options, reload *reloader, pages http.Handler, listeners, kubelet []net.Listener) int {
 	main := web.NewServer(pages)
 	plain := web.NewServer(web.Health(s.scheduler.Healthy, s.ready))
@@ -141,11 +141,11 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
-	running.Go(func() { s.scheduler.Forever(work, s.sets) })
+	running.Go(func() { s.scheduler.Forever(work, s.jobSets) })
 	running.Go(func() { reload.run(work) })
 	running.Go(func() { watchClock(work, s.self.report) })
 	if o.serve.storage != "" {
-		running.Go(func() { s.incidents.Keep(work, o.serve.storage, s.kept) })
+		running.Go(func() { s.incidents.Keep(work, o.serve.storage, s.incidentsSaved) })
 	}
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })
@@ -161,10 +161,10 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	}
 	s.draining.Store(true)
 	stop()
-	if !within(wind, running.Wait) {
+	if !within(runGrace, running.Wait) {
 		s.log.Warn("Some runs did not end in time")
 	}
-	end, cancel := context.WithTimeout(context.Background(), drain)
+	end, cancel := context.WithTimeout(context.Background(), requestGrace)
 	defer cancel()
 	for _, server := range []*http.Server{main, plain} {
 		if server.Shutdown(end) != nil {
@@ -174,7 +174,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	return status
 }
 
-func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler {
+func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Handler {
 	options := web.Options{
 		Version:     version.Version,
 		Metrics:     s.metrics.Handler(),
@@ -186,14 +186,14 @@ func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler 
 		Status:      s.board.Rows,
 		Probe:       s.board.Probe,
 		Next:        s.scheduler.Next,
-		Unfit:       s.self.unfit,
+		Unfit:       s.self.failed,
 		Incident:    s.incidents.Notes,
-		Switches:    demo.switches,
+		Switches:    demo.faults,
 		Extra:       demo.handlers,
 		Panicked:    func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
 	}
 	if o.serve.lifecycle {
-		options.Reload = reload.now
+		options.Reload = reload.reload
 	}
 	if o.serve.runs {
 		options.Run = s.scheduler.Now
@@ -201,9 +201,9 @@ func (s *server) handler(o *options, reload *reloader, demo stage) http.Handler 
 	return web.New(options)
 }
 
-// remember takes up what an earlier process knew of incidents. What cannot be read never keeps the prober from
-// probing.
-func (s *server) remember(path string) {
+// restoreIncidents loads the state of incidents that an earlier process saved. A file that cannot be read never keeps
+// the prober from probing.
+func (s *server) restoreIncidents(path string) {
 	if path == "" {
 		return
 	}
@@ -213,20 +213,20 @@ func (s *server) remember(path string) {
 		if aside, err := incident.SetAside(path); err == nil {
 			attrs = append(attrs, "set_aside_as", aside)
 		}
-		s.log.Warn("What was known of incidents is lost", attrs...)
+		s.log.Warn("The saved state of incidents is lost", attrs...)
 	}
 	s.self.report("storage", err == nil)
 }
 
-// kept is told of every attempt to write what is known of incidents.
-func (s *server) kept(err error) {
+// incidentsSaved is called after every attempt to save the state of incidents.
+func (s *server) incidentsSaved(err error) {
 	if err != nil {
-		s.log.Warn("What is known of incidents cannot be kept", "err", err)
+		s.log.Warn("Cannot save the state of incidents", "err", err)
 	}
 	s.self.report("storage", err == nil)
 }
 
-// ready says whether the prober probes. It never depends on a target: that would be the mistake it looks for.
+// ready returns nil while the prober probes. It never depends on a target: that is the mistake that health probes find.
 func (s *server) ready() error {
 	switch {
 	case s.draining.Load():
@@ -237,9 +237,9 @@ func (s *server) ready() error {
 	return nil
 }
 
-// apply makes a configuration the one that is probed.
+// apply switches to a configuration.
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
-	jobs = s.reference.equip(jobs)
+	jobs = s.reference.withReference(jobs)
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)
 	}
@@ -248,21 +248,21 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	s.metrics.ConfigLoaded(true)
 	s.board.SetJobs(jobs)
 	s.incidents.SetJobs(jobs)
-	select { // what the scheduler has not taken yet is out of date
-	case <-s.sets:
+	select { // jobs that the scheduler has not received yet are outdated
+	case <-s.jobSets:
 	default:
 	}
-	s.sets <- jobs
+	s.jobSets <- jobs
 	s.started.Store(true)
 	s.log.Info("Probing", "probes", len(jobs))
 	if old != nil {
-		retire(old.Jobs)
+		closeProbes(old.Jobs)
 	}
-	debug.FreeOSMemory() // reading a configuration takes many times what is kept of it
+	debug.FreeOSMemory() // parsing takes many times the memory of the result
 }
 
-// retire lets go of what probes keep open that are no longer asked.
-func retire(jobs []probe.Job) {
+// closeProbes closes what replaced probes keep open.
+func closeProbes(jobs []probe.Job) {
 	for _, j := range jobs {
 		if p, ok := j.Probe.(probe.Closer); ok {
 			p.Close()
@@ -270,7 +270,7 @@ func retire(jobs []probe.Job) {
 	}
 }
 
-// watchNetwork keeps prober_self_check{check="network"} true to the moment even while all targets are well.
+// watchNetwork keeps prober_self_check{check="network"} up to date even while all targets pass.
 func (s *server) watchNetwork(ctx context.Context) {
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
@@ -284,33 +284,33 @@ func (s *server) watchNetwork(ctx context.Context) {
 	}
 }
 
-// warnOfProxy says once that a proxy in the environment is not used: what is probed must be the target.
-func (s *server) warnOfProxy() {
+// warnAboutProxy warns that a proxy in the environment is not used: the prober must reach the target itself.
+func (s *server) warnAboutProxy() {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		if os.Getenv(name) != "" || os.Getenv(strings.ToLower(name)) != "" {
-			s.log.Warn("Proxy settings of the environment are ignored", "variable", name)
+			s.log.Warn("Ignoring the proxy settings in the environment", "variable", name)
 		}
 	}
 }
 
-// offset is where in their intervals the probes start.
-func (o serveOptions) offset() (float64, error) {
-	if o.phase == "" {
+// parseOffset returns the fraction of the interval by which all starts are shifted.
+func (o serveOptions) parseOffset() (float64, error) {
+	if o.scheduleOffset == "" {
 		host, err := os.Hostname()
 		if err != nil {
-			return 0, nil // then like everybody else who does not know
+			return 0, nil
 		}
 		sum := sha256.Sum256([]byte(host))
 		return float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32), nil
 	}
-	share, err := strconv.ParseFloat(o.phase, 64)
+	share, err := strconv.ParseFloat(o.scheduleOffset, 64)
 	if err != nil || !(share >= 0 && share <= 1) {
-		return 0, errors.New("prober: --phase: wanted a number from 0 to 1")
+		return 0, errors.New("prober: --schedule.offset: expected a number from 0 to 1")
 	}
 	return share, nil
 }
 
-// within reports whether f returned in time.
+// within reports whether f returned within the limit.
 func within(limit time.Duration, f func()) bool {
 	done := make(chan struct{})
 	go func() {
@@ -325,7 +325,7 @@ func within(limit time.Duration, f func()) bool {
 	}
 }
 
-// listen opens all addresses or none.
+// listen listens on all addresses or none.
 func listen(addresses []string) ([]net.Listener, error) {
 	var open []net.Listener
 	for _, address := range slices.Compact(slices.Sorted(slices.Values(addresses))) {

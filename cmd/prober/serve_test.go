@@ -322,7 +322,7 @@ func TestAStormOfSignalsIsOneReload(t *testing.T) {
 	stormed := time.Since(begun)
 	p.eventually(t, `probe_success{probe="p99",system="test",type="http"} 1`)
 	// The first probing line is the start; then at most one a second while the storm lasted, and one for its end.
-	if got, most := strings.Count(p.Output(), "msg=Probing")-1, 2+int(stormed/quiet); got > most {
+	if got, most := strings.Count(p.Output(), "msg=Probing")-1, 2+int(stormed/reloadDebounce); got > most {
 		t.Errorf("got %d reloads, want at most %d", got, most)
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"prober/internal/report"
 )
 
-// outputs are where the results go, each in its format.
+// outputs are the destinations of the results, each with its format.
 type outputs []output
 
 type output struct {
 	format, path string
-	note         string // to write in place of the results; empty: the results
+	incidentNote string // if not empty, written instead of the results
 }
 
-// destinations reads --format and --output and refuses what cannot be written, before anything is asked.
-func (o onceOptions) destinations() (outputs, error) {
+// openOutputs reads --format and --output. It refuses files that cannot be written, before any probe runs.
+func (o onceOptions) openOutputs() (outputs, error) {
 	if o.repeat < 1 || o.wait < 0 || o.hold < 0 {
 		return nil, fmt.Errorf("--repeat must be at least 1, --wait and --hold not below zero")
 	}
@@ -28,7 +28,7 @@ func (o onceOptions) destinations() (outputs, error) {
 	for _, text := range o.outputs {
 		format, path, ok := strings.Cut(text, "=")
 		if !ok || path == "" || path == "-" {
-			return nil, fmt.Errorf("--output: wanted FORMAT=PATH, got %q", text)
+			return nil, fmt.Errorf("--output: expected FORMAT=PATH, got %q", text)
 		}
 		all = append(all, output{format: format, path: path})
 	}
@@ -53,8 +53,8 @@ func (o onceOptions) destinations() (outputs, error) {
 func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
 	for _, out := range all {
 		rep.Color = color && out.path == ""
-		if out.note != "" {
-			if _, err := io.WriteString(w, out.note); err != nil {
+		if out.incidentNote != "" {
+			if _, err := io.WriteString(w, out.incidentNote); err != nil {
 				return err
 			}
 			continue
@@ -80,8 +80,8 @@ func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
 	return nil
 }
 
-// colour reports whether text results are coloured.
-func (o onceOptions) colour(w io.Writer) bool {
+// useColor reports whether text results are colored.
+func (o onceOptions) useColor(w io.Writer) bool {
 	switch o.color {
 	case "always":
 		return true

@@ -8,22 +8,22 @@ import (
 	"prober/internal/schedule"
 )
 
-// An asker asks rounds of jobs. It is the Sink that keeps a round's results, and what a probe that hangs left behind
-// in one round it does not ask in the next.
-type asker struct {
+// An onceRunner runs all jobs, round after round. It is the Sink that keeps a round's results. A probe that still hangs
+// from one round is not run in the next.
+type onceRunner struct {
 	scheduler *schedule.Scheduler
 	mu        sync.Mutex
 	results   map[probe.ID]probe.Result
 }
 
-func newAsker(concurrency int) *asker {
-	a := &asker{}
+func newOnceRunner(concurrency int) *onceRunner {
+	a := &onceRunner{}
 	a.scheduler = schedule.New(a, schedule.Options{MaxConcurrent: concurrency})
 	return a
 }
 
-// ask asks every job once and returns the results in the order of the jobs.
-func (a *asker) ask(ctx context.Context, jobs []probe.Job) []probe.Result {
+// run runs every job once and returns the results in the order of the jobs.
+func (a *onceRunner) run(ctx context.Context, jobs []probe.Job) []probe.Result {
 	a.mu.Lock()
 	a.results = map[probe.ID]probe.Result{}
 	a.mu.Unlock()
@@ -39,15 +39,15 @@ func (a *asker) ask(ctx context.Context, jobs []probe.Job) []probe.Result {
 	return results
 }
 
-// answered is how many results the round has so far.
-func (a *asker) answered() int {
+// finished returns how many results the round has so far.
+func (a *onceRunner) finished() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.results)
 }
 
-// Observe keeps a result.
-func (a *asker) Observe(r probe.Result) {
+// Observe stores a result.
+func (a *onceRunner) Observe(r probe.Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.results[r.ID] = r

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"prober/internal/probe"
+)
+
+// verdictLogger is a Sink that logs a line when a probe's verdict changes, and each run at debug level.
+type verdictLogger struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	last map[probe.ID]probe.Verdict
+}
+
+// Observe logs a result if its verdict changed.
+func (c *verdictLogger) Observe(r probe.Result) {
+	verdict := r.Verdict()
+	c.mu.Lock()
+	if c.last == nil {
+		c.last = map[probe.ID]probe.Verdict{}
+	}
+	was, known := c.last[r.ID]
+	c.last[r.ID] = verdict
+	c.mu.Unlock()
+
+	level := slog.LevelDebug
+	switch {
+	case was == verdict && known, !known && verdict == probe.Pass:
+	case verdict == probe.Pass:
+		level = slog.LevelInfo
+	default:
+		level = slog.LevelWarn
+	}
+	if !c.log.Enabled(context.Background(), level) {
+		return
+	}
+	check := r.Decisive()
+	attrs := []any{"system", r.System, "probe", r.Name, "verdict", verdict, "check", check.Name, "reason", check.Reason, "detail", check.Detail}
+	if known && was != verdict {
+		attrs = append(attrs, "was", was)
+	}
+	if check.Target != "" {
+		attrs = append(attrs, "target", check.Target)
+	}
+	// The exchange that the check is about, so that the target's traces can be searched.
+	if i := r.Evidence(check); i >= 0 {
+		x := r.Exchanges[i]
+		attrs = append(attrs, "url", x.URL, "trace_id", x.TraceID)
+	}
+	c.log.Log(context.Background(), level, "Probed", attrs...)
+}
