@@ -6,12 +6,19 @@ type row struct {
 	theirs []string // packages of other modules, or whole modules
 }
 
+// forKinds is what any kind of probe may import. Kinds never import each other.
+var forKinds = []string{
+	"internal/dial", "internal/httpx", "internal/jsonpath", "internal/probe", "internal/secret", "internal/text",
+	"probes/internal/budget", "probes/internal/control", "probes/internal/expect", "probes/internal/replicas",
+}
+
 // rows is the table that decides. A package without a row fails the test: to add one is a decision about the layout,
 // made here and seen in review. Siblings do not see each other; only cmd/prober sees all.
 var rows = map[string]row{
 	"internal/encoded":  {},
 	"internal/secret":   {ours: []string{"internal/encoded"}},
 	"internal/spell":    {},
+	"internal/text":     {},
 	"internal/probe":    {ours: []string{"internal/secret"}},
 	"internal/canary":   {ours: []string{"internal/encoded"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
@@ -43,10 +50,23 @@ var rows = map[string]row{
 		ours:   []string{"internal/probe", "internal/secret", "internal/spell", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
-	"probes": {
-		ours:   []string{"internal/probe", "internal/dial", "internal/secret", "internal/httpx", "internal/jsonpath", "internal/canary", "internal/keyset", "internal/timesync"},
-		theirs: []string{"github.com/go-jose/go-jose/v4"},
-	},
+	"probes": {ours: []string{
+		"internal/probe", "probes/clock", "probes/health", "probes/http", "probes/isolation", "probes/jwks", "probes/protected", "probes/token",
+	}},
+	"probes/clock":     {ours: append(forKinds, "internal/timesync", "probes/internal/issuance")},
+	"probes/health":    {ours: forKinds},
+	"probes/http":      {ours: forKinds},
+	"probes/isolation": {ours: append(forKinds, "internal/canary")},
+	"probes/jwks":      {ours: append(forKinds, "internal/keyset", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/protected": {ours: append(forKinds, "internal/keyset"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/token":     {ours: append(forKinds, "internal/keyset", "probes/internal/issuance")},
+
+	"probes/internal/budget":    {},
+	"probes/internal/control":   {},
+	"probes/internal/expect":    {ours: []string{"internal/httpx", "internal/jsonpath", "internal/probe", "internal/text"}},
+	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/keyset", "internal/probe", "internal/secret"}},
+	"probes/internal/replicas":  {ours: []string{"internal/dial", "internal/httpx", "internal/probe", "internal/text"}},
+	"probes/internal/probetest": {ours: []string{"internal/probe", "internal/jsonpath"}}, // for tests only
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
@@ -60,7 +80,7 @@ var rows = map[string]row{
 
 	// Tools: no program imports them.
 	"internal/arch":    {},
-	"internal/testenv": {},
+	"internal/testenv": {theirs: []string{"golang.org/x/net"}},
 	"internal/bench":   {theirs: []string{"github.com/prometheus/client_golang"}},
 }
 

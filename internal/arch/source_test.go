@@ -78,10 +78,13 @@ func inits(s source) (wrong []string) {
 	return wrong
 }
 
+// below reports whether a package is the one at a path or lies below it.
+func below(pkg, path string) bool { return pkg == path || strings.HasPrefix(pkg, path+"/") }
+
 // strays finds goroutines that a probe starts by itself: a panic in one would end the prober, and nothing would wait
 // for it. Result.Each guards, orders and waits.
 func strays(s source) (wrong []string) {
-	if s.test || s.pkg != "probes" {
+	if s.test || !below(s.pkg, "probes") {
 		return nil
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
@@ -122,7 +125,7 @@ func blanks(s source) (wrong []string) {
 
 // chatter finds packages of evidence that talk past the result.
 func chatter(s source) (wrong []string) {
-	if s.test || !slices.Contains([]string{"probes", "internal/probe", "internal/dial", "internal/httpx", "internal/jsonpath", "internal/secret"}, s.pkg) {
+	if s.test || !below(s.pkg, "probes") && !slices.Contains([]string{"internal/probe", "internal/dial", "internal/httpx", "internal/jsonpath", "internal/secret"}, s.pkg) {
 		return nil
 	}
 	for _, path := range []string{"log", "log/slog"} {
@@ -175,14 +178,14 @@ func TestSourceRulesBite(t *testing.T) {
 		{"init in a test", inits, "config", true, `func init() {}`, ""},
 		{"blank import", blanks, "probes", false, `import _ "net/http/pprof"`, "side effects"},
 		{"embed", blanks, "config", false, `import _ "embed"`, ""},
-		{"go statement", strays, "probes", false, `func f() { go f() }`, "Result.Each"},
+		{"go statement", strays, "probes/http", false, `func f() { go f() }`, "Result.Each"},
 		{"wait group", strays, "probes", false, `func f(g interface{ Go(func()) }) { g.Go(nil) }`, "Result.Each"},
 		{"go statement elsewhere", strays, "internal/schedule", false, `func f() { go f() }`, ""},
 		{"sleep", sleeps, "config", true, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
 		{"sleep in a helper of tests", sleeps, "internal/testenv", false, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
 		{"sleep in fake time", sleeps, "config", true, `import ("time"; "testing/synctest"); func f() { synctest.Wait(); time.Sleep(1) }`, ""},
 		{"sleep in a program", sleeps, "internal/bench", false, `import "time"; func f() { time.Sleep(1) }`, ""},
-		{"logger", chatter, "probes", false, `import "log/slog"; var _ = slog.Info`, "no logger"},
+		{"logger", chatter, "probes/http", false, `import "log/slog"; var _ = slog.Info`, "no logger"},
 		{"print", chatter, "internal/httpx", false, `import "fmt"; func f() { fmt.Println() }`, "no printing"},
 		{"print elsewhere", chatter, "cmd/prober", false, `import "fmt"; func f() { fmt.Println() }`, ""},
 	} {

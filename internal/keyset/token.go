@@ -114,3 +114,11 @@ func algorithms(names []string) []jose.SignatureAlgorithm {
 	}
 	return out
 }
+
+// Allowed returns the algorithms that a verifier allows: those listed or, where none is, Algorithms.
+func Allowed(listed []string) []string {
+	if len(listed) > 0 {
+		return listed
+	}
+	return Algorithms
+}

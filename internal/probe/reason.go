@@ -110,6 +110,7 @@ var (
 	RateLimited    = Reason{Word: "rate_limited", Verdict: Inconclusive, Text: "rate limited"}
 	StaleOrCached  = Reason{Word: "stale_or_cached", Verdict: Inconclusive, Text: "out of date"}
 	NothingChecked = Reason{Word: "nothing_checked", Verdict: Inconclusive, Text: "nothing checked"}
+	Settling       = Reason{Word: "settling", Verdict: Inconclusive, Text: "may recover by itself"} // good just now, not yet bad for long
 	Panicked       = Reason{Word: "panic", Verdict: Inconclusive, Text: "the probe panicked"}
 	Hung           = Reason{Word: "hung", Verdict: Inconclusive, Text: "the probe hung"}
 )
@@ -124,7 +125,7 @@ var (
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
 	Replicas, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, Panicked, Hung,
+	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, Settling, Panicked, Hung,
 	AuthBypass, PrivateKey,
 }
 

@@ -138,6 +138,21 @@ func (r *Result) Measure(m *Measure, value float64, labels ...string) {
 	r.append(func() { r.Samples = append(r.Samples, Sample{Measure: m, Value: value, Values: values}) })
 }
 
+// BoolValue is a boolean as a gauge has it: 1 for true, 0 for false.
+func BoolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// OneOf writes a state gauge, whose last label is the state: 1 for the state that holds, 0 for each of the others.
+func (r *Result) OneOf(m *Measure, state string, all []string, labels ...string) {
+	for _, s := range all {
+		r.Measure(m, BoolValue(s == state), append(slices.Clone(labels), s)...)
+	}
+}
+
 // Exchanged notes an exchange with the target.
 func (r *Result) Exchanged(x Exchange) {
 	if x.Target == "" {

@@ -1,0 +1,226 @@
+// Package clock asks whether services agree on the time, and this machine with UTC.
+package clock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/text"
+	"prober/internal/timesync"
+)
+
+// Probe asks whether services agree on the time, since «NTP drift causes premature expiry if services disagree on
+// time», and whether this machine's own clock is right. Every source of time, an NTP server, a Date, a time in JSON,
+// the iat of a new token, tells an interval that its offset lies in; a verdict is given where the whole interval is
+// on one side of the limit, and else nobody can tell.
+type Probe struct {
+	NTP       []string           `yaml:"ntp" doc:"NTP servers, host or host:port; four or more, of different operators (RFC 8633)"`
+	Quorum    int                `yaml:"quorum" doc:"how many of the NTP servers must agree; 3, or more than half of more than five, unless said otherwise"`
+	NTPWithin probe.Duration     `yaml:"ntp_within" doc:"how far this machine's clock may be from UTC"`
+	Services  map[string]Service `yaml:"services" doc:"by name, where each service tells the time: a URL for its Date, or keys"`
+	Within    probe.Duration     `yaml:"within" doc:"how far the services' clocks may be from each other, and from UTC where there is ntp"`
+	Resolver  string             `yaml:"resolver" doc:"the name server to ask, host:port; the system's unless said otherwise"`
+
+	asker   timesync.Asker
+	servers []*timesync.Server // as NTP
+	sources []*source          // by name
+	leap    leapMemory
+
+	stepped func() (time.Duration, bool) // in place of the watch over this machine's clock, in tests
+}
+
+// Bounds of what is configured.
+const (
+	mostServers  = 16
+	mostServices = 12 // and so 66 pairs
+	utcName      = "utc"
+)
+
+// Reasons of the clock kind. Skew blames the target; where the others are given, nobody can tell.
+var (
+	Skew        = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "certainly further apart than allowed"}
+	CannotTell  = probe.Reason{Word: "cannot_tell", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
+	Quorum      = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
+	Falseticker = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
+	SameServer  = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names of one NTP server, or two Dates of one"}
+	MixedClocks = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no one clock explains what a service said"}
+)
+
+// New returns a Clock probe with its default settings.
+func New() *Probe {
+	return &Probe{NTPWithin: probe.Duration(500 * time.Millisecond), Within: probe.Duration(2 * time.Second)}
+}
+
+// Validate reports what is wrong with the settings.
+func (c *Probe) Validate() error {
+	var wrong []error
+	if len(c.NTP) == 0 && len(c.Services) < 2 {
+		wrong = append(wrong, errors.New("nothing to compare: name ntp servers, two services, or both"))
+	}
+	if c.Within <= 0 || c.NTPWithin <= 0 {
+		wrong = append(wrong, errors.New("within and ntp_within must be above zero"))
+	}
+	return errors.Join(append(wrong, c.validateNTP(), c.validateServices())...)
+}
+
+func (c *Probe) validateNTP() error {
+	var wrong []error
+	client, err := (&httpx.Settings{Resolver: c.Resolver}).Client()
+	if err != nil {
+		return err
+	}
+	c.asker.Resolver = client.Resolver()
+	c.servers = nil
+	var known []string
+	for i, server := range c.NTP {
+		address, ok := ntpAddress(server)
+		switch {
+		case !ok:
+			wrong = append(wrong, fmt.Errorf("ntp: wanted host or host:port at place %d", i+1))
+		case slices.Contains(known, address):
+			wrong = append(wrong, fmt.Errorf("ntp: %s is listed twice, and would count as two that agree", server))
+		}
+		known = append(known, address)
+		c.servers = append(c.servers, &timesync.Server{Address: address})
+	}
+	n := len(c.NTP)
+	switch {
+	case n == 0 && c.Quorum != 0:
+		wrong = append(wrong, errors.New("quorum: there are no ntp servers"))
+	case n > mostServers:
+		wrong = append(wrong, fmt.Errorf("ntp: at most %d servers can be asked", mostServers))
+	case n > 0 && c.Quorum == 0 && n < 3:
+		wrong = append(wrong, fmt.Errorf("ntp: %s cannot show which of them is wrong: name four or more, or say with quorum how many you trust", text.Count(n, "server")))
+	case n > 0 && c.Quorum != 0 && (c.Quorum > n || 2*c.Quorum <= n):
+		wrong = append(wrong, fmt.Errorf("quorum: wanted more than half of the %s and no more than all, got %d", text.Count(n, "ntp server"), c.Quorum))
+	}
+	return errors.Join(wrong...)
+}
+
+// ntpAddress completes a server's address by the port of NTP.
+func ntpAddress(server string) (address string, ok bool) {
+	if ip, err := netip.ParseAddr(server); err == nil {
+		return netip.AddrPortFrom(ip, 123).String(), true
+	}
+	host, port, err := net.SplitHostPort(server)
+	if err != nil {
+		host, port = server, "123"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ @?#[]") || strings.Contains(host, ":") && !isIPv6(host) {
+		return "", false
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+func isIPv6(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Is6()
+}
+
+// quorum is how many NTP servers must agree.
+func (c *Probe) quorum() int {
+	if c.Quorum != 0 {
+		return c.Quorum
+	}
+	return max(3, len(c.NTP)/2+1)
+}
+
+// serviceName is what a service may be called: its name becomes a label, and part of a pair's.
+var serviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
+
+func (c *Probe) validateServices() error {
+	var wrong []error
+	c.sources = nil
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		switch {
+		case !serviceName.MatchString(name):
+			wrong = append(wrong, fmt.Errorf("services: %q wants letters, digits and any of _.- for a name, at most 63", name))
+			continue
+		case name == utcName || slices.Contains(c.NTP, name):
+			wrong = append(wrong, fmt.Errorf("services: the name %s is taken", name))
+		}
+		s, err := newSource(name, c.Services[name], c.Resolver)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("services: %s: %w", name, err))
+			continue
+		}
+		c.sources = append(c.sources, s)
+	}
+	if len(c.Services) > mostServices {
+		wrong = append(wrong, fmt.Errorf("services: at most %d can be compared", mostServices))
+	}
+	return errors.Join(append(wrong, c.unprovable())...)
+}
+
+// unprovable tells that a limit is narrower than what can ever be known of two Dates.
+func (c *Probe) unprovable() error {
+	for i, a := range c.sources {
+		for _, b := range c.sources[i+1:] {
+			if best := (a.spare + b.spare) / 2; c.Within > 0 && best >= c.Within.D() {
+				return fmt.Errorf("within: %s can never be shown of %s and %s: their Dates may be %s and %s old, so that is how well their clocks are known (±%s); allow more, or say date_age: 0s of a server that writes its Date anew for each answer",
+					c.Within, a.name, b.name, a.spare, b.spare, best)
+			}
+		}
+	}
+	return nil
+}
+
+// Checks names what a run notes, for each target.
+func (c *Probe) Checks() []string {
+	var names []string
+	if len(c.NTP) > 0 {
+		names = append(names, "servers", "ntp")
+	}
+	if len(c.Services) > 0 {
+		names = append(names, "source")
+	}
+	if len(c.Services) > 1 {
+		names = append(names, "skew")
+	}
+	if len(c.NTP) > 0 && len(c.Services) > 0 {
+		names = append(names, "utc")
+	}
+	return names
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (c *Probe) Close() {
+	for _, s := range c.sources {
+		s.client.Close()
+	}
+}
+
+// Ask asks every NTP server and every service at once, and then again those services of which more must be known to
+// decide. If this machine's clock was set meanwhile, nothing is said of anybody.
+func (c *Probe) Ask(ctx context.Context, r *probe.Result) {
+	watch := probe.WatchClock()
+	seen := c.first(ctx, r, watch.Began())
+	for range mostReadings { // a panic among the questions must not make this go on for ever
+		if !seen.again(ctx, r) {
+			break
+		}
+	}
+	stepped := watch.Stepped
+	if c.stepped != nil {
+		stepped = c.stepped
+	}
+	if by, tooFar := stepped(); tooFar {
+		r.Inconclusive(probe.RunCheck, probe.SelfClock, "this machine's clock was set by %s during the run: nothing can be compared with it", timesync.Seconds(by))
+		return
+	}
+	seen.noteServers(r)
+	seen.noteSources(r)
+	seen.notePairs(r)
+}

@@ -1,0 +1,233 @@
+package clock
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"prober/internal/dial"
+	"prober/internal/probe"
+	"prober/internal/timesync"
+)
+
+// Times of a run.
+const (
+	longestNTP = 2 * time.Second        // a packet that is not answered by then is lost
+	spareTime  = 100 * time.Millisecond // left at the end of a run, to tell what was seen
+)
+
+// clockRun is what one run has seen. All times in it are of this machine's wall clock as it stood at base, carried on
+// by the monotonic clock: a clock that is set during the run moves none of them.
+type clockRun struct {
+	*Probe
+	base    time.Time
+	answers []serverSeen // as Clock.servers
+	clocks  []sourceSeen // as Clock.sources
+	utc     timesync.Interval
+	agreed  bool // that many servers agree on utc
+	agree   int  // how many do
+
+	leapNear bool // a leap second is, or was, announced
+}
+
+// serverSeen is what an NTP server said.
+type serverSeen struct {
+	timesync.Reply
+	trouble *trouble
+	outside bool // the others contradict it
+}
+
+// sourceSeen is what a service said.
+type sourceSeen struct {
+	timesync.Estimate
+	trouble *trouble
+	before  time.Duration // how long the last question was under way before it was sent
+	took    time.Duration // and until it was answered
+	late    bool          // there was no time left to ask again
+	from    string        // the address that answered last
+}
+
+// at carries a time over to the clock of the run.
+func (s *clockRun) at(t time.Time) time.Time { return s.base.Round(0).Add(t.Sub(s.base)) }
+
+// first asks every NTP server and every service, all at once.
+func (c *Probe) first(ctx context.Context, r *probe.Result, base time.Time) *clockRun {
+	seen := &clockRun{
+		Probe: c, base: base,
+		answers: make([]serverSeen, len(c.servers)), clocks: make([]sourceSeen, len(c.sources)),
+	}
+	for i := range seen.answers {
+		seen.answers[i].trouble = troubled(probe.NothingChecked, "it was not asked")
+	}
+	r.Each(append(slices.Clone(c.NTP), names(c.sources)...), func(target string, r *probe.Result) {
+		if i := slices.Index(c.NTP, target); i >= 0 {
+			seen.answers[i] = c.askServer(ctx, c.servers[i], base)
+			return
+		}
+		seen.ask(ctx, r, c.source(target))
+	})
+	seen.agreeOnUTC()
+	return seen
+}
+
+func names(sources []*source) []string {
+	var all []string
+	for _, s := range sources {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// source is the place of a service.
+func (c *Probe) source(name string) int {
+	return slices.IndexFunc(c.sources, func(s *source) bool { return s.name == name })
+}
+
+// askServer asks an NTP server, within a part of the time that there is.
+func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base time.Time) serverSeen {
+	limit := longestNTP
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end)*2/5)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	reply, err := server.Ask(ctx, &c.asker)
+	flawed, _ := errors.AsType[*timesync.Flaw](err)
+	_, lookup := errors.AsType[*net.DNSError](err)
+	switch {
+	case err == nil:
+		reply.Offset = reply.Offset.Shift(probe.Step(base, reply.At))
+		return serverSeen{Reply: reply}
+	case flawed != nil:
+		return serverSeen{trouble: troubled(flawed.Why, "%s", flawed)}
+	case !lookup && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
+		return serverSeen{trouble: troubled(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
+	}
+	why, detail := dial.Explain(ctx, err)
+	return serverSeen{trouble: troubled(why, "%s", detail)}
+}
+
+// ask asks a service once more.
+func (s *clockRun) ask(ctx context.Context, r *probe.Result, i int) {
+	seen := &s.clocks[i]
+	began := time.Now()
+	said, t := s.sources[i].read(ctx, r)
+	if t != nil {
+		seen.trouble = t
+		return
+	}
+	said.Sent, said.Received = s.at(said.Sent), s.at(said.Received)
+	seen.before, seen.took, seen.from = said.before, time.Since(began), said.from
+	seen.Add(said.Sample)
+}
+
+// agreeOnUTC works out where UTC is by what enough of the servers say, and who of them is outside. A server that is
+// listed under two names is heard once.
+func (s *clockRun) agreeOnUTC() {
+	var heard []int
+	var said []timesync.Interval
+	peers, sources := map[string]int{}, map[string]int{}
+	for i := range s.answers {
+		seen := &s.answers[i]
+		if seen.trouble != nil {
+			continue
+		}
+		if twin, twice := peers[seen.Peer]; twice {
+			seen.trouble = troubled(SameServer, "it is the same server as %s (%s), and heard only once", s.NTP[twin], seen.Peer)
+			continue
+		}
+		if twin, twice := sources[seen.Heard]; twice && seen.Heard != "" {
+			seen.trouble = troubled(SameServer, "it is the same server as %s (by when it last heard of the time), and heard only once", s.NTP[twin])
+			continue
+		}
+		peers[seen.Peer], sources[seen.Heard] = i, i
+		heard, said = append(heard, i), append(said, seen.Offset)
+	}
+	utc, outside, ok := timesync.Agree(said, s.quorum())
+	s.utc, s.agreed = utc, ok
+	if !ok {
+		return
+	}
+	announced := 0
+	for k, i := range heard {
+		s.answers[i].outside = outside[k]
+		if !outside[k] {
+			s.agree++
+			announced += min(s.answers[i].Leap, 1)
+		}
+	}
+	s.leapNear = s.leap.near(announced > s.agree/2, s.base)
+}
+
+// leapMemory remembers when a leap second was announced.
+type leapMemory struct {
+	sync.Mutex
+	last time.Time
+}
+
+// near reports whether a leap second may be under way: it is announced, or was within the last 24 hours.
+func (m *leapMemory) near(announced bool, now time.Time) bool {
+	m.Lock()
+	defer m.Unlock()
+	if announced {
+		m.last = now
+	}
+	return !m.last.IsZero() && now.Sub(m.last) < 24*time.Hour
+}
+
+// wanted lists the services of which more must be known, and how long to wait before each is asked: those in a
+// comparison that is not decided, while asking again helps, and those whose clock has not been seen to move.
+func (s *clockRun) wanted() (all []string, waits map[string]time.Duration) {
+	open := map[string]bool{}
+	for _, p := range s.pairs() {
+		if s.judge(p) == CannotTell {
+			open[p.a], open[p.b] = true, true
+		}
+	}
+	now := s.at(time.Now())
+	waits = map[string]time.Duration{}
+	for i, source := range s.sources {
+		seen := &s.clocks[i]
+		if !seen.usable() || seen.late || seen.Samples >= source.most {
+			continue
+		}
+		helps, last := open[source.name] && !seen.Exhausted(source.spare), seen.Samples == source.most-1
+		switch {
+		case !seen.Moved && (!helps || last):
+			waits[source.name] = seen.Proof(now)
+		case helps:
+			waits[source.name] = seen.Next(now, source.spare, seen.before)
+		default:
+			continue
+		}
+		all = append(all, source.name)
+	}
+	return all, waits
+}
+
+// again asks the wanted services once more, each when its answer tells most. It reports whether there were any.
+func (s *clockRun) again(ctx context.Context, r *probe.Result) bool {
+	wanted, waits := s.wanted()
+	r.Each(wanted, func(name string, r *probe.Result) {
+		i := s.source(name)
+		seen := &s.clocks[i]
+		// What the last exchange took, the next one may take, and some more.
+		if end, ok := ctx.Deadline(); ok && time.Until(end) < waits[name]+2*seen.took+spareTime {
+			seen.late = true
+			return
+		}
+		timer := time.NewTimer(waits[name])
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			s.ask(ctx, r, i)
+		case <-ctx.Done():
+			seen.late = true
+		}
+	})
+	return len(wanted) > 0
+}

@@ -1,0 +1,49 @@
+package clock
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/timesync"
+	"prober/probes/internal/issuance"
+)
+
+// grant is the request for a token. It is made here and measured: the time
+// at which a token was issued must lie between the question and the answer.
+func (s *source) grant() (httpx.Request, error) {
+	o := s.IAT
+	password, err := o.ClientSecret.Reveal()
+	if err != nil {
+		return httpx.Request{}, fmt.Errorf("client_secret: %w", err)
+	}
+	client := issuance.Client{ID: o.ClientID, Secret: password, InForm: o.AuthStyle == "params"}
+	return client.Post(httpx.Request{
+		Check: "source", URL: o.TokenURL, Want: httpx.Success,
+		Anonymous: true, // the request carries its own credential
+		Learn:     issuance.LearnToken("clock " + s.name + " " + o.TokenURL + " " + o.ClientID),
+	}, issuance.CredentialsGrant(o.Params, o.Scopes)), nil
+}
+
+// issued reads the iat of the token that an answer holds. The signature is not verified: a clock is not told better by
+// one, and who answers is known from the URL.
+func (s *source) issued(a *httpx.Answer) (timesync.Sample, *trouble) {
+	parts := strings.Split(issuance.IssuedToken(a), ".")
+	if len(parts) != 3 {
+		return timesync.Sample{}, troubled(probe.Schema, "the token endpoint did not answer with a JWT, and tells no time")
+	}
+	var claims struct {
+		IssuedAt *float64 `json:"iat"`
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.IssuedAt == nil || !(math.Abs(*claims.IssuedAt) < 1<<32) {
+		return timesync.Sample{}, troubled(probe.Schema, "the token has no iat that is a time")
+	}
+	at := time.Unix(int64(math.Floor(*claims.IssuedAt)), 0)
+	return timesync.Sample{Earliest: at, Latest: at.Add(time.Second)}, nil
+}

@@ -1,0 +1,290 @@
+// Package health asks whether a service is live and ready, replica by replica, and whether its dependency explains it.
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/text"
+	"prober/probes/internal/budget"
+	"prober/probes/internal/control"
+	"prober/probes/internal/replicas"
+)
+
+// Probe asks every replica of a service whether it is live and whether it is ready, which are two questions: while a
+// dependency is down a service «should stay live (/health 200) but not ready (/ready 503)». It tells a process that
+// is down from one that rightly waits, from one whose liveness hangs on its dependency and will be restarted in vain,
+// and from one that says ready when it is not.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	Service    string            `yaml:"service" doc:"scheme and host of the service, kept as Host and SNI when a replica is asked; without replicas, where to ask"`
+	Replicas   replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be"`
+	Live       string            `yaml:"live" doc:"path that answers 200 while the process is live"`
+	Ready      string            `yaml:"ready" doc:"path that answers 200 while the process may be sent traffic, else 503"`
+	Dependency string            `yaml:"dependency" doc:"URL of what the service needs to be ready: 2xx means up"`
+	Marker     *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
+	Instance   *httpx.Source     `yaml:"instance" doc:"a header or JSON value that tells the replicas apart"`
+	Latency    probe.Duration    `yaml:"latency" doc:"above it a healthy answer is called slow"`
+	Settle     probe.Duration    `yaml:"settle" doc:"how long a replica that was well may be unready before that is a failure"`
+
+	client *httpx.Client
+	asker  *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS
+	memory memory
+}
+
+// Measures of the health kind.
+var (
+	healthState = &probe.Measure{
+		Name:   "probe_health_state",
+		Help:   "1 for the state that a replica was in at the last run, 0 for the others.",
+		Labels: []string{"target", "state"},
+	}
+	replicasWanted = &probe.Measure{
+		Name: "probe_replicas_wanted",
+		Help: "Replicas that there must be, as configured.",
+	}
+	replicasFound = &probe.Measure{
+		Name: "probe_replicas_found",
+		Help: "Replicas that were listed or resolved at the last run.",
+	}
+	replicasHealthy = &probe.Measure{
+		Name: "probe_replicas_healthy",
+		Help: "Replicas whose liveness path answered 200 at the last run.",
+	}
+	replicasDistinct = &probe.Measure{
+		Name: "probe_replicas_distinct",
+		Help: "Different instances among the healthy replicas at the last run.",
+	}
+)
+
+// New returns a Health probe with its default settings.
+func New() *Probe {
+	return &Probe{Live: "/health", Ready: "/ready", Settle: probe.Duration(15 * time.Second)}
+}
+
+// Validate reports what is wrong with the settings.
+func (h *Probe) Validate() error {
+	var wrong []error
+	if h.Service == "" && h.Replicas.None() {
+		wrong = append(wrong, errors.New("nothing to ask: name a service or its replicas"))
+	}
+	if h.Service == "" {
+		h.Service = "http://" + h.Replicas.Host()
+	}
+	for key, path := range map[string]string{"live": h.Live, "ready": h.Ready} {
+		if u, err := url.Parse(path); err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.ContainsAny(path, " ?#") {
+			wrong = append(wrong, fmt.Errorf("%s: wanted a path that begins with /, and no query", key))
+		}
+	}
+	h.Service = strings.TrimSuffix(h.Service, "/")
+	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
+		wrong = append(wrong, errors.New("service: wanted scheme and host only; paths belong to live and ready"))
+	}
+	if h.Live == h.Ready {
+		wrong = append(wrong, errors.New("live and ready are the same path: then the split cannot be seen"))
+	}
+	client, err := h.Client(h.Service)
+	h.client = client
+	other := h.Elsewhere()
+	asker, depErr := other.Client(h.Dependency)
+	h.asker = asker
+	if depErr != nil {
+		depErr = fmt.Errorf("dependency: %w", depErr)
+	}
+	return errors.Join(append(wrong, err, depErr, h.Replicas.Validate())...)
+}
+
+// Checks names what a run notes, for each replica and for all.
+func (h *Probe) Checks() []string {
+	return []string{"live", "split", "serving", "decoy", "replicas"}
+}
+
+// ExpectedStatuses lists the errors that the probe provokes on purpose: the decoy's 404 at each replica.
+func (h *Probe) ExpectedStatuses() map[string][]int {
+	codes := map[string][]int{}
+	for _, address := range h.Replicas.Static {
+		codes[address] = []int{404}
+	}
+	if h.Replicas.None() {
+		codes[""] = []int{404}
+	}
+	return codes
+}
+
+// Ask asks the dependency, every replica and the dependency again: only if it said the same both times do the
+// answers in between belong together.
+func (h *Probe) Ask(ctx context.Context, r *probe.Result) {
+	targets, ok := h.Replicas.Find(ctx, r, h.client)
+	if !ok {
+		return
+	}
+	// The time is shared out, so that a replica that hangs leaves some for the dependency's second answer.
+	first, done := budget.Share(ctx, 0.25)
+	before := h.dependency(first, r)
+	done()
+	replicas, done := budget.Share(ctx, 0.7)
+	seen := make([]replica, len(targets))
+	at := make(map[string]int, len(targets))
+	for i, target := range targets {
+		at[target] = i
+	}
+	r.Each(targets, func(target string, r *probe.Result) { seen[at[target]] = h.replica(replicas, r, target) })
+	done()
+	after := h.dependency(ctx, r)
+	r.Each(targets, func(target string, r *probe.Result) { h.judge(r, &seen[at[target]], before, after) })
+	h.memory.forget(targets)
+	h.count(r, seen)
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (h *Probe) Close() {
+	h.client.Close()
+	h.asker.Close()
+}
+
+// dependency tells how what the service needs is doing.
+func (h *Probe) dependency(ctx context.Context, r *probe.Result) dependency {
+	if h.Dependency == "" {
+		return depUnknown
+	}
+	answer := h.asker.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency})
+	switch {
+	case answer.Reason.Verdict == probe.Inconclusive, answer.Cached != "":
+		return depUnknown
+	case answer.Reason != probe.OK:
+		return depUnreachable
+	case answer.Status >= 500:
+		return depBroken
+	case answer.Status >= 200 && answer.Status < 300:
+		return depUp
+	}
+	return depUnknown
+}
+
+// A replica is what one replica answered.
+type replica struct {
+	live, ready answer
+	instance    string
+	telling     string // the trace id sent with the question whose answer makes its state what it is
+}
+
+// replica asks one replica both questions and, if it says that it is live, for a page that it cannot have.
+func (h *Probe) replica(ctx context.Context, r *probe.Result, target string) replica {
+	half, done := budget.Share(ctx, 0.5)
+	defer done()
+	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + h.Live, Addr: target, Want: httpx.Codes(200)})
+	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + h.Ready, Addr: target, Want: httpx.Codes(200)})
+	seen := replica{live: h.class(live), ready: h.class(ready), telling: ready.TraceID}
+	if seen.live.kind != well {
+		seen.telling = live.TraceID
+	}
+	if h.Instance != nil {
+		seen.instance = h.Instance.Read(live)
+	}
+	if seen.live.kind == well && !h.decoy(ctx, r, target) {
+		r.Inconclusive("live", probe.ControlFailed, "%s answers 200, and so does every other path", h.Live)
+		return seen
+	}
+	h.live(r, live, seen.live)
+	return seen
+}
+
+// live notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
+func (h *Probe) live(r *probe.Result, a *httpx.Answer, seen answer) {
+	switch seen.kind {
+	case well:
+		r.Pass("live", "%s answers 200", h.Live)
+	case unknown:
+		r.Report("live", seen.why, "%s", seen.detail)
+	case cached:
+		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.detail)
+	default:
+		r.Fail("live", seen.why, "wanted 200 from %s, %s", h.Live, seen.detail)
+	}
+}
+
+// decoy asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
+// proves nothing.
+func (h *Probe) decoy(ctx context.Context, r *probe.Result, target string) bool {
+	a := h.client.Do(ctx, r, httpx.Request{Check: "decoy", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
+	switch {
+	case a.Reason != probe.OK:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+	case a.Status == 429 || a.Status >= 500:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
+	case a.Status == 200:
+		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves answers 200 too, so %s proves nothing", h.Live)
+		return false
+	default:
+		r.Pass("decoy", "a path that nobody serves is told apart (%d)", a.Status)
+	}
+	return true
+}
+
+// judge notes in which state a replica is and what that means for the split and for serving.
+func (h *Probe) judge(r *probe.Result, seen *replica, before, after dependency) {
+	now := judge(seen.live, seen.ready, before, after)
+	for _, s := range states {
+		r.Measure(healthState, probe.BoolValue(s.Name == now.Name), r.Target(), s.Name)
+	}
+	sentence := now.sentence(seen, h)
+	settling := h.memory.settling(r.Target(), now, h.Settle.D())
+	note := func(check string, holds judgement) {
+		switch {
+		case holds == open:
+		case holds == yes:
+			r.Pass(check, "%s", sentence)
+		case now.Blames.Verdict == probe.Inconclusive || holds == doubtful:
+			r.Inconclusive(check, now.Blames, "%s", sentence)
+		case settling > 0:
+			r.Inconclusive(check, probe.Settling, "%s; it was well %s ago", sentence, settling.Round(time.Millisecond))
+		default:
+			r.Fail(check, now.Blames, "%s", sentence)
+		}
+		r.LinkExchange(check, seen.telling)
+	}
+	if h.Dependency != "" {
+		note("split", now.Split)
+	}
+	note("serving", now.Serving)
+}
+
+// count notes whether enough replicas are healthy and whether they are different ones.
+func (h *Probe) count(r *probe.Result, seen []replica) {
+	healthy, doubt, instances := 0, 0, map[string]bool{}
+	for _, s := range seen {
+		switch s.live.kind {
+		case well:
+			healthy++
+			instances[s.instance] = true
+		case unknown, cached:
+			doubt++
+		}
+	}
+	r.Measure(replicasWanted, float64(h.Replicas.Want))
+	r.Measure(replicasFound, float64(len(seen)))
+	r.Measure(replicasHealthy, float64(healthy))
+	if h.Instance != nil {
+		r.Measure(replicasDistinct, float64(len(instances)))
+	}
+	wanted := fmt.Sprintf("wanted %s, found %d, of which %d live", text.Count(h.Replicas.Want, "replica"), len(seen), healthy)
+	switch {
+	case healthy+doubt < h.Replicas.Want:
+		r.Fail("replicas", probe.Replicas, "%s", wanted)
+	case healthy < h.Replicas.Want:
+		r.Inconclusive("replicas", probe.ControlFailed, "%s; %d could not be told", wanted, doubt)
+	case h.Instance != nil && instances[""]:
+		r.Fail("replicas", probe.Replicas, "%s, but not all of them say which instance they are", wanted)
+	case h.Instance != nil && len(instances) < h.Replicas.Want:
+		r.Fail("replicas", probe.Replicas, "%s, but only %s among them", wanted, text.Count(len(instances), "different instance"))
+	default:
+		r.Pass("replicas", "%s", wanted)
+	}
+}

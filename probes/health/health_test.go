@@ -1,0 +1,314 @@
+package health
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes/internal/probetest"
+	"prober/probes/internal/replicas"
+)
+
+// TestHealthStates reads the state table: liveness, readiness, dependency before and after.
+func TestHealthStates(t *testing.T) {
+	a := func(k kind) answer { return answer{kind: k} }
+	for _, c := range []struct {
+		live, ready   kind
+		before, after dependency
+		want          string
+	}{
+		{well, well, depUp, depUp, "serving"},
+		{well, well, depUnknown, depUnknown, "serving_unverified"},
+		{well, unready, depUnreachable, depUnreachable, "degraded_by_dependency"},
+		{well, unready, depBroken, depUnreachable, "degraded_by_dependency"},
+		{well, unready, depUp, depUp, "not_ready"},
+		{well, unready, depUnknown, depUnknown, "not_ready"},
+		{well, well, depBroken, depBroken, "ready_lies"},
+		{well, broken, depUp, depUp, "ready_error"},
+		{well, gone, depUp, depUp, "ready_error"},
+		{broken, unready, depBroken, depBroken, "liveness_coupled"},
+		{gone, unready, depUnreachable, depUnreachable, "liveness_coupled"},
+		{unready, unready, depUnreachable, depUnreachable, "liveness_coupled"},
+		{broken, broken, depUnreachable, depUnreachable, "liveness_coupled"},
+		{broken, well, depUp, depUp, "inverted"},
+		{gone, well, depBroken, depBroken, "inverted"},
+		{broken, broken, depUp, depUp, "down"},
+		{gone, gone, depUp, depUp, "down"},
+		{gone, gone, depUnknown, depUnknown, "down"},
+		{gone, gone, depUnreachable, depUnreachable, "region_down"},
+		{foreign, well, depUp, depUp, "wrong_route"},
+		{well, foreign, depUp, depUp, "wrong_route"},
+		{cached, well, depUp, depUp, "cached"},
+		{well, cached, depUnreachable, depUnreachable, "cached"},
+		{unknown, well, depUp, depUp, "unknown"},
+		{well, well, depUp, depBroken, "race"},
+		{well, unready, depUnreachable, depUp, "race"},
+		{well, unready, depUnknown, depUp, "not_ready"},
+	} {
+		if got := judge(a(c.live), a(c.ready), c.before, c.after); got.Name != c.want {
+			t.Errorf("live %d, ready %d, dependency %d then %d: got %s, want %s", c.live, c.ready, c.before, c.after, got.Name, c.want)
+		}
+	}
+	if got := judge(answer{kind: well, slow: true}, a(well), depUp, depUp); got.Name != "slow" {
+		t.Errorf("slow: got %s", got.Name)
+	}
+}
+
+// TestHealthStatesPassOnlyWhenServing holds the table against its own promise: no state but a serving one is all yes.
+func TestHealthStatesPassOnlyWhenServing(t *testing.T) {
+	names := map[string]bool{}
+	for _, s := range states {
+		if names[s.Name] {
+			t.Errorf("%s is listed twice", s.Name)
+		}
+		names[s.Name] = true
+		passes := (s.Serving == yes || s.Serving == open) && (s.Split == yes || s.Split == open)
+		if passes != (s.Name == "serving" || s.Name == "slow") {
+			t.Errorf("%s: passes is %t", s.Name, passes)
+		}
+		if !passes && s.Blames.Word == "" {
+			t.Errorf("%s does not say why", s.Name)
+		}
+	}
+}
+
+// world is a service with a dependency, both of which a test can break.
+type world struct {
+	live, ready, dependency int
+	html                    bool
+	instance                string
+}
+
+func (w *world) start(t *testing.T) (address, dependency string) {
+	t.Helper()
+	service := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, q *http.Request) {
+		out.Header().Set("X-Instance", w.instance)
+		out.Header().Set("Content-Type", "application/json")
+		if w.html {
+			out.Header().Set("Content-Type", "text/html; charset=utf-8")
+		}
+		switch q.URL.Path {
+		case "/health":
+			out.WriteHeader(w.live)
+		case "/ready":
+			out.WriteHeader(w.ready)
+		default:
+			out.WriteHeader(404)
+		}
+	}))
+	t.Cleanup(service.Close)
+	dep := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(w.dependency) }))
+	t.Cleanup(dep.Close)
+	return strings.TrimPrefix(service.URL, "http://"), dep.URL
+}
+
+func TestHealthTellsTheSplit(t *testing.T) {
+	for name, c := range map[string]struct {
+		world world
+		want  []string // after "@ADDR" is put for the replica
+	}{
+		"all well": {world{live: 200, ready: 200, dependency: 200}, []string{
+			"pass",
+			"decoy@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"live@ADDR pass(ok): /health answers 200",
+			"split@ADDR pass(ok): live and ready",
+			"serving@ADDR pass(ok): live and ready",
+			"replicas pass(ok): wanted 1 replica, found 1, of which 1 live",
+		}},
+		"the dependency is down and the split is right": {world{live: 200, ready: 503, dependency: 500}, []string{
+			"fail",
+			"decoy@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"live@ADDR pass(ok): /health answers 200",
+			"split@ADDR pass(ok): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
+			"serving@ADDR fail(degraded_by_dependency): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
+			"replicas pass(ok): wanted 1 replica, found 1, of which 1 live",
+		}},
+		"liveness hangs on the dependency": {world{live: 503, ready: 503, dependency: 500}, []string{
+			"fail",
+			"live@ADDR fail(status): wanted 200 from /health, got 503",
+			"split@ADDR fail(liveness_coupled): not live because its dependency is down*",
+			"serving@ADDR fail(liveness_coupled): *",
+			"replicas fail(replicas): wanted 1 replica, found 1, of which 0 live",
+		}},
+		"an ingress's page": {world{live: 200, ready: 200, dependency: 200, html: true}, []string{
+			"fail",
+			"live@ADDR fail(body): wanted 200 from /health, got 200, and not from the service itself: it is an HTML page",
+			"serving@ADDR fail(wrong_route): *",
+			"replicas fail(replicas): wanted 1 replica, found 1, of which 0 live",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, dependency := c.world.start(t)
+			h := New()
+			h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
+			h.Dependency = dependency + "/health"
+			var want []string
+			for _, line := range c.want {
+				want = append(want, strings.ReplaceAll(line, "@ADDR", "@"+address))
+			}
+			probetest.WantLines(t, probetest.Run(t, h), want...)
+		})
+	}
+}
+
+// TestHealthAsksTheDependencyAsItself: what names the service must not stand in for the dependency's own name.
+func TestHealthAsksTheDependencyAsItself(t *testing.T) {
+	var host, authorization string
+	dep := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		host, authorization = q.Host, q.Header.Get("Authorization")
+	}))
+	defer dep.Close()
+	w := &world{live: 200, ready: 200}
+	address, _ := w.start(t)
+	t.Setenv("TEST_HEALTH_TOKEN", "token-of-the-service")
+	h := New()
+	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
+	h.Dependency = dep.URL
+	h.Headers = map[string]httpx.Value{"Host": {Text: "service.example"}}
+	h.Bearer = secret.Env("TEST_HEALTH_TOKEN")
+	if got := probetest.Run(t, h).Verdict(); got != probe.Pass || host != strings.TrimPrefix(dep.URL, "http://") || authorization != "" {
+		t.Errorf("got %s; the dependency was asked as %q with %q", got, host, authorization)
+	}
+}
+
+func TestHealthIsNoVerdictWhereTheProberIsLimited(t *testing.T) {
+	w := &world{live: 429, ready: 429, dependency: 200}
+	address, dependency := w.start(t)
+	h := New()
+	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
+	h.Dependency = dependency
+	r := probetest.Run(t, h)
+	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "live@"+address+" inconclusive(rate_limited)") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestHealthCountsReplicas(t *testing.T) {
+	up := func(instance string) string {
+		w := &world{live: 200, ready: 200, instance: instance}
+		address, _ := w.start(t)
+		return address
+	}
+	const gone = "127.0.0.1:1" // a port just closed might be somebody else's by now
+	one, two, twin := up("one"), up("two"), up("one")
+	for name, c := range map[string]struct {
+		addresses []string
+		want      string
+	}{
+		"all there":         {[]string{one, two}, "replicas pass(ok): wanted 2 replicas, found 2, of which 2 live"},
+		"one is dead":       {[]string{one, gone}, "replicas fail(replicas): wanted 2 replicas, found 2, of which 1 live"},
+		"one is seen twice": {[]string{one, twin}, "replicas fail(replicas): wanted 2 replicas, found 2, of which 2 live, but only 1 different instance among them"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New()
+			h.Replicas = replicas.Replicas{Static: c.addresses, Want: 2}
+			h.Instance = &httpx.Source{Header: "X-Instance"}
+			if got := probetest.Lines(probetest.Run(t, h)); !strings.Contains(got, c.want+"\n") {
+				t.Errorf("got\n%swant the line\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Probe)
+		want   string
+	}{
+		"nothing to ask":       {func(*Probe) {}, "nothing to ask"},
+		"no number":            {func(h *Probe) { h.Replicas.Static = []string{"127.0.0.1:1"} }, "want must say how many"},
+		"more than are listed": {func(h *Probe) { h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:1"}, Want: 2} }, "only 1 are listed"},
+		"listed twice": {func(h *Probe) {
+			h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:1", "127.0.0.1:1"}, Want: 2}
+		}, "listed twice"},
+		"a name as address": {func(h *Probe) { h.Replicas = replicas.Replicas{Static: []string{"localhost:1"}, Want: 1} }, "wanted IP:port"},
+		"two ways":          {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a:1", SRV: "b", Want: 1} }, "name one of static, dns and srv"},
+		"one address, written twice": {func(h *Probe) {
+			h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:80", "[::ffff:127.0.0.1]:80"}, Want: 2}
+		}, "listed twice"},
+		"a service with a query": {func(h *Probe) { h.Service = "https://a.example/?x=1" }, "service: wanted scheme and host only"},
+		"a path with a query":    {func(h *Probe) { h.Service = "https://a.example"; h.Live = "/health?token=x" }, "live: wanted a path"},
+		"a port by name":         {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a.example:http", Want: 1} }, "wanted name:port"},
+		"one path for both":      {func(h *Probe) { h.Service = "https://a.example"; h.Ready = "/health" }, "the split cannot be seen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New()
+			c.change(h)
+			if err := h.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestHealthSettles: a replica that was well may be unready for one run or for the settle time, but never down.
+func TestHealthSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m memory
+		const settle = 15 * time.Second
+		at := func(s state) bool { return m.settling("a", s, settle) > 0 }
+		if at(notReady) {
+			t.Error("a replica never seen well settles")
+		}
+		at(serving)
+		time.Sleep(5 * time.Second)
+		if !at(notReady) {
+			t.Error("the first unready run after a good one does not settle")
+		}
+		time.Sleep(5 * time.Second)
+		if at(notReady) {
+			t.Error("the second unready run still settles")
+		}
+		at(serving)
+		time.Sleep(5 * time.Second)
+		if at(down) {
+			t.Error("down settles")
+		}
+		at(serving)
+		time.Sleep(settle)
+		if at(notReady) {
+			t.Error("settles after the settle time")
+		}
+		at(serving)
+		time.Sleep(5 * time.Second)
+		if !at(readyLies) || at(readyLies) {
+			t.Error("a dependency that went down just now must settle for one run, and for one only")
+		}
+		m.forget([]string{"b"})
+		if len(m.last) != 0 {
+			t.Error("a replica that is gone is remembered")
+		}
+	})
+}
+
+func TestHealthSettlingIsInconclusiveNotGreen(t *testing.T) {
+	w := &world{live: 200, ready: 200, dependency: 200}
+	address, dependency := w.start(t)
+	h := New()
+	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
+	h.Dependency = dependency
+	if got := probetest.Run(t, h).Verdict(); got != probe.Pass {
+		t.Fatalf("got %s, want pass", got)
+	}
+	w.dependency = 500 // the service has not noticed yet
+	if got, want := probetest.Lines(probetest.Run(t, h)), fmt.Sprintf("split@%s inconclusive(settling)", address); !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+	w.dependency = 200
+	if got := probetest.Run(t, h).Verdict(); got != probe.Pass {
+		t.Fatalf("got %s, want pass", got)
+	}
+	w.ready = 503
+	for i, want := range []string{"serving@%s inconclusive(settling)", "serving@%s fail(not_ready)"} {
+		if got := probetest.Lines(probetest.Run(t, h)); !strings.Contains(got, fmt.Sprintf(want, address)) {
+			t.Errorf("run %d: got\n%swant %s", i+1, got, want)
+		}
+	}
+}

@@ -1,0 +1,314 @@
+// Package http asks one URL and compares the answer with what it must be.
+package http
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+	"prober/internal/text"
+	"prober/probes/internal/control"
+	"prober/probes/internal/expect"
+)
+
+// Probe asks one URL and compares the answer with what is expected of it: status, headers, body, JSON values, latency
+// and the days left of the certificate. It makes one measured request; a decoy and a control are further requests,
+// made only where the configuration asks for them.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	URL         string                   `yaml:"url" required:"true" doc:"what to ask; http or https, without credentials"`
+	Address     string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
+	Method      string                   `yaml:"method" doc:"GET unless said otherwise"`
+	Body        httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
+	Expect      expect.Expect            `yaml:"expect" doc:"what the answer must be; any 2xx unless said otherwise"`
+	AllowCached bool                     `yaml:"allow_cached" doc:"accept an answer out of a cache, which proves nothing of the origin"`
+	Decoy       bool                     `yaml:"decoy" doc:"also ask a path that nobody serves; it must not meet the expectation"`
+	Gauges      map[string]jsonpath.Path `yaml:"gauges" doc:"numbers to export from the JSON answer, by name"`
+	Control     *Control                 `yaml:"control" doc:"the positive control: the same request, changed as said, must succeed"`
+
+	client  *httpx.Client
+	control *Probe
+}
+
+// Control is how the positive control of a negative expectation differs from the request it controls. What it does
+// not say stays the same; a credential given here replaces the request's.
+type Control struct {
+	httpx.Settings `yaml:",inline"`
+
+	URL    string        `yaml:"url" doc:"what to ask instead"`
+	Method string        `yaml:"method" doc:"the method to ask with instead"`
+	Body   httpx.Value   `yaml:"body" mask:"true" doc:"what to send instead"`
+	Expect expect.Expect `yaml:"expect" doc:"what the control's answer must be; any 2xx unless said otherwise"`
+}
+
+// httpValue is exported for each entry of gauges.
+var httpValue = &probe.Measure{
+	Name:   "probe_http_value",
+	Help:   "Number read from the JSON answer of the last run, by the name given in the configuration.",
+	Labels: []string{"name"},
+}
+
+// New returns an HTTP probe with its default settings.
+func New() *Probe { return &Probe{Method: "GET"} }
+
+// Validate reports what is wrong with the settings. An expectation that a dead or a wrong target would meet as well,
+// such as a 401, is refused unless a control is named.
+func (p *Probe) Validate() error {
+	var wrong []error
+	client, err := p.Settings.Client(p.URL)
+	wrong = append(wrong, err)
+	p.client = client
+	if p.URL == "" {
+		wrong = append(wrong, errors.New("url is missing"))
+	}
+	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
+		wrong = append(wrong, errors.New("address: wanted IP:port"))
+	}
+	if strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		wrong = append(wrong, errors.New("method: wanted one word such as GET"))
+	}
+	if p.Expect.Status.IsZero() {
+		p.Expect.Status = httpx.Success
+	}
+	wrong = append(wrong, p.Expect.Validate(strings.HasPrefix(p.URL, "https://")))
+	for name, path := range p.Gauges {
+		if path.IsZero() || name == "" {
+			wrong = append(wrong, fmt.Errorf("gauges: %q needs a JSON path", name))
+		}
+	}
+	if negative := p.Expect.Negative(); negative != "" && p.Control == nil {
+		wrong = append(wrong, fmt.Errorf("expect: %s is negative: a target that is down or wrong would meet it too; name the request that must succeed under control", negative))
+	}
+	if p.Control != nil {
+		p.control = p.controlled()
+		if idle := p.idleControl(); idle != "" {
+			wrong = append(wrong, fmt.Errorf("control: %s", idle))
+		}
+		if negative := p.control.Expect.Negative(); negative != "" {
+			wrong = append(wrong, fmt.Errorf("control: expect: %s is negative and controls nothing", negative))
+		} else if err := p.control.Validate(); err != nil {
+			wrong = append(wrong, fmt.Errorf("control: %w", err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// idleControl says why the control cannot show what it is there to show; empty if it can.
+func (p *Probe) idleControl() string {
+	c := p.Control
+	same := c.URL == "" && c.Method == "" && c.Body.IsZero() && len(c.Headers) == 0 && c.Bearer.IsZero() && c.Basic == nil && c.OAuth2 == nil
+	switch negative, _, _ := strings.Cut(p.Expect.Negative(), " "); {
+	case negative == "status" && same:
+		return "it is the same request, and cannot succeed where that must not; say what it does differently"
+	case negative == "header" && len(c.Expect.Headers) == 0,
+		negative == "body" && c.Expect.Body == nil,
+		negative == "json" && len(c.Expect.JSON) == 0:
+		return "expect: it must expect something of the same part of the answer, " + negative
+	}
+	return ""
+}
+
+// controlled returns the request of the control, as a probe of its own.
+func (p *Probe) controlled() *Probe {
+	c := &Probe{
+		Settings: p.Settings.With(p.Control.Settings),
+		URL:      cmp.Or(p.Control.URL, p.URL),
+		Address:  p.Address,
+		Method:   cmp.Or(p.Control.Method, p.Method),
+
+		AllowCached: p.AllowCached,
+		Body:        p.Body,
+		Expect:      p.Control.Expect,
+	}
+	if !p.Control.Body.IsZero() {
+		c.Body = p.Control.Body
+	}
+	return c
+}
+
+// Checks names what a run notes.
+func (p *Probe) Checks() []string {
+	names := []string{"status"}
+	names = append(names, p.Expect.Checks()...)
+	if len(p.Gauges) > 0 {
+		names = append(names, "gauges")
+	}
+	if p.Decoy {
+		names = append(names, "decoy")
+	}
+	if p.Control != nil {
+		names = append(names, "control")
+	}
+	return names
+}
+
+// ExpectedStatuses lists the client and server errors that the probe provokes on purpose, by target.
+func (p *Probe) ExpectedStatuses() map[string][]int {
+	codes := slices.DeleteFunc(slices.Clone(p.Expect.Status.Codes()), func(code int) bool { return code < 400 })
+	if p.Decoy {
+		codes = append(codes, 404)
+	}
+	return map[string][]int{"": codes}
+}
+
+// Ask makes the control's request, the measured one and, if that was answered as expected, the decoy's. What is as
+// expected passes only if the control and the decoy held.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	var controls []expect.Check
+	if p.Control != nil {
+		controls = append(controls, expect.Check{Name: "control", Outcome: p.control.asControl(ctx, r)})
+	}
+	checks := p.ask(ctx, r)
+	failed := func(c expect.Check) bool { return !c.Passed() }
+	if p.Decoy && !slices.ContainsFunc(checks, failed) {
+		controls = append(controls, expect.Check{Name: "decoy", Outcome: p.decoy(ctx, r)})
+	}
+	broken := slices.ContainsFunc(controls, failed)
+	for _, c := range checks {
+		if broken && c.Passed() {
+			c.Reason, c.Detail = probe.ControlFailed, c.Detail+", which proves nothing without its control"
+		}
+		r.Note(c.Name, c.Outcome)
+	}
+	for _, c := range controls {
+		r.Note(c.Name, c.Outcome)
+	}
+}
+
+// ask makes the measured request and returns the checks: the status first and, if that is an expected one, the rest.
+func (p *Probe) ask(ctx context.Context, r *probe.Result) []expect.Check {
+	answer, err := p.exchange(ctx, r, "status", p.URL, p.Expect.Status)
+	if err != nil {
+		return []expect.Check{{Name: "status", Outcome: probe.Outcome{Reason: probe.Credential, Detail: err.Error()}}}
+	}
+	if answer.Reason != probe.OK {
+		return []expect.Check{{Name: "status", Outcome: probe.Outcome{Reason: answer.Reason, Detail: answer.Detail}}}
+	}
+	status := expect.Check{Name: "status", Outcome: p.status(answer)}
+	if !status.Passed() {
+		return []expect.Check{status}
+	}
+	checks := append([]expect.Check{status}, p.Expect.Judge(answer, time.Now())...)
+	if len(p.Gauges) > 0 {
+		checks = append(checks, expect.Check{Name: "gauges", Outcome: p.gauges(r, answer)})
+	}
+	return checks
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (p *Probe) Close() {
+	p.client.Close()
+	if p.control != nil {
+		p.control.Close()
+	}
+}
+
+// exchange sends the probe's request to a URL. It errs only if the probe's own body cannot be read.
+func (p *Probe) exchange(ctx context.Context, r *probe.Result, check, url string, want httpx.Statuses) (*httpx.Answer, error) {
+	body, err := p.Body.Reveal()
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Addr: p.Address, Body: []byte(body), Want: want}), nil
+}
+
+// status tells whether the status is a wanted one. An answer that says more about the prober than about the target,
+// because it limits or refuses the prober's own requests, is no verdict on the target.
+func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
+	want, got := p.Expect.Status, answer.Status
+	switch {
+	case want.Contains(got) && answer.Cached != "" && !p.AllowCached:
+		return probe.Outcomef(probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing of the origin", answer.Cached)
+	case want.Contains(got):
+		return probe.Outcomef(probe.OK, "got %d", got)
+	case got == 429:
+		return probe.Outcomef(probe.RateLimited, "wanted %s, got 429: the target limits the rate of the prober's requests", want)
+	case got == 401 || got == 403:
+		return probe.Outcomef(probe.Credential, "wanted %s, got %d: %s", want, got, p.refusal())
+	case answer.Redirected():
+		return probe.Outcomef(probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, got)
+	}
+	return probe.Outcomef(probe.Status, "wanted %s, got %d", want, got)
+}
+
+func (p *Probe) refusal() string {
+	if p.HasCredential() {
+		return "the target does not accept the probe's credential"
+	}
+	return "the target wants a credential and the probe has none"
+}
+
+func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
+	doc, err := answer.JSON()
+	if err != nil {
+		return probe.Outcome{Reason: probe.Schema, Detail: "the answer is not JSON: " + err.Error()}
+	}
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
+		found := p.Gauges[name].Find(doc)
+		if len(found) == 1 {
+			if value, ok := found[0].Float(); ok {
+				r.Measure(httpValue, value, name)
+				continue
+			}
+		}
+		missing = append(missing, p.Gauges[name].String())
+	}
+	if missing != nil {
+		return probe.Outcomef(probe.Schema, "wanted one number at %s, got none", strings.Join(missing, " and at "))
+	}
+	return probe.Outcome{Reason: probe.OK, Detail: "read " + text.Count(len(p.Gauges), "number")}
+}
+
+// decoy asks for a path that nobody can serve. Where that looks like the expected answer too, the expectation proves
+// nothing.
+func (p *Probe) decoy(ctx context.Context, r *probe.Result) probe.Outcome {
+	answer, err := p.exchange(ctx, r, "decoy", control.NonexistentURL(p.URL), httpx.Codes(404))
+	switch {
+	case err != nil:
+		return probe.Outcomef(probe.Credential, "%s", err)
+	case answer.Reason != probe.OK:
+		return probe.Outcomef(probe.ControlFailed, "a path that nobody serves could not be asked for: %s", answer.Detail)
+	case answer.Status == 429 || answer.Status >= 500:
+		return probe.Outcomef(probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", answer.Status)
+	case p.Expect.Matches(answer):
+		return probe.Outcomef(probe.ControlFailed, "a path that nobody serves is answered as expected too (%d): any page would have passed", answer.Status)
+	}
+	return probe.Outcomef(probe.OK, "a path that nobody serves is told apart (%d)", answer.Status)
+}
+
+// asControl asks the control's request. Whatever keeps it from succeeding makes the run inconclusive, not failed.
+func (p *Probe) asControl(ctx context.Context, r *probe.Result) probe.Outcome {
+	answer, err := p.exchange(ctx, r, "control", p.URL, p.Expect.Status)
+	if err != nil {
+		return probe.Outcome{Reason: probe.Credential, Detail: err.Error()}
+	}
+	if short := p.shortfall(answer); short != "" {
+		return probe.Outcome{Reason: probe.ControlFailed, Detail: "the request that must succeed did not, so nothing is proven: " + short}
+	}
+	return probe.Outcomef(probe.OK, "the request that must succeed did: got %d", answer.Status)
+}
+
+// shortfall says why an answer is not the expected one; empty if it is.
+func (p *Probe) shortfall(answer *httpx.Answer) string {
+	if answer.Reason != probe.OK {
+		return answer.Detail
+	}
+	checks := append([]expect.Check{{Name: "status", Outcome: p.status(answer)}}, p.Expect.Judge(answer, time.Now())...)
+	for _, c := range checks {
+		if !c.Passed() {
+			return c.Detail
+		}
+	}
+	return ""
+}

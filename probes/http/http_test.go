@@ -1,0 +1,212 @@
+package http
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes/internal/expect"
+	"prober/probes/internal/probetest"
+)
+
+func str(s string) *string { return &s }
+
+func pattern(expr string) *expect.Pattern { return &expect.Pattern{Regexp: regexp.MustCompile(expr)} }
+
+func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
+	url := probetest.Serve(t, map[string]http.HandlerFunc{
+		"/up":       probetest.Respond(200, "text/html", "<html>green</html>"),
+		"/json":     probetest.Respond(200, "application/json", `{"status":"down","depth":7,"items":[]}`),
+		"/500":      probetest.Respond(500, "text/plain", "boom"),
+		"/429":      probetest.Respond(429, "text/plain", "slow down"),
+		"/401":      probetest.Respond(401, "text/plain", "who?"),
+		"/redirect": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/up", http.StatusFound) },
+		"/cached": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Age", "60")
+		},
+	})
+	atLeast := func(n float64) *float64 { return &n }
+	for name, c := range map[string]struct {
+		probe *Probe
+		want  []string
+	}{
+		"a page that is up": {
+			&Probe{URL: url + "/up", Decoy: true, Expect: expect.Expect{Status: httpx.Codes(200), Body: &expect.Match{Contains: "green"}}},
+			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as wanted", "decoy pass(ok): a path that nobody serves is told apart (404)"},
+		},
+		"a server error": {
+			&Probe{URL: url + "/500"},
+			[]string{"fail", "status fail(status): wanted 2xx, got 500"},
+		},
+		"a redirect is never followed": {
+			&Probe{URL: url + "/redirect", Expect: expect.Expect{Status: httpx.Codes(200)}},
+			[]string{"fail", "status fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed"},
+		},
+		"a rate limit says nothing of the target": {
+			&Probe{URL: url + "/429"},
+			[]string{"inconclusive", "status inconclusive(rate_limited): wanted 2xx, got 429: the target limits the rate of the prober's requests"},
+		},
+		"a credential that is missing": {
+			&Probe{URL: url + "/401"},
+			[]string{"inconclusive", "status inconclusive(credential): wanted 2xx, got 401: the target wants a credential and the probe has none"},
+		},
+		"an answer out of a cache": {
+			&Probe{URL: url + "/cached"},
+			[]string{"inconclusive", "status inconclusive(stale_or_cached): the answer may come out of a cache (*"},
+		},
+		"an answer out of a cache, allowed": {
+			&Probe{URL: url + "/cached", AllowCached: true},
+			[]string{"pass", "status pass(ok): got 200"},
+		},
+		"another body, which is not shown": {
+			&Probe{URL: url + "/up", Expect: expect.Expect{Body: &expect.Match{Contains: "blue"}}},
+			[]string{"fail", "status pass(ok): got 200", `body fail(body): body: wanted a text with "blue", got another text of 18 bytes`},
+		},
+		"a header": {
+			&Probe{URL: url + "/up", Expect: expect.Expect{Headers: map[string]expect.Match{"Content-Type": {Equals: str("application/json")}}}},
+			[]string{"fail", "status pass(ok): got 200", `headers fail(header): header Content-Type: wanted "application/json", got another value`},
+		},
+		"a JSON value": {
+			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.status: wanted "up", got another text of 4 characters`},
+		},
+		"a JSON number": {
+			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.depth": {Max: atLeast(5)}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.depth: wanted at most 5, got 7`},
+		},
+		"a JSON value that is missing is never equal and never absent-minded": {
+			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.nothing": {Equals: str("up")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.nothing: wanted "up", got nothing`},
+		},
+		"an empty list matches nothing": {
+			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.items[0].id": {Equals: str("a")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.items[0].id: wanted "a", got nothing`},
+		},
+		"HTML where JSON was wanted": {
+			&Probe{URL: url + "/up", Expect: expect.Expect{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): the answer is not JSON: *`},
+		},
+		"a gauge that is no number": {
+			&Probe{URL: url + "/json", Gauges: map[string]jsonpath.Path{"status": probetest.Path(t, "$.status")}},
+			[]string{"fail", "status pass(ok): got 200", `gauges fail(schema): wanted one number at $.status, got none`},
+		},
+		"one replica, dialled by its address": {
+			&Probe{URL: "http://api.example/up", Address: strings.TrimPrefix(url, "http://")},
+			[]string{"pass", "status pass(ok): got 200"},
+		},
+		"too slow": {
+			&Probe{URL: url + "/up", Expect: expect.Expect{Latency: 1}},
+			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): wanted an answer within 1ns, it took *`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { probetest.WantLines(t, probetest.Run(t, c.probe), c.want...) })
+	}
+}
+
+func TestHTTPExportsGauges(t *testing.T) {
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/q": probetest.Respond(200, "application/json", `{"total": 41.5}`)})
+	r := probetest.Run(t, &Probe{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": probetest.Path(t, "$.total")}})
+	if len(r.Samples) != 1 || r.Samples[0].Name != "probe_http_value" || r.Samples[0].Value != 41.5 || r.Samples[0].Values[0] != "dead" {
+		t.Errorf("got samples %+v, want probe_http_value{name=\"dead\"} 41.5", r.Samples)
+	}
+}
+
+func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
+	server := httptest.NewServer(probetest.Respond(200, "text/html", "welcome"))
+	defer server.Close()
+	probetest.WantLines(t, probetest.Run(t, &Probe{URL: server.URL + "/up", Decoy: true}),
+		"inconclusive", "status inconclusive(control_failed): got 200, which proves nothing without its control",
+		"decoy inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
+}
+
+// TestHTTPDecoyIsNotFooled: a page that answers everything is one also if the decoy's answer is slow, cached or limited.
+func TestHTTPDecoyIsNotFooled(t *testing.T) {
+	for name, c := range map[string]struct {
+		decoy func(w http.ResponseWriter)
+		want  string
+	}{
+		"out of a cache": {func(w http.ResponseWriter) { w.Header().Set("X-Cache", "HIT") }, "any page would have passed"},
+		"limited":        {func(w http.ResponseWriter) { w.WriteHeader(429) }, "answered 429, which tells nothing"},
+		"broken":         {func(w http.ResponseWriter) { w.WriteHeader(502) }, "answered 502, which tells nothing"},
+		"slow":           {func(http.ResponseWriter) { <-time.After(150 * time.Millisecond) }, "any page would have passed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				if q.URL.Path != "/up" {
+					c.decoy(w)
+				}
+			}))
+			defer server.Close()
+			r := probetest.Run(t, &Probe{URL: server.URL + "/up", Decoy: true, Expect: expect.Expect{Latency: probe.Duration(100 * time.Millisecond)}})
+			if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
+				t.Errorf("got\n%swant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHTTPDenialNeedsItsControl(t *testing.T) {
+	t.Setenv("TEST_HTTP_ADMIN", "admin-token-of-the-test")
+	admin := func(down *bool, bypass *bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, q *http.Request) {
+			switch {
+			case *down:
+				w.WriteHeader(http.StatusUnauthorized)
+			case *bypass, q.Header.Get("Authorization") == "Bearer admin-token-of-the-test":
+			default:
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		down, bypass bool
+		want         []string
+	}{
+		"denied and controlled": {want: []string{"pass", "status pass(ok): got 401", "control pass(ok): the request that must succeed did: got 200"}},
+		"everything is denied":  {down: true, want: []string{"inconclusive", "status inconclusive(control_failed): got 401, which proves nothing without its control", "control inconclusive(control_failed): the request that must succeed did not, so nothing is proven: wanted 200, got 401*"}},
+		"nothing is denied":     {bypass: true, want: []string{"fail", "status fail(status): wanted 401, got 200", "control pass(ok): the request that must succeed did: got 200"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := probetest.Serve(t, map[string]http.HandlerFunc{"/admin": admin(&c.down, &c.bypass)})
+			control := &Control{Expect: expect.Expect{Status: httpx.Codes(200)}}
+			control.Bearer = secret.Env("TEST_HTTP_ADMIN")
+			probetest.WantLines(t, probetest.Run(t, &Probe{URL: url + "/admin", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}), c.want...)
+		})
+	}
+}
+
+func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
+	for name, c := range map[string]struct {
+		probe *Probe
+		want  string
+	}{
+		"an address without a port":          {&Probe{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
+		"no url":                             {&Probe{}, "url is missing"},
+		"a denial alone":                     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
+		"an absent text alone":               {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error"}}}, "expect: body is negative"},
+		"an absent value alone":              {&Probe{URL: "https://a.example/", Expect: expect.Expect{JSON: map[string]expect.Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
+		"an absent header alone":             {&Probe{URL: "https://a.example/", Expect: expect.Expect{Headers: map[string]expect.Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
+		"a control that is denied":           {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: expect.Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
+		"a pattern that matches all":         {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error", Match: pattern("")}}}, "matches even the empty text"},
+		"a control that is the same request": {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{}}, "control: it is the same request"},
+		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "x"}}, Control: &Control{}}, "control: expect: it must expect something of the same part of the answer, body"},
+		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{Equals: str("")}}}, "expect: body is negative"},
+		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: wanted one word"},
+		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
+		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{}}}, "expect: body: nothing is expected of it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.probe.Validate()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,31 @@
+// Package budget divides the time of a run among its steps.
+package budget
+
+import (
+	"context"
+	"time"
+)
+
+// Share returns a context that ends after a part of the time that is left.
+func Share(ctx context.Context, part float64) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Duration(part*float64(time.Until(end))))
+}
+
+// Sleep waits. It returns false, and at once, where the context will end before.
+func Sleep(ctx context.Context, wait time.Duration) bool {
+	if end, limited := ctx.Deadline(); ctx.Err() != nil || limited && time.Until(end) <= wait {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,156 @@
+package expect
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"prober/internal/jsonpath"
+)
+
+// Match says what a text or a number must be. In YAML a plain value means that it must be equal; otherwise what is
+// written must hold, all of it.
+type Match struct {
+	Equals      *string  `yaml:"equals" doc:"the very text or number"`
+	Contains    string   `yaml:"contains" doc:"a text that it holds"`
+	Match       *Pattern `yaml:"match" doc:"a regular expression (RE2) that it matches somewhere"`
+	Min         *float64 `yaml:"min" doc:"the least number it may be"`
+	Max         *float64 `yaml:"max" doc:"the greatest number it may be"`
+	NotContains string   `yaml:"not_contains" doc:"a text that it does not hold; needs a control"`
+	NotMatch    *Pattern `yaml:"not_match" doc:"a regular expression that it does not match; needs a control"`
+	Absent      bool     `yaml:"absent" doc:"it is not there at all; needs a control"`
+}
+
+// UnmarshalYAML reads a plain value or the fields.
+func (m *Match) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if unmarshal(&text) == nil {
+		*m = Match{Equals: &text}
+		return nil
+	}
+	type fields Match
+	return unmarshal((*fields)(m))
+}
+
+// JSONSchema describes the two forms.
+func (Match) JSONSchema() map[string]any {
+	text, number := map[string]any{"type": "string"}, map[string]any{"type": "number"}
+	return map[string]any{"anyOf": []any{
+		map[string]any{"type": []any{"string", "number", "boolean"}},
+		map[string]any{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": map[string]any{
+			"equals":   map[string]any{"type": []any{"string", "number", "boolean"}},
+			"contains": text, "match": text, "min": number, "max": number,
+			"not_contains": text, "not_match": text, "absent": map[string]any{"const": true},
+		}},
+	}}
+}
+
+func (m Match) Validate() error {
+	if m == (Match{}) {
+		return errors.New("nothing is expected of it")
+	}
+	for _, p := range []*Pattern{m.Match, m.NotMatch} {
+		if p != nil && p.MatchString("") {
+			return fmt.Errorf("/%s/ matches even the empty text, and so tells nothing", p)
+		}
+	}
+	if m.Absent && m != (Match{Absent: true}) {
+		return errors.New("absent leaves nothing else to expect")
+	}
+	return nil
+}
+
+// Negative reports whether an answer that has nothing to do with the question would match too.
+func (m Match) Negative() bool {
+	positive := (m.Equals != nil && *m.Equals != "") || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil
+	return !positive
+}
+
+// MatchText reports whether a text matches; present tells it from one that is not there.
+func (m Match) MatchText(got string, present bool) bool {
+	if m.Absent || !present {
+		return m.Absent && !present
+	}
+	if m.Min != nil || m.Max != nil {
+		n, err := strconv.ParseFloat(got, 64)
+		if err != nil || math.IsInf(n, 0) || !m.within(n) { // NaN is within nothing
+			return false
+		}
+	}
+	return (m.Equals == nil || *m.Equals == got) &&
+		strings.Contains(got, m.Contains) &&
+		(m.Match == nil || m.Match.MatchString(got)) &&
+		(m.NotContains == "" || !strings.Contains(got, m.NotContains)) &&
+		(m.NotMatch == nil || !m.NotMatch.MatchString(got))
+}
+
+// MatchValue reports whether a JSON value matches. Objects and arrays have no text and match nothing but their absence.
+func (m Match) MatchValue(got jsonpath.Value) bool {
+	switch kind := got.Kind(); {
+	case kind == "array" || kind == "object":
+		return false
+	case kind != "number" && (m.Min != nil || m.Max != nil):
+		return false
+	}
+	return m.MatchText(got.Text(), true)
+}
+
+func (m Match) within(n float64) bool {
+	return (m.Min == nil || n >= *m.Min) && (m.Max == nil || n <= *m.Max)
+}
+
+// String says what is wanted, for a sentence.
+func (m Match) String() string {
+	var want []string
+	say := func(holds bool, format string, args ...any) {
+		if holds {
+			want = append(want, fmt.Sprintf(format, args...))
+		}
+	}
+	if m.Equals != nil {
+		say(true, "%q", *m.Equals)
+	}
+	say(m.Contains != "", "a text with %q", m.Contains)
+	say(m.Match != nil, "a match of /%s/", m.Match)
+	if m.Min != nil {
+		say(true, "at least %g", *m.Min)
+	}
+	if m.Max != nil {
+		say(true, "at most %g", *m.Max)
+	}
+	say(m.NotContains != "", "a text without %q", m.NotContains)
+	say(m.NotMatch != nil, "no match of /%s/", m.NotMatch)
+	say(m.Absent, "none")
+	return strings.Join(want, " and ")
+}
+
+// A Pattern is a regular expression in the configuration. RE2 takes linear time, so no answer can make it hang.
+type Pattern struct{ *regexp.Regexp }
+
+// UnmarshalYAML reads and compiles the expression.
+func (p *Pattern) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return errors.New("a regular expression is a text")
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return errors.New("not a regular expression (RE2)")
+	}
+	p.Regexp = re
+	return nil
+}
+
+// MarshalYAML writes the expression.
+func (p Pattern) MarshalYAML() (any, error) { return p.String(), nil }
+
+// String returns the expression, also of a nil pattern.
+func (p *Pattern) String() string {
+	if p == nil || p.Regexp == nil {
+		return ""
+	}
+	return p.Regexp.String()
+}

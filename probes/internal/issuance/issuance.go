@@ -1,0 +1,211 @@
+// Package issuance asks for tokens and reads what an issuer answers (RFC 6749).
+package issuance
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/keyset"
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// An Client is how a kind that asks for tokens itself, to measure or to examine it, says who it is.
+type Client struct {
+	ID, Secret string
+	InForm     bool // client_secret_post; else client_secret_basic
+}
+
+// Post makes a request of a form sent as the client (RFC 6749, section 2.3.1).
+func (c Client) Post(q httpx.Request, form url.Values) httpx.Request {
+	q.Method = http.MethodPost
+	q.Header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}}
+	if c.InForm {
+		form.Set("client_id", c.ID)
+		form.Set("client_secret", c.Secret)
+	} else {
+		pair := url.QueryEscape(c.ID) + ":" + url.QueryEscape(c.Secret)
+		q.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	}
+	q.Body = []byte(form.Encode())
+	return q
+}
+
+// CredentialsGrant is the form of a token request (RFC 6749, section 4.4.2).
+func CredentialsGrant(params map[string]string, scopes []string) url.Values {
+	form := make(url.Values, len(params)+4)
+	for name, v := range params {
+		form.Set(name, v)
+	}
+	form.Set("grant_type", "client_credentials")
+	if len(scopes) > 0 {
+		form.Set("scope", strings.Join(scopes, " "))
+	}
+	return form
+}
+
+// LearnToken makes the token in an answer known to the redactor, under a name of its own.
+func LearnToken(source string) func(*httpx.Answer) {
+	return func(a *httpx.Answer) {
+		if token := IssuedToken(a); WellFormed(token) {
+			secret.Learn(source, token)
+		}
+	}
+}
+
+// A Grant is what came of a token request. The finding says why there is no token.
+type Grant struct {
+	probe.Outcome
+	Token   string
+	Expires time.Duration // expires_in; 0 if it was not said
+	Sent    time.Time     // when the request was sent, and
+	Got     time.Time     // when its answer was there: the token was issued in between
+}
+
+// IssuedToken is the access token in an answer, whatever its status; empty if there is none.
+func IssuedToken(a *httpx.Answer) string {
+	members, _ := JSONMembers(a)
+	return MemberText(members, "access_token")
+}
+
+// MinTokenLength is the length below which a token could be guessed (RFC 6749, section 10.10), and could not be told from
+// ordinary text by the redactor.
+const MinTokenLength = 16
+
+// WellFormed reports whether a text can be a token: visible ASCII (RFC 6749, appendix A.12), and short enough for a
+// header.
+func WellFormed(token string) bool {
+	invisible := func(c rune) bool { return c <= ' ' || c > '~' }
+	return MinTokenLength <= len(token) && len(token) <= keyset.LongestToken && !strings.ContainsFunc(token, invisible)
+}
+
+// ReadGrant reads the answer to a token request (RFC 6749, sections 5.1 and 5.2).
+func ReadGrant(a *httpx.Answer) Grant {
+	say := func(why probe.Reason, format string, args ...any) Grant {
+		return Grant{Outcome: probe.Outcomef(why, format, args...)}
+	}
+	if code := ErrorCode(a); a.Reason == probe.OK && a.Status >= 400 && a.Status < 500 && a.Status != 429 {
+		switch code {
+		case "invalid_client", "unauthorized_client", "invalid_scope", "invalid_target":
+			return say(probe.Credential, "wanted a token, got %d (%s): the issuer does not accept what the probe is configured with", a.Status, code)
+		case "":
+			if a.Status == 401 || a.Status == 403 {
+				return say(probe.Credential, "wanted a token, got %d: the issuer, or what stands before it, does not accept the probe", a.Status)
+			}
+		default:
+			return say(probe.Status, "wanted a token, got %d (%s)", a.Status, code)
+		}
+	}
+	members, f := JSONObject(a)
+	if !f.Passed() {
+		return Grant{Outcome: f}
+	}
+	g := say(probe.OK, "a token was issued")
+	g.Token = MemberText(members, "access_token")
+	var seconds float64
+	if json.Unmarshal(members["expires_in"], &seconds) == nil && seconds > 0 && seconds < 1e9 {
+		g.Expires = time.Duration(seconds * float64(time.Second))
+	}
+	switch {
+	case a.Cached != "":
+		return say(probe.StaleOrCached, "the answer may come out of a cache (%s), and then the token is not a fresh one", a.Cached)
+	case g.Token == "":
+		return say(probe.Schema, "wanted an access_token, got none")
+	case !WellFormed(g.Token):
+		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6749, appendix A.12)", MinTokenLength, keyset.LongestToken)
+	case !strings.EqualFold(MemberText(members, "token_type"), "Bearer"):
+		return say(probe.Schema, "wanted token_type Bearer, got none or another")
+	}
+	return g
+}
+
+// ErrorCode is the code of an OAuth 2.0 error in an answer; empty if it is none of the standards'.
+func ErrorCode(a *httpx.Answer) string {
+	members, _ := JSONMembers(a)
+	return httpx.OAuthCode(MemberText(members, "error"))
+}
+
+// JSONObject reads the JSON object that an answer with status 200 must be. The finding says why there is none.
+func JSONObject(a *httpx.Answer) (map[string]json.RawMessage, probe.Outcome) {
+	if f := NotOK(a); !f.Passed() {
+		return nil, f
+	}
+	members, wrong := JSONMembers(a)
+	if wrong != "" {
+		return nil, probe.Outcome{Reason: probe.Schema, Detail: wrong}
+	}
+	return members, probe.Outcome{Reason: probe.OK, Detail: ""}
+}
+
+// JSONMembers reads a JSON object, whatever the status; wrong says why there is none.
+func JSONMembers(a *httpx.Answer) (members map[string]json.RawMessage, wrong string) {
+	if _, err := a.JSON(); err != nil { // stricter than what follows: no key twice, bounded
+		if strings.HasPrefix(strings.TrimSpace(string(a.Body[:min(len(a.Body), 64)])), "<") {
+			return nil, "wanted JSON, got a page of HTML"
+		}
+		return nil, "the answer is not JSON: " + err.Error()
+	}
+	if json.Unmarshal(a.Body, &members) != nil || members == nil {
+		return nil, "wanted a JSON object, got other JSON"
+	}
+	return members, ""
+}
+
+// NotOK says why an answer is not one with status 200.
+func NotOK(a *httpx.Answer) probe.Outcome {
+	switch {
+	case a.Reason != probe.OK:
+		return probe.Outcome{Reason: a.Reason, Detail: a.Detail}
+	case a.Status == 429:
+		return probe.Outcome{Reason: probe.RateLimited, Detail: "wanted 200, got 429: the target limits the rate of the prober's requests"}
+	case a.Redirected():
+		return probe.Outcome{Reason: probe.Redirect, Detail: "wanted 200, got " + httpx.Codes(a.Status).String() + ", which sends elsewhere; redirects are never followed"}
+	case a.Status != 200:
+		return probe.Outcome{Reason: probe.Status, Detail: "wanted 200, got " + httpx.Codes(a.Status).String()}
+	}
+	return probe.Outcome{Reason: probe.OK, Detail: ""}
+}
+
+// MemberText returns a member of an object that is a text; empty if it is none.
+func MemberText(members map[string]json.RawMessage, name string) string {
+	var text string
+	if json.Unmarshal(members[name], &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// NotVerified says why a token does not verify. It repeats nothing of the token.
+func NotVerified(err error) (probe.Reason, string) {
+	for _, known := range []struct {
+		err  error
+		why  probe.Reason
+		text string
+	}{
+		{keyset.ErrNoKey, SigningWithUnpublishedKey, "a fresh token names a kid that is not in the key set: nobody can verify it"},
+		{keyset.ErrNoKeyID, NoKeyID, "a fresh token names no kid: nobody can tell which key signed it"},
+		{keyset.ErrAlgorithm, AlgorithmNotAllowed, "a fresh token is signed with an algorithm that verifiers do not allow (algs)"},
+		{keyset.ErrKey, KeyUnfit, "the key with a fresh token's kid cannot verify its algorithm"},
+		{keyset.ErrSignature, BadSignature, "a fresh token does not verify with the key that has its kid"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.why, known.text
+		}
+	}
+	return probe.Schema, "a fresh token cannot be read as a JWT: " + err.Error() + "; if the issuer's tokens are none, say opaque: true"
+}
+
+// Reasons why a token does not verify.
+var (
+	SigningWithUnpublishedKey = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no key of the set has the fresh token's kid"}
+	NoKeyID                   = probe.Reason{Word: "no_kid", Verdict: probe.Fail, Text: "the token does not name its key"}
+	AlgorithmNotAllowed       = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "none, symmetric, or not on the list"}
+	KeyUnfit                  = probe.Reason{Word: "key_unfit", Verdict: probe.Fail, Text: "the key cannot be used for the token's algorithm"}
+	BadSignature              = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "another key has the kid, or the token was changed"}
+)

@@ -1,0 +1,102 @@
+// Package probetest holds what the tests of several kinds share.
+package probetest
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+)
+
+// Run validates a probe, runs it once and returns its result.
+func Run(t *testing.T, p probe.Probe) probe.Result {
+	t.Helper()
+	if err := p.Validate(); err != nil {
+		t.Fatalf("the settings are refused: %v", err)
+	}
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 10 * time.Second}
+	return job.Do(t.Context())
+}
+
+// Lines writes a result as lines, the verdict first: what a test compares.
+func Lines(r probe.Result) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, r.Verdict())
+	for _, c := range r.Checks {
+		name := c.Name
+		if c.Target != "" {
+			name += "@" + c.Target
+		}
+		fmt.Fprintf(&b, "%s %s(%s): %s\n", name, c.Verdict, c.Reason, c.Detail)
+	}
+	return b.String()
+}
+
+// Serve starts a server that answers each path with a handler of its own, 404 elsewhere.
+func Serve(t *testing.T, paths map[string]http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if handle, ok := paths[q.URL.Path]; ok {
+			handle(w, q)
+			return
+		}
+		http.NotFound(w, q)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Respond writes a status, a content type and a body.
+func Respond(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}
+}
+
+func WantLines(t *testing.T, r probe.Result, want ...string) {
+	t.Helper()
+	got := strings.Split(strings.TrimSpace(Lines(r)), "\n")
+	for i := range max(len(got), len(want)) {
+		g, w := "", ""
+		if i < len(got) {
+			g = got[i]
+		}
+		if i < len(want) {
+			w = want[i]
+		}
+		if pattern, ok := strings.CutSuffix(w, "*"); ok && strings.HasPrefix(g, pattern) {
+			continue
+		}
+		if g != w {
+			t.Errorf("line %d:\n got  %s\n want %s", i+1, g, w)
+		}
+	}
+}
+
+// lines returns those lines of a result that do not say "pass", and its verdict.
+func NotPassed(r probe.Result) string {
+	var out []string
+	for _, line := range strings.Split(strings.TrimSpace(Lines(r)), "\n") {
+		if !strings.Contains(line, " pass(ok): ") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// Path parses a JSONPath expression.
+func Path(t *testing.T, expr string) jsonpath.Path {
+	t.Helper()
+	p, err := jsonpath.Parse(expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

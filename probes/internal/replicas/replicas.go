@@ -1,0 +1,160 @@
+// Package replicas says where the replicas of a service are and finds them.
+package replicas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"prober/internal/dial"
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// MaxReplicas bounds how many replicas are asked at once, whatever a name server says.
+const MaxReplicas = 100
+
+// Replicas says where the replicas of a service are and how many there must be. The number is always declared and
+// never taken from what was found: "0 of 0 are healthy" would be a false OK.
+type Replicas struct {
+	Static []string `yaml:"static" doc:"addresses, IP:port each"`
+	DNS    string   `yaml:"dns" doc:"name:port; every address of the name is a replica"`
+	SRV    string   `yaml:"srv" doc:"name of an SRV record, _port._tcp.name; every target is a replica"`
+	Want   int      `yaml:"want" doc:"how many there must be"`
+}
+
+func (c Replicas) None() bool { return len(c.Static) == 0 && c.DNS == "" && c.SRV == "" }
+
+// Host names the service by where its replicas are, for want of a better name.
+func (c Replicas) Host() string {
+	switch {
+	case c.DNS != "":
+		return c.DNS
+	case len(c.Static) > 0:
+		return c.Static[0]
+	}
+	return c.SRV
+}
+
+func (c *Replicas) Validate() error {
+	var wrong []error
+	ways := 0
+	for _, used := range []bool{len(c.Static) > 0, c.DNS != "", c.SRV != ""} {
+		if used {
+			ways++
+		}
+	}
+	if ways == 0 && c.Want == 0 {
+		c.Want = 1
+		return nil
+	}
+	if ways > 1 {
+		wrong = append(wrong, errors.New("replicas: name one of static, dns and srv"))
+	}
+	if c.Want < 1 || c.Want > MaxReplicas {
+		wrong = append(wrong, fmt.Errorf("replicas: want must say how many there must be, 1 to %d", MaxReplicas))
+	}
+	if ways == 0 && c.Want > 1 {
+		wrong = append(wrong, errors.New("replicas: want is above 1, but nothing says where they are"))
+	}
+	if len(c.Static) > MaxReplicas {
+		wrong = append(wrong, fmt.Errorf("replicas: static: at most %d can be asked", MaxReplicas))
+	}
+	for i, address := range c.Static {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("replicas: static: wanted IP:port at place %d", i+1))
+			continue
+		}
+		c.Static[i] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String() // one address can be written in many ways
+		if slices.Contains(c.Static[:i], c.Static[i]) {
+			wrong = append(wrong, fmt.Errorf("replicas: static: %s is listed twice", c.Static[i]))
+		}
+	}
+	if len(c.Static) > 0 && c.Want > len(c.Static) {
+		wrong = append(wrong, fmt.Errorf("replicas: wanted %d, but only %d are listed", c.Want, len(c.Static)))
+	}
+	if c.DNS != "" {
+		_, port, err := net.SplitHostPort(c.DNS)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+			wrong = append(wrong, errors.New("replicas: dns: wanted name:port"))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// Find returns the addresses to dial, sorted; of a service without replicas the one "". It notes on r why it cannot.
+func (c Replicas) Find(ctx context.Context, r *probe.Result, client *httpx.Client) ([]string, bool) {
+	if c.None() {
+		return []string{""}, true
+	}
+	if len(c.Static) > 0 {
+		return c.Static, true
+	}
+	found, err := c.lookup(ctx, client.Resolver())
+	if err != nil {
+		why, detail := dial.Explain(ctx, err)
+		r.Report("replicas", why, "wanted %s: %s", text.Count(c.Want, "replica"), detail)
+		return nil, false
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	if len(found) == 0 {
+		r.Fail("replicas", probe.Replicas, "wanted %s, found none", text.Count(c.Want, "replica"))
+		return nil, false
+	}
+	if len(found) > MaxReplicas {
+		r.Inconclusive("replicas", probe.TooLarge, "found %d replicas; more than %d cannot be asked at once", len(found), MaxReplicas)
+		return nil, false
+	}
+	return found, true
+}
+
+func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string, error) {
+	if c.DNS != "" {
+		name, port, err := net.SplitHostPort(c.DNS)
+		if err != nil {
+			return nil, err
+		}
+		return addresses(ctx, resolver, name, port)
+	}
+	_, records, err := resolver.LookupSRV(ctx, "", "", c.SRV)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, record := range records[:min(len(records), MaxReplicas)] {
+		more, err := addresses(ctx, resolver, record.Target, strconv.Itoa(int(record.Port)))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+// addresses resolves a name to the IPv4 addresses, or where there are none the IPv6 ones: a pod that has both is one
+// replica, not two.
+func addresses(ctx context.Context, resolver *net.Resolver, name, port string) ([]string, error) {
+	ips, err := resolver.LookupNetIP(ctx, "ip", name)
+	if err != nil {
+		return nil, err
+	}
+	var four, six []string
+	for _, ip := range ips {
+		if ip = ip.Unmap(); ip.Is4() {
+			four = append(four, net.JoinHostPort(ip.String(), port))
+		} else {
+			six = append(six, net.JoinHostPort(ip.String(), port))
+		}
+	}
+	if len(four) > 0 {
+		return four, nil
+	}
+	return six, nil
+}

@@ -1,0 +1,365 @@
+package isolation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"prober/config"
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// A notebook is an API of several tenants that keeps them apart, with a twist where a test wants one.
+type notebook struct {
+	style  string                       // how the org is said: header, path, query, body or token
+	caller func(r *http.Request) string // the org that a credential belongs to; by bearer token unless a test says
+	twist  func(w http.ResponseWriter, q *asked, honest http.HandlerFunc)
+	lag    time.Duration                  // how long a note is not shown after it was made
+	marker bool                           // whoami says that the orgs are test orgs
+	page   int                            // notes of one page
+	name   func(n int, org string) string // the id of the n-th note
+
+	requests atomic.Int64
+	writes   atomic.Int64
+	mu       sync.Mutex
+	next     int
+	notes    []note
+}
+
+type note struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+	org  string
+	made time.Time
+}
+
+// asked is a request with what the API makes of it.
+type asked struct {
+	*http.Request
+	op    string // read, list, search, export, count, create, update, delete, whoami
+	org   string // of the token
+	id    string
+	owner string // of the note that is asked for, if there is one
+	note  note
+	said  *string // the org in the body, where it is said there
+}
+
+var tokens = map[string]string{"Bearer token-of-the-red-org": "red", "Bearer token-of-the-blue-org": "blue"}
+
+func newNotebook(style string) *notebook {
+	name := func(n int, org string) string { return fmt.Sprintf("note-%08d-%s", n, org) }
+	return &notebook{style: style, marker: true, page: 100, name: name}
+}
+
+func (n *notebook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n.requests.Add(1)
+	if r.Method != "GET" {
+		n.writes.Add(1)
+	}
+	q := n.read(r)
+	honest := func(w http.ResponseWriter, _ *http.Request) { n.answer(w, q) }
+	if n.twist != nil {
+		n.twist(w, q, honest)
+		return
+	}
+	honest(w, r)
+}
+
+// read finds out what is asked for.
+func (n *notebook) read(r *http.Request) *asked {
+	q := &asked{Request: r, org: tokens[r.Header.Get("Authorization")]}
+	if n.caller != nil {
+		q.org = n.caller(r)
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/v1")
+	if n.style == "path" {
+		if rest, ok := strings.CutPrefix(path, "/orgs/"); ok {
+			_, path, _ = strings.Cut(rest, "/")
+			path = "/" + path
+		}
+	}
+	id, one := strings.CutPrefix(path, "/notes/")
+	op, called := strings.CutPrefix(path, "/call/")
+	switch {
+	case path == "/whoami":
+		q.op = "whoami"
+	case called:
+		q.call(op)
+	case path == "/notes/export", path == "/notes/count":
+		q.op = id
+	case one:
+		q.op, q.id = map[string]string{"GET": "read", "PUT": "update", "DELETE": "delete"}[r.Method], id
+	case path == "/notes" && r.Method == "POST":
+		q.op = "create"
+	case path == "/notes" && r.URL.Query().Has("q"):
+		q.op = "search"
+	case path == "/notes":
+		q.op = "list"
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if i := n.find(q.id); i >= 0 {
+		q.note, q.owner = n.notes[i], n.notes[i].org
+	}
+	return q
+}
+
+// call reads a request that says everything in its body, whatever is done.
+func (q *asked) call(op string) {
+	var sent struct {
+		Org           *string
+		ID, Q, Cursor string
+	}
+	body := new(bytes.Buffer)
+	_, _ = body.ReadFrom(q.Body)
+	_ = json.Unmarshal(body.Bytes(), &sent)
+	q.Body = readCloser{body}
+	q.op, q.id, q.said = op, sent.ID, sent.Org
+	q.URL.RawQuery = url.Values{"q": {sent.Q}, "cursor": {sent.Cursor}}.Encode()
+}
+
+func (n *notebook) find(id string) int {
+	return slices.IndexFunc(n.notes, func(m note) bool { return m.ID == id })
+}
+
+// said is the org that a request says it is for, and whether it says one at all.
+func (n *notebook) said(q *asked) []string {
+	switch n.style {
+	case "header":
+		return q.Header.Values("X-Org-Id")
+	case "path":
+		rest, ok := strings.CutPrefix(q.URL.Path, "/v1/orgs/")
+		org, _, _ := strings.Cut(rest, "/")
+		if ok {
+			return []string{org}
+		}
+		return nil
+	case "query":
+		return q.URL.Query()["org"]
+	case "body":
+		if q.said == nil {
+			return nil
+		}
+		return []string{*q.said}
+	}
+	return []string{q.org}
+}
+
+func (n *notebook) answer(w http.ResponseWriter, q *asked) {
+	said := n.said(q)
+	switch {
+	case q.org == "":
+		reply(w, 401, `{"error":"unauthorized"}`)
+		return
+	case q.op == "whoami":
+		reply(w, 200, fmt.Sprintf(`{"org":%q,"test_org":%t}`, q.org, n.marker))
+		return
+	case len(said) != 1 || said[0] == "":
+		reply(w, 400, `{"error":"org_required"}`)
+		return
+	case said[0] != q.org:
+		reply(w, 403, `{"error":"org_mismatch"}`)
+		return
+	}
+	n.serve(w, q, func(m note) bool { return m.org == q.org && time.Since(m.made) >= n.lag })
+}
+
+// serve answers with the notes that a caller is shown.
+func (n *notebook) serve(w http.ResponseWriter, q *asked, shows func(note) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	seen := []note{}
+	for _, m := range n.notes {
+		if shows(m) && strings.Contains(m.Text, q.URL.Query().Get("q")) {
+			seen = append(seen, m)
+		}
+	}
+	at := n.find(q.id)
+	var sent struct {
+		Text string  `json:"text"`
+		Org  *string `json:"org_id"`
+	}
+	if q.op == "create" || q.op == "update" {
+		_ = json.NewDecoder(q.Body).Decode(&sent)
+	}
+	switch q.op {
+	case "create":
+		if sent.Org != nil && *sent.Org != q.org {
+			reply(w, 422, `{"error":"org"}`)
+			return
+		}
+		n.next++
+		m := note{ID: n.name(n.next, q.org), Text: sent.Text, org: q.org, made: time.Now()}
+		n.notes = append(n.notes, m)
+		w.Header().Set("Location", "/v1/notes/"+m.ID)
+		reply(w, 201, marshal(m))
+	case "list", "search":
+		from, _ := strconv.Atoi(q.URL.Query().Get("cursor"))
+		to := min(from+n.page, len(seen))
+		next := ""
+		if to < len(seen) {
+			next = strconv.Itoa(to)
+		}
+		reply(w, 200, marshal(map[string]any{"notes": seen[min(from, to):to], "next": next}))
+	case "export":
+		reply(w, 200, marshal(seen))
+	case "count":
+		reply(w, 200, fmt.Sprintf(`{"count":%d}`, len(seen)))
+	case "read", "update", "delete":
+		if at < 0 || !shows(n.notes[at]) {
+			reply(w, 404, `{"error":"not_found"}`)
+			return
+		}
+		switch q.op {
+		case "update":
+			n.notes[at].Text = sent.Text
+		case "delete":
+			n.notes = slices.Delete(n.notes, at, at+1)
+			w.WriteHeader(204)
+			return
+		}
+		reply(w, 200, marshal(n.notes[at]))
+	default:
+		reply(w, 404, `{"error":"no_such_page"}`)
+	}
+}
+
+// everything is how an API sees that has forgotten who asks.
+func everything(note) bool { return true }
+
+// left are the notes that are there now.
+func (n *notebook) left() []note {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.notes)
+}
+
+func (n *notebook) plant(org, id, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.notes = append(n.notes, note{ID: id, Text: text, org: org})
+}
+
+func marshal(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func reply(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	fmt.Fprint(w, body)
+}
+
+// start serves the API and returns the settings of a probe of it, as a person would write them.
+func (n *notebook) start(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(n)
+	t.Cleanup(server.Close)
+	t.Setenv("TEST_ISO_RED", "token-of-the-red-org")
+	t.Setenv("TEST_ISO_BLUE", "token-of-the-blue-org")
+	headers, notes := "", "/notes"
+	switch n.style {
+	case "header":
+		headers = `headers: {X-Org-Id: "{org}"}`
+	case "path":
+		notes = "/orgs/{org}/notes"
+	}
+	text := `
+system: test
+probes:
+  - name: it
+    type: isolation
+    interval: 1m
+    timeout: 20s
+    base: BASE/v1
+    HEADERS
+    orgs:
+      blue: {bearer: {env: TEST_ISO_BLUE}}
+      red:  {bearer: {env: TEST_ISO_RED}}
+    whoami: {url: /whoami, org: $.org, test_org: {"$.test_org": true}}
+    settle: 300ms
+    interleave: {requests: 40}
+    replica: here
+    resources:
+      notes:
+        create: {url: "NOTES", json: {text: "{canary}"}}
+        read:   "NOTES/{id}"
+        update: {url: "NOTES/{id}", json: {text: "{canary}"}}
+        delete: "NOTES/{id}"
+        list:   "NOTES?cursor={cursor}"
+        next:   $.next
+        search: "NOTES?q={canary}"
+        export: "NOTES/export"
+        count:  "NOTES/count"
+        number: $.count
+`
+	return strings.NewReplacer("BASE", server.URL, "HEADERS", headers, "NOTES", notes).Replace(text)
+}
+
+// isolation reads settings as the prober does.
+func isolation(t *testing.T, text string) probe.Job {
+	t.Helper()
+	cfg, err := config.Parse(probe.Kinds{"isolation": func() probe.Probe { return New() }}, config.File{Name: "test.yaml", Data: []byte(text)})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return cfg.Jobs[0]
+}
+
+// examined runs the probe once.
+func (n *notebook) examined(t *testing.T, change ...string) probe.Result {
+	t.Helper()
+	return isolation(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
+}
+
+var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
+
+// wantFirst compares the verdict and what decides it, and what is said of an answer with the exchange that is cited.
+func wantFirst(t *testing.T, r probe.Result, want string) {
+	t.Helper()
+	why := r.Decisive()
+	if said := statusSaid.FindStringSubmatch(why.Detail); said != nil && why.Verdict != probe.Pass {
+		if i := r.Evidence(why); i < 0 || said[1] != strconv.Itoa(r.Exchanges[i].Status) {
+			t.Errorf("the exchange cited is not that of %s", why.Detail)
+		}
+	}
+	got := fmt.Sprintf("%s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
+	if want == "pass" && r.Verdict() == probe.Pass {
+		return
+	}
+	if got != want {
+		t.Errorf("got %s, want %s\n%s", got, want, probetest.Lines(r))
+	}
+}
+
+// measured returns the value of a measure with some labels; -1 if it was not measured.
+func measured(r probe.Result, name string, labels ...string) float64 {
+	value := -1.0
+	for _, s := range r.Samples {
+		if s.Name == name && slices.Equal(s.Values, labels) {
+			value = s.Value
+		}
+	}
+	return value
+}
+
+func parse(text string) (*config.Config, error) {
+	return config.Parse(probe.Kinds{"isolation": func() probe.Probe { return New() }}, config.File{Name: "test.yaml", Data: []byte(text)})
+}
+
+// decode reads the JSON that a request sends.
+func decode(q *asked, into any) { _ = json.NewDecoder(q.Body).Decode(into) }

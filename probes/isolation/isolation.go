@@ -1,0 +1,250 @@
+// Package isolation asks whether one tenant is kept from the data of another.
+package isolation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/probes/internal/budget"
+	"prober/probes/internal/expect"
+)
+
+// Probe asks whether one tenant is kept from what is another's. It plants a canary with each of two or more test
+// orgs and asks for it as every other org: by reading, listing, searching, exporting, counting, changing and deleting,
+// with the org context right, missing and forged, as nobody, out of caches and on shared connections. A denial counts
+// only where the owner sees its own canary before and after, unchanged.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	Base            string               `yaml:"base" required:"true" doc:"scheme, host and path that the requests' URLs are below"`
+	Address         string               `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
+	Orgs            map[string]*Tenant   `yaml:"orgs" required:"true" doc:"the test orgs, two to five, by a name to call them"`
+	Strangers       map[string]*Stranger `yaml:"strangers" doc:"credentials that must be let in nowhere, such as an expired token, by a name to call them"`
+	Whoami          Whoami               `yaml:"whoami" required:"true" doc:"the request that tells whose credential was sent"`
+	Resources       map[string]*Resource `yaml:"resources" required:"true" doc:"the kinds of objects that orgs keep, by name"`
+	Denied          httpx.Statuses       `yaml:"denied" doc:"the statuses that deny another org's object"`
+	Rejected        httpx.Statuses       `yaml:"rejected" doc:"the statuses that refuse a missing or wrong org"`
+	Unauthenticated httpx.Statuses       `yaml:"unauthenticated" doc:"the statuses that refuse who is nobody"`
+	Mismatch        string               `yaml:"mismatch" doc:"deny, a missing or wrong org must be refused; ignore, the credential's own org may be answered"`
+	Overrides       Overrides            `yaml:"overrides" doc:"ways to name an org that the API does not document and might heed"`
+	Interleave      Interleaved          `yaml:"interleave" doc:"how orgs take turns on shared connections"`
+	Concurrency     int                  `yaml:"concurrency" doc:"how many requests are made at the same time"`
+	Settle          probe.Duration       `yaml:"settle" doc:"how long after its creation an owner may not see an object yet"`
+	MaxRequests     int                  `yaml:"max_requests" doc:"the most requests of a run, clean-up aside; what is not asked by then is not proven"`
+	Replica         string               `yaml:"replica" doc:"this prober's name in the canaries; the host's name unless said otherwise"`
+
+	at        *url.URL          // base
+	spoken    map[string]string // headers that hold {org}
+	base      *httpx.Client     // its connections are everybody's; it sends no credential
+	tenants   []*tenant         // by name
+	strangers []stranger        // nobody, then who makes one up, then those of the settings by name
+	memory    leftovers
+}
+
+// Bounds of the settings.
+const (
+	mostOrgs        = 5
+	mostInterleaved = 1000
+	mostRequests    = 5000
+)
+
+// New returns an Isolation probe with its default settings.
+func New() *Probe {
+	p := &Probe{
+		Denied: httpx.Codes(403, 404), Rejected: httpx.Codes(400, 401, 403, 404), Unauthenticated: httpx.Codes(401), Mismatch: "deny",
+		Overrides:   Overrides{Headers: []string{"X-Org-Id", "X-Tenant-Id"}, Query: []string{"org_id"}, Body: []string{"org_id"}},
+		Interleave:  Interleaved{Requests: 150, Cancel: 20},
+		Concurrency: 4, Settle: probe.Duration(5 * time.Second), MaxRequests: 1000,
+	}
+	p.Connection = "reuse"
+	return p
+}
+
+// Validate reports what is wrong with the settings. What could not prove isolation is refused: one org under two
+// names, a resource whose owner cannot see its own objects, writing to orgs that nothing marks as test orgs.
+func (p *Probe) Validate() error {
+	var wrong []error
+	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	p.Base = strings.TrimSuffix(p.Base, "/")
+	at, err := url.Parse(p.Base)
+	if err != nil || at.Host == "" || at.RawQuery != "" || at.Fragment != "" {
+		return errors.New("base: wanted scheme, host and perhaps a path, such as https://api.example/v1")
+	}
+	p.at = at
+	wrong = append(wrong, p.validateNumbers(), p.validateStatuses(), p.connect())
+	if p.Connection != "reuse" {
+		fail("connection: wanted reuse: what the orgs share is what is tested")
+	}
+	if p.HasCredential() && (!p.Bearer.IsZero() || p.Basic != nil || p.OAuth2 != nil) {
+		fail("bearer, basic and oauth2 belong to the orgs, one each")
+	}
+	if p.TLS != nil && p.TLS.CertFile != "" {
+		fail("tls.cert_file: a client certificate belongs to a connection, and connections are shared between the orgs")
+	}
+	if p.Mismatch != "deny" && p.Mismatch != "ignore" {
+		fail("mismatch: wanted deny or ignore")
+	}
+	if p.Replica == "" {
+		p.Replica, _ = os.Hostname()
+	}
+	p.Replica = canary.Replica(p.Replica)
+	wrong = append(wrong, p.validateResources(), p.validateWhoami())
+	return errors.Join(wrong...)
+}
+
+func (p *Probe) validateNumbers() error {
+	var wrong []error
+	within := func(key string, n, least, most int) {
+		if n < least || n > most {
+			wrong = append(wrong, fmt.Errorf("%s: wanted %d to %d", key, least, most))
+		}
+	}
+	within("concurrency", p.Concurrency, 1, 16)
+	within("max_requests", p.MaxRequests, 50, mostRequests)
+	within("interleave.requests", p.Interleave.Requests, 0, mostInterleaved)
+	within("interleave.cancel", p.Interleave.Cancel, 0, 90)
+	if p.Settle < 0 || p.Settle.D() > time.Minute {
+		wrong = append(wrong, errors.New("settle: wanted a minute at most"))
+	}
+	return errors.Join(wrong...)
+}
+
+func (p *Probe) validateStatuses() error {
+	var wrong []error
+	for key, s := range map[string]httpx.Statuses{"denied": p.Denied, "rejected": p.Rejected, "unauthenticated": p.Unauthenticated} {
+		if !s.Denial() || s.Contains(429) {
+			wrong = append(wrong, fmt.Errorf("%s: wanted statuses from 400 to 499 that say no; 429 says not now", key))
+		}
+	}
+	if p.Denied.Contains(401) {
+		wrong = append(wrong, errors.New("denied: 401 says that the credential is not accepted, which proves nothing"))
+	}
+	return errors.Join(wrong...)
+}
+
+func (p *Probe) validateWhoami() error {
+	var wrong []error
+	if p.Whoami.Org.IsZero() {
+		wrong = append(wrong, errors.New("whoami.org: is missing: nothing else tells that the credentials belong to different orgs"))
+	}
+	if err := (&Template{URL: p.Whoami.URL}).validate(p, "whoami"); err != nil || p.Whoami.URL == "" {
+		wrong = append(wrong, fmt.Errorf("whoami: %w", cmp.Or(err, errors.New("url is missing"))))
+	}
+	marks := expect.Expect{JSON: p.Whoami.TestOrg}
+	if err := marks.Validate(true); err != nil {
+		wrong = append(wrong, fmt.Errorf("whoami.test_org: %w", err))
+	}
+	if negative := marks.Negative(); negative != "" {
+		wrong = append(wrong, fmt.Errorf("whoami.test_org: %s is negative: any org would be taken for a test org", negative))
+	}
+	if p.writes() && len(p.Whoami.TestOrg) == 0 {
+		wrong = append(wrong, errors.New("whoami.test_org: is missing: nothing is written to an org that does not say that it is a test org"))
+	}
+	return errors.Join(wrong...)
+}
+
+func (p *Probe) validateResources() error {
+	var wrong []error
+	reads, lists := false, false
+	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
+		r := p.Resources[name]
+		if r == nil || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || len(name) > 40 {
+			wrong = append(wrong, fmt.Errorf("resources.%s: wanted operations, and a name of lower case letters, digits, _ and -", name))
+			continue
+		}
+		wrong = append(wrong, r.validate(p, name))
+		reads = reads || r.Read != nil
+		lists = lists || r.List != nil || r.Search != nil || r.Export != nil
+	}
+	if !reads || !lists {
+		wrong = append(wrong, errors.New("resources: wanted a read, and a list, search or export: with less nothing is proven"))
+	}
+	return errors.Join(wrong...)
+}
+
+// writes reports whether a run writes anything.
+func (p *Probe) writes() bool {
+	for _, r := range p.Resources {
+		if r != nil && r.Create != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Checks names what a run notes.
+func (p *Probe) Checks() []string {
+	names := []string{"whoami"}
+	for _, c := range checkNames {
+		if slices.ContainsFunc(newPlan(p).claims, func(cl *claim) bool { return cl.check == c }) {
+			names = append(names, c)
+		}
+	}
+	return names
+}
+
+// ExpectedStatuses lists the denials that the probe provokes on purpose, by surface.
+func (p *Probe) ExpectedStatuses() map[string][]int {
+	expected := union(union(p.Denied, p.Rejected), p.Unauthenticated)
+	for _, who := range p.strangers {
+		expected = union(expected, who.refused)
+	}
+	codes := map[string][]int{}
+	for _, surface := range newPlan(p).surfaces() {
+		codes[surface] = expected.Codes()
+	}
+	return codes
+}
+
+// Measures lists what is counted from the start, breaches at 0.
+func (p *Probe) Measures() []probe.Sample {
+	all := []probe.Sample{{Measure: isolationCleanupFailures}}
+	for _, surface := range newPlan(p).surfaces() {
+		all = append(all, probe.Sample{Measure: isolationBreaches, Values: []string{surface}},
+			probe.Sample{Measure: isolationProven, Values: []string{surface}})
+	}
+	return all
+}
+
+// Close ends the connections that are kept. The probe may still be asked.
+func (p *Probe) Close() { p.base.Close() }
+
+// Ask runs the matrix. Whatever it planted it removes, also when time is up or the prober stops.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	defer p.base.Close()
+	work, done := reserve(ctx)
+	defer done()
+	x := newExam(p, work, r)
+	defer x.tell()
+	if !x.identify() {
+		return
+	}
+	defer x.cleanUp(ctx)
+	x.sweep()
+	for _, s := range x.plan.subjects {
+		x.examine(s)
+	}
+}
+
+// reserve returns a context that leaves a part of the time for cleaning up.
+func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
+	return budget.Share(ctx, 0.85)
+}
+
+// leftovers are the canaries that a run could not delete, for the next one to try.
+type leftovers struct {
+	mu   sync.Mutex
+	kept []planted
+}

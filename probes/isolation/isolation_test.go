@@ -1,0 +1,654 @@
+package isolation
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// foreign reports whether somebody asks for what is another org's.
+func (q *asked) foreign() bool { return q.org != "" && q.owner != "" && q.owner != q.org }
+
+// when has a test's answer given in place of the honest one while a condition holds.
+func when(holds func(q *asked) bool, then http.HandlerFunc) func(http.ResponseWriter, *asked, http.HandlerFunc) {
+	return func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		if holds(q) {
+			then(w, q.Request)
+			return
+		}
+		honest(w, q.Request)
+	}
+}
+
+// rightly reports whether a request says its own org, by header.
+func (q *asked) rightly() bool {
+	return q.org != "" && slices.Equal(q.Header.Values("X-Org-Id"), []string{q.org})
+}
+
+// on holds for an operation asked in the right way, by whomever for whatever.
+func on(op string) func(*asked) bool {
+	return func(q *asked) bool { return q.op == op && (q.rightly() || op == "whoami") }
+}
+
+func foreignOn(op string) func(*asked) bool {
+	return func(q *asked) bool { return q.op == op && q.foreign() }
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { reply(w, code, `{"error":"x"}`) }
+}
+
+// TestOrgsThatAreKeptApartPass: every way to say the org, every row of the matrix, and nothing left behind.
+func TestOrgsThatAreKeptApartPass(t *testing.T) {
+	for _, style := range []string{"header", "path", "token"} {
+		t.Run(style, func(t *testing.T) {
+			api := newNotebook(style)
+			r := api.examined(t)
+			wantFirst(t, r, "pass")
+			if left := api.left(); len(left) > 0 {
+				t.Errorf("%d notes are left", len(left))
+			}
+			if got := measured(r, "probe_isolation_rows", "asked"); got != 14 {
+				t.Errorf("%g rows of the matrix were asked, want all 14\n%s", got, probetest.Lines(r))
+			}
+			if got := measured(r, "probe_isolation_leak_rate_bound_ratio"); got != 3.0/32 {
+				t.Errorf("the bound is %g, want 3/n of 32 reads that were not abandoned", got)
+			}
+			if got, all := measured(r, "probe_isolation_requests"), float64(api.requests.Load()); got != all || got > 250 {
+				t.Errorf("%g requests are told of, %g came", got, all)
+			}
+		})
+	}
+}
+
+// TestADenialNeedsItsControls: a credential that is not accepted, a service that fails and an owner that is blind all
+// look like a denial to whoever asks only one question.
+func TestADenialNeedsItsControls(t *testing.T) {
+	for name, c := range map[string]struct {
+		twist func(http.ResponseWriter, *asked, http.HandlerFunc)
+		want  string
+	}{
+		"the intruder's credential expires": {when(foreignOn("read"), status(401)), "isolated@notes/read inconclusive(credential)"},
+		"the service fails":                 {when(foreignOn("read"), status(500)), "isolated@notes/read inconclusive(control_failed)"},
+		"the gateway fails":                 {when(foreignOn("read"), status(502)), "isolated@notes/read inconclusive(control_failed)"},
+		"the answer is cut off": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			reply(w, 404, `{}`)
+		}), "isolated@notes/read inconclusive(control_failed)"},
+		"the rate is limited": {when(foreignOn("read"), status(429)), "control@notes/read inconclusive(rate_limited)"},
+		"it is in a coding that nobody asked for": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			reply(w, 404, `{}`)
+		}), "isolated@notes/read inconclusive(control_failed)"},
+		"the owner is answered 200 and an error": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"error":"internal"}`)
+		}), "isolated@notes/list inconclusive(nothing_checked)"},
+		"nobody is sent to log in": {when(func(q *asked) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}), "authenticated@notes/read inconclusive(control_failed)"},
+		"it redirects": {when(foreignOn("read"), func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}), "isolated@notes/read inconclusive(control_failed)"},
+		"it comes out of a cache": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Age", "60")
+			reply(w, 404, `{}`)
+		}), "isolated@notes/read inconclusive(stale_or_cached)"},
+		"a status that is no denial":    {when(foreignOn("read"), status(418)), "isolated@notes/read inconclusive(control_failed)"},
+		"the owner cannot read its own": {when(on("read"), status(404)), "control@notes/read inconclusive(control_failed)"},
+		"one owner cannot": {when(func(q *asked) bool { return q.op == "read" && q.org == "red" }, status(404)),
+			"control@notes/read inconclusive(control_failed)"},
+		"the owner is shown something else": {when(on("read"), status(200)), "control@notes/read inconclusive(control_failed)"},
+		"nothing can be created":            {when(on("create"), status(503)), "control@notes/read inconclusive(control_failed)"},
+		"everything is down":                {when(func(*asked) bool { return true }, status(500)), "whoami@ inconclusive(control_failed)"},
+		"every token is refused":            {when(func(*asked) bool { return true }, status(401)), "whoami@ inconclusive(credential)"},
+		"everything is limited":             {when(func(*asked) bool { return true }, status(429)), "whoami@ inconclusive(rate_limited)"},
+		"nobody may update":                 {when(on("update"), status(403)), "isolated@notes/update inconclusive(control_failed)"},
+		"nobody may delete":                 {when(on("delete"), status(403)), "isolated@notes/delete inconclusive(control_failed)"},
+		"the path of delete is wrong":       {when(on("delete"), status(404)), "isolated@notes/delete inconclusive(control_failed)"},
+		"a body too large to be searched": {when(on("export"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Write(bytes.Repeat([]byte("x"), 2<<20))
+		}), "isolated@notes/export inconclusive(too_large)"},
+		"the list is empty, also of one's own": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"notes":[],"next":""}`)
+		}), "isolated@notes/list inconclusive(nothing_checked)"},
+		"a list without an end": {when(on("list"), func(w http.ResponseWriter, r *http.Request) {
+			reply(w, 200, `{"notes":[],"next":"`+r.URL.Query().Get("cursor")+`1"}`)
+		}), "isolated@notes/list inconclusive(too_large)"},
+		"a list that begins again": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"notes":[],"next":"7"}`)
+		}), "isolated@notes/list inconclusive(control_failed)"},
+		"a count that never grows": {when(on("count"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"count":5}`) }),
+			"isolated@notes/count inconclusive(nothing_checked)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook("header")
+			api.twist = c.twist
+			r := api.examined(t)
+			wantFirst(t, r, c.want)
+			for _, c := range r.Checks {
+				if c.Verdict == probe.Fail {
+					t.Errorf("an innocent check fails: %s on %s (%s): %s", c.Name, c.Target, c.Reason, c.Detail)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryBreachIsFound breaks the API in one place each.
+func TestEveryBreachIsFound(t *testing.T) {
+	api := &notebook{}
+	unscoped := func(op string) func(http.ResponseWriter, *asked, http.HandlerFunc) {
+		return func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			if q.op == op && q.org != "" && slices.Equal(api.said(q), []string{q.org}) {
+				api.serve(w, q, everything)
+				return
+			}
+			honest(w, q.Request)
+		}
+	}
+	for name, c := range map[string]struct {
+		twist func(http.ResponseWriter, *asked, http.HandlerFunc)
+		want  string
+	}{
+		"read":                           {unscoped("read"), "isolated@notes/read fail(leak_body)"},
+		"list":                           {unscoped("list"), "isolated@notes/list fail(leak_list)"},
+		"search":                         {unscoped("search"), "isolated@notes/search fail(leak_list)"},
+		"export":                         {unscoped("export"), "isolated@notes/export fail(leak_list)"},
+		"count":                          {unscoped("count"), "isolated@notes/count fail(leak_list)"},
+		"update":                         {unscoped("update"), "isolated@notes/update fail(foreign_write)"},
+		"delete":                         {unscoped("delete"), "isolated@notes/delete fail(foreign_delete)"},
+		"a delete that only says so":     {when(foreignOn("delete"), status(204)), "isolated@notes/delete fail(misleading_success)"},
+		"an update that only says so":    {when(foreignOn("update"), status(200)), "isolated@notes/update fail(misleading_success)"},
+		"a read that shows another page": {when(foreignOn("read"), status(200)), "isolated@notes/read fail(misleading_success)"},
+		"a delete that denies and deletes": {func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			if q.op == "delete" && q.foreign() {
+				api.mu.Lock()
+				if i := api.find(q.id); i >= 0 {
+					api.notes = slices.Delete(api.notes, i, i+1)
+				}
+				api.mu.Unlock()
+			}
+			honest(w, q.Request)
+		}, "isolated@notes/delete fail(foreign_delete)"},
+		"the org in the body decides": {func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			var sent struct {
+				Text string
+				Org  string `json:"org_id"`
+			}
+			if q.op != "create" || q.org == "" {
+				honest(w, q.Request)
+				return
+			}
+			json.NewDecoder(q.Body).Decode(&sent)
+			if sent.Org == "" {
+				sent.Org = q.org
+			}
+			api.plant(sent.Org, "by-body-"+sent.Text, sent.Text)
+			reply(w, 201, `{"id":"by-body-`+sent.Text+`"}`)
+		}, "isolated@notes/create fail(foreign_write)"},
+		"a list holds another's id and no content": {func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			if q.op == "list" {
+				for _, m := range api.left() {
+					if m.org != q.org {
+						w.Header().Add("X-Hidden", "1")
+						reply(w, 200, marshal(map[string]any{"notes": append(ownOf(api, q.org), note{ID: m.ID}), "next": ""}))
+						return
+					}
+				}
+			}
+			honest(w, q.Request)
+		}, "isolated@notes/list fail(leak_list)"},
+		"nobody is let in": {when(func(q *asked) bool { return q.op == "read" && q.org == "" }, status(200)),
+			"authenticated@notes/read fail(auth_bypass)"},
+		"a made-up credential is let in": {when(func(q *asked) bool {
+			return q.op == "list" && q.org == "" && q.Header.Get("Authorization") != ""
+		}, status(200)), "authenticated@notes/list fail(auth_bypass)"},
+		"another's id is told from none": {when(foreignOn("read"), status(403)), "oracle@notes/read fail(existence_oracle)"},
+		"and by a header": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Cache-Tag", "note")
+			reply(w, 404, `{"error":"not_found"}`)
+		}), "oracle@notes/read fail(existence_oracle)"},
+		"and by the length of the body": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 404, `{"error":"not_found", "detail":"you may not see this"}`)
+		}), "oracle@notes/read fail(existence_oracle)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api = newNotebook("header")
+			api.twist = c.twist
+			r := api.examined(t)
+			wantFirst(t, r, c.want)
+			surface := c.want[strings.Index(c.want, "@")+1 : strings.Index(c.want, " ")]
+			breach := !strings.Contains(c.want, "misleading") && !strings.Contains(c.want, "oracle")
+			if got := measured(r, "probe_isolation_breach_total", surface); (got == 1) != breach {
+				t.Errorf("the counter of breaches grows by %g, breach: %t", got, breach)
+			}
+			if got := measured(r, "probe_isolation_last_proven_timestamp_seconds", surface); got != -1 {
+				t.Errorf("what failed is called proven at %g", got)
+			}
+			if left := api.left(); len(left) > 0 {
+				t.Errorf("%d notes are left", len(left))
+			}
+		})
+	}
+}
+
+func ownOf(api *notebook, org string) []note {
+	return slices.DeleteFunc(api.left(), func(m note) bool { return m.org != org })
+}
+
+// TestACanaryIsFoundInEveryForm: in the body, in headers, in the status line, decoded and encoded.
+func TestACanaryIsFoundInEveryForm(t *testing.T) {
+	body := func(write func(text string) string) func(w http.ResponseWriter, text string) {
+		return func(w http.ResponseWriter, text string) { reply(w, 404, `{"error":"`+write(text)+`"}`) }
+	}
+	header := func(name string, write func(text string) string) func(w http.ResponseWriter, text string) {
+		return func(w http.ResponseWriter, text string) {
+			w.Header().Set(name, write(text))
+			reply(w, 404, `{}`)
+		}
+	}
+	each := func(format string) func(string) string {
+		return func(text string) string {
+			var b strings.Builder
+			for _, c := range text {
+				fmt.Fprintf(&b, format, c)
+			}
+			return b.String()
+		}
+	}
+	plain := func(text string) string { return text }
+	b64 := func(before string) func(string) string {
+		return func(text string) string { return base64.StdEncoding.EncodeToString([]byte(before + text + "~")) }
+	}
+	for name, c := range map[string]struct {
+		leak func(w http.ResponseWriter, text string)
+		want probe.Reason
+	}{
+		"in an error's text":        {body(func(s string) string { return "no access to " + s }), leakBody},
+		"in capitals":               {body(strings.ToUpper), leakBody},
+		"in base64":                 {body(b64("")), leakBody},
+		"in base64, one byte later": {body(b64("~")), leakBody},
+		"in base64, two bytes":      {body(b64("~~")), leakBody},
+		"in hex":                    {body(func(s string) string { return hex.EncodeToString([]byte(s)) }), leakBody},
+		"escaped as in a URL":       {body(each("%%%02X")), leakBody},
+		"escaped as in JSON":        {body(each(`\u%04x`)), leakBody},
+		"escaped as in HTML":        {body(func(s string) string { return html.EscapeString(each("&#%d;")(s)) }), leakBody},
+		"in UTF-16": {func(w http.ResponseWriter, text string) {
+			w.WriteHeader(404)
+			for _, u := range utf16.Encode([]rune(text)) {
+				w.Write([]byte{byte(u), byte(u >> 8)})
+			}
+		}, leakBody},
+		"compressed": {func(w http.ResponseWriter, text string) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(404)
+			z := gzip.NewWriter(w)
+			z.Write([]byte(text))
+			z.Close()
+		}, leakBody},
+		"as a slug":          {body(func(s string) string { return strings.ReplaceAll(s, "-", "_") }), leakBody},
+		"without its head":   {body(func(s string) string { return s[len(s)-32:] }), leakBody},
+		"in UTF-32 and JSON": {body(func(s string) string { return strings.Join(strings.Split(s, ""), "\x00\x00\x00") }), leakBody},
+		"quoted-printable":   {body(func(s string) string { return s[:20] + "\r\n" + s[20:] }), leakBody},
+		"in a header":        {header("X-Debug", plain), leakHeader},
+		"in a cookie":        {header("Set-Cookie", func(s string) string { return "last=" + url.QueryEscape(s) }), leakHeader},
+		"in a Location":      {header("Location", func(s string) string { return "/notes?q=" + s }), leakHeader},
+		"in an ETag":         {header("Etag", func(s string) string { return `"` + hex.EncodeToString([]byte(s)) + `"` }), leakHeader},
+		"in a file name":     {header("Content-Disposition", func(s string) string { return `attachment; filename="` + s + `.txt"` }), leakHeader},
+		"in the status line": {func(w http.ResponseWriter, text string) {
+			c, _, _ := http.NewResponseController(w).Hijack()
+			fmt.Fprintf(c, "HTTP/1.1 404 not your %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", text)
+			c.Close()
+		}, leakHeader},
+		// What the documents call a miss: two halves are no canary.
+		"split in two": {func(w http.ResponseWriter, text string) {
+			reply(w, 404, marshal([]string{text[:len(text)/2], text[len(text)/2:]}))
+		}, existenceOracle},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook("header")
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if q.op == "read" && q.foreign() {
+					c.leak(w, q.note.Text)
+					return
+				}
+				honest(w, q.Request)
+			}
+			r := api.examined(t)
+			if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != c.want {
+				t.Errorf("got %s, want fail(%s)\n%s", why.Reason, c.want, probetest.Lines(r))
+			}
+		})
+	}
+}
+
+// TestTheOrgMustBeSaidAndRight lets in one way to leave out or forge the org each, and wants every one of them found.
+func TestTheOrgMustBeSaidAndRight(t *testing.T) {
+	var api *notebook
+	// lets answers in the name of an org where a condition on what is said holds.
+	lets := func(holds func(said []string) bool, as func(q *asked) string) func(http.ResponseWriter, *asked, http.HandlerFunc) {
+		return func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			said := api.said(q)
+			if q.op == "whoami" || q.org == "" || slices.Equal(said, []string{q.org}) || !holds(said) {
+				honest(w, q.Request)
+				return
+			}
+			org := as(q)
+			q.org = org
+			api.serve(w, q, func(m note) bool { return m.org == org })
+		}
+	}
+	own := func(q *asked) string { return q.org }
+	other := func(q *asked) string {
+		return map[string]string{"red": "blue", "blue": "red"}[q.org]
+	}
+	one := func(is func(string) bool) func([]string) bool {
+		return func(said []string) bool { return len(said) == 1 && is(said[0]) }
+	}
+	for name, c := range map[string]struct {
+		holds func([]string) bool
+		as    func(*asked) string
+		want  probe.Reason
+	}{
+		"none, and the token's own is answered": {func(s []string) bool { return len(s) == 0 }, own, mismatchNotRejected},
+		"none, and another's is answered":       {func(s []string) bool { return len(s) == 0 }, other, leakBody},
+		"empty":                                 {one(func(s string) bool { return s == "" }), own, mismatchNotRejected},
+		"two of them, the first counts":         {func(s []string) bool { return len(s) == 2 }, own, mismatchNotRejected},
+		"two of them, the other counts":         {func(s []string) bool { return len(s) == 2 }, other, leakBody},
+		"another's, and the token's own counts": {one(func(s string) bool { return s == "red" || s == "blue" }), own, mismatchNotRejected},
+		"another's, and that is answered":       {one(func(s string) bool { return s == "red" || s == "blue" }), other, leakBody},
+		"one that is none":                      {one(func(s string) bool { return strings.Contains(s, "-") }), own, mismatchNotRejected},
+		"another's in capitals":                 {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
+		"something that is SQL":                 {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
+		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api = newNotebook("header")
+			api.twist = lets(c.holds, c.as)
+			r := api.examined(t)
+			if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != c.want || why.Name != "context" {
+				t.Errorf("got %s(%s), want context(%s)\n%s", why.Name, why.Reason, c.want, probetest.Lines(r))
+			}
+		})
+	}
+	t.Run("a header that nobody documents", func(t *testing.T) {
+		api = newNotebook("token")
+		api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			if org := q.Header.Get("X-Org-Id"); org != "" && q.org != "" {
+				q.org = org
+			}
+			honest(w, q.Request)
+		}
+		if why := api.examined(t).Decisive(); why.Reason != leakBody || why.Name != "context" {
+			t.Errorf("got %s(%s), want context(leak_body)", why.Name, why.Reason)
+		}
+	})
+	t.Run("ignored, where the settings allow it", func(t *testing.T) {
+		api = newNotebook("header")
+		api.twist = lets(func([]string) bool { return true }, own)
+		wantFirst(t, api.examined(t, "settle: 300ms", "settle: 300ms\n    mismatch: ignore"), "pass")
+	})
+	t.Run("a gateway that finds 8 KiB too much has denied them", func(t *testing.T) {
+		api = newNotebook("header")
+		api.twist = when(func(q *asked) bool { return len(q.Header.Get("X-Org-Id")) > 1000 }, status(431))
+		wantFirst(t, api.examined(t), "pass")
+	})
+}
+
+// TestOrgsThatTakeTurnsGetTheirOwn mixes up one answer in twenty, and only on connections that both use.
+func TestOrgsThatTakeTurnsGetTheirOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrong func(api *notebook, q *asked) string
+		want  string
+	}{
+		"another org's":    {func(api *notebook, q *asked) string { return marshal(foreignOf(api, q.org)) }, "interleave@notes/interleave fail(cross_talk)"},
+		"an unknown one's": {func(*notebook, *asked) string { return `{"id":"x","text":"somebody's"}` }, "interleave@notes/interleave fail(cross_talk)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook("header")
+			own := 0
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				wrong := false
+				if q.op == "read" && q.owner == q.org && q.rightly() {
+					api.mu.Lock()
+					own++
+					wrong = own%21 == 0
+					api.mu.Unlock()
+				}
+				if wrong {
+					reply(w, 200, c.wrong(api, q))
+					return
+				}
+				honest(w, q.Request)
+			}
+			r := api.examined(t, "requests: 40", "requests: 200")
+			i := slices.IndexFunc(r.Checks, func(c probe.Check) bool { return c.Name == "interleave" })
+			if i < 0 {
+				t.Fatalf("got\n%s", probetest.Lines(r))
+			}
+			if got := r.Checks[i]; got.Reason != crossTalk {
+				t.Errorf("got %s(%s), want %s\n%s", got.Name, got.Reason, c.want, probetest.Lines(r))
+			}
+		})
+	}
+}
+
+func foreignOf(api *notebook, org string) []note {
+	return slices.DeleteFunc(api.left(), func(m note) bool { return m.org == org })
+}
+
+// TestNoiseIsNoOracle: what differs between two answers of the same kind tells nothing.
+func TestNoiseIsNoOracle(t *testing.T) {
+	api := newNotebook("header")
+	n := 0
+	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		if q.op == "read" && q.org != "" && q.org != q.owner {
+			api.mu.Lock()
+			n++
+			id, left := fmt.Sprintf("%d-%d", n, time.Now().UnixNano()), fmt.Sprint(1000-n)
+			api.mu.Unlock()
+			w.Header().Set("X-Request-Id", id)
+			w.Header().Set("X-Ratelimit-Remaining", left)
+			reply(w, 404, `{"error":"no note `+q.id+`","request":"`+id+`"}`)
+			return
+		}
+		honest(w, q.Request)
+	}
+	wantFirst(t, api.examined(t), "pass")
+}
+
+// TestAnAnswerMayRepeatTheQuestion: an id or a text that the intruder itself sent is no leak.
+func TestAnAnswerMayRepeatTheQuestion(t *testing.T) {
+	api := newNotebook("header")
+	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		if q.op == "search" && slices.Equal(api.said(q), []string{q.org}) {
+			w.Header().Set("X-Query", q.URL.Query().Get("q"))
+		}
+		if q.op == "read" && q.foreign() || q.op == "read" && q.owner == "" {
+			reply(w, 404, `{"error":"there is no note `+q.id+`"}`)
+			return
+		}
+		honest(w, q.Request)
+	}
+	wantFirst(t, api.examined(t), "pass")
+}
+
+// TestOnlyTestOrgsAreWrittenTo: without the mark nothing is asked but whoami.
+func TestOnlyTestOrgsAreWrittenTo(t *testing.T) {
+	api := newNotebook("header")
+	api.marker = false
+	r := api.examined(t)
+	wantFirst(t, r, "whoami@ inconclusive(credential)")
+	if api.writes.Load() != 0 || api.requests.Load() > 2 {
+		t.Errorf("%d requests, %d of them writing", api.requests.Load(), api.writes.Load())
+	}
+}
+
+// TestOneOrgIsNotTwo: what the settings show is refused there, what only whoami shows is inconclusive.
+func TestOneOrgIsNotTwo(t *testing.T) {
+	api := newNotebook("header")
+	settings := api.start(t)
+	for change, want := range map[string]string{
+		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {bearer: {env: TEST_ISO_BLUE}}":                     "has the credential of blue",
+		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: blue, bearer: {env: TEST_ISO_RED}}":            "has the id of blue",
+		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: BLUE, bearer: {env: TEST_ISO_RED}}":            "has the id of blue",
+		"red:  {bearer: {env: TEST_ISO_RED}}|":                                                         "wanted 2 to 5",
+		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: red}":                                          "has no credential",
+		`, test_org: {"$.test_org": true}|`:                                                            "whoami.test_org: is missing",
+		`{"$.test_org": true}|{"$.test_org": {absent: true}}`:                                          "any org would be taken for a test org",
+		`delete: "/notes/{id}"|`:                                                                       "needs delete",
+		`read:   "/notes/{id}"|read: /notes/1`:                                                         "nothing in it says {id}",
+		`read:   "/notes/{id}"|read: "/notes/{ID}{id}{nonsense}"`:                                      "{nonsense} is none of",
+		`read:   "/notes/{id}"|read: "https://elsewhere.example/{id}"`:                                 "credentials go nowhere else",
+		`number: $.count|pages: 3`:                                                                     "count: needs create",
+		`next:   $.next|pages: 3`:                                                                      "next: goes with {cursor}",
+		`settle: 300ms|denied: 401`:                                                                    "proves nothing",
+		`settle: 300ms|denied: [200, 404]`:                                                             "that say no",
+		`settle: 300ms|connection: fresh`:                                                              "connection: wanted reuse",
+		`settle: 300ms|bearer: {env: TEST_ISO_RED}`:                                                    "belong to the orgs",
+		`settle: 300ms|max_requests: 3`:                                                                "max_requests: wanted",
+		`whoami: {url: /whoami, org: $.org|whoami: {url: /whoami, subject: $.org`:                      "org is missing",
+		`create: {url: "/notes", json: {text: "{canary}"}}|create: {url: "/notes", json: {text: "x"}}`: "nothing in it says {canary}",
+	} {
+		before, after, _ := strings.Cut(change, "|")
+		if !strings.Contains(settings, before) {
+			t.Fatalf("the settings hold no %q", before)
+		}
+		if err := refusal(strings.Replace(settings, before, after, 1)); !strings.Contains(err, want) {
+			t.Errorf("%s: got %q, want a refusal with %q", after, err, want)
+		}
+	}
+	api.twist = when(on("whoami"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"org":"red","test_org":true}`) })
+	wantFirst(t, api.examined(t), "whoami@ inconclusive(credential)")
+	swapped := func(w http.ResponseWriter, r *http.Request) {
+		org := map[string]string{"red": "blue", "blue": "red"}[tokens[r.Header.Get("Authorization")]]
+		reply(w, 200, `{"org":"`+org+`","test_org":true}`)
+	}
+	api.twist = when(on("whoami"), swapped)
+	wantFirst(t, api.examined(t), "whoami@ inconclusive(credential)")
+	api.twist = when(on("whoami"), func(w http.ResponseWriter, r *http.Request) {
+		reply(w, 200, `{"org":"`+tokens[r.Header.Get("Authorization")]+`","user":"the-same","test_org":true}`)
+	})
+	wantFirst(t, api.examined(t, "org: $.org,", "org: $.org, subject: $.user,"), "whoami@ inconclusive(credential)")
+}
+
+// TestAReadOnlyAPIHasLongLivedCanaries: nothing is written where nothing can be created.
+func TestAReadOnlyAPIHasLongLivedCanaries(t *testing.T) {
+	t.Setenv("TEST_ISO_TEXT_RED", "a text that only the red org has")
+	t.Setenv("TEST_ISO_TEXT_BLUE", "a text that only the blue org has")
+	resource := func(settings string) string {
+		head, _, _ := strings.Cut(settings, "    resources:")
+		return head + `    resources:
+      notes:
+        read: "/notes/{id}"
+        list: "/notes?cursor={cursor}"
+        next: $.next
+        canaries:
+          red:  {id: note-of-red-1, text: {env: TEST_ISO_TEXT_RED}}
+          blue: {id: note-of-blue-1, text: {env: TEST_ISO_TEXT_BLUE}}
+`
+	}
+	ask := func(api *notebook) probe.Result {
+		api.plant("red", "note-of-red-1", "a text that only the red org has")
+		api.plant("blue", "note-of-blue-1", "a text that only the blue org has")
+		return isolation(t, resource(api.start(t))).Do(t.Context())
+	}
+	api := newNotebook("token")
+	r := ask(api)
+	wantFirst(t, r, "pass")
+	if api.writes.Load() != 0 || len(api.left()) != 2 {
+		t.Errorf("%d requests wrote; the notes are %v", api.writes.Load(), api.left())
+	}
+	if got := measured(r, "probe_isolation_rows", "skipped"); got == 0 {
+		t.Error("no row is told to be skipped")
+	}
+	api = newNotebook("token")
+	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		if q.foreign() {
+			api.serve(w, q, everything)
+			return
+		}
+		honest(w, q.Request)
+	}
+	r = ask(api)
+	wantFirst(t, r, "isolated@notes/read fail(leak_body)")
+	if got := probetest.Lines(r); !strings.Contains(got, "cache@notes/cache inconclusive(control_failed): notes is shown another's anyway") {
+		t.Errorf("whether a cache did it cannot be told, and is:\n%s", got)
+	}
+	t.Setenv("TEST_ISO_TEXT_RED", "short")
+	wantFirst(t, ask(newNotebook("token")), "control@notes/read inconclusive(credential)")
+}
+
+// TestNothingOfABreachIsShown plants marks in every answer and looks for them, and for canaries, ids and tokens, in
+// all that a result holds.
+func TestNothingOfABreachIsShown(t *testing.T) {
+	api := newNotebook("header")
+	var secrets []string
+	api.twist = func(w http.ResponseWriter, q *asked, _ http.HandlerFunc) {
+		w.Header().Set("X-Mark", "mark-of-the-header")
+		if q.op == "create" {
+			var sent struct{ Text string }
+			body := new(bytes.Buffer)
+			body.ReadFrom(q.Body)
+			json.Unmarshal(body.Bytes(), &sent)
+			q.Body = http.NoBody
+			q.Request.Body = readCloser{body}
+			api.mu.Lock()
+			secrets = append(secrets, sent.Text[len(sent.Text)-32:])
+			api.mu.Unlock()
+		}
+		if q.op == "whoami" || q.org == "" {
+			api.answer(w, q)
+			return
+		}
+		api.serve(w, q, everything)
+	}
+	r := api.examined(t)
+	if r.Verdict() != probe.Fail || len(secrets) < 2 {
+		t.Fatalf("the breach was not found, or nothing was planted:\n%s", probetest.Lines(r))
+	}
+	shown := fmt.Sprintf("%s %+v %+v %+v", probetest.Lines(r), r.Exchanges, r.Samples, r)
+	for _, s := range append(secrets, slices.Collect(maps.Keys(tokens))...) {
+		s = strings.TrimPrefix(s, "Bearer ")
+		for i := 0; i+12 <= len(s); i += 4 {
+			if strings.Contains(shown, s[i:i+12]) {
+				t.Errorf("a piece of a secret is shown")
+			}
+		}
+	}
+	for _, s := range []string{"mark-of-the-header", "note-0000", "x-mark"} {
+		if strings.Contains(strings.ToLower(shown), s) {
+			t.Errorf("%q of an answer is shown", s)
+		}
+	}
+	if !strings.Contains(shown, "sha256:") || !strings.Contains(shown, "/notes/:id") {
+		t.Errorf("neither a hash nor the place is told:\n%s", probetest.Lines(r))
+	}
+}
+
+type readCloser struct{ *bytes.Buffer }
+
+func (readCloser) Close() error { return nil }
+
+func refusal(text string) string {
+	_, err := parse(text)
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,331 @@
+package isolation
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// byQuery, byBody and byText are how a person writes the requests of an API that is told the org there.
+const (
+	byQuery = `
+        create: {url: "/notes?org={org}", json: {text: "{canary}"}}
+        read:   "/notes/{id}?org={org}"
+        update: {url: "/notes/{id}?org={org}", json: {text: "{canary}"}}
+        delete: "/notes/{id}?org={org}"
+        list:   "/notes?cursor={cursor}&org={org}"
+        next:   $.next
+        search: "/notes?q={canary}&org={org}"
+        export: "/notes/export?org={org}"
+        count:  "/notes/count?org={org}"
+        number: $.count
+`
+	byBody = `
+        create: {url: /call/create, json: {org: "{org}", text: "{canary}"}}
+        read:   {url: /call/read, method: POST, json: {org: "{org}", id: "{id}"}}
+        update: {url: /call/update, method: POST, json: {org: "{org}", id: "{id}", text: "{canary}"}}
+        delete: {url: /call/delete, method: POST, json: {org: "{org}", id: "{id}"}}
+        list:   {url: /call/list, method: POST, json: {org: "{org}", cursor: "{cursor}"}}
+        next:   $.next
+        search: {url: /call/search, method: POST, json: {org: "{org}", q: "{canary}"}}
+        export: {url: /call/export, method: POST, json: {org: "{org}"}}
+        count:  {url: /call/count, method: POST, json: {org: "{org}"}}
+        number: $.count
+`
+	byText = `
+        create: {url: /call/create, body: '{"org": "{org}", "text": "{canary}"}'}
+        read:   {url: /call/read, method: POST, body: '{"org": "{org}", "id": "{id}"}'}
+        delete: {url: /call/delete, method: POST, body: '{"org": "{org}", "id": "{id}"}'}
+        list:   {url: /call/list, method: POST, body: '{"org": "{org}", "cursor": "{cursor}"}'}
+        next:   $.next
+`
+)
+
+// spoken are settings with the requests given.
+func (n *notebook) spoken(t *testing.T, text string) string {
+	head, _, _ := strings.Cut(n.start(t), "        create:")
+	return head + strings.TrimPrefix(text, "\n")
+}
+
+// TestTheOrgInTheQueryOrTheBody is found out like one in a header: kept apart passes, and every way to leave it out
+// or forge it that is let in is found.
+func TestTheOrgInTheQueryOrTheBody(t *testing.T) {
+	for name, c := range map[string]struct{ style, text string }{
+		"query": {"query", byQuery}, "body, as JSON": {"body", byBody}, "body, as text": {"body", byText},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook(c.style)
+			r := isolation(t, api.spoken(t, c.text)).Do(t.Context())
+			wantFirst(t, r, "pass")
+			if left := api.left(); len(left) > 0 {
+				t.Errorf("%d notes are left", len(left))
+			}
+			for wrong, x := range map[string]struct {
+				holds func(said []string) bool
+				as    func(q *asked, said []string) string
+				want  probe.Reason
+			}{
+				"missing, and the token's own is answered": {func(s []string) bool { return len(s) == 0 || s[0] == "" }, func(q *asked, _ []string) string { return q.org }, mismatchNotRejected},
+				"another's, and that is answered":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *asked, s []string) string { return s[0] }, leakBody},
+				"another's, and the token's own is":        {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(q *asked, _ []string) string { return q.org }, mismatchNotRejected},
+			} {
+				api := newNotebook(c.style)
+				api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+					said := api.said(q)
+					if q.op != "read" || q.org == "" || slices.Equal(said, []string{q.org}) || !x.holds(said) {
+						honest(w, q.Request)
+						return
+					}
+					org := x.as(q, said)
+					api.serve(w, q, func(m note) bool { return m.org == org })
+				}
+				r := isolation(t, api.spoken(t, c.text)).Do(t.Context())
+				if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != x.want || why.Name != "context" {
+					t.Errorf("%s: got %s(%s), want context(%s)\n%s", wrong, why.Name, why.Reason, x.want, probetest.Lines(r))
+				}
+			}
+		})
+	}
+}
+
+// pairs notes who asked for whose note.
+type pairs struct {
+	mu  sync.Mutex
+	all map[string]int
+}
+
+// threeOrgs are the settings of a probe with a third org.
+func threeOrgs(t *testing.T, api *notebook) string {
+	t.Setenv("TEST_ISO_GREEN", "token-of-the-green-org")
+	api.caller = func(r *http.Request) string {
+		if r.Header.Get("Authorization") == "Bearer token-of-the-green-org" {
+			return "green"
+		}
+		return tokens[r.Header.Get("Authorization")]
+	}
+	return strings.Replace(api.start(t), "      red: ", "      green: {bearer: {env: TEST_ISO_GREEN}}\n      red: ", 1)
+}
+
+// TestEveryPairOfThreeOrgsIsAsked: whoever is let in to whose, it is found, and nobody else is blamed.
+func TestEveryPairOfThreeOrgsIsAsked(t *testing.T) {
+	api, seen := newNotebook("header"), pairs{all: map[string]int{}}
+	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		if q.foreign() && q.rightly() {
+			seen.mu.Lock()
+			seen.all[q.op+" by "+q.org+" of "+q.owner]++
+			seen.mu.Unlock()
+		}
+		honest(w, q.Request)
+	}
+	r := isolation(t, threeOrgs(t, api)).Do(t.Context())
+	wantFirst(t, r, "pass")
+	orgs := []string{"blue", "green", "red"}
+	for _, op := range []string{"read", "update", "delete"} {
+		for _, intruder := range orgs {
+			for _, owner := range orgs {
+				if asked := op + " by " + intruder + " of " + owner; intruder != owner && seen.all[asked] == 0 {
+					t.Errorf("never asked: %s", asked)
+				}
+			}
+		}
+	}
+	t.Logf("%g", measured(r, "probe_isolation_requests"))
+	if got := measured(r, "probe_isolation_requests"); got > 1000 {
+		t.Errorf("%g requests are more than the default allows", got)
+	}
+	for _, op := range []string{"read", "list", "search", "export", "count", "update", "delete"} {
+		for _, pair := range [][2]string{{"green", "red"}, {"red", "green"}} {
+			t.Run(fmt.Sprintf("%s of %s by %s", op, pair[0], pair[1]), func(t *testing.T) {
+				api := newNotebook("header")
+				api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+					if q.op == op && q.org == pair[1] && q.rightly() {
+						api.serve(w, q, func(m note) bool { return m.org == pair[0] || m.org == pair[1] })
+						return
+					}
+					honest(w, q.Request)
+				}
+				why := isolation(t, threeOrgs(t, api)).Do(t.Context()).Decisive()
+				if why.Verdict != probe.Fail || why.Name != checkIsolated || why.Target != "notes/"+op {
+					t.Fatalf("got %s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
+				}
+				if !strings.Contains(why.Detail, pair[0]) || !strings.Contains(why.Detail, pair[1]) || strings.Contains(why.Detail, "blue") {
+					t.Errorf("it is not said who was shown whose: %s", why.Detail)
+				}
+				if left := api.left(); len(left) > 0 && op != "delete" {
+					t.Errorf("%d notes are left", len(left))
+				}
+			})
+		}
+	}
+}
+
+// TestOrgsByOtherCredentials: a user and a password, and tokens that are fetched.
+func TestOrgsByOtherCredentials(t *testing.T) {
+	t.Setenv("TEST_ISO_SECRET_RED", "the-password-of-red")
+	t.Setenv("TEST_ISO_SECRET_BLUE", "the-password-of-blue")
+	basic := func(r *http.Request) string {
+		user, password, _ := r.BasicAuth()
+		if org, ok := strings.CutPrefix(user, "user-of-"); ok && password == "the-password-of-"+org {
+			return org
+		}
+		return ""
+	}
+	issued := 0
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		org := basic(r)
+		if org == "" || r.FormValue("grant_type") != "client_credentials" {
+			reply(w, 401, `{"error":"invalid_client"}`)
+			return
+		}
+		issued++
+		reply(w, 200, `{"access_token":"`+base64.RawURLEncoding.EncodeToString([]byte("a token that was fetched for "+org))+`","token_type":"Bearer","expires_in":3600}`)
+	}))
+	t.Cleanup(issuer.Close)
+	fetched := func(r *http.Request) string {
+		text, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		if org, ok := strings.CutPrefix(string(text), "a token that was fetched for "); ok {
+			return org
+		}
+		return ""
+	}
+	for name, c := range map[string]struct {
+		caller func(*http.Request) string
+		org    string
+	}{
+		"basic":  {basic, `{basic: {username: user-of-ORG, password: {env: TEST_ISO_SECRET_UPPER}}}`},
+		"oauth2": {fetched, `{oauth2: {token_url: "` + issuer.URL + `/token", client_id: user-of-ORG, client_secret: {env: TEST_ISO_SECRET_UPPER}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := func(api *notebook) string {
+				text := api.start(t)
+				for _, org := range []string{"red", "blue"} {
+					own := strings.NewReplacer("ORG", org, "UPPER", strings.ToUpper(org)).Replace(c.org)
+					text = strings.Replace(text, "{bearer: {env: TEST_ISO_"+strings.ToUpper(org)+"}}", own, 1)
+				}
+				return text
+			}
+			api := newNotebook("header")
+			api.caller = c.caller
+			r := isolation(t, settings(api)).Do(t.Context())
+			wantFirst(t, r, "pass")
+			if got := measured(r, "probe_isolation_rows", "asked"); got != 14 || len(api.left()) > 0 {
+				t.Errorf("%g rows were asked, %d notes are left", got, len(api.left()))
+			}
+			api = newNotebook("header")
+			api.caller = c.caller
+			api.twist = when(foreignOn("read"), func(w http.ResponseWriter, r *http.Request) { reply(w, 200, marshal(foreignOf(api, c.caller(r)))) })
+			wantFirst(t, isolation(t, settings(api)).Do(t.Context()), "isolated@notes/read fail(leak_body)")
+			// A made-up credential has the form of the real ones, and is told from none.
+			api = newNotebook("header")
+			api.caller = c.caller
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				scheme, _, _ := strings.Cut(q.Header.Get("Authorization"), " ")
+				if q.op == "list" && q.org == "" && scheme == map[string]string{"basic": "Basic", "oauth2": "Bearer"}[name] {
+					reply(w, 200, `{"notes":[]}`)
+					return
+				}
+				honest(w, q.Request)
+			}
+			wantFirst(t, isolation(t, settings(api)).Do(t.Context()), "authenticated@notes/list fail(auth_bypass)")
+		})
+	}
+	if issued == 0 || issued > 6 {
+		t.Errorf("%d tokens were fetched, want one for each org of each of three probes", issued)
+	}
+	// A token that cannot be had is our trouble, and no denial.
+	t.Setenv("TEST_ISO_SECRET_RED", "not-the-password-of-red")
+	api := newNotebook("header")
+	api.caller = fetched
+	text := strings.Replace(api.start(t), "{bearer: {env: TEST_ISO_RED}}", `{oauth2: {token_url: "`+issuer.URL+`/token", client_id: user-of-red, client_secret: {env: TEST_ISO_SECRET_RED}}}`, 1)
+	text = strings.Replace(text, "{bearer: {env: TEST_ISO_BLUE}}", `{oauth2: {token_url: "`+issuer.URL+`/token", client_id: user-of-blue, client_secret: {env: TEST_ISO_SECRET_BLUE}}}`, 1)
+	wantFirst(t, isolation(t, text).Do(t.Context()), "whoami@ inconclusive(credential)")
+}
+
+// TestTheOrgIsWrittenAsItsPlaceDemands, and left out where it can be.
+func TestTheOrgIsWrittenAsItsPlaceDemands(t *testing.T) {
+	p := New()
+	p.Base = "https://api.example"
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	list := map[string]any{"filter": []any{"{org}", "x"}, "by": map[string]any{"org": "{org}", "n": 1}}
+	for _, c := range []struct {
+		t    Template
+		m    mutation
+		want string
+	}{
+		{Template{URL: "/x", Body: `{"org": "{org}"}`}, mutation{}, `{"org": "a \"b\" \u0026 c"}`},
+		{Template{URL: "/x", Body: ` ["{org}"]`}, mutation{}, ` ["a \"b\" \u0026 c"]`},
+		{Template{URL: "/x", Body: `org={org}&x=1`, Headers: form}, mutation{}, `org=a+%22b%22+%26+c&x=1`},
+		{Template{URL: "/x", Body: `org {org}`}, mutation{}, `org a "b" & c`},
+		{Template{URL: "/x", Body: `org={org}`, Headers: form}, mutation{blank: true}, `org=`},
+		{Template{URL: "/x", JSON: list}, mutation{}, `{"by":{"n":1,"org":"a \"b\" \u0026 c"},"filter":["a \"b\" \u0026 c","x"]}`},
+		{Template{URL: "/x", JSON: list}, mutation{drop: true}, `{"by":{"n":1},"filter":["x"]}`},
+		{Template{URL: "/x", JSON: list}, mutation{org: "z"}, `{"by":{"n":1,"org":"z"},"filter":["z","x"]}`},
+	} {
+		q, err := p.build(&c.t, vars{org: `a "b" & c`}, c.m)
+		if got := string(q.Body); err != nil || got != c.want {
+			t.Errorf("got %s %v, want %s", got, err, c.want)
+		}
+	}
+	// No way to get the org wrong may still be the right request: its answer would be blamed for nothing.
+	for _, tm := range []Template{
+		{URL: "/x/{org}"}, {URL: "/x?org={org}"}, {URL: "/x", Headers: map[string]string{"X-Org-Id": "{org}"}}, {URL: "/x", JSON: list},
+		{URL: "/x", Body: `{"org": "{org}"}`}, {URL: "/{org}?org={org}"}, {URL: "/{org}", JSON: list}, {URL: "/x?o={org}", Body: "{org}"},
+	} {
+		right, _ := p.build(&tm, vars{org: "mine"}, mutation{})
+		all := append(p.attacks(&tm, "theirs", "mine"), p.variants(&tm, "theirs")...)
+		if len(all) < 5 {
+			t.Errorf("%+v: only %d ways", tm, len(all))
+		}
+		for _, m := range all {
+			q, err := p.build(&tm, vars{org: "mine"}, m)
+			if err != nil || q.URL == right.URL && string(q.Body) == string(right.Body) && fmt.Sprint(q.Header) == fmt.Sprint(right.Header) {
+				t.Errorf("%s of %+v is the right request, or none: %v", m.name, tm, err)
+			}
+		}
+	}
+}
+
+// TestATimingDifferenceIsMeasuredAndNotJudged: one answer that is late is no oracle.
+func TestATimingDifferenceIsMeasuredAndNotJudged(t *testing.T) {
+	const later = 300 * time.Millisecond
+	for name, c := range map[string]struct {
+		late        func(q *asked) bool
+		least, most time.Duration
+	}{
+		"another's is denied later":     {foreignOn("read"), later / 2, time.Minute},
+		"what never was, by contrast":   {func(q *asked) bool { return q.op == "read" && q.owner == "" }, -time.Minute, -later / 2},
+		"everything takes equally long": {func(*asked) bool { return false }, -later / 2, later / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotebook("token")
+			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+				if c.late(q) {
+					<-time.After(later)
+				}
+				honest(w, q.Request)
+			}
+			r := isolation(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)).Do(t.Context())
+			wantFirst(t, r, "pass")
+			got := measured(r, "probe_isolation_oracle_difference_seconds", "notes/read")
+			if got == -1 || got < c.least.Seconds() || got > c.most.Seconds() {
+				t.Errorf("the difference is %g s", got)
+			}
+		})
+	}
+	// What is no denial has no time to be compared.
+	api := newNotebook("token")
+	api.twist = when(foreignOn("read"), status(500))
+	r := api.examined(t)
+	if got := measured(r, "probe_isolation_oracle_difference_seconds", "notes/read"); got != -1 {
+		t.Errorf("the difference is %g s, of an answer that was no denial", got)
+	}
+}

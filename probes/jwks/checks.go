@@ -1,0 +1,312 @@
+package jwks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/keyset"
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// problems counts the keys of a set by what is wrong with them.
+func (v *view) problems() map[keyset.Problem]int {
+	n := map[keyset.Problem]int{}
+	for i := range v.set {
+		n[v.set[i].Problem]++
+	}
+	return n
+}
+
+// private notes whether a set holds what nobody may know. The finding counts wherever it was read, and that there is
+// nothing only where the set is sure.
+func (run *jwksRun) private(r *probe.Result, v *view) {
+	n := v.problems()[keyset.Private]
+	switch {
+	case n > 0:
+		r.Fail("private", probe.PrivateKey, "%d of %s private or symmetric material: whoever has read it can sign tokens, so revoke it now",
+			n, holds(len(v.set)))
+	case v.sure():
+		r.Pass("private", "nothing private in %s", text.Count(len(v.set), "key"))
+	}
+}
+
+func holds(keys int) string {
+	if keys == 1 {
+		return "1 key holds"
+	}
+	return fmt.Sprintf("%d keys hold", keys)
+}
+
+// gone notes whether the revoked keys are absent. That one is there counts wherever it is; that none is there is proven
+// only by the origin's own words, read to the last.
+func (run *jwksRun) gone(r *probe.Result, v *view) {
+	const check = "revoked"
+	if len(run.Revoked) == 0 {
+		return
+	}
+	if run.revoked.err != nil {
+		r.Inconclusive(check, probe.Credential, "revoked: %s", run.revoked.err)
+		return
+	}
+	still := slices.DeleteFunc(slices.Clone(run.revoked.list), func(kid string) bool { return len(v.set.Find(kid)) == 0 })
+	renamed := run.memory.renamed(v.set, run.revoked.list)
+	switch {
+	case len(still) > 0 && v.cached != "" && run.memory.revokedFor(still, run.now) <= run.life(v)+v.stale:
+		r.Inconclusive(check, probe.StaleOrCached, "wanted no %s, a copy out of a cache (%s) has it; the copy may be older than the revocation",
+			quotedAll(still), v.cached)
+	case len(still) > 0:
+		r.Fail(check, jwksRevoked, "wanted no %s, it is still published: tokens that it signs are accepted", quotedAll(still))
+	case renamed != "" && v.cached == "":
+		r.Fail(check, jwksRevoked, "the key of %s is still published, under another kid: tokens that it signs are accepted", quoted(renamed))
+	case v.set == nil:
+		r.Inconclusive(check, probe.ControlFailed, "whether the revoked keys are gone cannot be told, since the key set could not be read")
+	case v.cached != "":
+		r.Inconclusive(check, probe.StaleOrCached, "not in a copy out of a cache (%s), which does not prove that they are gone", v.cached)
+	case v.problems()[keyset.Malformed] > 0:
+		r.Inconclusive(check, probe.ControlFailed, "not among the keys that can be read, but the ids of some cannot")
+	default:
+		r.Pass(check, "%s not in the set", quotedAll(run.revoked.list))
+	}
+}
+
+func quotedAll(kids []string) string {
+	shown := make([]string, len(kids))
+	for i, kid := range kids {
+		shown[i] = quoted(kid)
+	}
+	return strings.Join(shown, ", ")
+}
+
+// present notes whether a verifier has the keys that it must have, and whether they can verify.
+func (run *jwksRun) present(r *probe.Result, v *view) {
+	const check = "kid"
+	if run.kids.err != nil {
+		r.Inconclusive(check, probe.Credential, "kids: %s", run.kids.err)
+		return
+	}
+	wanted := run.wanted()
+	if !v.sure() || len(wanted) == 0 {
+		return
+	}
+	for _, kid := range wanted {
+		if len(v.set.Find(kid)) > 0 {
+			continue
+		}
+		switch having, sure := run.having(kid); {
+		case having > 0:
+			r.Fail(check, jwksReplica, "wanted %s, it is not in the set; %d of %d verifiers lack it", run.spoken(kid), sure-having, sure)
+		case sure > 1:
+			r.Fail(check, jwksMissing, "wanted %s, it is not in the set, nor in that of any other verifier", run.spoken(kid))
+		default:
+			r.Fail(check, jwksMissing, "wanted %s, it is not in the set", run.spoken(kid))
+		}
+		return
+	}
+	for _, kid := range wanted {
+		if why, detail := run.fit(v, kid); why != probe.OK {
+			r.Report(check, why, "%s %s", run.spoken(kid), detail)
+			return
+		}
+	}
+	r.Pass(check, "%s in the set and fit to verify", shortList(run, wanted))
+}
+
+// wanted lists the kids that every verifier must have: those of the settings and, unless nobody has it, which is
+// another check's news, that of the fresh token.
+func (run *jwksRun) wanted() []string {
+	wanted := slices.Clone(run.kids.list)
+	if kid := run.fresh.kid(); kid != "" && !slices.Contains(wanted, kid) {
+		if having, _ := run.having(kid); having > 0 {
+			wanted = append(wanted, kid)
+		}
+	}
+	return wanted
+}
+
+// spoken is how a wanted kid is spoken of: shown only if the configuration names it.
+func (run *jwksRun) spoken(kid string) string {
+	if slices.Contains(run.kids.list, kid) {
+		return "the kid " + quoted(kid)
+	}
+	return "the kid of a fresh token"
+}
+
+func shortList(run *jwksRun, kids []string) string {
+	said := make([]string, len(kids))
+	for i, kid := range kids {
+		said[i] = run.spoken(kid)
+	}
+	return strings.Join(said, " and ")
+}
+
+// fit says why the key of a kid cannot verify what it must.
+func (run *jwksRun) fit(v *view, kid string) (probe.Reason, string) {
+	switch run.unfit(v, kid) {
+	case keyset.Private:
+		return probe.ControlFailed, "stands there with private material, and is not read"
+	case keyset.Malformed, keyset.Unknown, keyset.Unreadable:
+		return jwksBad, "stands there, but its key cannot be read by any verifier"
+	case keyset.Unfit:
+		return jwksAlg, "stands there, but its use, key_ops or alg say that it verifies no signature"
+	}
+	for _, k := range v.set.Find(kid) {
+		if k.Problem == "" && len(run.Algs) > 0 && !allows(&k, run.Algs) {
+			return jwksAlg, "stands there, but its key is not for " + strings.Join(run.Algs, " or ")
+		}
+	}
+	return probe.OK, ""
+}
+
+// allows reports whether a key can verify one of these algorithms.
+func allows(k *keyset.Key, algs []string) bool {
+	return slices.ContainsFunc(algs, func(alg string) bool {
+		return slices.Contains(k.Algorithms(), alg) && (k.Algorithm == "" || k.Algorithm == alg)
+	})
+}
+
+// read notes whether the set can be read, as a set of keys with an id each.
+func (run *jwksRun) read(r *probe.Result, v *view) {
+	const check = "keyset"
+	n := v.problems()
+	verifying := n[""] + n[keyset.Weak] + n[keyset.Private]
+	switch twice, same := v.twice(); {
+	case !v.sure():
+		r.Report(check, v.why, "%s", v.detail)
+	case n[keyset.Malformed] > 0:
+		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
+			n[keyset.Malformed], are(len(v.set)))
+	case twice != "":
+		r.Fail(check, jwksDuplicate, "two different keys have %s: verifiers try one of them", run.named(twice))
+	case verifying == 0:
+		r.Fail(check, jwksEmpty, "%s, and none that verifies a signature", text.Count(len(v.set), "key"))
+	default:
+		detail := fmt.Sprintf("%s, of which %d to verify signatures", text.Count(len(v.set), "key"), verifying)
+		if same > 0 {
+			detail += fmt.Sprintf("; %d stand there twice", same)
+		}
+		r.Pass(check, "%s", detail)
+	}
+}
+
+func are(keys int) string {
+	if keys == 1 {
+		return "1 key is"
+	}
+	return fmt.Sprintf("%d keys are", keys)
+}
+
+// twice returns an id that two different keys of the set have, and counts the keys that merely stand there again. Of
+// two ids it is the one that the set has first.
+func (v *view) twice() (kid string, same int) {
+	first := make(map[string]string, len(v.set))
+	for i := range v.set {
+		k := &v.set[i]
+		if k.ID == "" || k.Thumbprint == "" {
+			continue
+		}
+		switch before, there := first[k.ID]; {
+		case !there:
+			first[k.ID] = k.Thumbprint
+		case before != k.Thumbprint:
+			return k.ID, same
+		default:
+			same++
+		}
+	}
+	return "", same
+}
+
+// strength notes whether a key can be broken.
+func (run *jwksRun) strength(r *probe.Result, v *view) {
+	if v.set == nil {
+		return
+	}
+	i := slices.IndexFunc(v.set, func(k keyset.Key) bool { return k.Problem == keyset.Weak })
+	switch {
+	case i >= 0:
+		k := v.set[i]
+		size := ""
+		if k.Bits < 2048 {
+			size = fmt.Sprintf(" of %d bits", k.Bits)
+		}
+		r.Fail("strength", jwksWeak, "%s is for a weak %s key%s: wanted 2048 bits, an odd modulus and a sound exponent (RFC 7518, section 3.3)",
+			run.named(k.ID), cmp.Or(k.Type, "public"), size)
+	case v.sure():
+		r.Pass("strength", "no weak key")
+	}
+}
+
+// unsaidTTL is how long verifiers are taken to keep a set that does not say how long it may be kept.
+const unsaidTTL = 5 * time.Minute
+
+// life is how long verifiers may keep what one of them answers.
+func (run *jwksRun) life(v *view) time.Duration {
+	switch {
+	case v.given != nil:
+		return 0
+	case v.said:
+		return max(v.life, run.CacheTTL.D())
+	}
+	return cmp.Or(run.CacheTTL.D(), unsaidTTL)
+}
+
+// cache notes whether a set may be kept until after its keys are gone.
+func (run *jwksRun) cache(r *probe.Result, v *view) {
+	if run.Grace == 0 || v.given != nil || v.set == nil {
+		return
+	}
+	life := run.life(v)
+	switch {
+	case v.said && v.life > run.Grace.D():
+		r.Fail("cache", jwksCache, "may be kept for %s, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
+			probe.Duration(v.life), run.Grace)
+	case v.said && v.life+v.stale > run.Grace.D():
+		r.Fail("cache", jwksCache, "may be kept for %s and given away stale for %s more, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
+			probe.Duration(v.life), probe.Duration(v.stale), run.Grace)
+	case v.said:
+		r.Pass("cache", "may be kept for %s, within the grace of %s", probe.Duration(v.life), run.Grace)
+	case life > run.Grace.D():
+		r.Inconclusive("cache", probe.ControlFailed, "does not say how long it may be kept; say under cache_ttl how long verifiers do, if it is less than %s",
+			probe.Duration(life))
+	default:
+		r.Pass("cache", "does not say how long it may be kept; taken to be %s, within the grace of %s", probe.Duration(life), run.Grace)
+	}
+}
+
+// count notes whether there are as many replicas as wanted, with a key set each. One whose set could not be read for
+// the prober's own sake may have one.
+func (run *jwksRun) count() {
+	found, read, untold := map[string]int{}, map[string]int{}, map[string]int{}
+	var names []string
+	for i := range run.views {
+		v := &run.views[i]
+		if v.of == "" {
+			continue
+		}
+		if found[v.of]++; found[v.of] == 1 {
+			names = append(names, v.of)
+		}
+		switch {
+		case v.set != nil:
+			read[v.of]++
+		case v.why.Verdict == probe.Inconclusive:
+			untold[v.of]++
+		}
+	}
+	run.r.Each(names, func(name string, r *probe.Result) {
+		want := run.Verifiers[name].Replicas.Want
+		detail := fmt.Sprintf("wanted %s, found %d, of which %d with a key set", text.Count(want, "replica"), found[name], read[name])
+		switch {
+		case read[name] >= want:
+			r.Pass("replicas", "%s", detail)
+		case read[name]+untold[name] >= want:
+			r.Inconclusive("replicas", probe.ControlFailed, "%s; of %d nobody can tell", detail, untold[name])
+		default:
+			r.Fail("replicas", probe.Replicas, "%s", detail)
+		}
+	})
+}

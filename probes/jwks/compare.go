@@ -1,0 +1,236 @@
+package jwks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/keyset"
+	"prober/internal/probe"
+)
+
+// keyStates are what all verifiers together are found to be. Each but the first two is a failure.
+var keyStates = []string{"aligned", "aligned_unsigned", "signing_with_unpublished_key", "kid_conflict", "replica_missing_kid",
+	"kid_missing", "unreachable"}
+
+// A census is which keys there are and who has them, of the verifiers that are sure.
+type census struct {
+	sure      int                       // verifiers compared
+	keys      map[string]map[string]int // by name, and by thumbprint, how many have them
+	conflicts []string                  // names with more than one thumbprint
+	partial   map[string]bool           // names that some of them lack
+	lacking   []string                  // verifiers that lack what others have, with how many; without the keys that the next tells
+	judged    bool                      // some lack a key, or have one, that another check is about
+}
+
+// keyName tells keys of a set apart: by id or, of those that have none, by what they are.
+func keyName(k *keyset.Key) string {
+	if k.ID == "" {
+		return "\x00" + k.Thumbprint
+	}
+	return k.ID
+}
+
+// compare holds the sets of all verifiers against each other. Keys that verify nothing do not count: a bundle cannot
+// have them, and nobody misses them.
+func (run *jwksRun) compare() census {
+	c := census{keys: map[string]map[string]int{}, partial: map[string]bool{}}
+	have := make([]map[string]bool, len(run.views))
+	for i := range run.views {
+		v := &run.views[i]
+		if !v.sure() {
+			continue
+		}
+		c.sure++
+		have[i] = make(map[string]bool, len(v.set))
+		for j := range v.set {
+			k := &v.set[j]
+			if k.Thumbprint == "" || k.Problem == keyset.Unfit {
+				continue
+			}
+			name := keyName(k)
+			if c.keys[name] == nil {
+				c.keys[name] = map[string]int{}
+			}
+			if !have[i][name] {
+				c.keys[name][k.Thumbprint]++
+			}
+			have[i][name] = true
+		}
+	}
+	for name, prints := range c.keys {
+		if len(prints) > 1 {
+			c.conflicts = append(c.conflicts, name)
+		}
+	}
+	slices.Sort(c.conflicts)
+	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.fresh.kid()})
+	for i := range run.views {
+		if have[i] == nil || len(have[i]) == len(c.keys) {
+			continue
+		}
+		lacks := 0
+		for name := range c.keys {
+			switch {
+			case have[i][name]:
+				continue
+			case slices.Contains(judged, name):
+				c.judged = true
+			default:
+				lacks++
+			}
+			c.partial[name] = true
+		}
+		if lacks > 0 {
+			c.lacking = append(c.lacking, fmt.Sprintf("%s lacks %d", run.views[i].target, lacks))
+		}
+	}
+	return c
+}
+
+// print returns the one thumbprint of a name; empty if there are several.
+func (c *census) print(name string) string {
+	if len(c.keys[name]) != 1 {
+		return ""
+	}
+	for print := range c.keys[name] {
+		return print
+	}
+	return ""
+}
+
+// agreement notes whether every kid stands for the same key, everywhere and as before, and whether all verifiers have
+// the same keys. What spreads takes its time: until then a difference is no failure. A difference in a key that another
+// check is about is that check's news, and nothing is said here.
+func (run *jwksRun) agreement(c census, l lesson) {
+	const check = "agreement"
+	r := run.r
+	switch {
+	case len(c.conflicts) > 0:
+		first := c.conflicts[0]
+		for _, kid := range c.conflicts {
+			if slices.Contains(run.kids.list, kid) {
+				first = kid
+			}
+		}
+		r.Fail(check, jwksConflict, "%s stands for %d different keys (%s): tokens are refused at random", run.named(first), len(c.keys[first]), run.holders(first))
+	case l.reused != "":
+		r.Fail(check, jwksReused, "%s stands for another key than %s ago: who has the old one in a cache refuses its tokens; a new key needs a new kid",
+			run.named(l.reused), l.reusedFor.Round(time.Second))
+	case len(c.lacking) > 0 && l.settling:
+		r.Inconclusive(check, probe.Settling, "the verifiers do not have the same keys, for %s: %s; that may still be spreading", l.apart, short(c.lacking))
+	case len(c.lacking) > 0:
+		r.Fail(check, jwksDisagreement, "the verifiers do not have the same keys, for %s: %s", l.apart, short(c.lacking))
+	case c.judged:
+	case c.sure < len(run.views) && c.sure > 0:
+		r.Inconclusive(check, probe.ControlFailed, "only %d of %d verifiers could be compared", c.sure, len(run.views))
+	case c.sure > 1:
+		r.Pass(check, "all %d have the same keys under the same kids", c.sure)
+	case c.sure == 1 && l.compared > 0:
+		r.Pass(check, "every kid stands for the same key as before")
+	}
+}
+
+// holders says which verifiers have the same key under a kid.
+func (run *jwksRun) holders(kid string) string {
+	var order []string
+	by := map[string][]string{}
+	for i := range run.views {
+		v := &run.views[i]
+		if !v.sure() {
+			continue
+		}
+		for _, k := range v.set.Find(kid) {
+			if by[k.Thumbprint] == nil {
+				order = append(order, k.Thumbprint)
+			}
+			by[k.Thumbprint] = append(by[k.Thumbprint], v.target)
+			break
+		}
+	}
+	groups := make([]string, len(order))
+	for i, print := range order {
+		groups[i] = "one at " + short(by[print])
+	}
+	return strings.Join(groups, ", ")
+}
+
+// short lists a few of many.
+func short(list []string) string {
+	const shown = 3
+	if len(list) <= shown {
+		return strings.Join(list, " and ")
+	}
+	return strings.Join(list[:shown], ", ") + fmt.Sprintf(" and %d more", len(list)-shown)
+}
+
+// state is what all verifiers together are; empty if the configuration could not be read, so that nobody can tell.
+func (run *jwksRun) state(c census) string {
+	if run.kids.err != nil {
+		return ""
+	}
+	signer := run.fresh.kid()
+	partly, wanted := false, run.wanted()
+	for _, kid := range wanted {
+		having, _ := run.having(kid)
+		if having == 0 && c.sure > 0 {
+			return "kid_missing"
+		}
+		partly = partly || having < c.sure
+	}
+	having, _ := run.having(signer)
+	switch {
+	case c.sure == 0:
+		return "unreachable"
+	case len(c.conflicts) > 0 || run.misverified():
+		return "kid_conflict"
+	case signer != "" && having == 0 && c.sure == len(run.views):
+		return "signing_with_unpublished_key"
+	case partly:
+		return "replica_missing_kid"
+	case c.sure < len(run.views):
+		return "unreachable"
+	case signer == "":
+		return "aligned_unsigned"
+	}
+	return "aligned"
+}
+
+// misverified reports whether the fresh token was signed by another key than one that is published under its kid.
+func (run *jwksRun) misverified() bool {
+	for i := range run.views {
+		if v := &run.views[i]; run.fresh.kid() != "" && v.sure() && len(v.set.Find(run.fresh.kid())) > 0 {
+			if why, _ := run.verify(v); why == jwksConflict {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// measure notes the numbers.
+func (run *jwksRun) measure(c census) {
+	if now := run.state(c); now != "" {
+		for _, state := range keyStates {
+			run.r.Measure(jwksState, probe.BoolValue(state == now), state)
+		}
+	}
+	for i := range run.views {
+		v := &run.views[i]
+		if v.said {
+			run.r.Measure(jwksMaxAge, v.life.Seconds(), v.target)
+		}
+		if !v.sure() {
+			continue
+		}
+		n := v.problems()
+		run.r.Measure(jwksKeys, float64(n[""]+n[keyset.Weak]), v.target)
+		for _, why := range []keyset.Problem{keyset.Unknown, keyset.Unreadable, keyset.Unfit, keyset.Malformed, keyset.Private} {
+			run.r.Measure(jwksIgnored, float64(n[why]), v.target, string(why))
+		}
+		for _, kid := range slices.Concat(run.kids.list, run.revoked.list) {
+			run.r.Measure(jwksKidPresent, probe.BoolValue(len(v.set.Find(kid)) > 0), v.target, kid)
+		}
+	}
+}

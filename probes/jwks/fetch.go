@@ -1,0 +1,196 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/keyset"
+	"prober/internal/probe"
+	"prober/probes/internal/replicas"
+)
+
+// A place is where one verifier, or one replica of it, has its keys.
+type place struct {
+	target string // as it is shown
+	url    string
+	addr   string    // to dial; empty: what the URL's host resolves to
+	given  *Verifier // has a bundle in place of a URL
+	of     string    // the verifier whose replica it is; empty if it has none
+}
+
+// A view is what was seen of one place.
+type view struct {
+	place
+	set    keyset.Set   // nil if it could not be read
+	why    probe.Reason // OK if the set is there and not out of a cache, unless that is allowed
+	detail string
+	cached string        // why it may have come out of a cache
+	life   time.Duration // how long it may be kept
+	said   bool          // the answer says so
+	stale  time.Duration // for how much longer a cache may give it away stale (RFC 5861)
+}
+
+// sure reports whether what is in the set is what the verifier has.
+func (v *view) sure() bool { return v.set != nil && v.why == probe.OK }
+
+// places lists where keys are, in the order of the settings. It notes what cannot be found.
+func (p *Probe) places(ctx context.Context, r *probe.Result) ([]place, bool) {
+	var all []place
+	for _, raw := range p.URLs {
+		all = append(all, place{target: shownURL(raw), url: raw})
+	}
+	names := slices.Sorted(maps.Keys(p.Verifiers))
+	replicated := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })
+	found := make([][]string, len(replicated))
+	r.Each(replicated, func(name string, r *probe.Result) {
+		v := p.Verifiers[name]
+		if addresses, ok := v.Replicas.Find(ctx, r, p.client); ok {
+			found[slices.Index(replicated, name)] = addresses
+		}
+	})
+	for _, name := range names {
+		v := p.Verifiers[name]
+		i := slices.Index(replicated, name)
+		switch {
+		case !v.PEM.IsZero():
+			all = append(all, place{target: name, given: &v})
+		case i < 0:
+			all = append(all, place{target: name, url: v.URL})
+		default:
+			for _, address := range found[i] {
+				all = append(all, place{target: name + "/" + address, url: v.URL, addr: address, of: name})
+			}
+		}
+	}
+	if len(all) > replicas.MaxReplicas {
+		r.Inconclusive("keyset", probe.TooLarge, "found %d verifiers and replicas; more than %d cannot be asked at once", len(all), replicas.MaxReplicas)
+		return nil, false
+	}
+	return all, true
+}
+
+// view reads the keys of one place.
+func (p *Probe) view(ctx context.Context, r *probe.Result, at place) view {
+	v := view{place: at}
+	var err error
+	if at.given != nil {
+		v.set, v.why, v.detail = at.given.bundle()
+	} else if answer := p.ask(ctx, r, at); v.blame(answer, p.HasCredential()) {
+		v.life, v.stale, v.said = freshness(answer)
+		v.cached = answer.Cached
+		v.set, err = keyset.Parse(answer.Body)
+		v.why, v.detail = unparsed(err)
+	}
+	if v.cached != "" && v.why == probe.OK && !p.AllowCached {
+		v.why, v.detail = probe.StaleOrCached, fmt.Sprintf("the key set may come out of a cache (%s), which proves nothing of its origin", v.cached)
+	}
+	if p.AllowExponent3 {
+		v.set.AllowExponent3()
+	}
+	return v
+}
+
+func (p *Probe) ask(ctx context.Context, r *probe.Result, at place) *httpx.Answer {
+	header := http.Header{"Cache-Control": {"no-cache"}, "Accept": {"application/jwk-set+json, application/json"}}
+	return p.client.Do(ctx, r, httpx.Request{Check: "keyset", URL: at.url, Addr: at.addr, Header: header, Want: httpx.Success})
+}
+
+// blame reports whether an answer can hold a key set, and keeps why it cannot.
+func (v *view) blame(a *httpx.Answer, credential bool) bool {
+	say := func(why probe.Reason, format string, args ...any) bool {
+		v.why, v.detail = why, fmt.Sprintf(format, args...)
+		return false
+	}
+	switch {
+	case a.Reason != probe.OK:
+		return say(a.Reason, "%s", a.Detail)
+	case a.Status == 304:
+		return say(probe.StaleOrCached, "wanted a key set, got 304 for a request that has no copy of it")
+	case a.Status == 429:
+		return say(probe.RateLimited, "wanted a key set, got 429: the target limits the rate of the prober's requests")
+	case (a.Status == 401 || a.Status == 403) && credential:
+		return say(probe.Credential, "wanted a key set, got %d: the target does not accept the probe's credential", a.Status)
+	case a.Redirected():
+		return say(probe.Redirect, "wanted a key set, got %d, which sends elsewhere; redirects are never followed", a.Status)
+	case !httpx.Success.Contains(a.Status):
+		return say(probe.Status, "wanted a key set, got %d", a.Status)
+	}
+	return true
+}
+
+// unparsed says what is wrong with a key set as a whole.
+func unparsed(err error) (probe.Reason, string) {
+	switch {
+	case err == nil:
+		return probe.OK, ""
+	case errors.Is(err, keyset.ErrEmpty):
+		return jwksEmpty, "wanted a key set, got one without a key: nobody can verify any token by it"
+	case errors.Is(err, keyset.ErrMany):
+		return probe.TooLarge, fmt.Sprintf("wanted a key set of at most %d keys, got more", keyset.Most)
+	}
+	return probe.Schema, "wanted a key set: " + err.Error()
+}
+
+// bundle reads the keys of a verifier that has no endpoint.
+func (v *Verifier) bundle() (keyset.Set, probe.Reason, string) {
+	ids := readWords(v.Kids)
+	if ids.err != nil {
+		return nil, probe.Credential, "kids: " + ids.err.Error()
+	}
+	text, err := v.PEM.Read()
+	if err != nil {
+		return nil, probe.Credential, "pem: " + err.Error()
+	}
+	set, err := keyset.ParsePEM([]byte(text), ids.list)
+	if err != nil {
+		return nil, probe.Schema, "wanted a bundle of public keys in PEM: " + err.Error()
+	}
+	return set, probe.OK, ""
+}
+
+// deltaSeconds reads a number of seconds (RFC 9111, section 1.2.2).
+func deltaSeconds(text string) (time.Duration, bool) {
+	seconds, err := strconv.ParseUint(strings.Trim(text, `"`), 10, 31)
+	if errors.Is(err, strconv.ErrRange) {
+		seconds, err = 1<<31-1, nil // as much as anybody can count
+	}
+	return time.Duration(seconds) * time.Second, err == nil
+}
+
+// freshness is how long an answer says that it may be kept (RFC 9111, section 4.2.1), at the longest, and for how much
+// longer a cache may give it away stale (RFC 5861); said is false if it does not say.
+func freshness(a *httpx.Answer) (life, stale time.Duration, said bool) {
+	for _, directive := range strings.Split(strings.ToLower(strings.Join(a.Header.Values("Cache-Control"), ",")), ",") {
+		name, value, valued := strings.Cut(strings.TrimSpace(directive), "=")
+		seconds, counted := deltaSeconds(value)
+		switch {
+		case (name == "no-store" || name == "no-cache") && !valued: // with a value it is about single headers (RFC 9111, section 5.2.2.4)
+			return 0, 0, true
+		case !counted:
+		case name == "max-age" || name == "s-maxage":
+			life, said = max(life, seconds), true
+		case name == "stale-while-revalidate" || name == "stale-if-error":
+			stale = max(stale, seconds)
+		}
+	}
+	if said {
+		return life, stale, true
+	}
+	expires, err := http.ParseTime(a.Header.Get("Expires"))
+	if err != nil {
+		return 0, 0, false
+	}
+	since, err := http.ParseTime(a.Header.Get("Date"))
+	if err != nil {
+		since = time.Now()
+	}
+	return max(0, expires.Sub(since)), stale, true
+}

@@ -1,0 +1,224 @@
+// Package jwks asks whether every verifier publishes the keys that it must.
+package jwks
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes/internal/budget"
+	"prober/probes/internal/replicas"
+)
+
+// Probe reads the public keys of every verifier of tokens, and of every replica behind a name: from JSON Web Key Sets
+// (RFC 7517) or, of a verifier that has no endpoint, from the bundle of PEM blocks that it is given. It answers «Verify
+// JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers»: whether the key that signs is there, is the
+// same everywhere and can verify, whether a revoked one is gone, and whether anything is published that must not be.
+// Over time it also tells whether keys are published before they sign and kept until their last token has expired.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	URLs      []string            `yaml:"urls" doc:"where verifiers with one address publish or fetch their key sets"`
+	Verifiers map[string]Verifier `yaml:"verifiers" doc:"verifiers with replicas, or without an endpoint, by a name of yours"`
+	Kids      []secret.Public     `yaml:"kids" doc:"ids of keys that every verifier must have: a text, {file: PATH} or {env: NAME} each"`
+	Revoked   []secret.Public     `yaml:"revoked" doc:"ids of keys that no verifier may have any more"`
+	Fresh     *httpx.OAuth2       `yaml:"fresh" doc:"where to have a token issued in each run; the key that signed it must be published"`
+	Algs      []string            `yaml:"algs" doc:"signature algorithms that verifiers allow; every asymmetric one unless said otherwise"`
+
+	Grace       probe.Duration `yaml:"grace" doc:"how long a key stays published after it signed last; no cache may keep a set for longer"`
+	CacheTTL    probe.Duration `yaml:"cache_ttl" doc:"how long verifiers keep a set at least; what the answers say unless said otherwise"`
+	Propagation probe.Duration `yaml:"propagation" doc:"how long verifiers may differ while a change spreads; two runs unless said otherwise"`
+	Leeway      probe.Duration `yaml:"leeway" doc:"how long after its expiry a token may still be accepted, for the sake of clocks"`
+
+	AllowCached    bool `yaml:"allow_cached" doc:"accept a set out of a cache, as relying parties get it; it proves no absence"`
+	AllowExponent3 bool `yaml:"allow_exponent_3" doc:"accept RSA keys with the exponent 3"`
+
+	client *httpx.Client
+	issuer *httpx.Client // asks for the fresh token; nil without fresh
+	memory keyMemory
+}
+
+// Verifier is one that is more, or other, than one URL.
+type Verifier struct {
+	URL      string            `yaml:"url" doc:"where it publishes its key set; Host and SNI stay when a replica is asked"`
+	Replicas replicas.Replicas `yaml:"replicas" doc:"where its replicas are and how many there must be"`
+	PEM      secret.Public     `yaml:"pem" doc:"the bundle of public keys that it is given, in place of a url; newlines may be escaped"`
+	Kids     []secret.Public   `yaml:"kids" doc:"the ids of the keys of the bundle, in their order: PEM has none of its own"`
+}
+
+// Reasons of the jwks kind, beside those that it shares with token.
+var (
+	jwksMissing      = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
+	jwksReplica      = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
+	jwksEmpty        = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key that verifies anything"}
+	jwksDuplicate    = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one set have the same id"}
+	jwksReused       = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "another key than before has the id"}
+	jwksConflict     = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
+	jwksDisagreement = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
+	jwksWeak         = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "below RFC 7518, section 3.3"}
+	jwksBad          = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a key that must be there cannot be read"}
+	jwksAlg          = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a key that must be there is not for verifying as wanted"}
+	jwksRevoked      = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still there"}
+	jwksCache        = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be kept until after its keys are gone"}
+	jwksLate         = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have it"}
+	jwksShort        = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "gone before its last token has expired"}
+)
+
+// Measures of the jwks kind.
+var (
+	jwksState = &probe.Measure{
+		Name:   "probe_jwks_state",
+		Help:   "1 for what all verifiers together were found to be at the last run, 0 for the others.",
+		Labels: []string{"state"},
+	}
+	jwksKidPresent = &probe.Measure{
+		Name:   "probe_jwks_kid_present",
+		Help:   "1 if a configured kid was in the key set at the last run, 0 if it was not.",
+		Labels: []string{"target", "kid"},
+	}
+	jwksKeys = &probe.Measure{
+		Name:   "probe_jwks_keys",
+		Help:   "Keys that verify signatures in the key set at the last run.",
+		Labels: []string{"target"},
+	}
+	jwksIgnored = &probe.Measure{
+		Name:   "probe_jwks_keys_ignored",
+		Help:   "Entries of the key set at the last run that verify nothing, by why: unknown_type, unreadable, not_for_signing, malformed, private_key.",
+		Labels: []string{"target", "why"},
+	}
+	jwksMaxAge = &probe.Measure{
+		Name:   "probe_jwks_max_age_seconds",
+		Help:   "How long the answer of the last run says that the key set may be kept; absent if it does not say.",
+		Labels: []string{"target"},
+	}
+)
+
+// New returns a JWKS probe with its default settings.
+func New() *Probe {
+	p := &Probe{Leeway: probe.Duration(time.Minute)}
+	p.MaxBody = 256 << 10
+	return p
+}
+
+// Checks names what a run notes, what is most urgent first.
+func (p *Probe) Checks() []string {
+	var names []string
+	for _, c := range []struct {
+		name  string
+		wants bool
+	}{
+		{"private", true},
+		{"revoked", len(p.Revoked) > 0},
+		{"kid", len(p.Kids) > 0 || p.Fresh != nil},
+		{"signing", p.Fresh != nil},
+		{"agreement", true},
+		{"keyset", true},
+		{"strength", true},
+		{"cache", p.Grace > 0},
+		{"rotation", p.Fresh != nil},
+		{"replicas", p.hasReplicas()},
+	} {
+		if c.wants {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+func (p *Probe) hasReplicas() bool {
+	for _, v := range p.Verifiers {
+		if !v.Replicas.None() {
+			return true
+		}
+	}
+	return false
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (p *Probe) Close() {
+	p.client.Close()
+	if p.issuer != nil {
+		p.issuer.Close()
+	}
+}
+
+// A jwksRun is one run of a JWKS probe.
+type jwksRun struct {
+	*Probe
+	r       *probe.Result
+	now     time.Time
+	kids    words
+	revoked words
+	fresh   freshToken
+	views   []view
+}
+
+// words are texts of the configuration as they are now, or why they could not be read.
+type words struct {
+	list []string
+	err  error
+}
+
+// Ask has a token issued first and reads the key sets then: what signs by then must be published by then. What was
+// seen is noted check by check, so that the first that fails is the most urgent one.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	run := &jwksRun{Probe: p, r: r, kids: readWords(p.Kids), revoked: readWords(p.Revoked)}
+	first, done := budget.Share(ctx, 0.35)
+	run.fresh = p.issue(first, r)
+	done()
+	places, ok := p.places(ctx, r)
+	if !ok {
+		return
+	}
+	run.views = make([]view, len(places))
+	at := make(map[string]int, len(places))
+	targets := make([]string, len(places))
+	for i, place := range places {
+		at[place.target], targets[i] = i, place.target
+	}
+	r.Each(targets, func(target string, r *probe.Result) {
+		run.views[at[target]] = p.view(ctx, r, places[at[target]])
+	})
+	run.now = time.Now()
+	run.judge()
+}
+
+// judge notes every check, in the order of Checks, and the state.
+func (run *jwksRun) judge() {
+	keys := run.compare()
+	lesson := run.memory.learn(run, keys)
+	run.each(run.private)
+	run.each(run.gone)
+	run.each(run.present)
+	run.signing()
+	run.agreement(keys, lesson)
+	run.each(run.read)
+	run.each(run.strength)
+	run.each(run.cache)
+	run.rotation(lesson)
+	run.count()
+	run.measure(keys)
+}
+
+// each notes one check for every verifier and replica.
+func (run *jwksRun) each(note func(r *probe.Result, v *view)) {
+	at := make(map[string]*view, len(run.views))
+	var targets []string
+	for i := range run.views {
+		v := &run.views[i]
+		at[v.target] = v
+		targets = append(targets, v.target)
+	}
+	run.r.Each(targets, func(target string, r *probe.Result) { note(r, at[target]) })
+}
+
+// named is how a kid is spoken of: shown only if the configuration names it.
+func (run *jwksRun) named(kid string) string {
+	if slices.Contains(run.kids.list, kid) || slices.Contains(run.revoked.list, kid) {
+		return "the kid " + quoted(kid)
+	}
+	return "another kid"
+}

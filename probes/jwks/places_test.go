@@ -1,0 +1,277 @@
+package jwks
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/internal/testenv"
+	"prober/probes/internal/probetest"
+	"prober/probes/internal/replicas"
+)
+
+// TestJWKSAsksEveryReplica has three replicas behind a name, one of which lacks the key.
+func TestJWKSAsksEveryReplica(t *testing.T) {
+	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
+	port := testenv.Listen(t, func(w http.ResponseWriter, q *http.Request) {
+		if q.Host != "proxy.example" {
+			t.Errorf("a replica is asked as %s", q.Host)
+		}
+		keys := keysetOf(t, k1, k2)
+		if strings.HasPrefix(q.Context().Value(http.LocalAddrContextKey).(net.Addr).String(), "127.0.0.4:") {
+			keys = keysetOf(t, k2)
+		}
+		probetest.Respond(200, "application/json", keys)(w, q)
+	}, "127.0.0.2", "127.0.0.3", "127.0.0.4")
+	z := &testenv.Zone{Addresses: map[string][]string{"proxy.test": {"127.0.0.2", "127.0.0.3", "127.0.0.4"}, "two.test": {"127.0.0.2", "127.0.0.3"}}}
+	resolver := z.Start(t)
+	of := func(replicas replicas.Replicas) *Probe {
+		p := jwks(nil, "k1")
+		p.Resolver = resolver
+		p.Verifiers = map[string]Verifier{"proxy": {URL: "http://proxy.example/jwks", Replicas: replicas}}
+		return p
+	}
+	at := func(n string) string { return "proxy/127.0.0." + n + ":" + port }
+
+	r := probetest.Run(t, of(replicas.Replicas{DNS: "proxy.test:" + port, Want: 3}))
+	if got, want := probetest.NotPassed(r), "fail\n"+
+		"kid@"+at("4")+` fail(replica_missing_kid): wanted the kid "k1", it is not in the set; 1 of 3 verifiers lack it`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := stateOf(t, r); got != "replica_missing_kid" {
+		t.Errorf("the state is %s", got)
+	}
+	if !strings.Contains(probetest.Lines(r), "replicas@proxy pass(ok): wanted 3 replicas, found 3, of which 3 with a key set") {
+		t.Errorf("got\n%s", probetest.Lines(r))
+	}
+
+	for name, c := range map[string]struct {
+		replicas replicas.Replicas
+		want     string
+	}{
+		"fewer than wanted": {replicas.Replicas{DNS: "two.test:" + port, Want: 3}, "fail\nreplicas@proxy fail(replicas): wanted 3 replicas, found 2, of which 2 with a key set"},
+		"one does not answer": {replicas.Replicas{Static: []string{"127.0.0.2:" + port, "127.0.0.5:" + port}, Want: 2}, "fail\n" +
+			"agreement inconclusive(control_failed): only 1 of 2 verifiers could be compared\n" +
+			"keyset@" + at("5") + " fail(refused): nobody listens there\n" +
+			"replicas@proxy fail(replicas): wanted 2 replicas, found 2, of which 1 with a key set"},
+		"all well": {replicas.Replicas{DNS: "two.test:" + port, Want: 2}, "pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := probetest.NotPassed(probetest.Run(t, of(c.replicas)))
+			if name == "one does not answer" { // how the system puts it is another package's
+				before, rest, _ := strings.Cut(got, "fail(refused): ")
+				_, after, _ := strings.Cut(rest, "\n")
+				got = before + "fail(refused): nobody listens there\n" + after
+			}
+			if got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+	gone := probetest.Run(t, of(replicas.Replicas{DNS: "gone.test:" + port, Want: 1}))
+	if got := probetest.Lines(gone); !strings.HasPrefix(got, "fail\nreplicas@proxy fail(dns_nxdomain): wanted 1 replica: ") {
+		t.Errorf("a name that does not exist: got\n%s", got)
+	}
+}
+
+// TestJWKSOfABundle is «Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers»: the ids are
+// those of the configuration, and a key under the wrong one shows beside a key set.
+func TestJWKSOfABundle(t *testing.T) {
+	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, k1, k2))})
+	der, err := x509.MarshalPKCS8PrivateKey(k1.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	both := bundleOf(t, k1, k2)
+	for name, c := range map[string]struct {
+		pem  string
+		kids []string
+		want []string
+	}{
+		"in order":                 {both, []string{"k1", "k2"}, []string{"pass"}},
+		"on one line":              {strings.ReplaceAll(both, "\n", `\n`), []string{"k1", "k2"}, []string{"pass"}},
+		"in the wrong order":       {both, []string{"k2", "k1"}, []string{"fail", `agreement fail(kid_conflict): the kid "k1" stands for 2 different keys (one at URL, one at worker): tokens are refused at random`}},
+		"without the current one":  {bundleOf(t, k2), []string{"k2"}, []string{"fail", `kid@worker fail(replica_missing_kid): wanted the kid "k1", *`}},
+		"one named, two there":     {both, []string{"k1"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): wanted a bundle of public keys in PEM: 1 keys are named and the bundle holds 2"}},
+		"cut off":                  {both[:len(both)-40], []string{"k1", "k2"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): wanted a bundle of public keys in PEM: something other than PEM blocks in it"}},
+		"no PEM":                   {"k1", []string{"k1", "k2"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): wanted a bundle of public keys in PEM: no PEM block in it"}},
+		"with a private key in it": {private + bundleOf(t, k2), []string{"k1", "k2"}, []string{"fail", "private@worker fail(private_key_published): 1 of 2 keys hold*", `kid@worker inconclusive(control_failed): *`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "keys.pem")
+			if err := os.WriteFile(file, []byte(c.pem), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := jwks([]string{url + "/jwks"}, "k1")
+			p.Verifiers = map[string]Verifier{"worker": {PEM: secret.File(file).Public(), Kids: literals(c.kids...)}}
+			got := strings.Split(strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, p)), url+"/jwks", "URL"), "\n")
+			if len(got) != len(c.want) {
+				t.Fatalf("got\n%s", strings.Join(got, "\n"))
+			}
+			for i, want := range c.want {
+				if prefix, ok := strings.CutSuffix(want, "*"); got[i] != want && !(ok && strings.HasPrefix(got[i], prefix)) {
+					t.Errorf("got  %s\nwant %s", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestJWKSFollowsItsSources: a rotation changes what the configuration's sources hold, and the next run knows. The kid
+// is shown: it is no secret.
+func TestJWKSFollowsItsSources(t *testing.T) {
+	k1, k2 := newJWK(t, "key-of-november", "ES256"), newJWK(t, "key-of-december", "ES256")
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, k1))})
+	p := jwks([]string{url + "/jwks"})
+	name := "PROBER_TEST_" + rand.Text()
+	p.Kids = []secret.Public{secret.Env(name).Public()}
+	t.Setenv(name, k1.KeyID)
+	r := probetest.Run(t, p)
+	if r.Verdict() != probe.Pass || sampled(r, jwksKidPresent, url+"/jwks", "key-of-november") != 1 {
+		t.Errorf("got\n%s and %v", probetest.Lines(r), r.Samples)
+	}
+	t.Setenv(name, k2.KeyID)
+	r = probetest.Run(t, p)
+	if got, want := probetest.NotPassed(r), "fail\nkid@"+url+`/jwks fail(kid_missing): wanted the kid "key-of-december", it is not in the set`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if sampled(r, jwksKidPresent, url+"/jwks", "key-of-december") != 0 || stateOf(t, r) != "kid_missing" {
+		t.Errorf("got %v", r.Samples)
+	}
+	os.Unsetenv(name)
+	r = probetest.Run(t, p)
+	if got, want := probetest.NotPassed(r), "inconclusive\nkid@"+url+"/jwks inconclusive(credential): kids: text from env "+name+": the variable is not set"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := stateOf(t, r); got != "" {
+		t.Errorf("nobody can tell the state, and it is said to be %s", got)
+	}
+}
+
+func TestJWKSRefusesSettingsThatProveNothing(t *testing.T) {
+	bundle := Verifier{PEM: secret.Literal("x"), Kids: literals("k1")}
+	for want, change := range map[string]func(p *Probe){
+		"nothing to ask: name urls or verifiers":                            func(p *Probe) { p.URLs = nil },
+		"urls: nothing at place 2":                                          func(p *Probe) { p.URLs = append(p.URLs, "") },
+		"urls: http://a.test/jwks is listed twice":                          func(p *Probe) { p.URLs = append(p.URLs, "http://a.test/jwks?x=1") },
+		"url: wanted http:// or https://":                                   func(p *Probe) { p.URLs = []string{"ftp://a.test"} },
+		"verifiers: a: wanted a url or a pem, and not both":                 func(p *Probe) { p.Verifiers = map[string]Verifier{"a": {}} },
+		"verifiers: b: wanted a url or a pem, and not both":                 func(p *Probe) { v := bundle; v.URL = "http://a.test"; p.Verifiers = map[string]Verifier{"b": v} },
+		"verifiers: c: kids: name the keys of the pem in their order":       func(p *Probe) { p.Verifiers = map[string]Verifier{"c": {PEM: bundle.PEM}} },
+		"verifiers: d: kids: a key set names its own":                       func(p *Probe) { p.Verifiers = map[string]Verifier{"d": {URL: "http://a.test", Kids: bundle.Kids}} },
+		"verifiers: e: kids: place 2 says what stands there before: \"k1\"": func(p *Probe) { p.Verifiers = map[string]Verifier{"e": {PEM: bundle.PEM, Kids: literals("k1", "k1")}} },
+		"verifiers: f: replicas: a pem is the same for all": func(p *Probe) {
+			v := bundle
+			v.Replicas = replicas.Replicas{DNS: "x:1", Want: 1}
+			p.Verifiers = map[string]Verifier{"f": v}
+		},
+		"verifiers: g: replicas: want must say how many": func(p *Probe) {
+			p.Verifiers = map[string]Verifier{"g": {URL: "http://a.test", Replicas: replicas.Replicas{DNS: "x:1"}}}
+		},
+		"verifiers: two words: wanted a name of one word":                      func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
+		"verifiers: http://a.test/jwks: wanted a name":                         func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
+		"kids: wanted a text of one line at place 2":                           func(p *Probe) { p.Kids = literals("k1", "") },
+		"kids: wanted a text of one line at place 1":                           func(p *Probe) { p.Kids = literals("k1\nk2") },
+		"kids: place 2 says what stands there before: env X":                   func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
+		"kids: at most 20 can be looked for":                                   func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
+		"revoked: one of them is among kids too":                               func(p *Probe) { p.Revoked = literals("k0", "k1") },
+		"revoked: wanted a text of one line at place 1":                        func(p *Probe) { p.Revoked = literals("") },
+		"algs: wanted some of RS256":                                           func(p *Probe) { p.Algs = []string{"HS256"} },
+		"grace, cache_ttl, propagation and leeway: none can be below zero":     func(p *Probe) { p.Leeway = -1 },
+		"cache_ttl: 2s is longer than the grace of 1s":                         func(p *Probe) { p.Grace, p.CacheTTL = 1e9, 2e9 },
+		"fresh: oauth2.client_id: is missing":                                  func(p *Probe) { p.Fresh = freshFrom(t, "https://a.test/token"); p.Fresh.ClientID = "" },
+		"fresh: oauth2.token_url: url http://a.test/token: http:// would send": func(p *Probe) { p.Fresh = freshFrom(t, "http://a.test/token") },
+	} {
+		p := jwks([]string{"http://a.test/jwks"}, "k1")
+		change(p)
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+	all := New()
+	all.Algs, all.Grace = []string{"none"}, -1
+	if err := all.Validate(); err == nil || strings.Count(err.Error(), "\n") < 2 {
+		t.Errorf("not all mistakes are told at once: %v", err)
+	}
+}
+
+// TestJWKSRepeatsNothing plants a marker in everything that a publisher and an issuer can say, and looks for it in
+// everything that is noted.
+func TestJWKSRepeatsNothing(t *testing.T) {
+	const marker = "hunter2-Zq7x9yk"
+	planted := newJWK(t, marker, "ES256")
+	again := newJWK(t, marker, "ES256")
+	k1 := newJWK(t, "k1", "ES256")
+	bodies := map[string]string{
+		"every member":      keysetOf(t, k1, entry(t, planted, "alg", marker, "use", marker, "key_ops", []string{marker}, "x5c", []string{marker}, "x5u", marker, marker, marker)),
+		"a type":            keysetOf(t, k1, map[string]any{"kty": marker, "kid": marker, "crv": marker}),
+		"a curve":           keysetOf(t, k1, map[string]any{"kty": "EC", "kid": marker, "crv": marker, "x": marker, "y": marker}),
+		"private":           keysetOf(t, k1, entry(t, planted, "d", marker)),
+		"symmetric":         keysetOf(t, k1, map[string]any{"kty": "oct", "kid": marker, "k": marker}),
+		"one kid, two keys": keysetOf(t, k1, planted, again),
+		"weak":              keysetOf(t, k1, map[string]any{"kty": "RSA", "kid": marker, "n": "AQAB", "e": "AQAB"}),
+		"two members":       strings.Replace(keysetOf(t, planted), `"kid"`, `"kid":"`+marker+`","kid"`, 1),
+		"no key set":        `{"` + marker + `":"` + marker + `"}`,
+		"no JSON":           marker,
+		"one key":           keysetOf(t, k1, planted),
+		"the other key":     keysetOf(t, k1, again),
+	}
+	signed := newJWK(t, marker, "ES256")
+	paths := map[string]http.HandlerFunc{"/token": func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("X-Version", marker)
+		issues(t, signed)(w, q)
+	}, "/no-token": probetest.Respond(400, "application/json", `{"error":"`+marker+`","error_description":"`+marker+`"}`),
+		"/opaque": probetest.Respond(200, "application/json", `{"access_token":"`+marker+marker+`","token_type":"Bearer"}`)}
+	var names []string
+	for name, body := range bodies {
+		paths["/"+name] = func(w http.ResponseWriter, q *http.Request) {
+			for _, header := range []string{"X-Version", "X-Trace-Id", "Etag", "Location", "Expires"} {
+				w.Header().Set(header, marker)
+			}
+			w.Header().Set("Cache-Control", "max-age="+marker)
+			w.Header().Set("X-Cache", "HIT "+marker)
+			probetest.Respond(200, marker, body)(w, q)
+		}
+		names = append(names, name)
+	}
+	url := probetest.Serve(t, paths)
+	noted := 0
+	for _, a := range names {
+		if a == "one key" {
+			continue // the one beside all others
+		}
+		for _, token := range []string{"/token", "/no-token", "/opaque"} {
+			p := jwks([]string{url + "/" + strings.ReplaceAll(a, " ", "%20"), url + "/one%20key?again"}, "k1")
+			p.Fresh, p.AllowCached, p.Grace = freshFrom(t, url+token), true, 1e12
+			for range 2 {
+				r := probetest.Run(t, p)
+				text := probetest.Lines(r)
+				for _, s := range r.Samples {
+					text += s.Name + strings.Join(s.Values, " ") + "\n"
+				}
+				for _, x := range r.Exchanges {
+					text += x.Version + x.TraceID + x.TargetTraceID + x.URL + "\n"
+				}
+				noted += len(r.Checks)
+				for i := 0; i+8 <= len(marker); i++ {
+					if strings.Contains(text, marker[i:i+8]) {
+						t.Fatalf("%s, %s: the publisher's words are repeated:\n%s", a, token, text)
+					}
+				}
+			}
+		}
+	}
+	if noted < 300 {
+		t.Errorf("only %d checks were noted", noted)
+	}
+}

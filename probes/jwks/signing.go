@@ -1,0 +1,160 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/keyset"
+	"prober/internal/probe"
+	"prober/internal/text"
+	"prober/probes/internal/issuance"
+)
+
+// A freshToken is a token that was issued in this run, or why there is none.
+type freshToken struct {
+	probe.Outcome               // OK if there is one that can be read
+	token         *keyset.Token // nil if there is none
+	stale         string        // why it may have been issued before this run, after "the token"; empty if nothing says so
+	life          time.Duration // from its issue to its expiry; 0 if it does not say
+}
+
+// kid is the id of the key that signed the token; empty if there is no token, or none that says.
+func (f freshToken) kid() string {
+	if f.token == nil {
+		return ""
+	}
+	return f.token.KeyID
+}
+
+// oldestFresh is how long before it was asked for a token may say that it was issued, at the least: clocks disagree.
+const oldestFresh = time.Minute
+
+// issue asks for a token. That none is issued is another probe's question: here it only leaves one open.
+func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
+	const check = "signing"
+	if p.issuer == nil {
+		return freshToken{}
+	}
+	clientSecret, err := p.Fresh.ClientSecret.Reveal()
+	if err != nil {
+		return freshToken{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "fresh: client_secret: " + err.Error()}}
+	}
+	asked := time.Now()
+	client := issuance.Client{ID: p.Fresh.ClientID, Secret: clientSecret, InForm: p.Fresh.AuthStyle == "params"}
+	q := httpx.Request{Check: check, URL: p.Fresh.TokenURL, Want: httpx.Codes(200), Learn: issuance.LearnToken(fmt.Sprintf("token fresh of %s/%s", r.System, r.Name))}
+	g := issuance.ReadGrant(p.issuer.Do(ctx, r, client.Post(q, issuance.CredentialsGrant(p.Fresh.Params, p.Fresh.Scopes))))
+	if !g.Passed() {
+		if g.Reason.Verdict == probe.Fail {
+			g.Reason = probe.ControlFailed
+		}
+		return freshToken{Outcome: probe.Outcome{Reason: g.Reason, Detail: "no fresh token: " + g.Detail}}
+	}
+	token, err := keyset.Read(g.Token)
+	if err != nil {
+		why, detail := issuance.NotVerified(err)
+		if why == probe.Schema {
+			detail = "a fresh token cannot be read as a JWT: " + err.Error()
+		}
+		return freshToken{Outcome: probe.Outcome{Reason: why, Detail: detail}}
+	}
+	f := freshToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token}
+	age := asked.Sub(token.IssuedAt)
+	switch {
+	case p.memory.same(g.Token):
+		f.stale = "is that of the run before"
+	case !token.IssuedAt.IsZero() && age > max(p.Leeway.D(), oldestFresh):
+		f.stale = fmt.Sprintf("was issued %s before it was asked for, by its iat", age.Round(time.Second))
+	}
+	if !token.Expiry.IsZero() && !token.IssuedAt.IsZero() {
+		f.life = max(0, token.Expiry.Sub(token.IssuedAt))
+	}
+	return f
+}
+
+// signing notes whether the key that signs is published, and verifies what it signs wherever it is.
+func (run *jwksRun) signing() {
+	f := run.fresh
+	switch {
+	case run.issuer == nil:
+		return
+	case !f.Passed():
+		run.r.Note("signing", f.Outcome)
+		return
+	case f.kid() == "":
+		run.r.Fail("signing", issuance.NoKeyID, "a fresh token names no kid: nobody can tell which key signed it")
+		return
+	}
+	having, sure := run.having(f.kid())
+	switch {
+	case sure == 0:
+		run.r.Inconclusive("signing", probe.ControlFailed, "a fresh token was issued, but no key set could be read to verify it by")
+		return
+	case having == 0 && sure < len(run.views):
+		run.r.Inconclusive("signing", probe.ControlFailed, "the key that signed a fresh token is in no key set that could be read; %d of %d could not",
+			len(run.views)-sure, len(run.views))
+		return
+	case having == 0:
+		run.r.Fail("signing", issuance.SigningWithUnpublishedKey, "a fresh token is signed with a key that no verifier has: nobody can verify it")
+		return
+	}
+	for i := range run.views {
+		v := &run.views[i]
+		if !v.sure() || len(v.set.Find(f.kid())) == 0 {
+			continue
+		}
+		if why, detail := run.verify(v); why != probe.OK {
+			run.r.Report("signing", why, "%s: %s", v.target, detail)
+			return
+		}
+	}
+	if f.stale != "" { // some issuers hand out the same token until it expires
+		run.r.Inconclusive("signing", probe.ControlFailed, "the token verifies, but it %s: it does not tell which key signs now", f.stale)
+		return
+	}
+	run.r.Pass("signing", "a fresh token verifies with the published key that has its kid (%s), at %d of %s",
+		f.token.Algorithm, having, text.Count(len(run.views), "verifier"))
+}
+
+// verify says why the fresh token does not verify by the key set of one verifier.
+func (run *jwksRun) verify(v *view) (probe.Reason, string) {
+	_, err := v.set.Verify(run.fresh.token, keyset.Allowed(run.Algs))
+	switch {
+	case err == nil:
+		return probe.OK, ""
+	case errors.Is(err, keyset.ErrSignature):
+		return jwksConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
+	case errors.Is(err, keyset.ErrKey) && run.unfit(v, run.fresh.kid()) != "":
+		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
+	case errors.Is(err, keyset.ErrKey):
+		return jwksAlg, "the key with a fresh token's kid is not for the algorithm that signed it"
+	}
+	return issuance.NotVerified(err)
+}
+
+// unfit returns what is wrong with a key of a set; empty if nothing is with one of those that have the kid.
+func (run *jwksRun) unfit(v *view, kid string) keyset.Problem {
+	var worst keyset.Problem
+	for _, k := range v.set.Find(kid) {
+		if k.Problem == "" {
+			return ""
+		}
+		worst = k.Problem
+	}
+	return worst
+}
+
+// having counts the verifiers that have a kid, of those that are sure to have what they show.
+func (run *jwksRun) having(kid string) (having, sure int) {
+	for i := range run.views {
+		if v := &run.views[i]; v.sure() {
+			sure++
+			if len(v.set.Find(kid)) > 0 {
+				having++
+			}
+		}
+	}
+	return having, sure
+}

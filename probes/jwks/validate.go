@@ -1,0 +1,203 @@
+package jwks
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"prober/internal/keyset"
+	"prober/internal/secret"
+	"prober/probes/internal/replicas"
+)
+
+// mostKids bounds how many ids are looked for, and so the series that show them.
+const mostKids = 20
+
+// Validate reports what is wrong with the settings.
+func (p *Probe) Validate() error {
+	var wrong []error
+	urls := slices.Clone(p.URLs)
+	if len(p.URLs) == 0 && len(p.Verifiers) == 0 {
+		wrong = append(wrong, errors.New("nothing to ask: name urls or verifiers"))
+	}
+	names, alone := map[string]bool{}, slices.Clone(p.URLs)
+	for i, raw := range p.URLs {
+		if name := shownURL(raw); raw == "" {
+			wrong = append(wrong, fmt.Errorf("urls: nothing at place %d", i+1))
+		} else if names[name] {
+			wrong = append(wrong, fmt.Errorf("urls: %s is listed twice; to tell two apart that differ in their query, name them under verifiers", name))
+		} else {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Verifiers)) {
+		v := p.Verifiers[name]
+		if err := v.validate(); err != nil {
+			wrong = append(wrong, fmt.Errorf("verifiers: %s: %w", name, err))
+		}
+		p.Verifiers[name] = v // its replicas are written as they are dialled
+		if names[name] || name == "" || strings.ContainsFunc(name, unicode.IsSpace) || len(name) > 64 {
+			wrong = append(wrong, fmt.Errorf("verifiers: %s: wanted a name of one word, up to 64 bytes, that is none of urls", name))
+		}
+		if v.URL != "" && v.Replicas.None() && slices.Contains(alone, v.URL) {
+			wrong = append(wrong, fmt.Errorf("verifiers: %s: url: another verifier has the same one, and would always agree with it", name))
+		}
+		if v.URL != "" {
+			urls = append(urls, v.URL)
+		}
+		if v.Replicas.None() {
+			alone = append(alone, v.URL)
+		}
+	}
+	if len(p.URLs)+len(p.Verifiers) > replicas.MaxReplicas {
+		wrong = append(wrong, fmt.Errorf("at most %d verifiers can be asked", replicas.MaxReplicas))
+	}
+	client, err := p.Client(urls...)
+	p.client = client
+	wrong = append(wrong, err, p.validateKids(), p.validateTimes(), p.validateFresh())
+	return errors.Join(wrong...)
+}
+
+func (v *Verifier) validate() error {
+	var wrong []error
+	switch {
+	case (v.URL == "") == v.PEM.IsZero():
+		wrong = append(wrong, errors.New("wanted a url or a pem, and not both"))
+	case v.URL == "" && !v.Replicas.None():
+		wrong = append(wrong, errors.New("replicas: a pem is the same for all of them; name their url to ask each"))
+	case v.URL != "" && len(v.Kids) > 0:
+		wrong = append(wrong, errors.New("kids: a key set names its own; the ids that it must have belong to the probe's kids"))
+	case !v.PEM.IsZero() && len(v.Kids) == 0:
+		wrong = append(wrong, errors.New("kids: name the keys of the pem in their order, since a bundle has no ids of its own"))
+	}
+	wrong = append(wrong, distinct("kids", v.Kids), v.Replicas.Validate())
+	return errors.Join(wrong...)
+}
+
+func (p *Probe) validateKids() error {
+	wrong := []error{distinct("kids", p.Kids), distinct("revoked", p.Revoked)}
+	if len(p.Revoked) > 0 && p.namesItself() {
+		wrong = append(wrong, errors.New("revoked: no verifier names its keys itself, and a bundle has the ids that you write: "+
+			"that a revoked one is not among them proves nothing; name a url, or take the ids from where the verifiers have them"))
+	}
+	for _, kid := range p.Revoked {
+		if slices.Contains(p.Kids, kid) {
+			wrong = append(wrong, errors.New("revoked: one of them is among kids too: it cannot be both there and gone"))
+			break
+		}
+	}
+	for i, alg := range p.Algs {
+		if !slices.Contains(keyset.Algorithms, alg) || slices.Contains(p.Algs[:i], alg) {
+			wrong = append(wrong, fmt.Errorf("algs: wanted some of %s, each once", strings.Join(keyset.Algorithms, ", ")))
+			break
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// namesItself reports whether every id that is looked at is a text of the configuration.
+func (p *Probe) namesItself() bool {
+	for _, v := range p.Verifiers {
+		if v.URL != "" || slices.ContainsFunc(v.Kids, func(kid secret.Public) bool { return kid.Source() != "" }) {
+			return false
+		}
+	}
+	return len(p.URLs) == 0 && len(p.Verifiers) > 0
+}
+
+// distinct tells what about a list of ids makes no sense.
+func distinct(key string, kids []secret.Public) error {
+	if len(kids) > mostKids {
+		return fmt.Errorf("%s: at most %d can be looked for", key, mostKids)
+	}
+	for i, kid := range kids {
+		text, err := "", error(nil)
+		if kid.Source() == "" {
+			text, err = word(kid)
+		}
+		if kid.IsZero() || err != nil {
+			return fmt.Errorf("%s: wanted a text of one line at place %d", key, i+1)
+		}
+		if slices.Contains(kids[:i], kid) {
+			return fmt.Errorf("%s: place %d says what stands there before: %s", key, i+1, quoted(text)+kid.Source())
+		}
+	}
+	return nil
+}
+
+func (p *Probe) validateTimes() error {
+	var wrong []error
+	if p.Grace < 0 || p.CacheTTL < 0 || p.Propagation < 0 || p.Leeway < 0 {
+		wrong = append(wrong, errors.New("grace, cache_ttl, propagation and leeway: none can be below zero"))
+	}
+	if p.Grace > 0 && p.CacheTTL > p.Grace {
+		wrong = append(wrong, fmt.Errorf("cache_ttl: %s is longer than the grace of %s: a verifier would still have keys that are gone", p.CacheTTL, p.Grace))
+	}
+	return errors.Join(wrong...)
+}
+
+// validateFresh makes the issuer that is asked for a token. Only its own secret is sent to it.
+func (p *Probe) validateFresh() error {
+	if p.Fresh == nil {
+		return nil
+	}
+	settings := p.Elsewhere()
+	settings.AllowPlaintext, settings.OAuth2 = p.AllowPlaintext, p.Fresh
+	if _, err := settings.Client(); err != nil {
+		return fmt.Errorf("fresh: %w", err)
+	}
+	settings.OAuth2 = nil // the token is asked for, not carried
+	client, err := settings.Client()
+	if err != nil {
+		return fmt.Errorf("fresh: %w", err)
+	}
+	p.issuer = client
+	return nil
+}
+
+// readWords reads texts of the configuration at their sources.
+func readWords(texts []secret.Public) words {
+	var w words
+	for _, p := range texts {
+		text, err := word(p)
+		if err != nil {
+			return words{err: err}
+		}
+		w.list = append(w.list, text)
+	}
+	return w
+}
+
+// word reads an id: a text of one line.
+func word(p secret.Public) (string, error) {
+	text, err := p.Read()
+	if err != nil {
+		return "", err
+	}
+	if text == "" || len(text) > 256 || strings.ContainsFunc(text, unicode.IsControl) {
+		return "", fmt.Errorf("wanted an id of one line, up to 256 bytes, from %s", p.Source())
+	}
+	return text, nil
+}
+
+// quoted shows a text of the configuration; nothing of an empty one.
+func quoted(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strconv.Quote(text)
+}
+
+// shownURL is a URL without what may be secret in it.
+func shownURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + u.EscapedPath()
+}

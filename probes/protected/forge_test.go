@@ -1,0 +1,98 @@
+package protected
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// let lists the forgeries that were accepted, by the gauge.
+func let(r probe.Result) []string {
+	var names []string
+	for _, s := range r.Samples {
+		if s.Name == "probe_auth_case" && s.Values[1] == "accepted" && s.Value == 1 {
+			names = append(names, strings.TrimPrefix(s.Values[0], forgedPrefix))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TestForgeriesAreRefusedByACorrectVerifier, whatever it signs with.
+func TestForgeriesAreRefusedByACorrectVerifier(t *testing.T) {
+	for alg, want := range map[jose.SignatureAlgorithm]int{jose.ES256: 22, jose.RS256: 23, jose.EdDSA: 22} {
+		t.Run(string(alg), func(t *testing.T) {
+			g := newGate(t, alg)
+			p := g.knocker()
+			p.Forgeries = &Forgeries{Keys: g.keys()}
+			r := probetest.Run(t, p)
+			line := fmt.Sprintf("forgeries pass(ok): %d forged tokens were refused\n", want)
+			if got := probetest.Lines(r); r.Verdict() != probe.Pass || !strings.Contains(got, line) {
+				t.Errorf("got\n%swant\n%s", got, line)
+			}
+			if got := let(r); got != nil {
+				t.Errorf("accepted: %v", got)
+			}
+		})
+	}
+}
+
+// TestEveryForgeryFindsItsFlaw gives a real verifier one flaw at a time. The run must fail for it, name what was let
+// in, and find nothing else.
+func TestEveryForgeryFindsItsFlaw(t *testing.T) {
+	found := map[string]bool{}
+	for flaw, want := range gateFlaws {
+		t.Run(flaw, func(t *testing.T) {
+			alg := jose.ES256
+			if flaw == "hs256_pkcs1" {
+				alg = jose.RS256
+			}
+			g := newGate(t, alg)
+			p := g.knocker()
+			p.Forgeries = &Forgeries{Keys: g.keys()}
+			g.flaw = flaw
+			r := probetest.Run(t, p)
+			slices.Sort(want)
+			if got := let(r); !slices.Equal(got, want) {
+				t.Errorf("accepted %v, want %v\n%s", got, want, probetest.Lines(r))
+			}
+			if c := r.Decisive(); r.Verdict() != probe.Fail || c.Name != "forgeries" || c.Reason != probe.AuthBypass || !strings.Contains(c.Detail, "let in") {
+				t.Errorf("got\n%s", probetest.Lines(r))
+			}
+			if x := r.Exchanges[r.Evidence(r.Decisive())]; x.Status != 501 { // the one to look for in the traces
+				t.Errorf("the exchange shown is not that of the forged token, but one answered %d", x.Status)
+			}
+			for _, c := range r.Checks {
+				if c.Name != "forgeries" && c.Verdict != probe.Pass {
+					t.Errorf("%s is not to blame: %+v", c.Name, c)
+				}
+			}
+			for _, name := range want {
+				found[name] = true
+			}
+		})
+	}
+	g := newGate(t, jose.RS256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{Keys: g.keys()}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	b := p.forge(t.Context(), probe.NewResult(probe.ID{}), p.readTokens())
+	for _, f := range b.all {
+		if !found[f.name] {
+			t.Errorf("no flaw proves that %s can be found", f.name)
+		}
+		delete(found, f.name)
+	}
+	if len(found) > 0 {
+		t.Errorf("never forged: %v", slices.Sorted(maps.Keys(found)))
+	}
+}

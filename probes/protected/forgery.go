@@ -1,0 +1,201 @@
+package protected
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+)
+
+// Forgeries says that forged tokens are presented, and what they are forged from.
+type Forgeries struct {
+	Keys      secret.Public  `yaml:"keys" doc:"where the public keys are: the URL of a key set, {file: PATH} or {env: NAME}; with them tokens are keyed with the public key"`
+	Status    httpx.Statuses `yaml:"status" doc:"what refuses a forged token; 401 or 403 unless said otherwise"`
+	Claims    map[string]any `yaml:"claims" doc:"what to forge from where the valid token is opaque"`
+	Algorithm string         `yaml:"algorithm" doc:"of real tokens, where the valid token is opaque; RS256 unless said otherwise"`
+	KeyID     string         `yaml:"kid" doc:"of real tokens, where the valid token is opaque"`
+}
+
+// UnmarshalYAML reads true or the fields.
+func (f *Forgeries) UnmarshalYAML(unmarshal func(any) error) error {
+	var yes bool
+	if unmarshal(&yes) == nil {
+		if !yes {
+			return errors.New("wanted true or how; without forgeries leave it out")
+		}
+		*f = Forgeries{}
+		return nil
+	}
+	type fields Forgeries
+	return unmarshal((*fields)(f))
+}
+
+// MarshalYAML writes true where there is no more to say.
+func (f Forgeries) MarshalYAML() (any, error) {
+	type fields Forgeries
+	if f.Keys.IsZero() && f.Status.IsZero() && f.Claims == nil && f.Algorithm == "" && f.KeyID == "" {
+		return true, nil
+	}
+	return fields(f), nil
+}
+
+// JSONSchema describes the two forms.
+func (Forgeries) JSONSchema() map[string]any {
+	text := map[string]any{"type": "string"}
+	return map[string]any{"anyOf": []any{
+		map[string]any{"const": true},
+		map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{
+			"keys": secret.Public{}.JSONSchema(), "status": httpx.Statuses{}.JSONSchema(), "claims": map[string]any{"type": "object"},
+			"algorithm": map[string]any{"enum": forgeable}, "kid": text,
+		}},
+	}}
+}
+
+func (f *Forgeries) validate() error {
+	if f == nil {
+		return nil
+	}
+	var wrong []error
+	if f.Algorithm != "" && !slices.Contains(forgeable, f.Algorithm) {
+		wrong = append(wrong, fmt.Errorf("forgeries.algorithm: wanted one of %s", strings.Join(forgeable, ", ")))
+	}
+	if s := f.Status; !s.IsZero() && (len(s.Codes()) != len(s) || !s.Denial() || s.Contains(429) || s.Contains(404)) {
+		wrong = append(wrong, errors.New("forgeries.status: wanted what refuses a token, such as 401"))
+	}
+	return errors.Join(wrong...)
+}
+
+func (f *Forgeries) denials() httpx.Statuses {
+	if f.Status.IsZero() {
+		return httpx.Codes(401, 403)
+	}
+	return f.Status
+}
+
+// A forgery is a token that nobody must accept. It holds much of a real one, so it is a function: no verb of fmt
+// prints what a function returns.
+type forgery struct {
+	name  string // in probe_auth_case, after "forged_"
+	words string // in a sentence
+	token func() string
+}
+
+func forged(name, words, token string) forgery {
+	return forgery{name, words, func() string { return token }}
+}
+
+// A battery is the forged tokens of a run.
+type battery struct {
+	all    []forgery
+	keyed  bool         // some are keyed with the public key
+	why    probe.Reason // OK, or why not all could be made
+	detail string
+}
+
+// A forger keeps its forgeries while what they are made of stays the same: to make them costs more than to present
+// them, and each has to be made known to the redactor.
+type forger struct {
+	sync.Mutex
+	of   [sha256.Size]byte
+	kept []forgery
+}
+
+// forge makes the tokens to present: from the valid one if that is a JWT, else from the claims of the configuration.
+func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*fixture) *battery {
+	if p.Forgeries == nil {
+		return nil
+	}
+	token, why, detail := p.valid.client.Token(ctx)
+	if why != probe.OK {
+		return &battery{why: why, detail: detail}
+	}
+	real := readJWT(token)
+	if real == nil && p.Forgeries.Claims == nil {
+		return &battery{why: probe.Credential, detail: "the valid token is no JWT; write under claims what real ones say"}
+	}
+	if real == nil {
+		real = p.Forgeries.invented(time.Now())
+	}
+	b := &battery{why: probe.OK}
+	var published []crypto.PublicKey
+	if !p.Forgeries.Keys.IsZero() {
+		published, b.why, b.detail = p.publicKeys(ctx, r, token, real)
+	}
+	b.keyed = len(published) > 0
+	m := maker{real: real, published: published, other: otherSignature(tokens, real)}
+	all, err := p.forger.all(r.System+"/"+r.Name, m)
+	if err != nil {
+		return &battery{why: probe.ControlFailed, detail: "keys to forge with could not be made"}
+	}
+	b.all = all
+	return b
+}
+
+// invented is a token that could be a real one, but for its signature, which it lacks.
+func (f *Forgeries) invented(now time.Time) *signedJWT {
+	alg := f.Algorithm
+	if alg == "" {
+		alg = "RS256"
+	}
+	t := &signedJWT{head: map[string]any{"typ": "JWT", "alg": alg}, claims: maps.Clone(f.Claims)}
+	if f.KeyID != "" {
+		t.head["kid"] = f.KeyID
+	}
+	hour := now.Truncate(time.Hour) // so that it stays the same for a while
+	for name, at := range map[string]time.Time{"iat": hour, "exp": hour.Add(2 * time.Hour)} {
+		if _, there := t.claims[name]; !there {
+			t.claims[name] = json.Number(strconv.FormatInt(at.Unix(), 10))
+		}
+	}
+	t.header, t.payload = encoded(t.head), encoded(t.claims)
+	return t
+}
+
+// otherSignature is that of another caller's token made with the same algorithm and key, if there is one.
+func otherSignature(tokens map[string]*fixture, real *signedJWT) string {
+	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+		t := tokens[name].jwt
+		if t != nil && name != callerValid && t.text("alg") == real.text("alg") && t.text("kid") == real.text("kid") && t.signature != real.signature {
+			return t.signature
+		}
+	}
+	return ""
+}
+
+// all returns the forgeries that a maker makes, or makes them if they are not kept.
+func (f *forger) all(whose string, m maker) ([]forgery, error) {
+	f.Lock()
+	defer f.Unlock()
+	of := m.sum()
+	if f.kept != nil && f.of == of {
+		return f.kept, nil
+	}
+	all, err := m.make()
+	if err != nil {
+		return nil, err
+	}
+	learnt := map[string]bool{m.real.header: true, m.real.payload: true}
+	for _, made := range all {
+		parts := strings.SplitN(made.token(), ".", 3)
+		for i, what := range []string{"header", "payload"} {
+			if !learnt[parts[i]] { // it says again what the real token says, in another encoding
+				learnt[parts[i]] = true
+				secret.Learn("forged "+what+" "+made.name+" of "+whose, parts[i])
+			}
+		}
+	}
+	f.of, f.kept = of, all
+	return all, nil
+}

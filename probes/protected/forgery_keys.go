@@ -1,0 +1,216 @@
+package protected
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"prober/internal/httpx"
+	"prober/internal/keyset"
+	"prober/internal/probe"
+)
+
+// keysURL is where the key set is fetched; empty if the keys have another source, or none.
+func (f *Forgeries) keysURL() string {
+	if f.Keys.Source() != "" {
+		return ""
+	}
+	url, err := f.Keys.Read()
+	if err != nil {
+		return ""
+	}
+	return url
+}
+
+// readKeys returns the key set, or why there is none.
+func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (keyset.Set, probe.Reason, string) {
+	if url := p.Forgeries.keysURL(); url != "" {
+		a := p.asker.Do(ctx, r, httpx.Request{Check: "keys", URL: url, Want: httpx.Codes(200)})
+		if a.Reason != probe.OK {
+			return nil, a.Reason, "the public keys could not be fetched: " + a.Detail
+		}
+		if a.Status != 200 {
+			return nil, probe.Status, fmt.Sprintf("the public keys could not be fetched: got %d", a.Status)
+		}
+		set, err := keyset.Parse(a.Body)
+		if err != nil {
+			return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
+		}
+		return set, probe.OK, ""
+	}
+	text, err := p.Forgeries.Keys.Read()
+	if err != nil {
+		return nil, probe.ControlFailed, "the public keys: " + err.Error()
+	}
+	set, err := keyset.Parse([]byte(text))
+	if err != nil {
+		set, err = keyset.ParsePEM([]byte(text), nil)
+	}
+	if err != nil {
+		return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
+	}
+	return set, probe.OK, ""
+}
+
+// publicKeys returns the public key by which the real token is verified: with any other, to be refused would prove
+// nothing. Of an opaque token nobody can tell it; then it is the first one that could be.
+func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, real *signedJWT) ([]crypto.PublicKey, probe.Reason, string) {
+	set, why, detail := p.readKeys(ctx, r)
+	if why != probe.OK {
+		return nil, why, detail
+	}
+	kid := real.text("kid")
+	for i := range set {
+		if p.Forgeries.keysURL() == "" && set[i].ID == "" {
+			set[i].ID = kid // a PEM bundle has no ids
+		}
+	}
+	if real.signature == "" || kid == "" {
+		for _, k := range set {
+			if k.Public != nil && (kid == "" || k.ID == kid) {
+				return []crypto.PublicKey{k.Public}, probe.OK, ""
+			}
+		}
+		return nil, probe.ControlFailed, "none of the public keys is that of the valid token"
+	}
+	t, err := keyset.Read(token)
+	if err != nil {
+		return nil, probe.ControlFailed, "the valid token: " + err.Error()
+	}
+	k, err := set.Verify(t, keyset.Algorithms)
+	if err != nil {
+		return nil, probe.ControlFailed, "none of the public keys verifies the valid token"
+	}
+	return []crypto.PublicKey{k.Public}, probe.OK, ""
+}
+
+// A sharedSecret is a public key taken for a shared secret, in one of the forms in which a verifier may hold it.
+type sharedSecret struct {
+	name, words string
+	key         []byte
+}
+
+// secretsFrom lists the forms of a public key.
+func secretsFrom(public crypto.PublicKey) []sharedSecret {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	all := []sharedSecret{
+		{"pem", "PEM", text},
+		{"pem_bare", "PEM without the newline at its end", text[:len(text)-1]},
+		{"der", "DER", der},
+	}
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		all = append(all,
+			sharedSecret{"pkcs1", "PEM of PKCS #1", pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(key)})},
+			sharedSecret{"material", "its modulus", key.N.Bytes()},
+			sharedSecret{"jwk", "its modulus as in the key set", []byte(base64.RawURLEncoding.EncodeToString(key.N.Bytes()))})
+	case *ecdsa.PublicKey:
+		if point, err := key.Bytes(); err == nil {
+			x := point[1 : 1+(len(point)-1)/2]
+			all = append(all,
+				sharedSecret{"material", "its point", point},
+				sharedSecret{"jwk", "its x as in the key set", []byte(base64.RawURLEncoding.EncodeToString(x))})
+		}
+	case ed25519.PublicKey:
+		all = append(all,
+			sharedSecret{"material", "its bytes", key},
+			sharedSecret{"jwk", "its x as in the key set", []byte(base64.RawURLEncoding.EncodeToString(key))})
+	}
+	return all
+}
+
+// forgeable are the algorithms for which a key can be made to sign with.
+var forgeable = append(slices.Clone(keyset.Algorithms), "HS256", "HS384", "HS512")
+
+// A forgeKey is a key of our own that no verifier knows.
+type forgeKey struct {
+	alg    string
+	signer crypto.Signer // nil of a shared secret
+	shared []byte
+}
+
+// ownRSA is made once: it takes long, and one is as unknown to everybody as the next.
+var ownRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// newForgeKey makes a key for an algorithm; for one that is not known a key for ES256.
+func newForgeKey(alg string) (*forgeKey, error) {
+	k := &forgeKey{alg: alg}
+	var err error
+	switch {
+	case strings.HasPrefix(alg, "HS") && slices.Contains(forgeable, alg):
+		k.shared = []byte(rand.Text() + rand.Text() + rand.Text())
+	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
+		k.signer, err = ownRSA()
+	case alg == "ES384":
+		k.signer, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case alg == "ES512":
+		k.signer, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case alg == "EdDSA":
+		_, k.signer, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		k.alg = "ES256"
+		k.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	return k, err
+}
+
+// jwk is the public half as a member of a header (RFC 7515, section 4.1.3).
+func (k *forgeKey) jwk() (json.RawMessage, error) {
+	return (&jose.JSONWebKey{Key: k.signer.Public(), Algorithm: k.alg, KeyID: unknownKid}).MarshalJSON()
+}
+
+// sign returns a token whose first two parts are signed (RFC 7518, section 3). Where that cannot be done the
+// signature is empty, as in no real token.
+func (k *forgeKey) sign(parts string) string {
+	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[k.alg[max(0, len(k.alg)-3):]]
+	var signature []byte
+	var err error
+	if k.signer == nil {
+		mac := hmac.New(hash.New, k.shared)
+		mac.Write([]byte(parts))
+		return parts + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	}
+	message := []byte(parts)
+	var options crypto.SignerOpts = hash
+	if hash != 0 {
+		h := hash.New()
+		h.Write(message)
+		message = h.Sum(nil)
+	}
+	switch key := k.signer.(type) {
+	case *ecdsa.PrivateKey:
+		r, s, signErr := ecdsa.Sign(rand.Reader, key, message)
+		if err = signErr; err == nil {
+			size := (key.Curve.Params().BitSize + 7) / 8
+			signature = append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
+		}
+	default:
+		if strings.HasPrefix(k.alg, "PS") {
+			options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
+		}
+		signature, err = key.Sign(rand.Reader, message, options)
+	}
+	if err != nil {
+		return parts + "."
+	}
+	return parts + "." + base64.RawURLEncoding.EncodeToString(signature)
+}

@@ -1,0 +1,308 @@
+package protected
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/secret"
+)
+
+const (
+	gateIssuer = "https://auth.gate.example"
+	gateRoute  = "/v1/chat/completions"
+)
+
+// A gate is a protected route with a real verifier, which a test can give one flaw.
+type gate struct {
+	t         testing.TB
+	alg       jose.SignatureAlgorithm
+	private   crypto.Signer
+	now       time.Time
+	flaw      string
+	answer    func(w http.ResponseWriter, q *http.Request, token string) bool // answers in place of the gate
+	mu        sync.Mutex
+	asked     int
+	signature map[string]bool // of real tokens
+	url       string
+}
+
+func newGate(t testing.TB, alg jose.SignatureAlgorithm) *gate {
+	t.Helper()
+	g := &gate{t: t, alg: alg, now: time.Now(), signature: map[string]bool{}}
+	g.makeKey()
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	g.url = server.URL + gateRoute
+	return g
+}
+
+func (g *gate) makeKey() {
+	var err error
+	switch g.alg {
+	case jose.RS256:
+		g.private, err = testRSA()
+	case jose.EdDSA:
+		_, g.private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		g.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+var testRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// issue returns a token of the gate's, with what the test wants otherwise.
+func (g *gate) issue(change func(c map[string]any)) string {
+	claims := map[string]any{
+		"iss": gateIssuer, "aud": "gate", "sub": "gateuser17", "jti": rand.Text(),
+		"iat": g.now.Add(-time.Hour).Unix(), "exp": g.now.Add(30 * 24 * time.Hour).Unix(),
+	}
+	if change != nil {
+		change(claims)
+	}
+	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", "k1")
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: g.alg, Key: g.private}, options)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.signature[token[strings.LastIndexByte(token, '.')+1:]] = true
+	return token
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	g.mu.Lock()
+	g.asked++
+	g.mu.Unlock()
+	token, bears := strings.CutPrefix(q.Header.Get("Authorization"), "Bearer ")
+	if !bears && token != "" {
+		g.t.Error("something else than a bearer token was presented")
+	}
+	if g.answer != nil && g.answer(w, q, token) {
+		return
+	}
+	w.Header().Set("X-Gate", "g1")
+	say := func(status int, code string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":%q}`, code)
+	}
+	switch {
+	case q.URL.Path == "/keys":
+		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: g.private.Public(), KeyID: "k1", Algorithm: string(g.alg)}}})
+	case q.URL.Path != gateRoute:
+		say(404, "not_found")
+	case token == "":
+		say(401, "missing_token")
+	default:
+		switch code := g.judge(token); code {
+		case "":
+			say(501, "not_implemented")
+		case "org_suspended":
+			say(403, code)
+		default:
+			say(401, code)
+		}
+	}
+}
+
+// judge returns the code of a refusal; empty if the token is let in.
+func (g *gate) judge(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "invalid"
+	}
+	var head, claims map[string]any
+	if !decodePart(parts[0], &head) || !decodePart(parts[1], &claims) {
+		return "invalid"
+	}
+	if !g.verifies(token) && !g.flawed(parts, head, claims) {
+		return "invalid"
+	}
+	date := func(name string) time.Time { return (&signedJWT{claims: claims}).date(name) }
+	switch {
+	case claims["iss"] != gateIssuer && g.flaw != "wrong_iss",
+		claims["aud"] != "gate" && g.flaw != "wrong_aud",
+		g.now.Before(date("nbf")) && g.flaw != "future_nbf":
+		return "invalid"
+	case !g.now.Before(date("exp")):
+		return "expired"
+	case claims["jti"] == "revoked":
+		return "revoked"
+	case claims["org"] == "suspended":
+		return "org_suspended"
+	}
+	return ""
+}
+
+// verifies is how it should be: one algorithm, one key, found by its kid.
+func (g *gate) verifies(token string) bool {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{g.alg})
+	return err == nil && parsed.Headers[0].KeyID == "k1" && parsed.Claims(g.private.Public()) == nil
+}
+
+// gateFlaws are the ways in which a verifier takes a forged token for a real one, each with the forgeries that it
+// takes, and no other.
+var gateFlaws = map[string][]string{
+	"none":                {"none"},
+	"none_capital":        {"none_capital"},
+	"none_mixed":          {"none_capital", "none_mixed"},
+	"empty_signature":     {"empty_signature"},
+	"truncated_signature": {"truncated_signature"},
+	"zero_signature":      {"zero_signature"},
+	"tampered_payload":    {"tampered_payload"},
+	"other_signature":     {"other_signature"},
+	"own_key":             {"truncated_signature", "zero_signature", "tampered_payload", "other_signature", "own_key"},
+	"unknown_kid":         {"unknown_kid"},
+	"kid_path":            {"kid_path"},
+	"kid_sql":             {"kid_sql"},
+	"embedded_jwk":        {"embedded_jwk"},
+	"jku":                 {"jku"},
+	"wrong_aud":           {"wrong_aud"},
+	"wrong_iss":           {"wrong_iss"},
+	"future_nbf":          {"future_nbf"},
+	"hs256_pem":           {"hs256_pem"},
+	"hs256_pem_bare":      {"hs256_pem_bare"},
+	"hs256_der":           {"hs256_der"},
+	"hs256_pkcs1":         {"hs256_pkcs1"},
+	"hs256_material":      {"hs256_material"},
+	"hs256_jwk":           {"hs256_jwk"},
+}
+
+// flawed tells whether the gate's flaw takes the place of a signature that holds.
+func (g *gate) flawed(parts []string, head, claims map[string]any) bool {
+	alg, _ := head["alg"].(string)
+	kid, _ := head["kid"].(string)
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil {
+		return false
+	}
+	mac := func(key []byte) bool {
+		m := hmac.New(sha256.New, key)
+		m.Write([]byte(parts[0] + "." + parts[1]))
+		return alg == "HS256" && hmac.Equal(m.Sum(nil), signature)
+	}
+	known := alg == string(g.alg) && kid == "k1"
+	switch g.flaw {
+	case "none":
+		return alg == "none"
+	case "none_capital":
+		return alg == "None"
+	case "none_mixed":
+		return alg != "none" && strings.EqualFold(alg, "none")
+	case "empty_signature":
+		return known && len(signature) == 0
+	case "truncated_signature": // compares as many bytes as there are
+		for real := range g.signature {
+			whole, _ := base64.RawURLEncoding.DecodeString(real)
+			if len(signature) > 0 && bytes.HasPrefix(whole, signature) && len(whole) > len(signature) {
+				return known
+			}
+		}
+	case "zero_signature":
+		return known && len(signature) > 0 && len(bytes.Trim(signature, "\x00")) == 0
+	case "tampered_payload": // remembers good signatures, of this user
+		return known && g.signature[parts[2]] && claims["exp"] != json.Number(fmt.Sprint(g.now.Add(30*24*time.Hour).Unix()))
+	case "other_signature": // remembers good signatures, of claims that it has seen
+		return known && g.signature[parts[2]] && claims["exp"] == json.Number(fmt.Sprint(g.now.Add(30*24*time.Hour).Unix()))
+	case "own_key": // does not verify
+		return known && len(signature) > 0
+	case "unknown_kid":
+		return alg == string(g.alg) && kid == unknownKid && head["jwk"] == nil && head["jku"] == nil
+	case "kid_path":
+		key, err := os.ReadFile(filepath.Join("/etc/keys", kid))
+		return err == nil && mac(key)
+	case "kid_sql": // SELECT key FROM keys WHERE kid = '…'
+		injected := regexp.MustCompile(`^' UNION SELECT '(.*)' -- $`).FindStringSubmatch(kid)
+		return injected != nil && mac([]byte(injected[1]))
+	case "embedded_jwk":
+		text, _ := json.Marshal(head["jwk"])
+		var key jose.JSONWebKey
+		if key.UnmarshalJSON(text) != nil || !key.IsPublic() {
+			return false
+		}
+		parsed, err := jwt.ParseSigned(strings.Join(parts, "."), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+		return err == nil && parsed.Claims(key.Key) == nil
+	case "jku": // cannot fetch the keys and lets in
+		return head["jku"] != nil
+	case "wrong_aud":
+		return claims["aud"] != "gate"
+	case "wrong_iss":
+		return claims["iss"] != gateIssuer
+	case "future_nbf":
+		return claims["nbf"] != nil
+	}
+	if form, keyed := strings.CutPrefix(g.flaw, "hs256_"); keyed {
+		all := secretsFrom(g.private.Public())
+		i := slices.IndexFunc(all, func(s sharedSecret) bool { return s.name == form })
+		return i >= 0 && mac(all[i].key)
+	}
+	return false
+}
+
+// knocker is a probe of the gate with a token for each reason to be refused.
+func (g *gate) knocker() *Probe {
+	for name, change := range map[string]func(c map[string]any){
+		"VALID":     nil,
+		"EXPIRED":   func(c map[string]any) { c["exp"] = g.now.Add(-time.Hour).Unix() },
+		"REVOKED":   func(c map[string]any) { c["jti"] = "revoked" },
+		"SUSPENDED": func(c map[string]any) { c["org"] = "suspended" },
+	} {
+		g.t.Setenv("TEST_GATE_"+name, g.issue(change))
+	}
+	p := New()
+	p.URL, p.Method = g.url, "POST"
+	p.Code = &httpx.Source{JSON: errorPath(g.t)}
+	bearer := func(name string) secret.Secret { return secret.Env("TEST_GATE_" + name) }
+	p.Callers = map[string]Caller{
+		"valid":     {Status: httpx.Codes(501), Bearer: bearer("VALID")},
+		"nobody":    {Code: "missing_token"},
+		"garbage":   {Code: "invalid"},
+		"expired":   {Code: "expired", Bearer: bearer("EXPIRED")},
+		"revoked":   {Code: "revoked", Bearer: bearer("REVOKED")},
+		"suspended": {Status: httpx.Codes(403), Code: "org_suspended", Bearer: bearer("SUSPENDED")},
+	}
+	return p
+}
+
+func (g *gate) keys() secret.Public {
+	return secret.Literal(strings.TrimSuffix(g.url, gateRoute) + "/keys")
+}
+
+func errorPath(t testing.TB) jsonpath.Path {
+	p, err := jsonpath.Parse("$.error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,59 @@
+package protected
+
+import (
+	"prober/internal/probe"
+)
+
+// Reasons of the kind.
+var (
+	reasonRejected    = probe.Reason{Word: "valid_rejected", Verdict: probe.Fail, Text: "the valid token is rejected"}
+	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
+	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
+	reasonBlanket     = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path is answered 501"}
+	reasonUpstream    = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error"}
+	reasonWrongCode   = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code"}
+)
+
+// Outcomes of a run at a replica: it passed, one of the reasons, or inconclusive.
+var (
+	outcomePassed      = "auth_passed"
+	outcomeBypass      = probe.AuthBypass.Word
+	outcomeRejected    = reasonRejected.Word
+	outcomeMissing     = reasonMissing.Word
+	outcomeImplemented = reasonImplemented.Word
+	outcomeBlanket     = reasonBlanket.Word
+	outcomeUpstream    = reasonUpstream.Word
+	outcomeUntold      = "inconclusive"
+)
+
+var protectedOutcomes = []string{
+	outcomePassed, outcomeBypass, outcomeRejected, outcomeMissing, outcomeImplemented, outcomeBlanket, outcomeUpstream, outcomeUntold,
+}
+
+// A caseOutcome is what became of one caller or forged token.
+type caseOutcome int
+
+// Outcomes of a case, the worst last.
+const (
+	caseAsExpected caseOutcome = iota
+	caseError                  // not asked, or no telling
+	caseWrongCode
+	caseRejected
+	caseAccepted
+)
+
+var caseOutcomes = [...]string{"as_expected", "error", "wrong_code", "rejected", "accepted"}
+
+// Measures of the protected kind.
+var (
+	protectedOutcome = &probe.Measure{
+		Name:   "probe_protected_outcome",
+		Help:   "1 for what the last run at a replica came to, 0 for the others.",
+		Labels: []string{"target", "outcome"},
+	}
+	authCase = &probe.Measure{
+		Name:   "probe_auth_case",
+		Help:   "1 for the worst that became of a caller or a forged token at any replica in the last run, 0 for the others.",
+		Labels: []string{"case", "outcome"},
+	}
+)

@@ -1,0 +1,121 @@
+package protected
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// TestProtectedBlamesNobodyForItsOwnTime: every caller is answered, and all of them together take longer than the run.
+// A route that hangs is another thing.
+func TestProtectedBlamesNobodyForItsOwnTime(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	for name, c := range map[string]struct {
+		takes   time.Duration
+		verdict probe.Verdict
+		want    string
+	}{
+		"slow": {600 * time.Millisecond, probe.Inconclusive, "\nsuspended inconclusive(timeout): the run's time was up before this was answered; give the probe a longer timeout\n"},
+		"hung": {time.Hour, probe.Fail, "\nvalid fail(timeout): wanted 501: the time was up before anything was sent\n"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			select {
+			case <-time.After(c.takes):
+				g.ServeHTTP(w, q)
+			case <-q.Context().Done():
+			}
+		}))
+		t.Cleanup(server.Close)
+		p := g.knocker()
+		p.URL = server.URL + gateRoute
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		waiting.Go(func() {
+			r := probe.Job{Probe: p, Timeout: 3500 * time.Millisecond}.Do(t.Context())
+			if got := probetest.Lines(r); r.Verdict() != c.verdict || !strings.Contains(got, c.want) {
+				t.Errorf("%s: got\n%swant %s with%s", name, got, c.verdict, c.want)
+			}
+		})
+	}
+}
+
+// TestATokenOfAnotherCallerProvesNothing: the mistakes of whoever put the tokens there.
+func TestATokenOfAnotherCallerProvesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		revoked, expired string // whose token they have; empty: their own
+		codes            bool
+		want             []string
+	}{
+		"revoked has the valid one": {"VALID", "", true, []string{"inconclusive",
+			"revoked inconclusive(credential): let in, and rightly: the token is that of valid",
+			"fixtures inconclusive(credential): the token of revoked is that of valid"}},
+		"revoked has the expired one": {"EXPIRED", "", true, []string{"inconclusive",
+			"revoked inconclusive(credential): got 401, which proves nothing: the token is that of expired",
+			"fixtures inconclusive(credential): the token of revoked is that of expired"}},
+		"expired has none at all": {"", "any-text-will-be-refused", false, []string{"inconclusive",
+			"expired inconclusive(credential): got 401, which proves nothing: the token is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused",
+			"fixtures inconclusive(credential): the token of expired is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			for name, caller := range p.Callers {
+				if !c.codes {
+					caller.Code = ""
+				}
+				p.Callers[name] = caller
+			}
+			if c.revoked != "" {
+				t.Setenv("TEST_GATE_REVOKED", secretOf(t, c.revoked))
+			}
+			if c.expired != "" {
+				t.Setenv("TEST_GATE_EXPIRED", c.expired)
+			}
+			if got := probetest.NotPassed(probetest.Run(t, p)); got != strings.Join(c.want, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", got, strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestCallersWithHeadersMayShareAToken(t *testing.T) {
+	p := newGate(t, jose.ES256).knocker()
+	other := p.Callers["valid"]
+	other.Status, other.Headers = nil, map[string]httpx.Value{"X-Org-Id": {Text: "other"}}
+	p.Callers["other"] = other
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if f := p.readTokens()["other"]; f.unproven != "" {
+		t.Errorf("the token %s", f.unproven)
+	}
+}
+
+// TestAForgeryRefusedOutOfACacheProvesNothing: nobody verified anything.
+func TestAForgeryRefusedOutOfACacheProvesNothing(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	g.answer = func(w http.ResponseWriter, _ *http.Request, token string) bool {
+		if f := readJWT(token); f != nil && f.text("kid") == pathKid {
+			w.Header().Set("Age", "7")
+		}
+		return false
+	}
+	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token whose kid is the path of an empty file, keyed with nothing: the answer may come out of a cache (Age: 7)"
+	if got := probetest.NotPassed(probetest.Run(t, p)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

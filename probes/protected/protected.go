@@ -1,0 +1,190 @@
+// Package protected asks whether a protected route lets in the valid token and nothing else.
+package protected
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/internal/text"
+	"prober/probes/internal/replicas"
+)
+
+// Probe has several callers knock at one protected route, in order: nobody, garbage, the valid one, the valid one
+// at a path that nobody serves, and then those who must be refused, each for a reason of its own. «Protected route
+// smoke test returns expected 501 (auth passed)» says something only if the others are refused at the same replica in
+// the same run. With forgeries it also presents tokens that look like the valid one's and are forged.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	URL       string            `yaml:"url" required:"true" doc:"the protected route"`
+	Method    string            `yaml:"method" doc:"GET unless said otherwise; one that whatever stands in front lets through"`
+	Body      httpx.Value       `yaml:"body" mask:"true" doc:"what every caller sends: a text, {file: PATH} or {env: NAME}"`
+	Replicas  replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
+	Code      *httpx.Source     `yaml:"code" doc:"where the answer says its machine-readable code"`
+	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
+	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"who knocks, by name; valid must be among them, nobody and garbage always are"`
+	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or how: also present forged tokens, each of which must be refused"`
+
+	order  []*caller // as they are asked; the path that nobody serves is asked for after the valid one
+	valid  *caller
+	liar   *caller       // presents forged tokens, and otherwise all that the valid caller sends
+	asker  *httpx.Client // of the published keys, which may be on another host
+	forger forger
+}
+
+// A Caller is somebody who knocks, and what the answer must be.
+type Caller struct {
+	Status  httpx.Statuses         `yaml:"status" doc:"what is answered: of valid exactly this one, of the others 401 unless said otherwise"`
+	Code    string                 `yaml:"code" doc:"the machine-readable code that the answer carries"`
+	Bearer  secret.Secret          `yaml:"bearer" doc:"the caller's token"`
+	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
+	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by client credentials"`
+	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers that this caller sends beside those of all"`
+}
+
+// The callers that have a meaning of their own, and the checks that are no caller's.
+const (
+	callerNobody   = "nobody"
+	callerGarbage  = "garbage"
+	callerValid    = "valid"
+	checkWrongPath = "wrong_path"
+	checkForgeries = "forgeries"
+	checkFixtures  = "fixtures"
+	checkReplicas  = "replicas"
+)
+
+// mostCallers bounds what one run sends.
+const mostCallers = 20
+
+// forgedPrefix begins the names of forged cases in probe_auth_case.
+const forgedPrefix = "forged_"
+
+// A caller is a Caller with a name and a way to ask.
+type caller struct {
+	name   string
+	client *httpx.Client
+	Caller
+}
+
+// New returns a Protected probe with its default settings.
+func New() *Probe { return &Probe{Method: "GET"} }
+
+// Checks names what a run notes: for each replica the callers in their order and the forgeries, for all the fixtures
+// and the replicas.
+func (p *Probe) Checks() []string {
+	var names []string
+	for _, c := range p.order {
+		names = append(names, c.name)
+		if c.name == callerValid {
+			names = append(names, checkWrongPath)
+		}
+	}
+	if p.Forgeries != nil {
+		names = append(names, checkForgeries)
+	}
+	if len(p.withTokens()) > 0 {
+		names = append(names, checkFixtures)
+	}
+	if !p.Replicas.None() {
+		names = append(names, checkReplicas)
+	}
+	return names
+}
+
+// ExpectedStatuses lists the errors that the probe provokes on purpose, by target: «spike in 401 responses» and every
+// ratio of 5xx would otherwise count the prober's own questions.
+func (p *Probe) ExpectedStatuses() map[string][]int {
+	codes := []int{404}
+	for _, c := range p.order {
+		codes = append(codes, c.Status.Codes()...)
+	}
+	if p.Forgeries != nil {
+		codes = append(codes, p.Forgeries.denials().Codes()...)
+	}
+	slices.Sort(codes)
+	codes = slices.DeleteFunc(slices.Compact(codes), func(code int) bool { return code < 400 })
+	all := map[string][]int{}
+	for _, address := range p.Replicas.Static {
+		all[address] = codes
+	}
+	if p.Replicas.None() {
+		all[""] = codes
+	}
+	return all
+}
+
+// Ask asks every replica at the same time, each caller after the other, and then judges what all of them were
+// answered. What is worst is noted first: that somebody was let in who must not be.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	patience := time.Duration(0)
+	if end, limited := ctx.Deadline(); limited {
+		patience = time.Until(end) / 2
+	}
+	targets, ok := p.Replicas.Find(ctx, r, p.valid.client)
+	if !ok {
+		return
+	}
+	tokens := p.readTokens()
+	forged := p.forge(ctx, r, tokens)
+	seen := make([]*visit, len(targets))
+	at := make(map[string]*visit, len(targets))
+	for i, target := range targets {
+		seen[i] = &visit{probe: p, tokens: tokens, forged: forged, patience: patience}
+		at[target] = seen[i]
+	}
+	r.Each(targets, func(target string, r *probe.Result) { at[target].ask(ctx, r) })
+	for _, v := range seen {
+		v.judge()
+	}
+	for urgency := range leastUrgent + 1 {
+		r.Each(targets, func(target string, r *probe.Result) { at[target].note(r, urgency) })
+	}
+	r.Each(targets, func(target string, r *probe.Result) { at[target].tell(r) })
+	p.tellCases(r, seen)
+	p.tellTokens(r, tokens)
+	if !p.Replicas.None() {
+		if len(targets) < p.Replicas.Want {
+			r.Fail(checkReplicas, probe.Replicas, "wanted %s, found %d", text.Count(p.Replicas.Want, "replica"), len(targets))
+		} else {
+			r.Pass(checkReplicas, "asked %s", text.Count(len(targets), "replica"))
+		}
+	}
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (p *Probe) Close() {
+	for _, c := range p.order {
+		c.client.Close()
+	}
+	if p.liar != nil {
+		p.liar.client.Close()
+	}
+	if p.asker != nil {
+		p.asker.Close()
+	}
+}
+
+// hasCredential reports whether the caller sends anything that others do not.
+func (c *caller) hasCredential() bool {
+	return !c.Bearer.IsZero() || c.Basic != nil || c.OAuth2 != nil || len(c.Headers) > 0
+}
+
+// denies reports whether a status refuses somebody for who they are.
+func denies(status int) bool { return status == 401 || status == 403 }
+
+// words is what a caller is called in a sentence.
+func (c *caller) words() string {
+	switch c.name {
+	case callerNobody:
+		return "a caller without a token"
+	case callerGarbage:
+		if !c.hasCredential() {
+			return "a caller with a random token"
+		}
+	}
+	return "the caller " + c.name
+}

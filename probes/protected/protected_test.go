@@ -1,0 +1,674 @@
+package protected
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes/internal/probetest"
+	"prober/probes/internal/replicas"
+)
+
+// outcomes returns the outcome at each target, by the gauge, which must be 1 for exactly one.
+func outcomes(t *testing.T, r probe.Result) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, s := range r.Samples {
+		if s.Name == "probe_protected_outcome" && s.Value == 1 {
+			if other, twice := all[s.Values[0]]; twice {
+				t.Errorf("both %s and %s", other, s.Values[1])
+			}
+			all[s.Values[0]] = s.Values[1]
+		}
+	}
+	return all
+}
+
+// always answers every request the same.
+func always(status int, contentType, body string) func(http.ResponseWriter, *http.Request, string) bool {
+	return func(w http.ResponseWriter, q *http.Request, _ string) bool {
+		probetest.Respond(status, contentType, body)(w, q)
+		return true
+	}
+}
+
+// atRoute answers at the protected route only.
+func atRoute(answer func(http.ResponseWriter, *http.Request, string) bool) func(http.ResponseWriter, *http.Request, string) bool {
+	return func(w http.ResponseWriter, q *http.Request, token string) bool {
+		return q.URL.Path == gateRoute && answer(w, q, token)
+	}
+}
+
+// rest is a verdict, the lines of the checks that are told word for word, and those of all others.
+func rest(others, verdict string, told ...string) []string {
+	lines := append([]string{verdict}, told...)
+	for _, check := range []string{"nobody", "garbage", "valid", "wrong_path", "expired", "revoked", "suspended", "forgeries"} {
+		if !slices.ContainsFunc(told, func(line string) bool { return strings.HasPrefix(line, check+" ") }) {
+			lines = append(lines, check+" "+others+": *")
+		}
+	}
+	return append(lines, "fixtures pass(ok): *")
+}
+
+// TestProtectedTellsTheWorlds: what all callers are answered together decides what each answer means.
+func TestProtectedTellsTheWorlds(t *testing.T) {
+	const notProven = ", which proves nothing while the valid caller is not let in"
+	json := func(status int) func(http.ResponseWriter, *http.Request, string) bool {
+		return always(status, "application/json", `{"error":"x"}`)
+	}
+	for name, c := range map[string]struct {
+		answer  func(w http.ResponseWriter, q *http.Request, token string) bool
+		change  func(p *Probe)
+		outcome string
+		want    []string
+	}{
+		"as it should be": {nil, nil, outcomePassed, []string{
+			"pass",
+			"nobody pass(ok): refused: got 401, missing_token",
+			"garbage pass(ok): refused: got 401, invalid",
+			"valid pass(ok): let in: got 501",
+			"wrong_path pass(ok): a path that nobody serves is told apart (404)",
+			"expired pass(ok): refused: got 401, expired",
+			"revoked pass(ok): refused: got 401, revoked",
+			"suspended pass(ok): refused: got 403, org_suspended",
+			"forgeries pass(ok): 17 forged tokens were refused; none was keyed with the public key, for want of keys",
+			"fixtures pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days",
+		}},
+		"everything is 401": {json(401), nil, outcomeRejected, []string{
+			"fail",
+			"valid fail(valid_rejected): wanted 501, got 401: the valid token is refused",
+			"wrong_path inconclusive(control_failed): got 401 for a path that nobody serves, and nothing to tell it from: the valid caller was not let in",
+			"nobody inconclusive(control_failed): got 401, with another code in place of the code missing_token" + notProven,
+			"garbage inconclusive(control_failed): *",
+			"expired inconclusive(control_failed): *",
+			"revoked inconclusive(control_failed): *",
+			"suspended inconclusive(control_failed): *",
+			"forgeries inconclusive(control_failed): the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing",
+			"fixtures pass(ok): *",
+		}},
+		"everything is 501": {json(501), nil, outcomeBlanket, rest("inconclusive(control_failed)", "fail",
+			"wrong_path fail(blanket_501): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
+			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
+			"nobody inconclusive(control_failed): wanted 401, got 501, and not from the service itself",
+		)},
+		"everything is 200": {json(200), nil, outcomeBypass, []string{
+			"fail",
+			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200, as for a path that nobody serves",
+			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200, as for a path that nobody serves",
+			"expired fail(auth_bypass): the caller expired is let in: wanted 401, got 200, as for a path that nobody serves",
+			"revoked fail(auth_bypass): *",
+			"suspended fail(auth_bypass): *",
+			"forgeries fail(auth_bypass): forged tokens are let in (17 of 17): a token with alg none; a token with alg None; *",
+			"valid fail(route_implemented): wanted 501, got 200: the route does something else by now; if it should, change the status",
+			"wrong_path inconclusive(control_failed): *",
+			"fixtures pass(ok): *",
+		}},
+		"everything is 404": {json(404), nil, outcomeMissing, rest("inconclusive(control_failed)", "fail",
+			"valid fail(route_missing): wanted 501, got 404: the route is not there",
+			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): wanted 401, got 404"+notProven,
+		)},
+		"everything is 503": {json(503), nil, outcomeUpstream, rest("inconclusive(control_failed)", "fail",
+			"valid fail(upstream_error): wanted 501, got 503",
+			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): wanted 401, got 503"+notProven,
+		)},
+		"everything is 429": {json(429), nil, outcomeUntold, []string{
+			"inconclusive",
+			"valid inconclusive(rate_limited): wanted 501, got 429: the rate of the prober's requests is limited",
+			"wrong_path inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
+			"nobody inconclusive(rate_limited): wanted 401, got 429: the rate of the prober's requests is limited",
+			"garbage inconclusive(rate_limited): *",
+			"expired inconclusive(rate_limited): *",
+			"revoked inconclusive(rate_limited): *",
+			"suspended inconclusive(rate_limited): *",
+			"forgeries inconclusive(control_failed): *",
+			"fixtures pass(ok): *",
+		}},
+		"everything goes to the login page": {func(w http.ResponseWriter, q *http.Request, _ string) bool {
+			http.Redirect(w, q, "/login", http.StatusFound)
+			return true
+		}, nil, outcomeMissing, rest("inconclusive(control_failed)", "fail",
+			"valid fail(redirect): wanted 501, got 302, which sends elsewhere; redirects are never followed",
+			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): wanted 401, got 302, which sends elsewhere; redirects are never followed"+notProven,
+		)},
+		"open to those without a token only": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == "" && always(501, "application/json", "{}")(w, q, token)
+		}), nil, outcomeBypass, rest("pass(ok)", "fail",
+			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
+		)},
+		"open to those without a token, closed to the valid one": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			status := 401
+			if token == "" {
+				status = 501
+			}
+			return always(status, "application/json", "{}")(w, q, token)
+		}), nil, outcomeBypass, rest("inconclusive(control_failed)", "fail",
+			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
+			"valid fail(valid_rejected): *",
+			"wrong_path inconclusive(control_failed): *",
+		)},
+		"the route is built by now": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(400, "application/json", "{}")(w, q, token)
+		}), nil, outcomeImplemented, rest("inconclusive(control_failed)", "fail",
+			"valid fail(route_implemented): wanted 501, got 400: the route does something else by now; if it should, change the status",
+			"wrong_path inconclusive(control_failed): *",
+			"nobody inconclusive(control_failed): refused: got 401, missing_token"+notProven,
+		)},
+		"the gateway's 501, without the marker": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(501, "application/json", "{}")(w, q, token)
+		}), func(p *Probe) { p.Marker = &httpx.Source{Header: "X-Gate"} }, outcomeUntold, rest("inconclusive(control_failed)", "inconclusive",
+			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the marker",
+			"wrong_path inconclusive(control_failed): *",
+		)},
+		"the gateway's 501, a page": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(501, "text/html", "<h1>501</h1>")(w, q, token)
+		}), nil, outcomeUntold, rest("inconclusive(control_failed)", "inconclusive",
+			"valid inconclusive(control_failed): got 501, and not from the service itself: it is an HTML page",
+			"wrong_path inconclusive(control_failed): *",
+		)},
+		"the gateway's 501, without the code": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(501, "application/json", `{"error":"x"}`)(w, q, token)
+		}), func(p *Probe) {
+			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Code: "not_implemented", Bearer: secret.Env("TEST_GATE_VALID")}
+		}, outcomeUntold, rest("inconclusive(control_failed)", "inconclusive",
+			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the code not_implemented",
+			"wrong_path inconclusive(control_failed): *",
+		)},
+		"hidden from those without a token": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == "" && always(404, "application/json", "{}")(w, q, token)
+		}), nil, outcomeUntold, rest("pass(ok)", "fail",
+			"nobody fail(status): wanted 401, got 404",
+		)},
+		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "REVOKED") && always(401, "application/json", `{"error":"expired"}`)(w, q, token)
+		}), nil, outcomePassed, rest("pass(ok)", "fail",
+			"revoked fail(wrong_code): got 401, with the code expired in place of the code revoked",
+		)},
+		"revoked tokens are let in": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "REVOKED") && always(501, "application/json", `{}`)(w, q, token)
+		}), nil, outcomeBypass, rest("pass(ok)", "fail",
+			"revoked fail(auth_bypass): the caller revoked is let in: wanted 401, got 501",
+		)},
+		"a suspended org gets 401": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "SUSPENDED") && always(401, "application/json", `{}`)(w, q, token)
+		}), nil, outcomePassed, rest("pass(ok)", "fail",
+			"suspended fail(status): refused otherwise than wanted: wanted 403, got 401",
+		)},
+		"a forged token breaks it": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			f := readJWT(token)
+			return f != nil && f.head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
+		}), nil, outcomePassed, rest("pass(ok)", "fail",
+			"forgeries fail(upstream_error): a token that says where its keys are (jku): wanted 401 or 403, got 500",
+		)},
+		"refusals out of a cache": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			if token == "" {
+				w.Header().Set("Age", "60")
+			}
+			return false
+		}), nil, outcomePassed, rest("pass(ok)", "inconclusive",
+			"nobody inconclusive(stale_or_cached): the answer may come out of a cache (*",
+		)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			p.Forgeries = &Forgeries{}
+			g.answer = c.answer
+			if c.change != nil {
+				c.change(p)
+			}
+			r := probetest.Run(t, p)
+			probetest.WantLines(t, r, c.want...)
+			if got := outcomes(t, r)[""]; got != c.outcome {
+				t.Errorf("outcome: got %s, want %s", got, c.outcome)
+			}
+		})
+	}
+}
+
+// TestProtectedOfARouteThatIsBuilt: what the valid caller gets may be any status that no stranger gets.
+func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer  func(w http.ResponseWriter, q *http.Request, token string) bool
+		outcome string
+		want    []string
+	}{
+		"closed": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
+		}), outcomePassed, []string{
+			"pass", "nobody pass(ok): refused: got 401", "garbage pass(ok): refused: got 401", "valid pass(ok): let in: got 200",
+			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
+		}},
+		"a page for every path": {func(w http.ResponseWriter, q *http.Request, token string) bool {
+			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
+		}, outcomeUntold, []string{
+			"inconclusive",
+			"valid inconclusive(control_failed): let in: got 200, which proves nothing: wanted 404 for a path that nobody serves, got 200 as for the route",
+			"wrong_path inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
+			"nobody inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"garbage inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"fixtures pass(ok): *",
+		}},
+		"open to all": {atRoute(always(200, "text/html", "hello")), outcomeBypass, []string{
+			"fail",
+			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
+			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
+			"valid pass(ok): let in: got 200",
+			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			p.Callers = map[string]Caller{"valid": {Status: httpx.Codes(200), Bearer: secret.Env("TEST_GATE_VALID")}}
+			g.answer = c.answer
+			r := probetest.Run(t, p)
+			probetest.WantLines(t, r, c.want...)
+			if got := outcomes(t, r)[""]; got != c.outcome {
+				t.Errorf("outcome: got %s, want %s", got, c.outcome)
+			}
+		})
+	}
+}
+
+// secretOf is the token that a knocker has for a caller.
+func secretOf(t testing.TB, name string) string {
+	t.Helper()
+	token, err := secret.Env("TEST_GATE_" + name).Reveal()
+	if err != nil {
+		t.Error(err)
+	}
+	return token
+}
+
+// TestProtectedStopsWhereItIsLimited: what answers 429 is asked for no more forged tokens, and a verifier that locks
+// the prober out afterwards has proven nothing.
+func TestProtectedStopsWhereItIsLimited(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		most   int
+		want   string
+	}{
+		"limited":    {429, 15, "forgeries inconclusive(control_failed): the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing"},
+		"locked out": {401, 100, "forgeries inconclusive(control_failed): the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			p.Forgeries = &Forgeries{}
+			g.answer = func(w http.ResponseWriter, q *http.Request, token string) bool {
+				g.mu.Lock()
+				late := g.asked > 12
+				g.mu.Unlock()
+				return late && always(c.status, "application/json", "{}")(w, q, token)
+			}
+			r := probetest.Run(t, p)
+			if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
+				t.Errorf("got\n%swant %s", got, c.want)
+			}
+			if g.asked > c.most {
+				t.Errorf("asked %d times", g.asked)
+			}
+		})
+	}
+}
+
+// TestProtectedSaysWhatItHadNoTimeFor: a forged token that was not presented is not refused.
+func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	g.answer = func(w http.ResponseWriter, q *http.Request, token string) bool {
+		if f := readJWT(token); f != nil && strings.HasPrefix(f.text("kid"), "..") {
+			<-q.Context().Done() // hangs on this one
+		}
+		return false
+	}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	r := probe.Job{Probe: p, Timeout: 4 * time.Second}.Do(t.Context())
+	want := "forgeries inconclusive(timeout): a token whose kid is the path of an empty file, keyed with nothing: "
+	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+}
+
+// TestForgeriesThatWereNotPresentedAreNotRefused: the same answers, but for the last forged token.
+func TestForgeriesThatWereNotPresentedAreNotRefused(t *testing.T) {
+	p := newGate(t, jose.ES256).knocker()
+	p.Forgeries = &Forgeries{}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	r, tokens := probe.NewResult(probe.ID{}), p.readTokens()
+	v := &visit{probe: p, tokens: tokens, forged: p.forge(t.Context(), r, tokens)}
+	v.ask(t.Context(), r)
+	v.presented = v.presented[:16]
+	v.judge()
+	last := v.notes[len(v.notes)-1]
+	if last.verdict != probe.Inconclusive || last.why != probe.Timeout || last.detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
+		t.Errorf("got %+v, and of the last one %s", last, caseOutcomes[v.cases["forged_jku"]])
+	}
+}
+
+// TestForgeriesFollowTheToken: a token that was renewed is forged anew, and one that was not is not.
+func TestForgeriesFollowTheToken(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	own := func() string {
+		all := p.forge(t.Context(), probe.NewResult(probe.ID{}), p.readTokens()).all
+		return all[slices.IndexFunc(all, func(f forgery) bool { return f.name == "own_key" })].token()
+	}
+	first := own()
+	if own() != first {
+		t.Error("forged anew for nothing")
+	}
+	t.Setenv("TEST_GATE_VALID", g.issue(nil))
+	if payload := readJWT(secretOf(t, "VALID")).payload; !strings.Contains(own(), "."+payload+".") {
+		t.Error("still forged out of the old token")
+	}
+}
+
+// TestForgeriesDifferFromTheValidInTheTokenOnly: what else the valid caller sends goes along, or they would be refused
+// for want of it.
+func TestForgeriesDifferFromTheValidInTheTokenOnly(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	p.Callers["valid"] = Caller{Status: httpx.Codes(501), Bearer: secret.Env("TEST_GATE_VALID"), Headers: map[string]httpx.Value{"X-Org": {Text: "org-a"}}}
+	g.answer = atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+		return q.Header.Get("X-Org") != "org-a" && always(401, "application/json", `{"error":"missing_token"}`)(w, q, token)
+	})
+	g.flaw = "none"
+	if got := let(probetest.Run(t, p)); !slices.Equal(got, []string{"none"}) {
+		t.Errorf("accepted %v, want none", got)
+	}
+}
+
+// TestProtectedDoesNoHarmToWhatIsSick: what cannot be judged is not asked.
+func TestProtectedDoesNoHarmToWhatIsSick(t *testing.T) {
+	for _, status := range []int{429, 501, 503} {
+		g := newGate(t, jose.ES256)
+		p := g.knocker()
+		p.Forgeries = &Forgeries{}
+		g.answer = always(status, "application/json", "{}")
+		probetest.Run(t, p)
+		if g.asked != 7 {
+			t.Errorf("%d: asked %d times, want the 6 callers and the wrong path", status, g.asked)
+		}
+	}
+}
+
+// TestProtectedCountsReplicas: one that is not there is not well.
+func TestProtectedCountsReplicas(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	u, err := url.Parse(g.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Replicas = replicas.Replicas{DNS: "localhost:" + u.Port(), Want: 2}
+	if got, want := probetest.Lines(probetest.Run(t, p)), "replicas fail(replicas): wanted 2 replicas, found 1\n"; !strings.HasPrefix(got, "fail\n") || !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+}
+
+// TestProtectedWatchesItsTokens: one that can no longer prove its case spoils that case and no other.
+func TestProtectedWatchesItsTokens(t *testing.T) {
+	past := func(g *gate) func(c map[string]any) {
+		return func(c map[string]any) { c["exp"], c["jti"] = g.now.Add(-3*time.Hour).Unix(), "revoked" }
+	}
+	for name, c := range map[string]struct {
+		caller string
+		token  func(g *gate) string
+		want   []string
+	}{
+		"a revoked token that expired": {"REVOKED", func(g *gate) string { return g.issue(past(g)) }, []string{
+			"revoked inconclusive(credential): got 401, which proves nothing: the token expired 3 hours ago, so that whatever is answered says nothing else; renew it",
+			"fixtures inconclusive(credential): the token of revoked expired 3 hours ago, so that whatever is answered says nothing else; renew it",
+		}},
+		"an expired token that did not expire": {"EXPIRED", func(g *gate) string { return g.issue(nil) }, []string{
+			"expired inconclusive(credential): let in, and rightly: the token expires only in 29 days",
+			"fixtures inconclusive(credential): the token of expired expires only in 29 days",
+		}},
+		"an expired token that never expires": {"EXPIRED", func(g *gate) string { return g.issue(func(c map[string]any) { delete(c, "exp") }) }, []string{
+			"fixtures inconclusive(credential): the token of expired never expires",
+		}},
+		"an expired token within the leeway": {"EXPIRED", func(g *gate) string {
+			return g.issue(func(c map[string]any) { c["exp"] = g.now.Add(-30 * time.Second).Unix() })
+		}, []string{
+			"expired inconclusive(credential): got 401, which proves nothing: the token expired less than 2 minutes ago, which verifiers may allow",
+		}},
+		"a valid token that expired": {"VALID", func(g *gate) string {
+			return g.issue(func(c map[string]any) { c["exp"] = g.now.Add(-time.Hour).Unix() })
+		}, []string{
+			"valid inconclusive(credential): the token expired 1 hour ago, so that whatever is answered says nothing else; renew it",
+			"revoked inconclusive(control_failed): refused: got 401, revoked, which proves nothing",
+		}},
+		"an opaque token": {"REVOKED", func(*gate) string { return "pat_0123456789abcdefghijklmnop" }, []string{
+			"revoked fail(wrong_code): got 401, with the code invalid in place of the code revoked",
+			"fixtures pass(ok): 4 tokens can prove their case; that of * expires first, in 29 days; 1 of them opaque, so that nobody can tell until when",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			t.Setenv("TEST_GATE_"+c.caller, c.token(g))
+			got := probetest.Lines(probetest.Run(t, p))
+			for _, want := range c.want {
+				begin, end, _ := strings.Cut(want, "*")
+				if !strings.Contains(got, "\n"+begin) || !strings.Contains(got, end) {
+					t.Errorf("got\n%swant %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestProtectedExportsExpiries(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	got := map[string]float64{}
+	for _, s := range probetest.Run(t, g.knocker()).Samples {
+		if s.Name == "probe_fixture_expiry_timestamp_seconds" {
+			got[s.Values[0]] = s.Value
+		}
+	}
+	want := float64(g.now.Add(30 * 24 * time.Hour).Unix())
+	if len(got) != 4 || got["valid"] != want || got["revoked"] != want || got["expired"] != float64(g.now.Add(-time.Hour).Unix()) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestProtectedAsksEveryReplica: each verifier has its own keys, and the worst of all replicas is shown first.
+func TestProtectedAsksEveryReplica(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	second := httptest.NewServer(g)
+	t.Cleanup(second.Close)
+	broken := httptest.NewServer(probetest.Respond(401, "application/json", `{"error":"invalid"}`))
+	t.Cleanup(broken.Close)
+	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path != gateRoute || q.Header.Get("Authorization") != "" {
+			g.ServeHTTP(w, q)
+			return
+		}
+		w.WriteHeader(501)
+	}))
+	t.Cleanup(open.Close)
+	address := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
+	p := g.knocker()
+	p.Forgeries = &Forgeries{Keys: g.keys()}
+	p.Replicas = replicas.Replicas{Static: []string{address(broken), address(second), address(open)}, Want: 3}
+	r := probetest.Run(t, p)
+	want := map[string]string{address(broken): outcomeRejected, address(second): outcomePassed, address(open): outcomeBypass}
+	for target, outcome := range outcomes(t, r) {
+		if want[target] != outcome {
+			t.Errorf("%s: got %s, want %s", target, outcome, want[target])
+		}
+		delete(want, target)
+	}
+	if len(want) > 0 {
+		t.Errorf("no outcome of %v", want)
+	}
+	if c := r.Decisive(); c.Name != "nobody" || c.Target != address(open) || c.Reason != probe.AuthBypass {
+		t.Errorf("the first check shown is %+v\n%s", c, probetest.Lines(r))
+	}
+	if got := probetest.Lines(r); !strings.Contains(got, "replicas pass(ok): asked 3 replicas\n") {
+		t.Errorf("got\n%s", got)
+	}
+	statuses := p.ExpectedStatuses()
+	if len(statuses) != 3 || !slices.Equal(statuses[address(open)], []int{401, 403, 404, 501}) {
+		t.Errorf("expected statuses: %v", statuses)
+	}
+	for _, x := range r.Exchanges {
+		if x.Target == address(second) && x.Status >= 400 && !x.Expected {
+			t.Errorf("%s: %d is not counted as expected", x.Check, x.Status)
+		}
+	}
+}
+
+// TestProtectedTakesAFreshToken: the valid caller may fetch its token, and forgeries are made of that.
+func TestProtectedTakesAFreshToken(t *testing.T) {
+	g := newGate(t, jose.RS256)
+	issuer := probetest.Serve(t, map[string]http.HandlerFunc{"/token": func(w http.ResponseWriter, _ *http.Request) {
+		probetest.Respond(200, "application/json", `{"access_token":"`+secretOf(t, "VALID")+`","token_type":"Bearer","expires_in":300}`)(w, nil)
+	}})
+	t.Setenv("TEST_GATE_CLIENT", "secret-of-the-client")
+	p := g.knocker()
+	p.Callers["valid"] = Caller{Status: httpx.Codes(501), OAuth2: &httpx.OAuth2{
+		TokenURL: issuer + "/token", ClientID: "me", ClientSecret: secret.Env("TEST_GATE_CLIENT")}}
+	p.Forgeries = &Forgeries{Keys: g.keys()}
+	if got := probetest.Lines(probetest.Run(t, p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 23 forged tokens were refused\n") {
+		t.Errorf("got\n%s", got)
+	}
+	t.Setenv("TEST_GATE_CLIENT", "x")
+	p.Close()
+	p = g.knocker()
+	p.Forgeries = &Forgeries{}
+	p.Callers["valid"] = Caller{Status: httpx.Codes(501), OAuth2: &httpx.OAuth2{
+		TokenURL: issuer + "/nothing", ClientID: "me", ClientSecret: secret.Env("TEST_GATE_CLIENT")}}
+	r := probetest.Run(t, p)
+	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "valid inconclusive(credential): ") || !strings.Contains(got, "forgeries inconclusive(credential): nothing could be forged: ") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestForgeriesFromClaims: where the valid token is opaque, the configuration says what a real one would hold.
+func TestForgeriesFromClaims(t *testing.T) {
+	g := newGate(t, jose.RS256)
+	p := g.knocker()
+	t.Setenv("TEST_GATE_OPAQUE", "pat_0123456789abcdefghijklmnop")
+	g.answer = atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+		return strings.HasPrefix(token, "pat_") && always(501, "application/json", "{}")(w, q, token)
+	})
+	p.Callers["valid"] = Caller{Status: httpx.Codes(501), Bearer: secret.Env("TEST_GATE_OPAQUE")}
+	p.Forgeries = &Forgeries{Keys: g.keys()}
+	if got, want := probetest.Lines(probetest.Run(t, p)), "forgeries inconclusive(credential): nothing could be forged: the valid token is no JWT; write under claims what real ones say\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+	p.Forgeries.Claims = map[string]any{"iss": gateIssuer, "aud": "gate", "sub": "someone"}
+	p.Forgeries.KeyID = "k1"
+	if got, want := probetest.Lines(probetest.Run(t, p)), "forgeries pass(ok): 19 forged tokens were refused\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+	for flaw, want := range map[string][]string{"none": {"none"}, "own_key": {"own_key"}, "hs256_pem": {"hs256_pem"}} {
+		g.flaw = flaw
+		if got := let(probetest.Run(t, p)); !slices.Equal(got, want) {
+			t.Errorf("%s: accepted %v, want %v", flaw, got, want)
+		}
+	}
+}
+
+// TestForgeriesNeedTheRightKey: keyed with a key by which nothing is verified, a forgery proves nothing.
+func TestForgeriesNeedTheRightKey(t *testing.T) {
+	g, other := newGate(t, jose.ES256), newGate(t, jose.ES256)
+	file := t.TempDir() + "/keys.pem"
+	for name, c := range map[string]struct {
+		keys secret.Public
+		want string
+	}{
+		"another's keys":      {other.keys(), "forgeries inconclusive(control_failed): 17 forged tokens were refused, but none was keyed with the public key: none of the public keys verifies the valid token\n"},
+		"no keys there":       {secret.Literal(g.url + "/nothing"), "forgeries inconclusive(status): 17 forged tokens were refused, but none was keyed with the public key: the public keys could not be fetched: got 404\n"},
+		"a file that is not":  {secret.File(file).Public(), "forgeries inconclusive(control_failed): 17 forged tokens were refused, but none was keyed with the public key: the public keys: text from file *"},
+		"a variable with PEM": {secret.Env("TEST_GATE_PEM").Public(), "forgeries pass(ok): 22 forged tokens were refused\n"},
+		"an empty variable":   {secret.Env("TEST_GATE_NO_PEM").Public(), "forgeries inconclusive(control_failed): 17 forged tokens were refused, but none was keyed with the public key: the public keys: text from env TEST_GATE_NO_PEM: the variable is not set\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pem := string(secretsFrom(other.private.Public())[0].key) + string(secretsFrom(g.private.Public())[0].key)
+			t.Setenv("TEST_GATE_PEM", strings.ReplaceAll(pem, "\n", `\n`))
+			p := g.knocker()
+			p.Forgeries = &Forgeries{Keys: c.keys}
+			if got := probetest.Lines(probetest.Run(t, p)); !strings.Contains(got, strings.TrimSuffix(c.want, "*")) {
+				t.Errorf("got\n%swant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
+	token := secret.Env("TEST_GATE_VALID")
+	for name, c := range map[string]struct {
+		change func(p *Probe)
+		want   string
+	}{
+		"no url":                    {func(p *Probe) { p.URL = "" }, "url is missing"},
+		"no valid caller":           {func(p *Probe) { delete(p.Callers, "valid") }, "callers: valid is missing"},
+		"a valid caller who is not": {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(501)} }, "callers.valid: a credential is missing"},
+		"two statuses for valid":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid: status: wanted exactly one"},
+		"no status for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid: status: wanted exactly one"},
+		"valid is a stranger":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid: status: 401 is what a stranger"},
+		"nobody with a token":       {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: nobody has no credential"},
+		"nobody is let in":          {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Codes(200)} }, "callers.nobody: status: wanted what refuses this caller"},
+		"any 4xx":                   {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Statuses{4}} }, "callers.nobody: status: wanted what refuses this caller"},
+		"a stranger with no token":  {func(p *Probe) { p.Callers["revoked"] = Caller{} }, "callers.revoked: a credential is missing"},
+		"refused as the valid is": {func(p *Probe) {
+			p.Callers["valid"] = Caller{Status: httpx.Codes(422), Bearer: token}
+			p.Callers["nobody"] = Caller{Status: httpx.Codes(422)}
+		}, "callers.nobody: status: 422 is what the valid caller gets"},
+		"a code that stands nowhere": {func(p *Probe) { p.Code = nil }, "callers.revoked: code: nothing says where the code stands"},
+		"a name that is taken":       {func(p *Probe) { p.Callers["forgeries"] = Caller{Bearer: token} }, "callers.forgeries: the name is taken"},
+		"a name like a forgery's":    {func(p *Probe) { p.Callers["forged_none"] = Caller{Bearer: token} }, "callers.forged_none: the name is taken"},
+		"a name that is no label":    {func(p *Probe) { p.Callers["Org A"] = Caller{Bearer: token} }, "wanted a name of lower-case letters"},
+		"a credential for all":       {func(p *Probe) { p.Bearer = token }, "bearer, basic and oauth2 are a caller's"},
+		"a header for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers: Authorization is a caller's"},
+		"a cookie for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers: Cookie is a caller's"},
+		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: url http://a.example/: http:// would send the credential in clear"},
+		"a source of nothing":        {func(p *Probe) { p.Marker = &httpx.Source{} }, "marker: wanted a header or a json path"},
+		"a method of two words":      {func(p *Probe) { p.Method = "G T" }, "method: wanted one word"},
+		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: wanted what refuses a token"},
+		"an algorithm nobody has":    {func(p *Probe) { p.Forgeries = &Forgeries{Algorithm: "ROT13"} }, "forgeries.algorithm: wanted one of"},
+		"a valid caller without a token": {func(p *Probe) {
+			p.Forgeries = &Forgeries{}
+			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Headers: map[string]httpx.Value{"X-Api-Key": {Secret: token}}}
+		}, "forgeries: valid presents no bearer token"},
+		"keys nowhere": {func(p *Probe) { p.Forgeries = &Forgeries{Keys: secret.Literal("ftp://a.example")} }, "forgeries.keys: url: wanted http"},
+		"too many": {func(p *Probe) {
+			for c := 'a'; c <= 'z'; c++ {
+				p.Callers["caller_"+string(c)] = Caller{Bearer: token}
+			}
+		}, "are too many; at most 20"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newGate(t, jose.ES256).knocker()
+			c.change(p)
+			if err := p.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package protected
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/probes/internal/budget"
+	"prober/probes/internal/control"
+)
+
+// A visit is one run at one replica: what everybody was answered, and what that means.
+type visit struct {
+	probe  *Probe
+	tokens map[string]*fixture
+	forged *battery // nil without forgeries
+
+	patience  time.Duration            // half of the run: what had less before it was cut off had its time taken by others
+	answers   map[string]*httpx.Answer // by caller, and for the path that nobody serves
+	presented []presented              // in the order of the battery; shorter if time was up
+	after     *httpx.Answer            // the valid caller's once more, after the forgeries; nil if there were none
+	decisive  *httpx.Answer            // of these, the one that the check rests on; nil if it is as good as another
+
+	notes   []protectedNote
+	outcome string
+	cases   map[string]caseOutcome
+}
+
+// presented is a forged token and what it was answered.
+type presented struct {
+	*forgery
+	answer *httpx.Answer
+}
+
+// ask has the callers knock, one after the other.
+func (v *visit) ask(ctx context.Context, r *probe.Result) {
+	p := v.probe
+	v.answers = make(map[string]*httpx.Answer, len(p.order)+1)
+	for _, c := range p.order {
+		v.answers[c.name] = p.knock(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.Status})
+		if c.name == callerValid {
+			v.answers[checkWrongPath] = p.knock(ctx, r, c, httpx.Request{
+				Check: checkWrongPath, URL: control.NonexistentURL(p.URL), Addr: r.Target(), Want: httpx.Codes(404),
+			})
+		}
+	}
+	if v.forged == nil || !v.answersCount() {
+		return
+	}
+	v.present(ctx, r)
+}
+
+// cutOff reports whether a request ended because the run's time was up that others had used, each of which was
+// answered. It says nothing of who was asked.
+func (v *visit) cutOff(a *httpx.Answer) bool {
+	hangs := func(a *httpx.Answer) bool { return a.Reason == probe.Timeout && a.Took >= v.patience }
+	if a.Reason != probe.Timeout || hangs(a) {
+		return false
+	}
+	for _, other := range v.answers {
+		if hangs(other) {
+			return false
+		}
+	}
+	return true
+}
+
+// timeUp is what is said of somebody who was cut off.
+func timeUp(check string) protectedNote {
+	return doubted(check, probe.Timeout, "the run's time was up before this was answered; give the probe a longer timeout")
+}
+
+// knock makes one caller's request.
+func (p *Probe) knock(ctx context.Context, r *probe.Result, c *caller, q httpx.Request) *httpx.Answer {
+	body, err := p.Body.Reveal()
+	if err != nil {
+		return &httpx.Answer{Exchange: probe.Exchange{Reason: probe.Credential}, Detail: "body: " + err.Error()}
+	}
+	q.Method, q.Body = p.Method, []byte(body)
+	if c.name == callerGarbage && !c.hasCredential() {
+		q.Header = bearing(rand.Text())
+	}
+	return c.client.Do(ctx, r, q)
+}
+
+func bearing(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+
+// answersCount reports whether the replica gives answers from which one could tell that a forged token was let in.
+func (v *visit) answersCount() bool {
+	a := v.answers[callerValid]
+	return a.Reason == probe.OK && a.Status != 429 && !v.blanket() && (a.Status < 500 || v.probe.valid.Status.Contains(a.Status))
+}
+
+// present presents every forged token, beside all else that the valid caller sends, and then the valid one again: what
+// is refused says nothing where that is refused too by then. Somebody who limits the rate is asked no further.
+func (v *visit) present(ctx context.Context, r *probe.Result) {
+	p := v.probe
+	most, done := budget.Share(ctx, 0.8) // the rest is for the valid caller
+	defer done()
+	aside := probe.NewResult(r.ID) // which exchange the check rests on is not known yet; see exchanges
+	for i := range v.forged.all {
+		if most.Err() != nil {
+			break
+		}
+		f := &v.forged.all[i]
+		some, done := budget.Share(most, 0.5) // a verifier that hangs on one of them leaves time for others
+		a := p.knock(some, aside, p.liar, httpx.Request{
+			URL: p.URL, Addr: r.Target(), Header: bearing(f.token()), Want: p.Forgeries.denials(),
+		})
+		done()
+		v.presented = append(v.presented, presented{f, a})
+		if a.Status == 429 {
+			break
+		}
+	}
+	v.after = p.knock(ctx, aside, p.valid, httpx.Request{URL: p.URL, Addr: r.Target(), Want: p.valid.Status})
+}
+
+// exchanges notes what was exchanged over the forged tokens: under the name of their check the exchange that it rests
+// on, the others under one of their own.
+func (v *visit) exchanges(r *probe.Result) {
+	if v.after == nil {
+		return
+	}
+	all := make([]*httpx.Answer, 0, len(v.presented)+1)
+	for _, f := range v.presented {
+		all = append(all, f.answer)
+	}
+	all = append(all, v.after)
+	for i, a := range all {
+		if a.Started.IsZero() {
+			continue // it was never sent
+		}
+		x := a.Exchange
+		x.Check = "forged"
+		if a == v.decisive || v.decisive == nil && i == 0 {
+			x.Check = checkForgeries
+		}
+		r.Exchanged(x)
+	}
+}

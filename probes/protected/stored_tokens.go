@@ -1,0 +1,221 @@
+package protected
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"prober/internal/keyset"
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// A fixture is a token kept for a caller, in one run.
+type fixture struct {
+	token      string
+	jwt        *signedJWT // nil if it is opaque
+	exp        time.Time  // zero if it says none
+	unreadable string     // why there is no token
+	unproven   string     // why the token cannot prove the caller's case, after "the token"
+	stillGood  bool       // to be let in with it is right: it is there as expired and is not, or it is another caller's
+}
+
+var fixtureExpiry = &probe.Measure{
+	Name:   "probe_fixture_expiry_timestamp_seconds",
+	Help:   "When the token kept for a caller expires, as it says itself.",
+	Labels: []string{"fixture"},
+}
+
+// fixtureLeeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
+// 7519, section 4.1.4).
+const fixtureLeeway = 2 * time.Minute
+
+// withTokens lists the callers for whom a token is kept.
+func (p *Probe) withTokens() []*caller {
+	var kept []*caller
+	for _, c := range p.order {
+		if !c.Bearer.IsZero() {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// readTokens reads the tokens that are kept and what they say of themselves.
+func (p *Probe) readTokens() map[string]*fixture {
+	tokens := map[string]*fixture{}
+	now := time.Now()
+	for _, c := range p.withTokens() {
+		f := &fixture{}
+		tokens[c.name] = f
+		var err error
+		if f.token, err = c.Bearer.Reveal(); err != nil {
+			f.unreadable = err.Error()
+			continue
+		}
+		f.unproven = p.borrowed(c, tokens)
+		f.stillGood = f.unproven != ""
+		if f.jwt = readJWT(f.token); f.jwt == nil {
+			if c.name == "expired" && c.Code == "" && f.unproven == "" {
+				f.unproven = "is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"
+			}
+			continue
+		}
+		f.exp = f.jwt.date("exp")
+		if f.unproven != "" {
+			continue
+		}
+		if c.name == "expired" || c.Code == "expired" {
+			f.unproven = notExpired(f.exp, now)
+			f.stillGood = f.unproven != ""
+		} else if !f.exp.IsZero() && !now.Before(f.exp) {
+			f.unproven = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", about(now.Sub(f.exp)))
+		}
+	}
+	return tokens
+}
+
+// borrowed says whose token it is that a caller has, if it is another one's: what they are answered would be one and
+// the same answer. Callers that send headers of their own may well share one.
+func (p *Probe) borrowed(c *caller, tokens map[string]*fixture) string {
+	for _, other := range p.withTokens() {
+		f := tokens[other.name]
+		if other.name == c.name {
+			return ""
+		}
+		if len(c.Headers) == 0 && len(other.Headers) == 0 && f != nil && f.token == tokens[c.name].token {
+			return "is that of " + other.name
+		}
+	}
+	return ""
+}
+
+// notExpired says why a token cannot prove that expired ones are refused; empty if it can.
+func notExpired(exp, now time.Time) string {
+	switch {
+	case exp.IsZero():
+		return "never expires"
+	case now.Before(exp):
+		return fmt.Sprintf("expires only in %s", about(exp.Sub(now)))
+	case now.Sub(exp) < fixtureLeeway:
+		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", about(fixtureLeeway))
+	}
+	return ""
+}
+
+// about rounds a time for a sentence.
+func about(d time.Duration) string {
+	switch day := 24 * time.Hour; {
+	case d >= 2*day:
+		return text.Count(int(d/day), "day")
+	case d >= time.Hour:
+		return text.Count(int(d/time.Hour), "hour")
+	case d >= time.Minute:
+		return text.Count(int(d/time.Minute), "minute")
+	}
+	return "seconds"
+}
+
+// tellTokens notes whether the tokens that are kept can prove what they are there for, and exports when they expire.
+func (p *Probe) tellTokens(r *probe.Result, tokens map[string]*fixture) {
+	var short []string
+	opaque := 0
+	first, next := "", time.Time{}
+	kept := p.withTokens()
+	for _, c := range kept {
+		f := tokens[c.name]
+		if !f.exp.IsZero() {
+			r.Measure(fixtureExpiry, float64(f.exp.Unix()), c.name)
+		}
+		switch {
+		case f.unreadable != "":
+			short = append(short, fmt.Sprintf("%s: %s", c.name, f.unreadable))
+		case f.unproven != "":
+			short = append(short, fmt.Sprintf("the token of %s %s", c.name, f.unproven))
+		case f.jwt == nil:
+			opaque++
+		case f.exp.After(time.Now()) && (first == "" || f.exp.Before(next)):
+			first, next = c.name, f.exp
+		}
+	}
+	switch {
+	case len(kept) == 0:
+	case short != nil:
+		r.Inconclusive(checkFixtures, probe.Credential, "%s", strings.Join(short, "; "))
+	case first != "":
+		r.Pass(checkFixtures, "%s can prove their case; that of %s expires first, in %s%s", text.Count(len(kept), "token"), first, about(time.Until(next)), without(opaque))
+	default:
+		r.Pass(checkFixtures, "%s can be read%s", text.Count(len(kept), "token"), without(opaque))
+	}
+}
+
+func without(opaque int) string {
+	if opaque == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d of them opaque, so that nobody can tell until when", opaque)
+}
+
+// A signedJWT is a token as it stands (RFC 7515, section 7.1), and what its header and its claims say. It is not
+// verified. Any algorithm will do, unlike for keyset.Read: what was once a token is what a forger begins with.
+type signedJWT struct {
+	header, payload, signature string // as encoded
+	head, claims               map[string]any
+}
+
+// readJWT reads a token; nil if it is no JWT.
+func readJWT(token string) *signedJWT {
+	if len(token) > keyset.LongestToken {
+		return nil
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || parts[2] == "" {
+		return nil
+	}
+	t := &signedJWT{header: parts[0], payload: parts[1], signature: parts[2]}
+	if !decodePart(t.header, &t.head) || !decodePart(t.payload, &t.claims) {
+		return nil
+	}
+	if alg, _ := t.head["alg"].(string); alg == "" {
+		return nil
+	}
+	return t
+}
+
+func decodePart(part string, into *map[string]any) bool {
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return false
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if d.Decode(into) != nil || *into == nil {
+		return false
+	}
+	_, err = d.Token()
+	return err == io.EOF
+}
+
+// text is a member of the header that is a text; empty if it is none.
+func (t *signedJWT) text(name string) string {
+	v, _ := t.head[name].(string)
+	return v
+}
+
+// date is a NumericDate among the claims (RFC 7519, section 2); zero if there is none that anybody could mean.
+func (t *signedJWT) date(name string) time.Time {
+	n, ok := t.claims[name].(json.Number)
+	if !ok {
+		return time.Time{}
+	}
+	seconds, err := n.Float64()
+	if err != nil || seconds < 1 || seconds > 253402300799 { // the year 9999
+		return time.Time{}
+	}
+	return time.Unix(int64(math.Floor(seconds)), 0)
+}

@@ -1,0 +1,93 @@
+package token
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes/internal/probetest"
+)
+
+// TestDiscoveryCannotSendTheSecretElsewhere has a hostile document name endpoints that are not the issuer's. None of
+// them may be asked at all.
+func TestDiscoveryCannotSendTheSecretElsewhere(t *testing.T) {
+	var caught int
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { caught++ }))
+	defer thief.Close()
+	const elsewhere = "is on another host than the issuer, and so is not asked; if that is right, name the host under allow_hosts"
+	for _, member := range []string{"token_endpoint", "jwks_uri", "revocation_endpoint"} {
+		for name, c := range map[string]struct{ url, want string }{
+			"another port":      {thief.URL + "/token", "foreign_endpoint): " + member + " " + elsewhere},
+			"another host":      {"https://evil.test/token", "foreign_endpoint): " + member + " " + elsewhere},
+			"a host that looks": {"http://127.0.0.1.evil.test/token", "foreign_endpoint): " + member + " " + elsewhere},
+			"the cloud's":       {"http://169.254.169.254/latest/meta-data", "foreign_endpoint): " + member + " " + elsewhere},
+			"credentials":       {strings.Replace(thief.URL, "http://", "http://a:b@", 1), "schema): " + member + " is no URL that can be asked"},
+			"a file":            {"file:///etc/passwd", "schema): " + member + " is no URL that can be asked"},
+			"no scheme":         {"//evil.test/token", "schema): " + member + " is no URL that can be asked"},
+			"no URL":            {"http://[::1", "schema): " + member + " is no URL that can be asked"},
+			"nothing":           {"", "schema): " + member + " is missing"},
+		} {
+			t.Run(member+" "+name, func(t *testing.T) {
+				i := newIDP(t, func(i *idp) { i.document = map[string]any{member: c.url} })
+				p := i.probe(t, func(p *Probe) { p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}} })
+				r := probetest.Run(t, p)
+				if text := probetest.Lines(r); r.Verdict() != probe.Fail || !strings.Contains(text, "discovery fail("+c.want+"\n") || strings.Contains(text, "evil") {
+					t.Errorf("wanted %s, got\n%s", c.want, text)
+				}
+			})
+		}
+	}
+	if caught > 0 {
+		t.Errorf("the other server was asked %d times", caught)
+	}
+}
+
+// TestDiscoveryMayNameHostsThatAreAllowed lets the endpoints be on another host, and sends it no header of the settings.
+func TestDiscoveryMayNameHostsThatAreAllowed(t *testing.T) {
+	var leaked bool
+	i := newIDP(t, nil)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		leaked = leaked || q.Header.Get("X-Tenant") != ""
+		i.serveToken(w, q)
+	}))
+	defer other.Close()
+	i.document = map[string]any{"token_endpoint": other.URL + "/token"}
+	host := strings.TrimPrefix(other.URL, "http://")
+	p := i.probe(t, func(p *Probe) {
+		p.AllowHosts, p.Headers = []string{host}, map[string]httpx.Value{"X-Tenant": {Text: "mine"}}
+	})
+	probetest.WantLines(t, probetest.Run(t, p), "pass", issued, discovered, signed, claimed, timely, declined)
+	if leaked {
+		t.Error("the other host got a header that is for the issuer")
+	}
+}
+
+func TestVetOfAnIssuerInTheOpen(t *testing.T) {
+	p := &Probe{Issuer: "https://issuer.test", AllowHosts: []string{"login.test", "other.test:8443"}, ClientSecret: secret.Env("X")}
+	p.base, _ = url.Parse(p.Issuer)
+	for raw, want := range map[string]probe.Reason{
+		"https://issuer.test/token": {}, "https://ISSUER.test:443/token": {}, "https://login.test/token": {}, "https://other.test:8443/t": {},
+		"http://issuer.test/token": tokenForeign, "http://login.test/token": tokenForeign, "https://issuer.test:8443/token": tokenForeign,
+		"https://login.test:8443/t": tokenForeign, "https://other.test/t": tokenForeign, "https://sub.login.test/t": tokenForeign,
+		"https://issuer.test@evil.test/t": probe.Schema, "https://issuer.test/t#x": probe.Schema, "https://evil.test\\@issuer.test/": probe.Schema,
+	} {
+		for _, credential := range []bool{true, false} {
+			if why, wrong := p.vet(raw, credential); why != want {
+				t.Errorf("%s: got %q (%s), want %q", raw, why, wrong, want)
+			}
+		}
+	}
+}
+
+func TestTokenWithoutDiscovery(t *testing.T) {
+	i := newIDP(t, func(i *idp) { i.paths["/.well-known/openid-configuration"] = probetest.Respond(500, "text/plain", "") })
+	explicit := func(p *Probe) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" }
+	probetest.WantLines(t, probetest.Run(t, i.probe(t, func(p *Probe) { explicit(p); p.Discovery = false })), "pass", issued, signed, claimed, timely, declined)
+	// Endpoints that are given are asked even while discovery is down.
+	probetest.WantLines(t, probetest.Run(t, i.probe(t, explicit)), "fail", issued, "discovery fail(status): wanted 200, got 500", signed, claimed, timely, declined)
+}

@@ -1,0 +1,100 @@
+package token
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// revoking is a probe of nothing but revocation.
+func (i *idp) revoking(t *testing.T, within, every time.Duration) *Probe {
+	return i.probe(t, func(p *Probe) {
+		p.Opaque, p.Audience, p.Refusal, p.Leeway = true, "", false, probe.Duration(2*time.Second)
+		p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: probe.Duration(within), Every: probe.Duration(every)}
+	})
+}
+
+// TestATokenThatExpiresIsNotRevoked: where a revoked token is refused only once it has expired, revoking proves nothing,
+// and that the control has expired by then too is nobody's fault.
+func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
+	i := newIDP(t, func(i *idp) { i.forgetful, i.grant = true, map[string]any{"expires_in": 1} })
+	var began time.Time
+	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) > time.Second {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		i.serveMe(w, q)
+	}
+	probetest.WantLines(t, probetest.Run(t, i.revoking(t, 8*time.Second, 100*time.Millisecond)), "inconclusive", issued, discovered,
+		"revocation inconclusive(control_failed): the revoked token was refused after *")
+}
+
+// TestAControlThatExpiresIsNotRejected: the revoked token is refused at once, and the other one is answered late.
+func TestAControlThatExpiresIsNotRejected(t *testing.T) {
+	i := newIDP(t, func(i *idp) { i.grant = map[string]any{"expires_in": 5} })
+	asked := 0
+	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+		if asked++; asked <= 2+refusalsInARow {
+			i.serveMe(w, q)
+			return
+		}
+		<-time.After(3500 * time.Millisecond)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	probetest.WantLines(t, probetest.Run(t, i.revoking(t, time.Second, time.Second)), "inconclusive", issued, discovered,
+		"revocation inconclusive(control_failed): another token is refused as well, but may have expired")
+}
+
+// TestOneReplicaThatRefusesIsNotAll: behind a load balancer one of three knows of the revocation.
+func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
+	i := newIDP(t, nil)
+	asked := 0
+	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+		asked++
+		i.forgetful = asked%3 != 0
+		i.serveMe(w, q)
+	}
+	probetest.WantLines(t, probetest.Run(t, i.revoking(t, 300*time.Millisecond, 100*time.Millisecond)), "fail", issued, discovered,
+		"revocation fail(revoked_accepted): wanted a revoked token refused within 300ms, it is still accepted after *")
+}
+
+// TestIssuingIsAskedWhileDiscoveryHangs: «all OAuth token issuance failing» is no news of a document that does not come.
+func TestIssuingIsAskedWhileDiscoveryHangs(t *testing.T) {
+	i := newIDP(t, nil)
+	i.paths["/.well-known/openid-configuration"] = func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }
+	p := i.probe(t, func(p *Probe) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" })
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 6 * time.Second}
+	probetest.WantLines(t, job.Do(t.Context()), "fail", issued, "discovery fail(timeout): no complete answer within *", signed, claimed, timely, declined)
+}
+
+// TestDiscoveryIsNotRepeated: the path of an endpoint is what the target wrote.
+func TestDiscoveryIsNotRepeated(t *testing.T) {
+	const marker = "planted-by-the-target"
+	i := newIDP(t, nil)
+	i.document = map[string]any{
+		"token_endpoint": i.url + "/" + marker, "jwks_uri": i.url + "/" + marker, "revocation_endpoint": i.url + "/" + marker,
+	}
+	var shown []string
+	for _, x := range probetest.Run(t, i.probe(t, nil)).Exchanges {
+		shown = append(shown, x.URL)
+	}
+	i = newIDP(t, func(i *idp) { i.paths["/revoke"] = probetest.Respond(500, "text/plain", "") })
+	for _, x := range probetest.Run(t, i.revoking(t, time.Second, time.Second)).Exchanges {
+		shown = append(shown, strings.ReplaceAll(x.URL, i.url, "IDP"))
+	}
+	got := strings.Join(shown, " ")
+	if strings.Contains(got, marker) || !strings.Contains(got, "/{token_endpoint}") || !strings.Contains(got, "IDP/{revocation_endpoint}") {
+		t.Errorf("got %s", got)
+	}
+}

@@ -1,0 +1,194 @@
+package token
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/keyset"
+	"prober/internal/probe"
+	"prober/probes/internal/budget"
+	"prober/probes/internal/issuance"
+)
+
+// defaults fills in what the settings leave out.
+func (v *Revocation) defaults() {
+	v.Within = cmp.Or(v.Within, probe.Duration(time.Minute))
+	v.Every = cmp.Or(v.Every, probe.Duration(time.Second))
+	if v.Use.Status.IsZero() {
+		v.Use.Status = httpx.Success
+	}
+}
+
+// refusedToken are the answers to a token that is not valid (RFC 6750, section 3.1).
+var refusedToken = httpx.Codes(401, 403)
+
+// revocation revokes the first token and looks how soon it is refused. A second one, which nobody revokes, is the
+// control: both are accepted before, and it is still accepted afterwards.
+func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Grant) {
+	const check = "revocation"
+	unproven := func(format string, args ...any) { run.r.Inconclusive(check, probe.ControlFailed, format, args...) }
+	if e.revocation == "" {
+		unproven("not asked: nothing says where tokens are revoked")
+		return
+	}
+	if !run.enough(ctx, check, first) {
+		return
+	}
+	second := run.issue(ctx, e, "second")
+	if !second.Passed() {
+		unproven("a second token was not issued: %s", second.Detail)
+		return
+	}
+	if second.Token == first.Token {
+		unproven("the issuer gives the same token twice, so there is none to compare with")
+		return
+	}
+	for _, g := range []issuance.Grant{first, second} {
+		if use := run.use(ctx, g.Token); use.is != letIn {
+			unproven("a fresh token is not accepted before it is revoked: %s", use.detail)
+			return
+		}
+	}
+	if f := run.revoke(ctx, e, first.Token); !f.Passed() {
+		run.r.Note("revocation", f)
+		return
+	}
+	// What is refused once it has expired, by whichever of two clocks, says nothing of its revocation.
+	expires := run.expiry(first)
+	expired := func() bool { return !expires.IsZero() && time.Now().After(expires) }
+	found, took := run.Revocation.watch(ctx, func(ctx context.Context) usage { return run.use(ctx, first.Token) })
+	if !found.Passed() {
+		run.r.Note("revocation", found)
+		return
+	}
+	if expired() {
+		unproven("the revoked token was refused after %s, when it had expired or was about to: a shorter within, or tokens that live longer, would tell", took.Round(time.Millisecond))
+		return
+	}
+	switch control := run.use(ctx, second.Token); control.is {
+	case letIn:
+		run.r.Measure(tokenRevocation, took.Seconds())
+		run.r.Pass(check, "%s; another token is still accepted", found.Detail)
+	case keptOut:
+		if expired() { // the other one was issued right after it
+			unproven("another token is refused as well, but may have expired")
+			return
+		}
+		run.r.Fail(check, tokenRejected, "a token that nobody revoked is refused as well: %s", control.detail)
+	default:
+		unproven("the revoked token is refused, but whether another one still works could not be told: %s", control.detail)
+	}
+}
+
+// expiry is from when on a token may be taken for expired: leeway before it is, by what the token or the answer with
+// it says; zero if neither does.
+func (run *tokenRun) expiry(g issuance.Grant) time.Time {
+	life := g.Expires
+	if t, err := keyset.Read(g.Token); err == nil && !t.Expiry.IsZero() {
+		if said := t.Expiry.Sub(run.issued(t, g)); life == 0 || said < life {
+			life = said
+		}
+	}
+	if life == 0 {
+		return time.Time{}
+	}
+	return g.Sent.Add(life - run.Leeway.D())
+}
+
+// revoke revokes a token (RFC 7009, section 2).
+func (run *tokenRun) revoke(ctx context.Context, e ends, token string) probe.Outcome {
+	const check = "revocation"
+	clientSecret, err := run.ClientSecret.Reveal()
+	if err != nil {
+		return probe.Outcome{Reason: probe.Credential, Detail: "client_secret: " + err.Error()}
+	}
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	a := run.post(ctx, httpx.Request{Check: check, URL: e.revocation, Want: httpx.Codes(200)}, form, clientSecret)
+	f := issuance.NotOK(a)
+	switch {
+	case f.Passed():
+		run.step("revoke", a)
+		return f
+	case run.cutOff(ctx, a):
+		return probe.Outcome{Reason: probe.ControlFailed, Detail: "the run's time was up before the token was revoked"}
+	}
+	f.Detail = "the token could not be revoked: " + f.Detail
+	if code := issuance.ErrorCode(a); code != "" && a.Reason == probe.OK {
+		f.Detail += " (" + code + ")"
+	}
+	return f
+}
+
+// A usage is what came of using a token.
+type usage struct {
+	is     int // let in, kept out, or neither
+	detail string
+}
+
+// What an answer says of a token.
+const (
+	unclear = iota
+	letIn
+	keptOut
+)
+
+func (run *tokenRun) use(ctx context.Context, token string) usage {
+	use := run.Revocation.Use
+	a := run.client(use.URL).Do(ctx, run.r, httpx.Request{
+		Check: "revocation", Method: use.Method, URL: use.URL, Header: http.Header{"Authorization": {"Bearer " + token}},
+		Want: append(append(httpx.Statuses{}, use.Status...), refusedToken...),
+	})
+	switch {
+	case a.Reason != probe.OK:
+		return usage{unclear, a.Detail}
+	case a.Cached != "":
+		return usage{unclear, fmt.Sprintf("the answer may come out of a cache (%s)", a.Cached)}
+	case refusedToken.Contains(a.Status):
+		return usage{keptOut, fmt.Sprintf("got %d", a.Status)}
+	case !use.Status.Contains(a.Status):
+		return usage{unclear, fmt.Sprintf("wanted %s, got %d", use.Status, a.Status)}
+	}
+	run.step("use", a)
+	return usage{letIn, fmt.Sprintf("got %d", a.Status)}
+}
+
+// refusalsInARow are how often in a row a revoked token must be refused: of several replicas, each with a cache of its
+// own, one refuses it before the others.
+const refusalsInARow = 3
+
+// watch uses a revoked token, at once and then every so often, until it is refused and stays so; the last time is when
+// the limit is reached. It returns how long that took. Where the run's own time ends before the limit, nobody can tell.
+func (v *Revocation) watch(ctx context.Context, ask func(context.Context) usage) (probe.Outcome, time.Duration) {
+	const check = "revocation"
+	limit, revoked := v.Within.D(), time.Now()
+	inARow, since := 0, time.Duration(0)
+	for {
+		asked := time.Since(revoked)
+		seen := ask(ctx)
+		took := time.Since(revoked)
+		if seen.is != keptOut {
+			inARow = 0
+		} else if inARow++; inARow == 1 {
+			since = took
+		}
+		switch {
+		case inARow == refusalsInARow:
+			return probe.Outcomef(probe.OK, "the revoked token was refused after %s", since.Round(100*time.Microsecond)), since
+		case inARow > 0:
+			continue
+		case asked >= limit && seen.is == letIn:
+			return probe.Outcomef(tokenRevoked, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
+		case asked >= limit:
+			return probe.Outcomef(probe.ControlFailed, "whether the revoked token is refused within %s could not be told: %s", v.Within, seen.detail), 0
+		}
+		if !budget.Sleep(ctx, min(v.Every.D(), limit-took)) {
+			return probe.Outcomef(probe.ControlFailed, "the revoked token was not refused after %s (%s), when the run's time was up; the limit is %s: give the probe a longer timeout",
+				time.Since(revoked).Round(time.Millisecond), seen.detail, v.Within), 0
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package token
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+func TestRevocation(t *testing.T) {
+	const ms = probe.Duration(time.Millisecond)
+	for name, c := range map[string]struct {
+		issuer func(*idp)
+		within probe.Duration
+		want   string
+	}{
+		"it takes a while":    {func(i *idp) { i.slow = 250 * time.Millisecond }, 10 * 1000 * ms, "revocation pass(ok): the revoked token was refused after *"},
+		"it is never refused": {func(i *idp) { i.forgetful = true }, 300 * ms, "revocation fail(revoked_accepted): wanted a revoked token refused within 300ms, it is still accepted after *"},
+		"revoking fails":      {func(i *idp) { i.paths["/revoke"] = probetest.Respond(500, "text/plain", "") }, 300 * ms, "revocation fail(status): the token could not be revoked: wanted 200, got 500"},
+		"revoking is not for such tokens": {func(i *idp) {
+			i.paths["/revoke"] = probetest.Respond(400, "application/json", `{"error":"unsupported_token_type"}`)
+		}, 300 * ms,
+			"revocation fail(status): the token could not be revoked: wanted 200, got 400 (unsupported_token_type)"},
+		"tokens are not accepted to begin with": {func(i *idp) { i.paths["/me"] = probetest.Respond(401, "text/plain", "") }, 300 * ms,
+			"revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: got 401"},
+		"what takes tokens is broken": {func(i *idp) { i.paths["/me"] = probetest.Respond(500, "text/plain", "") }, 300 * ms,
+			"revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: wanted 2xx, got 500"},
+		"one revocation ends all tokens": {func(i *idp) {
+			i.paths["/me"] = func(w http.ResponseWriter, _ *http.Request) {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				w.WriteHeader(map[bool]int{true: 401, false: 200}[len(i.revoked) > 0])
+			}
+		}, 300 * ms, "revocation fail(valid_rejected): a token that nobody revoked is refused as well: got 401"},
+		"what takes tokens breaks meanwhile": {func(i *idp) {
+			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+				i.mu.Lock()
+				broken := len(i.revoked) > 0
+				i.mu.Unlock()
+				if broken {
+					w.WriteHeader(503)
+					return
+				}
+				i.serveMe(w, q)
+			}
+		}, 300 * ms, "revocation inconclusive(control_failed): whether the revoked token is refused within 300ms could not be told: wanted 2xx, got 503"},
+		"what takes tokens is not asked, a cache answers": {func(i *idp) {
+			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "7"); i.serveMe(w, q) }
+		}, 300 * ms, "revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: the answer may come out of a cache (Age: 7)"},
+		"one token for all": {func(i *idp) {
+			token := unsecured(`{"alg":"RS256","kid":"x"}`)
+			i.grant = map[string]any{"access_token": token}
+		}, 300 * ms, "revocation inconclusive(control_failed): the issuer gives the same token twice, so there is none to compare with"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newIDP(t, c.issuer)
+			p := i.probe(t, func(p *Probe) {
+				p.Opaque, p.Audience, p.Refusal = true, "", false
+				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: c.within, Every: 100 * ms}
+			})
+			r := probetest.Run(t, p)
+			probetest.WantLines(t, r, r.Verdict().String(), issued, discovered, c.want)
+			measured := false
+			for _, s := range r.Samples {
+				measured = measured || s.Measure == tokenRevocation
+			}
+			if passed := strings.Contains(c.want, " pass("); measured != passed {
+				t.Errorf("the time until the refusal was measured: %t", measured)
+			}
+		})
+	}
+}
+
+// TestWatchLooksAtTheLimitAndNoMore counts, in fake time, how often a revoked token is used and when.
+func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
+	for name, c := range map[string]struct {
+		refusedAfter time.Duration
+		timeout      time.Duration
+		want         string
+		looks        int
+	}{
+		"at once":                {0, time.Hour, "ok: the revoked token was refused after 0s", 3},
+		"at the limit":           {10 * time.Second, time.Hour, "ok: the revoked token was refused after 10s", 7},
+		"after the limit":        {10*time.Second + 1, time.Hour, "revoked_accepted: wanted a revoked token refused within 10s, it is still accepted after 10s", 5},
+		"the run is too short":   {time.Hour, 7 * time.Second, "control_failed: the revoked token was not refused after 6s (got 200), when the run's time was up; the limit is 10s: give the probe a longer timeout", 3},
+		"the run is long enough": {9 * time.Second, 10500 * time.Millisecond, "ok: the revoked token was refused after 9s", 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), c.timeout)
+				defer cancel()
+				v := &Revocation{Within: probe.Duration(10 * time.Second), Every: probe.Duration(3 * time.Second)}
+				begun, looks := time.Now(), 0
+				found, took := v.watch(ctx, func(context.Context) usage {
+					looks++
+					if time.Since(begun) >= c.refusedAfter {
+						return usage{keptOut, "got 401"}
+					}
+					return usage{letIn, "got 200"}
+				})
+				if got := fmt.Sprintf("%s: %s", found.Reason, found.Detail); got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+				if looks != c.looks || ctx.Err() != nil {
+					t.Errorf("looked %d times, wanted %d; ended with the run: %v", looks, c.looks, ctx.Err())
+				}
+				if (took > 0) != (found.Reason == probe.OK && c.refusedAfter > 0) {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+	t.Run("a run that is cancelled ends at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			begun := time.Now()
+			v := &Revocation{Within: probe.Duration(time.Minute), Every: probe.Duration(time.Minute)}
+			v.watch(ctx, func(context.Context) usage { return usage{letIn, "got 200"} })
+			if took := time.Since(begun); took != time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	})
+}
+
+// TestARunThatIsTooShortBlamesNobody has an issuer that takes most of the run for each token.
+func TestARunThatIsTooShortBlamesNobody(t *testing.T) {
+	i := newIDP(t, nil)
+	i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) {
+		select {
+		case <-time.After(2500 * time.Millisecond):
+			i.serveToken(w, q)
+		case <-q.Context().Done():
+		}
+	}
+	p := i.probe(t, func(p *Probe) { p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}} })
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 4 * time.Second}
+	probetest.WantLines(t, job.Do(t.Context()), "inconclusive", issued, discovered, signed, claimed, timely,
+		"refusal inconclusive(timeout): not asked: issuing a token took *", "revocation inconclusive(timeout): not asked: *")
+}

@@ -1,0 +1,172 @@
+// Package token asks an issuer for a token, verifies it, and sees it revoked.
+package token
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes/internal/issuance"
+)
+
+// Probe asks an OAuth 2.0 or OpenID Connect issuer for an access token as a relying party does, by client credentials,
+// and looks at what it gets as a verifier does: discovery, signature, claims and times. It answers «all OAuth token
+// issuance failing», and whether what is issued can be verified by anybody. A wrong secret must be refused, and a
+// revoked token within a limit.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	Issuer    string `yaml:"issuer" required:"true" doc:"the issuer, exactly as it names itself; discovery is asked below it"`
+	Discovery bool   `yaml:"discovery" doc:"ask the issuer where its endpoints are (OpenID Connect Discovery 1.0)"`
+	TokenURL  string `yaml:"token_url" doc:"where tokens are issued, in place of what discovery says"`
+	JWKSURI   string `yaml:"jwks_uri" doc:"where the issuer's keys are, in place of what discovery says"`
+
+	AllowHosts []string `yaml:"allow_hosts" doc:"further hosts, host or host:port, on which discovery may name endpoints; the client's secret goes there"`
+
+	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name at the issuer"`
+	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
+	Auth         string            `yaml:"auth" doc:"how the secret is sent: basic (client_secret_basic) or post (client_secret_post)"`
+	Scopes       []string          `yaml:"scopes" doc:"scopes to ask for"`
+	Params       map[string]string `yaml:"params" mask:"true" doc:"further parameters of the token request, such as resource"`
+
+	Opaque   bool           `yaml:"opaque" doc:"the tokens are no JWT: nothing of them can be verified here"`
+	Audience string         `yaml:"audience" doc:"what the token's aud must hold"`
+	Algs     []string       `yaml:"algs" doc:"signature algorithms that verifiers allow; every asymmetric one unless said otherwise"`
+	Lifetime Lifetime       `yaml:"lifetime" doc:"how long a token may be valid"`
+	Leeway   probe.Duration `yaml:"leeway" doc:"how far the issuer's clock may be from the prober's"`
+	Latency  probe.Duration `yaml:"latency" doc:"the longest that each step of issuing may take"`
+	Keysets  []string       `yaml:"keysets" doc:"key sets of verifiers by which the fresh token must verify too"`
+
+	Refusal    bool        `yaml:"refusal" doc:"also try a wrong secret, once in each run; it must be refused"`
+	Revocation *Revocation `yaml:"revocation" doc:"revoke a token and see how soon it is refused"`
+
+	base  *url.URL      // Issuer
+	own   *httpx.Client // of the issuer's own origin
+	other *httpx.Client // of every other: it gets no header of the settings
+}
+
+// Lifetime bounds how long a token may be valid, from iat to exp.
+type Lifetime struct {
+	Min probe.Duration `yaml:"min" doc:"the shortest"`
+	Max probe.Duration `yaml:"max" doc:"the longest"`
+}
+
+// Revocation is how it is seen that a revoked token (RFC 7009) is refused.
+type Revocation struct {
+	URL    string         `yaml:"url" doc:"where tokens are revoked, in place of what discovery says"`
+	Use    Use            `yaml:"use" required:"true" doc:"a request that only a valid token makes succeed"`
+	Within probe.Duration `yaml:"within" doc:"how soon after its revocation a token must be refused"`
+	Every  probe.Duration `yaml:"every" doc:"how often to look meanwhile"`
+}
+
+// Use is a request with a token as its Bearer.
+type Use struct {
+	Method string         `yaml:"method" doc:"GET unless said otherwise"`
+	URL    string         `yaml:"url" required:"true" doc:"what to ask"`
+	Status httpx.Statuses `yaml:"status" doc:"the answer to a valid token; any 2xx unless said otherwise"`
+}
+
+// Reasons of the token kind.
+var (
+	tokenForeign  = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery sends to a host that is not the issuer's"}
+	tokenIssuer   = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "iss, or the issuer that discovery names, is another"}
+	tokenAudience = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not hold what it must"}
+	tokenNoExpiry = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token that is valid for ever"}
+	tokenLifetime = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, too short, or never"}
+	tokenSkew     = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
+	tokenRevoked  = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
+	tokenRejected = probe.Reason{Word: "valid_rejected", Verdict: probe.Fail, Text: "a token that nobody revoked is refused"}
+)
+
+// Measures of the token kind.
+var (
+	tokenStep = &probe.Measure{
+		Name:   "probe_token_step_duration_seconds",
+		Help:   "How long a step of the last run took, the slowest of its requests: discovery, token, jwks, refusal, use, revoke.",
+		Labels: []string{"step"},
+	}
+	tokenRevocation = &probe.Measure{
+		Name: "probe_token_revocation_seconds",
+		Help: "From the answer to the revocation until the token was refused, in the last run.",
+	}
+)
+
+// New returns a Token probe with its default settings.
+func New() *Probe {
+	return &Probe{Discovery: true, Refusal: true, Auth: "basic", Leeway: probe.Duration(10 * time.Second)}
+}
+
+// Checks names what a run notes.
+func (p *Probe) Checks() []string {
+	var names []string
+	for _, c := range []struct {
+		name  string
+		wants bool
+	}{
+		{"issuance", true}, // first: what the others are about
+		{"discovery", p.Discovery},
+		{"signature", !p.Opaque},
+		{"claims", !p.Opaque},
+		{"times", !p.Opaque},
+		{"keysets", len(p.Keysets) > 0},
+		{"refusal", p.Refusal},
+		{"revocation", p.Revocation != nil},
+		{"latency", p.Latency > 0},
+	} {
+		if c.wants {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// ExpectedStatuses lists the errors that the probe provokes on purpose: the refusals of a wrong secret and of a
+// revoked token.
+func (p *Probe) ExpectedStatuses() map[string][]int {
+	var codes []int
+	if p.Refusal {
+		codes = append(codes, refusedSecret.Codes()...)
+	}
+	if p.Revocation != nil {
+		codes = append(codes, refusedToken.Codes()...)
+	}
+	slices.Sort(codes)
+	return map[string][]int{"": slices.Compact(codes)}
+}
+
+// Close ends the connections that are kept for reuse. The probe may still be asked.
+func (p *Probe) Close() {
+	p.own.Close()
+	p.other.Close()
+}
+
+// Ask issues one token and looks at it. What needs a token is asked only if there is one.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	run := &tokenRun{Probe: p, r: r, clock: probe.WatchClock()}
+	ends, discovery := run.discover(ctx)
+	first := issuance.Grant{Outcome: probe.Outcome{Reason: probe.ControlFailed, Detail: "not asked: nothing says where tokens are issued"}}
+	if ends.token != "" {
+		first = run.issue(ctx, ends, "first")
+	}
+	r.Note("issuance", first.Outcome)
+	if p.Discovery {
+		r.Note("discovery", discovery)
+	}
+	if first.Passed() {
+		if !p.Opaque {
+			run.examine(ctx, ends, first)
+		}
+		if p.Refusal {
+			run.refusal(ctx, ends, first)
+		}
+		if p.Revocation != nil {
+			run.revocation(ctx, ends, first)
+		}
+	}
+	run.latency()
+	run.measure()
+}
