@@ -64,6 +64,10 @@ golden: ## write the golden files of all packages; look at the diff before you c
 		go test -run "^($$tests)$$" "./$$dir" -update </dev/null; \
 	done
 
+.PHONY: docs
+docs: ## write the generated tables of README and docs
+	go test ./cmd/prober -run '^TestGeneratedTables$$' -update
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; \

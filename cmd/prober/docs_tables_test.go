@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/metrics"
+	"prober/internal/probe"
+	"prober/internal/testenv"
+)
+
+// generated matches a table that TestGeneratedTables writes, with the comments around it.
+var generated = regexp.MustCompile(`(?s)<!-- ([a-z ]+): begin -->\n.*?<!-- ([a-z ]+): end -->`)
+
+// TestGeneratedTables compares the generated tables in README and docs with the code, or writes them with -update, as
+// `make docs` does.
+func TestGeneratedTables(t *testing.T) {
+	tables := docTables(t)
+	used := map[string]bool{}
+	for _, pattern := range documents {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			old, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := generated.ReplaceAllStringFunc(string(old), func(match string) string {
+				name := generated.FindStringSubmatch(match)
+				table, ok := tables[name[1]]
+				if !ok || name[1] != name[2] {
+					t.Errorf("%s: no table %q ends with %q", file, name[1], name[2])
+					return match
+				}
+				used[name[1]] = true
+				return fmt.Sprintf("<!-- %s: begin -->\n%s<!-- %[1]s: end -->", name[1], table)
+			})
+			testenv.Golden(t, file, text)
+		}
+	}
+	for name := range tables {
+		if !used[name] {
+			t.Errorf("no document shows the table %q", name)
+		}
+	}
+}
+
+// docTables returns all generated tables by name.
+func docTables(t *testing.T) map[string]string {
+	tables := map[string]string{}
+	var common [][]string
+	for _, r := range probe.CommonReasons {
+		common = append(common, []string{code(r.Word), r.Verdict.String(), cell(r.Text)})
+	}
+	tables["reasons"] = table("reason|verdict|meaning", common)
+	exposition := exampleExposition(t)
+	tables["series"] = table("series|type|labels|meaning", exported(exposition, "probe_"))
+	tables["prober series"] = table("series|type|labels|meaning", exported(exposition, "prober_", "promhttp_"))
+	return tables
+}
+
+// table formats rows in Markdown. The header has its cells separated by bars.
+func table(header string, rows [][]string) string {
+	cells := strings.Split(header, "|")
+	text := "| " + strings.Join(cells, " | ") + " |\n|" + strings.Repeat("---|", len(cells)) + "\n"
+	for _, row := range rows {
+		text += strings.TrimRight("| "+strings.Join(row, " | "), " ") + " |\n"
+	}
+	return strings.ReplaceAll(text, "|  |", "| |")
+}
+
+func code(word string) string { return "`" + word + "`" }
+
+func codes(words []string) string {
+	var quoted []string
+	for _, w := range words {
+		quoted = append(quoted, code(w))
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// cell escapes what would end a cell.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// exampleExposition returns the metrics of one probe whose last run has everything that a run can have.
+func exampleExposition(t *testing.T) string {
+	job := probe.Job{
+		ID:    probe.ID{System: "s", Name: "n", Type: "t", Runbook: "r", Severity: "P1"},
+		Probe: everything{}, RunbookURL: "https://docs.example/r", Interval: time.Minute, Timeout: time.Second,
+	}
+	m := metrics.New(metrics.Build{Version: "1", Revision: "2", Branch: "3"})
+	m.SetJobs([]probe.Job{job})
+	m.Observe(job.Do(t.Context()))
+	m.SelfCheck("clock", true)
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	return rec.Body.String()
+}
+
+// everything is a probe whose run has everything that a run can have.
+type everything struct{}
+
+func (everything) Validate() error                    { return nil }
+func (everything) Checks() []string                   { return []string{"a", "b"} }
+func (everything) ExpectedStatuses() map[string][]int { return map[string][]int{"target": {401}} }
+func (everything) Ask(_ context.Context, r *probe.Result) {
+	x := probe.Exchange{Check: "a", Target: "target", Status: 401, Expected: true, Reason: probe.OK, Connections: 1,
+		Version: "1", CertExpiry: time.Now().Add(time.Hour), Took: time.Millisecond}
+	for _, phase := range probe.PhaseNames {
+		x.Phases = append(x.Phases, probe.Phase{Name: phase, Took: time.Millisecond})
+	}
+	r.Exchanged(x)
+	r.Each([]string{"target"}, func(_ string, r *probe.Result) { r.Pass("a", "held") })
+	r.Fail("b", probe.Status, "expected 200, got 401")
+}
+
+// exported reads the families with one of the prefixes from an exposition: name, type, labels and help.
+func exported(exposition string, prefixes ...string) (rows [][]string) {
+	var row []string
+	var labels []string
+	end := func() {
+		if row != nil {
+			rows = append(rows, []string{code(row[0]), row[1], codes(labels), cell(row[2])})
+		}
+		row, labels = nil, nil
+	}
+	help := ""
+	for line := range strings.Lines(exposition) {
+		line = strings.TrimSpace(line)
+		fields := strings.SplitN(line, " ", 4)
+		switch {
+		case strings.HasPrefix(line, "# HELP "):
+			end()
+			help = fields[3]
+		case strings.HasPrefix(line, "# TYPE "):
+			if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(fields[2], p) }) {
+				row = []string{fields[2], fields[3], help}
+			}
+		case row != nil:
+			for _, m := range regexp.MustCompile(`[{,](\w+)="`).FindAllStringSubmatch(line, -1) {
+				if !slices.Contains([]string{"system", "probe", "type"}, m[1]) && !slices.Contains(labels, m[1]) {
+					labels = append(labels, m[1])
+				}
+			}
+		}
+	}
+	end()
+	slices.SortFunc(rows, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
+	return rows
+}
