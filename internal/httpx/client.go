@@ -55,10 +55,10 @@ func (s *Settings) Client(urls ...string) (*Client, error) {
 	return c, nil
 }
 
-// Over checks the settings as Client does and returns a client that sends its requests over the kept connections of
+// SharingConnections checks the settings as Client does and returns a client that sends its requests over the kept connections of
 // another. The settings must be those of the other but for credentials and headers, and neither may show a client
 // certificate, which belongs to a connection. Close has to be called on the other only.
-func (s *Settings) Over(other *Client, urls ...string) (*Client, error) {
+func (s *Settings) SharingConnections(other *Client, urls ...string) (*Client, error) {
 	c, err := s.Client(urls...)
 	if err != nil {
 		return nil, err

@@ -27,8 +27,8 @@ import (
 const (
 	maxAttempts = 3
 	firstWait   = 100 * time.Millisecond
-	longestWait = 2 * time.Second
-	shortWait   = 20 * time.Millisecond // after any answer, so that no server can make us hot
+	maxWait     = 2 * time.Second
+	minWait     = 20 * time.Millisecond // after any answer, so that no server can make us hot
 )
 
 // Lives of tokens.
@@ -207,13 +207,13 @@ func retryable(ctx context.Context, resp *http.Response, err error) (bool, error
 // pause is how long to wait before the next attempt: anything up to twice as long each time, so that many clients do
 // not come back together, or what the server asks for, but never longer than longestWait.
 func pause(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
-	wait := rand.N(min(firstWait<<min(attempt, 10), longestWait))
+	wait := rand.N(min(firstWait<<min(attempt, 10), maxWait))
 	if resp != nil {
 		seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 64)
-		if errors.Is(err, strconv.ErrRange) || (err == nil && seconds > uint64(longestWait/time.Second)) {
-			return longestWait
+		if errors.Is(err, strconv.ErrRange) || (err == nil && seconds > uint64(maxWait/time.Second)) {
+			return maxWait
 		}
 		wait = max(wait, time.Duration(seconds)*time.Second) // 0 if it says nothing that is a number
 	}
-	return min(max(wait, shortWait), longestWait)
+	return min(max(wait, minWait), maxWait)
 }

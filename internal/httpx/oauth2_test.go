@@ -217,7 +217,7 @@ func TestTokenAfterLong(t *testing.T) {
 		resp := &http.Response{Header: http.Header{"Retry-After": {after}}}
 		for attempt := range 100 {
 			for _, r := range []*http.Response{resp, nil} {
-				if got := pause(0, 0, attempt, r); got < shortWait || got > longestWait {
+				if got := pause(0, 0, attempt, r); got < minWait || got > maxWait {
 					t.Errorf("Retry-After %s, attempt %d: waits %s", after, attempt, got)
 				}
 			}

@@ -88,9 +88,9 @@ func (s *Settings) HasCredential() bool {
 	return false
 }
 
-// With returns the settings changed as other says. What other leaves out stays; a credential in other replaces
+// Merge returns the settings changed as other says. What other leaves out stays; a credential in other replaces
 // whichever one there was, and headers of other replace those of the same name.
-func (s Settings) With(other Settings) Settings {
+func (s Settings) Merge(other Settings) Settings {
 	_, authorized := canonical(other.Headers)["Authorization"]
 	if !other.Bearer.IsZero() || other.Basic != nil || other.OAuth2 != nil || authorized {
 		s.Bearer, s.Basic, s.OAuth2 = other.Bearer, other.Basic, other.OAuth2
@@ -112,9 +112,9 @@ func (s Settings) With(other Settings) Settings {
 	return s
 }
 
-// Elsewhere returns what of the settings also serves for asking another host than they are for: no credential, no
+// ForOtherHost returns what of the settings also serves for asking another host than they are for: no credential, no
 // header, no name in TLS.
-func (s Settings) Elsewhere() *Settings {
+func (s Settings) ForOtherHost() *Settings {
 	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver}
 	if s.TLS != nil {
 		out.TLS = &dial.TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
@@ -134,7 +134,7 @@ func canonical(headers map[string]Value) map[string]Value {
 // defaultMaxBody is the largest body read unless max_body says otherwise, and largestBody the most that it may say.
 const (
 	defaultMaxBody = 1 << 20
-	largestBody    = 64 << 20
+	maxMaxBody     = 64 << 20
 )
 
 func (s *Settings) maxBody() int64 { return cmp.Or(s.MaxBody, defaultMaxBody) }

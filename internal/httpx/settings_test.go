@@ -165,19 +165,19 @@ func TestSettingsRefused(t *testing.T) {
 func TestWith(t *testing.T) {
 	one, two := secret.Env("ONE"), secret.Env("TWO")
 	base := Settings{Bearer: one, Headers: map[string]Value{"x-org": {Text: "a"}, "X-B": {Text: "b"}}, MaxBody: 5, Resolver: "127.0.0.1:53"}
-	if got := base.With(Settings{}); !reflect.DeepEqual(got, base) {
+	if got := base.Merge(Settings{}); !reflect.DeepEqual(got, base) {
 		t.Errorf("got %+v", got)
 	}
-	got := base.With(Settings{Basic: &Basic{Username: "u", Password: two}, Headers: map[string]Value{"X-Org": {Text: "c"}}, MaxBody: 6, HTTP2: true})
+	got := base.Merge(Settings{Basic: &Basic{Username: "u", Password: two}, Headers: map[string]Value{"X-Org": {Text: "c"}}, MaxBody: 6, HTTP2: true})
 	want := Settings{Basic: &Basic{Username: "u", Password: two}, Headers: map[string]Value{"X-Org": {Text: "c"}, "X-B": {Text: "b"}}, MaxBody: 6, HTTP2: true, Resolver: "127.0.0.1:53"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	got = base.With(Settings{Headers: map[string]Value{"authorization": {Secret: two}}})
+	got = base.Merge(Settings{Headers: map[string]Value{"authorization": {Secret: two}}})
 	if !got.Bearer.IsZero() || got.Headers["Authorization"].Secret != two || !got.HasCredential() {
 		t.Errorf("got %+v", got)
 	}
-	got = got.With(Settings{Bearer: one})
+	got = got.Merge(Settings{Bearer: one})
 	if _, still := got.Headers["Authorization"]; still || got.Bearer != one {
 		t.Errorf("got %+v", got)
 	}

@@ -43,8 +43,8 @@ func (s *Settings) validate(urls []string) error {
 	if s.Connection != "" && s.Connection != fresh && s.Connection != reuse {
 		wrong = append(wrong, errors.New("connection: wanted fresh or reuse"))
 	}
-	if s.MaxBody < 0 || s.MaxBody > largestBody {
-		wrong = append(wrong, fmt.Errorf("max_body: wanted 1 to %d bytes, got %d", largestBody, s.MaxBody))
+	if s.MaxBody < 0 || s.MaxBody > maxMaxBody {
+		wrong = append(wrong, fmt.Errorf("max_body: wanted 1 to %d bytes, got %d", maxMaxBody, s.MaxBody))
 	}
 	if s.Resolver != "" {
 		host, port, err := net.SplitHostPort(s.Resolver)

@@ -51,8 +51,10 @@ func (e *Estimate) Next(now time.Time, spare, before time.Duration) time.Duratio
 	return wait
 }
 
-// Proof returns how long to wait until the clock must show another time than at first, unless it stands still.
-func (e *Estimate) Proof(now time.Time) time.Duration { return max(e.since.Add(e.unit).Sub(now), 0) }
+// WaitForTick returns how long to wait until the clock must show another time than at first, unless it stands still.
+func (e *Estimate) WaitForTick(now time.Time) time.Duration {
+	return max(e.since.Add(e.unit).Sub(now), 0)
+}
 
 // Exhausted reports whether more samples would hardly narrow the estimate: what is left is the time that questions
 // take, and the spare.

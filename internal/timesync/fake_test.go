@@ -34,8 +34,8 @@ func (f *fake) Close() error                { return nil }
 func (f *fake) SetDeadline(time.Time) error { return nil }
 
 // answering returns an asker whose servers all answer so.
-func answering(answer func(question []byte) [][]byte) *Asker {
-	return &Asker{open: func(context.Context, string, string) (net.Conn, error) { return &fake{answer: answer}, nil }}
+func answering(answer func(question []byte) [][]byte) *Client {
+	return &Client{open: func(context.Context, string, string) (net.Conn, error) { return &fake{answer: answer}, nil }}
 }
 
 // honest is the answer of a good server of stratum 2 whose clock is ahead by that much.

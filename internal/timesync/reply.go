@@ -18,7 +18,7 @@ type Reply struct {
 	Leap         int           // 1: the last minute of the day has 61 seconds; 2: it has 59; 0: neither is announced
 	At           time.Time     // when the reply came, by both of this machine's clocks
 	Peer         string        // the address that was asked, IP:port
-	Heard        string        // from whom it last heard of the time, and when, as bytes: no two servers do at one moment; empty if it keeps whole seconds
+	ReferenceID  string        // from whom it last heard of the time, and when, as bytes: no two servers do at one moment; empty if it keeps whole seconds
 }
 
 // Reasons why a server's answer is not used. They are the server's share of the closed set of reasons.
@@ -32,81 +32,81 @@ var (
 	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "it forbids to be asked"}
 )
 
-// A Flaw is why a server's answer is not used. Its text holds no byte of the answer.
-type Flaw struct {
-	Why  probe.Reason
-	text string
+// A ReplyError is why a server's answer is not used. Its text holds no byte of the answer.
+type ReplyError struct {
+	Reason probe.Reason
+	text   string
 }
 
-func (f *Flaw) Error() string { return f.text }
+func (f *ReplyError) Error() string { return f.text }
 
-func flaw(why probe.Reason, text string) *Flaw { return &Flaw{why, text} }
+func reject(why probe.Reason, text string) *ReplyError { return &ReplyError{why, text} }
 
 // Bounds of what is used.
 const (
 	headerLength = 48
 	version      = 4
-	mostDistance = time.Second         // RFC 5905, MAXDIST
-	oldest       = 36 * time.Hour      // RFC 5905, MAXPOLL: 2^17 s
+	maxDistance  = time.Second         // RFC 5905, MAXDIST
+	maxAge       = 36 * time.Hour      // RFC 5905, MAXPOLL: 2^17 s
 	rounding     = 4 * time.Nanosecond // of stamps and their halves
 )
 
-// judge tells whether a reply may be used. Of the library's reading it takes what stands in the packet; the offset is
+// interpret tells whether a reply may be used. Of the library's reading it takes what stands in the packet; the offset is
 // worked out here, from this machine's monotonic clock, since the library hides a round trip that is below zero.
-func (x *exchange) judge(read *ntp.Response) (Reply, error) {
-	if why := x.unfit(read); why != nil {
+func (x *exchange) interpret(read *ntp.Response) (Reply, error) {
+	if why := x.validate(read); why != nil {
 		return Reply{}, why
 	}
 	t1, t4 := stamp(x.sent), stamp(x.sent.Round(0).Add(x.received.Sub(x.sent)))
 	t2, t3 := binary.BigEndian.Uint64(x.reply[32:]), binary.BigEndian.Uint64(x.reply[40:])
 	rtt := span(t4-t1) - span(t3-t2)
 	if rtt < 0 {
-		return Reply{}, flaw(NegativeRTT, "it says that it had the question for longer than that was away")
+		return Reply{}, reject(NegativeRTT, "it says that it had the question for longer than that was away")
 	}
 	distance := (rtt+read.RootDelay)/2 + read.RootDispersion
-	if distance > mostDistance {
-		return Reply{}, flaw(Uncertain, "its time may be wrong by "+Seconds(distance)+", over "+Seconds(mostDistance))
+	if distance > maxDistance {
+		return Reply{}, reject(Uncertain, "its time may be wrong by "+Seconds(distance)+", over "+Seconds(maxDistance))
 	}
 	if by := probe.Step(x.sent, x.received); by.Abs() > probe.MaxClockStep {
-		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" while it was asked")
+		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" while it was asked")
 	}
 	offset := span(t2-t1)/2 + span(t3-t4)/2
 	return Reply{
 		Offset: Around(offset, distance+rounding), RTT: rtt, RootDistance: distance,
-		Stratum: int(read.Stratum), Leap: int(read.Leap), At: x.received, Peer: x.peer, Heard: x.heard(),
+		Stratum: int(read.Stratum), Leap: int(read.Leap), At: x.received, Peer: x.peer, ReferenceID: x.referenceID(),
 	}, nil
 }
 
-// heard is the stratum, the reference identifier and the reference timestamp of the reply. Servers that know the time by
+// referenceID is the stratum, the reference identifier and the reference timestamp of the reply. Servers that know the time by
 // a clock of their own may stamp whole seconds, which tell nobody apart.
-func (x *exchange) heard() string {
+func (x *exchange) referenceID() string {
 	if binary.BigEndian.Uint32(x.reply[20:]) == 0 {
 		return ""
 	}
 	return string(x.reply[1:2]) + string(x.reply[12:24])
 }
 
-// unfit says what in a packet keeps it from being used; nil if nothing does.
-func (x *exchange) unfit(read *ntp.Response) error {
+// validate says what in a packet keeps it from being used; nil if nothing does.
+func (x *exchange) validate(read *ntp.Response) error {
 	reference := binary.BigEndian.Uint64(x.reply[16:])
 	switch {
 	case read.Version != version:
-		return flaw(BadReply, "it answers in another version of NTP than was asked")
+		return reject(BadReply, "it answers in another version of NTP than was asked")
 	case read.Leap == ntp.LeapNotInSync:
-		return flaw(Unsynchronised, "it says that it does not know the time (leap indicator 3)")
+		return reject(Unsynchronised, "it says that it does not know the time (leap indicator 3)")
 	case read.Stratum == 16:
-		return flaw(Unsynchronised, "it says that it does not know the time (stratum 16)")
+		return reject(Unsynchronised, "it says that it does not know the time (stratum 16)")
 	case read.Stratum < 1 || read.Stratum > 16:
-		return flaw(BadReply, "its stratum is none that there is")
+		return reject(BadReply, "its stratum is none that there is")
 	case reference == 0:
-		return flaw(Unsynchronised, "it never heard of the time")
+		return reject(Unsynchronised, "it never heard of the time")
 	case read.ReferenceTime.After(read.Time):
-		return flaw(BadReply, "it says to have heard of the time in the future")
-	case read.Time.Sub(read.ReferenceTime) > oldest:
-		return flaw(Stale, "it last heard of the time over 36 hours ago")
+		return reject(BadReply, "it says to have heard of the time in the future")
+	case read.Time.Sub(read.ReferenceTime) > maxAge:
+		return reject(Stale, "it last heard of the time over 36 hours ago")
 	}
 	if read.Validate() != nil {
-		return flaw(Uncertain, "its time may be wrong by more than 16 s")
+		return reject(Uncertain, "its time may be wrong by more than 16 s")
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 
 // How often one server is asked at most.
 const (
-	leastInterval = 64 * time.Second // RFC 8633 and the operators of public servers ask for no more
-	mostInterval  = time.Hour        // however often it says that it is asked too often
+	minInterval = 64 * time.Second // RFC 8633 and the operators of public servers ask for no more
+	maxInterval = time.Hour        // however often it says that it is asked too often
 )
 
 // A Server remembers one NTP server between the runs of a probe, so that it is never asked more often than it may be.
@@ -31,7 +31,7 @@ type Server struct {
 // Ask asks the server, or returns its last answer while that is less than 64 s old and the server must not be asked
 // again. What the offset may have changed by since then is added to its uncertainty. A Flaw says why there is no
 // answer to use, in a sentence that tells when it will be asked next.
-func (s *Server) Ask(ctx context.Context, a *Asker) (Reply, error) {
+func (s *Server) Ask(ctx context.Context, a *Client) (Reply, error) {
 	now := probe.ReadClock()
 	if !s.due(now) {
 		return s.known(now)
@@ -43,10 +43,10 @@ func (s *Server) Ask(ctx context.Context, a *Asker) (Reply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last, s.err = reply, err
-	if kiss, ok := errors.AsType[*Flaw](err); ok {
-		switch kiss.Why {
+	if kiss, ok := errors.AsType[*ReplyError](err); ok {
+		switch kiss.Reason {
 		case probe.RateLimited:
-			s.interval = min(2*s.interval, mostInterval)
+			s.interval = min(2*s.interval, maxInterval)
 		case Kiss:
 			s.forbidden = err
 		}
@@ -58,7 +58,7 @@ func (s *Server) Ask(ctx context.Context, a *Asker) (Reply, error) {
 func (s *Server) due(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.interval = max(s.interval, leastInterval)
+	s.interval = max(s.interval, minInterval)
 	if s.forbidden != nil || !s.asked.IsZero() && now.Sub(s.asked) < s.interval {
 		return false
 	}
@@ -76,18 +76,18 @@ func (s *Server) known(now time.Time) (Reply, error) {
 	ago, next := now.Sub(s.asked), s.asked.Add(s.interval).Sub(now)
 	when := fmt.Sprintf("; asked %s ago, and again in %s", Seconds(ago), Seconds(next))
 	if s.err != nil {
-		if known, ok := errors.AsType[*Flaw](s.err); ok {
-			return Reply{}, flaw(known.Why, known.text+when)
+		if known, ok := errors.AsType[*ReplyError](s.err); ok {
+			return Reply{}, reject(known.Reason, known.text+when)
 		}
 		return Reply{}, s.err
 	}
 	switch by := probe.Step(s.last.At, now); {
 	case s.last.At.IsZero():
-		return Reply{}, flaw(probe.NothingChecked, "it has not answered yet")
+		return Reply{}, reject(probe.NothingChecked, "it has not answered yet")
 	case by.Abs() > probe.MaxClockStep:
-		return Reply{}, flaw(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
-	case now.Sub(s.last.At) > leastInterval:
-		return Reply{}, flaw(probe.RateLimited, "it said that it was asked too often, and its last answer is too old"+when)
+		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
+	case now.Sub(s.last.At) > minInterval:
+		return Reply{}, reject(probe.RateLimited, "it said that it was asked too often, and its last answer is too old"+when)
 	}
 	reply := s.last
 	reply.Offset = reply.Offset.Widen(Drift(now.Sub(s.last.At)))

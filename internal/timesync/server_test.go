@@ -18,7 +18,7 @@ type counter struct {
 	answer func(question []byte) [][]byte
 }
 
-func (c *counter) asker() *Asker {
+func (c *counter) asker() *Client {
 	return answering(func(q []byte) [][]byte {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -47,17 +47,17 @@ func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
 					t.Fatalf("every %s: got %v, %v", every, reply.Offset, err)
 				}
 				age := time.Since(reply.At)
-				if got, least := reply.Offset.Uncertainty(), reply.RootDistance+Drift(age); age > leastInterval || got < least {
+				if got, least := reply.Offset.Uncertainty(), reply.RootDistance+Drift(age); age > minInterval || got < least {
 					t.Fatalf("every %s: an answer %s old with an uncertainty of %s, wanted at least %s", every, age, got, least)
 				}
 				time.Sleep(every)
 			}
 			for _, gap := range c.gaps() {
-				if gap < leastInterval {
+				if gap < minInterval {
 					t.Fatalf("every %s: asked twice within %s", every, gap)
 				}
 			}
-			if len(c.asked) < 1 || every >= leastInterval && len(c.asked) != 100 {
+			if len(c.asked) < 1 || every >= minInterval && len(c.asked) != 100 {
 				t.Errorf("every %s: asked %d times", every, len(c.asked))
 			}
 		})
@@ -120,7 +120,7 @@ func TestAForgedKissIsNoKiss(t *testing.T) {
 			if _, err := s.Ask(t.Context(), a); why(err) != Replayed {
 				t.Fatalf("got %v", err)
 			}
-			time.Sleep(leastInterval)
+			time.Sleep(minInterval)
 		}
 		if len(c.asked) != 3 {
 			t.Errorf("asked %d times, wanted each time", len(c.asked))
@@ -137,7 +137,7 @@ func TestAFailureIsRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.answer = tampered(func(b []byte) { b[1] = 16 })
-		time.Sleep(leastInterval)
+		time.Sleep(minInterval)
 		for range 2 {
 			if _, err := s.Ask(t.Context(), a); why(err) != Unsynchronised {
 				t.Fatalf("got %v", err)
@@ -158,7 +158,7 @@ func TestAGivenUpRunIsNoRefusal(t *testing.T) {
 		if _, err := s.Ask(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(leastInterval + time.Second)
+		time.Sleep(minInterval + time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		c.answer = func([]byte) [][]byte { cancel(); return nil }
 		if _, err := s.Ask(ctx, a); err == nil {
@@ -175,10 +175,10 @@ func TestAGivenUpRunIsForgotten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s := &Server{Address: "127.0.0.1:9"}
-	if _, err := s.Ask(ctx, new(Asker)); err == nil {
+	if _, err := s.Ask(ctx, new(Client)); err == nil {
 		t.Fatal("asked all the same")
 	}
-	if _, err := s.Ask(t.Context(), new(Asker)); why(err) != probe.NothingChecked {
+	if _, err := s.Ask(t.Context(), new(Client)); why(err) != probe.NothingChecked {
 		t.Errorf("got %v; wanted that it was not asked yet", err)
 	}
 }

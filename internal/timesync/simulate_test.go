@@ -136,7 +136,7 @@ func TestNoFalseVerdictOnNTP(t *testing.T) {
 				servers[i] = Around(truth+lie, upTo(r, time.Second))
 			}
 		}
-		agreed, outside, ok := Agree(servers, quorum)
+		agreed, outside, ok := Intersect(servers, quorum)
 		if !ok {
 			t.Fatalf("%d honest servers of %d do not agree", n-lying, n)
 		}

@@ -32,7 +32,7 @@ type Probe struct {
 	Within    probe.Duration     `yaml:"within" doc:"how far the services' clocks may be from each other, and from UTC where there is ntp"`
 	Resolver  string             `yaml:"resolver" doc:"the name server to ask, host:port; the system's unless said otherwise"`
 
-	asker   timesync.Asker
+	asker   timesync.Client
 	servers []*timesync.Server // as NTP
 	sources []*source          // by name
 	leap    leapMemory

@@ -96,14 +96,14 @@ func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base tim
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	reply, err := server.Ask(ctx, &c.asker)
-	flawed, _ := errors.AsType[*timesync.Flaw](err)
+	flawed, _ := errors.AsType[*timesync.ReplyError](err)
 	_, lookup := errors.AsType[*net.DNSError](err)
 	switch {
 	case err == nil:
 		reply.Offset = reply.Offset.Shift(probe.Step(base, reply.At))
 		return serverSeen{Reply: reply}
 	case flawed != nil:
-		return serverSeen{trouble: troubled(flawed.Why, "%s", flawed)}
+		return serverSeen{trouble: troubled(flawed.Reason, "%s", flawed)}
 	case !lookup && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		return serverSeen{trouble: troubled(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
 	}
@@ -140,14 +140,14 @@ func (s *clockRun) agreeOnUTC() {
 			seen.trouble = troubled(SameServer, "it is the same server as %s (%s), and heard only once", s.NTP[twin], seen.Peer)
 			continue
 		}
-		if twin, twice := sources[seen.Heard]; twice && seen.Heard != "" {
+		if twin, twice := sources[seen.ReferenceID]; twice && seen.ReferenceID != "" {
 			seen.trouble = troubled(SameServer, "it is the same server as %s (by when it last heard of the time), and heard only once", s.NTP[twin])
 			continue
 		}
-		peers[seen.Peer], sources[seen.Heard] = i, i
+		peers[seen.Peer], sources[seen.ReferenceID] = i, i
 		heard, said = append(heard, i), append(said, seen.Offset)
 	}
-	utc, outside, ok := timesync.Agree(said, s.quorum())
+	utc, outside, ok := timesync.Intersect(said, s.quorum())
 	s.utc, s.agreed = utc, ok
 	if !ok {
 		return
@@ -198,7 +198,7 @@ func (s *clockRun) wanted() (all []string, waits map[string]time.Duration) {
 		helps, last := open[source.name] && !seen.Exhausted(source.spare), seen.Samples == source.most-1
 		switch {
 		case !seen.Moved && (!helps || last):
-			waits[source.name] = seen.Proof(now)
+			waits[source.name] = seen.WaitForTick(now)
 		case helps:
 			waits[source.name] = seen.Next(now, source.spare, seen.before)
 		default:

@@ -92,7 +92,7 @@ func (h *Probe) Validate() error {
 	}
 	client, err := h.Client(h.Service)
 	h.client = client
-	other := h.Elsewhere()
+	other := h.ForOtherHost()
 	asker, depErr := other.Client(h.Dependency)
 	h.asker = asker
 	if depErr != nil {

@@ -121,7 +121,7 @@ func (p *Probe) idleControl() string {
 // controlled returns the request of the control, as a probe of its own.
 func (p *Probe) controlled() *Probe {
 	c := &Probe{
-		Settings: p.Settings.With(p.Control.Settings),
+		Settings: p.Settings.Merge(p.Control.Settings),
 		URL:      cmp.Or(p.Control.URL, p.URL),
 		Address:  p.Address,
 		Method:   cmp.Or(p.Control.Method, p.Method),

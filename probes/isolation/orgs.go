@@ -69,8 +69,8 @@ func (p *Probe) as(shared httpx.Settings, c Credential) (*httpx.Client, error) {
 	if !own.HasCredential() {
 		return nil, errors.New("has no credential: wanted bearer, basic, oauth2 or a secret header")
 	}
-	settings := shared.With(own)
-	return settings.Over(p.base, p.Base)
+	settings := shared.Merge(own)
+	return settings.SharingConnections(p.base, p.Base)
 }
 
 // unlike refuses an org that is one of those before it by another name.

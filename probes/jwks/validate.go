@@ -146,7 +146,7 @@ func (p *Probe) validateFresh() error {
 	if p.Fresh == nil {
 		return nil
 	}
-	settings := p.Elsewhere()
+	settings := p.ForOtherHost()
 	settings.AllowPlaintext, settings.OAuth2 = p.AllowPlaintext, p.Fresh
 	if _, err := settings.Client(); err != nil {
 		return fmt.Errorf("fresh: %w", err)

@@ -26,7 +26,7 @@ func (p *Probe) Validate() error {
 		if c.Status.IsZero() && name != callerValid {
 			c.Status = httpx.Codes(401)
 		}
-		settings := p.Settings.With(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers})
+		settings := p.Settings.Merge(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers})
 		client, err := settings.Client(p.URL)
 		if common == nil { // else it is told once, for all
 			wrong = append(wrong, within("callers."+name+": ", err))
@@ -42,7 +42,7 @@ func (p *Probe) Validate() error {
 		wrong = append(wrong, fmt.Errorf("callers: %d are too many; at most %d are asked", len(p.order), mostCallers))
 	}
 	if p.Forgeries != nil {
-		asker, err := p.Elsewhere().Client(p.Forgeries.keysURL())
+		asker, err := p.ForOtherHost().Client(p.Forgeries.keysURL())
 		wrong = append(wrong, within("forgeries.keys: ", err), p.validateForging())
 		p.asker = asker
 	}
@@ -80,7 +80,7 @@ func (p *Probe) validateForging() error {
 	if v.Bearer.IsZero() && v.OAuth2 == nil {
 		return errors.New("forgeries: valid presents no bearer token, so that forged ones would be refused for being tokens; give it bearer or oauth2")
 	}
-	settings := p.Settings.With(httpx.Settings{Headers: v.Headers})
+	settings := p.Settings.Merge(httpx.Settings{Headers: v.Headers})
 	client, err := settings.Client() // of the URL the valid caller's client told what is wrong
 	p.liar = &caller{name: checkForgeries, client: client}
 	if err != nil {

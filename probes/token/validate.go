@@ -35,7 +35,7 @@ func (p *Probe) Validate() error {
 	if err := errors.Join(wrong...); err != nil {
 		return err
 	}
-	elsewhere := p.Elsewhere()
+	elsewhere := p.ForOtherHost()
 	elsewhere.AllowPlaintext = p.AllowPlaintext
 	var ownErr, otherErr error
 	p.own, ownErr = p.Settings.Client(p.Issuer)

@@ -11,20 +11,20 @@ type edge struct {
 	begins bool
 }
 
-// Agree returns where the true offset lies if at least quorum of the intervals hold it, after Marzullo and RFC 5905,
+// Intersect returns where the true offset lies if at least quorum of the intervals hold it, after Marzullo and RFC 5905,
 // section 11.2.1: the least interval around every offset that quorum of them share. It is never narrower than that,
 // however many agree, since it must hold for whichever of them are right. The others, in outside by their place, share
 // none of these offsets: they are false if the quorum is right. It returns ok false if no quorum of them agrees.
-func Agree(all []Interval, quorum int) (agreed Interval, outside []bool, ok bool) {
+func Intersect(all []Interval, quorum int) (agreed Interval, falsetickers []bool, ok bool) {
 	shared := overlaps(all, max(quorum, 1))
-	outside = make([]bool, len(all))
+	falsetickers = make([]bool, len(all))
 	for i, one := range all {
-		outside[i] = !slices.ContainsFunc(shared, one.Meets)
+		falsetickers[i] = !slices.ContainsFunc(shared, one.Meets)
 	}
 	if len(shared) == 0 {
-		return Interval{}, outside, false
+		return Interval{}, falsetickers, false
 	}
-	return Interval{shared[0].Lo, shared[len(shared)-1].Hi}, outside, true
+	return Interval{shared[0].Lo, shared[len(shared)-1].Hi}, falsetickers, true
 }
 
 // overlaps lists where at least quorum of the intervals lie over each other, in order.

@@ -22,8 +22,8 @@ func why(err error) probe.Reason {
 	if err == nil {
 		return probe.Reason{}
 	}
-	if f, ok := errors.AsType[*Flaw](err); ok {
-		return f.Why
+	if f, ok := errors.AsType[*ReplyError](err); ok {
+		return f.Reason
 	}
 	return probe.Reason{Word: "network"}
 }
@@ -105,11 +105,11 @@ func TestForgedPacketsFirst(t *testing.T) {
 			return append(packets, honest(question, 0))
 		}
 	}
-	if reply, err := answering(forged(mostStrays-1)).Ask(t.Context(), "127.0.0.1:1"); err != nil || !reply.Offset.Meets(Interval{}) {
+	if reply, err := answering(forged(maxUnmatched-1)).Ask(t.Context(), "127.0.0.1:1"); err != nil || !reply.Offset.Meets(Interval{}) {
 		t.Errorf("got %v, %v; wanted the true answer", reply, err)
 	}
-	if _, err := answering(forged(mostStrays)).Ask(t.Context(), "127.0.0.1:1"); why(err) != Replayed {
-		t.Errorf("got %v; wanted an end after %d packets", err, mostStrays)
+	if _, err := answering(forged(maxUnmatched)).Ask(t.Context(), "127.0.0.1:1"); why(err) != Replayed {
+		t.Errorf("got %v; wanted an end after %d packets", err, maxUnmatched)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestFarTimes(t *testing.T) {
 // All the delay on the way back: the offset looks like -40 ms, and 0 is still within the bounds.
 func TestAnUnevenWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asker := &Asker{open: func(context.Context, string, string) (net.Conn, error) {
+		asker := &Client{open: func(context.Context, string, string) (net.Conn, error) {
 			return &slowBack{fake{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}}, nil
 		}}
 		reply, err := asker.Ask(t.Context(), "127.0.0.1:1")
@@ -158,7 +158,7 @@ func (s *slowBack) Read(p []byte) (int, error) {
 }
 
 func TestALibraryThatPanics(t *testing.T) {
-	asker := &Asker{query: func(string, ntp.QueryOptions) (*ntp.Response, error) { panic("negative shift amount") }}
+	asker := &Client{query: func(string, ntp.QueryOptions) (*ntp.Response, error) { panic("negative shift amount") }}
 	if _, err := asker.Ask(t.Context(), "127.0.0.1:1"); why(err) != BadReply || strings.Contains(err.Error(), "shift") {
 		t.Errorf("got %v, wanted %s and none of the panic's words", err, BadReply)
 	}
@@ -174,7 +174,7 @@ func TestSilence(t *testing.T) {
 	t.Run("deadline", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		_, err := new(Asker).Ask(ctx, silent.LocalAddr().String())
+		_, err := new(Client).Ask(ctx, silent.LocalAddr().String())
 		if why(err).Word != "network" {
 			t.Errorf("got %v", err)
 		}
@@ -183,7 +183,7 @@ func TestSilence(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, cancel)
 		began := time.Now()
-		if _, err := new(Asker).Ask(ctx, silent.LocalAddr().String()); !errors.Is(err, context.Canceled) {
+		if _, err := new(Client).Ask(ctx, silent.LocalAddr().String()); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(began); took > 4*time.Second {
@@ -196,7 +196,7 @@ func TestSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		gone.Close()
-		if _, err := new(Asker).Ask(t.Context(), gone.LocalAddr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := new(Client).Ask(t.Context(), gone.LocalAddr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -209,7 +209,7 @@ func TestADNSBlackHoleEndsWithTheContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hole.Close()
-	asker := &Asker{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	asker := &Client{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, "udp", hole.LocalAddr().String())
 		if err == nil {
 			context.AfterFunc(ctx, func() { conn.Close() })
@@ -231,7 +231,7 @@ func TestADNSBlackHoleEndsWithTheContext(t *testing.T) {
 // One packet must not make many answer.
 func TestAddressesOfMany(t *testing.T) {
 	for _, address := range []string{"224.0.1.1:123", "255.255.255.255:123", "0.0.0.0:123", "[ff02::101]:123", "[::]:123"} {
-		_, err := new(Asker).Ask(t.Context(), address)
+		_, err := new(Client).Ask(t.Context(), address)
 		if _, ok := errors.AsType[*dial.DeniedError](err); !ok {
 			t.Errorf("%s: got %v", address, err)
 		}
@@ -262,8 +262,8 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		d := reply.RootDistance
-		if !known || reply.Stratum < 1 || reply.Stratum > 15 || reply.Leap > 2 || reply.RTT < 0 || d < 0 || d > mostDistance ||
-			reply.Offset.Empty() || reply.Offset.Uncertainty() > mostDistance+time.Microsecond {
+		if !known || reply.Stratum < 1 || reply.Stratum > 15 || reply.Leap > 2 || reply.RTT < 0 || d < 0 || d > maxDistance ||
+			reply.Offset.Empty() || reply.Offset.Uncertainty() > maxDistance+time.Microsecond {
 			t.Errorf("used %+v", reply)
 		}
 	})

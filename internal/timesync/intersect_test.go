@@ -30,7 +30,7 @@ func TestAgree(t *testing.T) {
 		"an empty one agrees with none": {[]Interval{at(0, 10), {Lo: 5, Hi: 4}, at(0, 10), at(0, 10)}, 3, "-10..10 [1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			agreed, outside, ok := Agree(test.all, test.quorum)
+			agreed, outside, ok := Intersect(test.all, test.quorum)
 			var out []int
 			for i, o := range outside {
 				if o {

@@ -12,8 +12,8 @@ import (
 	"github.com/beevik/ntp"
 )
 
-// Asker asks NTP servers. The zero value looks names up as this machine does.
-type Asker struct {
+// Client asks NTP servers. The zero value looks names up as this machine does.
+type Client struct {
 	Resolver *net.Resolver
 
 	// In place of the library and of the network, in tests.
@@ -21,17 +21,17 @@ type Asker struct {
 	open  func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// mostStrays is how many packets with another origin are passed over while the right one is waited for.
-const mostStrays = 16
+// maxUnmatched is how many packets with another origin are passed over while the right one is waited for.
+const maxUnmatched = 16
 
 // Ask asks a server, host:port, once, and returns by ctx's deadline. The error is a Flaw where the server answered and
 // its answer is not used, and else what kept it from answering.
-func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error) {
+func (a *Client) Ask(ctx context.Context, server string) (reply Reply, err error) {
 	x := &exchange{}
 	defer func() {
 		// A single packet made a version of the library panic: Poll or Precision 0x80. That must not end the prober.
 		if recover() != nil {
-			reply, err = Reply{}, flaw(BadReply, "its answer cannot be read")
+			reply, err = Reply{}, reject(BadReply, "its answer cannot be read")
 		}
 	}()
 	query := a.query
@@ -61,11 +61,11 @@ func (a *Asker) Ask(ctx context.Context, server string) (reply Reply, err error)
 	case x.kiss() != nil:
 		return Reply{}, x.kiss()
 	case err == nil && len(x.reply) >= headerLength:
-		return x.judge(read)
+		return x.interpret(read)
 	case !x.received.IsZero():
-		return Reply{}, flaw(BadReply, "its answer is none that RFC 5905 allows")
-	case x.strays > 0:
-		return Reply{}, flaw(Replayed, "it answered another question than was asked")
+		return Reply{}, reject(BadReply, "its answer is none that RFC 5905 allows")
+	case x.unmatched > 0:
+		return Reply{}, reject(Replayed, "it answered another question than was asked")
 	}
 	return Reply{}, err
 }
@@ -80,7 +80,7 @@ type exchange struct {
 	question       []byte
 	reply          []byte // with the question's own origin, or too short to have one
 	sent, received time.Time
-	strays         int
+	unmatched      int
 }
 
 // Write sends the question.
@@ -92,13 +92,13 @@ func (x *exchange) Write(p []byte) (int, error) {
 
 // Read waits for the answer to the question.
 func (x *exchange) Read(p []byte) (int, error) {
-	for x.strays < mostStrays {
+	for x.unmatched < maxUnmatched {
 		n, err := x.Conn.Read(p)
 		if err != nil {
 			return n, err
 		}
 		if n >= headerLength && string(p[24:32]) != string(x.question[40:48]) {
-			x.strays++
+			x.unmatched++
 			continue
 		}
 		x.received = probe.ReadClock()
@@ -117,9 +117,9 @@ func (x *exchange) kiss() error {
 	}
 	switch string(x.reply[12:16]) {
 	case "RATE":
-		return flaw(probe.RateLimited, "it says that it is asked too often (kiss of death RATE)")
+		return reject(probe.RateLimited, "it says that it is asked too often (kiss of death RATE)")
 	case "DENY", "RSTR":
-		return flaw(Kiss, "it forbids to be asked (kiss of death DENY or RSTR)")
+		return reject(Kiss, "it forbids to be asked (kiss of death DENY or RSTR)")
 	}
-	return flaw(Unsynchronised, "it says that it does not know the time (stratum 0)")
+	return reject(Unsynchronised, "it says that it does not know the time (stratum 0)")
 }
