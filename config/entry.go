@@ -18,14 +18,14 @@ import (
 
 // An entry is what is said of a probe of any kind. The settings of its kind are in the same mapping.
 type entry struct {
-	Name      string            `yaml:"name" required:"true" doc:"Names the probe; a label of its series. Unique in the system."`
+	Name      string            `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
 	Type      string            `yaml:"type" required:"true" doc:"The kind of probe."`
 	Runbook   string            `yaml:"runbook" doc:"The procedure that the probe serves, one of those under runbooks."`
-	Severity  string            `yaml:"severity" doc:"In place of the runbook's."`
+	Severity  string            `yaml:"severity" doc:"Overrides the runbook's."`
 	Interval  *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
 	Timeout   *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
-	Labels    map[string]string `yaml:"labels" doc:"Constant labels beside those of the file, or in their place."`
-	Signals   map[string]series `yaml:"signals" doc:"By check: the series that an alert already reads, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
+	Labels    map[string]string `yaml:"labels" doc:"Constant labels, added to those of the file or replacing them."`
+	Signals   map[string]series `yaml:"signals" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
 	DependsOn []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
 }
 

@@ -21,20 +21,20 @@ const (
 
 // A header is what a file says beside its probes.
 type header struct {
-	System   string             `yaml:"system" required:"true" doc:"The system that is probed; a label of every series."`
+	System   string             `yaml:"system" required:"true" doc:"Name of the system; becomes a label of every series."`
 	Interval *probe.Duration    `yaml:"interval" default:"30s" doc:"How often each probe runs, from 1s to 24h."`
 	Timeout  *probe.Duration    `yaml:"timeout" default:"5s" doc:"How long a run may take, less than the interval. By default at most four fifths of the interval."`
 	Labels   map[string]string  `yaml:"labels" doc:"Constant labels for every series of every probe."`
 	Runbooks map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
-	Probes   []*yaml.Node       `yaml:"probes" required:"true" doc:"The questions that are asked."`
+	Probes   []*yaml.Node       `yaml:"probes" required:"true" doc:"The probes."`
 
-	Maintenance []maintenance `yaml:"maintenance" doc:"When the system is worked on: probing and metrics go on, alerts stay quiet."`
+	Maintenance []maintenance `yaml:"maintenance" doc:"Windows during which alerts stay quiet; probing and metrics continue."`
 }
 
 // A runbook is a procedure for incidents.
 type runbook struct {
-	Severity string `yaml:"severity" doc:"As the runbook calls it: P1, sev2."`
-	URL      string `yaml:"url" doc:"Where the procedure is written down."`
+	Severity string `yaml:"severity" doc:"P1 to P3, or sev1 to sev3."`
+	URL      string `yaml:"url" doc:"URL of the procedure."`
 }
 
 // A fileHeader is the header of a file and where it is.

@@ -21,7 +21,7 @@ func kinds() probe.Kinds {
 
 type web struct {
 	exchange `yaml:",inline"`
-	URL      string            `yaml:"url" required:"true" doc:"What is asked for."`
+	URL      string            `yaml:"url" required:"true" doc:"The URL to request."`
 	Method   string            `yaml:"method" doc:"The HTTP method."`
 	Status   codes             `yaml:"status,omitempty"`
 	Within   probe.Duration    `yaml:"within"`

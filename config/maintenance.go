@@ -16,12 +16,12 @@ import (
 
 // A maintenance is a time in which a system is worked on, as a file says it: from one moment to another, or weekly.
 type maintenance struct {
-	From   string   `yaml:"from" doc:"When it begins, after RFC 3339: 2026-11-22T22:00:00Z."`
-	To     string   `yaml:"to" doc:"When it ends, after RFC 3339."`
-	Weekly string   `yaml:"weekly" doc:"In place of from and to: a weekday and two times, Sun 02:00-04:00. An end before the beginning is on the next day."`
+	From   string   `yaml:"from" doc:"Start, by RFC 3339: 2026-11-22T22:00:00Z."`
+	To     string   `yaml:"to" doc:"End, by RFC 3339."`
+	Weekly string   `yaml:"weekly" doc:"Instead of from and to: a weekday and two times, Sun 02:00-04:00. An end before the start is on the next day."`
 	Zone   string   `yaml:"zone" default:"UTC" doc:"The time zone of weekly, such as Europe/Berlin."`
 	Probes []string `yaml:"probes" doc:"The probes that it is about. By default all of the system."`
-	Why    string   `yaml:"why" doc:"What is done, for the people who see it."`
+	Why    string   `yaml:"why" doc:"Shown on the page and in the incident note."`
 }
 
 // A systemWindow is a maintenance window of a system, of all its probes if none is named.

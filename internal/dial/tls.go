@@ -13,12 +13,12 @@ import (
 // TLS are the settings of TLS that every kind of probe shares. Certificates are always verified unless
 // InsecureSkipVerify.
 type TLS struct {
-	CAFile             string `yaml:"ca_file,omitempty" doc:"PEM file of the authorities to trust in place of the system's"`
-	CertFile           string `yaml:"cert_file,omitempty" doc:"PEM file of the certificate to show a server that asks for one; read at each handshake"`
+	CAFile             string `yaml:"ca_file,omitempty" doc:"PEM file of the authorities to trust; default: the system's"`
+	CertFile           string `yaml:"cert_file,omitempty" doc:"PEM file of the client certificate; read at each handshake"`
 	KeyFile            string `yaml:"key_file,omitempty" doc:"PEM file of its key; read at each handshake"`
-	ServerName         string `yaml:"server_name,omitempty" doc:"the name to ask for and to verify in place of the URL's host"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty" doc:"do not verify the server's certificate; not together with a credential"`
-	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 unless it says 1.3"`
+	ServerName         string `yaml:"server_name,omitempty" doc:"the name to send and to verify instead of the URL's host"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty" doc:"skip verification of the server's certificate; not together with a credential"`
+	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 or 1.3; default: 1.2"`
 }
 
 // Validate reports everything wrong with the settings, each mistake by its key under "tls". The argument says whether

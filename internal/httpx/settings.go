@@ -22,18 +22,18 @@ import (
 // Settings are what the kinds of probes that speak HTTP have in common. They are embedded in a kind with
 // `yaml:",inline"` and never change once Client has been called.
 type Settings struct {
-	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send: a text, {file: PATH} or {env: NAME} each"`
+	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by client credentials"`
-	TLS            *dial.TLS        `yaml:"tls,omitempty" doc:"how https is spoken"`
-	Connection     string           `yaml:"connection,omitempty" doc:"fresh, a new connection for each request, unless it says reuse"`
-	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; HTTP/1.1 only unless said so"`
-	MaxBody        int64            `yaml:"max_body,omitempty" doc:"the largest body to read, in bytes, decoded; 1 MiB unless said otherwise"`
+	TLS            *dial.TLS        `yaml:"tls,omitempty" doc:"settings for https"`
+	Connection     string           `yaml:"connection,omitempty" doc:"fresh (a new connection for each request) or reuse; default: fresh"`
+	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; default: HTTP/1.1 only"`
+	MaxBody        int64            `yaml:"max_body,omitempty" doc:"the largest body to read, in bytes after decompression; default: 1 MiB"`
 	AllowPlaintext bool             `yaml:"allow_plaintext,omitempty" doc:"send credentials over http:// to other machines too"`
-	Resolver       string           `yaml:"resolver,omitempty" doc:"the name server to ask, host:port; the system's unless said otherwise"`
-	Trace          *Source          `yaml:"trace,omitempty" doc:"where the answer says its trace id"`
-	Version        *Source          `yaml:"version,omitempty" doc:"where the answer says the version of the software deployed"`
+	Resolver       string           `yaml:"resolver,omitempty" doc:"host:port of a name server; default: the system's"`
+	Trace          *Source          `yaml:"trace,omitempty" doc:"where the response states its trace id"`
+	Version        *Source          `yaml:"version,omitempty" doc:"where the response states the deployed version"`
 }
 
 // Basic is a user and a password.
@@ -47,9 +47,9 @@ type OAuth2 struct {
 	TokenURL     string            `yaml:"token_url" required:"true" doc:"where tokens are issued"`
 	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name there"`
 	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
-	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to ask for"`
+	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to request"`
 	Params       map[string]string `yaml:"params,omitempty" mask:"true" doc:"further parameters of the token request, such as audience"`
-	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header, the client's secret as HTTP Basic, unless it says params"`
+	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header (the client's secret as HTTP Basic) or params; default: header"`
 }
 
 // Source is where in an answer a value stands: in a header, or in the JSON body at a path.

@@ -26,11 +26,11 @@ import (
 // on one side of the limit, and else nobody can tell.
 type Probe struct {
 	NTP       []string           `yaml:"ntp" doc:"NTP servers, host or host:port; four or more, of different operators (RFC 8633)"`
-	Quorum    int                `yaml:"quorum" doc:"how many of the NTP servers must agree; 3, or more than half of more than five, unless said otherwise"`
+	Quorum    int                `yaml:"quorum" doc:"how many of the NTP servers must agree; default: 3, or more than half if there are more than five"`
 	NTPWithin probe.Duration     `yaml:"ntp_within" doc:"how far this machine's clock may be from UTC"`
-	Services  map[string]Service `yaml:"services" doc:"by name, where each service tells the time: a URL for its Date, or keys"`
-	Within    probe.Duration     `yaml:"within" doc:"how far the services' clocks may be from each other, and from UTC where there is ntp"`
-	Resolver  string             `yaml:"resolver" doc:"the name server to ask, host:port; the system's unless said otherwise"`
+	Services  map[string]Service `yaml:"services" doc:"by name, where each service states its time: a URL for its Date header, or keys"`
+	Within    probe.Duration     `yaml:"within" doc:"how far the services' clocks may be from each other, and from UTC if ntp is set"`
+	Resolver  string             `yaml:"resolver" doc:"host:port of a name server; default: the system's"`
 
 	asker   timesync.Client
 	servers []*timesync.Server // as NTP

@@ -22,11 +22,11 @@ import (
 type Service struct {
 	httpx.Settings `yaml:",inline"`
 
-	URL     string          `yaml:"url,omitempty" doc:"what to ask; the answer must be a 2xx of the service itself"`
-	JSON    jsonpath.Path   `yaml:"json,omitempty" doc:"an RFC 9535 path to the time in the JSON answer; without it the Date is read"`
-	Format  string          `yaml:"format,omitempty" doc:"how the JSON tells the time: rfc3339 unless it says unix or unix_ms"`
-	DateAge *probe.Duration `yaml:"date_age,omitempty" doc:"how old the Date of a new answer may be, since some servers renew it once a second; 1s unless said otherwise"`
-	IAT     *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint, asked by client credentials for tokens whose iat is read"`
+	URL     string          `yaml:"url,omitempty" doc:"the URL to request; the response must be a 2xx of the service itself"`
+	JSON    jsonpath.Path   `yaml:"json,omitempty" doc:"RFC 9535 path to the time in the JSON response; default: the Date header is read"`
+	Format  string          `yaml:"format,omitempty" doc:"format of the JSON value: rfc3339, unix or unix_ms; default: rfc3339"`
+	DateAge *probe.Duration `yaml:"date_age,omitempty" doc:"how old the Date of a new response may be, because some servers renew it once a second; default: 1s"`
+	IAT     *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint: tokens are requested with client credentials and their iat is read"`
 }
 
 // UnmarshalYAML reads a URL or the keys.

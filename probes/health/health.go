@@ -24,15 +24,15 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	Service    string            `yaml:"service" doc:"scheme and host of the service, kept as Host and SNI when a replica is asked; without replicas, where to ask"`
+	Service    string            `yaml:"service" doc:"scheme and host of the service, used as Host and SNI when a replica is dialled by its address"`
 	Replicas   replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be"`
-	Live       string            `yaml:"live" doc:"path that answers 200 while the process is live"`
-	Ready      string            `yaml:"ready" doc:"path that answers 200 while the process may be sent traffic, else 503"`
+	Live       string            `yaml:"live" doc:"path that returns 200 while the process is live"`
+	Ready      string            `yaml:"ready" doc:"path that returns 200 while the process accepts traffic, else 503"`
 	Dependency string            `yaml:"dependency" doc:"URL of what the service needs to be ready: 2xx means up"`
-	Marker     *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
-	Instance   *httpx.Source     `yaml:"instance" doc:"a header or JSON value that tells the replicas apart"`
-	Latency    probe.Duration    `yaml:"latency" doc:"above it a healthy answer is called slow"`
-	Settle     probe.Duration    `yaml:"settle" doc:"how long a replica that was well may be unready before that is a failure"`
+	Marker     *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
+	Instance   *httpx.Source     `yaml:"instance" doc:"a header or JSON value that is different for each replica"`
+	Latency    probe.Duration    `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
+	Settle     probe.Duration    `yaml:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
 
 	client *httpx.Client
 	asker  *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS

@@ -26,15 +26,15 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	URL         string                   `yaml:"url" required:"true" doc:"what to ask; http or https, without credentials"`
+	URL         string                   `yaml:"url" required:"true" doc:"the URL to request; http or https, without credentials"`
 	Address     string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
-	Method      string                   `yaml:"method" doc:"GET unless said otherwise"`
+	Method      string                   `yaml:"method" doc:"default: GET"`
 	Body        httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
-	Expect      expect.Expect            `yaml:"expect" doc:"what the answer must be; any 2xx unless said otherwise"`
-	AllowCached bool                     `yaml:"allow_cached" doc:"accept an answer out of a cache, which proves nothing of the origin"`
-	Decoy       bool                     `yaml:"decoy" doc:"also ask a path that nobody serves; it must not meet the expectation"`
-	Gauges      map[string]jsonpath.Path `yaml:"gauges" doc:"numbers to export from the JSON answer, by name"`
-	Control     *Control                 `yaml:"control" doc:"the positive control: the same request, changed as said, must succeed"`
+	Expect      expect.Expect            `yaml:"expect" doc:"what the response must be; default: any 2xx"`
+	AllowCached bool                     `yaml:"allow_cached" doc:"accept a response from a cache, which proves nothing about the origin"`
+	Decoy       bool                     `yaml:"decoy" doc:"also request a path that does not exist; it must not meet the expectation"`
+	Gauges      map[string]jsonpath.Path `yaml:"gauges" doc:"by name, numbers to export from the JSON response"`
+	Control     *Control                 `yaml:"control" doc:"the positive control: the same request with these changes must succeed"`
 
 	client  *httpx.Client
 	control *Probe
@@ -45,10 +45,10 @@ type Probe struct {
 type Control struct {
 	httpx.Settings `yaml:",inline"`
 
-	URL    string        `yaml:"url" doc:"what to ask instead"`
-	Method string        `yaml:"method" doc:"the method to ask with instead"`
-	Body   httpx.Value   `yaml:"body" mask:"true" doc:"what to send instead"`
-	Expect expect.Expect `yaml:"expect" doc:"what the control's answer must be; any 2xx unless said otherwise"`
+	URL    string        `yaml:"url" doc:"the URL to request instead"`
+	Method string        `yaml:"method" doc:"the method to use instead"`
+	Body   httpx.Value   `yaml:"body" mask:"true" doc:"the body to send instead"`
+	Expect expect.Expect `yaml:"expect" doc:"what the control's response must be; default: any 2xx"`
 }
 
 // httpValue is exported for each entry of gauges.

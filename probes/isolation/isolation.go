@@ -28,22 +28,22 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	Base            string               `yaml:"base" required:"true" doc:"scheme, host and path that the requests' URLs are below"`
+	Base            string               `yaml:"base" required:"true" doc:"scheme, host and path that the URLs of the requests are below"`
 	Address         string               `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
-	Orgs            map[string]*Tenant   `yaml:"orgs" required:"true" doc:"the test orgs, two to five, by a name to call them"`
-	Strangers       map[string]*Stranger `yaml:"strangers" doc:"credentials that must be let in nowhere, such as an expired token, by a name to call them"`
-	Whoami          Whoami               `yaml:"whoami" required:"true" doc:"the request that tells whose credential was sent"`
-	Resources       map[string]*Resource `yaml:"resources" required:"true" doc:"the kinds of objects that orgs keep, by name"`
-	Denied          httpx.Statuses       `yaml:"denied" doc:"the statuses that deny another org's object"`
-	Rejected        httpx.Statuses       `yaml:"rejected" doc:"the statuses that refuse a missing or wrong org"`
-	Unauthenticated httpx.Statuses       `yaml:"unauthenticated" doc:"the statuses that refuse who is nobody"`
-	Mismatch        string               `yaml:"mismatch" doc:"deny, a missing or wrong org must be refused; ignore, the credential's own org may be answered"`
-	Overrides       Overrides            `yaml:"overrides" doc:"ways to name an org that the API does not document and might heed"`
-	Interleave      Interleaved          `yaml:"interleave" doc:"how orgs take turns on shared connections"`
-	Concurrency     int                  `yaml:"concurrency" doc:"how many requests are made at the same time"`
+	Orgs            map[string]*Tenant   `yaml:"orgs" required:"true" doc:"by name, two to five test orgs"`
+	Strangers       map[string]*Stranger `yaml:"strangers" doc:"by name, credentials that must be accepted nowhere, such as an expired token"`
+	Whoami          Whoami               `yaml:"whoami" required:"true" doc:"the request that identifies the owner of a credential"`
+	Resources       map[string]*Resource `yaml:"resources" required:"true" doc:"by name, the kinds of objects that orgs have"`
+	Denied          httpx.Statuses       `yaml:"denied" doc:"statuses that deny another org's object"`
+	Rejected        httpx.Statuses       `yaml:"rejected" doc:"statuses that reject a missing or wrong org"`
+	Unauthenticated httpx.Statuses       `yaml:"unauthenticated" doc:"statuses that reject an unauthenticated request"`
+	Mismatch        string               `yaml:"mismatch" doc:"deny: a missing or wrong org must be rejected; ignore: the response may be for the credential's own org"`
+	Overrides       Overrides            `yaml:"overrides" doc:"undocumented ways to name an org that the API might accept"`
+	Interleave      Interleaved          `yaml:"interleave" doc:"reads of the orgs in turn on shared connections"`
+	Concurrency     int                  `yaml:"concurrency" doc:"number of concurrent requests"`
 	Settle          probe.Duration       `yaml:"settle" doc:"how long after its creation an owner may not see an object yet"`
-	MaxRequests     int                  `yaml:"max_requests" doc:"the most requests of a run, clean-up aside; what is not asked by then is not proven"`
-	Replica         string               `yaml:"replica" doc:"this prober's name in the canaries; the host's name unless said otherwise"`
+	MaxRequests     int                  `yaml:"max_requests" doc:"maximum number of requests in a run, clean-up aside; what is not tried is not proven"`
+	Replica         string               `yaml:"replica" doc:"this prober's name in the canaries; default: the host's name"`
 
 	at        *url.URL          // base
 	spoken    map[string]string // headers that hold {org}

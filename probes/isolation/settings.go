@@ -19,12 +19,12 @@ type Credential struct {
 	Bearer  secret.Secret          `yaml:"bearer" doc:"a token to send as Authorization: Bearer"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where to fetch the token to send, by client credentials"`
-	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers that nobody else sends: a text, {file: PATH} or {env: NAME} each"`
+	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers with the org's credential; each a text, {file: PATH} or {env: NAME}"`
 }
 
 // A Tenant is one test org and the credential to act as it.
 type Tenant struct {
-	ID         string `yaml:"id" doc:"what {org} stands for; the org's name here unless said otherwise"`
+	ID         string `yaml:"id" doc:"the value of {org}; default: the org's name here"`
 	Credential `yaml:",inline"`
 }
 
@@ -32,25 +32,25 @@ type Tenant struct {
 // org that is suspended.
 type Stranger struct {
 	Credential `yaml:",inline"`
-	Status     httpx.Statuses `yaml:"status" doc:"the statuses that refuse it; those of unauthenticated, 401 and 403 unless said otherwise"`
+	Status     httpx.Statuses `yaml:"status" doc:"statuses that reject it; default: those of unauthenticated, 401 and 403"`
 }
 
 // Whoami is the request that tells whose credential was sent.
 type Whoami struct {
 	URL     string                  `yaml:"url" required:"true" doc:"path below base, or a URL"`
-	Org     jsonpath.Path           `yaml:"org" required:"true" doc:"JSON path of the org; two credentials must not belong to the same"`
-	Subject jsonpath.Path           `yaml:"subject" doc:"JSON path of the user or service; two credentials must not be the same one's"`
-	TestOrg map[string]expect.Match `yaml:"test_org" doc:"by JSON path, what marks a test org; nothing is written to an org without it"`
+	Org     jsonpath.Path           `yaml:"org" required:"true" doc:"JSON path of the org; two credentials must not belong to the same org"`
+	Subject jsonpath.Path           `yaml:"subject" doc:"JSON path of the user or service; two credentials must not belong to the same one"`
+	TestOrg map[string]expect.Match `yaml:"test_org" doc:"by JSON path, the value that marks a test org; nothing is written to an org without it"`
 }
 
 // A Template is a request with {org}, {id}, {canary}, {page} or {cursor} in it.
 type Template struct {
-	Method  string            `yaml:"method" doc:"GET; POST to create, PUT to update, DELETE to delete"`
+	Method  string            `yaml:"method" doc:"default: GET; POST to create, PUT to update, DELETE to delete"`
 	URL     string            `yaml:"url" required:"true" doc:"path below base, or a URL"`
 	Headers map[string]string `yaml:"headers" mask:"true" doc:"headers of this request"`
 	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
 	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
-	Status  httpx.Statuses    `yaml:"status" doc:"the statuses of success; 2xx unless said otherwise"`
+	Status  httpx.Statuses    `yaml:"status" doc:"statuses of success; default: 2xx"`
 }
 
 // UnmarshalYAML reads a URL or the fields.
@@ -78,26 +78,26 @@ func (Template) JSONSchema() map[string]any {
 
 // A Resource is a kind of object that orgs keep, and what can be done with it.
 type Resource struct {
-	Create *Template          `yaml:"create" doc:"plants a canary"`
+	Create *Template          `yaml:"create" doc:"creates a canary"`
 	Read   *Template          `yaml:"read" doc:"shows one object"`
 	Update *Template          `yaml:"update" doc:"changes one object"`
 	Delete *Template          `yaml:"delete" doc:"deletes one object"`
 	List   *Template          `yaml:"list" doc:"shows the org's objects, page by page with {page} or {cursor}"`
-	Search *Template          `yaml:"search" doc:"shows the org's objects that hold {canary}"`
+	Search *Template          `yaml:"search" doc:"shows the org's objects that contain {canary}"`
 	Export *Template          `yaml:"export" doc:"shows all of the org's objects at once"`
-	Count  *Template          `yaml:"count" doc:"tells how many objects the org has"`
-	ID     *httpx.Source      `yaml:"id" doc:"where the answer to create says the new id; {json: $.id} unless said otherwise"`
+	Count  *Template          `yaml:"count" doc:"returns the number of the org's objects"`
+	ID     *httpx.Source      `yaml:"id" doc:"where the response to create has the new id; default: {json: $.id}"`
 	Next   jsonpath.Path      `yaml:"next" doc:"JSON path of the next {cursor}; none, null or empty on the last page"`
-	Items  jsonpath.Path      `yaml:"items" doc:"JSON path of the objects on a page; a {page} without any is the last"`
-	Number jsonpath.Path      `yaml:"number" doc:"JSON path of the number in the answer to count"`
-	Pages  int                `yaml:"pages" doc:"the most pages to read; 10 unless said otherwise"`
-	Plants map[string]Planted `yaml:"canaries" doc:"by org, an object that is there for good, where none can be created"`
+	Items  jsonpath.Path      `yaml:"items" doc:"JSON path of the objects on a page; a {page} without objects is the last"`
+	Number jsonpath.Path      `yaml:"number" doc:"JSON path of the number in the response to count"`
+	Pages  int                `yaml:"pages" doc:"maximum number of pages to read; default: 10"`
+	Plants map[string]Planted `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
 }
 
 // Planted is a long-lived canary: an object of a test org that somebody once put there.
 type Planted struct {
 	ID   httpx.Value   `yaml:"id" required:"true" doc:"the object's id: a text, {file: PATH} or {env: NAME}"`
-	Text secret.Secret `yaml:"text" required:"true" doc:"a text in it that stands nowhere else, 16 bytes at least"`
+	Text secret.Secret `yaml:"text" required:"true" doc:"a text in it that occurs nowhere else; at least 16 bytes"`
 }
 
 // Overrides are ways to name an org that the API does not document and might heed all the same.
@@ -109,8 +109,8 @@ type Overrides struct {
 
 // Interleaved says how orgs take turns on shared connections.
 type Interleaved struct {
-	Requests int `yaml:"requests" doc:"how many reads"`
-	Cancel   int `yaml:"cancel" doc:"how many percent of them hang up in the middle of the answer"`
+	Requests int `yaml:"requests" doc:"number of reads"`
+	Cancel   int `yaml:"cancel" doc:"percentage of them that is cancelled midway"`
 }
 
 // operations are what can be done with a resource, in the order in which they are shown.

@@ -21,19 +21,19 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	URLs      []string            `yaml:"urls" doc:"where verifiers with one address publish or fetch their key sets"`
-	Verifiers map[string]Verifier `yaml:"verifiers" doc:"verifiers with replicas, or without an endpoint, by a name of yours"`
-	Kids      []secret.Public     `yaml:"kids" doc:"ids of keys that every verifier must have: a text, {file: PATH} or {env: NAME} each"`
-	Revoked   []secret.Public     `yaml:"revoked" doc:"ids of keys that no verifier may have any more"`
-	Fresh     *httpx.OAuth2       `yaml:"fresh" doc:"where to have a token issued in each run; the key that signed it must be published"`
-	Algs      []string            `yaml:"algs" doc:"signature algorithms that verifiers allow; every asymmetric one unless said otherwise"`
+	URLs      []string            `yaml:"urls" doc:"key sets of verifiers that have one address each, or of the issuer"`
+	Verifiers map[string]Verifier `yaml:"verifiers" doc:"by name, verifiers with replicas or without an endpoint"`
+	Kids      []secret.Public     `yaml:"kids" doc:"ids of keys that every verifier must have; each a text, {file: PATH} or {env: NAME}"`
+	Revoked   []secret.Public     `yaml:"revoked" doc:"ids of keys that no verifier may have"`
+	Fresh     *httpx.OAuth2       `yaml:"fresh" doc:"where a token is issued in each run; the key that signed it must be published"`
+	Algs      []string            `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
 
-	Grace       probe.Duration `yaml:"grace" doc:"how long a key stays published after it signed last; no cache may keep a set for longer"`
-	CacheTTL    probe.Duration `yaml:"cache_ttl" doc:"how long verifiers keep a set at least; what the answers say unless said otherwise"`
-	Propagation probe.Duration `yaml:"propagation" doc:"how long verifiers may differ while a change spreads; two runs unless said otherwise"`
-	Leeway      probe.Duration `yaml:"leeway" doc:"how long after its expiry a token may still be accepted, for the sake of clocks"`
+	Grace       probe.Duration `yaml:"grace" doc:"how long a key stays published after its last signature; no cache may keep a set for longer"`
+	CacheTTL    probe.Duration `yaml:"cache_ttl" doc:"minimum time that verifiers keep a set; default: what the responses say"`
+	Propagation probe.Duration `yaml:"propagation" doc:"how long verifiers may differ while a change spreads; default: two runs"`
+	Leeway      probe.Duration `yaml:"leeway" doc:"how long after its expiry a token may still be accepted, to allow for clock skew"`
 
-	AllowCached    bool `yaml:"allow_cached" doc:"accept a set out of a cache, as relying parties get it; it proves no absence"`
+	AllowCached    bool `yaml:"allow_cached" doc:"accept a set from a cache; it does not prove that a key is absent"`
 	AllowExponent3 bool `yaml:"allow_exponent_3" doc:"accept RSA keys with the exponent 3"`
 
 	client *httpx.Client
@@ -45,8 +45,8 @@ type Probe struct {
 type Verifier struct {
 	URL      string            `yaml:"url" doc:"where it publishes its key set; Host and SNI stay when a replica is asked"`
 	Replicas replicas.Replicas `yaml:"replicas" doc:"where its replicas are and how many there must be"`
-	PEM      secret.Public     `yaml:"pem" doc:"the bundle of public keys that it is given, in place of a url; newlines may be escaped"`
-	Kids     []secret.Public   `yaml:"kids" doc:"the ids of the keys of the bundle, in their order: PEM has none of its own"`
+	PEM      secret.Public     `yaml:"pem" doc:"the bundle of public keys that it is given, instead of a url; newlines may be escaped"`
+	Kids     []secret.Public   `yaml:"kids" doc:"the ids of the keys of the bundle, in order, because PEM has none"`
 }
 
 // Reasons of the jwks kind, beside those that it shares with token.

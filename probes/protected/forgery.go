@@ -21,11 +21,11 @@ import (
 
 // Forgeries says that forged tokens are presented, and what they are forged from.
 type Forgeries struct {
-	Keys      secret.Public  `yaml:"keys" doc:"where the public keys are: the URL of a key set, {file: PATH} or {env: NAME}; with them tokens are keyed with the public key"`
-	Status    httpx.Statuses `yaml:"status" doc:"what refuses a forged token; 401 or 403 unless said otherwise"`
-	Claims    map[string]any `yaml:"claims" doc:"what to forge from where the valid token is opaque"`
-	Algorithm string         `yaml:"algorithm" doc:"of real tokens, where the valid token is opaque; RS256 unless said otherwise"`
-	KeyID     string         `yaml:"kid" doc:"of real tokens, where the valid token is opaque"`
+	Keys      secret.Public  `yaml:"keys" doc:"the public keys: the URL of a key set, {file: PATH} or {env: NAME}; needed to forge tokens with the public key as their secret"`
+	Status    httpx.Statuses `yaml:"status" doc:"statuses that reject a forged token; default: 401 and 403"`
+	Claims    map[string]any `yaml:"claims" doc:"claims to forge from, if the valid token is opaque"`
+	Algorithm string         `yaml:"algorithm" doc:"of real tokens, if the valid token is opaque; default: RS256"`
+	KeyID     string         `yaml:"kid" doc:"of real tokens, if the valid token is opaque"`
 }
 
 // UnmarshalYAML reads true or the fields.

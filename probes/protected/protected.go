@@ -21,13 +21,13 @@ type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
 	URL       string            `yaml:"url" required:"true" doc:"the protected route"`
-	Method    string            `yaml:"method" doc:"GET unless said otherwise; one that whatever stands in front lets through"`
+	Method    string            `yaml:"method" doc:"use one that the ingress lets through; default: GET"`
 	Body      httpx.Value       `yaml:"body" mask:"true" doc:"what every caller sends: a text, {file: PATH} or {env: NAME}"`
 	Replicas  replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
-	Code      *httpx.Source     `yaml:"code" doc:"where the answer says its machine-readable code"`
-	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own answers have, an ingress's not"`
-	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"who knocks, by name; valid must be among them, nobody and garbage always are"`
-	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or how: also present forged tokens, each of which must be refused"`
+	Code      *httpx.Source     `yaml:"code" doc:"where the response states its machine-readable code"`
+	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
+	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"the callers by name; valid is required, nobody and garbage are always called"`
+	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or keys: also present forged tokens, each of which must be rejected"`
 
 	order  []*caller // as they are asked; the path that nobody serves is asked for after the valid one
 	valid  *caller
@@ -38,12 +38,12 @@ type Probe struct {
 
 // A Caller is somebody who knocks, and what the answer must be.
 type Caller struct {
-	Status  httpx.Statuses         `yaml:"status" doc:"what is answered: of valid exactly this one, of the others 401 unless said otherwise"`
-	Code    string                 `yaml:"code" doc:"the machine-readable code that the answer carries"`
+	Status  httpx.Statuses         `yaml:"status" doc:"expected statuses: exactly one for valid; default for the others: 401"`
+	Code    string                 `yaml:"code" doc:"the machine-readable code of the response"`
 	Bearer  secret.Secret          `yaml:"bearer" doc:"the caller's token"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by client credentials"`
-	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers that this caller sends beside those of all"`
+	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers of this caller, added to those of all"`
 }
 
 // The callers that have a meaning of their own, and the checks that are no caller's.

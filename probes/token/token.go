@@ -20,29 +20,29 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	Issuer    string `yaml:"issuer" required:"true" doc:"the issuer, exactly as it names itself; discovery is asked below it"`
-	Discovery bool   `yaml:"discovery" doc:"ask the issuer where its endpoints are (OpenID Connect Discovery 1.0)"`
-	TokenURL  string `yaml:"token_url" doc:"where tokens are issued, in place of what discovery says"`
-	JWKSURI   string `yaml:"jwks_uri" doc:"where the issuer's keys are, in place of what discovery says"`
+	Issuer    string `yaml:"issuer" required:"true" doc:"the issuer, exactly as it names itself; discovery is requested below it"`
+	Discovery bool   `yaml:"discovery" doc:"request the issuer's discovery document (OpenID Connect Discovery 1.0)"`
+	TokenURL  string `yaml:"token_url" doc:"where tokens are issued; default: from discovery"`
+	JWKSURI   string `yaml:"jwks_uri" doc:"where the issuer's keys are; default: from discovery"`
 
 	AllowHosts []string `yaml:"allow_hosts" doc:"further hosts, host or host:port, on which discovery may name endpoints; the client's secret goes there"`
 
 	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name at the issuer"`
 	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
 	Auth         string            `yaml:"auth" doc:"how the secret is sent: basic (client_secret_basic) or post (client_secret_post)"`
-	Scopes       []string          `yaml:"scopes" doc:"scopes to ask for"`
+	Scopes       []string          `yaml:"scopes" doc:"scopes to request"`
 	Params       map[string]string `yaml:"params" mask:"true" doc:"further parameters of the token request, such as resource"`
 
-	Opaque   bool           `yaml:"opaque" doc:"the tokens are no JWT: nothing of them can be verified here"`
-	Audience string         `yaml:"audience" doc:"what the token's aud must hold"`
-	Algs     []string       `yaml:"algs" doc:"signature algorithms that verifiers allow; every asymmetric one unless said otherwise"`
+	Opaque   bool           `yaml:"opaque" doc:"the tokens are not JWTs: nothing in them can be verified here"`
+	Audience string         `yaml:"audience" doc:"what the token's aud must contain"`
+	Algs     []string       `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
 	Lifetime Lifetime       `yaml:"lifetime" doc:"how long a token may be valid"`
 	Leeway   probe.Duration `yaml:"leeway" doc:"how far the issuer's clock may be from the prober's"`
-	Latency  probe.Duration `yaml:"latency" doc:"the longest that each step of issuing may take"`
-	Keysets  []string       `yaml:"keysets" doc:"key sets of verifiers by which the fresh token must verify too"`
+	Latency  probe.Duration `yaml:"latency" doc:"maximum duration of each step of issuance"`
+	Keysets  []string       `yaml:"keysets" doc:"key sets of verifiers; the token must also verify with each of them"`
 
-	Refusal    bool        `yaml:"refusal" doc:"also try a wrong secret, once in each run; it must be refused"`
-	Revocation *Revocation `yaml:"revocation" doc:"revoke a token and see how soon it is refused"`
+	Refusal    bool        `yaml:"refusal" doc:"also try a wrong secret, once in each run; it must be rejected"`
+	Revocation *Revocation `yaml:"revocation" doc:"revoke a token and measure how soon it is rejected"`
 
 	base  *url.URL      // Issuer
 	own   *httpx.Client // of the issuer's own origin
@@ -51,23 +51,23 @@ type Probe struct {
 
 // Lifetime bounds how long a token may be valid, from iat to exp.
 type Lifetime struct {
-	Min probe.Duration `yaml:"min" doc:"the shortest"`
-	Max probe.Duration `yaml:"max" doc:"the longest"`
+	Min probe.Duration `yaml:"min" doc:"the minimum"`
+	Max probe.Duration `yaml:"max" doc:"the maximum"`
 }
 
 // Revocation is how it is seen that a revoked token (RFC 7009) is refused.
 type Revocation struct {
-	URL    string         `yaml:"url" doc:"where tokens are revoked, in place of what discovery says"`
-	Use    Use            `yaml:"use" required:"true" doc:"a request that only a valid token makes succeed"`
-	Within probe.Duration `yaml:"within" doc:"how soon after its revocation a token must be refused"`
-	Every  probe.Duration `yaml:"every" doc:"how often to look meanwhile"`
+	URL    string         `yaml:"url" doc:"where tokens are revoked; default: from discovery"`
+	Use    Use            `yaml:"use" required:"true" doc:"a request that succeeds only with a valid token"`
+	Within probe.Duration `yaml:"within" doc:"how soon after its revocation a token must be rejected"`
+	Every  probe.Duration `yaml:"every" doc:"how often to try meanwhile"`
 }
 
 // Use is a request with a token as its Bearer.
 type Use struct {
-	Method string         `yaml:"method" doc:"GET unless said otherwise"`
-	URL    string         `yaml:"url" required:"true" doc:"what to ask"`
-	Status httpx.Statuses `yaml:"status" doc:"the answer to a valid token; any 2xx unless said otherwise"`
+	Method string         `yaml:"method" doc:"default: GET"`
+	URL    string         `yaml:"url" required:"true" doc:"the URL to request"`
+	Status httpx.Statuses `yaml:"status" doc:"the response to a valid token; default: 2xx"`
 }
 
 // Reasons of the token kind.

@@ -16,12 +16,12 @@ import (
 
 // Expect is what the answer to a request must be. Only what is written is tested, the status always.
 type Expect struct {
-	Status      httpx.Statuses   `yaml:"status" doc:"200, 2xx or a list of such; 2xx unless said otherwise"`
-	Headers     map[string]Match `yaml:"headers" mask:"true" doc:"what headers must be, by name"`
+	Status      httpx.Statuses   `yaml:"status" doc:"200, 2xx or a list of these; default: 2xx"`
+	Headers     map[string]Match `yaml:"headers" mask:"true" doc:"by name, what headers must be"`
 	Body        *Match           `yaml:"body" mask:"true" doc:"what the body must be"`
-	JSON        map[string]Match `yaml:"json" mask:"true" doc:"what values of the JSON body must be, by RFC 9535 path"`
-	Latency     probe.Duration   `yaml:"latency" doc:"the longest that the answer may take"`
-	Certificate probe.Duration   `yaml:"certificate" doc:"how long every certificate of the chain must still be valid"`
+	JSON        map[string]Match `yaml:"json" mask:"true" doc:"by RFC 9535 path, what values of the JSON body must be"`
+	Latency     probe.Duration   `yaml:"latency" doc:"maximum duration of the exchange"`
+	Certificate probe.Duration   `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain"`
 }
 
 // A Check is the outcome of one named check.

@@ -14,14 +14,14 @@ import (
 // Match says what a text or a number must be. In YAML a plain value means that it must be equal; otherwise what is
 // written must hold, all of it.
 type Match struct {
-	Equals      *string  `yaml:"equals" doc:"the very text or number"`
-	Contains    string   `yaml:"contains" doc:"a text that it holds"`
-	Match       *Pattern `yaml:"match" doc:"a regular expression (RE2) that it matches somewhere"`
-	Min         *float64 `yaml:"min" doc:"the least number it may be"`
-	Max         *float64 `yaml:"max" doc:"the greatest number it may be"`
-	NotContains string   `yaml:"not_contains" doc:"a text that it does not hold; needs a control"`
-	NotMatch    *Pattern `yaml:"not_match" doc:"a regular expression that it does not match; needs a control"`
-	Absent      bool     `yaml:"absent" doc:"it is not there at all; needs a control"`
+	Equals      *string  `yaml:"equals" doc:"the exact text or number"`
+	Contains    string   `yaml:"contains" doc:"a text that it must contain"`
+	Match       *Pattern `yaml:"match" doc:"a regular expression (RE2) that must match"`
+	Min         *float64 `yaml:"min" doc:"the minimum number"`
+	Max         *float64 `yaml:"max" doc:"the maximum number"`
+	NotContains string   `yaml:"not_contains" doc:"a text that it must not contain; needs a control"`
+	NotMatch    *Pattern `yaml:"not_match" doc:"a regular expression that must not match; needs a control"`
+	Absent      bool     `yaml:"absent" doc:"it must be absent; needs a control"`
 }
 
 // UnmarshalYAML reads a plain value or the fields.
