@@ -70,8 +70,8 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 	if _, word := strictyaml.Lookup(p.node, "type"); word != nil && word.Kind == yaml.ScalarNode {
 		kind = word.Value
 	}
-	if makeKind, known := kinds[kind]; known {
-		p.job.Probe = makeKind()
+	if k, known := kinds[kind]; known {
+		p.job.Kind, p.job.Probe = k, k.New()
 		p.unread = d.Decode(p.node, &p.entry, p.job.Probe)
 		p.job.Settings = settingsHash(p.job.Probe, p.node)
 	} else { // the other keys cannot be judged

@@ -14,8 +14,8 @@ import (
 // at every kind of depth, settings that read themselves, and secrets.
 func kinds() probe.Kinds {
 	return probe.Kinds{
-		"web":  func() probe.Probe { return &web{Method: "GET", Within: probe.Duration(2e9), Retry: retry{Times: 1}} },
-		"ping": func() probe.Probe { return &ping{Count: 3} },
+		"web":  {New: func() probe.Probe { return &web{Method: "GET", Within: probe.Duration(2e9), Retry: retry{Times: 1}} }},
+		"ping": {New: func() probe.Probe { return &ping{Count: 3} }},
 	}
 }
 

@@ -18,7 +18,7 @@ type object = map[string]any
 func checkKinds(d *strictyaml.Decoder, kinds probe.Kinds) error {
 	common := d.Keys(&entry{})
 	for _, word := range slices.Sorted(maps.Keys(kinds)) {
-		p := kinds[word]()
+		p := kinds[word].New()
 		if err := d.Check(p); err != nil {
 			return fmt.Errorf("kind %s: %w", word, err)
 		}
@@ -42,7 +42,7 @@ func Schema(kinds probe.Kinds) ([]byte, error) {
 	definitions := object{}
 	var choices []object
 	for _, word := range words {
-		definitions["kind_"+word] = kindSchema(d, word, kinds[word]())
+		definitions["kind_"+word] = kindSchema(d, word, kinds[word].New())
 		choices = append(choices, object{
 			"if":   object{"properties": object{"type": object{"const": word}}, "required": []string{"type"}},
 			"then": object{"$ref": "#/definitions/kind_" + word},

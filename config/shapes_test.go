@@ -79,7 +79,7 @@ func (f *fragile) Validate() error {
 func (f *fragile) Checks() []string { panic(f.Kid) }
 
 func TestAKindThatPanicsIsAMistake(t *testing.T) {
-	all := probe.Kinds{"x": func() probe.Probe { return &fragile{} }}
+	all := probe.Kinds{"x": {New: func() probe.Probe { return &fragile{} }}}
 	for _, at := range []string{"unmarshal", "validate", "checks"} {
 		text := "system: s\nprobes:\n  - {name: a, type: x, at: " + at + ", kid: " + marker + ", signals: {a: b}}\n"
 		_, err := config.Parse(all, config.File{Name: "f", Data: []byte(text)})
@@ -117,7 +117,7 @@ func TestKindsThatCannotBeReadStrictlyAreRefused(t *testing.T) {
 		"kind x: expected a pointer to a struct without an UnmarshalYAML of its": func() probe.Probe { return &selfish{} },
 		"kind x: expected a pointer to a struct":                                 func() probe.Probe { return silent{} },
 	} {
-		all := probe.Kinds{"x": kind}
+		all := probe.Kinds{"x": {New: kind}}
 		_, err := config.Parse(all, config.File{Data: []byte(one("s", "a"))})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("Parse: got %v, want %s", err, want)

@@ -15,12 +15,12 @@ import (
 // Kinds is the table of contents: the word after "type:" and the kind it stands for.
 func Kinds() probe.Kinds {
 	return probe.Kinds{
-		"clock":     func() probe.Probe { return clock.New() },
-		"health":    func() probe.Probe { return health.New() },
-		"http":      func() probe.Probe { return http.New() },
-		"isolation": func() probe.Probe { return isolation.New() },
-		"jwks":      func() probe.Probe { return jwks.New() },
-		"protected": func() probe.Probe { return protected.New() },
-		"token":     func() probe.Probe { return token.New() },
+		"clock":     clock.Kind(),
+		"health":    health.Kind(),
+		"http":      http.Kind(),
+		"isolation": isolation.Kind(),
+		"jwks":      jwks.Kind(),
+		"protected": protected.Kind(),
+		"token":     token.Kind(),
 	}
 }

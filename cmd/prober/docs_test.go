@@ -130,13 +130,13 @@ func TestEveryKindIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, fresh := range probes.Kinds() {
-		text, err := os.ReadFile("../../docs/kinds/" + kind + ".md")
+	for name, kind := range probes.Kinds() {
+		text, err := os.ReadFile("../../docs/kinds/" + name + ".md")
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		out, err := yaml.Marshal(fresh())
+		out, err := yaml.Marshal(kind.New())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestEveryKindIsDocumented(t *testing.T) {
 		}
 		for key := range settings {
 			if !bytes.Contains(text, []byte("`"+key)) && !bytes.Contains(shared, []byte("\n| `"+key)) && !bytes.Contains(shared, []byte(", `"+key+"` |")) {
-				t.Errorf("docs/kinds/%s.md does not explain the setting %s", kind, key)
+				t.Errorf("docs/kinds/%s.md does not explain the setting %s", name, key)
 			}
 		}
 	}
@@ -351,8 +351,8 @@ func TestSecretsHaveTheirType(t *testing.T) {
 		}
 		return found
 	}
-	for kind, fresh := range probes.Kinds() {
-		if found := suspects(reflect.TypeOf(fresh()), kind, map[reflect.Type]bool{}); found != nil {
+	for name, kind := range probes.Kinds() {
+		if found := suspects(reflect.TypeOf(kind.New()), name, map[reflect.Type]bool{}); found != nil {
 			t.Errorf("named like secrets, and not of the type that cannot be printed: %v", found)
 		}
 	}

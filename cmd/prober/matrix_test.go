@@ -99,6 +99,9 @@ func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 	jobs := demoJobs(t, sample)
 	results := newOnceRunner(64).run(t.Context(), jobs)
 	for _, r := range results {
+		if err := probes.Kinds()[r.Type].Undeclared(r); err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+		}
 		if r.Verdict() == probe.Pass {
 			continue
 		}

@@ -24,7 +24,7 @@ func (f fake) Checks() []string                   { return f.checks }
 func (f fake) Ask(context.Context, *probe.Result) {}
 func (f fake) ExpectedStatuses() map[string][]int { return f.causes }
 
-var _ expecting = fake{}
+var _ probe.StatusProvoker = fake{}
 
 // job makes a job of a fake probe.
 func job(system, name, kind, severity string, interval time.Duration, f fake) probe.Job {

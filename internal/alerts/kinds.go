@@ -53,15 +53,10 @@ func timed(kind string) bool {
 	return false
 }
 
-// expecting is a probe that knows which statuses of at least 400 it causes on purpose, by target.
-type expecting interface {
-	ExpectedStatuses() map[string][]int
-}
-
 // denies reports whether an HTTP probe asks as somebody who is to be refused, and has a control that shows that others
 // are not.
 func denies(j probe.Job) bool {
-	p, ok := j.Probe.(expecting)
+	p, ok := j.Probe.(probe.StatusProvoker)
 	if j.Type != kindHTTP || !ok || !has(j, "control") {
 		return false
 	}

@@ -6,11 +6,6 @@ import (
 	"prober/internal/probe"
 )
 
-// measurer is a probe that lists the measures that exist before its first run, with their initial values.
-type measurer interface {
-	Measures() []probe.Sample
-}
-
 // maxPersistent bounds the series of one probe that survive its runs.
 const maxPersistent = maxSeries / 4
 
@@ -18,8 +13,8 @@ const maxPersistent = maxSeries / 4
 // is, if fresh is false. It returns how many series do not fit.
 func (s *state) keepPersistent(p probe.Probe, fresh bool) (dropped int) {
 	var next []sample
-	if p, ok := p.(measurer); ok {
-		for _, now := range p.Measures() {
+	if p, ok := p.(probe.Initializer); ok {
+		for _, now := range p.InitialSamples() {
 			if !isPersistent(now) || s.rejects(now) || len(next) == maxPersistent {
 				dropped++
 				continue

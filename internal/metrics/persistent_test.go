@@ -21,7 +21,7 @@ type persistentProbe struct{ surfaces []string }
 func (persistentProbe) Validate() error                    { return nil }
 func (persistentProbe) Checks() []string                   { return nil }
 func (persistentProbe) Ask(context.Context, *probe.Result) {}
-func (l persistentProbe) Measures() []probe.Sample {
+func (l persistentProbe) InitialSamples() []probe.Sample {
 	all := []probe.Sample{{Measure: proven}}
 	for _, s := range l.surfaces {
 		all = append(all, probe.Sample{Measure: breaches, Values: []string{s}})

@@ -30,11 +30,6 @@ type state struct {
 	persistent  []sample // of persistent measures, sorted by measure and values, each once
 }
 
-// expectedStatuser is a probe that knows which statuses of at least 400 it causes on purpose, by target.
-type expectedStatuser interface {
-	ExpectedStatuses() map[string][]int
-}
-
 // set replaces the view and creates the counters that the probe can name in advance. It returns how many do not fit.
 func (s *state) set(v *jobView, p probe.Probe, settings string, now time.Time) (dropped int) {
 	s.mu.Lock()
@@ -46,7 +41,7 @@ func (s *state) set(v *jobView, p probe.Probe, settings string, now time.Time) (
 	s.view = v
 	dropped = s.keepPersistent(p, fresh)
 	s.expected.unpin()
-	if p, ok := p.(expectedStatuser); ok {
+	if p, ok := p.(probe.StatusProvoker); ok {
 		for target, codes := range p.ExpectedStatuses() {
 			for _, code := range codes {
 				if code >= 400 && !s.expected.pin(labelValue(target), strconv.Itoa(code), now.UnixMilli()) {

@@ -20,13 +20,6 @@ type Probe interface {
 	Ask(ctx context.Context, r *Result)
 }
 
-// A Closer is a Probe that keeps something open between its runs. Close lets go of it when the configuration no longer
-// holds the probe; a run that is still under way ends as usual.
-type Closer interface{ Close() }
-
-// Kinds maps the word after "type:" to a probe of that kind with its default settings.
-type Kinds map[string]func() Probe
-
 // An ID names a probe; it is the same on job, result and series. System and Name together are unique.
 type ID struct {
 	System   string // the system probed, from the head of its file
@@ -39,6 +32,7 @@ type ID struct {
 // A Job is a probe with its schedule, as configured. It is read-only once built.
 type Job struct {
 	ID
+	Kind       Kind // what the probe is one of
 	Probe      Probe
 	Settings   string // a hash of the probe's settings as written: another one asks another question
 	RunbookURL string

@@ -115,10 +115,11 @@ var (
 	Hung           = Reason{Word: "hung", Verdict: Inconclusive, Text: "the probe hung"}
 )
 
-// Reasons of a breach that more than one kind may find, or that the rest of the prober must know.
+// Reasons that more than one kind gives about credentials and keys. Two of them are breaches.
 var (
-	AuthBypass = Reason{Word: "auth_bypass", Verdict: Fail, Text: "let in without authorization", Breach: true}
-	PrivateKey = Reason{Word: "private_key_published", Verdict: Fail, Text: "private key published", Breach: true} // whoever has read it can sign tokens
+	AuthBypass    = Reason{Word: "auth_bypass", Verdict: Fail, Text: "let in without authorization", Breach: true}
+	ValidRejected = Reason{Word: "valid_rejected", Verdict: Fail, Text: "a valid token is rejected"}
+	PrivateKey    = Reason{Word: "private_key_published", Verdict: Fail, Text: "private key published", Breach: true} // whoever has read it can sign tokens
 )
 
 // CommonReasons lists the reasons that any kind may give, in the order in which they are documented.
@@ -126,7 +127,7 @@ var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
 	Replicas, Unreachable, DNSTimeout, DNSServfail,
 	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, Settling, Panicked, Hung,
-	AuthBypass, PrivateKey,
+	AuthBypass, ValidRejected, PrivateKey,
 }
 
 // network reports whether the network between the prober and the target could explain the reason.

@@ -35,7 +35,7 @@ type Measure struct {
 	Labels []string // beyond those that every series of a probe has
 
 	// A value holds for the run that it was noted in, unless one of these is set: then the series outlives runs and
-	// reloads. It exists from the start if the probe lists it in a method `Measures() []Sample`, with that value.
+	// reloads. It exists from the start if the probe is an Initializer and lists it, with that value.
 	Counter bool // values are what a run adds; the name ends with "_total"
 	Kept    bool // a value stands until a later run notes another
 }

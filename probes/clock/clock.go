@@ -57,7 +57,26 @@ var (
 	MixedClocks = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no one clock explains what a service said"}
 )
 
-// New returns a Clock probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:     func() probe.Probe { return New() },
+		Summary: "whether services agree on the time, by Date, JSON or the iat of tokens, and this machine with UTC, by NTP",
+		Measures: []*probe.Measure{
+			clockOffset, clockUncertainty, clockSkew, clockSkewUncertainty, clockStratum, clockRootDistance, clockRTT, clockLeap, clockFalseticker,
+		},
+		Reasons: []probe.Reason{
+			Skew, CannotTell, Quorum, Falseticker, SameServer, MixedClocks,
+			timesync.BadReply, timesync.Unsynchronised, timesync.Stale, timesync.Uncertain, timesync.NegativeRTT, timesync.Replayed, timesync.Kiss,
+		},
+	}
+}
+
+var (
+	_ probe.Closer = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe {
 	return &Probe{NTPWithin: probe.Duration(500 * time.Millisecond), Within: probe.Duration(2 * time.Second)}
 }

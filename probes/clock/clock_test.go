@@ -144,7 +144,7 @@ func TestTwoDatesFromOneAddress(t *testing.T) {
 		"a": {URL: url + "/a", DateAge: sharp()}, "b": {URL: url + "/b", DateAge: sharp()},
 		"c": {URL: url + "/c", JSON: probetest.Path(t, "$.now")}, "d": {URL: url + "/d", DateAge: sharp()},
 	}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " b, but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
 	wantOutcome(t, r, "skew", "a/c", "pass(ok)")
 	wantOutcome(t, r, "skew", "b/d", "fail(skew)")
@@ -163,7 +163,7 @@ func TestServicesThatAgree(t *testing.T) {
 		"api":   {URL: url + "/c", JSON: probetest.Path(t, "$.now")},
 	}
 	c.Within = probe.Duration(time.Second)
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	if r.Verdict() != probe.Pass {
 		t.Error(probetest.Lines(r))
 	}
@@ -184,7 +184,7 @@ func TestAServiceThatIsAhead(t *testing.T) {
 		c := New()
 		c.Services = map[string]Service{"auth": {URL: url + "/auth", DateAge: &d}, "proxy": {URL: url + "/proxy", DateAge: &d}}
 		c.Within = probe.Duration(within)
-		r := probetest.Run(t, c)
+		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ",
 			" ahead of proxy, wanted within "+c.Within.String()+"; tokens it issues are refused as not yet valid by verifiers with a leeway under ")
 		skew, _ := sample(r, clockSkew, "auth", "proxy")
@@ -202,7 +202,7 @@ func TestTheOneThatIsAheadIsNamedFirst(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/auth": jsonAhead(-5 * time.Second), "/proxy": jsonAhead(0)})
 	c := New()
 	c.Services = map[string]Service{"auth": {URL: url + "/auth", JSON: probetest.Path(t, "$.now")}, "proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.ms"), Format: unixMS}}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): proxy is 5.0 s (±", " ms) ahead of auth, wanted within 2s; tokens it issues ", "leeway under 5.0 s")
 	if skew, _ := sample(r, clockSkew, "auth", "proxy"); skew > -4.9 || skew < -5.1 {
 		t.Errorf("the skew of auth against proxy: got %g, wanted -5", skew)
@@ -214,7 +214,7 @@ func TestUTCTellsWhoIsWrong(t *testing.T) {
 	c := New()
 	c.NTP = ntpServers(t, rightTime, rightTime, rightTime, rightTime)
 	c.Services = map[string]Service{"auth": {URL: url + "/auth", JSON: probetest.Path(t, "$.now")}, "proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.unix"), Format: unix}}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "utc", "proxy", "pass(ok)")
 	wantOutcome(t, r, "utc", "auth", "fail(skew): auth is 5.0 s (±", " behind UTC, wanted within 2s; tokens that others issue are refused by it as not yet valid with a leeway under 5.0 s, and those it issues expire early")
 	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew)")
@@ -247,7 +247,7 @@ func TestNTPServers(t *testing.T) {
 			t.Parallel()
 			c := New()
 			c.NTP = ntpServers(t, test.answers...)
-			r := probetest.Run(t, c)
+			r := probetest.Run(t, Kind(), c)
 			wantOutcome(t, r, "ntp", "", test.ntp)
 			wantOutcome(t, r, "servers", c.NTP[0], test.first)
 			if _, known := sample(r, clockFalseticker, c.NTP[0]); known != strings.Contains(test.first+test.ntp, "fa") && known != strings.HasPrefix(test.first, "pass") {
@@ -269,7 +269,7 @@ func TestOneServerUnderTwoNames(t *testing.T) {
 	_, port, _ := net.SplitHostPort(server)
 	c := New()
 	c.NTP, c.Quorum = []string{server, "localhost:" + port}, 2
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "ntp", "", "inconclusive(quorum)")
 	if !strings.Contains(probetest.Lines(r), "(same_server): it is the same server as ") {
 		t.Error(probetest.Lines(r))
@@ -298,7 +298,7 @@ func TestOneServerAtTwoAddresses(t *testing.T) {
 		}
 		c := New()
 		c.NTP, c.Quorum = ntpServers(t, first, test.other), 2
-		r := probetest.Run(t, c)
+		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "ntp", "", test.want)
 		if name == "the same" {
 			wantOutcome(t, r, "servers", c.NTP[1], "inconclusive(same_server): it is the same server as "+c.NTP[0]+" (by when it last heard of the time), and heard only once")
@@ -320,7 +320,7 @@ func TestServersAreAskedAtOnce(t *testing.T) {
 	}
 	c := New()
 	c.NTP = ntpServers(t, slices.Repeat([]func([]byte) []byte{together}, n)...)
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	if asked.Load() < n {
 		close(all)
 	}
@@ -337,7 +337,7 @@ func TestWhatIsExportedOfAServer(t *testing.T) {
 		binary.BigEndian.PutUint32(b[8:], 1<<16/10) // root dispersion: 100 ms
 		return b
 	}), 1
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	value := func(m *probe.Measure, source string) float64 {
 		v, known := sample(r, m, source)
 		if !known {
@@ -411,7 +411,7 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 				s.JSON, s.Format = probetest.Path(t, test.json), test.format
 			}
 			c.Services = map[string]Service{"a": s, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
-			r := probetest.Run(t, c)
+			r := probetest.Run(t, Kind(), c)
 			wantOutcome(t, r, "source", "a", "inconclusive"+test.want)
 			wantOutcome(t, r, "skew", "a/b", "not noted")
 			wantOutcome(t, r, "source", "b", "pass(ok)")
@@ -438,7 +438,7 @@ func TestATimeThatStandsStill(t *testing.T) {
 		"json": {URL: url + "/json", JSON: probetest.Path(t, "$.now")},
 		"well": {URL: url + "/well", JSON: probetest.Path(t, "$.now")},
 	}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	for _, name := range []string{"date", "json"} {
 		if got := clockOutcome(r, "source", name); !strings.HasPrefix(got, "inconclusive(stale_or_cached)") && !strings.HasPrefix(got, "inconclusive(mixed_clocks)") {
 			t.Errorf("%s: got %s", name, got)
@@ -460,7 +460,7 @@ func TestMixedClocks(t *testing.T) {
 	})
 	c := New()
 	c.Services = map[string]Service{"a": {URL: url + "/", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/well", JSON: probetest.Path(t, "$.now")}}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "source", "a", "inconclusive(mixed_clocks): no one clock explains the times of $.now of 2 answers")
 }
 
@@ -488,7 +488,7 @@ func TestTheIssuerOfTokens(t *testing.T) {
 			Scopes: []string{"a", "b"}, Params: map[string]string{"audience": "test"}}},
 		"proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.now")},
 	}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ", " ahead of proxy, wanted within 2s; tokens it issues are refused as not yet valid")
 	wantOutcome(t, r, "source", "auth", "pass(ok)", "by the iat of ")
 	if n := len(issued); n < 2 || n > mostTokens {
@@ -527,7 +527,7 @@ func TestTokensThatTellNoTime(t *testing.T) {
 				"a": {IAT: &httpx.OAuth2{TokenURL: url + "/token", ClientID: "prober", ClientSecret: secret.Env("CLOCK_TEST_SECRET"), AuthStyle: "params"}},
 				"b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")},
 			}
-			wantOutcome(t, probetest.Run(t, c), "source", "a", "inconclusive"+test.want)
+			wantOutcome(t, probetest.Run(t, Kind(), c), "source", "a", "inconclusive"+test.want)
 		})
 	}
 }
@@ -540,7 +540,7 @@ func TestOwnClockSetDuringTheRun(t *testing.T) {
 		c.NTP = ntpServers(t, shifted(30*time.Second), shifted(30*time.Second), shifted(30*time.Second))
 		c.Services = map[string]Service{"a": {URL: url + "/a", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
 		c.stepped = func() (time.Duration, bool) { return by, true }
-		r := probetest.Run(t, c)
+		r := probetest.Run(t, Kind(), c)
 		probetest.WantLines(t, r, "inconclusive", "run inconclusive(self_clock): this machine's clock was set by 30.0 s during the run: nothing can be compared with it")
 		if r.Samples != nil {
 			t.Errorf("exported %v", r.Samples)
@@ -579,7 +579,7 @@ func TestALeapSecond(t *testing.T) {
 		c := New()
 		c.NTP = ntpServers(t, test.answer, test.answer, test.answer, rightTime)
 		c.Services = map[string]Service{"a": {URL: url + "/a", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
-		r := probetest.Run(t, c)
+		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "skew", "a/b", test.want)
 		wantOutcome(t, r, "utc", "a", test.want)
 		if got, _ := sample(r, clockLeap, c.NTP[0]); (got == 1) != (name == "announced") {
@@ -594,7 +594,7 @@ func TestALeapSecondOfThisMachine(t *testing.T) {
 		answer := func(b []byte) []byte { b[0] |= 1 << 6; return shifted(by)(b) }
 		c := New()
 		c.NTP = ntpServers(t, answer, answer, answer)
-		wantOutcome(t, probetest.Run(t, c), "ntp", "", want)
+		wantOutcome(t, probetest.Run(t, Kind(), c), "ntp", "", want)
 	}
 }
 
@@ -622,7 +622,7 @@ func TestOwnOffsetCancelsOut(t *testing.T) {
 	c := New()
 	c.NTP = ntpServers(t, shifted(ahead), shifted(ahead), shifted(ahead), shifted(ahead))
 	c.Services = map[string]Service{"a": {URL: url + "/a", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/b", DateAge: sharp()}}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "ntp", "", "fail(skew)")
 	for _, want := range [][2]string{{"skew", "a/b"}, {"utc", "a"}, {"utc", "b"}} {
 		wantOutcome(t, r, want[0], want[1], "pass(ok)")
@@ -718,7 +718,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 	})
 	c := New()
 	c.Services = map[string]Service{"a": {URL: url + "/a", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
-	r := probetest.Run(t, c)
+	r := probetest.Run(t, Kind(), c)
 	if n := asked.Load(); n > mostReadings {
 		t.Errorf("asked %d times", n)
 	}
@@ -744,7 +744,7 @@ func TestNTPServersAreNotAskedAgainAtOnce(t *testing.T) {
 func run2(t *testing.T, c *Probe, asked *atomic.Int64) probe.Result {
 	t.Helper()
 	if asked.Load() == 0 {
-		return probetest.Run(t, c)
+		return probetest.Run(t, Kind(), c)
 	}
 	return probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 10 * time.Second}.Do(t.Context())
 }

@@ -64,7 +64,23 @@ var (
 	}
 )
 
-// New returns a Health probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return New() },
+		Summary:  "live and ready, replica by replica, and whether the dependency explains it",
+		Measures: []*probe.Measure{healthState, replicasWanted, replicasFound, replicasHealthy, replicasDistinct},
+		Reasons:  stateReasons(),
+		Traits:   probe.Traits{HTTPLatency: true},
+	}
+}
+
+var (
+	_ probe.Closer         = (*Probe)(nil)
+	_ probe.StatusProvoker = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe {
 	return &Probe{Live: "/health", Ready: "/ready", Settle: probe.Duration(15 * time.Second)}
 }

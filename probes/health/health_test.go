@@ -153,7 +153,7 @@ func TestHealthTellsTheSplit(t *testing.T) {
 			for _, line := range c.want {
 				want = append(want, strings.ReplaceAll(line, "@ADDR", "@"+address))
 			}
-			probetest.WantLines(t, probetest.Run(t, h), want...)
+			probetest.WantLines(t, probetest.Run(t, Kind(), h), want...)
 		})
 	}
 }
@@ -173,7 +173,7 @@ func TestHealthAsksTheDependencyAsItself(t *testing.T) {
 	h.Dependency = dep.URL
 	h.Headers = map[string]httpx.Value{"Host": {Text: "service.example"}}
 	h.Bearer = secret.Env("TEST_HEALTH_TOKEN")
-	if got := probetest.Run(t, h).Verdict(); got != probe.Pass || host != strings.TrimPrefix(dep.URL, "http://") || authorization != "" {
+	if got := probetest.Run(t, Kind(), h).Verdict(); got != probe.Pass || host != strings.TrimPrefix(dep.URL, "http://") || authorization != "" {
 		t.Errorf("got %s; the dependency was asked as %q with %q", got, host, authorization)
 	}
 }
@@ -184,7 +184,7 @@ func TestHealthIsNoVerdictWhereTheProberIsLimited(t *testing.T) {
 	h := New()
 	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
 	h.Dependency = dependency
-	r := probetest.Run(t, h)
+	r := probetest.Run(t, Kind(), h)
 	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "live@"+address+" inconclusive(rate_limited)") {
 		t.Errorf("got\n%s", got)
 	}
@@ -210,7 +210,7 @@ func TestHealthCountsReplicas(t *testing.T) {
 			h := New()
 			h.Replicas = replicas.Replicas{Static: c.addresses, Want: 2}
 			h.Instance = &httpx.Source{Header: "X-Instance"}
-			if got := probetest.Lines(probetest.Run(t, h)); !strings.Contains(got, c.want+"\n") {
+			if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, c.want+"\n") {
 				t.Errorf("got\n%swant the line\n%s", got, c.want)
 			}
 		})
@@ -294,20 +294,20 @@ func TestHealthSettlingIsInconclusiveNotGreen(t *testing.T) {
 	h := New()
 	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
 	h.Dependency = dependency
-	if got := probetest.Run(t, h).Verdict(); got != probe.Pass {
+	if got := probetest.Run(t, Kind(), h).Verdict(); got != probe.Pass {
 		t.Fatalf("got %s, want pass", got)
 	}
 	w.dependency = 500 // the service has not noticed yet
-	if got, want := probetest.Lines(probetest.Run(t, h)), fmt.Sprintf("split@%s inconclusive(settling)", address); !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), h)), fmt.Sprintf("split@%s inconclusive(settling)", address); !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 	w.dependency = 200
-	if got := probetest.Run(t, h).Verdict(); got != probe.Pass {
+	if got := probetest.Run(t, Kind(), h).Verdict(); got != probe.Pass {
 		t.Fatalf("got %s, want pass", got)
 	}
 	w.ready = 503
 	for i, want := range []string{"serving@%s inconclusive(settling)", "serving@%s fail(not_ready)"} {
-		if got := probetest.Lines(probetest.Run(t, h)); !strings.Contains(got, fmt.Sprintf(want, address)) {
+		if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, fmt.Sprintf(want, address)) {
 			t.Errorf("run %d: got\n%swant %s", i+1, got, want)
 		}
 	}

@@ -50,7 +50,7 @@ func TestHealthAsksEveryReplicaBehindAName(t *testing.T) {
 			h.Resolver = resolver
 			h.Replicas = c.replicas
 			h.Instance = &httpx.Source{Header: "X-Instance"}
-			if got := probetest.Lines(probetest.Run(t, h)); !strings.Contains(got, c.want) {
+			if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, c.want) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}
 		})

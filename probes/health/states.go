@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"prober/internal/httpx"
@@ -16,6 +17,17 @@ type state struct {
 	Settles bool         // it may last for the settle time before it is a failure, as in a rollout
 	Blames  probe.Reason // why a check that the state does not pass does not
 	Says    string
+}
+
+// stateReasons lists the reasons that only the states give.
+func stateReasons() []probe.Reason {
+	var all []probe.Reason
+	for _, s := range states {
+		if why := s.Blames; why.Word != "" && !slices.Contains(probe.CommonReasons[:], why) {
+			all = append(all, why)
+		}
+	}
+	return all
 }
 
 // A judgement is what a state says of one check.

@@ -58,7 +58,22 @@ var httpValue = &probe.Measure{
 	Labels: []string{"name"},
 }
 
-// New returns an HTTP probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return New() },
+		Summary:  "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
+		Measures: []*probe.Measure{httpValue},
+		Traits:   probe.Traits{HTTPLatency: true},
+	}
+}
+
+var (
+	_ probe.Closer         = (*Probe)(nil)
+	_ probe.StatusProvoker = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe { return &Probe{Method: "GET"} }
 
 // Validate reports what is wrong with the settings. An expectation that a dead or a wrong target would meet as well,

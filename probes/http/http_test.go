@@ -106,13 +106,13 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): wanted an answer within 1ns, it took *`},
 		},
 	} {
-		t.Run(name, func(t *testing.T) { probetest.WantLines(t, probetest.Run(t, c.probe), c.want...) })
+		t.Run(name, func(t *testing.T) { probetest.WantLines(t, probetest.Run(t, Kind(), c.probe), c.want...) })
 	}
 }
 
 func TestHTTPExportsGauges(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/q": probetest.Respond(200, "application/json", `{"total": 41.5}`)})
-	r := probetest.Run(t, &Probe{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": probetest.Path(t, "$.total")}})
+	r := probetest.Run(t, Kind(), &Probe{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": probetest.Path(t, "$.total")}})
 	if len(r.Samples) != 1 || r.Samples[0].Name != "probe_http_value" || r.Samples[0].Value != 41.5 || r.Samples[0].Values[0] != "dead" {
 		t.Errorf("got samples %+v, want probe_http_value{name=\"dead\"} 41.5", r.Samples)
 	}
@@ -121,7 +121,7 @@ func TestHTTPExportsGauges(t *testing.T) {
 func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
 	server := httptest.NewServer(probetest.Respond(200, "text/html", "welcome"))
 	defer server.Close()
-	probetest.WantLines(t, probetest.Run(t, &Probe{URL: server.URL + "/up", Decoy: true}),
+	probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", Decoy: true}),
 		"inconclusive", "status inconclusive(control_failed): got 200, which proves nothing without its control",
 		"decoy inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
 }
@@ -144,7 +144,7 @@ func TestHTTPDecoyIsNotFooled(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			r := probetest.Run(t, &Probe{URL: server.URL + "/up", Decoy: true, Expect: expect.Expect{Latency: probe.Duration(100 * time.Millisecond)}})
+			r := probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", Decoy: true, Expect: expect.Expect{Latency: probe.Duration(100 * time.Millisecond)}})
 			if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}
@@ -177,7 +177,7 @@ func TestHTTPDenialNeedsItsControl(t *testing.T) {
 			url := probetest.Serve(t, map[string]http.HandlerFunc{"/admin": admin(&c.down, &c.bypass)})
 			control := &Control{Expect: expect.Expect{Status: httpx.Codes(200)}}
 			control.Bearer = secret.Env("TEST_HTTP_ADMIN")
-			probetest.WantLines(t, probetest.Run(t, &Probe{URL: url + "/admin", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}), c.want...)
+			probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: url + "/admin", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}), c.want...)
 		})
 	}
 }

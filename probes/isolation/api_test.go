@@ -313,7 +313,7 @@ probes:
 // isolation reads settings as the prober does.
 func isolation(t *testing.T, text string) probe.Job {
 	t.Helper()
-	cfg, err := config.Parse(probe.Kinds{"isolation": func() probe.Probe { return New() }}, config.File{Name: "test.yaml", Data: []byte(text)})
+	cfg, err := config.Parse(probe.Kinds{"isolation": Kind()}, config.File{Name: "test.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
@@ -358,7 +358,7 @@ func measured(r probe.Result, name string, labels ...string) float64 {
 }
 
 func parse(text string) (*config.Config, error) {
-	return config.Parse(probe.Kinds{"isolation": func() probe.Probe { return New() }}, config.File{Name: "test.yaml", Data: []byte(text)})
+	return config.Parse(probe.Kinds{"isolation": Kind()}, config.File{Name: "test.yaml", Data: []byte(text)})
 }
 
 // decode reads the JSON that a request sends.

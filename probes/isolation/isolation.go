@@ -60,7 +60,28 @@ const (
 	mostRequests    = 5000
 )
 
-// New returns an Isolation probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:     func() probe.Probe { return New() },
+		Summary: "whether one tenant is kept from the data of another, with two test orgs and a canary in each",
+		Measures: []*probe.Measure{
+			isolationBreaches, isolationProven, isolationCleanupFailures, isolationLeftovers, isolationRows, isolationRequests, isolationBound, isolationDelay,
+		},
+		Reasons: []probe.Reason{
+			leakBody, leakHeader, leakList, foreignWrite, foreignDelete, crossTalk, mismatchNotRejected, misleadingSuccess, existenceOracle,
+		},
+		Traits: probe.Traits{ProvesDenial: true, WritesToTarget: true},
+	}
+}
+
+var (
+	_ probe.Closer         = (*Probe)(nil)
+	_ probe.StatusProvoker = (*Probe)(nil)
+	_ probe.Initializer    = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe {
 	p := &Probe{
 		Denied: httpx.Codes(403, 404), Rejected: httpx.Codes(400, 401, 403, 404), Unauthenticated: httpx.Codes(401), Mismatch: "deny",
@@ -208,8 +229,8 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 	return codes
 }
 
-// Measures lists what is counted from the start, breaches at 0.
-func (p *Probe) Measures() []probe.Sample {
+// InitialSamples lists what is counted from the start, breaches at 0.
+func (p *Probe) InitialSamples() []probe.Sample {
 	all := []probe.Sample{{Measure: isolationCleanupFailures}}
 	for _, surface := range newPlan(p).surfaces() {
 		all = append(all, probe.Sample{Measure: isolationBreaches, Values: []string{surface}},

@@ -10,6 +10,7 @@ import (
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/probes/internal/budget"
+	"prober/probes/internal/issuance"
 	"prober/probes/internal/replicas"
 )
 
@@ -96,7 +97,26 @@ var (
 	}
 )
 
-// New returns a JWKS probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return New() },
+		Summary:  "the keys of every verifier and replica: present, the same, fit, nothing private, and rotated in time",
+		Measures: []*probe.Measure{jwksState, jwksKidPresent, jwksKeys, jwksIgnored, jwksMaxAge},
+		Reasons: []probe.Reason{
+			jwksMissing, jwksReplica, jwksEmpty, jwksDuplicate, jwksReused, jwksConflict, jwksDisagreement, jwksWeak, jwksBad, jwksAlg,
+			jwksRevoked, jwksCache, jwksLate, jwksShort,
+			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnfit, issuance.BadSignature,
+		},
+		Traits: probe.Traits{HTTPLatency: true},
+	}
+}
+
+var (
+	_ probe.Closer = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe {
 	p := &Probe{Leeway: probe.Duration(time.Minute)}
 	p.MaxBody = 256 << 10

@@ -261,7 +261,7 @@ func TestJWKSOfOneVerifier(t *testing.T) {
 			if c.change != nil {
 				c.change(p)
 			}
-			got := strings.Split(strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, p)), url, "URL"), "\n")
+			got := strings.Split(strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, Kind(), p)), url, "URL"), "\n")
 			if len(got) != len(c.want) {
 				t.Fatalf("got\n%s", strings.Join(got, "\n"))
 			}
@@ -289,7 +289,7 @@ func TestJWKSSaysWhatItSaw(t *testing.T) {
 	p := jwks([]string{url + "/jwks"}, "k1")
 	p.Fresh, p.Revoked, p.Grace = freshFrom(t, url+"/token"), literals("k0"), probe.Duration(time.Hour)
 	p.Verifiers = map[string]Verifier{"worker": {PEM: secret.Literal(strings.ReplaceAll(bundleOf(t, k1, k2), "\n", `\n`)), Kids: literals("k1", "k2")}}
-	r := probetest.Run(t, p)
+	r := probetest.Run(t, Kind(), p)
 	at := url + "/jwks"
 	probetest.WantLines(t, r, "pass",
 		"private@"+at+" pass(ok): nothing private in 4 keys",
@@ -390,7 +390,7 @@ func TestJWKSStates(t *testing.T) {
 			if c.token != nil {
 				p.Fresh = freshFrom(t, url+"/token")
 			}
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			got := strings.Split(strings.NewReplacer(url+"/a", "A", url+"/b", "B").Replace(probetest.NotPassed(r)), "\n")
 			if len(got) != len(c.want) {
 				t.Fatalf("got\n%s", strings.Join(got, "\n"))

@@ -41,7 +41,7 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 	}
 	at := func(n string) string { return "proxy/127.0.0." + n + ":" + port }
 
-	r := probetest.Run(t, of(replicas.Replicas{DNS: "proxy.test:" + port, Want: 3}))
+	r := probetest.Run(t, Kind(), of(replicas.Replicas{DNS: "proxy.test:" + port, Want: 3}))
 	if got, want := probetest.NotPassed(r), "fail\n"+
 		"kid@"+at("4")+` fail(replica_missing_kid): wanted the kid "k1", it is not in the set; 1 of 3 verifiers lack it`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -65,7 +65,7 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 		"all well": {replicas.Replicas{DNS: "two.test:" + port, Want: 2}, "pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := probetest.NotPassed(probetest.Run(t, of(c.replicas)))
+			got := probetest.NotPassed(probetest.Run(t, Kind(), of(c.replicas)))
 			if name == "one does not answer" { // how the system puts it is another package's
 				before, rest, _ := strings.Cut(got, "fail(refused): ")
 				_, after, _ := strings.Cut(rest, "\n")
@@ -76,7 +76,7 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 			}
 		})
 	}
-	gone := probetest.Run(t, of(replicas.Replicas{DNS: "gone.test:" + port, Want: 1}))
+	gone := probetest.Run(t, Kind(), of(replicas.Replicas{DNS: "gone.test:" + port, Want: 1}))
 	if got := probetest.Lines(gone); !strings.HasPrefix(got, "fail\nreplicas@proxy fail(dns_nxdomain): wanted 1 replica: ") {
 		t.Errorf("a name that does not exist: got\n%s", got)
 	}
@@ -114,7 +114,7 @@ func TestJWKSOfABundle(t *testing.T) {
 			}
 			p := jwks([]string{url + "/jwks"}, "k1")
 			p.Verifiers = map[string]Verifier{"worker": {PEM: secret.File(file).Public(), Kids: literals(c.kids...)}}
-			got := strings.Split(strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, p)), url+"/jwks", "URL"), "\n")
+			got := strings.Split(strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, Kind(), p)), url+"/jwks", "URL"), "\n")
 			if len(got) != len(c.want) {
 				t.Fatalf("got\n%s", strings.Join(got, "\n"))
 			}
@@ -136,12 +136,12 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 	name := "PROBER_TEST_" + rand.Text()
 	p.Kids = []secret.Public{secret.Env(name).Public()}
 	t.Setenv(name, k1.KeyID)
-	r := probetest.Run(t, p)
+	r := probetest.Run(t, Kind(), p)
 	if r.Verdict() != probe.Pass || sampled(r, jwksKidPresent, url+"/jwks", "key-of-november") != 1 {
 		t.Errorf("got\n%s and %v", probetest.Lines(r), r.Samples)
 	}
 	t.Setenv(name, k2.KeyID)
-	r = probetest.Run(t, p)
+	r = probetest.Run(t, Kind(), p)
 	if got, want := probetest.NotPassed(r), "fail\nkid@"+url+`/jwks fail(kid_missing): wanted the kid "key-of-december", it is not in the set`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -149,7 +149,7 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 		t.Errorf("got %v", r.Samples)
 	}
 	os.Unsetenv(name)
-	r = probetest.Run(t, p)
+	r = probetest.Run(t, Kind(), p)
 	if got, want := probetest.NotPassed(r), "inconclusive\nkid@"+url+"/jwks inconclusive(credential): kids: text from env "+name+": the variable is not set"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -254,7 +254,7 @@ func TestJWKSRepeatsNothing(t *testing.T) {
 			p := jwks([]string{url + "/" + strings.ReplaceAll(a, " ", "%20"), url + "/one%20key?again"}, "k1")
 			p.Fresh, p.AllowCached, p.Grace = freshFrom(t, url+token), true, 1e12
 			for range 2 {
-				r := probetest.Run(t, p)
+				r := probetest.Run(t, Kind(), p)
 				text := probetest.Lines(r)
 				for _, s := range r.Samples {
 					text += s.Name + strings.Join(s.Values, " ") + "\n"

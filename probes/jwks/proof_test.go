@@ -37,7 +37,7 @@ func TestJWKSReplicasThatCannotBeTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := jwks(nil, "k1")
 			p.Verifiers = map[string]Verifier{"proxy": {URL: "http://proxy.example/jwks", Replicas: replicas.Replicas{Static: c.static, Want: 2}}}
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			if got := probetest.Lines(r); r.Verdict() != c.verdict || !strings.Contains(got, c.want) {
 				t.Errorf("got\n%swant %s: %s", got, c.verdict, c.want)
 			}
@@ -66,16 +66,16 @@ func TestJWKSOfATokenThatIsNotFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	const open = "inconclusive\nsigning inconclusive(control_failed): the token verifies, but it "
-	if got := probetest.NotPassed(probetest.Run(t, p)); !strings.HasPrefix(got, open+"was issued ") || !strings.HasSuffix(got, " before it was asked for, by its iat: it does not tell which key signs now") {
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, open+"was issued ") || !strings.HasSuffix(got, " before it was asked for, by its iat: it does not tell which key signs now") {
 		t.Errorf("an old token: got\n%s", got)
 	}
 	if token, err = jwt.Signed(signer).Claims(map[string]any{"exp": 4102444800}).Serialize(); err != nil {
 		t.Fatal(err)
 	}
-	if got := probetest.NotPassed(probetest.Run(t, p)); got != "pass" {
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != "pass" {
 		t.Errorf("a new token without iat: got\n%s", got)
 	}
-	if got := probetest.NotPassed(probetest.Run(t, p)); got != open+"is that of the run before: it does not tell which key signs now" {
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != open+"is that of the run before: it does not tell which key signs now" {
 		t.Errorf("the same token again: got\n%s", got)
 	}
 }
@@ -98,12 +98,12 @@ func TestJWKSKnowsARevokedKeyByWhatItIs(t *testing.T) {
 		{keysetOf(t, k1), "pass"},
 	} {
 		set = step.set
-		if got := strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, p)), url+"/", "URL"); got != step.want {
+		if got := strings.ReplaceAll(probetest.NotPassed(probetest.Run(t, Kind(), p)), url+"/", "URL"); got != step.want {
 			t.Errorf("got\n%s\nwant\n%s", got, step.want)
 		}
 	}
 	set, age = keysetOf(t, k1, renamed), "7" // the copy may be older than the revocation
-	if got := probetest.Run(t, p); got.Verdict() != probe.Inconclusive {
+	if got := probetest.Run(t, Kind(), p); got.Verdict() != probe.Inconclusive {
 		t.Errorf("out of a cache: got\n%s", probetest.Lines(got))
 	}
 }

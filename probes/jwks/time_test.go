@@ -263,7 +263,7 @@ func TestJWKSOutOfACache(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := jwks([]string{url + c.path}, "k1")
 			p.Revoked, p.AllowCached = literals("k0"), c.allowed
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			if got := strings.ReplaceAll(probetest.NotPassed(r), url+c.path, "URL"); got != strings.Join(c.want, "\n") {
 				t.Errorf("got\n%s", got)
 			}
@@ -278,9 +278,9 @@ func TestJWKSOutOfACache(t *testing.T) {
 	t.Run("a copy with it after its time", func(t *testing.T) {
 		p := jwks([]string{url + "/with"}, "k1")
 		p.Revoked, p.AllowCached = literals("k0"), true
-		probetest.Run(t, p)
+		probetest.Run(t, Kind(), p)
 		p.memory.revoked["k0"] = time.Now().Add(-2 * time.Hour)
-		if got := probetest.NotPassed(probetest.Run(t, p)); !strings.HasPrefix(got, "fail\nrevoked@"+url+`/with fail(revoked_kid_present): wanted no "k0", it is still published`) {
+		if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "fail\nrevoked@"+url+`/with fail(revoked_kid_present): wanted no "k0", it is still published`) {
 			t.Errorf("got\n%s", got)
 		}
 	})
@@ -316,7 +316,7 @@ func TestCacheWithinTheGrace(t *testing.T) {
 			}})
 			p := jwks([]string{url + "/"}, "k1")
 			p.Grace, p.CacheTTL = probe.Duration(time.Hour), probe.Duration(c.ttl)
-			got := probetest.Lines(probetest.Run(t, p))
+			got := probetest.Lines(probetest.Run(t, Kind(), p))
 			_, line, _ := strings.Cut(got, "cache@"+url+"/ ")
 			line, _, _ = strings.Cut(line, "\n")
 			if prefix, ok := strings.CutSuffix(c.want, "*"); line != c.want && !(ok && strings.HasPrefix(line, prefix)) {

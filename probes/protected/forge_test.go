@@ -32,7 +32,7 @@ func TestForgeriesAreRefusedByACorrectVerifier(t *testing.T) {
 			g := newGate(t, alg)
 			p := g.knocker()
 			p.Forgeries = &Forgeries{Keys: g.keys()}
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			line := fmt.Sprintf("forgeries pass(ok): %d forged tokens were refused\n", want)
 			if got := probetest.Lines(r); r.Verdict() != probe.Pass || !strings.Contains(got, line) {
 				t.Errorf("got\n%swant\n%s", got, line)
@@ -58,7 +58,7 @@ func TestEveryForgeryFindsItsFlaw(t *testing.T) {
 			p := g.knocker()
 			p.Forgeries = &Forgeries{Keys: g.keys()}
 			g.flaw = flaw
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			slices.Sort(want)
 			if got := let(r); !slices.Equal(got, want) {
 				t.Errorf("accepted %v, want %v\n%s", got, want, probetest.Lines(r))

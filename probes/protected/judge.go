@@ -131,7 +131,7 @@ func (v *visit) judgeValid() (protectedNote, string) {
 		return said(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), outcomeUntold
 	case denies(a.Status):
 		v.cases[callerValid] = caseRejected
-		return said(callerValid, reasonRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
+		return said(callerValid, probe.ValidRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
 	case a.Status == 404:
 		return said(callerValid, reasonMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
 	case a.Redirected():

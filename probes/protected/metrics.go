@@ -6,7 +6,6 @@ import (
 
 // Reasons of the kind.
 var (
-	reasonRejected    = probe.Reason{Word: "valid_rejected", Verdict: probe.Fail, Text: "the valid token is rejected"}
 	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
 	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
 	reasonBlanket     = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path is answered 501"}
@@ -18,7 +17,7 @@ var (
 var (
 	outcomePassed      = "auth_passed"
 	outcomeBypass      = probe.AuthBypass.Word
-	outcomeRejected    = reasonRejected.Word
+	outcomeRejected    = probe.ValidRejected.Word
 	outcomeMissing     = reasonMissing.Word
 	outcomeImplemented = reasonImplemented.Word
 	outcomeBlanket     = reasonBlanket.Word

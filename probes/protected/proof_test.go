@@ -83,7 +83,7 @@ func TestATokenOfAnotherCallerProvesNothing(t *testing.T) {
 			if c.expired != "" {
 				t.Setenv("TEST_GATE_EXPIRED", c.expired)
 			}
-			if got := probetest.NotPassed(probetest.Run(t, p)); got != strings.Join(c.want, "\n") {
+			if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != strings.Join(c.want, "\n") {
 				t.Errorf("got\n%s\nwant\n%s", got, strings.Join(c.want, "\n"))
 			}
 		})
@@ -115,7 +115,7 @@ func TestAForgeryRefusedOutOfACacheProvesNothing(t *testing.T) {
 		return false
 	}
 	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token whose kid is the path of an empty file, keyed with nothing: the answer may come out of a cache (Age: 7)"
-	if got := probetest.NotPassed(probetest.Run(t, p)); got != want {
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

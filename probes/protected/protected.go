@@ -70,7 +70,25 @@ type caller struct {
 	Caller
 }
 
-// New returns a Protected probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return New() },
+		Summary:  "one route that asks for tokens, at each replica: it lets in the valid one, and none that is missing, expired, revoked, suspended or forged",
+		Measures: []*probe.Measure{protectedOutcome, authCase, fixtureExpiry},
+		Reasons: []probe.Reason{
+			reasonMissing, reasonImplemented, reasonBlanket, reasonUpstream, reasonWrongCode,
+		},
+		Traits: probe.Traits{HTTPLatency: true, ProvesDenial: true},
+	}
+}
+
+var (
+	_ probe.Closer         = (*Probe)(nil)
+	_ probe.StatusProvoker = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe { return &Probe{Method: "GET"} }
 
 // Checks names what a run notes: for each replica the callers in their order and the forgeries, for all the fixtures

@@ -228,7 +228,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			if c.change != nil {
 				c.change(p)
 			}
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, c.want...)
 			if got := outcomes(t, r)[""]; got != c.outcome {
 				t.Errorf("outcome: got %s, want %s", got, c.outcome)
@@ -273,7 +273,7 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 			p := g.knocker()
 			p.Callers = map[string]Caller{"valid": {Status: httpx.Codes(200), Bearer: secret.Env("TEST_GATE_VALID")}}
 			g.answer = c.answer
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, c.want...)
 			if got := outcomes(t, r)[""]; got != c.outcome {
 				t.Errorf("outcome: got %s, want %s", got, c.outcome)
@@ -313,7 +313,7 @@ func TestProtectedStopsWhereItIsLimited(t *testing.T) {
 				g.mu.Unlock()
 				return late && always(c.status, "application/json", "{}")(w, q, token)
 			}
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}
@@ -396,7 +396,7 @@ func TestForgeriesDifferFromTheValidInTheTokenOnly(t *testing.T) {
 		return q.Header.Get("X-Org") != "org-a" && always(401, "application/json", `{"error":"missing_token"}`)(w, q, token)
 	})
 	g.flaw = "none"
-	if got := let(probetest.Run(t, p)); !slices.Equal(got, []string{"none"}) {
+	if got := let(probetest.Run(t, Kind(), p)); !slices.Equal(got, []string{"none"}) {
 		t.Errorf("accepted %v, want none", got)
 	}
 }
@@ -408,7 +408,7 @@ func TestProtectedDoesNoHarmToWhatIsSick(t *testing.T) {
 		p := g.knocker()
 		p.Forgeries = &Forgeries{}
 		g.answer = always(status, "application/json", "{}")
-		probetest.Run(t, p)
+		probetest.Run(t, Kind(), p)
 		if g.asked != 7 {
 			t.Errorf("%d: asked %d times, want the 6 callers and the wrong path", status, g.asked)
 		}
@@ -424,7 +424,7 @@ func TestProtectedCountsReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Replicas = replicas.Replicas{DNS: "localhost:" + u.Port(), Want: 2}
-	if got, want := probetest.Lines(probetest.Run(t, p)), "replicas fail(replicas): wanted 2 replicas, found 1\n"; !strings.HasPrefix(got, "fail\n") || !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "replicas fail(replicas): wanted 2 replicas, found 1\n"; !strings.HasPrefix(got, "fail\n") || !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 }
@@ -470,7 +470,7 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 			g := newGate(t, jose.ES256)
 			p := g.knocker()
 			t.Setenv("TEST_GATE_"+c.caller, c.token(g))
-			got := probetest.Lines(probetest.Run(t, p))
+			got := probetest.Lines(probetest.Run(t, Kind(), p))
 			for _, want := range c.want {
 				begin, end, _ := strings.Cut(want, "*")
 				if !strings.Contains(got, "\n"+begin) || !strings.Contains(got, end) {
@@ -484,7 +484,7 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 func TestProtectedExportsExpiries(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	got := map[string]float64{}
-	for _, s := range probetest.Run(t, g.knocker()).Samples {
+	for _, s := range probetest.Run(t, Kind(), g.knocker()).Samples {
 		if s.Name == "probe_fixture_expiry_timestamp_seconds" {
 			got[s.Values[0]] = s.Value
 		}
@@ -514,7 +514,7 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	p := g.knocker()
 	p.Forgeries = &Forgeries{Keys: g.keys()}
 	p.Replicas = replicas.Replicas{Static: []string{address(broken), address(second), address(open)}, Want: 3}
-	r := probetest.Run(t, p)
+	r := probetest.Run(t, Kind(), p)
 	want := map[string]string{address(broken): outcomeRejected, address(second): outcomePassed, address(open): outcomeBypass}
 	for target, outcome := range outcomes(t, r) {
 		if want[target] != outcome {
@@ -553,7 +553,7 @@ func TestProtectedTakesAFreshToken(t *testing.T) {
 	p.Callers["valid"] = Caller{Status: httpx.Codes(501), OAuth2: &httpx.OAuth2{
 		TokenURL: issuer + "/token", ClientID: "me", ClientSecret: secret.Env("TEST_GATE_CLIENT")}}
 	p.Forgeries = &Forgeries{Keys: g.keys()}
-	if got := probetest.Lines(probetest.Run(t, p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 23 forged tokens were refused\n") {
+	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 23 forged tokens were refused\n") {
 		t.Errorf("got\n%s", got)
 	}
 	t.Setenv("TEST_GATE_CLIENT", "x")
@@ -562,7 +562,7 @@ func TestProtectedTakesAFreshToken(t *testing.T) {
 	p.Forgeries = &Forgeries{}
 	p.Callers["valid"] = Caller{Status: httpx.Codes(501), OAuth2: &httpx.OAuth2{
 		TokenURL: issuer + "/nothing", ClientID: "me", ClientSecret: secret.Env("TEST_GATE_CLIENT")}}
-	r := probetest.Run(t, p)
+	r := probetest.Run(t, Kind(), p)
 	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "valid inconclusive(credential): ") || !strings.Contains(got, "forgeries inconclusive(credential): nothing could be forged: ") {
 		t.Errorf("got\n%s", got)
 	}
@@ -578,17 +578,17 @@ func TestForgeriesFromClaims(t *testing.T) {
 	})
 	p.Callers["valid"] = Caller{Status: httpx.Codes(501), Bearer: secret.Env("TEST_GATE_OPAQUE")}
 	p.Forgeries = &Forgeries{Keys: g.keys()}
-	if got, want := probetest.Lines(probetest.Run(t, p)), "forgeries inconclusive(credential): nothing could be forged: the valid token is no JWT; write under claims what real ones say\n"; !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries inconclusive(credential): nothing could be forged: the valid token is no JWT; write under claims what real ones say\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 	p.Forgeries.Claims = map[string]any{"iss": gateIssuer, "aud": "gate", "sub": "someone"}
 	p.Forgeries.KeyID = "k1"
-	if got, want := probetest.Lines(probetest.Run(t, p)), "forgeries pass(ok): 19 forged tokens were refused\n"; !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries pass(ok): 19 forged tokens were refused\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 	for flaw, want := range map[string][]string{"none": {"none"}, "own_key": {"own_key"}, "hs256_pem": {"hs256_pem"}} {
 		g.flaw = flaw
-		if got := let(probetest.Run(t, p)); !slices.Equal(got, want) {
+		if got := let(probetest.Run(t, Kind(), p)); !slices.Equal(got, want) {
 			t.Errorf("%s: accepted %v, want %v", flaw, got, want)
 		}
 	}
@@ -613,7 +613,7 @@ func TestForgeriesNeedTheRightKey(t *testing.T) {
 			t.Setenv("TEST_GATE_PEM", strings.ReplaceAll(pem, "\n", `\n`))
 			p := g.knocker()
 			p.Forgeries = &Forgeries{Keys: c.keys}
-			if got := probetest.Lines(probetest.Run(t, p)); !strings.Contains(got, strings.TrimSuffix(c.want, "*")) {
+			if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, strings.TrimSuffix(c.want, "*")) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}
 		})

@@ -110,7 +110,7 @@ func TestNothingOfATokenLeaves(t *testing.T) {
 			p.Forgeries = &Forgeries{}
 			p.Trace, p.Version = &httpx.Source{Header: "X-Trace-Id"}, &httpx.Source{Header: "X-Version"}
 			p.Code = &httpx.Source{Header: "X-Claims"}
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			out, err := json.Marshal([]any{r.Checks, r.Samples, r.Exchanges})
 			if err != nil {
 				t.Fatal(err)
@@ -138,7 +138,7 @@ func TestTextsStayReadable(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{Keys: g.keys()}
-	if got := probetest.Lines(probetest.Run(t, p)); strings.Contains(got, "redacted") {
+	if got := probetest.Lines(probetest.Run(t, Kind(), p)); strings.Contains(got, "redacted") {
 		t.Errorf("got\n%s", got)
 	}
 	r := probe.NewResult(probe.ID{})

@@ -35,7 +35,7 @@ func TestDiscoveryCannotSendTheSecretElsewhere(t *testing.T) {
 			t.Run(member+" "+name, func(t *testing.T) {
 				i := newIDP(t, func(i *idp) { i.document = map[string]any{member: c.url} })
 				p := i.probe(t, func(p *Probe) { p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}} })
-				r := probetest.Run(t, p)
+				r := probetest.Run(t, Kind(), p)
 				if text := probetest.Lines(r); r.Verdict() != probe.Fail || !strings.Contains(text, "discovery fail("+c.want+"\n") || strings.Contains(text, "evil") {
 					t.Errorf("wanted %s, got\n%s", c.want, text)
 				}
@@ -61,7 +61,7 @@ func TestDiscoveryMayNameHostsThatAreAllowed(t *testing.T) {
 	p := i.probe(t, func(p *Probe) {
 		p.AllowHosts, p.Headers = []string{host}, map[string]httpx.Value{"X-Tenant": {Text: "mine"}}
 	})
-	probetest.WantLines(t, probetest.Run(t, p), "pass", issued, discovered, signed, claimed, timely, declined)
+	probetest.WantLines(t, probetest.Run(t, Kind(), p), "pass", issued, discovered, signed, claimed, timely, declined)
 	if leaked {
 		t.Error("the other host got a header that is for the issuer")
 	}
@@ -87,7 +87,7 @@ func TestVetOfAnIssuerInTheOpen(t *testing.T) {
 func TestTokenWithoutDiscovery(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.paths["/.well-known/openid-configuration"] = probetest.Respond(500, "text/plain", "") })
 	explicit := func(p *Probe) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" }
-	probetest.WantLines(t, probetest.Run(t, i.probe(t, func(p *Probe) { explicit(p); p.Discovery = false })), "pass", issued, signed, claimed, timely, declined)
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, func(p *Probe) { explicit(p); p.Discovery = false })), "pass", issued, signed, claimed, timely, declined)
 	// Endpoints that are given are asked even while discovery is down.
-	probetest.WantLines(t, probetest.Run(t, i.probe(t, explicit)), "fail", issued, "discovery fail(status): wanted 200, got 500", signed, claimed, timely, declined)
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, explicit)), "fail", issued, "discovery fail(status): wanted 200, got 500", signed, claimed, timely, declined)
 }

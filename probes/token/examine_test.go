@@ -25,7 +25,7 @@ func TestVerifiersMustKnowTheFreshKey(t *testing.T) {
 	knows, lags, confused := set(tokenKeys()[1].Public(), i.key.Public()), set(tokenKeys()[1].Public()), set(imposter)
 	down := probetest.Serve(t, map[string]http.HandlerFunc{"/keys": probetest.Respond(502, "text/html", "<html>")}) + "/keys"
 	p := i.probe(t, func(p *Probe) { p.Keysets = []string{knows, lags, confused, down} })
-	probetest.WantLines(t, probetest.Run(t, p), "fail", issued, discovered, signed, claimed, timely,
+	probetest.WantLines(t, probetest.Run(t, Kind(), p), "fail", issued, discovered, signed, claimed, timely,
 		"keysets@"+knows+" pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)",
 		"keysets@"+lags+" fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it",
 		"keysets@"+confused+" fail(bad_signature): a fresh token does not verify with the key that has its kid",
@@ -58,7 +58,7 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := New()
-			r := probetest.Run(t, askedBy(func(_ context.Context, r *probe.Result) {
+			r := probetest.Run(t, Kind(), askedBy(func(_ context.Context, r *probe.Result) {
 				(&tokenRun{Probe: p, r: r}).times(&keyset.Token{IssuedAt: c.issued}, g, c.step)
 			}))
 			probetest.WantLines(t, r, r.Verdict().String(), c.want)

@@ -41,20 +41,20 @@ func TestTokenTellsHowAWrongSecretIsRefused(t *testing.T) {
 			} else if strings.Contains(c.want, " inconclusive(") {
 				verdict = "inconclusive"
 			}
-			probetest.WantLines(t, probetest.Run(t, i.probe(t, nil)), verdict, issued, discovered, signed, claimed, timely, c.want)
+			probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, nil)), verdict, issued, discovered, signed, claimed, timely, c.want)
 		})
 	}
 	t.Run("nothing is tried where the right one is not accepted", func(t *testing.T) {
 		i := newIDP(t, nil)
 		p := i.probe(t, nil)
 		i.secret = "another-since"
-		if r := probetest.Run(t, p); r.Verdict() != probe.Inconclusive || i.requests() != 1 {
+		if r := probetest.Run(t, Kind(), p); r.Verdict() != probe.Inconclusive || i.requests() != 1 {
 			t.Errorf("%d requests, %s", i.requests(), probetest.Lines(r))
 		}
 	})
 	t.Run("not tried where that is forbidden", func(t *testing.T) {
 		i := newIDP(t, nil)
-		probetest.WantLines(t, probetest.Run(t, i.probe(t, func(p *Probe) { p.Refusal = false })), "pass", issued, discovered, signed, claimed, timely)
+		probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, func(p *Probe) { p.Refusal = false })), "pass", issued, discovered, signed, claimed, timely)
 		if i.requests() != 1 {
 			t.Errorf("%d token requests", i.requests())
 		}

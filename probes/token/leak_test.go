@@ -45,7 +45,7 @@ func TestTokenLeaksNothing(t *testing.T) {
 					p.Trace, p.Version = &httpx.Source{Header: "X-Trace"}, &httpx.Source{Header: "X-Version"}
 					p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: probe.Duration(100 * time.Millisecond), Every: probe.Duration(100 * time.Millisecond)}
 				})
-				r := probetest.Run(t, p)
+				r := probetest.Run(t, Kind(), p)
 				said, err := json.Marshal([]any{r.Checks, r.Exchanges, r.Samples})
 				if err != nil {
 					t.Fatal(err)

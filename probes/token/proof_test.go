@@ -33,7 +33,7 @@ func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
 		}
 		i.serveMe(w, q)
 	}
-	probetest.WantLines(t, probetest.Run(t, i.revoking(t, 8*time.Second, 100*time.Millisecond)), "inconclusive", issued, discovered,
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, 8*time.Second, 100*time.Millisecond)), "inconclusive", issued, discovered,
 		"revocation inconclusive(control_failed): the revoked token was refused after *")
 }
 
@@ -49,7 +49,7 @@ func TestAControlThatExpiresIsNotRejected(t *testing.T) {
 		<-time.After(3500 * time.Millisecond)
 		w.WriteHeader(http.StatusUnauthorized)
 	}
-	probetest.WantLines(t, probetest.Run(t, i.revoking(t, time.Second, time.Second)), "inconclusive", issued, discovered,
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, time.Second, time.Second)), "inconclusive", issued, discovered,
 		"revocation inconclusive(control_failed): another token is refused as well, but may have expired")
 }
 
@@ -62,7 +62,7 @@ func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
 		i.forgetful = asked%3 != 0
 		i.serveMe(w, q)
 	}
-	probetest.WantLines(t, probetest.Run(t, i.revoking(t, 300*time.Millisecond, 100*time.Millisecond)), "fail", issued, discovered,
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, 300*time.Millisecond, 100*time.Millisecond)), "fail", issued, discovered,
 		"revocation fail(revoked_accepted): wanted a revoked token refused within 300ms, it is still accepted after *")
 }
 
@@ -86,11 +86,11 @@ func TestDiscoveryIsNotRepeated(t *testing.T) {
 		"token_endpoint": i.url + "/" + marker, "jwks_uri": i.url + "/" + marker, "revocation_endpoint": i.url + "/" + marker,
 	}
 	var shown []string
-	for _, x := range probetest.Run(t, i.probe(t, nil)).Exchanges {
+	for _, x := range probetest.Run(t, Kind(), i.probe(t, nil)).Exchanges {
 		shown = append(shown, x.URL)
 	}
 	i = newIDP(t, func(i *idp) { i.paths["/revoke"] = probetest.Respond(500, "text/plain", "") })
-	for _, x := range probetest.Run(t, i.revoking(t, time.Second, time.Second)).Exchanges {
+	for _, x := range probetest.Run(t, Kind(), i.revoking(t, time.Second, time.Second)).Exchanges {
 		shown = append(shown, strings.ReplaceAll(x.URL, i.url, "IDP"))
 	}
 	got := strings.Join(shown, " ")

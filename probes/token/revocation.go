@@ -79,7 +79,7 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Gran
 			unproven("another token is refused as well, but may have expired")
 			return
 		}
-		run.r.Fail(check, tokenRejected, "a token that nobody revoked is refused as well: %s", control.detail)
+		run.r.Fail(check, probe.ValidRejected, "a token that nobody revoked is refused as well: %s", control.detail)
 	default:
 		unproven("the revoked token is refused, but whether another one still works could not be told: %s", control.detail)
 	}

@@ -64,7 +64,7 @@ func TestRevocation(t *testing.T) {
 				p.Opaque, p.Audience, p.Refusal = true, "", false
 				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: c.within, Every: 100 * ms}
 			})
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, r.Verdict().String(), issued, discovered, c.want)
 			measured := false
 			for _, s := range r.Samples {

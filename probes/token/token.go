@@ -79,7 +79,6 @@ var (
 	tokenLifetime = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, too short, or never"}
 	tokenSkew     = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
 	tokenRevoked  = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
-	tokenRejected = probe.Reason{Word: "valid_rejected", Verdict: probe.Fail, Text: "a token that nobody revoked is refused"}
 )
 
 // Measures of the token kind.
@@ -95,7 +94,26 @@ var (
 	}
 )
 
-// New returns a Token probe with its default settings.
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return New() },
+		Summary:  "an issuer: it issues a token, which is right in every claim, refuses a wrong secret, and a revoked token is refused",
+		Measures: []*probe.Measure{tokenStep, tokenRevocation},
+		Reasons: []probe.Reason{
+			tokenForeign, tokenIssuer, tokenAudience, tokenNoExpiry, tokenLifetime, tokenSkew, tokenRevoked,
+			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnfit, issuance.BadSignature,
+		},
+		Traits: probe.Traits{HTTPLatency: true},
+	}
+}
+
+var (
+	_ probe.Closer         = (*Probe)(nil)
+	_ probe.StatusProvoker = (*Probe)(nil)
+)
+
+// New returns a probe with its default settings.
 func New() *Probe {
 	return &Probe{Discovery: true, Refusal: true, Auth: "basic", Leeway: probe.Duration(10 * time.Second)}
 }

@@ -35,7 +35,7 @@ func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
 				p.Keysets = []string{i.url + "/keys"}
 				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}}
 			})
-			r := probetest.Run(t, p)
+			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, "pass", issued, discovered, signed, claimed, timely,
 				"keysets@"+i.url+"/keys"+strings.TrimPrefix(signed, "signature"), declined,
 				"revocation pass(ok): the revoked token was refused after *", "latency pass(ok): the slowest step, *")
@@ -291,7 +291,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t, c.issuer)
-			probetest.WantLines(t, probetest.Run(t, i.probe(t, c.probe)), c.want...)
+			probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, c.probe)), c.want...)
 		})
 	}
 }
@@ -315,5 +315,5 @@ func TestOpaqueTokensAreNotLookedInto(t *testing.T) {
 		p.Opaque, p.Audience = true, ""
 		p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}}
 	})
-	probetest.WantLines(t, probetest.Run(t, p), "pass", issued, discovered, declined, "revocation pass(ok): *")
+	probetest.WantLines(t, probetest.Run(t, Kind(), p), "pass", issued, discovered, declined, "revocation pass(ok): *")
 }

@@ -13,14 +13,18 @@ import (
 	"prober/internal/probe"
 )
 
-// Run validates a probe, runs it once and returns its result.
-func Run(t *testing.T, p probe.Probe) probe.Result {
+// Run validates a probe, runs it once and returns its result, which may hold only what the kind declares.
+func Run(t *testing.T, kind probe.Kind, p probe.Probe) probe.Result {
 	t.Helper()
 	if err := p.Validate(); err != nil {
 		t.Fatalf("the settings are refused: %v", err)
 	}
-	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 10 * time.Second}
-	return job.Do(t.Context())
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: kind, Probe: p, Interval: time.Minute, Timeout: 10 * time.Second}
+	r := job.Do(t.Context())
+	if err := kind.Undeclared(r); err != nil {
+		t.Error(err)
+	}
+	return r
 }
 
 // Lines writes a result as lines, the verdict first: what a test compares.

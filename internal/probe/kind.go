@@ -1,0 +1,68 @@
+package probe
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Kind describes a kind of probe to the rest of the prober. It is all that other packages know of a kind: none of
+// them has a list of kinds, or switches on the name of one.
+type Kind struct {
+	// New returns a probe with its default settings.
+	New func() Probe
+	// Summary is one line: what a probe of the kind asks.
+	Summary string
+	// Measures are all that a run may note. Their labels are reserved: a configured label of the same name is refused.
+	Measures []*Measure
+	// Reasons are those that a run may give beside CommonReasons.
+	Reasons []Reason
+	// Traits are what the generated alerts ask.
+	Traits Traits
+}
+
+// Traits says what the alerts must know of a kind beyond its verdicts.
+type Traits struct {
+	HTTPLatency    bool // the latency of a run is that of the target's HTTP answers
+	ProvesDenial   bool // a pass means that somebody was denied: not knowing that is worse than not knowing that a page is up
+	WritesToTarget bool // a run creates, changes or deletes something at the target, and takes it back
+}
+
+// Kinds maps the word after "type:" to the kind.
+type Kinds map[string]Kind
+
+// Undeclared reports what a result holds that the kind does not declare: a reason or a measure. A kind's tests hold
+// their results against it, since what is not declared is missing from the documentation and from the reserved labels.
+func (k Kind) Undeclared(r Result) error {
+	for _, c := range r.Checks {
+		if c.Reason != OK && !slices.Contains(CommonReasons[:], c.Reason) && !slices.Contains(k.Reasons, c.Reason) {
+			return fmt.Errorf("check %s: the kind does not declare the reason %s", c.Name, c.Reason)
+		}
+	}
+	for _, s := range r.Samples {
+		if !slices.Contains(k.Measures, s.Measure) {
+			return fmt.Errorf("the kind does not declare the measure %s", s.Measure.Name)
+		}
+	}
+	return nil
+}
+
+// A Closer is a Probe that keeps something open between its runs. Close lets go of it when the configuration no longer
+// holds the probe; a run that is still under way ends as usual.
+type Closer interface {
+	Probe
+	Close()
+}
+
+// A StatusProvoker is a Probe that provokes HTTP statuses of 400 and above on purpose, such as the denials that it
+// tests. ExpectedStatuses lists them by target, for dashboards and alerts that subtract the prober's own traffic.
+type StatusProvoker interface {
+	Probe
+	ExpectedStatuses() map[string][]int
+}
+
+// An Initializer is a Probe that has series before its first run: counters at 0, and gauges that follow from the
+// configuration. It is asked after Validate; the measures of the samples are counters or kept.
+type Initializer interface {
+	Probe
+	InitialSamples() []Sample
+}

@@ -1,0 +1,34 @@
+package probe
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestKindUndeclared shows that a kind cannot give a reason or a measure that it does not declare without being found.
+func TestKindUndeclared(t *testing.T) {
+	known, other := &Measure{Name: "probe_known"}, &Measure{Name: "probe_other"}
+	kind := Kind{Reasons: []Reason{{Word: "odd", Verdict: Fail}}, Measures: []*Measure{known}}
+	for want, note := range map[string]func(*Result){
+		"": func(r *Result) {
+			r.Pass("a", "so")
+			r.Report("a", Status, "so")
+			r.Report("a", Reason{Word: "odd", Verdict: Fail}, "so")
+			r.Measure(known, 1)
+		},
+		"check a: the kind does not declare the reason even": func(r *Result) { r.Report("a", Reason{Word: "even", Verdict: Fail}, "so") },
+		"the kind does not declare the measure probe_other":  func(r *Result) { r.Measure(other, 1) },
+	} {
+		r := NewResult(ID{})
+		note(r)
+		err := kind.Undeclared(*r)
+		if got := ""; err != nil {
+			got = err.Error()
+			if want == "" || !strings.Contains(got, want) {
+				t.Errorf("expected %q, got %q", want, got)
+			}
+		} else if want != "" {
+			t.Errorf("expected %q, got no error", want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package probes_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/probes"
+)
+
+var (
+	reasonWord  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	measureName = regexp.MustCompile(`^probe_[a-z0-9_]+$`)
+)
+
+// TestKinds holds what the kinds declare against what the rest of the prober builds on: a word is one reason, a name one
+// measure, and a reason that a kind gives by itself is no pass.
+func TestKinds(t *testing.T) {
+	reasons, measures := map[string]probe.Reason{}, map[string]*probe.Measure{}
+	for _, why := range probe.CommonReasons {
+		reasons[why.Word] = why
+	}
+	for name, kind := range probes.Kinds() {
+		if kind.New == nil || kind.Summary == "" || strings.ContainsAny(kind.Summary, "\n.") {
+			t.Errorf("%s: expected New and a summary of one line without a full stop", name)
+		}
+		for _, why := range kind.Reasons {
+			if !reasonWord.MatchString(why.Word) || why.Text == "" || why.Verdict == probe.Pass {
+				t.Errorf("%s: %+v: expected a word, a text for people, and fail or inconclusive", name, why)
+			}
+			if other, taken := reasons[why.Word]; taken && other != why {
+				t.Errorf("%s: the reason %s is declared twice: %q and %q", name, why.Word, why.Text, other.Text)
+			}
+			reasons[why.Word] = why
+		}
+		for _, m := range kind.Measures {
+			if !measureName.MatchString(m.Name) || !strings.HasSuffix(m.Help, ".") || m.Counter != strings.HasSuffix(m.Name, "_total") {
+				t.Errorf("%s: %+v: expected a name that starts with probe_ and ends with _total for a counter, and a sentence", name, m)
+			}
+			if other, taken := measures[m.Name]; taken && other != m {
+				t.Errorf("%s: the measure %s is declared twice", name, m.Name)
+			}
+			measures[m.Name] = m
+		}
+	}
+}
