@@ -436,7 +436,7 @@ func everythingIsThere(t *testing.T, api, dir, file string) {
 	for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{}).Groups {
 		for _, r := range g.Rules {
 			for _, m := range selector.FindAllStringSubmatch(r.Expr, -1) {
-				// Native histograms are not scraped here. A check that could not tell while all was broken could before.
+				// Native histograms are not scraped here. A check that was inconclusive while everything was broken was not before.
 				if m[1] != "probe_duration_seconds" {
 					asked["count(present_over_time("+m[0]+"[10m]))"] = true
 				}

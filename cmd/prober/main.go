@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"prober/config"
+	"prober/internal/report"
 	"prober/probes"
 )
 
@@ -159,7 +160,7 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 
 	once := &o.once
 	cmd.Flag("once", "Run every probe once, print the results, and exit.").BoolVar(&once.once)
-	cmd.Flag("format", "Format of the results: text, json, junit, tap, github or markdown.").Default("text").StringVar(&once.format)
+	cmd.Flag("format", "Format of the results: "+strings.Join(report.Formats(), ", ")+".").Default("text").StringVar(&once.format)
 	cmd.Flag("output", "Also write the results to a file, as FORMAT=PATH. Repeatable.").PlaceHolder("FORMAT=PATH").StringsVar(&once.outputs)
 	cmd.Flag("wait", "With --once: run again until all pass, at most this long.").PlaceHolder("5m").DurationVar(&once.wait)
 	cmd.Flag("hold", "With --once: all must keep passing this long.").PlaceHolder("30s").DurationVar(&once.hold)

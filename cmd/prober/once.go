@@ -67,7 +67,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	}
 	jobs := ref.withReference(meant)
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
-	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, Proof: o.filter.isSet()}
+	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet()}
 	if o.once.repeat > 1 {
 		rep.Repeat = o.once.repeat
 	}

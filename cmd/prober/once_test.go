@@ -37,7 +37,7 @@ func TestOnceAsksAsOftenAsIsDemanded(t *testing.T) {
 	}{
 		"once and well":                      {[]int{200}, nil, exitPass, 1, "1 of 1 passed"},
 		"once and broken":                    {[]int{500, 200}, nil, exitFail, 1, "wanted 2xx, got 500"},
-		"waits until it is well":             {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "asked 3 times"},
+		"waits until it is well":             {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "ran 3 times"},
 		"waits in vain":                      {[]int{500}, []string{"--wait=1500ms"}, exitFail, 2, "Not fixed"},
 		"holds":                              {[]int{200}, []string{"--hold=1s"}, exitPass, 2, "held for"},
 		"does not hold":                      {[]int{200, 500}, []string{"--hold=1m"}, exitFail, 2, "wanted 2xx, got 500"},

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/report"
 	"prober/internal/testenv"
 )
 
@@ -196,7 +197,7 @@ func TestNoSecretLeaves(t *testing.T) {
 			t.Errorf("%s holds %q: …%s…", where, piece, text[max(0, at-120):min(len(text), at+120)])
 		}
 	}
-	for _, format := range []string{"text", "json", "junit", "tap", "github", "markdown"} {
+	for _, format := range report.Formats() {
 		cmd := exec.Command("prober", "--once", "--config.file="+config, "--format="+format, "--log.level=debug")
 		out := asUser(t, cmd)
 		for _, wanted := range []string{"h0-500", "isolation-json", "clock-json"} {

@@ -145,7 +145,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	running.Go(func() { reload.run(work) })
 	running.Go(func() { watchClock(work, s.self.report) })
 	if o.serve.storage != "" {
-		running.Go(func() { s.incidents.Keep(work, o.serve.storage, s.incidentsSaved) })
+		running.Go(func() { s.incidents.Persist(work, o.serve.storage, s.incidentsSaved) })
 	}
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })

@@ -11,9 +11,9 @@ import (
 	"prober/internal/probe"
 )
 
-// TestAProbeThatIsGoneOpensNothing shows that a run which was under way when a reload took its probe away begins no
+// TestObserve_removedProbe shows that a run which was under way when a reload took its probe away begins no
 // incident: nobody would ever see it pass.
-func TestAProbeThatIsGoneOpensNothing(t *testing.T) {
+func TestObserve_removedProbe(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	tracker.SetJobs(jobs()[1:])
@@ -28,9 +28,9 @@ func TestAProbeThatIsGoneOpensNothing(t *testing.T) {
 	}
 }
 
-// TestTheNetworkIsJudgedByWhatWasSeenMeanwhile shows that a pass before the first failure, or after the recovery, says
+// TestNote_ownNetworkDuringIncident shows that a pass before the first failure, or after the recovery, says
 // nothing of the prober's own network during the incident.
-func TestTheNetworkIsJudgedByWhatWasSeenMeanwhile(t *testing.T) {
+func TestNote_ownNetworkDuringIncident(t *testing.T) {
 	const claim = "not the prober's own network"
 	tracker := New()
 	tracker.SetJobs(jobs())
@@ -44,25 +44,25 @@ func TestTheNetworkIsJudgedByWhatWasSeenMeanwhile(t *testing.T) {
 	see(tracker, "auth", 600, well)
 	see(tracker, "tenants", 600, well)
 	got := tracker.Note("ibex")
-	if strings.Contains(got, claim) || !strings.Contains(got, "the prober's own network may be at fault: auth cannot be told") {
+	if strings.Contains(got, claim) || !strings.Contains(got, "the prober's own network may be at fault: auth inconclusive") {
 		t.Errorf("by a pass ten hours after the recovery, got:\n%s", got)
 	}
 }
 
-// TestARoundIsOne shows that what passes just before the first failure, as in --once, does say something.
-func TestARoundIsOne(t *testing.T) {
+// TestNote_sameRound shows that what passes just before the first failure, as in --once, does say something.
+func TestNote_sameRound(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	see(tracker, "tenants", 2, func(r *probe.Result) { r.Started = r.Started.Add(-time.Second); well(r) })
 	see(tracker, "proxy", 2, oneReplicaDown)
-	if got := tracker.Note("ibex"); !strings.Contains(got, "not the prober's own network: from here pass tenants") {
+	if got := tracker.Note("ibex"); !strings.Contains(got, "not the prober's own network: passing from here: tenants") {
 		t.Errorf("got:\n%s", got)
 	}
 }
 
-// TestRecoveryIsCountedWhileItIsSeen shows that a time in which nobody could tell, or nobody looked, is no part of how
+// TestNote_recoveryWithGaps shows that a time in which nobody could tell, or nobody looked, is no part of how
 // long all is well.
-func TestRecoveryIsCountedWhileItIsSeen(t *testing.T) {
+func TestNote_recoveryWithGaps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
 	blind := func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") }
 	for name, gap := range map[string]func(*Tracker) *Tracker{
@@ -94,8 +94,8 @@ func TestRecoveryIsCountedWhileItIsSeen(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoLongerProbedIsNotWell shows that a probe that a reload took away while it failed is not said to pass.
-func TestWhatIsNoLongerProbedIsNotWell(t *testing.T) {
+// TestNote_removedProbe shows that a probe that a reload took away while it failed is not said to pass.
+func TestNote_removedProbe(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	see(tracker, "proxy", 0, oneReplicaDown)
@@ -108,8 +108,8 @@ func TestWhatIsNoLongerProbedIsNotWell(t *testing.T) {
 	}
 }
 
-// TestWorkThatWasAnnouncedIsSaid shows that a failure in a maintenance window is told as one.
-func TestWorkThatWasAnnouncedIsSaid(t *testing.T) {
+// TestNote_maintenance shows that a failure in a maintenance window is told as one.
+func TestNote_maintenance(t *testing.T) {
 	all := jobs()
 	all[0].Maintenance = []probe.Window{{From: start, To: start.Add(time.Hour), Why: "new switches"}}
 	tracker := New()
@@ -121,9 +121,9 @@ func TestWorkThatWasAnnouncedIsSaid(t *testing.T) {
 	}
 }
 
-// TestNoTextMakesALineOfItsOwn shows that neither a file that somebody else wrote nor a target forges a line, a heading
+// TestNote_hostileText shows that neither a file that somebody else wrote nor a target forges a line, a heading
 // or markup of the note.
-func TestNoTextMakesALineOfItsOwn(t *testing.T) {
+func TestNote_hostileText(t *testing.T) {
 	const forged = `x\n## Incident\r\n- [2026-01-01T00:00:00Z] recovery verified: all\u2028- [y]\u202e <img src=//evil.example> [z](http://evil.example)`
 	text := strings.ReplaceAll(`{"format":1,"systems":{"ibex":{
 		"incident":{"start":"2026-11-22T03:00:00Z","order":["proxy","F"],"open":["proxy"],"severities":{"proxy":"F"},"lost":{"F":"2026-11-22T03:00:00Z"},"gone":["F"],
@@ -148,8 +148,8 @@ func TestNoTextMakesALineOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestTheTrackerMayBeUsedFromEverywhere has all methods called at once, for the race detector.
-func TestTheTrackerMayBeUsedFromEverywhere(t *testing.T) {
+// TestTracker_concurrentUse has all methods called at once, for the race detector.
+func TestTracker_concurrentUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
 	tracker := New()
 	tracker.SetJobs(jobs())

@@ -51,8 +51,8 @@ func oneReplicaDown(r *probe.Result) {
 	})
 }
 
-// TestWithoutAnIncidentTheNoteIsTheRunbooks compares with the form as the runbook gives it.
-func TestWithoutAnIncidentTheNoteIsTheRunbooks(t *testing.T) {
+// TestNote_withoutIncident compares with the form as the runbook gives it.
+func TestNote_withoutIncident(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	see(tracker, "proxy", 0, well)
@@ -63,12 +63,12 @@ func TestWithoutAnIncidentTheNoteIsTheRunbooks(t *testing.T) {
 		t.Errorf("got:\n%s", got)
 	}
 	if got := tracker.Systems(); len(got) != 0 {
-		t.Errorf("what cannot be told is no incident, got %v", got)
+		t.Errorf("an inconclusive run is no incident, got %v", got)
 	}
 }
 
-// TestANoteTellsTheStory follows an incident from its first failing run to its recovery.
-func TestANoteTellsTheStory(t *testing.T) {
+// TestNote_golden follows an incident from its first failing run to its recovery.
+func TestNote_golden(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	for _, p := range []string{"proxy", "auth", "tenants"} {
@@ -96,8 +96,8 @@ func TestANoteTellsTheStory(t *testing.T) {
 	}
 }
 
-// TestRecoveryNeedsAPass shows that nothing but a pass ends an incident: not silence, not what cannot be told.
-func TestRecoveryNeedsAPass(t *testing.T) {
+// TestNote_recoveryNeedsAPass shows that nothing but a pass ends an incident: not silence, not an inconclusive run.
+func TestNote_recoveryNeedsAPass(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	see(tracker, "proxy", 0, oneReplicaDown)
@@ -112,33 +112,33 @@ func TestRecoveryNeedsAPass(t *testing.T) {
 	}
 }
 
-// TestTheProbersOwnNetworkIsNamed shows that a prober cut off says so and accuses nobody.
-func TestTheProbersOwnNetworkIsNamed(t *testing.T) {
+// TestNote_ownNetwork shows that a prober cut off says so and accuses nobody.
+func TestNote_ownNetwork(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	see(tracker, "proxy", 0, oneReplicaDown)
 	see(tracker, "auth", 1, func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") })
-	if got := tracker.Note("ibex"); !strings.Contains(got, "hypothesis + check: the prober's own network may be at fault: auth cannot be told") {
+	if got := tracker.Note("ibex"); !strings.Contains(got, "hypothesis + check: the prober's own network may be at fault: auth inconclusive") {
 		t.Errorf("got:\n%s", got)
 	}
 }
 
-// TestABreachIsNotTakenBack shows that a pass after a breach ends the incident and not the knowledge of it.
-func TestABreachIsNotTakenBack(t *testing.T) {
+// TestNote_breach shows that a pass after a breach ends the incident and not the knowledge of it.
+func TestNote_breach(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())
 	see(tracker, "tenants", 0, func(r *probe.Result) { r.Fail("read", probe.AuthBypass, "org-b was shown what is org-a's") })
 	see(tracker, "tenants", 1, well)
 	see(tracker, "auth", 9, func(r *probe.Result) { r.Fail("live", probe.Status, "wanted 200, got 500") })
 	got := tracker.Note("ibex")
-	if want := "- [2026-11-22T03:00:00Z] observed symptom: tenants saw auth_bypass, last at 2026-11-22T03:00:00Z; that it cannot be reproduced now does not take it back\n"; !strings.Contains(got, want) {
+	if want := "- [2026-11-22T03:00:00Z] observed symptom: tenants saw auth_bypass, last at 2026-11-22T03:00:00Z; not being reproducible now does not undo it\n"; !strings.Contains(got, want) {
 		t.Errorf("got:\n%s\nwant in it: %s", got, want)
 	}
 }
 
-// TestMemoryIsBounded shows that a hundred probes that fail and a target whose version changes at each answer leave a
+// TestTracker_boundsMemory shows that a hundred probes that fail and a target whose version changes at each answer leave a
 // note of bounded length.
-func TestMemoryIsBounded(t *testing.T) {
+func TestTracker_boundsMemory(t *testing.T) {
 	tracker := New()
 	many := jobs()
 	for n := range 200 {
@@ -157,8 +157,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		})
 	}
 	s := tracker.systems["ibex"]
-	if len(s.Incident.Symptoms) != mostSymptoms || s.Incident.Unseen != 150 || len(s.Changes) != mostChanges || len(s.Versions) != mostTargets {
-		t.Errorf("got %d symptoms, %d unseen, %d changes, %d versions", len(s.Incident.Symptoms), s.Incident.Unseen, len(s.Changes), len(s.Versions))
+	if len(s.Incident.Symptoms) != maxSymptoms || s.Incident.NotKept != 150 || len(s.Changes) != maxChanges || len(s.Versions) != maxTargets {
+		t.Errorf("got %d symptoms, %d unseen, %d changes, %d versions", len(s.Incident.Symptoms), s.Incident.NotKept, len(s.Changes), len(s.Versions))
 	}
 	if lines := strings.Count(tracker.Note("ibex"), "\n"); lines > 100 {
 		t.Errorf("the note has %d lines", lines)

@@ -12,7 +12,7 @@ import (
 	"prober/internal/probe"
 )
 
-// Template is the note that the runbook wants opened at once, as it stands there.
+// Template is the note of the runbook, word for word.
 const Template = `## Incident
 Start time:
 Severity:
@@ -26,7 +26,7 @@ Services affected:
 `
 
 // Note writes the incident of a system after Template, or the empty template if there is none. Lines that only a
-// person can fill in stay as the template has them.
+// person can fill in stay as in the template.
 func (t *Tracker) Note(name string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -35,24 +35,24 @@ func (t *Tracker) Note(name string) string {
 		return Template
 	}
 	i := s.Incident
-	lines := append(i.symptoms(), t.narrowing(name, i)...)
-	lines = append(lines, s.deploys(i)...)
-	for p, b := range s.Breached {
-		lines = append(lines, line{b.First, observed, fmt.Sprintf("%s saw %s, last at %s; that it cannot be reproduced now does not take it back", p, b.Reason, stamp(b.Last))})
+	lines := append(i.symptomLines(), t.scopeLines(name, i)...)
+	lines = append(lines, s.deployLines(i)...)
+	for p, b := range s.Breaches {
+		lines = append(lines, line{b.First, observed, fmt.Sprintf("%s saw %s, last at %s; not being reproducible now does not undo it", p, b.Reason, rfc3339(b.Last))})
 	}
 	slices.SortStableFunc(lines, line.compare)
 	if !slices.ContainsFunc(lines, func(l line) bool { return l.what == mitigation }) {
 		lines = append(lines, line{what: mitigation})
 	}
-	lines = append(lines, t.recovery(name, i))
+	lines = append(lines, t.recoveryLine(name, i))
 
 	var b strings.Builder
 	b.WriteString("## Incident\n")
 	for _, head := range [][2]string{
-		{"Start time:", stamp(i.Start)}, {"Severity:", i.worst()}, {"Impact:", t.impact(name, i)},
+		{"Start time:", rfc3339(i.Start)}, {"Severity:", i.worstSeverity()}, {"Impact:", t.impact(name, i)},
 		{"Services affected:", name + ": " + strings.Join(i.Order, ", ")},
 	} {
-		b.WriteString(strings.TrimSpace(head[0]+" "+plain(head[1])) + "\n")
+		b.WriteString(strings.TrimSpace(head[0]+" "+oneLine(head[1])) + "\n")
 	}
 	b.WriteString("## Timeline\n")
 	for _, l := range lines {
@@ -61,13 +61,13 @@ func (t *Tracker) Note(name string) string {
 	return b.String()
 }
 
-// A line is one of the timeline. Without a time it is the template's own, for a person to fill in.
+// A line is one line of the timeline. Without a time it is the template's own, for a person to fill in.
 type line struct {
 	at         time.Time
 	what, text string
 }
 
-// What a line may be of, in the words of the template.
+// The kinds of lines, in the words of the template.
 const (
 	observed   = "observed symptom"
 	checked    = "hypothesis + check"
@@ -75,7 +75,7 @@ const (
 	recovered  = "recovery verified"
 )
 
-// compare orders by time as it is shown; of one second what was seen comes before what was thought of it.
+// compare orders by time as shown; within one second symptoms come before hypotheses.
 func (l line) compare(other line) int {
 	rank := func(l line) int { return slices.Index([]string{observed, checked, mitigation}, l.what) }
 	return cmp.Or(cmp.Compare(l.at.Unix(), other.at.Unix()), cmp.Compare(rank(l), rank(other)), cmp.Compare(l.text, other.text))
@@ -85,26 +85,26 @@ func (l line) String() string {
 	if l.at.IsZero() {
 		return "- [time] " + l.what
 	}
-	return fmt.Sprintf("- [%s] %s: %s", stamp(l.at), l.what, plain(l.text))
+	return fmt.Sprintf("- [%s] %s: %s", rfc3339(l.at), l.what, oneLine(l.text))
 }
 
-// tag is what Markdown takes for the beginning of HTML.
-var tag = regexp.MustCompile(`<([A-Za-z/!?])`)
+// htmlTag is what Markdown reads as the start of HTML.
+var htmlTag = regexp.MustCompile(`<([A-Za-z/!?])`)
 
-// plain keeps a text on its line and free of HTML and links. What is noted is so already; a file that was kept may have
-// been written by anybody.
-func plain(text string) string {
+// oneLine keeps a text on one line and free of HTML and links. Results are clean already, but the stored file may have
+// been edited.
+func oneLine(text string) string {
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return ' '
 		}
 		return c
 	}, text)
-	return strings.ReplaceAll(tag.ReplaceAllString(text, `\<$1`), "](", `]\(`)
+	return strings.ReplaceAll(htmlTag.ReplaceAllString(text, `\<$1`), "](", `]\(`)
 }
 
-// Notes writes the incident of a system or, of "", those of all systems that have one, the open ones first. Where
-// there is none it is the empty template.
+// Notes writes the incident of a system or, for "", those of all systems that have one, the open ones first. Without an
+// incident it is the empty template.
 func (t *Tracker) Notes(system string) string {
 	if system != "" {
 		return t.Note(system)
@@ -136,10 +136,10 @@ func (t *Tracker) Systems() []string {
 	return names
 }
 
-func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// worst is the severity of the gravest probe: P1 and sev1 come before P2 and sev2.
-func (i *record) worst() string {
+// worstSeverity is the highest severity of the probes: P1 and sev1 come before P2 and sev2.
+func (i *incident) worstSeverity() string {
 	var all []string
 	for _, p := range i.Order {
 		if level := i.Severity[p]; level != "" {
@@ -155,31 +155,31 @@ func (i *record) worst() string {
 	})
 }
 
-// impact says how much of the system fails, as far as probes can tell.
-func (t *Tracker) impact(name string, i *record) string {
+// impact says how many probes and targets of the system failed.
+func (t *Tracker) impact(name string, i *incident) string {
 	all := 0
 	for _, j := range t.jobs {
 		if j.System == name {
 			all++
 		}
 	}
-	failed := len(i.Order) + i.Unseen
+	failed := len(i.Order) + i.NotKept
 	text := fmt.Sprintf("%d of %s failed", failed, count(max(all, failed), "probe"))
 	for _, p := range i.Order {
-		if s := i.Symptoms[p]; s.Of > 1 && len(s.Failed) > 0 {
-			text += fmt.Sprintf("; %s: %d of %d targets", p, len(s.Failed), s.Of)
+		if s := i.Symptoms[p]; s.Targets > 1 && len(s.Failed) > 0 {
+			text += fmt.Sprintf("; %s: %d of %d targets", p, len(s.Failed), s.Targets)
 		}
 	}
 	return text
 }
 
-// symptoms lists the first failure of each probe.
-func (i *record) symptoms() (lines []line) {
+// symptomLines lists the first failure of each probe.
+func (i *incident) symptomLines() (lines []line) {
 	for _, p := range i.Order {
 		lines = append(lines, line{i.Symptoms[p].At, observed, i.Symptoms[p].sentence(p)})
 	}
-	if i.Unseen > 0 {
-		lines = append(lines, line{i.Start, observed, fmt.Sprintf("and %s more, of which no note was kept", count(i.Unseen, "probe"))})
+	if i.NotKept > 0 {
+		lines = append(lines, line{i.Start, observed, fmt.Sprintf("and %s more, which were not kept", count(i.NotKept, "probe"))})
 	}
 	return lines
 }
@@ -196,21 +196,21 @@ func (s symptom) sentence(p string) string {
 	if s.Version != "" {
 		text += ", version " + s.Version
 	}
-	if s.Good != "" {
-		text += ", last version that passed " + s.Good
+	if s.LastGoodVersion != "" {
+		text += ", last version that passed " + s.LastGoodVersion
 	}
 	return text
 }
 
-// narrowing says which of the runbook's questions are answered by what else was seen: how far it reaches, and whether
-// it is the prober itself.
-func (t *Tracker) narrowing(name string, i *record) (lines []line) {
+// scopeLines answers the runbook's questions about the scope: how many targets fail, and whether the prober itself is at
+// fault.
+func (t *Tracker) scopeLines(name string, i *incident) (lines []line) {
 	for _, p := range i.Order {
 		switch s := i.Symptoms[p]; {
-		case s.Of > 1 && len(s.Failed) == s.Of:
-			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s fails at all of its %d targets", p, s.Of)})
-		case s.Of > 1 && len(s.Failed) > 0:
-			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s does not fail everywhere: at %d of %d targets (%s)", p, len(s.Failed), s.Of, list(s.Failed))})
+		case s.Targets > 1 && len(s.Failed) == s.Targets:
+			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s fails at all of its %d targets", p, s.Targets)})
+		case s.Targets > 1 && len(s.Failed) > 0:
+			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s does not fail everywhere: at %d of %d targets (%s)", p, len(s.Failed), s.Targets, list(s.Failed))})
 		}
 	}
 	var well, lost []string
@@ -219,21 +219,21 @@ func (t *Tracker) narrowing(name string, i *record) (lines []line) {
 		if j.System != name {
 			continue
 		}
-		if at, is := i.Well[j.Name]; is {
+		if at, is := i.Passing[j.Name]; is {
 			well, seen = append(well, j.Name), later(seen, at)
 		}
-		if at, is := i.Lost[j.Name]; is {
+		if at, is := i.NoNetwork[j.Name]; is {
 			lost, seen = append(lost, j.Name), later(seen, at)
 		}
 		if s, part := i.Symptoms[j.Name]; part {
-			lines = append(lines, worked(j, s.At)...)
+			lines = append(lines, maintenanceLine(j, s.At)...)
 		}
 	}
 	switch {
 	case len(lost) > 0:
-		lines = append(lines, line{seen, checked, "the prober's own network may be at fault: " + list(lost) + " cannot be told"})
+		lines = append(lines, line{seen, checked, "the prober's own network may be at fault: " + list(lost) + " inconclusive"})
 	case len(well) > 0:
-		lines = append(lines, line{seen, checked, "not the prober's own network: from here pass " + list(well)})
+		lines = append(lines, line{seen, checked, "not the prober's own network: passing from here: " + list(well)})
 	}
 	if region := t.region(name); region != "" {
 		lines = append(lines, line{i.Start, checked, "seen from region " + region + "; ask the probers of the others"})
@@ -241,20 +241,20 @@ func (t *Tracker) narrowing(name string, i *record) (lines []line) {
 	return lines
 }
 
-// worked says that a probe failed in a time for which work was announced.
-func worked(j probe.Job, at time.Time) []line {
+// maintenanceLine says that a probe failed during a maintenance window.
+func maintenanceLine(j probe.Job, at time.Time) []line {
 	w, until, open := j.Maintained(at)
 	if !open {
 		return nil
 	}
-	text := j.Name + " was in maintenance then, until " + stamp(until)
+	text := j.Name + " was in maintenance then, until " + rfc3339(until)
 	if w.Why != "" {
 		text += " (" + w.Why + ")"
 	}
 	return []line{{at, checked, text}}
 }
 
-// region is the constant label region of the system's probes, if all have the same.
+// region is the configured label region of the system's probes, if all have the same.
 func (t *Tracker) region(name string) string {
 	var regions []string
 	for _, j := range t.jobs {
@@ -268,12 +268,12 @@ func (t *Tracker) region(name string) string {
 	return regions[0]
 }
 
-// nearOnset is how long before the first failure a deploy is worth a look: «If a rollout started near onset».
+// nearOnset is how long before the first failure a deploy counts as near the onset: «If a rollout started near onset».
 const nearOnset = 30 * time.Minute
 
-// deploys lists the versions that changed: shortly before the first failure, when they may be the cause, and since,
-// when they may be the cure.
-func (s *system) deploys(i *record) (lines []line) {
+// deployLines lists the changes of versions: shortly before the first failure, as possible causes, and after it, as
+// possible fixes.
+func (s *system) deployLines(i *incident) (lines []line) {
 	for _, c := range s.Changes {
 		switch {
 		case c.At.After(i.Start):
@@ -293,30 +293,30 @@ func (c change) sentence() string {
 	return fmt.Sprintf("%s went from version %s to %s", where, c.From, c.To)
 }
 
-// recovery says since when all that failed is well again, or leaves the line to the person.
-func (t *Tracker) recovery(name string, i *record) line {
+// recoveryLine says since when all failed probes pass again, or leaves the line to the person.
+func (t *Tracker) recoveryLine(name string, i *incident) line {
 	if i.Recovered.IsZero() {
 		return line{what: recovered}
 	}
-	again := slices.DeleteFunc(slices.Clone(i.Order), func(p string) bool { return slices.Contains(i.Gone, p) })
+	again := slices.DeleteFunc(slices.Clone(i.Order), func(p string) bool { return slices.Contains(i.Removed, p) })
 	text := "passing again: " + list(again)
-	if i.Held.After(i.Recovered) {
-		text += "; after a gap from " + stamp(i.Held) + " on"
+	if i.PassingSince.After(i.Recovered) {
+		text += "; after a gap from " + rfc3339(i.PassingSince) + " on"
 	}
-	if held := i.Checked.Sub(i.Held); held > 0 {
+	if held := i.LastChecked.Sub(i.PassingSince); held > 0 {
 		text += ", for " + held.Round(time.Second).String()
 	}
-	if len(i.Gone) > 0 {
-		text += "; no longer probed: " + list(i.Gone)
+	if len(i.Removed) > 0 {
+		text += "; no longer probed: " + list(i.Removed)
 	}
-	if bad := t.unwell(name); len(bad) > 0 {
+	if bad := t.notPassing(name); len(bad) > 0 {
 		text += "; not passing now: " + list(bad)
 	}
 	return line{i.Recovered, recovered, text}
 }
 
-// unwell names the probes whose last run did not pass.
-func (t *Tracker) unwell(name string) (bad []string) {
+// notPassing names the probes whose last run did not pass.
+func (t *Tracker) notPassing(name string) (bad []string) {
 	for _, j := range t.jobs {
 		if last, ran := t.latest[name][j.Name]; j.System == name && ran && last.verdict != probe.Pass {
 			bad = append(bad, j.Name)
@@ -332,13 +332,13 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// list writes names for a sentence, and of many only the first.
+// list joins the first names for a sentence.
 func list(names []string) string {
-	const most = 6
-	if len(names) <= most {
+	const limit = 6
+	if len(names) <= limit {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:limit], ", "), len(names)-limit)
 }
 
 func count(n int, thing string) string {

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// format is the version of the file. A file of another one is not read.
-const format = 1
+// fileFormat is the version of the file. Files of other versions are not read.
+const fileFormat = 1
 
-// largestFile is more than a hundred systems in which all fails; what is larger is neither written nor read.
-const largestFile = 64 << 20
+// maxFileSize is more than a hundred systems need if everything fails. A larger file is neither written nor read.
+const maxFileSize = 64 << 20
 
 type file struct {
 	Format  int                `json:"format"`
 	Systems map[string]*system `json:"systems"`
 }
 
-// Load reads what an earlier process kept at path, before the first Observe. A file that is not there is no error;
-// one that cannot be read or understood is, and the Tracker goes on without it.
+// Load reads what an earlier process saved at path. Call it before the first Observe. A missing file is no error. A file
+// that cannot be read or parsed is, and the Tracker stays empty.
 func (t *Tracker) Load(path string) error {
 	text, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,16 +35,16 @@ func (t *Tracker) Load(path string) error {
 	}
 	var f file
 	if json.Unmarshal(text, &f) != nil {
-		return fmt.Errorf("%s: not a file that prober kept, or a damaged one", path)
+		return fmt.Errorf("%s: not a file that prober wrote, or a damaged one", path)
 	}
-	if f.Format != format {
-		return fmt.Errorf("%s: wanted format %d, got %d", path, format, f.Format)
+	if f.Format != fileFormat {
+		return fmt.Errorf("%s: expected format %d, got %d", path, fileFormat, f.Format)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, s := range f.Systems {
 		if s != nil {
-			t.systems[name] = s.whole()
+			t.systems[name] = s.fillDefaults()
 		}
 	}
 	return nil
@@ -56,19 +56,19 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, largestFile+1))
-	if err == nil && len(text) > largestFile {
-		err = fmt.Errorf("larger than %d bytes", largestFile)
+	text, err := io.ReadAll(io.LimitReader(in, maxFileSize+1))
+	if err == nil && len(text) > maxFileSize {
+		err = fmt.Errorf("larger than %d bytes", maxFileSize)
 	}
 	return text, err
 }
 
-// SetAside renames a file that Load refused, so that Save does not replace what somebody may still make sense of. It
-// returns the new path: that of the file and ".damaged", where it replaces an earlier one. What is no plain file stays.
+// SetAside renames a file that Load refused to path.damaged, so that Save does not overwrite it, and returns the new
+// path. It replaces an earlier path.damaged, and refuses what is not a regular file.
 func SetAside(path string) (string, error) {
 	at, err := os.Lstat(path)
 	if err == nil && !at.Mode().IsRegular() {
-		err = fmt.Errorf("%s: wanted a plain file", path)
+		err = fmt.Errorf("%s: expected a regular file", path)
 	}
 	if err != nil {
 		return "", err
@@ -77,16 +77,16 @@ func SetAside(path string) (string, error) {
 	return aside, os.Rename(path, aside)
 }
 
-// whole makes good what a file written by hand may lack, and forgets what was true only of the process that wrote it.
-func (s *system) whole() *system {
+// fillDefaults creates what a file edited by hand may lack, and clears what is true only of the process that wrote it.
+func (s *system) fillDefaults() *system {
 	if s.Versions == nil {
 		s.Versions = map[string]string{}
 	}
-	if s.Good == nil {
-		s.Good = map[string]string{}
+	if s.LastGoodVersions == nil {
+		s.LastGoodVersions = map[string]string{}
 	}
-	if s.Breached == nil {
-		s.Breached = map[string]breached{}
+	if s.Breaches == nil {
+		s.Breaches = map[string]breach{}
 	}
 	if i := s.Incident; i != nil {
 		if i.Symptoms == nil {
@@ -102,19 +102,19 @@ func (s *system) whole() *system {
 			}
 		}
 		i.Order = order
-		i.Checked, i.Held = time.Time{}, time.Time{} // until now nobody looked
+		i.LastChecked, i.PassingSince = time.Time{}, time.Time{} // unobserved until now
 	}
-	s.Changes = s.Changes[max(0, len(s.Changes)-mostChanges):]
+	s.Changes = s.Changes[max(0, len(s.Changes)-maxChanges):]
 	return s
 }
 
-// Save writes what is remembered to path, all of it or nothing: a crash in between leaves the file as it was.
+// Save writes the state to path atomically: a crash leaves the file as it was.
 func (t *Tracker) Save(path string) error {
 	t.mu.Lock()
-	text, err := json.MarshalIndent(file{Format: format, Systems: t.systems}, "", " ")
+	text, err := json.MarshalIndent(file{Format: fileFormat, Systems: t.systems}, "", " ")
 	t.mu.Unlock()
-	if err == nil && len(text) >= largestFile {
-		err = fmt.Errorf("%s: larger than %d bytes, and would not be read again", path, largestFile)
+	if err == nil && len(text) >= maxFileSize {
+		err = fmt.Errorf("%s: larger than %d bytes, so it could not be loaded", path, maxFileSize)
 	}
 	if err != nil {
 		return err
@@ -134,16 +134,16 @@ func (t *Tracker) Save(path string) error {
 	return err
 }
 
-// settle is how long Keep waits for more news before it writes: a wave of failures is one file.
-const settle = time.Second
+// persistDelay is how long Persist waits for more changes before it writes: a wave of failures is one write.
+const persistDelay = time.Second
 
-// Keep writes what is remembered to path whenever there is news, and once more when ctx is done. It tells report of
-// every attempt, with nil after one that succeeded; probing never waits for the disk.
-func (t *Tracker) Keep(ctx context.Context, path string, report func(error)) {
+// Persist saves the state to path after every change, and once more when ctx is done. It reports the result of every
+// attempt. Probing never waits for the disk.
+func (t *Tracker) Persist(ctx context.Context, path string, report func(error)) {
 	for {
 		select {
 		case <-t.changed:
-			wait := time.NewTimer(settle)
+			wait := time.NewTimer(persistDelay)
 			select {
 			case <-wait.C:
 			case <-ctx.Done():

@@ -13,8 +13,8 @@ import (
 	"prober/internal/probe"
 )
 
-// TestARestartForgetsNothing shows that a new process writes the same note as the one before it.
-func TestARestartForgetsNothing(t *testing.T) {
+// TestSave_andLoad shows that a new process writes the same note as the one before it.
+func TestSave_andLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
 	before := New()
 	before.SetJobs(jobs())
@@ -37,14 +37,14 @@ func TestARestartForgetsNothing(t *testing.T) {
 	}
 }
 
-// TestADamagedFileIsReportedAndNoMore shows that nothing in a file can keep the prober from probing.
-func TestADamagedFileIsReportedAndNoMore(t *testing.T) {
+// TestLoad_damagedFile shows that nothing in a file can keep the prober from probing.
+func TestLoad_damagedFile(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"cut off":         {`{"format":1,"systems":{"ibex":{"inc`, "damaged"},
 		"empty":           {``, "damaged"},
-		"another format":  {`{"format":7}`, "wanted format 1, got 7"},
+		"another format":  {`{"format":7}`, "expected format 1, got 7"},
 		"another's":       {`[1,2,3]`, "damaged"},
-		"too large":       {strings.Repeat(" ", largestFile+1), "larger than"},
+		"too large":       {strings.Repeat(" ", maxFileSize+1), "larger than"},
 		"nulls":           {`{"format":1,"systems":{"ibex":null}}`, ""},
 		"half an object":  {`{"format":1,"systems":{"ibex":{"incident":{"order":["x","y"],"open":["x"]}}}}`, ""},
 		"nothing at all":  {`{"format":1}`, ""},
@@ -71,8 +71,8 @@ func TestADamagedFileIsReportedAndNoMore(t *testing.T) {
 	}
 }
 
-// TestADamagedFileIsNotReplaced keeps what a person may still read, and touches nothing but plain files.
-func TestADamagedFileIsNotReplaced(t *testing.T) {
+// TestSetAside keeps what a person may still read, and touches nothing but plain files.
+func TestSetAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
 	for _, text := range []string{"half a fi", "another"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -93,16 +93,16 @@ func TestADamagedFileIsNotReplaced(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrittenIsReadAgain fills the memory of several systems: what is kept of them must not be too large to read.
-func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+// TestSave_largestFile fills the memory of several systems: the file must not become too large to read.
+func TestSave_largestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
-	targets := make([]string, mostTargets)
+	targets := make([]string, maxTargets)
 	for i := range targets {
 		targets[i] = fmt.Sprintf("https://replica-%d.%s.example:8443/health", i, strings.Repeat("x", 60))
 	}
 	tracker := New()
 	var all []probe.Job
-	for n := range 12 * mostSymptoms {
+	for n := range 12 * maxSymptoms {
 		all = append(all, probe.Job{ID: probe.ID{System: fmt.Sprintf("s%d", n%12), Name: fmt.Sprintf("p%d", n)}})
 	}
 	tracker.SetJobs(all)
@@ -122,8 +122,8 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestAFailedWriteLeavesTheFile shows that a write is all or nothing, and leaves no litter.
-func TestAFailedWriteLeavesTheFile(t *testing.T) {
+// TestSave_failedWrite shows that a write is all or nothing, and leaves no litter.
+func TestSave_failedWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "incident.json")
 	tracker := New()
@@ -144,12 +144,12 @@ func TestAFailedWriteLeavesTheFile(t *testing.T) {
 		t.Errorf("left behind: %v %v", left, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("wanted a file for its owner only, got %v %v", info.Mode(), err)
+		t.Errorf("expected a file for its owner only, got %v %v", info.Mode(), err)
 	}
 }
 
-// TestKeepWritesWhenThereIsNews shows that a wave of failures is one write, and that the last one comes at the end.
-func TestKeepWritesWhenThereIsNews(t *testing.T) {
+// TestPersist shows that a wave of failures is one write, and that the last one comes at the end.
+func TestPersist(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incident.json")
 	synctest.Test(t, func(t *testing.T) {
 		tracker := New()
@@ -157,7 +157,7 @@ func TestKeepWritesWhenThereIsNews(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		writes, done := 0, make(chan struct{})
 		go func() {
-			tracker.Keep(ctx, path, func(err error) {
+			tracker.Persist(ctx, path, func(err error) {
 				if writes++; err != nil {
 					t.Error(err)
 				}

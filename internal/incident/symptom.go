@@ -8,18 +8,18 @@ import (
 	"prober/internal/probe"
 )
 
-// A symptom is the first failure of a probe in an incident. Its text is redacted already, as all text of a result.
+// A symptom is the first failure of a probe in an incident. Like all text of a result, its text is redacted.
 type symptom struct {
-	At      time.Time `json:"at"`
-	Check   string    `json:"check"`
-	Target  string    `json:"target,omitempty"`
-	Reason  string    `json:"reason"`
-	Detail  string    `json:"detail"`
-	Trace   string    `json:"trace,omitempty"` // the target's own trace id or, for want of one, the prober's
-	Version string    `json:"version,omitempty"`
-	Good    string    `json:"good,omitempty"`   // the last version that passed, if it was another
-	Failed  []string  `json:"failed,omitempty"` // targets
-	Of      int       `json:"of,omitempty"`     // how many targets there were
+	At              time.Time `json:"at"`
+	Check           string    `json:"check"`
+	Target          string    `json:"target,omitempty"`
+	Reason          string    `json:"reason"`
+	Detail          string    `json:"detail"`
+	Trace           string    `json:"trace,omitempty"` // the target's own trace id or, without one, the prober's
+	Version         string    `json:"version,omitempty"`
+	LastGoodVersion string    `json:"last_good_version,omitempty"` // the last version that passed, if it differs
+	Failed          []string  `json:"failed,omitempty"`            // targets
+	Targets         int       `json:"targets,omitempty"`           // how many there were
 }
 
 func newSymptom(r *probe.Result) symptom {
@@ -36,11 +36,11 @@ func newSymptom(r *probe.Result) symptom {
 		}
 	}
 	for target, failed := range targets {
-		if failed && len(out.Failed) < mostTargets {
+		if failed && len(out.Failed) < maxTargets {
 			out.Failed = append(out.Failed, target)
 		}
 	}
 	slices.Sort(out.Failed)
-	out.Of = len(targets)
+	out.Targets = len(targets)
 	return out
 }

@@ -29,7 +29,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", int(v))
 }
 
-// Mark returns the verdict in at most four letters, "ok", "FAIL" or "???", to be told apart without colour.
+// Mark returns the verdict as "ok", "FAIL" or "INCONCL", which differ without colour too.
 func (v Verdict) Mark() string {
 	switch v {
 	case Pass:
@@ -37,7 +37,7 @@ func (v Verdict) Mark() string {
 	case Fail:
 		return "FAIL"
 	}
-	return "???"
+	return "INCONCL"
 }
 
 // MarshalText writes the verdict as its word.

@@ -38,7 +38,7 @@ func hostileReport(text string) Report {
 	}
 }
 
-func TestHostileTextStaysText(t *testing.T) {
+func TestWrite_hostileText(t *testing.T) {
 	readers := map[string]func(string) error{
 		"text": readLines, "json": readJSON, "junit": readXML, "tap": readTAP, "github": readCommands, "markdown": readMarkdown,
 	}
@@ -123,7 +123,7 @@ func readTAP(text string) error {
 		if item, ok := strings.CutPrefix(line, "    - "); ok {
 			value, found = item, true
 		}
-		if line == "  story:" {
+		if line == "  explanation:" {
 			continue
 		}
 		var v any
@@ -185,7 +185,7 @@ func readMarkdown(text string) error {
 	return nil
 }
 
-func TestLinksInMarkdownLeadToTheWebOnly(t *testing.T) {
+func TestMdLink(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://docs.example/a(b)#c":  `[runbook x\_y](https://docs.example/a%28b%29#c)`,
 		"javascript:alert(1)":          `runbook x\_y`,
@@ -199,7 +199,7 @@ func TestLinksInMarkdownLeadToTheWebOnly(t *testing.T) {
 	}
 }
 
-func TestAddressesLoseWhatMayBeSecret(t *testing.T) {
+func TestPublicURL(t *testing.T) {
 	secretive := "https://hunter2:hunter2@ibex.example/path?token=hunter2"
 	j := proxy
 	j.RunbookURL = secretive + "#section"
@@ -219,7 +219,7 @@ func TestAddressesLoseWhatMayBeSecret(t *testing.T) {
 	}
 }
 
-func TestTextIsBrokenAtTheWidth(t *testing.T) {
+func TestWrap(t *testing.T) {
 	long := "https://ibex.example/" + strings.Repeat("x", 120)
 	got := wrap("  "+strings.Repeat("word ", 30)+long+" "+strings.Repeat("a ", 40)+"12 ms.", 6, 2)
 	for line := range strings.Lines(got) {
@@ -243,14 +243,14 @@ func TestTextIsBrokenAtTheWidth(t *testing.T) {
 	}
 }
 
-func TestAProbeOfManyTargetsIsToldInShort(t *testing.T) {
+func TestWrite_manyTargets(t *testing.T) {
 	r := result(proxy, time.Second, func(r *probe.Result) {
 		for range 100 {
 			r.Fail("live", probe.Refused, "nobody listens")
 		}
 	})
 	text := write(t, "text", Report{Jobs: []probe.Job{proxy}, Results: []probe.Result{r}})
-	if n := strings.Count(text, "nobody listens"); n != longestStory || !strings.Contains(text, "and 80 more checks did not pass") {
+	if n := strings.Count(text, "nobody listens"); n != maxGroups || !strings.Contains(text, "and 80 more checks did not pass") {
 		t.Errorf("%d checks are told of:\n%s", n, text)
 	}
 	if n := strings.Count(write(t, "json", Report{Jobs: []probe.Job{proxy}, Results: []probe.Result{r}}), "nobody listens"); n != 101 {

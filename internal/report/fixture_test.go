@@ -83,7 +83,7 @@ func dashboardFails() probe.Result {
 	})
 }
 
-func queueUnclear() probe.Result {
+func queueInconclusive() probe.Result {
 	return result(queue, 5*time.Second, func(r *probe.Result) {
 		r.Report("json", probe.SelfNetwork, "no answer in 5s")
 		r.Report(probe.RunCheck, probe.SelfNetwork, "the prober's own network seems cut off: the reference does not answer")
@@ -153,7 +153,7 @@ func fixtures() map[string]Report {
 			r.Results = []probe.Result{proxyPasses(), dashboardFails(), queuePasses()}
 		}),
 		"inconclusive": with(func(r *Report) {
-			r.Results = []probe.Result{proxyPasses(), dashboardPasses(), queueUnclear()}
+			r.Results = []probe.Result{proxyPasses(), dashboardPasses(), queueInconclusive()}
 		}),
 		"replicas": with(func(r *Report) {
 			other := job("1pass", "up", "http", "", "sev1")

@@ -21,10 +21,10 @@ func failed(target, detail string) probe.Check {
 }
 
 func evidenceOf(r probe.Result) []string {
-	return Report{Results: []probe.Result{r}}.entries()[0].evidence()
+	return Report{Results: []probe.Result{r}}.entries()[0].failureLines()
 }
 
-func TestWhatIsTheSameOfSeveralReplicasIsToldOnce(t *testing.T) {
+func TestFailureLines_groupsReplicas(t *testing.T) {
 	with := func(c probe.Check, change func(*probe.Check)) probe.Check {
 		change(&c)
 		return c
@@ -51,7 +51,7 @@ func TestWhatIsTheSameOfSeveralReplicasIsToldOnce(t *testing.T) {
 			[]string{"live 10.0.0.1:80 [refused]: no answer", "live 10.0.0.2:80 [reset]: no answer"}},
 		{"another verdict", []probe.Check{failed(one, "no answer"),
 			with(failed(two, "no answer"), func(c *probe.Check) { c.Verdict = probe.Inconclusive })},
-			[]string{"live 10.0.0.1:80 [refused]: no answer", "live 10.0.0.2:80 [refused, could not tell]: no answer"}},
+			[]string{"live 10.0.0.1:80 [refused]: no answer", "live 10.0.0.2:80 [refused, inconclusive]: no answer"}},
 		{"another check", []probe.Check{failed(one, "no answer"),
 			with(failed(two, "no answer"), func(c *probe.Check) { c.Name = "serving" })},
 			[]string{"live 10.0.0.1:80 [refused]: no answer", "serving 10.0.0.2:80 [refused]: no answer"}},
@@ -79,7 +79,7 @@ func TestWhatIsTheSameOfSeveralReplicasIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestExchangesOfAGroupAreToldTogetherIfTheyWentAlike(t *testing.T) {
+func TestFailureLines_groupsExchanges(t *testing.T) {
 	const page = "http://proxy.example/ready"
 	answer := func(target string, status int, took time.Duration, trace string) probe.Exchange {
 		return get("live", target, page, target, status, took, trace, "")
@@ -91,12 +91,12 @@ func TestExchangesOfAGroupAreToldTogetherIfTheyWentAlike(t *testing.T) {
 		want      []string
 	}{
 		{"alike", []probe.Exchange{answer(one, 503, 9*time.Millisecond, "a"), answer(two, 503, 20*time.Millisecond, "b"), answer(three, 503, time.Millisecond, "c")},
-			[]string{"  GET http://proxy.example/ready: answered 503 in at most 20 ms", "  trace ids a, b, c"}},
+			[]string{"  GET http://proxy.example/ready: answered 503 in up to 20 ms", "  trace ids a, b, c"}},
 		{"not alike", []probe.Exchange{answer(one, 503, 9*time.Millisecond, "a"), answer(two, 500, 20*time.Millisecond, "b"), answer(three, 503, time.Millisecond, "c")},
-			[]string{"  GET http://proxy.example/ready at 10.0.0.1:80, [fd00::3]:80: answered 503 in at most 9.0 ms", "  trace ids a, c",
+			[]string{"  GET http://proxy.example/ready at 10.0.0.1:80, [fd00::3]:80: answered 503 in up to 9.0 ms", "  trace ids a, c",
 				"  GET http://proxy.example/ready at 10.0.0.2:80: answered 500 in 20 ms", "  trace id b"}},
 		{"one is missing", []probe.Exchange{answer(one, 503, 9*time.Millisecond, "a"), answer(two, 503, 20*time.Millisecond, "b")},
-			[]string{"  GET http://proxy.example/ready at 10.0.0.1:80, 10.0.0.2:80: answered 503 in at most 20 ms", "  trace ids a, b"}},
+			[]string{"  GET http://proxy.example/ready at 10.0.0.1:80, 10.0.0.2:80: answered 503 in up to 20 ms", "  trace ids a, b"}},
 		{"none", nil, nil},
 	} {
 		got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) {
@@ -109,7 +109,7 @@ func TestExchangesOfAGroupAreToldTogetherIfTheyWentAlike(t *testing.T) {
 	}
 }
 
-func TestGroupsOfManyReplicasNameSome(t *testing.T) {
+func TestFailureLines_namesSomeOfManyReplicas(t *testing.T) {
 	got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) {
 		for i := range 12 {
 			target := fmt.Sprintf("10.0.0.%d:80", i)
@@ -122,7 +122,7 @@ func TestGroupsOfManyReplicasNameSome(t *testing.T) {
 	want := []string{
 		"live at 12 targets [refused]: refused by it",
 		"  10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80, 10.0.0.4:80, 10.0.0.5:80, 10.0.0.6:80, 10.0.0.7:80, 10.0.0.8:80, 10.0.0.9:80 and 2 more",
-		"  GET http://proxy.example/health: no answer (refused) after at most 1.0 ms",
+		"  GET http://proxy.example/health: no response (refused) after up to 1.0 ms",
 		"  trace ids trace0, trace1, trace2 and 9 more sent, other0, other1, other2 and 9 more returned",
 	}
 	if !slices.Equal(got, want) {
@@ -130,7 +130,7 @@ func TestGroupsOfManyReplicasNameSome(t *testing.T) {
 	}
 }
 
-func TestChecksThatRestOnTheSameExchangesShareThem(t *testing.T) {
+func TestFailureLines_sharesExchanges(t *testing.T) {
 	got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) {
 		for _, target := range []string{one, two} {
 			for _, name := range []string{"split", "serving"} {
@@ -140,23 +140,23 @@ func TestChecksThatRestOnTheSameExchangesShareThem(t *testing.T) {
 		}
 	}))
 	want := []string{"split at 2 targets [status]: got 500", "serving at 2 targets [status]: got 500", "  10.0.0.1:80, 10.0.0.2:80",
-		"  GET http://proxy.example/ready: answered 500 in at most 1.0 ms"}
+		"  GET http://proxy.example/ready: answered 500 in up to 1.0 ms"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
-func TestTheBoundOfAStoryCountsGroups(t *testing.T) {
+func TestFailureLines_boundsGroups(t *testing.T) {
 	r := result(proxy, time.Second, func(r *probe.Result) {
-		for i := range longestStory + 5 {
+		for i := range maxGroups + 5 {
 			r.Checks = append(r.Checks, failed(one, fmt.Sprint("trouble ", i)), failed(two, fmt.Sprint("trouble ", i)))
 		}
 	})
 	text := strings.Join(evidenceOf(r), "\n")
-	if n := strings.Count(text, "live at 2 targets"); n != longestStory || !strings.HasSuffix(text, "and 10 more checks did not pass") {
+	if n := strings.Count(text, "live at 2 targets"); n != maxGroups || !strings.HasSuffix(text, "and 10 more checks did not pass") {
 		t.Errorf("%d groups are told of:\n%s", n, text)
 	}
-	if n := strings.Count(write(t, "json", Report{Results: []probe.Result{r}}), `"name": "live"`); n != 2*(longestStory+5) {
-		t.Errorf("JSON has %d of %d checks", n, 2*(longestStory+5))
+	if n := strings.Count(write(t, "json", Report{Results: []probe.Result{r}}), `"name": "live"`); n != 2*(maxGroups+5) {
+		t.Errorf("JSON has %d of %d checks", n, 2*(maxGroups+5))
 	}
 }

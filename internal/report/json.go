@@ -9,20 +9,20 @@ import (
 )
 
 // The types below are the schema of the format json. Fields are added to it, never renamed or removed. Times are
-// RFC 3339 in UTC, fields that end in _seconds are seconds, and verdicts are pass, fail or inconclusive. A field that
-// is missing is not known: an exchange without a status got no answer.
+// RFC 3339 in UTC, fields that end in _seconds are seconds, and verdicts are pass, fail or inconclusive. A missing
+// field is unknown: an exchange without a status got no response.
 
-// jsonReport is the whole of the document.
+// jsonReport is the document.
 type jsonReport struct {
-	Schema  int           `json:"schema"` // 1, and a higher number should a field ever change its meaning
+	Schema  int           `json:"schema"` // 1; it increases if a field ever changes its meaning
 	Version string        `json:"prober_version,omitempty"`
 	Verdict probe.Verdict `json:"verdict"`
 	Reason  string        `json:"reason,omitempty"` // why nothing ran, or why it ended early
 	Started time.Time     `json:"started,omitzero"`
 	Ended   time.Time     `json:"ended,omitzero"`
-	Rounds  int           `json:"rounds"`                 // how often the probes were asked
-	Repeat  int           `json:"repeat,omitempty"`       // how many runs were wanted
-	Clean   int           `json:"clean,omitempty"`        // of them, those in which every probe passed
+	Rounds  int           `json:"rounds"`                 // how often the probes ran
+	Repeat  int           `json:"repeat,omitempty"`       // how many runs were requested
+	Clean   int           `json:"clean,omitempty"`        // of these, the runs in which every probe passed
 	Held    float64       `json:"held_seconds,omitempty"` // how long all kept passing
 	Summary jsonSummary   `json:"summary"`
 	Probes  []jsonProbe   `json:"probes"` // in the order of the configuration
@@ -48,7 +48,7 @@ type jsonProbe struct {
 	Labels     map[string]string `json:"labels,omitempty"`
 	Ran        bool              `json:"ran"`
 	Verdict    probe.Verdict     `json:"verdict"`
-	Check      string            `json:"check"`  // the first check that makes the verdict what it is
+	Check      string            `json:"check"`  // the first check with the verdict of the run
 	Reason     probe.Reason      `json:"reason"` // its reason
 	Detail     string            `json:"detail"` // its sentence
 	Started    time.Time         `json:"started,omitzero"`
@@ -65,7 +65,7 @@ type jsonCheck struct {
 	Verdict probe.Verdict `json:"verdict"`
 	Reason  probe.Reason  `json:"reason"`
 	Detail  string        `json:"detail"`
-	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it rests on
+	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it cites
 }
 
 type jsonExchange struct {
@@ -77,7 +77,7 @@ type jsonExchange struct {
 	Denied        string       `json:"denied,omitempty"` // the class of an address that was not dialled
 	Protocol      string       `json:"protocol,omitempty"`
 	Status        int          `json:"status,omitempty"`
-	Expected      bool         `json:"expected"` // the status is one that was meant to come
+	Expected      bool         `json:"expected"` // the probe causes the status on purpose
 	Reason        probe.Reason `json:"reason"`
 	Started       time.Time    `json:"started,omitzero"`
 	Took          float64      `json:"took_seconds"`
@@ -103,13 +103,13 @@ type jsonMeasure struct {
 
 func writeJSON(b *bytes.Buffer, r Report) error {
 	entries := r.entries()
-	t := r.tally(entries)
+	t := r.totals(entries)
 	out := jsonReport{
-		Schema: 1, Version: line(r.Version), Verdict: t.verdict, Reason: line(r.Reason),
+		Schema: 1, Version: oneLine(r.Version), Verdict: t.verdict, Reason: oneLine(r.Reason),
 		Started: utc(r.Started), Ended: utc(r.Ended),
 		Rounds: r.Rounds, Repeat: r.Repeat, Clean: r.Clean, Held: r.Held.Seconds(),
 		Summary: jsonSummary{
-			Probes: t.all, Pass: t.pass, Fail: t.fail, Inconclusive: t.inconclusive, NotRun: t.absent,
+			Probes: t.all, Pass: t.pass, Fail: t.fail, Inconclusive: t.inconclusive, NotRun: t.notRun,
 			Verdict: t.verdict, Text: r.Summary(),
 		},
 		Probes: make([]jsonProbe, len(entries)),
@@ -118,7 +118,7 @@ func writeJSON(b *bytes.Buffer, r Report) error {
 		out.Probes[i] = jsonOf(e)
 	}
 	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false) // it is read by scripts and people, and "<redacted>" should look like it
+	enc.SetEscapeHTML(false) // people read it too, and "<redacted>" should stay readable
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
 }
@@ -126,7 +126,7 @@ func writeJSON(b *bytes.Buffer, r Report) error {
 func jsonOf(e entry) jsonProbe {
 	p := jsonProbe{
 		System: e.System, Name: e.Name, Type: e.Type, Runbook: e.Runbook, RunbookURL: e.RunbookURL, Severity: e.Severity,
-		Labels: e.Labels, Ran: e.ran, Verdict: e.verdict, Check: e.why.Name, Reason: e.why.Reason, Detail: e.why.Detail,
+		Labels: e.Labels, Ran: e.ran, Verdict: e.verdict, Check: e.decisive.Name, Reason: e.decisive.Reason, Detail: e.decisive.Detail,
 		Started: utc(e.result.Started), Took: e.result.Took.Seconds(), Latency: e.result.Latency().Seconds(),
 		Checks: []jsonCheck{}, Exchanges: []jsonExchange{},
 	}
@@ -142,7 +142,7 @@ func jsonOf(e entry) jsonProbe {
 			if m.Labels == nil {
 				m.Labels = map[string]string{}
 			}
-			m.Labels[label] = line(s.Values[i])
+			m.Labels[label] = oneLine(s.Values[i])
 		}
 		p.Measures = append(p.Measures, m)
 	}
@@ -162,7 +162,7 @@ func jsonExchangeOf(x probe.Exchange) jsonExchange {
 	return out
 }
 
-// utc is the time as JSON shows it, to the millisecond; no time stays none.
+// utc is the time as JSON shows it, to the millisecond; a zero time stays zero.
 func utc(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -39,8 +39,8 @@ type junitCase struct {
 	Name       string           `xml:"name,attr"`
 	Time       string           `xml:"time,attr"`
 	Properties *junitProperties `xml:"properties"`
-	Failure    *junitTrouble    `xml:"failure"`
-	Error      *junitTrouble    `xml:"error"`
+	Failure    *junitProblem    `xml:"failure"`
+	Error      *junitProblem    `xml:"error"`
 }
 
 type junitProperties struct {
@@ -52,16 +52,16 @@ type junitProperty struct {
 	Value string `xml:"value,attr"`
 }
 
-type junitTrouble struct {
+type junitProblem struct {
 	Type    string `xml:"type,attr"`
 	Message string `xml:"message,attr"`
-	Story   string `xml:",cdata"`
+	Text    string `xml:",cdata"`
 }
 
-// writeJUnit writes a suite for each system and a case for each probe. What could not be told is an error. Nothing
-// is ever skipped: CI systems show that as good.
+// writeJUnit writes a suite for each system and a case for each probe. An inconclusive probe is an error. Nothing
+// is ever skipped: CI systems show skipped tests as good.
 func writeJUnit(b *bytes.Buffer, r Report) error {
-	entries := r.outcome()
+	entries := r.testCases()
 	out := junitSuites{Name: "prober"}
 	var all time.Duration
 	for _, system := range systems(entries) {
@@ -69,7 +69,7 @@ func writeJUnit(b *bytes.Buffer, r Report) error {
 		if !r.Started.IsZero() {
 			suite.Timestamp = r.Started.UTC().Format(time.RFC3339)
 		}
-		suite.Properties = properties(junitProperty{"prober_version", line(r.Version)})
+		suite.Properties = properties(junitProperty{"prober_version", oneLine(r.Version)})
 		var took time.Duration
 		for _, e := range entries {
 			if e.System != system {
@@ -99,7 +99,7 @@ func (s *junitSuite) add(e entry) {
 	c.Properties = properties(
 		junitProperty{"severity", e.Severity}, junitProperty{"runbook", e.Runbook}, junitProperty{"runbook_url", e.RunbookURL},
 		junitProperty{"trace_id", e.traces()}, junitProperty{"version", e.version()})
-	trouble := &junitTrouble{Type: e.why.Reason.Word, Message: e.sentence(e.why), Story: "\n" + strings.Join(e.story(), "\n") + "\n"}
+	trouble := &junitProblem{Type: e.decisive.Reason.Word, Message: e.sentence(e.decisive), Text: "\n" + strings.Join(e.explanation(), "\n") + "\n"}
 	s.Tests++
 	switch e.verdict {
 	case probe.Pass:
@@ -113,7 +113,7 @@ func (s *junitSuite) add(e entry) {
 	s.Cases = append(s.Cases, c)
 }
 
-// properties leaves out those without a value, and itself if none is left.
+// properties leaves out properties without a value; it returns nil if all are.
 func properties(all ...junitProperty) *junitProperties {
 	all = slices.DeleteFunc(all, func(p junitProperty) bool { return p.Value == "" })
 	if len(all) == 0 {

@@ -9,13 +9,13 @@ import (
 )
 
 // writeMarkdown writes a table for a ticket, in the dialect that GitHub, GitLab and most trackers read.
-func writeMarkdown(b *bytes.Buffer, r Report) {
+func writeMarkdown(b *bytes.Buffer, r Report) error {
 	fmt.Fprintf(b, "**%s**\n", mdText(r.Summary()))
 	if entries := r.entries(); len(entries) > 0 {
 		b.WriteString("\n| | probe | severity | latency | version | what did not pass |\n|---|---|---|--:|---|---|\n")
 		for _, e := range entries {
 			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n",
-				e.verdict.Mark(), mdText(e.title()), mdText(e.Severity), e.latency(), mdCode(e.version()), mdStory(e))
+				e.verdict.Mark(), mdText(e.title()), mdText(e.Severity), e.latency(), mdCode(e.version()), mdExplanation(e))
 		}
 	}
 	var origin []string
@@ -26,17 +26,18 @@ func writeMarkdown(b *bytes.Buffer, r Report) {
 		}
 	}
 	if r.Version != "" {
-		origin = append(origin, "prober "+mdCode(line(r.Version)))
+		origin = append(origin, "prober "+mdCode(oneLine(r.Version)))
 	}
 	if len(origin) > 0 {
 		fmt.Fprintf(b, "\n%s.\n", strings.Join(origin, ", "))
 	}
+	return nil
 }
 
-// mdStory is the story in one cell, with the way to the runbook as a link.
-func mdStory(e entry) string {
+// mdExplanation is the explanation in one cell, with a link to the runbook.
+func mdExplanation(e entry) string {
 	var cell []string
-	for _, told := range e.evidence() {
+	for _, told := range e.failureLines() {
 		cell = append(cell, mdText(strings.TrimSpace(told)))
 	}
 	switch {
@@ -49,7 +50,7 @@ func mdStory(e entry) string {
 	return strings.Join(cell, "<br>")
 }
 
-// mdText escapes what Markdown, its tables and HTML would take for more than text.
+// mdText escapes what is special in Markdown, its tables and HTML.
 func mdText(text string) string {
 	var b strings.Builder
 	for _, c := range text {
@@ -70,16 +71,16 @@ func mdText(text string) string {
 	return b.String()
 }
 
-// mdCode shows what a target said of itself, so that it cannot be a link or call on somebody by name.
+// mdCode shows text from a target as code, so that it cannot be a link or mention a user.
 func mdCode(text string) string {
 	if text == "" {
 		return ""
 	}
-	// A backslash would not be one in code, but would be one to the table around it.
+	// A backslash is literal in code, but an escape in the surrounding table.
 	return "`" + strings.NewReplacer("`", "'", `\`, "/", "|", `\|`).Replace(text) + "`"
 }
 
-// mdLink writes a link, or only its text where the address is not one of the web.
+// mdLink writes a link, or only its text if the address is not http or https.
 func mdLink(text, address string) string {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") {

@@ -1,8 +1,7 @@
-// Package report writes what asking once saw: for people, for scripts, for CI systems and for tickets.
+// Package report writes the results of `prober --once`: for people, scripts, CI systems and tickets.
 //
-// Every format says the same in its own words: a probe that passed, one that failed, and one of which nobody can
-// tell, which no reader of any format may take for a pass. All text that ends up in a report is made fit for its
-// format here, whatever it was before.
+// Every format has the same three verdicts, and none of them can be misread: an inconclusive probe never looks like a
+// pass. This package escapes all text for its format.
 package report
 
 import (
@@ -17,72 +16,76 @@ import (
 	"prober/internal/spell"
 )
 
-// A Report is what asking once saw. Only Jobs and Results need to be there.
+// A Report is the outcome of one or more rounds, in each of which every job runs once. Only Jobs and Results are
+// required.
 type Report struct {
-	Jobs []probe.Job // all that were meant to be asked, in the order in which they are shown
-	// Results holds one result of each job that was asked: the last one or, if it was asked Repeat times, the worst.
-	Results []probe.Result
-	Started time.Time     // of the first asking
-	Ended   time.Time     // of the last asking
-	Rounds  int           // how often the jobs were asked; more than once while waiting, holding or repeating
-	Repeat  int           // how many runs were wanted to bound a fault that comes and goes; 0: none
-	Clean   int           // of these, the runs in which every probe passed
-	Held    time.Duration // how long all were seen to keep passing
-	Version string        // of the prober
-	Color   bool          // the text may have colour
-	Proof   bool          // the text says of what passed what its checks saw
-	Reason  string        // why nothing ran, or why it ended early; with a reason no report is a pass
+	Jobs []probe.Job // all that were selected, in the order in which they are shown
+	// Results holds one result of each job that ran: the last one or, with Repeat, the worst.
+	Results    []probe.Result
+	Started    time.Time     // of the first round
+	Ended      time.Time     // of the last round
+	Rounds     int           // how often the jobs ran; more than once with --wait, --hold or --repeat
+	Repeat     int           // how many runs were requested to bound an intermittent fault; 0: none
+	Clean      int           // of these, the runs in which every probe passed
+	Held       time.Duration // how long all kept passing
+	Version    string        // of the prober
+	Color      bool          // use ANSI colors in the text format
+	ShowPassed bool          // the text format lists the checks of passed probes too
+	Reason     string        // why nothing ran, or why it ended early; a report with a reason never passes
 }
 
-// Formats lists the formats that Write knows, the one for people first.
-func Formats() []string { return []string{"text", "json", "junit", "tap", "github", "markdown"} }
+// formats are the formats by name, the one for people first.
+var formats = [...]struct {
+	name  string
+	write func(*bytes.Buffer, Report) error
+}{
+	{"text", writeText}, {"json", writeJSON}, {"junit", writeJUnit}, {"tap", writeTAP}, {"github", writeGitHub}, {"markdown", writeMarkdown},
+}
 
-// Write writes the report in one of Formats. What is written is whole: on an error of the format nothing is.
-func Write(w io.Writer, format string, r Report) error {
-	var b bytes.Buffer
-	switch format {
-	case "text":
-		writeText(&b, r)
-	case "json":
-		if err := writeJSON(&b, r); err != nil {
-			return err
-		}
-	case "junit":
-		if err := writeJUnit(&b, r); err != nil {
-			return err
-		}
-	case "tap":
-		writeTAP(&b, r)
-	case "github":
-		writeGitHub(&b, r)
-	case "markdown":
-		writeMarkdown(&b, r)
-	default:
-		return unknown(format)
+// Formats lists the names of the formats that Write knows, the one for people first.
+func Formats() []string {
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = f.name
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return names
 }
 
-// unknown says which formats there are, and which one was probably meant.
-func unknown(format string) error {
-	format = line(format)
+// Write writes the report in one of Formats. On an error of the format it writes nothing.
+func Write(w io.Writer, format string, r Report) error {
+	for _, f := range formats {
+		if f.name != format {
+			continue
+		}
+		var b bytes.Buffer
+		if err := f.write(&b, r); err != nil {
+			return err
+		}
+		_, err := w.Write(b.Bytes())
+		return err
+	}
+	return unknownFormat(format)
+}
+
+// unknownFormat lists the formats and suggests the one that was probably meant.
+func unknownFormat(format string) error {
+	format = oneLine(format)
 	return fmt.Errorf("format %q is none of %s%s", format, strings.Join(Formats(), ", "), spell.DidYouMean(format, Formats()))
 }
 
-// Verdict is fail if any probe failed, and pass only if every job ran and passed, as often as was wanted, and
-// nothing ended the asking early. Everything else is inconclusive.
-func (r Report) Verdict() probe.Verdict { return r.tally(r.entries()).verdict }
+// Verdict is fail if any probe failed, and pass only if every job ran and passed, as often as requested, and
+// nothing ended the run early. Everything else is inconclusive.
+func (r Report) Verdict() probe.Verdict { return r.totals(r.entries()).verdict }
 
-// A tally counts entries by how they ended. Those that did not run are among the inconclusive.
-type tally struct {
-	all, pass, fail, inconclusive, absent int
+// totals counts entries by verdict. Those that did not run are among the inconclusive.
+type totals struct {
+	all, pass, fail, inconclusive, notRun int
 
 	verdict probe.Verdict
 }
 
-func (r Report) tally(entries []entry) tally {
-	t := tally{all: len(entries)}
+func (r Report) totals(entries []entry) totals {
+	t := totals{all: len(entries)}
 	for _, e := range entries {
 		switch {
 		case e.verdict == probe.Pass:
@@ -93,7 +96,7 @@ func (r Report) tally(entries []entry) tally {
 			t.inconclusive++
 		}
 		if !e.ran {
-			t.absent++
+			t.notRun++
 		}
 	}
 	switch {

@@ -24,7 +24,7 @@ func write(t *testing.T, format string, r Report) string {
 	return b.String()
 }
 
-func TestEveryFormatSaysWhatHappened(t *testing.T) {
+func TestWrite_golden(t *testing.T) {
 	for name, r := range fixtures() {
 		for _, format := range Formats() {
 			t.Run(name+"."+format, func(t *testing.T) { testenv.Golden(t, "testdata/"+name+"."+format, write(t, format, r)) })
@@ -35,7 +35,7 @@ func TestEveryFormatSaysWhatHappened(t *testing.T) {
 	testenv.Golden(t, "testdata/colour.text", write(t, "text", colourful))
 }
 
-func TestNoFormatReadsAsGoodUnlessTheReportPasses(t *testing.T) {
+func TestWrite_onlyAPassReadsAsGood(t *testing.T) {
 	for name, r := range fixtures() {
 		passes := r.Verdict() == probe.Pass
 		if want := name == "green" || name == "repeat"; passes != want {
@@ -92,7 +92,7 @@ func tapGood(text string) bool {
 }
 
 func TestVerdict(t *testing.T) {
-	pass, fail, unclear := proxyPasses(), dashboardFails(), queueUnclear()
+	pass, fail, inconclusive := proxyPasses(), dashboardFails(), queueInconclusive()
 	empty := probe.Result{ID: proxy.ID}
 	for _, c := range []struct {
 		name string
@@ -104,8 +104,8 @@ func TestVerdict(t *testing.T) {
 		{"all pass", Report{Jobs: []probe.Job{proxy}, Results: []probe.Result{pass}}, probe.Pass},
 		{"a job without result", Report{Jobs: []probe.Job{proxy, queue}, Results: []probe.Result{pass}}, probe.Inconclusive},
 		{"a result without checks", Report{Results: []probe.Result{empty}}, probe.Inconclusive},
-		{"a failure beats what is unclear", Report{Results: []probe.Result{unclear, fail, pass}}, probe.Fail},
-		{"unclear beats pass", Report{Results: []probe.Result{unclear, pass}}, probe.Inconclusive},
+		{"a failure beats what is inconclusive", Report{Results: []probe.Result{inconclusive, fail, pass}}, probe.Fail},
+		{"inconclusive beats pass", Report{Results: []probe.Result{inconclusive, pass}}, probe.Inconclusive},
 		{"ended early", Report{Results: []probe.Result{pass}, Reason: "interrupted"}, probe.Inconclusive},
 		{"fails and ended early", Report{Results: []probe.Result{fail}, Reason: "interrupted"}, probe.Fail},
 		{"not every run clean", Report{Results: []probe.Result{pass}, Repeat: 10, Rounds: 10, Clean: 9}, probe.Inconclusive},
@@ -121,16 +121,16 @@ func TestSummary(t *testing.T) {
 	pass := []probe.Result{proxyPasses(), dashboardPasses()}
 	at := func(d time.Duration) Report { return Report{Results: pass, Started: begin, Ended: begin.Add(d)} }
 	for want, r := range map[string]Report{
-		"0 probes ran: none was selected.":                          {},
-		"0 probes ran: interrupted.":                                {Jobs: []probe.Job{proxy}, Reason: "interrupted."},
-		"All 2 passed in 1.3 s.":                                    at(1300 * time.Millisecond),
-		"1 of 1 passed in 40 ms.":                                   {Results: pass[:1], Started: begin, Ended: begin.Add(40 * time.Millisecond)},
-		"All 2 passed.":                                             {Results: pass},
-		"All 2 passed, asked 4 times, held for 30s.":                {Results: pass, Rounds: 4, Held: 30 * time.Second},
-		"1 of 2 passed, 1 failed: dashboard. Not fixed.":            {Results: []probe.Result{proxyPasses(), dashboardFails()}},
-		"1 of 2 passed, 1 could not tell: queue-depth. Not proven.": {Results: []probe.Result{proxyPasses(), queueUnclear()}},
-		"0 of 2 passed, 1 failed: dashboard; 1 could not tell: queue-depth. " + "Not fixed.": {Results: []probe.Result{dashboardFails(), queueUnclear()}},
-		"All 2 passed; ended early: interrupted. Not proven.":                                {Results: pass, Reason: "interrupted"},
+		"0 probes ran: none was selected.":                        {},
+		"0 probes ran: interrupted.":                              {Jobs: []probe.Job{proxy}, Reason: "interrupted."},
+		"All 2 passed in 1.3 s.":                                  at(1300 * time.Millisecond),
+		"1 of 1 passed in 40 ms.":                                 {Results: pass[:1], Started: begin, Ended: begin.Add(40 * time.Millisecond)},
+		"All 2 passed.":                                           {Results: pass},
+		"All 2 passed, ran 4 times, held for 30s.":                {Results: pass, Rounds: 4, Held: 30 * time.Second},
+		"1 of 2 passed, 1 failed: dashboard. Not fixed.":          {Results: []probe.Result{proxyPasses(), dashboardFails()}},
+		"1 of 2 passed, 1 inconclusive: queue-depth. Not proven.": {Results: []probe.Result{proxyPasses(), queueInconclusive()}},
+		"0 of 2 passed, 1 failed: dashboard; 1 inconclusive: queue-depth. " + "Not fixed.": {Results: []probe.Result{dashboardFails(), queueInconclusive()}},
+		"All 2 passed; ended early: interrupted. Not proven.":                              {Results: pass, Reason: "interrupted"},
 		"1 of 2 passed, 1 did not run: dashboard; ended early: interrupted. Not proven.": {
 			Jobs: []probe.Job{proxy, dashboard}, Results: pass[:1], Reason: "interrupted"},
 		"All 2 passed. 300 of 300 runs clean: a fault in more than 1.0 % of runs would have shown with 95 % confidence (3/N).": {
@@ -141,7 +141,7 @@ func TestSummary(t *testing.T) {
 			Results: pass, Repeat: 30000, Rounds: 30000, Clean: 30000},
 		"All 2 passed. 2 of 2 runs clean: too few to say how rare a fault would be.": {Results: pass, Repeat: 2, Rounds: 2, Clean: 2},
 		"All 2 passed. 299 of 300 runs clean. Not proven.":                           {Results: pass, Repeat: 300, Rounds: 300, Clean: 299},
-		"All 2 passed; ended early: interrupted. 120 of 120 runs clean, 300 were wanted. Not proven.": {
+		"All 2 passed; ended early: interrupted. 120 of 120 runs clean, expected 300. Not proven.": {
 			Results: pass, Repeat: 300, Rounds: 120, Clean: 120, Reason: "interrupted"},
 	} {
 		if got := r.Summary(); got != want {
@@ -150,7 +150,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestSummaryNamesTenAtMost(t *testing.T) {
+func TestSummary_namesTenAtMost(t *testing.T) {
 	var r Report
 	for i := range 12 {
 		j := job("ibex", fmt.Sprintf("p%d", i), "http", "", "")
@@ -162,7 +162,7 @@ func TestSummaryNamesTenAtMost(t *testing.T) {
 	}
 }
 
-func TestUnknownFormat(t *testing.T) {
+func TestWrite_unknownFormat(t *testing.T) {
 	six := `is none of text, json, junit, tap, github, markdown`
 	for format, want := range map[string]string{
 		"jsn":      `format "jsn" ` + six + "; did you mean json?",
@@ -183,7 +183,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
-func TestWriteErrorsAreReported(t *testing.T) {
+func TestWrite_reportsErrors(t *testing.T) {
 	for _, format := range Formats() {
 		if err := Write(fullDisk{}, format, fixtures()["green"]); err == nil || err.Error() != "no space left" {
 			t.Errorf("%s: got %v", format, err)
@@ -191,7 +191,7 @@ func TestWriteErrorsAreReported(t *testing.T) {
 	}
 }
 
-func TestTheExchangeThatGotNoAnswerIsTheOneToldOf(t *testing.T) {
+func TestFailureLines_citesTheUnansweredExchange(t *testing.T) {
 	r := result(proxy, time.Second, func(r *probe.Result) {
 		r.Report("dependency", probe.Timeout, "answered before, and not after")
 		for i, why := range []probe.Reason{probe.OK, probe.Refused, probe.Timeout, probe.OK} {

@@ -9,23 +9,23 @@ import (
 	"prober/internal/probe"
 )
 
-// mostNames bounds how many probes a summary names, and how many addresses a story.
-const mostNames = 10
+// maxNames bounds how many probes a summary names, and how many addresses an explanation.
+const maxNames = 10
 
 // Summary is the report in one or two sentences: how many passed, which did not, and what that proves.
 func (r Report) Summary() string {
 	entries := r.entries()
-	reason := strings.TrimSuffix(line(r.Reason), ".")
+	reason := strings.TrimSuffix(oneLine(r.Reason), ".")
 	if len(r.Results) == 0 {
 		if reason == "" {
 			reason = "none was selected"
 		}
 		return "0 probes ran: " + reason + "."
 	}
-	t := r.tally(entries)
+	t := r.totals(entries)
 	sentences := []string{r.counts(t, entries, reason)}
 	if r.Repeat > 0 {
-		sentences = append(sentences, r.bound())
+		sentences = append(sentences, r.repeatBound())
 	}
 	switch {
 	case t.verdict == probe.Fail:
@@ -36,8 +36,8 @@ func (r Report) Summary() string {
 	return strings.Join(sentences, " ")
 }
 
-// counts is the sentence of how the probes ended.
-func (r Report) counts(t tally, entries []entry, reason string) string {
+// counts is the sentence that counts the probes by verdict.
+func (r Report) counts(t totals, entries []entry, reason string) string {
 	var b strings.Builder
 	if t.pass == t.all && t.all > 1 {
 		fmt.Fprintf(&b, "All %d passed", t.all)
@@ -45,7 +45,7 @@ func (r Report) counts(t tally, entries []entry, reason string) string {
 		fmt.Fprintf(&b, "%d of %d passed", t.pass, t.all)
 	}
 	if t.pass == t.all {
-		b.WriteString(r.spent())
+		b.WriteString(r.elapsed())
 	}
 	several := len(systems(entries)) > 1
 	separator := ", "
@@ -54,16 +54,16 @@ func (r Report) counts(t tally, entries []entry, reason string) string {
 		in    func(entry) bool
 	}{
 		{"failed", func(e entry) bool { return e.ran && e.verdict == probe.Fail }},
-		{"could not tell", func(e entry) bool { return e.ran && e.verdict == probe.Inconclusive }},
+		{"inconclusive", func(e entry) bool { return e.ran && e.verdict == probe.Inconclusive }},
 		{"did not run", func(e entry) bool { return !e.ran }},
 	} {
 		if names := namesOf(entries, group.in, several); len(names) > 0 {
-			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, list(names, mostNames))
+			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, list(names, maxNames))
 			separator = "; "
 		}
 	}
-	if t.pass < t.all && r.asked() != "" {
-		b.WriteString("; " + r.asked() + " in " + short(r.Ended.Sub(r.Started)))
+	if t.pass < t.all && r.roundsText() != "" {
+		b.WriteString("; " + r.roundsText() + " in " + formatDuration(r.Ended.Sub(r.Started)))
 	}
 	if reason != "" {
 		b.WriteString("; ended early: " + reason)
@@ -71,13 +71,13 @@ func (r Report) counts(t tally, entries []entry, reason string) string {
 	return b.String() + "."
 }
 
-// spent says how long it took until all passed, and for how long they kept passing.
-func (r Report) spent() string {
+// elapsed says how long it took until all passed, and for how long they kept passing.
+func (r Report) elapsed() string {
 	text := ""
 	if took := r.Ended.Sub(r.Started); took > 0 && !r.Started.IsZero() {
-		text = " in " + short(took)
+		text = " in " + formatDuration(took)
 	}
-	if asked := r.asked(); asked != "" {
+	if asked := r.roundsText(); asked != "" {
 		text += ", " + asked
 	}
 	if r.Held > 0 {
@@ -86,20 +86,20 @@ func (r Report) spent() string {
 	return text
 }
 
-// asked says how often the probes were asked, if it was more than once and nobody says so elsewhere.
-func (r Report) asked() string {
+// roundsText says how often the probes ran, if that was more than once and no other sentence says so.
+func (r Report) roundsText() string {
 	if r.Rounds < 2 || r.Repeat > 0 {
 		return ""
 	}
-	return fmt.Sprintf("asked %d times", r.Rounds)
+	return fmt.Sprintf("ran %d times", r.Rounds)
 }
 
-// bound says what clean runs prove. By the rule of three, N runs without a fault leave, with 95 % confidence, room
+// repeatBound says what clean runs prove. By the rule of three, N runs without a fault leave, with 95 % confidence, room
 // for faults in at most 3/N of all runs. The share is rounded up, so that it never claims more than that.
-func (r Report) bound() string {
+func (r Report) repeatBound() string {
 	switch {
 	case r.Clean < r.Repeat && r.Rounds < r.Repeat:
-		return fmt.Sprintf("%d of %d runs clean, %d were wanted.", r.Clean, r.Rounds, r.Repeat)
+		return fmt.Sprintf("%d of %d runs clean, expected %d.", r.Clean, r.Rounds, r.Repeat)
 	case r.Clean < r.Repeat:
 		return fmt.Sprintf("%d of %d runs clean.", r.Clean, r.Repeat)
 	case r.Repeat <= 3:
@@ -128,10 +128,10 @@ func namesOf(entries []entry, in func(entry) bool, several bool) []string {
 	return names
 }
 
-// list names up to most, and says how many are left out.
-func list(names []string, most int) string {
-	if n := len(names) - most; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n)
+// list joins the first names, up to limit, and says how many it leaves out.
+func list(names []string, limit int) string {
+	if n := len(names) - limit; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:limit], ", "), n)
 	}
 	return strings.Join(names, ", ")
 }
@@ -140,6 +140,6 @@ func decimal(d, unit time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(unit), 'f', 1, 64)
 }
 
-func whole(d, unit time.Duration) string {
+func rounded(d, unit time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(unit), 'f', 0, 64)
 }

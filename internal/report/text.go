@@ -9,20 +9,20 @@ import (
 	"prober/internal/probe"
 )
 
-// width is where lines of text are broken. A word that is longer, such as an address, is left whole to be copied.
+// width is the length of a line of text. A longer word, such as an address, is not broken, so that it can be copied.
 const width = 100
 
-// The colours of the three verdicts, as ANSI terminals take them.
+// The ANSI colors of the three verdicts.
 const (
 	green  = "\x1b[32m"
 	red    = "\x1b[31m"
 	yellow = "\x1b[33m"
 )
 
-const plain = "\x1b[0m"
+const colorReset = "\x1b[0m"
 
-// writeText writes what a colleague would: a line for each probe, under it why it did not pass, and a sentence.
-func writeText(b *bytes.Buffer, r Report) {
+// writeText writes a line for each probe, under it why it did not pass, and the summary.
+func writeText(b *bytes.Buffer, r Report) error {
 	entries := r.entries()
 	several := len(systems(entries)) > 1
 	rows := make([][]string, len(entries))
@@ -33,30 +33,31 @@ func writeText(b *bytes.Buffer, r Report) {
 		}
 		rows[i] = []string{fmt.Sprintf("%-4s", e.verdict.Mark()), name, e.Severity, e.latency(), e.version()}
 	}
-	const latency = 3 // the column whose digits should stand below each other
+	const latency = 3 // the column that is aligned to the right
 	lines := columns(rows, latency)
 	for i, e := range entries {
 		head := lines[i]
 		if r.Color {
 			m := e.verdict.Mark()
-			head = colour(e.verdict) + m + plain + strings.TrimPrefix(head, m)
+			head = color(e.verdict) + m + colorReset + strings.TrimPrefix(head, m)
 		}
 		b.WriteString(head + "\n")
-		story := e.story()
-		if r.Proof && e.verdict == probe.Pass {
-			story = e.proof()
+		explanation := e.explanation()
+		if r.ShowPassed && e.verdict == probe.Pass {
+			explanation = e.passedLines()
 		}
-		for _, told := range story {
-			b.WriteString(wrap(told, 6, 2))
+		for _, line := range explanation {
+			b.WriteString(wrap(line, 6, 2))
 		}
 	}
 	if len(entries) > 0 {
 		b.WriteByte('\n')
 	}
 	b.WriteString(wrap(r.Summary(), 0, 0))
+	return nil
 }
 
-func colour(v probe.Verdict) string {
+func color(v probe.Verdict) string {
 	switch v {
 	case probe.Pass:
 		return green
@@ -66,8 +67,8 @@ func colour(v probe.Verdict) string {
 	return yellow
 }
 
-// columns lays rows out below each other, one column to the right and the others to the left. Columns that are
-// empty in all rows are left out.
+// columns aligns rows, one column to the right and the others to the left. Columns that are empty in all rows are left
+// out.
 func columns(rows [][]string, right int) []string {
 	lines := make([]string, len(rows))
 	if len(rows) == 0 {
@@ -99,8 +100,8 @@ func columns(rows [][]string, right int) []string {
 	return lines
 }
 
-// wrap breaks a text between words into lines of at most width. All are indented, as is the text itself, and those
-// after the first hang further in. A number is not parted from its unit.
+// wrap breaks a text between words into lines of at most width. All lines are indented, and those after
+// the first by hang more. A number is kept together with its unit.
 func wrap(text string, indent, hang int) string {
 	words := strings.Fields(text)
 	indent += len(text) - len(strings.TrimLeft(text, " "))

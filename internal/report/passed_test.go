@@ -9,9 +9,9 @@ import (
 	"prober/internal/probe"
 )
 
-// TestWhatMerelyLacksItsControlIsNamedAndNotTold shows that a failure is not buried under what follows from it, and
-// that nothing is left out where nobody can tell at all.
-func TestWhatMerelyLacksItsControlIsNamedAndNotTold(t *testing.T) {
+// TestFailureLines_consequences shows that a failure is not buried under what follows from it, and
+// that nothing is left out if everything is inconclusive.
+func TestFailureLines_consequences(t *testing.T) {
 	lacking := func(name, target string) probe.Check {
 		return probe.Check{Name: name, Target: target, Reason: probe.ControlFailed, Detail: "proves nothing"}
 	}
@@ -21,7 +21,7 @@ func TestWhatMerelyLacksItsControlIsNamedAndNotTold(t *testing.T) {
 		want   []string
 	}{
 		{"one follows", []probe.Check{failed(one, "no"), lacking("nobody", one)},
-			[]string{"live 10.0.0.1:80 [refused]: no", "nobody 10.0.0.1:80 [control_failed, could not tell]: proves nothing"}},
+			[]string{"live 10.0.0.1:80 [refused]: no", "nobody 10.0.0.1:80 [control_failed, inconclusive]: proves nothing"}},
 		{"several follow", []probe.Check{failed(one, "no"), lacking("nobody", one), lacking("garbage", one), lacking("nobody", two)},
 			[]string{"live 10.0.0.1:80 [refused]: no", "also inconclusive as a consequence: nobody, garbage"}},
 		{"the check that failed follows elsewhere too", []probe.Check{failed(one, "no"), lacking("live", two), lacking("garbage", one)},
@@ -29,7 +29,7 @@ func TestWhatMerelyLacksItsControlIsNamedAndNotTold(t *testing.T) {
 		{"nothing failed", []probe.Check{lacking("nobody", ""), lacking("garbage", "")},
 			[]string{"nobody [control_failed]: proves nothing", "garbage [control_failed]: proves nothing"}},
 		{"for a reason of its own", []probe.Check{failed(one, "no"), lacking("nobody", ""), lacking("garbage", ""), {Name: "expired", Reason: probe.Credential, Detail: "expired"}},
-			[]string{"live 10.0.0.1:80 [refused]: no", "expired [credential, could not tell]: expired", "also inconclusive as a consequence: nobody, garbage"}},
+			[]string{"live 10.0.0.1:80 [refused]: no", "expired [credential, inconclusive]: expired", "also inconclusive as a consequence: nobody, garbage"}},
 	} {
 		got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) { r.Checks = c.checks }))
 		if !slices.Equal(got, c.want) {
@@ -38,8 +38,8 @@ func TestWhatMerelyLacksItsControlIsNamedAndNotTold(t *testing.T) {
 	}
 }
 
-// TestWhoAsksForAProcedureReadsWhatWasChecked shows the sentences of checks that passed, and only where asked for.
-func TestWhoAsksForAProcedureReadsWhatWasChecked(t *testing.T) {
+// TestWrite_showPassed shows the sentences of checks that passed, and only where asked for.
+func TestWrite_showPassed(t *testing.T) {
 	passed := result(proxy, time.Second, func(r *probe.Result) {
 		for _, target := range []string{one, two} {
 			r.Checks = append(r.Checks, probe.Check{Name: "live", Target: target, Verdict: probe.Pass, Reason: probe.OK, Detail: "/health answers 200"})
@@ -48,14 +48,14 @@ func TestWhoAsksForAProcedureReadsWhatWasChecked(t *testing.T) {
 			r.Checks = append(r.Checks, probe.Check{Name: "more", Verdict: probe.Pass, Reason: probe.OK, Detail: "well"})
 		}
 	})
-	with := Report{Results: []probe.Result{passed}, Proof: true}
+	with := Report{Results: []probe.Result{passed}, ShowPassed: true}
 	text := write(t, "text", with)
 	for _, want := range []string{"live 10.0.0.1:80 and 10.0.0.2:80: /health answers 200\n", "and 11 more\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("wanted %q in\n%s", want, text)
 		}
 	}
-	with.Proof = false
+	with.ShowPassed = false
 	if text := write(t, "text", with); strings.Contains(text, "answers 200") {
 		t.Errorf("nobody asked for the proof:\n%s", text)
 	}

@@ -1,0 +1,108 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// indentation is that of lines that belong to the line above.
+const indentation = "  "
+
+// maxTraces bounds the trace ids, and the versions, that are listed in one place.
+const maxTraces = 3
+
+// exchangeLines describes exchanges, those with the same outcome as one: the request, the addresses unless they are
+// those already named, and the trace ids to look for.
+func exchangeLines(exchanges []probe.Exchange, named []string) []string {
+	var order []string
+	same := map[string][]probe.Exchange{}
+	for _, x := range exchanges {
+		key := request(x) + outcome(x, "")
+		if same[key] == nil {
+			order = append(order, key)
+		}
+		same[key] = append(same[key], x)
+	}
+	var lines []string
+	for _, key := range order {
+		lines = append(lines, exchangeGroup(same[key], named)...)
+	}
+	return lines
+}
+
+// exchangeGroup describes exchanges with the same outcome. Of several it gives the time of the slowest.
+func exchangeGroup(same []probe.Exchange, named []string) []string {
+	text := indentation + request(same[0])
+	where := distinct(same, func(x probe.Exchange) string { return x.Addr })
+	if len(where) > 0 && !slices.Equal(where, named) {
+		text += " at " + list(where, maxNames)
+	}
+	var slowest time.Duration
+	for _, x := range same {
+		slowest = max(slowest, x.Took)
+	}
+	took := formatDuration(slowest)
+	if len(same) > 1 {
+		took = "up to " + took
+	}
+	lines := []string{text + outcome(same[0], took)}
+	if traces := traces(same); traces != "" {
+		lines = append(lines, indentation+traces)
+	}
+	return lines
+}
+
+func request(x probe.Exchange) string { return strings.Join(nonEmpty(x.Method, x.URL), " ") }
+
+// outcome is how an exchange ended and how long it took.
+func outcome(x probe.Exchange, took string) string {
+	switch {
+	case x.Denied != "":
+		return ": not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
+	case x.Reason != probe.OK && x.Status == 0:
+		return fmt.Sprintf(": no response (%s) after %s", cmp.Or(x.Reason.Word, "unknown"), took)
+	case x.Reason != probe.OK:
+		return fmt.Sprintf(": answered %d, not completely (%s), in %s", x.Status, x.Reason, took)
+	}
+	return fmt.Sprintf(": answered %d in %s", x.Status, took)
+}
+
+// traces lists the trace ids that were sent, and those that were returned if they differ.
+func traces(of []probe.Exchange) string {
+	sent := distinct(of, func(x probe.Exchange) string { return x.TraceID })
+	returned := distinct(of, func(x probe.Exchange) string {
+		if strings.EqualFold(x.TargetTraceID, x.TraceID) {
+			return ""
+		}
+		return x.TargetTraceID
+	})
+	word := "trace id "
+	if max(len(sent), len(returned)) > 1 {
+		word = "trace ids "
+	}
+	switch {
+	case len(sent)+len(returned) == 0:
+		return ""
+	case len(returned) == 0:
+		return word + list(sent, maxTraces)
+	case len(sent) == 0:
+		return word + list(returned, maxTraces) + " returned"
+	}
+	return word + list(sent, maxTraces) + " sent, " + list(returned, maxTraces) + " returned"
+}
+
+// distinct lists the different values of exchanges, without empty ones.
+func distinct(of []probe.Exchange, value func(probe.Exchange) string) []string {
+	var seen []string
+	for _, x := range of {
+		if v := value(x); v != "" && !slices.Contains(seen, v) {
+			seen = append(seen, v)
+		}
+	}
+	return seen
+}
