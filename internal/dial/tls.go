@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"prober/internal/probe"
 )
 
 // TLS are the settings of TLS that every kind of probe shares. Certificates are always verified unless
@@ -21,31 +23,33 @@ type TLS struct {
 	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 or 1.3; default: 1.2"`
 }
 
-// Validate reports everything wrong with the settings, each mistake by its key under "tls". The argument says whether
-// a credential is sent over the connection.
+// Validate reports everything wrong with the settings. The argument says whether a credential is sent over the
+// connection.
 func (t *TLS) Validate(credential bool) error {
 	if t == nil {
 		return nil
 	}
 	var wrong []error
 	if t.InsecureSkipVerify && credential {
-		wrong = append(wrong, errors.New("tls.insecure_skip_verify: with it a credential could be sent to anybody"))
+		wrong = append(wrong, probe.Settingf("insecure_skip_verify", "a credential could be sent to anyone"))
 	}
 	if t.CAFile != "" {
 		if _, err := roots(t.CAFile); err != nil {
-			wrong = append(wrong, fmt.Errorf("tls.ca_file: %w", err))
+			wrong = append(wrong, probe.Settingf("ca_file", "%s", err))
 		}
 	}
 	switch {
-	case (t.CertFile == "") != (t.KeyFile == ""):
-		wrong = append(wrong, errors.New("tls.cert_file and tls.key_file: one is useless without the other"))
+	case t.CertFile != "" && t.KeyFile == "":
+		wrong = append(wrong, probe.Settingf("cert_file", "expected key_file beside it"))
+	case t.CertFile == "" && t.KeyFile != "":
+		wrong = append(wrong, probe.Settingf("key_file", "expected cert_file beside it"))
 	case t.CertFile != "":
 		if _, err := t.keyPair(); err != nil {
-			wrong = append(wrong, fmt.Errorf("tls.cert_file, tls.key_file: %w", err))
+			wrong = append(wrong, probe.Settingf("cert_file", "%s", err))
 		}
 	}
 	if t.MinVersion != "" && t.MinVersion != "1.2" && t.MinVersion != "1.3" {
-		wrong = append(wrong, errors.New("tls.min_version: wanted 1.2 or 1.3"))
+		wrong = append(wrong, probe.Settingf("min_version", "expected 1.2 or 1.3"))
 	}
 	return errors.Join(wrong...)
 }

@@ -33,10 +33,15 @@ type Client struct {
 	bound      int64         // bytes that may be read from a connection for one exchange
 }
 
-// Client checks the settings, and the URLs that will be asked by them, and returns a client. The error joins
-// everything that is wrong; each part begins with the key it is about and repeats no secret. An empty URL is skipped.
-// The settings must not change afterwards.
-func (s *Settings) Client(urls ...string) (*Client, error) {
+// Client checks the settings, and the URL that will be asked by them, and returns a client. The error joins a
+// probe.SettingError for each thing that is wrong and repeats no secret; what is wrong with the URL is said of the setting
+// url. An empty URL is not looked at. The settings must not change afterwards.
+func (s *Settings) Client(url string) (*Client, error) {
+	return s.ClientFor(map[string]string{"url": url})
+}
+
+// ClientFor is Client for URLs that other settings hold: it takes each by the path of its setting.
+func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 	if err := s.validate(urls); err != nil {
 		return nil, err
 	}
@@ -58,8 +63,8 @@ func (s *Settings) Client(urls ...string) (*Client, error) {
 // SharingConnections checks the settings as Client does and returns a client that sends its requests over the kept connections of
 // another. The settings must be those of the other but for credentials and headers, and neither may show a client
 // certificate, which belongs to a connection. Close has to be called on the other only.
-func (s *Settings) SharingConnections(other *Client, urls ...string) (*Client, error) {
-	c, err := s.Client(urls...)
+func (s *Settings) SharingConnections(other *Client, url string) (*Client, error) {
+	c, err := s.Client(url)
 	if err != nil {
 		return nil, err
 	}

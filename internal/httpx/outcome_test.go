@@ -48,7 +48,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	client, err := (&Settings{}).Client()
+	client, err := (&Settings{}).Client("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package httpx
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"prober/internal/dial"
+	"prober/internal/probe"
 )
 
 // ourHeaders are written by the prober alone.
@@ -35,35 +35,35 @@ var secretParams = []string{
 	"x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
 }
 
-// validate reports everything wrong with the settings and with asking these URLs by them. Each error begins with the
-// key that is wrong.
-func (s *Settings) validate(urls []string) error {
-	var wrong []error
-	wrong = append(wrong, s.validateHeaders(), s.validateAuth(), s.TLS.Validate(s.HasCredential()))
+// validate reports everything wrong with the settings, and with asking the URLs by them. The URLs are given by the path
+// of their settings.
+func (s *Settings) validate(urls map[string]string) error {
+	wrong := []error{s.validateHeaders(), s.validateAuth(), probe.InSetting("tls", s.TLS.Validate(s.HasCredential()))}
 	if s.Connection != "" && s.Connection != fresh && s.Connection != reuse {
-		wrong = append(wrong, errors.New("connection: wanted fresh or reuse"))
+		wrong = append(wrong, probe.Settingf("connection", "expected fresh or reuse"))
 	}
 	if s.MaxBody < 0 || s.MaxBody > maxMaxBody {
-		wrong = append(wrong, fmt.Errorf("max_body: wanted 1 to %d bytes, got %d", maxMaxBody, s.MaxBody))
+		wrong = append(wrong, probe.Settingf("max_body", "expected 1 to %d bytes, got %d", maxMaxBody, s.MaxBody))
 	}
 	if s.Resolver != "" {
 		host, port, err := net.SplitHostPort(s.Resolver)
 		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-			wrong = append(wrong, errors.New("resolver: wanted host:port"))
+			wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
 		}
 	}
-	wrong = append(wrong, s.Trace.validate("trace"), s.Version.validate("version"))
-	https := false
-	for _, raw := range urls {
-		if raw == "" {
+	wrong = append(wrong, probe.InSetting("trace", s.Trace.validate()), probe.InSetting("version", s.Version.validate()))
+	https, given := false, false
+	for _, path := range slices.Sorted(maps.Keys(urls)) {
+		if urls[path] == "" {
 			continue // the kind knows which of its keys is missing
 		}
-		u, err := s.validateURL(raw, s.HasCredential())
+		given = true
+		u, err := s.validateURL(urls[path], s.HasCredential())
 		https = https || (u != nil && u.Scheme == "https")
-		wrong = append(wrong, err)
+		wrong = append(wrong, probe.InSetting(path, err))
 	}
-	if s.HTTP2 && !https && len(urls) > 0 {
-		wrong = append(wrong, errors.New("http2: is spoken over https only"))
+	if s.HTTP2 && !https && given {
+		wrong = append(wrong, probe.Settingf("http2", "is spoken over https only"))
 	}
 	return errors.Join(wrong...)
 }
@@ -74,22 +74,22 @@ func (s *Settings) validateHeaders() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		v, key := s.Headers[name], http.CanonicalHeaderKey(name)
 		if other, twice := seen[key]; twice {
-			wrong = append(wrong, fmt.Errorf("headers: %s and %s are the same header", other, name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "is the same header as %s", other))
 		}
 		seen[key] = name
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			wrong = append(wrong, fmt.Errorf("headers: %q is no name of a header", name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "%q is not a valid header name", name))
 		case slices.Contains(ourHeaders, key):
-			wrong = append(wrong, fmt.Errorf("headers: %s is written by the prober itself", name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "is written by the prober itself"))
 		case v.IsZero():
-			wrong = append(wrong, fmt.Errorf("headers: %s has no value", name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "has no value"))
 		case slices.Contains(secretHeaders, key) && v.Secret.IsZero():
-			wrong = append(wrong, fmt.Errorf("headers: %s is secret: name its source, {file: PATH} or {env: NAME}", name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "is secret: name its source, {file: PATH} or {env: NAME}"))
 		case !httpguts.ValidHeaderFieldValue(v.Text):
-			wrong = append(wrong, fmt.Errorf("headers: %s holds a character that a header cannot carry", name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "holds a character that a header cannot carry"))
 		case key == "Host" && (!v.Secret.IsZero() || !httpguts.ValidHostHeader(v.Text)):
-			wrong = append(wrong, fmt.Errorf("headers: %s is no host, or a secret one", name))
+			wrong = append(wrong, probe.Settingf("headers."+name, "expected a host that is not secret"))
 		}
 	}
 	return errors.Join(wrong...)
@@ -99,7 +99,7 @@ func (s *Settings) validateAuth() error {
 	var wrong []error
 	var used []string
 	if _, ok := canonical(s.Headers)["Authorization"]; ok {
-		used = append(used, "headers: Authorization")
+		used = append(used, "headers.Authorization")
 	}
 	if !s.Bearer.IsZero() {
 		used = append(used, "bearer")
@@ -107,18 +107,18 @@ func (s *Settings) validateAuth() error {
 	if s.Basic != nil {
 		used = append(used, "basic")
 		if s.Basic.Username == "" || strings.Contains(s.Basic.Username, ":") {
-			wrong = append(wrong, errors.New("basic.username: wanted a name without a colon"))
+			wrong = append(wrong, probe.Settingf("basic.username", "expected a name without a colon"))
 		}
 		if s.Basic.Password.IsZero() {
-			wrong = append(wrong, errors.New("basic.password: is missing"))
+			wrong = append(wrong, probe.Settingf("basic.password", "is missing"))
 		}
 	}
 	if s.OAuth2 != nil {
 		used = append(used, "oauth2")
-		wrong = append(wrong, s.OAuth2.validate(s))
+		wrong = append(wrong, probe.InSetting("oauth2", s.OAuth2.validate(s)))
 	}
 	if len(used) > 1 {
-		wrong = append(wrong, fmt.Errorf("%s: only one of them can be sent", strings.Join(used, ", ")))
+		wrong = append(wrong, probe.Settingf(used[len(used)-1], "only one of %s can be sent", strings.Join(used, ", ")))
 	}
 	return errors.Join(wrong...)
 }
@@ -126,21 +126,21 @@ func (s *Settings) validateAuth() error {
 func (o *OAuth2) validate(s *Settings) error {
 	var wrong []error
 	if o.TokenURL == "" {
-		wrong = append(wrong, errors.New("oauth2.token_url: is missing"))
+		wrong = append(wrong, probe.Settingf("token_url", "is missing"))
 	} else if _, err := s.validateURL(o.TokenURL, true); err != nil {
-		wrong = append(wrong, fmt.Errorf("oauth2.token_url: %w", err))
+		wrong = append(wrong, probe.InSetting("token_url", err))
 	}
 	if o.ClientID == "" {
-		wrong = append(wrong, errors.New("oauth2.client_id: is missing"))
+		wrong = append(wrong, probe.Settingf("client_id", "is missing"))
 	}
 	if o.ClientSecret.IsZero() {
-		wrong = append(wrong, errors.New("oauth2.client_secret: is missing"))
+		wrong = append(wrong, probe.Settingf("client_secret", "is missing"))
 	}
 	if o.AuthStyle != "" && o.AuthStyle != "header" && o.AuthStyle != "params" {
-		wrong = append(wrong, errors.New("oauth2.auth_style: wanted header or params"))
+		wrong = append(wrong, probe.Settingf("auth_style", "expected header or params"))
 	}
 	for _, name := range ReservedParams(o.Params) {
-		wrong = append(wrong, fmt.Errorf("oauth2.params: %s cannot be given here", name))
+		wrong = append(wrong, probe.Settingf("params."+name, "is written by the prober, or secret, and cannot be given here"))
 	}
 	return errors.Join(wrong...)
 }
@@ -158,49 +158,50 @@ func ReservedParams(params map[string]string) []string {
 	})
 }
 
-func (s *Source) validate(key string) error {
+func (s *Source) validate() error {
 	switch {
 	case s == nil:
 		return nil
 	case (s.Header == "") == s.JSON.IsZero():
-		return fmt.Errorf("%s: wanted a header or a json path, and not both", key)
+		return probe.Settingf("", "expected header or json, and not both")
 	case s.Header != "" && !httpguts.ValidHeaderFieldName(s.Header):
-		return fmt.Errorf("%s: %q is no name of a header", key, s.Header)
+		return probe.Settingf("header", "%q is not a valid header name", s.Header)
 	}
 	return nil
 }
 
-// validateURL reports why a URL cannot be asked. It repeats of the URL only scheme, host and path.
+// validateURL reports why a URL cannot be asked, as a mistake without a path. It repeats of the URL only scheme, host and
+// path.
 func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, errors.New("url: cannot be read")
+		return nil, probe.Settingf("", "expected a URL that can be parsed")
 	case u.User != nil:
-		return u, errors.New("url: credentials in the URL; use basic or bearer")
+		return u, probe.Settingf("", "holds credentials; use basic or bearer")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return u, errors.New("url: wanted http:// or https://")
+		return u, probe.Settingf("", "expected http:// or https://")
 	case u.Hostname() == "" || !validPort(u):
-		return u, fmt.Errorf("url %s: wanted a host, and a port from 1 to 65535 if any", bare(u))
+		return u, probe.Settingf("", "%s: expected a host, and a port from 1 to 65535 if any", bare(u))
 	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
-		return u, fmt.Errorf("url %s: a fragment is never sent", bare(u))
+		return u, probe.Settingf("", "%s: a fragment is never sent", bare(u))
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return u, fmt.Errorf("url %s: the query cannot be read", bare(u))
+		return u, probe.Settingf("", "%s: the query cannot be read", bare(u))
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if slices.Contains(secretParams, strings.ToLower(name)) {
-			return u, fmt.Errorf("url %s: the query holds a credential (%s); send it as a header", bare(u), name)
+			return u, probe.Settingf("", "%s: the query holds a credential (%s); send it as a header", bare(u), name)
 		}
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if err := dial.CheckAddr(ip); err != nil {
-			return u, fmt.Errorf("url %s: %w", bare(u), err)
+			return u, probe.Settingf("", "%s: %s", bare(u), err)
 		}
 	}
 	if credential && !s.mayCarry(u, "") {
-		return u, fmt.Errorf("url %s: http:// would send the credential in clear; use https, or allow_plaintext if you must", bare(u))
+		return u, probe.Settingf("", "%s: http:// would send the credential in clear; use https, or allow_plaintext if you must", bare(u))
 	}
 	return u, nil
 }

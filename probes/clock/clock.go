@@ -95,7 +95,7 @@ func (c *Probe) Validate() error {
 
 func (c *Probe) validateNTP() error {
 	var wrong []error
-	client, err := (&httpx.Settings{Resolver: c.Resolver}).Client()
+	client, err := (&httpx.Settings{Resolver: c.Resolver}).Client("")
 	if err != nil {
 		return err
 	}

@@ -780,7 +780,7 @@ func TestClockSettings(t *testing.T) {
 			c.Within = probe.Duration(time.Second)
 			c.Services = map[string]Service{"a": {URL: "https://a.example"}, "b": {URL: "https://b.example"}}
 		}, "within: 1s can never be shown of a and b"},
-		"a bad resolver":      {func(c *Probe) { c.NTP, c.Resolver = four, "x" }, "resolver: wanted host:port"},
+		"a bad resolver":      {func(c *Probe) { c.NTP, c.Resolver = four, "x" }, "resolver: expected host:port"},
 		"a name with a slash": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a/b": {URL: "https://a.example"}} }, `services: "a/b" wants letters`},
 		"a service named utc": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"utc": {URL: "https://a.example"}} }, "services: the name utc is taken"},
 		"named as a server":   {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a.example": {URL: "https://a.example"}} }, "services: the name a.example is taken"},
@@ -800,7 +800,7 @@ func TestClockSettings(t *testing.T) {
 		"iat in clear": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": grant(httpx.OAuth2{TokenURL: "http://a.example/t", ClientID: "a", ClientSecret: secret.Env("A")})}
-		}, "services: a: iat: token_url: url http://a.example/t: http:// would send the credential in clear"},
+		}, "services: a: iat: token_url: http://a.example/t: http:// would send the credential in clear"},
 		"iat without a secret": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": grant(httpx.OAuth2{TokenURL: "https://a.example/t", ClientID: "a"})}

@@ -57,7 +57,11 @@ func (p *Probe) Validate() error {
 	if len(p.URLs)+len(p.Verifiers) > replicas.MaxReplicas {
 		wrong = append(wrong, fmt.Errorf("at most %d verifiers can be asked", replicas.MaxReplicas))
 	}
-	client, err := p.Client(urls...)
+	at := map[string]string{}
+	for i, url := range urls {
+		at[fmt.Sprintf("urls[%d]", i)] = url
+	}
+	client, err := p.ClientFor(at)
 	p.client = client
 	wrong = append(wrong, err, p.validateKids(), p.validateTimes(), p.validateFresh())
 	return errors.Join(wrong...)
@@ -148,11 +152,11 @@ func (p *Probe) validateFresh() error {
 	}
 	settings := p.ForOtherHost()
 	settings.AllowPlaintext, settings.OAuth2 = p.AllowPlaintext, p.Fresh
-	if _, err := settings.Client(); err != nil {
+	if _, err := settings.Client(""); err != nil {
 		return fmt.Errorf("fresh: %w", err)
 	}
 	settings.OAuth2 = nil // the token is asked for, not carried
-	client, err := settings.Client()
+	client, err := settings.Client("")
 	if err != nil {
 		return fmt.Errorf("fresh: %w", err)
 	}

@@ -647,7 +647,7 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 		"a credential for all":       {func(p *Probe) { p.Bearer = token }, "bearer, basic and oauth2 are a caller's"},
 		"a header for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers: Authorization is a caller's"},
 		"a cookie for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers: Cookie is a caller's"},
-		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: url http://a.example/: http:// would send the credential in clear"},
+		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: url: http://a.example/: http:// would send the credential in clear"},
 		"a source of nothing":        {func(p *Probe) { p.Marker = &httpx.Source{} }, "marker: wanted a header or a json path"},
 		"a method of two words":      {func(p *Probe) { p.Method = "G T" }, "method: wanted one word"},
 		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: wanted what refuses a token"},
@@ -656,7 +656,7 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 			p.Forgeries = &Forgeries{}
 			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Headers: map[string]httpx.Value{"X-Api-Key": {Secret: token}}}
 		}, "forgeries: valid presents no bearer token"},
-		"keys nowhere": {func(p *Probe) { p.Forgeries = &Forgeries{Keys: secret.Literal("ftp://a.example")} }, "forgeries.keys: url: wanted http"},
+		"keys nowhere": {func(p *Probe) { p.Forgeries = &Forgeries{Keys: secret.Literal("ftp://a.example")} }, "forgeries.keys: url: expected http"},
 		"too many": {func(p *Probe) {
 			for c := 'a'; c <= 'z'; c++ {
 				p.Callers["caller_"+string(c)] = Caller{Bearer: token}

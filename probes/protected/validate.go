@@ -81,7 +81,7 @@ func (p *Probe) validateForging() error {
 		return errors.New("forgeries: valid presents no bearer token, so that forged ones would be refused for being tokens; give it bearer or oauth2")
 	}
 	settings := p.Settings.Merge(httpx.Settings{Headers: v.Headers})
-	client, err := settings.Client() // of the URL the valid caller's client told what is wrong
+	client, err := settings.Client("") // of the URL the valid caller's client told what is wrong
 	p.liar = &caller{name: checkForgeries, client: client}
 	if err != nil {
 		p.liar = nil // told for the valid caller

@@ -39,7 +39,7 @@ func (p *Probe) Validate() error {
 	elsewhere.AllowPlaintext = p.AllowPlaintext
 	var ownErr, otherErr error
 	p.own, ownErr = p.Settings.Client(p.Issuer)
-	p.other, otherErr = elsewhere.Client()
+	p.other, otherErr = elsewhere.Client("")
 	return errors.Join(ownErr, otherErr)
 }
 
