@@ -12,8 +12,7 @@
 //	defer x.Close()
 //	conn, err := p.dialer.DialContext(x.Context(), "tcp", p.Address)
 //	if err != nil {
-//		reason, detail := x.Explain(err)
-//		...
+//		r.Note("connect", x.Explain(err))
 //	}
 package dial
 

@@ -137,8 +137,8 @@ func TestDeniedBeforeTheDial(t *testing.T) {
 				var record probe.Exchange
 				x.Close()
 				x.Fill(&record, err)
-				if why, detail := x.Explain(err); why != probe.Protocol || !strings.Contains(detail, "never dialled") {
-					t.Errorf("%s: got %v: %s", test.address, why, detail)
+				if got := x.Explain(err); got.Reason != probe.Protocol || !strings.Contains(got.Detail, "never dialled") {
+					t.Errorf("%s: got %s: %s", test.address, got.Reason, got.Detail)
 				}
 				if record.Denied != test.class || record.Addr != "" || record.Connections != 0 {
 					t.Errorf("%s: recorded %+v", test.address, record)
@@ -307,8 +307,8 @@ func TestReadLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := io.Copy(io.Discard, c)
-	if why, detail := x.Explain(err); n > 99 || why != probe.Protocol || detail != "the server at "+addr+" sent more than any answer needs" {
-		t.Errorf("read %d bytes: %v: %s", n, why, detail)
+	if got := x.Explain(err); n > 99 || got != probe.Outcomef(probe.Protocol, "the server at %s sent more than any answer needs", addr) {
+		t.Errorf("read %d bytes: %s: %s", n, got.Reason, got.Detail)
 	}
 }
 
@@ -334,7 +334,7 @@ func TestDialTLS(t *testing.T) {
 		"by another name":        {TLS{CAFile: ca, ServerName: "example.com"}, addr, probe.OK, ""},
 		"not its name":           {TLS{CAFile: ca, ServerName: "a.example"}, addr, probe.Cert, "the certificate is not for a.example"},
 		"not trusted":            {TLS{}, addr, probe.Cert, "the certificate "},
-		"no TLS":                 {TLS{CAFile: ca}, plain, probe.TLS, "the other side of " + plain + " does not speak TLS"},
+		"no TLS":                 {TLS{CAFile: ca}, plain, probe.TLS, "the server at " + plain + " does not speak TLS"},
 		"no certificate of ours": {TLS{CAFile: ca, CertFile: ca, KeyFile: ca}, addr, probe.OK, ""}, // it is not asked for
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -351,8 +351,8 @@ func TestDialTLS(t *testing.T) {
 				if raw := Underlying(c); raw == nil || !raw.CertExpiry().Equal(server.Certificate().NotAfter) || raw.Peer() != addr {
 					t.Errorf("beneath is %+v", raw)
 				}
-			} else if why, detail := x.Explain(err); why != test.why || !strings.HasPrefix(detail, test.want) || strings.Contains(detail, marker) {
-				t.Errorf("got %v: %s, expected %v: %s", why, detail, test.why, test.want)
+			} else if got := x.Explain(err); got.Reason != test.why || !strings.HasPrefix(got.Detail, test.want) || strings.Contains(got.Detail, marker) {
+				t.Errorf("got %s: %s, expected %s: %s", got.Reason, got.Detail, test.why, test.want)
 			}
 			x.Close()
 			var record probe.Exchange

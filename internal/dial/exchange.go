@@ -114,12 +114,11 @@ func (x *Exchange) leave(now time.Time) {
 	}
 }
 
-// At returns the phase under way and the address dialled last, or that of the connection used.
-func (x *Exchange) At() (Phase, string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.phase, x.peer
-}
+// Phase returns the phase under way.
+func (x *Exchange) Phase() Phase { return x.progress().phase }
+
+// Peer returns the address dialled last, or that of the connection used; empty if there is none.
+func (x *Exchange) Peer() string { return x.progress().peer }
 
 // Use notes that the exchange goes over a connection, which another exchange may have opened.
 func (x *Exchange) Use(c *Conn) {

@@ -17,16 +17,9 @@ import (
 	"prober/internal/probe"
 )
 
-// A fault is a reason and its sentence. The sentence is ours: no error's own text and no byte of a target ever gets
-// into it.
-type fault struct {
-	why    probe.Reason
-	detail string
-}
-
-// Explain gives the reason and a sentence for an error of looking up a name or of a connection. The sentence holds
-// nothing of the error's own text. Where ctx comes from an exchange, the sentence also says how far that got.
-func Explain(ctx context.Context, err error) (probe.Reason, string) {
+// Explain gives the reason for an error of looking up a name or of a connection, and a sentence that holds nothing of the
+// error's own text and no byte of a target's. Where ctx comes from an exchange, the sentence also says how far that got.
+func Explain(ctx context.Context, err error) probe.Outcome {
 	x := exchangeOf(ctx)
 	if x == nil {
 		x = Begin(ctx, 1)
@@ -37,37 +30,29 @@ func Explain(ctx context.Context, err error) (probe.Reason, string) {
 	return x.Explain(err)
 }
 
-// Explain gives the reason and a sentence for an error that ended the exchange. It is found by what the error is, never
-// by what it says.
-func (x *Exchange) Explain(err error) (probe.Reason, string) {
-	if why, detail, ok := x.Classify(err); ok {
-		return why, detail
+// Explain gives the reason for an error that ended the exchange, and a sentence. They are found by what the error is,
+// never by what it says.
+func (x *Exchange) Explain(err error) probe.Outcome {
+	if o, ok := x.Classify(err); ok {
+		return o
 	}
-	_, peer := x.At()
-	return probe.Protocol, "the answer" + of(peer) + " is not of the protocol that was asked for"
+	return probe.Outcomef(probe.Protocol, "the answer%s is not valid for the protocol", of(x.Peer()))
 }
 
-// Classify is Explain for a layer above that has words of its own for what this package does not know: ok is then
+// Classify is Explain for a layer above that has words of its own for errors that this package does not know: ok is then
 // false.
-func (x *Exchange) Classify(err error) (why probe.Reason, detail string, ok bool) {
-	if f := x.classify(err); f != nil {
-		return f.why, f.detail, true
+func (x *Exchange) Classify(err error) (o probe.Outcome, ok bool) {
+	p := x.progress()
+	for _, classify := range []func(error) probe.Outcome{p.classifyInternal, p.classifyTimeout, p.classifyDNS, p.classifyTLS, p.classifySyscall, p.classifyClosed} {
+		if o := classify(err); o != (probe.Outcome{}) {
+			return o, true
+		}
 	}
-	// Whatever it is that failed once time was up, time is why.
+	// Whatever failed once time was up, time is why.
 	if cause := x.ctx.Err(); cause != nil && !errors.Is(err, cause) {
 		return x.Classify(cause)
 	}
-	return probe.Reason{}, "", false
-}
-
-func (x *Exchange) classify(err error) *fault {
-	p := x.progress()
-	for _, ask := range []func(error) *fault{p.classifyInternal, p.classifyTimeout, p.classifyDNS, p.classifyTLS, p.classifySyscall, p.classifyClosed} {
-		if f := ask(err); f != nil {
-			return f
-		}
-	}
-	return nil
+	return probe.Outcome{}, false
 }
 
 // A progress is how far an exchange got.
@@ -97,42 +82,42 @@ func withPeer(word, peer string) string {
 	return word + peer
 }
 
-// classifyInternal knows the errors of this package.
-func (p progress) classifyInternal(err error) *fault {
+// classifyInternal recognizes the errors of this package.
+func (p progress) classifyInternal(err error) probe.Outcome {
 	if e, ok := errors.AsType[*DeniedError](err); ok {
-		return &fault{probe.Protocol, e.Error()}
+		return probe.Outcomef(probe.Protocol, "%s", e)
 	}
-	if e, ok := errors.AsType[*ownFault](err); ok {
-		return &fault{probe.Credential, e.Error()}
+	if e, ok := errors.AsType[*credentialError](err); ok {
+		return probe.Outcomef(probe.Credential, "%s", e)
 	}
 	switch {
 	case errors.Is(err, ErrConns):
-		return &fault{probe.Protocol, fmt.Sprintf("the server ends each connection before it answers; one request may open %d", p.maxConns)}
+		return probe.Outcomef(probe.Protocol, "the server closes each connection before it answers; one exchange may open %d", p.maxConns)
 	case errors.Is(err, ErrFlood):
-		return &fault{probe.Protocol, "the server" + at(p.peer) + " sent more than any answer needs"}
+		return probe.Outcomef(probe.Protocol, "the server%s sent more than any answer needs", at(p.peer))
 	}
-	return nil
+	return probe.Outcome{}
 }
 
-// classifyTimeout tells a run that was cancelled and time that was up.
-func (p progress) classifyTimeout(err error) *fault {
+// classifyTimeout recognizes a cancelled run and an expired deadline.
+func (p progress) classifyTimeout(err error) probe.Outcome {
 	if errors.Is(err, context.Canceled) && errors.Is(p.ctx.Err(), context.Canceled) {
-		return &fault{probe.Cancelled, "the run was cancelled"}
+		return probe.Outcomef(probe.Cancelled, "the run was cancelled")
 	}
 	var timed interface{ Timeout() bool }
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT)
 	if !late && (!errors.As(err, &timed) || !timed.Timeout()) {
-		return nil
+		return probe.Outcome{}
 	}
 	switch p.phase {
 	case PhaseResolve:
-		return &fault{probe.DNSTimeout, "no name server answered" + p.forHost() + p.within()}
+		return probe.Outcomef(probe.DNSTimeout, "no name server answered%s%s", p.forHost(), p.within())
 	case PhaseConnect:
-		return &fault{probe.Timeout, "no connection to " + p.peer + p.within()}
+		return probe.Outcomef(probe.Timeout, "no connection to %s%s", p.peer, p.within())
 	case PhaseNone:
-		return &fault{probe.Timeout, "the time was up before anything was sent"}
+		return probe.Outcomef(probe.Timeout, "the time was up before anything was sent")
 	}
-	return &fault{probe.Timeout, "no complete answer" + p.within() + " (waited in " + p.phase.String() + ")"}
+	return probe.Outcomef(probe.Timeout, "no complete answer%s (waited in %s)", p.within(), p.phase)
 }
 
 func (p progress) forHost() string {
@@ -142,7 +127,7 @@ func (p progress) forHost() string {
 	return " for " + p.host
 }
 
-// within says how long was waited.
+// within says how long the exchange has taken.
 func (p progress) within() string {
 	if p.started.IsZero() {
 		return " in time"
@@ -154,16 +139,16 @@ func (p progress) within() string {
 	return " within " + took.Round(time.Millisecond).String()
 }
 
-// classifyDNS knows the errors of looking up a name.
-func (p progress) classifyDNS(err error) *fault {
+// classifyDNS recognizes the errors of looking up a name.
+func (p progress) classifyDNS(err error) probe.Outcome {
 	e, ok := errors.AsType[*net.DNSError](err)
 	if !ok {
-		return nil
+		return probe.Outcome{}
 	}
 	// What failed on the way to the name server is kept only as text, which is this machine's own.
 	for errno, detail := range selfNetwork {
 		if strings.HasSuffix(e.Err, errno.Error()) {
-			return &fault{probe.SelfNetwork, detail}
+			return probe.Outcomef(probe.SelfNetwork, "%s", detail)
 		}
 	}
 	name := "the name"
@@ -171,42 +156,42 @@ func (p progress) classifyDNS(err error) *fault {
 		name += " " + p.host
 	}
 	if e.IsNotFound {
-		return &fault{probe.NXDomain, name + " does not exist"}
+		return probe.Outcomef(probe.NXDomain, "%s does not exist", name)
 	}
-	return &fault{probe.DNSServfail, name + " could not be looked up: the name server fails"}
+	return probe.Outcomef(probe.DNSServfail, "%s could not be looked up: the name server fails", name)
 }
 
-// classifyTLS knows the errors of TLS and of certificates.
-func (p progress) classifyTLS(err error) *fault {
+// classifyTLS recognizes the errors of TLS and of certificates.
+func (p progress) classifyTLS(err error) probe.Outcome {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		if _, ok := errors.AsType[x509.SystemRootsError](e.Err); ok {
-			return &fault{probe.Credential, "this machine has no list of certificate authorities"}
+			return probe.Outcomef(probe.Credential, "this machine has no list of certificate authorities")
 		}
-		return &fault{probe.Cert, describeCertError(e.Err, e.UnverifiedCertificates, p.name, time.Now())}
+		return probe.Outcomef(probe.Cert, "%s", describeCertError(e.Err, e.UnverifiedCertificates, p.name, time.Now()))
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		return &fault{probe.TLS, alertText(op.Err)}
+		return probe.Outcomef(probe.TLS, "%s", alertText(op.Err))
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return &fault{probe.TLS, "the other side" + of(p.peer) + " does not speak TLS"}
+		return probe.Outcomef(probe.TLS, "the server%s does not speak TLS", at(p.peer))
 	}
 	if p.phase != PhaseTLS {
-		return nil
+		return probe.Outcome{}
 	}
-	if f := p.classifySyscall(err); f != nil {
-		return f
+	if o := p.classifySyscall(err); o != (probe.Outcome{}) {
+		return o
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &fault{probe.Reset, "connection closed" + by(p.peer) + " during the TLS handshake"}
+		return probe.Outcomef(probe.Reset, "connection closed%s during the TLS handshake", by(p.peer))
 	}
 	if p.ctx.Err() != nil {
-		return nil
+		return probe.Outcome{}
 	}
-	return &fault{probe.TLS, "the TLS handshake with " + p.peer + " failed"}
+	return probe.Outcomef(probe.TLS, "the TLS handshake with %s failed", p.peer)
 }
 
-// alertText explains the alerts (RFC 8446, section 6) that tell whose fault it is. Their type is hidden in
-// crypto/tls, their number is not.
+// alertText explains the alerts (RFC 8446, section 6) that show whose fault it is. Their type is unexported in
+// crypto/tls; their number can be read.
 func alertText(alert error) string {
 	number := reflect.ValueOf(alert)
 	if number.Kind() != reflect.Uint8 {
@@ -214,15 +199,15 @@ func alertText(alert error) string {
 	}
 	switch number.Uint() {
 	case 42, 43, 44, 45, 46, 48:
-		return "the server does not accept our client certificate"
+		return "the server rejected the client certificate"
 	case 70:
-		return "the server speaks no version of TLS that we do"
+		return "the server supports no version of TLS that the prober does"
 	case 112:
-		return "the server has no certificate for the name that was asked for"
+		return "the server has no certificate for the requested name"
 	case 116:
-		return "the server wants a client certificate"
+		return "the server requires a client certificate"
 	case 120:
-		return "the server speaks no protocol over TLS that we do"
+		return "the server supports no protocol over TLS that the prober does"
 	}
 	return fmt.Sprintf("the server ended TLS with alert %d", number.Uint())
 }
@@ -233,31 +218,31 @@ var selfNetwork = map[syscall.Errno]string{
 	syscall.ENFILE:        "this machine has too many open files",
 	syscall.ENOBUFS:       "this machine has no memory for another connection",
 	syscall.ENOMEM:        "this machine has no memory for another connection",
-	syscall.ENETUNREACH:   "this machine has no network towards the target",
+	syscall.ENETUNREACH:   "this machine has no network route to the target",
 	syscall.ENETDOWN:      "this machine's network is down",
-	syscall.EADDRINUSE:    "this machine has no free port towards the target",
-	syscall.EADDRNOTAVAIL: "this machine has no free port towards the target, or no address of that family",
+	syscall.EADDRINUSE:    "this machine has no free port for the target",
+	syscall.EADDRNOTAVAIL: "this machine has no free port for the target, or no address of that family",
 	syscall.EAFNOSUPPORT:  "this machine has no address of that family",
-	syscall.EPERM:         "this machine's own firewall forbids the connection",
-	syscall.EACCES:        "this machine's own firewall forbids the connection",
+	syscall.EPERM:         "this machine's own firewall blocks the connection",
+	syscall.EACCES:        "this machine's own firewall blocks the connection",
 }
 
-// classifySyscall knows the errors of system calls.
-func (p progress) classifySyscall(err error) *fault {
+// classifySyscall recognizes the errors of system calls.
+func (p progress) classifySyscall(err error) probe.Outcome {
 	for errno, detail := range selfNetwork {
 		if errors.Is(err, errno) {
-			return &fault{probe.SelfNetwork, detail}
+			return probe.Outcomef(probe.SelfNetwork, "%s", detail)
 		}
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &fault{probe.Refused, "connection refused" + by(p.peer)}
+		return probe.Outcomef(probe.Refused, "connection refused%s", by(p.peer))
 	case errors.Is(err, syscall.EHOSTUNREACH):
-		return &fault{probe.Unreachable, "no route to " + p.peer}
+		return probe.Outcomef(probe.Unreachable, "no route to %s", p.peer)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
-		return &fault{probe.Reset, "connection reset" + by(p.peer) + during(p.phase)}
+		return probe.Outcomef(probe.Reset, "connection reset%s%s", by(p.peer), during(p.phase))
 	}
-	return nil
+	return probe.Outcome{}
 }
 
 func during(in Phase) string {
@@ -270,13 +255,13 @@ func during(in Phase) string {
 	return " during " + in.String()
 }
 
-// classifyClosed knows connections that the other side closed.
-func (p progress) classifyClosed(err error) *fault {
+// classifyClosed recognizes connections that the other side closed.
+func (p progress) classifyClosed(err error) probe.Outcome {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF) && p.phase >= PhaseTransfer:
-		return &fault{probe.Truncated, "the answer" + of(p.peer) + " is shorter than announced"}
+		return probe.Outcomef(probe.Truncated, "the answer%s is shorter than announced", of(p.peer))
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &fault{probe.Reset, "connection closed" + by(p.peer) + " without an answer"}
+		return probe.Outcomef(probe.Reset, "connection closed%s without an answer", by(p.peer))
 	}
-	return nil
+	return probe.Outcome{}
 }

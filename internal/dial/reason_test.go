@@ -32,17 +32,17 @@ func TestSystemCalls(t *testing.T) {
 		{syscall.EPIPE, PhaseProcessing, probe.Reset, "connection reset by PEER during processing"},
 		{syscall.ETIMEDOUT, PhaseConnect, probe.Timeout, "no connection to PEER in time"},
 		{syscall.EHOSTUNREACH, PhaseConnect, probe.Unreachable, "no route to PEER"},
-		{syscall.ENETUNREACH, PhaseConnect, probe.SelfNetwork, "this machine has no network towards the target"},
+		{syscall.ENETUNREACH, PhaseConnect, probe.SelfNetwork, "this machine has no network route to the target"},
 		{syscall.ENETDOWN, PhaseConnect, probe.SelfNetwork, "this machine's network is down"},
 		{syscall.EMFILE, PhaseConnect, probe.SelfNetwork, "this process has too many open files"},
 		{syscall.ENFILE, PhaseConnect, probe.SelfNetwork, "this machine has too many open files"},
-		{syscall.EADDRINUSE, PhaseConnect, probe.SelfNetwork, "this machine has no free port towards the target"},
-		{syscall.EADDRNOTAVAIL, PhaseConnect, probe.SelfNetwork, "this machine has no free port towards the target, or no address of that family"},
-		{syscall.EPERM, PhaseConnect, probe.SelfNetwork, "this machine's own firewall forbids the connection"},
+		{syscall.EADDRINUSE, PhaseConnect, probe.SelfNetwork, "this machine has no free port for the target"},
+		{syscall.EADDRNOTAVAIL, PhaseConnect, probe.SelfNetwork, "this machine has no free port for the target, or no address of that family"},
+		{syscall.EPERM, PhaseConnect, probe.SelfNetwork, "this machine's own firewall blocks the connection"},
 	} {
 		x := &Exchange{ctx: t.Context(), phase: c.at, peer: "PEER"}
-		if why, detail := x.Explain(errno(int(c.errno))); why != c.why || detail != c.want {
-			t.Errorf("%v: got %s: %s, want %s: %s", c.errno, why, detail, c.why, c.want)
+		if got := x.Explain(errno(int(c.errno))); got.Reason != c.why || got.Detail != c.want {
+			t.Errorf("%v: got %s: %s, expected %s: %s", c.errno, got.Reason, got.Detail, c.why, c.want)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestNoWayBack(t *testing.T) {
 	x := Begin(t.Context(), 1)
 	x.Enter(PhaseProcessing)
 	x.Enter(PhaseConnect)
-	if in, _ := x.At(); in != PhaseProcessing || x.happened[PhaseConnect] {
+	if in := x.Phase(); in != PhaseProcessing || x.happened[PhaseConnect] {
 		t.Errorf("went back to %s", in)
 	}
 }
@@ -81,16 +81,16 @@ func TestExplainAlone(t *testing.T) {
 		{&net.DNSError{Err: "i/o timeout", Name: marker, IsTimeout: true}, probe.DNSTimeout, "no name server answered in time"},
 		{&net.DNSError{Err: "server misbehaving", Name: marker}, probe.DNSServfail, "the name could not be looked up: the name server fails"},
 		{&net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: marker}, probe.SelfNetwork, "this process has too many open files"},
-		{errors.New(marker), probe.Protocol, "the answer is not of the protocol that was asked for"},
+		{errors.New(marker), probe.Protocol, "the answer is not valid for the protocol"},
 	} {
-		if why, detail := Explain(t.Context(), c.err); why != c.why || detail != c.want {
-			t.Errorf("%v: got %s: %s", c.err, why, detail)
+		if got := Explain(t.Context(), c.err); got.Reason != c.why || got.Detail != c.want {
+			t.Errorf("%v: got %s: %s", c.err, got.Reason, got.Detail)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if why, detail := Explain(ctx, &net.DNSError{UnwrapErr: context.Canceled, Err: "operation was canceled"}); why != probe.Cancelled {
-		t.Errorf("got %s: %s", why, detail)
+	if got := Explain(ctx, &net.DNSError{UnwrapErr: context.Canceled, Err: "operation was canceled"}); got.Reason != probe.Cancelled {
+		t.Errorf("got %s: %s", got.Reason, got.Detail)
 	}
 }
 
@@ -110,15 +110,15 @@ func TestReasons(t *testing.T) {
 		errors.New(marker), &net.OpError{Op: "read", Err: errors.New(marker)}, &net.OpError{Op: "remote error", Err: errors.New(marker)},
 		&net.OpError{Op: "local error", Err: errors.New(marker)}, &net.DNSError{Err: marker, Name: marker}, &net.AddrError{Err: marker, Addr: marker},
 		net.ErrClosed, &net.ParseError{Type: marker, Text: marker}, net.UnknownNetworkError(marker), net.InvalidAddrError(marker),
-		ErrConns, ErrFlood, &DeniedError{class: classMulticast}, &ownFault{errors.New("ours")}, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+		ErrConns, ErrFlood, &DeniedError{class: classMulticast}, &credentialError{errors.New("ours")}, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
 	)
 	for _, e := range errs {
 		for p := PhaseNone; p <= PhaseTransfer; p++ {
 			for _, wrapped := range []error{e, &net.OpError{Op: "dial", Net: marker, Err: e}, wrap{e}} {
 				x := &Exchange{ctx: t.Context(), phase: p, peer: "127.0.0.1:1", host: "a.example", started: time.Now()}
-				why, detail := x.Explain(wrapped)
-				if !reasons[why] || detail == "" || strings.Contains(detail, marker) {
-					t.Errorf("%T %v at %s: got %s: %s", e, e, p, why, detail)
+				got := x.Explain(wrapped)
+				if !reasons[got.Reason] || got.Detail == "" || strings.Contains(got.Detail, marker) {
+					t.Errorf("%T %v at %s: got %s: %s", e, e, p, got.Reason, got.Detail)
 				}
 			}
 		}

@@ -72,7 +72,7 @@ func (d *Dialer) TLSConfig(host string) *tls.Config {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			pair, err := t.keyPair()
 			if err != nil {
-				return nil, &ownFault{err}
+				return nil, &credentialError{err}
 			}
 			return pair, nil
 		}
@@ -80,8 +80,8 @@ func (d *Dialer) TLSConfig(host string) *tls.Config {
 	return cfg
 }
 
-// An ownFault is an error that lies with what the prober was given, not with the server. Its text is ours.
-type ownFault struct{ error }
+// A credentialError lies with what the prober was given, not with the server. Its text is the prober's own.
+type credentialError struct{ error }
 
 // keyPair reads the client's certificate and key again, so that rotated files are used without a reload.
 func (t *TLS) keyPair() (*tls.Certificate, error) {
@@ -167,7 +167,7 @@ func describeCertError(err error, shown []*x509.Certificate, name string, now ti
 		}
 		switch {
 		case bad.Reason != x509.Expired || bad.Cert == nil:
-			return which + " must not be used for this"
+			return which + " is not valid for this use"
 		case now.Before(bad.Cert.NotBefore):
 			return which + " is not valid before " + bad.Cert.NotBefore.UTC().Format("2006-01-02 15:04 MST")
 		}
@@ -182,7 +182,7 @@ func describeCertError(err error, shown []*x509.Certificate, name string, now ti
 		}
 		return "the certificate was issued by an authority that is not trusted"
 	}
-	return "the certificate is not to be trusted"
+	return "the certificate cannot be trusted"
 }
 
 // ago writes how long something is past, in the unit that matters.

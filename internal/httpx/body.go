@@ -11,10 +11,10 @@ import (
 )
 
 var (
-	errTooLarge = errors.New("the body is too large")
-	errCoding   = errors.New("a content coding that was not asked for")
-	errGzip     = errors.New("the gzip data is damaged")
-	errHungUp   = errors.New("given up in the middle of the answer")
+	errTooLarge  = errors.New("the body is too large")
+	errCoding    = errors.New("a content coding that was not asked for")
+	errGzip      = errors.New("the gzip data is damaged")
+	errAbandoned = errors.New("abandoned in the middle of the answer")
 )
 
 // decompressors are kept for the next body: one is as large as many a probe.
@@ -34,7 +34,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return nil, errCoding
 }
 
-// readPart reads the first so many bytes of a body, as they come, and fails with errHungUp if there could be more. Of
+// readPart reads the first so many bytes of a body, as they come, and fails with errAbandoned if there could be more. Of
 // a coded body it returns none: a part of one cannot be read.
 func readPart(resp *http.Response, size int) ([]byte, error) {
 	part := make([]byte, size)
@@ -45,7 +45,7 @@ func readPart(resp *http.Response, size int) ([]byte, error) {
 	}
 	switch err {
 	case nil:
-		return part, errHungUp
+		return part, errAbandoned
 	case io.EOF, io.ErrUnexpectedEOF:
 		return part, nil
 	}

@@ -1,7 +1,6 @@
 package httpx
 
 import (
-	"fmt"
 	"net/http"
 
 	"prober/internal/probe"
@@ -37,9 +36,8 @@ type ClassifyOptions struct {
 // A Classification is the class of an answer with the reason and the sentence for it, which a kind may replace by its
 // own. Only ClassExpected has the reason probe.OK.
 type Classification struct {
-	Class  Class
-	Reason probe.Reason
-	Detail string
+	Class Class
+	probe.Outcome
 }
 
 // Classify says what an answer means, before a kind looks at its content. An answer that says more about the prober
@@ -51,20 +49,20 @@ func (a *Answer) Classify(o ClassifyOptions) Classification {
 		expected = ""
 	}
 	outcome := func(class Class, why probe.Reason, more string) Classification {
-		return Classification{class, why, fmt.Sprintf("%sgot %d%s", expected, a.Status, more)}
+		return Classification{class, probe.Outcomef(why, "%sgot %d%s", expected, a.Status, more)}
 	}
 	wanted := o.Want.Contains(a.Status)
 	switch {
 	case a.Reason != probe.OK:
-		return Classification{ClassIncomplete, a.Reason, a.Detail}
+		return Classification{ClassIncomplete, probe.Outcome{Reason: a.Reason, Detail: a.Detail}}
 	case a.Status == http.StatusTooManyRequests && !wanted:
 		return outcome(ClassRateLimited, probe.RateLimited, ": the target limits the rate of the prober's requests")
 	case a.Status == http.StatusNotModified && !wanted:
 		return outcome(ClassCached, probe.StaleOrCached, " to a request that holds no copy")
 	case a.Cached != "" && !o.AllowCached:
-		return Classification{ClassCached, probe.StaleOrCached, "the answer may come out of a cache (" + a.Cached + "), which proves nothing about the origin"}
+		return Classification{ClassCached, probe.Outcomef(probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing about the origin", a.Cached)}
 	case wanted:
-		return Classification{ClassExpected, probe.OK, fmt.Sprintf("got %d", a.Status)}
+		return Classification{ClassExpected, probe.Outcomef(probe.OK, "got %d", a.Status)}
 	case (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) && o.Credential:
 		return outcome(ClassUnauthorized, probe.Credential, ": the target does not accept the probe's credential")
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden:

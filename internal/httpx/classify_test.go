@@ -49,7 +49,7 @@ func TestClassify(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			a := &Answer{Header: test.header, Cached: cached(test.status, test.header)}
 			a.Status, a.Reason = test.status, probe.OK
-			if got := a.Classify(test.o); got != (Classification{test.class, test.why, test.want}) {
+			if got := a.Classify(test.o); got != (Classification{test.class, probe.Outcome{Reason: test.why, Detail: test.want}}) {
 				t.Errorf("got %s, %s: %q; expected %s, %s: %q", got.Class, got.Reason, got.Detail, test.class, test.why, test.want)
 			}
 		})
@@ -58,7 +58,7 @@ func TestClassify(t *testing.T) {
 	for _, why := range []probe.Reason{probe.Timeout, probe.Cancelled, probe.TooLarge} {
 		a := &Answer{Detail: "no complete answer"}
 		a.Status, a.Reason = 200, why
-		if got := a.Classify(ok); got != (Classification{ClassIncomplete, why, "no complete answer"}) {
+		if got := a.Classify(ok); got != (Classification{ClassIncomplete, probe.Outcome{Reason: why, Detail: "no complete answer"}}) {
 			t.Errorf("%s: got %s, %s: %q", why, got.Class, got.Reason, got.Detail)
 		}
 	}

@@ -86,7 +86,7 @@ func TestNames(t *testing.T) {
 		{"silence", func(int, bool) (dnsmessage.RCode, []string, bool) { return 0, nil, false }, probe.DNSTimeout, "no name server answered for target.test within TIME", ""},
 		{"an address within IPv6", always(dnsmessage.RCodeSuccess, "::ffff:127.0.0.1"), probe.OK, "", ""},
 		{"dead addresses only", always(dnsmessage.RCodeSuccess, "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"), probe.Refused, "connection refused by 127.0.0.", ""},
-		{"no way there", always(dnsmessage.RCodeSuccess, "127.255.255.255"), probe.SelfNetwork, "this machine has no network towards the target", ""},
+		{"no way there", always(dnsmessage.RCodeSuccess, "127.255.255.255"), probe.SelfNetwork, "this machine has no network route to the target", ""},
 		{"no way to the first address", always(dnsmessage.RCodeSuccess, "127.255.255.255", "127.0.0.2"), probe.Refused, "connection refused by 127.0.0.2", ""},
 		{"no way to the last address", always(dnsmessage.RCodeSuccess, "127.0.0.2", "127.255.255.255"), probe.Refused, "connection refused by 127.0.0.2", ""},
 		{"a dead address first", always(dnsmessage.RCodeSuccess, "127.0.0.2", "127.0.0.1"), probe.OK, "", ""},

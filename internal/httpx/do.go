@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -55,7 +54,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	req, token, f := c.request(ctx, x, a, &q)
 	if f != nil {
 		x.cancel(nil)
-		a.fail(f.why, f.detail)
+		a.fail(*f)
 		return a
 	}
 	a.Started = x.Start()
@@ -70,7 +69,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	} else {
 		a.Reason = probe.OK
 	}
-	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errHungUp))
+	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errAbandoned))
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)
 	if q.Learn != nil && err == nil {
@@ -86,8 +85,12 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	return a
 }
 
-func (a *Answer) fail(why probe.Reason, detail string) {
-	a.Reason, a.Detail = why, secret.Redact(detail)
+func (a *Answer) fail(o probe.Outcome) { a.Reason, a.Detail = o.Reason, secret.Redact(o.Detail) }
+
+// failed returns an outcome, for functions that return none where nothing failed.
+func failed(why probe.Reason, format string, args ...any) *probe.Outcome {
+	o := probe.Outcomef(why, format, args...)
+	return &o
 }
 
 // read reads the answer to its last byte, or to the one after which it is abandoned.
@@ -129,26 +132,26 @@ func clean(text string) string {
 	return text
 }
 
-// request builds the request that goes over the wire. The fault says why it cannot be sent.
-func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request) (*http.Request, string, *fault) {
+// request builds the request that goes over the wire. The outcome says why it cannot be sent.
+func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request) (*http.Request, string, *probe.Outcome) {
 	var body io.Reader
 	if len(q.Body) > 0 {
 		body = bytes.NewReader(q.Body)
 	}
 	req, err := http.NewRequestWithContext(x.bind(ctx), a.Method, q.URL, body)
 	if err != nil {
-		return nil, "", &fault{probe.Protocol, "the request cannot be written: its method or URL is wrong"}
+		return nil, "", failed(probe.Protocol, "the request cannot be written: its method or URL is not valid")
 	}
 	u := req.URL
 	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
-		return nil, "", &fault{probe.Protocol, "the URL to ask is none of http or https, or holds credentials"}
+		return nil, "", failed(probe.Protocol, "expected a URL of http or https without credentials")
 	}
 	x.host = hostOf(u)
 	x.address = net.JoinHostPort(x.host, portOf(u))
 	if q.Addr != "" {
 		addr, err := netip.ParseAddrPort(q.Addr)
 		if err != nil {
-			return nil, "", &fault{probe.Protocol, "the address to dial is no IP:port"}
+			return nil, "", failed(probe.Protocol, "expected IP:port as the address to dial")
 		}
 		x.address = addr.String()
 	}
@@ -161,7 +164,7 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 		return nil, "", f
 	}
 	if (carries(req.Header) || (c.credential && !q.Anonymous)) && !c.settings.mayCarry(u, q.Addr) {
-		return nil, "", &fault{probe.Credential, "the credential is not sent: http:// would show it to everybody on the way"}
+		return nil, "", failed(probe.Credential, "the credential is not sent: http:// would show it to anyone on the way")
 	}
 	c.isolateConnections(x, a, req, q)
 	return req, token, nil
@@ -187,14 +190,14 @@ func (c *Client) isolateConnections(x *exchange, a *Answer, req *http.Request, q
 
 // headers writes the request's headers: those of the settings, then the request's own, then the credential, then
 // ours. It returns the access token that it used.
-func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *Request) (token string, f *fault) {
+func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *Request) (token string, f *probe.Outcome) {
 	for name, v := range c.settings.Headers {
 		if q.Anonymous && !v.Secret.IsZero() {
 			continue
 		}
 		text, err := v.Reveal()
 		if err != nil {
-			return "", &fault{probe.Credential, "headers: " + name + ": " + err.Error()}
+			return "", failed(probe.Credential, "headers.%s: %s", name, err)
 		}
 		if f := setHeader(req, name, text, false); f != nil {
 			return "", f
@@ -222,11 +225,11 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 }
 
 // setHeader sets a header or adds to it, and sets Host where it belongs. Headers that are ours it leaves out.
-func setHeader(req *http.Request, name, value string, more bool) *fault {
+func setHeader(req *http.Request, name, value string, more bool) *probe.Outcome {
 	key := http.CanonicalHeaderKey(name)
 	switch {
 	case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
-		return &fault{probe.Credential, fmt.Sprintf("headers: %q cannot be sent: a character that a header cannot carry", name)}
+		return failed(probe.Credential, "headers: %q holds a character that a header cannot carry", name)
 	case slices.Contains(ourHeaders, key):
 		return nil
 	case key == "Host":
@@ -244,19 +247,19 @@ func setHeader(req *http.Request, name, value string, more bool) *fault {
 }
 
 // authorize adds the credential of the settings, read now, so that a rotated one is used at once.
-func (c *Client) authorize(ctx context.Context, req *http.Request) (token string, f *fault) {
+func (c *Client) authorize(ctx context.Context, req *http.Request) (token string, f *probe.Outcome) {
 	s := c.settings
 	switch {
 	case !s.Bearer.IsZero():
 		value, err := s.Bearer.Reveal()
 		if err != nil {
-			return "", &fault{probe.Credential, "bearer: " + err.Error()}
+			return "", failed(probe.Credential, "bearer: %s", err)
 		}
 		return "", setHeader(req, "Authorization", "Bearer "+value, false)
 	case s.Basic != nil:
 		value, err := s.Basic.Password.Reveal()
 		if err != nil {
-			return "", &fault{probe.Credential, "basic.password: " + err.Error()}
+			return "", failed(probe.Credential, "basic.password: %s", err)
 		}
 		req.SetBasicAuth(s.Basic.Username, value)
 	case c.tokens != nil:

@@ -74,7 +74,7 @@ func newTokens(s *Settings) (*tokens, error) {
 }
 
 // get returns the token, fetched anew if there is none that still holds. The fault says why there is none.
-func (t *tokens) get(ctx context.Context) (string, *fault) {
+func (t *tokens) get(ctx context.Context) (string, *probe.Outcome) {
 	select {
 	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
@@ -111,10 +111,10 @@ func (t *tokens) refused(value string) {
 	}
 }
 
-func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
+func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *probe.Outcome) {
 	clientSecret, err := t.oauth.ClientSecret.Reveal()
 	if err != nil {
-		return nil, &fault{probe.Credential, "oauth2.client_secret: " + err.Error()}
+		return nil, failed(probe.Credential, "oauth2.client_secret: %s", err)
 	}
 	cfg := clientcredentials.Config{
 		ClientID:     t.oauth.ClientID,
@@ -136,33 +136,33 @@ func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *fault) {
 	bound := x.bind(ctx)
 	token, err := cfg.Token(context.WithValue(bound, oauth2.HTTPClient, &http.Client{Transport: &retryablehttp.RoundTripper{Client: &t.retry}, CheckRedirect: noRedirect}))
 	if err != nil {
-		why, detail := x.explain(err)
-		x.finish(time.Now(), why)
+		o := x.explain(err)
+		x.finish(time.Now(), o.Reason)
 		if answered, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-			return nil, noToken(probe.Credential, refusal(answered))
+			o = probe.Outcomef(probe.Credential, "%s", refusal(answered))
+		} else if o.Reason == probe.Protocol {
+			o.Detail = "the answer of the token endpoint is not valid (RFC 6749)"
 		}
-		if why == probe.Protocol {
-			detail = "the token endpoint did not answer as RFC 6749 says"
-		}
-		return nil, noToken(why, detail)
+		return nil, noToken(o)
 	}
 	x.finish(time.Now(), probe.OK)
 	if kind := token.Type(); !strings.EqualFold(kind, "Bearer") {
-		return nil, noToken(probe.Credential, "the token endpoint issued another type of token than Bearer")
+		return nil, noToken(probe.Outcomef(probe.Credential, "the token endpoint issued another type of token than Bearer"))
 	}
 	if !httpguts.ValidHeaderFieldValue(token.AccessToken) || len(token.AccessToken) < secret.Shortest {
-		return nil, noToken(probe.Credential, "the token endpoint issued what cannot be a token")
+		return nil, noToken(probe.Outcomef(probe.Credential, "the token endpoint issued an invalid token"))
 	}
 	return token, nil
 }
 
-// noToken is a fault of the prober's credential, whatever kept the token endpoint from issuing one: the target was
-// not asked. Only a run that was cancelled stays just that.
-func noToken(why probe.Reason, detail string) *fault {
-	if why != probe.Cancelled {
-		why = probe.Credential
+// noToken says why there is no token. Whatever the reason, the target was not asked, so the credential is to blame; only a
+// cancelled run stays just that.
+func noToken(o probe.Outcome) *probe.Outcome {
+	if o.Reason != probe.Cancelled {
+		o.Reason = probe.Credential
 	}
-	return &fault{why, "no access token: " + detail}
+	o.Detail = "no access token: " + o.Detail
+	return &o
 }
 
 // oauthErrors are the codes of RFC 6749, section 5.2, and of the standards that add to them: RFC 7009 and RFC 8707.
@@ -200,7 +200,7 @@ func retryable(ctx context.Context, resp *http.Response, err error) (bool, error
 	if err == nil {
 		return resp.StatusCode == 502 || resp.StatusCode == 503 || resp.StatusCode == 504, nil
 	}
-	why, _ := exchangeOf(ctx).explain(err)
+	why := exchangeOf(ctx).explain(err).Reason
 	return why == probe.Refused || why == probe.Reset || why == probe.Timeout || why == probe.Truncated, nil
 }
 

@@ -141,10 +141,10 @@ func TestTokenRefused(t *testing.T) {
 		{"wrong secret", json(401, `{"error": "invalid_client", "error_description": "`+marker+`"}`), "the token endpoint answered 401 (invalid_client)", 1},
 		{"error of its own", json(400, `{"error": "`+marker+`"}`), "the token endpoint answered 400", 1},
 		{"error with 200", json(200, `{"error": "invalid_scope"}`), "the token endpoint answered 200 (invalid_scope)", 1},
-		{"HTML", json(200, "<html>"+marker), "the token endpoint did not answer as RFC 6749 says", 1},
-		{"no token", json(200, `{"hello": "`+marker+`"}`), "the token endpoint did not answer as RFC 6749 says", 1},
+		{"HTML", json(200, "<html>"+marker), "the answer of the token endpoint is not valid (RFC 6749)", 1},
+		{"no token", json(200, `{"hello": "`+marker+`"}`), "the answer of the token endpoint is not valid (RFC 6749)", 1},
 		{"another type", json(200, `{"access_token": "abcdefgh", "token_type": "`+marker+`"}`), "another type of token than Bearer", 1},
-		{"line break", json(200, `{"access_token": "abc\r\nX: `+marker+`"}`), "issued what cannot be a token", 1},
+		{"line break", json(200, `{"access_token": "abc\r\nX: `+marker+`"}`), "issued an invalid token", 1},
 		{"redirect", func(_ int64, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/"+marker, http.StatusTemporaryRedirect)
 		}, "the token endpoint answered 307", 1},
@@ -159,7 +159,7 @@ func TestTokenRefused(t *testing.T) {
 			}
 			issue(w, "third-time-lucky", 60)
 		}, "", 3},
-		{"too large", json(200, `{"a": "`+strings.Repeat("x", 2<<20)+`"}`), "the token endpoint did not answer as RFC 6749 says", 1},
+		{"too large", json(200, `{"a": "`+strings.Repeat("x", 2<<20)+`"}`), "the answer of the token endpoint is not valid (RFC 6749)", 1},
 		{"cut off", func(_ int64, w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "connection closed by", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package httpx
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,33 +13,28 @@ import (
 var (
 	errResent    = errors.New("the request would be sent again")
 	errAmbiguous = errors.New("two lengths")
-	errStatus    = errors.New("no status of an answer")
-	errVersion   = errors.New("not the version that was spoken") // the last resort of explain says just that
+	errStatus    = errors.New("not a valid status")
+	errVersion   = errors.New("another version of HTTP") // to explain it is an answer that is not valid HTTP
 )
 
-// A fault is why there is no complete answer. Its sentence is ours: no error's own text and no byte of a server ever
-// gets into it.
-type fault struct {
-	why    probe.Reason
-	detail string
-}
-
-// explain finds the reason of an error by what it is, never by what it says.
-func (x *exchange) explain(err error) (probe.Reason, string) {
+// explain gives the reason why there is no complete answer, and a sentence that holds neither the error's own text nor a
+// byte of the server's. They are found by what the error is, never by what it says.
+func (x *exchange) explain(err error) probe.Outcome {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // it has methods of its own that hide those of what it wraps
 	}
 	if errors.Is(context.Cause(x.Context()), errResent) {
 		err = errResent
 	}
-	if f := x.classify(err); f != nil {
-		return f.why, f.detail
+	for _, classify := range []func(error) probe.Outcome{x.classifyInternal, x.classifyResponse} {
+		if o := classify(err); o != (probe.Outcome{}) {
+			return o
+		}
 	}
-	if why, detail, ok := x.Classify(err); ok {
-		return why, detail
+	if o, ok := x.Classify(err); ok {
+		return o
 	}
-	_, peer := x.At()
-	return probe.Protocol, "the answer" + withPeer(" of ", peer) + " is not the HTTP that was asked for"
+	return probe.Outcomef(probe.Protocol, "the answer%s is not valid HTTP", withPeer(" of ", x.Peer()))
 }
 
 func withPeer(word, peer string) string {
@@ -50,41 +44,30 @@ func withPeer(word, peer string) string {
 	return word + peer
 }
 
-// classify knows the errors of HTTP.
-func (x *exchange) classify(err error) *fault {
-	for _, ask := range []func(error, string) *fault{x.classifyInternal, classifyResponse} {
-		_, peer := x.At()
-		if f := ask(err, peer); f != nil {
-			return f
-		}
-	}
-	return nil
-}
-
-// classifyInternal knows the errors of this package.
-func (x *exchange) classifyInternal(err error, peer string) *fault {
+// classifyInternal recognizes the errors of this package.
+func (x *exchange) classifyInternal(err error) probe.Outcome {
 	switch {
 	case errors.Is(err, errResent):
-		return &fault{probe.Protocol, "the server refuses the request for now; it is not sent again"}
+		return probe.Outcomef(probe.Protocol, "the server refuses the request for now; it is not sent again")
 	case errors.Is(err, errSpoke):
-		return &fault{probe.Protocol, "the server" + withPeer(" at ", peer) + " spoke before it was asked"}
+		return probe.Outcomef(probe.Protocol, "the server%s sent data before it was asked", withPeer(" at ", x.Peer()))
 	case errors.Is(err, errAmbiguous):
-		return &fault{probe.Protocol, "the answer has two lengths, a Content-Length and a Transfer-Encoding"}
+		return probe.Outcomef(probe.Protocol, "the answer has two lengths, a Content-Length and a Transfer-Encoding")
 	case errors.Is(err, errStatus):
-		return &fault{probe.Protocol, "the status is none that an answer can have"}
+		return probe.Outcomef(probe.Protocol, "the status is not a valid status of an answer")
 	case errors.Is(err, errTooLarge):
-		return &fault{probe.TooLarge, fmt.Sprintf("the body is larger than %d bytes", x.client.settings.maxBody())}
+		return probe.Outcomef(probe.TooLarge, "the body is larger than %d bytes", x.client.settings.maxBody())
 	case errors.Is(err, errCoding):
-		return &fault{probe.Protocol, "the body comes in a content coding that was not asked for"}
-	case errors.Is(err, errHungUp):
-		return &fault{probe.Cancelled, "given up in the middle of the answer, on purpose"}
+		return probe.Outcomef(probe.Protocol, "the body has a content coding that was not requested")
+	case errors.Is(err, errAbandoned):
+		return probe.Outcomef(probe.Cancelled, "abandoned in the middle of the answer, on purpose")
 	case errors.Is(err, errGzip):
-		return &fault{probe.Protocol, "the gzip data of the body is damaged"}
+		return probe.Outcomef(probe.Protocol, "the gzip data of the body is damaged")
 	}
-	return nil
+	return probe.Outcome{}
 }
 
-// A streamError has the shape of the error by which net/http reports an HTTP/2 RST_STREAM. The type itself is hidden
+// A streamError has the shape of the error by which net/http reports an HTTP/2 RST_STREAM. The type itself is unexported
 // there; errors.As fills in any type of its shape.
 type streamError struct {
 	StreamID uint32
@@ -94,23 +77,23 @@ type streamError struct {
 
 func (streamError) Error() string { return "stream reset" }
 
-// classifyResponse knows the errors of net/http that have no type of their own.
-func classifyResponse(err error, peer string) *fault {
+// classifyResponse recognizes the errors of net/http.
+func (x *exchange) classifyResponse(err error) probe.Outcome {
 	var stream streamError
 	switch {
 	case errors.As(err, &stream):
 		if stream.Cause != nil && stream.Cause.Error() != "received from peer" {
 			break // net/http's own verdict on what it read
 		}
-		return &fault{probe.Reset, fmt.Sprintf("stream reset%s with code %d", withPeer(" by ", peer), stream.Code)}
+		return probe.Outcomef(probe.Reset, "stream reset%s with code %d", withPeer(" by ", x.Peer()), stream.Code)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return &fault{probe.TLS, "the other side" + withPeer(" of ", peer) + " does not speak TLS"}
+		return probe.Outcomef(probe.TLS, "the server%s does not speak TLS", withPeer(" at ", x.Peer()))
 	case strings.Contains(err.Error(), "server closed idle connection"):
-		return &fault{probe.Reset, "connection closed" + withPeer(" by ", peer) + " without an answer"}
+		return probe.Outcomef(probe.Reset, "connection closed%s without an answer", withPeer(" by ", x.Peer()))
 	case strings.Contains(err.Error(), "response headers exceeded"):
-		return &fault{probe.Protocol, fmt.Sprintf("the headers of the answer are larger than %d bytes", maxHeader)}
+		return probe.Outcomef(probe.Protocol, "the headers of the answer are larger than %d bytes", maxHeader)
 	case strings.Contains(err.Error(), "too many 1xx"):
-		return &fault{probe.Protocol, "the server sends interim answers without end"}
+		return probe.Outcomef(probe.Protocol, "the server sends interim answers without end")
 	}
-	return nil
+	return probe.Outcome{}
 }

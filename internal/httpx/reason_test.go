@@ -31,8 +31,8 @@ func TestTimeoutWithin(t *testing.T) {
 	x := &exchange{Exchange: dial.Begin(t.Context(), 1)}
 	x.Enter(dial.PhaseProcessing)
 	err := &url.Error{Op: "Get", URL: marker, Err: fmt.Errorf("%s: %w", marker, late{errors.New(marker)})}
-	if why, detail := x.explain(err); why != probe.Timeout || detail != "no complete answer in time (waited in processing)" {
-		t.Errorf("got %s: %s", why, detail)
+	if got := x.explain(err); got != probe.Outcomef(probe.Timeout, "no complete answer in time (waited in processing)") {
+		t.Errorf("got %s: %s", got.Reason, got.Detail)
 	}
 }
 
@@ -56,9 +56,9 @@ func TestReasons(t *testing.T) {
 				if p != dial.PhaseNone {
 					x.Enter(p)
 				}
-				why, detail := x.explain(wrapped)
-				if !reasons[why] || why == probe.OK || detail == "" || strings.Contains(detail, marker) {
-					t.Errorf("%T %v at %s: got %s: %s", e, e, p, why, detail)
+				got := x.explain(wrapped)
+				if !reasons[got.Reason] || got.Reason == probe.OK || got.Detail == "" || strings.Contains(got.Detail, marker) {
+					t.Errorf("%T %v at %s: got %s: %s", e, e, p, got.Reason, got.Detail)
 				}
 			}
 		}

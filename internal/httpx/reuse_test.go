@@ -37,7 +37,7 @@ func TestReplica(t *testing.T) {
 				}
 			}
 		}
-		for addr, want := range map[string]string{"127.0.0.1": "no IP:port", "one.test:80": "no IP:port", "169.254.169.254:80": "never dialled"} {
+		for addr, want := range map[string]string{"127.0.0.1": "expected IP:port", "one.test:80": "expected IP:port", "169.254.169.254:80": "never dialled"} {
 			if a, _ := askWith(t, client, patience, Request{URL: "http://service.test/", Addr: addr}); a.Reason != probe.Protocol || !strings.Contains(a.Detail, want) {
 				t.Errorf("%s: got %s: %s", addr, a.Reason, a.Detail)
 			}

@@ -51,7 +51,7 @@ func TestCertificates(t *testing.T) {
 		{"self-signed", alone, dial.TLS{}, probe.Cert, "the certificate is self-signed", 30 * day},
 		{"of a stranger", stranger.server(-day, 30*day), dial.TLS{}, probe.Cert, "issued by an authority that is not trusted", 30 * day},
 		{"below one that expired", under, dial.TLS{}, probe.Cert, "a certificate of the chain expired 2 days ago", -2 * day},
-		{"for another purpose", odd, dial.TLS{}, probe.Cert, "the certificate must not be used for this", day},
+		{"for another purpose", odd, dial.TLS{}, probe.Cert, "the certificate is not valid for this use", day},
 		{"of a stranger, not verified", stranger.server(-day, 30*day), dial.TLS{InsecureSkipVerify: true}, probe.OK, "", 30 * day},
 		{"expired, not verified", p.server(-30*day, -3*day), dial.TLS{InsecureSkipVerify: true}, probe.OK, "", -3 * day},
 	} {
@@ -108,10 +108,10 @@ func TestHandshakes(t *testing.T) {
 			c.Read(make([]byte, 4096))
 			c.Write([]byte{21, 3, 3, 0, 2, 2, 112})
 			hold(nil, c)
-		}, dial.TLS{}, probe.TLS, "no certificate for the name"},
+		}, dial.TLS{}, probe.TLS, "no certificate for the requested name"},
 		{"old version", behindTLS(&tls.Config{Certificates: cert, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), dial.TLS{}, probe.TLS, "TLS"},
-		{"older than wanted", behindTLS(&tls.Config{Certificates: cert, MaxVersion: tls.VersionTLS12}), dial.TLS{MinVersion: "1.3"}, probe.TLS, "the server speaks no version of TLS that we do"},
-		{"client certificate wanted", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert}), dial.TLS{}, probe.TLS, "the server wants a client certificate"},
+		{"older than wanted", behindTLS(&tls.Config{Certificates: cert, MaxVersion: tls.VersionTLS12}), dial.TLS{MinVersion: "1.3"}, probe.TLS, "the server supports no version of TLS that the prober does"},
+		{"client certificate wanted", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert}), dial.TLS{}, probe.TLS, "the server requires a client certificate"},
 		{"client certificate wanted, TLS 1.2", behindTLS(&tls.Config{Certificates: cert, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), dial.TLS{}, probe.TLS, "the server ended TLS with alert 40"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -107,8 +107,8 @@ func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base tim
 	case !lookup && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		return serverSeen{trouble: troubled(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
 	}
-	why, detail := dial.Explain(ctx, err)
-	return serverSeen{trouble: troubled(why, "%s", detail)}
+	o := dial.Explain(ctx, err)
+	return serverSeen{trouble: troubled(o.Reason, "%s", o.Detail)}
 }
 
 // ask asks a service once more.

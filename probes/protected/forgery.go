@@ -117,9 +117,9 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*f
 	if p.Forgeries == nil {
 		return nil
 	}
-	token, why, detail := p.valid.client.Token(ctx)
-	if why != probe.OK {
-		return &battery{why: why, detail: detail}
+	token, o := p.valid.client.Token(ctx)
+	if !o.Passed() {
+		return &battery{why: o.Reason, detail: o.Detail}
 	}
 	real := readJWT(token)
 	if real == nil && p.Forgeries.Claims == nil {

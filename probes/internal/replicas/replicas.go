@@ -98,8 +98,8 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, client *httpx.Clien
 	}
 	found, err := c.lookup(ctx, client.Resolver())
 	if err != nil {
-		why, detail := dial.Explain(ctx, err)
-		r.Report("replicas", why, "wanted %s: %s", text.Count(c.Want, "replica"), detail)
+		o := dial.Explain(ctx, err)
+		r.Report("replicas", o.Reason, "wanted %s: %s", text.Count(c.Want, "replica"), o.Detail)
 		return nil, false
 	}
 	slices.Sort(found)
