@@ -13,13 +13,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/strictyaml"
+	"prober/internal/text"
 )
 
 // A Config is the content of a set of files, ready to run.
@@ -154,16 +154,4 @@ func (p place) seenFrom(other place, path string) string {
 }
 
 // oneLine makes a text fit for a terminal and a log, whatever key or message it was made from.
-func oneLine(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-	const maxText = 400
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
-	}
-	return secret.Redact(text)
-}
+func oneLine(s string) string { return text.Cut(text.Line(secret.Redact(s)), 400) }

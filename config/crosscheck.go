@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"prober/internal/spell"
 	"prober/internal/strictyaml"
+	"prober/internal/text"
 )
 
 // A key names a probe, or a runbook, among all systems.
@@ -34,7 +34,7 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 		for i, name := range p.DependsOn {
 			path := fmt.Sprintf("depends_on[%d]", i)
 			if unknown(p.job.System, name) {
-				wrong = append(wrong, p.mistake(path, "depends_on names no probe of the system%s", spell.DidYouMean(name, names[p.job.System])))
+				wrong = append(wrong, p.mistake(path, "depends_on names no probe of the system%s", text.DidYouMean(name, names[p.job.System])))
 			}
 			if slices.Contains(p.DependsOn[:i], name) {
 				wrong = append(wrong, p.mistake(path, "depends_on names a probe twice"))
@@ -45,7 +45,7 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 		for i, m := range h.Maintenance {
 			for j, name := range m.Probes {
 				if unknown(h.System, name) {
-					wrong = append(wrong, h.mistake(fmt.Sprintf("maintenance[%d].probes[%d]", i, j), "maintenance: probes names no probe of the system%s", spell.DidYouMean(name, names[h.System])))
+					wrong = append(wrong, h.mistake(fmt.Sprintf("maintenance[%d].probes[%d]", i, j), "maintenance: probes names no probe of the system%s", text.DidYouMean(name, names[h.System])))
 				}
 			}
 		}
@@ -96,7 +96,7 @@ func rejectDuplicateSignals(entries []*probeEntry) (wrong Errors) {
 	first := map[string]writer{}
 	for _, p := range entries {
 		for _, check := range slices.Sorted(maps.Keys(p.job.Signals)) {
-			series, path := formatSignal(p.job.Signals[check]), "signals."+check
+			series, path := p.job.Signals[check].String(), "signals."+check
 			if f, taken := first[series]; taken {
 				wrong = append(wrong, p.mistake(path, "signals.%s: the series is already written by the probe %s", strictyaml.Shown(check), f.seenFrom(p.place, f.path)))
 				continue

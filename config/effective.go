@@ -59,7 +59,7 @@ func (c *Config) document(system string) *yaml.Node {
 func item(j probe.Job) *yaml.Node {
 	signals := map[string]string{}
 	for check, s := range j.Signals {
-		signals[check] = formatSignal(s)
+		signals[check] = s.String()
 	}
 	needs := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, name := range j.DependsOn {

@@ -12,8 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
-	"prober/internal/spell"
 	"prober/internal/strictyaml"
+	"prober/internal/text"
 )
 
 // An entry is what is said of a probe of any kind. The settings of its kind are in the same mapping.
@@ -98,14 +98,14 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	}
 	words := slices.Sorted(maps.Keys(kinds))
 	if p.job.Probe == nil && !p.isUnread("type") {
-		wrong = append(wrong, p.mistake("type", "type is none of %s%s", strings.Join(words, ", "), spell.DidYouMean(p.Type, words)))
+		wrong = append(wrong, p.mistake("type", "type is none of %s%s", strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}
 	if p.Severity != "" && !validLabelValue(p.Severity) {
 		wrong = append(wrong, p.mistake("severity", "severity %s", labelValueRule))
 	}
 	runbook, known := h.Runbooks[p.Runbook]
 	if p.Runbook != "" && !known {
-		wrong = append(wrong, p.mistake("runbook", "runbook is not listed under runbooks%s", spell.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks)))))
+		wrong = append(wrong, p.mistake("runbook", "runbook is not listed under runbooks%s", text.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks)))))
 	}
 	p.job.RunbookURL = runbook.URL
 	if p.Severity == "" {

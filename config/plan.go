@@ -10,6 +10,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/strictyaml"
+	"prober/internal/text"
 )
 
 // Plan writes what the configuration comes to, for a person to read before it is used: each probe with its times,
@@ -28,7 +29,7 @@ func (c *Config) Plan(w io.Writer) error {
 	for _, j := range c.Jobs {
 		rate += 1 / j.Interval.Seconds()
 	}
-	fmt.Fprintf(&b, "%s in %s, %.2f starts per second\n", count(len(c.Jobs), "probe"), count(len(systems), "system"), rate)
+	fmt.Fprintf(&b, "%s in %s, %.2f starts per second\n", text.Count(len(c.Jobs), "probe"), text.Count(len(systems), "system"), rate)
 	for i, u := range c.secretRefs() {
 		if i == 0 {
 			b.WriteString("\nsecrets\n")
@@ -104,7 +105,7 @@ func served(j probe.Job) string {
 func followed(j probe.Job) string {
 	var all []string
 	for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
-		all = append(all, check+": "+formatSignal(j.Signals[check]))
+		all = append(all, check+": "+j.Signals[check].String())
 	}
 	return strings.Join(all, ", ")
 }
@@ -114,11 +115,4 @@ func dash(text string) string {
 		return "-"
 	}
 	return text
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

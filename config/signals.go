@@ -108,15 +108,3 @@ func parsePairs(text string) (map[string]string, error) {
 		}
 	}
 }
-
-// formatSignal writes a series as Prometheus does, labels sorted: equal series are equal texts.
-func formatSignal(s probe.Signal) string {
-	if len(s.Labels) == 0 {
-		return s.Name
-	}
-	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
-		pairs = append(pairs, fmt.Sprintf(`%s="%s"`, name, escape.Replace(s.Labels[name])))
-	}
-	return s.Name + "{" + strings.Join(pairs, ",") + "}"
-}

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 
 	"prober/internal/probe"
-	"prober/internal/spell"
 	"prober/internal/strictyaml"
+	"prober/internal/text"
 )
 
 // validate asks each probe what is wrong with its settings, and whether it has the checks that its signals follow.
@@ -51,7 +51,7 @@ func (p *probeEntry) checkSignals() (wrong Errors) {
 	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
 		if !slices.Contains(checks, check) {
 			wrong = append(wrong, p.mistake("signals."+check, "signals.%s: the checks are %s%s",
-				strictyaml.Shown(check), strings.Join(checks, ", "), spell.DidYouMean(check, checks)))
+				strictyaml.Shown(check), strings.Join(checks, ", "), text.DidYouMean(check, checks)))
 		}
 	}
 	return wrong

@@ -17,23 +17,22 @@ var forKinds = []string{
 var rows = map[string]row{
 	"internal/encoded":  {},
 	"internal/secret":   {ours: []string{"internal/encoded"}},
-	"internal/spell":    {},
 	"internal/text":     {},
-	"internal/probe":    {ours: []string{"internal/secret"}},
+	"internal/probe":    {ours: []string{"internal/secret", "internal/text"}},
 	"internal/canary":   {ours: []string{"internal/encoded"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"github.com/theory/jsonpath"}},
 	"internal/keyset":   {theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"internal/dial":     {ours: []string{"internal/probe"}},
+	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}},
 	"internal/httpx": {
-		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/jsonpath"},
+		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
 	},
-	"internal/timesync": {ours: []string{"internal/dial", "internal/probe"}, theirs: []string{"github.com/beevik/ntp"}},
+	"internal/timesync": {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/exposition": {theirs: []string{
 		"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "google.golang.org/protobuf",
 	}},
-	"internal/strictyaml": {ours: []string{"internal/spell"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/strictyaml": {ours: []string{"internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/metrics": {
 		ours: []string{"internal/exposition", "internal/probe"},
 		theirs: []string{
@@ -42,12 +41,12 @@ var rows = map[string]row{
 		},
 	},
 	"internal/alerts":   {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
-	"internal/report":   {ours: []string{"internal/probe", "internal/spell"}},
-	"internal/incident": {ours: []string{"internal/probe"}},
-	"internal/web":      {ours: []string{"internal/probe"}},
-	"internal/sandbox":  {ours: []string{"internal/spell"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/report":   {ours: []string{"internal/probe", "internal/text"}},
+	"internal/incident": {ours: []string{"internal/probe", "internal/text"}},
+	"internal/web":      {ours: []string{"internal/probe", "internal/text"}},
+	"internal/sandbox":  {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"config": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/spell", "internal/strictyaml"},
+		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes": {ours: []string{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // TLS are the settings of TLS that every kind of probe shares. Certificates are always verified unless
@@ -171,7 +172,7 @@ func describeCertError(err error, shown []*x509.Certificate, name string, now ti
 		case now.Before(bad.Cert.NotBefore):
 			return which + " is not valid before " + bad.Cert.NotBefore.UTC().Format("2006-01-02 15:04 MST")
 		}
-		return which + " expired " + ago(now.Sub(bad.Cert.NotAfter))
+		return which + " expired " + text.Roughly(now.Sub(bad.Cert.NotAfter)) + " ago"
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return "the certificate is not for " + name
@@ -183,19 +184,4 @@ func describeCertError(err error, shown []*x509.Certificate, name string, now ti
 		return "the certificate was issued by an authority that is not trusted"
 	}
 	return "the certificate cannot be trusted"
-}
-
-// ago writes how long something is past, in the unit that matters.
-func ago(d time.Duration) string {
-	n, unit := int(d.Hours()/24), "day"
-	if n == 0 {
-		n, unit = int(d.Hours()), "hour"
-	}
-	if n == 0 {
-		n, unit = cmp.Or(int(d.Minutes()), 1), "minute"
-	}
-	if n == 1 {
-		return "1 " + unit + " ago"
-	}
-	return fmt.Sprintf("%d %ss ago", n, unit)
 }

@@ -8,17 +8,6 @@ import (
 
 const day = 24 * time.Hour
 
-func TestAgo(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "1 minute ago", time.Second: "1 minute ago", 2 * time.Minute: "2 minutes ago", 59 * time.Minute: "59 minutes ago",
-		time.Hour: "1 hour ago", 23 * time.Hour: "23 hours ago", day: "1 day ago", 1000 * day: "1000 days ago",
-	} {
-		if got := ago(d); got != want {
-			t.Errorf("%s: got %s, want %s", d, got, want)
-		}
-	}
-}
-
 // TestExpiry takes the end of the chain that lasts longest, and of each chain the earliest end in it.
 func TestExpiry(t *testing.T) {
 	now := time.Now()

@@ -20,6 +20,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/text"
 )
 
 // A Request is one question to a server.
@@ -157,7 +158,7 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	}
 	token, f := c.headers(ctx, a, req, q)
 	if a.URL = q.Show; a.URL == "" {
-		a.URL = bare(u)
+		a.URL = text.URL(u)
 	}
 	a.URL = secret.Redact(a.URL) // not before every secret that is sent is known
 	if f != nil {

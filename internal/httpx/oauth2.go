@@ -21,6 +21,7 @@ import (
 	"prober/internal/dial"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/text"
 )
 
 // Fetching a token is preparation and no measurement: it may be tried again, in moderation.
@@ -69,7 +70,7 @@ func newTokens(s *Settings) (*tokens, error) {
 		return nil, errors.New("oauth2.token_url: cannot be read")
 	}
 	t.host, t.port = hostOf(u), portOf(u)
-	t.key = strings.Join([]string{"oauth2", bare(u), s.OAuth2.ClientID, s.OAuth2.ClientSecret.Source(), strings.Join(s.OAuth2.Scopes, " ")}, " ")
+	t.key = strings.Join([]string{"oauth2", text.URL(u), s.OAuth2.ClientID, s.OAuth2.ClientSecret.Source(), strings.Join(s.OAuth2.Scopes, " ")}, " ")
 	return t, nil
 }
 

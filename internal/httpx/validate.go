@@ -15,6 +15,7 @@ import (
 
 	"prober/internal/dial"
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // ourHeaders are written by the prober alone.
@@ -182,26 +183,26 @@ func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return u, probe.Settingf("", "expected http:// or https://")
 	case u.Hostname() == "" || !validPort(u):
-		return u, probe.Settingf("", "%s: expected a host, and a port from 1 to 65535 if any", bare(u))
+		return u, probe.Settingf("", "%s: expected a host, and a port from 1 to 65535 if any", text.URL(u))
 	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
-		return u, probe.Settingf("", "%s: a fragment is never sent", bare(u))
+		return u, probe.Settingf("", "%s: a fragment is never sent", text.URL(u))
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return u, probe.Settingf("", "%s: the query cannot be read", bare(u))
+		return u, probe.Settingf("", "%s: the query cannot be read", text.URL(u))
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if slices.Contains(secretParams, strings.ToLower(name)) {
-			return u, probe.Settingf("", "%s: the query holds a credential (%s); send it as a header", bare(u), name)
+			return u, probe.Settingf("", "%s: the query holds a credential (%s); send it as a header", text.URL(u), name)
 		}
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if err := dial.CheckAddr(ip); err != nil {
-			return u, probe.Settingf("", "%s: %s", bare(u), err)
+			return u, probe.Settingf("", "%s: %s", text.URL(u), err)
 		}
 	}
 	if credential && !s.mayCarry(u, "") {
-		return u, probe.Settingf("", "%s: http:// would send the credential in clear; use https, or allow_plaintext if you must", bare(u))
+		return u, probe.Settingf("", "%s: http:// would send the credential in clear; use https, or allow_plaintext if you must", text.URL(u))
 	}
 	return u, nil
 }
@@ -228,12 +229,4 @@ func (s *Settings) mayCarry(u *url.URL, addr string) bool {
 		return ip.Unmap().IsLoopback()
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
-// bare writes a URL without its user, query and fragment.
-func bare(u *url.URL) string {
-	if u.Path == "" {
-		return u.Scheme + "://" + u.Host
-	}
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // Template is the note of the runbook, word for word.
@@ -93,14 +93,8 @@ var htmlTag = regexp.MustCompile(`<([A-Za-z/!?])`)
 
 // oneLine keeps a text on one line and free of HTML and links. Results are clean already, but the stored file may have
 // been edited.
-func oneLine(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return ' '
-		}
-		return c
-	}, text)
-	return strings.ReplaceAll(htmlTag.ReplaceAllString(text, `\<$1`), "](", `]\(`)
+func oneLine(s string) string {
+	return strings.ReplaceAll(htmlTag.ReplaceAllString(text.Line(s), `\<$1`), "](", `]\(`)
 }
 
 // Notes writes the incident of a system or, for "", those of all systems that have one, the open ones first. Without an
@@ -164,7 +158,7 @@ func (t *Tracker) impact(name string, i *incident) string {
 		}
 	}
 	failed := len(i.Order) + i.NotKept
-	text := fmt.Sprintf("%d of %s failed", failed, count(max(all, failed), "probe"))
+	text := fmt.Sprintf("%d of %s failed", failed, text.Count(max(all, failed), "probe"))
 	for _, p := range i.Order {
 		if s := i.Symptoms[p]; s.Targets > 1 && len(s.Failed) > 0 {
 			text += fmt.Sprintf("; %s: %d of %d targets", p, len(s.Failed), s.Targets)
@@ -179,7 +173,7 @@ func (i *incident) symptomLines() (lines []line) {
 		lines = append(lines, line{i.Symptoms[p].At, observed, i.Symptoms[p].sentence(p)})
 	}
 	if i.NotKept > 0 {
-		lines = append(lines, line{i.Start, observed, fmt.Sprintf("and %s more, which were not kept", count(i.NotKept, "probe"))})
+		lines = append(lines, line{i.Start, observed, fmt.Sprintf("and %s more, which were not kept", text.Count(i.NotKept, "probe"))})
 	}
 	return lines
 }
@@ -210,7 +204,7 @@ func (t *Tracker) scopeLines(name string, i *incident) (lines []line) {
 		case s.Targets > 1 && len(s.Failed) == s.Targets:
 			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s fails at all of its %d targets", p, s.Targets)})
 		case s.Targets > 1 && len(s.Failed) > 0:
-			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s does not fail everywhere: at %d of %d targets (%s)", p, len(s.Failed), s.Targets, list(s.Failed))})
+			lines = append(lines, line{s.At, checked, fmt.Sprintf("%s does not fail everywhere: at %d of %d targets (%s)", p, len(s.Failed), s.Targets, text.List(s.Failed, maxNames))})
 		}
 	}
 	var well, lost []string
@@ -231,9 +225,9 @@ func (t *Tracker) scopeLines(name string, i *incident) (lines []line) {
 	}
 	switch {
 	case len(lost) > 0:
-		lines = append(lines, line{seen, checked, "the prober's own network may be at fault: " + list(lost) + " inconclusive"})
+		lines = append(lines, line{seen, checked, "the prober's own network may be at fault: " + text.List(lost, maxNames) + " inconclusive"})
 	case len(well) > 0:
-		lines = append(lines, line{seen, checked, "not the prober's own network: passing from here: " + list(well)})
+		lines = append(lines, line{seen, checked, "not the prober's own network: passing from here: " + text.List(well, maxNames)})
 	}
 	if region := t.region(name); region != "" {
 		lines = append(lines, line{i.Start, checked, "seen from region " + region + "; ask the probers of the others"})
@@ -299,20 +293,20 @@ func (t *Tracker) recoveryLine(name string, i *incident) line {
 		return line{what: recovered}
 	}
 	again := slices.DeleteFunc(slices.Clone(i.Order), func(p string) bool { return slices.Contains(i.Removed, p) })
-	text := "passing again: " + list(again)
+	out := "passing again: " + text.List(again, maxNames)
 	if i.PassingSince.After(i.Recovered) {
-		text += "; after a gap from " + rfc3339(i.PassingSince) + " on"
+		out += "; after a gap from " + rfc3339(i.PassingSince) + " on"
 	}
 	if held := i.LastChecked.Sub(i.PassingSince); held > 0 {
-		text += ", for " + held.Round(time.Second).String()
+		out += ", for " + held.Round(time.Second).String()
 	}
 	if len(i.Removed) > 0 {
-		text += "; no longer probed: " + list(i.Removed)
+		out += "; no longer probed: " + text.List(i.Removed, maxNames)
 	}
 	if bad := t.notPassing(name); len(bad) > 0 {
-		text += "; not passing now: " + list(bad)
+		out += "; not passing now: " + text.List(bad, maxNames)
 	}
-	return line{i.Recovered, recovered, text}
+	return line{i.Recovered, recovered, out}
 }
 
 // notPassing names the probes whose last run did not pass.
@@ -325,25 +319,12 @@ func (t *Tracker) notPassing(name string) (bad []string) {
 	return bad
 }
 
+// maxNames is how many names a sentence holds.
+const maxNames = 6
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
 	return a
-}
-
-// list joins the first names for a sentence.
-func list(names []string) string {
-	const limit = 6
-	if len(names) <= limit {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:limit], ", "), len(names)-limit)
-}
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

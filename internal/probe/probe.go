@@ -7,6 +7,8 @@ package probe
 import (
 	"context"
 	"time"
+
+	"prober/internal/text"
 )
 
 // A Probe asks one question of a running system. Its exported fields are its settings, filled in from YAML; once
@@ -54,6 +56,9 @@ type Signal struct {
 	Name   string
 	Labels map[string]string
 }
+
+// String returns the series as Prometheus writes it: equal series are equal texts.
+func (s Signal) String() string { return text.Series(s.Name, s.Labels) }
 
 // A Sink is told every result, once, from any goroutine.
 type Sink interface{ Observe(Result) }

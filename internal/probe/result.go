@@ -9,9 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"prober/internal/secret"
+	"prober/internal/text"
 )
 
 // A Check is one thing that a run tested.
@@ -285,18 +285,9 @@ const maxText = 500
 
 // clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters and none that
 // are invisible or change the direction of writing, bounded.
-func clean(text string) string {
-	text = text[:min(len(text), 8*maxText)] // what else there is would be read in vain
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || c > unicode.MaxASCII && unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(secret.Redact(text), "\uFFFD"))
-	if len(text) <= maxText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxText], "") + "…"
+func clean(s string) string {
+	s = s[:min(len(s), 8*maxText)] // the rest would be read in vain
+	return text.Cut(text.Line(secret.Redact(s)), maxText)
 }
 
 // Label makes a value fit for a metric label: short and printable, or else a hash of it.

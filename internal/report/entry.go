@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // maxGroups bounds the groups of checks shown of one probe in all formats but JSON, so that a probe of a thousand
@@ -51,12 +52,12 @@ func (r Report) entry(job probe.Job, result probe.Result, ran bool) entry {
 	if !ran {
 		detail := "did not run"
 		if r.Reason != "" {
-			detail += ": " + oneLine(r.Reason)
+			detail += ": " + text.Line(r.Reason)
 		}
 		result.Checks = []probe.Check{{Name: probe.RunCheck, Reason: probe.Cancelled, Detail: detail}}
 	}
 	job.ID = cleanID(job.ID)
-	job.RunbookURL = publicURL(job.RunbookURL)
+	job.RunbookURL = text.Link(job.RunbookURL)
 	result.ID = job.ID
 	result.Checks = slices.Clone(result.Checks)
 	if len(result.Checks) == 0 {
@@ -64,8 +65,8 @@ func (r Report) entry(job probe.Job, result probe.Result, ran bool) entry {
 	}
 	for i := range result.Checks {
 		c := &result.Checks[i]
-		c.Name, c.Target, c.Reason.Word, c.Detail = oneLine(c.Name), oneLine(c.Target), oneLine(c.Reason.Word), oneLine(c.Detail)
-		c.TraceID = oneLine(c.TraceID)
+		c.Name, c.Target, c.Reason.Word, c.Detail = text.Line(c.Name), text.Line(c.Target), text.Line(c.Reason.Word), text.Line(c.Detail)
+		c.TraceID = text.Line(c.TraceID)
 	}
 	result.Exchanges = slices.Clone(result.Exchanges)
 	for i := range result.Exchanges {
@@ -94,12 +95,12 @@ func (e entry) latency() string {
 	if !e.ran {
 		return ""
 	}
-	return formatDuration(e.result.Latency())
+	return text.Duration(e.result.Latency())
 }
 
 // version lists the versions that the targets reported.
 func (e entry) version() string {
-	return list(distinct(e.result.Exchanges, func(x probe.Exchange) string { return x.Version }), maxTraces)
+	return text.List(distinct(e.result.Exchanges, func(x probe.Exchange) string { return x.Version }), maxTraces)
 }
 
 // traces lists the trace ids sent in the exchanges that belong to checks that did not pass, or of all exchanges if
@@ -109,7 +110,7 @@ func (e entry) traces() string {
 	if doubt := e.notPassedExchanges(); e.verdict != probe.Pass && len(doubt) > 0 {
 		of = e.exchanges(doubt)
 	}
-	return list(distinct(of, func(x probe.Exchange) string { return x.TraceID }), maxTraces)
+	return text.List(distinct(of, func(x probe.Exchange) string { return x.TraceID }), maxTraces)
 }
 
 // notPassed lists the checks that did not pass.
@@ -156,7 +157,7 @@ func (e entry) failureLines() []string {
 		var said []string
 		if len(targets) > 1 {
 			said = targets
-			lines = append(lines, indentation+list(targets, maxNames))
+			lines = append(lines, indentation+text.List(targets, maxNames))
 		}
 		lines = append(lines, exchangeLines(e.exchanges(of), said)...)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // indentation is that of lines that belong to the line above.
@@ -37,20 +38,20 @@ func exchangeLines(exchanges []probe.Exchange, named []string) []string {
 
 // exchangeGroup describes exchanges with the same outcome. Of several it gives the time of the slowest.
 func exchangeGroup(same []probe.Exchange, named []string) []string {
-	text := indentation + request(same[0])
+	out := indentation + request(same[0])
 	where := distinct(same, func(x probe.Exchange) string { return x.Addr })
 	if len(where) > 0 && !slices.Equal(where, named) {
-		text += " at " + list(where, maxNames)
+		out += " at " + text.List(where, maxNames)
 	}
 	var slowest time.Duration
 	for _, x := range same {
 		slowest = max(slowest, x.Took)
 	}
-	took := formatDuration(slowest)
+	took := text.Duration(slowest)
 	if len(same) > 1 {
 		took = "up to " + took
 	}
-	lines := []string{text + outcome(same[0], took)}
+	lines := []string{out + outcome(same[0], took)}
 	if traces := traces(same); traces != "" {
 		lines = append(lines, indentation+traces)
 	}
@@ -89,11 +90,11 @@ func traces(of []probe.Exchange) string {
 	case len(sent)+len(returned) == 0:
 		return ""
 	case len(returned) == 0:
-		return word + list(sent, maxTraces)
+		return word + text.List(sent, maxTraces)
 	case len(sent) == 0:
-		return word + list(returned, maxTraces) + " returned"
+		return word + text.List(returned, maxTraces) + " returned"
 	}
-	return word + list(sent, maxTraces) + " sent, " + list(returned, maxTraces) + " returned"
+	return word + text.List(sent, maxTraces) + " sent, " + text.List(returned, maxTraces) + " returned"
 }
 
 // distinct lists the different values of exchanges, without empty ones.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // The types below are the schema of the format json. Fields are added to it, never renamed or removed. Times are
@@ -105,7 +106,7 @@ func writeJSON(b *bytes.Buffer, r Report) error {
 	entries := r.entries()
 	t := r.totals(entries)
 	out := jsonReport{
-		Schema: 1, Version: oneLine(r.Version), Verdict: t.verdict, Reason: oneLine(r.Reason),
+		Schema: 1, Version: text.Line(r.Version), Verdict: t.verdict, Reason: text.Line(r.Reason),
 		Started: utc(r.Started), Ended: utc(r.Ended),
 		Rounds: r.Rounds, Repeat: r.Repeat, Clean: r.Clean, Held: r.Held.Seconds(),
 		Summary: jsonSummary{
@@ -142,7 +143,7 @@ func jsonOf(e entry) jsonProbe {
 			if m.Labels == nil {
 				m.Labels = map[string]string{}
 			}
-			m.Labels[label] = oneLine(s.Values[i])
+			m.Labels[label] = text.Line(s.Values[i])
 		}
 		p.Measures = append(p.Measures, m)
 	}

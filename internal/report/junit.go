@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 type junitSuites struct {
@@ -69,7 +70,7 @@ func writeJUnit(b *bytes.Buffer, r Report) error {
 		if !r.Started.IsZero() {
 			suite.Timestamp = r.Started.UTC().Format(time.RFC3339)
 		}
-		suite.Properties = properties(junitProperty{"prober_version", oneLine(r.Version)})
+		suite.Properties = properties(junitProperty{"prober_version", text.Line(r.Version)})
 		var took time.Duration
 		for _, e := range entries {
 			if e.System != system {

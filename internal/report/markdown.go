@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"prober/internal/text"
 )
 
 // writeMarkdown writes a table for a ticket, in the dialect that GitHub, GitLab and most trackers read.
@@ -26,7 +28,7 @@ func writeMarkdown(b *bytes.Buffer, r Report) error {
 		}
 	}
 	if r.Version != "" {
-		origin = append(origin, "prober "+mdCode(oneLine(r.Version)))
+		origin = append(origin, "prober "+mdCode(text.Line(r.Version)))
 	}
 	if len(origin) > 0 {
 		fmt.Fprintf(b, "\n%s.\n", strings.Join(origin, ", "))

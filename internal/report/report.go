@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
-	"prober/internal/spell"
+	"prober/internal/text"
 )
 
 // A Report is the outcome of one or more rounds, in each of which every job runs once. Only Jobs and Results are
@@ -69,8 +69,8 @@ func Write(w io.Writer, format string, r Report) error {
 
 // unknownFormat lists the formats and suggests the one that was probably meant.
 func unknownFormat(format string) error {
-	format = oneLine(format)
-	return fmt.Errorf("format %q is none of %s%s", format, strings.Join(Formats(), ", "), spell.DidYouMean(format, Formats()))
+	format = text.Line(format)
+	return fmt.Errorf("format %q is none of %s%s", format, strings.Join(Formats(), ", "), text.DidYouMean(format, Formats()))
 }
 
 // Verdict is fail if any probe failed, and pass only if every job ran and passed, as often as requested, and

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // maxNames bounds how many probes a summary names, and how many addresses an explanation.
@@ -15,7 +16,7 @@ const maxNames = 10
 // Summary is the report in one or two sentences: how many passed, which did not, and what that proves.
 func (r Report) Summary() string {
 	entries := r.entries()
-	reason := strings.TrimSuffix(oneLine(r.Reason), ".")
+	reason := strings.TrimSuffix(text.Line(r.Reason), ".")
 	if len(r.Results) == 0 {
 		if reason == "" {
 			reason = "none was selected"
@@ -58,12 +59,12 @@ func (r Report) counts(t totals, entries []entry, reason string) string {
 		{"did not run", func(e entry) bool { return !e.ran }},
 	} {
 		if names := namesOf(entries, group.in, several); len(names) > 0 {
-			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, list(names, maxNames))
+			fmt.Fprintf(&b, "%s%d %s: %s", separator, len(names), group.words, text.List(names, maxNames))
 			separator = "; "
 		}
 	}
 	if t.pass < t.all && r.roundsText() != "" {
-		b.WriteString("; " + r.roundsText() + " in " + formatDuration(r.Ended.Sub(r.Started)))
+		b.WriteString("; " + r.roundsText() + " in " + text.Duration(r.Ended.Sub(r.Started)))
 	}
 	if reason != "" {
 		b.WriteString("; ended early: " + reason)
@@ -73,17 +74,17 @@ func (r Report) counts(t totals, entries []entry, reason string) string {
 
 // elapsed says how long it took until all passed, and for how long they kept passing.
 func (r Report) elapsed() string {
-	text := ""
+	out := ""
 	if took := r.Ended.Sub(r.Started); took > 0 && !r.Started.IsZero() {
-		text = " in " + formatDuration(took)
+		out = " in " + text.Duration(took)
 	}
 	if asked := r.roundsText(); asked != "" {
-		text += ", " + asked
+		out += ", " + asked
 	}
 	if r.Held > 0 {
-		text += ", held for " + probe.Duration(r.Held.Round(time.Second)).String()
+		out += ", held for " + probe.Duration(r.Held.Round(time.Second)).String()
 	}
-	return text
+	return out
 }
 
 // roundsText says how often the probes ran, if that was more than once and no other sentence says so.
@@ -126,20 +127,4 @@ func namesOf(entries []entry, in func(entry) bool, several bool) []string {
 		}
 	}
 	return names
-}
-
-// list joins the first names, up to limit, and says how many it leaves out.
-func list(names []string, limit int) string {
-	if n := len(names) - limit; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:limit], ", "), n)
-	}
-	return strings.Join(names, ", ")
-}
-
-func decimal(d, unit time.Duration) string {
-	return strconv.FormatFloat(float64(d)/float64(unit), 'f', 1, 64)
-}
-
-func rounded(d, unit time.Duration) string {
-	return strconv.FormatFloat(float64(d)/float64(unit), 'f', 0, 64)
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"prober/internal/spell"
+	"prober/internal/text"
 )
 
 // Handler returns a handler that lists the faults (GET /), injects one (POST /inject/NAME) and clears one (POST
@@ -106,5 +106,5 @@ func (s *Sandbox) checkName(name string) error {
 		}
 		names = append(names, f.Name)
 	}
-	return fmt.Errorf("no fault is called %q%s", name[:min(len(name), maxQuoted)], spell.DidYouMean(name, names))
+	return fmt.Errorf("no fault is called %q%s", name[:min(len(name), maxQuoted)], text.DidYouMean(name, names))
 }

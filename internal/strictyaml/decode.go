@@ -8,7 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"prober/internal/spell"
+	"prober/internal/text"
 )
 
 // A Decoder fills structs from trees as Parse makes them. What it reads and how structs are tagged is the same as in
@@ -176,12 +176,12 @@ func (r *reader) unknown(n, key, value *yaml.Node, at path, known []string) (mea
 		r.fail(key, at, "a key in braces has no value")
 		return ""
 	}
-	meant = spell.Nearest(key.Value, known)
+	meant = text.Nearest(key.Value, known)
 	concerned := meant
 	if meant == "" {
 		concerned = key.Value
 	}
-	r.failKey(key.Line, at, concerned, "unknown key %s%s", Shown(key.Value), spell.DidYouMean(key.Value, known))
+	r.failKey(key.Line, at, concerned, "unknown key %s%s", Shown(key.Value), text.DidYouMean(key.Value, known))
 	return meant
 }
 

@@ -2,7 +2,6 @@ package timesync
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 )
@@ -80,16 +79,5 @@ func TestIntervals(t *testing.T) {
 	}
 	if far.Mid() != farthest || near.Mid() != -farthest {
 		t.Errorf("got %v, %v", far, near)
-	}
-}
-
-func TestSeconds(t *testing.T) {
-	var got []string
-	for _, d := range []time.Duration{4200 * ms, -4200 * ms, 12*ms + 400*time.Microsecond, 300 * ms, 1500 * time.Microsecond, 0, 120 * time.Second, time.Hour, 999*ms + 900*time.Microsecond} {
-		got = append(got, Seconds(d))
-	}
-	want := []string{"4.2 s", "4.2 s", "12 ms", "300 ms", "1.5 ms", "0.0 ms", "120 s", "3600 s", "1.0 s"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, wanted %q", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 
 	"github.com/beevik/ntp"
 )
@@ -65,10 +66,10 @@ func (x *exchange) interpret(read *ntp.Response) (Reply, error) {
 	}
 	distance := (rtt+read.RootDelay)/2 + read.RootDispersion
 	if distance > maxDistance {
-		return Reply{}, reject(Uncertain, "its time may be wrong by "+Seconds(distance)+", over "+Seconds(maxDistance))
+		return Reply{}, reject(Uncertain, "its time may be wrong by "+text.Duration(distance)+", over "+text.Duration(maxDistance))
 	}
 	if by := probe.Step(x.sent, x.received); by.Abs() > probe.MaxClockStep {
-		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" while it was asked")
+		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+text.Duration(by)+" while it was asked")
 	}
 	offset := span(t2-t1)/2 + span(t3-t4)/2
 	return Reply{

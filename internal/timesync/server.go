@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // How often one server is asked at most.
@@ -74,7 +75,7 @@ func (s *Server) known(now time.Time) (Reply, error) {
 		return Reply{}, s.forbidden
 	}
 	ago, next := now.Sub(s.asked), s.asked.Add(s.interval).Sub(now)
-	when := fmt.Sprintf("; asked %s ago, and again in %s", Seconds(ago), Seconds(next))
+	when := fmt.Sprintf("; asked %s ago, and again in %s", text.Duration(ago), text.Duration(next))
 	if s.err != nil {
 		if known, ok := errors.AsType[*ReplyError](s.err); ok {
 			return Reply{}, reject(known.Reason, known.text+when)
@@ -85,7 +86,7 @@ func (s *Server) known(now time.Time) (Reply, error) {
 	case s.last.At.IsZero():
 		return Reply{}, reject(probe.NothingChecked, "it has not answered yet")
 	case by.Abs() > probe.MaxClockStep:
-		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+Seconds(by)+" since its last answer"+when)
+		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+text.Duration(by)+" since its last answer"+when)
 	case now.Sub(s.last.At) > minInterval:
 		return Reply{}, reject(probe.RateLimited, "it said that it was asked too often, and its last answer is too old"+when)
 	}

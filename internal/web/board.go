@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // A Row is what is known of one probe now.
@@ -178,15 +178,11 @@ func (r *Row) age(due time.Time) {
 	r.Overdue, r.Since, r.Failing = true, due, nil
 }
 
-// link is an address that a page may lead to, without user name, password and query: these may be secret. What is no
-// page on the web is not led to.
+// link is an address that a page may lead to, without its user and query; "" if it is no page on the web.
 func link(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return ""
 	}
-	u.User, u.RawQuery, u.ForceQuery = nil, "", false
-	u.Fragment, _, _ = strings.Cut(u.Fragment, "?") // where pages drawn by script keep their query
-	u.RawFragment = ""
-	return u.String()
+	return text.Link(address)
 }

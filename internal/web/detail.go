@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // A probeView is what a probe's own page shows.
@@ -76,7 +77,7 @@ func (s *site) detail(w http.ResponseWriter, r *http.Request) {
 	v := probeView{
 		frame: s.frame(up, d.System+"/"+d.Name+": "+says(d.Row)),
 		Every: probe.Duration(d.Interval).String(), Limit: probe.Duration(d.Job.Timeout).String(),
-		Runs: d.History.Runs(), Labels: labels(d.Job.Labels), Signals: signals(d.Job.Signals), Stories: stories(d),
+		Runs: d.History.Runs(), Labels: text.Labels(d.Job.Labels), Signals: signals(d.Job.Signals), Stories: stories(d),
 	}
 	v.rowView = s.rowView(&d.Row, v.Now)
 	v.Worst, v.Works = d.Verdict, maintained([]*Row{&d.Row}, mostNames)
@@ -111,23 +112,10 @@ func stories(d Detail) []storyView {
 	return []storyView{last, failed}
 }
 
-func labels(of map[string]string) []string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(of)) {
-		all = append(all, name+"="+strconv.Quote(of[name]))
-	}
-	return all
-}
-
 func signals(of map[string]probe.Signal) []signalView {
 	var all []signalView
 	for _, check := range slices.Sorted(maps.Keys(of)) {
-		s := of[check]
-		series := s.Name
-		if len(s.Labels) > 0 {
-			series += "{" + strings.Join(labels(s.Labels), ",") + "}"
-		}
-		all = append(all, signalView{check, series})
+		all = append(all, signalView{check, of[check].String()})
 	}
 	return all
 }

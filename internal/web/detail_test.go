@@ -11,8 +11,8 @@ import (
 	"prober/internal/probe"
 )
 
-// text is what a page says, without its elements.
-func text(page string) string {
+// visible is what a page says, without its elements.
+func visible(page string) string {
 	var b strings.Builder
 	for rest := page; rest != ""; {
 		before, after, _ := strings.Cut(rest, "<")
@@ -27,7 +27,7 @@ func TestAProbesPageTellsTheWholeStory(t *testing.T) {
 		board, jobs := peopled(3, true)
 		h := New(shown(board, true))
 		path := "/probes/ibex/" + jobs[1].Name
-		page := text(ask(h, "GET", path).Body.String())
+		page := visible(ask(h, "GET", path).Body.String())
 		for _, want := range []string{
 			"FAIL ibex/health-001", "wrong status : wanted 200, got 503", "failed since", "last 40 runs: 11 failed, 29 passed",
 			"Run now", "one every 30s", "Timeout 5s", "Severity P1", "Runbook runbook-0", "Depends on http-000 ok",
@@ -48,7 +48,7 @@ func TestAProbesPageTellsTheWholeStory(t *testing.T) {
 		}
 		j := &jobs[1]
 		board.Observe(ordinary(j, time.Now(), 5, probe.OK))
-		page = text(ask(h, "GET", path).Body.String())
+		page = visible(ask(h, "GET", path).Body.String())
 		_, failure, _ := strings.Cut(page, "Last failure")
 		if !strings.Contains(page, "ok ibex/health-001") || !strings.Contains(failure, "wanted 200, got 503") || !strings.Contains(failure, "req-00000079") {
 			t.Errorf("after it recovered the last failure is not told: %s", page)

@@ -254,7 +254,7 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 	}
 	o := full()
 	o.Status = func() []Row { return []Row{{Verdict: probe.Fail, Failing: checks}} }
-	page := text(ask(New(o), "GET", "/").Body.String())
+	page := visible(ask(New(o), "GET", "/").Body.String())
 	for _, want := range []string{
 		"live a, b: connection refused : down", "live c: connection refused : gone", "count: connection refused : two",
 		"ready a, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10 and 9 more: connection refused : down",
@@ -266,7 +266,7 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 	o.Status = func() []Row {
 		return []Row{{Verdict: probe.Fail, Check: "live", Detail: "down", Failing: []probe.Check{checks[0], checks[2], checks[3]}}}
 	}
-	page = text(ask(New(o), "GET", "/").Body.String())
+	page = visible(ask(New(o), "GET", "/").Body.String())
 	if !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") || !strings.Contains(page, "live c: connection refused : gone") {
 		t.Errorf("one thing is said twice: %s", page[strings.Index(page, "FAIL"):])
 	}
@@ -274,7 +274,7 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 		replicas := []probe.Check{check("live", "10.0.0.1:80", "refused by 10.0.0.1:80"), check("live", "10.0.0.2:80", "refused by 10.0.0.2:80")}
 		return []Row{{Verdict: probe.Fail, Check: "live", Detail: "refused by 10.0.0.1:80", Failing: replicas}}
 	}
-	if page := text(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "refused by it (check live 10.0.0.1:80, 10.0.0.2:80)") {
+	if page := visible(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "refused by it (check live 10.0.0.1:80, 10.0.0.2:80)") {
 		t.Errorf("each replica is told for itself: %s", page[strings.Index(page, "FAIL"):])
 	}
 }

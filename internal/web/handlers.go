@@ -5,7 +5,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
+
+	"prober/internal/text"
 )
 
 // answer answers 200 if all is well and 503 with the reason if not.
@@ -26,7 +27,7 @@ func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.Reload(r.Context()); err != nil {
-		http.Error(w, "not reloaded, the configuration before keeps running:\n"+lines(err.Error()), http.StatusInternalServerError)
+		http.Error(w, "not reloaded, the configuration before keeps running:\n"+text.Lines(err.Error()), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -51,7 +52,7 @@ func (s *site) incident(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
-	io.WriteString(w, lines(s.Incident(system)))
+	io.WriteString(w, text.Lines(s.Incident(system)))
 }
 
 // reasonOf is the error as text, or empty; a question that nobody handed over has no complaint.
@@ -60,17 +61,7 @@ func reasonOf(ask func() error) string {
 		return ""
 	}
 	if err := ask(); err != nil {
-		return lines(err.Error())
+		return text.Lines(err.Error())
 	}
 	return ""
-}
-
-// lines drops the control characters of a text, other than line ends.
-func lines(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c != '\n' && (c < ' ' || (0x7f <= c && c < 0xa0)) {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(text, "\uFFFD"))
 }

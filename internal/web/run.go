@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // What somebody may ask for beside the schedule. It bounds what a target sees of a page that many have open.
@@ -67,10 +68,10 @@ func (s *site) ran(w http.ResponseWriter, r *http.Request, id probe.ID, status i
 // refused says why there was no run.
 func (s *site) refused(w http.ResponseWriter, r *http.Request, id probe.ID, status int, why string) {
 	if !wantsPage(r) {
-		http.Error(w, "not run: "+lines(why), status)
+		http.Error(w, "not run: "+text.Lines(why), status)
 		return
 	}
-	v := noteView{frame: s.frame("../../../", id.System+"/"+id.Name+" was not run"), Text: "Not run: " + lines(why) + ".",
+	v := noteView{frame: s.frame("../../../", id.System+"/"+id.Name+" was not run"), Text: "Not run: " + text.Lines(why) + ".",
 		Ways: []namedLink{{"Back to " + id.System + "/" + id.Name, "../" + escaped(id.Name)}}}
 	s.draw(w, status, "note", v)
 }

@@ -3,11 +3,11 @@ package web
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // words says a reason as a person would.
@@ -79,18 +79,11 @@ func clock(t time.Time) string {
 
 // short writes a latency as a person would say it; none is a dash.
 func short(d time.Duration) string {
-	number := func(unit time.Duration, digits int) string {
-		return strconv.FormatFloat(float64(d)/float64(unit), 'f', digits, 64)
-	}
 	switch {
 	case d <= 0:
 		return "-"
 	case d < 100*time.Microsecond:
 		return "<0.1 ms"
-	case d < 10*time.Millisecond:
-		return number(time.Millisecond, 1) + " ms"
-	case d < time.Second:
-		return number(time.Millisecond, 0) + " ms"
 	}
-	return number(time.Second, 1) + " s"
+	return text.Duration(d)
 }

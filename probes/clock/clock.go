@@ -236,7 +236,7 @@ func (c *Probe) Ask(ctx context.Context, r *probe.Result) {
 		stepped = c.stepped
 	}
 	if by, tooFar := stepped(); tooFar {
-		r.Inconclusive(probe.RunCheck, probe.SelfClock, "this machine's clock was set by %s during the run: nothing can be compared with it", timesync.Seconds(by))
+		r.Inconclusive(probe.RunCheck, probe.SelfClock, "this machine's clock was set by %s during the run: nothing can be compared with it", text.Duration(by))
 		return
 	}
 	seen.noteServers(r)

@@ -231,7 +231,7 @@ func TestNTPServers(t *testing.T) {
 		first   string // of the first server
 	}{
 		"all right":     {[]func([]byte) []byte{rightTime, rightTime, rightTime, rightTime}, "pass(ok)", "pass(ok): stratum 2, "},
-		"one is ahead":  {[]func([]byte) []byte{shifted(120 * time.Second), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(falseticker): stratum 2, 120 s (±"},
+		"one is ahead":  {[]func([]byte) []byte{shifted(120 * time.Second), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(falseticker): stratum 2, 2m0s (±"},
 		"three are":     {[]func([]byte) []byte{rightTime, shifted(7 * time.Second), shifted(7 * time.Second), shifted(7 * time.Second)}, "fail(skew): this machine's clock is 7.0 s (±", "inconclusive(falseticker)"},
 		"all are":       {[]func([]byte) []byte{shifted(-7 * time.Second), shifted(-7 * time.Second), shifted(-7 * time.Second), shifted(-7 * time.Second)}, "fail(skew): this machine's clock is 7.0 s (±", "pass(ok)"},
 		"two and two":   {[]func([]byte) []byte{shifted(7 * time.Second), shifted(7 * time.Second), rightTime, rightTime}, "inconclusive(quorum): wanted 3 of 4 NTP servers to agree, but what they say is too far apart", "inconclusive(quorum)"},

@@ -137,7 +137,7 @@ func (s *clockRun) noteServer(r *probe.Result, name string, seen *serverSeen) {
 	r.Measure(clockLeap, float64(seen.Leap), name)
 	told := fmt.Sprintf("stratum %d, %s this machine's clock", seen.Stratum, ahead(seen.Offset))
 	if age := time.Since(seen.At); age > 10*time.Second {
-		told += ", asked " + timesync.Seconds(age) + " ago"
+		told += ", asked " + text.Duration(age) + " ago"
 	}
 	switch {
 	case !s.agreed:
@@ -296,7 +296,7 @@ func (s *clockRun) consequence(p pair, a, b string) string {
 
 // leeway is what a verifier has to allow for.
 func leeway(apart timesync.Interval) string {
-	return timesync.Seconds(max(apart.Lo.Abs(), apart.Hi.Abs()))
+	return text.Duration(max(apart.Lo.Abs(), apart.Hi.Abs()))
 }
 
 // ahead says how far one clock is ahead of another, and how well that is known: "4.2 s (±0.3 s) ahead of".
@@ -305,5 +305,5 @@ func ahead(apart timesync.Interval) string {
 	if apart.Mid() < 0 {
 		words = "behind"
 	}
-	return fmt.Sprintf("%s (±%s) %s", timesync.Seconds(apart.Mid()), timesync.Seconds(apart.Uncertainty()), words)
+	return fmt.Sprintf("%s (±%s) %s", text.Duration(apart.Mid()), text.Duration(apart.Uncertainty()), words)
 }

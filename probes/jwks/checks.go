@@ -28,17 +28,10 @@ func (run *jwksRun) private(r *probe.Result, v *view) {
 	switch {
 	case n > 0:
 		r.Fail("private", probe.PrivateKey, "%d of %s private or symmetric material: whoever has read it can sign tokens, so revoke it now",
-			n, holds(len(v.set)))
+			n, text.Plural(len(v.set), "key holds", "keys hold"))
 	case v.sure():
 		r.Pass("private", "nothing private in %s", text.Count(len(v.set), "key"))
 	}
-}
-
-func holds(keys int) string {
-	if keys == 1 {
-		return "1 key holds"
-	}
-	return fmt.Sprintf("%d keys hold", keys)
 }
 
 // gone notes whether the revoked keys are absent. That one is there counts wherever it is; that none is there is proven
@@ -178,7 +171,7 @@ func (run *jwksRun) read(r *probe.Result, v *view) {
 		r.Report(check, v.why, "%s", v.detail)
 	case n[keyset.Malformed] > 0:
 		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
-			n[keyset.Malformed], are(len(v.set)))
+			n[keyset.Malformed], text.Plural(len(v.set), "key is", "keys are"))
 	case twice != "":
 		r.Fail(check, jwksDuplicate, "two different keys have %s: verifiers try one of them", run.named(twice))
 	case verifying == 0:
@@ -190,13 +183,6 @@ func (run *jwksRun) read(r *probe.Result, v *view) {
 		}
 		r.Pass(check, "%s", detail)
 	}
-}
-
-func are(keys int) string {
-	if keys == 1 {
-		return "1 key is"
-	}
-	return fmt.Sprintf("%d keys are", keys)
 }
 
 // twice returns an id that two different keys of the set have, and counts the keys that merely stand there again. Of

@@ -45,7 +45,7 @@ func (v *view) sure() bool { return v.set != nil && v.why == probe.OK }
 func (p *Probe) places(ctx context.Context, r *probe.Result) ([]place, bool) {
 	var all []place
 	for _, raw := range p.URLs {
-		all = append(all, place{target: shownURL(raw), url: raw})
+		all = append(all, place{target: targetName(raw), url: raw})
 	}
 	names := slices.Sorted(maps.Keys(p.Verifiers))
 	replicated := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })

@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/keyset"
 	"prober/internal/secret"
+	"prober/internal/text"
 	"prober/probes/internal/replicas"
 )
 
@@ -27,7 +28,7 @@ func (p *Probe) Validate() error {
 	}
 	names, alone := map[string]bool{}, slices.Clone(p.URLs)
 	for i, raw := range p.URLs {
-		if name := shownURL(raw); raw == "" {
+		if name := targetName(raw); raw == "" {
 			wrong = append(wrong, fmt.Errorf("urls: nothing at place %d", i+1))
 		} else if names[name] {
 			wrong = append(wrong, fmt.Errorf("urls: %s is listed twice; to tell two apart that differ in their query, name them under verifiers", name))
@@ -197,11 +198,11 @@ func quoted(text string) string {
 	return strconv.Quote(text)
 }
 
-// shownURL is a URL without what may be secret in it.
-func shownURL(raw string) string {
+// targetName returns a URL without what may be secret in it.
+func targetName(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return ""
 	}
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
+	return text.URL(u)
 }

@@ -74,7 +74,7 @@ func (p *Probe) readTokens() map[string]*fixture {
 			f.unproven = notExpired(f.exp, now)
 			f.stillGood = f.unproven != ""
 		} else if !f.exp.IsZero() && !now.Before(f.exp) {
-			f.unproven = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", about(now.Sub(f.exp)))
+			f.unproven = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", text.Roughly(now.Sub(f.exp)))
 		}
 	}
 	return tokens
@@ -101,24 +101,11 @@ func notExpired(exp, now time.Time) string {
 	case exp.IsZero():
 		return "never expires"
 	case now.Before(exp):
-		return fmt.Sprintf("expires only in %s", about(exp.Sub(now)))
+		return fmt.Sprintf("expires only in %s", text.Roughly(exp.Sub(now)))
 	case now.Sub(exp) < fixtureLeeway:
-		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", about(fixtureLeeway))
+		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", text.Roughly(fixtureLeeway))
 	}
 	return ""
-}
-
-// about rounds a time for a sentence.
-func about(d time.Duration) string {
-	switch day := 24 * time.Hour; {
-	case d >= 2*day:
-		return text.Count(int(d/day), "day")
-	case d >= time.Hour:
-		return text.Count(int(d/time.Hour), "hour")
-	case d >= time.Minute:
-		return text.Count(int(d/time.Minute), "minute")
-	}
-	return "seconds"
 }
 
 // tellTokens notes whether the tokens that are kept can prove what they are there for, and exports when they expire.
@@ -148,7 +135,7 @@ func (p *Probe) tellTokens(r *probe.Result, tokens map[string]*fixture) {
 	case short != nil:
 		r.Inconclusive(checkFixtures, probe.Credential, "%s", strings.Join(short, "; "))
 	case first != "":
-		r.Pass(checkFixtures, "%s can prove their case; that of %s expires first, in %s%s", text.Count(len(kept), "token"), first, about(time.Until(next)), without(opaque))
+		r.Pass(checkFixtures, "%s can prove their case; that of %s expires first, in %s%s", text.Count(len(kept), "token"), first, text.Roughly(time.Until(next)), without(opaque))
 	default:
 		r.Pass(checkFixtures, "%s can be read%s", text.Count(len(kept), "token"), without(opaque))
 	}

@@ -1,5 +1,4 @@
-// Package spell guesses which word somebody meant who wrote one that is not known.
-package spell
+package text
 
 import (
 	"slices"
