@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"prober/internal/metrics"
 	"prober/internal/probe"
 	"prober/internal/testenv"
+	"prober/probes"
 )
 
 // generated matches a table that TestGeneratedTables writes, with the comments around it.
@@ -44,7 +46,7 @@ func TestGeneratedTables(t *testing.T) {
 					return match
 				}
 				used[name[1]] = true
-				return fmt.Sprintf("<!-- %s: begin -->\n%s<!-- %[1]s: end -->", name[1], table)
+				return fmt.Sprintf("<!-- %s: begin -->\n%s<!-- %[1]s: end -->", name[1], linkKinds(t, table, filepath.Dir(file)))
 			})
 			testenv.Golden(t, file, text)
 		}
@@ -56,9 +58,31 @@ func TestGeneratedTables(t *testing.T) {
 	}
 }
 
-// docTables returns all generated tables by name.
+// docTables returns all generated tables by name. A kind is written as [[kind]], see linkKinds.
 func docTables(t *testing.T) map[string]string {
 	tables := map[string]string{}
+	kinds := probes.Kinds()
+	var list, allSeries, allReasons [][]string
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		kind, link := kinds[name], "[["+name+"]]"
+		list = append(list, []string{link, cell(kind.Summary)})
+		var series, reasons [][]string
+		for _, m := range kind.Measures {
+			row := []string{code(m.Name), measureType(m), codes(m.Labels), cell(m.Help)}
+			series = append(series, row)
+			allSeries = append(allSeries, append([]string{link}, row...))
+		}
+		for _, r := range kind.Reasons {
+			row := []string{code(r.Word), r.Verdict.String(), cell(r.Text)}
+			reasons = append(reasons, row)
+			allReasons = append(allReasons, append([]string{link}, row...))
+		}
+		tables[name+" series"] = table("series|type|labels|meaning", series)
+		tables[name+" reasons"] = table("reason|verdict|meaning", reasons)
+	}
+	tables["kinds"] = table("kind|asks", list)
+	tables["kind series"] = table("kind|series|type|labels|meaning", allSeries)
+	tables["kind reasons"] = table("kind|reason|verdict|meaning", allReasons)
 	var common [][]string
 	for _, r := range probe.CommonReasons {
 		common = append(common, []string{code(r.Word), r.Verdict.String(), cell(r.Text)})
@@ -70,8 +94,23 @@ func docTables(t *testing.T) map[string]string {
 	return tables
 }
 
+// linkKinds replaces [[kind]] by a link from a document in dir to the page of the kind.
+func linkKinds(t *testing.T, text, dir string) string {
+	return regexp.MustCompile(`\[\[(\w+)\]\]`).ReplaceAllStringFunc(text, func(match string) string {
+		kind := strings.Trim(match, "[]")
+		path, err := filepath.Rel(dir, "../../docs/kinds/"+kind+".md")
+		if err != nil {
+			t.Error(err)
+		}
+		return fmt.Sprintf("[`%s`](%s)", kind, path)
+	})
+}
+
 // table formats rows in Markdown. The header has its cells separated by bars.
 func table(header string, rows [][]string) string {
+	if len(rows) == 0 {
+		return "None of its own.\n"
+	}
 	cells := strings.Split(header, "|")
 	text := "| " + strings.Join(cells, " | ") + " |\n|" + strings.Repeat("---|", len(cells)) + "\n"
 	for _, row := range rows {
@@ -92,6 +131,13 @@ func codes(words []string) string {
 
 // cell escapes what would end a cell.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+func measureType(m *probe.Measure) string {
+	if m.Counter {
+		return "counter"
+	}
+	return "gauge"
+}
 
 // exampleExposition returns the metrics of one probe whose last run has everything that a run can have.
 func exampleExposition(t *testing.T) string {

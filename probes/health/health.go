@@ -68,7 +68,7 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
-		Summary:  "live and ready, replica by replica, and whether the dependency explains it",
+		Summary:  "whether each replica is live and ready, and whether its dependency explains why not",
 		Measures: []*probe.Measure{healthState, replicasWanted, replicasFound, replicasHealthy, replicasDistinct},
 		Reasons:  stateReasons(),
 		Traits:   probe.Traits{HTTPLatency: true},

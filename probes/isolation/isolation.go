@@ -64,7 +64,7 @@ const (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:     func() probe.Probe { return New() },
-		Summary: "whether one tenant is kept from the data of another, with two test orgs and a canary in each",
+		Summary: "whether one tenant can reach another tenant's data, with test orgs and a canary in each",
 		Measures: []*probe.Measure{
 			isolationBreaches, isolationProven, isolationCleanupFailures, isolationLeftovers, isolationRows, isolationRequests, isolationBound, isolationDelay,
 		},

@@ -101,7 +101,7 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
-		Summary:  "the keys of every verifier and replica: present, the same, fit, nothing private, and rotated in time",
+		Summary:  "the keys of every verifier and replica: present, equal, usable, nothing private, and rotated in time",
 		Measures: []*probe.Measure{jwksState, jwksKidPresent, jwksKeys, jwksIgnored, jwksMaxAge},
 		Reasons: []probe.Reason{
 			jwksMissing, jwksReplica, jwksEmpty, jwksDuplicate, jwksReused, jwksConflict, jwksDisagreement, jwksWeak, jwksBad, jwksAlg,

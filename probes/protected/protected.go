@@ -74,7 +74,7 @@ type caller struct {
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
-		Summary:  "one route that asks for tokens, at each replica: it lets in the valid one, and none that is missing, expired, revoked, suspended or forged",
+		Summary:  "one route that requires tokens, at each replica: the valid one is accepted; missing, expired, revoked, suspended and forged ones are rejected",
 		Measures: []*probe.Measure{protectedOutcome, authCase, fixtureExpiry},
 		Reasons: []probe.Reason{
 			reasonMissing, reasonImplemented, reasonBlanket, reasonUpstream, reasonWrongCode,

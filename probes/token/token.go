@@ -98,7 +98,7 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
-		Summary:  "an issuer: it issues a token, which is right in every claim, refuses a wrong secret, and a revoked token is refused",
+		Summary:  "an issuer: it issues a token with the right claims, rejects a wrong secret, and a revoked token is rejected in time",
 		Measures: []*probe.Measure{tokenStep, tokenRevocation},
 		Reasons: []probe.Reason{
 			tokenForeign, tokenIssuer, tokenAudience, tokenNoExpiry, tokenLifetime, tokenSkew, tokenRevoked,
