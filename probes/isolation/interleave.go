@@ -7,33 +7,33 @@ import (
 	"prober/internal/probe"
 )
 
-// interleave has the orgs take turns at reading their own over shared connections, some hanging up in the middle of
+// testInterleaving has the orgs take turns at reading their own over shared connections, some hanging up in the middle of
 // the answer (row 12). Each answer must hold the caller's own canary and no other.
-func (x *exam) interleave(s *subject) bool {
-	cl := s.claim(checkInterleave, "interleave")
-	if cl == nil {
+func (r *run) testInterleaving(rr *resourceRun) bool {
+	a := rr.assertion(checkInterleave, "interleave")
+	if a == nil {
 		return true
 	}
-	op := s.seeing()
-	n, own := x.p.Interleave.Requests, make([]bool, x.p.Interleave.Requests)
-	x.fan(n, func(i int) {
-		t := x.p.tenants[(i/x.p.Concurrency+i)%len(x.p.tenants)]
-		c := s.planted[t]
-		a := asking{claim: cl, by: t, t: s.template(op), v: vars{org: t.id, id: c.id, canary: c.text, page: "1"}, want: s.template(op).Status}
-		if x.p.cancels(i) {
-			a.abandon = 1
+	op := rr.visibilityOp()
+	n, own := r.p.Interleave.Requests, make([]bool, r.p.Interleave.Requests)
+	r.parallel(n, func(i int) {
+		t := r.p.tenants[(i/r.p.Concurrency+i)%len(r.p.tenants)]
+		obj := rr.seeded[t]
+		req := request{assertion: a, tenant: t, template: rr.template(op), vars: vars{org: t.id, id: obj.id, canary: obj.text, page: "1"}, want: rr.template(op).Status}
+		if r.p.cancelled(i) {
+			req.abandonAfter = 1
 		}
-		answer := x.ask(x.ctx, a)
-		if a.abandon > 0 && (answer.Reason == probe.Cancelled && answer.Status != 0 || answer.Reason == probe.OK) {
+		answer := r.send(r.ctx, req)
+		if req.abandonAfter > 0 && (answer.Reason == probe.Cancelled && answer.Status != 0 || answer.Reason == probe.OK) {
 			return
 		}
-		if why, detail, ok := x.failed(a, answer, a.t.Status); ok {
-			x.blame(cl, answer, ruleUnproven, why, "%s cannot be shown its own: %s", t.name, detail)
+		if why, detail, ok := r.unsuccessful(req, answer, req.template.Status); ok {
+			r.violated(a, answer, ruleInconclusive, why, "%s cannot be shown its own: %s", t.name, detail)
 			return
 		}
-		own[i] = canary.NewHaystack(answer.Body).Find(c.marks[0]) != ""
+		own[i] = canary.NewHaystack(answer.Body).Find(obj.needles[0]) != ""
 		if !own[i] && op == "read" {
-			x.blame(cl, answer, ruleCrossed, crossTalk, "%s asked for its own and was answered something else: %s", t.name, a.spoken())
+			r.violated(a, answer, ruleCrossTalk, crossTalk, "%s asked for its own and was answered something else: %s", t.name, req.describe())
 		}
 	})
 	clean := 0
@@ -42,22 +42,22 @@ func (x *exam) interleave(s *subject) bool {
 			clean++
 		}
 	}
-	x.mu.Lock()
-	x.answered += clean
-	x.mu.Unlock()
+	r.mu.Lock()
+	r.ownResponses += clean
+	r.mu.Unlock()
 	if clean > 0 {
-		x.finish(cl, fmt.Sprintf("0 of %d answers on shared connections were another org's, so at most %.1f %% are, with 95 %% confidence", clean, 300/float64(clean)))
+		r.complete(a, fmt.Sprintf("0 of %d answers on shared connections were another org's, so at most %.1f %% are, with 95 %% confidence", clean, 300/float64(clean)))
 	} else {
-		x.note(cl, ruleUnproven, probe.NothingChecked, "no answer held the caller's own canary")
+		r.violatedNoEvidence(a, ruleInconclusive, probe.NothingChecked, "no answer held the caller's own canary")
 	}
-	x.row(12)
+	r.tested(12)
 	return true
 }
 
-// cancels reports whether the i-th of the interleaved requests hangs up: evenly spread over the first three quarters, so
+// cancelled reports whether the i-th of the interleaved requests hangs up: evenly spread over the first three quarters, so
 // that what a hang-up leaves behind falls to one of those that follow.
-func (p *Probe) cancels(i int) bool {
-	all := p.Interleave.Requests * p.Interleave.Cancel / 100
+func (p *Probe) cancelled(i int) bool {
+	all := p.Interleave.Requests * p.Interleave.CancelPercent / 100
 	first := max(p.Interleave.Requests*3/4, all)
 	return i < first && (i+1)*all/first > i*all/first
 }

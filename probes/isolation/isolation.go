@@ -28,36 +28,36 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	Base            string               `yaml:"base" required:"true" doc:"scheme, host and path that the URLs of the requests are below"`
-	Address         string               `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
-	Orgs            map[string]*Tenant   `yaml:"orgs" required:"true" doc:"by name, two to five test orgs"`
-	Strangers       map[string]*Stranger `yaml:"strangers" doc:"by name, credentials that must be accepted nowhere, such as an expired token"`
-	Whoami          Whoami               `yaml:"whoami" required:"true" doc:"the request that identifies the owner of a credential"`
-	Resources       map[string]*Resource `yaml:"resources" required:"true" doc:"by name, the kinds of objects that orgs have"`
-	Denied          httpx.Statuses       `yaml:"denied" doc:"statuses that deny another org's object"`
-	Rejected        httpx.Statuses       `yaml:"rejected" doc:"statuses that reject a missing or wrong org"`
-	Unauthenticated httpx.Statuses       `yaml:"unauthenticated" doc:"statuses that reject an unauthenticated request"`
-	Mismatch        string               `yaml:"mismatch" doc:"deny: a missing or wrong org must be rejected; ignore: the response may be for the credential's own org"`
-	Overrides       Overrides            `yaml:"overrides" doc:"undocumented ways to name an org that the API might accept"`
-	Interleave      Interleaved          `yaml:"interleave" doc:"reads of the orgs in turn on shared connections"`
-	Concurrency     int                  `yaml:"concurrency" doc:"number of concurrent requests"`
-	Settle          probe.Duration       `yaml:"settle" doc:"how long after its creation an owner may not see an object yet"`
-	MaxRequests     int                  `yaml:"max_requests" doc:"maximum number of requests in a run, clean-up aside; what is not tried is not proven"`
-	Replica         string               `yaml:"replica" doc:"this prober's name in the canaries; default: the host's name"`
+	Base                    string                             `yaml:"base" required:"true" doc:"scheme, host and path that the URLs of the requests are below"`
+	Address                 string                             `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
+	Orgs                    map[string]*Org                    `yaml:"orgs" required:"true" doc:"by name, two to five test orgs"`
+	UnauthorizedCredentials map[string]*UnauthorizedCredential `yaml:"strangers" doc:"by name, credentials that must be accepted nowhere, such as an expired token"`
+	Identity                Identity                           `yaml:"whoami" required:"true" doc:"the request that identifies the owner of a credential"`
+	Resources               map[string]*Resource               `yaml:"resources" required:"true" doc:"by name, the kinds of objects that orgs have"`
+	Denied                  httpx.Statuses                     `yaml:"denied" doc:"statuses that deny another org's object"`
+	Rejected                httpx.Statuses                     `yaml:"rejected" doc:"statuses that reject a missing or wrong org"`
+	Unauthenticated         httpx.Statuses                     `yaml:"unauthenticated" doc:"statuses that reject an unauthenticated request"`
+	Mismatch                string                             `yaml:"mismatch" doc:"deny: a missing or wrong org must be rejected; ignore: the response may be for the credential's own org"`
+	Overrides               Overrides                          `yaml:"overrides" doc:"undocumented ways to name an org that the API might accept"`
+	Interleave              Interleaving                       `yaml:"interleave" doc:"reads of the orgs in turn on shared connections"`
+	Concurrency             int                                `yaml:"concurrency" doc:"number of concurrent requests"`
+	VisibilityDelay         probe.Duration                     `yaml:"settle" doc:"how long after its creation an owner may not see an object yet"`
+	MaxRequests             int                                `yaml:"max_requests" doc:"maximum number of requests in a run, clean-up aside; what is not tried is not proven"`
+	Replica                 string                             `yaml:"replica" doc:"this prober's name in the canaries; default: the host's name"`
 
-	at        *url.URL          // base
-	spoken    map[string]string // headers that hold {org}
-	base      *httpx.Client     // its connections are everybody's; it sends no credential
-	tenants   []*tenant         // by name
-	strangers []stranger        // nobody, then who makes one up, then those of the settings by name
-	memory    leftovers
+	baseURL      *url.URL             // base
+	orgHeaders   map[string]string    // headers that hold {org}
+	anonymous    *httpx.Client        // its connections are everybody's; it sends no credential
+	tenants      []*tenant            // by name
+	unauthorized []unauthorizedCaller // nobody, then who makes one up, then those of the settings by name
+	orphans      orphanStore
 }
 
 // Bounds of the settings.
 const (
-	mostOrgs        = 5
-	mostInterleaved = 1000
-	mostRequests    = 5000
+	maxOrgs          = 5
+	maxInterleaved   = 1000
+	maxRequestsBound = 5000
 )
 
 // Kind describes the kind to the rest of the prober.
@@ -66,7 +66,7 @@ func Kind() probe.Kind {
 		New:     func() probe.Probe { return New() },
 		Summary: "whether one tenant can reach another tenant's data, with test orgs and a canary in each",
 		Measures: []*probe.Measure{
-			isolationBreaches, isolationProven, isolationCleanupFailures, isolationLeftovers, isolationRows, isolationRequests, isolationBound, isolationDelay,
+			breaches, lastProven, cleanUpFailures, orphanedCanaries, matrixRows, requestCount, leakRateBound, oracleDifference,
 		},
 		Reasons: []probe.Reason{
 			leakBody, leakHeader, leakList, foreignWrite, foreignDelete, crossTalk, mismatchNotRejected, misleadingSuccess, existenceOracle,
@@ -86,8 +86,8 @@ func New() *Probe {
 	p := &Probe{
 		Denied: httpx.Codes(403, 404), Rejected: httpx.Codes(400, 401, 403, 404), Unauthenticated: httpx.Codes(401), Mismatch: "deny",
 		Overrides:   Overrides{Headers: []string{"X-Org-Id", "X-Tenant-Id"}, Query: []string{"org_id"}, Body: []string{"org_id"}},
-		Interleave:  Interleaved{Requests: 150, Cancel: 20},
-		Concurrency: 4, Settle: probe.Duration(5 * time.Second), MaxRequests: 1000,
+		Interleave:  Interleaving{Requests: 150, CancelPercent: 20},
+		Concurrency: 4, VisibilityDelay: probe.Duration(5 * time.Second), MaxRequests: 1000,
 	}
 	p.Connection = "reuse"
 	return p
@@ -103,8 +103,8 @@ func (p *Probe) Validate() error {
 	if err != nil || at.Host == "" || at.RawQuery != "" || at.Fragment != "" {
 		return errors.New("base: wanted scheme, host and perhaps a path, such as https://api.example/v1")
 	}
-	p.at = at
-	wrong = append(wrong, p.validateNumbers(), p.validateStatuses(), p.connect())
+	p.baseURL = at
+	wrong = append(wrong, p.validateNumbers(), p.validateStatuses(), p.buildClients())
 	if p.Connection != "reuse" {
 		fail("connection: wanted reuse: what the orgs share is what is tested")
 	}
@@ -133,10 +133,10 @@ func (p *Probe) validateNumbers() error {
 		}
 	}
 	within("concurrency", p.Concurrency, 1, 16)
-	within("max_requests", p.MaxRequests, 50, mostRequests)
-	within("interleave.requests", p.Interleave.Requests, 0, mostInterleaved)
-	within("interleave.cancel", p.Interleave.Cancel, 0, 90)
-	if p.Settle < 0 || p.Settle.D() > time.Minute {
+	within("max_requests", p.MaxRequests, 50, maxRequestsBound)
+	within("interleave.requests", p.Interleave.Requests, 0, maxInterleaved)
+	within("interleave.cancel", p.Interleave.CancelPercent, 0, 90)
+	if p.VisibilityDelay < 0 || p.VisibilityDelay.D() > time.Minute {
 		wrong = append(wrong, errors.New("settle: wanted a minute at most"))
 	}
 	return errors.Join(wrong...)
@@ -157,20 +157,20 @@ func (p *Probe) validateStatuses() error {
 
 func (p *Probe) validateWhoami() error {
 	var wrong []error
-	if p.Whoami.Org.IsZero() {
+	if p.Identity.Org.IsZero() {
 		wrong = append(wrong, errors.New("whoami.org: is missing: nothing else tells that the credentials belong to different orgs"))
 	}
-	if err := (&Template{URL: p.Whoami.URL}).validate(p, "whoami"); err != nil || p.Whoami.URL == "" {
+	if err := (&Template{URL: p.Identity.URL}).validate(p, "whoami"); err != nil || p.Identity.URL == "" {
 		wrong = append(wrong, fmt.Errorf("whoami: %w", cmp.Or(err, errors.New("url is missing"))))
 	}
-	marks := expect.Expect{JSON: p.Whoami.TestOrg}
+	marks := expect.Expect{JSON: p.Identity.TestOrg}
 	if err := marks.Validate(true); err != nil {
 		wrong = append(wrong, fmt.Errorf("whoami.test_org: %w", err))
 	}
 	if negative := marks.Negative(); negative != "" {
 		wrong = append(wrong, fmt.Errorf("whoami.test_org: %s is negative: any org would be taken for a test org", negative))
 	}
-	if p.writes() && len(p.Whoami.TestOrg) == 0 {
+	if p.writes() && len(p.Identity.TestOrg) == 0 {
 		wrong = append(wrong, errors.New("whoami.test_org: is missing: nothing is written to an org that does not say that it is a test org"))
 	}
 	return errors.Join(wrong...)
@@ -209,7 +209,7 @@ func (p *Probe) writes() bool {
 func (p *Probe) Checks() []string {
 	names := []string{"whoami"}
 	for _, c := range checkNames {
-		if slices.ContainsFunc(newPlan(p).claims, func(cl *claim) bool { return cl.check == c }) {
+		if slices.ContainsFunc(newPlan(p).assertions, func(a *assertion) bool { return a.check == c }) {
 			names = append(names, c)
 		}
 	}
@@ -219,7 +219,7 @@ func (p *Probe) Checks() []string {
 // ExpectedStatuses lists the denials that the probe provokes on purpose, by surface.
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	expected := union(union(p.Denied, p.Rejected), p.Unauthenticated)
-	for _, who := range p.strangers {
+	for _, who := range p.unauthorized {
 		expected = union(expected, who.refused)
 	}
 	codes := map[string][]int{}
@@ -231,31 +231,31 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 
 // InitialSamples lists what is counted from the start, breaches at 0.
 func (p *Probe) InitialSamples() []probe.Sample {
-	all := []probe.Sample{{Measure: isolationCleanupFailures}}
+	all := []probe.Sample{{Measure: cleanUpFailures}}
 	for _, surface := range newPlan(p).surfaces() {
-		all = append(all, probe.Sample{Measure: isolationBreaches, Values: []string{surface}},
-			probe.Sample{Measure: isolationProven, Values: []string{surface}})
+		all = append(all, probe.Sample{Measure: breaches, Values: []string{surface}},
+			probe.Sample{Measure: lastProven, Values: []string{surface}})
 	}
 	return all
 }
 
 // Close ends the connections that are kept. The probe may still be asked.
-func (p *Probe) Close() { p.base.Close() }
+func (p *Probe) Close() { p.anonymous.Close() }
 
 // Ask runs the matrix. Whatever it planted it removes, also when time is up or the prober stops.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
-	defer p.base.Close()
+	defer p.anonymous.Close()
 	work, done := reserve(ctx)
 	defer done()
-	x := newExam(p, work, r)
-	defer x.tell()
+	x := newRun(p, work, r)
+	defer x.report()
 	if !x.identify() {
 		return
 	}
 	defer x.cleanUp(ctx)
-	x.sweep()
-	for _, s := range x.plan.subjects {
-		x.examine(s)
+	x.cleanOrphans()
+	for _, rr := range x.plan.resources {
+		x.testResource(rr)
 	}
 }
 
@@ -264,8 +264,8 @@ func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
 	return budget.Share(ctx, 0.85)
 }
 
-// leftovers are the canaries that a run could not delete, for the next one to try.
-type leftovers struct {
-	mu   sync.Mutex
-	kept []planted
+// orphanStore are the canaries that a run could not delete, for the next one to try.
+type orphanStore struct {
+	mu      sync.Mutex
+	objects []seededObject
 }

@@ -305,12 +305,12 @@ func TestTheIDMayStandInALocation(t *testing.T) {
 	for id, tells := range map[string]bool{
 		"17": false, "4711": false, "1234567890": false, "1234567890123456": true, "note-1": false, "01JABCDEF0123": true,
 	} {
-		if telling(id) != tells {
+		if distinctive(id) != tells {
 			t.Errorf("%s: telling is %t", id, !tells)
 		}
 	}
 	for _, id := range []string{"17", "4f1c0b5e-2d1f-4c1e-9f00-8a7b6c5d4e3f", "01JABCDEFGHKMNPQRSTVWXYZ00", "note-00000001-red"} {
-		a, b := unlikely(id), unlikely(id)
+		a, b := nonexistentID(id), nonexistentID(id)
 		if a == id || a == b || (len(a) != len(id) && id != "17") || strings.Count(a, "-") != strings.Count(id, "-") {
 			t.Errorf("%s: unlikely are %s and %s", id, a, b)
 		}

@@ -12,94 +12,94 @@ import (
 	"prober/internal/text"
 )
 
-// examine goes through the matrix for one resource. Where the owners do not see their own, nothing more is asked.
-func (x *exam) examine(s *subject) {
-	for _, step := range []func(*subject) bool{
-		x.plant, x.reads, x.unknown, x.lists, x.caches, x.interleave, x.updates, x.creates, x.deletes, x.after,
+// testResource goes through the matrix for one resource. Where the owners do not see their own, nothing more is asked.
+func (r *run) testResource(rr *resourceRun) {
+	for _, step := range []func(*resourceRun) bool{
+		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving, r.testUpdates, r.testCreates, r.testDeletes, r.testAfter,
 	} {
-		if x.over() || !step(s) {
+		if r.ended() || !step(rr) {
 			return
 		}
 	}
-	s.claim(checkControl, s.seeing()).done = true
+	rr.assertion(checkControl, rr.visibilityOp()).complete = true
 }
 
-// after has every owner look for its canary once more.
-func (x *exam) after(s *subject) bool {
-	control := s.claim(checkControl, s.seeing())
+// testAfter has every owner look for its canary once more.
+func (r *run) testAfter(rr *resourceRun) bool {
+	control := rr.assertion(checkControl, rr.visibilityOp())
 	held := true
-	for _, t := range x.p.tenants {
-		patience := x.p.Settle.D()
-		if s.lost[t] {
+	for _, t := range r.p.tenants {
+		patience := r.p.VisibilityDelay.D()
+		if rr.tampered[t] {
 			patience = 0
 		}
-		held = x.sees(control, s.planted[t], patience) && held
+		held = r.ownerSees(control, rr.seeded[t], patience) && held
 	}
-	control.says = "every owner saw its own canary before and after"
-	x.row(13)
+	control.summary = "every owner saw its own canary before and after"
+	r.tested(13)
 	return held
 }
 
-// reads asks for every object as every other org (rows 3, 4, 9 and 10).
-func (x *exam) reads(s *subject) bool {
-	if s.Read == nil {
+// testReads asks for every object as every other org (rows 3, 4, 9 and 10).
+func (r *run) testReads(rr *resourceRun) bool {
+	if rr.Read == nil {
 		return true
 	}
-	isolated, oracle := s.claim(checkIsolated, "read"), s.claim(checkOracle, "read")
+	isolated, oracle := rr.assertion(checkIsolated, "read"), rr.assertion(checkOracle, "read")
 	var later []func()
-	x.each(func(owner, intruder *tenant) {
-		x.compare(s, s.planted[owner], intruder, isolated, oracle)
-		later = append(later, x.readsInContext(s, owner, intruder)...)
+	r.eachPair(func(owner, intruder *tenant) {
+		r.sampleDenials(rr, rr.seeded[owner], intruder, isolated, oracle)
+		later = append(later, r.tamperedReads(rr, owner, intruder)...)
 	})
-	x.fan(len(later), func(i int) { later[i]() })
-	x.finish(isolated, "denied to every other org")
-	x.finish(oracle, "denied like an object that never was")
-	x.finish(s.claim(checkContext, "read"), "no way to leave out or forge the org was let in")
-	x.row(3, 4)
+	r.parallel(len(later), func(i int) { later[i]() })
+	r.complete(isolated, "denied to every other org")
+	r.complete(oracle, "denied like an object that never was")
+	r.complete(rr.assertion(checkContext, "read"), "no way to leave out or forge the org was let in")
+	r.tested(3, 4)
 	return true
 }
 
-// finish says that all was asked that a claim takes. A claim that the settings do not make is nil.
-func (x *exam) finish(cl *claim, says string) {
-	if cl != nil && !x.over() {
-		cl.done = true
-		cl.says = fmt.Sprintf("%s (%s)", says, text.Count(cl.asked, "request"))
+// complete says that all was asked that a claim takes. A claim that the settings do not make is nil.
+func (r *run) complete(a *assertion, says string) {
+	if a != nil && !r.ended() {
+		a.complete = true
+		a.summary = fmt.Sprintf("%s (%s)", says, text.Count(a.sent, "request"))
 	}
 }
 
-// readsInContext lists the reads of an owner's object, and of the intruder's own, with the org missing or forged.
-func (x *exam) readsInContext(s *subject, owner, intruder *tenant) []func() {
-	cl := s.claim(checkContext, "read")
-	if cl == nil {
+// tamperedReads lists the reads of an owner's object, and of the intruder's own, with the org missing or forged.
+func (r *run) tamperedReads(rr *resourceRun, owner, intruder *tenant) []func() {
+	a := rr.assertion(checkContext, "read")
+	if a == nil {
 		return nil
 	}
 	var all []func()
-	for _, m := range x.p.contexts(s.Read, "read", owner.id, intruder.id) {
+	for _, m := range r.p.tamperingsFor(rr.Read, "read", owner.id, intruder.id) {
 		all = append(all, func() {
-			a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: s.planted[owner].id}, m: m, want: x.p.Rejected}
-			x.denied(a, x.ask(x.ctx, a), union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
+			req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: rr.seeded[owner].id}, mutation: m, want: r.p.Rejected}
+			r.expectDenied(req, r.send(r.ctx, req), union(r.p.Rejected, r.p.Denied), ruleNotDenied, mismatchNotRejected)
 		})
 	}
-	for _, m := range x.p.attacks(s.Read, owner.id, intruder.id) {
+	for _, m := range r.p.tamperings(rr.Read, owner.id, intruder.id) {
 		all = append(all, func() {
-			a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: s.planted[intruder].id}, m: m, want: x.p.Rejected}
-			x.rejected(a, x.ask(x.ctx, a))
+			req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: rr.seeded[intruder].id}, mutation: m, want: r.p.Rejected}
+			r.expectRejected(req, r.send(r.ctx, req))
 		})
 	}
-	x.row(9, 10)
+	r.tested(9, 10)
 	return all
 }
 
-// rejected notes what an answer is but a refusal of the wrong org. Where the settings say so, the caller's own may be
+// expectRejected notes what an answer is but a refusal of the wrong org. Where the settings say so, the caller's own may be
 // answered.
-func (x *exam) rejected(a asking, answer *httpx.Answer) {
-	if (a.m.extra() || x.p.Mismatch == "ignore") && httpx.Success.Contains(answer.Status) {
-		if why, detail, ok := provesNothing(answer); ok {
-			x.blame(a.claim, answer, ruleUnproven, why, "%s by %s: %s", a.spoken(), a.who(), detail)
+func (r *run) expectRejected(req request, answer *httpx.Answer) {
+	if (req.mutation.undocumented() || r.p.Mismatch == "ignore") && httpx.Success.Contains(answer.Status) {
+		if why, detail, ok := unusable(answer); ok {
+			r.violated(req.assertion, answer, ruleInconclusive, why, "%s by %s: %s", req.describe(), req.caller(), detail)
 		}
 		return
 	}
-	x.denied(a, answer, union(x.p.Rejected, x.p.Denied), ruleGranted, mismatchNotRejected)
+	r.expectDenied(req, answer, union(r.p.Rejected, r.p.Denied), ruleNotDenied, mismatchNotRejected)
 }
 
 func union(a, b httpx.Statuses) httpx.Statuses {
@@ -112,30 +112,30 @@ func union(a, b httpx.Statuses) httpx.Statuses {
 	return all
 }
 
-// unknown asks for every object as nobody, with a made-up credential and with those of the strangers (row 11).
-func (x *exam) unknown(s *subject) bool {
+// testUnauthorized asks for every object as nobody, with a made-up credential and with those of the strangers (row 11).
+func (r *run) testUnauthorized(rr *resourceRun) bool {
 	says := "refused without a credential and with a made-up one"
-	if len(x.p.Strangers) > 0 {
-		says = "refused without a credential, with a made-up one, and to the strangers " + strings.Join(slices.Sorted(maps.Keys(x.p.Strangers)), ", ")
+	if len(r.p.UnauthorizedCredentials) > 0 {
+		says = "refused without a credential, with a made-up one, and to the strangers " + strings.Join(slices.Sorted(maps.Keys(r.p.UnauthorizedCredentials)), ", ")
 	}
 	for _, op := range []string{"read", "list"} {
-		cl := s.claim(checkAuthenticated, op)
-		if cl == nil {
+		a := rr.assertion(checkAuthenticated, op)
+		if a == nil {
 			continue
 		}
-		for _, t := range x.p.tenants {
-			for i := range x.p.strangers {
-				who := &x.p.strangers[i]
-				a := asking{claim: cl, stranger: who, t: s.template(op), v: vars{org: t.id, id: s.planted[t].id, page: "1"}, want: who.refused}
-				answer := x.ask(x.ctx, a)
+		for _, t := range r.p.tenants {
+			for i := range r.p.unauthorized {
+				who := &r.p.unauthorized[i]
+				req := request{assertion: a, unauthorized: who, template: rr.template(op), vars: vars{org: t.id, id: rr.seeded[t].id, page: "1"}, want: who.refused}
+				answer := r.send(r.ctx, req)
 				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
 					continue // whatever else is meant to refuse a stranger, this does
 				}
-				x.denied(a, answer, who.refused, ruleBypassed, probe.AuthBypass)
+				r.expectDenied(req, answer, who.refused, ruleAuthBypass, probe.AuthBypass)
 			}
 		}
-		x.finish(cl, says)
+		r.complete(a, says)
 	}
-	x.row(11)
+	r.tested(11)
 	return true
 }

@@ -9,75 +9,75 @@ import (
 	"prober/internal/probe"
 )
 
-// sees looks whether an owner sees its own canary, again and again for so long. What keeps it from that is noted
+// ownerSees looks whether an owner sees its own canary, again and again for so long. What keeps it from that is noted
 // against the claim.
-func (x *exam) sees(cl *claim, c planted, patience time.Duration) bool {
-	var last seen
-	x.again(patience, func() bool {
-		last = x.view(cl, c)
-		return last.sight == there || last.sight == unknownView
+func (r *run) ownerSees(a *assertion, obj seededObject, patience time.Duration) bool {
+	var last observation
+	r.poll(patience, func() bool {
+		last = r.fetchAsOwner(a, obj)
+		return last.visibility == visible || last.visibility == visibilityUnknown
 	})
-	switch last.sight {
-	case there:
+	switch last.visibility {
+	case visible:
 		return true
-	case unknownView:
-		x.blame(cl, last.answer, ruleUnproven, last.why, "%s cannot be shown its own canary: %s", c.owner.name, last.detail)
+	case visibilityUnknown:
+		r.violated(a, last.answer, ruleInconclusive, last.why, "%s cannot be shown its own canary: %s", obj.owner.name, last.detail)
 	default:
-		x.blame(cl, last.answer, ruleUnproven, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", c.owner.name, last.detail)
+		r.violated(a, last.answer, ruleInconclusive, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", obj.owner.name, last.detail)
 	}
 	return false
 }
 
-// A sight is what an owner sees of its own canary.
-type sight int
+// A visibility is what an owner sees of its own canary.
+type visibility int
 
 const (
-	unknownView sight = iota // could not be told
-	there
-	elsewhere // an answer without it
-	missing   // there is no such object
+	visibilityUnknown visibility = iota // could not be told
+	visible
+	absent   // an answer without it
+	notFound // there is no such object
 )
 
-// seen is what an owner sees of its own canary, why it is not there, and the answer that shows it.
-type seen struct {
-	sight
+// observation is what an owner sees of its own canary, why it is not there, and the answer that shows it.
+type observation struct {
+	visibility
 	why    probe.Reason
 	detail string
 	answer *httpx.Answer
 }
 
-// view asks for a canary as its owner.
-func (x *exam) view(cl *claim, c planted) seen {
-	op := c.subject.seeing()
+// fetchAsOwner asks for a canary as its owner.
+func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
+	op := obj.run.visibilityOp()
 	if op != "read" {
-		return x.viewListed(cl, c, op)
+		return r.listAsOwner(a, obj, op)
 	}
-	a := asking{claim: cl, by: c.owner, t: c.subject.Read, v: vars{org: c.owner.id, id: c.id}, want: c.subject.Read.Status}
-	answer := x.ask(x.ctx, a)
+	req := request{assertion: a, tenant: obj.owner, template: obj.run.Read, vars: vars{org: obj.owner.id, id: obj.id}, want: obj.run.Read.Status}
+	answer := r.send(r.ctx, req)
 	if answer.Reason == probe.OK && (answer.Status == 404 || answer.Status == 410) {
-		return seen{missing, probe.ControlFailed, fmt.Sprintf("got %d from %s", answer.Status, a.spoken()), answer}
+		return observation{notFound, probe.ControlFailed, fmt.Sprintf("got %d from %s", answer.Status, req.describe()), answer}
 	}
-	if why, detail, ok := x.failed(a, answer, c.subject.Read.Status); ok {
-		return seen{unknownView, why, detail, answer}
+	if why, detail, ok := r.unsuccessful(req, answer, obj.run.Read.Status); ok {
+		return observation{visibilityUnknown, why, detail, answer}
 	}
-	if canary.NewHaystack(answer.Body).Find(c.marks[0]) == "" {
-		return seen{elsewhere, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, a.spoken()), answer}
+	if canary.NewHaystack(answer.Body).Find(obj.needles[0]) == "" {
+		return observation{absent, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, req.describe()), answer}
 	}
-	return seen{there, probe.Reason{}, "", answer}
+	return observation{visible, probe.Reason{}, "", answer}
 }
 
-// viewAs asks for an object as an org that may or may not be its owner, and reports whether it is shown it.
-func (x *exam) viewAs(cl *claim, c planted, t *tenant) (sight, *httpx.Answer) {
-	a := asking{claim: cl, by: t, t: c.subject.Read, v: vars{org: t.id, id: c.id}}
-	answer := x.ask(x.ctx, a)
-	if _, _, ok := provesNothing(answer); ok {
-		return unknownView, answer
+// fetchAs asks for an object as an org that may or may not be its owner, and reports whether it is shown it.
+func (r *run) fetchAs(a *assertion, obj seededObject, t *tenant) (visibility, *httpx.Answer) {
+	req := request{assertion: a, tenant: t, template: obj.run.Read, vars: vars{org: t.id, id: obj.id}}
+	answer := r.send(r.ctx, req)
+	if _, _, ok := unusable(answer); ok {
+		return visibilityUnknown, answer
 	}
 	switch {
 	case !httpx.Success.Contains(answer.Status):
-		return missing, answer
-	case canary.NewHaystack(answer.Body).Find(c.marks[0]) != "":
-		return there, answer
+		return notFound, answer
+	case canary.NewHaystack(answer.Body).Find(obj.needles[0]) != "":
+		return visible, answer
 	}
-	return elsewhere, answer
+	return absent, answer
 }

@@ -15,57 +15,57 @@ import (
 	"prober/internal/text"
 )
 
-// oracleRounds is how often what seems to tell an object from one that never was is asked for in all. A header that
+// denialRounds is how often what seems to tell an object from one that never was is asked for in all. A header that
 // names one of two instances seems so once in four rounds, and in all of six never.
-const oracleRounds = 6
+const denialRounds = 6
 
-// compare asks an intruder's question for another's object and for some that never were, again and again while they
+// sampleDenials asks an intruder's question for another's object and for some that never were, again and again while they
 // are denied in two ways. It notes against the claims what is no denial, and by what the denials differ every time.
-func (x *exam) compare(s *subject, c planted, intruder *tenant, isolated, oracle *claim) {
-	var d denials
-	for range oracleRounds {
-		if !x.deny(s, c, intruder, isolated, oracle, &d) || d.differ() == "" {
+func (r *run) sampleDenials(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion) {
+	var d denialSamples
+	for range denialRounds {
+		if !r.sampleRound(rr, obj, intruder, isolated, oracle, &d) || d.distinguisher() == "" {
 			return
 		}
 	}
-	x.blame(oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can tell an object of %s from one that never was: %s", intruder.name, c.owner.name, d.differ())
+	r.violated(oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can tell an object of %s from one that never was: %s", intruder.name, obj.owner.name, d.distinguisher())
 }
 
-// denials are the answers to questions for an object of another org, and for such as never were.
-type denials struct {
-	foreign, never []*httpx.Answer
-	ids            []string // that were asked for
+// denialSamples are the answers to questions for an object of another org, and for such as never were.
+type denialSamples struct {
+	foreign, nonexistent []*httpx.Answer
+	ids                  []string // that were asked for
 }
 
-// deny asks one round: for another's object between two that never were, so that what drifts from answer to answer is
+// sampleRound asks one round: for another's object between two that never were, so that what drifts from answer to answer is
 // no difference. It reports whether all three were denied.
-func (x *exam) deny(s *subject, c planted, intruder *tenant, isolated, oracle *claim, d *denials) bool {
+func (r *run) sampleRound(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion, d *denialSamples) bool {
 	usable := true
-	ask := func(cl *claim, id string) *httpx.Answer {
-		a := asking{claim: cl, by: intruder, t: s.Read, v: vars{org: intruder.id, id: id}, want: x.p.Denied}
-		answer := x.ask(x.ctx, a)
-		usable = x.denied(a, answer, x.p.Denied, ruleGranted, misleadingSuccess) && usable
+	ask := func(a *assertion, id string) *httpx.Answer {
+		req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: id}, want: r.p.Denied}
+		answer := r.send(r.ctx, req)
+		usable = r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess) && usable
 		d.ids = append(d.ids, id)
 		return answer
 	}
-	before := ask(oracle, unlikely(c.id))
-	foreign := ask(isolated, c.id)
-	after := ask(oracle, unlikely(c.id))
+	before := ask(oracle, nonexistentID(obj.id))
+	foreign := ask(isolated, obj.id)
+	after := ask(oracle, nonexistentID(obj.id))
 	if !usable {
-		x.blame(oracle, foreign, ruleUnproven, probe.ControlFailed, "another org's object, or one that never was, is not denied: nothing can be told from it")
+		r.violated(oracle, foreign, ruleInconclusive, probe.ControlFailed, "another org's object, or one that never was, is not denied: nothing can be told from it")
 		return false
 	}
 	if before.Status != after.Status {
-		x.blame(oracle, after, ruleUnproven, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", before.Status, after.Status)
+		r.violated(oracle, after, ruleInconclusive, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", before.Status, after.Status)
 		return false
 	}
-	d.foreign, d.never = append(d.foreign, foreign), append(d.never, before, after)
-	x.delays[oracle.surface] = append(x.delays[oracle.surface], waited(foreign)-(waited(before)+waited(after))/2)
+	d.foreign, d.nonexistent = append(d.foreign, foreign), append(d.nonexistent, before, after)
+	r.denialDelays[oracle.surface] = append(r.denialDelays[oracle.surface], processingTime(foreign)-(processingTime(before)+processingTime(after))/2)
 	return true
 }
 
-// waited is how long a target thought about an answer, without connecting to it.
-func waited(a *httpx.Answer) time.Duration {
+// processingTime is how long a target thought about an answer, without connecting to it.
+func processingTime(a *httpx.Answer) time.Duration {
 	for _, p := range a.Phases {
 		if p.Name == "processing" {
 			return p.Took
@@ -74,10 +74,10 @@ func waited(a *httpx.Answer) time.Duration {
 	return a.Took
 }
 
-// unlikely returns an id of the same kind as another that nothing can have: of its form, but random. A number gets
+// nonexistentID returns an id of the same kind as another that nothing can have: of its form, but random. A number gets
 // eighteen digits, lest it be a customer's; a short one gets two thousand million, which 32 bits can hold, since what
 // cannot be an id at all is refused in another way.
-func unlikely(id string) string {
+func nonexistentID(id string) string {
 	random := canary.Random() + canary.Random()
 	if strings.Trim(id, "0123456789") == "" {
 		digits := strings.Map(func(c rune) rune { return '0' + c%10 }, random)
@@ -105,45 +105,45 @@ func unlikely(id string) string {
 	return string(out)
 }
 
-// differ says by what the answers to another's id differ from all those to ids that never were. What differs among
+// distinguisher says by what the answers to another's id differ from all those to ids that never were. What differs among
 // those as well, such as a time, a number of the request or the name of an instance, tells nothing.
-func (d denials) differ() string {
+func (d denialSamples) distinguisher() string {
 	status := func(a *httpx.Answer) string { return strconv.Itoa(a.Status) }
-	if d.apart(status) {
-		return fmt.Sprintf("status %d, and %d for what never was", d.foreign[0].Status, d.never[0].Status)
+	if d.differsBy(status) {
+		return fmt.Sprintf("status %d, and %d for what never was", d.foreign[0].Status, d.nonexistent[0].Status)
 	}
-	for _, name := range headerNames(append(d.foreign, d.never...)) {
+	for _, name := range headerNames(append(d.foreign, d.nonexistent...)) {
 		if slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name) {
 			continue
 		}
-		if d.apart(func(a *httpx.Answer) string { return joined(a, name, d.ids) }) {
-			return "the header " + known(name)
+		if d.differsBy(func(a *httpx.Answer) string { return headerValue(a, name, d.ids) }) {
+			return "the header " + publicHeader(name)
 		}
 	}
-	body := func(a *httpx.Answer) string { return masked(string(a.Body), d.ids) }
-	first, other := len(body(d.foreign[0])), len(body(d.never[0]))
+	body := func(a *httpx.Answer) string { return maskIDs(string(a.Body), d.ids) }
+	first, other := len(body(d.foreign[0])), len(body(d.nonexistent[0]))
 	switch {
-	case d.apart(body):
+	case d.differsBy(body):
 		return fmt.Sprintf("the body, of %s and %s", text.Count(first, "byte"), text.Count(other, "byte"))
-	case d.longer(body):
+	case d.lengthDiffers(body):
 		return fmt.Sprintf("the length of the body, %s and %s", text.Count(first, "byte"), text.Count(other, "byte"))
 	}
 	return ""
 }
 
-// apart reports whether what is read from the answers takes other values for another's object than for what never
+// differsBy reports whether what is read from the answers takes other values for another's object than for what never
 // was. A value that is new in nearly every answer is noise.
-func (d denials) apart(read func(*httpx.Answer) string) bool {
+func (d denialSamples) differsBy(read func(*httpx.Answer) string) bool {
 	never := map[string]bool{}
-	for _, a := range d.never {
+	for _, a := range d.nonexistent {
 		never[read(a)] = true
 	}
-	return len(never) <= max(1, len(d.never)/4) && !slices.ContainsFunc(d.foreign, func(a *httpx.Answer) bool { return never[read(a)] })
+	return len(never) <= max(1, len(d.nonexistent)/4) && !slices.ContainsFunc(d.foreign, func(a *httpx.Answer) bool { return never[read(a)] })
 }
 
-// longer reports whether every answer for another's object is longer, or every one shorter, than those for what never
+// lengthDiffers reports whether every answer for another's object is longer, or every one shorter, than those for what never
 // was, by more than these differ and some bytes.
-func (d denials) longer(read func(*httpx.Answer) string) bool {
+func (d denialSamples) lengthDiffers(read func(*httpx.Answer) string) bool {
 	const noise = 16
 	lengths := func(answers []*httpx.Answer) (least, most int) {
 		least, most = len(read(answers[0])), len(read(answers[0]))
@@ -152,14 +152,14 @@ func (d denials) longer(read func(*httpx.Answer) string) bool {
 		}
 		return least, most
 	}
-	least, most := lengths(d.never)
+	least, most := lengths(d.nonexistent)
 	from, to := lengths(d.foreign)
 	slack := noise + most - least
 	return from > most+slack || to < least-slack
 }
 
-// known returns the name of a header if it is one of HTTP's own: the others are the target's text.
-func known(name string) string {
+// publicHeader returns the name of a header if it is one of HTTP's own: the others are the target's text.
+func publicHeader(name string) string {
 	if slices.Contains([]string{"Content-Type", "Etag", "Cache-Control", "Vary", "Location", "Www-Authenticate", "Last-Modified", "Allow"}, name) {
 		return name
 	}
@@ -179,19 +179,19 @@ func headerNames(answers []*httpx.Answer) []string {
 	return all
 }
 
-// joined returns the values of a header with the ids masked; one that is not there is not the same as an empty one.
-func joined(a *httpx.Answer, name string, ids []string) string {
+// headerValue returns the values of a header with the ids masked; one that is not there is not the same as an empty one.
+func headerValue(a *httpx.Answer, name string, ids []string) string {
 	values, ok := a.Header[http.CanonicalHeaderKey(name)]
 	if !ok {
 		return "\x00"
 	}
-	return masked(strings.Join(values, "\n"), ids)
+	return maskIDs(strings.Join(values, "\n"), ids)
 }
 
-// masked returns a text with every id replaced.
-func masked(text string, ids []string) string {
+// maskIDs returns a text with every id replaced.
+func maskIDs(text string, ids []string) string {
 	for _, id := range ids {
-		for _, form := range []string{id, url.PathEscape(id), url.QueryEscape(id), inQuotes(id)} {
+		for _, form := range []string{id, url.PathEscape(id), url.QueryEscape(id), jsonEscaped(id)} {
 			text = strings.ReplaceAll(text, form, "<id>")
 		}
 	}

@@ -39,75 +39,75 @@ var (
 	existenceOracle     = probe.Reason{Word: "existence_oracle", Verdict: probe.Fail, Text: "denials tell whether an object exists"}
 )
 
-// A rule is one of those by which a claim is judged. The first that applies decides.
-type rule int
+// A violationRule is one of those by which a claim is judged. The first that applies decides.
+type violationRule int
 
 const (
-	ruleLeak     rule = 1 + iota // one org was shown what is another's
-	ruleChanged                  // one org changed or deleted what is another's
-	ruleCrossed                  // answers were mixed up
-	ruleGranted                  // what had to be denied succeeded, though nothing was shown
-	ruleBypassed                 // a stranger was answered
-	ruleUnproven                 // a control or an answer is missing
-	ruleOracle                   // another org's object is told from one that never was
+	ruleLeak         violationRule = 1 + iota // one org was shown what is another's
+	ruleChanged                               // one org changed or deleted what is another's
+	ruleCrossTalk                             // answers were mixed up
+	ruleNotDenied                             // what had to be denied succeeded, though nothing was shown
+	ruleAuthBypass                            // a stranger was answered
+	ruleInconclusive                          // a control or an answer is missing
+	ruleOracle                                // another org's object is told from one that never was
 )
 
 // breach reports whether another's data was at stake.
-func (r rule) breach() bool { return r <= ruleCrossed || r == ruleBypassed }
+func (rule violationRule) breach() bool { return rule <= ruleCrossTalk || rule == ruleAuthBypass }
 
-// An outcome is something that speaks against a claim.
-type outcome struct {
-	rule   rule
-	why    probe.Reason
-	detail string
-	trace  string // sent in the request that shows it, if one alone does
+// An violation is something that speaks against a claim.
+type violation struct {
+	rule    violationRule
+	why     probe.Reason
+	detail  string
+	traceID string // sent in the request that shows it, if one alone does
 }
 
-// A claim is one thing that a run sets out to prove of one surface.
-type claim struct {
+// A assertion is one thing that a run sets out to prove of one surface.
+type assertion struct {
 	check, surface, op string
-	subject            *subject
-	against            []outcome
-	asked              int
-	done               bool // all that it takes was asked
-	cause              bool // it was found to be why others fail
-	says               string
+	resource           *resourceRun
+	violations         []violation
+	sent               int
+	complete           bool // all that it takes was asked
+	rootCause          bool // it was found to be why others fail
+	summary            string
 }
 
-// A subject is a resource under examination.
-type subject struct {
+// A resourceRun is a resource under examination.
+type resourceRun struct {
 	*Resource
-	name    string
-	claims  map[string]*claim   // by check and operation
-	planted map[*tenant]planted // the canary of each org
-	lost    map[*tenant]bool    // the canary was changed or deleted by another org
-	repeats map[*tenant]bool    // a search repeats what was searched for
+	name       string
+	assertions map[string]*assertion    // by check and operation
+	seeded     map[*tenant]seededObject // the canary of each org
+	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
+	echoes     map[*tenant]bool         // a search repeats what was searched for
 }
 
-// planted is a canary in its place.
-type planted struct {
-	subject  *subject
-	resource string
-	owner    *tenant
-	also     *tenant // who may have to delete it, where it may have got into another org
-	id, text string
-	minted   bool // by this prober, to be deleted
-	made     time.Time
-	marks    []canary.Needle
+// seededObject is a canary in its place.
+type seededObject struct {
+	run       *resourceRun
+	resource  string
+	owner     *tenant
+	also      *tenant // who may have to delete it, where it may have got into another org
+	id, text  string
+	created   bool // by this prober, to be deleted
+	createdAt time.Time
+	needles   []canary.Needle
 }
 
-// hidden is a text that nobody but its owner must be shown.
-type hidden struct {
+// protectedText is a text that nobody but its owner must be shown.
+type protectedText struct {
 	owner  *tenant
-	what   string // canary or id
+	kind   string // canary or id
 	text   string
 	needle canary.Needle
 }
 
 // A plan is what a run sets out to prove.
 type plan struct {
-	subjects []*subject
-	claims   []*claim
+	resources  []*resourceRun
+	assertions []*assertion
 }
 
 // newPlan lists the claims that the settings allow to be tested.
@@ -118,21 +118,21 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		s := &subject{Resource: r, name: name, claims: map[string]*claim{}, planted: map[*tenant]planted{}, lost: map[*tenant]bool{}, repeats: map[*tenant]bool{}}
-		out.subjects = append(out.subjects, s)
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}}
+		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
-			cl := &claim{check: check, surface: name + "/" + op, op: op, subject: s}
-			s.claims[check+op] = cl
-			out.claims = append(out.claims, cl)
+			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}
+			rr.assertions[check+op] = a
+			out.assertions = append(out.assertions, a)
 		}
-		add(checkControl, r.seeing())
+		add(checkControl, r.visibilityOp())
 		for _, op := range operations {
-			if t := r.template(op); t != nil {
+			if tmpl := r.template(op); tmpl != nil {
 				creates := op == "create"
-				if !creates || r.Read != nil && t.JSON != nil && len(p.Overrides.Body) > 0 {
+				if !creates || r.Read != nil && tmpl.JSON != nil && len(p.Overrides.Body) > 0 {
 					add(checkIsolated, op)
 				}
-				if (!creates || r.Read != nil) && len(p.contexts(t, op, "owner", "intruder")) > 0 {
+				if (!creates || r.Read != nil) && len(p.tamperingsFor(tmpl, op, "owner", "intruder")) > 0 {
 					add(checkContext, op)
 				}
 				if op == "read" || op == "list" {
@@ -154,28 +154,28 @@ func newPlan(p *Probe) *plan {
 // surfaces lists where a breach can be found.
 func (p *plan) surfaces() []string {
 	var all []string
-	for _, cl := range p.claims {
-		if !slices.Contains(all, cl.surface) {
-			all = append(all, cl.surface)
+	for _, a := range p.assertions {
+		if !slices.Contains(all, a.surface) {
+			all = append(all, a.surface)
 		}
 	}
 	return all
 }
 
-func (s *subject) claim(check, op string) *claim { return s.claims[check+op] }
+func (rr *resourceRun) assertion(check, op string) *assertion { return rr.assertions[check+op] }
 
-// first returns what of a claim's outcomes decides; ok is false if nothing speaks against it.
-func (cl *claim) first() (o outcome, ok bool) {
-	for _, next := range cl.against {
-		if !ok || next.rule < o.rule {
-			o, ok = next, true
+// decisive returns what of a claim's outcomes decides; ok is false if nothing speaks against it.
+func (a *assertion) decisive() (v violation, ok bool) {
+	for _, next := range a.violations {
+		if !ok || next.rule < v.rule {
+			v, ok = next, true
 		}
 	}
-	return o, ok
+	return v, ok
 }
 
-// spoken writes a request for a sentence: the method and the path of the template, without its query.
-func (t *Template) spoken() string {
-	path, _, _ := strings.Cut(t.URL, "?")
-	return t.Method + " " + path
+// describe writes a request for a sentence: the method and the path of the template, without its query.
+func (tmpl *Template) describe() string {
+	path, _, _ := strings.Cut(tmpl.URL, "?")
+	return tmpl.Method + " " + path
 }

@@ -16,54 +16,54 @@ import (
 // vars are what the variables of a template stand for.
 type vars struct{ org, id, canary, page, cursor string }
 
-// pairs lists variables and values in turn, each value written by a rule of where it will stand.
-func (v vars) pairs(write func(string) string) []string {
+// replacements lists variables and values in turn, each value written by a rule of where it will stand.
+func (v vars) replacements(write func(string) string) []string {
 	return []string{
 		"{org}", write(v.org), "{id}", write(v.id), "{canary}", write(v.canary), "{page}", write(v.page), "{cursor}", write(v.cursor),
 	}
 }
 
-func (v vars) fill(text string, write func(string) string) string {
-	return strings.NewReplacer(v.pairs(write)...).Replace(text)
+func (v vars) expand(text string, write func(string) string) string {
+	return strings.NewReplacer(v.replacements(write)...).Replace(text)
 }
 
-func plainly(s string) string { return s }
+func verbatim(s string) string { return s }
 
 // build writes a request. What it returns holds no credential.
-func (p *Probe) build(t *Template, v vars, m mutation) (httpx.Request, error) {
+func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error) {
 	stated := v // what the request says through {org}
-	if !m.extra() && (m.org != "" || m.blank) {
+	if !m.undocumented() && (m.org != "" || m.empty) {
 		stated.org = m.org
 	}
-	q := httpx.Request{Method: t.Method, Addr: p.Address, Header: http.Header{}}
-	path, query, _ := strings.Cut(t.URL, "?")
+	httpReq := httpx.Request{Method: tmpl.Method, Addr: p.Address, Header: http.Header{}}
+	path, query, _ := strings.Cut(tmpl.URL, "?")
 	shown := path
-	path = stated.fill(path, url.PathEscape)
-	if params := p.query(query, stated, m); params != "" {
+	path = stated.expand(path, url.PathEscape)
+	if params := p.buildQuery(query, stated, m); params != "" {
 		path += "?" + params
 	}
-	if !strings.Contains(t.URL, "://") {
+	if !strings.Contains(tmpl.URL, "://") {
 		path, shown = p.Base+path, p.Base+shown
 	}
-	q.URL, q.Show = path, strings.NewReplacer("{", ":", "}", "").Replace(shown) // braces would be shown escaped
-	if u, err := url.Parse(q.URL); err != nil || u.Host == "" {
-		return q, fmt.Errorf("cannot be read as a path below %s", p.Base)
+	httpReq.URL, httpReq.Show = path, strings.NewReplacer("{", ":", "}", "").Replace(shown) // braces would be shown escaped
+	if u, err := url.Parse(httpReq.URL); err != nil || u.Host == "" {
+		return httpReq, fmt.Errorf("cannot be read as a path below %s", p.Base)
 	}
-	for _, headers := range []map[string]string{p.spoken, t.Headers} {
+	for _, headers := range []map[string]string{p.orgHeaders, tmpl.Headers} {
 		for name, text := range headers {
-			values := []string{stated.fill(text, plainly)}
+			values := []string{stated.expand(text, verbatim)}
 			if strings.Contains(text, "{org}") {
-				values = m.values(values, func(org string) string { return with(v, org).fill(text, plainly) })
+				values = m.orgValues(values, func(org string) string { return with(v, org).expand(text, verbatim) })
 			}
 			for _, value := range values {
-				q.Header.Add(name, value)
+				httpReq.Header.Add(name, value)
 			}
 		}
 	}
 	if m.header != "" {
-		q.Header.Add(m.header, m.org)
+		httpReq.Header.Add(m.header, m.org)
 	}
-	return q, p.content(&q, t, stated, m)
+	return httpReq, p.buildBody(&httpReq, tmpl, stated, m)
 }
 
 func with(v vars, org string) vars {
@@ -71,31 +71,31 @@ func with(v vars, org string) vars {
 	return v
 }
 
-// values returns what stands where {org} does, given what would stand there without the mutation.
-func (m mutation) values(usual []string, of func(org string) string) []string {
+// orgValues returns what stands where {org} does, given what would stand there without the mutation.
+func (m mutation) orgValues(usual []string, of func(org string) string) []string {
 	switch {
-	case m.drop:
+	case m.omit:
 		return nil
-	case m.double == nil:
+	case m.pollution == nil:
 		return usual
 	}
 	var all []string
-	for _, org := range m.double {
+	for _, org := range m.pollution {
 		all = append(all, of(org))
 	}
 	return all
 }
 
-// query writes the parameters of a URL.
-func (p *Probe) query(template string, stated vars, m mutation) string {
+// buildQuery writes the parameters of a URL.
+func (p *Probe) buildQuery(template string, stated vars, m mutation) string {
 	var params []string
 	for param := range strings.SplitSeq(template, "&") {
 		if param == "" {
 			continue
 		}
-		values := []string{stated.fill(param, url.QueryEscape)}
+		values := []string{stated.expand(param, url.QueryEscape)}
 		if strings.Contains(param, "{org}") {
-			values = m.values(values, func(org string) string { return with(stated, org).fill(param, url.QueryEscape) })
+			values = m.orgValues(values, func(org string) string { return with(stated, org).expand(param, url.QueryEscape) })
 		}
 		params = append(params, values...)
 	}
@@ -105,13 +105,13 @@ func (p *Probe) query(template string, stated vars, m mutation) string {
 	return strings.Join(params, "&")
 }
 
-// content writes the body.
-func (p *Probe) content(q *httpx.Request, t *Template, stated vars, m mutation) error {
+// buildBody writes the body.
+func (p *Probe) buildBody(httpReq *httpx.Request, tmpl *Template, stated vars, m mutation) error {
 	kind := "text/plain; charset=utf-8"
 	switch {
-	case t.JSON != nil:
+	case tmpl.JSON != nil:
 		kind = "application/json"
-		table, _ := filled(t.JSON, stated, m).(map[string]any)
+		table, _ := fillJSON(tmpl.JSON, stated, m).(map[string]any)
 		if m.member != "" {
 			table[m.member] = m.org
 		}
@@ -119,27 +119,27 @@ func (p *Probe) content(q *httpx.Request, t *Template, stated vars, m mutation) 
 		if err != nil {
 			return fmt.Errorf("json: cannot be written")
 		}
-		q.Body = body
-	case t.Body != "":
-		write := plainly
-		switch text := strings.TrimSpace(t.Body); {
+		httpReq.Body = body
+	case tmpl.Body != "":
+		write := verbatim
+		switch text := strings.TrimSpace(tmpl.Body); {
 		case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
-			kind, write = "application/json", inQuotes
-		case strings.HasPrefix(q.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+			kind, write = "application/json", jsonEscaped
+		case strings.HasPrefix(httpReq.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 			write = url.QueryEscape
 		}
-		q.Body = []byte(stated.fill(t.Body, write))
+		httpReq.Body = []byte(stated.expand(tmpl.Body, write))
 	default:
 		return nil
 	}
-	if q.Header.Get("Content-Type") == "" {
-		q.Header.Set("Content-Type", kind)
+	if httpReq.Header.Get("Content-Type") == "" {
+		httpReq.Header.Set("Content-Type", kind)
 	}
 	return nil
 }
 
-// inQuotes writes a text as it stands within the quotes of JSON.
-func inQuotes(text string) string {
+// jsonEscaped writes a text as it stands within the quotes of JSON.
+func jsonEscaped(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil || len(b) < 2 {
 		return ""
@@ -147,24 +147,24 @@ func inQuotes(text string) string {
 	return string(b[1 : len(b)-1])
 }
 
-// filled returns a copy of a JSON value with its variables filled in.
-func filled(value any, v vars, m mutation) any {
+// fillJSON returns a copy of a JSON value with its variables filled in.
+func fillJSON(value any, v vars, m mutation) any {
 	switch value := value.(type) {
 	case string:
-		return v.fill(value, plainly)
+		return v.expand(value, verbatim)
 	case []any:
 		list := make([]any, 0, len(value))
 		for _, inner := range value {
-			if !m.drops(inner) {
-				list = append(list, filled(inner, v, m))
+			if !m.omits(inner) {
+				list = append(list, fillJSON(inner, v, m))
 			}
 		}
 		return list
 	case map[string]any:
 		table := make(map[string]any, len(value))
 		for key, inner := range value {
-			if !m.drops(inner) {
-				table[key] = filled(inner, v, m)
+			if !m.omits(inner) {
+				table[key] = fillJSON(inner, v, m)
 			}
 		}
 		return table
@@ -172,46 +172,46 @@ func filled(value any, v vars, m mutation) any {
 	return value
 }
 
-// drops reports whether a value of the JSON that is sent is left out.
-func (m mutation) drops(value any) bool {
+// omits reports whether a value of the JSON that is sent is left out.
+func (m mutation) omits(value any) bool {
 	text, ok := value.(string)
-	return ok && m.drop && strings.Contains(text, "{org}")
+	return ok && m.omit && strings.Contains(text, "{org}")
 }
 
-// holds reports whether a variable stands anywhere in the request.
-func (t *Template) holds(variable string) bool {
-	return slices.ContainsFunc(t.texts(), func(text string) bool { return strings.Contains(text, variable) })
+// contains reports whether a variable stands anywhere in the request.
+func (tmpl *Template) contains(variable string) bool {
+	return slices.ContainsFunc(tmpl.texts(), func(text string) bool { return strings.Contains(text, variable) })
 }
 
 // texts lists everything in a request that may hold a variable.
-func (t *Template) texts() []string {
-	return append(append([]string{t.URL, t.Body}, slices.Sorted(maps.Values(t.Headers))...), members(t.JSON)...)
+func (tmpl *Template) texts() []string {
+	return append(append([]string{tmpl.URL, tmpl.Body}, slices.Sorted(maps.Values(tmpl.Headers))...), jsonTexts(tmpl.JSON)...)
 }
 
-// members lists the texts in a JSON value.
-func members(value any) []string {
+// jsonTexts lists the texts in a JSON value.
+func jsonTexts(value any) []string {
 	var all []string
 	switch value := value.(type) {
 	case string:
 		return []string{value}
 	case []any:
 		for _, inner := range value {
-			all = append(all, members(inner)...)
+			all = append(all, jsonTexts(inner)...)
 		}
 	case map[string]any:
 		for _, inner := range value {
-			all = append(all, members(inner)...)
+			all = append(all, jsonTexts(inner)...)
 		}
 	}
 	return all
 }
 
-var variable = regexp.MustCompile(`\{[a-z_]+\}`)
+var variablePattern = regexp.MustCompile(`\{[a-z_]+\}`)
 
 // unknownVariable returns a variable of a request that stands for nothing.
-func unknownVariable(t *Template) string {
-	for _, text := range t.texts() {
-		for _, name := range variable.FindAllString(text, -1) {
+func unknownVariable(tmpl *Template) string {
+	for _, text := range tmpl.texts() {
+		for _, name := range variablePattern.FindAllString(text, -1) {
 			if !slices.Contains([]string{"{org}", "{id}", "{canary}", "{page}", "{cursor}"}, name) {
 				return name
 			}

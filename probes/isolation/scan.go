@@ -14,62 +14,62 @@ import (
 	"prober/internal/probe"
 )
 
-// look searches an answer for what its caller must not be shown.
-func (x *exam) look(a asking, q httpx.Request, answer *httpx.Answer) {
-	x.mu.Lock()
-	known := x.known // appended to, never changed
-	x.mu.Unlock()
-	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(head(answer))
-	granted := a.by == nil && httpx.Success.Contains(answer.Status)
+// scanForLeaks searches an answer for what its caller must not be shown.
+func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Answer) {
+	r.mu.Lock()
+	known := r.protected // appended to, never changed
+	r.mu.Unlock()
+	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
+	granted := req.tenant == nil && httpx.Success.Contains(answer.Status)
 	for _, h := range known {
 		// What the request itself says may be said back.
-		if h.owner == a.by || says(q, h.text) && !(a.unechoed && h.what == "canary") {
+		if h.owner == req.tenant || requestContains(httpReq, h.text) && !(req.echoesNothing && h.kind == "canary") {
 			continue
 		}
 		where, form := "body", body.Find(h.needle)
 		if form == "" {
 			where, form = "header", head.Find(h.needle)
 		}
-		if h.what == "id" && form != "" && form != canary.Plain && partOfOwn(known, a.by, h.text) {
+		if h.kind == "id" && form != "" && form != canary.Plain && withinOwnID(known, req.tenant, h.text) {
 			continue // the caller's own id, encoded, as a cursor is
 		}
 		if form == "" || granted { // that a stranger was answered at all is the larger news
 			continue
 		}
-		r, why := ruleLeak, leakBody
+		rule, why := ruleLeak, leakBody
 		switch {
-		case a.claim.check == checkInterleave:
-			r, why = ruleCrossed, crossTalk
+		case req.assertion.check == checkInterleave:
+			rule, why = ruleCrossTalk, crossTalk
 		case where == "header":
 			why = leakHeader
-		case slices.Contains([]string{"list", "search", "export", "count"}, a.op()):
+		case slices.Contains([]string{"list", "search", "export", "count"}, req.op()):
 			why = leakList
 		}
-		x.blame(a.claim, answer, r, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
-			a.who(), h.what, h.owner.name, canary.Hash(h.text), form, where, answer.Status, a.spoken())
+		r.violated(req.assertion, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
+			req.caller(), h.kind, h.owner.name, canary.Hash(h.text), form, where, answer.Status, req.describe())
 	}
 }
 
-// partOfOwn reports whether a text stands within an id of an org's own.
-func partOfOwn(known []hidden, org *tenant, text string) bool {
-	return slices.ContainsFunc(known, func(h hidden) bool {
-		return h.owner == org && h.what == "id" && strings.Contains(strings.ToLower(h.text), strings.ToLower(text))
+// withinOwnID reports whether a text stands within an id of an org's own.
+func withinOwnID(known []protectedText, org *tenant, text string) bool {
+	return slices.ContainsFunc(known, func(h protectedText) bool {
+		return h.owner == org && h.kind == "id" && strings.Contains(strings.ToLower(h.text), strings.ToLower(text))
 	})
 }
 
-// says reports whether a request says a text.
-func says(q httpx.Request, text string) bool {
-	for _, values := range q.Header {
+// requestContains reports whether a request says a text.
+func requestContains(httpReq httpx.Request, text string) bool {
+	for _, values := range httpReq.Header {
 		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, text) }) {
 			return true
 		}
 	}
-	return strings.Contains(q.URL, url.PathEscape(text)) || strings.Contains(q.URL, url.QueryEscape(text)) ||
-		bytes.Contains(q.Body, []byte(inQuotes(text))) || bytes.Contains(q.Body, []byte(url.QueryEscape(text)))
+	return strings.Contains(httpReq.URL, url.PathEscape(text)) || strings.Contains(httpReq.URL, url.QueryEscape(text)) ||
+		bytes.Contains(httpReq.Body, []byte(jsonEscaped(text))) || bytes.Contains(httpReq.Body, []byte(url.QueryEscape(text)))
 }
 
-// head writes the status and the headers of an answer as one text.
-func head(a *httpx.Answer) []byte {
+// headText writes the status and the headers of an answer as one text.
+func headText(a *httpx.Answer) []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, a.StatusText)
 	for name, values := range a.Header {
@@ -78,8 +78,8 @@ func head(a *httpx.Answer) []byte {
 	return b.Bytes()
 }
 
-// provesNothing says why an answer proves nothing, whatever was wanted of it; ok is false if it may.
-func provesNothing(answer *httpx.Answer) (why probe.Reason, detail string, ok bool) {
+// unusable says why an answer proves nothing, whatever was wanted of it; ok is false if it may.
+func unusable(answer *httpx.Answer) (why probe.Reason, detail string, ok bool) {
 	switch {
 	case answer.Reason == probe.TooLarge:
 		return probe.TooLarge, answer.Detail + ", and could not be searched to its end", true
@@ -99,33 +99,33 @@ func provesNothing(answer *httpx.Answer) (why probe.Reason, detail string, ok bo
 	return probe.Reason{}, "", false
 }
 
-// denied notes against the claim whatever an answer is but a denial. It reports whether it is one.
-func (x *exam) denied(a asking, answer *httpx.Answer, want httpx.Statuses, granted rule, why probe.Reason) bool {
+// expectDenied notes against the claim whatever an answer is but a denial. It reports whether it is one.
+func (r *run) expectDenied(req request, answer *httpx.Answer, want httpx.Statuses, granted violationRule, why probe.Reason) bool {
 	success := httpx.Success.Contains(answer.Status)
 	if whole := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated; success && whole {
-		x.blame(a.claim, answer, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, a.spoken(), a.who())
+		r.violated(req.assertion, answer, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, req.describe(), req.caller())
 		return false
 	}
-	if reason, detail, ok := provesNothing(answer); ok {
-		x.blame(a.claim, answer, ruleUnproven, reason, "wanted a denial (%s) of %s by %s: %s", want, a.spoken(), a.who(), detail)
+	if reason, detail, ok := unusable(answer); ok {
+		r.violated(req.assertion, answer, ruleInconclusive, reason, "wanted a denial (%s) of %s by %s: %s", want, req.describe(), req.caller(), detail)
 		return false
 	}
-	large := a.m.long && slices.Contains([]int{413, 414, 431}, answer.Status)
+	large := req.mutation.oversized && slices.Contains([]int{413, 414, 431}, answer.Status)
 	switch {
 	case want.Contains(answer.Status) || large:
 		return true
 	case answer.Status == http.StatusUnauthorized:
-		x.blame(a.claim, answer, ruleUnproven, probe.Credential, "wanted %s, got 401: the credential of %s is not accepted, so nothing was denied to it: %s", want, a.who(), a.spoken())
+		r.violated(req.assertion, answer, ruleInconclusive, probe.Credential, "wanted %s, got 401: the credential of %s is not accepted, so nothing was denied to it: %s", want, req.caller(), req.describe())
 	default:
-		x.blame(a.claim, answer, ruleUnproven, probe.ControlFailed, "wanted %s, got %d, which is none of the denials in the settings: %s by %s", want, answer.Status, a.spoken(), a.who())
+		r.violated(req.assertion, answer, ruleInconclusive, probe.ControlFailed, "wanted %s, got %d, which is none of the denials in the settings: %s by %s", want, answer.Status, req.describe(), req.caller())
 	}
 	return false
 }
 
-// failed says why an answer is not the success that it had to be.
-func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why probe.Reason, detail string, ok bool) {
-	if why, detail, ok := provesNothing(answer); ok {
-		return why, a.spoken() + ": " + detail, true
+// unsuccessful says why an answer is not the success that it had to be.
+func (r *run) unsuccessful(req request, answer *httpx.Answer, want httpx.Statuses) (why probe.Reason, detail string, ok bool) {
+	if why, detail, ok := unusable(answer); ok {
+		return why, req.describe() + ": " + detail, true
 	}
 	switch {
 	case want.Contains(answer.Status):
@@ -138,5 +138,5 @@ func (x *exam) failed(a asking, answer *httpx.Answer, want httpx.Statuses) (why 
 	default:
 		why = probe.ControlFailed
 	}
-	return why, fmt.Sprintf("wanted %s, got %d from %s", want, answer.Status, a.spoken()), true
+	return why, fmt.Sprintf("wanted %s, got %d from %s", want, answer.Status, req.describe()), true
 }

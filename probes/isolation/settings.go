@@ -22,21 +22,21 @@ type Credential struct {
 	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers with the org's credential; each a text, {file: PATH} or {env: NAME}"`
 }
 
-// A Tenant is one test org and the credential to act as it.
-type Tenant struct {
+// An Org is one test org and the credential to act as it.
+type Org struct {
 	ID         string `yaml:"id" doc:"the value of {org}; default: the org's name here"`
 	Credential `yaml:",inline"`
 }
 
-// A Stranger is a credential that must be let in nowhere: a token that has expired, that names no org, or that is of an
+// An UnauthorizedCredential is a credential that must be let in nowhere: a token that has expired, that names no org, or that is of an
 // org that is suspended.
-type Stranger struct {
+type UnauthorizedCredential struct {
 	Credential `yaml:",inline"`
 	Status     httpx.Statuses `yaml:"status" doc:"statuses that reject it; default: those of unauthenticated, 401 and 403"`
 }
 
-// Whoami is the request that tells whose credential was sent.
-type Whoami struct {
+// Identity is the request that tells whose credential was sent.
+type Identity struct {
 	URL     string                  `yaml:"url" required:"true" doc:"path below base, or a URL"`
 	Org     jsonpath.Path           `yaml:"org" required:"true" doc:"JSON path of the org; two credentials must not belong to the same org"`
 	Subject jsonpath.Path           `yaml:"subject" doc:"JSON path of the user or service; two credentials must not belong to the same one"`
@@ -54,14 +54,14 @@ type Template struct {
 }
 
 // UnmarshalYAML reads a URL or the fields.
-func (t *Template) UnmarshalYAML(unmarshal func(any) error) error {
+func (tmpl *Template) UnmarshalYAML(unmarshal func(any) error) error {
 	var text string
 	if unmarshal(&text) == nil {
-		*t = Template{URL: text}
+		*tmpl = Template{URL: text}
 		return nil
 	}
 	type fields Template
-	return unmarshal((*fields)(t))
+	return unmarshal((*fields)(tmpl))
 }
 
 // JSONSchema describes the two forms.
@@ -78,24 +78,24 @@ func (Template) JSONSchema() map[string]any {
 
 // A Resource is a kind of object that orgs keep, and what can be done with it.
 type Resource struct {
-	Create *Template          `yaml:"create" doc:"creates a canary"`
-	Read   *Template          `yaml:"read" doc:"shows one object"`
-	Update *Template          `yaml:"update" doc:"changes one object"`
-	Delete *Template          `yaml:"delete" doc:"deletes one object"`
-	List   *Template          `yaml:"list" doc:"shows the org's objects, page by page with {page} or {cursor}"`
-	Search *Template          `yaml:"search" doc:"shows the org's objects that contain {canary}"`
-	Export *Template          `yaml:"export" doc:"shows all of the org's objects at once"`
-	Count  *Template          `yaml:"count" doc:"returns the number of the org's objects"`
-	ID     *httpx.Source      `yaml:"id" doc:"where the response to create has the new id; default: {json: $.id}"`
-	Next   jsonpath.Path      `yaml:"next" doc:"JSON path of the next {cursor}; none, null or empty on the last page"`
-	Items  jsonpath.Path      `yaml:"items" doc:"JSON path of the objects on a page; a {page} without objects is the last"`
-	Number jsonpath.Path      `yaml:"number" doc:"JSON path of the number in the response to count"`
-	Pages  int                `yaml:"pages" doc:"maximum number of pages to read; default: 10"`
-	Plants map[string]Planted `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
+	Create   *Template                  `yaml:"create" doc:"creates a canary"`
+	Read     *Template                  `yaml:"read" doc:"shows one object"`
+	Update   *Template                  `yaml:"update" doc:"changes one object"`
+	Delete   *Template                  `yaml:"delete" doc:"deletes one object"`
+	List     *Template                  `yaml:"list" doc:"shows the org's objects, page by page with {page} or {cursor}"`
+	Search   *Template                  `yaml:"search" doc:"shows the org's objects that contain {canary}"`
+	Export   *Template                  `yaml:"export" doc:"shows all of the org's objects at once"`
+	Count    *Template                  `yaml:"count" doc:"returns the number of the org's objects"`
+	ID       *httpx.Source              `yaml:"id" doc:"where the response to create has the new id; default: {json: $.id}"`
+	Next     jsonpath.Path              `yaml:"next" doc:"JSON path of the next {cursor}; none, null or empty on the last page"`
+	Items    jsonpath.Path              `yaml:"items" doc:"JSON path of the objects on a page; a {page} without objects is the last"`
+	Number   jsonpath.Path              `yaml:"number" doc:"JSON path of the number in the response to count"`
+	MaxPages int                        `yaml:"pages" doc:"maximum number of pages to read; default: 10"`
+	Canaries map[string]PermanentCanary `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
 }
 
-// Planted is a long-lived canary: an object of a test org that somebody once put there.
-type Planted struct {
+// PermanentCanary is a long-lived canary: an object of a test org that somebody once put there.
+type PermanentCanary struct {
 	ID   httpx.Value   `yaml:"id" required:"true" doc:"the object's id: a text, {file: PATH} or {env: NAME}"`
 	Text secret.Secret `yaml:"text" required:"true" doc:"a text in it that occurs nowhere else; at least 16 bytes"`
 }
@@ -107,10 +107,10 @@ type Overrides struct {
 	Body    []string `yaml:"body" doc:"names of members of the JSON sent to create"`
 }
 
-// Interleaved says how orgs take turns on shared connections.
-type Interleaved struct {
-	Requests int `yaml:"requests" doc:"number of reads"`
-	Cancel   int `yaml:"cancel" doc:"percentage of them that is cancelled midway"`
+// Interleaving says how orgs take turns on shared connections.
+type Interleaving struct {
+	Requests      int `yaml:"requests" doc:"number of reads"`
+	CancelPercent int `yaml:"cancel" doc:"percentage of them that is cancelled midway"`
 }
 
 // operations are what can be done with a resource, in the order in which they are shown.
@@ -139,8 +139,8 @@ func (r *Resource) template(op string) *Template {
 	return nil
 }
 
-// seeing is the operation by which an owner looks for its own object: the first there is.
-func (r *Resource) seeing() string {
+// visibilityOp is the operation by which an owner looks for its own object: the first there is.
+func (r *Resource) visibilityOp() string {
 	for _, op := range operations[:4] {
 		if r.template(op) != nil {
 			return op
@@ -149,11 +149,11 @@ func (r *Resource) seeing() string {
 	return ""
 }
 
-// methods are what an operation is asked with unless said otherwise.
-var methods = map[string]string{"create": "POST", "update": "PUT", "delete": "DELETE"}
+// defaultMethods are what an operation is asked with unless said otherwise.
+var defaultMethods = map[string]string{"create": "POST", "update": "PUT", "delete": "DELETE"}
 
-// needs are the variables without which an operation asks for nothing in particular.
-var needs = map[string]string{"create": "{canary}", "update": "{canary}", "search": "{canary}", "read": "{id}", "delete": "{id}"}
+// requiredVariables are the variables without which an operation asks for nothing in particular.
+var requiredVariables = map[string]string{"create": "{canary}", "update": "{canary}", "search": "{canary}", "read": "{id}", "delete": "{id}"}
 
 // validate reports what is wrong with a resource, and fills in what was left out.
 func (r *Resource) validate(p *Probe, name string) error {
@@ -162,24 +162,24 @@ func (r *Resource) validate(p *Probe, name string) error {
 		wrong = append(wrong, fmt.Errorf("resources.%s%s: %s", name, key, fmt.Sprintf(format, args...)))
 	}
 	for _, op := range operations {
-		t := r.template(op)
-		if t == nil {
+		tmpl := r.template(op)
+		if tmpl == nil {
 			continue
 		}
-		if err := t.validate(p, op); err != nil {
+		if err := tmpl.validate(p, op); err != nil {
 			fail("."+op, "%s", err)
 		}
-		if want := needs[op]; want != "" && !t.holds(want) {
+		if want := requiredVariables[op]; want != "" && !tmpl.contains(want) {
 			fail("."+op, "nothing in it says %s", want)
 		}
 	}
-	if r.Update != nil && !r.Update.holds("{id}") {
+	if r.Update != nil && !r.Update.contains("{id}") {
 		fail(".update", "nothing in it says {id}")
 	}
-	if r.seeing() == "" {
+	if r.visibilityOp() == "" {
 		fail("", "wanted a read, list, search or export: its owner must see a canary, or a denial proves nothing")
 	}
-	r.validatePlanting(p, fail)
+	r.validateCanaries(p, fail)
 	if r.Read == nil && (r.Update != nil || r.Delete != nil) {
 		fail("", "update and delete need a read: whether they changed another org's object is seen by its owner")
 	}
@@ -199,9 +199,9 @@ func (r *Resource) validate(p *Probe, name string) error {
 	return errors.Join(wrong...)
 }
 
-func (r *Resource) validatePlanting(p *Probe, fail func(key, format string, args ...any)) {
+func (r *Resource) validateCanaries(p *Probe, fail func(key, format string, args ...any)) {
 	if r.Create != nil {
-		if len(r.Plants) > 0 {
+		if len(r.Canaries) > 0 {
 			fail(".canaries", "are for a resource that cannot be created; with create they are made in each run")
 		}
 		if r.Delete == nil {
@@ -215,13 +215,13 @@ func (r *Resource) validatePlanting(p *Probe, fail func(key, format string, args
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(p.Orgs)) {
-		if planted, ok := r.Plants[org]; !ok {
+		if planted, ok := r.Canaries[org]; !ok {
 			fail(".canaries", "%s has none: name an object of every org, or how to create one", org)
 		} else if planted.ID.IsZero() || planted.Text.IsZero() {
 			fail(".canaries."+org, "wanted an id and a text")
 		}
 	}
-	for _, org := range slices.Sorted(maps.Keys(r.Plants)) {
+	for _, org := range slices.Sorted(maps.Keys(r.Canaries)) {
 		if _, ok := p.Orgs[org]; !ok {
 			fail(".canaries."+org, "is none of the orgs")
 		}
@@ -229,55 +229,55 @@ func (r *Resource) validatePlanting(p *Probe, fail func(key, format string, args
 }
 
 func (r *Resource) validatePaging(fail func(key, format string, args ...any)) {
-	if r.Pages == 0 {
-		r.Pages = 10
+	if r.MaxPages == 0 {
+		r.MaxPages = 10
 	}
-	if r.Pages < 1 || r.Pages > 100 {
+	if r.MaxPages < 1 || r.MaxPages > 100 {
 		fail(".pages", "wanted 1 to 100")
 	}
-	if r.List.holds("{cursor}") == r.Next.IsZero() {
+	if r.List.contains("{cursor}") == r.Next.IsZero() {
 		fail(".next", "goes with {cursor} in the list: where an answer says the next one")
 	}
-	if r.List.holds("{page}") && r.Items.IsZero() {
+	if r.List.contains("{page}") && r.Items.IsZero() {
 		fail(".items", "is missing: without it nobody knows which {page} is the last")
 	}
 }
 
 // validate reports what is wrong with a request, and fills in its method and the statuses of success.
-func (t *Template) validate(p *Probe, op string) error {
+func (tmpl *Template) validate(p *Probe, op string) error {
 	var wrong []error
-	if t.Method == "" {
-		t.Method = "GET"
-		if m := methods[op]; m != "" {
-			t.Method = m
+	if tmpl.Method == "" {
+		tmpl.Method = "GET"
+		if m := defaultMethods[op]; m != "" {
+			tmpl.Method = m
 		}
 	}
-	if strings.Trim(t.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+	if strings.Trim(tmpl.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		wrong = append(wrong, errors.New("method: wanted one word such as GET"))
 	}
-	if t.Status.IsZero() {
-		t.Status = httpx.Success
+	if tmpl.Status.IsZero() {
+		tmpl.Status = httpx.Success
 	}
 	for code := 300; code < 600; code++ {
-		if t.Status.Contains(code) {
+		if tmpl.Status.Contains(code) {
 			wrong = append(wrong, fmt.Errorf("status: %d is no success", code))
 			break
 		}
 	}
-	if t.JSON != nil && t.Body != "" {
+	if tmpl.JSON != nil && tmpl.Body != "" {
 		wrong = append(wrong, errors.New("json and body: only one of them can be sent"))
 	}
 	// A request is built as it will be, to see that it can be.
-	built, err := p.build(t, vars{org: "org", id: "id", canary: "canary", page: "1", cursor: "next"}, mutation{})
+	built, err := p.build(tmpl, vars{org: "org", id: "id", canary: "canary", page: "1", cursor: "next"}, mutation{})
 	if err == nil {
 		var u *url.URL
-		if u, err = url.Parse(built.URL); err == nil && (u.Scheme != p.at.Scheme || u.Host != p.at.Host) {
+		if u, err = url.Parse(built.URL); err == nil && (u.Scheme != p.baseURL.Scheme || u.Host != p.baseURL.Host) {
 			err = fmt.Errorf("wanted a path, or a URL below %s: credentials go nowhere else", p.Base)
 		}
 	}
 	if err != nil {
 		wrong = append(wrong, fmt.Errorf("url: %w", err))
-	} else if rest := unknownVariable(t); rest != "" {
+	} else if rest := unknownVariable(tmpl); rest != "" {
 		wrong = append(wrong, fmt.Errorf("%s is none of {org}, {id}, {canary}, {page}, {cursor}", rest))
 	}
 	return errors.Join(wrong...)

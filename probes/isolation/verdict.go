@@ -11,188 +11,188 @@ import (
 
 // Measures of the isolation kind.
 var (
-	isolationBreaches = &probe.Measure{
+	breaches = &probe.Measure{
 		Name:    "probe_isolation_breach_total",
 		Help:    "Runs that found that one org was shown, or changed, what is another's, by the operation that did it.",
 		Labels:  []string{"surface"},
 		Counter: true,
 	}
-	isolationProven = &probe.Measure{
+	lastProven = &probe.Measure{
 		Name:   "probe_isolation_last_proven_timestamp_seconds",
 		Help:   "When the operation was last proven to keep orgs apart; 0 before the first time.",
 		Labels: []string{"surface"},
 		Kept:   true,
 	}
-	isolationCleanupFailures = &probe.Measure{
+	cleanUpFailures = &probe.Measure{
 		Name:    "probe_isolation_cleanup_failures_total",
 		Help:    "Canaries that could not be deleted, each time that it was tried.",
 		Counter: true,
 	}
-	isolationLeftovers = &probe.Measure{
+	orphanedCanaries = &probe.Measure{
 		Name: "probe_isolation_leftovers",
 		Help: "Canaries of this prober that the last run left or found behind.",
 	}
-	isolationRows = &probe.Measure{
+	matrixRows = &probe.Measure{
 		Name:   "probe_isolation_rows",
 		Help:   "Rows of the matrix, out of 14, that the last run asked and that it could not, for want of an operation or of an answer.",
 		Labels: []string{"state"},
 	}
-	isolationRequests = &probe.Measure{
+	requestCount = &probe.Measure{
 		Name: "probe_isolation_requests",
 		Help: "Requests of the last run, clean-up included.",
 	}
-	isolationBound = &probe.Measure{
+	leakRateBound = &probe.Measure{
 		Name: "probe_isolation_leak_rate_bound_ratio",
 		Help: "Upper bound, with 95 % confidence, of the share of answers that are mixed up on shared connections: 3/n after n clean ones.",
 	}
-	isolationDelay = &probe.Measure{
+	oracleDifference = &probe.Measure{
 		Name:   "probe_isolation_oracle_difference_seconds",
 		Help:   "How much later than an id that never was another org's was denied, the median over the pairs of orgs in the last run. One run is no verdict.",
 		Labels: []string{"surface"},
 	}
 )
 
-// A judged claim is one with its verdict.
-type judged struct {
-	*claim
-	outcome     // of rule 0 if the claim holds
-	more    int // further outcomes that speak against it
+// A verdict claim is one with its verdict.
+type verdict struct {
+	*assertion
+	violation     // of rule 0 if the claim holds
+	more      int // further outcomes that speak against it
 }
 
 // judge applies the rules in their order to a claim.
-func (x *exam) judge(cl *claim) judged {
-	control := cl.subject.claim(checkControl, cl.subject.seeing())
-	broken, doubtful := control.first()
-	first, against := cl.first()
-	j := judged{claim: cl, outcome: first, more: max(len(cl.against)-1, 0)}
+func (r *run) judge(a *assertion) verdict {
+	control := a.resource.assertion(checkControl, a.resource.visibilityOp())
+	broken, doubtful := control.decisive()
+	first, against := a.decisive()
+	j := verdict{assertion: a, violation: first, more: max(len(a.violations)-1, 0)}
 	switch {
-	case against && first.rule < ruleUnproven:
-	case against && first.rule == ruleUnproven:
-	case doubtful && cl != control:
-		j.outcome = outcome{ruleUnproven, broken.why, "nothing is proven without its control: " + broken.detail, broken.trace}
-	case !cl.done || !control.done:
-		j.outcome = x.unfinished()
+	case against && first.rule < ruleInconclusive:
+	case against && first.rule == ruleInconclusive:
+	case doubtful && a != control:
+		j.violation = violation{ruleInconclusive, broken.why, "nothing is proven without its control: " + broken.detail, broken.traceID}
+	case !a.complete || !control.complete:
+		j.violation = r.incomplete()
 	}
 	return j
 }
 
-// unfinished says why not all of a claim was asked.
-func (x *exam) unfinished() outcome {
+// incomplete says why not all of a claim was asked.
+func (r *run) incomplete() violation {
 	switch {
-	case x.stop != nil:
-		return *x.stop
-	case x.ctx.Err() != nil:
-		return ended(x.ctx)
-	case x.left <= 0:
-		return outcome{rule: ruleUnproven, why: probe.ControlFailed, detail: fmt.Sprintf("not all was asked: the run has made its %d requests (max_requests)", x.p.MaxRequests)}
+	case r.stopped != nil:
+		return *r.stopped
+	case r.ctx.Err() != nil:
+		return contextEnded(r.ctx)
+	case r.remaining <= 0:
+		return violation{rule: ruleInconclusive, why: probe.ControlFailed, detail: fmt.Sprintf("not all was asked: the run has made its %d requests (max_requests)", r.p.MaxRequests)}
 	}
-	return outcome{rule: ruleUnproven, why: probe.ControlFailed, detail: "not all was asked"}
+	return violation{rule: ruleInconclusive, why: probe.ControlFailed, detail: "not all was asked"}
 }
 
-// tell notes every claim, those that decide the verdict first, and what there is to measure.
-func (x *exam) tell() {
-	x.measure()
-	if !x.identified { // whoami has said all there is
+// report notes every claim, those that decide the verdict first, and what there is to measure.
+func (r *run) report() {
+	r.exportMeasures()
+	if !r.identified { // whoami has said all there is
 		return
 	}
-	var all []judged
-	for _, cl := range x.plan.claims {
-		all = append(all, x.judge(cl))
+	var all []verdict
+	for _, a := range r.plan.assertions {
+		all = append(all, r.judge(a))
 	}
-	surfaces := x.plan.surfaces()
-	worst := func(surface string) rule {
-		least := rule(99)
+	surfaces := r.plan.surfaces()
+	worst := func(surface string) violationRule {
+		least := violationRule(99)
 		for _, j := range all {
 			switch {
 			case j.surface != surface:
-			case j.cause:
+			case j.rootCause:
 				return 0
 			case j.rule > 0:
-				least = min(least, order(j.rule))
+				least = min(least, precedence(j.rule))
 			}
 		}
 		return least
 	}
 	slices.SortStableFunc(surfaces, func(a, b string) int { return cmp.Compare(worst(a), worst(b)) })
-	x.r.Each(surfaces, func(surface string, r *probe.Result) {
-		own := slices.DeleteFunc(slices.Clone(all), func(j judged) bool { return j.surface != surface })
-		slices.SortStableFunc(own, func(a, b judged) int { return cmp.Compare(weight(a.rule), weight(b.rule)) })
+	r.result.Each(surfaces, func(surface string, result *probe.Result) {
+		own := slices.DeleteFunc(slices.Clone(all), func(j verdict) bool { return j.surface != surface })
+		slices.SortStableFunc(own, func(a, b verdict) int { return cmp.Compare(rank(a.rule), rank(b.rule)) })
 		for _, j := range own {
-			j.note(r)
+			j.report(result)
 		}
-		x.score(r, surface, own)
+		r.countBreach(result, surface, own)
 	})
 }
 
-// score counts a breach of a surface, or says when it was proven to be none.
-func (x *exam) score(r *probe.Result, surface string, own []judged) {
+// countBreach counts a breach of a surface, or says when it was proven to be none.
+func (r *run) countBreach(result *probe.Result, surface string, own []verdict) {
 	proven := true
 	for _, j := range own {
 		if j.rule > 0 && j.rule.breach() {
-			r.Measure(isolationBreaches, 1, surface)
+			result.Measure(breaches, 1, surface)
 			return
 		}
 		proven = proven && j.rule == 0
 	}
 	if proven {
-		r.Measure(isolationProven, float64(time.Now().Unix()), surface)
+		result.Measure(lastProven, float64(time.Now().Unix()), surface)
 	}
 }
 
-// measure notes what there is to measure of the run as a whole.
-func (x *exam) measure() {
+// exportMeasures notes what there is to measure of the run as a whole.
+func (r *run) exportMeasures() {
 	asked := 0
-	for _, row := range x.rows {
+	for _, row := range r.rows {
 		if row {
 			asked++
 		}
 	}
-	x.r.Measure(isolationRows, float64(asked), "asked")
-	x.r.Measure(isolationRows, float64(len(x.rows)-1-asked), "skipped")
-	x.r.Measure(isolationRequests, float64(x.made))
-	x.r.Measure(isolationLeftovers, float64(x.strays))
-	x.r.Measure(isolationCleanupFailures, float64(x.failures))
-	for surface, all := range x.delays {
+	r.result.Measure(matrixRows, float64(asked), "asked")
+	r.result.Measure(matrixRows, float64(len(r.rows)-1-asked), "skipped")
+	r.result.Measure(requestCount, float64(r.requests))
+	r.result.Measure(orphanedCanaries, float64(r.orphanCount))
+	r.result.Measure(cleanUpFailures, float64(r.cleanUpFailures))
+	for surface, all := range r.denialDelays {
 		slices.Sort(all)
-		x.r.Measure(isolationDelay, (all[(len(all)-1)/2]+all[len(all)/2]).Seconds()/2, surface)
+		r.result.Measure(oracleDifference, (all[(len(all)-1)/2]+all[len(all)/2]).Seconds()/2, surface)
 	}
-	if x.answered > 0 {
-		x.r.Measure(isolationBound, min(1, 3/float64(x.answered)))
+	if r.ownResponses > 0 {
+		r.result.Measure(leakRateBound, min(1, 3/float64(r.ownResponses)))
 	}
 }
 
-// order is where a rule stands among those that decide: an oracle is a failure, and worse than what is not proven.
-func order(r rule) rule {
-	if r == ruleOracle {
-		return ruleUnproven
+// precedence is where a rule stands among those that decide: an oracle is a failure, and worse than what is not proven.
+func precedence(rule violationRule) violationRule {
+	if rule == ruleOracle {
+		return ruleInconclusive
 	}
-	if r == ruleUnproven {
+	if rule == ruleInconclusive {
 		return ruleOracle
 	}
-	return r
+	return rule
 }
 
-// weight puts what holds behind all that does not.
-func weight(r rule) rule {
-	if r == 0 {
+// rank puts what holds behind all that does not.
+func rank(rule violationRule) violationRule {
+	if rule == 0 {
 		return 99
 	}
-	return order(r)
+	return precedence(rule)
 }
 
-// note notes the claim on a result.
-func (j judged) note(r *probe.Result) {
+// report notes the claim on a result.
+func (j verdict) report(r *probe.Result) {
 	detail := j.detail
 	if j.more > 0 && j.rule > 0 {
 		detail += fmt.Sprintf(" (and %d more)", j.more)
 	}
 	switch j.rule {
 	case 0:
-		r.Pass(j.check, "%s", j.says)
-	case ruleUnproven:
+		r.Pass(j.check, "%s", j.summary)
+	case ruleInconclusive:
 		r.Inconclusive(j.check, j.why, "%s", detail)
 	default:
 		r.Fail(j.check, j.why, "%s", detail)
 	}
-	r.LinkExchange(j.check, j.trace)
+	r.LinkExchange(j.check, j.traceID)
 }

@@ -265,9 +265,9 @@ func TestTheOrgIsWrittenAsItsPlaceDemands(t *testing.T) {
 		{Template{URL: "/x", Body: ` ["{org}"]`}, mutation{}, ` ["a \"b\" \u0026 c"]`},
 		{Template{URL: "/x", Body: `org={org}&x=1`, Headers: form}, mutation{}, `org=a+%22b%22+%26+c&x=1`},
 		{Template{URL: "/x", Body: `org {org}`}, mutation{}, `org a "b" & c`},
-		{Template{URL: "/x", Body: `org={org}`, Headers: form}, mutation{blank: true}, `org=`},
+		{Template{URL: "/x", Body: `org={org}`, Headers: form}, mutation{empty: true}, `org=`},
 		{Template{URL: "/x", JSON: list}, mutation{}, `{"by":{"n":1,"org":"a \"b\" \u0026 c"},"filter":["a \"b\" \u0026 c","x"]}`},
-		{Template{URL: "/x", JSON: list}, mutation{drop: true}, `{"by":{"n":1},"filter":["x"]}`},
+		{Template{URL: "/x", JSON: list}, mutation{omit: true}, `{"by":{"n":1},"filter":["x"]}`},
 		{Template{URL: "/x", JSON: list}, mutation{org: "z"}, `{"by":{"n":1,"org":"z"},"filter":["z","x"]}`},
 	} {
 		q, err := p.build(&c.t, vars{org: `a "b" & c`}, c.m)
@@ -281,7 +281,7 @@ func TestTheOrgIsWrittenAsItsPlaceDemands(t *testing.T) {
 		{URL: "/x", Body: `{"org": "{org}"}`}, {URL: "/{org}?org={org}"}, {URL: "/{org}", JSON: list}, {URL: "/x?o={org}", Body: "{org}"},
 	} {
 		right, _ := p.build(&tm, vars{org: "mine"}, mutation{})
-		all := append(p.attacks(&tm, "theirs", "mine"), p.variants(&tm, "theirs")...)
+		all := append(p.tamperings(&tm, "theirs", "mine"), p.spellingTamperings(&tm, "theirs")...)
 		if len(all) < 5 {
 			t.Errorf("%+v: only %d ways", tm, len(all))
 		}
