@@ -54,7 +54,7 @@ probes:
 		"ok 1 - real/right",
 		"not ok 2 - real/majority", "7.0 s (±", "ahead of this machine's clock, which 3 of 5 servers contradict: it is not used",
 		"not ok 3 - real/ahead", "this machine's clock is 7.0 s (±", "behind UTC, wanted within 500ms, by 1 of 1 NTP servers",
-		"not ok 4 - real/unsynchronised", "it says that it does not know the time",
+		"not ok 4 - real/unsynchronised", "it is not synchronised",
 		"not ok 5 - real/one-to-one", "wanted 2 of 3 NTP servers to agree, but what they say is too far apart",
 		"ok 6 - real/same",
 		"not ok 7 - real/apart", "ahead of proxy, wanted within 2s; tokens it issues are refused as not yet valid",

@@ -78,7 +78,7 @@ var notYetClean = []string{
 	"internal/alerts", "internal/bench", "internal/canary", "internal/encoded",
 	"internal/httpx", "internal/jsonpath", "internal/jwk", "internal/keyset",
 	"internal/oauth", "internal/probe", "internal/schedule", "internal/secret",
-	"internal/spell", "internal/strictyaml", "internal/testenv", "internal/text", "internal/timesync", "internal/web",
+	"internal/spell", "internal/strictyaml", "internal/testenv", "internal/text", "internal/web",
 	"internal/arch/binary_test.go", "internal/arch/deploy_test.go", "internal/arch/exposure_test.go",
 	"internal/arch/imports_test.go", "internal/arch/rows_test.go", "internal/arch/source_test.go",
 }

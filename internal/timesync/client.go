@@ -12,7 +12,7 @@ import (
 	"github.com/beevik/ntp"
 )
 
-// Client asks NTP servers. The zero value looks names up as this machine does.
+// A Client queries NTP servers. The zero value uses the name servers of this machine.
 type Client struct {
 	Resolver *net.Resolver
 
@@ -21,17 +21,17 @@ type Client struct {
 	open  func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// maxUnmatched is how many packets with another origin are passed over while the right one is waited for.
+// maxUnmatched is how many packets with another origin timestamp are ignored while waiting for the right one.
 const maxUnmatched = 16
 
-// Ask asks a server, host:port, once, and returns by ctx's deadline. The error is a Flaw where the server answered and
-// its answer is not used, and else what kept it from answering.
+// Ask queries a server, host:port, once, and returns by ctx's deadline. The error is a ReplyError if the server replied
+// and its reply cannot be used; otherwise it says why there was no reply.
 func (a *Client) Ask(ctx context.Context, server string) (reply Reply, err error) {
 	x := &exchange{}
 	defer func() {
-		// A single packet made a version of the library panic: Poll or Precision 0x80. That must not end the prober.
+		// A packet with Poll or Precision 0x80 made a version of the library panic. That must not end the prober.
 		if recover() != nil {
-			reply, err = Reply{}, reject(BadReply, "its answer cannot be read")
+			reply, err = Reply{}, reject(BadReply, "its reply cannot be read")
 		}
 	}()
 	query := a.query
@@ -46,9 +46,9 @@ func (a *Client) Ask(ctx context.Context, server string) (reply Reply, err error
 	}
 	read, err := query(server, ntp.QueryOptions{
 		Version: version,
-		Timeout: max(time.Until(end), time.Nanosecond), // 0 would mean 5 s to it
+		Timeout: max(time.Until(end), time.Nanosecond), // the library takes 0 for 5 s
 		Dialer: func(_, address string) (net.Conn, error) {
-			// The library itself would wait for a name server as long as that takes, whatever its timeout.
+			// The library's own dialer would wait for a name server for ever, whatever its timeout.
 			conn, err := dialer.DialContext(ctx, "udp", address)
 			if err != nil {
 				return nil, err
@@ -63,41 +63,41 @@ func (a *Client) Ask(ctx context.Context, server string) (reply Reply, err error
 	case err == nil && len(x.reply) >= headerLength:
 		return x.interpret(read)
 	case !x.received.IsZero():
-		return Reply{}, reject(BadReply, "its answer is none that RFC 5905 allows")
+		return Reply{}, reject(BadReply, "its reply is not valid (RFC 5905)")
 	case x.unmatched > 0:
-		return Reply{}, reject(Replayed, "it answered another question than was asked")
+		return Reply{}, reject(Replayed, "its reply is to another request")
 	}
 	return Reply{}, err
 }
 
-// An exchange is one question and its answer. It stands between the library and the socket, where it notes when the
-// packets went and came, and passes over those that answer another question: the library would give up at the first,
-// and whoever sends one could keep a true answer away.
+// An exchange is one request and its reply. It sits between the library and the socket, where it notes when the packets
+// were sent and received. It ignores replies to other requests: the library would give up at the first, and anyone who
+// sends one could suppress the real reply.
 type exchange struct {
 	net.Conn
 	peer string
 
-	question       []byte
-	reply          []byte // with the question's own origin, or too short to have one
+	request        []byte
+	reply          []byte // with the origin timestamp of the request, or too short to have one
 	sent, received time.Time
 	unmatched      int
 }
 
-// Write sends the question.
+// Write sends the request.
 func (x *exchange) Write(p []byte) (int, error) {
-	x.question = append([]byte(nil), p...)
+	x.request = append([]byte(nil), p...)
 	x.sent = probe.ReadClock()
 	return x.Conn.Write(p)
 }
 
-// Read waits for the answer to the question.
+// Read waits for the reply to the request.
 func (x *exchange) Read(p []byte) (int, error) {
 	for x.unmatched < maxUnmatched {
 		n, err := x.Conn.Read(p)
 		if err != nil {
 			return n, err
 		}
-		if n >= headerLength && string(p[24:32]) != string(x.question[40:48]) {
+		if n >= headerLength && string(p[24:32]) != string(x.request[40:48]) {
 			x.unmatched++
 			continue
 		}
@@ -105,11 +105,12 @@ func (x *exchange) Read(p []byte) (int, error) {
 		x.reply = append([]byte(nil), p[:n]...)
 		return n, nil
 	}
-	return 0, errors.New("too many packets that answer no question")
+	return 0, errors.New("too many packets that do not match the request")
 }
 
-// kiss reads a kiss of death (RFC 5905, section 7.4), whose other fields mean nothing; nil if the answer is none. One
-// without the question's origin never gets here, or anybody could keep a server from being asked.
+// kiss reads a kiss-o'-death packet (RFC 5905, section 7.4), whose other fields mean nothing; nil if the reply is
+// something else. A packet without the origin timestamp of the request never gets here, or anyone could keep a server
+// from being queried.
 func (x *exchange) kiss() error {
 	const server = 4
 	if len(x.reply) < headerLength || x.reply[0]&7 != server || x.reply[0]>>3&7 != version || x.reply[1] != 0 {
@@ -117,9 +118,9 @@ func (x *exchange) kiss() error {
 	}
 	switch string(x.reply[12:16]) {
 	case "RATE":
-		return reject(probe.RateLimited, "it says that it is asked too often (kiss of death RATE)")
+		return reject(probe.RateLimited, "it demands fewer requests (kiss-o'-death RATE)")
 	case "DENY", "RSTR":
-		return reject(Kiss, "it forbids to be asked (kiss of death DENY or RSTR)")
+		return reject(Kiss, "it refuses requests (kiss-o'-death DENY or RSTR)")
 	}
-	return reject(Unsynchronised, "it says that it does not know the time (stratum 0)")
+	return reject(Unsynchronised, "it is not synchronised (stratum 0)")
 }

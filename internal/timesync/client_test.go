@@ -17,7 +17,7 @@ import (
 	"github.com/beevik/ntp"
 )
 
-// why is the reason of a Flaw; empty for no error, "network" for what is none.
+// why is the reason of a ReplyError; empty for no error, "network" for what is none.
 func why(err error) probe.Reason {
 	if err == nil {
 		return probe.Reason{}
@@ -30,7 +30,7 @@ func why(err error) probe.Reason {
 
 func put64(b []byte, t time.Time) { binary.BigEndian.PutUint64(b, stamp(t)) }
 
-func TestRepliesThatAreNotUsed(t *testing.T) {
+func TestAsk_unusableReplies(t *testing.T) {
 	put32 := binary.BigEndian.PutUint32
 	for name, test := range map[string]struct {
 		change func(b []byte)
@@ -74,7 +74,7 @@ func TestRepliesThatAreNotUsed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reply, err := answering(tampered(test.change)).Ask(t.Context(), "127.0.0.1:123")
 			if got := why(err); got != test.want {
-				t.Errorf("got %q (%v), wanted %q", got, err, test.want)
+				t.Errorf("got %q (%v), expected %q", got, err, test.want)
 			}
 			if err == nil && !reply.Offset.Meets(Interval{}) {
 				t.Errorf("the offset of the same clock is 0, which is not in %v", reply.Offset)
@@ -83,17 +83,17 @@ func TestRepliesThatAreNotUsed(t *testing.T) {
 	}
 }
 
-func TestPacketsThatAreTooShort(t *testing.T) {
+func TestAsk_shortPackets(t *testing.T) {
 	for _, n := range []int{0, 1, 12, 47} {
-		asker := answering(func(q []byte) [][]byte { return [][]byte{honest(q, 0)[:n]} })
-		if _, err := asker.Ask(t.Context(), "127.0.0.1:123"); why(err) != BadReply {
-			t.Errorf("%d bytes: got %v, wanted %s", n, err, BadReply)
+		client := answering(func(q []byte) [][]byte { return [][]byte{honest(q, 0)[:n]} })
+		if _, err := client.Ask(t.Context(), "127.0.0.1:123"); why(err) != BadReply {
+			t.Errorf("%d bytes: got %v, expected %s", n, err, BadReply)
 		}
 	}
 }
 
-// Whoever can send packets in a server's name, without seeing the question, cannot keep its answer away.
-func TestForgedPacketsFirst(t *testing.T) {
+// Anyone who can send packets in a server's name, without seeing the request, cannot suppress its reply.
+func TestAsk_ignoresUnmatchedPackets(t *testing.T) {
 	forged := func(n int) func([]byte) [][]byte {
 		return func(question []byte) [][]byte {
 			var packets [][]byte
@@ -106,15 +106,15 @@ func TestForgedPacketsFirst(t *testing.T) {
 		}
 	}
 	if reply, err := answering(forged(maxUnmatched-1)).Ask(t.Context(), "127.0.0.1:1"); err != nil || !reply.Offset.Meets(Interval{}) {
-		t.Errorf("got %v, %v; wanted the true answer", reply, err)
+		t.Errorf("got %v, %v; expected the true answer", reply, err)
 	}
 	if _, err := answering(forged(maxUnmatched)).Ask(t.Context(), "127.0.0.1:1"); why(err) != Replayed {
-		t.Errorf("got %v; wanted an end after %d packets", err, maxUnmatched)
+		t.Errorf("got %v; expected an end after %d packets", err, maxUnmatched)
 	}
 }
 
-// Times of the next era, which begins in 2036, and of 1970 are far away and nothing worse.
-func TestFarTimes(t *testing.T) {
+// Times of the next era, which begins in 2036, and of 1970 are large offsets and nothing worse.
+func TestAsk_otherEras(t *testing.T) {
 	for _, year := range []int{1970, 2037, 2080} {
 		at := time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC)
 		reply, err := answering(tampered(func(b []byte) {
@@ -123,29 +123,29 @@ func TestFarTimes(t *testing.T) {
 			put64(b[40:], at)
 		})).Ask(t.Context(), "127.0.0.1:1")
 		if err != nil || (reply.Offset.Mid()-time.Until(at)).Abs() > time.Minute {
-			t.Errorf("%d: got %v, %v; wanted about %s", year, reply.Offset, err, time.Until(at))
+			t.Errorf("%d: got %v, %v; expected about %s", year, reply.Offset, err, time.Until(at))
 		}
 	}
 }
 
-// All the delay on the way back: the offset looks like -40 ms, and 0 is still within the bounds.
-func TestAnUnevenWay(t *testing.T) {
+// With all the delay on the way back the offset looks like -40 ms, and 0 is still within the bounds.
+func TestAsk_asymmetricDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asker := &Client{open: func(context.Context, string, string) (net.Conn, error) {
+		client := &Client{open: func(context.Context, string, string) (net.Conn, error) {
 			return &slowBack{fake{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}}, nil
 		}}
-		reply, err := asker.Ask(t.Context(), "127.0.0.1:1")
+		reply, err := client.Ask(t.Context(), "127.0.0.1:1")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if mid := reply.Offset.Mid(); (mid+40*time.Millisecond).Abs() > time.Millisecond || (reply.RTT-80*time.Millisecond).Abs() > time.Microsecond {
-			t.Errorf("got an offset of %s, a round trip of %s; wanted -40ms, 80ms", mid, reply.RTT)
+			t.Errorf("got an offset of %s, a round trip of %s; expected -40ms, 80ms", mid, reply.RTT)
 		}
 		if want := 50 * time.Millisecond; (reply.RootDistance - want).Abs() > time.Millisecond {
-			t.Errorf("got a root distance of %s, wanted %s: half of 80 ms and 10 ms, and 5 ms", reply.RootDistance, want)
+			t.Errorf("got a root distance of %s, expected %s: half of 80 ms and 10 ms, and 5 ms", reply.RootDistance, want)
 		}
 		if !reply.Offset.Meets(Interval{}) || reply.Offset.Within(80*time.Millisecond) || reply.Offset.Beyond(30*time.Millisecond) {
-			t.Errorf("wanted that 30 ms cannot be told and 80 ms cannot either, got %v", reply.Offset)
+			t.Errorf("expected that 30 ms cannot be told and 80 ms cannot either, got %v", reply.Offset)
 		}
 	})
 }
@@ -157,15 +157,15 @@ func (s *slowBack) Read(p []byte) (int, error) {
 	return s.fake.Read(p)
 }
 
-func TestALibraryThatPanics(t *testing.T) {
-	asker := &Client{query: func(string, ntp.QueryOptions) (*ntp.Response, error) { panic("negative shift amount") }}
-	if _, err := asker.Ask(t.Context(), "127.0.0.1:1"); why(err) != BadReply || strings.Contains(err.Error(), "shift") {
-		t.Errorf("got %v, wanted %s and none of the panic's words", err, BadReply)
+func TestAsk_libraryPanics(t *testing.T) {
+	client := &Client{query: func(string, ntp.QueryOptions) (*ntp.Response, error) { panic("negative shift amount") }}
+	if _, err := client.Ask(t.Context(), "127.0.0.1:1"); why(err) != BadReply || strings.Contains(err.Error(), "shift") {
+		t.Errorf("got %v, expected %s and none of the panic's words", err, BadReply)
 	}
 }
 
-// What does not answer ends with the context, by its deadline or before.
-func TestSilence(t *testing.T) {
+// A query without a reply ends with the context, by its deadline or before.
+func TestAsk_noReply(t *testing.T) {
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -202,14 +202,14 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// The library itself would wait for ten seconds for a name server that does not answer.
-func TestADNSBlackHoleEndsWithTheContext(t *testing.T) {
+// The library itself would wait ten seconds for a name server that does not answer.
+func TestAsk_silentNameServer(t *testing.T) {
 	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer hole.Close()
-	asker := &Client{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &Client{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, "udp", hole.LocalAddr().String())
 		if err == nil {
 			context.AfterFunc(ctx, func() { conn.Close() })
@@ -219,17 +219,17 @@ func TestADNSBlackHoleEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err = asker.Ask(ctx, "ntp.example.test:123")
+	_, err = client.Ask(ctx, "ntp.example.test:123")
 	if took := time.Since(began); err == nil || took > 4*time.Second {
 		t.Errorf("got %v after %s", err, took)
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); !ok {
-		t.Errorf("got %v, wanted the look-up to fail", err)
+		t.Errorf("got %v, expected the look-up to fail", err)
 	}
 }
 
-// One packet must not make many answer.
-func TestAddressesOfMany(t *testing.T) {
+// One packet must not make many servers reply.
+func TestAsk_deniedAddresses(t *testing.T) {
 	for _, address := range []string{"224.0.1.1:123", "255.255.255.255:123", "0.0.0.0:123", "[ff02::101]:123", "[::]:123"} {
 		_, err := new(Client).Ask(t.Context(), address)
 		if _, ok := errors.AsType[*dial.DeniedError](err); !ok {
@@ -250,14 +250,14 @@ func FuzzReply(f *testing.F) {
 	f.Add(true, []byte{0x24})
 	f.Add(true, append([]byte{0xe4, 0, 0x80, 0x80}, make([]byte, 64)...))
 	f.Fuzz(func(t *testing.T, known bool, packet []byte) {
-		asker := answering(func(question []byte) [][]byte {
+		client := answering(func(question []byte) [][]byte {
 			b := append([]byte(nil), packet...)
 			if known && len(b) >= headerLength {
 				copy(b[24:32], question[40:48])
 			}
 			return [][]byte{b}
 		})
-		reply, err := asker.Ask(t.Context(), "127.0.0.1:1")
+		reply, err := client.Ask(t.Context(), "127.0.0.1:1")
 		if err != nil {
 			return
 		}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A fake is a connection to a server that answers each question with packets.
+// A fake is a connection to a server that answers each request with packets.
 type fake struct {
-	net.Conn // nil: what is not written here is not called
+	net.Conn // nil: the methods that are not overridden are not called
 	answer   func(question []byte) [][]byte
 	waiting  [][]byte
 }
@@ -33,12 +33,12 @@ func (f *fake) Read(p []byte) (int, error) {
 func (f *fake) Close() error                { return nil }
 func (f *fake) SetDeadline(time.Time) error { return nil }
 
-// answering returns an asker whose servers all answer so.
+// answering returns an client whose servers all answer so.
 func answering(answer func(question []byte) [][]byte) *Client {
 	return &Client{open: func(context.Context, string, string) (net.Conn, error) { return &fake{answer: answer}, nil }}
 }
 
-// honest is the answer of a good server of stratum 2 whose clock is ahead by that much.
+// honest is the reply of a good server of stratum 2 whose clock is ahead by that much.
 func honest(question []byte, ahead time.Duration) []byte {
 	now := time.Now().Add(ahead)
 	b := make([]byte, headerLength)
@@ -52,7 +52,7 @@ func honest(question []byte, ahead time.Duration) []byte {
 	return b
 }
 
-// tampered answers as an honest server would, changed.
+// tampered answers as an honest server would, with a change.
 func tampered(change func(b []byte)) func([]byte) [][]byte {
 	return func(question []byte) [][]byte {
 		b := honest(question, 0)

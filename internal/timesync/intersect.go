@@ -11,10 +11,10 @@ type edge struct {
 	begins bool
 }
 
-// Intersect returns where the true offset lies if at least quorum of the intervals hold it, after Marzullo and RFC 5905,
-// section 11.2.1: the least interval around every offset that quorum of them share. It is never narrower than that,
-// however many agree, since it must hold for whichever of them are right. The others, in outside by their place, share
-// none of these offsets: they are false if the quorum is right. It returns ok false if no quorum of them agrees.
+// Intersect returns where the true offset lies if at least quorum of the intervals contain it, after Marzullo and RFC 5905,
+// section 11.2.1: the smallest interval around every offset that a quorum shares. It is never narrower than that, however
+// many agree, because it must hold whichever of them are right. The intervals at the indexes that are set in falsetickers
+// contain none of these offsets: they are wrong if the quorum is right. It returns ok false if no quorum agrees.
 func Intersect(all []Interval, quorum int) (agreed Interval, falsetickers []bool, ok bool) {
 	shared := overlaps(all, max(quorum, 1))
 	falsetickers = make([]bool, len(all))
@@ -27,7 +27,7 @@ func Intersect(all []Interval, quorum int) (agreed Interval, falsetickers []bool
 	return Interval{shared[0].Lo, shared[len(shared)-1].Hi}, falsetickers, true
 }
 
-// overlaps lists where at least quorum of the intervals lie over each other, in order.
+// overlaps lists where at least quorum of the intervals overlap, in order.
 func overlaps(all []Interval, quorum int) []Interval {
 	var edges []edge
 	for _, one := range all {
@@ -62,7 +62,7 @@ func (e edge) at() int64 {
 	return int64(e.Hi)
 }
 
-// order lets intervals that only touch lie over each other: what begins comes before what ends.
+// order makes intervals that only touch overlap: beginnings sort before ends.
 func order(e edge) int {
 	if e.begins {
 		return 0

@@ -8,12 +8,12 @@ import (
 
 const ms = time.Millisecond
 
-func TestAgree(t *testing.T) {
+func TestIntersect(t *testing.T) {
 	at := func(mid, half time.Duration) Interval { return Around(mid*ms, half*ms) }
 	for name, test := range map[string]struct {
 		all    []Interval
 		quorum int
-		want   string // the agreed interval in ms, and who is outside; "no" if none agree
+		want   string // the agreed interval in ms, and who is a falseticker; "no" if none agree
 	}{
 		"all agree":                     {[]Interval{at(0, 10), at(1, 10), at(2, 10), at(3, 10)}, 3, "-8..11 []"},
 		"one of four is 120 s ahead":    {[]Interval{at(0, 10), at(120000, 10), at(2, 10), at(1, 10)}, 3, "-8..10 [1]"},
@@ -29,9 +29,9 @@ func TestAgree(t *testing.T) {
 		"an empty one agrees with none": {[]Interval{at(0, 10), {Lo: 5, Hi: 4}, at(0, 10), at(0, 10)}, 3, "-10..10 [1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			agreed, outside, ok := Intersect(test.all, test.quorum)
+			agreed, falsetickers, ok := Intersect(test.all, test.quorum)
 			var out []int
-			for i, o := range outside {
+			for i, o := range falsetickers {
 				if o {
 					out = append(out, i)
 				}
@@ -41,7 +41,7 @@ func TestAgree(t *testing.T) {
 				got = fmt.Sprintf("no %v", out)
 			}
 			if got != test.want {
-				t.Errorf("got %s, wanted %s", got, test.want)
+				t.Errorf("got %s, expected %s", got, test.want)
 			}
 		})
 	}
@@ -68,16 +68,16 @@ func TestIntervals(t *testing.T) {
 		{Around(0, 0), 0, true, false},
 	} {
 		if test.i.Within(test.limit) != test.within || test.i.Beyond(test.limit) != test.beyond {
-			t.Errorf("%v, limit %s: wanted within %t, beyond %t", test.i, test.limit, test.within, test.beyond)
+			t.Errorf("%v, limit %s: expected within %t, beyond %t", test.i, test.limit, test.within, test.beyond)
 		}
 	}
-	// However far apart, nothing overflows.
+	// Nothing overflows, however far apart the times are.
 	far := Read(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 1, 0, time.UTC), time.Now(), time.Now())
 	near := Read(time.Time{}, time.Time{}, time.Now(), time.Now())
-	if d := far.Widen(farthest).Minus(near.Widen(farthest)); d.Empty() || !d.Beyond(time.Hour) && d.Within(time.Hour) {
+	if d := far.Widen(maxOffset).Minus(near.Widen(maxOffset)); d.Empty() || !d.Beyond(time.Hour) && d.Within(time.Hour) {
 		t.Errorf("got %v", d)
 	}
-	if far.Mid() != farthest || near.Mid() != -farthest {
+	if far.Mid() != maxOffset || near.Mid() != -maxOffset {
 		t.Errorf("got %v, %v", far, near)
 	}
 }

@@ -1,7 +1,7 @@
-// Package timesync tells how far clocks are apart, with bounds that hold: each source of time yields an interval that
-// its offset lies in, and what follows from several is arithmetic on intervals.
+// Package timesync measures how far clocks are apart, with strict bounds: each source of time yields an interval in which
+// its offset lies, and several are combined by arithmetic on intervals.
 //
-// An offset is another clock's time less this machine's: positive where the other is ahead.
+// An offset is another clock's time minus this machine's: positive if the other is ahead.
 package timesync
 
 import (
@@ -9,48 +9,48 @@ import (
 	"time"
 )
 
-// An Interval is where an offset lies: at least Lo and at most Hi. It is empty where Lo is above Hi.
+// An Interval is a range of offsets, from Lo to Hi. It is empty if Lo is above Hi.
 type Interval struct{ Lo, Hi time.Duration }
 
-// farthest bounds every offset, so that sums and differences of any few cannot overflow. NTP itself cannot tell
-// times apart that are more than 68 years from each other.
-const farthest = 60 * 365 * 24 * time.Hour
+// maxOffset bounds every offset, so that sums and differences of a few cannot overflow. NTP itself cannot represent
+// differences of more than 68 years.
+const maxOffset = 60 * 365 * 24 * time.Hour
 
-// drift is how fast the offset between two clocks may change: 15 ppm that a clock left alone may be wrong by
-// (RFC 5905, PHI), and 500 ppm that a daemon that keeps it right may turn it by (RFC 5905, section 11.3).
+// drift is how fast the offset between two clocks may change: 15 ppm for a free-running clock (RFC 5905, PHI), and
+// 500 ppm by which a daemon may slew it (RFC 5905, section 11.3).
 const drift = 515e-6
 
-// Drift is how much an offset may have changed since it was measured.
+// Drift returns how much an offset may have changed since it was measured.
 func Drift(age time.Duration) time.Duration {
 	return time.Duration(math.Ceil(float64(age.Abs()) * drift))
 }
 
-// Around is the interval around a middle.
+// Around returns the interval of a half-width around a midpoint.
 func Around(mid, half time.Duration) Interval {
 	return Interval{bounded(mid - half), bounded(mid + half)}
 }
 
-// Read is where the offset of a clock lies that stood between earliest and latest at some moment between sent and
-// received on this machine's clock.
+// Read returns where the offset of a clock lies that showed a time between earliest and latest at some moment between
+// sent and received on this machine's clock.
 func Read(earliest, latest, sent, received time.Time) Interval {
 	return Interval{bounded(earliest.Sub(received)), bounded(latest.Sub(sent))}
 }
 
-func bounded(offset time.Duration) time.Duration { return min(max(offset, -farthest), farthest) }
+func bounded(offset time.Duration) time.Duration { return min(max(offset, -maxOffset), maxOffset) }
 
 // Empty reports whether no offset is in the interval.
 func (i Interval) Empty() bool { return i.Lo > i.Hi }
 
-// Mid is the middle of the interval.
+// Mid returns the midpoint.
 func (i Interval) Mid() time.Duration { return i.Lo + i.Width()/2 }
 
-// Width is the length of the interval.
+// Width returns the length of the interval.
 func (i Interval) Width() time.Duration { return i.Hi - i.Lo }
 
-// Uncertainty is how far the offset may be from the middle.
+// Uncertainty returns how far the offset may be from the midpoint.
 func (i Interval) Uncertainty() time.Duration { return i.Width() - i.Width()/2 }
 
-// Intersect is where the offset lies if it lies in both intervals.
+// Intersect returns the offsets that are in both intervals.
 func (i Interval) Intersect(other Interval) Interval {
 	return Interval{max(i.Lo, other.Lo), min(i.Hi, other.Hi)}
 }
@@ -58,16 +58,16 @@ func (i Interval) Intersect(other Interval) Interval {
 // Meets reports whether an offset can lie in both intervals.
 func (i Interval) Meets(other Interval) bool { return !i.Intersect(other).Empty() }
 
-// Minus is where the difference of two offsets lies: how far the one clock is ahead of the other. What this machine's
-// own clock is wrong by is in both, and cancels out.
+// Minus returns where the difference of two offsets lies: how far the one clock is ahead of the other. The error of this
+// machine's own clock is in both and cancels out.
 func (i Interval) Minus(other Interval) Interval { return Interval{i.Lo - other.Hi, i.Hi - other.Lo} }
 
-// Widen is the interval with that much more of doubt on either side.
+// Widen returns the interval extended on both sides.
 func (i Interval) Widen(by time.Duration) Interval {
 	return Interval{bounded(i.Lo - by), bounded(i.Hi + by)}
 }
 
-// Shift is the interval moved.
+// Shift returns the interval moved.
 func (i Interval) Shift(by time.Duration) Interval {
 	return Interval{bounded(i.Lo + by), bounded(i.Hi + by)}
 }
@@ -75,6 +75,6 @@ func (i Interval) Shift(by time.Duration) Interval {
 // Within reports whether the offset is certainly no further from zero than limit.
 func (i Interval) Within(limit time.Duration) bool { return i.Lo >= -limit && i.Hi <= limit }
 
-// Beyond reports whether the offset is certainly further from zero than limit. Where an offset is neither Within nor
-// Beyond, nobody can tell.
+// Beyond reports whether the offset is certainly further from zero than limit. If it is neither Within nor Beyond, the
+// result is inconclusive.
 func (i Interval) Beyond(limit time.Duration) bool { return i.Lo > limit || i.Hi < -limit }

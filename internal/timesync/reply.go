@@ -10,19 +10,19 @@ import (
 	"github.com/beevik/ntp"
 )
 
-// A Reply is what a server said of the time, and fit to be used.
+// A Reply is a valid reply of a server.
 type Reply struct {
-	Offset       Interval // of UTC, as the server knows it
+	Offset       Interval // from UTC, as the server knows it
 	RTT          time.Duration
-	RootDistance time.Duration // how far the server's time may be from UTC as seen from here; half the width of Offset
+	RootDistance time.Duration // RFC 5905: the largest error of the server's time as seen from here; half the width of Offset
 	Stratum      int           // 1 to 15
-	Leap         int           // 1: the last minute of the day has 61 seconds; 2: it has 59; 0: neither is announced
-	At           time.Time     // when the reply came, by both of this machine's clocks
-	Peer         string        // the address that was asked, IP:port
-	ReferenceID  string        // from whom it last heard of the time, and when, as bytes: no two servers do at one moment; empty if it keeps whole seconds
+	Leap         int           // 1: the last minute of the day has 61 seconds; 2: it has 59; 0: no leap second is announced
+	At           time.Time     // when the reply was received, with a monotonic reading
+	Peer         string        // the address queried, IP:port
+	ReferenceID  string        // stratum, reference identifier and reference timestamp as bytes, which differ between servers; empty if the timestamp has whole seconds
 }
 
-// Reasons why a server's answer is not used. They are the server's share of the closed set of reasons.
+// Reasons why a server's reply is not used.
 var (
 	BadReply       = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "no answer that RFC 5905 allows"}
 	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server says that it does not know the time"}
@@ -33,7 +33,7 @@ var (
 	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "it forbids to be asked"}
 )
 
-// A ReplyError is why a server's answer is not used. Its text holds no byte of the answer.
+// A ReplyError says why a server's reply is not used. Its text holds no byte of the reply.
 type ReplyError struct {
 	Reason probe.Reason
 	text   string
@@ -43,17 +43,17 @@ func (f *ReplyError) Error() string { return f.text }
 
 func reject(why probe.Reason, text string) *ReplyError { return &ReplyError{why, text} }
 
-// Bounds of what is used.
+// Bounds of a usable reply.
 const (
 	headerLength = 48
 	version      = 4
 	maxDistance  = time.Second         // RFC 5905, MAXDIST
 	maxAge       = 36 * time.Hour      // RFC 5905, MAXPOLL: 2^17 s
-	rounding     = 4 * time.Nanosecond // of stamps and their halves
+	rounding     = 4 * time.Nanosecond // of timestamps and their halves
 )
 
-// interpret tells whether a reply may be used. Of the library's reading it takes what stands in the packet; the offset is
-// worked out here, from this machine's monotonic clock, since the library hides a round trip that is below zero.
+// interpret turns a packet into a reply, or says why it cannot be used. It takes the fields of the packet from the library
+// and computes the offset itself, from this machine's monotonic clock, because the library hides a negative round trip.
 func (x *exchange) interpret(read *ntp.Response) (Reply, error) {
 	if why := x.validate(read); why != nil {
 		return Reply{}, why
@@ -62,7 +62,7 @@ func (x *exchange) interpret(read *ntp.Response) (Reply, error) {
 	t2, t3 := binary.BigEndian.Uint64(x.reply[32:]), binary.BigEndian.Uint64(x.reply[40:])
 	rtt := span(t4-t1) - span(t3-t2)
 	if rtt < 0 {
-		return Reply{}, reject(NegativeRTT, "it says that it had the question for longer than that was away")
+		return Reply{}, reject(NegativeRTT, "it claims to have held the request for longer than the round trip took")
 	}
 	distance := (rtt+read.RootDelay)/2 + read.RootDispersion
 	if distance > maxDistance {
@@ -78,8 +78,8 @@ func (x *exchange) interpret(read *ntp.Response) (Reply, error) {
 	}, nil
 }
 
-// referenceID is the stratum, the reference identifier and the reference timestamp of the reply. Servers that know the time by
-// a clock of their own may stamp whole seconds, which tell nobody apart.
+// referenceID returns the stratum, the reference identifier and the reference timestamp of the reply. Servers with a clock
+// of their own may use timestamps of whole seconds, which do not distinguish them.
 func (x *exchange) referenceID() string {
 	if binary.BigEndian.Uint32(x.reply[20:]) == 0 {
 		return ""
@@ -87,24 +87,24 @@ func (x *exchange) referenceID() string {
 	return string(x.reply[1:2]) + string(x.reply[12:24])
 }
 
-// validate says what in a packet keeps it from being used; nil if nothing does.
+// validate returns an error if the fields of a packet make it unusable.
 func (x *exchange) validate(read *ntp.Response) error {
 	reference := binary.BigEndian.Uint64(x.reply[16:])
 	switch {
 	case read.Version != version:
-		return reject(BadReply, "it answers in another version of NTP than was asked")
+		return reject(BadReply, "its reply has another version of NTP than the request")
 	case read.Leap == ntp.LeapNotInSync:
-		return reject(Unsynchronised, "it says that it does not know the time (leap indicator 3)")
+		return reject(Unsynchronised, "it is not synchronised (leap indicator 3)")
 	case read.Stratum == 16:
-		return reject(Unsynchronised, "it says that it does not know the time (stratum 16)")
+		return reject(Unsynchronised, "it is not synchronised (stratum 16)")
 	case read.Stratum < 1 || read.Stratum > 16:
-		return reject(BadReply, "its stratum is none that there is")
+		return reject(BadReply, "its stratum is not valid")
 	case reference == 0:
-		return reject(Unsynchronised, "it never heard of the time")
+		return reject(Unsynchronised, "it was never synchronised (no reference time)")
 	case read.ReferenceTime.After(read.Time):
-		return reject(BadReply, "it says to have heard of the time in the future")
+		return reject(BadReply, "its reference time is in the future")
 	case read.Time.Sub(read.ReferenceTime) > maxAge:
-		return reject(Stale, "it last heard of the time over 36 hours ago")
+		return reject(Stale, "it was last synchronised over 36 hours ago")
 	}
 	if read.Validate() != nil {
 		return reject(Uncertain, "its time may be wrong by more than 16 s")
@@ -112,14 +112,14 @@ func (x *exchange) validate(read *ntp.Response) error {
 	return nil
 }
 
-// stamp writes a time as NTP does: seconds since 1900, modulo 2^32, and their fraction.
+// stamp returns a time as an NTP timestamp: seconds since 1900, modulo 2^32, and their fraction.
 func stamp(t time.Time) uint64 {
 	const from1900to1970 = 2208988800
 	return uint64(uint32(t.Unix()+from1900to1970))<<32 | uint64(t.Nanosecond())<<32/1e9
 }
 
-// span reads the difference of two stamps, modulo 2^32 s: it is right where they are less than 68 years apart,
-// whichever era they are of.
+// span converts the difference of two timestamps, modulo 2^32 s. It is right if they are less than 68 years apart, in
+// whichever era.
 func span(difference uint64) time.Duration {
 	d := int64(difference)
 	return time.Duration(d>>32)*time.Second + time.Duration((d&0xffffffff)*1e9>>32)

@@ -11,27 +11,28 @@ import (
 	"prober/internal/text"
 )
 
-// How often one server is asked at most.
+// How often one server may be queried.
 const (
-	minInterval = 64 * time.Second // RFC 8633 and the operators of public servers ask for no more
-	maxInterval = time.Hour        // however often it says that it is asked too often
+	minInterval = 64 * time.Second // RFC 8633, and the rules of public servers
+	maxInterval = time.Hour        // however often it demands fewer requests
 )
 
-// A Server remembers one NTP server between the runs of a probe, so that it is never asked more often than it may be.
+// A Server keeps the state of one NTP server between the runs of a probe, so that it is never queried more often than
+// it allows.
 type Server struct {
 	Address string // host:port
 
 	mu        sync.Mutex
 	asked     time.Time     // by both clocks; zero if never
-	interval  time.Duration // leastInterval, or more if the server said so
-	forbidden error         // it said never to ask again
-	last      Reply         // the outcome of the last asking
+	interval  time.Duration // minInterval, or more if the server demanded it
+	forbidden error         // it refuses all requests
+	last      Reply         // the outcome of the last query
 	err       error
 }
 
-// Ask asks the server, or returns its last answer while that is less than 64 s old and the server must not be asked
-// again. What the offset may have changed by since then is added to its uncertainty. A Flaw says why there is no
-// answer to use, in a sentence that tells when it will be asked next.
+// Ask queries the server, or returns its last reply while that is less than 64 s old and the server must not be queried
+// again. The drift since then is added to the uncertainty of the offset. A ReplyError says why there is no usable reply,
+// and when the server will be queried next.
 func (s *Server) Ask(ctx context.Context, a *Client) (Reply, error) {
 	now := probe.ReadClock()
 	if !s.due(now) {
@@ -55,7 +56,7 @@ func (s *Server) Ask(ctx context.Context, a *Client) (Reply, error) {
 	return reply, err
 }
 
-// due reports whether the server may be asked now, and if so counts it as asked.
+// due reports whether the server may be queried now, and if so counts the query.
 func (s *Server) due(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,11 +64,11 @@ func (s *Server) due(now time.Time) bool {
 	if s.forbidden != nil || !s.asked.IsZero() && now.Sub(s.asked) < s.interval {
 		return false
 	}
-	s.asked, s.last, s.err = now, Reply{}, nil // until it answers, it has said nothing
+	s.asked, s.last, s.err = now, Reply{}, nil // until it replies, nothing is known
 	return true
 }
 
-// known is what is known of a server that must not be asked now.
+// known returns the last outcome of a server that must not be queried now.
 func (s *Server) known(now time.Time) (Reply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +76,7 @@ func (s *Server) known(now time.Time) (Reply, error) {
 		return Reply{}, s.forbidden
 	}
 	ago, next := now.Sub(s.asked), s.asked.Add(s.interval).Sub(now)
-	when := fmt.Sprintf("; asked %s ago, and again in %s", text.Duration(ago), text.Duration(next))
+	when := fmt.Sprintf("; queried %s ago, next in %s", text.Duration(ago), text.Duration(next))
 	if s.err != nil {
 		if known, ok := errors.AsType[*ReplyError](s.err); ok {
 			return Reply{}, reject(known.Reason, known.text+when)
@@ -84,11 +85,11 @@ func (s *Server) known(now time.Time) (Reply, error) {
 	}
 	switch by := probe.Step(s.last.At, now); {
 	case s.last.At.IsZero():
-		return Reply{}, reject(probe.NothingChecked, "it has not answered yet")
+		return Reply{}, reject(probe.NothingChecked, "it has not replied yet")
 	case by.Abs() > probe.MaxClockStep:
-		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+text.Duration(by)+" since its last answer"+when)
+		return Reply{}, reject(probe.SelfClock, "this machine's clock was set by "+text.Duration(by)+" since its last reply"+when)
 	case now.Sub(s.last.At) > minInterval:
-		return Reply{}, reject(probe.RateLimited, "it said that it was asked too often, and its last answer is too old"+when)
+		return Reply{}, reject(probe.RateLimited, "it demanded fewer requests, and its last reply is too old"+when)
 	}
 	reply := s.last
 	reply.Offset = reply.Offset.Widen(Drift(now.Sub(s.last.At)))

@@ -11,14 +11,14 @@ import (
 	"prober/internal/probe"
 )
 
-// A counter counts the questions that a server is asked, and answers each as the test says.
+// A counter counts the requests to a server and answers each as the test says.
 type counter struct {
 	mu     sync.Mutex
 	asked  []time.Time
 	answer func(question []byte) [][]byte
 }
 
-func (c *counter) asker() *Client {
+func (c *counter) client() *Client {
 	return answering(func(q []byte) [][]byte {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -27,7 +27,7 @@ func (c *counter) asker() *Client {
 	})
 }
 
-// gaps are the times between questions.
+// gaps are the times between requests.
 func (c *counter) gaps() []time.Duration {
 	var gaps []time.Duration
 	for i := 1; i < len(c.asked); i++ {
@@ -40,7 +40,7 @@ func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
 	for _, every := range []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 64 * time.Second, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
-			s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
+			s, a := &Server{Address: "127.0.0.1:1"}, c.client()
 			for range 100 {
 				reply, err := s.Ask(t.Context(), a)
 				if err != nil || !reply.Offset.Meets(Interval{}) {
@@ -48,7 +48,7 @@ func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
 				}
 				age := time.Since(reply.At)
 				if got, least := reply.Offset.Uncertainty(), reply.RootDistance+Drift(age); age > minInterval || got < least {
-					t.Fatalf("every %s: an answer %s old with an uncertainty of %s, wanted at least %s", every, age, got, least)
+					t.Fatalf("every %s: an answer %s old with an uncertainty of %s, expected at least %s", every, age, got, least)
 				}
 				time.Sleep(every)
 			}
@@ -67,7 +67,7 @@ func TestAServerIsAskedNoMoreThanEvery64Seconds(t *testing.T) {
 func TestAServerThatIsAskedTooOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], "RATE") })}
-		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.client()
 		for range 4 * 3600 {
 			if _, err := s.Ask(t.Context(), a); why(err) != probe.RateLimited {
 				t.Fatalf("got %v", err)
@@ -77,10 +77,10 @@ func TestAServerThatIsAskedTooOften(t *testing.T) {
 		want := []time.Duration{128, 256, 512, 1024, 2048, 3600, 3600}
 		for i, gap := range c.gaps() {
 			if i >= len(want) || gap != want[i]*time.Second {
-				t.Fatalf("asked after %s, wanted %v s", c.gaps(), want)
+				t.Fatalf("asked after %s, expected %v s", c.gaps(), want)
 			}
 		}
-		// It answers again, and is still asked no more often: between two answers there is none to use.
+		// It replies again, and is still queried no more often: between two replies there is none to use.
 		c.answer = func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }
 		time.Sleep(time.Hour)
 		if _, err := s.Ask(t.Context(), a); err != nil {
@@ -88,7 +88,7 @@ func TestAServerThatIsAskedTooOften(t *testing.T) {
 		}
 		time.Sleep(65 * time.Second)
 		if _, err := s.Ask(t.Context(), a); why(err) != probe.RateLimited || !strings.Contains(err.Error(), "too old") {
-			t.Errorf("got %v; wanted that a stale answer is not used", err)
+			t.Errorf("got %v; expected that a stale answer is not used", err)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestAServerThatForbidsToBeAsked(t *testing.T) {
 	for _, code := range []string{"DENY", "RSTR"} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], code) })}
-			s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
+			s, a := &Server{Address: "127.0.0.1:1"}, c.client()
 			for range 100 {
 				if _, err := s.Ask(t.Context(), a); why(err) != Kiss {
 					t.Fatalf("got %v", err)
@@ -111,11 +111,11 @@ func TestAServerThatForbidsToBeAsked(t *testing.T) {
 	}
 }
 
-// A kiss that answers another question is no kiss: anybody could send one and keep a server from being asked.
+// A kiss-o'-death for another request is ignored: anyone could send one and keep a server from being queried.
 func TestAForgedKissIsNoKiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: tampered(func(b []byte) { b[1] = 0; copy(b[12:], "DENY"); b[25] ^= 1 })}
-		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.client()
 		for range 3 {
 			if _, err := s.Ask(t.Context(), a); why(err) != Replayed {
 				t.Fatalf("got %v", err)
@@ -123,16 +123,16 @@ func TestAForgedKissIsNoKiss(t *testing.T) {
 			time.Sleep(minInterval)
 		}
 		if len(c.asked) != 3 {
-			t.Errorf("asked %d times, wanted each time", len(c.asked))
+			t.Errorf("asked %d times, expected each time", len(c.asked))
 		}
 	})
 }
 
-// A failure is told again until the server may be asked again, and an older good answer does not stand in for it.
+// A failure is repeated until the server may be queried again; an older good reply does not replace it.
 func TestAFailureIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
-		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.client()
 		if _, err := s.Ask(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
@@ -144,17 +144,17 @@ func TestAFailureIsRemembered(t *testing.T) {
 			}
 			time.Sleep(30 * time.Second)
 		}
-		if _, err := s.Ask(t.Context(), a); err == nil || !strings.Contains(err.Error(), "asked 1m0s ago, and again in 4.0 s") {
+		if _, err := s.Ask(t.Context(), a); err == nil || !strings.Contains(err.Error(), "queried 1m0s ago, next in 4.0 s") {
 			t.Errorf("got %v", err)
 		}
 	})
 }
 
-// Of a run that was given up the server's word is not made up: it never said that it was asked too often.
+// A cancelled run does not claim that the server demanded fewer requests: it never did.
 func TestAGivenUpRunIsNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{answer: func(q []byte) [][]byte { return [][]byte{honest(q, 0)} }}
-		s, a := &Server{Address: "127.0.0.1:1"}, c.asker()
+		s, a := &Server{Address: "127.0.0.1:1"}, c.client()
 		if _, err := s.Ask(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestAGivenUpRunIsNoRefusal(t *testing.T) {
 	})
 }
 
-// A run that was given up says nothing of the server.
+// A cancelled run says nothing about the server.
 func TestAGivenUpRunIsForgotten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -179,6 +179,6 @@ func TestAGivenUpRunIsForgotten(t *testing.T) {
 		t.Fatal("asked all the same")
 	}
 	if _, err := s.Ask(t.Context(), new(Client)); why(err) != probe.NothingChecked {
-		t.Errorf("got %v; wanted that it was not asked yet", err)
+		t.Errorf("got %v; expected that it was not asked yet", err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// rounds is how many worlds are made up for each simulation.
+// rounds is how many cases each simulation generates.
 const rounds = 100_000
 
 // A verdict on an offset, with the truth known.
@@ -42,14 +42,14 @@ func between(r *rand.Rand, most time.Duration) time.Duration {
 	return time.Duration((2*r.Float64() - 1) * float64(most))
 }
 
-// A dated is a server that tells the time in whole seconds, and may renew what it tells only once in a while.
+// A dated is a server that gives the time in whole seconds and may update it only once in a while.
 type dated struct {
 	offset  time.Duration // of its clock
-	renewed time.Duration // how often it writes its Date anew; 0: for each answer
+	renewed time.Duration // how often it writes its Date; 0: for each answer
 	phase   time.Duration // when it does
 }
 
-// shows is what the server says at a true time.
+// shows returns what the server shows at a true time.
 func (d dated) shows(at time.Time) time.Time {
 	if d.renewed > 0 {
 		since := (time.Duration(at.UnixNano()%int64(d.renewed)) + d.renewed - d.phase) % d.renewed
@@ -58,7 +58,7 @@ func (d dated) shows(at time.Time) time.Time {
 	return at.Add(d.offset).Truncate(time.Second)
 }
 
-// read asks the server at a true time and returns what was seen and when the answer was there.
+// read queries the server at a true time and returns the sample, and when the reply arrived.
 func (d dated) read(r *rand.Rand, at time.Time, own, spare, slowest time.Duration) (Sample, time.Time) {
 	there := at.Add(upTo(r, slowest))
 	back := there.Add(upTo(r, slowest))
@@ -66,8 +66,8 @@ func (d dated) read(r *rand.Rand, at time.Time, own, spare, slowest time.Duratio
 	return Sample{shown, shown.Add(time.Second + spare), at.Add(own), back.Add(own)}, back
 }
 
-// Two servers tell the time by their Dates; this machine's clock is wrong too. Whatever the delays, the phases and how
-// stale the Dates are, no verdict on the difference contradicts the truth.
+// Two servers give the time in their Dates; this machine's clock is wrong too. Whatever the delays, the phases and the
+// age of the Dates, no verdict on the difference contradicts the truth.
 func TestNoFalseVerdictOnServices(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	counts := map[outcome]int{}
@@ -107,16 +107,16 @@ func TestNoFalseVerdictOnServices(t *testing.T) {
 	if counts[pass] < rounds/10 || counts[fail] < rounds/10 || counts[unknown] > rounds/2 {
 		t.Errorf("the simulation decides too little to prove anything: %v", counts)
 	}
-	t.Logf("pass %d, fail %d, cannot tell %d; %.1f questions a service", counts[pass], counts[fail], counts[unknown], float64(questions)/rounds/2)
+	t.Logf("pass %d, fail %d, inconclusive %d; %.1f requests per service", counts[pass], counts[fail], counts[unknown], float64(questions)/rounds/2)
 }
 
 // Servers answer with any delays, honest bounds and any true offset; fewer than a majority lie at will, together or
-// each on its own. No verdict on this machine's offset contradicts the truth, and no honest server is called a liar.
+// each on its own. No verdict on this machine's offset contradicts the truth, and no honest server is called a falseticker.
 func TestNoFalseVerdictOnNTP(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	counts := map[outcome]int{}
 	const limit = 500 * time.Millisecond
-	named, liars := 0, 0
+	named, wrongServers := 0, 0
 	for range rounds {
 		truth := between(r, time.Second)
 		n := 4 + r.IntN(4)
@@ -136,27 +136,27 @@ func TestNoFalseVerdictOnNTP(t *testing.T) {
 				servers[i] = Around(truth+lie, upTo(r, time.Second))
 			}
 		}
-		agreed, outside, ok := Intersect(servers, quorum)
+		agreed, falsetickers, ok := Intersect(servers, quorum)
 		if !ok {
 			t.Fatalf("%d honest servers of %d do not agree", n-lying, n)
 		}
-		for i, out := range outside {
+		for i, out := range falsetickers {
 			if out && i >= lying {
-				t.Fatal("an honest server is called a liar")
+				t.Fatal("an honest server is called a falseticker")
 			}
 			if out {
 				named++
 			}
 		}
-		liars += lying
+		wrongServers += lying
 		got := judge(agreed, limit)
 		if got.contradicts(truth, limit) {
 			t.Fatalf("offset %s, limit %s: verdict %d of %v", truth, limit, got, agreed)
 		}
 		counts[got]++
 	}
-	if counts[pass] < rounds/10 || counts[fail] < rounds/10 || named < liars/2 {
-		t.Errorf("the simulation decides too little to prove anything: %v, %d of %d liars named", counts, named, liars)
+	if counts[pass] < rounds/10 || counts[fail] < rounds/10 || named < wrongServers/2 {
+		t.Errorf("the simulation decides too little to prove anything: %v, %d of %d falsetickers named", counts, named, wrongServers)
 	}
-	t.Logf("pass %d, fail %d, cannot tell %d; %d of %d liars named", counts[pass], counts[fail], counts[unknown], named, liars)
+	t.Logf("pass %d, fail %d, inconclusive %d; %d of %d falsetickers named", counts[pass], counts[fail], counts[unknown], named, wrongServers)
 }
