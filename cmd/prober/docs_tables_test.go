@@ -167,7 +167,7 @@ func (everything) Ask(_ context.Context, r *probe.Result) {
 		x.Phases = append(x.Phases, probe.Phase{Name: phase, Took: time.Millisecond})
 	}
 	r.Exchanged(x)
-	r.Each([]string{"target"}, func(_ string, r *probe.Result) { r.Pass("a", "held") })
+	r.Each([]string{"target"}, func(_ int, r *probe.Result) { r.Pass("a", "held") })
 	r.Fail("b", probe.Status, "expected 200, got 401")
 }
 

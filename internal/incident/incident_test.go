@@ -41,7 +41,8 @@ func well(r *probe.Result) {
 
 // oneReplicaDown is a run in which the second of two replicas is down, after a deploy.
 func oneReplicaDown(r *probe.Result) {
-	r.Each([]string{"10.0.0.1:80", "10.0.0.2:80"}, func(target string, r *probe.Result) {
+	r.Each([]string{"10.0.0.1:80", "10.0.0.2:80"}, func(_ int, r *probe.Result) {
+		target := r.Target()
 		if target == "10.0.0.1:80" {
 			r.Pass("live", "answers 200")
 			return

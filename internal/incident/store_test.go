@@ -109,7 +109,7 @@ func TestSave_largestFile(t *testing.T) {
 	for _, j := range all {
 		r := probe.NewResult(j.ID)
 		r.Started = start
-		r.Each(targets, func(_ string, r *probe.Result) {
+		r.Each(targets, func(_ int, r *probe.Result) {
 			r.Fail("live", probe.Refused, "nobody listens")
 		})
 		tracker.Observe(*r)

@@ -48,7 +48,7 @@ func sampleMetrics() *Metrics {
 	m.Observe(passed(protected))
 	m.Observe(resultOf(health, 1500*time.Millisecond, func(r *probe.Result) {
 		targets := []string{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"}
-		r.Each(targets, func(target string, r *probe.Result) {})
+		r.Each(targets, func(i int, r *probe.Result) {})
 		for i, target := range targets {
 			x := probe.Exchange{Check: "live", Target: target, Status: 200, Took: time.Duration(i+1) * 400 * time.Millisecond, Connections: 1, TraceID: trace(i + 1), Version: "v1.4." + string(rune('0'+i%2))}
 			if i == 2 {

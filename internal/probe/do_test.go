@@ -166,7 +166,7 @@ func TestHang(t *testing.T) {
 				r.Fail("late", Body, "bad")
 				r.Exchanged(Exchange{Status: 200})
 				r.Measure(&Measure{Name: "probe_x"}, 1)
-				r.Each([]string{"x"}, func(_ string, r *Result) { r.Pass("later", "good") })
+				r.Each([]string{"x"}, func(_ int, r *Result) { r.Pass("later", "good") })
 			}
 		}).Do(t.Context())
 		if took := time.Since(began); took != 5*time.Second+Grace || r.Took != took {
@@ -197,11 +197,13 @@ func TestHangInEach(t *testing.T) {
 				r.Pass("before", "good")
 			}
 			var wg sync.WaitGroup
-			wg.Go(func() { r.Each([]string{"other"}, func(_ string, r *Result) { r.Pass("it", "good") }) })
-			r.Each([]string{"a", "b", "c"}, func(target string, r *Result) {
+			wg.Go(func() { r.Each([]string{"other"}, func(_ int, r *Result) { r.Pass("it", "good") }) })
+			r.Each([]string{"a", "b", "c"}, func(_ int, r *Result) {
+				target := r.Target()
 				if target == "b" {
 					r.Fail("it", Body, "bad, before it hung")
-					r.Each([]string{"b1", "b2"}, func(target string, r *Result) {
+					r.Each([]string{"b1", "b2"}, func(_ int, r *Result) {
+						target := r.Target()
 						if r.Pass("inner", "good"); target == "b2" {
 							<-release
 						}
@@ -312,7 +314,8 @@ func TestPanicSaysTypeAndWayOnly(t *testing.T) {
 			for where, r := range map[string]Result{
 				"in Ask": job(func(_ context.Context, r *Result) { r.Pass("it", "good"); tt.panics() }).Do(t.Context()),
 				"in Each": job(func(_ context.Context, r *Result) {
-					r.Each([]string{"a", "b"}, func(target string, r *Result) {
+					r.Each([]string{"a", "b"}, func(_ int, r *Result) {
+						target := r.Target()
 						if r.Pass("it", "good"); target == "b" {
 							tt.panics()
 						}
@@ -365,7 +368,7 @@ func TestSecretsLeaveAResultNowhere(t *testing.T) {
 		r.Report("it", Header, value)
 		r.Exchanged(Exchange{URL: "https://x.example/" + value, Version: value, TraceID: value, TargetTraceID: value})
 		r.Measure(&Measure{Name: "probe_x", Labels: []string{"a"}}, 1, value)
-		r.Each([]string{"a"}, func(_ string, r *Result) { r.Fail("it", Body, "got %s", value) })
+		r.Each([]string{"a"}, func(_ int, r *Result) { r.Fail("it", Body, "got %s", value) })
 	}).Do(t.Context())
 	if len(r.Checks) != 4 || len(r.Exchanges) != 1 || len(r.Samples) != 1 {
 		t.Fatalf("got %+v", r)

@@ -171,19 +171,19 @@ func (r *Result) append(f func()) {
 	}
 }
 
-// Each asks every target at the same time, each with a result of its own whose notes carry the target, and returns
-// when all have been asked. The notes stand in the order of the targets. A panic spoils only its own target's notes.
-func (r *Result) Each(targets []string, ask func(target string, r *Result)) {
+// Each asks every target at the same time, by its index, each with a result of its own whose notes carry the target, and
+// returns when all have been asked. The notes stand in the order of the targets. A panic spoils only its own target's notes.
+func (r *Result) Each(targets []string, ask func(i int, r *Result)) {
 	children := make([]*Result, len(targets))
 	for i, target := range targets {
 		children[i] = &Result{ID: r.ID, target: target, lock: r.lock}
 	}
 	r.append(func() { r.children = append(r.children, children...) })
 	var wg sync.WaitGroup
-	for i, target := range targets {
+	for i := range targets {
 		wg.Go(func() {
 			defer children[i].recoverPanic()
-			ask(target, children[i])
+			ask(i, children[i])
 		})
 	}
 	wg.Wait()

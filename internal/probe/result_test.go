@@ -125,7 +125,7 @@ func TestMeasure(t *testing.T) {
 func TestExchanged(t *testing.T) {
 	r := job(func(_ context.Context, r *Result) {
 		r.Exchanged(Exchange{URL: "https://x/\x1b[2J", Version: "v1\n", TraceID: "a\u202eb", TargetTraceID: strings.Repeat("x", 10_000)})
-		r.Each([]string{"replica-0"}, func(_ string, r *Result) {
+		r.Each([]string{"replica-0"}, func(_ int, r *Result) {
 			r.Exchanged(Exchange{Status: 200, Took: 2 * time.Second})
 			r.Exchanged(Exchange{Status: 200, Target: "other", Took: time.Second})
 		})
@@ -151,7 +151,8 @@ func TestEachKeepsOrder(t *testing.T) {
 		began := time.Now()
 		r := job(func(_ context.Context, r *Result) {
 			r.Pass("before", "good")
-			r.Each(targets, func(target string, r *Result) {
+			r.Each(targets, func(i int, r *Result) {
+				target := targets[i]
 				time.Sleep(time.Duration(target[0]) * time.Millisecond) // the last target answers first
 				r.Pass("first", "good")
 				r.Measure(&Measure{Name: "probe_" + target}, 1)
@@ -181,9 +182,10 @@ func TestEachKeepsOrder(t *testing.T) {
 
 func TestEachInEach(t *testing.T) {
 	r := job(func(_ context.Context, r *Result) {
-		r.Each([]string{"a", "b"}, func(outer string, r *Result) {
+		r.Each([]string{"a", "b"}, func(_ int, r *Result) {
+			outer := r.Target()
 			r.Pass("outer", "good")
-			r.Each([]string{outer + "1", outer + "2"}, func(_ string, r *Result) { r.Pass("inner", "good") })
+			r.Each([]string{outer + "1", outer + "2"}, func(_ int, r *Result) { r.Pass("inner", "good") })
 			r.Pass("end", "good")
 		})
 	}).Do(t.Context())
@@ -200,10 +202,10 @@ func TestTwoEachAtTheSameTime(t *testing.T) {
 		r := job(func(_ context.Context, r *Result) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				r.Each([]string{"quick"}, func(_ string, r *Result) { r.Pass("it", "good") })
+				r.Each([]string{"quick"}, func(_ int, r *Result) { r.Pass("it", "good") })
 			})
 			wg.Go(func() {
-				r.Each([]string{"slow"}, func(_ string, r *Result) {
+				r.Each([]string{"slow"}, func(_ int, r *Result) {
 					r.Pass("first", "good")
 					time.Sleep(time.Second)
 					r.Fail("second", Body, "bad")
@@ -220,7 +222,7 @@ func TestTwoEachAtTheSameTime(t *testing.T) {
 
 func TestEachOfNothing(t *testing.T) {
 	r := job(func(_ context.Context, r *Result) {
-		r.Each(nil, func(string, *Result) { panic("asked nobody") })
+		r.Each(nil, func(_ int, _ *Result) { panic("asked nobody") })
 	}).Do(t.Context())
 	if got := lines(r); got != "run inconclusive(nothing_checked)" {
 		t.Errorf("got\n%s", got)
@@ -235,7 +237,7 @@ func TestNotesFromManyGoroutines(t *testing.T) {
 				r.Pass("it", "good %d", i)
 				r.Exchanged(Exchange{Status: 200})
 				r.Measure(&Measure{Name: "probe_x"}, float64(i))
-				r.Each([]string{"a", "b"}, func(_ string, r *Result) { r.Pass("each", "good") })
+				r.Each([]string{"a", "b"}, func(_ int, r *Result) { r.Pass("each", "good") })
 			})
 		}
 		wg.Wait()

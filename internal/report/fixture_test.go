@@ -99,7 +99,7 @@ func proxyByReplica() probe.Result {
 	return result(proxy, 5100*time.Millisecond, func(r *probe.Result) {
 		url := "http://proxy.ibex-system.svc:8080"
 		r.Fail("replicas", probe.Replicas, "wanted 3 healthy replicas, got 1")
-		r.Each([]string{"10.0.0.1:8080"}, func(string, *probe.Result) {})
+		r.Each([]string{"10.0.0.1:8080"}, func(_ int, _ *probe.Result) {})
 		for _, x := range []probe.Exchange{
 			get("live", "10.0.0.1:8080", url+"/health", "10.0.0.1:8080", 200, 9*time.Millisecond, "a1111111111111111111111111111111", ""),
 			get("ready", "10.0.0.1:8080", url+"/ready", "10.0.0.1:8080", 503, 12*time.Millisecond, "a2222222222222222222222222222222", ""),

@@ -116,11 +116,7 @@ func (s *clockRun) noteServers(r *probe.Result) {
 	if len(s.NTP) == 0 {
 		return
 	}
-	at := map[string]int{}
-	for i, name := range s.NTP {
-		at[name] = i
-	}
-	r.Each(s.NTP, func(name string, r *probe.Result) { s.noteServer(r, name, &s.answers[at[name]]) })
+	r.Each(s.NTP, func(i int, r *probe.Result) { s.noteServer(r, s.NTP[i], &s.answers[i]) })
 	s.noteSelf(r)
 }
 
@@ -184,8 +180,7 @@ func (s *clockRun) noteSelf(r *probe.Result) {
 
 // noteSources notes whether each service's time could be read.
 func (s *clockRun) noteSources(r *probe.Result) {
-	r.Each(names(s.sources), func(name string, r *probe.Result) {
-		i := s.source(name)
+	r.Each(names(s.sources), func(i int, r *probe.Result) {
 		seen, source := &s.clocks[i], s.sources[i]
 		switch {
 		case seen.trouble != nil:
@@ -206,8 +201,8 @@ func (s *clockRun) noteSources(r *probe.Result) {
 			return
 		}
 		about := seen.Until(s.at(time.Now()))
-		r.Measure(clockOffset, about.Mid().Seconds(), name)
-		r.Measure(clockUncertainty, about.Uncertainty().Seconds(), name)
+		r.Measure(clockOffset, about.Mid().Seconds(), source.name)
+		r.Measure(clockUncertainty, about.Uncertainty().Seconds(), source.name)
 		r.Pass("source", "%s this machine's clock, by %s", ahead(about), source.asked(seen.Samples))
 	})
 }
@@ -225,7 +220,7 @@ func (s *source) asked(n int) string {
 
 // notePairs notes how far each two clocks are apart.
 func (s *clockRun) notePairs(r *probe.Result) {
-	known := map[string]pair{}
+	var known []pair
 	var targets []string
 	for _, p := range s.pairs() {
 		target := p.a
@@ -233,11 +228,11 @@ func (s *clockRun) notePairs(r *probe.Result) {
 			target += "/" + p.b
 		}
 		if s.moved(p.a) && (p.b == utcName || s.moved(p.b)) {
-			known[target] = p
+			known = append(known, p)
 			targets = append(targets, target)
 		}
 	}
-	r.Each(targets, func(target string, r *probe.Result) { s.notePair(r, known[target]) })
+	r.Each(targets, func(i int, r *probe.Result) { s.notePair(r, known[i]) })
 }
 
 func (s *clockRun) moved(name string) bool { return s.clocks[s.source(name)].Moved }

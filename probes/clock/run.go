@@ -63,12 +63,12 @@ func (c *Probe) first(ctx context.Context, r *probe.Result, base time.Time) *clo
 	for i := range seen.answers {
 		seen.answers[i].trouble = troubled(probe.NothingChecked, "it was not asked")
 	}
-	r.Each(append(slices.Clone(c.NTP), names(c.sources)...), func(target string, r *probe.Result) {
-		if i := slices.Index(c.NTP, target); i >= 0 {
+	r.Each(append(slices.Clone(c.NTP), names(c.sources)...), func(i int, r *probe.Result) {
+		if i < len(c.NTP) {
 			seen.answers[i] = c.askServer(ctx, c.servers[i], base)
 			return
 		}
-		seen.ask(ctx, r, c.source(target))
+		seen.ask(ctx, r, i-len(c.NTP))
 	})
 	seen.agreeOnUTC()
 	return seen
@@ -212,7 +212,8 @@ func (s *clockRun) wanted() (all []string, waits map[string]time.Duration) {
 // again asks the wanted services once more, each when its answer tells most. It reports whether there were any.
 func (s *clockRun) again(ctx context.Context, r *probe.Result) bool {
 	wanted, waits := s.wanted()
-	r.Each(wanted, func(name string, r *probe.Result) {
+	r.Each(wanted, func(n int, r *probe.Result) {
+		name := wanted[n]
 		i := s.source(name)
 		seen := &s.clocks[i]
 		// What the last exchange took, the next one may take, and some more.

@@ -24,19 +24,19 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	Service    string            `yaml:"service" doc:"scheme and host of the service, used as Host and SNI when a replica is dialled by its address"`
-	Replicas   replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be"`
-	Live       string            `yaml:"live" doc:"path that returns 200 while the process is live"`
-	Ready      string            `yaml:"ready" doc:"path that returns 200 while the process accepts traffic, else 503"`
-	Dependency string            `yaml:"dependency" doc:"URL of what the service needs to be ready: 2xx means up"`
-	Marker     *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
-	Instance   *httpx.Source     `yaml:"instance" doc:"a header or JSON value that is different for each replica"`
-	Latency    probe.Duration    `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
-	Settle     probe.Duration    `yaml:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
+	Service      string            `yaml:"service" doc:"scheme and host of the service, used as Host and SNI when a replica is dialled by its address"`
+	Replicas     replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be"`
+	Live         string            `yaml:"live" doc:"path that returns 200 while the process is live"`
+	Ready        string            `yaml:"ready" doc:"path that returns 200 while the process accepts traffic, else 503"`
+	Dependency   string            `yaml:"dependency" doc:"URL of what the service needs to be ready: 2xx means up"`
+	Marker       *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
+	Instance     *httpx.Source     `yaml:"instance" doc:"a header or JSON value that is different for each replica"`
+	Latency      probe.Duration    `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
+	UnreadyGrace probe.Duration    `yaml:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
 
-	client *httpx.Client
-	asker  *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS
-	memory memory
+	client           *httpx.Client
+	dependencyClient *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS
+	history          history
 }
 
 // Measures of the health kind.
@@ -82,7 +82,7 @@ var (
 
 // New returns a probe with its default settings.
 func New() *Probe {
-	return &Probe{Live: "/health", Ready: "/ready", Settle: probe.Duration(15 * time.Second)}
+	return &Probe{Live: "/health", Ready: "/ready", UnreadyGrace: probe.Duration(15 * time.Second)}
 }
 
 // Validate reports what is wrong with the settings.
@@ -110,7 +110,7 @@ func (h *Probe) Validate() error {
 	h.client = client
 	other := h.ForOtherHost()
 	asker, depErr := other.Client(h.Dependency)
-	h.asker = asker
+	h.dependencyClient = asker
 	if depErr != nil {
 		depErr = fmt.Errorf("dependency: %w", depErr)
 	}
@@ -143,34 +143,30 @@ func (h *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	// The time is shared out, so that a replica that hangs leaves some for the dependency's second answer.
 	first, done := budget.Share(ctx, 0.25)
-	before := h.dependency(first, r)
+	before := h.askDependency(first, r)
 	done()
 	replicas, done := budget.Share(ctx, 0.7)
 	seen := make([]replica, len(targets))
-	at := make(map[string]int, len(targets))
-	for i, target := range targets {
-		at[target] = i
-	}
-	r.Each(targets, func(target string, r *probe.Result) { seen[at[target]] = h.replica(replicas, r, target) })
+	r.Each(targets, func(i int, r *probe.Result) { seen[i] = h.askReplica(replicas, r, targets[i]) })
 	done()
-	after := h.dependency(ctx, r)
-	r.Each(targets, func(target string, r *probe.Result) { h.judge(r, &seen[at[target]], before, after) })
-	h.memory.forget(targets)
-	h.count(r, seen)
+	after := h.askDependency(ctx, r)
+	r.Each(targets, func(i int, r *probe.Result) { h.report(r, &seen[i], before, after) })
+	h.history.forget(targets)
+	h.reportReplicas(r, seen)
 }
 
 // Close ends the connections that are kept for reuse. The probe may still be asked.
 func (h *Probe) Close() {
 	h.client.Close()
-	h.asker.Close()
+	h.dependencyClient.Close()
 }
 
-// dependency tells how what the service needs is doing.
-func (h *Probe) dependency(ctx context.Context, r *probe.Result) dependency {
+// askDependency tells how what the service needs is doing.
+func (h *Probe) askDependency(ctx context.Context, r *probe.Result) dependency {
 	if h.Dependency == "" {
 		return depUnknown
 	}
-	answer := h.asker.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency})
+	answer := h.dependencyClient.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency})
 	switch {
 	case answer.Reason.Verdict == probe.Inconclusive, answer.Cached != "":
 		return depUnknown
@@ -188,47 +184,47 @@ func (h *Probe) dependency(ctx context.Context, r *probe.Result) dependency {
 type replica struct {
 	live, ready answer
 	instance    string
-	telling     string // the trace id sent with the question whose answer makes its state what it is
+	traceID     string // the trace id sent with the question whose answer makes its state what it is
 }
 
-// replica asks one replica both questions and, if it says that it is live, for a page that it cannot have.
-func (h *Probe) replica(ctx context.Context, r *probe.Result, target string) replica {
+// askReplica asks one replica both questions and, if it says that it is live, for a page that it cannot have.
+func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) replica {
 	half, done := budget.Share(ctx, 0.5)
 	defer done()
 	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + h.Live, Addr: target, Want: httpx.Codes(200)})
 	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + h.Ready, Addr: target, Want: httpx.Codes(200)})
-	seen := replica{live: h.class(live), ready: h.class(ready), telling: ready.TraceID}
-	if seen.live.kind != well {
-		seen.telling = live.TraceID
+	seen := replica{live: h.classify(live), ready: h.classify(ready), traceID: ready.TraceID}
+	if seen.live.response != respOK {
+		seen.traceID = live.TraceID
 	}
 	if h.Instance != nil {
 		seen.instance = h.Instance.Read(live)
 	}
-	if seen.live.kind == well && !h.decoy(ctx, r, target) {
+	if seen.live.response == respOK && !h.checkCatchAll(ctx, r, target) {
 		r.Inconclusive("live", probe.ControlFailed, "%s answers 200, and so does every other path", h.Live)
 		return seen
 	}
-	h.live(r, live, seen.live)
+	h.reportLive(r, live, seen.live)
 	return seen
 }
 
-// live notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
-func (h *Probe) live(r *probe.Result, a *httpx.Answer, seen answer) {
-	switch seen.kind {
-	case well:
+// reportLive notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
+func (h *Probe) reportLive(r *probe.Result, a *httpx.Answer, seen answer) {
+	switch seen.response {
+	case respOK:
 		r.Pass("live", "%s answers 200", h.Live)
-	case unknown:
-		r.Report("live", seen.why, "%s", seen.detail)
-	case cached:
+	case respUnknown:
+		r.Report("live", seen.reason, "%s", seen.detail)
+	case respCached:
 		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.detail)
 	default:
-		r.Fail("live", seen.why, "wanted 200 from %s, %s", h.Live, seen.detail)
+		r.Fail("live", seen.reason, "wanted 200 from %s, %s", h.Live, seen.detail)
 	}
 }
 
-// decoy asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
+// checkCatchAll asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
 // proves nothing.
-func (h *Probe) decoy(ctx context.Context, r *probe.Result, target string) bool {
+func (h *Probe) checkCatchAll(ctx context.Context, r *probe.Result, target string) bool {
 	a := h.client.Do(ctx, r, httpx.Request{Check: "decoy", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
 	switch {
 	case a.Reason != probe.OK:
@@ -244,27 +240,27 @@ func (h *Probe) decoy(ctx context.Context, r *probe.Result, target string) bool 
 	return true
 }
 
-// judge notes in which state a replica is and what that means for the split and for serving.
-func (h *Probe) judge(r *probe.Result, seen *replica, before, after dependency) {
-	now := judge(seen.live, seen.ready, before, after)
+// report notes in which state a replica is and what that means for the split and for serving.
+func (h *Probe) report(r *probe.Result, seen *replica, before, after dependency) {
+	now := evaluate(seen.live, seen.ready, before, after)
 	for _, s := range states {
 		r.Measure(healthState, probe.BoolValue(s.Name == now.Name), r.Target(), s.Name)
 	}
 	sentence := now.sentence(seen, h)
-	settling := h.memory.settling(r.Target(), now, h.Settle.D())
-	note := func(check string, holds judgement) {
+	settling := h.history.unreadySince(r.Target(), now, h.UnreadyGrace.D())
+	note := func(check string, e expectation) {
 		switch {
-		case holds == open:
-		case holds == yes:
+		case e == notApplicable:
+		case e == holds:
 			r.Pass(check, "%s", sentence)
-		case now.Blames.Verdict == probe.Inconclusive || holds == doubtful:
-			r.Inconclusive(check, now.Blames, "%s", sentence)
+		case now.Reason.Verdict == probe.Inconclusive || e == unknown:
+			r.Inconclusive(check, now.Reason, "%s", sentence)
 		case settling > 0:
 			r.Inconclusive(check, probe.Settling, "%s; it was well %s ago", sentence, settling.Round(time.Millisecond))
 		default:
-			r.Fail(check, now.Blames, "%s", sentence)
+			r.Fail(check, now.Reason, "%s", sentence)
 		}
-		r.LinkExchange(check, seen.telling)
+		r.LinkExchange(check, seen.traceID)
 	}
 	if h.Dependency != "" {
 		note("split", now.Split)
@@ -272,15 +268,15 @@ func (h *Probe) judge(r *probe.Result, seen *replica, before, after dependency) 
 	note("serving", now.Serving)
 }
 
-// count notes whether enough replicas are healthy and whether they are different ones.
-func (h *Probe) count(r *probe.Result, seen []replica) {
+// reportReplicas notes whether enough replicas are healthy and whether they are different ones.
+func (h *Probe) reportReplicas(r *probe.Result, seen []replica) {
 	healthy, doubt, instances := 0, 0, map[string]bool{}
 	for _, s := range seen {
-		switch s.live.kind {
-		case well:
+		switch s.live.response {
+		case respOK:
 			healthy++
 			instances[s.instance] = true
-		case unknown, cached:
+		case respUnknown, respCached:
 			doubt++
 		}
 	}

@@ -18,45 +18,45 @@ import (
 
 // TestHealthStates reads the state table: liveness, readiness, dependency before and after.
 func TestHealthStates(t *testing.T) {
-	a := func(k kind) answer { return answer{kind: k} }
+	a := func(k response) answer { return answer{response: k} }
 	for _, c := range []struct {
-		live, ready   kind
+		live, ready   response
 		before, after dependency
 		want          string
 	}{
-		{well, well, depUp, depUp, "serving"},
-		{well, well, depUnknown, depUnknown, "serving_unverified"},
-		{well, unready, depUnreachable, depUnreachable, "degraded_by_dependency"},
-		{well, unready, depBroken, depUnreachable, "degraded_by_dependency"},
-		{well, unready, depUp, depUp, "not_ready"},
-		{well, unready, depUnknown, depUnknown, "not_ready"},
-		{well, well, depBroken, depBroken, "ready_lies"},
-		{well, broken, depUp, depUp, "ready_error"},
-		{well, gone, depUp, depUp, "ready_error"},
-		{broken, unready, depBroken, depBroken, "liveness_coupled"},
-		{gone, unready, depUnreachable, depUnreachable, "liveness_coupled"},
-		{unready, unready, depUnreachable, depUnreachable, "liveness_coupled"},
-		{broken, broken, depUnreachable, depUnreachable, "liveness_coupled"},
-		{broken, well, depUp, depUp, "inverted"},
-		{gone, well, depBroken, depBroken, "inverted"},
-		{broken, broken, depUp, depUp, "down"},
-		{gone, gone, depUp, depUp, "down"},
-		{gone, gone, depUnknown, depUnknown, "down"},
-		{gone, gone, depUnreachable, depUnreachable, "region_down"},
-		{foreign, well, depUp, depUp, "wrong_route"},
-		{well, foreign, depUp, depUp, "wrong_route"},
-		{cached, well, depUp, depUp, "cached"},
-		{well, cached, depUnreachable, depUnreachable, "cached"},
-		{unknown, well, depUp, depUp, "unknown"},
-		{well, well, depUp, depBroken, "race"},
-		{well, unready, depUnreachable, depUp, "race"},
-		{well, unready, depUnknown, depUp, "not_ready"},
+		{respOK, respOK, depUp, depUp, "serving"},
+		{respOK, respOK, depUnknown, depUnknown, "serving_unverified"},
+		{respOK, respUnavailable, depUnreachable, depUnreachable, "degraded_by_dependency"},
+		{respOK, respUnavailable, depBroken, depUnreachable, "degraded_by_dependency"},
+		{respOK, respUnavailable, depUp, depUp, "not_ready"},
+		{respOK, respUnavailable, depUnknown, depUnknown, "not_ready"},
+		{respOK, respOK, depBroken, depBroken, "ready_lies"},
+		{respOK, respError, depUp, depUp, "ready_error"},
+		{respOK, respNone, depUp, depUp, "ready_error"},
+		{respError, respUnavailable, depBroken, depBroken, "liveness_coupled"},
+		{respNone, respUnavailable, depUnreachable, depUnreachable, "liveness_coupled"},
+		{respUnavailable, respUnavailable, depUnreachable, depUnreachable, "liveness_coupled"},
+		{respError, respError, depUnreachable, depUnreachable, "liveness_coupled"},
+		{respError, respOK, depUp, depUp, "inverted"},
+		{respNone, respOK, depBroken, depBroken, "inverted"},
+		{respError, respError, depUp, depUp, "down"},
+		{respNone, respNone, depUp, depUp, "down"},
+		{respNone, respNone, depUnknown, depUnknown, "down"},
+		{respNone, respNone, depUnreachable, depUnreachable, "region_down"},
+		{respForeign, respOK, depUp, depUp, "wrong_route"},
+		{respOK, respForeign, depUp, depUp, "wrong_route"},
+		{respCached, respOK, depUp, depUp, "cached"},
+		{respOK, respCached, depUnreachable, depUnreachable, "cached"},
+		{respUnknown, respOK, depUp, depUp, "unknown"},
+		{respOK, respOK, depUp, depBroken, "race"},
+		{respOK, respUnavailable, depUnreachable, depUp, "race"},
+		{respOK, respUnavailable, depUnknown, depUp, "not_ready"},
 	} {
-		if got := judge(a(c.live), a(c.ready), c.before, c.after); got.Name != c.want {
+		if got := evaluate(a(c.live), a(c.ready), c.before, c.after); got.Name != c.want {
 			t.Errorf("live %d, ready %d, dependency %d then %d: got %s, want %s", c.live, c.ready, c.before, c.after, got.Name, c.want)
 		}
 	}
-	if got := judge(answer{kind: well, slow: true}, a(well), depUp, depUp); got.Name != "slow" {
+	if got := evaluate(answer{response: respOK, slow: true}, a(respOK), depUp, depUp); got.Name != "slow" {
 		t.Errorf("slow: got %s", got.Name)
 	}
 }
@@ -69,11 +69,11 @@ func TestHealthStatesPassOnlyWhenServing(t *testing.T) {
 			t.Errorf("%s is listed twice", s.Name)
 		}
 		names[s.Name] = true
-		passes := (s.Serving == yes || s.Serving == open) && (s.Split == yes || s.Split == open)
+		passes := (s.Serving == holds || s.Serving == notApplicable) && (s.Split == holds || s.Split == notApplicable)
 		if passes != (s.Name == "serving" || s.Name == "slow") {
 			t.Errorf("%s: passes is %t", s.Name, passes)
 		}
-		if !passes && s.Blames.Word == "" {
+		if !passes && s.Reason.Word == "" {
 			t.Errorf("%s does not say why", s.Name)
 		}
 	}
@@ -251,38 +251,38 @@ func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
 // TestHealthSettles: a replica that was well may be unready for one run or for the settle time, but never down.
 func TestHealthSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m memory
+		var m history
 		const settle = 15 * time.Second
-		at := func(s state) bool { return m.settling("a", s, settle) > 0 }
-		if at(notReady) {
+		at := func(s state) bool { return m.unreadySince("a", s, settle) > 0 }
+		if at(stateNotReady) {
 			t.Error("a replica never seen well settles")
 		}
-		at(serving)
+		at(stateServing)
 		time.Sleep(5 * time.Second)
-		if !at(notReady) {
+		if !at(stateNotReady) {
 			t.Error("the first unready run after a good one does not settle")
 		}
 		time.Sleep(5 * time.Second)
-		if at(notReady) {
+		if at(stateNotReady) {
 			t.Error("the second unready run still settles")
 		}
-		at(serving)
+		at(stateServing)
 		time.Sleep(5 * time.Second)
-		if at(down) {
+		if at(stateDown) {
 			t.Error("down settles")
 		}
-		at(serving)
+		at(stateServing)
 		time.Sleep(settle)
-		if at(notReady) {
+		if at(stateNotReady) {
 			t.Error("settles after the settle time")
 		}
-		at(serving)
+		at(stateServing)
 		time.Sleep(5 * time.Second)
-		if !at(readyLies) || at(readyLies) {
+		if !at(stateReadyDespiteDependencyDown) || at(stateReadyDespiteDependencyDown) {
 			t.Error("a dependency that went down just now must settle for one run, and for one only")
 		}
 		m.forget([]string{"b"})
-		if len(m.last) != 0 {
+		if len(m.seen) != 0 {
 			t.Error("a replica that is gone is remembered")
 		}
 	})

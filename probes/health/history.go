@@ -5,47 +5,47 @@ import (
 	"time"
 )
 
-// memory keeps when each replica was last well and how long its state has held.
-type memory struct {
+// history keeps when each replica was last well and how long its state has held.
+type history struct {
 	sync.Mutex
-	last map[string]held
+	seen map[string]lastSeen
 }
 
-type held struct {
-	state string
-	well  time.Time // when it was last seen well; zero if never
+type lastSeen struct {
+	state   string
+	healthy time.Time // when it was last seen well; zero if never
 }
 
-// settling returns how long ago a replica was well that now, for the first time, is not; zero once the state has held
+// unreadySince returns how long ago a replica was well that now, for the first time, is not; zero once the state has held
 // for two runs or for settle, and where the replica was never seen well. A state that is down does not settle.
-func (m *memory) settling(target string, now state, settle time.Duration) time.Duration {
+func (m *history) unreadySince(target string, now state, settle time.Duration) time.Duration {
 	m.Lock()
 	defer m.Unlock()
-	if m.last == nil {
-		m.last = map[string]held{}
+	if m.seen == nil {
+		m.seen = map[string]lastSeen{}
 	}
-	was := m.last[target]
-	next := held{state: now.Name, well: was.well}
-	if now.Serving == yes {
-		next.well = time.Now()
+	was := m.seen[target]
+	next := lastSeen{state: now.Name, healthy: was.healthy}
+	if now.Serving == holds {
+		next.healthy = time.Now()
 	}
-	m.last[target] = next
-	ago := time.Since(was.well)
-	if now.Serving == yes || !now.Settles || was.well.IsZero() || was.state == now.Name || ago >= settle {
+	m.seen[target] = next
+	ago := time.Since(was.healthy)
+	if now.Serving == holds || !now.Transient || was.healthy.IsZero() || was.state == now.Name || ago >= settle {
 		return 0
 	}
 	return ago
 }
 
 // forget drops the replicas that are no longer there.
-func (m *memory) forget(targets []string) {
+func (m *history) forget(targets []string) {
 	m.Lock()
 	defer m.Unlock()
-	keep := map[string]held{}
+	keep := map[string]lastSeen{}
 	for _, t := range targets {
-		if h, ok := m.last[t]; ok {
+		if h, ok := m.seen[t]; ok {
 			keep[t] = h
 		}
 	}
-	m.last = keep
+	m.seen = keep
 }

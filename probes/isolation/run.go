@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -202,12 +201,8 @@ func (req request) describe() string {
 // parallel makes requests at the same time, as many as the settings allow, and returns when all are answered.
 func (r *run) parallel(n int, ask func(i int)) {
 	lanes := make([]string, min(n, r.p.Concurrency))
-	for i := range lanes {
-		lanes[i] = strconv.Itoa(i)
-	}
-	r.result.Each(lanes, func(lane string, _ *probe.Result) {
-		first, _ := strconv.Atoi(lane)
-		for i := first; i < n; i += len(lanes) {
+	r.result.Each(lanes, func(lane int, _ *probe.Result) {
+		for i := lane; i < n; i += len(lanes) {
 			ask(i)
 		}
 	})

@@ -114,7 +114,8 @@ func (r *run) report() {
 		return least
 	}
 	slices.SortStableFunc(surfaces, func(a, b string) int { return cmp.Compare(worst(a), worst(b)) })
-	r.result.Each(surfaces, func(surface string, result *probe.Result) {
+	r.result.Each(surfaces, func(i int, result *probe.Result) {
+		surface := surfaces[i]
 		own := slices.DeleteFunc(slices.Clone(all), func(j verdict) bool { return j.surface != surface })
 		slices.SortStableFunc(own, func(a, b verdict) int { return cmp.Compare(rank(a.rule), rank(b.rule)) })
 		for _, j := range own {

@@ -283,7 +283,8 @@ func (run *jwksRun) count() {
 			untold[v.of]++
 		}
 	}
-	run.r.Each(names, func(name string, r *probe.Result) {
+	run.r.Each(names, func(i int, r *probe.Result) {
+		name := names[i]
 		want := run.Verifiers[name].Replicas.Want
 		detail := fmt.Sprintf("wanted %s, found %d, of which %d with a key set", text.Count(want, "replica"), found[name], read[name])
 		switch {

@@ -50,10 +50,10 @@ func (p *Probe) places(ctx context.Context, r *probe.Result) ([]place, bool) {
 	names := slices.Sorted(maps.Keys(p.Verifiers))
 	replicated := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })
 	found := make([][]string, len(replicated))
-	r.Each(replicated, func(name string, r *probe.Result) {
-		v := p.Verifiers[name]
+	r.Each(replicated, func(i int, r *probe.Result) {
+		v := p.Verifiers[replicated[i]]
 		if addresses, ok := v.Replicas.Find(ctx, r, p.client); ok {
-			found[slices.Index(replicated, name)] = addresses
+			found[i] = addresses
 		}
 	})
 	for _, name := range names {

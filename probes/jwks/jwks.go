@@ -194,14 +194,11 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 		return
 	}
 	run.views = make([]view, len(places))
-	at := make(map[string]int, len(places))
 	targets := make([]string, len(places))
 	for i, place := range places {
-		at[place.target], targets[i] = i, place.target
+		targets[i] = place.target
 	}
-	r.Each(targets, func(target string, r *probe.Result) {
-		run.views[at[target]] = p.view(ctx, r, places[at[target]])
-	})
+	r.Each(targets, func(i int, r *probe.Result) { run.views[i] = p.view(ctx, r, places[i]) })
 	run.now = time.Now()
 	run.judge()
 }
@@ -225,14 +222,11 @@ func (run *jwksRun) judge() {
 
 // each notes one check for every verifier and replica.
 func (run *jwksRun) each(note func(r *probe.Result, v *view)) {
-	at := make(map[string]*view, len(run.views))
-	var targets []string
-	for i := range run.views {
-		v := &run.views[i]
-		at[v.target] = v
-		targets = append(targets, v.target)
+	targets := make([]string, len(run.views))
+	for i, v := range run.views {
+		targets[i] = v.target
 	}
-	run.r.Each(targets, func(target string, r *probe.Result) { note(r, at[target]) })
+	run.r.Each(targets, func(i int, r *probe.Result) { note(r, &run.views[i]) })
 }
 
 // named is how a kid is spoken of: shown only if the configuration names it.

@@ -149,19 +149,17 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	tokens := p.readTokens()
 	forged := p.forge(ctx, r, tokens)
 	seen := make([]*visit, len(targets))
-	at := make(map[string]*visit, len(targets))
-	for i, target := range targets {
+	for i := range targets {
 		seen[i] = &visit{probe: p, tokens: tokens, forged: forged, patience: patience}
-		at[target] = seen[i]
 	}
-	r.Each(targets, func(target string, r *probe.Result) { at[target].ask(ctx, r) })
+	r.Each(targets, func(i int, r *probe.Result) { seen[i].ask(ctx, r) })
 	for _, v := range seen {
 		v.judge()
 	}
 	for urgency := range leastUrgent + 1 {
-		r.Each(targets, func(target string, r *probe.Result) { at[target].note(r, urgency) })
+		r.Each(targets, func(i int, r *probe.Result) { seen[i].note(r, urgency) })
 	}
-	r.Each(targets, func(target string, r *probe.Result) { at[target].tell(r) })
+	r.Each(targets, func(i int, r *probe.Result) { seen[i].tell(r) })
 	p.tellCases(r, seen)
 	p.tellTokens(r, tokens)
 	if !p.Replicas.None() {

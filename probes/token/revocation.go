@@ -164,7 +164,6 @@ const refusalsInARow = 3
 // watch uses a revoked token, at once and then every so often, until it is refused and stays so; the last time is when
 // the limit is reached. It returns how long that took. Where the run's own time ends before the limit, nobody can tell.
 func (v *Revocation) watch(ctx context.Context, ask func(context.Context) usage) (probe.Outcome, time.Duration) {
-	const check = "revocation"
 	limit, revoked := v.Within.D(), time.Now()
 	inARow, since := 0, time.Duration(0)
 	for {

@@ -24,7 +24,8 @@ func (run *tokenRun) examine(ctx context.Context, e ends, g issuance.Grant) {
 	step, _ := run.clock.Stepped()
 	run.times(token, g, step)
 	if len(run.Keysets) > 0 {
-		run.r.Each(run.Keysets, func(url string, r *probe.Result) {
+		run.r.Each(run.Keysets, func(i int, r *probe.Result) {
+			url := run.Keysets[i]
 			run.signature(ctx, r, "keysets", url, token, func(*httpx.Answer) {})
 		})
 	}
