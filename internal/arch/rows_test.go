@@ -22,7 +22,7 @@ var rows = map[string]row{
 	"internal/canary":   {ours: []string{"internal/encoded"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"github.com/theory/jsonpath"}},
-	"internal/keyset":   {theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/jwk":      {theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}},
 	"internal/httpx": {
 		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath"},
@@ -52,18 +52,18 @@ var rows = map[string]row{
 	"probes": {ours: []string{
 		"internal/probe", "probes/clock", "probes/health", "probes/http", "probes/isolation", "probes/jwks", "probes/protected", "probes/token",
 	}},
-	"probes/clock":     {ours: append(forKinds, "internal/timesync", "probes/internal/issuance")},
+	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/timesync", "probes/internal/issuance")},
 	"probes/health":    {ours: forKinds},
 	"probes/http":      {ours: forKinds},
 	"probes/isolation": {ours: append(forKinds, "internal/canary")},
-	"probes/jwks":      {ours: append(forKinds, "internal/keyset", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"probes/protected": {ours: append(forKinds, "internal/keyset"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"probes/token":     {ours: append(forKinds, "internal/keyset", "probes/internal/issuance")},
+	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/token":     {ours: append(forKinds, "internal/jwk", "probes/internal/issuance")},
 
 	"probes/internal/budget":    {},
 	"probes/internal/control":   {},
 	"probes/internal/expect":    {ours: []string{"internal/httpx", "internal/jsonpath", "internal/probe", "internal/text"}},
-	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/keyset", "internal/probe", "internal/secret"}},
+	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/jwk", "internal/probe", "internal/secret"}},
 	"probes/internal/replicas":  {ours: []string{"internal/dial", "internal/httpx", "internal/probe", "internal/text"}},
 	"probes/internal/probetest": {ours: []string{"internal/probe", "internal/jsonpath"}}, // for tests only
 	"cmd/prober": {

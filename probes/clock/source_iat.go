@@ -1,14 +1,11 @@
 package clock
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"math"
-	"strings"
 	"time"
 
 	"prober/internal/httpx"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/timesync"
 	"prober/probes/internal/issuance"
@@ -33,17 +30,13 @@ func (s *source) grant() (httpx.Request, error) {
 // issued reads the iat of the token that an answer holds. The signature is not verified: a clock is not told better by
 // one, and who answers is known from the URL.
 func (s *source) issued(a *httpx.Answer) (timesync.Sample, *trouble) {
-	parts := strings.Split(issuance.IssuedToken(a), ".")
-	if len(parts) != 3 {
+	token := jwk.ReadRaw(issuance.IssuedToken(a))
+	if token == nil {
 		return timesync.Sample{}, troubled(probe.Schema, "the token endpoint did not answer with a JWT, and tells no time")
 	}
-	var claims struct {
-		IssuedAt *float64 `json:"iat"`
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.IssuedAt == nil || !(math.Abs(*claims.IssuedAt) < 1<<32) {
+	at := token.Date("iat")
+	if at.IsZero() {
 		return timesync.Sample{}, troubled(probe.Schema, "the token has no iat that is a time")
 	}
-	at := time.Unix(int64(math.Floor(*claims.IssuedAt)), 0)
 	return timesync.Sample{Earliest: at, Latest: at.Add(time.Second)}, nil
 }

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
 
 // problems counts the keys of a set by what is wrong with them.
-func (v *view) problems() map[keyset.Problem]int {
-	n := map[keyset.Problem]int{}
+func (v *view) problems() map[jwk.Problem]int {
+	n := map[jwk.Problem]int{}
 	for i := range v.set {
 		n[v.set[i].Problem]++
 	}
@@ -24,7 +24,7 @@ func (v *view) problems() map[keyset.Problem]int {
 // private notes whether a set holds what nobody may know. The finding counts wherever it was read, and that there is
 // nothing only where the set is sure.
 func (run *jwksRun) private(r *probe.Result, v *view) {
-	n := v.problems()[keyset.Private]
+	n := v.problems()[jwk.Private]
 	switch {
 	case n > 0:
 		r.Fail("private", probe.PrivateKey, "%d of %s private or symmetric material: whoever has read it can sign tokens, so revoke it now",
@@ -59,7 +59,7 @@ func (run *jwksRun) gone(r *probe.Result, v *view) {
 		r.Inconclusive(check, probe.ControlFailed, "whether the revoked keys are gone cannot be told, since the key set could not be read")
 	case v.cached != "":
 		r.Inconclusive(check, probe.StaleOrCached, "not in a copy out of a cache (%s), which does not prove that they are gone", v.cached)
-	case v.problems()[keyset.Malformed] > 0:
+	case v.problems()[jwk.Malformed] > 0:
 		r.Inconclusive(check, probe.ControlFailed, "not among the keys that can be read, but the ids of some cannot")
 	default:
 		r.Pass(check, "%s not in the set", quotedAll(run.revoked.list))
@@ -139,11 +139,11 @@ func shortList(run *jwksRun, kids []string) string {
 // fit says why the key of a kid cannot verify what it must.
 func (run *jwksRun) fit(v *view, kid string) (probe.Reason, string) {
 	switch run.unfit(v, kid) {
-	case keyset.Private:
+	case jwk.Private:
 		return probe.ControlFailed, "stands there with private material, and is not read"
-	case keyset.Malformed, keyset.Unknown, keyset.Unreadable:
+	case jwk.Malformed, jwk.Unknown, jwk.Unreadable:
 		return jwksBad, "stands there, but its key cannot be read by any verifier"
-	case keyset.Unfit:
+	case jwk.Unfit:
 		return jwksAlg, "stands there, but its use, key_ops or alg say that it verifies no signature"
 	}
 	for _, k := range v.set.Find(kid) {
@@ -155,7 +155,7 @@ func (run *jwksRun) fit(v *view, kid string) (probe.Reason, string) {
 }
 
 // allows reports whether a key can verify one of these algorithms.
-func allows(k *keyset.Key, algs []string) bool {
+func allows(k *jwk.Key, algs []string) bool {
 	return slices.ContainsFunc(algs, func(alg string) bool {
 		return slices.Contains(k.Algorithms(), alg) && (k.Algorithm == "" || k.Algorithm == alg)
 	})
@@ -165,13 +165,13 @@ func allows(k *keyset.Key, algs []string) bool {
 func (run *jwksRun) read(r *probe.Result, v *view) {
 	const check = "keyset"
 	n := v.problems()
-	verifying := n[""] + n[keyset.Weak] + n[keyset.Private]
+	verifying := n[""] + n[jwk.Weak] + n[jwk.Private]
 	switch twice, same := v.twice(); {
 	case !v.sure():
 		r.Report(check, v.why, "%s", v.detail)
-	case n[keyset.Malformed] > 0:
+	case n[jwk.Malformed] > 0:
 		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
-			n[keyset.Malformed], text.Plural(len(v.set), "key is", "keys are"))
+			n[jwk.Malformed], text.Plural(len(v.set), "key is", "keys are"))
 	case twice != "":
 		r.Fail(check, jwksDuplicate, "two different keys have %s: verifiers try one of them", run.named(twice))
 	case verifying == 0:
@@ -211,7 +211,7 @@ func (run *jwksRun) strength(r *probe.Result, v *view) {
 	if v.set == nil {
 		return
 	}
-	i := slices.IndexFunc(v.set, func(k keyset.Key) bool { return k.Problem == keyset.Weak })
+	i := slices.IndexFunc(v.set, func(k jwk.Key) bool { return k.Problem == jwk.Weak })
 	switch {
 	case i >= 0:
 		k := v.set[i]

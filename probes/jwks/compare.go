@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 )
 
@@ -25,7 +25,7 @@ type census struct {
 }
 
 // keyName tells keys of a set apart: by id or, of those that have none, by what they are.
-func keyName(k *keyset.Key) string {
+func keyName(k *jwk.Key) string {
 	if k.ID == "" {
 		return "\x00" + k.Thumbprint
 	}
@@ -46,7 +46,7 @@ func (run *jwksRun) compare() census {
 		have[i] = make(map[string]bool, len(v.set))
 		for j := range v.set {
 			k := &v.set[j]
-			if k.Thumbprint == "" || k.Problem == keyset.Unfit {
+			if k.Thumbprint == "" || k.Problem == jwk.Unfit {
 				continue
 			}
 			name := keyName(k)
@@ -225,8 +225,8 @@ func (run *jwksRun) measure(c census) {
 			continue
 		}
 		n := v.problems()
-		run.r.Measure(jwksKeys, float64(n[""]+n[keyset.Weak]), v.target)
-		for _, why := range []keyset.Problem{keyset.Unknown, keyset.Unreadable, keyset.Unfit, keyset.Malformed, keyset.Private} {
+		run.r.Measure(jwksKeys, float64(n[""]+n[jwk.Weak]), v.target)
+		for _, why := range []jwk.Problem{jwk.Unknown, jwk.Unreadable, jwk.Unfit, jwk.Malformed, jwk.Private} {
 			run.r.Measure(jwksIgnored, float64(n[why]), v.target, string(why))
 		}
 		for _, kid := range slices.Concat(run.kids.list, run.revoked.list) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/replicas"
 )
@@ -29,7 +29,7 @@ type place struct {
 // A view is what was seen of one place.
 type view struct {
 	place
-	set    keyset.Set   // nil if it could not be read
+	set    jwk.Set      // nil if it could not be read
 	why    probe.Reason // OK if the set is there and not out of a cache, unless that is allowed
 	detail string
 	cached string        // why it may have come out of a cache
@@ -86,7 +86,7 @@ func (p *Probe) view(ctx context.Context, r *probe.Result, at place) view {
 	} else if answer := p.ask(ctx, r, at); v.blame(answer, p.HasCredential()) {
 		v.life, v.stale, v.said = freshness(answer)
 		v.cached = answer.Cached
-		v.set, err = keyset.Parse(answer.Body)
+		v.set, err = jwk.Parse(answer.Body)
 		v.why, v.detail = unparsed(err)
 	}
 	if v.cached != "" && v.why == probe.OK && !p.AllowCached {
@@ -131,16 +131,16 @@ func unparsed(err error) (probe.Reason, string) {
 	switch {
 	case err == nil:
 		return probe.OK, ""
-	case errors.Is(err, keyset.ErrEmpty):
+	case errors.Is(err, jwk.ErrEmpty):
 		return jwksEmpty, "wanted a key set, got one without a key: nobody can verify any token by it"
-	case errors.Is(err, keyset.ErrMany):
-		return probe.TooLarge, fmt.Sprintf("wanted a key set of at most %d keys, got more", keyset.Most)
+	case errors.Is(err, jwk.ErrMany):
+		return probe.TooLarge, fmt.Sprintf("wanted a key set of at most %d keys, got more", jwk.MaxKeys)
 	}
 	return probe.Schema, "wanted a key set: " + err.Error()
 }
 
 // bundle reads the keys of a verifier that has no endpoint.
-func (v *Verifier) bundle() (keyset.Set, probe.Reason, string) {
+func (v *Verifier) bundle() (jwk.Set, probe.Reason, string) {
 	ids := readWords(v.Kids)
 	if ids.err != nil {
 		return nil, probe.Credential, "kids: " + ids.err.Error()
@@ -149,7 +149,7 @@ func (v *Verifier) bundle() (keyset.Set, probe.Reason, string) {
 	if err != nil {
 		return nil, probe.Credential, "pem: " + err.Error()
 	}
-	set, err := keyset.ParsePEM([]byte(text), ids.list)
+	set, err := jwk.ParsePEM([]byte(text), ids.list)
 	if err != nil {
 		return nil, probe.Schema, "wanted a bundle of public keys in PEM: " + err.Error()
 	}

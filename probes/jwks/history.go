@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -196,12 +196,12 @@ func (m *keyMemory) learnRevoked(run *jwksRun) {
 }
 
 // renamed returns a revoked kid whose key, as far as it was ever seen, is in a set under another one; empty if none is.
-func (m *keyMemory) renamed(set keyset.Set, revoked []string) string {
+func (m *keyMemory) renamed(set jwk.Set, revoked []string) string {
 	m.Lock()
 	defer m.Unlock()
 	for _, kid := range revoked {
 		print := m.prints[kid]
-		if print != "" && slices.ContainsFunc(set, func(k keyset.Key) bool { return k.Thumbprint == print && k.ID != kid }) {
+		if print != "" && slices.ContainsFunc(set, func(k jwk.Key) bool { return k.Thumbprint == print && k.ID != kid }) {
 			return kid
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/text"
 	"prober/probes/internal/issuance"
@@ -16,7 +16,7 @@ import (
 // A freshToken is a token that was issued in this run, or why there is none.
 type freshToken struct {
 	probe.Outcome               // OK if there is one that can be read
-	token         *keyset.Token // nil if there is none
+	token         *jwk.Token    // nil if there is none
 	stale         string        // why it may have been issued before this run, after "the token"; empty if nothing says so
 	life          time.Duration // from its issue to its expiry; 0 if it does not say
 }
@@ -52,7 +52,7 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
 		}
 		return freshToken{Outcome: probe.Outcome{Reason: g.Reason, Detail: "no fresh token: " + g.Detail}}
 	}
-	token, err := keyset.Read(g.Token)
+	token, err := jwk.ReadToken(g.Token)
 	if err != nil {
 		why, detail := issuance.NotVerified(err)
 		if why == probe.Schema {
@@ -120,23 +120,23 @@ func (run *jwksRun) signing() {
 
 // verify says why the fresh token does not verify by the key set of one verifier.
 func (run *jwksRun) verify(v *view) (probe.Reason, string) {
-	_, err := v.set.Verify(run.fresh.token, keyset.Allowed(run.Algs))
+	_, err := v.set.Verify(run.fresh.token, jwk.Allowed(run.Algs))
 	switch {
 	case err == nil:
 		return probe.OK, ""
-	case errors.Is(err, keyset.ErrSignature):
+	case errors.Is(err, jwk.ErrSignature):
 		return jwksConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
-	case errors.Is(err, keyset.ErrKey) && run.unfit(v, run.fresh.kid()) != "":
+	case errors.Is(err, jwk.ErrKey) && run.unfit(v, run.fresh.kid()) != "":
 		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
-	case errors.Is(err, keyset.ErrKey):
+	case errors.Is(err, jwk.ErrKey):
 		return jwksAlg, "the key with a fresh token's kid is not for the algorithm that signed it"
 	}
 	return issuance.NotVerified(err)
 }
 
 // unfit returns what is wrong with a key of a set; empty if nothing is with one of those that have the kid.
-func (run *jwksRun) unfit(v *view, kid string) keyset.Problem {
-	var worst keyset.Problem
+func (run *jwksRun) unfit(v *view, kid string) jwk.Problem {
+	var worst jwk.Problem
 	for _, k := range v.set.Find(kid) {
 		if k.Problem == "" {
 			return ""

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
@@ -41,7 +41,7 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 	run := &jwksRun{Probe: x.probe, r: r, now: x.start.Add(after), kids: readWords(x.probe.Kids), revoked: readWords(x.probe.Revoked)}
 	run.fresh.Outcome = probe.Outcome{Reason: probe.ControlFailed, Detail: "no fresh token"}
 	if signer != nil {
-		token, err := keyset.Read(tokenBy(x.t, *signer))
+		token, err := jwk.ReadToken(tokenBy(x.t, *signer))
 		if err != nil {
 			x.t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 				entries = append(entries, key)
 			}
 			var err error
-			if v.set, err = keyset.Parse([]byte(keysetOf(x.t, entries...))); err != nil {
+			if v.set, err = jwk.Parse([]byte(keysetOf(x.t, entries...))); err != nil {
 				x.t.Fatal(err)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/secret"
 	"prober/internal/text"
 	"prober/probes/internal/replicas"
@@ -97,8 +97,8 @@ func (p *Probe) validateKids() error {
 		}
 	}
 	for i, alg := range p.Algs {
-		if !slices.Contains(keyset.Algorithms, alg) || slices.Contains(p.Algs[:i], alg) {
-			wrong = append(wrong, fmt.Errorf("algs: wanted some of %s, each once", strings.Join(keyset.Algorithms, ", ")))
+		if !slices.Contains(jwk.Algorithms, alg) || slices.Contains(p.Algs[:i], alg) {
+			wrong = append(wrong, fmt.Errorf("algs: wanted some of %s, each once", strings.Join(jwk.Algorithms, ", ")))
 			break
 		}
 	}

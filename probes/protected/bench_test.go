@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/httpx"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/probes/internal/probetest"
@@ -88,7 +89,7 @@ func BenchmarkForge(b *testing.B) {
 			var f forger
 			for b.Loop() {
 				i++
-				real := readJWT(tokens[i%2])
+				real := jwk.ReadRaw(tokens[i%2])
 				if _, err := f.all("bench", maker{real: real}); err != nil {
 					b.Fatal(err)
 				}

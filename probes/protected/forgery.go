@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
 )
@@ -121,7 +122,7 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*f
 	if !o.Passed() {
 		return &battery{why: o.Reason, detail: o.Detail}
 	}
-	real := readJWT(token)
+	real := jwk.ReadRaw(token)
 	if real == nil && p.Forgeries.Claims == nil {
 		return &battery{why: probe.Credential, detail: "the valid token is no JWT; write under claims what real ones say"}
 	}
@@ -144,31 +145,31 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*f
 }
 
 // invented is a token that could be a real one, but for its signature, which it lacks.
-func (f *Forgeries) invented(now time.Time) *signedJWT {
+func (f *Forgeries) invented(now time.Time) *jwk.RawToken {
 	alg := f.Algorithm
 	if alg == "" {
 		alg = "RS256"
 	}
-	t := &signedJWT{head: map[string]any{"typ": "JWT", "alg": alg}, claims: maps.Clone(f.Claims)}
+	t := &jwk.RawToken{Head: map[string]any{"typ": "JWT", "alg": alg}, Claims: maps.Clone(f.Claims)}
 	if f.KeyID != "" {
-		t.head["kid"] = f.KeyID
+		t.Head["kid"] = f.KeyID
 	}
 	hour := now.Truncate(time.Hour) // so that it stays the same for a while
 	for name, at := range map[string]time.Time{"iat": hour, "exp": hour.Add(2 * time.Hour)} {
-		if _, there := t.claims[name]; !there {
-			t.claims[name] = json.Number(strconv.FormatInt(at.Unix(), 10))
+		if _, there := t.Claims[name]; !there {
+			t.Claims[name] = json.Number(strconv.FormatInt(at.Unix(), 10))
 		}
 	}
-	t.header, t.payload = encoded(t.head), encoded(t.claims)
+	t.Header, t.Payload = encoded(t.Head), encoded(t.Claims)
 	return t
 }
 
 // otherSignature is that of another caller's token made with the same algorithm and key, if there is one.
-func otherSignature(tokens map[string]*fixture, real *signedJWT) string {
+func otherSignature(tokens map[string]*fixture, real *jwk.RawToken) string {
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
 		t := tokens[name].jwt
-		if t != nil && name != callerValid && t.text("alg") == real.text("alg") && t.text("kid") == real.text("kid") && t.signature != real.signature {
-			return t.signature
+		if t != nil && name != callerValid && t.Text("alg") == real.Text("alg") && t.Text("kid") == real.Text("kid") && t.Signature != real.Signature {
+			return t.Signature
 		}
 	}
 	return ""
@@ -186,7 +187,7 @@ func (f *forger) all(whose string, m maker) ([]forgery, error) {
 	if err != nil {
 		return nil, err
 	}
-	learnt := map[string]bool{m.real.header: true, m.real.payload: true}
+	learnt := map[string]bool{m.real.Header: true, m.real.Payload: true}
 	for _, made := range all {
 		parts := strings.SplitN(made.token(), ".", 3)
 		for i, what := range []string{"header", "payload"} {

@@ -10,18 +10,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"prober/internal/jwk"
 )
 
 // A maker makes forgeries out of what a forger would know.
 type maker struct {
-	real      *signedJWT
+	real      *jwk.RawToken
 	published []crypto.PublicKey // by which real tokens are verified; none if nobody said
 	other     string             // the signature of another real token; empty if there is none
 }
 
 func (m *maker) sum() [sha256.Size]byte {
 	h := sha256.New()
-	for _, part := range []string{m.real.header, m.real.payload, m.real.signature, m.other} {
+	for _, part := range []string{m.real.Header, m.real.Payload, m.real.Signature, m.other} {
 		fmt.Fprintf(h, "%d %s ", len(part), part)
 	}
 	for _, key := range m.published {
@@ -47,7 +49,7 @@ const (
 // make makes all of them. The bytes are put together by hand, since no library should.
 func (m *maker) make() ([]forgery, error) {
 	t := m.real
-	alg := t.text("alg")
+	alg := t.Text("alg")
 	own, err := newForgeKey(alg)
 	if err != nil {
 		return nil, err
@@ -64,19 +66,19 @@ func (m *maker) make() ([]forgery, error) {
 	}
 	var all []forgery
 	add := func(name, words, token string) { all = append(all, forged(name, words, token)) }
-	unsigned := func(alg string) string { return encoded(m.head("alg", alg)) + "." + t.payload + "." }
+	unsigned := func(alg string) string { return encoded(m.head("alg", alg)) + "." + t.Payload + "." }
 	add("none", "a token with alg none", unsigned("none"))
 	add("none_capital", "a token with alg None", unsigned("None"))
 	add("none_mixed", "a token with alg nOnE", unsigned("nOnE"))
-	add("empty_signature", "a token whose signature is left out", t.header+"."+t.payload+".")
-	if t.signature != "" {
+	add("empty_signature", "a token whose signature is left out", t.Header+"."+t.Payload+".")
+	if t.Signature != "" {
 		all = append(all, m.resigned()...)
 	}
-	add("own_key", "a token signed with another key of the same kid", own.sign(t.header+"."+t.payload))
-	add("unknown_kid", "a token whose kid nobody knows", own.sign(encoded(m.head("kid", unknownKid))+"."+t.payload))
+	add("own_key", "a token signed with another key of the same kid", own.sign(t.Header+"."+t.Payload))
+	add("unknown_kid", "a token whose kid nobody knows", own.sign(encoded(m.head("kid", unknownKid))+"."+t.Payload))
 	add("kid_path", "a token whose kid is the path of an empty file, keyed with nothing", m.keyed(nil, "kid", pathKid))
 	add("kid_sql", "a token whose kid is SQL that answers with a key", m.keyed([]byte(sqlKey), "kid", sqlKid))
-	add("embedded_jwk", "a token that brings its own key along (jwk)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jwk", public))+"."+t.payload))
+	add("embedded_jwk", "a token that brings its own key along (jwk)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jwk", public))+"."+t.Payload))
 	add("wrong_aud", "a token for another audience, signed with another key", m.claiming(own, "aud", "https://prober.invalid"))
 	add("wrong_iss", "a token of another issuer, signed with another key", m.claiming(own, "iss", "https://prober.invalid"))
 	add("future_nbf", "a token that is not valid yet, signed with another key", m.claiming(own, "nbf", json.Number("4102444800"))) // 2100
@@ -86,22 +88,22 @@ func (m *maker) make() ([]forgery, error) {
 		}
 	}
 	// The last one, since a verifier may wait for the host.
-	add("jku", "a token that says where its keys are (jku)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jku", jkuURL))+"."+t.payload))
+	add("jku", "a token that says where its keys are (jku)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jku", jkuURL))+"."+t.Payload))
 	return all, nil
 }
 
 // resigned are the forgeries that need a real signature to begin with.
 func (m *maker) resigned() []forgery {
 	t := m.real
-	signed := t.header + "." + t.payload + "."
-	signature, err := base64.RawURLEncoding.DecodeString(t.signature)
+	signed := t.Header + "." + t.Payload + "."
+	signature, err := base64.RawURLEncoding.DecodeString(t.Signature)
 	if err != nil {
 		return nil
 	}
 	all := []forgery{
 		forged("truncated_signature", "a token with half of its signature", signed+base64.RawURLEncoding.EncodeToString(signature[:len(signature)/2])),
 		forged("zero_signature", "a token with a signature of zeros", signed+base64.RawURLEncoding.EncodeToString(make([]byte, len(signature)))),
-		forged("tampered_payload", "a token that was changed after it was signed", t.header+"."+encoded(t.tampered())+"."+t.signature),
+		forged("tampered_payload", "a token that was changed after it was signed", t.Header+"."+encoded(tampered(t))+"."+t.Signature),
 	}
 	if m.other != "" {
 		all = append(all, forged("other_signature", "a token with the signature of another", signed+m.other))
@@ -110,9 +112,9 @@ func (m *maker) resigned() []forgery {
 }
 
 // tampered changes of the claims what no verifier has another reason to refuse: the token expires a second later.
-func (t *signedJWT) tampered() map[string]any {
-	claims := maps.Clone(t.claims)
-	if exp := t.date("exp"); !exp.IsZero() {
+func tampered(t *jwk.RawToken) map[string]any {
+	claims := maps.Clone(t.Claims)
+	if exp := t.Date("exp"); !exp.IsZero() {
 		claims["exp"] = json.Number(strconv.FormatInt(exp.Unix()+1, 10))
 	} else {
 		claims["prober"] = "tampered"
@@ -122,7 +124,7 @@ func (t *signedJWT) tampered() map[string]any {
 
 // head is the real header with members changed, given as names and values in turn.
 func (m *maker) head(pairs ...any) map[string]any {
-	head := maps.Clone(m.real.head)
+	head := maps.Clone(m.real.Head)
 	for pair := range slices.Chunk(pairs, 2) {
 		head[pair[0].(string)] = pair[1]
 	}
@@ -132,14 +134,14 @@ func (m *maker) head(pairs ...any) map[string]any {
 // keyed is the real token with alg HS256 and a MAC by that key.
 func (m *maker) keyed(key []byte, pairs ...any) string {
 	k := forgeKey{alg: "HS256", shared: key}
-	return k.sign(encoded(m.head(append(pairs, "alg", "HS256")...)) + "." + m.real.payload)
+	return k.sign(encoded(m.head(append(pairs, "alg", "HS256")...)) + "." + m.real.Payload)
 }
 
 // claiming is the real token with a claim changed. The real key is not ours, so another one signs under its kid.
 func (m *maker) claiming(own *forgeKey, name string, value any) string {
-	claims := maps.Clone(m.real.claims)
+	claims := maps.Clone(m.real.Claims)
 	claims[name] = value
-	return own.sign(m.real.header + "." + encoded(claims))
+	return own.sign(m.real.Header + "." + encoded(claims))
 }
 
 // encoded is a part of a token.

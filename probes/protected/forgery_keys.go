@@ -21,7 +21,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 )
 
@@ -38,7 +38,7 @@ func (f *Forgeries) keysURL() string {
 }
 
 // readKeys returns the key set, or why there is none.
-func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (keyset.Set, probe.Reason, string) {
+func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.Reason, string) {
 	if url := p.Forgeries.keysURL(); url != "" {
 		a := p.asker.Do(ctx, r, httpx.Request{Check: "keys", URL: url, Want: httpx.Codes(200)})
 		if a.Reason != probe.OK {
@@ -47,7 +47,7 @@ func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (keyset.Set, prob
 		if a.Status != 200 {
 			return nil, probe.Status, fmt.Sprintf("the public keys could not be fetched: got %d", a.Status)
 		}
-		set, err := keyset.Parse(a.Body)
+		set, err := jwk.Parse(a.Body)
 		if err != nil {
 			return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
 		}
@@ -57,9 +57,9 @@ func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (keyset.Set, prob
 	if err != nil {
 		return nil, probe.ControlFailed, "the public keys: " + err.Error()
 	}
-	set, err := keyset.Parse([]byte(text))
+	set, err := jwk.Parse([]byte(text))
 	if err != nil {
-		set, err = keyset.ParsePEM([]byte(text), nil)
+		set, err = jwk.ParsePEM([]byte(text), nil)
 	}
 	if err != nil {
 		return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
@@ -69,18 +69,18 @@ func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (keyset.Set, prob
 
 // publicKeys returns the public key by which the real token is verified: with any other, to be refused would prove
 // nothing. Of an opaque token nobody can tell it; then it is the first one that could be.
-func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, real *signedJWT) ([]crypto.PublicKey, probe.Reason, string) {
+func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, real *jwk.RawToken) ([]crypto.PublicKey, probe.Reason, string) {
 	set, why, detail := p.readKeys(ctx, r)
 	if why != probe.OK {
 		return nil, why, detail
 	}
-	kid := real.text("kid")
+	kid := real.Text("kid")
 	for i := range set {
 		if p.Forgeries.keysURL() == "" && set[i].ID == "" {
 			set[i].ID = kid // a PEM bundle has no ids
 		}
 	}
-	if real.signature == "" || kid == "" {
+	if real.Signature == "" || kid == "" {
 		for _, k := range set {
 			if k.Public != nil && (kid == "" || k.ID == kid) {
 				return []crypto.PublicKey{k.Public}, probe.OK, ""
@@ -88,11 +88,11 @@ func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, r
 		}
 		return nil, probe.ControlFailed, "none of the public keys is that of the valid token"
 	}
-	t, err := keyset.Read(token)
+	t, err := jwk.ReadToken(token)
 	if err != nil {
 		return nil, probe.ControlFailed, "the valid token: " + err.Error()
 	}
-	k, err := set.Verify(t, keyset.Algorithms)
+	k, err := set.Verify(t, jwk.Algorithms)
 	if err != nil {
 		return nil, probe.ControlFailed, "none of the public keys verifies the valid token"
 	}
@@ -139,7 +139,7 @@ func secretsFrom(public crypto.PublicKey) []sharedSecret {
 }
 
 // forgeable are the algorithms for which a key can be made to sign with.
-var forgeable = append(slices.Clone(keyset.Algorithms), "HS256", "HS384", "HS512")
+var forgeable = append(slices.Clone(jwk.Algorithms), "HS256", "HS384", "HS512")
 
 // A forgeKey is a key of our own that no verifier knows.
 type forgeKey struct {

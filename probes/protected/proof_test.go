@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/httpx"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
@@ -109,7 +110,7 @@ func TestAForgeryRefusedOutOfACacheProvesNothing(t *testing.T) {
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
 	g.answer = func(w http.ResponseWriter, _ *http.Request, token string) bool {
-		if f := readJWT(token); f != nil && f.text("kid") == pathKid {
+		if f := jwk.ReadRaw(token); f != nil && f.Text("kid") == pathKid {
 			w.Header().Set("Age", "7")
 		}
 		return false

@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/httpx"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/probes/internal/probetest"
@@ -206,8 +207,8 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"suspended fail(status): refused otherwise than wanted: wanted 403, got 401",
 		)},
 		"a forged token breaks it": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
-			f := readJWT(token)
-			return f != nil && f.head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
+			f := jwk.ReadRaw(token)
+			return f != nil && f.Head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
 		}), nil, outcomePassed, rest("pass(ok)", "fail",
 			"forgeries fail(upstream_error): a token that says where its keys are (jku): wanted 401 or 403, got 500",
 		)},
@@ -330,7 +331,7 @@ func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
 	g.answer = func(w http.ResponseWriter, q *http.Request, token string) bool {
-		if f := readJWT(token); f != nil && strings.HasPrefix(f.text("kid"), "..") {
+		if f := jwk.ReadRaw(token); f != nil && strings.HasPrefix(f.Text("kid"), "..") {
 			<-q.Context().Done() // hangs on this one
 		}
 		return false
@@ -380,7 +381,7 @@ func TestForgeriesFollowTheToken(t *testing.T) {
 		t.Error("forged anew for nothing")
 	}
 	t.Setenv("TEST_GATE_VALID", g.issue(nil))
-	if payload := readJWT(secretOf(t, "VALID")).payload; !strings.Contains(own(), "."+payload+".") {
+	if payload := jwk.ReadRaw(secretOf(t, "VALID")).Payload; !strings.Contains(own(), "."+payload+".") {
 		t.Error("still forged out of the old token")
 	}
 }

@@ -1,16 +1,11 @@
 package protected
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"io"
-	"math"
 	"strings"
 	"time"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -18,11 +13,11 @@ import (
 // A fixture is a token kept for a caller, in one run.
 type fixture struct {
 	token      string
-	jwt        *signedJWT // nil if it is opaque
-	exp        time.Time  // zero if it says none
-	unreadable string     // why there is no token
-	unproven   string     // why the token cannot prove the caller's case, after "the token"
-	stillGood  bool       // to be let in with it is right: it is there as expired and is not, or it is another caller's
+	jwt        *jwk.RawToken // nil if it is opaque
+	exp        time.Time     // zero if it says none
+	unreadable string        // why there is no token
+	unproven   string        // why the token cannot prove the caller's case, after "the token"
+	stillGood  bool          // to be let in with it is right: it is there as expired and is not, or it is another caller's
 }
 
 var fixtureExpiry = &probe.Measure{
@@ -60,13 +55,13 @@ func (p *Probe) readTokens() map[string]*fixture {
 		}
 		f.unproven = p.borrowed(c, tokens)
 		f.stillGood = f.unproven != ""
-		if f.jwt = readJWT(f.token); f.jwt == nil {
+		if f.jwt = jwk.ReadRaw(f.token); f.jwt == nil {
 			if c.name == "expired" && c.Code == "" && f.unproven == "" {
 				f.unproven = "is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"
 			}
 			continue
 		}
-		f.exp = f.jwt.date("exp")
+		f.exp = f.jwt.Date("exp")
 		if f.unproven != "" {
 			continue
 		}
@@ -146,63 +141,4 @@ func without(opaque int) string {
 		return ""
 	}
 	return fmt.Sprintf("; %d of them opaque, so that nobody can tell until when", opaque)
-}
-
-// A signedJWT is a token as it stands (RFC 7515, section 7.1), and what its header and its claims say. It is not
-// verified. Any algorithm will do, unlike for keyset.Read: what was once a token is what a forger begins with.
-type signedJWT struct {
-	header, payload, signature string // as encoded
-	head, claims               map[string]any
-}
-
-// readJWT reads a token; nil if it is no JWT.
-func readJWT(token string) *signedJWT {
-	if len(token) > keyset.LongestToken {
-		return nil
-	}
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 || parts[2] == "" {
-		return nil
-	}
-	t := &signedJWT{header: parts[0], payload: parts[1], signature: parts[2]}
-	if !decodePart(t.header, &t.head) || !decodePart(t.payload, &t.claims) {
-		return nil
-	}
-	if alg, _ := t.head["alg"].(string); alg == "" {
-		return nil
-	}
-	return t
-}
-
-func decodePart(part string, into *map[string]any) bool {
-	text, err := base64.RawURLEncoding.DecodeString(part)
-	if err != nil {
-		return false
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if d.Decode(into) != nil || *into == nil {
-		return false
-	}
-	_, err = d.Token()
-	return err == io.EOF
-}
-
-// text is a member of the header that is a text; empty if it is none.
-func (t *signedJWT) text(name string) string {
-	v, _ := t.head[name].(string)
-	return v
-}
-
-// date is a NumericDate among the claims (RFC 7519, section 2); zero if there is none that anybody could mean.
-func (t *signedJWT) date(name string) time.Time {
-	n, ok := t.claims[name].(json.Number)
-	if !ok {
-		return time.Time{}
-	}
-	seconds, err := n.Float64()
-	if err != nil || seconds < 1 || seconds > 253402300799 { // the year 9999
-		return time.Time{}
-	}
-	return time.Unix(int64(math.Floor(seconds)), 0)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/issuance"
 	"prober/probes/internal/probetest"
@@ -59,7 +59,7 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := New()
 			r := probetest.Run(t, Kind(), askedBy(func(_ context.Context, r *probe.Result) {
-				(&tokenRun{Probe: p, r: r}).times(&keyset.Token{IssuedAt: c.issued}, g, c.step)
+				(&tokenRun{Probe: p, r: r}).times(&jwk.Token{IssuedAt: c.issued}, g, c.step)
 			}))
 			probetest.WantLines(t, r, r.Verdict().String(), c.want)
 		})

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/budget"
 	"prober/probes/internal/issuance"
@@ -89,7 +89,7 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Gran
 // it says; zero if neither does.
 func (run *tokenRun) expiry(g issuance.Grant) time.Time {
 	life := g.Expires
-	if t, err := keyset.Read(g.Token); err == nil && !t.Expiry.IsZero() {
+	if t, err := jwk.ReadToken(g.Token); err == nil && !t.Expiry.IsZero() {
 		if said := t.Expiry.Sub(run.issued(t, g)); life == 0 || said < life {
 			life = said
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
@@ -164,7 +164,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 			[]string{"fail", "issuance fail(schema): the access_token is none: wanted 16 to 16384 characters that a header can carry (RFC 6749, appendix A.12)", discovered},
 		},
 		"an access_token without end": {
-			func(i *idp) { i.grant = with("access_token", strings.Repeat("a", keyset.LongestToken+1)) }, nil,
+			func(i *idp) { i.grant = with("access_token", strings.Repeat("a", jwk.MaxTokenLength+1)) }, nil,
 			[]string{"fail", "issuance fail(schema): the access_token is none: *", discovered},
 		},
 		"a token of another type": {

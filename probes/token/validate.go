@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 )
 
@@ -96,8 +96,8 @@ func (p *Probe) validateToken() (wrong []error) {
 		wrong = append(wrong, errors.New("audience: is missing; without it a token for anybody would do"))
 	}
 	for _, alg := range p.Algs {
-		if !slices.Contains(keyset.Algorithms, alg) {
-			wrong = append(wrong, fmt.Errorf("algs: %q is none that a published key verifies: %v", alg, keyset.Algorithms))
+		if !slices.Contains(jwk.Algorithms, alg) {
+			wrong = append(wrong, fmt.Errorf("algs: %q is none that a published key verifies: %v", alg, jwk.Algorithms))
 		}
 	}
 	if p.Lifetime.Min < 0 || p.Lifetime.Max < 0 || p.Lifetime.Max > 0 && p.Lifetime.Max < p.Lifetime.Min {

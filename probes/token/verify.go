@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/probes/internal/issuance"
 )
 
 // examine looks at a fresh token as a verifier does.
 func (run *tokenRun) examine(ctx context.Context, e ends, g issuance.Grant) {
-	token, err := keyset.Read(g.Token)
+	token, err := jwk.ReadToken(g.Token)
 	if err != nil {
 		why, detail := issuance.NotVerified(err)
 		run.r.Fail("signature", why, "%s", detail)
@@ -32,7 +32,7 @@ func (run *tokenRun) examine(ctx context.Context, e ends, g issuance.Grant) {
 }
 
 // signature proves the token's signature by a published key set.
-func (run *tokenRun) signature(ctx context.Context, r *probe.Result, check, url string, token *keyset.Token, read func(*httpx.Answer)) {
+func (run *tokenRun) signature(ctx context.Context, r *probe.Result, check, url string, token *jwk.Token, read func(*httpx.Answer)) {
 	if url == "" {
 		r.Inconclusive(check, probe.ControlFailed, "not verified: nothing says where the keys are")
 		return
@@ -43,12 +43,12 @@ func (run *tokenRun) signature(ctx context.Context, r *probe.Result, check, url 
 		return
 	}
 	read(answer)
-	set, err := keyset.Parse(answer.Body)
+	set, err := jwk.Parse(answer.Body)
 	if err != nil {
 		r.Fail(check, probe.Schema, "wanted a key set: %s", err)
 		return
 	}
-	key, err := set.Verify(token, keyset.Allowed(run.Algs))
+	key, err := set.Verify(token, jwk.Allowed(run.Algs))
 	if err == nil {
 		r.Pass(check, "a fresh token verifies with the published key that has its kid (%s, %d bits)", token.Algorithm, key.Bits)
 		return
@@ -69,7 +69,7 @@ func (run *tokenRun) signature(ctx context.Context, r *probe.Result, check, url 
 }
 
 // claims compares what the token says of itself with what it must say (RFC 7519, section 4.1).
-func (run *tokenRun) claims(t *keyset.Token, g issuance.Grant) {
+func (run *tokenRun) claims(t *jwk.Token, g issuance.Grant) {
 	const check = "claims"
 	life := t.Expiry.Sub(run.issued(t, g))
 	switch {
@@ -96,7 +96,7 @@ func (run *tokenRun) claims(t *keyset.Token, g issuance.Grant) {
 
 // issued is when the token says it was issued: by iat or, where that is missing, by exp and expires_in; by neither,
 // when it was got.
-func (run *tokenRun) issued(t *keyset.Token, g issuance.Grant) time.Time {
+func (run *tokenRun) issued(t *jwk.Token, g issuance.Grant) time.Time {
 	switch {
 	case !t.IssuedAt.IsZero():
 		return t.IssuedAt
@@ -109,7 +109,7 @@ func (run *tokenRun) issued(t *keyset.Token, g issuance.Grant) time.Time {
 // times compares the issuer's clock with the prober's. The token was issued between the request and its answer, and
 // iat tells whole seconds: so the issuer's clock is ahead by at least iat-got and less than iat+1s-sent. Only what the
 // whole of that range says is said.
-func (run *tokenRun) times(t *keyset.Token, g issuance.Grant, step time.Duration) {
+func (run *tokenRun) times(t *jwk.Token, g issuance.Grant, step time.Duration) {
 	const check = "times"
 	limit := run.Leeway.D()
 	if step.Abs() > probe.MaxClockStep {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
-	"prober/internal/keyset"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
 )
@@ -82,7 +82,7 @@ const MinTokenLength = 16
 // header.
 func WellFormed(token string) bool {
 	invisible := func(c rune) bool { return c <= ' ' || c > '~' }
-	return MinTokenLength <= len(token) && len(token) <= keyset.LongestToken && !strings.ContainsFunc(token, invisible)
+	return MinTokenLength <= len(token) && len(token) <= jwk.MaxTokenLength && !strings.ContainsFunc(token, invisible)
 }
 
 // ReadGrant reads the answer to a token request (RFC 6749, sections 5.1 and 5.2).
@@ -118,7 +118,7 @@ func ReadGrant(a *httpx.Answer) Grant {
 	case g.Token == "":
 		return say(probe.Schema, "wanted an access_token, got none")
 	case !WellFormed(g.Token):
-		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6749, appendix A.12)", MinTokenLength, keyset.LongestToken)
+		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6749, appendix A.12)", MinTokenLength, jwk.MaxTokenLength)
 	case !strings.EqualFold(MemberText(members, "token_type"), "Bearer"):
 		return say(probe.Schema, "wanted token_type Bearer, got none or another")
 	}
@@ -188,11 +188,11 @@ func NotVerified(err error) (probe.Reason, string) {
 		why  probe.Reason
 		text string
 	}{
-		{keyset.ErrNoKey, SigningWithUnpublishedKey, "a fresh token names a kid that is not in the key set: nobody can verify it"},
-		{keyset.ErrNoKeyID, NoKeyID, "a fresh token names no kid: nobody can tell which key signed it"},
-		{keyset.ErrAlgorithm, AlgorithmNotAllowed, "a fresh token is signed with an algorithm that verifiers do not allow (algs)"},
-		{keyset.ErrKey, KeyUnfit, "the key with a fresh token's kid cannot verify its algorithm"},
-		{keyset.ErrSignature, BadSignature, "a fresh token does not verify with the key that has its kid"},
+		{jwk.ErrNoKey, SigningWithUnpublishedKey, "a fresh token names a kid that is not in the key set: nobody can verify it"},
+		{jwk.ErrNoKeyID, NoKeyID, "a fresh token names no kid: nobody can tell which key signed it"},
+		{jwk.ErrAlgorithm, AlgorithmNotAllowed, "a fresh token is signed with an algorithm that verifiers do not allow (algs)"},
+		{jwk.ErrKey, KeyUnfit, "the key with a fresh token's kid cannot verify its algorithm"},
+		{jwk.ErrSignature, BadSignature, "a fresh token does not verify with the key that has its kid"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.why, known.text

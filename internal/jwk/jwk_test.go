@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"crypto"
@@ -178,7 +178,7 @@ func TestParseRefusesWhatIsNoSet(t *testing.T) {
 		`{"keys":[{` + ecKey + `}]} {}`: ErrFormat, "\xef\xbb\xbf" + `{"keys":[{` + ecKey + `}]}`: ErrFormat,
 		`{"keys":[]}`: ErrEmpty, `{"keys":null}`: ErrEmpty,
 		`{"keys":[{` + ecKey + `}],"keys":[]}`:                     ErrTwice,
-		`{"keys":[` + strings.Repeat("{},", Most) + `{}]}`:         ErrMany,
+		`{"keys":[` + strings.Repeat("{},", MaxKeys) + `{}]}`:      ErrMany,
 		strings.Repeat(`{"a":`, 20_000) + strings.Repeat("}", 9e3): ErrFormat,
 	} {
 		if set, err := Parse([]byte(text)); !errors.Is(err, want) || set != nil {

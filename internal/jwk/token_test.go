@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"crypto/ecdsa"
@@ -130,10 +130,10 @@ func TestVerifyAcceptsNothingButTheRightKey(t *testing.T) {
 		"JSON serialisation":                      {`{"payload":"a.b.c","protected":"x","signature":"y"}`, ErrToken},
 		"nothing":                                 {"", ErrToken},
 		"fifty million dots, which nobody splits": {strings.Repeat(".", 50<<20), ErrLong},
-		"longer than a header":                    {good + strings.Repeat("A", LongestToken), ErrLong},
+		"longer than a header":                    {good + strings.Repeat("A", MaxTokenLength), ErrLong},
 	} {
 		t.Run(name, func(t *testing.T) {
-			token, err := Read(c.token)
+			token, err := ReadToken(c.token)
 			var key Key
 			if err == nil {
 				key, err = set.Verify(token, []string{"ES256", "RS256", "PS256"})
@@ -153,7 +153,7 @@ func TestVerifyTriesEveryKeyOfAnID(t *testing.T) {
 	first, second := newEC(t, "a"), newEC(t, "a")
 	set := published(t, first, second)
 	for i, key := range []jose.JSONWebKey{first, second} {
-		token, err := Read(sign(t, key, map[string]any{}))
+		token, err := ReadToken(sign(t, key, map[string]any{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,7 @@ func TestVerifyUsesNoKeyThatIsUnfit(t *testing.T) {
 		"for another algorithm": func(k *jose.JSONWebKey) { k.Algorithm = "ES384" },
 	} {
 		key := newEC(t, "a")
-		token, err := Read(sign(t, key, map[string]any{}))
+		token, err := ReadToken(sign(t, key, map[string]any{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestVerifyUsesNoKeyThatIsUnfit(t *testing.T) {
 func TestReadSaysWhatATokenSays(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	key := newEC(t, "a")
-	token, err := Read(sign(t, key, map[string]any{"iss": "i", "sub": "s", "jti": "j", "aud": []string{"x", "y"},
+	token, err := ReadToken(sign(t, key, map[string]any{"iss": "i", "sub": "s", "jti": "j", "aud": []string{"x", "y"},
 		"exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "nbf": now.Unix() - 1}))
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestReadSaysWhatATokenSays(t *testing.T) {
 		!token.NotBefore.Equal(now.Add(-time.Second)) {
 		t.Errorf("got %+v", token)
 	}
-	if bare, err := Read(sign(t, key, map[string]any{})); err != nil || !bare.Expiry.IsZero() || !bare.IssuedAt.IsZero() || !bare.NotBefore.IsZero() {
+	if bare, err := ReadToken(sign(t, key, map[string]any{})); err != nil || !bare.Expiry.IsZero() || !bare.IssuedAt.IsZero() || !bare.NotBefore.IsZero() {
 		t.Errorf("a token that says nothing: %+v, %v", bare, err)
 	}
 }

@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// LongestToken is the longest token that is looked at, in bytes. What is longer fits into no header of a request.
-const LongestToken = 16 << 10
+// MaxTokenLength is the longest token that is looked at, in bytes. What is longer fits into no header of a request.
+const MaxTokenLength = 16 << 10
 
 // Algorithms are the signature algorithms that a public key can verify. None of a shared secret is among them, and
 // neither is "none": RFC 8725, section 3.1, has the verifier fix the list.
@@ -19,7 +19,7 @@ var Algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// Errors of Read and Verify. They hold no byte of the token.
+// Errors of ReadToken and Verify. They hold no byte of the token.
 var (
 	ErrToken     = errors.New("not a signed JWT in compact form (RFC 7519)")
 	ErrLong      = errors.New("longer than any header may be")
@@ -46,10 +46,10 @@ type Token struct {
 	parsed *jwt.JSONWebToken
 }
 
-// Read reads a token without verifying anything.
-func Read(token string) (*Token, error) {
+// ReadToken reads a token without verifying anything.
+func ReadToken(token string) (*Token, error) {
 	switch {
-	case len(token) > LongestToken:
+	case len(token) > MaxTokenLength:
 		return nil, ErrLong
 	case strings.Count(token, ".") != 2:
 		return nil, ErrToken

@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"encoding/json"
@@ -89,7 +89,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("..")
 	set := published(f, newEC(f, "a"))
 	f.Fuzz(func(t *testing.T, text string) {
-		token, err := Read(text)
+		token, err := ReadToken(text)
 		if (err == nil) != (token != nil) {
 			t.Fatalf("%v and %v", token, err)
 		}

@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"crypto"
@@ -12,7 +12,7 @@ import (
 // Sizes of a modulus in bits: the least of RFC 7518, section 3.3, and the most that common libraries read.
 const (
 	shortestModulus = 2048
-	longestModulus  = 4096
+	maxModulus      = 4096
 )
 
 // measure notes the size of a public key and returns what is wrong with its substance.
@@ -20,7 +20,7 @@ func (k *Key) measure(public crypto.PublicKey) Problem {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		k.Type = "RSA"
-		if key.N == nil || key.N.Sign() <= 0 || key.N.BitLen() > longestModulus {
+		if key.N == nil || key.N.Sign() <= 0 || key.N.BitLen() > maxModulus {
 			return Unreadable
 		}
 		k.Bits = key.N.BitLen()

@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func ParsePEM(bundle []byte, ids []string) (Set, error) {
 		}
 		rest = bytes.TrimSpace(rest)
 		set = append(set, fromPEM(block))
-		if len(set) > Most {
+		if len(set) > MaxKeys {
 			return nil, ErrMany
 		}
 	}

@@ -1,7 +1,7 @@
-// Package keyset reads the public keys by which verifiers tell real tokens from forged ones: a JSON Web Key Set
+// Package jwk reads the public keys by which verifiers tell real tokens from forged ones: a JSON Web Key Set
 // (RFC 7517) or a bundle of PEM blocks. It reads key by key, so that one odd key never hides the others, and says of
 // each what is wrong with it. Nothing that is or may be a private key is kept.
-package keyset
+package jwk
 
 import (
 	"bytes"
@@ -60,8 +60,8 @@ var (
 	ErrMany   = errors.New("the set holds more keys than are read")
 )
 
-// Most is how many keys are read of one set.
-const Most = 20_000
+// MaxKeys is how many keys are read of one set.
+const MaxKeys = 20_000
 
 // Parse reads a JSON Web Key Set. Member names are compared exactly, as RFC 7517 has them. A set without keys is an
 // error, since no token could ever be verified by it.
@@ -80,7 +80,7 @@ func Parse(body []byte) (Set, error) {
 	switch {
 	case len(raw) == 0:
 		return nil, ErrEmpty
-	case len(raw) > Most:
+	case len(raw) > MaxKeys:
 		return nil, ErrMany
 	}
 	set := make(Set, len(raw))
@@ -165,7 +165,7 @@ func (k *Key) readRSA(n, e []byte) crypto.PublicKey {
 	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
 	k.Bits = modulus.BitLen()
 	switch {
-	case k.Bits > longestModulus:
+	case k.Bits > maxModulus:
 		return nil
 	case k.Bits == 0, exponent.Sign() == 0, exponent.BitLen() > 31:
 		k.Problem = Weak

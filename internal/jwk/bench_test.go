@@ -1,4 +1,4 @@
-package keyset
+package jwk
 
 import (
 	"crypto/ecdsa"
