@@ -24,8 +24,8 @@ import (
 	"prober/probes"
 )
 
-// printed runs the prober in this process and returns what it prints.
-func printed(t *testing.T, args ...string) string {
+// outputOf runs the prober in this process and returns what it prints.
+func outputOf(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs strings.Builder
 	if status := run(t.Context(), args, &out, &errs); status != exitPass {
@@ -34,19 +34,19 @@ func printed(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestShippedRulesHold has promtool check the rules of every shipped configuration, run the tests that come with them,
+// TestRules_shipped has promtool check the rules of every shipped configuration, run the tests that come with them,
 // and holds the rules against their golden files.
-func TestShippedRulesHold(t *testing.T) {
+func TestRules_shipped(t *testing.T) {
 	promtool := testenv.Need(t, "promtool")
-	for name, text := range shipped() {
+	for name, text := range shippedConfigs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			file := "--config.file=" + write(t, dir, name, text)
-			rules := printed(t, "rules", file)
+			file := "--config.file=" + writeFile(t, dir, name, text)
+			rules := outputOf(t, "rules", file)
 			testenv.Golden(t, "testdata/rules."+strings.TrimSuffix(name, ".yaml")+".yml", rules)
-			write(t, dir, "prober.rules.yml", rules)
-			tests := write(t, dir, "prober.rules_test.yml", printed(t, "rules", "--test", file))
+			writeFile(t, dir, "prober.rules.yml", rules)
+			tests := writeFile(t, dir, "prober.rules_test.yml", outputOf(t, "rules", "--test", file))
 			for _, args := range [][]string{
 				{"check", "rules", "--lint=all", "--lint-fatal", filepath.Join(dir, "prober.rules.yml")},
 				{"test", "rules", tests},
@@ -59,55 +59,55 @@ func TestShippedRulesHold(t *testing.T) {
 	}
 }
 
-// TestRoutingIsRead has Alertmanager's own tool check the routes of every shipped configuration.
-func TestRoutingIsRead(t *testing.T) {
+// TestRules_alertmanagerRouting has Alertmanager's own tool check the routes of every shipped configuration.
+func TestRules_alertmanagerRouting(t *testing.T) {
 	amtool := testenv.Need(t, "amtool")
-	for name, text := range shipped() {
+	for name, text := range shippedConfigs() {
 		dir := t.TempDir()
-		routes := write(t, dir, "alertmanager.yml", printed(t, "rules", "--alertmanager", "--config.file="+write(t, dir, name, text)))
+		routes := writeFile(t, dir, "alertmanager.yml", outputOf(t, "rules", "--alertmanager", "--config.file="+writeFile(t, dir, name, text)))
 		if out, err := testenv.Run(t, exec.Command(amtool, "check-config", routes)); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
 }
 
-// madeByPrometheus are series that no exporter exports.
-var madeByPrometheus = []string{"up", "ALERTS"}
+// prometheusSeries are series that no exporter exports.
+var prometheusSeries = []string{"up", "ALERTS"}
 
 // selector finds a series and the braces that choose it.
 var selector = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^"{}]|"(?:[^"\\]|\\.)*")*)\}`)
 
-// read lists the series that an expression names: what stands before a brace.
-func read(expr string) (names []string) {
+// seriesOf lists the series that an expression names: what stands before a brace.
+func seriesOf(expr string) (names []string) {
 	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
 		names = append(names, m[1])
 	}
 	return names
 }
 
-// TestRulesNameSeriesThatExist holds every series that a rule of a shipped configuration reads against what the running
+// TestRules_seriesExist holds every series that a rule of a shipped configuration reads against what the running
 // demo exports. What they say that they read of each kind must be there too.
-func TestRulesNameSeriesThatExist(t *testing.T) {
+func TestRules_seriesExist(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "demo", "--fault", "up-500")
-	p.eventually(t, `probe_failures_total{probe="up"`)
+	p.waitForMetric(t, `probe_failures_total{probe="up"`)
 	for kind := range probes.Kinds() {
 		for _, series := range alerts.Reads(kind) {
-			p.eventually(t, series+"{")
+			p.waitForMetric(t, series+"{")
 		}
 	}
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := slices.Clone(madeByPrometheus)
+	known := slices.Clone(prometheusSeries)
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)`).FindAllStringSubmatch(exposition, -1) {
 		known = append(known, line[1])
 		if line[2] == "histogram" {
 			known = append(known, line[1]+"_bucket", line[1]+"_count", line[1]+"_sum")
 		}
 	}
-	for name, text := range shipped() {
+	for name, text := range shippedConfigs() {
 		cfg, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
@@ -127,12 +127,12 @@ func TestRulesNameSeriesThatExist(t *testing.T) {
 		}
 		for _, g := range file.Groups {
 			for _, r := range g.Rules {
-				names := read(r.Expr)
+				names := seriesOf(r.Expr)
 				if len(names) == 0 {
 					t.Errorf("%s: %s reads nothing: %s", name, r.Alert, r.Expr)
 				}
 				for _, template := range r.Annotations {
-					names = append(names, read(strings.ReplaceAll(template, "{{", ""))...)
+					names = append(names, seriesOf(strings.ReplaceAll(template, "{{", ""))...)
 				}
 				for _, series := range names {
 					if !slices.Contains(known, series) {
@@ -144,15 +144,15 @@ func TestRulesNameSeriesThatExist(t *testing.T) {
 	}
 }
 
-// A trouble is a fault of the sample system, the probes that look on, and the alerts that people shall get for it.
-type trouble struct {
+// A scenario is a fault of the sample system, the probes that look on, and the alerts that people shall get for it.
+type scenario struct {
 	fault  string
 	probes []string            // beside memories, which passes throughout
 	want   []map[string]string // labels beside the system
 	whole  bool                // memories is not there, so that nothing passes
 }
 
-func (x trouble) all() []string {
+func (x scenario) alerts() []string {
 	if x.whole {
 		return x.probes
 	}
@@ -167,24 +167,24 @@ func alert(name, probe, kind, runbook, grade string) map[string]string {
 	}
 }
 
-// blind is the fault of which nobody hears for ten minutes, since nobody can tell: the test takes less.
-const blind = "tenant-owner-denied"
+// inconclusiveFault is the fault of which nobody hears for ten minutes, since nobody can tell: the test takes less.
+const inconclusiveFault = "tenant-owner-denied"
 
-// lasting is what outlives its trouble: a breach is held for an hour after it was last seen.
-var lasting = trouble{
+// outlasting is what outlives its trouble: a breach is held for an hour after it was last seen.
+var outlasting = scenario{
 	fault: "tenant-leak-read", probes: []string{"tenants"},
-	want: []map[string]string{breached("archive/read"), breached("memories/read")},
+	want: []map[string]string{breachAlert("archive/read"), breachAlert("memories/read")},
 }
 
-// breached is the alert on a breach that was found there.
-func breached(surface string) map[string]string {
+// breachAlert is the alert on a breach that was found there.
+func breachAlert(surface string) map[string]string {
 	labels := alert("ProbeBreach", "tenants", "isolation", "tenant-isolation", "P1")
 	labels["surface"] = surface
 	return labels
 }
 
-// troubles each have a system of their own, all broken at one time.
-var troubles = []trouble{
+// scenarios each have a system of their own, all broken at one time.
+var scenarios = []scenario{
 	{"proxy-down", []string{"proxy", "auth"}, []map[string]string{alert("ProbeDown", "proxy", "health", "proxy-down", "P1")}, false},
 	{"replica-down", []string{"proxy"}, []map[string]string{alert("ProbeReplicasMissing", "proxy", "health", "proxy-down", "P2")}, false},
 	{"not-ready", []string{"proxy"}, []map[string]string{alert("ProbeNotReady", "proxy", "health", "proxy-down", "P2")}, false},
@@ -214,17 +214,17 @@ var troubles = []trouble{
 	// That applications get no tokens is told once; what needs one to ask at all cannot tell.
 	{"issuance-down", []string{"up", "issuance", "login-keys", "me"}, []map[string]string{alert("ProbeFailing", "issuance", "token", "issuance", "sev1")}, false},
 	{"auth-clock-ahead", []string{"auth", "clock", "signing-keys"}, []map[string]string{alert("ProbeFailing", "clock", "clock", "auth-failures", "P2")}, false},
-	lasting,
+	outlasting,
 	// Everything is denied, to the owners too: nobody knows, and nobody may call it well.
-	{blind, []string{"tenants"}, []map[string]string{
+	{inconclusiveFault, []string{"tenants"}, []map[string]string{
 		alert("ProbeInconclusive", "tenants", "isolation", "tenant-isolation", "P2"), alert("ProbeIsolationUnproven", "tenants", "isolation", "tenant-isolation", "P2")}, false},
 }
 
-// TestFaultsBecomeAlerts breaks twenty-one sample systems, each in its way, with a real Prometheus and a real Alertmanager
+// TestRules_faultsBecomeAlerts breaks twenty-one sample systems, each in its way, with a real Prometheus and a real Alertmanager
 // that have the generated rules and routes: each fault must lead to exactly the alerts that people shall get for it,
 // with their labels and to their receiver, and mending it must end them, but for the breach. A prober that is stopped
 // must be missed. While all is broken, everything that the dashboard and the rules ask for must be there.
-func TestFaultsBecomeAlerts(t *testing.T) {
+func TestRules_faultsBecomeAlerts(t *testing.T) {
 	programs := map[string]string{}
 	for _, name := range []string{"prometheus", "prometheus-alertmanager", "promtool"} {
 		programs[name] = testenv.Need(t, name)
@@ -232,9 +232,9 @@ func TestFaultsBecomeAlerts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := "--config.file=" + dir
-	systems := make([]*sandbox.Sandbox, len(troubles))
+	systems := make([]*sandbox.Sandbox, len(scenarios))
 	var env []string
-	for i, trouble := range troubles {
+	for i, trouble := range scenarios {
 		systems[i] = startSandbox(t)
 		name := strings.ToUpper(fmt.Sprintf("PROBER_%d_", i))
 		for key, value := range systems[i].Env() {
@@ -242,19 +242,19 @@ func TestFaultsBecomeAlerts(t *testing.T) {
 		}
 		text := strings.ReplaceAll(string(systems[i].RewriteAddresses(config.Demo)), "PROBER_DEMO_", name)
 		text = strings.ReplaceAll(text, `{service="proxy"}`, fmt.Sprintf(`{service="proxy-%d"}`, i))
-		write(t, dir, trouble.fault+".yaml", only(t, text, trouble.fault, trouble.all()))
+		writeFile(t, dir, trouble.fault+".yaml", selectProbes(t, text, trouble.fault, trouble.alerts()))
 	}
 	p := start(t, env, file)
 	// A prober of another job will be gone for a while.
-	other := "--config.file=" + write(t, t.TempDir(), "other.yaml", "system: other\ninterval: 5s\ntimeout: 4s\nprobes: [{name: self, type: http, url: \""+p.url+"/-/healthy\"}]\n")
+	other := "--config.file=" + writeFile(t, t.TempDir(), "other.yaml", "system: other\ninterval: 5s\ntimeout: 4s\nprobes: [{name: self, type: http, url: \""+p.url+"/-/healthy\"}]\n")
 	gone := start(t, nil, other)
 
 	tools := t.TempDir()
-	write(t, tools, "prober.rules.yml", hastened(t, printed(t, "rules", file)))
-	write(t, tools, "other.rules.yml", printed(t, "rules", "--job=other", other))
-	routes := write(t, tools, "alertmanager.yml", printed(t, "rules", "--alertmanager", file))
+	writeFile(t, tools, "prober.rules.yml", withShortWaits(t, outputOf(t, "rules", file)))
+	writeFile(t, tools, "other.rules.yml", outputOf(t, "rules", "--job=other", other))
+	routes := writeFile(t, tools, "alertmanager.yml", outputOf(t, "rules", "--alertmanager", file))
 	mail, api := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
-	settings := write(t, tools, "prometheus.yml", fmt.Sprintf(`
+	settings := writeFile(t, tools, "prometheus.yml", fmt.Sprintf(`
 global: {scrape_interval: 2s}
 rule_files: [prober.rules.yml, other.rules.yml]
 alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
@@ -277,7 +277,7 @@ scrape_configs:
 		}
 		return err
 	})
-	for i, trouble := range troubles {
+	for i, trouble := range scenarios {
 		if err := systems[i].Inject(trouble.fault); err != nil {
 			t.Fatal(err)
 		}
@@ -287,23 +287,23 @@ scrape_configs:
 	}
 	absent := map[string]string{"alertname": "ProberAbsent", "severity": "critical"}
 	// Two minutes of `for:`, the settle time of a readiness, and a busy machine.
-	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, troubles, absent) })
-	everythingIsThere(t, api, dir, file)
-	if got := announced(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
+	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, scenarios, absent) })
+	checkSeriesExist(t, api, dir, file)
+	if got := descriptionOf(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
 		t.Errorf("the alert on up-500 does not say why and what came: %s", got)
 	}
-	for i, trouble := range troubles {
+	for i, trouble := range scenarios {
 		if err := systems[i].Clear(trouble.fault); err != nil {
 			t.Fatal(err)
 		}
 	}
 	start(t, nil, other, "--web.listen-address="+strings.TrimPrefix(gone.url, "http://"))
-	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return heard(ctx, mail, []trouble{lasting}) })
+	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, []scenario{outlasting}) })
 }
 
-// hastened takes the time out of the alerts that say that nobody can tell: a minute where the rules that are shipped
+// withShortWaits takes the time out of the alerts that say that nobody can tell: a minute where the rules that are shipped
 // wait for ten, and for thirty. When they are due in life, the tests that come with the rules tell.
-func hastened(t *testing.T, rules string) string {
+func withShortWaits(t *testing.T, rules string) string {
 	t.Helper()
 	var file alerts.File
 	if err := yaml.Unmarshal([]byte(rules), &file); err != nil {
@@ -314,7 +314,7 @@ func hastened(t *testing.T, rules string) string {
 	for _, g := range file.Groups {
 		for i := range g.Rules {
 			r := &g.Rules[i]
-			if r.Labels["system"] != blind || r.Alert != "ProbeInconclusive" && r.Alert != "ProbeIsolationUnproven" {
+			if r.Labels["system"] != inconclusiveFault || r.Alert != "ProbeInconclusive" && r.Alert != "ProbeIsolationUnproven" {
 				continue
 			}
 			was := r.Expr
@@ -324,7 +324,7 @@ func hastened(t *testing.T, rules string) string {
 		}
 	}
 	if changed != 2 {
-		t.Fatalf("%d rules on %s are hastened, wanted 2", changed, blind)
+		t.Fatalf("%d rules on %s are hastened, wanted 2", changed, inconclusiveFault)
 	}
 	var out strings.Builder
 	if err := file.Write(&out); err != nil {
@@ -333,8 +333,8 @@ func hastened(t *testing.T, rules string) string {
 	return out.String()
 }
 
-// only keeps some of the probes of a configuration, under another name of the system.
-func only(t *testing.T, text, system string, names []string) string {
+// selectProbes keeps some of the probes of a configuration, under another name of the system.
+func selectProbes(t *testing.T, text, system string, names []string) string {
 	t.Helper()
 	var c map[string]any
 	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
@@ -360,8 +360,8 @@ type notification struct {
 	Receivers           []struct{ Name string }
 }
 
-// active asks Alertmanager for the alerts that people get.
-func active(ctx context.Context, mail string) (all []notification, err error) {
+// activeAlerts asks Alertmanager for the alerts that people get.
+func activeAlerts(ctx context.Context, mail string) (all []notification, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+mail+"/api/v2/alerts?active=true&silenced=false&inhibited=false", nil)
 	if err != nil {
 		return nil, err
@@ -374,9 +374,9 @@ func active(ctx context.Context, mail string) (all []notification, err error) {
 	return all, json.NewDecoder(resp.Body).Decode(&all)
 }
 
-// heard compares what people get with what they shall get.
-func heard(ctx context.Context, mail string, troubles []trouble, more ...map[string]string) error {
-	alerts, err := active(ctx, mail)
+// compareAlerts compares what people get with what they shall get.
+func compareAlerts(ctx context.Context, mail string, troubles []scenario, more ...map[string]string) error {
+	alerts, err := activeAlerts(ctx, mail)
 	if err != nil {
 		return err
 	}
@@ -409,10 +409,10 @@ func heard(ctx context.Context, mail string, troubles []trouble, more ...map[str
 	return nil
 }
 
-// announced is the description of the alert on a system, as people get it.
-func announced(t *testing.T, mail, system string) string {
+// descriptionOf is the description of the alert on a system, as people get it.
+func descriptionOf(t *testing.T, mail, system string) string {
 	t.Helper()
-	all, err := active(t.Context(), mail)
+	all, err := activeAlerts(t.Context(), mail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,9 +424,9 @@ func announced(t *testing.T, mail, system string) string {
 	return ""
 }
 
-// everythingIsThere asks Prometheus for every series that the rules read, with the labels by which they choose it, and
+// checkSeriesExist asks Prometheus for every series that the rules read, with the labels by which they choose it, and
 // for every expression of the dashboard: each must have data.
-func everythingIsThere(t *testing.T, api, dir, file string) {
+func checkSeriesExist(t *testing.T, api, dir, file string) {
 	t.Helper()
 	cfg, err := config.Load(probes.Kinds(), dir)
 	if err != nil {
@@ -449,7 +449,7 @@ func everythingIsThere(t *testing.T, api, dir, file string) {
 			Targets []struct{ Expr string }
 		}
 	}
-	if err := json.Unmarshal([]byte(printed(t, "dashboard", file)), &board); err != nil {
+	if err := json.Unmarshal([]byte(outputOf(t, "dashboard", file)), &board); err != nil {
 		t.Fatal(err)
 	}
 	chosen := strings.NewReplacer("$__rate_interval", "1m", "$__range", "10m", "$slo", "99.9", "$system", ".*", "$probe", ".*", "$job", ".*")

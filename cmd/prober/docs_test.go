@@ -25,8 +25,8 @@ import (
 // documents are all texts that hold examples, from this package's folder.
 var documents = []string{"../../README.md", "../../.github/*.md", "../../docs/*.md", "../../docs/kinds/*.md", "../../docs/decisions/*.md"}
 
-// blocks returns the fenced blocks of a language in all documents, by file and number.
-func blocks(t *testing.T, language string) map[string]string {
+// fencedBlocks returns the fenced blocks of a language in all documents, by file and number.
+func fencedBlocks(t *testing.T, language string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	fence := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```")
@@ -48,18 +48,18 @@ func blocks(t *testing.T, language string) map[string]string {
 	return found
 }
 
-// shipped are the configurations that come with the prober.
-func shipped() map[string]string {
+// shippedConfigs are the configurations that come with the prober.
+func shippedConfigs() map[string]string {
 	return map[string]string{"demo.yaml": string(config.Demo), "ibex.yaml": string(config.Ibex), "1pass.yaml": string(config.OnePass)}
 }
 
-// TestConfigurationsInDocsAndBinaryLoad loads every configuration that is shipped or shown and holds it against the
+// TestDocs_configurationsLoad loads every configuration that is shipped or shown and holds it against the
 // schema that `prober schema` prints.
-func TestConfigurationsInDocsAndBinaryLoad(t *testing.T) {
-	schema := compiled(t)
-	all := shipped()
+func TestDocs_configurationsLoad(t *testing.T) {
+	schema := compileSchema(t)
+	all := shippedConfigs()
 	shown := 0
-	for name, block := range blocks(t, "yaml") {
+	for name, block := range fencedBlocks(t, "yaml") {
 		if strings.HasPrefix(block, "system:") {
 			all[name] = block
 			shown++
@@ -73,17 +73,17 @@ func TestConfigurationsInDocsAndBinaryLoad(t *testing.T) {
 			if _, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: []byte(text)}); err != nil {
 				t.Error(err)
 			}
-			if err := schema.Validate(plain(t, text)); err != nil {
+			if err := schema.Validate(asJSON(t, text)); err != nil {
 				t.Errorf("the schema refuses it: %v", err)
 			}
 		})
 	}
-	if err := schema.Validate(plain(t, "system: a\nprobes: [{name: a, type: http, url: 'https://a.example', expct: {}}]")); err == nil {
+	if err := schema.Validate(asJSON(t, "system: a\nprobes: [{name: a, type: http, url: 'https://a.example', expct: {}}]")); err == nil {
 		t.Error("the schema accepts an unknown key")
 	}
 }
 
-func compiled(t *testing.T) *jsonschema.Schema {
+func compileSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	text, err := config.Schema(probes.Kinds())
 	if err != nil {
@@ -104,8 +104,8 @@ func compiled(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// plain reads YAML as the JSON that a schema is about.
-func plain(t *testing.T, text string) any {
+// asJSON reads YAML as the JSON that a schema is about.
+func asJSON(t *testing.T, text string) any {
 	t.Helper()
 	var v any
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
@@ -122,9 +122,9 @@ func plain(t *testing.T, text string) any {
 	return doc
 }
 
-// TestEveryKindIsDocumented requires a page for each kind. The page explains each setting of the kind; settings that all
+// TestDocs_kinds requires a page for each kind. The page explains each setting of the kind; settings that all
 // kinds share are explained in docs/configuration.md.
-func TestEveryKindIsDocumented(t *testing.T) {
+func TestDocs_kinds(t *testing.T) {
 	shared, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
@@ -165,8 +165,8 @@ func TestEveryKindIsDocumented(t *testing.T) {
 	}
 }
 
-// TestLinksInDocsResolve follows each relative link of the documents to its file and heading.
-func TestLinksInDocsResolve(t *testing.T) {
+// TestDocs_links follows each relative link of the documents to its file and heading.
+func TestDocs_links(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s:]*)\)`)
 	links := 0
 	for _, pattern := range documents {
@@ -188,7 +188,7 @@ func TestLinksInDocsResolve(t *testing.T) {
 				}
 				if _, err := os.Stat(target); err != nil {
 					t.Errorf("%s: broken link %s", file, m[1])
-				} else if heading != "" && !slices.Contains(headings(t, target), heading) {
+				} else if heading != "" && !slices.Contains(anchorsOf(t, target), heading) {
 					t.Errorf("%s: %s has no heading #%s", file, target, heading)
 				}
 			}
@@ -199,8 +199,8 @@ func TestLinksInDocsResolve(t *testing.T) {
 	}
 }
 
-// headings returns the anchors that GitHub gives to the headings of a document.
-func headings(t *testing.T, file string) (anchors []string) {
+// anchorsOf returns the anchors that GitHub gives to the headings of a document.
+func anchorsOf(t *testing.T, file string) (anchors []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -213,22 +213,22 @@ func headings(t *testing.T, file string) (anchors []string) {
 	return anchors
 }
 
-// TestEveryMetricIsDocumented wants a row in docs/metrics.md for each family that the running demo exports, and no
+// TestDocs_metrics wants a row in docs/metrics.md for each family that the running demo exports, and no
 // row for one that is not exported.
-func TestEveryMetricIsDocumented(t *testing.T) {
+func TestDocs_metrics(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := start(t, nil, "demo", "--fault", "up-500")
-	p.eventually(t, `probe_failures_total{probe="up"`)
-	p.eventually(t, `probe_health_state{probe="proxy"`)
-	p.eventually(t, `probe_http_value{probe="outbox"`)
-	p.eventually(t, `probe_token_revocation_seconds{probe="issuance"`)
-	p.eventually(t, `probe_clock_skew_seconds{`)
-	p.eventually(t, `probe_protected_outcome{`)
-	p.eventually(t, `probe_isolation_leak_rate_bound_ratio{probe="tenants"`)
+	p.waitForMetric(t, `probe_failures_total{probe="up"`)
+	p.waitForMetric(t, `probe_health_state{probe="proxy"`)
+	p.waitForMetric(t, `probe_http_value{probe="outbox"`)
+	p.waitForMetric(t, `probe_token_revocation_seconds{probe="issuance"`)
+	p.waitForMetric(t, `probe_clock_skew_seconds{`)
+	p.waitForMetric(t, `probe_protected_outcome{`)
+	p.waitForMetric(t, `probe_isolation_leak_rate_bound_ratio{probe="tenants"`)
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -253,8 +253,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 }
 
-// TestReadmeShowsWhatIsPrinted runs the command of the README and compares, but for times, trace ids and ports.
-func TestReadmeShowsWhatIsPrinted(t *testing.T) {
+// TestDocs_readmeOutput runs the command of the README and compares, but for times, trace ids and ports.
+func TestDocs_readmeOutput(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -271,27 +271,27 @@ func TestReadmeShowsWhatIsPrinted(t *testing.T) {
 	if cmd.ProcessState.ExitCode() != exitFail {
 		t.Errorf("exit status %d, %v", cmd.ProcessState.ExitCode(), err)
 	}
-	if want := plainly(string(shown[2])); plainly(got.String()) != want {
-		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, plainly(got.String()))
+	if want := normalizeOutput(string(shown[2])); normalizeOutput(got.String()) != want {
+		t.Errorf("the README shows\n%s\nbut the prober prints\n%s", want, normalizeOutput(got.String()))
 	}
 }
 
-// plainly replaces what differs from run to run, and the spaces around it.
-func plainly(text string) string {
+// normalizeOutput replaces what differs from run to run, and the spaces around it.
+func normalizeOutput(text string) string {
 	text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "ADDRESS")
 	text = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(text, "TRACE")
 	text = regexp.MustCompile(`[\d.]+ ?(ms|s|µs)\b`).ReplaceAllString(text, "TIME")
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// TestRulesInDocsAreGenerated wants every rule that the documents show to be one that is made for the demo.
-func TestRulesInDocsAreGenerated(t *testing.T) {
+// TestDocs_rules wants every rule that the documents show to be one that is made for the demo.
+func TestDocs_rules(t *testing.T) {
 	rules, err := os.ReadFile("testdata/rules.demo.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := 0
-	for name, block := range blocks(t, "yaml") {
+	for name, block := range fencedBlocks(t, "yaml") {
 		if strings.Contains(block, "- alert:") {
 			shown++
 			if !bytes.Contains(rules, []byte(block)) {
@@ -304,13 +304,13 @@ func TestRulesInDocsAreGenerated(t *testing.T) {
 	}
 }
 
-// TestEveryAlertIsDocumented wants a row in docs/operations.md for each alert that is made for a shipped configuration.
-func TestEveryAlertIsDocumented(t *testing.T) {
+// TestDocs_alerts wants a row in docs/operations.md for each alert that is made for a shipped configuration.
+func TestDocs_alerts(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, shipped := range shipped() {
+	for name, shipped := range shippedConfigs() {
 		cfg, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: []byte(shipped)})
 		if err != nil {
 			t.Fatal(err)
@@ -325,8 +325,8 @@ func TestEveryAlertIsDocumented(t *testing.T) {
 	}
 }
 
-// TestEveryKindIsInTheChangelog requires a line for each kind.
-func TestEveryKindIsInTheChangelog(t *testing.T) {
+// TestDocs_kindsInChangelog requires a line for each kind.
+func TestDocs_kindsInChangelog(t *testing.T) {
 	text, err := os.ReadFile("../../CHANGELOG.md")
 	if err != nil {
 		t.Fatal(err)
@@ -338,8 +338,8 @@ func TestEveryKindIsInTheChangelog(t *testing.T) {
 	}
 }
 
-// TestSecretsHaveTheirType walks the settings of every kind: what is named like a secret must be one.
-func TestSecretsHaveTheirType(t *testing.T) {
+// TestKinds_secretsHaveSecretType walks the settings of every kind: what is named like a secret must be one.
+func TestKinds_secretsHaveSecretType(t *testing.T) {
 	var suspects func(v reflect.Type, path string, seen map[reflect.Type]bool) []string
 	suspects = func(v reflect.Type, path string, seen map[reflect.Type]bool) []string {
 		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice || v.Kind() == reflect.Map {

@@ -11,17 +11,17 @@ import (
 
 var began = regexp.MustCompile(`(?m)^Start time: (\S+)$`)
 
-// TestAnIncidentOutlivesARestart follows an incident over the end of the prober that saw its beginning: the note of the
+// TestIncidents_surviveRestart follows an incident over the end of the prober that saw its beginning: the note of the
 // next one begins at the same time, and recovery is verified by it.
-func TestAnIncidentOutlivesARestart(t *testing.T) {
+func TestIncidents_surviveRestart(t *testing.T) {
 	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
-	file := write(t, dir, "prober.yaml", probing(x.URL, "up"))
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up"))
 	kept := filepath.Join(dir, "incidents.json")
 	x.status.Store(500)
 	p := start(t, nil, "--config.file="+file, "--storage.path="+kept)
-	p.ran(t, "up", 1)
+	p.waitForRuns(t, "up", 1)
 	status, first, err := p.get("/incident")
 	if err != nil || status != 200 || !strings.Contains(first, "observed symptom: up status: wanted 2xx, got 500") {
 		t.Fatalf("got %d %v\n%s", status, err, first)
@@ -32,14 +32,14 @@ func TestAnIncidentOutlivesARestart(t *testing.T) {
 	<-p.Ended()
 
 	p = start(t, nil, "--config.file="+file, "--storage.path="+kept)
-	p.eventually(t, `prober_self_check{check="storage"} 1`)
-	p.ran(t, "up", 1)
+	p.waitForMetric(t, `prober_self_check{check="storage"} 1`)
+	p.waitForRuns(t, "up", 1)
 	_, again, err := p.get("/incident?system=test")
 	if err != nil || began.FindString(again) != began.FindString(first) || began.FindString(first) == "" {
 		t.Errorf("%v: wanted the same start, got:\n%s\nand after the restart:\n%s", err, first, again)
 	}
 	x.status.Store(200)
-	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
 	if _, note, err := p.get("/incident"); err != nil || !strings.Contains(note, "recovery verified: passing again: up") {
 		t.Errorf("%v, got:\n%s", err, note)
 	}
@@ -49,14 +49,14 @@ func TestAnIncidentOutlivesARestart(t *testing.T) {
 	}
 }
 
-// TestADamagedMemoryIsNoReasonNotToProbe starts over a file that is none of the prober's.
-func TestADamagedMemoryIsNoReasonNotToProbe(t *testing.T) {
+// TestIncidents_damagedFile starts over a file that is none of the prober's.
+func TestIncidents_damagedFile(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()
-	file := write(t, dir, "prober.yaml", probing(x.URL, "up"))
-	kept := write(t, dir, "incidents.json", `{"format":1,"sys`)
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up"))
+	kept := writeFile(t, dir, "incidents.json", `{"format":1,"sys`)
 	p := start(t, nil, "--config.file="+file, "--storage.path="+kept)
-	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
 	if !strings.Contains(p.Output(), "What was known of incidents is lost") {
 		t.Errorf("the log does not say so:\n%s", p.Output())
 	}

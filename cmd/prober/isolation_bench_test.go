@@ -24,7 +24,7 @@ var tenants = map[string]func(text []byte) []byte{
 }
 
 func tenantsProbe(b *testing.B, sample *sandbox.Sandbox, of string) probe.Job {
-	jobs := jobsOf(b, tenants[of](named(sample)))
+	jobs := jobsOf(b, tenants[of](withOwnVariables(sample)))
 	return jobs[slices.IndexFunc(jobs, func(j probe.Job) bool { return j.Name == "tenants" })]
 }
 

@@ -22,19 +22,19 @@ import (
 	"prober/probes"
 )
 
-// limited starts the prober under a shell's limits.
-func limited(t *testing.T, limits string, env []string, args ...string) *running {
+// startLimited starts the prober under a shell's limits.
+func startLimited(t *testing.T, limits string, env []string, args ...string) *running {
 	t.Helper()
 	shell := testenv.Need(t, "bash")
 	script := limits + `; exec "$0" "$@"`
 	cmd := exec.Command(shell, append([]string{"-c", script, os.Args[0]}, append(args, "--web.listen-address=127.0.0.1:0")...)...)
 	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
-	return await(t, cmd)
+	return startCommand(t, cmd)
 }
 
-// TestFewFilesAreTheProbersOwnTrouble starts the prober with so few file descriptors that its probes cannot open
+// TestLimits_fewFileDescriptors starts the prober with so few file descriptors that its probes cannot open
 // connections: it blames itself, keeps answering scrapes, and recovers.
-func TestFewFilesAreTheProbersOwnTrouble(t *testing.T) {
+func TestLimits_fewFileDescriptors(t *testing.T) {
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		select {
@@ -47,8 +47,8 @@ func TestFewFilesAreTheProbersOwnTrouble(t *testing.T) {
 	for i := range 80 {
 		names = append(names, fmt.Sprintf("p%d", i))
 	}
-	config := strings.ReplaceAll(probing(slow.URL, names...), "interval: 1s\ntimeout: 800ms", "interval: 2s\ntimeout: 1900ms")
-	p := limited(t, "ulimit -n 64", nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	config := strings.ReplaceAll(httpConfig(slow.URL, names...), "interval: 1s\ntimeout: 800ms", "interval: 2s\ntimeout: 1900ms")
+	p := startLimited(t, "ulimit -n 64", nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", config))
 	testenv.Eventually(t, time.Minute, func(context.Context) error {
 		_, body, err := p.get("/metrics")
 		if err == nil && !strings.Contains(body, `reason="self_network"`) {
@@ -59,15 +59,15 @@ func TestFewFilesAreTheProbersOwnTrouble(t *testing.T) {
 	close(release)
 	testenv.Eventually(t, time.Minute, func(context.Context) error {
 		_, body, err := p.get("/metrics")
-		if passing := green(body); err == nil && passing < len(names) {
+		if passing := passing(body); err == nil && passing < len(names) {
 			err = fmt.Errorf("only %d of %d pass", passing, len(names))
 		}
 		return err
 	})
 }
 
-// green counts the probes that pass.
-func green(exposition string) int {
+// passing counts the probes that pass.
+func passing(exposition string) int {
 	n := 0
 	for line := range strings.Lines(exposition) {
 		if strings.HasPrefix(line, "probe_success{") && strings.HasSuffix(line, " 1\n") {
@@ -77,8 +77,8 @@ func green(exposition string) int {
 	return n
 }
 
-// TestEndlessBodiesStayWithinMemory lets ten targets at once send bodies without end to a prober with little memory.
-func TestEndlessBodiesStayWithinMemory(t *testing.T) {
+// TestLimits_endlessBodies lets ten targets at once send bodies without end to a prober with little memory.
+func TestLimits_endlessBodies(t *testing.T) {
 	chunk := make([]byte, 1<<20)
 	flood := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for range 10 << 10 {
@@ -92,9 +92,9 @@ func TestEndlessBodiesStayWithinMemory(t *testing.T) {
 	for i := range 10 {
 		names = append(names, fmt.Sprintf("p%d", i))
 	}
-	p := start(t, []string{"GOMEMLIMIT=48MiB"}, "--config.file="+write(t, t.TempDir(), "prober.yaml", probing(flood.URL, names...)))
+	p := start(t, []string{"GOMEMLIMIT=48MiB"}, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", httpConfig(flood.URL, names...)))
 	for _, name := range names {
-		p.eventually(t, fmt.Sprintf(`probe_failures_total{probe=%q,system="test",type="http",check="status",reason="too_large"} `, name))
+		p.waitForMetric(t, fmt.Sprintf(`probe_failures_total{probe=%q,system="test",type="http",check="status",reason="too_large"} `, name))
 	}
 	if peak := peakMemory(t, p.PID()); peak > 256<<20 { // the race detector takes several times what the prober does
 		t.Errorf("the prober took %d MiB", peak>>20)
@@ -121,22 +121,22 @@ func peakMemory(t *testing.T, pid int) int {
 	return 0
 }
 
-// TestNoHomeAndNothingToWrite starts the prober without a home, in a directory that it cannot write to.
-func TestNoHomeAndNothingToWrite(t *testing.T) {
+// TestLimits_readOnlyWithoutHome starts the prober without a home, in a directory that it cannot write to.
+func TestLimits_readOnlyWithoutHome(t *testing.T) {
 	x := startTarget(t)
-	config := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
-	p := limited(t, "cd /proc; unset HOME TMPDIR; ulimit -f 0", nil, "--config.file="+config)
-	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	config := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
+	p := startLimited(t, "cd /proc; unset HOME TMPDIR; ulimit -f 0", nil, "--config.file="+config)
+	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
 }
 
-// TestManyStartsAndStops starts and stops the whole prober in one process: nothing is registered twice, nothing stays.
-func TestManyStartsAndStops(t *testing.T) {
+// TestRun_repeatedly starts and stops the whole prober in one process: nothing is registered twice, nothing stays.
+func TestRun_repeatedly(t *testing.T) {
 	x := startTarget(t)
-	config := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	config := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
 	before := goleak.IgnoreCurrent()
 	for range 50 {
 		ctx, cancel := context.WithCancel(t.Context())
-		ready := &notice{text: "Listening on", seen: cancel}
+		ready := &writeNotifier{text: "Listening on", seen: cancel}
 		if got := run(ctx, []string{"--config.file=" + config, "--web.listen-address=127.0.0.1:0"}, io.Discard, ready); got != exitPass {
 			t.Fatalf("exit status %d", got)
 		}
@@ -145,10 +145,10 @@ func TestManyStartsAndStops(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// TestTenThousandHostileAnswersLeaveNothing asks a server that misbehaves in every way again and again. What the
+// TestLimits_hostileAnswers asks a server that misbehaves in every way again and again. What the
 // prober holds must not grow with the number of runs.
-func TestTenThousandHostileAnswersLeaveNothing(t *testing.T) {
-	target, _ := echo(t)
+func TestLimits_hostileAnswers(t *testing.T) {
+	target, _ := echoServer(t)
 	var text strings.Builder
 	fmt.Fprintf(&text, "system: zoo\nprobes:\n")
 	for _, path := range []string{"200", "401", "404", "429", "500", "503", "redirect", "cut", "garbage", "status", "length", "json"} {
@@ -181,13 +181,13 @@ func TestTenThousandHostileAnswersLeaveNothing(t *testing.T) {
 	closeProbes(cfg.Jobs)
 }
 
-// notice calls a function once a text was written.
-type notice struct {
+// writeNotifier calls a function once a text was written.
+type writeNotifier struct {
 	text string
 	seen func()
 }
 
-func (n *notice) Write(b []byte) (int, error) {
+func (n *writeNotifier) Write(b []byte) (int, error) {
 	if strings.Contains(string(b), n.text) {
 		n.seen()
 	}

@@ -71,11 +71,11 @@ func start(t *testing.T, env []string, args ...string) *running {
 	cmd := exec.Command(os.Args[0], append(args, "--web.listen-address=127.0.0.1:0")...)
 	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
 	cmd.Dir = t.TempDir()
-	return await(t, cmd)
+	return startCommand(t, cmd)
 }
 
-// await starts a command that is the prober and waits until it listens.
-func await(t *testing.T, cmd *exec.Cmd) *running {
+// startCommand starts a command that is the prober and waits until it listens.
+func startCommand(t *testing.T, cmd *exec.Cmd) *running {
 	t.Helper()
 	p := &running{Process: testenv.StartCmd(t, cmd)}
 	testenv.Eventually(t, 30*time.Second, func(context.Context) error {
@@ -119,8 +119,8 @@ func (p *running) post(t *testing.T, path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// eventually waits until the metrics have a line that begins with this.
-func (p *running) eventually(t *testing.T, line string) {
+// waitForMetric waits until the metrics have a line that begins with this.
+func (p *running) waitForMetric(t *testing.T, line string) {
 	t.Helper()
 	testenv.Eventually(t, 60*time.Second, func(context.Context) error {
 		_, body, err := p.get("/metrics")
@@ -134,20 +134,20 @@ func (p *running) eventually(t *testing.T, line string) {
 	})
 }
 
-// ran waits until a probe has run at least so often.
-func (p *running) ran(t *testing.T, name string, often int) {
+// waitForRuns waits until a probe has run at least so often.
+func (p *running) waitForRuns(t *testing.T, name string, often int) {
 	t.Helper()
 	testenv.Eventually(t, 60*time.Second, func(context.Context) error {
 		_, body, err := p.get("/metrics")
-		if runs := runsOf(body, name); err == nil && runs < often {
+		if runs := countRuns(body, name); err == nil && runs < often {
 			err = fmt.Errorf("%s ran %d times, want %d", name, runs, often)
 		}
 		return err
 	})
 }
 
-// runsOf adds up how often a probe ran, whatever came of it.
-func runsOf(exposition, name string) int {
+// countRuns adds up how often a probe ran, whatever came of it.
+func countRuns(exposition, name string) int {
 	runs := 0
 	for line := range strings.Lines(exposition) {
 		if strings.HasPrefix(line, "probe_runs_total{") && strings.Contains(line, fmt.Sprintf("probe=%q", name)) {
@@ -158,8 +158,8 @@ func runsOf(exposition, name string) int {
 	return runs
 }
 
-// write makes a file in a directory of the test and returns its path.
-func write(t *testing.T, dir, name, content string) string {
+// writeFile makes a file in a directory of the test and returns its path.
+func writeFile(t *testing.T, dir, name, content string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

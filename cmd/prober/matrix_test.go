@@ -29,7 +29,7 @@ func TestFaultMatrix(t *testing.T) {
 	sample := startSandbox(t)
 	faults := sample.Faults()
 	rows, exits := make([]string, len(faults)), make([]int, len(faults))
-	if rest, status := cells(t, sample); rest != "" || status != exitPass {
+	if rest, status := matrixCells(t, sample); rest != "" || status != exitPass {
 		t.Fatalf("with nothing broken, not all pass:\n%s", rest)
 	}
 	const workers = 2 // each with a sample system of its own; most of the time is spent waiting
@@ -47,12 +47,12 @@ func TestFaultMatrix(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				rows[i], exits[i] = cells(t, sample)
+				rows[i], exits[i] = matrixCells(t, sample)
 				if err := sample.Clear(faults[i].Name); err != nil {
 					t.Error(err)
 				}
 			}
-			if rest, _ := cells(t, sample); rest != "" {
+			if rest, _ := matrixCells(t, sample); rest != "" {
 				t.Errorf("after mending, not all pass:\n%s", rest)
 			}
 		})
@@ -92,9 +92,9 @@ func startSandbox(t testing.TB) *sandbox.Sandbox {
 	return sample
 }
 
-// cells asks every probe of the demo, newly made, and returns a line for each that does not pass, and the exit status
+// matrixCells asks every probe of the demo, newly made, and returns a line for each that does not pass, and the exit status
 // that --once would end with.
-func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
+func matrixCells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 	var rows []string
 	jobs := demoJobs(t, sample)
 	results := newOnceRunner(64).run(t.Context(), jobs)
@@ -105,8 +105,8 @@ func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 		if r.Verdict() == probe.Pass {
 			continue
 		}
-		evident(t, r)
-		rows = append(rows, fmt.Sprintf("  %-16s %-13s %s\n", r.Name, r.Verdict(), strings.Join(reasons(r), " ")))
+		checkEvidence(t, r)
+		rows = append(rows, fmt.Sprintf("  %-16s %-13s %s\n", r.Name, r.Verdict(), strings.Join(failedReasons(r), " ")))
 	}
 	slices.Sort(rows)
 	return strings.Join(rows, ""), exitStatus(report.Report{Jobs: jobs, Results: results})
@@ -114,8 +114,8 @@ func cells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 
 var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
 
-// evident compares what a check says of an answer with the exchange that is shown beside it.
-func evident(t *testing.T, r probe.Result) {
+// checkEvidence compares what a check says of an answer with the exchange that is shown beside it.
+func checkEvidence(t *testing.T, r probe.Result) {
 	for _, c := range r.Checks {
 		said := statusSaid.FindAllStringSubmatch(c.Detail, -1)
 		if c.Verdict == probe.Pass || said == nil {
@@ -128,8 +128,8 @@ func evident(t *testing.T, r probe.Result) {
 	}
 }
 
-// reasons lists what did not pass as check(reason), each once.
-func reasons(r probe.Result) []string {
+// failedReasons lists what did not pass as check(reason), each once.
+func failedReasons(r probe.Result) []string {
 	var all []string
 	for _, c := range r.Checks {
 		if cell := fmt.Sprintf("%s(%s)", c.Name, c.Reason); c.Verdict != probe.Pass && !slices.Contains(all, cell) {
@@ -140,7 +140,7 @@ func reasons(r probe.Result) []string {
 }
 
 func demoJobs(t testing.TB, sample *sandbox.Sandbox) []probe.Job {
-	return jobsOf(t, named(sample))
+	return jobsOf(t, withOwnVariables(sample))
 }
 
 func jobsOf(t testing.TB, yaml []byte) []probe.Job {
@@ -152,9 +152,9 @@ func jobsOf(t testing.TB, yaml []byte) []probe.Job {
 	return cfg.Jobs
 }
 
-// named is the demo's configuration for one sample system among several in this process: its credentials are under
+// withOwnVariables is the demo's configuration for one sample system among several in this process: its credentials are under
 // names of their own.
-func named(sample *sandbox.Sandbox) []byte {
+func withOwnVariables(sample *sandbox.Sandbox) []byte {
 	setDemoEnv.Lock()
 	defer setDemoEnv.Unlock()
 	text := sample.RewriteAddresses(config.Demo)

@@ -28,8 +28,8 @@ func TestOIDCProvider(t *testing.T) {
 	defer lagging.Close()
 
 	dir := t.TempDir()
-	right, wrong := write(t, dir, "right", secret), write(t, dir, "wrong", "not-the-secret-of-anybody")
-	config := write(t, dir, "prober.yaml", strings.NewReplacer("ISSUER", issuer, "RIGHT", right, "WRONG", wrong, "LAGGING", lagging.URL,
+	right, wrong := writeFile(t, dir, "right", secret), writeFile(t, dir, "wrong", "not-the-secret-of-anybody")
+	config := writeFile(t, dir, "prober.yaml", strings.NewReplacer("ISSUER", issuer, "RIGHT", right, "WRONG", wrong, "LAGGING", lagging.URL,
 		"RESOURCE", testenv.OIDCResource, "BASIC", testenv.OIDCBasicClient, "POST", testenv.OIDCPostClient).Replace(`
 system: oidc
 timeout: 25s

@@ -15,8 +15,8 @@ import (
 	"prober/internal/testenv"
 )
 
-// statuses is a target that answers with one status after another, and then with the last for ever.
-func statuses(t *testing.T, codes ...int) (string, *atomic.Int64) {
+// statusServer is a target that answers with one status after another, and then with the last for ever.
+func statusServer(t *testing.T, codes ...int) (string, *atomic.Int64) {
 	t.Helper()
 	asked := new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -27,7 +27,7 @@ func statuses(t *testing.T, codes ...int) (string, *atomic.Int64) {
 	return server.URL, asked
 }
 
-func TestOnceAsksAsOftenAsIsDemanded(t *testing.T) {
+func TestOnce_rounds(t *testing.T) {
 	for name, c := range map[string]struct {
 		codes  []int
 		args   []string
@@ -48,8 +48,8 @@ func TestOnceAsksAsOftenAsIsDemanded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, asked := statuses(t, c.codes...)
-			file := write(t, t.TempDir(), "prober.yaml", probing(url, "up"))
+			url, asked := statusServer(t, c.codes...)
+			file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(url, "up"))
 			var out, errs strings.Builder
 			if got := run(t.Context(), append([]string{"--once", "--config.file=" + file}, c.args...), &out, &errs); got != c.status {
 				t.Errorf("exit status: got %d, want %d\n%s%s", got, c.status, out.String(), errs.String())
@@ -64,11 +64,11 @@ func TestOnceAsksAsOftenAsIsDemanded(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedOnceProvesNothing(t *testing.T) {
+func TestOnce_interrupted(t *testing.T) {
 	x := startTarget(t)
 	x.hang.Store(true)
-	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1m\ntimeout: 50s")
-	cmd := exec.Command(os.Args[0], "--once", "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	config := strings.ReplaceAll(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1m\ntimeout: 50s")
+	cmd := exec.Command(os.Args[0], "--once", "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", config))
 	cmd.Env = append(os.Environ(), asProber+"=1")
 	p := testenv.StartCmd(t, cmd)
 	<-x.inside
@@ -85,11 +85,11 @@ func TestAnInterruptedOnceProvesNothing(t *testing.T) {
 	}
 }
 
-// TestACutOffProberBlamesNoTarget: with a reference that cannot be reached, what times out is nobody's proven fault.
-func TestACutOffProberBlamesNoTarget(t *testing.T) {
+// TestOnce_withoutNetwork: with a reference that cannot be reached, what times out is nobody's proven fault.
+func TestOnce_withoutNetwork(t *testing.T) {
 	x := startTarget(t)
 	x.hang.Store(true)
-	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
 	for name, c := range map[string]struct {
 		reference string
 		status    int
@@ -110,14 +110,14 @@ func TestACutOffProberBlamesNoTarget(t *testing.T) {
 	}
 }
 
-// TestATerminalSeesHowItGoes runs the prober on a terminal: progress while a target hangs, and colour, unless NO_COLOR
+// TestOnce_terminal runs the prober on a terminal: progress while a target hangs, and colour, unless NO_COLOR
 // says otherwise.
-func TestATerminalSeesHowItGoes(t *testing.T) {
+func TestOnce_terminal(t *testing.T) {
 	script := testenv.Need(t, "script")
 	x := startTarget(t)
 	x.hang.Store(true)
-	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 4s\ntimeout: 2500ms")
-	file := write(t, t.TempDir(), "prober.yaml", config)
+	config := strings.ReplaceAll(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 4s\ntimeout: 2500ms")
+	file := writeFile(t, t.TempDir(), "prober.yaml", config)
 	for name, c := range map[string]struct {
 		env    []string
 		colour bool
@@ -140,7 +140,7 @@ func TestATerminalSeesHowItGoes(t *testing.T) {
 	}
 }
 
-func TestTheClockIsSteady(t *testing.T) {
+func TestClockSteady(t *testing.T) {
 	for _, c := range []struct {
 		wall, monotonic time.Duration
 		want            bool

@@ -21,9 +21,9 @@ func TestHonorLabels(t *testing.T) {
 	p := start(t, nil, "demo")
 	const runbook = `ibex_process_up{service="proxy"} == 0` // «for 1 minute»; the minute is left out
 	dir := t.TempDir()
-	write(t, dir, "rules.yml", "groups: [{name: runbook, interval: 1s, rules: [{alert: ProxyDown, expr: '"+runbook+"'}]}]\n")
+	writeFile(t, dir, "rules.yml", "groups: [{name: runbook, interval: 1s, rules: [{alert: ProxyDown, expr: '"+runbook+"'}]}]\n")
 	target := fmt.Sprintf("static_configs: [{targets: [%q], labels: {service: prober}}]", strings.TrimPrefix(p.url, "http://"))
-	settings := write(t, dir, "prometheus.yml", `
+	settings := writeFile(t, dir, "prometheus.yml", `
 global: {scrape_interval: 1s}
 rule_files: [rules.yml]
 scrape_configs:
@@ -37,7 +37,7 @@ scrape_configs:
 		t.Helper()
 		testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
 			found, err := query(ctx, api, expr)
-			got := labelled(found, "job", "service", "exported_service")
+			got := labelValues(found, "job", "service", "exported_service")
 			if err == nil && !slices.Equal(got, want) {
 				err = fmt.Errorf("%s: got %q, want %q", expr, got, want)
 			}
@@ -52,8 +52,8 @@ scrape_configs:
 	finds(`ALERTS{alertname="ProxyDown",alertstate="firing"}`, honoured)
 }
 
-// labelled returns the values of these labels, in order and each once.
-func labelled(found []series, labels ...string) (all []string) {
+// labelValues returns the values of these labels, in order and each once.
+func labelValues(found []series, labels ...string) (all []string) {
 	for _, s := range found {
 		values := make([]string, len(labels))
 		for i, label := range labels {

@@ -8,11 +8,11 @@ import (
 // TestRunNow asks a probe that would otherwise wait for an hour, on its page and by the flag that forbids it.
 func TestRunNow(t *testing.T) {
 	x := startTarget(t)
-	config := strings.Replace(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1h\ntimeout: 5s", 1)
-	file := write(t, t.TempDir(), "prober.yaml", config)
+	config := strings.Replace(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1h\ntimeout: 5s", 1)
+	file := writeFile(t, t.TempDir(), "prober.yaml", config)
 	// With this phase the first run comes at once and the next in an hour.
 	p := start(t, nil, "--config.file="+file, "--schedule.offset=0.69")
-	p.ran(t, "up", 1)
+	p.waitForRuns(t, "up", 1)
 	x.status.Store(500)
 	before := x.asked.Load()
 	if status, body := p.post(t, "/probes/test/up/run"); status != 200 || body != "run\n" {
@@ -39,16 +39,16 @@ func TestRunNow(t *testing.T) {
 	}
 }
 
-// TestThePageSaysThatTheProberIsNotFit gives the prober a reference that cannot be reached, and files with a mistake.
-func TestThePageSaysThatTheProberIsNotFit(t *testing.T) {
+// TestPage_showsFailedSelfChecks gives the prober a reference that cannot be reached, and files with a mistake.
+func TestPage_showsFailedSelfChecks(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()
-	file := write(t, dir, "prober.yaml", probing(x.URL, "up"))
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up"))
 	closed := startTarget(t)
 	closed.Close()
 	p := start(t, nil, "--config.file="+file, "--network.reference="+strings.TrimPrefix(closed.URL, "http://"))
-	p.eventually(t, `prober_self_check{check="network"} 0`)
-	write(t, dir, "prober.yaml", "system: test\nprobez: []\n")
+	p.waitForMetric(t, `prober_self_check{check="network"} 0`)
+	writeFile(t, dir, "prober.yaml", "system: test\nprobez: []\n")
 	p.post(t, "/-/reload")
 	_, page, err := p.get("/")
 	for _, want := range []string{"The reference cannot be reached", "The last reload failed", "probez"} {

@@ -45,7 +45,7 @@ probes:
   - {name: one-proxy, type: clock, services: {proxy: "http://%[6]s/", again: "http://%[6]s/index.html"}, ntp: [%[1]q, %[2]q, %[3]q]}
 `, right[0], right[1], right[2], ahead, unsynchronised, proxy, auth, again)
 	var out, errs strings.Builder
-	status := run(t.Context(), []string{"--once", "--format=tap", "--config.file=" + write(t, t.TempDir(), "prober.yaml", probes)}, &out, &errs)
+	status := run(t.Context(), []string{"--once", "--format=tap", "--config.file=" + writeFile(t, t.TempDir(), "prober.yaml", probes)}, &out, &errs)
 	if status != exitFail {
 		t.Errorf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
 	}
@@ -83,9 +83,9 @@ func libfaketime(t *testing.T) string {
 	return strings.TrimSpace(out)
 }
 
-// serving starts a server on a port of its own, which up finds, and returns its address. Somebody else may take the port
+// startServer starts a server on a port of its own, which up finds, and returns its address. Somebody else may take the port
 // before the server does; then another one is tried.
-func serving(t *testing.T, network string, command func(port int) *exec.Cmd, up func(ctx context.Context, address string) error, inUse string) string {
+func startServer(t *testing.T, network string, command func(port int) *exec.Cmd, up func(ctx context.Context, address string) error, inUse string) string {
 	t.Helper()
 	for range 10 {
 		port := testenv.FreePort(t)
@@ -119,9 +119,9 @@ func chrony(t *testing.T, local string, env ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serving(t, "udp", func(port int) *exec.Cmd {
+	return startServer(t, "udp", func(port int) *exec.Cmd {
 		dir := t.TempDir()
-		conf := write(t, dir, "chrony.conf", fmt.Sprintf(
+		conf := writeFile(t, dir, "chrony.conf", fmt.Sprintf(
 			"port %d\nbindaddress 127.0.0.1\ncmdport 0\nbindcmdaddress /\npidfile %[2]s/pid\ndriftfile %[2]s/drift\nallow 127.0.0.1\n%s\n", port, dir, local))
 		cmd := exec.Command(chronyd, "-x", "-d", "-U", "-u", me.Username, "-f", conf)
 		cmd.Env = append(os.Environ(), env...)
@@ -151,10 +151,10 @@ func nginxDate(t *testing.T, env ...string) string {
 	t.Helper()
 	nginx := testenv.Need(t, "nginx")
 	page := rand.Text() // so that nobody else's server is taken for this one
-	return serving(t, "tcp", func(port int) *exec.Cmd {
+	return startServer(t, "tcp", func(port int) *exec.Cmd {
 		dir := t.TempDir()
-		write(t, dir, "index.html", page)
-		conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
+		writeFile(t, dir, "index.html", page)
+		conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
 events {}
 http {

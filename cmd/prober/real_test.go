@@ -23,16 +23,16 @@ import (
 	"prober/internal/testenv"
 )
 
-// TestPrometheusReadsTheDemo scrapes the running demo with a real Prometheus and asks its API for the series that
+// TestPrometheus_scrapesTheDemo scrapes the running demo with a real Prometheus and asks its API for the series that
 // alerts read, whole and broken.
-func TestPrometheusReadsTheDemo(t *testing.T) {
+func TestPrometheus_scrapesTheDemo(t *testing.T) {
 	t.Parallel()
 	prometheus := testenv.Need(t, "prometheus")
 	promtool := testenv.Need(t, "promtool")
 	p := start(t, nil, "demo")
 
 	dir := t.TempDir()
-	config := write(t, dir, "prometheus.yml", fmt.Sprintf(
+	config := writeFile(t, dir, "prometheus.yml", fmt.Sprintf(
 		"global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: prober\n    honor_labels: true\n    static_configs: [{targets: [%q]}]\n",
 		strings.TrimPrefix(p.url, "http://")))
 	api := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
@@ -117,11 +117,11 @@ func TestNginx(t *testing.T) {
 	nginx := testenv.Need(t, "nginx")
 	dir := t.TempDir()
 	cert, key := certificate(t, 3*24*time.Hour)
-	write(t, dir, "cert.pem", cert)
-	write(t, dir, "key.pem", key)
-	write(t, dir, "index.html", "<h1>from nginx</h1>")
+	writeFile(t, dir, "cert.pem", cert)
+	writeFile(t, dir, "key.pem", key)
+	writeFile(t, dir, "index.html", "<h1>from nginx</h1>")
 	plain, tls, dead := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
-	conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
+	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
 events {}
 http {
@@ -155,7 +155,7 @@ probes:
   - {name: untrusted, type: http, url: "https://127.0.0.1:%[2]d/up"}
 `, plain, tls, dir)
 	var out, errs strings.Builder
-	status := run(t.Context(), []string{"--once", "--format=tap", "--config.file=" + write(t, dir, "prober.yaml", probes)}, &out, &errs)
+	status := run(t.Context(), []string{"--once", "--format=tap", "--config.file=" + writeFile(t, dir, "prober.yaml", probes)}, &out, &errs)
 	if status != exitFail {
 		t.Errorf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
 	}

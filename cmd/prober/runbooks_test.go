@@ -11,10 +11,10 @@ import (
 	"prober/internal/probe"
 )
 
-// TestRunbooksTableNamesWhatThereIs reads docs/runbooks.md: every probe that a line names is in the shipped
+// TestDocs_runbooks reads docs/runbooks.md: every probe that a line names is in the shipped
 // configuration of that runbook, with the checks named, every series is documented, every command asks for a probe or
 // a runbook that exists, and every line that is quoted stands in no row twice without an answer.
-func TestRunbooksTableNamesWhatThereIs(t *testing.T) {
+func TestDocs_runbooks(t *testing.T) {
 	text, err := os.ReadFile("../../docs/runbooks.md")
 	if err != nil {
 		t.Fatal(err)

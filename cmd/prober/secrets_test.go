@@ -29,8 +29,8 @@ const marker = `hunter2-Zq7&x9>yk/Tm+wR=~9f31c8`
 // tokenMarker is the token that the echo issues. It holds the marker in one of its forms.
 var tokenMarker = "t." + hex.EncodeToString([]byte(marker))
 
-// forms are the ways in which a secret may come out.
-func forms(secret string) []string {
+// encodings are the ways in which a secret may come out.
+func encodings(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	all := []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(secret)),
@@ -43,9 +43,9 @@ func forms(secret string) []string {
 	return all
 }
 
-// leak returns the first piece of eight bytes of a secret, in any form, that a text holds.
-func leak(text string) string {
-	for _, form := range forms(marker) {
+// findLeak returns the first piece of eight bytes of a secret, in any form, that a text holds.
+func findLeak(text string) string {
+	for _, form := range encodings(marker) {
 		for i := 0; i+8 <= len(form); i++ {
 			if strings.Contains(text, form[i:i+8]) {
 				return form[i : i+8]
@@ -55,19 +55,19 @@ func leak(text string) string {
 	return ""
 }
 
-func TestLeakFindsEveryForm(t *testing.T) {
-	for _, form := range forms(marker) {
-		if leak("before "+form+" after") == "" || leak("cut "+form[3:12]) == "" {
+func TestFindLeak(t *testing.T) {
+	for _, form := range encodings(marker) {
+		if findLeak("before "+form+" after") == "" || findLeak("cut "+form[3:12]) == "" {
 			t.Errorf("%q is not found", form)
 		}
 	}
-	if got := leak("an innocent text, hunter-gatherer, 9f31"); got != "" {
+	if got := findLeak("an innocent text, hunter-gatherer, 9f31"); got != "" {
 		t.Errorf("found %q in an innocent text", got)
 	}
 }
 
-// echo answers in as many bad ways as there are paths, each time with all that it was sent, wherever it fits.
-func echo(t *testing.T) (string, func() string) {
+// echoServer answers in as many bad ways as there are paths, each time with all that it was sent, wherever it fits.
+func echoServer(t *testing.T) (string, func() string) {
 	var mu sync.Mutex
 	var seen strings.Builder
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -130,9 +130,9 @@ func echo(t *testing.T) (string, func() string) {
 // TestNoSecretLeaves plants one secret in every place that can hold one, has every kind of probe meet a target that
 // throws it all back in every way it can, and looks for it in everything that the prober says.
 func TestNoSecretLeaves(t *testing.T) {
-	target, seen := echo(t)
+	target, seen := echoServer(t)
 	dir := t.TempDir()
-	file := write(t, dir, "secret", marker+"\n")
+	file := writeFile(t, dir, "secret", marker+"\n")
 	var probes strings.Builder
 	fmt.Fprintf(&probes, "system: leak\ninterval: 1s\ntimeout: 700ms\nprobes:\n")
 	credentials := []string{
@@ -188,18 +188,18 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 	fmt.Fprintf(&probes, "  - {name: refused, type: http, url: \"http://127.0.0.1:1/\", bearer: {file: %s}}\n", file)
 	fmt.Fprintf(&probes, "  - {name: nxdomain, type: http, url: \"https://no-such-host.invalid/\", bearer: {file: %s}}\n", file)
-	config := write(t, dir, "prober.yaml", probes.String())
+	config := writeFile(t, dir, "prober.yaml", probes.String())
 
 	search := func(where, text string) {
 		t.Helper()
-		if piece := leak(text); piece != "" {
+		if piece := findLeak(text); piece != "" {
 			at := strings.Index(text, piece)
 			t.Errorf("%s holds %q: …%s…", where, piece, text[max(0, at-120):min(len(text), at+120)])
 		}
 	}
 	for _, format := range report.Formats() {
 		cmd := exec.Command("prober", "--once", "--config.file="+config, "--format="+format, "--log.level=debug")
-		out := asUser(t, cmd)
+		out := runCommand(t, cmd)
 		for _, wanted := range []string{"h0-500", "isolation-json", "clock-json"} {
 			if !strings.Contains(out, wanted) {
 				t.Errorf("%s: the results of %s are missing:\n%s", format, wanted, out)
@@ -207,7 +207,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		}
 		search("--once --format="+format, out)
 	}
-	search("check", asUser(t, exec.Command("prober", "check", "--config.file="+config)))
+	search("check", runCommand(t, exec.Command("prober", "check", "--config.file="+config)))
 
 	p := start(t, []string{"OTHER=" + marker, "GOTRACEBACK=all"}, "--config.file="+config, "--log.level=debug", "--web.health-listen-address=127.0.0.1:0")
 	testenv.Eventually(t, 2*time.Minute, func(context.Context) error {
@@ -217,7 +217,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		}
 		// Twice, so that also what is the same as last time was logged.
 		for _, name := range names {
-			if runs := runsOf(body, name); runs < 2 {
+			if runs := countRuns(body, name); runs < 2 {
 				return fmt.Errorf("%s ran %d times", name, runs)
 			}
 		}
@@ -255,8 +255,8 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 }
 
-// asUser runs the prober and returns all that it wrote.
-func asUser(t *testing.T, cmd *exec.Cmd) string {
+// runCommand runs the prober and returns all that it wrote.
+func runCommand(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	cmd.Path, cmd.Err = os.Args[0], nil
 	cmd.Env = append(cmd.Environ(), asProber+"=1", "OTHER="+marker)

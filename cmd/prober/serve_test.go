@@ -47,8 +47,8 @@ func startTarget(t *testing.T) *target {
 	return x
 }
 
-// probing is a configuration of HTTP probes, one for each name.
-func probing(url string, names ...string) string {
+// httpConfig is a configuration of HTTP probes, one for each name.
+func httpConfig(url string, names ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "system: test\ninterval: 1s\ntimeout: 800ms\nprobes:\n")
 	for _, name := range names {
@@ -59,9 +59,9 @@ func probing(url string, names ...string) string {
 
 func TestServing(t *testing.T) {
 	x := startTarget(t)
-	file := write(t, t.TempDir(), "prober.yaml", strings.ReplaceAll(probing(x.URL, "up"), "/up\"", "/up?x=1\""))
+	file := writeFile(t, t.TempDir(), "prober.yaml", strings.ReplaceAll(httpConfig(x.URL, "up"), "/up\"", "/up?x=1\""))
 	p := start(t, nil, "--config.file="+file)
-	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
 	if limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.PID())); err != nil || !regexp.MustCompile(`Max core file size +0 +0`).Match(limits) {
 		t.Errorf("secrets in memory may be written to disk with a core dump: %v", err)
 	}
@@ -74,8 +74,8 @@ func TestServing(t *testing.T) {
 		}
 	}
 	x.status.Store(500)
-	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 0`)
-	p.eventually(t, `probe_failures_total{probe="up",system="test",type="http",check="status",reason="status"} `)
+	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 0`)
+	p.waitForMetric(t, `probe_failures_total{probe="up",system="test",type="http",check="status",reason="status"} `)
 	if !strings.Contains(p.Output(), `wanted 2xx, got 500`) {
 		t.Error("the log does not say why the probe fails")
 	}
@@ -90,14 +90,14 @@ func TestServing(t *testing.T) {
 	}
 }
 
-func TestABusyPortIsRefusedBeforeAnythingIsProbed(t *testing.T) {
+func TestServing_portInUse(t *testing.T) {
 	x := startTarget(t)
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
 	var out, errs strings.Builder
 	if got := run(t.Context(), []string{"--config.file=" + file, "--web.listen-address=" + busy.Addr().String()}, &out, &errs); got != exitUsage {
 		t.Errorf("exit status: got %d, want %d", got, exitUsage)
@@ -107,19 +107,19 @@ func TestABusyPortIsRefusedBeforeAnythingIsProbed(t *testing.T) {
 	}
 }
 
-func TestTheProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
+func TestServing_ignoresProxyVariables(t *testing.T) {
 	x, proxy := startTarget(t), startTarget(t)
-	file := write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up"))
+	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
 	p := start(t, []string{"HTTP_PROXY=" + proxy.URL, "https_proxy=" + proxy.URL, "NO_PROXY="}, "--config.file="+file)
-	p.eventually(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
 	if got := strings.Count(p.Output(), "are ignored"); got != 2 || proxy.asked.Load() > 0 {
 		t.Errorf("it was said %d times, want once for each variable; the proxy was asked %d times", got, proxy.asked.Load())
 	}
 }
 
-// TestWhatAServerSendsUnaskedIsNotPrinted keeps a connection on which the server sends more than
+// TestServing_unsolicitedResponseIsNotLogged keeps a connection on which the server sends more than
 // its answer; net/http would print that.
-func TestWhatAServerSendsUnaskedIsNotPrinted(t *testing.T) {
+func TestServing_unsolicitedResponseIsNotLogged(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,20 +140,20 @@ func TestWhatAServerSendsUnaskedIsNotPrinted(t *testing.T) {
 			}()
 		}
 	}()
-	config := strings.ReplaceAll(probing("http://"+l.Addr().String(), "up"), "type: http,", "type: http, connection: reuse,")
-	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
-	p.ran(t, "up", 3)
+	config := strings.ReplaceAll(httpConfig("http://"+l.Addr().String(), "up"), "type: http,", "type: http, connection: reuse,")
+	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", config))
+	p.waitForRuns(t, "up", 3)
 	if strings.Contains(p.Output(), "hunter2") {
 		t.Errorf("the server's words are in the log:\n%s", p.Output())
 	}
 }
 
-func TestSIGTERMEndsAHangingRunWithoutBlamingTheTarget(t *testing.T) {
+func TestStop_hangingRunIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	x := startTarget(t)
-	config := strings.ReplaceAll(probing(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 12s\ntimeout: 11s")
+	config := strings.ReplaceAll(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 12s\ntimeout: 11s")
 	x.hang.Store(true)
-	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", config))
+	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", config))
 	select {
 	case <-x.inside:
 	case <-time.After(time.Minute):
@@ -172,9 +172,9 @@ func TestSIGTERMEndsAHangingRunWithoutBlamingTheTarget(t *testing.T) {
 	}
 }
 
-func TestASecondSignalEndsItAtOnce(t *testing.T) {
+func TestStop_secondSignal(t *testing.T) {
 	x := startTarget(t)
-	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up")))
+	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up")))
 	// A request that never ends keeps the server from closing in peace.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	if err != nil {
@@ -182,7 +182,7 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, "GET /metrics HTTP/1.1\r\n")
-	p.ran(t, "up", 1)
+	p.waitForRuns(t, "up", 1)
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -200,10 +200,10 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	}
 }
 
-func TestAStoppedProberBlamesItself(t *testing.T) {
+func TestServing_afterSIGSTOP(t *testing.T) {
 	x := startTarget(t)
 	x.hang.Store(true)
-	p := start(t, nil, "--config.file="+write(t, t.TempDir(), "prober.yaml", probing(x.URL, "up")))
+	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up")))
 	<-x.inside
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -214,41 +214,41 @@ func TestAStoppedProberBlamesItself(t *testing.T) {
 	if err := p.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	p.eventually(t, `probe_failures_total{probe="up",system="test",type="http",check="run",reason="suspended"} `)
+	p.waitForMetric(t, `probe_failures_total{probe="up",system="test",type="http",check="run",reason="suspended"} `)
 }
 
 func TestReload(t *testing.T) {
 	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
-	file := write(t, dir, "prober.yaml", probing(x.URL, "one", "two"))
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one", "two"))
 	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
-	p.ran(t, "one", 2)
+	p.waitForRuns(t, "one", 2)
 
 	for name, bad := range map[string]string{
 		"not YAML":        "system: [",
 		"empty":           "",
 		"null":            "~",
 		"no probes":       "system: test\nprobes: []\n",
-		"an unknown key":  strings.ReplaceAll(probing(x.URL, "one"), "timeout", "timeuot"),
-		"two documents":   probing(x.URL, "one") + "---\nsystem: b\n",
-		"one bad of many": probing(x.URL, "one", "two", "three") + "  - {name: four, type: htpt}\n",
+		"an unknown key":  strings.ReplaceAll(httpConfig(x.URL, "one"), "timeout", "timeuot"),
+		"two documents":   httpConfig(x.URL, "one") + "---\nsystem: b\n",
+		"one bad of many": httpConfig(x.URL, "one", "two", "three") + "  - {name: four, type: htpt}\n",
 		"too large":       strings.Repeat("# nothing\n", 200_000),
 	} {
-		write(t, dir, "prober.yaml", bad)
+		writeFile(t, dir, "prober.yaml", bad)
 		if status, body := p.post(t, "/-/reload"); status != 500 || !strings.Contains(body, "prober.yaml") {
 			t.Errorf("%s: got %d %s", name, status, body)
 		}
-		p.eventually(t, "prober_config_last_reload_successful 0")
+		p.waitForMetric(t, "prober_config_last_reload_successful 0")
 	}
 	// The old configuration keeps running, counters and all.
-	p.ran(t, "one", 4)
+	p.waitForRuns(t, "one", 4)
 
-	write(t, dir, "prober.yaml", probing(x.URL, "one", "three"))
+	writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one", "three"))
 	if err := p.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	p.eventually(t, `probe_success{probe="three",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="three",system="test",type="http"} 1`)
 	_, body, err := p.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -264,19 +264,19 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestAChangedProbeStartsWithoutAPast: what the old question was answered must not stand for the new one.
-func TestAChangedProbeStartsWithoutAPast(t *testing.T) {
+// TestReload_changedProbeStartsFresh: what the old question was answered must not stand for the new one.
+func TestReload_changedProbeStartsFresh(t *testing.T) {
 	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	slow := func(path string) string {
-		return strings.ReplaceAll(strings.ReplaceAll(probing(x.URL, "up", "other"), "interval: 1s", "interval: 20s"), x.URL+"/up", x.URL+path)
+		return strings.ReplaceAll(strings.ReplaceAll(httpConfig(x.URL, "up", "other"), "interval: 1s", "interval: 20s"), x.URL+"/up", x.URL+path)
 	}
-	file := write(t, dir, "prober.yaml", slow("/up"))
+	file := writeFile(t, dir, "prober.yaml", slow("/up"))
 	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
-	p.ran(t, "up", 1)
-	p.ran(t, "other", 1)
-	write(t, dir, "prober.yaml", slow("/elsewhere"))
+	p.waitForRuns(t, "up", 1)
+	p.waitForRuns(t, "other", 1)
+	writeFile(t, dir, "prober.yaml", slow("/elsewhere"))
 	if status, body := p.post(t, "/-/reload"); status != 200 {
 		t.Fatalf("got %d %s", status, body)
 	}
@@ -291,27 +291,27 @@ func TestAChangedProbeStartsWithoutAPast(t *testing.T) {
 	}
 }
 
-func TestReloadByContent(t *testing.T) {
+func TestReload_byContent(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()
-	file := write(t, dir, "prober.yaml", probing(x.URL, "one"))
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one"))
 	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=50ms")
-	p.eventually(t, `probe_success{probe="one",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="one",system="test",type="http"} 1`)
 	// Replaced as Kubernetes and editors do it: another file takes the name.
-	if err := os.Rename(write(t, dir, "next", probing(x.URL, "two")), file); err != nil {
+	if err := os.Rename(writeFile(t, dir, "next", httpConfig(x.URL, "two")), file); err != nil {
 		t.Fatal(err)
 	}
-	p.eventually(t, `probe_success{probe="two",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="two",system="test",type="http"} 1`)
 }
 
-func TestAStormOfSignalsIsOneReload(t *testing.T) {
+func TestReload_manySignals(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()
-	file := write(t, dir, "prober.yaml", probing(x.URL, "one"))
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one"))
 	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=0")
 	begun := time.Now()
 	for i := range 100 {
-		write(t, dir, "next", probing(x.URL, fmt.Sprintf("p%d", i)))
+		writeFile(t, dir, "next", httpConfig(x.URL, fmt.Sprintf("p%d", i)))
 		if err := os.Rename(filepath.Join(dir, "next"), file); err != nil {
 			t.Fatal(err)
 		}
@@ -320,20 +320,20 @@ func TestAStormOfSignalsIsOneReload(t *testing.T) {
 		}
 	}
 	stormed := time.Since(begun)
-	p.eventually(t, `probe_success{probe="p99",system="test",type="http"} 1`)
+	p.waitForMetric(t, `probe_success{probe="p99",system="test",type="http"} 1`)
 	// The first probing line is the start; then at most one a second while the storm lasted, and one for its end.
 	if got, most := strings.Count(p.Output(), "msg=Probing")-1, 2+int(stormed/reloadDebounce); got > most {
 		t.Errorf("got %d reloads, want at most %d", got, most)
 	}
 }
 
-func TestServingOverTLS(t *testing.T) {
+func TestServing_TLS(t *testing.T) {
 	x, dir := startTarget(t), t.TempDir()
 	cert, key := certificate(t, time.Hour)
-	webConfig := write(t, dir, "web.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
-	write(t, dir, "cert.pem", cert)
-	write(t, dir, "key.pem", key)
-	p := start(t, nil, "--config.file="+write(t, dir, "prober.yaml", probing(x.URL, "up")), "--web.config.file="+webConfig)
+	webConfig := writeFile(t, dir, "web.yaml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+	writeFile(t, dir, "cert.pem", cert)
+	writeFile(t, dir, "key.pem", key)
+	p := start(t, nil, "--config.file="+writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up")), "--web.config.file="+webConfig)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(cert))
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
@@ -346,20 +346,20 @@ func TestServingOverTLS(t *testing.T) {
 		t.Errorf("got %d", resp.StatusCode)
 	}
 	// A mistake in that file refuses the start.
-	bad := write(t, dir, "bad.yaml", "tls_server_confg: {}\n")
+	bad := writeFile(t, dir, "bad.yaml", "tls_server_confg: {}\n")
 	var errs strings.Builder
 	if got := run(t.Context(), []string{"--config.file=" + filepath.Join(dir, "prober.yaml"), "--web.config.file=" + bad}, io.Discard, &errs); got != exitUsage {
 		t.Errorf("exit status %d, want %d: %s", got, exitUsage, errs.String())
 	}
 }
 
-func TestHealthListenerNeedsNoPassword(t *testing.T) {
+func TestServing_healthListenerWithoutPassword(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()
 	// bcrypt of "correct horse", made for this test.
-	webConfig := write(t, dir, "web.yaml", "basic_auth_users:\n  on-call: $2a$04$QXPrTkAqMqcSbRApY0x2OuPzbNI8ChqBHX1DqKlJMyqWXmF5iGjGC\n")
+	webConfig := writeFile(t, dir, "web.yaml", "basic_auth_users:\n  on-call: $2a$04$QXPrTkAqMqcSbRApY0x2OuPzbNI8ChqBHX1DqKlJMyqWXmF5iGjGC\n")
 	port := testenv.FreePort(t)
-	p := start(t, nil, "--config.file="+write(t, dir, "prober.yaml", probing(x.URL, "up")),
+	p := start(t, nil, "--config.file="+writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up")),
 		"--web.config.file="+webConfig, fmt.Sprintf("--web.health-listen-address=127.0.0.1:%d", port))
 	for _, path := range []string{"/metrics", "/-/healthy", "/config", "/"} {
 		if status, _, err := p.get(path); err != nil || status != 401 {

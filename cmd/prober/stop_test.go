@@ -14,9 +14,9 @@ import (
 	"prober/internal/testenv"
 )
 
-// TestAStoppedProberTakesItsCanariesAway ends the prober in the middle of a run that has planted canaries, as a
+// TestStop_deletesCanaries ends the prober in the middle of a run that has planted canaries, as a
 // deployment and a person at a terminal do: it ends in time, and nothing of it stays with the test orgs.
-func TestAStoppedProberTakesItsCanariesAway(t *testing.T) {
+func TestStop_deletesCanaries(t *testing.T) {
 	for name, c := range map[string]struct {
 		signal os.Signal
 		start  func(t *testing.T, file string) *testenv.Process
@@ -43,7 +43,7 @@ func TestAStoppedProberTakesItsCanariesAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			untouched := sample.Memories()
-			p := c.start(t, write(t, t.TempDir(), "prober.yaml", string(named(sample))))
+			p := c.start(t, writeFile(t, t.TempDir(), "prober.yaml", string(withOwnVariables(sample))))
 			testenv.Eventually(t, time.Minute, func(context.Context) error {
 				if maps.Equal(sample.Memories(), untouched) {
 					return fmt.Errorf("no canary is planted")
