@@ -24,7 +24,7 @@ import (
 	"prober/probes"
 )
 
-// outputOf runs the prober in this process and returns what it prints.
+// outputOf runs the prober in this process and returns its output.
 func outputOf(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs strings.Builder
@@ -34,8 +34,8 @@ func outputOf(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestRules_shipped has promtool check the rules of every shipped configuration, run the tests that come with them,
-// and holds the rules against their golden files.
+// TestRules_shipped checks the rules of every shipped configuration with promtool, runs their unit tests, and compares
+// them with their golden files.
 func TestRules_shipped(t *testing.T) {
 	promtool := testenv.Need(t, "promtool")
 	for name, text := range shippedConfigs() {
@@ -59,7 +59,7 @@ func TestRules_shipped(t *testing.T) {
 	}
 }
 
-// TestRules_alertmanagerRouting has Alertmanager's own tool check the routes of every shipped configuration.
+// TestRules_alertmanagerRouting checks the routes of every shipped configuration with Alertmanager's own tool.
 func TestRules_alertmanagerRouting(t *testing.T) {
 	amtool := testenv.Need(t, "amtool")
 	for name, text := range shippedConfigs() {
@@ -71,13 +71,13 @@ func TestRules_alertmanagerRouting(t *testing.T) {
 	}
 }
 
-// prometheusSeries are series that no exporter exports.
+// prometheusSeries are series that Prometheus itself makes.
 var prometheusSeries = []string{"up", "ALERTS"}
 
-// selector finds a series and the braces that choose it.
+// selector matches a series and its label matchers.
 var selector = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^"{}]|"(?:[^"\\]|\\.)*")*)\}`)
 
-// seriesOf lists the series that an expression names: what stands before a brace.
+// seriesOf lists the series that an expression names: the names before a brace.
 func seriesOf(expr string) (names []string) {
 	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
 		names = append(names, m[1])
@@ -85,8 +85,8 @@ func seriesOf(expr string) (names []string) {
 	return names
 }
 
-// TestRules_seriesExist holds every series that a rule of a shipped configuration reads against what the running
-// demo exports. What they say that they read of each kind must be there too.
+// TestRules_seriesExist requires every series that a rule of a shipped configuration reads to be exported by the running
+// demo, and so the series that the rules declare for each kind.
 func TestRules_seriesExist(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "demo", "--fault", "up-500")
@@ -144,22 +144,22 @@ func TestRules_seriesExist(t *testing.T) {
 	}
 }
 
-// A scenario is a fault of the sample system, the probes that look on, and the alerts that people shall get for it.
+// A scenario is a fault of the sample system, the probes that run, and the alerts that must be sent.
 type scenario struct {
-	fault  string
-	probes []string            // beside memories, which passes throughout
-	want   []map[string]string // labels beside the system
-	whole  bool                // memories is not there, so that nothing passes
+	fault      string
+	probes     []string            // beside memories, which passes throughout
+	want       []map[string]string // labels beside the system
+	noMemories bool                // the memories API is missing, so that nothing passes
 }
 
-func (x scenario) alerts() []string {
-	if x.whole {
+func (x scenario) allProbes() []string {
+	if x.noMemories {
 		return x.probes
 	}
 	return append(slices.Clone(x.probes), "memories")
 }
 
-// alert writes down the labels of an alert on a probe, and where it goes to.
+// alert returns the labels of an alert on a probe, and its receiver.
 func alert(name, probe, kind, runbook, grade string) map[string]string {
 	return map[string]string{
 		"alertname": name, "probe": probe, "type": kind, "runbook": runbook, "runbook_severity": grade,
@@ -167,23 +167,23 @@ func alert(name, probe, kind, runbook, grade string) map[string]string {
 	}
 }
 
-// inconclusiveFault is the fault of which nobody hears for ten minutes, since nobody can tell: the test takes less.
+// inconclusiveFault makes a probe inconclusive. The shipped alert waits for ten minutes; the test shortens that.
 const inconclusiveFault = "tenant-owner-denied"
 
-// outlasting is what outlives its trouble: a breach is held for an hour after it was last seen.
+// outlasting is the alert that stays after its fault was cleared: a breach keeps firing for an hour after it was seen.
 var outlasting = scenario{
 	fault: "tenant-leak-read", probes: []string{"tenants"},
 	want: []map[string]string{breachAlert("archive/read"), breachAlert("memories/read")},
 }
 
-// breachAlert is the alert on a breach that was found there.
+// breachAlert is the alert on a breach on one surface.
 func breachAlert(surface string) map[string]string {
 	labels := alert("ProbeBreach", "tenants", "isolation", "tenant-isolation", "P1")
 	labels["surface"] = surface
 	return labels
 }
 
-// scenarios each have a system of their own, all broken at one time.
+// scenarios each have a system of their own. All faults are active at the same time.
 var scenarios = []scenario{
 	{"proxy-down", []string{"proxy", "auth"}, []map[string]string{alert("ProbeDown", "proxy", "health", "proxy-down", "P1")}, false},
 	{"replica-down", []string{"proxy"}, []map[string]string{alert("ProbeReplicasMissing", "proxy", "health", "proxy-down", "P2")}, false},
@@ -196,34 +196,34 @@ var scenarios = []scenario{
 		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadinessLies", "proxy", "health", "proxy-down", "P2")}, false},
 	{"up-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
 	{"endpoint-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "discovery", "http", "endpoints", "sev2")}, false},
-	// What depends on /up fails too, and nobody hears of it.
+	// Probes that depend on /up fail too, but their alerts are inhibited.
 	{"up-refused", []string{"up", "discovery", "outbox", "outbox-closed"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
 	{"api-slow", []string{"up", "me"}, []map[string]string{alert("ProbeFailing", "me", "http", "endpoints", "sev2")}, false},
 	{"outbox-open", []string{"up", "outbox-closed"}, []map[string]string{alert("ProbeAuthBypass", "outbox-closed", "http", "webhooks", "sev1")}, false},
-	// Alertmanager keeps back what two probes have to say where all is down.
+	// Alertmanager inhibits the alerts of two probes while everything is down.
 	{"auth-unhealthy", []string{"proxy", "auth"}, []map[string]string{{
 		"alertname": "SystemDown", "runbook": "proxy-down", "runbook_severity": "P1", "severity": "critical"}}, true},
 	{"render-suspended", []string{"render"}, []map[string]string{alert("ProbeFailing", "render", "http", "triage", "sev2")}, false},
-	// One replica that refuses good tokens is more than a key that is missing somewhere.
+	// A replica that refuses valid tokens is worse than a key that is missing in one key set.
 	{"kid-missing-replica", []string{"auth", "signing-keys", "protected-route"}, []map[string]string{
 		alert("ProbeFailing", "signing-keys", "jwks", "auth-failures", "P2"), alert("ProbeValidRejected", "protected-route", "protected", "auth-failures", "P1")}, false},
 	{"private-key-published", []string{"up", "login-keys", "issuance"}, []map[string]string{
 		alert("ProbeSecretPublished", "login-keys", "jwks", "up", "sev1"), alert("ProbeFailing", "issuance", "token", "issuance", "sev1")}, false},
 	{"auth-bypass", []string{"protected-route"}, []map[string]string{alert("ProbeAuthBypass", "protected-route", "protected", "auth-failures", "P1")}, false},
 	{"forged-none-accepted", []string{"protected-route"}, []map[string]string{alert("ProbeAuthBypass", "protected-route", "protected", "auth-failures", "P1")}, false},
-	// That applications get no tokens is told once; what needs one to ask at all cannot tell.
+	// The failed issuance alerts once; probes that need a token are inconclusive.
 	{"issuance-down", []string{"up", "issuance", "login-keys", "me"}, []map[string]string{alert("ProbeFailing", "issuance", "token", "issuance", "sev1")}, false},
 	{"auth-clock-ahead", []string{"auth", "clock", "signing-keys"}, []map[string]string{alert("ProbeFailing", "clock", "clock", "auth-failures", "P2")}, false},
 	outlasting,
-	// Everything is denied, to the owners too: nobody knows, and nobody may call it well.
+	// Everything is denied, even to the owners: inconclusive, and never a pass.
 	{inconclusiveFault, []string{"tenants"}, []map[string]string{
 		alert("ProbeInconclusive", "tenants", "isolation", "tenant-isolation", "P2"), alert("ProbeIsolationUnproven", "tenants", "isolation", "tenant-isolation", "P2")}, false},
 }
 
-// TestRules_faultsBecomeAlerts breaks twenty-one sample systems, each in its way, with a real Prometheus and a real Alertmanager
-// that have the generated rules and routes: each fault must lead to exactly the alerts that people shall get for it,
-// with their labels and to their receiver, and mending it must end them, but for the breach. A prober that is stopped
-// must be missed. While all is broken, everything that the dashboard and the rules ask for must be there.
+// TestRules_faultsBecomeAlerts injects a fault into each of twenty-one sample systems, with a real Prometheus and a real
+// Alertmanager that have the generated rules and routes. Each fault must send exactly its alerts, with their labels and
+// to their receivers; clearing it must resolve them, except for the breach. A prober that is stopped must raise an alert.
+// While the faults are active, every series that the dashboard and the rules read must exist.
 func TestRules_faultsBecomeAlerts(t *testing.T) {
 	programs := map[string]string{}
 	for _, name := range []string{"prometheus", "prometheus-alertmanager", "promtool"} {
@@ -234,7 +234,7 @@ func TestRules_faultsBecomeAlerts(t *testing.T) {
 	file := "--config.file=" + dir
 	systems := make([]*sandbox.Sandbox, len(scenarios))
 	var env []string
-	for i, trouble := range scenarios {
+	for i, s := range scenarios {
 		systems[i] = startSandbox(t)
 		name := strings.ToUpper(fmt.Sprintf("PROBER_%d_", i))
 		for key, value := range systems[i].Env() {
@@ -242,7 +242,7 @@ func TestRules_faultsBecomeAlerts(t *testing.T) {
 		}
 		text := strings.ReplaceAll(string(systems[i].RewriteAddresses(config.Demo)), "PROBER_DEMO_", name)
 		text = strings.ReplaceAll(text, `{service="proxy"}`, fmt.Sprintf(`{service="proxy-%d"}`, i))
-		writeFile(t, dir, trouble.fault+".yaml", selectProbes(t, text, trouble.fault, trouble.alerts()))
+		writeFile(t, dir, s.fault+".yaml", selectProbes(t, text, s.fault, s.allProbes()))
 	}
 	p := start(t, env, file)
 	// A prober of another job will be gone for a while.
@@ -277,8 +277,8 @@ scrape_configs:
 		}
 		return err
 	})
-	for i, trouble := range scenarios {
-		if err := systems[i].Inject(trouble.fault); err != nil {
+	for i, s := range scenarios {
+		if err := systems[i].Inject(s.fault); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,14 +286,14 @@ scrape_configs:
 		t.Fatal(err)
 	}
 	absent := map[string]string{"alertname": "ProberAbsent", "severity": "critical"}
-	// Two minutes of `for:`, the settle time of a readiness, and a busy machine.
+	// Two minutes of `for:`, the grace period of readiness, and a busy machine.
 	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, scenarios, absent) })
 	checkSeriesExist(t, api, dir, file)
 	if got := descriptionOf(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
 		t.Errorf("the alert on up-500 does not say why and what came: %s", got)
 	}
-	for i, trouble := range scenarios {
-		if err := systems[i].Clear(trouble.fault); err != nil {
+	for i, s := range scenarios {
+		if err := systems[i].Clear(s.fault); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -301,8 +301,8 @@ scrape_configs:
 	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, []scenario{outlasting}) })
 }
 
-// withShortWaits takes the time out of the alerts that say that nobody can tell: a minute where the rules that are shipped
-// wait for ten, and for thirty. When they are due in life, the tests that come with the rules tell.
+// withShortWaits shortens the waits of the alerts on inconclusive probes to a minute; the shipped rules wait ten and
+// thirty. The unit tests of the rules cover the real times.
 func withShortWaits(t *testing.T, rules string) string {
 	t.Helper()
 	var file alerts.File
@@ -324,7 +324,7 @@ func withShortWaits(t *testing.T, rules string) string {
 		}
 	}
 	if changed != 2 {
-		t.Fatalf("%d rules on %s are hastened, wanted 2", changed, inconclusiveFault)
+		t.Fatalf("%d rules on %s were shortened, expected 2", changed, inconclusiveFault)
 	}
 	var out strings.Builder
 	if err := file.Write(&out); err != nil {
@@ -333,7 +333,7 @@ func withShortWaits(t *testing.T, rules string) string {
 	return out.String()
 }
 
-// selectProbes keeps some of the probes of a configuration, under another name of the system.
+// selectProbes keeps some of the probes of a configuration, under another system name.
 func selectProbes(t *testing.T, text, system string, names []string) string {
 	t.Helper()
 	var c map[string]any
@@ -360,7 +360,7 @@ type notification struct {
 	Receivers           []struct{ Name string }
 }
 
-// activeAlerts asks Alertmanager for the alerts that people get.
+// activeAlerts asks Alertmanager for the alerts that it sends.
 func activeAlerts(ctx context.Context, mail string) (all []notification, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+mail+"/api/v2/alerts?active=true&silenced=false&inhibited=false", nil)
 	if err != nil {
@@ -374,8 +374,8 @@ func activeAlerts(ctx context.Context, mail string) (all []notification, err err
 	return all, json.NewDecoder(resp.Body).Decode(&all)
 }
 
-// compareAlerts compares what people get with what they shall get.
-func compareAlerts(ctx context.Context, mail string, troubles []scenario, more ...map[string]string) error {
+// compareAlerts compares the alerts that Alertmanager sends with the expected ones.
+func compareAlerts(ctx context.Context, mail string, scenarios []scenario, more ...map[string]string) error {
 	alerts, err := activeAlerts(ctx, mail)
 	if err != nil {
 		return err
@@ -389,10 +389,10 @@ func compareAlerts(ctx context.Context, mail string, troubles []scenario, more .
 		}
 		got = append(got, line)
 	}
-	for _, trouble := range troubles {
-		for _, labels := range trouble.want {
+	for _, s := range scenarios {
+		for _, labels := range s.want {
 			labels = maps.Clone(labels)
-			labels["system"] = trouble.fault
+			labels["system"] = s.fault
 			want = append(want, fmt.Sprint(labels))
 		}
 	}
@@ -404,12 +404,12 @@ func compareAlerts(ctx context.Context, mail string, troubles []scenario, more .
 	if !slices.Equal(got, want) {
 		missing := slices.DeleteFunc(slices.Clone(want), func(w string) bool { return slices.Contains(got, w) })
 		extra := slices.DeleteFunc(slices.Clone(got), func(g string) bool { return slices.Contains(want, g) })
-		return fmt.Errorf("people do not get\n%s\nand get, though they shall not,\n%s", strings.Join(missing, "\n"), strings.Join(extra, "\n"))
+		return fmt.Errorf("missing alerts:\n%s\nunexpected alerts:\n%s", strings.Join(missing, "\n"), strings.Join(extra, "\n"))
 	}
 	return nil
 }
 
-// descriptionOf is the description of the alert on a system, as people get it.
+// descriptionOf returns the description of the alert on a system.
 func descriptionOf(t *testing.T, mail, system string) string {
 	t.Helper()
 	all, err := activeAlerts(t.Context(), mail)
@@ -424,8 +424,8 @@ func descriptionOf(t *testing.T, mail, system string) string {
 	return ""
 }
 
-// checkSeriesExist asks Prometheus for every series that the rules read, with the labels by which they choose it, and
-// for every expression of the dashboard: each must have data.
+// checkSeriesExist asks Prometheus for every series that the rules read, with their label matchers, and for every
+// expression of the dashboard: each must have data.
 func checkSeriesExist(t *testing.T, api, dir, file string) {
 	t.Helper()
 	cfg, err := config.Load(probes.Kinds(), dir)
@@ -436,7 +436,7 @@ func checkSeriesExist(t *testing.T, api, dir, file string) {
 	for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{}).Groups {
 		for _, r := range g.Rules {
 			for _, m := range selector.FindAllStringSubmatch(r.Expr, -1) {
-				// Native histograms are not scraped here. A check that was inconclusive while everything was broken was not before.
+				// Native histograms are not scraped here. Checks that are inconclusive during the faults have earlier data.
 				if m[1] != "probe_duration_seconds" {
 					asked["count(present_over_time("+m[0]+"[10m]))"] = true
 				}

@@ -22,10 +22,10 @@ import (
 	"prober/probes"
 )
 
-// documents are all texts that hold examples, from this package's folder.
+// documents are all documents with examples, relative to this package's directory.
 var documents = []string{"../../README.md", "../../.github/*.md", "../../docs/*.md", "../../docs/kinds/*.md", "../../docs/decisions/*.md"}
 
-// fencedBlocks returns the fenced blocks of a language in all documents, by file and number.
+// fencedBlocks returns the fenced code blocks of a language in all documents, by file and number.
 func fencedBlocks(t *testing.T, language string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -48,12 +48,12 @@ func fencedBlocks(t *testing.T, language string) map[string]string {
 	return found
 }
 
-// shippedConfigs are the configurations that come with the prober.
+// shippedConfigs are the configurations that are shipped with the prober.
 func shippedConfigs() map[string]string {
 	return map[string]string{"demo.yaml": string(config.Demo), "ibex.yaml": string(config.Ibex), "1pass.yaml": string(config.OnePass)}
 }
 
-// TestDocs_configurationsLoad loads every configuration that is shipped or shown and holds it against the
+// TestDocs_configurationsLoad loads every configuration that is shipped or shown in a document, and validates it with the
 // schema that `prober schema` prints.
 func TestDocs_configurationsLoad(t *testing.T) {
 	schema := compileSchema(t)
@@ -104,7 +104,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// asJSON reads YAML as the JSON that a schema is about.
+// asJSON converts YAML to the JSON that a schema describes.
 func asJSON(t *testing.T, text string) any {
 	t.Helper()
 	var v any
@@ -213,8 +213,7 @@ func anchorsOf(t *testing.T, file string) (anchors []string) {
 	return anchors
 }
 
-// TestDocs_metrics wants a row in docs/metrics.md for each family that the running demo exports, and no
-// row for one that is not exported.
+// TestDocs_metrics requires a row in docs/metrics.md for each family that the running demo exports, and no other rows.
 func TestDocs_metrics(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/metrics.md")
@@ -244,7 +243,7 @@ func TestDocs_metrics(t *testing.T) {
 			t.Errorf("docs/metrics.md does not tell of %s", name)
 		}
 	}
-	// Exported only where something gives rise to them.
+	// Exported only under certain conditions.
 	rare := []string{"probe_tls_earliest_cert_expiry_timestamp_seconds"}
 	for _, row := range regexp.MustCompile("(?m)^\\| `((?:probe|prober)_[a-z_]+)").FindAllSubmatch(text, -1) {
 		if name := string(row[1]); !slices.Contains(exported, name) && !slices.Contains(rare, name) {
@@ -253,7 +252,7 @@ func TestDocs_metrics(t *testing.T) {
 	}
 }
 
-// TestDocs_readmeOutput runs the command of the README and compares, but for times, trace ids and ports.
+// TestDocs_readmeOutput runs the README's command and compares its output, except for times, trace ids and ports.
 func TestDocs_readmeOutput(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -276,7 +275,7 @@ func TestDocs_readmeOutput(t *testing.T) {
 	}
 }
 
-// normalizeOutput replaces what differs from run to run, and the spaces around it.
+// normalizeOutput replaces values that differ between runs, and the spaces around them.
 func normalizeOutput(text string) string {
 	text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "ADDRESS")
 	text = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(text, "TRACE")
@@ -284,7 +283,7 @@ func normalizeOutput(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// TestDocs_rules wants every rule that the documents show to be one that is made for the demo.
+// TestDocs_rules requires every rule in the documents to be one that is generated for the demo.
 func TestDocs_rules(t *testing.T) {
 	rules, err := os.ReadFile("testdata/rules.demo.yml")
 	if err != nil {
@@ -304,7 +303,7 @@ func TestDocs_rules(t *testing.T) {
 	}
 }
 
-// TestDocs_alerts wants a row in docs/operations.md for each alert that is made for a shipped configuration.
+// TestDocs_alerts requires a row in docs/operations.md for each alert that is generated for a shipped configuration.
 func TestDocs_alerts(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
@@ -338,7 +337,8 @@ func TestDocs_kindsInChangelog(t *testing.T) {
 	}
 }
 
-// TestKinds_secretsHaveSecretType walks the settings of every kind: what is named like a secret must be one.
+// TestKinds_secretsHaveSecretType walks the settings of every kind: a setting that is named like a secret must have the
+// type for secrets.
 func TestKinds_secretsHaveSecretType(t *testing.T) {
 	var suspects func(v reflect.Type, path string, seen map[reflect.Type]bool) []string
 	suspects = func(v reflect.Type, path string, seen map[reflect.Type]bool) []string {

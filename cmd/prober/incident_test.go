@@ -11,8 +11,8 @@ import (
 
 var began = regexp.MustCompile(`(?m)^Start time: (\S+)$`)
 
-// TestIncidents_surviveRestart follows an incident over the end of the prober that saw its beginning: the note of the
-// next one begins at the same time, and recovery is verified by it.
+// TestIncidents_surviveRestart restarts the prober during an incident: the note keeps its start time, and the recovery is
+// recorded.
 func TestIncidents_surviveRestart(t *testing.T) {
 	t.Parallel()
 	x := startTarget(t)
@@ -36,7 +36,7 @@ func TestIncidents_surviveRestart(t *testing.T) {
 	p.waitForRuns(t, "up", 1)
 	_, again, err := p.get("/incident?system=test")
 	if err != nil || began.FindString(again) != began.FindString(first) || began.FindString(first) == "" {
-		t.Errorf("%v: wanted the same start, got:\n%s\nand after the restart:\n%s", err, first, again)
+		t.Errorf("%v: expected the same start, got:\n%s\nand after the restart:\n%s", err, first, again)
 	}
 	x.status.Store(200)
 	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
@@ -49,7 +49,7 @@ func TestIncidents_surviveRestart(t *testing.T) {
 	}
 }
 
-// TestIncidents_damagedFile starts over a file that is none of the prober's.
+// TestIncidents_damagedFile starts with a storage file that is not the prober's.
 func TestIncidents_damagedFile(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"prober/internal/sandbox"
 )
 
-// tenants are the probes of isolation to measure: the demo's own, and what is left of it with the resource alone that
-// has all eight operations.
+// tenants are the isolation probes to measure: the demo's, and the demo's with only the resource that has all eight
+// operations.
 var tenants = map[string]func(text []byte) []byte{
 	"demo": func(text []byte) []byte { return text },
 	"one_resource": func(text []byte) []byte {
@@ -28,8 +28,8 @@ func tenantsProbe(b *testing.B, sample *sandbox.Sandbox, of string) probe.Job {
 	return jobs[slices.IndexFunc(jobs, func(j probe.Job) bool { return j.Name == "tenants" })]
 }
 
-// BenchmarkIsolation measures what a run against a service without fault takes, and fails at the first false alarm and
-// at the first memory that is left behind: `-benchtime 1000x` is a thousand runs.
+// BenchmarkIsolation measures a run against a service without faults. It fails at the first false alarm and at the first
+// memory that is left over: `-benchtime 1000x` is a thousand runs.
 func BenchmarkIsolation(b *testing.B) {
 	for _, of := range slices.Sorted(maps.Keys(tenants)) {
 		b.Run(of, func(b *testing.B) {
@@ -62,8 +62,8 @@ func BenchmarkIsolation(b *testing.B) {
 	}
 }
 
-// BenchmarkLeakByChance measures how many runs in a hundred find a service that answers one read in so many with
-// another's, at random and only while several are under way: `-benchtime 200x` knows it to some three points.
+// BenchmarkLeakByChance measures what percentage of runs find a service that swaps the answers of one read in so many, at
+// random and only between concurrent reads: `-benchtime 200x` is accurate to about three points.
 func BenchmarkLeakByChance(b *testing.B) {
 	for _, of := range slices.Sorted(maps.Keys(tenants)) {
 		for _, oneIn := range []int{20, 40, 80, 160} {

@@ -32,8 +32,8 @@ func startLimited(t *testing.T, limits string, env []string, args ...string) *ru
 	return startCommand(t, cmd)
 }
 
-// TestLimits_fewFileDescriptors starts the prober with so few file descriptors that its probes cannot open
-// connections: it blames itself, keeps answering scrapes, and recovers.
+// TestLimits_fewFileDescriptors starts the prober with so few file descriptors that its probes cannot open connections:
+// it attributes that to itself, keeps answering scrapes, and recovers.
 func TestLimits_fewFileDescriptors(t *testing.T) {
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -77,7 +77,7 @@ func passing(exposition string) int {
 	return n
 }
 
-// TestLimits_endlessBodies lets ten targets at once send bodies without end to a prober with little memory.
+// TestLimits_endlessBodies has ten targets send endless bodies at the same time to a prober with little memory.
 func TestLimits_endlessBodies(t *testing.T) {
 	chunk := make([]byte, 1<<20)
 	flood := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -101,7 +101,7 @@ func TestLimits_endlessBodies(t *testing.T) {
 	}
 }
 
-// peakMemory is the most that a process ever had in memory, in bytes.
+// peakMemory is the peak resident memory of a process, in bytes.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -121,7 +121,7 @@ func peakMemory(t *testing.T, pid int) int {
 	return 0
 }
 
-// TestLimits_readOnlyWithoutHome starts the prober without a home, in a directory that it cannot write to.
+// TestLimits_readOnlyWithoutHome starts the prober without HOME, in a directory that it cannot write to.
 func TestLimits_readOnlyWithoutHome(t *testing.T) {
 	x := startTarget(t)
 	config := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
@@ -129,7 +129,7 @@ func TestLimits_readOnlyWithoutHome(t *testing.T) {
 	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
 }
 
-// TestRun_repeatedly starts and stops the whole prober in one process: nothing is registered twice, nothing stays.
+// TestRun_repeatedly starts and stops the whole prober in one process: nothing is registered twice, nothing leaks.
 func TestRun_repeatedly(t *testing.T) {
 	x := startTarget(t)
 	config := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
@@ -145,8 +145,8 @@ func TestRun_repeatedly(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// TestLimits_hostileAnswers asks a server that misbehaves in every way again and again. What the
-// prober holds must not grow with the number of runs.
+// TestLimits_hostileAnswers probes a server that misbehaves in every way ten thousand times. The prober's memory and
+// goroutines must not grow with the number of runs.
 func TestLimits_hostileAnswers(t *testing.T) {
 	target, _ := echoServer(t)
 	var text strings.Builder
@@ -174,14 +174,14 @@ func TestLimits_hostileAnswers(t *testing.T) {
 		return runtime.NumGoroutine(), len(open)
 	}
 	goroutines, files := runs(20)
-	// Connections on their way out come and go; what is left by each run would be ten thousand.
+	// Closing connections come and go; a leak in each run would be ten thousand.
 	if g, f := runs(10_000 / len(cfg.Jobs)); g > goroutines+50 || f > files+50 {
 		t.Errorf("after 10,000 more runs %d goroutines and %d files, before %d and %d", g, f, goroutines, files)
 	}
 	closeProbes(cfg.Jobs)
 }
 
-// writeNotifier calls a function once a text was written.
+// A writeNotifier calls a function once a text was written.
 type writeNotifier struct {
 	text string
 	seen func()

@@ -20,7 +20,7 @@ import (
 	"prober/internal/testenv"
 )
 
-// asProber makes this test's binary be the prober itself.
+// asProber makes this test binary run as the prober itself.
 const asProber = "PROBER_TEST_AS_PROBER"
 
 func TestMain(m *testing.M) {
@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"prober": main})
 }
 
-// TestStories runs the scripts of testdata/script: what a person types, and what the prober answers. Beside the
-// usual commands there is "status N prober …", which wants that very exit status.
+// TestStories runs the scripts of testdata/script: commands as a person types them, and the prober's output. In addition
+// to the usual commands there is "status N prober …", which requires that exit status.
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -57,7 +57,7 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// A running prober, started as its users start it.
+// A running prober, started as users start it.
 type running struct {
 	*testenv.Process
 	url string
@@ -74,7 +74,7 @@ func start(t *testing.T, env []string, args ...string) *running {
 	return startCommand(t, cmd)
 }
 
-// startCommand starts a command that is the prober and waits until it listens.
+// startCommand starts a command that runs the prober and waits until it listens.
 func startCommand(t *testing.T, cmd *exec.Cmd) *running {
 	t.Helper()
 	p := &running{Process: testenv.StartCmd(t, cmd)}
@@ -119,7 +119,7 @@ func (p *running) post(t *testing.T, path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// waitForMetric waits until the metrics have a line that begins with this.
+// waitForMetric waits until the metrics have a line that begins with line.
 func (p *running) waitForMetric(t *testing.T, line string) {
 	t.Helper()
 	testenv.Eventually(t, 60*time.Second, func(context.Context) error {
@@ -134,7 +134,7 @@ func (p *running) waitForMetric(t *testing.T, line string) {
 	})
 }
 
-// waitForRuns waits until a probe has run at least so often.
+// waitForRuns waits until a probe has run at least that often.
 func (p *running) waitForRuns(t *testing.T, name string, often int) {
 	t.Helper()
 	testenv.Eventually(t, 60*time.Second, func(context.Context) error {
@@ -146,7 +146,7 @@ func (p *running) waitForRuns(t *testing.T, name string, often int) {
 	})
 }
 
-// countRuns adds up how often a probe ran, whatever came of it.
+// countRuns returns how often a probe ran, with any verdict.
 func countRuns(exposition, name string) int {
 	runs := 0
 	for line := range strings.Lines(exposition) {
@@ -158,7 +158,7 @@ func countRuns(exposition, name string) int {
 	return runs
 }
 
-// writeFile makes a file in a directory of the test and returns its path.
+// writeFile writes a file in a directory of the test and returns its path.
 func writeFile(t *testing.T, dir, name, content string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

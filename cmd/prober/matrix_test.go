@@ -21,16 +21,16 @@ import (
 	"prober/probes"
 )
 
-// TestFaultMatrix breaks the sample system in every way it knows and asks every probe of the demo. The golden table
-// holds, for each fault, the probes that do not pass, with verdict and reasons; every other probe passes. A fault
-// that turns nothing, or turns an innocent probe, shows as a difference; a harmless one must turn nothing.
+// TestFaultMatrix injects each fault of the sample system and runs every probe of the demo. For each fault, the golden
+// table has the probes that do not pass, with verdict and reasons; every other probe passes. A fault that changes
+// nothing, or changes an unrelated probe, shows as a difference; a harmless one must change nothing.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	sample := startSandbox(t)
 	faults := sample.Faults()
 	rows, exits := make([]string, len(faults)), make([]int, len(faults))
 	if rest, status := matrixCells(t, sample); rest != "" || status != exitPass {
-		t.Fatalf("with nothing broken, not all pass:\n%s", rest)
+		t.Fatalf("without faults, not all pass:\n%s", rest)
 	}
 	const workers = 2 // each with a sample system of its own; most of the time is spent waiting
 	var wg sync.WaitGroup
@@ -53,18 +53,19 @@ func TestFaultMatrix(t *testing.T) {
 				}
 			}
 			if rest, _ := matrixCells(t, sample); rest != "" {
-				t.Errorf("after mending, not all pass:\n%s", rest)
+				t.Errorf("after clearing the faults, not all pass:\n%s", rest)
 			}
 		})
 	}
 	wg.Wait()
 	var table bytes.Buffer
+	fmt.Fprintln(&table, "# Each fault of the sample system, and the probes of the demo that then do not pass: verdict, check(reason) ...")
 	for i, f := range faults {
 		switch {
 		case f.Harmless() && rows[i] != "":
-			t.Errorf("the fault %s is harmless and turns\n%s", f.Name, rows[i])
+			t.Errorf("the fault %s is harmless, but changes\n%s", f.Name, rows[i])
 		case !f.Harmless() && rows[i] == "":
-			t.Errorf("the fault %s turns no probe", f.Name)
+			t.Errorf("the fault %s changes no probe", f.Name)
 		}
 		status := exitInconclusive
 		switch {
@@ -74,9 +75,9 @@ func TestFaultMatrix(t *testing.T) {
 			status = exitPass
 		}
 		if got := exits[i]; got != status {
-			t.Errorf("%s: exit status %d, want %d", f.Name, got, status)
+			t.Errorf("%s: expected the exit status %d, got %d", f.Name, status, got)
 		}
-		fmt.Fprintf(&table, "%s\n%s", f.Name, rows[i])
+		fmt.Fprintf(&table, "\n%s: %s\n%s", f.Name, f.Summary, rows[i])
 	}
 	testenv.Golden(t, "testdata/matrix.golden", table.String())
 }
@@ -92,8 +93,8 @@ func startSandbox(t testing.TB) *sandbox.Sandbox {
 	return sample
 }
 
-// matrixCells asks every probe of the demo, newly made, and returns a line for each that does not pass, and the exit status
-// that --once would end with.
+// matrixCells runs every probe of the demo, without state, and returns a line for each that does not pass, and the exit
+// status of --once.
 func matrixCells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 	var rows []string
 	jobs := demoJobs(t, sample)
@@ -114,7 +115,7 @@ func matrixCells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 
 var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
 
-// checkEvidence compares what a check says of an answer with the exchange that is shown beside it.
+// checkEvidence compares the detail of a check with the exchange that is linked to it.
 func checkEvidence(t *testing.T, r probe.Result) {
 	for _, c := range r.Checks {
 		said := statusSaid.FindAllStringSubmatch(c.Detail, -1)
@@ -128,7 +129,7 @@ func checkEvidence(t *testing.T, r probe.Result) {
 	}
 }
 
-// failedReasons lists what did not pass as check(reason), each once.
+// failedReasons lists the checks that did not pass as check(reason), each once.
 func failedReasons(r probe.Result) []string {
 	var all []string
 	for _, c := range r.Checks {
@@ -152,8 +153,8 @@ func jobsOf(t testing.TB, yaml []byte) []probe.Job {
 	return cfg.Jobs
 }
 
-// withOwnVariables is the demo's configuration for one sample system among several in this process: its credentials are under
-// names of their own.
+// withOwnVariables is the demo's configuration for one of several sample systems in this process, with variable names of
+// its own.
 func withOwnVariables(sample *sandbox.Sandbox) []byte {
 	setDemoEnv.Lock()
 	defer setDemoEnv.Unlock()

@@ -15,8 +15,8 @@ import (
 	"prober/internal/testenv"
 )
 
-// TestOIDCProvider asks a certified OpenID provider for tokens, in both ways of authenticating, verifies them, revokes
-// some, and rotates its key by a restart.
+// TestOIDCProvider gets tokens from a certified OpenID provider with both client authentication methods, verifies them,
+// revokes some, and rotates the key by a restart.
 func TestOIDCProvider(t *testing.T) {
 	const secret = "oidc+test/secret&of%clients"
 	port := testenv.FreePort(t)
@@ -61,7 +61,7 @@ probes:
 			refusal, "latency pass(ok): *"},
 		"post":   {issuance, discovery, "signature " + verifies, claims, times, refusal},
 		"opaque": {issuance, discovery, refusal, "revocation pass(ok): the revoked token was refused after *"},
-		// Its JWTs are verified by nobody but their readers, so the provider rightly says that it cannot take them back.
+		// JWTs are only verified by their audience, so the provider is right to say that it cannot revoke them.
 		"jwt-revoked":    {issuance, discovery, "signature " + verifies, claims, times, "revocation fail(status): the token could not be revoked: wanted 200, got 400 (unsupported_token_type)"},
 		"other-audience": {issuance, discovery, "signature " + verifies, "claims fail(wrong_audience): wanted aud to hold https://other.test, it does not", times},
 		"other-resource": {"issuance inconclusive(credential): wanted a token, got 400 (invalid_target): the issuer does not accept what the probe is configured with", discovery},
@@ -122,7 +122,7 @@ func fetch(t *testing.T, url string) []byte {
 	return body
 }
 
-// onceChecks runs the prober once and returns what it says of each check, by probe.
+// onceChecks runs the prober once and returns a line for each check, by probe.
 func onceChecks(t *testing.T, config string) map[string][]string {
 	t.Helper()
 	var out, errs strings.Builder
@@ -149,11 +149,11 @@ func onceChecks(t *testing.T, config string) map[string][]string {
 	return said
 }
 
-// compareChecks compares what was said with what should be; a "*" at the end stands for any rest.
+// compareChecks compares the lines of the checks with the expected ones; a "*" at the end matches any rest.
 func compareChecks(t *testing.T, when string, got, want map[string][]string) {
 	t.Helper()
 	if len(got) != len(want) {
-		t.Errorf("%s: %d probes ran, wanted %d", when, len(got), len(want))
+		t.Errorf("%s: %d probes ran, expected %d", when, len(got), len(want))
 	}
 	for name, lines := range want {
 		for i := range max(len(lines), len(got[name])) {

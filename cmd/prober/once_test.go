@@ -15,7 +15,7 @@ import (
 	"prober/internal/testenv"
 )
 
-// statusServer is a target that answers with one status after another, and then with the last for ever.
+// statusServer is a target that answers with the statuses in turn, and then always with the last.
 func statusServer(t *testing.T, codes ...int) (string, *atomic.Int64) {
 	t.Helper()
 	asked := new(atomic.Int64)
@@ -35,16 +35,16 @@ func TestOnce_rounds(t *testing.T) {
 		asked  int64 // 0: as often as time allows, at least twice
 		says   string
 	}{
-		"once and well":                      {[]int{200}, nil, exitPass, 1, "1 of 1 passed"},
-		"once and broken":                    {[]int{500, 200}, nil, exitFail, 1, "wanted 2xx, got 500"},
-		"waits until it is well":             {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "ran 3 times"},
-		"waits in vain":                      {[]int{500}, []string{"--wait=1500ms"}, exitFail, 2, "Not fixed"},
-		"holds":                              {[]int{200}, []string{"--hold=1s"}, exitPass, 2, "held for"},
-		"does not hold":                      {[]int{200, 500}, []string{"--hold=1m"}, exitFail, 2, "wanted 2xx, got 500"},
-		"falls back while it holds":          {[]int{200, 500, 200}, []string{"--hold=1s", "--wait=1m"}, exitPass, 4, "held for"},
-		"every run is clean":                 {[]int{200}, []string{"--repeat=60"}, exitPass, 60, "60 of 60 runs clean"},
-		"the first unclean run ends it":      {[]int{200, 200, 500, 200}, []string{"--repeat=300"}, exitFail, 3, "wanted 2xx, got 500"},
-		"what could not be told is not well": {[]int{429}, nil, exitInconclusive, 1, "Not proven"},
+		"once, passing":                {[]int{200}, nil, exitPass, 1, "1 of 1 passed"},
+		"once, and failing":            {[]int{500, 200}, nil, exitFail, 1, "wanted 2xx, got 500"},
+		"waits until it passes":        {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "ran 3 times"},
+		"waits without success":        {[]int{500}, []string{"--wait=1500ms"}, exitFail, 2, "Not fixed"},
+		"holds":                        {[]int{200}, []string{"--hold=1s"}, exitPass, 2, "held for"},
+		"does not hold":                {[]int{200, 500}, []string{"--hold=1m"}, exitFail, 2, "wanted 2xx, got 500"},
+		"falls back while it holds":    {[]int{200, 500, 200}, []string{"--hold=1s", "--wait=1m"}, exitPass, 4, "held for"},
+		"every run is clean":           {[]int{200}, []string{"--repeat=60"}, exitPass, 60, "60 of 60 runs clean"},
+		"the first failed run ends it": {[]int{200, 200, 500, 200}, []string{"--repeat=300"}, exitFail, 3, "wanted 2xx, got 500"},
+		"inconclusive is not a pass":   {[]int{429}, nil, exitInconclusive, 1, "Not proven"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +85,7 @@ func TestOnce_interrupted(t *testing.T) {
 	}
 }
 
-// TestOnce_withoutNetwork: with a reference that cannot be reached, what times out is nobody's proven fault.
+// TestOnce_withoutNetwork: while the reference cannot be reached either, a timeout is inconclusive.
 func TestOnce_withoutNetwork(t *testing.T) {
 	x := startTarget(t)
 	x.hang.Store(true)
@@ -110,8 +110,7 @@ func TestOnce_withoutNetwork(t *testing.T) {
 	}
 }
 
-// TestOnce_terminal runs the prober on a terminal: progress while a target hangs, and colour, unless NO_COLOR
-// says otherwise.
+// TestOnce_terminal runs the prober on a terminal: progress while a target hangs, and color unless NO_COLOR is set.
 func TestOnce_terminal(t *testing.T) {
 	script := testenv.Need(t, "script")
 	x := startTarget(t)

@@ -12,9 +12,9 @@ import (
 	"prober/internal/testenv"
 )
 
-// TestHonorLabels scrapes the same demo with a real Prometheus as the Prometheus Operator has it done, with a target
-// label service="prober", once without and once with honorLabels. Without it the series of the runbook's alert has lost
-// its label to the target's, and the alert stays silent while the proxy is down.
+// TestHonorLabels scrapes the same demo with a real Prometheus like the Prometheus Operator, with a target label
+// service="prober", once without and once with honorLabels. Without it, the target's label replaces the label of the
+// series that the runbook's alert reads, and the alert does not fire while the proxy is down.
 func TestHonorLabels(t *testing.T) {
 	t.Parallel()
 	prometheus := testenv.Need(t, "prometheus")
@@ -52,7 +52,7 @@ scrape_configs:
 	finds(`ALERTS{alertname="ProxyDown",alertstate="firing"}`, honoured)
 }
 
-// labelValues returns the values of these labels, in order and each once.
+// labelValues returns the values of the labels, sorted and each once.
 func labelValues(found []series, labels ...string) (all []string) {
 	for _, s := range found {
 		values := make([]string, len(labels))

@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// TestRunNow asks a probe that would otherwise wait for an hour, on its page and by the flag that forbids it.
+// TestRunNow runs a probe with an interval of an hour from its page, and tests the flag that forbids it.
 func TestRunNow(t *testing.T) {
 	x := startTarget(t)
 	config := strings.Replace(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1h\ntimeout: 5s", 1)
 	file := writeFile(t, t.TempDir(), "prober.yaml", config)
-	// With this phase the first run comes at once and the next in an hour.
+	// With this offset the first run starts at once and the next in an hour.
 	p := start(t, nil, "--config.file="+file, "--schedule.offset=0.69")
 	p.waitForRuns(t, "up", 1)
 	x.status.Store(500)
@@ -18,7 +18,7 @@ func TestRunNow(t *testing.T) {
 	if status, body := p.post(t, "/probes/test/up/run"); status != 200 || body != "run\n" {
 		t.Errorf("got %d %s", status, body)
 	}
-	// The answer came when the result was there: nobody has to wait for it.
+	// The answer came after the result was stored, so the page shows it already.
 	_, page, err := p.get("/probes/test/up")
 	if got := x.asked.Load() - before; err != nil || got != 1 || !strings.Contains(page, "wanted 2xx, got 500") || !strings.Contains(page, "answered 500 in") {
 		t.Errorf("the target was asked %d times, the page says: %v\n%s", got, err, page)
@@ -39,7 +39,7 @@ func TestRunNow(t *testing.T) {
 	}
 }
 
-// TestPage_showsFailedSelfChecks gives the prober a reference that cannot be reached, and files with a mistake.
+// TestPage_showsFailedSelfChecks uses an unreachable reference and a configuration with a mistake.
 func TestPage_showsFailedSelfChecks(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()

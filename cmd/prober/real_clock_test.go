@@ -20,8 +20,8 @@ import (
 	"prober/internal/testenv"
 )
 
-// TestRealClocks asks real NTP servers, of which one is 7 s ahead and one does not know the time, and the Dates of two
-// real web servers, of which one is 5 s ahead. This machine's own clock is touched by nobody: chronyd runs with -x.
+// TestRealClocks asks real NTP servers, one of them 7 s ahead and one not synchronized, and reads the Dates of two real
+// web servers, one of them 5 s ahead. This machine's own clock is never changed: chronyd runs with -x.
 func TestRealClocks(t *testing.T) {
 	fake := libfaketime(t)
 	right := []string{chrony(t, "local stratum 2"), chrony(t, "local stratum 2"), chrony(t, "local stratum 3")}
@@ -49,7 +49,7 @@ probes:
 	if status != exitFail {
 		t.Errorf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
 	}
-	told := strings.Join(strings.Fields(out.String()), " ")
+	output := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
 		"ok 1 - real/right",
 		"not ok 2 - real/majority", "7.0 s (±", "ahead of this machine's clock, which 3 of 5 servers contradict: it is not used",
@@ -61,18 +61,18 @@ probes:
 		"ahead of UTC, wanted within 2s",
 		"not ok 8 - real/one-proxy", "[same_server]: again is ", "where one proxy may write them",
 	} {
-		if !strings.Contains(told, want) {
+		if !strings.Contains(output, want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
 	for _, never := range []string{"proxy is", "not ok 1 ", "not ok 6 "} {
-		if strings.Contains(told, never) {
+		if strings.Contains(output, never) {
 			t.Errorf("%q in\n%s", never, out.String())
 		}
 	}
 }
 
-// libfaketime is the library that makes a program see another time.
+// libfaketime returns the path of the library that gives a program another time.
 func libfaketime(t *testing.T) string {
 	t.Helper()
 	faketime := testenv.Need(t, "faketime")
@@ -83,8 +83,8 @@ func libfaketime(t *testing.T) string {
 	return strings.TrimSpace(out)
 }
 
-// startServer starts a server on a port of its own, which up finds, and returns its address. Somebody else may take the port
-// before the server does; then another one is tried.
+// startServer starts a server on a free port, waits for it with up, and returns its address. If another program takes the
+// port first, it tries another one.
 func startServer(t *testing.T, network string, command func(port int) *exec.Cmd, up func(ctx context.Context, address string) error, inUse string) string {
 	t.Helper()
 	for range 10 {
@@ -110,8 +110,8 @@ func startServer(t *testing.T, network string, command func(port int) *exec.Cmd,
 	return ""
 }
 
-// chrony starts an NTP server and returns its address. It never sets this machine's clock (-x), is not controlled by
-// anybody (cmdport 0), and keeps its files to itself.
+// chrony starts an NTP server and returns its address. It never sets this machine's clock (-x), opens no control port
+// (cmdport 0), and has its own files.
 func chrony(t *testing.T, local string, env ...string) string {
 	t.Helper()
 	chronyd := testenv.Need(t, "chronyd")
@@ -135,7 +135,7 @@ func chrony(t *testing.T, local string, env ...string) string {
 	}, "Could not open")
 }
 
-// freeUDPPort returns a UDP port of 127.0.0.1 at which nobody listened a moment ago.
+// freeUDPPort returns a UDP port of 127.0.0.1 that was free a moment ago.
 func freeUDPPort(t *testing.T) int {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -146,11 +146,11 @@ func freeUDPPort(t *testing.T) int {
 	return conn.LocalAddr().(*net.UDPAddr).Port
 }
 
-// nginxDate starts an nginx that answers with a page and its Date, and returns its address.
+// nginxDate starts an nginx that answers with a page and a Date, and returns its address.
 func nginxDate(t *testing.T, env ...string) string {
 	t.Helper()
 	nginx := testenv.Need(t, "nginx")
-	page := rand.Text() // so that nobody else's server is taken for this one
+	page := rand.Text() // so that another server is not taken for this one
 	return startServer(t, "tcp", func(port int) *exec.Cmd {
 		dir := t.TempDir()
 		writeFile(t, dir, "index.html", page)

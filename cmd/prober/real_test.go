@@ -24,7 +24,7 @@ import (
 )
 
 // TestPrometheus_scrapesTheDemo scrapes the running demo with a real Prometheus and asks its API for the series that
-// alerts read, whole and broken.
+// alerts read, without and with a fault.
 func TestPrometheus_scrapesTheDemo(t *testing.T) {
 	t.Parallel()
 	prometheus := testenv.Need(t, "prometheus")
@@ -69,7 +69,7 @@ func TestPrometheus_scrapesTheDemo(t *testing.T) {
 	}
 }
 
-// instant asks Prometheus for the one value of an expression.
+// instant asks Prometheus for the single value of an expression.
 func instant(ctx context.Context, api, expr string) (string, error) {
 	found, err := query(ctx, api, expr)
 	if err != nil {
@@ -81,13 +81,13 @@ func instant(ctx context.Context, api, expr string) (string, error) {
 	return fmt.Sprint(found[0].Value[1]), nil
 }
 
-// A series is what Prometheus finds for an expression: labels, and a time with a value.
+// A series is one result of an expression: labels, and a time with a value.
 type series struct {
 	Metric map[string]string
 	Value  [2]any
 }
 
-// query asks Prometheus for an expression.
+// query evaluates an expression in Prometheus.
 func query(ctx context.Context, api, expr string) ([]series, error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+api+"/api/v1/query?query="+url.QueryEscape(expr), nil)
 	if err != nil {
@@ -111,8 +111,8 @@ func query(ctx context.Context, api, expr string) ([]series, error) {
 	return answer.Data.Result, nil
 }
 
-// TestNginx asks a real nginx: a page, one that is missing, a bad gateway, and TLS with a certificate that expires
-// in three days.
+// TestNginx probes a real nginx: a page, a missing one, a bad gateway, and TLS with a certificate that expires in three
+// days.
 func TestNginx(t *testing.T) {
 	nginx := testenv.Need(t, "nginx")
 	dir := t.TempDir()
@@ -169,7 +169,7 @@ probes:
 	}
 }
 
-// certificate makes a self-signed certificate for 127.0.0.1 that expires after a while.
+// certificate makes a self-signed certificate for 127.0.0.1 with the given remaining lifetime.
 func certificate(t *testing.T, left time.Duration) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

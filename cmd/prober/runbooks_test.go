@@ -11,9 +11,9 @@ import (
 	"prober/internal/probe"
 )
 
-// TestDocs_runbooks reads docs/runbooks.md: every probe that a line names is in the shipped
-// configuration of that runbook, with the checks named, every series is documented, every command asks for a probe or
-// a runbook that exists, and every line that is quoted stands in no row twice without an answer.
+// TestDocs_runbooks reads docs/runbooks.md: every probe in a row exists in the shipped configuration of that runbook, with
+// the named checks; every series is documented; every command names a probe or a runbook that exists; and no quoted line
+// has two rows without an answer.
 func TestDocs_runbooks(t *testing.T) {
 	text, err := os.ReadFile("../../docs/runbooks.md")
 	if err != nil {

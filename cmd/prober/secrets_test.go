@@ -23,13 +23,13 @@ import (
 	"prober/internal/testenv"
 )
 
-// marker is the secret of every kind that the test plants. It holds characters that encodings change.
+// marker is the secret that the test plants everywhere. It has characters that encodings change.
 const marker = `hunter2-Zq7&x9>yk/Tm+wR=~9f31c8`
 
-// tokenMarker is the token that the echo issues. It holds the marker in one of its forms.
+// tokenMarker is the token that the echo server issues. It contains the marker in one of its encodings.
 var tokenMarker = "t." + hex.EncodeToString([]byte(marker))
 
-// encodings are the ways in which a secret may come out.
+// encodings are the forms in which a secret may leak.
 func encodings(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	all := []string{
@@ -43,7 +43,7 @@ func encodings(secret string) []string {
 	return all
 }
 
-// findLeak returns the first piece of eight bytes of a secret, in any form, that a text holds.
+// findLeak returns the first eight bytes of a secret, in any encoding, that a text contains.
 func findLeak(text string) string {
 	for _, form := range encodings(marker) {
 		for i := 0; i+8 <= len(form); i++ {
@@ -66,7 +66,7 @@ func TestFindLeak(t *testing.T) {
 	}
 }
 
-// echoServer answers in as many bad ways as there are paths, each time with all that it was sent, wherever it fits.
+// echoServer answers each path in another bad way, each time with everything that it was sent, wherever it fits.
 func echoServer(t *testing.T) (string, func() string) {
 	var mu sync.Mutex
 	var seen strings.Builder
@@ -127,8 +127,8 @@ func echoServer(t *testing.T) (string, func() string) {
 	}
 }
 
-// TestNoSecretLeaves plants one secret in every place that can hold one, has every kind of probe meet a target that
-// throws it all back in every way it can, and looks for it in everything that the prober says.
+// TestNoSecretLeaves plants one secret in every place that can hold one, runs every kind of probe against a target that
+// echoes it in every way, and searches everything that the prober writes for it.
 func TestNoSecretLeaves(t *testing.T) {
 	target, seen := echoServer(t)
 	dir := t.TempDir()
@@ -215,7 +215,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// Twice, so that also what is the same as last time was logged.
+		// Twice, so that a result that did not change is logged too.
 		for _, name := range names {
 			if runs := countRuns(body, name); runs < 2 {
 				return fmt.Errorf("%s ran %d times", name, runs)
@@ -249,13 +249,13 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 	search("dump", p.Output())
 
-	// The search is worth nothing unless the secrets were really sent.
+	// The search proves nothing unless the secrets were really sent.
 	if got := strings.Count(seen(), marker); got < len(paths)*4 {
 		t.Errorf("the target saw the secret only %d times", got)
 	}
 }
 
-// runCommand runs the prober and returns all that it wrote.
+// runCommand runs the prober and returns everything that it wrote.
 func runCommand(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	cmd.Path, cmd.Err = os.Args[0], nil

@@ -22,7 +22,7 @@ import (
 	"prober/internal/testenv"
 )
 
-// a target that counts, can be broken and can be made to hang.
+// A target counts requests, and can be made to fail or hang.
 type target struct {
 	*httptest.Server
 	asked  atomic.Int64
@@ -47,7 +47,7 @@ func startTarget(t *testing.T) *target {
 	return x
 }
 
-// httpConfig is a configuration of HTTP probes, one for each name.
+// httpConfig is a configuration with an HTTP probe for each name.
 func httpConfig(url string, names ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "system: test\ninterval: 1s\ntimeout: 800ms\nprobes:\n")
@@ -82,7 +82,7 @@ func TestServing(t *testing.T) {
 	if !strings.Contains(p.Output(), "reason=status ") || !strings.Contains(p.Output(), "url="+x.URL+"/up ") {
 		t.Errorf("the log does not say the reason, and where without the query:\n%s", p.Output())
 	}
-	// The prober lives by its own rule: a broken target makes it neither dead nor unready.
+	// A failing target makes the prober itself neither dead nor unready.
 	for _, path := range []string{"/-/healthy", "/-/ready"} {
 		if got, _, err := p.get(path); err != nil || got != 200 {
 			t.Errorf("GET %s while the target is down: got %d %v", path, got, err)
@@ -117,8 +117,8 @@ func TestServing_ignoresProxyVariables(t *testing.T) {
 	}
 }
 
-// TestServing_unsolicitedResponseIsNotLogged keeps a connection on which the server sends more than
-// its answer; net/http would print that.
+// TestServing_unsolicitedResponseIsNotLogged keeps a connection on which the server sends more than its answer. net/http
+// would log that.
 func TestServing_unsolicitedResponseIsNotLogged(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -175,7 +175,7 @@ func TestStop_hangingRunIsNotAFailure(t *testing.T) {
 func TestStop_secondSignal(t *testing.T) {
 	x := startTarget(t)
 	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up")))
-	// A request that never ends keeps the server from closing in peace.
+	// A request that never ends keeps the server from closing.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestReload(t *testing.T) {
 		}
 		p.waitForMetric(t, "prober_config_last_reload_successful 0")
 	}
-	// The old configuration keeps running, counters and all.
+	// The old configuration keeps running, with its counters.
 	p.waitForRuns(t, "one", 4)
 
 	writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one", "three"))
@@ -264,7 +264,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReload_changedProbeStartsFresh: what the old question was answered must not stand for the new one.
+// TestReload_changedProbeStartsFresh: the result of the old settings must not be shown for the new ones.
 func TestReload_changedProbeStartsFresh(t *testing.T) {
 	t.Parallel()
 	x := startTarget(t)
@@ -297,7 +297,7 @@ func TestReload_byContent(t *testing.T) {
 	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one"))
 	p := start(t, nil, "--config.file="+file, "--config.auto-reload-interval=50ms")
 	p.waitForMetric(t, `probe_success{probe="one",system="test",type="http"} 1`)
-	// Replaced as Kubernetes and editors do it: another file takes the name.
+	// Replaced like Kubernetes and editors do it: another file takes the name.
 	if err := os.Rename(writeFile(t, dir, "next", httpConfig(x.URL, "two")), file); err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestReload_manySignals(t *testing.T) {
 	}
 	stormed := time.Since(begun)
 	p.waitForMetric(t, `probe_success{probe="p99",system="test",type="http"} 1`)
-	// The first probing line is the start; then at most one a second while the storm lasted, and one for its end.
+	// The first "Probing" line is the start; then at most one a second during the signals, and one after the last.
 	if got, most := strings.Count(p.Output(), "msg=Probing")-1, 2+int(stormed/reloadDebounce); got > most {
 		t.Errorf("got %d reloads, want at most %d", got, most)
 	}
@@ -345,7 +345,7 @@ func TestServing_TLS(t *testing.T) {
 	if resp.StatusCode != 200 {
 		t.Errorf("got %d", resp.StatusCode)
 	}
-	// A mistake in that file refuses the start.
+	// A mistake in that file prevents the start.
 	bad := writeFile(t, dir, "bad.yaml", "tls_server_confg: {}\n")
 	var errs strings.Builder
 	if got := run(t.Context(), []string{"--config.file=" + filepath.Join(dir, "prober.yaml"), "--web.config.file=" + bad}, io.Discard, &errs); got != exitUsage {

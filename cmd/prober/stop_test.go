@@ -14,8 +14,8 @@ import (
 	"prober/internal/testenv"
 )
 
-// TestStop_deletesCanaries ends the prober in the middle of a run that has planted canaries, as a
-// deployment and a person at a terminal do: it ends in time, and nothing of it stays with the test orgs.
+// TestStop_deletesCanaries stops the prober in the middle of a run that has created canaries, like a deployment and a
+// person at a terminal do: it ends in time, and the test orgs have no canaries left.
 func TestStop_deletesCanaries(t *testing.T) {
 	for name, c := range map[string]struct {
 		signal os.Signal
@@ -33,7 +33,7 @@ func TestStop_deletesCanaries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// What is created is seen only later, and so the run waits in its middle, for long enough to be met there.
+			// Created memories become visible late, so the run waits in the middle, long enough to be stopped there.
 			sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, VisibilityDelay: 4 * time.Second})
 			if err != nil {
 				t.Fatal(err)
