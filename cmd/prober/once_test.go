@@ -129,7 +129,7 @@ func TestOnce_terminal(t *testing.T) {
 			cmd := exec.Command(script, "-qec", os.Args[0]+" --once --config.file="+file, "/dev/null")
 			cmd.Env = append(append(os.Environ(), asProber+"=1", "TERM=xterm", "NO_COLOR="), c.env...)
 			out, _ := testenv.Run(t, cmd)
-			if !strings.Contains(out, "0 of 1 have answered") || !strings.Contains(out, "Not fixed") {
+			if !strings.Contains(out, "0 of 1 have finished") || !strings.Contains(out, "Not fixed") {
 				t.Errorf("no progress in %q", out)
 			}
 			if got := strings.Contains(out, "\x1b[31m"); got != c.colour {
