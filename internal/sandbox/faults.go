@@ -1,6 +1,9 @@
 package sandbox
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Fault is one thing that can be injected: what it breaks, and which line of a runbook it imitates.
 type Fault struct {
@@ -15,6 +18,19 @@ type Fault struct {
 // alarms.
 func (f Fault) Harmless() bool {
 	return !slices.ContainsFunc(f.effects, func(e effect) bool { return !e.harmless })
+}
+
+// prepare does the slow work of the effects before the fault is active.
+func (f Fault) prepare(s *Sandbox) error {
+	for _, e := range f.effects {
+		if e.prepare == nil {
+			continue
+		}
+		if err := e.prepare(s); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	return nil
 }
 
 // faults is the table of all faults. Each call returns a new one.

@@ -38,7 +38,7 @@ func keyFaults() []Fault {
 		{"revoked-kid-published", "a revoked key is in the key sets of auth and of every replica of the proxy again", drill,
 			[]effect{on(everywhere, keySetRoute, publishKeys(returned)), on(proxies, protectedRoute, verifyWithKeys(returned))}},
 		{"unpublished-signing-key", "the login API signs with a key that is in no key set; its tokens are refused", active,
-			[]effect{on(api, tokenRoute, reissue(unpublishedKey))}},
+			[]effect{prepared(on(api, tokenRoute, reissue(unpublishedKey)), generateUnpublishedKey)}},
 
 		// The keys themselves.
 		{"private-key-published", "the key set of the login API contains its private signing key", compromise,

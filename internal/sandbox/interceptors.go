@@ -18,6 +18,8 @@ type effect struct {
 	alterReply udpFault    // of a server of time, which has no routes and refuses nothing
 
 	harmless bool // no probe may fail because of it
+
+	prepare func(s *Sandbox) error // slow work, done before the fault is active; may be nil
 }
 
 // An interceptor answers in place of a route, or changes its answer.
@@ -63,6 +65,12 @@ func on(hosts []string, route string, i interceptor) effect {
 // harmless marks an effect that no probe may fail because of.
 func harmless(e effect) effect {
 	e.harmless = true
+	return e
+}
+
+// prepared adds slow work to an effect, so that it does not delay the first answer.
+func prepared(e effect, work func(s *Sandbox) error) effect {
+	e.prepare = work
 	return e
 }
 

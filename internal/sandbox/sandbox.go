@@ -238,6 +238,9 @@ func (s *Sandbox) set(name string, on bool) error {
 		case at >= 0:
 			next = append(next, was[at])
 		case f.Name == name:
+			if err := f.prepare(s); err != nil {
+				return err
+			}
 			next = append(next, f)
 		}
 	}
