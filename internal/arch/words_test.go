@@ -76,7 +76,7 @@ var wordsAllowedIn = []string{
 var notYetClean = []string{
 	"README.md", "docs/operations.md", "docs/runbooks.md", "docs/metrics.md", "docs/kinds/http.md", "docs/kinds/health.md", "docs/kinds/clock.md", "docs/kinds/jwks.md", "docs/kinds/token.md", "cmd", "config", "probes",
 	"internal/alerts", "internal/bench", "internal/canary", "internal/encoded",
-	"internal/httpx", "internal/jsonpath", "internal/jwk", "internal/jwk",
+	"internal/jsonpath", "internal/jwk", "internal/jwk",
 	"internal/oauth", "internal/probe", "internal/schedule", "internal/secret",
 	"internal/spell", "internal/strictyaml", "internal/testenv", "internal/text", "internal/web",
 	"internal/arch/binary_test.go", "internal/arch/deploy_test.go", "internal/arch/exposure_test.go",

@@ -11,17 +11,16 @@ import (
 	"prober/internal/probe"
 )
 
-// An Answer is what came of one request. If Reason is probe.OK a complete answer was read, with any status;
-// otherwise Detail says why not, in a sentence that holds no byte of the server's, and Status, Header and Body are
-// what could be read until then. Header, StatusText and Body are the server's: no part
-// of them belongs into a text.
+// An Answer is the result of one request. If Reason is probe.OK a complete answer was read, with any status; otherwise
+// Detail says why not, in a sentence that holds no byte of the server's, and Status, Header and Body are what was read
+// until then. Header, StatusText and Body come from the server: no part of them belongs in a message or a label.
 type Answer struct {
 	probe.Exchange
 	Header     http.Header
-	StatusText string // the status as the server wrote it, with its phrase
+	StatusText string // the status as sent, with the reason phrase
 	Body       []byte
 	Detail     string
-	Cached     string // why the answer may have come out of a cache, as "Age: 60"; empty if nothing says so
+	Cached     string // why the answer may come out of a cache, such as "Age: 60"; empty if nothing suggests it
 
 	decode sync.Once
 	doc    jsonpath.Document
@@ -37,7 +36,7 @@ func (a *Answer) Incomplete(r *probe.Result, check string) bool {
 	return true
 }
 
-// Redirected reports whether the answer sends elsewhere. No redirect is ever followed.
+// Redirected reports whether the answer is a redirect. None is ever followed.
 func (a *Answer) Redirected() bool {
 	return a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified
 }
@@ -48,7 +47,7 @@ func (a *Answer) JSON() (jsonpath.Document, error) {
 	return a.doc, a.docErr
 }
 
-// cached says by what an answer seems to come out of a cache.
+// cached returns what suggests that an answer comes out of a cache; empty if nothing does.
 func cached(status int, h http.Header) string {
 	if status == http.StatusNotModified {
 		return "status 304"
@@ -56,16 +55,16 @@ func cached(status int, h http.Header) string {
 	for _, age := range strings.Split(strings.Join(h["Age"], ","), ",") {
 		switch n, err := strconv.ParseUint(strings.TrimSpace(age), 10, 31); {
 		case errors.Is(err, strconv.ErrRange):
-			return "Age: over 2147483647" // RFC 9111, section 1.2.2: as much as anybody can count
+			return "Age: over 2147483647" // RFC 9111, section 1.2.2: the largest value
 		case err != nil && strings.TrimSpace(age) != "":
-			return "an Age that is no number"
+			return "an Age that is not a number"
 		case n > 0:
 			return "Age: " + strconv.FormatUint(n, 10)
 		}
 	}
 	for _, name := range []string{"X-Cache", "X-Cache-Status", "Cf-Cache-Status", "Cache-Status"} {
 		for _, v := range h[name] {
-			if word := kept(v); word != "" {
+			if word := cacheHit(v); word != "" {
 				return name + " says " + word
 			}
 		}
@@ -73,9 +72,9 @@ func cached(status int, h http.Header) string {
 	return ""
 }
 
-// kept returns the word of a header that says that the answer was kept: fresh, or stale while the origin is asked or
-// down; empty if none does.
-func kept(value string) string {
+// cacheHit returns the word of a header that says that a cache answered: with a fresh copy, or with a stale one while the
+// origin is asked or down; empty if there is no such word.
+func cacheHit(value string) string {
 	words := strings.FieldsFunc(value, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 	})
@@ -88,7 +87,7 @@ func kept(value string) string {
 	return ""
 }
 
-// traceID returns text if it can be nothing but a trace id: 16 to 64 of the characters 0-9, a-f and "-".
+// traceID returns text if it has the form of a trace id: 16 to 64 of the characters 0-9, a-f and "-".
 func traceID(text string) string {
 	if len(text) < 16 || len(text) > 64 || strings.Trim(text, "0123456789abcdef-") != "" {
 		return ""
@@ -96,7 +95,7 @@ func traceID(text string) string {
 	return text
 }
 
-// version returns text if it looks like the version of something: up to 128 letters, digits and . _ + : @ / -
+// version returns text if it has the form of a version: up to 128 letters, digits and . _ + : @ / -
 func version(text string) string {
 	if len(text) > 128 {
 		return ""

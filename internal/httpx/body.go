@@ -12,16 +12,16 @@ import (
 
 var (
 	errTooLarge  = errors.New("the body is too large")
-	errCoding    = errors.New("a content coding that was not asked for")
+	errCoding    = errors.New("a content coding that was not requested")
 	errGzip      = errors.New("the gzip data is damaged")
 	errAbandoned = errors.New("abandoned in the middle of the answer")
 )
 
-// decompressors are kept for the next body: one is as large as many a probe.
+// decompressors are reused: each is larger than many probes.
 var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// readBody reads a body to its end, decoded, at most limit bytes of it. What it could read it returns even if it
-// fails. It fails with errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF or what the connection failed with.
+// readBody reads a body to its end, decoded, at most limit bytes of it. It returns what it read even if it fails. The
+// error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF or that of the connection.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	switch coding := resp.Header["Content-Encoding"]; {
 	case resp.Body == http.NoBody:
@@ -34,8 +34,8 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return nil, errCoding
 }
 
-// readPart reads the first so many bytes of a body, as they come, and fails with errAbandoned if there could be more. Of
-// a coded body it returns none: a part of one cannot be read.
+// readPart reads the first size bytes of a body without decoding them, and fails with errAbandoned if there may be more.
+// It returns nothing of a coded body, because a part of one cannot be decoded.
 func readPart(resp *http.Response, size int) ([]byte, error) {
 	part := make([]byte, size)
 	n, err := io.ReadFull(resp.Body, part)
@@ -52,15 +52,15 @@ func readPart(resp *http.Response, size int) ([]byte, error) {
 	return part, err
 }
 
-// gunzip bounds what is read as well as what comes out: gzip can be longer than what it holds.
+// gunzip bounds both the coded and the decoded bytes: gzip data can be longer than what it encodes.
 func gunzip(body io.Reader, limit int64) ([]byte, error) {
 	const overhead = 64 << 10
-	coded := &source{from: body, left: limit + overhead}
+	coded := &limitedReader{from: body, left: limit + overhead}
 	z := decompressors.Get().(*gzip.Reader)
 	defer decompressors.Put(z)
 	err := z.Reset(coded)
 	if err == io.EOF && coded.err == nil {
-		return nil, nil // no body is not coded
+		return nil, nil // an empty body needs no coding
 	}
 	var out []byte
 	if err == nil {
@@ -77,14 +77,14 @@ func gunzip(body io.Reader, limit int64) ([]byte, error) {
 	return out, errGzip
 }
 
-// A source reads at most so many bytes and remembers why it failed, which a decoder above it may not tell.
-type source struct {
+// A limitedReader reads at most left bytes and keeps its error, which a decoder above it may hide.
+type limitedReader struct {
 	from io.Reader
 	left int64
 	err  error
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *limitedReader) Read(p []byte) (int, error) {
 	if s.left <= 0 {
 		s.err = errTooLarge
 		return 0, s.err
@@ -97,13 +97,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAll reads to the end, at most limit bytes. The announced length, -1 if none, saves growing; a false one costs
-// no more than a page or so.
+// readAll reads to the end, at most limit bytes. The announced length, -1 if there is none, sizes the buffer; a false one
+// costs no more than a page.
 func readAll(from io.Reader, announced, limit int64) ([]byte, error) {
 	const small, page = 512, 16 << 10
 	size := int64(small)
 	if announced >= 0 {
-		size = min(announced, limit, page) + 1 // one more, to meet the end without growing
+		size = min(announced, limit, page) + 1 // one more, to reach the end without growing
 	}
 	buf := make([]byte, 0, size)
 	for {

@@ -12,14 +12,14 @@ import (
 	"prober/internal/dial"
 )
 
-// Bounds of an answer beside its body.
+// Bounds of headers and of kept connections.
 const (
 	maxHeader = 64 << 10
-	idleFor   = 2 * time.Minute // a kept connection, under connection: reuse
-	maxIdle   = 16              // kept connections to one host, so that exchanges at the same time find some
+	idleFor   = 2 * time.Minute // how long a connection is kept, with connection: reuse
+	maxIdle   = 16              // connections kept to one host, for exchanges at the same time
 )
 
-// A Client makes exchanges after one Settings. Its methods may be called from several goroutines.
+// A Client makes exchanges with the same settings. Its methods may be called from several goroutines.
 type Client struct {
 	settings   *Settings
 	transport  http.Transport
@@ -28,8 +28,8 @@ type Client struct {
 	tokens     *tokens // nil without oauth2
 	reuses     bool
 	http2      bool
-	credential bool          // every request carries one, unless it is anonymous
-	given      atomic.Uint32 // times that kept connections were given up, see finish
+	credential bool          // every request that is not anonymous carries one
+	generation atomic.Uint32 // raised when kept connections are abandoned, see finish
 	bound      int64         // bytes that may be read from a connection for one exchange
 }
 
@@ -60,9 +60,9 @@ func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 	return c, nil
 }
 
-// SharingConnections checks the settings as Client does and returns a client that sends its requests over the kept connections of
-// another. The settings must be those of the other but for credentials and headers, and neither may show a client
-// certificate, which belongs to a connection. Close has to be called on the other only.
+// SharingConnections checks the settings as Client does and returns a client that sends its requests over the kept
+// connections of another. The settings must differ from those of the other in credentials and headers only, and neither
+// may have a client certificate, which belongs to a connection. Only the other has to be closed.
 func (s *Settings) SharingConnections(other *Client, url string) (*Client, error) {
 	c, err := s.Client(url)
 	if err != nil {
@@ -72,11 +72,11 @@ func (s *Settings) SharingConnections(other *Client, url string) (*Client, error
 	return c, nil
 }
 
-// init builds everything in place, since ten thousand clients are kept.
+// init builds everything in place: there may be ten thousand clients.
 func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	c.settings, c.reuses, c.http2 = s, reuses, http2
-	// Chunks of a byte each are six times as long as what they hold. HTTP/2 has no need of such, but has frames
-	// that cost the reader more than the writer.
+	// Chunks of one byte are six times as long as their content. HTTP/2 needs no such allowance, but has frames that cost
+	// the reader more than the writer.
 	c.bound = 8*s.maxBody() + 1<<20
 	if http2 {
 		c.bound = 2*s.maxBody() + 256<<10
@@ -119,7 +119,7 @@ func dialPlain(ctx context.Context, _, _ string) (net.Conn, error) {
 
 func dialTLS(ctx context.Context, _, _ string) (net.Conn, error) { return exchangeOf(ctx).dial(true) }
 
-// noRedirect follows no redirect: one would take credentials along, to other ports, sub-domains and in clear.
+// noRedirect follows no redirect: it would forward credentials to other ports and sub-domains, and in clear.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Close closes the connections kept for reuse.
@@ -133,10 +133,10 @@ func (c *Client) Close() {
 // Resolver returns what the client asks for addresses: the name server of the settings, or the system's.
 func (c *Client) Resolver() *net.Resolver { return c.dialer.Resolver }
 
-// product names the program and its version, for User-Agent.
+// product is the name in User-Agent.
 const product = "prober"
 
-// userAgent is "prober/VERSION", with the version that the Go tool built in.
+// userAgent returns "prober/VERSION", with the version in the build information.
 var userAgent = sync.OnceValue(func() string {
 	version := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {

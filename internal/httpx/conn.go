@@ -8,23 +8,22 @@ import (
 	"prober/internal/dial"
 )
 
-var errSpoke = errors.New("the server spoke before it was asked")
+var errUnsolicited = errors.New("the server sent data before it was asked")
 
-// A conn is a connection over which HTTP/1 is spoken. It bounds what is read for one exchange, below every layer that
-// might loop over it. What arrives while no request was written is no answer: net/http would print such bytes to the
-// standard logger.
+// A conn is an HTTP/1 connection. It bounds the bytes read for one exchange, below every layer that might loop over them.
+// Bytes that arrive before a request was written are not an answer: net/http would print them to the standard logger.
 type conn struct {
 	net.Conn
 	left atomic.Int64  // bytes that may still be read
 	turn atomic.Uint32 // odd once the exchange of this turn has written; each exchange raises it by two
 
-	// head is of the answer to the exchange of this turn. Each has one of its own: an answer without a body gives the
-	// connection back, to the next exchange, before its own exchange has looked at the head.
+	// head is the head of the answer in this turn. Each exchange has its own: an answer without a body returns the
+	// connection to the pool, for the next exchange, before its own exchange has looked at the head.
 	head atomic.Pointer[head]
 }
 
-// begin readies the connection for an exchange and returns the exchange's turn, and where the head of its answer will
-// be.
+// begin prepares the connection for an exchange and returns the exchange's turn and the head of its answer, to be
+// filled in.
 func (c *conn) begin(bound int64) (turn uint32, h *head) {
 	c.left.Store(bound)
 	h = &head{}
@@ -37,7 +36,7 @@ func (c *conn) begin(bound int64) (turn uint32, h *head) {
 // endTurn ends an exchange, unless the next one has begun already.
 func (c *conn) endTurn(turn uint32) { c.turn.CompareAndSwap(turn|1, turn) }
 
-// Read reads within the bound.
+// Read reads until the bound is reached.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
@@ -45,14 +44,14 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, dial.ErrFlood
 		}
 		if c.turn.Load()&1 == 0 {
-			return 0, errSpoke
+			return 0, errUnsolicited
 		}
 		c.head.Load().scan(p[:n])
 	}
 	return n, err
 }
 
-// Write remembers that the server has been asked.
+// Write notes that a request was written.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.turn.Load()&1 == 0 {
 		c.turn.Or(1)
@@ -69,14 +68,14 @@ func http1(nc net.Conn) *conn {
 	return c
 }
 
-// head reads the head of an HTTP/1 answer for what net/http mends in silence: a message with both a length and a
-// transfer coding, by which two readers can see two different answers (RFC 9112, section 6.3).
+// A head scans the head of an HTTP/1 answer for what net/http corrects silently: a message with both a length and a
+// transfer coding, which two readers may understand differently (RFC 9112, section 6.3).
 type head struct {
 	done    bool
 	first   bool // the status line is over
 	interim bool // it is a 1xx
 	column  int
-	line    [18]byte // where the line at hand starts, in lower case
+	line    [18]byte // the beginning of the current line, in lower case
 	length  bool     // Content-Length was seen
 	coding  bool     // Transfer-Encoding was seen
 }

@@ -26,27 +26,27 @@ import (
 // A Request is one question to a server.
 type Request struct {
 	Check     string      // the check that it is made for
-	Target    string      // which of several targets, where the result's own does not say
+	Target    string      // which of several targets; empty: that of the result
 	Method    string      // GET if empty
 	URL       string      // what to ask
 	Header    http.Header // to send beside, or in place of, those of the settings
 	Body      []byte
 	Addr      string   // dial this IP:port; Host and SNI stay those of URL. Empty: resolve the URL's host
-	Anonymous bool     // leave off every credential of the settings: bearer, basic, oauth2, secret headers, client certificate
-	Want      Statuses // the statuses that are meant to come; they set Exchange.Expected, also where the answer is abandoned
+	Anonymous bool     // without any credential of the settings: bearer, basic, oauth2, secret headers, client certificate
+	Want      Statuses // the expected statuses, for Exchange.Expected; they also apply to an abandoned answer
 
-	// Learn is handed the complete answer before anything of it is noted. It makes what the answer issues, such as a
-	// token, known to the redactor; the answer's headers might repeat it.
+	// Learn is called with the complete answer before anything of it is recorded. It makes secrets in the answer, such as
+	// an issued token, known to the redactor; the answer's headers might repeat them.
 	Learn func(*Answer)
-	// Show is the URL to tell of in place of URL, where that holds what must not be shown.
+	// Show is recorded in place of URL, if that must not be shown.
 	Show string
-	// Abandon, if above zero, is how many bytes of the body to read before hanging up in the middle of the answer, as
-	// a caller does that goes away. The reason is then probe.Cancelled; a body that ends before is complete as usual.
+	// Abandon, if above zero, is how many bytes of the body to read before the connection is closed in the middle of the
+	// answer, like a caller that goes away. The reason is then probe.Cancelled; a shorter body is complete as usual.
 	Abandon int
 }
 
-// Do makes exactly one measured request and returns by ctx's deadline. It notes the exchange on r, unless nothing
-// could be asked for want of a credential. What it takes to get an access token is neither measured nor noted.
+// Do makes exactly one measured request and returns by ctx's deadline. It records the exchange on r, unless no request
+// could be sent because a credential is missing. Fetching an access token is neither measured nor recorded.
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{}
 	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
@@ -76,7 +76,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	if q.Learn != nil && err == nil {
 		q.Learn(a)
 	}
-	if q.Learn == nil || err == nil { // half a token cannot be learned
+	if q.Learn == nil || err == nil { // a partial token cannot be learned
 		c.describe(a)
 	}
 	if token != "" && a.Status == http.StatusUnauthorized {
@@ -94,7 +94,7 @@ func failed(why probe.Reason, format string, args ...any) *probe.Outcome {
 	return &o
 }
 
-// read reads the answer to its last byte, or to the one after which it is abandoned.
+// read reads the answer to its end, or to where it is abandoned.
 func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) error {
 	defer resp.Body.Close()
 	var err error
@@ -111,7 +111,7 @@ func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) 
 	return err
 }
 
-// describe reads from an answer what it says of itself.
+// describe reads the trace id, the version and the signs of a cache from an answer.
 func (c *Client) describe(a *Answer) {
 	if a.Status == 0 {
 		return
@@ -160,7 +160,7 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	if a.URL = q.Show; a.URL == "" {
 		a.URL = text.URL(u)
 	}
-	a.URL = secret.Redact(a.URL) // not before every secret that is sent is known
+	a.URL = secret.Redact(a.URL) // once every secret that is sent is known
 	if f != nil {
 		return nil, "", f
 	}
@@ -171,8 +171,8 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	return req, token, nil
 }
 
-// isolateConnections makes the transport keep connections apart that must not stand in for each other. It tells them by
-// the host of the URL, which serves for nothing else: Host is written and the dial is bound already.
+// isolateConnections makes the transport keep apart connections that must not replace each other. The transport pools them
+// by the host of the URL, which has no other use here: the Host header and the address to dial are set already.
 func (c *Client) isolateConnections(x *exchange, a *Answer, req *http.Request, q *Request) {
 	certificate := c.settings.TLS != nil && c.settings.TLS.CertFile != ""
 	switch {
@@ -183,14 +183,14 @@ func (c *Client) isolateConnections(x *exchange, a *Answer, req *http.Request, q
 	case q.Addr != "":
 		req.URL.Host = x.address // one replica is not another
 	}
-	if n := c.given.Load(); n > 0 {
+	if n := c.generation.Load(); n > 0 {
 		plain := strings.NewReplacer("[", "", "]", "", ":", "-", "%", "-").Replace(req.URL.Host)
 		req.URL.Host = strconv.FormatUint(uint64(n), 10) + "-" + plain
 	}
 }
 
-// headers writes the request's headers: those of the settings, then the request's own, then the credential, then
-// ours. It returns the access token that it used.
+// headers writes the headers of the settings, of the request, the credential and the prober's own, in this order. It
+// returns the access token that it used.
 func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *Request) (token string, f *probe.Outcome) {
 	for name, v := range c.settings.Headers {
 		if q.Anonymous && !v.Secret.IsZero() {
@@ -225,7 +225,7 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 	return token, nil
 }
 
-// setHeader sets a header or adds to it, and sets Host where it belongs. Headers that are ours it leaves out.
+// setHeader sets a header or adds to it, and puts Host where it belongs. It leaves out the headers that the prober writes.
 func setHeader(req *http.Request, name, value string, more bool) *probe.Outcome {
 	key := http.CanonicalHeaderKey(name)
 	switch {
@@ -237,7 +237,7 @@ func setHeader(req *http.Request, name, value string, more bool) *probe.Outcome 
 		req.Host = value
 		return nil
 	case key == "Idempotency-Key" || key == "X-Idempotency-Key":
-		key = strings.ToLower(key) // by these names, spelt so, net/http takes a POST for one that it may send twice
+		key = strings.ToLower(key) // in canonical spelling they let net/http send a POST twice
 	}
 	if more {
 		req.Header[key] = append(req.Header[key], value)
@@ -247,7 +247,7 @@ func setHeader(req *http.Request, name, value string, more bool) *probe.Outcome 
 	return nil
 }
 
-// authorize adds the credential of the settings, read now, so that a rotated one is used at once.
+// authorize adds the credential of the settings. It is read now, so that a rotated one is used at once.
 func (c *Client) authorize(ctx context.Context, req *http.Request) (token string, f *probe.Outcome) {
 	s := c.settings
 	switch {
@@ -278,10 +278,10 @@ func carries(h http.Header) bool {
 	return slices.ContainsFunc(secretHeaders, func(name string) bool { return len(h[name]) > 0 })
 }
 
-// newTrace returns a new trace id and the header that carries it, after W3C Trace Context.
+// newTrace returns a new trace id and the traceparent header (W3C Trace Context) that carries it.
 func newTrace() (id, parent string) {
 	var random [24]byte
-	rand.Read(random[:]) // never fails: it would end the program
+	rand.Read(random[:]) // never returns an error
 	var text [55]byte
 	copy(text[:], "00-")
 	hex.Encode(text[3:35], random[:16])

@@ -55,7 +55,7 @@ type exchangeKey struct{}
 func (x *exchange) bind(ctx context.Context) context.Context {
 	x.cancel = func(error) {}
 	if x.client.reuses || x.client.http2 {
-		// Here a dial may outlive the exchange that began it, and a request may be sent again.
+		// With these a dial may outlive its exchange, and a request may be sent again.
 		ctx, x.cancel = context.WithCancelCause(ctx)
 	}
 	x.Exchange = dial.Begin(ctx, x.maxConns)
@@ -72,8 +72,8 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
-// dial opens a connection for the exchange, by its own deadline: net/http would let a dial go on after the request
-// was given up.
+// dial opens a connection for the exchange, by its own deadline: net/http would continue a dial after the request was
+// cancelled.
 func (x *exchange) dial(secure bool) (net.Conn, error) {
 	nc, err := x.client.dialer.DialContext(x.Context(), "tcp", x.address)
 	if err != nil {
@@ -89,12 +89,12 @@ func (x *exchange) dial(secure bool) (net.Conn, error) {
 		nc = tc
 	}
 	if x.client.reuses {
-		raw.Release() // it may end up with another exchange
+		raw.Release() // another exchange may use it
 	}
 	if tc, ok := nc.(*tls.Conn); ok && tc.ConnectionState().NegotiatedProtocol == "h2" {
-		return tc, nil // net/http knows HTTP/2 by the bare *tls.Conn only
+		return tc, nil // net/http recognizes HTTP/2 only by a bare *tls.Conn
 	}
-	raw.SetReadLimit(math.MaxInt64) // the one above counts
+	raw.SetReadLimit(math.MaxInt64) // the conn above counts
 	c := &conn{Conn: nc}
 	c.left.Store(x.client.bound)
 	return c, nil
@@ -119,8 +119,8 @@ func (x *exchange) gotConn(info httptrace.GotConnInfo) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.sendsLeft--
-	// Over HTTP/1 net/http sends again only what it could not write, or may, on a connection that turns out to be
-	// closed. Over HTTP/2 it also does whenever the server says so, but looks at the context before it writes.
+	// With HTTP/1 net/http repeats a request only if it was not written, or may be repeated, and the connection turned out
+	// to be closed. With HTTP/2 it also does so whenever the server demands it, but checks the context before it writes.
 	again := x.raw != nil
 	if x.sendsLeft < 0 || (again && !x.safe && c == nil) {
 		x.cancel(errResent)
@@ -150,7 +150,7 @@ func (x *exchange) putIdle(err error) {
 	}
 }
 
-// finish ends the exchange: what is still being dialled for it is given up, and what cannot be used again is closed.
+// finish ends the exchange: pending dials are cancelled, and connections that cannot be reused are closed.
 func (x *exchange) finish(end time.Time, why probe.Reason) {
 	x.mu.Lock()
 	x.over = true
@@ -164,15 +164,15 @@ func (x *exchange) finish(end time.Time, why probe.Reason) {
 	case !x.client.reuses:
 		x.Close()
 	case why == probe.Timeout && raw != nil && !plain:
-		// HTTP/2 would go on using a connection on which nothing comes any more, for as long as TCP has hope. It
-		// takes net/http a while to see that it is closed; the next exchange must not meet it.
-		x.client.given.Add(1)
+		// HTTP/2 would keep using a dead connection until TCP gives up. It takes net/http a while to notice that it is
+		// closed; the next exchange must not get it.
+		x.client.generation.Add(1)
 		raw.Close()
 	}
 }
 
-// inspect refuses answers that net/http lets pass: versions that were not spoken, statuses that no answer can have,
-// two lengths in one answer. It returns the name of the protocol.
+// inspect rejects answers that net/http accepts: another version of HTTP than the connection has, invalid statuses, two
+// lengths in one answer. It returns the name of the protocol.
 func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -185,7 +185,7 @@ func TestHTTP2Unread(t *testing.T) {
 		ended <- struct{}{}
 	})
 	for _, connection := range []string{fresh, reuse} {
-		s := &Settings{HTTP2: true, Connection: connection, MaxBody: maxMaxBody, TLS: &dial.TLS{CAFile: p.file}}
+		s := &Settings{HTTP2: true, Connection: connection, MaxBody: maxBodyLimit, TLS: &dial.TLS{CAFile: p.file}}
 		a, _ := ask(t, s, impatience, Request{URL: z.https()})
 		if a.Reason != probe.Timeout || !strings.Contains(a.Detail, "waited in processing") {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)

@@ -120,7 +120,7 @@ func innocent(t testing.TB, a *Answer, r probe.Result) {
 		}
 	}
 	if !reasons[a.Reason] {
-		t.Errorf("reason %q is none that an exchange can have", a.Reason)
+		t.Errorf("reason %q cannot be that of an exchange", a.Reason)
 	}
 	if (a.Reason == probe.OK) != (a.Detail == "") {
 		t.Errorf("reason %s with detail %q", a.Reason, a.Detail)

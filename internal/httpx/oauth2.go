@@ -24,31 +24,31 @@ import (
 	"prober/internal/text"
 )
 
-// Fetching a token is preparation and no measurement: it may be tried again, in moderation.
+// Fetching a token is preparation and not a measurement: it may be retried, in moderation.
 const (
 	maxAttempts = 3
 	firstWait   = 100 * time.Millisecond
 	maxWait     = 2 * time.Second
-	minWait     = 20 * time.Millisecond // after any answer, so that no server can make us hot
+	minWait     = 20 * time.Millisecond // after any answer, so that no server can cause a busy loop
 )
 
-// Lives of tokens.
+// Lifetimes of tokens.
 const (
-	tokenMargin  = 30 * time.Second // a token is not used this shortly before it expires
-	tokenDefault = 5 * time.Minute  // of a token that does not say when it expires
-	tokenDoubt   = time.Minute      // a token older than this that is refused is fetched anew
+	tokenMargin     = 30 * time.Second // a token is not used this close to its expiry
+	tokenDefault    = 5 * time.Minute  // of a token without an expiry
+	tokenRefetchAge = time.Minute      // a rejected token older than this is fetched again
 )
 
 // tokens fetches and keeps the access token of one Settings.
 type tokens struct {
-	client Client // of its own: the target's name in TLS and its connections are not the token endpoint's
+	client Client // separate: the target's TLS name and connections are not the token endpoint's
 	retry  retryablehttp.Client
 	oauth  *OAuth2
 	host   string
 	port   string
-	key    string // under which the token is known to the redactor
+	key    string // for the redactor
 
-	turn    chan struct{} // held by the one who looks at what follows
+	turn    chan struct{} // guards the fields below; a channel, so that waiting ends with a context
 	value   string
 	fetched time.Time
 	until   time.Time
@@ -74,7 +74,7 @@ func newTokens(s *Settings) (*tokens, error) {
 	return t, nil
 }
 
-// get returns the token, fetched anew if there is none that still holds. The fault says why there is none.
+// get returns the token, fetched again if it is about to expire. The outcome says why there is none.
 func (t *tokens) get(ctx context.Context) (string, *probe.Outcome) {
 	select {
 	case t.turn <- struct{}{}:
@@ -99,12 +99,12 @@ func (t *tokens) get(ctx context.Context) (string, *probe.Outcome) {
 	return t.value, nil
 }
 
-// refused is told that the target did not accept a token. An old one may have been revoked; a new one would only be
-// refused again.
+// refused is called when the target rejects a token. An old one may have been revoked; a new one would only be rejected
+// again.
 func (t *tokens) refused(value string) {
 	select {
 	case t.turn <- struct{}{}:
-		if t.value == value && time.Since(t.fetched) > tokenDoubt {
+		if t.value == value && time.Since(t.fetched) > tokenRefetchAge {
 			t.value = ""
 		}
 		<-t.turn
@@ -172,8 +172,8 @@ var oauthErrors = []string{
 	"unsupported_token_type", "invalid_target",
 }
 
-// OAuthCode returns a code of an OAuth 2.0 error if the standards have it, and nothing otherwise: what else a server
-// says may not be repeated.
+// OAuthCode returns an OAuth 2.0 error code if it is one of the standards, else nothing: other text of a server must not be
+// repeated.
 func OAuthCode(code string) string {
 	if slices.Contains(oauthErrors, code) {
 		return code
@@ -192,8 +192,8 @@ func refusal(e *oauth2.RetrieveError) string {
 	return text
 }
 
-// retryable reports whether a preparation may be tried again: after trouble that passes, never after an answer about the
-// request itself, and never after doubt about who answers.
+// retryable reports whether fetching a token may be retried: after temporary failures, never after an answer about the
+// request itself, and never if the server's identity is in doubt.
 func retryable(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, nil
@@ -205,8 +205,8 @@ func retryable(ctx context.Context, resp *http.Response, err error) (bool, error
 	return why == probe.Refused || why == probe.Reset || why == probe.Timeout || why == probe.Truncated, nil
 }
 
-// pause is how long to wait before the next attempt: anything up to twice as long each time, so that many clients do
-// not come back together, or what the server asks for, but never longer than longestWait.
+// pause returns how long to wait before the next attempt: exponential backoff with jitter, or what the server asks for,
+// but never longer than maxWait.
 func pause(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
 	wait := rand.N(min(firstWait<<min(attempt, 10), maxWait))
 	if resp != nil {
@@ -214,7 +214,7 @@ func pause(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
 		if errors.Is(err, strconv.ErrRange) || (err == nil && seconds > uint64(maxWait/time.Second)) {
 			return maxWait
 		}
-		wait = max(wait, time.Duration(seconds)*time.Second) // 0 if it says nothing that is a number
+		wait = max(wait, time.Duration(seconds)*time.Second) // 0 without a number
 	}
 	return min(max(wait, minWait), maxWait)
 }

@@ -76,7 +76,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestTokenLife fetches a token anew when it is about to expire, when it was refused after a while, and with the
+// TestTokenLife fetches a token again when it is about to expire, when it was refused after a while, and with the
 // client's secret of that time.
 func TestTokenLife(t *testing.T) {
 	tokens, asked := issuer(t, func(n int64, w http.ResponseWriter, r *http.Request) {
@@ -117,7 +117,7 @@ func TestTokenLife(t *testing.T) {
 	refuse.Store(true)
 	expect("token-2-second", 2) // new, and refused: another would be refused too
 	expect("token-2-second", 2)
-	client.tokens.fetched = time.Now().Add(-2 * tokenDoubt)
+	client.tokens.fetched = time.Now().Add(-2 * tokenRefetchAge)
 	expect("token-2-second", 2) // old, and refused
 	expect("token-3-second", 3)
 }

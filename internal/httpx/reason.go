@@ -49,7 +49,7 @@ func (x *exchange) classifyInternal(err error) probe.Outcome {
 	switch {
 	case errors.Is(err, errResent):
 		return probe.Outcomef(probe.Protocol, "the server refuses the request for now; it is not sent again")
-	case errors.Is(err, errSpoke):
+	case errors.Is(err, errUnsolicited):
 		return probe.Outcomef(probe.Protocol, "the server%s sent data before it was asked", withPeer(" at ", x.Peer()))
 	case errors.Is(err, errAmbiguous):
 		return probe.Outcomef(probe.Protocol, "the answer has two lengths, a Content-Length and a Transfer-Encoding")

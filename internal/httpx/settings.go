@@ -1,12 +1,12 @@
 // Package httpx makes one HTTP exchange: a fresh connection, one measured request, a bounded answer.
 //
-// What it promises, against any server: nothing is sent twice (but for a GET whose kept connection turns out to be
-// closed), no redirect is followed, no proxy, cookie or cache takes part, no byte of the server reaches a text, and
-// the exchange ends by its deadline with bounded memory. Why there is no complete answer is one reason of the closed
-// set and one sentence.
+// It promises, against any server: nothing is sent twice (except a GET whose kept connection turns out to be closed), no
+// redirect is followed, no proxy, cookie or cache is used, no byte of the server reaches a message, and the exchange ends
+// by its deadline with bounded memory. If there is no complete answer, one reason of the closed set and one sentence say
+// why.
 //
-// One thing is beyond its reach: on a connection kept for reuse net/http prints what a server sends unasked, together
-// with an answer, to the standard logger of package log. The program has to silence that logger.
+// One thing it cannot prevent: on a connection kept for reuse net/http prints what a server sends unasked, together with
+// an answer, to the standard logger of package log. The program has to silence that logger.
 package httpx
 
 import (
@@ -19,8 +19,8 @@ import (
 	"prober/internal/secret"
 )
 
-// Settings are what the kinds of probes that speak HTTP have in common. They are embedded in a kind with
-// `yaml:",inline"` and never change once Client has been called.
+// Settings are shared by all kinds of probes that speak HTTP. A kind embeds them with `yaml:",inline"`. They do not
+// change once Client has been called.
 type Settings struct {
 	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
@@ -52,14 +52,14 @@ type OAuth2 struct {
 	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header (the client's secret as HTTP Basic) or params; default: header"`
 }
 
-// Source is where in an answer a value stands: in a header, or in the JSON body at a path.
+// A Source says where in an answer a value is: in a header, or in the JSON body at a path.
 type Source struct {
 	Header string        `yaml:"header,omitempty" doc:"the name of a header"`
 	JSON   jsonpath.Path `yaml:"json,omitempty" doc:"an RFC 9535 path into the JSON body"`
 }
 
-// Read returns the text at the source in an answer; empty if there is none. It is the target's text: it goes into
-// no message and no label.
+// Read returns the text at the source in an answer; empty if there is none. It comes from the target and must not reach a
+// message or a label.
 func (s *Source) Read(a *Answer) string {
 	if s.Header != "" {
 		return a.Header.Get(s.Header)
@@ -75,7 +75,7 @@ func (s *Source) Read(a *Answer) string {
 	return found[0].Text()
 }
 
-// HasCredential reports whether something secret is sent along: a token, a password, a secret header.
+// HasCredential reports whether a request carries a secret: a token, a password, a secret header.
 func (s *Settings) HasCredential() bool {
 	if !s.Bearer.IsZero() || s.Basic != nil || s.OAuth2 != nil {
 		return true
@@ -88,8 +88,8 @@ func (s *Settings) HasCredential() bool {
 	return false
 }
 
-// Merge returns the settings changed as other says. What other leaves out stays; a credential in other replaces
-// whichever one there was, and headers of other replace those of the same name.
+// Merge returns the settings, overridden by those that other sets. A credential in other replaces any credential, and
+// headers in other replace those of the same name.
 func (s Settings) Merge(other Settings) Settings {
 	_, authorized := canonical(other.Headers)["Authorization"]
 	if !other.Bearer.IsZero() || other.Basic != nil || other.OAuth2 != nil || authorized {
@@ -112,8 +112,8 @@ func (s Settings) Merge(other Settings) Settings {
 	return s
 }
 
-// ForOtherHost returns what of the settings also serves for asking another host than they are for: no credential, no
-// header, no name in TLS.
+// ForOtherHost returns the settings that also apply to requests to another host: without credentials, headers and the
+// TLS server name.
 func (s Settings) ForOtherHost() *Settings {
 	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver}
 	if s.TLS != nil {
@@ -122,7 +122,7 @@ func (s Settings) ForOtherHost() *Settings {
 	return out
 }
 
-// canonical returns a copy of headers with their names as Go writes them.
+// canonical returns a copy of headers with canonical names.
 func canonical(headers map[string]Value) map[string]Value {
 	out := make(map[string]Value, len(headers))
 	for name, v := range headers {
@@ -131,15 +131,15 @@ func canonical(headers map[string]Value) map[string]Value {
 	return out
 }
 
-// defaultMaxBody is the largest body read unless max_body says otherwise, and largestBody the most that it may say.
+// defaultMaxBody is the largest body read unless max_body says otherwise, and maxBodyLimit the largest value of max_body.
 const (
 	defaultMaxBody = 1 << 20
-	maxMaxBody     = 64 << 20
+	maxBodyLimit   = 64 << 20
 )
 
 func (s *Settings) maxBody() int64 { return cmp.Or(s.MaxBody, defaultMaxBody) }
 
-// Answers to "connection".
+// Values of "connection".
 const (
 	fresh = "fresh"
 	reuse = "reuse"

@@ -62,8 +62,8 @@ func TestSettingsInYAML(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"bearer: " + marker:                 "named by its source",
-		"headers: {X-A: [1]}":               "wanted a text",
-		"headers: {X-A: {fiel: a}}":         "wanted a text",
+		"headers: {X-A: [1]}":               "expected a text",
+		"headers: {X-A: {fiel: a}}":         "expected a text",
 		"basic: {user: a}":                  "field user not found",
 		"oauth2: {secret: a}":               "field secret not found",
 		"tls: {verify: false}":              "field verify not found",
@@ -114,7 +114,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"secret written as a header", Settings{Headers: map[string]Value{"x-api-key": {Text: marker}}}, "https://a.example/", "headers.x-api-key: is secret: name its source, {file: PATH} or {env: NAME}"},
 		{"header that is ours", Settings{Headers: map[string]Value{"user-agent": {Text: "a"}, "Referer": {Text: "a"}}}, "https://a.example/", "headers.Referer: is written by the prober itself\nheaders.user-agent: is written by the prober itself"},
 		{"header without a value", Settings{Headers: map[string]Value{"X-A": {}}}, "https://a.example/", "headers.X-A: has no value"},
-		{"header that is none", Settings{Headers: map[string]Value{"X A": {Text: "a"}}}, "https://a.example/", `headers.X A: "X A" is not a valid header name`},
+		{"header that is not valid", Settings{Headers: map[string]Value{"X A": {Text: "a"}}}, "https://a.example/", `headers.X A: "X A" is not a valid header name`},
 		{"header with a line break", Settings{Headers: map[string]Value{"X-A": {Text: "a\r\nb" + marker}}}, "https://a.example/", "headers.X-A: holds a character that a header cannot carry"},
 		{"header twice", Settings{Headers: map[string]Value{"X-A": {Text: "a"}, "x-a": {Text: "b"}}}, "https://a.example/", "headers.x-a: is the same header as X-A"},
 		{"host", Settings{Headers: map[string]Value{"Host": {Text: "a b"}}}, "https://a.example/", "headers.Host: expected a host that is not secret"},
@@ -127,7 +127,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"unverified with a credential", Settings{Bearer: token, TLS: &dial.TLS{InsecureSkipVerify: true}}, "https://a.example/", "tls.insecure_skip_verify: a credential could be sent to anyone"},
 		{"unverified", Settings{TLS: &dial.TLS{InsecureSkipVerify: true}}, "https://a.example/", ""},
 		{"no authorities", Settings{TLS: &dial.TLS{CAFile: "/nonexistent/ca.pem"}}, "https://a.example/", "tls.ca_file: /nonexistent/ca.pem: no such file or directory"},
-		{"authorities that are none", Settings{TLS: &dial.TLS{CAFile: key}}, "https://a.example/", "tls.ca_file: " + key + " holds no certificate"},
+		{"invalid authorities", Settings{TLS: &dial.TLS{CAFile: key}}, "https://a.example/", "tls.ca_file: " + key + " holds no certificate"},
 		{"authorities in a directory", Settings{TLS: &dial.TLS{CAFile: "/tmp"}}, "https://a.example/", "tls.ca_file: /tmp is no file of certificates"},
 		{"certificate without key", Settings{TLS: &dial.TLS{CertFile: cert}}, "https://a.example/", "tls.cert_file: expected key_file beside it"},
 		{"certificate for another key", Settings{TLS: &dial.TLS{CertFile: p.file, KeyFile: key}}, "https://a.example/", "tls.cert_file: " + p.file + " and " + key + " are no certificate with its key"},

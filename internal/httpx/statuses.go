@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Statuses is a set of HTTP statuses: codes from 100 to 599, and classes written as their first digit. It is never
-// changed once made.
+// Statuses is a set of HTTP statuses: codes from 100 to 599, and classes as their first digit. It is immutable.
 type Statuses []int
 
 // Success is every 2xx.
@@ -17,7 +16,7 @@ var Success = Statuses{2}
 // Codes returns the set of these codes.
 func Codes(codes ...int) Statuses { return Statuses(codes) }
 
-// IsZero reports whether nothing is in the set because nothing was said.
+// IsZero reports whether the set is empty.
 func (s Statuses) IsZero() bool { return len(s) == 0 }
 
 // Contains reports whether a code, or its class, is in the set.
@@ -25,7 +24,7 @@ func (s Statuses) Contains(code int) bool {
 	return code >= 100 && (slices.Contains(s, code) || slices.Contains(s, code/100))
 }
 
-// Codes lists the codes that the set names one by one, without those that it has by their class.
+// Codes lists the single codes of the set, without its classes.
 func (s Statuses) Codes() []int {
 	var codes []int
 	for _, v := range s {
@@ -36,7 +35,7 @@ func (s Statuses) Codes() []int {
 	return codes
 }
 
-// Denial reports whether every member is a 4xx: an expectation that a wrong or broken target might meet as well.
+// Denial reports whether every member is a 4xx: an expectation that a wrong or broken target may meet too.
 func (s Statuses) Denial() bool {
 	return len(s) > 0 && !slices.ContainsFunc(s, func(v int) bool { return v != 4 && v/100 != 4 })
 }
@@ -62,17 +61,17 @@ func (s Statuses) words() []string {
 	return words
 }
 
-// UnmarshalYAML reads 200, 2xx or a list of such.
+// UnmarshalYAML reads 200, 2xx or a list of them.
 func (s *Statuses) UnmarshalYAML(unmarshal func(any) error) error {
 	var words []string
 	if unmarshal(&words) != nil {
 		words = make([]string, 1)
 		if unmarshal(&words[0]) != nil {
-			return fmt.Errorf("wanted a status such as 200 or 2xx, or a list of such")
+			return fmt.Errorf("expected a status such as 200 or 2xx, or a list of them")
 		}
 	}
 	if len(words) == 0 {
-		return fmt.Errorf("wanted a status such as 200 or 2xx, got an empty list")
+		return fmt.Errorf("expected a status such as 200 or 2xx, got an empty list")
 	}
 	out := make(Statuses, 0, len(words))
 	for _, word := range words {
@@ -81,7 +80,7 @@ func (s *Statuses) UnmarshalYAML(unmarshal func(any) error) error {
 			return err
 		}
 		if slices.Contains(out, v) {
-			return fmt.Errorf("the status %s stands twice", word)
+			return fmt.Errorf("the status %s is listed twice", word)
 		}
 		out = append(out, v)
 	}
@@ -97,7 +96,7 @@ func parseStatus(word string) (int, error) {
 	}
 	n, err := strconv.Atoi(digits)
 	if err != nil || len(digits) != want || (class && (n < 1 || n > 5)) || (!class && (n < 100 || n > 599)) {
-		return 0, fmt.Errorf("wanted a status such as 200 or 2xx, got %q", word)
+		return 0, fmt.Errorf("expected a status such as 200 or 2xx, got %q", word)
 	}
 	return n, nil
 }

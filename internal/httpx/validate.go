@@ -18,13 +18,13 @@ import (
 	"prober/internal/text"
 )
 
-// ourHeaders are written by the prober alone.
+// ourHeaders are written by the prober only.
 var ourHeaders = []string{
 	"Accept-Encoding", "Connection", "Content-Length", "Expect", "Keep-Alive", "Proxy-Authorization",
 	"Proxy-Connection", "Referer", "Te", "Traceparent", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent",
 }
 
-// secretHeaders carry credentials, whatever else is said.
+// secretHeaders always carry credentials.
 var secretHeaders = []string{
 	"Authorization", "Cookie", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-Vault-Token",
 }
@@ -43,8 +43,8 @@ func (s *Settings) validate(urls map[string]string) error {
 	if s.Connection != "" && s.Connection != fresh && s.Connection != reuse {
 		wrong = append(wrong, probe.Settingf("connection", "expected fresh or reuse"))
 	}
-	if s.MaxBody < 0 || s.MaxBody > maxMaxBody {
-		wrong = append(wrong, probe.Settingf("max_body", "expected 1 to %d bytes, got %d", maxMaxBody, s.MaxBody))
+	if s.MaxBody < 0 || s.MaxBody > maxBodyLimit {
+		wrong = append(wrong, probe.Settingf("max_body", "expected 1 to %d bytes, got %d", maxBodyLimit, s.MaxBody))
 	}
 	if s.Resolver != "" {
 		host, port, err := net.SplitHostPort(s.Resolver)
@@ -215,8 +215,8 @@ func validPort(u *url.URL) bool {
 	return err == nil && n > 0
 }
 
-// mayCarry reports whether a credential may be sent to a URL, dialled at addr if that is set: encrypted, or within
-// this machine, or because the settings say so.
+// mayCarry reports whether a credential may be sent to a URL, dialled at addr if that is set: it is encrypted, stays on
+// this machine, or the settings allow it.
 func (s *Settings) mayCarry(u *url.URL, addr string) bool {
 	if u.Scheme == "https" || s.AllowPlaintext {
 		return true

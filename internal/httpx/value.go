@@ -6,18 +6,17 @@ import (
 	"prober/internal/secret"
 )
 
-// A Value is a text to send, written in the configuration or, where it is secret, named by its source. The zero
-// value is the empty text.
+// A Value is a text to send: written in the configuration or, if it is secret, named by its source. The zero value is
+// the empty text.
 type Value struct {
 	Text   string        // as written; empty if the value is secret
-	Secret secret.Secret // where the value lives; zero if it was written
+	Secret secret.Secret // the source of the value; zero if it was written
 }
 
 // IsZero reports whether there is nothing to send.
 func (v Value) IsZero() bool { return v == Value{} }
 
-// Reveal returns the text, read at its source at each call if it is secret. The error names the source, never the
-// value.
+// Reveal returns the text. A secret is read from its source at each call. The error names the source, never the value.
 func (v Value) Reveal() (string, error) {
 	if v.Secret.IsZero() {
 		return v.Text, nil
@@ -34,7 +33,7 @@ func (v *Value) UnmarshalYAML(unmarshal func(any) error) error {
 	}
 	var s secret.Secret
 	if unmarshal(&s) != nil {
-		return errors.New("wanted a text or, where it is secret, {file: PATH} or {env: NAME}")
+		return errors.New("expected a text or, if it is secret, {file: PATH} or {env: NAME}")
 	}
 	*v = Value{Secret: s}
 	return nil
