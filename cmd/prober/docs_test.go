@@ -324,19 +324,6 @@ func TestDocs_alerts(t *testing.T) {
 	}
 }
 
-// TestDocs_kindsInChangelog requires a line for each kind.
-func TestDocs_kindsInChangelog(t *testing.T) {
-	text, err := os.ReadFile("../../CHANGELOG.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for kind := range probes.Kinds() {
-		if line := "\n- `" + kind + "`: "; bytes.Count(text, []byte(line)) != 1 {
-			t.Errorf("CHANGELOG.md: expected one line that begins with %s", strings.TrimSpace(line))
-		}
-	}
-}
-
 // TestKinds_secretsHaveSecretType walks the settings of every kind: a setting that is named like a secret must have the
 // type for secrets.
 func TestKinds_secretsHaveSecretType(t *testing.T) {
