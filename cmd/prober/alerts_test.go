@@ -19,6 +19,7 @@ import (
 
 	"prober/config"
 	"prober/internal/alerts"
+	"prober/internal/probe"
 	"prober/internal/sandbox"
 	"prober/internal/testenv"
 	"prober/probes"
@@ -34,8 +35,17 @@ func outputOf(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestRules_shipped checks the rules of every shipped configuration with promtool, runs their unit tests, and compares
-// them with their golden files.
+// TestRules_golden compares the rules for one probe of each kind of the demo, and a dependency, with a golden
+// file.
+func TestRules_golden(t *testing.T) {
+	text := selectProbes(t, string(config.Demo), "demo", []string{
+		"proxy", "auth", "signing-keys", "protected-route", "clock", "tenants", "up", "issuance", "outbox-closed",
+	})
+	testenv.Golden(t, "testdata/rules.demo.yml", outputOf(t, "rules", "--config.file="+writeFile(t, t.TempDir(), "demo.yaml", text)))
+}
+
+// TestRules_shipped has promtool check the rules of every shipped configuration and run the unit tests that are
+// generated with them.
 func TestRules_shipped(t *testing.T) {
 	promtool := testenv.Need(t, "promtool")
 	for name, text := range shippedConfigs() {
@@ -44,7 +54,6 @@ func TestRules_shipped(t *testing.T) {
 			dir := t.TempDir()
 			file := "--config.file=" + writeFile(t, dir, name, text)
 			rules := outputOf(t, "rules", file)
-			testenv.Golden(t, "testdata/rules."+strings.TrimSuffix(name, ".yaml")+".yml", rules)
 			writeFile(t, dir, "prober.rules.yml", rules)
 			tests := writeFile(t, dir, "prober.rules_test.yml", outputOf(t, "rules", "--test", file))
 			for _, args := range [][]string{
@@ -86,15 +95,18 @@ func seriesOf(expr string) (names []string) {
 }
 
 // TestRules_seriesExist requires every series that a rule of a shipped configuration reads to be exported by the running
-// demo, and so the series that the rules declare for each kind.
+// demo, and the series of particular kinds to be declared by a kind.
 func TestRules_seriesExist(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "demo", "--fault", "up-500")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)
-	for kind := range probes.Kinds() {
-		for _, series := range alerts.Reads(kind) {
-			p.waitForMetric(t, series+"{")
+	for _, series := range alerts.KindSeries() {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(probes.Kinds())), func(k probe.Kind) bool {
+			return slices.ContainsFunc(k.Measures, func(m *probe.Measure) bool { return m.Name == series })
+		}) {
+			t.Errorf("rules read %s, which no kind declares", series)
 		}
+		p.waitForMetric(t, series+"{")
 	}
 	_, exposition, err := p.get("/metrics")
 	if err != nil {
@@ -117,7 +129,7 @@ func TestRules_seriesExist(t *testing.T) {
 				known = append(known, s.Name)
 			}
 		}
-		file := alerts.Rules(cfg.Jobs, alerts.Options{})
+		file := alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds()})
 		for _, g := range file.Groups {
 			for _, r := range g.Rules {
 				if r.Record != "" {
@@ -193,7 +205,7 @@ var scenarios = []scenario{
 	{"liveness-coupled", []string{"proxy", "auth"}, []map[string]string{
 		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeLivenessCoupled", "proxy", "health", "proxy-down", "P1")}, false},
 	{"ready-despite-auth-down", []string{"proxy", "auth"}, []map[string]string{
-		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadinessLies", "proxy", "health", "proxy-down", "P2")}, false},
+		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeReadyWithDependencyDown", "proxy", "health", "proxy-down", "P2")}, false},
 	{"up-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "up", "http", "up", "sev1")}, false},
 	{"endpoint-500", []string{"up", "discovery"}, []map[string]string{alert("ProbeFailing", "discovery", "http", "endpoints", "sev2")}, false},
 	// Probes that depend on /up fail too, but their alerts are inhibited.
@@ -433,7 +445,7 @@ func checkSeriesExist(t *testing.T, api, dir, file string) {
 		t.Fatal(err)
 	}
 	asked := map[string]bool{}
-	for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{}).Groups {
+	for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds()}).Groups {
 		for _, r := range g.Rules {
 			for _, m := range selector.FindAllStringSubmatch(r.Expr, -1) {
 				// Native histograms are not scraped here. Checks that are inconclusive during the faults have earlier data.

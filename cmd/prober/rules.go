@@ -45,7 +45,7 @@ func (o *options) printRules() int {
 		if err := o.rules.check(cfg); err != nil {
 			return err
 		}
-		rules := alerts.Rules(cfg.Jobs, alerts.Options{Job: o.rules.job, Counters: o.rules.counters})
+		rules := alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job, Counters: o.rules.counters})
 		switch {
 		case o.rules.test:
 			return rules.WriteTests(o.stdout, o.rules.file)
@@ -74,7 +74,7 @@ func (r *rulesOptions) check(cfg *config.Config) error {
 // printDashboard prints the dashboard.
 func (o *options) printDashboard() int {
 	return o.generate(func(cfg *config.Config) error {
-		return alerts.WriteDashboard(o.stdout, cfg.Jobs, alerts.Options{Job: o.rules.job})
+		return alerts.WriteDashboard(o.stdout, cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job})
 	})
 }
 

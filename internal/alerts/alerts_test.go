@@ -1,10 +1,12 @@
 package alerts
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,7 @@ import (
 	"prober/internal/testenv"
 )
 
-// fake is a probe of any kind: the rules ask it for its checks and for what it causes on purpose, and no more.
+// fake is a probe of any kind. The rules need only its checks and the statuses that it causes on purpose.
 type fake struct {
 	checks []string
 	causes map[string][]int
@@ -26,56 +28,67 @@ func (f fake) ExpectedStatuses() map[string][]int { return f.causes }
 
 var _ probe.StatusProvoker = fake{}
 
+// kinds describes the kinds of the fake probes: what of them the rules read.
+func kinds() probe.Kinds {
+	kind := func(traits probe.Traits, series ...string) probe.Kind {
+		k := probe.Kind{Traits: traits}
+		for _, name := range series {
+			k.Measures = append(k.Measures, &probe.Measure{Name: name})
+		}
+		return k
+	}
+	return probe.Kinds{
+		"http":      kind(probe.Traits{HTTPLatency: true}),
+		"health":    kind(probe.Traits{HTTPLatency: true}, healthState),
+		"protected": kind(probe.Traits{HTTPLatency: true, ProvesDenial: true}, authCase, authOutcome, tokenExpiry),
+		"jwks":      kind(probe.Traits{HTTPLatency: true}),
+		"isolation": kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven),
+		"clock":     kind(probe.Traits{}),
+	}
+}
+
 // job makes a job of a fake probe.
-func job(system, name, kind, severity string, interval time.Duration, f fake) probe.Job {
+func job(name, kind, severity string, interval time.Duration, f fake) probe.Job {
 	if f.checks == nil {
 		f.checks = []string{"status"}
 	}
 	return probe.Job{
-		ID:         probe.ID{System: system, Name: name, Type: kind, Runbook: "r-" + severity, Severity: severity},
+		ID:         probe.ID{System: "shop", Name: name, Type: kind, Runbook: "r-" + severity, Severity: severity},
 		RunbookURL: "https://docs.example/" + severity, Probe: f, Interval: interval,
 	}
 }
 
-// everything is a system with a probe of every kind, and one whose names are as odd as a configuration allows.
-func everything() []probe.Job {
-	jobs := []probe.Job{
-		job("all", "proxy", "health", "P1", 15*time.Second, fake{checks: []string{"live", "split", "serving", "decoy", "replicas"}}),
-		job("all", "auth", "http", "P2", 15*time.Second, fake{}),
-		job("all", "admins", "http", "sev3", time.Minute, fake{checks: []string{"status", "control"}, causes: map[string][]int{"": {401}}}),
-		job("all", "route", "protected", "P2", 30*time.Second, fake{checks: []string{"nobody", "garbage", "valid"}, causes: map[string][]int{"": {401, 501}}}),
-		job("all", "keys", "jwks", "P1", 30*time.Second, fake{checks: []string{"private", "kid"}}),
-		job("all", "login", "token", "sev1", 15*time.Second, fake{checks: []string{"issuance"}}),
-		job("all", "clock", "clock", "P2", time.Minute, fake{checks: []string{"ntp"}}),
-		job("all", "tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"whoami"}}),
-		job("all", "unheard-of", "sonar", "urgent", 20*time.Second, fake{}),
-		job("od{{d", `a.b"c\d`, "http", "", 10*time.Second, fake{}),
-	}
-	for i := range jobs {
-		jobs[i].Labels = map[string]string{"env": "prod", "region": "eu"}
-	}
-	jobs[0].Signals = map[string]probe.Signal{"live": {Name: "ibex_process_up", Labels: map[string]string{"service": "proxy"}}}
-	jobs[1].DependsOn = []string{"proxy"}
-	jobs[4].DependsOn = []string{"login"}
-	jobs[9].Labels = map[string]string{"env": "prod", "region": "eu", "team": "a`b{{\"c\"}}\\d"}
-	jobs[9].Runbook, jobs[9].RunbookURL = "", ""
-	return jobs
+var (
+	up     = job("up", "http", "sev1", 15*time.Second, fake{})
+	leaf   = change(job("leaf", "http", "sev2", 15*time.Second, fake{}), func(j *probe.Job) { j.DependsOn = []string{"up"} })
+	closed = job("closed", "http", "sev3", 15*time.Second, fake{checks: []string{"status", "control"}, causes: map[string][]int{"": {401}}})
+	proxy  = change(job("proxy", "health", "P1", 15*time.Second, fake{checks: []string{"live", "split", "serving", "replicas"}}), func(j *probe.Job) {
+		j.Signals = map[string]probe.Signal{"live": {Name: "ibex_process_up", Labels: map[string]string{"service": "proxy"}}}
+		j.Labels = map[string]string{"env": "prod", "region": "eu"}
+	})
+	gate    = job("route", "protected", "P2", 30*time.Second, fake{checks: []string{"nobody", "valid"}, causes: map[string][]int{"": {401, 501}}})
+	keys    = job("keys", "jwks", "P1", 30*time.Second, fake{checks: []string{"private", "kid"}})
+	tenants = job("tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"whoami"}})
+	clock   = job("clock", "clock", "P2", time.Minute, fake{checks: []string{"ntp"}})
+	sonar   = job("unheard-of", "sonar", "urgent", 20*time.Second, fake{})
+	// The names are as odd as a configuration allows.
+	odd = change(job(`a.b"c\d`, "http", "", 10*time.Second, fake{}), func(j *probe.Job) {
+		j.System, j.Runbook, j.RunbookURL = "od{{d", "", ""
+		j.Labels = map[string]string{"env": "prod", "region": "eu", "team": "a`b{{\"c\"}}\\d"}
+	})
+)
+
+func change(j probe.Job, how func(*probe.Job)) probe.Job {
+	how(&j)
+	return j
 }
 
-// tested writes rules and their tests, both as a person would get them, and runs promtool on them. change alters the
-// rules beforehand.
-func tested(t *testing.T, f *File, change func(string) string) (out string, ok bool) {
+// promtool checks rules and runs tests on them, and returns what it prints if it is not content.
+func promtool(t *testing.T, rules, tests string) (complaint string) {
 	t.Helper()
-	promtool := testenv.Need(t, "promtool")
+	tool := testenv.Need(t, "promtool")
 	dir := t.TempDir()
-	var rules, tests strings.Builder
-	if err := f.Write(&rules); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.WriteTests(&tests, "rules.yml"); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"rules.yml": change(rules.String()), "test.yml": tests.String()} {
+	for name, text := range map[string]string{"rules.yml": rules, "test.yml": tests} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -84,78 +97,182 @@ func tested(t *testing.T, f *File, change func(string) string) (out string, ok b
 		{"check", "rules", "--lint=all", "--lint-fatal", filepath.Join(dir, "rules.yml")},
 		{"test", "rules", filepath.Join(dir, "test.yml")},
 	} {
-		if out, err := testenv.Run(t, exec.Command(promtool, args...)); err != nil {
-			return out, false
+		if out, err := testenv.Run(t, exec.Command(tool, args...)); err != nil {
+			return "promtool " + strings.Join(args[:2], " ") + ": " + err.Error() + "\n" + out
 		}
 	}
-	return "", true
+	return ""
 }
 
-func asMade(rules string) string { return rules }
+// written returns the rules as a person gets them.
+func written(t *testing.T, f *File) string {
+	t.Helper()
+	var rules strings.Builder
+	if err := f.Write(&rules); err != nil {
+		t.Fatal(err)
+	}
+	return rules.String()
+}
 
-// TestRulesOfEveryKindHold has promtool run the tests that come with the rules, for a configuration with everything.
-func TestRulesOfEveryKindHold(t *testing.T) {
-	t.Parallel()
-	if out, ok := tested(t, Rules(everything(), Options{Counters: map[string]string{"all": "ibex_proxy_requests_total"}}), asMade); !ok {
-		t.Error(out)
+// testsOf writes test cases down.
+func testsOf(t *testing.T, cases []testCase) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := writeYAML(&b, "test", testFile{RuleFiles: []string{"rules.yml"}, Interval: promTime(step), Tests: cases}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestScenarios runs the rules of small systems through everything that a Prometheus may see. Each system adds what the
+// ones before it do not have.
+func TestScenarios(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes promtool a while")
+	}
+	tried := map[string]bool{}
+	for _, c := range []struct {
+		name    string
+		jobs    []probe.Job
+		options Options
+	}{
+		{"http", []probe.Job{up}, Options{Kinds: kinds()}},
+		{"dependency", []probe.Job{up, leaf}, Options{Kinds: kinds()}},
+		{"health", []probe.Job{proxy}, Options{Kinds: kinds()}},
+		{"denial", []probe.Job{closed}, Options{Kinds: kinds()}},
+		{"protected", []probe.Job{gate}, Options{Kinds: kinds()}},
+		{"jwks", []probe.Job{keys}, Options{Kinds: kinds()}},
+		{"isolation", []probe.Job{tenants}, Options{Kinds: kinds()}},
+		{"another kind", []probe.Job{sonar}, Options{Kinds: kinds(), Job: "blackbox"}},
+		{"two systems and odd names", []probe.Job{clock, odd}, Options{Kinds: kinds(), Counters: map[string]string{"shop": "shop_requests_total"}}},
+	} {
+		f := Rules(c.jobs, c.options)
+		cases := f.scenarios(t, tried)
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if complaint := promtool(t, written(t, f), testsOf(t, cases)); complaint != "" {
+				t.Error(complaint)
+			}
+		})
 	}
 }
 
-// TestGeneratedTestsBite spoils the rules, each time in one way: the tests that come with them must say so.
-func TestGeneratedTestsBite(t *testing.T) {
+// unitTests are the tests that a person gets with the rules.
+func unitTests(t *testing.T, f *File) string {
+	t.Helper()
+	var b strings.Builder
+	if err := f.WriteTests(&b, "rules.yml"); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestGeneratedUnitTestsHold has promtool run the tests that a person gets, for every kind. They stay small enough to be
+// committed beside the rules.
+func TestGeneratedUnitTestsHold(t *testing.T) {
 	t.Parallel()
-	var (
-		up      = job("a", "up", "http", "sev1", 15*time.Second, fake{})
-		leaf    = job("a", "leaf", "http", "sev2", 15*time.Second, fake{})
-		closed  = job("a", "closed", "http", "sev3", 15*time.Second, fake{checks: []string{"status", "control"}, causes: map[string][]int{"": {401}}})
-		proxy   = job("a", "proxy", "health", "P1", 15*time.Second, fake{checks: []string{"live", "split", "serving", "replicas"}})
-		route   = job("a", "route", "protected", "P2", 30*time.Second, fake{checks: []string{"nobody", "valid"}, causes: map[string][]int{"": {401, 501}}})
-		tenants = job("a", "tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"whoami"}})
-	)
-	leaf.DependsOn = []string{"up"}
-	for _, test := range []struct {
-		name     string
+	jobs := []probe.Job{up, leaf, closed, proxy, gate, keys, tenants, clock, sonar, odd}
+	f := Rules(jobs, Options{Kinds: kinds(), Counters: map[string]string{"shop": "shop_requests_total"}})
+	tests := unitTests(t, f)
+	if complaint := promtool(t, written(t, f), tests); complaint != "" {
+		t.Error(complaint)
+	}
+	const maxPerProbe = 4 << 10
+	if len(tests) > maxPerProbe*len(jobs) {
+		t.Errorf("the tests have %d bytes for each of %d probes, expected at most %d", len(tests)/len(jobs), len(jobs), maxPerProbe)
+	}
+}
+
+// spoil replaces a text of the rules.
+func spoil(t *testing.T, rules, old, new string) string {
+	t.Helper()
+	spoilt := strings.ReplaceAll(rules, old, new)
+	if spoilt == rules {
+		t.Fatalf("the rules do not contain %q", old)
+	}
+	return spoilt
+}
+
+// noticed fails the test unless promtool found that an alert is wrong, and not that it cannot read the rules.
+func noticed(t *testing.T, complaint string) {
+	t.Helper()
+	if !strings.Contains(complaint, "FAILED") || strings.Contains(complaint, "parse error") || strings.Contains(complaint, "check rules") {
+		t.Errorf("expected a failing test, got %q", complaint)
+	}
+}
+
+// TestGeneratedUnitTestsNotice spoils the rules, each time in one way that the tests of a person must notice.
+func TestGeneratedUnitTestsNotice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs promtool once for each mistake")
+	}
+	for name, c := range map[string]struct {
 		jobs     []probe.Job
 		old, new string
 	}{
-		{"an alert that waits longer", []probe.Job{up}, "for: 1m\n", "for: 4m\n"},
-		{"an alert that waits for nothing", []probe.Job{up}, "        for: 1m\n", ""},
-		{"a scrape that counts when it is lost", []probe.Job{up}, "or last_over_time(", "and last_over_time("},
-		{"a vote for each prober and not for each location", []probe.Job{up}, "sgn(", "ceil("},
-		{"a majority of none", []probe.Job{up}, `votes{system="a",probe="up"} > 0`, `votes{system="a",probe="up"} > -4`},
-		{"a dependency that explains nothing", []probe.Job{up, leaf}, `unless on (system) probe:`, `unless on (system) none:`},
-		{"no silence under maintenance", []probe.Job{up}, "probe_in_maintenance", "probe_in_maintenanse"},
-		{"a dead prober that nobody misses", []probe.Job{up}, `absent(up{job="prober"} == 1)` + "\n        for: 2m", `absent(up{job="prober"})` + "\n        for: 2m"},
-		{"an error rate without its failures", []probe.Job{up}, `verdict="fail"}[8m]`, `verdict="failed"}[8m]`},
-		{"an error rate over all locations as one", []probe.Job{up}, "sum by (system, region) (increase", "sum by (system) (increase"},
-		{"a denial that is not looked at", []probe.Job{closed}, ">= 200 < 300", ">= 600"},
-		{"a replica that nobody misses", []probe.Job{proxy}, `check=~"live|replicas"} == 0`, `check=~"live|replicas"} == 2`},
-		{"two alerts on one trouble", []probe.Job{proxy}, "  unless on (system, probe) probe:probe_health_state", "  unless on (system, probe) none"},
-		{"a stale probe that nobody misses", []probe.Job{up}, "> 3 * max", "> 300 * max"},
-		{"a latency limit of minutes", []probe.Job{up}, ") > 2\n", ") > 120\n"},
-		{"never passed, read as -1", []probe.Job{up}, "probe_last_pass_timestamp_seconds{system=\"a\",probe=\"up\"}) == 0", "probe_last_pass_timestamp_seconds{system=\"a\",probe=\"up\"}) == -1"},
-		{"inconclusive that is as good as a pass", []probe.Job{up}, `verdict=~"fail|pass"}[5m])) == 0`, `verdict=~"fail|pass|inconclusive"}[5m])) == 0`},
-		{"one of two probers that nobody misses", []probe.Job{up}, `up{job="prober"} == 0`, `up{job="prober"} == 2`},
-		{"one of two probers that is blind, unnoticed", []probe.Job{up}, "max by (job, instance) (max_over_time", "max by (job) (max_over_time"},
-		{"a token that expires unheard", []probe.Job{route}, "- time() < 604800", "- time() < 0"},
-		{"a token that has expired as it shall", []probe.Job{route}, `fixture!="expired"`, `fixture!=""`},
-		{"a breach that is never over", []probe.Job{tenants}, ` unless probe_isolation_breach_total{system="a",probe="tenants"} offset 1h`, ""},
-		{"a proof that counts only if all have it", []probe.Job{tenants}, "(max by (system, probe, surface)", "(min by (system, probe, surface)"},
-		{"a breach that is forgotten", []probe.Job{tenants}, "1h", "5m"},
-		{"a label that says something else", []probe.Job{up}, "severity: critical", "severity: page"},
+		"a longer wait":                {[]probe.Job{up}, "for: 1m\n", "for: 4m\n"},
+		"no wait":                      {[]probe.Job{up}, "        for: 1m\n", ""},
+		"another severity":             {[]probe.Job{up}, "severity: critical", "severity: page"},
+		"a dependency without effect":  {[]probe.Job{up, leaf}, `unless on (system) probe:`, `unless on (system) none:`},
+		"maintenance without effect":   {[]probe.Job{up}, "probe_in_maintenance", "probe_in_maintenanse"},
+		"an alert on the wrong state":  {[]probe.Job{proxy}, `state="liveness_coupled"`, `state="liveness"`},
+		"two alerts for one cause":     {[]probe.Job{proxy}, "  unless on (system, probe, env) probe:probe_health_state", "  unless on (system, probe, env) none"},
+		"a bypass that is not noticed": {[]probe.Job{closed}, ">= 200 < 300", ">= 600"},
+		"a breach that is not noticed": {[]probe.Job{tenants}, "probe_isolation_breach_total", "probe_isolation_breech_total"},
+		"another job of the probers":   {[]probe.Job{up}, `job="prober"`, `job="blackbox"`},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, ok := tested(t, Rules(test.jobs, Options{}), func(rules string) string {
-				spoilt := strings.ReplaceAll(rules, test.old, test.new)
-				if spoilt == rules {
-					t.Fatalf("the rules do not say %q", test.old)
-				}
-				return spoilt
-			})
-			if ok || !strings.Contains(out, "FAILED") || strings.Contains(out, "parse error") {
-				t.Errorf("nobody notices, or for another reason: %s", out)
+			f := Rules(c.jobs, Options{Kinds: kinds()})
+			noticed(t, promtool(t, spoil(t, written(t, f), c.old, c.new), unitTests(t, f)))
+		})
+	}
+}
+
+// TestScenariosNotice spoils the rules, each time in one way that one scenario must notice.
+func TestScenariosNotice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs promtool once for each mistake")
+	}
+	for _, c := range []struct {
+		name     string
+		jobs     []probe.Job
+		scenario string // the beginning of its name
+		old, new string
+	}{
+		{"an alert that waits longer", []probe.Job{up}, "ProbeFailing on up", "for: 1m\n", "for: 4m\n"},
+		{"a lost scrape that counts", []probe.Job{up}, "it fails, a scrape is lost", "or last_over_time(", "and last_over_time("},
+		{"a vote for each prober instead of each location", []probe.Job{up}, "it fails from one of three", "sgn(", "ceil("},
+		{"no majority needed", []probe.Job{up}, "it fails from one of three", `votes{system="shop",probe="up"} > 0`, `votes{system="shop",probe="up"} > -4`},
+		{"a dependency without effect", []probe.Job{up, leaf}, "leaf fails because up does", `unless on (system) probe:`, `unless on (system) none:`},
+		{"maintenance without effect", []probe.Job{up}, "it fails under maintenance", "probe_in_maintenance", "probe_in_maintenanse"},
+		{"a missing prober that is not noticed", []probe.Job{up}, "ProberAbsent", `absent(up{job="prober"} == 1)` + "\n        for: 2m", `absent(up{job="prober"})` + "\n        for: 2m"},
+		{"an error rate without its failures", []probe.Job{up}, "SystemErrorRate", `verdict="fail"}[8m]`, `verdict="failed"}[8m]`},
+		{"an error rate that one location can cause", []probe.Job{up}, "it fails from one of three", "sum by (system, region) (increase", "sum by (system) (increase"},
+		{"a bypass that is not noticed", []probe.Job{closed}, "ProbeAuthBypass", ">= 200 < 300", ">= 600"},
+		{"a missing replica that is not noticed", []probe.Job{proxy}, "ProbeReplicasMissing", `check=~"live|replicas"} == 0`, `check=~"live|replicas"} == 2`},
+		{"two alerts for one cause", []probe.Job{proxy}, "ProbeNotReady", "  unless on (system, probe, env) probe:probe_health_state", "  unless on (system, probe, env) none"},
+		{"a stale probe that is not noticed", []probe.Job{up}, "ProbeStale", "> 3 * max", "> 300 * max"},
+		{"a latency limit of minutes", []probe.Job{up}, "ProbeSlow", ") > 2\n", ") > 120\n"},
+		{"never passed, read as -1", []probe.Job{up}, "ProbeNeverPassed", "probe_last_pass_timestamp_seconds{system=\"shop\",probe=\"up\"}) == 0", "probe_last_pass_timestamp_seconds{system=\"shop\",probe=\"up\"}) == -1"},
+		{"an inconclusive verdict that counts as a pass", []probe.Job{up}, "ProbeInconclusive", `verdict=~"fail|pass"}[5m])) == 0`, `verdict=~"fail|pass|inconclusive"}[5m])) == 0`},
+		{"one of two probers that is missing, not noticed", []probe.Job{up}, "ProberDown", `up{job="prober"} == 0`, `up{job="prober"} == 2`},
+		{"one of two probers that is inconclusive, not noticed", []probe.Job{up}, "ProberLocationInconclusive", "max by (job, instance) (max_over_time", "max by (job) (max_over_time"},
+		{"a token that expires, not noticed", []probe.Job{gate}, "ProberStoredTokenExpiring", "- time() < 604800", "- time() < 0"},
+		{"a token that expired on purpose", []probe.Job{gate}, "ProberStoredTokenExpiring", `fixture!="expired"`, `fixture!=""`},
+		{"a breach that never ends", []probe.Job{tenants}, "one run finds a breach", ` unless probe_isolation_breach_total{system="shop",probe="tenants"} offset 1h`, ""},
+		{"a proof that all locations must have", []probe.Job{tenants}, "one of two locations cannot prove", "(max by (system, probe, surface)", "(min by (system, probe, surface)"},
+		{"a breach that is forgotten", []probe.Job{tenants}, "one run finds a breach", "1h", "5m"},
+		{"another label", []probe.Job{up}, "ProbeFailing on up", "severity: critical", "severity: page"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := Rules(c.jobs, Options{Kinds: kinds()})
+			cases := slices.DeleteFunc(f.scenarios(t, map[string]bool{}), func(tc testCase) bool { return !strings.HasPrefix(tc.Name, c.scenario) })
+			if len(cases) != 1 {
+				t.Fatalf("%d scenarios begin with %q", len(cases), c.scenario)
 			}
+			noticed(t, promtool(t, spoil(t, written(t, f), c.old, c.new), testsOf(t, cases)))
 		})
 	}
 }

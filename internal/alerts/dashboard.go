@@ -4,23 +4,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"prober/internal/probe"
 )
 
-// A board is a dashboard as Grafana imports it. Its panels read what the prober exports, and need no rules.
-type board struct {
-	Title         string     `json:"title"`
-	UID           string     `json:"uid"`
-	Tags          []string   `json:"tags"`
-	SchemaVersion int        `json:"schemaVersion"`
-	Editable      bool       `json:"editable"`
-	Refresh       string     `json:"refresh"`
-	Time          timeRange  `json:"time"`
-	Templating    templating `json:"templating"`
-	Panels        []panel    `json:"panels"`
+// A dashboard is what Grafana imports. Its panels read the series of the prober and need no rules.
+type dashboard struct {
+	Title         string         `json:"title"`
+	UID           string         `json:"uid"`
+	Tags          []string       `json:"tags"`
+	SchemaVersion int            `json:"schemaVersion"`
+	Editable      bool           `json:"editable"`
+	Refresh       string         `json:"refresh"`
+	Time          timeRange      `json:"time"`
+	Templating    templating     `json:"templating"`
+	Panels        []grafanaPanel `json:"panels"`
 }
 
 type (
@@ -52,18 +51,18 @@ type (
 		Type string `json:"type"`
 		UID  string `json:"uid"`
 	}
-	panel struct {
+	grafanaPanel struct {
 		ID          int             `json:"id"`
 		Type        string          `json:"type"`
 		Title       string          `json:"title"`
 		Description string          `json:"description,omitempty"`
 		Datasource  *source         `json:"datasource,omitempty"`
-		GridPos     place           `json:"gridPos"`
+		GridPos     gridPos         `json:"gridPos"`
 		Targets     []query         `json:"targets,omitempty"`
 		FieldConfig json.RawMessage `json:"fieldConfig"`
 		Options     json.RawMessage `json:"options"`
 	}
-	place struct {
+	gridPos struct {
 		H int `json:"h"`
 		W int `json:"w"`
 		X int `json:"x"`
@@ -80,38 +79,38 @@ type (
 	}
 )
 
-// chosen is the data source that the reader chooses.
-var chosen = &source{Type: "prometheus", UID: "${datasource}"}
+// chosenDatasource is the data source that the reader of the dashboard chooses.
+var chosenDatasource = &source{Type: "prometheus", UID: "${datasource}"}
 
-// WriteDashboard writes a dashboard for Grafana. Panels that only some kinds of probe fill are there if one is
-// configured. The error is the writer's.
+// WriteDashboard writes a dashboard for Grafana. It has the panels for series that only some kinds export if a probe of
+// such a kind is configured. The error is the writer's.
 func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
-	b := board{
+	b := dashboard{
 		Title: "Prober", UID: "prober", Tags: []string{"prober"}, SchemaVersion: 39, Editable: true, Refresh: "30s",
 		Time:       timeRange{"now-6h", "now"},
 		Templating: templating{variables(o)},
 	}
 	y := 0
-	for i, d := range drawings(jobs) {
+	for i, d := range panels(jobs, o) {
 		if d.new {
 			y += d.place.H
 		}
-		p := panel{
-			ID: i + 1, Type: d.kind, Title: d.title, Description: d.says, Datasource: chosen,
-			GridPos:     place{d.place.H, d.place.W, d.place.X, y},
-			FieldConfig: json.RawMessage(`{"defaults":` + d.field() + `,"overrides":[]}`),
-			Options:     json.RawMessage(d.look()),
+		p := grafanaPanel{
+			ID: i + 1, Type: d.kind, Title: d.title, Description: d.description, Datasource: chosenDatasource,
+			GridPos:     gridPos{d.place.H, d.place.W, d.place.X, y},
+			FieldConfig: json.RawMessage(`{"defaults":` + d.fieldConfigJSON() + `,"overrides":[]}`),
+			Options:     json.RawMessage(d.optionsJSON()),
 		}
 		for k, q := range d.queries {
 			p.Targets = append(p.Targets, query{
-				RefID: string(rune('A' + k)), Expr: strings.ReplaceAll(q.expr, "SEL", selected), LegendFormat: q.legend,
-				Format: q.format(d.kind), Instant: d.instant, Range: !d.instant, Datasource: chosen,
+				RefID: string(rune('A' + k)), Expr: strings.ReplaceAll(q.expr, "SEL", chosenProbes), LegendFormat: q.legend,
+				Format: q.format(d.kind), Instant: d.instant, Range: !d.instant, Datasource: chosenDatasource,
 			})
 		}
 		b.Panels = append(b.Panels, p)
 	}
 	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false) // expressions are to be read by people
+	enc.SetEscapeHTML(false) // people read the expressions
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(b); err != nil {
 		return fmt.Errorf("writing the dashboard: %w", err)
@@ -119,34 +118,29 @@ func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 	return nil
 }
 
-// selected matches what the reader chose; SEL in the expressions of panels stands for it.
-const selected = `system=~"$system",probe=~"$probe"`
+// chosenProbes matches the probes that the reader chose. It replaces SEL in the expressions of panels.
+const chosenProbes = `system=~"$system",probe=~"$probe"`
 
-// variables are what the reader can choose.
+// variables are the choices of the reader.
 func variables(o Options) []variable {
 	all := &option{"All", "$__all"}
 	ask := func(name, label, q string) variable {
 		return variable{
 			Name: name, Label: label, Type: "query", Query: map[string]string{"query": q, "refId": name}, Definition: q,
-			Datasource: chosen, Refresh: 2, IncludeAll: true, Multi: true, AllValue: ".*", Current: all,
+			Datasource: chosenDatasource, Refresh: 2, IncludeAll: true, Multi: true, AllValue: ".*", Current: all,
 		}
 	}
 	return []variable{
 		{Name: "datasource", Label: "Data source", Type: "datasource", Query: "prometheus", Current: &option{"default", "default"}},
-		ask("job", "Job of the probers", "label_values(prober_build_info, job)").only(o.job()),
+		ask("job", "Job of the probers", "label_values(prober_build_info, job)").withCurrent(o.job()),
 		ask("system", "System", "label_values(probe_info, system)"),
 		ask("probe", "Probe", `label_values(probe_info{system=~"$system"}, probe)`),
 		{Name: "slo", Label: "Objective, percent", Type: "textbox", Query: "99.9", Current: &option{"99.9", "99.9"}},
 	}
 }
 
-// only makes one value the choice to begin with.
-func (v variable) only(value string) variable {
+// withCurrent sets the first choice.
+func (v variable) withCurrent(value string) variable {
 	v.Current = &option{value, value}
 	return v
-}
-
-// exports reports whether a probe of the kind is configured.
-func exports(jobs []probe.Job, kind string) bool {
-	return slices.ContainsFunc(jobs, func(j probe.Job) bool { return j.Type == kind })
 }

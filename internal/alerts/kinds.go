@@ -6,58 +6,46 @@ import (
 	"prober/internal/probe"
 )
 
-// The kinds of probe that the rules know more of than that they pass or fail. A kind that is not named here gets the
-// alerts that every probe gets.
+// Series that only some kinds export. A probe has the alerts on a series if its kind declares it.
 const (
-	kindHTTP      = "http"
-	kindHealth    = "health"
-	kindIsolation = "isolation"
-	kindJWKS      = "jwks"
-	kindProtected = "protected"
-	kindToken     = "token"
+	healthState = "probe_health_state"
+	breaches    = "probe_isolation_breach_total"
+	lastProven  = "probe_isolation_last_proven_timestamp_seconds"
+	authCase    = "probe_auth_case"
+	authOutcome = "probe_protected_outcome"
+	tokenExpiry = "probe_fixture_expiry_timestamp_seconds" // of tokens stored for callers; that of "expired" is in the past on purpose
 )
 
-// Reads lists the series that the rules for a kind read beyond those that every probe has: the kind must declare them.
-// This is all that the rules and the kinds have to agree on, and a test holds it against what is exported.
-func Reads(kind string) []string {
-	switch kind {
-	case kindHealth:
-		return []string{"probe_health_state"}
-	case kindIsolation:
-		return []string{"probe_isolation_breach_total", "probe_isolation_last_proven_timestamp_seconds"}
-	case kindProtected:
-		return []string{"probe_auth_case", "probe_protected_outcome", fixture}
-	}
-	return nil
+// KindSeries lists the series of particular kinds that rules read. A series that no kind declares would be an alert that
+// never exists, so a test wants each to be declared.
+func KindSeries() []string {
+	return []string{healthState, breaches, lastProven, authCase, authOutcome, tokenExpiry}
 }
 
-// fixture is when a token that was made beforehand expires. That of the caller "expired" has, and shall have.
-const fixture = "probe_fixture_expiry_timestamp_seconds"
-
-// checkPrivate is the check of the kind jwks that no key set holds private or symmetric material.
-const checkPrivate = "private"
-
-// provesDenial reports whether a pass of the probe means that somebody was refused. Not to know that is worse than not
-// to know whether a page is up.
-func provesDenial(j probe.Job) bool {
-	return j.Type == kindIsolation || j.Type == kindProtected || denies(j)
+// exports reports whether the kind of a probe declares a series.
+func (o Options) exports(j probe.Job, series string) bool {
+	return slices.ContainsFunc(o.Kinds[j.Type].Measures, func(m *probe.Measure) bool { return m.Name == series })
 }
 
-// timed reports whether the latency of a probe of the kind is that of HTTP answers, of which the playbook says how fast
-// they have to be.
-func timed(kind string) bool {
-	switch kind {
-	case kindHTTP, kindHealth, kindJWKS, kindProtected, kindToken:
-		return true
-	}
-	return false
+// anyExports reports whether the kind of one of the probes declares a series.
+func (o Options) anyExports(jobs []probe.Job, series string) bool {
+	return slices.ContainsFunc(jobs, func(j probe.Job) bool { return o.exports(j, series) })
 }
 
-// denies reports whether an HTTP probe asks as somebody who is to be refused, and has a control that shows that others
-// are not.
-func denies(j probe.Job) bool {
+// checkPrivateKey is the check that no key set publishes private or symmetric key material.
+const checkPrivateKey = "private"
+
+// provesDenial reports whether a pass of the probe proves that a caller was denied. An inconclusive verdict of such a
+// probe is worse than that of one which asks whether a page is up.
+func (o Options) provesDenial(j probe.Job) bool {
+	return o.Kinds[j.Type].Traits.ProvesDenial || expectsDenial(j)
+}
+
+// expectsDenial reports whether the one status of a probe is expected to be a denial, with a control that proves that
+// others are not denied.
+func expectsDenial(j probe.Job) bool {
 	p, ok := j.Probe.(probe.StatusProvoker)
-	if j.Type != kindHTTP || !ok || !has(j, "control") {
+	if !ok || !has(j, "status") || !has(j, "control") {
 		return false
 	}
 	for _, codes := range p.ExpectedStatuses() {
@@ -68,5 +56,5 @@ func denies(j probe.Job) bool {
 	return false
 }
 
-// has reports whether the probe can note the check.
+// has reports whether the probe has the check.
 func has(j probe.Job, check string) bool { return slices.Contains(j.Probe.Checks(), check) }

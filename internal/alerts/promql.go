@@ -28,8 +28,8 @@ func promTime(d time.Duration) string {
 	return b.String()
 }
 
-// upTo rounds a duration up to whole units.
-func upTo(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
+// roundUp rounds a duration up to whole units.
+func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
 
 // equal is a matcher for one value.
 func equal(label, value string) string { return label + "=" + strconv.Quote(value) }
@@ -46,36 +46,36 @@ func oneOf(label string, values []string) string {
 	return label + "=~" + strconv.Quote(strings.Join(quoted, "|"))
 }
 
-// of is a selector.
-func of(metric string, matchers ...string) string {
+// selector is the series of a metric with the matchers.
+func selector(metric string, matchers ...string) string {
 	return metric + "{" + strings.Join(matchers, ",") + "}"
 }
 
-// heldFor is how long the last value of a series stands for one that a lost scrape took away. It is shorter than every
-// `for:`, so that one bad sample of a prober that then vanishes never becomes an alert.
-const heldFor = 45 * time.Second
+// lastKnownFor is how long the last value of a series replaces one that a lost scrape took away. It is shorter than every
+// `for:`, so that one bad sample of a prober that then disappears never becomes an alert.
+const lastKnownFor = 45 * time.Second
 
-// held is the selector, and for a while its last value where a scrape was lost. The selector itself comes first, for it
-// reaches back as far as scrapes may be apart.
-func held(selector string) string {
-	return selector + " or last_over_time(" + selector + "[" + promTime(heldFor) + "])"
+// lastKnown is the selector, or for a while its last value after a lost scrape. The selector comes first: it reaches back
+// as far as scrapes may be apart.
+func lastKnown(selector string) string {
+	return selector + " or last_over_time(" + selector + "[" + promTime(lastKnownFor) + "])"
 }
 
-// lines joins parts of an expression, each on a line of its own.
+// lines joins parts of an expression, one on each line.
 func lines(parts ...string) string { return strings.Join(parts, "\n") }
 
-// verbatim makes a text stand for itself in a template.
-func verbatim(text string) string { return strings.ReplaceAll(text, "{{", escaped) }
+// escapeTemplate makes a template that expands to the text.
+func escapeTemplate(text string) string { return strings.ReplaceAll(text, "{{", escaped) }
 
-// quoted writes a query as a string of a template; as a raw one, which is easier to read, unless its text forbids that.
-func quoted(query string) string {
+// templateString writes a query as a string in a template: raw, which is easier to read, if the query allows it.
+func templateString(query string) string {
 	if strings.Contains(query, "`") {
 		return strconv.Quote(query)
 	}
 	return "`" + query + "`"
 }
 
-// expanded is what a template that verbatim made becomes.
-func expanded(template string) string { return strings.ReplaceAll(template, escaped, "{{") }
+// unescapeTemplate undoes escapeTemplate.
+func unescapeTemplate(template string) string { return strings.ReplaceAll(template, escaped, "{{") }
 
 const escaped = `{{"{{"}}`

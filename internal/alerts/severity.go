@@ -5,46 +5,45 @@ import (
 	"strconv"
 )
 
-// A grade is how bad something is, in the words of a runbook: P1 to P3, or sev1 to sev3. One table serves both, since
-// both count from what cannot wait.
-type grade struct {
-	word  string // as the runbook says it
+// A severity is one of P1 to P3, or of sev1 to sev3, as the runbook has it. In both vocabularies 1 is the most urgent.
+type severity struct {
+	word  string // of the runbook
 	level int    // 1 to 3; 0 if the word is in neither vocabulary
 }
 
-var gradeWord = regexp.MustCompile(`^(?i:(p|sev)-?)([1-9])$`)
+var severityWord = regexp.MustCompile(`^(?i:(p|sev)-?)([1-9])$`)
 
-func gradeOf(word string) grade {
-	m := gradeWord.FindStringSubmatch(word)
+func parseSeverity(word string) severity {
+	m := severityWord.FindStringSubmatch(word)
 	if m == nil {
-		return grade{word: word}
+		return severity{word: word}
 	}
 	n, _ := strconv.Atoi(m[2])
-	return grade{word, min(n, 3)}
+	return severity{word, min(n, 3)}
 }
 
-// at returns the grade of that level in the same vocabulary.
-func (g grade) at(level int) grade {
+// withLevel returns the severity of that level in the same vocabulary.
+func (g severity) withLevel(level int) severity {
 	if g.level == 0 {
 		return g
 	}
-	return grade{g.word[:len(g.word)-1] + strconv.Itoa(level), level}
+	return severity{g.word[:len(g.word)-1] + strconv.Itoa(level), level}
 }
 
-// eased is one level less, for news that is not the outage itself: that nobody can tell, or that a part is broken.
-func (g grade) eased() grade { return g.at(min(g.level+1, 3)) }
+// lowered is one level less urgent, for alerts on something less than an outage.
+func (g severity) lowered() severity { return g.withLevel(min(g.level+1, 3)) }
 
-// atMost is the grade, but no worse than the level.
-func (g grade) atMost(level int) grade { return g.at(max(g.level, level)) }
+// cappedAt is the severity, but no more urgent than the level.
+func (g severity) cappedAt(level int) severity { return g.withLevel(max(g.level, level)) }
 
-// worse orders grades for sorting: the worst first, unknown words last.
-func (g grade) worse(o grade) int {
-	rank := func(g grade) int { return (g.level + 9) % 10 }
+// compare orders severities for sorting: the most urgent first, unknown words last.
+func (g severity) compare(o severity) int {
+	rank := func(g severity) int { return (g.level + 9) % 10 }
 	return rank(g) - rank(o)
 }
 
-// severity is the word that the rules and routes of other people know.
-func (g grade) severity() string {
+// label is the value of the label severity, with the words that most rules and routes use.
+func (g severity) label() string {
 	switch g.level {
 	case 1:
 		return "critical"
@@ -55,16 +54,16 @@ func (g grade) severity() string {
 }
 
 // The deadlines of the playbook: «immediate», «within 1 hour», «within 24 hours».
-var respondWithin = [...]string{1: "immediately", 2: "within 1 hour", 3: "within 24 hours"}
+var responseTimes = [...]string{1: "immediately", 2: "within 1 hour", 3: "within 24 hours"}
 
 // escalation is the playbook's: «For a sev1, escalate to the first-tier contact within 5 minutes → if there is no
 // response, escalate to the second-tier contact after 15 minutes.» The 15 minutes are counted from the first contact.
 const escalation = "to the first-tier contact within 5 minutes; without a response to the second-tier contact 15 minutes later, 20 after the start"
 
-// annotate adds the deadlines.
-func (g grade) annotate(annotations map[string]string) {
+// annotate adds the response times.
+func (g severity) annotate(annotations map[string]string) {
 	if g.level > 0 {
-		annotations["respond"] = respondWithin[g.level]
+		annotations["respond"] = responseTimes[g.level]
 	}
 	if g.level == 1 {
 		annotations["escalate"] = escalation

@@ -10,13 +10,13 @@ import (
 	"prober/internal/probe"
 )
 
-// region is the label that tells the places apart from which a system is probed. It is given by the configuration of
-// each prober or by its scrape, and it is no part of what a probe is.
+// region is the label of the location from which a system is probed. The configuration of each prober sets it, or the
+// scrape does. It does not identify a probe.
 const region = "region"
 
-// usualTick is how often rules are evaluated. It stands in each group, since a Prometheus that is told nothing
-// evaluates once a minute, and then `for: 1m` means two.
-const usualTick = 15 * time.Second
+// defaultInterval is how often rules are evaluated. Each group states its interval: by default Prometheus evaluates once a
+// minute, and then `for: 1m` means two.
+const defaultInterval = 15 * time.Second
 
 // A system is the jobs of one system, and what its rules have in common.
 type system struct {
@@ -24,20 +24,20 @@ type system struct {
 	jobs    []probe.Job
 	options Options
 
-	keys []string      // the labels that say which probe a series is of
-	tick time.Duration // how often the rules are evaluated
+	keys     []string      // the labels that identify a probe
+	interval time.Duration // how often the rules are evaluated
 }
 
-// settle works out what the rules have in common.
-func (s *system) settle() {
+// init fills in what the rules have in common.
+func (s *system) init() {
 	s.keys = []string{"system", "probe"}
-	s.tick = usualTick
+	s.interval = defaultInterval
 	named := map[string]bool{}
 	for _, j := range s.jobs {
 		for label := range j.Labels {
 			named[label] = label != region
 		}
-		s.tick = min(s.tick, max(j.Interval, 5*time.Second))
+		s.interval = min(s.interval, max(j.Interval, 5*time.Second))
 	}
 	for _, label := range slices.Sorted(maps.Keys(named)) {
 		if named[label] {
@@ -46,7 +46,7 @@ func (s *system) settle() {
 	}
 }
 
-// by is the clause that keeps the labels of a probe and more.
+// by is a grouping by probe, and by more labels.
 func (s *system) by(more ...string) string {
 	return "by (" + strings.Join(slices.Concat(s.keys, more), ", ") + ")"
 }
@@ -56,50 +56,55 @@ func (s *system) all() string {
 	return strings.Join(append([]string{equal("system", s.name)}, s.shared(s.jobs)...), ",")
 }
 
-// match matches the series of one probe. The labels of its configuration are part of it, so that the probers of a
-// staging system have no vote on production.
+// match matches the series of one probe. It includes the labels of the configuration, so that the probers of a staging
+// system have no vote on production.
 func (s *system) match(j probe.Job, more ...string) string {
 	return strings.Join(slices.Concat([]string{equal("system", s.name), equal("probe", j.Name)}, s.shared([]probe.Job{j}), more), ",")
 }
 
-// labels are those that an alert on a probe takes from its series.
+// labels are the labels that an alert on a probe has from its series.
 func (s *system) labels(j probe.Job) map[string]string {
-	return with(s.common([]probe.Job{j}), map[string]string{"system": s.name, "probe": j.Name})
+	return mergeLabels(s.common([]probe.Job{j}), map[string]string{"system": s.name, "probe": j.Name})
 }
 
-// A circle is jobs that share a procedure, and so one rule.
-type circle struct {
+// A runbookGroup is jobs that share a runbook, and so one rule.
+type runbookGroup struct {
 	runbook, url string
-	grade        grade
+	severity     severity
 	jobs         []probe.Job
 }
 
-// circles groups jobs by procedure.
-func circles(jobs []probe.Job) []circle {
-	var all []circle
+// groupByRunbook groups jobs by their runbook and severity.
+func groupByRunbook(jobs []probe.Job) []runbookGroup {
+	var all []runbookGroup
 	for _, j := range jobs {
-		i := slices.IndexFunc(all, func(c circle) bool {
-			return c.runbook == j.Runbook && c.url == j.RunbookURL && c.grade == gradeOf(j.Severity)
+		i := slices.IndexFunc(all, func(c runbookGroup) bool {
+			return c.runbook == j.Runbook && c.url == j.RunbookURL && c.severity == parseSeverity(j.Severity)
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, circle{runbook: j.Runbook, url: j.RunbookURL, grade: gradeOf(j.Severity)})
+			all = append(all, runbookGroup{runbook: j.Runbook, url: j.RunbookURL, severity: parseSeverity(j.Severity)})
 		}
 		all[i].jobs = append(all[i].jobs, j)
 	}
 	return all
 }
 
-// match matches the series of the probes of a circle.
-func (c circle) match(s *system, more ...string) string {
-	names := make([]string, len(c.jobs))
-	for i, j := range c.jobs {
-		names[i] = j.Name
-	}
-	return strings.Join(slices.Concat([]string{equal("system", s.name), oneOf("probe", names)}, s.shared(c.jobs), more), ",")
+// match matches the series of the probes of a group.
+func (g runbookGroup) match(s *system, more ...string) string {
+	return strings.Join(slices.Concat([]string{equal("system", s.name), oneOf("probe", g.names())}, s.shared(g.jobs), more), ",")
 }
 
-// common are those labels of the configuration that all the jobs have with one value; the region is none of them.
+// names are the names of the probes of a group.
+func (g runbookGroup) names() []string {
+	names := make([]string, len(g.jobs))
+	for i, j := range g.jobs {
+		names[i] = j.Name
+	}
+	return names
+}
+
+// common are the labels of the configuration that all the jobs have with the same value, without the region.
 func (s *system) common(jobs []probe.Job) map[string]string {
 	labels := map[string]string{}
 	for _, label := range s.keys[2:] {
@@ -111,7 +116,7 @@ func (s *system) common(jobs []probe.Job) map[string]string {
 	return labels
 }
 
-// shared are matchers for them.
+// shared are matchers for the common labels.
 func (s *system) shared(jobs []probe.Job) (matchers []string) {
 	labels := s.common(jobs)
 	for _, label := range slices.Sorted(maps.Keys(labels)) {
@@ -122,67 +127,78 @@ func (s *system) shared(jobs []probe.Job) (matchers []string) {
 
 // worst is the job with the worst severity; the first of several.
 func worst(jobs []probe.Job) probe.Job {
-	return slices.MinFunc(jobs, func(a, b probe.Job) int { return gradeOf(a.Severity).worse(gradeOf(b.Severity)) })
+	return slices.MinFunc(jobs, func(a, b probe.Job) int { return parseSeverity(a.Severity).compare(parseSeverity(b.Severity)) })
 }
 
-// A news is an alert before it is a rule.
-type news struct {
-	name    string
-	grade   grade
-	expr    string
-	wait    time.Duration
-	runbook string
-	url     string
-	labels  map[string]string // beside severity and runbook
-	summary string
-	text    string
-	proof   proof
+// An alert becomes a rule. Its labels are in addition to the severity and the runbook; its summary and its description
+// are templates.
+type alert struct {
+	name        string
+	severity    severity
+	expr        string
+	wait        time.Duration // "for:" in the rule
+	runbook     string
+	url         string
+	labels      map[string]string
+	summary     string
+	description string
+	example     *example
 }
 
-// rule is the alert as Prometheus has it. What labels its series will have stand in it as far as they are known, for
-// who reads the file.
-func (n news) rule() Rule {
-	labels := map[string]string{"severity": n.grade.severity()}
-	if n.grade.word != "" {
-		labels["runbook_severity"] = n.grade.word
+// rule returns the alert as Prometheus reads it. Labels that all its series have are written down for people who read
+// the file.
+func (a alert) rule() Rule {
+	labels := map[string]string{"severity": a.severity.label()}
+	if a.severity.word != "" {
+		labels["runbook_severity"] = a.severity.word
 	}
-	if n.runbook != "" {
-		labels["runbook"] = n.runbook
+	if a.runbook != "" {
+		labels["runbook"] = a.runbook
 	}
-	maps.Copy(labels, n.labels)
+	maps.Copy(labels, a.labels)
 	for name, value := range labels {
-		labels[name] = verbatim(value) // a label of a rule is a template too
+		labels[name] = escapeTemplate(value) // a label of a rule is a template too
 	}
-	annotations := map[string]string{"summary": n.summary, "description": n.text}
-	if n.url != "" {
-		annotations["runbook_url"] = verbatim(n.url)
+	annotations := map[string]string{"summary": a.summary, "description": a.description}
+	if a.url != "" {
+		annotations["runbook_url"] = escapeTemplate(a.url)
 	}
-	n.grade.annotate(annotations)
-	r := Rule{Alert: n.name, Expr: n.expr, Labels: labels, Annotations: annotations, proof: n.proof}
-	if n.wait > 0 {
-		r.For = promTime(n.wait)
+	a.severity.annotate(annotations)
+	r := Rule{Alert: a.name, Expr: a.expr, Labels: labels, Annotations: annotations, example: a.example}
+	if a.wait > 0 {
+		r.For = promTime(a.wait)
 	}
 	return r
 }
 
 // rules returns all rules of the system.
 func (s *system) rules() []Rule {
-	rules := s.votes()
+	rules := s.recordingRules()
 	for i := range rules {
 		rules[i].Labels = map[string]string{"system": s.name}
 	}
 	for _, j := range s.jobs {
-		for _, n := range s.failing(j) {
-			rules = append(rules, n.rule())
+		for _, a := range s.failureAlerts(j) {
+			rules = append(rules, a.rule())
 		}
 	}
-	for _, n := range slices.Concat(s.slow(), s.untold(), s.whole(), s.services()) {
-		rules = append(rules, n.rule())
+	for _, a := range slices.Concat(s.latencyAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
+		rules = append(rules, a.rule())
 	}
 	return rules
 }
 
-// procedure is the runbook's name as words, or the kind of the probe where it serves none.
+// mergeLabels returns the labels of both; those of b win.
+func mergeLabels(a, b map[string]string) map[string]string {
+	merged := maps.Clone(a)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	maps.Copy(merged, b)
+	return merged
+}
+
+// procedure is the name of the runbook as words, or the kind of a probe that has none.
 func procedure(j probe.Job) string {
 	return strings.ReplaceAll(cmp.Or(j.Runbook, j.Type+" probe"), "-", " ")
 }

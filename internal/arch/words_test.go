@@ -74,7 +74,7 @@ var wordsAllowedIn = []string{
 
 // notYetClean are files and directories whose words are still being replaced. The list only ever gets shorter.
 var notYetClean = []string{
-	"README.md", "docs/operations.md", "docs/runbooks.md", "docs/metrics.md", "docs/kinds/http.md", "docs/kinds/health.md", "docs/kinds/clock.md", "docs/kinds/jwks.md", "docs/kinds/token.md", "cmd", "config", "probes",
+	"README.md", "docs/runbooks.md", "docs/metrics.md", "docs/kinds/http.md", "docs/kinds/health.md", "docs/kinds/clock.md", "docs/kinds/jwks.md", "docs/kinds/token.md", "cmd", "config", "probes",
 	"internal/alerts", "internal/bench", "internal/canary", "internal/encoded",
 	"internal/jsonpath", "internal/jwk", "internal/jwk",
 	"internal/oauth", "internal/probe", "internal/schedule", "internal/secret",

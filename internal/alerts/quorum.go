@@ -1,0 +1,66 @@
+package alerts
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The series that the rules of a system record for its alerts. Several probers may run the same probe: each location has
+// one vote, and the majority decides. So a location that is cut off pages nobody, and two probers in one location count
+// no more than one.
+const (
+	locationVote = "location:probe_verdict:vote" // of one location: 1 fails, -1 passes, 0 inconclusive or a tie
+	probeVotes   = "probe:probe_verdict:votes"   // of all: above 0 if the majority of the conclusive locations fails
+	checkMax     = "probe:probe_check_success:max"
+	checkMin     = "probe:probe_check_success:min"
+	stateMax     = "probe:probe_health_state:max"
+
+	recentFailures = "probe:probe_failures:recent"    // 1 for each check and reason of a recent failure
+	failedStatus   = "probe:probe_http_status:failed" // the status that a failed check got
+)
+
+// recordingRules returns the rules that record these series.
+func (s *system) recordingRules() []Rule {
+	count := func(verdict string) string {
+		return "sum " + s.by(region) + " (" + lastKnown(selector("probe_verdict", s.all(), equal("verdict", verdict))) + ")"
+	}
+	rules := []Rule{
+		{Record: locationVote, Expr: lines("sgn(", "  "+count("fail"), "-", "  "+count("pass"), ")")},
+		{Record: probeVotes, Expr: "sum " + s.by() + " (" + selector(locationVote, s.all()) + ")"},
+	}
+	// A series of check and reason begins with its first failure, which increase() does not see.
+	recent := 5 * time.Minute
+	for _, j := range s.jobs {
+		recent = max(recent, min(roundUp(3*j.Interval, time.Minute), time.Hour))
+	}
+	failures := selector("probe_failures_total", s.all())
+	rules = append(rules,
+		Rule{Record: recentFailures, Expr: fmt.Sprintf("group %s (%[2]s unless %[2]s offset %[3]s or increase(%[2]s[%[3]s]) > 0)", s.by("check", "reason"), failures, promTime(recent))},
+		Rule{Record: failedStatus, Expr: lines(
+			"max "+s.by("check", "target")+" ("+selector("probe_http_status_code", s.all())+" > 0)",
+			"and max "+s.by("check", "target")+" ("+selector("probe_check_success", s.all())+" == 0)")},
+	)
+	var replicated []string
+	for _, j := range s.jobs {
+		if s.options.exports(j, healthState) {
+			replicated = append(replicated, j.Name)
+		}
+	}
+	if replicated == nil {
+		return rules
+	}
+	probes := oneOf("probe", replicated)
+	checks := lastKnown(selector("probe_check_success", s.all(), probes))
+	return append(rules,
+		Rule{Record: checkMax, Expr: "max " + s.by("check") + " (" + checks + ")"},
+		Rule{Record: checkMin, Expr: "min " + s.by("check") + " (" + checks + ")"},
+		Rule{Record: stateMax, Expr: "max " + s.by("state") + " (" + lastKnown(selector(healthState, s.all(), probes)) + ")"},
+	)
+}
+
+// unlessMaintenance ends the expression of every alert on a probe: the alert is silent during a maintenance window. A
+// probe without windows has no such series, so nothing is excluded.
+func (s *system) unlessMaintenance(expr ...string) string {
+	return strings.Join(expr, "\n") + "\nunless on (system, probe) " + selector("probe_in_maintenance", s.all()) + " == 1"
+}

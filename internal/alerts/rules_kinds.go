@@ -1,0 +1,219 @@
+package alerts
+
+import (
+	"fmt"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// failWait is how long a probe must fail. The runbook gives one minute for a process that is down; a probe with a long
+// interval must fail more than once.
+func failWait(j probe.Job) time.Duration {
+	return max(time.Minute, roundUp(2*j.Interval, time.Second))
+}
+
+// readyWait is for conditions that may pass by themselves: not ready, a replica that is being replaced. The grace
+// period of the probe is over by then, since the probe does not fail before.
+func readyWait(j probe.Job) time.Duration { return max(2*time.Minute, failWait(j)) }
+
+// failureAlerts returns the alerts on a failing probe. At most one of them fires for one cause.
+func (s *system) failureAlerts(j probe.Job) []alert {
+	switch {
+	case s.options.exports(j, healthState):
+		return s.healthAlerts(j)
+	case s.options.exports(j, breaches):
+		return s.isolationAlerts(j)
+	case s.options.exports(j, authOutcome):
+		return s.protectedAlerts(j)
+	case has(j, checkPrivateKey):
+		return s.keySetAlerts(j)
+	case expectsDenial(j):
+		return s.denialAlerts(j)
+	}
+	return []alert{s.generic(j)}
+}
+
+// generic is the alert on a failing probe, unless another alert covers the cause.
+func (s *system) generic(j probe.Job, unless ...string) alert {
+	expr := s.failed(j)
+	for _, covered := range unless {
+		expr += "\nunless " + s.on() + " " + covered
+	}
+	a := s.probeAlert(j, "ProbeFailing", parseSeverity(j.Severity), failWait(j), expr)
+	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s fails", procedure(j), s.name, j.Name))
+	return a
+}
+
+// probeAlert is an alert on one probe. Its description lists the checks that did not pass, with their reasons.
+func (s *system) probeAlert(j probe.Job, name string, severity severity, wait time.Duration, expr string) alert {
+	labels := s.labels(j)
+	return alert{
+		name: name, severity: severity, wait: wait, runbook: j.Runbook, url: j.RunbookURL,
+		labels:  mergeLabels(labels, map[string]string{"type": j.Type}),
+		expr:    s.unlessMaintenance(expr),
+		summary: "", description: s.description(j),
+		example: &example{job: j, verdict: probe.Fail, labels: labels, after: wait},
+	}
+}
+
+// failed is true while a majority of locations reports that the probe fails and nothing that it depends on does.
+func (s *system) failed(j probe.Job) string {
+	return selector(probeVotes, s.match(j)) + " > 0" + s.unlessDependencyFails(j)
+}
+
+// unlessDependencyFails excludes failures that the failure of a dependency explains.
+func (s *system) unlessDependencyFails(j probe.Job) (expr string) {
+	for _, name := range j.DependsOn {
+		for _, dependency := range s.jobs {
+			if dependency.Name == name {
+				expr += "\nunless on (system) " + selector(probeVotes, s.match(dependency)) + " > 0"
+			}
+		}
+	}
+	return expr
+}
+
+// on matches series of the same probe.
+func (s *system) on() string { return "on" + s.by()[2:] }
+
+// description is a template that queries Prometheus for the checks that did not pass recently, their reasons, and the
+// statuses that they got.
+func (s *system) description(j probe.Job) string {
+	return "Recent failures: {{ range query " + templateString(selector(recentFailures, s.match(j))) + " }}{{ .Labels.check }} ({{ .Labels.reason }}), {{ end }}" +
+		"got {{ range query " + templateString(selector(failedStatus, s.match(j))) + " }}{{ .Value }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}, {{ else }}no status, {{ end }}" +
+		"details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
+}
+
+// alertedStates are the states of a health probe that have an alert of their own.
+var alertedStates = []string{"liveness_coupled", readyDespiteDependency, "not_ready", "ready_error", "wrong_route", "degraded_by_dependency"}
+
+// readyDespiteDependency is the state of a replica that is ready although its dependency is down.
+const readyDespiteDependency = "ready_lies"
+
+// healthAlerts returns the alerts on a health probe. Each state needs another response: a process that is down, a
+// liveness that depends on another service, missing replicas, a process that is live and not ready, and one that
+// rightly waits for its dependency. ProbeFailing covers the rest.
+func (s *system) healthAlerts(j probe.Job) []alert {
+	var (
+		severity = parseSeverity(j.Severity)
+		failed   = s.failed(j)
+		state    = func(names ...string) string {
+			return selector(stateMax, s.match(j, oneOf("state", names))) + " == 1"
+		}
+		highest = func(check string) string { return selector(checkMax, s.match(j, equal("check", check))) }
+		and     = "and " + s.on() + " "
+		unless  = "unless " + s.on() + " "
+		partly  = selector(checkMin, s.match(j, oneOf("check", []string{"live", "replicas"}))) + " == 0"
+		live    = sample{"probe_check_success", map[string]string{"check": "live"}, 1}
+		down    = sample{"probe_check_success", map[string]string{"check": "live"}, 0}
+		in      = func(state string) sample { return sample{healthState, map[string]string{"state": state}, 1} }
+	)
+	return []alert{
+		s.healthAlert(j, "ProbeDown", severity, failWait(j), lines(failed, and+highest("live")+" == 0", unless+state("liveness_coupled")),
+			"%s: no replica of %s/%s is live", down),
+		s.healthAlert(j, "ProbeLivenessCoupled", severity, 0, lines(failed, and+state("liveness_coupled")),
+			"%s: liveness of %s/%s depends on another service, which causes needless restarts; do not point the liveness probe at /ready", in("liveness_coupled"), down),
+		s.healthAlert(j, "ProbeReadyWithDependencyDown", severity.lowered(), time.Minute, lines(failed, and+state(readyDespiteDependency)),
+			"%s: %s/%s is ready although its dependency is down", in(readyDespiteDependency), live),
+		s.healthAlert(j, "ProbeReplicasMissing", severity.lowered(), readyWait(j), lines(failed, and+partly, unless+highest("live")+" == 0"),
+			"%s: fewer replicas of %s/%s are live than expected", live, sample{"probe_check_success", map[string]string{"check": "replicas"}, 0}),
+		s.healthAlert(j, "ProbeNotReady", severity.lowered(), readyWait(j),
+			lines(failed, and+state("not_ready", "ready_error", "wrong_route"), and+highest("live")+" == 1", unless+partly),
+			"%s: %s/%s is live but not ready", in("not_ready"), live),
+		s.healthAlert(j, "ProbeWaitsForDependency", severity.withLevel(3), readyWait(j), lines(failed, and+state("degraded_by_dependency"), unless+partly),
+			"%s: %s/%s is rightly not ready, because its dependency is down; fix the dependency, do not restart this", in("degraded_by_dependency"), live),
+		s.healthAlert(j, "ProbeFailing", severity, failWait(j), lines(failed, unless+state(alertedStates...), unless+partly),
+			"%s: %s/%s fails", live),
+	}
+}
+
+// healthAlert is one of these alerts. It fires while the probe fails and has these series.
+func (s *system) healthAlert(j probe.Job, name string, severity severity, wait time.Duration, expr, summary string, series ...sample) alert {
+	a := s.probeAlert(j, name, severity, wait, expr)
+	a.summary = escapeTemplate(fmt.Sprintf(summary, procedure(j), s.name, j.Name))
+	a.example.series = series
+	return a
+}
+
+// An alert on a breach does not wait, needs no majority of locations, and is inhibited by nothing: no outage looks like
+// a breach, and one prober that saw it is enough. It is always of the first level: «P1: Tenant isolation breach, secret
+// compromise, auth bypass».
+
+// breachHold is how long the alert on a breach fires after the last one. Data leaked once in a thousand runs is no flapping.
+const breachHold = time.Hour
+
+// maxProofAge is how old the last proof of isolation may be.
+const maxProofAge = 30 * time.Minute
+
+// isolationAlerts returns the alerts on a probe of tenant isolation.
+func (s *system) isolationAlerts(j probe.Job) []alert {
+	counter := selector(breaches, s.match(j))
+	// increase() does not see a counter that was already above 0 in its first sample.
+	seen := fmt.Sprintf("max %s (increase(%s[%s]) > 0 or %[2]s > 0 unless %[2]s offset %[3]s)", s.by("surface"), counter, promTime(breachHold))
+	breach := s.probeAlert(j, "ProbeBreach", parseSeverity(j.Severity).withLevel(1), 0, seen)
+	breach.summary = "Suspected tenant isolation violation: {{ $labels.surface }} showed or changed the data of another org" + escapeTemplate(fmt.Sprintf(" (%s/%s)", s.name, j.Name))
+	breach.description = "Declare the incident: freeze deployments, start its timeline. At least one prober saw this within the last hour, while every control held. " + breach.description
+	breach.example.labels["surface"] = exampleSurface
+	breach.example.series = []sample{{breaches, map[string]string{"surface": exampleSurface}, 1}}
+
+	// Each surface must be proven, by any location: a location that is cut off has an alert of its own.
+	proven := "max " + s.by("surface") + " (" + selector(lastProven, s.match(j)) + ")"
+	age := func(of string) string { return "time() - min " + s.by() + " (" + of + ")" }
+	maxAge := proofAge(j)
+	unproven := s.probeAlert(j, "ProbeIsolationUnproven", parseSeverity(j.Severity).withLevel(2), time.Minute, lines(
+		fmt.Sprintf("%s > %d", age(proven), int(maxAge.Seconds())),
+		fmt.Sprintf("and %s %s > %d", s.on(), age(selector("probe_registered_timestamp_seconds", s.match(j))), int(maxAge.Seconds()))))
+	unproven.summary = escapeTemplate(fmt.Sprintf("Tenant isolation has not been proven for %s: %s/%s", promTime(maxAge), s.name, j.Name))
+	unproven.example = nil // it takes half an hour
+
+	return []alert{breach, unproven, s.generic(j, seen)}
+}
+
+// proofAge is how old the proof of isolation of a probe may be: at least three intervals.
+func proofAge(j probe.Job) time.Duration {
+	return max(maxProofAge, roundUp(3*j.Interval, time.Minute))
+}
+
+// exampleSurface is the surface of the breach in a unit test.
+const exampleSurface = "memories/read"
+
+// protectedAlerts returns the alerts on a probe of a protected route.
+func (s *system) protectedAlerts(j probe.Job) []alert {
+	accepted := "(max " + s.by() + " (" + lastKnown(selector(authCase, s.match(j, `case!="valid"`, equal("outcome", "accepted")))) + ") == 1" +
+		" or max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "auth_bypass")))) + ") == 1)"
+	bypass := s.bypassAlert(j, accepted, sample{authCase, map[string]string{"case": "revoked", "outcome": "accepted"}, 1})
+	refused := "max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "valid_rejected")))) + ") == 1"
+	rejected := s.probeAlert(j, "ProbeValidRejected", parseSeverity(j.Severity).withLevel(1), failWait(j), lines(s.failed(j), "and "+s.on()+" "+refused))
+	rejected.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s rejects a valid token", procedure(j), s.name, j.Name))
+	rejected.example.series = []sample{{authOutcome, map[string]string{"outcome": "valid_rejected"}, 1}}
+	return []alert{bypass, rejected, s.generic(j, accepted, refused)}
+}
+
+// denialAlerts returns the alerts on an HTTP probe that expects a denial. An answer of success, while the control passes,
+// is a bypass.
+func (s *system) denialAlerts(j probe.Job) []alert {
+	status := selector("probe_http_status_code", s.match(j, equal("check", "status")))
+	control := selector("probe_check_success", s.match(j, equal("check", "control")))
+	accepted := "(max " + s.by() + " (" + lastKnown(status) + ") >= 200 < 300 and max " + s.by() + " (" + lastKnown(control) + ") == 1)"
+	bypass := s.bypassAlert(j, accepted, sample{"probe_http_status_code", map[string]string{"check": "status"}, 200},
+		sample{"probe_check_success", map[string]string{"check": "control"}, 1})
+	return []alert{bypass, s.generic(j, accepted)}
+}
+
+// bypassAlert is the alert on a caller that is accepted and must be denied.
+func (s *system) bypassAlert(j probe.Job, accepted string, series ...sample) alert {
+	a := s.probeAlert(j, "ProbeAuthBypass", parseSeverity(j.Severity).withLevel(1), 0, accepted)
+	a.summary = escapeTemplate(fmt.Sprintf("Auth bypass: %s/%s accepts a caller that must be denied", s.name, j.Name))
+	a.example.series = series
+	return a
+}
+
+// keySetAlerts returns the alerts on a probe of key sets. Private or symmetric key material in one is a compromised secret.
+func (s *system) keySetAlerts(j probe.Job) []alert {
+	published := "min " + s.by() + " (" + lastKnown(selector("probe_check_success", s.match(j, equal("check", checkPrivateKey)))) + ") == 0"
+	secret := s.probeAlert(j, "ProbeSecretPublished", parseSeverity(j.Severity).withLevel(1), 0, published)
+	secret.summary = escapeTemplate(fmt.Sprintf("Secret compromise: the key set of %s/%s publishes private or symmetric key material", s.name, j.Name))
+	secret.example.series = []sample{{"probe_check_success", map[string]string{"check": checkPrivateKey}, 0}}
+	return []alert{secret, s.generic(j, published)}
+}

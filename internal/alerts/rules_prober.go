@@ -1,0 +1,86 @@
+package alerts
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// proberRules watch the probers: a prober that is down silences every alert on its series.
+func (f *File) proberRules() []Rule {
+	job := equal("job", f.options.job())
+	up := selector("up", job)
+	conclusive := "max_over_time(" + selector("probe_verdict", job, `verdict=~"fail|pass"`) + "[5m])"
+	p1, p2, p3 := severity{level: 1}, severity{level: 2}, severity{level: 3}
+	all := []alert{
+		{
+			name: "ProberAbsent", severity: p1, wait: 2 * time.Minute, expr: "absent(" + up + " == 1)",
+			summary:     "No prober is up: nothing is watched",
+			description: "Every other alert of the prober is silent in the meantime. This one has no labels of a series, so its route must not need any.",
+			example:     &example{after: 2 * time.Minute, series: []sample{{"up", map[string]string{"job": f.options.job(), "instance": exampleInstance}, 0}}},
+		},
+		{
+			name: "ProberDown", severity: p2, wait: 5 * time.Minute, expr: lines(up+" == 0", "unless on () absent("+up+" == 1)"),
+			summary:     "The prober at {{ $labels.instance }} cannot be scraped; others can",
+			description: "Probes that no other prober runs are not watched.",
+		},
+		{
+			name: "ProberAllInconclusive", severity: p1, wait: 5 * time.Minute, expr: "max(" + conclusive + ") == 0",
+			summary:     "All probes of all probers are inconclusive",
+			description: "Look at the probers' own network first (prober_self_check). No alert on a probe can fire in the meantime.",
+		},
+		{
+			name: "ProberLocationInconclusive", severity: p3, wait: 5 * time.Minute,
+			expr:        lines("max by (job, instance) ("+conclusive+") == 0", "unless on () max("+conclusive+") == 0"),
+			summary:     "All probes of the prober at {{ $labels.instance }} are inconclusive; those of others are not",
+			description: "Most likely its own network is down (prober_self_check). It has no vote in the meantime.",
+		},
+		{
+			name: "ProberSelfCheckFailed", severity: p2, wait: 5 * time.Minute, expr: selector("prober_self_check", job) + " == 0",
+			summary:     "The self-check {{ $labels.check }} of the prober at {{ $labels.instance }} fails",
+			description: "network: the reference cannot be reached. clock: the wall clock jumps or drifts, so times cannot be compared.",
+		},
+		{
+			name: "ProberReloadFailed", severity: p2, wait: time.Minute, expr: selector("prober_config_last_reload_successful", job) + " == 0",
+			summary:     "The prober at {{ $labels.instance }} refused its new configuration and runs the old one",
+			description: "Its log has every mistake; prober check finds them beforehand.",
+		},
+		{
+			name: "ProberRestarting", severity: p2, expr: "changes(" + selector("process_start_time_seconds", job) + "[15m]) > 3",
+			summary:     "The prober at {{ $labels.instance }} keeps restarting",
+			description: "Each restart loses its state, and pending alerts start to wait again. Out of memory?",
+		},
+		{
+			name: "ProberPanicked", severity: p3, expr: "increase(" + selector("prober_panics_total", job) + "[15m]) > 0",
+			summary:     "A probe panicked in the prober at {{ $labels.instance }}",
+			description: "This is a bug. It spoiled only its own run; the log says which.",
+		},
+		{
+			name: "ProberLate", severity: p3, wait: 10 * time.Minute,
+			expr:        "histogram_quantile(0.99, sum by (le, job, instance) (rate(" + selector("prober_schedule_lag_seconds_bucket", job) + "[5m]))) > 1",
+			summary:     "The prober at {{ $labels.instance }} starts its runs late",
+			description: "It waits for a processor or for a slot (--max-concurrency): prober_runs_queued.",
+		},
+	}
+	if slices.ContainsFunc(f.systems, func(s *system) bool { return f.options.anyExports(s.jobs, tokenExpiry) }) {
+		all = append(all, storedTokenAlert(p2)) // one rule for all
+	}
+	rules := make([]Rule, len(all))
+	for i, a := range all {
+		rules[i] = a.rule()
+	}
+	return rules
+}
+
+// tokenExpiresSoon is how long before its expiry a stored token is reported.
+const tokenExpiresSoon = 7 * 24 * time.Hour
+
+// storedTokenAlert fires before a token expires that a check needs. After that the check is inconclusive.
+func storedTokenAlert(severity severity) alert {
+	return alert{
+		name: "ProberStoredTokenExpiring", severity: severity, wait: time.Hour,
+		expr:        fmt.Sprintf("min by (system, probe, fixture) (%s) - time() < %d", selector(tokenExpiry, `fixture!="expired"`), int(tokenExpiresSoon.Seconds())),
+		summary:     "The stored token {{ $labels.fixture }} of {{ $labels.system }}/{{ $labels.probe }} expires within a week",
+		description: "In {{ $value | humanizeDuration }}. After that its check is inconclusive: store a new one.",
+	}
+}

@@ -1,0 +1,289 @@
+package alerts
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// noDataAlerts returns the alerts on missing knowledge: an alert that reads a series is silent while there is no series.
+func (s *system) noDataAlerts() []alert {
+	var all []alert
+	for _, j := range s.jobs {
+		all = append(all, s.inconclusive(j))
+		for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
+			all = append(all, s.signalAbsent(j, check))
+		}
+	}
+	for _, g := range groupByRunbook(s.jobs) {
+		all = append(all, s.neverPassed(g), s.stale(g))
+	}
+	return all
+}
+
+// inconclusiveSeverity is one level lower than that of a failure, but P2 where a pass proves that a caller is denied.
+func (s *system) inconclusiveSeverity(j probe.Job) severity {
+	failure := parseSeverity(j.Severity)
+	if s.options.provesDenial(j) {
+		return failure.withLevel(2)
+	}
+	return failure.lowered()
+}
+
+// inconclusiveWindow is a time without a conclusive run after which the alert is pending. It fires after twice this time.
+func inconclusiveWindow(j probe.Job) time.Duration {
+	return max(5*time.Minute, roundUp(3*j.Interval, time.Minute))
+}
+
+const inconclusiveAlert = "ProbeInconclusive"
+
+// inconclusive fires when no prober got a conclusive result for ten minutes, or six runs.
+func (s *system) inconclusive(j probe.Job) alert {
+	window := inconclusiveWindow(j)
+	a := s.probeAlert(j, inconclusiveAlert, s.inconclusiveSeverity(j), window, "max "+s.by()+
+		" (max_over_time("+selector("probe_verdict", s.match(j, `verdict=~"fail|pass"`))+"["+promTime(window)+"])) == 0"+s.unlessDependencyFails(j))
+	a.summary = escapeTemplate(fmt.Sprintf("%s/%s has been inconclusive for %s", s.name, j.Name, promTime(2*window)))
+	a.description = "A control does not hold, a credential is refused, or the prober's own network is down. No other alert on this probe can fire in the meantime. " + a.description
+	a.example.verdict = probe.Inconclusive
+	a.example.after = 2 * window
+	return a
+}
+
+// alert is an alert on each of the probes of a group.
+func (g runbookGroup) alert(s *system, name string, severity severity) alert {
+	return alert{
+		name: name, severity: severity, runbook: g.runbook, url: g.url,
+		labels: mergeLabels(s.common(g.jobs), map[string]string{"system": s.name}),
+	}
+}
+
+// neverPassedAfter is how long a new probe may take to pass for the first time; and it gets three intervals.
+const neverPassedAfter = 15 * time.Minute
+
+// neverPassed finds probes that were wrong from their first day. A last pass at 0 means never.
+func (s *system) neverPassed(g runbookGroup) alert {
+	match := g.match(s)
+	a := g.alert(s, "ProbeNeverPassed", g.severity.lowered())
+	a.wait = time.Minute
+	a.expr = s.unlessMaintenance(
+		"max "+s.by()+" ("+selector("probe_last_pass_timestamp_seconds", match)+") == 0",
+		"and "+s.on()+" time() - min "+s.by()+" ("+selector("probe_registered_timestamp_seconds", match)+")",
+		fmt.Sprintf("  > clamp_min(3 * max %s (%s), %d)", s.by(), selector("probe_interval_seconds", match), int(neverPassedAfter.Seconds())))
+	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not passed since it was configured"
+	a.description = "Its configuration may be wrong. Why it does not pass: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
+	return a
+}
+
+// stale fires when no prober has run a probe for three intervals although one is up: it hangs, or is overloaded.
+func (s *system) stale(g runbookGroup) alert {
+	match := g.match(s)
+	a := g.alert(s, "ProbeStale", g.severity.lowered())
+	a.wait = time.Minute
+	a.expr = s.unlessMaintenance("time() - max "+s.by()+" ("+selector("probe_last_run_timestamp_seconds", match)+" > 0 or "+selector("probe_registered_timestamp_seconds", match)+")",
+		"> 3 * max "+s.by()+" ("+selector("probe_interval_seconds", match)+")")
+	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not run for three intervals"
+	a.description = "The prober is up but does not run this probe, so its series are out of date: see prober_skipped_total, prober_runs_queued and the log of the prober."
+	return a
+}
+
+// signalAbsent watches the series that an alert of the runbook reads. While the probe is inconclusive the series is
+// absent, and an alert on an absent series is silent.
+func (s *system) signalAbsent(j probe.Job, check string) alert {
+	signal := j.Signals[check]
+	var matchers []string
+	for _, label := range slices.Sorted(maps.Keys(signal.Labels)) {
+		matchers = append(matchers, equal(label, signal.Labels[label]))
+	}
+	series := signal.Name
+	if matchers != nil {
+		series = selector(signal.Name, matchers...)
+	}
+	return alert{
+		name: "ProbeSignalAbsent", severity: parseSeverity(j.Severity).lowered(), wait: 2 * time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		labels: map[string]string{"system": s.name, "probe": j.Name},
+		expr: lines("absent("+series+")",
+			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)",
+			"unless on () "+selector("probe_in_maintenance", s.match(j))+" == 1"),
+		summary: escapeTemplate("The series that the runbook's alert reads is absent: " + series),
+		description: escapeTemplate(fmt.Sprintf("It follows the check %s of %s/%s and is absent while that is inconclusive. ", check, s.name, j.Name)) +
+			"The runbook's alert is silent in the meantime. Why: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name),
+	}
+}
+
+// The playbook's «p95 latency sustained > 2s», with numbers: over ten minutes and at least 40 runs, for ten minutes.
+const (
+	maxLatency         = 2
+	minLatencySamples  = 40
+	latencyWait        = 10 * time.Minute
+	maxLatencyInterval = time.Minute // a probe that runs less often has too few samples for a p95
+)
+
+// latencyWindow is a time in which each probe of the group runs often enough. A longer window finds a rise no later,
+// since a twentieth of the runs is enough.
+func (g runbookGroup) latencyWindow() time.Duration {
+	window := 10 * time.Minute
+	for _, j := range g.jobs {
+		window = max(window, roundUp(minLatencySamples*j.Interval*5/4, time.Minute))
+	}
+	return window
+}
+
+// latencyAlerts returns the alerts on latency that every location sees. A run that timed out counts with its duration,
+// so an outage never lowers the latency. Without enough runs there is no quantile, and no alert.
+func (s *system) latencyAlerts() []alert {
+	jobs := slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool {
+		return !s.options.Kinds[j.Type].Traits.HTTPLatency || j.Interval > maxLatencyInterval
+	})
+	var all []alert
+	for _, g := range groupByRunbook(jobs) {
+		over := promTime(g.latencyWindow())
+		window := "[" + over + "]"
+		match := g.match(s)
+		a := g.alert(s, "ProbeSlow", g.severity.cappedAt(2))
+		a.wait = latencyWait
+		// A Prometheus that ingests native histograms may drop the classic buckets; then the second halves have data.
+		a.expr = s.unlessMaintenance("min "+s.by()+" (",
+			"  (histogram_quantile(0.95, sum "+s.by(region, "le")+" (rate("+selector("probe_duration_seconds_bucket", match)+window+")))",
+			"  or histogram_quantile(0.95, sum "+s.by(region)+" (rate("+selector("probe_duration_seconds", match)+window+"))))",
+			"  and (sum "+s.by(region)+" (increase("+selector("probe_duration_seconds_count", match)+window+"))",
+			"  or histogram_count(sum "+s.by(region)+" (increase("+selector("probe_duration_seconds", match)+window+fmt.Sprintf(")))) >= %d", minLatencySamples),
+			fmt.Sprintf(") > %d", maxLatency))
+		a.summary = "p95 latency sustained > 2s: {{ $labels.system }}/{{ $labels.probe }} takes {{ $value | humanizeDuration }}"
+		a.description = "Of the slowest exchange of each run, over " + over + ". Which phase: probe_http_duration_seconds, or prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
+		all = append(all, a)
+	}
+	return all
+}
+
+// outageAlerts returns the alerts on a system as a whole.
+func (s *system) outageAlerts() []alert {
+	var all []alert
+	if len(s.jobs) > 1 {
+		all = append(all, s.outage())
+	}
+	for _, g := range groupByRunbook(s.jobs) {
+		all = append(all, s.errorRate(g))
+	}
+	return append(all, s.unwatched(), s.oneLocation())
+}
+
+// outage fires when no probe of the system passes and at least two fail. It has the severity of the worst of them. An
+// inconclusive probe counts on neither side.
+func (s *system) outage() alert {
+	j := worst(s.jobs)
+	conclusive := selector(probeVotes, s.all())
+	return alert{
+		name: "SystemDown", severity: parseSeverity(j.Severity), wait: time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
+		expr: lines(
+			"count by (system) ("+s.unlessMaintenance(conclusive+" > 0")+") >= 2",
+			"unless on (system) count by (system) ("+conclusive+" < 0)"),
+		summary:     escapeTemplate("Total outage: no probe of " + s.name + " passes"),
+		description: "{{ $value }} of its probes fail and none passes. Confirm the blast radius: all traffic or a single region, is the ingress reachable, is the prober's own network up?",
+	}
+}
+
+// minRuns is the least number of runs for an error rate: with fewer, one failure is too large a part.
+const minRuns = 20
+
+// errorWindow is a time in which the probes of the group run often enough for a rate, at least five minutes.
+func (g runbookGroup) errorWindow() time.Duration {
+	perSecond := 0.0
+	for _, j := range g.jobs {
+		perSecond += 1 / j.Interval.Seconds()
+	}
+	return max(5*time.Minute, roundUp(time.Duration(1.5*minRuns/perSecond*float64(time.Second)), time.Minute))
+}
+
+// errorRate is «Error rate above 10% for 5 minutes» of the probes of one runbook, seen from every location. It also
+// finds probes that fail now and then. Inconclusive runs are in neither part of the fraction; runs under maintenance do
+// not count.
+func (s *system) errorRate(g runbookGroup) alert {
+	window := promTime(g.errorWindow())
+	runs := func(verdicts string) string {
+		return "sum by (system, " + region + ") (" + fmt.Sprintf("increase(%s[%s])", selector("probe_runs_total", g.match(s, verdicts)), window) +
+			" unless on (system, probe) max_over_time(" + selector("probe_in_maintenance", s.all()) + "[" + window + "]) == 1)"
+	}
+	a := g.alert(s, "SystemErrorRate", g.severity)
+	a.wait = 5 * time.Minute
+	a.expr = lines("min by (system) (",
+		"  "+runs(`verdict="fail"`),
+		"  / "+runs(`verdict=~"fail|pass"`),
+		"  and "+runs(`verdict=~"fail|pass"`)+fmt.Sprintf(" >= %d", minRuns),
+		") > 0.1")
+	a.summary = "Error rate above 10% for 5 minutes: {{ $value | humanizePercentage }} of the runs" + escapeTemplate(" for "+cmp.Or(g.runbook, "no runbook")+" of "+s.name)
+	a.description = "Over " + window + ", of the probes " + escapeTemplate(strings.Join(g.names(), ", ")) + ". A probe that always fails has an alert of its own; if there is none, probes fail now and then."
+	return a
+}
+
+// unwatched fires when a probe of these rules is run by no prober.
+func (s *system) unwatched() alert {
+	j := worst(s.jobs)
+	return alert{
+		name: "SystemUnwatched", severity: parseSeverity(j.Severity).lowered(), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
+		expr: lines(fmt.Sprintf("(count(group by (probe) (%s)) or vector(0)) < %d", selector("probe_success", s.all()), len(s.jobs)),
+			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)"),
+		summary:     escapeTemplate(fmt.Sprintf("Not all of the %d probes of %s are run", len(s.jobs), s.name)),
+		description: "Only {{ $value }} are exported. The probers have another configuration than the one from which these rules were generated, or their shards leave a gap.",
+	}
+}
+
+// oneLocation fires where one location reports a failure and the majority does not: the path, or the prober there.
+func (s *system) oneLocation() alert {
+	j := worst(s.jobs)
+	return alert{
+		name: "ProbeFailsFromOneLocation", severity: parseSeverity(j.Severity).withLevel(3), wait: 10 * time.Minute, labels: map[string]string{"system": s.name},
+		expr:        s.unlessMaintenance(selector(locationVote, s.all())+" > 0", "unless "+s.on()+" "+selector(probeVotes, s.all())+" > 0"),
+		summary:     "{{ $labels.system }}/{{ $labels.probe }} fails from {{ with $labels.region }}{{ . }}{{ else }}one location{{ end }} only",
+		description: "Most locations do not see it: the cause is the path from there, or the prober there. It pages nobody.",
+	}
+}
+
+// serviceAlerts returns the alerts on a counter of the system itself, if one is named. They subtract what the probes
+// cause on purpose, such as the 401 of a caller that must be denied or the 501 of a route that does not exist yet: on an
+// idle system those alone would be an error rate of 100%.
+func (s *system) serviceAlerts() []alert {
+	counter := s.options.Counters[s.name]
+	if counter == "" {
+		return nil
+	}
+	j := worst(s.jobs)
+	severity := parseSeverity(j.Severity)
+	const window = "[5m]"
+	// Without "or vector(0)" a counter that has no series yet would make the whole expression empty.
+	rate := func(metric, matchers, offset string) string {
+		return "(sum(rate(" + selector(metric, matchers) + window + offset + ")) or vector(0))"
+	}
+	caused := func(matcher string) string { return rate("probe_expected_status_total", s.all()+","+matcher, "") }
+	labels := mergeLabels(s.common(s.jobs), map[string]string{"system": s.name})
+	return []alert{
+		{
+			name: "ServiceErrorRate", severity: severity, wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, labels: labels,
+			expr: lines(
+				"("+rate(counter, `code=~"5.."`, "")+" - "+caused(`code=~"5.."`)+")",
+				fmt.Sprintf("/ sum(rate(%s%s)) > 0.1", counter, window)),
+			summary:     "Error rate above 10% for 5 minutes: {{ $value | humanizePercentage }}" + escapeTemplate(" of the requests that "+s.name+" counts"),
+			description: "Of " + counter + ", without what the probes cause on purpose. Without traffic this alert is silent; those on the probes are not.",
+		},
+		{
+			name: "ServiceRefusals", severity: severity.cappedAt(2), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, labels: labels,
+			expr: lines(
+				rate(counter, `code="401"`, "")+" - "+caused(`code="401"`),
+				"> 4 * ("+rate(counter, `code="401"`, " offset 1d")+" + 0.01)"),
+			summary:     escapeTemplate("Spike in 401 responses across " + s.name),
+			description: "{{ $value | humanize }} per second more than the probes cause, over four times those of yesterday. Classify: invalid, expired, revoked or org_suspended; one org or many addresses.",
+		},
+		{
+			name: "ServiceCounterAbsent", severity: severity.lowered(), wait: 10 * time.Minute, labels: labels,
+			expr:        "absent(" + counter + ")",
+			summary:     "The counter that alerts read is absent: " + counter,
+			description: "It was renamed, or is not scraped. The alerts on it are silent in the meantime.",
+		},
+	}
+}
