@@ -54,19 +54,19 @@ func (o *options) runDemo(ctx context.Context) int {
 	}
 	return o.serveForever(ctx, from, demoHooks{
 		announce: func(address string) { fmt.Fprintf(o.stdout, demoGuide, pageURL(address)) },
-		faults:   func() []web.Switch { return demoFaults(sample) },
+		faults:   func() []web.Fault { return demoFaults(sample) },
 		handlers: map[string]http.Handler{"/demo/": http.StripPrefix("/demo", sample.Handler())},
 	})
 }
 
 // demoFaults lists the sample system's faults for the page.
-func demoFaults(sample *sandbox.Sandbox) []web.Switch {
+func demoFaults(sample *sandbox.Sandbox) []web.Fault {
 	broken := sample.Active()
-	var all []web.Switch
+	var all []web.Fault
 	for _, f := range sample.Faults() {
-		s := web.Switch{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/inject/" + f.Name}
+		s := web.Fault{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/inject/" + f.Name}
 		if slices.Contains(broken, f.Name) {
-			s.Broken, s.Path = true, "demo/clear/"+f.Name
+			s.Active, s.Path = true, "demo/clear/"+f.Name
 		}
 		all = append(all, s)
 	}

@@ -55,7 +55,7 @@ type server struct {
 	filter    filter
 	reference *reference
 	metrics   *metrics.Metrics
-	board     *web.Board
+	board     *web.StatusStore
 	incidents *incident.Tracker
 	scheduler *schedule.Scheduler
 	self      *selfChecks
@@ -68,7 +68,7 @@ type server struct {
 // demoHooks are what the command demo adds to a server; the zero value adds nothing.
 type demoHooks struct {
 	announce func(address string)
-	faults   func() []web.Switch
+	faults   func() []web.Fault
 	handlers map[string]http.Handler
 }
 
@@ -77,7 +77,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	o.log.Writer = o.stderr
 	s := &server{
 		log: promslog.New(&o.log), filter: o.filter, jobSets: make(chan []probe.Job, 1),
-		board: web.NewBoard(), incidents: incident.New(),
+		board: web.NewStatusStore(), incidents: incident.New(),
 	}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
 	s.self = newSelfChecks(s.metrics.SelfCheck)
@@ -176,21 +176,21 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 
 func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Handler {
 	options := web.Options{
-		Version:     version.Version,
-		Metrics:     s.metrics.Handler(),
-		Healthy:     s.scheduler.Healthy,
-		Ready:       s.ready,
-		ReloadError: reload.failed,
-		Config:      func() []byte { return s.config.Load().YAML() },
-		Schema:      func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
-		Status:      s.board.Rows,
-		Probe:       s.board.Probe,
-		Next:        s.scheduler.Next,
-		Unfit:       s.self.failed,
-		Incident:    s.incidents.Notes,
-		Switches:    demo.faults,
-		Extra:       demo.handlers,
-		Panicked:    func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
+		Version:          version.Version,
+		Metrics:          s.metrics.Handler(),
+		Healthy:          s.scheduler.Healthy,
+		Ready:            s.ready,
+		ReloadError:      reload.failed,
+		Config:           func() []byte { return s.config.Load().YAML() },
+		Schema:           func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
+		Status:           s.board.Statuses,
+		Probe:            s.board.Probe,
+		Next:             s.scheduler.Next,
+		FailedSelfChecks: s.self.failed,
+		Incident:         s.incidents.Notes,
+		Faults:           demo.faults,
+		Extra:            demo.handlers,
+		Panicked:         func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
 	}
 	if o.serve.lifecycle {
 		options.Reload = reload.reload

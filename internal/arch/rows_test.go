@@ -43,7 +43,7 @@ var rows = map[string]row{
 	"internal/alerts":   {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/report":   {ours: []string{"internal/probe", "internal/text"}},
 	"internal/incident": {ours: []string{"internal/probe", "internal/text"}},
-	"internal/web":      {ours: []string{"internal/probe", "internal/text"}},
+	"internal/web":      {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time"}},
 	"internal/sandbox":  {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},

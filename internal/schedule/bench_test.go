@@ -28,7 +28,7 @@ func (c *counter) Observe(probe.Result) {
 
 // lags is a watcher that keeps how late the runs started.
 type lags struct {
-	nobody
+	nopWatcher
 	all []time.Duration
 }
 

@@ -7,34 +7,34 @@ import (
 	"prober/internal/probe"
 )
 
-// A Refusal is why Now does not run a job, as a sentence for whoever asked.
+// A Refusal is why Now does not run a job, as a sentence for the caller.
 type Refusal string
 
 // The reasons for which Now refuses.
 const (
-	Unknown  Refusal = "there is no such probe any more"
-	Running  Refusal = "a run is under way"
+	Unknown  Refusal = "the probe no longer exists"
+	Running  Refusal = "a run is in progress"
 	Stuck    Refusal = "an earlier run ignored its timeout and still has not ended"
-	Waiting  Refusal = "a run waits for a free place already"
-	Spared   Refusal = "the target asked for fewer requests"
+	Waiting  Refusal = "a run is queued already"
+	Limited  Refusal = "the target asked for fewer requests"
 	Stopping Refusal = "the prober is stopping"
 )
 
 func (why Refusal) Error() string { return string(why) }
 
-// A wish is a run that somebody wants at once.
-type wish struct {
+// A runRequest asks for a run at once.
+type runRequest struct {
 	key    key
-	answer chan error // takes one answer without anybody waiting for it
+	answer chan error // buffered, for one answer
 }
 
-// Now runs a job of Forever's set at once, beside its grid, and returns when the result has been observed. It never
-// overlaps another run of the job, waits for a free place as all do, and heeds a target that asked for fewer requests:
-// the error is then a Refusal, and nothing was asked. When ctx ends first, its error is returned and the run goes on.
+// Now runs a job of Forever's set at once, in addition to its ticks, and returns when the result has been observed. It
+// waits for a free slot. If a run of the job is in progress, or the target asked for fewer requests, it returns a Refusal
+// and runs nothing. When ctx ends first, its error is returned and the run continues.
 func (s *Scheduler) Now(ctx context.Context, id probe.ID) error {
-	w := wish{key: keyOf(id), answer: make(chan error, 1)}
+	w := runRequest{key: keyOf(id), answer: make(chan error, 1)}
 	select {
-	case s.wishes <- w:
+	case s.requests <- w:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -46,9 +46,9 @@ func (s *Scheduler) Now(ctx context.Context, id probe.ID) error {
 	}
 }
 
-// grant queues a run that was wished for, or says why not.
-func (l *loop) grant(w wish) {
-	l.collect() // whoever was told that a run ended may wish for the next
+// accept queues a requested run, or rejects it.
+func (l *loop) accept(w runRequest) {
+	l.collectEnded() // a caller that saw a run end may request the next
 	e := l.entries[w.key]
 	switch {
 	case l.ctx.Err() != nil:
@@ -61,7 +61,7 @@ func (l *loop) grant(w wish) {
 		w.answer <- Waiting
 		return
 	case l.now() < e.notBefore:
-		w.answer <- Spared
+		w.answer <- Limited
 		return
 	}
 	switch l.busy(w.key) {
@@ -70,26 +70,26 @@ func (l *loop) grant(w wish) {
 	case Hung:
 		w.answer <- Stuck
 	default:
-		e.queued, e.wanted, e.answer = true, l.now(), w.answer
+		e.queued, e.queuedTick, e.answer = true, l.now(), w.answer
 		l.queue = append(l.queue, e)
 	}
 }
 
-// refuse tells whoever wished for the run of an entry that it will not be.
-func (e *entry) refuse(why Refusal) {
+// reject answers the request for a run of the entry, if there is one.
+func (e *entry) reject(why Refusal) {
 	if e.answer != nil {
 		e.answer <- why
 		e.answer = nil
 	}
 }
 
-// A plan is what Next may read while the loop turns: the map is never changed, and of an entry only next is read.
+// A plan is what Next may read while the loop runs: the map is immutable, and of an entry only next is read.
 type plan struct {
 	start   time.Time
 	entries map[key]*entry
 }
 
-// Next returns when the next run of a job is due, rate limits heeded; the zero time if Forever has no such job. It may
+// Next returns when the next run of a job is due, rate limits included; the zero time if Forever has no such job. It may
 // be called at any time from any goroutine.
 func (s *Scheduler) Next(id probe.ID) time.Time {
 	p := s.plan.Load()
@@ -97,14 +97,14 @@ func (s *Scheduler) Next(id probe.ID) time.Time {
 		return time.Time{}
 	}
 	due := time.Duration(p.entries[keyOf(id)].next.Load())
-	return time.Now().Add(due - time.Since(p.start)) // by the monotonic clock, as the loop goes
+	return time.Now().Add(due - time.Since(p.start)) // by the monotonic clock, like the loop
 }
 
-// foresee notes for Next when an entry will run.
-func (l *loop) foresee(e *entry) {
+// updateNext stores for Next when an entry will run.
+func (l *loop) updateNext(e *entry) {
 	due := e.due
 	for due < e.notBefore {
-		due = l.after(e, due)
+		due = l.tickAfter(e, due)
 	}
 	e.next.Store(int64(due))
 }

@@ -12,7 +12,7 @@ import (
 	"prober/internal/probe"
 )
 
-func TestNowRunsBesideTheGrid(t *testing.T) {
+func TestNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{job("a", time.Minute, takes(time.Second))})
 		id := probe.ID{System: "ibex", Name: "a"}
@@ -38,7 +38,7 @@ func TestNowRunsBesideTheGrid(t *testing.T) {
 	})
 }
 
-func TestNowNeverOverlapsARun(t *testing.T) {
+func TestNow_neverOverlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, both, ran atomic.Int64
 		slow := func(ctx context.Context, r *probe.Result) {
@@ -76,7 +76,7 @@ func TestNowNeverOverlapsARun(t *testing.T) {
 	})
 }
 
-func TestNowSaysWhyNot(t *testing.T) {
+func TestNow_refusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := func(name string) probe.ID { return probe.ID{System: "ibex", Name: name} }
 		held := job("held", 10*time.Minute, takes(5*time.Minute))
@@ -123,7 +123,7 @@ func TestNowSaysWhyNot(t *testing.T) {
 	})
 }
 
-func TestNowHeedsTheTargetAndTheStop(t *testing.T) {
+func TestNow_rateLimitAndStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := func(name string) probe.ID { return probe.ID{System: "ibex", Name: name} }
 		limited := func(_ context.Context, r *probe.Result) { r.Report("it", probe.RateLimited, "429") }
@@ -137,7 +137,7 @@ func TestNowHeedsTheTargetAndTheStop(t *testing.T) {
 			t.Errorf("after a 429 at %s the next run is foretold for %s", ran[len(ran)-1].at, r.Next(id("limited")))
 		}
 		pass(time.Minute)
-		if err := r.Now(t.Context(), id("limited")); !errors.Is(err, Spared) {
+		if err := r.Now(t.Context(), id("limited")); !errors.Is(err, Limited) {
 			t.Errorf("a target that asked for fewer requests: got %v", err)
 		}
 		if err := r.Now(t.Context(), id("stuck")); !errors.Is(err, Stuck) {

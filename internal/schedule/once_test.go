@@ -48,11 +48,11 @@ func TestOnce(t *testing.T) {
 	})
 }
 
-func TestOnceWithoutJobs(t *testing.T) {
+func TestOnce_withoutJobs(t *testing.T) {
 	New(&log{}, Options{}).Once(t.Context(), nil)
 }
 
-func TestOnceCancelledTellsOfEveryJob(t *testing.T) {
+func TestOnce_cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
@@ -78,7 +78,7 @@ func TestOnceCancelledTellsOfEveryJob(t *testing.T) {
 	})
 }
 
-func TestOnceDoesNotAskAHungProbeAgain(t *testing.T) {
+func TestOnce_hungProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var asked atomic.Int32
@@ -146,7 +146,7 @@ func TestHealthy(t *testing.T) {
 	})
 }
 
-func TestStuckLoopIsUnhealthy(t *testing.T) {
+func TestHealthy_stuckLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var l log
@@ -159,7 +159,7 @@ func TestStuckLoopIsUnhealthy(t *testing.T) {
 			t.Errorf("after 10s: %v", err)
 		}
 		pass(10 * time.Second)
-		if err := r.Healthy(); err == nil || !strings.Contains(err.Error(), "the scheduler has started nothing for") {
+		if err := r.Healthy(); err == nil || !strings.Contains(err.Error(), "the scheduler has been stuck for") {
 			t.Errorf("after 20s: %v, want an error", err)
 		}
 		close(release)
@@ -170,7 +170,7 @@ func TestStuckLoopIsUnhealthy(t *testing.T) {
 	})
 }
 
-func TestStuckSinkIsUnhealthy(t *testing.T) {
+func TestHealthy_stuckSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var l log
@@ -184,7 +184,7 @@ func TestStuckSinkIsUnhealthy(t *testing.T) {
 	})
 }
 
-func TestHealthyFromAnywhere(t *testing.T) {
+func TestHealthy_concurrentUse(t *testing.T) {
 	l := &log{}
 	s := New(l, Options{Watcher: l})
 	stop := make(chan struct{})

@@ -11,32 +11,32 @@ import (
 )
 
 const (
-	pulse    = time.Second      // the loop turns at least this often
-	lifeless = 15 * time.Second // a loop that did not turn for so long is stuck
-	slowest  = 8                // the most by which rate limits stretch an interval
-	patience = 10               // timeouts after which a run that has not ended makes the prober unhealthy
+	heartbeatInterval = time.Second      // the loop iterates at least this often
+	stuckAfter        = 15 * time.Second // a loop without iteration for so long is stuck
+	maxBackoff        = 8                // the largest factor by which rate limits stretch an interval
+	hungTimeouts      = 10               // timeouts after which a run that has not ended makes the prober unhealthy
 )
 
-// A run is one asking of one job.
+// A run is one run of one job.
 type run struct {
-	id      probe.ID
-	tick    time.Duration
-	began   time.Time
-	timeout time.Duration
-	settled atomic.Bool     // its result was observed, or never will be
-	left    <-chan struct{} // it was left behind; closed when it ends. Guarded by Scheduler.mu
+	id        probe.ID
+	tick      time.Duration
+	began     time.Time
+	timeout   time.Duration
+	observed  atomic.Bool     // its result was observed, or must not be
+	abandoned <-chan struct{} // set if it was abandoned; closed when it ends. Guarded by Scheduler.mu
 }
 
-// An end is what a run tells the loop.
-type end struct {
+// ended is sent to the loop when a run ends.
+type ended struct {
 	*run
-	left            <-chan struct{}
+	abandoned       <-chan struct{}
 	limited, passed bool
 }
 
-// begin starts a run.
-func (l *loop) begin(e *entry, lag time.Duration) {
-	r := &run{id: e.job.ID, tick: e.wanted, began: time.Now(), timeout: e.job.Timeout}
+// startRun starts a run.
+func (l *loop) startRun(e *entry, lag time.Duration) {
+	r := &run{id: e.job.ID, tick: e.queuedTick, began: time.Now(), timeout: e.job.Timeout}
 	l.mu.Lock()
 	l.runs[keyOf(r.id)] = r
 	l.mu.Unlock()
@@ -46,37 +46,36 @@ func (l *loop) begin(e *entry, lag time.Duration) {
 	e.answer = nil
 	go func() {
 		result := job.Do(l.ctx)
-		if l.counts(result) && !r.settled.Swap(true) {
+		if l.shouldObserve(result) && !r.observed.Swap(true) {
 			l.sink.Observe(result)
 		}
-		l.ended <- end{run: r, left: result.Abandoned, limited: limited(result), passed: result.Verdict() == probe.Pass}
+		l.ended <- ended{run: r, abandoned: result.Abandoned, limited: rateLimited(result), passed: result.Verdict() == probe.Pass}
 		if answer != nil {
 			answer <- nil
 		}
 	}()
 }
 
-// counts reports whether a result says anything but that the prober was told to stop. Once has something to say of
-// every job.
-func (l *loop) counts(result probe.Result) bool {
+// shouldObserve reports whether a result says more than that the prober is stopping. Once observes every result.
+func (l *loop) shouldObserve(result probe.Result) bool {
 	return l.once || l.ctx.Err() == nil ||
 		!slices.ContainsFunc(result.Checks, func(c probe.Check) bool { return c.Reason == probe.Cancelled })
 }
 
-// limited reports whether the target asked for fewer requests. A 429 that the probe causes on purpose does not.
-func limited(result probe.Result) bool {
+// rateLimited reports whether the target asked for fewer requests. A 429 that the probe causes on purpose does not count.
+func rateLimited(result probe.Result) bool {
 	return slices.ContainsFunc(result.Checks, func(c probe.Check) bool { return c.Reason == probe.RateLimited }) ||
 		slices.ContainsFunc(result.Exchanges, func(x probe.Exchange) bool {
 			return x.Status == http.StatusTooManyRequests && !x.Expected
 		})
 }
 
-// end takes note of a run that ended or was left behind.
-func (l *loop) end(was end) {
+// finish handles a run that ended or was abandoned.
+func (l *loop) finish(was ended) {
 	l.running--
 	k := keyOf(was.id)
 	l.mu.Lock()
-	if was.run.left = was.left; was.left == nil {
+	if was.run.abandoned = was.abandoned; was.abandoned == nil {
 		delete(l.runs, k)
 	}
 	l.mu.Unlock()
@@ -84,25 +83,25 @@ func (l *loop) end(was end) {
 	switch {
 	case e == nil:
 	case was.limited:
-		e.factor = min(2*max(e.factor, 1), slowest)
+		e.factor = min(2*max(e.factor, 1), maxBackoff)
 		e.notBefore = was.tick + e.factor*e.interval
 	case was.passed:
 		e.factor, e.notBefore = 1, 0
 	}
 	if e != nil {
-		l.foresee(e)
+		l.updateNext(e)
 	}
 }
 
-// excuse observes a result for a job that is not run.
-func (l *loop) excuse(e *entry, why probe.Reason, text string) {
+// reportSkipped observes a result for a job that does not run.
+func (l *loop) reportSkipped(e *entry, why probe.Reason, text string) {
 	r := probe.NewResult(e.job.ID)
 	r.Started = time.Now()
 	r.Inconclusive(probe.RunCheck, why, "%s", text)
 	l.sink.Observe(*r)
 }
 
-// busy tells why a job cannot run now, or nothing.
+// busy returns why a job cannot run now; empty if it can.
 func (s *Scheduler) busy(k key) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,54 +109,54 @@ func (s *Scheduler) busy(k key) string {
 	switch {
 	case r == nil:
 		return ""
-	case r.left == nil:
+	case r.abandoned == nil:
 		return InFlight
-	case !r.over():
+	case !r.hasEnded():
 		return Hung
 	}
 	delete(s.runs, k)
 	return ""
 }
 
-// over reports whether a run that was left behind has ended since.
-func (r *run) over() bool {
+// hasEnded reports whether an abandoned run has ended since.
+func (r *run) hasEnded() bool {
 	select {
-	case <-r.left: // nil, and so never ready, while the run is under way
+	case <-r.abandoned: // nil, and so never ready, if the run was not abandoned
 		return true
 	default:
 		return false
 	}
 }
 
-// forget drops the runs that were left behind and have ended since. Scheduler.mu is held.
-func (s *Scheduler) forget() {
+// dropEnded drops the abandoned runs that have ended since. Scheduler.mu is held.
+func (s *Scheduler) dropEnded() {
 	for k, r := range s.runs {
-		if r.over() {
+		if r.hasEnded() {
 			delete(s.runs, k)
 		}
 	}
 }
 
-// sign tells Healthy when the loop last turned. The zero time: there is none to watch.
-func (s *Scheduler) sign(at time.Time) {
+// heartbeat stores for Healthy when the loop last iterated. The zero time means that it does not run.
+func (s *Scheduler) heartbeat(at time.Time) {
 	s.mu.Lock()
-	s.beat = at
+	s.lastBeat = at
 	s.mu.Unlock()
 }
 
 // Healthy returns an error if only a restart of the prober can help: the loop that starts the runs is stuck, or a
-// run has not ended after ten times its timeout. It says nothing of any target, and may be called at any time from
-// any goroutine.
+// run has not ended after ten times its timeout. It does not depend on any target, and may be called at any time from any
+// goroutine.
 func (s *Scheduler) Healthy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if still := time.Since(s.beat); !s.beat.IsZero() && still > lifeless {
-		return fmt.Errorf("the scheduler has started nothing for %s, wanted a turn every %s", still.Round(time.Second), pulse)
+	if still := time.Since(s.lastBeat); !s.lastBeat.IsZero() && still > stuckAfter {
+		return fmt.Errorf("the scheduler has been stuck for %s, expected an iteration every %s", still.Round(time.Second), heartbeatInterval)
 	}
-	s.forget()
+	s.dropEnded()
 	var worst *run
 	for _, r := range s.runs {
-		if time.Since(r.began) > patience*r.timeout+probe.Grace && (worst == nil || r.began.Before(worst.began)) {
+		if time.Since(r.began) > hungTimeouts*r.timeout+probe.Grace && (worst == nil || r.began.Before(worst.began)) {
 			worst = r
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"prober/internal/probe"
 )
 
-func TestDay(t *testing.T) {
+func TestForever_day(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{job("a", 30*time.Second, takes(7*time.Second))})
 		pass(24 * time.Hour)
@@ -36,7 +36,7 @@ func TestDay(t *testing.T) {
 	})
 }
 
-func TestSlowJobNeverOverlapsItself(t *testing.T) {
+func TestForever_slowJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int32
 		slow := func(ctx context.Context, r *probe.Result) {
@@ -63,7 +63,7 @@ func TestSlowJobNeverOverlapsItself(t *testing.T) {
 	})
 }
 
-func TestHungProbesAreIsolated(t *testing.T) {
+func TestForever_hungProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		set := jobs(20, 10*time.Second, good)
@@ -99,7 +99,7 @@ func TestHungProbesAreIsolated(t *testing.T) {
 	})
 }
 
-func TestPanickingProbeIsIsolated(t *testing.T) {
+func TestForever_panickingProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{
 			job("bad", 10*time.Second, func(context.Context, *probe.Result) { panic("bad") }),
@@ -112,7 +112,7 @@ func TestPanickingProbeIsIsolated(t *testing.T) {
 	})
 }
 
-func TestStallIsNoBurst(t *testing.T) {
+func TestForever_stallIsNoBurst(t *testing.T) {
 	for _, stall := range []time.Duration{3 * time.Second, 10 * time.Second, 35 * time.Second, 10 * time.Minute} {
 		t.Run(stall.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestStallIsNoBurst(t *testing.T) {
 	}
 }
 
-func TestStallWhileTicksAreCounted(t *testing.T) {
+func TestForever_stallWhileCounting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l log
 		l.started = func(probe.ID) {
@@ -199,7 +199,7 @@ func TestStallWhileTicksAreCounted(t *testing.T) {
 	})
 }
 
-func TestConcurrencyIsBoundedAndQueueingIsLag(t *testing.T) {
+func TestForever_maxConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Twenty runs of 1 s with two places take as long as the interval of 10 s.
 		r := forever(t, &log{}, Options{MaxConcurrent: 2}, jobs(20, 10*time.Second, takes(time.Second)))
@@ -230,7 +230,7 @@ func TestConcurrencyIsBoundedAndQueueingIsLag(t *testing.T) {
 	})
 }
 
-func TestQueueIsFirstComeFirstServed(t *testing.T) {
+func TestForever_queueOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{MaxConcurrent: 1}, jobs(40, 10*time.Second, takes(300*time.Millisecond)))
 		pass(9 * time.Second)
@@ -244,7 +244,7 @@ func TestQueueIsFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-func TestOverloadSkipsAndStarvesNobody(t *testing.T) {
+func TestForever_overload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Two hundred runs of 1 s each 10 s with four places: a fifth of them fits. Short intervals get their turn too.
 		set := jobs(200, 10*time.Second, takes(time.Second))
@@ -277,7 +277,7 @@ func TestOverloadSkipsAndStarvesNobody(t *testing.T) {
 	})
 }
 
-func TestRateLimitStretchesTheInterval(t *testing.T) {
+func TestForever_rateLimit(t *testing.T) {
 	limits := map[string]asks{
 		"reason": func(_ context.Context, r *probe.Result) { r.Report("it", probe.RateLimited, "asked to wait") },
 		"status": func(_ context.Context, r *probe.Result) {
@@ -324,7 +324,7 @@ func TestRateLimitStretchesTheInterval(t *testing.T) {
 	}
 }
 
-func TestWanted429IsNoRateLimit(t *testing.T) {
+func TestForever_expected429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{job("a", time.Minute, func(_ context.Context, r *probe.Result) {
 			r.Exchanged(probe.Exchange{Status: 429, Expected: true})
@@ -337,7 +337,7 @@ func TestWanted429IsNoRateLimit(t *testing.T) {
 	})
 }
 
-func TestCancelled(t *testing.T) {
+func TestForever_cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
@@ -376,7 +376,7 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-func TestNothingStartsOnceCancelled(t *testing.T) {
+func TestForever_startsNothingOnceCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var l log
@@ -392,7 +392,7 @@ func TestNothingStartsOnceCancelled(t *testing.T) {
 	})
 }
 
-func TestEveryTickIsCounted(t *testing.T) {
+func TestForever_countsEveryTick(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

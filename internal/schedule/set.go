@@ -9,12 +9,12 @@ import (
 	"prober/internal/probe"
 )
 
-// key names a job, in whatever set.
+// A key identifies a job across sets.
 type key struct{ system, name string }
 
 func keyOf(id probe.ID) key { return key{id.System, id.Name} }
 
-// An entry is a job of the present set with its place in time. Times are counted from the start of the loop.
+// An entry is a job of the current set with its schedule. Times are counted from the start of the loop.
 type entry struct {
 	job      *probe.Job
 	interval time.Duration
@@ -22,45 +22,44 @@ type entry struct {
 	due      time.Duration // the next tick
 	next     atomic.Int64  // the next run, for Next
 
-	queued bool          // waits for a free place
-	wanted time.Duration // the tick for which it waits
-	answer chan error    // of the wish for which it waits; nil if it is a tick alone
+	queued     bool          // waits for a free slot
+	queuedTick time.Duration // the tick for which it waits
+	answer     chan error    // of the request for which it waits; nil for a tick
 
 	factor    time.Duration // by which rate limits stretch the interval; 0 or 1: not at all
 	notBefore time.Duration // no run for ticks before this one
 }
 
-// apply puts a new set in place of the present one.
+// apply replaces the current set.
 func (l *loop) apply(jobs []probe.Job) {
-	l.ticks = l.adopt(jobs)
+	l.ticks = l.mergeJobs(jobs)
 	heap.Init(&l.ticks)
 	l.plan.Store(&plan{start: l.start, entries: l.entries})
 	l.queue = slices.DeleteFunc(l.queue, func(e *entry) bool {
 		gone := l.entries[keyOf(e.job.ID)] != e
 		if gone {
-			e.refuse(Unknown)
+			e.reject(Unknown)
 		}
 		return gone
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.forget()
+	l.dropEnded()
 	for k, r := range l.runs {
 		if e := l.entries[k]; e == nil || e.job.ID != r.id {
-			r.settled.Store(true)
+			r.observed.Store(true)
 		}
 	}
 }
 
-// adopt returns the entries of the jobs in their order. Known jobs keep their places in time, new ones take what is
-// free.
-func (l *loop) adopt(jobs []probe.Job) ticks {
+// mergeJobs returns the entries of the jobs in their order. Known jobs keep their phases, new ones take free indices.
+func (l *loop) mergeJobs(jobs []probe.Job) ticks {
 	jobs = slices.Clone(jobs) // the caller may go on using the slice
 	before := l.entries
 	l.entries = make(map[key]*entry, len(jobs))
 	all := make(ticks, 0, len(jobs))
 	var moved ticks
-	taken := map[time.Duration]*places{}
+	taken := map[time.Duration]*slots{}
 	for i := range jobs {
 		k := keyOf(jobs[i].ID)
 		if l.entries[k] != nil {
@@ -73,9 +72,9 @@ func (l *loop) adopt(jobs []probe.Job) ticks {
 		e.job = &jobs[i]
 		l.entries[k] = e
 		all = append(all, e)
-		interval := max(jobs[i].Interval, shortest)
+		interval := max(jobs[i].Interval, minInterval)
 		if taken[interval] == nil {
-			taken[interval] = &places{}
+			taken[interval] = &slots{}
 		}
 		if e.interval == interval {
 			taken[interval].take(e.index)
@@ -86,42 +85,41 @@ func (l *loop) adopt(jobs []probe.Job) ticks {
 	}
 	for _, e := range moved {
 		e.index = taken[e.interval].free()
-		l.place(e)
+		l.setFirstTick(e)
 	}
 	return all
 }
 
-// place gives an entry its first tick: the next of its grid, or one before that if the interval is long.
-func (l *loop) place(e *entry) {
-	defer l.foresee(e)
+// setFirstTick sets the first tick of an entry: the next one of its phase, or an earlier one if the interval is long.
+func (l *loop) setFirstTick(e *entry) {
+	defer l.updateNext(e)
 	now, at := l.now(), phase(e.index, e.interval, l.offset)
-	if e.interval > soon {
-		e.due = now + part(at, soon)
+	if e.interval > maxFirstWait {
+		e.due = now + fraction(at, maxFirstWait)
 		return
 	}
 	e.due = next(now, l.wall, at, e.interval)
 }
 
-// after returns the tick of the grid that follows one of an entry. From a first tick off the grid that is a step of
-// half an interval at least.
-func (l *loop) after(e *entry, tick time.Duration) time.Duration {
+// tickAfter returns the next tick of an entry. After an earlier first tick that is a step of at least half an interval.
+func (l *loop) tickAfter(e *entry, tick time.Duration) time.Duration {
 	return next(tick+e.interval/2, l.wall, phase(e.index, e.interval, l.offset), e.interval)
 }
 
-// places are the indices in use among the jobs of one interval.
-type places struct {
+// slots are the indices in use among the jobs of one interval.
+type slots struct {
 	used   []bool
 	lowest int // none below is free
 }
 
-func (p *places) take(index int) {
+func (p *slots) take(index int) {
 	if grow := index + 1 - len(p.used); grow > 0 {
 		p.used = append(p.used, make([]bool, grow)...)
 	}
 	p.used[index] = true
 }
 
-func (p *places) free() int {
+func (p *slots) free() int {
 	for p.lowest < len(p.used) && p.used[p.lowest] {
 		p.lowest++
 	}

@@ -14,7 +14,7 @@ import (
 	"prober/internal/probe"
 )
 
-func TestReloadKeepsDueTimes(t *testing.T) {
+func TestReload_keepsDueTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := jobs(10, 30*time.Second, good)
 		r := forever(t, &log{}, Options{}, set)
@@ -37,7 +37,7 @@ func TestReloadKeepsDueTimes(t *testing.T) {
 	})
 }
 
-func TestReloadOrderDoesNotMatter(t *testing.T) {
+func TestReload_order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := jobs(40, 30*time.Second, good)
 		r := forever(t, &log{}, Options{}, set)
@@ -67,7 +67,7 @@ func TestReloadOrderDoesNotMatter(t *testing.T) {
 	})
 }
 
-func TestReloadTakesEffectAtTheNextRun(t *testing.T) {
+func TestReload_takesEffectAtTheNextRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		say := func(what string) asks {
 			return func(_ context.Context, r *probe.Result) { r.Pass("it", "%s", what) }
@@ -89,7 +89,7 @@ func TestReloadTakesEffectAtTheNextRun(t *testing.T) {
 	})
 }
 
-func TestRemovedJobIsNotObserved(t *testing.T) {
+func TestReload_removedJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := jobs(3, 10*time.Second, takes(6*time.Second))
 		r := forever(t, &log{}, Options{}, slow)
@@ -113,7 +113,7 @@ func TestRemovedJobIsNotObserved(t *testing.T) {
 	})
 }
 
-func TestJobThatBecomesAnotherIsNotObserved(t *testing.T) {
+func TestReload_changedType(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := job("a", 10*time.Second, takes(6*time.Second))
 		a.Type = "http"
@@ -136,7 +136,7 @@ func TestJobThatBecomesAnotherIsNotObserved(t *testing.T) {
 	})
 }
 
-func TestJobThatComesBackDoesNotOverlapItself(t *testing.T) {
+func TestReload_jobThatComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var under atomic.Int32
 		a := job("a", 4*time.Second, func(ctx context.Context, r *probe.Result) {
@@ -162,7 +162,7 @@ func TestJobThatComesBackDoesNotOverlapItself(t *testing.T) {
 	})
 }
 
-func TestClosedSetsKeepTheLast(t *testing.T) {
+func TestReload_closedChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{job("a", 10*time.Second, good)})
 		close(r.sets)
@@ -173,7 +173,7 @@ func TestClosedSetsKeepTheLast(t *testing.T) {
 	})
 }
 
-func TestNothingBeforeTheFirstSet(t *testing.T) {
+func TestForever_waitsForTheFirstSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(nil, Options{})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -188,7 +188,7 @@ func TestNothingBeforeTheFirstSet(t *testing.T) {
 	})
 }
 
-func TestSameJobTwiceRunsOnce(t *testing.T) {
+func TestReload_duplicateJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := job("a", 10*time.Second, good)
 		r := forever(t, &log{}, Options{}, []probe.Job{a, a})
@@ -199,7 +199,7 @@ func TestSameJobTwiceRunsOnce(t *testing.T) {
 	})
 }
 
-func TestJobWithoutIntervalDoesNotSpin(t *testing.T) {
+func TestForever_zeroInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{{ID: probe.ID{Name: "a"}, Probe: asks(good), Timeout: time.Second}})
 		pass(10*time.Millisecond - 1)
@@ -209,7 +209,7 @@ func TestJobWithoutIntervalDoesNotSpin(t *testing.T) {
 	})
 }
 
-func TestSetBelongsToTheCaller(t *testing.T) {
+func TestReload_clonesTheSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := jobs(2, 10*time.Second, good)
 		r := forever(t, &log{}, Options{}, set)
@@ -221,7 +221,7 @@ func TestSetBelongsToTheCaller(t *testing.T) {
 	})
 }
 
-func TestRemovedJobLeavesTheQueue(t *testing.T) {
+func TestReload_removedJobLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := []probe.Job{job("slow", 10*time.Second, takes(7*time.Second)), job("waits", 10*time.Second, good)}
 		r := forever(t, &log{}, Options{MaxConcurrent: 1}, set)
@@ -240,7 +240,7 @@ func TestRemovedJobLeavesTheQueue(t *testing.T) {
 	})
 }
 
-func TestReloadStorm(t *testing.T) {
+func TestReload_storm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		chance := rand.New(rand.NewPCG(1, 1))
 		under := map[string]*atomic.Int32{}

@@ -10,23 +10,23 @@ import (
 	"prober/internal/probe"
 )
 
-// badge draws the verdict of a probe as a small picture for a wiki or a README. It holds no script, no style and
-// nothing that is fetched, and says in words what its colour says.
-func (s *site) badge(w http.ResponseWriter, r *http.Request) {
+// badge serves the verdict of a probe as a small SVG for a wiki or a README. It contains no script, no style and no
+// references, and says in words what its color says.
+func (s *server) badge(w http.ResponseWriter, r *http.Request) {
 	name, is := strings.CutSuffix(r.PathValue("name"), ".svg")
 	row, ok := s.find(r.PathValue("system"), name)
 	if !is || !ok {
-		http.Error(w, "no such probe, or more than one of that name: /badge/SYSTEM/NAME.svg", http.StatusNotFound)
+		http.Error(w, "no such probe, or several of that name: /badge/SYSTEM/NAME.svg", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", "image/svg+xml")
-	io.WriteString(w, badge(row.Name, says(row), row.Verdict))
+	io.WriteString(w, badgeSVG(row.Name, summary(row), row.Verdict))
 }
 
-// says is a row in a few words.
-func says(row Row) string {
-	text := map[probe.Verdict]string{probe.Pass: "passed", probe.Fail: "FAILED", probe.Inconclusive: "unclear"}[row.Verdict]
-	if why := words(row.Reason); why != "" {
+// summary is a status in a few words.
+func summary(row ProbeStatus) string {
+	text := map[probe.Verdict]string{probe.Pass: "passed", probe.Fail: "FAILED", probe.Inconclusive: "inconclusive"}[row.Verdict]
+	if why := reasonText(row.Reason); why != "" {
 		text += ": " + why
 	}
 	if row.LastRun.IsZero() {
@@ -38,8 +38,8 @@ func says(row Row) string {
 	return text
 }
 
-// ink is the ground of a verdict, dark enough for white letters.
-func ink(v probe.Verdict) string {
+// color is the background of a verdict, dark enough for white letters.
+func color(v probe.Verdict) string {
 	switch v {
 	case probe.Pass:
 		return "#1a7f37"
@@ -49,8 +49,8 @@ func ink(v probe.Verdict) string {
 	return "#8a5a00"
 }
 
-// badge draws two words on two grounds. The letters' width is nobody's to know, so each text is told its length.
-func badge(name, verdict string, v probe.Verdict) string {
+// badgeSVG draws two texts on two backgrounds. The width of the font is unknown, so textLength sets that of each text.
+func badgeSVG(name, verdict string, v probe.Verdict) string {
 	width := func(text string) int { return 7*len([]rune(text)) + 12 }
 	left, right := width(name), width(verdict)
 	name, verdict = html.EscapeString(name), html.EscapeString(verdict)
@@ -60,25 +60,25 @@ func badge(name, verdict string, v probe.Verdict) string {
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="20" role="img" aria-label="%[2]s: %[3]s"><title>%[2]s: %[3]s</title>`+
 		`<rect width="%[4]d" height="20" fill="#3d444d"/><rect x="%[4]d" width="%[5]d" height="20" fill="%[6]s"/>`+
 		`<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">%[7]s%[8]s</g></svg>`+"\n",
-		left+right, name, verdict, left, right, ink(v), text(0, left, name), text(left, right, verdict))
+		left+right, name, verdict, left, right, color(v), text(0, left, name), text(left, right, verdict))
 }
 
-// icon draws the worst verdict for the tab of a browser, each in a shape of its own.
-func icon(v probe.Verdict) string {
+// iconSVG draws a verdict for the tab of a browser, each in a shape of its own.
+func iconSVG(v probe.Verdict) string {
 	shape := map[probe.Verdict]string{
 		probe.Pass:         `<circle cx="8" cy="8" r="8" fill="%s"/><path d="M4 8l3 3 5-6" fill="none" stroke="#fff" stroke-width="2"/>`,
 		probe.Fail:         `<rect width="16" height="16" fill="%s"/><path d="M4 4l8 8M12 4l-8 8" stroke="#fff" stroke-width="2"/>`,
 		probe.Inconclusive: `<path d="M8 0l8 8-8 8-8-8z" fill="%s"/><path d="M4 8h8" stroke="#fff" stroke-width="2"/>`,
 	}[v]
-	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">` + fmt.Sprintf(shape, ink(v)) + "</svg>\n"
+	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">` + fmt.Sprintf(shape, color(v)) + "</svg>\n"
 }
 
 // serveIcon serves /icon/VERDICT.svg.
-func (s *site) serveIcon(w http.ResponseWriter, r *http.Request) {
+func (s *server) serveIcon(w http.ResponseWriter, r *http.Request) {
 	for _, v := range probe.Verdicts {
 		if r.PathValue("file") == v.String()+".svg" {
 			w.Header().Set("Content-Type", "image/svg+xml")
-			io.WriteString(w, icon(v))
+			io.WriteString(w, iconSVG(v))
 			return
 		}
 	}

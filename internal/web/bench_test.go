@@ -18,8 +18,8 @@ func BenchmarkPage(b *testing.B) {
 		n    int
 		red  bool
 	}{{"3", 3, true}, {"300", 300, true}, {"10000", 10000, true}} {
-		board, jobs := peopled(size.n, size.red)
-		o := shown(board, size.red)
+		board, jobs := storeWithRuns(size.n, size.red)
+		o := optionsFor(board, size.red)
 		h := New(o)
 		for name, path := range map[string]string{"front": "/", "probe": "/probes/" + jobs[1].System + "/" + jobs[1].Name, "json": "/api/v1/status", "lean": "/api/v1/status?recent=0"} {
 			b.Run(size.name+"/"+name, func(b *testing.B) {
@@ -49,15 +49,15 @@ func (c *counting) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkBoard tells the memory of a probe on the board: of one that always passed, of one that failed once and passes
+// BenchmarkStatusStore tells the memory of a probe on the board: of one that always passed, of one that failed once and passes
 // again, and of one with the largest run that is kept.
-func BenchmarkBoard(b *testing.B) {
+func BenchmarkStatusStore(b *testing.B) {
 	const n = 10000
 	for b.Loop() {
 		for name, fill := range map[string]func(*probe.Job, int, int) probe.Result{
-			"B/passed": func(j *probe.Job, i, run int) probe.Result { return ordinary(j, at(run), i+run, probe.OK) },
+			"B/passed": func(j *probe.Job, i, run int) probe.Result { return ordinaryResult(j, at(run), i+run, probe.OK) },
 			"B/failed": func(j *probe.Job, i, run int) probe.Result {
-				return ordinary(j, at(run), i+run, []probe.Reason{probe.OK, probe.Status}[run%2])
+				return ordinaryResult(j, at(run), i+run, []probe.Reason{probe.OK, probe.Status}[run%2])
 			},
 		} {
 			b.ReportMetric(kept(n, fill), name)
@@ -70,11 +70,11 @@ func at(run int) time.Time { return time.Unix(1_800_000_000, 0).Add(time.Duratio
 
 // kept is how much memory a probe on a board of n takes after as many runs as it remembers, and one more.
 func kept(n int, fill func(j *probe.Job, i, run int) probe.Result) float64 {
-	jobs := crowded(n)
-	board := NewBoard()
+	jobs := manyJobs(n)
+	board := NewStatusStore()
 	empty := heap()
 	board.SetJobs(jobs)
-	for run := range mostRuns + 1 {
+	for run := range maxRuns + 1 {
 		for i := range jobs {
 			board.Observe(fill(&jobs[i], i, run))
 		}

@@ -17,14 +17,14 @@ import (
 // pictures names a folder that gets a picture of every page that the browser looks at, for people to look at.
 const pictures = "PROBER_TEST_PICTURES"
 
-// TestThePagesInABrowser looks at the pages as people do: on a desk and on a phone, in the light and in the dark. Axe must
+// TestPages_inABrowser looks at the pages as people do: on a desk and on a phone, in the light and in the dark. Axe must
 // find nothing that keeps anybody from using them, the console must stay silent, and nothing may be wider than a phone.
-func TestThePagesInABrowser(t *testing.T) {
+func TestPages_inABrowser(t *testing.T) {
 	b := testenv.NewBrowser(t)
 	for _, n := range []int{3, 300} {
 		for _, red := range []bool{false, true} {
-			board, jobs := peopled(n, red)
-			server := httptest.NewServer(New(shown(board, red)))
+			board, jobs := storeWithRuns(n, red)
+			server := httptest.NewServer(New(optionsFor(board, red)))
 			defer server.Close()
 			paths := map[string]string{"front": "/"}
 			if n == 3 {
@@ -37,7 +37,7 @@ func TestThePagesInABrowser(t *testing.T) {
 						if n > 3 && red == dark != (width == 360) {
 							continue // what differs is seen at 3: axe takes its time at 300
 						}
-						t.Run(name, func(t *testing.T) { look(t, b, server.URL+path, name, width, dark) })
+						t.Run(name, func(t *testing.T) { checkPage(t, b, server.URL+path, name, width, dark) })
 					}
 				}
 			}
@@ -45,8 +45,8 @@ func TestThePagesInABrowser(t *testing.T) {
 	}
 }
 
-// look opens a page and says what is wrong with it.
-func look(t *testing.T, b *testenv.Browser, url, name string, width int, dark bool) {
+// checkPage opens a page and says what is wrong with it.
+func checkPage(t *testing.T, b *testenv.Browser, url, name string, width int, dark bool) {
 	b.Window(width, 800, dark)
 	b.Open(url)
 	var wide struct {
@@ -59,7 +59,7 @@ func look(t *testing.T, b *testenv.Browser, url, name string, width int, dark bo
 	if wide.Page > width || len(wide.Parts) > 0 {
 		t.Errorf("%d pixels wide on a screen of %d: %q", wide.Page, width, wide.Parts)
 	}
-	if strings.Contains(wide.Text, "Load it anew") {
+	if strings.Contains(wide.Text, "Reload it before") {
 		t.Error("a page that was just drawn says that it is old")
 	}
 	for _, wrong := range b.Axe() {
@@ -75,15 +75,15 @@ func look(t *testing.T, b *testenv.Browser, url, name string, width int, dark bo
 	}
 }
 
-// TestThePagesNeedNoScriptAndNoMouse goes from the front page to a probe's page and runs the probe with the keyboard
+// TestPages_withoutScriptAndMouse goes from the front page to a probe's page and runs the probe with the keyboard
 // alone, in a browser that runs no scripts.
-func TestThePagesNeedNoScriptAndNoMouse(t *testing.T) {
-	board, jobs := peopled(3, true)
-	o := shown(board, true)
+func TestPages_withoutScriptAndMouse(t *testing.T) {
+	board, jobs := storeWithRuns(3, true)
+	o := optionsFor(board, true)
 	o.Run = func(_ context.Context, id probe.ID) error {
 		for i := range jobs {
 			if jobs[i].ID == id {
-				board.Observe(ordinary(&jobs[i], time.Now(), 7, probe.OK))
+				board.Observe(ordinaryResult(&jobs[i], time.Now(), 7, probe.OK))
 			}
 		}
 		return nil
@@ -132,14 +132,14 @@ func TestThePagesNeedNoScriptAndNoMouse(t *testing.T) {
 	}
 }
 
-// TestAPageLeftOpenSaysThatItIsOld lets the page's own clock go on: without a script it says that it may be out of date.
-func TestAPageLeftOpenSaysThatItIsOld(t *testing.T) {
+// TestPages_warnWhenOld lets the page's own clock go on: without a script it says that it may be out of date.
+func TestPages_warnWhenOld(t *testing.T) {
 	server := httptest.NewServer(New(full()))
 	defer server.Close()
 	b := testenv.NewBrowser(t)
 	b.Open(server.URL)
 	old := func() (shown bool) {
-		b.Eval(`document.body.innerText.includes("Load it anew")`, &shown)
+		b.Eval(`document.body.innerText.includes("Reload it before")`, &shown)
 		return shown
 	}
 	if old() {

@@ -13,21 +13,21 @@ import (
 	"prober/internal/text"
 )
 
-// A probeView is what a probe's own page shows.
+// A probeView is the data of a probe's page.
 type probeView struct {
-	frame
+	layout
 	rowView
 	Every, Limit string // interval and timeout
 	Runs         []Run  // the newest first
 	RunPath      string // empty if it cannot be run on request
-	Needs        []need
+	Dependencies []dependency
 	Labels       []string
 	Signals      []signalView
-	Stories      []storyView
+	RunViews     []runView
 }
 
-// A need is a probe that this one depends on.
-type need struct {
+// A dependency is a probe that this one depends on.
+type dependency struct {
 	namedLink
 	Verdict probe.Verdict
 	Known   bool
@@ -35,52 +35,52 @@ type need struct {
 
 type signalView struct{ Check, Series string }
 
-type storyView struct {
+type runView struct {
 	ID, Head, Text string
-	Story          *Story
+	Run            *RunDetail
 }
 
-// probeByName leads to the page of a probe, or of those that share the name.
-func (s *site) probeByName(w http.ResponseWriter, r *http.Request) {
-	rows := s.named("", r.PathValue("name"))
+// probeByName redirects to the page of a probe, or lists those that share the name.
+func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
+	rows := s.byName("", r.PathValue("name"))
 	switch len(rows) {
 	case 0:
-		s.missing(w)
+		s.notFound(w)
 	case 1:
-		w.Header().Set("Location", probePath("../", rows[0].ID)) // relative, so that it holds behind any prefix
+		w.Header().Set("Location", probePath("../", rows[0].ID)) // relative, so that it works behind any prefix
 		w.WriteHeader(http.StatusFound)
 	default:
-		v := noteView{frame: s.frame("../", "several probes have this name"), Text: "Say which one is meant:"}
+		v := messageView{layout: s.layout("../", "several probes have this name"), Text: "Which one?"}
 		for _, row := range rows {
-			v.Ways = append(v.Ways, namedLink{row.System + "/" + row.Name, probePath("../", row.ID)})
+			v.Choices = append(v.Choices, namedLink{row.System + "/" + row.Name, probePath("../", row.ID)})
 		}
-		s.draw(w, http.StatusMultipleChoices, "note", v)
+		s.render(w, http.StatusMultipleChoices, "note", v)
 	}
 }
 
-func (s *site) missing(w http.ResponseWriter) {
+func (s *server) notFound(w http.ResponseWriter) {
 	http.Error(w, "no such probe; / lists all", http.StatusNotFound)
 }
 
 // detail shows one probe.
-func (s *site) detail(w http.ResponseWriter, r *http.Request) {
+func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	if s.Probe == nil {
-		s.missing(w)
+		s.notFound(w)
 		return
 	}
 	d, ok := s.Probe(r.PathValue("system"), r.PathValue("name"))
 	if !ok {
-		s.missing(w)
+		s.notFound(w)
 		return
 	}
 	const up = "../../"
 	v := probeView{
-		frame: s.frame(up, d.System+"/"+d.Name+": "+says(d.Row)),
-		Every: probe.Duration(d.Interval).String(), Limit: probe.Duration(d.Job.Timeout).String(),
-		Runs: d.History.Runs(), Labels: text.Labels(d.Job.Labels), Signals: signals(d.Job.Signals), Stories: stories(d),
+		layout: s.layout(up, d.System+"/"+d.Name+": "+summary(d.ProbeStatus)),
+		Every:  probe.Duration(d.Interval).String(), Limit: probe.Duration(d.Job.Timeout).String(),
+		Runs: d.History.Runs(), Labels: text.Labels(d.Job.Labels), Signals: signals(d.Job.Signals), RunViews: runViews(d),
 	}
-	v.rowView = s.rowView(&d.Row, v.Now)
-	v.Worst, v.Works = d.Verdict, maintained([]*Row{&d.Row}, mostNames)
+	v.rowView = s.rowView(&d.ProbeStatus, v.Now)
+	v.Worst, v.Maintenance = d.Verdict, maintenanceBanners([]*ProbeStatus{&d.ProbeStatus}, maxNames)
 	slices.Reverse(v.Runs)
 	if s.Run != nil {
 		v.RunPath = "./" + escaped(d.Name) + "/run"
@@ -88,28 +88,28 @@ func (s *site) detail(w http.ResponseWriter, r *http.Request) {
 	for _, name := range d.Job.DependsOn {
 		other, known := s.Probe(d.System, name)
 		id := probe.ID{System: d.System, Name: name}
-		v.Needs = append(v.Needs, need{namedLink{name, probePath(up, id)}, other.Verdict, known})
+		v.Dependencies = append(v.Dependencies, dependency{namedLink{name, probePath(up, id)}, other.Verdict, known})
 	}
-	s.draw(w, http.StatusOK, "probe", v)
+	s.render(w, http.StatusOK, "probe", v)
 }
 
-// stories are the last run and the last that failed, which may be the same.
-func stories(d Detail) []storyView {
-	last := storyView{ID: "last", Head: "Last run", Story: d.Last}
-	failed := storyView{ID: "failed", Head: "Last failure", Story: d.Failed}
+// runViews returns the last run and the last that failed, which may be the same.
+func runViews(d Detail) []runView {
+	last := runView{ID: "last", Head: "Last run", Run: d.Last}
+	failed := runView{ID: "failed", Head: "Last failure", Run: d.Failed}
 	switch {
 	case d.Last == nil:
 		last.Text = "Not run yet."
 	case d.Overdue:
-		last.Head, last.Text = "Last run, out of date", "It says what was true then, and nothing of now."
+		last.Head, last.Text = "Last run, out of date", "It does not show the present state."
 	}
 	switch {
 	case d.Failed == nil:
-		failed.Text = "No run failed since this prober began to ask."
+		failed.Text = "No run has failed since this prober started."
 	case d.Failed == d.Last:
-		failed.Text, failed.Story = "The last run is the last failure.", nil
+		failed.Text, failed.Run = "The last run is the last failure.", nil
 	}
-	return []storyView{last, failed}
+	return []runView{last, failed}
 }
 
 func signals(of map[string]probe.Signal) []signalView {
@@ -120,12 +120,12 @@ func signals(of map[string]probe.Signal) []signalView {
 	return all
 }
 
-// An exchangeView is an exchange in words and as a bar of its phases.
+// An exchangeView is an exchange in words, with a bar of its phases.
 type exchangeView struct {
 	Method, URL string
 	For         string // the check and the target
-	Open        bool   // shown in full at once
-	Failed      bool   // a check that it was made for did not pass, or no complete answer came
+	Open        bool   // expanded at first
+	Failed      bool   // a check that cites it did not pass, or there was no complete response
 	Outcome     string
 	Phases      []phaseView
 	PhaseWords  string
@@ -140,8 +140,8 @@ type phaseView struct {
 	X, Y, Width, Height int
 }
 
-// exchanges shows the exchanges of a story.
-func exchanges(s *Story) []exchangeView {
+// exchanges returns the exchanges of a run as they are shown.
+func exchanges(s *RunDetail) []exchangeView {
 	var all []exchangeView
 	for _, x := range s.Exchanges {
 		v := exchangeView{Method: x.Method, URL: x.URL, For: strings.TrimSpace(x.Check + " " + x.Target), Outcome: outcome(x), Facts: facts(x, s.Started)}
@@ -159,22 +159,22 @@ func exchanges(s *Story) []exchangeView {
 func outcome(x probe.Exchange) string {
 	expected := ""
 	if x.Expected {
-		expected = ", as the probe wants it"
+		expected = ", as expected"
 	}
 	switch {
 	case x.Denied != "":
 		return "not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
 	case x.Reason != probe.OK && x.Reason.Word != "" && x.Status == 0:
-		return fmt.Sprintf("no answer after %s: %s", short(x.Took), words(x.Reason))
+		return fmt.Sprintf("no response after %s: %s", formatLatency(x.Took), reasonText(x.Reason))
 	case x.Reason == probe.Cancelled && x.Expected:
-		return fmt.Sprintf("answered %d, hung up on in the middle after %s%s", x.Status, short(x.Took), expected)
+		return fmt.Sprintf("answered %d, closed by the probe after %s%s", x.Status, formatLatency(x.Took), expected)
 	case x.Reason != probe.OK && x.Reason.Word != "":
-		return fmt.Sprintf("answered %d, not completely, in %s: %s", x.Status, short(x.Took), words(x.Reason))
+		return fmt.Sprintf("answered %d, not completely, in %s: %s", x.Status, formatLatency(x.Took), reasonText(x.Reason))
 	}
-	return fmt.Sprintf("answered %d in %s%s", x.Status, short(x.Took), expected)
+	return fmt.Sprintf("answered %d in %s%s", x.Status, formatLatency(x.Took), expected)
 }
 
-// facts lists what else is known of an exchange, without what is not.
+// facts lists the known facts of an exchange.
 func facts(x probe.Exchange, run time.Time) []fact {
 	all := []fact{
 		{"Address dialled", x.Addr},
@@ -187,7 +187,7 @@ func facts(x probe.Exchange, run time.Time) []fact {
 		{"Certificate", certificate(x.CertExpiry, run)},
 	}
 	if !x.Started.IsZero() {
-		all = append(all, fact{"Sent", short(max(x.Started.Sub(run), 100*time.Microsecond)) + " after the run began"})
+		all = append(all, fact{"Sent", formatLatency(max(x.Started.Sub(run), 100*time.Microsecond)) + " after the start of the run"})
 	}
 	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
 }
@@ -206,19 +206,19 @@ func connections(x probe.Exchange) string {
 	return strconv.Itoa(x.Connections)
 }
 
-// certificate says how long the chain was still good for when it was seen.
+// certificate says how long the chain was still valid when it was seen.
 func certificate(expiry, seen time.Time) string {
 	if expiry.IsZero() {
 		return ""
 	}
 	left := int(expiry.Sub(seen).Hours() / 24)
 	if expiry.Before(seen) {
-		return "expired at " + clock(expiry)
+		return "expired at " + formatDateTime(expiry)
 	}
-	return fmt.Sprintf("%d days left, until %s", left, clock(expiry))
+	return fmt.Sprintf("%d days left, until %s", left, formatDateTime(expiry))
 }
 
-// phases shares out the bar's width, and says the same in words.
+// phases divides the width of the bar, and describes the phases in words.
 func phases(all []probe.Phase) ([]phaseView, string) {
 	const wide = 300
 	var total time.Duration
@@ -235,7 +235,7 @@ func phases(all []probe.Phase) ([]phaseView, string) {
 		v := phaseView{Name: p.Name, X: x, Width: max(1, int(wide*p.Took/total)), Y: 3 * (i % 2), Height: 12 - 6*(i%2)}
 		x += v.Width
 		bar = append(bar, v)
-		said = append(said, p.Name+" "+short(p.Took))
+		said = append(said, p.Name+" "+formatLatency(p.Took))
 	}
 	return bar, strings.Join(said, ", ")
 }

@@ -22,10 +22,10 @@ func visible(page string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-func TestAProbesPageTellsTheWholeStory(t *testing.T) {
+func TestDetail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board, jobs := peopled(3, true)
-		h := New(shown(board, true))
+		board, jobs := storeWithRuns(3, true)
+		h := New(optionsFor(board, true))
 		path := "/probes/ibex/" + jobs[1].Name
 		page := visible(ask(h, "GET", path).Body.String())
 		for _, want := range []string{
@@ -37,7 +37,7 @@ func TestAProbesPageTellsTheWholeStory(t *testing.T) {
 			"resolve 5.5 ms, connect 11 ms, tls 28 ms, processing 28 ms, transfer 11 ms",
 			"Address dialled 10.0.0.79:443", "Protocol HTTP/1.1", "Connections opened 1", "Body 591 bytes",
 			"Trace id sent 00000000000000004bf92f3577b34df5", "Trace id returned req-00000079", "Version 1.4.7", "Certificate 41 days left, until",
-			"Sent 1.0 ms after the run began", "The last run is the last failure.", "ibex is in maintenance until",
+			"Sent 1.0 ms after the start of the run", "The last run is the last failure.", "ibex is in maintenance until",
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %q", want)
@@ -47,7 +47,7 @@ func TestAProbesPageTellsTheWholeStory(t *testing.T) {
 			t.Log(page)
 		}
 		j := &jobs[1]
-		board.Observe(ordinary(j, time.Now(), 5, probe.OK))
+		board.Observe(ordinaryResult(j, time.Now(), 5, probe.OK))
 		page = visible(ask(h, "GET", path).Body.String())
 		_, failure, _ := strings.Cut(page, "Last failure")
 		if !strings.Contains(page, "ok ibex/health-001") || !strings.Contains(failure, "wanted 200, got 503") || !strings.Contains(failure, "req-00000079") {
@@ -56,12 +56,12 @@ func TestAProbesPageTellsTheWholeStory(t *testing.T) {
 	})
 }
 
-func TestProbesAreFoundByTheirNames(t *testing.T) {
-	board := NewBoard()
+func TestProbeByName(t *testing.T) {
+	board := NewStatusStore()
 	other := job("proxy")
 	other.System = "1pass"
 	board.SetJobs([]probe.Job{job("proxy"), other, job("alone")})
-	h := New(shown(board, false))
+	h := New(optionsFor(board, false))
 	for _, c := range []struct {
 		path   string
 		status int
@@ -76,7 +76,7 @@ func TestProbesAreFoundByTheirNames(t *testing.T) {
 		{"/probes/ibex/proxy/", 404, ""},
 		{"/badge/alone.svg", 200, "not run yet"},
 		{"/badge/1pass/proxy.svg", 200, "not run yet"},
-		{"/badge/proxy.svg", 404, "more than one"},
+		{"/badge/proxy.svg", 404, "several of that name"},
 		{"/badge/ibex/alone", 404, "no such probe"},
 		{"/badge/ibex/nobody.svg", 404, "no such probe"},
 		{"/icon/pass.svg", 200, "<circle"},
@@ -96,46 +96,46 @@ func TestProbesAreFoundByTheirNames(t *testing.T) {
 	}
 }
 
-func TestBadgesSayWhatTheirColourSays(t *testing.T) {
+func TestBadge(t *testing.T) {
 	until := Maintenance{Until: time.Unix(1_800_000_000, 0)}
 	ran := time.Unix(1_700_000_000, 0)
-	for want, row := range map[string]Row{
-		"passed":                             {Verdict: probe.Pass, Reason: probe.OK, LastRun: ran},
-		"FAILED: connection refused":         {Verdict: probe.Fail, Reason: probe.Refused, LastRun: ran},
-		"unclear: the prober's own clock":    {Reason: probe.SelfClock, LastRun: ran},
-		"not run yet":                        {Reason: probe.NothingChecked},
-		"FAILED: wrong status (maintenance)": {Verdict: probe.Fail, Reason: probe.Status, LastRun: ran, Maintenance: until},
+	for want, row := range map[string]ProbeStatus{
+		"passed":                               {Verdict: probe.Pass, Reason: probe.OK, LastRun: ran},
+		"FAILED: connection refused":           {Verdict: probe.Fail, Reason: probe.Refused, LastRun: ran},
+		"inconclusive: the prober's own clock": {Reason: probe.SelfClock, LastRun: ran},
+		"not run yet":                          {Reason: probe.NothingChecked},
+		"FAILED: wrong status (maintenance)":   {Verdict: probe.Fail, Reason: probe.Status, LastRun: ran, Maintenance: until},
 	} {
-		if got := says(row); got != want {
+		if got := summary(row); got != want {
 			t.Errorf("got %q, wanted %q", got, want)
 		}
 	}
-	if a, b, c := badge("x", "y", probe.Pass), badge("x", "y", probe.Fail), badge("x", "y", probe.Inconclusive); a == b || b == c || a == c {
+	if a, b, c := badgeSVG("x", "y", probe.Pass), badgeSVG("x", "y", probe.Fail), badgeSVG("x", "y", probe.Inconclusive); a == b || b == c || a == c {
 		t.Error("verdicts of one colour")
 	}
 }
 
-// TestHostileTextStaysTextEverywhere fills everything that a probe's page, the badge and the icons show with what would
+// TestPages_hostileText fills everything that a probe's page, the badge and the icons show with what would
 // do harm if it were not escaped.
-func TestHostileTextStaysTextEverywhere(t *testing.T) {
+func TestPages_hostileText(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}</title></svg></style>`
 	x := probe.Exchange{
 		Check: evil, Target: evil, Method: evil, URL: "javascript:alert(1)//" + evil, Addr: evil, Status: 200, Proto: evil, Reason: probe.Reason{Word: evil}, Took: 5,
 		Phases: []probe.Phase{{Name: evil, Took: 5}}, TraceID: evil, TargetTraceID: evil, Version: evil, Denied: evil,
 	}
-	story := &Story{Checks: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason{Word: evil}, Detail: evil}}, Exchanges: []probe.Exchange{x}}
-	row := Row{
+	story := &RunDetail{Checks: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason{Word: evil}, Detail: evil}}, Exchanges: []probe.Exchange{x}}
+	row := ProbeStatus{
 		ID: probe.ID{System: evil, Name: evil, Type: evil, Runbook: evil, Severity: evil}, RunbookURL: "javascript:alert(1)", Verdict: probe.Fail,
 		Reason: probe.Reason{Word: evil}, Detail: evil, Failing: story.Checks, Maintenance: Maintenance{Why: evil, Until: time.Unix(1_800_000_000, 0)}, LastRun: time.Unix(1, 0),
 	}
 	o := full()
-	o.Status = func() []Row { return []Row{row, row} }
+	o.Status = func() []ProbeStatus { return []ProbeStatus{row, row} }
 	o.Probe = func(string, string) (Detail, bool) {
-		return Detail{Row: row, Last: story, Failed: &Story{Exchanges: []probe.Exchange{x}}, Job: &probe.Job{
+		return Detail{ProbeStatus: row, Last: story, Failed: &RunDetail{Exchanges: []probe.Exchange{x}}, Job: &probe.Job{
 			Labels: map[string]string{evil: evil}, Signals: map[string]probe.Signal{evil: {Name: evil, Labels: map[string]string{evil: evil}}}, DependsOn: []string{evil},
 		}}, true
 	}
-	o.Unfit = func() []string { return []string{evil} }
+	o.FailedSelfChecks = func() []string { return []string{evil} }
 	h := New(o)
 	escapedEvil := escaped(evil)
 	for path, least := range map[string]int{"/": 10, "/probes/" + escapedEvil: 2, "/probes/x/" + escapedEvil: 25, "/badge/x/" + escapedEvil + ".svg": 4} {

@@ -9,8 +9,8 @@ import (
 	"prober/internal/probe"
 )
 
-// crowded returns that many jobs: of up to five systems with a dozen runbooks each.
-func crowded(n int) []probe.Job {
+// manyJobs returns that many jobs: of up to five systems with a dozen runbooks each.
+func manyJobs(n int) []probe.Job {
 	jobs := make([]probe.Job, n)
 	kinds := []string{"http", "health", "jwks", "protected", "clock"}
 	for i := range jobs {
@@ -30,8 +30,8 @@ func crowded(n int) []probe.Job {
 	return jobs
 }
 
-// ordinary is a run with one exchange and three checks, of which the second does not pass for that reason.
-func ordinary(j *probe.Job, started time.Time, i int, why probe.Reason) probe.Result {
+// ordinaryResult is a run with one exchange and three checks, of which the second does not pass for that reason.
+func ordinaryResult(j *probe.Job, started time.Time, i int, why probe.Reason) probe.Result {
 	r := probe.NewResult(j.ID)
 	r.Started, r.Took = started, time.Duration(20+i*7919%97)*time.Millisecond
 	x := probe.Exchange{
@@ -58,10 +58,10 @@ func ordinary(j *probe.Job, started time.Time, i int, why probe.Reason) probe.Re
 	return *r
 }
 
-// peopled is a board of that many probes with forty runs each. When red, every eighth fails, some others cannot be told,
+// storeWithRuns is a board of that many probes with forty runs each. When red, every eighth fails, some others cannot be told,
 // one is overdue and a system is in maintenance.
-func peopled(n int, red bool) (*Board, []probe.Job) {
-	b, jobs := NewBoard(), crowded(n)
+func storeWithRuns(n int, red bool) (*StatusStore, []probe.Job) {
+	b, jobs := NewStatusStore(), manyJobs(n)
 	now := time.Now()
 	if red {
 		for i := range jobs {
@@ -73,41 +73,41 @@ func peopled(n int, red bool) (*Board, []probe.Job) {
 	b.SetJobs(jobs)
 	for i := range jobs {
 		j := &jobs[i]
-		for run := range mostRuns {
-			why, age := probe.OK, time.Duration(mostRuns-run)*j.Interval
+		for run := range maxRuns {
+			why, age := probe.OK, time.Duration(maxRuns-run)*j.Interval
 			switch {
 			case !red:
 			case i%8 == 1 && run > 30-i%7:
 				why = []probe.Reason{probe.Status, probe.Timeout}[i/8%2]
 			case i%30 == 2 && run > 20:
 				why = probe.SelfNetwork
-			case run == i%mostRuns:
+			case run == i%maxRuns:
 				why = probe.Status
 			}
 			if red && i == 4 {
 				age += 10 * time.Minute
 			}
-			b.Observe(ordinary(j, now.Add(-age), i*mostRuns+run, why))
+			b.Observe(ordinaryResult(j, now.Add(-age), i*maxRuns+run, why))
 		}
 	}
 	return b, jobs
 }
 
-// shown is a site of a board, with everything that a prober hands over.
-func shown(b *Board, red bool) Options {
+// optionsFor is a site of a board, with everything that a prober hands over.
+func optionsFor(b *StatusStore, red bool) Options {
 	o := full()
-	o.Status, o.Probe = b.Rows, b.Probe
+	o.Status, o.Probe = b.Statuses, b.Probe
 	o.Next = func(probe.ID) time.Time { return time.Now().Add(17 * time.Second) }
 	o.Run = func(context.Context, probe.ID) error { return nil }
 	o.Incident = func(string) string { return "## Incident\n" }
 	o.Extra = map[string]http.Handler{}
 	if red {
-		o.Unfit = func() []string { return []string{"network"} }
+		o.FailedSelfChecks = func() []string { return []string{"network"} }
 		o.ReloadError = func() error { return fmt.Errorf("ibex.yaml:6: proxy: unknown key expcet, did you mean expect?") }
-		o.Switches = func() []Switch {
-			return []Switch{
+		o.Faults = func() []Fault {
+			return []Fault{
 				{Name: "auth-down", Summary: "auth stops answering", Signal: "proxy/ready fails with dependency", Path: "/demo/break/auth-down"},
-				{Name: "replica-down", Summary: "one of three replicas stops", Signal: "proxy/live fails", Broken: true, Path: "/demo/mend/replica-down"},
+				{Name: "replica-down", Summary: "one of three replicas stops", Signal: "proxy/live fails", Active: true, Path: "/demo/clear/replica-down"},
 			}
 		}
 	}

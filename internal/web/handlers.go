@@ -9,10 +9,10 @@ import (
 	"prober/internal/text"
 )
 
-// answer answers 200 if all is well and 503 with the reason if not.
-func answer(ask func() error, state string) http.HandlerFunc {
+// healthHandler answers 200 if ask returns nil, else 503 with the reason.
+func healthHandler(ask func() error, state string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		if why := reasonOf(ask); why != "" {
+		if why := errorText(ask); why != "" {
 			http.Error(w, "prober is not "+state+": "+why, http.StatusServiceUnavailable)
 			return
 		}
@@ -21,13 +21,13 @@ func answer(ask func() error, state string) http.HandlerFunc {
 	}
 }
 
-func (s *site) reload(w http.ResponseWriter, r *http.Request) {
+func (s *server) reload(w http.ResponseWriter, r *http.Request) {
 	if s.Reload == nil {
 		http.Error(w, "reloading over HTTP is not enabled; SIGHUP does it", http.StatusForbidden)
 		return
 	}
 	if err := s.Reload(r.Context()); err != nil {
-		http.Error(w, "not reloaded, the configuration before keeps running:\n"+text.Lines(err.Error()), http.StatusInternalServerError)
+		http.Error(w, "not reloaded, the previous configuration keeps running:\n"+text.Lines(err.Error()), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -43,11 +43,11 @@ func document(kind string, write func() []byte) http.HandlerFunc {
 	}
 }
 
-// incident serves the note as text: it is there to be copied into a ticket. Of a system that nobody probes there is no
-// note, and not an empty one, which would read as if all were well.
-func (s *site) incident(w http.ResponseWriter, r *http.Request) {
+// incident serves the note as text, to be copied into a ticket. An unknown system is an error: an empty note would read as
+// if everything passed.
+func (s *server) incident(w http.ResponseWriter, r *http.Request) {
 	system := r.URL.Query().Get("system")
-	if system != "" && !slices.ContainsFunc(s.rows(), func(row Row) bool { return row.System == system }) {
+	if system != "" && !slices.ContainsFunc(s.statuses(), func(row ProbeStatus) bool { return row.System == system }) {
 		http.Error(w, "no such system; / lists all", http.StatusNotFound)
 		return
 	}
@@ -55,8 +55,8 @@ func (s *site) incident(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, text.Lines(s.Incident(system)))
 }
 
-// reasonOf is the error as text, or empty; a question that nobody handed over has no complaint.
-func reasonOf(ask func() error) string {
+// errorText is the error that ask returns as text; empty without an error, or without ask.
+func errorText(ask func() error) string {
 	if ask == nil {
 		return ""
 	}

@@ -7,21 +7,21 @@ import (
 	"prober/internal/probe"
 )
 
-// mostRuns bounds the runs that are remembered of a probe.
-const mostRuns = 40
+// maxRuns bounds the history of a probe.
+const maxRuns = 40
 
-// A Run is what is remembered of a run that is no longer the last.
+// A Run is a run in the history of a probe.
 type Run struct {
 	Started time.Time     // to the second
 	Verdict probe.Verdict // of the run
-	Reason  probe.Reason  // of the check that made the verdict; empty if there were too many different ones
+	Reason  probe.Reason  // of the decisive check; empty if there were too many different ones
 	Latency time.Duration // to 10 µs; at most half a day
 }
 
 // A History is the last runs of a probe, packed: ten thousand probes have four hundred thousand of them.
 type History struct {
-	runs    [mostRuns]packed // a ring
-	first   uint8            // the oldest
+	runs    [maxRuns]packed // a ring
+	first   uint8           // the oldest
 	count   uint8
 	reasons []probe.Reason // what the runs' reasons stand for; only ever appended to
 }
@@ -34,26 +34,26 @@ type packed struct {
 	reason  uint8 // an index in reasons
 }
 
-const grain = 10 * time.Microsecond
+const latencyUnit = 10 * time.Microsecond
 
-// add remembers a run, and forgets the oldest if there is no room.
+// add appends a run, and drops the oldest if there is no room.
 func (h *History) add(r packed) {
-	if h.count < mostRuns {
+	if h.count < maxRuns {
 		h.runs[h.count] = r
 		h.count++
 		return
 	}
 	h.runs[h.first] = r
-	h.first = (h.first + 1) % mostRuns
+	h.first = (h.first + 1) % maxRuns
 }
 
 // Runs returns the runs, the oldest first.
 func (h *History) Runs() []Run {
 	runs := make([]Run, h.count)
 	for i := range runs {
-		p := h.runs[(int(h.first)+i)%mostRuns]
+		p := h.runs[(int(h.first)+i)%maxRuns]
 		runs[i] = Run{
-			Started: time.Unix(int64(p.started), 0), Verdict: probe.Verdict(p.verdict), Latency: time.Duration(p.latency) * grain,
+			Started: time.Unix(int64(p.started), 0), Verdict: probe.Verdict(p.verdict), Latency: time.Duration(p.latency) * latencyUnit,
 		}
 		if int(p.reason) < len(h.reasons) {
 			runs[i].Reason = h.reasons[p.reason]
@@ -62,31 +62,31 @@ func (h *History) Runs() []Run {
 	return runs
 }
 
-// pack packs a run; reason is what intern said.
+// pack packs a run; reason is the number from intern.
 func pack(started time.Time, v probe.Verdict, reason uint8, latency time.Duration) packed {
 	return packed{
 		started: uint32(min(max(started.Unix(), 0), math.MaxUint32)),
-		latency: uint32(min(max(latency/grain, 0), math.MaxUint32)),
+		latency: uint32(min(max(latency/latencyUnit, 0), math.MaxUint32)),
 		verdict: uint8(v), reason: reason,
 	}
 }
 
-// A lexicon gives reasons a number each.
-type lexicon struct {
+// A reasonTable numbers reasons.
+type reasonTable struct {
 	numbers map[probe.Reason]uint8
 	reasons []probe.Reason
 }
 
-// unnamed is the number of a reason that came when all others were taken.
-const unnamed = math.MaxUint8
+// noReason stands for any reason after all other numbers are taken.
+const noReason = math.MaxUint8
 
 // intern returns the number of a reason.
-func (l *lexicon) intern(why probe.Reason) uint8 {
+func (l *reasonTable) intern(why probe.Reason) uint8 {
 	if n, known := l.numbers[why]; known {
 		return n
 	}
-	if len(l.reasons) >= unnamed {
-		return unnamed
+	if len(l.reasons) >= noReason {
+		return noReason
 	}
 	n := uint8(len(l.reasons))
 	l.numbers[why], l.reasons = n, append(l.reasons, why)

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// NewServer returns a server that no client can keep busy for long: headers are read within 5 s and up to 64 KiB,
-// requests within 10 s, answers are written within a minute, and idle connections are closed after two. Where it logs
-// is left to the caller.
+// NewServer returns a server with timeouts: headers are read within 5 s and up to 64 KiB, requests within 10 s, responses
+// are written within a minute, and idle connections are closed after two. The caller sets the log.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

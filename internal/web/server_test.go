@@ -40,7 +40,7 @@ func (p *pipes) dial() net.Conn {
 	return ours
 }
 
-func TestSlowClientsAreClosedAndOthersAnswered(t *testing.T) {
+func TestNewServer_slowClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, listener := NewServer(New(full())), &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 		var all sync.WaitGroup
@@ -86,7 +86,7 @@ func TestSlowClientsAreClosedAndOthersAnswered(t *testing.T) {
 	})
 }
 
-func TestLargeHeadersAreRefused(t *testing.T) {
+func TestNewServer_largeHeaders(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = NewServer(New(full()))
 	server.Start()

@@ -11,7 +11,7 @@ import (
 	"prober/internal/probe"
 )
 
-// jsonStatus is the answer of /api/v1/status. Fields are added to it, never renamed. Times are RFC 3339 in UTC.
+// jsonStatus is the response of /api/v1/status. Fields are added to it, never renamed. Times are RFC 3339 in UTC.
 type jsonStatus struct {
 	Version string      `json:"version,omitempty"`
 	Time    time.Time   `json:"time"`
@@ -68,16 +68,16 @@ type jsonCheck struct {
 	Verdict probe.Verdict `json:"verdict"`
 	Reason  probe.Reason  `json:"reason"`
 	Detail  string        `json:"detail"`
-	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it rests on
+	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it cites
 }
 
-// status writes the answer probe by probe: of ten thousand it is some 30 MB, which nobody should hold at once. The query
-// may name a system, to get less of it, and recent=0 leaves out the runs before the last.
-func (s *site) status(w http.ResponseWriter, r *http.Request) {
+// status writes the response probe by probe: for ten thousand probes it is some 30 MB, too much to buffer. The query may
+// select a system, and recent=0 leaves out the history.
+func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	rows := s.rows()
+	rows := s.statuses()
 	if system := query.Get("system"); system != "" {
-		rows = slices.DeleteFunc(rows, func(row Row) bool { return row.System != system })
+		rows = slices.DeleteFunc(rows, func(row ProbeStatus) bool { return row.System != system })
 	}
 	var head bytes.Buffer
 	write := json.NewEncoder(&head).Encode
@@ -93,7 +93,7 @@ func (s *site) status(w http.ResponseWriter, r *http.Request) {
 		row := s.jsonOf(&rows[i], query.Get("recent") != "0")
 		body, err := json.Marshal(row)
 		if err != nil {
-			panic(http.ErrAbortHandler) // it is under way, and must not look whole
+			panic(http.ErrAbortHandler) // the response has started, and must not look complete
 		}
 		if i > 0 {
 			out.WriteByte(',')
@@ -104,7 +104,7 @@ func (s *site) status(w http.ResponseWriter, r *http.Request) {
 	out.Flush()
 }
 
-func (s *site) jsonOf(row *Row, recent bool) jsonRow {
+func (s *server) jsonOf(row *ProbeStatus, recent bool) jsonRow {
 	out := jsonRow{
 		System: row.System, Name: row.Name, Type: row.Type, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Severity: row.Severity,
 		Verdict: row.Verdict, Reason: row.Reason, Check: row.Check, Detail: row.Detail,
@@ -126,7 +126,7 @@ func (s *site) jsonOf(row *Row, recent bool) jsonRow {
 	return out
 }
 
-func count(rows []Row) jsonSummary {
+func count(rows []ProbeStatus) jsonSummary {
 	var n jsonSummary
 	for _, row := range rows {
 		switch row.Verdict {
@@ -141,7 +141,7 @@ func count(rows []Row) jsonSummary {
 	return n
 }
 
-// utc is the time as JSON shows it, to the millisecond; no time stays none.
+// utc is the time as JSON shows it, to the millisecond; a zero time stays zero.
 func utc(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -1,7 +1,7 @@
-// Package web serves what the prober shows of itself: its page, its metrics, its own health and its configuration.
+// Package web serves the status page, the metrics, the health of the prober itself and its configuration.
 //
-// The handlers show what they are handed and ask nothing of any target. Every answer can be shown to whoever can
-// reach the port: no secret is handed to this package, and what it is handed is escaped.
+// The handlers only show what they are given; apart from a run on request, nothing here sends requests to targets. This
+// package never gets a secret, and it escapes all text.
 package web
 
 import (
@@ -12,87 +12,87 @@ import (
 	"prober/internal/probe"
 )
 
-// Options are what the handlers show. A part that is nil is not there.
+// Options are what the handlers show. What is nil is not served.
 type Options struct {
 	Title   string // of the page; "prober" if empty
 	Version string // of the prober
 
-	Metrics     http.Handler                // behind /metrics
-	Healthy     func() error                // why the prober itself does not work; nil: it does
-	Ready       func() error                // why it is not ready; it must not depend on a target
-	Reload      func(context.Context) error // loads the configuration anew; its errors are shown
-	ReloadError func() error                // why the last reload failed; nil: it did not
-	Config      func() []byte               // the effective configuration as YAML, secrets masked
-	Schema      func() []byte               // the JSON Schema of the configuration
-	Incident    func(system string) string  // the incident note of a system; of all that have one if empty
-	Status      func() []Row                // a row for each probe, in the order in which they are shown
-	Unfit       func() []string             // the checks of its own surroundings that the prober did not pass: network, clock, storage
-	Next        func(probe.ID) time.Time    // when the next run is due; zero if nobody knows
-	Switches    func() []Switch             // what can be broken and mended on the page of a demonstration
+	Metrics          http.Handler                // behind /metrics
+	Healthy          func() error                // why the prober itself is not healthy
+	Ready            func() error                // why the prober is not ready; must not depend on a target
+	Reload           func(context.Context) error // reloads the configuration; its errors are shown
+	ReloadError      func() error                // why the last reload failed; nil if it succeeded
+	Config           func() []byte               // the effective configuration as YAML, secrets masked
+	Schema           func() []byte               // the JSON Schema of the configuration
+	Incident         func(system string) string  // the incident note of a system; for "", of all systems that have one
+	Status           func() []ProbeStatus        // of each probe, in the order in which they are shown
+	FailedSelfChecks func() []string             // the self-checks that failed: network, clock, storage
+	Next             func(probe.ID) time.Time    // when the next run is due; zero if unknown
+	Faults           func() []Fault              // the faults of a demonstration, to inject and clear on the page
 
-	// Probe tells all of one probe; false if there is none of that name.
+	// Probe returns the details of one probe; false if there is none of that name.
 	Probe func(system, name string) (Detail, bool)
-	// Run runs a probe at once and returns when its result is to be seen, or why it was not run.
+	// Run runs a probe at once. It returns when the result is visible, or why the probe was not run.
 	Run func(context.Context, probe.ID) error
 
-	// Extra handlers by their pattern, a path as http.ServeMux takes it; none may be one of ours. A form that is posted
-	// to one from the page leads back to the page.
+	// Extra handlers by their pattern, a path as http.ServeMux takes it; none may be one of ours. After a form
+	// posted from the page, the browser returns to the page.
 	Extra map[string]http.Handler
-	// Panicked is told the pattern of a handler that panicked. The panic itself is shown to nobody.
+	// Panicked is called with the pattern of a handler that panicked. The panic itself is never shown.
 	Panicked func(pattern string)
 }
 
-// A Switch is a fault on the page of a demonstration.
-type Switch struct {
+// A Fault is a fault of a demonstration.
+type Fault struct {
 	Name    string
 	Summary string // what it breaks
-	Signal  string // what should be seen then
-	Broken  bool   // it is broken now
-	Path    string // to which a POST turns it: to the state that it is not in
+	Signal  string // what the probes should report
+	Active  bool   // it is injected now
+	Path    string // a POST to it toggles the fault
 }
 
-// New returns the handler of everything. It panics if an Extra pattern is taken.
+// New returns the handler of all routes. It panics if an Extra pattern is taken.
 func New(o Options) http.Handler {
-	s := newSite(o)
+	s := newServer(o)
 	mux := http.NewServeMux()
-	mux.Handle("/{$}", allow(s.page, http.MethodGet, http.MethodHead))
-	mux.Handle("/-/healthy", allow(answer(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
-	mux.Handle("/-/ready", allow(answer(o.Ready, "ready"), http.MethodGet, http.MethodHead))
-	mux.Handle("/-/reload", allow(s.reload, http.MethodPost, http.MethodPut))
-	mux.Handle("/api/v1/status", allow(s.status, http.MethodGet, http.MethodHead))
-	mux.Handle("/probes/{name}", allow(s.probeByName, http.MethodGet, http.MethodHead))
-	mux.Handle("/probes/{system}/{name}", allow(s.detail, http.MethodGet, http.MethodHead))
-	mux.Handle("/probes/{system}/{name}/run", allow(s.run, http.MethodPost))
-	mux.Handle("/badge/{name}", allow(s.badge, http.MethodGet, http.MethodHead))
-	mux.Handle("/badge/{system}/{name}", allow(s.badge, http.MethodGet, http.MethodHead))
-	mux.Handle("/icon/{file}", allow(s.serveIcon, http.MethodGet, http.MethodHead))
+	mux.Handle("/{$}", allowMethods(s.index, http.MethodGet, http.MethodHead))
+	mux.Handle("/-/healthy", allowMethods(healthHandler(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
+	mux.Handle("/-/ready", allowMethods(healthHandler(o.Ready, "ready"), http.MethodGet, http.MethodHead))
+	mux.Handle("/-/reload", allowMethods(s.reload, http.MethodPost, http.MethodPut))
+	mux.Handle("/api/v1/status", allowMethods(s.status, http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{name}", allowMethods(s.probeByName, http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{system}/{name}", allowMethods(s.detail, http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{system}/{name}/run", allowMethods(s.run, http.MethodPost))
+	mux.Handle("/badge/{name}", allowMethods(s.badge, http.MethodGet, http.MethodHead))
+	mux.Handle("/badge/{system}/{name}", allowMethods(s.badge, http.MethodGet, http.MethodHead))
+	mux.Handle("/icon/{file}", allowMethods(s.serveIcon, http.MethodGet, http.MethodHead))
 	if o.Metrics != nil {
-		mux.Handle("/metrics", allow(o.Metrics.ServeHTTP, http.MethodGet, http.MethodHead))
+		mux.Handle("/metrics", allowMethods(o.Metrics.ServeHTTP, http.MethodGet, http.MethodHead))
 	}
 	if o.Config != nil {
-		mux.Handle("/config", allow(document("text/yaml; charset=utf-8", o.Config), http.MethodGet, http.MethodHead))
+		mux.Handle("/config", allowMethods(document("text/yaml; charset=utf-8", o.Config), http.MethodGet, http.MethodHead))
 	}
 	if o.Incident != nil {
-		mux.Handle("/incident", allow(s.incident, http.MethodGet, http.MethodHead))
+		mux.Handle("/incident", allowMethods(s.incident, http.MethodGet, http.MethodHead))
 	}
 	if o.Schema != nil {
-		mux.Handle("/schema.json", allow(document("application/schema+json", o.Schema), http.MethodGet, http.MethodHead))
+		mux.Handle("/schema.json", allowMethods(document("application/schema+json", o.Schema), http.MethodGet, http.MethodHead))
 	}
 	for pattern, h := range o.Extra {
-		mux.Handle(pattern, home(h))
+		mux.Handle(pattern, redirectAfterPost(h))
 	}
-	return contain(guard(mux), o.Panicked)
+	return recoverPanics(guard(mux), o.Panicked)
 }
 
-// Health returns a handler of the prober's own health and nothing else, for a listener that kubelets can reach
-// without the password that guards the rest.
+// Health returns a handler of the prober's own health and nothing else, for a listener without the authentication of
+// the main one, so that kubelets can use it.
 func Health(healthy, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/-/healthy", "/healthz", "/livez"} {
-		mux.Handle(path, allow(answer(healthy, "healthy"), http.MethodGet, http.MethodHead))
+		mux.Handle(path, allowMethods(healthHandler(healthy, "healthy"), http.MethodGet, http.MethodHead))
 	}
 	for _, path := range []string{"/-/ready", "/readyz"} {
-		mux.Handle(path, allow(answer(ready, "ready"), http.MethodGet, http.MethodHead))
+		mux.Handle(path, allowMethods(healthHandler(ready, "ready"), http.MethodGet, http.MethodHead))
 	}
-	return contain(guard(mux), nil)
+	return recoverPanics(guard(mux), nil)
 }

@@ -30,8 +30,8 @@ func full() Options {
 		Reload:  func(context.Context) error { return nil },
 		Config:  func() []byte { return []byte("system: ibex\n") },
 		Schema:  func() []byte { return []byte(`{"type":"object"}`) },
-		Status: func() []Row {
-			return []Row{{ID: probe.ID{System: "ibex", Name: "proxy", Type: "health"}, Verdict: probe.Pass, Reason: probe.OK, Detail: "200 on 3 of 3"}}
+		Status: func() []ProbeStatus {
+			return []ProbeStatus{{ID: probe.ID{System: "ibex", Name: "proxy", Type: "health"}, Verdict: probe.Pass, Reason: probe.OK, Detail: "200 on 3 of 3"}}
 		},
 		Extra: map[string]http.Handler{"/extra/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "extra "+r.Method) })},
 	}
@@ -86,7 +86,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotHandedOverIsNotThere(t *testing.T) {
+func TestNew_withoutOptions(t *testing.T) {
 	h := New(Options{})
 	for path, want := range map[string]int{
 		"/": 200, "/-/healthy": 200, "/-/ready": 200, "/api/v1/status": 200, "/metrics": 404, "/config": 404, "/schema.json": 404,
@@ -107,7 +107,7 @@ func TestWhatWasNotHandedOverIsNotThere(t *testing.T) {
 	}
 }
 
-func TestOwnHealthHasItsReasonAndNothingElse(t *testing.T) {
+func TestHealth(t *testing.T) {
 	sick := func() error { return errors.New("the scheduler has not started a run for 5m") }
 	wait := func() error { return errors.New("no configuration is loaded") }
 	h := Health(sick, wait)
@@ -141,7 +141,7 @@ func TestOwnHealthHasItsReasonAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestReloadSaysWhyNot(t *testing.T) {
+func TestReload(t *testing.T) {
 	o := full()
 	bad := errors.New("ibex.yaml:6: proxy: unknown key expcet\nibex.yaml:9: proxy: <b>url</b> is missing\x1b[31m")
 	o.Reload = func(context.Context) error { return bad }
@@ -149,7 +149,7 @@ func TestReloadSaysWhyNot(t *testing.T) {
 	h := New(o)
 	for _, method := range []string{"POST", "PUT"} {
 		w := ask(h, method, "/-/reload")
-		want := "not reloaded, the configuration before keeps running:\nibex.yaml:6: proxy: unknown key expcet\nibex.yaml:9: proxy: <b>url</b> is missing [31m\n"
+		want := "not reloaded, the previous configuration keeps running:\nibex.yaml:6: proxy: unknown key expcet\nibex.yaml:9: proxy: <b>url</b> is missing [31m\n"
 		if w.Code != 500 || w.Body.String() != want || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 			t.Errorf("%s: got %d %s", method, w.Code, w.Body)
 		}
@@ -160,7 +160,7 @@ func TestReloadSaysWhyNot(t *testing.T) {
 	}
 }
 
-func TestOtherSitesCannotAct(t *testing.T) {
+func TestGuard_crossOrigin(t *testing.T) {
 	reloads := 0
 	o := full()
 	o.Reload = func(context.Context) error { reloads++; return nil }
@@ -192,7 +192,7 @@ func TestOtherSitesCannotAct(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestGuard_headers(t *testing.T) {
 	h := New(full())
 	for _, path := range []string{"/", "/metrics", "/-/healthy", "/config", "/api/v1/status", "/nowhere", "/extra/"} {
 		got := ask(h, "GET", path).Header()
@@ -209,7 +209,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-func TestThePolicyAdmitsItsOwnStyleAndNoScript(t *testing.T) {
+func TestPages_contentSecurityPolicy(t *testing.T) {
 	w := ask(New(full()), "GET", "/")
 	page := w.Body.String()
 	_, rest, _ := strings.Cut(page, "<style>")
@@ -225,9 +225,9 @@ func TestThePolicyAdmitsItsOwnStyleAndNoScript(t *testing.T) {
 	}
 }
 
-func TestHostileTextStaysText(t *testing.T) {
+func TestIndex_hostileText(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}`
-	row := Row{
+	row := ProbeStatus{
 		ID:         probe.ID{System: evil, Name: evil, Type: evil, Runbook: evil, Severity: evil},
 		RunbookURL: "javascript:alert(1)", Verdict: probe.Fail, Reason: probe.Reason{Word: evil}, Check: evil, Detail: evil,
 		TraceID: evil, Version: evil,
@@ -235,10 +235,10 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 	o := full()
 	o.Title, o.Version = evil, evil
-	o.Status = func() []Row { return []Row{row} }
+	o.Status = func() []ProbeStatus { return []ProbeStatus{row} }
 	o.ReloadError = func() error { return errors.New(evil) }
-	o.Switches = func() []Switch {
-		return []Switch{{Name: evil, Summary: evil, Signal: evil, Path: "/extra/" + evil}, {Name: evil, Broken: true, Path: "javascript:alert(1)"}}
+	o.Faults = func() []Fault {
+		return []Fault{{Name: evil, Summary: evil, Signal: evil, Path: "/extra/" + evil}, {Name: evil, Active: true, Path: "javascript:alert(1)"}}
 	}
 	h := New(o)
 	page := ask(h, "GET", "/").Body.String()
@@ -256,10 +256,10 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
-func TestStatusIsStable(t *testing.T) {
+func TestStatus_golden(t *testing.T) {
 	o := full()
-	o.Status = func() []Row {
-		return []Row{{
+	o.Status = func() []ProbeStatus {
+		return []ProbeStatus{{
 			ID:         probe.ID{System: "ibex", Name: "proxy", Type: "health", Runbook: "proxy-down", Severity: "P1"},
 			RunbookURL: "https://docs.example/#proxy-down", Interval: 15 * time.Second, Verdict: probe.Fail, Reason: probe.Status, Check: "ready",
 			Detail: "wanted 200, got 503", Since: time.Unix(1_800_000_000, 0), LastRun: time.Unix(1_800_000_030, 5e8), Latency: 12 * time.Millisecond,
@@ -283,22 +283,22 @@ func TestStatusIsStable(t *testing.T) {
 	}
 }
 
-func TestThePageSaysWhyAndWhere(t *testing.T) {
+func TestIndex(t *testing.T) {
 	o := full()
-	o.Status = func() []Row {
-		return []Row{{
+	o.Status = func() []ProbeStatus {
+		return []ProbeStatus{{
 			ID:         probe.ID{System: "ibex", Name: "proxy", Type: "health", Runbook: "proxy-down", Severity: "P1"},
 			RunbookURL: "https://docs.example/#proxy-down", Verdict: probe.Fail, Reason: probe.Refused, Detail: "nobody listens",
 			Since: time.Unix(1_800_000_000, 0), Latency: 1300 * time.Millisecond, TraceID: "4bf92f35",
 			Failing: []probe.Check{{Name: "live", Target: "10.0.0.1:8080", Reason: probe.Refused, Detail: "nobody listens"},
 				{Name: "ready", Target: "10.0.0.2:8080", Reason: probe.Timeout, Detail: "no answer in 5s"}},
-		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Reason{Word: "odd_one"}, Detail: "unclear"}}
+		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Reason{Word: "odd_one"}, Detail: "no answer"}}
 	}
 	page := ask(New(o), "GET", "/").Body.String()
 	for _, want := range []string{
-		"ibex prober: 1 failed, 1 could not tell", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "1.3 s",
+		"ibex prober: 1 failed, 1 inconclusive", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "1.3 s",
 		`<a href="https://docs.example/#proxy-down" rel="noreferrer">proxy-down</a>`, "trace id 4bf92f35",
-		"ready 10.0.0.2:8080: <strong>no complete answer in time</strong>: no answer in 5s", "<strong>odd one</strong>: unclear",
+		"ready 10.0.0.2:8080: <strong>no complete answer in time</strong>: no answer in 5s", "<strong>odd one</strong>: no answer",
 		`href="./metrics"`, `href="./config"`, `href="./-/healthy"`,
 	} {
 		if !strings.Contains(page, want) {

@@ -10,8 +10,8 @@ import (
 	"prober/internal/probe"
 )
 
-// busiest is the largest number of starts in any 100 ms, of sorted times.
-func busiest(at []time.Duration) int {
+// maxStartsPerSecond is the largest number of starts in any 100 ms, of sorted times.
+func maxStartsPerSecond(at []time.Duration) int {
 	most, from := 0, 0
 	for i := range at {
 		for at[i]-at[from] >= 100*time.Millisecond {
@@ -22,7 +22,7 @@ func busiest(at []time.Duration) int {
 	return most
 }
 
-func TestStartsAreSpread(t *testing.T) {
+func TestForever_spreadsStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, interval = 10_000, 10 * time.Second
 		begin := time.Now()
@@ -39,7 +39,7 @@ func TestStartsAreSpread(t *testing.T) {
 			}
 		}
 		mean := float64(n) / float64(interval/(100*time.Millisecond))
-		if ratio := float64(busiest(at)) / mean; ratio > 1.1 {
+		if ratio := float64(maxStartsPerSecond(at)) / mean; ratio > 1.1 {
 			t.Errorf("the busiest 100 ms have %.2f times the mean of starts, want at most 1.1", ratio)
 		}
 		for name, times := range each {
@@ -53,12 +53,12 @@ func TestStartsAreSpread(t *testing.T) {
 	})
 }
 
-func TestPhasesAreEvenWhateverTheirNumber(t *testing.T) {
+func TestPhase_isEven(t *testing.T) {
 	for _, n := range []int{2, 3, 10, 97, 1000, 4321, 10_000, 100_000} {
 		for _, interval := range []time.Duration{time.Second, 10 * time.Second, 37 * time.Second, 5 * time.Minute} {
 			at := make([]time.Duration, n)
 			for i := range at {
-				at[i] = part(phase(i, interval, 0), interval)
+				at[i] = fraction(phase(i, interval, 0), interval)
 			}
 			slices.Sort(at)
 			if at[0] < 0 || at[n-1] >= interval {
@@ -75,10 +75,10 @@ func TestPhasesAreEvenWhateverTheirNumber(t *testing.T) {
 	}
 }
 
-func TestFirstJobsOfAllIntervalsDoNotMeet(t *testing.T) {
+func TestPhase_firstJobsOfAllIntervals(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for s := range 30 {
-		at := part(phase(0, time.Duration(s+1)*time.Second, 0), time.Minute)
+		at := fraction(phase(0, time.Duration(s+1)*time.Second, 0), time.Minute)
 		seen[at.Truncate(time.Second)] = true
 	}
 	if len(seen) < 15 {
@@ -86,13 +86,13 @@ func TestFirstJobsOfAllIntervalsDoNotMeet(t *testing.T) {
 	}
 }
 
-func TestReplicasTakeTurns(t *testing.T) {
+func TestPhase_replicas(t *testing.T) {
 	for i := range 100 {
 		const interval = 30 * time.Second
 		var ticks []time.Duration
 		for replica := range 3 {
 			s := New(nil, Options{Offset: float64(replica) / 3})
-			ticks = append(ticks, part(phase(i, interval, s.offset), interval))
+			ticks = append(ticks, fraction(phase(i, interval, s.offset), interval))
 		}
 		slices.Sort(ticks)
 		for j, gap := range []time.Duration{ticks[1] - ticks[0], ticks[2] - ticks[1], ticks[0] + interval - ticks[2]} {
@@ -103,7 +103,7 @@ func TestReplicasTakeTurns(t *testing.T) {
 	}
 }
 
-func TestOffsetIsAPartOfTheInterval(t *testing.T) {
+func TestPhase_offset(t *testing.T) {
 	for offset, want := range map[float64]float64{0: 0, 0.25: 0.25, 1: 0, 1.5: 0.5, -1: 0} {
 		if got := float64(New(nil, Options{Offset: offset}).offset) / (1 << 63) / 2; got != want {
 			t.Errorf("offset %v is taken as %v, want %v", offset, got, want)
@@ -122,7 +122,7 @@ func phases(r *running, interval time.Duration) map[string]time.Duration {
 	return out
 }
 
-func TestPhasesSurviveRestartAndGrowth(t *testing.T) {
+func TestPhase_survivesRestartAndGrowth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval = 30 * time.Second
 		set := jobs(100, interval, good)
@@ -156,7 +156,7 @@ func TestPhasesSurviveRestartAndGrowth(t *testing.T) {
 	})
 }
 
-func TestFirstRunOfALongInterval(t *testing.T) {
+func TestForever_firstRunOfALongInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		r := forever(t, &log{}, Options{}, jobs(50, 24*time.Hour, good))
@@ -212,7 +212,7 @@ func TestLatest(t *testing.T) {
 	}
 }
 
-func TestNextTickIsOnTheGrid(t *testing.T) {
+func TestNext_isOnTheGrid(t *testing.T) {
 	chance := rand.New(rand.NewPCG(1, 2))
 	for range 100_000 {
 		wall := chance.Int64N(4e18)
@@ -224,13 +224,13 @@ func TestNextTickIsOnTheGrid(t *testing.T) {
 			t.Fatalf("next(%d, %d, %d, %d) = %d, which is not within an interval from at", at, wall, p, interval, tick)
 		}
 		place := (wall%int64(interval) + int64(tick)%int64(interval)) % int64(interval)
-		if time.Duration(place) != part(p, interval) {
+		if time.Duration(place) != fraction(p, interval) {
 			t.Fatalf("next(%d, %d, %d, %d) = %d, which is off the grid", at, wall, p, interval, tick)
 		}
 	}
 }
 
-func TestTimesAreMonotonic(t *testing.T) {
+func TestForever_monotonicClock(t *testing.T) {
 	l := New(nil, Options{}).loop(t.Context())
 	if l.start == l.start.Round(0) {
 		t.Error("the start of the loop has no monotonic reading: a step of the wall clock would move every tick")

@@ -18,8 +18,8 @@ func job(name string) probe.Job {
 	}
 }
 
-// seen is a result of a run that starts now.
-func seen(j probe.Job, why probe.Reason) probe.Result {
+// resultOf is a result of a run that starts now.
+func resultOf(j probe.Job, why probe.Reason) probe.Result {
 	r := probe.NewResult(j.ID)
 	r.Started, r.Took = time.Now(), 40*time.Millisecond
 	r.Pass("certificate", "41 days left")
@@ -33,11 +33,11 @@ func seen(j probe.Job, why probe.Reason) probe.Result {
 	return *r
 }
 
-func TestTheBoardKnowsSinceWhen(t *testing.T) {
+func TestStatusStore_since(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, j := NewBoard(), job("proxy")
+		b, j := NewStatusStore(), job("proxy")
 		b.SetJobs([]probe.Job{j})
-		row := b.Rows()[0]
+		row := b.Statuses()[0]
 		if row.Verdict != probe.Inconclusive || row.Reason != probe.NothingChecked || row.Detail != "not run yet" || !row.Since.IsZero() || !row.LastRun.IsZero() {
 			t.Errorf("before the first run: %+v", row)
 		}
@@ -60,8 +60,8 @@ func TestTheBoardKnowsSinceWhen(t *testing.T) {
 			{probe.OK, probe.Pass, 150 * time.Second, 0},
 		} {
 			now := at()
-			b.Observe(seen(j, step.why))
-			row := b.Rows()[0]
+			b.Observe(resultOf(j, step.why))
+			row := b.Statuses()[0]
 			if row.Verdict != step.verdict || row.Since.Sub(begin) != step.since || row.LastRun.Sub(begin) != now || len(row.Failing) != step.failing {
 				t.Errorf("at %s: got %s since %s, last run at %s, failing %v", now, row.Verdict, row.Since.Sub(begin), row.LastRun.Sub(begin), row.Failing)
 			}
@@ -76,36 +76,36 @@ func TestTheBoardKnowsSinceWhen(t *testing.T) {
 	})
 }
 
-func TestTheBoardClaimsNothingThatIsOutOfDate(t *testing.T) {
+func TestStatusStore_overdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, j := NewBoard(), job("proxy")
+		b, j := NewStatusStore(), job("proxy")
 		b.SetJobs([]probe.Job{j})
-		b.Observe(seen(j, probe.OK))
+		b.Observe(resultOf(j, probe.OK))
 		last := time.Now()
 		<-time.After(2*j.Interval + j.Timeout)
-		if row := b.Rows()[0]; row.Verdict != probe.Pass || row.Overdue {
+		if row := b.Statuses()[0]; row.Verdict != probe.Pass || row.Overdue {
 			t.Errorf("one skipped run is no reason to doubt: %+v", row)
 		}
 		<-time.After(time.Minute)
-		row := b.Rows()[0]
-		want := "wanted a run every 30s, the last one was at " + clock(last) + " and said pass"
+		row := b.Statuses()[0]
+		want := "expected a run every 30s, the last one was at " + formatDateTime(last) + " and ended with pass"
 		if row.Verdict != probe.Inconclusive || !row.Overdue || row.Reason != probe.StaleOrCached || row.Detail != want || !row.Since.After(last) {
 			t.Errorf("got %+v", row)
 		}
-		b.Observe(seen(j, probe.OK))
-		if row := b.Rows()[0]; row.Verdict != probe.Pass || row.Overdue || !row.Since.Equal(last) {
+		b.Observe(resultOf(j, probe.OK))
+		if row := b.Statuses()[0]; row.Verdict != probe.Pass || row.Overdue || !row.Since.Equal(last) {
 			t.Errorf("after a new run: %+v", row)
 		}
 	})
 }
 
-func TestAReloadKeepsWhatIsKnownOfTheProbesThatStay(t *testing.T) {
+func TestStatusStore_reload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBoard()
+		b := NewStatusStore()
 		stays, goes, changes := job("stays"), job("goes"), job("changes")
 		b.SetJobs([]probe.Job{stays, goes, changes})
 		for _, j := range []probe.Job{stays, goes, changes} {
-			b.Observe(seen(j, probe.Status))
+			b.Observe(resultOf(j, probe.Status))
 		}
 		begin := time.Now()
 		<-time.After(time.Second)
@@ -114,9 +114,9 @@ func TestAReloadKeepsWhatIsKnownOfTheProbesThatStay(t *testing.T) {
 		other := changes
 		other.Type = "health"
 		b.SetJobs([]probe.Job{job("new"), other, stays})
-		b.Observe(seen(goes, probe.Status))
-		b.Observe(seen(changes, probe.Status))
-		rows := b.Rows()
+		b.Observe(resultOf(goes, probe.Status))
+		b.Observe(resultOf(changes, probe.Status))
+		rows := b.Statuses()
 		if len(rows) != 3 || rows[0].Name != "new" || rows[1].Name != "changes" || rows[2].Name != "stays" {
 			t.Fatalf("got %+v", rows)
 		}
@@ -129,22 +129,22 @@ func TestAReloadKeepsWhatIsKnownOfTheProbesThatStay(t *testing.T) {
 	})
 }
 
-func TestAnOlderRunDoesNotReplaceANewer(t *testing.T) {
+func TestStatusStore_olderRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, j := NewBoard(), job("proxy")
+		b, j := NewStatusStore(), job("proxy")
 		b.SetJobs([]probe.Job{j, j})
-		old := seen(j, probe.OK)
+		old := resultOf(j, probe.OK)
 		<-time.After(time.Second)
-		b.Observe(seen(j, probe.Status))
+		b.Observe(resultOf(j, probe.Status))
 		b.Observe(old)
-		if rows := b.Rows(); len(rows) != 1 || rows[0].Verdict != probe.Fail {
+		if rows := b.Statuses(); len(rows) != 1 || rows[0].Verdict != probe.Fail {
 			t.Errorf("got %+v", rows)
 		}
 	})
 }
 
-func TestTheBoardMayBeUsedFromEverywhere(t *testing.T) {
-	b := NewBoard()
+func TestStatusStore_concurrentUse(t *testing.T) {
+	b := NewStatusStore()
 	var jobs []probe.Job
 	for i := range 20 {
 		jobs = append(jobs, job(fmt.Sprint("p", i)))
@@ -154,12 +154,12 @@ func TestTheBoardMayBeUsedFromEverywhere(t *testing.T) {
 	for _, j := range jobs {
 		all.Go(func() {
 			for range 50 {
-				b.Observe(seen(j, probe.Status))
+				b.Observe(resultOf(j, probe.Status))
 			}
 		})
 		all.Go(func() {
 			for range 20 {
-				for _, row := range b.Rows() {
+				for _, row := range b.Statuses() {
 					if len(row.Failing) > 0 {
 						row.Failing[0].Detail = "the caller's own copy"
 					}
@@ -169,7 +169,7 @@ func TestTheBoardMayBeUsedFromEverywhere(t *testing.T) {
 		all.Go(func() { b.SetJobs(jobs[:10]); b.SetJobs(jobs) })
 	}
 	all.Wait()
-	if n := len(b.Rows()); n != 10 && n != 20 {
+	if n := len(b.Statuses()); n != 10 && n != 20 {
 		t.Errorf("%d rows", n)
 	}
 }

@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// A narrowing is what the query asks to see of the front page.
-type narrowing struct {
+// A filter selects what the index page shows, by query parameters.
+type filter struct {
 	system, runbook string
-	verdict         string // one list alone
-	from            int    // of that list
+	verdict         string // show only this section
+	from            int    // offset in the section
 	refresh         int    // seconds; 0 is never
 }
 
-func narrow(query url.Values) narrowing {
+func parseFilter(query url.Values) filter {
 	number := func(key string, least, most int) int {
 		n, err := strconv.Atoi(query.Get(key))
 		if err != nil || n < least {
@@ -21,14 +21,14 @@ func narrow(query url.Values) narrowing {
 		}
 		return min(n, most)
 	}
-	return narrowing{
+	return filter{
 		system: query.Get("system"), runbook: query.Get("runbook"), verdict: query.Get("verdict"),
 		from: number("from", 0, 1<<30), refresh: number("refresh", 5, 3600),
 	}
 }
 
-// path leads to the front page so narrowed.
-func (n narrowing) path() string {
+// path is the path of the index page with the filter.
+func (n filter) path() string {
 	query := url.Values{}
 	for key, value := range map[string]string{
 		"system": n.system, "runbook": n.runbook, "verdict": n.verdict, "from": strconv.Itoa(n.from), "refresh": strconv.Itoa(n.refresh),
@@ -43,7 +43,7 @@ func (n narrowing) path() string {
 	return "./?" + query.Encode()
 }
 
-// shows reports whether a row is wanted, whatever its verdict.
-func (n narrowing) shows(row *Row) bool {
+// matches reports whether the filter selects a row by system and runbook.
+func (n filter) matches(row *ProbeStatus) bool {
 	return (n.system == "" || row.System == n.system) && (n.runbook == "" || row.Runbook == n.runbook)
 }

@@ -22,10 +22,10 @@ func names(page string) []string {
 	return all
 }
 
-func TestWhatIsBrokenComesFirst(t *testing.T) {
+func TestIndex_failedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board, _ := peopled(300, true)
-		page := ask(New(shown(board, true)), "GET", "/").Body.String()
+		board, _ := storeWithRuns(300, true)
+		page := ask(New(optionsFor(board, true)), "GET", "/").Body.String()
 		last := -1
 		for _, name := range names(page) {
 			row, _ := board.Probe(name[:strings.Index(name, "/")], name[strings.Index(name, "/")+1:])
@@ -39,10 +39,10 @@ func TestWhatIsBrokenComesFirst(t *testing.T) {
 			t.Errorf("%d probes on the page", n)
 		}
 		for _, want := range []string{
-			`<a href="#failed"><strong>45</strong> failed</a>`, `<a href="#unclear"><strong>11</strong> could not tell</a>`, `<a href="#passed"><strong>244</strong> passed</a>`,
-			`<title>45 failed, 11 could not tell, 244 passed - ibex prober</title>`, `href="./icon/fail.svg"`,
+			`<a href="#failed"><strong>45</strong> failed</a>`, `<a href="#inconclusive"><strong>11</strong> inconclusive</a>`, `<a href="#passed"><strong>244</strong> passed</a>`,
+			`<title>45 failed, 11 inconclusive, 244 passed - ibex prober</title>`, `href="./icon/fail.svg"`,
 			`<a href="./?system=shop">shop (9 failed)</a>`,
-			"search is in maintenance until", "database move", "Probing goes on, alerts are quiet",
+			"search is in maintenance until", "database move", "Probes keep running, alerts are silenced",
 			"The reference cannot be reached", "unknown key expcet",
 			"last 40 runs: ", "median ", "next ", `<a href="./incident">Incident note</a>`,
 		} {
@@ -53,10 +53,10 @@ func TestWhatIsBrokenComesFirst(t *testing.T) {
 	})
 }
 
-func TestThePageCanBeNarrowed(t *testing.T) {
+func TestIndex_filter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board, _ := peopled(300, true)
-		h := New(shown(board, true))
+		board, _ := storeWithRuns(300, true)
+		h := New(optionsFor(board, true))
 		page := ask(h, "GET", "/?system=shop").Body.String()
 		if got := names(page); len(got) != 60 || slices.ContainsFunc(got, func(n string) bool { return !strings.HasPrefix(n, "shop/") }) {
 			t.Errorf("of shop: %d", len(got))
@@ -78,10 +78,10 @@ func TestThePageCanBeNarrowed(t *testing.T) {
 	})
 }
 
-// TestANoteIsOfASystemThatIsProbed shows that a system's name written wrongly does not read as if all were well.
-func TestANoteIsOfASystemThatIsProbed(t *testing.T) {
+// TestIncident_unknownSystem shows that a system's name written wrongly does not read as if all were well.
+func TestIncident_unknownSystem(t *testing.T) {
 	o := full()
-	o.Status = func() []Row { return []Row{{ID: probe.ID{System: "shop", Name: "up"}}} }
+	o.Status = func() []ProbeStatus { return []ProbeStatus{{ID: probe.ID{System: "shop", Name: "up"}}} }
 	o.Incident = func(system string) string { return "note of " + system }
 	h := New(o)
 	for query, want := range map[string]string{"": "200 note of ", "?system=shop": "200 note of shop", "?system=shp": "404 no such system; / lists all\n"} {
@@ -91,7 +91,7 @@ func TestANoteIsOfASystemThatIsProbed(t *testing.T) {
 	}
 }
 
-func TestThePageReloadsItselfOnlyWhenAsked(t *testing.T) {
+func TestIndex_refresh(t *testing.T) {
 	h := New(full())
 	for query, want := range map[string]string{"": "", "?refresh=30": "30", "?refresh=1": "", "?refresh=x": "", "?refresh=99999": "3600"} {
 		w := ask(h, "GET", "/"+query)
@@ -104,15 +104,15 @@ func TestThePageReloadsItselfOnlyWhenAsked(t *testing.T) {
 	}
 }
 
-// TestManyProbesAreDrawnInParts follows the links of a list from part to part: each probe comes once.
-func TestManyProbesAreDrawnInParts(t *testing.T) {
+// TestIndex_pagination follows the links of a list from part to part: each probe comes once.
+func TestIndex_pagination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		jobs := crowded(1100)
-		board := NewBoard()
+		jobs := manyJobs(1100)
+		board := NewStatusStore()
 		board.SetJobs(jobs)
-		h := New(shown(board, false))
+		h := New(optionsFor(board, false))
 		page := ask(h, "GET", "/").Body.String()
-		if n := len(names(page)); n != mostRows || !strings.Contains(page, "1 to 500 of 1100.") {
+		if n := len(names(page)); n != maxRows || !strings.Contains(page, "1 to 500 of 1100.") {
 			t.Errorf("%d probes on the first page", n)
 		}
 		next := regexp.MustCompile(`<a href="./([^"]*)">Next \d+</a>`)
@@ -142,66 +142,66 @@ func TestManyProbesAreDrawnInParts(t *testing.T) {
 	})
 }
 
-func TestAnOverdueProbeIsNotShownAsWell(t *testing.T) {
+func TestIndex_overdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board, jobs := peopled(3, false)
-		h := New(shown(board, false))
+		board, jobs := storeWithRuns(3, false)
+		h := New(optionsFor(board, false))
 		<-time.After(time.Hour)
 		page := ask(h, "GET", "/").Body.String()
-		if !strings.Contains(page, "ibex prober: 3 could not tell") || strings.Contains(page, `class="mark pass"`) || strings.Contains(page, "latency 1") {
+		if !strings.Contains(page, "ibex prober: 3 inconclusive") || strings.Contains(page, `class="mark pass"`) || strings.Contains(page, "latency 1") {
 			t.Error("what was true an hour ago is shown as if it were now")
 		}
 		detail := ask(h, "GET", "/probes/ibex/"+jobs[0].Name).Body.String()
-		for _, want := range []string{"Last run, out of date", "It says what was true then, and nothing of now.", "<strong>out of date</strong>: wanted a run every 30s"} {
+		for _, want := range []string{"Last run, out of date", "It does not show the present state.", "<strong>out of date</strong>: expected a run every 30s"} {
 			if !strings.Contains(detail, want) {
 				t.Errorf("the probe's page lacks %q", want)
 			}
 		}
-		if badge := ask(h, "GET", "/badge/ibex/"+jobs[0].Name+".svg").Body.String(); !strings.Contains(badge, "unclear: out of date") {
+		if badge := ask(h, "GET", "/badge/ibex/"+jobs[0].Name+".svg").Body.String(); !strings.Contains(badge, "inconclusive: out of date") {
 			t.Errorf("the badge: %s", badge)
 		}
 	})
 }
 
-func TestMaintenanceOfSomeProbesNamesThem(t *testing.T) {
-	var rows []*Row
+func TestIndex_maintenance(t *testing.T) {
+	var rows []*ProbeStatus
 	until := Maintenance{Why: "jobs", Until: time.Unix(1_800_000_000, 0)}
 	for i := range 30 {
-		row := &Row{ID: probe.ID{System: "shop", Name: fmt.Sprint("p", i)}}
+		row := &ProbeStatus{ID: probe.ID{System: "shop", Name: fmt.Sprint("p", i)}}
 		if i < 15 {
 			row.Maintenance = until
 		}
 		rows = append(rows, row)
 	}
-	got := maintained(rows, mostNames)
+	got := maintenanceBanners(rows, maxNames)
 	if len(got) != 1 || got[0].What != "15 of 30 probes of shop are" || len(got[0].Names) != 12 || got[0].More != 3 || got[0].Why != "jobs" {
 		t.Errorf("got %+v", got)
 	}
-	if got := maintained(rows[:15], mostNames); len(got) != 1 || got[0].What != "shop is" || got[0].Names != nil {
+	if got := maintenanceBanners(rows[:15], maxNames); len(got) != 1 || got[0].What != "shop is" || got[0].Names != nil {
 		t.Errorf("of a whole system: got %+v", got)
 	}
 }
 
-func TestAStripIsToldApartWithoutColour(t *testing.T) {
-	c := draw([]Run{{Verdict: probe.Pass, Latency: 10e6}, {Verdict: probe.Fail, Latency: 30e6}, {Verdict: probe.Inconclusive, Latency: 20e6}})
-	if c.Passed != "M185 12h4v8h-4z" || c.Failed != "M190 0h4v20h-4z" || c.Doubtful != "M195.5 4.5h3v15h-3z" {
+func TestChart_withoutColor(t *testing.T) {
+	c := newChart([]Run{{Verdict: probe.Pass, Latency: 10e6}, {Verdict: probe.Fail, Latency: 30e6}, {Verdict: probe.Inconclusive, Latency: 20e6}})
+	if c.Passed != "M185 12h4v8h-4z" || c.Failed != "M190 0h4v20h-4z" || c.Inconclusive != "M195.5 4.5h3v15h-3z" {
 		t.Errorf("got %+v", c)
 	}
-	if c.Words != "last 3 runs: 1 failed, 1 could not tell, 1 passed" || c.Latencies != "latency of the last 3 runs: median 20 ms, slowest 30 ms" || c.Line != "M187 13L192 1L197 7" {
+	if c.Words != "last 3 runs: 1 failed, 1 inconclusive, 1 passed" || c.Latencies != "latency of the last 3 runs: median 20 ms, slowest 30 ms" || c.Line != "M187 13L192 1L197 7" {
 		t.Errorf("got %+v", c)
 	}
-	if c := draw(nil); c.Words != "no runs yet" || c.Line != "" {
+	if c := newChart(nil); c.Words != "no runs yet" || c.Line != "" {
 		t.Errorf("of nothing: %+v", c)
 	}
-	if c := draw([]Run{{Verdict: probe.Pass}, {Verdict: probe.Pass}}); c.Line != "M192 19L197 19" {
+	if c := newChart([]Run{{Verdict: probe.Pass}, {Verdict: probe.Pass}}); c.Line != "M192 19L197 19" {
 		t.Errorf("of no time at all: %+v", c)
 	}
 }
 
-func TestTheStatusTellsMore(t *testing.T) {
+func TestStatus_fields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board, _ := peopled(300, true)
-		h := New(shown(board, true))
+		board, _ := storeWithRuns(300, true)
+		h := New(optionsFor(board, true))
 		type status struct {
 			Summary struct{ Pass, Fail, Inconclusive int }
 			Probes  []struct {
@@ -229,10 +229,10 @@ func TestTheStatusTellsMore(t *testing.T) {
 			t.Fatalf("%d probes, %+v", len(s.Probes), s.Summary)
 		}
 		p := s.Probes[1]
-		if !p.NextRun.Equal(time.Now().Add(17*time.Second)) || p.Maintenance != nil || len(p.Recent) != mostRuns {
+		if !p.NextRun.Equal(time.Now().Add(17*time.Second)) || p.Maintenance != nil || len(p.Recent) != maxRuns {
 			t.Errorf("got %+v", p)
 		}
-		if r := p.Recent[mostRuns-1]; r.Verdict != "fail" || r.Reason != "status" || r.Latency < .01 || !r.Started.Equal(time.Now().Add(-30*time.Second)) {
+		if r := p.Recent[maxRuns-1]; r.Verdict != "fail" || r.Reason != "status" || r.Latency < .01 || !r.Started.Equal(time.Now().Add(-30*time.Second)) {
 			t.Errorf("the last run: %+v", r)
 		}
 		if m := s.Probes[299].Maintenance; m == nil || m.Why != "database move" || !m.Until.Equal(time.Now().Add(time.Hour)) {
@@ -244,7 +244,7 @@ func TestTheStatusTellsMore(t *testing.T) {
 	})
 }
 
-func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
+func TestIndex_groupsFailures(t *testing.T) {
 	check := func(name, target, detail string) probe.Check {
 		return probe.Check{Name: name, Target: target, Verdict: probe.Fail, Reason: probe.Refused, Detail: detail, TraceID: "of " + name + target}
 	}
@@ -253,7 +253,7 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 		checks = append(checks, check("ready", fmt.Sprint("t", i), "down"))
 	}
 	o := full()
-	o.Status = func() []Row { return []Row{{Verdict: probe.Fail, Failing: checks}} }
+	o.Status = func() []ProbeStatus { return []ProbeStatus{{Verdict: probe.Fail, Failing: checks}} }
 	page := visible(ask(New(o), "GET", "/").Body.String())
 	for _, want := range []string{
 		"live a, b: connection refused : down", "live c: connection refused : gone", "count: connection refused : two",
@@ -263,16 +263,16 @@ func TestWhatIsAlikeIsSaidOnce(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, page[strings.Index(page, "FAIL"):])
 		}
 	}
-	o.Status = func() []Row {
-		return []Row{{Verdict: probe.Fail, Check: "live", Detail: "down", Failing: []probe.Check{checks[0], checks[2], checks[3]}}}
+	o.Status = func() []ProbeStatus {
+		return []ProbeStatus{{Verdict: probe.Fail, Check: "live", Detail: "down", Failing: []probe.Check{checks[0], checks[2], checks[3]}}}
 	}
 	page = visible(ask(New(o), "GET", "/").Body.String())
 	if !strings.Contains(page, "down (check live a, b)") || strings.Contains(page, "live a, b:") || !strings.Contains(page, "live c: connection refused : gone") {
 		t.Errorf("one thing is said twice: %s", page[strings.Index(page, "FAIL"):])
 	}
-	o.Status = func() []Row {
+	o.Status = func() []ProbeStatus {
 		replicas := []probe.Check{check("live", "10.0.0.1:80", "refused by 10.0.0.1:80"), check("live", "10.0.0.2:80", "refused by 10.0.0.2:80")}
-		return []Row{{Verdict: probe.Fail, Check: "live", Detail: "refused by 10.0.0.1:80", Failing: replicas}}
+		return []ProbeStatus{{Verdict: probe.Fail, Check: "live", Detail: "refused by 10.0.0.1:80", Failing: replicas}}
 	}
 	if page := visible(ask(New(o), "GET", "/").Body.String()); !strings.Contains(page, "refused by it (check live 10.0.0.1:80, 10.0.0.2:80)") {
 		t.Errorf("each replica is told for itself: %s", page[strings.Index(page, "FAIL"):])

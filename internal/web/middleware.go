@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// most bounds the bodies of requests: no route needs any.
-const most = 64 << 10
+// maxRequestBody bounds request bodies: no route needs one.
+const maxRequestBody = 64 << 10
 
-// guard sets the headers that every answer has, bounds the request and refuses what a page of another site has a
-// browser send.
+// guard sets the headers of every response, bounds the request body and refuses cross-origin requests.
 func guard(h http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -23,15 +22,15 @@ func guard(h http.Handler) http.Handler {
 		header.Set("X-Frame-Options", "DENY")
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		header.Set("Cache-Control", "no-store")
-		// Not no-referrer: with that, browsers send "Origin: null" with the page's own forms, which are then refused.
+		// With no-referrer, browsers would send "Origin: null" with the page's own forms, which would then be refused.
 		header.Set("Referrer-Policy", "same-origin")
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 		h.ServeHTTP(w, r)
 	})
 }
 
-// allow answers 405 to every other method.
-func allow(h http.HandlerFunc, methods ...string) http.Handler {
+// allowMethods answers 405 to all other methods.
+func allowMethods(h http.HandlerFunc, methods ...string) http.Handler {
 	list := strings.Join(methods, ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(methods, r.Method) {
@@ -39,15 +38,15 @@ func allow(h http.HandlerFunc, methods ...string) http.Handler {
 			return
 		}
 		w.Header().Set("Allow", list)
-		http.Error(w, "this answers only to "+list, http.StatusMethodNotAllowed)
+		http.Error(w, "expected method "+list, http.StatusMethodNotAllowed)
 	})
 }
 
-// contain turns a panic into a 500 that says nothing of it. If an answer was under way, it is cut off, so that nobody
-// takes it for a whole one.
-func contain(h http.Handler, told func(string)) http.Handler {
+// recoverPanics turns a panic into a 500 without details. If the response has started, it is aborted, so that it does not
+// look complete.
+func recoverPanics(h http.Handler, told func(string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		track := &tracker{ResponseWriter: w}
+		track := &responseTracker{ResponseWriter: w}
 		defer func() {
 			p := recover()
 			if p == nil {
@@ -56,7 +55,7 @@ func contain(h http.Handler, told func(string)) http.Handler {
 			if p != http.ErrAbortHandler && told != nil {
 				told(r.Pattern)
 			}
-			if track.began || p == http.ErrAbortHandler {
+			if track.started || p == http.ErrAbortHandler {
 				panic(http.ErrAbortHandler)
 			}
 			http.Error(w, "internal error", http.StatusInternalServerError)
@@ -65,65 +64,65 @@ func contain(h http.Handler, told func(string)) http.Handler {
 	})
 }
 
-// A tracker knows whether the answer has begun.
-type tracker struct {
+// A responseTracker knows whether the response has started.
+type responseTracker struct {
 	http.ResponseWriter
-	began bool
+	started bool
 }
 
-func (t *tracker) WriteHeader(status int) {
-	t.began = true
+func (t *responseTracker) WriteHeader(status int) {
+	t.started = true
 	t.ResponseWriter.WriteHeader(status)
 }
 
-func (t *tracker) Write(p []byte) (int, error) {
-	t.began = true
+func (t *responseTracker) Write(p []byte) (int, error) {
+	t.started = true
 	return t.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (t *tracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+func (t *responseTracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// home leads a browser that posted a form back to the page, once the handler did as it was told. Others get the
-// handler's own answer.
-func home(h http.Handler) http.Handler {
+// redirectAfterPost redirects a browser that posted a form back to the page after a success. Other clients get the
+// handler's own response.
+func redirectAfterPost(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || !strings.Contains(r.Header.Get("Accept"), "text/html") {
 			h.ServeHTTP(w, r)
 			return
 		}
-		// Relative, so that it also holds behind a prefix that was cut off before us.
-		back := &homeward{ResponseWriter: w, to: "./" + strings.Repeat("../", strings.Count(r.URL.Path, "/")-1)}
+		// Relative, so that it works behind a proxy that strips a prefix.
+		back := &redirectWriter{ResponseWriter: w, to: "./" + strings.Repeat("../", strings.Count(r.URL.Path, "/")-1)}
 		h.ServeHTTP(back, r)
-		if !back.begun {
+		if !back.started {
 			back.WriteHeader(http.StatusOK)
 		}
 	})
 }
 
-// homeward answers with the way home in place of any success.
-type homeward struct {
+// redirectWriter turns any success into a redirect.
+type redirectWriter struct {
 	http.ResponseWriter
-	to           string
-	begun, going bool
+	to                  string
+	started, redirected bool
 }
 
-func (w *homeward) WriteHeader(status int) {
-	if !w.begun && status >= 200 && status < 300 {
-		w.going, status = true, http.StatusSeeOther
+func (w *redirectWriter) WriteHeader(status int) {
+	if !w.started && status >= 200 && status < 300 {
+		w.redirected, status = true, http.StatusSeeOther
 		w.Header().Del("Content-Length")
 		w.Header().Del("Content-Type")
 		w.Header().Set("Location", w.to)
 	}
-	w.begun = true
+	w.started = true
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *homeward) Write(p []byte) (int, error) {
-	if !w.begun {
+func (w *redirectWriter) Write(p []byte) (int, error) {
+	if !w.started {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.going {
+	if w.redirected {
 		return len(p), nil
 	}
 	return w.ResponseWriter.Write(p)

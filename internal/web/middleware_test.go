@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-func TestPanicsAreContained(t *testing.T) {
+func TestRecoverPanics(t *testing.T) {
 	var told []string
 	o := full()
 	o.Panicked = func(pattern string) { told = append(told, pattern) }
 	o.Config = func() []byte { panic("hunter2 was the password") }
-	o.Status = func() []Row { panic(http.ErrNoCookie) }
+	o.Status = func() []ProbeStatus { panic(http.ErrNoCookie) }
 	o.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { _ = told[len(told):][0] })
 	h := New(o)
 	for _, path := range []string{"/config", "/api/v1/status", "/metrics", "/"} {
@@ -28,7 +28,7 @@ func TestPanicsAreContained(t *testing.T) {
 	}
 }
 
-func TestAnAnswerCutShortByAPanicDoesNotReadAsWhole(t *testing.T) {
+func TestRecoverPanics_afterTheStart(t *testing.T) {
 	var told atomic.Int64
 	o := full()
 	o.Panicked = func(string) { told.Add(1) }
@@ -55,14 +55,14 @@ func TestAnAnswerCutShortByAPanicDoesNotReadAsWhole(t *testing.T) {
 	}
 }
 
-func TestAFormLeadsBackToThePage(t *testing.T) {
+func TestRedirectAfterPost(t *testing.T) {
 	broken := false
 	o := full()
-	o.Switches = func() []Switch {
-		return []Switch{{Name: "auth-down", Summary: "auth stops", Broken: broken, Path: "/faults/break/auth-down"}}
+	o.Faults = func() []Fault {
+		return []Fault{{Name: "auth-down", Summary: "auth stops", Active: broken, Path: "/faults/inject/auth-down"}}
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /faults/break/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /faults/inject/{name}", func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("name") != "auth-down" {
 			http.Error(w, "no such fault", http.StatusNotFound)
 			return
@@ -74,24 +74,24 @@ func TestAFormLeadsBackToThePage(t *testing.T) {
 	mux.HandleFunc("POST /faults/silent", func(http.ResponseWriter, *http.Request) {})
 	o.Extra = map[string]http.Handler{"/faults/": mux}
 	h := New(o)
-	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, `action="./faults/break/auth-down"`) || !strings.Contains(page, "Break auth-down") {
+	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, `action="./faults/inject/auth-down"`) || !strings.Contains(page, "Inject auth-down") {
 		t.Error("the page has no form for the fault")
 	}
 	browser := []string{"Accept", "text/html,*/*"}
-	w := ask(h, "POST", "/faults/break/auth-down", browser...)
+	w := ask(h, "POST", "/faults/inject/auth-down", browser...)
 	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "./../../" || w.Body.Len() != 0 || !broken {
 		t.Errorf("a browser got %d to %q, %s", w.Code, w.Header().Get("Location"), w.Body)
 	}
-	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, "Mend auth-down") {
-		t.Error("the page does not offer to mend")
+	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, "Clear auth-down") {
+		t.Error("the page does not offer to clear it")
 	}
 	if w := ask(h, "POST", "/faults/silent", browser...); w.Code != http.StatusSeeOther {
 		t.Errorf("a handler without a word: got %d", w.Code)
 	}
-	if w := ask(h, "POST", "/faults/break/nothing", browser...); w.Code != 404 || w.Body.String() != "no such fault\n" {
+	if w := ask(h, "POST", "/faults/inject/nothing", browser...); w.Code != 404 || w.Body.String() != "no such fault\n" {
 		t.Errorf("a failure was hidden: got %d %s", w.Code, w.Body)
 	}
-	if w := ask(h, "POST", "/faults/break/auth-down"); w.Code != 200 || w.Body.String() != "broken\n" {
+	if w := ask(h, "POST", "/faults/inject/auth-down"); w.Code != 200 || w.Body.String() != "broken\n" {
 		t.Errorf("curl got %d %s", w.Code, w.Body)
 	}
 }

@@ -1,0 +1,308 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"prober/internal/probe"
+)
+
+const (
+	maxChecks = 20  // of one probe in a list; its own page has more and /api/v1/status has all
+	maxRows   = 500 // in one list, so that the page of ten thousand probes is no larger than that of a thousand
+	maxNames  = 12  // in a banner
+)
+
+// An indexView is the data of the index page.
+type indexView struct {
+	layout
+	Reload   namedLink
+	Note     string // path of the incident note; empty while nothing failed
+	Counts   []verdictCount
+	Systems  []systemLink
+	Sections []section
+	Faults   []Fault
+}
+
+type verdictCount struct {
+	Verdict probe.Verdict
+	Count   int
+	Words   string
+	Path    string // empty if there are none
+}
+
+type systemLink struct {
+	namedLink
+	Here bool // it is the system on the page
+}
+
+// A section is the probes of one verdict.
+type section struct {
+	ID, Head string
+	Verdict  probe.Verdict
+	Groups   []group
+	Left     string // which part is shown
+	Others   []namedLink
+}
+
+// A group is the probes of one runbook in one system.
+type group struct {
+	System, Runbook, RunbookURL string
+	Path                        string // to all of the system
+	Rows                        []rowView
+}
+
+// A rowView is the data of one row.
+type rowView struct {
+	ProbeStatus
+	Path         string
+	Lead         *failureGroup  // the decisive failure, which the row shows first
+	Shown        []failureGroup // the other failures
+	Consequences string         // checks that are inconclusive as a consequence
+	More         int
+	Chart        chart
+	State, For   string // "failed", "5 min"
+	NextRun      time.Time
+	Maintained   bool
+}
+
+// verdictSections are the sections in their order, failures first.
+var verdictSections = [...]struct {
+	id      string
+	verdict probe.Verdict
+	words   string
+}{{"failed", probe.Fail, "failed"}, {"inconclusive", probe.Inconclusive, "inconclusive"}, {"passed", probe.Pass, "passed"}}
+
+func (s *server) index(w http.ResponseWriter, r *http.Request) {
+	all, want := s.statuses(), parseFilter(r.URL.Query())
+	rows := make([]*ProbeStatus, 0, len(all))
+	for i := range all {
+		if want.matches(&all[i]) {
+			rows = append(rows, &all[i])
+		}
+	}
+	v := indexView{layout: s.layout("./", headline(rows)), Reload: refreshLink(want), Systems: systems(all, want)}
+	v.Maintenance = maintenanceBanners(rows, maxNames)
+	for _, list := range verdictSections {
+		of := slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != list.verdict })
+		t := verdictCount{Verdict: list.verdict, Count: len(of), Words: list.words}
+		if len(of) > 0 {
+			v.Worst = probe.Worse(v.Worst, list.verdict)
+			t.Path = "#" + list.id
+		}
+		if len(rows) > 0 {
+			v.Counts = append(v.Counts, t)
+		}
+		if want.verdict != "" && want.verdict != list.verdict.String() {
+			if t.Path != "" {
+				other := want
+				other.verdict, other.from = list.verdict.String(), 0
+				v.Counts[len(v.Counts)-1].Path = other.path()
+			}
+			continue
+		}
+		if len(of) > 0 {
+			sec := s.section(of, want, list.verdict, v.Now)
+			sec.ID, sec.Head = list.id, fmt.Sprintf("%d %s", len(of), list.words)
+			v.Sections = append(v.Sections, sec)
+		}
+	}
+	if v.Worst == probe.Fail && s.Incident != nil {
+		v.Note = "./incident"
+		if want.system != "" {
+			v.Note += "?" + url.Values{"system": {want.system}}.Encode()
+		}
+	}
+	if s.Faults != nil {
+		v.Faults = s.Faults()
+	}
+	if want.refresh > 0 {
+		// A header and not an element, so that the page itself stays the same.
+		w.Header().Set("Refresh", strconv.Itoa(want.refresh))
+	}
+	s.render(w, http.StatusOK, "index", v)
+}
+
+// section returns the rows of one verdict, or a part of them if there are many.
+func (s *server) section(of []*ProbeStatus, want filter, v probe.Verdict, now time.Time) section {
+	sec := section{Verdict: v}
+	from := 0
+	if want.verdict != "" {
+		from = min(want.from/maxRows*maxRows, (len(of)-1)/maxRows*maxRows)
+	}
+	to := min(from+maxRows, len(of))
+	if to-from < len(of) {
+		sec.Left = fmt.Sprintf("%d to %d of %d.", from+1, to, len(of))
+		one := want
+		one.verdict = v.String()
+		for _, way := range []struct {
+			name string
+			from int
+		}{{"Previous", from - maxRows}, {"Next", to}} {
+			if one.from = way.from; way.from >= 0 && way.from < len(of) {
+				sec.Others = append(sec.Others, namedLink{fmt.Sprintf("%s %d", way.name, min(maxRows, len(of)-way.from)), one.path()})
+			}
+		}
+	}
+	sec.Groups = s.groups(of[from:to], now)
+	return sec
+}
+
+// groups groups rows by system and runbook, in the order of their first rows.
+func (s *server) groups(rows []*ProbeStatus, now time.Time) []group {
+	type place struct{ system, runbook string }
+	at, first := map[place]int{}, map[string]int{}
+	var groups []group
+	for _, row := range rows {
+		p := place{row.System, row.Runbook}
+		i, known := at[p]
+		if !known {
+			i = len(groups)
+			at[p] = i
+			groups = append(groups, group{System: row.System, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Path: filter{system: row.System}.path()})
+			if _, seen := first[row.System]; !seen {
+				first[row.System] = i
+			}
+		}
+		groups[i].Rows = append(groups[i].Rows, s.rowView(row, now))
+	}
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(first[a.System], first[b.System]) })
+	return groups
+}
+
+func (s *server) rowView(row *ProbeStatus, now time.Time) rowView {
+	v := rowView{
+		ProbeStatus: *row, Path: probePath("./", row.ID), Chart: newChart(row.History.Runs()), State: verdictText(row.Verdict), For: formatElapsed(now.Sub(row.Since)),
+		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
+	}
+	causes, consequences := probe.RootCauses(row.Failing)
+	v.Consequences = probe.DescribeConsequences(causes, consequences)
+	v.Shown = groupFailures(causes)
+	if i := slices.IndexFunc(v.Shown, func(s failureGroup) bool { return s.first.Name == row.Check && s.first.Detail == row.Detail }); i >= 0 {
+		lead := v.Shown[i]
+		v.Detail, v.Lead, v.Shown = lead.Detail, &lead, slices.Delete(v.Shown, i, i+1)
+	}
+	v.More = max(0, len(v.Shown)-maxChecks)
+	v.Shown = v.Shown[:len(v.Shown)-v.More]
+	if row.Overdue {
+		v.Latency = 0 // of a run too long ago to be of interest
+	}
+	return v
+}
+
+// A failureGroup is a check that did not pass, with all targets for which it says the same.
+type failureGroup struct {
+	probe.Check // that stands for all
+	first       probe.Check
+	Targets     []string
+	More        int // targets beyond those named
+}
+
+// groupFailures groups the checks that say the same about several targets.
+func groupFailures(checks []probe.Check) []failureGroup {
+	var all []failureGroup
+	for _, g := range probe.GroupChecks(checks) {
+		targets := slices.DeleteFunc(g.Targets(), func(t string) bool { return t == "" })
+		shown := targets[:min(len(targets), maxNames)]
+		all = append(all, failureGroup{Check: g.Check(), first: g[0], Targets: shown, More: len(targets) - len(shown)})
+	}
+	return all
+}
+
+// systems returns links to each system, if there are several.
+func systems(rows []ProbeStatus, want filter) []systemLink {
+	var names []string
+	failed := map[string]int{}
+	for i := range rows {
+		if _, known := failed[rows[i].System]; !known {
+			names = append(names, rows[i].System)
+			failed[rows[i].System] = 0
+		}
+		if rows[i].Verdict == probe.Fail {
+			failed[rows[i].System]++
+		}
+	}
+	if len(names) < 2 {
+		return nil
+	}
+	to := func(name, system string) systemLink {
+		n := filter{system: system, refresh: want.refresh}
+		return systemLink{namedLink{name, n.path()}, want.system == system}
+	}
+	links := []systemLink{to("All systems", "")}
+	for _, name := range names[:min(len(names), maxRows)] {
+		text := name
+		if n := failed[name]; n > 0 {
+			text = fmt.Sprintf("%s (%d failed)", name, n)
+		}
+		links = append(links, to(text, name))
+	}
+	return links
+}
+
+// refreshLink turns the periodic reload of the page on or off.
+func refreshLink(n filter) namedLink {
+	if n.refresh > 0 {
+		seconds := n.refresh
+		n.refresh = 0
+		return namedLink{fmt.Sprintf("Stop reloading every %d s", seconds), n.path()}
+	}
+	n.refresh = 30
+	return namedLink{"Reload every 30 s", n.path()}
+}
+
+// headline counts the probes by their verdicts, the worst first.
+func headline(rows []*ProbeStatus) string {
+	if len(rows) == 0 {
+		return "no probes"
+	}
+	var n [len(probe.Verdicts)]int
+	for _, row := range rows {
+		n[row.Verdict]++
+	}
+	return describeVerdicts(n[probe.Fail], n[probe.Inconclusive], n[probe.Pass])
+}
+
+// A maintenanceBanner says that a system, or some of its probes, are in maintenance.
+type maintenanceBanner struct {
+	What, Why string
+	Until     time.Time
+	Names     []string // of the probes, if it is not the whole system
+	More      int
+}
+
+// maintenanceBanners collects the open windows. Equal windows of one system become one banner.
+func maintenanceBanners(rows []*ProbeStatus, most int) []maintenanceBanner {
+	type place struct {
+		system string
+		Maintenance
+	}
+	var order []place
+	names, all := map[place][]string{}, map[string]int{}
+	for _, row := range rows {
+		all[row.System]++
+		if row.Maintenance.Until.IsZero() {
+			continue
+		}
+		p := place{row.System, row.Maintenance}
+		if names[p] == nil {
+			order = append(order, p)
+		}
+		names[p] = append(names[p], row.Name)
+	}
+	var banners []maintenanceBanner
+	for _, p := range order {
+		b := maintenanceBanner{What: p.system + " is", Why: p.Why, Until: p.Until}
+		if n := names[p]; len(n) < all[p.system] {
+			b.What = fmt.Sprintf("%d of %d probes of %s are", len(n), all[p.system], p.system)
+			b.Names, b.More = n[:min(len(n), most)], max(0, len(n)-most)
+		}
+		banners = append(banners, b)
+	}
+	return banners
+}

@@ -1,0 +1,171 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/probe"
+)
+
+//go:embed page/*.html
+var pageSources embed.FS
+
+//go:embed page/page.css
+var style string
+
+// A server is the options with what is computed from them once.
+type server struct {
+	Options
+	template *template.Template
+	policy   string
+	limiter  rateLimiter
+}
+
+func newServer(o Options) *server {
+	o.Title = cmp.Or(o.Title, "prober")
+	sum := sha256.Sum256([]byte(style))
+	return &server{
+		Options: o,
+		template: template.Must(template.New("").Funcs(template.FuncMap{
+			"formatDateTime": formatDateTime, "formatTime": formatTime, "rfc3339": rfc3339, "reasonText": reasonText, "formatLatency": formatLatency, "relative": relative, "exchanges": exchanges,
+		}).ParseFS(pageSources, "page/*.html")),
+		policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+			base64.StdEncoding.EncodeToString(sum[:])),
+	}
+}
+
+func (s *server) statuses() []ProbeStatus {
+	if s.Status == nil {
+		return nil
+	}
+	return s.Status()
+}
+
+// next is when the next run of a probe is due; the zero time if unknown.
+func (s *server) next(id probe.ID) time.Time {
+	if s.Next == nil {
+		return time.Time{}
+	}
+	return s.Next(id)
+}
+
+// find returns the status of the probe that a path names, by system and name or by a name that only one system has.
+func (s *server) find(system, name string) (ProbeStatus, bool) {
+	if system != "" && s.Probe != nil {
+		d, ok := s.Probe(system, name)
+		return d.ProbeStatus, ok
+	}
+	rows := s.byName(system, name)
+	if len(rows) != 1 {
+		return ProbeStatus{}, false
+	}
+	return rows[0], true
+}
+
+// byName returns the statuses of the probes of that name, in all systems if system is empty.
+func (s *server) byName(system, name string) []ProbeStatus {
+	return slices.DeleteFunc(s.statuses(), func(row ProbeStatus) bool { return row.Name != name || system != "" && row.System != system })
+}
+
+// A layout is the data that all pages have.
+type layout struct {
+	Title, Head string
+	Build       string // the prober's version
+	Style       template.CSS
+	Now         time.Time
+	Up          string // path of the index page
+	Worst       probe.Verdict
+	Banners     []banner
+	Maintenance []maintenanceBanner
+	Links       []namedLink
+}
+
+type namedLink struct{ Name, Path string }
+
+// A banner says that something is wrong with the prober itself.
+type banner struct{ What, Why string }
+
+// layout returns the layout of a page. The path up leads from it to the index page.
+func (s *server) layout(up, head string) layout {
+	return layout{
+		Title: s.Title, Head: head, Build: s.Version, Style: template.CSS(style), Now: time.Now(), Up: up, Worst: probe.Pass,
+		Banners: s.banners(), Links: s.links(up),
+	}
+}
+
+// render writes a page, or an error if the template fails.
+func (s *server) render(w http.ResponseWriter, status int, name string, v any) {
+	var b bytes.Buffer
+	if err := s.template.ExecuteTemplate(&b, name, v); err != nil {
+		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", s.policy)
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+}
+
+func (s *server) banners() []banner {
+	var all []banner
+	for _, t := range []banner{
+		{"The last reload failed. The previous configuration keeps running.", errorText(s.ReloadError)},
+		{"The prober itself is not healthy.", errorText(s.Healthy)},
+		{"The prober is not ready.", errorText(s.Ready)},
+	} {
+		if t.Why != "" {
+			all = append(all, t)
+		}
+	}
+	if s.FailedSelfChecks != nil {
+		for _, check := range s.FailedSelfChecks() {
+			all = append(all, selfCheckBanner(check))
+		}
+	}
+	return all
+}
+
+// links lists the other routes.
+func (s *server) links(up string) []namedLink {
+	var all []namedLink
+	for _, l := range []struct {
+		there bool
+		path  string
+	}{
+		{s.Incident != nil, "incident"}, {true, "api/v1/status"}, {s.Metrics != nil, "metrics"}, {s.Config != nil, "config"},
+		{s.Schema != nil, "schema.json"}, {true, "-/healthy"}, {true, "-/ready"},
+	} {
+		if l.there {
+			all = append(all, namedLink{"/" + l.path, up + l.path})
+		}
+	}
+	return all
+}
+
+// A messageView is a page with a message and links.
+type messageView struct {
+	layout
+	Text    string
+	Choices []namedLink
+}
+
+// relative makes a path relative to the index page, so that it works behind any prefix.
+func relative(path string) string { return "./" + strings.TrimLeft(path, "/") }
+
+// escaped is a name as one path segment.
+func escaped(name string) string { return url.PathEscape(name) }
+
+// probePath is the path of a probe's page from a page from which up leads to the index page.
+func probePath(up string, id probe.ID) string {
+	return up + "probes/" + escaped(id.System) + "/" + escaped(id.Name)
+}

@@ -1,0 +1,189 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// A ProbeStatus is the current status of one probe.
+type ProbeStatus struct {
+	probe.ID
+	RunbookURL string
+	Interval   time.Duration
+	Verdict    probe.Verdict
+	Reason     probe.Reason
+	Check      string        // the first check with the verdict of the run
+	Detail     string        // its message
+	Since      time.Time     // the start of the first run in a row with this verdict; zero before the first run
+	LastRun    time.Time     // the start of the last run; zero before the first
+	Latency    time.Duration // of the target, in the last run
+	Overdue    bool          // the last run is too long ago to say anything about the present
+	Failing    []probe.Check // the checks of the last run that did not pass
+	TraceID    string        // sent in the exchange that the check cites
+	Version    string        // of the target's software, if it reported one
+	History    History       // the last runs
+
+	// The maintenance window that is open now; zero if there is none.
+	Maintenance Maintenance
+}
+
+// A Maintenance is an open maintenance window.
+type Maintenance struct {
+	Why   string // may be empty
+	Until time.Time
+}
+
+// A Detail is all that is known about one probe.
+type Detail struct {
+	ProbeStatus
+	Job    *probe.Job // as configured
+	Last   *RunDetail // the last run; nil before the first
+	Failed *RunDetail // the last run that failed, which may be Last; nil if none did
+}
+
+// A StatusStore holds the last result of each job and a short history. It is a probe.Sink, and its methods may be called
+// from several goroutines.
+type StatusStore struct {
+	mu       sync.Mutex
+	keys     []key // in the order of the jobs
+	statuses map[key]*storedStatus
+	reasons  reasonTable
+}
+
+// A key identifies a probe across reloads. A probe that changed its type starts without history.
+type key struct{ system, name, kind string }
+
+// A storedStatus is a status with what is not shown in lists.
+type storedStatus struct {
+	ProbeStatus
+	job          *probe.Job
+	last, failed *RunDetail
+}
+
+// NewStatusStore returns a Board without jobs.
+func NewStatusStore() *StatusStore {
+	return &StatusStore{statuses: map[key]*storedStatus{}, reasons: reasonTable{numbers: map[probe.Reason]uint8{}}}
+}
+
+// SetJobs replaces the set of jobs, in the order in which they are shown. Jobs that were there before with the same
+// settings keep their status. The slice is retained and must not be changed afterwards.
+func (b *StatusStore) SetJobs(jobs []probe.Job) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	keys, rows := make([]key, 0, len(jobs)), make(map[key]*storedStatus, len(jobs))
+	for i := range jobs {
+		j := &jobs[i]
+		k := key{j.System, j.Name, j.Type}
+		h := b.statuses[k]
+		if h == nil || h.job.Settings != j.Settings {
+			h = &storedStatus{ProbeStatus: ProbeStatus{Check: probe.RunCheck, Reason: probe.NothingChecked, Detail: "not run yet"}}
+		}
+		h.ID, h.RunbookURL, h.Interval, h.job = j.ID, publicURL(j.RunbookURL), j.Interval, j
+		if rows[k] == nil {
+			keys = append(keys, k)
+		}
+		rows[k] = h
+	}
+	b.keys, b.statuses = keys, rows
+}
+
+// Observe records the result of a run, unless its job is gone or a later run was recorded already.
+func (b *StatusStore) Observe(r probe.Result) {
+	why, verdict := r.Decisive(), r.Verdict()
+	var x probe.Exchange
+	if i := r.Evidence(why); i >= 0 {
+		x = r.Exchanges[i]
+	}
+	var failing []probe.Check
+	for _, c := range r.Checks {
+		if c.Verdict != probe.Pass {
+			failing = append(failing, c)
+		}
+	}
+	story := newRunDetail(&r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.statuses[key{r.System, r.Name, r.Type}]
+	if h == nil || r.Started.Before(h.LastRun) {
+		return
+	}
+	if h.LastRun.IsZero() || h.Verdict != verdict {
+		h.Since = r.Started
+	}
+	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
+	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), failing
+	h.TraceID, h.Version = x.TraceID, x.Version
+	h.History.add(pack(r.Started, verdict, b.reasons.intern(why.Reason), h.Latency))
+	if h.last = story; verdict == probe.Fail {
+		h.failed = story
+	}
+}
+
+// Statuses returns the status of each job, in their order. A verdict that is overdue for renewal is not repeated: the
+// status is inconclusive.
+func (b *StatusStore) Statuses() []ProbeStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	rows := make([]ProbeStatus, len(b.keys))
+	for i, k := range b.keys {
+		rows[i] = b.status(b.statuses[k], now)
+	}
+	return rows
+}
+
+// Probe returns the details of one probe; false if no job has this name.
+func (b *StatusStore) Probe(system, name string) (Detail, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range b.keys {
+		if h := b.statuses[k]; k.system == system && k.name == name {
+			return Detail{ProbeStatus: b.status(h, time.Now()), Job: h.job, Last: h.last, Failed: h.failed}, true
+		}
+	}
+	return Detail{}, false
+}
+
+// status copies the stored status as it is to be shown. StatusStore.mu is held.
+func (b *StatusStore) status(h *storedStatus, now time.Time) ProbeStatus {
+	row := h.ProbeStatus
+	row.Failing = slices.Clone(h.Failing)
+	row.History.reasons = b.reasons.reasons
+	if w, until, open := h.job.Maintained(now); open {
+		row.Maintenance = Maintenance{Why: w.Why, Until: until}
+	}
+	if due := h.due(); !due.IsZero() && now.After(due) {
+		row.markOverdue(due)
+	}
+	return row
+}
+
+// due is when the next result is overdue, allowing for one skipped start.
+func (h *storedStatus) due() time.Time {
+	if h.LastRun.IsZero() || h.Interval <= 0 {
+		return time.Time{}
+	}
+	return h.LastRun.Add(2*h.Interval + h.job.Timeout + probe.Grace)
+}
+
+// markOverdue replaces a verdict that is out of date by inconclusive.
+func (r *ProbeStatus) markOverdue(due time.Time) {
+	r.Detail = fmt.Sprintf("expected a run every %s, the last one was at %s and ended with %s", probe.Duration(r.Interval), formatDateTime(r.LastRun), r.Verdict)
+	r.Verdict, r.Reason, r.Check = probe.Inconclusive, probe.StaleOrCached, probe.RunCheck
+	r.Overdue, r.Since, r.Failing = true, due, nil
+}
+
+// publicURL returns an address for a link, without its user and query. It is empty unless the address is http or https.
+func publicURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return ""
+	}
+	return text.Link(address)
+}
