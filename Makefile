@@ -81,7 +81,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 .PHONY: soak
 soak: deps ## run the tests that decide whether to trust it 20 times, with the race detector (an hour)
 	go test -race -count=20 -failfast -timeout 80m -run 'Matrix|Secret|Reload|Stop|Serving|Limits|Hostile|Bounds' ./cmd/prober ./internal/httpx
-	go test -race -count=20 -failfast -timeout 80m ./probes ./internal/canary ./internal/keyset ./internal/timesync ./internal/incident ./internal/schedule
+	go test -race -count=20 -failfast -timeout 80m ./probes/... ./internal/canary ./internal/jwk ./internal/timesync ./internal/incident ./internal/schedule
 
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)

@@ -22,11 +22,12 @@ var rows = map[string]row{
 	"internal/canary":   {ours: []string{"internal/encoded"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/jsonpath": {theirs: []string{"github.com/theory/jsonpath"}},
+	"internal/oauth":    {},
 	"internal/jwk":      {theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}},
 	"internal/httpx": {
-		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath"},
-		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/oauth2", "golang.org/x/net"},
+		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/oauth"},
+		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/net"},
 	},
 	"internal/timesync": {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/exposition": {theirs: []string{
@@ -54,12 +55,12 @@ var rows = map[string]row{
 	"probes/isolation": {ours: append(forKinds, "internal/canary")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"probes/token":     {ours: append(forKinds, "internal/jwk", "probes/internal/issuance")},
+	"probes/token":     {ours: append(forKinds, "internal/jwk", "internal/oauth", "probes/internal/issuance")},
 
 	"probes/internal/budget":    {},
 	"probes/internal/control":   {},
 	"probes/internal/expect":    {ours: []string{"internal/httpx", "internal/jsonpath", "internal/probe", "internal/text"}},
-	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/jwk", "internal/probe", "internal/secret"}},
+	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/jwk", "internal/oauth", "internal/probe", "internal/secret"}},
 	"probes/internal/replicas":  {ours: []string{"internal/dial", "internal/httpx", "internal/probe", "internal/text"}},
 	"probes/internal/probetest": {ours: []string{"internal/probe", "internal/jsonpath"}}, // for tests only
 	"cmd/prober": {

@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,17 +9,16 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 	"golang.org/x/net/http/httpguts"
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"prober/internal/dial"
+	"prober/internal/jsonpath"
+	"prober/internal/oauth"
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/text"
@@ -60,7 +60,6 @@ func newTokens(s *Settings) (*tokens, error) {
 		return nil, err
 	}
 	t.retry.HTTPClient = &t.client.http
-	t.retry.RequestLogHook = func(_ retryablehttp.Logger, r *http.Request, _ int) { r.Header.Set("User-Agent", userAgent()) }
 	t.retry.RetryMax = maxAttempts - 1
 	t.retry.CheckRetry = retryable
 	t.retry.Backoff = pause
@@ -85,17 +84,14 @@ func (t *tokens) get(ctx context.Context) (string, *probe.Outcome) {
 	if t.value != "" && time.Now().Before(t.until) {
 		return t.value, nil
 	}
-	token, f := t.fetch(ctx)
+	answer, f := t.fetch(ctx)
 	if f != nil {
 		return "", f
 	}
-	now := time.Now()
-	life := tokenDefault
-	if !token.Expiry.IsZero() {
-		life = token.Expiry.Sub(now)
-	}
-	secret.Learn(t.key, token.AccessToken)
-	t.value, t.fetched, t.until = token.AccessToken, now, now.Add(life-min(tokenMargin, life/4))
+	now, token := time.Now(), answer.AccessToken()
+	life := cmp.Or(answer.ExpiresIn(), tokenDefault)
+	secret.Learn(t.key, token)
+	t.value, t.fetched, t.until = token, now, now.Add(life-min(tokenMargin, life/4))
 	return t.value, nil
 }
 
@@ -112,48 +108,74 @@ func (t *tokens) refused(value string) {
 	}
 }
 
-func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, *probe.Outcome) {
-	clientSecret, err := t.oauth.ClientSecret.Reveal()
+// Grant makes q the token request that the settings describe (RFC 6749, section 4.4.2). The client's secret is read at its
+// source; the error names that.
+func (o *OAuth2) Grant(q Request) (Request, error) {
+	clientSecret, err := o.ClientSecret.Reveal()
 	if err != nil {
-		return nil, failed(probe.Credential, "oauth2.client_secret: %s", err)
+		return q, fmt.Errorf("client_secret: %w", err)
 	}
-	cfg := clientcredentials.Config{
-		ClientID:     t.oauth.ClientID,
-		ClientSecret: clientSecret,
-		TokenURL:     t.oauth.TokenURL,
-		Scopes:       t.oauth.Scopes,
-		AuthStyle:    oauth2.AuthStyleInHeader,
-	}
-	if t.oauth.AuthStyle == "params" {
-		cfg.AuthStyle = oauth2.AuthStyleInParams
-	}
-	if len(t.oauth.Params) > 0 {
-		cfg.EndpointParams = url.Values{}
-		for name, v := range t.oauth.Params {
-			cfg.EndpointParams.Set(name, v)
-		}
+	q.URL = o.TokenURL
+	client := oauth.Client{ID: o.ClientID, Secret: clientSecret, InForm: o.AuthStyle == "params"}
+	return Post(q, client, oauth.ClientCredentials(o.Params, o.Scopes)), nil
+}
+
+// Post makes q a request that sends a form as the client.
+func Post(q Request, client oauth.Client, form url.Values) Request {
+	q.Method = http.MethodPost
+	q.Header, q.Body = client.Request(form)
+	return q
+}
+
+// maxTokenBody bounds the answer of a token endpoint, in bytes.
+const maxTokenBody = 1 << 20
+
+func (t *tokens) fetch(ctx context.Context) (oauth.Answer, *probe.Outcome) {
+	q, err := t.oauth.Grant(Request{})
+	if err != nil {
+		return nil, failed(probe.Credential, "oauth2.%s", err)
 	}
 	x := &exchange{client: &t.client, host: t.host, address: net.JoinHostPort(t.host, t.port), maxConns: maxAttempts, sendsLeft: maxAttempts}
-	bound := x.bind(ctx)
-	token, err := cfg.Token(context.WithValue(bound, oauth2.HTTPClient, &http.Client{Transport: &retryablehttp.RoundTripper{Client: &t.retry}, CheckRedirect: noRedirect}))
-	if err != nil {
-		o := x.explain(err)
-		x.finish(time.Now(), o.Reason)
-		if answered, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-			o = probe.Outcomef(probe.Credential, "%s", refusal(answered))
-		} else if o.Reason == probe.Protocol {
-			o.Detail = "the answer of the token endpoint is not valid (RFC 6749)"
-		}
+	answer, o := t.send(x, ctx, q)
+	x.finish(time.Now(), o.Reason)
+	if !o.Passed() {
 		return nil, noToken(o)
 	}
-	x.finish(time.Now(), probe.OK)
-	if kind := token.Type(); !strings.EqualFold(kind, "Bearer") {
-		return nil, noToken(probe.Outcomef(probe.Credential, "the token endpoint issued another type of token than Bearer"))
+	return answer, nil
+}
+
+// send sends the token request, more than once if need be, and reads the answer.
+func (t *tokens) send(x *exchange, ctx context.Context, q Request) (oauth.Answer, probe.Outcome) {
+	req, err := retryablehttp.NewRequestWithContext(x.bind(ctx), q.Method, q.URL, q.Body)
+	if err != nil {
+		return nil, x.explain(err)
 	}
-	if !httpguts.ValidHeaderFieldValue(token.AccessToken) || len(token.AccessToken) < secret.Shortest {
-		return nil, noToken(probe.Outcomef(probe.Credential, "the token endpoint issued an invalid token"))
+	req.Header = q.Header
+	req.Header.Set("User-Agent", userAgent())
+	resp, err := t.retry.Do(req)
+	if err != nil {
+		return nil, x.explain(err)
 	}
-	return token, nil
+	defer resp.Body.Close()
+	body, err := readBody(resp, maxTokenBody)
+	_, strict := jsonpath.Decode(body)
+	answer := oauth.Read(body)
+	token := answer.AccessToken()
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is larger than %d bytes", maxTokenBody)
+	case err != nil:
+		return nil, x.explain(err)
+	case resp.StatusCode/100 != 2 || answer.IsError():
+		return nil, probe.Outcomef(probe.Credential, "%s", refusal(resp.StatusCode, answer))
+	case strict != nil || token == "":
+		return nil, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is not valid (RFC 6749)")
+	case answer.Text("token_type") != "" && !answer.IsBearer():
+		return nil, probe.Outcomef(probe.Credential, "the token endpoint issued another type of token than Bearer")
+	case !httpguts.ValidHeaderFieldValue(token) || len(token) < secret.Shortest:
+		return nil, probe.Outcomef(probe.Credential, "the token endpoint issued an invalid token")
+	}
+	return answer, probe.Outcome{Reason: probe.OK}
 }
 
 // noToken says why there is no token. Whatever the reason, the target was not asked, so the credential is to blame; only a
@@ -166,27 +188,9 @@ func noToken(o probe.Outcome) *probe.Outcome {
 	return &o
 }
 
-// oauthErrors are the codes of RFC 6749, section 5.2, and of the standards that add to them: RFC 7009 and RFC 8707.
-var oauthErrors = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
-	"unsupported_token_type", "invalid_target",
-}
-
-// OAuthCode returns an OAuth 2.0 error code if it is one of the standards, else nothing: other text of a server must not be
-// repeated.
-func OAuthCode(code string) string {
-	if slices.Contains(oauthErrors, code) {
-		return code
-	}
-	return ""
-}
-
-func refusal(e *oauth2.RetrieveError) string {
-	text := "the token endpoint refused"
-	if e.Response != nil {
-		text = fmt.Sprintf("the token endpoint answered %d", e.Response.StatusCode)
-	}
-	if code := OAuthCode(e.ErrorCode); code != "" {
+func refusal(status int, answer oauth.Answer) string {
+	text := fmt.Sprintf("the token endpoint answered %d", status)
+	if code := answer.ErrorCode(); code != "" {
 		text += " (" + code + ")"
 	}
 	return text

@@ -159,7 +159,7 @@ func TestTokenRefused(t *testing.T) {
 			}
 			issue(w, "third-time-lucky", 60)
 		}, "", 3},
-		{"too large", json(200, `{"a": "`+strings.Repeat("x", 2<<20)+`"}`), "the answer of the token endpoint is not valid (RFC 6749)", 1},
+		{"too large", json(200, `{"a": "`+strings.Repeat("x", 2<<20)+`"}`), "the answer of the token endpoint is larger than 1048576 bytes", 1},
 		{"cut off", func(_ int64, w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "connection closed by", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {

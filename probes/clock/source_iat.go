@@ -1,7 +1,6 @@
 package clock
 
 import (
-	"fmt"
 	"time"
 
 	"prober/internal/httpx"
@@ -14,17 +13,11 @@ import (
 // grant is the request for a token. It is made here and measured: the time
 // at which a token was issued must lie between the question and the answer.
 func (s *source) grant() (httpx.Request, error) {
-	o := s.IAT
-	password, err := o.ClientSecret.Reveal()
-	if err != nil {
-		return httpx.Request{}, fmt.Errorf("client_secret: %w", err)
-	}
-	client := issuance.Client{ID: o.ClientID, Secret: password, InForm: o.AuthStyle == "params"}
-	return client.Post(httpx.Request{
-		Check: "source", URL: o.TokenURL, Want: httpx.Success,
+	return s.IAT.Grant(httpx.Request{
+		Check: "source", Want: httpx.Success,
 		Anonymous: true, // the request carries its own credential
-		Learn:     issuance.LearnToken("clock " + s.name + " " + o.TokenURL + " " + o.ClientID),
-	}, issuance.CredentialsGrant(o.Params, o.Scopes)), nil
+		Learn:     issuance.LearnToken("clock " + s.name + " " + s.IAT.TokenURL + " " + s.IAT.ClientID),
+	})
 }
 
 // issued reads the iat of the token that an answer holds. The signature is not verified: a clock is not told better by

@@ -38,14 +38,13 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
 	if p.issuer == nil {
 		return freshToken{}
 	}
-	clientSecret, err := p.Fresh.ClientSecret.Reveal()
-	if err != nil {
-		return freshToken{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "fresh: client_secret: " + err.Error()}}
-	}
 	asked := time.Now()
-	client := issuance.Client{ID: p.Fresh.ClientID, Secret: clientSecret, InForm: p.Fresh.AuthStyle == "params"}
-	q := httpx.Request{Check: check, URL: p.Fresh.TokenURL, Want: httpx.Codes(200), Learn: issuance.LearnToken(fmt.Sprintf("token fresh of %s/%s", r.System, r.Name))}
-	g := issuance.ReadGrant(p.issuer.Do(ctx, r, client.Post(q, issuance.CredentialsGrant(p.Fresh.Params, p.Fresh.Scopes))))
+	source := fmt.Sprintf("token fresh of %s/%s", r.System, r.Name)
+	q, err := p.Fresh.Grant(httpx.Request{Check: check, Want: httpx.Codes(200), Learn: issuance.LearnToken(source)})
+	if err != nil {
+		return freshToken{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "fresh: " + err.Error()}}
+	}
+	g := issuance.ReadGrant(p.issuer.Do(ctx, r, q))
 	if !g.Passed() {
 		if g.Reason.Verdict == probe.Fail {
 			g.Reason = probe.ControlFailed

@@ -51,12 +51,12 @@ func (run *tokenRun) discover(ctx context.Context) (ends, probe.Outcome) {
 		ctx = half
 	}
 	answer := run.get(ctx, run.r, "discovery", strings.TrimSuffix(run.Issuer, "/")+"/.well-known/openid-configuration")
-	doc, f := issuance.JSONObject(answer)
+	doc, f := issuance.ReadAnswer(answer)
 	if !f.Passed() {
 		return known, f
 	}
 	run.step("discovery", answer)
-	if issuance.MemberText(doc, "issuer") != run.Issuer {
+	if doc.Text("issuer") != run.Issuer {
 		return known, probe.Outcomef(tokenIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
 	}
 	found := known
@@ -73,7 +73,7 @@ func (run *tokenRun) discover(ctx context.Context) (ends, probe.Outcome) {
 		if *want.into != "" || !want.wanted {
 			continue
 		}
-		named := issuance.MemberText(doc, want.name)
+		named := doc.Text(want.name)
 		if why, wrong := run.vet(named, want.secret); wrong != "" {
 			return known, probe.Outcomef(why, "%s %s", want.name, wrong) // a document that is wrong in one part is not trusted in the others
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
+	"prober/internal/oauth"
 	"prober/internal/probe"
 	"prober/probes/internal/issuance"
 )
@@ -31,14 +32,14 @@ func (run *tokenRun) issue(ctx context.Context, e ends, which string) issuance.G
 func (run *tokenRun) request(ctx context.Context, check, url, clientSecret, which string, want httpx.Statuses) *httpx.Answer {
 	source := fmt.Sprintf("token %s of %s/%s", which, run.r.System, run.r.Name)
 	q := httpx.Request{Check: check, URL: url, Want: want, Learn: issuance.LearnToken(source)}
-	return run.post(ctx, q, issuance.CredentialsGrant(run.Params, run.Scopes), clientSecret)
+	return run.post(ctx, q, oauth.ClientCredentials(run.Params, run.Scopes), clientSecret)
 }
 
 // post sends a form as the client.
 func (run *tokenRun) post(ctx context.Context, q httpx.Request, form url.Values, clientSecret string) *httpx.Answer {
 	q.Show = run.named[q.URL]
-	client := issuance.Client{ID: run.ClientID, Secret: clientSecret, InForm: run.Auth == "post"}
-	return run.client(q.URL).Do(ctx, run.r, client.Post(q, form))
+	client := oauth.Client{ID: run.ClientID, Secret: clientSecret, InForm: run.Auth == "post"}
+	return run.client(q.URL).Do(ctx, run.r, httpx.Post(q, client, form))
 }
 
 // refusedSecret are the answers to a wrong secret (RFC 6749, section 5.2).

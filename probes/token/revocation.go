@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/jwk"
+	"prober/internal/oauth"
 	"prober/internal/probe"
 	"prober/probes/internal/budget"
 	"prober/probes/internal/issuance"
@@ -107,8 +107,7 @@ func (run *tokenRun) revoke(ctx context.Context, e ends, token string) probe.Out
 	if err != nil {
 		return probe.Outcome{Reason: probe.Credential, Detail: "client_secret: " + err.Error()}
 	}
-	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
-	a := run.post(ctx, httpx.Request{Check: check, URL: e.revocation, Want: httpx.Codes(200)}, form, clientSecret)
+	a := run.post(ctx, httpx.Request{Check: check, URL: e.revocation, Want: httpx.Codes(200)}, oauth.Revocation(token), clientSecret)
 	f := issuance.NotOK(a)
 	switch {
 	case f.Passed():

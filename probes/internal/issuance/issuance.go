@@ -2,53 +2,16 @@
 package issuance
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/jwk"
+	"prober/internal/oauth"
 	"prober/internal/probe"
 	"prober/internal/secret"
 )
-
-// An Client is how a kind that asks for tokens itself, to measure or to examine it, says who it is.
-type Client struct {
-	ID, Secret string
-	InForm     bool // client_secret_post; else client_secret_basic
-}
-
-// Post makes a request of a form sent as the client (RFC 6749, section 2.3.1).
-func (c Client) Post(q httpx.Request, form url.Values) httpx.Request {
-	q.Method = http.MethodPost
-	q.Header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}}
-	if c.InForm {
-		form.Set("client_id", c.ID)
-		form.Set("client_secret", c.Secret)
-	} else {
-		pair := url.QueryEscape(c.ID) + ":" + url.QueryEscape(c.Secret)
-		q.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
-	}
-	q.Body = []byte(form.Encode())
-	return q
-}
-
-// CredentialsGrant is the form of a token request (RFC 6749, section 4.4.2).
-func CredentialsGrant(params map[string]string, scopes []string) url.Values {
-	form := make(url.Values, len(params)+4)
-	for name, v := range params {
-		form.Set(name, v)
-	}
-	form.Set("grant_type", "client_credentials")
-	if len(scopes) > 0 {
-		form.Set("scope", strings.Join(scopes, " "))
-	}
-	return form
-}
 
 // LearnToken makes the token in an answer known to the redactor, under a name of its own.
 func LearnToken(source string) func(*httpx.Answer) {
@@ -70,8 +33,8 @@ type Grant struct {
 
 // IssuedToken is the access token in an answer, whatever its status; empty if there is none.
 func IssuedToken(a *httpx.Answer) string {
-	members, _ := JSONMembers(a)
-	return MemberText(members, "access_token")
+	answer, _ := read(a)
+	return answer.AccessToken()
 }
 
 // MinTokenLength is the length below which a token could be guessed (RFC 6749, section 10.10), and could not be told from
@@ -102,16 +65,12 @@ func ReadGrant(a *httpx.Answer) Grant {
 			return say(probe.Status, "wanted a token, got %d (%s)", a.Status, code)
 		}
 	}
-	members, f := JSONObject(a)
+	answer, f := ReadAnswer(a)
 	if !f.Passed() {
 		return Grant{Outcome: f}
 	}
 	g := say(probe.OK, "a token was issued")
-	g.Token = MemberText(members, "access_token")
-	var seconds float64
-	if json.Unmarshal(members["expires_in"], &seconds) == nil && seconds > 0 && seconds < 1e9 {
-		g.Expires = time.Duration(seconds * float64(time.Second))
-	}
+	g.Token, g.Expires = answer.AccessToken(), answer.ExpiresIn()
 	switch {
 	case a.Cached != "":
 		return say(probe.StaleOrCached, "the answer may come out of a cache (%s), and then the token is not a fresh one", a.Cached)
@@ -119,7 +78,7 @@ func ReadGrant(a *httpx.Answer) Grant {
 		return say(probe.Schema, "wanted an access_token, got none")
 	case !WellFormed(g.Token):
 		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6749, appendix A.12)", MinTokenLength, jwk.MaxTokenLength)
-	case !strings.EqualFold(MemberText(members, "token_type"), "Bearer"):
+	case !answer.IsBearer():
 		return say(probe.Schema, "wanted token_type Bearer, got none or another")
 	}
 	return g
@@ -127,34 +86,34 @@ func ReadGrant(a *httpx.Answer) Grant {
 
 // ErrorCode is the code of an OAuth 2.0 error in an answer; empty if it is none of the standards'.
 func ErrorCode(a *httpx.Answer) string {
-	members, _ := JSONMembers(a)
-	return httpx.OAuthCode(MemberText(members, "error"))
+	answer, _ := read(a)
+	return answer.ErrorCode()
 }
 
-// JSONObject reads the JSON object that an answer with status 200 must be. The finding says why there is none.
-func JSONObject(a *httpx.Answer) (map[string]json.RawMessage, probe.Outcome) {
+// ReadAnswer reads the JSON object that an answer with status 200 must be. The outcome says why there is none.
+func ReadAnswer(a *httpx.Answer) (oauth.Answer, probe.Outcome) {
 	if f := NotOK(a); !f.Passed() {
 		return nil, f
 	}
-	members, wrong := JSONMembers(a)
+	answer, wrong := read(a)
 	if wrong != "" {
 		return nil, probe.Outcome{Reason: probe.Schema, Detail: wrong}
 	}
-	return members, probe.Outcome{Reason: probe.OK, Detail: ""}
+	return answer, probe.Outcome{Reason: probe.OK}
 }
 
-// JSONMembers reads a JSON object, whatever the status; wrong says why there is none.
-func JSONMembers(a *httpx.Answer) (members map[string]json.RawMessage, wrong string) {
+// read reads a JSON object, whatever the status; wrong says why there is none.
+func read(a *httpx.Answer) (answer oauth.Answer, wrong string) {
 	if _, err := a.JSON(); err != nil { // stricter than what follows: no key twice, bounded
 		if strings.HasPrefix(strings.TrimSpace(string(a.Body[:min(len(a.Body), 64)])), "<") {
 			return nil, "wanted JSON, got a page of HTML"
 		}
 		return nil, "the answer is not JSON: " + err.Error()
 	}
-	if json.Unmarshal(a.Body, &members) != nil || members == nil {
+	if answer = oauth.Read(a.Body); answer == nil {
 		return nil, "wanted a JSON object, got other JSON"
 	}
-	return members, ""
+	return answer, ""
 }
 
 // NotOK says why an answer is not one with status 200.
@@ -170,15 +129,6 @@ func NotOK(a *httpx.Answer) probe.Outcome {
 		return probe.Outcome{Reason: probe.Status, Detail: "wanted 200, got " + httpx.Codes(a.Status).String()}
 	}
 	return probe.Outcome{Reason: probe.OK, Detail: ""}
-}
-
-// MemberText returns a member of an object that is a text; empty if it is none.
-func MemberText(members map[string]json.RawMessage, name string) string {
-	var text string
-	if json.Unmarshal(members[name], &text) != nil {
-		return ""
-	}
-	return text
 }
 
 // NotVerified says why a token does not verify. It repeats nothing of the token.
