@@ -158,14 +158,14 @@ func (w *web) Validate() error {
 	w.ready = func() {}
 	var errs []error
 	if w.URL == "" {
-		errs = append(errs, errors.New("url is missing"))
+		errs = append(errs, probe.Settingf("url", "is missing"))
 	}
 	if w.Port == 1 {
-		errs = append(errs, errors.New("port must not be 1"))
+		errs = append(errs, probe.Settingf("port", "must not be 1"))
 	}
 	for name, c := range w.Callers {
 		if c.Code == "bad" {
-			errs = append(errs, fmt.Errorf("callers.%s.code: there is no such code", name))
+			errs = append(errs, probe.Settingf("callers."+name+".code", "there is no such code"))
 		}
 	}
 	if w.Method == "PANIC" {
@@ -187,7 +187,7 @@ type ping struct {
 
 func (p *ping) Validate() error {
 	if p.Count < 1 {
-		return fmt.Errorf("count must be at least 1, got %d", p.Count)
+		return probe.Settingf("count", "expected at least 1, got %d", p.Count)
 	}
 	return nil
 }

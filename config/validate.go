@@ -23,18 +23,9 @@ func validate(entries []*probeEntry) (wrong Errors) {
 	return wrong
 }
 
-var leadingPath = regexp.MustCompile(`^[A-Za-z0-9_.-]+`)
-
 func (p *probeEntry) validate() (wrong Errors) {
 	refused := probe.SettingErrors(p.job.Probe.Validate())
 	for _, e := range refused {
-		if e.Path == "" { // of a kind that does not say yet which setting it means
-			e = probe.SettingError{Path: leadingPath.FindString(e.Text), Text: e.Text}
-			if !p.isUnread(e.Path) {
-				wrong = append(wrong, p.mistake(e.Path, "%s", e.Text))
-			}
-			continue
-		}
 		if !p.isUnread(e.Path) { // it would be an echo
 			wrong = append(wrong, p.mistake(e.Path, "%s", e.Error()))
 		}

@@ -60,11 +60,11 @@ func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 	return c, nil
 }
 
-// SharingConnections checks the settings as Client does and returns a client that sends its requests over the kept
+// SharingConnections checks the settings as ClientFor does and returns a client that sends its requests over the kept
 // connections of another. The settings must differ from those of the other in credentials and headers only, and neither
 // may have a client certificate, which belongs to a connection. Only the other has to be closed.
-func (s *Settings) SharingConnections(other *Client, url string) (*Client, error) {
-	c, err := s.Client(url)
+func (s *Settings) SharingConnections(other *Client, urls map[string]string) (*Client, error) {
+	c, err := s.ClientFor(urls)
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,20 @@ func (s *Source) Read(a *Answer) string {
 	return found[0].Text()
 }
 
+// Credentials names the settings that say what to authenticate with, bearer, basic and oauth2, of those that are given.
+func (s *Settings) Credentials() (given []string) {
+	if !s.Bearer.IsZero() {
+		given = append(given, "bearer")
+	}
+	if s.Basic != nil {
+		given = append(given, "basic")
+	}
+	if s.OAuth2 != nil {
+		given = append(given, "oauth2")
+	}
+	return given
+}
+
 // HasCredential reports whether a request carries a secret: a token, a password, a secret header.
 func (s *Settings) HasCredential() bool {
 	if !s.Bearer.IsZero() || s.Basic != nil || s.OAuth2 != nil {

@@ -22,7 +22,7 @@ func TestOverSharesConnectionsAndNoCredential(t *testing.T) {
 	defer base.Close()
 	clients := map[string]*Client{"": base}
 	for _, token := range []string{"token-of-the-first", "token-of-the-second"} {
-		client, err := (&Settings{Connection: reuse, Bearer: keep(t, token)}).SharingConnections(base, url)
+		client, err := (&Settings{Connection: reuse, Bearer: keep(t, token)}).SharingConnections(base, map[string]string{"url": url})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestOverSharesConnectionsAndNoCredential(t *testing.T) {
 	if requests.Load() != 6 || conns.Load() != 1 {
 		t.Errorf("%d requests over %d connections, want 6 over 1", requests.Load(), conns.Load())
 	}
-	if _, err := (&Settings{Connection: "sometimes"}).SharingConnections(base, url); err == nil {
+	if _, err := (&Settings{Connection: "sometimes"}).SharingConnections(base, map[string]string{"url": url}); err == nil {
 		t.Error("settings that Client refuses are accepted")
 	}
 }

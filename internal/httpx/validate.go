@@ -102,11 +102,8 @@ func (s *Settings) validateAuth() error {
 	if _, ok := canonical(s.Headers)["Authorization"]; ok {
 		used = append(used, "headers.Authorization")
 	}
-	if !s.Bearer.IsZero() {
-		used = append(used, "bearer")
-	}
+	used = append(used, s.Credentials()...)
 	if s.Basic != nil {
-		used = append(used, "basic")
 		if s.Basic.Username == "" || strings.Contains(s.Basic.Username, ":") {
 			wrong = append(wrong, probe.Settingf("basic.username", "expected a name without a colon"))
 		}
@@ -115,7 +112,6 @@ func (s *Settings) validateAuth() error {
 		}
 	}
 	if s.OAuth2 != nil {
-		used = append(used, "oauth2")
 		wrong = append(wrong, probe.InSetting("oauth2", s.OAuth2.validate(s)))
 	}
 	if len(used) > 1 {

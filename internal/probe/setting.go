@@ -36,6 +36,9 @@ func Renamed(path, now string) error { return Settingf(path, "was renamed to %s"
 // InSetting puts every SettingError in err below a setting, as a struct does with what its fields refuse. Any other
 // error becomes one of the setting itself. It returns nil if err is nil.
 func InSetting(path string, err error) error {
+	if path == "" {
+		return err
+	}
 	var all []error
 	for _, e := range SettingErrors(err) {
 		switch {
@@ -45,6 +48,19 @@ func InSetting(path string, err error) error {
 			e.Path = path + e.Path
 		default:
 			e.Path = path + "." + e.Path
+		}
+		all = append(all, e)
+	}
+	return errors.Join(all...)
+}
+
+// MoveSetting says of the setting to what err says of the setting from, which is how a kind passes its own setting to
+// shared code. What err says of others stays.
+func MoveSetting(from, to string, err error) error {
+	var all []error
+	for _, e := range SettingErrors(err) {
+		if rest, ok := strings.CutPrefix(e.Path, from); ok && (rest == "" || rest[0] == '.') {
+			e.Path = to + rest
 		}
 		all = append(all, e)
 	}

@@ -85,10 +85,13 @@ func New() *Probe {
 func (c *Probe) Validate() error {
 	var wrong []error
 	if len(c.NTP) == 0 && len(c.Services) < 2 {
-		wrong = append(wrong, errors.New("nothing to compare: name ntp servers, two services, or both"))
+		wrong = append(wrong, probe.Settingf("", "nothing to compare: expected ntp, two services, or both"))
 	}
-	if c.Within <= 0 || c.NTPWithin <= 0 {
-		wrong = append(wrong, errors.New("within and ntp_within must be above zero"))
+	if c.Within <= 0 {
+		wrong = append(wrong, probe.Settingf("within", "must be above zero"))
+	}
+	if c.NTPWithin <= 0 {
+		wrong = append(wrong, probe.Settingf("ntp_within", "must be above zero"))
 	}
 	return errors.Join(append(wrong, c.validateNTP(), c.validateServices())...)
 }
@@ -106,9 +109,9 @@ func (c *Probe) validateNTP() error {
 		address, ok := ntpAddress(server)
 		switch {
 		case !ok:
-			wrong = append(wrong, fmt.Errorf("ntp: wanted host or host:port at place %d", i+1))
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("ntp[%d]", i), "expected host or host:port"))
 		case slices.Contains(known, address):
-			wrong = append(wrong, fmt.Errorf("ntp: %s is listed twice, and would count as two that agree", server))
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("ntp[%d]", i), "%s is listed twice, and would count as two that agree", server))
 		}
 		known = append(known, address)
 		c.servers = append(c.servers, &timesync.Server{Address: address})
@@ -116,13 +119,13 @@ func (c *Probe) validateNTP() error {
 	n := len(c.NTP)
 	switch {
 	case n == 0 && c.Quorum != 0:
-		wrong = append(wrong, errors.New("quorum: there are no ntp servers"))
+		wrong = append(wrong, probe.Settingf("quorum", "there are no ntp servers"))
 	case n > mostServers:
-		wrong = append(wrong, fmt.Errorf("ntp: at most %d servers can be asked", mostServers))
+		wrong = append(wrong, probe.Settingf("ntp", "expected at most %d servers, got %d", mostServers, n))
 	case n > 0 && c.Quorum == 0 && n < 3:
-		wrong = append(wrong, fmt.Errorf("ntp: %s cannot show which of them is wrong: name four or more, or say with quorum how many you trust", text.Count(n, "server")))
+		wrong = append(wrong, probe.Settingf("ntp", "%s cannot show which of them is wrong: name four or more, or say with quorum how many you trust", text.Count(n, "server")))
 	case n > 0 && c.Quorum != 0 && (c.Quorum > n || 2*c.Quorum <= n):
-		wrong = append(wrong, fmt.Errorf("quorum: wanted more than half of the %s and no more than all, got %d", text.Count(n, "ntp server"), c.Quorum))
+		wrong = append(wrong, probe.Settingf("quorum", "expected more than half of the %s and no more than all, got %d", text.Count(n, "ntp server"), c.Quorum))
 	}
 	return errors.Join(wrong...)
 }
@@ -165,20 +168,20 @@ func (c *Probe) validateServices() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		switch {
 		case !serviceName.MatchString(name):
-			wrong = append(wrong, fmt.Errorf("services: %q wants letters, digits and any of _.- for a name, at most 63", name))
+			wrong = append(wrong, probe.Settingf("services."+name, "expected a name of letters, digits and any of _.-, at most 63"))
 			continue
 		case name == utcName || slices.Contains(c.NTP, name):
-			wrong = append(wrong, fmt.Errorf("services: the name %s is taken", name))
+			wrong = append(wrong, probe.Settingf("services."+name, "the name is taken"))
 		}
 		s, err := newSource(name, c.Services[name], c.Resolver)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("services: %s: %w", name, err))
+			wrong = append(wrong, probe.InSetting("services."+name, err))
 			continue
 		}
 		c.sources = append(c.sources, s)
 	}
 	if len(c.Services) > mostServices {
-		wrong = append(wrong, fmt.Errorf("services: at most %d can be compared", mostServices))
+		wrong = append(wrong, probe.Settingf("services", "expected at most %d, got %d", mostServices, len(c.Services)))
 	}
 	return errors.Join(append(wrong, c.unprovable())...)
 }
@@ -188,7 +191,7 @@ func (c *Probe) unprovable() error {
 	for i, a := range c.sources {
 		for _, b := range c.sources[i+1:] {
 			if best := (a.spare + b.spare) / 2; c.Within > 0 && best >= c.Within.D() {
-				return fmt.Errorf("within: %s can never be shown of %s and %s: their Dates may be %s and %s old, so that is how well their clocks are known (±%s); allow more, or say date_age: 0s of a server that writes its Date anew for each answer",
+				return probe.Settingf("within", "%s can never be shown of %s and %s: their Dates may be %s and %s old, so that is how well their clocks are known (±%s); allow more, or say date_age: 0s of a server that writes its Date anew for each answer",
 					c.Within, a.name, b.name, a.spare, b.spare, best)
 			}
 		}

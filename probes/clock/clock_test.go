@@ -765,42 +765,42 @@ func TestClockSettings(t *testing.T) {
 			c.Services = map[string]Service{"a": {URL: "https://a.example"}, "b": {URL: "https://b.example"}}
 		}, ""},
 		"a service and ntp":   {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a": {URL: "https://a.example"}} }, ""},
-		"nothing":             {func(*Probe) {}, "nothing to compare: name ntp servers, two services, or both"},
+		"nothing":             {func(*Probe) {}, "nothing to compare: expected ntp, two services, or both"},
 		"one service":         {func(c *Probe) { c.Services = map[string]Service{"a": {URL: "https://a.example"}} }, "nothing to compare"},
 		"two servers":         {func(c *Probe) { c.NTP = four[:2] }, "ntp: 2 servers cannot show which of them is wrong"},
-		"twice the same":      {func(c *Probe) { c.NTP = append(four, "a.example:123") }, "ntp: a.example:123 is listed twice"},
-		"no server":           {func(c *Probe) { c.NTP = append(four, "") }, "ntp: wanted host or host:port at place 5"},
-		"a URL":               {func(c *Probe) { c.NTP = append(four, "ntp://a.example") }, "ntp: wanted host or host:port at place 5"},
-		"a bad port":          {func(c *Probe) { c.NTP = append(four, "e.example:0") }, "ntp: wanted host or host:port at place 5"},
-		"no majority":         {func(c *Probe) { c.NTP, c.Quorum = four, 2 }, "quorum: wanted more than half of the 4 ntp servers"},
-		"more than there are": {func(c *Probe) { c.NTP, c.Quorum = four, 5 }, "quorum: wanted more than half"},
+		"twice the same":      {func(c *Probe) { c.NTP = append(four, "a.example:123") }, "ntp[4]: a.example:123 is listed twice"},
+		"no server":           {func(c *Probe) { c.NTP = append(four, "") }, "ntp[4]: expected host or host:port"},
+		"a URL":               {func(c *Probe) { c.NTP = append(four, "ntp://a.example") }, "ntp[4]: expected host or host:port"},
+		"a bad port":          {func(c *Probe) { c.NTP = append(four, "e.example:0") }, "ntp[4]: expected host or host:port"},
+		"no majority":         {func(c *Probe) { c.NTP, c.Quorum = four, 2 }, "quorum: expected more than half of the 4 ntp servers"},
+		"more than there are": {func(c *Probe) { c.NTP, c.Quorum = four, 5 }, "quorum: expected more than half"},
 		"a quorum of none":    {func(c *Probe) { c.Quorum = 3; c.NTP = nil }, "quorum: there are no ntp servers"},
-		"limits of zero":      {func(c *Probe) { c.NTP, c.Within = four, 0 }, "within and ntp_within must be above zero"},
+		"limits of zero":      {func(c *Probe) { c.NTP, c.Within = four, 0 }, "within: must be above zero"},
 		"what cannot be shown": {func(c *Probe) {
 			c.Within = probe.Duration(time.Second)
 			c.Services = map[string]Service{"a": {URL: "https://a.example"}, "b": {URL: "https://b.example"}}
 		}, "within: 1s can never be shown of a and b"},
 		"a bad resolver":      {func(c *Probe) { c.NTP, c.Resolver = four, "x" }, "resolver: expected host:port"},
-		"a name with a slash": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a/b": {URL: "https://a.example"}} }, `services: "a/b" wants letters`},
-		"a service named utc": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"utc": {URL: "https://a.example"}} }, "services: the name utc is taken"},
-		"named as a server":   {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a.example": {URL: "https://a.example"}} }, "services: the name a.example is taken"},
-		"no url":              {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a": {}} }, "services: a: url is missing"},
+		"a name with a slash": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a/b": {URL: "https://a.example"}} }, "services.a/b: expected a name of letters"},
+		"a service named utc": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"utc": {URL: "https://a.example"}} }, "services.utc: the name is taken"},
+		"named as a server":   {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a.example": {URL: "https://a.example"}} }, "services.a.example: the name is taken"},
+		"no url":              {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a": {}} }, "services.a.url: is missing"},
 		"a format without": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": {URL: "https://a.example", Format: unix}}
-		}, "services: a: format: wanted"},
+		}, "services.a.format: expected"},
 		"date_age too long": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": {URL: "https://a.example", DateAge: &minute}}
-		}, "services: a: date_age: wanted 0s to 1m"},
+		}, "services.a.date_age: expected 0s to 1m"},
 		"iat and url": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": {URL: "https://a.example", IAT: &httpx.OAuth2{}}}
-		}, "services: a: iat: leaves no room"},
+		}, "services.a.iat: leaves no room"},
 		"iat in clear": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": grant(httpx.OAuth2{TokenURL: "http://a.example/t", ClientID: "a", ClientSecret: secret.Env("A")})}
-		}, "services: a: iat: token_url: http://a.example/t: http:// would send the credential in clear"},
+		}, "services.a.iat.token_url: http://a.example/t: http:// would send the credential in clear"},
 		"iat without a secret": {func(c *Probe) {
 			c.NTP = four
 			c.Services = map[string]Service{"a": grant(httpx.OAuth2{TokenURL: "https://a.example/t", ClientID: "a"})}

@@ -22,31 +22,11 @@ import (
 type Service struct {
 	httpx.Settings `yaml:",inline"`
 
-	URL     string          `yaml:"url,omitempty" doc:"the URL to request; the response must be a 2xx of the service itself"`
+	URL     string          `yaml:"url,omitempty" short:"true" doc:"the URL to request; the response must be a 2xx of the service itself"`
 	JSON    jsonpath.Path   `yaml:"json,omitempty" doc:"RFC 9535 path to the time in the JSON response; default: the Date header is read"`
 	Format  string          `yaml:"format,omitempty" doc:"format of the JSON value: rfc3339, unix or unix_ms; default: rfc3339"`
 	DateAge *probe.Duration `yaml:"date_age,omitempty" doc:"how old the Date of a new response may be, because some servers renew it once a second; default: 1s"`
 	IAT     *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint: tokens are requested with client credentials and their iat is read"`
-}
-
-// UnmarshalYAML reads a URL or the keys.
-func (s *Service) UnmarshalYAML(unmarshal func(any) error) error {
-	var url string
-	if unmarshal(&url) == nil {
-		*s = Service{URL: url}
-		return nil
-	}
-	type fields Service
-	return unmarshal((*fields)(s))
-}
-
-// JSONSchema describes the two forms. How a request is made is described where every kind's is.
-func (Service) JSONSchema() map[string]any {
-	text := map[string]any{"type": "string"}
-	return map[string]any{"anyOf": []any{text, map[string]any{"type": "object", "minProperties": 1, "properties": map[string]any{
-		"url": text, "json": text, "format": map[string]any{"enum": []any{"rfc3339", "unix", "unix_ms"}},
-		"date_age": text, "iat": map[string]any{"type": "object"},
-	}}}}
 }
 
 // How the time is written in JSON.
@@ -80,19 +60,19 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 	}
 	switch {
 	case s.IAT == nil && s.URL == "":
-		wrong = append(wrong, errors.New("url is missing"))
+		wrong = append(wrong, probe.Settingf("url", "is missing"))
 	case s.IAT != nil && (s.URL != "" || !s.JSON.IsZero() || s.HasCredential()):
-		wrong = append(wrong, errors.New("iat: leaves no room for a url, json or another credential"))
+		wrong = append(wrong, probe.Settingf("iat", "leaves no room for a url, json or another credential"))
 	}
 	if s.IAT != nil {
 		out.OAuth2, out.most = s.IAT, mostTokens // so that it is checked as an oauth2 is
 		out.URL = s.IAT.TokenURL
 	}
 	if s.Format != "" && (s.JSON.IsZero() || !slices.Contains([]string{rfc3339, unix, unixMS}, s.Format)) {
-		wrong = append(wrong, errors.New("format: wanted rfc3339, unix or unix_ms, beside a json path"))
+		wrong = append(wrong, probe.Settingf("format", "expected rfc3339, unix or unix_ms, beside a json path"))
 	}
 	if s.DateAge != nil && (s.IAT != nil || !s.JSON.IsZero() || *s.DateAge < 0 || s.DateAge.D() > mostDateAge) {
-		wrong = append(wrong, errors.New("date_age: wanted 0s to 1m, of a Date"))
+		wrong = append(wrong, probe.Settingf("date_age", "expected 0s to 1m, of a Date"))
 	}
 	if out.dates() {
 		out.spare = time.Second
@@ -100,10 +80,10 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 			out.spare = s.DateAge.D()
 		}
 	}
-	client, err := out.Client(out.URL)
+	client, err := out.Client(s.URL) // the URL of a token endpoint is checked with the rest of iat
 	out.client = client
-	if err != nil && s.IAT != nil {
-		err = errors.New("iat: " + strings.ReplaceAll(err.Error(), "oauth2.", ""))
+	if s.IAT != nil {
+		err = probe.MoveSetting("oauth2", "iat", err)
 	}
 	return out, errors.Join(append(wrong, err)...)
 }

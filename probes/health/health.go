@@ -89,32 +89,31 @@ func New() *Probe {
 func (h *Probe) Validate() error {
 	var wrong []error
 	if h.Service == "" && h.Replicas.None() {
-		wrong = append(wrong, errors.New("nothing to ask: name a service or its replicas"))
+		return probe.Settingf("", "nothing to ask: expected service or replicas")
 	}
-	if h.Service == "" {
+	if err := h.Replicas.Validate(); err != nil {
+		wrong = append(wrong, probe.InSetting("replicas", err))
+	} else if h.Service == "" {
 		h.Service = "http://" + h.Replicas.Host()
 	}
 	for key, path := range map[string]string{"live": h.Live, "ready": h.Ready} {
 		if u, err := url.Parse(path); err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.ContainsAny(path, " ?#") {
-			wrong = append(wrong, fmt.Errorf("%s: wanted a path that begins with /, and no query", key))
+			wrong = append(wrong, probe.Settingf(key, "expected a path that begins with /, without a query"))
 		}
 	}
 	h.Service = strings.TrimSuffix(h.Service, "/")
 	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
-		wrong = append(wrong, errors.New("service: wanted scheme and host only; paths belong to live and ready"))
+		wrong = append(wrong, probe.Settingf("service", "expected scheme and host only; paths belong to live and ready"))
 	}
 	if h.Live == h.Ready {
-		wrong = append(wrong, errors.New("live and ready are the same path: then the split cannot be seen"))
+		wrong = append(wrong, probe.Settingf("ready", "is the same path as live, so the split cannot be seen"))
 	}
-	client, err := h.Client(h.Service)
+	client, err := h.ClientFor(map[string]string{"service": h.Service})
 	h.client = client
 	other := h.ForOtherHost()
-	asker, depErr := other.Client(h.Dependency)
+	asker, depErr := other.ClientFor(map[string]string{"dependency": h.Dependency})
 	h.dependencyClient = asker
-	if depErr != nil {
-		depErr = fmt.Errorf("dependency: %w", depErr)
-	}
-	return errors.Join(append(wrong, err, depErr, h.Replicas.Validate())...)
+	return errors.Join(append(wrong, err, depErr)...)
 }
 
 // Checks names what a run notes, for each replica and for all.

@@ -222,20 +222,20 @@ func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
 		change func(*Probe)
 		want   string
 	}{
-		"nothing to ask":       {func(*Probe) {}, "nothing to ask"},
-		"no number":            {func(h *Probe) { h.Replicas.Static = []string{"127.0.0.1:1"} }, "want must say how many"},
-		"more than are listed": {func(h *Probe) { h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:1"}, Want: 2} }, "only 1 are listed"},
+		"expected service or replicas": {func(*Probe) {}, "expected service or replicas"},
+		"no number":                    {func(h *Probe) { h.Replicas.Static = []string{"127.0.0.1:1"} }, "replicas.want: expected 1 to 100, got 0"},
+		"more than are listed":         {func(h *Probe) { h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:1"}, Want: 2} }, "replicas.want: expected at most the 1 listed"},
 		"listed twice": {func(h *Probe) {
 			h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:1", "127.0.0.1:1"}, Want: 2}
 		}, "listed twice"},
-		"a name as address": {func(h *Probe) { h.Replicas = replicas.Replicas{Static: []string{"localhost:1"}, Want: 1} }, "wanted IP:port"},
-		"two ways":          {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a:1", SRV: "b", Want: 1} }, "name one of static, dns and srv"},
+		"a name as address": {func(h *Probe) { h.Replicas = replicas.Replicas{Static: []string{"localhost:1"}, Want: 1} }, "replicas.static[0]: expected IP:port"},
+		"two ways":          {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a:1", SRV: "b", Want: 1} }, "replicas: expected one of static, dns and srv"},
 		"one address, written twice": {func(h *Probe) {
 			h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:80", "[::ffff:127.0.0.1]:80"}, Want: 2}
 		}, "listed twice"},
-		"a service with a query": {func(h *Probe) { h.Service = "https://a.example/?x=1" }, "service: wanted scheme and host only"},
-		"a path with a query":    {func(h *Probe) { h.Service = "https://a.example"; h.Live = "/health?token=x" }, "live: wanted a path"},
-		"a port by name":         {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a.example:http", Want: 1} }, "wanted name:port"},
+		"a service with a query": {func(h *Probe) { h.Service = "https://a.example/?x=1" }, "service: expected scheme and host only"},
+		"a path with a query":    {func(h *Probe) { h.Service = "https://a.example"; h.Live = "/health?token=x" }, "live: expected a path"},
+		"a port by name":         {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a.example:http", Want: 1} }, "replicas.dns: expected name:port"},
 		"one path for both":      {func(h *Probe) { h.Service = "https://a.example"; h.Ready = "/health" }, "the split cannot be seen"},
 	} {
 		t.Run(name, func(t *testing.T) {

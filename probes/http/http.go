@@ -84,35 +84,39 @@ func (p *Probe) Validate() error {
 	wrong = append(wrong, err)
 	p.client = client
 	if p.URL == "" {
-		wrong = append(wrong, errors.New("url is missing"))
+		wrong = append(wrong, probe.Settingf("url", "is missing"))
 	}
 	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
-		wrong = append(wrong, errors.New("address: wanted IP:port"))
+		wrong = append(wrong, probe.Settingf("address", "expected IP:port"))
 	}
 	if strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		wrong = append(wrong, errors.New("method: wanted one word such as GET"))
+		wrong = append(wrong, probe.Settingf("method", "expected one word such as GET"))
 	}
 	if p.Expect.Status.IsZero() {
 		p.Expect.Status = httpx.Success
 	}
-	wrong = append(wrong, p.Expect.Validate(strings.HasPrefix(p.URL, "https://")))
+	wrong = append(wrong, probe.InSetting("expect", p.Expect.Validate(strings.HasPrefix(p.URL, "https://"))))
 	for name, path := range p.Gauges {
 		if path.IsZero() || name == "" {
-			wrong = append(wrong, fmt.Errorf("gauges: %q needs a JSON path", name))
+			wrong = append(wrong, probe.Settingf("gauges."+name, "expected a name and a JSON path"))
 		}
 	}
 	if negative := p.Expect.Negative(); negative != "" && p.Control == nil {
-		wrong = append(wrong, fmt.Errorf("expect: %s is negative: a target that is down or wrong would meet it too; name the request that must succeed under control", negative))
+		wrong = append(wrong, probe.Settingf("expect", "%s is negative: a target that is down or wrong would meet it too; name the request that must succeed under control", negative))
 	}
 	if p.Control != nil {
 		p.control = p.controlled()
 		if idle := p.idleControl(); idle != "" {
-			wrong = append(wrong, fmt.Errorf("control: %s", idle))
+			wrong = append(wrong, probe.Settingf("control", "%s", idle))
 		}
 		if negative := p.control.Expect.Negative(); negative != "" {
-			wrong = append(wrong, fmt.Errorf("control: expect: %s is negative and controls nothing", negative))
-		} else if err := p.control.Validate(); err != nil {
-			wrong = append(wrong, fmt.Errorf("control: %w", err))
+			wrong = append(wrong, probe.Settingf("control.expect", "%s is negative and controls nothing", negative))
+		}
+		own := probe.SettingErrors(errors.Join(wrong...))
+		for _, e := range probe.SettingErrors(p.control.Validate()) {
+			if !slices.Contains(own, e) && e.Path != "expect" { // else it is said of what the control shares, or said above
+				wrong = append(wrong, probe.InSetting("control", e))
+			}
 		}
 	}
 	return errors.Join(wrong...)
@@ -124,11 +128,11 @@ func (p *Probe) idleControl() string {
 	same := c.URL == "" && c.Method == "" && c.Body.IsZero() && len(c.Headers) == 0 && c.Bearer.IsZero() && c.Basic == nil && c.OAuth2 == nil
 	switch negative, _, _ := strings.Cut(p.Expect.Negative(), " "); {
 	case negative == "status" && same:
-		return "it is the same request, and cannot succeed where that must not; say what it does differently"
+		return "is the same request, and cannot succeed where that must not; say what it does differently"
 	case negative == "header" && len(c.Expect.Headers) == 0,
 		negative == "body" && c.Expect.Body == nil,
 		negative == "json" && len(c.Expect.JSON) == 0:
-		return "expect: it must expect something of the same part of the answer, " + negative
+		return "must expect something of the same part of the answer, " + negative
 	}
 	return ""
 }

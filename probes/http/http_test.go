@@ -187,20 +187,20 @@ func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
 		probe *Probe
 		want  string
 	}{
-		"an address without a port":          {&Probe{URL: "https://a.example/", Address: "127.0.0.1"}, "address: wanted IP:port"},
-		"no url":                             {&Probe{}, "url is missing"},
+		"an address without a port":          {&Probe{URL: "https://a.example/", Address: "127.0.0.1"}, "address: expected IP:port"},
+		"no url":                             {&Probe{}, "url: is missing"},
 		"a denial alone":                     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
 		"an absent text alone":               {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error"}}}, "expect: body is negative"},
 		"an absent value alone":              {&Probe{URL: "https://a.example/", Expect: expect.Expect{JSON: map[string]expect.Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
 		"an absent header alone":             {&Probe{URL: "https://a.example/", Expect: expect.Expect{Headers: map[string]expect.Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
-		"a control that is denied":           {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: expect.Expect{Status: httpx.Codes(403)}}}, "control: expect: status 403 is negative and controls nothing"},
-		"a pattern that matches all":         {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error", Match: pattern("")}}}, "matches even the empty text"},
-		"a control that is the same request": {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{}}, "control: it is the same request"},
-		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "x"}}, Control: &Control{}}, "control: expect: it must expect something of the same part of the answer, body"},
+		"a control that is denied":           {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: expect.Expect{Status: httpx.Codes(403)}}}, "control.expect: status 403 is negative and controls nothing"},
+		"a pattern that matches all":         {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error", Match: pattern("")}}}, "expect.body.match: // matches the empty text too"},
+		"a control that is the same request": {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{}}, "control: is the same request"},
+		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "x"}}, Control: &Control{}}, "control: must expect something of the same part of the answer, body"},
 		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{Equals: str("")}}}, "expect: body is negative"},
-		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: wanted one word"},
-		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: probe.Duration(time.Hour)}}, "expect: certificate: the url is not https"},
-		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{}}}, "expect: body: nothing is expected of it"},
+		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: expected one word"},
+		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: probe.Duration(time.Hour)}}, "expect.certificate: the URL is not https"},
+		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{}}}, "expect.body: expected at least one condition"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.probe.Validate()

@@ -2,10 +2,8 @@
 package isolation
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"os"
@@ -97,25 +95,24 @@ func New() *Probe {
 // names, a resource whose owner cannot see its own objects, writing to orgs that nothing marks as test orgs.
 func (p *Probe) Validate() error {
 	var wrong []error
-	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	p.Base = strings.TrimSuffix(p.Base, "/")
 	at, err := url.Parse(p.Base)
 	if err != nil || at.Host == "" || at.RawQuery != "" || at.Fragment != "" {
-		return errors.New("base: wanted scheme, host and perhaps a path, such as https://api.example/v1")
+		return probe.Settingf("base", "expected scheme, host and optionally a path, such as https://api.example/v1")
 	}
 	p.baseURL = at
 	wrong = append(wrong, p.validateNumbers(), p.validateStatuses(), p.buildClients())
 	if p.Connection != "reuse" {
-		fail("connection: wanted reuse: what the orgs share is what is tested")
+		wrong = append(wrong, probe.Settingf("connection", "expected reuse: connections that the orgs share are what is tested"))
 	}
-	if p.HasCredential() && (!p.Bearer.IsZero() || p.Basic != nil || p.OAuth2 != nil) {
-		fail("bearer, basic and oauth2 belong to the orgs, one each")
+	for _, key := range p.Credentials() {
+		wrong = append(wrong, probe.Settingf(key, "belongs to the orgs, one each"))
 	}
 	if p.TLS != nil && p.TLS.CertFile != "" {
-		fail("tls.cert_file: a client certificate belongs to a connection, and connections are shared between the orgs")
+		wrong = append(wrong, probe.Settingf("tls.cert_file", "a client certificate belongs to a connection, and connections are shared between the orgs"))
 	}
 	if p.Mismatch != "deny" && p.Mismatch != "ignore" {
-		fail("mismatch: wanted deny or ignore")
+		wrong = append(wrong, probe.Settingf("mismatch", "expected deny or ignore"))
 	}
 	if p.Replica == "" {
 		p.Replica, _ = os.Hostname()
@@ -127,9 +124,9 @@ func (p *Probe) Validate() error {
 
 func (p *Probe) validateNumbers() error {
 	var wrong []error
-	within := func(key string, n, least, most int) {
+	within := func(path string, n, least, most int) {
 		if n < least || n > most {
-			wrong = append(wrong, fmt.Errorf("%s: wanted %d to %d", key, least, most))
+			wrong = append(wrong, probe.Settingf(path, "expected %d to %d, got %d", least, most, n))
 		}
 	}
 	within("concurrency", p.Concurrency, 1, 16)
@@ -137,7 +134,7 @@ func (p *Probe) validateNumbers() error {
 	within("interleave.requests", p.Interleave.Requests, 0, maxInterleaved)
 	within("interleave.cancel", p.Interleave.CancelPercent, 0, 90)
 	if p.VisibilityDelay < 0 || p.VisibilityDelay.D() > time.Minute {
-		wrong = append(wrong, errors.New("settle: wanted a minute at most"))
+		wrong = append(wrong, probe.Settingf("settle", "expected at most 1m"))
 	}
 	return errors.Join(wrong...)
 }
@@ -146,11 +143,11 @@ func (p *Probe) validateStatuses() error {
 	var wrong []error
 	for key, s := range map[string]httpx.Statuses{"denied": p.Denied, "rejected": p.Rejected, "unauthenticated": p.Unauthenticated} {
 		if !s.Denial() || s.Contains(429) {
-			wrong = append(wrong, fmt.Errorf("%s: wanted statuses from 400 to 499 that say no; 429 says not now", key))
+			wrong = append(wrong, probe.Settingf(key, "expected statuses from 400 to 499 that deny; 429 says not now"))
 		}
 	}
 	if p.Denied.Contains(401) {
-		wrong = append(wrong, errors.New("denied: 401 says that the credential is not accepted, which proves nothing"))
+		wrong = append(wrong, probe.Settingf("denied", "401 says that the credential is not accepted, which proves nothing"))
 	}
 	return errors.Join(wrong...)
 }
@@ -158,20 +155,19 @@ func (p *Probe) validateStatuses() error {
 func (p *Probe) validateWhoami() error {
 	var wrong []error
 	if p.Identity.Org.IsZero() {
-		wrong = append(wrong, errors.New("whoami.org: is missing: nothing else tells that the credentials belong to different orgs"))
+		wrong = append(wrong, probe.Settingf("whoami.org", "is missing: nothing else shows that the credentials belong to different orgs"))
 	}
-	if err := (&Template{URL: p.Identity.URL}).validate(p, "whoami"); err != nil || p.Identity.URL == "" {
-		wrong = append(wrong, fmt.Errorf("whoami: %w", cmp.Or(err, errors.New("url is missing"))))
+	if p.Identity.URL == "" {
+		wrong = append(wrong, probe.Settingf("whoami.url", "is missing"))
 	}
 	marks := expect.Expect{JSON: p.Identity.TestOrg}
-	if err := marks.Validate(true); err != nil {
-		wrong = append(wrong, fmt.Errorf("whoami.test_org: %w", err))
-	}
+	wrong = append(wrong, probe.InSetting("whoami", (&Template{URL: p.Identity.URL}).validate(p, "whoami")),
+		probe.InSetting("whoami.test_org", expect.ValidateJSON(p.Identity.TestOrg)))
 	if negative := marks.Negative(); negative != "" {
-		wrong = append(wrong, fmt.Errorf("whoami.test_org: %s is negative: any org would be taken for a test org", negative))
+		wrong = append(wrong, probe.Settingf("whoami.test_org", "%s is negative: any org would be taken for a test org", negative))
 	}
 	if p.writes() && len(p.Identity.TestOrg) == 0 {
-		wrong = append(wrong, errors.New("whoami.test_org: is missing: nothing is written to an org that does not say that it is a test org"))
+		wrong = append(wrong, probe.Settingf("whoami.test_org", "is missing: nothing is written to an org that does not say that it is a test org"))
 	}
 	return errors.Join(wrong...)
 }
@@ -182,15 +178,15 @@ func (p *Probe) validateResources() error {
 	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
 		r := p.Resources[name]
 		if r == nil || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || len(name) > 40 {
-			wrong = append(wrong, fmt.Errorf("resources.%s: wanted operations, and a name of lower case letters, digits, _ and -", name))
+			wrong = append(wrong, probe.Settingf("resources."+name, "expected operations, and a name of lower-case letters, digits, _ and -"))
 			continue
 		}
-		wrong = append(wrong, r.validate(p, name))
+		wrong = append(wrong, probe.InSetting("resources."+name, r.validate(p)))
 		reads = reads || r.Read != nil
 		lists = lists || r.List != nil || r.Search != nil || r.Export != nil
 	}
 	if !reads || !lists {
-		wrong = append(wrong, errors.New("resources: wanted a read, and a list, search or export: with less nothing is proven"))
+		wrong = append(wrong, probe.Settingf("resources", "expected a read, and a list, search or export: less proves nothing"))
 	}
 	return errors.Join(wrong...)
 }

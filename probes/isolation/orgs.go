@@ -3,13 +3,13 @@ package isolation
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"prober/internal/httpx"
+	"prober/internal/probe"
 )
 
 // A tenant is a test org as it is asked for.
@@ -38,24 +38,24 @@ func (p *Probe) buildClients() error {
 			shared.Headers[name] = v
 		}
 	}
-	base, err := shared.Client(p.Base)
+	base, err := shared.ClientFor(map[string]string{"base": p.Base})
 	if err != nil {
 		return err
 	}
 	p.anonymous = base
 	if len(p.Orgs) < 2 || len(p.Orgs) > maxOrgs {
-		wrong = append(wrong, fmt.Errorf("orgs: wanted 2 to %d: one is asked for what is another's", maxOrgs))
+		wrong = append(wrong, probe.Settingf("orgs", "expected 2 to %d, got %d", maxOrgs, len(p.Orgs)))
 	}
 	p.tenants = nil
 	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
 		org := p.Orgs[name]
 		if org == nil {
-			wrong = append(wrong, fmt.Errorf("orgs.%s: has no credential", name))
+			wrong = append(wrong, probe.Settingf("orgs."+name, "has no credential"))
 			continue
 		}
 		t := &tenant{name: name, id: cmp.Or(org.ID, name)}
 		if t.client, err = p.clientFor(shared, org.Credential); err != nil {
-			wrong = append(wrong, fmt.Errorf("orgs.%s: %w", name, err))
+			wrong = append(wrong, probe.InSetting("orgs."+name, err))
 		}
 		wrong = append(wrong, p.rejectDuplicateOrg(t, org))
 		p.tenants = append(p.tenants, t)
@@ -67,10 +67,10 @@ func (p *Probe) buildClients() error {
 func (p *Probe) clientFor(shared httpx.Settings, c Credential) (*httpx.Client, error) {
 	own := httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers}
 	if !own.HasCredential() {
-		return nil, errors.New("has no credential: wanted bearer, basic, oauth2 or a secret header")
+		return nil, probe.Settingf("", "has no credential: expected bearer, basic, oauth2 or a secret header")
 	}
 	settings := shared.Merge(own)
-	return settings.SharingConnections(p.anonymous, p.Base)
+	return settings.SharingConnections(p.anonymous, map[string]string{"": p.Base})
 }
 
 // rejectDuplicateOrg refuses an org that is one of those before it by another name.
@@ -78,9 +78,9 @@ func (p *Probe) rejectDuplicateOrg(t *tenant, org *Org) error {
 	for _, other := range p.tenants {
 		switch {
 		case strings.EqualFold(other.id, t.id):
-			return fmt.Errorf("orgs.%s: has the id of %s: an org is not isolated from itself", t.name, other.name)
+			return probe.Settingf("orgs."+t.name, "has the id of %s: an org is not isolated from itself", other.name)
 		case org.equal(p.Orgs[other.name].Credential):
-			return fmt.Errorf("orgs.%s: has the credential of %s: an org is not isolated from itself", t.name, other.name)
+			return probe.Settingf("orgs."+t.name, "has the credential of %s: an org is not isolated from itself", other.name)
 		}
 	}
 	return nil
@@ -108,28 +108,28 @@ func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 		{name: "somebody with a made-up credential", client: p.anonymous, refused: p.Unauthenticated, madeUp: true},
 	}
 	if len(p.UnauthorizedCredentials) > maxOrgs {
-		wrong = append(wrong, fmt.Errorf("strangers: wanted %d at most", maxOrgs))
+		wrong = append(wrong, probe.Settingf("strangers", "expected at most %d, got %d", maxOrgs, len(p.UnauthorizedCredentials)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.UnauthorizedCredentials)) {
 		s := p.UnauthorizedCredentials[name]
 		if s == nil {
-			wrong = append(wrong, fmt.Errorf("strangers.%s: has no credential", name))
+			wrong = append(wrong, probe.Settingf("strangers."+name, "has no credential"))
 			continue
 		}
 		client, err := p.clientFor(shared, s.Credential)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("strangers.%s: %w", name, err))
+			wrong = append(wrong, probe.InSetting("strangers."+name, err))
 		}
 		for _, t := range p.tenants {
 			if s.equal(p.Orgs[t.name].Credential) {
-				wrong = append(wrong, fmt.Errorf("strangers.%s: has the credential of %s, which must be let in", name, t.name))
+				wrong = append(wrong, probe.Settingf("strangers."+name, "has the credential of %s, which must be accepted", t.name))
 			}
 		}
 		refused := s.Status
 		if refused.IsZero() {
 			refused = union(p.Unauthenticated, httpx.Codes(401, 403))
 		} else if !refused.Denial() || refused.Contains(429) {
-			wrong = append(wrong, fmt.Errorf("strangers.%s.status: wanted statuses from 400 to 499 that say no; 429 says not now", name))
+			wrong = append(wrong, probe.Settingf("strangers."+name+".status", "expected statuses from 400 to 499 that deny; 429 says not now"))
 		}
 		p.unauthorized = append(p.unauthorized, unauthorizedCaller{name: "the stranger " + name, client: client, refused: refused})
 	}

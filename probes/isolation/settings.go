@@ -10,6 +10,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
+	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/probes/internal/expect"
 )
@@ -46,34 +47,11 @@ type Identity struct {
 // A Template is a request with {org}, {id}, {canary}, {page} or {cursor} in it.
 type Template struct {
 	Method  string            `yaml:"method" doc:"default: GET; POST to create, PUT to update, DELETE to delete"`
-	URL     string            `yaml:"url" required:"true" doc:"path below base, or a URL"`
+	URL     string            `yaml:"url" required:"true" short:"true" doc:"path below base, or a URL"`
 	Headers map[string]string `yaml:"headers" mask:"true" doc:"headers of this request"`
 	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
 	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
 	Status  httpx.Statuses    `yaml:"status" doc:"statuses of success; default: 2xx"`
-}
-
-// UnmarshalYAML reads a URL or the fields.
-func (tmpl *Template) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if unmarshal(&text) == nil {
-		*tmpl = Template{URL: text}
-		return nil
-	}
-	type fields Template
-	return unmarshal((*fields)(tmpl))
-}
-
-// JSONSchema describes the two forms.
-func (Template) JSONSchema() map[string]any {
-	text, table := map[string]any{"type": "string"}, map[string]any{"type": "object"}
-	return map[string]any{"oneOf": []any{text, map[string]any{
-		"type": "object", "required": []string{"url"}, "additionalProperties": false,
-		"properties": map[string]any{
-			"url": text, "method": text, "headers": table, "json": table, "body": text,
-			"status": httpx.Statuses{}.JSONSchema(),
-		},
-	}}}
 }
 
 // A Resource is a kind of object that orgs keep, and what can be done with it.
@@ -156,91 +134,88 @@ var defaultMethods = map[string]string{"create": "POST", "update": "PUT", "delet
 var requiredVariables = map[string]string{"create": "{canary}", "update": "{canary}", "search": "{canary}", "read": "{id}", "delete": "{id}"}
 
 // validate reports what is wrong with a resource, and fills in what was left out.
-func (r *Resource) validate(p *Probe, name string) error {
+func (r *Resource) validate(p *Probe) error {
 	var wrong []error
-	fail := func(key, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf("resources.%s%s: %s", name, key, fmt.Sprintf(format, args...)))
-	}
 	for _, op := range operations {
 		tmpl := r.template(op)
 		if tmpl == nil {
 			continue
 		}
-		if err := tmpl.validate(p, op); err != nil {
-			fail("."+op, "%s", err)
-		}
+		wrong = append(wrong, probe.InSetting(op, tmpl.validate(p, op)))
 		if want := requiredVariables[op]; want != "" && !tmpl.contains(want) {
-			fail("."+op, "nothing in it says %s", want)
+			wrong = append(wrong, probe.Settingf(op, "expected %s in it", want))
 		}
 	}
 	if r.Update != nil && !r.Update.contains("{id}") {
-		fail(".update", "nothing in it says {id}")
+		wrong = append(wrong, probe.Settingf("update", "expected {id} in it"))
 	}
 	if r.visibilityOp() == "" {
-		fail("", "wanted a read, list, search or export: its owner must see a canary, or a denial proves nothing")
+		wrong = append(wrong, probe.Settingf("", "expected a read, list, search or export: its owner must see a canary, or a denial proves nothing"))
 	}
-	r.validateCanaries(p, fail)
+	wrong = append(wrong, r.validateCanaries(p)...)
 	if r.Read == nil && (r.Update != nil || r.Delete != nil) {
-		fail("", "update and delete need a read: whether they changed another org's object is seen by its owner")
+		wrong = append(wrong, probe.Settingf("", "update and delete need a read: whether they changed another org's object is seen by its owner"))
 	}
 	if r.Count != nil && (r.Create == nil || r.Number.IsZero()) {
-		fail(".count", "needs create, since only a count that must not grow proves anything, and number, where it stands")
+		wrong = append(wrong, probe.Settingf("count", "needs create, since only a count that must not grow proves anything, and number, where the number is"))
 	}
 	if r.List != nil {
-		r.validatePaging(fail)
+		wrong = append(wrong, r.validatePaging()...)
 	}
 	if r.ID == nil {
 		id, _ := jsonpath.Parse("$.id")
 		r.ID = &httpx.Source{JSON: id}
 	}
 	if (r.ID.Header == "") == r.ID.JSON.IsZero() {
-		fail(".id", "wanted a header or a json path, and not both")
+		wrong = append(wrong, probe.Settingf("id", "expected header or json, and not both"))
 	}
 	return errors.Join(wrong...)
 }
 
-func (r *Resource) validateCanaries(p *Probe, fail func(key, format string, args ...any)) {
+func (r *Resource) validateCanaries(p *Probe) (wrong []error) {
 	if r.Create != nil {
 		if len(r.Canaries) > 0 {
-			fail(".canaries", "are for a resource that cannot be created; with create they are made in each run")
+			wrong = append(wrong, probe.Settingf("canaries", "are for a resource that cannot be created; with create they are made in each run"))
 		}
 		if r.Delete == nil {
-			fail(".create", "needs delete: what a run creates must not stay")
+			wrong = append(wrong, probe.Settingf("create", "needs delete: what a run creates must not stay"))
 		}
-		return
+		return wrong
 	}
 	for _, op := range []string{"update", "delete"} {
 		if r.template(op) != nil {
-			fail("."+op, "needs create: a canary that is there for good must not be put at risk")
+			wrong = append(wrong, probe.Settingf(op, "needs create: a canary that is there for good must not be put at risk"))
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(p.Orgs)) {
 		if planted, ok := r.Canaries[org]; !ok {
-			fail(".canaries", "%s has none: name an object of every org, or how to create one", org)
+			wrong = append(wrong, probe.Settingf("canaries."+org, "is missing: name an object of every org, or how to create one"))
 		} else if planted.ID.IsZero() || planted.Text.IsZero() {
-			fail(".canaries."+org, "wanted an id and a text")
+			wrong = append(wrong, probe.Settingf("canaries."+org, "expected id and text"))
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(r.Canaries)) {
 		if _, ok := p.Orgs[org]; !ok {
-			fail(".canaries."+org, "is none of the orgs")
+			wrong = append(wrong, probe.Settingf("canaries."+org, "is not among the orgs"))
 		}
 	}
+	return wrong
 }
 
-func (r *Resource) validatePaging(fail func(key, format string, args ...any)) {
+func (r *Resource) validatePaging() (wrong []error) {
 	if r.MaxPages == 0 {
 		r.MaxPages = 10
 	}
 	if r.MaxPages < 1 || r.MaxPages > 100 {
-		fail(".pages", "wanted 1 to 100")
+		wrong = append(wrong, probe.Settingf("pages", "expected 1 to 100"))
 	}
 	if r.List.contains("{cursor}") == r.Next.IsZero() {
-		fail(".next", "goes with {cursor} in the list: where an answer says the next one")
+		wrong = append(wrong, probe.Settingf("next", "goes with {cursor} in the list: where a response names the next one"))
 	}
 	if r.List.contains("{page}") && r.Items.IsZero() {
-		fail(".items", "is missing: without it nobody knows which {page} is the last")
+		wrong = append(wrong, probe.Settingf("items", "is missing: without it the last {page} is unknown"))
 	}
+	return wrong
 }
 
 // validate reports what is wrong with a request, and fills in its method and the statuses of success.
@@ -253,32 +228,32 @@ func (tmpl *Template) validate(p *Probe, op string) error {
 		}
 	}
 	if strings.Trim(tmpl.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		wrong = append(wrong, errors.New("method: wanted one word such as GET"))
+		wrong = append(wrong, probe.Settingf("method", "expected one word such as GET"))
 	}
 	if tmpl.Status.IsZero() {
 		tmpl.Status = httpx.Success
 	}
 	for code := 300; code < 600; code++ {
 		if tmpl.Status.Contains(code) {
-			wrong = append(wrong, fmt.Errorf("status: %d is no success", code))
+			wrong = append(wrong, probe.Settingf("status", "%d is not a success", code))
 			break
 		}
 	}
 	if tmpl.JSON != nil && tmpl.Body != "" {
-		wrong = append(wrong, errors.New("json and body: only one of them can be sent"))
+		wrong = append(wrong, probe.Settingf("body", "cannot be sent beside json"))
 	}
 	// A request is built as it will be, to see that it can be.
 	built, err := p.build(tmpl, vars{org: "org", id: "id", canary: "canary", page: "1", cursor: "next"}, mutation{})
 	if err == nil {
 		var u *url.URL
 		if u, err = url.Parse(built.URL); err == nil && (u.Scheme != p.baseURL.Scheme || u.Host != p.baseURL.Host) {
-			err = fmt.Errorf("wanted a path, or a URL below %s: credentials go nowhere else", p.Base)
+			err = fmt.Errorf("expected a path, or a URL below %s: credentials are sent nowhere else", p.Base)
 		}
 	}
 	if err != nil {
-		wrong = append(wrong, fmt.Errorf("url: %w", err))
+		wrong = append(wrong, probe.Settingf("url", "%s", err))
 	} else if rest := unknownVariable(tmpl); rest != "" {
-		wrong = append(wrong, fmt.Errorf("%s is none of {org}, {id}, {canary}, {page}, {cursor}", rest))
+		wrong = append(wrong, probe.Settingf("", "%s is none of {org}, {id}, {canary}, {page}, {cursor}", rest))
 	}
 	return errors.Join(wrong...)
 }

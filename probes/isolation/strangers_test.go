@@ -95,13 +95,13 @@ func TestAStrangerIsNobodyWeKnow(t *testing.T) {
 		six += name + ": {bearer: {env: TEST_ISO_X}}, "
 	}
 	for strangers, want := range map[string]string{
-		"expired: {bearer: {env: TEST_ISO_RED}}":                   "strangers.expired: has the credential of red, which must be let in",
+		"expired: {bearer: {env: TEST_ISO_RED}}":                   "strangers.expired: has the credential of red, which must be accepted",
 		"expired: {status: 401}":                                   "strangers.expired: has no credential",
 		"expired: {headers: {X-Key: known}}":                       "strangers.expired: has no credential",
-		"expired: {bearer: {env: TEST_ISO_X}, status: 200}":        "strangers.expired.status: wanted statuses from 400 to 499",
-		"expired: {bearer: {env: TEST_ISO_X}, status: [401, 429]}": "strangers.expired.status: wanted statuses from 400 to 499",
+		"expired: {bearer: {env: TEST_ISO_X}, status: 200}":        "strangers.expired.status: expected statuses from 400 to 499",
+		"expired: {bearer: {env: TEST_ISO_X}, status: [401, 429]}": "strangers.expired.status: expected statuses from 400 to 499",
 		"expired: {bearer: {env: TEST_ISO_X}, id: org-c}":          "id",
-		six: "strangers: wanted 5 at most",
+		six: "strangers: expected at most 5, got 6",
 	} {
 		err := refusal(strings.Replace(settings, "    whoami:", "    strangers: {"+strangers+"}\n    whoami:", 1))
 		if !strings.Contains(err, want) {

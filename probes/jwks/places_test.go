@@ -161,36 +161,36 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 func TestJWKSRefusesSettingsThatProveNothing(t *testing.T) {
 	bundle := Verifier{PEM: secret.Literal("x"), Kids: literals("k1")}
 	for want, change := range map[string]func(p *Probe){
-		"nothing to ask: name urls or verifiers":                            func(p *Probe) { p.URLs = nil },
-		"urls: nothing at place 2":                                          func(p *Probe) { p.URLs = append(p.URLs, "") },
-		"urls: http://a.test/jwks is listed twice":                          func(p *Probe) { p.URLs = append(p.URLs, "http://a.test/jwks?x=1") },
-		"urls[0]: expected http:// or https://":                             func(p *Probe) { p.URLs = []string{"ftp://a.test"} },
-		"verifiers: a: wanted a url or a pem, and not both":                 func(p *Probe) { p.Verifiers = map[string]Verifier{"a": {}} },
-		"verifiers: b: wanted a url or a pem, and not both":                 func(p *Probe) { v := bundle; v.URL = "http://a.test"; p.Verifiers = map[string]Verifier{"b": v} },
-		"verifiers: c: kids: name the keys of the pem in their order":       func(p *Probe) { p.Verifiers = map[string]Verifier{"c": {PEM: bundle.PEM}} },
-		"verifiers: d: kids: a key set names its own":                       func(p *Probe) { p.Verifiers = map[string]Verifier{"d": {URL: "http://a.test", Kids: bundle.Kids}} },
-		"verifiers: e: kids: place 2 says what stands there before: \"k1\"": func(p *Probe) { p.Verifiers = map[string]Verifier{"e": {PEM: bundle.PEM, Kids: literals("k1", "k1")}} },
-		"verifiers: f: replicas: a pem is the same for all": func(p *Probe) {
+		"nothing to ask: expected urls or verifiers":                            func(p *Probe) { p.URLs = nil },
+		"urls[1]: is empty":                                                     func(p *Probe) { p.URLs = append(p.URLs, "") },
+		"urls[1]: http://a.test/jwks is listed twice":                           func(p *Probe) { p.URLs = append(p.URLs, "http://a.test/jwks?x=1") },
+		"urls[0]: expected http:// or https://":                                 func(p *Probe) { p.URLs = []string{"ftp://a.test"} },
+		"verifiers.a: expected url or pem, and not both":                        func(p *Probe) { p.Verifiers = map[string]Verifier{"a": {}} },
+		"verifiers.b: expected url or pem, and not both":                        func(p *Probe) { v := bundle; v.URL = "http://a.test"; p.Verifiers = map[string]Verifier{"b": v} },
+		"verifiers.c.kids: expected the names of the pem's keys in their order": func(p *Probe) { p.Verifiers = map[string]Verifier{"c": {PEM: bundle.PEM}} },
+		"verifiers.d.kids: a key set names its own":                             func(p *Probe) { p.Verifiers = map[string]Verifier{"d": {URL: "http://a.test", Kids: bundle.Kids}} },
+		"verifiers.e.kids[1]: \"k1\" is listed twice":                           func(p *Probe) { p.Verifiers = map[string]Verifier{"e": {PEM: bundle.PEM, Kids: literals("k1", "k1")}} },
+		"verifiers.f.replicas: a pem is the same for all": func(p *Probe) {
 			v := bundle
 			v.Replicas = replicas.Replicas{DNS: "x:1", Want: 1}
 			p.Verifiers = map[string]Verifier{"f": v}
 		},
-		"verifiers: g: replicas: want must say how many": func(p *Probe) {
+		"verifiers.g.replicas.want: expected 1 to 100": func(p *Probe) {
 			p.Verifiers = map[string]Verifier{"g": {URL: "http://a.test", Replicas: replicas.Replicas{DNS: "x:1"}}}
 		},
-		"verifiers: two words: wanted a name of one word":                  func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
-		"verifiers: http://a.test/jwks: wanted a name":                     func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
-		"kids: wanted a text of one line at place 2":                       func(p *Probe) { p.Kids = literals("k1", "") },
-		"kids: wanted a text of one line at place 1":                       func(p *Probe) { p.Kids = literals("k1\nk2") },
-		"kids: place 2 says what stands there before: env X":               func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
-		"kids: at most 20 can be looked for":                               func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
-		"revoked: one of them is among kids too":                           func(p *Probe) { p.Revoked = literals("k0", "k1") },
-		"revoked: wanted a text of one line at place 1":                    func(p *Probe) { p.Revoked = literals("") },
-		"algs: wanted some of RS256":                                       func(p *Probe) { p.Algs = []string{"HS256"} },
-		"grace, cache_ttl, propagation and leeway: none can be below zero": func(p *Probe) { p.Leeway = -1 },
-		"cache_ttl: 2s is longer than the grace of 1s":                     func(p *Probe) { p.Grace, p.CacheTTL = 1e9, 2e9 },
-		"fresh: oauth2.client_id: is missing":                              func(p *Probe) { p.Fresh = freshFrom(t, "https://a.test/token"); p.Fresh.ClientID = "" },
-		"fresh: oauth2.token_url: http://a.test/token: http:// would send": func(p *Probe) { p.Fresh = freshFrom(t, "http://a.test/token") },
+		"verifiers.two words: expected a name of one word":         func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
+		"verifiers.http://a.test/jwks: expected a name":            func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
+		"kids[1]: expected a text of one line":                     func(p *Probe) { p.Kids = literals("k1", "") },
+		"kids[0]: expected a text of one line":                     func(p *Probe) { p.Kids = literals("k1\nk2") },
+		"kids[1]: env X is listed twice":                           func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
+		"kids: expected at most 20":                                func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
+		"revoked[1]: is among kids too":                            func(p *Probe) { p.Revoked = literals("k0", "k1") },
+		"revoked[0]: expected a text of one line":                  func(p *Probe) { p.Revoked = literals("") },
+		"algs[0]: expected one of RS256":                           func(p *Probe) { p.Algs = []string{"HS256"} },
+		"leeway: must not be below zero":                           func(p *Probe) { p.Leeway = -1 },
+		"cache_ttl: 2s is longer than the grace of 1s":             func(p *Probe) { p.Grace, p.CacheTTL = 1e9, 2e9 },
+		"fresh.client_id: is missing":                              func(p *Probe) { p.Fresh = freshFrom(t, "https://a.test/token"); p.Fresh.ClientID = "" },
+		"fresh.token_url: http://a.test/token: http:// would send": func(p *Probe) { p.Fresh = freshFrom(t, "http://a.test/token") },
 	} {
 		p := jwks([]string{"http://a.test/jwks"}, "k1")
 		change(p)

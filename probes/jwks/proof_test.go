@@ -121,8 +121,8 @@ func TestJWKSRefusesToAgreeWithItself(t *testing.T) {
 		verifiers map[string]Verifier
 		want      string
 	}{
-		"a url again":                {[]string{"http://a.test"}, map[string]Verifier{"a": {URL: "http://a.test"}}, "verifiers: a: " + same},
-		"two verifiers with one url": {nil, map[string]Verifier{"a": {URL: "http://a.test"}, "b": {URL: "http://a.test"}}, "verifiers: b: " + same},
+		"a url again":                {[]string{"http://a.test"}, map[string]Verifier{"a": {URL: "http://a.test"}}, "verifiers.a." + same},
+		"two verifiers with one url": {nil, map[string]Verifier{"a": {URL: "http://a.test"}, "b": {URL: "http://a.test"}}, "verifiers.b." + same},
 		"the replicas behind a url":  {[]string{"http://a.test"}, map[string]Verifier{"a": {URL: "http://a.test", Replicas: replica}}, ""},
 		"two queries":                {nil, map[string]Verifier{"a": {URL: "http://a.test?a"}, "b": {URL: "http://a.test?b"}}, ""},
 		"bundles only, named here":   {nil, map[string]Verifier{"a": bundle(secret.Literal("k1"))}, nothing_checked},

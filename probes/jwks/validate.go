@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"prober/internal/jwk"
+	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/text"
 	"prober/probes/internal/replicas"
@@ -22,47 +23,41 @@ const mostKids = 20
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
 	var wrong []error
-	urls := slices.Clone(p.URLs)
+	urls := map[string]string{} // by the path of their setting
 	if len(p.URLs) == 0 && len(p.Verifiers) == 0 {
-		wrong = append(wrong, errors.New("nothing to ask: name urls or verifiers"))
+		wrong = append(wrong, probe.Settingf("", "nothing to ask: expected urls or verifiers"))
 	}
 	names, alone := map[string]bool{}, slices.Clone(p.URLs)
 	for i, raw := range p.URLs {
+		path := fmt.Sprintf("urls[%d]", i)
+		urls[path] = raw
 		if name := targetName(raw); raw == "" {
-			wrong = append(wrong, fmt.Errorf("urls: nothing at place %d", i+1))
+			wrong = append(wrong, probe.Settingf(path, "is empty"))
 		} else if names[name] {
-			wrong = append(wrong, fmt.Errorf("urls: %s is listed twice; to tell two apart that differ in their query, name them under verifiers", name))
+			wrong = append(wrong, probe.Settingf(path, "%s is listed twice; to tell two apart that differ in their query, name them under verifiers", name))
 		} else {
 			names[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Verifiers)) {
-		v := p.Verifiers[name]
-		if err := v.validate(); err != nil {
-			wrong = append(wrong, fmt.Errorf("verifiers: %s: %w", name, err))
-		}
+		v, path := p.Verifiers[name], "verifiers."+name
+		wrong = append(wrong, probe.InSetting(path, v.validate()))
 		p.Verifiers[name] = v // its replicas are written as they are dialled
 		if names[name] || name == "" || strings.ContainsFunc(name, unicode.IsSpace) || len(name) > 64 {
-			wrong = append(wrong, fmt.Errorf("verifiers: %s: wanted a name of one word, up to 64 bytes, that is none of urls", name))
+			wrong = append(wrong, probe.Settingf(path, "expected a name of one word, at most 64 bytes, that is not among urls"))
 		}
 		if v.URL != "" && v.Replicas.None() && slices.Contains(alone, v.URL) {
-			wrong = append(wrong, fmt.Errorf("verifiers: %s: url: another verifier has the same one, and would always agree with it", name))
+			wrong = append(wrong, probe.Settingf(path+".url", "another verifier has the same one, and would always agree with it"))
 		}
-		if v.URL != "" {
-			urls = append(urls, v.URL)
-		}
+		urls[path+".url"] = v.URL
 		if v.Replicas.None() {
 			alone = append(alone, v.URL)
 		}
 	}
 	if len(p.URLs)+len(p.Verifiers) > replicas.MaxReplicas {
-		wrong = append(wrong, fmt.Errorf("at most %d verifiers can be asked", replicas.MaxReplicas))
+		wrong = append(wrong, probe.Settingf("", "expected at most %d urls and verifiers, got %d", replicas.MaxReplicas, len(p.URLs)+len(p.Verifiers)))
 	}
-	at := map[string]string{}
-	for i, url := range urls {
-		at[fmt.Sprintf("urls[%d]", i)] = url
-	}
-	client, err := p.ClientFor(at)
+	client, err := p.ClientFor(urls)
 	p.client = client
 	wrong = append(wrong, err, p.validateKids(), p.validateTimes(), p.validateFresh())
 	return errors.Join(wrong...)
@@ -72,34 +67,32 @@ func (v *Verifier) validate() error {
 	var wrong []error
 	switch {
 	case (v.URL == "") == v.PEM.IsZero():
-		wrong = append(wrong, errors.New("wanted a url or a pem, and not both"))
+		wrong = append(wrong, probe.Settingf("", "expected url or pem, and not both"))
 	case v.URL == "" && !v.Replicas.None():
-		wrong = append(wrong, errors.New("replicas: a pem is the same for all of them; name their url to ask each"))
+		wrong = append(wrong, probe.Settingf("replicas", "a pem is the same for all of them; name their url to ask each"))
 	case v.URL != "" && len(v.Kids) > 0:
-		wrong = append(wrong, errors.New("kids: a key set names its own; the ids that it must have belong to the probe's kids"))
+		wrong = append(wrong, probe.Settingf("kids", "a key set names its own; the ids that it must have belong to the probe's kids"))
 	case !v.PEM.IsZero() && len(v.Kids) == 0:
-		wrong = append(wrong, errors.New("kids: name the keys of the pem in their order, since a bundle has no ids of its own"))
+		wrong = append(wrong, probe.Settingf("kids", "expected the names of the pem's keys in their order, since a bundle has no ids of its own"))
 	}
-	wrong = append(wrong, distinct("kids", v.Kids), v.Replicas.Validate())
+	wrong = append(wrong, distinct("kids", v.Kids), probe.InSetting("replicas", v.Replicas.Validate()))
 	return errors.Join(wrong...)
 }
 
 func (p *Probe) validateKids() error {
 	wrong := []error{distinct("kids", p.Kids), distinct("revoked", p.Revoked)}
 	if len(p.Revoked) > 0 && p.namesItself() {
-		wrong = append(wrong, errors.New("revoked: no verifier names its keys itself, and a bundle has the ids that you write: "+
+		wrong = append(wrong, probe.Settingf("revoked", "no verifier names its keys itself, and a bundle has the ids that you write: "+
 			"that a revoked one is not among them proves nothing; name a url, or take the ids from where the verifiers have them"))
 	}
-	for _, kid := range p.Revoked {
+	for i, kid := range p.Revoked {
 		if slices.Contains(p.Kids, kid) {
-			wrong = append(wrong, errors.New("revoked: one of them is among kids too: it cannot be both there and gone"))
-			break
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("revoked[%d]", i), "is among kids too: it cannot be both there and gone"))
 		}
 	}
 	for i, alg := range p.Algs {
 		if !slices.Contains(jwk.Algorithms, alg) || slices.Contains(p.Algs[:i], alg) {
-			wrong = append(wrong, fmt.Errorf("algs: wanted some of %s, each once", strings.Join(jwk.Algorithms, ", ")))
-			break
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("algs[%d]", i), "expected one of %s, each once", strings.Join(jwk.Algorithms, ", ")))
 		}
 	}
 	return errors.Join(wrong...)
@@ -118,7 +111,7 @@ func (p *Probe) namesItself() bool {
 // distinct tells what about a list of ids makes no sense.
 func distinct(key string, kids []secret.Public) error {
 	if len(kids) > mostKids {
-		return fmt.Errorf("%s: at most %d can be looked for", key, mostKids)
+		return probe.Settingf(key, "expected at most %d, got %d", mostKids, len(kids))
 	}
 	for i, kid := range kids {
 		text, err := "", error(nil)
@@ -126,10 +119,10 @@ func distinct(key string, kids []secret.Public) error {
 			text, err = word(kid)
 		}
 		if kid.IsZero() || err != nil {
-			return fmt.Errorf("%s: wanted a text of one line at place %d", key, i+1)
+			return probe.Settingf(fmt.Sprintf("%s[%d]", key, i), "expected a text of one line")
 		}
 		if slices.Contains(kids[:i], kid) {
-			return fmt.Errorf("%s: place %d says what stands there before: %s", key, i+1, quoted(text)+kid.Source())
+			return probe.Settingf(fmt.Sprintf("%s[%d]", key, i), "%s is listed twice", quoted(text)+kid.Source())
 		}
 	}
 	return nil
@@ -137,11 +130,13 @@ func distinct(key string, kids []secret.Public) error {
 
 func (p *Probe) validateTimes() error {
 	var wrong []error
-	if p.Grace < 0 || p.CacheTTL < 0 || p.Propagation < 0 || p.Leeway < 0 {
-		wrong = append(wrong, errors.New("grace, cache_ttl, propagation and leeway: none can be below zero"))
+	for key, d := range map[string]probe.Duration{"grace": p.Grace, "cache_ttl": p.CacheTTL, "propagation": p.Propagation, "leeway": p.Leeway} {
+		if d < 0 {
+			wrong = append(wrong, probe.Settingf(key, "must not be below zero"))
+		}
 	}
 	if p.Grace > 0 && p.CacheTTL > p.Grace {
-		wrong = append(wrong, fmt.Errorf("cache_ttl: %s is longer than the grace of %s: a verifier would still have keys that are gone", p.CacheTTL, p.Grace))
+		wrong = append(wrong, probe.Settingf("cache_ttl", "%s is longer than the grace of %s: a verifier would still have keys that are gone", p.CacheTTL, p.Grace))
 	}
 	return errors.Join(wrong...)
 }
@@ -154,12 +149,12 @@ func (p *Probe) validateFresh() error {
 	settings := p.ForOtherHost()
 	settings.AllowPlaintext, settings.OAuth2 = p.AllowPlaintext, p.Fresh
 	if _, err := settings.Client(""); err != nil {
-		return fmt.Errorf("fresh: %w", err)
+		return probe.MoveSetting("oauth2", "fresh", err)
 	}
 	settings.OAuth2 = nil // the token is asked for, not carried
 	client, err := settings.Client("")
 	if err != nil {
-		return fmt.Errorf("fresh: %w", err)
+		return probe.MoveSetting("oauth2", "fresh", err)
 	}
 	p.issuer = client
 	return nil

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,25 +21,12 @@ import (
 
 // Forgeries says that forged tokens are presented, and what they are forged from.
 type Forgeries struct {
+	On        yes            `yaml:"-" short:"true"`
 	Keys      secret.Public  `yaml:"keys" doc:"the public keys: the URL of a key set, {file: PATH} or {env: NAME}; needed to forge tokens with the public key as their secret"`
 	Status    httpx.Statuses `yaml:"status" doc:"statuses that reject a forged token; default: 401 and 403"`
 	Claims    map[string]any `yaml:"claims" doc:"claims to forge from, if the valid token is opaque"`
 	Algorithm string         `yaml:"algorithm" doc:"of real tokens, if the valid token is opaque; default: RS256"`
 	KeyID     string         `yaml:"kid" doc:"of real tokens, if the valid token is opaque"`
-}
-
-// UnmarshalYAML reads true or the fields.
-func (f *Forgeries) UnmarshalYAML(unmarshal func(any) error) error {
-	var yes bool
-	if unmarshal(&yes) == nil {
-		if !yes {
-			return errors.New("wanted true or how; without forgeries leave it out")
-		}
-		*f = Forgeries{}
-		return nil
-	}
-	type fields Forgeries
-	return unmarshal((*fields)(f))
 }
 
 // MarshalYAML writes true where there is no more to say.
@@ -52,17 +38,20 @@ func (f Forgeries) MarshalYAML() (any, error) {
 	return fields(f), nil
 }
 
-// JSONSchema describes the two forms.
-func (Forgeries) JSONSchema() map[string]any {
-	text := map[string]any{"type": "string"}
-	return map[string]any{"anyOf": []any{
-		map[string]any{"const": true},
-		map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{
-			"keys": secret.Public{}.JSONSchema(), "status": httpx.Statuses{}.JSONSchema(), "claims": map[string]any{"type": "object"},
-			"algorithm": map[string]any{"enum": forgeable}, "kid": text,
-		}},
-	}}
+// yes is the word true, which says no more.
+type yes struct{}
+
+// UnmarshalYAML reads true.
+func (*yes) UnmarshalYAML(unmarshal func(any) error) error {
+	var said bool
+	if unmarshal(&said) != nil || !said {
+		return errors.New("expected true or keys; without forgeries leave it out")
+	}
+	return nil
 }
+
+// JSONSchema describes the one word.
+func (yes) JSONSchema() map[string]any { return map[string]any{"const": true} }
 
 func (f *Forgeries) validate() error {
 	if f == nil {
@@ -70,10 +59,10 @@ func (f *Forgeries) validate() error {
 	}
 	var wrong []error
 	if f.Algorithm != "" && !slices.Contains(forgeable, f.Algorithm) {
-		wrong = append(wrong, fmt.Errorf("forgeries.algorithm: wanted one of %s", strings.Join(forgeable, ", ")))
+		wrong = append(wrong, probe.Settingf("algorithm", "expected one of %s", strings.Join(forgeable, ", ")))
 	}
 	if s := f.Status; !s.IsZero() && (len(s.Codes()) != len(s) || !s.Denial() || s.Contains(429) || s.Contains(404)) {
-		wrong = append(wrong, errors.New("forgeries.status: wanted what refuses a token, such as 401"))
+		wrong = append(wrong, probe.Settingf("status", "expected a refusal of a token, such as 401"))
 	}
 	return errors.Join(wrong...)
 }

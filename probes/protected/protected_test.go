@@ -627,42 +627,42 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 		change func(p *Probe)
 		want   string
 	}{
-		"no url":                    {func(p *Probe) { p.URL = "" }, "url is missing"},
-		"no valid caller":           {func(p *Probe) { delete(p.Callers, "valid") }, "callers: valid is missing"},
+		"no url":                    {func(p *Probe) { p.URL = "" }, "url: is missing"},
+		"no valid caller":           {func(p *Probe) { delete(p.Callers, "valid") }, "callers.valid: is missing"},
 		"a valid caller who is not": {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(501)} }, "callers.valid: a credential is missing"},
-		"two statuses for valid":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid: status: wanted exactly one"},
-		"no status for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid: status: wanted exactly one"},
-		"valid is a stranger":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid: status: 401 is what a stranger"},
-		"nobody with a token":       {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: nobody has no credential"},
-		"nobody is let in":          {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Codes(200)} }, "callers.nobody: status: wanted what refuses this caller"},
-		"any 4xx":                   {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Statuses{4}} }, "callers.nobody: status: wanted what refuses this caller"},
+		"two statuses for valid":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid.status: expected exactly one"},
+		"no status for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid.status: expected exactly one"},
+		"valid is a stranger":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
+		"nobody with a token":       {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: must not have a credential"},
+		"nobody is let in":          {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Codes(200)} }, "callers.nobody.status: expected a refusal of this caller"},
+		"any 4xx":                   {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Statuses{4}} }, "callers.nobody.status: expected a refusal of this caller"},
 		"a stranger with no token":  {func(p *Probe) { p.Callers["revoked"] = Caller{} }, "callers.revoked: a credential is missing"},
 		"refused as the valid is": {func(p *Probe) {
 			p.Callers["valid"] = Caller{Status: httpx.Codes(422), Bearer: token}
 			p.Callers["nobody"] = Caller{Status: httpx.Codes(422)}
-		}, "callers.nobody: status: 422 is what the valid caller gets"},
-		"a code that stands nowhere": {func(p *Probe) { p.Code = nil }, "callers.revoked: code: nothing says where the code stands"},
+		}, "callers.nobody.status: 422 is also the answer to the valid caller"},
+		"a code that stands nowhere": {func(p *Probe) { p.Code = nil }, "callers.revoked.code: nothing says where the response has its code"},
 		"a name that is taken":       {func(p *Probe) { p.Callers["forgeries"] = Caller{Bearer: token} }, "callers.forgeries: the name is taken"},
 		"a name like a forgery's":    {func(p *Probe) { p.Callers["forged_none"] = Caller{Bearer: token} }, "callers.forged_none: the name is taken"},
-		"a name that is no label":    {func(p *Probe) { p.Callers["Org A"] = Caller{Bearer: token} }, "wanted a name of lower-case letters"},
-		"a credential for all":       {func(p *Probe) { p.Bearer = token }, "bearer, basic and oauth2 are a caller's"},
-		"a header for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers: Authorization is a caller's"},
-		"a cookie for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers: Cookie is a caller's"},
-		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: url: http://a.example/: http:// would send the credential in clear"},
-		"a source of nothing":        {func(p *Probe) { p.Marker = &httpx.Source{} }, "marker: wanted a header or a json path"},
-		"a method of two words":      {func(p *Probe) { p.Method = "G T" }, "method: wanted one word"},
-		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: wanted what refuses a token"},
-		"an algorithm nobody has":    {func(p *Probe) { p.Forgeries = &Forgeries{Algorithm: "ROT13"} }, "forgeries.algorithm: wanted one of"},
+		"a name that is no label":    {func(p *Probe) { p.Callers["Org A"] = Caller{Bearer: token} }, "callers.Org A: expected a name of lower-case letters"},
+		"a credential for all":       {func(p *Probe) { p.Bearer = token }, "bearer: belongs to a caller"},
+		"a header for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers.authorization: belongs to a caller"},
+		"a cookie for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers.Cookie: belongs to a caller"},
+		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: http://a.example/: http:// would send the credential in clear"},
+		"a source of nothing":        {func(p *Probe) { p.Marker = &httpx.Source{} }, "marker: expected header or json"},
+		"a method of two words":      {func(p *Probe) { p.Method = "G T" }, "method: expected one word"},
+		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: expected a refusal of a token"},
+		"an algorithm nobody has":    {func(p *Probe) { p.Forgeries = &Forgeries{Algorithm: "ROT13"} }, "forgeries.algorithm: expected one of"},
 		"a valid caller without a token": {func(p *Probe) {
 			p.Forgeries = &Forgeries{}
 			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Headers: map[string]httpx.Value{"X-Api-Key": {Secret: token}}}
-		}, "forgeries: valid presents no bearer token"},
-		"keys nowhere": {func(p *Probe) { p.Forgeries = &Forgeries{Keys: secret.Literal("ftp://a.example")} }, "forgeries.keys: url: expected http"},
+		}, "forgeries: the valid caller presents no bearer token"},
+		"keys nowhere": {func(p *Probe) { p.Forgeries = &Forgeries{Keys: secret.Literal("ftp://a.example")} }, "forgeries.keys: expected http"},
 		"too many": {func(p *Probe) {
 			for c := 'a'; c <= 'z'; c++ {
 				p.Callers["caller_"+string(c)] = Caller{Bearer: token}
 			}
-		}, "are too many; at most 20"},
+		}, "callers: expected at most 20"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newGate(t, jose.ES256).knocker()

@@ -22,40 +22,40 @@ func TestTokenRefusesSettingsThatProveNothing(t *testing.T) {
 	}
 	use := Use{URL: "https://api.test/me"}
 	for want, change := range map[string]func(*Probe){
-		"issuer: is missing":                                       func(p *Probe) { p.Issuer = "" },
-		"issuer: wanted a URL without a query":                     func(p *Probe) { p.Issuer += "?a=b" },
-		"http:// would send the credential in clear":               func(p *Probe) { p.Issuer = "http://issuer.test" },
-		"token_url: url: http://issuer.test/t: http:// would send": func(p *Probe) { p.TokenURL = "http://issuer.test/t" },
-		"token_url: is missing, and without discovery":             func(p *Probe) { p.Discovery = false },
-		"jwks_uri: is missing, and without discovery":              func(p *Probe) { p.Discovery = false },
-		"allow_hosts: is about what discovery names":               func(p *Probe) { p.Discovery, p.AllowHosts = false, []string{"a.test"} },
-		"allow_hosts: wanted host or host:port":                    func(p *Probe) { p.AllowHosts = []string{"https://a.test"} },
-		"client_id: is missing":                                    func(p *Probe) { p.ClientID = "" },
-		"client_secret: is missing":                                func(p *Probe) { p.ClientSecret = secret.Secret{} },
-		"auth: wanted basic or post":                               func(p *Probe) { p.Auth = "private_key_jwt" },
-		"bearer, basic, oauth2: none is sent":                      func(p *Probe) { p.Bearer = secret.Env("Y") },
-		"params: scope cannot be given here":                       func(p *Probe) { p.Params = map[string]string{"scope": "a"} },
-		"audience: is missing":                                     func(p *Probe) { p.Audience = "" },
-		"opaque: then audience, algs":                              func(p *Probe) { p.Opaque = true },
-		`algs: "none" is none that a published key verifies`:       func(p *Probe) { p.Algs = []string{"none"} },
-		`algs: "HS256" is none that a published key verifies`:      func(p *Probe) { p.Algs = []string{"RS256", "HS256"} },
-		"lifetime: wanted min and max":                             func(p *Probe) { p.Lifetime = Lifetime{Min: 2, Max: 1} },
-		"leeway: wanted at least 2s":                               func(p *Probe) { p.Leeway = probe.Duration(time.Second) },
-		"latency: must be above zero":                              func(p *Probe) { p.Latency = -1 },
-		"keysets: the URL at place 2 is missing or stands there":   func(p *Probe) { p.Keysets = []string{"https://a.test", "https://a.test"} },
-		"keysets: at most 20 can be asked":                         func(p *Probe) { p.Keysets = make([]string, 21) },
-		"tls.insecure_skip_verify: a credential":                   func(p *Probe) { p.TLS = &dial.TLS{InsecureSkipVerify: true} },
-		"revocation.use.url: is missing":                           func(p *Probe) { p.Revocation = &Revocation{} },
+		"issuer: is missing":                                  func(p *Probe) { p.Issuer = "" },
+		"issuer: expected a URL without a query":              func(p *Probe) { p.Issuer += "?a=b" },
+		"http:// would send the credential in clear":          func(p *Probe) { p.Issuer = "http://issuer.test" },
+		"token_url: http://issuer.test/t: http:// would send": func(p *Probe) { p.TokenURL = "http://issuer.test/t" },
+		"token_url: is missing, and without discovery":        func(p *Probe) { p.Discovery = false },
+		"jwks_uri: is missing, and without discovery":         func(p *Probe) { p.Discovery = false },
+		"allow_hosts: is about what discovery names":          func(p *Probe) { p.Discovery, p.AllowHosts = false, []string{"a.test"} },
+		"allow_hosts[0]: expected host or host:port":          func(p *Probe) { p.AllowHosts = []string{"https://a.test"} },
+		"client_id: is missing":                               func(p *Probe) { p.ClientID = "" },
+		"client_secret: is missing":                           func(p *Probe) { p.ClientSecret = secret.Secret{} },
+		"auth: expected basic or post":                        func(p *Probe) { p.Auth = "private_key_jwt" },
+		"bearer: is not sent":                                 func(p *Probe) { p.Bearer = secret.Env("Y") },
+		"params.scope: is written by the prober":              func(p *Probe) { p.Params = map[string]string{"scope": "a"} },
+		"audience: is missing":                                func(p *Probe) { p.Audience = "" },
+		"opaque: then audience, algs":                         func(p *Probe) { p.Opaque = true },
+		"algs[0]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"none"} },
+		"algs[1]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"RS256", "HS256"} },
+		"lifetime.max: must be above zero":                    func(p *Probe) { p.Lifetime = Lifetime{Min: 2, Max: 1} },
+		"leeway: expected at least 2s":                        func(p *Probe) { p.Leeway = probe.Duration(time.Second) },
+		"latency: must be above zero":                         func(p *Probe) { p.Latency = -1 },
+		"keysets[1]: is empty or listed twice":                func(p *Probe) { p.Keysets = []string{"https://a.test", "https://a.test"} },
+		"keysets: expected at most 20, got 21":                func(p *Probe) { p.Keysets = make([]string, 21) },
+		"tls.insecure_skip_verify: a credential":              func(p *Probe) { p.TLS = &dial.TLS{InsecureSkipVerify: true} },
+		"revocation.use.url: is missing":                      func(p *Probe) { p.Revocation = &Revocation{} },
 		"revocation.url: is missing, and without discovery": func(p *Probe) {
 			p.Discovery, p.Revocation = false, &Revocation{Use: use}
 		},
 		"revocation.use.status: 401 and 403 are the answers": func(p *Probe) {
 			p.Revocation = &Revocation{Use: Use{URL: use.URL, Status: httpx.Codes(401)}}
 		},
-		"revocation: wanted every from 100ms to within": func(p *Probe) {
+		"revocation.every: expected 100ms to within": func(p *Probe) {
 			p.Revocation = &Revocation{Use: use, Within: probe.Duration(time.Hour)}
 		},
-		"revocation.use.url: url: http://api.test/me: http://": func(p *Probe) {
+		"revocation.use.url: http://api.test/me: http://": func(p *Probe) {
 			p.Revocation = &Revocation{Use: Use{URL: "http://api.test/me"}}
 		},
 	} {

@@ -30,31 +30,36 @@ type Check struct {
 	probe.Outcome
 }
 
+// Validate reports what is wrong with the expectations. The argument says whether the answer comes over https.
 func (e *Expect) Validate(https bool) error {
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		if err := e.Headers[name].Validate(); err != nil {
-			wrong = append(wrong, fmt.Errorf("expect: headers: %s: %w", name, err))
-		}
+		wrong = append(wrong, probe.InSetting("headers."+name, e.Headers[name].Validate()))
 	}
 	if e.Body != nil {
-		if err := e.Body.Validate(); err != nil {
-			wrong = append(wrong, fmt.Errorf("expect: body: %w", err))
-		}
+		wrong = append(wrong, probe.InSetting("body", e.Body.Validate()))
 	}
-	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
-		if _, err := jsonpath.Parse(path); err != nil {
-			wrong = append(wrong, fmt.Errorf("expect: json: %w", err))
-		}
-		if err := e.JSON[path].Validate(); err != nil {
-			wrong = append(wrong, fmt.Errorf("expect: json: %s: %w", path, err))
-		}
+	wrong = append(wrong, probe.InSetting("json", ValidateJSON(e.JSON)))
+	if e.Latency < 0 {
+		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
 	}
-	if e.Latency < 0 || e.Certificate < 0 {
-		wrong = append(wrong, errors.New("expect: latency and certificate must be above zero"))
+	if e.Certificate < 0 {
+		wrong = append(wrong, probe.Settingf("certificate", "must be above zero"))
 	}
 	if e.Certificate > 0 && !https {
-		wrong = append(wrong, errors.New("expect: certificate: the url is not https"))
+		wrong = append(wrong, probe.Settingf("certificate", "the URL is not https"))
+	}
+	return errors.Join(wrong...)
+}
+
+// ValidateJSON reports what is wrong with expectations by JSON path.
+func ValidateJSON(expected map[string]Match) error {
+	var wrong []error
+	for _, path := range slices.Sorted(maps.Keys(expected)) {
+		if _, err := jsonpath.Parse(path); err != nil {
+			wrong = append(wrong, probe.Settingf(path, "%s", err))
+		}
+		wrong = append(wrong, probe.InSetting(path, expected[path].Validate()))
 	}
 	return errors.Join(wrong...)
 }

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"prober/internal/jsonpath"
+	"prober/internal/probe"
 )
 
 // Match says what a text or a number must be. In YAML a plain value means that it must be equal; otherwise what is
 // written must hold, all of it.
 type Match struct {
-	Equals      *string  `yaml:"equals" doc:"the exact text or number"`
+	Equals      *string  `yaml:"equals" short:"true" doc:"the exact text or number"`
 	Contains    string   `yaml:"contains" doc:"a text that it must contain"`
 	Match       *Pattern `yaml:"match" doc:"a regular expression (RE2) that must match"`
 	Min         *float64 `yaml:"min" doc:"the minimum number"`
@@ -24,43 +25,21 @@ type Match struct {
 	Absent      bool     `yaml:"absent" doc:"it must be absent; needs a control"`
 }
 
-// UnmarshalYAML reads a plain value or the fields.
-func (m *Match) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if unmarshal(&text) == nil {
-		*m = Match{Equals: &text}
-		return nil
-	}
-	type fields Match
-	return unmarshal((*fields)(m))
-}
-
-// JSONSchema describes the two forms.
-func (Match) JSONSchema() map[string]any {
-	text, number := map[string]any{"type": "string"}, map[string]any{"type": "number"}
-	return map[string]any{"anyOf": []any{
-		map[string]any{"type": []any{"string", "number", "boolean"}},
-		map[string]any{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": map[string]any{
-			"equals":   map[string]any{"type": []any{"string", "number", "boolean"}},
-			"contains": text, "match": text, "min": number, "max": number,
-			"not_contains": text, "not_match": text, "absent": map[string]any{"const": true},
-		}},
-	}}
-}
-
+// Validate reports what is wrong with the conditions.
 func (m Match) Validate() error {
+	var wrong []error
 	if m == (Match{}) {
-		return errors.New("nothing is expected of it")
+		wrong = append(wrong, probe.Settingf("", "expected at least one condition"))
 	}
-	for _, p := range []*Pattern{m.Match, m.NotMatch} {
+	for key, p := range map[string]*Pattern{"match": m.Match, "not_match": m.NotMatch} {
 		if p != nil && p.MatchString("") {
-			return fmt.Errorf("/%s/ matches even the empty text, and so tells nothing", p)
+			wrong = append(wrong, probe.Settingf(key, "/%s/ matches the empty text too, so it proves nothing", p))
 		}
 	}
 	if m.Absent && m != (Match{Absent: true}) {
-		return errors.New("absent leaves nothing else to expect")
+		wrong = append(wrong, probe.Settingf("absent", "leaves nothing else to expect"))
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 // Negative reports whether an answer that has nothing to do with the question would match too.

@@ -54,35 +54,35 @@ func (c *Replicas) Validate() error {
 		return nil
 	}
 	if ways > 1 {
-		wrong = append(wrong, errors.New("replicas: name one of static, dns and srv"))
+		wrong = append(wrong, probe.Settingf("", "expected one of static, dns and srv"))
 	}
 	if c.Want < 1 || c.Want > MaxReplicas {
-		wrong = append(wrong, fmt.Errorf("replicas: want must say how many there must be, 1 to %d", MaxReplicas))
+		wrong = append(wrong, probe.Settingf("want", "expected 1 to %d, got %d", MaxReplicas, c.Want))
 	}
 	if ways == 0 && c.Want > 1 {
-		wrong = append(wrong, errors.New("replicas: want is above 1, but nothing says where they are"))
+		wrong = append(wrong, probe.Settingf("want", "is above 1, but static, dns and srv are missing"))
 	}
 	if len(c.Static) > MaxReplicas {
-		wrong = append(wrong, fmt.Errorf("replicas: static: at most %d can be asked", MaxReplicas))
+		wrong = append(wrong, probe.Settingf("static", "expected at most %d, got %d", MaxReplicas, len(c.Static)))
 	}
 	for i, address := range c.Static {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("replicas: static: wanted IP:port at place %d", i+1))
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("static[%d]", i), "expected IP:port"))
 			continue
 		}
 		c.Static[i] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String() // one address can be written in many ways
 		if slices.Contains(c.Static[:i], c.Static[i]) {
-			wrong = append(wrong, fmt.Errorf("replicas: static: %s is listed twice", c.Static[i]))
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("static[%d]", i), "%s is listed twice", c.Static[i]))
 		}
 	}
 	if len(c.Static) > 0 && c.Want > len(c.Static) {
-		wrong = append(wrong, fmt.Errorf("replicas: wanted %d, but only %d are listed", c.Want, len(c.Static)))
+		wrong = append(wrong, probe.Settingf("want", "expected at most the %d listed, got %d", len(c.Static), c.Want))
 	}
 	if c.DNS != "" {
 		_, port, err := net.SplitHostPort(c.DNS)
 		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
-			wrong = append(wrong, errors.New("replicas: dns: wanted name:port"))
+			wrong = append(wrong, probe.Settingf("dns", "expected name:port"))
 		}
 	}
 	return errors.Join(wrong...)
