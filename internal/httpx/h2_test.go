@@ -73,6 +73,30 @@ func (h *h2) headers(stream uint32, end bool, pairs ...string) error {
 // drain reads and drops whatever comes, beside what else is done.
 func (h *h2) drain() { go io.Copy(io.Discard, h.conn) }
 
+// repeat writes a frame again and again, many of them at once, until the client has had enough.
+func (h *h2) repeat(write func(f *http2.Framer) error) {
+	var many bytes.Buffer
+	for f := http2.NewFramer(&many, nil); many.Len() < 64<<10; {
+		if write(f) != nil {
+			return
+		}
+	}
+	for {
+		if _, err := h.conn.Write(many.Bytes()); err != nil {
+			return
+		}
+	}
+}
+
+// unknownSettings are as many settings as one frame may hold, none of which a client knows.
+func unknownSettings() []http2.Setting {
+	all := make([]http2.Setting, 16384/6)
+	for i := range all {
+		all[i] = http2.Setting{ID: http2.SettingID(0x1000 + i), Val: 1}
+	}
+	return all
+}
+
 // flood writes until the client has had enough.
 func flood(write func() error) {
 	for write() == nil {
@@ -118,9 +142,12 @@ func TestHTTP2(t *testing.T) {
 		{"interim answers without end", func(h *h2, s uint32) {
 			flood(func() error { return h.headers(s, false, ":status", "103", "link", marker) })
 		}, "GET", probe.Protocol, "", 1, 1},
-		{"PING without end", func(h *h2, _ uint32) { h.drain(); flood(func() error { return h.WritePing(false, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
-		{"PING answers without end", func(h *h2, _ uint32) { flood(func() error { return h.WritePing(true, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
-		{"SETTINGS without end", func(h *h2, _ uint32) { h.drain(); flood(func() error { return h.WriteSettings() }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		{"PING without end", func(h *h2, _ uint32) { h.drain(); h.repeat(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		{"PING answers without end", func(h *h2, _ uint32) { h.repeat(func(f *http2.Framer) error { return f.WritePing(true, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		{"SETTINGS without end", func(h *h2, _ uint32) {
+			h.drain()
+			h.repeat(func(f *http2.Framer) error { return f.WriteSettings(unknownSettings()...) })
+		}, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
 		{"CONTINUATION without end", func(h *h2, s uint32) {
 			h.WriteHeaders(http2.HeadersFrameParam{StreamID: s, BlockFragment: h.block(":status", "200")})
 			part := h.block("x-a", marker)
@@ -133,7 +160,7 @@ func TestHTTP2(t *testing.T) {
 		}, "GET", probe.Protocol, "", 1, 1},
 		{"DATA of nothing without end", func(h *h2, s uint32) {
 			h.headers(s, false, ":status", "200")
-			flood(func() error { return h.WriteData(s, false, nil) })
+			h.repeat(func(f *http2.Framer) error { return f.WriteData(s, false, nil) })
 		}, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
 		{"push", func(h *h2, s uint32) {
 			h.WritePushPromise(http2.PushPromiseParam{StreamID: s, PromiseID: 2, BlockFragment: h.block(":status", marker), EndHeaders: true})
@@ -149,12 +176,19 @@ func TestHTTP2(t *testing.T) {
 		for _, connection := range []string{fresh, reuse} {
 			t.Run(c.name+"/"+connection, func(t *testing.T) {
 				t.Parallel()
-				timeout := patience
-				if c.why == probe.Timeout {
-					timeout = impatience
+				var z *zoo
+				var r probe.Result
+				exchange := func(timeout time.Duration) (a *Answer) {
+					z = serveH2(t, p, c.serve)
+					a, r = ask(t, &Settings{HTTP2: true, Connection: connection, TLS: &dial.TLS{CAFile: p.file}}, timeout, Request{Method: c.method, URL: z.https()})
+					return a
 				}
-				z := serveH2(t, p, c.serve)
-				a, r := ask(t, &Settings{HTTP2: true, Connection: connection, TLS: &dial.TLS{CAFile: p.file}}, timeout, Request{Method: c.method, URL: z.https()})
+				var a *Answer
+				if c.why == probe.Timeout {
+					a = inVain(c.want, exchange)
+				} else {
+					a = exchange(patience)
+				}
 				want := strings.ReplaceAll(c.want, "PEER", z.Addr().String())
 				if a.Reason != c.why || !strings.Contains(a.Detail, want) {
 					t.Errorf("got %s: %s\nwant %s: %s", a.Reason, a.Detail, c.why, want)
@@ -179,14 +213,17 @@ func TestHTTP2(t *testing.T) {
 // TestHTTP2Unread floods a client with what it has to answer, and reads none of the answers.
 func TestHTTP2Unread(t *testing.T) {
 	p := newPKI(t)
-	ended := make(chan struct{}, 2)
+	ended := make(chan struct{}, 100)
 	z := serveH2(t, p, func(h *h2, _ uint32) {
 		flood(func() error { return h.WritePing(false, [8]byte{1}) })
 		ended <- struct{}{}
 	})
 	for _, connection := range []string{fresh, reuse} {
 		s := &Settings{HTTP2: true, Connection: connection, MaxBody: maxBodyLimit, TLS: &dial.TLS{CAFile: p.file}}
-		a, _ := ask(t, s, impatience, Request{URL: z.https()})
+		a := inVain("waited in processing", func(timeout time.Duration) *Answer {
+			a, _ := ask(t, s, timeout, Request{URL: z.https()})
+			return a
+		})
 		if a.Reason != probe.Timeout || !strings.Contains(a.Detail, "waited in processing") {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)
 		}

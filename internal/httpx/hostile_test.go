@@ -77,12 +77,20 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			timeout := patience
-			if c.why == probe.Timeout {
-				timeout = impatience
+			var z *zoo
+			var r probe.Result
+			exchange := func(timeout time.Duration) (a *Answer) {
+				z = serve(t, c.serve)
+				a, r = ask(t, &Settings{}, timeout, Request{Check: "answer", URL: z.url()})
+				return a
 			}
-			z := serve(t, c.serve)
-			a, r := ask(t, &Settings{}, timeout, Request{Check: "answer", URL: z.url()})
+			var a *Answer
+			if c.why == probe.Timeout {
+				_, phase, _ := strings.Cut(c.want, "(")
+				a = inVain(phase, exchange)
+			} else {
+				a = exchange(patience)
+			}
 			want := strings.ReplaceAll(c.want, "PEER", z.Addr().String())
 			if a.Reason != c.why || !strings.Contains(simple(a.Detail), simple(want)) {
 				t.Errorf("got %s: %s\nwant %s: %s", a.Reason, a.Detail, c.why, want)
@@ -238,7 +246,10 @@ func TestBounds(t *testing.T) {
 func TestDeadlineWhereverItWaits(t *testing.T) {
 	t.Run("TLS hello unanswered", func(t *testing.T) {
 		z := serve(t, hold)
-		a, _ := ask(t, &Settings{}, impatience, Request{URL: "https://" + z.Addr().String() + "/"})
+		a := inVain("waited in tls", func(timeout time.Duration) *Answer {
+			a, _ := ask(t, &Settings{}, timeout, Request{URL: "https://" + z.Addr().String() + "/"})
+			return a
+		})
 		if a.Reason != probe.Timeout || !strings.Contains(a.Detail, "waited in tls") {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)
 		}
@@ -261,7 +272,10 @@ func TestDeadlineWhereverItWaits(t *testing.T) {
 		done := make(chan struct{})
 		z := serve(t, func(*zoo, net.Conn) { <-done })
 		t.Cleanup(func() { close(done) })
-		a, _ := ask(t, &Settings{}, impatience, Request{Method: "POST", URL: z.url(), Body: make([]byte, 32<<20)})
+		a := inVain("waited in processing", func(timeout time.Duration) *Answer {
+			a, _ := ask(t, &Settings{}, timeout, Request{Method: "POST", URL: z.url(), Body: make([]byte, 32<<20)})
+			return a
+		})
 		if a.Reason != probe.Timeout || !strings.Contains(a.Detail, "waited in processing") {
 			t.Errorf("got %s: %s", a.Reason, a.Detail)
 		}
