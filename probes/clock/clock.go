@@ -35,7 +35,7 @@ type Probe struct {
 	asker   timesync.Client
 	servers []*timesync.Server // as NTP
 	sources []*source          // by name
-	leap    leapMemory
+	leap    leapHistory
 
 	stepped func() (time.Duration, bool) // in place of the watch over this machine's clock, in tests
 }
@@ -49,12 +49,12 @@ const (
 
 // Reasons of the clock kind. Skew blames the target; where the others are given, nobody can tell.
 var (
-	Skew        = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "certainly further apart than allowed"}
-	CannotTell  = probe.Reason{Word: "cannot_tell", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
-	Quorum      = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
-	Falseticker = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
-	SameServer  = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names of one NTP server, or two Dates of one"}
-	MixedClocks = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no one clock explains what a service said"}
+	reasonSkew              = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "certainly further apart than allowed"}
+	reasonWithinUncertainty = probe.Reason{Word: "cannot_tell", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
+	reasonQuorum            = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
+	reasonFalseticker       = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
+	reasonSameServer        = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names of one NTP server, or two Dates of one"}
+	reasonMixedClocks       = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no one clock explains what a service said"}
 )
 
 // Kind describes the kind to the rest of the prober.
@@ -63,10 +63,10 @@ func Kind() probe.Kind {
 		New:     func() probe.Probe { return New() },
 		Summary: "whether services agree on the time, by Date, JSON or the iat of tokens, and this machine with UTC, by NTP",
 		Measures: []*probe.Measure{
-			clockOffset, clockUncertainty, clockSkew, clockSkewUncertainty, clockStratum, clockRootDistance, clockRTT, clockLeap, clockFalseticker,
+			offsetGauge, uncertaintyGauge, skewGauge, skewUncertaintyGauge, stratumGauge, rootDistanceGauge, rttGauge, leapGauge, falsetickerGauge,
 		},
 		Reasons: []probe.Reason{
-			Skew, CannotTell, Quorum, Falseticker, SameServer, MixedClocks,
+			reasonSkew, reasonWithinUncertainty, reasonQuorum, reasonFalseticker, reasonSameServer, reasonMixedClocks,
 			timesync.BadReply, timesync.Unsynchronised, timesync.Stale, timesync.Uncertain, timesync.NegativeRTT, timesync.Replayed, timesync.Kiss,
 		},
 	}
@@ -183,16 +183,16 @@ func (c *Probe) validateServices() error {
 	if len(c.Services) > mostServices {
 		wrong = append(wrong, probe.Settingf("services", "expected at most %d, got %d", mostServices, len(c.Services)))
 	}
-	return errors.Join(append(wrong, c.unprovable())...)
+	return errors.Join(append(wrong, c.checkProvable())...)
 }
 
-// unprovable tells that a limit is narrower than what can ever be known of two Dates.
-func (c *Probe) unprovable() error {
+// checkProvable tells that a limit is narrower than what can ever be known of two Dates.
+func (c *Probe) checkProvable() error {
 	for i, a := range c.sources {
 		for _, b := range c.sources[i+1:] {
-			if best := (a.spare + b.spare) / 2; c.Within > 0 && best >= c.Within.D() {
+			if best := (a.resolution + b.resolution) / 2; c.Within > 0 && best >= c.Within.D() {
 				return probe.Settingf("within", "%s can never be shown of %s and %s: their Dates may be %s and %s old, so that is how well their clocks are known (±%s); allow more, or say date_age: 0s of a server that writes its Date anew for each answer",
-					c.Within, a.name, b.name, a.spare, b.spare, best)
+					c.Within, a.name, b.name, a.resolution, b.resolution, best)
 			}
 		}
 	}
@@ -228,9 +228,9 @@ func (c *Probe) Close() {
 // decide. If this machine's clock was set meanwhile, nothing is said of anybody.
 func (c *Probe) Ask(ctx context.Context, r *probe.Result) {
 	watch := probe.WatchClock()
-	seen := c.first(ctx, r, watch.Began())
-	for range mostReadings { // a panic among the questions must not make this go on for ever
-		if !seen.again(ctx, r) {
+	seen := c.askAll(ctx, r, watch.Began())
+	for range maxReadings { // a panic among the questions must not make this go on for ever
+		if !seen.askAgain(ctx, r) {
 			break
 		}
 	}
@@ -242,7 +242,7 @@ func (c *Probe) Ask(ctx context.Context, r *probe.Result) {
 		r.Inconclusive(probe.RunCheck, probe.SelfClock, "this machine's clock was set by %s during the run: nothing can be compared with it", text.Duration(by))
 		return
 	}
-	seen.noteServers(r)
-	seen.noteSources(r)
-	seen.notePairs(r)
+	seen.reportServers(r)
+	seen.reportSources(r)
+	seen.reportPairs(r)
 }

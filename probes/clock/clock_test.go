@@ -170,8 +170,8 @@ func TestServicesThatAgree(t *testing.T) {
 	for _, pair := range []string{"api/auth", "api/proxy", "auth/proxy"} {
 		wantOutcome(t, r, "skew", pair, "pass(ok): ")
 	}
-	skew, _ := sample(r, clockSkew, "auth", "proxy")
-	doubt, ok := sample(r, clockSkewUncertainty, "auth", "proxy")
+	skew, _ := sample(r, skewGauge, "auth", "proxy")
+	doubt, ok := sample(r, skewUncertaintyGauge, "auth", "proxy")
 	if !ok || max(skew, -skew) > doubt || doubt > 1 {
 		t.Errorf("a skew of %g ± %g of one clock", skew, doubt)
 	}
@@ -187,8 +187,8 @@ func TestAServiceThatIsAhead(t *testing.T) {
 		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ",
 			" ahead of proxy, wanted within "+c.Within.String()+"; tokens it issues are refused as not yet valid by verifiers with a leeway under ")
-		skew, _ := sample(r, clockSkew, "auth", "proxy")
-		doubt, _ := sample(r, clockSkewUncertainty, "auth", "proxy")
+		skew, _ := sample(r, skewGauge, "auth", "proxy")
+		doubt, _ := sample(r, skewUncertaintyGauge, "auth", "proxy")
 		if t.Failed() {
 			t.Log(probetest.Lines(r))
 		}
@@ -204,7 +204,7 @@ func TestTheOneThatIsAheadIsNamedFirst(t *testing.T) {
 	c.Services = map[string]Service{"auth": {URL: url + "/auth", JSON: probetest.Path(t, "$.now")}, "proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.ms"), Format: unixMS}}
 	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): proxy is 5.0 s (±", " ms) ahead of auth, wanted within 2s; tokens it issues ", "leeway under 5.0 s")
-	if skew, _ := sample(r, clockSkew, "auth", "proxy"); skew > -4.9 || skew < -5.1 {
+	if skew, _ := sample(r, skewGauge, "auth", "proxy"); skew > -4.9 || skew < -5.1 {
 		t.Errorf("the skew of auth against proxy: got %g, wanted -5", skew)
 	}
 }
@@ -250,7 +250,7 @@ func TestNTPServers(t *testing.T) {
 			r := probetest.Run(t, Kind(), c)
 			wantOutcome(t, r, "ntp", "", test.ntp)
 			wantOutcome(t, r, "servers", c.NTP[0], test.first)
-			if _, known := sample(r, clockFalseticker, c.NTP[0]); known != strings.Contains(test.first+test.ntp, "fa") && known != strings.HasPrefix(test.first, "pass") {
+			if _, known := sample(r, falsetickerGauge, c.NTP[0]); known != strings.Contains(test.first+test.ntp, "fa") && known != strings.HasPrefix(test.first, "pass") {
 				t.Errorf("the falseticker gauge is known: %t", known)
 			}
 		})
@@ -345,23 +345,23 @@ func TestWhatIsExportedOfAServer(t *testing.T) {
 		}
 		return v
 	}
-	rtt := value(clockRTT, c.NTP[0])
-	if got := value(clockStratum, c.NTP[0]); got != 7 {
+	rtt := value(rttGauge, c.NTP[0])
+	if got := value(stratumGauge, c.NTP[0]); got != 7 {
 		t.Errorf("stratum %g", got)
 	}
-	if got := value(clockLeap, c.NTP[0]); got != 2 {
+	if got := value(leapGauge, c.NTP[0]); got != 2 {
 		t.Errorf("leap %g", got)
 	}
-	if got := value(clockFalseticker, c.NTP[0]); got != 0 {
+	if got := value(falsetickerGauge, c.NTP[0]); got != 0 {
 		t.Errorf("falseticker %g", got)
 	}
-	for _, m := range []*probe.Measure{clockRootDistance, clockUncertainty} {
+	for _, m := range []*probe.Measure{rootDistanceGauge, uncertaintyGauge} {
 		if got := value(m, c.NTP[0]) - rtt/2; got < 0.199 || got > 0.201 {
 			t.Errorf("%s: got %g and half of the round trip, wanted 0.2: half of 200 ms and 100 ms", m.Name, got)
 		}
 	}
 	for _, source := range []string{c.NTP[0], utcName} {
-		if off, doubt := value(clockOffset, source), value(clockUncertainty, source); max(off, -off) > doubt {
+		if off, doubt := value(offsetGauge, source), value(uncertaintyGauge, source); max(off, -off) > doubt {
 			t.Errorf("%s: the same clock is %g ± %g off", source, off, doubt)
 		}
 	}
@@ -491,7 +491,7 @@ func TestTheIssuerOfTokens(t *testing.T) {
 	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ", " ahead of proxy, wanted within 2s; tokens it issues are refused as not yet valid")
 	wantOutcome(t, r, "source", "auth", "pass(ok)", "by the iat of ")
-	if n := len(issued); n < 2 || n > mostTokens {
+	if n := len(issued); n < 2 || n > maxTokens {
 		t.Errorf("asked for %d tokens", n)
 	}
 	for _, token := range issued[len(issued)-1:] { // an earlier one has had its time
@@ -560,8 +560,8 @@ func TestAnAnswerIsCarriedOverToTheClockOfTheRun(t *testing.T) {
 	base := time.Now().Add(-by) // moves both clocks; a Time holds the monotonic one in its second word
 	*(*int64)(unsafe.Add(unsafe.Pointer(&base), 8)) += int64(by)
 	seen := c.askServer(t.Context(), c.servers[0], base)
-	if seen.trouble != nil || (seen.Offset.Mid()-by).Abs() > by/2 {
-		t.Errorf("got %v %v; by the clock of the run the server is %s ahead", seen.Offset, seen.trouble, by)
+	if seen.err != nil || (seen.Offset.Mid()-by).Abs() > by/2 {
+		t.Errorf("got %v %v; by the clock of the run the server is %s ahead", seen.Offset, seen.err, by)
 	}
 }
 
@@ -582,7 +582,7 @@ func TestALeapSecond(t *testing.T) {
 		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "skew", "a/b", test.want)
 		wantOutcome(t, r, "utc", "a", test.want)
-		if got, _ := sample(r, clockLeap, c.NTP[0]); (got == 1) != (name == "announced") {
+		if got, _ := sample(r, leapGauge, c.NTP[0]); (got == 1) != (name == "announced") {
 			t.Errorf("%s: the gauge is %g", name, got)
 		}
 	}
@@ -606,7 +606,7 @@ func TestWhatIsKnownOfUTCAges(t *testing.T) {
 		t.Fatal(err)
 	}
 	const age = 1000 * time.Second
-	s := &clockRun{Probe: c, base: time.Now().Add(-age), clocks: make([]sourceSeen, 1), agreed: true}
+	s := &runState{Probe: c, base: time.Now().Add(-age), clocks: make([]sourceReadings, 1), agreed: true}
 	now := s.at(time.Now())
 	s.clocks[0].Add(timesync.Sample{Earliest: now, Latest: now, Sent: now, Received: now})
 	if got := s.pairs()[0].apart.Uncertainty(); got < timesync.Drift(age) {
@@ -659,16 +659,16 @@ func TestThreeWays(t *testing.T) {
 	}{
 		"surely within":             {1600 * time.Millisecond, false, probe.OK},
 		"at the limit":              {1700 * time.Millisecond, false, probe.OK},
-		"probably within":           {1900 * time.Millisecond, false, CannotTell},
-		"probably beyond":           {2200 * time.Millisecond, false, CannotTell},
-		"surely beyond":             {2400 * time.Millisecond, false, Skew},
+		"probably within":           {1900 * time.Millisecond, false, reasonWithinUncertainty},
+		"probably beyond":           {2200 * time.Millisecond, false, reasonWithinUncertainty},
+		"surely beyond":             {2400 * time.Millisecond, false, reasonSkew},
 		"within around a leap":      {1600 * time.Millisecond, true, probe.OK},
-		"beyond, around a leap":     {2400 * time.Millisecond, true, CannotTell},
-		"far beyond, around a leap": {3400 * time.Millisecond, true, Skew},
+		"beyond, around a leap":     {2400 * time.Millisecond, true, reasonWithinUncertainty},
+		"far beyond, around a leap": {3400 * time.Millisecond, true, reasonSkew},
 	} {
-		run := &clockRun{Probe: c, leapNear: test.leap}
+		run := &runState{Probe: c, leapNear: test.leap}
 		for _, sign := range []time.Duration{1, -1} {
-			if got := run.judge(pair{apart: timesync.Around(sign*test.mid, 300*time.Millisecond)}); got != test.want {
+			if got := run.judgePair(pair{apart: timesync.Around(sign*test.mid, 300*time.Millisecond)}); got != test.want {
 				t.Errorf("%s (%s ± 0.3 s): got %s, wanted %s", name, sign*test.mid, got, test.want)
 			}
 		}
@@ -719,7 +719,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 	c := New()
 	c.Services = map[string]Service{"a": {URL: url + "/a", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
 	r := probetest.Run(t, Kind(), c)
-	if n := asked.Load(); n > mostReadings {
+	if n := asked.Load(); n > maxReadings {
 		t.Errorf("asked %d times", n)
 	}
 	if got := clockOutcome(r, "skew", "a/b"); strings.HasPrefix(got, "pass") || strings.HasPrefix(got, "fail") {
@@ -851,7 +851,7 @@ func TestLeeway(t *testing.T) {
 	if got := leeway(timesync.Around(4200*time.Millisecond, 300*time.Millisecond)); got != "4.5 s" {
 		t.Errorf("got %s", got)
 	}
-	if got := ahead(timesync.Around(-4200*time.Millisecond, 300*time.Millisecond)); got != "4.2 s (±300 ms) behind" {
+	if got := describeOffset(timesync.Around(-4200*time.Millisecond, 300*time.Millisecond)); got != "4.2 s (±300 ms) behind" {
 		t.Errorf("got %s", got)
 	}
 }

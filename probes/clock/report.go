@@ -11,47 +11,47 @@ import (
 
 // Measures of the clock kind.
 var (
-	clockOffset = &probe.Measure{
+	offsetGauge = &probe.Measure{
 		Name:   "probe_clock_offset_seconds",
 		Help:   "How far a source of time is ahead of the prober's own clock; of source \"utc\", what the NTP servers agree on.",
 		Labels: []string{"source"},
 	}
-	clockUncertainty = &probe.Measure{
+	uncertaintyGauge = &probe.Measure{
 		Name:   "probe_clock_uncertainty_seconds",
 		Help:   "How far the true offset may be from the one given.",
 		Labels: []string{"source"},
 	}
-	clockSkew = &probe.Measure{
+	skewGauge = &probe.Measure{
 		Name:   "probe_clock_skew_seconds",
 		Help:   "How far the clock of a is ahead of that of b; the prober's own clock has no part in it.",
 		Labels: []string{"a", "b"},
 	}
-	clockSkewUncertainty = &probe.Measure{
+	skewUncertaintyGauge = &probe.Measure{
 		Name:   "probe_clock_skew_uncertainty_seconds",
 		Help:   "How far the true skew may be from the one given.",
 		Labels: []string{"a", "b"},
 	}
-	clockStratum = &probe.Measure{
+	stratumGauge = &probe.Measure{
 		Name:   "probe_clock_stratum",
 		Help:   "Stratum of an NTP server, 1 to 15.",
 		Labels: []string{"source"},
 	}
-	clockRootDistance = &probe.Measure{
+	rootDistanceGauge = &probe.Measure{
 		Name:   "probe_clock_root_distance_seconds",
 		Help:   "How far the time of an NTP server may be from UTC as seen from here, when it was asked.",
 		Labels: []string{"source"},
 	}
-	clockRTT = &probe.Measure{
+	rttGauge = &probe.Measure{
 		Name:   "probe_clock_rtt_seconds",
 		Help:   "Round trip to an NTP server.",
 		Labels: []string{"source"},
 	}
-	clockLeap = &probe.Measure{
+	leapGauge = &probe.Measure{
 		Name:   "probe_clock_leap",
 		Help:   "Leap second that an NTP server announces: 1 the last minute of the day has 61 seconds, 2 it has 59, 0 none.",
 		Labels: []string{"source"},
 	}
-	clockFalseticker = &probe.Measure{
+	falsetickerGauge = &probe.Measure{
 		Name:   "probe_clock_falseticker",
 		Help:   "1 for an NTP server that the quorum of the others contradicts, 0 for one that agrees with it.",
 		Labels: []string{"source"},
@@ -65,12 +65,12 @@ type pair struct {
 }
 
 // usable reports whether what a service said can be compared.
-func (seen *sourceSeen) usable() bool {
-	return seen.trouble == nil && seen.Samples > 0 && !seen.Empty()
+func (seen *sourceReadings) usable() bool {
+	return seen.err == nil && seen.Samples > 0 && !seen.Empty()
 }
 
 // pairs lists what can be compared by what is known now.
-func (s *clockRun) pairs() []pair {
+func (s *runState) pairs() []pair {
 	now := s.at(time.Now())
 	var all []pair
 	for i, a := range s.sources {
@@ -90,125 +90,125 @@ func (s *clockRun) pairs() []pair {
 	return all
 }
 
-// judge tells whether two clocks are within the limit: OK, Skew or CannotTell.
-func (s *clockRun) judge(p pair) probe.Reason {
+// judgePair tells whether two clocks are within the limit: OK, Skew or CannotTell.
+func (s *runState) judgePair(p pair) probe.Reason {
 	limit := s.Within.D()
 	switch {
 	case p.apart.Within(limit):
 		return probe.OK
-	case p.apart.Beyond(limit + s.grace()):
-		return Skew
+	case p.apart.Beyond(limit + s.allowance()):
+		return reasonSkew
 	}
-	return CannotTell
+	return reasonWithinUncertainty
 }
 
-// grace is by how much more than allowed clocks may be apart before somebody is blamed. Around a leap second they
+// allowance is by how much more than allowed clocks may be apart before somebody is blamed. Around a leap second they
 // rightly differ by one, and some smear it over a day.
-func (s *clockRun) grace() time.Duration {
+func (s *runState) allowance() time.Duration {
 	if s.leapNear {
 		return time.Second
 	}
 	return 0
 }
 
-// noteServers notes what came of each NTP server, and whether this machine's clock is right by those that agree.
-func (s *clockRun) noteServers(r *probe.Result) {
+// reportServers notes what came of each NTP server, and whether this machine's clock is right by those that agree.
+func (s *runState) reportServers(r *probe.Result) {
 	if len(s.NTP) == 0 {
 		return
 	}
-	r.Each(s.NTP, func(i int, r *probe.Result) { s.noteServer(r, s.NTP[i], &s.answers[i]) })
-	s.noteSelf(r)
+	r.Each(s.NTP, func(i int, r *probe.Result) { s.reportServer(r, s.NTP[i], &s.answers[i]) })
+	s.reportSelf(r)
 }
 
-func (s *clockRun) noteServer(r *probe.Result, name string, seen *serverSeen) {
-	if seen.trouble != nil {
-		r.Inconclusive("servers", seen.trouble.why, "%s", seen.trouble.detail)
+func (s *runState) reportServer(r *probe.Result, name string, seen *serverReading) {
+	if seen.err != nil {
+		r.Inconclusive("servers", seen.err.reason, "%s", seen.err.detail)
 		return
 	}
-	r.Measure(clockOffset, seen.Offset.Mid().Seconds(), name)
-	r.Measure(clockUncertainty, seen.Offset.Uncertainty().Seconds(), name)
-	r.Measure(clockStratum, float64(seen.Stratum), name)
-	r.Measure(clockRootDistance, seen.RootDistance.Seconds(), name)
-	r.Measure(clockRTT, seen.RTT.Seconds(), name)
-	r.Measure(clockLeap, float64(seen.Leap), name)
-	told := fmt.Sprintf("stratum %d, %s this machine's clock", seen.Stratum, ahead(seen.Offset))
+	r.Measure(offsetGauge, seen.Offset.Mid().Seconds(), name)
+	r.Measure(uncertaintyGauge, seen.Offset.Uncertainty().Seconds(), name)
+	r.Measure(stratumGauge, float64(seen.Stratum), name)
+	r.Measure(rootDistanceGauge, seen.RootDistance.Seconds(), name)
+	r.Measure(rttGauge, seen.RTT.Seconds(), name)
+	r.Measure(leapGauge, float64(seen.Leap), name)
+	told := fmt.Sprintf("stratum %d, %s this machine's clock", seen.Stratum, describeOffset(seen.Offset))
 	if age := time.Since(seen.At); age > 10*time.Second {
 		told += ", asked " + text.Duration(age) + " ago"
 	}
 	switch {
 	case !s.agreed:
-		r.Inconclusive("servers", Quorum, "%s; too few servers agree to tell who is right", told)
+		r.Inconclusive("servers", reasonQuorum, "%s; too few servers agree to tell who is right", told)
 		return
 	case seen.outside:
-		r.Measure(clockFalseticker, 1, name)
-		r.Inconclusive("servers", Falseticker, "%s, which %d of %d servers contradict: it is not used", told, s.agree, len(s.NTP))
+		r.Measure(falsetickerGauge, 1, name)
+		r.Inconclusive("servers", reasonFalseticker, "%s, which %d of %d servers contradict: it is not used", told, s.agree, len(s.NTP))
 		return
 	}
-	r.Measure(clockFalseticker, 0, name)
+	r.Measure(falsetickerGauge, 0, name)
 	r.Pass("servers", "%s", told)
 }
 
-// noteSelf notes whether this machine's own clock is right.
-func (s *clockRun) noteSelf(r *probe.Result) {
+// reportSelf notes whether this machine's own clock is right.
+func (s *runState) reportSelf(r *probe.Result) {
 	if !s.agreed {
 		usable := 0
 		for i := range s.answers {
-			if s.answers[i].trouble == nil {
+			if s.answers[i].err == nil {
 				usable++
 			}
 		}
 		if usable < s.quorum() {
-			r.Inconclusive("ntp", Quorum, "wanted %d of %d NTP servers to agree, got answers of use from %d", s.quorum(), len(s.NTP), usable)
+			r.Inconclusive("ntp", reasonQuorum, "wanted %d of %d NTP servers to agree, got answers of use from %d", s.quorum(), len(s.NTP), usable)
 			return
 		}
-		r.Inconclusive("ntp", Quorum, "wanted %d of %d NTP servers to agree, but what they say is too far apart", s.quorum(), len(s.NTP))
+		r.Inconclusive("ntp", reasonQuorum, "wanted %d of %d NTP servers to agree, but what they say is too far apart", s.quorum(), len(s.NTP))
 		return
 	}
-	r.Measure(clockOffset, s.utc.Mid().Seconds(), utcName)
-	r.Measure(clockUncertainty, s.utc.Uncertainty().Seconds(), utcName)
+	r.Measure(offsetGauge, s.utc.Mid().Seconds(), utcName)
+	r.Measure(uncertaintyGauge, s.utc.Uncertainty().Seconds(), utcName)
 	own := timesync.Interval{}.Minus(s.utc)
 	by := fmt.Sprintf("by %d of %d NTP servers", s.agree, len(s.NTP))
 	switch {
 	case own.Within(s.NTPWithin.D()):
-		r.Pass("ntp", "this machine's clock is %s UTC, %s", ahead(own), by)
-	case own.Beyond(s.NTPWithin.D() + s.grace()):
-		r.Fail("ntp", Skew, "this machine's clock is %s UTC, wanted within %s, %s", ahead(own), s.NTPWithin, by)
+		r.Pass("ntp", "this machine's clock is %s UTC, %s", describeOffset(own), by)
+	case own.Beyond(s.NTPWithin.D() + s.allowance()):
+		r.Fail("ntp", reasonSkew, "this machine's clock is %s UTC, wanted within %s, %s", describeOffset(own), s.NTPWithin, by)
 	default:
-		r.Inconclusive("ntp", CannotTell, "this machine's clock is %s UTC, %s: whether that is within %s cannot be told%s", ahead(own), by, s.NTPWithin, s.leapWords())
+		r.Inconclusive("ntp", reasonWithinUncertainty, "this machine's clock is %s UTC, %s: whether that is within %s cannot be told%s", describeOffset(own), by, s.NTPWithin, s.leapSuffix())
 	}
 }
 
-// noteSources notes whether each service's time could be read.
-func (s *clockRun) noteSources(r *probe.Result) {
+// reportSources notes whether each service's time could be read.
+func (s *runState) reportSources(r *probe.Result) {
 	r.Each(names(s.sources), func(i int, r *probe.Result) {
 		seen, source := &s.clocks[i], s.sources[i]
 		switch {
-		case seen.trouble != nil:
+		case seen.err != nil:
 			// That a service cannot be asked is the news of other probes. It says nothing of its clock.
-			r.Inconclusive("source", seen.trouble.why, "its time cannot be read: %s", seen.trouble.detail)
+			r.Inconclusive("source", seen.err.reason, "its time cannot be read: %s", seen.err.detail)
 			return
 		case seen.Samples == 0:
 			r.Inconclusive("source", probe.NothingChecked, "it was not asked")
 			return
 		case seen.Empty():
-			r.Inconclusive("source", MixedClocks, "no one clock explains the times of %s: several servers may stand behind it, its clock may have been set, or its answers come out of a cache", source.asked(seen.Samples))
+			r.Inconclusive("source", reasonMixedClocks, "no one clock explains the times of %s: several servers may stand behind it, its clock may have been set, or its answers come out of a cache", source.describeSource(seen.Samples))
 			return
 		case !seen.Moved && seen.late:
 			r.Inconclusive("source", probe.StaleOrCached, "the time was up before its clock was seen to move on: a longer timeout is wanted")
 			return
 		case !seen.Moved:
-			r.Inconclusive("source", probe.StaleOrCached, "it told the same time in %s: something keeps its answers", source.asked(seen.Samples))
+			r.Inconclusive("source", probe.StaleOrCached, "it told the same time in %s: something keeps its answers", source.describeSource(seen.Samples))
 			return
 		}
 		about := seen.Until(s.at(time.Now()))
-		r.Measure(clockOffset, about.Mid().Seconds(), source.name)
-		r.Measure(clockUncertainty, about.Uncertainty().Seconds(), source.name)
-		r.Pass("source", "%s this machine's clock, by %s", ahead(about), source.asked(seen.Samples))
+		r.Measure(offsetGauge, about.Mid().Seconds(), source.name)
+		r.Measure(uncertaintyGauge, about.Uncertainty().Seconds(), source.name)
+		r.Pass("source", "%s this machine's clock, by %s", describeOffset(about), source.describeSource(seen.Samples))
 	})
 }
 
-// asked says how often a service was asked for what.
-func (s *source) asked(n int) string {
+// describeSource says how often a service was asked for what.
+func (s *source) describeSource(n int) string {
 	switch {
 	case s.IAT != nil:
 		return "the iat of " + text.Count(n, "token")
@@ -218,8 +218,8 @@ func (s *source) asked(n int) string {
 	return "the Date of " + text.Count(n, "answer")
 }
 
-// notePairs notes how far each two clocks are apart.
-func (s *clockRun) notePairs(r *probe.Result) {
+// reportPairs notes how far each two clocks are apart.
+func (s *runState) reportPairs(r *probe.Result) {
 	var known []pair
 	var targets []string
 	for _, p := range s.pairs() {
@@ -232,57 +232,57 @@ func (s *clockRun) notePairs(r *probe.Result) {
 			targets = append(targets, target)
 		}
 	}
-	r.Each(targets, func(i int, r *probe.Result) { s.notePair(r, known[i]) })
+	r.Each(targets, func(i int, r *probe.Result) { s.reportPair(r, known[i]) })
 }
 
-func (s *clockRun) moved(name string) bool { return s.clocks[s.source(name)].Moved }
+func (s *runState) moved(name string) bool { return s.clocks[s.sourceIndex(name)].Moved }
 
-func (s *clockRun) notePair(r *probe.Result, p pair) {
-	r.Measure(clockSkew, p.apart.Mid().Seconds(), p.a, p.b)
-	r.Measure(clockSkewUncertainty, p.apart.Uncertainty().Seconds(), p.a, p.b)
+func (s *runState) reportPair(r *probe.Result, p pair) {
+	r.Measure(skewGauge, p.apart.Mid().Seconds(), p.a, p.b)
+	r.Measure(skewUncertaintyGauge, p.apart.Uncertainty().Seconds(), p.a, p.b)
 	a, b := p.a, p.b
 	if b == utcName {
 		b = "UTC"
 	}
-	apart := fmt.Sprintf("%s is %s %s", a, ahead(p.apart), b)
-	from, one := s.oneWriter(p)
-	switch why := s.judge(p); {
+	apart := fmt.Sprintf("%s is %s %s", a, describeOffset(p.apart), b)
+	from, one := s.sharedDateSource(p)
+	switch why := s.judgePair(p); {
 	case why == probe.OK && one:
-		r.Inconclusive(p.check, SameServer, "%s, but both Dates come from %s, where one proxy may write them: ask past it, or for json or iat", apart, from)
+		r.Inconclusive(p.check, reasonSameServer, "%s, but both Dates come from %s, where one proxy may write them: ask past it, or for json or iat", apart, from)
 	case why == probe.OK:
 		r.Pass(p.check, "%s", apart)
-	case why == Skew:
-		r.Fail(p.check, Skew, "%s", s.consequence(p, a, b))
+	case why == reasonSkew:
+		r.Fail(p.check, reasonSkew, "%s", s.skewImpact(p, a, b))
 	default:
-		r.Inconclusive(p.check, CannotTell, "%s: whether that is within %s cannot be told%s", apart, s.Within, s.leapWords())
+		r.Inconclusive(p.check, reasonWithinUncertainty, "%s: whether that is within %s cannot be told%s", apart, s.Within, s.leapSuffix())
 	}
 }
 
-// oneWriter reports whether both clocks were read by a Date from one address. What stands there may have written both,
+// sharedDateSource reports whether both clocks were read by a Date from one address. What stands there may have written both,
 // as nginx does for all that is behind it, and agrees with itself whatever the services' clocks say.
-func (s *clockRun) oneWriter(p pair) (from string, one bool) {
+func (s *runState) sharedDateSource(p pair) (from string, one bool) {
 	if p.b == utcName {
 		return "", false
 	}
-	a, b := s.source(p.a), s.source(p.b)
+	a, b := s.sourceIndex(p.a), s.sourceIndex(p.b)
 	from = s.clocks[a].from
-	return from, s.sources[a].dates() && s.sources[b].dates() && from == s.clocks[b].from
+	return from, s.sources[a].usesDate() && s.sources[b].usesDate() && from == s.clocks[b].from
 }
 
-func (s *clockRun) leapWords() string {
+func (s *runState) leapSuffix() string {
 	if s.leapNear {
 		return "; a leap second is announced"
 	}
 	return ""
 }
 
-// consequence says how far two clocks are apart, the one that is ahead first, and what that does to tokens.
-func (s *clockRun) consequence(p pair, a, b string) string {
+// skewImpact says how far two clocks are apart, the one that is ahead first, and what that does to tokens.
+func (s *runState) skewImpact(p pair, a, b string) string {
 	apart := p.apart
 	if apart.Mid() < 0 && p.b != utcName {
 		a, b, apart = b, a, timesync.Interval{}.Minus(apart)
 	}
-	text := fmt.Sprintf("%s is %s %s, wanted within %s; ", a, ahead(apart), b, s.Within)
+	text := fmt.Sprintf("%s is %s %s, wanted within %s; ", a, describeOffset(apart), b, s.Within)
 	if apart.Mid() < 0 {
 		return text + "tokens that others issue are refused by it as not yet valid with a leeway under " + leeway(apart) + ", and those it issues expire early"
 	}
@@ -294,8 +294,8 @@ func leeway(apart timesync.Interval) string {
 	return text.Duration(max(apart.Lo.Abs(), apart.Hi.Abs()))
 }
 
-// ahead says how far one clock is ahead of another, and how well that is known: "4.2 s (±0.3 s) ahead of".
-func ahead(apart timesync.Interval) string {
+// describeOffset says how far one clock is ahead of another, and how well that is known: "4.2 s (±0.3 s) ahead of".
+func describeOffset(apart timesync.Interval) string {
 	words := "ahead of"
 	if apart.Mid() < 0 {
 		words = "behind"

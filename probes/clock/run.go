@@ -20,13 +20,13 @@ const (
 	spareTime  = 100 * time.Millisecond // left at the end of a run, to tell what was seen
 )
 
-// clockRun is what one run has seen. All times in it are of this machine's wall clock as it stood at base, carried on
+// runState is what one run has seen. All times in it are of this machine's wall clock as it stood at base, carried on
 // by the monotonic clock: a clock that is set during the run moves none of them.
-type clockRun struct {
+type runState struct {
 	*Probe
 	base    time.Time
-	answers []serverSeen // as Clock.servers
-	clocks  []sourceSeen // as Clock.sources
+	answers []serverReading  // as Clock.servers
+	clocks  []sourceReadings // as Clock.sources
 	utc     timesync.Interval
 	agreed  bool // that many servers agree on utc
 	agree   int  // how many do
@@ -34,34 +34,34 @@ type clockRun struct {
 	leapNear bool // a leap second is, or was, announced
 }
 
-// serverSeen is what an NTP server said.
-type serverSeen struct {
+// serverReading is what an NTP server said.
+type serverReading struct {
 	timesync.Reply
-	trouble *trouble
+	err     *readError
 	outside bool // the others contradict it
 }
 
-// sourceSeen is what a service said.
-type sourceSeen struct {
+// sourceReadings is what a service said.
+type sourceReadings struct {
 	timesync.Estimate
-	trouble *trouble
-	before  time.Duration // how long the last question was under way before it was sent
-	took    time.Duration // and until it was answered
-	late    bool          // there was no time left to ask again
-	from    string        // the address that answered last
+	err    *readError
+	before time.Duration // how long the last question was under way before it was sent
+	took   time.Duration // and until it was answered
+	late   bool          // there was no time left to ask again
+	from   string        // the address that answered last
 }
 
 // at carries a time over to the clock of the run.
-func (s *clockRun) at(t time.Time) time.Time { return s.base.Round(0).Add(t.Sub(s.base)) }
+func (s *runState) at(t time.Time) time.Time { return s.base.Round(0).Add(t.Sub(s.base)) }
 
-// first asks every NTP server and every service, all at once.
-func (c *Probe) first(ctx context.Context, r *probe.Result, base time.Time) *clockRun {
-	seen := &clockRun{
+// askAll asks every NTP server and every service, all at once.
+func (c *Probe) askAll(ctx context.Context, r *probe.Result, base time.Time) *runState {
+	seen := &runState{
 		Probe: c, base: base,
-		answers: make([]serverSeen, len(c.servers)), clocks: make([]sourceSeen, len(c.sources)),
+		answers: make([]serverReading, len(c.servers)), clocks: make([]sourceReadings, len(c.sources)),
 	}
 	for i := range seen.answers {
-		seen.answers[i].trouble = troubled(probe.NothingChecked, "it was not asked")
+		seen.answers[i].err = readErrorf(probe.NothingChecked, "it was not asked")
 	}
 	r.Each(append(slices.Clone(c.NTP), names(c.sources)...), func(i int, r *probe.Result) {
 		if i < len(c.NTP) {
@@ -82,13 +82,13 @@ func names(sources []*source) []string {
 	return all
 }
 
-// source is the place of a service.
-func (c *Probe) source(name string) int {
+// sourceIndex is the place of a service.
+func (c *Probe) sourceIndex(name string) int {
 	return slices.IndexFunc(c.sources, func(s *source) bool { return s.name == name })
 }
 
 // askServer asks an NTP server, within a part of the time that there is.
-func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base time.Time) serverSeen {
+func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base time.Time) serverReading {
 	limit := longestNTP
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end)*2/5)
@@ -101,23 +101,23 @@ func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base tim
 	switch {
 	case err == nil:
 		reply.Offset = reply.Offset.Shift(probe.Step(base, reply.At))
-		return serverSeen{Reply: reply}
+		return serverReading{Reply: reply}
 	case flawed != nil:
-		return serverSeen{trouble: troubled(flawed.Reason, "%s", flawed)}
+		return serverReading{err: readErrorf(flawed.Reason, "%s", flawed)}
 	case !lookup && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
-		return serverSeen{trouble: troubled(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
+		return serverReading{err: readErrorf(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
 	}
 	o := dial.Explain(ctx, err)
-	return serverSeen{trouble: troubled(o.Reason, "%s", o.Detail)}
+	return serverReading{err: readErrorf(o.Reason, "%s", o.Detail)}
 }
 
 // ask asks a service once more.
-func (s *clockRun) ask(ctx context.Context, r *probe.Result, i int) {
+func (s *runState) ask(ctx context.Context, r *probe.Result, i int) {
 	seen := &s.clocks[i]
 	began := time.Now()
 	said, t := s.sources[i].read(ctx, r)
 	if t != nil {
-		seen.trouble = t
+		seen.err = t
 		return
 	}
 	said.Sent, said.Received = s.at(said.Sent), s.at(said.Received)
@@ -127,21 +127,21 @@ func (s *clockRun) ask(ctx context.Context, r *probe.Result, i int) {
 
 // agreeOnUTC works out where UTC is by what enough of the servers say, and who of them is outside. A server that is
 // listed under two names is heard once.
-func (s *clockRun) agreeOnUTC() {
+func (s *runState) agreeOnUTC() {
 	var heard []int
 	var said []timesync.Interval
 	peers, sources := map[string]int{}, map[string]int{}
 	for i := range s.answers {
 		seen := &s.answers[i]
-		if seen.trouble != nil {
+		if seen.err != nil {
 			continue
 		}
 		if twin, twice := peers[seen.Peer]; twice {
-			seen.trouble = troubled(SameServer, "it is the same server as %s (%s), and heard only once", s.NTP[twin], seen.Peer)
+			seen.err = readErrorf(reasonSameServer, "it is the same server as %s (%s), and heard only once", s.NTP[twin], seen.Peer)
 			continue
 		}
 		if twin, twice := sources[seen.ReferenceID]; twice && seen.ReferenceID != "" {
-			seen.trouble = troubled(SameServer, "it is the same server as %s (by when it last heard of the time), and heard only once", s.NTP[twin])
+			seen.err = readErrorf(reasonSameServer, "it is the same server as %s (by when it last heard of the time), and heard only once", s.NTP[twin])
 			continue
 		}
 		peers[seen.Peer], sources[seen.ReferenceID] = i, i
@@ -163,14 +163,14 @@ func (s *clockRun) agreeOnUTC() {
 	s.leapNear = s.leap.near(announced > s.agree/2, s.base)
 }
 
-// leapMemory remembers when a leap second was announced.
-type leapMemory struct {
+// leapHistory remembers when a leap second was announced.
+type leapHistory struct {
 	sync.Mutex
 	last time.Time
 }
 
 // near reports whether a leap second may be under way: it is announced, or was within the last 24 hours.
-func (m *leapMemory) near(announced bool, now time.Time) bool {
+func (m *leapHistory) near(announced bool, now time.Time) bool {
 	m.Lock()
 	defer m.Unlock()
 	if announced {
@@ -179,12 +179,12 @@ func (m *leapMemory) near(announced bool, now time.Time) bool {
 	return !m.last.IsZero() && now.Sub(m.last) < 24*time.Hour
 }
 
-// wanted lists the services of which more must be known, and how long to wait before each is asked: those in a
+// sourcesToAskAgain lists the services of which more must be known, and how long to wait before each is asked: those in a
 // comparison that is not decided, while asking again helps, and those whose clock has not been seen to move.
-func (s *clockRun) wanted() (all []string, waits map[string]time.Duration) {
+func (s *runState) sourcesToAskAgain() (all []string, waits map[string]time.Duration) {
 	open := map[string]bool{}
 	for _, p := range s.pairs() {
-		if s.judge(p) == CannotTell {
+		if s.judgePair(p) == reasonWithinUncertainty {
 			open[p.a], open[p.b] = true, true
 		}
 	}
@@ -192,15 +192,15 @@ func (s *clockRun) wanted() (all []string, waits map[string]time.Duration) {
 	waits = map[string]time.Duration{}
 	for i, source := range s.sources {
 		seen := &s.clocks[i]
-		if !seen.usable() || seen.late || seen.Samples >= source.most {
+		if !seen.usable() || seen.late || seen.Samples >= source.maxReadings {
 			continue
 		}
-		helps, last := open[source.name] && !seen.Exhausted(source.spare), seen.Samples == source.most-1
+		helps, last := open[source.name] && !seen.Exhausted(source.resolution), seen.Samples == source.maxReadings-1
 		switch {
 		case !seen.Moved && (!helps || last):
 			waits[source.name] = seen.WaitForTick(now)
 		case helps:
-			waits[source.name] = seen.Next(now, source.spare, seen.before)
+			waits[source.name] = seen.Next(now, source.resolution, seen.before)
 		default:
 			continue
 		}
@@ -209,12 +209,12 @@ func (s *clockRun) wanted() (all []string, waits map[string]time.Duration) {
 	return all, waits
 }
 
-// again asks the wanted services once more, each when its answer tells most. It reports whether there were any.
-func (s *clockRun) again(ctx context.Context, r *probe.Result) bool {
-	wanted, waits := s.wanted()
+// askAgain asks the wanted services once more, each when its answer tells most. It reports whether there were any.
+func (s *runState) askAgain(ctx context.Context, r *probe.Result) bool {
+	wanted, waits := s.sourcesToAskAgain()
 	r.Each(wanted, func(n int, r *probe.Result) {
 		name := wanted[n]
-		i := s.source(name)
+		i := s.sourceIndex(name)
 		seen := &s.clocks[i]
 		// What the last exchange took, the next one may take, and some more.
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < waits[name]+2*seen.took+spareTime {

@@ -39,22 +39,22 @@ const (
 // A source is a service that is asked for the time.
 type source struct {
 	Service
-	name   string
-	client *httpx.Client
-	spare  time.Duration // how old what it shows may be
-	most   int           // how often it is asked in one run
+	name        string
+	client      *httpx.Client
+	resolution  time.Duration // how old what it shows may be
+	maxReadings int           // how often it is asked in one run
 }
 
 // Bounds of a run.
 const (
-	mostReadings = 8
-	mostTokens   = 4 // each is a credential that somebody has to keep track of
-	mostDateAge  = time.Minute
+	maxReadings = 8
+	maxTokens   = 4 // each is a credential that somebody has to keep track of
+	maxDateAge  = time.Minute
 )
 
 func newSource(name string, s Service, resolver string) (*source, error) {
 	var wrong []error
-	out := &source{Service: s, name: name, most: mostReadings}
+	out := &source{Service: s, name: name, maxReadings: maxReadings}
 	if out.Resolver == "" {
 		out.Resolver = resolver
 	}
@@ -65,19 +65,19 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 		wrong = append(wrong, probe.Settingf("iat", "leaves no room for a url, json or another credential"))
 	}
 	if s.IAT != nil {
-		out.OAuth2, out.most = s.IAT, mostTokens // so that it is checked as an oauth2 is
+		out.OAuth2, out.maxReadings = s.IAT, maxTokens // so that it is checked as an oauth2 is
 		out.URL = s.IAT.TokenURL
 	}
 	if s.Format != "" && (s.JSON.IsZero() || !slices.Contains([]string{rfc3339, unix, unixMS}, s.Format)) {
 		wrong = append(wrong, probe.Settingf("format", "expected rfc3339, unix or unix_ms, beside a json path"))
 	}
-	if s.DateAge != nil && (s.IAT != nil || !s.JSON.IsZero() || *s.DateAge < 0 || s.DateAge.D() > mostDateAge) {
+	if s.DateAge != nil && (s.IAT != nil || !s.JSON.IsZero() || *s.DateAge < 0 || s.DateAge.D() > maxDateAge) {
 		wrong = append(wrong, probe.Settingf("date_age", "expected 0s to 1m, of a Date"))
 	}
-	if out.dates() {
-		out.spare = time.Second
+	if out.usesDate() {
+		out.resolution = time.Second
 		if s.DateAge != nil {
-			out.spare = s.DateAge.D()
+			out.resolution = s.DateAge.D()
 		}
 	}
 	client, err := out.Client(s.URL) // the URL of a token endpoint is checked with the rest of iat
@@ -88,14 +88,14 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 	return out, errors.Join(append(wrong, err)...)
 }
 
-// A trouble is why a service's time could not be read. It says nothing of its clock.
-type trouble struct {
-	why    probe.Reason
+// A readError is why a service's time could not be read. It says nothing of its clock.
+type readError struct {
+	reason    probe.Reason
 	detail string
 }
 
-func troubled(why probe.Reason, format string, args ...any) *trouble {
-	return &trouble{why, fmt.Sprintf(format, args...)}
+func readErrorf(why probe.Reason, format string, args ...any) *readError {
+	return &readError{why, fmt.Sprintf(format, args...)}
 }
 
 // A reading is what a service said once.
@@ -105,29 +105,29 @@ type reading struct {
 	from   string        // the address that answered
 }
 
-// dates reports whether the service tells the time by its Date alone.
-func (s *source) dates() bool { return s.IAT == nil && s.JSON.IsZero() }
+// usesDate reports whether the service tells the time by its Date alone.
+func (s *source) usesDate() bool { return s.IAT == nil && s.JSON.IsZero() }
 
 // read asks the service once.
-func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *trouble) {
+func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *readError) {
 	request := httpx.Request{Check: "source", URL: s.URL, Header: http.Header{"Cache-Control": {"no-cache"}}, Want: httpx.Success}
 	if s.IAT != nil {
 		var err error
-		if request, err = s.grant(); err != nil {
-			return reading{}, troubled(probe.Credential, "iat: %s", err)
+		if request, err = s.tokenRequest(); err != nil {
+			return reading{}, readErrorf(probe.Credential, "iat: %s", err)
 		}
 	}
 	answer := s.client.Do(ctx, r, request)
-	if t := unusable(answer); t != nil {
+	if t := notUsable(answer); t != nil {
 		return reading{}, t
 	}
 	switch {
 	case s.IAT != nil:
-		said.Sample, t = s.issued(answer)
-	case s.dates():
-		said.Sample, t = s.dated(answer)
+		said.Sample, t = s.readIAT(answer)
+	case s.usesDate():
+		said.Sample, t = s.readDate(answer)
 	default:
-		said.Sample, t = s.told(answer)
+		said.Sample, t = s.readJSON(answer)
 	}
 	for _, phase := range answer.Phases {
 		if phase.Name == "resolve" || phase.Name == "connect" || phase.Name == "tls" {
@@ -139,25 +139,25 @@ func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *tr
 	return said, t
 }
 
-// unusable says why an answer tells nothing of the service's clock; nil if it may.
-func unusable(a *httpx.Answer) *trouble {
+// notUsable says why an answer tells nothing of the service's clock; nil if it may.
+func notUsable(a *httpx.Answer) *readError {
 	switch {
 	case a.Reason != probe.OK:
-		return troubled(a.Reason, "%s", a.Detail)
+		return readErrorf(a.Reason, "%s", a.Detail)
 	case a.Status == 429:
-		return troubled(probe.RateLimited, "wanted 2xx, got 429: it limits the rate of the prober's requests")
+		return readErrorf(probe.RateLimited, "wanted 2xx, got 429: it limits the rate of the prober's requests")
 	case a.Status == 401 || a.Status == 403:
-		return troubled(probe.Credential, "wanted 2xx, got %d: it does not let the prober in", a.Status)
+		return readErrorf(probe.Credential, "wanted 2xx, got %d: it does not let the prober in", a.Status)
 	case a.Status == 304 || a.Cached != "":
-		return troubled(probe.StaleOrCached, "the answer may come out of a cache (%s), and so may its time", a.Cached)
+		return readErrorf(probe.StaleOrCached, "the answer may come out of a cache (%s), and so may its time", a.Cached)
 	case a.Redirected():
-		return troubled(probe.Redirect, "wanted 2xx, got %d, which sends elsewhere; redirects are never followed", a.Status)
+		return readErrorf(probe.Redirect, "wanted 2xx, got %d, which sends elsewhere; redirects are never followed", a.Status)
 	case !httpx.Success.Contains(a.Status):
-		return troubled(probe.Status, "wanted 2xx, got %d, which may come from what stands before it", a.Status)
+		return readErrorf(probe.Status, "wanted 2xx, got %d, which may come from what stands before it", a.Status)
 	}
 	for _, name := range between {
 		if len(a.Header[name]) > 0 {
-			return troubled(probe.StaleOrCached, "the answer has a header %s: something on the way may have kept it or written its time; ask the service itself", name)
+			return readErrorf(probe.StaleOrCached, "the answer has a header %s: something on the way may have kept it or written its time; ask the service itself", name)
 		}
 	}
 	return nil
@@ -169,37 +169,37 @@ var between = []string{
 	"X-Amz-Cf-Pop", "X-Served-By", "X-Varnish", "X-Akamai-Transformed", "X-Azure-Ref", "Cdn-Cache", "X-Vercel-Cache",
 }
 
-// dated reads the Date, which was the time when the answer was written, less a fraction of a second (RFC 9110, section
+// readDate reads the Date, which was the time when the answer was written, less a fraction of a second (RFC 9110, section
 // 6.6.1) and less what the server kept it for.
-func (s *source) dated(a *httpx.Answer) (timesync.Sample, *trouble) {
+func (s *source) readDate(a *httpx.Answer) (timesync.Sample, *readError) {
 	values := a.Header["Date"]
 	switch len(values) {
 	case 0:
-		return timesync.Sample{}, troubled(probe.Header, "the answer has no Date")
+		return timesync.Sample{}, readErrorf(probe.Header, "the answer has no Date")
 	case 1:
 	default:
-		return timesync.Sample{}, troubled(probe.Header, "the answer has more than one Date")
+		return timesync.Sample{}, readErrorf(probe.Header, "the answer has more than one Date")
 	}
 	date, err := http.ParseTime(values[0])
 	if err != nil {
-		return timesync.Sample{}, troubled(probe.Header, "the answer has a Date that is none")
+		return timesync.Sample{}, readErrorf(probe.Header, "the answer has a Date that is none")
 	}
-	return timesync.Sample{Earliest: date, Latest: date.Add(time.Second + s.spare)}, nil
+	return timesync.Sample{Earliest: date, Latest: date.Add(time.Second + s.resolution)}, nil
 }
 
-// told reads the time in a JSON answer. It may have been cut off or rounded.
-func (s *source) told(a *httpx.Answer) (timesync.Sample, *trouble) {
+// readJSON reads the time in a JSON answer. It may have been cut off or rounded.
+func (s *source) readJSON(a *httpx.Answer) (timesync.Sample, *readError) {
 	doc, err := a.JSON()
 	if err != nil {
-		return timesync.Sample{}, troubled(probe.Schema, "the answer is not JSON: %s", err)
+		return timesync.Sample{}, readErrorf(probe.Schema, "the answer is not JSON: %s", err)
 	}
 	found := s.JSON.Find(doc)
 	if len(found) != 1 {
-		return timesync.Sample{}, troubled(probe.Schema, "%s: wanted one time, got %d", s.JSON, len(found))
+		return timesync.Sample{}, readErrorf(probe.Schema, "%s: wanted one time, got %d", s.JSON, len(found))
 	}
 	at, unit, ok := parseTime(found[0].Text(), s.Format)
 	if kind := found[0].Kind(); !ok || kind != "string" && kind != "number" {
-		return timesync.Sample{}, troubled(probe.Schema, "%s: wanted a time (%s), got what is none", s.JSON, formatName(s.Format))
+		return timesync.Sample{}, readErrorf(probe.Schema, "%s: wanted a time (%s), got what is none", s.JSON, formatName(s.Format))
 	}
 	return timesync.Sample{Earliest: at.Add(-unit / 2), Latest: at.Add(unit)}, nil
 }

@@ -10,9 +10,9 @@ import (
 	"prober/probes/internal/issuance"
 )
 
-// grant is the request for a token. It is made here and measured: the time
+// tokenRequest is the request for a token. It is made here and measured: the time
 // at which a token was issued must lie between the question and the answer.
-func (s *source) grant() (httpx.Request, error) {
+func (s *source) tokenRequest() (httpx.Request, error) {
 	return s.IAT.Grant(httpx.Request{
 		Check: "source", Want: httpx.Success,
 		Anonymous: true, // the request carries its own credential
@@ -20,16 +20,16 @@ func (s *source) grant() (httpx.Request, error) {
 	})
 }
 
-// issued reads the iat of the token that an answer holds. The signature is not verified: a clock is not told better by
+// readIAT reads the iat of the token that an answer holds. The signature is not verified: a clock is not told better by
 // one, and who answers is known from the URL.
-func (s *source) issued(a *httpx.Answer) (timesync.Sample, *trouble) {
+func (s *source) readIAT(a *httpx.Answer) (timesync.Sample, *readError) {
 	token := jwk.ReadRaw(issuance.IssuedToken(a))
 	if token == nil {
-		return timesync.Sample{}, troubled(probe.Schema, "the token endpoint did not answer with a JWT, and tells no time")
+		return timesync.Sample{}, readErrorf(probe.Schema, "the token endpoint did not answer with a JWT, and tells no time")
 	}
 	at := token.Date("iat")
 	if at.IsZero() {
-		return timesync.Sample{}, troubled(probe.Schema, "the token has no iat that is a time")
+		return timesync.Sample{}, readErrorf(probe.Schema, "the token has no iat that is a time")
 	}
 	return timesync.Sample{Earliest: at, Latest: at.Add(time.Second)}, nil
 }

@@ -51,8 +51,8 @@ type Control struct {
 	Expect expect.Expect `yaml:"expect" doc:"what the control's response must be; default: any 2xx"`
 }
 
-// httpValue is exported for each entry of gauges.
-var httpValue = &probe.Measure{
+// valueGauge is exported for each entry of gauges.
+var valueGauge = &probe.Measure{
 	Name:   "probe_http_value",
 	Help:   "Number read from the JSON answer of the last run, by the name given in the configuration.",
 	Labels: []string{"name"},
@@ -63,7 +63,7 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
 		Summary:  "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
-		Measures: []*probe.Measure{httpValue},
+		Measures: []*probe.Measure{valueGauge},
 		Traits:   probe.Traits{HTTPLatency: true},
 	}
 }
@@ -185,12 +185,12 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	var controls []expect.Check
 	if p.Control != nil {
-		controls = append(controls, expect.Check{Name: "control", Outcome: p.control.asControl(ctx, r)})
+		controls = append(controls, expect.Check{Name: "control", Outcome: p.control.askControl(ctx, r)})
 	}
 	checks := p.ask(ctx, r)
 	failed := func(c expect.Check) bool { return !c.Passed() }
 	if p.Decoy && !slices.ContainsFunc(checks, failed) {
-		controls = append(controls, expect.Check{Name: "decoy", Outcome: p.decoy(ctx, r)})
+		controls = append(controls, expect.Check{Name: "decoy", Outcome: p.checkCatchAll(ctx, r)})
 	}
 	broken := slices.ContainsFunc(controls, failed)
 	for _, c := range checks {
@@ -253,14 +253,14 @@ func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
 	case got == 429:
 		return probe.Outcomef(probe.RateLimited, "wanted %s, got 429: the target limits the rate of the prober's requests", want)
 	case got == 401 || got == 403:
-		return probe.Outcomef(probe.Credential, "wanted %s, got %d: %s", want, got, p.refusal())
+		return probe.Outcomef(probe.Credential, "wanted %s, got %d: %s", want, got, p.credentialText())
 	case answer.Redirected():
 		return probe.Outcomef(probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, got)
 	}
 	return probe.Outcomef(probe.Status, "wanted %s, got %d", want, got)
 }
 
-func (p *Probe) refusal() string {
+func (p *Probe) credentialText() string {
 	if p.HasCredential() {
 		return "the target does not accept the probe's credential"
 	}
@@ -277,7 +277,7 @@ func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 		found := p.Gauges[name].Find(doc)
 		if len(found) == 1 {
 			if value, ok := found[0].Float(); ok {
-				r.Measure(httpValue, value, name)
+				r.Measure(valueGauge, value, name)
 				continue
 			}
 		}
@@ -289,9 +289,9 @@ func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 	return probe.Outcome{Reason: probe.OK, Detail: "read " + text.Count(len(p.Gauges), "number")}
 }
 
-// decoy asks for a path that nobody can serve. Where that looks like the expected answer too, the expectation proves
+// checkCatchAll asks for a path that nobody can serve. Where that looks like the expected answer too, the expectation proves
 // nothing.
-func (p *Probe) decoy(ctx context.Context, r *probe.Result) probe.Outcome {
+func (p *Probe) checkCatchAll(ctx context.Context, r *probe.Result) probe.Outcome {
 	answer, err := p.exchange(ctx, r, "decoy", control.NonexistentURL(p.URL), httpx.Codes(404))
 	switch {
 	case err != nil:
@@ -306,20 +306,20 @@ func (p *Probe) decoy(ctx context.Context, r *probe.Result) probe.Outcome {
 	return probe.Outcomef(probe.OK, "a path that nobody serves is told apart (%d)", answer.Status)
 }
 
-// asControl asks the control's request. Whatever keeps it from succeeding makes the run inconclusive, not failed.
-func (p *Probe) asControl(ctx context.Context, r *probe.Result) probe.Outcome {
+// askControl asks the control's request. Whatever keeps it from succeeding makes the run inconclusive, not failed.
+func (p *Probe) askControl(ctx context.Context, r *probe.Result) probe.Outcome {
 	answer, err := p.exchange(ctx, r, "control", p.URL, p.Expect.Status)
 	if err != nil {
 		return probe.Outcome{Reason: probe.Credential, Detail: err.Error()}
 	}
-	if short := p.shortfall(answer); short != "" {
+	if short := p.notExpected(answer); short != "" {
 		return probe.Outcome{Reason: probe.ControlFailed, Detail: "the request that must succeed did not, so nothing is proven: " + short}
 	}
 	return probe.Outcomef(probe.OK, "the request that must succeed did: got %d", answer.Status)
 }
 
-// shortfall says why an answer is not the expected one; empty if it is.
-func (p *Probe) shortfall(answer *httpx.Answer) string {
+// notExpected says why an answer is not the expected one; empty if it is.
+func (p *Probe) notExpected(answer *httpx.Answer) string {
 	if answer.Reason != probe.OK {
 		return answer.Detail
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // problems counts the keys of a set by what is wrong with them.
-func (v *view) problems() map[jwk.Problem]int {
+func (v *keySetSnapshot) problems() map[jwk.Problem]int {
 	n := map[jwk.Problem]int{}
 	for i := range v.set {
 		n[v.set[i].Problem]++
@@ -21,22 +21,22 @@ func (v *view) problems() map[jwk.Problem]int {
 	return n
 }
 
-// private notes whether a set holds what nobody may know. The finding counts wherever it was read, and that there is
+// checkPrivate notes whether a set holds what nobody may know. The finding counts wherever it was read, and that there is
 // nothing only where the set is sure.
-func (run *jwksRun) private(r *probe.Result, v *view) {
+func (run *runState) checkPrivate(r *probe.Result, v *keySetSnapshot) {
 	n := v.problems()[jwk.Private]
 	switch {
 	case n > 0:
 		r.Fail("private", probe.PrivateKey, "%d of %s private or symmetric material: whoever has read it can sign tokens, so revoke it now",
 			n, text.Plural(len(v.set), "key holds", "keys hold"))
-	case v.sure():
+	case v.authoritative():
 		r.Pass("private", "nothing private in %s", text.Count(len(v.set), "key"))
 	}
 }
 
-// gone notes whether the revoked keys are absent. That one is there counts wherever it is; that none is there is proven
+// checkRevoked notes whether the revoked keys are absent. That one is there counts wherever it is; that none is there is proven
 // only by the origin's own words, read to the last.
-func (run *jwksRun) gone(r *probe.Result, v *view) {
+func (run *runState) checkRevoked(r *probe.Result, v *keySetSnapshot) {
 	const check = "revoked"
 	if len(run.Revoked) == 0 {
 		return
@@ -46,15 +46,15 @@ func (run *jwksRun) gone(r *probe.Result, v *view) {
 		return
 	}
 	still := slices.DeleteFunc(slices.Clone(run.revoked.list), func(kid string) bool { return len(v.set.Find(kid)) == 0 })
-	renamed := run.memory.renamed(v.set, run.revoked.list)
+	renamed := run.history.renamed(v.set, run.revoked.list)
 	switch {
-	case len(still) > 0 && v.cached != "" && run.memory.revokedFor(still, run.now) <= run.life(v)+v.stale:
+	case len(still) > 0 && v.cached != "" && run.history.revokedFor(still, run.now) <= run.tokenLifetime(v)+v.stale:
 		r.Inconclusive(check, probe.StaleOrCached, "wanted no %s, a copy out of a cache (%s) has it; the copy may be older than the revocation",
 			quotedAll(still), v.cached)
 	case len(still) > 0:
-		r.Fail(check, jwksRevoked, "wanted no %s, it is still published: tokens that it signs are accepted", quotedAll(still))
+		r.Fail(check, reasonRevoked, "wanted no %s, it is still published: tokens that it signs are accepted", quotedAll(still))
 	case renamed != "" && v.cached == "":
-		r.Fail(check, jwksRevoked, "the key of %s is still published, under another kid: tokens that it signs are accepted", quoted(renamed))
+		r.Fail(check, reasonRevoked, "the key of %s is still published, under another kid: tokens that it signs are accepted", quoted(renamed))
 	case v.set == nil:
 		r.Inconclusive(check, probe.ControlFailed, "whether the revoked keys are gone cannot be told, since the key set could not be read")
 	case v.cached != "":
@@ -74,81 +74,81 @@ func quotedAll(kids []string) string {
 	return strings.Join(shown, ", ")
 }
 
-// present notes whether a verifier has the keys that it must have, and whether they can verify.
-func (run *jwksRun) present(r *probe.Result, v *view) {
+// checkPresent notes whether a verifier has the keys that it must have, and whether they can verify.
+func (run *runState) checkPresent(r *probe.Result, v *keySetSnapshot) {
 	const check = "kid"
 	if run.kids.err != nil {
 		r.Inconclusive(check, probe.Credential, "kids: %s", run.kids.err)
 		return
 	}
-	wanted := run.wanted()
-	if !v.sure() || len(wanted) == 0 {
+	wanted := run.expectedKids()
+	if !v.authoritative() || len(wanted) == 0 {
 		return
 	}
 	for _, kid := range wanted {
 		if len(v.set.Find(kid)) > 0 {
 			continue
 		}
-		switch having, sure := run.having(kid); {
+		switch having, sure := run.coverage(kid); {
 		case having > 0:
-			r.Fail(check, jwksReplica, "wanted %s, it is not in the set; %d of %d verifiers lack it", run.spoken(kid), sure-having, sure)
+			r.Fail(check, reasonReplicaMissing, "wanted %s, it is not in the set; %d of %d verifiers lack it", run.describeKidShort(kid), sure-having, sure)
 		case sure > 1:
-			r.Fail(check, jwksMissing, "wanted %s, it is not in the set, nor in that of any other verifier", run.spoken(kid))
+			r.Fail(check, reasonMissing, "wanted %s, it is not in the set, nor in that of any other verifier", run.describeKidShort(kid))
 		default:
-			r.Fail(check, jwksMissing, "wanted %s, it is not in the set", run.spoken(kid))
+			r.Fail(check, reasonMissing, "wanted %s, it is not in the set", run.describeKidShort(kid))
 		}
 		return
 	}
 	for _, kid := range wanted {
-		if why, detail := run.fit(v, kid); why != probe.OK {
-			r.Report(check, why, "%s %s", run.spoken(kid), detail)
+		if why, detail := run.checkUsable(v, kid); why != probe.OK {
+			r.Report(check, why, "%s %s", run.describeKidShort(kid), detail)
 			return
 		}
 	}
 	r.Pass(check, "%s in the set and fit to verify", shortList(run, wanted))
 }
 
-// wanted lists the kids that every verifier must have: those of the settings and, unless nobody has it, which is
+// expectedKids lists the kids that every verifier must have: those of the settings and, unless nobody has it, which is
 // another check's news, that of the fresh token.
-func (run *jwksRun) wanted() []string {
+func (run *runState) expectedKids() []string {
 	wanted := slices.Clone(run.kids.list)
 	if kid := run.fresh.kid(); kid != "" && !slices.Contains(wanted, kid) {
-		if having, _ := run.having(kid); having > 0 {
+		if having, _ := run.coverage(kid); having > 0 {
 			wanted = append(wanted, kid)
 		}
 	}
 	return wanted
 }
 
-// spoken is how a wanted kid is spoken of: shown only if the configuration names it.
-func (run *jwksRun) spoken(kid string) string {
+// describeKidShort is how a wanted kid is spoken of: shown only if the configuration names it.
+func (run *runState) describeKidShort(kid string) string {
 	if slices.Contains(run.kids.list, kid) {
 		return "the kid " + quoted(kid)
 	}
 	return "the kid of a fresh token"
 }
 
-func shortList(run *jwksRun, kids []string) string {
+func shortList(run *runState, kids []string) string {
 	said := make([]string, len(kids))
 	for i, kid := range kids {
-		said[i] = run.spoken(kid)
+		said[i] = run.describeKidShort(kid)
 	}
 	return strings.Join(said, " and ")
 }
 
-// fit says why the key of a kid cannot verify what it must.
-func (run *jwksRun) fit(v *view, kid string) (probe.Reason, string) {
+// checkUsable says why the key of a kid cannot verify what it must.
+func (run *runState) checkUsable(v *keySetSnapshot, kid string) (probe.Reason, string) {
 	switch run.unfit(v, kid) {
 	case jwk.Private:
 		return probe.ControlFailed, "stands there with private material, and is not read"
 	case jwk.Malformed, jwk.Unknown, jwk.Unreadable:
-		return jwksBad, "stands there, but its key cannot be read by any verifier"
+		return reasonBadKey, "stands there, but its key cannot be read by any verifier"
 	case jwk.Unfit:
-		return jwksAlg, "stands there, but its use, key_ops or alg say that it verifies no signature"
+		return reasonAlgorithm, "stands there, but its use, key_ops or alg say that it verifies no signature"
 	}
 	for _, k := range v.set.Find(kid) {
 		if k.Problem == "" && len(run.Algs) > 0 && !allows(&k, run.Algs) {
-			return jwksAlg, "stands there, but its key is not for " + strings.Join(run.Algs, " or ")
+			return reasonAlgorithm, "stands there, but its key is not for " + strings.Join(run.Algs, " or ")
 		}
 	}
 	return probe.OK, ""
@@ -161,21 +161,21 @@ func allows(k *jwk.Key, algs []string) bool {
 	})
 }
 
-// read notes whether the set can be read, as a set of keys with an id each.
-func (run *jwksRun) read(r *probe.Result, v *view) {
+// checkParsed notes whether the set can be read, as a set of keys with an id each.
+func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 	const check = "keyset"
 	n := v.problems()
 	verifying := n[""] + n[jwk.Weak] + n[jwk.Private]
-	switch twice, same := v.twice(); {
-	case !v.sure():
-		r.Report(check, v.why, "%s", v.detail)
+	switch twice, same := v.duplicates(); {
+	case !v.authoritative():
+		r.Report(check, v.reason, "%s", v.detail)
 	case n[jwk.Malformed] > 0:
 		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
 			n[jwk.Malformed], text.Plural(len(v.set), "key is", "keys are"))
 	case twice != "":
-		r.Fail(check, jwksDuplicate, "two different keys have %s: verifiers try one of them", run.named(twice))
+		r.Fail(check, reasonDuplicate, "two different keys have %s: verifiers try one of them", run.describeKid(twice))
 	case verifying == 0:
-		r.Fail(check, jwksEmpty, "%s, and none that verifies a signature", text.Count(len(v.set), "key"))
+		r.Fail(check, reasonEmpty, "%s, and none that verifies a signature", text.Count(len(v.set), "key"))
 	default:
 		detail := fmt.Sprintf("%s, of which %d to verify signatures", text.Count(len(v.set), "key"), verifying)
 		if same > 0 {
@@ -185,9 +185,9 @@ func (run *jwksRun) read(r *probe.Result, v *view) {
 	}
 }
 
-// twice returns an id that two different keys of the set have, and counts the keys that merely stand there again. Of
+// duplicates returns an id that two different keys of the set have, and counts the keys that merely stand there again. Of
 // two ids it is the one that the set has first.
-func (v *view) twice() (kid string, same int) {
+func (v *keySetSnapshot) duplicates() (kid string, same int) {
 	first := make(map[string]string, len(v.set))
 	for i := range v.set {
 		k := &v.set[i]
@@ -206,8 +206,8 @@ func (v *view) twice() (kid string, same int) {
 	return "", same
 }
 
-// strength notes whether a key can be broken.
-func (run *jwksRun) strength(r *probe.Result, v *view) {
+// checkStrength notes whether a key can be broken.
+func (run *runState) checkStrength(r *probe.Result, v *keySetSnapshot) {
 	if v.set == nil {
 		return
 	}
@@ -219,9 +219,9 @@ func (run *jwksRun) strength(r *probe.Result, v *view) {
 		if k.Bits < 2048 {
 			size = fmt.Sprintf(" of %d bits", k.Bits)
 		}
-		r.Fail("strength", jwksWeak, "%s is for a weak %s key%s: wanted 2048 bits, an odd modulus and a sound exponent (RFC 7518, section 3.3)",
-			run.named(k.ID), cmp.Or(k.Type, "public"), size)
-	case v.sure():
+		r.Fail("strength", reasonWeak, "%s is for a weak %s key%s: wanted 2048 bits, an odd modulus and a sound exponent (RFC 7518, section 3.3)",
+			run.describeKid(k.ID), cmp.Or(k.Type, "public"), size)
+	case v.authoritative():
 		r.Pass("strength", "no weak key")
 	}
 }
@@ -229,32 +229,32 @@ func (run *jwksRun) strength(r *probe.Result, v *view) {
 // unsaidTTL is how long verifiers are taken to keep a set that does not say how long it may be kept.
 const unsaidTTL = 5 * time.Minute
 
-// life is how long verifiers may keep what one of them answers.
-func (run *jwksRun) life(v *view) time.Duration {
+// tokenLifetime is how long verifiers may keep what one of them answers.
+func (run *runState) tokenLifetime(v *keySetSnapshot) time.Duration {
 	switch {
 	case v.given != nil:
 		return 0
-	case v.said:
-		return max(v.life, run.CacheTTL.D())
+	case v.maxAgeGiven:
+		return max(v.maxAge, run.CacheTTL.D())
 	}
 	return cmp.Or(run.CacheTTL.D(), unsaidTTL)
 }
 
-// cache notes whether a set may be kept until after its keys are gone.
-func (run *jwksRun) cache(r *probe.Result, v *view) {
+// checkCache notes whether a set may be kept until after its keys are gone.
+func (run *runState) checkCache(r *probe.Result, v *keySetSnapshot) {
 	if run.Grace == 0 || v.given != nil || v.set == nil {
 		return
 	}
-	life := run.life(v)
+	life := run.tokenLifetime(v)
 	switch {
-	case v.said && v.life > run.Grace.D():
-		r.Fail("cache", jwksCache, "may be kept for %s, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
-			probe.Duration(v.life), run.Grace)
-	case v.said && v.life+v.stale > run.Grace.D():
-		r.Fail("cache", jwksCache, "may be kept for %s and given away stale for %s more, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
-			probe.Duration(v.life), probe.Duration(v.stale), run.Grace)
-	case v.said:
-		r.Pass("cache", "may be kept for %s, within the grace of %s", probe.Duration(v.life), run.Grace)
+	case v.maxAgeGiven && v.maxAge > run.Grace.D():
+		r.Fail("cache", reasonCache, "may be kept for %s, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
+			probe.Duration(v.maxAge), run.Grace)
+	case v.maxAgeGiven && v.maxAge+v.stale > run.Grace.D():
+		r.Fail("cache", reasonCache, "may be kept for %s and given away stale for %s more, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
+			probe.Duration(v.maxAge), probe.Duration(v.stale), run.Grace)
+	case v.maxAgeGiven:
+		r.Pass("cache", "may be kept for %s, within the grace of %s", probe.Duration(v.maxAge), run.Grace)
 	case life > run.Grace.D():
 		r.Inconclusive("cache", probe.ControlFailed, "does not say how long it may be kept; say under cache_ttl how long verifiers do, if it is less than %s",
 			probe.Duration(life))
@@ -263,13 +263,13 @@ func (run *jwksRun) cache(r *probe.Result, v *view) {
 	}
 }
 
-// count notes whether there are as many replicas as wanted, with a key set each. One whose set could not be read for
+// checkReplicas notes whether there are as many replicas as wanted, with a key set each. One whose set could not be read for
 // the prober's own sake may have one.
-func (run *jwksRun) count() {
+func (run *runState) checkReplicas() {
 	found, read, untold := map[string]int{}, map[string]int{}, map[string]int{}
 	var names []string
-	for i := range run.views {
-		v := &run.views[i]
+	for i := range run.snapshots {
+		v := &run.snapshots[i]
 		if v.of == "" {
 			continue
 		}
@@ -279,7 +279,7 @@ func (run *jwksRun) count() {
 		switch {
 		case v.set != nil:
 			read[v.of]++
-		case v.why.Verdict == probe.Inconclusive:
+		case v.reason.Verdict == probe.Inconclusive:
 			untold[v.of]++
 		}
 	}

@@ -14,9 +14,9 @@ import (
 var keyStates = []string{"aligned", "aligned_unsigned", "signing_with_unpublished_key", "kid_conflict", "replica_missing_kid",
 	"kid_missing", "unreachable"}
 
-// A census is which keys there are and who has them, of the verifiers that are sure.
-type census struct {
-	sure      int                       // verifiers compared
+// A keyInventory is which keys there are and who has them, of the verifiers that are sure.
+type keyInventory struct {
+	compared  int                       // verifiers compared
 	keys      map[string]map[string]int // by name, and by thumbprint, how many have them
 	conflicts []string                  // names with more than one thumbprint
 	partial   map[string]bool           // names that some of them lack
@@ -34,15 +34,15 @@ func keyName(k *jwk.Key) string {
 
 // compare holds the sets of all verifiers against each other. Keys that verify nothing do not count: a bundle cannot
 // have them, and nobody misses them.
-func (run *jwksRun) compare() census {
-	c := census{keys: map[string]map[string]int{}, partial: map[string]bool{}}
-	have := make([]map[string]bool, len(run.views))
-	for i := range run.views {
-		v := &run.views[i]
-		if !v.sure() {
+func (run *runState) compare() keyInventory {
+	c := keyInventory{keys: map[string]map[string]int{}, partial: map[string]bool{}}
+	have := make([]map[string]bool, len(run.snapshots))
+	for i := range run.snapshots {
+		v := &run.snapshots[i]
+		if !v.authoritative() {
 			continue
 		}
-		c.sure++
+		c.compared++
 		have[i] = make(map[string]bool, len(v.set))
 		for j := range v.set {
 			k := &v.set[j]
@@ -66,7 +66,7 @@ func (run *jwksRun) compare() census {
 	}
 	slices.Sort(c.conflicts)
 	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.fresh.kid()})
-	for i := range run.views {
+	for i := range run.snapshots {
 		if have[i] == nil || len(have[i]) == len(c.keys) {
 			continue
 		}
@@ -83,14 +83,14 @@ func (run *jwksRun) compare() census {
 			c.partial[name] = true
 		}
 		if lacks > 0 {
-			c.lacking = append(c.lacking, fmt.Sprintf("%s lacks %d", run.views[i].target, lacks))
+			c.lacking = append(c.lacking, fmt.Sprintf("%s lacks %d", run.snapshots[i].target, lacks))
 		}
 	}
 	return c
 }
 
-// print returns the one thumbprint of a name; empty if there are several.
-func (c *census) print(name string) string {
+// thumbprint returns the one thumbprint of a name; empty if there are several.
+func (c *keyInventory) thumbprint(name string) string {
 	if len(c.keys[name]) != 1 {
 		return ""
 	}
@@ -100,10 +100,10 @@ func (c *census) print(name string) string {
 	return ""
 }
 
-// agreement notes whether every kid stands for the same key, everywhere and as before, and whether all verifiers have
+// checkAgreement notes whether every kid stands for the same key, everywhere and as before, and whether all verifiers have
 // the same keys. What spreads takes its time: until then a difference is no failure. A difference in a key that another
 // check is about is that check's news, and nothing is said here.
-func (run *jwksRun) agreement(c census, l lesson) {
+func (run *runState) checkAgreement(c keyInventory, l observed) {
 	const check = "agreement"
 	r := run.r
 	switch {
@@ -114,31 +114,31 @@ func (run *jwksRun) agreement(c census, l lesson) {
 				first = kid
 			}
 		}
-		r.Fail(check, jwksConflict, "%s stands for %d different keys (%s): tokens are refused at random", run.named(first), len(c.keys[first]), run.holders(first))
+		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are refused at random", run.describeKid(first), len(c.keys[first]), run.holders(first))
 	case l.reused != "":
-		r.Fail(check, jwksReused, "%s stands for another key than %s ago: who has the old one in a cache refuses its tokens; a new key needs a new kid",
-			run.named(l.reused), l.reusedFor.Round(time.Second))
+		r.Fail(check, reasonReused, "%s stands for another key than %s ago: who has the old one in a cache refuses its tokens; a new key needs a new kid",
+			run.describeKid(l.reused), l.reusedFor.Round(time.Second))
 	case len(c.lacking) > 0 && l.settling:
-		r.Inconclusive(check, probe.Settling, "the verifiers do not have the same keys, for %s: %s; that may still be spreading", l.apart, short(c.lacking))
+		r.Inconclusive(check, probe.Settling, "the verifiers do not have the same keys, for %s: %s; that may still be spreading", l.apart, joinShort(c.lacking))
 	case len(c.lacking) > 0:
-		r.Fail(check, jwksDisagreement, "the verifiers do not have the same keys, for %s: %s", l.apart, short(c.lacking))
+		r.Fail(check, reasonDisagreement, "the verifiers do not have the same keys, for %s: %s", l.apart, joinShort(c.lacking))
 	case c.judged:
-	case c.sure < len(run.views) && c.sure > 0:
-		r.Inconclusive(check, probe.ControlFailed, "only %d of %d verifiers could be compared", c.sure, len(run.views))
-	case c.sure > 1:
-		r.Pass(check, "all %d have the same keys under the same kids", c.sure)
-	case c.sure == 1 && l.compared > 0:
+	case c.compared < len(run.snapshots) && c.compared > 0:
+		r.Inconclusive(check, probe.ControlFailed, "only %d of %d verifiers could be compared", c.compared, len(run.snapshots))
+	case c.compared > 1:
+		r.Pass(check, "all %d have the same keys under the same kids", c.compared)
+	case c.compared == 1 && l.compared > 0:
 		r.Pass(check, "every kid stands for the same key as before")
 	}
 }
 
 // holders says which verifiers have the same key under a kid.
-func (run *jwksRun) holders(kid string) string {
+func (run *runState) holders(kid string) string {
 	var order []string
 	by := map[string][]string{}
-	for i := range run.views {
-		v := &run.views[i]
-		if !v.sure() {
+	for i := range run.snapshots {
+		v := &run.snapshots[i]
+		if !v.authoritative() {
 			continue
 		}
 		for _, k := range v.set.Find(kid) {
@@ -151,13 +151,13 @@ func (run *jwksRun) holders(kid string) string {
 	}
 	groups := make([]string, len(order))
 	for i, print := range order {
-		groups[i] = "one at " + short(by[print])
+		groups[i] = "one at " + joinShort(by[print])
 	}
 	return strings.Join(groups, ", ")
 }
 
-// short lists a few of many.
-func short(list []string) string {
+// joinShort lists a few of many.
+func joinShort(list []string) string {
 	const shown = 3
 	if len(list) <= shown {
 		return strings.Join(list, " and ")
@@ -166,30 +166,30 @@ func short(list []string) string {
 }
 
 // state is what all verifiers together are; empty if the configuration could not be read, so that nobody can tell.
-func (run *jwksRun) state(c census) string {
+func (run *runState) state(c keyInventory) string {
 	if run.kids.err != nil {
 		return ""
 	}
 	signer := run.fresh.kid()
-	partly, wanted := false, run.wanted()
+	partly, wanted := false, run.expectedKids()
 	for _, kid := range wanted {
-		having, _ := run.having(kid)
-		if having == 0 && c.sure > 0 {
+		having, _ := run.coverage(kid)
+		if having == 0 && c.compared > 0 {
 			return "kid_missing"
 		}
-		partly = partly || having < c.sure
+		partly = partly || having < c.compared
 	}
-	having, _ := run.having(signer)
+	having, _ := run.coverage(signer)
 	switch {
-	case c.sure == 0:
+	case c.compared == 0:
 		return "unreachable"
-	case len(c.conflicts) > 0 || run.misverified():
+	case len(c.conflicts) > 0 || run.signedByOtherKey():
 		return "kid_conflict"
-	case signer != "" && having == 0 && c.sure == len(run.views):
+	case signer != "" && having == 0 && c.compared == len(run.snapshots):
 		return "signing_with_unpublished_key"
 	case partly:
 		return "replica_missing_kid"
-	case c.sure < len(run.views):
+	case c.compared < len(run.snapshots):
 		return "unreachable"
 	case signer == "":
 		return "aligned_unsigned"
@@ -197,11 +197,11 @@ func (run *jwksRun) state(c census) string {
 	return "aligned"
 }
 
-// misverified reports whether the fresh token was signed by another key than one that is published under its kid.
-func (run *jwksRun) misverified() bool {
-	for i := range run.views {
-		if v := &run.views[i]; run.fresh.kid() != "" && v.sure() && len(v.set.Find(run.fresh.kid())) > 0 {
-			if why, _ := run.verify(v); why == jwksConflict {
+// signedByOtherKey reports whether the fresh token was signed by another key than one that is published under its kid.
+func (run *runState) signedByOtherKey() bool {
+	for i := range run.snapshots {
+		if v := &run.snapshots[i]; run.fresh.kid() != "" && v.authoritative() && len(v.set.Find(run.fresh.kid())) > 0 {
+			if why, _ := run.verify(v); why == reasonConflict {
 				return true
 			}
 		}
@@ -210,27 +210,27 @@ func (run *jwksRun) misverified() bool {
 }
 
 // measure notes the numbers.
-func (run *jwksRun) measure(c census) {
+func (run *runState) measure(c keyInventory) {
 	if now := run.state(c); now != "" {
 		for _, state := range keyStates {
-			run.r.Measure(jwksState, probe.BoolValue(state == now), state)
+			run.r.Measure(stateGauge, probe.BoolValue(state == now), state)
 		}
 	}
-	for i := range run.views {
-		v := &run.views[i]
-		if v.said {
-			run.r.Measure(jwksMaxAge, v.life.Seconds(), v.target)
+	for i := range run.snapshots {
+		v := &run.snapshots[i]
+		if v.maxAgeGiven {
+			run.r.Measure(maxAgeGauge, v.maxAge.Seconds(), v.target)
 		}
-		if !v.sure() {
+		if !v.authoritative() {
 			continue
 		}
 		n := v.problems()
-		run.r.Measure(jwksKeys, float64(n[""]+n[jwk.Weak]), v.target)
+		run.r.Measure(keysGauge, float64(n[""]+n[jwk.Weak]), v.target)
 		for _, why := range []jwk.Problem{jwk.Unknown, jwk.Unreadable, jwk.Unfit, jwk.Malformed, jwk.Private} {
-			run.r.Measure(jwksIgnored, float64(n[why]), v.target, string(why))
+			run.r.Measure(ignoredKeysGauge, float64(n[why]), v.target, string(why))
 		}
 		for _, kid := range slices.Concat(run.kids.list, run.revoked.list) {
-			run.r.Measure(jwksKidPresent, probe.BoolValue(len(v.set.Find(kid)) > 0), v.target, kid)
+			run.r.Measure(kidPresentGauge, probe.BoolValue(len(v.set.Find(kid)) > 0), v.target, kid)
 		}
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// A place is where one verifier, or one replica of it, has its keys.
-type place struct {
+// A endpoint is where one verifier, or one replica of it, has its keys.
+type endpoint struct {
 	target string // as it is shown
 	url    string
 	addr   string    // to dial; empty: what the URL's host resolves to
@@ -26,26 +26,26 @@ type place struct {
 	of     string    // the verifier whose replica it is; empty if it has none
 }
 
-// A view is what was seen of one place.
-type view struct {
-	place
-	set    jwk.Set      // nil if it could not be read
-	why    probe.Reason // OK if the set is there and not out of a cache, unless that is allowed
-	detail string
-	cached string        // why it may have come out of a cache
-	life   time.Duration // how long it may be kept
-	said   bool          // the answer says so
-	stale  time.Duration // for how much longer a cache may give it away stale (RFC 5861)
+// A keySetSnapshot is what was seen of one place.
+type keySetSnapshot struct {
+	endpoint
+	set         jwk.Set      // nil if it could not be read
+	reason      probe.Reason // OK if the set is there and not out of a cache, unless that is allowed
+	detail      string
+	cached      string        // why it may have come out of a cache
+	maxAge      time.Duration // how long it may be kept
+	maxAgeGiven bool          // the answer says so
+	stale       time.Duration // for how much longer a cache may give it away stale (RFC 5861)
 }
 
-// sure reports whether what is in the set is what the verifier has.
-func (v *view) sure() bool { return v.set != nil && v.why == probe.OK }
+// authoritative reports whether what is in the set is what the verifier has.
+func (v *keySetSnapshot) authoritative() bool { return v.set != nil && v.reason == probe.OK }
 
-// places lists where keys are, in the order of the settings. It notes what cannot be found.
-func (p *Probe) places(ctx context.Context, r *probe.Result) ([]place, bool) {
-	var all []place
+// endpoints lists where keys are, in the order of the settings. It notes what cannot be found.
+func (p *Probe) endpoints(ctx context.Context, r *probe.Result) ([]endpoint, bool) {
+	var all []endpoint
 	for _, raw := range p.URLs {
-		all = append(all, place{target: targetName(raw), url: raw})
+		all = append(all, endpoint{target: targetName(raw), url: raw})
 	}
 	names := slices.Sorted(maps.Keys(p.Verifiers))
 	replicated := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })
@@ -61,12 +61,12 @@ func (p *Probe) places(ctx context.Context, r *probe.Result) ([]place, bool) {
 		i := slices.Index(replicated, name)
 		switch {
 		case !v.PEM.IsZero():
-			all = append(all, place{target: name, given: &v})
+			all = append(all, endpoint{target: name, given: &v})
 		case i < 0:
-			all = append(all, place{target: name, url: v.URL})
+			all = append(all, endpoint{target: name, url: v.URL})
 		default:
 			for _, address := range found[i] {
-				all = append(all, place{target: name + "/" + address, url: v.URL, addr: address, of: name})
+				all = append(all, endpoint{target: name + "/" + address, url: v.URL, addr: address, of: name})
 			}
 		}
 	}
@@ -77,20 +77,20 @@ func (p *Probe) places(ctx context.Context, r *probe.Result) ([]place, bool) {
 	return all, true
 }
 
-// view reads the keys of one place.
-func (p *Probe) view(ctx context.Context, r *probe.Result, at place) view {
-	v := view{place: at}
+// snapshot reads the keys of one place.
+func (p *Probe) snapshot(ctx context.Context, r *probe.Result, at endpoint) keySetSnapshot {
+	v := keySetSnapshot{endpoint: at}
 	var err error
 	if at.given != nil {
-		v.set, v.why, v.detail = at.given.bundle()
-	} else if answer := p.ask(ctx, r, at); v.blame(answer, p.HasCredential()) {
-		v.life, v.stale, v.said = freshness(answer)
+		v.set, v.reason, v.detail = at.given.bundle()
+	} else if answer := p.ask(ctx, r, at); v.fail(answer, p.HasCredential()) {
+		v.maxAge, v.stale, v.maxAgeGiven = freshness(answer)
 		v.cached = answer.Cached
 		v.set, err = jwk.Parse(answer.Body)
-		v.why, v.detail = unparsed(err)
+		v.reason, v.detail = notParsed(err)
 	}
-	if v.cached != "" && v.why == probe.OK && !p.AllowCached {
-		v.why, v.detail = probe.StaleOrCached, fmt.Sprintf("the key set may come out of a cache (%s), which proves nothing of its origin", v.cached)
+	if v.cached != "" && v.reason == probe.OK && !p.AllowCached {
+		v.reason, v.detail = probe.StaleOrCached, fmt.Sprintf("the key set may come out of a cache (%s), which proves nothing of its origin", v.cached)
 	}
 	if p.AllowExponent3 {
 		v.set.AllowExponent3()
@@ -98,15 +98,15 @@ func (p *Probe) view(ctx context.Context, r *probe.Result, at place) view {
 	return v
 }
 
-func (p *Probe) ask(ctx context.Context, r *probe.Result, at place) *httpx.Answer {
+func (p *Probe) ask(ctx context.Context, r *probe.Result, at endpoint) *httpx.Answer {
 	header := http.Header{"Cache-Control": {"no-cache"}, "Accept": {"application/jwk-set+json, application/json"}}
 	return p.client.Do(ctx, r, httpx.Request{Check: "keyset", URL: at.url, Addr: at.addr, Header: header, Want: httpx.Success})
 }
 
-// blame reports whether an answer can hold a key set, and keeps why it cannot.
-func (v *view) blame(a *httpx.Answer, credential bool) bool {
+// fail reports whether an answer can hold a key set, and keeps why it cannot.
+func (v *keySetSnapshot) fail(a *httpx.Answer, credential bool) bool {
 	say := func(why probe.Reason, format string, args ...any) bool {
-		v.why, v.detail = why, fmt.Sprintf(format, args...)
+		v.reason, v.detail = why, fmt.Sprintf(format, args...)
 		return false
 	}
 	switch {
@@ -126,13 +126,13 @@ func (v *view) blame(a *httpx.Answer, credential bool) bool {
 	return true
 }
 
-// unparsed says what is wrong with a key set as a whole.
-func unparsed(err error) (probe.Reason, string) {
+// notParsed says what is wrong with a key set as a whole.
+func notParsed(err error) (probe.Reason, string) {
 	switch {
 	case err == nil:
 		return probe.OK, ""
 	case errors.Is(err, jwk.ErrEmpty):
-		return jwksEmpty, "wanted a key set, got one without a key: nobody can verify any token by it"
+		return reasonEmpty, "wanted a key set, got one without a key: nobody can verify any token by it"
 	case errors.Is(err, jwk.ErrMany):
 		return probe.TooLarge, fmt.Sprintf("wanted a key set of at most %d keys, got more", jwk.MaxKeys)
 	}
@@ -141,7 +141,7 @@ func unparsed(err error) (probe.Reason, string) {
 
 // bundle reads the keys of a verifier that has no endpoint.
 func (v *Verifier) bundle() (jwk.Set, probe.Reason, string) {
-	ids := readWords(v.Kids)
+	ids := resolve(v.Kids)
 	if ids.err != nil {
 		return nil, probe.Credential, "kids: " + ids.err.Error()
 	}

@@ -14,25 +14,25 @@ import (
 	"prober/internal/text"
 )
 
-// mostRemembered bounds how many keys are remembered from run to run, whatever is published.
-const mostRemembered = 1024
+// maxRemembered bounds how many keys are remembered from run to run, whatever is published.
+const maxRemembered = 1024
 
-// keyMemory is what earlier runs saw. It lives in memory only: after a start nothing is known of the time before, and
+// keyHistory is what earlier runs saw. It lives in memory only: after a start nothing is known of the time before, and
 // nothing is claimed of it.
-type keyMemory struct {
+type keyHistory struct {
 	sync.Mutex
-	looked    time.Time // the last run that read a set; zero before the first
-	apart     time.Time // since when verifiers do not have the same keys; zero if they do
-	apartRuns int
-	life      time.Duration // of the last fresh token that said
-	keys      map[kidHash]*keyRecord
-	revoked   map[string]time.Time // since when a kid of the configuration counts as revoked
-	prints    map[string]string    // the thumbprint of the key that a revoked kid stood for, where it was seen
-	token     [sha256.Size]byte    // of the last fresh token
+	looked      time.Time // the last run that read a set; zero before the first
+	apart       time.Time // since when verifiers do not have the same keys; zero if they do
+	apartRuns   int
+	life        time.Duration // of the last fresh token that said
+	keys        map[kidHash]*keyRecord
+	revoked     map[string]time.Time // since when a kid of the configuration counts as revoked
+	thumbprints map[string]string    // the thumbprint of the key that a revoked kid stood for, where it was seen
+	token       [sha256.Size]byte    // of the last fresh token
 }
 
-// same reports whether a token is the one of the run before, and remembers it.
-func (m *keyMemory) same(token string) bool {
+// sameToken reports whether a token is the one of the run before, and remembers it.
+func (m *keyHistory) sameToken(token string) bool {
 	m.Lock()
 	defer m.Unlock()
 	before := m.token
@@ -45,16 +45,16 @@ type kidHash [sha256.Size]byte
 
 // keyRecord is what is known of a key by its id.
 type keyRecord struct {
-	print   string    // the thumbprint that all verifiers had
-	changed time.Time // when it was another than before; zero if never
-	since   time.Time // the first of the runs since which every verifier has it; zero if one lacks it
-	lacked  time.Time // the last run in which a verifier lacked it; zero if never
-	seen    time.Time // the last run in which any had it
-	signed  time.Time // the last run whose fresh token it signed
+	thumbprint string    // the thumbprint that all verifiers had
+	changed    time.Time // when it was another than before; zero if never
+	since      time.Time // the first of the runs since which every verifier has it; zero if one lacks it
+	lacked     time.Time // the last run in which a verifier lacked it; zero if never
+	seen       time.Time // the last run in which any had it
+	signed     time.Time // the last run whose fresh token it signed
 }
 
-// A lesson is what a run and the memory say together.
-type lesson struct {
+// A observed is what a run and the memory say together.
+type observed struct {
 	reused    string        // a kid that stands for another key than before
 	reusedFor time.Duration // since when
 	compared  int           // keys that were known before
@@ -65,25 +65,25 @@ type lesson struct {
 	life      time.Duration // of tokens
 }
 
-// learn compares a run with those before it and remembers it.
-func (m *keyMemory) learn(run *jwksRun, c census) lesson {
+// update compares a run with those before it and remembers it.
+func (m *keyHistory) update(run *runState, c keyInventory) observed {
 	m.Lock()
 	defer m.Unlock()
 	if m.keys == nil {
-		m.keys, m.revoked, m.prints = map[kidHash]*keyRecord{}, map[string]time.Time{}, map[string]string{}
+		m.keys, m.revoked, m.thumbprints = map[kidHash]*keyRecord{}, map[string]time.Time{}, map[string]string{}
 	}
-	m.learnRevoked(run)
+	m.updateRevoked(run)
 	m.life = cmp.Or(run.fresh.life, m.life)
-	l := lesson{life: m.life}
-	if c.sure == 0 {
+	l := observed{life: m.life}
+	if c.compared == 0 {
 		return l
 	}
-	complete := c.sure == len(run.views)
+	complete := c.compared == len(run.snapshots)
 	names := map[kidHash]string{}
 	for name := range c.keys {
 		h := kidHash(sha256.Sum256([]byte(name)))
 		names[h] = name
-		m.learnKey(run, &l, h, name, c)
+		m.updateKey(run, &l, h, name, c)
 	}
 	for h, k := range m.keys {
 		if _, there := names[h]; !there {
@@ -103,14 +103,14 @@ func (m *keyMemory) learn(run *jwksRun, c census) lesson {
 		}
 	}
 	m.findMissing(run, &l, names)
-	m.learnDifference(run, &l, c)
+	m.updateDifference(run, &l, c)
 	m.looked = run.now
 	m.forget()
 	return l
 }
 
-// learnKey remembers one key that is published now.
-func (m *keyMemory) learnKey(run *jwksRun, l *lesson, h kidHash, name string, c census) {
+// updateKey remembers one key that is published now.
+func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name string, c keyInventory) {
 	k := m.keys[h]
 	if k == nil {
 		k = &keyRecord{lacked: m.looked}
@@ -120,17 +120,17 @@ func (m *keyMemory) learnKey(run *jwksRun, l *lesson, h kidHash, name string, c 
 	if c.partial[name] {
 		k.lacked, k.since = run.now, time.Time{}
 	}
-	print := c.print(name)
+	print := c.thumbprint(name)
 	if print == "" {
 		return
 	}
-	if k.print != "" {
+	if k.thumbprint != "" {
 		l.compared++
-		if k.print != print {
+		if k.thumbprint != print {
 			k.changed = run.now
 		}
 	}
-	k.print = print
+	k.thumbprint = print
 	if ago := run.now.Sub(k.changed); !k.changed.IsZero() && ago <= run.spread() {
 		if l.reused == "" || slices.Contains(run.kids.list, name) {
 			l.reused, l.reusedFor = name, ago
@@ -140,7 +140,7 @@ func (m *keyMemory) learnKey(run *jwksRun, l *lesson, h kidHash, name string, c 
 
 // findMissing lists the keys that signed tokens before and that a verifier lacks now. One that was revoked is missing
 // on purpose.
-func (m *keyMemory) findMissing(run *jwksRun, l *lesson, names map[kidHash]string) {
+func (m *keyHistory) findMissing(run *runState, l *observed, names map[kidHash]string) {
 	revoked := map[kidHash]bool{kidHash(sha256.Sum256([]byte(run.fresh.kid()))): true}
 	for _, kid := range run.revoked.list {
 		revoked[sha256.Sum256([]byte(kid))] = true
@@ -153,11 +153,11 @@ func (m *keyMemory) findMissing(run *jwksRun, l *lesson, names map[kidHash]strin
 	slices.SortFunc(l.missing, func(a, b keyRecord) int { return b.signed.Compare(a.signed) })
 }
 
-// learnDifference remembers since when verifiers do not have the same keys. One run that sees it may have come in the
+// updateDifference remembers since when verifiers do not have the same keys. One run that sees it may have come in the
 // middle of a change.
-func (m *keyMemory) learnDifference(run *jwksRun, l *lesson, c census) {
+func (m *keyHistory) updateDifference(run *runState, l *observed, c keyInventory) {
 	if len(c.lacking) == 0 {
-		if c.sure == len(run.views) {
+		if c.compared == len(run.snapshots) {
 			m.apart, m.apartRuns = time.Time{}, 0
 		}
 		return
@@ -171,19 +171,19 @@ func (m *keyMemory) learnDifference(run *jwksRun, l *lesson, c census) {
 	l.settling = m.apartRuns < 2 || lasted < run.Propagation.D()
 }
 
-// learnRevoked remembers since when kids count as revoked and which keys they stood for, and forgets those that no
+// updateRevoked remembers since when kids count as revoked and which keys they stood for, and forgets those that no
 // longer do.
-func (m *keyMemory) learnRevoked(run *jwksRun) {
+func (m *keyHistory) updateRevoked(run *runState) {
 	maps.DeleteFunc(m.revoked, func(kid string, _ time.Time) bool { return !slices.Contains(run.revoked.list, kid) })
-	maps.DeleteFunc(m.prints, func(kid, _ string) bool { return !slices.Contains(run.revoked.list, kid) })
+	maps.DeleteFunc(m.thumbprints, func(kid, _ string) bool { return !slices.Contains(run.revoked.list, kid) })
 	for _, kid := range run.revoked.list {
-		if k := m.keys[kidHash(sha256.Sum256([]byte(kid)))]; k != nil && k.print != "" && m.prints[kid] == "" {
-			m.prints[kid] = k.print // seen before it was revoked
+		if k := m.keys[kidHash(sha256.Sum256([]byte(kid)))]; k != nil && k.thumbprint != "" && m.thumbprints[kid] == "" {
+			m.thumbprints[kid] = k.thumbprint // seen before it was revoked
 		}
-		for i := range run.views {
-			for _, k := range run.views[i].set.Find(kid) {
+		for i := range run.snapshots {
+			for _, k := range run.snapshots[i].set.Find(kid) {
 				if k.Thumbprint != "" {
-					m.prints[kid] = k.Thumbprint
+					m.thumbprints[kid] = k.Thumbprint
 				}
 			}
 		}
@@ -196,11 +196,11 @@ func (m *keyMemory) learnRevoked(run *jwksRun) {
 }
 
 // renamed returns a revoked kid whose key, as far as it was ever seen, is in a set under another one; empty if none is.
-func (m *keyMemory) renamed(set jwk.Set, revoked []string) string {
+func (m *keyHistory) renamed(set jwk.Set, revoked []string) string {
 	m.Lock()
 	defer m.Unlock()
 	for _, kid := range revoked {
-		print := m.prints[kid]
+		print := m.thumbprints[kid]
 		if print != "" && slices.ContainsFunc(set, func(k jwk.Key) bool { return k.Thumbprint == print && k.ID != kid }) {
 			return kid
 		}
@@ -209,7 +209,7 @@ func (m *keyMemory) renamed(set jwk.Set, revoked []string) string {
 }
 
 // revokedFor is for how long all of these kids have counted as revoked.
-func (m *keyMemory) revokedFor(kids []string, now time.Time) time.Duration {
+func (m *keyHistory) revokedFor(kids []string, now time.Time) time.Duration {
 	m.Lock()
 	defer m.Unlock()
 	var ages []time.Duration
@@ -220,40 +220,40 @@ func (m *keyMemory) revokedFor(kids []string, now time.Time) time.Duration {
 }
 
 // forget drops the keys that were not seen for longest, where there are too many.
-func (m *keyMemory) forget() {
-	if len(m.keys) <= mostRemembered {
+func (m *keyHistory) forget() {
+	if len(m.keys) <= maxRemembered {
 		return
 	}
 	all := slices.SortedFunc(maps.Keys(m.keys), func(a, b kidHash) int {
 		return cmp.Or(m.keys[b].signed.Compare(m.keys[a].signed), m.keys[b].seen.Compare(m.keys[a].seen))
 	})
-	for _, h := range all[mostRemembered:] {
+	for _, h := range all[maxRemembered:] {
 		delete(m.keys, h)
 	}
 }
 
 // spread is how long it takes until every verifier must have what is published now.
-func (run *jwksRun) spread() time.Duration {
+func (run *runState) spread() time.Duration {
 	var longest time.Duration
-	for i := range run.views {
-		if v := &run.views[i]; v.set != nil {
-			longest = max(longest, run.life(v))
+	for i := range run.snapshots {
+		if v := &run.snapshots[i]; v.set != nil {
+			longest = max(longest, run.tokenLifetime(v))
 		}
 	}
 	return longest + run.Propagation.D()
 }
 
-// rotation notes what can be told of the times of a rotation: whether the key that signs has been published for long
+// checkRotation notes what can be told of the times of a rotation: whether the key that signs has been published for long
 // enough, and whether those that signed before are kept for long enough. Of what happened before the first run nobody
 // knows, so the check is noted only once it can tell: it fails on what was seen, and passes on what was seen.
-func (run *jwksRun) rotation(l lesson) {
+func (run *runState) checkRotation(l observed) {
 	const check = "rotation"
 	if run.issuer == nil {
 		return
 	}
 	lives := l.life + run.Leeway.D()
 	if l.life > 0 && run.Grace > 0 && lives > run.Grace.D() {
-		run.r.Fail(check, jwksShort, "tokens live %s, and are accepted for %s more: longer than the grace of %s, after which their key is gone",
+		run.r.Fail(check, reasonShort, "tokens live %s, and are accepted for %s more: longer than the grace of %s, after which their key is gone",
 			probe.Duration(l.life), run.Leeway, run.Grace)
 		return
 	}
@@ -263,20 +263,20 @@ func (run *jwksRun) rotation(l lesson) {
 	}
 	for _, k := range l.missing {
 		if ago := run.now.Sub(k.signed); ago < grace {
-			run.r.Fail(check, jwksShort, "a key that signed %s ago is not at every verifier, wanted it there for %s: its tokens are refused for up to %s more",
+			run.r.Fail(check, reasonShort, "a key that signed %s ago is not at every verifier, wanted it there for %s: its tokens are refused for up to %s more",
 				ago.Round(time.Second), probe.Duration(grace), (grace - ago).Round(time.Second))
 			return
 		}
 	}
 	wanted := run.spread()
-	having, sure := run.having(run.fresh.kid())
+	having, sure := run.coverage(run.fresh.kid())
 	if run.fresh.kid() == "" || having == 0 || having < sure {
 		return // another check tells
 	}
 	k := l.signer
 	switch {
 	case !k.lacked.IsZero() && run.now.Sub(k.lacked) < wanted:
-		run.r.Fail(check, jwksLate, "the key that signs is published for no more than %s, wanted %s before it signs: who has an older set in a cache refuses its tokens",
+		run.r.Fail(check, reasonLate, "the key that signs is published for no more than %s, wanted %s before it signs: who has an older set in a cache refuses its tokens",
 			run.now.Sub(k.lacked).Round(time.Second), probe.Duration(wanted))
 	case !k.since.IsZero() && run.now.Sub(k.since) >= wanted:
 		run.r.Pass(check, "the key that signs is published for at least %s, longer than any copy of a set is kept", run.now.Sub(k.since).Round(time.Second))

@@ -37,9 +37,9 @@ type Probe struct {
 	AllowCached    bool `yaml:"allow_cached" doc:"accept a set from a cache; it does not prove that a key is absent"`
 	AllowExponent3 bool `yaml:"allow_exponent_3" doc:"accept RSA keys with the exponent 3"`
 
-	client *httpx.Client
-	issuer *httpx.Client // asks for the fresh token; nil without fresh
-	memory keyMemory
+	client  *httpx.Client
+	issuer  *httpx.Client // asks for the fresh token; nil without fresh
+	history keyHistory
 }
 
 // Verifier is one that is more, or other, than one URL.
@@ -52,45 +52,45 @@ type Verifier struct {
 
 // Reasons of the jwks kind, beside those that it shares with token.
 var (
-	jwksMissing      = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
-	jwksReplica      = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
-	jwksEmpty        = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key that verifies anything"}
-	jwksDuplicate    = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one set have the same id"}
-	jwksReused       = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "another key than before has the id"}
-	jwksConflict     = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
-	jwksDisagreement = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
-	jwksWeak         = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "below RFC 7518, section 3.3"}
-	jwksBad          = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a key that must be there cannot be read"}
-	jwksAlg          = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a key that must be there is not for verifying as wanted"}
-	jwksRevoked      = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still there"}
-	jwksCache        = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be kept until after its keys are gone"}
-	jwksLate         = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have it"}
-	jwksShort        = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "gone before its last token has expired"}
+	reasonMissing        = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
+	reasonReplicaMissing = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
+	reasonEmpty          = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key that verifies anything"}
+	reasonDuplicate      = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one set have the same id"}
+	reasonReused         = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "another key than before has the id"}
+	reasonConflict       = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
+	reasonDisagreement   = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
+	reasonWeak           = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "below RFC 7518, section 3.3"}
+	reasonBadKey         = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a key that must be there cannot be read"}
+	reasonAlgorithm      = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a key that must be there is not for verifying as wanted"}
+	reasonRevoked        = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still there"}
+	reasonCache          = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be kept until after its keys are gone"}
+	reasonLate           = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have it"}
+	reasonShort          = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "gone before its last token has expired"}
 )
 
 // Measures of the jwks kind.
 var (
-	jwksState = &probe.Measure{
+	stateGauge = &probe.Measure{
 		Name:   "probe_jwks_state",
 		Help:   "1 for what all verifiers together were found to be at the last run, 0 for the others.",
 		Labels: []string{"state"},
 	}
-	jwksKidPresent = &probe.Measure{
+	kidPresentGauge = &probe.Measure{
 		Name:   "probe_jwks_kid_present",
 		Help:   "1 if a configured kid was in the key set at the last run, 0 if it was not.",
 		Labels: []string{"target", "kid"},
 	}
-	jwksKeys = &probe.Measure{
+	keysGauge = &probe.Measure{
 		Name:   "probe_jwks_keys",
 		Help:   "Keys that verify signatures in the key set at the last run.",
 		Labels: []string{"target"},
 	}
-	jwksIgnored = &probe.Measure{
+	ignoredKeysGauge = &probe.Measure{
 		Name:   "probe_jwks_keys_ignored",
 		Help:   "Entries of the key set at the last run that verify nothing, by why: unknown_type, unreadable, not_for_signing, malformed, private_key.",
 		Labels: []string{"target", "why"},
 	}
-	jwksMaxAge = &probe.Measure{
+	maxAgeGauge = &probe.Measure{
 		Name:   "probe_jwks_max_age_seconds",
 		Help:   "How long the answer of the last run says that the key set may be kept; absent if it does not say.",
 		Labels: []string{"target"},
@@ -102,10 +102,10 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
 		Summary:  "the keys of every verifier and replica: present, equal, usable, nothing private, and rotated in time",
-		Measures: []*probe.Measure{jwksState, jwksKidPresent, jwksKeys, jwksIgnored, jwksMaxAge},
+		Measures: []*probe.Measure{stateGauge, kidPresentGauge, keysGauge, ignoredKeysGauge, maxAgeGauge},
 		Reasons: []probe.Reason{
-			jwksMissing, jwksReplica, jwksEmpty, jwksDuplicate, jwksReused, jwksConflict, jwksDisagreement, jwksWeak, jwksBad, jwksAlg,
-			jwksRevoked, jwksCache, jwksLate, jwksShort,
+			reasonMissing, reasonReplicaMissing, reasonEmpty, reasonDuplicate, reasonReused, reasonConflict, reasonDisagreement, reasonWeak, reasonBadKey, reasonAlgorithm,
+			reasonRevoked, reasonCache, reasonLate, reasonShort,
 			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnfit, issuance.BadSignature,
 		},
 		Traits: probe.Traits{HTTPLatency: true},
@@ -165,19 +165,19 @@ func (p *Probe) Close() {
 	}
 }
 
-// A jwksRun is one run of a JWKS probe.
-type jwksRun struct {
+// A runState is one run of a JWKS probe.
+type runState struct {
 	*Probe
-	r       *probe.Result
-	now     time.Time
-	kids    words
-	revoked words
-	fresh   freshToken
-	views   []view
+	r         *probe.Result
+	now       time.Time
+	kids      resolved
+	revoked   resolved
+	fresh     freshToken
+	snapshots []keySetSnapshot
 }
 
-// words are texts of the configuration as they are now, or why they could not be read.
-type words struct {
+// resolved are texts of the configuration as they are now, or why they could not be read.
+type resolved struct {
 	list []string
 	err  error
 }
@@ -185,52 +185,52 @@ type words struct {
 // Ask has a token issued first and reads the key sets then: what signs by then must be published by then. What was
 // seen is noted check by check, so that the first that fails is the most urgent one.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
-	run := &jwksRun{Probe: p, r: r, kids: readWords(p.Kids), revoked: readWords(p.Revoked)}
+	run := &runState{Probe: p, r: r, kids: resolve(p.Kids), revoked: resolve(p.Revoked)}
 	first, done := budget.Share(ctx, 0.35)
 	run.fresh = p.issue(first, r)
 	done()
-	places, ok := p.places(ctx, r)
+	places, ok := p.endpoints(ctx, r)
 	if !ok {
 		return
 	}
-	run.views = make([]view, len(places))
+	run.snapshots = make([]keySetSnapshot, len(places))
 	targets := make([]string, len(places))
 	for i, place := range places {
 		targets[i] = place.target
 	}
-	r.Each(targets, func(i int, r *probe.Result) { run.views[i] = p.view(ctx, r, places[i]) })
+	r.Each(targets, func(i int, r *probe.Result) { run.snapshots[i] = p.snapshot(ctx, r, places[i]) })
 	run.now = time.Now()
 	run.judge()
 }
 
 // judge notes every check, in the order of Checks, and the state.
-func (run *jwksRun) judge() {
+func (run *runState) judge() {
 	keys := run.compare()
-	lesson := run.memory.learn(run, keys)
-	run.each(run.private)
-	run.each(run.gone)
-	run.each(run.present)
-	run.signing()
-	run.agreement(keys, lesson)
-	run.each(run.read)
-	run.each(run.strength)
-	run.each(run.cache)
-	run.rotation(lesson)
-	run.count()
+	lesson := run.history.update(run, keys)
+	run.each(run.checkPrivate)
+	run.each(run.checkRevoked)
+	run.each(run.checkPresent)
+	run.checkSigning()
+	run.checkAgreement(keys, lesson)
+	run.each(run.checkParsed)
+	run.each(run.checkStrength)
+	run.each(run.checkCache)
+	run.checkRotation(lesson)
+	run.checkReplicas()
 	run.measure(keys)
 }
 
 // each notes one check for every verifier and replica.
-func (run *jwksRun) each(note func(r *probe.Result, v *view)) {
-	targets := make([]string, len(run.views))
-	for i, v := range run.views {
+func (run *runState) each(note func(r *probe.Result, v *keySetSnapshot)) {
+	targets := make([]string, len(run.snapshots))
+	for i, v := range run.snapshots {
 		targets[i] = v.target
 	}
-	run.r.Each(targets, func(i int, r *probe.Result) { note(r, &run.views[i]) })
+	run.r.Each(targets, func(i int, r *probe.Result) { note(r, &run.snapshots[i]) })
 }
 
-// named is how a kid is spoken of: shown only if the configuration names it.
-func (run *jwksRun) named(kid string) string {
+// describeKid is how a kid is spoken of: shown only if the configuration names it.
+func (run *runState) describeKid(kid string) string {
 	if slices.Contains(run.kids.list, kid) || slices.Contains(run.revoked.list, kid) {
 		return "the kid " + quoted(kid)
 	}

@@ -152,7 +152,7 @@ func stateOf(t *testing.T, r probe.Result) string {
 	var on []string
 	n := 0
 	for _, s := range r.Samples {
-		if s.Measure == jwksState {
+		if s.Measure == stateGauge {
 			n++
 			if s.Value == 1 {
 				on = append(on, s.Values[0])
@@ -311,9 +311,9 @@ func TestJWKSSaysWhatItSaw(t *testing.T) {
 		want    float64
 		values  []string
 	}{
-		{jwksKidPresent, 1, []string{at, "k1"}}, {jwksKidPresent, 0, []string{at, "k0"}}, {jwksKidPresent, 1, []string{"worker", "k1"}},
-		{jwksKeys, 2, []string{at}}, {jwksMaxAge, 600, []string{at}}, {jwksMaxAge, -1, []string{"worker"}},
-		{jwksIgnored, 1, []string{at, "unknown_type"}}, {jwksIgnored, 1, []string{at, "not_for_signing"}}, {jwksIgnored, 0, []string{at, "unreadable"}},
+		{kidPresentGauge, 1, []string{at, "k1"}}, {kidPresentGauge, 0, []string{at, "k0"}}, {kidPresentGauge, 1, []string{"worker", "k1"}},
+		{keysGauge, 2, []string{at}}, {maxAgeGauge, 600, []string{at}}, {maxAgeGauge, -1, []string{"worker"}},
+		{ignoredKeysGauge, 1, []string{at, "unknown_type"}}, {ignoredKeysGauge, 1, []string{at, "not_for_signing"}}, {ignoredKeysGauge, 0, []string{at, "unreadable"}},
 	} {
 		if got := sampled(r, c.measure, c.values...); got != c.want {
 			t.Errorf("%s%v: got %v, want %v", c.measure.Name, c.values, got, c.want)

@@ -137,7 +137,7 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 	p.Kids = []secret.Public{secret.Env(name).Public()}
 	t.Setenv(name, k1.KeyID)
 	r := probetest.Run(t, Kind(), p)
-	if r.Verdict() != probe.Pass || sampled(r, jwksKidPresent, url+"/jwks", "key-of-november") != 1 {
+	if r.Verdict() != probe.Pass || sampled(r, kidPresentGauge, url+"/jwks", "key-of-november") != 1 {
 		t.Errorf("got\n%s and %v", probetest.Lines(r), r.Samples)
 	}
 	t.Setenv(name, k2.KeyID)
@@ -145,7 +145,7 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 	if got, want := probetest.NotPassed(r), "fail\nkid@"+url+`/jwks fail(kid_missing): wanted the kid "key-of-december", it is not in the set`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if sampled(r, jwksKidPresent, url+"/jwks", "key-of-december") != 0 || stateOf(t, r) != "kid_missing" {
+	if sampled(r, kidPresentGauge, url+"/jwks", "key-of-december") != 0 || stateOf(t, r) != "kid_missing" {
 		t.Errorf("got %v", r.Samples)
 	}
 	os.Unsetenv(name)

@@ -62,7 +62,7 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
 	f := freshToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token}
 	age := asked.Sub(token.IssuedAt)
 	switch {
-	case p.memory.same(g.Token):
+	case p.history.sameToken(g.Token):
 		f.stale = "is that of the run before"
 	case !token.IssuedAt.IsZero() && age > max(p.Leeway.D(), oldestFresh):
 		f.stale = fmt.Sprintf("was issued %s before it was asked for, by its iat", age.Round(time.Second))
@@ -73,8 +73,8 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
 	return f
 }
 
-// signing notes whether the key that signs is published, and verifies what it signs wherever it is.
-func (run *jwksRun) signing() {
+// checkSigning notes whether the key that signs is published, and verifies what it signs wherever it is.
+func (run *runState) checkSigning() {
 	f := run.fresh
 	switch {
 	case run.issuer == nil:
@@ -86,22 +86,22 @@ func (run *jwksRun) signing() {
 		run.r.Fail("signing", issuance.NoKeyID, "a fresh token names no kid: nobody can tell which key signed it")
 		return
 	}
-	having, sure := run.having(f.kid())
+	having, sure := run.coverage(f.kid())
 	switch {
 	case sure == 0:
 		run.r.Inconclusive("signing", probe.ControlFailed, "a fresh token was issued, but no key set could be read to verify it by")
 		return
-	case having == 0 && sure < len(run.views):
+	case having == 0 && sure < len(run.snapshots):
 		run.r.Inconclusive("signing", probe.ControlFailed, "the key that signed a fresh token is in no key set that could be read; %d of %d could not",
-			len(run.views)-sure, len(run.views))
+			len(run.snapshots)-sure, len(run.snapshots))
 		return
 	case having == 0:
 		run.r.Fail("signing", issuance.SigningWithUnpublishedKey, "a fresh token is signed with a key that no verifier has: nobody can verify it")
 		return
 	}
-	for i := range run.views {
-		v := &run.views[i]
-		if !v.sure() || len(v.set.Find(f.kid())) == 0 {
+	for i := range run.snapshots {
+		v := &run.snapshots[i]
+		if !v.authoritative() || len(v.set.Find(f.kid())) == 0 {
 			continue
 		}
 		if why, detail := run.verify(v); why != probe.OK {
@@ -114,27 +114,27 @@ func (run *jwksRun) signing() {
 		return
 	}
 	run.r.Pass("signing", "a fresh token verifies with the published key that has its kid (%s), at %d of %s",
-		f.token.Algorithm, having, text.Count(len(run.views), "verifier"))
+		f.token.Algorithm, having, text.Count(len(run.snapshots), "verifier"))
 }
 
 // verify says why the fresh token does not verify by the key set of one verifier.
-func (run *jwksRun) verify(v *view) (probe.Reason, string) {
+func (run *runState) verify(v *keySetSnapshot) (probe.Reason, string) {
 	_, err := v.set.Verify(run.fresh.token, jwk.Allowed(run.Algs))
 	switch {
 	case err == nil:
 		return probe.OK, ""
 	case errors.Is(err, jwk.ErrSignature):
-		return jwksConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
+		return reasonConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
 	case errors.Is(err, jwk.ErrKey) && run.unfit(v, run.fresh.kid()) != "":
 		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
 	case errors.Is(err, jwk.ErrKey):
-		return jwksAlg, "the key with a fresh token's kid is not for the algorithm that signed it"
+		return reasonAlgorithm, "the key with a fresh token's kid is not for the algorithm that signed it"
 	}
 	return issuance.NotVerified(err)
 }
 
 // unfit returns what is wrong with a key of a set; empty if nothing is with one of those that have the kid.
-func (run *jwksRun) unfit(v *view, kid string) jwk.Problem {
+func (run *runState) unfit(v *keySetSnapshot, kid string) jwk.Problem {
 	var worst jwk.Problem
 	for _, k := range v.set.Find(kid) {
 		if k.Problem == "" {
@@ -145,10 +145,10 @@ func (run *jwksRun) unfit(v *view, kid string) jwk.Problem {
 	return worst
 }
 
-// having counts the verifiers that have a kid, of those that are sure to have what they show.
-func (run *jwksRun) having(kid string) (having, sure int) {
-	for i := range run.views {
-		if v := &run.views[i]; v.sure() {
+// coverage counts the verifiers that have a kid, of those that are sure to have what they show.
+func (run *runState) coverage(kid string) (having, sure int) {
+	for i := range run.snapshots {
+		if v := &run.snapshots[i]; v.authoritative() {
 			sure++
 			if len(v.set.Find(kid)) > 0 {
 				having++

@@ -38,7 +38,7 @@ func newRota(t *testing.T, change func(p *Probe)) *rota {
 func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSONWebKey) probe.Result {
 	x.t.Helper()
 	r := probe.NewResult(probe.ID{System: "test", Name: "it"})
-	run := &jwksRun{Probe: x.probe, r: r, now: x.start.Add(after), kids: readWords(x.probe.Kids), revoked: readWords(x.probe.Revoked)}
+	run := &runState{Probe: x.probe, r: r, now: x.start.Add(after), kids: resolve(x.probe.Kids), revoked: resolve(x.probe.Revoked)}
 	run.fresh.Outcome = probe.Outcome{Reason: probe.ControlFailed, Detail: "no fresh token"}
 	if signer != nil {
 		token, err := jwk.ReadToken(tokenBy(x.t, *signer))
@@ -48,9 +48,9 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 		run.fresh = freshToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token, life: 5 * time.Minute}
 	}
 	for i, keys := range [][]jose.JSONWebKey{a, b} {
-		v := view{place: place{target: string(rune('a' + i))}, why: probe.OK, life: 10 * time.Minute, said: true}
+		v := keySetSnapshot{endpoint: endpoint{target: string(rune('a' + i))}, reason: probe.OK, maxAge: 10 * time.Minute, maxAgeGiven: true}
 		if keys == nil {
-			v.why, v.detail = probe.Refused, "refused"
+			v.reason, v.detail = probe.Refused, "refused"
 		} else {
 			var entries []any
 			for _, key := range keys {
@@ -61,7 +61,7 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 				x.t.Fatal(err)
 			}
 		}
-		run.views = append(run.views, v)
+		run.snapshots = append(run.snapshots, v)
 	}
 	run.judge()
 	return *r
@@ -218,12 +218,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		x.at(time.Duration(run+1)*time.Minute, nil, many, many)
 	}
-	if n := len(x.probe.memory.keys); n != mostRemembered {
-		t.Errorf("%d keys are remembered, want %d", n, mostRemembered)
+	if n := len(x.probe.history.keys); n != maxRemembered {
+		t.Errorf("%d keys are remembered, want %d", n, maxRemembered)
 	}
 	one := []jose.JSONWebKey{k1}
 	x.want("rotation", x.at(5*time.Minute+30*time.Second, &k1, []jose.JSONWebKey{newJWK(t, "z", "ES256")}, one), "") // what signed is not forgotten first
-	if got := x.probe.memory.keys; len(got) != mostRemembered {
+	if got := x.probe.history.keys; len(got) != maxRemembered {
 		t.Errorf("%d keys are remembered", len(got))
 	}
 }
@@ -270,7 +270,7 @@ func TestJWKSOutOfACache(t *testing.T) {
 			if state := stateOf(t, r); state != c.state {
 				t.Errorf("the state is %s", state)
 			}
-			if got := sampled(r, jwksMaxAge, url+c.path); got != 3600 {
+			if got := sampled(r, maxAgeGauge, url+c.path); got != 3600 {
 				t.Errorf("max-age: got %v", got)
 			}
 		})
@@ -279,7 +279,7 @@ func TestJWKSOutOfACache(t *testing.T) {
 		p := jwks([]string{url + "/with"}, "k1")
 		p.Revoked, p.AllowCached = literals("k0"), true
 		probetest.Run(t, Kind(), p)
-		p.memory.revoked["k0"] = time.Now().Add(-2 * time.Hour)
+		p.history.revoked["k0"] = time.Now().Add(-2 * time.Hour)
 		if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "fail\nrevoked@"+url+`/with fail(revoked_kid_present): wanted no "k0", it is still published`) {
 			t.Errorf("got\n%s", got)
 		}

@@ -160,13 +160,13 @@ func (p *Probe) validateFresh() error {
 	return nil
 }
 
-// readWords reads texts of the configuration at their sources.
-func readWords(texts []secret.Public) words {
-	var w words
+// resolve reads texts of the configuration at their sources.
+func resolve(texts []secret.Public) resolved {
+	var w resolved
 	for _, p := range texts {
 		text, err := word(p)
 		if err != nil {
-			return words{err: err}
+			return resolved{err: err}
 		}
 		w.list = append(w.list, text)
 	}

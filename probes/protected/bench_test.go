@@ -86,11 +86,11 @@ func BenchmarkForge(b *testing.B) {
 			g.makeKey()
 			tokens := []string{g.issue(nil), g.issue(nil)}
 			i := 0
-			var f forger
+			var f forgeryCache
 			for b.Loop() {
 				i++
 				real := jwk.ReadRaw(tokens[i%2])
-				if _, err := f.all("bench", maker{real: real}); err != nil {
+				if _, err := f.all("bench", forgeryBuilder{real: real}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -86,55 +86,55 @@ func forged(name, words, token string) forgery {
 	return forgery{name, words, func() string { return token }}
 }
 
-// A battery is the forged tokens of a run.
-type battery struct {
+// A forgerySet is the forged tokens of a run.
+type forgerySet struct {
 	all    []forgery
 	keyed  bool         // some are keyed with the public key
 	why    probe.Reason // OK, or why not all could be made
 	detail string
 }
 
-// A forger keeps its forgeries while what they are made of stays the same: to make them costs more than to present
+// A forgeryCache keeps its forgeries while what they are made of stays the same: to make them costs more than to present
 // them, and each has to be made known to the redactor.
-type forger struct {
+type forgeryCache struct {
 	sync.Mutex
 	of   [sha256.Size]byte
 	kept []forgery
 }
 
 // forge makes the tokens to present: from the valid one if that is a JWT, else from the claims of the configuration.
-func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*fixture) *battery {
+func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*storedToken) *forgerySet {
 	if p.Forgeries == nil {
 		return nil
 	}
 	token, o := p.valid.client.Token(ctx)
 	if !o.Passed() {
-		return &battery{why: o.Reason, detail: o.Detail}
+		return &forgerySet{why: o.Reason, detail: o.Detail}
 	}
 	real := jwk.ReadRaw(token)
 	if real == nil && p.Forgeries.Claims == nil {
-		return &battery{why: probe.Credential, detail: "the valid token is no JWT; write under claims what real ones say"}
+		return &forgerySet{why: probe.Credential, detail: "the valid token is no JWT; write under claims what real ones say"}
 	}
 	if real == nil {
-		real = p.Forgeries.invented(time.Now())
+		real = p.Forgeries.synthetic(time.Now())
 	}
-	b := &battery{why: probe.OK}
+	b := &forgerySet{why: probe.OK}
 	var published []crypto.PublicKey
 	if !p.Forgeries.Keys.IsZero() {
 		published, b.why, b.detail = p.publicKeys(ctx, r, token, real)
 	}
 	b.keyed = len(published) > 0
-	m := maker{real: real, published: published, other: otherSignature(tokens, real)}
-	all, err := p.forger.all(r.System+"/"+r.Name, m)
+	m := forgeryBuilder{real: real, published: published, other: otherSignature(tokens, real)}
+	all, err := p.forgeries.all(r.System+"/"+r.Name, m)
 	if err != nil {
-		return &battery{why: probe.ControlFailed, detail: "keys to forge with could not be made"}
+		return &forgerySet{why: probe.ControlFailed, detail: "keys to forge with could not be made"}
 	}
 	b.all = all
 	return b
 }
 
-// invented is a token that could be a real one, but for its signature, which it lacks.
-func (f *Forgeries) invented(now time.Time) *jwk.RawToken {
+// synthetic is a token that could be a real one, but for its signature, which it lacks.
+func (f *Forgeries) synthetic(now time.Time) *jwk.RawToken {
 	alg := f.Algorithm
 	if alg == "" {
 		alg = "RS256"
@@ -154,7 +154,7 @@ func (f *Forgeries) invented(now time.Time) *jwk.RawToken {
 }
 
 // otherSignature is that of another caller's token made with the same algorithm and key, if there is one.
-func otherSignature(tokens map[string]*fixture, real *jwk.RawToken) string {
+func otherSignature(tokens map[string]*storedToken, real *jwk.RawToken) string {
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
 		t := tokens[name].jwt
 		if t != nil && name != callerValid && t.Text("alg") == real.Text("alg") && t.Text("kid") == real.Text("kid") && t.Signature != real.Signature {
@@ -165,7 +165,7 @@ func otherSignature(tokens map[string]*fixture, real *jwk.RawToken) string {
 }
 
 // all returns the forgeries that a maker makes, or makes them if they are not kept.
-func (f *forger) all(whose string, m maker) ([]forgery, error) {
+func (f *forgeryCache) all(whose string, m forgeryBuilder) ([]forgery, error) {
 	f.Lock()
 	defer f.Unlock()
 	of := m.sum()

@@ -14,14 +14,14 @@ import (
 	"prober/internal/jwk"
 )
 
-// A maker makes forgeries out of what a forger would know.
-type maker struct {
+// A forgeryBuilder makes forgeries out of what a forger would know.
+type forgeryBuilder struct {
 	real      *jwk.RawToken
 	published []crypto.PublicKey // by which real tokens are verified; none if nobody said
 	other     string             // the signature of another real token; empty if there is none
 }
 
-func (m *maker) sum() [sha256.Size]byte {
+func (m *forgeryBuilder) sum() [sha256.Size]byte {
 	h := sha256.New()
 	for _, part := range []string{m.real.Header, m.real.Payload, m.real.Signature, m.other} {
 		fmt.Fprintf(h, "%d %s ", len(part), part)
@@ -47,7 +47,7 @@ const (
 )
 
 // make makes all of them. The bytes are put together by hand, since no library should.
-func (m *maker) make() ([]forgery, error) {
+func (m *forgeryBuilder) make() ([]forgery, error) {
 	t := m.real
 	alg := t.Text("alg")
 	own, err := newForgeKey(alg)
@@ -93,7 +93,7 @@ func (m *maker) make() ([]forgery, error) {
 }
 
 // resigned are the forgeries that need a real signature to begin with.
-func (m *maker) resigned() []forgery {
+func (m *forgeryBuilder) resigned() []forgery {
 	t := m.real
 	signed := t.Header + "." + t.Payload + "."
 	signature, err := base64.RawURLEncoding.DecodeString(t.Signature)
@@ -123,7 +123,7 @@ func tampered(t *jwk.RawToken) map[string]any {
 }
 
 // head is the real header with members changed, given as names and values in turn.
-func (m *maker) head(pairs ...any) map[string]any {
+func (m *forgeryBuilder) head(pairs ...any) map[string]any {
 	head := maps.Clone(m.real.Head)
 	for pair := range slices.Chunk(pairs, 2) {
 		head[pair[0].(string)] = pair[1]
@@ -132,13 +132,13 @@ func (m *maker) head(pairs ...any) map[string]any {
 }
 
 // keyed is the real token with alg HS256 and a MAC by that key.
-func (m *maker) keyed(key []byte, pairs ...any) string {
+func (m *forgeryBuilder) keyed(key []byte, pairs ...any) string {
 	k := forgeKey{alg: "HS256", shared: key}
 	return k.sign(encoded(m.head(append(pairs, "alg", "HS256")...)) + "." + m.real.Payload)
 }
 
 // claiming is the real token with a claim changed. The real key is not ours, so another one signs under its kid.
-func (m *maker) claiming(own *forgeKey, name string, value any) string {
+func (m *forgeryBuilder) claiming(own *forgeKey, name string, value any) string {
 	claims := maps.Clone(m.real.Claims)
 	claims[name] = value
 	return own.sign(m.real.Header + "." + encoded(claims))

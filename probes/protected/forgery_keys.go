@@ -40,7 +40,7 @@ func (f *Forgeries) keysURL() string {
 // readKeys returns the key set, or why there is none.
 func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.Reason, string) {
 	if url := p.Forgeries.keysURL(); url != "" {
-		a := p.asker.Do(ctx, r, httpx.Request{Check: "keys", URL: url, Want: httpx.Codes(200)})
+		a := p.keysClient.Do(ctx, r, httpx.Request{Check: "keys", URL: url, Want: httpx.Codes(200)})
 		if a.Reason != probe.OK {
 			return nil, a.Reason, "the public keys could not be fetched: " + a.Detail
 		}

@@ -10,70 +10,70 @@ import (
 	"prober/internal/probe"
 )
 
-// A protectedNote is the outcome of one check at one replica.
-type protectedNote struct {
+// A checkOutcome is the outcome of one check at one replica.
+type checkOutcome struct {
 	check   string
 	verdict probe.Verdict
-	why     probe.Reason
+	reason     probe.Reason
 	detail  string
 }
 
-func said(check string, why probe.Reason, format string, args ...any) protectedNote {
-	return protectedNote{check, why.Verdict, why, fmt.Sprintf(format, args...)}
+func outcomef(check string, why probe.Reason, format string, args ...any) checkOutcome {
+	return checkOutcome{check, why.Verdict, why, fmt.Sprintf(format, args...)}
 }
 
-func doubted(check string, why probe.Reason, format string, args ...any) protectedNote {
-	return protectedNote{check, probe.Inconclusive, why, fmt.Sprintf(format, args...)}
+func inconclusivef(check string, why probe.Reason, format string, args ...any) checkOutcome {
+	return checkOutcome{check, probe.Inconclusive, why, fmt.Sprintf(format, args...)}
 }
 
-// urgency orders what is told: that somebody was let in, what else failed, why nothing is proven, and then the rest.
-func (n protectedNote) urgency() int {
+// priority orders what is told: that somebody was let in, what else failed, why nothing is proven, and then the rest.
+func (n checkOutcome) priority() int {
 	switch {
-	case n.why == probe.AuthBypass:
+	case n.reason == probe.AuthBypass:
 		return 0
 	case n.verdict == probe.Fail:
 		return 1
 	case n.verdict == probe.Inconclusive && (n.check == callerValid || n.check == checkWrongPath):
 		return 2
 	}
-	return leastUrgent
+	return lowestPriority
 }
 
-const leastUrgent = 3
+const lowestPriority = 3
 
 // note writes what was found of one urgency.
-func (v *visit) note(r *probe.Result, urgency int) {
+func (v *replicaRun) note(r *probe.Result, urgency int) {
 	for _, n := range v.notes {
 		switch {
-		case n.urgency() != urgency:
+		case n.priority() != urgency:
 		case n.verdict == probe.Pass:
 			r.Pass(n.check, "%s", n.detail)
 		case n.verdict == probe.Fail:
-			r.Fail(n.check, n.why, "%s", n.detail)
+			r.Fail(n.check, n.reason, "%s", n.detail)
 		default:
-			r.Inconclusive(n.check, n.why, "%s", n.detail)
+			r.Inconclusive(n.check, n.reason, "%s", n.detail)
 		}
 	}
 }
 
-// tell exports what the run at the replica came to.
-func (v *visit) tell(r *probe.Result) {
+// exportOutcome exports what the run at the replica came to.
+func (v *replicaRun) exportOutcome(r *probe.Result) {
 	v.exchanges(r)
-	for _, o := range protectedOutcomes {
-		r.Measure(protectedOutcome, probe.BoolValue(o == v.outcome), r.Target(), o)
+	for _, o := range outcomes {
+		r.Measure(outcomeGauge, probe.BoolValue(o == v.outcome), r.Target(), o)
 	}
 }
 
 // judge reads the answers.
-func (v *visit) judge() {
+func (v *replicaRun) judge() {
 	p := v.probe
 	v.cases = map[string]caseOutcome{}
 	admitted, outcome := v.judgeValid()
 	path := v.judgePath(admitted)
 	control := admitted.verdict == probe.Pass && path.verdict == probe.Pass
 	if admitted.verdict == probe.Pass && !control {
-		admitted = doubted(callerValid, probe.ControlFailed, "%s, which proves nothing: %s", admitted.detail, path.detail)
-		outcome = outcomeUntold
+		admitted = inconclusivef(callerValid, probe.ControlFailed, "%s, which proves nothing: %s", admitted.detail, path.detail)
+		outcome = outcomeInconclusive
 		v.cases[callerValid] = caseError
 	}
 	strangers := true // are refused
@@ -83,7 +83,7 @@ func (v *visit) judge() {
 			continue
 		}
 		n := v.judgeCaller(c, control)
-		if (c.name == callerNobody || c.name == callerGarbage) && !c.Status.Contains(v.answers[c.name].Status) && !denies(v.answers[c.name].Status) {
+		if (c.name == callerAnonymous || c.name == callerInvalid) && !c.Status.Contains(v.answers[c.name].Status) && !denies(v.answers[c.name].Status) {
 			strangers = false
 		}
 		v.notes = append(v.notes, n)
@@ -92,80 +92,80 @@ func (v *visit) judge() {
 		v.notes = append(v.notes, v.judgeForged(control))
 	}
 	v.outcome = outcome
-	if v.blanket() {
-		v.outcome = outcomeBlanket
+	if v.catchAll() {
+		v.outcome = outcomeCatchAll
 	} else if outcome == outcomePassed && !strangers {
-		v.outcome = outcomeUntold
+		v.outcome = outcomeInconclusive
 	}
 	for _, n := range v.notes {
-		if n.why == probe.AuthBypass {
+		if n.reason == probe.AuthBypass {
 			v.outcome = outcomeBypass
 		}
 	}
 }
 
-// blanket reports whether the path that nobody serves is answered 501 too: then 501 does not come from the route.
-func (v *visit) blanket() bool {
+// catchAll reports whether the path that nobody serves is answered 501 too: then 501 does not come from the route.
+func (v *replicaRun) catchAll() bool {
 	want := v.probe.valid.Status
 	return want.Contains(501) && want.Contains(v.answers[checkWrongPath].Status)
 }
 
 // judgeValid tells whether the valid caller was let in, and otherwise what that says of the route.
-func (v *visit) judgeValid() (protectedNote, string) {
+func (v *replicaRun) judgeValid() (checkOutcome, string) {
 	p, a := v.probe, v.answers[callerValid]
 	want := p.valid.Status
 	v.cases[callerValid] = caseError
 	f := v.tokens[callerValid]
 	switch {
-	case f != nil && f.unproven != "":
-		return doubted(callerValid, probe.Credential, "the token %s", f.unproven), outcomeUntold
+	case f != nil && f.unusableBecause != "":
+		return inconclusivef(callerValid, probe.Credential, "the token %s", f.unusableBecause), outcomeInconclusive
 	case v.cutOff(a):
-		return timeUp(callerValid), outcomeUntold
+		return timeUp(callerValid), outcomeInconclusive
 	case a.Reason != probe.OK && a.Reason.Verdict == probe.Fail:
-		return said(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), outcomeUpstream
+		return outcomef(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), outcomeUpstream
 	case a.Reason != probe.OK:
-		return said(callerValid, a.Reason, "%s", a.Detail), outcomeUntold
+		return outcomef(callerValid, a.Reason, "%s", a.Detail), outcomeInconclusive
 	case want.Contains(a.Status):
 		return v.judgeAdmitted(a)
 	case a.Status == 429:
-		return said(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), outcomeUntold
+		return outcomef(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), outcomeInconclusive
 	case denies(a.Status):
 		v.cases[callerValid] = caseRejected
-		return said(callerValid, probe.ValidRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
+		return outcomef(callerValid, probe.ValidRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
 	case a.Status == 404:
-		return said(callerValid, reasonMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
+		return outcomef(callerValid, reasonMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
 	case a.Redirected():
-		return said(callerValid, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), outcomeMissing
+		return outcomef(callerValid, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), outcomeMissing
 	case a.Status >= 500:
-		return said(callerValid, reasonUpstream, "wanted %s, got %d", want, a.Status), outcomeUpstream
+		return outcomef(callerValid, reasonUpstream, "wanted %s, got %d", want, a.Status), outcomeUpstream
 	}
-	return said(callerValid, reasonImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), outcomeImplemented
+	return outcomef(callerValid, reasonImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), outcomeImplemented
 }
 
 // judgeAdmitted tells whether an answer of the wanted status is the service's own.
-func (v *visit) judgeAdmitted(a *httpx.Answer) (protectedNote, string) {
+func (v *replicaRun) judgeAdmitted(a *httpx.Answer) (checkOutcome, string) {
 	p := v.probe
 	switch {
 	case a.Cached != "":
-		return doubted(callerValid, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), outcomeUntold
-	case !p.own(a):
-		return doubted(callerValid, probe.ControlFailed, "got %d, and not from the service itself: %s", a.Status, p.sign()), outcomeUntold
+		return inconclusivef(callerValid, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), outcomeInconclusive
+	case !p.isOwn(a):
+		return inconclusivef(callerValid, probe.ControlFailed, "got %d, and not from the service itself: %s", a.Status, p.foreignReason()), outcomeInconclusive
 	case p.valid.Code != "" && p.Code.Read(a) != p.valid.Code:
-		return doubted(callerValid, probe.ControlFailed, "got %d, and not from the service itself: it lacks the code %s", a.Status, p.valid.Code), outcomeUntold
+		return inconclusivef(callerValid, probe.ControlFailed, "got %d, and not from the service itself: it lacks the code %s", a.Status, p.valid.Code), outcomeInconclusive
 	}
 	v.cases[callerValid] = caseAsExpected
-	return said(callerValid, probe.OK, "let in: got %d", a.Status), outcomePassed
+	return outcomef(callerValid, probe.OK, "let in: got %d", a.Status), outcomePassed
 }
 
-// own reports whether an answer is the service's and not that of something in front of it.
-func (p *Probe) own(a *httpx.Answer) bool {
+// isOwn reports whether an answer is the service's and not that of something in front of it.
+func (p *Probe) isOwn(a *httpx.Answer) bool {
 	if p.Marker != nil {
 		return p.Marker.Read(a) != ""
 	}
 	return a.Status < 500 || !strings.HasPrefix(strings.ToLower(a.Header.Get("Content-Type")), "text/html")
 }
 
-func (p *Probe) sign() string {
+func (p *Probe) foreignReason() string {
 	if p.Marker != nil {
 		return "it lacks the marker"
 	}
@@ -173,75 +173,75 @@ func (p *Probe) sign() string {
 }
 
 // judgePath tells whether a path that nobody serves is told apart from the route.
-func (v *visit) judgePath(admitted protectedNote) protectedNote {
+func (v *replicaRun) judgePath(admitted checkOutcome) checkOutcome {
 	a, want := v.answers[checkWrongPath], v.probe.valid.Status
 	switch {
-	case v.blanket():
-		return said(checkWrongPath, reasonBlanket, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
+	case v.catchAll():
+		return outcomef(checkWrongPath, reasonCatchAll, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
 	case a.Reason != probe.OK:
-		return doubted(checkWrongPath, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+		return inconclusivef(checkWrongPath, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
 	case want.Contains(a.Status):
-		return doubted(checkWrongPath, probe.ControlFailed, "wanted 404 for a path that nobody serves, got %d as for the route", a.Status)
+		return inconclusivef(checkWrongPath, probe.ControlFailed, "wanted 404 for a path that nobody serves, got %d as for the route", a.Status)
 	case a.Status == 429 || a.Status >= 500:
-		return doubted(checkWrongPath, probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
+		return inconclusivef(checkWrongPath, probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
 	case admitted.verdict != probe.Pass:
-		return doubted(checkWrongPath, probe.ControlFailed, "got %d for a path that nobody serves, and nothing to tell it from: the valid caller was not let in", a.Status)
+		return inconclusivef(checkWrongPath, probe.ControlFailed, "got %d for a path that nobody serves, and nothing to tell it from: the valid caller was not let in", a.Status)
 	}
-	return said(checkWrongPath, probe.OK, "a path that nobody serves is told apart (%d)", a.Status)
+	return outcomef(checkWrongPath, probe.OK, "a path that nobody serves is told apart (%d)", a.Status)
 }
 
 // admits reports whether an answer lets somebody in: what the valid caller gets, or any success. An answer that was
 // cut off counts as well, since its beginning was handed over.
-func (v *visit) admits(a *httpx.Answer) bool {
+func (v *replicaRun) admits(a *httpx.Answer) bool {
 	p := v.probe
 	if a.Status/100 == 2 {
 		return true
 	}
-	return p.valid.Status.Contains(a.Status) && !v.blanket() && p.own(a)
+	return p.valid.Status.Contains(a.Status) && !v.catchAll() && p.isOwn(a)
 }
 
 // judgeCaller tells whether a caller who must be refused was, and as wanted. That somebody was let in needs no
 // control to be wrong; all else needs the valid caller to have been let in at the same replica.
-func (v *visit) judgeCaller(c *caller, control bool) protectedNote {
+func (v *replicaRun) judgeCaller(c *caller, control bool) checkOutcome {
 	n, outcome := v.judgeRefusal(c, v.answers[c.name])
-	if !control && n.why != probe.AuthBypass && n.verdict != probe.Inconclusive {
-		n = doubted(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not let in", n.detail)
+	if !control && n.reason != probe.AuthBypass && n.verdict != probe.Inconclusive {
+		n = inconclusivef(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not let in", n.detail)
 		outcome = caseError
 	}
 	v.cases[c.name] = outcome
 	return n
 }
 
-func (v *visit) judgeRefusal(c *caller, a *httpx.Answer) (protectedNote, caseOutcome) {
+func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	p, f := v.probe, v.tokens[c.name]
 	switch {
-	case v.admits(a) && f != nil && f.stillGood:
-		return doubted(c.name, probe.Credential, "let in, and rightly: the token %s", f.unproven), caseError
+	case v.admits(a) && f != nil && f.expectedValid:
+		return inconclusivef(c.name, probe.Credential, "let in, and rightly: the token %s", f.unusableBecause), caseError
 	case v.admits(a):
-		return said(c.name, probe.AuthBypass, "%s is let in: wanted %s, got %d%s", c.words(), c.Status, a.Status, v.anyPath(a)), caseAccepted
+		return outcomef(c.name, probe.AuthBypass, "%s is let in: wanted %s, got %d%s", c.describe(), c.Status, a.Status, v.anyPath(a)), caseAccepted
 	case v.cutOff(a):
 		return timeUp(c.name), caseError
 	case a.Reason != probe.OK:
-		return said(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
+		return outcomef(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
 	case a.Status == 429:
-		return said(c.name, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", c.Status), caseError
-	case f != nil && f.unproven != "":
-		return doubted(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unproven), caseError
+		return outcomef(c.name, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", c.Status), caseError
+	case f != nil && f.unusableBecause != "":
+		return inconclusivef(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unusableBecause), caseError
 	case !c.Status.Contains(a.Status):
 		return v.judgeOther(c.name, c.Status, a)
 	case a.Cached != "":
-		return doubted(c.name, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), caseError
+		return inconclusivef(c.name, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), caseError
 	case c.Code != "" && p.Code.Read(a) != c.Code:
-		return said(c.name, reasonWrongCode, "got %d, with %s in place of the code %s", a.Status, p.spoken(p.Code.Read(a)), c.Code), caseWrongCode
+		return outcomef(c.name, reasonWrongCode, "got %d, with %s in place of the code %s", a.Status, p.describeCode(p.Code.Read(a)), c.Code), caseWrongCode
 	case c.Code != "":
-		return said(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), caseAsExpected
+		return outcomef(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), caseAsExpected
 	}
-	return said(c.name, probe.OK, "refused: got %d", a.Status), caseAsExpected
+	return outcomef(c.name, probe.OK, "refused: got %d", a.Status), caseAsExpected
 }
 
 // anyPath adds to what is said of somebody who was let in that any path is answered so. It may be a page in front of the
 // route, which would still be open to all.
-func (v *visit) anyPath(a *httpx.Answer) string {
+func (v *replicaRun) anyPath(a *httpx.Answer) string {
 	if v.answers[checkWrongPath].Status == a.Status {
 		return ", as for a path that nobody serves"
 	}
@@ -249,22 +249,22 @@ func (v *visit) anyPath(a *httpx.Answer) string {
 }
 
 // judgeOther reads an answer that neither lets in nor refuses as wanted.
-func (v *visit) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (protectedNote, caseOutcome) {
+func (v *replicaRun) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	switch {
 	case denies(a.Status):
-		return said(check, probe.Status, "refused otherwise than wanted: wanted %s, got %d", want, a.Status), caseWrongCode
+		return outcomef(check, probe.Status, "refused otherwise than wanted: wanted %s, got %d", want, a.Status), caseWrongCode
 	case a.Redirected():
-		return said(check, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), caseError
+		return outcomef(check, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), caseError
 	case v.probe.valid.Status.Contains(a.Status):
-		return doubted(check, probe.ControlFailed, "wanted %s, got %d, and not from the service itself", want, a.Status), caseError
+		return inconclusivef(check, probe.ControlFailed, "wanted %s, got %d, and not from the service itself", want, a.Status), caseError
 	case a.Status >= 500:
-		return said(check, reasonUpstream, "wanted %s, got %d", want, a.Status), caseError
+		return outcomef(check, reasonUpstream, "wanted %s, got %d", want, a.Status), caseError
 	}
-	return said(check, probe.Status, "wanted %s, got %d", want, a.Status), caseError
+	return outcomef(check, probe.Status, "wanted %s, got %d", want, a.Status), caseError
 }
 
-// spoken names a code as far as it may be repeated: one that the configuration knows.
-func (p *Probe) spoken(code string) string {
+// describeCode names a code as far as it may be repeated: one that the configuration knows.
+func (p *Probe) describeCode(code string) string {
 	if code == "" {
 		return "no code"
 	}
@@ -276,8 +276,8 @@ func (p *Probe) spoken(code string) string {
 	return "another code"
 }
 
-// tellCases exports what became of each case, at the replica where it was worst.
-func (p *Probe) tellCases(r *probe.Result, seen []*visit) {
+// exportCases exports what became of each case, at the replica where it was worst.
+func (p *Probe) exportCases(r *probe.Result, seen []*replicaRun) {
 	worst := map[string]caseOutcome{}
 	for _, v := range seen {
 		for name, outcome := range v.cases {
@@ -287,7 +287,7 @@ func (p *Probe) tellCases(r *probe.Result, seen []*visit) {
 	for _, name := range slices.Sorted(maps.Keys(worst)) {
 		outcome := worst[name]
 		for i, text := range caseOutcomes {
-			r.Measure(authCase, probe.BoolValue(caseOutcome(i) == outcome), name, text)
+			r.Measure(caseGauge, probe.BoolValue(caseOutcome(i) == outcome), name, text)
 		}
 	}
 }

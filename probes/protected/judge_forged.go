@@ -8,13 +8,13 @@ import (
 )
 
 // judgeForged tells whether every forged token was refused, while the untouched one was let in before and after.
-func (v *visit) judgeForged(control bool) protectedNote {
+func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	held := control && v.stillAdmitted()
 	for i := range v.forged.all {
 		v.cases[forgedPrefix+v.forged.all[i].name] = caseError // until it is known better
 	}
 	var let []string
-	var trouble protectedNote // the first, of those that fail if any does
+	var trouble checkOutcome // the first, of those that fail if any does
 	for _, f := range v.presented {
 		n, outcome := v.judgeForgery(f)
 		switch {
@@ -38,48 +38,48 @@ func (v *visit) judgeForged(control bool) protectedNote {
 	made := len(v.forged.all)
 	switch {
 	case let != nil:
-		return said(checkForgeries, probe.AuthBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
+		return outcomef(checkForgeries, probe.AuthBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
 	case made == 0:
-		return doubted(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
+		return inconclusivef(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
 	case !control:
-		return doubted(checkForgeries, probe.ControlFailed, "the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing")
+		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing")
 	case !held:
-		return doubted(checkForgeries, probe.ControlFailed, "the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing")
+		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing")
 	case trouble.check != "":
 		return trouble
 	case len(v.presented) < made:
-		return doubted(checkForgeries, probe.Timeout, "the time was up after %d of %s", len(v.presented), text.Count(made, "forged token"))
+		return inconclusivef(checkForgeries, probe.Timeout, "the time was up after %d of %s", len(v.presented), text.Count(made, "forged token"))
 	case v.forged.why != probe.OK:
-		return doubted(checkForgeries, v.forged.why, "%d forged tokens were refused, but none was keyed with the public key: %s", made, v.forged.detail)
+		return inconclusivef(checkForgeries, v.forged.why, "%d forged tokens were refused, but none was keyed with the public key: %s", made, v.forged.detail)
 	case !v.forged.keyed:
-		return said(checkForgeries, probe.OK, "%d forged tokens were refused; none was keyed with the public key, for want of keys", made)
+		return outcomef(checkForgeries, probe.OK, "%d forged tokens were refused; none was keyed with the public key, for want of keys", made)
 	}
-	return said(checkForgeries, probe.OK, "%d forged tokens were refused", made)
+	return outcomef(checkForgeries, probe.OK, "%d forged tokens were refused", made)
 }
 
 // judgeForgery reads what one forged token was answered. The note is empty if it was refused, or let in.
-func (v *visit) judgeForgery(f presented) (protectedNote, caseOutcome) {
+func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 	want := v.probe.Forgeries.denials()
 	switch a := f.answer; {
 	case v.admits(a):
-		return protectedNote{}, caseAccepted
+		return checkOutcome{}, caseAccepted
 	case a.Reason != probe.OK:
-		return doubted(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
+		return inconclusivef(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
 	case a.Status == 429:
-		return doubted(checkForgeries, probe.RateLimited, "got 429 for %s: the rate of the prober's requests is limited", f.words), caseError
+		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 for %s: the rate of the prober's requests is limited", f.words), caseError
 	case !want.Contains(a.Status):
 		n, outcome := v.judgeOther(checkForgeries, want, a)
 		n.detail = f.words + ": " + n.detail
 		return n, outcome
 	case a.Cached != "":
-		return doubted(checkForgeries, probe.StaleOrCached, "%s: the answer may come out of a cache (%s)", f.words, a.Cached), caseError
+		return inconclusivef(checkForgeries, probe.StaleOrCached, "%s: the answer may come out of a cache (%s)", f.words, a.Cached), caseError
 	}
-	return protectedNote{}, caseAsExpected
+	return checkOutcome{}, caseAsExpected
 }
 
 // stillAdmitted reports whether the untouched token was let in after the forged ones.
-func (v *visit) stillAdmitted() bool {
+func (v *replicaRun) stillAdmitted() bool {
 	p, a := v.probe, v.after
-	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.own(a) &&
+	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.isOwn(a) &&
 		(p.valid.Code == "" || p.Code.Read(a) == p.valid.Code)
 }

@@ -8,25 +8,25 @@ import (
 var (
 	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
 	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
-	reasonBlanket     = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path is answered 501"}
+	reasonCatchAll    = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path is answered 501"}
 	reasonUpstream    = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error"}
 	reasonWrongCode   = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code"}
 )
 
 // Outcomes of a run at a replica: it passed, one of the reasons, or inconclusive.
 var (
-	outcomePassed      = "auth_passed"
-	outcomeBypass      = probe.AuthBypass.Word
-	outcomeRejected    = probe.ValidRejected.Word
-	outcomeMissing     = reasonMissing.Word
-	outcomeImplemented = reasonImplemented.Word
-	outcomeBlanket     = reasonBlanket.Word
-	outcomeUpstream    = reasonUpstream.Word
-	outcomeUntold      = "inconclusive"
+	outcomePassed       = "auth_passed"
+	outcomeBypass       = probe.AuthBypass.Word
+	outcomeRejected     = probe.ValidRejected.Word
+	outcomeMissing      = reasonMissing.Word
+	outcomeImplemented  = reasonImplemented.Word
+	outcomeCatchAll     = reasonCatchAll.Word
+	outcomeUpstream     = reasonUpstream.Word
+	outcomeInconclusive = "inconclusive"
 )
 
-var protectedOutcomes = []string{
-	outcomePassed, outcomeBypass, outcomeRejected, outcomeMissing, outcomeImplemented, outcomeBlanket, outcomeUpstream, outcomeUntold,
+var outcomes = []string{
+	outcomePassed, outcomeBypass, outcomeRejected, outcomeMissing, outcomeImplemented, outcomeCatchAll, outcomeUpstream, outcomeInconclusive,
 }
 
 // A caseOutcome is what became of one caller or forged token.
@@ -45,12 +45,12 @@ var caseOutcomes = [...]string{"as_expected", "error", "wrong_code", "rejected",
 
 // Measures of the protected kind.
 var (
-	protectedOutcome = &probe.Measure{
+	outcomeGauge = &probe.Measure{
 		Name:   "probe_protected_outcome",
 		Help:   "1 for what the last run at a replica came to, 0 for the others.",
 		Labels: []string{"target", "outcome"},
 	}
-	authCase = &probe.Measure{
+	caseGauge = &probe.Measure{
 		Name:   "probe_auth_case",
 		Help:   "1 for the worst that became of a caller or a forged token at any replica in the last run, 0 for the others.",
 		Labels: []string{"case", "outcome"},

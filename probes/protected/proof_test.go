@@ -99,8 +99,8 @@ func TestCallersWithHeadersMayShareAToken(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if f := p.readTokens()["other"]; f.unproven != "" {
-		t.Errorf("the token %s", f.unproven)
+	if f := p.readTokens()["other"]; f.unusableBecause != "" {
+		t.Errorf("the token %s", f.unusableBecause)
 	}
 }
 

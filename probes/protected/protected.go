@@ -29,11 +29,11 @@ type Probe struct {
 	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"the callers by name; valid is required, nobody and garbage are always called"`
 	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or keys: also present forged tokens, each of which must be rejected"`
 
-	order  []*caller // as they are asked; the path that nobody serves is asked for after the valid one
-	valid  *caller
-	liar   *caller       // presents forged tokens, and otherwise all that the valid caller sends
-	asker  *httpx.Client // of the published keys, which may be on another host
-	forger forger
+	order         []*caller // as they are asked; the path that nobody serves is asked for after the valid one
+	valid         *caller
+	forgeryCaller *caller       // presents forged tokens, and otherwise all that the valid caller sends
+	keysClient    *httpx.Client // of the published keys, which may be on another host
+	forgeries     forgeryCache
 }
 
 // A Caller is somebody who knocks, and what the answer must be.
@@ -48,17 +48,17 @@ type Caller struct {
 
 // The callers that have a meaning of their own, and the checks that are no caller's.
 const (
-	callerNobody   = "nobody"
-	callerGarbage  = "garbage"
-	callerValid    = "valid"
-	checkWrongPath = "wrong_path"
-	checkForgeries = "forgeries"
-	checkFixtures  = "fixtures"
-	checkReplicas  = "replicas"
+	callerAnonymous   = "nobody"
+	callerInvalid     = "garbage"
+	callerValid       = "valid"
+	checkWrongPath    = "wrong_path"
+	checkForgeries    = "forgeries"
+	checkStoredTokens = "fixtures"
+	checkReplicas     = "replicas"
 )
 
-// mostCallers bounds what one run sends.
-const mostCallers = 20
+// maxCallers bounds what one run sends.
+const maxCallers = 20
 
 // forgedPrefix begins the names of forged cases in probe_auth_case.
 const forgedPrefix = "forged_"
@@ -75,9 +75,9 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
 		Summary:  "one route that requires tokens, at each replica: the valid one is accepted; missing, expired, revoked, suspended and forged ones are rejected",
-		Measures: []*probe.Measure{protectedOutcome, authCase, fixtureExpiry},
+		Measures: []*probe.Measure{outcomeGauge, caseGauge, storedTokenExpiryGauge},
 		Reasons: []probe.Reason{
-			reasonMissing, reasonImplemented, reasonBlanket, reasonUpstream, reasonWrongCode,
+			reasonMissing, reasonImplemented, reasonCatchAll, reasonUpstream, reasonWrongCode,
 		},
 		Traits: probe.Traits{HTTPLatency: true, ProvesDenial: true},
 	}
@@ -105,7 +105,7 @@ func (p *Probe) Checks() []string {
 		names = append(names, checkForgeries)
 	}
 	if len(p.withTokens()) > 0 {
-		names = append(names, checkFixtures)
+		names = append(names, checkStoredTokens)
 	}
 	if !p.Replicas.None() {
 		names = append(names, checkReplicas)
@@ -148,20 +148,20 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	tokens := p.readTokens()
 	forged := p.forge(ctx, r, tokens)
-	seen := make([]*visit, len(targets))
+	seen := make([]*replicaRun, len(targets))
 	for i := range targets {
-		seen[i] = &visit{probe: p, tokens: tokens, forged: forged, patience: patience}
+		seen[i] = &replicaRun{probe: p, tokens: tokens, forged: forged, ownTime: patience}
 	}
-	r.Each(targets, func(i int, r *probe.Result) { seen[i].ask(ctx, r) })
+	r.Each(targets, func(i int, r *probe.Result) { seen[i].askCallers(ctx, r) })
 	for _, v := range seen {
 		v.judge()
 	}
-	for urgency := range leastUrgent + 1 {
+	for urgency := range lowestPriority + 1 {
 		r.Each(targets, func(i int, r *probe.Result) { seen[i].note(r, urgency) })
 	}
-	r.Each(targets, func(i int, r *probe.Result) { seen[i].tell(r) })
-	p.tellCases(r, seen)
-	p.tellTokens(r, tokens)
+	r.Each(targets, func(i int, r *probe.Result) { seen[i].exportOutcome(r) })
+	p.exportCases(r, seen)
+	p.exportTokens(r, tokens)
 	if !p.Replicas.None() {
 		if len(targets) < p.Replicas.Want {
 			r.Fail(checkReplicas, probe.Replicas, "wanted %s, found %d", text.Count(p.Replicas.Want, "replica"), len(targets))
@@ -176,11 +176,11 @@ func (p *Probe) Close() {
 	for _, c := range p.order {
 		c.client.Close()
 	}
-	if p.liar != nil {
-		p.liar.client.Close()
+	if p.forgeryCaller != nil {
+		p.forgeryCaller.client.Close()
 	}
-	if p.asker != nil {
-		p.asker.Close()
+	if p.keysClient != nil {
+		p.keysClient.Close()
 	}
 }
 
@@ -192,12 +192,12 @@ func (c *caller) hasCredential() bool {
 // denies reports whether a status refuses somebody for who they are.
 func denies(status int) bool { return status == 401 || status == 403 }
 
-// words is what a caller is called in a sentence.
-func (c *caller) words() string {
+// describe is what a caller is called in a sentence.
+func (c *caller) describe() string {
 	switch c.name {
-	case callerNobody:
+	case callerAnonymous:
 		return "a caller without a token"
-	case callerGarbage:
+	case callerInvalid:
 		if !c.hasCredential() {
 			return "a caller with a random token"
 		}

@@ -19,8 +19,8 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// outcomes returns the outcome at each target, by the gauge, which must be 1 for exactly one.
-func outcomes(t *testing.T, r probe.Result) map[string]string {
+// outcomeByTarget returns the outcome at each target, by the gauge, which must be 1 for exactly one.
+func outcomeByTarget(t *testing.T, r probe.Result) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, s := range r.Samples {
@@ -96,7 +96,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"forgeries inconclusive(control_failed): the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing",
 			"fixtures pass(ok): *",
 		}},
-		"everything is 501": {json(501), nil, outcomeBlanket, rest("inconclusive(control_failed)", "fail",
+		"everything is 501": {json(501), nil, outcomeCatchAll, rest("inconclusive(control_failed)", "fail",
 			"wrong_path fail(blanket_501): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
 			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
 			"nobody inconclusive(control_failed): wanted 401, got 501, and not from the service itself",
@@ -123,7 +123,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			"wrong_path inconclusive(control_failed): *",
 			"nobody inconclusive(control_failed): wanted 401, got 503"+notProven,
 		)},
-		"everything is 429": {json(429), nil, outcomeUntold, []string{
+		"everything is 429": {json(429), nil, outcomeInconclusive, []string{
 			"inconclusive",
 			"valid inconclusive(rate_limited): wanted 501, got 429: the rate of the prober's requests is limited",
 			"wrong_path inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
@@ -168,13 +168,13 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		)},
 		"the gateway's 501, without the marker": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "application/json", "{}")(w, q, token)
-		}), func(p *Probe) { p.Marker = &httpx.Source{Header: "X-Gate"} }, outcomeUntold, rest("inconclusive(control_failed)", "inconclusive",
+		}), func(p *Probe) { p.Marker = &httpx.Source{Header: "X-Gate"} }, outcomeInconclusive, rest("inconclusive(control_failed)", "inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the marker",
 			"wrong_path inconclusive(control_failed): *",
 		)},
 		"the gateway's 501, a page": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "text/html", "<h1>501</h1>")(w, q, token)
-		}), nil, outcomeUntold, rest("inconclusive(control_failed)", "inconclusive",
+		}), nil, outcomeInconclusive, rest("inconclusive(control_failed)", "inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it is an HTML page",
 			"wrong_path inconclusive(control_failed): *",
 		)},
@@ -182,13 +182,13 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			return token == secretOf(t, "VALID") && always(501, "application/json", `{"error":"x"}`)(w, q, token)
 		}), func(p *Probe) {
 			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Code: "not_implemented", Bearer: secret.Env("TEST_GATE_VALID")}
-		}, outcomeUntold, rest("inconclusive(control_failed)", "inconclusive",
+		}, outcomeInconclusive, rest("inconclusive(control_failed)", "inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the code not_implemented",
 			"wrong_path inconclusive(control_failed): *",
 		)},
 		"hidden from those without a token": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(404, "application/json", "{}")(w, q, token)
-		}), nil, outcomeUntold, rest("pass(ok)", "fail",
+		}), nil, outcomeInconclusive, rest("pass(ok)", "fail",
 			"nobody fail(status): wanted 401, got 404",
 		)},
 		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
@@ -231,7 +231,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			}
 			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, c.want...)
-			if got := outcomes(t, r)[""]; got != c.outcome {
+			if got := outcomeByTarget(t, r)[""]; got != c.outcome {
 				t.Errorf("outcome: got %s, want %s", got, c.outcome)
 			}
 		})
@@ -253,7 +253,7 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 		}},
 		"a page for every path": {func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
-		}, outcomeUntold, []string{
+		}, outcomeInconclusive, []string{
 			"inconclusive",
 			"valid inconclusive(control_failed): let in: got 200, which proves nothing: wanted 404 for a path that nobody serves, got 200 as for the route",
 			"wrong_path inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
@@ -276,7 +276,7 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 			g.answer = c.answer
 			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, c.want...)
-			if got := outcomes(t, r)[""]; got != c.outcome {
+			if got := outcomeByTarget(t, r)[""]; got != c.outcome {
 				t.Errorf("outcome: got %s, want %s", got, c.outcome)
 			}
 		})
@@ -354,12 +354,12 @@ func TestForgeriesThatWereNotPresentedAreNotRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, tokens := probe.NewResult(probe.ID{}), p.readTokens()
-	v := &visit{probe: p, tokens: tokens, forged: p.forge(t.Context(), r, tokens)}
-	v.ask(t.Context(), r)
+	v := &replicaRun{probe: p, tokens: tokens, forged: p.forge(t.Context(), r, tokens)}
+	v.askCallers(t.Context(), r)
 	v.presented = v.presented[:16]
 	v.judge()
 	last := v.notes[len(v.notes)-1]
-	if last.verdict != probe.Inconclusive || last.why != probe.Timeout || last.detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
+	if last.verdict != probe.Inconclusive || last.reason != probe.Timeout || last.detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
 		t.Errorf("got %+v, and of the last one %s", last, caseOutcomes[v.cases["forged_jku"]])
 	}
 }
@@ -517,7 +517,7 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	p.Replicas = replicas.Replicas{Static: []string{address(broken), address(second), address(open)}, Want: 3}
 	r := probetest.Run(t, Kind(), p)
 	want := map[string]string{address(broken): outcomeRejected, address(second): outcomePassed, address(open): outcomeBypass}
-	for target, outcome := range outcomes(t, r) {
+	for target, outcome := range outcomeByTarget(t, r) {
 		if want[target] != outcome {
 			t.Errorf("%s: got %s, want %s", target, outcome, want[target])
 		}

@@ -12,19 +12,19 @@ import (
 	"prober/probes/internal/control"
 )
 
-// A visit is one run at one replica: what everybody was answered, and what that means.
-type visit struct {
+// A replicaRun is one run at one replica: what everybody was answered, and what that means.
+type replicaRun struct {
 	probe  *Probe
-	tokens map[string]*fixture
-	forged *battery // nil without forgeries
+	tokens map[string]*storedToken
+	forged *forgerySet // nil without forgeries
 
-	patience  time.Duration            // half of the run: what had less before it was cut off had its time taken by others
+	ownTime   time.Duration            // half of the run: what had less before it was cut off had its time taken by others
 	answers   map[string]*httpx.Answer // by caller, and for the path that nobody serves
 	presented []presented              // in the order of the battery; shorter if time was up
 	after     *httpx.Answer            // the valid caller's once more, after the forgeries; nil if there were none
 	decisive  *httpx.Answer            // of these, the one that the check rests on; nil if it is as good as another
 
-	notes   []protectedNote
+	notes   []checkOutcome
 	outcome string
 	cases   map[string]caseOutcome
 }
@@ -35,19 +35,19 @@ type presented struct {
 	answer *httpx.Answer
 }
 
-// ask has the callers knock, one after the other.
-func (v *visit) ask(ctx context.Context, r *probe.Result) {
+// askCallers has the callers knock, one after the other.
+func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 	p := v.probe
 	v.answers = make(map[string]*httpx.Answer, len(p.order)+1)
 	for _, c := range p.order {
-		v.answers[c.name] = p.knock(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.Status})
+		v.answers[c.name] = p.send(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.Status})
 		if c.name == callerValid {
-			v.answers[checkWrongPath] = p.knock(ctx, r, c, httpx.Request{
+			v.answers[checkWrongPath] = p.send(ctx, r, c, httpx.Request{
 				Check: checkWrongPath, URL: control.NonexistentURL(p.URL), Addr: r.Target(), Want: httpx.Codes(404),
 			})
 		}
 	}
-	if v.forged == nil || !v.answersCount() {
+	if v.forged == nil || !v.complete() {
 		return
 	}
 	v.present(ctx, r)
@@ -55,8 +55,8 @@ func (v *visit) ask(ctx context.Context, r *probe.Result) {
 
 // cutOff reports whether a request ended because the run's time was up that others had used, each of which was
 // answered. It says nothing of who was asked.
-func (v *visit) cutOff(a *httpx.Answer) bool {
-	hangs := func(a *httpx.Answer) bool { return a.Reason == probe.Timeout && a.Took >= v.patience }
+func (v *replicaRun) cutOff(a *httpx.Answer) bool {
+	hangs := func(a *httpx.Answer) bool { return a.Reason == probe.Timeout && a.Took >= v.ownTime }
 	if a.Reason != probe.Timeout || hangs(a) {
 		return false
 	}
@@ -69,18 +69,18 @@ func (v *visit) cutOff(a *httpx.Answer) bool {
 }
 
 // timeUp is what is said of somebody who was cut off.
-func timeUp(check string) protectedNote {
-	return doubted(check, probe.Timeout, "the run's time was up before this was answered; give the probe a longer timeout")
+func timeUp(check string) checkOutcome {
+	return inconclusivef(check, probe.Timeout, "the run's time was up before this was answered; give the probe a longer timeout")
 }
 
-// knock makes one caller's request.
-func (p *Probe) knock(ctx context.Context, r *probe.Result, c *caller, q httpx.Request) *httpx.Answer {
+// send makes one caller's request.
+func (p *Probe) send(ctx context.Context, r *probe.Result, c *caller, q httpx.Request) *httpx.Answer {
 	body, err := p.Body.Reveal()
 	if err != nil {
 		return &httpx.Answer{Exchange: probe.Exchange{Reason: probe.Credential}, Detail: "body: " + err.Error()}
 	}
 	q.Method, q.Body = p.Method, []byte(body)
-	if c.name == callerGarbage && !c.hasCredential() {
+	if c.name == callerInvalid && !c.hasCredential() {
 		q.Header = bearing(rand.Text())
 	}
 	return c.client.Do(ctx, r, q)
@@ -88,15 +88,15 @@ func (p *Probe) knock(ctx context.Context, r *probe.Result, c *caller, q httpx.R
 
 func bearing(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-// answersCount reports whether the replica gives answers from which one could tell that a forged token was let in.
-func (v *visit) answersCount() bool {
+// complete reports whether the replica gives answers from which one could tell that a forged token was let in.
+func (v *replicaRun) complete() bool {
 	a := v.answers[callerValid]
-	return a.Reason == probe.OK && a.Status != 429 && !v.blanket() && (a.Status < 500 || v.probe.valid.Status.Contains(a.Status))
+	return a.Reason == probe.OK && a.Status != 429 && !v.catchAll() && (a.Status < 500 || v.probe.valid.Status.Contains(a.Status))
 }
 
 // present presents every forged token, beside all else that the valid caller sends, and then the valid one again: what
 // is refused says nothing where that is refused too by then. Somebody who limits the rate is asked no further.
-func (v *visit) present(ctx context.Context, r *probe.Result) {
+func (v *replicaRun) present(ctx context.Context, r *probe.Result) {
 	p := v.probe
 	most, done := budget.Share(ctx, 0.8) // the rest is for the valid caller
 	defer done()
@@ -107,7 +107,7 @@ func (v *visit) present(ctx context.Context, r *probe.Result) {
 		}
 		f := &v.forged.all[i]
 		some, done := budget.Share(most, 0.5) // a verifier that hangs on one of them leaves time for others
-		a := p.knock(some, aside, p.liar, httpx.Request{
+		a := p.send(some, aside, p.forgeryCaller, httpx.Request{
 			URL: p.URL, Addr: r.Target(), Header: bearing(f.token()), Want: p.Forgeries.denials(),
 		})
 		done()
@@ -116,12 +116,12 @@ func (v *visit) present(ctx context.Context, r *probe.Result) {
 			break
 		}
 	}
-	v.after = p.knock(ctx, aside, p.valid, httpx.Request{URL: p.URL, Addr: r.Target(), Want: p.valid.Status})
+	v.after = p.send(ctx, aside, p.valid, httpx.Request{URL: p.URL, Addr: r.Target(), Want: p.valid.Status})
 }
 
 // exchanges notes what was exchanged over the forged tokens: under the name of their check the exchange that it rests
 // on, the others under one of their own.
-func (v *visit) exchanges(r *probe.Result) {
+func (v *replicaRun) exchanges(r *probe.Result) {
 	if v.after == nil {
 		return
 	}

@@ -10,25 +10,25 @@ import (
 	"prober/internal/text"
 )
 
-// A fixture is a token kept for a caller, in one run.
-type fixture struct {
-	token      string
-	jwt        *jwk.RawToken // nil if it is opaque
-	exp        time.Time     // zero if it says none
-	unreadable string        // why there is no token
-	unproven   string        // why the token cannot prove the caller's case, after "the token"
-	stillGood  bool          // to be let in with it is right: it is there as expired and is not, or it is another caller's
+// A storedToken is a token kept for a caller, in one run.
+type storedToken struct {
+	token           string
+	jwt             *jwk.RawToken // nil if it is opaque
+	exp             time.Time     // zero if it says none
+	unreadable      string        // why there is no token
+	unusableBecause string        // why the token cannot prove the caller's case, after "the token"
+	expectedValid   bool          // to be let in with it is right: it is there as expired and is not, or it is another caller's
 }
 
-var fixtureExpiry = &probe.Measure{
+var storedTokenExpiryGauge = &probe.Measure{
 	Name:   "probe_fixture_expiry_timestamp_seconds",
 	Help:   "When the token kept for a caller expires, as it says itself.",
 	Labels: []string{"fixture"},
 }
 
-// fixtureLeeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
+// storedTokenLeeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
 // 7519, section 4.1.4).
-const fixtureLeeway = 2 * time.Minute
+const storedTokenLeeway = 2 * time.Minute
 
 // withTokens lists the callers for whom a token is kept.
 func (p *Probe) withTokens() []*caller {
@@ -42,42 +42,42 @@ func (p *Probe) withTokens() []*caller {
 }
 
 // readTokens reads the tokens that are kept and what they say of themselves.
-func (p *Probe) readTokens() map[string]*fixture {
-	tokens := map[string]*fixture{}
+func (p *Probe) readTokens() map[string]*storedToken {
+	tokens := map[string]*storedToken{}
 	now := time.Now()
 	for _, c := range p.withTokens() {
-		f := &fixture{}
+		f := &storedToken{}
 		tokens[c.name] = f
 		var err error
 		if f.token, err = c.Bearer.Reveal(); err != nil {
 			f.unreadable = err.Error()
 			continue
 		}
-		f.unproven = p.borrowed(c, tokens)
-		f.stillGood = f.unproven != ""
+		f.unusableBecause = p.sharedWith(c, tokens)
+		f.expectedValid = f.unusableBecause != ""
 		if f.jwt = jwk.ReadRaw(f.token); f.jwt == nil {
-			if c.name == "expired" && c.Code == "" && f.unproven == "" {
-				f.unproven = "is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"
+			if c.name == "expired" && c.Code == "" && f.unusableBecause == "" {
+				f.unusableBecause = "is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"
 			}
 			continue
 		}
 		f.exp = f.jwt.Date("exp")
-		if f.unproven != "" {
+		if f.unusableBecause != "" {
 			continue
 		}
 		if c.name == "expired" || c.Code == "expired" {
-			f.unproven = notExpired(f.exp, now)
-			f.stillGood = f.unproven != ""
+			f.unusableBecause = notExpired(f.exp, now)
+			f.expectedValid = f.unusableBecause != ""
 		} else if !f.exp.IsZero() && !now.Before(f.exp) {
-			f.unproven = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", text.Roughly(now.Sub(f.exp)))
+			f.unusableBecause = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", text.Roughly(now.Sub(f.exp)))
 		}
 	}
 	return tokens
 }
 
-// borrowed says whose token it is that a caller has, if it is another one's: what they are answered would be one and
+// sharedWith says whose token it is that a caller has, if it is another one's: what they are answered would be one and
 // the same answer. Callers that send headers of their own may well share one.
-func (p *Probe) borrowed(c *caller, tokens map[string]*fixture) string {
+func (p *Probe) sharedWith(c *caller, tokens map[string]*storedToken) string {
 	for _, other := range p.withTokens() {
 		f := tokens[other.name]
 		if other.name == c.name {
@@ -97,14 +97,14 @@ func notExpired(exp, now time.Time) string {
 		return "never expires"
 	case now.Before(exp):
 		return fmt.Sprintf("expires only in %s", text.Roughly(exp.Sub(now)))
-	case now.Sub(exp) < fixtureLeeway:
-		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", text.Roughly(fixtureLeeway))
+	case now.Sub(exp) < storedTokenLeeway:
+		return fmt.Sprintf("expired less than %s ago, which verifiers may allow", text.Roughly(storedTokenLeeway))
 	}
 	return ""
 }
 
-// tellTokens notes whether the tokens that are kept can prove what they are there for, and exports when they expire.
-func (p *Probe) tellTokens(r *probe.Result, tokens map[string]*fixture) {
+// exportTokens notes whether the tokens that are kept can prove what they are there for, and exports when they expire.
+func (p *Probe) exportTokens(r *probe.Result, tokens map[string]*storedToken) {
 	var short []string
 	opaque := 0
 	first, next := "", time.Time{}
@@ -112,13 +112,13 @@ func (p *Probe) tellTokens(r *probe.Result, tokens map[string]*fixture) {
 	for _, c := range kept {
 		f := tokens[c.name]
 		if !f.exp.IsZero() {
-			r.Measure(fixtureExpiry, float64(f.exp.Unix()), c.name)
+			r.Measure(storedTokenExpiryGauge, float64(f.exp.Unix()), c.name)
 		}
 		switch {
 		case f.unreadable != "":
 			short = append(short, fmt.Sprintf("%s: %s", c.name, f.unreadable))
-		case f.unproven != "":
-			short = append(short, fmt.Sprintf("the token of %s %s", c.name, f.unproven))
+		case f.unusableBecause != "":
+			short = append(short, fmt.Sprintf("the token of %s %s", c.name, f.unusableBecause))
 		case f.jwt == nil:
 			opaque++
 		case f.exp.After(time.Now()) && (first == "" || f.exp.Before(next)):
@@ -128,11 +128,11 @@ func (p *Probe) tellTokens(r *probe.Result, tokens map[string]*fixture) {
 	switch {
 	case len(kept) == 0:
 	case short != nil:
-		r.Inconclusive(checkFixtures, probe.Credential, "%s", strings.Join(short, "; "))
+		r.Inconclusive(checkStoredTokens, probe.Credential, "%s", strings.Join(short, "; "))
 	case first != "":
-		r.Pass(checkFixtures, "%s can prove their case; that of %s expires first, in %s%s", text.Count(len(kept), "token"), first, text.Roughly(time.Until(next)), without(opaque))
+		r.Pass(checkStoredTokens, "%s can prove their case; that of %s expires first, in %s%s", text.Count(len(kept), "token"), first, text.Roughly(time.Until(next)), without(opaque))
 	default:
-		r.Pass(checkFixtures, "%s can be read%s", text.Count(len(kept), "token"), without(opaque))
+		r.Pass(checkStoredTokens, "%s can be read%s", text.Count(len(kept), "token"), without(opaque))
 	}
 }
 

@@ -37,13 +37,13 @@ func (p *Probe) Validate() error {
 		wrong = append(wrong, probe.InSetting("callers."+name, c.validate(p)))
 		p.order = append(p.order, c)
 	}
-	if len(p.order) > mostCallers {
-		wrong = append(wrong, probe.Settingf("callers", "expected at most %d, got %d", mostCallers, len(p.order)))
+	if len(p.order) > maxCallers {
+		wrong = append(wrong, probe.Settingf("callers", "expected at most %d, got %d", maxCallers, len(p.order)))
 	}
 	if p.Forgeries != nil {
 		asker, err := p.ForOtherHost().ClientFor(map[string]string{"forgeries.keys": p.Forgeries.keysURL()})
 		wrong = append(wrong, err, p.validateForging())
-		p.asker = asker
+		p.keysClient = asker
 	}
 	return errors.Join(wrong...)
 }
@@ -81,16 +81,16 @@ func (p *Probe) validateForging() error {
 	}
 	settings := p.Settings.Merge(httpx.Settings{Headers: v.Headers})
 	client, err := settings.Client("") // of the URL the valid caller's client told what is wrong
-	p.liar = &caller{name: checkForgeries, client: client}
+	p.forgeryCaller = &caller{name: checkForgeries, client: client}
 	if err != nil {
-		p.liar = nil // told for the valid caller
+		p.forgeryCaller = nil // told for the valid caller
 	}
 	return nil
 }
 
 // names lists the callers in the order in which they are asked.
 func (p *Probe) names() []string {
-	first := []string{callerNobody, callerGarbage}
+	first := []string{callerAnonymous, callerInvalid}
 	if _, there := p.Callers[callerValid]; there {
 		first = append(first, callerValid)
 	}
@@ -105,16 +105,16 @@ var callerName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
 // validate tells what keeps a caller from proving what it is there for.
 func (c *caller) validate(p *Probe) error {
 	var wrong []error
-	if slices.Contains([]string{checkWrongPath, checkForgeries, checkFixtures, checkReplicas, probe.RunCheck}, c.name) || strings.HasPrefix(c.name, forgedPrefix) {
+	if slices.Contains([]string{checkWrongPath, checkForgeries, checkStoredTokens, checkReplicas, probe.RunCheck}, c.name) || strings.HasPrefix(c.name, forgedPrefix) {
 		wrong = append(wrong, probe.Settingf("", "the name is taken"))
 	}
 	if !callerName.MatchString(c.name) {
 		wrong = append(wrong, probe.Settingf("", "expected a name of lower-case letters, digits and _"))
 	}
 	switch credential := c.hasCredential(); {
-	case c.name == callerNobody && credential:
+	case c.name == callerAnonymous && credential:
 		wrong = append(wrong, probe.Settingf("", "must not have a credential"))
-	case !credential && c.name != callerNobody && c.name != callerGarbage:
+	case !credential && c.name != callerAnonymous && c.name != callerInvalid:
 		wrong = append(wrong, probe.Settingf("", "a credential is missing: bearer, basic, oauth2 or headers"))
 	}
 	if c.Code != "" && p.Code == nil {

@@ -17,8 +17,8 @@ import (
 	"prober/probes/internal/issuance"
 )
 
-// A tokenRun is one run of a Token probe.
-type tokenRun struct {
+// A runState is one run of a Token probe.
+type runState struct {
 	*Probe
 	r     *probe.Result
 	clock probe.ClockWatch
@@ -32,13 +32,13 @@ type timedStep struct {
 	took time.Duration
 }
 
-// ends are the endpoints of an issuer; empty where nothing says them.
-type ends struct{ token, jwks, revocation string }
+// endpoints are the endpoints of an issuer; empty where nothing says them.
+type endpoints struct{ token, jwks, revocation string }
 
 // discover returns the endpoints: those of the settings and, where those are silent, those that the issuer names. The
 // finding is that of the discovery document.
-func (run *tokenRun) discover(ctx context.Context) (ends, probe.Outcome) {
-	known := ends{token: run.TokenURL, jwks: run.JWKSURI}
+func (run *runState) discover(ctx context.Context) (endpoints, probe.Outcome) {
+	known := endpoints{token: run.TokenURL, jwks: run.JWKSURI}
 	if run.Revocation != nil {
 		known.revocation = run.Revocation.URL
 	}
@@ -57,7 +57,7 @@ func (run *tokenRun) discover(ctx context.Context) (ends, probe.Outcome) {
 	}
 	run.step("discovery", answer)
 	if doc.Text("issuer") != run.Issuer {
-		return known, probe.Outcomef(tokenIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
+		return known, probe.Outcomef(reasonIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
 	}
 	found := known
 	for _, want := range []struct {
@@ -74,7 +74,7 @@ func (run *tokenRun) discover(ctx context.Context) (ends, probe.Outcome) {
 			continue
 		}
 		named := doc.Text(want.name)
-		if why, wrong := run.vet(named, want.secret); wrong != "" {
+		if why, wrong := run.checkEndpoint(named, want.secret); wrong != "" {
 			return known, probe.Outcomef(why, "%s %s", want.name, wrong) // a document that is wrong in one part is not trusted in the others
 		}
 		*want.into = named
@@ -84,7 +84,7 @@ func (run *tokenRun) discover(ctx context.Context) (ends, probe.Outcome) {
 }
 
 // show has an endpoint shown by its host, which is trusted, and by what it is: its path is the target's own text.
-func (run *tokenRun) show(raw, name string) {
+func (run *runState) show(raw, name string) {
 	if run.named == nil {
 		run.named = map[string]string{}
 	}
@@ -93,9 +93,9 @@ func (run *tokenRun) show(raw, name string) {
 	}
 }
 
-// vet says why an endpoint that discovery names is not asked; empty if it may be. The document is the target's: a
+// checkEndpoint says why an endpoint that discovery names is not asked; empty if it may be. The document is the target's: a
 // hostile one must not have the client's secret sent anywhere, nor the prober ask what it can reach and others cannot.
-func (p *Probe) vet(raw string, credential bool) (why probe.Reason, wrong string) {
+func (p *Probe) checkEndpoint(raw string, credential bool) (why probe.Reason, wrong string) {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "":
@@ -103,11 +103,11 @@ func (p *Probe) vet(raw string, credential bool) (why probe.Reason, wrong string
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return probe.Schema, "is no URL that can be asked"
 	case u.Scheme != "https" && u.Scheme != p.base.Scheme:
-		return tokenForeign, "is not https, and so is not asked"
+		return reasonForeignEndpoint, "is not https, and so is not asked"
 	case origin(u) != origin(p.base) && !p.allows(u):
-		return tokenForeign, "is on another host than the issuer, and so is not asked; if that is right, name the host under allow_hosts"
-	case p.fit("", raw, credential) != nil:
-		return tokenForeign, "is none that may be asked" // in clear on another machine, or at an address never dialled
+		return reasonForeignEndpoint, "is on another host than the issuer, and so is not asked; if that is right, name the host under allow_hosts"
+	case p.checkURL("", raw, credential) != nil:
+		return reasonForeignEndpoint, "is none that may be asked" // in clear on another machine, or at an address never dialled
 	}
 	return probe.Reason{}, ""
 }
@@ -133,36 +133,36 @@ func (p *Probe) client(raw string) *httpx.Client {
 	return p.other
 }
 
-func (run *tokenRun) get(ctx context.Context, r *probe.Result, check, url string) *httpx.Answer {
+func (run *runState) get(ctx context.Context, r *probe.Result, check, url string) *httpx.Answer {
 	return run.client(url).Do(ctx, r, httpx.Request{Check: check, URL: url, Show: run.named[url], Header: http.Header{"Accept": {"application/json"}}, Want: httpx.Codes(200)})
 }
 
 // step keeps how long a step took.
-func (run *tokenRun) step(name string, answer *httpx.Answer) {
+func (run *runState) step(name string, answer *httpx.Answer) {
 	run.timed = append(run.timed, timedStep{name, answer.Took})
 }
 
 // measure notes how long each step took: of several requests the slowest.
-func (run *tokenRun) measure() {
+func (run *runState) measure() {
 	slowest := map[string]time.Duration{}
 	for _, s := range run.timed {
 		slowest[s.name] = max(slowest[s.name], s.took)
 	}
 	for _, name := range slices.Sorted(maps.Keys(slowest)) {
-		run.r.Measure(tokenStep, slowest[name].Seconds(), name)
+		run.r.Measure(stepGauge, slowest[name].Seconds(), name)
 	}
 }
 
 // cutOff reports whether a request ended because the run's time was up that others had used: it says nothing of who was
 // asked.
-func (run *tokenRun) cutOff(ctx context.Context, a *httpx.Answer) bool {
+func (run *runState) cutOff(ctx context.Context, a *httpx.Answer) bool {
 	end, limited := ctx.Deadline()
 	return limited && a.Reason == probe.Timeout && a.Took < end.Sub(run.clock.Began())/2
 }
 
-// latency notes whether the steps of issuing were within the limit. A wrong secret is often refused slowly on purpose,
+// checkLatency notes whether the steps of issuing were within the limit. A wrong secret is often refused slowly on purpose,
 // and using a token is another service's work: they do not count.
-func (run *tokenRun) latency() {
+func (run *runState) checkLatency() {
 	counted := slices.DeleteFunc(slices.Clone(run.timed), func(s timedStep) bool {
 		return !slices.Contains([]string{"discovery", "token", "jwks"}, s.name)
 	})

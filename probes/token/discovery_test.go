@@ -72,12 +72,12 @@ func TestVetOfAnIssuerInTheOpen(t *testing.T) {
 	p.base, _ = url.Parse(p.Issuer)
 	for raw, want := range map[string]probe.Reason{
 		"https://issuer.test/token": {}, "https://ISSUER.test:443/token": {}, "https://login.test/token": {}, "https://other.test:8443/t": {},
-		"http://issuer.test/token": tokenForeign, "http://login.test/token": tokenForeign, "https://issuer.test:8443/token": tokenForeign,
-		"https://login.test:8443/t": tokenForeign, "https://other.test/t": tokenForeign, "https://sub.login.test/t": tokenForeign,
+		"http://issuer.test/token": reasonForeignEndpoint, "http://login.test/token": reasonForeignEndpoint, "https://issuer.test:8443/token": reasonForeignEndpoint,
+		"https://login.test:8443/t": reasonForeignEndpoint, "https://other.test/t": reasonForeignEndpoint, "https://sub.login.test/t": reasonForeignEndpoint,
 		"https://issuer.test@evil.test/t": probe.Schema, "https://issuer.test/t#x": probe.Schema, "https://evil.test\\@issuer.test/": probe.Schema,
 	} {
 		for _, credential := range []bool{true, false} {
-			if why, wrong := p.vet(raw, credential); why != want {
+			if why, wrong := p.checkEndpoint(raw, credential); why != want {
 				t.Errorf("%s: got %q (%s), want %q", raw, why, wrong, want)
 			}
 		}

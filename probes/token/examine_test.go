@@ -59,7 +59,7 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := New()
 			r := probetest.Run(t, Kind(), askedBy(func(_ context.Context, r *probe.Result) {
-				(&tokenRun{Probe: p, r: r}).times(&jwk.Token{IssuedAt: c.issued}, g, c.step)
+				(&runState{Probe: p, r: r}).checkClockSkew(&jwk.Token{IssuedAt: c.issued}, g, c.step)
 			}))
 			probetest.WantLines(t, r, r.Verdict().String(), c.want)
 		})

@@ -14,7 +14,7 @@ import (
 )
 
 // issue asks for a token. Which one it is in its run tells it apart for the redactor.
-func (run *tokenRun) issue(ctx context.Context, e ends, which string) issuance.Grant {
+func (run *runState) issue(ctx context.Context, e endpoints, which string) issuance.Grant {
 	clientSecret, err := run.ClientSecret.Reveal()
 	if err != nil {
 		return issuance.Grant{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "client_secret: " + err.Error()}}
@@ -29,25 +29,25 @@ func (run *tokenRun) issue(ctx context.Context, e ends, which string) issuance.G
 }
 
 // request sends a token request (RFC 6749, section 4.4.2).
-func (run *tokenRun) request(ctx context.Context, check, url, clientSecret, which string, want httpx.Statuses) *httpx.Answer {
+func (run *runState) request(ctx context.Context, check, url, clientSecret, which string, want httpx.Statuses) *httpx.Answer {
 	source := fmt.Sprintf("token %s of %s/%s", which, run.r.System, run.r.Name)
 	q := httpx.Request{Check: check, URL: url, Want: want, Learn: issuance.LearnToken(source)}
 	return run.post(ctx, q, oauth.ClientCredentials(run.Params, run.Scopes), clientSecret)
 }
 
 // post sends a form as the client.
-func (run *tokenRun) post(ctx context.Context, q httpx.Request, form url.Values, clientSecret string) *httpx.Answer {
+func (run *runState) post(ctx context.Context, q httpx.Request, form url.Values, clientSecret string) *httpx.Answer {
 	q.Show = run.named[q.URL]
 	client := oauth.Client{ID: run.ClientID, Secret: clientSecret, InForm: run.Auth == "post"}
 	return run.client(q.URL).Do(ctx, run.r, httpx.Post(q, client, form))
 }
 
-// refusedSecret are the answers to a wrong secret (RFC 6749, section 5.2).
-var refusedSecret = httpx.Codes(400, 401)
+// wrongSecretStatuses are the answers to a wrong secret (RFC 6749, section 5.2).
+var wrongSecretStatuses = httpx.Codes(400, 401)
 
-// refusal tries a wrong secret. That it is refused proves something only because the right one was just accepted.
-func (run *tokenRun) refusal(ctx context.Context, e ends, right issuance.Grant) {
-	if !run.enough(ctx, "refusal", right) {
+// checkWrongSecret tries a wrong secret. That it is refused proves something only because the right one was just accepted.
+func (run *runState) checkWrongSecret(ctx context.Context, e endpoints, right issuance.Grant) {
+	if !run.hasTimeFor(ctx, "refusal", right) {
 		return
 	}
 	clientSecret, err := run.ClientSecret.Reveal()
@@ -55,7 +55,7 @@ func (run *tokenRun) refusal(ctx context.Context, e ends, right issuance.Grant) 
 		run.r.Inconclusive("refusal", probe.Credential, "client_secret: %s", err)
 		return
 	}
-	a := run.request(ctx, "refusal", e.token, wrongSecret(clientSecret), "for a wrong secret", refusedSecret)
+	a := run.request(ctx, "refusal", e.token, wrongSecret(clientSecret), "for a wrong secret", wrongSecretStatuses)
 	if run.cutOff(ctx, a) {
 		run.r.Inconclusive("refusal", probe.Timeout, "the run's time was up before a wrong client_secret was answered")
 		return
@@ -69,20 +69,20 @@ func (run *tokenRun) refusal(ctx context.Context, e ends, right issuance.Grant) 
 		run.r.Fail("refusal", probe.AuthBypass, "a wrong client_secret gets a token too (%d)", a.Status)
 	case a.Status == 429:
 		run.r.Inconclusive("refusal", probe.RateLimited, "wanted a wrong client_secret refused as invalid_client, got 429: the issuer limits the rate of the prober's requests")
-	case refusedSecret.Contains(a.Status) && code == "invalid_client":
+	case wrongSecretStatuses.Contains(a.Status) && code == "invalid_client":
 		run.r.Pass("refusal", "a wrong client_secret is refused (%d invalid_client), the right one was accepted", a.Status)
-	case refusedSecret.Contains(a.Status):
+	case wrongSecretStatuses.Contains(a.Status):
 		run.r.Fail("refusal", probe.Body, "a wrong client_secret is refused (%d), but not as invalid_client (RFC 6749, section 5.2)", a.Status)
 	case a.Status == 403:
 		run.r.Inconclusive("refusal", probe.ControlFailed, "wanted a wrong client_secret refused as invalid_client, got 403: something before the issuer refuses the prober")
 	default:
-		run.r.Fail("refusal", probe.Status, "wanted a wrong client_secret refused (%s invalid_client), got %d", refusedSecret, a.Status)
+		run.r.Fail("refusal", probe.Status, "wanted a wrong client_secret refused (%s invalid_client), got %d", wrongSecretStatuses, a.Status)
 	}
 }
 
-// enough reports whether there is time left for another request such as the one that got a token, and notes it if not.
+// hasTimeFor reports whether there is time left for another request such as the one that got a token, and notes it if not.
 // A request cut off by the run's own end would say nothing of the issuer.
-func (run *tokenRun) enough(ctx context.Context, check string, like issuance.Grant) bool {
+func (run *runState) hasTimeFor(ctx context.Context, check string, like issuance.Grant) bool {
 	end, limited := ctx.Deadline()
 	if took := like.Got.Sub(like.Sent); limited && time.Until(end) < took {
 		run.r.Inconclusive(check, probe.Timeout, "not asked: issuing a token took %s, and no more than %s of the run is left",

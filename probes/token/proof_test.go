@@ -42,7 +42,7 @@ func TestAControlThatExpiresIsNotRejected(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.grant = map[string]any{"expires_in": 5} })
 	asked := 0
 	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
-		if asked++; asked <= 2+refusalsInARow {
+		if asked++; asked <= 2+requiredRejections {
 			i.serveMe(w, q)
 			return
 		}

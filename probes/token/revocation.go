@@ -24,19 +24,19 @@ func (v *Revocation) defaults() {
 	}
 }
 
-// refusedToken are the answers to a token that is not valid (RFC 6750, section 3.1).
-var refusedToken = httpx.Codes(401, 403)
+// rejectedStatuses are the answers to a token that is not valid (RFC 6750, section 3.1).
+var rejectedStatuses = httpx.Codes(401, 403)
 
-// revocation revokes the first token and looks how soon it is refused. A second one, which nobody revokes, is the
+// checkRevocation revokes the first token and looks how soon it is refused. A second one, which nobody revokes, is the
 // control: both are accepted before, and it is still accepted afterwards.
-func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Grant) {
+func (run *runState) checkRevocation(ctx context.Context, e endpoints, first issuance.Grant) {
 	const check = "revocation"
 	unproven := func(format string, args ...any) { run.r.Inconclusive(check, probe.ControlFailed, format, args...) }
 	if e.revocation == "" {
 		unproven("not asked: nothing says where tokens are revoked")
 		return
 	}
-	if !run.enough(ctx, check, first) {
+	if !run.hasTimeFor(ctx, check, first) {
 		return
 	}
 	second := run.issue(ctx, e, "second")
@@ -49,7 +49,7 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Gran
 		return
 	}
 	for _, g := range []issuance.Grant{first, second} {
-		if use := run.use(ctx, g.Token); use.is != letIn {
+		if use := run.use(ctx, g.Token); use.verdict != accepted {
 			unproven("a fresh token is not accepted before it is revoked: %s", use.detail)
 			return
 		}
@@ -61,7 +61,7 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Gran
 	// What is refused once it has expired, by whichever of two clocks, says nothing of its revocation.
 	expires := run.expiry(first)
 	expired := func() bool { return !expires.IsZero() && time.Now().After(expires) }
-	found, took := run.Revocation.watch(ctx, func(ctx context.Context) usage { return run.use(ctx, first.Token) })
+	found, took := run.Revocation.pollUntilRejected(ctx, func(ctx context.Context) acceptance { return run.use(ctx, first.Token) })
 	if !found.Passed() {
 		run.r.Note("revocation", found)
 		return
@@ -70,11 +70,11 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Gran
 		unproven("the revoked token was refused after %s, when it had expired or was about to: a shorter within, or tokens that live longer, would tell", took.Round(time.Millisecond))
 		return
 	}
-	switch control := run.use(ctx, second.Token); control.is {
-	case letIn:
-		run.r.Measure(tokenRevocation, took.Seconds())
+	switch control := run.use(ctx, second.Token); control.verdict {
+	case accepted:
+		run.r.Measure(revocationGauge, took.Seconds())
 		run.r.Pass(check, "%s; another token is still accepted", found.Detail)
-	case keptOut:
+	case rejected:
 		if expired() { // the other one was issued right after it
 			unproven("another token is refused as well, but may have expired")
 			return
@@ -87,7 +87,7 @@ func (run *tokenRun) revocation(ctx context.Context, e ends, first issuance.Gran
 
 // expiry is from when on a token may be taken for expired: leeway before it is, by what the token or the answer with
 // it says; zero if neither does.
-func (run *tokenRun) expiry(g issuance.Grant) time.Time {
+func (run *runState) expiry(g issuance.Grant) time.Time {
 	life := g.Expires
 	if t, err := jwk.ReadToken(g.Token); err == nil && !t.Expiry.IsZero() {
 		if said := t.Expiry.Sub(run.issued(t, g)); life == 0 || said < life {
@@ -101,7 +101,7 @@ func (run *tokenRun) expiry(g issuance.Grant) time.Time {
 }
 
 // revoke revokes a token (RFC 7009, section 2).
-func (run *tokenRun) revoke(ctx context.Context, e ends, token string) probe.Outcome {
+func (run *runState) revoke(ctx context.Context, e endpoints, token string) probe.Outcome {
 	const check = "revocation"
 	clientSecret, err := run.ClientSecret.Reveal()
 	if err != nil {
@@ -123,64 +123,64 @@ func (run *tokenRun) revoke(ctx context.Context, e ends, token string) probe.Out
 	return f
 }
 
-// A usage is what came of using a token.
-type usage struct {
-	is     int // let in, kept out, or neither
-	detail string
+// A acceptance is what came of using a token.
+type acceptance struct {
+	verdict int // let in, kept out, or neither
+	detail  string
 }
 
 // What an answer says of a token.
 const (
-	unclear = iota
-	letIn
-	keptOut
+	unknown = iota
+	accepted
+	rejected
 )
 
-func (run *tokenRun) use(ctx context.Context, token string) usage {
+func (run *runState) use(ctx context.Context, token string) acceptance {
 	use := run.Revocation.Use
 	a := run.client(use.URL).Do(ctx, run.r, httpx.Request{
 		Check: "revocation", Method: use.Method, URL: use.URL, Header: http.Header{"Authorization": {"Bearer " + token}},
-		Want: append(append(httpx.Statuses{}, use.Status...), refusedToken...),
+		Want: append(append(httpx.Statuses{}, use.Status...), rejectedStatuses...),
 	})
 	switch {
 	case a.Reason != probe.OK:
-		return usage{unclear, a.Detail}
+		return acceptance{unknown, a.Detail}
 	case a.Cached != "":
-		return usage{unclear, fmt.Sprintf("the answer may come out of a cache (%s)", a.Cached)}
-	case refusedToken.Contains(a.Status):
-		return usage{keptOut, fmt.Sprintf("got %d", a.Status)}
+		return acceptance{unknown, fmt.Sprintf("the answer may come out of a cache (%s)", a.Cached)}
+	case rejectedStatuses.Contains(a.Status):
+		return acceptance{rejected, fmt.Sprintf("got %d", a.Status)}
 	case !use.Status.Contains(a.Status):
-		return usage{unclear, fmt.Sprintf("wanted %s, got %d", use.Status, a.Status)}
+		return acceptance{unknown, fmt.Sprintf("wanted %s, got %d", use.Status, a.Status)}
 	}
 	run.step("use", a)
-	return usage{letIn, fmt.Sprintf("got %d", a.Status)}
+	return acceptance{accepted, fmt.Sprintf("got %d", a.Status)}
 }
 
-// refusalsInARow are how often in a row a revoked token must be refused: of several replicas, each with a cache of its
+// requiredRejections are how often in a row a revoked token must be refused: of several replicas, each with a cache of its
 // own, one refuses it before the others.
-const refusalsInARow = 3
+const requiredRejections = 3
 
-// watch uses a revoked token, at once and then every so often, until it is refused and stays so; the last time is when
+// pollUntilRejected uses a revoked token, at once and then every so often, until it is refused and stays so; the last time is when
 // the limit is reached. It returns how long that took. Where the run's own time ends before the limit, nobody can tell.
-func (v *Revocation) watch(ctx context.Context, ask func(context.Context) usage) (probe.Outcome, time.Duration) {
+func (v *Revocation) pollUntilRejected(ctx context.Context, ask func(context.Context) acceptance) (probe.Outcome, time.Duration) {
 	limit, revoked := v.Within.D(), time.Now()
 	inARow, since := 0, time.Duration(0)
 	for {
 		asked := time.Since(revoked)
 		seen := ask(ctx)
 		took := time.Since(revoked)
-		if seen.is != keptOut {
+		if seen.verdict != rejected {
 			inARow = 0
 		} else if inARow++; inARow == 1 {
 			since = took
 		}
 		switch {
-		case inARow == refusalsInARow:
+		case inARow == requiredRejections:
 			return probe.Outcomef(probe.OK, "the revoked token was refused after %s", since.Round(100*time.Microsecond)), since
 		case inARow > 0:
 			continue
-		case asked >= limit && seen.is == letIn:
-			return probe.Outcomef(tokenRevoked, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
+		case asked >= limit && seen.verdict == accepted:
+			return probe.Outcomef(reasonRevokedAccepted, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
 		case asked >= limit:
 			return probe.Outcomef(probe.ControlFailed, "whether the revoked token is refused within %s could not be told: %s", v.Within, seen.detail), 0
 		}

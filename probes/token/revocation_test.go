@@ -68,7 +68,7 @@ func TestRevocation(t *testing.T) {
 			probetest.WantLines(t, r, r.Verdict().String(), issued, discovered, c.want)
 			measured := false
 			for _, s := range r.Samples {
-				measured = measured || s.Measure == tokenRevocation
+				measured = measured || s.Measure == revocationGauge
 			}
 			if passed := strings.Contains(c.want, " pass("); measured != passed {
 				t.Errorf("the time until the refusal was measured: %t", measured)
@@ -97,12 +97,12 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 				defer cancel()
 				v := &Revocation{Within: probe.Duration(10 * time.Second), Every: probe.Duration(3 * time.Second)}
 				begun, looks := time.Now(), 0
-				found, took := v.watch(ctx, func(context.Context) usage {
+				found, took := v.pollUntilRejected(ctx, func(context.Context) acceptance {
 					looks++
 					if time.Since(begun) >= c.refusedAfter {
-						return usage{keptOut, "got 401"}
+						return acceptance{rejected, "got 401"}
 					}
-					return usage{letIn, "got 200"}
+					return acceptance{accepted, "got 200"}
 				})
 				if got := fmt.Sprintf("%s: %s", found.Reason, found.Detail); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
@@ -122,7 +122,7 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 			time.AfterFunc(time.Second, cancel)
 			begun := time.Now()
 			v := &Revocation{Within: probe.Duration(time.Minute), Every: probe.Duration(time.Minute)}
-			v.watch(ctx, func(context.Context) usage { return usage{letIn, "got 200"} })
+			v.pollUntilRejected(ctx, func(context.Context) acceptance { return acceptance{accepted, "got 200"} })
 			if took := time.Since(begun); took != time.Second {
 				t.Errorf("took %s", took)
 			}

@@ -72,23 +72,23 @@ type Use struct {
 
 // Reasons of the token kind.
 var (
-	tokenForeign  = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery sends to a host that is not the issuer's"}
-	tokenIssuer   = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "iss, or the issuer that discovery names, is another"}
-	tokenAudience = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not hold what it must"}
-	tokenNoExpiry = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token that is valid for ever"}
-	tokenLifetime = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, too short, or never"}
-	tokenSkew     = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
-	tokenRevoked  = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
+	reasonForeignEndpoint = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery sends to a host that is not the issuer's"}
+	reasonIssuer          = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "iss, or the issuer that discovery names, is another"}
+	reasonAudience        = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not hold what it must"}
+	reasonNoExpiry        = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token that is valid for ever"}
+	reasonLifetime        = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, too short, or never"}
+	reasonClockSkew       = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
+	reasonRevokedAccepted = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
 )
 
 // Measures of the token kind.
 var (
-	tokenStep = &probe.Measure{
+	stepGauge = &probe.Measure{
 		Name:   "probe_token_step_duration_seconds",
 		Help:   "How long a step of the last run took, the slowest of its requests: discovery, token, jwks, refusal, use, revoke.",
 		Labels: []string{"step"},
 	}
-	tokenRevocation = &probe.Measure{
+	revocationGauge = &probe.Measure{
 		Name: "probe_token_revocation_seconds",
 		Help: "From the answer to the revocation until the token was refused, in the last run.",
 	}
@@ -99,9 +99,9 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
 		Summary:  "an issuer: it issues a token with the right claims, rejects a wrong secret, and a revoked token is rejected in time",
-		Measures: []*probe.Measure{tokenStep, tokenRevocation},
+		Measures: []*probe.Measure{stepGauge, revocationGauge},
 		Reasons: []probe.Reason{
-			tokenForeign, tokenIssuer, tokenAudience, tokenNoExpiry, tokenLifetime, tokenSkew, tokenRevoked,
+			reasonForeignEndpoint, reasonIssuer, reasonAudience, reasonNoExpiry, reasonLifetime, reasonClockSkew, reasonRevokedAccepted,
 			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnfit, issuance.BadSignature,
 		},
 		Traits: probe.Traits{HTTPLatency: true},
@@ -147,10 +147,10 @@ func (p *Probe) Checks() []string {
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	var codes []int
 	if p.Refusal {
-		codes = append(codes, refusedSecret.Codes()...)
+		codes = append(codes, wrongSecretStatuses.Codes()...)
 	}
 	if p.Revocation != nil {
-		codes = append(codes, refusedToken.Codes()...)
+		codes = append(codes, rejectedStatuses.Codes()...)
 	}
 	slices.Sort(codes)
 	return map[string][]int{"": slices.Compact(codes)}
@@ -164,7 +164,7 @@ func (p *Probe) Close() {
 
 // Ask issues one token and looks at it. What needs a token is asked only if there is one.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
-	run := &tokenRun{Probe: p, r: r, clock: probe.WatchClock()}
+	run := &runState{Probe: p, r: r, clock: probe.WatchClock()}
 	ends, discovery := run.discover(ctx)
 	first := issuance.Grant{Outcome: probe.Outcome{Reason: probe.ControlFailed, Detail: "not asked: nothing says where tokens are issued"}}
 	if ends.token != "" {
@@ -176,15 +176,15 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	if first.Passed() {
 		if !p.Opaque {
-			run.examine(ctx, ends, first)
+			run.verify(ctx, ends, first)
 		}
 		if p.Refusal {
-			run.refusal(ctx, ends, first)
+			run.checkWrongSecret(ctx, ends, first)
 		}
 		if p.Revocation != nil {
-			run.revocation(ctx, ends, first)
+			run.checkRevocation(ctx, ends, first)
 		}
 	}
-	run.latency()
+	run.checkLatency()
 	run.measure()
 }

@@ -66,7 +66,7 @@ func (p *Probe) validateIssuer() (wrong []error) {
 			wrong = append(wrong, probe.Settingf(fmt.Sprintf("allow_hosts[%d]", i), "expected host or host:port"))
 		}
 	}
-	return append(wrong, p.fit("token_url", p.TokenURL, true), p.fit("jwks_uri", p.JWKSURI, false))
+	return append(wrong, p.checkURL("token_url", p.TokenURL, true), p.checkURL("jwks_uri", p.JWKSURI, false))
 }
 
 func (p *Probe) validateClient() (wrong []error) {
@@ -121,7 +121,7 @@ func (p *Probe) validateToken() (wrong []error) {
 		if set == "" || slices.Contains(p.Keysets[:i], set) {
 			wrong = append(wrong, probe.Settingf(path, "is empty or listed twice"))
 		}
-		wrong = append(wrong, p.fit(path, set, false))
+		wrong = append(wrong, p.checkURL(path, set, false))
 	}
 	return wrong
 }
@@ -141,11 +141,11 @@ func (p *Probe) validateRevocation() (wrong []error) {
 	if v.Every < leastPause || v.Within < v.Every || v.Within/v.Every > mostLooks {
 		wrong = append(wrong, probe.Settingf("revocation.every", "expected %s to within, and at most %d requests", leastPause, mostLooks))
 	}
-	return append(wrong, p.fit("revocation.url", v.URL, true), p.fit("revocation.use.url", v.Use.URL, true))
+	return append(wrong, p.checkURL("revocation.url", v.URL, true), p.checkURL("revocation.use.url", v.Use.URL, true))
 }
 
-// fit reports why a URL cannot be asked, or must not be sent a credential.
-func (p *Probe) fit(path, raw string, credential bool) error {
+// checkURL reports why a URL cannot be asked, or must not be sent a credential.
+func (p *Probe) checkURL(path, raw string, credential bool) error {
 	s := httpx.Settings{AllowPlaintext: p.AllowPlaintext}
 	if credential {
 		s.Bearer = p.ClientSecret

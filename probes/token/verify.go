@@ -11,28 +11,28 @@ import (
 	"prober/probes/internal/issuance"
 )
 
-// examine looks at a fresh token as a verifier does.
-func (run *tokenRun) examine(ctx context.Context, e ends, g issuance.Grant) {
+// verify looks at a fresh token as a verifier does.
+func (run *runState) verify(ctx context.Context, e endpoints, g issuance.Grant) {
 	token, err := jwk.ReadToken(g.Token)
 	if err != nil {
 		why, detail := issuance.NotVerified(err)
 		run.r.Fail("signature", why, "%s", detail)
 		return
 	}
-	run.signature(ctx, run.r, "signature", e.jwks, token, func(a *httpx.Answer) { run.step("jwks", a) })
-	run.claims(token, g)
+	run.checkSignature(ctx, run.r, "signature", e.jwks, token, func(a *httpx.Answer) { run.step("jwks", a) })
+	run.checkClaims(token, g)
 	step, _ := run.clock.Stepped()
-	run.times(token, g, step)
+	run.checkClockSkew(token, g, step)
 	if len(run.Keysets) > 0 {
 		run.r.Each(run.Keysets, func(i int, r *probe.Result) {
 			url := run.Keysets[i]
-			run.signature(ctx, r, "keysets", url, token, func(*httpx.Answer) {})
+			run.checkSignature(ctx, r, "keysets", url, token, func(*httpx.Answer) {})
 		})
 	}
 }
 
-// signature proves the token's signature by a published key set.
-func (run *tokenRun) signature(ctx context.Context, r *probe.Result, check, url string, token *jwk.Token, read func(*httpx.Answer)) {
+// checkSignature proves the token's signature by a published key set.
+func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check, url string, token *jwk.Token, read func(*httpx.Answer)) {
 	if url == "" {
 		r.Inconclusive(check, probe.ControlFailed, "not verified: nothing says where the keys are")
 		return
@@ -68,27 +68,27 @@ func (run *tokenRun) signature(ctx context.Context, r *probe.Result, check, url 
 	r.Fail(check, why, "%s", detail)
 }
 
-// claims compares what the token says of itself with what it must say (RFC 7519, section 4.1).
-func (run *tokenRun) claims(t *jwk.Token, g issuance.Grant) {
+// checkClaims compares what the token says of itself with what it must say (RFC 7519, section 4.1).
+func (run *runState) checkClaims(t *jwk.Token, g issuance.Grant) {
 	const check = "claims"
 	life := t.Expiry.Sub(run.issued(t, g))
 	switch {
 	case t.Issuer != run.Issuer:
-		run.r.Fail(check, tokenIssuer, "wanted iss %s, got none or another", run.Issuer)
+		run.r.Fail(check, reasonIssuer, "wanted iss %s, got none or another", run.Issuer)
 	case !slices.Contains(t.Audience, run.Audience):
-		run.r.Fail(check, tokenAudience, "wanted aud to hold %s, it does not", run.Audience)
+		run.r.Fail(check, reasonAudience, "wanted aud to hold %s, it does not", run.Audience)
 	case t.Expiry.IsZero():
-		run.r.Fail(check, tokenNoExpiry, "wanted an exp, got none: the token is valid for ever")
+		run.r.Fail(check, reasonNoExpiry, "wanted an exp, got none: the token is valid for ever")
 	case life <= 0:
-		run.r.Fail(check, tokenLifetime, "exp is not after iat: the token was never valid")
+		run.r.Fail(check, reasonLifetime, "exp is not after iat: the token was never valid")
 	case !t.NotBefore.IsZero() && t.NotBefore.After(run.issued(t, g)):
-		run.r.Fail(check, tokenLifetime, "nbf is %s after iat: the fresh token is not valid yet", t.NotBefore.Sub(run.issued(t, g)).Round(time.Second))
+		run.r.Fail(check, reasonLifetime, "nbf is %s after iat: the fresh token is not valid yet", t.NotBefore.Sub(run.issued(t, g)).Round(time.Second))
 	case run.Lifetime.Max > 0 && life > run.Lifetime.Max.D():
-		run.r.Fail(check, tokenLifetime, "wanted a token valid for at most %s, it is for %s", run.Lifetime.Max, life.Round(time.Second))
+		run.r.Fail(check, reasonLifetime, "wanted a token valid for at most %s, it is for %s", run.Lifetime.Max, life.Round(time.Second))
 	case life < run.Lifetime.Min.D():
-		run.r.Fail(check, tokenLifetime, "wanted a token valid for at least %s, it is for %s", run.Lifetime.Min, life.Round(time.Second))
+		run.r.Fail(check, reasonLifetime, "wanted a token valid for at least %s, it is for %s", run.Lifetime.Min, life.Round(time.Second))
 	case g.Expires > 0 && (life-g.Expires).Abs() > run.Leeway.D():
-		run.r.Fail(check, tokenLifetime, "expires_in says %s, but the token is valid for %s", g.Expires.Round(time.Second), life.Round(time.Second))
+		run.r.Fail(check, reasonLifetime, "expires_in says %s, but the token is valid for %s", g.Expires.Round(time.Second), life.Round(time.Second))
 	default:
 		run.r.Pass(check, "iss and aud as wanted, valid for %s", life.Round(time.Second))
 	}
@@ -96,7 +96,7 @@ func (run *tokenRun) claims(t *jwk.Token, g issuance.Grant) {
 
 // issued is when the token says it was issued: by iat or, where that is missing, by exp and expires_in; by neither,
 // when it was got.
-func (run *tokenRun) issued(t *jwk.Token, g issuance.Grant) time.Time {
+func (run *runState) issued(t *jwk.Token, g issuance.Grant) time.Time {
 	switch {
 	case !t.IssuedAt.IsZero():
 		return t.IssuedAt
@@ -106,10 +106,10 @@ func (run *tokenRun) issued(t *jwk.Token, g issuance.Grant) time.Time {
 	return g.Got
 }
 
-// times compares the issuer's clock with the prober's. The token was issued between the request and its answer, and
+// checkClockSkew compares the issuer's clock with the prober's. The token was issued between the request and its answer, and
 // iat tells whole seconds: so the issuer's clock is ahead by at least iat-got and less than iat+1s-sent. Only what the
 // whole of that range says is said.
-func (run *tokenRun) times(t *jwk.Token, g issuance.Grant, step time.Duration) {
+func (run *runState) checkClockSkew(t *jwk.Token, g issuance.Grant, step time.Duration) {
 	const check = "times"
 	limit := run.Leeway.D()
 	if step.Abs() > probe.MaxClockStep {
@@ -125,9 +125,9 @@ func (run *tokenRun) times(t *jwk.Token, g issuance.Grant, step time.Duration) {
 	seen := "the issuer's clock is " + apart(low, high) + " the prober's"
 	switch {
 	case low > limit || high < -limit:
-		run.r.Fail(check, tokenSkew, "%s; wanted within %s", seen, run.Leeway)
+		run.r.Fail(check, reasonClockSkew, "%s; wanted within %s", seen, run.Leeway)
 	case low < -limit || high > limit:
-		run.r.Inconclusive(check, tokenSkew, "%s: cannot tell whether within %s", seen, run.Leeway)
+		run.r.Inconclusive(check, reasonClockSkew, "%s: cannot tell whether within %s", seen, run.Leeway)
 	default:
 		run.r.Pass(check, "%s", seen)
 	}
