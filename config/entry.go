@@ -81,6 +81,7 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 	wrong = p.all(p.unread)
 	if p.node.Kind == yaml.MappingNode {
 		wrong = append(wrong, p.check(kinds, h)...)
+		wrong = append(wrong, p.checkMeasures(h)...)
 	}
 	p.job.ID = probe.ID{System: h.System, Name: p.Name, Type: p.Type, Runbook: p.Runbook, Severity: p.Severity}
 	p.job.DependsOn = p.DependsOn

@@ -14,8 +14,11 @@ import (
 // at every kind of depth, settings that read themselves, and secrets.
 func kinds() probe.Kinds {
 	return probe.Kinds{
-		"web":  {New: func() probe.Probe { return &web{Method: "GET", Within: probe.Duration(2e9), Retry: retry{Times: 1}} }},
-		"ping": {New: func() probe.Probe { return &ping{Count: 3} }},
+		"web": {New: func() probe.Probe { return &web{Method: "GET", Within: probe.Duration(2e9), Retry: retry{Times: 1}} }},
+		"ping": {
+			New:      func() probe.Probe { return &ping{Count: 3} },
+			Measures: []*probe.Measure{{Name: "probe_ping_rtt_seconds", Labels: []string{"target", "peer", "path"}}},
+		},
 	}
 }
 

@@ -75,14 +75,6 @@ const nameRule = `wants a letter and then letters, digits, "_", "." and "-", at 
 
 func validName(name string) bool { return namePattern.MatchString(name) }
 
-// reserved are the labels that the prober's own series carry, and those that Prometheus gives to what it scrapes: a
-// second label of one name would break the series or be renamed.
-var reserved = []string{
-	"system", "probe", "type", "check", "target", "reason", "verdict", "runbook", "runbook_url", "severity", "phase",
-	"code", "version", "state", "replica", "url", "kid", "source", "step", "trace_id", "le", "quantile", "job", "instance",
-	"case", "outcome", "fixture", "why", "a", "b", "surface", "alertname", "alertstate", "runbook_severity",
-}
-
 var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 func validLabelName(name string) bool {
@@ -113,11 +105,29 @@ func checkLabels(p place, labels map[string]string) (wrong Errors) {
 		switch {
 		case !validLabelName(name):
 			wrong = append(wrong, p.mistake(path, "labels.%s: the name %s", strictyaml.Shown(name), labelNameRule))
-		case slices.Contains(reserved, name):
+		case slices.Contains(probe.ReservedLabels[:], name):
 			wrong = append(wrong, p.mistake(path, "labels.%s: the name is taken, by the prober or by Prometheus", name))
 		}
 		if value := labels[name]; !validLabelValue(value) {
 			wrong = append(wrong, p.mistake(path, "labels.%s: %s", strictyaml.Shown(name), labelValueRule))
+		}
+	}
+	return wrong
+}
+
+// checkMeasures refuses constant labels that a measure of the probe's kind has too, be they the probe's or the file's.
+func (p *probeEntry) checkMeasures(h *fileHeader) (wrong Errors) {
+	for _, m := range p.job.Kind.Measures {
+		for _, name := range m.Labels {
+			at := h.place
+			if _, own := p.Labels[name]; own {
+				at = p.place
+			} else if _, files := h.Labels[name]; !files {
+				continue
+			}
+			if !slices.Contains(probe.ReservedLabels[:], name) { // which has been refused
+				wrong = append(wrong, at.mistake("labels."+name, "labels.%s: %s of the kind %s has a label of this name", name, m.Name, p.Type))
+			}
 		}
 	}
 	return wrong

@@ -10,12 +10,6 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// reservedLabels are the label names that the fixed families use.
-var reservedLabels = []string{
-	"system", "probe", "type", "verdict", "check", "reason", "target", "phase", "code", "version",
-	"runbook", "severity", "runbook_url", "le", "quantile",
-}
-
 // baseLabels returns the labels that every series of a job has. A configured label that would clash with one of a
 // series' own is shown as exported_NAME, as Prometheus does when labels clash. It also returns how many configured
 // labels had to be dropped.
@@ -26,7 +20,7 @@ func baseLabels(job probe.Job) (exposition.Labels, int) {
 	dropped := 0
 	for name, value := range job.Labels {
 		as := name
-		if slices.Contains(reservedLabels, name) {
+		if slices.Contains(probe.ReservedLabels[:], name) {
 			as = model.ExportedLabelPrefix + name
 		}
 		if _, taken := job.Labels[as]; !labelName(as) || taken && as != name {

@@ -30,6 +30,14 @@ type Traits struct {
 // Kinds maps the word after "type:" to the kind.
 type Kinds map[string]Kind
 
+// ReservedLabels are labels that no configuration may set, whatever the kinds: those of the series that every probe has
+// and of the generated alerts, and those that Prometheus gives to what it scrapes. The labels of a kind's measures are
+// reserved for its probes.
+var ReservedLabels = [...]string{
+	"system", "probe", "type", "check", "target", "reason", "verdict", "runbook", "runbook_url", "severity", "phase", "code",
+	"version", "replica", "trace_id", "le", "quantile", "job", "instance", "alertname", "alertstate", "runbook_severity",
+}
+
 // Undeclared reports what a result holds that the kind does not declare: a reason or a measure. A kind's tests hold
 // their results against it, since what is not declared is missing from the documentation and from the reserved labels.
 func (k Kind) Undeclared(r Result) error {
