@@ -66,7 +66,7 @@ golden: ## write the golden files of all packages; look at the diff before you c
 
 .PHONY: docs
 docs: ## write the generated tables of README and docs
-	go test ./cmd/prober -run '^TestGeneratedTables$$' -update
+	go test ./cmd/prober -run '^TestDocs_tables$$' -update
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)

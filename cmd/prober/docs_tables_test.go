@@ -20,12 +20,12 @@ import (
 	"prober/probes"
 )
 
-// generated matches a table that TestGeneratedTables writes, with the comments around it.
+// generated matches a table that TestDocs_tables writes, with the comments around it.
 var generated = regexp.MustCompile(`(?s)<!-- ([a-z ]+): begin -->\n.*?<!-- ([a-z ]+): end -->`)
 
-// TestGeneratedTables compares the generated tables in README and docs with the code, or writes them with -update, as
+// TestDocs_tables compares the generated tables in README and docs with the code, or writes them with -update, as
 // `make docs` does.
-func TestGeneratedTables(t *testing.T) {
+func TestDocs_tables(t *testing.T) {
 	tables := docTables(t)
 	used := map[string]bool{}
 	for _, pattern := range documents {

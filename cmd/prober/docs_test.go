@@ -199,6 +199,30 @@ func TestDocs_links(t *testing.T) {
 	}
 }
 
+// TestDocs_layout requires a line for each package of internal in the layout of docs/design.md, and a package for each
+// line.
+func TestDocs_layout(t *testing.T) {
+	text, err := os.ReadFile("../../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("../../internal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages, listed []string
+	for _, e := range entries {
+		packages = append(packages, e.Name())
+	}
+	for _, m := range regexp.MustCompile(`(?m)^internal/(\w+)/ +\S`).FindAllStringSubmatch(string(text), -1) {
+		listed = append(listed, m[1])
+	}
+	slices.Sort(listed)
+	if !slices.Equal(packages, listed) {
+		t.Errorf("docs/design.md lists the packages\n%v\nbut there are\n%v", listed, packages)
+	}
+}
+
 // anchorsOf returns the anchors that GitHub gives to the headings of a document.
 func anchorsOf(t *testing.T, file string) (anchors []string) {
 	t.Helper()

@@ -81,7 +81,7 @@ var (
 	Schema      = Reason{Word: "schema", Verdict: Fail, Text: "unreadable answer"}
 	Header      = Reason{Word: "header", Verdict: Fail, Text: "wrong header"}
 	Slow        = Reason{Word: "slow", Verdict: Fail, Text: "too slow"}
-	Cert        = Reason{Word: "cert", Verdict: Fail, Text: "certificate not to be trusted"} // or not for much longer
+	Cert        = Reason{Word: "cert", Verdict: Fail, Text: "certificate not trusted, or about to expire"} // or not for much longer
 	TLS         = Reason{Word: "tls", Verdict: Fail, Text: "TLS handshake failed"}
 	Refused     = Reason{Word: "refused", Verdict: Fail, Text: "connection refused"}
 	Timeout     = Reason{Word: "timeout", Verdict: Fail, Text: "no complete answer in time"}
@@ -95,7 +95,7 @@ var (
 	Unreachable = Reason{Word: "unreachable", Verdict: Fail, Text: "no route to the host"}
 	// A name server that gives no answer says nothing of the target: Job.Do turns these two into inconclusive unless a
 	// reference shows that the prober's own network works.
-	DNSTimeout  = Reason{Word: "dns_timeout", Verdict: Fail, Text: "name server silent"}
+	DNSTimeout  = Reason{Word: "dns_timeout", Verdict: Fail, Text: "name server did not respond"}
 	DNSServfail = Reason{Word: "dns_servfail", Verdict: Fail, Text: "name server failed"}
 )
 
@@ -103,7 +103,7 @@ var (
 var (
 	SelfNetwork    = Reason{Word: "self_network", Verdict: Inconclusive, Text: "the prober's own network"}
 	SelfClock      = Reason{Word: "self_clock", Verdict: Inconclusive, Text: "the prober's own clock"}
-	Suspended      = Reason{Word: "suspended", Verdict: Inconclusive, Text: "the prober was stopped"} // during the run
+	Suspended      = Reason{Word: "suspended", Verdict: Inconclusive, Text: "the prober was suspended"} // during the run
 	Cancelled      = Reason{Word: "cancelled", Verdict: Inconclusive, Text: "run cancelled"}
 	Credential     = Reason{Word: "credential", Verdict: Inconclusive, Text: "the prober's own credential"} // unreadable, or no longer accepted
 	ControlFailed  = Reason{Word: "control_failed", Verdict: Inconclusive, Text: "a control did not hold"}
@@ -117,7 +117,7 @@ var (
 
 // Reasons that more than one kind gives about credentials and keys. Two of them are breaches.
 var (
-	AuthBypass    = Reason{Word: "auth_bypass", Verdict: Fail, Text: "let in without authorization", Breach: true}
+	AuthBypass    = Reason{Word: "auth_bypass", Verdict: Fail, Text: "accepted without authorization", Breach: true}
 	ValidRejected = Reason{Word: "valid_rejected", Verdict: Fail, Text: "a valid token is rejected"}
 	PrivateKey    = Reason{Word: "private_key_published", Verdict: Fail, Text: "private key published", Breach: true} // whoever has read it can sign tokens
 )

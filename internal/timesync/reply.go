@@ -24,13 +24,13 @@ type Reply struct {
 
 // Reasons why a server's reply is not used.
 var (
-	BadReply       = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "no answer that RFC 5905 allows"}
-	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server says that it does not know the time"}
-	Stale          = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "it heard of the time too long ago"}
-	Uncertain      = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "it may be wrong by more than is of use"}
-	NegativeRTT    = probe.Reason{Word: "negative_rtt", Verdict: probe.Inconclusive, Text: "it says to have had the question for longer than it was away"}
-	Replayed       = probe.Reason{Word: "replayed", Verdict: probe.Inconclusive, Text: "it answered another question than was asked"}
-	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "it forbids to be asked"}
+	BadReply       = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "not a valid reply by RFC 5905"}
+	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server is not synchronised"}
+	Stale          = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "the server was synchronised too long ago"}
+	Uncertain      = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "the root distance is too large"}
+	NegativeRTT    = probe.Reason{Word: "negative_rtt", Verdict: probe.Inconclusive, Text: "negative round trip"}
+	Replayed       = probe.Reason{Word: "replayed", Verdict: probe.Inconclusive, Text: "a reply to another request"}
+	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "the server asks for fewer requests, or none"}
 )
 
 // A ReplyError says why a server's reply is not used. Its text holds no byte of the reply.

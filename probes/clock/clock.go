@@ -49,12 +49,12 @@ const (
 
 // Reasons of the clock kind. Skew blames the target; where the others are given, nobody can tell.
 var (
-	reasonSkew              = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "certainly further apart than allowed"}
+	reasonSkew              = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "further apart than allowed"}
 	reasonWithinUncertainty = probe.Reason{Word: "cannot_tell", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
 	reasonQuorum            = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
 	reasonFalseticker       = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
-	reasonSameServer        = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names of one NTP server, or two Dates of one"}
-	reasonMixedClocks       = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no one clock explains what a service said"}
+	reasonSameServer        = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names, or two Dates, of one server"}
+	reasonMixedClocks       = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no single clock explains the readings"}
 )
 
 // Kind describes the kind to the rest of the prober.

@@ -13,12 +13,12 @@ import (
 var (
 	offsetGauge = &probe.Measure{
 		Name:   "probe_clock_offset_seconds",
-		Help:   "How far a source of time is ahead of the prober's own clock; of source \"utc\", what the NTP servers agree on.",
+		Help:   "How far a source of time is ahead of the prober's clock; the source \"utc\" is what the NTP servers agree on.",
 		Labels: []string{"source"},
 	}
 	uncertaintyGauge = &probe.Measure{
 		Name:   "probe_clock_uncertainty_seconds",
-		Help:   "How far the true offset may be from the one given.",
+		Help:   "Maximum error of the offset.",
 		Labels: []string{"source"},
 	}
 	skewGauge = &probe.Measure{
@@ -28,7 +28,7 @@ var (
 	}
 	skewUncertaintyGauge = &probe.Measure{
 		Name:   "probe_clock_skew_uncertainty_seconds",
-		Help:   "How far the true skew may be from the one given.",
+		Help:   "Maximum error of the skew.",
 		Labels: []string{"a", "b"},
 	}
 	stratumGauge = &probe.Measure{
@@ -38,7 +38,7 @@ var (
 	}
 	rootDistanceGauge = &probe.Measure{
 		Name:   "probe_clock_root_distance_seconds",
-		Help:   "How far the time of an NTP server may be from UTC as seen from here, when it was asked.",
+		Help:   "Maximum error of an NTP server's time as seen from here, when it was asked.",
 		Labels: []string{"source"},
 	}
 	rttGauge = &probe.Measure{

@@ -43,24 +43,24 @@ type Probe struct {
 var (
 	healthState = &probe.Measure{
 		Name:   "probe_health_state",
-		Help:   "1 for the state that a replica was in at the last run, 0 for the others.",
+		Help:   "1 for the state of a replica in the last run, 0 for the others.",
 		Labels: []string{"target", "state"},
 	}
 	replicasWanted = &probe.Measure{
 		Name: "probe_replicas_wanted",
-		Help: "Replicas that there must be, as configured.",
+		Help: "Replicas expected by the configuration.",
 	}
 	replicasFound = &probe.Measure{
 		Name: "probe_replicas_found",
-		Help: "Replicas that were listed or resolved at the last run.",
+		Help: "Replicas listed or resolved in the last run.",
 	}
 	replicasHealthy = &probe.Measure{
 		Name: "probe_replicas_healthy",
-		Help: "Replicas whose liveness path answered 200 at the last run.",
+		Help: "Replicas whose liveness path returned 200 in the last run.",
 	}
 	replicasDistinct = &probe.Measure{
 		Name: "probe_replicas_distinct",
-		Help: "Different instances among the healthy replicas at the last run.",
+		Help: "Different instances among the healthy replicas in the last run.",
 	}
 )
 

@@ -62,7 +62,7 @@ var (
 		Summary: "neither live nor ready"}
 	stateRegionDown = state{Name: "region_down", Serving: violated, Reason: probe.Reason{Word: "region_down", Verdict: probe.Fail, Text: "unreachable together with its dependency"},
 		Summary: "unreachable, and so is its dependency: the whole place seems cut off or down"}
-	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "answered by something else"},
+	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "something else responded"},
 		Summary: "the answer is not the service's own: the path or what stands before the service is wrong"}
 	stateCached = state{Name: "cached", Serving: unknown, Split: unknown, Reason: probe.StaleOrCached,
 		Summary: "the answers may come out of a cache, which says nothing of the process"}

@@ -54,7 +54,7 @@ type Control struct {
 // valueGauge is exported for each entry of gauges.
 var valueGauge = &probe.Measure{
 	Name:   "probe_http_value",
-	Help:   "Number read from the JSON answer of the last run, by the name given in the configuration.",
+	Help:   "Number from the JSON response of the last run, by its configured name.",
 	Labels: []string{"name"},
 }
 

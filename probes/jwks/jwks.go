@@ -54,45 +54,45 @@ type Verifier struct {
 var (
 	reasonMissing        = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
 	reasonReplicaMissing = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
-	reasonEmpty          = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key that verifies anything"}
+	reasonEmpty          = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key for verification"}
 	reasonDuplicate      = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one set have the same id"}
-	reasonReused         = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "another key than before has the id"}
+	reasonReused         = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "the id identified another key before"}
 	reasonConflict       = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
 	reasonDisagreement   = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
-	reasonWeak           = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "below RFC 7518, section 3.3"}
-	reasonBadKey         = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a key that must be there cannot be read"}
-	reasonAlgorithm      = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a key that must be there is not for verifying as wanted"}
-	reasonRevoked        = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still there"}
-	reasonCache          = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be kept until after its keys are gone"}
-	reasonLate           = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have it"}
-	reasonShort          = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "gone before its last token has expired"}
+	reasonWeak           = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "weaker than RFC 7518, section 3.3, requires"}
+	reasonBadKey         = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a required key cannot be read"}
+	reasonAlgorithm      = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a required key cannot verify as configured"}
+	reasonRevoked        = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still published"}
+	reasonCache          = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be cached for longer than its keys are published"}
+	reasonLate           = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have the key"}
+	reasonShort          = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "removed before its last token expired"}
 )
 
 // Measures of the jwks kind.
 var (
 	stateGauge = &probe.Measure{
 		Name:   "probe_jwks_state",
-		Help:   "1 for what all verifiers together were found to be at the last run, 0 for the others.",
+		Help:   "1 for the state of all verifiers together in the last run, 0 for the others.",
 		Labels: []string{"state"},
 	}
 	kidPresentGauge = &probe.Measure{
 		Name:   "probe_jwks_kid_present",
-		Help:   "1 if a configured kid was in the key set at the last run, 0 if it was not.",
+		Help:   "1 if the configured kid was in the key set in the last run, 0 if not.",
 		Labels: []string{"target", "kid"},
 	}
 	keysGauge = &probe.Measure{
 		Name:   "probe_jwks_keys",
-		Help:   "Keys that verify signatures in the key set at the last run.",
+		Help:   "Keys for verification in the key set in the last run.",
 		Labels: []string{"target"},
 	}
 	ignoredKeysGauge = &probe.Measure{
 		Name:   "probe_jwks_keys_ignored",
-		Help:   "Entries of the key set at the last run that verify nothing, by why: unknown_type, unreadable, not_for_signing, malformed, private_key.",
+		Help:   "Entries of the key set in the last run that verify nothing, by problem: unknown_type, unreadable, not_for_signing, malformed, private_key.",
 		Labels: []string{"target", "why"},
 	}
 	maxAgeGauge = &probe.Measure{
 		Name:   "probe_jwks_max_age_seconds",
-		Help:   "How long the answer of the last run says that the key set may be kept; absent if it does not say.",
+		Help:   "How long the last response may be cached; absent if it does not say.",
 		Labels: []string{"target"},
 	}
 )

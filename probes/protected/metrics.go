@@ -8,7 +8,7 @@ import (
 var (
 	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
 	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
-	reasonCatchAll    = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path is answered 501"}
+	reasonCatchAll    = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path returns 501"}
 	reasonUpstream    = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error"}
 	reasonWrongCode   = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code"}
 )
@@ -47,12 +47,12 @@ var caseOutcomes = [...]string{"as_expected", "error", "wrong_code", "rejected",
 var (
 	outcomeGauge = &probe.Measure{
 		Name:   "probe_protected_outcome",
-		Help:   "1 for what the last run at a replica came to, 0 for the others.",
+		Help:   "1 for the outcome of the last run at a replica, 0 for the others.",
 		Labels: []string{"target", "outcome"},
 	}
 	caseGauge = &probe.Measure{
 		Name:   "probe_auth_case",
-		Help:   "1 for the worst that became of a caller or a forged token at any replica in the last run, 0 for the others.",
+		Help:   "1 for the worst result of a caller or a forged token at any replica in the last run, 0 for the others.",
 		Labels: []string{"case", "outcome"},
 	}
 )

@@ -22,7 +22,7 @@ type storedToken struct {
 
 var storedTokenExpiryGauge = &probe.Measure{
 	Name:   "probe_fixture_expiry_timestamp_seconds",
-	Help:   "When the token kept for a caller expires, as it says itself.",
+	Help:   "When the token stored for a caller expires, by its own exp.",
 	Labels: []string{"fixture"},
 }
 

@@ -72,11 +72,11 @@ type Use struct {
 
 // Reasons of the token kind.
 var (
-	reasonForeignEndpoint = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery sends to a host that is not the issuer's"}
-	reasonIssuer          = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "iss, or the issuer that discovery names, is another"}
-	reasonAudience        = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not hold what it must"}
-	reasonNoExpiry        = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token that is valid for ever"}
-	reasonLifetime        = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, too short, or never"}
+	reasonForeignEndpoint = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery names an endpoint on another host"}
+	reasonIssuer          = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "another issuer in iss or in the discovery document"}
+	reasonAudience        = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not contain the audience"}
+	reasonNoExpiry        = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token without expiry"}
+	reasonLifetime        = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, or not long enough"}
 	reasonClockSkew       = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
 	reasonRevokedAccepted = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
 )
@@ -85,12 +85,12 @@ var (
 var (
 	stepGauge = &probe.Measure{
 		Name:   "probe_token_step_duration_seconds",
-		Help:   "How long a step of the last run took, the slowest of its requests: discovery, token, jwks, refusal, use, revoke.",
+		Help:   "Duration of a step of the last run, of its slowest request: discovery, token, jwks, refusal, use, revoke.",
 		Labels: []string{"step"},
 	}
 	revocationGauge = &probe.Measure{
 		Name: "probe_token_revocation_seconds",
-		Help: "From the answer to the revocation until the token was refused, in the last run.",
+		Help: "Time from the response to the revocation until the token was rejected, in the last run.",
 	}
 )
 

@@ -153,9 +153,9 @@ func NotVerified(err error) (probe.Reason, string) {
 
 // Reasons why a token does not verify.
 var (
-	SigningWithUnpublishedKey = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no key of the set has the fresh token's kid"}
+	SigningWithUnpublishedKey = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no published key has the token's kid"}
 	NoKeyID                   = probe.Reason{Word: "no_kid", Verdict: probe.Fail, Text: "the token does not name its key"}
-	AlgorithmNotAllowed       = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "none, symmetric, or not on the list"}
+	AlgorithmNotAllowed       = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "the algorithm is none, symmetric, or not allowed"}
 	KeyUnfit                  = probe.Reason{Word: "key_unfit", Verdict: probe.Fail, Text: "the key cannot be used for the token's algorithm"}
-	BadSignature              = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "another key has the kid, or the token was changed"}
+	BadSignature              = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "signed with another key, or changed"}
 )
