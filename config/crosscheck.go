@@ -6,12 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"prober/internal/probe"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
-
-// A key names a probe, or a runbook, among all systems.
-type key struct{ system, name string }
 
 // crosscheck refuses what can be told only of all files together.
 func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
@@ -24,11 +22,11 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 	complete := !slices.ContainsFunc(headers, func(h *fileHeader) bool { return !h.known })
 	names := map[string][]string{}
 	for k := range byName {
-		names[k.system] = append(names[k.system], k.name)
+		names[k.System] = append(names[k.System], k.Name)
 	}
 	// unknown tells of a name that no probe has, as long as all probes are known.
 	unknown := func(system, name string) bool {
-		return complete && validName(system) && byName[key{system, name}] == nil
+		return complete && validName(system) && byName[probe.Key{System: system, Name: name}] == nil
 	}
 	for _, p := range entries {
 		for i, name := range p.DependsOn {
@@ -54,11 +52,11 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 }
 
 // rejectDuplicateNames refuses a name that is taken, and returns the probes by their names.
-func rejectDuplicateNames(entries []*probeEntry) (byName map[key]*probeEntry, wrong Errors) {
-	byName = map[key]*probeEntry{}
+func rejectDuplicateNames(entries []*probeEntry) (byName map[probe.Key]*probeEntry, wrong Errors) {
+	byName = map[probe.Key]*probeEntry{}
 	for _, p := range entries {
-		k := key{p.job.System, p.Name}
-		if !validName(k.system) || !validName(k.name) {
+		k := p.job.Key()
+		if !validName(k.System) || !validName(k.Name) {
 			continue
 		}
 		if first := byName[k]; first != nil {
@@ -72,10 +70,10 @@ func rejectDuplicateNames(entries []*probeEntry) (byName map[key]*probeEntry, wr
 
 // rejectOtherRunbooks refuses one name for two procedures of a system.
 func rejectOtherRunbooks(headers []*fileHeader) (wrong Errors) {
-	first := map[key]*fileHeader{}
+	first := map[probe.Key]*fileHeader{}
 	for _, h := range headers {
 		for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
-			k, path := key{h.System, name}, "runbooks."+name
+			k, path := probe.Key{System: h.System, Name: name}, "runbooks."+name
 			f := first[k]
 			if f == nil {
 				first[k] = h
@@ -127,7 +125,7 @@ func rejectDuplicates(entries []*probeEntry) (wrong Errors) {
 }
 
 // rejectCycles refuses probes that depend on themselves, each cycle once.
-func rejectCycles(byName map[key]*probeEntry, entries []*probeEntry) Errors {
+func rejectCycles(byName map[probe.Key]*probeEntry, entries []*probeEntry) Errors {
 	c := cycleFinder{byName: byName, state: map[*probeEntry]int{}}
 	for _, p := range entries {
 		c.visit(p)
@@ -136,7 +134,7 @@ func rejectCycles(byName map[key]*probeEntry, entries []*probeEntry) Errors {
 }
 
 type cycleFinder struct {
-	byName map[key]*probeEntry
+	byName map[probe.Key]*probeEntry
 	state  map[*probeEntry]int // 0 not seen, 1 on the way, 2 done
 	way    []*probeEntry
 	wrong  Errors
@@ -157,7 +155,7 @@ func (c *cycleFinder) visit(p *probeEntry) {
 	c.state[p] = 1
 	c.way = append(c.way, p)
 	for _, name := range p.DependsOn {
-		if next := c.byName[key{p.job.System, name}]; next != nil {
+		if next := c.byName[probe.Key{System: p.job.System, Name: name}]; next != nil {
 			c.visit(next)
 		}
 	}

@@ -38,7 +38,7 @@ func (f filter) isSet() bool { return len(f.runbooks)+len(f.probes) > 0 }
 // apply returns the selected jobs. The error names runbooks and probes that do not exist: a misspelt name must not
 // silently select fewer probes.
 func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
-	named := func(j probe.Job) []string { return []string{j.Name, j.System + "/" + j.Name} }
+	named := func(j probe.Job) []string { return []string{j.Name, j.Key().String()} }
 	var missing []string
 	for _, r := range f.runbooks {
 		if !slices.ContainsFunc(jobs, func(j probe.Job) bool { return j.Runbook == r }) {

@@ -1,8 +1,9 @@
 package alerts
 
 import (
-	"regexp"
 	"strconv"
+
+	"prober/internal/probe"
 )
 
 // A severity is one of P1 to P3, or of sev1 to sev3, as the runbook has it. In both vocabularies 1 is the most urgent.
@@ -11,16 +12,7 @@ type severity struct {
 	level int    // 1 to 3; 0 if the word is in neither vocabulary
 }
 
-var severityWord = regexp.MustCompile(`^(?i:(p|sev)-?)([1-9])$`)
-
-func parseSeverity(word string) severity {
-	m := severityWord.FindStringSubmatch(word)
-	if m == nil {
-		return severity{word: word}
-	}
-	n, _ := strconv.Atoi(m[2])
-	return severity{word, min(n, 3)}
-}
+func parseSeverity(word string) severity { return severity{word, min(probe.SeverityLevel(word), 3)} }
 
 // withLevel returns the severity of that level in the same vocabulary.
 func (g severity) withLevel(level int) severity {

@@ -23,14 +23,11 @@ const (
 type Tracker struct {
 	mu      sync.Mutex
 	jobs    []probe.Job
-	known   map[probeKey]bool // of jobs
+	known   map[probe.Key]bool // of jobs
 	systems map[string]*system
 	latest  map[string]map[string]lastRun // by system and probe; not stored
 	changed chan struct{}                 // tells Persist that there is something to write
 }
-
-// A probeKey identifies a probe.
-type probeKey struct{ system, name string }
 
 // A lastRun is the outcome of a probe's last run.
 type lastRun struct {
@@ -90,11 +87,11 @@ func New() *Tracker {
 func (t *Tracker) SetJobs(jobs []probe.Job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.jobs, t.known = jobs, map[probeKey]bool{}
+	t.jobs, t.known = jobs, map[probe.Key]bool{}
 	names := map[string][]string{}
 	for _, j := range jobs {
 		names[j.System] = append(names[j.System], j.Name)
-		t.known[probeKey{j.System, j.Name}] = true
+		t.known[j.Key()] = true
 	}
 	for name, s := range t.systems {
 		if names[name] == nil {
@@ -144,7 +141,7 @@ func (s *system) retain(names []string) {
 func (t *Tracker) Observe(r probe.Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.known[probeKey{r.System, r.Name}] {
+	if !t.known[r.Key()] {
 		return
 	}
 	s := t.systems[r.System]

@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -132,7 +133,7 @@ func (t *Tracker) Systems() []string {
 
 func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// worstSeverity is the highest severity of the probes: P1 and sev1 come before P2 and sev2.
+// worstSeverity is the most urgent severity of the probes.
 func (i *incident) worstSeverity() string {
 	var all []string
 	for _, p := range i.Order {
@@ -144,7 +145,7 @@ func (i *incident) worstSeverity() string {
 		return ""
 	}
 	return slices.MinFunc(all, func(a, b string) int {
-		rank := func(level string) string { return strings.TrimLeft(level, "PpSsEeVv-") }
+		rank := func(word string) int { return cmp.Or(probe.SeverityLevel(word), math.MaxInt) }
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 	})
 }

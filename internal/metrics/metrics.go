@@ -40,12 +40,15 @@ type jobSet struct {
 }
 
 // A key identifies a probe across reloads.
-type key struct{ system, name, kind string }
+type key struct {
+	probe.Key
+	kind string
+}
 
-func keyOf(id probe.ID) key { return key{id.System, id.Name, id.Type} }
+func keyOf(id probe.ID) key { return key{id.Key(), id.Type} }
 
 func (k key) compare(o key) int {
-	return cmp.Or(cmp.Compare(k.system, o.system), cmp.Compare(k.name, o.name), cmp.Compare(k.kind, o.kind))
+	return cmp.Or(cmp.Compare(k.System, o.System), cmp.Compare(k.Name, o.Name), cmp.Compare(k.kind, o.kind))
 }
 
 // New returns metrics of the prober itself. SetJobs adds those of probes.

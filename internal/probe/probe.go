@@ -31,6 +31,15 @@ type ID struct {
 	Severity string // as the runbook calls it: P1, sev2; may be empty
 }
 
+// A Key is the identity of a probe: no two jobs share it, and a reload keeps it.
+type Key struct{ System, Name string }
+
+// Key returns the identity of the probe.
+func (id ID) Key() Key { return Key{id.System, id.Name} }
+
+// String returns "SYSTEM/NAME".
+func (k Key) String() string { return k.System + "/" + k.Name }
+
 // A Job is a probe with its schedule, as configured. It is read-only once built.
 type Job struct {
 	ID

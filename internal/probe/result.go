@@ -14,14 +14,14 @@ import (
 	"prober/internal/text"
 )
 
-// A Check is one thing that a run tested.
+// A Check is one thing that a run tested. Its JSON is that of reports and of the status.
 type Check struct {
-	Name    string // one of the probe's Checks, or "run" for what befell the run itself
-	Target  string // which of several targets; empty where the probe has one
-	Verdict Verdict
-	Reason  Reason // OK exactly when the verdict is Pass
-	Detail  string // a sentence with wanted and got, redacted
-	TraceID string // sent in the exchange that it rests on; empty if none was made for it and it cites none
+	Name    string  `json:"name"`             // one of the probe's Checks, or "run" for what befell the run itself
+	Target  string  `json:"target,omitempty"` // which of several targets; empty where the probe has one
+	Verdict Verdict `json:"verdict"`
+	Reason  Reason  `json:"reason"`             // OK exactly when the verdict is Pass
+	Detail  string  `json:"detail"`             // a sentence with wanted and got, redacted
+	TraceID string  `json:"trace_id,omitempty"` // sent in the exchange that it rests on; empty if none was made for it and it cites none
 }
 
 // RunCheck is the name of the check that tells what befell the run itself.

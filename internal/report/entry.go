@@ -23,23 +23,21 @@ type entry struct {
 	decisive probe.Check // the first check with the verdict of the run
 }
 
-type key struct{ system, name string }
-
 // entries joins the results to the jobs, in the order of the jobs. Results without a job come last.
 func (r Report) entries() []entry {
-	results := make(map[key]probe.Result, len(r.Results))
+	results := make(map[probe.Key]probe.Result, len(r.Results))
 	for _, result := range r.Results {
-		results[key{result.System, result.Name}] = result
+		results[result.Key()] = result
 	}
 	out := make([]entry, 0, len(r.Jobs))
 	for _, job := range r.Jobs {
-		k := key{job.System, job.Name}
+		k := job.Key()
 		result, ran := results[k]
 		delete(results, k)
 		out = append(out, r.entry(job, result, ran))
 	}
 	for _, result := range r.Results {
-		k := key{result.System, result.Name}
+		k := result.Key()
 		if last, left := results[k]; left {
 			delete(results, k)
 			out = append(out, r.entry(probe.Job{ID: last.ID}, last, true))
@@ -88,7 +86,7 @@ func (r Report) testCases() []entry {
 }
 
 // title is the name of the probe with its system.
-func (e entry) title() string { return e.System + "/" + e.Name }
+func (e entry) title() string { return e.Key().String() }
 
 // latency is the latency of the target; empty if the probe did not run.
 func (e entry) latency() string {

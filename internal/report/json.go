@@ -55,18 +55,9 @@ type jsonProbe struct {
 	Started    time.Time         `json:"started,omitzero"`
 	Took       float64           `json:"took_seconds"`    // the whole run
 	Latency    float64           `json:"latency_seconds"` // the target's part of it: the slowest exchange
-	Checks     []jsonCheck       `json:"checks"`
+	Checks     []probe.Check     `json:"checks"`
 	Exchanges  []jsonExchange    `json:"exchanges"`
 	Measures   []jsonMeasure     `json:"measures,omitempty"`
-}
-
-type jsonCheck struct {
-	Name    string        `json:"name"`
-	Target  string        `json:"target,omitempty"`
-	Verdict probe.Verdict `json:"verdict"`
-	Reason  probe.Reason  `json:"reason"`
-	Detail  string        `json:"detail"`
-	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it cites
 }
 
 type jsonExchange struct {
@@ -107,7 +98,7 @@ func writeJSON(b *bytes.Buffer, r Report) error {
 	t := r.totals(entries)
 	out := jsonReport{
 		Schema: 1, Version: text.Line(r.Version), Verdict: t.verdict, Reason: text.Line(r.Reason),
-		Started: utc(r.Started), Ended: utc(r.Ended),
+		Started: text.UTC(r.Started), Ended: text.UTC(r.Ended),
 		Rounds: r.Rounds, Repeat: r.Repeat, Clean: r.Clean, Held: r.Held.Seconds(),
 		Summary: jsonSummary{
 			Probes: t.all, Pass: t.pass, Fail: t.fail, Inconclusive: t.inconclusive, NotRun: t.notRun,
@@ -128,11 +119,8 @@ func jsonOf(e entry) jsonProbe {
 	p := jsonProbe{
 		System: e.System, Name: e.Name, Type: e.Type, Runbook: e.Runbook, RunbookURL: e.RunbookURL, Severity: e.Severity,
 		Labels: e.Labels, Ran: e.ran, Verdict: e.verdict, Check: e.decisive.Name, Reason: e.decisive.Reason, Detail: e.decisive.Detail,
-		Started: utc(e.result.Started), Took: e.result.Took.Seconds(), Latency: e.result.Latency().Seconds(),
-		Checks: []jsonCheck{}, Exchanges: []jsonExchange{},
-	}
-	for _, c := range e.result.Checks {
-		p.Checks = append(p.Checks, jsonCheck(c))
+		Started: text.UTC(e.result.Started), Took: e.result.Took.Seconds(), Latency: e.result.Latency().Seconds(),
+		Checks: append([]probe.Check{}, e.result.Checks...), Exchanges: []jsonExchange{},
 	}
 	for _, x := range e.result.Exchanges {
 		p.Exchanges = append(p.Exchanges, jsonExchangeOf(x))
@@ -153,20 +141,12 @@ func jsonOf(e entry) jsonProbe {
 func jsonExchangeOf(x probe.Exchange) jsonExchange {
 	out := jsonExchange{
 		Check: x.Check, Target: x.Target, Method: x.Method, URL: x.URL, Address: x.Addr, Denied: x.Denied, Protocol: x.Proto,
-		Status: x.Status, Expected: x.Expected, Reason: x.Reason, Started: utc(x.Started), Took: x.Took.Seconds(),
+		Status: x.Status, Expected: x.Expected, Reason: x.Reason, Started: text.UTC(x.Started), Took: x.Took.Seconds(),
 		Phases: []jsonPhase{}, Bytes: x.Bytes, Connections: x.Connections,
-		TraceID: x.TraceID, TargetTraceID: x.TargetTraceID, Version: x.Version, CertExpiry: utc(x.CertExpiry),
+		TraceID: x.TraceID, TargetTraceID: x.TargetTraceID, Version: x.Version, CertExpiry: text.UTC(x.CertExpiry),
 	}
 	for _, phase := range x.Phases {
 		out.Phases = append(out.Phases, jsonPhase{Name: phase.Name, Took: phase.Took.Seconds()})
 	}
 	return out
-}
-
-// utc is the time as JSON shows it, to the millisecond; a zero time stays zero.
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Millisecond)
 }

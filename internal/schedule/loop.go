@@ -17,7 +17,7 @@ type loop struct {
 	start time.Time // times are counted from here, by the monotonic clock
 	wall  int64     // the start, in nanoseconds since 1970
 
-	entries  map[key]*entry
+	entries  map[probe.Key]*entry
 	ticks    ticks    // all entries, by their next tick
 	queue    []*entry // those that wait for a free slot, in the order of their ticks
 	running  int
@@ -122,7 +122,7 @@ func (l *loop) enqueueDue() {
 
 // enqueue queues an entry for a tick, unless it is running, rate-limited or queued already.
 func (l *loop) enqueue(e *entry, tick time.Duration) {
-	busy := l.busy(keyOf(e.job.ID))
+	busy := l.busy(e.job.ID.Key())
 	switch {
 	case busy != "":
 		l.watcher.Skipped(e.job.ID, busy)

@@ -24,7 +24,7 @@ func (why Refusal) Error() string { return string(why) }
 
 // A runRequest asks for a run at once.
 type runRequest struct {
-	key    key
+	key    probe.Key
 	answer chan error // buffered, for one answer
 }
 
@@ -32,7 +32,7 @@ type runRequest struct {
 // waits for a free slot. If a run of the job is in progress, or the target asked for fewer requests, it returns a Refusal
 // and runs nothing. When ctx ends first, its error is returned and the run continues.
 func (s *Scheduler) Now(ctx context.Context, id probe.ID) error {
-	w := runRequest{key: keyOf(id), answer: make(chan error, 1)}
+	w := runRequest{key: id.Key(), answer: make(chan error, 1)}
 	select {
 	case s.requests <- w:
 	case <-ctx.Done():
@@ -86,17 +86,17 @@ func (e *entry) reject(why Refusal) {
 // A plan is what Next may read while the loop runs: the map is immutable, and of an entry only next is read.
 type plan struct {
 	start   time.Time
-	entries map[key]*entry
+	entries map[probe.Key]*entry
 }
 
 // Next returns when the next run of a job is due, rate limits included; the zero time if Forever has no such job. It may
 // be called at any time from any goroutine.
 func (s *Scheduler) Next(id probe.ID) time.Time {
 	p := s.plan.Load()
-	if p == nil || p.entries[keyOf(id)] == nil {
+	if p == nil || p.entries[id.Key()] == nil {
 		return time.Time{}
 	}
-	due := time.Duration(p.entries[keyOf(id)].next.Load())
+	due := time.Duration(p.entries[id.Key()].next.Load())
 	return time.Now().Add(due - time.Since(p.start)) // by the monotonic clock, like the loop
 }
 

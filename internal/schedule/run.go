@@ -38,7 +38,7 @@ type ended struct {
 func (l *loop) startRun(e *entry, lag time.Duration) {
 	r := &run{id: e.job.ID, tick: e.queuedTick, began: time.Now(), timeout: e.job.Timeout}
 	l.mu.Lock()
-	l.runs[keyOf(r.id)] = r
+	l.runs[r.id.Key()] = r
 	l.mu.Unlock()
 	l.running++
 	l.watcher.Started(r.id, lag)
@@ -73,7 +73,7 @@ func rateLimited(result probe.Result) bool {
 // finish handles a run that ended or was abandoned.
 func (l *loop) finish(was ended) {
 	l.running--
-	k := keyOf(was.id)
+	k := was.id.Key()
 	l.mu.Lock()
 	if was.run.abandoned = was.abandoned; was.abandoned == nil {
 		delete(l.runs, k)
@@ -102,7 +102,7 @@ func (l *loop) reportSkipped(e *entry, why probe.Reason, text string) {
 }
 
 // busy returns why a job cannot run now; empty if it can.
-func (s *Scheduler) busy(k key) string {
+func (s *Scheduler) busy(k probe.Key) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.runs[k]

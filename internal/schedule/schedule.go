@@ -58,13 +58,13 @@ type Scheduler struct {
 	plan     atomic.Pointer[plan] // of Forever; nil while it does not run
 
 	mu       sync.Mutex
-	lastBeat time.Time    // when the loop last iterated; zero while it does not run
-	runs     map[key]*run // started and not ended, abandoned ones included
+	lastBeat time.Time          // when the loop last iterated; zero while it does not run
+	runs     map[probe.Key]*run // started and not ended, abandoned ones included
 }
 
 // New returns a scheduler that hands every result to sink, from the goroutine of the run.
 func New(sink probe.Sink, o Options) *Scheduler {
-	s := &Scheduler{sink: sink, watcher: o.Watcher, max: cmp.Or(max(o.MaxConcurrent, 0), 256), runs: map[key]*run{}, requests: make(chan runRequest)}
+	s := &Scheduler{sink: sink, watcher: o.Watcher, max: cmp.Or(max(o.MaxConcurrent, 0), 256), runs: map[probe.Key]*run{}, requests: make(chan runRequest)}
 	if s.watcher == nil {
 		s.watcher = nopWatcher{}
 	}

@@ -9,11 +9,6 @@ import (
 	"prober/internal/probe"
 )
 
-// A key identifies a job across sets.
-type key struct{ system, name string }
-
-func keyOf(id probe.ID) key { return key{id.System, id.Name} }
-
 // An entry is a job of the current set with its schedule. Times are counted from the start of the loop.
 type entry struct {
 	job      *probe.Job
@@ -36,7 +31,7 @@ func (l *loop) apply(jobs []probe.Job) {
 	heap.Init(&l.ticks)
 	l.plan.Store(&plan{start: l.start, entries: l.entries})
 	l.queue = slices.DeleteFunc(l.queue, func(e *entry) bool {
-		gone := l.entries[keyOf(e.job.ID)] != e
+		gone := l.entries[e.job.ID.Key()] != e
 		if gone {
 			e.reject(Unknown)
 		}
@@ -56,12 +51,12 @@ func (l *loop) apply(jobs []probe.Job) {
 func (l *loop) mergeJobs(jobs []probe.Job) ticks {
 	jobs = slices.Clone(jobs) // the caller may go on using the slice
 	before := l.entries
-	l.entries = make(map[key]*entry, len(jobs))
+	l.entries = make(map[probe.Key]*entry, len(jobs))
 	all := make(ticks, 0, len(jobs))
 	var moved ticks
 	taken := map[time.Duration]*slots{}
 	for i := range jobs {
-		k := keyOf(jobs[i].ID)
+		k := jobs[i].ID.Key()
 		if l.entries[k] != nil {
 			continue // the same job twice must not run twice
 		}

@@ -89,6 +89,14 @@ func Roughly(d time.Duration) string {
 	return Count(max(int(d/time.Minute), 1), "minute")
 }
 
+// UTC returns a time as JSON shows it: in UTC, to the millisecond. A zero time stays zero.
+func UTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
 // URL returns a URL without its user, query and fragment: they may be secret.
 func URL(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 

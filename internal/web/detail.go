@@ -52,7 +52,7 @@ func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
 	default:
 		v := messageView{layout: s.layout("../", "several probes have this name"), Text: "Which one?"}
 		for _, row := range rows {
-			v.Choices = append(v.Choices, namedLink{row.System + "/" + row.Name, probePath("../", row.ID)})
+			v.Choices = append(v.Choices, namedLink{row.Key().String(), probePath("../", row.ID)})
 		}
 		s.render(w, http.StatusMultipleChoices, "note", v)
 	}

@@ -76,7 +76,7 @@ func (s *server) answerNotRun(w http.ResponseWriter, r *http.Request, id probe.I
 		return
 	}
 	v := messageView{layout: s.layout("../../../", id.System+"/"+id.Name+" was not run"), Text: "Not run: " + text.Lines(why) + ".",
-		Choices: []namedLink{{"Back to " + id.System + "/" + id.Name, "../" + escaped(id.Name)}}}
+		Choices: []namedLink{{"Back to " + id.Key().String(), "../" + escaped(id.Name)}}}
 	s.render(w, status, "note", v)
 }
 

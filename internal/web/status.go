@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 )
 
 // jsonStatus is the response of /api/v1/status. Fields are added to it, never renamed. Times are RFC 3339 in UTC.
@@ -43,7 +44,7 @@ type jsonRow struct {
 	Overdue    bool          `json:"overdue"`
 	TraceID    string        `json:"trace_id,omitempty"`
 	Version    string        `json:"version,omitempty"`
-	Failing    []jsonCheck   `json:"failing"`
+	Failing    []probe.Check `json:"failing"`
 
 	NextRun     time.Time        `json:"next_run,omitzero"`
 	Maintenance *jsonMaintenance `json:"maintenance,omitempty"`
@@ -62,15 +63,6 @@ type jsonRun struct {
 	Latency float64       `json:"latency_seconds"`
 }
 
-type jsonCheck struct {
-	Name    string        `json:"name"`
-	Target  string        `json:"target,omitempty"`
-	Verdict probe.Verdict `json:"verdict"`
-	Reason  probe.Reason  `json:"reason"`
-	Detail  string        `json:"detail"`
-	TraceID string        `json:"trace_id,omitempty"` // of the exchange that it cites
-}
-
 // status writes the response probe by probe: for ten thousand probes it is some 30 MB, too much to buffer. The query may
 // select a system, and recent=0 leaves out the history.
 func (s *server) status(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +73,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	}
 	var head bytes.Buffer
 	write := json.NewEncoder(&head).Encode
-	err := write(jsonStatus{Version: s.Version, Time: utc(time.Now()), Summary: count(rows), Probes: []jsonRow{}})
+	err := write(jsonStatus{Version: s.Version, Time: text.UTC(time.Now()), Summary: count(rows), Probes: []jsonRow{}})
 	if err != nil {
 		http.Error(w, "the status cannot be written as JSON", http.StatusInternalServerError)
 		return
@@ -108,19 +100,16 @@ func (s *server) jsonOf(row *ProbeStatus, recent bool) jsonRow {
 	out := jsonRow{
 		System: row.System, Name: row.Name, Type: row.Type, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Severity: row.Severity,
 		Verdict: row.Verdict, Reason: row.Reason, Check: row.Check, Detail: row.Detail,
-		Since: utc(row.Since), LastRun: utc(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
-		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: make([]jsonCheck, 0, len(row.Failing)),
-		NextRun: utc(s.next(row.ID)),
-	}
-	for _, c := range row.Failing {
-		out.Failing = append(out.Failing, jsonCheck(c))
+		Since: text.UTC(row.Since), LastRun: text.UTC(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
+		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: append([]probe.Check{}, row.Failing...),
+		NextRun: text.UTC(s.next(row.ID)),
 	}
 	if !row.Maintenance.Until.IsZero() {
-		out.Maintenance = &jsonMaintenance{Why: row.Maintenance.Why, Until: utc(row.Maintenance.Until)}
+		out.Maintenance = &jsonMaintenance{Why: row.Maintenance.Why, Until: text.UTC(row.Maintenance.Until)}
 	}
 	if recent {
 		for _, run := range row.History.Runs() {
-			out.Recent = append(out.Recent, jsonRun{Started: utc(run.Started), Verdict: run.Verdict, Reason: run.Reason, Latency: run.Latency.Seconds()})
+			out.Recent = append(out.Recent, jsonRun{Started: text.UTC(run.Started), Verdict: run.Verdict, Reason: run.Reason, Latency: run.Latency.Seconds()})
 		}
 	}
 	return out
@@ -139,12 +128,4 @@ func count(rows []ProbeStatus) jsonSummary {
 		}
 	}
 	return n
-}
-
-// utc is the time as JSON shows it, to the millisecond; a zero time stays zero.
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Millisecond)
 }

@@ -57,7 +57,10 @@ type StatusStore struct {
 }
 
 // A key identifies a probe across reloads. A probe that changed its type starts without history.
-type key struct{ system, name, kind string }
+type key struct {
+	probe.Key
+	kind string
+}
 
 // A storedStatus is a status with what is not shown in lists.
 type storedStatus struct {
@@ -79,7 +82,7 @@ func (b *StatusStore) SetJobs(jobs []probe.Job) {
 	keys, rows := make([]key, 0, len(jobs)), make(map[key]*storedStatus, len(jobs))
 	for i := range jobs {
 		j := &jobs[i]
-		k := key{j.System, j.Name, j.Type}
+		k := key{j.Key(), j.Type}
 		h := b.statuses[k]
 		if h == nil || h.job.Settings != j.Settings {
 			h = &storedStatus{ProbeStatus: ProbeStatus{Check: probe.RunCheck, Reason: probe.NothingChecked, Detail: "not run yet"}}
@@ -109,7 +112,7 @@ func (b *StatusStore) Observe(r probe.Result) {
 	story := newRunDetail(&r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h := b.statuses[key{r.System, r.Name, r.Type}]
+	h := b.statuses[key{r.Key(), r.Type}]
 	if h == nil || r.Started.Before(h.LastRun) {
 		return
 	}
@@ -143,7 +146,7 @@ func (b *StatusStore) Probe(system, name string) (Detail, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, k := range b.keys {
-		if h := b.statuses[k]; k.system == system && k.name == name {
+		if h := b.statuses[k]; k.System == system && k.Name == name {
 			return Detail{ProbeStatus: b.status(h, time.Now()), Job: h.job, Last: h.last, Failed: h.failed}, true
 		}
 	}
