@@ -147,7 +147,7 @@ probes:
 		t.Fatal(err)
 	}
 	warnings, err := c.CheckSecrets()
-	wantWarning := "s/everywhere: " + open + " can be read by everybody on this machine (mode 0644)"
+	wantWarning := "s/everywhere: " + open + " is readable by everyone on this machine (mode 0644)"
 	if len(warnings) != 1 || warnings[0] != wantWarning {
 		t.Errorf("got warnings %q, want %q", warnings, wantWarning)
 	}

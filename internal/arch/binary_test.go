@@ -12,7 +12,7 @@ import (
 	"prober/internal/testenv"
 )
 
-// build makes the binary as it ships.
+// build builds the binary as it is shipped.
 func build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "prober")
@@ -32,9 +32,9 @@ func TestBinary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d bytes, of at most %d", info.Size(), mostBytes)
-		if info.Size() >= mostBytes {
-			t.Errorf("the stripped binary has %d bytes, the budget is %d: see what came in with `go version -m`", info.Size(), mostBytes)
+		t.Logf("%d bytes, of at most %d", info.Size(), maxBytes)
+		if info.Size() >= maxBytes {
+			t.Errorf("the stripped binary has %d bytes, the budget is %d: see what came in with `go version -m`", info.Size(), maxBytes)
 		}
 	})
 	t.Run("modules", func(t *testing.T) {
@@ -42,20 +42,20 @@ func TestBinary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d modules, of fewer than %d", len(info.Deps), mostModules)
-		if len(info.Deps) >= mostModules {
+		t.Logf("%d modules, of fewer than %d", len(info.Deps), maxModules)
+		if len(info.Deps) >= maxModules {
 			var names []string
 			for _, d := range info.Deps {
 				names = append(names, d.Path)
 			}
-			t.Errorf("%d modules are linked, the budget is fewer than %d:\n%s", len(info.Deps), mostModules, strings.Join(names, "\n"))
+			t.Errorf("%d modules are linked, the budget is fewer than %d:\n%s", len(info.Deps), maxModules, strings.Join(names, "\n"))
 		}
 	})
-	t.Run("uses the manifests", func(t *testing.T) { useManifests(t, path) })
+	t.Run("uses the manifests", func(t *testing.T) { runManifests(t, path) })
 }
 
-// astray finds what lies at the top of the repository and belongs elsewhere.
-func astray(files []string) (wrong []string) {
+// misplaced finds files at the top of the repository that belong elsewhere.
+func misplaced(files []string) (wrong []string) {
 	var seen []string
 	for _, f := range files {
 		top, _, _ := strings.Cut(f, "/")
@@ -69,19 +69,19 @@ func astray(files []string) (wrong []string) {
 }
 
 func TestTopLevel(t *testing.T) {
-	// Files that git does not know yet count too, unless it is told to ignore them.
+	// Untracked files count too, unless git ignores them.
 	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 	cmd.Dir = root
 	out, err := testenv.Run(t, cmd)
 	if err != nil {
 		t.Fatalf("git ls-files: %v; the rule needs a git checkout", err)
 	}
-	for _, w := range astray(strings.FieldsFunc(out, func(c rune) bool { return c == 0 })) {
+	for _, w := range misplaced(strings.FieldsFunc(out, func(c rune) bool { return c == 0 })) {
 		t.Error(w)
 	}
 }
 
-func TestTopLevelRuleBites(t *testing.T) {
-	bites(t, astray([]string{"scripts/a.sh", "scripts/b.sh", "cmd/prober/main.go", ".ci/run", "go.mod"}), "scripts does not belong")
-	bites(t, astray([]string{"Dockerfile", "docs/metrics.md"}), "")
+func TestTopLevel_ruleBites(t *testing.T) {
+	expectComplaint(t, misplaced([]string{"scripts/a.sh", "scripts/b.sh", "cmd/prober/main.go", ".ci/run", "go.mod"}), "scripts does not belong")
+	expectComplaint(t, misplaced([]string{"Dockerfile", "docs/metrics.md"}), "")
 }

@@ -16,7 +16,7 @@ import (
 	"prober/internal/testenv"
 )
 
-// An object is as much of a Kubernetes object as the rules look at.
+// An object has the fields of a Kubernetes object that the rules check.
 type object struct {
 	Kind     string
 	Metadata struct{ Name string }
@@ -133,33 +133,33 @@ func objects(text string) ([]object, error) {
 	}
 }
 
-// powers finds what a pod may do beyond what a prober needs.
-func powers(p pod) (wrong []string) {
+// excessPrivileges finds privileges of a pod that a prober does not need.
+func excessPrivileges(p pod) (wrong []string) {
 	say := func(bad bool, format string, args ...any) {
 		if bad {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	say(p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken, "automountServiceAccountToken: wanted false")
-	say(!p.SecurityContext.RunAsNonRoot, "runAsNonRoot: wanted true")
-	say(p.SecurityContext.RunAsUser != 65532, "runAsUser: wanted 65532, the user of the image")
-	say(p.SecurityContext.SeccompProfile.Type != "RuntimeDefault", "seccompProfile: wanted RuntimeDefault")
+	say(p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken, "automountServiceAccountToken: expected false")
+	say(!p.SecurityContext.RunAsNonRoot, "runAsNonRoot: expected true")
+	say(p.SecurityContext.RunAsUser != 65532, "runAsUser: expected 65532, the user of the image")
+	say(p.SecurityContext.SeccompProfile.Type != "RuntimeDefault", "seccompProfile: expected RuntimeDefault")
 	for _, v := range p.Volumes {
 		say(v.HostPath != nil, "hostPath: a prober needs nothing of the node")
 	}
 	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
 		s := c.SecurityContext
-		say(s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation, "%s: allowPrivilegeEscalation: wanted false", c.Name)
-		say(s.Privileged, "%s: privileged: wanted false", c.Name)
-		say(!s.ReadOnlyRootFilesystem, "%s: readOnlyRootFilesystem: wanted true", c.Name)
-		say(!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || len(s.Capabilities.Add) > 0, "%s: capabilities: wanted all dropped and none added", c.Name)
-		say(c.Resources.Limits["memory"] == "", "%s: limits: wanted one on memory", c.Name)
+		say(s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation, "%s: allowPrivilegeEscalation: expected false", c.Name)
+		say(s.Privileged, "%s: privileged: expected false", c.Name)
+		say(!s.ReadOnlyRootFilesystem, "%s: readOnlyRootFilesystem: expected true", c.Name)
+		say(!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || len(s.Capabilities.Add) > 0, "%s: capabilities: expected all dropped and none added", c.Name)
+		say(c.Resources.Limits["memory"] == "", "%s: limits: expected one on memory", c.Name)
 	}
 	return wrong
 }
 
-// couplings finds health checks that would restart or hide a process for another's fault.
-func couplings(p pod) (wrong []string) {
+// coupledHealthChecks finds health checks that would restart or hide a process because of another's fault.
+func coupledHealthChecks(p pod) (wrong []string) {
 	say := func(bad bool, format string, args ...any) {
 		if bad {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
@@ -173,12 +173,12 @@ func couplings(p pod) (wrong []string) {
 			continue
 		}
 		sidecar, once := c.RestartPolicy == "Always", slices.Contains(c.Args, "--once")
-		say(!once && (c.LivenessProbe == nil || c.LivenessProbe.HTTPGet.Path != "/-/healthy"), "liveness: wanted /-/healthy")
-		say(!once && !sidecar && (c.ReadinessProbe == nil || c.ReadinessProbe.HTTPGet.Path != "/-/ready"), "readiness: wanted /-/ready")
-		say(sidecar && (c.ReadinessProbe != nil || c.StartupProbe != nil), "readiness of a sidecar is the whole pod's: wanted none")
+		say(!once && (c.LivenessProbe == nil || c.LivenessProbe.HTTPGet.Path != "/-/healthy"), "liveness: expected /-/healthy")
+		say(!once && !sidecar && (c.ReadinessProbe == nil || c.ReadinessProbe.HTTPGet.Path != "/-/ready"), "readiness: expected /-/ready")
+		say(sidecar && (c.ReadinessProbe != nil || c.StartupProbe != nil), "readiness of a sidecar is the whole pod's: expected none")
 		say(!once && !slices.ContainsFunc(c.Args, func(a string) bool { return strings.HasPrefix(a, "--web.health-listen-address=") }),
-			"wanted --web.health-listen-address, which neither TLS nor a password shuts")
-		say(!slices.ContainsFunc(c.Env, func(e struct{ Name, Value string }) bool { return e.Name == "GOMEMLIMIT" }), "wanted GOMEMLIMIT below the memory limit")
+			"expected --web.health-listen-address, which neither TLS nor a password shuts")
+		say(!slices.ContainsFunc(c.Env, func(e struct{ Name, Value string }) bool { return e.Name == "GOMEMLIMIT" }), "expected GOMEMLIMIT below the memory limit")
 	}
 	return wrong
 }
@@ -198,10 +198,10 @@ func TestManifests(t *testing.T) {
 				switch o.Kind {
 				case "Job":
 					if b := o.Spec.BackoffLimit; b == nil || *b != 0 || pod.RestartPolicy != "Never" {
-						t.Error("Job: wanted backoffLimit 0 and restartPolicy Never: a second try must not turn a red answer green")
+						t.Error("Job: expected backoffLimit 0 and restartPolicy Never: a second try must not turn a red answer green")
 					}
 					if o.Spec.PodFailurePolicy == nil || o.Spec.TTLSecondsAfterFinished == nil {
-						t.Error("Job: wanted a podFailurePolicy and ttlSecondsAfterFinished")
+						t.Error("Job: expected a podFailurePolicy and ttlSecondsAfterFinished")
 					}
 				}
 				if len(pod.Containers) == 0 {
@@ -212,22 +212,23 @@ func TestManifests(t *testing.T) {
 						probers++
 					}
 				}
-				for _, w := range slices.Concat(powers(pod), couplings(pod), mounts(pod)) {
+				for _, w := range slices.Concat(excessPrivileges(pod), coupledHealthChecks(pod), unsafeMounts(pod)) {
 					t.Errorf("%s: %s", o.Kind, w)
 				}
 			}
-			for _, w := range exposures(objects) {
+			for _, w := range unsafeExposure(objects) {
 				t.Error(w)
 			}
 			if probers != 1 {
-				t.Errorf("%d containers named prober, wanted one", probers)
+				t.Errorf("%d containers named prober, expected one", probers)
 			}
 		})
 	}
 }
 
-// useManifests runs the shipped binary on what the manifests hold: every flag exists, every configuration is valid.
-func useManifests(t *testing.T, binary string) {
+// runManifests runs the binary with the flags and configurations of the manifests: every flag exists, every configuration
+// is valid.
+func runManifests(t *testing.T, binary string) {
 	help, err := testenv.Run(t, exec.Command(binary, "run", "--help"))
 	if err != nil {
 		t.Fatalf("prober run --help: %v\n%s", err, help)
@@ -243,7 +244,7 @@ func useManifests(t *testing.T, binary string) {
 			for _, c := range slices.Concat(o.Spec.Template.Spec.InitContainers, o.Spec.Template.Spec.Containers) {
 				for _, arg := range c.Args {
 					flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-					// Flags that switch something are listed as --[no-]flag.
+					// Boolean flags are listed as --[no-]flag.
 					if c.prober() && !strings.Contains(help, "--"+flag) && !strings.Contains(help, "--[no-]"+strings.TrimPrefix(flag, "no-")) {
 						t.Errorf("%s: the binary has no flag --%s", name, flag)
 					}
@@ -259,7 +260,7 @@ func useManifests(t *testing.T, binary string) {
 	}
 }
 
-func TestManifestRulesBite(t *testing.T) {
+func TestManifests_rulesBite(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		rule func(pod) []string
@@ -267,32 +268,32 @@ func TestManifestRulesBite(t *testing.T) {
 		harm func(*pod)
 		want string
 	}{
-		{"nothing wrong", powers, "deployment.yaml", func(*pod) {}, ""},
-		{"token", powers, "deployment.yaml", func(p *pod) { p.AutomountServiceAccountToken = nil }, "automountServiceAccountToken"},
-		{"root", powers, "job.yaml", func(p *pod) { p.SecurityContext.RunAsNonRoot = false }, "runAsNonRoot"},
-		{"seccomp", powers, "job.yaml", func(p *pod) { p.SecurityContext.SeccompProfile.Type = "Unconfined" }, "seccompProfile"},
-		{"writable", powers, "sidecar.yaml", func(p *pod) { p.InitContainers[0].SecurityContext.ReadOnlyRootFilesystem = false }, "readOnlyRootFilesystem"},
-		{"capability", powers, "deployment.yaml", func(p *pod) { p.Containers[0].SecurityContext.Capabilities.Add = []string{"NET_RAW"} }, "capabilities"},
-		{"unlimited", powers, "deployment.yaml", func(p *pod) { p.Containers[0].Resources.Limits = nil }, "limits"},
-		{"node's files", powers, "deployment.yaml", func(p *pod) { p.Volumes[0].HostPath = "/" }, "hostPath"},
-		{"nothing coupled", couplings, "deployment.yaml", func(*pod) {}, ""},
-		{"liveness at ready", couplings, "sidecar.yaml", func(p *pod) { p.Containers[0].LivenessProbe.HTTPGet.Path = "/ready" }, "would be restarted"},
-		{"no liveness", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].LivenessProbe = nil }, "/-/healthy"},
-		{"no readiness", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].ReadinessProbe = nil }, "/-/ready"},
-		{"ready sidecar", couplings, "sidecar.yaml", func(p *pod) { p.InitContainers[0].ReadinessProbe = &check{} }, "whole pod"},
-		{"health behind a password", couplings, "deployment.yaml", func(p *pod) { p.Containers[0].Args = nil }, "health-listen-address"},
-		{"nothing mounted amiss", mounts, "deployment.yaml", func(*pod) {}, ""},
-		{"a file that is never updated", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[0].SubPath = "example.yaml" }, "never updated"},
-		{"secrets that can be written", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[1].ReadOnly = false }, "/run/secrets/prober: wanted readOnly"},
-		{"state that cannot be written", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[2].ReadOnly = true }, "--storage.path"},
-		{"state that is kept nowhere", mounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts = p.Containers[0].Mounts[:2] }, "--storage.path"},
-		{"no memory limit for Go", couplings, "job.yaml", func(p *pod) { p.Containers[0].Env = nil }, "GOMEMLIMIT"},
+		{"nothing wrong", excessPrivileges, "deployment.yaml", func(*pod) {}, ""},
+		{"token", excessPrivileges, "deployment.yaml", func(p *pod) { p.AutomountServiceAccountToken = nil }, "automountServiceAccountToken"},
+		{"root", excessPrivileges, "job.yaml", func(p *pod) { p.SecurityContext.RunAsNonRoot = false }, "runAsNonRoot"},
+		{"seccomp", excessPrivileges, "job.yaml", func(p *pod) { p.SecurityContext.SeccompProfile.Type = "Unconfined" }, "seccompProfile"},
+		{"writable", excessPrivileges, "sidecar.yaml", func(p *pod) { p.InitContainers[0].SecurityContext.ReadOnlyRootFilesystem = false }, "readOnlyRootFilesystem"},
+		{"capability", excessPrivileges, "deployment.yaml", func(p *pod) { p.Containers[0].SecurityContext.Capabilities.Add = []string{"NET_RAW"} }, "capabilities"},
+		{"unlimited", excessPrivileges, "deployment.yaml", func(p *pod) { p.Containers[0].Resources.Limits = nil }, "limits"},
+		{"node's files", excessPrivileges, "deployment.yaml", func(p *pod) { p.Volumes[0].HostPath = "/" }, "hostPath"},
+		{"nothing coupled", coupledHealthChecks, "deployment.yaml", func(*pod) {}, ""},
+		{"liveness at ready", coupledHealthChecks, "sidecar.yaml", func(p *pod) { p.Containers[0].LivenessProbe.HTTPGet.Path = "/ready" }, "would be restarted"},
+		{"no liveness", coupledHealthChecks, "deployment.yaml", func(p *pod) { p.Containers[0].LivenessProbe = nil }, "/-/healthy"},
+		{"no readiness", coupledHealthChecks, "deployment.yaml", func(p *pod) { p.Containers[0].ReadinessProbe = nil }, "/-/ready"},
+		{"ready sidecar", coupledHealthChecks, "sidecar.yaml", func(p *pod) { p.InitContainers[0].ReadinessProbe = &check{} }, "whole pod"},
+		{"health behind a password", coupledHealthChecks, "deployment.yaml", func(p *pod) { p.Containers[0].Args = nil }, "health-listen-address"},
+		{"nothing mounted amiss", unsafeMounts, "deployment.yaml", func(*pod) {}, ""},
+		{"a file that is never updated", unsafeMounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[0].SubPath = "example.yaml" }, "never updated"},
+		{"secrets that can be written", unsafeMounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[1].ReadOnly = false }, "/run/secrets/prober: expected readOnly"},
+		{"state that cannot be written", unsafeMounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts[2].ReadOnly = true }, "--storage.path"},
+		{"state that is kept nowhere", unsafeMounts, "deployment.yaml", func(p *pod) { p.Containers[0].Mounts = p.Containers[0].Mounts[:2] }, "--storage.path"},
+		{"no memory limit for Go", coupledHealthChecks, "job.yaml", func(p *pod) { p.Containers[0].Env = nil }, "GOMEMLIMIT"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, o := range manifests(t)[test.file] {
 				if p := o.Spec.Template.Spec; len(p.Containers) > 0 {
 					test.harm(&p)
-					bites(t, test.rule(p), test.want)
+					expectComplaint(t, test.rule(p), test.want)
 				}
 			}
 		})

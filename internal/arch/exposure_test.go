@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// mounts finds files that would never be updated, secrets that could be written, and state that could not.
-func mounts(p pod) (wrong []string) {
+// unsafeMounts finds files that would never be updated, secrets that are writable, and state that is not.
+func unsafeMounts(p pod) (wrong []string) {
 	say := func(bad bool, format string, args ...any) {
 		if bad {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
@@ -32,17 +32,17 @@ func mounts(p pod) (wrong []string) {
 			}
 			v := p.Volumes[i]
 			writable := v.EmptyDir != nil || v.Claim != nil
-			say(!writable && !m.ReadOnly, "%s: %s: wanted readOnly", c.Name, m.Path)
+			say(!writable && !m.ReadOnly, "%s: %s: expected readOnly", c.Name, m.Path)
 			found = found || kept == m.Path && writable && !m.ReadOnly
 		}
-		say(kept != "" && !found, "%s: --storage.path: wanted a writable emptyDir or claim at %s", c.Name, kept)
+		say(kept != "" && !found, "%s: --storage.path: expected a writable emptyDir or claim at %s", c.Name, kept)
 	}
 	return wrong
 }
 
-// exposures finds a prober whose port anybody may reach or change something by, and a scrape that renames its labels or
-// gives it another job than the generated rules look for.
-func exposures(all []object) (wrong []string) {
+// unsafeExposure finds a prober whose port anyone can reach or use to change something, and a scrape that renames labels or
+// sets another job than the generated rules select.
+func unsafeExposure(all []object) (wrong []string) {
 	say := func(bad bool, format string, args ...any) {
 		if bad {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
@@ -60,7 +60,7 @@ func exposures(all []object) (wrong []string) {
 			}
 			listens = c.Ports[i].Name
 			for _, flag := range []string{"--no-web.enable-lifecycle", "--no-web.enable-run"} {
-				say(!slices.Contains(c.Args, flag), "wanted %s: nothing asks for a password", flag)
+				say(!slices.Contains(c.Args, flag), "expected %s: nothing asks for a password", flag)
 			}
 		}
 	}
@@ -78,8 +78,8 @@ func exposures(all []object) (wrong []string) {
 				}
 			}
 			say(e.Port != listens, "%s: port: got %q, want %q", o.Kind, e.Port, listens)
-			say(!e.HonorLabels, "%s: wanted honorLabels, or the service label of our series is renamed", o.Kind)
-			say(job != "prober", "%s: job: got %q, wanted prober, for which the rules look", o.Kind, job)
+			say(!e.HonorLabels, "%s: expected honorLabels, or the service label of our series is renamed", o.Kind)
+			say(job != "prober", "%s: job: got %q, expected prober, for which the rules look", o.Kind, job)
 		}
 		for _, rule := range o.Spec.Ingress {
 			for _, p := range rule.Ports {
@@ -89,18 +89,18 @@ func exposures(all []object) (wrong []string) {
 			say(len(rule.Ports) == 0, "NetworkPolicy: every port is open")
 		}
 	}
-	say(scrapes != 1, "%d monitors, wanted one", scrapes)
-	say(!guarded, "wanted a NetworkPolicy that says who may reach the prober")
+	say(scrapes != 1, "%d monitors, expected one", scrapes)
+	say(!guarded, "expected a NetworkPolicy that says who may reach the prober")
 	return wrong
 }
 
-func TestManifestExposureRulesBite(t *testing.T) {
+func TestManifests_exposureRulesBite(t *testing.T) {
 	for _, test := range []struct {
 		name, file, old, new, want string
 	}{
 		{"nothing exposed", "deployment.yaml", "", "", ""},
-		{"a Service's labels renamed", "deployment.yaml", "honorLabels: true", "honorLabels: false", "ServiceMonitor: wanted honorLabels"},
-		{"a pod's labels renamed", "sidecar.yaml", "honorLabels: true", "", "PodMonitor: wanted honorLabels"},
+		{"a Service's labels renamed", "deployment.yaml", "honorLabels: true", "honorLabels: false", "ServiceMonitor: expected honorLabels"},
+		{"a pod's labels renamed", "sidecar.yaml", "honorLabels: true", "", "PodMonitor: expected honorLabels"},
 		{"another job", "sidecar.yaml", "targetLabel: job", "targetLabel: jobs", "job"},
 		{"another Service", "deployment.yaml", "kind: Service\nmetadata:\n  name: prober", "kind: Service\nmetadata:\n  name: other", "job"},
 		{"another port", "deployment.yaml", "- port: http\n", "- port: health\n", "port"},
@@ -122,7 +122,7 @@ func TestManifestExposureRulesBite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bites(t, exposures(all), test.want)
+			expectComplaint(t, unsafeExposure(all), test.want)
 		})
 	}
 }

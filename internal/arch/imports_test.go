@@ -20,7 +20,7 @@ const (
 	module = "prober"
 )
 
-// A pkg is what `go list -json` tells of a package.
+// A pkg is a package as `go list -json` describes it.
 type pkg struct {
 	ImportPath                         string
 	Dir                                string
@@ -33,7 +33,7 @@ func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"/")
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	// -e: a package that does not build is judged by what it imports all the same.
+	// -e: the imports of a package that does not build are checked too.
 	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = root
 	var out bytes.Buffer
@@ -80,8 +80,8 @@ func rowOf(name string) (r row, ok bool) {
 	return r, ok
 }
 
-// rowless finds packages that the table does not know.
-func rowless(all []pkg) (wrong []string) {
+// withoutRow finds packages that are not in the table.
+func withoutRow(all []pkg) (wrong []string) {
 	for _, p := range all {
 		if _, ok := rowOf(p.name()); !ok {
 			wrong = append(wrong, fmt.Sprintf("%s has no row: decide in internal/arch/rows_test.go what it may import", p.name()))
@@ -90,8 +90,8 @@ func rowless(all []pkg) (wrong []string) {
 	return wrong
 }
 
-// trespasses finds imports that no row allows.
-func trespasses(all []pkg) (wrong []string) {
+// forbiddenImports finds imports that the package's row does not allow.
+func forbiddenImports(all []pkg) (wrong []string) {
 	for _, p := range all {
 		row, _ := rowOf(p.name())
 		for _, path := range p.Imports {
@@ -101,15 +101,15 @@ func trespasses(all []pkg) (wrong []string) {
 			case mine && !slices.Contains(row.ours, ours):
 				wrong = append(wrong, fmt.Sprintf("%s imports %s: siblings do not see each other; pass in what it needs from cmd/prober", p.name(), ours))
 			case foreign(path) && !within(path, row.theirs):
-				wrong = append(wrong, fmt.Sprintf("%s imports %s: its door is another package%s", p.name(), path, doors(path)))
+				wrong = append(wrong, fmt.Sprintf("%s imports %s, which is reserved for another package%s", p.name(), path, allowedPackages(path)))
 			}
 		}
 	}
 	return wrong
 }
 
-// doors names the packages that may import a path, if there are any.
-func doors(path string) string {
+// allowedPackages names the packages that may import a path, if there are any.
+func allowedPackages(path string) string {
 	var names []string
 	for name, row := range rows {
 		if within(path, row.theirs) {
@@ -123,9 +123,9 @@ func doors(path string) string {
 	return ": " + strings.Join(names, ", ")
 }
 
-// testTrespasses finds modules in tests that neither a row nor the list for tests names, and tests that import a
-// program or another package's private tools.
-func testTrespasses(all []pkg) (wrong []string) {
+// forbiddenTestImports finds modules in tests that are neither in a row nor in the list for tests, and tests that import
+// internal/arch or internal/bench.
+func forbiddenTestImports(all []pkg) (wrong []string) {
 	allowed := slices.Clone(forTests)
 	for _, row := range rows {
 		allowed = append(allowed, row.theirs...)
@@ -136,7 +136,7 @@ func testTrespasses(all []pkg) (wrong []string) {
 				wrong = append(wrong, fmt.Sprintf("the tests of %s import %s: do without it, or argue for it in internal/arch/rows_test.go", p.name(), path))
 			}
 			if ours, mine := strings.CutPrefix(path, module+"/"); mine && p.ImportPath != path && slices.Contains([]string{"internal/arch", "internal/bench"}, ours) {
-				wrong = append(wrong, fmt.Sprintf("the tests of %s import %s, which is nobody's library", p.name(), ours))
+				wrong = append(wrong, fmt.Sprintf("the tests of %s import %s, which is not a library", p.name(), ours))
 			}
 		}
 	}
@@ -146,9 +146,9 @@ func testTrespasses(all []pkg) (wrong []string) {
 func TestImports(t *testing.T) {
 	all := packages(t)
 	for name, rule := range map[string]func([]pkg) []string{
-		"every package has a row":                    rowless,
-		"a package imports what stands in its row":   trespasses,
-		"tests import no module of their own choice": testTrespasses,
+		"every package has a row":                    withoutRow,
+		"a package imports what stands in its row":   forbiddenImports,
+		"tests import no module of their own choice": forbiddenTestImports,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, w := range rule(all) {
@@ -158,46 +158,46 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The rules find what they are there to find.
-func TestImportRulesBite(t *testing.T) {
+// Each rule complains about what it forbids, and about nothing else.
+func TestImports_rulesBite(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		rule func([]pkg) []string
 		pkg  pkg
 		want string // part of the one complaint; none if empty
 	}{
-		{"unknown package", rowless, pkg{ImportPath: "prober/internal/util"}, "internal/util has no row"},
-		{"known package", rowless, pkg{ImportPath: "prober/config"}, ""},
-		{"a new kind", rowless, pkg{ImportPath: "prober/probes/tcp"}, ""},
-		{"a new kind in the table of contents", trespasses, pkg{ImportPath: "prober/probes", Imports: []string{"prober/probes/tcp"}}, ""},
-		{"what a new kind may import", trespasses, pkg{ImportPath: "prober/probes/tcp", Imports: []string{"prober/internal/dial", "prober/probes/internal/expect"}}, ""},
-		{"a kind that imports another", trespasses, pkg{ImportPath: "prober/probes/tcp", Imports: []string{"prober/probes/http"}}, "probes/tcp imports probes/http"},
-		{"another package that imports a kind", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"prober/probes/http"}}, "config imports probes/http"},
-		{"a kind with a module of its own choice", trespasses, pkg{ImportPath: "prober/probes/tcp", Imports: []string{"github.com/lib/pq"}}, "none has it"},
-		{"config sees probes", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"prober/probes"}}, "config imports probes"},
-		{"siblings", trespasses, pkg{ImportPath: "prober/internal/report", Imports: []string{"prober/internal/metrics"}}, "report imports internal/metrics"},
-		{"a tool in a program", trespasses, pkg{ImportPath: "prober/cmd/prober", Imports: []string{"prober/internal/testenv"}}, "cmd/prober imports internal/testenv"},
-		{"a module by another door", trespasses, pkg{ImportPath: "prober/probes", Imports: []string{"gopkg.in/yaml.v3"}}, "config, internal/alerts"},
-		{"a package of a module in part allowed", trespasses, pkg{ImportPath: "prober/internal/metrics", Imports: []string{"github.com/prometheus/common/promslog"}}, "cmd/prober"},
-		{"a module that nobody has", trespasses, pkg{ImportPath: "prober/probes", Imports: []string{"k8s.io/client-go/rest"}}, "none has it"},
-		{"the name of an allowed module in part", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"gopkg.in/yaml.v3x"}}, "yaml.v3x"},
-		{"all allowed", trespasses, pkg{ImportPath: "prober/config", Imports: []string{"io", "prober/internal/probe", "gopkg.in/yaml.v3"}}, ""},
-		{"a test's own module", testTrespasses, pkg{ImportPath: "prober/config", TestImports: []string{"github.com/stretchr/testify/assert"}}, "testify"},
-		{"an outer test's own module", testTrespasses, pkg{ImportPath: "prober/config", XTestImports: []string{"github.com/stretchr/testify/assert"}}, "testify"},
-		{"a test that uses the benchmark", testTrespasses, pkg{ImportPath: "prober/config", TestImports: []string{"prober/internal/bench"}}, "nobody's library"},
-		{"a test's leak detector", testTrespasses, pkg{ImportPath: "prober/config", TestImports: []string{"go.uber.org/goleak", "prober/internal/testenv"}}, ""},
+		{"unknown package", withoutRow, pkg{ImportPath: "prober/internal/util"}, "internal/util has no row"},
+		{"known package", withoutRow, pkg{ImportPath: "prober/config"}, ""},
+		{"a new kind", withoutRow, pkg{ImportPath: "prober/probes/tcp"}, ""},
+		{"a new kind in the table of contents", forbiddenImports, pkg{ImportPath: "prober/probes", Imports: []string{"prober/probes/tcp"}}, ""},
+		{"what a new kind may import", forbiddenImports, pkg{ImportPath: "prober/probes/tcp", Imports: []string{"prober/internal/dial", "prober/probes/internal/expect"}}, ""},
+		{"a kind that imports another", forbiddenImports, pkg{ImportPath: "prober/probes/tcp", Imports: []string{"prober/probes/http"}}, "probes/tcp imports probes/http"},
+		{"another package that imports a kind", forbiddenImports, pkg{ImportPath: "prober/config", Imports: []string{"prober/probes/http"}}, "config imports probes/http"},
+		{"a kind with a module of its own choice", forbiddenImports, pkg{ImportPath: "prober/probes/tcp", Imports: []string{"github.com/lib/pq"}}, "none has it"},
+		{"config sees probes", forbiddenImports, pkg{ImportPath: "prober/config", Imports: []string{"prober/probes"}}, "config imports probes"},
+		{"siblings", forbiddenImports, pkg{ImportPath: "prober/internal/report", Imports: []string{"prober/internal/metrics"}}, "report imports internal/metrics"},
+		{"a tool in a program", forbiddenImports, pkg{ImportPath: "prober/cmd/prober", Imports: []string{"prober/internal/testenv"}}, "cmd/prober imports internal/testenv"},
+		{"a module by another door", forbiddenImports, pkg{ImportPath: "prober/probes", Imports: []string{"gopkg.in/yaml.v3"}}, "config, internal/alerts"},
+		{"a package of a module in part allowed", forbiddenImports, pkg{ImportPath: "prober/internal/metrics", Imports: []string{"github.com/prometheus/common/promslog"}}, "cmd/prober"},
+		{"a module that nobody has", forbiddenImports, pkg{ImportPath: "prober/probes", Imports: []string{"k8s.io/client-go/rest"}}, "none has it"},
+		{"the name of an allowed module in part", forbiddenImports, pkg{ImportPath: "prober/config", Imports: []string{"gopkg.in/yaml.v3x"}}, "yaml.v3x"},
+		{"all allowed", forbiddenImports, pkg{ImportPath: "prober/config", Imports: []string{"io", "prober/internal/probe", "gopkg.in/yaml.v3"}}, ""},
+		{"a test's own module", forbiddenTestImports, pkg{ImportPath: "prober/config", TestImports: []string{"github.com/stretchr/testify/assert"}}, "testify"},
+		{"an outer test's own module", forbiddenTestImports, pkg{ImportPath: "prober/config", XTestImports: []string{"github.com/stretchr/testify/assert"}}, "testify"},
+		{"a test that uses the benchmark", forbiddenTestImports, pkg{ImportPath: "prober/config", TestImports: []string{"prober/internal/bench"}}, "not a library"},
+		{"a test's leak detector", forbiddenTestImports, pkg{ImportPath: "prober/config", TestImports: []string{"go.uber.org/goleak", "prober/internal/testenv"}}, ""},
 	} {
-		t.Run(test.name, func(t *testing.T) { bites(t, test.rule([]pkg{test.pkg}), test.want) })
+		t.Run(test.name, func(t *testing.T) { expectComplaint(t, test.rule([]pkg{test.pkg}), test.want) })
 	}
 }
 
-// bites checks that a rule complained once and as wanted, or not at all.
-func bites(t *testing.T, wrong []string, want string) {
+// expectComplaint checks that a rule complained once with the expected text, or not at all.
+func expectComplaint(t *testing.T, wrong []string, want string) {
 	t.Helper()
 	switch {
 	case want == "" && len(wrong) > 0:
-		t.Errorf("complained: %q; wanted no complaint", wrong)
+		t.Errorf("expected no complaint, got %q", wrong)
 	case want != "" && (len(wrong) != 1 || !strings.Contains(wrong[0], want)):
-		t.Errorf("complained: %q; wanted one complaint with %q", wrong, want)
+		t.Errorf("expected one complaint with %q, got %q", want, wrong)
 	}
 }

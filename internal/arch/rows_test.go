@@ -1,6 +1,6 @@
 package arch
 
-// A row says what the code of a package, its tests aside, may import beside the standard library.
+// A row lists what the code of a package, without its tests, may import besides the standard library.
 type row struct {
 	ours   []string // packages of this module, by their path below it
 	theirs []string // packages of other modules, or whole modules
@@ -80,21 +80,21 @@ var rows = map[string]row{
 	"internal/bench":   {theirs: []string{"github.com/prometheus/client_golang"}},
 }
 
-// forTests are modules that tests may import beside all that stands in a row. They are not in the binary.
+// forTests are modules that tests may import in addition to those of all rows. They are not in the binary.
 var forTests = []string{
 	"github.com/rogpeppe/go-internal",          // testscript: stories of the binary
-	"github.com/santhosh-tekuri/jsonschema/v6", // the schema is checked by somebody else's code
+	"github.com/santhosh-tekuri/jsonschema/v6", // an independent check of the schema
 	"go.uber.org/goleak",
 }
 
-// topLevel is all that may lie at the top of the repository, dotfiles aside.
+// topLevel is everything that may be at the top of the repository, except dotfiles.
 var topLevel = []string{
 	"cmd", "probes", "config", "internal", "docs",
 	"go.mod", "go.sum", "Dockerfile", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
 }
 
-// The budget of the binary: one that grows past it has taken in a library that it does not need.
+// The budget of the binary. Exceeding it usually means a library that is not needed.
 const (
-	mostModules = 45
-	mostBytes   = 20_000_000
+	maxModules = 45
+	maxBytes   = 20_000_000
 )

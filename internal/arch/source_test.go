@@ -65,14 +65,14 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// inits finds code that runs because a package was imported.
-func inits(s source) (wrong []string) {
+// initFunctions finds code that runs on import.
+func initFunctions(s source) (wrong []string) {
 	if s.test {
 		return nil
 	}
 	for _, d := range s.file.Decls {
 		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
-			wrong = append(wrong, s.at(f)+": no init: whoever needs it calls a function that says so")
+			wrong = append(wrong, s.at(f)+": no init: call a named function where it is needed")
 		}
 	}
 	return wrong
@@ -81,23 +81,23 @@ func inits(s source) (wrong []string) {
 // below reports whether a package is the one at a path or lies below it.
 func below(pkg, path string) bool { return pkg == path || strings.HasPrefix(pkg, path+"/") }
 
-// strays finds goroutines that a probe starts by itself: a panic in one would end the prober, and nothing would wait
-// for it. Result.Each guards, orders and waits.
-func strays(s source) (wrong []string) {
+// ownGoroutines finds goroutines that a probe starts by itself: a panic in one would end the prober, and nothing would
+// wait for it. Result.Each recovers, orders and waits.
+func ownGoroutines(s source) (wrong []string) {
 	if s.test || !below(s.pkg, "probes") {
 		return nil
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		if _, ok := n.(*ast.GoStmt); ok || calls(n, "", "Go") {
-			wrong = append(wrong, s.at(n)+": no goroutine of its own in a probe: use Result.Each, which guards and waits")
+			wrong = append(wrong, s.at(n)+": no goroutine of its own in a probe: use Result.Each, which recovers and waits")
 		}
 		return true
 	})
 	return wrong
 }
 
-// sleeps finds tests that hope that a time is long enough. Under testing/synctest a sleep is exact and takes no time.
-func sleeps(s source) (wrong []string) {
+// sleepsInTests finds tests that rely on a sleep. Under testing/synctest a sleep is exact and takes no time.
+func sleepsInTests(s source) (wrong []string) {
 	if (!s.test && s.pkg != "internal/testenv") || s.imports("testing/synctest") {
 		return nil
 	}
@@ -110,8 +110,8 @@ func sleeps(s source) (wrong []string) {
 	return wrong
 }
 
-// blanks finds imports for their side effects, the other half of registering by init. What only brings data is let be.
-func blanks(s source) (wrong []string) {
+// blankImports finds imports for their side effects, such as registering by init. Imports that only bring data are allowed.
+func blankImports(s source) (wrong []string) {
 	if s.test {
 		return nil
 	}
@@ -123,21 +123,21 @@ func blanks(s source) (wrong []string) {
 	return wrong
 }
 
-// chatter finds packages of evidence that talk past the result.
-func chatter(s source) (wrong []string) {
+// logging finds packages of probes that log or print instead of recording on the Result.
+func logging(s source) (wrong []string) {
 	if s.test || !below(s.pkg, "probes") && !slices.Contains([]string{"internal/probe", "internal/dial", "internal/httpx", "internal/jsonpath", "internal/secret"}, s.pkg) {
 		return nil
 	}
 	for _, path := range []string{"log", "log/slog"} {
-		// A Secret must know slog to hide from it.
+		// A Secret implements slog.LogValuer.
 		if s.imports(path) && s.pkg != "internal/secret" {
-			wrong = append(wrong, s.at(s.file)+": no logger here: note on the Result what was seen")
+			wrong = append(wrong, s.at(s.file)+": no logger here: record it on the Result")
 		}
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		for _, f := range []string{"Print", "Printf", "Println"} {
 			if calls(n, "fmt", f) {
-				wrong = append(wrong, s.at(n)+": no printing here: note on the Result what was seen")
+				wrong = append(wrong, s.at(n)+": no printing here: record it on the Result")
 			}
 		}
 		return true
@@ -148,11 +148,11 @@ func chatter(s source) (wrong []string) {
 func TestSource(t *testing.T) {
 	all := sources(t)
 	for name, rule := range map[string]func(source) []string{
-		"no init":                           inits,
-		"no blank imports":                  blanks,
-		"no goroutines in probes":           strays,
-		"no sleeping in tests":              sleeps,
-		"probes neither log nor keep score": chatter,
+		"no init":                 initFunctions,
+		"no blank imports":        blankImports,
+		"no goroutines in probes": ownGoroutines,
+		"no sleeping in tests":    sleepsInTests,
+		"probes do not log":       logging,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, s := range all {
@@ -164,7 +164,7 @@ func TestSource(t *testing.T) {
 	}
 }
 
-func TestSourceRulesBite(t *testing.T) {
+func TestSource_rulesBite(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		rule func(source) []string
@@ -173,21 +173,21 @@ func TestSourceRulesBite(t *testing.T) {
 		code string
 		want string
 	}{
-		{"init", inits, "config", false, `func init() {}`, "no init"},
-		{"method named init", inits, "config", false, `type T int; func (T) init() {}`, ""},
-		{"init in a test", inits, "config", true, `func init() {}`, ""},
-		{"blank import", blanks, "probes", false, `import _ "net/http/pprof"`, "side effects"},
-		{"embed", blanks, "config", false, `import _ "embed"`, ""},
-		{"go statement", strays, "probes/http", false, `func f() { go f() }`, "Result.Each"},
-		{"wait group", strays, "probes", false, `func f(g interface{ Go(func()) }) { g.Go(nil) }`, "Result.Each"},
-		{"go statement elsewhere", strays, "internal/schedule", false, `func f() { go f() }`, ""},
-		{"sleep", sleeps, "config", true, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
-		{"sleep in a helper of tests", sleeps, "internal/testenv", false, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
-		{"sleep in fake time", sleeps, "config", true, `import ("time"; "testing/synctest"); func f() { synctest.Wait(); time.Sleep(1) }`, ""},
-		{"sleep in a program", sleeps, "internal/bench", false, `import "time"; func f() { time.Sleep(1) }`, ""},
-		{"logger", chatter, "probes/http", false, `import "log/slog"; var _ = slog.Info`, "no logger"},
-		{"print", chatter, "internal/httpx", false, `import "fmt"; func f() { fmt.Println() }`, "no printing"},
-		{"print elsewhere", chatter, "cmd/prober", false, `import "fmt"; func f() { fmt.Println() }`, ""},
+		{"init", initFunctions, "config", false, `func init() {}`, "no init"},
+		{"method named init", initFunctions, "config", false, `type T int; func (T) init() {}`, ""},
+		{"init in a test", initFunctions, "config", true, `func init() {}`, ""},
+		{"blank import", blankImports, "probes", false, `import _ "net/http/pprof"`, "side effects"},
+		{"embed", blankImports, "config", false, `import _ "embed"`, ""},
+		{"go statement", ownGoroutines, "probes/http", false, `func f() { go f() }`, "Result.Each"},
+		{"wait group", ownGoroutines, "probes", false, `func f(g interface{ Go(func()) }) { g.Go(nil) }`, "Result.Each"},
+		{"go statement elsewhere", ownGoroutines, "internal/schedule", false, `func f() { go f() }`, ""},
+		{"sleep", sleepsInTests, "config", true, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
+		{"sleep in a helper of tests", sleepsInTests, "internal/testenv", false, `import "time"; func f() { time.Sleep(1) }`, "Eventually"},
+		{"sleep in fake time", sleepsInTests, "config", true, `import ("time"; "testing/synctest"); func f() { synctest.Wait(); time.Sleep(1) }`, ""},
+		{"sleep in a program", sleepsInTests, "internal/bench", false, `import "time"; func f() { time.Sleep(1) }`, ""},
+		{"logger", logging, "probes/http", false, `import "log/slog"; var _ = slog.Info`, "no logger"},
+		{"print", logging, "internal/httpx", false, `import "fmt"; func f() { fmt.Println() }`, "no printing"},
+		{"print elsewhere", logging, "cmd/prober", false, `import "fmt"; func f() { fmt.Println() }`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := source{pkg: test.pkg, test: test.test, fset: token.NewFileSet()}
@@ -196,7 +196,7 @@ func TestSourceRulesBite(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.file = file
-			bites(t, test.rule(s), test.want)
+			expectComplaint(t, test.rule(s), test.want)
 		})
 	}
 }

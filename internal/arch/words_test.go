@@ -74,11 +74,25 @@ var wordsAllowedIn = []string{
 
 // notYetClean are files and directories whose words are still being replaced. The list only ever gets shorter.
 var notYetClean = []string{
-	"README.md", "docs/runbooks.md", "docs/metrics.md", "docs/kinds/http.md", "docs/kinds/health.md", "docs/kinds/clock.md", "docs/kinds/jwks.md", "docs/kinds/token.md", "cmd", "config", "probes",
-	"internal/alerts", "internal/bench", "internal/canary", "internal/encoded",
-	"internal/jsonpath", "internal/jwk", "internal/jwk", "internal/oauth", "internal/probe", "internal/secret", "internal/spell", "internal/strictyaml", "internal/testenv", "internal/text",
-	"internal/arch/binary_test.go", "internal/arch/deploy_test.go", "internal/arch/exposure_test.go",
-	"internal/arch/imports_test.go", "internal/arch/rows_test.go", "internal/arch/source_test.go",
+	"README.md",
+	"cmd",
+	"config",
+	"docs/kinds/clock.md",
+	"docs/kinds/health.md",
+	"docs/kinds/http.md",
+	"docs/kinds/jwks.md",
+	"docs/kinds/token.md",
+	"docs/metrics.md",
+	"docs/runbooks.md",
+	"internal/alerts",
+	"internal/encoded",
+	"internal/jsonpath",
+	"internal/jwk",
+	"internal/oauth",
+	"internal/probe",
+	"internal/strictyaml",
+	"internal/text",
+	"probes",
 }
 
 // wordFiles are the names of files that people read, by their end.
@@ -226,7 +240,7 @@ func TestWords_ruleBites(t *testing.T) {
 		{"a name in Go", "x.go", "package x\n\nconst mostThings = 3\n", `x.go:3: "mostThings": write "max..."`},
 		{"two words in prose", "x.md", "most Things", ""},
 	} {
-		t.Run(test.name, func(t *testing.T) { bites(t, findBanned(test.file, test.text), test.want) })
+		t.Run(test.name, func(t *testing.T) { expectComplaint(t, findBanned(test.file, test.text), test.want) })
 	}
 	for _, b := range slices.Concat(bannedWords, bannedNames) {
 		if _, err := regexp.Compile(b.pattern); err != nil || b.instead == "" {

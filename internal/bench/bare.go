@@ -19,7 +19,7 @@ import (
 // bareVariable names the file with the work of a bare loop, to the process that does it.
 const bareVariable = "PROBER_BENCH_BARE"
 
-// A work is what a subject is told to do.
+// A work is the task of a subject.
 type work struct {
 	URLs     []string
 	Interval time.Duration
@@ -27,8 +27,8 @@ type work struct {
 	Listen   string
 }
 
-// runBare is the yardstick: the least that anybody would write with net/http and client_golang, in one file. It
-// asks each URL once per interval, evenly spread, and keeps the answers in vectors.
+// runBare is the baseline: a minimal loop with net/http and client_golang. It requests each URL once per interval, evenly
+// spread, and counts the results in vectors.
 func runBare(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

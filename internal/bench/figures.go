@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// gaps returns by how much the time between two arrivals of the same probe missed the interval, in any direction.
+// gaps returns how far the time between two arrivals of the same probe is from the interval, in either direction.
 func gaps(all []arrival, interval time.Duration) []float64 {
 	last := map[int]time.Duration{}
 	var out []float64
@@ -25,7 +25,7 @@ func gaps(all []arrival, interval time.Duration) []float64 {
 	return out
 }
 
-// burst is the most arrivals in any window of that length, over the mean. 1 is perfectly even.
+// burst is the maximum number of arrivals in any window of that length, divided by the mean. 1 is perfectly even.
 func burst(all []arrival, window time.Duration) float64 {
 	all = byTime(all)
 	if len(all) < 2 {
@@ -66,14 +66,14 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// An exposition is what a subject says of its probes, as far as it is compared.
+// An exposition has the metrics of a subject that are compared.
 type exposition struct {
 	sum, count float64         // of probe_duration_seconds, all probes
 	passing    int             // probes whose last run passed
 	latest     map[int]float64 // seconds of each probe's last request
 }
 
-// read takes an exposition in the plain text format apart.
+// read parses an exposition in the text format.
 func read(r io.Reader) (exposition, error) {
 	e := exposition{latest: map[int]float64{}}
 	lines := bufio.NewScanner(r)
@@ -94,7 +94,7 @@ func read(r io.Reader) (exposition, error) {
 		}
 		value, err := strconv.ParseFloat(string(text), 64)
 		if err != nil {
-			return e, fmt.Errorf("the exposition has a value that is no number: %w", err)
+			return e, fmt.Errorf("the exposition has a value that is not a number: %w", err)
 		}
 		switch string(name) {
 		case "probe_success":
@@ -112,7 +112,7 @@ func read(r io.Reader) (exposition, error) {
 	return e, lines.Err()
 }
 
-// probeOf reads the number out of probe="p17".
+// probeOf returns the number in probe="p17".
 func probeOf(labels []byte) (int, bool) {
 	_, rest, ok := bytes.Cut(labels, []byte(`probe="p`))
 	if !ok {

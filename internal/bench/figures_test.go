@@ -32,23 +32,23 @@ func TestGaps(t *testing.T) {
 		}
 	}
 	if late != 2 {
-		t.Errorf("one late start shows in %d gaps, wanted 2", late)
+		t.Errorf("one late start shows in %d gaps, expected 2", late)
 	}
 	if n := len(gaps(all, time.Second)); n != 200 {
-		t.Errorf("got %d gaps of 3 rounds of 100, wanted 200", n)
+		t.Errorf("got %d gaps of 3 rounds of 100, expected 200", n)
 	}
 }
 
 func TestBurst(t *testing.T) {
 	all := even(1000, 3)
 	if got := burst(all, 100*time.Millisecond); math.Abs(got-1) > 0.01 {
-		t.Errorf("an even schedule has a burst of %v, wanted 1", got)
+		t.Errorf("an even schedule has a burst of %v, expected 1", got)
 	}
 	for i := 1000; i < 1100; i++ {
 		all[i].at = time.Second // 100 ms' worth at one moment, just after as many that came on time
 	}
 	if got := burst(all, 100*time.Millisecond); math.Abs(got-2) > 0.02 {
-		t.Errorf("twice as many in one window make a burst of %v, wanted 2", got)
+		t.Errorf("twice as many in one window make a burst of %v, expected 2", got)
 	}
 }
 
@@ -56,15 +56,15 @@ func TestQuantile(t *testing.T) {
 	values := []float64{5, 1, 4, 2, 3}
 	for share, want := range map[float64]float64{0: 1, 0.5: 3, 0.99: 5, 1: 5} {
 		if got := quantile(values, share); got != want {
-			t.Errorf("quantile %v is %v, wanted %v", share, got, want)
+			t.Errorf("quantile %v is %v, expected %v", share, got, want)
 		}
 	}
 	if got := quantile(nil, 0.5); !math.IsNaN(got) {
-		t.Errorf("of nothing it is %v, wanted none", got)
+		t.Errorf("of nothing it is %v, expected none", got)
 	}
 }
 
-func TestReadsTheExposition(t *testing.T) {
+func TestRead(t *testing.T) {
 	e, err := read(strings.NewReader(`# HELP probe_success Whether the last run passed.
 # TYPE probe_success gauge
 probe_success{system="bench",probe="p0",type="http"} 1
@@ -86,7 +86,7 @@ prober_build_info{version="1"} 1
 	}
 }
 
-func TestTheTableSaysWhatWasMet(t *testing.T) {
+func TestTable(t *testing.T) {
 	var b bytes.Buffer
 	table(&b, []row{
 		{"speed", "s", 2, 2.2, "<= 1.15 x bare", timesBare(1.15)},
@@ -96,12 +96,12 @@ func TestTheTableSaysWhatWasMet(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	for i, want := range []string{"yes |", "no  |", "    |"} {
 		if line := lines[2+i]; !strings.HasSuffix(line, want) {
-			t.Errorf("line %q, wanted it to end in %q", line, want)
+			t.Errorf("line %q, expected it to end in %q", line, want)
 		}
 	}
 }
 
-func TestTheTargetRemembersWhoCame(t *testing.T) {
+func TestTarget_arrivals(t *testing.T) {
 	target, err := newTarget()
 	if err != nil {
 		t.Fatal(err)
@@ -115,11 +115,11 @@ func TestTheTargetRemembersWhoCame(t *testing.T) {
 			t.Fatalf("got %q, %v", body.String(), err)
 		}
 	}
-	all := target.take()
+	all := target.takeArrivals()
 	if len(all) != 2 || all[0].probe != 0 || all[1].probe != 1 {
-		t.Errorf("got %+v, wanted probes 0 and 1", all)
+		t.Errorf("got %+v, expected probes 0 and 1", all)
 	}
-	if len(target.take()) != 0 {
+	if len(target.takeArrivals()) != 0 {
 		t.Error("the same arrivals were taken twice")
 	}
 }

@@ -34,7 +34,7 @@ func (b *bench) bias(ctx context.Context, s *subject) (avg, p99 float64, err err
 	if err != nil {
 		return 0, 0, err
 	}
-	b.target.take()
+	b.target.takeArrivals()
 	if err := pause(ctx, interval); err != nil {
 		return 0, 0, err
 	}
@@ -44,7 +44,7 @@ func (b *bench) bias(ctx context.Context, s *subject) (avg, p99 float64, err err
 		return 0, 0, err
 	}
 	to := b.target.now()
-	arrived := b.target.take()
+	arrived := b.target.takeArrivals()
 
 	var own []float64
 	lastOf := map[int]arrival{}
@@ -56,7 +56,7 @@ func (b *bench) bias(ctx context.Context, s *subject) (avg, p99 float64, err err
 	}
 	var over []float64
 	for probe, a := range lastOf {
-		// Around the scrape nobody can tell which of two requests it shows.
+		// Close to the scrape, it is uncertain which of two requests the scrape shows.
 		settled := a.at+a.took < from-50*time.Millisecond
 		if shown, ok := after.latest[probe]; ok && settled && a.at < to {
 			over = append(over, 1e3*(shown-a.took.Seconds()))

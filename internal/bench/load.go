@@ -53,7 +53,7 @@ func (b *bench) underLoad(ctx context.Context, s *subject, start time.Duration) 
 	if err := pause(ctx, start); err != nil {
 		return l, err
 	}
-	b.target.take()
+	b.target.takeArrivals()
 	before, err := s.cpu()
 	if err != nil {
 		return l, err
@@ -80,7 +80,7 @@ func (b *bench) underLoad(ctx context.Context, s *subject, start time.Duration) 
 	if err != nil {
 		return l, err
 	}
-	took, arrived := time.Since(began), b.target.take()
+	took, arrived := time.Since(began), b.target.takeArrivals()
 	due := float64(b.probes) * took.Seconds() / interval.Seconds()
 	l.asked = 100 * float64(len(arrived)) / due
 	perProbe := (after - before).Seconds() / float64(len(arrived))

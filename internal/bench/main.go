@@ -2,7 +2,7 @@
 // in the same run. Only the comparison within one table means something: the absolute figures are the machine's.
 //
 // Both run as processes of their own, so that CPU and memory are theirs alone. The target is in this process and
-// remembers when each request arrived: what is said of lateness and bursts is the target's account.
+// records when each request arrived: lateness and bursts are measured there.
 package main
 
 import (
@@ -34,12 +34,12 @@ func main() {
 
 func run() error {
 	prober := flag.String("prober", "./prober", "the `binary` to measure")
-	probes := flag.Int("probes", 10_000, "how many probes make the load; they are asked every 10 s")
+	probes := flag.Int("probes", 10_000, "number of probes; each runs every 10 s")
 	seconds := flag.Int("seconds", 20, "how long each load is measured; two intervals or more")
 	only := flag.String("only", "", "comma-separated `scenarios`: fresh, reuse, latency, small, start; all if empty")
 	flag.Parse()
 	if *seconds < 20 || *probes < 1 {
-		return fmt.Errorf("wanted 20 seconds or more, for two rounds of the probes, and at least one probe")
+		return fmt.Errorf("expected at least 20 seconds, for two rounds of the probes, and at least one probe")
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -54,7 +54,7 @@ func run() error {
 		return err
 	}
 	if _, err := os.Stat(binary); err != nil {
-		return fmt.Errorf("there is no prober to measure: %w; `make bench` builds it", err)
+		return fmt.Errorf("no prober to measure: %w; `make bench` builds it", err)
 	}
 	target, err := newTarget()
 	if err != nil {

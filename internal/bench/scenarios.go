@@ -62,7 +62,7 @@ func (b *bench) each(ctx context.Context, what string, w func() (work, error), m
 		if err != nil {
 			return err
 		}
-		if _, err = s.up(ctx, "/-/healthy"); err == nil {
+		if _, err = s.waitUntilUp(ctx, "/-/healthy"); err == nil {
 			err = measure(ctx, s)
 		}
 		if _, e := s.stop(); err == nil {
@@ -95,7 +95,7 @@ func (b *bench) small(ctx context.Context) ([]row, error) {
 			return err
 		}
 		running = append(running, s)
-		_, err = s.up(ctx, "/-/healthy")
+		_, err = s.waitUntilUp(ctx, "/-/healthy")
 		return err
 	}
 	for _, s := range b.subjects {
@@ -163,7 +163,7 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 			if err != nil {
 				return nil, err
 			}
-			first, err := s.up(ctx, "/metrics")
+			first, err := s.waitUntilUp(ctx, "/metrics")
 			if err == nil {
 				err = pause(ctx, 150*time.Millisecond)
 			}

@@ -64,10 +64,10 @@ func starters(prober, dir string) []starter {
 	}
 }
 
-// perFile keeps each file below the size that the prober accepts.
+// perFile keeps each file below the maximum size of a configuration file.
 const perFile = 5000
 
-// configure writes the work into a directory as the prober's users would.
+// configure writes a prober configuration for the work into a directory.
 func configure(dir string, w work) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -106,8 +106,8 @@ func launch(name string, cmd *exec.Cmd, w work) (*subject, error) {
 	return s, nil
 }
 
-// up waits until a page of the subject answers 200, and returns how long after its start that was.
-func (s *subject) up(ctx context.Context, page string) (time.Duration, error) {
+// waitUntilUp waits until a page of the subject answers 200, and returns the time since its start.
+func (s *subject) waitUntilUp(ctx context.Context, page string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
@@ -116,7 +116,7 @@ func (s *subject) up(ctx context.Context, page string) (time.Duration, error) {
 		}
 		select {
 		case <-s.ended:
-			return 0, fmt.Errorf("%s ended at once: %v", s.name, s.err)
+			return 0, fmt.Errorf("%s ended immediately: %v", s.name, s.err)
 		case <-ctx.Done():
 			return 0, fmt.Errorf("%s does not answer on %s", s.name, page)
 		case <-time.After(500 * time.Microsecond):
@@ -124,7 +124,7 @@ func (s *subject) up(ctx context.Context, page string) (time.Duration, error) {
 	}
 }
 
-// get reads a page over a connection of its own, as a scraper does that comes for the first time.
+// get reads a page over a new connection, like the first scrape of a scraper.
 func (s *subject) get(ctx context.Context, page string, into io.Writer) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+page, nil)
 	if err != nil {
@@ -149,7 +149,7 @@ func fetch(req *http.Request, into io.Writer) error {
 	return nil
 }
 
-// scrape asks for the metrics as Prometheus does and returns how long that took and how many bytes came.
+// scrape requests the metrics like Prometheus, and returns the duration and the number of bytes.
 func (s *subject) scrape(ctx context.Context) (time.Duration, int64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/metrics", nil)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *subject) scrape(ctx context.Context) (time.Duration, int64, error) {
 	return time.Since(began), int64(n), err
 }
 
-// counter counts bytes and keeps none.
+// counter counts bytes and discards them.
 type counter int64
 
 func (c *counter) Write(b []byte) (int, error) {
@@ -174,7 +174,7 @@ func (c *counter) Write(b []byte) (int, error) {
 func (s *subject) stop() (time.Duration, error) {
 	began := time.Now()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return 0, fmt.Errorf("%s had ended before it was told to: %v", s.name, s.err)
+		return 0, fmt.Errorf("%s had ended before SIGTERM: %v", s.name, s.err)
 	}
 	select {
 	case <-s.ended:
@@ -186,7 +186,7 @@ func (s *subject) stop() (time.Duration, error) {
 	}
 }
 
-// freeAddress is one of this machine that nobody listens on.
+// freeAddress returns a free loopback address.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// doors is how many ports a target listens on. Each gives the probers another 28,000 local ports, so that connections
-// in TIME_WAIT do not become the thing that is measured.
-const doors = 8
+// targetPorts is the number of ports that a target listens on. Each allows another 28,000 local ports, so that connections
+// in TIME_WAIT do not distort the measurement.
+const targetPorts = 8
 
 // An arrival is one request as the target saw it.
 type arrival struct {
@@ -19,8 +19,8 @@ type arrival struct {
 	took  time.Duration // from then to the answer
 }
 
-// A target is a server of few instructions, so that what is measured is the prober: it reads a head, waits if told to,
-// answers 200 and remembers when.
+// A target is a minimal server, so that its own cost does not matter: it reads a request head, waits if slow was called,
+// answers 200 and records the time.
 type target struct {
 	listeners []net.Listener
 	began     time.Time
@@ -32,7 +32,7 @@ type target struct {
 
 func newTarget() (*target, error) {
 	t := &target{began: time.Now(), arrivals: make([]arrival, 0, 1<<16)}
-	for range doors {
+	for range targetPorts {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.close()
@@ -50,12 +50,12 @@ func (t *target) close() {
 	}
 }
 
-// url is where the probe of that number asks.
+// url returns the URL of a probe.
 func (t *target) url(probe int) string {
-	return "http://" + t.listeners[probe%doors].Addr().String() + "/" + strconv.Itoa(probe)
+	return "http://" + t.listeners[probe%targetPorts].Addr().String() + "/" + strconv.Itoa(probe)
 }
 
-// slow makes the answers to come wait.
+// slow delays all further answers.
 func (t *target) slow(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,8 +65,8 @@ func (t *target) slow(d time.Duration) {
 // now is the time on the clock of the arrivals.
 func (t *target) now() time.Duration { return time.Since(t.began) }
 
-// take returns what arrived since the last call.
-func (t *target) take() []arrival {
+// takeArrivals returns the requests that arrived since the last call.
+func (t *target) takeArrivals() []arrival {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	taken := t.arrivals
@@ -125,7 +125,7 @@ func (t *target) serve(conn net.Conn) {
 	}
 }
 
-// number reads the probe's number from "get /17 http/1.1".
+// number returns the probe's number in "get /17 http/1.1".
 func number(head []byte) int {
 	path, _, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("get /")), []byte(" "))
 	n, err := strconv.Atoi(string(path))

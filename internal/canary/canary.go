@@ -1,6 +1,6 @@
-// Package canary makes texts that nobody else can have written, and finds them again in whatever form they come back.
+// Package canary makes unguessable texts, and finds them again in whatever form they come back.
 //
-// A canary is planted with one tenant; another tenant that is shown it, or a form of it, was shown what is not its own.
+// A canary is stored for one tenant. If another tenant receives it, in any form, there is a leak.
 package canary
 
 import (
@@ -14,28 +14,29 @@ import (
 	"time"
 )
 
-// prefix begins every canary, so that whoever meets one in a test org knows what it is.
+// prefix begins every canary, so that people who find one in a test org can look it up.
 const prefix = "cnry"
 
-// longestReplica bounds a replica's part of a canary.
-const longestReplica = 40
+// maxReplicaBytes bounds the replica's name in a canary.
+const maxReplicaBytes = 40
 
-// Mint returns a new canary: who made it, when, and 128 random bits.
+// Mint returns a new canary: the replica that made it, the time, and 128 random bits.
 func Mint(replica string, now time.Time) string {
 	return fmt.Sprintf("%s-%s-%d-%s", prefix, replica, now.Unix(), Random())
 }
 
-// Prefix is what all canaries of a replica begin with, to search for.
+// Prefix returns the common beginning of all canaries of a replica.
 func Prefix(replica string) string { return prefix + "-" + replica + "-" }
 
 // Random returns 128 random bits in 32 hex digits.
 func Random() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails: it would end the program
+	rand.Read(b[:]) // never returns an error
 	return hex.EncodeToString(b[:])
 }
 
-// Secret returns the random part of a canary, which alone must not be shown. Of another text it is all of it.
+// Secret returns the random part of a canary, the only part that must not be shown. For any other text it returns all of
+// it.
 func Secret(text string) string {
 	if marks := Find(text); len(marks) == 1 {
 		return text[strings.LastIndexByte(text, '-')+1:]
@@ -43,14 +44,13 @@ func Secret(text string) string {
 	return text
 }
 
-// Hash is a short name for a canary or an id that must not be shown.
+// Hash returns a short name for a canary or an id that must not be shown.
 func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256:" + hex.EncodeToString(sum[:4])
 }
 
-// Replica returns a host's name in the form in which it stands in canaries: lower case letters, digits and hyphens, at
-// most 40 of them.
+// Replica returns a host name in the form that canaries use: at most 40 lower case letters, digits and hyphens.
 func Replica(host string) string {
 	name := strings.Map(func(c rune) rune {
 		switch {
@@ -61,27 +61,27 @@ func Replica(host string) string {
 		}
 		return '-'
 	}, host)
-	name = name[:min(len(name), longestReplica)]
+	name = name[:min(len(name), maxReplicaBytes)]
 	if strings.Trim(name, "-") == "" {
 		return "prober"
 	}
 	return name
 }
 
-// A Mark is a canary that was found, with what its name tells.
+// A Mark is a canary that was found, with the parts of its name.
 type Mark struct {
 	Text    string
 	Replica string
 	Made    time.Time
 }
 
-// marked is the form of a canary in any text. The last two parts have one length, so a replica may hold hyphens.
-var marked = regexp.MustCompile(prefix + `-([a-z0-9-]{1,40})-([0-9]{9,11})-([0-9a-f]{32})`)
+// canaryPattern matches a canary in any text. The last two parts contain no hyphens, so the replica may.
+var canaryPattern = regexp.MustCompile(prefix + `-([a-z0-9-]{1,40})-([0-9]{9,11})-([0-9a-f]{32})`)
 
-// Find returns the canaries in a text, whoever made them.
+// Find returns the canaries in a text, of any replica.
 func Find(text string) []Mark {
 	var marks []Mark
-	for _, m := range marked.FindAllStringSubmatch(text, -1) {
+	for _, m := range canaryPattern.FindAllStringSubmatch(text, -1) {
 		if at, err := strconv.ParseInt(m[2], 10, 64); err == nil {
 			marks = append(marks, Mark{Text: m[0], Replica: m[1], Made: time.Unix(at, 0)})
 		}

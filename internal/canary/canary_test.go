@@ -13,7 +13,7 @@ import (
 	"unicode/utf16"
 )
 
-func TestMintedNamesTellWhoAndWhen(t *testing.T) {
+func TestMint(t *testing.T) {
 	now := time.Unix(1_790_000_000, 0)
 	for host, replica := range map[string]string{
 		"prober-0": "prober-0", "Prober.Example": "prober-example", "": "prober", "…": "prober",
@@ -75,7 +75,7 @@ func encodings(text string) map[string]string {
 	return out
 }
 
-func TestEveryFormIsFound(t *testing.T) {
+func TestFind_everyForm(t *testing.T) {
 	for _, text := range []string{Mint("prober-0", time.Now()), "a/long+lived?canary>>>of an org"} {
 		needle := NewNeedle(text)
 		for name, written := range encodings(text) {
@@ -86,7 +86,7 @@ func TestEveryFormIsFound(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsNotFound(t *testing.T) {
+func TestFind_absent(t *testing.T) {
 	needle := NewNeedle(Mint("prober-0", time.Now()))
 	for range 1000 {
 		other := Mint("prober-0", time.Now())

@@ -6,13 +6,13 @@ import (
 	"prober/internal/encoded"
 )
 
-// Plain is the form of a text that came back as it was made, if perhaps in escape sequences.
+// Plain is the form of a text that came back unencoded, except perhaps for escape sequences.
 const Plain = encoded.Plain
 
-// A Needle is a text to look for, prepared in all its forms.
+// A Needle is a text to search for, in all its forms.
 type Needle struct {
 	forms []form
-	word  bool // it stands for nothing within a longer word
+	word  bool // only as a whole word
 }
 
 type form struct {
@@ -20,7 +20,7 @@ type form struct {
 	text []byte // in lower case
 }
 
-// NewNeedle prepares a text. Texts under ten bytes stand in other texts by chance and are never found.
+// NewNeedle prepares a text. Texts under ten bytes are never found, since they occur in other texts by chance.
 func NewNeedle(text string) Needle {
 	const shortest = 10
 	if len(text) < shortest {
@@ -33,33 +33,32 @@ func NewNeedle(text string) Needle {
 	return n
 }
 
-// NewWord prepares a text that may begin or end like others, such as an id: plainly, it is found only where no letter
-// or digit stands beside it. In base64 and hex nobody can tell.
+// NewWord prepares a text that may be part of others, such as an id: in plain form it is found only as a whole word. In
+// base64 and hex, the ends of words are not visible.
 func NewWord(text string) Needle {
 	n := NewNeedle(text)
 	n.word = true
 	return n
 }
 
-// A Haystack is a text prepared for looking into it.
+// A Haystack is a text prepared for searching.
 type Haystack struct {
 	views [][]byte // in lower case
 }
 
-// NewHaystack prepares a text, such as a body or the headers of an answer. The text stays as it is. Beside each form,
-// the canary may be written in escape sequences of URLs, JSON or HTML, or of two of them, over several lines, or in
-// UTF-16.
+// NewHaystack prepares a text, such as a response body or headers, without changing it. Each form of a canary is also found
+// in escape sequences of URLs, JSON or HTML, or of two of these, over several lines, and in UTF-16.
 func NewHaystack(text []byte) Haystack {
 	var h Haystack
 	encoded.Views(string(text), encoded.Gaps, func(v encoded.View) { h.views = append(h.views, fold(v.Text)) })
 	return h
 }
 
-// Find returns the form in which a text stands in the haystack; empty if it does not.
+// Find returns the form in which the haystack contains a text; empty if it does not.
 func (h Haystack) Find(n Needle) encoded.Form {
 	for _, f := range n.forms {
 		for _, view := range h.views {
-			if n.word && f.name == encoded.Plain && holdsWord(view, f.text) || (!n.word || f.name != encoded.Plain) && bytes.Contains(view, f.text) {
+			if n.word && f.name == encoded.Plain && containsWord(view, f.text) || (!n.word || f.name != encoded.Plain) && bytes.Contains(view, f.text) {
 				return f.name
 			}
 		}
@@ -67,8 +66,8 @@ func (h Haystack) Find(n Needle) encoded.Form {
 	return ""
 }
 
-// holdsWord reports whether a text, in lower case, stands somewhere with no letter or digit beside it.
-func holdsWord(view, text []byte) bool {
+// containsWord reports whether a view contains a text, in lower case, without a letter or digit next to it.
+func containsWord(view, text []byte) bool {
 	part := func(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 	for from := 0; ; from++ {
 		at := bytes.Index(view[from:], text)
@@ -83,7 +82,7 @@ func holdsWord(view, text []byte) bool {
 	}
 }
 
-// fold returns the bytes of a text with the letters A to Z in lower case.
+// fold returns the bytes of a text, with A to Z in lower case.
 func fold(text string) []byte {
 	out := []byte(text)
 	for i, c := range out {

@@ -172,7 +172,7 @@ func (t *tokens) send(x *exchange, ctx context.Context, q Request) (oauth.Answer
 		return nil, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is not valid (RFC 6749)")
 	case answer.Text("token_type") != "" && !answer.IsBearer():
 		return nil, probe.Outcomef(probe.Credential, "the token endpoint issued another type of token than Bearer")
-	case !httpguts.ValidHeaderFieldValue(token) || len(token) < secret.Shortest:
+	case !httpguts.ValidHeaderFieldValue(token) || len(token) < secret.MinBytes:
 		return nil, probe.Outcomef(probe.Credential, "the token endpoint issued an invalid token")
 	}
 	return answer, probe.Outcome{Reason: probe.OK}

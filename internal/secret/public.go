@@ -2,25 +2,25 @@ package secret
 
 import "errors"
 
-// A Public is a text that is no secret, such as the id of a key or a bundle of public keys. It is written in the
-// configuration or named by where it lives, {file: PATH} or {env: NAME}, and then read at use like a secret, so that
-// it follows a rotation. Unlike a secret it does not become known to Redact: it may stand in texts and labels. The
-// zero value is no text at all; IsZero tells.
+// A Public is a text that is not secret, such as the id of a key or a bundle of public keys. It is written in the
+// configuration or named by its source, {file: PATH} or {env: NAME}, and then read at use like a secret, so that it
+// follows a rotation. Unlike a secret it is not redacted: it may appear in texts and labels. The zero value is neither;
+// see IsZero.
 type Public struct {
 	text   string
-	source Secret // not exported: whoever looks for secrets among settings must not take this for one
+	source Secret // unexported, so that a search for secrets among the settings does not find it
 }
 
-// Literal returns the text as it is written.
+// Literal returns a text that is written in the configuration.
 func Literal(text string) Public { return Public{text: text} }
 
-// Public returns what the source holds as a text that is no secret.
+// Public returns the content of the source as a text that is not secret.
 func (s Secret) Public() Public { return Public{source: s} }
 
-// IsZero reports whether there is no text and no source of one.
+// IsZero reports whether there is neither a text nor a source.
 func (p Public) IsZero() bool { return p == Public{} }
 
-// Source names where the text lives; it is empty if the text is written.
+// Source names the source; it is empty for a literal text.
 func (p Public) Source() string {
 	if p.source.IsZero() {
 		return ""
@@ -28,8 +28,8 @@ func (p Public) Source() string {
 	return p.source.Source()
 }
 
-// Read returns the text, read at its source at each call and without the line end that editors leave behind. The
-// error names the source, and is not nil if it holds nothing.
+// Read returns the text, without trailing line ends. It reads the source at each call. The error names the source; an
+// empty source is an error.
 func (p Public) Read() (string, error) {
 	if p.source.IsZero() {
 		return p.text, nil
@@ -46,7 +46,7 @@ func (p *Public) UnmarshalYAML(unmarshal func(any) error) error {
 	}
 	var source Secret
 	if unmarshal(&source) != nil {
-		return errors.New("wanted a text, {file: PATH} or {env: NAME}")
+		return errors.New("expected a text, {file: PATH} or {env: NAME}")
 	}
 	*p = Public{source: source}
 	return nil

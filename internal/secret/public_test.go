@@ -7,8 +7,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// TestPublicTextsAreReadAtUseAndNotRedacted is what tells them from secrets: a label must be able to show them.
-func TestPublicTextsAreReadAtUseAndNotRedacted(t *testing.T) {
+// TestPublic_readAtUseAndNotRedacted is what tells them from secrets: a label must be able to show them.
+func TestPublic_readAtUseAndNotRedacted(t *testing.T) {
 	const id = "signing-key-of-november"
 	t.Setenv("PROBER_TEST_KID", id)
 	for text, want := range map[string]struct{ value, err string }{
@@ -20,7 +20,7 @@ func TestPublicTextsAreReadAtUseAndNotRedacted(t *testing.T) {
 		"{file: " + keep(t, "\n") + "}":      {"", "is empty"},
 		"{env: PROBER_TEST_UNSET}":           {"", "text from env PROBER_TEST_UNSET: the variable is not set"},
 		"{file: /nowhere}":                   {"", "text from file /nowhere: no such file or directory"},
-		"{env: PROBER_TEST_KID, file: here}": {"", "wanted a text, {file: PATH} or {env: NAME}"},
+		"{env: PROBER_TEST_KID, file: here}": {"", "expected a text, {file: PATH} or {env: NAME}"},
 	} {
 		var p Public
 		err := yaml.Unmarshal([]byte(text), &p)

@@ -8,12 +8,12 @@ import (
 
 const redacted = "<redacted>"
 
-// Redact returns text with every piece of a known secret of eight bytes or more (of a shorter secret: the whole)
-// replaced, in plain, base64- and hex-encoded form, in any case of letters, and also where characters of it are
-// written as escape sequences of URLs, of JSON and other languages with a backslash, or of HTML, or of two of them.
-func Redact(text string) string { return revealed.redact(text) }
+// Redact replaces every piece of a known secret that has eight bytes or more; of a shorter secret, the whole. It finds
+// them in plain, base64 and hex form, in upper and lower case, and with characters written as escape sequences of URLs,
+// of JSON and other languages with a backslash, or of HTML, or of two of these.
+func Redact(text string) string { return known.redact(text) }
 
-func (m *memory) redact(text string) string {
+func (m *store) redact(text string) string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if len(m.pieces) == 0 {
@@ -37,7 +37,7 @@ func (m *memory) redact(text string) string {
 }
 
 // search marks the secrets in a view.
-func (m *memory) search(v encoded.View, found *marks) {
+func (m *store) search(v encoded.View, found *marks) {
 	var last uint64
 	for i := range len(v.Text) {
 		last = last<<8 | uint64(encoded.Fold(v.Text[i]))
@@ -49,7 +49,7 @@ func (m *memory) search(v encoded.View, found *marks) {
 	}
 }
 
-// marks tell which bytes of a text have to go.
+// marks are the bytes of a text to redact.
 type marks struct {
 	length int
 	on     []bool // nil until the first

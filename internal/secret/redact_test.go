@@ -19,7 +19,7 @@ func TestRedact(t *testing.T) {
 			if strings.ToLower(value) == value && !strings.Contains(value, "\\u") && leak(form.read(written), value) == "" {
 				t.Errorf("%s: the form cannot be read back, so nothing would be tested with %.40q", name, value)
 			}
-			m := newMemory()
+			m := newStore()
 			m.learn("file a", value)
 			for _, around := range []string{"%s", "wanted ok, got %s", "a%sz", `{"token":"%s"}`, "%[1]s and %[1]s"} {
 				text := fmt.Sprintf(around, written)
@@ -38,12 +38,12 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-func TestRedactBase64(t *testing.T) {
+func TestRedact_base64(t *testing.T) {
 	codings := map[string]*base64.Encoding{
 		"std": base64.StdEncoding, "url": base64.URLEncoding, "raw std": base64.RawStdEncoding, "raw url": base64.RawURLEncoding,
 	}
 	for _, value := range values {
-		m := newMemory()
+		m := newStore()
 		m.learn("env A", value)
 		for name, coding := range codings {
 			for _, before := range []string{"", "u", "us", "user:", "Bearer "} {
@@ -61,8 +61,8 @@ func TestRedactBase64(t *testing.T) {
 	}
 }
 
-func TestRedactLeavesTheRest(t *testing.T) {
-	m := newMemory()
+func TestRedact_otherText(t *testing.T) {
+	m := newStore()
 	m.learn("env A", "hunter2-0123456789abcdef")
 	m.learn("env B", "f/ur")
 	tests := map[string]string{
@@ -85,8 +85,8 @@ func TestRedactLeavesTheRest(t *testing.T) {
 }
 
 // A search that finds nothing proves nothing, unless it finds the same in what was not redacted.
-func TestSearchForLeaksWorks(t *testing.T) {
-	m := newMemory()
+func TestRedact_searchControl(t *testing.T) {
+	m := newStore()
 	m.learn("env A", "another-value-altogether")
 	for name, form := range forms {
 		const value = "hunter2-0123456789abcdef"
@@ -103,14 +103,14 @@ func TestSearchForLeaksWorks(t *testing.T) {
 func TestLearn(t *testing.T) {
 	const long = "hunter2-0123456789abcdef"
 	t.Run("too short", func(t *testing.T) {
-		m := newMemory()
+		m := newStore()
 		m.learn("env A", "abc")
 		if got := m.redact("xabcx"); got != "xabcx" {
 			t.Errorf("got %q: a value of three bytes is not told from ordinary text", got)
 		}
 	})
 	t.Run("rotation keeps the value before", func(t *testing.T) {
-		m := newMemory()
+		m := newStore()
 		m.learn("file a", "first-value-of-all")
 		m.learn("file a", "second-value-of-all")
 		m.learn("file a", "second-value-of-all")
@@ -123,14 +123,14 @@ func TestLearn(t *testing.T) {
 		}
 	})
 	t.Run("NUL bytes", func(t *testing.T) {
-		m := newMemory()
+		m := newStore()
 		m.learn("token", "\x00\x00\x00\x00\x00\x00\x00abcdefgh")
 		if got := m.redact("a, ab, abcdefgh"); got != "a, ab, "+redacted {
 			t.Errorf("got %q", got)
 		}
 	})
 	t.Run("one value of two sources", func(t *testing.T) {
-		m := newMemory()
+		m := newStore()
 		m.learn("file a", long)
 		m.learn("file b", long)
 		for i := range 3 {
@@ -142,8 +142,8 @@ func TestLearn(t *testing.T) {
 	})
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	m := newMemory()
+func TestLearn_bounded(t *testing.T) {
+	m := newStore()
 	size := func() int { return len(m.pieces) + len(m.filter) }
 	var early int
 	for i := range 10_000 {
@@ -168,8 +168,8 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // With work that grows as the square of the sources this would not end.
-func TestManySources(t *testing.T) {
-	m := newMemory()
+func TestLearn_manySources(t *testing.T) {
+	m := newStore()
 	value := func(i int) string { return fmt.Sprintf("%08x", uint32(i)*2654435761) + "-" + strconv.Itoa(i) }
 	for i := range 5000 {
 		m.learn("file "+strconv.Itoa(i), value(i))
@@ -181,8 +181,8 @@ func TestManySources(t *testing.T) {
 	}
 }
 
-func TestLearnAndRedactAtTheSameTime(t *testing.T) {
-	m := newMemory()
+func TestLearn_concurrent(t *testing.T) {
+	m := newStore()
 	m.learn("file b", "hunter2-0123456789abcdef")
 	var wg sync.WaitGroup
 	for range 4 {
@@ -208,10 +208,10 @@ func FuzzRedact(f *testing.F) {
 		f.Add(value, "%", "\\")
 	}
 	f.Fuzz(func(t *testing.T, value, before, after string) {
-		if len(value) < Shortest || strings.ContainsAny(value, "\r\n\x00") || !utf8.ValidString(value) || strings.ToValidUTF8(strings.ToLower(value), "") != value {
+		if len(value) < MinBytes || strings.ContainsAny(value, "\r\n\x00") || !utf8.ValidString(value) || strings.ToValidUTF8(strings.ToLower(value), "") != value {
 			return
 		}
-		m := newMemory()
+		m := newStore()
 		m.learn("file a", value)
 		for name, form := range forms {
 			out := m.redact(before + form.write(value) + after)
@@ -228,7 +228,7 @@ func FuzzRedact(f *testing.F) {
 }
 
 func BenchmarkRedact(b *testing.B) {
-	m := newMemory()
+	m := newStore()
 	chance := rand.New(rand.NewPCG(1, 1))
 	for i := range 5 {
 		m.learn("env "+strconv.Itoa(i), fmt.Sprintf("%016x%016x%016x", chance.Uint64(), chance.Uint64(), chance.Uint64()))
@@ -249,7 +249,7 @@ func BenchmarkRedact(b *testing.B) {
 }
 
 func BenchmarkLearn(b *testing.B) {
-	m := newMemory()
+	m := newStore()
 	for i := range 1000 {
 		m.learn("env "+strconv.Itoa(i), fmt.Sprintf("value-%032d", i))
 	}

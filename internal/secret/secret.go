@@ -1,8 +1,8 @@
-// Package secret holds values that cannot be printed.
+// Package secret has a type for values that cannot be printed.
 //
-// A Secret knows where its value lives and reads it at use, so a rotated file is picked up without a reload and no
-// value stays in a configuration that somebody might dump. Every value that was revealed is known to Redact, the
-// one door through which text leaves the prober.
+// A Secret knows the source of its value and reads it at use. A rotated file is picked up without a reload, and no
+// value is stored in a configuration that could be dumped. Redact knows every value that was revealed, and all text that
+// leaves the prober passes through it.
 package secret
 
 import (
@@ -15,31 +15,31 @@ import (
 	"strings"
 )
 
-// Shortest is the length in bytes below which a value is refused: it could not be told from ordinary text, and so
-// not be kept out of it.
-const Shortest = 4
+// MinBytes is the minimum length of a value. A shorter one could not be told apart from ordinary text, and so not be
+// redacted.
+const MinBytes = 4
 
-// longest bounds what is read from a secret's file, so that a path that names a device or a log cannot fill memory.
-const longest = 64 << 10
+// maxFileBytes bounds the size of a secret's file, so that a path to a device or a log cannot fill the memory.
+const maxFileBytes = 64 << 10
 
 const hidden = "<secret>"
 
-// A Secret is a value known only by its source, {file: PATH} or {env: NAME}. It prints as "<secret>" under every
-// verb and encoder. The zero value is no secret at all; IsZero tells.
+// A Secret is a value that is known only by its source, {file: PATH} or {env: NAME}. It prints as "<secret>" with every
+// verb and encoder. The zero value has no source; see IsZero.
 type Secret struct {
 	file, env string
 }
 
-// File returns the secret kept in the file at path.
+// File returns the secret in the file at path.
 func File(path string) Secret { return Secret{file: path} }
 
-// Env returns the secret kept in the environment variable name.
+// Env returns the secret in the environment variable name.
 func Env(name string) Secret { return Secret{env: name} }
 
-// IsZero reports whether the secret names no source.
+// IsZero reports whether the secret has no source.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// Source names where the value lives, "file PATH" or "env NAME", and never what it is.
+// Source names the source, "file PATH" or "env NAME", never the value.
 func (s Secret) Source() string {
 	switch {
 	case s.file != "":
@@ -50,24 +50,24 @@ func (s Secret) Source() string {
 	return "no source"
 }
 
-// Reveal reads the value, without the line end that editors leave behind, and makes it known to Redact. The error
-// names the source and what is wrong with it, never the value.
+// Reveal reads the value, without trailing line ends, and makes it known to Redact. The error names the source and the
+// problem, never the value.
 func (s Secret) Reveal() (string, error) {
 	value, err := s.read("secret")
 	switch {
 	case err != nil:
 		return "", err
-	case len(value) < Shortest:
-		return "", fmt.Errorf("secret from %s is shorter than %d bytes", s.Source(), Shortest)
+	case len(value) < MinBytes:
+		return "", fmt.Errorf("secret from %s is shorter than %d bytes", s.Source(), MinBytes)
 	case strings.ContainsAny(value, "\r\n\x00"):
-		return "", fmt.Errorf("secret from %s holds a line break or a NUL inside", s.Source())
+		return "", fmt.Errorf("secret from %s contains a line break or a NUL", s.Source())
 	}
 	Learn(s.Source(), value)
 	return value, nil
 }
 
-// read returns what the source holds without the line ends at its end, and an error if that is nothing. Errors speak of
-// the value as what it is.
+// read returns the content of the source without trailing line ends, and an error if it is empty. What names the value
+// in errors.
 func (s Secret) read(what string) (string, error) {
 	value, err := s.load(what)
 	if err != nil {
@@ -88,9 +88,9 @@ func (s Secret) load(what string) (string, error) {
 		return value, nil
 	}
 	if s.file == "" {
-		return "", fmt.Errorf("%s names no source", what)
+		return "", fmt.Errorf("%s has no source", what)
 	}
-	// Asked before opening: to open a FIFO would wait for its writer for ever.
+	// Checked before opening: opening a FIFO would wait for a writer.
 	info, err := os.Stat(s.file)
 	if err != nil {
 		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
@@ -103,12 +103,12 @@ func (s Secret) load(what string) (string, error) {
 		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, longest+1))
+	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
 		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
 	}
-	if len(b) > longest {
-		return "", fmt.Errorf("%s from file %s is larger than %d bytes", what, s.file, longest)
+	if len(b) > maxFileBytes {
+		return "", fmt.Errorf("%s from file %s is larger than %d bytes", what, s.file, maxFileBytes)
 	}
 	return string(b), nil
 }
@@ -121,8 +121,8 @@ func pathReason(err error) string {
 	return "cannot be read"
 }
 
-// Check tries the source once. A warning says that the secret can be used but is kept carelessly; an error says
-// that it cannot be used.
+// Check reads the source once. The warning is about a secret that is usable, but readable by everyone; the error about
+// one that is not usable.
 func (s Secret) Check() (warning string, err error) {
 	if _, err := s.Reveal(); err != nil {
 		return "", err
@@ -132,13 +132,13 @@ func (s Secret) Check() (warning string, err error) {
 	}
 	info, err := os.Stat(s.file)
 	if err == nil && info.Mode().Perm()&0o007 != 0 {
-		return fmt.Sprintf("%s can be read by everybody on this machine (mode %04o)", filepath.Clean(s.file), info.Mode().Perm()), nil
+		return fmt.Sprintf("%s is readable by everyone on this machine (mode %04o)", filepath.Clean(s.file), info.Mode().Perm()), nil
 	}
 	return "", nil
 }
 
-// UnmarshalYAML accepts exactly {file: PATH} or {env: NAME}. A value written in its place is refused without being
-// repeated. (The older form of the method keeps the decoder strict below it and this package free of YAML.)
+// UnmarshalYAML accepts exactly {file: PATH} or {env: NAME}. A value in its place is refused and not repeated. (This
+// older form of the method keeps the decoder strict and this package independent of YAML.)
 func (s *Secret) UnmarshalYAML(unmarshal func(any) error) error {
 	var fields map[string]string
 	if unmarshal(&fields) != nil || len(fields) != 1 || (fields["file"] == "" && fields["env"] == "") {
@@ -162,7 +162,7 @@ func (Secret) JSONSchema() map[string]any {
 	}}
 }
 
-// MarshalYAML writes the source in the form that UnmarshalYAML reads, and null for no secret.
+// MarshalYAML writes the source in the form that UnmarshalYAML reads, and null for the zero value.
 func (s Secret) MarshalYAML() (any, error) {
 	switch {
 	case s.file != "":
@@ -173,13 +173,13 @@ func (s Secret) MarshalYAML() (any, error) {
 	return nil, nil
 }
 
-// Format prints "<secret>" under every verb.
+// Format prints "<secret>" for every verb.
 func (s Secret) Format(w fmt.State, _ rune) { io.WriteString(w, hidden) }
 
 // String returns "<secret>".
 func (s Secret) String() string { return hidden }
 
-// MarshalText writes "<secret>", for JSON and every encoder that asks for text.
+// MarshalText writes "<secret>", for JSON and every encoder that uses text.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue logs "<secret>".

@@ -55,7 +55,7 @@ func newHolder(s Secret) holder {
 	return h
 }
 
-func TestSecretPrintsNowhere(t *testing.T) {
+func TestSecret_neverPrinted(t *testing.T) {
 	for name, s := range map[string]Secret{"file": File(keep(t, marker)), "env": envSecret(t)} {
 		t.Run(name, func(t *testing.T) {
 			if value, err := s.Reveal(); err != nil || value != marker {
@@ -137,22 +137,22 @@ func TestReveal(t *testing.T) {
 		{"several line ends", File(keep(t, marker+"\r\n\n\n")), marker, ""},
 		{"blanks stay", File(keep(t, " "+marker+"\t \n")), " " + marker + "\t ", ""},
 		{"shortest", File(keep(t, "abcd")), "abcd", ""},
-		{"largest", File(keep(t, strings.Repeat("x", longest-1)+"\n")), strings.Repeat("x", longest-1), ""},
+		{"largest", File(keep(t, strings.Repeat("x", maxFileBytes-1)+"\n")), strings.Repeat("x", maxFileBytes-1), ""},
 		{"through a link", File(link), marker, ""},
 		{"variable", Env("PROBER_TEST_SET"), marker, ""},
 		{"too short", File(keep(t, "abc\n")), "", "is shorter than 4 bytes"},
 		{"empty", File(keep(t, "")), "", "is empty"},
 		{"only line ends", File(keep(t, "\r\n\n")), "", "is empty"},
-		{"two lines", File(keep(t, marker+"\n"+marker+"\n")), "", "holds a line break or a NUL inside"},
-		{"NUL", File(keep(t, marker+"\x00")), "", "holds a line break or a NUL inside"},
-		{"huge", File(keep(t, strings.Repeat("x", longest+1))), "", "is larger than 65536 bytes"},
+		{"two lines", File(keep(t, marker+"\n"+marker+"\n")), "", "contains a line break or a NUL"},
+		{"NUL", File(keep(t, marker+"\x00")), "", "contains a line break or a NUL"},
+		{"huge", File(keep(t, strings.Repeat("x", maxFileBytes+1))), "", "is larger than 65536 bytes"},
 		{"missing", File(filepath.Join(dir, "none")), "", "no such file or directory"},
 		{"directory", File(dir), "", "not a regular file"},
 		{"FIFO", File(fifo), "", "not a regular file"},
 		{"device", File("/dev/zero"), "", "not a regular file"},
 		{"variable not set", Env("PROBER_TEST_UNSET"), "", "secret from env PROBER_TEST_UNSET: the variable is not set"},
 		{"variable empty", Env("PROBER_TEST_EMPTY"), "", "secret from env PROBER_TEST_EMPTY is empty"},
-		{"none", Secret{}, "", "names no source"},
+		{"none", Secret{}, "", "has no source"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestReveal(t *testing.T) {
 	}
 }
 
-func TestRotationIsSeenAtTheNextUse(t *testing.T) {
+func TestReveal_rotation(t *testing.T) {
 	// As Kubernetes does it: the file is a link, and the directory behind it is changed at one stroke.
 	dir := t.TempDir()
 	turn := func(value string) {
@@ -212,7 +212,7 @@ func TestRotationIsSeenAtTheNextUse(t *testing.T) {
 	}
 }
 
-func TestCheckWarnsOfCarelessFiles(t *testing.T) {
+func TestCheck_warnings(t *testing.T) {
 	for mode, warns := range map[os.FileMode]bool{0o400: false, 0o600: false, 0o640: false, 0o644: true, 0o604: true, 0o602: true, 0o777: true} {
 		path := keep(t, marker)
 		if err := os.Chmod(path, mode); err != nil {

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// A Browser is a headless Chromium with one page, driven over a pipe by the Chrome DevTools protocol. It reaches
-// nothing but 127.0.0.1.
+// A Browser is a headless Chromium with one page, controlled over a pipe with the Chrome DevTools protocol. It can only
+// reach 127.0.0.1.
 type Browser struct {
 	t       testing.TB
 	to      io.Writer
@@ -27,7 +27,7 @@ type Browser struct {
 
 	mu     sync.Mutex
 	last   int
-	events map[string]int // how often each came
+	events map[string]int // number of each
 	errors []string
 }
 
@@ -42,8 +42,8 @@ type reply struct {
 	} `json:"error"`
 }
 
-// slowest is how long one command may take: axe on a long page, on a busy machine.
-const slowest = 3 * time.Minute
+// commandTimeout is the timeout of one command: axe on a long page, on a busy machine.
+const commandTimeout = 3 * time.Minute
 
 // NewBrowser starts a browser that ends with the test.
 func NewBrowser(t testing.TB) *Browser {
@@ -52,7 +52,7 @@ func NewBrowser(t testing.TB) *Browser {
 	theirs, to := pipe(t)
 	from, ours := pipe(t)
 	cmd := exec.Command(chromium, "--headless=new", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(),
-		"--no-sandbox", // containers refuse what it needs; it sees the tests' own pages only
+		"--no-sandbox", // containers do not allow it; the browser only loads the tests' own pages
 		"--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--log-level=3", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
@@ -80,14 +80,14 @@ func pipe(t testing.TB) (r, w *os.File) {
 	return r, w
 }
 
-// open attaches to the one page.
+// open attaches to the page.
 func (b *Browser) open() {
 	b.t.Helper()
 	var targets struct {
 		TargetInfos []struct{ TargetID, Type string }
 	}
 	var attached struct{ SessionID string }
-	for deadline := time.Now().Add(slowest); attached.SessionID == "" && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(commandTimeout); attached.SessionID == "" && time.Now().Before(deadline); {
 		b.do("Target.getTargets", nil, &targets)
 		for _, target := range targets.TargetInfos {
 			if target.Type == "page" && attached.SessionID == "" {
@@ -101,7 +101,7 @@ func (b *Browser) open() {
 	}
 }
 
-// read takes in what the browser says: one message of JSON after the other, each ended by a zero byte.
+// read reads the browser's messages: JSON, each terminated by a zero byte.
 func (b *Browser) read(from io.Reader) {
 	defer close(b.replies)
 	for in := bufio.NewReaderSize(from, 1<<20); ; {
@@ -144,9 +144,9 @@ func (b *Browser) do(method string, params map[string]any, out any) {
 		_, err = b.to.Write(append(text, 0))
 	}
 	if err != nil {
-		b.t.Fatalf("the browser takes no command: %v", err)
+		b.t.Fatalf("cannot send a command to the browser: %v", err)
 	}
-	timer := time.NewTimer(slowest)
+	timer := time.NewTimer(commandTimeout)
 	defer timer.Stop()
 	for {
 		select {
@@ -155,7 +155,7 @@ func (b *Browser) do(method string, params map[string]any, out any) {
 			case !open:
 				b.t.Fatalf("the browser ended during %s", method)
 			case r.ID != b.last:
-				continue // of a command that was given up
+				continue // of a command that timed out
 			case r.Error != nil:
 				b.t.Fatalf("%s: %s", method, r.Error.Message)
 			case out != nil:
@@ -165,19 +165,19 @@ func (b *Browser) do(method string, params map[string]any, out any) {
 			}
 			return
 		case <-timer.C:
-			b.t.Fatalf("%s: no answer in %s", method, slowest)
+			b.t.Fatalf("%s: no answer in %s", method, commandTimeout)
 		}
 	}
 }
 
-// seen is how often an event came.
-func (b *Browser) seen(event string) int {
+// eventCount returns how often an event occurred.
+func (b *Browser) eventCount(event string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.events[event]
 }
 
-// Window sets the size of the page in CSS pixels, and whether the reader likes it dark.
+// Window sets the size of the page in CSS pixels, and the preference for dark colors.
 func (b *Browser) Window(width, height int, dark bool) {
 	b.t.Helper()
 	scheme := "light"
@@ -194,7 +194,7 @@ func (b *Browser) Scripts(on bool) {
 	b.do("Emulation.setScriptExecutionDisabled", map[string]any{"value": !on}, nil)
 }
 
-// Open loads a page and waits until it and all that it needs is there.
+// Open loads a page and waits until it and its resources are loaded.
 func (b *Browser) Open(url string) {
 	b.t.Helper()
 	b.Loads(func() {
@@ -206,14 +206,14 @@ func (b *Browser) Open(url string) {
 	})
 }
 
-// Loads does what leads to another page and waits until that is loaded.
+// Loads runs act, which leads to another page, and waits until that is loaded.
 func (b *Browser) Loads(act func()) {
 	b.t.Helper()
 	const loaded = "Page.loadEventFired"
-	before := b.seen(loaded)
+	before := b.eventCount(loaded)
 	act()
-	Eventually(b.t, slowest, func(context.Context) error {
-		if b.seen(loaded) == before {
+	Eventually(b.t, commandTimeout, func(context.Context) error {
+		if b.eventCount(loaded) == before {
 			return errors.New("no page was loaded")
 		}
 		return nil
@@ -238,7 +238,7 @@ func (b *Browser) Eval(expression string, out any) {
 	}
 }
 
-// Press presses and lets go of a key: Tab or Enter.
+// Press presses and releases a key: Tab or Enter.
 func (b *Browser) Press(key string) {
 	b.t.Helper()
 	codes := map[string]int{"Tab": 9, "Enter": 13}
@@ -250,9 +250,9 @@ func (b *Browser) Press(key string) {
 	b.do("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
 }
 
-// Errors returns what the console showed since it was asked last: errors, warnings, and what a policy refused.
+// Errors returns the console messages since the last call: errors, warnings and violations of the content security policy.
 func (b *Browser) Errors() []string {
-	b.Eval("1", nil) // what came before it is in
+	b.Eval("1", nil) // its answer comes after all earlier events
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.errors
@@ -260,8 +260,7 @@ func (b *Browser) Errors() []string {
 	return was
 }
 
-// Axe returns what keeps people from using the page, as axe-core finds it: for each violation its rule and the first
-// elements that break it.
+// Axe returns the accessibility violations that axe-core finds: for each its rule and the first elements that violate it.
 func (b *Browser) Axe() []string {
 	b.t.Helper()
 	script, err := os.ReadFile(filepath.Join(npmModules(b.t, "axe-core"), "node_modules", "axe-core", "axe.min.js"))
@@ -279,7 +278,7 @@ func (b *Browser) Axe() []string {
 	b.Eval(`axe.run(document, {resultTypes: ["violations"]}).then(r => ({passes: r.passes.length, violations: r.violations.map(v => ({id: v.id,
 		nodes: v.nodes.slice(0, 3).map(n => ({html: n.html, failureSummary: n.failureSummary}))}))}))`, &found)
 	if found.Passes == 0 {
-		b.t.Fatal("axe looked at nothing")
+		b.t.Fatal("axe checked no elements")
 	}
 	var all []string
 	for _, v := range found.Violations {
@@ -292,7 +291,7 @@ func (b *Browser) Axe() []string {
 	return all
 }
 
-// Picture returns a PNG of the page, of all of it if whole.
+// Picture returns a PNG of the visible part of the page, or of the whole page.
 func (b *Browser) Picture(whole bool) []byte {
 	b.t.Helper()
 	var shot struct{ Data string }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestTheBrowserFindsWhatIsWrong shows a page on which everything is: what looks at good pages must see bad ones.
-func TestTheBrowserFindsWhatIsWrong(t *testing.T) {
+// TestBrowser_errors shows a page on which everything is: what looks at good pages must see bad ones.
+func TestBrowser_errors(t *testing.T) {
 	const bad = `<!doctype html><html><head><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><title></title></head>
 		<body><img src="nothing.png"><p style="color:#aaa">pale</p><button></button><script>throw new Error("thrown")</script></body></html>`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

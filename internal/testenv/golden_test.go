@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestGoldenNamesTheFirstLineThatDiffers(t *testing.T) {
+func TestGolden_firstDifference(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sub", "a.golden")
 	*update = true
 	f := try(t, func(f *fake) { Golden(f, path, "one\ntwo\n") })

@@ -13,15 +13,15 @@ import (
 //go:embed npm/package-lock.json
 var npmLock []byte
 
-// npmModules returns the folder into which install.sh put the modules of the lock file. Without it the test fails or is
-// skipped, as with Need; what says what it wants of them.
+// npmModules returns the directory into which install.sh installed the modules of the lock file. Without it the test fails
+// or is skipped, as with Need; what says what the test needs them for.
 func npmModules(t testing.TB, what string) string {
 	t.Helper()
 	sum := sha256.Sum256(npmLock)
 	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache"))
 	folder := filepath.Join(cache, "prober-test", "npm-"+hex.EncodeToString(sum[:])[:12])
 	if _, err := os.Stat(folder); err != nil {
-		lack(t, "npm's "+what)
+		missing(t, "npm's "+what)
 	}
 	return folder
 }

@@ -12,15 +12,15 @@ import (
 //go:embed oidc/server.mjs
 var oidcServer []byte
 
-// What tests of the OpenID provider name.
+// Names of the OpenID provider's clients and resource.
 const (
 	OIDCBasicClient = "basic:client"          // authenticates by client_secret_basic
 	OIDCPostClient  = "post-client"           // by client_secret_post
-	OIDCResource    = "https://api.oidc.test" // whoever asks for it gets a JWT for it, others an opaque token
+	OIDCResource    = "https://api.oidc.test" // tokens for it are JWTs, others are opaque
 )
 
-// OIDC starts a certified OpenID provider, npm's oidc-provider, on a port of 127.0.0.1; both of its clients have the
-// secret. It signs with a key made at its start. At /api it takes its opaque tokens.
+// OIDC starts a certified OpenID provider, npm's oidc-provider, on a port of 127.0.0.1. Both of its clients have the
+// secret. It generates its signing key at start. /api accepts its opaque tokens.
 func OIDC(t testing.TB, port int, secret string) *Process {
 	t.Helper()
 	node := Need(t, "node")

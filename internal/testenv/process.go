@@ -24,16 +24,16 @@ type Process struct {
 // termWait is how long a process may take to end after SIGTERM before it is killed.
 const termWait = 5 * time.Second
 
-// Start runs a program in the test's environment. When the test ends the process gets a SIGTERM, and if need be a
-// SIGKILL; what is left of its process group is killed too. If the test's own process ends first, by a panic or a
-// timeout, the kernel kills the program. What it wrote is logged if the test failed.
+// Start runs a program in the test's environment. When the test ends, the process gets a SIGTERM and, if it does not end,
+// a SIGKILL; the rest of its process group is killed too. If the test process itself ends first, by a panic or a timeout,
+// the kernel kills the program. Its output is logged if the test failed.
 func Start(t testing.TB, path string, args ...string) *Process {
 	t.Helper()
 	return StartCmd(t, exec.Command(path, args...))
 }
 
-// StartCmd is Start for a command with a directory, an environment or an input of its own. An output that it
-// does not have yet is kept for Output.
+// StartCmd is like Start for a command with its own directory, environment or input. Output returns what it wrote to
+// outputs that are not set.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{cmd: cmd, done: make(chan struct{})}
@@ -42,11 +42,11 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 			*w = &p.out
 		}
 	}
-	// A child of the process that inherited its output must not keep Wait waiting.
+	// Wait must not wait for a child of the process that inherited its output.
 	cmd.WaitDelay = time.Second
 	KillWithParent(cmd)
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("%s does not start: %v", cmd.Path, err)
+		t.Fatalf("cannot start %s: %v", cmd.Path, err)
 	}
 	go func() {
 		p.err = cmd.Wait()
@@ -62,8 +62,8 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Run runs a command to its end and returns what it wrote, as StartCmd keeps it, and the error of its exit. The command is killed, with
-// its process group, when the test ends first.
+// Run runs a command to its end and returns its output, as Output does, and the error of its exit. If the test ends first,
+// the command and its process group are killed.
 func Run(t testing.TB, cmd *exec.Cmd) (output string, err error) {
 	t.Helper()
 	p := StartCmd(t, cmd)
@@ -96,17 +96,17 @@ func (p *Process) end(t testing.TB) {
 // PID returns the number of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Signal sends a signal. The error says that the process has ended already.
+// Signal sends a signal. It returns an error if the process has ended.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Output returns what the process wrote until now to standard output and error, the last mebibyte of it.
+// Output returns the last mebibyte of what the process has written to standard output and error.
 func (p *Process) Output() string { return p.out.String() }
 
 // Ended is closed once the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.done }
 
-// Wait waits for the end of the process and returns its exit status, -1 if a signal ended it. The error says that ctx
-// was done first.
+// Wait waits for the end of the process and returns its exit status, -1 if a signal ended it. It returns an error if ctx
+// ends first.
 func (p *Process) Wait(ctx context.Context) (status int, err error) {
 	select {
 	case <-p.done:
@@ -116,7 +116,7 @@ func (p *Process) Wait(ctx context.Context) (status int, err error) {
 	}
 }
 
-// output keeps the end of what was written.
+// output keeps the end of what was written to it.
 type output struct {
 	sync.Mutex
 	text []byte

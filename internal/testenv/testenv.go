@@ -1,5 +1,5 @@
-// Package testenv gives tests real servers: it finds their programs, runs them for as long as a test lasts and waits
-// for what they do. install.sh beside it installs them. Only tests import it.
+// Package testenv runs real servers for tests: it finds the programs, runs them for the duration of a test and waits for
+// conditions. install.sh in this directory installs them. Only tests import it.
 package testenv
 
 import (
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// short is the variable that lets a machine go without the programs; skips names a file that gathers a line for each
-// test that was skipped for it, so that `make test` can say how many those were.
+// short is the variable that allows programs to be missing. skips names a file with a line for each test that was skipped
+// because of it, so that `make test` can report their number.
 const (
 	short = "PROBER_TEST_SHORT"
 	skips = "PROBER_TEST_SKIPS"
@@ -27,7 +27,7 @@ func Need(t testing.TB, program string) string {
 	if path, err := exec.LookPath(program); err == nil {
 		return path
 	}
-	// Servers live where an ordinary user's PATH does not look, and some were only unpacked.
+	// Servers are often in directories that are not in the PATH of ordinary users, and some are only unpacked.
 	dirs := []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 	if cache, err := os.UserCacheDir(); err == nil {
 		dirs = append(dirs, filepath.Join(cache, "prober-test", "chrony", "usr", "sbin"))
@@ -37,27 +37,27 @@ func Need(t testing.TB, program string) string {
 			return path
 		}
 	}
-	lack(t, program)
+	missing(t, program)
 	return ""
 }
 
-// lack ends a test for want of something that it runs.
-func lack(t testing.TB, what string) {
+// missing fails or skips a test because a program is missing.
+func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv(short) != "1" {
 		t.Fatalf("%s is not installed; `make deps` installs it, %s=1 goes without", what, short)
 	}
-	count(t, what)
+	countSkip(t, what)
 	t.Skipf("SKIPPED for want of %s, as %s=1 allows", what, short)
 }
 
-func count(t testing.TB, program string) {
+func countSkip(t testing.TB, program string) {
 	t.Helper()
 	path := os.Getenv(skips)
 	if path == "" {
 		return
 	}
-	// One short line per write: appends of several test processes do not mix.
+	// One short line per write, so that the appends of several test processes do not mix.
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.WriteString(filepath.Base(os.Args[0]) + " " + t.Name() + " wants " + program + "\n")
@@ -68,8 +68,8 @@ func count(t testing.TB, program string) {
 	}
 }
 
-// FreePort returns a TCP port of 127.0.0.1 on which nobody listened a moment ago, for a server that cannot be told to
-// choose one itself. Somebody else may take it meanwhile; the kernel makes that unlikely by giving out others first.
+// FreePort returns a TCP port of 127.0.0.1 that was free a moment ago, for a server that cannot choose one itself. Another
+// program may take it in the meantime; that is unlikely, since the kernel hands out other ports first.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,8 +80,8 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// Eventually asks again and again, at once and then every few milliseconds, until poll returns nil. It fails the test
-// with poll's last error of before then when that has not happened within the time given; poll's context ends then too.
+// Eventually calls poll at once and then every few milliseconds, until it returns nil. If that does not happen in time, it
+// fails the test with poll's last error before the end. The context of poll ends at the same time.
 func Eventually(t testing.TB, within time.Duration, poll func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
@@ -94,7 +94,7 @@ func Eventually(t testing.TB, within time.Duration, poll func(context.Context) e
 		if err == nil {
 			return
 		}
-		if last == nil || ctx.Err() == nil { // that the time is up says nothing of what was waited for
+		if last == nil || ctx.Err() == nil { // an error caused by the end of ctx says nothing about the condition
 			last = err
 		}
 		select {

@@ -76,21 +76,21 @@ func try(t *testing.T, run func(f *fake)) *fake {
 	return f
 }
 
-func TestAMissingProgramFailsTheTest(t *testing.T) {
+func TestNeed_missingFails(t *testing.T) {
 	t.Setenv(short, "")
 	f := try(t, func(f *fake) { Need(f, "no-such-program") })
 	if !f.failed || !strings.Contains(f.said, "no-such-program") {
-		t.Errorf("failed=%v, said %q; wanted a failure that names the program", f.failed, f.said)
+		t.Errorf("failed=%v, said %q; expected a failure that names the program", f.failed, f.said)
 	}
 }
 
-func TestAMissingProgramIsSkippedAndCounted(t *testing.T) {
+func TestNeed_missingIsCounted(t *testing.T) {
 	counted := filepath.Join(t.TempDir(), "skips")
 	t.Setenv(short, "1")
 	t.Setenv(skips, counted)
 	for range 2 {
 		if f := try(t, func(f *fake) { Need(f, "no-such-program") }); !f.skipped || f.failed {
-			t.Fatalf("skipped=%v failed=%v, said %q; wanted a skip", f.skipped, f.failed, f.said)
+			t.Fatalf("skipped=%v failed=%v, said %q; expected a skip", f.skipped, f.failed, f.said)
 		}
 	}
 	b, err := os.ReadFile(counted)
@@ -98,11 +98,11 @@ func TestAMissingProgramIsSkippedAndCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := strings.Count(string(b), "TestFake wants no-such-program\n"); got != 2 {
-		t.Errorf("counted %d skips, wanted 2:\n%s", got, b)
+		t.Errorf("counted %d skips, expected 2:\n%s", got, b)
 	}
 }
 
-func TestAProgramIsFoundOutsideThePath(t *testing.T) {
+func TestNeed_outsidePath(t *testing.T) {
 	t.Setenv("PATH", "")
 	f := try(t, func(f *fake) {
 		if path := Need(f, "nologin"); path != "/usr/sbin/nologin" && path != "/sbin/nologin" {
@@ -114,7 +114,7 @@ func TestAProgramIsFoundOutsideThePath(t *testing.T) {
 	}
 }
 
-func TestAFreePortCanBeListenedOn(t *testing.T) {
+func TestFreePort(t *testing.T) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t))))
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestEventually(t *testing.T) {
 			return nil
 		})
 		if asked != 3 {
-			t.Errorf("asked %d times, wanted 3", asked)
+			t.Errorf("asked %d times, expected 3", asked)
 		}
 	})
 	t.Run("gives up", func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestEventually(t *testing.T) {
 	})
 }
 
-func TestAProcessEndsWithItsTest(t *testing.T) {
+func TestStart_endsWithTest(t *testing.T) {
 	for name, script := range map[string]string{
 		"willing":   "echo here; exec sleep 600",
 		"unwilling": "trap '' TERM; echo here; while :; do sleep 0.1; done",
@@ -174,7 +174,7 @@ func TestAProcessEndsWithItsTest(t *testing.T) {
 }
 
 // A panic, like the timeout of go test, ends the process without any cleanup: what it started must end all the same.
-func TestAProcessEndsWithItsParent(t *testing.T) {
+func TestStart_endsWithParent(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux can do this")
 	}
@@ -199,7 +199,7 @@ func gone(pid int) error {
 }
 
 // What a process leaves in its group ends with it.
-func TestNoChildOfAProcessIsLeft(t *testing.T) {
+func TestStart_killsChildren(t *testing.T) {
 	var stdout strings.Builder
 	cmd := exec.Command(Need(t, "sh"), "-c", "sleep 600 >/dev/null 2>&1 & echo $!")
 	cmd.Stdout = &stdout
@@ -213,23 +213,23 @@ func TestNoChildOfAProcessIsLeft(t *testing.T) {
 	Eventually(t, time.Minute, func(context.Context) error { return gone(pid) })
 }
 
-func TestTheExitStatusIsKept(t *testing.T) {
+func TestProcess_exitStatus(t *testing.T) {
 	p := Start(t, Need(t, "sh"), "-c", "exit 3")
 	if status, err := p.Wait(t.Context()); status != 3 || err != nil {
-		t.Errorf("got %d, %v; wanted 3", status, err)
+		t.Errorf("got %d, %v; expected 3", status, err)
 	}
 	if err := p.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
-		t.Errorf("got %v; wanted that it has ended", err)
+		t.Errorf("got %v; expected that it has ended", err)
 	}
 }
 
-func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
+func TestProcess_outputBounded(t *testing.T) {
 	var o output
 	for range 3 {
 		o.Write([]byte(strings.Repeat("x", maxOutput/2+1)))
 	}
 	o.Write([]byte("end"))
 	if got := o.String(); len(got) != maxOutput || !strings.HasSuffix(got, "xend") {
-		t.Errorf("kept %d bytes ending in %q, wanted %d ending in xend", len(got), got[len(got)-4:], maxOutput)
+		t.Errorf("kept %d bytes ending in %q, expected %d ending in xend", len(got), got[len(got)-4:], maxOutput)
 	}
 }
