@@ -142,7 +142,10 @@ func TestHTTP2(t *testing.T) {
 		{"interim answers without end", func(h *h2, s uint32) {
 			flood(func() error { return h.headers(s, false, ":status", "103", "link", marker) })
 		}, "GET", probe.Protocol, "", 1, 1},
-		{"PING without end", func(h *h2, _ uint32) { h.drain(); h.repeat(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		{"PING without end", func(h *h2, _ uint32) {
+			h.drain()
+			h.repeat(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) })
+		}, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
 		{"PING answers without end", func(h *h2, _ uint32) { h.repeat(func(f *http2.Framer) error { return f.WritePing(true, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
 		{"SETTINGS without end", func(h *h2, _ uint32) {
 			h.drain()

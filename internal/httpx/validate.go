@@ -107,9 +107,6 @@ func (s *Settings) validateAuth() error {
 		if s.Basic.Username == "" || strings.Contains(s.Basic.Username, ":") {
 			wrong = append(wrong, probe.Settingf("basic.username", "expected a name without a colon"))
 		}
-		if s.Basic.Password.IsZero() {
-			wrong = append(wrong, probe.Settingf("basic.password", "is missing"))
-		}
 	}
 	if s.OAuth2 != nil {
 		wrong = append(wrong, probe.InSetting("oauth2", s.OAuth2.validate(s)))
@@ -129,9 +126,6 @@ func (o *OAuth2) validate(s *Settings) error {
 	}
 	if o.ClientID == "" {
 		wrong = append(wrong, probe.Settingf("client_id", "is missing"))
-	}
-	if o.ClientSecret.IsZero() {
-		wrong = append(wrong, probe.Settingf("client_secret", "is missing"))
 	}
 	if o.AuthStyle != "" && o.AuthStyle != "header" && o.AuthStyle != "params" {
 		wrong = append(wrong, probe.Settingf("auth_style", "expected header or params"))

@@ -93,15 +93,15 @@ func (c *Probe) Validate() error {
 	if c.NTPWithin <= 0 {
 		wrong = append(wrong, probe.Settingf("ntp_within", "must be above zero"))
 	}
-	return errors.Join(append(wrong, c.validateNTP(), c.validateServices())...)
-}
-
-func (c *Probe) validateNTP() error {
-	var wrong []error
 	client, err := (&httpx.Settings{Resolver: c.Resolver}).Client("")
 	if err != nil {
-		return err
+		return errors.Join(append(wrong, err)...) // the services ask the same name server
 	}
+	return errors.Join(append(wrong, c.validateNTP(client), c.validateServices())...)
+}
+
+func (c *Probe) validateNTP(client *httpx.Client) error {
+	var wrong []error
 	c.asker.Resolver = client.Resolver()
 	c.servers = nil
 	var known []string

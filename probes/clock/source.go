@@ -90,7 +90,7 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 
 // A readError is why a service's time could not be read. It says nothing of its clock.
 type readError struct {
-	reason    probe.Reason
+	reason probe.Reason
 	detail string
 }
 

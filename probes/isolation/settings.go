@@ -2,7 +2,6 @@ package isolation
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -244,14 +243,10 @@ func (tmpl *Template) validate(p *Probe, op string) error {
 	}
 	// A request is built as it will be, to see that it can be.
 	built, err := p.build(tmpl, vars{org: "org", id: "id", canary: "canary", page: "1", cursor: "next"}, mutation{})
-	if err == nil {
-		var u *url.URL
-		if u, err = url.Parse(built.URL); err == nil && (u.Scheme != p.baseURL.Scheme || u.Host != p.baseURL.Host) {
-			err = fmt.Errorf("expected a path, or a URL below %s: credentials are sent nowhere else", p.Base)
-		}
-	}
 	if err != nil {
 		wrong = append(wrong, probe.Settingf("url", "%s", err))
+	} else if u, err := url.Parse(built.URL); err == nil && (u.Scheme != p.baseURL.Scheme || u.Host != p.baseURL.Host) {
+		wrong = append(wrong, probe.Settingf("url", "expected a path, or a URL below %s: credentials are sent nowhere else", p.Base))
 	} else if rest := unknownVariable(tmpl); rest != "" {
 		wrong = append(wrong, probe.Settingf("", "%s is none of {org}, {id}, {canary}, {page}, {cursor}", rest))
 	}

@@ -14,7 +14,7 @@ import (
 type checkOutcome struct {
 	check   string
 	verdict probe.Verdict
-	reason     probe.Reason
+	reason  probe.Reason
 	detail  string
 }
 
