@@ -366,3 +366,24 @@ func TestDialTLS(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestOwnDialContext ends a dial by a context of the client's own, which says nothing about the target.
+func TestOwnDialContext(t *testing.T) {
+	for _, want := range []probe.Reason{probe.Cancelled, probe.Timeout} {
+		x := Begin(t.Context(), 1)
+		ctx, cancel := context.WithCancel(x.Context())
+		if want == probe.Timeout {
+			ctx, cancel = context.WithDeadline(x.Context(), time.Now())
+		}
+		d := &Dialer{Open: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			cancel()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		_, err := d.DialContext(ctx, "tcp", "127.0.0.1:1")
+		if got := x.Explain(err); got.Reason != want {
+			t.Errorf("got %s: %s, expected %s", got.Reason, got.Detail, want)
+		}
+		x.Close()
+	}
+}

@@ -101,7 +101,8 @@ func (p progress) classifyInternal(err error) probe.Outcome {
 
 // classifyTimeout recognizes a cancelled run and an expired deadline.
 func (p progress) classifyTimeout(err error) probe.Outcome {
-	if errors.Is(err, context.Canceled) && errors.Is(p.ctx.Err(), context.Canceled) {
+	// A client may also cancel a dial of its own, by a shorter context than that of the exchange.
+	if errors.Is(err, context.Canceled) && !errors.Is(p.ctx.Err(), context.DeadlineExceeded) {
 		return probe.Outcomef(probe.Cancelled, "the run was cancelled")
 	}
 	var timed interface{ Timeout() bool }
