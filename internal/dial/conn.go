@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// ErrFlood ends the reads of a connection from which more bytes came than may be read.
+// ErrFlood is the error of reads from a connection that delivered more bytes than its limit.
 var ErrFlood = errors.New("the target sent more bytes than any answer needs")
 
-// A Conn is a connection to a target that is not trusted. It bounds what is read from it, and its reads and writes end
-// with the context that it is bound to, whatever deadlines are set on it and whatever is spoken over it.
+// A Conn is a connection to a target that is not trusted. It limits the bytes read. Its reads and writes end with the
+// context that it is bound to, whatever deadlines are set on it and whichever protocol uses it.
 type Conn struct {
 	net.Conn
 	peer string
@@ -26,8 +26,8 @@ type Conn struct {
 	ended  error // the bound context is over
 }
 
-// Bind binds the connection to a context in place of the one before. A function to undo it is returned, which does
-// nothing once the connection has been bound again: it may have been handed on in the meantime.
+// Bind binds the connection to another context. The returned function undoes that, unless the connection has been bound
+// again in the meantime, to the context of its next user.
 func (c *Conn) Bind(ctx context.Context) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +50,8 @@ func (c *Conn) Bind(ctx context.Context) (release func()) {
 	}
 }
 
-// Release unbinds the connection, so that it may outlive the exchange that it was opened for. Whoever keeps it binds
-// it again for each exchange.
+// Release unbinds the connection, so that it may outlive the exchange that it was opened for. It has to be bound again for
+// each exchange that uses it.
 func (c *Conn) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +72,7 @@ func (c *Conn) SetReadLimit(n int64) { c.left.Store(n) }
 // Peer returns the address that was dialled, IP:port.
 func (c *Conn) Peer() string { return c.peer }
 
-// CertExpiry returns when the certificates shown on the connection cease to be trusted; zero without TLS.
+// CertExpiry returns when the server's certificates expire; zero without TLS.
 func (c *Conn) CertExpiry() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +85,7 @@ func (c *Conn) certified(expiry time.Time) {
 	c.expiry = expiry
 }
 
-// Read reads within the bounds.
+// Read reads until the limit or the end of the context.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && c.left.Add(int64(-n)) < 0 {
@@ -94,13 +94,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, c.cause(err)
 }
 
-// Write writes within the bounds.
+// Write writes until the end of the context.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	return n, c.cause(err)
 }
 
-// cause returns why the connection fails: the end of the context if that is why.
+// cause returns the error of the context if that has ended, else err.
 func (c *Conn) cause(err error) error {
 	if err == nil {
 		return nil
@@ -113,13 +113,13 @@ func (c *Conn) cause(err error) error {
 	return err
 }
 
-// SetDeadline sets a deadline, unless the context is over already.
+// SetDeadline sets a deadline, unless the context has ended.
 func (c *Conn) SetDeadline(t time.Time) error { return c.set(c.Conn.SetDeadline, t) }
 
-// SetReadDeadline sets a deadline for reads, unless the context is over already.
+// SetReadDeadline sets a deadline for reads, unless the context has ended.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.set(c.Conn.SetReadDeadline, t) }
 
-// SetWriteDeadline sets a deadline for writes, unless the context is over already.
+// SetWriteDeadline sets a deadline for writes, unless the context has ended.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.set(c.Conn.SetWriteDeadline, t) }
 
 func (c *Conn) set(deadline func(time.Time) error, t time.Time) error {

@@ -1,12 +1,14 @@
 // Package dial is the only way to a socket. Whatever a kind of probe speaks, its connections come from here.
 //
-// What it promises, against any target and any name server: no address is dialled at which clouds hand out credentials
-// or at which many would answer; one exchange opens a bounded number of connections and reads a bounded number of
-// bytes; every read and write ends with the exchange's context, whoever holds the connection by then; and each error
-// has one reason of the closed set and one sentence, which holds no byte of the target's.
+// It promises, against any target and any name server:
 //
-// A kind begins an [Exchange] per question and hands [Exchange.Context] to whatever dials, its own code or a
-// third-party client that was given [Dialer.DialContext]:
+//   - link-local, metadata, multicast and unspecified addresses are never dialled;
+//   - an exchange opens a bounded number of connections and reads a bounded number of bytes;
+//   - reads and writes end with the exchange's context, whoever uses the connection by then;
+//   - each error has one reason of the closed set and one sentence, which holds no byte of the target's.
+//
+// A kind begins an [Exchange] per question. It passes [Exchange.Context] to whatever dials: its own code, or a third-party
+// client that was given [Dialer.DialContext]:
 //
 //	x := dial.Begin(ctx, 1)
 //	defer x.Close()
@@ -39,20 +41,21 @@ type Dialer struct {
 	Resolver *net.Resolver // nil: the name servers of this machine
 	MaxRead  int64         // bytes that may be read from one connection; 0: 16 MiB
 
-	// AllowLinkLocal lets link-local and metadata addresses be dialled. It is meant for questions that carry no
-	// credential and whose answers hold none, such as NTP: clouds have their time servers at such addresses.
+	// AllowLinkLocal allows link-local and metadata addresses. It is meant for protocols whose questions and answers carry
+	// no credentials, such as NTP: clouds have time servers at these addresses.
 	AllowLinkLocal bool
 
-	// Open, if set, opens a connection to an IP:port in place of the network, for tests. Addresses that are denied
-	// never get to it.
+	// Open, if set, opens a connection to an IP:port in place of the network, for tests. It is not called for addresses
+	// that are denied.
 	Open func(ctx context.Context, network, address string) (net.Conn, error)
 
 	tls   *TLS
 	roots *x509.CertPool // nil: the system's
 }
 
-// New returns a dialer that asks the name server at resolver, host:port, and speaks TLS as t says. An empty resolver
-// is the machine's own; a nil t means the defaults. It reads the file of certificate authorities once.
+// New returns a dialer that asks the name server at resolver, host:port, and uses TLS with the settings t. If resolver is
+// empty it asks the machine's own name servers; if t is nil it uses the defaults. It reads the file of certificate
+// authorities once.
 func New(resolver string, t *TLS) (*Dialer, error) {
 	d := &Dialer{Resolver: Resolver(resolver), tls: t}
 	if t != nil && t.CAFile != "" {
@@ -65,7 +68,7 @@ func New(resolver string, t *TLS) (*Dialer, error) {
 	return d, nil
 }
 
-// ErrConns is returned in place of a connection by an exchange that has opened as many as it may.
+// ErrConns is returned when an exchange has opened as many connections as it may.
 var ErrConns = errors.New("too many connections for one exchange")
 
 // DialContext opens a connection to address, host:port, over "tcp" or "udp". The host's addresses are tried one after
@@ -114,9 +117,9 @@ func (d *Dialer) DialTLSContext(ctx context.Context, network, address string) (n
 	return tc, nil
 }
 
-// Handshake speaks TLS on a connection, by ctx's deadline and that of the exchange that ctx comes from. It does not
-// close the connection if that fails. Sessions are never resumed: a resumed one would hide what a probe is there to
-// see.
+// Handshake performs a TLS handshake on a connection, by the deadlines of ctx and of the exchange that ctx comes from. It
+// does not close the connection if the handshake fails. Sessions are never resumed: that would hide problems with
+// certificates.
 func Handshake(ctx context.Context, nc net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	x := exchangeOf(ctx)
 	if x == nil {
@@ -149,7 +152,7 @@ func (d *Dialer) maxRead() int64 {
 	return defaultMaxRead
 }
 
-// connect tries the addresses of a host one after the other, as a client without tricks would.
+// connect tries the addresses of a host one after the other, without racing them.
 func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port string) (net.Conn, error) {
 	addrs, err := d.addresses(ctx, x, network, host, port)
 	if err != nil {
@@ -164,7 +167,7 @@ func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port s
 		if err == nil {
 			return nc, nil
 		}
-		// An address family that this machine does not have says less than a refusal at another address.
+		// A refusal says more than the error of an address family that this machine does not have.
 		if peer == "" || !local(err) {
 			last, peer = err, addr.String()
 		}
@@ -176,8 +179,8 @@ func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port s
 	return nil, last
 }
 
-// connectTo dials one address, and leaves time for the others that are left. Here and nowhere else a connection to a
-// target is opened: an address that is denied is never handed to the network.
+// connectTo dials one address and leaves time for the remaining ones. All connections to targets are opened here, after
+// the address was checked.
 func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrPort, left int) (net.Conn, error) {
 	if class := denied(addr.Addr()); class != "" && !(d.AllowLinkLocal && (class == classLinkLocal || class == classMetadata)) {
 		return nil, &DeniedError{addr.Addr(), class}
@@ -190,14 +193,13 @@ func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrP
 	if d.Open != nil {
 		return d.Open(ctx, network, addr.String())
 	}
-	// A prober's connections are short: keep-alive packets would only cost system calls. DialTCP would bind a port
-	// first, one of 28,000 that no other connection of this machine then has; as it is the kernel only wants the four
-	// numbers of a connection to be its own.
+	// Keep-alive packets would only cost system calls on short connections. DialTCP would bind one of 28,000 local ports
+	// first, for this connection only; without it, connections to different targets can share a port.
 	nd := net.Dialer{KeepAlive: -1}
 	return nd.DialContext(ctx, network, addr.String())
 }
 
-// addresses returns the addresses of a host. One that is an address itself is not looked up.
+// addresses returns the addresses of a host. An IP address is not looked up.
 func (d *Dialer) addresses(ctx context.Context, x *Exchange, network, host, port string) ([]netip.AddrPort, error) {
 	families := map[string]string{"tcp": "ip", "tcp4": "ip4", "tcp6": "ip6", "udp": "ip", "udp4": "ip4", "udp6": "ip6"}
 	family, ok := families[network]
@@ -228,7 +230,7 @@ func (d *Dialer) addresses(ctx context.Context, x *Exchange, network, host, port
 	return out, nil
 }
 
-// local reports whether an error lies with this machine.
+// local reports whether an error is due to this machine.
 func local(err error) bool {
 	for errno := range selfNetwork {
 		if errors.Is(err, errno) {

@@ -99,6 +99,8 @@ func TestDeniedBeforeTheDial(t *testing.T) {
 		{"[::169.254.169.254]:80", "metadata"},
 		{"[64:ff9b::169.254.169.254]:80", "metadata"},
 		{"[64:ff9b:1::a9fe:a9fe]:80", "metadata"},
+		{"[64:ff9b:1:a9fe:a9:fe00::]:80", "metadata"},
+		{"[64:ff9b:1:a00:0:100::]:80", ""},
 		{"[2002:a9fe:a9fe::1]:80", "metadata"},
 		{"[fd00:ec2::254]:80", "metadata"},
 		{"100.100.100.200:80", "metadata"},

@@ -31,9 +31,8 @@ func (p Phase) String() string {
 	return probe.PhaseNames[p]
 }
 
-// An Exchange is one question to a target and its answer, as far as the network sees them: its phases, its
-// connections and what ended it. It travels in a context. Its methods may be called from several goroutines, also
-// when it is over.
+// An Exchange is one question to a target and its answer as seen by the network: phases, connections and errors. It is
+// carried by a context. Its methods may be called from several goroutines, even after it has ended.
 type Exchange struct {
 	ctx      context.Context
 	maxConns int
@@ -70,8 +69,8 @@ func exchangeOf(ctx context.Context) *Exchange {
 	return x
 }
 
-// bound returns ctx bounded by the exchange's own context too. A client may dial by a shorter one, and net/http by one
-// that no longer ends with the request.
+// bound returns ctx, also bounded by the exchange's own context. A client may dial with a shorter one, and net/http dials
+// with one that does not end with the request.
 func (x *Exchange) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if ctx == x.ctx {
 		return ctx, func() {}
@@ -86,7 +85,7 @@ func (x *Exchange) bound(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { stop(); cancel() }
 }
 
-// Start starts the clock of the exchange and returns its time, for sentences to say how long was waited.
+// Start starts the clock of the exchange, for messages that say how long it took, and returns the time.
 func (x *Exchange) Start() time.Time {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -94,8 +93,8 @@ func (x *Exchange) Start() time.Time {
 	return x.started
 }
 
-// Enter ends the phase under way and begins another. There is no way back: a connection that was dialled while
-// another one came free must not rewrite what happened.
+// Enter ends the current phase and begins another. Phases never go back: a connection that was dialled while another one
+// became free must not change what was recorded.
 func (x *Exchange) Enter(p Phase) {
 	now := time.Now()
 	x.mu.Lock()
@@ -114,13 +113,13 @@ func (x *Exchange) leave(now time.Time) {
 	}
 }
 
-// Phase returns the phase under way.
+// Phase returns the current phase.
 func (x *Exchange) Phase() Phase { return x.progress().phase }
 
 // Peer returns the address dialled last, or that of the connection used; empty if there is none.
 func (x *Exchange) Peer() string { return x.progress().peer }
 
-// Use notes that the exchange goes over a connection, which another exchange may have opened.
+// Use notes which connection the exchange uses. Another exchange may have opened it.
 func (x *Exchange) Use(c *Conn) {
 	end := c.CertExpiry()
 	x.mu.Lock()
@@ -138,8 +137,7 @@ func (x *Exchange) mayOpen() bool {
 	return x.dials <= x.maxConns && !x.over
 }
 
-// opened takes in a connection and binds it to the exchange. It closes it if the exchange is over and nobody wants it
-// any more.
+// opened registers a connection and binds it to the exchange. It closes the connection if the exchange has ended.
 func (x *Exchange) opened(nc net.Conn, maxRead int64) (*Conn, error) {
 	c := &Conn{Conn: nc}
 	c.left.Store(maxRead)
@@ -155,7 +153,7 @@ func (x *Exchange) opened(nc net.Conn, maxRead int64) (*Conn, error) {
 	return c, nil
 }
 
-// toward says which address is dialled.
+// toward notes which address is dialled.
 func (x *Exchange) toward(peer string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -180,8 +178,8 @@ func (x *Exchange) certified(expiry time.Time) {
 	x.expiry = expiry
 }
 
-// End ends the exchange at a time: its phases have taken what they have taken, and what is dialled for it from now on
-// is closed. Its connections stay open.
+// End ends the exchange at a time and with it the current phase. Connections that are opened later are closed at once; the
+// others stay open.
 func (x *Exchange) End(at time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -208,8 +206,8 @@ func (x *Exchange) CloseAllBut(kept *Conn) {
 	}
 }
 
-// Fill writes on a record what happened on the network. The error is what ended the exchange; nil if it is complete.
-// It is called once the exchange has ended.
+// Fill adds what happened on the network to a record. The error is the one that ended the exchange, or nil. It is called
+// after the exchange has ended.
 func (x *Exchange) Fill(record *probe.Exchange, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

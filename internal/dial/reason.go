@@ -17,8 +17,8 @@ import (
 	"prober/internal/probe"
 )
 
-// Explain gives the reason for an error of looking up a name or of a connection, and a sentence that holds nothing of the
-// error's own text and no byte of a target's. Where ctx comes from an exchange, the sentence also says how far that got.
+// Explain returns the reason for an error of a look-up or a connection, and a sentence that holds neither the error's own
+// text nor a byte of the target's. If ctx comes from an exchange, the sentence also says how far that got.
 func Explain(ctx context.Context, err error) probe.Outcome {
 	x := exchangeOf(ctx)
 	if x == nil {
@@ -30,8 +30,8 @@ func Explain(ctx context.Context, err error) probe.Outcome {
 	return x.Explain(err)
 }
 
-// Explain gives the reason for an error that ended the exchange, and a sentence. They are found by what the error is,
-// never by what it says.
+// Explain returns the reason for an error that ended the exchange, and a sentence. They follow from the error's type and
+// never from its text.
 func (x *Exchange) Explain(err error) probe.Outcome {
 	if o, ok := x.Classify(err); ok {
 		return o
@@ -39,8 +39,7 @@ func (x *Exchange) Explain(err error) probe.Outcome {
 	return probe.Outcomef(probe.Protocol, "the answer%s is not valid for the protocol", of(x.Peer()))
 }
 
-// Classify is Explain for a layer above that has words of its own for errors that this package does not know: ok is then
-// false.
+// Classify is Explain for a protocol that explains errors that this package does not know: ok is false for them.
 func (x *Exchange) Classify(err error) (o probe.Outcome, ok bool) {
 	p := x.progress()
 	for _, classify := range []func(error) probe.Outcome{p.classifyInternal, p.classifyTimeout, p.classifyDNS, p.classifyTLS, p.classifySyscall, p.classifyClosed} {
@@ -48,7 +47,7 @@ func (x *Exchange) Classify(err error) (o probe.Outcome, ok bool) {
 			return o, true
 		}
 	}
-	// Whatever failed once time was up, time is why.
+	// Any other error after the end of the context is due to that.
 	if cause := x.ctx.Err(); cause != nil && !errors.Is(err, cause) {
 		return x.Classify(cause)
 	}
@@ -70,7 +69,7 @@ func (x *Exchange) progress() progress {
 	return progress{x.ctx, x.maxConns, x.started, x.phase, x.host, x.name, x.peer}
 }
 
-// at, of and by name the other side, where it is known.
+// at, of and by name the peer if it is known.
 func at(peer string) string { return withPeer(" at ", peer) }
 func of(peer string) string { return withPeer(" of ", peer) }
 func by(peer string) string { return withPeer(" by ", peer) }
@@ -146,7 +145,7 @@ func (p progress) classifyDNS(err error) probe.Outcome {
 	if !ok {
 		return probe.Outcome{}
 	}
-	// What failed on the way to the name server is kept only as text, which is this machine's own.
+	// The error of a connection to the name server is kept only as text, which comes from this machine.
 	for errno, detail := range selfNetwork {
 		if strings.HasSuffix(e.Err, errno.Error()) {
 			return probe.Outcomef(probe.SelfNetwork, "%s", detail)
@@ -213,7 +212,7 @@ func alertText(alert error) string {
 	return fmt.Sprintf("the server ended TLS with alert %d", number.Uint())
 }
 
-// selfNetwork are the errors of system calls that lie with this machine or its network.
+// selfNetwork are the errors of system calls that are due to this machine or its network.
 var selfNetwork = map[syscall.Errno]string{
 	syscall.EMFILE:        "this process has too many open files",
 	syscall.ENFILE:        "this machine has too many open files",

@@ -9,9 +9,8 @@ import (
 // system asks the name servers of this machine.
 var system = newResolver("")
 
-// Resolver returns a resolver that asks the name server at addr, host:port, and no other; the machine's own if addr is
-// empty. A question that is no longer waited for ends at once: left to itself net would wait on for five seconds, with a
-// socket and a goroutine each.
+// Resolver returns a resolver that asks only the name server at addr, host:port, or the machine's own if addr is empty. A
+// query ends with its context: package net alone would keep waiting for five seconds, with a socket and a goroutine.
 func Resolver(addr string) *net.Resolver {
 	if addr == "" {
 		return system
@@ -28,7 +27,7 @@ func newResolver(addr string) *net.Resolver {
 		}
 		stop := context.AfterFunc(ctx, func() { nc.Close() })
 		if udp, ok := nc.(*net.UDPConn); ok {
-			return &datagrams{udp, stop}, nil // which net asks for what it can do, to know how to frame questions
+			return &datagrams{udp, stop}, nil // net checks for the methods of a packet connection to decide how to frame queries
 		}
 		return &stream{nc, stop}, nil
 	}}
@@ -39,7 +38,7 @@ type datagrams struct {
 	stop func() bool
 }
 
-// Close ends the wait for the context too.
+// Close also stops waiting for the context.
 func (d *datagrams) Close() error {
 	d.stop()
 	return d.UDPConn.Close()
@@ -50,7 +49,7 @@ type stream struct {
 	stop func() bool
 }
 
-// Close ends the wait for the context too.
+// Close also stops waiting for the context.
 func (s *stream) Close() error {
 	s.stop()
 	return s.Conn.Close()

@@ -13,8 +13,7 @@ import (
 	"prober/internal/text"
 )
 
-// TLS are the settings of TLS that every kind of probe shares. Certificates are always verified unless
-// InsecureSkipVerify.
+// TLS holds the TLS settings that all kinds of probes share. Certificates are verified unless InsecureSkipVerify is set.
 type TLS struct {
 	CAFile             string `yaml:"ca_file,omitempty" doc:"PEM file of the authorities to trust; default: the system's"`
 	CertFile           string `yaml:"cert_file,omitempty" doc:"PEM file of the client certificate; read at each handshake"`
@@ -55,9 +54,9 @@ func (t *TLS) Validate(credential bool) error {
 	return errors.Join(wrong...)
 }
 
-// TLSConfig returns what to speak TLS with to a server that is verified as host, or by the name in the settings. The
-// client's certificate is read at each handshake, so that a rotated one is used at once. The caller may change what it
-// returns.
+// TLSConfig returns the configuration for a server that is verified by the name in the settings or, without one, as host.
+// The client certificate is read at each handshake, so that a rotated one is used at once. The caller may change the
+// result.
 func (d *Dialer) TLSConfig(host string) *tls.Config {
 	cfg := &tls.Config{ServerName: host, RootCAs: d.roots, MinVersion: tls.VersionTLS12}
 	t := d.tls
@@ -113,7 +112,7 @@ func roots(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// maxFile bounds what is read of a certificate file. The authorities of a whole system are some 250 KiB.
+// maxFile bounds the size of a certificate file. The authorities of a whole system take some 250 KiB.
 const maxFile = 4 << 20
 
 func readFile(path string) ([]byte, error) {
@@ -134,8 +133,8 @@ func readFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// expiry is when the certificates cease to be trusted: the earliest end in the chain that lasts longest. Of
-// certificates that were not verified it is the earliest end of those that were shown.
+// expiry returns when the certificates are no longer valid: the earliest end in the chain that lasts longest. For
+// certificates that were not verified it is the earliest end of all.
 func expiry(chains [][]*x509.Certificate, shown []*x509.Certificate) time.Time {
 	if len(chains) == 0 {
 		return earliest(shown)
@@ -159,7 +158,7 @@ func earliest(chain []*x509.Certificate) time.Time {
 	return end
 }
 
-// describeCertError says what is wrong with a certificate, in our words: names in it are the server's.
+// describeCertError says what is wrong with a certificate, without any text from it.
 func describeCertError(err error, shown []*x509.Certificate, name string, now time.Time) string {
 	which := "the certificate"
 	if bad, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
