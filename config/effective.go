@@ -57,9 +57,14 @@ func (c *Config) document(system string) *yaml.Node {
 
 // item returns a job as an entry of the list of probes.
 func item(j probe.Job) *yaml.Node {
-	signals := map[string]string{}
-	for check, s := range j.Signals {
-		signals[check] = s.String()
+	signals := &yaml.Node{Kind: yaml.MappingNode}
+	for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
+		s := j.Signals[check]
+		series := scalar(s.String())
+		if s.Targets != probe.WorstTarget {
+			series = mapping(map[string]string{"series": s.String(), "targets": string(s.Targets)})
+		}
+		set(signals, check, series)
 	}
 	needs := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, name := range j.DependsOn {
@@ -73,7 +78,7 @@ func item(j probe.Job) *yaml.Node {
 	set(n, "interval", scalar(probe.Duration(j.Interval).String()))
 	set(n, "timeout", scalar(probe.Duration(j.Timeout).String()))
 	set(n, "labels", mapping(j.Labels))
-	set(n, "signals", mapping(signals))
+	set(n, "signals", signals)
 	set(n, "depends_on", needs)
 	own, _ := encode(j.Probe)
 	prune(own) // what nobody set is no setting

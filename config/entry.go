@@ -25,7 +25,7 @@ type entry struct {
 	Interval  *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
 	Timeout   *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
 	Labels    map[string]string `yaml:"labels" doc:"Constant labels, added to those of the file or replacing them."`
-	Signals   map[string]series `yaml:"signals" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
+	Signals   map[string]signal `yaml:"signals" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
 	DependsOn []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
 }
 

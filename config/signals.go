@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,20 @@ import (
 	"prober/internal/strictyaml"
 )
 
+// A signal is a series that follows a check. Its short form is the series alone.
+type signal struct {
+	Series  series  `yaml:"series" required:"true" short:"true" doc:"Name and labels, such as process_up{service=\"proxy\"}."`
+	Targets targets `yaml:"targets" doc:"How to sum up several targets: worst, one series that is 0 while any target fails; best, one series that is 1 while any target passes; each, one series for each target with the label replica." default:"worst"`
+}
+
+// targets is a probe.SignalTargets.
+type targets string
+
+// JSONSchema describes the values to editors.
+func (targets) JSONSchema() map[string]any {
+	return map[string]any{"enum": signalTargets, "default": probe.WorstTarget}
+}
+
 // A series is a signal as it is in the file, in the form in which Prometheus writes it:
 // process_up{service="proxy"}.
 type series string
@@ -22,6 +37,8 @@ func (series) JSONSchema() map[string]any {
 }
 
 var (
+	signalTargets = []probe.SignalTargets{probe.WorstTarget, probe.BestTarget, probe.EachTarget}
+
 	metricPattern = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*`)
 	pairPattern   = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\["\\n])*)"\s*`)
 	unescape      = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
@@ -63,7 +80,14 @@ func parseSignal(text string) (probe.Signal, error) {
 // readSignals reads the series that follow the checks of a probe.
 func (p *probeEntry) readSignals() (wrong Errors) {
 	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
-		s, err := parseSignal(string(p.Signals[check]))
+		if p.Signals[check].Series == "" {
+			continue // reported as missing
+		}
+		s, err := parseSignal(string(p.Signals[check].Series))
+		s.Targets = cmp.Or(probe.SignalTargets(p.Signals[check].Targets), probe.WorstTarget)
+		if !slices.Contains(signalTargets, s.Targets) {
+			wrong = append(wrong, p.mistake("signals."+check+".targets", "signals.%s.targets: expected worst, best or each", strictyaml.Shown(check)))
+		}
 		if err != nil {
 			wrong = append(wrong, p.mistake("signals."+check, "signals.%s: %s", strictyaml.Shown(check), err))
 			continue

@@ -449,7 +449,7 @@ func checkSeriesExist(t *testing.T, api, dir, file string) {
 		for _, r := range g.Rules {
 			for _, m := range selector.FindAllStringSubmatch(r.Expr, -1) {
 				// Native histograms are not scraped here. Checks that are inconclusive during the faults have earlier data.
-				if m[1] != "probe_duration_seconds" {
+				if m[1] != "probe_run_duration_seconds" {
 					asked["count(present_over_time("+m[0]+"[10m]))"] = true
 				}
 			}

@@ -49,7 +49,7 @@ func TestPrometheus_scrapesTheDemo(t *testing.T) {
 		})
 	}
 	asks(`sum(probe_success{system="demo"}) == bool count(probe_success{system="demo"})`, "1")
-	asks(`count(ibex_process_up{service="proxy"} == 1)`, "3")
+	asks(`count(ibex_process_up{service="proxy"} == 1)`, "1")
 	asks(`sum(up{job="prober"})`, "1")
 	p.post(t, "/demo/inject/proxy-down")
 	asks(`max by (service) (ibex_process_up{service="proxy"})`, "0")

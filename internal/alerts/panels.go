@@ -40,8 +40,8 @@ const worstVerdict = `clamp_max(2 * max by (system, probe) (probe_verdict{SEL,ve
 
 // quantile is a quantile of the latency, from classic histograms or else from native ones.
 func quantile(q string) string {
-	return "histogram_quantile(" + q + ", sum by (system, probe, le) (rate(probe_duration_seconds_bucket{SEL}[$__rate_interval])))" +
-		" or histogram_quantile(" + q + ", sum by (system, probe) (rate(probe_duration_seconds{SEL}[$__rate_interval])))"
+	return "histogram_quantile(" + q + ", sum by (system, probe, le) (rate(probe_run_duration_seconds_bucket{SEL}[$__rate_interval])))" +
+		" or histogram_quantile(" + q + ", sum by (system, probe) (rate(probe_run_duration_seconds{SEL}[$__rate_interval])))"
 }
 
 // panels returns the panels in their order.

@@ -180,9 +180,9 @@ const exampleSurface = "memories/read"
 
 // protectedAlerts returns the alerts on a probe of a protected route.
 func (s *system) protectedAlerts(j probe.Job) []alert {
-	accepted := "(max " + s.by() + " (" + lastKnown(selector(authCase, s.match(j, `case!="valid"`, equal("outcome", "accepted")))) + ") == 1" +
+	accepted := "(max " + s.by() + " (" + lastKnown(selector(authCase, s.match(j, `caller!="valid"`, equal("outcome", "accepted")))) + ") == 1" +
 		" or max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "auth_bypass")))) + ") == 1)"
-	bypass := s.bypassAlert(j, accepted, sample{authCase, map[string]string{"case": "revoked", "outcome": "accepted"}, 1})
+	bypass := s.bypassAlert(j, accepted, sample{authCase, map[string]string{"caller": "revoked", "outcome": "accepted"}, 1})
 	refused := "max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "valid_rejected")))) + ") == 1"
 	rejected := s.probeAlert(j, "ProbeValidRejected", parseSeverity(j.Severity).withLevel(1), failWait(j), lines(s.failed(j), "and "+s.on()+" "+refused))
 	rejected.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s rejects a valid token", procedure(j), s.name, j.Name))

@@ -148,10 +148,10 @@ func (s *system) latencyAlerts() []alert {
 		a.wait = latencyWait
 		// A Prometheus that ingests native histograms may drop the classic buckets; then the second halves have data.
 		a.expr = s.unlessMaintenance("min "+s.by()+" (",
-			"  (histogram_quantile(0.95, sum "+s.by(region, "le")+" (rate("+selector("probe_duration_seconds_bucket", match)+window+")))",
-			"  or histogram_quantile(0.95, sum "+s.by(region)+" (rate("+selector("probe_duration_seconds", match)+window+"))))",
-			"  and (sum "+s.by(region)+" (increase("+selector("probe_duration_seconds_count", match)+window+"))",
-			"  or histogram_count(sum "+s.by(region)+" (increase("+selector("probe_duration_seconds", match)+window+fmt.Sprintf(")))) >= %d", minLatencySamples),
+			"  (histogram_quantile(0.95, sum "+s.by(region, "le")+" (rate("+selector("probe_run_duration_seconds_bucket", match)+window+")))",
+			"  or histogram_quantile(0.95, sum "+s.by(region)+" (rate("+selector("probe_run_duration_seconds", match)+window+"))))",
+			"  and (sum "+s.by(region)+" (increase("+selector("probe_run_duration_seconds_count", match)+window+"))",
+			"  or histogram_count(sum "+s.by(region)+" (increase("+selector("probe_run_duration_seconds", match)+window+fmt.Sprintf(")))) >= %d", minLatencySamples),
 			fmt.Sprintf(") > %d", maxLatency))
 		a.summary = "p95 latency sustained > 2s: {{ $labels.system }}/{{ $labels.probe }} takes {{ $value | humanizeDuration }}"
 		a.description = "Of the slowest exchange of each run, over " + over + ". Which phase: probe_http_duration_seconds, or prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"

@@ -97,7 +97,7 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 		"ProbeSlow": {
 			after: group.latencyWindow() + latencyWait, notBefore: latencyWait - step, labels: s.labels(j),
 			change: func(c *scenario) {
-				c.stop("probe_duration_seconds_bucket", s.labels(j), map[string]string{"le": "2"})
+				c.stop("probe_run_duration_seconds_bucket", s.labels(j), map[string]string{"le": "2"})
 			},
 		},
 		"ProbeSignalAbsent": {

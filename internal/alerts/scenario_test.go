@@ -92,9 +92,9 @@ func (c *scenario) addProbe(s *system, j probe.Job, target map[string]string) {
 	c.add("probe_last_run_timestamp_seconds", rising(step.Seconds()), id)
 	c.add("probe_last_pass_timestamp_seconds", rising(step.Seconds()), id)
 	for _, le := range []string{"2", "2.5", "+Inf"} {
-		c.add("probe_duration_seconds_bucket", rising(perStep), id, map[string]string{"le": le})
+		c.add("probe_run_duration_seconds_bucket", rising(perStep), id, map[string]string{"le": le})
 	}
-	c.add("probe_duration_seconds_count", rising(perStep), id)
+	c.add("probe_run_duration_seconds_count", rising(perStep), id)
 	for _, check := range j.Probe.Checks() {
 		c.add("probe_check_success", constant(1), id, map[string]string{"check": check})
 	}
@@ -125,7 +125,7 @@ func (c *scenario) addMeasures(o Options, j probe.Job, id map[string]string) {
 		set(authOutcome, "outcome", "auth_passed", "auth_bypass", "valid_rejected")
 		set(authCase, "outcome", "as_expected", "accepted")
 		for _, s := range c.find(authCase) {
-			s.labels["case"] = "revoked"
+			s.labels["caller"] = "revoked"
 		}
 	}
 	if o.exports(j, tokenExpiry) {

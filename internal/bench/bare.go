@@ -50,7 +50,7 @@ func runBare(path string) error {
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "probe_runs_total", Help: "Runs."}, []string{"probe", "verdict"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "probe_duration_seconds", Help: "Durations.", Buckets: []float64{0.1, 0.5, 2}}, []string{"probe"}),
+			Name: "probe_run_duration_seconds", Help: "Durations.", Buckets: []float64{0.1, 0.5, 2}}, []string{"probe"}),
 	}
 	reg.MustRegister(b.success, b.last, b.when, b.runs, b.duration)
 	mux := http.NewServeMux()

@@ -68,7 +68,7 @@ func mean(values []float64) float64 {
 
 // An exposition has the metrics of a subject that are compared.
 type exposition struct {
-	sum, count float64         // of probe_duration_seconds, all probes
+	sum, count float64         // of probe_run_duration_seconds, all probes
 	passing    int             // probes whose last run passed
 	latest     map[int]float64 // seconds of each probe's last request
 }
@@ -101,9 +101,9 @@ func read(r io.Reader) (exposition, error) {
 			if value == 1 {
 				e.passing++
 			}
-		case "probe_duration_seconds_sum":
+		case "probe_run_duration_seconds_sum":
 			e.sum += value
-		case "probe_duration_seconds_count":
+		case "probe_run_duration_seconds_count":
 			e.count += value
 		case "probe_http_duration_seconds", "probe_last_duration_seconds": // the prober's, by phase; the bare loop's
 			e.latest[probe] += value

@@ -69,11 +69,11 @@ func TestRead(t *testing.T) {
 # TYPE probe_success gauge
 probe_success{system="bench",probe="p0",type="http"} 1
 probe_success{system="bench",probe="p1",type="http"} 0
-probe_duration_seconds_bucket{system="bench",probe="p0",type="http",le="2"} 3
-probe_duration_seconds_sum{system="bench",probe="p0",type="http"} 0.03
-probe_duration_seconds_count{system="bench",probe="p0",type="http"} 3
-probe_duration_seconds_sum{system="bench",probe="p1",type="http"} 0.01
-probe_duration_seconds_count{system="bench",probe="p1",type="http"} 1
+probe_run_duration_seconds_bucket{system="bench",probe="p0",type="http",le="2"} 3
+probe_run_duration_seconds_sum{system="bench",probe="p0",type="http"} 0.03
+probe_run_duration_seconds_count{system="bench",probe="p0",type="http"} 3
+probe_run_duration_seconds_sum{system="bench",probe="p1",type="http"} 0.01
+probe_run_duration_seconds_count{system="bench",probe="p1",type="http"} 1
 probe_http_duration_seconds{system="bench",probe="p1",type="http",phase="connect"} 0.002
 probe_http_duration_seconds{system="bench",probe="p1",type="http",phase="processing"} 0.011
 prober_build_info{version="1"} 1

@@ -116,7 +116,7 @@ func TestHandler_hostileValues(t *testing.T) {
 					r.Measure(odd, 1, text)
 					r.Measure(&probe.Measure{Name: "probe_clash", Labels: []string{"env"}}, 1, "x")
 					r.Measure(&probe.Measure{Name: "probe_verdict"}, 1)
-					r.Measure(&probe.Measure{Name: "probe_duration_seconds_count"}, 1)
+					r.Measure(&probe.Measure{Name: "probe_run_duration_seconds_count"}, 1)
 					r.Measure(&probe.Measure{Name: "go_goroutines"}, 1)
 					r.Samples = append(r.Samples, probe.Sample{Measure: odd, Value: math.NaN(), Values: []string{"nan"}},
 						probe.Sample{Measure: odd, Value: 1}, probe.Sample{Value: 1}, probe.Sample{Measure: odd, Value: 2, Values: []string{text + text}})

@@ -76,7 +76,7 @@ func checkConsistent(t *testing.T, text string, probes int) {
 			success[id] = `verdict="pass"}`
 		case name == "probe_runs_total":
 			runs[id] += n
-		case name == "probe_duration_seconds_count":
+		case name == "probe_run_duration_seconds_count":
 			durations[id] = n
 		}
 	}
@@ -126,9 +126,9 @@ func TestSetJobs_losesNoCounter(t *testing.T) {
 	}
 	stop.Store(true)
 	all.Wait()
-	text := scrapeText(t, m, textFormat, "probe_runs_total", "probe_duration_seconds")
+	text := scrapeText(t, m, textFormat, "probe_runs_total", "probe_run_duration_seconds")
 	for i, n := range observed {
-		for _, series := range []string{`probe_runs_total{env="prod",probe="p%03d",region="eu-west-1",system="ibex",type="http",verdict="pass"} `, `probe_duration_seconds_count{env="prod",probe="p%03d",region="eu-west-1",system="ibex",type="http"} `} {
+		for _, series := range []string{`probe_runs_total{env="prod",probe="p%03d",region="eu-west-1",system="ibex",type="http",verdict="pass"} `, `probe_run_duration_seconds_count{env="prod",probe="p%03d",region="eu-west-1",system="ibex",type="http"} `} {
 			line := fmt.Sprintf(series, i)
 			at := strings.Index(text, line)
 			if at < 0 {
@@ -166,7 +166,7 @@ func TestSetJobs_changes(t *testing.T) {
 	const now = `env="test",probe="a",queue="label of that name",system="ibex",type="http"`
 	for series, want := range map[string]string{
 		"probe_runs_total{" + now + `,verdict="pass"}`:                                                  "2",
-		"probe_duration_seconds_count{" + now + "}":                                                     "2",
+		"probe_run_duration_seconds_count{" + now + "}":                                                 "2",
 		"probe_success{" + now + "}":                                                                    "1",
 		"probe_interval_seconds{" + now + "}":                                                           "60",
 		"probe_expected_status_total{" + now + `,code="403"}`:                                           "0",

@@ -195,7 +195,7 @@ func TestHandler_textEqualsExpfmt(t *testing.T) {
 		checkEqualsExpfmt(t, m, names...)
 		m.CreatedLines = true
 		checkEqualsExpfmt(t, m, names...)
-		if text := scrapeText(t, m, openFormat, names...); !strings.Contains(text, "probe_runs_created{") || !strings.Contains(text, "probe_duration_seconds_created{") {
+		if text := scrapeText(t, m, openFormat, names...); !strings.Contains(text, "probe_runs_created{") || !strings.Contains(text, "probe_run_duration_seconds_created{") {
 			t.Error("the created lines asked for are missing")
 		}
 	})
@@ -215,7 +215,7 @@ func TestHandler_protobufHasNativeHistograms(t *testing.T) {
 				}
 			}
 		}
-		families := decode(t, m, "probe_duration_seconds")
+		families := decode(t, m, "probe_run_duration_seconds")
 		if len(families) != 1 || len(families[0].Metric) != 3 {
 			t.Fatalf("expected one family with three probes, got %v", families)
 		}

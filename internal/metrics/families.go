@@ -33,9 +33,6 @@ var fixedFamilies = [...]fixedFamily{
 	{"probe_connections_total", "Connections opened to the target.", counter, func(r *jobSnapshot, p *scrape) {
 		p.counter(r, r.connections, r.registered)
 	}},
-	{"probe_duration_seconds", "Duration of the slowest exchange of a run, or of the run if it had none. Runs that the prober itself disturbed are left out.", duration, func(r *jobSnapshot, p *scrape) {
-		p.out.Histogram(&r.view.labels, &r.latency, r.registered)
-	}},
 	{"probe_expected_status_total", "Responses with a status of 400 or more that the probe causes on purpose, for subtraction.", counter, func(r *jobSnapshot, p *scrape) {
 		for i := range r.expected {
 			c := &r.expected[i]
@@ -79,6 +76,9 @@ var fixedFamilies = [...]fixedFamily{
 	}},
 	{"probe_registered_timestamp_seconds", "Time when this process first loaded the probe.", gauge, func(r *jobSnapshot, p *scrape) {
 		p.gauge(r, float64(r.registered)/1e3)
+	}},
+	{"probe_run_duration_seconds", "Duration of the slowest exchange of a run, or of the run if it had none. Runs that the prober itself disturbed are left out.", duration, func(r *jobSnapshot, p *scrape) {
+		p.out.Histogram(&r.view.labels, &r.latency, r.registered)
 	}},
 	{"probe_runs_total", "Runs that ended, by verdict.", counter, func(r *jobSnapshot, p *scrape) {
 		for _, v := range probe.Verdicts {

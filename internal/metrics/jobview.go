@@ -20,9 +20,10 @@ type jobView struct {
 
 // A signal is a series that follows one check.
 type signal struct {
-	check  string
-	name   string
-	labels exposition.Labels
+	check   string
+	name    string
+	labels  exposition.Labels
+	targets probe.SignalTargets
 }
 
 // replica is the label that tells the targets of one signal apart.
@@ -46,7 +47,7 @@ func newJobView(job probe.Job, own, taken map[string]bool) (*jobView, int) {
 			}
 			pairs = append(pairs, exposition.Label{Name: name, Value: valid(value)})
 		}
-		s := signal{check: labelValue(check), name: configured.Name, labels: exposition.NewLabels(pairs)}
+		s := signal{check: labelValue(check), name: configured.Name, labels: exposition.NewLabels(pairs), targets: configured.Targets}
 		series := s.name + "{" + s.labels.String() + "}"
 		if taken[series] || own[s.name] || !signalName(s.name) {
 			dropped++

@@ -48,7 +48,7 @@ func value(t testing.TB, m *Metrics, series string) string {
 	t.Helper()
 	name, _, _ := strings.Cut(series, "{")
 	for _, suffix := range []string{"_count", "_sum"} {
-		if strings.HasPrefix(name, "probe_duration") {
+		if strings.HasPrefix(name, "probe_run_duration") {
 			name = strings.TrimSuffix(name, suffix)
 		}
 	}

@@ -99,27 +99,33 @@ func (p *scrape) writeRef(at *seriesRef) {
 	}
 }
 
-// writeSignal writes one series, or one for each target if the check has targets. An inconclusive check has none.
+// writeSignal writes one series for all targets of the check, or one for each. An inconclusive check has none.
 func (p *scrape) writeSignal(s *signal, last *lastRun) {
 	of := last.of(s.check)
-	if len(of) > 0 && of[0].target != "" && s.labels.Has(replica) {
-		// The label is taken, so one series stands for all targets.
-		verdict := of[0].verdict
-		for i := range of {
-			verdict = probe.Worse(verdict, of[i].verdict)
-		}
-		of = []checkVerdict{{verdict: verdict}}
+	if len(of) > 0 && (s.targets != probe.EachTarget || s.labels.Has(replica)) {
+		of = []checkVerdict{{verdict: s.sumUp(of)}}
 	}
 	for i := range of {
 		if of[i].verdict == probe.Inconclusive {
 			continue
 		}
-		p.names, p.values = p.names[:0], p.values[:0]
-		if of[i].target != "" {
-			p.addLabel(replica, of[i].target)
-		}
+		p.setLabels([]string{replica, of[i].target})
 		p.out.Sample(&s.labels, p.names, p.values, boolFloat(of[i].verdict == probe.Pass), 0)
 	}
+}
+
+// sumUp returns the verdict of a signal over all targets of its check.
+func (s *signal) sumUp(of []checkVerdict) probe.Verdict {
+	verdict := of[0].verdict
+	for _, c := range of[1:] {
+		worse := probe.Worse(verdict, c.verdict)
+		if s.targets != probe.BestTarget {
+			verdict = worse
+		} else if worse == verdict {
+			verdict = c.verdict
+		}
+	}
+	return verdict
 }
 
 // of returns the verdicts of one check, by target.

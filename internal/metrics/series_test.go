@@ -30,8 +30,8 @@ func TestSetJobs_createsSeries(t *testing.T) {
 			"probe_interval_seconds{" + base + "}":                    "15",
 			"probe_in_maintenance{" + base + "}":                      "0",
 			"probe_connections_total{" + base + "}":                   "0",
-			"probe_duration_seconds_count{" + base + "}":              "0",
-			"probe_duration_seconds_sum{" + base + "}":                "0",
+			"probe_run_duration_seconds_count{" + base + "}":          "0",
+			"probe_run_duration_seconds_sum{" + base + "}":            "0",
 			"probe_expected_status_total{" + base + `,code="401"}`:    "0",
 			"probe_expected_status_total{" + base + `,code="200"}`:    "absent",
 			`prober_skipped_total{reason="hung"}`:                     "0",
@@ -204,7 +204,7 @@ func TestObserve_latency(t *testing.T) {
 			m, j := New(Build{}), job("a")
 			m.SetJobs([]probe.Job{j})
 			m.Observe(resultOf(j, 3*time.Second, test.note))
-			got := value(t, m, "probe_duration_seconds_count{"+base+"}") + " " + value(t, m, "probe_duration_seconds_sum{"+base+"}")
+			got := value(t, m, "probe_run_duration_seconds_count{"+base+"}") + " " + value(t, m, "probe_run_duration_seconds_sum{"+base+"}")
 			if got != test.want {
 				t.Errorf("count and sum are %s, expected %s", got, test.want)
 			}
@@ -213,11 +213,7 @@ func TestObserve_latency(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
-	with := func(labels map[string]string) probe.Job {
-		return job("a", func(j *probe.Job) {
-			j.Signals = map[string]probe.Signal{"live": {Name: "up_again", Labels: labels}}
-		})
-	}
+	x := map[string]string{"service": "x"}
 	note := func(verdicts ...probe.Verdict) func(r *probe.Result) {
 		return func(r *probe.Result) {
 			for i, v := range verdicts {
@@ -227,20 +223,29 @@ func TestSignals(t *testing.T) {
 		}
 	}
 	for _, test := range []struct {
-		name   string
-		labels map[string]string
-		note   func(r *probe.Result)
-		want   string
+		name    string
+		targets probe.SignalTargets
+		labels  map[string]string
+		note    func(r *probe.Result)
+		want    string
 	}{
-		{"one target", nil, note(probe.Pass), "up_again{replica=\"t0\"} 1\n"},
-		{"several", map[string]string{"service": "x"}, note(probe.Pass, probe.Fail, probe.Inconclusive),
+		{"one target", "", nil, note(probe.Pass), "up_again 1\n"},
+		{"all pass", "", x, note(probe.Pass, probe.Pass), "up_again{service=\"x\"} 1\n"},
+		{"one fails", "", x, note(probe.Pass, probe.Fail, probe.Inconclusive), "up_again{service=\"x\"} 0\n"},
+		{"one is inconclusive", probe.WorstTarget, nil, note(probe.Pass, probe.Inconclusive), ""},
+		{"none", "", nil, note(), ""},
+		{"best: one passes", probe.BestTarget, x, note(probe.Fail, probe.Inconclusive, probe.Pass), "up_again{service=\"x\"} 1\n"},
+		{"best: all fail", probe.BestTarget, nil, note(probe.Fail, probe.Fail), "up_again 0\n"},
+		{"best: one is inconclusive, the others fail", probe.BestTarget, nil, note(probe.Fail, probe.Inconclusive, probe.Fail), ""},
+		{"each", probe.EachTarget, x, note(probe.Pass, probe.Fail, probe.Inconclusive),
 			"up_again{service=\"x\",replica=\"t0\"} 1\nup_again{service=\"x\",replica=\"t1\"} 0\n"},
-		{"several, and the label is taken", map[string]string{"replica": "all"}, note(probe.Pass, probe.Fail), "up_again{replica=\"all\"} 0\n"},
-		{"several, the label is taken and one is inconclusive", map[string]string{"replica": "all"}, note(probe.Pass, probe.Inconclusive), ""},
-		{"none", nil, note(), ""},
+		{"each: one target", probe.EachTarget, nil, note(probe.Pass), "up_again{replica=\"t0\"} 1\n"},
+		{"each: the label is taken", probe.EachTarget, map[string]string{"replica": "all"}, note(probe.Pass, probe.Fail), "up_again{replica=\"all\"} 0\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m, j := New(Build{}), with(test.labels)
+			m, j := New(Build{}), job("a", func(j *probe.Job) {
+				j.Signals = map[string]probe.Signal{"live": {Name: "up_again", Labels: test.labels, Targets: test.targets}}
+			})
 			m.SetJobs([]probe.Job{j})
 			m.Observe(resultOf(j, time.Second, test.note))
 			var got strings.Builder

@@ -59,12 +59,22 @@ type Job struct {
 	Reference func(context.Context) error
 }
 
-// A Signal is the name and the labels of a series that follows one check: 1 while it passes, 0 while it fails, and
-// absent while nobody can tell.
+// A Signal is a series that follows one check: 1 if it passed, 0 if it failed, absent if it was inconclusive.
 type Signal struct {
-	Name   string
-	Labels map[string]string
+	Name    string
+	Labels  map[string]string
+	Targets SignalTargets
 }
+
+// SignalTargets says how a signal sums up a check with several targets.
+type SignalTargets string
+
+// The values of SignalTargets. The zero value means WorstTarget.
+const (
+	WorstTarget SignalTargets = "worst" // one series with the worst verdict: fail, then inconclusive, then pass
+	BestTarget  SignalTargets = "best"  // one series with the best verdict: pass, then inconclusive, then fail
+	EachTarget  SignalTargets = "each"  // one series for each target, with its name as the label replica
+)
 
 // String returns the series as Prometheus writes it: equal series are equal texts.
 func (s Signal) String() string { return text.Series(s.Name, s.Labels) }

@@ -23,13 +23,13 @@ var (
 	}
 	skewGauge = &probe.Measure{
 		Name:   "probe_clock_skew_seconds",
-		Help:   "How far the clock of a is ahead of that of b; the prober's own clock has no part in it.",
-		Labels: []string{"a", "b"},
+		Help:   "How far the clock of a service is ahead of the reference, another service or \"utc\"; the prober's own clock has no part in it.",
+		Labels: []string{"service", "reference"},
 	}
 	skewUncertaintyGauge = &probe.Measure{
 		Name:   "probe_clock_skew_uncertainty_seconds",
 		Help:   "Maximum error of the skew.",
-		Labels: []string{"a", "b"},
+		Labels: []string{"service", "reference"},
 	}
 	stratumGauge = &probe.Measure{
 		Name:   "probe_clock_stratum",

@@ -88,7 +88,7 @@ var (
 	ignoredKeysGauge = &probe.Measure{
 		Name:   "probe_jwks_keys_ignored",
 		Help:   "Entries of the key set in the last run that verify nothing, by problem: unknown_type, unreadable, not_for_signing, malformed, private_key.",
-		Labels: []string{"target", "why"},
+		Labels: []string{"target", "problem"},
 	}
 	maxAgeGauge = &probe.Measure{
 		Name:   "probe_jwks_max_age_seconds",

@@ -53,6 +53,6 @@ var (
 	caseGauge = &probe.Measure{
 		Name:   "probe_auth_case",
 		Help:   "1 for the worst result of a caller or a forged token at any replica in the last run, 0 for the others.",
-		Labels: []string{"case", "outcome"},
+		Labels: []string{"caller", "outcome"},
 	}
 )
