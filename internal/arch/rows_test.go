@@ -61,7 +61,7 @@ var rows = map[string]row{
 	"probes/internal/control":   {},
 	"probes/internal/expect":    {ours: []string{"internal/httpx", "internal/jsonpath", "internal/probe", "internal/text"}},
 	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/jwk", "internal/oauth", "internal/probe", "internal/secret"}},
-	"probes/internal/replicas":  {ours: []string{"internal/dial", "internal/httpx", "internal/probe", "internal/text"}},
+	"probes/internal/replicas":  {ours: []string{"internal/dial", "internal/probe", "internal/text"}},
 	"probes/internal/probetest": {ours: []string{"internal/probe", "internal/jsonpath"}}, // for tests only
 	"cmd/prober": {
 		ours: []string{

@@ -136,7 +136,7 @@ func (h *Probe) ExpectedStatuses() map[string][]int {
 // Ask asks the dependency, every replica and the dependency again: only if it said the same both times do the
 // answers in between belong together.
 func (h *Probe) Ask(ctx context.Context, r *probe.Result) {
-	targets, ok := h.Replicas.Find(ctx, r, h.client)
+	targets, ok := h.Replicas.Find(ctx, r, h.client.Resolver())
 	if !ok {
 		return
 	}

@@ -52,7 +52,7 @@ func (p *Probe) endpoints(ctx context.Context, r *probe.Result) ([]endpoint, boo
 	found := make([][]string, len(replicated))
 	r.Each(replicated, func(i int, r *probe.Result) {
 		v := p.Verifiers[replicated[i]]
-		if addresses, ok := v.Replicas.Find(ctx, r, p.client); ok {
+		if addresses, ok := v.Replicas.Find(ctx, r, p.client.Resolver()); ok {
 			found[i] = addresses
 		}
 	})

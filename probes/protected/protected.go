@@ -142,7 +142,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	if end, limited := ctx.Deadline(); limited {
 		patience = time.Until(end) / 2
 	}
-	targets, ok := p.Replicas.Find(ctx, r, p.valid.client)
+	targets, ok := p.Replicas.Find(ctx, r, p.valid.client.Resolver())
 	if !ok {
 		return
 	}

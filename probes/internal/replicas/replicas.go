@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"prober/internal/dial"
-	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -89,14 +88,14 @@ func (c *Replicas) Validate() error {
 }
 
 // Find returns the addresses to dial, sorted; of a service without replicas the one "". It notes on r why it cannot.
-func (c Replicas) Find(ctx context.Context, r *probe.Result, client *httpx.Client) ([]string, bool) {
+func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resolver) ([]string, bool) {
 	if c.None() {
 		return []string{""}, true
 	}
 	if len(c.Static) > 0 {
 		return c.Static, true
 	}
-	found, err := c.lookup(ctx, client.Resolver())
+	found, err := c.lookup(ctx, resolver)
 	if err != nil {
 		o := dial.Explain(ctx, err)
 		r.Report("replicas", o.Reason, "wanted %s: %s", text.Count(c.Want, "replica"), o.Detail)
