@@ -36,7 +36,10 @@ func TestSettings_refusedAtTheirLines(t *testing.T) {
 				t.Fatal("expected mistakes")
 			}
 			_, err = config.Parse(probes.Kinds(), config.File{Name: "settings.yaml", Data: data})
-			found, _ := errors.AsType[config.Errors](err)
+			found, ok := errors.AsType[config.Errors](err)
+			if !ok {
+				t.Fatal(err)
+			}
 			for _, m := range found {
 				i := slices.Index(want[m.Line], m.Text)
 				if i < 0 {

@@ -20,7 +20,7 @@ type TLS struct {
 	KeyFile            string `yaml:"key_file,omitempty" doc:"PEM file of its key; read at each handshake"`
 	ServerName         string `yaml:"server_name,omitempty" doc:"the name to send and to verify instead of the URL's host"`
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty" doc:"skip verification of the server's certificate; not together with a credential"`
-	MinVersion         string `yaml:"min_version,omitempty" doc:"1.2 or 1.3; default: 1.2"`
+	MinVersion         string `yaml:"min_version,omitempty" default:"1.2" doc:"1.2 or 1.3"`
 }
 
 // Validate reports everything wrong with the settings. The argument says whether a credential is sent over the

@@ -27,9 +27,9 @@ type Settings struct {
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by client credentials"`
 	TLS            *dial.TLS        `yaml:"tls,omitempty" doc:"settings for https"`
-	Connection     string           `yaml:"connection,omitempty" doc:"fresh (a new connection for each request) or reuse; default: fresh"`
-	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; default: HTTP/1.1 only"`
-	MaxBody        int64            `yaml:"max_body,omitempty" doc:"the largest body to read, in bytes after decompression; default: 1 MiB"`
+	Connection     string           `yaml:"connection,omitempty" default:"fresh" doc:"fresh (a new connection for each request) or reuse"`
+	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; without it, HTTP/1.1 only"`
+	MaxBody        int64            `yaml:"max_body,omitempty" default:"1048576" doc:"the largest body to read, in bytes after decompression"`
 	AllowPlaintext bool             `yaml:"allow_plaintext,omitempty" doc:"send credentials over http:// to other machines too"`
 	Resolver       string           `yaml:"resolver,omitempty" doc:"host:port of a name server; default: the system's"`
 	Trace          *Source          `yaml:"trace,omitempty" doc:"where the response states its trace id"`
@@ -49,7 +49,7 @@ type OAuth2 struct {
 	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
 	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to request"`
 	Params       map[string]string `yaml:"params,omitempty" mask:"true" doc:"further parameters of the token request, such as audience"`
-	AuthStyle    string            `yaml:"auth_style,omitempty" doc:"header (the client's secret as HTTP Basic) or params; default: header"`
+	AuthStyle    string            `yaml:"auth_style,omitempty" default:"header" doc:"header (the client's secret as HTTP Basic) or params"`
 }
 
 // A Source says where in an answer a value is: in a header, or in the JSON body at a path.

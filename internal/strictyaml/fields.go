@@ -101,6 +101,9 @@ func (d *Decoder) Check(p any) error {
 		return fmt.Errorf("expected a pointer to a struct without an UnmarshalYAML of its own, got %s", t)
 	}
 	for _, f := range d.typeOf(t.Elem()).fields {
+		if len(f.index) > 1 {
+			continue // of an inlined struct, whose defaults the outer one may change
+		}
 		given := plain(reflect.ValueOf(p).Elem().FieldByIndex(f.index))
 		if x, err := d.defaultValue(f); err == nil && x != nil && given != nil && fmt.Sprint(given) != fmt.Sprint(x) {
 			return fmt.Errorf("%s is %v in a new %s, which differs from its default tag %s", f.key, given, t.Elem(), f.byDefault)
@@ -172,6 +175,9 @@ func (d *Decoder) defaultValue(f field) (any, error) {
 	r.value(doc.Content[0], path{}, reflect.New(f.typ).Elem())
 	if r.found != nil {
 		return nil, mistakes(r.found)
+	}
+	if f.typ.Kind() == reflect.String && doc.Content[0].Kind == yaml.ScalarNode {
+		return doc.Content[0].Value, nil // 1.2 is a text here
 	}
 	return r.decodeAny(doc.Content[0], path{}), nil
 }

@@ -30,9 +30,9 @@ func (d *Decoder) structSchema(v reflect.Value, above []reflect.Type) object {
 		if f.doc != "" {
 			about["description"] = f.doc
 		}
-		if x, err := d.defaultValue(f); err == nil && x != nil {
-			about["default"] = x
-		} else if x := plain(value); x != nil {
+		if x := plain(value); x != nil {
+			about["default"] = x // also in place of the tag of a field that is inlined
+		} else if x, err := d.defaultValue(f); err == nil && x != nil {
 			about["default"] = x
 		}
 		properties[f.key] = about

@@ -113,8 +113,16 @@ func TestCheckRefusesWrongTags(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	if err := new(strictyaml.Decoder).Check(&settings{Size: 3}); err != nil {
-		t.Error(err)
+	type inlined struct {
+		Size int `yaml:"size" default:"3"`
+	}
+	type outer struct {
+		inlined `yaml:",inline"`
+	}
+	for _, p := range []any{&settings{Size: 3}, &outer{inlined{4}}} {
+		if err := new(strictyaml.Decoder).Check(p); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

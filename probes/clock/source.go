@@ -24,8 +24,8 @@ type Service struct {
 
 	URL     string          `yaml:"url,omitempty" short:"true" doc:"the URL to request; the response must be a 2xx of the service itself"`
 	JSON    jsonpath.Path   `yaml:"json,omitempty" doc:"RFC 9535 path to the time in the JSON response; default: the Date header is read"`
-	Format  string          `yaml:"format,omitempty" doc:"format of the JSON value: rfc3339, unix or unix_ms; default: rfc3339"`
-	DateAge *probe.Duration `yaml:"date_age,omitempty" doc:"how old the Date of a new response may be, because some servers renew it once a second; default: 1s"`
+	Format  string          `yaml:"format,omitempty" default:"rfc3339" doc:"format of the JSON value: rfc3339, unix or unix_ms"`
+	DateAge *probe.Duration `yaml:"date_age,omitempty" default:"1s" doc:"how old the Date of a new response may be, because some servers renew it once a second"`
 	IAT     *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint: tokens are requested with client credentials and their iat is read"`
 }
 

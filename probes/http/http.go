@@ -28,9 +28,9 @@ type Probe struct {
 
 	URL         string                   `yaml:"url" required:"true" doc:"the URL to request; http or https, without credentials"`
 	Address     string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
-	Method      string                   `yaml:"method" doc:"default: GET"`
+	Method      string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
 	Body        httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
-	Expect      expect.Expect            `yaml:"expect" doc:"what the response must be; default: any 2xx"`
+	Expect      expect.Expect            `yaml:"expect" doc:"what the response must be"`
 	AllowCached bool                     `yaml:"allow_cached" doc:"accept a response from a cache, which proves nothing about the origin"`
 	Decoy       bool                     `yaml:"decoy" doc:"also request a path that does not exist; it must not meet the expectation"`
 	Gauges      map[string]jsonpath.Path `yaml:"gauges" doc:"by name, numbers to export from the JSON response"`
@@ -48,7 +48,7 @@ type Control struct {
 	URL    string        `yaml:"url" doc:"the URL to request instead"`
 	Method string        `yaml:"method" doc:"the method to use instead"`
 	Body   httpx.Value   `yaml:"body" mask:"true" doc:"the body to send instead"`
-	Expect expect.Expect `yaml:"expect" doc:"what the control's response must be; default: any 2xx"`
+	Expect expect.Expect `yaml:"expect" doc:"what the control's response must be"`
 }
 
 // valueGauge is exported for each entry of gauges.

@@ -50,7 +50,7 @@ type Template struct {
 	Headers map[string]string `yaml:"headers" mask:"true" doc:"headers of this request"`
 	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
 	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
-	Status  httpx.Statuses    `yaml:"status" doc:"statuses of success; default: 2xx"`
+	Status  httpx.Statuses    `yaml:"status" default:"2xx" doc:"statuses of success"`
 }
 
 // A Resource is a kind of object that orgs keep, and what can be done with it.
@@ -63,11 +63,11 @@ type Resource struct {
 	Search   *Template                  `yaml:"search" doc:"shows the org's objects that contain {canary}"`
 	Export   *Template                  `yaml:"export" doc:"shows all of the org's objects at once"`
 	Count    *Template                  `yaml:"count" doc:"returns the number of the org's objects"`
-	ID       *httpx.Source              `yaml:"id" doc:"where the response to create has the new id; default: {json: $.id}"`
+	ID       *httpx.Source              `yaml:"id" default:"{json: $.id}" doc:"where the response to create has the new id"`
 	Next     jsonpath.Path              `yaml:"next" doc:"JSON path of the next {cursor}; none, null or empty on the last page"`
 	Items    jsonpath.Path              `yaml:"items" doc:"JSON path of the objects on a page; a {page} without objects is the last"`
 	Number   jsonpath.Path              `yaml:"number" doc:"JSON path of the number in the response to count"`
-	MaxPages int                        `yaml:"pages" doc:"maximum number of pages to read; default: 10"`
+	MaxPages int                        `yaml:"pages" default:"10" doc:"maximum number of pages to read"`
 	Canaries map[string]PermanentCanary `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
 }
 

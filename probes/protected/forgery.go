@@ -23,9 +23,9 @@ import (
 type Forgeries struct {
 	On        yes            `yaml:"-" short:"true"`
 	Keys      secret.Public  `yaml:"keys" doc:"the public keys: the URL of a key set, {file: PATH} or {env: NAME}; needed to forge tokens with the public key as their secret"`
-	Status    httpx.Statuses `yaml:"status" doc:"statuses that reject a forged token; default: 401 and 403"`
+	Status    httpx.Statuses `yaml:"status" default:"[401, 403]" doc:"statuses that reject a forged token"`
 	Claims    map[string]any `yaml:"claims" doc:"claims to forge from, if the valid token is opaque"`
-	Algorithm string         `yaml:"algorithm" doc:"of real tokens, if the valid token is opaque; default: RS256"`
+	Algorithm string         `yaml:"algorithm" default:"RS256" doc:"of real tokens, if the valid token is opaque"`
 	KeyID     string         `yaml:"kid" doc:"of real tokens, if the valid token is opaque"`
 }
 

@@ -21,7 +21,7 @@ type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
 	URL       string            `yaml:"url" required:"true" doc:"the protected route"`
-	Method    string            `yaml:"method" doc:"use one that the ingress lets through; default: GET"`
+	Method    string            `yaml:"method" default:"GET" doc:"use one that the ingress lets through"`
 	Body      httpx.Value       `yaml:"body" mask:"true" doc:"what every caller sends: a text, {file: PATH} or {env: NAME}"`
 	Replicas  replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
 	Code      *httpx.Source     `yaml:"code" doc:"where the response states its machine-readable code"`

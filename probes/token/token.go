@@ -65,9 +65,9 @@ type Revocation struct {
 
 // Use is a request with a token as its Bearer.
 type Use struct {
-	Method string         `yaml:"method" doc:"default: GET"`
+	Method string         `yaml:"method" default:"GET" doc:"the HTTP method"`
 	URL    string         `yaml:"url" required:"true" doc:"the URL to request"`
-	Status httpx.Statuses `yaml:"status" doc:"the response to a valid token; default: 2xx"`
+	Status httpx.Statuses `yaml:"status" default:"2xx" doc:"the response to a valid token"`
 }
 
 // Reasons of the token kind.

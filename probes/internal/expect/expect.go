@@ -16,7 +16,7 @@ import (
 
 // Expect is what the answer to a request must be. Only what is written is tested, the status always.
 type Expect struct {
-	Status      httpx.Statuses   `yaml:"status" doc:"200, 2xx or a list of these; default: 2xx"`
+	Status      httpx.Statuses   `yaml:"status" default:"2xx" doc:"200, 2xx or a list of these"`
 	Headers     map[string]Match `yaml:"headers" mask:"true" doc:"by name, what headers must be"`
 	Body        *Match           `yaml:"body" mask:"true" doc:"what the body must be"`
 	JSON        map[string]Match `yaml:"json" mask:"true" doc:"by RFC 9535 path, what values of the JSON body must be"`
