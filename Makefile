@@ -18,6 +18,9 @@ FUZZTIME    ?= 30s
 RUNS        ?= 300
 BENCH_FLAGS ?=
 
+# -parallel: many tests wait for a child process or a clock, more than there are processors.
+TESTFLAGS := -race -parallel 4 -timeout 20m
+
 stamp   := github.com/prometheus/common/version
 ldflags := -s -w \
 	-X $(stamp).Version=$(VERSION) -X $(stamp).Revision=$(REVISION) \
@@ -35,10 +38,18 @@ build: ## build the static binary ./prober
 demo: build ## build, then probe the embedded sample system and say where to look
 	./prober demo
 
+.PHONY: check
+check: lint ## lint and run the short tests: a minute, no root, no servers
+	@echo "== short tests"
+	@go test -short ./...
+
 .PHONY: test
 test: deps lint ## install what the tests need, lint, then run every test with the race detector
-	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; \
-	PROBER_TEST_SKIPS=$$skips go test -race -parallel 4 -timeout 20m ./...; status=$$?; \
+	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; status=0; \
+	echo "== every package, with the race detector"; \
+	PROBER_TEST_SKIPS=$$skips go test $(TESTFLAGS) $$(go list ./... | grep -v /cmd/) || status=1; \
+	echo "== the binary, with the race detector (some minutes without a line)"; \
+	PROBER_TEST_SKIPS=$$skips go test $(TESTFLAGS) ./cmd/... || status=1; \
 	if [ -s "$$skips" ]; then \
 		echo "PROBER_TEST_SHORT: $$(wc -l <"$$skips") tests were SKIPPED for want of a program:"; sort "$$skips"; \
 	fi; \
@@ -46,14 +57,18 @@ test: deps lint ## install what the tests need, lint, then run every test with t
 
 .PHONY: deps
 deps: ## install the servers that the tests run against (Debian packages)
+	@echo "== programs that the tests run"
 	@internal/testenv/install.sh
 
 .PHONY: lint
 lint: ## check formatting, go vet, staticcheck
+	@echo "== gofmt"
 	@bad=$$(gofmt -l $(wildcard cmd probes config internal)); \
 	if [ -n "$$bad" ]; then echo "gofmt -w these files:"; echo "$$bad"; exit 1; fi
-	go vet ./...
-	go run $(STATICCHECK) ./...
+	@echo "== go vet"
+	@go vet ./...
+	@echo "== staticcheck"
+	@go run $(STATICCHECK) ./...
 
 .PHONY: golden
 golden: ## write the golden files of all packages; look at the diff before you commit it
@@ -79,9 +94,9 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: soak
-soak: deps ## run the tests that decide whether to trust it 20 times, with the race detector (an hour)
-	go test -race -count=20 -failfast -timeout 80m -run 'Matrix|Secret|Reload|Stop|Serving|Limits|Hostile|Bounds' ./cmd/prober ./internal/httpx
-	go test -race -count=20 -failfast -timeout 80m ./probes/... ./internal/canary ./internal/jwk ./internal/timesync ./internal/incident ./internal/schedule
+soak: deps ## run every short test 20 times, then every test of the binary 3 times, with the race detector (an hour)
+	go test -race -short -count=20 -failfast -timeout 2h ./...
+	go test -race -count=3 -failfast -timeout 2h ./cmd/prober
 
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)

@@ -148,6 +148,7 @@ func TestRun_repeatedly(t *testing.T) {
 // TestLimits_hostileAnswers probes a server that misbehaves in every way ten thousand times. The prober's memory and
 // goroutines must not grow with the number of runs.
 func TestLimits_hostileAnswers(t *testing.T) {
+	testenv.Slow(t, "it reads endless answers")
 	target, _ := echoServer(t)
 	var text strings.Builder
 	fmt.Fprintf(&text, "system: zoo\nprobes:\n")

@@ -25,6 +25,7 @@ import (
 // table has the probes that do not pass, with verdict and reasons; every other probe passes. A fault that changes
 // nothing, or changes an unrelated probe, shows as a difference; a harmless one must change nothing.
 func TestFaultMatrix(t *testing.T) {
+	testenv.Slow(t, "it probes the sample system under every fault")
 	t.Parallel()
 	sample := startSandbox(t)
 	faults := sample.Faults()

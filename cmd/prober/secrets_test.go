@@ -130,6 +130,7 @@ func echoServer(t *testing.T) (string, func() string) {
 // TestNoSecretLeaves plants one secret in every place that can hold one, runs every kind of probe against a target that
 // echoes it in every way, and searches everything that the prober writes for it.
 func TestNoSecretLeaves(t *testing.T) {
+	testenv.Slow(t, "it searches everything that the prober prints")
 	target, seen := echoServer(t)
 	dir := t.TempDir()
 	file := writeFile(t, dir, "secret", marker+"\n")

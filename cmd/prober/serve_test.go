@@ -266,6 +266,7 @@ func TestReload(t *testing.T) {
 
 // TestReload_changedProbeStartsFresh: the result of the old settings must not be shown for the new ones.
 func TestReload_changedProbeStartsFresh(t *testing.T) {
+	testenv.Slow(t, "it waits for several runs")
 	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()

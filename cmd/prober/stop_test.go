@@ -17,6 +17,7 @@ import (
 // TestStop_deletesCanaries stops the prober in the middle of a run that has created canaries, like a deployment and a
 // person at a terminal do: it ends in time, and the test orgs have no canaries left.
 func TestStop_deletesCanaries(t *testing.T) {
+	testenv.Slow(t, "it stops runs halfway")
 	for name, c := range map[string]struct {
 		signal os.Signal
 		start  func(t *testing.T, file string) *testenv.Process

@@ -127,9 +127,6 @@ func testsOf(t *testing.T, cases []testCase) string {
 // TestScenarios runs the rules of small systems through everything that a Prometheus may see. Each system adds what the
 // ones before it do not have.
 func TestScenarios(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes promtool a while")
-	}
 	tried := map[string]bool{}
 	for _, c := range []struct {
 		name    string
@@ -203,9 +200,6 @@ func noticed(t *testing.T, complaint string) {
 
 // TestGeneratedUnitTestsNotice spoils the rules, each time in one way that the tests of a person must notice.
 func TestGeneratedUnitTestsNotice(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs promtool once for each mistake")
-	}
 	for name, c := range map[string]struct {
 		jobs     []probe.Job
 		old, new string
@@ -231,9 +225,6 @@ func TestGeneratedUnitTestsNotice(t *testing.T) {
 
 // TestScenariosNotice spoils the rules, each time in one way that one scenario must notice.
 func TestScenariosNotice(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs promtool once for each mistake")
-	}
 	for _, c := range []struct {
 		name     string
 		jobs     []probe.Job

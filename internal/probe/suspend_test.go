@@ -36,6 +36,7 @@ func child(what string) {
 }
 
 func TestSuspendedProcessIsInconclusive(t *testing.T) {
+	testenv.Slow(t, "it stops a process for 3 s")
 	for _, what := range []string{"deadline", "answer"} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

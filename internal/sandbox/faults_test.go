@@ -349,6 +349,7 @@ func differences(whole, broken map[string]string) []string {
 // Every fault has the effects that its summary names and no others, and clearing it leaves no trace. The golden file has
 // every request with its answer without faults, and for each fault the answers that change.
 func TestFaults(t *testing.T) {
+	testenv.Slow(t, "it sends every request under every fault")
 	s := start(t, Options{Delay: time.Hour})
 	whole := observe(t, s, nothingHangs)
 	var b strings.Builder

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// dependencyTimeout is how long the proxy waits for auth before it reports that it is not ready.
-const dependencyTimeout = time.Second
+// defaultDependencyTimeout is how long the proxy waits for auth before it reports that it is not ready.
+const defaultDependencyTimeout = time.Second
 
 // serveProxy makes a host one replica of the proxy. It is live while it runs, and ready while auth is healthy, which it
 // checks for each request. It verifies tokens with keys and a cache of its own. The protected route is not implemented:
 // 501 means that the caller's token was accepted.
-func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
+func serveProxy(h *host, authURL string, dependencyTimeout time.Duration, i *issuer, v *verifier) {
 	h.issuer, h.verifier = i, v
 	h.stamp = func(header http.Header, r *http.Request) {
 		stamp(header, r)
@@ -24,7 +24,7 @@ func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
 		writeJSON(w, http.StatusOK, object{"status": "ok", "instance": h.name})
 	})
 	h.handle("GET /ready", func(w http.ResponseWriter, r *http.Request) {
-		if !isUp(r.Context(), authURL+"/health") {
+		if !isUp(r.Context(), authURL+"/health", dependencyTimeout) {
 			writeJSON(w, http.StatusServiceUnavailable, object{"status": "not_ready", "dependency": auth})
 			return
 		}
@@ -42,8 +42,8 @@ func serveProxy(h *host, authURL string, i *issuer, v *verifier) {
 }
 
 // isUp reports whether a URL answers 200. It reuses no connection, so that it notices at once when nothing listens.
-func isUp(ctx context.Context, url string) bool {
-	ctx, cancel := context.WithTimeout(ctx, dependencyTimeout)
+func isUp(ctx context.Context, url string, timeout time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

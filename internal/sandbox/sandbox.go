@@ -63,20 +63,23 @@ type Options struct {
 	VisibilityDelay time.Duration // how long tenant-eventual hides what was created; 2 s if zero
 	SwapOneIn       int           // tenant-one-in-fifty swaps the answer of one read in so many; 50 if zero
 	SwapAtRandom    bool          // swap each read with a chance of one in SwapOneIn, in place of every SwapOneIn-th
+
+	DependencyTimeout time.Duration // how long the proxy waits for auth when it is asked whether it is ready; 1 s if zero
 }
 
 // A Sandbox is a running sample system. Its methods may be called from several goroutines.
 type Sandbox struct {
-	delay           time.Duration
-	visibilityDelay time.Duration
-	swaps           swapFrequency
-	faults          []Fault
-	hosts           []*host
-	ntpServers      []*ntpServer
-	credentials     credentials
-	keyring         keyring
-	storedTokens    map[string]string // tokens and keys, by the name that Env gives them
-	tenants         *tenants
+	delay             time.Duration
+	visibilityDelay   time.Duration
+	dependencyTimeout time.Duration
+	swaps             swapFrequency
+	faults            []Fault
+	hosts             []*host
+	ntpServers        []*ntpServer
+	credentials       credentials
+	keyring           keyring
+	storedTokens      map[string]string // tokens and keys, by the name that Env gives them
+	tenants           *tenants
 
 	mu     sync.Mutex // held while faults are injected or cleared, so that ports and active agree
 	closed bool
@@ -96,10 +99,11 @@ const clientID = "prober-demo"
 // is taken or another sandbox runs. RewriteAddresses adapts a configuration to it.
 func Start(o Options) (*Sandbox, error) {
 	s := &Sandbox{
-		delay:           cmp.Or(o.Delay, 2500*time.Millisecond),
-		visibilityDelay: cmp.Or(o.VisibilityDelay, 2*time.Second),
-		swaps:           swapFrequency{oneIn: cmp.Or(o.SwapOneIn, 50), byChance: o.SwapAtRandom},
-		faults:          faults(),
+		delay:             cmp.Or(o.Delay, 2500*time.Millisecond),
+		visibilityDelay:   cmp.Or(o.VisibilityDelay, 2*time.Second),
+		swaps:             swapFrequency{oneIn: cmp.Or(o.SwapOneIn, 50), byChance: o.SwapAtRandom},
+		dependencyTimeout: cmp.Or(o.DependencyTimeout, defaultDependencyTimeout),
+		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
 			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
@@ -160,7 +164,7 @@ func (s *Sandbox) addRoutes() error {
 		v := ibex.verifier()
 		v.opaque = func(token string) bool { return s.tenants.org(token) != "" }
 		v.suspended = func(org string) bool { return org == suspendedOrg }
-		serveProxy(s.host(name), s.host(auth).url(), ibex, v)
+		serveProxy(s.host(name), s.host(auth).url(), s.dependencyTimeout, ibex, v)
 	}
 	for _, name := range []string{auth, proxy1, proxy2, proxy3} {
 		serveTime(s.host(name))

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ const answerTimeout = time.Minute
 func start(t *testing.T, o Options) *Sandbox {
 	t.Helper()
 	o.Ephemeral = true
+	o.DependencyTimeout = cmp.Or(o.DependencyTimeout, answerTimeout) // a busy machine makes nothing unready
 	s, err := Start(o)
 	if err != nil {
 		t.Fatal(err)

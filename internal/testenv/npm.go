@@ -17,6 +17,7 @@ var npmLock []byte
 // or is skipped, as with Need; what says what the test needs them for.
 func npmModules(t testing.TB, what string) string {
 	t.Helper()
+	Slow(t, "it runs npm's "+what)
 	sum := sha256.Sum256(npmLock)
 	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache"))
 	folder := filepath.Join(cache, "prober-test", "npm-"+hex.EncodeToString(sum[:])[:12])

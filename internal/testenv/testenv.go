@@ -21,9 +21,10 @@ const (
 )
 
 // Need returns the path of a program that the test runs. Without it the test fails, unless PROBER_TEST_SHORT=1: then
-// the test is skipped, and the skip is counted in the file that PROBER_TEST_SKIPS names.
+// the test is skipped, and the skip is counted in the file that PROBER_TEST_SKIPS names. With -short it is always skipped.
 func Need(t testing.TB, program string) string {
 	t.Helper()
+	Slow(t, "it runs "+program)
 	if path, err := exec.LookPath(program); err == nil {
 		return path
 	}
@@ -39,6 +40,14 @@ func Need(t testing.TB, program string) string {
 	}
 	missing(t, program)
 	return ""
+}
+
+// Slow skips a test with -short. The reason says what takes it so long.
+func Slow(t testing.TB, reason string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("skipped with -short: %s", reason)
+	}
 }
 
 // missing fails or skips a test because a program is missing.

@@ -77,6 +77,7 @@ func try(t *testing.T, run func(f *fake)) *fake {
 }
 
 func TestNeed_missingFails(t *testing.T) {
+	Slow(t, "Need skips")
 	t.Setenv(short, "")
 	f := try(t, func(f *fake) { Need(f, "no-such-program") })
 	if !f.failed || !strings.Contains(f.said, "no-such-program") {
@@ -85,6 +86,7 @@ func TestNeed_missingFails(t *testing.T) {
 }
 
 func TestNeed_missingIsCounted(t *testing.T) {
+	Slow(t, "Need skips")
 	counted := filepath.Join(t.TempDir(), "skips")
 	t.Setenv(short, "1")
 	t.Setenv(skips, counted)
@@ -103,6 +105,7 @@ func TestNeed_missingIsCounted(t *testing.T) {
 }
 
 func TestNeed_outsidePath(t *testing.T) {
+	Slow(t, "Need skips")
 	t.Setenv("PATH", "")
 	f := try(t, func(f *fake) {
 		if path := Need(f, "nologin"); path != "/usr/sbin/nologin" && path != "/sbin/nologin" {
@@ -154,7 +157,7 @@ func TestStart_endsWithTest(t *testing.T) {
 			t.Parallel()
 			var p *Process
 			f := try(t, func(f *fake) {
-				p = Start(f, Need(t, "sh"), "-c", script)
+				p = Start(f, "sh", "-c", script)
 				Eventually(t, time.Minute, func(context.Context) error {
 					if p.Output() != "here\n" {
 						return errors.New("it wrote " + strconv.Quote(p.Output()))
@@ -201,7 +204,7 @@ func gone(pid int) error {
 // What a process leaves in its group ends with it.
 func TestStart_killsChildren(t *testing.T) {
 	var stdout strings.Builder
-	cmd := exec.Command(Need(t, "sh"), "-c", "sleep 600 >/dev/null 2>&1 & echo $!")
+	cmd := exec.Command("sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!")
 	cmd.Stdout = &stdout
 	if said, err := Run(t, cmd); err != nil {
 		t.Fatal(err, said)
@@ -215,6 +218,7 @@ func TestStart_killsChildren(t *testing.T) {
 
 func TestProcess_exitStatus(t *testing.T) {
 	p := Start(t, Need(t, "sh"), "-c", "exit 3")
+	Slow(t, "Need skips")
 	if status, err := p.Wait(t.Context()); status != 3 || err != nil {
 		t.Errorf("got %d, %v; expected 3", status, err)
 	}
