@@ -57,7 +57,7 @@ func TestIncidents_damagedFile(t *testing.T) {
 	kept := writeFile(t, dir, "incidents.json", `{"format":1,"sys`)
 	p := start(t, nil, "--config.file="+file, "--storage.path="+kept)
 	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
-	if !strings.Contains(p.Output(), "What was known of incidents is lost") {
+	if !strings.Contains(p.Output(), "The saved state of incidents is lost") {
 		t.Errorf("the log does not say so:\n%s", p.Output())
 	}
 	if aside, err := os.ReadFile(kept + ".damaged"); string(aside) != `{"format":1,"sys` {

@@ -23,7 +23,7 @@ func TestRunNow(t *testing.T) {
 	if got := x.asked.Load() - before; err != nil || got != 1 || !strings.Contains(page, "wanted 2xx, got 500") || !strings.Contains(page, "answered 500 in") {
 		t.Errorf("the target was asked %d times, the page says: %v\n%s", got, err, page)
 	}
-	if status, body := p.post(t, "/probes/test/up/run"); status != 429 || !strings.Contains(body, "asked too often") {
+	if status, body := p.post(t, "/probes/test/up/run"); status != 429 || !strings.Contains(body, "too many requests") {
 		t.Errorf("at once again: got %d %s", status, body)
 	}
 	if status, badge, err := p.get("/badge/up.svg"); err != nil || status != 200 || !strings.Contains(badge, "FAILED: wrong status") {

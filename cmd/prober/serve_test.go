@@ -112,7 +112,7 @@ func TestServing_ignoresProxyVariables(t *testing.T) {
 	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
 	p := start(t, []string{"HTTP_PROXY=" + proxy.URL, "https_proxy=" + proxy.URL, "NO_PROXY="}, "--config.file="+file)
 	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
-	if got := strings.Count(p.Output(), "are ignored"); got != 2 || proxy.asked.Load() > 0 {
+	if got := strings.Count(p.Output(), "Ignoring the proxy settings"); got != 2 || proxy.asked.Load() > 0 {
 		t.Errorf("it was said %d times, want once for each variable; the proxy was asked %d times", got, proxy.asked.Load())
 	}
 }
