@@ -14,7 +14,7 @@ import (
 // A Form is how a text is encoded as a whole.
 type Form string
 
-// The forms of a text that no escape sequence tells apart.
+// The forms of a text, escape sequences aside.
 const (
 	Plain  Form = "plain"
 	Base64 Form = "base64"

@@ -26,8 +26,8 @@ type View struct {
 	at   []int // the place of each byte and of the end; nil: the original itself
 }
 
-// Place returns where in the original the byte i stands, or begins the escape sequence that means it; for the length
-// of the text, where the original ends. The views must have been made with Places.
+// Place returns the position in the original of byte i, or of the escape sequence that means it; for the length of the
+// text, the end of the original. The views must have been made with Places.
 func (v View) Place(i int) int {
 	if v.at == nil {
 		return i

@@ -58,7 +58,7 @@ type Document struct{ root *node }
 // as written. The error never repeats what the body says.
 func Decode(body []byte) (Document, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return Document{}, errors.New("the body is empty, wanted JSON")
+		return Document{}, errors.New("the body is empty, expected JSON")
 	}
 	// The standard library's check is iterative and bounded, so that the walk below meets valid JSON only.
 	if err := json.Unmarshal(body, &skip{}); err != nil {

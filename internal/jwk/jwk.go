@@ -22,7 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A Key is one entry of a set. ID, Algorithm, Use and Ops are the publisher's words: to be compared, not repeated.
+// A Key is one entry of a set. ID, Algorithm, Use and Ops are the publisher's text: to be compared, not repeated.
 type Key struct {
 	ID         string
 	Type       string // RSA, EC or OKP; empty if it is another
@@ -42,7 +42,7 @@ type Problem string
 // Problems, the worst first.
 const (
 	Private    Problem = "private_key"     // it holds private or symmetric material (RFC 7517, section 9.2)
-	Malformed  Problem = "malformed"       // not a JSON object, or one member stands twice
+	Malformed  Problem = "malformed"       // not a JSON object, or a member occurs twice
 	Unknown    Problem = "unknown_type"    // a type or curve that is to be ignored (RFC 7517, section 5)
 	Unreadable Problem = "unreadable"      // required members missing or out of range, a point off the curve
 	Weak       Problem = "weak_key"        // below RFC 7518, section 3.3, or with a dangerous exponent or modulus
@@ -55,7 +55,7 @@ type Set []Key
 // Errors of Parse. They hold no byte of the answer.
 var (
 	ErrFormat = errors.New("no JSON object with an array named \"keys\"")
-	ErrTwice  = errors.New("the member \"keys\" stands twice")
+	ErrTwice  = errors.New("the member \"keys\" occurs twice")
 	ErrEmpty  = errors.New("the set holds no key")
 	ErrMany   = errors.New("the set holds more keys than are read")
 )
@@ -157,7 +157,7 @@ func (k *Key) read(members map[string]json.RawMessage) {
 	}
 }
 
-// readRSA returns nil for what is no key, or a key that nobody should have: the problem then says so.
+// readRSA returns nil for what is no key or a dangerous one; the problem says which.
 func (k *Key) readRSA(n, e []byte) crypto.PublicKey {
 	if n == nil || e == nil {
 		return nil
@@ -250,7 +250,7 @@ func (s Set) Find(id string) []Key {
 	return found
 }
 
-var errTwice = errors.New("a member stands twice")
+var errTwice = errors.New("a member occurs twice")
 
 // object reads a JSON object member by member. The standard library would take the last of two members of one name,
 // and "Keys" for "keys".

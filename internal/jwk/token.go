@@ -80,7 +80,7 @@ func date(n *jwt.NumericDate) time.Time {
 }
 
 // Verify proves the token's signature with a key of the set: one with the token's kid, which must be of use for its
-// algorithm. A token that names no kid is refused, since nobody could tell which key it was. It says nothing of the
+// algorithm. A token that names no kid is refused, since it does not say which key signed it. It says nothing of the
 // claims. It returns the key.
 func (s Set) Verify(t *Token, allowed []string) (Key, error) {
 	switch {

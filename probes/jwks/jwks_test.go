@@ -188,7 +188,7 @@ func TestJWKSOfOneVerifier(t *testing.T) {
 		"Keys":             {probetest.Respond(200, "application/json", strings.Replace(keysetOf(t, rs), "keys", "Keys", 1)), nil, []string{"fail", `keyset@URL fail(schema): wanted a key set: no JSON*`}},
 		"a web page":       {probetest.Respond(200, "text/html", "<!DOCTYPE html>"), nil, []string{"fail", `keyset@URL fail(schema): wanted a key set: no JSON*`}},
 		"204":              {probetest.Respond(204, "", ""), nil, []string{"fail", `keyset@URL fail(schema): wanted a key set: no JSON*`}},
-		"keys twice":       {probetest.Respond(200, "application/json", `{"keys":[],"keys":[]}`), nil, []string{"fail", `keyset@URL fail(schema): wanted a key set: the member "keys" stands twice`}},
+		"keys twice":       {probetest.Respond(200, "application/json", `{"keys":[],"keys":[]}`), nil, []string{"fail", `keyset@URL fail(schema): wanted a key set: the member "keys" occurs twice`}},
 		"no keys":          {probetest.Respond(200, "application/json", `{"keys":[]}`), nil, []string{"fail", `keyset@URL fail(empty_keyset): wanted a key set, got one without a key: nobody can verify any token by it`}},
 		"null for keys":    {probetest.Respond(200, "application/json", `{"keys":null}`), nil, []string{"fail", `keyset@URL fail(empty_keyset): wanted a key set, got one*`}},
 		"a server error":   {probetest.Respond(503, "text/html", "down"), nil, []string{"fail", "keyset@URL fail(status): wanted a key set, got 503"}},

@@ -137,7 +137,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"nothing in place of a token": {
 			token(probetest.Respond(200, "application/json", "")), nil,
-			[]string{"fail", "issuance fail(schema): the answer is not JSON: the body is empty, wanted JSON", discovered},
+			[]string{"fail", "issuance fail(schema): the answer is not JSON: the body is empty, expected JSON", discovered},
 		},
 		"a list in place of a token": {
 			token(probetest.Respond(200, "application/json", "[]")), nil,
