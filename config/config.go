@@ -49,6 +49,11 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	var entries []*probeEntry
 	var wrong Errors
 	for _, f := range files {
+		d.AfterUnmarshal = func(v any) {
+			if s, ok := v.(*secret.Secret); ok && f.Env != nil {
+				*s = s.In(f.Env)
+			}
+		}
 		root, mistakes := parseTree(f)
 		wrong = append(wrong, mistakes...)
 		header, mistakes := readHeader(d, f.Name, root)

@@ -11,12 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"prober/internal/secret"
 )
 
 // A File is the name and the bytes of one configuration file. The name is used in messages only.
 type File struct {
 	Name string
 	Data []byte
+	Env  *secret.Environment // of {env: NAME} in this file; nil: that of the process
 
 	problem string // why there are no bytes
 }

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"text/tabwriter"
 
 	"prober/config"
 	"prober/internal/sandbox"
+	"prober/internal/secret"
 	"prober/internal/web"
 )
 
@@ -42,13 +42,8 @@ func (o *options) runDemo(ctx context.Context) int {
 			return exitUsage
 		}
 	}
-	// The demo's configuration names its credentials by their variables, as a real one would.
-	for name, value := range sample.Env() {
-		os.Setenv(name, value)
-	}
-	from := func() []config.File {
-		return []config.File{{Name: "demo.yaml", Data: sample.RewriteAddresses(config.Demo)}}
-	}
+	files := demoFiles(sample)
+	from := func() []config.File { return files }
 	if o.once.once {
 		return o.runOnce(ctx, from)
 	}
@@ -59,13 +54,19 @@ func (o *options) runDemo(ctx context.Context) int {
 	})
 }
 
+// demoFiles returns the demo's configuration for a sample system. Like a real one, it names credentials by variables; they
+// are the sample system's, and not in the environment of the process.
+func demoFiles(sample *sandbox.Sandbox) []config.File {
+	return []config.File{{Name: "demo.yaml", Data: sample.RewriteAddresses(config.Demo), Env: secret.NewEnvironment(sample.Env())}}
+}
+
 // demoFaults lists the sample system's faults for the page.
 func demoFaults(sample *sandbox.Sandbox) []web.Fault {
-	broken := sample.Active()
+	active := sample.Active()
 	var all []web.Fault
 	for _, f := range sample.Faults() {
 		s := web.Fault{Name: f.Name, Summary: f.Summary, Signal: f.Signal, Path: "demo/inject/" + f.Name}
-		if slices.Contains(broken, f.Name) {
+		if slices.Contains(active, f.Name) {
 			s.Active, s.Path = true, "demo/clear/"+f.Name
 		}
 		all = append(all, s)

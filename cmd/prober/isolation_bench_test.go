@@ -24,7 +24,9 @@ var tenants = map[string]func(text []byte) []byte{
 }
 
 func tenantsProbe(b *testing.B, sample *sandbox.Sandbox, of string) probe.Job {
-	jobs := jobsOf(b, tenants[of](withOwnVariables(sample)))
+	files := demoFiles(sample)
+	files[0].Data = tenants[of](files[0].Data)
+	jobs := jobsOf(b, files...)
 	return jobs[slices.IndexFunc(jobs, func(j probe.Job) bool { return j.Name == "tenants" })]
 }
 

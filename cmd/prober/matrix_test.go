@@ -4,8 +4,6 @@ import (
 	"bytes"
 
 	"fmt"
-	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -83,8 +81,6 @@ func TestFaultMatrix(t *testing.T) {
 	testenv.Golden(t, "testdata/matrix.golden", table.String())
 }
 
-var setDemoEnv sync.Mutex
-
 func startSandbox(t testing.TB) *sandbox.Sandbox {
 	sample, err := sandbox.Start(sandbox.Options{Ephemeral: true})
 	if err != nil {
@@ -142,29 +138,14 @@ func failedReasons(r probe.Result) []string {
 }
 
 func demoJobs(t testing.TB, sample *sandbox.Sandbox) []probe.Job {
-	return jobsOf(t, withOwnVariables(sample))
+	return jobsOf(t, demoFiles(sample)...)
 }
 
-func jobsOf(t testing.TB, yaml []byte) []probe.Job {
-	cfg, err := config.Parse(probes.Kinds(), config.File{Name: "shipped.yaml", Data: yaml})
+func jobsOf(t testing.TB, files ...config.File) []probe.Job {
+	cfg, err := config.Parse(probes.Kinds(), files...)
 	if err != nil {
-		t.Error(err) // and not Fatal: also asked for where that must not be called
+		t.Error(err) // not Fatal: also called by other goroutines than the test's
 		return nil
 	}
 	return cfg.Jobs
-}
-
-// withOwnVariables is the demo's configuration for one of several sample systems in this process, with variable names of
-// its own.
-func withOwnVariables(sample *sandbox.Sandbox) []byte {
-	setDemoEnv.Lock()
-	defer setDemoEnv.Unlock()
-	text := sample.RewriteAddresses(config.Demo)
-	env := sample.Env()
-	suffix := fmt.Sprintf("_%p", sample)
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		os.Setenv(name+suffix, env[name])
-		text = bytes.ReplaceAll(text, []byte("env: "+name+"}"), []byte("env: "+name+suffix+"}"))
-	}
-	return text
 }

@@ -23,7 +23,7 @@ func TestDocs_runbooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shipped := map[string][]probe.Job{"IBEX": jobsOf(t, config.Ibex), "1pass": jobsOf(t, config.OnePass)}
+	shipped := map[string][]probe.Job{"IBEX": jobsOf(t, config.File{Name: "ibex.yaml", Data: config.Ibex}), "1pass": jobsOf(t, config.File{Name: "1pass.yaml", Data: config.OnePass})}
 	code := regexp.MustCompile("`[^`]+`")
 	asks := regexp.MustCompile(`--(probe|runbook) ([a-z0-9-]+)`)
 	named := regexp.MustCompile("`([a-z0-9-]+)`(?:: ((?:`[a-z_]+`(?:, )?)+))?")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/config"
 	"prober/internal/sandbox"
 	"prober/internal/testenv"
 )
@@ -20,15 +21,15 @@ func TestStop_deletesCanaries(t *testing.T) {
 	testenv.Slow(t, "it stops runs halfway")
 	for name, c := range map[string]struct {
 		signal os.Signal
-		start  func(t *testing.T, file string) *testenv.Process
+		start  func(t *testing.T, env []string, file string) *testenv.Process
 		status int
 	}{
-		"SIGTERM while it serves": {syscall.SIGTERM, func(t *testing.T, file string) *testenv.Process {
-			return start(t, nil, "--config.file="+file).Process
+		"SIGTERM while it serves": {syscall.SIGTERM, func(t *testing.T, env []string, file string) *testenv.Process {
+			return start(t, env, "--config.file="+file).Process
 		}, exitPass},
-		"SIGINT while it asks once": {syscall.SIGINT, func(t *testing.T, file string) *testenv.Process {
+		"SIGINT while it asks once": {syscall.SIGINT, func(t *testing.T, env []string, file string) *testenv.Process {
 			cmd := exec.Command(os.Args[0], "--once", "--probe=tenants", "--config.file="+file)
-			cmd.Env = append(os.Environ(), asProber+"=1")
+			cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
 			return testenv.StartCmd(t, cmd)
 		}, exitInconclusive},
 	} {
@@ -44,7 +45,11 @@ func TestStop_deletesCanaries(t *testing.T) {
 				t.Fatal(err)
 			}
 			untouched := sample.Memories()
-			p := c.start(t, writeFile(t, t.TempDir(), "prober.yaml", string(withOwnVariables(sample))))
+			var env []string
+			for name, value := range sample.Env() {
+				env = append(env, name+"="+value)
+			}
+			p := c.start(t, env, writeFile(t, t.TempDir(), "prober.yaml", string(sample.RewriteAddresses(config.Demo))))
 			testenv.Eventually(t, time.Minute, func(context.Context) error {
 				if maps.Equal(sample.Memories(), untouched) {
 					return fmt.Errorf("no canary is planted")

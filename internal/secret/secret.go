@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,13 +29,39 @@ const hidden = "<secret>"
 // verb and encoder. The zero value has no source; see IsZero.
 type Secret struct {
 	file, env string
+	from      *Environment // of env; nil: the process's
 }
+
+// An Environment has variables that are not in the environment of the process, such as the credentials of a sample
+// system. Like a Secret it prints as "<secret>".
+type Environment struct{ vars map[string]string }
+
+// NewEnvironment returns an environment with these variables.
+func NewEnvironment(vars map[string]string) *Environment { return &Environment{maps.Clone(vars)} }
+
+// Format prints "<secret>" for every verb.
+func (Environment) Format(w fmt.State, _ rune) { io.WriteString(w, hidden) }
+
+// MarshalText writes "<secret>", for JSON and every encoder that uses text.
+func (Environment) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue logs "<secret>".
+func (Environment) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // File returns the secret in the file at path.
 func File(path string) Secret { return Secret{file: path} }
 
 // Env returns the secret in the environment variable name.
 func Env(name string) Secret { return Secret{env: name} }
+
+// In returns the secret with its variable in e, and no longer in the environment of the process. Other secrets are
+// returned as they are.
+func (s Secret) In(e *Environment) Secret {
+	if s.env != "" {
+		s.from = e
+	}
+	return s
+}
 
 // IsZero reports whether the secret has no source.
 func (s Secret) IsZero() bool { return s == Secret{} }
@@ -62,7 +89,11 @@ func (s Secret) Reveal() (string, error) {
 	case strings.ContainsAny(value, "\r\n\x00"):
 		return "", fmt.Errorf("secret from %s contains a line break or a NUL", s.Source())
 	}
-	Learn(s.Source(), value)
+	source := s.Source()
+	if s.from != nil { // several environments may have a variable of the same name
+		source += fmt.Sprintf(" in %p", &s.from.vars)
+	}
+	Learn(source, value)
 	return value, nil
 }
 
@@ -81,7 +112,7 @@ func (s Secret) read(what string) (string, error) {
 
 func (s Secret) load(what string) (string, error) {
 	if s.env != "" {
-		value, ok := os.LookupEnv(s.env)
+		value, ok := s.lookup()
 		if !ok {
 			return "", fmt.Errorf("%s from env %s: the variable is not set", what, s.env)
 		}
@@ -111,6 +142,14 @@ func (s Secret) load(what string) (string, error) {
 		return "", fmt.Errorf("%s from file %s is larger than %d bytes", what, s.file, maxFileBytes)
 	}
 	return string(b), nil
+}
+
+func (s Secret) lookup() (value string, ok bool) {
+	if s.from == nil {
+		return os.LookupEnv(s.env)
+	}
+	value, ok = s.from.vars[s.env]
+	return value, ok
 }
 
 func pathReason(err error) string {

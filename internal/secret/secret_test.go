@@ -287,3 +287,32 @@ func TestSource(t *testing.T) {
 		}
 	}
 }
+
+// Two environments may have a variable of the same name. Neither is the environment of the process, and none is printed.
+func TestSecret_in(t *testing.T) {
+	t.Setenv("SECRET_IN_TEST", "value-of-the-process")
+	one := NewEnvironment(map[string]string{"SECRET_IN_TEST": "value-number-one"})
+	two := NewEnvironment(map[string]string{"SECRET_IN_TEST": "value-number-two"})
+	s := Env("SECRET_IN_TEST")
+	for want, s := range map[string]Secret{"value-of-the-process": s, "value-number-one": s.In(one), "value-number-two": s.In(two)} {
+		if got, err := s.Reveal(); err != nil || got != want {
+			t.Errorf("expected %s, got %q (%v)", want, got, err)
+		}
+		if s.Source() != "env SECRET_IN_TEST" {
+			t.Errorf("got the source %s", s.Source())
+		}
+	}
+	if got := Redact("value-number-one value-number-two"); strings.Contains(got, "value") {
+		t.Errorf("expected both redacted, got %s", got)
+	}
+	if _, err := Env("OTHER").In(one).Reveal(); err == nil {
+		t.Error("expected an error for a variable that is not in the environment")
+	}
+	if !(Secret{}).In(one).IsZero() || File("x").In(one) != File("x") {
+		t.Error("expected In to leave other secrets alone")
+	}
+	text, err := json.Marshal(one)
+	if printed := fmt.Sprintf("%v %+v %#v %s %s", one, *one, *one, one, text) + one.LogValue().String(); err != nil || strings.Contains(printed, "number") {
+		t.Errorf("printed: %s (%v)", printed, err)
+	}
+}

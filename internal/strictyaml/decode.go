@@ -14,7 +14,12 @@ import (
 // A Decoder fills structs from trees as Parse makes them. What it reads and how structs are tagged is the same as in
 // yaml.v3, but it is strict at every depth, below custom unmarshalers too. The zero value is ready for use. It remembers
 // the types that it has met, so it belongs to one goroutine.
-type Decoder struct{ types map[reflect.Type]structType }
+type Decoder struct {
+	types map[reflect.Type]structType
+
+	// AfterUnmarshal, if not nil, gets a pointer to each value that has read itself with UnmarshalYAML.
+	AfterUnmarshal func(v any)
+}
 
 // Decode reads a mapping into structs that share it, given as pointers. It returns every mistake; what can be read is
 // set all the same.
@@ -128,6 +133,8 @@ func (r *reader) custom(n *yaml.Node, at path, u unmarshaler) {
 		r.found = append(r.found, found...)
 	} else if err != nil {
 		r.fail(n, at, "%s", without(values(n), err.Error()))
+	} else if r.AfterUnmarshal != nil {
+		r.AfterUnmarshal(u)
 	}
 }
 
