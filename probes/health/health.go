@@ -49,10 +49,11 @@ var (
 	replicasWanted = &probe.Measure{
 		Name: "probe_replicas_wanted",
 		Help: "Replicas expected by the configuration.",
+		Kept: true,
 	}
 	replicasFound = &probe.Measure{
 		Name: "probe_replicas_found",
-		Help: "Replicas listed or resolved in the last run.",
+		Help: "Replicas listed or resolved in the last run; absent if the name could not be resolved.",
 	}
 	replicasHealthy = &probe.Measure{
 		Name: "probe_replicas_healthy",
@@ -77,6 +78,7 @@ func Kind() probe.Kind {
 
 var (
 	_ probe.Closer         = (*Probe)(nil)
+	_ probe.Initializer    = (*Probe)(nil)
 	_ probe.StatusProvoker = (*Probe)(nil)
 )
 
@@ -133,11 +135,22 @@ func (h *Probe) ExpectedStatuses() map[string][]int {
 	return codes
 }
 
+// InitialSamples lists the number of replicas in the configuration, so that alerts can compare with it before the first
+// run and when discovery fails.
+func (h *Probe) InitialSamples() []probe.Sample {
+	return []probe.Sample{{Measure: replicasWanted, Value: float64(h.Replicas.Want)}}
+}
+
 // Ask asks the dependency, every replica and the dependency again: only if it said the same both times do the
 // answers in between belong together.
 func (h *Probe) Ask(ctx context.Context, r *probe.Result) {
+	r.Measure(replicasWanted, float64(h.Replicas.Want))
 	targets, ok := h.Replicas.Find(ctx, r, h.client.Resolver())
 	if !ok {
+		if targets != nil { // the name is known to have no address
+			r.Measure(replicasFound, 0)
+			r.Measure(replicasHealthy, 0)
+		}
 		return
 	}
 	// The time is shared out, so that a replica that hangs leaves some for the dependency's second answer.
@@ -279,7 +292,6 @@ func (h *Probe) reportReplicas(r *probe.Result, seen []replica) {
 			doubt++
 		}
 	}
-	r.Measure(replicasWanted, float64(h.Replicas.Want))
 	r.Measure(replicasFound, float64(len(seen)))
 	r.Measure(replicasHealthy, float64(healthy))
 	if h.Instance != nil {

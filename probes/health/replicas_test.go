@@ -1,18 +1,21 @@
 package health
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
-	"prober/internal/httpx"
-	"prober/internal/testenv"
-	"prober/probes/internal/probetest"
-	"prober/probes/internal/replicas"
 	"strings"
 	"sync"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/testenv"
+	"prober/probes/internal/probetest"
+	"prober/probes/internal/replicas"
 )
 
 func TestHealthAsksEveryReplicaBehindAName(t *testing.T) {
@@ -57,6 +60,30 @@ func TestHealthAsksEveryReplicaBehindAName(t *testing.T) {
 	}
 	if len(hosts) != 1 || hosts["proxy.example"] == 0 {
 		t.Errorf("the replicas were asked as %v, want the service's own name", hosts)
+	}
+}
+
+// Without replicas the gauges must not vanish: an alert that compares them would be silent.
+func TestHealth_replicaGaugesWithoutReplicas(t *testing.T) {
+	resolver := (&testenv.Zone{Addresses: map[string][]string{"none.test": {}}}).Start(t)
+	for _, c := range []struct{ name, dns, resolver, want string }{
+		{"a name that does not exist", "gone.test:80", resolver, "wanted 3 found 0 healthy 0"},
+		{"a name without an address", "none.test:80", resolver, "wanted 3 found 0 healthy 0"},
+		{"a name server that cannot be reached", "proxy.test:80", "127.0.0.1:1", "wanted 3"},
+	} {
+		h := New()
+		h.Service, h.Resolver, h.Replicas = "http://proxy.example", c.resolver, replicas.Replicas{DNS: c.dns, Want: 3}
+		var got []string
+		r := probetest.Run(t, Kind(), h)
+		for _, s := range r.Samples {
+			got = append(got, fmt.Sprint(strings.TrimPrefix(s.Name, "probe_replicas_"), " ", s.Value))
+		}
+		if strings.Join(got, " ") != c.want || r.Verdict() == probe.Pass {
+			t.Errorf("%s: got %s and %s, expected %s", c.name, got, r.Verdict(), c.want)
+		}
+		if initial := h.InitialSamples(); len(initial) != 1 || initial[0].Measure != replicasWanted || initial[0].Value != 3 {
+			t.Errorf("before the first run: got %v", initial)
+		}
 	}
 }
 

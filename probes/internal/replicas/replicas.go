@@ -87,7 +87,8 @@ func (c *Replicas) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Find returns the addresses to dial, sorted; of a service without replicas the one "". It notes on r why it cannot.
+// Find returns the addresses to dial, sorted; for a service without replicas the one "". If there is nothing to dial, it
+// returns false and notes on r why: the addresses are then empty, or nil if it is unknown whether there are any.
 func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resolver) ([]string, bool) {
 	if c.None() {
 		return []string{""}, true
@@ -99,13 +100,16 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 	if err != nil {
 		o := dial.Explain(ctx, err)
 		r.Report("replicas", o.Reason, "wanted %s: %s", text.Count(c.Want, "replica"), o.Detail)
+		if o.Reason == probe.NXDomain {
+			return []string{}, false
+		}
 		return nil, false
 	}
 	slices.Sort(found)
 	found = slices.Compact(found)
 	if len(found) == 0 {
 		r.Fail("replicas", probe.Replicas, "wanted %s, found none", text.Count(c.Want, "replica"))
-		return nil, false
+		return []string{}, false
 	}
 	if len(found) > MaxReplicas {
 		r.Inconclusive("replicas", probe.TooLarge, "found %d replicas; more than %d cannot be asked at once", len(found), MaxReplicas)
