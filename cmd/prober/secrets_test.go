@@ -180,7 +180,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	for _, path := range append(paths, "token") {
 		name := "isolation-" + path
 		names = append(names, name)
-		fmt.Fprintf(&probes, "  - {name: %[1]s, type: isolation, base: \"%[2]s\", headers: {X-Org-Id: \"{org}\"}, orgs: {one: {bearer: {file: %[4]s}}, two: {headers: {X-Api-Key: {file: %[4]s}}}}, strangers: {gone: {basic: {username: me, password: {file: %[4]s}}}}, whoami: {url: /json, org: $.status, test_org: {$.test: true}}, resources: {notes: {create: {url: /json, json: {text: \"{canary}\"}}, read: \"/%[3]s?id={id}\", delete: \"/%[3]s?id={id}\", list: /%[3]s, search: \"/%[3]s?q={canary}\"}}, trace: {header: X-Trace-Id}, version: {header: X-Version}}\n",
+		fmt.Fprintf(&probes, "  - {name: %[1]s, type: isolation, base: \"%[2]s\", headers: {X-Org-Id: \"{org}\"}, orgs: {one: {bearer: {file: %[4]s}}, two: {headers: {X-Api-Key: {file: %[4]s}}}}, unauthorized_credentials: {gone: {basic: {username: me, password: {file: %[4]s}}}}, identity: {url: /json, org: $.status, test_org: {$.test: true}}, resources: {notes: {create: {url: /json, json: {text: \"{canary}\"}}, read: \"/%[3]s?id={id}\", delete: \"/%[3]s?id={id}\", list: /%[3]s, search: \"/%[3]s?q={canary}\"}}, trace: {header: X-Trace-Id}, version: {header: X-Version}}\n",
 			name, target, path, file)
 		name = "clock-" + path
 		names = append(names, name)

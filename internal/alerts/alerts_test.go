@@ -68,7 +68,7 @@ var (
 	})
 	gate    = job("route", "protected", "P2", 30*time.Second, fake{checks: []string{"nobody", "valid"}, causes: map[string][]int{"": {401, 501}}})
 	keys    = job("keys", "jwks", "P1", 30*time.Second, fake{checks: []string{"private", "kid"}})
-	tenants = job("tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"whoami"}})
+	tenants = job("tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"identity"}})
 	clock   = job("clock", "clock", "P2", time.Minute, fake{checks: []string{"ntp"}})
 	sonar   = job("unheard-of", "sonar", "urgent", 20*time.Second, fake{})
 	// The names are as odd as a configuration allows.

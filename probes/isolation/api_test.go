@@ -21,20 +21,20 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// A notebook is an API of several tenants that keeps them apart, with a twist where a test wants one.
-type notebook struct {
-	style  string                       // how the org is said: header, path, query, body or token
-	caller func(r *http.Request) string // the org that a credential belongs to; by bearer token unless a test says
-	twist  func(w http.ResponseWriter, q *asked, honest http.HandlerFunc)
-	lag    time.Duration                  // how long a note is not shown after it was made
-	marker bool                           // whoami says that the orgs are test orgs
-	page   int                            // notes of one page
-	name   func(n int, org string) string // the id of the n-th note
+// A notesAPI is an API of several tenants that keeps them apart, with a intercept where a test wants one.
+type notesAPI struct {
+	style     string                       // how the org is said: header, path, query, body or token
+	caller    func(r *http.Request) string // the org that a credential belongs to; by bearer token unless a test says
+	intercept func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc)
+	lag       time.Duration                  // how long a note is not shown after it was made
+	testOrgs  bool                           // whoami says that the orgs are test orgs
+	pageSize  int                            // notes of one page
+	newID     func(n int, org string) string // the id of the n-th note
 
 	requests atomic.Int64
 	writes   atomic.Int64
 	mu       sync.Mutex
-	next     int
+	serial   int
 	notes    []note
 }
 
@@ -45,41 +45,41 @@ type note struct {
 	made time.Time
 }
 
-// asked is a request with what the API makes of it.
-type asked struct {
+// apiRequest is a request with what the API makes of it.
+type apiRequest struct {
 	*http.Request
-	op    string // read, list, search, export, count, create, update, delete, whoami
-	org   string // of the token
-	id    string
-	owner string // of the note that is asked for, if there is one
-	note  note
-	said  *string // the org in the body, where it is said there
+	op        string // read, list, search, export, count, create, update, delete, whoami
+	org       string // of the token
+	id        string
+	owner     string // of the note that is asked for, if there is one
+	note      note
+	orgInBody *string // the org in the body, where it is said there
 }
 
 var tokens = map[string]string{"Bearer token-of-the-red-org": "red", "Bearer token-of-the-blue-org": "blue"}
 
-func newNotebook(style string) *notebook {
+func newNotesAPI(style string) *notesAPI {
 	name := func(n int, org string) string { return fmt.Sprintf("note-%08d-%s", n, org) }
-	return &notebook{style: style, marker: true, page: 100, name: name}
+	return &notesAPI{style: style, testOrgs: true, pageSize: 100, newID: name}
 }
 
-func (n *notebook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (n *notesAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.requests.Add(1)
 	if r.Method != "GET" {
 		n.writes.Add(1)
 	}
 	q := n.read(r)
-	honest := func(w http.ResponseWriter, _ *http.Request) { n.answer(w, q) }
-	if n.twist != nil {
-		n.twist(w, q, honest)
+	next := func(w http.ResponseWriter, _ *http.Request) { n.answer(w, q) }
+	if n.intercept != nil {
+		n.intercept(w, q, next)
 		return
 	}
-	honest(w, r)
+	next(w, r)
 }
 
 // read finds out what is asked for.
-func (n *notebook) read(r *http.Request) *asked {
-	q := &asked{Request: r, org: tokens[r.Header.Get("Authorization")]}
+func (n *notesAPI) read(r *http.Request) *apiRequest {
+	q := &apiRequest{Request: r, org: tokens[r.Header.Get("Authorization")]}
 	if n.caller != nil {
 		q.org = n.caller(r)
 	}
@@ -110,14 +110,14 @@ func (n *notebook) read(r *http.Request) *asked {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if i := n.find(q.id); i >= 0 {
+	if i := n.index(q.id); i >= 0 {
 		q.note, q.owner = n.notes[i], n.notes[i].org
 	}
 	return q
 }
 
 // call reads a request that says everything in its body, whatever is done.
-func (q *asked) call(op string) {
+func (q *apiRequest) call(op string) {
 	var sent struct {
 		Org           *string
 		ID, Q, Cursor string
@@ -126,16 +126,16 @@ func (q *asked) call(op string) {
 	_, _ = body.ReadFrom(q.Body)
 	_ = json.Unmarshal(body.Bytes(), &sent)
 	q.Body = readCloser{body}
-	q.op, q.id, q.said = op, sent.ID, sent.Org
+	q.op, q.id, q.orgInBody = op, sent.ID, sent.Org
 	q.URL.RawQuery = url.Values{"q": {sent.Q}, "cursor": {sent.Cursor}}.Encode()
 }
 
-func (n *notebook) find(id string) int {
+func (n *notesAPI) index(id string) int {
 	return slices.IndexFunc(n.notes, func(m note) bool { return m.ID == id })
 }
 
-// said is the org that a request says it is for, and whether it says one at all.
-func (n *notebook) said(q *asked) []string {
+// orgs is the org that a request says it is for, and whether it says one at all.
+func (n *notesAPI) orgs(q *apiRequest) []string {
 	switch n.style {
 	case "header":
 		return q.Header.Values("X-Org-Id")
@@ -149,22 +149,22 @@ func (n *notebook) said(q *asked) []string {
 	case "query":
 		return q.URL.Query()["org"]
 	case "body":
-		if q.said == nil {
+		if q.orgInBody == nil {
 			return nil
 		}
-		return []string{*q.said}
+		return []string{*q.orgInBody}
 	}
 	return []string{q.org}
 }
 
-func (n *notebook) answer(w http.ResponseWriter, q *asked) {
-	said := n.said(q)
+func (n *notesAPI) answer(w http.ResponseWriter, q *apiRequest) {
+	said := n.orgs(q)
 	switch {
 	case q.org == "":
 		reply(w, 401, `{"error":"unauthorized"}`)
 		return
 	case q.op == "whoami":
-		reply(w, 200, fmt.Sprintf(`{"org":%q,"test_org":%t}`, q.org, n.marker))
+		reply(w, 200, fmt.Sprintf(`{"org":%q,"test_org":%t}`, q.org, n.testOrgs))
 		return
 	case len(said) != 1 || said[0] == "":
 		reply(w, 400, `{"error":"org_required"}`)
@@ -177,7 +177,7 @@ func (n *notebook) answer(w http.ResponseWriter, q *asked) {
 }
 
 // serve answers with the notes that a caller is shown.
-func (n *notebook) serve(w http.ResponseWriter, q *asked, shows func(note) bool) {
+func (n *notesAPI) serve(w http.ResponseWriter, q *apiRequest, shows func(note) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	seen := []note{}
@@ -186,7 +186,7 @@ func (n *notebook) serve(w http.ResponseWriter, q *asked, shows func(note) bool)
 			seen = append(seen, m)
 		}
 	}
-	at := n.find(q.id)
+	at := n.index(q.id)
 	var sent struct {
 		Text string  `json:"text"`
 		Org  *string `json:"org_id"`
@@ -200,14 +200,14 @@ func (n *notebook) serve(w http.ResponseWriter, q *asked, shows func(note) bool)
 			reply(w, 422, `{"error":"org"}`)
 			return
 		}
-		n.next++
-		m := note{ID: n.name(n.next, q.org), Text: sent.Text, org: q.org, made: time.Now()}
+		n.serial++
+		m := note{ID: n.newID(n.serial, q.org), Text: sent.Text, org: q.org, made: time.Now()}
 		n.notes = append(n.notes, m)
 		w.Header().Set("Location", "/v1/notes/"+m.ID)
 		reply(w, 201, marshal(m))
 	case "list", "search":
 		from, _ := strconv.Atoi(q.URL.Query().Get("cursor"))
-		to := min(from+n.page, len(seen))
+		to := min(from+n.pageSize, len(seen))
 		next := ""
 		if to < len(seen) {
 			next = strconv.Itoa(to)
@@ -236,17 +236,17 @@ func (n *notebook) serve(w http.ResponseWriter, q *asked, shows func(note) bool)
 	}
 }
 
-// everything is how an API sees that has forgotten who asks.
-func everything(note) bool { return true }
+// anyNote is how an API sees that has forgotten who asks.
+func anyNote(note) bool { return true }
 
-// left are the notes that are there now.
-func (n *notebook) left() []note {
+// list are the notes that are there now.
+func (n *notesAPI) list() []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.notes)
 }
 
-func (n *notebook) plant(org, id, text string) {
+func (n *notesAPI) add(org, id, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.notes = append(n.notes, note{ID: id, Text: text, org: org})
@@ -265,7 +265,7 @@ func reply(w http.ResponseWriter, status int, body string) {
 }
 
 // start serves the API and returns the settings of a probe of it, as a person would write them.
-func (n *notebook) start(t *testing.T) string {
+func (n *notesAPI) start(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(n)
 	t.Cleanup(server.Close)
@@ -290,8 +290,8 @@ probes:
     orgs:
       blue: {bearer: {env: TEST_ISO_BLUE}}
       red:  {bearer: {env: TEST_ISO_RED}}
-    whoami: {url: /whoami, org: $.org, test_org: {"$.test_org": true}}
-    settle: 300ms
+    identity: {url: /whoami, org: $.org, test_org: {"$.test_org": true}}
+    visibility_delay: 300ms
     interleave: {requests: 40}
     replica: here
     resources:
@@ -310,8 +310,8 @@ probes:
 	return strings.NewReplacer("BASE", server.URL, "HEADERS", headers, "NOTES", notes).Replace(text)
 }
 
-// isolation reads settings as the prober does.
-func isolation(t *testing.T, text string) probe.Job {
+// newJob reads settings as the prober does.
+func newJob(t *testing.T, text string) probe.Job {
 	t.Helper()
 	cfg, err := config.Parse(probe.Kinds{"isolation": Kind()}, config.File{Name: "test.yaml", Data: []byte(text)})
 	if err != nil {
@@ -320,19 +320,19 @@ func isolation(t *testing.T, text string) probe.Job {
 	return cfg.Jobs[0]
 }
 
-// examined runs the probe once.
-func (n *notebook) examined(t *testing.T, change ...string) probe.Result {
+// runProbe runs the probe once.
+func (n *notesAPI) runProbe(t *testing.T, change ...string) probe.Result {
 	t.Helper()
-	return isolation(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
+	return newJob(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
 }
 
-var statusSaid = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
+var statusInDetail = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
 
-// wantFirst compares the verdict and what decides it, and what is said of an answer with the exchange that is cited.
-func wantFirst(t *testing.T, r probe.Result, want string) {
+// expectDecisive compares the verdict and what decides it, and what is said of an answer with the exchange that is cited.
+func expectDecisive(t *testing.T, r probe.Result, want string) {
 	t.Helper()
 	why := r.Decisive()
-	if said := statusSaid.FindStringSubmatch(why.Detail); said != nil && why.Verdict != probe.Pass {
+	if said := statusInDetail.FindStringSubmatch(why.Detail); said != nil && why.Verdict != probe.Pass {
 		if i := r.Evidence(why); i < 0 || said[1] != strconv.Itoa(r.Exchanges[i].Status) {
 			t.Errorf("the exchange cited is not that of %s", why.Detail)
 		}
@@ -346,8 +346,8 @@ func wantFirst(t *testing.T, r probe.Result, want string) {
 	}
 }
 
-// measured returns the value of a measure with some labels; -1 if it was not measured.
-func measured(r probe.Result, name string, labels ...string) float64 {
+// measuredValue returns the value of a measure with some labels; -1 if it was not measured.
+func measuredValue(r probe.Result, name string, labels ...string) float64 {
 	value := -1.0
 	for _, s := range r.Samples {
 		if s.Name == name && slices.Equal(s.Values, labels) {
@@ -362,4 +362,4 @@ func parse(text string) (*config.Config, error) {
 }
 
 // decode reads the JSON that a request sends.
-func decode(q *asked, into any) { _ = json.NewDecoder(q.Body).Decode(into) }
+func decode(q *apiRequest, into any) { _ = json.NewDecoder(q.Body).Decode(into) }

@@ -10,7 +10,7 @@ import (
 	"prober/internal/probe"
 )
 
-// testCache has orgs ask for one URL in turn, in both orders: what one was answered must not be kept for the other.
+// testCache has orgs request one URL in turn, in both orders: a response to one must not be kept for the other.
 func (r *run) testCache(rr *resourceRun) bool {
 	a := rr.assertion(checkCache, "cache")
 	op := rr.visibilityOp()
@@ -18,7 +18,7 @@ func (r *run) testCache(rr *resourceRun) bool {
 		r.diagnoseCache(rr, a, v)
 		return true
 	}
-	shared := op != "read" && !rr.template(op).contains("{org}")
+	sameURL := op != "read" && !rr.template(op).contains("{org}")
 	r.eachPair(func(owner, intruder *tenant) {
 		obj := rr.seeded[owner]
 		for _, t := range []*tenant{owner, intruder, intruder, owner, intruder} {
@@ -30,68 +30,68 @@ func (r *run) testCache(rr *resourceRun) bool {
 				r.expectOwn(req, answer, obj)
 			case op == "read":
 				r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess)
-			case shared:
+			case sameURL:
 				r.expectOwn(req, answer, rr.seeded[t])
 			}
 		}
 	})
-	r.complete(a, "what one org was answered was not kept for another, in either order")
+	r.complete(a, "no response to one org was kept for another, in either order")
 	return true
 }
 
-// diagnoseCache tells whether what one org is shown of another's is kept for it by something between them, a cache that
-// does not know the org, or would be shown at any rate. It is «Identify path».
+// diagnoseCache finds out whether a leak comes from a cache that does not distinguish orgs, or from the service. It
+// serves the runbook's «Identify path».
 func (r *run) diagnoseCache(rr *resourceRun, a *assertion, leak violation) {
-	untold := "it takes create, read, and a search, export or list to see that an object is there without reading it"
+	unknown := "that needs create, read, and a search, export or list that shows an object without reading it"
 	if rr.Read != nil && rr.Create != nil && rr.discoveryOp() != "" {
 		r.eachPair(func(owner, intruder *tenant) {
 			if len(a.violations) == 0 {
-				untold = r.compareBeforeAfterOwner(rr, a, leak, owner, intruder)
+				unknown = r.compareBeforeAfterOwner(rr, a, leak, owner, intruder)
 			}
 		})
 	}
 	if len(a.violations) == 0 {
-		r.violatedNoEvidence(a, ruleInconclusive, probe.ControlFailed, "%s is shown another's anyway, and whether something between them keeps it could not be told: %s", rr.name, untold)
+		r.inconclusive(a, nil, probe.ControlFailed, "%s shows other orgs' objects in any case, and whether a cache keeps them is not known: %s", rr.name, unknown)
 	}
 }
 
-// compareBeforeAfterOwner has a new object that nobody has asked for be asked for by an intruder, then by its owner, and by the intruder
-// again. Where that tells nothing it returns why.
-func (r *run) compareBeforeAfterOwner(rr *resourceRun, a *assertion, leak violation, owner, intruder *tenant) (untold string) {
+// compareBeforeAfterOwner has an intruder request a new object before its owner does and again after that. If that is no
+// evidence of a leak, it returns why.
+func (r *run) compareBeforeAfterOwner(rr *resourceRun, a *assertion, leak violation, owner, intruder *tenant) (unknown string) {
 	obj, ok := r.seedObject(rr, owner, a, mutation{}, nil)
 	if !ok {
-		return "" // noted
+		return "" // recorded
 	}
 	if !r.poll(r.p.VisibilityDelay.D(), func() bool { return r.listAsOwner(a, obj, rr.discoveryOp()).visibility == visible }) {
 		return "a new object of " + owner.name + " is not found by its " + rr.discoveryOp()
 	}
-	var cold, warm visibility
+	var before, after visibility
 	var first, second *httpx.Answer
-	// What is found already may still be missing where it is read: it gets as long again.
+	// A read may lag behind the operation that found the object: give it as long again.
 	r.poll(time.Since(obj.createdAt)+readLag, func() bool {
-		cold, first = r.fetchAs(a, obj, intruder)
-		return cold != notFound || shownIn(first, obj)
+		before, first = r.fetchAs(a, obj, intruder)
+		return before != notFound || shownIn(first, obj)
 	})
 	own, _ := r.fetchAs(a, obj, owner)
-	warm, second = r.fetchAs(a, obj, intruder)
+	after, second = r.fetchAs(a, obj, intruder)
 	switch {
-	case cold == visibilityUnknown || own != visible || warm == visibilityUnknown:
-		return "a new object could not be asked for in turn"
-	case cold == visible || shownIn(first, obj):
-		r.violated(a, first, ruleInconclusive, probe.ControlFailed, "%s was shown an object of %s that nobody had asked for before: that is no cache, or not a cache alone", intruder.name, owner.name)
-	case warm == visible || shownIn(second, obj):
+	case before == visibilityUnknown || own != visible || after == visibilityUnknown:
+		return "a new object could not be requested in turn"
+	case before == visible || shownIn(first, obj):
+		r.inconclusive(a, first, probe.ControlFailed, "%s was shown an object of %s that nobody had requested before: the cause is not a cache, or not only a cache", intruder.name, owner.name)
+	case after == visible || shownIn(second, obj):
 		a.rootCause = true
-		r.violated(a, second, ruleLeak, leak.why, "%s was shown an object of %s only after %s had asked for it: something between them keeps answers and does not know the org",
+		r.violated(a, second, ruleLeak, leak.Reason, "%s was shown an object of %s only after %s had requested it: a cache between them does not distinguish orgs",
 			intruder.name, owner.name, owner.name)
 	}
-	return "with a new object it was not seen again"
+	return "a new object was not leaked again"
 }
 
-// readLag is how long a read may lag behind a search that does not.
+// readLag is how long a read may lag behind a search.
 const readLag = 250 * time.Millisecond
 
-// discoveryOp is the operation by which an object can be seen without being read: the one whose request is the least like
-// another's first.
+// discoveryOp is the operation that shows an object without reading it: the one whose request differs most from that of
+// another org comes first.
 func (r *Resource) discoveryOp() string {
 	for _, op := range []string{"search", "export", "list"} {
 		if r.template(op) != nil {
@@ -101,35 +101,35 @@ func (r *Resource) discoveryOp() string {
 	return ""
 }
 
-// shownIn reports whether a canary is anywhere in an answer.
+// shownIn reports whether a canary is anywhere in a response.
 func shownIn(answer *httpx.Answer, obj seededObject) bool {
 	return canary.NewHaystack(answer.Body).Find(obj.needles[0]) != "" || canary.NewHaystack(headText(answer)).Find(obj.needles[0]) != ""
 }
 
-// expectOwn notes against the claim where an owner was not answered its own canary, or in a way that a shared cache may keep.
+// expectOwn records a violation unless an owner is shown its own canary, in a response that no shared cache may keep.
 func (r *run) expectOwn(req request, answer *httpx.Answer, obj seededObject) {
-	if why, detail, ok := r.unsuccessful(req, answer, req.template.Status); ok {
-		r.violated(req.assertion, answer, ruleInconclusive, why, "%s cannot be shown its own: %s", req.tenant.name, detail)
+	if o := expectSuccess(req, answer, req.template.Status); !o.Passed() {
+		r.inconclusive(req.assertion, answer, o.Reason, "%s cannot be shown its own canary: %s", req.tenant.name, o.Detail)
 		return
 	}
 	if req.op() == "read" && canary.NewHaystack(answer.Body).Find(obj.needles[0]) == "" {
-		r.violated(req.assertion, answer, ruleInconclusive, probe.StaleOrCached, "%s is not answered its own canary: %s", req.tenant.name, req.describe())
+		r.inconclusive(req.assertion, answer, probe.StaleOrCached, "%s is not shown its own canary: %s", req.tenant.name, req.describe())
 	}
-	if why := r.p.cacheableBecause(answer.Header); why != "" {
-		r.violated(req.assertion, answer, ruleInconclusive, probe.StaleOrCached, "a shared cache may keep what %s is answered: %s", req.tenant.name, why)
+	if why := cacheableBecause(answer.Header); why != "" {
+		r.inconclusive(req.assertion, answer, probe.StaleOrCached, "a shared cache may keep the response to %s: %s", req.tenant.name, why)
 	}
 }
 
-// cacheableBecause says why a cache that stands before the API may store an answer and give it to another org (RFC 9111, sections
-// 3 and 3.5); empty if it may not.
-func (p *Probe) cacheableBecause(h http.Header) string {
+// cacheableBecause says why a shared cache may store a response and give it to another org (RFC 9111, sections 3 and
+// 3.5); empty if it may not.
+func cacheableBecause(h http.Header) string {
 	control := strings.ToLower(strings.Join(h.Values("Cache-Control"), ","))
 	vary := strings.ToLower(strings.Join(h.Values("Vary"), ","))
-	says := func(word string) bool { return strings.Contains(control, word) }
-	if says("no-store") || says("private") || strings.Contains(vary, "*") || strings.Contains(vary, "authorization") {
+	has := func(directive string) bool { return strings.Contains(control, directive) }
+	if has("no-store") || has("private") || strings.Contains(vary, "*") || strings.Contains(vary, "authorization") {
 		return ""
 	}
-	if says("public") || says("s-maxage") {
+	if has("public") || has("s-maxage") {
 		return "Cache-Control allows it and Vary does not name the credential"
 	}
 	return ""

@@ -12,67 +12,67 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// keeper is a cache of reads that does not know the org, behind whatever asks who it is.
-type keeper struct {
-	mu   sync.Mutex
-	kept map[string]string
+// sharedCache is a cache of reads that does not know the org, behind whatever asks who it is.
+type sharedCache struct {
+	mu     sync.Mutex
+	bodies map[string]string
 }
 
-func (k *keeper) twist(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-	if q.op != "read" || !q.rightly() {
-		honest(w, q.Request)
+func (k *sharedCache) intercept(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+	if q.op != "read" || !q.namesOwnOrg() {
+		next(w, q.Request)
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if q.org == q.owner {
-		k.kept[q.URL.String()] = marshal(q.note)
+		k.bodies[q.URL.String()] = marshal(q.note)
 	}
-	if body := k.kept[q.URL.String()]; body != "" {
+	if body := k.bodies[q.URL.String()]; body != "" {
 		reply(w, 200, body)
 		return
 	}
-	honest(w, q.Request)
+	next(w, q.Request)
 }
 
-// TestWhatIsBetweenIsToldFromWhatIsBehind: whether a leak is that of a cache or of the service decides where to look.
-func TestWhatIsBetweenIsToldFromWhatIsBehind(t *testing.T) {
-	cached := func(api *notebook) { api.twist = (&keeper{kept: map[string]string{}}).twist }
-	shown := func(api *notebook) {
-		api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-			if q.op == "read" && q.rightly() && q.foreign() {
+// TestCache_distinguishedFromService: whether a leak is that of a cache or of the service decides where to look.
+func TestCache_distinguishedFromService(t *testing.T) {
+	cached := func(api *notesAPI) { api.intercept = (&sharedCache{bodies: map[string]string{}}).intercept }
+	shown := func(api *notesAPI) {
+		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op == "read" && q.namesOwnOrg() && q.foreign() {
 				reply(w, 200, marshal(q.note))
 				return
 			}
-			honest(w, q.Request)
+			next(w, q.Request)
 		}
 	}
 	const (
-		onlyAfter = "cache@notes/cache fail(leak_body): red was shown an object of blue only after blue had asked for it"
-		anyway    = "cache@notes/cache inconclusive(control_failed): red was shown an object of blue that nobody had asked for before"
-		untold    = "cache@notes/cache inconclusive(control_failed): notes is shown another's anyway, and whether something between them keeps it could not be told: "
+		onlyAfter = "cache@notes/cache fail(leak_body): red was shown an object of blue only after blue had requested it"
+		anyway    = "cache@notes/cache inconclusive(control_failed): red was shown an object of blue that nobody had requested before"
+		unknown   = "cache@notes/cache inconclusive(control_failed): notes shows other orgs' objects in any case, and whether a cache keeps them is not known: "
 	)
 	for name, c := range map[string]struct {
-		breaks func(api *notebook)
+		breaks func(api *notesAPI)
 		change []string
 		first  string
 		cache  string
 	}{
 		"a cache": {cached, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
-		"a cache before a store that lags": {func(api *notebook) {
+		"a cache before a store that lags": {func(api *notesAPI) {
 			cached(api)
 			api.lag = 100 * time.Millisecond
 		}, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
-		"a cache that keeps denials as well": {func(api *notebook) {
-			keeps := &keeper{kept: map[string]string{}}
+		"a cache that keeps denials as well": {func(api *notesAPI) {
+			keeps := &sharedCache{bodies: map[string]string{}}
 			var denied sync.Map
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-				if q.op != "read" || !q.rightly() {
-					honest(w, q.Request)
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if q.op != "read" || !q.namesOwnOrg() {
+					next(w, q.Request)
 					return
 				}
 				taken := httptest.NewRecorder()
-				keeps.twist(taken, q, honest)
+				keeps.intercept(taken, q, next)
 				if _, before := denied.Load(q.id); before || taken.Code == 404 {
 					denied.Store(q.id, true)
 					reply(w, 404, `{"error":"not_found"}`)
@@ -80,95 +80,95 @@ func TestWhatIsBetweenIsToldFromWhatIsBehind(t *testing.T) {
 				}
 				reply(w, taken.Code, taken.Body.String())
 			}
-		}, []string{"interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1"}, "isolated@notes/read fail(leak_body)", untold + "a new object could not be asked for in turn"},
+		}, []string{"interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1"}, "isolated@notes/read fail(leak_body)", unknown + "a new object could not be requested in turn"},
 		"the service": {shown, nil, "isolated@notes/read fail(leak_body)", anyway},
-		"the service, in one direction": {func(api *notebook) {
+		"the service, in one direction": {func(api *notesAPI) {
 			shown(api)
-			all := api.twist
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			all := api.intercept
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				if q.org == "red" {
-					honest(w, q.Request)
+					next(w, q.Request)
 					return
 				}
-				all(w, q, honest)
+				all(w, q, next)
 			}
-		}, nil, "isolated@notes/read fail(leak_body)", "cache@notes/cache inconclusive(control_failed): blue was shown an object of red that nobody had asked for before"},
-		"the service, in a header": {func(api *notebook) {
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-				if q.op == "read" && q.rightly() && q.foreign() {
+		}, nil, "isolated@notes/read fail(leak_body)", "cache@notes/cache inconclusive(control_failed): blue was shown an object of red that nobody had requested before"},
+		"the service, in a header": {func(api *notesAPI) {
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if q.op == "read" && q.namesOwnOrg() && q.foreign() {
 					w.Header().Set("X-Debug", q.note.Text)
 				}
-				honest(w, q.Request)
+				next(w, q.Request)
 			}
 		}, nil, "isolated@notes/read fail(leak_header)", anyway},
-		"the service, once": {func(api *notebook) {
+		"the service, once": {func(api *notesAPI) {
 			shown(api)
-			once, all := sync.Once{}, api.twist
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-				if q.op != "read" || !q.rightly() || !q.foreign() {
-					honest(w, q.Request)
+			once, all := sync.Once{}, api.intercept
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if q.op != "read" || !q.namesOwnOrg() || !q.foreign() {
+					next(w, q.Request)
 					return
 				}
 				rest := true
-				once.Do(func() { rest = false; all(w, q, honest) })
+				once.Do(func() { rest = false; all(w, q, next) })
 				if rest {
-					honest(w, q.Request)
+					next(w, q.Request)
 				}
 			}
-		}, nil, "isolated@notes/read fail(leak_body)", untold + "with a new object it was not seen again"},
-		"a store that never lists what is new": {func(api *notebook) {
+		}, nil, "isolated@notes/read fail(leak_body)", unknown + "a new object was not leaked again"},
+		"a store that never lists what is new": {func(api *notesAPI) {
 			shown(api)
-			all := api.twist
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-				text, first := q.URL.Query().Get("q"), api.left()
-				if q.op == "search" && q.rightly() && !slices.ContainsFunc(first[:min(2, len(first))], func(m note) bool { return m.Text == text }) {
+			all := api.intercept
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				text, first := q.URL.Query().Get("q"), api.list()
+				if q.op == "search" && q.namesOwnOrg() && !slices.ContainsFunc(first[:min(2, len(first))], func(m note) bool { return m.Text == text }) {
 					reply(w, 200, `{"notes":[],"next":""}`)
 					return
 				}
-				all(w, q, honest)
+				all(w, q, next)
 			}
-		}, nil, "isolated@notes/read fail(leak_body)", untold + "a new object of red is not found by its search"},
+		}, nil, "isolated@notes/read fail(leak_body)", unknown + "a new object of red is not found by its search"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newNotebook("header")
+			api := newNotesAPI("header")
 			c.breaks(api)
-			r := api.examined(t, c.change...)
-			wantFirst(t, r, c.first)
+			r := api.runProbe(t, c.change...)
+			expectDecisive(t, r, c.first)
 			if got := probetest.Lines(r); !strings.Contains(got, c.cache) {
 				t.Errorf("want %q in\n%s", c.cache, got)
 			}
-			if left, known := len(api.left()), measured(r, "probe_isolation_leftovers"); float64(left) > known {
+			if left, known := len(api.list()), measuredValue(r, "probe_isolation_orphaned_canaries"); float64(left) > known {
 				t.Errorf("%d notes are left, and %g are known of", left, known)
 			}
-			if got, want := measured(r, "probe_isolation_breach_total", "notes/cache") == 1, c.cache == onlyAfter; got != want {
+			if got, want := measuredValue(r, "probe_isolation_breach_total", "notes/cache") == 1, c.cache == onlyAfter; got != want {
 				t.Errorf("a breach of the cache is counted: %t, want %t", got, want)
 			}
 		})
 	}
 }
 
-// TestAnswersThatCachesMayKeep are those that a cache in front may give to another org.
-func TestAnswersThatCachesMayKeep(t *testing.T) {
+// TestCache_cacheableResponses are those that a cache in front may give to another org.
+func TestCache_cacheableResponses(t *testing.T) {
 	for control, want := range map[string]string{
 		"public, max-age=60": "cache@notes/cache inconclusive(stale_or_cached)",
 		"s-maxage=60":        "cache@notes/cache inconclusive(stale_or_cached)",
 		"private":            "pass",
 		"":                   "pass", // RFC 9111, section 3.5: a shared cache does not store what was asked with Authorization
 	} {
-		api := newNotebook("header")
-		api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-			honest(&relabelled{w, control}, q.Request)
+		api := newNotesAPI("header")
+		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			next(&cacheControlWriter{w, control}, q.Request)
 		}
-		wantFirst(t, api.examined(t), want)
+		expectDecisive(t, api.runProbe(t), want)
 	}
 }
 
-type relabelled struct {
+type cacheControlWriter struct {
 	http.ResponseWriter
 	control string
 }
 
-func (r *relabelled) WriteHeader(status int) {
+func (r *cacheControlWriter) WriteHeader(status int) {
 	r.Header().Del("Cache-Control")
 	if r.control != "" {
 		r.Header().Set("Cache-Control", r.control)

@@ -7,8 +7,8 @@ import (
 	"prober/internal/probe"
 )
 
-// testInterleaving has the orgs take turns at reading their own over shared connections, some hanging up in the middle of
-// the answer (row 12). Each answer must hold the caller's own canary and no other.
+// testInterleaving has the orgs take turns at reading their own canaries over shared connections, and cancels some of the
+// requests in the middle of the response. Each response must contain the caller's own canary and no other.
 func (r *run) testInterleaving(rr *resourceRun) bool {
 	a := rr.assertion(checkInterleave, "interleave")
 	if a == nil {
@@ -27,13 +27,13 @@ func (r *run) testInterleaving(rr *resourceRun) bool {
 		if req.abandonAfter > 0 && (answer.Reason == probe.Cancelled && answer.Status != 0 || answer.Reason == probe.OK) {
 			return
 		}
-		if why, detail, ok := r.unsuccessful(req, answer, req.template.Status); ok {
-			r.violated(a, answer, ruleInconclusive, why, "%s cannot be shown its own: %s", t.name, detail)
+		if o := expectSuccess(req, answer, req.template.Status); !o.Passed() {
+			r.inconclusive(a, answer, o.Reason, "%s cannot be shown its own canary: %s", t.name, o.Detail)
 			return
 		}
 		own[i] = canary.NewHaystack(answer.Body).Find(obj.needles[0]) != ""
 		if !own[i] && op == "read" {
-			r.violated(a, answer, ruleCrossTalk, crossTalk, "%s asked for its own and was answered something else: %s", t.name, req.describe())
+			r.violated(a, answer, ruleCrossTalk, crossTalk, "%s requested its own canary and got something else: %s", t.name, req.describe())
 		}
 	})
 	clean := 0
@@ -46,16 +46,16 @@ func (r *run) testInterleaving(rr *resourceRun) bool {
 	r.ownResponses += clean
 	r.mu.Unlock()
 	if clean > 0 {
-		r.complete(a, fmt.Sprintf("0 of %d answers on shared connections were another org's, so at most %.1f %% are, with 95 %% confidence", clean, 300/float64(clean)))
+		r.complete(a, fmt.Sprintf("0 of %d responses on shared connections were another org's, so at most %.1f %% are, with 95 %% confidence", clean, 300/float64(clean)))
 	} else {
-		r.violatedNoEvidence(a, ruleInconclusive, probe.NothingChecked, "no answer held the caller's own canary")
+		r.inconclusive(a, nil, probe.NothingChecked, "no response contained the caller's own canary")
 	}
-	r.tested(12)
+	r.tested(rowInterleaved)
 	return true
 }
 
-// cancelled reports whether the i-th of the interleaved requests hangs up: evenly spread over the first three quarters, so
-// that what a hang-up leaves behind falls to one of those that follow.
+// cancelled reports whether the i-th of the interleaved requests is cancelled. These are spread evenly over the first
+// three quarters, so that later requests meet whatever a cancelled one leaves on its connection.
 func (p *Probe) cancelled(i int) bool {
 	all := p.Interleave.Requests * p.Interleave.CancelPercent / 100
 	first := max(p.Interleave.Requests*3/4, all)

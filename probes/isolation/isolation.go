@@ -1,15 +1,15 @@
-// Package isolation asks whether one tenant is kept from the data of another.
+// Package isolation tests with test orgs whether one tenant can see, change or delete another tenant's data.
 package isolation
 
 import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"prober/internal/canary"
@@ -19,18 +19,18 @@ import (
 	"prober/probes/internal/expect"
 )
 
-// Probe asks whether one tenant is kept from what is another's. It plants a canary with each of two or more test
-// orgs and asks for it as every other org: by reading, listing, searching, exporting, counting, changing and deleting,
-// with the org context right, missing and forged, as nobody, out of caches and on shared connections. A denial counts
-// only where the owner sees its own canary before and after, unchanged.
+// A Probe tests whether one tenant can reach another's data. It creates a canary in each of two or more test orgs and
+// tries as every other org to read, list, search, export, count, change and delete it: with the right org, a missing one
+// and a forged one, without a credential, through caches and on shared connections. A denial counts only if the owner
+// sees its own canary before and after, unchanged.
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
 	Base                    string                             `yaml:"base" required:"true" doc:"scheme, host and path that the URLs of the requests are below"`
 	Address                 string                             `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
 	Orgs                    map[string]*Org                    `yaml:"orgs" required:"true" doc:"by name, two to five test orgs"`
-	UnauthorizedCredentials map[string]*UnauthorizedCredential `yaml:"strangers" doc:"by name, credentials that must be accepted nowhere, such as an expired token"`
-	Identity                Identity                           `yaml:"whoami" required:"true" doc:"the request that identifies the owner of a credential"`
+	UnauthorizedCredentials map[string]*UnauthorizedCredential `yaml:"unauthorized_credentials" renamed:"strangers" doc:"by name, credentials that must be accepted nowhere, such as an expired token"`
+	Identity                Identity                           `yaml:"identity" renamed:"whoami" required:"true" doc:"the request that identifies the owner of a credential"`
 	Resources               map[string]*Resource               `yaml:"resources" required:"true" doc:"by name, the kinds of objects that orgs have"`
 	Denied                  httpx.Statuses                     `yaml:"denied" doc:"statuses that deny another org's object"`
 	Rejected                httpx.Statuses                     `yaml:"rejected" doc:"statuses that reject a missing or wrong org"`
@@ -39,15 +39,15 @@ type Probe struct {
 	Overrides               Overrides                          `yaml:"overrides" doc:"undocumented ways to name an org that the API might accept"`
 	Interleave              Interleaving                       `yaml:"interleave" doc:"reads of the orgs in turn on shared connections"`
 	Concurrency             int                                `yaml:"concurrency" doc:"number of concurrent requests"`
-	VisibilityDelay         probe.Duration                     `yaml:"settle" doc:"how long after its creation an owner may not see an object yet"`
+	VisibilityDelay         probe.Duration                     `yaml:"visibility_delay" renamed:"settle" doc:"how long after its creation an owner may not see an object yet"`
 	MaxRequests             int                                `yaml:"max_requests" doc:"maximum number of requests in a run, clean-up aside; what is not tried is not proven"`
 	Replica                 string                             `yaml:"replica" doc:"this prober's name in the canaries; default: the host's name"`
 
-	baseURL      *url.URL             // base
-	orgHeaders   map[string]string    // headers that hold {org}
-	anonymous    *httpx.Client        // its connections are everybody's; it sends no credential
+	baseURL      *url.URL             // Base, parsed
+	orgHeaders   map[string]string    // headers that contain {org}
+	anonymous    *httpx.Client        // sends no credential; all other clients share its connections
 	tenants      []*tenant            // by name
-	unauthorized []unauthorizedCaller // nobody, then who makes one up, then those of the settings by name
+	unauthorized []unauthorizedCaller // no credential, a made-up one, then those of the settings by name
 	orphans      orphanStore
 }
 
@@ -91,19 +91,18 @@ func New() *Probe {
 	return p
 }
 
-// Validate reports what is wrong with the settings. What could not prove isolation is refused: one org under two
+// Validate reports what is wrong with the settings. It rejects whatever could not prove isolation: one org under two
 // names, a resource whose owner cannot see its own objects, writing to orgs that nothing marks as test orgs.
 func (p *Probe) Validate() error {
-	var wrong []error
 	p.Base = strings.TrimSuffix(p.Base, "/")
-	at, err := url.Parse(p.Base)
-	if err != nil || at.Host == "" || at.RawQuery != "" || at.Fragment != "" {
-		return probe.Settingf("base", "expected scheme, host and optionally a path, such as https://api.example/v1")
+	base, err := url.Parse(p.Base)
+	if err != nil || base.Host == "" || base.RawQuery != "" || base.Fragment != "" {
+		return probe.Settingf("base", "expected a scheme, a host and perhaps a path, such as https://api.example/v1")
 	}
-	p.baseURL = at
-	wrong = append(wrong, p.validateNumbers(), p.validateStatuses(), p.buildClients())
+	p.baseURL = base
+	wrong := []error{p.validateNumbers(), p.validateStatuses(), p.buildClients()}
 	if p.Connection != "reuse" {
-		wrong = append(wrong, probe.Settingf("connection", "expected reuse: connections that the orgs share are what is tested"))
+		wrong = append(wrong, probe.Settingf("connection", "expected reuse: what the orgs share is what is tested"))
 	}
 	for _, key := range p.Credentials() {
 		wrong = append(wrong, probe.Settingf(key, "belongs to the orgs, one each"))
@@ -118,56 +117,62 @@ func (p *Probe) Validate() error {
 		p.Replica, _ = os.Hostname()
 	}
 	p.Replica = canary.Replica(p.Replica)
-	wrong = append(wrong, p.validateResources(), p.validateWhoami())
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.validateResources(), p.validateIdentity())...)
 }
 
 func (p *Probe) validateNumbers() error {
 	var wrong []error
-	within := func(path string, n, least, most int) {
-		if n < least || n > most {
-			wrong = append(wrong, probe.Settingf(path, "expected %d to %d, got %d", least, most, n))
+	within := func(path string, n, lowest, highest int) {
+		if n < lowest || n > highest {
+			wrong = append(wrong, probe.Settingf(path, "expected %d to %d, got %d", lowest, highest, n))
 		}
 	}
 	within("concurrency", p.Concurrency, 1, 16)
 	within("max_requests", p.MaxRequests, 50, maxRequestsBound)
 	within("interleave.requests", p.Interleave.Requests, 0, maxInterleaved)
-	within("interleave.cancel", p.Interleave.CancelPercent, 0, 90)
+	within("interleave.cancel_percent", p.Interleave.CancelPercent, 0, 90)
 	if p.VisibilityDelay < 0 || p.VisibilityDelay.D() > time.Minute {
-		wrong = append(wrong, probe.Settingf("settle", "expected at most 1m"))
+		wrong = append(wrong, probe.Settingf("visibility_delay", "expected 0s to 1m"))
 	}
 	return errors.Join(wrong...)
 }
 
 func (p *Probe) validateStatuses() error {
 	var wrong []error
-	for key, s := range map[string]httpx.Statuses{"denied": p.Denied, "rejected": p.Rejected, "unauthenticated": p.Unauthenticated} {
-		if !s.Denial() || s.Contains(429) {
-			wrong = append(wrong, probe.Settingf(key, "expected statuses from 400 to 499 that deny; 429 says not now"))
-		}
+	for path, s := range map[string]httpx.Statuses{"denied": p.Denied, "rejected": p.Rejected, "unauthenticated": p.Unauthenticated} {
+		wrong = append(wrong, validateDenial(path, s))
 	}
-	if p.Denied.Contains(401) {
-		wrong = append(wrong, probe.Settingf("denied", "401 says that the credential is not accepted, which proves nothing"))
+	if p.Denied.Contains(http.StatusUnauthorized) {
+		wrong = append(wrong, probe.Settingf("denied", "401 means that the credential is not accepted, which proves nothing"))
 	}
 	return errors.Join(wrong...)
 }
 
-func (p *Probe) validateWhoami() error {
+// validateDenial checks the statuses of a setting that must all refuse access.
+func validateDenial(path string, s httpx.Statuses) error {
+	if !s.Denial() || s.Contains(http.StatusTooManyRequests) {
+		return probe.Settingf(path, "expected statuses from 400 to 499 that refuse access; 429 limits the rate")
+	}
+	return nil
+}
+
+func (p *Probe) validateIdentity() error {
 	var wrong []error
 	if p.Identity.Org.IsZero() {
-		wrong = append(wrong, probe.Settingf("whoami.org", "is missing: nothing else shows that the credentials belong to different orgs"))
+		wrong = append(wrong, probe.Settingf("identity.org", "is missing: only it shows that the credentials belong to different orgs"))
 	}
 	if p.Identity.URL == "" {
-		wrong = append(wrong, probe.Settingf("whoami.url", "is missing"))
+		wrong = append(wrong, probe.Settingf("identity.url", "is missing"))
+	} else {
+		wrong = append(wrong, probe.InSetting("identity", (&Template{URL: p.Identity.URL}).validate(p, checkIdentity)))
 	}
-	marks := expect.Expect{JSON: p.Identity.TestOrg}
-	wrong = append(wrong, probe.InSetting("whoami", (&Template{URL: p.Identity.URL}).validate(p, "whoami")),
-		probe.InSetting("whoami.test_org", expect.ValidateJSON(p.Identity.TestOrg)))
-	if negative := marks.Negative(); negative != "" {
-		wrong = append(wrong, probe.Settingf("whoami.test_org", "%s is negative: any org would be taken for a test org", negative))
+	marker := expect.Expect{JSON: p.Identity.TestOrg}
+	wrong = append(wrong, probe.InSetting("identity.test_org", expect.ValidateJSON(p.Identity.TestOrg)))
+	if negative := marker.Negative(); negative != "" {
+		wrong = append(wrong, probe.Settingf("identity.test_org", "%s is negative: any org would count as a test org", negative))
 	}
 	if p.writes() && len(p.Identity.TestOrg) == 0 {
-		wrong = append(wrong, probe.Settingf("whoami.test_org", "is missing: nothing is written to an org that does not say that it is a test org"))
+		wrong = append(wrong, probe.Settingf("identity.test_org", "is missing: nothing is written to an org that is not marked as a test org"))
 	}
 	return errors.Join(wrong...)
 }
@@ -176,12 +181,12 @@ func (p *Probe) validateResources() error {
 	var wrong []error
 	reads, lists := false, false
 	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
-		r := p.Resources[name]
+		r, path := p.Resources[name], "resources."+name
 		if r == nil || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || len(name) > 40 {
-			wrong = append(wrong, probe.Settingf("resources."+name, "expected operations, and a name of lower-case letters, digits, _ and -"))
+			wrong = append(wrong, probe.Settingf(path, "expected operations, and a name of lower case letters, digits, _ and -"))
 			continue
 		}
-		wrong = append(wrong, probe.InSetting("resources."+name, r.validate(p)))
+		wrong = append(wrong, probe.InSetting(path, r.validate(p)))
 		reads = reads || r.Read != nil
 		lists = lists || r.List != nil || r.Search != nil || r.Export != nil
 	}
@@ -201,9 +206,9 @@ func (p *Probe) writes() bool {
 	return false
 }
 
-// Checks names what a run notes.
+// Checks lists the names of the checks of a run.
 func (p *Probe) Checks() []string {
-	names := []string{"whoami"}
+	names := []string{checkIdentity}
 	for _, c := range checkNames {
 		if slices.ContainsFunc(newPlan(p).assertions, func(a *assertion) bool { return a.check == c }) {
 			names = append(names, c)
@@ -215,8 +220,8 @@ func (p *Probe) Checks() []string {
 // ExpectedStatuses lists the denials that the probe provokes on purpose, by surface.
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	expected := union(union(p.Denied, p.Rejected), p.Unauthenticated)
-	for _, who := range p.unauthorized {
-		expected = union(expected, who.refused)
+	for _, caller := range p.unauthorized {
+		expected = union(expected, caller.statuses)
 	}
 	codes := map[string][]int{}
 	for _, surface := range newPlan(p).surfaces() {
@@ -225,7 +230,7 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 	return codes
 }
 
-// InitialSamples lists what is counted from the start, breaches at 0.
+// InitialSamples lists the counters, at 0, and the time of the last proof of each surface.
 func (p *Probe) InitialSamples() []probe.Sample {
 	all := []probe.Sample{{Measure: cleanUpFailures}}
 	for _, surface := range newPlan(p).surfaces() {
@@ -238,30 +243,22 @@ func (p *Probe) InitialSamples() []probe.Sample {
 // Close ends the connections that are kept. The probe may still be asked.
 func (p *Probe) Close() { p.anonymous.Close() }
 
-// Ask runs the matrix. Whatever it planted it removes, also when time is up or the prober stops.
-func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+// cleanUpShare is the part of a run's time that is kept for cleaning up.
+const cleanUpShare = 0.15
+
+// Ask runs the matrix. It removes whatever it created, also when its time is up or the prober stops.
+func (p *Probe) Ask(ctx context.Context, result *probe.Result) {
 	defer p.anonymous.Close()
-	work, done := reserve(ctx)
-	defer done()
-	x := newRun(p, work, r)
-	defer x.report()
-	if !x.identify() {
+	work, cancel := budget.Share(ctx, 1-cleanUpShare)
+	defer cancel()
+	r := newRun(p, work, result)
+	defer r.report()
+	if !r.identify() {
 		return
 	}
-	defer x.cleanUp(ctx)
-	x.cleanOrphans()
-	for _, rr := range x.plan.resources {
-		x.testResource(rr)
+	defer r.cleanUp(ctx)
+	r.cleanOrphans()
+	for _, rr := range r.plan.resources {
+		r.testResource(rr)
 	}
-}
-
-// reserve returns a context that leaves a part of the time for cleaning up.
-func reserve(ctx context.Context) (context.Context, context.CancelFunc) {
-	return budget.Share(ctx, 0.85)
-}
-
-// orphanStore are the canaries that a run could not delete, for the next one to try.
-type orphanStore struct {
-	mu      sync.Mutex
-	objects []seededObject
 }

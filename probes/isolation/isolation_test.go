@@ -22,124 +22,124 @@ import (
 )
 
 // foreign reports whether somebody asks for what is another org's.
-func (q *asked) foreign() bool { return q.org != "" && q.owner != "" && q.owner != q.org }
+func (q *apiRequest) foreign() bool { return q.org != "" && q.owner != "" && q.owner != q.org }
 
-// when has a test's answer given in place of the honest one while a condition holds.
-func when(holds func(q *asked) bool, then http.HandlerFunc) func(http.ResponseWriter, *asked, http.HandlerFunc) {
-	return func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-		if holds(q) {
+// interceptIf has a test's answer given in place of the next one while a condition holds.
+func interceptIf(cond func(q *apiRequest) bool, then http.HandlerFunc) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
+	return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if cond(q) {
 			then(w, q.Request)
 			return
 		}
-		honest(w, q.Request)
+		next(w, q.Request)
 	}
 }
 
-// rightly reports whether a request says its own org, by header.
-func (q *asked) rightly() bool {
+// namesOwnOrg reports whether a request says its own org, by header.
+func (q *apiRequest) namesOwnOrg() bool {
 	return q.org != "" && slices.Equal(q.Header.Values("X-Org-Id"), []string{q.org})
 }
 
-// on holds for an operation asked in the right way, by whomever for whatever.
-func on(op string) func(*asked) bool {
-	return func(q *asked) bool { return q.op == op && (q.rightly() || op == "whoami") }
+// operation holds for an operation asked in the right way, by whomever for whatever.
+func operation(op string) func(*apiRequest) bool {
+	return func(q *apiRequest) bool { return q.op == op && (q.namesOwnOrg() || op == "whoami") }
 }
 
-func foreignOn(op string) func(*asked) bool {
-	return func(q *asked) bool { return q.op == op && q.foreign() }
+func foreignOperation(op string) func(*apiRequest) bool {
+	return func(q *apiRequest) bool { return q.op == op && q.foreign() }
 }
 
-func status(code int) http.HandlerFunc {
+func respondStatus(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { reply(w, code, `{"error":"x"}`) }
 }
 
-// TestOrgsThatAreKeptApartPass: every way to say the org, every row of the matrix, and nothing left behind.
-func TestOrgsThatAreKeptApartPass(t *testing.T) {
+// TestIsolated: every way to say the org, every row of the matrix, and nothing left behind.
+func TestIsolated(t *testing.T) {
 	for _, style := range []string{"header", "path", "token"} {
 		t.Run(style, func(t *testing.T) {
-			api := newNotebook(style)
-			r := api.examined(t)
-			wantFirst(t, r, "pass")
-			if left := api.left(); len(left) > 0 {
+			api := newNotesAPI(style)
+			r := api.runProbe(t)
+			expectDecisive(t, r, "pass")
+			if left := api.list(); len(left) > 0 {
 				t.Errorf("%d notes are left", len(left))
 			}
-			if got := measured(r, "probe_isolation_rows", "asked"); got != 14 {
+			if got := measuredValue(r, "probe_isolation_matrix_rows", "tested"); got != 14 {
 				t.Errorf("%g rows of the matrix were asked, want all 14\n%s", got, probetest.Lines(r))
 			}
-			if got := measured(r, "probe_isolation_leak_rate_bound_ratio"); got != 3.0/32 {
+			if got := measuredValue(r, "probe_isolation_leak_rate_bound_ratio"); got != 3.0/32 {
 				t.Errorf("the bound is %g, want 3/n of 32 reads that were not abandoned", got)
 			}
-			if got, all := measured(r, "probe_isolation_requests"), float64(api.requests.Load()); got != all || got > 250 {
+			if got, all := measuredValue(r, "probe_isolation_requests"), float64(api.requests.Load()); got != all || got > 250 {
 				t.Errorf("%g requests are told of, %g came", got, all)
 			}
 		})
 	}
 }
 
-// TestADenialNeedsItsControls: a credential that is not accepted, a service that fails and an owner that is blind all
+// TestDenial_needsControls: a credential that is not accepted, a service that fails and an owner that is blind all
 // look like a denial to whoever asks only one question.
-func TestADenialNeedsItsControls(t *testing.T) {
+func TestDenial_needsControls(t *testing.T) {
 	for name, c := range map[string]struct {
-		twist func(http.ResponseWriter, *asked, http.HandlerFunc)
-		want  string
+		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
+		want      string
 	}{
-		"the intruder's credential expires": {when(foreignOn("read"), status(401)), "isolated@notes/read inconclusive(credential)"},
-		"the service fails":                 {when(foreignOn("read"), status(500)), "isolated@notes/read inconclusive(control_failed)"},
-		"the gateway fails":                 {when(foreignOn("read"), status(502)), "isolated@notes/read inconclusive(control_failed)"},
-		"the answer is cut off": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"the intruder's credential expires": {interceptIf(foreignOperation("read"), respondStatus(401)), "isolated@notes/read inconclusive(credential)"},
+		"the service fails":                 {interceptIf(foreignOperation("read"), respondStatus(500)), "isolated@notes/read inconclusive(control_failed)"},
+		"the gateway fails":                 {interceptIf(foreignOperation("read"), respondStatus(502)), "isolated@notes/read inconclusive(control_failed)"},
+		"the answer is cut off": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			reply(w, 404, `{}`)
 		}), "isolated@notes/read inconclusive(control_failed)"},
-		"the rate is limited": {when(foreignOn("read"), status(429)), "control@notes/read inconclusive(rate_limited)"},
-		"it is in a coding that nobody asked for": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"the rate is limited": {interceptIf(foreignOperation("read"), respondStatus(429)), "control@notes/read inconclusive(rate_limited)"},
+		"it is in a coding that nobody asked for": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "br")
 			reply(w, 404, `{}`)
 		}), "isolated@notes/read inconclusive(control_failed)"},
-		"the owner is answered 200 and an error": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+		"the owner is answered 200 and an error": {interceptIf(operation("list"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"error":"internal"}`)
 		}), "isolated@notes/list inconclusive(nothing_checked)"},
-		"nobody is sent to log in": {when(func(q *asked) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
+		"nobody is sent to log in": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}), "authenticated@notes/read inconclusive(control_failed)"},
-		"it redirects": {when(foreignOn("read"), func(w http.ResponseWriter, r *http.Request) {
+		"it redirects": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}), "isolated@notes/read inconclusive(control_failed)"},
-		"it comes out of a cache": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"it comes out of a cache": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Age", "60")
 			reply(w, 404, `{}`)
 		}), "isolated@notes/read inconclusive(stale_or_cached)"},
-		"a status that is no denial":    {when(foreignOn("read"), status(418)), "isolated@notes/read inconclusive(control_failed)"},
-		"the owner cannot read its own": {when(on("read"), status(404)), "control@notes/read inconclusive(control_failed)"},
-		"one owner cannot": {when(func(q *asked) bool { return q.op == "read" && q.org == "red" }, status(404)),
+		"a status that is no denial":    {interceptIf(foreignOperation("read"), respondStatus(418)), "isolated@notes/read inconclusive(control_failed)"},
+		"the owner cannot read its own": {interceptIf(operation("read"), respondStatus(404)), "control@notes/read inconclusive(control_failed)"},
+		"one owner cannot": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "red" }, respondStatus(404)),
 			"control@notes/read inconclusive(control_failed)"},
-		"the owner is shown something else": {when(on("read"), status(200)), "control@notes/read inconclusive(control_failed)"},
-		"nothing can be created":            {when(on("create"), status(503)), "control@notes/read inconclusive(control_failed)"},
-		"everything is down":                {when(func(*asked) bool { return true }, status(500)), "whoami@ inconclusive(control_failed)"},
-		"every token is refused":            {when(func(*asked) bool { return true }, status(401)), "whoami@ inconclusive(credential)"},
-		"everything is limited":             {when(func(*asked) bool { return true }, status(429)), "whoami@ inconclusive(rate_limited)"},
-		"nobody may update":                 {when(on("update"), status(403)), "isolated@notes/update inconclusive(control_failed)"},
-		"nobody may delete":                 {when(on("delete"), status(403)), "isolated@notes/delete inconclusive(control_failed)"},
-		"the path of delete is wrong":       {when(on("delete"), status(404)), "isolated@notes/delete inconclusive(control_failed)"},
-		"a body too large to be searched": {when(on("export"), func(w http.ResponseWriter, _ *http.Request) {
+		"the owner is shown something else": {interceptIf(operation("read"), respondStatus(200)), "control@notes/read inconclusive(control_failed)"},
+		"nothing can be created":            {interceptIf(operation("create"), respondStatus(503)), "control@notes/read inconclusive(control_failed)"},
+		"everything is down":                {interceptIf(func(*apiRequest) bool { return true }, respondStatus(500)), "identity@ inconclusive(control_failed)"},
+		"every token is refused":            {interceptIf(func(*apiRequest) bool { return true }, respondStatus(401)), "identity@ inconclusive(credential)"},
+		"everything is limited":             {interceptIf(func(*apiRequest) bool { return true }, respondStatus(429)), "identity@ inconclusive(rate_limited)"},
+		"nobody may update":                 {interceptIf(operation("update"), respondStatus(403)), "isolated@notes/update inconclusive(control_failed)"},
+		"nobody may delete":                 {interceptIf(operation("delete"), respondStatus(403)), "isolated@notes/delete inconclusive(control_failed)"},
+		"the path of delete is wrong":       {interceptIf(operation("delete"), respondStatus(404)), "isolated@notes/delete inconclusive(control_failed)"},
+		"a body too large to be searched": {interceptIf(operation("export"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Write(bytes.Repeat([]byte("x"), 2<<20))
 		}), "isolated@notes/export inconclusive(too_large)"},
-		"the list is empty, also of one's own": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+		"the list is empty, also of one's own": {interceptIf(operation("list"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"notes":[],"next":""}`)
 		}), "isolated@notes/list inconclusive(nothing_checked)"},
-		"a list without an end": {when(on("list"), func(w http.ResponseWriter, r *http.Request) {
+		"a list without an end": {interceptIf(operation("list"), func(w http.ResponseWriter, r *http.Request) {
 			reply(w, 200, `{"notes":[],"next":"`+r.URL.Query().Get("cursor")+`1"}`)
 		}), "isolated@notes/list inconclusive(too_large)"},
-		"a list that begins again": {when(on("list"), func(w http.ResponseWriter, _ *http.Request) {
+		"a list that begins again": {interceptIf(operation("list"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"notes":[],"next":"7"}`)
 		}), "isolated@notes/list inconclusive(control_failed)"},
-		"a count that never grows": {when(on("count"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"count":5}`) }),
+		"a count that never grows": {interceptIf(operation("count"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"count":5}`) }),
 			"isolated@notes/count inconclusive(nothing_checked)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newNotebook("header")
-			api.twist = c.twist
-			r := api.examined(t)
-			wantFirst(t, r, c.want)
+			api := newNotesAPI("header")
+			api.intercept = c.intercept
+			r := api.runProbe(t)
+			expectDecisive(t, r, c.want)
 			for _, c := range r.Checks {
 				if c.Verdict == probe.Fail {
 					t.Errorf("an innocent check fails: %s on %s (%s): %s", c.Name, c.Target, c.Reason, c.Detail)
@@ -149,21 +149,21 @@ func TestADenialNeedsItsControls(t *testing.T) {
 	}
 }
 
-// TestEveryBreachIsFound breaks the API in one place each.
-func TestEveryBreachIsFound(t *testing.T) {
-	api := &notebook{}
-	unscoped := func(op string) func(http.ResponseWriter, *asked, http.HandlerFunc) {
-		return func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-			if q.op == op && q.org != "" && slices.Equal(api.said(q), []string{q.org}) {
-				api.serve(w, q, everything)
+// TestBreaches breaks the API in one place each.
+func TestBreaches(t *testing.T) {
+	api := &notesAPI{}
+	unscoped := func(op string) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
+		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op == op && q.org != "" && slices.Equal(api.orgs(q), []string{q.org}) {
+				api.serve(w, q, anyNote)
 				return
 			}
-			honest(w, q.Request)
+			next(w, q.Request)
 		}
 	}
 	for name, c := range map[string]struct {
-		twist func(http.ResponseWriter, *asked, http.HandlerFunc)
-		want  string
+		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
+		want      string
 	}{
 		"read":                           {unscoped("read"), "isolated@notes/read fail(leak_body)"},
 		"list":                           {unscoped("list"), "isolated@notes/list fail(leak_list)"},
@@ -172,87 +172,87 @@ func TestEveryBreachIsFound(t *testing.T) {
 		"count":                          {unscoped("count"), "isolated@notes/count fail(leak_list)"},
 		"update":                         {unscoped("update"), "isolated@notes/update fail(foreign_write)"},
 		"delete":                         {unscoped("delete"), "isolated@notes/delete fail(foreign_delete)"},
-		"a delete that only says so":     {when(foreignOn("delete"), status(204)), "isolated@notes/delete fail(misleading_success)"},
-		"an update that only says so":    {when(foreignOn("update"), status(200)), "isolated@notes/update fail(misleading_success)"},
-		"a read that shows another page": {when(foreignOn("read"), status(200)), "isolated@notes/read fail(misleading_success)"},
-		"a delete that denies and deletes": {func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		"a delete that only says so":     {interceptIf(foreignOperation("delete"), respondStatus(204)), "isolated@notes/delete fail(misleading_success)"},
+		"an update that only says so":    {interceptIf(foreignOperation("update"), respondStatus(200)), "isolated@notes/update fail(misleading_success)"},
+		"a read that shows another page": {interceptIf(foreignOperation("read"), respondStatus(200)), "isolated@notes/read fail(misleading_success)"},
+		"a delete that denies and deletes": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if q.op == "delete" && q.foreign() {
 				api.mu.Lock()
-				if i := api.find(q.id); i >= 0 {
+				if i := api.index(q.id); i >= 0 {
 					api.notes = slices.Delete(api.notes, i, i+1)
 				}
 				api.mu.Unlock()
 			}
-			honest(w, q.Request)
+			next(w, q.Request)
 		}, "isolated@notes/delete fail(foreign_delete)"},
-		"the org in the body decides": {func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		"the org in the body decides": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			var sent struct {
 				Text string
 				Org  string `json:"org_id"`
 			}
 			if q.op != "create" || q.org == "" {
-				honest(w, q.Request)
+				next(w, q.Request)
 				return
 			}
 			json.NewDecoder(q.Body).Decode(&sent)
 			if sent.Org == "" {
 				sent.Org = q.org
 			}
-			api.plant(sent.Org, "by-body-"+sent.Text, sent.Text)
+			api.add(sent.Org, "by-body-"+sent.Text, sent.Text)
 			reply(w, 201, `{"id":"by-body-`+sent.Text+`"}`)
 		}, "isolated@notes/create fail(foreign_write)"},
-		"a list holds another's id and no content": {func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		"a list holds another's id and no content": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if q.op == "list" {
-				for _, m := range api.left() {
+				for _, m := range api.list() {
 					if m.org != q.org {
 						w.Header().Add("X-Hidden", "1")
-						reply(w, 200, marshal(map[string]any{"notes": append(ownOf(api, q.org), note{ID: m.ID}), "next": ""}))
+						reply(w, 200, marshal(map[string]any{"notes": append(notesOf(api, q.org), note{ID: m.ID}), "next": ""}))
 						return
 					}
 				}
 			}
-			honest(w, q.Request)
+			next(w, q.Request)
 		}, "isolated@notes/list fail(leak_list)"},
-		"nobody is let in": {when(func(q *asked) bool { return q.op == "read" && q.org == "" }, status(200)),
+		"nobody is let in": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "" }, respondStatus(200)),
 			"authenticated@notes/read fail(auth_bypass)"},
-		"a made-up credential is let in": {when(func(q *asked) bool {
+		"a made-up credential is let in": {interceptIf(func(q *apiRequest) bool {
 			return q.op == "list" && q.org == "" && q.Header.Get("Authorization") != ""
-		}, status(200)), "authenticated@notes/list fail(auth_bypass)"},
-		"another's id is told from none": {when(foreignOn("read"), status(403)), "oracle@notes/read fail(existence_oracle)"},
-		"and by a header": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+		}, respondStatus(200)), "authenticated@notes/list fail(auth_bypass)"},
+		"another's id is told from none": {interceptIf(foreignOperation("read"), respondStatus(403)), "oracle@notes/read fail(existence_oracle)"},
+		"and by a header": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Cache-Tag", "note")
 			reply(w, 404, `{"error":"not_found"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
-		"and by the length of the body": {when(foreignOn("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"and by the length of the body": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 404, `{"error":"not_found", "detail":"you may not see this"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api = newNotebook("header")
-			api.twist = c.twist
-			r := api.examined(t)
-			wantFirst(t, r, c.want)
+			api = newNotesAPI("header")
+			api.intercept = c.intercept
+			r := api.runProbe(t)
+			expectDecisive(t, r, c.want)
 			surface := c.want[strings.Index(c.want, "@")+1 : strings.Index(c.want, " ")]
 			breach := !strings.Contains(c.want, "misleading") && !strings.Contains(c.want, "oracle")
-			if got := measured(r, "probe_isolation_breach_total", surface); (got == 1) != breach {
+			if got := measuredValue(r, "probe_isolation_breach_total", surface); (got == 1) != breach {
 				t.Errorf("the counter of breaches grows by %g, breach: %t", got, breach)
 			}
-			if got := measured(r, "probe_isolation_last_proven_timestamp_seconds", surface); got != -1 {
+			if got := measuredValue(r, "probe_isolation_last_proven_timestamp_seconds", surface); got != -1 {
 				t.Errorf("what failed is called proven at %g", got)
 			}
-			if left := api.left(); len(left) > 0 {
+			if left := api.list(); len(left) > 0 {
 				t.Errorf("%d notes are left", len(left))
 			}
 		})
 	}
 }
 
-func ownOf(api *notebook, org string) []note {
-	return slices.DeleteFunc(api.left(), func(m note) bool { return m.org != org })
+func notesOf(api *notesAPI, org string) []note {
+	return slices.DeleteFunc(api.list(), func(m note) bool { return m.org != org })
 }
 
-// TestACanaryIsFoundInEveryForm: in the body, in headers, in the status line, decoded and encoded.
-func TestACanaryIsFoundInEveryForm(t *testing.T) {
+// TestLeak_encoded: in the body, in headers, in the status line, decoded and encoded.
+func TestLeak_encoded(t *testing.T) {
 	body := func(write func(text string) string) func(w http.ResponseWriter, text string) {
 		return func(w http.ResponseWriter, text string) { reply(w, 404, `{"error":"`+write(text)+`"}`) }
 	}
@@ -321,15 +321,15 @@ func TestACanaryIsFoundInEveryForm(t *testing.T) {
 		}, existenceOracle},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newNotebook("header")
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			api := newNotesAPI("header")
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				if q.op == "read" && q.foreign() {
 					c.leak(w, q.note.Text)
 					return
 				}
-				honest(w, q.Request)
+				next(w, q.Request)
 			}
-			r := api.examined(t)
+			r := api.runProbe(t)
 			if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != c.want {
 				t.Errorf("got %s, want fail(%s)\n%s", why.Reason, c.want, probetest.Lines(r))
 			}
@@ -337,15 +337,15 @@ func TestACanaryIsFoundInEveryForm(t *testing.T) {
 	}
 }
 
-// TestTheOrgMustBeSaidAndRight lets in one way to leave out or forge the org each, and wants every one of them found.
-func TestTheOrgMustBeSaidAndRight(t *testing.T) {
-	var api *notebook
+// TestContext lets in one way to leave out or forge the org each, and wants every one of them found.
+func TestContext(t *testing.T) {
+	var api *notesAPI
 	// lets answers in the name of an org where a condition on what is said holds.
-	lets := func(holds func(said []string) bool, as func(q *asked) string) func(http.ResponseWriter, *asked, http.HandlerFunc) {
-		return func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-			said := api.said(q)
+	lets := func(holds func(said []string) bool, as func(q *apiRequest) string) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
+		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			said := api.orgs(q)
 			if q.op == "whoami" || q.org == "" || slices.Equal(said, []string{q.org}) || !holds(said) {
-				honest(w, q.Request)
+				next(w, q.Request)
 				return
 			}
 			org := as(q)
@@ -353,8 +353,8 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 			api.serve(w, q, func(m note) bool { return m.org == org })
 		}
 	}
-	own := func(q *asked) string { return q.org }
-	other := func(q *asked) string {
+	own := func(q *apiRequest) string { return q.org }
+	other := func(q *apiRequest) string {
 		return map[string]string{"red": "blue", "blue": "red"}[q.org]
 	}
 	one := func(is func(string) bool) func([]string) bool {
@@ -362,7 +362,7 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		holds func([]string) bool
-		as    func(*asked) string
+		as    func(*apiRequest) string
 		want  probe.Reason
 	}{
 		"none, and the token's own is answered": {func(s []string) bool { return len(s) == 0 }, own, mismatchNotRejected},
@@ -378,53 +378,53 @@ func TestTheOrgMustBeSaidAndRight(t *testing.T) {
 		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api = newNotebook("header")
-			api.twist = lets(c.holds, c.as)
-			r := api.examined(t)
+			api = newNotesAPI("header")
+			api.intercept = lets(c.holds, c.as)
+			r := api.runProbe(t)
 			if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != c.want || why.Name != "context" {
 				t.Errorf("got %s(%s), want context(%s)\n%s", why.Name, why.Reason, c.want, probetest.Lines(r))
 			}
 		})
 	}
 	t.Run("a header that nobody documents", func(t *testing.T) {
-		api = newNotebook("token")
-		api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+		api = newNotesAPI("token")
+		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if org := q.Header.Get("X-Org-Id"); org != "" && q.org != "" {
 				q.org = org
 			}
-			honest(w, q.Request)
+			next(w, q.Request)
 		}
-		if why := api.examined(t).Decisive(); why.Reason != leakBody || why.Name != "context" {
+		if why := api.runProbe(t).Decisive(); why.Reason != leakBody || why.Name != "context" {
 			t.Errorf("got %s(%s), want context(leak_body)", why.Name, why.Reason)
 		}
 	})
 	t.Run("ignored, where the settings allow it", func(t *testing.T) {
-		api = newNotebook("header")
-		api.twist = lets(func([]string) bool { return true }, own)
-		wantFirst(t, api.examined(t, "settle: 300ms", "settle: 300ms\n    mismatch: ignore"), "pass")
+		api = newNotesAPI("header")
+		api.intercept = lets(func([]string) bool { return true }, own)
+		expectDecisive(t, api.runProbe(t, "visibility_delay: 300ms", "visibility_delay: 300ms\n    mismatch: ignore"), "pass")
 	})
 	t.Run("a gateway that finds 8 KiB too much has denied them", func(t *testing.T) {
-		api = newNotebook("header")
-		api.twist = when(func(q *asked) bool { return len(q.Header.Get("X-Org-Id")) > 1000 }, status(431))
-		wantFirst(t, api.examined(t), "pass")
+		api = newNotesAPI("header")
+		api.intercept = interceptIf(func(q *apiRequest) bool { return len(q.Header.Get("X-Org-Id")) > 1000 }, respondStatus(431))
+		expectDecisive(t, api.runProbe(t), "pass")
 	})
 }
 
-// TestOrgsThatTakeTurnsGetTheirOwn mixes up one answer in twenty, and only on connections that both use.
-func TestOrgsThatTakeTurnsGetTheirOwn(t *testing.T) {
+// TestInterleave_crossTalk mixes up one answer in twenty, and only on connections that both use.
+func TestInterleave_crossTalk(t *testing.T) {
 	for name, c := range map[string]struct {
-		wrong func(api *notebook, q *asked) string
+		wrong func(api *notesAPI, q *apiRequest) string
 		want  string
 	}{
-		"another org's":    {func(api *notebook, q *asked) string { return marshal(foreignOf(api, q.org)) }, "interleave@notes/interleave fail(cross_talk)"},
-		"an unknown one's": {func(*notebook, *asked) string { return `{"id":"x","text":"somebody's"}` }, "interleave@notes/interleave fail(cross_talk)"},
+		"another org's":    {func(api *notesAPI, q *apiRequest) string { return marshal(notesOfOthers(api, q.org)) }, "interleave@notes/interleave fail(cross_talk)"},
+		"an unknown one's": {func(*notesAPI, *apiRequest) string { return `{"id":"x","text":"somebody's"}` }, "interleave@notes/interleave fail(cross_talk)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newNotebook("header")
+			api := newNotesAPI("header")
 			own := 0
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				wrong := false
-				if q.op == "read" && q.owner == q.org && q.rightly() {
+				if q.op == "read" && q.owner == q.org && q.namesOwnOrg() {
 					api.mu.Lock()
 					own++
 					wrong = own%21 == 0
@@ -434,9 +434,9 @@ func TestOrgsThatTakeTurnsGetTheirOwn(t *testing.T) {
 					reply(w, 200, c.wrong(api, q))
 					return
 				}
-				honest(w, q.Request)
+				next(w, q.Request)
 			}
-			r := api.examined(t, "requests: 40", "requests: 200")
+			r := api.runProbe(t, "requests: 40", "requests: 200")
 			i := slices.IndexFunc(r.Checks, func(c probe.Check) bool { return c.Name == "interleave" })
 			if i < 0 {
 				t.Fatalf("got\n%s", probetest.Lines(r))
@@ -448,15 +448,15 @@ func TestOrgsThatTakeTurnsGetTheirOwn(t *testing.T) {
 	}
 }
 
-func foreignOf(api *notebook, org string) []note {
-	return slices.DeleteFunc(api.left(), func(m note) bool { return m.org == org })
+func notesOfOthers(api *notesAPI, org string) []note {
+	return slices.DeleteFunc(api.list(), func(m note) bool { return m.org == org })
 }
 
-// TestNoiseIsNoOracle: what differs between two answers of the same kind tells nothing.
-func TestNoiseIsNoOracle(t *testing.T) {
-	api := newNotebook("header")
+// TestOracle_noise: what differs between two answers of the same kind tells nothing.
+func TestOracle_noise(t *testing.T) {
+	api := newNotesAPI("header")
 	n := 0
-	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op == "read" && q.org != "" && q.org != q.owner {
 			api.mu.Lock()
 			n++
@@ -467,41 +467,41 @@ func TestNoiseIsNoOracle(t *testing.T) {
 			reply(w, 404, `{"error":"no note `+q.id+`","request":"`+id+`"}`)
 			return
 		}
-		honest(w, q.Request)
+		next(w, q.Request)
 	}
-	wantFirst(t, api.examined(t), "pass")
+	expectDecisive(t, api.runProbe(t), "pass")
 }
 
-// TestAnAnswerMayRepeatTheQuestion: an id or a text that the intruder itself sent is no leak.
-func TestAnAnswerMayRepeatTheQuestion(t *testing.T) {
-	api := newNotebook("header")
-	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-		if q.op == "search" && slices.Equal(api.said(q), []string{q.org}) {
+// TestLeak_echoedRequest: an id or a text that the intruder itself sent is no leak.
+func TestLeak_echoedRequest(t *testing.T) {
+	api := newNotesAPI("header")
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if q.op == "search" && slices.Equal(api.orgs(q), []string{q.org}) {
 			w.Header().Set("X-Query", q.URL.Query().Get("q"))
 		}
 		if q.op == "read" && q.foreign() || q.op == "read" && q.owner == "" {
 			reply(w, 404, `{"error":"there is no note `+q.id+`"}`)
 			return
 		}
-		honest(w, q.Request)
+		next(w, q.Request)
 	}
-	wantFirst(t, api.examined(t), "pass")
+	expectDecisive(t, api.runProbe(t), "pass")
 }
 
-// TestOnlyTestOrgsAreWrittenTo: without the mark nothing is asked but whoami.
-func TestOnlyTestOrgsAreWrittenTo(t *testing.T) {
-	api := newNotebook("header")
-	api.marker = false
-	r := api.examined(t)
-	wantFirst(t, r, "whoami@ inconclusive(credential)")
+// TestIdentity_testOrgsOnly: without the mark nothing is asked but whoami.
+func TestIdentity_testOrgsOnly(t *testing.T) {
+	api := newNotesAPI("header")
+	api.testOrgs = false
+	r := api.runProbe(t)
+	expectDecisive(t, r, "identity@ inconclusive(credential)")
 	if api.writes.Load() != 0 || api.requests.Load() > 2 {
 		t.Errorf("%d requests, %d of them writing", api.requests.Load(), api.writes.Load())
 	}
 }
 
-// TestOneOrgIsNotTwo: what the settings show is refused there, what only whoami shows is inconclusive.
-func TestOneOrgIsNotTwo(t *testing.T) {
-	api := newNotebook("header")
+// TestIdentity_differentOrgs: what the settings show is refused there, what only whoami shows is inconclusive.
+func TestIdentity_differentOrgs(t *testing.T) {
+	api := newNotesAPI("header")
 	settings := api.start(t)
 	for change, want := range map[string]string{
 		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {bearer: {env: TEST_ISO_BLUE}}":                     "has the credential of blue",
@@ -509,46 +509,46 @@ func TestOneOrgIsNotTwo(t *testing.T) {
 		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: BLUE, bearer: {env: TEST_ISO_RED}}":            "has the id of blue",
 		"red:  {bearer: {env: TEST_ISO_RED}}|":                                                         "expected 2 to 5",
 		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: red}":                                          "has no credential",
-		`, test_org: {"$.test_org": true}|`:                                                            "whoami.test_org: is missing",
-		`{"$.test_org": true}|{"$.test_org": {absent: true}}`:                                          "any org would be taken for a test org",
+		`, test_org: {"$.test_org": true}|`:                                                            "identity.test_org: is missing",
+		`{"$.test_org": true}|{"$.test_org": {absent: true}}`:                                          "any org would count as a test org",
 		`delete: "/notes/{id}"|`:                                                                       "needs delete",
-		`read:   "/notes/{id}"|read: /notes/1`:                                                         "expected {id} in it",
-		`read:   "/notes/{id}"|read: "/notes/{ID}{id}{nonsense}"`:                                      "{nonsense} is none of",
+		`read:   "/notes/{id}"|read: /notes/1`:                                                         "does not contain {id}",
+		`read:   "/notes/{id}"|read: "/notes/{ID}{id}{nonsense}"`:                                      "{nonsense} is not one of",
 		`read:   "/notes/{id}"|read: "https://elsewhere.example/{id}"`:                                 "credentials are sent nowhere else",
-		`number: $.count|pages: 3`:                                                                     "count: needs create",
-		`next:   $.next|pages: 3`:                                                                      "next: goes with {cursor}",
-		`settle: 300ms|denied: 401`:                                                                    "proves nothing",
-		`settle: 300ms|denied: [200, 404]`:                                                             "that deny",
-		`settle: 300ms|connection: fresh`:                                                              "connection: expected reuse",
-		`settle: 300ms|bearer: {env: TEST_ISO_RED}`:                                                    "belongs to the orgs",
-		`settle: 300ms|max_requests: 3`:                                                                "max_requests: expected",
-		`whoami: {url: /whoami, org: $.org|whoami: {url: /whoami, subject: $.org`:                      "org is missing",
-		`create: {url: "/notes", json: {text: "{canary}"}}|create: {url: "/notes", json: {text: "x"}}`: "expected {canary} in it",
+		`number: $.count|max_pages: 3`:                                                                 "count: needs create",
+		`next:   $.next|max_pages: 3`:                                                                  "next: goes with {cursor}",
+		`visibility_delay: 300ms|denied: 401`:                                                          "proves nothing",
+		`visibility_delay: 300ms|denied: [200, 404]`:                                                   "that refuse access",
+		`visibility_delay: 300ms|connection: fresh`:                                                    "connection: expected reuse",
+		`visibility_delay: 300ms|bearer: {env: TEST_ISO_RED}`:                                          "belongs to the orgs",
+		`visibility_delay: 300ms|max_requests: 3`:                                                      "max_requests: expected",
+		`identity: {url: /whoami, org: $.org|identity: {url: /whoami, subject: $.org`:                  "org is missing",
+		`create: {url: "/notes", json: {text: "{canary}"}}|create: {url: "/notes", json: {text: "x"}}`: "does not contain {canary}",
 	} {
 		before, after, _ := strings.Cut(change, "|")
 		if !strings.Contains(settings, before) {
 			t.Fatalf("the settings hold no %q", before)
 		}
-		if err := refusal(strings.Replace(settings, before, after, 1)); !strings.Contains(err, want) {
+		if err := validationError(strings.Replace(settings, before, after, 1)); !strings.Contains(err, want) {
 			t.Errorf("%s: got %q, want a refusal with %q", after, err, want)
 		}
 	}
-	api.twist = when(on("whoami"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"org":"red","test_org":true}`) })
-	wantFirst(t, api.examined(t), "whoami@ inconclusive(credential)")
+	api.intercept = interceptIf(operation("whoami"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"org":"red","test_org":true}`) })
+	expectDecisive(t, api.runProbe(t), "identity@ inconclusive(credential)")
 	swapped := func(w http.ResponseWriter, r *http.Request) {
 		org := map[string]string{"red": "blue", "blue": "red"}[tokens[r.Header.Get("Authorization")]]
 		reply(w, 200, `{"org":"`+org+`","test_org":true}`)
 	}
-	api.twist = when(on("whoami"), swapped)
-	wantFirst(t, api.examined(t), "whoami@ inconclusive(credential)")
-	api.twist = when(on("whoami"), func(w http.ResponseWriter, r *http.Request) {
+	api.intercept = interceptIf(operation("whoami"), swapped)
+	expectDecisive(t, api.runProbe(t), "identity@ inconclusive(credential)")
+	api.intercept = interceptIf(operation("whoami"), func(w http.ResponseWriter, r *http.Request) {
 		reply(w, 200, `{"org":"`+tokens[r.Header.Get("Authorization")]+`","user":"the-same","test_org":true}`)
 	})
-	wantFirst(t, api.examined(t, "org: $.org,", "org: $.org, subject: $.user,"), "whoami@ inconclusive(credential)")
+	expectDecisive(t, api.runProbe(t, "org: $.org,", "org: $.org, subject: $.user,"), "identity@ inconclusive(credential)")
 }
 
-// TestAReadOnlyAPIHasLongLivedCanaries: nothing is written where nothing can be created.
-func TestAReadOnlyAPIHasLongLivedCanaries(t *testing.T) {
+// TestPermanentCanaries: nothing is written where nothing can be created.
+func TestPermanentCanaries(t *testing.T) {
 	t.Setenv("TEST_ISO_TEXT_RED", "a text that only the red org has")
 	t.Setenv("TEST_ISO_TEXT_BLUE", "a text that only the blue org has")
 	resource := func(settings string) string {
@@ -563,43 +563,43 @@ func TestAReadOnlyAPIHasLongLivedCanaries(t *testing.T) {
           blue: {id: note-of-blue-1, text: {env: TEST_ISO_TEXT_BLUE}}
 `
 	}
-	ask := func(api *notebook) probe.Result {
-		api.plant("red", "note-of-red-1", "a text that only the red org has")
-		api.plant("blue", "note-of-blue-1", "a text that only the blue org has")
-		return isolation(t, resource(api.start(t))).Do(t.Context())
+	ask := func(api *notesAPI) probe.Result {
+		api.add("red", "note-of-red-1", "a text that only the red org has")
+		api.add("blue", "note-of-blue-1", "a text that only the blue org has")
+		return newJob(t, resource(api.start(t))).Do(t.Context())
 	}
-	api := newNotebook("token")
+	api := newNotesAPI("token")
 	r := ask(api)
-	wantFirst(t, r, "pass")
-	if api.writes.Load() != 0 || len(api.left()) != 2 {
-		t.Errorf("%d requests wrote; the notes are %v", api.writes.Load(), api.left())
+	expectDecisive(t, r, "pass")
+	if api.writes.Load() != 0 || len(api.list()) != 2 {
+		t.Errorf("%d requests wrote; the notes are %v", api.writes.Load(), api.list())
 	}
-	if got := measured(r, "probe_isolation_rows", "skipped"); got == 0 {
+	if got := measuredValue(r, "probe_isolation_matrix_rows", "skipped"); got == 0 {
 		t.Error("no row is told to be skipped")
 	}
-	api = newNotebook("token")
-	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+	api = newNotesAPI("token")
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.foreign() {
-			api.serve(w, q, everything)
+			api.serve(w, q, anyNote)
 			return
 		}
-		honest(w, q.Request)
+		next(w, q.Request)
 	}
 	r = ask(api)
-	wantFirst(t, r, "isolated@notes/read fail(leak_body)")
-	if got := probetest.Lines(r); !strings.Contains(got, "cache@notes/cache inconclusive(control_failed): notes is shown another's anyway") {
+	expectDecisive(t, r, "isolated@notes/read fail(leak_body)")
+	if got := probetest.Lines(r); !strings.Contains(got, "cache@notes/cache inconclusive(control_failed): notes shows other orgs' objects in any case") {
 		t.Errorf("whether a cache did it cannot be told, and is:\n%s", got)
 	}
 	t.Setenv("TEST_ISO_TEXT_RED", "short")
-	wantFirst(t, ask(newNotebook("token")), "control@notes/read inconclusive(credential)")
+	expectDecisive(t, ask(newNotesAPI("token")), "control@notes/read inconclusive(credential)")
 }
 
-// TestNothingOfABreachIsShown plants marks in every answer and looks for them, and for canaries, ids and tokens, in
+// TestBreach_showsNoSecret plants marks in every answer and looks for them, and for canaries, ids and tokens, in
 // all that a result holds.
-func TestNothingOfABreachIsShown(t *testing.T) {
-	api := newNotebook("header")
+func TestBreach_showsNoSecret(t *testing.T) {
+	api := newNotesAPI("header")
 	var secrets []string
-	api.twist = func(w http.ResponseWriter, q *asked, _ http.HandlerFunc) {
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, _ http.HandlerFunc) {
 		w.Header().Set("X-Mark", "mark-of-the-header")
 		if q.op == "create" {
 			var sent struct{ Text string }
@@ -616,9 +616,9 @@ func TestNothingOfABreachIsShown(t *testing.T) {
 			api.answer(w, q)
 			return
 		}
-		api.serve(w, q, everything)
+		api.serve(w, q, anyNote)
 	}
-	r := api.examined(t)
+	r := api.runProbe(t)
 	if r.Verdict() != probe.Fail || len(secrets) < 2 {
 		t.Fatalf("the breach was not found, or nothing was planted:\n%s", probetest.Lines(r))
 	}
@@ -645,7 +645,7 @@ type readCloser struct{ *bytes.Buffer }
 
 func (readCloser) Close() error { return nil }
 
-func refusal(text string) string {
+func validationError(text string) string {
 	_, err := parse(text)
 	if err == nil {
 		return ""

@@ -2,7 +2,6 @@ package isolation
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -12,22 +11,21 @@ import (
 	"prober/internal/text"
 )
 
-// maxCursorLength bounds what a target may say the next cursor is.
+// maxCursorLength bounds the cursor that a target may give.
 const maxCursorLength = 4 << 10
 
-// testLists has every org list, search and export (row 5). Each must be shown its own canary, or what it was not shown
-// proves nothing; that it is shown no other is looked for in every answer.
+// testLists lists, searches and exports as every org. Each must be shown its own canary, since a list without it proves
+// nothing. Every response is searched for the canaries of the others.
 func (r *run) testLists(rr *resourceRun) bool {
-	asked := false
+	tested := false
 	for _, op := range []string{"list", "search", "export"} {
-		tmpl := rr.template(op)
-		if tmpl == nil {
+		if rr.template(op) == nil {
 			continue
 		}
-		asked = true
+		tested = true
 		a := rr.assertion(checkIsolated, op)
-		for _, org := range r.p.tenants {
-			r.expectListed(a, rr.seeded[org], op)
+		for _, t := range r.p.tenants {
+			r.expectListed(a, rr.seeded[t], op)
 		}
 		if op == "search" {
 			r.eachPair(func(owner, intruder *tenant) { r.searchForForeign(a, rr.seeded[owner], intruder) })
@@ -36,129 +34,142 @@ func (r *run) testLists(rr *resourceRun) bool {
 		r.testTamperedLists(rr, op)
 	}
 	if rr.Count != nil {
-		asked = true
+		tested = true
 		r.complete(rr.assertion(checkIsolated, "count"), "an org's count grew with its own canary and not with another's")
 		r.testTamperedLists(rr, "count")
 	}
-	if asked {
-		r.tested(5)
+	if tested {
+		r.tested(rowLists)
 	}
 	return true
 }
 
-// expectListed notes against the claim where an org is not shown its own canary.
+// expectListed records a violation unless an org is shown its own canary.
 func (r *run) expectListed(a *assertion, obj seededObject, op string) {
 	seen := r.listAsOwner(a, obj, op)
 	switch seen.visibility {
 	case visible:
 	case visibilityUnknown:
-		r.violated(a, seen.answer, ruleInconclusive, seen.why, "%s: %s", obj.owner.name, seen.detail)
+		r.inconclusive(a, seen.answer, seen.Reason, "%s: %s", obj.owner.name, seen.Detail)
 	default:
-		r.violated(a, seen.answer, ruleInconclusive, probe.NothingChecked, "%s is not shown even its own canary: %s", obj.owner.name, seen.detail)
+		r.inconclusive(a, seen.answer, probe.NothingChecked, "%s is not shown even its own canary: %s", obj.owner.name, seen.Detail)
 	}
 }
 
-// listAsOwner looks for a canary in what its owner is shown by an operation, to the last page.
+// listAsOwner looks for a canary on all pages of what an operation shows its owner.
 func (r *run) listAsOwner(a *assertion, obj seededObject, op string) observation {
 	found, id := false, canary.NewWord(obj.id)
-	repeats := op == "search" && r.echoesQuery(a, obj.run, obj.owner)
-	why, detail, last := r.eachPage(r.ctx, a, obj.run, obj.owner, op, obj.text, func(req request, answer *httpx.Answer) {
+	echoes := op == "search" && r.echoesQuery(a, obj.resourceRun, obj.owner)
+	o, last := r.eachPage(r.ctx, a, obj.resourceRun, obj.owner, op, obj.text, func(answer *httpx.Answer) {
 		hay := canary.NewHaystack(answer.Body)
-		// A list may hold ids alone. Where a search repeats what was searched for, only the id tells.
-		found = found || hay.Find(obj.needles[0]) != "" && !repeats || distinctive(obj.id) && hay.Find(id) != ""
+		// A list may contain ids alone. If a search echoes its query, only the id is evidence.
+		found = found || hay.Find(obj.needles[0]) != "" && !echoes || distinctive(obj.id) && hay.Find(id) != ""
 	})
 	switch {
-	case why.Word != "":
-		return observation{visibilityUnknown, why, detail, last}
+	case !o.Passed():
+		return observation{visibilityUnknown, o, last}
 	case !found:
-		return observation{absent, probe.ControlFailed, "it is not in what " + obj.run.template(op).describe() + " shows", last}
+		return observation{absent, probe.Outcomef(probe.ControlFailed, "it is not in the response to %s", obj.resourceRun.template(op).describe()), last}
 	}
-	return observation{visible, probe.Reason{}, "", last}
+	return observation{visible, o, last}
 }
 
-// eachPage asks page by page and shows each to see. It returns why not all pages could be read, if so, and the last answer.
-func (r *run) eachPage(ctx context.Context, a *assertion, rr *resourceRun, t *tenant, op, wanted string, see func(request, *httpx.Answer)) (why probe.Reason, detail string, last *httpx.Answer) {
-	req := request{assertion: a, tenant: t, template: rr.template(op), vars: vars{org: t.id, canary: wanted, page: "1"}, want: rr.template(op).Status}
+// eachPage requests page by page and calls see for each. Its outcome says why not all pages could be read, if so. It
+// also returns the last response.
+func (r *run) eachPage(ctx context.Context, a *assertion, rr *resourceRun, t *tenant, op, query string, see func(*httpx.Answer)) (probe.Outcome, *httpx.Answer) {
+	tmpl := rr.template(op)
+	req := request{assertion: a, tenant: t, template: tmpl, vars: vars{org: t.id, canary: query, page: "1"}, want: tmpl.Status}
 	for page := 1; ; page++ {
 		answer := r.send(ctx, req)
-		if why, detail, ok := r.unsuccessful(req, answer, req.template.Status); ok {
-			return why, detail, answer
+		o := expectSuccess(req, answer, tmpl.Status)
+		if !o.Passed() {
+			return o, answer
 		}
-		see(req, answer)
-		if more := rr.nextPage(op, &req.vars, page, answer); more == "" {
-			return probe.Reason{}, "", answer
-		} else if more != "next" {
-			return probe.ControlFailed, req.describe() + ": " + more, answer
-		}
-		if page == rr.MaxPages {
-			return probe.TooLarge, fmt.Sprintf("%s has more than %s, and what is on the others is not known", req.template.describe(), text.Count(rr.MaxPages, "page")), answer
+		see(answer)
+		more, problem := rr.nextPage(op, &req.vars, page, answer)
+		switch {
+		case problem != "":
+			return probe.Outcomef(probe.ControlFailed, "%s: %s", req.describe(), problem), answer
+		case !more:
+			return o, answer
+		case page == rr.MaxPages:
+			return probe.Outcomef(probe.TooLarge, "%s has more than %s (max_pages), and the others are not known", tmpl.describe(), text.Count(rr.MaxPages, "page")), answer
 		}
 	}
 }
 
-// nextPage sets the variables to the next page. It returns "next" if there may be one, nothing after the last, and
-// otherwise what is wrong.
-func (rr *resourceRun) nextPage(op string, v *vars, page int, answer *httpx.Answer) string {
-	if op != "list" || !rr.List.contains("{page}") && !rr.List.contains("{cursor}") {
-		return ""
+// nextPage sets the variables to the next page. It reports whether there may be one, and what is wrong with the page if
+// that is not known.
+func (rr *resourceRun) nextPage(op string, v *vars, page int, answer *httpx.Answer) (more bool, problem string) {
+	if op != "list" {
+		return false, ""
+	}
+	byPage := rr.List.contains("{page}")
+	if !byPage && !rr.List.contains("{cursor}") {
+		return false, ""
 	}
 	doc, err := answer.JSON()
 	if err != nil {
-		return "the page is not JSON, so the next one is not known"
+		return false, "the page is not JSON, so the next one is not known"
 	}
-	if rr.List.contains("{page}") {
-		if len(rr.Items.Find(doc)) == 0 {
-			return ""
-		}
+	if byPage {
 		v.page = strconv.Itoa(page + 1)
-		return "next"
+		return len(rr.Items.Find(doc)) > 0, ""
 	}
 	next := singleText(rr.Next, doc)
 	switch {
 	case next == "" || next == "null":
-		return ""
+		return false, ""
 	case len(next) > maxCursorLength:
-		return "the next cursor is longer than any should be"
+		return false, "the next cursor is longer than " + text.Count(maxCursorLength, "byte")
 	case next == v.cursor:
-		return "the next page is the same one again"
+		return false, "the next page is the same one again"
 	}
 	v.cursor = next
-	return "next"
+	return true, ""
 }
 
-// echoesQuery reports whether a search repeats what was searched for, by searching for a text that stands nowhere. An
-// answer that cannot be had may do anything.
+// echoesQuery reports whether a search echoes its query, by searching for a text that does not exist. If there is no
+// usable response it is taken to do so.
 func (r *run) echoesQuery(a *assertion, rr *resourceRun, t *tenant) bool {
-	if known, ok := rr.echoes[t]; ok {
-		return known
+	if echoes, known := rr.echoes[t]; known {
+		return echoes
 	}
-	nowhere := canary.Mint(r.p.Replica, time.Now())
-	req := request{assertion: a, tenant: t, template: rr.Search, vars: vars{org: t.id, canary: nowhere, page: "1"}, want: rr.Search.Status}
+	nonexistent := canary.Mint(r.p.Replica, time.Now())
+	req := request{assertion: a, tenant: t, template: rr.Search, vars: vars{org: t.id, canary: nonexistent, page: "1"}, want: rr.Search.Status}
 	answer := r.send(r.ctx, req)
-	if why, detail, ok := r.unsuccessful(req, answer, union(req.template.Status, httpx.Codes(404))); ok { // 404: nothing was found
-		r.violated(a, answer, ruleInconclusive, why, "%s: %s", t.name, detail)
+	if o := expectFound(req, answer); !o.Passed() {
+		r.inconclusive(a, answer, o.Reason, "%s: %s", t.name, o.Detail)
 		return true
 	}
-	mark := canary.NewNeedle(nowhere)
-	rr.echoes[t] = canary.NewHaystack(answer.Body).Find(mark) != "" || canary.NewHaystack(headText(answer)).Find(mark) != ""
+	needle := canary.NewNeedle(nonexistent)
+	rr.echoes[t] = canary.NewHaystack(answer.Body).Find(needle) != "" || canary.NewHaystack(headText(answer)).Find(needle) != ""
 	return rr.echoes[t]
 }
 
-// searchForForeign has an intruder search for another's canary.
+// expectFound is expectSuccess for a search, which may have 404 mean that it found nothing.
+func expectFound(req request, answer *httpx.Answer) probe.Outcome {
+	return expectSuccess(req, answer, union(req.template.Status, httpx.Codes(404)))
+}
+
+// searchForForeign searches as an intruder for another org's canary.
 func (r *run) searchForForeign(a *assertion, obj seededObject, intruder *tenant) {
-	repeats := r.echoesQuery(a, obj.run, intruder)
-	if repeats && !distinctive(obj.id) {
-		r.violatedNoEvidence(a, ruleInconclusive, probe.ControlFailed, "the search repeats what was searched for and ids are too short to tell: what it finds cannot be told from the question")
+	echoes := r.echoesQuery(a, obj.resourceRun, intruder)
+	if echoes && !distinctive(obj.id) {
+		r.inconclusive(a, nil, probe.ControlFailed, "the search echoes its query and the ids are too short: what it finds cannot be distinguished from the query")
 	}
-	v := vars{org: intruder.id, canary: obj.text, page: "1"}
-	req := request{assertion: a, tenant: intruder, template: obj.run.Search, vars: v, want: obj.run.Search.Status, echoesNothing: !repeats}
+	search := obj.resourceRun.Search
+	req := request{
+		assertion: a, tenant: intruder, template: search, vars: vars{org: intruder.id, canary: obj.text, page: "1"},
+		want: search.Status, echoesNothing: !echoes,
+	}
 	answer := r.send(r.ctx, req)
-	if why, detail, ok := r.unsuccessful(req, answer, union(req.template.Status, httpx.Codes(404))); ok {
-		r.violated(a, answer, ruleInconclusive, why, "%s: %s", intruder.name, detail)
+	if o := expectFound(req, answer); !o.Passed() {
+		r.inconclusive(a, answer, o.Reason, "%s: %s", intruder.name, o.Detail)
 	}
 }
 
-// testTamperedLists lists with the org missing or forged: refused, and nothing of another shown.
+// testTamperedLists lists with the org missing or forged. That must be rejected, and nothing of another org shown.
 func (r *run) testTamperedLists(rr *resourceRun, op string) {
 	a := rr.assertion(checkContext, op)
 	if a == nil {
@@ -175,6 +186,6 @@ func (r *run) testTamperedLists(rr *resourceRun, op string) {
 		}
 	})
 	r.parallel(len(all), func(i int) { all[i]() })
-	r.complete(a, "no way to leave out or forge the org was let in")
-	r.tested(9, 10)
+	r.complete(a, "every missing or forged org was rejected")
+	r.tested(rowForgedOrg, rowMalformedOrg)
 }

@@ -12,10 +12,34 @@ import (
 	"prober/internal/text"
 )
 
-// testResource goes through the matrix for one resource. Where the owners do not see their own, nothing more is asked.
+// A matrixRow is a row of the matrix in docs/kinds/isolation.md, which has the same numbers.
+type matrixRow int
+
+const (
+	rowSeeded       matrixRow = 1 + iota // every org has its own canary
+	rowOwnerBefore                       // its owner is shown it
+	rowForeignRead                       // others are denied it by its id
+	rowNonexistent                       // a nonexistent id is denied in the same way
+	rowLists                             // list, search, export and count show the caller's own only
+	rowUpdate                            // others cannot change it
+	rowDelete                            // others cannot delete it
+	rowCreate                            // nobody creates in another org
+	rowForgedOrg                         // the same with the owner's org named
+	rowMalformedOrg                      // the same with no org, an empty one, two, one that does not exist
+	rowUnauthorized                      // unauthorized callers are rejected
+	rowInterleaved                       // every org gets its own responses on shared connections
+	rowOwnerAfter                        // its owner is still shown it
+	rowOwnerDelete                       // its owner can delete it
+)
+
+// matrixSize is the number of rows.
+const matrixSize = int(rowOwnerDelete)
+
+// testResource goes through the matrix for one resource. It stops if the owners do not see their own canaries.
 func (r *run) testResource(rr *resourceRun) {
 	for _, step := range []func(*resourceRun) bool{
-		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving, r.testUpdates, r.testCreates, r.testDeletes, r.testAfter,
+		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving,
+		r.testUpdates, r.testCreates, r.testDeletes, r.testOwnersAfter,
 	} {
 		if r.ended() || !step(rr) {
 			return
@@ -24,46 +48,47 @@ func (r *run) testResource(rr *resourceRun) {
 	rr.assertion(checkControl, rr.visibilityOp()).complete = true
 }
 
-// testAfter has every owner look for its canary once more.
-func (r *run) testAfter(rr *resourceRun) bool {
+// testOwnersAfter checks that every owner still sees its canary.
+func (r *run) testOwnersAfter(rr *resourceRun) bool {
 	control := rr.assertion(checkControl, rr.visibilityOp())
 	held := true
 	for _, t := range r.p.tenants {
-		patience := r.p.VisibilityDelay.D()
+		limit := r.p.VisibilityDelay.D()
 		if rr.tampered[t] {
-			patience = 0
+			limit = 0
 		}
-		held = r.ownerSees(control, rr.seeded[t], patience) && held
+		held = r.ownerSees(control, rr.seeded[t], limit) && held
 	}
 	control.summary = "every owner saw its own canary before and after"
-	r.tested(13)
+	r.tested(rowOwnerAfter)
 	return held
 }
 
-// testReads asks for every object as every other org (rows 3, 4, 9 and 10).
+// testReads reads every object as every other org.
 func (r *run) testReads(rr *resourceRun) bool {
 	if rr.Read == nil {
 		return true
 	}
 	isolated, oracle := rr.assertion(checkIsolated, "read"), rr.assertion(checkOracle, "read")
-	var later []func()
+	var tampered []func()
 	r.eachPair(func(owner, intruder *tenant) {
 		r.sampleDenials(rr, rr.seeded[owner], intruder, isolated, oracle)
-		later = append(later, r.tamperedReads(rr, owner, intruder)...)
+		tampered = append(tampered, r.tamperedReads(rr, owner, intruder)...)
 	})
-	r.parallel(len(later), func(i int) { later[i]() })
+	r.parallel(len(tampered), func(i int) { tampered[i]() })
 	r.complete(isolated, "denied to every other org")
-	r.complete(oracle, "denied like an object that never was")
-	r.complete(rr.assertion(checkContext, "read"), "no way to leave out or forge the org was let in")
-	r.tested(3, 4)
+	r.complete(oracle, "denied like a nonexistent object")
+	r.complete(rr.assertion(checkContext, "read"), "every missing or forged org was rejected")
+	r.tested(rowForeignRead, rowNonexistent)
 	return true
 }
 
-// complete says that all was asked that a claim takes. A claim that the settings do not make is nil.
-func (r *run) complete(a *assertion, says string) {
+// complete marks an assertion as fully tested, unless the run ended before. The assertion is nil if the settings do not
+// allow it to be tested.
+func (r *run) complete(a *assertion, summary string) {
 	if a != nil && !r.ended() {
 		a.complete = true
-		a.summary = fmt.Sprintf("%s (%s)", says, text.Count(a.sent, "request"))
+		a.summary = fmt.Sprintf("%s (%s)", summary, text.Count(a.sent, "request"))
 	}
 }
 
@@ -86,16 +111,16 @@ func (r *run) tamperedReads(rr *resourceRun, owner, intruder *tenant) []func() {
 			r.expectRejected(req, r.send(r.ctx, req))
 		})
 	}
-	r.tested(9, 10)
+	r.tested(rowForgedOrg, rowMalformedOrg)
 	return all
 }
 
-// expectRejected notes what an answer is but a refusal of the wrong org. Where the settings say so, the caller's own may be
-// answered.
+// expectRejected records a violation unless a response rejects the wrong org. It may also be for the caller's own org,
+// if the settings or the mutation allow that.
 func (r *run) expectRejected(req request, answer *httpx.Answer) {
 	if (req.mutation.undocumented() || r.p.Mismatch == "ignore") && httpx.Success.Contains(answer.Status) {
-		if why, detail, ok := unusable(answer); ok {
-			r.violated(req.assertion, answer, ruleInconclusive, why, "%s by %s: %s", req.describe(), req.caller(), detail)
+		if o := usable(answer); !o.Passed() {
+			r.inconclusive(req.assertion, answer, o.Reason, "%s by %s: %s", req.describe(), req.caller(), o.Detail)
 		}
 		return
 	}
@@ -112,11 +137,12 @@ func union(a, b httpx.Statuses) httpx.Statuses {
 	return all
 }
 
-// testUnauthorized asks for every object as nobody, with a made-up credential and with those of the strangers (row 11).
+// testUnauthorized reads and lists without a credential, with a made-up one, and with those that the settings call
+// unauthorized.
 func (r *run) testUnauthorized(rr *resourceRun) bool {
-	says := "refused without a credential and with a made-up one"
-	if len(r.p.UnauthorizedCredentials) > 0 {
-		says = "refused without a credential, with a made-up one, and to the strangers " + strings.Join(slices.Sorted(maps.Keys(r.p.UnauthorizedCredentials)), ", ")
+	summary := "rejected without a credential and with a made-up one"
+	if names := slices.Sorted(maps.Keys(r.p.UnauthorizedCredentials)); len(names) > 0 {
+		summary = "rejected without a credential, with a made-up one, and with the unauthorized credentials " + strings.Join(names, ", ")
 	}
 	for _, op := range []string{"read", "list"} {
 		a := rr.assertion(checkAuthenticated, op)
@@ -125,17 +151,17 @@ func (r *run) testUnauthorized(rr *resourceRun) bool {
 		}
 		for _, t := range r.p.tenants {
 			for i := range r.p.unauthorized {
-				who := &r.p.unauthorized[i]
-				req := request{assertion: a, unauthorized: who, template: rr.template(op), vars: vars{org: t.id, id: rr.seeded[t].id, page: "1"}, want: who.refused}
+				caller := &r.p.unauthorized[i]
+				req := request{assertion: a, unauthorized: caller, template: rr.template(op), vars: vars{org: t.id, id: rr.seeded[t].id, page: "1"}, want: caller.statuses}
 				answer := r.send(r.ctx, req)
 				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
-					continue // whatever else is meant to refuse a stranger, this does
+					continue // rejects the caller, whichever statuses are configured
 				}
-				r.expectDenied(req, answer, who.refused, ruleAuthBypass, probe.AuthBypass)
+				r.expectDenied(req, answer, caller.statuses, ruleAuthBypass, probe.AuthBypass)
 			}
 		}
-		r.complete(a, says)
+		r.complete(a, summary)
 	}
-	r.tested(11)
+	r.tested(rowUnauthorized)
 	return true
 }

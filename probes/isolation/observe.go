@@ -1,7 +1,6 @@
 package isolation
 
 import (
-	"fmt"
 	"time"
 
 	"prober/internal/canary"
@@ -9,11 +8,10 @@ import (
 	"prober/internal/probe"
 )
 
-// ownerSees looks whether an owner sees its own canary, again and again for so long. What keeps it from that is noted
-// against the claim.
-func (r *run) ownerSees(a *assertion, obj seededObject, patience time.Duration) bool {
+// ownerSees waits until an owner sees its own canary, and otherwise records why it does not.
+func (r *run) ownerSees(a *assertion, obj seededObject, limit time.Duration) bool {
 	var last observation
-	r.poll(patience, func() bool {
+	r.poll(limit, func() bool {
 		last = r.fetchAsOwner(a, obj)
 		return last.visibility == visible || last.visibility == visibilityUnknown
 	})
@@ -21,59 +19,61 @@ func (r *run) ownerSees(a *assertion, obj seededObject, patience time.Duration) 
 	case visible:
 		return true
 	case visibilityUnknown:
-		r.violated(a, last.answer, ruleInconclusive, last.why, "%s cannot be shown its own canary: %s", obj.owner.name, last.detail)
+		r.inconclusive(a, last.answer, last.Reason, "%s cannot be shown its own canary: %s", obj.owner.name, last.Detail)
 	default:
-		r.violated(a, last.answer, ruleInconclusive, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", obj.owner.name, last.detail)
+		r.inconclusive(a, last.answer, probe.ControlFailed, "%s does not see its own canary: %s; a denial to others proves nothing", obj.owner.name, last.Detail)
 	}
 	return false
 }
 
-// A visibility is what an owner sees of its own canary.
+// A visibility is how an org sees an object.
 type visibility int
 
 const (
-	visibilityUnknown visibility = iota // could not be told
+	visibilityUnknown visibility = iota
 	visible
-	absent   // an answer without it
-	notFound // there is no such object
+	absent   // a success without the canary
+	notFound // a denial, or a status that means that the object does not exist
 )
 
-// observation is what an owner sees of its own canary, why it is not there, and the answer that shows it.
+// An observation is how an owner sees its own canary, why it does not, and the response that shows it.
 type observation struct {
 	visibility
-	why    probe.Reason
-	detail string
+	probe.Outcome
 	answer *httpx.Answer
 }
 
-// fetchAsOwner asks for a canary as its owner.
+// fetchAsOwner requests a canary as its owner.
 func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
-	op := obj.run.visibilityOp()
+	op := obj.resourceRun.visibilityOp()
 	if op != "read" {
 		return r.listAsOwner(a, obj, op)
 	}
-	req := request{assertion: a, tenant: obj.owner, template: obj.run.Read, vars: vars{org: obj.owner.id, id: obj.id}, want: obj.run.Read.Status}
+	read := obj.resourceRun.Read
+	req := request{assertion: a, tenant: obj.owner, template: read, vars: vars{org: obj.owner.id, id: obj.id}, want: read.Status}
 	answer := r.send(r.ctx, req)
-	if answer.Reason == probe.OK && (answer.Status == 404 || answer.Status == 410) {
-		return observation{notFound, probe.ControlFailed, fmt.Sprintf("got %d from %s", answer.Status, req.describe()), answer}
+	if answer.Reason == probe.OK && goneStatuses.Contains(answer.Status) {
+		return observation{notFound, probe.Outcomef(probe.ControlFailed, "got %d from %s", answer.Status, req.describe()), answer}
 	}
-	if why, detail, ok := r.unsuccessful(req, answer, obj.run.Read.Status); ok {
-		return observation{visibilityUnknown, why, detail, answer}
+	if o := expectSuccess(req, answer, read.Status); !o.Passed() {
+		return observation{visibilityUnknown, o, answer}
 	}
 	if canary.NewHaystack(answer.Body).Find(obj.needles[0]) == "" {
-		return observation{absent, probe.ControlFailed, fmt.Sprintf("it is not in the answer %d to %s", answer.Status, req.describe()), answer}
+		return observation{absent, probe.Outcomef(probe.ControlFailed, "got %d without it from %s", answer.Status, req.describe()), answer}
 	}
-	return observation{visible, probe.Reason{}, "", answer}
+	return observation{visible, probe.Outcome{Reason: probe.OK}, answer}
 }
 
-// fetchAs asks for an object as an org that may or may not be its owner, and reports whether it is shown it.
+// goneStatuses mean that an object does not exist.
+var goneStatuses = httpx.Codes(404, 410)
+
+// fetchAs requests an object as an org that may or may not be its owner.
 func (r *run) fetchAs(a *assertion, obj seededObject, t *tenant) (visibility, *httpx.Answer) {
-	req := request{assertion: a, tenant: t, template: obj.run.Read, vars: vars{org: t.id, id: obj.id}}
+	req := request{assertion: a, tenant: t, template: obj.resourceRun.Read, vars: vars{org: t.id, id: obj.id}}
 	answer := r.send(r.ctx, req)
-	if _, _, ok := unusable(answer); ok {
-		return visibilityUnknown, answer
-	}
 	switch {
+	case !usable(answer).Passed():
+		return visibilityUnknown, answer
 	case !httpx.Success.Contains(answer.Status):
 		return notFound, answer
 	case canary.NewHaystack(answer.Body).Find(obj.needles[0]) != "":

@@ -15,12 +15,12 @@ import (
 	"prober/internal/text"
 )
 
-// denialRounds is how often what seems to tell an object from one that never was is asked for in all. A header that
-// names one of two instances seems so once in four rounds, and in all of six never.
+// denialRounds is how often denials are sampled if they seem to differ. A header that names one of two instances seems
+// to distinguish objects once in four rounds, and never in all six.
 const denialRounds = 6
 
-// sampleDenials asks an intruder's question for another's object and for some that never were, again and again while they
-// are denied in two ways. It notes against the claims what is no denial, and by what the denials differ every time.
+// sampleDenials has an intruder request another org's object and some nonexistent ones, repeatedly while the denials
+// differ. It records violations for responses that are not denials, and for a difference that is there every time.
 func (r *run) sampleDenials(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion) {
 	var d denialSamples
 	for range denialRounds {
@@ -28,55 +28,57 @@ func (r *run) sampleDenials(rr *resourceRun, obj seededObject, intruder *tenant,
 			return
 		}
 	}
-	r.violated(oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can tell an object of %s from one that never was: %s", intruder.name, obj.owner.name, d.distinguisher())
+	r.violated(oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can distinguish an object of %s from a nonexistent one: %s", intruder.name, obj.owner.name, d.distinguisher())
 }
 
-// denialSamples are the answers to questions for an object of another org, and for such as never were.
+// denialSamples are the responses to requests for an object of another org, and for nonexistent ones.
 type denialSamples struct {
 	foreign, nonexistent []*httpx.Answer
-	ids                  []string // that were asked for
+	ids                  []string // that were requested
 }
 
-// sampleRound asks one round: for another's object between two that never were, so that what drifts from answer to answer is
-// no difference. It reports whether all three were denied.
+// sampleRound requests another org's object between two nonexistent ones, so that whatever drifts from response to
+// response is not a difference. It reports whether all three were denied.
 func (r *run) sampleRound(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion, d *denialSamples) bool {
-	usable := true
-	ask := func(a *assertion, id string) *httpx.Answer {
+	denied := true
+	read := func(a *assertion, id string) *httpx.Answer {
 		req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: id}, want: r.p.Denied}
 		answer := r.send(r.ctx, req)
-		usable = r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess) && usable
+		denied = r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess) && denied
 		d.ids = append(d.ids, id)
 		return answer
 	}
-	before := ask(oracle, nonexistentID(obj.id))
-	foreign := ask(isolated, obj.id)
-	after := ask(oracle, nonexistentID(obj.id))
-	if !usable {
-		r.violated(oracle, foreign, ruleInconclusive, probe.ControlFailed, "another org's object, or one that never was, is not denied: nothing can be told from it")
+	before := read(oracle, nonexistentID(obj.id))
+	foreign := read(isolated, obj.id)
+	after := read(oracle, nonexistentID(obj.id))
+	if !denied {
+		r.inconclusive(oracle, foreign, probe.ControlFailed, "another org's object, or a nonexistent one, is not denied: there are no denials to compare")
 		return false
 	}
 	if before.Status != after.Status {
-		r.violated(oracle, after, ruleInconclusive, probe.ControlFailed, "two ids that never were are denied in two ways, %d and %d: neither can be told from another's object", before.Status, after.Status)
+		r.inconclusive(oracle, after, probe.ControlFailed, "two nonexistent ids are denied differently, got %d, before %d: there is nothing to compare another org's object with", after.Status, before.Status)
 		return false
 	}
 	d.foreign, d.nonexistent = append(d.foreign, foreign), append(d.nonexistent, before, after)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.denialDelays[oracle.surface] = append(r.denialDelays[oracle.surface], processingTime(foreign)-(processingTime(before)+processingTime(after))/2)
 	return true
 }
 
-// processingTime is how long a target thought about an answer, without connecting to it.
-func processingTime(a *httpx.Answer) time.Duration {
-	for _, p := range a.Phases {
-		if p.Name == "processing" {
-			return p.Took
+// processingTime is how long the target took to respond, without the time to connect to it.
+func processingTime(answer *httpx.Answer) time.Duration {
+	for _, phase := range answer.Phases {
+		if phase.Name == "processing" {
+			return phase.Took
 		}
 	}
-	return a.Took
+	return answer.Took
 }
 
-// nonexistentID returns an id of the same kind as another that nothing can have: of its form, but random. A number gets
-// eighteen digits, lest it be a customer's; a short one gets two thousand million, which 32 bits can hold, since what
-// cannot be an id at all is refused in another way.
+// nonexistentID returns an id of the same form as another, but random, so that no object has it. A number gets 18 digits
+// so that it is not a customer's; a short one gets about two thousand million, which 32 bits can hold, since services
+// reject differently what cannot be an id at all.
 func nonexistentID(id string) string {
 	random := canary.Random() + canary.Random()
 	if strings.Trim(id, "0123456789") == "" {
@@ -105,60 +107,62 @@ func nonexistentID(id string) string {
 	return string(out)
 }
 
-// distinguisher says by what the answers to another's id differ from all those to ids that never were. What differs among
-// those as well, such as a time, a number of the request or the name of an instance, tells nothing.
+// distinguisher says by what the denials of another org's id differ from all those of nonexistent ids. What also differs
+// among the latter, such as a time, a request id or the name of an instance, distinguishes nothing.
 func (d denialSamples) distinguisher() string {
-	status := func(a *httpx.Answer) string { return strconv.Itoa(a.Status) }
+	status := func(answer *httpx.Answer) string { return strconv.Itoa(answer.Status) }
 	if d.differsBy(status) {
-		return fmt.Sprintf("status %d, and %d for what never was", d.foreign[0].Status, d.nonexistent[0].Status)
+		return fmt.Sprintf("got %d, and %d for a nonexistent one", d.foreign[0].Status, d.nonexistent[0].Status)
 	}
 	for _, name := range headerNames(append(d.foreign, d.nonexistent...)) {
 		if slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name) {
 			continue
 		}
-		if d.differsBy(func(a *httpx.Answer) string { return headerValue(a, name, d.ids) }) {
+		if d.differsBy(func(answer *httpx.Answer) string { return headerValue(answer, name, d.ids) }) {
 			return "the header " + publicHeader(name)
 		}
 	}
-	body := func(a *httpx.Answer) string { return maskIDs(string(a.Body), d.ids) }
-	first, other := len(body(d.foreign[0])), len(body(d.nonexistent[0]))
+	body := func(answer *httpx.Answer) string { return maskIDs(string(answer.Body), d.ids) }
+	foreign, nonexistent := len(body(d.foreign[0])), len(body(d.nonexistent[0]))
 	switch {
 	case d.differsBy(body):
-		return fmt.Sprintf("the body, of %s and %s", text.Count(first, "byte"), text.Count(other, "byte"))
+		return fmt.Sprintf("the body, of %s and %s", text.Count(foreign, "byte"), text.Count(nonexistent, "byte"))
 	case d.lengthDiffers(body):
-		return fmt.Sprintf("the length of the body, %s and %s", text.Count(first, "byte"), text.Count(other, "byte"))
+		return fmt.Sprintf("the length of the body, %s and %s", text.Count(foreign, "byte"), text.Count(nonexistent, "byte"))
 	}
 	return ""
 }
 
-// differsBy reports whether what is read from the answers takes other values for another's object than for what never
-// was. A value that is new in nearly every answer is noise.
-func (d denialSamples) differsBy(read func(*httpx.Answer) string) bool {
-	never := map[string]bool{}
-	for _, a := range d.nonexistent {
-		never[read(a)] = true
+// differsBy reports whether a property of the responses never has the same value for another org's object as for a
+// nonexistent one. A property that has a new value in nearly every response is noise.
+func (d denialSamples) differsBy(property func(*httpx.Answer) string) bool {
+	values := map[string]bool{}
+	for _, answer := range d.nonexistent {
+		values[property(answer)] = true
 	}
-	return len(never) <= max(1, len(d.nonexistent)/4) && !slices.ContainsFunc(d.foreign, func(a *httpx.Answer) bool { return never[read(a)] })
+	return len(values) <= max(1, len(d.nonexistent)/4) &&
+		!slices.ContainsFunc(d.foreign, func(answer *httpx.Answer) bool { return values[property(answer)] })
 }
 
-// lengthDiffers reports whether every answer for another's object is longer, or every one shorter, than those for what never
-// was, by more than these differ and some bytes.
-func (d denialSamples) lengthDiffers(read func(*httpx.Answer) string) bool {
+// lengthDiffers reports whether every response for another org's object is longer, or every one shorter, than those for
+// nonexistent ones, by more than the latter vary and some bytes.
+func (d denialSamples) lengthDiffers(property func(*httpx.Answer) string) bool {
 	const noise = 16
-	lengths := func(answers []*httpx.Answer) (least, most int) {
-		least, most = len(read(answers[0])), len(read(answers[0]))
-		for _, a := range answers[1:] {
-			least, most = min(least, len(read(a))), max(most, len(read(a)))
+	lengths := func(answers []*httpx.Answer) (shortest, longest int) {
+		shortest, longest = len(property(answers[0])), len(property(answers[0]))
+		for _, answer := range answers[1:] {
+			n := len(property(answer))
+			shortest, longest = min(shortest, n), max(longest, n)
 		}
-		return least, most
+		return shortest, longest
 	}
-	least, most := lengths(d.nonexistent)
-	from, to := lengths(d.foreign)
-	slack := noise + most - least
-	return from > most+slack || to < least-slack
+	shortest, longest := lengths(d.nonexistent)
+	foreignShortest, foreignLongest := lengths(d.foreign)
+	slack := noise + longest - shortest
+	return foreignShortest > longest+slack || foreignLongest < shortest-slack
 }
 
-// publicHeader returns the name of a header if it is one of HTTP's own: the others are the target's text.
+// publicHeader returns the name of a header if it is one of HTTP's own: others are text of the target.
 func publicHeader(name string) string {
 	if slices.Contains([]string{"Content-Type", "Etag", "Cache-Control", "Vary", "Location", "Www-Authenticate", "Last-Modified", "Allow"}, name) {
 		return name
@@ -168,8 +172,8 @@ func publicHeader(name string) string {
 
 func headerNames(answers []*httpx.Answer) []string {
 	var all []string
-	for _, a := range answers {
-		for name := range a.Header {
+	for _, answer := range answers {
+		for name := range answer.Header {
 			if !slices.Contains(all, name) {
 				all = append(all, name)
 			}
@@ -179,16 +183,16 @@ func headerNames(answers []*httpx.Answer) []string {
 	return all
 }
 
-// headerValue returns the values of a header with the ids masked; one that is not there is not the same as an empty one.
-func headerValue(a *httpx.Answer, name string, ids []string) string {
-	values, ok := a.Header[http.CanonicalHeaderKey(name)]
+// headerValue returns the values of a header with the ids masked. A missing header differs from an empty one.
+func headerValue(answer *httpx.Answer, name string, ids []string) string {
+	values, ok := answer.Header[http.CanonicalHeaderKey(name)]
 	if !ok {
 		return "\x00"
 	}
 	return maskIDs(strings.Join(values, "\n"), ids)
 }
 
-// maskIDs returns a text with every id replaced.
+// maskIDs replaces every id in a text.
 func maskIDs(text string, ids []string) string {
 	for _, id := range ids {
 		for _, form := range []string{id, url.PathEscape(id), url.QueryEscape(id), jsonEscaped(id)} {

@@ -12,23 +12,22 @@ import (
 	"prober/internal/probe"
 )
 
-// A tenant is a test org as it is asked for.
+// A tenant is a test org with the client that acts as it.
 type tenant struct {
 	name, id string
 	client   *httpx.Client
 }
 
-// A unauthorizedCaller is somebody who must be let in nowhere.
+// An unauthorizedCaller must be accepted nowhere.
 type unauthorizedCaller struct {
-	name    string // as it is told
-	client  *httpx.Client
-	madeUp  bool // makes up a credential for each request
-	refused httpx.Statuses
+	name     string // for messages
+	client   *httpx.Client
+	madeUp   bool           // sends a new made-up credential with each request
+	statuses httpx.Statuses // that reject it
 }
 
-// buildClients makes the clients: one for each org and stranger and one for nobody, all over the same connections.
+// buildClients makes a client for each org and each unauthorized caller, all over the same connections.
 func (p *Probe) buildClients() error {
-	var wrong []error
 	shared := p.Settings
 	shared.Headers, p.orgHeaders = map[string]httpx.Value{}, map[string]string{}
 	for name, v := range p.Settings.Headers {
@@ -38,32 +37,33 @@ func (p *Probe) buildClients() error {
 			shared.Headers[name] = v
 		}
 	}
-	base, err := shared.ClientFor(map[string]string{"base": p.Base})
+	anonymous, err := shared.ClientFor(map[string]string{"base": p.Base})
 	if err != nil {
 		return err
 	}
-	p.anonymous = base
+	p.anonymous = anonymous
+	var wrong []error
 	if len(p.Orgs) < 2 || len(p.Orgs) > maxOrgs {
 		wrong = append(wrong, probe.Settingf("orgs", "expected 2 to %d, got %d", maxOrgs, len(p.Orgs)))
 	}
 	p.tenants = nil
 	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
-		org := p.Orgs[name]
+		org, path := p.Orgs[name], "orgs."+name
 		if org == nil {
-			wrong = append(wrong, probe.Settingf("orgs."+name, "has no credential"))
+			wrong = append(wrong, probe.Settingf(path, "has no credential"))
 			continue
 		}
 		t := &tenant{name: name, id: cmp.Or(org.ID, name)}
 		if t.client, err = p.clientFor(shared, org.Credential); err != nil {
-			wrong = append(wrong, probe.InSetting("orgs."+name, err))
+			wrong = append(wrong, probe.InSetting(path, err))
 		}
-		wrong = append(wrong, p.rejectDuplicateOrg(t, org))
+		wrong = append(wrong, probe.InSetting(path, p.rejectDuplicateOrg(t, org)))
 		p.tenants = append(p.tenants, t)
 	}
 	return errors.Join(append(wrong, p.buildUnauthorized(shared))...)
 }
 
-// clientFor returns a client that sends a credential over everybody's connections.
+// clientFor returns a client that sends a credential over the shared connections.
 func (p *Probe) clientFor(shared httpx.Settings, c Credential) (*httpx.Client, error) {
 	own := httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers}
 	if !own.HasCredential() {
@@ -73,65 +73,63 @@ func (p *Probe) clientFor(shared httpx.Settings, c Credential) (*httpx.Client, e
 	return settings.SharingConnections(p.anonymous, map[string]string{"": p.Base})
 }
 
-// rejectDuplicateOrg refuses an org that is one of those before it by another name.
+// rejectDuplicateOrg returns an error if an org is one of those before it under another name.
 func (p *Probe) rejectDuplicateOrg(t *tenant, org *Org) error {
 	for _, other := range p.tenants {
 		switch {
 		case strings.EqualFold(other.id, t.id):
-			return probe.Settingf("orgs."+t.name, "has the id of %s: an org is not isolated from itself", other.name)
+			return probe.Settingf("id", "has the id of %s: an org is not isolated from itself", other.name)
 		case org.equal(p.Orgs[other.name].Credential):
-			return probe.Settingf("orgs."+t.name, "has the credential of %s: an org is not isolated from itself", other.name)
+			return probe.Settingf("", "has the credential of %s: an org is not isolated from itself", other.name)
 		}
 	}
 	return nil
 }
 
-// equal reports whether two credentials are one.
-func (c Credential) equal(o Credential) bool {
+// equal reports whether two credentials are the same.
+func (c Credential) equal(other Credential) bool {
 	switch {
 	case !c.Bearer.IsZero():
-		return c.Bearer == o.Bearer
+		return c.Bearer == other.Bearer
 	case c.Basic != nil:
-		return o.Basic != nil && *c.Basic == *o.Basic
+		return other.Basic != nil && *c.Basic == *other.Basic
 	case c.OAuth2 != nil:
-		return o.OAuth2 != nil && c.OAuth2.ClientID == o.OAuth2.ClientID && c.OAuth2.ClientSecret == o.OAuth2.ClientSecret &&
-			slices.Equal(c.OAuth2.Scopes, o.OAuth2.Scopes) && maps.Equal(c.OAuth2.Params, o.OAuth2.Params)
+		return other.OAuth2 != nil && c.OAuth2.ClientID == other.OAuth2.ClientID && c.OAuth2.ClientSecret == other.OAuth2.ClientSecret &&
+			slices.Equal(c.OAuth2.Scopes, other.OAuth2.Scopes) && maps.Equal(c.OAuth2.Params, other.OAuth2.Params)
 	}
-	return len(c.Headers) > 0 && maps.Equal(c.Headers, o.Headers)
+	return len(c.Headers) > 0 && maps.Equal(c.Headers, other.Headers)
 }
 
-// buildUnauthorized lists the strangers.
+// buildUnauthorized lists the callers that must be accepted nowhere.
 func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 	var wrong []error
 	p.unauthorized = []unauthorizedCaller{
-		{name: "somebody without a credential", client: p.anonymous, refused: p.Unauthenticated},
-		{name: "somebody with a made-up credential", client: p.anonymous, refused: p.Unauthenticated, madeUp: true},
+		{name: "a caller without a credential", client: p.anonymous, statuses: p.Unauthenticated},
+		{name: "a caller with a made-up credential", client: p.anonymous, statuses: p.Unauthenticated, madeUp: true},
 	}
 	if len(p.UnauthorizedCredentials) > maxOrgs {
-		wrong = append(wrong, probe.Settingf("strangers", "expected at most %d, got %d", maxOrgs, len(p.UnauthorizedCredentials)))
+		wrong = append(wrong, probe.Settingf("unauthorized_credentials", "expected at most %d, got %d", maxOrgs, len(p.UnauthorizedCredentials)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.UnauthorizedCredentials)) {
-		s := p.UnauthorizedCredentials[name]
-		if s == nil {
-			wrong = append(wrong, probe.Settingf("strangers."+name, "has no credential"))
+		c, path := p.UnauthorizedCredentials[name], "unauthorized_credentials."+name
+		if c == nil {
+			wrong = append(wrong, probe.Settingf(path, "has no credential"))
 			continue
 		}
-		client, err := p.clientFor(shared, s.Credential)
-		if err != nil {
-			wrong = append(wrong, probe.InSetting("strangers."+name, err))
-		}
+		client, err := p.clientFor(shared, c.Credential)
+		wrong = append(wrong, probe.InSetting(path, err))
 		for _, t := range p.tenants {
-			if s.equal(p.Orgs[t.name].Credential) {
-				wrong = append(wrong, probe.Settingf("strangers."+name, "has the credential of %s, which must be accepted", t.name))
+			if c.equal(p.Orgs[t.name].Credential) {
+				wrong = append(wrong, probe.Settingf(path, "has the credential of %s, which must be accepted", t.name))
 			}
 		}
-		refused := s.Status
-		if refused.IsZero() {
-			refused = union(p.Unauthenticated, httpx.Codes(401, 403))
-		} else if !refused.Denial() || refused.Contains(429) {
-			wrong = append(wrong, probe.Settingf("strangers."+name+".status", "expected statuses from 400 to 499 that deny; 429 says not now"))
+		statuses := c.Status
+		if statuses.IsZero() {
+			statuses = union(p.Unauthenticated, httpx.Codes(http.StatusUnauthorized, http.StatusForbidden))
+		} else {
+			wrong = append(wrong, validateDenial(path+".status", statuses))
 		}
-		p.unauthorized = append(p.unauthorized, unauthorizedCaller{name: "the stranger " + name, client: client, refused: refused})
+		p.unauthorized = append(p.unauthorized, unauthorizedCaller{name: "the unauthorized credential " + name, client: client, statuses: statuses})
 	}
 	return errors.Join(wrong...)
 }

@@ -10,93 +10,109 @@ import (
 	"prober/internal/probe"
 )
 
-// The checks of a run beside whoami, in the order in which they are shown for one surface.
+// checkIdentity shows that the credentials belong to different test orgs. It has no surface.
+const checkIdentity = "identity"
+
+// The checks of each surface, in the order in which they are shown.
 const (
 	checkControl       = "control"       // the owner sees its own canary before and after, unchanged
-	checkIsolated      = "isolated"      // an operation keeps one org from what is another's
-	checkContext       = "context"       // so it does while the org is missing, doubled or forged
-	checkAuthenticated = "authenticated" // no stranger is answered, with or without a credential
-	checkOracle        = "oracle"        // another org's object is denied just as one that never was
-	checkCache         = "cache"         // what one org was answered is not kept for another
-	checkInterleave    = "interleave"    // orgs that take turns on one connection get their own answers
+	checkIsolated      = "isolated"      // an operation is denied for another org's object, or does not show it
+	checkContext       = "context"       // the same while the org is missing, repeated or forged
+	checkAuthenticated = "authenticated" // unauthorized callers are rejected
+	checkOracle        = "oracle"        // another org's object is denied exactly like a nonexistent one
+	checkCache         = "cache"         // a response to one org is not kept for another
+	checkInterleave    = "interleave"    // orgs that take turns on a connection get their own responses
 )
 
 var checkNames = [...]string{
 	checkControl, checkIsolated, checkContext, checkAuthenticated, checkOracle, checkCache, checkInterleave,
 }
 
-// Reasons of the isolation kind. All of them lie with the target.
+// Reasons of the kind. All of them are the target's fault.
 var (
 	leakBody      = probe.Reason{Word: "leak_body", Verdict: probe.Fail, Text: "another org's data in a body", Breach: true}
 	leakHeader    = probe.Reason{Word: "leak_header", Verdict: probe.Fail, Text: "another org's data in a header", Breach: true}
 	leakList      = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
 	foreignWrite  = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true}
 	foreignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true}
-	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "answers on shared connections were mixed up", Breach: true}
+	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "responses on shared connections were mixed up", Breach: true}
 
 	mismatchNotRejected = probe.Reason{Word: "mismatch_not_rejected", Verdict: probe.Fail, Text: "a contradicting org was accepted"}
-	misleadingSuccess   = probe.Reason{Word: "misleading_success", Verdict: probe.Fail, Text: "a denied request was answered as a success"}
-	existenceOracle     = probe.Reason{Word: "existence_oracle", Verdict: probe.Fail, Text: "denials tell whether an object exists"}
+	misleadingSuccess   = probe.Reason{Word: "misleading_success", Verdict: probe.Fail, Text: "a success where a denial was expected"}
+	existenceOracle     = probe.Reason{Word: "existence_oracle", Verdict: probe.Fail, Text: "denials reveal whether an object exists"}
 )
 
-// A violationRule is one of those by which a claim is judged. The first that applies decides.
+// A violationRule is one of the rules by which an assertion is judged. The lowest that applies decides; 0 is none.
 type violationRule int
 
 const (
-	ruleLeak         violationRule = 1 + iota // one org was shown what is another's
-	ruleChanged                               // one org changed or deleted what is another's
-	ruleCrossTalk                             // answers were mixed up
-	ruleNotDenied                             // what had to be denied succeeded, though nothing was shown
-	ruleAuthBypass                            // a stranger was answered
-	ruleInconclusive                          // a control or an answer is missing
-	ruleOracle                                // another org's object is told from one that never was
+	ruleLeak         violationRule = 1 + iota // an org was shown another's data
+	ruleChanged                               // an org changed or deleted another's data
+	ruleCrossTalk                             // responses were mixed up
+	ruleNotDenied                             // a success where a denial was expected, though nothing was shown
+	ruleAuthBypass                            // an unauthorized caller was accepted
+	ruleInconclusive                          // a control or a response is missing
+	ruleOracle                                // another org's object can be distinguished from a nonexistent one
 )
 
-// breach reports whether another's data was at stake.
+// breach reports whether another org's data was exposed.
 func (rule violationRule) breach() bool { return rule <= ruleCrossTalk || rule == ruleAuthBypass }
 
-// An violation is something that speaks against a claim.
-type violation struct {
-	rule    violationRule
-	why     probe.Reason
-	detail  string
-	traceID string // sent in the request that shows it, if one alone does
+// rank orders rules for display: failures first, then inconclusive, then what holds.
+func (rule violationRule) rank() int {
+	switch rule {
+	case 0:
+		return int(ruleOracle) + 1
+	case ruleInconclusive:
+		return int(ruleOracle)
+	case ruleOracle:
+		return int(ruleInconclusive)
+	}
+	return int(rule)
 }
 
-// A assertion is one thing that a run sets out to prove of one surface.
+// A violation is evidence against an assertion, or a reason why it is not proven.
+type violation struct {
+	probe.Outcome
+	rule    violationRule
+	traceID string // sent in the request that shows it, if a single one does
+}
+
+// An assertion is one thing that a run tries to prove of one surface. Requests of parallel steps add to sent and
+// violations under the run's mutex; everything else, and reading, happens between those steps on the run's goroutine.
 type assertion struct {
 	check, surface, op string
 	resource           *resourceRun
 	violations         []violation
-	sent               int
-	complete           bool // all that it takes was asked
-	rootCause          bool // it was found to be why others fail
-	summary            string
+	sent               int    // requests
+	complete           bool   // all that the assertion needs was sent
+	rootCause          bool   // the violation explains those of other assertions
+	summary            string // for a pass
 }
 
-// A resourceRun is a resource under examination.
+// A resourceRun is a resource during a run. Only the run's goroutine writes to it, between parallel steps.
 type resourceRun struct {
 	*Resource
 	name       string
 	assertions map[string]*assertion    // by check and operation
 	seeded     map[*tenant]seededObject // the canary of each org
 	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
-	echoes     map[*tenant]bool         // a search repeats what was searched for
+	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
 }
 
-// seededObject is a canary in its place.
+// A seededObject is an object with a canary.
 type seededObject struct {
-	run       *resourceRun
-	resource  string
-	owner     *tenant
-	also      *tenant // who may have to delete it, where it may have got into another org
-	id, text  string
-	created   bool // by this prober, to be deleted
-	createdAt time.Time
-	needles   []canary.Needle
+	resourceRun *resourceRun // nil if an earlier run left the object behind
+	resource    string
+	owner       *tenant
+	also        *tenant // may also have to delete it, if it may have been created in this org
+	id, text    string
+	created     bool // by this prober, which therefore deletes it
+	createdAt   time.Time
+	needles     []canary.Needle
 }
 
-// protectedText is a text that nobody but its owner must be shown.
+// A protectedText must be shown to its owner only.
 type protectedText struct {
 	owner  *tenant
 	kind   string // canary or id
@@ -104,13 +120,13 @@ type protectedText struct {
 	needle canary.Needle
 }
 
-// A plan is what a run sets out to prove.
+// A plan is what a run tries to prove.
 type plan struct {
 	resources  []*resourceRun
 	assertions []*assertion
 }
 
-// newPlan lists the claims that the settings allow to be tested.
+// newPlan lists the assertions that can be tested with the settings.
 func newPlan(p *Probe) *plan {
 	out := &plan{}
 	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
@@ -151,7 +167,7 @@ func newPlan(p *Probe) *plan {
 	return out
 }
 
-// surfaces lists where a breach can be found.
+// surfaces lists the surfaces that are tested.
 func (p *plan) surfaces() []string {
 	var all []string
 	for _, a := range p.assertions {
@@ -164,7 +180,7 @@ func (p *plan) surfaces() []string {
 
 func (rr *resourceRun) assertion(check, op string) *assertion { return rr.assertions[check+op] }
 
-// decisive returns what of a claim's outcomes decides; ok is false if nothing speaks against it.
+// decisive returns the violation that decides; ok is false if there is none.
 func (a *assertion) decisive() (v violation, ok bool) {
 	for _, next := range a.violations {
 		if !ok || next.rule < v.rule {
@@ -174,7 +190,7 @@ func (a *assertion) decisive() (v violation, ok bool) {
 	return v, ok
 }
 
-// describe writes a request for a sentence: the method and the path of the template, without its query.
+// describe names a request in a message: the method and the path of the template, without its query.
 func (tmpl *Template) describe() string {
 	path, _, _ := strings.Cut(tmpl.URL, "?")
 	return tmpl.Method + " " + path

@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,25 +14,36 @@ import (
 	"prober/internal/httpx"
 )
 
-// vars are what the variables of a template stand for.
+// vars are the values of the variables of a template.
 type vars struct{ org, id, canary, page, cursor string }
 
-// replacements lists variables and values in turn, each value written by a rule of where it will stand.
-func (v vars) replacements(write func(string) string) []string {
+// variables are those that a template may contain.
+var variables = []string{"{org}", "{id}", "{canary}", "{page}", "{cursor}"}
+
+// replacements lists variables and values in turn, each value escaped for its position.
+func (v vars) replacements(escape func(string) string) []string {
 	return []string{
-		"{org}", write(v.org), "{id}", write(v.id), "{canary}", write(v.canary), "{page}", write(v.page), "{cursor}", write(v.cursor),
+		"{org}", escape(v.org), "{id}", escape(v.id), "{canary}", escape(v.canary), "{page}", escape(v.page), "{cursor}", escape(v.cursor),
 	}
 }
 
-func (v vars) expand(text string, write func(string) string) string {
-	return strings.NewReplacer(v.replacements(write)...).Replace(text)
+// expand fills in the variables of a text.
+func (v vars) expand(text string, escape func(string) string) string {
+	return strings.NewReplacer(v.replacements(escape)...).Replace(text)
 }
 
+// withOrg returns the values with another org.
+func (v vars) withOrg(org string) vars {
+	v.org = org
+	return v
+}
+
+// verbatim is for positions that need no escaping.
 func verbatim(s string) string { return s }
 
-// build writes a request. What it returns holds no credential.
+// build makes a request from a template. It contains no credential; the client adds that.
 func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error) {
-	stated := v // what the request says through {org}
+	stated := v // with the org that {org} becomes
 	if !m.undocumented() && (m.org != "" || m.empty) {
 		stated.org = m.org
 	}
@@ -47,13 +59,13 @@ func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error)
 	}
 	httpReq.URL, httpReq.Show = path, strings.NewReplacer("{", ":", "}", "").Replace(shown) // braces would be shown escaped
 	if u, err := url.Parse(httpReq.URL); err != nil || u.Host == "" {
-		return httpReq, fmt.Errorf("cannot be read as a path below %s", p.Base)
+		return httpReq, fmt.Errorf("is not a valid path below %s", p.Base)
 	}
 	for _, headers := range []map[string]string{p.orgHeaders, tmpl.Headers} {
 		for name, text := range headers {
 			values := []string{stated.expand(text, verbatim)}
 			if strings.Contains(text, "{org}") {
-				values = m.orgValues(values, func(org string) string { return with(v, org).expand(text, verbatim) })
+				values = m.orgValues(values, func(org string) string { return v.withOrg(org).expand(text, verbatim) })
 			}
 			for _, value := range values {
 				httpReq.Header.Add(name, value)
@@ -66,18 +78,13 @@ func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error)
 	return httpReq, p.buildBody(&httpReq, tmpl, stated, m)
 }
 
-func with(v vars, org string) vars {
-	v.org = org
-	return v
-}
-
-// orgValues returns what stands where {org} does, given what would stand there without the mutation.
-func (m mutation) orgValues(usual []string, of func(org string) string) []string {
+// orgValues returns the values of a header or parameter that contains {org}, given those without the mutation.
+func (m mutation) orgValues(unmutated []string, of func(org string) string) []string {
 	switch {
 	case m.omit:
 		return nil
 	case m.pollution == nil:
-		return usual
+		return unmutated
 	}
 	var all []string
 	for _, org := range m.pollution {
@@ -86,7 +93,7 @@ func (m mutation) orgValues(usual []string, of func(org string) string) []string
 	return all
 }
 
-// buildQuery writes the parameters of a URL.
+// buildQuery makes the query of a URL, with the mutation's parameter.
 func (p *Probe) buildQuery(template string, stated vars, m mutation) string {
 	var params []string
 	for param := range strings.SplitSeq(template, "&") {
@@ -95,7 +102,7 @@ func (p *Probe) buildQuery(template string, stated vars, m mutation) string {
 		}
 		values := []string{stated.expand(param, url.QueryEscape)}
 		if strings.Contains(param, "{org}") {
-			values = m.orgValues(values, func(org string) string { return with(stated, org).expand(param, url.QueryEscape) })
+			values = m.orgValues(values, func(org string) string { return stated.withOrg(org).expand(param, url.QueryEscape) })
 		}
 		params = append(params, values...)
 	}
@@ -105,40 +112,40 @@ func (p *Probe) buildQuery(template string, stated vars, m mutation) string {
 	return strings.Join(params, "&")
 }
 
-// buildBody writes the body.
+// buildBody sets the body and its Content-Type.
 func (p *Probe) buildBody(httpReq *httpx.Request, tmpl *Template, stated vars, m mutation) error {
-	kind := "text/plain; charset=utf-8"
+	contentType := "text/plain; charset=utf-8"
 	switch {
 	case tmpl.JSON != nil:
-		kind = "application/json"
-		table, _ := fillJSON(tmpl.JSON, stated, m).(map[string]any)
+		contentType = "application/json"
+		object, _ := fillJSON(tmpl.JSON, stated, m).(map[string]any)
 		if m.member != "" {
-			table[m.member] = m.org
+			object[m.member] = m.org
 		}
-		body, err := json.Marshal(table)
+		body, err := json.Marshal(object)
 		if err != nil {
-			return fmt.Errorf("json: cannot be written")
+			return errors.New("json: cannot be encoded")
 		}
 		httpReq.Body = body
 	case tmpl.Body != "":
-		write := verbatim
+		escape := verbatim
 		switch text := strings.TrimSpace(tmpl.Body); {
 		case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
-			kind, write = "application/json", jsonEscaped
+			contentType, escape = "application/json", jsonEscaped
 		case strings.HasPrefix(httpReq.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-			write = url.QueryEscape
+			escape = url.QueryEscape
 		}
-		httpReq.Body = []byte(stated.expand(tmpl.Body, write))
+		httpReq.Body = []byte(stated.expand(tmpl.Body, escape))
 	default:
 		return nil
 	}
 	if httpReq.Header.Get("Content-Type") == "" {
-		httpReq.Header.Set("Content-Type", kind)
+		httpReq.Header.Set("Content-Type", contentType)
 	}
 	return nil
 }
 
-// jsonEscaped writes a text as it stands within the quotes of JSON.
+// jsonEscaped escapes a text for use between the quotes of a JSON string.
 func jsonEscaped(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil || len(b) < 2 {
@@ -147,7 +154,7 @@ func jsonEscaped(text string) string {
 	return string(b[1 : len(b)-1])
 }
 
-// fillJSON returns a copy of a JSON value with its variables filled in.
+// fillJSON returns a copy of a JSON value with its variables filled in and without what the mutation omits.
 func fillJSON(value any, v vars, m mutation) any {
 	switch value := value.(type) {
 	case string:
@@ -161,34 +168,34 @@ func fillJSON(value any, v vars, m mutation) any {
 		}
 		return list
 	case map[string]any:
-		table := make(map[string]any, len(value))
+		object := make(map[string]any, len(value))
 		for key, inner := range value {
 			if !m.omits(inner) {
-				table[key] = fillJSON(inner, v, m)
+				object[key] = fillJSON(inner, v, m)
 			}
 		}
-		return table
+		return object
 	}
 	return value
 }
 
-// omits reports whether a value of the JSON that is sent is left out.
+// omits reports whether a value is left out of the JSON that is sent.
 func (m mutation) omits(value any) bool {
 	text, ok := value.(string)
 	return ok && m.omit && strings.Contains(text, "{org}")
 }
 
-// contains reports whether a variable stands anywhere in the request.
+// contains reports whether a variable occurs anywhere in the request.
 func (tmpl *Template) contains(variable string) bool {
 	return slices.ContainsFunc(tmpl.texts(), func(text string) bool { return strings.Contains(text, variable) })
 }
 
-// texts lists everything in a request that may hold a variable.
+// texts lists everything in a request that may contain a variable.
 func (tmpl *Template) texts() []string {
 	return append(append([]string{tmpl.URL, tmpl.Body}, slices.Sorted(maps.Values(tmpl.Headers))...), jsonTexts(tmpl.JSON)...)
 }
 
-// jsonTexts lists the texts in a JSON value.
+// jsonTexts lists the strings in a JSON value.
 func jsonTexts(value any) []string {
 	var all []string
 	switch value := value.(type) {
@@ -208,11 +215,11 @@ func jsonTexts(value any) []string {
 
 var variablePattern = regexp.MustCompile(`\{[a-z_]+\}`)
 
-// unknownVariable returns a variable of a request that stands for nothing.
+// unknownVariable returns a variable of a request that does not exist; empty if there is none.
 func unknownVariable(tmpl *Template) string {
 	for _, text := range tmpl.texts() {
 		for _, name := range variablePattern.FindAllString(text, -1) {
-			if !slices.Contains([]string{"{org}", "{id}", "{canary}", "{page}", "{cursor}"}, name) {
+			if !slices.Contains(variables, name) {
 				return name
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -12,54 +11,58 @@ import (
 	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/budget"
 )
 
-// An run is one run. It asks, looks for what must not be in the answers, and keeps what speaks against each claim.
+// A run sends requests, searches the responses for what they must not contain, and collects the violations of each
+// assertion. Its steps are sequential; within some of them, requests are sent in parallel.
 type run struct {
 	p      *Probe
 	ctx    context.Context
 	result *probe.Result
 	plan   *plan
-	rows   [15]bool // rows of the matrix that were asked, from 1
 
-	denialDelays map[string][]time.Duration // by surface, how much later another's object was denied than one that never was
-	identified   bool                       // the credentials belong to different test orgs
+	// Only the run's goroutine uses these, between parallel requests.
+	identified      bool // the credentials belong to different test orgs
+	orphanCount     int  // orphans that were found and still exist
+	cleanUpFailures int
 
-	mu              sync.Mutex
-	remaining       int        // requests that may still be made
-	requests        int        // requests that were made
-	stopped         *violation // why nothing more is asked
-	cleaningUp      bool       // what is left to ask is the clean-up, which neither a limit nor a stop must keep from
-	created         []seededObject
-	unacknowledged  []seededObject  // may have been planted, but nobody said under which id
-	protected       []protectedText // what must not be shown to others
-	orphanCount     int             // leftovers that were seen and are still there
-	cleanUpFailures int             // clean-ups that failed
-	ownResponses    int             // answers on shared connections that were the caller's own
+	mu             sync.Mutex
+	rows           [matrixSize + 1]bool       // whether each row of the matrix was tested; 0 is not used
+	denialDelays   map[string][]time.Duration // by surface, the extra latency of denials for another org's object
+	remaining      int                        // requests that may still be sent
+	requests       int                        // requests that were sent
+	stopped        *violation                 // why no more requests are sent
+	cleaningUp     bool                       // neither a limit nor a stop applies any more
+	created        []seededObject             // to be deleted
+	unacknowledged []seededObject             // that may have been created, but the response did not say under which id
+	protected      []protectedText
+	ownResponses   int // responses on shared connections that were the caller's own
 }
 
 func newRun(p *Probe, ctx context.Context, result *probe.Result) *run {
 	return &run{p: p, ctx: ctx, result: result, plan: newPlan(p), remaining: p.MaxRequests, denialDelays: map[string][]time.Duration{}}
 }
 
-// An request is one request and what it is asked for.
+// A request is one request of a run, sent for an assertion by a tenant or by an unauthorized caller.
 type request struct {
 	assertion     *assertion
-	tenant        *tenant             // nil: a stranger
-	unauthorized  *unauthorizedCaller // nil: a tenant
+	tenant        *tenant
+	unauthorized  *unauthorizedCaller
 	template      *Template
 	vars          vars
 	mutation      mutation
-	abandonAfter  int
-	outlastsStop  bool // a stop does not cut it off: what it plants must be known, to be deleted
-	echoesNothing bool // what the request says would not be in the answer unless it was found
+	abandonAfter  int  // bytes of the response; 0 reads all of it
+	outlastsStop  bool // a stop does not cancel it: what it creates must be known, to be deleted
+	echoesNothing bool // the response contains a text of the request only if the service found it
 	want          httpx.Statuses
 }
 
-// send makes a request and notes against the claim whatever of others it shows. It asks nothing once the run is over.
+// send sends a request and records a violation of its assertion for whatever the response shows of other orgs. It sends
+// nothing once the run is over.
 func (r *run) send(ctx context.Context, req request) *httpx.Answer {
 	if why := r.admit(ctx, req.assertion); why != nil {
-		return &httpx.Answer{Exchange: probe.Exchange{Reason: why.why}, Detail: why.detail}
+		return &httpx.Answer{Exchange: probe.Exchange{Reason: why.Reason}, Detail: why.Detail}
 	}
 	httpReq, err := r.p.build(req.template, req.vars, req.mutation)
 	if err != nil {
@@ -70,19 +73,22 @@ func (r *run) send(ctx context.Context, req request) *httpx.Answer {
 		r.p.setMadeUpCredential(httpReq.Header)
 	}
 	if req.outlastsStop {
-		var done context.CancelFunc
-		ctx, done = withGrace(ctx, cleanUpTime/2)
-		defer done()
+		var cancel context.CancelFunc
+		ctx, cancel = withGrace(ctx, cleanUpTime/2)
+		defer cancel()
 	}
 	answer := req.client().Do(ctx, r.result, httpReq)
 	if answer.Status == http.StatusTooManyRequests {
-		r.stop(violation{ruleInconclusive, probe.RateLimited, "the target limits the rate of the prober's requests (429); nothing more is asked in this run", answer.TraceID})
+		r.stop(violation{
+			rule: ruleInconclusive, traceID: answer.TraceID,
+			Outcome: probe.Outcomef(probe.RateLimited, "got 429: the target limits the rate of the prober's requests; this run sends no more"),
+		})
 	}
 	r.scanForLeaks(req, httpReq, answer)
 	return answer
 }
 
-// admit counts a request. It returns why it must not be made, if so.
+// admit counts a request. It returns why the request must not be sent, if so.
 func (r *run) admit(ctx context.Context, a *assertion) *violation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,10 +96,11 @@ func (r *run) admit(ctx context.Context, a *assertion) *violation {
 	case r.stopped != nil && !r.cleaningUp:
 		return r.stopped
 	case ctx.Err() != nil:
-		o := contextEnded(ctx)
-		return &o
+		v := contextEnded(ctx)
+		return &v
 	case r.remaining == 0 && !r.cleaningUp:
-		return &violation{rule: ruleInconclusive, why: probe.ControlFailed, detail: fmt.Sprintf("not asked: the run has made its %d requests (max_requests)", r.p.MaxRequests)}
+		v := inconclusive(probe.ControlFailed, "not sent: the run has sent its %d requests (max_requests)", r.p.MaxRequests)
+		return &v
 	}
 	r.remaining = max(r.remaining-1, 0)
 	r.requests++
@@ -101,32 +108,32 @@ func (r *run) admit(ctx context.Context, a *assertion) *violation {
 	return nil
 }
 
-// withGrace returns a context that goes on for a while when another is cancelled, and ends with it when its time is up.
-func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+// withGrace returns a context that outlives the cancellation of another for a while, but not its deadline.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			timer := time.NewTimer(d)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-longer.Done():
-			}
+			budget.Sleep(longer, grace)
 		}
 		cancel()
 	})
 	return longer, func() { stop(); cancel() }
 }
 
+// inconclusive returns a violation that proves nothing.
+func inconclusive(why probe.Reason, format string, args ...any) violation {
+	return violation{rule: ruleInconclusive, Outcome: probe.Outcomef(why, format, args...)}
+}
+
 // contextEnded says why a context is over.
 func contextEnded(ctx context.Context) violation {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return violation{rule: ruleInconclusive, why: probe.Cancelled, detail: "not all was asked: the run was cancelled"}
+		return inconclusive(probe.Cancelled, "not everything was tested: the run was cancelled")
 	}
-	return violation{rule: ruleInconclusive, why: probe.ControlFailed, detail: "not all was asked: the time was up"}
+	return inconclusive(probe.ControlFailed, "not everything was tested: the run's time was up")
 }
 
-// stop ends the asking for a reason.
+// stop ends the run: all further requests but those of the clean-up are refused with the first reason given.
 func (r *run) stop(why violation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,19 +142,23 @@ func (r *run) stop(why violation) {
 	}
 }
 
-// violatedNoEvidence keeps something that speaks against a claim and that no one answer shows.
-func (r *run) violatedNoEvidence(a *assertion, rule violationRule, why probe.Reason, format string, args ...any) {
-	r.violated(a, &httpx.Answer{}, rule, why, format, args...)
-}
-
-// violated keeps something that speaks against a claim, and the answer that shows it.
+// violated records a violation of an assertion, and the response that shows it; nil if no single one does.
 func (r *run) violated(a *assertion, answer *httpx.Answer, rule violationRule, why probe.Reason, format string, args ...any) {
+	v := violation{rule: rule, Outcome: probe.Outcomef(why, format, args...)}
+	if answer != nil {
+		v.traceID = answer.TraceID
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a.violations = append(a.violations, violation{rule, why, fmt.Sprintf(format, args...), answer.TraceID})
+	a.violations = append(a.violations, v)
 }
 
-// setMadeUpCredential adds credentials that are none, in the form of those that the orgs have.
+// inconclusive records why an assertion is not proven, and the response that shows it; nil if no single one does.
+func (r *run) inconclusive(a *assertion, answer *httpx.Answer, why probe.Reason, format string, args ...any) {
+	r.violated(a, answer, ruleInconclusive, why, format, args...)
+}
+
+// setMadeUpCredential adds invalid credentials in the form of those that the orgs have.
 func (p *Probe) setMadeUpCredential(h http.Header) {
 	for _, t := range p.tenants {
 		org := p.Orgs[t.name]
@@ -165,7 +176,7 @@ func (p *Probe) setMadeUpCredential(h http.Header) {
 	}
 }
 
-// op is the operation that a request belongs to.
+// op is the operation that the request belongs to; empty for one of no resource.
 func (req request) op() string {
 	for _, op := range operations {
 		if req.assertion.resource.template(op) == req.template {
@@ -175,7 +186,7 @@ func (req request) op() string {
 	return ""
 }
 
-// caller names the caller.
+// caller names the caller in a message.
 func (req request) caller() string {
 	if req.tenant != nil {
 		return req.tenant.name
@@ -190,7 +201,7 @@ func (req request) client() *httpx.Client {
 	return req.unauthorized.client
 }
 
-// describe tells of a request: what was asked, and how it was twisted.
+// describe names the request and its mutation in a message.
 func (req request) describe() string {
 	if req.mutation.name == "" {
 		return req.template.describe()
@@ -198,42 +209,41 @@ func (req request) describe() string {
 	return req.template.describe() + " with " + req.mutation.name
 }
 
-// parallel makes requests at the same time, as many as the settings allow, and returns when all are answered.
-func (r *run) parallel(n int, ask func(i int)) {
+// parallel calls f for 0 to n-1, as many at a time as the settings allow, and returns when all calls have returned.
+func (r *run) parallel(n int, f func(i int)) {
 	lanes := make([]string, min(n, r.p.Concurrency))
 	r.result.Each(lanes, func(lane int, _ *probe.Result) {
 		for i := lane; i < n; i += len(lanes) {
-			ask(i)
+			f(i)
 		}
 	})
 }
 
-// sleep waits for a while; it returns false if the run ended first.
-func (r *run) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
+// sleep waits. It returns false only once the run's time is up or the run is cancelled: whoever gives up because of
+// that sees it at the context.
+func (r *run) sleep(wait time.Duration) bool {
+	if budget.Sleep(r.ctx, wait) {
 		return true
-	case <-r.ctx.Done():
-		return false
 	}
+	<-r.ctx.Done()
+	return false
 }
 
-// poll looks until something is seen, more and more seldom; false if it never is, or the run is over.
-func (r *run) poll(patience time.Duration, look func() bool) bool {
-	until := time.Now().Add(patience)
+// poll calls look at growing intervals until it returns true. It returns false after the given time, and when the run
+// is over.
+func (r *run) poll(limit time.Duration, look func() bool) bool {
+	end := time.Now().Add(limit)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		switch {
 		case look():
 			return true
-		case time.Now().Add(wait).After(until) || !r.sleep(wait):
+		case time.Now().Add(wait).After(end) || !r.sleep(wait):
 			return false
 		}
 	}
 }
 
-// eachPair calls f for every org as the owner of something and every other as who must not get it.
+// eachPair calls f for every org as the owner of an object and every other org as the intruder.
 func (r *run) eachPair(f func(owner, intruder *tenant)) {
 	for _, owner := range r.p.tenants {
 		for _, intruder := range r.p.tenants {
@@ -244,14 +254,16 @@ func (r *run) eachPair(f func(owner, intruder *tenant)) {
 	}
 }
 
-// tested notes that a row of the matrix was asked.
-func (r *run) tested(n ...int) {
-	for _, i := range n {
-		r.rows[i] = true
+// tested marks rows of the matrix as tested.
+func (r *run) tested(rows ...matrixRow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, row := range rows {
+		r.rows[row] = true
 	}
 }
 
-// ended reports whether nothing more can be asked.
+// ended reports whether no more requests can be sent.
 func (r *run) ended() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"prober/internal/canary"
@@ -14,27 +13,29 @@ import (
 	"prober/internal/probe"
 )
 
-// scanForLeaks searches an answer for what its caller must not be shown.
+// scanForLeaks searches a response for texts that its caller must not be shown.
 func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Answer) {
+	if req.tenant == nil && httpx.Success.Contains(answer.Status) {
+		return // that an unauthorized caller was accepted is the graver violation
+	}
 	r.mu.Lock()
-	known := r.protected // appended to, never changed
+	protected := r.protected // appended to, never changed
 	r.mu.Unlock()
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
-	granted := req.tenant == nil && httpx.Success.Contains(answer.Status)
-	for _, h := range known {
-		// What the request itself says may be said back.
-		if h.owner == req.tenant || requestContains(httpReq, h.text) && !(req.echoesNothing && h.kind == "canary") {
+	for _, text := range protected {
+		// A response may echo the request.
+		if text.owner == req.tenant || requestContains(httpReq, text.text) && !(req.echoesNothing && text.kind == "canary") {
 			continue
 		}
-		where, form := "body", body.Find(h.needle)
+		where, form := "body", body.Find(text.needle)
 		if form == "" {
-			where, form = "header", head.Find(h.needle)
+			where, form = "header", head.Find(text.needle)
 		}
-		if h.kind == "id" && form != "" && form != canary.Plain && withinOwnID(known, req.tenant, h.text) {
-			continue // the caller's own id, encoded, as a cursor is
-		}
-		if form == "" || granted { // that a stranger was answered at all is the larger news
+		if form == "" {
 			continue
+		}
+		if text.kind == "id" && form != canary.Plain && withinOwnID(protected, req.tenant, text.text) {
+			continue // the caller's own id, encoded, as in a cursor
 		}
 		rule, why := ruleLeak, leakBody
 		switch {
@@ -45,19 +46,19 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 		case slices.Contains([]string{"list", "search", "export", "count"}, req.op()):
 			why = leakList
 		}
-		r.violated(req.assertion, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s of an answer %d): %s",
-			req.caller(), h.kind, h.owner.name, canary.Hash(h.text), form, where, answer.Status, req.describe())
+		r.violated(req.assertion, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s; got %d): %s",
+			req.caller(), text.kind, text.owner.name, canary.Hash(text.text), form, where, answer.Status, req.describe())
 	}
 }
 
-// withinOwnID reports whether a text stands within an id of an org's own.
+// withinOwnID reports whether a text is part of an id that belongs to an org.
 func withinOwnID(known []protectedText, org *tenant, text string) bool {
 	return slices.ContainsFunc(known, func(h protectedText) bool {
 		return h.owner == org && h.kind == "id" && strings.Contains(strings.ToLower(h.text), strings.ToLower(text))
 	})
 }
 
-// requestContains reports whether a request says a text.
+// requestContains reports whether a request contains a text.
 func requestContains(httpReq httpx.Request, text string) bool {
 	for _, values := range httpReq.Header {
 		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, text) }) {
@@ -68,75 +69,74 @@ func requestContains(httpReq httpx.Request, text string) bool {
 		bytes.Contains(httpReq.Body, []byte(jsonEscaped(text))) || bytes.Contains(httpReq.Body, []byte(url.QueryEscape(text)))
 }
 
-// headText writes the status and the headers of an answer as one text.
-func headText(a *httpx.Answer) []byte {
+// headText is the status line and the headers of a response as one text.
+func headText(answer *httpx.Answer) []byte {
 	var b bytes.Buffer
-	fmt.Fprintln(&b, a.StatusText)
-	for name, values := range a.Header {
+	fmt.Fprintln(&b, answer.StatusText)
+	for name, values := range answer.Header {
 		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(values, "\n"))
 	}
 	return b.Bytes()
 }
 
-// unusable says why an answer proves nothing, whatever was wanted of it; ok is false if it may.
-func unusable(answer *httpx.Answer) (why probe.Reason, detail string, ok bool) {
-	switch {
-	case answer.Reason == probe.TooLarge:
-		return probe.TooLarge, answer.Detail + ", and could not be searched to its end", true
-	case answer.Reason.Verdict == probe.Inconclusive:
-		return answer.Reason, answer.Detail, true
-	case answer.Reason != probe.OK:
-		return probe.ControlFailed, answer.Detail, true
-	case answer.Status == http.StatusTooManyRequests:
-		return probe.RateLimited, "got 429: the target limits the rate of the prober's requests", true
-	case answer.Status >= 500:
-		return probe.ControlFailed, "got " + strconv.Itoa(answer.Status), true
-	case answer.Redirected():
-		return probe.ControlFailed, fmt.Sprintf("got %d, which sends elsewhere; redirects are never followed", answer.Status), true
-	case answer.Cached != "":
-		return probe.StaleOrCached, "the answer may come out of a cache (" + answer.Cached + ")", true
+// usable passes if a response may prove something, whatever its status means for the request.
+func usable(answer *httpx.Answer) probe.Outcome {
+	switch c := answer.Classify(httpx.ClassifyOptions{}); c.Class {
+	case httpx.ClassIncomplete, httpx.ClassRateLimited, httpx.ClassCached, httpx.ClassRedirect, httpx.ClassServerError:
+		return unproven(c)
 	}
-	return probe.Reason{}, "", false
+	return probe.Outcome{Reason: probe.OK}
 }
 
-// expectDenied notes against the claim whatever an answer is but a denial. It reports whether it is one.
-func (r *run) expectDenied(req request, answer *httpx.Answer, want httpx.Statuses, granted violationRule, why probe.Reason) bool {
-	success := httpx.Success.Contains(answer.Status)
-	if whole := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated; success && whole {
-		r.violated(req.assertion, answer, granted, why, "wanted %s, got %d: %s by %s", want, answer.Status, req.describe(), req.caller())
-		return false
+// expectSuccess passes if a response has one of the wanted statuses.
+func expectSuccess(req request, answer *httpx.Answer, want httpx.Statuses) probe.Outcome {
+	c := answer.Classify(httpx.ClassifyOptions{Want: want, Credential: true})
+	if c.Class == httpx.ClassExpected {
+		return probe.Outcome{Reason: probe.OK, Detail: c.Detail}
 	}
-	if reason, detail, ok := unusable(answer); ok {
-		r.violated(req.assertion, answer, ruleInconclusive, reason, "wanted a denial (%s) of %s by %s: %s", want, req.describe(), req.caller(), detail)
-		return false
+	if answer.Status == http.StatusForbidden && c.Class == httpx.ClassUnauthorized {
+		// The credential was accepted: identify used it before.
+		return probe.Outcomef(probe.ControlFailed, "%s: expected %s, got 403", req.describe(), want)
 	}
-	large := req.mutation.oversized && slices.Contains([]int{413, 414, 431}, answer.Status)
+	o := unproven(c)
+	return probe.Outcomef(o.Reason, "%s: %s", req.describe(), o.Detail)
+}
+
+// unproven is the outcome of a response that proves nothing of isolation. A reason that is a failure for other kinds is
+// a control that failed here.
+func unproven(c httpx.Classification) probe.Outcome {
 	switch {
-	case want.Contains(answer.Status) || large:
+	case c.Reason == probe.TooLarge:
+		return probe.Outcomef(probe.TooLarge, "%s, and could not be searched to its end", c.Detail)
+	case c.Reason.Verdict == probe.Inconclusive:
+		return probe.Outcome{Reason: c.Reason, Detail: c.Detail}
+	}
+	return probe.Outcome{Reason: probe.ControlFailed, Detail: c.Detail}
+}
+
+// expectDenied records a violation unless a response is a denial, by the given rule and reason if it is a success. It
+// reports whether it is a denial.
+func (r *run) expectDenied(req request, answer *httpx.Answer, want httpx.Statuses, rule violationRule, why probe.Reason) bool {
+	received := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated
+	if received && httpx.Success.Contains(answer.Status) {
+		r.violated(req.assertion, answer, rule, why, "expected %s, got %d: %s by %s", want, answer.Status, req.describe(), req.caller())
+		return false
+	}
+	if o := usable(answer); !o.Passed() {
+		r.inconclusive(req.assertion, answer, o.Reason, "expected a denial (%s) of %s by %s: %s", want, req.describe(), req.caller(), o.Detail)
+		return false
+	}
+	tooLarge := req.mutation.oversized && slices.Contains(tooLargeStatuses, answer.Status)
+	switch {
+	case want.Contains(answer.Status) || tooLarge:
 		return true
 	case answer.Status == http.StatusUnauthorized:
-		r.violated(req.assertion, answer, ruleInconclusive, probe.Credential, "wanted %s, got 401: the credential of %s is not accepted, so nothing was denied to it: %s", want, req.caller(), req.describe())
+		r.inconclusive(req.assertion, answer, probe.Credential, "expected %s, got 401: the credential of %s is not accepted, which is not a denial: %s", want, req.caller(), req.describe())
 	default:
-		r.violated(req.assertion, answer, ruleInconclusive, probe.ControlFailed, "wanted %s, got %d, which is none of the denials in the settings: %s by %s", want, answer.Status, req.describe(), req.caller())
+		r.inconclusive(req.assertion, answer, probe.ControlFailed, "expected %s, got %d, which is not a denial by the settings: %s by %s", want, answer.Status, req.describe(), req.caller())
 	}
 	return false
 }
 
-// unsuccessful says why an answer is not the success that it had to be.
-func (r *run) unsuccessful(req request, answer *httpx.Answer, want httpx.Statuses) (why probe.Reason, detail string, ok bool) {
-	if why, detail, ok := unusable(answer); ok {
-		return why, req.describe() + ": " + detail, true
-	}
-	switch {
-	case want.Contains(answer.Status):
-		return probe.Reason{}, "", false
-	case answer.Status == 401 || answer.Status == 403:
-		why = probe.Credential
-		if answer.Status == 403 {
-			why = probe.ControlFailed
-		}
-	default:
-		why = probe.ControlFailed
-	}
-	return why, fmt.Sprintf("wanted %s, got %d from %s", want, answer.Status, req.describe()), true
-}
+// tooLargeStatuses reject a request because of its size.
+var tooLargeStatuses = []int{http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge}

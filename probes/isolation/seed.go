@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -15,72 +16,79 @@ import (
 	"prober/probes/internal/expect"
 )
 
-// minCanaryLength is how long a text must be, in bytes, to stand nowhere by chance.
+// minCanaryLength is how long the text of a permanent canary must be, in bytes, not to occur by chance.
 const minCanaryLength = 16
 
-// identify asks whose each credential is. It reports whether they belong to different orgs, all of them test orgs if
-// anything is to be written, and notes the check whoami.
+// identify asks the target who the owner of each credential is. It notes the check identity, and reports whether the
+// credentials belong to different orgs, all of them test orgs if anything is to be written.
 func (r *run) identify() bool {
 	orgs, subjects := map[string]*tenant{}, map[string]*tenant{}
 	for _, t := range r.p.tenants {
-		r.requests++
-		answer := t.client.Do(r.ctx, r.result, r.p.identityRequest(t))
-		if why, detail, ok := unusable(answer); ok {
-			r.result.Inconclusive("whoami", why, "whose credential that of %s is could not be asked: %s", t.name, detail)
-			return false
-		}
-		if answer.Status == 401 || answer.Status == 403 {
-			r.result.Inconclusive("whoami", probe.Credential, "the credential of %s is not accepted: got %d", t.name, answer.Status)
-			return false
-		}
-		if !httpx.Success.Contains(answer.Status) {
-			r.result.Inconclusive("whoami", probe.ControlFailed, "whose credential that of %s is could not be asked: wanted 2xx, got %d", t.name, answer.Status)
-			return false
-		}
-		doc, err := answer.JSON()
-		org, subject := singleText(r.p.Identity.Org, doc), singleText(r.p.Identity.Subject, doc)
+		org, subject, o := r.identifyTenant(t)
 		switch {
-		case err != nil || org == "":
-			r.result.Inconclusive("whoami", probe.ControlFailed, "the answer for %s does not say the org at %s", t.name, r.p.Identity.Org)
-			return false
+		case !o.Passed():
 		case orgs[org] != nil:
-			r.result.Inconclusive("whoami", probe.Credential, "the credentials of %s and %s belong to the same org: nothing can be said of isolation", orgs[org].name, t.name)
-			return false
+			o = probe.Outcomef(probe.Credential, "the credentials of %s and %s belong to the same org, which is not isolated from itself", orgs[org].name, t.name)
 		case r.p.configuredAs(t, org) != nil:
-			r.result.Inconclusive("whoami", probe.Credential, "the credential of %s belongs to the org that is configured as %s", t.name, r.p.configuredAs(t, org).name)
-			return false
-		case !r.p.Identity.Subject.IsZero() && subject == "":
-			r.result.Inconclusive("whoami", probe.ControlFailed, "the answer for %s does not say who it is at %s", t.name, r.p.Identity.Subject)
-			return false
+			o = probe.Outcomef(probe.Credential, "the credential of %s belongs to the org that is configured as %s", t.name, r.p.configuredAs(t, org).name)
 		case subject != "" && subjects[subject] != nil:
-			r.result.Inconclusive("whoami", probe.Credential, "the credentials of %s and %s are those of the same user", subjects[subject].name, t.name)
+			o = probe.Outcomef(probe.Credential, "the credentials of %s and %s belong to the same user", subjects[subject].name, t.name)
+		}
+		if !o.Passed() {
+			r.result.Note(checkIdentity, o)
 			return false
 		}
 		orgs[org], subjects[subject] = t, t
-		if marks := (&expect.Expect{JSON: r.p.Identity.TestOrg}); len(marks.JSON) > 0 {
-			if why, _ := marks.CheckJSON(answer); why != probe.OK {
-				r.result.Inconclusive("whoami", probe.Credential, "%s does not say that it is a test org: nothing is asked for or written there", t.name)
-				return false
-			}
-		}
 	}
 	r.identified = true
-	r.result.Pass("whoami", "%s of %s", text.Count(len(r.p.tenants), "credential"), text.Count(len(orgs), "different org"))
+	r.result.Pass(checkIdentity, "%s of %s", text.Count(len(r.p.tenants), "credential"), text.Count(len(orgs), "different org"))
 	return true
 }
 
+// identifyTenant asks the target for the org and the subject of a credential.
+func (r *run) identifyTenant(t *tenant) (org, subject string, o probe.Outcome) {
+	settings := r.p.Identity
+	r.mu.Lock()
+	r.requests++
+	r.mu.Unlock()
+	answer := t.client.Do(r.ctx, r.result, r.p.identityRequest(t))
+	if o := usable(answer); !o.Passed() {
+		return "", "", probe.Outcomef(o.Reason, "the owner of the credential of %s is not known: %s", t.name, o.Detail)
+	}
+	if answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden {
+		return "", "", probe.Outcomef(probe.Credential, "the credential of %s is not accepted: got %d", t.name, answer.Status)
+	}
+	if !httpx.Success.Contains(answer.Status) {
+		return "", "", probe.Outcomef(probe.ControlFailed, "the owner of the credential of %s is not known: expected %s, got %d", t.name, httpx.Success, answer.Status)
+	}
+	doc, err := answer.JSON()
+	org, subject = singleText(settings.Org, doc), singleText(settings.Subject, doc)
+	switch {
+	case err != nil || org == "":
+		return "", "", probe.Outcomef(probe.ControlFailed, "the response for %s has no org at %s", t.name, settings.Org)
+	case !settings.Subject.IsZero() && subject == "":
+		return "", "", probe.Outcomef(probe.ControlFailed, "the response for %s has no subject at %s", t.name, settings.Subject)
+	}
+	if marker := (&expect.Expect{JSON: settings.TestOrg}); len(marker.JSON) > 0 {
+		if why, _ := marker.CheckJSON(answer); why != probe.OK {
+			return "", "", probe.Outcomef(probe.Credential, "%s is not marked as a test org: nothing is requested or written there", t.name)
+		}
+	}
+	return org, subject, probe.Outcome{Reason: probe.OK}
+}
+
+// identityRequest builds the request that identifies a tenant. Validate built it before, so it can't fail.
 func (p *Probe) identityRequest(t *tenant) httpx.Request {
-	// It was built before, by Validate.
-	httpReq, _ := p.build(&Template{URL: p.Identity.URL, Method: "GET"}, vars{org: t.id}, mutation{})
-	httpReq.Check = "whoami"
+	httpReq, _ := p.build(&Template{URL: p.Identity.URL, Method: http.MethodGet}, vars{org: t.id}, mutation{})
+	httpReq.Check = checkIdentity
 	return httpReq
 }
 
-// configuredAs returns the org that is configured with an id that another's credential was found to belong to.
+// configuredAs returns the other tenant that is configured with an id that a tenant's credential was found to have.
 func (p *Probe) configuredAs(t *tenant, id string) *tenant {
-	for _, o := range p.tenants {
-		if o != t && o.id == id && t.id != id {
-			return o
+	for _, other := range p.tenants {
+		if other != t && other.id == id && t.id != id {
+			return other
 		}
 	}
 	return nil
@@ -94,8 +102,8 @@ func singleText(path jsonpath.Path, doc jsonpath.Document) string {
 	return ""
 }
 
-// seed puts a canary into every org, or takes the one that is there, and waits until its owner sees it. It reports
-// whether all of them do.
+// seed gives every org a canary, a new one or its permanent one, and waits until its owner sees it. It reports whether
+// all owners do.
 func (r *run) seed(rr *resourceRun) bool {
 	control := rr.assertion(checkControl, rr.visibilityOp())
 	for _, t := range r.p.tenants {
@@ -113,7 +121,7 @@ func (r *run) seed(rr *resourceRun) bool {
 			r.testCount(rr, t, before)
 		}
 	}
-	r.tested(1, 2)
+	r.tested(rowSeeded, rowOwnerBefore)
 	if !r.expectDistinct(rr, control) {
 		return false
 	}
@@ -123,34 +131,34 @@ func (r *run) seed(rr *resourceRun) bool {
 	return true
 }
 
-// expectDistinct reports whether the canaries can be told from each other: two orgs' objects with one id are asked for by
-// one request, and a text within another is shown with it.
+// expectDistinct records a violation unless the canaries differ: two orgs' objects with one id are requested by the same
+// request, and a text that contains another shows that too.
 func (r *run) expectDistinct(rr *resourceRun, control *assertion) bool {
-	alike := ""
+	problem := ""
 	r.eachPair(func(owner, other *tenant) {
 		a, b := rr.seeded[owner], rr.seeded[other]
 		switch {
 		case a.id == b.id:
-			alike = fmt.Sprintf("the objects of %s and %s have one id, and which of them is asked for cannot be said", owner.name, other.name)
+			problem = fmt.Sprintf("the objects of %s and %s have one id, so a request can be for either", owner.name, other.name)
 		case strings.Contains(strings.ToLower(b.text), strings.ToLower(a.text)):
-			alike = fmt.Sprintf("the canary of %s stands within that of %s", owner.name, other.name)
+			problem = fmt.Sprintf("the canary of %s is part of that of %s", owner.name, other.name)
 		}
 	})
-	if alike != "" {
-		r.violatedNoEvidence(control, ruleInconclusive, probe.ControlFailed, "%s: nothing is proven", alike)
+	if problem != "" {
+		r.inconclusive(control, nil, probe.ControlFailed, "%s: nothing is proven", problem)
 	}
-	return alike == ""
+	return problem == ""
 }
 
-// protect makes the canary known as what others must not be shown.
+// protect adds a canary to the texts that others must not be shown.
 func (r *run) protect(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// Of a canary the random part is enough: what shows it with its hyphens changed, or cut off before, shows it.
+	// The random part of a canary is enough: it is shown even if its hyphens were changed or its beginning was cut off.
 	r.protected = append(r.protected, protectedText{obj.owner, "canary", obj.text, canary.NewNeedle(canary.Secret(obj.text))})
 }
 
-// protectID does so with the id, once it is known that it is nobody else's as well.
+// protectID does so with its id, once it is known that no other org has the same.
 func (r *run) protectID(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,41 +167,48 @@ func (r *run) protectID(obj seededObject) {
 	}
 }
 
-// distinctive reports whether an id stands nowhere by chance: one of a few digits does.
+// distinctive reports whether an id is too long to occur in a response by chance.
 func distinctive(id string) bool {
-	const digits, other = 16, 10
+	const minDigits, minLength = 16, 10
 	if strings.Trim(id, "0123456789") == "" {
-		return len(id) >= digits
+		return len(id) >= minDigits
 	}
-	return len(id) >= other
+	return len(id) >= minLength
 }
 
-// seedObject returns an org's canary: one made now, or the one that is there for good. What goes wrong it notes against
-// the claim. With an answer the caller wants to judge itself whether the org could be created in.
+// seedObject returns a canary of an org: a new one, or the permanent one. It records as violations what goes wrong. The
+// caller may judge the response first; if that returns false, there is no object.
 func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, judge func(request, *httpx.Answer) bool) (seededObject, bool) {
 	if rr.Create == nil {
 		return r.permanentCanary(rr, t, a)
 	}
 	if r.tooManyOrphans() {
-		r.violatedNoEvidence(a, ruleInconclusive, probe.ControlFailed, "%d canaries of this prober are left over, more than %d: none is planted until they are deleted", r.orphanCount, maxOrphans)
+		r.inconclusive(a, nil, probe.ControlFailed, "%d canaries of this prober are left over, more than %d: none is created until they are deleted", r.orphanCount, maxOrphans)
 		return seededObject{}, false
 	}
-	obj := seededObject{run: rr, resource: rr.name, owner: t, text: r.newCanary(rr, t), created: true, createdAt: time.Now()}
-	req := request{assertion: a, tenant: t, template: rr.Create, vars: vars{org: t.id, canary: obj.text}, mutation: m, want: rr.Create.Status, outlastsStop: true}
-	asked := a.sent
+	obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, text: r.newCanary(rr, t), created: true, createdAt: time.Now()}
+	req := request{
+		assertion: a, tenant: t, template: rr.Create, vars: vars{org: t.id, canary: obj.text}, mutation: m,
+		want: rr.Create.Status, outlastsStop: true,
+	}
+	sentBefore := a.sent
 	answer := r.send(r.ctx, req)
-	if obj.id = createdID(rr.ID, answer); a.sent > asked && (answer.Reason != probe.OK || answer.Status >= 500 || httpx.Success.Contains(answer.Status) && obj.id == "") {
+	obj.id = createdID(rr.ID, answer)
+	failed := answer.Reason != probe.OK || answer.Status >= 500
+	if a.sent > sentBefore && (failed || httpx.Success.Contains(answer.Status) && obj.id == "") {
+		r.mu.Lock()
 		r.unacknowledged = append(r.unacknowledged, obj)
+		r.mu.Unlock()
 	}
 	if judge != nil && !judge(req, answer) {
 		return seededObject{}, false
 	}
-	if why, detail, ok := r.unsuccessful(req, answer, rr.Create.Status); ok {
-		r.violated(a, answer, ruleInconclusive, why, "no canary could be planted with %s: %s", t.name, detail)
+	if o := expectSuccess(req, answer, rr.Create.Status); !o.Passed() {
+		r.inconclusive(a, answer, o.Reason, "no canary could be created in %s: %s", t.name, o.Detail)
 		return seededObject{}, false
 	}
 	if obj.id == "" {
-		r.violated(a, answer, ruleInconclusive, probe.ControlFailed, "a canary was planted with %s, but the answer does not say its id", t.name)
+		r.inconclusive(a, answer, probe.ControlFailed, "a canary was created in %s, but the response does not contain its id", t.name)
 		return seededObject{}, false
 	}
 	obj.needles = []canary.Needle{canary.NewNeedle(obj.text)}
@@ -203,35 +218,36 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 	return obj, true
 }
 
-// permanentCanary returns the canary that is there for good.
+// permanentCanary returns the canary of an org that the settings name.
 func (r *run) permanentCanary(rr *resourceRun, t *tenant, a *assertion) (seededObject, bool) {
-	there := rr.Canaries[t.name]
-	id, err := there.ID.Reveal()
-	text, err2 := there.Text.Reveal()
+	permanent := rr.Canaries[t.name]
+	id, idErr := permanent.ID.Reveal()
+	text, textErr := permanent.Text.Reveal()
 	switch {
-	case err != nil:
-		r.violatedNoEvidence(a, ruleInconclusive, probe.Credential, "canaries.%s.id: %s", t.name, err)
-	case err2 != nil:
-		r.violatedNoEvidence(a, ruleInconclusive, probe.Credential, "canaries.%s.text: %s", t.name, err2)
+	case idErr != nil:
+		r.inconclusive(a, nil, probe.Credential, "canaries.%s.id: %s", t.name, idErr)
+	case textErr != nil:
+		r.inconclusive(a, nil, probe.Credential, "canaries.%s.text: %s", t.name, textErr)
 	case len(text) < minCanaryLength:
-		r.violatedNoEvidence(a, ruleInconclusive, probe.Credential, "canaries.%s.text: is shorter than %d bytes, and may stand in an answer by chance", t.name, minCanaryLength)
+		r.inconclusive(a, nil, probe.Credential, "canaries.%s.text: is shorter than %d bytes, and may occur in a response by chance", t.name, minCanaryLength)
 	default:
-		return seededObject{run: rr, resource: rr.name, owner: t, id: id, text: text, needles: []canary.Needle{canary.NewNeedle(text)}}, true
+		return seededObject{resourceRun: rr, resource: rr.name, owner: t, id: id, text: text, needles: []canary.Needle{canary.NewNeedle(text)}}, true
 	}
 	return seededObject{}, false
 }
 
-// newCanary makes a canary's text, and its random part known as what is never to be shown.
+// newCanary makes a canary's text, and has its random part redacted wherever the prober shows text.
 func (r *run) newCanary(rr *resourceRun, t *tenant) string {
 	text := canary.Mint(r.p.Replica, time.Now())
 	secret.Learn("canary of "+r.p.Base+" "+rr.name+" "+t.name, canary.Secret(text)) // one source each, however many canaries
 	return text
 }
 
-// createdID returns the id in the answer to a creation: a JSON value, a header, or the last part of a Location.
-func createdID(from *httpx.Source, answer *httpx.Answer) string {
-	id := from.Read(answer)
-	if strings.EqualFold(from.Header, "Location") {
+// createdID returns the id in the response to a creation: a JSON value, a header, or the last segment of a Location. It
+// is empty if there is no usable one.
+func createdID(source *httpx.Source, answer *httpx.Answer) string {
+	id := source.Read(answer)
+	if strings.EqualFold(source.Header, "Location") {
 		u, err := url.Parse(id)
 		if err != nil {
 			return ""

@@ -1,8 +1,10 @@
 package isolation
 
 import (
+	"cmp"
 	"errors"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,7 +16,7 @@ import (
 	"prober/probes/internal/expect"
 )
 
-// A Credential is what somebody is let in by, or is not.
+// A Credential authenticates a caller, by exactly one of its fields.
 type Credential struct {
 	Bearer  secret.Secret          `yaml:"bearer" doc:"a token to send as Authorization: Bearer"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"a user and a password to send as Authorization: Basic"`
@@ -28,14 +30,14 @@ type Org struct {
 	Credential `yaml:",inline"`
 }
 
-// An UnauthorizedCredential is a credential that must be let in nowhere: a token that has expired, that names no org, or that is of an
-// org that is suspended.
+// An UnauthorizedCredential must be accepted nowhere: a token that has expired, that names no org, or that belongs to a
+// suspended org.
 type UnauthorizedCredential struct {
 	Credential `yaml:",inline"`
 	Status     httpx.Statuses `yaml:"status" doc:"statuses that reject it; default: those of unauthenticated, 401 and 403"`
 }
 
-// Identity is the request that tells whose credential was sent.
+// Identity is the request that identifies the owner of a credential.
 type Identity struct {
 	URL     string                  `yaml:"url" required:"true" doc:"path below base, or a URL"`
 	Org     jsonpath.Path           `yaml:"org" required:"true" doc:"JSON path of the org; two credentials must not belong to the same org"`
@@ -43,7 +45,7 @@ type Identity struct {
 	TestOrg map[string]expect.Match `yaml:"test_org" doc:"by JSON path, the value that marks a test org; nothing is written to an org without it"`
 }
 
-// A Template is a request with {org}, {id}, {canary}, {page} or {cursor} in it.
+// A Template is a request that may contain the variables {org}, {id}, {canary}, {page} and {cursor}.
 type Template struct {
 	Method  string            `yaml:"method" doc:"default: GET; POST to create, PUT to update, DELETE to delete"`
 	URL     string            `yaml:"url" required:"true" short:"true" doc:"path below base, or a URL"`
@@ -53,7 +55,7 @@ type Template struct {
 	Status  httpx.Statuses    `yaml:"status" default:"2xx" doc:"statuses of success"`
 }
 
-// A Resource is a kind of object that orgs keep, and what can be done with it.
+// A Resource is a kind of object that orgs have, with its operations.
 type Resource struct {
 	Create   *Template                  `yaml:"create" doc:"creates a canary"`
 	Read     *Template                  `yaml:"read" doc:"shows one object"`
@@ -67,30 +69,30 @@ type Resource struct {
 	Next     jsonpath.Path              `yaml:"next" doc:"JSON path of the next {cursor}; none, null or empty on the last page"`
 	Items    jsonpath.Path              `yaml:"items" doc:"JSON path of the objects on a page; a {page} without objects is the last"`
 	Number   jsonpath.Path              `yaml:"number" doc:"JSON path of the number in the response to count"`
-	MaxPages int                        `yaml:"pages" default:"10" doc:"maximum number of pages to read"`
+	MaxPages int                        `yaml:"max_pages" renamed:"pages" default:"10" doc:"maximum number of pages to read"`
 	Canaries map[string]PermanentCanary `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
 }
 
-// PermanentCanary is a long-lived canary: an object of a test org that somebody once put there.
+// A PermanentCanary is an object of a test org that somebody created once and that stays.
 type PermanentCanary struct {
 	ID   httpx.Value   `yaml:"id" required:"true" doc:"the object's id: a text, {file: PATH} or {env: NAME}"`
 	Text secret.Secret `yaml:"text" required:"true" doc:"a text in it that occurs nowhere else; at least 16 bytes"`
 }
 
-// Overrides are ways to name an org that the API does not document and might heed all the same.
+// Overrides are undocumented ways to name an org that the API might accept.
 type Overrides struct {
 	Headers []string `yaml:"headers" doc:"names of headers"`
 	Query   []string `yaml:"query" doc:"names of query parameters"`
 	Body    []string `yaml:"body" doc:"names of members of the JSON sent to create"`
 }
 
-// Interleaving says how orgs take turns on shared connections.
+// Interleaving sets the reads by which orgs take turns on shared connections.
 type Interleaving struct {
 	Requests      int `yaml:"requests" doc:"number of reads"`
-	CancelPercent int `yaml:"cancel" doc:"percentage of them that is cancelled midway"`
+	CancelPercent int `yaml:"cancel_percent" renamed:"cancel" doc:"percentage of them that is cancelled midway"`
 }
 
-// operations are what can be done with a resource, in the order in which they are shown.
+// operations are those of a resource, in the order in which they are shown.
 var operations = [...]string{"read", "list", "search", "export", "count", "create", "update", "delete"}
 
 // template returns the request of an operation; nil if there is none.
@@ -116,7 +118,7 @@ func (r *Resource) template(op string) *Template {
 	return nil
 }
 
-// visibilityOp is the operation by which an owner looks for its own object: the first there is.
+// visibilityOp is the operation by which an owner looks for its own object: the first that the resource has.
 func (r *Resource) visibilityOp() string {
 	for _, op := range operations[:4] {
 		if r.template(op) != nil {
@@ -126,13 +128,15 @@ func (r *Resource) visibilityOp() string {
 	return ""
 }
 
-// defaultMethods are what an operation is asked with unless said otherwise.
+// defaultMethods are those that are not GET.
 var defaultMethods = map[string]string{"create": "POST", "update": "PUT", "delete": "DELETE"}
 
-// requiredVariables are the variables without which an operation asks for nothing in particular.
-var requiredVariables = map[string]string{"create": "{canary}", "update": "{canary}", "search": "{canary}", "read": "{id}", "delete": "{id}"}
+// requiredVariables are the variables that a request must contain to concern a particular object.
+var requiredVariables = map[string][]string{
+	"create": {"{canary}"}, "update": {"{canary}", "{id}"}, "search": {"{canary}"}, "read": {"{id}"}, "delete": {"{id}"},
+}
 
-// validate reports what is wrong with a resource, and fills in what was left out.
+// validate reports what is wrong with a resource, and fills in the defaults.
 func (r *Resource) validate(p *Probe) error {
 	var wrong []error
 	for _, op := range operations {
@@ -141,91 +145,87 @@ func (r *Resource) validate(p *Probe) error {
 			continue
 		}
 		wrong = append(wrong, probe.InSetting(op, tmpl.validate(p, op)))
-		if want := requiredVariables[op]; want != "" && !tmpl.contains(want) {
-			wrong = append(wrong, probe.Settingf(op, "expected %s in it", want))
+		for _, variable := range requiredVariables[op] {
+			if !tmpl.contains(variable) {
+				wrong = append(wrong, probe.Settingf(op, "does not contain %s", variable))
+			}
 		}
 	}
-	if r.Update != nil && !r.Update.contains("{id}") {
-		wrong = append(wrong, probe.Settingf("update", "expected {id} in it"))
-	}
 	if r.visibilityOp() == "" {
-		wrong = append(wrong, probe.Settingf("", "expected a read, list, search or export: its owner must see a canary, or a denial proves nothing"))
+		wrong = append(wrong, probe.Settingf("", "expected a read, list, search or export: the owner must see its canary, or a denial proves nothing"))
 	}
-	wrong = append(wrong, r.validateCanaries(p)...)
+	wrong = append(wrong, r.validateCanaries(p))
 	if r.Read == nil && (r.Update != nil || r.Delete != nil) {
-		wrong = append(wrong, probe.Settingf("", "update and delete need a read: whether they changed another org's object is seen by its owner"))
+		wrong = append(wrong, probe.Settingf("", "update and delete need a read: the owner checks with it whether another org changed its object"))
 	}
 	if r.Count != nil && (r.Create == nil || r.Number.IsZero()) {
-		wrong = append(wrong, probe.Settingf("count", "needs create, since only a count that must not grow proves anything, and number, where the number is"))
+		wrong = append(wrong, probe.Settingf("count", "needs create, since only a count that must not grow proves anything, and number, the path of the count"))
 	}
 	if r.List != nil {
-		wrong = append(wrong, r.validatePaging()...)
+		wrong = append(wrong, r.validatePaging())
 	}
 	if r.ID == nil {
 		id, _ := jsonpath.Parse("$.id")
 		r.ID = &httpx.Source{JSON: id}
 	}
 	if (r.ID.Header == "") == r.ID.JSON.IsZero() {
-		wrong = append(wrong, probe.Settingf("id", "expected header or json, and not both"))
+		wrong = append(wrong, probe.Settingf("id", "expected either a header or a json path"))
 	}
 	return errors.Join(wrong...)
 }
 
-func (r *Resource) validateCanaries(p *Probe) (wrong []error) {
+func (r *Resource) validateCanaries(p *Probe) error {
+	var wrong []error
 	if r.Create != nil {
 		if len(r.Canaries) > 0 {
-			wrong = append(wrong, probe.Settingf("canaries", "are for a resource that cannot be created; with create they are made in each run"))
+			wrong = append(wrong, probe.Settingf("canaries", "are for a resource without create; with create each run makes its own"))
 		}
 		if r.Delete == nil {
 			wrong = append(wrong, probe.Settingf("create", "needs delete: what a run creates must not stay"))
 		}
-		return wrong
+		return errors.Join(wrong...)
 	}
 	for _, op := range []string{"update", "delete"} {
 		if r.template(op) != nil {
-			wrong = append(wrong, probe.Settingf(op, "needs create: a canary that is there for good must not be put at risk"))
+			wrong = append(wrong, probe.Settingf(op, "needs create: a permanent canary must not be put at risk"))
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(p.Orgs)) {
-		if planted, ok := r.Canaries[org]; !ok {
-			wrong = append(wrong, probe.Settingf("canaries."+org, "is missing: name an object of every org, or how to create one"))
-		} else if planted.ID.IsZero() || planted.Text.IsZero() {
-			wrong = append(wrong, probe.Settingf("canaries."+org, "expected id and text"))
+		if c, ok := r.Canaries[org]; !ok {
+			wrong = append(wrong, probe.Settingf("canaries."+org, "is missing: name an object of every org, or a create request"))
+		} else if c.ID.IsZero() || c.Text.IsZero() {
+			wrong = append(wrong, probe.Settingf("canaries."+org, "expected an id and a text"))
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(r.Canaries)) {
 		if _, ok := p.Orgs[org]; !ok {
-			wrong = append(wrong, probe.Settingf("canaries."+org, "is not among the orgs"))
+			wrong = append(wrong, probe.Settingf("canaries."+org, "is not one of the orgs"))
 		}
 	}
-	return wrong
+	return errors.Join(wrong...)
 }
 
-func (r *Resource) validatePaging() (wrong []error) {
+func (r *Resource) validatePaging() error {
+	var wrong []error
 	if r.MaxPages == 0 {
 		r.MaxPages = 10
 	}
 	if r.MaxPages < 1 || r.MaxPages > 100 {
-		wrong = append(wrong, probe.Settingf("pages", "expected 1 to 100"))
+		wrong = append(wrong, probe.Settingf("max_pages", "expected 1 to 100, got %d", r.MaxPages))
 	}
 	if r.List.contains("{cursor}") == r.Next.IsZero() {
-		wrong = append(wrong, probe.Settingf("next", "goes with {cursor} in the list: where a response names the next one"))
+		wrong = append(wrong, probe.Settingf("next", "goes with {cursor} in the list: the path of the next cursor in a response"))
 	}
 	if r.List.contains("{page}") && r.Items.IsZero() {
-		wrong = append(wrong, probe.Settingf("items", "is missing: without it the last {page} is unknown"))
+		wrong = append(wrong, probe.Settingf("items", "is missing: without it the last {page} is not known"))
 	}
-	return wrong
+	return errors.Join(wrong...)
 }
 
 // validate reports what is wrong with a request, and fills in its method and the statuses of success.
 func (tmpl *Template) validate(p *Probe, op string) error {
 	var wrong []error
-	if tmpl.Method == "" {
-		tmpl.Method = "GET"
-		if m := defaultMethods[op]; m != "" {
-			tmpl.Method = m
-		}
-	}
+	tmpl.Method = cmp.Or(tmpl.Method, defaultMethods[op], http.MethodGet)
 	if strings.Trim(tmpl.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		wrong = append(wrong, probe.Settingf("method", "expected one word such as GET"))
 	}
@@ -241,14 +241,14 @@ func (tmpl *Template) validate(p *Probe, op string) error {
 	if tmpl.JSON != nil && tmpl.Body != "" {
 		wrong = append(wrong, probe.Settingf("body", "cannot be sent beside json"))
 	}
-	// A request is built as it will be, to see that it can be.
+	// Build a request as a run will, to see whether that works.
 	built, err := p.build(tmpl, vars{org: "org", id: "id", canary: "canary", page: "1", cursor: "next"}, mutation{})
 	if err != nil {
 		wrong = append(wrong, probe.Settingf("url", "%s", err))
 	} else if u, err := url.Parse(built.URL); err == nil && (u.Scheme != p.baseURL.Scheme || u.Host != p.baseURL.Host) {
 		wrong = append(wrong, probe.Settingf("url", "expected a path, or a URL below %s: credentials are sent nowhere else", p.Base))
-	} else if rest := unknownVariable(tmpl); rest != "" {
-		wrong = append(wrong, probe.Settingf("", "%s is none of {org}, {id}, {canary}, {page}, {cursor}", rest))
+	} else if unknown := unknownVariable(tmpl); unknown != "" {
+		wrong = append(wrong, probe.Settingf("", "%s is not one of %s", unknown, strings.Join(variables, ", ")))
 	}
 	return errors.Join(wrong...)
 }

@@ -8,64 +8,71 @@ import (
 	"prober/internal/canary"
 )
 
-// A mutation is a way to say, or not to say, which org a request is for.
+// A mutation is a way to name, or not to name, the org that a request is for.
 type mutation struct {
-	name      string
-	org       string   // what {org} becomes; empty and not blank: the org's own id
-	empty     bool     // {org} becomes nothing
-	omit      bool     // headers, parameters and members with {org} are left out
-	pollution []string // headers and parameters with {org} stand once for each of these
-	header    string   // one more header of that name says org
-	query     string   // one more parameter of that name says org
-	member    string   // one more member of the JSON that is sent says org
+	name      string   // for messages
+	org       string   // {org} becomes this; if empty and not set by empty, it stays the caller's own id
+	empty     bool     // {org} becomes ""
+	omit      bool     // headers, parameters and JSON members that contain {org} are left out
+	pollution []string // headers and parameters that contain {org} are repeated, once for each of these orgs
+	header    string   // an additional header of this name names org
+	query     string   // an additional parameter of this name names org
+	member    string   // an additional member of this name in the JSON that is sent names org
 	oversized bool     // the statuses for a request that is too large are denials too
 }
 
-// undocumented reports whether the mutation adds a way to say the org that the API does not document.
+// undocumented reports whether the mutation names the org in a way that the API does not document.
 func (m mutation) undocumented() bool { return m.header+m.query+m.member != "" }
 
-// Carriers are where in a request the org is said. From a path or a text it cannot be left out, and only headers and
-// parameters can say two.
+// orgLocations are the places in a request that name the org. The org cannot be left out of a path or a text body, and
+// only headers and parameters can name two.
 type orgLocations struct{ path, headerOrQuery, jsonMember, body bool }
 
-// orgLocations tells where a request says its org.
+// orgLocations finds where a request names its org.
 func (p *Probe) orgLocations(tmpl *Template) orgLocations {
-	says := func(text string) bool { return strings.Contains(text, "{org}") }
+	namesOrg := func(text string) bool { return strings.Contains(text, "{org}") }
 	path, query, _ := strings.Cut(tmpl.URL, "?")
 	headers := append(slices.Collect(maps.Values(p.orgHeaders)), slices.Collect(maps.Values(tmpl.Headers))...)
 	return orgLocations{
-		path: says(path), headerOrQuery: says(query) || slices.ContainsFunc(headers, says),
-		jsonMember: slices.ContainsFunc(jsonTexts(tmpl.JSON), says), body: says(tmpl.Body),
+		path: namesOrg(path), headerOrQuery: namesOrg(query) || slices.ContainsFunc(headers, namesOrg),
+		jsonMember: slices.ContainsFunc(jsonTexts(tmpl.JSON), namesOrg), body: namesOrg(tmpl.Body),
 	}
 }
 
-// any reports whether a request says its org at all.
-func (c orgLocations) any() bool { return c.path || c.headerOrQuery || c.jsonMember || c.body }
+// any reports whether a request names its org at all.
+func (l orgLocations) any() bool { return l.path || l.headerOrQuery || l.jsonMember || l.body }
 
-// tamperings are the ways in which an intruder may say the wrong org, or none, in a request that says it rightly. None of
-// them may still say it rightly, and nothing else: the answer to that would be no mistake.
+// Names of the mutations that are tried with every operation, and of one that is also tried with lists.
+const (
+	ownersOrg = "the owner's org"
+	noOrg     = "no org"
+	bothOrgs  = "both orgs"
+)
+
+// tamperings are the ways in which an intruder may name the wrong org, or none, where a request names it. No mutated
+// request may name only the right org: a service that answers it would do nothing wrong.
 func (p *Probe) tamperings(tmpl *Template, owner, intruder string) []mutation {
-	c := p.orgLocations(tmpl)
-	if !c.any() {
+	at := p.orgLocations(tmpl)
+	if !at.any() {
 		return nil
 	}
-	all := []mutation{{name: "the owner's org", org: owner}}
-	if (c.headerOrQuery || c.jsonMember) && !c.path && !c.body {
-		all = append(all, mutation{name: "no org", omit: true})
+	all := []mutation{{name: ownersOrg, org: owner}}
+	if (at.headerOrQuery || at.jsonMember) && !at.path && !at.body {
+		all = append(all, mutation{name: noOrg, omit: true})
 	}
-	if c.headerOrQuery || c.jsonMember || c.body {
+	if at.headerOrQuery || at.jsonMember || at.body {
 		all = append(all, mutation{name: "an empty org", empty: true})
 	}
-	if c.headerOrQuery {
+	if at.headerOrQuery {
 		all = append(all,
-			mutation{name: "both orgs", pollution: []string{intruder, owner}},
+			mutation{name: bothOrgs, pollution: []string{intruder, owner}},
 			mutation{name: "both orgs, the owner's first", pollution: []string{owner, intruder}},
 		)
 	}
-	return append(all, mutation{name: "an org that is none", org: owner + "-" + canary.Random()})
+	return append(all, mutation{name: "a nonexistent org", org: owner + "-" + canary.Random()})
 }
 
-// spellingTamperings are spellings of the owner's org that a careless comparison takes for it.
+// spellingTamperings are spellings of the owner's org that a careless comparison accepts.
 func (p *Probe) spellingTamperings(tmpl *Template, owner string) []mutation {
 	if !p.orgLocations(tmpl).any() {
 		return nil
@@ -76,14 +83,14 @@ func (p *Probe) spellingTamperings(tmpl *Template, owner string) []mutation {
 	}
 	const large = 8 << 10
 	return []mutation{
-		{name: "the owner's org in another case", org: swapped},
+		{name: "the owner's org in another letter case", org: swapped},
 		{name: "the owner's org and a space", org: owner + " "},
-		{name: "an org that is SQL", org: "' OR '1'='1"},
+		{name: "SQL as the org", org: "' OR '1'='1"},
 		{name: "an org of 8 KiB", org: strings.Repeat("a", large), oversized: true},
 	}
 }
 
-// undocumentedTamperings are ways to name the owner's org beside the one that the API documents.
+// undocumentedTamperings name the owner's org in a further place, which the API does not document.
 func (p *Probe) undocumentedTamperings(tmpl *Template, owner string) []mutation {
 	var all []mutation
 	for _, name := range p.Overrides.Headers {
@@ -99,25 +106,25 @@ func (p *Probe) undocumentedTamperings(tmpl *Template, owner string) []mutation 
 	return all
 }
 
-// hasHeader reports whether a request has a header of that name anyway.
+// hasHeader reports whether a request has a header of that name without any mutation.
 func (p *Probe) hasHeader(tmpl *Template, name string) bool {
 	same := func(other string) bool { return strings.EqualFold(other, name) }
 	return slices.ContainsFunc(slices.Collect(maps.Keys(p.orgHeaders)), same) || slices.ContainsFunc(slices.Collect(maps.Keys(tmpl.Headers)), same)
 }
 
-// tamperingsFor are the ways to get the org wrong that are tried with an operation: all of them where an object is read,
-// and those that have been seen to matter elsewhere.
+// tamperingsFor are the mutations that are tried with an operation: all of them where an object is read, and elsewhere
+// those that have mattered in practice.
 func (p *Probe) tamperingsFor(tmpl *Template, op, owner, intruder string) []mutation {
-	all, extra := p.tamperings(tmpl, owner, intruder), p.undocumentedTamperings(tmpl, owner)
+	all, undocumented := p.tamperings(tmpl, owner, intruder), p.undocumentedTamperings(tmpl, owner)
 	switch op {
 	case "read":
 		all = append(all, p.spellingTamperings(tmpl, owner)...)
 	case "list":
-		all = keepNamed(all, "the owner's org", "no org", "both orgs")
+		all = keepNamed(all, ownersOrg, noOrg, bothOrgs)
 	default:
-		all, extra = keepNamed(all, "the owner's org", "no org"), extra[:min(len(extra), 1)]
+		all, undocumented = keepNamed(all, ownersOrg, noOrg), undocumented[:min(len(undocumented), 1)]
 	}
-	return append(all, extra...)
+	return append(all, undocumented...)
 }
 
 func keepNamed(all []mutation, names ...string) []mutation {

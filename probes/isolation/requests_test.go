@@ -50,45 +50,45 @@ const (
 `
 )
 
-// spoken are settings with the requests given.
-func (n *notebook) spoken(t *testing.T, text string) string {
+// withRequests are settings with the requests given.
+func (n *notesAPI) withRequests(t *testing.T, text string) string {
 	head, _, _ := strings.Cut(n.start(t), "        create:")
 	return head + strings.TrimPrefix(text, "\n")
 }
 
-// TestTheOrgInTheQueryOrTheBody is found out like one in a header: kept apart passes, and every way to leave it out
+// TestContext_queryAndBody is found out like one in a header: kept apart passes, and every way to leave it out
 // or forge it that is let in is found.
-func TestTheOrgInTheQueryOrTheBody(t *testing.T) {
+func TestContext_queryAndBody(t *testing.T) {
 	for name, c := range map[string]struct{ style, text string }{
 		"query": {"query", byQuery}, "body, as JSON": {"body", byBody}, "body, as text": {"body", byText},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newNotebook(c.style)
-			r := isolation(t, api.spoken(t, c.text)).Do(t.Context())
-			wantFirst(t, r, "pass")
-			if left := api.left(); len(left) > 0 {
+			api := newNotesAPI(c.style)
+			r := newJob(t, api.withRequests(t, c.text)).Do(t.Context())
+			expectDecisive(t, r, "pass")
+			if left := api.list(); len(left) > 0 {
 				t.Errorf("%d notes are left", len(left))
 			}
 			for wrong, x := range map[string]struct {
 				holds func(said []string) bool
-				as    func(q *asked, said []string) string
+				as    func(q *apiRequest, said []string) string
 				want  probe.Reason
 			}{
-				"missing, and the token's own is answered": {func(s []string) bool { return len(s) == 0 || s[0] == "" }, func(q *asked, _ []string) string { return q.org }, mismatchNotRejected},
-				"another's, and that is answered":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *asked, s []string) string { return s[0] }, leakBody},
-				"another's, and the token's own is":        {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(q *asked, _ []string) string { return q.org }, mismatchNotRejected},
+				"missing, and the token's own is answered": {func(s []string) bool { return len(s) == 0 || s[0] == "" }, func(q *apiRequest, _ []string) string { return q.org }, mismatchNotRejected},
+				"another's, and that is answered":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *apiRequest, s []string) string { return s[0] }, leakBody},
+				"another's, and the token's own is":        {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(q *apiRequest, _ []string) string { return q.org }, mismatchNotRejected},
 			} {
-				api := newNotebook(c.style)
-				api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-					said := api.said(q)
+				api := newNotesAPI(c.style)
+				api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+					said := api.orgs(q)
 					if q.op != "read" || q.org == "" || slices.Equal(said, []string{q.org}) || !x.holds(said) {
-						honest(w, q.Request)
+						next(w, q.Request)
 						return
 					}
 					org := x.as(q, said)
 					api.serve(w, q, func(m note) bool { return m.org == org })
 				}
-				r := isolation(t, api.spoken(t, c.text)).Do(t.Context())
+				r := newJob(t, api.withRequests(t, c.text)).Do(t.Context())
 				if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != x.want || why.Name != "context" {
 					t.Errorf("%s: got %s(%s), want context(%s)\n%s", wrong, why.Name, why.Reason, x.want, probetest.Lines(r))
 				}
@@ -104,7 +104,7 @@ type pairs struct {
 }
 
 // threeOrgs are the settings of a probe with a third org.
-func threeOrgs(t *testing.T, api *notebook) string {
+func threeOrgs(t *testing.T, api *notesAPI) string {
 	t.Setenv("TEST_ISO_GREEN", "token-of-the-green-org")
 	api.caller = func(r *http.Request) string {
 		if r.Header.Get("Authorization") == "Bearer token-of-the-green-org" {
@@ -115,19 +115,19 @@ func threeOrgs(t *testing.T, api *notebook) string {
 	return strings.Replace(api.start(t), "      red: ", "      green: {bearer: {env: TEST_ISO_GREEN}}\n      red: ", 1)
 }
 
-// TestEveryPairOfThreeOrgsIsAsked: whoever is let in to whose, it is found, and nobody else is blamed.
-func TestEveryPairOfThreeOrgsIsAsked(t *testing.T) {
-	api, seen := newNotebook("header"), pairs{all: map[string]int{}}
-	api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-		if q.foreign() && q.rightly() {
+// TestThreeOrgs: whoever is let in to whose, it is found, and nobody else is blamed.
+func TestThreeOrgs(t *testing.T) {
+	api, seen := newNotesAPI("header"), pairs{all: map[string]int{}}
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if q.foreign() && q.namesOwnOrg() {
 			seen.mu.Lock()
 			seen.all[q.op+" by "+q.org+" of "+q.owner]++
 			seen.mu.Unlock()
 		}
-		honest(w, q.Request)
+		next(w, q.Request)
 	}
-	r := isolation(t, threeOrgs(t, api)).Do(t.Context())
-	wantFirst(t, r, "pass")
+	r := newJob(t, threeOrgs(t, api)).Do(t.Context())
+	expectDecisive(t, r, "pass")
 	orgs := []string{"blue", "green", "red"}
 	for _, op := range []string{"read", "update", "delete"} {
 		for _, intruder := range orgs {
@@ -138,29 +138,29 @@ func TestEveryPairOfThreeOrgsIsAsked(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%g", measured(r, "probe_isolation_requests"))
-	if got := measured(r, "probe_isolation_requests"); got > 1000 {
+	t.Logf("%g", measuredValue(r, "probe_isolation_requests"))
+	if got := measuredValue(r, "probe_isolation_requests"); got > 1000 {
 		t.Errorf("%g requests are more than the default allows", got)
 	}
 	for _, op := range []string{"read", "list", "search", "export", "count", "update", "delete"} {
 		for _, pair := range [][2]string{{"green", "red"}, {"red", "green"}} {
 			t.Run(fmt.Sprintf("%s of %s by %s", op, pair[0], pair[1]), func(t *testing.T) {
-				api := newNotebook("header")
-				api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
-					if q.op == op && q.org == pair[1] && q.rightly() {
+				api := newNotesAPI("header")
+				api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+					if q.op == op && q.org == pair[1] && q.namesOwnOrg() {
 						api.serve(w, q, func(m note) bool { return m.org == pair[0] || m.org == pair[1] })
 						return
 					}
-					honest(w, q.Request)
+					next(w, q.Request)
 				}
-				why := isolation(t, threeOrgs(t, api)).Do(t.Context()).Decisive()
+				why := newJob(t, threeOrgs(t, api)).Do(t.Context()).Decisive()
 				if why.Verdict != probe.Fail || why.Name != checkIsolated || why.Target != "notes/"+op {
 					t.Fatalf("got %s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
 				}
 				if !strings.Contains(why.Detail, pair[0]) || !strings.Contains(why.Detail, pair[1]) || strings.Contains(why.Detail, "blue") {
 					t.Errorf("it is not said who was shown whose: %s", why.Detail)
 				}
-				if left := api.left(); len(left) > 0 && op != "delete" {
+				if left := api.list(); len(left) > 0 && op != "delete" {
 					t.Errorf("%d notes are left", len(left))
 				}
 			})
@@ -168,8 +168,8 @@ func TestEveryPairOfThreeOrgsIsAsked(t *testing.T) {
 	}
 }
 
-// TestOrgsByOtherCredentials: a user and a password, and tokens that are fetched.
-func TestOrgsByOtherCredentials(t *testing.T) {
+// TestCredentials: a user and a password, and tokens that are fetched.
+func TestCredentials(t *testing.T) {
 	t.Setenv("TEST_ISO_SECRET_RED", "the-password-of-red")
 	t.Setenv("TEST_ISO_SECRET_BLUE", "the-password-of-blue")
 	basic := func(r *http.Request) string {
@@ -205,7 +205,7 @@ func TestOrgsByOtherCredentials(t *testing.T) {
 		"oauth2": {fetched, `{oauth2: {token_url: "` + issuer.URL + `/token", client_id: user-of-ORG, client_secret: {env: TEST_ISO_SECRET_UPPER}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			settings := func(api *notebook) string {
+			settings := func(api *notesAPI) string {
 				text := api.start(t)
 				for _, org := range []string{"red", "blue"} {
 					own := strings.NewReplacer("ORG", org, "UPPER", strings.ToUpper(org)).Replace(c.org)
@@ -213,29 +213,29 @@ func TestOrgsByOtherCredentials(t *testing.T) {
 				}
 				return text
 			}
-			api := newNotebook("header")
+			api := newNotesAPI("header")
 			api.caller = c.caller
-			r := isolation(t, settings(api)).Do(t.Context())
-			wantFirst(t, r, "pass")
-			if got := measured(r, "probe_isolation_rows", "asked"); got != 14 || len(api.left()) > 0 {
-				t.Errorf("%g rows were asked, %d notes are left", got, len(api.left()))
+			r := newJob(t, settings(api)).Do(t.Context())
+			expectDecisive(t, r, "pass")
+			if got := measuredValue(r, "probe_isolation_matrix_rows", "tested"); got != 14 || len(api.list()) > 0 {
+				t.Errorf("%g rows were asked, %d notes are left", got, len(api.list()))
 			}
-			api = newNotebook("header")
+			api = newNotesAPI("header")
 			api.caller = c.caller
-			api.twist = when(foreignOn("read"), func(w http.ResponseWriter, r *http.Request) { reply(w, 200, marshal(foreignOf(api, c.caller(r)))) })
-			wantFirst(t, isolation(t, settings(api)).Do(t.Context()), "isolated@notes/read fail(leak_body)")
+			api.intercept = interceptIf(foreignOperation("read"), func(w http.ResponseWriter, r *http.Request) { reply(w, 200, marshal(notesOfOthers(api, c.caller(r)))) })
+			expectDecisive(t, newJob(t, settings(api)).Do(t.Context()), "isolated@notes/read fail(leak_body)")
 			// A made-up credential has the form of the real ones, and is told from none.
-			api = newNotebook("header")
+			api = newNotesAPI("header")
 			api.caller = c.caller
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				scheme, _, _ := strings.Cut(q.Header.Get("Authorization"), " ")
 				if q.op == "list" && q.org == "" && scheme == map[string]string{"basic": "Basic", "oauth2": "Bearer"}[name] {
 					reply(w, 200, `{"notes":[]}`)
 					return
 				}
-				honest(w, q.Request)
+				next(w, q.Request)
 			}
-			wantFirst(t, isolation(t, settings(api)).Do(t.Context()), "authenticated@notes/list fail(auth_bypass)")
+			expectDecisive(t, newJob(t, settings(api)).Do(t.Context()), "authenticated@notes/list fail(auth_bypass)")
 		})
 	}
 	if issued == 0 || issued > 6 {
@@ -243,15 +243,15 @@ func TestOrgsByOtherCredentials(t *testing.T) {
 	}
 	// A token that cannot be had is our trouble, and no denial.
 	t.Setenv("TEST_ISO_SECRET_RED", "not-the-password-of-red")
-	api := newNotebook("header")
+	api := newNotesAPI("header")
 	api.caller = fetched
 	text := strings.Replace(api.start(t), "{bearer: {env: TEST_ISO_RED}}", `{oauth2: {token_url: "`+issuer.URL+`/token", client_id: user-of-red, client_secret: {env: TEST_ISO_SECRET_RED}}}`, 1)
 	text = strings.Replace(text, "{bearer: {env: TEST_ISO_BLUE}}", `{oauth2: {token_url: "`+issuer.URL+`/token", client_id: user-of-blue, client_secret: {env: TEST_ISO_SECRET_BLUE}}}`, 1)
-	wantFirst(t, isolation(t, text).Do(t.Context()), "whoami@ inconclusive(credential)")
+	expectDecisive(t, newJob(t, text).Do(t.Context()), "identity@ inconclusive(credential)")
 }
 
-// TestTheOrgIsWrittenAsItsPlaceDemands, and left out where it can be.
-func TestTheOrgIsWrittenAsItsPlaceDemands(t *testing.T) {
+// TestBuild, and left out where it can be.
+func TestBuild(t *testing.T) {
 	p := New()
 	p.Base = "https://api.example"
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
@@ -294,38 +294,38 @@ func TestTheOrgIsWrittenAsItsPlaceDemands(t *testing.T) {
 	}
 }
 
-// TestATimingDifferenceIsMeasuredAndNotJudged: one answer that is late is no oracle.
-func TestATimingDifferenceIsMeasuredAndNotJudged(t *testing.T) {
+// TestOracleDifference: one answer that is late is no oracle.
+func TestOracleDifference(t *testing.T) {
 	const later = 300 * time.Millisecond
 	for name, c := range map[string]struct {
-		late        func(q *asked) bool
+		late        func(q *apiRequest) bool
 		least, most time.Duration
 	}{
-		"another's is denied later":     {foreignOn("read"), later / 2, time.Minute},
-		"what never was, by contrast":   {func(q *asked) bool { return q.op == "read" && q.owner == "" }, -time.Minute, -later / 2},
-		"everything takes equally long": {func(*asked) bool { return false }, -later / 2, later / 2},
+		"another's is denied later":     {foreignOperation("read"), later / 2, time.Minute},
+		"what never was, by contrast":   {func(q *apiRequest) bool { return q.op == "read" && q.owner == "" }, -time.Minute, -later / 2},
+		"everything takes equally long": {func(*apiRequest) bool { return false }, -later / 2, later / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newNotebook("token")
-			api.twist = func(w http.ResponseWriter, q *asked, honest http.HandlerFunc) {
+			api := newNotesAPI("token")
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				if c.late(q) {
 					<-time.After(later)
 				}
-				honest(w, q.Request)
+				next(w, q.Request)
 			}
-			r := isolation(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)).Do(t.Context())
-			wantFirst(t, r, "pass")
-			got := measured(r, "probe_isolation_oracle_difference_seconds", "notes/read")
+			r := newJob(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)).Do(t.Context())
+			expectDecisive(t, r, "pass")
+			got := measuredValue(r, "probe_isolation_oracle_difference_seconds", "notes/read")
 			if got == -1 || got < c.least.Seconds() || got > c.most.Seconds() {
 				t.Errorf("the difference is %g s", got)
 			}
 		})
 	}
 	// What is no denial has no time to be compared.
-	api := newNotebook("token")
-	api.twist = when(foreignOn("read"), status(500))
-	r := api.examined(t)
-	if got := measured(r, "probe_isolation_oracle_difference_seconds", "notes/read"); got != -1 {
+	api := newNotesAPI("token")
+	api.intercept = interceptIf(foreignOperation("read"), respondStatus(500))
+	r := api.runProbe(t)
+	if got := measuredValue(r, "probe_isolation_oracle_difference_seconds", "notes/read"); got != -1 {
 		t.Errorf("the difference is %g s, of an answer that was no denial", got)
 	}
 }

@@ -1,0 +1,332 @@
+package isolation
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// canaryOfAge is a canary of a replica that was made so long ago.
+func canaryOfAge(replica string, age time.Duration) string {
+	return canary.Mint(replica, time.Now().Add(-age))
+}
+
+// TestOrphans_afterCrash: those of this replica that no run can still need, and nobody else's.
+func TestOrphans_afterCrash(t *testing.T) {
+	api := newNotesAPI("header")
+	keep := map[string]string{
+		"young-one-of-ours":   canaryOfAge("here", time.Minute),
+		"old-one-of-theirs":   canaryOfAge("there", time.Hour),
+		"old-one-of-here-too": canaryOfAge("here-too", time.Hour),
+		"a-customer-s-note":   "remember the milk",
+	}
+	for id, text := range keep {
+		api.add("red", id, text)
+	}
+	for i := range 12 {
+		api.add("red", fmt.Sprintf("left-over-%d", i), "x "+canaryOfAge("here", 11*time.Minute))
+	}
+	api.pageSize = 5 // the leftovers are on several pages
+	r := api.runProbe(t)
+	expectDecisive(t, r, "pass")
+	for _, m := range api.list() {
+		if _, ok := keep[m.ID]; !ok {
+			t.Errorf("%s is still there", m.ID)
+		}
+		delete(keep, m.ID)
+	}
+	if len(keep) > 0 {
+		t.Errorf("deleted, and not ours to delete: %v", keep)
+	}
+	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 1 {
+		t.Errorf("%g leftovers are told of, want the young one", got)
+	}
+}
+
+// TestOrphans_boundedPerRun and the next one the rest.
+func TestOrphans_boundedPerRun(t *testing.T) {
+	api := newNotesAPI("header")
+	for i := range 130 {
+		api.add("blue", fmt.Sprintf("left-over-%d", i), canaryOfAge("here", time.Hour))
+	}
+	api.pageSize = 1000
+	job := newJob(t, api.start(t))
+	first := job.Do(t.Context())
+	if got := len(api.list()); got != 30 || measuredValue(first, "probe_isolation_orphaned_canaries") != 30 {
+		t.Errorf("%d notes are left after the first run, and %g told of; want 30", got, measuredValue(first, "probe_isolation_orphaned_canaries"))
+	}
+	second := job.Do(t.Context())
+	expectDecisive(t, second, "pass")
+	if got := len(api.list()); got != 0 || measuredValue(second, "probe_isolation_orphaned_canaries") != 0 {
+		t.Errorf("%d notes are left after the second run", got)
+	}
+}
+
+// TestOrphans_tooMany: what cannot be deleted must not grow.
+func TestOrphans_tooMany(t *testing.T) {
+	api := newNotesAPI("header")
+	for i := range 51 {
+		api.add("blue", fmt.Sprintf("left-over-%d", i), canaryOfAge("here", time.Minute))
+	}
+	api.pageSize = 1000
+	r := api.runProbe(t)
+	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
+	if !strings.Contains(r.Decisive().Detail, "51 canaries of this prober are left over") || api.writes.Load() != 0 {
+		t.Errorf("%d requests wrote: %s", api.writes.Load(), r.Decisive().Detail)
+	}
+}
+
+// TestCleanUp_fails is no verdict on isolation: it is counted, tried again, and stops the planting in the end.
+func TestCleanUp_fails(t *testing.T) {
+	api := newNotesAPI("header")
+	job := newJob(t, api.start(t))
+	refusing := interceptIf(func(q *apiRequest) bool { return q.op == "delete" && q.namesOwnOrg() && !q.foreign() && q.owner != "" }, respondStatus(500))
+	api.mu.Lock()
+	api.intercept = refusing
+	api.mu.Unlock()
+	r := job.Do(t.Context())
+	expectDecisive(t, r, "pass")
+	// One canary of each org, and one that each created while it named the other in a header that nobody heeds.
+	const planted = 4
+	if measuredValue(r, "probe_isolation_cleanup_failures_total") != planted || measuredValue(r, "probe_isolation_orphaned_canaries") != planted || len(api.list()) != planted {
+		t.Errorf("%g failures, %g leftovers, %d notes; want 4 each", measuredValue(r, "probe_isolation_cleanup_failures_total"), measuredValue(r, "probe_isolation_orphaned_canaries"), len(api.list()))
+	}
+	expectOrphansBounded(t, api, job)
+}
+
+// expectOrphansBounded has more and more canaries be left behind, until none is planted any more, and all of them deleted once that
+// can be done.
+func expectOrphansBounded(t *testing.T, api *notesAPI, job probe.Job) {
+	t.Helper()
+	var r probe.Result
+	for range 15 {
+		r = job.Do(t.Context())
+	}
+	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
+	if got := len(api.list()); got != 52 {
+		t.Errorf("%d notes are left, want no more than the cap of 50 and those of the last run", got)
+	}
+	expectRecovery(t, api, job)
+}
+
+// expectRecovery has the next run against an API that is well again delete all that was left behind.
+func expectRecovery(t *testing.T, api *notesAPI, job probe.Job) {
+	t.Helper()
+	api.mu.Lock()
+	api.intercept, api.lag = nil, 0
+	api.mu.Unlock()
+	expectDecisive(t, job.Do(t.Context()), "pass")
+	if got := len(api.list()); got != 0 {
+		t.Errorf("%d notes are left once they can be deleted", got)
+	}
+}
+
+// TestReplicas_concurrent share the orgs and do not touch each other's canaries.
+func TestReplicas_concurrent(t *testing.T) {
+	api := newNotesAPI("header")
+	settings := api.start(t)
+	here, there := newJob(t, settings), newJob(t, strings.Replace(settings, "replica: here", "replica: there", 1))
+	for range 5 {
+		var wg sync.WaitGroup
+		for _, job := range []probe.Job{here, there} {
+			wg.Go(func() { expectDecisive(t, job.Do(t.Context()), "pass") })
+		}
+		wg.Wait()
+	}
+	if left := api.list(); len(left) > 0 {
+		t.Errorf("%d notes are left", len(left))
+	}
+}
+
+// TestCleanUp_afterStop: the prober is told to stop in the middle of a run.
+func TestCleanUp_afterStop(t *testing.T) {
+	blind := []string{`list:   "/notes?cursor={cursor}"`, "", "next:   $.next", "", `search: "/notes?q={canary}"`, ""}
+	for at, change := range map[string][]string{
+		"read": nil, "list": nil, "search": nil, "export": nil, "update": nil, "delete": nil, "create": nil, "create, without lists": blind,
+	} {
+		op, _, _ := strings.Cut(at, ",")
+		t.Run("at "+at, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			api := newNotesAPI("header")
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if n := len(api.list()); q.op == op && (n > 1 || op == "create" && n == 1) {
+					stop()
+					defer func() { <-time.After(100 * time.Millisecond) }() // done at once, and answered only after the stop
+				}
+				next(w, q.Request)
+			}
+			began := time.Now()
+			r := newJob(t, strings.NewReplacer(change...).Replace(api.start(t))).Do(ctx)
+			if r.Verdict() != probe.Inconclusive || !strings.Contains(probetest.Lines(r), "(cancelled)") {
+				t.Errorf("got\n%s", probetest.Lines(r))
+			}
+			if left := api.list(); len(left) > 0 {
+				t.Errorf("%d notes are left", len(left))
+			}
+			if took := time.Since(began); took > 8*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+// TestCleanUp_afterTimeout: an answer that never comes takes what is left of the run, not of the clean-up.
+// What was created all the same is found by its name.
+func TestCleanUp_afterTimeout(t *testing.T) {
+	never := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	for name, holds := range map[string]func(*apiRequest) bool{
+		"at export": operation("export"), "at another's object": foreignOperation("read"), "at create": operation("create"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("header")
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				switch {
+				case !holds(q):
+					next(w, q.Request)
+				case q.op == "create" && len(api.list()) == 0:
+					next(w, q.Request) // the first one is answered
+				case q.op == "create":
+					next(httptest.NewRecorder(), q.Request)
+					never(w, q.Request)
+				default:
+					never(w, q.Request)
+				}
+			}
+			r := api.runProbe(t, "timeout: 20s", "timeout: 4s")
+			if r.Verdict() != probe.Inconclusive || strings.Contains(probetest.Lines(r), "hung") || strings.Contains(probetest.Lines(r), "fail(") {
+				t.Errorf("got\n%s", probetest.Lines(r))
+			}
+			if left := api.list(); len(left) > 0 {
+				t.Errorf("%d notes are left", len(left))
+			}
+		})
+	}
+}
+
+// TestVisibilityDelay: an owner may see its note late, within bounds.
+func TestVisibilityDelay(t *testing.T) {
+	api := newNotesAPI("header")
+	api.lag = 150 * time.Millisecond
+	expectDecisive(t, api.runProbe(t, "visibility_delay: 300ms", "visibility_delay: 5s"), "pass")
+	api = newNotesAPI("header")
+	api.lag = time.Minute
+	expectDecisive(t, api.runProbe(t), "control@notes/read inconclusive(control_failed)")
+}
+
+// TestMaxRequests in its requests, and what was not asked is not proven.
+func TestMaxRequests(t *testing.T) {
+	api := newNotesAPI("header")
+	r := api.runProbe(t, "visibility_delay: 300ms", "visibility_delay: 300ms\n    max_requests: 60")
+	if r.Verdict() != probe.Inconclusive || !strings.Contains(probetest.Lines(r), "max_requests") {
+		t.Errorf("got\n%s", probetest.Lines(r))
+	}
+	if got := api.requests.Load(); got > 60+2+4 {
+		t.Errorf("%d requests, want 60, two whoami and the clean-up", got)
+	}
+	if left := api.list(); len(left) > 0 {
+		t.Errorf("%d notes are left", len(left))
+	}
+}
+
+// TestRateLimited: whoever is asked for less is asked for nothing more but to delete.
+func TestRateLimited(t *testing.T) {
+	api := newNotesAPI("header")
+	after := int64(-1)
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if q.op == "search" {
+			api.mu.Lock()
+			if after < 0 {
+				after = api.requests.Load()
+			}
+			api.mu.Unlock()
+			reply(w, 429, `{}`)
+			return
+		}
+		next(w, q.Request)
+	}
+	r := api.runProbe(t)
+	expectDecisive(t, r, "control@notes/read inconclusive(rate_limited)")
+	if got := api.requests.Load() - after; got > 2 {
+		t.Errorf("%d requests after the 429, want the clean-up", got)
+	}
+}
+
+// TestPages: another's note on the last page is found, by cursor and by number.
+func TestPages(t *testing.T) {
+	leaking := func(api *notesAPI) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
+		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op == "list" && q.namesOwnOrg() {
+				if page := q.URL.Query().Get("page"); page != "" {
+					q.Request.URL.RawQuery = "cursor=" + fmt.Sprint(int(page[0]-'1')*api.pageSize)
+				}
+				api.serve(w, q, anyNote)
+				return
+			}
+			next(w, q.Request)
+		}
+	}
+	for name, change := range map[string][]string{
+		"by cursor": nil,
+		"by number": {`"/notes?cursor={cursor}"`, `"/notes?page={page}"`, "next:   $.next", `items:  "$.notes[*]"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("header")
+			api.pageSize = 4
+			for i := range 12 {
+				api.add("red", fmt.Sprintf("an-old-note-%d", i), "x")
+			}
+			api.intercept = leaking(api)
+			expectDecisive(t, api.runProbe(t, change...), "isolated@notes/list fail(leak_list)")
+		})
+	}
+	// More pages than are read: nobody knows what is on the others.
+	api := newNotesAPI("header")
+	api.pageSize = 1
+	for i := range 12 {
+		api.add("red", fmt.Sprintf("an-old-note-%d", i), "x")
+	}
+	expectDecisive(t, api.runProbe(t), "isolated@notes/list inconclusive(too_large)")
+}
+
+// TestIDs_inLocation, and numbers of a few digits tell nothing by themselves.
+func TestIDs_inLocation(t *testing.T) {
+	api := newNotesAPI("header")
+	expectDecisive(t, api.runProbe(t, "number: $.count", "number: $.count\n        id: {header: Location}"), "pass")
+	for id, tells := range map[string]bool{
+		"17": false, "4711": false, "1234567890": false, "1234567890123456": true, "note-1": false, "01JABCDEF0123": true,
+	} {
+		if distinctive(id) != tells {
+			t.Errorf("%s: telling is %t", id, !tells)
+		}
+	}
+	for _, id := range []string{"17", "4f1c0b5e-2d1f-4c1e-9f00-8a7b6c5d4e3f", "01JABCDEFGHKMNPQRSTVWXYZ00", "note-00000001-red"} {
+		a, b := nonexistentID(id), nonexistentID(id)
+		if a == id || a == b || (len(a) != len(id) && id != "17") || strings.Count(a, "-") != strings.Count(id, "-") {
+			t.Errorf("%s: unlikely are %s and %s", id, a, b)
+		}
+	}
+}
+
+// TestIsolated_manyRuns raise no alarm and leave nothing.
+func TestIsolated_manyRuns(t *testing.T) {
+	api := newNotesAPI("header")
+	job := newJob(t, api.start(t))
+	for range 25 {
+		if r := job.Do(t.Context()); r.Verdict() != probe.Pass {
+			t.Fatalf("a false alarm:\n%s", probetest.Lines(r))
+		}
+	}
+	if left := api.list(); len(left) > 0 {
+		t.Errorf("%d notes are left", len(left))
+	}
+}

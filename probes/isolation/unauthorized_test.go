@@ -1,0 +1,111 @@
+package isolation
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// withUnauthorized are settings with three credentials that must be let in nowhere.
+func withUnauthorized(t *testing.T) []string {
+	t.Setenv("TEST_ISO_EXPIRED", "tttttttt-over")
+	t.Setenv("TEST_ISO_HOMELESS", "tttttttt-without-home")
+	t.Setenv("TEST_ISO_SUSPENDED", "kkkkkkkk-of-org-three")
+	return []string{"    identity:", `    unauthorized_credentials:
+      expired:   {bearer: {env: TEST_ISO_EXPIRED}}
+      homeless:  {bearer: {env: TEST_ISO_HOMELESS}}
+      suspended: {headers: {X-Api-Key: {env: TEST_ISO_SUSPENDED}}, status: 423}
+    identity:`}
+}
+
+// forCredential has the API answer whoever sends a token or a key in another way.
+func forCredential(token string, then http.HandlerFunc) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
+	return interceptIf(func(q *apiRequest) bool {
+		return q.Header.Get("Authorization") == "Bearer "+token || q.Header.Get("X-Api-Key") == token
+	}, then)
+}
+
+// TestUnauthorizedCredentials: whoever has a credential that is good for nothing is refused, in whatever words.
+func TestUnauthorizedCredentials(t *testing.T) {
+	const read, list = "authenticated@notes/read ", "authenticated@notes/list "
+	red := func(w http.ResponseWriter, r *http.Request) { reply(w, 200, `{"notes":[]}`) }
+	for name, c := range map[string]struct {
+		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
+		want      string
+	}{
+		"refused":                        {nil, "pass"},
+		"refused as forbidden":           {forCredential("tttttttt-without-home", respondStatus(403)), "pass"},
+		"refused in a word of its own":   {forCredential("kkkkkkkk-of-org-three", respondStatus(423)), "pass"},
+		"refused in a word of others'":   {forCredential("tttttttt-over", respondStatus(423)), read + "inconclusive(control_failed)"},
+		"refused as if it was not there": {forCredential("tttttttt-over", respondStatus(404)), read + "inconclusive(control_failed)"},
+		"too often":                      {forCredential("tttttttt-over", respondStatus(429)), "control@notes/read inconclusive(rate_limited)"},
+		"failing":                        {forCredential("tttttttt-over", respondStatus(500)), read + "inconclusive(control_failed)"},
+		"an expired one is let in":       {forCredential("tttttttt-over", red), read + "fail(auth_bypass)"},
+		"one without an org is let in":   {forCredential("tttttttt-without-home", red), read + "fail(auth_bypass)"},
+		"a suspended one may list": {interceptIf(func(q *apiRequest) bool {
+			return q.op == "list" && q.Header.Get("X-Api-Key") != ""
+		}, red), list + "fail(auth_bypass)"},
+		"an expired one is refused with what is another's": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op == "read" && strings.HasSuffix(q.Header.Get("Authorization"), "over") {
+				reply(w, 401, marshal(q.note))
+				return
+			}
+			next(w, q.Request)
+		}, read + "fail(leak_body)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("header")
+			api.intercept = c.intercept
+			r := api.runProbe(t, withUnauthorized(t)...)
+			expectDecisive(t, r, c.want)
+			if said := probetest.Lines(r); strings.Contains(said, "tttttttt") || strings.Contains(said, "kkkkkkkk") {
+				t.Errorf("a credential is shown:\n%s", said)
+			}
+			if why := r.Decisive(); why.Reason == probe.AuthBypass && !strings.Contains(why.Detail, "by the unauthorized credential ") {
+				t.Errorf("it does not say who was let in: %s", why.Detail)
+			}
+		})
+	}
+	t.Run("whose refusals are expected", func(t *testing.T) {
+		job := newJob(t, strings.NewReplacer(withUnauthorized(t)...).Replace(newNotesAPI("header").start(t)))
+		codes := job.Probe.(*Probe).ExpectedStatuses()["notes/read"]
+		for _, code := range []int{401, 403, 404, 423} {
+			if !slices.Contains(codes, code) {
+				t.Errorf("%d is not expected, only %d", code, codes)
+			}
+		}
+	})
+	t.Run("that are told", func(t *testing.T) {
+		want := "without a credential, with a made-up one, and with the unauthorized credentials expired, homeless, suspended"
+		if r := newNotesAPI("header").runProbe(t, withUnauthorized(t)...); !strings.Contains(probetest.Lines(r), want) {
+			t.Errorf("want %q in\n%s", want, probetest.Lines(r))
+		}
+	})
+}
+
+// TestUnauthorizedCredentials_validate: what cannot be a stranger is refused when the settings are read.
+func TestUnauthorizedCredentials_validate(t *testing.T) {
+	settings := newNotesAPI("header").start(t)
+	six := ""
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		six += name + ": {bearer: {env: TEST_ISO_X}}, "
+	}
+	for credentials, want := range map[string]string{
+		"expired: {bearer: {env: TEST_ISO_RED}}":                   "unauthorized_credentials.expired: has the credential of red, which must be accepted",
+		"expired: {status: 401}":                                   "unauthorized_credentials.expired: has no credential",
+		"expired: {headers: {X-Key: known}}":                       "unauthorized_credentials.expired: has no credential",
+		"expired: {bearer: {env: TEST_ISO_X}, status: 200}":        "unauthorized_credentials.expired.status: expected statuses from 400 to 499",
+		"expired: {bearer: {env: TEST_ISO_X}, status: [401, 429]}": "unauthorized_credentials.expired.status: expected statuses from 400 to 499",
+		"expired: {bearer: {env: TEST_ISO_X}, id: org-c}":          "id",
+		six: "unauthorized_credentials: expected at most 5, got 6",
+	} {
+		err := validationError(strings.Replace(settings, "    identity:", "    unauthorized_credentials: {"+credentials+"}\n    identity:", 1))
+		if !strings.Contains(err, want) {
+			t.Errorf("%s: got %q, want a refusal with %q", credentials, err, want)
+		}
+	}
+}
