@@ -23,7 +23,7 @@ func (d *Decoder) mask(n *yaml.Node, t reflect.Type, hide bool) {
 	hide = hide || t == anyType
 	switch {
 	case n.Kind == yaml.ScalarNode:
-		if hide && !IsNull(n) {
+		if hide && !IsNull(n) && t.Kind() != reflect.Bool {
 			*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: Masked}
 		}
 	case hide && reflect.PointerTo(t).Implements(marshalerType):

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"prober/internal/strictyaml"
 )
 
@@ -165,5 +167,31 @@ func TestConcerns(t *testing.T) {
 		if got := (strictyaml.Mistake{Path: c.of}).Concerns(c.path); got != c.want {
 			t.Errorf("a mistake of %q concerns %q: %t", c.of, c.path, got)
 		}
+	}
+}
+
+func TestMask(t *testing.T) {
+	type values struct {
+		Body   string            `yaml:"body" mask:"true"`
+		Params map[string]string `yaml:"params" mask:"true"`
+		Match  *struct {
+			Absent bool   `yaml:"absent"`
+			Text   string `yaml:"text"`
+		} `yaml:"match" mask:"true"`
+		Free map[string]any `yaml:"free"`
+		Name string         `yaml:"name"`
+	}
+	root, found := strictyaml.Parse([]byte("body: s3cret\nparams: {a: s3cret}\nmatch: {absent: true, text: s3cret}\nfree: {a: [s3cret, {b: s3cret}]}\nname: shown\n"), 1<<10)
+	if found != nil {
+		t.Fatal(found)
+	}
+	new(strictyaml.Decoder).Mask(root, &values{})
+	text, err := yaml.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "s3cret") || strings.Count(string(text), strictyaml.Masked) != 5 ||
+		!strings.Contains(string(text), "absent: true") || !strings.Contains(string(text), "name: shown") {
+		t.Errorf("got\n%s", text)
 	}
 }

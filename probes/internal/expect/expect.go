@@ -19,7 +19,7 @@ type Expect struct {
 	Status      httpx.Statuses   `yaml:"status" default:"2xx" doc:"200, 2xx or a list of these"`
 	Headers     map[string]Match `yaml:"headers" mask:"true" doc:"by name, what headers must be"`
 	Body        *Match           `yaml:"body" mask:"true" doc:"what the body must be"`
-	JSON        map[string]Match `yaml:"json" mask:"true" doc:"by RFC 9535 path, what values of the JSON body must be"`
+	JSON        map[string]Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON body must be"`
 	Latency     probe.Duration   `yaml:"latency" doc:"maximum duration of the exchange"`
 	Certificate probe.Duration   `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain"`
 }
