@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // patience is how long what can succeed may take, on a loaded machine.
@@ -48,42 +48,12 @@ func listen(t *testing.T, do func(net.Conn)) string {
 
 func echo(c net.Conn) { io.Copy(c, c) }
 
-// nameserver answers every question for addresses with one address, on UDP until the test ends.
+// nameserver answers every question for addresses with one address until the test ends, and returns its own.
 func nameserver(t *testing.T, addr string) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			q, ip := m.Questions[0], netip.MustParseAddr(addr)
-			m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-			h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
-			switch {
-			case q.Type == dnsmessage.TypeA && ip.Is4():
-				m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AResource{A: ip.As4()}}}
-			case q.Type == dnsmessage.TypeAAAA && ip.Is6():
-				m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AAAAResource{AAAA: ip.As16()}}}
-			}
-			if packed, err := m.Pack(); err == nil {
-				pc.WriteTo(packed, from)
-			}
-		}
-	}()
-	t.Cleanup(func() { pc.Close(); <-ended })
-	return pc.LocalAddr().String()
+	return testenv.ServeDNS(t, func(q dnsmessage.Question) (dnsmessage.RCode, []dnsmessage.ResourceBody, bool) {
+		return dnsmessage.RCodeSuccess, testenv.AddressRecords(q.Type, addr), true
+	})
 }
 
 // TestDeniedBeforeTheDial asks for addresses that are never dialled, in every form, and counts what gets to the

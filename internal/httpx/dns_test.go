@@ -3,64 +3,28 @@ package httpx
 import (
 	"io"
 	"net"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // nameserver answers questions for addresses on UDP until the test ends. Answer returns the code and the addresses
 // for the n-th question of a type; ok false leaves the question unanswered.
 func nameserver(t testing.TB, answer func(n int, six bool) (code dnsmessage.RCode, addrs []string, ok bool)) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done sync.WaitGroup
 	asked := map[dnsmessage.Type]int{}
-	done.Go(func() {
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			q := m.Questions[0]
-			asked[q.Type]++
-			code, addrs, ok := answer(asked[q.Type], q.Type == dnsmessage.TypeAAAA)
-			if !ok {
-				continue
-			}
-			m.Response, m.RecursionAvailable, m.Additionals, m.RCode = true, true, nil, code
-			for _, a := range addrs {
-				ip := netip.MustParseAddr(a)
-				h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
-				switch {
-				case q.Type == dnsmessage.TypeA && ip.Is4():
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: ip.As4()}})
-				case q.Type == dnsmessage.TypeAAAA && ip.Is6():
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: ip.As16()}})
-				}
-			}
-			if packed, err := m.Pack(); err == nil {
-				pc.WriteTo(packed, from)
-			}
-		}
+	return testenv.ServeDNS(t, func(q dnsmessage.Question) (dnsmessage.RCode, []dnsmessage.ResourceBody, bool) {
+		asked[q.Type]++
+		code, addrs, ok := answer(asked[q.Type], q.Type == dnsmessage.TypeAAAA)
+		return code, testenv.AddressRecords(q.Type, addrs...), ok
 	})
-	t.Cleanup(func() { pc.Close(); done.Wait() })
-	return pc.LocalAddr().String()
 }
 
 // always answers every question alike.

@@ -22,6 +22,27 @@ type Zone struct {
 // Start serves the zone on loopback until the test ends, and returns its address.
 func (z *Zone) Start(t testing.TB) string {
 	t.Helper()
+	return ServeDNS(t, func(q dnsmessage.Question) (code dnsmessage.RCode, records []dnsmessage.ResourceBody, ok bool) {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		name := strings.TrimSuffix(q.Name.String(), ".")
+		addresses, isName := z.Addresses[name]
+		service, isService := z.Services[name]
+		if !isName && !isService {
+			return dnsmessage.RCodeNameError, nil, true
+		}
+		records = AddressRecords(q.Type, addresses...)
+		if q.Type == dnsmessage.TypeSRV && isService {
+			records = append(records, &service)
+		}
+		return dnsmessage.RCodeSuccess, records, true
+	})
+}
+
+// ServeDNS runs a name server on UDP on loopback until the test ends, and returns its address. It answers each question
+// with what reply returns, one at a time; a question that is not ok gets no answer.
+func ServeDNS(t testing.TB, reply func(q dnsmessage.Question) (code dnsmessage.RCode, records []dnsmessage.ResourceBody, ok bool)) string {
+	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +59,16 @@ func (z *Zone) Start(t testing.TB) string {
 			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
 				continue
 			}
-			z.answer(&m)
+			q := m.Questions[0]
+			code, records, ok := reply(q)
+			if !ok {
+				continue
+			}
+			m.Response, m.RecursionAvailable, m.Additionals, m.RCode = true, true, nil, code
+			for _, body := range records {
+				h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: body})
+			}
 			if packed, err := m.Pack(); err == nil {
 				pc.WriteTo(packed, from)
 			}
@@ -48,31 +78,17 @@ func (z *Zone) Start(t testing.TB) string {
 	return pc.LocalAddr().String()
 }
 
-func (z *Zone) answer(m *dnsmessage.Message) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	q := m.Questions[0]
-	name := strings.TrimSuffix(q.Name.String(), ".")
-	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-	_, isName := z.Addresses[name]
-	service, isService := z.Services[name]
-	if !isName && !isService {
-		m.RCode = dnsmessage.RCodeNameError
-	}
-	add := func(body dnsmessage.ResourceBody) {
-		m.Answers = append(m.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: body})
-	}
-	if q.Type == dnsmessage.TypeSRV && isService {
-		add(&service)
-	}
-	for _, a := range z.Addresses[name] {
+// AddressRecords returns the records for a question of a type: the addresses of IPv4 or those of IPv6.
+func AddressRecords(question dnsmessage.Type, addresses ...string) (records []dnsmessage.ResourceBody) {
+	for _, a := range addresses {
 		switch ip := netip.MustParseAddr(a); {
-		case q.Type == dnsmessage.TypeA && ip.Is4():
-			add(&dnsmessage.AResource{A: ip.As4()})
-		case q.Type == dnsmessage.TypeAAAA && ip.Is6():
-			add(&dnsmessage.AAAAResource{AAAA: ip.As16()})
+		case question == dnsmessage.TypeA && ip.Is4():
+			records = append(records, &dnsmessage.AResource{A: ip.As4()})
+		case question == dnsmessage.TypeAAAA && ip.Is6():
+			records = append(records, &dnsmessage.AAAAResource{AAAA: ip.As16()})
 		}
 	}
+	return records
 }
 
 // Listen serves one handler on the same port of several loopback addresses, as the pods behind a headless name do.
