@@ -85,10 +85,10 @@ func (s *secretFinder) visit(v reflect.Value) {
 		return
 	}
 	if v.Kind() != reflect.Interface && (v.Kind() != reflect.Pointer || !v.IsNil()) {
-		if h, ok := v.Interface().(secretHolder); ok {
+		if h, ok := reflect.TypeAssert[secretHolder](v); ok {
 			s.found = append(s.found, h.Secrets()...)
 		} else if v.CanAddr() {
-			if h, ok := v.Addr().Interface().(secretHolder); ok {
+			if h, ok := reflect.TypeAssert[secretHolder](v.Addr()); ok {
 				s.found = append(s.found, h.Secrets()...)
 			}
 		}

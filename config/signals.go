@@ -42,7 +42,6 @@ var (
 	metricPattern = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*`)
 	pairPattern   = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\["\\n])*)"\s*`)
 	unescape      = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
-	escape        = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 )
 
 var errSeries = errors.New(`wants a series such as process_up{service="proxy"}`)

@@ -70,7 +70,7 @@ func MoveSetting(from, to string, err error) error {
 // SettingErrors takes a joined error apart. An error that wraps a SettingError is one of the same setting with the whole
 // text, and an error without one is of no single setting.
 func SettingErrors(err error) []SettingError {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // a joined error is taken apart, level by level
 	case nil:
 		return nil
 	case SettingError:

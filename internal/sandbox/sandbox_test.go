@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -57,9 +58,7 @@ func (s *Sandbox) do(ctx context.Context, a request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	for name, values := range a.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, a.header)
 	if a.token != "" {
 		req.Header.Set("Authorization", "Bearer "+a.token)
 	}

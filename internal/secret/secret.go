@@ -153,8 +153,7 @@ func (s Secret) lookup() (value string, ok bool) {
 }
 
 func pathReason(err error) string {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return "cannot be read"

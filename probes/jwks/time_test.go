@@ -70,8 +70,8 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 // told returns the line of one check of the whole; empty if it was not noted.
 func (x *rota) told(check string, r probe.Result) string {
 	for _, line := range strings.Split(probetest.Lines(r), "\n") {
-		if strings.HasPrefix(line, check+" ") {
-			return strings.TrimPrefix(line, check+" ")
+		if rest, ok := strings.CutPrefix(line, check+" "); ok {
+			return rest
 		}
 	}
 	return ""

@@ -160,6 +160,7 @@ func (e *Expect) checkBody(answer *httpx.Answer) (probe.Reason, string) {
 	return probe.OK, "the body is as wanted"
 }
 
+// CheckJSON compares the values of the JSON body with those expected; the text is the detail of a failure.
 func (e *Expect) CheckJSON(answer *httpx.Answer) (probe.Reason, string) {
 	doc, err := answer.JSON()
 	if err != nil {

@@ -64,6 +64,7 @@ func Respond(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
+// WantLines compares the lines of a result with those expected. An expected line that ends with * is a prefix.
 func WantLines(t *testing.T, r probe.Result, want ...string) {
 	t.Helper()
 	got := strings.Split(strings.TrimSpace(Lines(r)), "\n")
@@ -84,7 +85,7 @@ func WantLines(t *testing.T, r probe.Result, want ...string) {
 	}
 }
 
-// lines returns those lines of a result that do not say "pass", and its verdict.
+// NotPassed returns the lines of a result that do not say "pass", and its verdict.
 func NotPassed(r probe.Result) string {
 	var out []string
 	for _, line := range strings.Split(strings.TrimSpace(Lines(r)), "\n") {

@@ -27,6 +27,7 @@ type Replicas struct {
 	Want   int      `yaml:"want" doc:"how many there must be"`
 }
 
+// None reports whether no replicas are configured.
 func (c Replicas) None() bool { return len(c.Static) == 0 && c.DNS == "" && c.SRV == "" }
 
 // Host names the service by where its replicas are, for want of a better name.
@@ -40,6 +41,7 @@ func (c Replicas) Host() string {
 	return c.SRV
 }
 
+// Validate reports all invalid settings, joined.
 func (c *Replicas) Validate() error {
 	var wrong []error
 	ways := 0
