@@ -154,7 +154,7 @@ func TestLimits_hostileAnswers(t *testing.T) {
 	fmt.Fprintf(&text, "system: zoo\nprobes:\n")
 	for _, path := range []string{"200", "401", "404", "429", "500", "503", "redirect", "cut", "garbage", "status", "length", "json"} {
 		for _, connection := range []string{"fresh", "reuse"} {
-			fmt.Fprintf(&text, "  - {name: %[2]s-%[1]s, type: http, url: \"%[3]s/%[1]s\", connection: %[2]s, decoy: true, expect: {json: {\"$.status\": up}}}\n", path, connection, target)
+			fmt.Fprintf(&text, "  - {name: %[2]s-%[1]s, type: http, url: \"%[3]s/%[1]s\", connection: %[2]s, catch_all_check: true, expect: {json: {\"$.status\": up}}}\n", path, connection, target)
 		}
 	}
 	cfg, err := config.Parse(probes.Kinds(), config.File{Name: "zoo.yaml", Data: []byte(text.String())})

@@ -40,8 +40,8 @@ probes:
   - {name: opaque, type: token, issuer: ISSUER, client_id: "BASIC", client_secret: {file: RIGHT}, opaque: true,
      revocation: {use: {url: ISSUER/api, status: 200}, within: 10s}}
   - {name: jwt-revoked, type: token, issuer: ISSUER, client_id: POST, client_secret: {file: RIGHT}, auth: post, params: {resource: RESOURCE}, audience: RESOURCE,
-     refusal: false, revocation: {use: {url: ISSUER/jwks}, within: 10s}}
-  - {name: other-audience, type: token, issuer: ISSUER, client_id: POST, client_secret: {file: RIGHT}, auth: post, params: {resource: RESOURCE}, audience: https://other.test, refusal: false}
+     wrong_secret: false, revocation: {use: {url: ISSUER/jwks}, within: 10s}}
+  - {name: other-audience, type: token, issuer: ISSUER, client_id: POST, client_secret: {file: RIGHT}, auth: post, params: {resource: RESOURCE}, audience: https://other.test, wrong_secret: false}
   - {name: other-resource, type: token, issuer: ISSUER, client_id: POST, client_secret: {file: RIGHT}, auth: post, params: {resource: not-a-uri}, audience: RESOURCE}
   - {name: wrong-secret, type: token, issuer: ISSUER, client_id: "BASIC", client_secret: {file: WRONG}, audience: RESOURCE}
   - {name: wrong-issuer, type: token, issuer: ISSUER/, client_id: "BASIC", client_secret: {file: RIGHT}, audience: RESOURCE}
@@ -54,7 +54,7 @@ probes:
 		verifies  = "pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)"
 		claims    = "claims pass(ok): iss and aud as wanted, valid for 5m0s"
 		times     = "times pass(ok): *"
-		refusal   = "refusal pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
+		refusal   = "wrong_secret pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
 	)
 	want := map[string][]string{
 		"basic": {issuance, discovery, "signature " + verifies, claims, times, "keysets@" + issuer + "/jwks " + verifies, "keysets@" + lagging.URL + " " + verifies,

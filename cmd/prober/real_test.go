@@ -147,7 +147,7 @@ http {
 	probes := fmt.Sprintf(`
 system: nginx
 probes:
-  - {name: up, type: http, url: "http://127.0.0.1:%[1]d/up", decoy: true, expect: {status: 200, body: {contains: from nginx}, headers: {Server: {match: ^nginx}}}}
+  - {name: up, type: http, url: "http://127.0.0.1:%[1]d/up", catch_all_check: true, expect: {status: 200, body: {contains: from nginx}, headers: {Server: {match: ^nginx}}}}
   - {name: missing, type: http, url: "http://127.0.0.1:%[1]d/missing"}
   - {name: gateway, type: http, url: "http://127.0.0.1:%[1]d/gateway"}
   - {name: trusted, type: http, url: "https://127.0.0.1:%[2]d/up", tls: {ca_file: %[3]s/cert.pem}, expect: {status: 200, certificate: 2d}}

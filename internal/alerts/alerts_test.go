@@ -66,7 +66,7 @@ var (
 		j.Signals = map[string]probe.Signal{"live": {Name: "ibex_process_up", Labels: map[string]string{"service": "proxy"}}}
 		j.Labels = map[string]string{"env": "prod", "region": "eu"}
 	})
-	gate    = job("route", "protected", "P2", 30*time.Second, fake{checks: []string{"nobody", "valid"}, causes: map[string][]int{"": {401, 501}}})
+	gate    = job("route", "protected", "P2", 30*time.Second, fake{checks: []string{"anonymous", "valid"}, causes: map[string][]int{"": {401, 501}}})
 	keys    = job("keys", "jwks", "P1", 30*time.Second, fake{checks: []string{"private", "kid"}})
 	tenants = job("tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"identity"}})
 	clock   = job("clock", "clock", "P2", time.Minute, fake{checks: []string{"ntp"}})

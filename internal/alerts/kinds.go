@@ -13,7 +13,7 @@ const (
 	lastProven  = "probe_isolation_last_proven_timestamp_seconds"
 	authCase    = "probe_auth_case"
 	authOutcome = "probe_protected_outcome"
-	tokenExpiry = "probe_fixture_expiry_timestamp_seconds" // of tokens stored for callers; that of "expired" is in the past on purpose
+	tokenExpiry = "probe_stored_token_expiry_timestamp_seconds" // of tokens stored for callers; that of "expired" is in the past on purpose
 )
 
 // KindSeries lists the series of particular kinds that rules read. A series that no kind declares would be an alert that

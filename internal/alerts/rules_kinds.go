@@ -89,7 +89,7 @@ func (s *system) description(j probe.Job) string {
 var alertedStates = []string{"liveness_coupled", readyDespiteDependency, "not_ready", "ready_error", "wrong_route", "degraded_by_dependency"}
 
 // readyDespiteDependency is the state of a replica that is ready although its dependency is down.
-const readyDespiteDependency = "ready_lies"
+const readyDespiteDependency = "ready_despite_dependency_down"
 
 // healthAlerts returns the alerts on a health probe. Each state needs another response: a process that is down, a
 // liveness that depends on another service, missing replicas, a process that is live and not ready, and one that

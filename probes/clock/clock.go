@@ -50,7 +50,7 @@ const (
 // Reasons of the clock kind. Skew blames the target; where the others are given, nobody can tell.
 var (
 	reasonSkew              = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "further apart than allowed"}
-	reasonWithinUncertainty = probe.Reason{Word: "cannot_tell", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
+	reasonWithinUncertainty = probe.Reason{Word: "within_uncertainty", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
 	reasonQuorum            = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
 	reasonFalseticker       = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
 	reasonSameServer        = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names, or two Dates, of one server"}

@@ -241,7 +241,7 @@ func TestNTPServers(t *testing.T) {
 		"kiss DENY":     {[]func([]byte) []byte{kiss("DENY"), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(kiss_of_death)"},
 		"hostile":       {[]func([]byte) []byte{func(b []byte) []byte { b[2], b[3], b[1] = 0x80, 0x80, 255; return b }, rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(bad_reply)"},
 		"unsure of 0.6s": {[]func([]byte) []byte{shiftedDoubt, shiftedDoubt, shiftedDoubt, shiftedDoubt},
-			"inconclusive(cannot_tell): this machine's clock is ", "pass(ok)"},
+			"inconclusive(within_uncertainty): this machine's clock is ", "pass(ok)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -573,7 +573,7 @@ func TestALeapSecond(t *testing.T) {
 		answer func([]byte) []byte
 		want   string
 	}{
-		"announced":     {leap, "inconclusive(cannot_tell): "},
+		"announced":     {leap, "inconclusive(within_uncertainty): "},
 		"not announced": {rightTime, "fail(skew)"},
 	} {
 		c := New()
@@ -590,7 +590,7 @@ func TestALeapSecond(t *testing.T) {
 
 // A leap second that is announced excuses this machine's clock for one second too, and does not make it right.
 func TestALeapSecondOfThisMachine(t *testing.T) {
-	for by, want := range map[time.Duration]string{time.Second: "inconclusive(cannot_tell)", 2 * time.Second: "fail(skew)"} {
+	for by, want := range map[time.Duration]string{time.Second: "inconclusive(within_uncertainty)", 2 * time.Second: "fail(skew)"} {
 		answer := func(b []byte) []byte { b[0] |= 1 << 6; return shifted(by)(b) }
 		c := New()
 		c.NTP = ntpServers(t, answer, answer, answer)

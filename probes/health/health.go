@@ -32,7 +32,7 @@ type Probe struct {
 	Marker       *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
 	Instance     *httpx.Source     `yaml:"instance" doc:"a header or JSON value that is different for each replica"`
 	Latency      probe.Duration    `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
-	UnreadyGrace probe.Duration    `yaml:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
+	UnreadyGrace probe.Duration    `yaml:"unready_grace" renamed:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
 
 	client           *httpx.Client
 	dependencyClient *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS
@@ -120,10 +120,10 @@ func (h *Probe) Validate() error {
 
 // Checks names what a run notes, for each replica and for all.
 func (h *Probe) Checks() []string {
-	return []string{"live", "split", "serving", "decoy", "replicas"}
+	return []string{"live", "split", "serving", "catch_all", "replicas"}
 }
 
-// ExpectedStatuses lists the errors that the probe provokes on purpose: the decoy's 404 at each replica.
+// ExpectedStatuses lists the errors that the probe provokes on purpose: the catch-all check's 404 at each replica.
 func (h *Probe) ExpectedStatuses() map[string][]int {
 	codes := map[string][]int{}
 	for _, address := range h.Replicas.Static {
@@ -212,7 +212,7 @@ func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) 
 	if h.Instance != nil {
 		seen.instance = h.Instance.Read(live)
 	}
-	if seen.live.response == respOK && !h.checkCatchAll(ctx, r, target) {
+	if seen.live.response == respOK && !h.reportCatchAll(ctx, r, target) {
 		r.Inconclusive("live", probe.ControlFailed, "%s answers 200, and so does every other path", h.Live)
 		return seen
 	}
@@ -234,20 +234,20 @@ func (h *Probe) reportLive(r *probe.Result, a *httpx.Answer, seen answer) {
 	}
 }
 
-// checkCatchAll asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
+// reportCatchAll asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
 // proves nothing.
-func (h *Probe) checkCatchAll(ctx context.Context, r *probe.Result, target string) bool {
-	a := h.client.Do(ctx, r, httpx.Request{Check: "decoy", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
+func (h *Probe) reportCatchAll(ctx context.Context, r *probe.Result, target string) bool {
+	a := h.client.Do(ctx, r, httpx.Request{Check: "catch_all", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
 	switch {
 	case a.Reason != probe.OK:
-		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+		r.Inconclusive("catch_all", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
 	case a.Status == 429 || a.Status >= 500:
-		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
+		r.Inconclusive("catch_all", probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
 	case a.Status == 200:
-		r.Inconclusive("decoy", probe.ControlFailed, "a path that nobody serves answers 200 too, so %s proves nothing", h.Live)
+		r.Inconclusive("catch_all", probe.ControlFailed, "a path that nobody serves answers 200 too, so %s proves nothing", h.Live)
 		return false
 	default:
-		r.Pass("decoy", "a path that nobody serves is told apart (%d)", a.Status)
+		r.Pass("catch_all", "a path that nobody serves is told apart (%d)", a.Status)
 	}
 	return true
 }

@@ -30,7 +30,7 @@ func TestHealthStates(t *testing.T) {
 		{respOK, respUnavailable, depBroken, depUnreachable, "degraded_by_dependency"},
 		{respOK, respUnavailable, depUp, depUp, "not_ready"},
 		{respOK, respUnavailable, depUnknown, depUnknown, "not_ready"},
-		{respOK, respOK, depBroken, depBroken, "ready_lies"},
+		{respOK, respOK, depBroken, depBroken, "ready_despite_dependency_down"},
 		{respOK, respError, depUp, depUp, "ready_error"},
 		{respOK, respNone, depUp, depUp, "ready_error"},
 		{respError, respUnavailable, depBroken, depBroken, "liveness_coupled"},
@@ -116,7 +116,7 @@ func TestHealthTellsTheSplit(t *testing.T) {
 	}{
 		"all well": {world{live: 200, ready: 200, dependency: 200}, []string{
 			"pass",
-			"decoy@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"catch_all@ADDR pass(ok): a path that nobody serves is told apart (404)",
 			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and ready",
 			"serving@ADDR pass(ok): live and ready",
@@ -124,7 +124,7 @@ func TestHealthTellsTheSplit(t *testing.T) {
 		}},
 		"the dependency is down and the split is right": {world{live: 200, ready: 503, dependency: 500}, []string{
 			"fail",
-			"decoy@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"catch_all@ADDR pass(ok): a path that nobody serves is told apart (404)",
 			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
 			"serving@ADDR fail(degraded_by_dependency): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",

@@ -52,7 +52,7 @@ var (
 		Summary: "live and not ready, and its dependency is not the reason: it starts, drains or misses something else"}
 	stateReadyError = state{Name: "ready_error", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "ready_error", Verdict: probe.Fail, Text: "readiness cannot be read"},
 		Summary: "live, but its readiness cannot be asked; 503 is the only way to say not ready"}
-	stateReadyDespiteDependencyDown = state{Name: "ready_lies", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "ready_lies", Verdict: probe.Fail, Text: "ready although its dependency is down"},
+	stateReadyDespiteDependencyDown = state{Name: "ready_despite_dependency_down", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "ready_despite_dependency_down", Verdict: probe.Fail, Text: "ready although its dependency is down"},
 		Summary: "says ready while its dependency is down: traffic is sent into failures"}
 	stateLivenessCoupled = state{Name: "liveness_coupled", Serving: violated, Split: violated, Transient: true, Reason: probe.Reason{Word: "liveness_coupled", Verdict: probe.Fail, Text: "liveness depends on the dependency"},
 		Summary: "not live because its dependency is down: it will be restarted in vain; liveness must not hang on a dependency"}

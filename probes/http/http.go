@@ -26,15 +26,15 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	URL         string                   `yaml:"url" required:"true" doc:"the URL to request; http or https, without credentials"`
-	Address     string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
-	Method      string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
-	Body        httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
-	Expect      expect.Expect            `yaml:"expect" doc:"what the response must be"`
-	AllowCached bool                     `yaml:"allow_cached" doc:"accept a response from a cache, which proves nothing about the origin"`
-	Decoy       bool                     `yaml:"decoy" doc:"also request a path that does not exist; it must not meet the expectation"`
-	Gauges      map[string]jsonpath.Path `yaml:"gauges" doc:"by name, numbers to export from the JSON response"`
-	Control     *Control                 `yaml:"control" doc:"the positive control: the same request with these changes must succeed"`
+	URL           string                   `yaml:"url" required:"true" doc:"the URL to request; http or https, without credentials"`
+	Address       string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
+	Method        string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
+	Body          httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
+	Expect        expect.Expect            `yaml:"expect" doc:"what the response must be"`
+	AllowCached   bool                     `yaml:"allow_cached" doc:"accept a response from a cache, which proves nothing about the origin"`
+	CatchAllCheck bool                     `yaml:"catch_all_check" renamed:"decoy" doc:"also request a path that does not exist; it must not meet the expectation"`
+	Gauges        map[string]jsonpath.Path `yaml:"gauges" doc:"by name, numbers to export from the JSON response"`
+	Control       *Control                 `yaml:"control" doc:"the positive control: the same request with these changes must succeed"`
 
 	client  *httpx.Client
 	control *Probe
@@ -162,8 +162,8 @@ func (p *Probe) Checks() []string {
 	if len(p.Gauges) > 0 {
 		names = append(names, "gauges")
 	}
-	if p.Decoy {
-		names = append(names, "decoy")
+	if p.CatchAllCheck {
+		names = append(names, "catch_all")
 	}
 	if p.Control != nil {
 		names = append(names, "control")
@@ -174,14 +174,14 @@ func (p *Probe) Checks() []string {
 // ExpectedStatuses lists the client and server errors that the probe provokes on purpose, by target.
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	codes := slices.DeleteFunc(slices.Clone(p.Expect.Status.Codes()), func(code int) bool { return code < 400 })
-	if p.Decoy {
+	if p.CatchAllCheck {
 		codes = append(codes, 404)
 	}
 	return map[string][]int{"": codes}
 }
 
-// Ask makes the control's request, the measured one and, if that was answered as expected, the decoy's. What is as
-// expected passes only if the control and the decoy held.
+// Ask makes the control's request, the measured one and, if that was answered as expected, the catch-all check's. What is as
+// expected passes only if the control and the catch-all check held.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	var controls []expect.Check
 	if p.Control != nil {
@@ -189,8 +189,8 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	checks := p.ask(ctx, r)
 	failed := func(c expect.Check) bool { return !c.Passed() }
-	if p.Decoy && !slices.ContainsFunc(checks, failed) {
-		controls = append(controls, expect.Check{Name: "decoy", Outcome: p.checkCatchAll(ctx, r)})
+	if p.CatchAllCheck && !slices.ContainsFunc(checks, failed) {
+		controls = append(controls, expect.Check{Name: "catch_all", Outcome: p.checkCatchAll(ctx, r)})
 	}
 	broken := slices.ContainsFunc(controls, failed)
 	for _, c := range checks {
@@ -292,7 +292,7 @@ func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 // checkCatchAll asks for a path that nobody can serve. Where that looks like the expected answer too, the expectation proves
 // nothing.
 func (p *Probe) checkCatchAll(ctx context.Context, r *probe.Result) probe.Outcome {
-	answer, err := p.exchange(ctx, r, "decoy", control.NonexistentURL(p.URL), httpx.Codes(404))
+	answer, err := p.exchange(ctx, r, "catch_all", control.NonexistentURL(p.URL), httpx.Codes(404))
 	switch {
 	case err != nil:
 		return probe.Outcomef(probe.Credential, "%s", err)

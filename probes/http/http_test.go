@@ -38,8 +38,8 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 		want  []string
 	}{
 		"a page that is up": {
-			&Probe{URL: url + "/up", Decoy: true, Expect: expect.Expect{Status: httpx.Codes(200), Body: &expect.Match{Contains: "green"}}},
-			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as wanted", "decoy pass(ok): a path that nobody serves is told apart (404)"},
+			&Probe{URL: url + "/up", CatchAllCheck: true, Expect: expect.Expect{Status: httpx.Codes(200), Body: &expect.Match{Contains: "green"}}},
+			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as wanted", "catch_all pass(ok): a path that nobody serves is told apart (404)"},
 		},
 		"a server error": {
 			&Probe{URL: url + "/500"},
@@ -121,12 +121,12 @@ func TestHTTPExportsGauges(t *testing.T) {
 func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
 	server := httptest.NewServer(probetest.Respond(200, "text/html", "welcome"))
 	defer server.Close()
-	probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", Decoy: true}),
+	probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", CatchAllCheck: true}),
 		"inconclusive", "status inconclusive(control_failed): got 200, which proves nothing without its control",
-		"decoy inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
+		"catch_all inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
 }
 
-// TestHTTPDecoyIsNotFooled: a page that answers everything is one also if the decoy's answer is slow, cached or limited.
+// TestHTTPDecoyIsNotFooled: a page that answers everything is one also if the catch-all check's answer is slow, cached or limited.
 func TestHTTPDecoyIsNotFooled(t *testing.T) {
 	for name, c := range map[string]struct {
 		decoy func(w http.ResponseWriter)
@@ -144,7 +144,7 @@ func TestHTTPDecoyIsNotFooled(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			r := probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", Decoy: true, Expect: expect.Expect{Latency: probe.Duration(100 * time.Millisecond)}})
+			r := probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", CatchAllCheck: true, Expect: expect.Expect{Latency: probe.Duration(100 * time.Millisecond)}})
 			if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}

@@ -112,7 +112,7 @@ func (run *runState) checkPresent(r *probe.Result, v *keySetSnapshot) {
 // another check's news, that of the fresh token.
 func (run *runState) expectedKids() []string {
 	wanted := slices.Clone(run.kids.list)
-	if kid := run.fresh.kid(); kid != "" && !slices.Contains(wanted, kid) {
+	if kid := run.issued.kid(); kid != "" && !slices.Contains(wanted, kid) {
 		if having, _ := run.coverage(kid); having > 0 {
 			wanted = append(wanted, kid)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // keyStates are what all verifiers together are found to be. Each but the first two is a failure.
-var keyStates = []string{"aligned", "aligned_unsigned", "signing_with_unpublished_key", "kid_conflict", "replica_missing_kid",
+var keyStates = []string{"aligned", "aligned_unverified", "signing_with_unpublished_key", "kid_conflict", "replica_missing_kid",
 	"kid_missing", "unreachable"}
 
 // A keyInventory is which keys there are and who has them, of the verifiers that are sure.
@@ -65,7 +65,7 @@ func (run *runState) compare() keyInventory {
 		}
 	}
 	slices.Sort(c.conflicts)
-	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.fresh.kid()})
+	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.issued.kid()})
 	for i := range run.snapshots {
 		if have[i] == nil || len(have[i]) == len(c.keys) {
 			continue
@@ -170,7 +170,7 @@ func (run *runState) state(c keyInventory) string {
 	if run.kids.err != nil {
 		return ""
 	}
-	signer := run.fresh.kid()
+	signer := run.issued.kid()
 	partly, wanted := false, run.expectedKids()
 	for _, kid := range wanted {
 		having, _ := run.coverage(kid)
@@ -192,7 +192,7 @@ func (run *runState) state(c keyInventory) string {
 	case c.compared < len(run.snapshots):
 		return "unreachable"
 	case signer == "":
-		return "aligned_unsigned"
+		return "aligned_unverified"
 	}
 	return "aligned"
 }
@@ -200,7 +200,7 @@ func (run *runState) state(c keyInventory) string {
 // signedByOtherKey reports whether the fresh token was signed by another key than one that is published under its kid.
 func (run *runState) signedByOtherKey() bool {
 	for i := range run.snapshots {
-		if v := &run.snapshots[i]; run.fresh.kid() != "" && v.authoritative() && len(v.set.Find(run.fresh.kid())) > 0 {
+		if v := &run.snapshots[i]; run.issued.kid() != "" && v.authoritative() && len(v.set.Find(run.issued.kid())) > 0 {
 			if why, _ := run.verify(v); why == reasonConflict {
 				return true
 			}

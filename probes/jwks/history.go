@@ -73,7 +73,7 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 		m.keys, m.revoked, m.thumbprints = map[kidHash]*keyRecord{}, map[string]time.Time{}, map[string]string{}
 	}
 	m.updateRevoked(run)
-	m.life = cmp.Or(run.fresh.life, m.life)
+	m.life = cmp.Or(run.issued.life, m.life)
 	l := observed{life: m.life}
 	if c.compared == 0 {
 		return l
@@ -92,7 +92,7 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 			k.since = run.now
 		}
 	}
-	if signer := run.fresh.kid(); signer != "" {
+	if signer := run.issued.kid(); signer != "" {
 		h := kidHash(sha256.Sum256([]byte(signer)))
 		if m.keys[h] == nil {
 			m.keys[h] = &keyRecord{}
@@ -141,7 +141,7 @@ func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name strin
 // findMissing lists the keys that signed tokens before and that a verifier lacks now. One that was revoked is missing
 // on purpose.
 func (m *keyHistory) findMissing(run *runState, l *observed, names map[kidHash]string) {
-	revoked := map[kidHash]bool{kidHash(sha256.Sum256([]byte(run.fresh.kid()))): true}
+	revoked := map[kidHash]bool{kidHash(sha256.Sum256([]byte(run.issued.kid()))): true}
 	for _, kid := range run.revoked.list {
 		revoked[sha256.Sum256([]byte(kid))] = true
 	}
@@ -269,8 +269,8 @@ func (run *runState) checkRotation(l observed) {
 		}
 	}
 	wanted := run.spread()
-	having, sure := run.coverage(run.fresh.kid())
-	if run.fresh.kid() == "" || having == 0 || having < sure {
+	having, sure := run.coverage(run.issued.kid())
+	if run.issued.kid() == "" || having == 0 || having < sure {
 		return // another check tells
 	}
 	k := l.signer

@@ -26,7 +26,7 @@ type Probe struct {
 	Verifiers map[string]Verifier `yaml:"verifiers" doc:"by name, verifiers with replicas or without an endpoint"`
 	Kids      []secret.Public     `yaml:"kids" doc:"ids of keys that every verifier must have; each a text, {file: PATH} or {env: NAME}"`
 	Revoked   []secret.Public     `yaml:"revoked" doc:"ids of keys that no verifier may have"`
-	Fresh     *httpx.OAuth2       `yaml:"fresh" doc:"where a token is issued in each run; the key that signed it must be published"`
+	Issuance  *httpx.OAuth2       `yaml:"issuance" renamed:"fresh" doc:"where a token is issued in each run; the key that signed it must be published"`
 	Algs      []string            `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
 
 	Grace       probe.Duration `yaml:"grace" doc:"how long a key stays published after its last signature; no cache may keep a set for longer"`
@@ -132,13 +132,13 @@ func (p *Probe) Checks() []string {
 	}{
 		{"private", true},
 		{"revoked", len(p.Revoked) > 0},
-		{"kid", len(p.Kids) > 0 || p.Fresh != nil},
-		{"signing", p.Fresh != nil},
+		{"kid", len(p.Kids) > 0 || p.Issuance != nil},
+		{"signing", p.Issuance != nil},
 		{"agreement", true},
 		{"keyset", true},
 		{"strength", true},
 		{"cache", p.Grace > 0},
-		{"rotation", p.Fresh != nil},
+		{"rotation", p.Issuance != nil},
 		{"replicas", p.hasReplicas()},
 	} {
 		if c.wants {
@@ -172,7 +172,7 @@ type runState struct {
 	now       time.Time
 	kids      resolved
 	revoked   resolved
-	fresh     freshToken
+	issued    issuedToken
 	snapshots []keySetSnapshot
 }
 
@@ -187,7 +187,7 @@ type resolved struct {
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	run := &runState{Probe: p, r: r, kids: resolve(p.Kids), revoked: resolve(p.Revoked)}
 	first, done := budget.Share(ctx, 0.35)
-	run.fresh = p.issue(first, r)
+	run.issued = p.issue(first, r)
 	done()
 	places, ok := p.endpoints(ctx, r)
 	if !ok {

@@ -287,7 +287,7 @@ func TestJWKSSaysWhatItSaw(t *testing.T) {
 		"/token": issues(t, k1),
 	})
 	p := jwks([]string{url + "/jwks"}, "k1")
-	p.Fresh, p.Revoked, p.Grace = freshFrom(t, url+"/token"), literals("k0"), probe.Duration(time.Hour)
+	p.Issuance, p.Revoked, p.Grace = freshFrom(t, url+"/token"), literals("k0"), probe.Duration(time.Hour)
 	p.Verifiers = map[string]Verifier{"worker": {PEM: secret.Literal(strings.ReplaceAll(bundleOf(t, k1, k2), "\n", `\n`)), Kids: literals("k1", "k2")}}
 	r := probetest.Run(t, Kind(), p)
 	at := url + "/jwks"
@@ -345,11 +345,11 @@ func TestJWKSStates(t *testing.T) {
 	}{
 		"all have the key that signs":                  {both, both, issues(t, k1), []string{"k1"}, "aligned", []string{"pass"}},
 		"the key that signs is not the configured one": {both, both, issues(t, k2), []string{"k1"}, "aligned", []string{"pass"}},
-		"no token": {both, both, refused, []string{"k1"}, "aligned_unsigned",
+		"no token": {both, both, refused, []string{"k1"}, "aligned_unverified",
 			[]string{"inconclusive", "signing inconclusive(control_failed): no fresh token: wanted 200, got 500"}},
-		"a token refused": {both, both, probetest.Respond(401, "application/json", `{"error":"invalid_client"}`), []string{"k1"}, "aligned_unsigned",
+		"a token refused": {both, both, probetest.Respond(401, "application/json", `{"error":"invalid_client"}`), []string{"k1"}, "aligned_unverified",
 			[]string{"inconclusive", "signing inconclusive(credential): no fresh token: wanted a token, got 401 (invalid_client)*"}},
-		"no token is asked for": {both, both, nil, []string{"k1"}, "aligned_unsigned", []string{"pass"}},
+		"no token is asked for": {both, both, nil, []string{"k1"}, "aligned_unverified", []string{"pass"}},
 		"signed with a key that nobody has": {both, both, issues(t, k3), []string{"k1"}, "signing_with_unpublished_key",
 			[]string{"fail", "signing fail(signing_with_unpublished_key): a fresh token is signed with a key that no verifier has: nobody can verify it"}},
 		"signed with another key of that kid": {both, both, issues(t, false1), []string{"k1"}, "kid_conflict",
@@ -378,7 +378,7 @@ func TestJWKSStates(t *testing.T) {
 		"all are down": {refused, refused, issues(t, k1), []string{"k1"}, "unreachable", []string{"fail",
 			"signing inconclusive(control_failed): a fresh token was issued, but no key set could be read to verify it by",
 			"keyset@A fail(status): *", "keyset@B fail(status): *"}},
-		"a token that is none": {both, both, probetest.Respond(200, "application/json", `{"access_token":"opaque-opaque-opaque","token_type":"Bearer"}`), []string{"k1"}, "aligned_unsigned",
+		"a token that is none": {both, both, probetest.Respond(200, "application/json", `{"access_token":"opaque-opaque-opaque","token_type":"Bearer"}`), []string{"k1"}, "aligned_unverified",
 			[]string{"fail", "signing fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519)"}},
 		"a token for another algorithm than its key": {set(entry(t, k1, "alg", "ES384"), k2), set(entry(t, k1, "alg", "ES384"), k2), issues(t, k1), nil, "aligned", []string{"fail",
 			"kid@A fail(alg_mismatch): the kid of a fresh token stands there, but its use*", "kid@B fail(alg_mismatch): *",
@@ -388,7 +388,7 @@ func TestJWKSStates(t *testing.T) {
 			url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": c.a, "/b": c.b, "/token": c.token})
 			p := jwks([]string{url + "/a", url + "/b"}, c.kids...)
 			if c.token != nil {
-				p.Fresh = freshFrom(t, url+"/token")
+				p.Issuance = freshFrom(t, url+"/token")
 			}
 			r := probetest.Run(t, Kind(), p)
 			got := strings.Split(strings.NewReplacer(url+"/a", "A", url+"/b", "B").Replace(probetest.NotPassed(r)), "\n")

@@ -178,19 +178,19 @@ func TestJWKSRefusesSettingsThatProveNothing(t *testing.T) {
 		"verifiers.g.replicas.want: expected 1 to 100": func(p *Probe) {
 			p.Verifiers = map[string]Verifier{"g": {URL: "http://a.test", Replicas: replicas.Replicas{DNS: "x:1"}}}
 		},
-		"verifiers.two words: expected a name of one word":         func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
-		"verifiers.http://a.test/jwks: expected a name":            func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
-		"kids[1]: expected a text of one line":                     func(p *Probe) { p.Kids = literals("k1", "") },
-		"kids[0]: expected a text of one line":                     func(p *Probe) { p.Kids = literals("k1\nk2") },
-		"kids[1]: env X is listed twice":                           func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
-		"kids: expected at most 20":                                func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
-		"revoked[1]: is among kids too":                            func(p *Probe) { p.Revoked = literals("k0", "k1") },
-		"revoked[0]: expected a text of one line":                  func(p *Probe) { p.Revoked = literals("") },
-		"algs[0]: expected one of RS256":                           func(p *Probe) { p.Algs = []string{"HS256"} },
-		"leeway: must not be below zero":                           func(p *Probe) { p.Leeway = -1 },
-		"cache_ttl: 2s is longer than the grace of 1s":             func(p *Probe) { p.Grace, p.CacheTTL = 1e9, 2e9 },
-		"fresh.client_id: is missing":                              func(p *Probe) { p.Fresh = freshFrom(t, "https://a.test/token"); p.Fresh.ClientID = "" },
-		"fresh.token_url: http://a.test/token: http:// would send": func(p *Probe) { p.Fresh = freshFrom(t, "http://a.test/token") },
+		"verifiers.two words: expected a name of one word":            func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
+		"verifiers.http://a.test/jwks: expected a name":               func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
+		"kids[1]: expected a text of one line":                        func(p *Probe) { p.Kids = literals("k1", "") },
+		"kids[0]: expected a text of one line":                        func(p *Probe) { p.Kids = literals("k1\nk2") },
+		"kids[1]: env X is listed twice":                              func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
+		"kids: expected at most 20":                                   func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
+		"revoked[1]: is among kids too":                               func(p *Probe) { p.Revoked = literals("k0", "k1") },
+		"revoked[0]: expected a text of one line":                     func(p *Probe) { p.Revoked = literals("") },
+		"algs[0]: expected one of RS256":                              func(p *Probe) { p.Algs = []string{"HS256"} },
+		"leeway: must not be below zero":                              func(p *Probe) { p.Leeway = -1 },
+		"cache_ttl: 2s is longer than the grace of 1s":                func(p *Probe) { p.Grace, p.CacheTTL = 1e9, 2e9 },
+		"issuance.client_id: is missing":                              func(p *Probe) { p.Issuance = freshFrom(t, "https://a.test/token"); p.Issuance.ClientID = "" },
+		"issuance.token_url: http://a.test/token: http:// would send": func(p *Probe) { p.Issuance = freshFrom(t, "http://a.test/token") },
 	} {
 		p := jwks([]string{"http://a.test/jwks"}, "k1")
 		change(p)
@@ -252,7 +252,7 @@ func TestJWKSRepeatsNothing(t *testing.T) {
 		}
 		for _, token := range []string{"/token", "/no-token", "/opaque"} {
 			p := jwks([]string{url + "/" + strings.ReplaceAll(a, " ", "%20"), url + "/one%20key?again"}, "k1")
-			p.Fresh, p.AllowCached, p.Grace = freshFrom(t, url+token), true, 1e12
+			p.Issuance, p.AllowCached, p.Grace = freshFrom(t, url+token), true, 1e12
 			for range 2 {
 				r := probetest.Run(t, Kind(), p)
 				text := probetest.Lines(r)

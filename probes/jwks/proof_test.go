@@ -61,7 +61,7 @@ func TestJWKSOfATokenThatIsNotFresh(t *testing.T) {
 		},
 	})
 	p := jwks([]string{url + "/keys"})
-	p.Fresh = freshFrom(t, url+"/token")
+	p.Issuance = freshFrom(t, url+"/token")
 	if token, err = jwt.Signed(signer).Claims(map[string]any{"iat": 1700000000, "exp": 4102444800}).Serialize(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"prober/probes/internal/issuance"
 )
 
-// A freshToken is a token that was issued in this run, or why there is none.
-type freshToken struct {
+// A issuedToken is a token that was issued in this run, or why there is none.
+type issuedToken struct {
 	probe.Outcome               // OK if there is one that can be read
 	token         *jwk.Token    // nil if there is none
 	stale         string        // why it may have been issued before this run, after "the token"; empty if nothing says so
@@ -22,7 +22,7 @@ type freshToken struct {
 }
 
 // kid is the id of the key that signed the token; empty if there is no token, or none that says.
-func (f freshToken) kid() string {
+func (f issuedToken) kid() string {
 	if f.token == nil {
 		return ""
 	}
@@ -33,23 +33,23 @@ func (f freshToken) kid() string {
 const oldestFresh = time.Minute
 
 // issue asks for a token. That none is issued is another probe's question: here it only leaves one open.
-func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
+func (p *Probe) issue(ctx context.Context, r *probe.Result) issuedToken {
 	const check = "signing"
 	if p.issuer == nil {
-		return freshToken{}
+		return issuedToken{}
 	}
 	asked := time.Now()
 	source := fmt.Sprintf("token fresh of %s/%s", r.System, r.Name)
-	q, err := p.Fresh.Grant(httpx.Request{Check: check, Want: httpx.Codes(200), Learn: issuance.LearnToken(source)})
+	q, err := p.Issuance.Grant(httpx.Request{Check: check, Want: httpx.Codes(200), Learn: issuance.LearnToken(source)})
 	if err != nil {
-		return freshToken{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "fresh: " + err.Error()}}
+		return issuedToken{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "issuance: " + err.Error()}}
 	}
 	g := issuance.ReadGrant(p.issuer.Do(ctx, r, q))
 	if !g.Passed() {
 		if g.Reason.Verdict == probe.Fail {
 			g.Reason = probe.ControlFailed
 		}
-		return freshToken{Outcome: probe.Outcome{Reason: g.Reason, Detail: "no fresh token: " + g.Detail}}
+		return issuedToken{Outcome: probe.Outcome{Reason: g.Reason, Detail: "no fresh token: " + g.Detail}}
 	}
 	token, err := jwk.ReadToken(g.Token)
 	if err != nil {
@@ -57,9 +57,9 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
 		if why == probe.Schema {
 			detail = "a fresh token cannot be read as a JWT: " + err.Error()
 		}
-		return freshToken{Outcome: probe.Outcome{Reason: why, Detail: detail}}
+		return issuedToken{Outcome: probe.Outcome{Reason: why, Detail: detail}}
 	}
-	f := freshToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token}
+	f := issuedToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token}
 	age := asked.Sub(token.IssuedAt)
 	switch {
 	case p.history.sameToken(g.Token):
@@ -75,7 +75,7 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) freshToken {
 
 // checkSigning notes whether the key that signs is published, and verifies what it signs wherever it is.
 func (run *runState) checkSigning() {
-	f := run.fresh
+	f := run.issued
 	switch {
 	case run.issuer == nil:
 		return
@@ -119,13 +119,13 @@ func (run *runState) checkSigning() {
 
 // verify says why the fresh token does not verify by the key set of one verifier.
 func (run *runState) verify(v *keySetSnapshot) (probe.Reason, string) {
-	_, err := v.set.Verify(run.fresh.token, jwk.Allowed(run.Algs))
+	_, err := v.set.Verify(run.issued.token, jwk.Allowed(run.Algs))
 	switch {
 	case err == nil:
 		return probe.OK, ""
 	case errors.Is(err, jwk.ErrSignature):
 		return reasonConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
-	case errors.Is(err, jwk.ErrKey) && run.unfit(v, run.fresh.kid()) != "":
+	case errors.Is(err, jwk.ErrKey) && run.unfit(v, run.issued.kid()) != "":
 		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
 	case errors.Is(err, jwk.ErrKey):
 		return reasonAlgorithm, "the key with a fresh token's kid is not for the algorithm that signed it"

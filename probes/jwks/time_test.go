@@ -23,7 +23,7 @@ type rota struct {
 
 func newRota(t *testing.T, change func(p *Probe)) *rota {
 	p := jwks([]string{"http://a.test", "http://b.test"})
-	p.Fresh = freshFrom(t, "http://127.0.0.1:1/token")
+	p.Issuance = freshFrom(t, "http://127.0.0.1:1/token")
 	if change != nil {
 		change(p)
 	}
@@ -39,13 +39,13 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 	x.t.Helper()
 	r := probe.NewResult(probe.ID{System: "test", Name: "it"})
 	run := &runState{Probe: x.probe, r: r, now: x.start.Add(after), kids: resolve(x.probe.Kids), revoked: resolve(x.probe.Revoked)}
-	run.fresh.Outcome = probe.Outcome{Reason: probe.ControlFailed, Detail: "no fresh token"}
+	run.issued.Outcome = probe.Outcome{Reason: probe.ControlFailed, Detail: "no fresh token"}
 	if signer != nil {
 		token, err := jwk.ReadToken(tokenBy(x.t, *signer))
 		if err != nil {
 			x.t.Fatal(err)
 		}
-		run.fresh = freshToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token, life: 5 * time.Minute}
+		run.issued = issuedToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token, life: 5 * time.Minute}
 	}
 	for i, keys := range [][]jose.JSONWebKey{a, b} {
 		v := keySetSnapshot{endpoint: endpoint{target: string(rune('a' + i))}, reason: probe.OK, maxAge: 10 * time.Minute, maxAgeGiven: true}
@@ -255,9 +255,9 @@ func TestJWKSOutOfACache(t *testing.T) {
 		"a copy proves nothing": {"/without", false, "unreachable", []string{"inconclusive",
 			"revoked@URL inconclusive(stale_or_cached): not in a copy out of a cache (Age: 300), which does not prove that they are gone",
 			"keyset@URL inconclusive(stale_or_cached): the key set may come out of a cache (Age: 300), which proves nothing of its origin"}},
-		"a copy is what relying parties get": {"/without", true, "aligned_unsigned", []string{"inconclusive",
+		"a copy is what relying parties get": {"/without", true, "aligned_unverified", []string{"inconclusive",
 			"revoked@URL inconclusive(stale_or_cached): not in a copy out of a cache (Age: 300), which does not prove that they are gone"}},
-		"a copy may be older than the revocation": {"/with", true, "aligned_unsigned", []string{"inconclusive",
+		"a copy may be older than the revocation": {"/with", true, "aligned_unverified", []string{"inconclusive",
 			`revoked@URL inconclusive(stale_or_cached): wanted no "k0", a copy out of a cache (Age: 300) has it; the copy may be older than the revocation`}},
 	} {
 		t.Run(name, func(t *testing.T) {

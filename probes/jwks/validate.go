@@ -59,7 +59,7 @@ func (p *Probe) Validate() error {
 	}
 	client, err := p.ClientFor(urls)
 	p.client = client
-	wrong = append(wrong, err, p.validateKids(), p.validateTimes(), p.validateFresh())
+	wrong = append(wrong, err, p.validateKids(), p.validateTimes(), p.validateIssuance())
 	return errors.Join(wrong...)
 }
 
@@ -141,20 +141,20 @@ func (p *Probe) validateTimes() error {
 	return errors.Join(wrong...)
 }
 
-// validateFresh makes the issuer that is asked for a token. Only its own secret is sent to it.
-func (p *Probe) validateFresh() error {
-	if p.Fresh == nil {
+// validateIssuance makes the issuer that is asked for a token. Only its own secret is sent to it.
+func (p *Probe) validateIssuance() error {
+	if p.Issuance == nil {
 		return nil
 	}
 	settings := p.ForOtherHost()
-	settings.AllowPlaintext, settings.OAuth2 = p.AllowPlaintext, p.Fresh
+	settings.AllowPlaintext, settings.OAuth2 = p.AllowPlaintext, p.Issuance
 	if _, err := settings.Client(""); err != nil {
-		return probe.MoveSetting("oauth2", "fresh", err)
+		return probe.MoveSetting("oauth2", "issuance", err)
 	}
 	settings.OAuth2 = nil // the token is asked for, not carried
 	client, err := settings.Client("")
 	if err != nil {
-		return probe.MoveSetting("oauth2", "fresh", err)
+		return probe.MoveSetting("oauth2", "issuance", err)
 	}
 	p.issuer = client
 	return nil

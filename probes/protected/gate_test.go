@@ -287,8 +287,8 @@ func (g *gate) knocker() *Probe {
 	bearer := func(name string) secret.Secret { return secret.Env("TEST_GATE_" + name) }
 	p.Callers = map[string]Caller{
 		"valid":     {Status: httpx.Codes(501), Bearer: bearer("VALID")},
-		"nobody":    {Code: "missing_token"},
-		"garbage":   {Code: "invalid"},
+		"anonymous": {Code: "missing_token"},
+		"invalid":   {Code: "invalid"},
 		"expired":   {Code: "expired", Bearer: bearer("EXPIRED")},
 		"revoked":   {Code: "revoked", Bearer: bearer("REVOKED")},
 		"suspended": {Status: httpx.Codes(403), Code: "org_suspended", Bearer: bearer("SUSPENDED")},

@@ -33,7 +33,7 @@ func (n checkOutcome) priority() int {
 		return 0
 	case n.verdict == probe.Fail:
 		return 1
-	case n.verdict == probe.Inconclusive && (n.check == callerValid || n.check == checkWrongPath):
+	case n.verdict == probe.Inconclusive && (n.check == callerValid || n.check == checkCatchAll):
 		return 2
 	}
 	return lowestPriority
@@ -107,7 +107,7 @@ func (v *replicaRun) judge() {
 // catchAll reports whether the path that nobody serves is answered 501 too: then 501 does not come from the route.
 func (v *replicaRun) catchAll() bool {
 	want := v.probe.valid.Status
-	return want.Contains(501) && want.Contains(v.answers[checkWrongPath].Status)
+	return want.Contains(501) && want.Contains(v.answers[checkCatchAll].Status)
 }
 
 // judgeValid tells whether the valid caller was let in, and otherwise what that says of the route.
@@ -174,20 +174,20 @@ func (p *Probe) foreignReason() string {
 
 // judgePath tells whether a path that nobody serves is told apart from the route.
 func (v *replicaRun) judgePath(admitted checkOutcome) checkOutcome {
-	a, want := v.answers[checkWrongPath], v.probe.valid.Status
+	a, want := v.answers[checkCatchAll], v.probe.valid.Status
 	switch {
 	case v.catchAll():
-		return outcomef(checkWrongPath, reasonCatchAll, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
+		return outcomef(checkCatchAll, reasonCatchAll, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
 	case a.Reason != probe.OK:
-		return inconclusivef(checkWrongPath, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
 	case want.Contains(a.Status):
-		return inconclusivef(checkWrongPath, probe.ControlFailed, "wanted 404 for a path that nobody serves, got %d as for the route", a.Status)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "wanted 404 for a path that nobody serves, got %d as for the route", a.Status)
 	case a.Status == 429 || a.Status >= 500:
-		return inconclusivef(checkWrongPath, probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
 	case admitted.verdict != probe.Pass:
-		return inconclusivef(checkWrongPath, probe.ControlFailed, "got %d for a path that nobody serves, and nothing to tell it from: the valid caller was not let in", a.Status)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "got %d for a path that nobody serves, and nothing to tell it from: the valid caller was not let in", a.Status)
 	}
-	return outcomef(checkWrongPath, probe.OK, "a path that nobody serves is told apart (%d)", a.Status)
+	return outcomef(checkCatchAll, probe.OK, "a path that nobody serves is told apart (%d)", a.Status)
 }
 
 // admits reports whether an answer lets somebody in: what the valid caller gets, or any success. An answer that was
@@ -242,7 +242,7 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 // anyPath adds to what is said of somebody who was let in that any path is answered so. It may be a page in front of the
 // route, which would still be open to all.
 func (v *replicaRun) anyPath(a *httpx.Answer) string {
-	if v.answers[checkWrongPath].Status == a.Status {
+	if v.answers[checkCatchAll].Status == a.Status {
 		return ", as for a path that nobody serves"
 	}
 	return ""

@@ -8,7 +8,7 @@ import (
 var (
 	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
 	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
-	reasonCatchAll    = probe.Reason{Word: "blanket_501", Verdict: probe.Fail, Text: "every path returns 501"}
+	reasonCatchAll    = probe.Reason{Word: "catch_all", Verdict: probe.Fail, Text: "every path returns 501"}
 	reasonUpstream    = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error"}
 	reasonWrongCode   = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code"}
 )

@@ -61,13 +61,13 @@ func TestATokenOfAnotherCallerProvesNothing(t *testing.T) {
 	}{
 		"revoked has the valid one": {"VALID", "", true, []string{"inconclusive",
 			"revoked inconclusive(credential): let in, and rightly: the token is that of valid",
-			"fixtures inconclusive(credential): the token of revoked is that of valid"}},
+			"stored_tokens inconclusive(credential): the token of revoked is that of valid"}},
 		"revoked has the expired one": {"EXPIRED", "", true, []string{"inconclusive",
 			"revoked inconclusive(credential): got 401, which proves nothing: the token is that of expired",
-			"fixtures inconclusive(credential): the token of revoked is that of expired"}},
+			"stored_tokens inconclusive(credential): the token of revoked is that of expired"}},
 		"expired has none at all": {"", "any-text-will-be-refused", false, []string{"inconclusive",
 			"expired inconclusive(credential): got 401, which proves nothing: the token is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused",
-			"fixtures inconclusive(credential): the token of expired is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"}},
+			"stored_tokens inconclusive(credential): the token of expired is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, jose.ES256)

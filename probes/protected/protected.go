@@ -48,12 +48,12 @@ type Caller struct {
 
 // The callers that have a meaning of their own, and the checks that are no caller's.
 const (
-	callerAnonymous   = "nobody"
-	callerInvalid     = "garbage"
+	callerAnonymous   = "anonymous"
+	callerInvalid     = "invalid"
 	callerValid       = "valid"
-	checkWrongPath    = "wrong_path"
+	checkCatchAll     = "catch_all"
 	checkForgeries    = "forgeries"
-	checkStoredTokens = "fixtures"
+	checkStoredTokens = "stored_tokens"
 	checkReplicas     = "replicas"
 )
 
@@ -98,7 +98,7 @@ func (p *Probe) Checks() []string {
 	for _, c := range p.order {
 		names = append(names, c.name)
 		if c.name == callerValid {
-			names = append(names, checkWrongPath)
+			names = append(names, checkCatchAll)
 		}
 	}
 	if p.Forgeries != nil {

@@ -52,12 +52,12 @@ func atRoute(answer func(http.ResponseWriter, *http.Request, string) bool) func(
 // rest is a verdict, the lines of the checks that are told word for word, and those of all others.
 func rest(others, verdict string, told ...string) []string {
 	lines := append([]string{verdict}, told...)
-	for _, check := range []string{"nobody", "garbage", "valid", "wrong_path", "expired", "revoked", "suspended", "forgeries"} {
+	for _, check := range []string{"anonymous", "invalid", "valid", "catch_all", "expired", "revoked", "suspended", "forgeries"} {
 		if !slices.ContainsFunc(told, func(line string) bool { return strings.HasPrefix(line, check+" ") }) {
 			lines = append(lines, check+" "+others+": *")
 		}
 	}
-	return append(lines, "fixtures pass(ok): *")
+	return append(lines, "stored_tokens pass(ok): *")
 }
 
 // TestProtectedTellsTheWorlds: what all callers are answered together decides what each answer means.
@@ -74,79 +74,79 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 	}{
 		"as it should be": {nil, nil, outcomePassed, []string{
 			"pass",
-			"nobody pass(ok): refused: got 401, missing_token",
-			"garbage pass(ok): refused: got 401, invalid",
+			"anonymous pass(ok): refused: got 401, missing_token",
+			"invalid pass(ok): refused: got 401, invalid",
 			"valid pass(ok): let in: got 501",
-			"wrong_path pass(ok): a path that nobody serves is told apart (404)",
+			"catch_all pass(ok): a path that nobody serves is told apart (404)",
 			"expired pass(ok): refused: got 401, expired",
 			"revoked pass(ok): refused: got 401, revoked",
 			"suspended pass(ok): refused: got 403, org_suspended",
 			"forgeries pass(ok): 17 forged tokens were refused; none was keyed with the public key, for want of keys",
-			"fixtures pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days",
+			"stored_tokens pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days",
 		}},
 		"everything is 401": {json(401), nil, outcomeRejected, []string{
 			"fail",
 			"valid fail(valid_rejected): wanted 501, got 401: the valid token is refused",
-			"wrong_path inconclusive(control_failed): got 401 for a path that nobody serves, and nothing to tell it from: the valid caller was not let in",
-			"nobody inconclusive(control_failed): got 401, with another code in place of the code missing_token" + notProven,
-			"garbage inconclusive(control_failed): *",
+			"catch_all inconclusive(control_failed): got 401 for a path that nobody serves, and nothing to tell it from: the valid caller was not let in",
+			"anonymous inconclusive(control_failed): got 401, with another code in place of the code missing_token" + notProven,
+			"invalid inconclusive(control_failed): *",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
 			"forgeries inconclusive(control_failed): the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing",
-			"fixtures pass(ok): *",
+			"stored_tokens pass(ok): *",
 		}},
 		"everything is 501": {json(501), nil, outcomeCatchAll, rest("inconclusive(control_failed)", "fail",
-			"wrong_path fail(blanket_501): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
+			"catch_all fail(catch_all): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
 			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
-			"nobody inconclusive(control_failed): wanted 401, got 501, and not from the service itself",
+			"anonymous inconclusive(control_failed): wanted 401, got 501, and not from the service itself",
 		)},
 		"everything is 200": {json(200), nil, outcomeBypass, []string{
 			"fail",
-			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200, as for a path that nobody serves",
-			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200, as for a path that nobody serves",
+			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 200, as for a path that nobody serves",
+			"invalid fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200, as for a path that nobody serves",
 			"expired fail(auth_bypass): the caller expired is let in: wanted 401, got 200, as for a path that nobody serves",
 			"revoked fail(auth_bypass): *",
 			"suspended fail(auth_bypass): *",
 			"forgeries fail(auth_bypass): forged tokens are let in (17 of 17): a token with alg none; a token with alg None; *",
 			"valid fail(route_implemented): wanted 501, got 200: the route does something else by now; if it should, change the status",
-			"wrong_path inconclusive(control_failed): *",
-			"fixtures pass(ok): *",
+			"catch_all inconclusive(control_failed): *",
+			"stored_tokens pass(ok): *",
 		}},
 		"everything is 404": {json(404), nil, outcomeMissing, rest("inconclusive(control_failed)", "fail",
 			"valid fail(route_missing): wanted 501, got 404: the route is not there",
-			"wrong_path inconclusive(control_failed): *",
-			"nobody inconclusive(control_failed): wanted 401, got 404"+notProven,
+			"catch_all inconclusive(control_failed): *",
+			"anonymous inconclusive(control_failed): wanted 401, got 404"+notProven,
 		)},
 		"everything is 503": {json(503), nil, outcomeUpstream, rest("inconclusive(control_failed)", "fail",
 			"valid fail(upstream_error): wanted 501, got 503",
-			"wrong_path inconclusive(control_failed): *",
-			"nobody inconclusive(control_failed): wanted 401, got 503"+notProven,
+			"catch_all inconclusive(control_failed): *",
+			"anonymous inconclusive(control_failed): wanted 401, got 503"+notProven,
 		)},
 		"everything is 429": {json(429), nil, outcomeInconclusive, []string{
 			"inconclusive",
 			"valid inconclusive(rate_limited): wanted 501, got 429: the rate of the prober's requests is limited",
-			"wrong_path inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
-			"nobody inconclusive(rate_limited): wanted 401, got 429: the rate of the prober's requests is limited",
-			"garbage inconclusive(rate_limited): *",
+			"catch_all inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
+			"anonymous inconclusive(rate_limited): wanted 401, got 429: the rate of the prober's requests is limited",
+			"invalid inconclusive(rate_limited): *",
 			"expired inconclusive(rate_limited): *",
 			"revoked inconclusive(rate_limited): *",
 			"suspended inconclusive(rate_limited): *",
 			"forgeries inconclusive(control_failed): *",
-			"fixtures pass(ok): *",
+			"stored_tokens pass(ok): *",
 		}},
 		"everything goes to the login page": {func(w http.ResponseWriter, q *http.Request, _ string) bool {
 			http.Redirect(w, q, "/login", http.StatusFound)
 			return true
 		}, nil, outcomeMissing, rest("inconclusive(control_failed)", "fail",
 			"valid fail(redirect): wanted 501, got 302, which sends elsewhere; redirects are never followed",
-			"wrong_path inconclusive(control_failed): *",
-			"nobody inconclusive(control_failed): wanted 401, got 302, which sends elsewhere; redirects are never followed"+notProven,
+			"catch_all inconclusive(control_failed): *",
+			"anonymous inconclusive(control_failed): wanted 401, got 302, which sends elsewhere; redirects are never followed"+notProven,
 		)},
 		"open to those without a token only": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(501, "application/json", "{}")(w, q, token)
 		}), nil, outcomeBypass, rest("pass(ok)", "fail",
-			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
+			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
 		)},
 		"open to those without a token, closed to the valid one": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			status := 401
@@ -155,28 +155,28 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			}
 			return always(status, "application/json", "{}")(w, q, token)
 		}), nil, outcomeBypass, rest("inconclusive(control_failed)", "fail",
-			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
+			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
 			"valid fail(valid_rejected): *",
-			"wrong_path inconclusive(control_failed): *",
+			"catch_all inconclusive(control_failed): *",
 		)},
 		"the route is built by now": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(400, "application/json", "{}")(w, q, token)
 		}), nil, outcomeImplemented, rest("inconclusive(control_failed)", "fail",
 			"valid fail(route_implemented): wanted 501, got 400: the route does something else by now; if it should, change the status",
-			"wrong_path inconclusive(control_failed): *",
-			"nobody inconclusive(control_failed): refused: got 401, missing_token"+notProven,
+			"catch_all inconclusive(control_failed): *",
+			"anonymous inconclusive(control_failed): refused: got 401, missing_token"+notProven,
 		)},
 		"the gateway's 501, without the marker": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "application/json", "{}")(w, q, token)
 		}), func(p *Probe) { p.Marker = &httpx.Source{Header: "X-Gate"} }, outcomeInconclusive, rest("inconclusive(control_failed)", "inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the marker",
-			"wrong_path inconclusive(control_failed): *",
+			"catch_all inconclusive(control_failed): *",
 		)},
 		"the gateway's 501, a page": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "text/html", "<h1>501</h1>")(w, q, token)
 		}), nil, outcomeInconclusive, rest("inconclusive(control_failed)", "inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it is an HTML page",
-			"wrong_path inconclusive(control_failed): *",
+			"catch_all inconclusive(control_failed): *",
 		)},
 		"the gateway's 501, without the code": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "application/json", `{"error":"x"}`)(w, q, token)
@@ -184,12 +184,12 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			p.Callers["valid"] = Caller{Status: httpx.Codes(501), Code: "not_implemented", Bearer: secret.Env("TEST_GATE_VALID")}
 		}, outcomeInconclusive, rest("inconclusive(control_failed)", "inconclusive",
 			"valid inconclusive(control_failed): got 501, and not from the service itself: it lacks the code not_implemented",
-			"wrong_path inconclusive(control_failed): *",
+			"catch_all inconclusive(control_failed): *",
 		)},
 		"hidden from those without a token": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(404, "application/json", "{}")(w, q, token)
 		}), nil, outcomeInconclusive, rest("pass(ok)", "fail",
-			"nobody fail(status): wanted 401, got 404",
+			"anonymous fail(status): wanted 401, got 404",
 		)},
 		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(401, "application/json", `{"error":"expired"}`)(w, q, token)
@@ -218,7 +218,7 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			}
 			return false
 		}), nil, outcomePassed, rest("pass(ok)", "inconclusive",
-			"nobody inconclusive(stale_or_cached): the answer may come out of a cache (*",
+			"anonymous inconclusive(stale_or_cached): the answer may come out of a cache (*",
 		)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,25 +248,25 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 		"closed": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
 		}), outcomePassed, []string{
-			"pass", "nobody pass(ok): refused: got 401", "garbage pass(ok): refused: got 401", "valid pass(ok): let in: got 200",
-			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
+			"pass", "anonymous pass(ok): refused: got 401", "invalid pass(ok): refused: got 401", "valid pass(ok): let in: got 200",
+			"catch_all pass(ok): a path that nobody serves is told apart (404)", "stored_tokens pass(ok): *",
 		}},
 		"a page for every path": {func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
 		}, outcomeInconclusive, []string{
 			"inconclusive",
 			"valid inconclusive(control_failed): let in: got 200, which proves nothing: wanted 404 for a path that nobody serves, got 200 as for the route",
-			"wrong_path inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
-			"nobody inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
-			"garbage inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
-			"fixtures pass(ok): *",
+			"catch_all inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
+			"anonymous inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"invalid inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"stored_tokens pass(ok): *",
 		}},
 		"open to all": {atRoute(always(200, "text/html", "hello")), outcomeBypass, []string{
 			"fail",
-			"nobody fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
-			"garbage fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
+			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
+			"invalid fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
 			"valid pass(ok): let in: got 200",
-			"wrong_path pass(ok): a path that nobody serves is told apart (404)", "fixtures pass(ok): *",
+			"catch_all pass(ok): a path that nobody serves is told apart (404)", "stored_tokens pass(ok): *",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -442,14 +442,14 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 	}{
 		"a revoked token that expired": {"REVOKED", func(g *gate) string { return g.issue(past(g)) }, []string{
 			"revoked inconclusive(credential): got 401, which proves nothing: the token expired 3 hours ago, so that whatever is answered says nothing else; renew it",
-			"fixtures inconclusive(credential): the token of revoked expired 3 hours ago, so that whatever is answered says nothing else; renew it",
+			"stored_tokens inconclusive(credential): the token of revoked expired 3 hours ago, so that whatever is answered says nothing else; renew it",
 		}},
 		"an expired token that did not expire": {"EXPIRED", func(g *gate) string { return g.issue(nil) }, []string{
 			"expired inconclusive(credential): let in, and rightly: the token expires only in 29 days",
-			"fixtures inconclusive(credential): the token of expired expires only in 29 days",
+			"stored_tokens inconclusive(credential): the token of expired expires only in 29 days",
 		}},
 		"an expired token that never expires": {"EXPIRED", func(g *gate) string { return g.issue(func(c map[string]any) { delete(c, "exp") }) }, []string{
-			"fixtures inconclusive(credential): the token of expired never expires",
+			"stored_tokens inconclusive(credential): the token of expired never expires",
 		}},
 		"an expired token within the leeway": {"EXPIRED", func(g *gate) string {
 			return g.issue(func(c map[string]any) { c["exp"] = g.now.Add(-30 * time.Second).Unix() })
@@ -464,7 +464,7 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 		}},
 		"an opaque token": {"REVOKED", func(*gate) string { return "pat_0123456789abcdefghijklmnop" }, []string{
 			"revoked fail(wrong_code): got 401, with the code invalid in place of the code revoked",
-			"fixtures pass(ok): 4 tokens can prove their case; that of * expires first, in 29 days; 1 of them opaque, so that nobody can tell until when",
+			"stored_tokens pass(ok): 4 tokens can prove their case; that of * expires first, in 29 days; 1 of them opaque, so that nobody can tell until when",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -486,7 +486,7 @@ func TestProtectedExportsExpiries(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	got := map[string]float64{}
 	for _, s := range probetest.Run(t, Kind(), g.knocker()).Samples {
-		if s.Name == "probe_fixture_expiry_timestamp_seconds" {
+		if s.Name == "probe_stored_token_expiry_timestamp_seconds" {
 			got[s.Values[0]] = s.Value
 		}
 	}
@@ -526,7 +526,7 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("no outcome of %v", want)
 	}
-	if c := r.Decisive(); c.Name != "nobody" || c.Target != address(open) || c.Reason != probe.AuthBypass {
+	if c := r.Decisive(); c.Name != "anonymous" || c.Target != address(open) || c.Reason != probe.AuthBypass {
 		t.Errorf("the first check shown is %+v\n%s", c, probetest.Lines(r))
 	}
 	if got := probetest.Lines(r); !strings.Contains(got, "replicas pass(ok): asked 3 replicas\n") {
@@ -627,20 +627,21 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 		change func(p *Probe)
 		want   string
 	}{
-		"no url":                    {func(p *Probe) { p.URL = "" }, "url: is missing"},
-		"no valid caller":           {func(p *Probe) { delete(p.Callers, "valid") }, "callers.valid: is missing"},
-		"a valid caller who is not": {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(501)} }, "callers.valid: a credential is missing"},
-		"two statuses for valid":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid.status: expected exactly one"},
-		"no status for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid.status: expected exactly one"},
-		"valid is a stranger":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
-		"nobody with a token":       {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: must not have a credential"},
-		"nobody is let in":          {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Codes(200)} }, "callers.nobody.status: expected a refusal of this caller"},
-		"any 4xx":                   {func(p *Probe) { p.Callers["nobody"] = Caller{Status: httpx.Statuses{4}} }, "callers.nobody.status: expected a refusal of this caller"},
-		"a stranger with no token":  {func(p *Probe) { p.Callers["revoked"] = Caller{} }, "callers.revoked: a credential is missing"},
+		"no url":                       {func(p *Probe) { p.URL = "" }, "url: is missing"},
+		"no valid caller":              {func(p *Probe) { delete(p.Callers, "valid") }, "callers.valid: is missing"},
+		"a valid caller who is not":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(501)} }, "callers.valid: a credential is missing"},
+		"two statuses for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid.status: expected exactly one"},
+		"no status for valid":          {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid.status: expected exactly one"},
+		"valid is a stranger":          {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
+		"anonymous with a token":       {func(p *Probe) { p.Callers["anonymous"] = Caller{Bearer: token} }, "callers.anonymous: must not have a credential"},
+		"a name of an earlier version": {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: was renamed to anonymous"},
+		"anonymous is let in":          {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Codes(200)} }, "callers.anonymous.status: expected a refusal of this caller"},
+		"any 4xx":                      {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Statuses{4}} }, "callers.anonymous.status: expected a refusal of this caller"},
+		"a stranger with no token":     {func(p *Probe) { p.Callers["revoked"] = Caller{} }, "callers.revoked: a credential is missing"},
 		"refused as the valid is": {func(p *Probe) {
 			p.Callers["valid"] = Caller{Status: httpx.Codes(422), Bearer: token}
-			p.Callers["nobody"] = Caller{Status: httpx.Codes(422)}
-		}, "callers.nobody.status: 422 is also the answer to the valid caller"},
+			p.Callers["anonymous"] = Caller{Status: httpx.Codes(422)}
+		}, "callers.anonymous.status: 422 is also the answer to the valid caller"},
 		"a code that stands nowhere": {func(p *Probe) { p.Code = nil }, "callers.revoked.code: nothing says where the response has its code"},
 		"a name that is taken":       {func(p *Probe) { p.Callers["forgeries"] = Caller{Bearer: token} }, "callers.forgeries: the name is taken"},
 		"a name like a forgery's":    {func(p *Probe) { p.Callers["forged_none"] = Caller{Bearer: token} }, "callers.forged_none: the name is taken"},

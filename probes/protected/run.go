@@ -42,8 +42,8 @@ func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 	for _, c := range p.order {
 		v.answers[c.name] = p.send(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.Status})
 		if c.name == callerValid {
-			v.answers[checkWrongPath] = p.send(ctx, r, c, httpx.Request{
-				Check: checkWrongPath, URL: control.NonexistentURL(p.URL), Addr: r.Target(), Want: httpx.Codes(404),
+			v.answers[checkCatchAll] = p.send(ctx, r, c, httpx.Request{
+				Check: checkCatchAll, URL: control.NonexistentURL(p.URL), Addr: r.Target(), Want: httpx.Codes(404),
 			})
 		}
 	}

@@ -54,7 +54,7 @@ func TestNothingOfATokenLeaves(t *testing.T) {
 		"broken":   func(w http.ResponseWriter, _ string) { w.WriteHeader(500) },
 		"redirect": func(w http.ResponseWriter, _ string) { w.WriteHeader(302) },
 		"cut off":  func(w http.ResponseWriter, _ string) { w.Header().Set("Content-Length", "999999"); w.WriteHeader(401) },
-		"garbage": func(w http.ResponseWriter, all string) {
+		"invalid": func(w http.ResponseWriter, all string) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			fmt.Fprintf(conn, "HTTP/1.1 %s\r\n\r\n", all)
 			conn.Close()
@@ -99,7 +99,7 @@ func TestNothingOfATokenLeaves(t *testing.T) {
 					return false
 				}
 				answer(w, all)
-				if name != "garbage" {
+				if name != "invalid" {
 					fmt.Fprint(w, all, string(decoded))
 				}
 				return true

@@ -21,7 +21,7 @@ type storedToken struct {
 }
 
 var storedTokenExpiryGauge = &probe.Measure{
-	Name:   "probe_fixture_expiry_timestamp_seconds",
+	Name:   "probe_stored_token_expiry_timestamp_seconds",
 	Help:   "When the token stored for a caller expires, by its own exp.",
 	Labels: []string{"fixture"},
 }

@@ -47,36 +47,36 @@ var wrongSecretStatuses = httpx.Codes(400, 401)
 
 // checkWrongSecret tries a wrong secret. That it is refused proves something only because the right one was just accepted.
 func (run *runState) checkWrongSecret(ctx context.Context, e endpoints, right issuance.Grant) {
-	if !run.hasTimeFor(ctx, "refusal", right) {
+	if !run.hasTimeFor(ctx, "wrong_secret", right) {
 		return
 	}
 	clientSecret, err := run.ClientSecret.Reveal()
 	if err != nil {
-		run.r.Inconclusive("refusal", probe.Credential, "client_secret: %s", err)
+		run.r.Inconclusive("wrong_secret", probe.Credential, "client_secret: %s", err)
 		return
 	}
-	a := run.request(ctx, "refusal", e.token, wrongSecret(clientSecret), "for a wrong secret", wrongSecretStatuses)
+	a := run.request(ctx, "wrong_secret", e.token, wrongSecret(clientSecret), "for a wrong secret", wrongSecretStatuses)
 	if run.cutOff(ctx, a) {
-		run.r.Inconclusive("refusal", probe.Timeout, "the run's time was up before a wrong client_secret was answered")
+		run.r.Inconclusive("wrong_secret", probe.Timeout, "the run's time was up before a wrong client_secret was answered")
 		return
 	}
-	if a.Incomplete(run.r, "refusal") {
+	if a.Incomplete(run.r, "wrong_secret") {
 		return
 	}
-	run.step("refusal", a)
+	run.step("wrong_secret", a)
 	switch code := issuance.ErrorCode(a); {
 	case issuance.IssuedToken(a) != "":
-		run.r.Fail("refusal", probe.AuthBypass, "a wrong client_secret gets a token too (%d)", a.Status)
+		run.r.Fail("wrong_secret", probe.AuthBypass, "a wrong client_secret gets a token too (%d)", a.Status)
 	case a.Status == 429:
-		run.r.Inconclusive("refusal", probe.RateLimited, "wanted a wrong client_secret refused as invalid_client, got 429: the issuer limits the rate of the prober's requests")
+		run.r.Inconclusive("wrong_secret", probe.RateLimited, "wanted a wrong client_secret refused as invalid_client, got 429: the issuer limits the rate of the prober's requests")
 	case wrongSecretStatuses.Contains(a.Status) && code == "invalid_client":
-		run.r.Pass("refusal", "a wrong client_secret is refused (%d invalid_client), the right one was accepted", a.Status)
+		run.r.Pass("wrong_secret", "a wrong client_secret is refused (%d invalid_client), the right one was accepted", a.Status)
 	case wrongSecretStatuses.Contains(a.Status):
-		run.r.Fail("refusal", probe.Body, "a wrong client_secret is refused (%d), but not as invalid_client (RFC 6749, section 5.2)", a.Status)
+		run.r.Fail("wrong_secret", probe.Body, "a wrong client_secret is refused (%d), but not as invalid_client (RFC 6749, section 5.2)", a.Status)
 	case a.Status == 403:
-		run.r.Inconclusive("refusal", probe.ControlFailed, "wanted a wrong client_secret refused as invalid_client, got 403: something before the issuer refuses the prober")
+		run.r.Inconclusive("wrong_secret", probe.ControlFailed, "wanted a wrong client_secret refused as invalid_client, got 403: something before the issuer refuses the prober")
 	default:
-		run.r.Fail("refusal", probe.Status, "wanted a wrong client_secret refused (%s invalid_client), got %d", wrongSecretStatuses, a.Status)
+		run.r.Fail("wrong_secret", probe.Status, "wanted a wrong client_secret refused (%s invalid_client), got %d", wrongSecretStatuses, a.Status)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // revoking is a probe of nothing but revocation.
 func (i *idp) revoking(t *testing.T, within, every time.Duration) *Probe {
 	return i.probe(t, func(p *Probe) {
-		p.Opaque, p.Audience, p.Refusal, p.Leeway = true, "", false, probe.Duration(2*time.Second)
+		p.Opaque, p.Audience, p.WrongSecret, p.Leeway = true, "", false, probe.Duration(2*time.Second)
 		p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: probe.Duration(within), Every: probe.Duration(every)}
 	})
 }

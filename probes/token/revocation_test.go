@@ -61,7 +61,7 @@ func TestRevocation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t, c.issuer)
 			p := i.probe(t, func(p *Probe) {
-				p.Opaque, p.Audience, p.Refusal = true, "", false
+				p.Opaque, p.Audience, p.WrongSecret = true, "", false
 				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}, Within: c.within, Every: 100 * ms}
 			})
 			r := probetest.Run(t, Kind(), p)
@@ -146,5 +146,5 @@ func TestARunThatIsTooShortBlamesNobody(t *testing.T) {
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 4 * time.Second}
 	probetest.WantLines(t, job.Do(t.Context()), "inconclusive", issued, discovered, signed, claimed, timely,
-		"refusal inconclusive(timeout): not asked: issuing a token took *", "revocation inconclusive(timeout): not asked: *")
+		"wrong_secret inconclusive(timeout): not asked: issuing a token took *", "revocation inconclusive(timeout): not asked: *")
 }

@@ -41,8 +41,8 @@ type Probe struct {
 	Latency  probe.Duration `yaml:"latency" doc:"maximum duration of each step of issuance"`
 	Keysets  []string       `yaml:"keysets" doc:"key sets of verifiers; the token must also verify with each of them"`
 
-	Refusal    bool        `yaml:"refusal" doc:"also try a wrong secret, once in each run; it must be rejected"`
-	Revocation *Revocation `yaml:"revocation" doc:"revoke a token and measure how soon it is rejected"`
+	WrongSecret bool        `yaml:"wrong_secret" renamed:"refusal" doc:"also try a wrong secret, once in each run; it must be rejected"`
+	Revocation  *Revocation `yaml:"revocation" doc:"revoke a token and measure how soon it is rejected"`
 
 	base  *url.URL      // Issuer
 	own   *httpx.Client // of the issuer's own origin
@@ -85,7 +85,7 @@ var (
 var (
 	stepGauge = &probe.Measure{
 		Name:   "probe_token_step_duration_seconds",
-		Help:   "Duration of a step of the last run, of its slowest request: discovery, token, jwks, refusal, use, revoke.",
+		Help:   "Duration of a step of the last run, of its slowest request: discovery, token, jwks, wrong_secret, use, revoke.",
 		Labels: []string{"step"},
 	}
 	revocationGauge = &probe.Measure{
@@ -115,7 +115,7 @@ var (
 
 // New returns a probe with its default settings.
 func New() *Probe {
-	return &Probe{Discovery: true, Refusal: true, Auth: "basic", Leeway: probe.Duration(10 * time.Second)}
+	return &Probe{Discovery: true, WrongSecret: true, Auth: "basic", Leeway: probe.Duration(10 * time.Second)}
 }
 
 // Checks names what a run notes.
@@ -131,7 +131,7 @@ func (p *Probe) Checks() []string {
 		{"claims", !p.Opaque},
 		{"times", !p.Opaque},
 		{"keysets", len(p.Keysets) > 0},
-		{"refusal", p.Refusal},
+		{"wrong_secret", p.WrongSecret},
 		{"revocation", p.Revocation != nil},
 		{"latency", p.Latency > 0},
 	} {
@@ -146,7 +146,7 @@ func (p *Probe) Checks() []string {
 // revoked token.
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	var codes []int
-	if p.Refusal {
+	if p.WrongSecret {
 		codes = append(codes, wrongSecretStatuses.Codes()...)
 	}
 	if p.Revocation != nil {
@@ -178,7 +178,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 		if !p.Opaque {
 			run.verify(ctx, ends, first)
 		}
-		if p.Refusal {
+		if p.WrongSecret {
 			run.checkWrongSecret(ctx, ends, first)
 		}
 		if p.Revocation != nil {

@@ -22,7 +22,7 @@ var (
 	signed     = "signature pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)"
 	claimed    = "claims pass(ok): iss and aud as wanted, valid for 5m0s"
 	timely     = "times pass(ok): the issuer's clock is *"
-	declined   = "refusal pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
+	declined   = "wrong_secret pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
 )
 
 func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
@@ -39,14 +39,14 @@ func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
 			probetest.WantLines(t, r, "pass", issued, discovered, signed, claimed, timely,
 				"keysets@"+i.url+"/keys"+strings.TrimPrefix(signed, "signature"), declined,
 				"revocation pass(ok): the revoked token was refused after *", "latency pass(ok): the slowest step, *")
-			if got := strings.Join(p.Checks(), " "); got != "issuance discovery signature claims times keysets refusal revocation latency" {
+			if got := strings.Join(p.Checks(), " "); got != "issuance discovery signature claims times keysets wrong_secret revocation latency" {
 				t.Errorf("checks: %s", got)
 			}
 			steps := map[string]bool{}
 			for _, s := range r.Samples {
 				steps[strings.Join(append([]string{s.Name}, s.Values...), " ")] = true
 			}
-			for _, step := range []string{"discovery", "token", "jwks", "refusal", "use", "revoke"} {
+			for _, step := range []string{"discovery", "token", "jwks", "wrong_secret", "use", "revoke"} {
 				if !steps["probe_token_step_duration_seconds "+step] {
 					t.Errorf("no duration of the step %s", step)
 				}
@@ -282,7 +282,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"any secret will do": {
 			func(i *idp) { i.anySecret = true }, nil,
-			[]string{"fail", issued, discovered, signed, claimed, timely, "refusal fail(auth_bypass): a wrong client_secret gets a token too (200)"},
+			[]string{"fail", issued, discovered, signed, claimed, timely, "wrong_secret fail(auth_bypass): a wrong client_secret gets a token too (200)"},
 		},
 		"too slow": {
 			nil, func(p *Probe) { p.Latency = 1 },
