@@ -44,6 +44,23 @@ func TestRules_golden(t *testing.T) {
 	testenv.Golden(t, "testdata/rules.demo.yml", outputOf(t, "rules", "--config.file="+writeFile(t, t.TempDir(), "demo.yaml", text)))
 }
 
+// TestRules_statesAreReasons requires every state of a health probe that a rule reads to be a reason of that kind. A state
+// that is renamed would silence its alert.
+func TestRules_statesAreReasons(t *testing.T) {
+	rules := outputOf(t, "rules", "--config.file="+writeFile(t, t.TempDir(), "demo.yaml", string(config.Demo)))
+	found := regexp.MustCompile(`state=~?"([^"]+)"`).FindAllStringSubmatch(rules, -1)
+	if len(found) == 0 {
+		t.Fatal("no rule reads a state")
+	}
+	for _, m := range found {
+		for state := range strings.SplitSeq(m[1], "|") {
+			if !slices.ContainsFunc(probes.Kinds()["health"].Reasons, func(r probe.Reason) bool { return r.Word == state }) {
+				t.Errorf("a rule reads the state %s, which is no reason of the kind health", state)
+			}
+		}
+	}
+}
+
 // TestRules_shipped has promtool check the rules of every shipped configuration and run the unit tests that are
 // generated with them.
 func TestRules_shipped(t *testing.T) {
