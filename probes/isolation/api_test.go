@@ -21,14 +21,14 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// A notesAPI is an API of several tenants that keeps them apart, with a intercept where a test wants one.
+// A notesAPI is an API of several tenants that isolates them. A test may intercept its requests.
 type notesAPI struct {
-	style     string                       // how the org is said: header, path, query, body or token
-	caller    func(r *http.Request) string // the org that a credential belongs to; by bearer token unless a test says
+	style     string                       // where the org is named: header, path, query, body or token
+	caller    func(r *http.Request) string // the org of a credential; by default that of the bearer token
 	intercept func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc)
-	lag       time.Duration                  // how long a note is not shown after it was made
-	testOrgs  bool                           // whoami says that the orgs are test orgs
-	pageSize  int                            // notes of one page
+	lag       time.Duration                  // how long a new note is not shown
+	testOrgs  bool                           // whoami marks the orgs as test orgs
+	pageSize  int                            // notes per page
 	newID     func(n int, org string) string // the id of the n-th note
 
 	requests atomic.Int64
@@ -45,15 +45,15 @@ type note struct {
 	made time.Time
 }
 
-// apiRequest is a request with what the API makes of it.
+// An apiRequest is a request as the API understands it.
 type apiRequest struct {
 	*http.Request
 	op        string // read, list, search, export, count, create, update, delete, whoami
 	org       string // of the token
 	id        string
-	owner     string // of the note that is asked for, if there is one
+	owner     string // of the requested note, if it exists
 	note      note
-	orgInBody *string // the org in the body, where it is said there
+	orgInBody *string // the org in the body, if it is named there
 }
 
 var tokens = map[string]string{"Bearer token-of-the-red-org": "red", "Bearer token-of-the-blue-org": "blue"}
@@ -77,7 +77,7 @@ func (n *notesAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next(w, r)
 }
 
-// read finds out what is asked for.
+// read parses a request.
 func (n *notesAPI) read(r *http.Request) *apiRequest {
 	q := &apiRequest{Request: r, org: tokens[r.Header.Get("Authorization")]}
 	if n.caller != nil {
@@ -116,7 +116,7 @@ func (n *notesAPI) read(r *http.Request) *apiRequest {
 	return q
 }
 
-// call reads a request that says everything in its body, whatever is done.
+// call parses a request that has everything in its body.
 func (q *apiRequest) call(op string) {
 	var sent struct {
 		Org           *string
@@ -134,7 +134,7 @@ func (n *notesAPI) index(id string) int {
 	return slices.IndexFunc(n.notes, func(m note) bool { return m.ID == id })
 }
 
-// orgs is the org that a request says it is for, and whether it says one at all.
+// orgs lists the orgs that a request names.
 func (n *notesAPI) orgs(q *apiRequest) []string {
 	switch n.style {
 	case "header":
@@ -176,7 +176,7 @@ func (n *notesAPI) answer(w http.ResponseWriter, q *apiRequest) {
 	n.serve(w, q, func(m note) bool { return m.org == q.org && time.Since(m.made) >= n.lag })
 }
 
-// serve answers with the notes that a caller is shown.
+// serve responds with the notes that a caller is shown.
 func (n *notesAPI) serve(w http.ResponseWriter, q *apiRequest, shows func(note) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -236,10 +236,10 @@ func (n *notesAPI) serve(w http.ResponseWriter, q *apiRequest, shows func(note) 
 	}
 }
 
-// anyNote is how an API sees that has forgotten who asks.
+// anyNote shows every note to everybody.
 func anyNote(note) bool { return true }
 
-// list are the notes that are there now.
+// list returns the notes that exist.
 func (n *notesAPI) list() []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -264,7 +264,7 @@ func reply(w http.ResponseWriter, status int, body string) {
 	fmt.Fprint(w, body)
 }
 
-// start serves the API and returns the settings of a probe of it, as a person would write them.
+// start serves the API and returns a configuration of a probe of it.
 func (n *notesAPI) start(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(n)
@@ -310,7 +310,7 @@ probes:
 	return strings.NewReplacer("BASE", server.URL, "HEADERS", headers, "NOTES", notes).Replace(text)
 }
 
-// newJob reads settings as the prober does.
+// newJob loads a configuration as the prober does.
 func newJob(t *testing.T, text string) probe.Job {
 	t.Helper()
 	cfg, err := config.Parse(probe.Kinds{"isolation": Kind()}, config.File{Name: "test.yaml", Data: []byte(text)})
@@ -320,7 +320,7 @@ func newJob(t *testing.T, text string) probe.Job {
 	return cfg.Jobs[0]
 }
 
-// runProbe runs the probe once.
+// runProbe runs the probe once, with replacements in its configuration.
 func (n *notesAPI) runProbe(t *testing.T, change ...string) probe.Result {
 	t.Helper()
 	return newJob(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
@@ -328,13 +328,13 @@ func (n *notesAPI) runProbe(t *testing.T, change ...string) probe.Result {
 
 var statusInDetail = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)
 
-// expectDecisive compares the verdict and what decides it, and what is said of an answer with the exchange that is cited.
+// expectDecisive compares the verdict and the check that decides it, and the status in its detail with that of its exchange.
 func expectDecisive(t *testing.T, r probe.Result, want string) {
 	t.Helper()
 	why := r.Decisive()
 	if said := statusInDetail.FindStringSubmatch(why.Detail); said != nil && why.Verdict != probe.Pass {
 		if i := r.Evidence(why); i < 0 || said[1] != strconv.Itoa(r.Exchanges[i].Status) {
-			t.Errorf("the exchange cited is not that of %s", why.Detail)
+			t.Errorf("the linked exchange is not that of: %s", why.Detail)
 		}
 	}
 	got := fmt.Sprintf("%s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
@@ -346,7 +346,7 @@ func expectDecisive(t *testing.T, r probe.Result, want string) {
 	}
 }
 
-// measuredValue returns the value of a measure with some labels; -1 if it was not measured.
+// measuredValue returns the last value of a measure with these labels; -1 if there is none.
 func measuredValue(r probe.Result, name string, labels ...string) float64 {
 	value := -1.0
 	for _, s := range r.Samples {

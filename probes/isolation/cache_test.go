@@ -12,7 +12,7 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// sharedCache is a cache of reads that does not know the org, behind whatever asks who it is.
+// A sharedCache caches reads for all orgs, behind authentication.
 type sharedCache struct {
 	mu     sync.Mutex
 	bodies map[string]string
@@ -35,7 +35,7 @@ func (k *sharedCache) intercept(w http.ResponseWriter, q *apiRequest, next http.
 	next(w, q.Request)
 }
 
-// TestCache_distinguishedFromService: whether a leak is that of a cache or of the service decides where to look.
+// TestCache_distinguishedFromService: a leak is attributed to a cache or to the service.
 func TestCache_distinguishedFromService(t *testing.T) {
 	cached := func(api *notesAPI) { api.intercept = (&sharedCache{bodies: map[string]string{}}).intercept }
 	shown := func(api *notesAPI) {
@@ -48,9 +48,9 @@ func TestCache_distinguishedFromService(t *testing.T) {
 		}
 	}
 	const (
-		onlyAfter = "cache@notes/cache fail(leak_body): red was shown an object of blue only after blue had requested it"
-		anyway    = "cache@notes/cache inconclusive(control_failed): red was shown an object of blue that nobody had requested before"
-		unknown   = "cache@notes/cache inconclusive(control_failed): notes shows other orgs' objects in any case, and whether a cache keeps them is not known: "
+		afterOwner = "cache@notes/cache fail(leak_body): red was shown an object of blue only after blue had requested it"
+		inAnyCase  = "cache@notes/cache inconclusive(control_failed): red was shown an object of blue that nobody had requested before"
+		unknown    = "cache@notes/cache inconclusive(control_failed): notes shows other orgs' objects in any case, and whether a cache keeps them is not known: "
 	)
 	for name, c := range map[string]struct {
 		breaks func(api *notesAPI)
@@ -58,13 +58,13 @@ func TestCache_distinguishedFromService(t *testing.T) {
 		first  string
 		cache  string
 	}{
-		"a cache": {cached, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
+		"a cache": {cached, nil, "cache@notes/cache fail(leak_body)", afterOwner},
 		"a cache before a store that lags": {func(api *notesAPI) {
 			cached(api)
 			api.lag = 100 * time.Millisecond
-		}, nil, "cache@notes/cache fail(leak_body)", onlyAfter},
+		}, nil, "cache@notes/cache fail(leak_body)", afterOwner},
 		"a cache that keeps denials as well": {func(api *notesAPI) {
-			keeps := &sharedCache{bodies: map[string]string{}}
+			cache := &sharedCache{bodies: map[string]string{}}
 			var denied sync.Map
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				if q.op != "read" || !q.namesOwnOrg() {
@@ -72,7 +72,7 @@ func TestCache_distinguishedFromService(t *testing.T) {
 					return
 				}
 				taken := httptest.NewRecorder()
-				keeps.intercept(taken, q, next)
+				cache.intercept(taken, q, next)
 				if _, before := denied.Load(q.id); before || taken.Code == 404 {
 					denied.Store(q.id, true)
 					reply(w, 404, `{"error":"not_found"}`)
@@ -81,7 +81,7 @@ func TestCache_distinguishedFromService(t *testing.T) {
 				reply(w, taken.Code, taken.Body.String())
 			}
 		}, []string{"interleave: {requests: 40}", "interleave: {requests: 40}\n    concurrency: 1"}, "isolated@notes/read fail(leak_body)", unknown + "a new object could not be requested in turn"},
-		"the service": {shown, nil, "isolated@notes/read fail(leak_body)", anyway},
+		"the service": {shown, nil, "isolated@notes/read fail(leak_body)", inAnyCase},
 		"the service, in one direction": {func(api *notesAPI) {
 			shown(api)
 			all := api.intercept
@@ -100,7 +100,7 @@ func TestCache_distinguishedFromService(t *testing.T) {
 				}
 				next(w, q.Request)
 			}
-		}, nil, "isolated@notes/read fail(leak_header)", anyway},
+		}, nil, "isolated@notes/read fail(leak_header)", inAnyCase},
 		"the service, once": {func(api *notesAPI) {
 			shown(api)
 			once, all := sync.Once{}, api.intercept
@@ -138,16 +138,16 @@ func TestCache_distinguishedFromService(t *testing.T) {
 				t.Errorf("want %q in\n%s", c.cache, got)
 			}
 			if left, known := len(api.list()), measuredValue(r, "probe_isolation_orphaned_canaries"); float64(left) > known {
-				t.Errorf("%d notes are left, and %g are known of", left, known)
+				t.Errorf("%d notes exist, and %g are reported", left, known)
 			}
-			if got, want := measuredValue(r, "probe_isolation_breach_total", "notes/cache") == 1, c.cache == onlyAfter; got != want {
-				t.Errorf("a breach of the cache is counted: %t, want %t", got, want)
+			if got, want := measuredValue(r, "probe_isolation_breach_total", "notes/cache") == 1, c.cache == afterOwner; got != want {
+				t.Errorf("counted a breach of the cache: %t, expected %t", got, want)
 			}
 		})
 	}
 }
 
-// TestCache_cacheableResponses are those that a cache in front may give to another org.
+// TestCache_cacheableResponses: a shared cache may give them to another org.
 func TestCache_cacheableResponses(t *testing.T) {
 	for control, want := range map[string]string{
 		"public, max-age=60": "cache@notes/cache inconclusive(stale_or_cached)",

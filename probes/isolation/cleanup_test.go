@@ -15,12 +15,12 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// canaryOfAge is a canary of a replica that was made so long ago.
+// canaryOfAge is a canary that a replica created that long ago.
 func canaryOfAge(replica string, age time.Duration) string {
 	return canary.Mint(replica, time.Now().Add(-age))
 }
 
-// TestOrphans_afterCrash: those of this replica that no run can still need, and nobody else's.
+// TestOrphans_afterCrash: a run deletes old canaries of its own replica, and no others.
 func TestOrphans_afterCrash(t *testing.T) {
 	api := newNotesAPI("header")
 	keep := map[string]string{
@@ -35,24 +35,24 @@ func TestOrphans_afterCrash(t *testing.T) {
 	for i := range 12 {
 		api.add("red", fmt.Sprintf("left-over-%d", i), "x "+canaryOfAge("here", 11*time.Minute))
 	}
-	api.pageSize = 5 // the leftovers are on several pages
+	api.pageSize = 5 // the orphans are on several pages
 	r := api.runProbe(t)
 	expectDecisive(t, r, "pass")
 	for _, m := range api.list() {
 		if _, ok := keep[m.ID]; !ok {
-			t.Errorf("%s is still there", m.ID)
+			t.Errorf("%s still exists", m.ID)
 		}
 		delete(keep, m.ID)
 	}
 	if len(keep) > 0 {
-		t.Errorf("deleted, and not ours to delete: %v", keep)
+		t.Errorf("deleted, but not ours: %v", keep)
 	}
 	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 1 {
-		t.Errorf("%g leftovers are told of, want the young one", got)
+		t.Errorf("expected the young orphan only, got %g", got)
 	}
 }
 
-// TestOrphans_boundedPerRun and the next one the rest.
+// TestOrphans_boundedPerRun: the next run deletes the rest.
 func TestOrphans_boundedPerRun(t *testing.T) {
 	api := newNotesAPI("header")
 	for i := range 130 {
@@ -62,16 +62,16 @@ func TestOrphans_boundedPerRun(t *testing.T) {
 	job := newJob(t, api.start(t))
 	first := job.Do(t.Context())
 	if got := len(api.list()); got != 30 || measuredValue(first, "probe_isolation_orphaned_canaries") != 30 {
-		t.Errorf("%d notes are left after the first run, and %g told of; want 30", got, measuredValue(first, "probe_isolation_orphaned_canaries"))
+		t.Errorf("expected 30 notes after the first run, got %d, and reported %g", got, measuredValue(first, "probe_isolation_orphaned_canaries"))
 	}
 	second := job.Do(t.Context())
 	expectDecisive(t, second, "pass")
 	if got := len(api.list()); got != 0 || measuredValue(second, "probe_isolation_orphaned_canaries") != 0 {
-		t.Errorf("%d notes are left after the second run", got)
+		t.Errorf("expected no notes after the second run, got %d", got)
 	}
 }
 
-// TestOrphans_tooMany: what cannot be deleted must not grow.
+// TestOrphans_tooMany: no canaries are created while too many orphans exist.
 func TestOrphans_tooMany(t *testing.T) {
 	api := newNotesAPI("header")
 	for i := range 51 {
@@ -85,7 +85,8 @@ func TestOrphans_tooMany(t *testing.T) {
 	}
 }
 
-// TestCleanUp_fails is no verdict on isolation: it is counted, tried again, and stops the planting in the end.
+// TestCleanUp_fails: a failed clean-up does not change the verdict. It is counted and retried, and too many orphans stop
+// the creation of canaries.
 func TestCleanUp_fails(t *testing.T) {
 	api := newNotesAPI("header")
 	job := newJob(t, api.start(t))
@@ -95,16 +96,16 @@ func TestCleanUp_fails(t *testing.T) {
 	api.mu.Unlock()
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "pass")
-	// One canary of each org, and one that each created while it named the other in a header that nobody heeds.
-	const planted = 4
-	if measuredValue(r, "probe_isolation_cleanup_failures_total") != planted || measuredValue(r, "probe_isolation_orphaned_canaries") != planted || len(api.list()) != planted {
-		t.Errorf("%g failures, %g leftovers, %d notes; want 4 each", measuredValue(r, "probe_isolation_cleanup_failures_total"), measuredValue(r, "probe_isolation_orphaned_canaries"), len(api.list()))
+	// One canary of each org, and one that each created while it named the other in an undocumented header.
+	const created = 4
+	if measuredValue(r, "probe_isolation_cleanup_failures_total") != created || measuredValue(r, "probe_isolation_orphaned_canaries") != created || len(api.list()) != created {
+		t.Errorf("%g failures, %g orphans, %d notes; expected 4 each", measuredValue(r, "probe_isolation_cleanup_failures_total"), measuredValue(r, "probe_isolation_orphaned_canaries"), len(api.list()))
 	}
 	expectOrphansBounded(t, api, job)
 }
 
-// expectOrphansBounded has more and more canaries be left behind, until none is planted any more, and all of them deleted once that
-// can be done.
+// expectOrphansBounded runs the probe until the number of orphans stops the creation of canaries, and expects all to be
+// deleted once that works.
 func expectOrphansBounded(t *testing.T, api *notesAPI, job probe.Job) {
 	t.Helper()
 	var r probe.Result
@@ -113,12 +114,12 @@ func expectOrphansBounded(t *testing.T, api *notesAPI, job probe.Job) {
 	}
 	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
 	if got := len(api.list()); got != 52 {
-		t.Errorf("%d notes are left, want no more than the cap of 50 and those of the last run", got)
+		t.Errorf("expected the limit of 50 notes and those of the last run, got %d", got)
 	}
 	expectRecovery(t, api, job)
 }
 
-// expectRecovery has the next run against an API that is well again delete all that was left behind.
+// expectRecovery expects the next run to delete all orphans once the API works again.
 func expectRecovery(t *testing.T, api *notesAPI, job probe.Job) {
 	t.Helper()
 	api.mu.Lock()
@@ -126,11 +127,11 @@ func expectRecovery(t *testing.T, api *notesAPI, job probe.Job) {
 	api.mu.Unlock()
 	expectDecisive(t, job.Do(t.Context()), "pass")
 	if got := len(api.list()); got != 0 {
-		t.Errorf("%d notes are left once they can be deleted", got)
+		t.Errorf("expected no notes once they can be deleted, got %d", got)
 	}
 }
 
-// TestReplicas_concurrent share the orgs and do not touch each other's canaries.
+// TestReplicas_concurrent: two probers share the orgs and leave each other's canaries alone.
 func TestReplicas_concurrent(t *testing.T) {
 	api := newNotesAPI("header")
 	settings := api.start(t)
@@ -143,11 +144,11 @@ func TestReplicas_concurrent(t *testing.T) {
 		wg.Wait()
 	}
 	if left := api.list(); len(left) > 0 {
-		t.Errorf("%d notes are left", len(left))
+		t.Errorf("expected no notes, got %d", len(left))
 	}
 }
 
-// TestCleanUp_afterStop: the prober is told to stop in the middle of a run.
+// TestCleanUp_afterStop: the prober stops in the middle of a run.
 func TestCleanUp_afterStop(t *testing.T) {
 	blind := []string{`list:   "/notes?cursor={cursor}"`, "", "next:   $.next", "", `search: "/notes?q={canary}"`, ""}
 	for at, change := range map[string][]string{
@@ -171,7 +172,7 @@ func TestCleanUp_afterStop(t *testing.T) {
 				t.Errorf("got\n%s", probetest.Lines(r))
 			}
 			if left := api.list(); len(left) > 0 {
-				t.Errorf("%d notes are left", len(left))
+				t.Errorf("expected no notes, got %d", len(left))
 			}
 			if took := time.Since(began); took > 8*time.Second {
 				t.Errorf("took %s", took)
@@ -180,8 +181,8 @@ func TestCleanUp_afterStop(t *testing.T) {
 	}
 }
 
-// TestCleanUp_afterTimeout: an answer that never comes takes what is left of the run, not of the clean-up.
-// What was created all the same is found by its name.
+// TestCleanUp_afterTimeout: a response that never comes takes the time of the run, not of the clean-up. An object that
+// was created without a response is found by its name.
 func TestCleanUp_afterTimeout(t *testing.T) {
 	never := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for name, holds := range map[string]func(*apiRequest) bool{
@@ -207,13 +208,13 @@ func TestCleanUp_afterTimeout(t *testing.T) {
 				t.Errorf("got\n%s", probetest.Lines(r))
 			}
 			if left := api.list(); len(left) > 0 {
-				t.Errorf("%d notes are left", len(left))
+				t.Errorf("expected no notes, got %d", len(left))
 			}
 		})
 	}
 }
 
-// TestVisibilityDelay: an owner may see its note late, within bounds.
+// TestVisibilityDelay: an owner may see its note late, within the limit.
 func TestVisibilityDelay(t *testing.T) {
 	api := newNotesAPI("header")
 	api.lag = 150 * time.Millisecond
@@ -223,7 +224,7 @@ func TestVisibilityDelay(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "control@notes/read inconclusive(control_failed)")
 }
 
-// TestMaxRequests in its requests, and what was not asked is not proven.
+// TestMaxRequests: a run is bounded in its requests, and what it did not test is not proven.
 func TestMaxRequests(t *testing.T) {
 	api := newNotesAPI("header")
 	r := api.runProbe(t, "visibility_delay: 300ms", "visibility_delay: 300ms\n    max_requests: 60")
@@ -234,11 +235,11 @@ func TestMaxRequests(t *testing.T) {
 		t.Errorf("%d requests, want 60, two whoami and the clean-up", got)
 	}
 	if left := api.list(); len(left) > 0 {
-		t.Errorf("%d notes are left", len(left))
+		t.Errorf("expected no notes, got %d", len(left))
 	}
 }
 
-// TestRateLimited: whoever is asked for less is asked for nothing more but to delete.
+// TestRateLimited: after a 429 only the clean-up sends requests.
 func TestRateLimited(t *testing.T) {
 	api := newNotesAPI("header")
 	after := int64(-1)
@@ -261,7 +262,7 @@ func TestRateLimited(t *testing.T) {
 	}
 }
 
-// TestPages: another's note on the last page is found, by cursor and by number.
+// TestPages: another org's note on the last page is found, by cursor and by number.
 func TestPages(t *testing.T) {
 	leaking := func(api *notesAPI) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -289,7 +290,7 @@ func TestPages(t *testing.T) {
 			expectDecisive(t, api.runProbe(t, change...), "isolated@notes/list fail(leak_list)")
 		})
 	}
-	// More pages than are read: nobody knows what is on the others.
+	// More pages than are read: the others are not known.
 	api := newNotesAPI("header")
 	api.pageSize = 1
 	for i := range 12 {
@@ -298,7 +299,7 @@ func TestPages(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "isolated@notes/list inconclusive(too_large)")
 }
 
-// TestIDs_inLocation, and numbers of a few digits tell nothing by themselves.
+// TestIDs_inLocation also compares which ids are distinctive.
 func TestIDs_inLocation(t *testing.T) {
 	api := newNotesAPI("header")
 	expectDecisive(t, api.runProbe(t, "number: $.count", "number: $.count\n        id: {header: Location}"), "pass")
@@ -306,18 +307,18 @@ func TestIDs_inLocation(t *testing.T) {
 		"17": false, "4711": false, "1234567890": false, "1234567890123456": true, "note-1": false, "01JABCDEF0123": true,
 	} {
 		if distinctive(id) != tells {
-			t.Errorf("%s: telling is %t", id, !tells)
+			t.Errorf("%s: distinctive is %t", id, !tells)
 		}
 	}
 	for _, id := range []string{"17", "4f1c0b5e-2d1f-4c1e-9f00-8a7b6c5d4e3f", "01JABCDEFGHKMNPQRSTVWXYZ00", "note-00000001-red"} {
 		a, b := nonexistentID(id), nonexistentID(id)
 		if a == id || a == b || (len(a) != len(id) && id != "17") || strings.Count(a, "-") != strings.Count(id, "-") {
-			t.Errorf("%s: unlikely are %s and %s", id, a, b)
+			t.Errorf("%s: nonexistent are %s and %s", id, a, b)
 		}
 	}
 }
 
-// TestIsolated_manyRuns raise no alarm and leave nothing.
+// TestIsolated_manyRuns: no false alarm, and no orphans.
 func TestIsolated_manyRuns(t *testing.T) {
 	api := newNotesAPI("header")
 	job := newJob(t, api.start(t))
@@ -327,6 +328,6 @@ func TestIsolated_manyRuns(t *testing.T) {
 		}
 	}
 	if left := api.list(); len(left) > 0 {
-		t.Errorf("%d notes are left", len(left))
+		t.Errorf("expected no notes, got %d", len(left))
 	}
 }

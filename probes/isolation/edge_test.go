@@ -14,7 +14,7 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// laggingCount answers a count of its own making, to whoever asks rightly, as it was a moment ago.
+// laggingCount responds to counts with the right org with a number from a moment ago.
 func laggingCount(number func(q *apiRequest) int) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 	const lag = 120 * time.Millisecond
 	type counted struct {
@@ -45,7 +45,7 @@ func laggingCount(number func(q *apiRequest) int) func(http.ResponseWriter, *api
 	}
 }
 
-// TestCount_lagging: it is of all orgs, and stands still while it is looked at.
+// TestCount_lagging: a count of all orgs that lags must not pass.
 func TestCount_lagging(t *testing.T) {
 	api := newNotesAPI("header")
 	api.intercept = laggingCount(func(*apiRequest) int { return len(api.list()) })
@@ -55,7 +55,7 @@ func TestCount_lagging(t *testing.T) {
 	}
 }
 
-// TestCount_inconclusive: it grows with another's canary, which cannot be deleted to see it shrink.
+// TestCount_inconclusive: the count grows with another's canary, which cannot be deleted to see it shrink.
 func TestCount_inconclusive(t *testing.T) {
 	api := newNotesAPI("header")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -71,7 +71,7 @@ func TestCount_inconclusive(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "isolated@notes/count inconclusive(control_failed)")
 }
 
-// TestOracle_instanceHeader: a header that names who answered differs between any two answers.
+// TestOracle_instanceHeader: a header that names the instance is not an oracle.
 func TestOracle_instanceHeader(t *testing.T) {
 	for _, instances := range []int{2, 3, 5} {
 		api, n := newNotesAPI("header"), 0
@@ -84,7 +84,7 @@ func TestOracle_instanceHeader(t *testing.T) {
 		}
 		expectDecisive(t, api.runProbe(t), "pass")
 	}
-	// The third of three answers by the first instance is what a hasty comparison falls for, every time.
+	// With two instances in turn, one comparison of three responses always differs.
 	api, n := newNotesAPI("header"), 0
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op == "read" && q.namesOwnOrg() && q.owner != q.org {
@@ -96,7 +96,7 @@ func TestOracle_instanceHeader(t *testing.T) {
 		next(w, q.Request)
 	}
 	expectDecisive(t, api.runProbe(t), "pass")
-	// A header that always tells is found all the same, whoever answers.
+	// A header that always distinguishes is found.
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op == "read" && q.foreign() {
 			w.Header().Set("X-Shard", "7")
@@ -106,7 +106,7 @@ func TestOracle_instanceHeader(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "oracle@notes/read fail(existence_oracle)")
 }
 
-// TestOracle_needsDenials: where another org's object is shown, nothing is said of how it is denied.
+// TestOracle_needsDenials: an object that is not denied has no denial to compare.
 func TestOracle_needsDenials(t *testing.T) {
 	api := newNotesAPI("header")
 	api.intercept = interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{}`) })
@@ -117,7 +117,7 @@ func TestOracle_needsDenials(t *testing.T) {
 	}
 }
 
-// TestIDs_withinIDs: that a list shows one's own longer id, in plain or in a cursor, shows nobody else's.
+// TestIDs_withinIDs: the caller's own longer id, in plain or in a cursor, is not a leak of a shorter one.
 func TestIDs_withinIDs(t *testing.T) {
 	longer := func(n int, _ string) string { return "note-000000000" + strings.Repeat("1", n) }
 	cursors := func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc, api *notesAPI) {
@@ -147,7 +147,7 @@ func TestIDs_withinIDs(t *testing.T) {
 	expectDecisive(t, leaking.runProbe(t), "isolated@notes/list fail(leak_list)")
 }
 
-// TestIDs_shortNumbers: what never was is an id that the API can read, too.
+// TestIDs_shortNumbers: a nonexistent id is one that the API can parse.
 func TestIDs_shortNumbers(t *testing.T) {
 	api := newNotesAPI("header")
 	api.newID = func(n int, _ string) string { return strconv.Itoa(40 + n) }
@@ -158,7 +158,7 @@ func TestIDs_shortNumbers(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "pass")
 }
 
-// TestLists_idsOnly prove as much as others, where the ids tell.
+// TestLists_idsOnly: lists of ids prove as much as others if the ids are distinctive.
 func TestLists_idsOnly(t *testing.T) {
 	ids := func(api *notesAPI, of func(note) bool) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -187,7 +187,7 @@ func TestLists_idsOnly(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "isolated@notes/list inconclusive(nothing_checked)")
 }
 
-// TestIDs_notUnique: orgs that number their objects each for themselves are asked for their own by every id.
+// TestIDs_notUnique: if each org numbers its own objects, a request by id is for the caller's own.
 func TestIDs_notUnique(t *testing.T) {
 	for name, same := range map[string]string{"short": "17", "long": "invoice-0000017"} {
 		t.Run(name, func(t *testing.T) {
@@ -224,13 +224,13 @@ func TestIDs_notUnique(t *testing.T) {
 				t.Errorf("got\n%s", probetest.Lines(r))
 			}
 			if left := api.list(); len(left) > 0 {
-				t.Errorf("%d notes are left", len(left))
+				t.Errorf("expected no notes, got %d", len(left))
 			}
 		})
 	}
 }
 
-// TestDelete_notDone leaves canaries behind, and is not believed.
+// TestDelete_notDone: a delete that does nothing leaves orphans, which are counted.
 func TestDelete_notDone(t *testing.T) {
 	api := newNotesAPI("header")
 	job := newJob(t, api.start(t))
@@ -240,14 +240,14 @@ func TestDelete_notDone(t *testing.T) {
 	api.mu.Unlock()
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "pass")
-	const planted = 4
-	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != planted || len(api.list()) != planted {
-		t.Errorf("%g leftovers are told of and %d notes are there, want %d", got, len(api.list()), planted)
+	const created = 4
+	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != created || len(api.list()) != created {
+		t.Errorf("reported %g orphans and found %d notes, expected %d", got, len(api.list()), created)
 	}
 	expectOrphansBounded(t, api, job)
 }
 
-// TestDelete_notVisibleYet: an object that a delete does not find, so soon after it was created, is tried again.
+// TestDelete_notVisibleYet: the next run deletes an object that was not found because it was new.
 func TestDelete_notVisibleYet(t *testing.T) {
 	api := newNotesAPI("header")
 	api.lag = 2 * time.Second
@@ -255,12 +255,12 @@ func TestDelete_notVisibleYet(t *testing.T) {
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
 	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 1 || len(api.list()) != 1 {
-		t.Errorf("%g leftovers are told of and %d notes are there, want 1", got, len(api.list()))
+		t.Errorf("reported %g orphans and found %d notes, expected 1", got, len(api.list()))
 	}
 	expectRecovery(t, api, job)
 }
 
-// TestCreate_returnsOthersID is seen for what it is: the other org's object is shown, or nothing is proven.
+// TestCreate_returnsOthersID: a create that returns the id of another org's object proves nothing.
 func TestCreate_returnsOthersID(t *testing.T) {
 	api := newNotesAPI("header")
 	first := ""

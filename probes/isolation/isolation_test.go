@@ -21,10 +21,10 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// foreign reports whether somebody asks for what is another org's.
+// foreign reports whether the request is for another org's note.
 func (q *apiRequest) foreign() bool { return q.org != "" && q.owner != "" && q.owner != q.org }
 
-// interceptIf has a test's answer given in place of the next one while a condition holds.
+// interceptIf responds with a handler of the test if a condition holds.
 func interceptIf(cond func(q *apiRequest) bool, then http.HandlerFunc) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 	return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if cond(q) {
@@ -35,12 +35,12 @@ func interceptIf(cond func(q *apiRequest) bool, then http.HandlerFunc) func(http
 	}
 }
 
-// namesOwnOrg reports whether a request says its own org, by header.
+// namesOwnOrg reports whether a request names the caller's own org in the header.
 func (q *apiRequest) namesOwnOrg() bool {
 	return q.org != "" && slices.Equal(q.Header.Values("X-Org-Id"), []string{q.org})
 }
 
-// operation holds for an operation asked in the right way, by whomever for whatever.
+// operation holds for an operation with the right org, for any note.
 func operation(op string) func(*apiRequest) bool {
 	return func(q *apiRequest) bool { return q.op == op && (q.namesOwnOrg() || op == "whoami") }
 }
@@ -53,7 +53,7 @@ func respondStatus(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { reply(w, code, `{"error":"x"}`) }
 }
 
-// TestIsolated: every way to say the org, every row of the matrix, and nothing left behind.
+// TestIsolated covers every way to name the org and every row of the matrix, and expects no orphans.
 func TestIsolated(t *testing.T) {
 	for _, style := range []string{"header", "path", "token"} {
 		t.Run(style, func(t *testing.T) {
@@ -61,23 +61,23 @@ func TestIsolated(t *testing.T) {
 			r := api.runProbe(t)
 			expectDecisive(t, r, "pass")
 			if left := api.list(); len(left) > 0 {
-				t.Errorf("%d notes are left", len(left))
+				t.Errorf("expected no notes, got %d", len(left))
 			}
 			if got := measuredValue(r, "probe_isolation_matrix_rows", "tested"); got != 14 {
-				t.Errorf("%g rows of the matrix were asked, want all 14\n%s", got, probetest.Lines(r))
+				t.Errorf("expected all 14 rows of the matrix to be tested, got %g\n%s", got, probetest.Lines(r))
 			}
 			if got := measuredValue(r, "probe_isolation_leak_rate_bound_ratio"); got != 3.0/32 {
-				t.Errorf("the bound is %g, want 3/n of 32 reads that were not abandoned", got)
+				t.Errorf("expected 3/n of the 32 reads that were not cancelled, got %g", got)
 			}
 			if got, all := measuredValue(r, "probe_isolation_requests"), float64(api.requests.Load()); got != all || got > 250 {
-				t.Errorf("%g requests are told of, %g came", got, all)
+				t.Errorf("reported %g requests, the API got %g", got, all)
 			}
 		})
 	}
 }
 
-// TestDenial_needsControls: a credential that is not accepted, a service that fails and an owner that is blind all
-// look like a denial to whoever asks only one question.
+// TestDenial_needsControls: a rejected credential, a failing service and an owner that sees nothing all look like a
+// denial without their controls.
 func TestDenial_needsControls(t *testing.T) {
 	for name, c := range map[string]struct {
 		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
@@ -91,14 +91,14 @@ func TestDenial_needsControls(t *testing.T) {
 			reply(w, 404, `{}`)
 		}), "isolated@notes/read inconclusive(control_failed)"},
 		"the rate is limited": {interceptIf(foreignOperation("read"), respondStatus(429)), "control@notes/read inconclusive(rate_limited)"},
-		"it is in a coding that nobody asked for": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"an unrequested content coding": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "br")
 			reply(w, 404, `{}`)
 		}), "isolated@notes/read inconclusive(control_failed)"},
-		"the owner is answered 200 and an error": {interceptIf(operation("list"), func(w http.ResponseWriter, _ *http.Request) {
+		"the owner gets 200 and an error": {interceptIf(operation("list"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"error":"internal"}`)
 		}), "isolated@notes/list inconclusive(nothing_checked)"},
-		"nobody is sent to log in": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
+		"an anonymous caller is redirected to a login": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "" }, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}), "authenticated@notes/read inconclusive(control_failed)"},
 		"it redirects": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, r *http.Request) {
@@ -117,8 +117,8 @@ func TestDenial_needsControls(t *testing.T) {
 		"everything is down":                {interceptIf(func(*apiRequest) bool { return true }, respondStatus(500)), "identity@ inconclusive(control_failed)"},
 		"every token is refused":            {interceptIf(func(*apiRequest) bool { return true }, respondStatus(401)), "identity@ inconclusive(credential)"},
 		"everything is limited":             {interceptIf(func(*apiRequest) bool { return true }, respondStatus(429)), "identity@ inconclusive(rate_limited)"},
-		"nobody may update":                 {interceptIf(operation("update"), respondStatus(403)), "isolated@notes/update inconclusive(control_failed)"},
-		"nobody may delete":                 {interceptIf(operation("delete"), respondStatus(403)), "isolated@notes/delete inconclusive(control_failed)"},
+		"no org may update":                 {interceptIf(operation("update"), respondStatus(403)), "isolated@notes/update inconclusive(control_failed)"},
+		"no org may delete":                 {interceptIf(operation("delete"), respondStatus(403)), "isolated@notes/delete inconclusive(control_failed)"},
 		"the path of delete is wrong":       {interceptIf(operation("delete"), respondStatus(404)), "isolated@notes/delete inconclusive(control_failed)"},
 		"a body too large to be searched": {interceptIf(operation("export"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Write(bytes.Repeat([]byte("x"), 2<<20))
@@ -149,7 +149,7 @@ func TestDenial_needsControls(t *testing.T) {
 	}
 }
 
-// TestBreaches breaks the API in one place each.
+// TestBreaches breaks the API in one place at a time.
 func TestBreaches(t *testing.T) {
 	api := &notesAPI{}
 	unscoped := func(op string) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
@@ -172,8 +172,8 @@ func TestBreaches(t *testing.T) {
 		"count":                          {unscoped("count"), "isolated@notes/count fail(leak_list)"},
 		"update":                         {unscoped("update"), "isolated@notes/update fail(foreign_write)"},
 		"delete":                         {unscoped("delete"), "isolated@notes/delete fail(foreign_delete)"},
-		"a delete that only says so":     {interceptIf(foreignOperation("delete"), respondStatus(204)), "isolated@notes/delete fail(misleading_success)"},
-		"an update that only says so":    {interceptIf(foreignOperation("update"), respondStatus(200)), "isolated@notes/update fail(misleading_success)"},
+		"a delete that does nothing":     {interceptIf(foreignOperation("delete"), respondStatus(204)), "isolated@notes/delete fail(misleading_success)"},
+		"an update that does nothing":    {interceptIf(foreignOperation("update"), respondStatus(200)), "isolated@notes/update fail(misleading_success)"},
 		"a read that shows another page": {interceptIf(foreignOperation("read"), respondStatus(200)), "isolated@notes/read fail(misleading_success)"},
 		"a delete that denies and deletes": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if q.op == "delete" && q.foreign() {
@@ -213,17 +213,17 @@ func TestBreaches(t *testing.T) {
 			}
 			next(w, q.Request)
 		}, "isolated@notes/list fail(leak_list)"},
-		"nobody is let in": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "" }, respondStatus(200)),
+		"an anonymous caller is accepted": {interceptIf(func(q *apiRequest) bool { return q.op == "read" && q.org == "" }, respondStatus(200)),
 			"authenticated@notes/read fail(auth_bypass)"},
-		"a made-up credential is let in": {interceptIf(func(q *apiRequest) bool {
+		"a made-up credential is accepted": {interceptIf(func(q *apiRequest) bool {
 			return q.op == "list" && q.org == "" && q.Header.Get("Authorization") != ""
 		}, respondStatus(200)), "authenticated@notes/list fail(auth_bypass)"},
-		"another's id is told from none": {interceptIf(foreignOperation("read"), respondStatus(403)), "oracle@notes/read fail(existence_oracle)"},
-		"and by a header": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"the status distinguishes another's id": {interceptIf(foreignOperation("read"), respondStatus(403)), "oracle@notes/read fail(existence_oracle)"},
+		"a header does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Cache-Tag", "note")
 			reply(w, 404, `{"error":"not_found"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
-		"and by the length of the body": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
+		"the length of the body does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 404, `{"error":"not_found", "detail":"you may not see this"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
 	} {
@@ -235,13 +235,13 @@ func TestBreaches(t *testing.T) {
 			surface := c.want[strings.Index(c.want, "@")+1 : strings.Index(c.want, " ")]
 			breach := !strings.Contains(c.want, "misleading") && !strings.Contains(c.want, "oracle")
 			if got := measuredValue(r, "probe_isolation_breach_total", surface); (got == 1) != breach {
-				t.Errorf("the counter of breaches grows by %g, breach: %t", got, breach)
+				t.Errorf("the counter of breaches grew by %g, expected a breach: %t", got, breach)
 			}
 			if got := measuredValue(r, "probe_isolation_last_proven_timestamp_seconds", surface); got != -1 {
-				t.Errorf("what failed is called proven at %g", got)
+				t.Errorf("a failed surface was reported as proven at %g", got)
 			}
 			if left := api.list(); len(left) > 0 {
-				t.Errorf("%d notes are left", len(left))
+				t.Errorf("expected no notes, got %d", len(left))
 			}
 		})
 	}
@@ -251,7 +251,7 @@ func notesOf(api *notesAPI, org string) []note {
 	return slices.DeleteFunc(api.list(), func(m note) bool { return m.org != org })
 }
 
-// TestLeak_encoded: in the body, in headers, in the status line, decoded and encoded.
+// TestLeak_encoded finds canaries in bodies, headers and status lines, in plain and encoded.
 func TestLeak_encoded(t *testing.T) {
 	body := func(write func(text string) string) func(w http.ResponseWriter, text string) {
 		return func(w http.ResponseWriter, text string) { reply(w, 404, `{"error":"`+write(text)+`"}`) }
@@ -315,7 +315,7 @@ func TestLeak_encoded(t *testing.T) {
 			fmt.Fprintf(c, "HTTP/1.1 404 not your %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", text)
 			c.Close()
 		}, leakHeader},
-		// What the documents call a miss: two halves are no canary.
+		// A documented limit: two halves are not a canary.
 		"split in two": {func(w http.ResponseWriter, text string) {
 			reply(w, 404, marshal([]string{text[:len(text)/2], text[len(text)/2:]}))
 		}, existenceOracle},
@@ -337,10 +337,10 @@ func TestLeak_encoded(t *testing.T) {
 	}
 }
 
-// TestContext lets in one way to leave out or forge the org each, and wants every one of them found.
+// TestContext has the API accept one missing or forged org at a time, and expects each to be found.
 func TestContext(t *testing.T) {
 	var api *notesAPI
-	// lets answers in the name of an org where a condition on what is said holds.
+	// lets has the API respond as an org if a condition on the named orgs holds.
 	lets := func(holds func(said []string) bool, as func(q *apiRequest) string) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			said := api.orgs(q)
@@ -365,17 +365,17 @@ func TestContext(t *testing.T) {
 		as    func(*apiRequest) string
 		want  probe.Reason
 	}{
-		"none, and the token's own is answered": {func(s []string) bool { return len(s) == 0 }, own, mismatchNotRejected},
-		"none, and another's is answered":       {func(s []string) bool { return len(s) == 0 }, other, leakBody},
-		"empty":                                 {one(func(s string) bool { return s == "" }), own, mismatchNotRejected},
-		"two of them, the first counts":         {func(s []string) bool { return len(s) == 2 }, own, mismatchNotRejected},
-		"two of them, the other counts":         {func(s []string) bool { return len(s) == 2 }, other, leakBody},
-		"another's, and the token's own counts": {one(func(s string) bool { return s == "red" || s == "blue" }), own, mismatchNotRejected},
-		"another's, and that is answered":       {one(func(s string) bool { return s == "red" || s == "blue" }), other, leakBody},
-		"one that is none":                      {one(func(s string) bool { return strings.Contains(s, "-") }), own, mismatchNotRejected},
-		"another's in capitals":                 {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
-		"something that is SQL":                 {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
-		"8 KiB of it":                           {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
+		"none, and the response is for the token's own": {func(s []string) bool { return len(s) == 0 }, own, mismatchNotRejected},
+		"none, and the response is for another's":       {func(s []string) bool { return len(s) == 0 }, other, leakBody},
+		"empty":                                   {one(func(s string) bool { return s == "" }), own, mismatchNotRejected},
+		"two of them, the first counts":           {func(s []string) bool { return len(s) == 2 }, own, mismatchNotRejected},
+		"two of them, the other counts":           {func(s []string) bool { return len(s) == 2 }, other, leakBody},
+		"another's, and the token's own counts":   {one(func(s string) bool { return s == "red" || s == "blue" }), own, mismatchNotRejected},
+		"another's, and the response is for that": {one(func(s string) bool { return s == "red" || s == "blue" }), other, leakBody},
+		"a nonexistent one":                       {one(func(s string) bool { return strings.Contains(s, "-") }), own, mismatchNotRejected},
+		"another's in capitals":                   {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
+		"SQL":                                     {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
+		"8 KiB of it":                             {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api = newNotesAPI("header")
@@ -386,7 +386,7 @@ func TestContext(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a header that nobody documents", func(t *testing.T) {
+	t.Run("an undocumented header", func(t *testing.T) {
 		api = newNotesAPI("token")
 		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if org := q.Header.Get("X-Org-Id"); org != "" && q.org != "" {
@@ -452,7 +452,7 @@ func notesOfOthers(api *notesAPI, org string) []note {
 	return slices.DeleteFunc(api.list(), func(m note) bool { return m.org == org })
 }
 
-// TestOracle_noise: what differs between two answers of the same kind tells nothing.
+// TestOracle_noise: a difference between two responses of the same kind is not an oracle.
 func TestOracle_noise(t *testing.T) {
 	api := newNotesAPI("header")
 	n := 0
@@ -472,7 +472,7 @@ func TestOracle_noise(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "pass")
 }
 
-// TestLeak_echoedRequest: an id or a text that the intruder itself sent is no leak.
+// TestLeak_echoedRequest: an id or a text that the intruder itself sent is not a leak.
 func TestLeak_echoedRequest(t *testing.T) {
 	api := newNotesAPI("header")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -488,7 +488,7 @@ func TestLeak_echoedRequest(t *testing.T) {
 	expectDecisive(t, api.runProbe(t), "pass")
 }
 
-// TestIdentity_testOrgsOnly: without the mark nothing is asked but whoami.
+// TestIdentity_testOrgsOnly: nothing but the identity is requested of an org without the marker.
 func TestIdentity_testOrgsOnly(t *testing.T) {
 	api := newNotesAPI("header")
 	api.testOrgs = false
@@ -499,7 +499,8 @@ func TestIdentity_testOrgsOnly(t *testing.T) {
 	}
 }
 
-// TestIdentity_differentOrgs: what the settings show is refused there, what only whoami shows is inconclusive.
+// TestIdentity_differentOrgs: one org under two names is refused in the settings if they show it, and otherwise the run
+// is inconclusive.
 func TestIdentity_differentOrgs(t *testing.T) {
 	api := newNotesAPI("header")
 	settings := api.start(t)
@@ -547,7 +548,7 @@ func TestIdentity_differentOrgs(t *testing.T) {
 	expectDecisive(t, api.runProbe(t, "org: $.org,", "org: $.org, subject: $.user,"), "identity@ inconclusive(credential)")
 }
 
-// TestPermanentCanaries: nothing is written where nothing can be created.
+// TestPermanentCanaries: nothing is written to a read-only API.
 func TestPermanentCanaries(t *testing.T) {
 	t.Setenv("TEST_ISO_TEXT_RED", "a text that only the red org has")
 	t.Setenv("TEST_ISO_TEXT_BLUE", "a text that only the blue org has")
@@ -575,7 +576,7 @@ func TestPermanentCanaries(t *testing.T) {
 		t.Errorf("%d requests wrote; the notes are %v", api.writes.Load(), api.list())
 	}
 	if got := measuredValue(r, "probe_isolation_matrix_rows", "skipped"); got == 0 {
-		t.Error("no row is told to be skipped")
+		t.Error("expected skipped rows, got none")
 	}
 	api = newNotesAPI("token")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -588,14 +589,14 @@ func TestPermanentCanaries(t *testing.T) {
 	r = ask(api)
 	expectDecisive(t, r, "isolated@notes/read fail(leak_body)")
 	if got := probetest.Lines(r); !strings.Contains(got, "cache@notes/cache inconclusive(control_failed): notes shows other orgs' objects in any case") {
-		t.Errorf("whether a cache did it cannot be told, and is:\n%s", got)
+		t.Errorf("expected the cache check to be inconclusive, got\n%s", got)
 	}
 	t.Setenv("TEST_ISO_TEXT_RED", "short")
 	expectDecisive(t, ask(newNotesAPI("token")), "control@notes/read inconclusive(credential)")
 }
 
-// TestBreach_showsNoSecret plants marks in every answer and looks for them, and for canaries, ids and tokens, in
-// all that a result holds.
+// TestBreach_showsNoSecret puts markers into every response and searches the result for them, and for canaries, ids and
+// tokens.
 func TestBreach_showsNoSecret(t *testing.T) {
 	api := newNotesAPI("header")
 	var secrets []string
@@ -620,7 +621,7 @@ func TestBreach_showsNoSecret(t *testing.T) {
 	}
 	r := api.runProbe(t)
 	if r.Verdict() != probe.Fail || len(secrets) < 2 {
-		t.Fatalf("the breach was not found, or nothing was planted:\n%s", probetest.Lines(r))
+		t.Fatalf("the breach was not found, or no canary was created:\n%s", probetest.Lines(r))
 	}
 	shown := fmt.Sprintf("%s %+v %+v %+v", probetest.Lines(r), r.Exchanges, r.Samples, r)
 	for _, s := range append(secrets, slices.Collect(maps.Keys(tokens))...) {
@@ -637,7 +638,7 @@ func TestBreach_showsNoSecret(t *testing.T) {
 		}
 	}
 	if !strings.Contains(shown, "sha256:") || !strings.Contains(shown, "/notes/:id") {
-		t.Errorf("neither a hash nor the place is told:\n%s", probetest.Lines(r))
+		t.Errorf("expected a hash and the path, got\n%s", probetest.Lines(r))
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 	rowLists                             // list, search, export and count show the caller's own only
 	rowUpdate                            // others cannot change it
 	rowDelete                            // others cannot delete it
-	rowCreate                            // nobody creates in another org
+	rowCreate                            // no org creates in another
 	rowForgedOrg                         // the same with the owner's org named
 	rowMalformedOrg                      // the same with no org, an empty one, two, one that does not exist
 	rowUnauthorized                      // unauthorized callers are rejected

@@ -15,7 +15,7 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// byQuery, byBody and byText are how a person writes the requests of an API that is told the org there.
+// byQuery, byBody and byText are the requests of an API that takes the org there.
 const (
 	byQuery = `
         create: {url: "/notes?org={org}", json: {text: "{canary}"}}
@@ -50,14 +50,13 @@ const (
 `
 )
 
-// withRequests are settings with the requests given.
+// withRequests returns the configuration with other requests.
 func (n *notesAPI) withRequests(t *testing.T, text string) string {
 	head, _, _ := strings.Cut(n.start(t), "        create:")
 	return head + strings.TrimPrefix(text, "\n")
 }
 
-// TestContext_queryAndBody is found out like one in a header: kept apart passes, and every way to leave it out
-// or forge it that is let in is found.
+// TestContext_queryAndBody: an org in the query or the body is tested like one in a header.
 func TestContext_queryAndBody(t *testing.T) {
 	for name, c := range map[string]struct{ style, text string }{
 		"query": {"query", byQuery}, "body, as JSON": {"body", byBody}, "body, as text": {"body", byText},
@@ -67,16 +66,16 @@ func TestContext_queryAndBody(t *testing.T) {
 			r := newJob(t, api.withRequests(t, c.text)).Do(t.Context())
 			expectDecisive(t, r, "pass")
 			if left := api.list(); len(left) > 0 {
-				t.Errorf("%d notes are left", len(left))
+				t.Errorf("expected no notes, got %d", len(left))
 			}
 			for wrong, x := range map[string]struct {
 				holds func(said []string) bool
 				as    func(q *apiRequest, said []string) string
 				want  probe.Reason
 			}{
-				"missing, and the token's own is answered": {func(s []string) bool { return len(s) == 0 || s[0] == "" }, func(q *apiRequest, _ []string) string { return q.org }, mismatchNotRejected},
-				"another's, and that is answered":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *apiRequest, s []string) string { return s[0] }, leakBody},
-				"another's, and the token's own is":        {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(q *apiRequest, _ []string) string { return q.org }, mismatchNotRejected},
+				"missing, and the response is for the token's own": {func(s []string) bool { return len(s) == 0 || s[0] == "" }, func(q *apiRequest, _ []string) string { return q.org }, mismatchNotRejected},
+				"another's, and the response is for that":          {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(_ *apiRequest, s []string) string { return s[0] }, leakBody},
+				"another's, and the token's own is":                {func(s []string) bool { return len(s) == 1 && (s[0] == "red" || s[0] == "blue") }, func(q *apiRequest, _ []string) string { return q.org }, mismatchNotRejected},
 			} {
 				api := newNotesAPI(c.style)
 				api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -97,13 +96,13 @@ func TestContext_queryAndBody(t *testing.T) {
 	}
 }
 
-// pairs notes who asked for whose note.
+// pairs counts who requested whose note.
 type pairs struct {
 	mu  sync.Mutex
 	all map[string]int
 }
 
-// threeOrgs are the settings of a probe with a third org.
+// threeOrgs returns a configuration with a third org.
 func threeOrgs(t *testing.T, api *notesAPI) string {
 	t.Setenv("TEST_ISO_GREEN", "token-of-the-green-org")
 	api.caller = func(r *http.Request) string {
@@ -115,7 +114,7 @@ func threeOrgs(t *testing.T, api *notesAPI) string {
 	return strings.Replace(api.start(t), "      red: ", "      green: {bearer: {env: TEST_ISO_GREEN}}\n      red: ", 1)
 }
 
-// TestThreeOrgs: whoever is let in to whose, it is found, and nobody else is blamed.
+// TestThreeOrgs: every pair is tested, and a leak names its owner and its intruder only.
 func TestThreeOrgs(t *testing.T) {
 	api, seen := newNotesAPI("header"), pairs{all: map[string]int{}}
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -133,7 +132,7 @@ func TestThreeOrgs(t *testing.T) {
 		for _, intruder := range orgs {
 			for _, owner := range orgs {
 				if asked := op + " by " + intruder + " of " + owner; intruder != owner && seen.all[asked] == 0 {
-					t.Errorf("never asked: %s", asked)
+					t.Errorf("never requested: %s", asked)
 				}
 			}
 		}
@@ -158,17 +157,17 @@ func TestThreeOrgs(t *testing.T) {
 					t.Fatalf("got %s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
 				}
 				if !strings.Contains(why.Detail, pair[0]) || !strings.Contains(why.Detail, pair[1]) || strings.Contains(why.Detail, "blue") {
-					t.Errorf("it is not said who was shown whose: %s", why.Detail)
+					t.Errorf("expected the owner and the intruder, got: %s", why.Detail)
 				}
 				if left := api.list(); len(left) > 0 && op != "delete" {
-					t.Errorf("%d notes are left", len(left))
+					t.Errorf("expected no notes, got %d", len(left))
 				}
 			})
 		}
 	}
 }
 
-// TestCredentials: a user and a password, and tokens that are fetched.
+// TestCredentials tests basic and oauth2.
 func TestCredentials(t *testing.T) {
 	t.Setenv("TEST_ISO_SECRET_RED", "the-password-of-red")
 	t.Setenv("TEST_ISO_SECRET_BLUE", "the-password-of-blue")
@@ -218,13 +217,13 @@ func TestCredentials(t *testing.T) {
 			r := newJob(t, settings(api)).Do(t.Context())
 			expectDecisive(t, r, "pass")
 			if got := measuredValue(r, "probe_isolation_matrix_rows", "tested"); got != 14 || len(api.list()) > 0 {
-				t.Errorf("%g rows were asked, %d notes are left", got, len(api.list()))
+				t.Errorf("%g rows were tested, %d notes exist", got, len(api.list()))
 			}
 			api = newNotesAPI("header")
 			api.caller = c.caller
 			api.intercept = interceptIf(foreignOperation("read"), func(w http.ResponseWriter, r *http.Request) { reply(w, 200, marshal(notesOfOthers(api, c.caller(r)))) })
 			expectDecisive(t, newJob(t, settings(api)).Do(t.Context()), "isolated@notes/read fail(leak_body)")
-			// A made-up credential has the form of the real ones, and is told from none.
+			// A made-up credential has the form of the real ones.
 			api = newNotesAPI("header")
 			api.caller = c.caller
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -239,9 +238,9 @@ func TestCredentials(t *testing.T) {
 		})
 	}
 	if issued == 0 || issued > 6 {
-		t.Errorf("%d tokens were fetched, want one for each org of each of three probes", issued)
+		t.Errorf("expected a token for each org of each of three probes, got %d", issued)
 	}
-	// A token that cannot be had is our trouble, and no denial.
+	// A token that cannot be fetched is the prober's problem, not a denial.
 	t.Setenv("TEST_ISO_SECRET_RED", "not-the-password-of-red")
 	api := newNotesAPI("header")
 	api.caller = fetched
@@ -250,7 +249,7 @@ func TestCredentials(t *testing.T) {
 	expectDecisive(t, newJob(t, text).Do(t.Context()), "identity@ inconclusive(credential)")
 }
 
-// TestBuild, and left out where it can be.
+// TestBuild fills in the org, escaped for its position, and applies mutations.
 func TestBuild(t *testing.T) {
 	p := New()
 	p.Base = "https://api.example"
@@ -275,7 +274,7 @@ func TestBuild(t *testing.T) {
 			t.Errorf("got %s %v, want %s", got, err, c.want)
 		}
 	}
-	// No way to get the org wrong may still be the right request: its answer would be blamed for nothing.
+	// No mutated request may be the right request: its response would be a false violation.
 	for _, tm := range []Template{
 		{URL: "/x/{org}"}, {URL: "/x?org={org}"}, {URL: "/x", Headers: map[string]string{"X-Org-Id": "{org}"}}, {URL: "/x", JSON: list},
 		{URL: "/x", Body: `{"org": "{org}"}`}, {URL: "/{org}?org={org}"}, {URL: "/{org}", JSON: list}, {URL: "/x?o={org}", Body: "{org}"},
@@ -288,22 +287,22 @@ func TestBuild(t *testing.T) {
 		for _, m := range all {
 			q, err := p.build(&tm, vars{org: "mine"}, m)
 			if err != nil || q.URL == right.URL && string(q.Body) == string(right.Body) && fmt.Sprint(q.Header) == fmt.Sprint(right.Header) {
-				t.Errorf("%s of %+v is the right request, or none: %v", m.name, tm, err)
+				t.Errorf("%s of %+v is the right request, or invalid: %v", m.name, tm, err)
 			}
 		}
 	}
 }
 
-// TestOracleDifference: one answer that is late is no oracle.
+// TestOracleDifference: a late response is measured and never judged.
 func TestOracleDifference(t *testing.T) {
 	const later = 300 * time.Millisecond
 	for name, c := range map[string]struct {
-		late        func(q *apiRequest) bool
-		least, most time.Duration
+		late     func(q *apiRequest) bool
+		min, max time.Duration
 	}{
-		"another's is denied later":     {foreignOperation("read"), later / 2, time.Minute},
-		"what never was, by contrast":   {func(q *apiRequest) bool { return q.op == "read" && q.owner == "" }, -time.Minute, -later / 2},
-		"everything takes equally long": {func(*apiRequest) bool { return false }, -later / 2, later / 2},
+		"another's is denied later":         {foreignOperation("read"), later / 2, time.Minute},
+		"a nonexistent one is denied later": {func(q *apiRequest) bool { return q.op == "read" && q.owner == "" }, -time.Minute, -later / 2},
+		"everything takes equally long":     {func(*apiRequest) bool { return false }, -later / 2, later / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("token")
@@ -316,16 +315,16 @@ func TestOracleDifference(t *testing.T) {
 			r := newJob(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)).Do(t.Context())
 			expectDecisive(t, r, "pass")
 			got := measuredValue(r, "probe_isolation_oracle_difference_seconds", "notes/read")
-			if got == -1 || got < c.least.Seconds() || got > c.most.Seconds() {
+			if got == -1 || got < c.min.Seconds() || got > c.max.Seconds() {
 				t.Errorf("the difference is %g s", got)
 			}
 		})
 	}
-	// What is no denial has no time to be compared.
+	// Only denials are compared.
 	api := newNotesAPI("token")
 	api.intercept = interceptIf(foreignOperation("read"), respondStatus(500))
 	r := api.runProbe(t)
 	if got := measuredValue(r, "probe_isolation_oracle_difference_seconds", "notes/read"); got != -1 {
-		t.Errorf("the difference is %g s, of an answer that was no denial", got)
+		t.Errorf("expected no difference without a denial, got %g s", got)
 	}
 }

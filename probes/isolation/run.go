@@ -219,8 +219,8 @@ func (r *run) parallel(n int, f func(i int)) {
 	})
 }
 
-// sleep waits. It returns false only once the run's time is up or the run is cancelled: whoever gives up because of
-// that sees it at the context.
+// sleep waits. It returns false only once the run's context has ended, so that a caller that gives up can tell by the
+// context that it did not wait long enough.
 func (r *run) sleep(wait time.Duration) bool {
 	if budget.Sleep(r.ctx, wait) {
 		return true

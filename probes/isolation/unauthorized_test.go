@@ -10,7 +10,7 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// withUnauthorized are settings with three credentials that must be let in nowhere.
+// withUnauthorized adds three unauthorized credentials to the settings.
 func withUnauthorized(t *testing.T) []string {
 	t.Setenv("TEST_ISO_EXPIRED", "tttttttt-over")
 	t.Setenv("TEST_ISO_HOMELESS", "tttttttt-without-home")
@@ -22,14 +22,14 @@ func withUnauthorized(t *testing.T) []string {
     identity:`}
 }
 
-// forCredential has the API answer whoever sends a token or a key in another way.
+// forCredential responds with a handler of the test to requests with a token or key.
 func forCredential(token string, then http.HandlerFunc) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 	return interceptIf(func(q *apiRequest) bool {
 		return q.Header.Get("Authorization") == "Bearer "+token || q.Header.Get("X-Api-Key") == token
 	}, then)
 }
 
-// TestUnauthorizedCredentials: whoever has a credential that is good for nothing is refused, in whatever words.
+// TestUnauthorizedCredentials: an unauthorized credential is rejected by any of its statuses.
 func TestUnauthorizedCredentials(t *testing.T) {
 	const read, list = "authenticated@notes/read ", "authenticated@notes/list "
 	red := func(w http.ResponseWriter, r *http.Request) { reply(w, 200, `{"notes":[]}`) }
@@ -37,19 +37,19 @@ func TestUnauthorizedCredentials(t *testing.T) {
 		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
 		want      string
 	}{
-		"refused":                        {nil, "pass"},
-		"refused as forbidden":           {forCredential("tttttttt-without-home", respondStatus(403)), "pass"},
-		"refused in a word of its own":   {forCredential("kkkkkkkk-of-org-three", respondStatus(423)), "pass"},
-		"refused in a word of others'":   {forCredential("tttttttt-over", respondStatus(423)), read + "inconclusive(control_failed)"},
-		"refused as if it was not there": {forCredential("tttttttt-over", respondStatus(404)), read + "inconclusive(control_failed)"},
-		"too often":                      {forCredential("tttttttt-over", respondStatus(429)), "control@notes/read inconclusive(rate_limited)"},
-		"failing":                        {forCredential("tttttttt-over", respondStatus(500)), read + "inconclusive(control_failed)"},
-		"an expired one is let in":       {forCredential("tttttttt-over", red), read + "fail(auth_bypass)"},
-		"one without an org is let in":   {forCredential("tttttttt-without-home", red), read + "fail(auth_bypass)"},
+		"rejected":                          {nil, "pass"},
+		"rejected as forbidden":             {forCredential("tttttttt-without-home", respondStatus(403)), "pass"},
+		"rejected by its own status":        {forCredential("kkkkkkkk-of-org-three", respondStatus(423)), "pass"},
+		"rejected by the status of another": {forCredential("tttttttt-over", respondStatus(423)), read + "inconclusive(control_failed)"},
+		"rejected as not found":             {forCredential("tttttttt-over", respondStatus(404)), read + "inconclusive(control_failed)"},
+		"rate limited":                      {forCredential("tttttttt-over", respondStatus(429)), "control@notes/read inconclusive(rate_limited)"},
+		"failing":                           {forCredential("tttttttt-over", respondStatus(500)), read + "inconclusive(control_failed)"},
+		"an expired one is accepted":        {forCredential("tttttttt-over", red), read + "fail(auth_bypass)"},
+		"one without an org is accepted":    {forCredential("tttttttt-without-home", red), read + "fail(auth_bypass)"},
 		"a suspended one may list": {interceptIf(func(q *apiRequest) bool {
 			return q.op == "list" && q.Header.Get("X-Api-Key") != ""
 		}, red), list + "fail(auth_bypass)"},
-		"an expired one is refused with what is another's": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		"an expired one is rejected with another's data": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if q.op == "read" && strings.HasSuffix(q.Header.Get("Authorization"), "over") {
 				reply(w, 401, marshal(q.note))
 				return
@@ -66,11 +66,11 @@ func TestUnauthorizedCredentials(t *testing.T) {
 				t.Errorf("a credential is shown:\n%s", said)
 			}
 			if why := r.Decisive(); why.Reason == probe.AuthBypass && !strings.Contains(why.Detail, "by the unauthorized credential ") {
-				t.Errorf("it does not say who was let in: %s", why.Detail)
+				t.Errorf("expected the caller that was accepted, got: %s", why.Detail)
 			}
 		})
 	}
-	t.Run("whose refusals are expected", func(t *testing.T) {
+	t.Run("expected statuses", func(t *testing.T) {
 		job := newJob(t, strings.NewReplacer(withUnauthorized(t)...).Replace(newNotesAPI("header").start(t)))
 		codes := job.Probe.(*Probe).ExpectedStatuses()["notes/read"]
 		for _, code := range []int{401, 403, 404, 423} {
@@ -79,7 +79,7 @@ func TestUnauthorizedCredentials(t *testing.T) {
 			}
 		}
 	})
-	t.Run("that are told", func(t *testing.T) {
+	t.Run("names in the summary", func(t *testing.T) {
 		want := "without a credential, with a made-up one, and with the unauthorized credentials expired, homeless, suspended"
 		if r := newNotesAPI("header").runProbe(t, withUnauthorized(t)...); !strings.Contains(probetest.Lines(r), want) {
 			t.Errorf("want %q in\n%s", want, probetest.Lines(r))
@@ -87,7 +87,7 @@ func TestUnauthorizedCredentials(t *testing.T) {
 	})
 }
 
-// TestUnauthorizedCredentials_validate: what cannot be a stranger is refused when the settings are read.
+// TestUnauthorizedCredentials_validate: invalid ones are refused with the settings.
 func TestUnauthorizedCredentials_validate(t *testing.T) {
 	settings := newNotesAPI("header").start(t)
 	six := ""
