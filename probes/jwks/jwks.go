@@ -106,7 +106,7 @@ func Kind() probe.Kind {
 		Reasons: []probe.Reason{
 			reasonMissing, reasonReplicaMissing, reasonEmpty, reasonDuplicate, reasonReused, reasonConflict, reasonDisagreement, reasonWeak, reasonBadKey, reasonAlgorithm,
 			reasonRevoked, reasonCache, reasonLate, reasonShort,
-			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnfit, issuance.BadSignature,
+			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnusable, issuance.BadSignature,
 		},
 		Traits: probe.Traits{HTTPLatency: true},
 	}

@@ -203,11 +203,11 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"the key is for something else": {
 			func(i *idp) { i.published[0].Use = "enc" }, nil,
-			[]string{"fail", issued, discovered, "signature fail(key_unfit): the key with a fresh token's kid cannot verify its algorithm: not_for_signing", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(key_unusable): the key with a fresh token's kid cannot verify its algorithm: not_for_signing", claimed, timely, declined},
 		},
 		"the private key is published": {
 			func(i *idp) { i.published[0] = i.key }, nil,
-			[]string{"fail", issued, discovered, "signature fail(key_unfit): the key with a fresh token's kid cannot verify its algorithm: private_key", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(key_unusable): the key with a fresh token's kid cannot verify its algorithm: private_key", claimed, timely, declined},
 		},
 		"a token without a kid": {
 			func(i *idp) { i.key.KeyID = "" }, nil,

@@ -54,7 +54,7 @@ func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check,
 		return
 	}
 	why, detail := issuance.NotVerified(err)
-	if why == issuance.KeyUnfit {
+	if why == issuance.KeyUnusable {
 		for _, key := range set.Find(token.KeyID) {
 			if key.Problem != "" {
 				detail += ": " + string(key.Problem)
