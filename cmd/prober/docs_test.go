@@ -364,7 +364,8 @@ func TestKinds_secretsHaveSecretType(t *testing.T) {
 		for f := range v.Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if key != "" && regexp.MustCompile("token|secret|password|key|bearer").MatchString(key) &&
-				!slices.Contains([]string{"token_url", "key_file", "keysets", "keys"}, key) && f.Type != reflect.TypeFor[secret.Secret]() {
+				!slices.Contains([]string{"token_url", "key_file", "keysets", "keys"}, key) &&
+				f.Type.Kind() != reflect.Bool && f.Type != reflect.TypeFor[secret.Secret]() { // a switch holds no secret
 				found = append(found, path+"."+key)
 			}
 			found = append(found, suspects(f.Type, path+"."+f.Name, seen)...)
