@@ -250,7 +250,7 @@ func TestScenariosNotice(t *testing.T) {
 		{"one of two probers that is missing, not noticed", []probe.Job{up}, "ProberDown", `up{job="prober"} == 0`, `up{job="prober"} == 2`},
 		{"one of two probers that is inconclusive, not noticed", []probe.Job{up}, "ProberLocationInconclusive", "max by (job, instance) (max_over_time", "max by (job) (max_over_time"},
 		{"a token that expires, not noticed", []probe.Job{gate}, "ProberStoredTokenExpiring", "- time() < 604800", "- time() < 0"},
-		{"a token that expired on purpose", []probe.Job{gate}, "ProberStoredTokenExpiring", `fixture!="expired"`, `fixture!=""`},
+		{"a token that expired on purpose", []probe.Job{gate}, "ProberStoredTokenExpiring", `caller!="expired"`, `caller!=""`},
 		{"a breach that never ends", []probe.Job{tenants}, "one run finds a breach", ` unless probe_isolation_breach_total{system="shop",probe="tenants"} offset 1h`, ""},
 		{"a proof that all locations must have", []probe.Job{tenants}, "one of two locations cannot prove", "(max by (system, probe, surface)", "(min by (system, probe, surface)"},
 		{"a breach that is forgotten", []probe.Job{tenants}, "one run finds a breach", "1h", "5m"},

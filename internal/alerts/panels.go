@@ -88,7 +88,7 @@ func panels(jobs []probe.Job, o Options) []panel {
 	}
 	if o.anyExports(jobs, tokenExpiry) {
 		all = append(all, panel{kind: "table", title: "Stored tokens expire in", place: gridPos{middle, fullWidth, 0, 0}, new: true, instant: true, unit: "s",
-			queries: []panelQuery{{`min by (system, probe, fixture) (` + selector(tokenExpiry, "SEL", `fixture!="expired"`) + `) - time()`, ""}}})
+			queries: []panelQuery{{`min by (system, probe, caller) (` + selector(tokenExpiry, "SEL", `caller!="expired"`) + `) - time()`, ""}}})
 	}
 	return append(all,
 		panel{kind: "timeseries", title: "Prober: starts later than planned", place: gridPos{middle, thirdWidth, 0, 0}, new: true, unit: "s",

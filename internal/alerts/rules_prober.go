@@ -79,8 +79,8 @@ const tokenExpiresSoon = 7 * 24 * time.Hour
 func storedTokenAlert(severity severity) alert {
 	return alert{
 		name: "ProberStoredTokenExpiring", severity: severity, wait: time.Hour,
-		expr:        fmt.Sprintf("min by (system, probe, fixture) (%s) - time() < %d", selector(tokenExpiry, `fixture!="expired"`), int(tokenExpiresSoon.Seconds())),
-		summary:     "The stored token {{ $labels.fixture }} of {{ $labels.system }}/{{ $labels.probe }} expires within a week",
+		expr:        fmt.Sprintf("min by (system, probe, caller) (%s) - time() < %d", selector(tokenExpiry, `caller!="expired"`), int(tokenExpiresSoon.Seconds())),
+		summary:     "The stored token {{ $labels.caller }} of {{ $labels.system }}/{{ $labels.probe }} expires within a week",
 		description: "In {{ $value | humanizeDuration }}. After that its check is inconclusive: store a new one.",
 	}
 }

@@ -38,7 +38,7 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 	first := map[string]string{"instance": exampleInstance}
 	ofProber := mergeLabels(first, map[string]string{"job": f.options.job()})
 	counter := s.options.Counters[s.name]
-	token := map[string]string{"fixture": exampleToken}
+	token := map[string]string{"caller": exampleToken}
 	inconclusive := func(at ...map[string]string) func(c *scenario) {
 		return func(c *scenario) {
 			for _, s := range f.systems {

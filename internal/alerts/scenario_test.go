@@ -129,8 +129,8 @@ func (c *scenario) addMeasures(o Options, j probe.Job, id map[string]string) {
 		}
 	}
 	if o.exports(j, tokenExpiry) {
-		c.add(tokenExpiry, constant((30 * 24 * time.Hour).Seconds()), id, map[string]string{"fixture": exampleToken})
-		c.add(tokenExpiry, constant(0), id, map[string]string{"fixture": "expired"})
+		c.add(tokenExpiry, constant((30 * 24 * time.Hour).Seconds()), id, map[string]string{"caller": exampleToken})
+		c.add(tokenExpiry, constant(0), id, map[string]string{"caller": "expired"})
 	}
 	if expectsDenial(j) {
 		c.add("probe_http_status_code", constant(401), id, map[string]string{"check": "status"})

@@ -23,7 +23,7 @@ type storedToken struct {
 var storedTokenExpiryGauge = &probe.Measure{
 	Name:   "probe_stored_token_expiry_timestamp_seconds",
 	Help:   "When the token stored for a caller expires, by its own exp.",
-	Labels: []string{"fixture"},
+	Labels: []string{"caller"},
 }
 
 // storedTokenLeeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
