@@ -46,27 +46,27 @@ probes:
   - {name: wrong-secret, type: token, issuer: ISSUER, client_id: "BASIC", client_secret: {file: WRONG}, audience: RESOURCE}
   - {name: wrong-issuer, type: token, issuer: ISSUER/, client_id: "BASIC", client_secret: {file: RIGHT}, audience: RESOURCE}
   - {name: keys, type: jwks, urls: [ISSUER/jwks, LAGGING], algs: [RS256],
-     fresh: {token_url: ISSUER/token, client_id: "BASIC", client_secret: {file: RIGHT}, params: {resource: RESOURCE}}}
+     issuance: {token_url: ISSUER/token, client_id: "BASIC", client_secret: {file: RIGHT}, params: {resource: RESOURCE}}}
 `))
 	const (
 		discovery = "discovery pass(ok): the issuer names itself and its endpoints"
 		issuance  = "issuance pass(ok): a token was issued"
 		verifies  = "pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)"
-		claims    = "claims pass(ok): iss and aud as wanted, valid for 5m0s"
+		claims    = "claims pass(ok): iss and aud as expected, valid for 5m0s"
 		times     = "times pass(ok): *"
-		refusal   = "wrong_secret pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
+		refusal   = "wrong_secret pass(ok): a wrong client_secret is rejected (401 invalid_client), the right one was accepted"
 	)
 	want := map[string][]string{
 		"basic": {issuance, discovery, "signature " + verifies, claims, times, "keysets@" + issuer + "/jwks " + verifies, "keysets@" + lagging.URL + " " + verifies,
 			refusal, "latency pass(ok): *"},
 		"post":   {issuance, discovery, "signature " + verifies, claims, times, refusal},
-		"opaque": {issuance, discovery, refusal, "revocation pass(ok): the revoked token was refused after *"},
+		"opaque": {issuance, discovery, refusal, "revocation pass(ok): the revoked token was rejected after *"},
 		// JWTs are only verified by their audience, so the provider is right to say that it cannot revoke them.
-		"jwt-revoked":    {issuance, discovery, "signature " + verifies, claims, times, "revocation fail(status): the token could not be revoked: wanted 200, got 400 (unsupported_token_type)"},
-		"other-audience": {issuance, discovery, "signature " + verifies, "claims fail(wrong_audience): wanted aud to hold https://other.test, it does not", times},
-		"other-resource": {"issuance inconclusive(credential): wanted a token, got 400 (invalid_target): the issuer does not accept what the probe is configured with", discovery},
-		"wrong-secret":   {"issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovery},
-		"wrong-issuer":   {"issuance inconclusive(control_failed): *", "discovery fail(wrong_issuer): wanted the issuer to name itself " + issuer + "/, exactly; it names another"},
+		"jwt-revoked":    {issuance, discovery, "signature " + verifies, claims, times, "revocation fail(status): the token could not be revoked: expected 200, got 400 (unsupported_token_type)"},
+		"other-audience": {issuance, discovery, "signature " + verifies, "claims fail(wrong_audience): expected aud to contain https://other.test, got none or others", times},
+		"other-resource": {"issuance inconclusive(credential): expected a token, got 400 (invalid_target): the issuer does not accept what the probe is configured with", discovery},
+		"wrong-secret":   {"issuance inconclusive(credential): expected a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovery},
+		"wrong-issuer":   {"issuance inconclusive(control_failed): *", "discovery fail(wrong_issuer): expected the issuer to name itself exactly " + issuer + "/, got another name"},
 	}
 	own, copied := "@"+issuer+"/jwks ", "@"+lagging.URL+" "
 	want["keys"] = []string{
@@ -83,8 +83,8 @@ probes:
 	}
 	<-provider.Ended()
 	startOIDC(t, port, issuer, secret)
-	want["basic"][6] = "keysets@" + lagging.URL + " fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it"
-	want["keys"][3] = "kid" + copied + "fail(replica_missing_kid): wanted the kid of a fresh token, it is not in the set; 1 of 2 verifiers lack it"
+	want["basic"][6] = "keysets@" + lagging.URL + " fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: verifiers reject it"
+	want["keys"][3] = "kid" + copied + "fail(replica_missing_kid): expected the kid of a fresh token, got a set without it; 1 of 2 verifiers lack it"
 	want["keys"][4] = "signing pass(ok): a fresh token verifies with the published key that has its kid (RS256), at 1 of 2 verifiers"
 	want["keys"][5] = "agreement inconclusive(settling): the verifiers do not have the same keys, for 1 run (0s): " + issuer + "/jwks lacks 1; that may still be spreading"
 	compareChecks(t, "after the rotation", onceChecks(t, config), want)

@@ -49,18 +49,18 @@ func (run *runState) checkRevoked(r *probe.Result, v *keySetSnapshot) {
 	renamed := run.history.renamed(v.set, run.revoked.list)
 	switch {
 	case len(still) > 0 && v.cached != "" && run.history.revokedFor(still, run.now) <= run.tokenLifetime(v)+v.stale:
-		r.Inconclusive(check, probe.StaleOrCached, "wanted no %s, a copy out of a cache (%s) has it; the copy may be older than the revocation",
+		r.Inconclusive(check, probe.StaleOrCached, "expected no %s, got it in a cached copy (%s), which may be older than the revocation",
 			quotedAll(still), v.cached)
 	case len(still) > 0:
-		r.Fail(check, reasonRevoked, "wanted no %s, it is still published: tokens that it signs are accepted", quotedAll(still))
+		r.Fail(check, reasonRevoked, "expected no %s, got it still published: tokens signed with it are accepted", quotedAll(still))
 	case renamed != "" && v.cached == "":
-		r.Fail(check, reasonRevoked, "the key of %s is still published, under another kid: tokens that it signs are accepted", quoted(renamed))
+		r.Fail(check, reasonRevoked, "the key of %s is still published, under another kid: tokens signed with it are accepted", quoted(renamed))
 	case v.set == nil:
-		r.Inconclusive(check, probe.ControlFailed, "whether the revoked keys are gone cannot be told, since the key set could not be read")
+		r.Inconclusive(check, probe.ControlFailed, "the key set could not be read, so the revoked keys may still be published")
 	case v.cached != "":
-		r.Inconclusive(check, probe.StaleOrCached, "not in a copy out of a cache (%s), which does not prove that they are gone", v.cached)
+		r.Inconclusive(check, probe.StaleOrCached, "not in a cached copy (%s), which does not prove that they are gone", v.cached)
 	case v.problems()[jwk.Malformed] > 0:
-		r.Inconclusive(check, probe.ControlFailed, "not among the keys that can be read, but the ids of some cannot")
+		r.Inconclusive(check, probe.ControlFailed, "not among the readable keys, but the ids of some keys cannot be read")
 	default:
 		r.Pass(check, "%s not in the set", quotedAll(run.revoked.list))
 	}
@@ -91,11 +91,11 @@ func (run *runState) checkPresent(r *probe.Result, v *keySetSnapshot) {
 		}
 		switch having, sure := run.coverage(kid); {
 		case having > 0:
-			r.Fail(check, reasonReplicaMissing, "wanted %s, it is not in the set; %d of %d verifiers lack it", run.describeKidShort(kid), sure-having, sure)
+			r.Fail(check, reasonReplicaMissing, "expected %s, got a set without it; %d of %d verifiers lack it", run.describeKidShort(kid), sure-having, sure)
 		case sure > 1:
-			r.Fail(check, reasonMissing, "wanted %s, it is not in the set, nor in that of any other verifier", run.describeKidShort(kid))
+			r.Fail(check, reasonMissing, "expected %s, got a set without it, like every other verifier", run.describeKidShort(kid))
 		default:
-			r.Fail(check, reasonMissing, "wanted %s, it is not in the set", run.describeKidShort(kid))
+			r.Fail(check, reasonMissing, "expected %s, got a set without it", run.describeKidShort(kid))
 		}
 		return
 	}
@@ -120,7 +120,7 @@ func (run *runState) expectedKids() []string {
 	return wanted
 }
 
-// describeKidShort is how a wanted kid is spoken of: shown only if the configuration names it.
+// describeKidShort is how an expected kid is spoken of: shown only if the configuration names it.
 func (run *runState) describeKidShort(kid string) string {
 	if slices.Contains(run.kids.list, kid) {
 		return "the kid " + quoted(kid)
@@ -140,15 +140,15 @@ func shortList(run *runState, kids []string) string {
 func (run *runState) checkUsable(v *keySetSnapshot, kid string) (probe.Reason, string) {
 	switch run.unfit(v, kid) {
 	case jwk.Private:
-		return probe.ControlFailed, "stands there with private material, and is not read"
+		return probe.ControlFailed, "is published with private material, so it is not used"
 	case jwk.Malformed, jwk.Unknown, jwk.Unreadable:
-		return reasonBadKey, "stands there, but its key cannot be read by any verifier"
+		return reasonBadKey, "is published, but no verifier can read its key"
 	case jwk.Unfit:
-		return reasonAlgorithm, "stands there, but its use, key_ops or alg say that it verifies no signature"
+		return reasonAlgorithm, "is published, but its use, key_ops or alg exclude verifying signatures"
 	}
 	for _, k := range v.set.Find(kid) {
 		if k.Problem == "" && len(run.Algs) > 0 && !allows(&k, run.Algs) {
-			return reasonAlgorithm, "stands there, but its key is not for " + strings.Join(run.Algs, " or ")
+			return reasonAlgorithm, "is published, but its key is not for " + strings.Join(run.Algs, " or ")
 		}
 	}
 	return probe.OK, ""
@@ -179,7 +179,7 @@ func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 	default:
 		detail := fmt.Sprintf("%s, of which %d to verify signatures", text.Count(len(v.set), "key"), verifying)
 		if same > 0 {
-			detail += fmt.Sprintf("; %d stand there twice", same)
+			detail += fmt.Sprintf("; %d are listed twice", same)
 		}
 		r.Pass(check, "%s", detail)
 	}
@@ -219,7 +219,7 @@ func (run *runState) checkStrength(r *probe.Result, v *keySetSnapshot) {
 		if k.Bits < 2048 {
 			size = fmt.Sprintf(" of %d bits", k.Bits)
 		}
-		r.Fail("strength", reasonWeak, "%s is for a weak %s key%s: wanted 2048 bits, an odd modulus and a sound exponent (RFC 7518, section 3.3)",
+		r.Fail("strength", reasonWeak, "%s has a weak %s key%s: expected 2048 bits, an odd modulus and a sound exponent (RFC 7518, section 3.3)",
 			run.describeKid(k.ID), cmp.Or(k.Type, "public"), size)
 	case v.authoritative():
 		r.Pass("strength", "no weak key")
@@ -251,19 +251,19 @@ func (run *runState) checkCache(r *probe.Result, v *keySetSnapshot) {
 		r.Fail("cache", reasonCache, "may be kept for %s, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
 			probe.Duration(v.maxAge), run.Grace)
 	case v.maxAgeGiven && v.maxAge+v.stale > run.Grace.D():
-		r.Fail("cache", reasonCache, "may be kept for %s and given away stale for %s more, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
+		r.Fail("cache", reasonCache, "may be kept for %s and served stale for %s more, and the grace is %s: verifiers miss a whole rotation, or trust a key that is gone",
 			probe.Duration(v.maxAge), probe.Duration(v.stale), run.Grace)
 	case v.maxAgeGiven:
 		r.Pass("cache", "may be kept for %s, within the grace of %s", probe.Duration(v.maxAge), run.Grace)
 	case life > run.Grace.D():
-		r.Inconclusive("cache", probe.ControlFailed, "does not say how long it may be kept; say under cache_ttl how long verifiers do, if it is less than %s",
+		r.Inconclusive("cache", probe.ControlFailed, "does not say how long it may be kept; set cache_ttl to how long verifiers keep it, if that is less than %s",
 			probe.Duration(life))
 	default:
-		r.Pass("cache", "does not say how long it may be kept; taken to be %s, within the grace of %s", probe.Duration(life), run.Grace)
+		r.Pass("cache", "does not say how long it may be kept; assumed to be %s, within the grace of %s", probe.Duration(life), run.Grace)
 	}
 }
 
-// checkReplicas notes whether there are as many replicas as wanted, with a key set each. One whose set could not be read for
+// checkReplicas notes whether there are as many replicas as expected, with a key set each. One whose set could not be read for
 // the prober's own sake may have one.
 func (run *runState) checkReplicas() {
 	found, read, untold := map[string]int{}, map[string]int{}, map[string]int{}
@@ -286,12 +286,12 @@ func (run *runState) checkReplicas() {
 	run.r.Each(names, func(i int, r *probe.Result) {
 		name := names[i]
 		want := run.Verifiers[name].Replicas.Want
-		detail := fmt.Sprintf("wanted %s, found %d, of which %d with a key set", text.Count(want, "replica"), found[name], read[name])
+		detail := fmt.Sprintf("expected %s, found %d, of which %d with a key set", text.Count(want, "replica"), found[name], read[name])
 		switch {
 		case read[name] >= want:
 			r.Pass("replicas", "%s", detail)
 		case read[name]+untold[name] >= want:
-			r.Inconclusive("replicas", probe.ControlFailed, "%s; of %d nobody can tell", detail, untold[name])
+			r.Inconclusive("replicas", probe.ControlFailed, "%s; %d inconclusive", detail, untold[name])
 		default:
 			r.Fail("replicas", probe.Replicas, "%s", detail)
 		}

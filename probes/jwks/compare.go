@@ -114,9 +114,9 @@ func (run *runState) checkAgreement(c keyInventory, l observed) {
 				first = kid
 			}
 		}
-		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are refused at random", run.describeKid(first), len(c.keys[first]), run.holders(first))
+		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are rejected at random", run.describeKid(first), len(c.keys[first]), run.holders(first))
 	case l.reused != "":
-		r.Fail(check, reasonReused, "%s stands for another key than %s ago: who has the old one in a cache refuses its tokens; a new key needs a new kid",
+		r.Fail(check, reasonReused, "%s stands for another key than %s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid",
 			run.describeKid(l.reused), l.reusedFor.Round(time.Second))
 	case len(c.lacking) > 0 && l.settling:
 		r.Inconclusive(check, probe.Settling, "the verifiers do not have the same keys, for %s: %s; that may still be spreading", l.apart, joinShort(c.lacking))

@@ -113,15 +113,15 @@ func (v *keySetSnapshot) fail(a *httpx.Answer, credential bool) bool {
 	case a.Reason != probe.OK:
 		return say(a.Reason, "%s", a.Detail)
 	case a.Status == 304:
-		return say(probe.StaleOrCached, "wanted a key set, got 304 for a request that has no copy of it")
+		return say(probe.StaleOrCached, "expected a key set, got 304 for a request that has no copy of it")
 	case a.Status == 429:
-		return say(probe.RateLimited, "wanted a key set, got 429: the target limits the rate of the prober's requests")
+		return say(probe.RateLimited, "expected a key set, got 429: the target limits the rate of the prober's requests")
 	case (a.Status == 401 || a.Status == 403) && credential:
-		return say(probe.Credential, "wanted a key set, got %d: the target does not accept the probe's credential", a.Status)
+		return say(probe.Credential, "expected a key set, got %d: the target does not accept the probe's credential", a.Status)
 	case a.Redirected():
-		return say(probe.Redirect, "wanted a key set, got %d, which sends elsewhere; redirects are never followed", a.Status)
+		return say(probe.Redirect, "expected a key set, got %d: redirects are not followed", a.Status)
 	case !httpx.Success.Contains(a.Status):
-		return say(probe.Status, "wanted a key set, got %d", a.Status)
+		return say(probe.Status, "expected a key set, got %d", a.Status)
 	}
 	return true
 }
@@ -132,11 +132,11 @@ func notParsed(err error) (probe.Reason, string) {
 	case err == nil:
 		return probe.OK, ""
 	case errors.Is(err, jwk.ErrEmpty):
-		return reasonEmpty, "wanted a key set, got one without a key: nobody can verify any token by it"
+		return reasonEmpty, "expected a key set, got one without keys, so no token can be verified with it"
 	case errors.Is(err, jwk.ErrMany):
-		return probe.TooLarge, fmt.Sprintf("wanted a key set of at most %d keys, got more", jwk.MaxKeys)
+		return probe.TooLarge, fmt.Sprintf("expected a key set of at most %d keys, got more", jwk.MaxKeys)
 	}
-	return probe.Schema, "wanted a key set: " + err.Error()
+	return probe.Schema, "expected a key set: " + err.Error()
 }
 
 // bundle reads the keys of a verifier that has no endpoint.
@@ -151,7 +151,7 @@ func (v *Verifier) bundle() (jwk.Set, probe.Reason, string) {
 	}
 	set, err := jwk.ParsePEM([]byte(text), ids.list)
 	if err != nil {
-		return nil, probe.Schema, "wanted a bundle of public keys in PEM: " + err.Error()
+		return nil, probe.Schema, "expected a bundle of public keys in PEM: " + err.Error()
 	}
 	return set, probe.OK, ""
 }

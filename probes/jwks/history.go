@@ -263,7 +263,7 @@ func (run *runState) checkRotation(l observed) {
 	}
 	for _, k := range l.missing {
 		if ago := run.now.Sub(k.signed); ago < grace {
-			run.r.Fail(check, reasonShort, "a key that signed %s ago is not at every verifier, wanted it there for %s: its tokens are refused for up to %s more",
+			run.r.Fail(check, reasonShort, "a key that signed %s ago is not at every verifier, expected it there for %s: its tokens are rejected for up to %s more",
 				ago.Round(time.Second), probe.Duration(grace), (grace - ago).Round(time.Second))
 			return
 		}
@@ -276,9 +276,9 @@ func (run *runState) checkRotation(l observed) {
 	k := l.signer
 	switch {
 	case !k.lacked.IsZero() && run.now.Sub(k.lacked) < wanted:
-		run.r.Fail(check, reasonLate, "the key that signs is published for no more than %s, wanted %s before it signs: who has an older set in a cache refuses its tokens",
+		run.r.Fail(check, reasonLate, "the key that signs has been published for no more than %s, expected %s before it signs: verifiers with an older set in a cache reject its tokens",
 			run.now.Sub(k.lacked).Round(time.Second), probe.Duration(wanted))
 	case !k.since.IsZero() && run.now.Sub(k.since) >= wanted:
-		run.r.Pass(check, "the key that signs is published for at least %s, longer than any copy of a set is kept", run.now.Sub(k.since).Round(time.Second))
+		run.r.Pass(check, "the key that signs has been published for at least %s, longer than any copy of a set is kept", run.now.Sub(k.since).Round(time.Second))
 	}
 }

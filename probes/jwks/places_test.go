@@ -43,13 +43,13 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 
 	r := probetest.Run(t, Kind(), of(replicas.Replicas{DNS: "proxy.test:" + port, Want: 3}))
 	if got, want := probetest.NotPassed(r), "fail\n"+
-		"kid@"+at("4")+` fail(replica_missing_kid): wanted the kid "k1", it is not in the set; 1 of 3 verifiers lack it`; got != want {
+		"kid@"+at("4")+` fail(replica_missing_kid): expected the kid "k1", got a set without it; 1 of 3 verifiers lack it`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if got := stateOf(t, r); got != "replica_missing_kid" {
 		t.Errorf("the state is %s", got)
 	}
-	if !strings.Contains(probetest.Lines(r), "replicas@proxy pass(ok): wanted 3 replicas, found 3, of which 3 with a key set") {
+	if !strings.Contains(probetest.Lines(r), "replicas@proxy pass(ok): expected 3 replicas, found 3, of which 3 with a key set") {
 		t.Errorf("got\n%s", probetest.Lines(r))
 	}
 
@@ -57,11 +57,11 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 		replicas replicas.Replicas
 		want     string
 	}{
-		"fewer than wanted": {replicas.Replicas{DNS: "two.test:" + port, Want: 3}, "fail\nreplicas@proxy fail(replicas): wanted 3 replicas, found 2, of which 2 with a key set"},
+		"fewer than expected": {replicas.Replicas{DNS: "two.test:" + port, Want: 3}, "fail\nreplicas@proxy fail(replicas): expected 3 replicas, found 2, of which 2 with a key set"},
 		"one does not answer": {replicas.Replicas{Static: []string{"127.0.0.2:" + port, "127.0.0.5:" + port}, Want: 2}, "fail\n" +
 			"agreement inconclusive(control_failed): only 1 of 2 verifiers could be compared\n" +
 			"keyset@" + at("5") + " fail(refused): nobody listens there\n" +
-			"replicas@proxy fail(replicas): wanted 2 replicas, found 2, of which 1 with a key set"},
+			"replicas@proxy fail(replicas): expected 2 replicas, found 2, of which 1 with a key set"},
 		"all well": {replicas.Replicas{DNS: "two.test:" + port, Want: 2}, "pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,11 +100,11 @@ func TestJWKSOfABundle(t *testing.T) {
 	}{
 		"in order":                 {both, []string{"k1", "k2"}, []string{"pass"}},
 		"on one line":              {strings.ReplaceAll(both, "\n", `\n`), []string{"k1", "k2"}, []string{"pass"}},
-		"in the wrong order":       {both, []string{"k2", "k1"}, []string{"fail", `agreement fail(kid_conflict): the kid "k1" stands for 2 different keys (one at URL, one at worker): tokens are refused at random`}},
-		"without the current one":  {bundleOf(t, k2), []string{"k2"}, []string{"fail", `kid@worker fail(replica_missing_kid): wanted the kid "k1", *`}},
-		"one named, two there":     {both, []string{"k1"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): wanted a bundle of public keys in PEM: 1 keys are named and the bundle holds 2"}},
-		"cut off":                  {both[:len(both)-40], []string{"k1", "k2"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): wanted a bundle of public keys in PEM: something other than PEM blocks in it"}},
-		"no PEM":                   {"k1", []string{"k1", "k2"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): wanted a bundle of public keys in PEM: no PEM block in it"}},
+		"in the wrong order":       {both, []string{"k2", "k1"}, []string{"fail", `agreement fail(kid_conflict): the kid "k1" stands for 2 different keys (one at URL, one at worker): tokens are rejected at random`}},
+		"without the current one":  {bundleOf(t, k2), []string{"k2"}, []string{"fail", `kid@worker fail(replica_missing_kid): expected the kid "k1", *`}},
+		"one named, two there":     {both, []string{"k1"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): expected a bundle of public keys in PEM: 1 keys are named and the bundle holds 2"}},
+		"cut off":                  {both[:len(both)-40], []string{"k1", "k2"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): expected a bundle of public keys in PEM: something other than PEM blocks in it"}},
+		"no PEM":                   {"k1", []string{"k1", "k2"}, []string{"fail", "agreement inconclusive(control_failed): *", "keyset@worker fail(schema): expected a bundle of public keys in PEM: no PEM block in it"}},
 		"with a private key in it": {private + bundleOf(t, k2), []string{"k1", "k2"}, []string{"fail", "private@worker fail(private_key_published): 1 of 2 keys hold*", `kid@worker inconclusive(control_failed): *`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 	}
 	t.Setenv(name, k2.KeyID)
 	r = probetest.Run(t, Kind(), p)
-	if got, want := probetest.NotPassed(r), "fail\nkid@"+url+`/jwks fail(kid_missing): wanted the kid "key-of-december", it is not in the set`; got != want {
+	if got, want := probetest.NotPassed(r), "fail\nkid@"+url+`/jwks fail(kid_missing): expected the kid "key-of-december", got a set without it`; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if sampled(r, kidPresentGauge, url+"/jwks", "key-of-december") != 0 || stateOf(t, r) != "kid_missing" {

@@ -30,9 +30,9 @@ func TestJWKSReplicasThatCannotBeTold(t *testing.T) {
 		want    string
 	}{
 		"limited": {[]string{good, limited}, probe.Inconclusive,
-			"replicas@proxy inconclusive(control_failed): wanted 2 replicas, found 2, of which 1 with a key set; of 1 nobody can tell\n"},
-		"limited, and one to spare": {[]string{good, at(200), limited}, probe.Inconclusive, "replicas@proxy pass(ok): wanted 2 replicas, found 3, of which 2 with a key set\n"},
-		"limited and broken":        {[]string{limited, broken}, probe.Fail, "replicas@proxy fail(replicas): wanted 2 replicas, found 2, of which 0 with a key set\n"},
+			"replicas@proxy inconclusive(control_failed): expected 2 replicas, found 2, of which 1 with a key set; 1 inconclusive\n"},
+		"limited, and one to spare": {[]string{good, at(200), limited}, probe.Inconclusive, "replicas@proxy pass(ok): expected 2 replicas, found 3, of which 2 with a key set\n"},
+		"limited and broken":        {[]string{limited, broken}, probe.Fail, "replicas@proxy fail(replicas): expected 2 replicas, found 2, of which 0 with a key set\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := jwks(nil, "k1")
@@ -66,7 +66,7 @@ func TestJWKSOfATokenThatIsNotFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	const open = "inconclusive\nsigning inconclusive(control_failed): the token verifies, but it "
-	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, open+"was issued ") || !strings.HasSuffix(got, " before it was asked for, by its iat: it does not tell which key signs now") {
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, open+"was issued ") || !strings.HasSuffix(got, " before it was asked for, by its iat: it does not show which key signs now") {
 		t.Errorf("an old token: got\n%s", got)
 	}
 	if token, err = jwt.Signed(signer).Claims(map[string]any{"exp": 4102444800}).Serialize(); err != nil {
@@ -75,7 +75,7 @@ func TestJWKSOfATokenThatIsNotFresh(t *testing.T) {
 	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != "pass" {
 		t.Errorf("a new token without iat: got\n%s", got)
 	}
-	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != open+"is that of the run before: it does not tell which key signs now" {
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != open+"is the same as in the previous run: it does not show which key signs now" {
 		t.Errorf("the same token again: got\n%s", got)
 	}
 }
@@ -93,8 +93,8 @@ func TestJWKSKnowsARevokedKeyByWhatItIs(t *testing.T) {
 	p := jwks([]string{url + "/"}, "k1")
 	p.Revoked, p.AllowCached = literals("k0"), true
 	for _, step := range []struct{ set, want string }{
-		{keysetOf(t, k1, stolen), "fail\nrevoked@URL fail(revoked_kid_present): wanted no \"k0\", it is still published: tokens that it signs are accepted"},
-		{keysetOf(t, k1, renamed), "fail\nrevoked@URL fail(revoked_kid_present): the key of \"k0\" is still published, under another kid: tokens that it signs are accepted"},
+		{keysetOf(t, k1, stolen), "fail\nrevoked@URL fail(revoked_kid_present): expected no \"k0\", got it still published: tokens signed with it are accepted"},
+		{keysetOf(t, k1, renamed), "fail\nrevoked@URL fail(revoked_kid_present): the key of \"k0\" is still published, under another kid: tokens signed with it are accepted"},
 		{keysetOf(t, k1), "pass"},
 	} {
 		set = step.set

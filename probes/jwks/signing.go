@@ -63,7 +63,7 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) issuedToken {
 	age := asked.Sub(token.IssuedAt)
 	switch {
 	case p.history.sameToken(g.Token):
-		f.stale = "is that of the run before"
+		f.stale = "is the same as in the previous run"
 	case !token.IssuedAt.IsZero() && age > max(p.Leeway.D(), oldestFresh):
 		f.stale = fmt.Sprintf("was issued %s before it was asked for, by its iat", age.Round(time.Second))
 	}
@@ -83,7 +83,7 @@ func (run *runState) checkSigning() {
 		run.r.Note("signing", f.Outcome)
 		return
 	case f.kid() == "":
-		run.r.Fail("signing", issuance.NoKeyID, "a fresh token names no kid: nobody can tell which key signed it")
+		run.r.Fail("signing", issuance.NoKeyID, "a fresh token names no kid: verifiers cannot know which key signed it")
 		return
 	}
 	having, sure := run.coverage(f.kid())
@@ -96,7 +96,7 @@ func (run *runState) checkSigning() {
 			len(run.snapshots)-sure, len(run.snapshots))
 		return
 	case having == 0:
-		run.r.Fail("signing", issuance.SigningWithUnpublishedKey, "a fresh token is signed with a key that no verifier has: nobody can verify it")
+		run.r.Fail("signing", issuance.SigningWithUnpublishedKey, "a fresh token is signed with a key that no verifier has: verifiers reject it")
 		return
 	}
 	for i := range run.snapshots {
@@ -110,7 +110,7 @@ func (run *runState) checkSigning() {
 		}
 	}
 	if f.stale != "" { // some issuers hand out the same token until it expires
-		run.r.Inconclusive("signing", probe.ControlFailed, "the token verifies, but it %s: it does not tell which key signs now", f.stale)
+		run.r.Inconclusive("signing", probe.ControlFailed, "the token verifies, but it %s: it does not show which key signs now", f.stale)
 		return
 	}
 	run.r.Pass("signing", "a fresh token verifies with the published key that has its kid (%s), at %d of %s",
@@ -124,7 +124,7 @@ func (run *runState) verify(v *keySetSnapshot) (probe.Reason, string) {
 	case err == nil:
 		return probe.OK, ""
 	case errors.Is(err, jwk.ErrSignature):
-		return reasonConflict, "a fresh token does not verify with the key that has its kid: it is another one than signs"
+		return reasonConflict, "a fresh token does not verify with the key that has its kid: another key signs"
 	case errors.Is(err, jwk.ErrKey) && run.unfit(v, run.issued.kid()) != "":
 		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
 	case errors.Is(err, jwk.ErrKey):

@@ -93,12 +93,12 @@ func TestRotationAsItShouldBe(t *testing.T) {
 	const longer = ", longer than any copy of a set is kept"
 	x.want("rotation", x.at(0, &k1, one, one), "") // nobody knows for how long it was there before
 	x.want("rotation", x.at(9*time.Minute, &k1, one, one), "")
-	x.want("rotation", x.at(10*time.Minute, &k1, one, one), "pass(ok): the key that signs is published for at least 10m0s"+longer)
-	x.want("rotation", x.at(20*time.Minute, &k1, two, two), "pass(ok): the key that signs is published for at least 20m0s"+longer)
-	x.want("rotation", x.at(29*time.Minute, &k1, two, two), "pass(ok): the key that signs is published for at least 29m0s"+longer)
-	x.want("rotation", x.at(30*time.Minute, &k2, two, two), "pass(ok): the key that signs is published for at least 10m0s"+longer)
-	x.want("rotation", x.at(34*time.Minute, &k2, two, two), "pass(ok): the key that signs is published for at least 14m0s"+longer)
-	x.want("rotation", x.at(36*time.Minute, &k2, next, next), "pass(ok): the key that signs is published for at least 16m0s"+longer)
+	x.want("rotation", x.at(10*time.Minute, &k1, one, one), "pass(ok): the key that signs has been published for at least 10m0s"+longer)
+	x.want("rotation", x.at(20*time.Minute, &k1, two, two), "pass(ok): the key that signs has been published for at least 20m0s"+longer)
+	x.want("rotation", x.at(29*time.Minute, &k1, two, two), "pass(ok): the key that signs has been published for at least 29m0s"+longer)
+	x.want("rotation", x.at(30*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 10m0s"+longer)
+	x.want("rotation", x.at(34*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 14m0s"+longer)
+	x.want("rotation", x.at(36*time.Minute, &k2, next, next), "pass(ok): the key that signs has been published for at least 16m0s"+longer)
 	if r := x.at(37*time.Minute, &k2, next, next); r.Verdict() != probe.Pass {
 		t.Errorf("a rotation as it should be ends as\n%s", probetest.Lines(r))
 	}
@@ -109,15 +109,15 @@ func TestRotationThatSignsTooEarly(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	one, two := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}
 	late := func(lead string) string {
-		return "fail(published_too_late): the key that signs is published for no more than " + lead +
-			", wanted 10m before it signs: who has an older set in a cache refuses its tokens"
+		return "fail(published_too_late): the key that signs has been published for no more than " + lead +
+			", expected 10m before it signs: verifiers with an older set in a cache reject its tokens"
 	}
 	x.at(0, &k1, one, one)
 	x.at(time.Minute, &k1, two, two)
 	x.want("rotation", x.at(time.Minute+10*time.Second, &k2, two, two), late("1m10s")) // published at any time in the minute before it was seen
 	x.want("rotation", x.at(9*time.Minute, &k2, two, two), late("9m0s"))
 	x.want("rotation", x.at(10*time.Minute+30*time.Second, &k2, two, two), "") // perhaps long enough, perhaps not
-	x.want("rotation", x.at(11*time.Minute, &k2, two, two), "pass(ok): the key that signs is published for at least 10m0s, longer than any copy of a set is kept")
+	x.want("rotation", x.at(11*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 10m0s, longer than any copy of a set is kept")
 }
 
 // TestRotationCountsFromTheLastVerifier: a key is not published before all have it.
@@ -129,7 +129,7 @@ func TestRotationCountsFromTheLastVerifier(t *testing.T) {
 	x.at(time.Minute, &k1, two, one)
 	x.at(14*time.Minute, &k1, two, one)
 	x.at(15*time.Minute, &k1, two, two)
-	x.want("rotation", x.at(16*time.Minute, &k2, two, two), "fail(published_too_late): the key that signs is published for no more than 2m0s, wanted 10m before it signs: who has an older set in a cache refuses its tokens")
+	x.want("rotation", x.at(16*time.Minute, &k2, two, two), "fail(published_too_late): the key that signs has been published for no more than 2m0s, expected 10m before it signs: verifiers with an older set in a cache reject its tokens")
 }
 
 func TestRotationThatEndsTooEarly(t *testing.T) {
@@ -137,23 +137,23 @@ func TestRotationThatEndsTooEarly(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	two, next := []jose.JSONWebKey{k1, k2}, []jose.JSONWebKey{k2}
 	short := func(ago, more string) string {
-		return "fail(grace_too_short): a key that signed " + ago + " ago is not at every verifier, wanted it there for 6m: its tokens are refused for up to " + more + " more"
+		return "fail(grace_too_short): a key that signed " + ago + " ago is not at every verifier, expected it there for 6m: its tokens are rejected for up to " + more + " more"
 	}
 	x.at(0, &k1, two, two)
 	x.at(20*time.Minute, &k1, two, two)
 	x.at(21*time.Minute, &k2, two, two)
 	x.want("rotation", x.at(24*time.Minute, &k2, next, two), short("4m0s", "2m0s"))
 	x.want("rotation", x.at(25*time.Minute, nil, next, next), short("5m0s", "1m0s"))
-	x.want("rotation", x.at(26*time.Minute, &k2, next, next), "pass(ok): the key that signs is published for at least 26m0s, longer than any copy of a set is kept")
+	x.want("rotation", x.at(26*time.Minute, &k2, next, next), "pass(ok): the key that signs has been published for at least 26m0s, longer than any copy of a set is kept")
 
 	x = newRota(t, func(p *Probe) { p.Grace = probe.Duration(time.Hour) })
 	x.at(0, &k1, two, two)
-	x.want("rotation", x.at(50*time.Minute, &k2, next, next), "fail(grace_too_short): a key that signed 50m0s ago is not at every verifier, wanted it there for 1h: its tokens are refused for up to 10m0s more")
+	x.want("rotation", x.at(50*time.Minute, &k2, next, next), "fail(grace_too_short): a key that signed 50m0s ago is not at every verifier, expected it there for 1h: its tokens are rejected for up to 10m0s more")
 
 	x = newRota(t, func(p *Probe) { p.Revoked = literals("k1") })
 	x.at(0, &k1, two, two)
 	x.at(20*time.Minute, &k2, two, two)
-	x.want("rotation", x.at(21*time.Minute, &k2, next, next), "pass(ok): the key that signs is published for at least 21m0s, longer than any copy of a set is kept")
+	x.want("rotation", x.at(21*time.Minute, &k2, next, next), "pass(ok): the key that signs has been published for at least 21m0s, longer than any copy of a set is kept")
 
 	x = newRota(t, func(p *Probe) { p.Grace = probe.Duration(5 * time.Minute) })
 	x.want("rotation", x.at(0, &k1, two, two), "fail(grace_too_short): tokens live 5m, and are accepted for 1m more: longer than the grace of 5m, after which their key is gone")
@@ -169,14 +169,14 @@ func TestRotationSaysNothingAfterAGap(t *testing.T) {
 	x.at(time.Minute, &k1, nil, one)
 	x.at(8*time.Minute, &k1, two, nil) // may have had it since the first minute
 	x.want("rotation", x.at(11*time.Minute, &k2, two, two), "")
-	x.want("rotation", x.at(21*time.Minute, &k2, two, two), "pass(ok): the key that signs is published for at least 10m0s, longer than any copy of a set is kept")
+	x.want("rotation", x.at(21*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 10m0s, longer than any copy of a set is kept")
 }
 
 func TestAKidStandsForOneKeyForEver(t *testing.T) {
 	x := newRota(t, func(p *Probe) { p.Kids = literals("k1") })
 	k1, again, k2, other := newJWK(t, "k1", "ES256"), newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256"), newJWK(t, "k2", "ES256")
 	old, now := []jose.JSONWebKey{k1, k2}, []jose.JSONWebKey{again, k2}
-	const reused = `fail(kid_reused): the kid "k1" stands for another key than %s ago: who has the old one in a cache refuses its tokens; a new key needs a new kid`
+	const reused = `fail(kid_reused): the kid "k1" stands for another key than %s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid`
 	x.want("agreement", x.at(0, nil, old, old), "pass(ok): all 2 have the same keys under the same kids")
 	x.want("agreement", x.at(time.Minute, nil, now, now), strings.Replace(reused, "%s", "0s", 1))
 	x.want("agreement", x.at(6*time.Minute, nil, now, now), strings.Replace(reused, "%s", "5m0s", 1))
@@ -186,7 +186,7 @@ func TestAKidStandsForOneKeyForEver(t *testing.T) {
 	x.at(13*time.Minute, nil, gone, gone)
 	back := []jose.JSONWebKey{again, other}
 	x.want("agreement", x.at(14*time.Minute, nil, back, back),
-		"fail(kid_reused): another kid stands for another key than 0s ago: who has the old one in a cache refuses its tokens; a new key needs a new kid")
+		"fail(kid_reused): another kid stands for another key than 0s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid")
 }
 
 func TestDifferencesMaySpread(t *testing.T) {
@@ -253,12 +253,12 @@ func TestJWKSOutOfACache(t *testing.T) {
 		want    []string
 	}{
 		"a copy proves nothing": {"/without", false, "unreachable", []string{"inconclusive",
-			"revoked@URL inconclusive(stale_or_cached): not in a copy out of a cache (Age: 300), which does not prove that they are gone",
+			"revoked@URL inconclusive(stale_or_cached): not in a cached copy (Age: 300), which does not prove that they are gone",
 			"keyset@URL inconclusive(stale_or_cached): the key set may come out of a cache (Age: 300), which proves nothing of its origin"}},
 		"a copy is what relying parties get": {"/without", true, "aligned_unverified", []string{"inconclusive",
-			"revoked@URL inconclusive(stale_or_cached): not in a copy out of a cache (Age: 300), which does not prove that they are gone"}},
+			"revoked@URL inconclusive(stale_or_cached): not in a cached copy (Age: 300), which does not prove that they are gone"}},
 		"a copy may be older than the revocation": {"/with", true, "aligned_unverified", []string{"inconclusive",
-			`revoked@URL inconclusive(stale_or_cached): wanted no "k0", a copy out of a cache (Age: 300) has it; the copy may be older than the revocation`}},
+			`revoked@URL inconclusive(stale_or_cached): expected no "k0", got it in a cached copy (Age: 300), which may be older than the revocation`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := jwks([]string{url + c.path}, "k1")
@@ -280,7 +280,7 @@ func TestJWKSOutOfACache(t *testing.T) {
 		p.Revoked, p.AllowCached = literals("k0"), true
 		probetest.Run(t, Kind(), p)
 		p.history.revoked["k0"] = time.Now().Add(-2 * time.Hour)
-		if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "fail\nrevoked@"+url+`/with fail(revoked_kid_present): wanted no "k0", it is still published`) {
+		if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "fail\nrevoked@"+url+`/with fail(revoked_kid_present): expected no "k0", got it still published`) {
 			t.Errorf("got\n%s", got)
 		}
 	})
@@ -301,11 +301,11 @@ func TestCacheWithinTheGrace(t *testing.T) {
 		"expires":          {map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Expires": "Mon, 02 Jan 2006 18:04:05 GMT"}, 0, "fail(cache_outlives_grace): may be kept for 3h, *"},
 		"expired":          {map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Expires": "Mon, 02 Jan 2006 15:00:00 GMT"}, 0, "pass(ok): may be kept for 0s, " + hour},
 		"not at all":       {map[string]string{"Cache-Control": "max-age=86400, no-cache"}, 0, "pass(ok): may be kept for 0s, " + hour},
-		"stale for a day":  {map[string]string{"Cache-Control": "max-age=60, stale-while-revalidate=86400, stale-if-error=60"}, 0, "fail(cache_outlives_grace): may be kept for 1m and given away stale for 1d more, *"},
+		"stale for a day":  {map[string]string{"Cache-Control": "max-age=60, stale-while-revalidate=86400, stale-if-error=60"}, 0, "fail(cache_outlives_grace): may be kept for 1m and served stale for 1d more, *"},
 		"but for a header": {map[string]string{"Cache-Control": `max-age=86400, no-cache="Set-Cookie"`}, 0, "fail(cache_outlives_grace): may be kept for 1d, *"},
-		"unsaid":           {nil, 0, "pass(ok): does not say how long it may be kept; taken to be 5m, " + hour},
-		"garbled":          {map[string]string{"Cache-Control": "max-age=soon", "Expires": "0"}, 0, "pass(ok): does not say how long it may be kept; taken to be 5m, " + hour},
-		"unsaid, known":    {nil, 30 * time.Minute, "pass(ok): does not say how long it may be kept; taken to be 30m, " + hour},
+		"unsaid":           {nil, 0, "pass(ok): does not say how long it may be kept; assumed to be 5m, " + hour},
+		"garbled":          {map[string]string{"Cache-Control": "max-age=soon", "Expires": "0"}, 0, "pass(ok): does not say how long it may be kept; assumed to be 5m, " + hour},
+		"unsaid, known":    {nil, 30 * time.Minute, "pass(ok): does not say how long it may be kept; assumed to be 30m, " + hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := probetest.Serve(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, q *http.Request) {

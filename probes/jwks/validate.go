@@ -180,7 +180,7 @@ func word(p secret.Public) (string, error) {
 		return "", err
 	}
 	if text == "" || len(text) > 256 || strings.ContainsFunc(text, unicode.IsControl) {
-		return "", fmt.Errorf("wanted an id of one line, up to 256 bytes, from %s", p.Source())
+		return "", fmt.Errorf("expected an id of one line, up to 256 bytes, from %s", p.Source())
 	}
 	return text, nil
 }

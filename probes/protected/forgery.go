@@ -113,7 +113,7 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*s
 	}
 	real := jwk.ReadRaw(token)
 	if real == nil && p.Forgeries.Claims == nil {
-		return &forgerySet{why: probe.Credential, detail: "the valid token is no JWT; write under claims what real ones say"}
+		return &forgerySet{why: probe.Credential, detail: "the valid token is not a JWT; set claims to those of real tokens"}
 	}
 	if real == nil {
 		real = p.Forgeries.synthetic(time.Now())

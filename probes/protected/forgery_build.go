@@ -75,10 +75,10 @@ func (m *forgeryBuilder) make() ([]forgery, error) {
 		all = append(all, m.resigned()...)
 	}
 	add("own_key", "a token signed with another key of the same kid", own.sign(t.Header+"."+t.Payload))
-	add("unknown_kid", "a token whose kid nobody knows", own.sign(encoded(m.head("kid", unknownKid))+"."+t.Payload))
-	add("kid_path", "a token whose kid is the path of an empty file, keyed with nothing", m.keyed(nil, "kid", pathKid))
+	add("unknown_kid", "a token with an unknown kid", own.sign(encoded(m.head("kid", unknownKid))+"."+t.Payload))
+	add("kid_path", "a token whose kid is the path of an empty file, keyed with an empty key", m.keyed(nil, "kid", pathKid))
 	add("kid_sql", "a token whose kid is SQL that answers with a key", m.keyed([]byte(sqlKey), "kid", sqlKid))
-	add("embedded_jwk", "a token that brings its own key along (jwk)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jwk", public))+"."+t.Payload))
+	add("embedded_jwk", "a token with an embedded key (jwk)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jwk", public))+"."+t.Payload))
 	add("wrong_aud", "a token for another audience, signed with another key", m.claiming(own, "aud", "https://prober.invalid"))
 	add("wrong_iss", "a token of another issuer, signed with another key", m.claiming(own, "iss", "https://prober.invalid"))
 	add("future_nbf", "a token that is not valid yet, signed with another key", m.claiming(own, "nbf", json.Number("4102444800"))) // 2100
@@ -88,7 +88,7 @@ func (m *forgeryBuilder) make() ([]forgery, error) {
 		}
 	}
 	// The last one, since a verifier may wait for the host.
-	add("jku", "a token that says where its keys are (jku)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jku", jkuURL))+"."+t.Payload))
+	add("jku", "a token with the URL of its keys (jku)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jku", jkuURL))+"."+t.Payload))
 	return all, nil
 }
 

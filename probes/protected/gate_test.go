@@ -137,7 +137,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// judge returns the code of a refusal; empty if the token is let in.
+// judge returns the code of a refusal; empty if the token is accepted.
 func (g *gate) judge(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -271,7 +271,7 @@ func (g *gate) flawed(parts []string, head, claims map[string]any) bool {
 	return false
 }
 
-// knocker is a probe of the gate with a token for each reason to be refused.
+// knocker is a probe of the gate with a token for each reason to be rejected.
 func (g *gate) knocker() *Probe {
 	for name, change := range map[string]func(c map[string]any){
 		"VALID":     nil,

@@ -26,7 +26,7 @@ func inconclusivef(check string, why probe.Reason, format string, args ...any) c
 	return checkOutcome{check, probe.Inconclusive, why, fmt.Sprintf(format, args...)}
 }
 
-// priority orders what is told: that somebody was let in, what else failed, why nothing is proven, and then the rest.
+// priority orders what is told: that somebody was accepted, what else failed, why nothing is proven, and then the rest.
 func (n checkOutcome) priority() int {
 	switch {
 	case n.reason == probe.AuthBypass:
@@ -76,7 +76,7 @@ func (v *replicaRun) judge() {
 		outcome = outcomeInconclusive
 		v.cases[callerValid] = caseError
 	}
-	strangers := true // are refused
+	strangers := true // are rejected
 	for _, c := range p.order {
 		if c.name == callerValid {
 			v.notes = append(v.notes, admitted, path)
@@ -104,13 +104,13 @@ func (v *replicaRun) judge() {
 	}
 }
 
-// catchAll reports whether the path that nobody serves is answered 501 too: then 501 does not come from the route.
+// catchAll reports whether the nonexistent path is answered 501 too: then 501 does not come from the route.
 func (v *replicaRun) catchAll() bool {
 	want := v.probe.valid.Status
 	return want.Contains(501) && want.Contains(v.answers[checkCatchAll].Status)
 }
 
-// judgeValid tells whether the valid caller was let in, and otherwise what that says of the route.
+// judgeValid tells whether the valid caller was accepted, and otherwise what that says of the route.
 func (v *replicaRun) judgeValid() (checkOutcome, string) {
 	p, a := v.probe, v.answers[callerValid]
 	want := p.valid.Status
@@ -122,27 +122,27 @@ func (v *replicaRun) judgeValid() (checkOutcome, string) {
 	case v.cutOff(a):
 		return timeUp(callerValid), outcomeInconclusive
 	case a.Reason != probe.OK && a.Reason.Verdict == probe.Fail:
-		return outcomef(callerValid, a.Reason, "wanted %s: %s", want, a.Detail), outcomeUpstream
+		return outcomef(callerValid, a.Reason, "expected %s: %s", want, a.Detail), outcomeUpstream
 	case a.Reason != probe.OK:
 		return outcomef(callerValid, a.Reason, "%s", a.Detail), outcomeInconclusive
 	case want.Contains(a.Status):
 		return v.judgeAdmitted(a)
 	case a.Status == 429:
-		return outcomef(callerValid, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", want), outcomeInconclusive
+		return outcomef(callerValid, probe.RateLimited, "expected %s, got 429: the rate of the prober's requests is limited", want), outcomeInconclusive
 	case denies(a.Status):
 		v.cases[callerValid] = caseRejected
-		return outcomef(callerValid, probe.ValidRejected, "wanted %s, got %d: the valid token is refused", want, a.Status), outcomeRejected
+		return outcomef(callerValid, probe.ValidRejected, "expected %s, got %d: the valid token is rejected", want, a.Status), outcomeRejected
 	case a.Status == 404:
-		return outcomef(callerValid, reasonMissing, "wanted %s, got 404: the route is not there", want), outcomeMissing
+		return outcomef(callerValid, reasonMissing, "expected %s, got 404: the route does not exist", want), outcomeMissing
 	case a.Redirected():
-		return outcomef(callerValid, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), outcomeMissing
+		return outcomef(callerValid, probe.Redirect, "expected %s, got %d: redirects are not followed", want, a.Status), outcomeMissing
 	case a.Status >= 500:
-		return outcomef(callerValid, reasonUpstream, "wanted %s, got %d", want, a.Status), outcomeUpstream
+		return outcomef(callerValid, reasonUpstream, "expected %s, got %d", want, a.Status), outcomeUpstream
 	}
-	return outcomef(callerValid, reasonImplemented, "wanted %s, got %d: the route does something else by now; if it should, change the status", want, a.Status), outcomeImplemented
+	return outcomef(callerValid, reasonImplemented, "expected %s, got %d: the route now does something else; if that is intended, change the status", want, a.Status), outcomeImplemented
 }
 
-// judgeAdmitted tells whether an answer of the wanted status is the service's own.
+// judgeAdmitted tells whether an answer of the expected status is the service's own.
 func (v *replicaRun) judgeAdmitted(a *httpx.Answer) (checkOutcome, string) {
 	p := v.probe
 	switch {
@@ -154,7 +154,7 @@ func (v *replicaRun) judgeAdmitted(a *httpx.Answer) (checkOutcome, string) {
 		return inconclusivef(callerValid, probe.ControlFailed, "got %d, and not from the service itself: it lacks the code %s", a.Status, p.valid.Code), outcomeInconclusive
 	}
 	v.cases[callerValid] = caseAsExpected
-	return outcomef(callerValid, probe.OK, "let in: got %d", a.Status), outcomePassed
+	return outcomef(callerValid, probe.OK, "accepted: got %d", a.Status), outcomePassed
 }
 
 // isOwn reports whether an answer is the service's and not that of something in front of it.
@@ -172,22 +172,22 @@ func (p *Probe) foreignReason() string {
 	return "it is an HTML page"
 }
 
-// judgePath tells whether a path that nobody serves is told apart from the route.
+// judgePath tells whether a nonexistent path is answered differently from the route.
 func (v *replicaRun) judgePath(admitted checkOutcome) checkOutcome {
 	a, want := v.answers[checkCatchAll], v.probe.valid.Status
 	switch {
 	case v.catchAll():
-		return outcomef(checkCatchAll, reasonCatchAll, "wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing")
+		return outcomef(checkCatchAll, reasonCatchAll, "expected 404 for a nonexistent path, got 501: something in front of the route answers, so the other answers prove nothing")
 	case a.Reason != probe.OK:
-		return inconclusivef(checkCatchAll, probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "a nonexistent path could not be requested: %s", a.Detail)
 	case want.Contains(a.Status):
-		return inconclusivef(checkCatchAll, probe.ControlFailed, "wanted 404 for a path that nobody serves, got %d as for the route", a.Status)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "expected 404 for a nonexistent path, got %d as for the route", a.Status)
 	case a.Status == 429 || a.Status >= 500:
-		return inconclusivef(checkCatchAll, probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
 	case admitted.verdict != probe.Pass:
-		return inconclusivef(checkCatchAll, probe.ControlFailed, "got %d for a path that nobody serves, and nothing to tell it from: the valid caller was not let in", a.Status)
+		return inconclusivef(checkCatchAll, probe.ControlFailed, "got %d for a nonexistent path, and there is no control: the valid caller was not accepted", a.Status)
 	}
-	return outcomef(checkCatchAll, probe.OK, "a path that nobody serves is told apart (%d)", a.Status)
+	return outcomef(checkCatchAll, probe.OK, "a nonexistent path is answered differently (%d)", a.Status)
 }
 
 // admits reports whether an answer lets somebody in: what the valid caller gets, or any success. An answer that was
@@ -200,12 +200,12 @@ func (v *replicaRun) admits(a *httpx.Answer) bool {
 	return p.valid.Status.Contains(a.Status) && !v.catchAll() && p.isOwn(a)
 }
 
-// judgeCaller tells whether a caller who must be refused was, and as wanted. That somebody was let in needs no
-// control to be wrong; all else needs the valid caller to have been let in at the same replica.
+// judgeCaller tells whether a caller who must be rejected was, and as expected. That somebody was accepted needs no
+// control to be wrong; all else needs the valid caller to have been accepted at the same replica.
 func (v *replicaRun) judgeCaller(c *caller, control bool) checkOutcome {
 	n, outcome := v.judgeRefusal(c, v.answers[c.name])
 	if !control && n.reason != probe.AuthBypass && n.verdict != probe.Inconclusive {
-		n = inconclusivef(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not let in", n.detail)
+		n = inconclusivef(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not accepted", n.detail)
 		outcome = caseError
 	}
 	v.cases[c.name] = outcome
@@ -216,15 +216,15 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 	p, f := v.probe, v.tokens[c.name]
 	switch {
 	case v.admits(a) && f != nil && f.expectedValid:
-		return inconclusivef(c.name, probe.Credential, "let in, and rightly: the token %s", f.unusableBecause), caseError
+		return inconclusivef(c.name, probe.Credential, "accepted, and rightly so: the token %s", f.unusableBecause), caseError
 	case v.admits(a):
-		return outcomef(c.name, probe.AuthBypass, "%s is let in: wanted %s, got %d%s", c.describe(), c.Status, a.Status, v.anyPath(a)), caseAccepted
+		return outcomef(c.name, probe.AuthBypass, "%s is accepted: expected %s, got %d%s", c.describe(), c.Status, a.Status, v.anyPath(a)), caseAccepted
 	case v.cutOff(a):
 		return timeUp(c.name), caseError
 	case a.Reason != probe.OK:
-		return outcomef(c.name, a.Reason, "wanted %s: %s", c.Status, a.Detail), caseError
+		return outcomef(c.name, a.Reason, "expected %s: %s", c.Status, a.Detail), caseError
 	case a.Status == 429:
-		return outcomef(c.name, probe.RateLimited, "wanted %s, got 429: the rate of the prober's requests is limited", c.Status), caseError
+		return outcomef(c.name, probe.RateLimited, "expected %s, got 429: the rate of the prober's requests is limited", c.Status), caseError
 	case f != nil && f.unusableBecause != "":
 		return inconclusivef(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unusableBecause), caseError
 	case !c.Status.Contains(a.Status):
@@ -234,33 +234,33 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 	case c.Code != "" && p.Code.Read(a) != c.Code:
 		return outcomef(c.name, reasonWrongCode, "got %d, with %s in place of the code %s", a.Status, p.describeCode(p.Code.Read(a)), c.Code), caseWrongCode
 	case c.Code != "":
-		return outcomef(c.name, probe.OK, "refused: got %d, %s", a.Status, c.Code), caseAsExpected
+		return outcomef(c.name, probe.OK, "rejected: got %d, %s", a.Status, c.Code), caseAsExpected
 	}
-	return outcomef(c.name, probe.OK, "refused: got %d", a.Status), caseAsExpected
+	return outcomef(c.name, probe.OK, "rejected: got %d", a.Status), caseAsExpected
 }
 
-// anyPath adds to what is said of somebody who was let in that any path is answered so. It may be a page in front of the
+// anyPath adds to what is said of somebody who was accepted that any path is answered so. It may be a page in front of the
 // route, which would still be open to all.
 func (v *replicaRun) anyPath(a *httpx.Answer) string {
 	if v.answers[checkCatchAll].Status == a.Status {
-		return ", as for a path that nobody serves"
+		return ", as for a nonexistent path"
 	}
 	return ""
 }
 
-// judgeOther reads an answer that neither lets in nor refuses as wanted.
+// judgeOther reads an answer that neither lets in nor refuses as expected.
 func (v *replicaRun) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	switch {
 	case denies(a.Status):
-		return outcomef(check, probe.Status, "refused otherwise than wanted: wanted %s, got %d", want, a.Status), caseWrongCode
+		return outcomef(check, probe.Status, "rejected with another status: expected %s, got %d", want, a.Status), caseWrongCode
 	case a.Redirected():
-		return outcomef(check, probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, a.Status), caseError
+		return outcomef(check, probe.Redirect, "expected %s, got %d: redirects are not followed", want, a.Status), caseError
 	case v.probe.valid.Status.Contains(a.Status):
-		return inconclusivef(check, probe.ControlFailed, "wanted %s, got %d, and not from the service itself", want, a.Status), caseError
+		return inconclusivef(check, probe.ControlFailed, "expected %s, got %d, and not from the service itself", want, a.Status), caseError
 	case a.Status >= 500:
-		return outcomef(check, reasonUpstream, "wanted %s, got %d", want, a.Status), caseError
+		return outcomef(check, reasonUpstream, "expected %s, got %d", want, a.Status), caseError
 	}
-	return outcomef(check, probe.Status, "wanted %s, got %d", want, a.Status), caseError
+	return outcomef(check, probe.Status, "expected %s, got %d", want, a.Status), caseError
 }
 
 // describeCode names a code as far as it may be repeated: one that the configuration knows.

@@ -7,7 +7,7 @@ import (
 	"prober/internal/text"
 )
 
-// judgeForged tells whether every forged token was refused, while the untouched one was let in before and after.
+// judgeForged tells whether every forged token was rejected, while the untouched one was accepted before and after.
 func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	held := control && v.stillAdmitted()
 	for i := range v.forged.all {
@@ -38,26 +38,26 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	made := len(v.forged.all)
 	switch {
 	case let != nil:
-		return outcomef(checkForgeries, probe.AuthBypass, "forged tokens are let in (%d of %d): %s", len(let), made, strings.Join(let, "; "))
+		return outcomef(checkForgeries, probe.AuthBypass, "forged tokens are accepted (%d of %d): %s", len(let), made, strings.Join(let, "; "))
 	case made == 0:
 		return inconclusivef(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
 	case !control:
-		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing")
+		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was not accepted, or not by the route, so rejected forged tokens prove nothing")
 	case !held:
-		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing")
+		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing")
 	case trouble.check != "":
 		return trouble
 	case len(v.presented) < made:
 		return inconclusivef(checkForgeries, probe.Timeout, "the time was up after %d of %s", len(v.presented), text.Count(made, "forged token"))
 	case v.forged.why != probe.OK:
-		return inconclusivef(checkForgeries, v.forged.why, "%d forged tokens were refused, but none was keyed with the public key: %s", made, v.forged.detail)
+		return inconclusivef(checkForgeries, v.forged.why, "%d forged tokens were rejected, but none was keyed with the public key: %s", made, v.forged.detail)
 	case !v.forged.keyed:
-		return outcomef(checkForgeries, probe.OK, "%d forged tokens were refused; none was keyed with the public key, for want of keys", made)
+		return outcomef(checkForgeries, probe.OK, "%d forged tokens were rejected; none was keyed with the public key, since no keys are configured", made)
 	}
-	return outcomef(checkForgeries, probe.OK, "%d forged tokens were refused", made)
+	return outcomef(checkForgeries, probe.OK, "%d forged tokens were rejected", made)
 }
 
-// judgeForgery reads what one forged token was answered. The note is empty if it was refused, or let in.
+// judgeForgery reads what one forged token was answered. The note is empty if it was rejected, or let in.
 func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 	want := v.probe.Forgeries.denials()
 	switch a := f.answer; {
@@ -77,7 +77,7 @@ func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 	return checkOutcome{}, caseAsExpected
 }
 
-// stillAdmitted reports whether the untouched token was let in after the forged ones.
+// stillAdmitted reports whether the untouched token was accepted after the forged ones.
 func (v *replicaRun) stillAdmitted() bool {
 	p, a := v.probe, v.after
 	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.isOwn(a) &&

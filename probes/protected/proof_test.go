@@ -28,7 +28,7 @@ func TestProtectedBlamesNobodyForItsOwnTime(t *testing.T) {
 		want    string
 	}{
 		"slow": {600 * time.Millisecond, probe.Inconclusive, "\nsuspended inconclusive(timeout): the run's time was up before this was answered; give the probe a longer timeout\n"},
-		"hung": {time.Hour, probe.Fail, "\nvalid fail(timeout): wanted 501: the time was up before anything was sent\n"},
+		"hung": {time.Hour, probe.Fail, "\nvalid fail(timeout): expected 501: the time was up before anything was sent\n"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			select {
@@ -60,14 +60,14 @@ func TestATokenOfAnotherCallerProvesNothing(t *testing.T) {
 		want             []string
 	}{
 		"revoked has the valid one": {"VALID", "", true, []string{"inconclusive",
-			"revoked inconclusive(credential): let in, and rightly: the token is that of valid",
+			"revoked inconclusive(credential): accepted, and rightly so: the token is that of valid",
 			"stored_tokens inconclusive(credential): the token of revoked is that of valid"}},
 		"revoked has the expired one": {"EXPIRED", "", true, []string{"inconclusive",
 			"revoked inconclusive(credential): got 401, which proves nothing: the token is that of expired",
 			"stored_tokens inconclusive(credential): the token of revoked is that of expired"}},
 		"expired has none at all": {"", "any-text-will-be-refused", false, []string{"inconclusive",
-			"expired inconclusive(credential): got 401, which proves nothing: the token is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused",
-			"stored_tokens inconclusive(credential): the token of expired is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"}},
+			"expired inconclusive(credential): got 401, which proves nothing: the token is opaque, so an expired token cannot be distinguished from an invalid one; set the code of the response",
+			"stored_tokens inconclusive(credential): the token of expired is opaque, so an expired token cannot be distinguished from an invalid one; set the code of the response"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, jose.ES256)
@@ -115,7 +115,7 @@ func TestAForgeryRefusedOutOfACacheProvesNothing(t *testing.T) {
 		}
 		return false
 	}
-	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token whose kid is the path of an empty file, keyed with nothing: the answer may come out of a cache (Age: 7)"
+	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token whose kid is the path of an empty file, keyed with an empty key: the answer may come out of a cache (Age: 7)"
 	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

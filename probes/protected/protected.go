@@ -14,8 +14,8 @@ import (
 )
 
 // Probe has several callers knock at one protected route, in order: nobody, garbage, the valid one, the valid one
-// at a path that nobody serves, and then those who must be refused, each for a reason of its own. «Protected route
-// smoke test returns expected 501 (auth passed)» says something only if the others are refused at the same replica in
+// at a nonexistent path, and then those who must be rejected, each for a reason of its own. «Protected route
+// smoke test returns expected 501 (auth passed)» says something only if the others are rejected at the same replica in
 // the same run. With forgeries it also presents tokens that look like the valid one's and are forged.
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
@@ -29,7 +29,7 @@ type Probe struct {
 	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"the callers by name; valid is required, nobody and garbage are always called"`
 	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or keys: also present forged tokens, each of which must be rejected"`
 
-	order         []*caller // as they are asked; the path that nobody serves is asked for after the valid one
+	order         []*caller // as they are asked; the nonexistent path is asked for after the valid one
 	valid         *caller
 	forgeryCaller *caller       // presents forged tokens, and otherwise all that the valid caller sends
 	keysClient    *httpx.Client // of the published keys, which may be on another host
@@ -136,7 +136,7 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 }
 
 // Ask asks every replica at the same time, each caller after the other, and then judges what all of them were
-// answered. What is worst is noted first: that somebody was let in who must not be.
+// answered. What is worst is noted first: that somebody was accepted who must not be.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	patience := time.Duration(0)
 	if end, limited := ctx.Deadline(); limited {
@@ -164,7 +164,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	p.exportTokens(r, tokens)
 	if !p.Replicas.None() {
 		if len(targets) < p.Replicas.Want {
-			r.Fail(checkReplicas, probe.Replicas, "wanted %s, found %d", text.Count(p.Replicas.Want, "replica"), len(targets))
+			r.Fail(checkReplicas, probe.Replicas, "expected %s, found %d", text.Count(p.Replicas.Want, "replica"), len(targets))
 		} else {
 			r.Pass(checkReplicas, "asked %s", text.Count(len(targets), "replica"))
 		}

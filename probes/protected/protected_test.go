@@ -62,7 +62,7 @@ func rest(others, verdict string, told ...string) []string {
 
 // TestProtectedTellsTheWorlds: what all callers are answered together decides what each answer means.
 func TestProtectedTellsTheWorlds(t *testing.T) {
-	const notProven = ", which proves nothing while the valid caller is not let in"
+	const notProven = ", which proves nothing while the valid caller is not accepted"
 	json := func(status int) func(http.ResponseWriter, *http.Request, string) bool {
 		return always(status, "application/json", `{"error":"x"}`)
 	}
@@ -74,60 +74,60 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 	}{
 		"as it should be": {nil, nil, outcomePassed, []string{
 			"pass",
-			"anonymous pass(ok): refused: got 401, missing_token",
-			"invalid pass(ok): refused: got 401, invalid",
-			"valid pass(ok): let in: got 501",
-			"catch_all pass(ok): a path that nobody serves is told apart (404)",
-			"expired pass(ok): refused: got 401, expired",
-			"revoked pass(ok): refused: got 401, revoked",
-			"suspended pass(ok): refused: got 403, org_suspended",
-			"forgeries pass(ok): 17 forged tokens were refused; none was keyed with the public key, for want of keys",
+			"anonymous pass(ok): rejected: got 401, missing_token",
+			"invalid pass(ok): rejected: got 401, invalid",
+			"valid pass(ok): accepted: got 501",
+			"catch_all pass(ok): a nonexistent path is answered differently (404)",
+			"expired pass(ok): rejected: got 401, expired",
+			"revoked pass(ok): rejected: got 401, revoked",
+			"suspended pass(ok): rejected: got 403, org_suspended",
+			"forgeries pass(ok): 17 forged tokens were rejected; none was keyed with the public key, since no keys are configured",
 			"stored_tokens pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days",
 		}},
 		"everything is 401": {json(401), nil, outcomeRejected, []string{
 			"fail",
-			"valid fail(valid_rejected): wanted 501, got 401: the valid token is refused",
-			"catch_all inconclusive(control_failed): got 401 for a path that nobody serves, and nothing to tell it from: the valid caller was not let in",
+			"valid fail(valid_rejected): expected 501, got 401: the valid token is rejected",
+			"catch_all inconclusive(control_failed): got 401 for a nonexistent path, and there is no control: the valid caller was not accepted",
 			"anonymous inconclusive(control_failed): got 401, with another code in place of the code missing_token" + notProven,
 			"invalid inconclusive(control_failed): *",
 			"expired inconclusive(control_failed): *",
 			"revoked inconclusive(control_failed): *",
 			"suspended inconclusive(control_failed): *",
-			"forgeries inconclusive(control_failed): the valid caller was not let in, or not by the route: that forged tokens are not either proves nothing",
+			"forgeries inconclusive(control_failed): the valid caller was not accepted, or not by the route, so rejected forged tokens prove nothing",
 			"stored_tokens pass(ok): *",
 		}},
 		"everything is 501": {json(501), nil, outcomeCatchAll, rest("inconclusive(control_failed)", "fail",
-			"catch_all fail(catch_all): wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
-			"valid inconclusive(control_failed): let in: got 501, which proves nothing: wanted 404 for a path that nobody serves, got 501: something in front of the route answers, and the others say nothing",
-			"anonymous inconclusive(control_failed): wanted 401, got 501, and not from the service itself",
+			"catch_all fail(catch_all): expected 404 for a nonexistent path, got 501: something in front of the route answers, so the other answers prove nothing",
+			"valid inconclusive(control_failed): accepted: got 501, which proves nothing: expected 404 for a nonexistent path, got 501: something in front of the route answers, so the other answers prove nothing",
+			"anonymous inconclusive(control_failed): expected 401, got 501, and not from the service itself",
 		)},
 		"everything is 200": {json(200), nil, outcomeBypass, []string{
 			"fail",
-			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 200, as for a path that nobody serves",
-			"invalid fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200, as for a path that nobody serves",
-			"expired fail(auth_bypass): the caller expired is let in: wanted 401, got 200, as for a path that nobody serves",
+			"anonymous fail(auth_bypass): a caller without a token is accepted: expected 401, got 200, as for a nonexistent path",
+			"invalid fail(auth_bypass): a caller with a random token is accepted: expected 401, got 200, as for a nonexistent path",
+			"expired fail(auth_bypass): the caller expired is accepted: expected 401, got 200, as for a nonexistent path",
 			"revoked fail(auth_bypass): *",
 			"suspended fail(auth_bypass): *",
-			"forgeries fail(auth_bypass): forged tokens are let in (17 of 17): a token with alg none; a token with alg None; *",
-			"valid fail(route_implemented): wanted 501, got 200: the route does something else by now; if it should, change the status",
+			"forgeries fail(auth_bypass): forged tokens are accepted (17 of 17): a token with alg none; a token with alg None; *",
+			"valid fail(route_implemented): expected 501, got 200: the route now does something else; if that is intended, change the status",
 			"catch_all inconclusive(control_failed): *",
 			"stored_tokens pass(ok): *",
 		}},
 		"everything is 404": {json(404), nil, outcomeMissing, rest("inconclusive(control_failed)", "fail",
-			"valid fail(route_missing): wanted 501, got 404: the route is not there",
+			"valid fail(route_missing): expected 501, got 404: the route does not exist",
 			"catch_all inconclusive(control_failed): *",
-			"anonymous inconclusive(control_failed): wanted 401, got 404"+notProven,
+			"anonymous inconclusive(control_failed): expected 401, got 404"+notProven,
 		)},
 		"everything is 503": {json(503), nil, outcomeUpstream, rest("inconclusive(control_failed)", "fail",
-			"valid fail(upstream_error): wanted 501, got 503",
+			"valid fail(upstream_error): expected 501, got 503",
 			"catch_all inconclusive(control_failed): *",
-			"anonymous inconclusive(control_failed): wanted 401, got 503"+notProven,
+			"anonymous inconclusive(control_failed): expected 401, got 503"+notProven,
 		)},
 		"everything is 429": {json(429), nil, outcomeInconclusive, []string{
 			"inconclusive",
-			"valid inconclusive(rate_limited): wanted 501, got 429: the rate of the prober's requests is limited",
-			"catch_all inconclusive(control_failed): a path that nobody serves is answered 429, which tells nothing",
-			"anonymous inconclusive(rate_limited): wanted 401, got 429: the rate of the prober's requests is limited",
+			"valid inconclusive(rate_limited): expected 501, got 429: the rate of the prober's requests is limited",
+			"catch_all inconclusive(control_failed): a nonexistent path is answered 429, which proves nothing",
+			"anonymous inconclusive(rate_limited): expected 401, got 429: the rate of the prober's requests is limited",
 			"invalid inconclusive(rate_limited): *",
 			"expired inconclusive(rate_limited): *",
 			"revoked inconclusive(rate_limited): *",
@@ -139,14 +139,14 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			http.Redirect(w, q, "/login", http.StatusFound)
 			return true
 		}, nil, outcomeMissing, rest("inconclusive(control_failed)", "fail",
-			"valid fail(redirect): wanted 501, got 302, which sends elsewhere; redirects are never followed",
+			"valid fail(redirect): expected 501, got 302: redirects are not followed",
 			"catch_all inconclusive(control_failed): *",
-			"anonymous inconclusive(control_failed): wanted 401, got 302, which sends elsewhere; redirects are never followed"+notProven,
+			"anonymous inconclusive(control_failed): expected 401, got 302: redirects are not followed"+notProven,
 		)},
 		"open to those without a token only": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(501, "application/json", "{}")(w, q, token)
 		}), nil, outcomeBypass, rest("pass(ok)", "fail",
-			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
+			"anonymous fail(auth_bypass): a caller without a token is accepted: expected 401, got 501",
 		)},
 		"open to those without a token, closed to the valid one": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			status := 401
@@ -155,16 +155,16 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 			}
 			return always(status, "application/json", "{}")(w, q, token)
 		}), nil, outcomeBypass, rest("inconclusive(control_failed)", "fail",
-			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 501",
+			"anonymous fail(auth_bypass): a caller without a token is accepted: expected 401, got 501",
 			"valid fail(valid_rejected): *",
 			"catch_all inconclusive(control_failed): *",
 		)},
 		"the route is built by now": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(400, "application/json", "{}")(w, q, token)
 		}), nil, outcomeImplemented, rest("inconclusive(control_failed)", "fail",
-			"valid fail(route_implemented): wanted 501, got 400: the route does something else by now; if it should, change the status",
+			"valid fail(route_implemented): expected 501, got 400: the route now does something else; if that is intended, change the status",
 			"catch_all inconclusive(control_failed): *",
-			"anonymous inconclusive(control_failed): refused: got 401, missing_token"+notProven,
+			"anonymous inconclusive(control_failed): rejected: got 401, missing_token"+notProven,
 		)},
 		"the gateway's 501, without the marker": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(501, "application/json", "{}")(w, q, token)
@@ -189,28 +189,28 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 		"hidden from those without a token": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == "" && always(404, "application/json", "{}")(w, q, token)
 		}), nil, outcomeInconclusive, rest("pass(ok)", "fail",
-			"anonymous fail(status): wanted 401, got 404",
+			"anonymous fail(status): expected 401, got 404",
 		)},
 		"revoked tokens are called expired": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(401, "application/json", `{"error":"expired"}`)(w, q, token)
 		}), nil, outcomePassed, rest("pass(ok)", "fail",
 			"revoked fail(wrong_code): got 401, with the code expired in place of the code revoked",
 		)},
-		"revoked tokens are let in": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+		"revoked tokens are accepted": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "REVOKED") && always(501, "application/json", `{}`)(w, q, token)
 		}), nil, outcomeBypass, rest("pass(ok)", "fail",
-			"revoked fail(auth_bypass): the caller revoked is let in: wanted 401, got 501",
+			"revoked fail(auth_bypass): the caller revoked is accepted: expected 401, got 501",
 		)},
 		"a suspended org gets 401": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "SUSPENDED") && always(401, "application/json", `{}`)(w, q, token)
 		}), nil, outcomePassed, rest("pass(ok)", "fail",
-			"suspended fail(status): refused otherwise than wanted: wanted 403, got 401",
+			"suspended fail(status): rejected with another status: expected 403, got 401",
 		)},
 		"a forged token breaks it": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			f := jwk.ReadRaw(token)
 			return f != nil && f.Head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
 		}), nil, outcomePassed, rest("pass(ok)", "fail",
-			"forgeries fail(upstream_error): a token that says where its keys are (jku): wanted 401 or 403, got 500",
+			"forgeries fail(upstream_error): a token with the URL of its keys (jku): expected 401 or 403, got 500",
 		)},
 		"refusals out of a cache": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			if token == "" {
@@ -248,25 +248,25 @@ func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
 		"closed": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
 		}), outcomePassed, []string{
-			"pass", "anonymous pass(ok): refused: got 401", "invalid pass(ok): refused: got 401", "valid pass(ok): let in: got 200",
-			"catch_all pass(ok): a path that nobody serves is told apart (404)", "stored_tokens pass(ok): *",
+			"pass", "anonymous pass(ok): rejected: got 401", "invalid pass(ok): rejected: got 401", "valid pass(ok): accepted: got 200",
+			"catch_all pass(ok): a nonexistent path is answered differently (404)", "stored_tokens pass(ok): *",
 		}},
 		"a page for every path": {func(w http.ResponseWriter, q *http.Request, token string) bool {
 			return token == secretOf(t, "VALID") && always(200, "text/html", "hello")(w, q, token)
 		}, outcomeInconclusive, []string{
 			"inconclusive",
-			"valid inconclusive(control_failed): let in: got 200, which proves nothing: wanted 404 for a path that nobody serves, got 200 as for the route",
-			"catch_all inconclusive(control_failed): wanted 404 for a path that nobody serves, got 200 as for the route",
-			"anonymous inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
-			"invalid inconclusive(control_failed): refused: got 401, which proves nothing while the valid caller is not let in",
+			"valid inconclusive(control_failed): accepted: got 200, which proves nothing: expected 404 for a nonexistent path, got 200 as for the route",
+			"catch_all inconclusive(control_failed): expected 404 for a nonexistent path, got 200 as for the route",
+			"anonymous inconclusive(control_failed): rejected: got 401, which proves nothing while the valid caller is not accepted",
+			"invalid inconclusive(control_failed): rejected: got 401, which proves nothing while the valid caller is not accepted",
 			"stored_tokens pass(ok): *",
 		}},
 		"open to all": {atRoute(always(200, "text/html", "hello")), outcomeBypass, []string{
 			"fail",
-			"anonymous fail(auth_bypass): a caller without a token is let in: wanted 401, got 200",
-			"invalid fail(auth_bypass): a caller with a random token is let in: wanted 401, got 200",
-			"valid pass(ok): let in: got 200",
-			"catch_all pass(ok): a path that nobody serves is told apart (404)", "stored_tokens pass(ok): *",
+			"anonymous fail(auth_bypass): a caller without a token is accepted: expected 401, got 200",
+			"invalid fail(auth_bypass): a caller with a random token is accepted: expected 401, got 200",
+			"valid pass(ok): accepted: got 200",
+			"catch_all pass(ok): a nonexistent path is answered differently (404)", "stored_tokens pass(ok): *",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -301,8 +301,8 @@ func TestProtectedStopsWhereItIsLimited(t *testing.T) {
 		most   int
 		want   string
 	}{
-		"limited":    {429, 15, "forgeries inconclusive(control_failed): the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing"},
-		"locked out": {401, 100, "forgeries inconclusive(control_failed): the valid caller was let in before the forged tokens and not after them, so that they were refused proves nothing"},
+		"limited":    {429, 15, "forgeries inconclusive(control_failed): the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing"},
+		"locked out": {401, 100, "forgeries inconclusive(control_failed): the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, jose.ES256)
@@ -325,7 +325,7 @@ func TestProtectedStopsWhereItIsLimited(t *testing.T) {
 	}
 }
 
-// TestProtectedSaysWhatItHadNoTimeFor: a forged token that was not presented is not refused.
+// TestProtectedSaysWhatItHadNoTimeFor: a forged token that was not presented is not rejected.
 func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
@@ -340,7 +340,7 @@ func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := probe.Job{Probe: p, Timeout: 4 * time.Second}.Do(t.Context())
-	want := "forgeries inconclusive(timeout): a token whose kid is the path of an empty file, keyed with nothing: "
+	want := "forgeries inconclusive(timeout): a token whose kid is the path of an empty file, keyed with an empty key: "
 	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
@@ -386,7 +386,7 @@ func TestForgeriesFollowTheToken(t *testing.T) {
 	}
 }
 
-// TestForgeriesDifferFromTheValidInTheTokenOnly: what else the valid caller sends goes along, or they would be refused
+// TestForgeriesDifferFromTheValidInTheTokenOnly: what else the valid caller sends goes along, or they would be rejected
 // for want of it.
 func TestForgeriesDifferFromTheValidInTheTokenOnly(t *testing.T) {
 	g := newGate(t, jose.ES256)
@@ -425,7 +425,7 @@ func TestProtectedCountsReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Replicas = replicas.Replicas{DNS: "localhost:" + u.Port(), Want: 2}
-	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "replicas fail(replicas): wanted 2 replicas, found 1\n"; !strings.HasPrefix(got, "fail\n") || !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "replicas fail(replicas): expected 2 replicas, found 1\n"; !strings.HasPrefix(got, "fail\n") || !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 }
@@ -441,11 +441,11 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 		want   []string
 	}{
 		"a revoked token that expired": {"REVOKED", func(g *gate) string { return g.issue(past(g)) }, []string{
-			"revoked inconclusive(credential): got 401, which proves nothing: the token expired 3 hours ago, so that whatever is answered says nothing else; renew it",
-			"stored_tokens inconclusive(credential): the token of revoked expired 3 hours ago, so that whatever is answered says nothing else; renew it",
+			"revoked inconclusive(credential): got 401, which proves nothing: the token expired 3 hours ago, so no response proves anything else; renew it",
+			"stored_tokens inconclusive(credential): the token of revoked expired 3 hours ago, so no response proves anything else; renew it",
 		}},
 		"an expired token that did not expire": {"EXPIRED", func(g *gate) string { return g.issue(nil) }, []string{
-			"expired inconclusive(credential): let in, and rightly: the token expires only in 29 days",
+			"expired inconclusive(credential): accepted, and rightly so: the token expires only in 29 days",
 			"stored_tokens inconclusive(credential): the token of expired expires only in 29 days",
 		}},
 		"an expired token that never expires": {"EXPIRED", func(g *gate) string { return g.issue(func(c map[string]any) { delete(c, "exp") }) }, []string{
@@ -459,12 +459,12 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 		"a valid token that expired": {"VALID", func(g *gate) string {
 			return g.issue(func(c map[string]any) { c["exp"] = g.now.Add(-time.Hour).Unix() })
 		}, []string{
-			"valid inconclusive(credential): the token expired 1 hour ago, so that whatever is answered says nothing else; renew it",
-			"revoked inconclusive(control_failed): refused: got 401, revoked, which proves nothing",
+			"valid inconclusive(credential): the token expired 1 hour ago, so no response proves anything else; renew it",
+			"revoked inconclusive(control_failed): rejected: got 401, revoked, which proves nothing",
 		}},
 		"an opaque token": {"REVOKED", func(*gate) string { return "pat_0123456789abcdefghijklmnop" }, []string{
 			"revoked fail(wrong_code): got 401, with the code invalid in place of the code revoked",
-			"stored_tokens pass(ok): 4 tokens can prove their case; that of * expires first, in 29 days; 1 of them opaque, so that nobody can tell until when",
+			"stored_tokens pass(ok): 4 tokens can prove their case; that of * expires first, in 29 days; 1 of them opaque, with an unknown expiry",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -554,7 +554,7 @@ func TestProtectedTakesAFreshToken(t *testing.T) {
 	p.Callers["valid"] = Caller{Status: httpx.Codes(501), OAuth2: &httpx.OAuth2{
 		TokenURL: issuer + "/token", ClientID: "me", ClientSecret: secret.Env("TEST_GATE_CLIENT")}}
 	p.Forgeries = &Forgeries{Keys: g.keys()}
-	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 23 forged tokens were refused\n") {
+	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 23 forged tokens were rejected\n") {
 		t.Errorf("got\n%s", got)
 	}
 	t.Setenv("TEST_GATE_CLIENT", "x")
@@ -579,12 +579,12 @@ func TestForgeriesFromClaims(t *testing.T) {
 	})
 	p.Callers["valid"] = Caller{Status: httpx.Codes(501), Bearer: secret.Env("TEST_GATE_OPAQUE")}
 	p.Forgeries = &Forgeries{Keys: g.keys()}
-	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries inconclusive(credential): nothing could be forged: the valid token is no JWT; write under claims what real ones say\n"; !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries inconclusive(credential): nothing could be forged: the valid token is not a JWT; set claims to those of real tokens\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 	p.Forgeries.Claims = map[string]any{"iss": gateIssuer, "aud": "gate", "sub": "someone"}
 	p.Forgeries.KeyID = "k1"
-	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries pass(ok): 19 forged tokens were refused\n"; !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries pass(ok): 19 forged tokens were rejected\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 	for flaw, want := range map[string][]string{"none": {"none"}, "own_key": {"own_key"}, "hs256_pem": {"hs256_pem"}} {
@@ -603,11 +603,11 @@ func TestForgeriesNeedTheRightKey(t *testing.T) {
 		keys secret.Public
 		want string
 	}{
-		"another's keys":      {other.keys(), "forgeries inconclusive(control_failed): 17 forged tokens were refused, but none was keyed with the public key: none of the public keys verifies the valid token\n"},
-		"no keys there":       {secret.Literal(g.url + "/nothing"), "forgeries inconclusive(status): 17 forged tokens were refused, but none was keyed with the public key: the public keys could not be fetched: got 404\n"},
-		"a file that is not":  {secret.File(file).Public(), "forgeries inconclusive(control_failed): 17 forged tokens were refused, but none was keyed with the public key: the public keys: text from file *"},
-		"a variable with PEM": {secret.Env("TEST_GATE_PEM").Public(), "forgeries pass(ok): 22 forged tokens were refused\n"},
-		"an empty variable":   {secret.Env("TEST_GATE_NO_PEM").Public(), "forgeries inconclusive(control_failed): 17 forged tokens were refused, but none was keyed with the public key: the public keys: text from env TEST_GATE_NO_PEM: the variable is not set\n"},
+		"another's keys":      {other.keys(), "forgeries inconclusive(control_failed): 17 forged tokens were rejected, but none was keyed with the public key: none of the public keys verifies the valid token\n"},
+		"no keys there":       {secret.Literal(g.url + "/nothing"), "forgeries inconclusive(status): 17 forged tokens were rejected, but none was keyed with the public key: the public keys could not be fetched: got 404\n"},
+		"a file that is not":  {secret.File(file).Public(), "forgeries inconclusive(control_failed): 17 forged tokens were rejected, but none was keyed with the public key: the public keys: text from file *"},
+		"a variable with PEM": {secret.Env("TEST_GATE_PEM").Public(), "forgeries pass(ok): 22 forged tokens were rejected\n"},
+		"an empty variable":   {secret.Env("TEST_GATE_NO_PEM").Public(), "forgeries inconclusive(control_failed): 17 forged tokens were rejected, but none was keyed with the public key: the public keys: text from env TEST_GATE_NO_PEM: the variable is not set\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pem := string(secretsFrom(other.private.Public())[0].key) + string(secretsFrom(g.private.Public())[0].key)
@@ -635,7 +635,7 @@ func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
 		"valid is a stranger":          {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
 		"anonymous with a token":       {func(p *Probe) { p.Callers["anonymous"] = Caller{Bearer: token} }, "callers.anonymous: must not have a credential"},
 		"a name of an earlier version": {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: was renamed to anonymous"},
-		"anonymous is let in":          {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Codes(200)} }, "callers.anonymous.status: expected a refusal of this caller"},
+		"anonymous is accepted":        {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Codes(200)} }, "callers.anonymous.status: expected a refusal of this caller"},
 		"any 4xx":                      {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Statuses{4}} }, "callers.anonymous.status: expected a refusal of this caller"},
 		"a stranger with no token":     {func(p *Probe) { p.Callers["revoked"] = Caller{} }, "callers.revoked: a credential is missing"},
 		"refused as the valid is": {func(p *Probe) {

@@ -19,7 +19,7 @@ type replicaRun struct {
 	forged *forgerySet // nil without forgeries
 
 	ownTime   time.Duration            // half of the run: what had less before it was cut off had its time taken by others
-	answers   map[string]*httpx.Answer // by caller, and for the path that nobody serves
+	answers   map[string]*httpx.Answer // by caller, and for the nonexistent path
 	presented []presented              // in the order of the battery; shorter if time was up
 	after     *httpx.Answer            // the valid caller's once more, after the forgeries; nil if there were none
 	decisive  *httpx.Answer            // of these, the one that the check rests on; nil if it is as good as another
@@ -88,14 +88,14 @@ func (p *Probe) send(ctx context.Context, r *probe.Result, c *caller, q httpx.Re
 
 func bearing(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-// complete reports whether the replica gives answers from which one could tell that a forged token was let in.
+// complete reports whether the replica gives answers from which one could tell that a forged token was accepted.
 func (v *replicaRun) complete() bool {
 	a := v.answers[callerValid]
 	return a.Reason == probe.OK && a.Status != 429 && !v.catchAll() && (a.Status < 500 || v.probe.valid.Status.Contains(a.Status))
 }
 
 // present presents every forged token, beside all else that the valid caller sends, and then the valid one again: what
-// is refused says nothing where that is refused too by then. Somebody who limits the rate is asked no further.
+// is rejected says nothing where that is rejected too by then. Somebody who limits the rate is asked no further.
 func (v *replicaRun) present(ctx context.Context, r *probe.Result) {
 	p := v.probe
 	most, done := budget.Share(ctx, 0.8) // the rest is for the valid caller

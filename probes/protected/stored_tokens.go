@@ -17,7 +17,7 @@ type storedToken struct {
 	exp             time.Time     // zero if it says none
 	unreadable      string        // why there is no token
 	unusableBecause string        // why the token cannot prove the caller's case, after "the token"
-	expectedValid   bool          // to be let in with it is right: it is there as expired and is not, or it is another caller's
+	expectedValid   bool          // to be accepted with it is right: it is there as expired and is not, or it is another caller's
 }
 
 var storedTokenExpiryGauge = &probe.Measure{
@@ -26,7 +26,7 @@ var storedTokenExpiryGauge = &probe.Measure{
 	Labels: []string{"caller"},
 }
 
-// storedTokenLeeway is how long after its expiry a token may still be let in: verifiers allow for clocks that disagree (RFC
+// storedTokenLeeway is how long after its expiry a token may still be accepted: verifiers allow for clocks that disagree (RFC
 // 7519, section 4.1.4).
 const storedTokenLeeway = 2 * time.Minute
 
@@ -57,7 +57,7 @@ func (p *Probe) readTokens() map[string]*storedToken {
 		f.expectedValid = f.unusableBecause != ""
 		if f.jwt = jwk.ReadRaw(f.token); f.jwt == nil {
 			if c.name == "expired" && c.Code == "" && f.unusableBecause == "" {
-				f.unusableBecause = "is opaque, so that nobody can tell whether it expired or was never one; say by which code it is refused"
+				f.unusableBecause = "is opaque, so an expired token cannot be distinguished from an invalid one; set the code of the response"
 			}
 			continue
 		}
@@ -69,7 +69,7 @@ func (p *Probe) readTokens() map[string]*storedToken {
 			f.unusableBecause = notExpired(f.exp, now)
 			f.expectedValid = f.unusableBecause != ""
 		} else if !f.exp.IsZero() && !now.Before(f.exp) {
-			f.unusableBecause = fmt.Sprintf("expired %s ago, so that whatever is answered says nothing else; renew it", text.Roughly(now.Sub(f.exp)))
+			f.unusableBecause = fmt.Sprintf("expired %s ago, so no response proves anything else; renew it", text.Roughly(now.Sub(f.exp)))
 		}
 	}
 	return tokens
@@ -90,7 +90,7 @@ func (p *Probe) sharedWith(c *caller, tokens map[string]*storedToken) string {
 	return ""
 }
 
-// notExpired says why a token cannot prove that expired ones are refused; empty if it can.
+// notExpired says why a token cannot prove that expired ones are rejected; empty if it can.
 func notExpired(exp, now time.Time) string {
 	switch {
 	case exp.IsZero():
@@ -140,5 +140,5 @@ func without(opaque int) string {
 	if opaque == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %d of them opaque, so that nobody can tell until when", opaque)
+	return fmt.Sprintf("; %d of them opaque, with an unknown expiry", opaque)
 }

@@ -17,7 +17,7 @@ func (p *Probe) Validate() error {
 	_, common := p.Settings.Client(p.URL)
 	wrong := []error{common, p.validateRoute(), probe.InSetting("replicas", p.Replicas.Validate()), probe.InSetting("forgeries", p.Forgeries.validate())}
 	if _, there := p.Callers[callerValid]; !there {
-		wrong = append(wrong, probe.Settingf("callers.valid", "is missing: that others are refused proves nothing unless a valid caller is accepted"))
+		wrong = append(wrong, probe.Settingf("callers.valid", "is missing: that others are rejected proves nothing unless a valid caller is accepted"))
 	}
 	p.order, p.valid = nil, nil
 	for _, name := range p.names() {
@@ -73,11 +73,11 @@ func (p *Probe) validateRoute() error {
 	return errors.Join(wrong...)
 }
 
-// validateForging refuses forgeries that would be refused for another reason than being forged.
+// validateForging refuses forgeries that would be rejected for another reason than being forged.
 func (p *Probe) validateForging() error {
 	v := p.Callers[callerValid]
 	if v.Bearer.IsZero() && v.OAuth2 == nil {
-		return probe.Settingf("forgeries", "the valid caller presents no bearer token, so forged ones would be refused for being tokens; give it bearer or oauth2")
+		return probe.Settingf("forgeries", "the valid caller presents no bearer token, so forged ones would be rejected for being tokens; give it bearer or oauth2")
 	}
 	settings := p.Settings.Merge(httpx.Settings{Headers: v.Headers})
 	client, err := settings.Client("") // of the URL the valid caller's client told what is wrong

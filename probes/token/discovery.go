@@ -57,7 +57,7 @@ func (run *runState) discover(ctx context.Context) (endpoints, probe.Outcome) {
 	}
 	run.step("discovery", answer)
 	if doc.Text("issuer") != run.Issuer {
-		return known, probe.Outcomef(reasonIssuer, "wanted the issuer to name itself %s, exactly; it names another", run.Issuer)
+		return known, probe.Outcomef(reasonIssuer, "expected the issuer to name itself exactly %s, got another name", run.Issuer)
 	}
 	found := known
 	for _, want := range []struct {
@@ -101,13 +101,13 @@ func (p *Probe) checkEndpoint(raw string, credential bool) (why probe.Reason, wr
 	case raw == "":
 		return probe.Schema, "is missing"
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return probe.Schema, "is no URL that can be asked"
+		return probe.Schema, "is not a URL that can be requested"
 	case u.Scheme != "https" && u.Scheme != p.base.Scheme:
-		return reasonForeignEndpoint, "is not https, and so is not asked"
+		return reasonForeignEndpoint, "is not https, so it is not requested"
 	case origin(u) != origin(p.base) && !p.allows(u):
-		return reasonForeignEndpoint, "is on another host than the issuer, and so is not asked; if that is right, name the host under allow_hosts"
+		return reasonForeignEndpoint, "is on another host than the issuer, so it is not requested; if that is intended, list the host under allow_hosts"
 	case p.checkURL("", raw, credential) != nil:
-		return reasonForeignEndpoint, "is none that may be asked" // in clear on another machine, or at an address never dialled
+		return reasonForeignEndpoint, "must not be requested" // in clear on another machine, or at an address never dialled
 	}
 	return probe.Reason{}, ""
 }
@@ -172,7 +172,7 @@ func (run *runState) checkLatency() {
 	slowest := slices.MaxFunc(counted, func(a, b timedStep) int { return cmp.Compare(a.took, b.took) })
 	took := slowest.took.Round(time.Millisecond)
 	if slowest.took > run.Latency.D() {
-		run.r.Fail("latency", probe.Slow, "wanted each step within %s, %s took %s", run.Latency, slowest.name, took)
+		run.r.Fail("latency", probe.Slow, "expected each step within %s, but %s took %s", run.Latency, slowest.name, took)
 		return
 	}
 	run.r.Pass("latency", "the slowest step, %s, took %s", slowest.name, took)

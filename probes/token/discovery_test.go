@@ -19,17 +19,17 @@ func TestDiscoveryCannotSendTheSecretElsewhere(t *testing.T) {
 	var caught int
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { caught++ }))
 	defer thief.Close()
-	const elsewhere = "is on another host than the issuer, and so is not asked; if that is right, name the host under allow_hosts"
+	const elsewhere = "is on another host than the issuer, so it is not requested; if that is intended, list the host under allow_hosts"
 	for _, member := range []string{"token_endpoint", "jwks_uri", "revocation_endpoint"} {
 		for name, c := range map[string]struct{ url, want string }{
 			"another port":      {thief.URL + "/token", "foreign_endpoint): " + member + " " + elsewhere},
 			"another host":      {"https://evil.test/token", "foreign_endpoint): " + member + " " + elsewhere},
 			"a host that looks": {"http://127.0.0.1.evil.test/token", "foreign_endpoint): " + member + " " + elsewhere},
 			"the cloud's":       {"http://169.254.169.254/latest/meta-data", "foreign_endpoint): " + member + " " + elsewhere},
-			"credentials":       {strings.Replace(thief.URL, "http://", "http://a:b@", 1), "schema): " + member + " is no URL that can be asked"},
-			"a file":            {"file:///etc/passwd", "schema): " + member + " is no URL that can be asked"},
-			"no scheme":         {"//evil.test/token", "schema): " + member + " is no URL that can be asked"},
-			"no URL":            {"http://[::1", "schema): " + member + " is no URL that can be asked"},
+			"credentials":       {strings.Replace(thief.URL, "http://", "http://a:b@", 1), "schema): " + member + " is not a URL that can be requested"},
+			"a file":            {"file:///etc/passwd", "schema): " + member + " is not a URL that can be requested"},
+			"no scheme":         {"//evil.test/token", "schema): " + member + " is not a URL that can be requested"},
+			"no URL":            {"http://[::1", "schema): " + member + " is not a URL that can be requested"},
 			"nothing":           {"", "schema): " + member + " is missing"},
 		} {
 			t.Run(member+" "+name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestDiscoveryCannotSendTheSecretElsewhere(t *testing.T) {
 				p := i.probe(t, func(p *Probe) { p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}} })
 				r := probetest.Run(t, Kind(), p)
 				if text := probetest.Lines(r); r.Verdict() != probe.Fail || !strings.Contains(text, "discovery fail("+c.want+"\n") || strings.Contains(text, "evil") {
-					t.Errorf("wanted %s, got\n%s", c.want, text)
+					t.Errorf("expected %s, got\n%s", c.want, text)
 				}
 			})
 		}
@@ -89,5 +89,5 @@ func TestTokenWithoutDiscovery(t *testing.T) {
 	explicit := func(p *Probe) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" }
 	probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, func(p *Probe) { explicit(p); p.Discovery = false })), "pass", issued, signed, claimed, timely, declined)
 	// Endpoints that are given are asked even while discovery is down.
-	probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, explicit)), "fail", issued, "discovery fail(status): wanted 200, got 500", signed, claimed, timely, declined)
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, explicit)), "fail", issued, "discovery fail(status): expected 200, got 500", signed, claimed, timely, declined)
 }

@@ -27,9 +27,9 @@ func TestVerifiersMustKnowTheFreshKey(t *testing.T) {
 	p := i.probe(t, func(p *Probe) { p.Keysets = []string{knows, lags, confused, down} })
 	probetest.WantLines(t, probetest.Run(t, Kind(), p), "fail", issued, discovered, signed, claimed, timely,
 		"keysets@"+knows+" pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)",
-		"keysets@"+lags+" fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it",
+		"keysets@"+lags+" fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: verifiers reject it",
 		"keysets@"+confused+" fail(bad_signature): a fresh token does not verify with the key that has its kid",
-		"keysets@"+down+" fail(status): wanted 200, got 502",
+		"keysets@"+down+" fail(status): expected 200, got 502",
 		declined)
 }
 
@@ -47,10 +47,10 @@ func TestTimesSayOnlyWhatIsProven(t *testing.T) {
 		{"the same second", second, 0, "times pass(ok): the issuer's clock is at most 900ms behind or 500ms ahead of the prober's"},
 		{"9 s ahead", second.Add(9 * time.Second), 0, "times pass(ok): the issuer's clock is 8.1s to 9.5s ahead of the prober's"},
 		{"9.5 s ahead", second.Add(9*time.Second + 500*time.Millisecond), 0, "times pass(ok): the issuer's clock is 8.6s to 10s ahead of the prober's"},
-		{"about 10 s ahead: the limit is within what is possible", second.Add(10*time.Second + 600*time.Millisecond), 0, "times inconclusive(clock_skew): the issuer's clock is 9.7s to 11.1s ahead of the prober's: cannot tell whether within 10s"},
-		{"11 s ahead", second.Add(11 * time.Second), 0, "times fail(clock_skew): the issuer's clock is 10.1s to 11.5s ahead of the prober's; wanted within 10s"},
-		{"about 10 s behind", second.Add(-10 * time.Second), 0, "times inconclusive(clock_skew): the issuer's clock is 9.5s to 10.9s behind the prober's: cannot tell whether within 10s"},
-		{"11 s behind", second.Add(-11 * time.Second), 0, "times fail(clock_skew): the issuer's clock is 10.5s to 11.9s behind the prober's; wanted within 10s"},
+		{"about 10 s ahead: the limit is within what is possible", second.Add(10*time.Second + 600*time.Millisecond), 0, "times inconclusive(clock_skew): the issuer's clock is 9.7s to 11.1s ahead of the prober's: inconclusive for a limit of 10s"},
+		{"11 s ahead", second.Add(11 * time.Second), 0, "times fail(clock_skew): the issuer's clock is 10.1s to 11.5s ahead of the prober's; expected within 10s"},
+		{"about 10 s behind", second.Add(-10 * time.Second), 0, "times inconclusive(clock_skew): the issuer's clock is 9.5s to 10.9s behind the prober's: inconclusive for a limit of 10s"},
+		{"11 s behind", second.Add(-11 * time.Second), 0, "times fail(clock_skew): the issuer's clock is 10.5s to 11.9s behind the prober's; expected within 10s"},
 		{"our own clock was set", second.Add(30 * time.Second), 30 * time.Second, "times inconclusive(self_clock): the prober's own clock was set by 30s during the run"},
 		{"our own clock was set back", second, -300 * time.Millisecond, "times inconclusive(self_clock): the prober's own clock was set by -300ms during the run"},
 		{"1970", time.Unix(1, 0), 0, "times fail(clock_skew): *"},

@@ -45,7 +45,7 @@ func (run *runState) post(ctx context.Context, q httpx.Request, form url.Values,
 // wrongSecretStatuses are the answers to a wrong secret (RFC 6749, section 5.2).
 var wrongSecretStatuses = httpx.Codes(400, 401)
 
-// checkWrongSecret tries a wrong secret. That it is refused proves something only because the right one was just accepted.
+// checkWrongSecret tries a wrong secret. That it is rejected proves something only because the right one was just accepted.
 func (run *runState) checkWrongSecret(ctx context.Context, e endpoints, right issuance.Grant) {
 	if !run.hasTimeFor(ctx, "wrong_secret", right) {
 		return
@@ -68,15 +68,15 @@ func (run *runState) checkWrongSecret(ctx context.Context, e endpoints, right is
 	case issuance.IssuedToken(a) != "":
 		run.r.Fail("wrong_secret", probe.AuthBypass, "a wrong client_secret gets a token too (%d)", a.Status)
 	case a.Status == 429:
-		run.r.Inconclusive("wrong_secret", probe.RateLimited, "wanted a wrong client_secret refused as invalid_client, got 429: the issuer limits the rate of the prober's requests")
+		run.r.Inconclusive("wrong_secret", probe.RateLimited, "expected a wrong client_secret to be rejected as invalid_client, got 429: the issuer limits the rate of the prober's requests")
 	case wrongSecretStatuses.Contains(a.Status) && code == "invalid_client":
-		run.r.Pass("wrong_secret", "a wrong client_secret is refused (%d invalid_client), the right one was accepted", a.Status)
+		run.r.Pass("wrong_secret", "a wrong client_secret is rejected (%d invalid_client), the right one was accepted", a.Status)
 	case wrongSecretStatuses.Contains(a.Status):
-		run.r.Fail("wrong_secret", probe.Body, "a wrong client_secret is refused (%d), but not as invalid_client (RFC 6749, section 5.2)", a.Status)
+		run.r.Fail("wrong_secret", probe.Body, "a wrong client_secret is rejected (%d), but not as invalid_client (RFC 6749, section 5.2)", a.Status)
 	case a.Status == 403:
-		run.r.Inconclusive("wrong_secret", probe.ControlFailed, "wanted a wrong client_secret refused as invalid_client, got 403: something before the issuer refuses the prober")
+		run.r.Inconclusive("wrong_secret", probe.ControlFailed, "expected a wrong client_secret to be rejected as invalid_client, got 403: something in front of the issuer rejects the prober")
 	default:
-		run.r.Fail("wrong_secret", probe.Status, "wanted a wrong client_secret refused (%s invalid_client), got %d", wrongSecretStatuses, a.Status)
+		run.r.Fail("wrong_secret", probe.Status, "expected a wrong client_secret to be rejected (%s invalid_client), got %d", wrongSecretStatuses, a.Status)
 	}
 }
 
@@ -85,7 +85,7 @@ func (run *runState) checkWrongSecret(ctx context.Context, e endpoints, right is
 func (run *runState) hasTimeFor(ctx context.Context, check string, like issuance.Grant) bool {
 	end, limited := ctx.Deadline()
 	if took := like.Got.Sub(like.Sent); limited && time.Until(end) < took {
-		run.r.Inconclusive(check, probe.Timeout, "not asked: issuing a token took %s, and no more than %s of the run is left",
+		run.r.Inconclusive(check, probe.Timeout, "not requested: issuing a token took %s, and no more than %s of the run is left",
 			took.Round(time.Millisecond), max(0, time.Until(end)).Round(time.Millisecond))
 		return false
 	}

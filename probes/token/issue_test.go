@@ -15,11 +15,11 @@ func TestTokenTellsHowAWrongSecretIsRefused(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"400, as some do":      {probetest.Respond(400, "application/json", `{"error":"invalid_client"}`), "wrong_secret pass(ok): a wrong client_secret is refused (400 invalid_client), the right one was accepted"},
-		"without a code":       {probetest.Respond(401, "text/plain", "no"), "wrong_secret fail(body): a wrong client_secret is refused (401), but not as invalid_client (RFC 6749, section 5.2)"},
-		"with another code":    {probetest.Respond(400, "application/json", `{"error":"invalid_grant"}`), "wrong_secret fail(body): a wrong client_secret is refused (400), but not as invalid_client (RFC 6749, section 5.2)"},
-		"a server error":       {probetest.Respond(500, "application/json", `{"error":"invalid_client"}`), "wrong_secret fail(status): wanted a wrong client_secret refused (400 or 401 invalid_client), got 500"},
-		"200 and no token":     {probetest.Respond(200, "application/json", `{"error":"invalid_client"}`), "wrong_secret fail(status): wanted a wrong client_secret refused (400 or 401 invalid_client), got 200"},
+		"400, as some do":      {probetest.Respond(400, "application/json", `{"error":"invalid_client"}`), "wrong_secret pass(ok): a wrong client_secret is rejected (400 invalid_client), the right one was accepted"},
+		"without a code":       {probetest.Respond(401, "text/plain", "no"), "wrong_secret fail(body): a wrong client_secret is rejected (401), but not as invalid_client (RFC 6749, section 5.2)"},
+		"with another code":    {probetest.Respond(400, "application/json", `{"error":"invalid_grant"}`), "wrong_secret fail(body): a wrong client_secret is rejected (400), but not as invalid_client (RFC 6749, section 5.2)"},
+		"a server error":       {probetest.Respond(500, "application/json", `{"error":"invalid_client"}`), "wrong_secret fail(status): expected a wrong client_secret to be rejected (400 or 401 invalid_client), got 500"},
+		"200 and no token":     {probetest.Respond(200, "application/json", `{"error":"invalid_client"}`), "wrong_secret fail(status): expected a wrong client_secret to be rejected (400 or 401 invalid_client), got 200"},
 		"401 and a token":      {probetest.Respond(401, "application/json", `{"access_token":"abcdefghijklmnopqrstuv"}`), "wrong_secret fail(auth_bypass): a wrong client_secret gets a token too (401)"},
 		"a rate limit":         {probetest.Respond(429, "text/plain", ""), "wrong_secret inconclusive(rate_limited): *"},
 		"a firewall":           {probetest.Respond(403, "text/html", "<html>"), "wrong_secret inconclusive(control_failed): *"},

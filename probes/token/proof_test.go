@@ -18,7 +18,7 @@ func (i *idp) revoking(t *testing.T, within, every time.Duration) *Probe {
 	})
 }
 
-// TestATokenThatExpiresIsNotRevoked: where a revoked token is refused only once it has expired, revoking proves nothing,
+// TestATokenThatExpiresIsNotRevoked: where a revoked token is rejected only once it has expired, revoking proves nothing,
 // and that the control has expired by then too is nobody's fault.
 func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.forgetful, i.grant = true, map[string]any{"expires_in": 1} })
@@ -34,10 +34,10 @@ func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
 		i.serveMe(w, q)
 	}
 	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, 8*time.Second, 100*time.Millisecond)), "inconclusive", issued, discovered,
-		"revocation inconclusive(control_failed): the revoked token was refused after *")
+		"revocation inconclusive(control_failed): the revoked token was rejected after *")
 }
 
-// TestAControlThatExpiresIsNotRejected: the revoked token is refused at once, and the other one is answered late.
+// TestAControlThatExpiresIsNotRejected: the revoked token is rejected at once, and the other one is answered late.
 func TestAControlThatExpiresIsNotRejected(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.grant = map[string]any{"expires_in": 5} })
 	asked := 0
@@ -50,7 +50,7 @@ func TestAControlThatExpiresIsNotRejected(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}
 	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, time.Second, time.Second)), "inconclusive", issued, discovered,
-		"revocation inconclusive(control_failed): another token is refused as well, but may have expired")
+		"revocation inconclusive(control_failed): another token is rejected as well, but may have expired")
 }
 
 // TestOneReplicaThatRefusesIsNotAll: behind a load balancer one of three knows of the revocation.
@@ -63,7 +63,7 @@ func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
 		i.serveMe(w, q)
 	}
 	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, 300*time.Millisecond, 100*time.Millisecond)), "fail", issued, discovered,
-		"revocation fail(revoked_accepted): wanted a revoked token refused within 300ms, it is still accepted after *")
+		"revocation fail(revoked_accepted): expected a revoked token to be rejected within 300ms, got it still accepted after *")
 }
 
 // TestIssuingIsAskedWhileDiscoveryHangs: «all OAuth token issuance failing» is no news of a document that does not come.

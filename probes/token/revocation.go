@@ -27,13 +27,13 @@ func (v *Revocation) defaults() {
 // rejectedStatuses are the answers to a token that is not valid (RFC 6750, section 3.1).
 var rejectedStatuses = httpx.Codes(401, 403)
 
-// checkRevocation revokes the first token and looks how soon it is refused. A second one, which nobody revokes, is the
+// checkRevocation revokes the first token and looks how soon it is rejected. A second one, which nobody revokes, is the
 // control: both are accepted before, and it is still accepted afterwards.
 func (run *runState) checkRevocation(ctx context.Context, e endpoints, first issuance.Grant) {
 	const check = "revocation"
 	unproven := func(format string, args ...any) { run.r.Inconclusive(check, probe.ControlFailed, format, args...) }
 	if e.revocation == "" {
-		unproven("not asked: nothing says where tokens are revoked")
+		unproven("not requested: no revocation endpoint is known")
 		return
 	}
 	if !run.hasTimeFor(ctx, check, first) {
@@ -45,7 +45,7 @@ func (run *runState) checkRevocation(ctx context.Context, e endpoints, first iss
 		return
 	}
 	if second.Token == first.Token {
-		unproven("the issuer gives the same token twice, so there is none to compare with")
+		unproven("the issuer returned the same token twice, so there is no control")
 		return
 	}
 	for _, g := range []issuance.Grant{first, second} {
@@ -58,7 +58,7 @@ func (run *runState) checkRevocation(ctx context.Context, e endpoints, first iss
 		run.r.Note("revocation", f)
 		return
 	}
-	// What is refused once it has expired, by whichever of two clocks, says nothing of its revocation.
+	// What is rejected once it has expired, by whichever of two clocks, says nothing of its revocation.
 	expires := run.expiry(first)
 	expired := func() bool { return !expires.IsZero() && time.Now().After(expires) }
 	found, took := run.Revocation.pollUntilRejected(ctx, func(ctx context.Context) acceptance { return run.use(ctx, first.Token) })
@@ -67,7 +67,7 @@ func (run *runState) checkRevocation(ctx context.Context, e endpoints, first iss
 		return
 	}
 	if expired() {
-		unproven("the revoked token was refused after %s, when it had expired or was about to: a shorter within, or tokens that live longer, would tell", took.Round(time.Millisecond))
+		unproven("the revoked token was rejected after %s, when it had expired or was about to; set a shorter within, or issue tokens that live longer", took.Round(time.Millisecond))
 		return
 	}
 	switch control := run.use(ctx, second.Token); control.verdict {
@@ -76,12 +76,12 @@ func (run *runState) checkRevocation(ctx context.Context, e endpoints, first iss
 		run.r.Pass(check, "%s; another token is still accepted", found.Detail)
 	case rejected:
 		if expired() { // the other one was issued right after it
-			unproven("another token is refused as well, but may have expired")
+			unproven("another token is rejected as well, but may have expired")
 			return
 		}
-		run.r.Fail(check, probe.ValidRejected, "a token that nobody revoked is refused as well: %s", control.detail)
+		run.r.Fail(check, probe.ValidRejected, "a token that was not revoked is rejected as well: %s", control.detail)
 	default:
-		unproven("the revoked token is refused, but whether another one still works could not be told: %s", control.detail)
+		unproven("the revoked token is rejected, but whether another one still works is inconclusive: %s", control.detail)
 	}
 }
 
@@ -150,17 +150,17 @@ func (run *runState) use(ctx context.Context, token string) acceptance {
 	case rejectedStatuses.Contains(a.Status):
 		return acceptance{rejected, fmt.Sprintf("got %d", a.Status)}
 	case !use.Status.Contains(a.Status):
-		return acceptance{unknown, fmt.Sprintf("wanted %s, got %d", use.Status, a.Status)}
+		return acceptance{unknown, fmt.Sprintf("expected %s, got %d", use.Status, a.Status)}
 	}
 	run.step("use", a)
 	return acceptance{accepted, fmt.Sprintf("got %d", a.Status)}
 }
 
-// requiredRejections are how often in a row a revoked token must be refused: of several replicas, each with a cache of its
+// requiredRejections are how often in a row a revoked token must be rejected: of several replicas, each with a cache of its
 // own, one refuses it before the others.
 const requiredRejections = 3
 
-// pollUntilRejected uses a revoked token, at once and then every so often, until it is refused and stays so; the last time is when
+// pollUntilRejected uses a revoked token, at once and then every so often, until it is rejected and stays so; the last time is when
 // the limit is reached. It returns how long that took. Where the run's own time ends before the limit, nobody can tell.
 func (v *Revocation) pollUntilRejected(ctx context.Context, ask func(context.Context) acceptance) (probe.Outcome, time.Duration) {
 	limit, revoked := v.Within.D(), time.Now()
@@ -176,16 +176,16 @@ func (v *Revocation) pollUntilRejected(ctx context.Context, ask func(context.Con
 		}
 		switch {
 		case inARow == requiredRejections:
-			return probe.Outcomef(probe.OK, "the revoked token was refused after %s", since.Round(100*time.Microsecond)), since
+			return probe.Outcomef(probe.OK, "the revoked token was rejected after %s", since.Round(100*time.Microsecond)), since
 		case inARow > 0:
 			continue
 		case asked >= limit && seen.verdict == accepted:
-			return probe.Outcomef(reasonRevokedAccepted, "wanted a revoked token refused within %s, it is still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
+			return probe.Outcomef(reasonRevokedAccepted, "expected a revoked token to be rejected within %s, got it still accepted after %s", v.Within, asked.Round(time.Millisecond)), 0
 		case asked >= limit:
-			return probe.Outcomef(probe.ControlFailed, "whether the revoked token is refused within %s could not be told: %s", v.Within, seen.detail), 0
+			return probe.Outcomef(probe.ControlFailed, "whether the revoked token is rejected within %s is inconclusive: %s", v.Within, seen.detail), 0
 		}
 		if !budget.Sleep(ctx, min(v.Every.D(), limit-took)) {
-			return probe.Outcomef(probe.ControlFailed, "the revoked token was not refused after %s (%s), when the run's time was up; the limit is %s: give the probe a longer timeout",
+			return probe.Outcomef(probe.ControlFailed, "the revoked token was not rejected after %s (%s), when the run's time was up; the limit is %s: give the probe a longer timeout",
 				time.Since(revoked).Round(time.Millisecond), seen.detail, v.Within), 0
 		}
 	}

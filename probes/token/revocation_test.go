@@ -20,24 +20,24 @@ func TestRevocation(t *testing.T) {
 		within probe.Duration
 		want   string
 	}{
-		"it takes a while":    {func(i *idp) { i.slow = 250 * time.Millisecond }, 10 * 1000 * ms, "revocation pass(ok): the revoked token was refused after *"},
-		"it is never refused": {func(i *idp) { i.forgetful = true }, 300 * ms, "revocation fail(revoked_accepted): wanted a revoked token refused within 300ms, it is still accepted after *"},
-		"revoking fails":      {func(i *idp) { i.paths["/revoke"] = probetest.Respond(500, "text/plain", "") }, 300 * ms, "revocation fail(status): the token could not be revoked: wanted 200, got 500"},
+		"it takes a while":    {func(i *idp) { i.slow = 250 * time.Millisecond }, 10 * 1000 * ms, "revocation pass(ok): the revoked token was rejected after *"},
+		"it is never refused": {func(i *idp) { i.forgetful = true }, 300 * ms, "revocation fail(revoked_accepted): expected a revoked token to be rejected within 300ms, got it still accepted after *"},
+		"revoking fails":      {func(i *idp) { i.paths["/revoke"] = probetest.Respond(500, "text/plain", "") }, 300 * ms, "revocation fail(status): the token could not be revoked: expected 200, got 500"},
 		"revoking is not for such tokens": {func(i *idp) {
 			i.paths["/revoke"] = probetest.Respond(400, "application/json", `{"error":"unsupported_token_type"}`)
 		}, 300 * ms,
-			"revocation fail(status): the token could not be revoked: wanted 200, got 400 (unsupported_token_type)"},
+			"revocation fail(status): the token could not be revoked: expected 200, got 400 (unsupported_token_type)"},
 		"tokens are not accepted to begin with": {func(i *idp) { i.paths["/me"] = probetest.Respond(401, "text/plain", "") }, 300 * ms,
 			"revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: got 401"},
 		"what takes tokens is broken": {func(i *idp) { i.paths["/me"] = probetest.Respond(500, "text/plain", "") }, 300 * ms,
-			"revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: wanted 2xx, got 500"},
+			"revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: expected 2xx, got 500"},
 		"one revocation ends all tokens": {func(i *idp) {
 			i.paths["/me"] = func(w http.ResponseWriter, _ *http.Request) {
 				i.mu.Lock()
 				defer i.mu.Unlock()
 				w.WriteHeader(map[bool]int{true: 401, false: 200}[len(i.revoked) > 0])
 			}
-		}, 300 * ms, "revocation fail(valid_rejected): a token that nobody revoked is refused as well: got 401"},
+		}, 300 * ms, "revocation fail(valid_rejected): a token that was not revoked is rejected as well: got 401"},
 		"what takes tokens breaks meanwhile": {func(i *idp) {
 			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
 				i.mu.Lock()
@@ -49,14 +49,14 @@ func TestRevocation(t *testing.T) {
 				}
 				i.serveMe(w, q)
 			}
-		}, 300 * ms, "revocation inconclusive(control_failed): whether the revoked token is refused within 300ms could not be told: wanted 2xx, got 503"},
+		}, 300 * ms, "revocation inconclusive(control_failed): whether the revoked token is rejected within 300ms is inconclusive: expected 2xx, got 503"},
 		"what takes tokens is not asked, a cache answers": {func(i *idp) {
 			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "7"); i.serveMe(w, q) }
 		}, 300 * ms, "revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: the answer may come out of a cache (Age: 7)"},
 		"one token for all": {func(i *idp) {
 			token := unsecured(`{"alg":"RS256","kid":"x"}`)
 			i.grant = map[string]any{"access_token": token}
-		}, 300 * ms, "revocation inconclusive(control_failed): the issuer gives the same token twice, so there is none to compare with"},
+		}, 300 * ms, "revocation inconclusive(control_failed): the issuer returned the same token twice, so there is no control"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t, c.issuer)
@@ -85,11 +85,11 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 		want         string
 		looks        int
 	}{
-		"at once":                {0, time.Hour, "ok: the revoked token was refused after 0s", 3},
-		"at the limit":           {10 * time.Second, time.Hour, "ok: the revoked token was refused after 10s", 7},
-		"after the limit":        {10*time.Second + 1, time.Hour, "revoked_accepted: wanted a revoked token refused within 10s, it is still accepted after 10s", 5},
-		"the run is too short":   {time.Hour, 7 * time.Second, "control_failed: the revoked token was not refused after 6s (got 200), when the run's time was up; the limit is 10s: give the probe a longer timeout", 3},
-		"the run is long enough": {9 * time.Second, 10500 * time.Millisecond, "ok: the revoked token was refused after 9s", 6},
+		"at once":                {0, time.Hour, "ok: the revoked token was rejected after 0s", 3},
+		"at the limit":           {10 * time.Second, time.Hour, "ok: the revoked token was rejected after 10s", 7},
+		"after the limit":        {10*time.Second + 1, time.Hour, "revoked_accepted: expected a revoked token to be rejected within 10s, got it still accepted after 10s", 5},
+		"the run is too short":   {time.Hour, 7 * time.Second, "control_failed: the revoked token was not rejected after 6s (got 200), when the run's time was up; the limit is 10s: give the probe a longer timeout", 3},
+		"the run is long enough": {9 * time.Second, 10500 * time.Millisecond, "ok: the revoked token was rejected after 9s", 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 					t.Errorf("got  %s\nwant %s", got, c.want)
 				}
 				if looks != c.looks || ctx.Err() != nil {
-					t.Errorf("looked %d times, wanted %d; ended with the run: %v", looks, c.looks, ctx.Err())
+					t.Errorf("looked %d times, expected %d; ended with the run: %v", looks, c.looks, ctx.Err())
 				}
 				if (took > 0) != (found.Reason == probe.OK && c.refusedAfter > 0) {
 					t.Errorf("took %s", took)
@@ -146,5 +146,5 @@ func TestARunThatIsTooShortBlamesNobody(t *testing.T) {
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 4 * time.Second}
 	probetest.WantLines(t, job.Do(t.Context()), "inconclusive", issued, discovered, signed, claimed, timely,
-		"wrong_secret inconclusive(timeout): not asked: issuing a token took *", "revocation inconclusive(timeout): not asked: *")
+		"wrong_secret inconclusive(timeout): not requested: issuing a token took *", "revocation inconclusive(timeout): not requested: *")
 }

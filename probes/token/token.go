@@ -15,7 +15,7 @@ import (
 
 // Probe asks an OAuth 2.0 or OpenID Connect issuer for an access token as a relying party does, by client credentials,
 // and looks at what it gets as a verifier does: discovery, signature, claims and times. It answers «all OAuth token
-// issuance failing», and whether what is issued can be verified by anybody. A wrong secret must be refused, and a
+// issuance failing», and whether what is issued can be verified by anybody. A wrong secret must be rejected, and a
 // revoked token within a limit.
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
@@ -55,7 +55,7 @@ type Lifetime struct {
 	Max probe.Duration `yaml:"max" doc:"the maximum"`
 }
 
-// Revocation is how it is seen that a revoked token (RFC 7009) is refused.
+// Revocation is how it is seen that a revoked token (RFC 7009) is rejected.
 type Revocation struct {
 	URL    string         `yaml:"url" doc:"where tokens are revoked; default: from discovery"`
 	Use    Use            `yaml:"use" required:"true" doc:"a request that succeeds only with a valid token"`
@@ -166,7 +166,7 @@ func (p *Probe) Close() {
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	run := &runState{Probe: p, r: r, clock: probe.WatchClock()}
 	ends, discovery := run.discover(ctx)
-	first := issuance.Grant{Outcome: probe.Outcome{Reason: probe.ControlFailed, Detail: "not asked: nothing says where tokens are issued"}}
+	first := issuance.Grant{Outcome: probe.Outcome{Reason: probe.ControlFailed, Detail: "not requested: no token endpoint is known"}}
 	if ends.token != "" {
 		first = run.issue(ctx, ends, "first")
 	}

@@ -20,9 +20,9 @@ var (
 	discovered = "discovery pass(ok): the issuer names itself and its endpoints"
 	issued     = "issuance pass(ok): a token was issued"
 	signed     = "signature pass(ok): a fresh token verifies with the published key that has its kid (RS256, 2048 bits)"
-	claimed    = "claims pass(ok): iss and aud as wanted, valid for 5m0s"
+	claimed    = "claims pass(ok): iss and aud as expected, valid for 5m0s"
 	timely     = "times pass(ok): the issuer's clock is *"
-	declined   = "wrong_secret pass(ok): a wrong client_secret is refused (401 invalid_client), the right one was accepted"
+	declined   = "wrong_secret pass(ok): a wrong client_secret is rejected (401 invalid_client), the right one was accepted"
 )
 
 func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
@@ -38,7 +38,7 @@ func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
 			r := probetest.Run(t, Kind(), p)
 			probetest.WantLines(t, r, "pass", issued, discovered, signed, claimed, timely,
 				"keysets@"+i.url+"/keys"+strings.TrimPrefix(signed, "signature"), declined,
-				"revocation pass(ok): the revoked token was refused after *", "latency pass(ok): the slowest step, *")
+				"revocation pass(ok): the revoked token was rejected after *", "latency pass(ok): the slowest step, *")
 			if got := strings.Join(p.Checks(), " "); got != "issuance discovery signature claims times keysets wrong_secret revocation latency" {
 				t.Errorf("checks: %s", got)
 			}
@@ -81,13 +81,13 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 	}{
 		"discovery names another issuer": {
 			func(i *idp) { i.document = with("issuer", i.url+"/") }, nil,
-			[]string{"fail", "issuance inconclusive(control_failed): not asked: nothing says where tokens are issued", "discovery fail(wrong_issuer): wanted the issuer to name itself *"},
+			[]string{"fail", "issuance inconclusive(control_failed): not requested: no token endpoint is known", "discovery fail(wrong_issuer): expected the issuer to name itself exactly *"},
 		},
 		"discovery is a page": {
 			func(i *idp) {
 				i.paths["/.well-known/openid-configuration"] = probetest.Respond(200, "text/html", "<!DOCTYPE html>welcome")
 			}, nil,
-			[]string{"fail", "issuance inconclusive*", "discovery fail(schema): wanted JSON, got a page of HTML"},
+			[]string{"fail", "issuance inconclusive*", "discovery fail(schema): expected JSON, got an HTML page"},
 		},
 		"discovery says one thing twice": {
 			func(i *idp) {
@@ -97,7 +97,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"discovery is down": {
 			func(i *idp) { i.paths["/.well-known/openid-configuration"] = probetest.Respond(503, "text/plain", "") }, nil,
-			[]string{"fail", "issuance inconclusive*", "discovery fail(status): wanted 200, got 503"},
+			[]string{"fail", "issuance inconclusive*", "discovery fail(status): expected 200, got 503"},
 		},
 		"discovery without a token endpoint": {
 			func(i *idp) { i.document = with("token_endpoint", nil) }, nil,
@@ -105,35 +105,35 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"issuing fails": {
 			token(probetest.Respond(500, "text/html", "<html>oops")), nil,
-			[]string{"fail", "issuance fail(status): wanted 200, got 500", discovered},
+			[]string{"fail", "issuance fail(status): expected 200, got 500", discovered},
 		},
 		"the grant is gone": {
 			token(probetest.Respond(400, "application/json", `{"error":"unsupported_grant_type"}`)), nil,
-			[]string{"fail", "issuance fail(status): wanted a token, got 400 (unsupported_grant_type)", discovered},
+			[]string{"fail", "issuance fail(status): expected a token, got 400 (unsupported_grant_type)", discovered},
 		},
 		"a 400 that says nothing": {
 			token(probetest.Respond(400, "application/json", `{"error":"leave-me-out"}`)), nil,
-			[]string{"fail", "issuance fail(status): wanted 200, got 400", discovered},
+			[]string{"fail", "issuance fail(status): expected 200, got 400", discovered},
 		},
 		"our secret is not accepted": {
 			token(probetest.Respond(401, "application/json", `{"error":"invalid_client"}`)), nil,
-			[]string{"inconclusive", "issuance inconclusive(credential): wanted a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovered},
+			[]string{"inconclusive", "issuance inconclusive(credential): expected a token, got 401 (invalid_client): the issuer does not accept what the probe is configured with", discovered},
 		},
 		"something before the issuer says no": {
 			token(probetest.Respond(403, "text/html", "<html>")), nil,
-			[]string{"inconclusive", "issuance inconclusive(credential): wanted a token, got 403: the issuer, or what stands before it, does not accept the probe", discovered},
+			[]string{"inconclusive", "issuance inconclusive(credential): expected a token, got 403: the issuer, or a proxy in front of it, does not accept the probe", discovered},
 		},
 		"a rate limit": {
 			token(probetest.Respond(429, "application/json", `{"error":"invalid_request"}`)), nil,
-			[]string{"inconclusive", "issuance inconclusive(rate_limited): wanted 200, got 429: *", discovered},
+			[]string{"inconclusive", "issuance inconclusive(rate_limited): expected 200, got 429: *", discovered},
 		},
 		"a redirect": {
 			token(func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/login", http.StatusFound) }), nil,
-			[]string{"fail", "issuance fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed", discovered},
+			[]string{"fail", "issuance fail(redirect): expected 200, got 302: redirects are not followed", discovered},
 		},
 		"a page in place of a token": {
 			token(probetest.Respond(200, "application/json", "\n <html>")), nil,
-			[]string{"fail", "issuance fail(schema): wanted JSON, got a page of HTML", discovered},
+			[]string{"fail", "issuance fail(schema): expected JSON, got an HTML page", discovered},
 		},
 		"nothing in place of a token": {
 			token(probetest.Respond(200, "application/json", "")), nil,
@@ -141,45 +141,45 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"a list in place of a token": {
 			token(probetest.Respond(200, "application/json", "[]")), nil,
-			[]string{"fail", "issuance fail(schema): wanted a JSON object, got other JSON", discovered},
+			[]string{"fail", "issuance fail(schema): expected a JSON object, got other JSON", discovered},
 		},
 		"null in place of a token": {
 			token(probetest.Respond(200, "application/json", "null")), nil,
-			[]string{"fail", "issuance fail(schema): wanted a JSON object, got other JSON", discovered},
+			[]string{"fail", "issuance fail(schema): expected a JSON object, got other JSON", discovered},
 		},
 		"no access_token": {
 			func(i *idp) { i.grant = map[string]any{"access_token": nil, "id_token": "abc"} }, nil,
-			[]string{"fail", "issuance fail(schema): wanted an access_token, got none", discovered},
+			[]string{"fail", "issuance fail(schema): expected an access_token, got none", discovered},
 		},
 		"an access_token that is a number": {
 			func(i *idp) { i.grant = with("access_token", 1234567890123456) }, nil,
-			[]string{"fail", "issuance fail(schema): wanted an access_token, got none", discovered},
+			[]string{"fail", "issuance fail(schema): expected an access_token, got none", discovered},
 		},
 		"an access_token under another name": {
 			func(i *idp) { i.grant = map[string]any{"access_token": nil, "Access_Token": "abcdefghijklmnopqrst"} }, nil,
-			[]string{"fail", "issuance fail(schema): wanted an access_token, got none", discovered},
+			[]string{"fail", "issuance fail(schema): expected an access_token, got none", discovered},
 		},
 		"an access_token that no header can carry": {
 			func(i *idp) { i.grant = with("access_token", "abcdefghijklmnop\r\nX-Evil: 1") }, nil,
-			[]string{"fail", "issuance fail(schema): the access_token is none: wanted 16 to 16384 characters that a header can carry (RFC 6749, appendix A.12)", discovered},
+			[]string{"fail", "issuance fail(schema): the access_token is malformed: expected 16 to 16384 characters that a header can carry (RFC 6749, appendix A.12)", discovered},
 		},
 		"an access_token without end": {
 			func(i *idp) { i.grant = with("access_token", strings.Repeat("a", jwk.MaxTokenLength+1)) }, nil,
-			[]string{"fail", "issuance fail(schema): the access_token is none: *", discovered},
+			[]string{"fail", "issuance fail(schema): the access_token is malformed: *", discovered},
 		},
 		"a token of another type": {
 			func(i *idp) { i.grant = with("token_type", "DPoP") }, nil,
-			[]string{"fail", "issuance fail(schema): wanted token_type Bearer, got none or another", discovered},
+			[]string{"fail", "issuance fail(schema): expected token_type Bearer, got none or another", discovered},
 		},
 		"a token out of a cache": {
 			func(i *idp) {
 				i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "7"); i.serveToken(w, q) }
 			}, nil,
-			[]string{"inconclusive", "issuance inconclusive(stale_or_cached): the answer may come out of a cache (Age: 7), and then the token is not a fresh one", discovered},
+			[]string{"inconclusive", "issuance inconclusive(stale_or_cached): the answer may come out of a cache (Age: 7), and the token may not be fresh", discovered},
 		},
 		"an opaque token": {
 			func(i *idp) { i.grant = with("access_token", "Zx81-opaque-"+rand.Text()) }, nil,
-			[]string{"fail", "issuance*", discovered, "signature fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519); if the issuer's tokens are none, say opaque: true", declined},
+			[]string{"fail", "issuance*", discovered, "signature fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519); if the issuer's tokens are not JWTs, set opaque: true", declined},
 		},
 		"a token that anybody could have made: alg none": {
 			func(i *idp) { i.grant = with("access_token", unsecured(`{"alg":"none"}`)) }, nil,
@@ -191,7 +191,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"the signing key is not published": {
 			func(i *idp) { i.published = []jose.JSONWebKey{tokenKeys()[1].Public()} }, nil,
-			[]string{"fail", issued, discovered, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: verifiers reject it", claimed, timely, declined},
 		},
 		"another key has its kid": {
 			func(i *idp) {
@@ -211,30 +211,30 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"a token without a kid": {
 			func(i *idp) { i.key.KeyID = "" }, nil,
-			[]string{"fail", issued, discovered, "signature fail(no_kid): a fresh token names no kid: nobody can tell which key signed it", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(no_kid): a fresh token names no kid: verifiers cannot know which key signed it", claimed, timely, declined},
 		},
 		"the key set is empty": {
 			func(i *idp) { i.paths["/keys"] = probetest.Respond(200, "application/json", `{"keys":[]}`) }, nil,
-			[]string{"fail", issued, discovered, "signature fail(schema): wanted a key set: the set holds no key", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(schema): expected a key set: the set holds no key", claimed, timely, declined},
 		},
 		"the key set is down": {
 			func(i *idp) { i.paths["/keys"] = probetest.Respond(503, "text/html", "<html>") }, nil,
-			[]string{"fail", issued, discovered, "signature fail(status): wanted 200, got 503", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(status): expected 200, got 503", claimed, timely, declined},
 		},
 		"a cached key set without the key": {
 			func(i *idp) {
 				i.published = []jose.JSONWebKey{tokenKeys()[1].Public()}
 				i.paths["/keys"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "60"); i.serveKeys(w, q) }
 			}, nil,
-			[]string{"fail", issued, discovered, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: nobody can verify it (the set may come out of a cache, Age: 60, as it may for every verifier)", claimed, timely, declined},
+			[]string{"fail", issued, discovered, "signature fail(signing_with_unpublished_key): a fresh token names a kid that is not in the key set: verifiers reject it (the set may come out of a cache, Age: 60, as it may for every verifier)", claimed, timely, declined},
 		},
 		"another issuer's token": {
 			func(i *idp) { i.claims = with("iss", "https://other.test") }, nil,
-			[]string{"fail", issued, discovered, signed, "claims fail(wrong_issuer): wanted iss http*", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(wrong_issuer): expected iss http*", timely, declined},
 		},
 		"a token for somebody else": {
 			func(i *idp) { i.claims = with("aud", []string{"https://other.test", "https://api.test.evil"}) }, nil,
-			[]string{"fail", issued, discovered, signed, "claims fail(wrong_audience): wanted aud to hold https://api.test, it does not", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(wrong_audience): expected aud to contain https://api.test, got none or others", timely, declined},
 		},
 		"a token for several": {
 			func(i *idp) { i.claims = with("aud", []string{"https://other.test", "https://api.test"}) }, nil,
@@ -242,7 +242,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"a token that never expires": {
 			func(i *idp) { i.claims = with("exp", nil) }, nil,
-			[]string{"fail", issued, discovered, signed, "claims fail(no_expiry): wanted an exp, got none: the token is valid for ever", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(no_expiry): expected an exp, got none: the token never expires", timely, declined},
 		},
 		"a token that was never valid": {
 			func(i *idp) { i.claims = with("exp", now-100) }, nil,
@@ -254,11 +254,11 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"a token that lives too long": {
 			nil, func(p *Probe) { p.Lifetime.Max = probe.Duration(time.Minute) },
-			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): wanted a token valid for at most 1m, it is for 5m0s", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): expected a token valid for at most 1m, got 5m0s", timely, declined},
 		},
 		"a token that lives too short": {
 			nil, func(p *Probe) { p.Lifetime.Min = probe.Duration(time.Hour) },
-			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): wanted a token valid for at least 1h, it is for 5m0s", timely, declined},
+			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): expected a token valid for at least 1h, got 5m0s", timely, declined},
 		},
 		"clients are told another lifetime": {
 			func(i *idp) { i.grant = with("expires_in", 3600) }, nil,
@@ -278,7 +278,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"neither iat nor expires_in": {
 			func(i *idp) { i.claims, i.grant = with("iat", nil), with("expires_in", nil) }, nil,
-			[]string{"inconclusive", issued, discovered, signed, "claims pass(ok): iss and aud as wanted, valid for *", "times inconclusive(nothing_checked): the token says no iat, and nothing else says when it was issued", declined},
+			[]string{"inconclusive", issued, discovered, signed, "claims pass(ok): iss and aud as expected, valid for *", "times inconclusive(nothing_checked): the token has no iat, and nothing else shows when it was issued", declined},
 		},
 		"any secret will do": {
 			func(i *idp) { i.anySecret = true }, nil,
@@ -286,7 +286,7 @@ func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
 		},
 		"too slow": {
 			nil, func(p *Probe) { p.Latency = 1 },
-			[]string{"fail", issued, discovered, signed, claimed, timely, declined, "latency fail(slow): wanted each step within 1ns, *"},
+			[]string{"fail", issued, discovered, signed, claimed, timely, declined, "latency fail(slow): expected each step within 1ns, *"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

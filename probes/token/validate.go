@@ -136,7 +136,7 @@ func (p *Probe) validateRevocation() (wrong []error) {
 	}
 	v.defaults()
 	if v.Use.Status.Contains(401) || v.Use.Status.Contains(403) {
-		wrong = append(wrong, probe.Settingf("revocation.use.status", "401 and 403 are the answers to a token that is refused"))
+		wrong = append(wrong, probe.Settingf("revocation.use.status", "401 and 403 are the answers to a token that is rejected"))
 	}
 	if v.Every < leastPause || v.Within < v.Every || v.Within/v.Every > mostLooks {
 		wrong = append(wrong, probe.Settingf("revocation.every", "expected %s to within, and at most %d requests", leastPause, mostLooks))

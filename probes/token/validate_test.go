@@ -62,7 +62,7 @@ func TestTokenRefusesSettingsThatProveNothing(t *testing.T) {
 		p := good()
 		change(p)
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("wanted %q, got %v", want, err)
+			t.Errorf("expected %q, got %v", want, err)
 		}
 	}
 }

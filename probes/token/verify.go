@@ -34,7 +34,7 @@ func (run *runState) verify(ctx context.Context, e endpoints, g issuance.Grant) 
 // checkSignature proves the token's signature by a published key set.
 func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check, url string, token *jwk.Token, read func(*httpx.Answer)) {
 	if url == "" {
-		r.Inconclusive(check, probe.ControlFailed, "not verified: nothing says where the keys are")
+		r.Inconclusive(check, probe.ControlFailed, "not verified: no key set URL is known")
 		return
 	}
 	answer := run.get(ctx, r, check, url)
@@ -45,7 +45,7 @@ func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check,
 	read(answer)
 	set, err := jwk.Parse(answer.Body)
 	if err != nil {
-		r.Fail(check, probe.Schema, "wanted a key set: %s", err)
+		r.Fail(check, probe.Schema, "expected a key set: %s", err)
 		return
 	}
 	key, err := set.Verify(token, jwk.Allowed(run.Algs))
@@ -74,23 +74,23 @@ func (run *runState) checkClaims(t *jwk.Token, g issuance.Grant) {
 	life := t.Expiry.Sub(run.issued(t, g))
 	switch {
 	case t.Issuer != run.Issuer:
-		run.r.Fail(check, reasonIssuer, "wanted iss %s, got none or another", run.Issuer)
+		run.r.Fail(check, reasonIssuer, "expected iss %s, got none or another", run.Issuer)
 	case !slices.Contains(t.Audience, run.Audience):
-		run.r.Fail(check, reasonAudience, "wanted aud to hold %s, it does not", run.Audience)
+		run.r.Fail(check, reasonAudience, "expected aud to contain %s, got none or others", run.Audience)
 	case t.Expiry.IsZero():
-		run.r.Fail(check, reasonNoExpiry, "wanted an exp, got none: the token is valid for ever")
+		run.r.Fail(check, reasonNoExpiry, "expected an exp, got none: the token never expires")
 	case life <= 0:
 		run.r.Fail(check, reasonLifetime, "exp is not after iat: the token was never valid")
 	case !t.NotBefore.IsZero() && t.NotBefore.After(run.issued(t, g)):
 		run.r.Fail(check, reasonLifetime, "nbf is %s after iat: the fresh token is not valid yet", t.NotBefore.Sub(run.issued(t, g)).Round(time.Second))
 	case run.Lifetime.Max > 0 && life > run.Lifetime.Max.D():
-		run.r.Fail(check, reasonLifetime, "wanted a token valid for at most %s, it is for %s", run.Lifetime.Max, life.Round(time.Second))
+		run.r.Fail(check, reasonLifetime, "expected a token valid for at most %s, got %s", run.Lifetime.Max, life.Round(time.Second))
 	case life < run.Lifetime.Min.D():
-		run.r.Fail(check, reasonLifetime, "wanted a token valid for at least %s, it is for %s", run.Lifetime.Min, life.Round(time.Second))
+		run.r.Fail(check, reasonLifetime, "expected a token valid for at least %s, got %s", run.Lifetime.Min, life.Round(time.Second))
 	case g.Expires > 0 && (life-g.Expires).Abs() > run.Leeway.D():
 		run.r.Fail(check, reasonLifetime, "expires_in says %s, but the token is valid for %s", g.Expires.Round(time.Second), life.Round(time.Second))
 	default:
-		run.r.Pass(check, "iss and aud as wanted, valid for %s", life.Round(time.Second))
+		run.r.Pass(check, "iss and aud as expected, valid for %s", life.Round(time.Second))
 	}
 }
 
@@ -117,7 +117,7 @@ func (run *runState) checkClockSkew(t *jwk.Token, g issuance.Grant, step time.Du
 		return
 	}
 	if t.IssuedAt.IsZero() && (t.Expiry.IsZero() || g.Expires == 0) {
-		run.r.Inconclusive(check, probe.NothingChecked, "the token says no iat, and nothing else says when it was issued")
+		run.r.Inconclusive(check, probe.NothingChecked, "the token has no iat, and nothing else shows when it was issued")
 		return
 	}
 	issued := run.issued(t, g)
@@ -125,9 +125,9 @@ func (run *runState) checkClockSkew(t *jwk.Token, g issuance.Grant, step time.Du
 	seen := "the issuer's clock is " + apart(low, high) + " the prober's"
 	switch {
 	case low > limit || high < -limit:
-		run.r.Fail(check, reasonClockSkew, "%s; wanted within %s", seen, run.Leeway)
+		run.r.Fail(check, reasonClockSkew, "%s; expected within %s", seen, run.Leeway)
 	case low < -limit || high > limit:
-		run.r.Inconclusive(check, reasonClockSkew, "%s: cannot tell whether within %s", seen, run.Leeway)
+		run.r.Inconclusive(check, reasonClockSkew, "%s: inconclusive for a limit of %s", seen, run.Leeway)
 	default:
 		run.r.Pass(check, "%s", seen)
 	}

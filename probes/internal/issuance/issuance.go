@@ -56,13 +56,13 @@ func ReadGrant(a *httpx.Answer) Grant {
 	if code := ErrorCode(a); a.Reason == probe.OK && a.Status >= 400 && a.Status < 500 && a.Status != 429 {
 		switch code {
 		case "invalid_client", "unauthorized_client", "invalid_scope", "invalid_target":
-			return say(probe.Credential, "wanted a token, got %d (%s): the issuer does not accept what the probe is configured with", a.Status, code)
+			return say(probe.Credential, "expected a token, got %d (%s): the issuer does not accept what the probe is configured with", a.Status, code)
 		case "":
 			if a.Status == 401 || a.Status == 403 {
-				return say(probe.Credential, "wanted a token, got %d: the issuer, or what stands before it, does not accept the probe", a.Status)
+				return say(probe.Credential, "expected a token, got %d: the issuer, or a proxy in front of it, does not accept the probe", a.Status)
 			}
 		default:
-			return say(probe.Status, "wanted a token, got %d (%s)", a.Status, code)
+			return say(probe.Status, "expected a token, got %d (%s)", a.Status, code)
 		}
 	}
 	answer, f := ReadAnswer(a)
@@ -73,13 +73,13 @@ func ReadGrant(a *httpx.Answer) Grant {
 	g.Token, g.Expires = answer.AccessToken(), answer.ExpiresIn()
 	switch {
 	case a.Cached != "":
-		return say(probe.StaleOrCached, "the answer may come out of a cache (%s), and then the token is not a fresh one", a.Cached)
+		return say(probe.StaleOrCached, "the answer may come out of a cache (%s), and the token may not be fresh", a.Cached)
 	case g.Token == "":
-		return say(probe.Schema, "wanted an access_token, got none")
+		return say(probe.Schema, "expected an access_token, got none")
 	case !WellFormed(g.Token):
-		return say(probe.Schema, "the access_token is none: wanted %d to %d characters that a header can carry (RFC 6749, appendix A.12)", MinTokenLength, jwk.MaxTokenLength)
+		return say(probe.Schema, "the access_token is malformed: expected %d to %d characters that a header can carry (RFC 6749, appendix A.12)", MinTokenLength, jwk.MaxTokenLength)
 	case !answer.IsBearer():
-		return say(probe.Schema, "wanted token_type Bearer, got none or another")
+		return say(probe.Schema, "expected token_type Bearer, got none or another")
 	}
 	return g
 }
@@ -106,12 +106,12 @@ func ReadAnswer(a *httpx.Answer) (oauth.Answer, probe.Outcome) {
 func read(a *httpx.Answer) (answer oauth.Answer, wrong string) {
 	if _, err := a.JSON(); err != nil { // stricter than what follows: no key twice, bounded
 		if strings.HasPrefix(strings.TrimSpace(string(a.Body[:min(len(a.Body), 64)])), "<") {
-			return nil, "wanted JSON, got a page of HTML"
+			return nil, "expected JSON, got an HTML page"
 		}
 		return nil, "the answer is not JSON: " + err.Error()
 	}
 	if answer = oauth.Read(a.Body); answer == nil {
-		return nil, "wanted a JSON object, got other JSON"
+		return nil, "expected a JSON object, got other JSON"
 	}
 	return answer, ""
 }
@@ -122,11 +122,11 @@ func NotOK(a *httpx.Answer) probe.Outcome {
 	case a.Reason != probe.OK:
 		return probe.Outcome{Reason: a.Reason, Detail: a.Detail}
 	case a.Status == 429:
-		return probe.Outcome{Reason: probe.RateLimited, Detail: "wanted 200, got 429: the target limits the rate of the prober's requests"}
+		return probe.Outcome{Reason: probe.RateLimited, Detail: "expected 200, got 429: the target limits the rate of the prober's requests"}
 	case a.Redirected():
-		return probe.Outcome{Reason: probe.Redirect, Detail: "wanted 200, got " + httpx.Codes(a.Status).String() + ", which sends elsewhere; redirects are never followed"}
+		return probe.Outcome{Reason: probe.Redirect, Detail: "expected 200, got " + httpx.Codes(a.Status).String() + ": redirects are not followed"}
 	case a.Status != 200:
-		return probe.Outcome{Reason: probe.Status, Detail: "wanted 200, got " + httpx.Codes(a.Status).String()}
+		return probe.Outcome{Reason: probe.Status, Detail: "expected 200, got " + httpx.Codes(a.Status).String()}
 	}
 	return probe.Outcome{Reason: probe.OK, Detail: ""}
 }
@@ -138,8 +138,8 @@ func NotVerified(err error) (probe.Reason, string) {
 		why  probe.Reason
 		text string
 	}{
-		{jwk.ErrNoKey, SigningWithUnpublishedKey, "a fresh token names a kid that is not in the key set: nobody can verify it"},
-		{jwk.ErrNoKeyID, NoKeyID, "a fresh token names no kid: nobody can tell which key signed it"},
+		{jwk.ErrNoKey, SigningWithUnpublishedKey, "a fresh token names a kid that is not in the key set: verifiers reject it"},
+		{jwk.ErrNoKeyID, NoKeyID, "a fresh token names no kid: verifiers cannot know which key signed it"},
 		{jwk.ErrAlgorithm, AlgorithmNotAllowed, "a fresh token is signed with an algorithm that verifiers do not allow (algs)"},
 		{jwk.ErrKey, KeyUnusable, "the key with a fresh token's kid cannot verify its algorithm"},
 		{jwk.ErrSignature, BadSignature, "a fresh token does not verify with the key that has its kid"},
@@ -148,7 +148,7 @@ func NotVerified(err error) (probe.Reason, string) {
 			return known.why, known.text
 		}
 	}
-	return probe.Schema, "a fresh token cannot be read as a JWT: " + err.Error() + "; if the issuer's tokens are none, say opaque: true"
+	return probe.Schema, "a fresh token cannot be read as a JWT: " + err.Error() + "; if the issuer's tokens are not JWTs, set opaque: true"
 }
 
 // Reasons why a token does not verify.
