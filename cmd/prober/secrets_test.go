@@ -161,7 +161,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	for _, path := range append(paths, "token") {
 		name := "jwks-" + path
 		names = append(names, name)
-		fmt.Fprintf(&probes, "  - {name: %[1]s, type: jwks, urls: [\"%[2]s/%[3]s\"], bearer: {file: %[4]s}, kids: [k1], revoked: [k0], fresh: {token_url: \"%[2]s/%[3]s\", client_id: me, client_secret: {file: %[4]s}}, verifiers: {bundle: {pem: {file: %[4]s}, kids: [k1]}}, version: {header: X-Version}, trace: {header: X-Trace-Id}}\n",
+		fmt.Fprintf(&probes, "  - {name: %[1]s, type: jwks, urls: [\"%[2]s/%[3]s\"], bearer: {file: %[4]s}, kids: [k1], revoked: [k0], issuance: {token_url: \"%[2]s/%[3]s\", client_id: me, client_secret: {file: %[4]s}}, verifiers: {bundle: {pem: {file: %[4]s}, kids: [k1]}}, version: {header: X-Version}, trace: {header: X-Trace-Id}}\n",
 			name, target, path, file)
 		for name, issuing := range map[string]string{"issue": "token_url: \"%[1]s/%[2]s\", jwks_uri: \"%[1]s/json\", audience: a, keysets: [\"%[1]s/200\"]",
 			"revoke": "token_url: \"%[1]s/token\", opaque: true, auth: post, revocation: {url: \"%[1]s/200\", use: {url: \"%[1]s/%[2]s\"}, within: 200ms, every: 100ms}"} {
