@@ -168,7 +168,7 @@ func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 	verifying := n[""] + n[jwk.Weak] + n[jwk.Private]
 	switch twice, same := v.duplicates(); {
 	case !v.authoritative():
-		r.Report(check, v.reason, "%s", v.detail)
+		r.Note(check, v.Outcome)
 	case n[jwk.Malformed] > 0:
 		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
 			n[jwk.Malformed], text.Plural(len(v.set), "key is", "keys are"))
@@ -279,7 +279,7 @@ func (run *runState) checkReplicas() {
 		switch {
 		case v.set != nil:
 			read[v.of]++
-		case v.reason.Verdict == probe.Inconclusive:
+		case v.Reason.Verdict == probe.Inconclusive:
 			untold[v.of]++
 		}
 	}

@@ -212,9 +212,7 @@ func (run *runState) signedByOtherKey() bool {
 // measure notes the numbers.
 func (run *runState) measure(c keyInventory) {
 	if now := run.state(c); now != "" {
-		for _, state := range keyStates {
-			run.r.Measure(stateGauge, probe.BoolValue(state == now), state)
-		}
+		run.r.OneOf(stateGauge, now, keyStates)
 	}
 	for i := range run.snapshots {
 		v := &run.snapshots[i]

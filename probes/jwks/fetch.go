@@ -3,7 +3,6 @@ package jwks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -29,17 +28,16 @@ type endpoint struct {
 // A keySetSnapshot is what was seen of one place.
 type keySetSnapshot struct {
 	endpoint
-	set         jwk.Set      // nil if it could not be read
-	reason      probe.Reason // OK if the set is there and not out of a cache, unless that is allowed
-	detail      string
-	cached      string        // why it may have come out of a cache
-	maxAge      time.Duration // how long it may be kept
-	maxAgeGiven bool          // the answer says so
-	stale       time.Duration // for how much longer a cache may give it away stale (RFC 5861)
+	probe.Outcome               // OK if the set was read and is not out of a cache, unless that is allowed
+	set           jwk.Set       // nil if it could not be read
+	cached        string        // why it may have come out of a cache
+	maxAge        time.Duration // how long it may be kept
+	maxAgeGiven   bool          // the answer says so
+	stale         time.Duration // for how much longer a cache may give it away stale (RFC 5861)
 }
 
 // authoritative reports whether what is in the set is what the verifier has.
-func (v *keySetSnapshot) authoritative() bool { return v.set != nil && v.reason == probe.OK }
+func (v *keySetSnapshot) authoritative() bool { return v.set != nil && v.Passed() }
 
 // endpoints lists where keys are, in the order of the settings. It notes what cannot be found.
 func (p *Probe) endpoints(ctx context.Context, r *probe.Result) ([]endpoint, bool) {
@@ -82,15 +80,15 @@ func (p *Probe) snapshot(ctx context.Context, r *probe.Result, at endpoint) keyS
 	v := keySetSnapshot{endpoint: at}
 	var err error
 	if at.given != nil {
-		v.set, v.reason, v.detail = at.given.bundle()
-	} else if answer := p.ask(ctx, r, at); v.fail(answer, p.HasCredential()) {
+		v.set, v.Outcome = at.given.bundle()
+	} else if answer := p.ask(ctx, r, at); v.readable(answer, p.HasCredential()) {
 		v.maxAge, v.stale, v.maxAgeGiven = freshness(answer)
 		v.cached = answer.Cached
 		v.set, err = jwk.Parse(answer.Body)
-		v.reason, v.detail = notParsed(err)
+		v.Outcome = notParsed(err)
 	}
-	if v.cached != "" && v.reason == probe.OK && !p.AllowCached {
-		v.reason, v.detail = probe.StaleOrCached, fmt.Sprintf("the key set may come out of a cache (%s), which proves nothing of its origin", v.cached)
+	if v.cached != "" && v.Passed() && !p.AllowCached {
+		v.Outcome = probe.Outcomef(probe.StaleOrCached, "the key set may come out of a cache (%s), which proves nothing about its origin", v.cached)
 	}
 	if p.AllowExponent3 {
 		v.set.AllowExponent3()
@@ -103,57 +101,44 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result, at endpoint) *httpx.An
 	return p.client.Do(ctx, r, httpx.Request{Check: "keyset", URL: at.url, Addr: at.addr, Header: header, Want: httpx.Success})
 }
 
-// fail reports whether an answer can hold a key set, and keeps why it cannot.
-func (v *keySetSnapshot) fail(a *httpx.Answer, credential bool) bool {
-	say := func(why probe.Reason, format string, args ...any) bool {
-		v.reason, v.detail = why, fmt.Sprintf(format, args...)
-		return false
+// readable reports whether an answer can hold a key set, and keeps why it cannot.
+func (v *keySetSnapshot) readable(a *httpx.Answer, credential bool) bool {
+	c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AllowCached: true, Credential: credential}) // snapshot judges cached sets
+	v.Outcome = c.Outcome
+	if c.Class == httpx.ClassUnauthorized && !credential { // a published set requires none
+		v.Outcome = probe.Outcomef(probe.Status, "expected %s, got %d", httpx.Success, a.Status)
 	}
-	switch {
-	case a.Reason != probe.OK:
-		return say(a.Reason, "%s", a.Detail)
-	case a.Status == 304:
-		return say(probe.StaleOrCached, "expected a key set, got 304 for a request that has no copy of it")
-	case a.Status == 429:
-		return say(probe.RateLimited, "expected a key set, got 429: the target limits the rate of the prober's requests")
-	case (a.Status == 401 || a.Status == 403) && credential:
-		return say(probe.Credential, "expected a key set, got %d: the target does not accept the probe's credential", a.Status)
-	case a.Redirected():
-		return say(probe.Redirect, "expected a key set, got %d: redirects are not followed", a.Status)
-	case !httpx.Success.Contains(a.Status):
-		return say(probe.Status, "expected a key set, got %d", a.Status)
-	}
-	return true
+	return c.Class == httpx.ClassExpected
 }
 
 // notParsed says what is wrong with a key set as a whole.
-func notParsed(err error) (probe.Reason, string) {
+func notParsed(err error) probe.Outcome {
 	switch {
 	case err == nil:
-		return probe.OK, ""
+		return probe.Outcome{Reason: probe.OK}
 	case errors.Is(err, jwk.ErrEmpty):
-		return reasonEmpty, "expected a key set, got one without keys, so no token can be verified with it"
+		return probe.Outcomef(reasonEmpty, "expected a key set, got one without keys: no token can be verified with it")
 	case errors.Is(err, jwk.ErrMany):
-		return probe.TooLarge, fmt.Sprintf("expected a key set of at most %d keys, got more", jwk.MaxKeys)
+		return probe.Outcomef(probe.TooLarge, "expected a key set of at most %d keys, got more", jwk.MaxKeys)
 	}
-	return probe.Schema, "expected a key set: " + err.Error()
+	return probe.Outcomef(probe.Schema, "expected a key set: %s", err)
 }
 
 // bundle reads the keys of a verifier that has no endpoint.
-func (v *Verifier) bundle() (jwk.Set, probe.Reason, string) {
+func (v *Verifier) bundle() (jwk.Set, probe.Outcome) {
 	ids := resolve(v.Kids)
 	if ids.err != nil {
-		return nil, probe.Credential, "kids: " + ids.err.Error()
+		return nil, probe.Outcomef(probe.Credential, "kids: %s", ids.err)
 	}
 	text, err := v.PEM.Read()
 	if err != nil {
-		return nil, probe.Credential, "pem: " + err.Error()
+		return nil, probe.Outcomef(probe.Credential, "pem: %s", err)
 	}
 	set, err := jwk.ParsePEM([]byte(text), ids.list)
 	if err != nil {
-		return nil, probe.Schema, "expected a bundle of public keys in PEM: " + err.Error()
+		return nil, probe.Outcomef(probe.Schema, "expected a bundle of public keys in PEM: %s", err)
 	}
-	return set, probe.OK, ""
+	return set, probe.Outcome{Reason: probe.OK}
 }
 
 // deltaSeconds reads a number of seconds (RFC 9111, section 1.2.2).

@@ -48,9 +48,9 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 		run.issued = issuedToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token, life: 5 * time.Minute}
 	}
 	for i, keys := range [][]jose.JSONWebKey{a, b} {
-		v := keySetSnapshot{endpoint: endpoint{target: string(rune('a' + i))}, reason: probe.OK, maxAge: 10 * time.Minute, maxAgeGiven: true}
+		v := keySetSnapshot{endpoint: endpoint{target: string(rune('a' + i))}, Outcome: probe.Outcome{Reason: probe.OK}, maxAge: 10 * time.Minute, maxAgeGiven: true}
 		if keys == nil {
-			v.reason, v.detail = probe.Refused, "refused"
+			v.Outcome = probe.Outcomef(probe.Refused, "refused")
 		} else {
 			var entries []any
 			for _, key := range keys {
@@ -254,7 +254,7 @@ func TestJWKSOutOfACache(t *testing.T) {
 	}{
 		"a copy proves nothing": {"/without", false, "unreachable", []string{"inconclusive",
 			"revoked@URL inconclusive(stale_or_cached): not in a cached copy (Age: 300), which does not prove that they are gone",
-			"keyset@URL inconclusive(stale_or_cached): the key set may come out of a cache (Age: 300), which proves nothing of its origin"}},
+			"keyset@URL inconclusive(stale_or_cached): the key set may come out of a cache (Age: 300), which proves nothing about its origin"}},
 		"a copy is what relying parties get": {"/without", true, "aligned_unverified", []string{"inconclusive",
 			"revoked@URL inconclusive(stale_or_cached): not in a cached copy (Age: 300), which does not prove that they are gone"}},
 		"a copy may be older than the revocation": {"/with", true, "aligned_unverified", []string{"inconclusive",

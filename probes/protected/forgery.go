@@ -88,10 +88,9 @@ func forged(name, words, token string) forgery {
 
 // A forgerySet is the forged tokens of a run.
 type forgerySet struct {
-	all    []forgery
-	keyed  bool         // some are keyed with the public key
-	why    probe.Reason // OK, or why not all could be made
-	detail string
+	probe.Outcome // OK, or why not all could be made
+	all           []forgery
+	keyed         bool // some are keyed with the public key
 }
 
 // A forgeryCache keeps its forgeries while what they are made of stays the same: to make them costs more than to present
@@ -109,25 +108,25 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*s
 	}
 	token, o := p.valid.client.Token(ctx)
 	if !o.Passed() {
-		return &forgerySet{why: o.Reason, detail: o.Detail}
+		return &forgerySet{Outcome: o}
 	}
 	real := jwk.ReadRaw(token)
 	if real == nil && p.Forgeries.Claims == nil {
-		return &forgerySet{why: probe.Credential, detail: "the valid token is not a JWT; set claims to those of real tokens"}
+		return &forgerySet{Outcome: probe.Outcomef(probe.Credential, "the valid token is not a JWT; set claims to those of real tokens")}
 	}
 	if real == nil {
 		real = p.Forgeries.synthetic(time.Now())
 	}
-	b := &forgerySet{why: probe.OK}
+	b := &forgerySet{Outcome: probe.Outcome{Reason: probe.OK}}
 	var published []crypto.PublicKey
 	if !p.Forgeries.Keys.IsZero() {
-		published, b.why, b.detail = p.publicKeys(ctx, r, token, real)
+		published, b.Outcome = p.publicKeys(ctx, r, token, real)
 	}
 	b.keyed = len(published) > 0
 	m := forgeryBuilder{real: real, published: published, other: otherSignature(tokens, real)}
 	all, err := p.forgeries.all(r.System+"/"+r.Name, m)
 	if err != nil {
-		return &forgerySet{why: probe.ControlFailed, detail: "keys to forge with could not be made"}
+		return &forgerySet{Outcome: probe.Outcomef(probe.ControlFailed, "keys to forge with could not be made")}
 	}
 	b.all = all
 	return b

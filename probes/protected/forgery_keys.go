@@ -13,7 +13,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -38,41 +37,41 @@ func (f *Forgeries) keysURL() string {
 }
 
 // readKeys returns the key set, or why there is none.
-func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.Reason, string) {
+func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.Outcome) {
 	if url := p.Forgeries.keysURL(); url != "" {
 		a := p.keysClient.Do(ctx, r, httpx.Request{Check: "keys", URL: url, Want: httpx.Codes(200)})
 		if a.Reason != probe.OK {
-			return nil, a.Reason, "the public keys could not be fetched: " + a.Detail
+			return nil, probe.Outcomef(a.Reason, "the public keys could not be fetched: %s", a.Detail)
 		}
 		if a.Status != 200 {
-			return nil, probe.Status, fmt.Sprintf("the public keys could not be fetched: got %d", a.Status)
+			return nil, probe.Outcomef(probe.Status, "the public keys could not be fetched: got %d", a.Status)
 		}
 		set, err := jwk.Parse(a.Body)
 		if err != nil {
-			return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
+			return nil, probe.Outcomef(probe.Schema, "the public keys cannot be read: %s", err)
 		}
-		return set, probe.OK, ""
+		return set, probe.Outcome{Reason: probe.OK}
 	}
 	text, err := p.Forgeries.Keys.Read()
 	if err != nil {
-		return nil, probe.ControlFailed, "the public keys: " + err.Error()
+		return nil, probe.Outcomef(probe.ControlFailed, "the public keys: %s", err)
 	}
 	set, err := jwk.Parse([]byte(text))
 	if err != nil {
 		set, err = jwk.ParsePEM([]byte(text), nil)
 	}
 	if err != nil {
-		return nil, probe.Schema, "the public keys cannot be read: " + err.Error()
+		return nil, probe.Outcomef(probe.Schema, "the public keys cannot be read: %s", err)
 	}
-	return set, probe.OK, ""
+	return set, probe.Outcome{Reason: probe.OK}
 }
 
 // publicKeys returns the public key by which the real token is verified: with any other, to be rejected would prove
 // nothing. Of an opaque token nobody can tell it; then it is the first one that could be.
-func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, real *jwk.RawToken) ([]crypto.PublicKey, probe.Reason, string) {
-	set, why, detail := p.readKeys(ctx, r)
-	if why != probe.OK {
-		return nil, why, detail
+func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, real *jwk.RawToken) ([]crypto.PublicKey, probe.Outcome) {
+	set, o := p.readKeys(ctx, r)
+	if !o.Passed() {
+		return nil, o
 	}
 	kid := real.Text("kid")
 	for i := range set {
@@ -83,20 +82,20 @@ func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, r
 	if real.Signature == "" || kid == "" {
 		for _, k := range set {
 			if k.Public != nil && (kid == "" || k.ID == kid) {
-				return []crypto.PublicKey{k.Public}, probe.OK, ""
+				return []crypto.PublicKey{k.Public}, probe.Outcome{Reason: probe.OK}
 			}
 		}
-		return nil, probe.ControlFailed, "none of the public keys is that of the valid token"
+		return nil, probe.Outcomef(probe.ControlFailed, "none of the public keys is that of the valid token")
 	}
 	t, err := jwk.ReadToken(token)
 	if err != nil {
-		return nil, probe.ControlFailed, "the valid token: " + err.Error()
+		return nil, probe.Outcomef(probe.ControlFailed, "the valid token: %s", err)
 	}
 	k, err := set.Verify(t, jwk.Algorithms)
 	if err != nil {
-		return nil, probe.ControlFailed, "none of the public keys verifies the valid token"
+		return nil, probe.Outcomef(probe.ControlFailed, "none of the public keys verifies the valid token")
 	}
-	return []crypto.PublicKey{k.Public}, probe.OK, ""
+	return []crypto.PublicKey{k.Public}, probe.Outcome{Reason: probe.OK}
 }
 
 // A sharedSecret is a public key taken for a shared secret, in one of the forms in which a verifier may hold it.

@@ -1,7 +1,6 @@
 package protected
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,23 +12,22 @@ import (
 // A checkOutcome is the outcome of one check at one replica.
 type checkOutcome struct {
 	check   string
-	verdict probe.Verdict
-	reason  probe.Reason
-	detail  string
+	verdict probe.Verdict // that of the reason, or inconclusive
+	probe.Outcome
 }
 
 func outcomef(check string, why probe.Reason, format string, args ...any) checkOutcome {
-	return checkOutcome{check, why.Verdict, why, fmt.Sprintf(format, args...)}
+	return checkOutcome{check, why.Verdict, probe.Outcomef(why, format, args...)}
 }
 
 func inconclusivef(check string, why probe.Reason, format string, args ...any) checkOutcome {
-	return checkOutcome{check, probe.Inconclusive, why, fmt.Sprintf(format, args...)}
+	return checkOutcome{check, probe.Inconclusive, probe.Outcomef(why, format, args...)}
 }
 
 // priority orders what is told: that somebody was accepted, what else failed, why nothing is proven, and then the rest.
 func (n checkOutcome) priority() int {
 	switch {
-	case n.reason == probe.AuthBypass:
+	case n.Reason == probe.AuthBypass:
 		return 0
 	case n.verdict == probe.Fail:
 		return 1
@@ -47,11 +45,11 @@ func (v *replicaRun) note(r *probe.Result, urgency int) {
 		switch {
 		case n.priority() != urgency:
 		case n.verdict == probe.Pass:
-			r.Pass(n.check, "%s", n.detail)
+			r.Pass(n.check, "%s", n.Detail)
 		case n.verdict == probe.Fail:
-			r.Fail(n.check, n.reason, "%s", n.detail)
+			r.Fail(n.check, n.Reason, "%s", n.Detail)
 		default:
-			r.Inconclusive(n.check, n.reason, "%s", n.detail)
+			r.Inconclusive(n.check, n.Reason, "%s", n.Detail)
 		}
 	}
 }
@@ -59,9 +57,7 @@ func (v *replicaRun) note(r *probe.Result, urgency int) {
 // exportOutcome exports what the run at the replica came to.
 func (v *replicaRun) exportOutcome(r *probe.Result) {
 	v.exchanges(r)
-	for _, o := range outcomes {
-		r.Measure(outcomeGauge, probe.BoolValue(o == v.outcome), r.Target(), o)
-	}
+	r.OneOf(outcomeGauge, v.outcome, outcomes, r.Target())
 }
 
 // judge reads the answers.
@@ -72,7 +68,7 @@ func (v *replicaRun) judge() {
 	path := v.judgePath(admitted)
 	control := admitted.verdict == probe.Pass && path.verdict == probe.Pass
 	if admitted.verdict == probe.Pass && !control {
-		admitted = inconclusivef(callerValid, probe.ControlFailed, "%s, which proves nothing: %s", admitted.detail, path.detail)
+		admitted = inconclusivef(callerValid, probe.ControlFailed, "%s, which proves nothing: %s", admitted.Detail, path.Detail)
 		outcome = outcomeInconclusive
 		v.cases[callerValid] = caseError
 	}
@@ -98,7 +94,7 @@ func (v *replicaRun) judge() {
 		v.outcome = outcomeInconclusive
 	}
 	for _, n := range v.notes {
-		if n.reason == probe.AuthBypass {
+		if n.Reason == probe.AuthBypass {
 			v.outcome = outcomeBypass
 		}
 	}
@@ -204,8 +200,8 @@ func (v *replicaRun) admits(a *httpx.Answer) bool {
 // control to be wrong; all else needs the valid caller to have been accepted at the same replica.
 func (v *replicaRun) judgeCaller(c *caller, control bool) checkOutcome {
 	n, outcome := v.judgeRefusal(c, v.answers[c.name])
-	if !control && n.reason != probe.AuthBypass && n.verdict != probe.Inconclusive {
-		n = inconclusivef(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not accepted", n.detail)
+	if !control && n.Reason != probe.AuthBypass && n.verdict != probe.Inconclusive {
+		n = inconclusivef(c.name, probe.ControlFailed, "%s, which proves nothing while the valid caller is not accepted", n.Detail)
 		outcome = caseError
 	}
 	v.cases[c.name] = outcome
@@ -285,9 +281,6 @@ func (p *Probe) exportCases(r *probe.Result, seen []*replicaRun) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(worst)) {
-		outcome := worst[name]
-		for i, text := range caseOutcomes {
-			r.Measure(caseGauge, probe.BoolValue(caseOutcome(i) == outcome), name, text)
-		}
+		r.OneOf(caseGauge, caseOutcomes[worst[name]], caseOutcomes[:], name)
 	}
 }

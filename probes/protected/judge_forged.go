@@ -40,7 +40,7 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	case let != nil:
 		return outcomef(checkForgeries, probe.AuthBypass, "forged tokens are accepted (%d of %d): %s", len(let), made, strings.Join(let, "; "))
 	case made == 0:
-		return inconclusivef(checkForgeries, v.forged.why, "nothing could be forged: %s", v.forged.detail)
+		return inconclusivef(checkForgeries, v.forged.Reason, "nothing could be forged: %s", v.forged.Detail)
 	case !control:
 		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was not accepted, or not by the route, so rejected forged tokens prove nothing")
 	case !held:
@@ -49,8 +49,8 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 		return trouble
 	case len(v.presented) < made:
 		return inconclusivef(checkForgeries, probe.Timeout, "the time was up after %d of %s", len(v.presented), text.Count(made, "forged token"))
-	case v.forged.why != probe.OK:
-		return inconclusivef(checkForgeries, v.forged.why, "%d forged tokens were rejected, but none was keyed with the public key: %s", made, v.forged.detail)
+	case !v.forged.Passed():
+		return inconclusivef(checkForgeries, v.forged.Reason, "%d forged tokens were rejected, but none was keyed with the public key: %s", made, v.forged.Detail)
 	case !v.forged.keyed:
 		return outcomef(checkForgeries, probe.OK, "%d forged tokens were rejected; none was keyed with the public key, since no keys are configured", made)
 	}
@@ -69,7 +69,7 @@ func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 for %s: the rate of the prober's requests is limited", f.words), caseError
 	case !want.Contains(a.Status):
 		n, outcome := v.judgeOther(checkForgeries, want, a)
-		n.detail = f.words + ": " + n.detail
+		n.Detail = f.words + ": " + n.Detail
 		return n, outcome
 	case a.Cached != "":
 		return inconclusivef(checkForgeries, probe.StaleOrCached, "%s: the answer may come out of a cache (%s)", f.words, a.Cached), caseError

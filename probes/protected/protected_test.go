@@ -359,7 +359,7 @@ func TestForgeriesThatWereNotPresentedAreNotRefused(t *testing.T) {
 	v.presented = v.presented[:16]
 	v.judge()
 	last := v.notes[len(v.notes)-1]
-	if last.verdict != probe.Inconclusive || last.reason != probe.Timeout || last.detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
+	if last.verdict != probe.Inconclusive || last.Reason != probe.Timeout || last.Detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
 		t.Errorf("got %+v, and of the last one %s", last, caseOutcomes[v.cases["forged_jku"]])
 	}
 }
