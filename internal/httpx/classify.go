@@ -68,7 +68,7 @@ func (a *Answer) Classify(o ClassifyOptions) Classification {
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden:
 		return outcome(ClassUnauthorized, probe.Credential, ": the target requires a credential and the probe has none")
 	case a.Redirected():
-		return outcome(ClassRedirect, probe.Redirect, ", a redirect; redirects are never followed")
+		return outcome(ClassRedirect, probe.Redirect, ": redirects are not followed")
 	case a.Status >= http.StatusInternalServerError:
 		return outcome(ClassServerError, probe.Status, "")
 	}

@@ -32,7 +32,7 @@ func TestClassify(t *testing.T) {
 		{"unauthorized with a credential", 401, nil, ClassifyOptions{Want: Codes(200), Credential: true}, ClassUnauthorized, probe.Credential, "expected 200, got 401: the target does not accept the probe's credential"},
 		{"forbidden", 403, nil, ClassifyOptions{Want: Codes(200), Credential: true}, ClassUnauthorized, probe.Credential, "expected 200, got 403: the target does not accept the probe's credential"},
 		{"unauthorized, expected", 401, nil, ClassifyOptions{Want: Codes(401, 403)}, ClassExpected, probe.OK, "got 401"},
-		{"moved", 301, nil, ok, ClassRedirect, probe.Redirect, "expected 200, got 301, a redirect; redirects are never followed"},
+		{"moved", 301, nil, ok, ClassRedirect, probe.Redirect, "expected 200, got 301: redirects are not followed"},
 		{"redirect expected", 302, nil, ClassifyOptions{Want: Codes(302)}, ClassExpected, probe.OK, "got 302"},
 		{"not modified", 304, nil, ok, ClassCached, probe.StaleOrCached, "expected 200, got 304 to a request that holds no copy"},
 		{"not modified, caches allowed", 304, nil, ClassifyOptions{Want: Codes(200), AllowCached: true}, ClassCached, probe.StaleOrCached, "expected 200, got 304 to a request that holds no copy"},
