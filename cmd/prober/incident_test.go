@@ -23,7 +23,7 @@ func TestIncidents_surviveRestart(t *testing.T) {
 	p := start(t, nil, "--config.file="+file, "--storage.path="+kept)
 	p.waitForRuns(t, "up", 1)
 	status, first, err := p.get("/incident")
-	if err != nil || status != 200 || !strings.Contains(first, "observed symptom: up status: wanted 2xx, got 500") {
+	if err != nil || status != 200 || !strings.Contains(first, "observed symptom: up status: expected 2xx, got 500") {
 		t.Fatalf("got %d %v\n%s", status, err, first)
 	}
 	if err := p.Signal(syscall.SIGTERM); err != nil {

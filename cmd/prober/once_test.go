@@ -36,14 +36,14 @@ func TestOnce_rounds(t *testing.T) {
 		says   string
 	}{
 		"once, passing":                {[]int{200}, nil, exitPass, 1, "1 of 1 passed"},
-		"once, and failing":            {[]int{500, 200}, nil, exitFail, 1, "wanted 2xx, got 500"},
+		"once, and failing":            {[]int{500, 200}, nil, exitFail, 1, "expected 2xx, got 500"},
 		"waits until it passes":        {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "ran 3 times"},
 		"waits without success":        {[]int{500}, []string{"--wait=1500ms"}, exitFail, 2, "Not fixed"},
 		"holds":                        {[]int{200}, []string{"--hold=1s"}, exitPass, 2, "held for"},
-		"does not hold":                {[]int{200, 500}, []string{"--hold=1m"}, exitFail, 2, "wanted 2xx, got 500"},
+		"does not hold":                {[]int{200, 500}, []string{"--hold=1m"}, exitFail, 2, "expected 2xx, got 500"},
 		"falls back while it holds":    {[]int{200, 500, 200}, []string{"--hold=1s", "--wait=1m"}, exitPass, 4, "held for"},
 		"every run is clean":           {[]int{200}, []string{"--repeat=60"}, exitPass, 60, "60 of 60 runs clean"},
-		"the first failed run ends it": {[]int{200, 200, 500, 200}, []string{"--repeat=300"}, exitFail, 3, "wanted 2xx, got 500"},
+		"the first failed run ends it": {[]int{200, 200, 500, 200}, []string{"--repeat=300"}, exitFail, 3, "expected 2xx, got 500"},
 		"inconclusive is not a pass":   {[]int{429}, nil, exitInconclusive, 1, "Not proven"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ func TestRunNow(t *testing.T) {
 	}
 	// The answer came after the result was stored, so the page shows it already.
 	_, page, err := p.get("/probes/test/up")
-	if got := x.asked.Load() - before; err != nil || got != 1 || !strings.Contains(page, "wanted 2xx, got 500") || !strings.Contains(page, "answered 500 in") {
+	if got := x.asked.Load() - before; err != nil || got != 1 || !strings.Contains(page, "expected 2xx, got 500") || !strings.Contains(page, "answered 500 in") {
 		t.Errorf("the target was asked %d times, the page says: %v\n%s", got, err, page)
 	}
 	if status, body := p.post(t, "/probes/test/up/run"); status != 429 || !strings.Contains(body, "too many requests") {

@@ -53,12 +53,12 @@ probes:
 	for _, want := range []string{
 		"ok 1 - real/right",
 		"not ok 2 - real/majority", "7.0 s (±", "ahead of this machine's clock, which 3 of 5 servers contradict: it is not used",
-		"not ok 3 - real/ahead", "this machine's clock is 7.0 s (±", "behind UTC, wanted within 500ms, by 1 of 1 NTP servers",
+		"not ok 3 - real/ahead", "this machine's clock is 7.0 s (±", "behind UTC, expected within 500ms, by 1 of 1 NTP servers",
 		"not ok 4 - real/unsynchronised", "it is not synchronised",
-		"not ok 5 - real/one-to-one", "wanted 2 of 3 NTP servers to agree, but what they say is too far apart",
+		"not ok 5 - real/one-to-one", "expected 2 of 3 NTP servers to agree, but their times are too far apart",
 		"ok 6 - real/same",
-		"not ok 7 - real/apart", "ahead of proxy, wanted within 2s; tokens it issues are refused as not yet valid",
-		"ahead of UTC, wanted within 2s",
+		"not ok 7 - real/apart", "ahead of proxy, expected within 2s; tokens it issues are refused as not yet valid",
+		"ahead of UTC, expected within 2s",
 		"not ok 8 - real/one-proxy", "[same_server]: again is ", "where one proxy may write them",
 	} {
 		if !strings.Contains(output, want) {

@@ -76,7 +76,7 @@ func TestServing(t *testing.T) {
 	x.status.Store(500)
 	p.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 0`)
 	p.waitForMetric(t, `probe_failures_total{probe="up",system="test",type="http",check="status",reason="status"} `)
-	if !strings.Contains(p.Output(), `wanted 2xx, got 500`) {
+	if !strings.Contains(p.Output(), `expected 2xx, got 500`) {
 		t.Error("the log does not say why the probe fails")
 	}
 	if !strings.Contains(p.Output(), "reason=status ") || !strings.Contains(p.Output(), "url="+x.URL+"/up ") {

@@ -22,8 +22,8 @@ import (
 
 // Probe asks whether services agree on the time, since «NTP drift causes premature expiry if services disagree on
 // time», and whether this machine's own clock is right. Every source of time, an NTP server, a Date, a time in JSON,
-// the iat of a new token, tells an interval that its offset lies in; a verdict is given where the whole interval is
-// on one side of the limit, and else nobody can tell.
+// the iat of a new token, gives an interval that contains its offset. The verdict is pass or fail only if the whole
+// interval is on one side of the limit, and inconclusive otherwise.
 type Probe struct {
 	NTP       []string           `yaml:"ntp" doc:"NTP servers, host or host:port; four or more, of different operators (RFC 8633)"`
 	Quorum    int                `yaml:"quorum" doc:"how many of the NTP servers must agree; default: 3, or more than half if there are more than five"`
@@ -47,7 +47,7 @@ const (
 	utcName      = "utc"
 )
 
-// Reasons of the clock kind. Skew blames the target; where the others are given, nobody can tell.
+// Reasons of the clock kind. Skew blames the target; the others are inconclusive.
 var (
 	reasonSkew              = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "further apart than allowed"}
 	reasonWithinUncertainty = probe.Reason{Word: "within_uncertainty", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
@@ -186,7 +186,7 @@ func (c *Probe) validateServices() error {
 	return errors.Join(append(wrong, c.checkProvable())...)
 }
 
-// checkProvable tells that a limit is narrower than what can ever be known of two Dates.
+// checkProvable rejects a limit that is narrower than the uncertainty of two Dates.
 func (c *Probe) checkProvable() error {
 	for i, a := range c.sources {
 		for _, b := range c.sources[i+1:] {

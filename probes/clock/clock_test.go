@@ -116,7 +116,7 @@ func wantOutcome(t *testing.T, r probe.Result, check, target, begins string, hol
 	t.Helper()
 	got := clockOutcome(r, check, target)
 	if !strings.HasPrefix(got, begins) {
-		t.Errorf("%s@%s: got %s, wanted %s", check, target, got, begins)
+		t.Errorf("%s@%s: got %s, expected %s", check, target, got, begins)
 	}
 	for _, part := range holds {
 		if !strings.Contains(got, part) {
@@ -145,7 +145,7 @@ func TestTwoDatesFromOneAddress(t *testing.T) {
 		"c": {URL: url + "/c", JSON: probetest.Path(t, "$.now")}, "d": {URL: url + "/d", DateAge: sharp()},
 	}
 	r := probetest.Run(t, Kind(), c)
-	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " b, but both Dates come from ", ", where one proxy may write them: ask past it, or for json or iat")
+	wantOutcome(t, r, "skew", "a/b", "inconclusive(same_server): a is ", " b, but both Dates come from ", ", where one proxy may write them: use the services' own addresses, json or iat")
 	wantOutcome(t, r, "skew", "a/c", "pass(ok)")
 	wantOutcome(t, r, "skew", "b/d", "fail(skew)")
 	if r.Verdict() == probe.Pass {
@@ -186,7 +186,7 @@ func TestAServiceThatIsAhead(t *testing.T) {
 		c.Within = probe.Duration(within)
 		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ",
-			" ahead of proxy, wanted within "+c.Within.String()+"; tokens it issues are refused as not yet valid by verifiers with a leeway under ")
+			" ahead of proxy, expected within "+c.Within.String()+"; tokens it issues are refused as not yet valid by verifiers with a leeway under ")
 		skew, _ := sample(r, skewGauge, "auth", "proxy")
 		doubt, _ := sample(r, skewUncertaintyGauge, "auth", "proxy")
 		if t.Failed() {
@@ -203,9 +203,9 @@ func TestTheOneThatIsAheadIsNamedFirst(t *testing.T) {
 	c := New()
 	c.Services = map[string]Service{"auth": {URL: url + "/auth", JSON: probetest.Path(t, "$.now")}, "proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.ms"), Format: unixMS}}
 	r := probetest.Run(t, Kind(), c)
-	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): proxy is 5.0 s (±", " ms) ahead of auth, wanted within 2s; tokens it issues ", "leeway under 5.0 s")
+	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): proxy is 5.0 s (±", " ms) ahead of auth, expected within 2s; tokens it issues ", "leeway under 5.0 s")
 	if skew, _ := sample(r, skewGauge, "auth", "proxy"); skew > -4.9 || skew < -5.1 {
-		t.Errorf("the skew of auth against proxy: got %g, wanted -5", skew)
+		t.Errorf("the skew of auth against proxy: got %g, expected -5", skew)
 	}
 }
 
@@ -216,7 +216,7 @@ func TestUTCTellsWhoIsWrong(t *testing.T) {
 	c.Services = map[string]Service{"auth": {URL: url + "/auth", JSON: probetest.Path(t, "$.now")}, "proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.unix"), Format: unix}}
 	r := probetest.Run(t, Kind(), c)
 	wantOutcome(t, r, "utc", "proxy", "pass(ok)")
-	wantOutcome(t, r, "utc", "auth", "fail(skew): auth is 5.0 s (±", " behind UTC, wanted within 2s; tokens that others issue are refused by it as not yet valid with a leeway under 5.0 s, and those it issues expire early")
+	wantOutcome(t, r, "utc", "auth", "fail(skew): auth is 5.0 s (±", " behind UTC, expected within 2s; it refuses tokens of other issuers as not yet valid with a leeway under 5.0 s, and those it issues expire early")
 	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew)")
 	wantOutcome(t, r, "ntp", "", "pass(ok): this machine's clock is ", " UTC, by 4 of 4 NTP servers")
 }
@@ -234,9 +234,9 @@ func TestNTPServers(t *testing.T) {
 		"one is ahead":  {[]func([]byte) []byte{shifted(120 * time.Second), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(falseticker): stratum 2, 2m0s (±"},
 		"three are":     {[]func([]byte) []byte{rightTime, shifted(7 * time.Second), shifted(7 * time.Second), shifted(7 * time.Second)}, "fail(skew): this machine's clock is 7.0 s (±", "inconclusive(falseticker)"},
 		"all are":       {[]func([]byte) []byte{shifted(-7 * time.Second), shifted(-7 * time.Second), shifted(-7 * time.Second), shifted(-7 * time.Second)}, "fail(skew): this machine's clock is 7.0 s (±", "pass(ok)"},
-		"two and two":   {[]func([]byte) []byte{shifted(7 * time.Second), shifted(7 * time.Second), rightTime, rightTime}, "inconclusive(quorum): wanted 3 of 4 NTP servers to agree, but what they say is too far apart", "inconclusive(quorum)"},
+		"two and two":   {[]func([]byte) []byte{shifted(7 * time.Second), shifted(7 * time.Second), rightTime, rightTime}, "inconclusive(quorum): expected 3 of 4 NTP servers to agree, but their times are too far apart", "inconclusive(quorum)"},
 		"one is silent": {[]func([]byte) []byte{silence, rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(timeout): no answer within 2s"},
-		"two are":       {[]func([]byte) []byte{silence, silence, rightTime, rightTime}, "inconclusive(quorum): wanted 3 of 4 NTP servers to agree, got answers of use from 2", "inconclusive(timeout)"},
+		"two are":       {[]func([]byte) []byte{silence, silence, rightTime, rightTime}, "inconclusive(quorum): expected 3 of 4 NTP servers to agree, got usable answers from 2", "inconclusive(timeout)"},
 		"kiss RATE":     {[]func([]byte) []byte{kiss("RATE"), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(rate_limited)"},
 		"kiss DENY":     {[]func([]byte) []byte{kiss("DENY"), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(kiss_of_death)"},
 		"hostile":       {[]func([]byte) []byte{func(b []byte) []byte { b[2], b[3], b[1] = 0x80, 0x80, 255; return b }, rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(bad_reply)"},
@@ -276,7 +276,7 @@ func TestOneServerUnderTwoNames(t *testing.T) {
 	}
 }
 
-// One server at two addresses is found by when it last heard of the time: no two hear of it at one moment.
+// One server at two addresses is recognised by its reference time, which no two servers share.
 func TestOneServerAtTwoAddresses(t *testing.T) {
 	heard := time.Now().Add(-30 * time.Second)
 	one := func(b []byte) []byte { copy(b[12:16], "GPS\x00"); putNTP(b[16:], heard); return b }
@@ -301,7 +301,7 @@ func TestOneServerAtTwoAddresses(t *testing.T) {
 		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "ntp", "", test.want)
 		if name == "the same" {
-			wantOutcome(t, r, "servers", c.NTP[1], "inconclusive(same_server): it is the same server as "+c.NTP[0]+" (by when it last heard of the time), and heard only once")
+			wantOutcome(t, r, "servers", c.NTP[1], "inconclusive(same_server): it is the same server as "+c.NTP[0]+" (same reference time), so it counts once")
 		}
 	}
 }
@@ -357,7 +357,7 @@ func TestWhatIsExportedOfAServer(t *testing.T) {
 	}
 	for _, m := range []*probe.Measure{rootDistanceGauge, uncertaintyGauge} {
 		if got := value(m, c.NTP[0]) - rtt/2; got < 0.199 || got > 0.201 {
-			t.Errorf("%s: got %g and half of the round trip, wanted 0.2: half of 200 ms and 100 ms", m.Name, got)
+			t.Errorf("%s: got %g and half of the round trip, expected 0.2: half of 200 ms and 100 ms", m.Name, got)
 		}
 	}
 	for _, source := range []string{c.NTP[0], utcName} {
@@ -383,7 +383,7 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 	}{
 		"no Date":            {noDate, "", "", "(header): its time cannot be read: the answer has no Date"},
 		"two Dates":          {date(now, now), "", "", "(header): its time cannot be read: the answer has more than one Date"},
-		"garbled Date":       {date("yesterday " + marker), "", "", "(header): its time cannot be read: the answer has a Date that is none"},
+		"garbled Date":       {date("yesterday " + marker), "", "", "(header): its time cannot be read: the Date of the answer cannot be parsed"},
 		"Age":                {dateAhead(0, "Age", "60"), "", "", "(stale_or_cached): "},
 		"Age 0":              {dateAhead(0, "Age", "0"), "", "", "(stale_or_cached): its time cannot be read: the answer has a header Age: "},
 		"a CDN":              {dateAhead(0, "X-Amz-Cf-Id", marker), "", "", "(stale_or_cached): its time cannot be read: the answer has a header X-Amz-Cf-Id: "},
@@ -391,13 +391,13 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 		"304":                {probetest.Respond(304, "", ""), "", "", "(stale_or_cached): "},
 		"302":                {moved, "", "", "(redirect): "},
 		"401":                {probetest.Respond(401, "", ""), "", "", "(credential): "},
-		"404":                {probetest.Respond(404, "", ""), "", "", "(status): its time cannot be read: wanted 2xx, got 404, which may come from what stands before it"},
+		"404":                {probetest.Respond(404, "", ""), "", "", "(status): its time cannot be read: expected 2xx, got 404"},
 		"429":                {probetest.Respond(429, "", ""), "", "", "(rate_limited): "},
 		"503":                {probetest.Respond(503, "", ""), "", "", "(status): "},
 		"no JSON":            {probetest.Respond(200, "", marker), "$.now", "", "(schema): "},
-		"no time in JSON":    {probetest.Respond(200, "", `{"now": "`+marker+`"}`), "$.now", "", "(schema): its time cannot be read: $.now: wanted a time (rfc3339), got what is none"},
+		"no time in JSON":    {probetest.Respond(200, "", `{"now": "`+marker+`"}`), "$.now", "", "(schema): its time cannot be read: $.now: expected a time (rfc3339), got another value"},
 		"an object in JSON":  {probetest.Respond(200, "", `{"now": {}}`), "$.now", unix, "(schema): "},
-		"nothing there":      {probetest.Respond(200, "", `{}`), "$.now", "", "(schema): its time cannot be read: $.now: wanted one time, got 0"},
+		"nothing there":      {probetest.Respond(200, "", `{}`), "$.now", "", "(schema): its time cannot be read: $.now: expected one time, got 0"},
 		"two times":          {probetest.Respond(200, "", `{"now": [1, 2]}`), "$.now[*]", unix, "(schema): "},
 		"huge":               {probetest.Respond(200, "", `{"now": 1e300}`), "$.now", unix, "(schema): "},
 		"a number too large": {probetest.Respond(200, "", `{"now": 99999999999999999999}`), "$.now", unixMS, "(schema): "},
@@ -422,21 +422,21 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A copy that some cache keeps shows a time that stands, with nothing that says so.
+// A cached copy repeats one time, and no header says that it is a copy.
 func TestATimeThatStandsStill(t *testing.T) {
 	stands := time.Now().Add(-time.Minute)
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/date": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", stands.UTC().Format(http.TimeFormat))
 		},
-		"/json": probetest.Respond(200, "application/json", fmt.Sprintf(`{"now": %q}`, stands.Format(time.RFC3339Nano))),
-		"/well": jsonAhead(0),
+		"/json":    probetest.Respond(200, "application/json", fmt.Sprintf(`{"now": %q}`, stands.Format(time.RFC3339Nano))),
+		"/healthy": jsonAhead(0),
 	})
 	c := New()
 	c.Services = map[string]Service{
-		"date": {URL: url + "/date", DateAge: sharp()},
-		"json": {URL: url + "/json", JSON: probetest.Path(t, "$.now")},
-		"well": {URL: url + "/well", JSON: probetest.Path(t, "$.now")},
+		"date":    {URL: url + "/date", DateAge: sharp()},
+		"json":    {URL: url + "/json", JSON: probetest.Path(t, "$.now")},
+		"healthy": {URL: url + "/healthy", JSON: probetest.Path(t, "$.now")},
 	}
 	r := probetest.Run(t, Kind(), c)
 	for _, name := range []string{"date", "json"} {
@@ -456,12 +456,12 @@ func TestMixedClocks(t *testing.T) {
 		"/": func(w http.ResponseWriter, q *http.Request) {
 			jsonAhead(time.Duration(turn.Add(1)%2)*10*time.Second)(w, q)
 		},
-		"/well": jsonAhead(0),
+		"/healthy": jsonAhead(0),
 	})
 	c := New()
-	c.Services = map[string]Service{"a": {URL: url + "/", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/well", JSON: probetest.Path(t, "$.now")}}
+	c.Services = map[string]Service{"a": {URL: url + "/", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/healthy", JSON: probetest.Path(t, "$.now")}}
 	r := probetest.Run(t, Kind(), c)
-	wantOutcome(t, r, "source", "a", "inconclusive(mixed_clocks): no one clock explains the times of $.now of 2 answers")
+	wantOutcome(t, r, "source", "a", "inconclusive(mixed_clocks): no single clock explains $.now of 2 answers")
 }
 
 // issuing answers as a token endpoint whose clock is ahead.
@@ -489,7 +489,7 @@ func TestTheIssuerOfTokens(t *testing.T) {
 		"proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.now")},
 	}
 	r := probetest.Run(t, Kind(), c)
-	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ", " ahead of proxy, wanted within 2s; tokens it issues are refused as not yet valid")
+	wantOutcome(t, r, "skew", "auth/proxy", "fail(skew): auth is ", " ahead of proxy, expected within 2s; tokens it issues are refused as not yet valid")
 	wantOutcome(t, r, "source", "auth", "pass(ok)", "by the iat of ")
 	if n := len(issued); n < 2 || n > maxTokens {
 		t.Errorf("asked for %d tokens", n)
@@ -500,7 +500,7 @@ func TestTheIssuerOfTokens(t *testing.T) {
 		}
 	}
 	if len(r.Exchanges) < 3 {
-		t.Errorf("wanted every request noted, got %d", len(r.Exchanges))
+		t.Errorf("expected every request noted, got %d", len(r.Exchanges))
 	}
 }
 
@@ -514,9 +514,9 @@ func TestTokensThatTellNoTime(t *testing.T) {
 		body, want string
 	}{
 		"refused":        {401, `{"error": "invalid_client"}`, "(credential)"},
-		"no token":       {200, `{}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, and tells no time"},
-		"opaque":         {200, `{"access_token": "opaque-token"}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, and tells no time"},
-		"no iat":         {200, jwt(`{"sub": "x"}`), "(schema): its time cannot be read: the token has no iat that is a time"},
+		"no token":       {200, `{}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, so there is no time to read"},
+		"opaque":         {200, `{"access_token": "opaque-token"}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, so there is no time to read"},
+		"no iat":         {200, jwt(`{"sub": "x"}`), "(schema): its time cannot be read: the token has no valid iat"},
 		"iat is a text":  {200, jwt(`{"iat": "now"}`), "(schema)"},
 		"iat is too far": {200, jwt(`{"iat": 1e18}`), "(schema)"},
 	} {
@@ -532,7 +532,7 @@ func TestTokensThatTellNoTime(t *testing.T) {
 	}
 }
 
-// If this machine's clock was set during the run, nobody is blamed and nothing is exported.
+// If this machine's clock was set during the run, nothing fails and nothing is exported.
 func TestOwnClockSetDuringTheRun(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": jsonAhead(30 * time.Second), "/b": jsonAhead(0)})
 	for _, by := range []time.Duration{30 * time.Second, -30 * time.Second} {
@@ -565,7 +565,7 @@ func TestAnAnswerIsCarriedOverToTheClockOfTheRun(t *testing.T) {
 	}
 }
 
-// Between 2 s and 3 s apart nobody is blamed while a leap second is announced; nor is it called right.
+// Between 2 s and 3 s apart, the verdict is inconclusive while a leap second is announced.
 func TestALeapSecond(t *testing.T) {
 	leap := func(b []byte) []byte { b[0] |= 1 << 6; return b }
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": jsonAhead(2500 * time.Millisecond), "/b": jsonAhead(0)})
@@ -610,7 +610,7 @@ func TestWhatIsKnownOfUTCAges(t *testing.T) {
 	now := s.at(time.Now())
 	s.clocks[0].Add(timesync.Sample{Earliest: now, Latest: now, Sent: now, Received: now})
 	if got := s.pairs()[0].apart.Uncertainty(); got < timesync.Drift(age) {
-		t.Errorf("got ±%s, wanted ±%s at least", got, timesync.Drift(age))
+		t.Errorf("got ±%s, expected ±%s at least", got, timesync.Drift(age))
 	}
 }
 
@@ -629,7 +629,7 @@ func TestOwnOffsetCancelsOut(t *testing.T) {
 	}
 }
 
-// A run ends by its deadline, and says that it wanted more time.
+// A run ends by its deadline, and asks for a longer timeout.
 func TestTooLittleTime(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute), "/d": jsonAhead(0)})
 	c := New()
@@ -641,7 +641,7 @@ func TestTooLittleTime(t *testing.T) {
 	if r.Verdict() != probe.Inconclusive || strings.Contains(probetest.Lines(r), "hung") {
 		t.Error(probetest.Lines(r))
 	}
-	// Each was asked once, and a copy that stands still would have said the same.
+	// Each was asked once, and a cached copy would have said the same.
 	wantOutcome(t, r, "source", "d", "pass(ok)") // its clock was seen to move
 	for _, pair := range []string{"a/b", "a/c", "b/c", "a/d", "c/d"} {
 		wantOutcome(t, r, "skew", pair, "not noted")
@@ -669,7 +669,7 @@ func TestThreeWays(t *testing.T) {
 		run := &runState{Probe: c, leapNear: test.leap}
 		for _, sign := range []time.Duration{1, -1} {
 			if got := run.judgePair(pair{apart: timesync.Around(sign*test.mid, 300*time.Millisecond)}); got != test.want {
-				t.Errorf("%s (%s ± 0.3 s): got %s, wanted %s", name, sign*test.mid, got, test.want)
+				t.Errorf("%s (%s ± 0.3 s): got %s, expected %s", name, sign*test.mid, got, test.want)
 			}
 		}
 	}
@@ -698,7 +698,7 @@ func TestADNSBlackHoleEndsAtTheTimeout(t *testing.T) {
 		wantOutcome(t, r, "servers", name, "inconclusive(dns_timeout): no name server answered")
 	}
 	wantOutcome(t, r, "source", "a", "inconclusive(dns_timeout): ", "no name server answered for a.service.test")
-	wantOutcome(t, r, "ntp", "", "inconclusive(quorum): wanted 3 of 4 NTP servers to agree, got answers of use from 0")
+	wantOutcome(t, r, "ntp", "", "inconclusive(quorum): expected 3 of 4 NTP servers to agree, got usable answers from 0")
 }
 
 // No service is asked more often than eight times in a run, however little its answers help.
@@ -712,7 +712,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 			}
 			jsonAhead(0)(w, q)
 		},
-		"/b": func(w http.ResponseWriter, q *http.Request) { // 2 s ± 3 ms ahead: nobody can tell
+		"/b": func(w http.ResponseWriter, q *http.Request) { // 2 s ± 3 ms ahead: inconclusive
 			jsonAhead(2*time.Second)(w, q)
 		},
 	})
@@ -807,7 +807,7 @@ func TestClockSettings(t *testing.T) {
 			test.set(c)
 			err := c.Validate()
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("got %v, wanted %q", err, test.want)
+				t.Errorf("got %v, expected %q", err, test.want)
 			}
 		})
 	}
@@ -829,7 +829,7 @@ func TestTimesInJSON(t *testing.T) {
 	} {
 		at, unit, ok := parseTime(test.text, test.format)
 		if got := at.UTC().Format(time.RFC3339Nano); !ok || got != test.want || unit > test.unit || unit < test.unit/10 {
-			t.Errorf("%s (%s): got %s, unit %s, %t; wanted %s, %s", test.text, test.format, got, unit, ok, test.want, test.unit)
+			t.Errorf("%s (%s): got %s, unit %s, %t; expected %s, %s", test.text, test.format, got, unit, ok, test.want, test.unit)
 		}
 	}
 	for _, text := range []string{"", "now", "NaN", "Inf", "0x10", "1e3", "1_000", "2026-11-22", "9223372037"} {

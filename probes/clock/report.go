@@ -64,12 +64,12 @@ type pair struct {
 	apart       timesync.Interval // how far a is ahead of b
 }
 
-// usable reports whether what a service said can be compared.
+// usable reports whether the readings of a service can be compared.
 func (seen *sourceReadings) usable() bool {
 	return seen.err == nil && seen.Samples > 0 && !seen.Empty()
 }
 
-// pairs lists what can be compared by what is known now.
+// pairs lists the comparisons that are possible with the readings so far.
 func (s *runState) pairs() []pair {
 	now := s.at(time.Now())
 	var all []pair
@@ -90,7 +90,7 @@ func (s *runState) pairs() []pair {
 	return all
 }
 
-// judgePair tells whether two clocks are within the limit: OK, Skew or CannotTell.
+// judgePair says whether two clocks are within the limit: OK, reasonSkew or reasonWithinUncertainty.
 func (s *runState) judgePair(p pair) probe.Reason {
 	limit := s.Within.D()
 	switch {
@@ -102,8 +102,8 @@ func (s *runState) judgePair(p pair) probe.Reason {
 	return reasonWithinUncertainty
 }
 
-// allowance is by how much more than allowed clocks may be apart before somebody is blamed. Around a leap second they
-// rightly differ by one, and some smear it over a day.
+// allowance is how far beyond the limit clocks may be apart before that is a failure. Around a leap second they may
+// correctly differ by a second, and some smear it over a day.
 func (s *runState) allowance() time.Duration {
 	if s.leapNear {
 		return time.Second
@@ -111,7 +111,8 @@ func (s *runState) allowance() time.Duration {
 	return 0
 }
 
-// reportServers notes what came of each NTP server, and whether this machine's clock is right by those that agree.
+// reportServers notes the outcome of each NTP server, and whether this machine's clock is right according to those that
+// agree.
 func (s *runState) reportServers(r *probe.Result) {
 	if len(s.NTP) == 0 {
 		return
@@ -122,7 +123,7 @@ func (s *runState) reportServers(r *probe.Result) {
 
 func (s *runState) reportServer(r *probe.Result, name string, seen *serverReading) {
 	if seen.err != nil {
-		r.Inconclusive("servers", seen.err.reason, "%s", seen.err.detail)
+		r.Inconclusive("servers", seen.err.Reason, "%s", seen.err.Detail)
 		return
 	}
 	r.Measure(offsetGauge, seen.Offset.Mid().Seconds(), name)
@@ -131,21 +132,21 @@ func (s *runState) reportServer(r *probe.Result, name string, seen *serverReadin
 	r.Measure(rootDistanceGauge, seen.RootDistance.Seconds(), name)
 	r.Measure(rttGauge, seen.RTT.Seconds(), name)
 	r.Measure(leapGauge, float64(seen.Leap), name)
-	told := fmt.Sprintf("stratum %d, %s this machine's clock", seen.Stratum, describeOffset(seen.Offset))
+	summary := fmt.Sprintf("stratum %d, %s this machine's clock", seen.Stratum, describeOffset(seen.Offset))
 	if age := time.Since(seen.At); age > 10*time.Second {
-		told += ", asked " + text.Duration(age) + " ago"
+		summary += ", asked " + text.Duration(age) + " ago"
 	}
 	switch {
 	case !s.agreed:
-		r.Inconclusive("servers", reasonQuorum, "%s; too few servers agree to tell who is right", told)
+		r.Inconclusive("servers", reasonQuorum, "%s; too few servers agree, so none can be called right", summary)
 		return
 	case seen.outside:
 		r.Measure(falsetickerGauge, 1, name)
-		r.Inconclusive("servers", reasonFalseticker, "%s, which %d of %d servers contradict: it is not used", told, s.agree, len(s.NTP))
+		r.Inconclusive("servers", reasonFalseticker, "%s, which %d of %d servers contradict; it is not used", summary, s.agree, len(s.NTP))
 		return
 	}
 	r.Measure(falsetickerGauge, 0, name)
-	r.Pass("servers", "%s", told)
+	r.Pass("servers", "%s", summary)
 }
 
 // reportSelf notes whether this machine's own clock is right.
@@ -158,10 +159,10 @@ func (s *runState) reportSelf(r *probe.Result) {
 			}
 		}
 		if usable < s.quorum() {
-			r.Inconclusive("ntp", reasonQuorum, "wanted %d of %d NTP servers to agree, got answers of use from %d", s.quorum(), len(s.NTP), usable)
+			r.Inconclusive("ntp", reasonQuorum, "expected %d of %d NTP servers to agree, got usable answers from %d", s.quorum(), len(s.NTP), usable)
 			return
 		}
-		r.Inconclusive("ntp", reasonQuorum, "wanted %d of %d NTP servers to agree, but what they say is too far apart", s.quorum(), len(s.NTP))
+		r.Inconclusive("ntp", reasonQuorum, "expected %d of %d NTP servers to agree, but their times are too far apart", s.quorum(), len(s.NTP))
 		return
 	}
 	r.Measure(offsetGauge, s.utc.Mid().Seconds(), utcName)
@@ -172,9 +173,9 @@ func (s *runState) reportSelf(r *probe.Result) {
 	case own.Within(s.NTPWithin.D()):
 		r.Pass("ntp", "this machine's clock is %s UTC, %s", describeOffset(own), by)
 	case own.Beyond(s.NTPWithin.D() + s.allowance()):
-		r.Fail("ntp", reasonSkew, "this machine's clock is %s UTC, wanted within %s, %s", describeOffset(own), s.NTPWithin, by)
+		r.Fail("ntp", reasonSkew, "this machine's clock is %s UTC, expected within %s, %s", describeOffset(own), s.NTPWithin, by)
 	default:
-		r.Inconclusive("ntp", reasonWithinUncertainty, "this machine's clock is %s UTC, %s: whether that is within %s cannot be told%s", describeOffset(own), by, s.NTPWithin, s.leapSuffix())
+		r.Inconclusive("ntp", reasonWithinUncertainty, "this machine's clock is %s UTC, %s: inconclusive whether that is within %s%s", describeOffset(own), by, s.NTPWithin, s.leapSuffix())
 	}
 }
 
@@ -184,20 +185,20 @@ func (s *runState) reportSources(r *probe.Result) {
 		seen, source := &s.clocks[i], s.sources[i]
 		switch {
 		case seen.err != nil:
-			// That a service cannot be asked is the news of other probes. It says nothing of its clock.
-			r.Inconclusive("source", seen.err.reason, "its time cannot be read: %s", seen.err.detail)
+			// That a service does not answer is for other probes to report. It says nothing about its clock.
+			r.Inconclusive("source", seen.err.Reason, "its time cannot be read: %s", seen.err.Detail)
 			return
 		case seen.Samples == 0:
 			r.Inconclusive("source", probe.NothingChecked, "it was not asked")
 			return
 		case seen.Empty():
-			r.Inconclusive("source", reasonMixedClocks, "no one clock explains the times of %s: several servers may stand behind it, its clock may have been set, or its answers come out of a cache", source.describeSource(seen.Samples))
+			r.Inconclusive("source", reasonMixedClocks, "no single clock explains %s: it may be several servers, its clock may have been set, or its answers may come out of a cache", source.describeSource(seen.Samples))
 			return
 		case !seen.Moved && seen.late:
-			r.Inconclusive("source", probe.StaleOrCached, "the time was up before its clock was seen to move on: a longer timeout is wanted")
+			r.Inconclusive("source", probe.StaleOrCached, "the run ended before its clock was seen to advance: set a longer timeout")
 			return
 		case !seen.Moved:
-			r.Inconclusive("source", probe.StaleOrCached, "it told the same time in %s: something keeps its answers", source.describeSource(seen.Samples))
+			r.Inconclusive("source", probe.StaleOrCached, "it gave the same time in %s: something keeps its answers", source.describeSource(seen.Samples))
 			return
 		}
 		about := seen.Until(s.at(time.Now()))
@@ -207,7 +208,7 @@ func (s *runState) reportSources(r *probe.Result) {
 	})
 }
 
-// describeSource says how often a service was asked for what.
+// describeSource says what was read from how many answers.
 func (s *source) describeSource(n int) string {
 	switch {
 	case s.IAT != nil:
@@ -248,17 +249,17 @@ func (s *runState) reportPair(r *probe.Result, p pair) {
 	from, one := s.sharedDateSource(p)
 	switch why := s.judgePair(p); {
 	case why == probe.OK && one:
-		r.Inconclusive(p.check, reasonSameServer, "%s, but both Dates come from %s, where one proxy may write them: ask past it, or for json or iat", apart, from)
+		r.Inconclusive(p.check, reasonSameServer, "%s, but both Dates come from %s, where one proxy may write them: use the services' own addresses, json or iat", apart, from)
 	case why == probe.OK:
 		r.Pass(p.check, "%s", apart)
 	case why == reasonSkew:
 		r.Fail(p.check, reasonSkew, "%s", s.skewImpact(p, a, b))
 	default:
-		r.Inconclusive(p.check, reasonWithinUncertainty, "%s: whether that is within %s cannot be told%s", apart, s.Within, s.leapSuffix())
+		r.Inconclusive(p.check, reasonWithinUncertainty, "%s: inconclusive whether that is within %s%s", apart, s.Within, s.leapSuffix())
 	}
 }
 
-// sharedDateSource reports whether both clocks were read by a Date from one address. What stands there may have written both,
+// sharedDateSource reports whether both clocks were read from a Date from one address. A proxy there may have written both,
 // as nginx does for all that is behind it, and agrees with itself whatever the services' clocks say.
 func (s *runState) sharedDateSource(p pair) (from string, one bool) {
 	if p.b == utcName {
@@ -282,19 +283,19 @@ func (s *runState) skewImpact(p pair, a, b string) string {
 	if apart.Mid() < 0 && p.b != utcName {
 		a, b, apart = b, a, timesync.Interval{}.Minus(apart)
 	}
-	text := fmt.Sprintf("%s is %s %s, wanted within %s; ", a, describeOffset(apart), b, s.Within)
+	text := fmt.Sprintf("%s is %s %s, expected within %s; ", a, describeOffset(apart), b, s.Within)
 	if apart.Mid() < 0 {
-		return text + "tokens that others issue are refused by it as not yet valid with a leeway under " + leeway(apart) + ", and those it issues expire early"
+		return text + "it refuses tokens of other issuers as not yet valid with a leeway under " + leeway(apart) + ", and those it issues expire early"
 	}
 	return text + "tokens it issues are refused as not yet valid by verifiers with a leeway under " + leeway(apart)
 }
 
-// leeway is what a verifier has to allow for.
+// leeway is the clock skew that a verifier has to allow for.
 func leeway(apart timesync.Interval) string {
 	return text.Duration(max(apart.Lo.Abs(), apart.Hi.Abs()))
 }
 
-// describeOffset says how far one clock is ahead of another, and how well that is known: "4.2 s (±0.3 s) ahead of".
+// describeOffset says how far one clock is ahead of another, with the uncertainty: "4.2 s (±0.3 s) ahead of".
 func describeOffset(apart timesync.Interval) string {
 	words := "ahead of"
 	if apart.Mid() < 0 {

@@ -16,8 +16,8 @@ import (
 
 // Times of a run.
 const (
-	longestNTP = 2 * time.Second        // a packet that is not answered by then is lost
-	spareTime  = 100 * time.Millisecond // left at the end of a run, to tell what was seen
+	longestNTP = 2 * time.Second        // a packet without an answer by then counts as lost
+	spareTime  = 100 * time.Millisecond // left at the end of a run, to report the readings
 )
 
 // runState is what one run has seen. All times in it are of this machine's wall clock as it stood at base, carried on
@@ -37,21 +37,21 @@ type runState struct {
 // serverReading is what an NTP server said.
 type serverReading struct {
 	timesync.Reply
-	err     *readError
-	outside bool // the others contradict it
+	err     *probe.Outcome
+	outside bool // the other servers contradict it
 }
 
-// sourceReadings is what a service said.
+// sourceReadings is what is known of the clock of a service.
 type sourceReadings struct {
 	timesync.Estimate
-	err    *readError
-	before time.Duration // how long the last question was under way before it was sent
-	took   time.Duration // and until it was answered
+	err    *probe.Outcome
+	before time.Duration // from the start of the last exchange until its request was sent
+	took   time.Duration // the duration of the last exchange
 	late   bool          // there was no time left to ask again
 	from   string        // the address that answered last
 }
 
-// at carries a time over to the clock of the run.
+// at converts a time to the clock of the run.
 func (s *runState) at(t time.Time) time.Time { return s.base.Round(0).Add(t.Sub(s.base)) }
 
 // askAll asks every NTP server and every service, all at once.
@@ -82,12 +82,12 @@ func names(sources []*source) []string {
 	return all
 }
 
-// sourceIndex is the place of a service.
+// sourceIndex returns the index of a service.
 func (c *Probe) sourceIndex(name string) int {
 	return slices.IndexFunc(c.sources, func(s *source) bool { return s.name == name })
 }
 
-// askServer asks an NTP server, within a part of the time that there is.
+// askServer asks an NTP server, within a part of the remaining time.
 func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base time.Time) serverReading {
 	limit := longestNTP
 	if end, ok := ctx.Deadline(); ok {
@@ -108,7 +108,7 @@ func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base tim
 		return serverReading{err: readErrorf(probe.Timeout, "no answer within %s", limit.Round(time.Millisecond))}
 	}
 	o := dial.Explain(ctx, err)
-	return serverReading{err: readErrorf(o.Reason, "%s", o.Detail)}
+	return serverReading{err: &o}
 }
 
 // ask asks a service once more.
@@ -125,8 +125,8 @@ func (s *runState) ask(ctx context.Context, r *probe.Result, i int) {
 	seen.Add(said.Sample)
 }
 
-// agreeOnUTC works out where UTC is by what enough of the servers say, and who of them is outside. A server that is
-// listed under two names is heard once.
+// agreeOnUTC computes UTC from the servers that agree, and which servers are outside. A server that is listed under two
+// names counts once.
 func (s *runState) agreeOnUTC() {
 	var heard []int
 	var said []timesync.Interval
@@ -137,11 +137,11 @@ func (s *runState) agreeOnUTC() {
 			continue
 		}
 		if twin, twice := peers[seen.Peer]; twice {
-			seen.err = readErrorf(reasonSameServer, "it is the same server as %s (%s), and heard only once", s.NTP[twin], seen.Peer)
+			seen.err = readErrorf(reasonSameServer, "it is the same server as %s (%s), so it counts once", s.NTP[twin], seen.Peer)
 			continue
 		}
 		if twin, twice := sources[seen.ReferenceID]; twice && seen.ReferenceID != "" {
-			seen.err = readErrorf(reasonSameServer, "it is the same server as %s (by when it last heard of the time), and heard only once", s.NTP[twin])
+			seen.err = readErrorf(reasonSameServer, "it is the same server as %s (same reference time), so it counts once", s.NTP[twin])
 			continue
 		}
 		peers[seen.Peer], sources[seen.ReferenceID] = i, i
@@ -209,14 +209,15 @@ func (s *runState) sourcesToAskAgain() (all []string, waits map[string]time.Dura
 	return all, waits
 }
 
-// askAgain asks the wanted services once more, each when its answer tells most. It reports whether there were any.
+// askAgain asks those services once more, each when its answer narrows the interval most. It reports whether there
+// were any.
 func (s *runState) askAgain(ctx context.Context, r *probe.Result) bool {
 	wanted, waits := s.sourcesToAskAgain()
 	r.Each(wanted, func(n int, r *probe.Result) {
 		name := wanted[n]
 		i := s.sourceIndex(name)
 		seen := &s.clocks[i]
-		// What the last exchange took, the next one may take, and some more.
+		// The next exchange may take as long as the last one, and longer.
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < waits[name]+2*seen.took+spareTime {
 			seen.late = true
 			return

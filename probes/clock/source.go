@@ -3,7 +3,6 @@ package clock
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -17,7 +16,7 @@ import (
 	"prober/internal/timesync"
 )
 
-// Service is where a service tells the time: by the Date of its answers, by a time in its JSON, or by the iat of a
+// Service is where the time of a service is read: from the Date of its answers, from a time in its JSON, or from the iat of a
 // token that it issues. A credential given here goes to this service alone.
 type Service struct {
 	httpx.Settings `yaml:",inline"`
@@ -41,14 +40,14 @@ type source struct {
 	Service
 	name        string
 	client      *httpx.Client
-	resolution  time.Duration // how old what it shows may be
-	maxReadings int           // how often it is asked in one run
+	resolution  time.Duration // how old the time that it gives may be
+	maxReadings int           // maximum requests in one run
 }
 
 // Bounds of a run.
 const (
 	maxReadings = 8
-	maxTokens   = 4 // each is a credential that somebody has to keep track of
+	maxTokens   = 4 // each is a live credential
 	maxDateAge  = time.Minute
 )
 
@@ -65,7 +64,7 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 		wrong = append(wrong, probe.Settingf("iat", "leaves no room for a url, json or another credential"))
 	}
 	if s.IAT != nil {
-		out.OAuth2, out.maxReadings = s.IAT, maxTokens // so that it is checked as an oauth2 is
+		out.OAuth2, out.maxReadings = s.IAT, maxTokens // validated as an oauth2 is
 		out.URL = s.IAT.TokenURL
 	}
 	if s.Format != "" && (s.JSON.IsZero() || !slices.Contains([]string{rfc3339, unix, unixMS}, s.Format)) {
@@ -88,28 +87,24 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 	return out, errors.Join(append(wrong, err)...)
 }
 
-// A readError is why a service's time could not be read. It says nothing of its clock.
-type readError struct {
-	reason probe.Reason
-	detail string
-}
-
-func readErrorf(why probe.Reason, format string, args ...any) *readError {
-	return &readError{why, fmt.Sprintf(format, args...)}
+// readErrorf is why a time could not be read. It says nothing about the clock.
+func readErrorf(why probe.Reason, format string, args ...any) *probe.Outcome {
+	o := probe.Outcomef(why, format, args...)
+	return &o
 }
 
 // A reading is what a service said once.
 type reading struct {
 	timesync.Sample
-	before time.Duration // how long the question was under way before it was sent
+	before time.Duration // from the start of the exchange until the request was sent
 	from   string        // the address that answered
 }
 
-// usesDate reports whether the service tells the time by its Date alone.
+// usesDate reports whether the time is read from the Date header.
 func (s *source) usesDate() bool { return s.IAT == nil && s.JSON.IsZero() }
 
 // read asks the service once.
-func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *readError) {
+func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *probe.Outcome) {
 	request := httpx.Request{Check: "source", URL: s.URL, Header: http.Header{"Cache-Control": {"no-cache"}}, Want: httpx.Success}
 	if s.IAT != nil {
 		var err error
@@ -118,7 +113,7 @@ func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *re
 		}
 	}
 	answer := s.client.Do(ctx, r, request)
-	if t := notUsable(answer); t != nil {
+	if t := s.notUsable(answer); t != nil {
 		return reading{}, t
 	}
 	switch {
@@ -139,31 +134,20 @@ func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *re
 	return said, t
 }
 
-// notUsable says why an answer tells nothing of the service's clock; nil if it may.
-func notUsable(a *httpx.Answer) *readError {
-	switch {
-	case a.Reason != probe.OK:
-		return readErrorf(a.Reason, "%s", a.Detail)
-	case a.Status == 429:
-		return readErrorf(probe.RateLimited, "wanted 2xx, got 429: it limits the rate of the prober's requests")
-	case a.Status == 401 || a.Status == 403:
-		return readErrorf(probe.Credential, "wanted 2xx, got %d: it does not let the prober in", a.Status)
-	case a.Status == 304 || a.Cached != "":
-		return readErrorf(probe.StaleOrCached, "the answer may come out of a cache (%s), and so may its time", a.Cached)
-	case a.Redirected():
-		return readErrorf(probe.Redirect, "wanted 2xx, got %d, which sends elsewhere; redirects are never followed", a.Status)
-	case !httpx.Success.Contains(a.Status):
-		return readErrorf(probe.Status, "wanted 2xx, got %d, which may come from what stands before it", a.Status)
+// notUsable says why an answer proves nothing about the service's clock; nil if it may.
+func (s *source) notUsable(a *httpx.Answer) *probe.Outcome {
+	if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, Credential: s.IAT != nil || s.HasCredential()}); c.Class != httpx.ClassExpected {
+		return &c.Outcome
 	}
 	for _, name := range between {
 		if len(a.Header[name]) > 0 {
-			return readErrorf(probe.StaleOrCached, "the answer has a header %s: something on the way may have kept it or written its time; ask the service itself", name)
+			return readErrorf(probe.StaleOrCached, "the answer has a header %s: a cache or proxy may have stored it or written its time; use the service's own address", name)
 		}
 	}
 	return nil
 }
 
-// between are the headers of caches and CDNs.
+// between lists headers that caches and CDNs add.
 var between = []string{
 	"Age", "Via", "X-Cache", "X-Cache-Hits", "X-Cache-Status", "Cache-Status", "Cf-Ray", "Cf-Cache-Status", "X-Amz-Cf-Id",
 	"X-Amz-Cf-Pop", "X-Served-By", "X-Varnish", "X-Akamai-Transformed", "X-Azure-Ref", "Cdn-Cache", "X-Vercel-Cache",
@@ -171,7 +155,7 @@ var between = []string{
 
 // readDate reads the Date, which was the time when the answer was written, less a fraction of a second (RFC 9110, section
 // 6.6.1) and less what the server kept it for.
-func (s *source) readDate(a *httpx.Answer) (timesync.Sample, *readError) {
+func (s *source) readDate(a *httpx.Answer) (timesync.Sample, *probe.Outcome) {
 	values := a.Header["Date"]
 	switch len(values) {
 	case 0:
@@ -182,24 +166,24 @@ func (s *source) readDate(a *httpx.Answer) (timesync.Sample, *readError) {
 	}
 	date, err := http.ParseTime(values[0])
 	if err != nil {
-		return timesync.Sample{}, readErrorf(probe.Header, "the answer has a Date that is none")
+		return timesync.Sample{}, readErrorf(probe.Header, "the Date of the answer cannot be parsed")
 	}
 	return timesync.Sample{Earliest: date, Latest: date.Add(time.Second + s.resolution)}, nil
 }
 
-// readJSON reads the time in a JSON answer. It may have been cut off or rounded.
-func (s *source) readJSON(a *httpx.Answer) (timesync.Sample, *readError) {
+// readJSON reads the time in a JSON answer, which may be truncated or rounded.
+func (s *source) readJSON(a *httpx.Answer) (timesync.Sample, *probe.Outcome) {
 	doc, err := a.JSON()
 	if err != nil {
 		return timesync.Sample{}, readErrorf(probe.Schema, "the answer is not JSON: %s", err)
 	}
 	found := s.JSON.Find(doc)
 	if len(found) != 1 {
-		return timesync.Sample{}, readErrorf(probe.Schema, "%s: wanted one time, got %d", s.JSON, len(found))
+		return timesync.Sample{}, readErrorf(probe.Schema, "%s: expected one time, got %d", s.JSON, len(found))
 	}
 	at, unit, ok := parseTime(found[0].Text(), s.Format)
 	if kind := found[0].Kind(); !ok || kind != "string" && kind != "number" {
-		return timesync.Sample{}, readErrorf(probe.Schema, "%s: wanted a time (%s), got what is none", s.JSON, formatName(s.Format))
+		return timesync.Sample{}, readErrorf(probe.Schema, "%s: expected a time (%s), got another value", s.JSON, formatName(s.Format))
 	}
 	return timesync.Sample{Earliest: at.Add(-unit / 2), Latest: at.Add(unit)}, nil
 }
@@ -233,7 +217,7 @@ func parseTime(text, format string) (at time.Time, unit time.Duration, ok bool) 
 	return at, digits(text, base), true
 }
 
-// digits is the unit of the last digit behind a point.
+// digits returns the unit of the last digit after the decimal point.
 func digits(text string, unit time.Duration) time.Duration {
 	_, fraction, _ := strings.Cut(text, ".")
 	for _, c := range fraction {

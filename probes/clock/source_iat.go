@@ -20,16 +20,16 @@ func (s *source) tokenRequest() (httpx.Request, error) {
 	})
 }
 
-// readIAT reads the iat of the token that an answer holds. The signature is not verified: a clock is not told better by
+// readIAT reads the iat of the token that an answer holds. The signature is not verified: it would say nothing more about the clock,
 // one, and who answers is known from the URL.
-func (s *source) readIAT(a *httpx.Answer) (timesync.Sample, *readError) {
+func (s *source) readIAT(a *httpx.Answer) (timesync.Sample, *probe.Outcome) {
 	token := jwk.ReadRaw(issuance.IssuedToken(a))
 	if token == nil {
-		return timesync.Sample{}, readErrorf(probe.Schema, "the token endpoint did not answer with a JWT, and tells no time")
+		return timesync.Sample{}, readErrorf(probe.Schema, "the token endpoint did not answer with a JWT, so there is no time to read")
 	}
 	at := token.Date("iat")
 	if at.IsZero() {
-		return timesync.Sample{}, readErrorf(probe.Schema, "the token has no iat that is a time")
+		return timesync.Sample{}, readErrorf(probe.Schema, "the token has no valid iat")
 	}
 	return timesync.Sample{Earliest: at, Latest: at.Add(time.Second)}, nil
 }

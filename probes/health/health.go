@@ -18,9 +18,9 @@ import (
 )
 
 // Probe asks every replica of a service whether it is live and whether it is ready, which are two questions: while a
-// dependency is down a service «should stay live (/health 200) but not ready (/ready 503)». It tells a process that
-// is down from one that rightly waits, from one whose liveness hangs on its dependency and will be restarted in vain,
-// and from one that says ready when it is not.
+// dependency is down a service «should stay live (/health 200) but not ready (/ready 503)». It distinguishes a process
+// that is down, one that correctly waits, one whose liveness depends on its dependency and that will be restarted to no
+// effect, and one that is ready although it should not be.
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
@@ -35,7 +35,7 @@ type Probe struct {
 	UnreadyGrace probe.Duration    `yaml:"unready_grace" renamed:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
 
 	client           *httpx.Client
-	dependencyClient *httpx.Client // of the dependency, which is another host: it gets no credential, Host or name in TLS
+	dependencyClient *httpx.Client // of the dependency, which is another host: it gets no credential, Host or SNI of the service
 	history          history
 }
 
@@ -141,8 +141,8 @@ func (h *Probe) InitialSamples() []probe.Sample {
 	return []probe.Sample{{Measure: replicasWanted, Value: float64(h.Replicas.Want)}}
 }
 
-// Ask asks the dependency, every replica and the dependency again: only if it said the same both times do the
-// answers in between belong together.
+// Ask asks the dependency, every replica, and the dependency again. The answers in between belong together only if the
+// dependency answered the same both times.
 func (h *Probe) Ask(ctx context.Context, r *probe.Result) {
 	r.Measure(replicasWanted, float64(h.Replicas.Want))
 	targets, ok := h.Replicas.Find(ctx, r, h.client.Resolver())
@@ -153,7 +153,7 @@ func (h *Probe) Ask(ctx context.Context, r *probe.Result) {
 		}
 		return
 	}
-	// The time is shared out, so that a replica that hangs leaves some for the dependency's second answer.
+	// The time is divided so that a replica that hangs leaves some for the dependency's second answer.
 	first, done := budget.Share(ctx, 0.25)
 	before := h.askDependency(first, r)
 	done()
@@ -173,7 +173,7 @@ func (h *Probe) Close() {
 	h.dependencyClient.Close()
 }
 
-// askDependency tells how what the service needs is doing.
+// askDependency returns the state of the dependency.
 func (h *Probe) askDependency(ctx context.Context, r *probe.Result) dependency {
 	if h.Dependency == "" {
 		return depUnknown
@@ -196,10 +196,10 @@ func (h *Probe) askDependency(ctx context.Context, r *probe.Result) dependency {
 type replica struct {
 	live, ready answer
 	instance    string
-	traceID     string // the trace id sent with the question whose answer makes its state what it is
+	traceID     string // the trace id of the request that decided the state
 }
 
-// askReplica asks one replica both questions and, if it says that it is live, for a page that it cannot have.
+// askReplica requests both paths of one replica and, if it is live, a nonexistent path.
 func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) replica {
 	half, done := budget.Share(ctx, 0.5)
 	defer done()
@@ -226,38 +226,36 @@ func (h *Probe) reportLive(r *probe.Result, a *httpx.Answer, seen answer) {
 	case respOK:
 		r.Pass("live", "%s answers 200", h.Live)
 	case respUnknown:
-		r.Report("live", seen.reason, "%s", seen.detail)
+		r.Report("live", seen.Reason, "%s", seen.Detail)
 	case respCached:
-		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.detail)
+		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.Detail)
 	default:
-		r.Fail("live", seen.reason, "wanted 200 from %s, %s", h.Live, seen.detail)
+		r.Fail("live", seen.Reason, "expected 200 from %s, %s", h.Live, seen.Detail)
 	}
 }
 
-// reportCatchAll asks a live replica for a path that it cannot have. It returns false where that answers 200 too: then /health
+// reportCatchAll requests a nonexistent path of a live replica. It returns false if that answers 200 too: then /health
 // proves nothing.
 func (h *Probe) reportCatchAll(ctx context.Context, r *probe.Result, target string) bool {
 	a := h.client.Do(ctx, r, httpx.Request{Check: "catch_all", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
 	switch {
 	case a.Reason != probe.OK:
-		r.Inconclusive("catch_all", probe.ControlFailed, "a path that nobody serves could not be asked for: %s", a.Detail)
+		r.Inconclusive("catch_all", probe.ControlFailed, "the request for a nonexistent path failed: %s", a.Detail)
 	case a.Status == 429 || a.Status >= 500:
-		r.Inconclusive("catch_all", probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", a.Status)
+		r.Inconclusive("catch_all", probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
 	case a.Status == 200:
-		r.Inconclusive("catch_all", probe.ControlFailed, "a path that nobody serves answers 200 too, so %s proves nothing", h.Live)
+		r.Inconclusive("catch_all", probe.ControlFailed, "a nonexistent path answers 200 too, so %s proves nothing", h.Live)
 		return false
 	default:
-		r.Pass("catch_all", "a path that nobody serves is told apart (%d)", a.Status)
+		r.Pass("catch_all", "a nonexistent path is answered differently (%d)", a.Status)
 	}
 	return true
 }
 
-// report notes in which state a replica is and what that means for the split and for serving.
+// report notes the state of a replica and what it means for the split and serving checks.
 func (h *Probe) report(r *probe.Result, seen *replica, before, after dependency) {
 	now := evaluate(seen.live, seen.ready, before, after)
-	for _, s := range states {
-		r.Measure(healthState, probe.BoolValue(s.Name == now.Name), r.Target(), s.Name)
-	}
+	r.OneOf(healthState, now.Name, stateNames(), r.Target())
 	sentence := now.sentence(seen, h)
 	settling := h.history.unreadySince(r.Target(), now, h.UnreadyGrace.D())
 	note := func(check string, e expectation) {
@@ -268,7 +266,7 @@ func (h *Probe) report(r *probe.Result, seen *replica, before, after dependency)
 		case now.Reason.Verdict == probe.Inconclusive || e == unknown:
 			r.Inconclusive(check, now.Reason, "%s", sentence)
 		case settling > 0:
-			r.Inconclusive(check, probe.Settling, "%s; it was well %s ago", sentence, settling.Round(time.Millisecond))
+			r.Inconclusive(check, probe.Settling, "%s; it was healthy %s ago", sentence, settling.Round(time.Millisecond))
 		default:
 			r.Fail(check, now.Reason, "%s", sentence)
 		}
@@ -297,12 +295,12 @@ func (h *Probe) reportReplicas(r *probe.Result, seen []replica) {
 	if h.Instance != nil {
 		r.Measure(replicasDistinct, float64(len(instances)))
 	}
-	wanted := fmt.Sprintf("wanted %s, found %d, of which %d live", text.Count(h.Replicas.Want, "replica"), len(seen), healthy)
+	wanted := fmt.Sprintf("expected %s, found %d, of which %d live", text.Count(h.Replicas.Want, "replica"), len(seen), healthy)
 	switch {
 	case healthy+doubt < h.Replicas.Want:
 		r.Fail("replicas", probe.Replicas, "%s", wanted)
 	case healthy < h.Replicas.Want:
-		r.Inconclusive("replicas", probe.ControlFailed, "%s; %d could not be told", wanted, doubt)
+		r.Inconclusive("replicas", probe.ControlFailed, "%s; %d inconclusive", wanted, doubt)
 	case h.Instance != nil && instances[""]:
 		r.Fail("replicas", probe.Replicas, "%s, but not all of them say which instance they are", wanted)
 	case h.Instance != nil && len(instances) < h.Replicas.Want:

@@ -114,34 +114,34 @@ func TestHealthTellsTheSplit(t *testing.T) {
 		world world
 		want  []string // after "@ADDR" is put for the replica
 	}{
-		"all well": {world{live: 200, ready: 200, dependency: 200}, []string{
+		"healthy": {world{live: 200, ready: 200, dependency: 200}, []string{
 			"pass",
-			"catch_all@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"catch_all@ADDR pass(ok): a nonexistent path is answered differently (404)",
 			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and ready",
 			"serving@ADDR pass(ok): live and ready",
-			"replicas pass(ok): wanted 1 replica, found 1, of which 1 live",
+			"replicas pass(ok): expected 1 replica, found 1, of which 1 live",
 		}},
 		"the dependency is down and the split is right": {world{live: 200, ready: 503, dependency: 500}, []string{
 			"fail",
-			"catch_all@ADDR pass(ok): a path that nobody serves is told apart (404)",
+			"catch_all@ADDR pass(ok): a nonexistent path is answered differently (404)",
 			"live@ADDR pass(ok): /health answers 200",
-			"split@ADDR pass(ok): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
-			"serving@ADDR fail(degraded_by_dependency): live and rightly not ready, since its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
-			"replicas pass(ok): wanted 1 replica, found 1, of which 1 live",
+			"split@ADDR pass(ok): live and correctly not ready, because its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
+			"serving@ADDR fail(degraded_by_dependency): live and correctly not ready, because its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
+			"replicas pass(ok): expected 1 replica, found 1, of which 1 live",
 		}},
 		"liveness hangs on the dependency": {world{live: 503, ready: 503, dependency: 500}, []string{
 			"fail",
-			"live@ADDR fail(status): wanted 200 from /health, got 503",
+			"live@ADDR fail(status): expected 200 from /health, got 503",
 			"split@ADDR fail(liveness_coupled): not live because its dependency is down*",
 			"serving@ADDR fail(liveness_coupled): *",
-			"replicas fail(replicas): wanted 1 replica, found 1, of which 0 live",
+			"replicas fail(replicas): expected 1 replica, found 1, of which 0 live",
 		}},
 		"an ingress's page": {world{live: 200, ready: 200, dependency: 200, html: true}, []string{
 			"fail",
-			"live@ADDR fail(body): wanted 200 from /health, got 200, and not from the service itself: it is an HTML page",
+			"live@ADDR fail(body): expected 200 from /health, got 200, not from the service itself: it is an HTML page",
 			"serving@ADDR fail(wrong_route): *",
-			"replicas fail(replicas): wanted 1 replica, found 1, of which 0 live",
+			"replicas fail(replicas): expected 1 replica, found 1, of which 0 live",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -202,9 +202,9 @@ func TestHealthCountsReplicas(t *testing.T) {
 		addresses []string
 		want      string
 	}{
-		"all there":         {[]string{one, two}, "replicas pass(ok): wanted 2 replicas, found 2, of which 2 live"},
-		"one is dead":       {[]string{one, gone}, "replicas fail(replicas): wanted 2 replicas, found 2, of which 1 live"},
-		"one is seen twice": {[]string{one, twin}, "replicas fail(replicas): wanted 2 replicas, found 2, of which 2 live, but only 1 different instance among them"},
+		"all there":         {[]string{one, two}, "replicas pass(ok): expected 2 replicas, found 2, of which 2 live"},
+		"one is dead":       {[]string{one, gone}, "replicas fail(replicas): expected 2 replicas, found 2, of which 1 live"},
+		"one is seen twice": {[]string{one, twin}, "replicas fail(replicas): expected 2 replicas, found 2, of which 2 live, but only 1 different instance among them"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New()
@@ -248,14 +248,14 @@ func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
 	}
 }
 
-// TestHealthSettles: a replica that was well may be unready for one run or for the settle time, but never down.
+// TestHealthSettles: a replica that was healthy may be unready for one run or for the settle time, but never down.
 func TestHealthSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m history
 		const settle = 15 * time.Second
 		at := func(s state) bool { return m.unreadySince("a", s, settle) > 0 }
 		if at(stateNotReady) {
-			t.Error("a replica never seen well settles")
+			t.Error("a replica that was never healthy settles")
 		}
 		at(stateServing)
 		time.Sleep(5 * time.Second)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// history keeps when each replica was last well and how long its state has held.
+// history remembers when each replica was last healthy and in which state it was.
 type history struct {
 	sync.Mutex
 	seen map[string]lastSeen
@@ -13,11 +13,11 @@ type history struct {
 
 type lastSeen struct {
 	state   string
-	healthy time.Time // when it was last seen well; zero if never
+	healthy time.Time // when it was last healthy; zero if never
 }
 
-// unreadySince returns how long ago a replica was well that now, for the first time, is not; zero once the state has held
-// for two runs or for settle, and where the replica was never seen well. A state that is down does not settle.
+// unreadySince returns how long ago a replica that has just become unhealthy was last healthy. It is zero once the state
+// has lasted for two runs or for settle, if the replica was never healthy, and in a state that is not transient.
 func (m *history) unreadySince(target string, now state, settle time.Duration) time.Duration {
 	m.Lock()
 	defer m.Unlock()

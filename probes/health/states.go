@@ -9,7 +9,7 @@ import (
 	"prober/internal/probe"
 )
 
-// A state is what liveness, readiness and the dependency say together of one replica.
+// A state is what liveness, readiness and the dependency together say about one replica.
 type state struct {
 	Name      string
 	Serving   expectation  // is the replica serving?
@@ -30,62 +30,70 @@ func stateReasons() []probe.Reason {
 	return all
 }
 
-// A expectation is what a state says of one check.
+// An expectation is what a state says of one check.
 type expectation int
 
 const (
 	notApplicable expectation = iota // nothing: the check is not noted
-	holds                            // it holds
-	violated                         // it does not
-	unknown                          // it could not be told
+	holds
+	violated // it does not
+	unknown  // inconclusive
 )
 
 // The states, each with the reason of its own name where it is a failure.
 var (
 	stateServing           = state{Name: "serving", Serving: holds, Split: holds, Summary: "live and ready"}
-	stateSlow              = state{Name: "slow", Serving: holds, Split: holds, Summary: "live and ready, and slower than wanted"}
+	stateSlow              = state{Name: "slow", Serving: holds, Split: holds, Summary: "live and ready, and slower than expected"}
 	stateServingUnverified = state{Name: "serving_unverified", Serving: holds, Split: unknown, Reason: probe.ControlFailed,
-		Summary: "live and ready; how its dependency is doing could not be told"}
+		Summary: "live and ready; the state of its dependency is unknown"}
 	stateDegraded = state{Name: "degraded_by_dependency", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down"},
-		Summary: "live and rightly not ready, since its dependency is down; restarting it will not help"}
+		Summary: "live and correctly not ready, because its dependency is down; restarting it will not help"}
 	stateNotReady = state{Name: "not_ready", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "not_ready", Verdict: probe.Fail, Text: "live and not ready"},
-		Summary: "live and not ready, and its dependency is not the reason: it starts, drains or misses something else"}
+		Summary: "live and not ready, and its dependency is not the reason: it is starting, draining or missing something else"}
 	stateReadyError = state{Name: "ready_error", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "ready_error", Verdict: probe.Fail, Text: "readiness cannot be read"},
-		Summary: "live, but its readiness cannot be asked; 503 is the only way to say not ready"}
+		Summary: "live, but its readiness cannot be read; a service that is not ready must answer 503"}
 	stateReadyDespiteDependencyDown = state{Name: "ready_despite_dependency_down", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "ready_despite_dependency_down", Verdict: probe.Fail, Text: "ready although its dependency is down"},
-		Summary: "says ready while its dependency is down: traffic is sent into failures"}
+		Summary: "ready although its dependency is down: traffic sent to it will fail"}
 	stateLivenessCoupled = state{Name: "liveness_coupled", Serving: violated, Split: violated, Transient: true, Reason: probe.Reason{Word: "liveness_coupled", Verdict: probe.Fail, Text: "liveness depends on the dependency"},
-		Summary: "not live because its dependency is down: it will be restarted in vain; liveness must not hang on a dependency"}
+		Summary: "not live because its dependency is down: it will be restarted, which does not help; liveness must not depend on it"}
 	stateInverted = state{Name: "inverted", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "inverted", Verdict: probe.Fail, Text: "ready but not live"},
 		Summary: "ready but not live: the paths are mixed up or one of them is broken"}
 	stateDown = state{Name: "down", Serving: violated, Reason: probe.Reason{Word: "down", Verdict: probe.Fail, Text: "neither live nor ready"},
 		Summary: "neither live nor ready"}
 	stateRegionDown = state{Name: "region_down", Serving: violated, Reason: probe.Reason{Word: "region_down", Verdict: probe.Fail, Text: "unreachable together with its dependency"},
-		Summary: "unreachable, and so is its dependency: the whole place seems cut off or down"}
+		Summary: "unreachable, and so is its dependency: the region seems to be down or cut off"}
 	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "something else responded"},
-		Summary: "the answer is not the service's own: the path or what stands before the service is wrong"}
+		Summary: "the answer is not the service's own: the path is wrong, or something in front of the service answered"}
 	stateCached = state{Name: "cached", Serving: unknown, Split: unknown, Reason: probe.StaleOrCached,
-		Summary: "the answers may come out of a cache, which says nothing of the process"}
+		Summary: "the answers may come out of a cache, which says nothing about the process"}
 	stateRace = state{Name: "race", Serving: unknown, Split: unknown, Reason: probe.Reason{Word: "race", Verdict: probe.Inconclusive, Text: "the dependency changed during the run"},
-		Summary: "its dependency changed while it was asked"}
+		Summary: "its dependency changed during the run"}
 	stateUnknown = state{Name: "unknown", Serving: unknown, Split: unknown, Reason: probe.ControlFailed,
 		Summary: "could not be asked"}
 )
 
-// states lists all of them, for the gauge that has one series for each.
+// states lists all of them; stateNames are the label values of the state gauge.
 var states = []state{stateServing, stateSlow, stateServingUnverified, stateDegraded, stateNotReady, stateReadyError, stateReadyDespiteDependencyDown, stateLivenessCoupled,
 	stateInverted, stateDown, stateRegionDown, stateWrongRoute, stateCached, stateRace, stateUnknown}
 
-// response classes what a liveness or readiness path answered.
+func stateNames() []string {
+	var names []string
+	for _, s := range states {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// response is the class of an answer of the liveness or readiness path.
 type response int
 
 const (
-	respUnknown     response = iota // could not be asked, for a reason that lies with the prober
+	respUnknown     response = iota // the request failed for a reason on the prober's side
 	respOK                          // 200
 	respUnavailable                 // 503
 	respError                       // any other 5xx
 	respNone                        // no complete answer
-	respForeign                     // an answer that is not the service's: 404, 401, a redirect, an ingress's page
+	respForeign                     // not the service's own: 404, 401, a redirect, an ingress's page
 	respCached
 )
 
@@ -93,49 +101,38 @@ const (
 type answer struct {
 	response response
 	slow     bool
-	status   int
-	reason   probe.Reason
-	detail   string
+	probe.Outcome
 }
 
-// classify reads an answer the way the state table needs it.
+// classify returns the class of an answer, as the state table needs it.
 func (h *Probe) classify(a *httpx.Answer) answer {
-	out := answer{detail: a.Detail, reason: a.Reason, status: a.Status}
+	c := a.Classify(httpx.ClassifyOptions{})
 	switch {
-	case a.Reason.Verdict == probe.Inconclusive:
-		out.response = respUnknown
-	case a.Reason != probe.OK:
-		out.response = respNone
-	case a.Status == 429:
-		out.response, out.reason, out.detail = respUnknown, probe.RateLimited, "got 429: the service limits the rate of the prober's requests"
-	case a.Cached != "":
-		out.response, out.reason, out.detail = respCached, probe.StaleOrCached, "the answer may come out of a cache ("+a.Cached+")"
-	case a.Redirected():
-		out.response, out.reason, out.detail = respForeign, probe.Redirect, fmt.Sprintf("got %d, which sends elsewhere; redirects are never followed", a.Status)
+	case c.Class == httpx.ClassIncomplete && a.Reason.Verdict == probe.Inconclusive, c.Class == httpx.ClassRateLimited:
+		return answer{response: respUnknown, Outcome: c.Outcome}
+	case c.Class == httpx.ClassIncomplete:
+		return answer{response: respNone, Outcome: c.Outcome}
+	case a.Cached != "": // a bare 304 to an unconditional request is the service's fault
+		return answer{response: respCached, Outcome: c.Outcome}
+	case c.Class == httpx.ClassRedirect:
+		return answer{response: respForeign, Outcome: c.Outcome}
+	}
+	got := probe.Outcomef(probe.Status, "got %d", a.Status)
+	switch {
 	case (a.Status == 200 || a.Status == 503) && !h.isOwn(a):
-		out.response, out.reason, out.detail = respForeign, probe.Body, fmt.Sprintf("got %d, and not from the service itself: %s", a.Status, h.foreignReason())
+		return answer{response: respForeign, Outcome: probe.Outcomef(probe.Body, "got %d, not from the service itself: %s", a.Status, h.foreignReason())}
 	case a.Status == 200:
-		out.response = respOK
+		got.Reason = probe.OK
+		return answer{response: respOK, slow: h.Latency > 0 && a.Took > h.Latency.D(), Outcome: got}
 	case a.Status == 503:
-		out.response = respUnavailable
+		return answer{response: respUnavailable, Outcome: got}
 	case a.Status >= 500:
-		out.response = respError
-	default:
-		out.response = respForeign
+		return answer{response: respError, Outcome: got}
 	}
-	if out.response == respOK && h.Latency > 0 && a.Took > h.Latency.D() {
-		out.slow = true
-	}
-	if out.detail == "" && a.Status != 0 {
-		out.detail = fmt.Sprintf("got %d", a.Status)
-	}
-	if out.reason == probe.OK && out.response != respOK {
-		out.reason = probe.Status
-	}
-	return out
+	return answer{response: respForeign, Outcome: got}
 }
 
-// isOwn reports whether an answer is the service's and not that of something in front of it.
+// isOwn reports whether an answer is the service's own, not that of a proxy in front of it.
 func (h *Probe) isOwn(a *httpx.Answer) bool {
 	if h.Marker != nil {
 		return h.Marker.Read(a) != ""
@@ -150,7 +147,7 @@ func (h *Probe) foreignReason() string {
 	return "it is an HTML page"
 }
 
-// dependency classes what the dependency answered.
+// dependency is the class of an answer of the dependency.
 type dependency int
 
 const (
@@ -162,8 +159,8 @@ const (
 
 func (d dependency) down() bool { return d == depBroken || d == depUnreachable }
 
-// evaluate reads the state table. The dependency was asked before and after; where it changed in between, nothing can
-// be said of the answers.
+// evaluate reads the state table. The dependency was asked before and after; if it changed in between, the answers
+// prove nothing.
 func evaluate(live, ready answer, before, after dependency) state {
 	dep := before
 	if before.down() != after.down() || (before == depUp) != (after == depUp) {
@@ -209,10 +206,10 @@ func evaluateLive(live, ready answer, dep dependency) state {
 	return stateServing
 }
 
-// sentence says what the state means and what was got.
+// sentence says what the state means and which answers led to it.
 func (s state) sentence(seen *replica, h *Probe) string {
 	if s.Serving == holds && s.Split == holds {
 		return s.Summary
 	}
-	return fmt.Sprintf("%s (%s: %s; %s: %s)", s.Summary, h.Live, seen.live.detail, h.Ready, seen.ready.detail)
+	return fmt.Sprintf("%s (%s: %s; %s: %s)", s.Summary, h.Live, seen.live.Detail, h.Ready, seen.ready.Detail)
 }

@@ -21,8 +21,8 @@ import (
 )
 
 // Probe asks one URL and compares the answer with what is expected of it: status, headers, body, JSON values, latency
-// and the days left of the certificate. It makes one measured request; a decoy and a control are further requests,
-// made only where the configuration asks for them.
+// and certificate expiry. It makes one measured request; the catch-all check and the control are further requests,
+// made only if they are configured.
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
@@ -40,8 +40,8 @@ type Probe struct {
 	control *Probe
 }
 
-// Control is how the positive control of a negative expectation differs from the request it controls. What it does
-// not say stays the same; a credential given here replaces the request's.
+// Control is how the positive control of a negative expectation differs from the request that it controls. Settings
+// that it leaves out stay the same; a credential given here replaces the request's.
 type Control struct {
 	httpx.Settings `yaml:",inline"`
 
@@ -76,7 +76,7 @@ var (
 // New returns a probe with its default settings.
 func New() *Probe { return &Probe{Method: "GET"} }
 
-// Validate reports what is wrong with the settings. An expectation that a dead or a wrong target would meet as well,
+// Validate reports what is wrong with the settings. An expectation that a target that is down or wrong would also meet,
 // such as a 401, is refused unless a control is named.
 func (p *Probe) Validate() error {
 	var wrong []error
@@ -114,7 +114,7 @@ func (p *Probe) Validate() error {
 		}
 		own := probe.SettingErrors(errors.Join(wrong...))
 		for _, e := range probe.SettingErrors(p.control.Validate()) {
-			if !slices.Contains(own, e) && e.Path != "expect" { // else it is said of what the control shares, or said above
+			if !slices.Contains(own, e) && e.Path != "expect" { // otherwise it is reported already, for the request itself or above
 				wrong = append(wrong, probe.InSetting("control", e))
 			}
 		}
@@ -122,7 +122,7 @@ func (p *Probe) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// idleControl says why the control cannot show what it is there to show; empty if it can.
+// idleControl says why the control would prove nothing; empty if it would.
 func (p *Probe) idleControl() string {
 	c := p.Control
 	same := c.URL == "" && c.Method == "" && c.Body.IsZero() && len(c.Headers) == 0 && c.Bearer.IsZero() && c.Basic == nil && c.OAuth2 == nil
@@ -180,8 +180,8 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 	return map[string][]int{"": codes}
 }
 
-// Ask makes the control's request, the measured one and, if that was answered as expected, the catch-all check's. What is as
-// expected passes only if the control and the catch-all check held.
+// Ask makes the control's request, the measured one and, if that was answered as expected, the catch-all check's. A check
+// passes only if the control and the catch-all check held too.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	var controls []expect.Check
 	if p.Control != nil {
@@ -241,30 +241,18 @@ func (p *Probe) exchange(ctx context.Context, r *probe.Result, check, url string
 	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Addr: p.Address, Body: []byte(body), Want: want}), nil
 }
 
-// status tells whether the status is a wanted one. An answer that says more about the prober than about the target,
-// because it limits or refuses the prober's own requests, is no verdict on the target.
+// status compares the status with the expected ones. An unexpected status is judged whether or not it comes from a
+// cache: only a pass has to prove that the origin answered.
 func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
-	want, got := p.Expect.Status, answer.Status
-	switch {
-	case want.Contains(got) && answer.Cached != "" && !p.AllowCached:
-		return probe.Outcomef(probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing of the origin", answer.Cached)
-	case want.Contains(got):
-		return probe.Outcomef(probe.OK, "got %d", got)
-	case got == 429:
-		return probe.Outcomef(probe.RateLimited, "wanted %s, got 429: the target limits the rate of the prober's requests", want)
-	case got == 401 || got == 403:
-		return probe.Outcomef(probe.Credential, "wanted %s, got %d: %s", want, got, p.credentialText())
-	case answer.Redirected():
-		return probe.Outcomef(probe.Redirect, "wanted %s, got %d, which sends elsewhere; redirects are never followed", want, got)
+	want := p.Expect.Status
+	if answer.Reason == probe.OK && answer.Status == 304 && !want.Contains(304) { // the request is unconditional
+		return probe.Outcomef(probe.Status, "expected %s, got 304", want)
 	}
-	return probe.Outcomef(probe.Status, "wanted %s, got %d", want, got)
-}
-
-func (p *Probe) credentialText() string {
-	if p.HasCredential() {
-		return "the target does not accept the probe's credential"
-	}
-	return "the target wants a credential and the probe has none"
+	return answer.Classify(httpx.ClassifyOptions{
+		Want:        want,
+		AllowCached: p.AllowCached || !want.Contains(answer.Status),
+		Credential:  p.HasCredential(),
+	}).Outcome
 }
 
 func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
@@ -284,29 +272,28 @@ func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 		missing = append(missing, p.Gauges[name].String())
 	}
 	if missing != nil {
-		return probe.Outcomef(probe.Schema, "wanted one number at %s, got none", strings.Join(missing, " and at "))
+		return probe.Outcomef(probe.Schema, "expected one number at %s, got none", strings.Join(missing, " and at "))
 	}
 	return probe.Outcome{Reason: probe.OK, Detail: "read " + text.Count(len(p.Gauges), "number")}
 }
 
-// checkCatchAll asks for a path that nobody can serve. Where that looks like the expected answer too, the expectation proves
-// nothing.
+// checkCatchAll requests a nonexistent path. If its answer is as expected too, the expectation proves nothing.
 func (p *Probe) checkCatchAll(ctx context.Context, r *probe.Result) probe.Outcome {
 	answer, err := p.exchange(ctx, r, "catch_all", control.NonexistentURL(p.URL), httpx.Codes(404))
 	switch {
 	case err != nil:
 		return probe.Outcomef(probe.Credential, "%s", err)
 	case answer.Reason != probe.OK:
-		return probe.Outcomef(probe.ControlFailed, "a path that nobody serves could not be asked for: %s", answer.Detail)
+		return probe.Outcomef(probe.ControlFailed, "the request for a nonexistent path failed: %s", answer.Detail)
 	case answer.Status == 429 || answer.Status >= 500:
-		return probe.Outcomef(probe.ControlFailed, "a path that nobody serves is answered %d, which tells nothing", answer.Status)
+		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", answer.Status)
 	case p.Expect.Matches(answer):
-		return probe.Outcomef(probe.ControlFailed, "a path that nobody serves is answered as expected too (%d): any page would have passed", answer.Status)
+		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered as expected too (%d): any page would have passed", answer.Status)
 	}
-	return probe.Outcomef(probe.OK, "a path that nobody serves is told apart (%d)", answer.Status)
+	return probe.Outcomef(probe.OK, "a nonexistent path is answered differently (%d)", answer.Status)
 }
 
-// askControl asks the control's request. Whatever keeps it from succeeding makes the run inconclusive, not failed.
+// askControl makes the control's request. If it does not succeed, the run is inconclusive, not failed.
 func (p *Probe) askControl(ctx context.Context, r *probe.Result) probe.Outcome {
 	answer, err := p.exchange(ctx, r, "control", p.URL, p.Expect.Status)
 	if err != nil {

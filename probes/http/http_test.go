@@ -39,23 +39,23 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 	}{
 		"a page that is up": {
 			&Probe{URL: url + "/up", CatchAllCheck: true, Expect: expect.Expect{Status: httpx.Codes(200), Body: &expect.Match{Contains: "green"}}},
-			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as wanted", "catch_all pass(ok): a path that nobody serves is told apart (404)"},
+			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as expected", "catch_all pass(ok): a nonexistent path is answered differently (404)"},
 		},
 		"a server error": {
 			&Probe{URL: url + "/500"},
-			[]string{"fail", "status fail(status): wanted 2xx, got 500"},
+			[]string{"fail", "status fail(status): expected 2xx, got 500"},
 		},
 		"a redirect is never followed": {
 			&Probe{URL: url + "/redirect", Expect: expect.Expect{Status: httpx.Codes(200)}},
-			[]string{"fail", "status fail(redirect): wanted 200, got 302, which sends elsewhere; redirects are never followed"},
+			[]string{"fail", "status fail(redirect): expected 200, got 302: redirects are not followed"},
 		},
 		"a rate limit says nothing of the target": {
 			&Probe{URL: url + "/429"},
-			[]string{"inconclusive", "status inconclusive(rate_limited): wanted 2xx, got 429: the target limits the rate of the prober's requests"},
+			[]string{"inconclusive", "status inconclusive(rate_limited): expected 2xx, got 429: the target limits the rate of the prober's requests"},
 		},
 		"a credential that is missing": {
 			&Probe{URL: url + "/401"},
-			[]string{"inconclusive", "status inconclusive(credential): wanted 2xx, got 401: the target wants a credential and the probe has none"},
+			[]string{"inconclusive", "status inconclusive(credential): expected 2xx, got 401: the target requires a credential and the probe has none"},
 		},
 		"an answer out of a cache": {
 			&Probe{URL: url + "/cached"},
@@ -67,35 +67,35 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 		},
 		"another body, which is not shown": {
 			&Probe{URL: url + "/up", Expect: expect.Expect{Body: &expect.Match{Contains: "blue"}}},
-			[]string{"fail", "status pass(ok): got 200", `body fail(body): body: wanted a text with "blue", got another text of 18 bytes`},
+			[]string{"fail", "status pass(ok): got 200", `body fail(body): body: expected a text with "blue", got another text of 18 bytes`},
 		},
 		"a header": {
 			&Probe{URL: url + "/up", Expect: expect.Expect{Headers: map[string]expect.Match{"Content-Type": {Equals: str("application/json")}}}},
-			[]string{"fail", "status pass(ok): got 200", `headers fail(header): header Content-Type: wanted "application/json", got another value`},
+			[]string{"fail", "status pass(ok): got 200", `headers fail(header): header Content-Type: expected "application/json", got another value`},
 		},
 		"a JSON value": {
 			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}},
-			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.status: wanted "up", got another text of 4 characters`},
+			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.status: expected "up", got another text of 4 characters`},
 		},
 		"a JSON number": {
 			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.depth": {Max: atLeast(5)}}}},
-			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.depth: wanted at most 5, got 7`},
+			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.depth: expected at most 5, got 7`},
 		},
 		"a JSON value that is missing is never equal and never absent-minded": {
 			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.nothing": {Equals: str("up")}}}},
-			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.nothing: wanted "up", got nothing`},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.nothing: expected "up", got nothing`},
 		},
 		"an empty list matches nothing": {
 			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.items[0].id": {Equals: str("a")}}}},
-			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.items[0].id: wanted "a", got nothing`},
+			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.items[0].id: expected "a", got nothing`},
 		},
-		"HTML where JSON was wanted": {
+		"HTML where JSON was expected": {
 			&Probe{URL: url + "/up", Expect: expect.Expect{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}},
 			[]string{"fail", "status pass(ok): got 200", `json fail(schema): the answer is not JSON: *`},
 		},
 		"a gauge that is no number": {
 			&Probe{URL: url + "/json", Gauges: map[string]jsonpath.Path{"status": probetest.Path(t, "$.status")}},
-			[]string{"fail", "status pass(ok): got 200", `gauges fail(schema): wanted one number at $.status, got none`},
+			[]string{"fail", "status pass(ok): got 200", `gauges fail(schema): expected one number at $.status, got none`},
 		},
 		"one replica, dialled by its address": {
 			&Probe{URL: "http://api.example/up", Address: strings.TrimPrefix(url, "http://")},
@@ -103,7 +103,7 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 		},
 		"too slow": {
 			&Probe{URL: url + "/up", Expect: expect.Expect{Latency: 1}},
-			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): wanted an answer within 1ns, it took *`},
+			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): expected an answer within 1ns, got one after *`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { probetest.WantLines(t, probetest.Run(t, Kind(), c.probe), c.want...) })
@@ -123,7 +123,7 @@ func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
 	defer server.Close()
 	probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", CatchAllCheck: true}),
 		"inconclusive", "status inconclusive(control_failed): got 200, which proves nothing without its control",
-		"catch_all inconclusive(control_failed): a path that nobody serves is answered as expected too (200): any page would have passed")
+		"catch_all inconclusive(control_failed): a nonexistent path is answered as expected too (200): any page would have passed")
 }
 
 // TestHTTPDecoyIsNotFooled: a page that answers everything is one also if the catch-all check's answer is slow, cached or limited.
@@ -133,8 +133,8 @@ func TestHTTPDecoyIsNotFooled(t *testing.T) {
 		want  string
 	}{
 		"out of a cache": {func(w http.ResponseWriter) { w.Header().Set("X-Cache", "HIT") }, "any page would have passed"},
-		"limited":        {func(w http.ResponseWriter) { w.WriteHeader(429) }, "answered 429, which tells nothing"},
-		"broken":         {func(w http.ResponseWriter) { w.WriteHeader(502) }, "answered 502, which tells nothing"},
+		"limited":        {func(w http.ResponseWriter) { w.WriteHeader(429) }, "answered 429, which proves nothing"},
+		"broken":         {func(w http.ResponseWriter) { w.WriteHeader(502) }, "answered 502, which proves nothing"},
 		"slow":           {func(http.ResponseWriter) { <-time.After(150 * time.Millisecond) }, "any page would have passed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,8 +170,8 @@ func TestHTTPDenialNeedsItsControl(t *testing.T) {
 		want         []string
 	}{
 		"denied and controlled": {want: []string{"pass", "status pass(ok): got 401", "control pass(ok): the request that must succeed did: got 200"}},
-		"everything is denied":  {down: true, want: []string{"inconclusive", "status inconclusive(control_failed): got 401, which proves nothing without its control", "control inconclusive(control_failed): the request that must succeed did not, so nothing is proven: wanted 200, got 401*"}},
-		"nothing is denied":     {bypass: true, want: []string{"fail", "status fail(status): wanted 401, got 200", "control pass(ok): the request that must succeed did: got 200"}},
+		"everything is denied":  {down: true, want: []string{"inconclusive", "status inconclusive(control_failed): got 401, which proves nothing without its control", "control inconclusive(control_failed): the request that must succeed did not, so nothing is proven: expected 200, got 401*"}},
+		"nothing is denied":     {bypass: true, want: []string{"fail", "status fail(status): expected 401, got 200", "control pass(ok): the request that must succeed did: got 200"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := probetest.Serve(t, map[string]http.HandlerFunc{"/admin": admin(&c.down, &c.bypass)})

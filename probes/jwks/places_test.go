@@ -77,7 +77,7 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 		})
 	}
 	gone := probetest.Run(t, Kind(), of(replicas.Replicas{DNS: "gone.test:" + port, Want: 1}))
-	if got := probetest.Lines(gone); !strings.HasPrefix(got, "fail\nreplicas@proxy fail(dns_nxdomain): wanted 1 replica: ") {
+	if got := probetest.Lines(gone); !strings.HasPrefix(got, "fail\nreplicas@proxy fail(dns_nxdomain): expected 1 replica: ") {
 		t.Errorf("a name that does not exist: got\n%s", got)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// NonexistentURL is a URL beside another that nobody can have foreseen.
+// NonexistentURL returns a URL beside another, with a random name that no server can know.
 func NonexistentURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

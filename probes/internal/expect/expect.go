@@ -64,7 +64,7 @@ func ValidateJSON(expected map[string]Match) error {
 	return errors.Join(wrong...)
 }
 
-// Negative names the first expectation that a dead or a wrong target would meet as well; empty if there is none.
+// Negative names the first expectation that a target that is down or wrong would also meet; empty if there is none.
 func (e *Expect) Negative() string {
 	for code := 400; code < 600; code++ {
 		if e.Status.Contains(code) {
@@ -129,7 +129,7 @@ func (e *Expect) Judge(answer *httpx.Answer, now time.Time) []Check {
 	return found
 }
 
-// Matches reports whether an answer looks like the expected one. When it came and from where does not count.
+// Matches reports whether an answer looks like the expected one. Latency and certificate do not count.
 func (e *Expect) Matches(answer *httpx.Answer) bool {
 	for _, c := range e.Judge(answer, time.Now()) {
 		if !c.Passed() && c.Name != "latency" && c.Name != "certificate" {
@@ -143,21 +143,21 @@ func (e *Expect) checkHeaders(answer *httpx.Answer) (probe.Reason, string) {
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
 		values, want := answer.Header.Values(name), e.Headers[name]
 		if len(values) == 0 && !want.MatchText("", false) {
-			return probe.Header, fmt.Sprintf("header %s: wanted %s, got none", name, want)
+			return probe.Header, fmt.Sprintf("header %s: expected %s, got none", name, want)
 		}
-		// Where a header stands twice, nobody knows which one counts: each must be right.
+		// If a header occurs twice, clients may use either: each must be right.
 		if slices.ContainsFunc(values, func(v string) bool { return !want.MatchText(v, true) }) {
-			return probe.Header, fmt.Sprintf("header %s: wanted %s, got another value", name, want)
+			return probe.Header, fmt.Sprintf("header %s: expected %s, got another value", name, want)
 		}
 	}
-	return probe.OK, text.Count(len(e.Headers), "header") + " as wanted"
+	return probe.OK, text.Count(len(e.Headers), "header") + " as expected"
 }
 
 func (e *Expect) checkBody(answer *httpx.Answer) (probe.Reason, string) {
 	if !e.Body.MatchText(string(answer.Body), true) {
-		return probe.Body, fmt.Sprintf("body: wanted %s, got another text of %s", e.Body, text.Count(len(answer.Body), "byte"))
+		return probe.Body, fmt.Sprintf("body: expected %s, got another text of %s", e.Body, text.Count(len(answer.Body), "byte"))
 	}
-	return probe.OK, "the body is as wanted"
+	return probe.OK, "the body is as expected"
 }
 
 // CheckJSON compares the values of the JSON body with those expected; the text is the detail of a failure.
@@ -174,15 +174,15 @@ func (e *Expect) CheckJSON(answer *httpx.Answer) (probe.Reason, string) {
 		want := e.JSON[expr]
 		found := path.Find(doc)
 		if len(found) == 0 && !want.MatchText("", false) {
-			return probe.Schema, fmt.Sprintf("%s: wanted %s, got nothing", expr, want)
+			return probe.Schema, fmt.Sprintf("%s: expected %s, got nothing", expr, want)
 		}
 		for _, value := range found {
 			if !want.MatchValue(value) {
-				return probe.Body, fmt.Sprintf("%s: wanted %s, got %s", expr, want, shown(value))
+				return probe.Body, fmt.Sprintf("%s: expected %s, got %s", expr, want, shown(value))
 			}
 		}
 	}
-	return probe.OK, text.Count(len(e.JSON), "JSON value") + " as wanted"
+	return probe.OK, text.Count(len(e.JSON), "JSON value") + " as expected"
 }
 
 // shown describes a value without repeating text that a target chose.
@@ -204,7 +204,7 @@ func shown(v jsonpath.Value) string {
 func (e *Expect) checkLatency(answer *httpx.Answer) (probe.Reason, string) {
 	took := answer.Took.Round(time.Millisecond)
 	if answer.Took > e.Latency.D() {
-		return probe.Slow, fmt.Sprintf("wanted an answer within %s, it took %s", e.Latency, took)
+		return probe.Slow, fmt.Sprintf("expected an answer within %s, got one after %s", e.Latency, took)
 	}
 	return probe.OK, fmt.Sprintf("answered within %s", took)
 }
@@ -213,7 +213,7 @@ func (e *Expect) checkCertificate(answer *httpx.Answer, now time.Time) (probe.Re
 	left := answer.CertExpiry.Sub(now)
 	days := int(left.Hours() / 24)
 	if answer.CertExpiry.IsZero() || left < e.Certificate.D() {
-		return probe.Cert, fmt.Sprintf("wanted a certificate valid for another %s, it expires in %s", e.Certificate, text.Count(days, "day"))
+		return probe.Cert, fmt.Sprintf("expected a certificate valid for another %s, got one that expires in %s", e.Certificate, text.Count(days, "day"))
 	}
 	return probe.OK, fmt.Sprintf("the certificate is valid for another %s", text.Count(days, "day"))
 }

@@ -48,7 +48,7 @@ func (m Match) Negative() bool {
 	return !positive
 }
 
-// MatchText reports whether a text matches; present tells it from one that is not there.
+// MatchText reports whether a text matches; present distinguishes an empty text from an absent one.
 func (m Match) MatchText(got string, present bool) bool {
 	if m.Absent || !present {
 		return m.Absent && !present
@@ -81,7 +81,7 @@ func (m Match) within(n float64) bool {
 	return (m.Min == nil || n >= *m.Min) && (m.Max == nil || n <= *m.Max)
 }
 
-// String says what is wanted, for a sentence.
+// String says what is expected, for a sentence.
 func (m Match) String() string {
 	var want []string
 	say := func(holds bool, format string, args ...any) {

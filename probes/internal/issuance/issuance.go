@@ -37,8 +37,8 @@ func IssuedToken(a *httpx.Answer) string {
 	return answer.AccessToken()
 }
 
-// MinTokenLength is the length below which a token could be guessed (RFC 6749, section 10.10), and could not be told from
-// ordinary text by the redactor.
+// MinTokenLength is the length below which a token could be guessed (RFC 6749, section 10.10), and the redactor could
+// not distinguish it from ordinary text.
 const MinTokenLength = 16
 
 // WellFormed reports whether a text can be a token: visible ASCII (RFC 6749, appendix A.12), and short enough for a

@@ -101,7 +101,7 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 	found, err := c.lookup(ctx, resolver)
 	if err != nil {
 		o := dial.Explain(ctx, err)
-		r.Report("replicas", o.Reason, "wanted %s: %s", text.Count(c.Want, "replica"), o.Detail)
+		r.Report("replicas", o.Reason, "expected %s: %s", text.Count(c.Want, "replica"), o.Detail)
 		if o.Reason == probe.NXDomain {
 			return []string{}, false
 		}
@@ -110,7 +110,7 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 	slices.Sort(found)
 	found = slices.Compact(found)
 	if len(found) == 0 {
-		r.Fail("replicas", probe.Replicas, "wanted %s, found none", text.Count(c.Want, "replica"))
+		r.Fail("replicas", probe.Replicas, "expected %s, got none", text.Count(c.Want, "replica"))
 		return []string{}, false
 	}
 	if len(found) > MaxReplicas {
