@@ -191,7 +191,7 @@ func (c *Probe) checkProvable() error {
 	for i, a := range c.sources {
 		for _, b := range c.sources[i+1:] {
 			if best := (a.resolution + b.resolution) / 2; c.Within > 0 && best >= c.Within.D() {
-				return probe.Settingf("within", "%s can never be shown of %s and %s: their Dates may be %s and %s old, so that is how well their clocks are known (±%s); allow more, or say date_age: 0s of a server that writes its Date anew for each answer",
+				return probe.Settingf("within", "%s is too narrow for %s and %s: their Dates may be %s and %s old, an uncertainty of ±%s; raise it, or set date_age: 0s for a server that writes a new Date for each answer",
 					c.Within, a.name, b.name, a.resolution, b.resolution, best)
 			}
 		}

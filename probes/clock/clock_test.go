@@ -137,7 +137,7 @@ func sample(r probe.Result, m *probe.Measure, labels ...string) (float64, bool) 
 
 // A proxy before two services may write the Date of both, whatever their clocks say: that these agree proves nothing.
 // That they differ proves two clocks all the same.
-func TestTwoDatesFromOneAddress(t *testing.T) {
+func TestDate_sameAddress(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": jsonAhead(0), "/d": dateAhead(5 * time.Second)})
 	c := New()
 	c.Services = map[string]Service{
@@ -153,7 +153,7 @@ func TestTwoDatesFromOneAddress(t *testing.T) {
 	}
 }
 
-func TestServicesThatAgree(t *testing.T) {
+func TestServices_agree(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/c": jsonAhead(0)})
 	other := probetest.Serve(t, map[string]http.HandlerFunc{"/b": dateAhead(0)})
 	c := New()
@@ -177,7 +177,7 @@ func TestServicesThatAgree(t *testing.T) {
 	}
 }
 
-func TestAServiceThatIsAhead(t *testing.T) {
+func TestServices_oneAhead(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/auth": dateAhead(4200 * time.Millisecond), "/proxy": dateAhead(0)})
 	for age, within := range map[time.Duration]time.Duration{0: time.Second, time.Second: 2 * time.Second} {
 		d := probe.Duration(age)
@@ -198,7 +198,7 @@ func TestAServiceThatIsAhead(t *testing.T) {
 	}
 }
 
-func TestTheOneThatIsAheadIsNamedFirst(t *testing.T) {
+func TestServices_aheadNamedFirst(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/auth": jsonAhead(-5 * time.Second), "/proxy": jsonAhead(0)})
 	c := New()
 	c.Services = map[string]Service{"auth": {URL: url + "/auth", JSON: probetest.Path(t, "$.now")}, "proxy": {URL: url + "/proxy", JSON: probetest.Path(t, "$.ms"), Format: unixMS}}
@@ -209,7 +209,7 @@ func TestTheOneThatIsAheadIsNamedFirst(t *testing.T) {
 	}
 }
 
-func TestUTCTellsWhoIsWrong(t *testing.T) {
+func TestUTC_blamesOneService(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/auth": jsonAhead(-5 * time.Second), "/proxy": jsonAhead(0)})
 	c := New()
 	c.NTP = ntpServers(t, rightTime, rightTime, rightTime, rightTime)
@@ -221,7 +221,7 @@ func TestUTCTellsWhoIsWrong(t *testing.T) {
 	wantOutcome(t, r, "ntp", "", "pass(ok): this machine's clock is ", " UTC, by 4 of 4 NTP servers")
 }
 
-func TestNTPServers(t *testing.T) {
+func TestNTP_quorum(t *testing.T) {
 	kiss := func(code string) func([]byte) []byte {
 		return func(b []byte) []byte { b[1] = 0; copy(b[12:], code); return b }
 	}
@@ -264,7 +264,7 @@ func shiftedDoubt(b []byte) []byte {
 }
 
 // The numbers of the servers count, not their names.
-func TestOneServerUnderTwoNames(t *testing.T) {
+func TestNTP_sameServerTwoNames(t *testing.T) {
 	server := ntpServer(t, rightTime)
 	_, port, _ := net.SplitHostPort(server)
 	c := New()
@@ -277,7 +277,7 @@ func TestOneServerUnderTwoNames(t *testing.T) {
 }
 
 // One server at two addresses is recognised by its reference time, which no two servers share.
-func TestOneServerAtTwoAddresses(t *testing.T) {
+func TestNTP_sameServerTwoAddresses(t *testing.T) {
 	heard := time.Now().Add(-30 * time.Second)
 	one := func(b []byte) []byte { copy(b[12:16], "GPS\x00"); putNTP(b[16:], heard); return b }
 	for name, test := range map[string]struct {
@@ -307,7 +307,7 @@ func TestOneServerAtTwoAddresses(t *testing.T) {
 }
 
 // All servers are asked at once: each of these answers only when all have been asked.
-func TestServersAreAskedAtOnce(t *testing.T) {
+func TestNTP_concurrent(t *testing.T) {
 	const n = 8
 	var asked atomic.Int64
 	all := make(chan struct{})
@@ -328,7 +328,7 @@ func TestServersAreAskedAtOnce(t *testing.T) {
 }
 
 // What is exported of a server is what it said.
-func TestWhatIsExportedOfAServer(t *testing.T) {
+func TestNTP_measures(t *testing.T) {
 	c := New()
 	c.NTP, c.Quorum = ntpServers(t, func(b []byte) []byte {
 		b[0] |= 2 << 6
@@ -367,7 +367,7 @@ func TestWhatIsExportedOfAServer(t *testing.T) {
 	}
 }
 
-func TestTimesThatCannotBeRead(t *testing.T) {
+func TestSource_unreadable(t *testing.T) {
 	noDate := func(w http.ResponseWriter, _ *http.Request) { w.Header()["Date"] = nil }
 	moved := func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/elsewhere", http.StatusFound) }
 	const marker = "hostile-marker-4711"
@@ -423,7 +423,7 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 }
 
 // A cached copy repeats one time, and no header says that it is a copy.
-func TestATimeThatStandsStill(t *testing.T) {
+func TestSource_repeatedTime(t *testing.T) {
 	stands := time.Now().Add(-time.Minute)
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/date": func(w http.ResponseWriter, _ *http.Request) {
@@ -450,7 +450,7 @@ func TestATimeThatStandsStill(t *testing.T) {
 }
 
 // Two servers behind one address whose clocks differ are no one clock.
-func TestMixedClocks(t *testing.T) {
+func TestSource_mixedClocks(t *testing.T) {
 	var turn atomic.Int64
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/": func(w http.ResponseWriter, q *http.Request) {
@@ -478,7 +478,7 @@ func issuing(t *testing.T, by time.Duration, issued *[]string) http.HandlerFunc 
 	}
 }
 
-func TestTheIssuerOfTokens(t *testing.T) {
+func TestIAT(t *testing.T) {
 	var issued []string
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/token": issuing(t, 3*time.Second, &issued), "/proxy": jsonAhead(0)})
 	t.Setenv("CLOCK_TEST_SECRET", "s3cret-of-the-client")
@@ -504,7 +504,7 @@ func TestTheIssuerOfTokens(t *testing.T) {
 	}
 }
 
-func TestTokensThatTellNoTime(t *testing.T) {
+func TestIAT_unreadable(t *testing.T) {
 	t.Setenv("CLOCK_TEST_SECRET", "s3cret-of-the-client")
 	jwt := func(payload string) string {
 		return fmt.Sprintf(`{"access_token": "eyJhbGciOiJub25lIn0.%s.c2ln"}`, base64.RawURLEncoding.EncodeToString([]byte(payload)))
@@ -533,7 +533,7 @@ func TestTokensThatTellNoTime(t *testing.T) {
 }
 
 // If this machine's clock was set during the run, nothing fails and nothing is exported.
-func TestOwnClockSetDuringTheRun(t *testing.T) {
+func TestOwnClock_stepped(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": jsonAhead(30 * time.Second), "/b": jsonAhead(0)})
 	for _, by := range []time.Duration{30 * time.Second, -30 * time.Second} {
 		c := New()
@@ -550,7 +550,7 @@ func TestOwnClockSetDuringTheRun(t *testing.T) {
 
 // What a server said is carried over to the clock of the run: where this machine's clock was moved in between, by less
 // than would spoil the run, the offset moves with it.
-func TestAnAnswerIsCarriedOverToTheClockOfTheRun(t *testing.T) {
+func TestReading_convertedToRunClock(t *testing.T) {
 	const by = 10 * time.Second
 	c := New()
 	c.NTP, c.Quorum = ntpServers(t, rightTime), 1
@@ -566,7 +566,7 @@ func TestAnAnswerIsCarriedOverToTheClockOfTheRun(t *testing.T) {
 }
 
 // Between 2 s and 3 s apart, the verdict is inconclusive while a leap second is announced.
-func TestALeapSecond(t *testing.T) {
+func TestLeapSecond(t *testing.T) {
 	leap := func(b []byte) []byte { b[0] |= 1 << 6; return b }
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": jsonAhead(2500 * time.Millisecond), "/b": jsonAhead(0)})
 	for name, test := range map[string]struct {
@@ -589,7 +589,7 @@ func TestALeapSecond(t *testing.T) {
 }
 
 // A leap second that is announced excuses this machine's clock for one second too, and does not make it right.
-func TestALeapSecondOfThisMachine(t *testing.T) {
+func TestLeapSecond_ownClock(t *testing.T) {
 	for by, want := range map[time.Duration]string{time.Second: "inconclusive(within_uncertainty)", 2 * time.Second: "fail(skew)"} {
 		answer := func(b []byte) []byte { b[0] |= 1 << 6; return shifted(by)(b) }
 		c := New()
@@ -599,7 +599,7 @@ func TestALeapSecondOfThisMachine(t *testing.T) {
 }
 
 // Of two clocks that are compared with each other the doubt about UTC grows too, from when the servers were asked.
-func TestWhatIsKnownOfUTCAges(t *testing.T) {
+func TestUTC_uncertaintyGrows(t *testing.T) {
 	c := New()
 	c.Services = map[string]Service{"a": {URL: "http://127.0.0.1:1/"}}
 	if err := c.validateServices(); err != nil {
@@ -616,7 +616,7 @@ func TestWhatIsKnownOfUTCAges(t *testing.T) {
 
 // The difference of two services does not depend on this machine's clock: NTP says that it is 7 s behind, and the
 // services, which are right, agree with each other and with UTC all the same.
-func TestOwnOffsetCancelsOut(t *testing.T) {
+func TestSkew_withoutOwnOffset(t *testing.T) {
 	ahead := 7 * time.Second
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": jsonAhead(ahead), "/b": dateAhead(ahead)})
 	c := New()
@@ -630,7 +630,7 @@ func TestOwnOffsetCancelsOut(t *testing.T) {
 }
 
 // A run ends by its deadline, and asks for a longer timeout.
-func TestTooLittleTime(t *testing.T) {
+func TestTimeout_tooShort(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute), "/d": jsonAhead(0)})
 	c := New()
 	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}, "d": {URL: url + "/d", JSON: probetest.Path(t, "$.now")}}
@@ -650,7 +650,7 @@ func TestTooLittleTime(t *testing.T) {
 }
 
 // A verdict takes the whole interval: the middle alone decides nothing.
-func TestThreeWays(t *testing.T) {
+func TestJudgePair_limits(t *testing.T) {
 	c := New() // within 2 s
 	for name, test := range map[string]struct {
 		mid  time.Duration
@@ -677,7 +677,7 @@ func TestThreeWays(t *testing.T) {
 
 // A name server that takes every question and answers none ends the run at its timeout, whatever the NTP library would
 // wait for, and with it the look-ups.
-func TestADNSBlackHoleEndsAtTheTimeout(t *testing.T) {
+func TestTimeout_unresponsiveDNS(t *testing.T) {
 	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -702,13 +702,13 @@ func TestADNSBlackHoleEndsAtTheTimeout(t *testing.T) {
 }
 
 // No service is asked more often than eight times in a run, however little its answers help.
-func TestQuestionsAreBounded(t *testing.T) {
+func TestSource_maxRequests(t *testing.T) {
 	var asked atomic.Int64
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/a": func(w http.ResponseWriter, q *http.Request) {
 			asked.Add(1)
 			if q.Header.Get("Cache-Control") != "no-cache" {
-				t.Error("a cache is not asked to keep out of it")
+				t.Error("the request lacks Cache-Control: no-cache")
 			}
 			jsonAhead(0)(w, q)
 		},
@@ -727,7 +727,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 	}
 }
 
-func TestNTPServersAreNotAskedAgainAtOnce(t *testing.T) {
+func TestNTP_minInterval(t *testing.T) {
 	var asked atomic.Int64
 	counting := func(b []byte) []byte { asked.Add(1); return b }
 	c := New()
@@ -749,7 +749,7 @@ func run2(t *testing.T, c *Probe, asked *atomic.Int64) probe.Result {
 	return probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 10 * time.Second}.Do(t.Context())
 }
 
-func TestClockSettings(t *testing.T) {
+func TestValidate(t *testing.T) {
 	four := []string{"a.example", "b.example", "c.example", "d.example:1123"}
 	grant := func(o httpx.OAuth2) Service { return Service{IAT: &o} }
 	minute := probe.Duration(2 * time.Minute)
@@ -779,7 +779,7 @@ func TestClockSettings(t *testing.T) {
 		"what cannot be shown": {func(c *Probe) {
 			c.Within = probe.Duration(time.Second)
 			c.Services = map[string]Service{"a": {URL: "https://a.example"}, "b": {URL: "https://b.example"}}
-		}, "within: 1s can never be shown of a and b"},
+		}, "within: 1s is too narrow for a and b"},
 		"a bad resolver":      {func(c *Probe) { c.NTP, c.Resolver = four, "x" }, "resolver: expected host:port"},
 		"a name with a slash": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"a/b": {URL: "https://a.example"}} }, "services.a/b: expected a name of letters"},
 		"a service named utc": {func(c *Probe) { c.NTP = four; c.Services = map[string]Service{"utc": {URL: "https://a.example"}} }, "services.utc: the name is taken"},
@@ -813,7 +813,7 @@ func TestClockSettings(t *testing.T) {
 	}
 }
 
-func TestTimesInJSON(t *testing.T) {
+func TestParseTime(t *testing.T) {
 	for _, test := range []struct {
 		text, format string
 		want         string // of the time, in UTC

@@ -16,8 +16,8 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// TestHealthStates reads the state table: liveness, readiness, dependency before and after.
-func TestHealthStates(t *testing.T) {
+// TestStates checks the state table: liveness, readiness, dependency before and after.
+func TestStates(t *testing.T) {
 	a := func(k response) answer { return answer{response: k} }
 	for _, c := range []struct {
 		live, ready   response
@@ -61,8 +61,8 @@ func TestHealthStates(t *testing.T) {
 	}
 }
 
-// TestHealthStatesPassOnlyWhenServing holds the table against its own promise: no state but a serving one is all yes.
-func TestHealthStatesPassOnlyWhenServing(t *testing.T) {
+// TestStates_passOnlyWhenServing checks that no state passes every check except a serving one.
+func TestStates_passOnlyWhenServing(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range states {
 		if names[s.Name] {
@@ -109,7 +109,7 @@ func (w *world) start(t *testing.T) (address, dependency string) {
 	return strings.TrimPrefix(service.URL, "http://"), dep.URL
 }
 
-func TestHealthTellsTheSplit(t *testing.T) {
+func TestHealth_split(t *testing.T) {
 	for name, c := range map[string]struct {
 		world world
 		want  []string // after "@ADDR" is put for the replica
@@ -158,8 +158,8 @@ func TestHealthTellsTheSplit(t *testing.T) {
 	}
 }
 
-// TestHealthAsksTheDependencyAsItself: what names the service must not stand in for the dependency's own name.
-func TestHealthAsksTheDependencyAsItself(t *testing.T) {
+// TestDependency_ownHost checks that the dependency is not asked under the Host of the service.
+func TestDependency_ownHost(t *testing.T) {
 	var host, authorization string
 	dep := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 		host, authorization = q.Host, q.Header.Get("Authorization")
@@ -178,7 +178,7 @@ func TestHealthAsksTheDependencyAsItself(t *testing.T) {
 	}
 }
 
-func TestHealthIsNoVerdictWhereTheProberIsLimited(t *testing.T) {
+func TestHealth_rateLimited(t *testing.T) {
 	w := &world{live: 429, ready: 429, dependency: 200}
 	address, dependency := w.start(t)
 	h := New()
@@ -190,7 +190,7 @@ func TestHealthIsNoVerdictWhereTheProberIsLimited(t *testing.T) {
 	}
 }
 
-func TestHealthCountsReplicas(t *testing.T) {
+func TestReplicas_count(t *testing.T) {
 	up := func(instance string) string {
 		w := &world{live: 200, ready: 200, instance: instance}
 		address, _ := w.start(t)
@@ -217,7 +217,7 @@ func TestHealthCountsReplicas(t *testing.T) {
 	}
 }
 
-func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
+func TestValidate_replicasWant(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Probe)
 		want   string
@@ -248,8 +248,8 @@ func TestHealthRefusesAnUndeclaredNumber(t *testing.T) {
 	}
 }
 
-// TestHealthSettles: a replica that was healthy may be unready for one run or for the settle time, but never down.
-func TestHealthSettles(t *testing.T) {
+// TestHistory_unreadySince checks that a replica that was healthy may be unready for one run or for the settle time, but never down.
+func TestHistory_unreadySince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m history
 		const settle = 15 * time.Second
@@ -288,7 +288,7 @@ func TestHealthSettles(t *testing.T) {
 	})
 }
 
-func TestHealthSettlingIsInconclusiveNotGreen(t *testing.T) {
+func TestHistory_settlingInconclusive(t *testing.T) {
 	w := &world{live: 200, ready: 200, dependency: 200}
 	address, dependency := w.start(t)
 	h := New()

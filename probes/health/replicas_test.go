@@ -18,7 +18,7 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-func TestHealthAsksEveryReplicaBehindAName(t *testing.T) {
+func TestReplicas_discovered(t *testing.T) {
 	var mu sync.Mutex
 	hosts := map[string]int{}
 	port := testenv.Listen(t, func(w http.ResponseWriter, q *http.Request) {

@@ -20,7 +20,7 @@ func str(s string) *string { return &s }
 
 func pattern(expr string) *expect.Pattern { return &expect.Pattern{Regexp: regexp.MustCompile(expr)} }
 
-func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
+func TestHTTP_checks(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/up":       probetest.Respond(200, "text/html", "<html>green</html>"),
 		"/json":     probetest.Respond(200, "application/json", `{"status":"down","depth":7,"items":[]}`),
@@ -110,7 +110,7 @@ func TestHTTPSaysWhatWasWantedAndGot(t *testing.T) {
 	}
 }
 
-func TestHTTPExportsGauges(t *testing.T) {
+func TestGauges(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/q": probetest.Respond(200, "application/json", `{"total": 41.5}`)})
 	r := probetest.Run(t, Kind(), &Probe{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": probetest.Path(t, "$.total")}})
 	if len(r.Samples) != 1 || r.Samples[0].Name != "probe_http_value" || r.Samples[0].Value != 41.5 || r.Samples[0].Values[0] != "dead" {
@@ -118,7 +118,7 @@ func TestHTTPExportsGauges(t *testing.T) {
 	}
 }
 
-func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
+func TestCatchAll_everyPage(t *testing.T) {
 	server := httptest.NewServer(probetest.Respond(200, "text/html", "welcome"))
 	defer server.Close()
 	probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", CatchAllCheck: true}),
@@ -126,8 +126,8 @@ func TestHTTPDecoyTellsACatchAllPage(t *testing.T) {
 		"catch_all inconclusive(control_failed): a nonexistent path is answered as expected too (200): any page would have passed")
 }
 
-// TestHTTPDecoyIsNotFooled: a page that answers everything is one also if the catch-all check's answer is slow, cached or limited.
-func TestHTTPDecoyIsNotFooled(t *testing.T) {
+// TestCatchAll_inconclusive checks that a slow, cached or limited answer does not pass the catch-all check.
+func TestCatchAll_inconclusive(t *testing.T) {
 	for name, c := range map[string]struct {
 		decoy func(w http.ResponseWriter)
 		want  string
@@ -152,7 +152,7 @@ func TestHTTPDecoyIsNotFooled(t *testing.T) {
 	}
 }
 
-func TestHTTPDenialNeedsItsControl(t *testing.T) {
+func TestDenial_needsControl(t *testing.T) {
 	t.Setenv("TEST_HTTP_ADMIN", "admin-token-of-the-test")
 	admin := func(down *bool, bypass *bool) http.HandlerFunc {
 		return func(w http.ResponseWriter, q *http.Request) {
@@ -182,7 +182,7 @@ func TestHTTPDenialNeedsItsControl(t *testing.T) {
 	}
 }
 
-func TestHTTPRefusesSettingsThatWouldPassVacuously(t *testing.T) {
+func TestValidate_vacuous(t *testing.T) {
 	for name, c := range map[string]struct {
 		probe *Probe
 		want  string
