@@ -102,7 +102,7 @@ func (c *keyInventory) thumbprint(name string) string {
 
 // checkAgreement notes whether every kid stands for the same key, everywhere and as before, and whether all verifiers have
 // the same keys. What spreads takes its time: until then a difference is no failure. A difference in a key that another
-// check is about is that check's news, and nothing is said here.
+// check is about is reported by that check, not here.
 func (run *runState) checkAgreement(c keyInventory, l observed) {
 	const check = "agreement"
 	r := run.r
@@ -165,7 +165,7 @@ func joinShort(list []string) string {
 	return strings.Join(list[:shown], ", ") + fmt.Sprintf(" and %d more", len(list)-shown)
 }
 
-// state is what all verifiers together are; empty if the configuration could not be read, so that nobody can tell.
+// state is what all verifiers together are; empty if the configuration could not be read.
 func (run *runState) state(c keyInventory) string {
 	if run.kids.err != nil {
 		return ""

@@ -16,7 +16,7 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// A endpoint is where one verifier, or one replica of it, has its keys.
+// An endpoint is where one verifier, or one replica of it, has its keys.
 type endpoint struct {
 	target string // as it is shown
 	url    string

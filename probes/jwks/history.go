@@ -53,7 +53,7 @@ type keyRecord struct {
 	signed     time.Time // the last run whose fresh token it signed
 }
 
-// A observed is what a run and the memory say together.
+// An observed is what a run and the memory say together.
 type observed struct {
 	reused    string        // a kid that stands for another key than before
 	reusedFor time.Duration // since when

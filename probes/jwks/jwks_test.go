@@ -165,7 +165,7 @@ func stateOf(t *testing.T, r probe.Result) string {
 	return strings.Join(on, " ")
 }
 
-func TestJWKSOfOneVerifier(t *testing.T) {
+func TestJWKS_oneVerifier(t *testing.T) {
 	rs, ec := newJWK(t, "k1", "RS256"), newJWK(t, "k2", "ES256")
 	other := newJWK(t, "k1", "RS256")
 	huge := map[string]any{"kty": "RSA", "kid": "big", "e": "AQAB", "n": strings.Repeat("q", 1400)}
@@ -274,7 +274,7 @@ func TestJWKSOfOneVerifier(t *testing.T) {
 	}
 }
 
-func TestJWKSSaysWhatItSaw(t *testing.T) {
+func TestJWKS_samples(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/jwks": func(w http.ResponseWriter, q *http.Request) {
@@ -327,9 +327,9 @@ func TestJWKSSaysWhatItSaw(t *testing.T) {
 	}
 }
 
-// TestJWKSStates goes through the table of states: the worst is named, and the first check that fails is the one to
+// TestJWKS_states goes through the table of states: the worst is named, and the first check that fails is the one to
 // act on.
-func TestJWKSStates(t *testing.T) {
+func TestJWKS_states(t *testing.T) {
 	k1, k2, k3 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256"), newJWK(t, "k3", "ES256")
 	false1 := newJWK(t, "k1", "ES256")
 	set := func(entries ...any) http.HandlerFunc {

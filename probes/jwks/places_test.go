@@ -18,8 +18,8 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// TestJWKSAsksEveryReplica has three replicas behind a name, one of which lacks the key.
-func TestJWKSAsksEveryReplica(t *testing.T) {
+// TestJWKS_everyReplica has three replicas behind a name, one of which lacks the key.
+func TestJWKS_everyReplica(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	port := testenv.Listen(t, func(w http.ResponseWriter, q *http.Request) {
 		if q.Host != "proxy.example" {
@@ -82,9 +82,9 @@ func TestJWKSAsksEveryReplica(t *testing.T) {
 	}
 }
 
-// TestJWKSOfABundle is «Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers»: the ids are
+// TestJWKS_pemBundle is «Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers»: the ids are
 // those of the configuration, and a key under the wrong one shows beside a key set.
-func TestJWKSOfABundle(t *testing.T) {
+func TestJWKS_pemBundle(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, k1, k2))})
 	der, err := x509.MarshalPKCS8PrivateKey(k1.Key)
@@ -127,9 +127,9 @@ func TestJWKSOfABundle(t *testing.T) {
 	}
 }
 
-// TestJWKSFollowsItsSources: a rotation changes what the configuration's sources hold, and the next run knows. The kid
+// TestJWKS_sourceChanges: a rotation changes what the configuration's sources hold, and the next run knows. The kid
 // is shown: it is no secret.
-func TestJWKSFollowsItsSources(t *testing.T) {
+func TestJWKS_sourceChanges(t *testing.T) {
 	k1, k2 := newJWK(t, "key-of-november", "ES256"), newJWK(t, "key-of-december", "ES256")
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, k1))})
 	p := jwks([]string{url + "/jwks"})
@@ -158,7 +158,7 @@ func TestJWKSFollowsItsSources(t *testing.T) {
 	}
 }
 
-func TestJWKSRefusesSettingsThatProveNothing(t *testing.T) {
+func TestValidate_rejectsSettings(t *testing.T) {
 	bundle := Verifier{PEM: secret.Literal("x"), Kids: literals("k1")}
 	for want, change := range map[string]func(p *Probe){
 		"nothing to ask: expected urls or verifiers":                            func(p *Probe) { p.URLs = nil },
@@ -205,9 +205,9 @@ func TestJWKSRefusesSettingsThatProveNothing(t *testing.T) {
 	}
 }
 
-// TestJWKSRepeatsNothing plants a marker in everything that a publisher and an issuer can say, and looks for it in
+// TestJWKS_leaksNothing plants a marker in everything that a publisher and an issuer can say, and looks for it in
 // everything that is noted.
-func TestJWKSRepeatsNothing(t *testing.T) {
+func TestJWKS_leaksNothing(t *testing.T) {
 	const marker = "hunter2-Zq7x9yk"
 	planted := newJWK(t, marker, "ES256")
 	again := newJWK(t, marker, "ES256")

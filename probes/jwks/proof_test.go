@@ -15,8 +15,8 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// TestJWKSReplicasThatCannotBeTold: a replica that limits the rate of the prober's requests is not one that is gone.
-func TestJWKSReplicasThatCannotBeTold(t *testing.T) {
+// TestReplicas_inconclusive: a replica that limits the rate of the prober's requests is not one that is gone.
+func TestReplicas_inconclusive(t *testing.T) {
 	set := keysetOf(t, newJWK(t, "k1", "ES256"))
 	at := func(status int) string {
 		server := httptest.NewServer(probetest.Respond(status, "application/json", set))
@@ -45,9 +45,9 @@ func TestJWKSReplicasThatCannotBeTold(t *testing.T) {
 	}
 }
 
-// TestJWKSOfATokenThatIsNotFresh has an issuer hand out one token for as long as it is valid: it verifies, and tells
+// TestSigning_staleToken has an issuer hand out one token for as long as it is valid: it verifies, and tells
 // nothing of the key that signs by now.
-func TestJWKSOfATokenThatIsNotFresh(t *testing.T) {
+func TestSigning_staleToken(t *testing.T) {
 	key := newJWK(t, "k1", "ES256")
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, nil)
 	if err != nil {
@@ -80,8 +80,8 @@ func TestJWKSOfATokenThatIsNotFresh(t *testing.T) {
 	}
 }
 
-// TestJWKSKnowsARevokedKeyByWhatItIs: whoever has stolen a key can sign with it under any kid.
-func TestJWKSKnowsARevokedKeyByWhatItIs(t *testing.T) {
+// TestRevoked_byThumbprint: whoever has stolen a key can sign with it under any kid.
+func TestRevoked_byThumbprint(t *testing.T) {
 	stolen, k1 := newJWK(t, "k0", "ES256"), newJWK(t, "k1", "ES256")
 	renamed := stolen
 	renamed.KeyID = "k7"
@@ -108,9 +108,9 @@ func TestJWKSKnowsARevokedKeyByWhatItIs(t *testing.T) {
 	}
 }
 
-// TestJWKSRefusesToAgreeWithItself: what is compared must come from two places, and what is absent must be able to be
+// TestValidate_rejectsSameVerifierTwice: what is compared must come from two places, and what is absent must be able to be
 // there.
-func TestJWKSRefusesToAgreeWithItself(t *testing.T) {
+func TestValidate_rejectsSameVerifierTwice(t *testing.T) {
 	replica := replicas.Replicas{Static: []string{"127.0.0.1:1"}, Want: 1}
 	bundle := func(kid secret.Public) Verifier {
 		return Verifier{PEM: secret.Literal("x"), Kids: []secret.Public{kid}}

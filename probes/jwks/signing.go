@@ -13,7 +13,7 @@ import (
 	"prober/probes/internal/issuance"
 )
 
-// A issuedToken is a token that was issued in this run, or why there is none.
+// An issuedToken is a token that was issued in this run, or why there is none.
 type issuedToken struct {
 	probe.Outcome               // OK if there is one that can be read
 	token         *jwk.Token    // nil if there is none

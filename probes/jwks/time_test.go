@@ -84,9 +84,9 @@ func (x *rota) want(check string, r probe.Result, want string) {
 	}
 }
 
-// TestRotationAsItShouldBe publishes, signs and retires a key in time: the check says nothing until it can, and then
+// TestRotation_inTime publishes, signs and retires a key in time: the check says nothing until it can, and then
 // passes throughout.
-func TestRotationAsItShouldBe(t *testing.T) {
+func TestRotation_inTime(t *testing.T) {
 	x := newRota(t, nil)
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	one, two, next := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}, []jose.JSONWebKey{k2}
@@ -104,7 +104,7 @@ func TestRotationAsItShouldBe(t *testing.T) {
 	}
 }
 
-func TestRotationThatSignsTooEarly(t *testing.T) {
+func TestRotation_signsTooEarly(t *testing.T) {
 	x := newRota(t, nil)
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	one, two := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}
@@ -120,8 +120,8 @@ func TestRotationThatSignsTooEarly(t *testing.T) {
 	x.want("rotation", x.at(11*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 10m0s, longer than any copy of a set is kept")
 }
 
-// TestRotationCountsFromTheLastVerifier: a key is not published before all have it.
-func TestRotationCountsFromTheLastVerifier(t *testing.T) {
+// TestRotation_countsFromLastVerifier: a key is not published before all have it.
+func TestRotation_countsFromLastVerifier(t *testing.T) {
 	x := newRota(t, nil)
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	one, two := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}
@@ -132,7 +132,7 @@ func TestRotationCountsFromTheLastVerifier(t *testing.T) {
 	x.want("rotation", x.at(16*time.Minute, &k2, two, two), "fail(published_too_late): the key that signs has been published for no more than 2m0s, expected 10m before it signs: verifiers with an older set in a cache reject its tokens")
 }
 
-func TestRotationThatEndsTooEarly(t *testing.T) {
+func TestRotation_removedTooEarly(t *testing.T) {
 	x := newRota(t, nil)
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	two, next := []jose.JSONWebKey{k1, k2}, []jose.JSONWebKey{k2}
@@ -159,9 +159,9 @@ func TestRotationThatEndsTooEarly(t *testing.T) {
 	x.want("rotation", x.at(0, &k1, two, two), "fail(grace_too_short): tokens live 5m, and are accepted for 1m more: longer than the grace of 5m, after which their key is gone")
 }
 
-// TestRotationSaysNothingAfterAGap: what happened while a verifier could not be read, or before the start, is not
+// TestRotation_afterGap: what happened while a verifier could not be read, or before the start, is not
 // guessed.
-func TestRotationSaysNothingAfterAGap(t *testing.T) {
+func TestRotation_afterGap(t *testing.T) {
 	x := newRota(t, nil)
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	one, two := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}
@@ -172,7 +172,7 @@ func TestRotationSaysNothingAfterAGap(t *testing.T) {
 	x.want("rotation", x.at(21*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 10m0s, longer than any copy of a set is kept")
 }
 
-func TestAKidStandsForOneKeyForEver(t *testing.T) {
+func TestAgreement_kidReused(t *testing.T) {
 	x := newRota(t, func(p *Probe) { p.Kids = literals("k1") })
 	k1, again, k2, other := newJWK(t, "k1", "ES256"), newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256"), newJWK(t, "k2", "ES256")
 	old, now := []jose.JSONWebKey{k1, k2}, []jose.JSONWebKey{again, k2}
@@ -189,7 +189,7 @@ func TestAKidStandsForOneKeyForEver(t *testing.T) {
 		"fail(kid_reused): another kid stands for another key than 0s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid")
 }
 
-func TestDifferencesMaySpread(t *testing.T) {
+func TestAgreement_settling(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	one, two := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}
 	const apart = "the verifiers do not have the same keys, for "
@@ -205,7 +205,7 @@ func TestDifferencesMaySpread(t *testing.T) {
 	x.want("agreement", x.at(10*time.Minute, nil, two, one), "fail(replica_disagreement): "+apart+"3 runs (10m0s): b lacks 1")
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestHistory_bounded(t *testing.T) {
 	x := newRota(t, nil)
 	k1 := newJWK(t, "k1", "ES256")
 	x.at(0, &k1, []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1})
@@ -228,9 +228,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestJWKSOutOfACache has one verifier's set come out of a cache. What is in it may count; that something is not in it
+// TestJWKS_cachedCopy has one verifier's set come out of a cache. What is in it may count; that something is not in it
 // proves nothing.
-func TestJWKSOutOfACache(t *testing.T) {
+func TestJWKS_cachedCopy(t *testing.T) {
 	k1, k0 := newJWK(t, "k1", "ES256"), newJWK(t, "k0", "ES256")
 	var age atomic.Value
 	age.Store("300")
@@ -286,7 +286,7 @@ func TestJWKSOutOfACache(t *testing.T) {
 	})
 }
 
-func TestCacheWithinTheGrace(t *testing.T) {
+func TestCache_grace(t *testing.T) {
 	k1 := newJWK(t, "k1", "ES256")
 	const hour = "within the grace of 1h"
 	for name, c := range map[string]struct {

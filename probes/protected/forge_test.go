@@ -25,8 +25,8 @@ func let(r probe.Result) []string {
 	return names
 }
 
-// TestForgeriesAreRefusedByACorrectVerifier, whatever it signs with.
-func TestForgeriesAreRefusedByACorrectVerifier(t *testing.T) {
+// TestForgeries_correctVerifier, whatever it signs with.
+func TestForgeries_correctVerifier(t *testing.T) {
 	for alg, want := range map[jose.SignatureAlgorithm]int{jose.ES256: 22, jose.RS256: 23, jose.EdDSA: 22} {
 		t.Run(string(alg), func(t *testing.T) {
 			g := newGate(t, alg)
@@ -44,9 +44,9 @@ func TestForgeriesAreRefusedByACorrectVerifier(t *testing.T) {
 	}
 }
 
-// TestEveryForgeryFindsItsFlaw gives a real verifier one flaw at a time. The run must fail for it, name what was let
+// TestForgeries_flawedVerifiers gives a real verifier one flaw at a time. The run must fail for it, name what was let
 // in, and find nothing else.
-func TestEveryForgeryFindsItsFlaw(t *testing.T) {
+func TestForgeries_flawedVerifiers(t *testing.T) {
 	found := map[string]bool{}
 	for flaw, want := range gateFlaws {
 		t.Run(flaw, func(t *testing.T) {

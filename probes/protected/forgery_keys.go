@@ -67,7 +67,7 @@ func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.O
 }
 
 // publicKeys returns the public key by which the real token is verified: with any other, to be rejected would prove
-// nothing. Of an opaque token nobody can tell it; then it is the first one that could be.
+// nothing. Of an opaque token it is unknown; then it is the first one that could be.
 func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, real *jwk.RawToken) ([]crypto.PublicKey, probe.Outcome) {
 	set, o := p.readKeys(ctx, r)
 	if !o.Passed() {

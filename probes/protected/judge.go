@@ -244,7 +244,7 @@ func (v *replicaRun) anyPath(a *httpx.Answer) string {
 	return ""
 }
 
-// judgeOther reads an answer that neither lets in nor refuses as expected.
+// judgeOther reads an answer that neither accepts nor rejects as expected.
 func (v *replicaRun) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	switch {
 	case denies(a.Status):

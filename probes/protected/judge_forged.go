@@ -57,7 +57,7 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	return outcomef(checkForgeries, probe.OK, "%d forged tokens were rejected", made)
 }
 
-// judgeForgery reads what one forged token was answered. The note is empty if it was rejected, or let in.
+// judgeForgery reads what one forged token was answered. The note is empty if it was rejected, or accepted.
 func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 	want := v.probe.Forgeries.denials()
 	switch a := f.answer; {

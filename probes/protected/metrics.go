@@ -35,7 +35,7 @@ type caseOutcome int
 // Outcomes of a case, the worst last.
 const (
 	caseAsExpected caseOutcome = iota
-	caseError                  // not asked, or no telling
+	caseError                  // not asked, or inconclusive
 	caseWrongCode
 	caseRejected
 	caseAccepted

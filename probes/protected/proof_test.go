@@ -16,9 +16,9 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// TestProtectedBlamesNobodyForItsOwnTime: every caller is answered, and all of them together take longer than the run.
+// TestProtected_runTooShort: every caller is answered, and all of them together take longer than the run.
 // A route that hangs is another thing.
-func TestProtectedBlamesNobodyForItsOwnTime(t *testing.T) {
+func TestProtected_runTooShort(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
@@ -52,8 +52,8 @@ func TestProtectedBlamesNobodyForItsOwnTime(t *testing.T) {
 	}
 }
 
-// TestATokenOfAnotherCallerProvesNothing: the mistakes of whoever put the tokens there.
-func TestATokenOfAnotherCallerProvesNothing(t *testing.T) {
+// TestStoredTokens_sharedWithAnotherCaller: the mistakes of whoever put the tokens there.
+func TestStoredTokens_sharedWithAnotherCaller(t *testing.T) {
 	for name, c := range map[string]struct {
 		revoked, expired string // whose token they have; empty: their own
 		codes            bool
@@ -91,7 +91,7 @@ func TestATokenOfAnotherCallerProvesNothing(t *testing.T) {
 	}
 }
 
-func TestCallersWithHeadersMayShareAToken(t *testing.T) {
+func TestStoredTokens_sharedWithHeaders(t *testing.T) {
 	p := newGate(t, jose.ES256).knocker()
 	other := p.Callers["valid"]
 	other.Status, other.Headers = nil, map[string]httpx.Value{"X-Org-Id": {Text: "other"}}
@@ -104,8 +104,8 @@ func TestCallersWithHeadersMayShareAToken(t *testing.T) {
 	}
 }
 
-// TestAForgeryRefusedOutOfACacheProvesNothing: nobody verified anything.
-func TestAForgeryRefusedOutOfACacheProvesNothing(t *testing.T) {
+// TestForgeries_cachedRejection: nobody verified anything.
+func TestForgeries_cachedRejection(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}

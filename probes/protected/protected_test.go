@@ -60,8 +60,8 @@ func rest(others, verdict string, told ...string) []string {
 	return append(lines, "stored_tokens pass(ok): *")
 }
 
-// TestProtectedTellsTheWorlds: what all callers are answered together decides what each answer means.
-func TestProtectedTellsTheWorlds(t *testing.T) {
+// TestProtected_responses: what all callers are answered together decides what each answer means.
+func TestProtected_responses(t *testing.T) {
 	const notProven = ", which proves nothing while the valid caller is not accepted"
 	json := func(status int) func(http.ResponseWriter, *http.Request, string) bool {
 		return always(status, "application/json", `{"error":"x"}`)
@@ -238,8 +238,8 @@ func TestProtectedTellsTheWorlds(t *testing.T) {
 	}
 }
 
-// TestProtectedOfARouteThatIsBuilt: what the valid caller gets may be any status that no stranger gets.
-func TestProtectedOfARouteThatIsBuilt(t *testing.T) {
+// TestProtected_implementedRoute: what the valid caller gets may be any status that no stranger gets.
+func TestProtected_implementedRoute(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer  func(w http.ResponseWriter, q *http.Request, token string) bool
 		outcome string
@@ -293,9 +293,9 @@ func secretOf(t testing.TB, name string) string {
 	return token
 }
 
-// TestProtectedStopsWhereItIsLimited: what answers 429 is asked for no more forged tokens, and a verifier that locks
+// TestForgeries_rateLimited: what answers 429 is asked for no more forged tokens, and a verifier that locks
 // the prober out afterwards has proven nothing.
-func TestProtectedStopsWhereItIsLimited(t *testing.T) {
+func TestForgeries_rateLimited(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		most   int
@@ -325,8 +325,8 @@ func TestProtectedStopsWhereItIsLimited(t *testing.T) {
 	}
 }
 
-// TestProtectedSaysWhatItHadNoTimeFor: a forged token that was not presented is not rejected.
-func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
+// TestForgeries_outOfTime: a forged token that was not presented is not rejected.
+func TestForgeries_outOfTime(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
@@ -346,8 +346,8 @@ func TestProtectedSaysWhatItHadNoTimeFor(t *testing.T) {
 	}
 }
 
-// TestForgeriesThatWereNotPresentedAreNotRefused: the same answers, but for the last forged token.
-func TestForgeriesThatWereNotPresentedAreNotRefused(t *testing.T) {
+// TestForgeries_notPresented: the same answers, but for the last forged token.
+func TestForgeries_notPresented(t *testing.T) {
 	p := newGate(t, jose.ES256).knocker()
 	p.Forgeries = &Forgeries{}
 	if err := p.Validate(); err != nil {
@@ -364,8 +364,8 @@ func TestForgeriesThatWereNotPresentedAreNotRefused(t *testing.T) {
 	}
 }
 
-// TestForgeriesFollowTheToken: a token that was renewed is forged anew, and one that was not is not.
-func TestForgeriesFollowTheToken(t *testing.T) {
+// TestForgeries_tokenChanges: a token that was renewed is forged anew, and one that was not is not.
+func TestForgeries_tokenChanges(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
@@ -386,9 +386,9 @@ func TestForgeriesFollowTheToken(t *testing.T) {
 	}
 }
 
-// TestForgeriesDifferFromTheValidInTheTokenOnly: what else the valid caller sends goes along, or they would be rejected
+// TestForgeries_keepHeaders: what else the valid caller sends goes along, or they would be rejected
 // for want of it.
-func TestForgeriesDifferFromTheValidInTheTokenOnly(t *testing.T) {
+func TestForgeries_keepHeaders(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
@@ -402,8 +402,8 @@ func TestForgeriesDifferFromTheValidInTheTokenOnly(t *testing.T) {
 	}
 }
 
-// TestProtectedDoesNoHarmToWhatIsSick: what cannot be judged is not asked.
-func TestProtectedDoesNoHarmToWhatIsSick(t *testing.T) {
+// TestForgeries_notSentToBrokenReplica: what cannot be judged is not asked.
+func TestForgeries_notSentToBrokenReplica(t *testing.T) {
 	for _, status := range []int{429, 501, 503} {
 		g := newGate(t, jose.ES256)
 		p := g.knocker()
@@ -416,8 +416,8 @@ func TestProtectedDoesNoHarmToWhatIsSick(t *testing.T) {
 	}
 }
 
-// TestProtectedCountsReplicas: one that is not there is not well.
-func TestProtectedCountsReplicas(t *testing.T) {
+// TestProtected_replicaCount: one that is not there is not well.
+func TestProtected_replicaCount(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	u, err := url.Parse(g.url)
@@ -430,8 +430,8 @@ func TestProtectedCountsReplicas(t *testing.T) {
 	}
 }
 
-// TestProtectedWatchesItsTokens: one that can no longer prove its case spoils that case and no other.
-func TestProtectedWatchesItsTokens(t *testing.T) {
+// TestStoredTokens_unusable: one that can no longer prove its case spoils that case and no other.
+func TestStoredTokens_unusable(t *testing.T) {
 	past := func(g *gate) func(c map[string]any) {
 		return func(c map[string]any) { c["exp"], c["jti"] = g.now.Add(-3*time.Hour).Unix(), "revoked" }
 	}
@@ -482,7 +482,7 @@ func TestProtectedWatchesItsTokens(t *testing.T) {
 	}
 }
 
-func TestProtectedExportsExpiries(t *testing.T) {
+func TestStoredTokens_exportsExpiry(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	got := map[string]float64{}
 	for _, s := range probetest.Run(t, Kind(), g.knocker()).Samples {
@@ -496,8 +496,8 @@ func TestProtectedExportsExpiries(t *testing.T) {
 	}
 }
 
-// TestProtectedAsksEveryReplica: each verifier has its own keys, and the worst of all replicas is shown first.
-func TestProtectedAsksEveryReplica(t *testing.T) {
+// TestProtected_everyReplica: each verifier has its own keys, and the worst of all replicas is shown first.
+func TestProtected_everyReplica(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	second := httptest.NewServer(g)
 	t.Cleanup(second.Close)
@@ -543,8 +543,8 @@ func TestProtectedAsksEveryReplica(t *testing.T) {
 	}
 }
 
-// TestProtectedTakesAFreshToken: the valid caller may fetch its token, and forgeries are made of that.
-func TestProtectedTakesAFreshToken(t *testing.T) {
+// TestProtected_oauth2: the valid caller may fetch its token, and forgeries are made of that.
+func TestProtected_oauth2(t *testing.T) {
 	g := newGate(t, jose.RS256)
 	issuer := probetest.Serve(t, map[string]http.HandlerFunc{"/token": func(w http.ResponseWriter, _ *http.Request) {
 		probetest.Respond(200, "application/json", `{"access_token":"`+secretOf(t, "VALID")+`","token_type":"Bearer","expires_in":300}`)(w, nil)
@@ -569,8 +569,8 @@ func TestProtectedTakesAFreshToken(t *testing.T) {
 	}
 }
 
-// TestForgeriesFromClaims: where the valid token is opaque, the configuration says what a real one would hold.
-func TestForgeriesFromClaims(t *testing.T) {
+// TestForgeries_fromClaims: where the valid token is opaque, the configuration says what a real one would hold.
+func TestForgeries_fromClaims(t *testing.T) {
 	g := newGate(t, jose.RS256)
 	p := g.knocker()
 	t.Setenv("TEST_GATE_OPAQUE", "pat_0123456789abcdefghijklmnop")
@@ -595,8 +595,8 @@ func TestForgeriesFromClaims(t *testing.T) {
 	}
 }
 
-// TestForgeriesNeedTheRightKey: keyed with a key by which nothing is verified, a forgery proves nothing.
-func TestForgeriesNeedTheRightKey(t *testing.T) {
+// TestForgeries_wrongKey: keyed with a key by which nothing is verified, a forgery proves nothing.
+func TestForgeries_wrongKey(t *testing.T) {
 	g, other := newGate(t, jose.ES256), newGate(t, jose.ES256)
 	file := t.TempDir() + "/keys.pem"
 	for name, c := range map[string]struct {
@@ -621,7 +621,7 @@ func TestForgeriesNeedTheRightKey(t *testing.T) {
 	}
 }
 
-func TestProtectedRefusesSettingsThatProveNothing(t *testing.T) {
+func TestValidate_rejectsSettings(t *testing.T) {
 	token := secret.Env("TEST_GATE_VALID")
 	for name, c := range map[string]struct {
 		change func(p *Probe)

@@ -44,9 +44,9 @@ func leakOf(text string, parts []string) string {
 	return ""
 }
 
-// TestNothingOfATokenLeaves has the probe meet gates that throw back, wherever it fits, all that they are sent: real
+// TestProtected_leaksNothing has the probe meet gates that throw back, wherever it fits, all that they are sent: real
 // tokens, forged ones and what is in them. Nothing of it may be in what a run tells.
-func TestNothingOfATokenLeaves(t *testing.T) {
+func TestProtected_leaksNothing(t *testing.T) {
 	const marker = "marker-Zq7xT9yk-of-the-claims"
 	for name, answer := range map[string]func(w http.ResponseWriter, all string){
 		"refused":  func(w http.ResponseWriter, _ string) { w.WriteHeader(401) },
@@ -134,8 +134,8 @@ func TestNothingOfATokenLeaves(t *testing.T) {
 	}
 }
 
-// TestTextsStayReadable: that forged tokens are known to the redactor takes nothing out of ordinary texts.
-func TestTextsStayReadable(t *testing.T) {
+// TestRedaction_keepsOrdinaryText: that forged tokens are known to the redactor takes nothing out of ordinary texts.
+func TestRedaction_keepsOrdinaryText(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{Keys: g.keys()}

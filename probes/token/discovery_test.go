@@ -13,9 +13,9 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// TestDiscoveryCannotSendTheSecretElsewhere has a hostile document name endpoints that are not the issuer's. None of
+// TestDiscovery_foreignEndpoint has a hostile document name endpoints that are not the issuer's. None of
 // them may be asked at all.
-func TestDiscoveryCannotSendTheSecretElsewhere(t *testing.T) {
+func TestDiscovery_foreignEndpoint(t *testing.T) {
 	var caught int
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { caught++ }))
 	defer thief.Close()
@@ -47,8 +47,8 @@ func TestDiscoveryCannotSendTheSecretElsewhere(t *testing.T) {
 	}
 }
 
-// TestDiscoveryMayNameHostsThatAreAllowed lets the endpoints be on another host, and sends it no header of the settings.
-func TestDiscoveryMayNameHostsThatAreAllowed(t *testing.T) {
+// TestDiscovery_allowHosts lets the endpoints be on another host, and sends it no header of the settings.
+func TestDiscovery_allowHosts(t *testing.T) {
 	var leaked bool
 	i := newIDP(t, nil)
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -67,7 +67,7 @@ func TestDiscoveryMayNameHostsThatAreAllowed(t *testing.T) {
 	}
 }
 
-func TestVetOfAnIssuerInTheOpen(t *testing.T) {
+func TestCheckEndpoint_plaintextIssuer(t *testing.T) {
 	p := &Probe{Issuer: "https://issuer.test", AllowHosts: []string{"login.test", "other.test:8443"}, ClientSecret: secret.Env("X")}
 	p.base, _ = url.Parse(p.Issuer)
 	for raw, want := range map[string]probe.Reason{
@@ -84,7 +84,7 @@ func TestVetOfAnIssuerInTheOpen(t *testing.T) {
 	}
 }
 
-func TestTokenWithoutDiscovery(t *testing.T) {
+func TestToken_withoutDiscovery(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.paths["/.well-known/openid-configuration"] = probetest.Respond(500, "text/plain", "") })
 	explicit := func(p *Probe) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" }
 	probetest.WantLines(t, probetest.Run(t, Kind(), i.probe(t, func(p *Probe) { explicit(p); p.Discovery = false })), "pass", issued, signed, claimed, timely, declined)

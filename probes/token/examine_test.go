@@ -14,8 +14,8 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// TestVerifiersMustKnowTheFreshKey asks the key sets of verifiers for the key that signed a fresh token.
-func TestVerifiersMustKnowTheFreshKey(t *testing.T) {
+// TestKeysets_unknownKey asks the key sets of verifiers for the key that signed a fresh token.
+func TestKeysets_unknownKey(t *testing.T) {
 	i := newIDP(t, nil)
 	set := func(keys ...jose.JSONWebKey) string {
 		return probetest.Serve(t, map[string]http.HandlerFunc{"/keys": func(w http.ResponseWriter, _ *http.Request) { sends(w, 200, jose.JSONWebKeySet{Keys: keys}) }}) + "/keys"
@@ -33,8 +33,8 @@ func TestVerifiersMustKnowTheFreshKey(t *testing.T) {
 		declined)
 }
 
-// TestTimesSayOnlyWhatIsProven compares clocks with a limit of 10 s. The token was got in 400 ms.
-func TestTimesSayOnlyWhatIsProven(t *testing.T) {
+// TestClockSkew_limits compares clocks with a limit of 10 s. The token was got in 400 ms.
+func TestClockSkew_limits(t *testing.T) {
 	sent := time.Date(2030, 1, 1, 12, 0, 0, 500e6, time.UTC)
 	g := issuance.Grant{Sent: sent, Got: sent.Add(400 * time.Millisecond)}
 	second := sent.Truncate(time.Second)

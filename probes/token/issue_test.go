@@ -9,8 +9,8 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// TestTokenTellsHowAWrongSecretIsRefused has the issuer answer the wrong secret, and only that, in other ways.
-func TestTokenTellsHowAWrongSecretIsRefused(t *testing.T) {
+// TestWrongSecret_responses has the issuer answer the wrong secret, and only that, in other ways.
+func TestWrongSecret_responses(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		want   string
@@ -61,7 +61,7 @@ func TestTokenTellsHowAWrongSecretIsRefused(t *testing.T) {
 	})
 }
 
-func TestWrongSecretIsAsLongAndNeverRight(t *testing.T) {
+func TestWrongSecret_lengthAndValue(t *testing.T) {
 	for _, right := range []string{"abcd", strings.Repeat("x", 16), strings.Repeat("y", 100)} {
 		wrong := wrongSecret(right)
 		if wrong == right || len(wrong) != max(len(right), 16) || wrong == wrongSecret(right) {

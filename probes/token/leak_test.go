@@ -17,9 +17,9 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-// TestTokenLeaksNothing has an issuer that repeats all that it is sent and all that it issues, wherever that fits, and
+// TestToken_leaksNothing has an issuer that repeats all that it is sent and all that it issues, wherever that fits, and
 // looks for it in all that a run says.
-func TestTokenLeaksNothing(t *testing.T) {
+func TestToken_leaksNothing(t *testing.T) {
 	ways := map[string]func(w http.ResponseWriter, all string){
 		"as it should": nil,
 		"a status":     func(w http.ResponseWriter, _ string) { w.WriteHeader(500) },

@@ -18,9 +18,9 @@ func (i *idp) revoking(t *testing.T, within, every time.Duration) *Probe {
 	})
 }
 
-// TestATokenThatExpiresIsNotRevoked: where a revoked token is rejected only once it has expired, revoking proves nothing,
+// TestRevocation_tokenExpires: where a revoked token is rejected only once it has expired, revoking proves nothing,
 // and that the control has expired by then too is nobody's fault.
-func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
+func TestRevocation_tokenExpires(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.forgetful, i.grant = true, map[string]any{"expires_in": 1} })
 	var began time.Time
 	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
@@ -37,8 +37,8 @@ func TestATokenThatExpiresIsNotRevoked(t *testing.T) {
 		"revocation inconclusive(control_failed): the revoked token was rejected after *")
 }
 
-// TestAControlThatExpiresIsNotRejected: the revoked token is rejected at once, and the other one is answered late.
-func TestAControlThatExpiresIsNotRejected(t *testing.T) {
+// TestRevocation_controlExpires: the revoked token is rejected at once, and the other one is answered late.
+func TestRevocation_controlExpires(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.grant = map[string]any{"expires_in": 5} })
 	asked := 0
 	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
@@ -53,8 +53,8 @@ func TestAControlThatExpiresIsNotRejected(t *testing.T) {
 		"revocation inconclusive(control_failed): another token is rejected as well, but may have expired")
 }
 
-// TestOneReplicaThatRefusesIsNotAll: behind a load balancer one of three knows of the revocation.
-func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
+// TestRevocation_oneReplicaRejects: behind a load balancer one of three knows of the revocation.
+func TestRevocation_oneReplicaRejects(t *testing.T) {
 	i := newIDP(t, nil)
 	asked := 0
 	i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
@@ -66,8 +66,8 @@ func TestOneReplicaThatRefusesIsNotAll(t *testing.T) {
 		"revocation fail(revoked_accepted): expected a revoked token to be rejected within 300ms, got it still accepted after *")
 }
 
-// TestIssuingIsAskedWhileDiscoveryHangs: «all OAuth token issuance failing» is no news of a document that does not come.
-func TestIssuingIsAskedWhileDiscoveryHangs(t *testing.T) {
+// TestIssuance_discoveryHangs: «all OAuth token issuance failing» is no news of a document that does not come.
+func TestIssuance_discoveryHangs(t *testing.T) {
 	i := newIDP(t, nil)
 	i.paths["/.well-known/openid-configuration"] = func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }
 	p := i.probe(t, func(p *Probe) { p.TokenURL, p.JWKSURI = i.url+"/token", i.url+"/keys" })
@@ -78,8 +78,8 @@ func TestIssuingIsAskedWhileDiscoveryHangs(t *testing.T) {
 	probetest.WantLines(t, job.Do(t.Context()), "fail", issued, "discovery fail(timeout): no complete answer within *", signed, claimed, timely, declined)
 }
 
-// TestDiscoveryIsNotRepeated: the path of an endpoint is what the target wrote.
-func TestDiscoveryIsNotRepeated(t *testing.T) {
+// TestDiscovery_leaksNothing: the path of an endpoint is what the target wrote.
+func TestDiscovery_leaksNothing(t *testing.T) {
 	const marker = "planted-by-the-target"
 	i := newIDP(t, nil)
 	i.document = map[string]any{

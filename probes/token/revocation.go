@@ -123,9 +123,9 @@ func (run *runState) revoke(ctx context.Context, e endpoints, token string) prob
 	return f
 }
 
-// A acceptance is what came of using a token.
+// An acceptance is what came of using a token.
 type acceptance struct {
-	verdict int // let in, kept out, or neither
+	verdict int // accepted, rejected or unknown
 	detail  string
 }
 
@@ -161,7 +161,7 @@ func (run *runState) use(ctx context.Context, token string) acceptance {
 const requiredRejections = 3
 
 // pollUntilRejected uses a revoked token, at once and then every so often, until it is rejected and stays so; the last time is when
-// the limit is reached. It returns how long that took. Where the run's own time ends before the limit, nobody can tell.
+// the limit is reached. It returns how long that took. Where the run ends before the limit, it is inconclusive.
 func (v *Revocation) pollUntilRejected(ctx context.Context, ask func(context.Context) acceptance) (probe.Outcome, time.Duration) {
 	limit, revoked := v.Within.D(), time.Now()
 	inARow, since := 0, time.Duration(0)

@@ -13,7 +13,7 @@ import (
 	"prober/probes/internal/probetest"
 )
 
-func TestRevocation(t *testing.T) {
+func TestRevocation_responses(t *testing.T) {
 	const ms = probe.Duration(time.Millisecond)
 	for name, c := range map[string]struct {
 		issuer func(*idp)
@@ -77,8 +77,8 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestWatchLooksAtTheLimitAndNoMore counts, in fake time, how often a revoked token is used and when.
-func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
+// TestPollUntilRejected_limit counts, in fake time, how often a revoked token is used and when.
+func TestPollUntilRejected_limit(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusedAfter time.Duration
 		timeout      time.Duration
@@ -130,8 +130,8 @@ func TestWatchLooksAtTheLimitAndNoMore(t *testing.T) {
 	})
 }
 
-// TestARunThatIsTooShortBlamesNobody has an issuer that takes most of the run for each token.
-func TestARunThatIsTooShortBlamesNobody(t *testing.T) {
+// TestToken_runTooShort has an issuer that takes most of the run for each token.
+func TestToken_runTooShort(t *testing.T) {
 	i := newIDP(t, nil)
 	i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) {
 		select {

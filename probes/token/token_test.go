@@ -25,7 +25,7 @@ var (
 	declined   = "wrong_secret pass(ok): a wrong client_secret is rejected (401 invalid_client), the right one was accepted"
 )
 
-func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
+func TestToken_pass(t *testing.T) {
 	for _, auth := range []string{"basic", "post"} {
 		t.Run(auth, func(t *testing.T) {
 			i := newIDP(t, nil)
@@ -69,8 +69,8 @@ func TestTokenOfAnIssuerThatIsWell(t *testing.T) {
 	}
 }
 
-// TestTokenSaysWhatIsWrongWithTheIssuer breaks the issuer in one way each.
-func TestTokenSaysWhatIsWrongWithTheIssuer(t *testing.T) {
+// TestToken_faults breaks the issuer in one way each.
+func TestToken_faults(t *testing.T) {
 	now := time.Now().Unix()
 	with := func(name string, v any) map[string]any { return map[string]any{name: v} }
 	token := func(handle http.HandlerFunc) func(*idp) { return func(i *idp) { i.paths["/token"] = handle } }
@@ -302,7 +302,7 @@ func unsecured(header string) string {
 	return coded([]byte(header)) + "." + coded([]byte(`{"iss":"https://issuer.test","sub":"me"}`)) + "." + coded([]byte("signed"))
 }
 
-func TestOpaqueTokensAreNotLookedInto(t *testing.T) {
+func TestToken_opaque(t *testing.T) {
 	i := newIDP(t, nil)
 	i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) {
 		if !i.knows(q) {

@@ -11,7 +11,7 @@ import (
 	"prober/internal/secret"
 )
 
-func TestTokenRefusesSettingsThatProveNothing(t *testing.T) {
+func TestValidate_rejectsSettings(t *testing.T) {
 	good := func() *Probe {
 		p := New()
 		p.Issuer, p.ClientID, p.ClientSecret, p.Audience = "https://issuer.test", "me", secret.Env("X"), "https://api.test"
