@@ -161,7 +161,7 @@ probes:
 	}
 	for _, want := range []string{
 		"ok 1 - nginx/up", "not ok 2 - nginx/missing", "not ok 3 - nginx/gateway", "ok 4 - nginx/trusted", "not ok 5 - nginx/expiring", "not ok 6 - nginx/untrusted",
-		"expected 2xx, got 404", "expected 2xx, got 502", "it expires in 2 days", "cert",
+		"expected 2xx, got 404", "expected 2xx, got 502", "got one that expires in 2 days", "cert",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
