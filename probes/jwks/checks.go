@@ -108,8 +108,8 @@ func (run *runState) checkPresent(r *probe.Result, v *keySetSnapshot) {
 	r.Pass(check, "%s in the set and fit to verify", shortList(run, wanted))
 }
 
-// expectedKids lists the kids that every verifier must have: those of the settings and, unless nobody has it, which is
-// another check's news, that of the fresh token.
+// expectedKids lists the kids that every verifier must have: those of the settings and, unless no verifier has it, which another
+// check reports, that of the fresh token.
 func (run *runState) expectedKids() []string {
 	wanted := slices.Clone(run.kids.list)
 	if kid := run.issued.kid(); kid != "" && !slices.Contains(wanted, kid) {

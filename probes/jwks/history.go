@@ -243,9 +243,9 @@ func (run *runState) spread() time.Duration {
 	return longest + run.Propagation.D()
 }
 
-// checkRotation notes what can be told of the times of a rotation: whether the key that signs has been published for long
-// enough, and whether those that signed before are kept for long enough. Of what happened before the first run nobody
-// knows, so the check is noted only once it can tell: it fails on what was seen, and passes on what was seen.
+// checkRotation judges the times of a rotation: whether the key that signs has been published for long
+// enough, and whether those that signed before are kept for long enough. What happened before the first run is unknown,
+// so the check is noted only once there is evidence: it fails on what was seen, and passes on what was seen.
 func (run *runState) checkRotation(l observed) {
 	const check = "rotation"
 	if run.issuer == nil {

@@ -17,7 +17,7 @@ import (
 // A forgeryBuilder makes forgeries out of what a forger would know.
 type forgeryBuilder struct {
 	real      *jwk.RawToken
-	published []crypto.PublicKey // by which real tokens are verified; none if nobody said
+	published []crypto.PublicKey // by which real tokens are verified; none if unknown
 	other     string             // the signature of another real token; empty if there is none
 }
 
@@ -34,10 +34,10 @@ func (m *forgeryBuilder) sum() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// jkuURL is where nobody serves a key set: a verifier that would fetch it can reach nobody (RFC 2606, section 2).
+// jkuURL serves no key set: a verifier that fetches it reaches no host (RFC 2606, section 2).
 const jkuURL = "https://prober.invalid/.well-known/jwks.json"
 
-// The ids of keys that nobody has. The second names a file that is empty, the third makes a query answer with a
+// The ids of keys that no verifier has. The second names a file that is empty, the third makes a query answer with a
 // constant: either would give a careless verifier a key that is known to all, and changes nothing.
 const (
 	unknownKid = "prober-unknown-key"

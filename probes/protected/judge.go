@@ -24,7 +24,7 @@ func inconclusivef(check string, why probe.Reason, format string, args ...any) c
 	return checkOutcome{check, probe.Inconclusive, probe.Outcomef(why, format, args...)}
 }
 
-// priority orders what is told: that somebody was accepted, what else failed, why nothing is proven, and then the rest.
+// priority orders what is reported: that somebody was accepted, what else failed, why nothing is proven, and then the rest.
 func (n checkOutcome) priority() int {
 	switch {
 	case n.Reason == probe.AuthBypass:

@@ -13,7 +13,7 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// Probe has several callers knock at one protected route, in order: nobody, garbage, the valid one, the valid one
+// Probe has several callers knock at one protected route, in order: anonymous, invalid, the valid one, the valid one
 // at a nonexistent path, and then those who must be rejected, each for a reason of its own. «Protected route
 // smoke test returns expected 501 (auth passed)» says something only if the others are rejected at the same replica in
 // the same run. With forgeries it also presents tokens that look like the valid one's and are forged.
@@ -26,7 +26,7 @@ type Probe struct {
 	Replicas  replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
 	Code      *httpx.Source     `yaml:"code" doc:"where the response states its machine-readable code"`
 	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
-	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"the callers by name; valid is required, nobody and garbage are always called"`
+	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"the callers by name; valid is required, anonymous and invalid are always called"`
 	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or keys: also present forged tokens, each of which must be rejected"`
 
 	order         []*caller // as they are asked; the nonexistent path is asked for after the valid one

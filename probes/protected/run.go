@@ -54,7 +54,7 @@ func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 }
 
 // cutOff reports whether a request ended because the run's time was up that others had used, each of which was
-// answered. It says nothing of who was asked.
+// answered. It says nothing about the target.
 func (v *replicaRun) cutOff(a *httpx.Answer) bool {
 	hangs := func(a *httpx.Answer) bool { return a.Reason == probe.Timeout && a.Took >= v.ownTime }
 	if a.Reason != probe.Timeout || hangs(a) {

@@ -27,7 +27,7 @@ func (p *Probe) Validate() error {
 		}
 		settings := p.Settings.Merge(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers})
 		client, err := settings.ClientFor(map[string]string{"": p.URL})
-		if common == nil { // else it is told once, for all
+		if common == nil { // else it is reported once, for all
 			wrong = append(wrong, probe.InSetting("callers."+name, err))
 		}
 		c.client = client
@@ -80,10 +80,10 @@ func (p *Probe) validateForging() error {
 		return probe.Settingf("forgeries", "the valid caller presents no bearer token, so forged ones would be rejected for being tokens; give it bearer or oauth2")
 	}
 	settings := p.Settings.Merge(httpx.Settings{Headers: v.Headers})
-	client, err := settings.Client("") // of the URL the valid caller's client told what is wrong
+	client, err := settings.Client("") // the valid caller's client reports what is wrong with the URL
 	p.forgeryCaller = &caller{name: checkForgeries, client: client}
 	if err != nil {
-		p.forgeryCaller = nil // told for the valid caller
+		p.forgeryCaller = nil // reported for the valid caller
 	}
 	return nil
 }
