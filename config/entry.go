@@ -16,7 +16,7 @@ import (
 	"prober/internal/text"
 )
 
-// An entry is what is said of a probe of any kind. The settings of its kind are in the same mapping.
+// An entry has the settings that all kinds of probe have. The settings of its kind are in the same mapping.
 type entry struct {
 	Name      string            `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
 	Type      string            `yaml:"type" required:"true" doc:"The kind of probe."`

@@ -34,7 +34,7 @@ func parse(expr string) (query *spec.PathQuery, err error) {
 		return nil, errors.New("a JSON path starts with $")
 	}
 	defer func() {
-		if recover() != nil { // a path that the library did not foresee must not stop a reload
+		if recover() != nil { // an unusual path that the library panics on must not stop a reload
 			query, err = nil, errors.New("JSON path: expected a path such as $.name[0]")
 		}
 	}()

@@ -19,7 +19,7 @@ func sound(t *testing.T, k Key) {
 			t.Errorf("%s, and a key all the same", k.Problem)
 		}
 	case Weak:
-	case "", Unfit:
+	case "", NotForSigning:
 		if k.Public == nil || len(k.Thumbprint) != 43 {
 			t.Errorf("no key and no problem: %+v", k)
 		}

@@ -36,17 +36,17 @@ type Key struct {
 	Problem    Problem          // the worst that is wrong with it; empty if nothing is
 }
 
-// A Problem is what makes a key unfit, in one word of a closed set.
+// A Problem is what makes a key unusable, in one word of a closed set.
 type Problem string
 
 // Problems, the worst first.
 const (
-	Private    Problem = "private_key"     // it holds private or symmetric material (RFC 7517, section 9.2)
-	Malformed  Problem = "malformed"       // not a JSON object, or a member occurs twice
-	Unknown    Problem = "unknown_type"    // a type or curve that is to be ignored (RFC 7517, section 5)
-	Unreadable Problem = "unreadable"      // required members missing or out of range, a point off the curve
-	Weak       Problem = "weak_key"        // below RFC 7518, section 3.3, or with a dangerous exponent or modulus
-	Unfit      Problem = "not_for_signing" // use, key_ops or alg say that it verifies no signature
+	Private       Problem = "private_key"     // it holds private or symmetric material (RFC 7517, section 9.2)
+	Malformed     Problem = "malformed"       // not a JSON object, or a member occurs twice
+	Unknown       Problem = "unknown_type"    // a type or curve that is to be ignored (RFC 7517, section 5)
+	Unreadable    Problem = "unreadable"      // required members missing or out of range, a point off the curve
+	Weak          Problem = "weak_key"        // below RFC 7518, section 3.3, or with a dangerous exponent or modulus
+	NotForSigning Problem = "not_for_signing" // use, key_ops or alg say that it verifies no signature
 )
 
 // A Set is the keys in the order in which they were published.
@@ -210,7 +210,7 @@ func (k *Key) take(public crypto.PublicKey) {
 	}
 	k.Public, k.Thumbprint = public, base64.RawURLEncoding.EncodeToString(print)
 	if k.Problem == "" && !k.verifies() {
-		k.Problem = Unfit
+		k.Problem = NotForSigning
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 
 // Sizes of a modulus in bits: the least of RFC 7518, section 3.3, and the most that common libraries read.
 const (
-	shortestModulus = 2048
-	maxModulus      = 4096
+	minModulusBits = 2048
+	maxModulus     = 4096
 )
 
 // measure notes the size of a public key and returns what is wrong with its substance.
@@ -25,7 +25,7 @@ func (k *Key) measure(public crypto.PublicKey) Problem {
 		}
 		k.Bits = key.N.BitLen()
 		// Exponents of 3 and less, and even ones, are those of broken keys; an even modulus has a factor of 2.
-		if k.Bits < shortestModulus || key.N.Bit(0) == 0 || key.E <= 3 || key.E%2 == 0 {
+		if k.Bits < minModulusBits || key.N.Bit(0) == 0 || key.E <= 3 || key.E%2 == 0 {
 			return Weak
 		}
 	case *ecdsa.PublicKey:
@@ -69,12 +69,12 @@ func (s Set) AllowExponent3() {
 	for i := range s {
 		k := &s[i]
 		public, is := k.Public.(*rsa.PublicKey)
-		if !is || k.Problem != Weak || public.E != 3 || k.Bits < shortestModulus || public.N.Bit(0) == 0 {
+		if !is || k.Problem != Weak || public.E != 3 || k.Bits < minModulusBits || public.N.Bit(0) == 0 {
 			continue
 		}
 		k.Problem = ""
 		if !k.verifies() {
-			k.Problem = Unfit
+			k.Problem = NotForSigning
 		}
 	}
 }

@@ -163,7 +163,7 @@ func TestVerifyTriesEveryKeyOfAnID(t *testing.T) {
 	}
 }
 
-func TestVerifyUsesNoKeyThatIsUnfit(t *testing.T) {
+func TestVerify_ignoresUnusableKeys(t *testing.T) {
 	for name, change := range map[string]func(k *jose.JSONWebKey){
 		"for encryption":        func(k *jose.JSONWebKey) { k.Use = "enc" },
 		"for another algorithm": func(k *jose.JSONWebKey) { k.Algorithm = "ES384" },

@@ -55,7 +55,7 @@ type Job struct {
 	// Maintenance lists the times in which the generated alerts leave people alone.
 	Maintenance []Window
 	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
-	// asked only after a run whose failures the prober's own network could explain. Nil: nobody can tell.
+	// asked only after a run whose failures the prober's own network could explain. Nil: that is not known.
 	Reference func(context.Context) error
 }
 

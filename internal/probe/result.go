@@ -84,7 +84,7 @@ func (r *Result) Fail(check string, why Reason, format string, args ...any) {
 	r.note(check, Fail, why, format, args)
 }
 
-// Inconclusive notes that a check could not tell. The text says what is missing for an answer.
+// Inconclusive notes that a check is inconclusive. The text says what is missing for an answer.
 func (r *Result) Inconclusive(check string, why Reason, format string, args ...any) {
 	r.note(check, Inconclusive, why, format, args)
 }
@@ -283,7 +283,7 @@ func (r Result) Latency() time.Duration {
 // maxText bounds every text in a result.
 const maxText = 500
 
-// clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters and none that
+// clean makes a text fit to be shown anywhere: redacted, valid UTF-8, one line, no control characters and no others that
 // are invisible or change the direction of writing, bounded.
 func clean(s string) string {
 	s = s[:min(len(s), 8*maxText)] // the rest would be read in vain

@@ -42,9 +42,9 @@ type Probe struct {
 
 // Bounds of what is configured.
 const (
-	mostServers  = 16
-	mostServices = 12 // and so 66 pairs
-	utcName      = "utc"
+	maxServers  = 16
+	maxServices = 12 // and so 66 pairs
+	utcName     = "utc"
 )
 
 // Reasons of the clock kind. Skew blames the target; the others are inconclusive.
@@ -120,8 +120,8 @@ func (c *Probe) validateNTP(client *httpx.Client) error {
 	switch {
 	case n == 0 && c.Quorum != 0:
 		wrong = append(wrong, probe.Settingf("quorum", "there are no ntp servers"))
-	case n > mostServers:
-		wrong = append(wrong, probe.Settingf("ntp", "expected at most %d servers, got %d", mostServers, n))
+	case n > maxServers:
+		wrong = append(wrong, probe.Settingf("ntp", "expected at most %d servers, got %d", maxServers, n))
 	case n > 0 && c.Quorum == 0 && n < 3:
 		wrong = append(wrong, probe.Settingf("ntp", "%s cannot show which of them is wrong: name four or more, or say with quorum how many you trust", text.Count(n, "server")))
 	case n > 0 && c.Quorum != 0 && (c.Quorum > n || 2*c.Quorum <= n):
@@ -180,8 +180,8 @@ func (c *Probe) validateServices() error {
 		}
 		c.sources = append(c.sources, s)
 	}
-	if len(c.Services) > mostServices {
-		wrong = append(wrong, probe.Settingf("services", "expected at most %d, got %d", mostServices, len(c.Services)))
+	if len(c.Services) > maxServices {
+		wrong = append(wrong, probe.Settingf("services", "expected at most %d, got %d", maxServices, len(c.Services)))
 	}
 	return errors.Join(append(wrong, c.checkProvable())...)
 }

@@ -16,7 +16,7 @@ import (
 
 // Times of a run.
 const (
-	longestNTP = 2 * time.Second        // a packet without an answer by then counts as lost
+	maxNTPWait = 2 * time.Second        // a packet without an answer by then counts as lost
 	spareTime  = 100 * time.Millisecond // left at the end of a run, to report the readings
 )
 
@@ -89,7 +89,7 @@ func (c *Probe) sourceIndex(name string) int {
 
 // askServer asks an NTP server, within a part of the remaining time.
 func (c *Probe) askServer(ctx context.Context, server *timesync.Server, base time.Time) serverReading {
-	limit := longestNTP
+	limit := maxNTPWait
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end)*2/5)
 	}

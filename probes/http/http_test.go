@@ -129,8 +129,8 @@ func TestCatchAll_everyPage(t *testing.T) {
 // TestCatchAll_inconclusive checks that a slow, cached or limited answer does not pass the catch-all check.
 func TestCatchAll_inconclusive(t *testing.T) {
 	for name, c := range map[string]struct {
-		decoy func(w http.ResponseWriter)
-		want  string
+		catchAll func(w http.ResponseWriter)
+		want     string
 	}{
 		"out of a cache": {func(w http.ResponseWriter) { w.Header().Set("X-Cache", "HIT") }, "any page would have passed"},
 		"limited":        {func(w http.ResponseWriter) { w.WriteHeader(429) }, "answered 429, which proves nothing"},
@@ -140,7 +140,7 @@ func TestCatchAll_inconclusive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				if q.URL.Path != "/up" {
-					c.decoy(w)
+					c.catchAll(w)
 				}
 			}))
 			defer server.Close()

@@ -138,12 +138,12 @@ func shortList(run *runState, kids []string) string {
 
 // checkUsable says why the key of a kid cannot verify what it must.
 func (run *runState) checkUsable(v *keySetSnapshot, kid string) (probe.Reason, string) {
-	switch run.unfit(v, kid) {
+	switch run.problemOf(v, kid) {
 	case jwk.Private:
 		return probe.ControlFailed, "is published with private material, so it is not used"
 	case jwk.Malformed, jwk.Unknown, jwk.Unreadable:
 		return reasonBadKey, "is published, but no verifier can read its key"
-	case jwk.Unfit:
+	case jwk.NotForSigning:
 		return reasonAlgorithm, "is published, but its use, key_ops or alg exclude verifying signatures"
 	}
 	for _, k := range v.set.Find(kid) {
@@ -175,7 +175,7 @@ func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 	case twice != "":
 		r.Fail(check, reasonDuplicate, "two different keys have %s: verifiers try one of them", run.describeKid(twice))
 	case verifying == 0:
-		r.Fail(check, reasonEmpty, "%s, and none that verifies a signature", text.Count(len(v.set), "key"))
+		r.Fail(check, reasonEmpty, "%s, but none of them verifies a signature", text.Count(len(v.set), "key"))
 	default:
 		detail := fmt.Sprintf("%s, of which %d to verify signatures", text.Count(len(v.set), "key"), verifying)
 		if same > 0 {
@@ -266,7 +266,7 @@ func (run *runState) checkCache(r *probe.Result, v *keySetSnapshot) {
 // checkReplicas notes whether there are as many replicas as expected, with a key set each. One whose set could not be read for
 // the prober's own sake may have one.
 func (run *runState) checkReplicas() {
-	found, read, untold := map[string]int{}, map[string]int{}, map[string]int{}
+	found, read, inconclusive := map[string]int{}, map[string]int{}, map[string]int{}
 	var names []string
 	for i := range run.snapshots {
 		v := &run.snapshots[i]
@@ -280,7 +280,7 @@ func (run *runState) checkReplicas() {
 		case v.set != nil:
 			read[v.of]++
 		case v.Reason.Verdict == probe.Inconclusive:
-			untold[v.of]++
+			inconclusive[v.of]++
 		}
 	}
 	run.r.Each(names, func(i int, r *probe.Result) {
@@ -290,8 +290,8 @@ func (run *runState) checkReplicas() {
 		switch {
 		case read[name] >= want:
 			r.Pass("replicas", "%s", detail)
-		case read[name]+untold[name] >= want:
-			r.Inconclusive("replicas", probe.ControlFailed, "%s; %d inconclusive", detail, untold[name])
+		case read[name]+inconclusive[name] >= want:
+			r.Inconclusive("replicas", probe.ControlFailed, "%s; %d inconclusive", detail, inconclusive[name])
 		default:
 			r.Fail("replicas", probe.Replicas, "%s", detail)
 		}

@@ -46,7 +46,7 @@ func (run *runState) compare() keyInventory {
 		have[i] = make(map[string]bool, len(v.set))
 		for j := range v.set {
 			k := &v.set[j]
-			if k.Thumbprint == "" || k.Problem == jwk.Unfit {
+			if k.Thumbprint == "" || k.Problem == jwk.NotForSigning {
 				continue
 			}
 			name := keyName(k)
@@ -224,7 +224,7 @@ func (run *runState) measure(c keyInventory) {
 		}
 		n := v.problems()
 		run.r.Measure(keysGauge, float64(n[""]+n[jwk.Weak]), v.target)
-		for _, why := range []jwk.Problem{jwk.Unknown, jwk.Unreadable, jwk.Unfit, jwk.Malformed, jwk.Private} {
+		for _, why := range []jwk.Problem{jwk.Unknown, jwk.Unreadable, jwk.NotForSigning, jwk.Malformed, jwk.Private} {
 			run.r.Measure(ignoredKeysGauge, float64(n[why]), v.target, string(why))
 		}
 		for _, kid := range slices.Concat(run.kids.list, run.revoked.list) {

@@ -206,16 +206,16 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 // judge notes every check, in the order of Checks, and the state.
 func (run *runState) judge() {
 	keys := run.compare()
-	lesson := run.history.update(run, keys)
+	observed := run.history.update(run, keys)
 	run.each(run.checkPrivate)
 	run.each(run.checkRevoked)
 	run.each(run.checkPresent)
 	run.checkSigning()
-	run.checkAgreement(keys, lesson)
+	run.checkAgreement(keys, observed)
 	run.each(run.checkParsed)
 	run.each(run.checkStrength)
 	run.each(run.checkCache)
-	run.checkRotation(lesson)
+	run.checkRotation(observed)
 	run.checkReplicas()
 	run.measure(keys)
 }

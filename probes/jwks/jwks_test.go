@@ -204,7 +204,7 @@ func TestJWKS_oneVerifier(t *testing.T) {
 				map[string]any{"kty": "OKP", "crv": "X25519", "x": "AA"}, huge, entry(t, ec, "use", "enc")), nil, []string{"pass"}},
 		"only keys that nobody knows": {set(map[string]any{"kty": "AKP", "kid": "k1", "pub": "AA"}), nil, []string{"fail",
 			`kid@URL fail(bad_key): the kid "k1" is published, but no verifier can read its key`,
-			"keyset@URL fail(empty_keyset): 1 key, and none that verifies a signature"}},
+			"keyset@URL fail(empty_keyset): 1 key, but none of them verifies a signature"}},
 		"two keys with one kid":         {set(rs, other), nil, []string{"fail", `keyset@URL fail(duplicate_kid): two different keys have the kid "k1": verifiers try one of them`}},
 		"two keys with one unnamed kid": {set(rs, newJWK(t, "x", "ES256"), newJWK(t, "x", "ES256")), nil, []string{"fail", `keyset@URL fail(duplicate_kid): two different keys have another kid: verifiers try one of them`}},
 		"one key twice":                 {set(rs, rs), nil, []string{"pass"}},
@@ -378,11 +378,11 @@ func TestJWKS_states(t *testing.T) {
 		"all are down": {refused, refused, issues(t, k1), []string{"k1"}, "unreachable", []string{"fail",
 			"signing inconclusive(control_failed): a fresh token was issued, but no key set could be read to verify it by",
 			"keyset@A fail(status): *", "keyset@B fail(status): *"}},
-		"a token that is none": {both, both, probetest.Respond(200, "application/json", `{"access_token":"opaque-opaque-opaque","token_type":"Bearer"}`), []string{"k1"}, "aligned_unverified",
+		"an invalid token": {both, both, probetest.Respond(200, "application/json", `{"access_token":"opaque-opaque-opaque","token_type":"Bearer"}`), []string{"k1"}, "aligned_unverified",
 			[]string{"fail", "signing fail(schema): a fresh token cannot be read as a JWT: not a signed JWT in compact form (RFC 7519)"}},
 		"a token for another algorithm than its key": {set(entry(t, k1, "alg", "ES384"), k2), set(entry(t, k1, "alg", "ES384"), k2), issues(t, k1), nil, "aligned", []string{"fail",
 			"kid@A fail(alg_mismatch): the kid of a fresh token is published, but its use*", "kid@B fail(alg_mismatch): *",
-			"signing inconclusive(control_failed): A: a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"}},
+			"signing inconclusive(control_failed): A: a fresh token cannot be verified, since the key with its kid is unusable: see the other checks"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": c.a, "/b": c.b, "/token": c.token})

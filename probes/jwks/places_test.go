@@ -154,7 +154,7 @@ func TestJWKS_sourceChanges(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if got := stateOf(t, r); got != "" {
-		t.Errorf("nobody can tell the state, and it is said to be %s", got)
+		t.Errorf("expected no state, got %s", got)
 	}
 }
 

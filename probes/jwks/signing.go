@@ -21,7 +21,7 @@ type issuedToken struct {
 	life          time.Duration // from its issue to its expiry; 0 if it does not say
 }
 
-// kid is the id of the key that signed the token; empty if there is no token, or none that says.
+// kid is the id of the key that signed the token; empty if there is no token, or it has no kid.
 func (f issuedToken) kid() string {
 	if f.token == nil {
 		return ""
@@ -125,16 +125,16 @@ func (run *runState) verify(v *keySetSnapshot) (probe.Reason, string) {
 		return probe.OK, ""
 	case errors.Is(err, jwk.ErrSignature):
 		return reasonConflict, "a fresh token does not verify with the key that has its kid: another key signs"
-	case errors.Is(err, jwk.ErrKey) && run.unfit(v, run.issued.kid()) != "":
-		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unfit: see the other checks"
+	case errors.Is(err, jwk.ErrKey) && run.problemOf(v, run.issued.kid()) != "":
+		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unusable: see the other checks"
 	case errors.Is(err, jwk.ErrKey):
 		return reasonAlgorithm, "the key with a fresh token's kid is not for the algorithm that signed it"
 	}
 	return issuance.NotVerified(err)
 }
 
-// unfit returns what is wrong with a key of a set; empty if nothing is with one of those that have the kid.
-func (run *runState) unfit(v *keySetSnapshot, kid string) jwk.Problem {
+// problemOf returns what is wrong with a key of a set; empty if nothing is with one of those that have the kid.
+func (run *runState) problemOf(v *keySetSnapshot, kid string) jwk.Problem {
 	var worst jwk.Problem
 	for _, k := range v.set.Find(kid) {
 		if k.Problem == "" {

@@ -17,8 +17,8 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// mostKids bounds how many ids are looked for, and so the series that show them.
-const mostKids = 20
+// maxKids bounds how many ids are looked for, and so the series that show them.
+const maxKids = 20
 
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
@@ -110,8 +110,8 @@ func (p *Probe) namesItself() bool {
 
 // distinct tells what about a list of ids makes no sense.
 func distinct(key string, kids []secret.Public) error {
-	if len(kids) > mostKids {
-		return probe.Settingf(key, "expected at most %d, got %d", mostKids, len(kids))
+	if len(kids) > maxKids {
+		return probe.Settingf(key, "expected at most %d, got %d", maxKids, len(kids))
 	}
 	for i, kid := range kids {
 		text, err := "", error(nil)

@@ -235,7 +235,7 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 	return outcomef(c.name, probe.OK, "rejected: got %d", a.Status), caseAsExpected
 }
 
-// anyPath adds to what is said of somebody who was accepted that any path is answered so. It may be a page in front of the
+// anyPath adds to the detail of an accepted caller that any path is answered so. It may be a page in front of the
 // route, which would still be open to all.
 func (v *replicaRun) anyPath(a *httpx.Answer) string {
 	if v.answers[checkCatchAll].Status == a.Status {

@@ -36,7 +36,7 @@ type Probe struct {
 	forgeries     forgeryCache
 }
 
-// A Caller is somebody who knocks, and what the answer must be.
+// A Caller is one caller of the route, and the expected answer.
 type Caller struct {
 	Status  httpx.Statuses         `yaml:"status" doc:"expected statuses: exactly one for valid; default for the others: 401"`
 	Code    string                 `yaml:"code" doc:"the machine-readable code of the response"`

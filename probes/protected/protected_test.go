@@ -378,7 +378,7 @@ func TestForgeries_tokenChanges(t *testing.T) {
 	}
 	first := own()
 	if own() != first {
-		t.Error("forged anew for nothing")
+		t.Error("forged again without a reason")
 	}
 	t.Setenv("TEST_GATE_VALID", g.issue(nil))
 	if payload := jwk.ReadRaw(secretOf(t, "VALID")).Payload; !strings.Contains(own(), "."+payload+".") {

@@ -35,7 +35,7 @@ type presented struct {
 	answer *httpx.Answer
 }
 
-// askCallers has the callers knock, one after the other.
+// askCallers sends the callers' requests, one after the other.
 func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 	p := v.probe
 	v.answers = make(map[string]*httpx.Answer, len(p.order)+1)
@@ -68,7 +68,7 @@ func (v *replicaRun) cutOff(a *httpx.Answer) bool {
 	return true
 }
 
-// timeUp is what is said of somebody who was cut off.
+// timeUp is the detail of a caller whose request was cut off.
 func timeUp(check string) checkOutcome {
 	return inconclusivef(check, probe.Timeout, "the run's time was up before this was answered; give the probe a longer timeout")
 }

@@ -15,10 +15,10 @@ import (
 
 // Bounds of the settings.
 const (
-	leastLeeway  = probe.Duration(2 * time.Second) // iat tells whole seconds: less could not be shown
-	leastPause   = probe.Duration(100 * time.Millisecond)
-	mostLooks    = 120 // requests with a revoked token in one run
-	mostVerifies = 20  // key sets
+	minLeeway   = probe.Duration(2 * time.Second) // iat tells whole seconds: less could not be shown
+	minPause    = probe.Duration(100 * time.Millisecond)
+	maxRequests = 120 // requests with a revoked token in one run
+	maxKeysets  = 20  // key sets
 )
 
 // Validate reports what is wrong with the settings.
@@ -107,14 +107,14 @@ func (p *Probe) validateToken() (wrong []error) {
 	if p.Lifetime.Max < 0 || p.Lifetime.Max > 0 && p.Lifetime.Max < p.Lifetime.Min {
 		wrong = append(wrong, probe.Settingf("lifetime.max", "must be above zero, and not below min"))
 	}
-	if p.Leeway < leastLeeway {
-		wrong = append(wrong, probe.Settingf("leeway", "expected at least %s, since iat tells whole seconds", leastLeeway))
+	if p.Leeway < minLeeway {
+		wrong = append(wrong, probe.Settingf("leeway", "expected at least %s, since iat tells whole seconds", minLeeway))
 	}
 	if p.Latency < 0 {
 		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
 	}
-	if len(p.Keysets) > mostVerifies {
-		wrong = append(wrong, probe.Settingf("keysets", "expected at most %d, got %d", mostVerifies, len(p.Keysets)))
+	if len(p.Keysets) > maxKeysets {
+		wrong = append(wrong, probe.Settingf("keysets", "expected at most %d, got %d", maxKeysets, len(p.Keysets)))
 	}
 	for i, set := range p.Keysets {
 		path := fmt.Sprintf("keysets[%d]", i)
@@ -138,8 +138,8 @@ func (p *Probe) validateRevocation() (wrong []error) {
 	if v.Use.Status.Contains(401) || v.Use.Status.Contains(403) {
 		wrong = append(wrong, probe.Settingf("revocation.use.status", "401 and 403 are the answers to a token that is rejected"))
 	}
-	if v.Every < leastPause || v.Within < v.Every || v.Within/v.Every > mostLooks {
-		wrong = append(wrong, probe.Settingf("revocation.every", "expected %s to within, and at most %d requests", leastPause, mostLooks))
+	if v.Every < minPause || v.Within < v.Every || v.Within/v.Every > maxRequests {
+		wrong = append(wrong, probe.Settingf("revocation.every", "expected %s to within, and at most %d requests", minPause, maxRequests))
 	}
 	return append(wrong, p.checkURL("revocation.url", v.URL, true), p.checkURL("revocation.use.url", v.Use.URL, true))
 }
