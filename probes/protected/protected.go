@@ -13,7 +13,7 @@ import (
 	"prober/probes/internal/replicas"
 )
 
-// Probe has several callers knock at one protected route, in order: anonymous, invalid, the valid one, the valid one
+// Probe sends requests of several callers to one protected route, in order: anonymous, invalid, the valid one, the valid one
 // at a nonexistent path, and then those who must be rejected, each for a reason of its own. «Protected route
 // smoke test returns expected 501 (auth passed)» says something only if the others are rejected at the same replica in
 // the same run. With forgeries it also presents tokens that look like the valid one's and are forged.

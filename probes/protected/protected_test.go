@@ -364,7 +364,7 @@ func TestForgeries_notPresented(t *testing.T) {
 	}
 }
 
-// TestForgeries_tokenChanges: a token that was renewed is forged anew, and one that was not is not.
+// TestForgeries_tokenChanges: a token that was renewed is forged again, and one that was not is not.
 func TestForgeries_tokenChanges(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
