@@ -16,6 +16,7 @@ type lastRun struct {
 	phases   [len(probe.PhaseNames)]float64
 	happened [len(probe.PhaseNames)]bool
 	checks   []checkVerdict // sorted by check and target, each once
+	dropped  bool           // some checks had no room
 	codes    []statusCode   // sorted by check and target, each once
 	versions []version      // sorted by target and version, each once
 	samples  []sample       // sorted by measure and values, each once
@@ -76,6 +77,8 @@ func (l *lastRun) readChecks(checks []probe.Check, v *jobView, fits func(int) bo
 		}
 		if fits(series) {
 			l.checks = append(l.checks, c)
+		} else {
+			l.dropped = true
 		}
 	}
 	l.checks = unique(l.checks, checkVerdict.compare, func(a, b checkVerdict) checkVerdict {

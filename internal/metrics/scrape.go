@@ -103,7 +103,11 @@ func (p *scrape) writeRef(at *seriesRef) {
 func (p *scrape) writeSignal(s *signal, last *lastRun) {
 	of := last.of(s.check)
 	if len(of) > 0 && (s.targets != probe.EachTarget || s.labels.Has(replica)) {
-		of = []checkVerdict{{verdict: s.sumUp(of)}}
+		verdict := s.sumUp(of)
+		if verdict == probe.Pass && s.targets != probe.BestTarget && !last.complete(of) {
+			verdict = probe.Inconclusive
+		}
+		of = []checkVerdict{{verdict: verdict}}
 	}
 	for i := range of {
 		if of[i].verdict == probe.Inconclusive {
@@ -126,6 +130,22 @@ func (s *signal) sumUp(of []checkVerdict) probe.Verdict {
 		}
 	}
 	return verdict
+}
+
+// complete reports whether no target is missing among the verdicts of a check: a target where the check could not be
+// made says so by another check, and there may have been no room for a verdict.
+func (l *lastRun) complete(of []checkVerdict) bool {
+	if l.dropped {
+		return false
+	}
+	if len(of) == 1 && of[0].target == "" {
+		return true // a check of the whole run
+	}
+	missing := func(c checkVerdict) bool {
+		return c.target != "" && c.verdict != probe.Pass &&
+			!slices.ContainsFunc(of, func(o checkVerdict) bool { return o.target == c.target })
+	}
+	return !slices.ContainsFunc(l.checks, missing)
 }
 
 // of returns the verdicts of one check, by target.

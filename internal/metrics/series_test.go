@@ -233,6 +233,20 @@ func TestSignals(t *testing.T) {
 		{"all pass", "", x, note(probe.Pass, probe.Pass), "up_again{service=\"x\"} 1\n"},
 		{"one fails", "", x, note(probe.Pass, probe.Fail, probe.Inconclusive), "up_again{service=\"x\"} 0\n"},
 		{"one is inconclusive", probe.WorstTarget, nil, note(probe.Pass, probe.Inconclusive), ""},
+		{"one could not be checked", "", nil, func(r *probe.Result) {
+			note(probe.Pass)(r)
+			r.Checks = append(r.Checks, probe.Check{Name: "keyset", Target: "t1", Verdict: probe.Inconclusive, Reason: probe.Timeout})
+		}, ""},
+		{"there is no room for one", "", nil, func(r *probe.Result) {
+			for i := range maxSeries {
+				note(probe.Pass)(r)
+				r.Checks[len(r.Checks)-2].Target = fmt.Sprint("t", i)
+			}
+		}, ""},
+		{"best: one could not be checked", probe.BestTarget, nil, func(r *probe.Result) {
+			note(probe.Pass)(r)
+			r.Checks = append(r.Checks, probe.Check{Name: "keyset", Target: "t1", Verdict: probe.Inconclusive, Reason: probe.Timeout})
+		}, "up_again 1\n"},
 		{"none", "", nil, note(), ""},
 		{"best: one passes", probe.BestTarget, x, note(probe.Fail, probe.Inconclusive, probe.Pass), "up_again{service=\"x\"} 1\n"},
 		{"best: all fail", probe.BestTarget, nil, note(probe.Fail, probe.Fail), "up_again 0\n"},

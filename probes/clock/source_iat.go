@@ -28,7 +28,7 @@ func (s *source) readIAT(a *httpx.Answer) (timesync.Sample, *probe.Outcome) {
 		return timesync.Sample{}, readErrorf(probe.Schema, "the token endpoint did not answer with a JWT, so there is no time to read")
 	}
 	at := token.Date("iat")
-	if at.IsZero() {
+	if at.IsZero() || at.Unix() >= 1<<32 { // beyond 2106 offsets would be clamped and look alike
 		return timesync.Sample{}, readErrorf(probe.Schema, "the token has no valid iat")
 	}
 	return timesync.Sample{Earliest: at, Latest: at.Add(time.Second)}, nil
