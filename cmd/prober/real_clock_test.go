@@ -52,7 +52,7 @@ probes:
 	output := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
 		"ok 1 - real/right",
-		"not ok 2 - real/majority", "7.0 s (±", "ahead of this machine's clock, which 3 of 5 servers contradict: it is not used",
+		"not ok 2 - real/majority", "7.0 s (±", "ahead of this machine's clock, which 3 of 5 servers contradict; it is not used",
 		"not ok 3 - real/ahead", "this machine's clock is 7.0 s (±", "behind UTC, expected within 500ms, by 1 of 1 NTP servers",
 		"not ok 4 - real/unsynchronised", "it is not synchronised",
 		"not ok 5 - real/one-to-one", "expected 2 of 3 NTP servers to agree, but their times are too far apart",
