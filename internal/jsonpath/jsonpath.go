@@ -150,6 +150,19 @@ func (v Value) Text() string {
 	return v.node.text
 }
 
+// Empty reports whether the value is null, "", [] or {}.
+func (v Value) Empty() bool {
+	switch v.Kind() {
+	case "null":
+		return true
+	case "string":
+		return v.node.text == ""
+	case "array", "object":
+		return len(v.node.children) == 0
+	}
+	return false
+}
+
 // Float returns the value of a number. Strings are not numbers, whatever they hold.
 func (v Value) Float() (float64, bool) {
 	if v.node == nil {

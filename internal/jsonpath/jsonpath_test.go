@@ -464,3 +464,25 @@ func BenchmarkHealth(b *testing.B) {
 		}
 	}
 }
+
+func TestValue_Empty(t *testing.T) {
+	d, err := Decode([]byte(`{"null": null, "text": "", "array": [], "object": {}, "zero": 0, "false": false, "space": " ", "nested": [[]], "some": {"a": null}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"null": true, "text": true, "array": true, "object": true,
+		"zero": false, "false": false, "space": false, "nested": false, "some": false,
+	} {
+		p, err := Parse("$." + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := p.Find(d); len(found) != 1 || found[0].Empty() != want {
+			t.Errorf("%s: want %v of %v", name, want, found)
+		}
+	}
+	if (Value{}).Empty() {
+		t.Error("a value of no kind is empty")
+	}
+}
