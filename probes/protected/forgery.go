@@ -17,6 +17,7 @@ import (
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/probes/internal/expect"
 )
 
 // Forgeries says that forged tokens are presented, and what they are forged from.
@@ -24,6 +25,7 @@ type Forgeries struct {
 	On        yes            `yaml:"-" short:"true"`
 	Keys      secret.Public  `yaml:"keys" doc:"the public keys: the URL of a key set, {file: PATH} or {env: NAME}; needed to forge tokens with the public key as their secret"`
 	Status    httpx.Statuses `yaml:"status" default:"[401, 403]" doc:"statuses that reject a forged token"`
+	Denied    expect.Denials `yaml:"denied" doc:"in place of status: how a forged token is rejected"`
 	Claims    map[string]any `yaml:"claims" doc:"claims to forge from, if the valid token is opaque"`
 	Algorithm string         `yaml:"algorithm" default:"RS256" doc:"of real tokens, if the valid token is opaque"`
 	KeyID     string         `yaml:"kid" doc:"of real tokens, if the valid token is opaque"`
@@ -32,7 +34,7 @@ type Forgeries struct {
 // MarshalYAML writes true where there is no more to say.
 func (f Forgeries) MarshalYAML() (any, error) {
 	type fields Forgeries
-	if f.Keys.IsZero() && f.Status.IsZero() && f.Claims == nil && f.Algorithm == "" && f.KeyID == "" {
+	if f.Keys.IsZero() && f.Status.IsZero() && f.Denied.IsZero() && f.Claims == nil && f.Algorithm == "" && f.KeyID == "" {
 		return true, nil
 	}
 	return fields(f), nil
@@ -61,17 +63,12 @@ func (f *Forgeries) validate() error {
 	if f.Algorithm != "" && !slices.Contains(forgeable, f.Algorithm) {
 		wrong = append(wrong, probe.Settingf("algorithm", "expected one of %s", strings.Join(forgeable, ", ")))
 	}
-	if s := f.Status; !s.IsZero() && (len(s.Codes()) != len(s) || !s.Denial() || s.Contains(429) || s.Contains(404)) {
-		wrong = append(wrong, probe.Settingf("status", "expected a refusal of a token, such as 401"))
-	}
 	return errors.Join(wrong...)
 }
 
-func (f *Forgeries) denials() httpx.Statuses {
-	if f.Status.IsZero() {
-		return httpx.Codes(401, 403)
-	}
-	return f.Status
+// forgeryDenials are the ways in which a forged token is rejected.
+func (p *Probe) forgeryDenials() expect.Denials {
+	return denials(p.Forgeries.Denied, p.Forgeries.Status, p.Denied, 401, 403)
 }
 
 // A forgery is a token that nobody must accept. It holds much of a real one, so it is a function: no verb of fmt

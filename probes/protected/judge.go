@@ -7,6 +7,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 )
 
 // A checkOutcome is the outcome of one check at one replica.
@@ -79,7 +80,7 @@ func (v *replicaRun) judge() {
 			continue
 		}
 		n := v.judgeCaller(c, control)
-		if (c.name == callerAnonymous || c.name == callerInvalid) && !c.Status.Contains(v.answers[c.name].Status) && !denies(v.answers[c.name].Status) {
+		if (c.name == callerAnonymous || c.name == callerInvalid) && !c.denied.Match(v.answers[c.name]) && !denies(v.answers[c.name].Status) {
 			strangers = false
 		}
 		v.notes = append(v.notes, n)
@@ -146,11 +147,19 @@ func (v *replicaRun) judgeAdmitted(a *httpx.Answer) (checkOutcome, string) {
 		return inconclusivef(callerValid, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), outcomeInconclusive
 	case !p.isOwn(a):
 		return inconclusivef(callerValid, probe.ControlFailed, "got %d, and not from the service itself: %s", a.Status, p.foreignReason()), outcomeInconclusive
+	case p.rejects(a):
+		return inconclusivef(callerValid, probe.ControlFailed, "got %d, and a body that a rejected caller gets too: the valid caller needs something to see", a.Status), outcomeInconclusive
 	case p.valid.Code != "" && p.Code.Read(a) != p.valid.Code:
 		return inconclusivef(callerValid, probe.ControlFailed, "got %d, and not from the service itself: it lacks the code %s", a.Status, p.valid.Code), outcomeInconclusive
 	}
 	v.cases[callerValid] = caseAsExpected
 	return outcomef(callerValid, probe.OK, "accepted: got %d", a.Status), outcomePassed
+}
+
+// rejects reports whether an answer is one that anybody who must be rejected gets.
+func (p *Probe) rejects(a *httpx.Answer) bool {
+	return p.Forgeries != nil && p.forgeryDenials().Match(a) ||
+		slices.ContainsFunc(p.order, func(c *caller) bool { return c.name != callerValid && c.denied.Match(a) })
 }
 
 // isOwn reports whether an answer is the service's and not that of something in front of it.
@@ -176,7 +185,7 @@ func (v *replicaRun) judgePath(admitted checkOutcome) checkOutcome {
 		return outcomef(checkCatchAll, reasonCatchAll, "expected 404 for a nonexistent path, got 501: something in front of the route answers, so the other answers prove nothing")
 	case a.Reason != probe.OK:
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "a nonexistent path could not be requested: %s", a.Detail)
-	case want.Contains(a.Status):
+	case want.Contains(a.Status) && !v.probe.rejects(a):
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "expected 404 for a nonexistent path, got %d as for the route", a.Status)
 	case a.Status == 429 || a.Status >= 500:
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
@@ -186,11 +195,16 @@ func (v *replicaRun) judgePath(admitted checkOutcome) checkOutcome {
 	return outcomef(checkCatchAll, probe.OK, "a nonexistent path is answered differently (%d)", a.Status)
 }
 
-// admits reports whether an answer lets somebody in: what the valid caller gets, or any success. An answer that was
-// cut off counts as well, since its beginning was handed over.
-func (v *replicaRun) admits(a *httpx.Answer) bool {
+// admits reports whether an answer lets somebody in: what the valid caller gets, or any success but one that says by
+// its body that it is a refusal. An answer that was cut off counts as well, since its beginning was handed over.
+func (v *replicaRun) admits(a *httpx.Answer, denied expect.Denials) bool {
 	p := v.probe
-	if a.Status/100 == 2 {
+	switch {
+	case denied.Match(a):
+		return false
+	case a.Reason != probe.OK && denied.Statuses().Contains(a.Status):
+		return false // the rest of the body would have said
+	case a.Status/100 == 2:
 		return true
 	}
 	return p.valid.Status.Contains(a.Status) && !v.catchAll() && p.isOwn(a)
@@ -211,20 +225,20 @@ func (v *replicaRun) judgeCaller(c *caller, control bool) checkOutcome {
 func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	p, f := v.probe, v.tokens[c.name]
 	switch {
-	case v.admits(a) && f != nil && f.expectedValid:
+	case v.admits(a, c.denied) && f != nil && f.expectedValid:
 		return inconclusivef(c.name, probe.Credential, "accepted, and rightly so: the token %s", f.unusableBecause), caseError
-	case v.admits(a):
-		return outcomef(c.name, probe.AuthBypass, "%s is accepted: expected %s, got %d%s", c.describe(), c.Status, a.Status, v.anyPath(a)), caseAccepted
+	case v.admits(a, c.denied):
+		return outcomef(c.name, probe.AuthBypass, "%s is accepted: expected %s, got %d%s", c.describe(), c.denied, a.Status, v.anyPath(a)), caseAccepted
 	case v.cutOff(a):
 		return timeUp(c.name), caseError
 	case a.Reason != probe.OK:
-		return outcomef(c.name, a.Reason, "expected %s: %s", c.Status, a.Detail), caseError
+		return outcomef(c.name, a.Reason, "expected %s: %s", c.denied, a.Detail), caseError
 	case a.Status == 429:
-		return outcomef(c.name, probe.RateLimited, "expected %s, got 429: the rate of the prober's requests is limited", c.Status), caseError
+		return outcomef(c.name, probe.RateLimited, "expected %s, got 429: the rate of the prober's requests is limited", c.denied), caseError
 	case f != nil && f.unusableBecause != "":
 		return inconclusivef(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unusableBecause), caseError
-	case !c.Status.Contains(a.Status):
-		return v.judgeOther(c.name, c.Status, a)
+	case !c.denied.Match(a):
+		return v.judgeOther(c.name, c.denied, a)
 	case a.Cached != "":
 		return inconclusivef(c.name, probe.StaleOrCached, "the answer may come out of a cache (%s)", a.Cached), caseError
 	case c.Code != "" && p.Code.Read(a) != c.Code:
@@ -245,8 +259,10 @@ func (v *replicaRun) anyPath(a *httpx.Answer) string {
 }
 
 // judgeOther reads an answer that neither accepts nor rejects as expected.
-func (v *replicaRun) judgeOther(check string, want httpx.Statuses, a *httpx.Answer) (checkOutcome, caseOutcome) {
+func (v *replicaRun) judgeOther(check string, want expect.Denials, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	switch {
+	case denies(a.Status) && want.Statuses().Contains(a.Status):
+		return outcomef(check, probe.Body, "rejected with another body: expected %s, got %d", want, a.Status), caseWrongCode
 	case denies(a.Status):
 		return outcomef(check, probe.Status, "rejected with another status: expected %s, got %d", want, a.Status), caseWrongCode
 	case a.Redirected():

@@ -59,15 +59,15 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 
 // judgeForgery reads what one forged token was answered. The note is empty if it was rejected, or accepted.
 func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
-	want := v.probe.Forgeries.denials()
+	want := v.probe.forgeryDenials()
 	switch a := f.answer; {
-	case v.admits(a):
+	case v.admits(a, want):
 		return checkOutcome{}, caseAccepted
 	case a.Reason != probe.OK:
 		return inconclusivef(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
 	case a.Status == 429:
 		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 for %s: the rate of the prober's requests is limited", f.words), caseError
-	case !want.Contains(a.Status):
+	case !want.Match(a):
 		n, outcome := v.judgeOther(checkForgeries, want, a)
 		n.Detail = f.words + ": " + n.Detail
 		return n, outcome
@@ -80,6 +80,6 @@ func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 // stillAdmitted reports whether the untouched token was accepted after the forged ones.
 func (v *replicaRun) stillAdmitted() bool {
 	p, a := v.probe, v.after
-	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.isOwn(a) &&
+	return a != nil && a.Reason == probe.OK && a.Cached == "" && p.valid.Status.Contains(a.Status) && p.isOwn(a) && !p.rejects(a) &&
 		(p.valid.Code == "" || p.Code.Read(a) == p.valid.Code)
 }

@@ -10,6 +10,7 @@ import (
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/text"
+	"prober/probes/internal/expect"
 	"prober/probes/internal/replicas"
 )
 
@@ -26,6 +27,7 @@ type Probe struct {
 	Replicas  replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each has keys and a cache of its own"`
 	Code      *httpx.Source     `yaml:"code" doc:"where the response states its machine-readable code"`
 	Marker    *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
+	Denied    expect.Denials    `yaml:"denied" doc:"how others than the valid caller are rejected: statuses or, where the status says nothing, what the body says or lacks; callers and forgeries may say otherwise"`
 	Callers   map[string]Caller `yaml:"callers" required:"true" doc:"the callers by name; valid is required, anonymous and invalid are always called"`
 	Forgeries *Forgeries        `yaml:"forgeries" doc:"true, or keys: also present forged tokens, each of which must be rejected"`
 
@@ -39,6 +41,7 @@ type Probe struct {
 // A Caller is one caller of the route, and the expected answer.
 type Caller struct {
 	Status  httpx.Statuses         `yaml:"status" doc:"expected statuses: exactly one for valid; default for the others: 401"`
+	Denied  expect.Denials         `yaml:"denied" doc:"in place of status: how this caller is rejected"`
 	Code    string                 `yaml:"code" doc:"the machine-readable code of the response"`
 	Bearer  secret.Secret          `yaml:"bearer" doc:"the caller's token"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
@@ -67,6 +70,7 @@ const forgedPrefix = "forged_"
 type caller struct {
 	name   string
 	client *httpx.Client
+	denied expect.Denials // how the caller is rejected; of no meaning for the valid one
 	Caller
 }
 
@@ -118,10 +122,10 @@ func (p *Probe) Checks() []string {
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	codes := []int{404}
 	for _, c := range p.order {
-		codes = append(codes, c.Status.Codes()...)
+		codes = append(codes, c.expected().Codes()...)
 	}
 	if p.Forgeries != nil {
-		codes = append(codes, p.Forgeries.denials().Codes()...)
+		codes = append(codes, p.forgeryDenials().Statuses().Codes()...)
 	}
 	slices.Sort(codes)
 	codes = slices.DeleteFunc(slices.Compact(codes), func(code int) bool { return code < 400 })
@@ -182,6 +186,14 @@ func (p *Probe) Close() {
 	if p.keysClient != nil {
 		p.keysClient.Close()
 	}
+}
+
+// expected lists the statuses that the caller may be answered.
+func (c *caller) expected() httpx.Statuses {
+	if c.name == callerValid {
+		return c.Status
+	}
+	return c.denied.Statuses()
 }
 
 // hasCredential reports whether the caller sends anything that others do not.

@@ -635,8 +635,8 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"valid is a stranger":          {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
 		"anonymous with a token":       {func(p *Probe) { p.Callers["anonymous"] = Caller{Bearer: token} }, "callers.anonymous: must not have a credential"},
 		"a name of an earlier version": {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: was renamed to anonymous"},
-		"anonymous is accepted":        {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Codes(200)} }, "callers.anonymous.status: expected a refusal of this caller"},
-		"any 4xx":                      {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Statuses{4}} }, "callers.anonymous.status: expected a refusal of this caller"},
+		"anonymous is accepted":        {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Codes(200)} }, "callers.anonymous.status: expected a refusal, such as 401"},
+		"any 4xx":                      {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Statuses{4}} }, "callers.anonymous.status: expected a refusal, such as 401"},
 		"a stranger with no token":     {func(p *Probe) { p.Callers["revoked"] = Caller{} }, "callers.revoked: a credential is missing"},
 		"refused as the valid is": {func(p *Probe) {
 			p.Callers["valid"] = Caller{Status: httpx.Codes(422), Bearer: token}
@@ -652,7 +652,7 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: http://a.example/: http:// would send the credential in clear"},
 		"a source of nothing":        {func(p *Probe) { p.Marker = &httpx.Source{} }, "marker: expected header or json"},
 		"a method of two words":      {func(p *Probe) { p.Method = "G T" }, "method: expected one word"},
-		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: expected a refusal of a token"},
+		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: expected a refusal, such as 401"},
 		"an algorithm nobody has":    {func(p *Probe) { p.Forgeries = &Forgeries{Algorithm: "ROT13"} }, "forgeries.algorithm: expected one of"},
 		"a valid caller without a token": {func(p *Probe) {
 			p.Forgeries = &Forgeries{}

@@ -40,7 +40,7 @@ func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 	p := v.probe
 	v.answers = make(map[string]*httpx.Answer, len(p.order)+1)
 	for _, c := range p.order {
-		v.answers[c.name] = p.send(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.Status})
+		v.answers[c.name] = p.send(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.expected()})
 		if c.name == callerValid {
 			v.answers[checkCatchAll] = p.send(ctx, r, c, httpx.Request{
 				Check: checkCatchAll, URL: control.NonexistentURL(p.URL), Addr: r.Target(), Want: httpx.Codes(404),
@@ -108,7 +108,7 @@ func (v *replicaRun) present(ctx context.Context, r *probe.Result) {
 		f := &v.forged.all[i]
 		some, done := budget.Share(most, 0.5) // a verifier that hangs on one of them leaves time for others
 		a := p.send(some, aside, p.forgeryCaller, httpx.Request{
-			URL: p.URL, Addr: r.Target(), Header: bearing(f.token()), Want: p.Forgeries.denials(),
+			URL: p.URL, Addr: r.Target(), Header: bearing(f.token()), Want: p.forgeryDenials().Statuses(),
 		})
 		done()
 		v.presented = append(v.presented, presented{f, a})

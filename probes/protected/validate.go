@@ -10,21 +10,20 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 )
 
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
 	_, common := p.Settings.Client(p.URL)
-	wrong := []error{common, p.validateRoute(), probe.InSetting("replicas", p.Replicas.Validate()), probe.InSetting("forgeries", p.Forgeries.validate())}
+	wrong := []error{common, p.validateRoute(), probe.InSetting("replicas", p.Replicas.Validate()), p.validateDenials("", nil, p.Denied)}
 	if _, there := p.Callers[callerValid]; !there {
 		wrong = append(wrong, probe.Settingf("callers.valid", "is missing: that others are rejected proves nothing unless a valid caller is accepted"))
 	}
 	p.order, p.valid = nil, nil
 	for _, name := range p.names() {
 		c := &caller{name: name, Caller: p.Callers[name]}
-		if c.Status.IsZero() && name != callerValid {
-			c.Status = httpx.Codes(401)
-		}
+		c.denied = denials(c.Denied, c.Status, p.Denied, 401)
 		settings := p.Settings.Merge(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers})
 		client, err := settings.ClientFor(map[string]string{"": p.URL})
 		if common == nil { // else it is reported once, for all
@@ -42,7 +41,8 @@ func (p *Probe) Validate() error {
 	}
 	if p.Forgeries != nil {
 		asker, err := p.ForOtherHost().ClientFor(map[string]string{"forgeries.keys": p.Forgeries.keysURL()})
-		wrong = append(wrong, err, p.validateForging())
+		wrong = append(wrong, err, probe.InSetting("forgeries", p.Forgeries.validate()), p.validateForging(),
+			p.validateDenials("forgeries", p.Forgeries.Status, p.Forgeries.Denied))
 		p.keysClient = asker
 	}
 	return errors.Join(wrong...)
@@ -71,6 +71,44 @@ func (p *Probe) validateRoute() error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// denials returns the ways in which somebody is rejected: their own, or those of all, or else some statuses.
+func denials(own expect.Denials, status httpx.Statuses, all expect.Denials, otherwise ...int) expect.Denials {
+	switch {
+	case !own.IsZero():
+		return own
+	case !status.IsZero():
+		return expect.Denials{{Status: status}}
+	case !all.IsZero():
+		return all
+	}
+	return expect.DeniedBy(otherwise...)
+}
+
+// validateDenials checks what one setting says of who is rejected, by statuses or by denials: it must be impossible to
+// take the answer of the valid caller for it.
+func (p *Probe) validateDenials(in string, status httpx.Statuses, denied expect.Denials) error {
+	at := "denied"
+	var wrong []error
+	switch {
+	case !status.IsZero() && !denied.IsZero():
+		return probe.InSetting(in, probe.Settingf("status", "denied says it already; only one of the two can be set"))
+	case !status.IsZero():
+		at, denied = "status", expect.Denials{{Status: status}}
+		if denied.Validate() != nil {
+			wrong = append(wrong, probe.Settingf(at, "expected a refusal, such as 401; 429 and 4xx would not say why, and a success is one only by denied"))
+		}
+	default:
+		wrong = append(wrong, probe.InSetting(at, denied.Validate()))
+	}
+	if denied.ByBody() && strings.EqualFold(p.Method, "HEAD") {
+		wrong = append(wrong, probe.Settingf(at, "the answer to HEAD has no body"))
+	}
+	if v := p.Callers[callerValid]; len(v.Status) == 1 && denied.ByStatus(v.Status[0]) {
+		wrong = append(wrong, probe.Settingf(at, "%s is also the answer to the valid caller", v.Status))
+	}
+	return probe.InSetting(in, errors.Join(wrong...))
 }
 
 // validateForging refuses forgeries that would be rejected for another reason than being forged.
@@ -125,6 +163,9 @@ func (c *caller) validate(p *Probe) error {
 	}
 	codes := c.Status.Codes()
 	if c.name == callerValid {
+		if !c.Denied.IsZero() {
+			wrong = append(wrong, probe.Settingf("denied", "the valid caller is not rejected"))
+		}
 		switch {
 		case len(c.Status) != 1 || len(codes) != 1:
 			wrong = append(wrong, probe.Settingf("status", "expected exactly one, such as 501"))
@@ -133,11 +174,9 @@ func (c *caller) validate(p *Probe) error {
 		}
 		return errors.Join(wrong...)
 	}
-	if len(codes) != len(c.Status) || !c.Status.Denial() || c.Status.Contains(429) {
-		wrong = append(wrong, probe.Settingf("status", "expected a refusal of this caller, such as 401; 429 and 4xx would not say why"))
+	status := c.Status
+	if c.Denied.IsZero() && p.Denied.IsZero() {
+		status = c.denied.Statuses() // the default may be wrong as well
 	}
-	if v := p.Callers[callerValid]; len(v.Status) == 1 && c.Status.Contains(v.Status[0]) {
-		wrong = append(wrong, probe.Settingf("status", "%s is also the answer to the valid caller", v.Status))
-	}
-	return errors.Join(wrong...)
+	return errors.Join(errors.Join(wrong...), p.validateDenials("", status, c.Denied))
 }

@@ -154,6 +154,11 @@ func (d Denial) isEmpty(a *httpx.Answer) bool {
 // ByBody reports whether any of the denials is one by its body.
 func (d Denials) ByBody() bool { return slices.ContainsFunc(d, Denial.ByBody) }
 
+// ByStatus reports whether a status alone is a refusal.
+func (d Denials) ByStatus(code int) bool {
+	return slices.ContainsFunc(d, func(one Denial) bool { return !one.ByBody() && one.Status.Contains(code) })
+}
+
 // Statuses lists the statuses of all denials.
 func (d Denials) Statuses() httpx.Statuses {
 	var all httpx.Statuses
