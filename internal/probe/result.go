@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -265,6 +266,15 @@ func (r Result) Decisive() Check {
 		}
 	}
 	return Check{Name: RunCheck, Reason: NothingChecked, Detail: "nothing was checked"}
+}
+
+// NotPassed lists the checks that did not pass: those that failed first, since they are why somebody reads the list.
+func (r Result) NotPassed() []Check {
+	list := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return c.Verdict == Pass })
+	slices.SortStableFunc(list, func(a, b Check) int {
+		return cmp.Compare(BoolValue(b.Verdict == Fail), BoolValue(a.Verdict == Fail))
+	})
+	return list
 }
 
 // Latency is the target's part of the run: the slowest of its exchanges, or the whole run where there was none.

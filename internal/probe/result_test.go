@@ -59,6 +59,23 @@ func TestVerdictIsTheWorst(t *testing.T) {
 	}
 }
 
+// What failed is listed before what is inconclusive, each in the order of the run.
+func TestResult_notPassed(t *testing.T) {
+	r := Result{Checks: []Check{
+		{Name: "a"}, {Name: "b", Verdict: Pass}, {Name: "c", Verdict: Fail}, {Name: "d"}, {Name: "e", Verdict: Fail},
+	}}
+	var got string
+	for _, c := range r.NotPassed() {
+		got += c.Name
+	}
+	if got != "cead" {
+		t.Errorf("got %s, expected cead", got)
+	}
+	if r.Checks[0].Name != "a" {
+		t.Error("the checks of the result are in another order now")
+	}
+}
+
 func TestVerdictWords(t *testing.T) {
 	for v, want := range map[Verdict]string{Inconclusive: "inconclusive", Pass: "pass", Fail: "fail", 7: "Verdict(7)"} {
 		if b, err := v.MarshalText(); string(b) != want || err != nil {

@@ -111,11 +111,6 @@ func (e entry) traces() string {
 	return text.List(distinct(of, func(x probe.Exchange) string { return x.TraceID }), maxTraces)
 }
 
-// notPassed lists the checks that did not pass.
-func (e entry) notPassed() []probe.Check {
-	return slices.DeleteFunc(slices.Clone(e.result.Checks), func(c probe.Check) bool { return c.Verdict == probe.Pass })
-}
-
 // explanation says why the probe did not pass and where to look next, as lines. It is empty for a pass.
 func (e entry) explanation() []string {
 	lines := e.failureLines()
@@ -139,7 +134,7 @@ func (e entry) failureLines() []string {
 		return []string{e.decisive.Detail}
 	}
 	var lines []string
-	causes, consequences := probe.RootCauses(e.notPassed())
+	causes, consequences := probe.RootCauses(e.result.NotPassed())
 	groups := probe.GroupChecks(causes)
 	left := 0
 	for _, g := range groups[min(len(groups), maxGroups):] {
@@ -227,7 +222,7 @@ func (e entry) exchanges(at []int) []probe.Exchange {
 
 // notPassedExchanges lists the exchanges cited by checks that did not pass.
 func (e entry) notPassedExchanges() []int {
-	return e.evidence(e.notPassed())
+	return e.evidence(e.result.NotPassed())
 }
 
 // nonEmpty drops empty texts.

@@ -26,6 +26,8 @@ func TestFailureLines_consequences(t *testing.T) {
 			[]string{"live 10.0.0.1:80 [refused]: no", "also inconclusive as a consequence: nobody, garbage"}},
 		{"the check that failed follows elsewhere too", []probe.Check{failed(one, "no"), lacking("live", two), lacking("garbage", one)},
 			[]string{"live 10.0.0.1:80 [refused]: no", "also inconclusive as a consequence: live (10.0.0.2:80), garbage"}},
+		{"it was noted before the failure", []probe.Check{lacking("nobody", one), failed(one, "no")},
+			[]string{"live 10.0.0.1:80 [refused]: no", "nobody 10.0.0.1:80 [control_failed, inconclusive]: proves nothing"}},
 		{"nothing failed", []probe.Check{lacking("nobody", ""), lacking("garbage", "")},
 			[]string{"nobody [control_failed]: proves nothing", "garbage [control_failed]: proves nothing"}},
 		{"for a reason of its own", []probe.Check{failed(one, "no"), lacking("nobody", ""), lacking("garbage", ""), {Name: "expired", Reason: probe.Credential, Detail: "expired"}},

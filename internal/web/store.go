@@ -24,7 +24,7 @@ type ProbeStatus struct {
 	LastRun    time.Time     // the start of the last run; zero before the first
 	Latency    time.Duration // of the target, in the last run
 	Overdue    bool          // the last run is too long ago to say anything about the present
-	Failing    []probe.Check // the checks of the last run that did not pass
+	Failing    []probe.Check // the checks of the last run that did not pass, those that failed first
 	TraceID    string        // sent in the exchange that the check cites
 	Version    string        // of the target's software, if it reported one
 	History    History       // the last runs
@@ -103,12 +103,6 @@ func (b *StatusStore) Observe(r probe.Result) {
 	if i := r.Evidence(why); i >= 0 {
 		x = r.Exchanges[i]
 	}
-	var failing []probe.Check
-	for _, c := range r.Checks {
-		if c.Verdict != probe.Pass {
-			failing = append(failing, c)
-		}
-	}
 	story := newRunDetail(&r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +114,7 @@ func (b *StatusStore) Observe(r probe.Result) {
 		h.Since = r.Started
 	}
 	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
-	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), failing
+	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), r.NotPassed()
 	h.TraceID, h.Version = x.TraceID, x.Version
 	h.History.add(pack(r.Started, verdict, b.reasons.intern(why.Reason), h.Latency))
 	if h.last = story; verdict == probe.Fail {

@@ -57,7 +57,7 @@ var (
 	}
 	replicasHealthy = &probe.Measure{
 		Name: "probe_replicas_healthy",
-		Help: "Replicas whose liveness path returned 200 in the last run.",
+		Help: "Live replicas in the last run.",
 	}
 	replicasDistinct = &probe.Measure{
 		Name: "probe_replicas_distinct",
@@ -194,10 +194,15 @@ func (h *Probe) askDependency(ctx context.Context, r *probe.Result) dependency {
 
 // A replica is what one replica answered.
 type replica struct {
-	live, ready answer
-	instance    string
-	traceID     string // the trace id of the request that decided the state
+	live, ready    answer
+	instance       string
+	catchAll       probe.Outcome // of the request for a nonexistent path; zero if none was made
+	liveTraceID    string
+	decidedTraceID string // of the request that decided the state
 }
+
+// proven reports whether the answers prove anything: a nonexistent path was answered differently.
+func (s *replica) proven() bool { return s.catchAll.Reason == probe.OK }
 
 // askReplica requests both paths of one replica and, if it is live, a nonexistent path.
 func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) replica {
@@ -205,62 +210,78 @@ func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) 
 	defer done()
 	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + h.Live, Addr: target, Want: httpx.Codes(200)})
 	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + h.Ready, Addr: target, Want: httpx.Codes(200)})
-	seen := replica{live: h.classify(live), ready: h.classify(ready), traceID: ready.TraceID}
+	seen := replica{live: h.classify(live), ready: h.classify(ready), liveTraceID: live.TraceID, decidedTraceID: ready.TraceID}
 	if seen.live.response != respOK {
-		seen.traceID = live.TraceID
+		seen.decidedTraceID = live.TraceID
 	}
 	if h.Instance != nil {
 		seen.instance = h.Instance.Read(live)
 	}
-	if seen.live.response == respOK && !h.reportCatchAll(ctx, r, target) {
-		r.Inconclusive("live", probe.ControlFailed, "%s answers 200, and so does every other path", h.Live)
-		return seen
+	if seen.live.response == respOK {
+		seen.catchAll = h.askCatchAll(ctx, r, target)
 	}
-	h.reportLive(r, live, seen.live)
 	return seen
 }
 
-// reportLive notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
-func (h *Probe) reportLive(r *probe.Result, a *httpx.Answer, seen answer) {
-	switch seen.response {
-	case respOK:
-		r.Pass("live", "%s answers 200", h.Live)
-	case respUnknown:
-		r.Report("live", seen.Reason, "%s", seen.Detail)
-	case respCached:
-		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, seen.Detail)
-	default:
-		r.Fail("live", seen.Reason, "expected 200 from %s, %s", h.Live, seen.Detail)
-	}
-}
-
-// reportCatchAll requests a nonexistent path of a live replica. It returns false if that answers 200 too: then /health
-// proves nothing.
-func (h *Probe) reportCatchAll(ctx context.Context, r *probe.Result, target string) bool {
+// askCatchAll requests a nonexistent path of a live replica. If that is answered like /health, then /health proves
+// nothing.
+func (h *Probe) askCatchAll(ctx context.Context, r *probe.Result, target string) probe.Outcome {
 	a := h.client.Do(ctx, r, httpx.Request{Check: "catch_all", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
 	switch {
 	case a.Reason != probe.OK:
-		r.Inconclusive("catch_all", probe.ControlFailed, "the request for a nonexistent path failed: %s", a.Detail)
+		return probe.Outcomef(probe.ControlFailed, "the request for a nonexistent path failed: %s", a.Detail)
 	case a.Status == 429 || a.Status >= 500:
-		r.Inconclusive("catch_all", probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
+		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
 	case a.Status == 200:
-		r.Inconclusive("catch_all", probe.ControlFailed, "a nonexistent path answers 200 too, so %s proves nothing", h.Live)
-		return false
-	default:
-		r.Pass("catch_all", "a nonexistent path is answered differently (%d)", a.Status)
+		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered like %s (200), so %s proves nothing", h.Live, h.Live)
 	}
-	return true
+	return probe.Outcomef(probe.OK, "a nonexistent path is answered differently (%d)", a.Status)
 }
 
-// report notes the state of a replica and what it means for the split and serving checks.
+// report notes what the answers of a replica mean for its checks.
 func (h *Probe) report(r *probe.Result, seen *replica, before, after dependency) {
+	h.reportLive(r, seen)
+	h.reportState(r, seen, before, after)
+	if seen.live.response == respOK {
+		r.Note("catch_all", seen.catchAll)
+	}
+}
+
+const unproven = ", which proves nothing without the catch-all check"
+
+// reportLive notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
+func (h *Probe) reportLive(r *probe.Result, seen *replica) {
+	switch live := seen.live; {
+	case live.response == respOK && !seen.proven():
+		r.Inconclusive("live", probe.ControlFailed, "%s answers 200%s", h.Live, unproven)
+	case live.response == respOK:
+		r.Pass("live", "%s answers 200", h.Live)
+	case live.response == respUnknown:
+		r.Report("live", live.Reason, "%s", live.Detail)
+	case live.response == respCached:
+		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, live.Detail)
+	default:
+		r.Fail("live", live.Reason, "expected 200 from %s, %s", h.Live, live.Detail)
+	}
+	r.LinkExchange("live", seen.liveTraceID)
+}
+
+// reportState notes the state of a replica and what it means for the split and serving checks.
+func (h *Probe) reportState(r *probe.Result, seen *replica, before, after dependency) {
 	now := evaluate(seen.live, seen.ready, before, after)
-	r.OneOf(healthState, now.Name, stateNames(), r.Target())
 	sentence := now.sentence(seen, h)
+	shown := now
+	if now.Serving == holds && !seen.proven() {
+		shown = stateUnknown
+	}
+	r.OneOf(healthState, shown.Name, stateNames(), r.Target())
 	settling := h.history.unreadySince(r.Target(), now, h.UnreadyGrace.D())
 	note := func(check string, e expectation) {
 		switch {
 		case e == notApplicable:
+			return
+		case e == holds && !seen.proven():
+			r.Inconclusive(check, probe.ControlFailed, "%s%s", sentence, unproven)
 		case e == holds:
 			r.Pass(check, "%s", sentence)
 		case now.Reason.Verdict == probe.Inconclusive || e == unknown:
@@ -270,7 +291,7 @@ func (h *Probe) report(r *probe.Result, seen *replica, before, after dependency)
 		default:
 			r.Fail(check, now.Reason, "%s", sentence)
 		}
-		r.LinkExchange(check, seen.traceID)
+		r.LinkExchange(check, seen.decidedTraceID)
 	}
 	if h.Dependency != "" {
 		note("split", now.Split)
@@ -282,11 +303,11 @@ func (h *Probe) report(r *probe.Result, seen *replica, before, after dependency)
 func (h *Probe) reportReplicas(r *probe.Result, seen []replica) {
 	healthy, doubt, instances := 0, 0, map[string]bool{}
 	for _, s := range seen {
-		switch s.live.response {
-		case respOK:
+		switch {
+		case s.live.response == respOK && s.proven():
 			healthy++
 			instances[s.instance] = true
-		case respUnknown, respCached:
+		case s.live.response == respOK, s.live.response == respUnknown, s.live.response == respCached:
 			doubt++
 		}
 	}

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -82,6 +83,7 @@ func TestStates_passOnlyWhenServing(t *testing.T) {
 // world is a service with a dependency, both of which a test can break.
 type world struct {
 	live, ready, dependency int
+	other                   int // the status of every other path; 404 if zero
 	html                    bool
 	instance                string
 }
@@ -100,13 +102,23 @@ func (w *world) start(t *testing.T) (address, dependency string) {
 		case "/ready":
 			out.WriteHeader(w.ready)
 		default:
-			out.WriteHeader(404)
+			out.WriteHeader(cmp.Or(w.other, 404))
 		}
 	}))
 	t.Cleanup(service.Close)
 	dep := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(w.dependency) }))
 	t.Cleanup(dep.Close)
 	return strings.TrimPrefix(service.URL, "http://"), dep.URL
+}
+
+// probe starts the service and returns a probe of it.
+func (w *world) probe(t *testing.T) *Probe {
+	t.Helper()
+	address, dependency := w.start(t)
+	h := New()
+	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
+	h.Dependency = dependency + "/health"
+	return h
 }
 
 func TestHealth_split(t *testing.T) {
@@ -116,18 +128,18 @@ func TestHealth_split(t *testing.T) {
 	}{
 		"healthy": {world{live: 200, ready: 200, dependency: 200}, []string{
 			"pass",
-			"catch_all@ADDR pass(ok): a nonexistent path is answered differently (404)",
 			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and ready",
 			"serving@ADDR pass(ok): live and ready",
+			"catch_all@ADDR pass(ok): a nonexistent path is answered differently (404)",
 			"replicas pass(ok): expected 1 replica, found 1, of which 1 live",
 		}},
 		"the dependency is down and the split is right": {world{live: 200, ready: 503, dependency: 500}, []string{
 			"fail",
-			"catch_all@ADDR pass(ok): a nonexistent path is answered differently (404)",
 			"live@ADDR pass(ok): /health answers 200",
 			"split@ADDR pass(ok): live and correctly not ready, because its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
 			"serving@ADDR fail(degraded_by_dependency): live and correctly not ready, because its dependency is down; restarting it will not help (/health: got 200; /ready: got 503)",
+			"catch_all@ADDR pass(ok): a nonexistent path is answered differently (404)",
 			"replicas pass(ok): expected 1 replica, found 1, of which 1 live",
 		}},
 		"liveness hangs on the dependency": {world{live: 503, ready: 503, dependency: 500}, []string{
@@ -310,5 +322,56 @@ func TestHistory_settlingInconclusive(t *testing.T) {
 		if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, fmt.Sprintf(want, address)) {
 			t.Errorf("run %d: got\n%swant %s", i+1, got, want)
 		}
+	}
+}
+
+// TestCatchAll_nothingPasses checks that no check passes, and that no replica counts as live, unless a nonexistent path
+// is answered differently. What fails still fails.
+func TestCatchAll_nothingPasses(t *testing.T) {
+	for name, c := range map[string]struct {
+		ready, other int
+		want         []string
+	}{
+		"every path answers 200": {200, 200, []string{
+			"inconclusive",
+			"live@ADDR inconclusive(control_failed): /health answers 200, which proves nothing without the catch-all check",
+			"split@ADDR inconclusive(control_failed): live and ready, which proves nothing without the catch-all check",
+			"serving@ADDR inconclusive(control_failed): live and ready, which proves nothing without the catch-all check",
+			"catch_all@ADDR inconclusive(control_failed): a nonexistent path is answered like /health (200), so /health proves nothing",
+			"replicas inconclusive(control_failed): expected 1 replica, found 1, of which 0 live; 1 inconclusive",
+		}},
+		"a nonexistent path is broken": {200, 502, []string{
+			"inconclusive",
+			"live@ADDR inconclusive(control_failed): *",
+			"split@ADDR inconclusive(control_failed): *",
+			"serving@ADDR inconclusive(control_failed): *",
+			"catch_all@ADDR inconclusive(control_failed): a nonexistent path is answered 502, which proves nothing",
+			"replicas inconclusive(control_failed): *",
+		}},
+		"every path but that of readiness answers 200": {503, 200, []string{
+			"fail",
+			"live@ADDR inconclusive(control_failed): *",
+			"split@ADDR inconclusive(control_failed): live and not ready*",
+			"serving@ADDR fail(not_ready): *",
+			"catch_all@ADDR inconclusive(control_failed): *",
+			"replicas inconclusive(control_failed): *",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{live: 200, ready: c.ready, other: c.other, dependency: 200}
+			h := w.probe(t)
+			r := probetest.Run(t, Kind(), h)
+			var want []string
+			for _, line := range c.want {
+				want = append(want, strings.ReplaceAll(line, "@ADDR", "@"+h.Replicas.Static[0]))
+			}
+			probetest.WantLines(t, r, want...)
+			for _, s := range r.Samples {
+				serving := s.Name == "probe_health_state" && strings.HasPrefix(s.Values[1], "serving")
+				if (serving || s.Name == "probe_replicas_healthy") && s.Value != 0 {
+					t.Errorf("%s %v is %g, expected 0", s.Name, s.Values, s.Value)
+				}
+			}
+		})
 	}
 }
