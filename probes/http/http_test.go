@@ -38,7 +38,7 @@ func TestHTTP_checks(t *testing.T) {
 		want  []string
 	}{
 		"a page that is up": {
-			&Probe{URL: url + "/up", CatchAllCheck: true, Expect: expect.Expect{Status: httpx.Codes(200), Body: &expect.Match{Contains: "green"}}},
+			&Probe{URL: url + "/up", CatchAllCheck: true, Expect: expect.Expect{Status: httpx.Codes(200), Content: expect.Content{Body: &expect.Match{Contains: "green"}}}},
 			[]string{"pass", "status pass(ok): got 200", "body pass(ok): the body is as expected", "catch_all pass(ok): a nonexistent path is answered differently (404)"},
 		},
 		"a server error": {
@@ -66,31 +66,31 @@ func TestHTTP_checks(t *testing.T) {
 			[]string{"pass", "status pass(ok): got 200"},
 		},
 		"another body, which is not shown": {
-			&Probe{URL: url + "/up", Expect: expect.Expect{Body: &expect.Match{Contains: "blue"}}},
+			&Probe{URL: url + "/up", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Contains: "blue"}}}},
 			[]string{"fail", "status pass(ok): got 200", `body fail(body): body: expected a text with "blue", got another text of 18 bytes`},
 		},
 		"a header": {
-			&Probe{URL: url + "/up", Expect: expect.Expect{Headers: map[string]expect.Match{"Content-Type": {Equals: str("application/json")}}}},
+			&Probe{URL: url + "/up", Expect: expect.Expect{Content: expect.Content{Headers: map[string]expect.Match{"Content-Type": {Equals: str("application/json")}}}}},
 			[]string{"fail", "status pass(ok): got 200", `headers fail(header): header Content-Type: expected "application/json", got another value`},
 		},
 		"a JSON value": {
-			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}},
+			&Probe{URL: url + "/json", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}}},
 			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.status: expected "up", got another text of 4 characters`},
 		},
 		"a JSON number": {
-			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.depth": {Max: atLeast(5)}}}},
+			&Probe{URL: url + "/json", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.depth": {Max: atLeast(5)}}}}},
 			[]string{"fail", "status pass(ok): got 200", `json fail(body): $.depth: expected at most 5, got 7`},
 		},
 		"a JSON value that is missing is never equal and never absent-minded": {
-			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.nothing": {Equals: str("up")}}}},
+			&Probe{URL: url + "/json", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.nothing": {Equals: str("up")}}}}},
 			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.nothing: expected "up", got nothing`},
 		},
 		"an empty list matches nothing": {
-			&Probe{URL: url + "/json", Expect: expect.Expect{JSON: map[string]expect.Match{"$.items[0].id": {Equals: str("a")}}}},
+			&Probe{URL: url + "/json", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.items[0].id": {Equals: str("a")}}}}},
 			[]string{"fail", "status pass(ok): got 200", `json fail(schema): $.items[0].id: expected "a", got nothing`},
 		},
 		"HTML where JSON was expected": {
-			&Probe{URL: url + "/up", Expect: expect.Expect{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}},
+			&Probe{URL: url + "/up", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.status": {Equals: str("up")}}}}},
 			[]string{"fail", "status pass(ok): got 200", `json fail(schema): the answer is not JSON: *`},
 		},
 		"a gauge that is no number": {
@@ -190,17 +190,17 @@ func TestValidate_vacuous(t *testing.T) {
 		"an address without a port":          {&Probe{URL: "https://a.example/", Address: "127.0.0.1"}, "address: expected IP:port"},
 		"no url":                             {&Probe{}, "url: is missing"},
 		"a denial alone":                     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}}, "expect: status 401 is negative"},
-		"an absent text alone":               {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error"}}}, "expect: body is negative"},
-		"an absent value alone":              {&Probe{URL: "https://a.example/", Expect: expect.Expect{JSON: map[string]expect.Match{"$.error": {Absent: true}}}}, "expect: json $.error is negative"},
-		"an absent header alone":             {&Probe{URL: "https://a.example/", Expect: expect.Expect{Headers: map[string]expect.Match{"X-Debug": {Absent: true}}}}, "expect: header X-Debug is negative"},
+		"an absent text alone":               {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "error"}}}}, "expect: body is negative"},
+		"an absent value alone":              {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.error": {Absent: true}}}}}, "expect: json $.error is negative"},
+		"an absent header alone":             {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Headers: map[string]expect.Match{"X-Debug": {Absent: true}}}}}, "expect: header X-Debug is negative"},
 		"a control that is denied":           {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{Expect: expect.Expect{Status: httpx.Codes(403)}}}, "control.expect: status 403 is negative and controls nothing"},
-		"a pattern that matches all":         {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "error", Match: pattern("")}}}, "expect.body.match: // matches the empty text too"},
+		"a pattern that matches all":         {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "error", Match: pattern("")}}}}, "expect.body.match: // matches the empty text too"},
 		"a control that is the same request": {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{}}, "control: is the same request"},
-		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{NotContains: "x"}}, Control: &Control{}}, "control: must expect something of the same part of the answer, body"},
-		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{Equals: str("")}}}, "expect: body is negative"},
+		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "x"}}}, Control: &Control{}}, "control: must expect something of the same part of the answer, body"},
+		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Equals: str("")}}}}, "expect: body is negative"},
 		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: expected one word"},
 		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: probe.Duration(time.Hour)}}, "expect.certificate: the URL is not https"},
-		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Body: &expect.Match{}}}, "expect.body: expected at least one condition"},
+		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{}}}}, "expect.body: expected at least one condition"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.probe.Validate()

@@ -166,7 +166,7 @@ func (p *Probe) validateIdentity() error {
 	} else {
 		wrong = append(wrong, probe.InSetting("identity", (&Template{URL: p.Identity.URL}).validate(p, checkIdentity)))
 	}
-	marker := expect.Expect{JSON: p.Identity.TestOrg}
+	marker := expect.Content{JSON: p.Identity.TestOrg}
 	wrong = append(wrong, probe.InSetting("identity.test_org", expect.ValidateJSON(p.Identity.TestOrg)))
 	if negative := marker.Negative(); negative != "" {
 		wrong = append(wrong, probe.Settingf("identity.test_org", "%s is negative: any org would count as a test org", negative))

@@ -69,7 +69,7 @@ func (r *run) identifyTenant(t *tenant) (org, subject string, o probe.Outcome) {
 	case !settings.Subject.IsZero() && subject == "":
 		return "", "", probe.Outcomef(probe.ControlFailed, "the response for %s has no subject at %s", t.name, settings.Subject)
 	}
-	if marker := (&expect.Expect{JSON: settings.TestOrg}); len(marker.JSON) > 0 {
+	if marker := (&expect.Content{JSON: settings.TestOrg}); len(marker.JSON) > 0 {
 		if why, _ := marker.CheckJSON(answer); why != probe.OK {
 			return "", "", probe.Outcomef(probe.Credential, "%s is not marked as a test org: nothing is requested or written there", t.name)
 		}

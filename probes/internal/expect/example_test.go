@@ -14,8 +14,10 @@ import (
 func ExampleExpect_Judge() {
 	ready := "ready"
 	want := expect.Expect{
-		Headers: map[string]expect.Match{"X-Version": {Contains: "1."}},
-		Body:    &expect.Match{Equals: &ready},
+		Content: expect.Content{
+			Headers: map[string]expect.Match{"X-Version": {Contains: "1."}},
+			Body:    &expect.Match{Equals: &ready},
+		},
 		Latency: probe.Duration(time.Second),
 	}
 	response := &httpx.Answer{Exchange: probe.Exchange{Status: 200}, Header: http.Header{"X-Version": {"1.4.2"}}, Body: []byte("starting")}
@@ -30,8 +32,8 @@ func ExampleExpect_Judge() {
 
 // An expectation that a target which is down would meet too is negative. A kind accepts it only with a control.
 func ExampleExpect_Negative() {
-	open := expect.Expect{Body: &expect.Match{Contains: "welcome"}}
-	denied := expect.Expect{Body: &expect.Match{NotContains: "secret"}}
+	open := expect.Expect{Content: expect.Content{Body: &expect.Match{Contains: "welcome"}}}
+	denied := expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "secret"}}}
 	fmt.Printf("%q %q\n", open.Negative(), denied.Negative())
 	// Output:
 	// "" "body"

@@ -1,0 +1,166 @@
+package expect
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// Content is what an answer must hold beside its status. Only what is written is tested.
+type Content struct {
+	Headers map[string]Match `yaml:"headers" mask:"true" doc:"by name, what headers must be"`
+	Body    *Match           `yaml:"body" mask:"true" doc:"what the body must be"`
+	JSON    map[string]Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON body must be"`
+}
+
+// IsZero reports whether any content will do.
+func (c *Content) IsZero() bool { return len(c.Headers) == 0 && c.Body == nil && len(c.JSON) == 0 }
+
+// Validate reports what is wrong with the expectations.
+func (c *Content) Validate() error {
+	var wrong []error
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		wrong = append(wrong, probe.InSetting("headers."+name, c.Headers[name].Validate()))
+	}
+	if c.Body != nil {
+		wrong = append(wrong, probe.InSetting("body", c.Body.Validate()))
+	}
+	return errors.Join(append(wrong, probe.InSetting("json", ValidateJSON(c.JSON)))...)
+}
+
+// ValidateJSON reports what is wrong with expectations by JSON path.
+func ValidateJSON(expected map[string]Match) error {
+	var wrong []error
+	for _, path := range slices.Sorted(maps.Keys(expected)) {
+		if _, err := jsonpath.Parse(path); err != nil {
+			wrong = append(wrong, probe.Settingf(path, "%s", err))
+		}
+		wrong = append(wrong, probe.InSetting(path, expected[path].Validate()))
+	}
+	return errors.Join(wrong...)
+}
+
+// Negative names the first expectation that an answer without the expected content would also meet; empty if there is
+// none.
+func (c *Content) Negative() string {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		if c.Headers[name].Negative() {
+			return "header " + name
+		}
+	}
+	if c.Body != nil && c.Body.Negative() {
+		return "body"
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.JSON)) {
+		if c.JSON[path].Negative() {
+			return "json " + path
+		}
+	}
+	return ""
+}
+
+// Checks names the checks of the content, in the order of Judge.
+func (c *Content) Checks() []string {
+	var names []string
+	if len(c.Headers) > 0 {
+		names = append(names, "headers")
+	}
+	if c.Body != nil {
+		names = append(names, "body")
+	}
+	if len(c.JSON) > 0 {
+		names = append(names, "json")
+	}
+	return names
+}
+
+// Judge returns the outcome of every check of the content.
+func (c *Content) Judge(answer *httpx.Answer) []Check {
+	judges := map[string]func(*httpx.Answer) (probe.Reason, string){
+		"headers": c.checkHeaders, "body": c.checkBody, "json": c.CheckJSON,
+	}
+	var found []Check
+	for _, name := range c.Checks() {
+		why, detail := judges[name](answer)
+		found = append(found, Check{name, probe.Outcome{Reason: why, Detail: detail}})
+	}
+	return found
+}
+
+// Mismatch returns the first of these outcomes that does not pass, or one that does.
+func (c *Content) Mismatch(answer *httpx.Answer) probe.Outcome {
+	for _, check := range c.Judge(answer) {
+		if !check.Passed() {
+			return check.Outcome
+		}
+	}
+	return probe.Outcomef(probe.OK, "the content is as expected")
+}
+
+func (c *Content) checkHeaders(answer *httpx.Answer) (probe.Reason, string) {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		values, want := answer.Header.Values(name), c.Headers[name]
+		if len(values) == 0 && !want.MatchText("", false) {
+			return probe.Header, fmt.Sprintf("header %s: expected %s, got none", name, want)
+		}
+		// If a header occurs twice, clients may use either: each must be right.
+		if slices.ContainsFunc(values, func(v string) bool { return !want.MatchText(v, true) }) {
+			return probe.Header, fmt.Sprintf("header %s: expected %s, got another value", name, want)
+		}
+	}
+	return probe.OK, text.Count(len(c.Headers), "header") + " as expected"
+}
+
+func (c *Content) checkBody(answer *httpx.Answer) (probe.Reason, string) {
+	if !c.Body.MatchText(string(answer.Body), true) {
+		return probe.Body, fmt.Sprintf("body: expected %s, got another text of %s", c.Body, text.Count(len(answer.Body), "byte"))
+	}
+	return probe.OK, "the body is as expected"
+}
+
+// CheckJSON compares the values of the JSON body with those expected; the text is the detail of a failure.
+func (c *Content) CheckJSON(answer *httpx.Answer) (probe.Reason, string) {
+	doc, err := answer.JSON()
+	if err != nil {
+		return probe.Schema, "the answer is not JSON: " + err.Error()
+	}
+	for _, expr := range slices.Sorted(maps.Keys(c.JSON)) {
+		path, err := jsonpath.Parse(expr)
+		if err != nil {
+			return probe.Schema, err.Error()
+		}
+		want := c.JSON[expr]
+		found := path.Find(doc)
+		if len(found) == 0 && !want.MatchText("", false) {
+			return probe.Schema, fmt.Sprintf("%s: expected %s, got nothing", expr, want)
+		}
+		for _, value := range found {
+			if !want.MatchValue(value) {
+				return probe.Body, fmt.Sprintf("%s: expected %s, got %s", expr, want, shown(value))
+			}
+		}
+	}
+	return probe.OK, text.Count(len(c.JSON), "JSON value") + " as expected"
+}
+
+// shown describes a value without repeating text that a target chose.
+func shown(v jsonpath.Value) string {
+	switch v.Kind() {
+	case "bool", "null":
+		return v.Text()
+	case "number":
+		if len(v.Text()) > 9 {
+			return "another number" // a long one may be what somebody wants to hide
+		}
+		return v.Text()
+	case "string":
+		return "another text of " + text.Count(len([]rune(v.Text())), "character")
+	}
+	return "an " + v.Kind()
+}
