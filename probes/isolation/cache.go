@@ -23,13 +23,13 @@ func (r *run) testCache(rr *resourceRun) bool {
 		obj := rr.seeded[owner]
 		for _, t := range []*tenant{owner, intruder, intruder, owner, intruder} {
 			v := vars{org: t.id, id: obj.id, canary: obj.text, page: "1"}
-			req := request{assertion: a, tenant: t, template: rr.template(op), vars: v, want: r.p.Denied}
+			req := request{assertion: a, tenant: t, template: rr.template(op), vars: v, want: rr.template(op).Denied.Statuses()}
 			answer := r.send(r.ctx, req)
 			switch {
 			case t == owner:
 				r.expectOwn(req, answer, obj)
 			case op == "read":
-				r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess)
+				r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess)
 			case sameURL:
 				r.expectOwn(req, answer, rr.seeded[t])
 			}

@@ -136,6 +136,9 @@ func (r *run) count(rr *resourceRun, t *tenant) int {
 		r.inconclusive(a, answer, o.Reason, "%s cannot be shown its count: %s", t.name, o.Detail)
 		return -1
 	}
+	if n > 0 {
+		r.succeededAsOwner(rr, "count", t)
+	}
 	return n
 }
 

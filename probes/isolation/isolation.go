@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -25,6 +24,7 @@ import (
 // sees its own canary before and after, unchanged.
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
+	Refusals       `yaml:",inline"`
 
 	Base                    string                             `yaml:"base" required:"true" doc:"scheme, host and path that the URLs of the requests are below"`
 	Address                 string                             `yaml:"address" doc:"dial this IP:port, one replica, instead of what the host of base resolves to"`
@@ -32,9 +32,6 @@ type Probe struct {
 	UnauthorizedCredentials map[string]*UnauthorizedCredential `yaml:"unauthorized_credentials" renamed:"strangers" doc:"by name, credentials that must be accepted nowhere, such as an expired token"`
 	Identity                Identity                           `yaml:"identity" renamed:"whoami" required:"true" doc:"the request that identifies the owner of a credential"`
 	Resources               map[string]*Resource               `yaml:"resources" required:"true" doc:"by name, the kinds of objects that orgs have"`
-	Denied                  httpx.Statuses                     `yaml:"denied" doc:"statuses that deny another org's object"`
-	Rejected                httpx.Statuses                     `yaml:"rejected" doc:"statuses that reject a missing or wrong org"`
-	Unauthenticated         httpx.Statuses                     `yaml:"unauthenticated" doc:"statuses that reject an unauthenticated request"`
 	Mismatch                string                             `yaml:"mismatch" doc:"deny: a missing or wrong org must be rejected; ignore: the response may be for the credential's own org"`
 	Overrides               Overrides                          `yaml:"overrides" doc:"undocumented ways to name an org that the API might accept"`
 	Interleave              Interleaving                       `yaml:"interleave" doc:"reads of the orgs in turn on shared connections"`
@@ -82,7 +79,8 @@ var (
 // New returns a probe with its default settings.
 func New() *Probe {
 	p := &Probe{
-		Denied: httpx.Codes(403, 404), Rejected: httpx.Codes(400, 401, 403, 404), Unauthenticated: httpx.Codes(401), Mismatch: "deny",
+		Refusals:    Refusals{Denied: expect.DeniedBy(403, 404), Rejected: expect.DeniedBy(400, 401, 403, 404), Unauthenticated: expect.DeniedBy(401)},
+		Mismatch:    "deny",
 		Overrides:   Overrides{Headers: []string{"X-Org-Id", "X-Tenant-Id"}, Query: []string{"org_id"}, Body: []string{"org_id"}},
 		Interleave:  Interleaving{Requests: 150, CancelPercent: 20},
 		Concurrency: 4, VisibilityDelay: probe.Duration(5 * time.Second), MaxRequests: 1000,
@@ -100,7 +98,7 @@ func (p *Probe) Validate() error {
 		return probe.Settingf("base", "expected a scheme, a host and perhaps a path, such as https://api.example/v1")
 	}
 	p.baseURL = base
-	wrong := []error{p.validateNumbers(), p.validateStatuses(), p.buildClients()}
+	wrong := []error{p.validateNumbers(), p.Refusals.validate(), p.buildClients()}
 	if p.Connection != "reuse" {
 		wrong = append(wrong, probe.Settingf("connection", "expected reuse: what the orgs share is what is tested"))
 	}
@@ -135,25 +133,6 @@ func (p *Probe) validateNumbers() error {
 		wrong = append(wrong, probe.Settingf("visibility_delay", "expected 0s to 1m"))
 	}
 	return errors.Join(wrong...)
-}
-
-func (p *Probe) validateStatuses() error {
-	var wrong []error
-	for path, s := range map[string]httpx.Statuses{"denied": p.Denied, "rejected": p.Rejected, "unauthenticated": p.Unauthenticated} {
-		wrong = append(wrong, validateDenial(path, s))
-	}
-	if p.Denied.Contains(http.StatusUnauthorized) {
-		wrong = append(wrong, probe.Settingf("denied", "401 means that the credential is not accepted, which proves nothing"))
-	}
-	return errors.Join(wrong...)
-}
-
-// validateDenial checks the statuses of a setting that must all refuse access.
-func validateDenial(path string, s httpx.Statuses) error {
-	if !s.Denial() || s.Contains(http.StatusTooManyRequests) {
-		return probe.Settingf(path, "expected statuses from 400 to 499 that refuse access; 429 limits the rate")
-	}
-	return nil
 }
 
 func (p *Probe) validateIdentity() error {
@@ -219,13 +198,10 @@ func (p *Probe) Checks() []string {
 
 // ExpectedStatuses lists the denials that the probe provokes on purpose, by surface.
 func (p *Probe) ExpectedStatuses() map[string][]int {
-	expected := union(union(p.Denied, p.Rejected), p.Unauthenticated)
-	for _, caller := range p.unauthorized {
-		expected = union(expected, caller.statuses)
-	}
+	expected := p.provokedStatuses()
 	codes := map[string][]int{}
 	for _, surface := range newPlan(p).surfaces() {
-		codes[surface] = expected.Codes()
+		codes[surface] = expected
 	}
 	return codes
 }

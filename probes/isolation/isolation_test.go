@@ -519,7 +519,7 @@ func TestIdentity_differentOrgs(t *testing.T) {
 		`number: $.count|max_pages: 3`:                                                                 "count: needs create",
 		`next:   $.next|max_pages: 3`:                                                                  "next: goes with {cursor}",
 		`visibility_delay: 300ms|denied: 401`:                                                          "proves nothing",
-		`visibility_delay: 300ms|denied: [200, 404]`:                                                   "that refuse access",
+		`visibility_delay: 300ms|denied: [200, 404]`:                                                   "a success is one only with empty or json",
 		`visibility_delay: 300ms|connection: fresh`:                                                    "connection: expected reuse",
 		`visibility_delay: 300ms|bearer: {env: TEST_ISO_RED}`:                                          "belongs to the orgs",
 		`visibility_delay: 300ms|max_requests: 3`:                                                      "max_requests: expected",

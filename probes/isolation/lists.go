@@ -58,19 +58,23 @@ func (r *run) expectListed(a *assertion, obj seededObject, op string) {
 
 // listAsOwner looks for a canary on all pages of what an operation shows its owner.
 func (r *run) listAsOwner(a *assertion, obj seededObject, op string) observation {
-	found, id := false, canary.NewWord(obj.id)
+	found, denies, id := false, false, canary.NewWord(obj.id)
 	echoes := op == "search" && r.echoesQuery(a, obj.resourceRun, obj.owner)
 	o, last := r.eachPage(r.ctx, a, obj.resourceRun, obj.owner, op, obj.text, func(answer *httpx.Answer) {
 		hay := canary.NewHaystack(answer.Body)
 		// A list may contain ids alone. If a search echoes its query, only the id is evidence.
-		found = found || hay.Find(obj.needles[0]) != "" && !echoes || distinctive(obj.id) && hay.Find(id) != ""
+		here := hay.Find(obj.needles[0]) != "" && !echoes || distinctive(obj.id) && hay.Find(id) != ""
+		found, denies = found || here, denies || here && obj.resourceRun.template(op).deniesOwner(answer)
 	})
 	switch {
 	case !o.Passed():
 		return observation{visibilityUnknown, o, last}
 	case !found:
 		return observation{absent, probe.Outcomef(probe.ControlFailed, "it is not in the response to %s", obj.resourceRun.template(op).describe()), last}
+	case denies:
+		return observation{visibilityUnknown, contradicted(request{template: obj.resourceRun.template(op)}, last), last}
 	}
+	r.succeededAsOwner(obj.resourceRun, op, obj.owner)
 	return observation{visible, o, last}
 }
 
@@ -149,6 +153,9 @@ func (r *run) echoesQuery(a *assertion, rr *resourceRun, t *tenant) bool {
 
 // expectFound is expectSuccess for a search, which may have 404 mean that it found nothing.
 func expectFound(req request, answer *httpx.Answer) probe.Outcome {
+	if httpx.Success.Contains(answer.Status) && usable(answer).Passed() && req.template.Denied.Match(answer) {
+		return probe.Outcome{Reason: probe.OK}
+	}
 	return expectSuccess(req, answer, union(req.template.Status, httpx.Codes(404)))
 }
 
@@ -180,7 +187,7 @@ func (r *run) testTamperedLists(rr *resourceRun, op string) {
 		for _, m := range r.p.tamperingsFor(rr.template(op), op, owner.id, intruder.id) {
 			all = append(all, func() {
 				v := vars{org: intruder.id, canary: rr.seeded[intruder].text, page: "1"}
-				req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, mutation: m, want: r.p.Rejected}
+				req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, mutation: m, want: rr.template(op).wrongOrg().Statuses()}
 				r.expectRejected(req, r.send(r.ctx, req))
 			})
 		}

@@ -101,13 +101,13 @@ func (r *run) tamperedReads(rr *resourceRun, owner, intruder *tenant) []func() {
 	var all []func()
 	for _, m := range r.p.tamperingsFor(rr.Read, "read", owner.id, intruder.id) {
 		all = append(all, func() {
-			req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: rr.seeded[owner].id}, mutation: m, want: r.p.Rejected}
-			r.expectDenied(req, r.send(r.ctx, req), union(r.p.Rejected, r.p.Denied), ruleNotDenied, mismatchNotRejected)
+			req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: rr.seeded[owner].id}, mutation: m, want: rr.Read.wrongOrg().Statuses()}
+			r.expectDenied(req, r.send(r.ctx, req), req.template.wrongOrg(), ruleNotDenied, mismatchNotRejected)
 		})
 	}
 	for _, m := range r.p.tamperings(rr.Read, owner.id, intruder.id) {
 		all = append(all, func() {
-			req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: rr.seeded[intruder].id}, mutation: m, want: r.p.Rejected}
+			req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: rr.seeded[intruder].id}, mutation: m, want: rr.Read.wrongOrg().Statuses()}
 			r.expectRejected(req, r.send(r.ctx, req))
 		})
 	}
@@ -124,7 +124,7 @@ func (r *run) expectRejected(req request, answer *httpx.Answer) {
 		}
 		return
 	}
-	r.expectDenied(req, answer, union(r.p.Rejected, r.p.Denied), ruleNotDenied, mismatchNotRejected)
+	r.expectDenied(req, answer, req.template.wrongOrg(), ruleNotDenied, mismatchNotRejected)
 }
 
 func union(a, b httpx.Statuses) httpx.Statuses {
@@ -152,12 +152,14 @@ func (r *run) testUnauthorized(rr *resourceRun) bool {
 		for _, t := range r.p.tenants {
 			for i := range r.p.unauthorized {
 				caller := &r.p.unauthorized[i]
-				req := request{assertion: a, unauthorized: caller, template: rr.template(op), vars: vars{org: t.id, id: rr.seeded[t].id, page: "1"}, want: caller.statuses}
+				tmpl := rr.template(op)
+				refused := caller.refusedBy(tmpl)
+				req := request{assertion: a, unauthorized: caller, template: tmpl, vars: vars{org: t.id, id: rr.seeded[t].id, page: "1"}, want: refused.Statuses()}
 				answer := r.send(r.ctx, req)
 				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
 					continue // rejects the caller, whichever statuses are configured
 				}
-				r.expectDenied(req, answer, caller.statuses, ruleAuthBypass, probe.AuthBypass)
+				r.expectDenied(req, answer, refused, ruleAuthBypass, probe.AuthBypass)
 			}
 		}
 		r.complete(a, summary)

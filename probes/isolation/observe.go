@@ -61,6 +61,10 @@ func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
 	if canary.NewHaystack(answer.Body).Find(obj.needles[0]) == "" {
 		return observation{absent, probe.Outcomef(probe.ControlFailed, "got %d without it from %s", answer.Status, req.describe()), answer}
 	}
+	if read.deniesOwner(answer) {
+		return observation{visibilityUnknown, contradicted(req, answer), answer}
+	}
+	r.succeededAsOwner(obj.resourceRun, op, obj.owner)
 	return observation{visible, probe.Outcome{Reason: probe.OK}, answer}
 }
 
@@ -74,7 +78,7 @@ func (r *run) fetchAs(a *assertion, obj seededObject, t *tenant) (visibility, *h
 	switch {
 	case !usable(answer).Passed():
 		return visibilityUnknown, answer
-	case !httpx.Success.Contains(answer.Status):
+	case !httpx.Success.Contains(answer.Status), req.template.Denied.Match(answer):
 		return notFound, answer
 	case canary.NewHaystack(answer.Body).Find(obj.needles[0]) != "":
 		return visible, answer

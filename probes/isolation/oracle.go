@@ -42,9 +42,9 @@ type denialSamples struct {
 func (r *run) sampleRound(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion, d *denialSamples) bool {
 	denied := true
 	read := func(a *assertion, id string) *httpx.Answer {
-		req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: id}, want: r.p.Denied}
+		req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: id}, want: rr.Read.Denied.Statuses()}
 		answer := r.send(r.ctx, req)
-		denied = r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess) && denied
+		denied = r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess) && denied
 		d.ids = append(d.ids, id)
 		return answer
 	}

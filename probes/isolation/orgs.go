@@ -10,6 +10,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 )
 
 // A tenant is a test org with the client that acts as it.
@@ -20,10 +21,11 @@ type tenant struct {
 
 // An unauthorizedCaller must be accepted nowhere.
 type unauthorizedCaller struct {
-	name     string // for messages
-	client   *httpx.Client
-	madeUp   bool           // sends a new made-up credential with each request
-	statuses httpx.Statuses // that reject it
+	name    string // for messages
+	client  *httpx.Client
+	madeUp  bool           // sends a new made-up credential with each request
+	named   bool           // by the settings, which may expect refusals of its own
+	refused expect.Denials // of its own; none: as every unauthenticated request
 }
 
 // buildClients makes a client for each org and each unauthorized caller, all over the same connections.
@@ -61,6 +63,17 @@ func (p *Probe) buildClients() error {
 		p.tenants = append(p.tenants, t)
 	}
 	return errors.Join(append(wrong, p.buildUnauthorized(shared))...)
+}
+
+// refusedBy returns the responses to a request that refuse the caller.
+func (c *unauthorizedCaller) refusedBy(tmpl *Template) expect.Denials {
+	switch {
+	case !c.refused.IsZero():
+		return c.refused
+	case c.named:
+		return either(tmpl.Unauthenticated, expect.DeniedBy(http.StatusUnauthorized, http.StatusForbidden))
+	}
+	return tmpl.Unauthenticated
 }
 
 // clientFor returns a client that sends a credential over the shared connections.
@@ -104,8 +117,8 @@ func (c Credential) equal(other Credential) bool {
 func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 	var wrong []error
 	p.unauthorized = []unauthorizedCaller{
-		{name: "a caller without a credential", client: p.anonymous, statuses: p.Unauthenticated},
-		{name: "a caller with a made-up credential", client: p.anonymous, statuses: p.Unauthenticated, madeUp: true},
+		{name: "a caller without a credential", client: p.anonymous},
+		{name: "a caller with a made-up credential", client: p.anonymous, madeUp: true},
 	}
 	if len(p.UnauthorizedCredentials) > maxOrgs {
 		wrong = append(wrong, probe.Settingf("unauthorized_credentials", "expected at most %d, got %d", maxOrgs, len(p.UnauthorizedCredentials)))
@@ -123,13 +136,8 @@ func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 				wrong = append(wrong, probe.Settingf(path, "has the credential of %s, which must be accepted", t.name))
 			}
 		}
-		statuses := c.Status
-		if statuses.IsZero() {
-			statuses = union(p.Unauthenticated, httpx.Codes(http.StatusUnauthorized, http.StatusForbidden))
-		} else {
-			wrong = append(wrong, validateDenial(path+".status", statuses))
-		}
-		p.unauthorized = append(p.unauthorized, unauthorizedCaller{name: "the unauthorized credential " + name, client: client, statuses: statuses})
+		wrong = append(wrong, probe.InSetting(path+".status", c.Status.Validate()))
+		p.unauthorized = append(p.unauthorized, unauthorizedCaller{name: "the unauthorized credential " + name, client: client, named: true, refused: c.Status})
 	}
 	return errors.Join(wrong...)
 }

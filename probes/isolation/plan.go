@@ -84,10 +84,11 @@ type assertion struct {
 	check, surface, op string
 	resource           *resourceRun
 	violations         []violation
-	sent               int    // requests
-	complete           bool   // all that the assertion needs was sent
-	rootCause          bool   // the violation explains those of other assertions
-	summary            string // for a pass
+	sent               int      // requests
+	deniedByBody       []string // operations that denied with the status of a success
+	complete           bool     // all that the assertion needs was sent
+	rootCause          bool     // the violation explains those of other assertions
+	summary            string   // for a pass
 }
 
 // A resourceRun is a resource during a run. Only the run's goroutine writes to it, between parallel steps.
@@ -98,6 +99,13 @@ type resourceRun struct {
 	seeded     map[*tenant]seededObject // the canary of each org
 	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
 	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
+	succeeded  map[ownOperation]bool    // what worked for an owner
+}
+
+// An ownOperation is an operation of an owner on its own object.
+type ownOperation struct {
+	op    string
+	owner *tenant
 }
 
 // A seededObject is an object with a canary.
@@ -134,7 +142,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}

@@ -11,6 +11,7 @@ import (
 	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 )
 
 // scanForLeaks searches a response for texts that its caller must not be shown.
@@ -92,6 +93,9 @@ func usable(answer *httpx.Answer) probe.Outcome {
 func expectSuccess(req request, answer *httpx.Answer, want httpx.Statuses) probe.Outcome {
 	c := answer.Classify(httpx.ClassifyOptions{Want: want, Credential: true})
 	if c.Class == httpx.ClassExpected {
+		if req.template.saysNo(answer) {
+			return probe.Outcomef(probe.ControlFailed, "%s: got %d with a body that denies", req.describe(), answer.Status)
+		}
 		return probe.Outcome{Reason: probe.OK, Detail: c.Detail}
 	}
 	if answer.Status == http.StatusForbidden && c.Class == httpx.ClassUnauthorized {
@@ -116,9 +120,15 @@ func unproven(c httpx.Classification) probe.Outcome {
 
 // expectDenied records a violation unless a response is a denial, by the given rule and reason if it is a success. It
 // reports whether it is a denial.
-func (r *run) expectDenied(req request, answer *httpx.Answer, want httpx.Statuses, rule violationRule, why probe.Reason) bool {
-	received := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated
-	if received && httpx.Success.Contains(answer.Status) {
+func (r *run) expectDenied(req request, answer *httpx.Answer, want expect.Denials, rule violationRule, why probe.Reason) bool {
+	received := answer.Reason == probe.OK || answer.Reason == probe.TooLarge || answer.Reason == probe.Truncated && !want.ByBody()
+	succeeded, denied := httpx.Success.Contains(answer.Status), want.Match(answer)
+	switch {
+	case !succeeded || !received:
+	case !denied && want.ByBody() && reportsError(answer):
+		r.inconclusive(req.assertion, answer, probe.ControlFailed, "expected %s, got %d with an error that is not a denial by the settings: %s by %s", want, answer.Status, req.describe(), req.caller())
+		return false
+	case !denied || req.tenant == nil && r.showsCanary(req, answer):
 		r.violated(req.assertion, answer, rule, why, "expected %s, got %d: %s by %s", want, answer.Status, req.describe(), req.caller())
 		return false
 	}
@@ -128,7 +138,10 @@ func (r *run) expectDenied(req request, answer *httpx.Answer, want httpx.Statuse
 	}
 	tooLarge := req.mutation.oversized && slices.Contains(tooLargeStatuses, answer.Status)
 	switch {
-	case want.Contains(answer.Status) || tooLarge:
+	case denied && succeeded:
+		r.deniedByBody(req)
+		return true
+	case denied || tooLarge:
 		return true
 	case answer.Status == http.StatusUnauthorized:
 		r.inconclusive(req.assertion, answer, probe.Credential, "expected %s, got 401: the credential of %s is not accepted, which is not a denial: %s", want, req.caller(), req.describe())
@@ -136,6 +149,68 @@ func (r *run) expectDenied(req request, answer *httpx.Answer, want httpx.Statuse
 		r.inconclusive(req.assertion, answer, probe.ControlFailed, "expected %s, got %d, which is not a denial by the settings: %s by %s", want, answer.Status, req.describe(), req.caller())
 	}
 	return false
+}
+
+// showsCanary reports whether a response shows an unauthorized caller any canary or id that the request does not contain.
+func (r *run) showsCanary(req request, answer *httpx.Answer) bool {
+	httpReq, err := r.p.build(req.template, req.vars, req.mutation)
+	if err != nil {
+		return true
+	}
+	r.mu.Lock()
+	protected := r.protected // appended to, never changed
+	r.mu.Unlock()
+	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
+	return slices.ContainsFunc(protected, func(text protectedText) bool {
+		return !requestContains(httpReq, text.text) && (body.Find(text.needle) != "" || head.Find(text.needle) != "")
+	})
+}
+
+// deniedByBody notes that an assertion depends on a denial that has the status of a success. It holds only if the
+// operation shows every owner its own data in the same run: an operation that is always empty denies nothing.
+func (r *run) deniedByBody(req request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if op := req.op(); !slices.Contains(req.assertion.deniedByBody, op) {
+		req.assertion.deniedByBody = append(req.assertion.deniedByBody, op)
+	}
+}
+
+// succeededAsOwner notes that an operation worked for an owner.
+func (r *run) succeededAsOwner(rr *resourceRun, op string, t *tenant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rr.succeeded[ownOperation{op, t}] = true
+}
+
+// withoutControl returns an operation that denied by its body, and did not work for every owner; empty if there is none.
+func (r *run) withoutControl(a *assertion) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, op := range a.deniedByBody {
+		if slices.ContainsFunc(r.p.tenants, func(t *tenant) bool { return !a.resource.succeeded[ownOperation{op, t}] }) {
+			return op
+		}
+	}
+	return ""
+}
+
+// saysNo reports whether the body of a success names a denial or an error. One that is merely empty may be a success.
+func (tmpl *Template) saysNo(answer *httpx.Answer) bool {
+	all := tmpl.Refusals.all()
+	named := slices.DeleteFunc(slices.Clone(all), func(d expect.Denial) bool { return !d.Empty.IsZero() || !d.ByBody() })
+	return named.Match(answer) || all.ByBody() && reportsError(answer)
+}
+
+// contradicted is the outcome of a response to an owner that denies by the settings.
+func contradicted(req request, answer *httpx.Answer) probe.Outcome {
+	return probe.Outcomef(probe.ControlFailed, "got %d with a body that is a denial by the settings, from %s", answer.Status, req.describe())
+}
+
+// deniesOwner reports whether the body of a success denies by the settings. Where that is the response to an owner, the
+// same response to others proves nothing.
+func (tmpl *Template) deniesOwner(answer *httpx.Answer) bool {
+	return httpx.Success.Contains(answer.Status) && tmpl.Refusals.all().Match(answer)
 }
 
 // tooLargeStatuses reject a request because of its size.

@@ -117,6 +117,7 @@ func (r *run) seed(rr *resourceRun) bool {
 		if !r.ownerSees(control, obj, r.p.VisibilityDelay.D()) {
 			return false
 		}
+		r.succeededAsOwner(rr, "create", t)
 		if rr.Count != nil {
 			r.testCount(rr, t, before)
 		}

@@ -34,7 +34,7 @@ type Org struct {
 // suspended org.
 type UnauthorizedCredential struct {
 	Credential `yaml:",inline"`
-	Status     httpx.Statuses `yaml:"status" doc:"statuses that reject it; default: those of unauthenticated, 401 and 403"`
+	Status     expect.Denials `yaml:"status" doc:"responses that refuse it, as in unauthenticated; default: those of unauthenticated, 401 and 403"`
 }
 
 // Identity is the request that identifies the owner of a credential.
@@ -53,6 +53,8 @@ type Template struct {
 	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
 	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
 	Status  httpx.Statuses    `yaml:"status" default:"2xx" doc:"statuses of success"`
+
+	Refusals `yaml:",inline"`
 }
 
 // A Resource is a kind of object that orgs have, with its operations.
@@ -71,6 +73,8 @@ type Resource struct {
 	Number   jsonpath.Path              `yaml:"number" doc:"JSON path of the number in the response to count"`
 	MaxPages int                        `yaml:"max_pages" renamed:"pages" default:"10" doc:"maximum number of pages to read"`
 	Canaries map[string]PermanentCanary `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
+
+	Refusals `yaml:",inline"`
 }
 
 // A PermanentCanary is an object of a test org that somebody created once and that stays.
@@ -138,13 +142,15 @@ var requiredVariables = map[string][]string{
 
 // validate reports what is wrong with a resource, and fills in the defaults.
 func (r *Resource) validate(p *Probe) error {
-	var wrong []error
+	wrong := []error{r.Refusals.validate()}
+	r.Refusals.inherit(p.Refusals)
 	for _, op := range operations {
 		tmpl := r.template(op)
 		if tmpl == nil {
 			continue
 		}
 		wrong = append(wrong, probe.InSetting(op, tmpl.validate(p, op)))
+		tmpl.Refusals.inherit(r.Refusals)
 		for _, variable := range requiredVariables[op] {
 			if !tmpl.contains(variable) {
 				wrong = append(wrong, probe.Settingf(op, "does not contain %s", variable))
@@ -224,7 +230,7 @@ func (r *Resource) validatePaging() error {
 
 // validate reports what is wrong with a request, and fills in its method and the statuses of success.
 func (tmpl *Template) validate(p *Probe, op string) error {
-	var wrong []error
+	wrong := []error{tmpl.Refusals.validate()}
 	tmpl.Method = cmp.Or(tmpl.Method, defaultMethods[op], http.MethodGet)
 	if strings.Trim(tmpl.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		wrong = append(wrong, probe.Settingf("method", "expected one word such as GET"))

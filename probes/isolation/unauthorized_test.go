@@ -98,8 +98,8 @@ func TestUnauthorizedCredentials_validate(t *testing.T) {
 		"expired: {bearer: {env: TEST_ISO_RED}}":                   "unauthorized_credentials.expired: has the credential of red, which must be accepted",
 		"expired: {status: 401}":                                   "unauthorized_credentials.expired: has no credential",
 		"expired: {headers: {X-Key: known}}":                       "unauthorized_credentials.expired: has no credential",
-		"expired: {bearer: {env: TEST_ISO_X}, status: 200}":        "unauthorized_credentials.expired.status: expected statuses from 400 to 499",
-		"expired: {bearer: {env: TEST_ISO_X}, status: [401, 429]}": "unauthorized_credentials.expired.status: expected statuses from 400 to 499",
+		"expired: {bearer: {env: TEST_ISO_X}, status: 200}":        "unauthorized_credentials.expired.status: expected a refusal, such as 401",
+		"expired: {bearer: {env: TEST_ISO_X}, status: [401, 429]}": "unauthorized_credentials.expired.status: expected a refusal, such as 401",
 		"expired: {bearer: {env: TEST_ISO_X}, id: org-c}":          "id",
 		six: "unauthorized_credentials: expected at most 5, got 6",
 	} {

@@ -28,6 +28,8 @@ func (r *run) judge(a *assertion) verdict {
 		v.violation.traceID = broken.traceID
 	case !a.complete || !control.complete:
 		v.violation = r.incomplete()
+	case r.withoutControl(a) != "":
+		v.violation = inconclusive(probe.ControlFailed, "the body is the denial, and %s did not work for every owner: nothing is proven", r.withoutControl(a))
 	}
 	return v
 }

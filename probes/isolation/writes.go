@@ -7,6 +7,7 @@ import (
 	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 )
 
 // testUpdates has every org change its own canary, which must work, and every other's, which must not.
@@ -21,6 +22,8 @@ func (r *run) testUpdates(rr *resourceRun) bool {
 		answer := r.send(r.ctx, req)
 		if o := expectSuccess(req, answer, rr.Update.Status); !o.Passed() {
 			r.inconclusive(a, answer, o.Reason, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, o.Detail)
+		} else {
+			r.succeededAsOwner(rr, "update", t)
 		}
 	}
 	r.crossTenantWrite(rr, "update", foreignWrite)
@@ -50,9 +53,9 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 		obj := rr.seeded[owner]
 		v := vars{org: intruder.id, id: obj.id, canary: canary.Mint(r.p.Replica, time.Now())}
 		a := rr.assertion(checkIsolated, op)
-		req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, want: r.p.Denied}
+		req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, want: rr.template(op).Denied.Statuses()}
 		answer := r.send(r.ctx, req)
-		r.expectDenied(req, answer, r.p.Denied, ruleNotDenied, misleadingSuccess)
+		r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess)
 		r.expectUnchanged(req, answer, obj, why)
 		a = rr.assertion(checkContext, op)
 		if a == nil {
@@ -61,7 +64,7 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 		for _, m := range r.p.tamperingsFor(req.template, op, owner.id, intruder.id) {
 			req.assertion, req.mutation = a, m
 			answer := r.send(r.ctx, req)
-			r.expectDenied(req, answer, union(r.p.Rejected, r.p.Denied), ruleNotDenied, mismatchNotRejected)
+			r.expectDenied(req, answer, req.template.wrongOrg(), ruleNotDenied, mismatchNotRejected)
 			r.expectUnchanged(req, answer, obj, why)
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
@@ -142,7 +145,8 @@ func (r *run) crossTenantCreate(rr *resourceRun, a *assertion, owner, intruder *
 	var ok bool
 	found.seededObject, ok = r.seedObject(rr, intruder, a, m, func(req request, answer *httpx.Answer) bool {
 		found.request, found.answer = req, answer
-		if !usable(answer).Passed() || !httpx.Success.Contains(answer.Status) {
+		denied := rr.Create.wrongOrg().Match(answer) && createdID(rr.ID, answer) == ""
+		if !usable(answer).Passed() || !httpx.Success.Contains(answer.Status) || denied {
 			r.expectCreateRejected(req, answer)
 			return false
 		}
@@ -177,8 +181,10 @@ func (r *run) locate(found crossTenantObject) {
 	case own == visibilityUnknown || other == visibilityUnknown:
 		r.inconclusive(a, answer, probe.ControlFailed, "where it was created is not known, got %d: %s by %s", answer.Status, found.describe(), intruder.name)
 	case own == visible && !found.mutation.undocumented() && r.p.Mismatch != "ignore":
-		r.violated(a, found.answer, ruleNotDenied, mismatchNotRejected, "expected %s, got %d: %s by %s", r.p.Rejected, found.answer.Status, found.describe(), intruder.name)
+		r.violated(a, found.answer, ruleNotDenied, mismatchNotRejected, "expected %s, got %d: %s by %s", found.template.Rejected, found.answer.Status, found.describe(), intruder.name)
 	case own == visible || r.ctx.Err() != nil: // if the run is over, the assertion does not complete
+	case found.template.wrongOrg().Match(found.answer):
+		r.deniedByBody(found.request)
 	default:
 		r.violated(a, found.answer, ruleNotDenied, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
 			found.answer.Status, intruder.name, owner.name, found.describe())
@@ -187,6 +193,6 @@ func (r *run) locate(found crossTenantObject) {
 
 // expectCreateRejected records a violation unless a response rejects a creation, by any of the usual statuses.
 func (r *run) expectCreateRejected(req request, answer *httpx.Answer) {
-	want := union(union(r.p.Rejected, r.p.Denied), httpx.Codes(405, 409, 422))
+	want := either(req.template.wrongOrg(), expect.DeniedBy(405, 409, 422))
 	r.expectDenied(req, answer, want, ruleNotDenied, mismatchNotRejected)
 }

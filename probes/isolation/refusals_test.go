@@ -1,0 +1,81 @@
+package isolation
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// emptyToStrangers answers an unauthenticated list with an empty page, as APIs do whose rules filter.
+func emptyToStrangers(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+	if q.org == "" && q.op == "list" {
+		reply(w, 200, `{"notes":[],"next":"","page":1}`)
+		return
+	}
+	next(w, q.Request)
+}
+
+// TestRefusals_emptyList: an empty list refuses an unauthenticated caller where the settings say so, and only if it is
+// empty, and not empty for its owners too.
+func TestRefusals_emptyList(t *testing.T) {
+	const list = `list:   "/notes?cursor={cursor}"`
+	says := func(how string) []string {
+		return []string{list, `list:   {url: "/notes?cursor={cursor}", unauthenticated: ` + how + `}`}
+	}
+	var last atomic.Value
+	for name, c := range map[string]struct {
+		settings  []string
+		intercept func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc)
+		want      string
+	}{
+		"said for the list": {says(`[401, {empty: $.notes}]`), emptyToStrangers, "pass"},
+		"not said":          {nil, emptyToStrangers, "authenticated@notes/list fail(auth_bypass)"},
+		"said for the resource": {[]string{"        create:", "        unauthenticated: [401, {empty: $.notes}]\n        create:"},
+			emptyToStrangers, "pass"},
+		"said for the probe": {[]string{"    identity:", "    unauthenticated: [401, {empty: $.notes}]\n    identity:"},
+			emptyToStrangers, "pass"},
+		"said with another path": {says(`[401, {empty: $.items}]`), emptyToStrangers, "authenticated@notes/list fail(auth_bypass)"},
+		"something is shown": {says(`[401, {empty: $.notes}]`), func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.org == "" && q.op == "list" {
+				reply(w, 200, `{"notes":[{"id":17}]}`)
+				return
+			}
+			next(w, q.Request)
+		}, "authenticated@notes/list fail(auth_bypass)"},
+		"a canary is shown beside the list": {says(`[401, {empty: $.notes}]`), func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.org == "" && q.op == "list" {
+				reply(w, 200, `{"notes":[],"last":`+marshal(last.Load())+`}`)
+				return
+			}
+			if q.op == "read" && q.owner == q.org && q.owner != "" {
+				last.Store(q.note.Text)
+			}
+			next(w, q.Request)
+		}, "authenticated@notes/list fail(auth_bypass)"},
+		"the list is empty for its owners too": {says(`[401, {empty: $.notes}]`), func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op == "list" {
+				reply(w, 200, `{"notes":[]}`)
+				return
+			}
+			next(w, q.Request)
+		}, "isolated@notes/list inconclusive(nothing_checked)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("token")
+			api.intercept = c.intercept
+			r := api.runProbe(t, c.settings...)
+			expectDecisive(t, r, c.want)
+			if name == "the list is empty for its owners too" {
+				for _, check := range r.Checks {
+					if check.Name == "authenticated" && strings.HasSuffix(check.Target, "list") && check.Verdict != probe.Inconclusive {
+						t.Errorf("a list that is always empty proves nothing: %s\n%s", check.Verdict, probetest.Lines(r))
+					}
+				}
+			}
+		})
+	}
+}
