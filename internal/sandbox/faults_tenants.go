@@ -71,7 +71,7 @@ func poolFaults() []Fault {
 		path = "API endpoint, Redis key namespace, ClickHouse query, or connection pool org context leak?"
 		gone = "Reproduction no longer possible"
 	)
-	cache := &urlCache{entries: map[string]cacheEntry{}}
+	cache, identities := &urlCache{entries: map[string]cacheEntry{}}, &urlCache{entries: map[string]cacheEntry{}}
 	return []Fault{
 		{"tenant-shared-buffer", "concurrent reads share a buffer: each gets the answer that was written last", path,
 			onRoute(readMemory, sharedBuffer())},
@@ -81,6 +81,8 @@ func poolFaults() []Fault {
 			onRoute(readMemory, leakCancelledBody())},
 		{"tenant-cached", "for 3 s, list and read are answered from a cache keyed by the URL alone; no header shows it", path,
 			onRoutes([]string{listMemories, readMemory}, cache.serve)},
+		{"tenant-identity-cached", "for 3 s, whoami is answered from a cache keyed by the URL alone, if the request names an org", path,
+			onRoute(identityRoute, onlyWithOrg(identities.serve))},
 	}
 }
 

@@ -39,6 +39,17 @@ func onlySearch(search bool, i interceptor) interceptor {
 	}
 }
 
+// onlyWithOrg limits an interceptor to requests with an org header.
+func onlyWithOrg(i interceptor) interceptor {
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(orgHeader) == "" {
+			at.next(w, r)
+			return
+		}
+		i(at, w, r)
+	}
+}
+
 // denyWith denies another org's memory in another way than with the 404 of a nonexistent one.
 func denyWith(deny func(w http.ResponseWriter, taken *capturedResponse, m memory)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {

@@ -36,6 +36,8 @@ func observeTenants(t *testing.T, s *Sandbox) []string {
 	sc.whoami("A", s.credentials.orgA)
 	sc.whoami("B", s.credentials.orgB)
 	sc.whoami("an anonymous caller", "")
+	sc.send("whoami of A, with its header", orgA, "GET", "/v1/whoami", "")
+	sc.send("whoami of B, with its header", orgB, "GET", "/v1/whoami", "")
 	sc.a = sc.create("A", orgA, `{"text":"canary-of-a"}`)
 	sc.b = sc.create("B", orgB, `{"text":"canary-of-b"}`)
 	sc.c = sc.create("B, into A", orgB, `{"text":"planted-by-b","org_id":"org-a"}`)

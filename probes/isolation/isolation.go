@@ -209,7 +209,7 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 // InitialSamples lists the counters, at 0, and the time of the last proof of each surface.
 func (p *Probe) InitialSamples() []probe.Sample {
 	all := []probe.Sample{{Measure: cleanUpFailures}}
-	for _, surface := range newPlan(p).surfaces() {
+	for _, surface := range append(newPlan(p).surfaces(), checkIdentity) {
 		all = append(all, probe.Sample{Measure: breaches, Values: []string{surface}},
 			probe.Sample{Measure: lastProven, Values: []string{surface}})
 	}
@@ -236,5 +236,8 @@ func (p *Probe) Ask(ctx context.Context, result *probe.Result) {
 	r.cleanOrphans()
 	for _, rr := range r.plan.resources {
 		r.testResource(rr)
+	}
+	if !r.ended() {
+		r.identifyAgain()
 	}
 }

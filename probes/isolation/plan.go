@@ -10,7 +10,7 @@ import (
 	"prober/internal/probe"
 )
 
-// checkIdentity shows that the credentials belong to different test orgs. It has no surface.
+// checkIdentity shows that the credentials belong to different test orgs. Its breaches are counted under the same name.
 const checkIdentity = "identity"
 
 // The checks of each surface, in the order in which they are shown.

@@ -72,6 +72,9 @@ func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error)
 			}
 		}
 	}
+	if m.uncached {
+		httpReq.Header.Set("Cache-Control", "no-cache")
+	}
 	if m.header != "" {
 		httpReq.Header.Add(m.header, m.org)
 	}

@@ -23,8 +23,10 @@ type run struct {
 	plan   *plan
 
 	// Only the run's goroutine uses these, between parallel requests.
-	identified      bool // the credentials belong to different test orgs
-	orphanCount     int  // orphans that were found and still exist
+	identity        *assertion                  // that the credentials belong to different test orgs
+	identified      bool                        // they do
+	owners          map[*tenant]credentialOwner // as the target said at first
+	orphanCount     int                         // orphans that were found and still exist
 	cleanUpFailures int
 
 	mu             sync.Mutex
@@ -41,7 +43,7 @@ type run struct {
 }
 
 func newRun(p *Probe, ctx context.Context, result *probe.Result) *run {
-	return &run{p: p, ctx: ctx, result: result, plan: newPlan(p), remaining: p.MaxRequests, denialDelays: map[string][]time.Duration{}}
+	return &run{p: p, ctx: ctx, result: result, plan: newPlan(p), identity: newIdentityAssertion(), remaining: p.MaxRequests, denialDelays: map[string][]time.Duration{}}
 }
 
 // A request is one request of a run, sent for an assertion by a tenant or by an unauthorized caller.

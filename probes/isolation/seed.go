@@ -2,7 +2,6 @@ package isolation
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -12,87 +11,10 @@ import (
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
 	"prober/internal/secret"
-	"prober/internal/text"
-	"prober/probes/internal/expect"
 )
 
 // minCanaryLength is how long the text of a permanent canary must be, in bytes, not to occur by chance.
 const minCanaryLength = 16
-
-// identify asks the target who the owner of each credential is. It notes the check identity, and reports whether the
-// credentials belong to different orgs, all of them test orgs if anything is to be written.
-func (r *run) identify() bool {
-	orgs, subjects := map[string]*tenant{}, map[string]*tenant{}
-	for _, t := range r.p.tenants {
-		org, subject, o := r.identifyTenant(t)
-		switch {
-		case !o.Passed():
-		case orgs[org] != nil:
-			o = probe.Outcomef(probe.Credential, "the credentials of %s and %s belong to the same org, which is not isolated from itself", orgs[org].name, t.name)
-		case r.p.configuredAs(t, org) != nil:
-			o = probe.Outcomef(probe.Credential, "the credential of %s belongs to the org that is configured as %s", t.name, r.p.configuredAs(t, org).name)
-		case subject != "" && subjects[subject] != nil:
-			o = probe.Outcomef(probe.Credential, "the credentials of %s and %s belong to the same user", subjects[subject].name, t.name)
-		}
-		if !o.Passed() {
-			r.result.Note(checkIdentity, o)
-			return false
-		}
-		orgs[org], subjects[subject] = t, t
-	}
-	r.identified = true
-	r.result.Pass(checkIdentity, "%s of %s", text.Count(len(r.p.tenants), "credential"), text.Count(len(orgs), "different org"))
-	return true
-}
-
-// identifyTenant asks the target for the org and the subject of a credential.
-func (r *run) identifyTenant(t *tenant) (org, subject string, o probe.Outcome) {
-	settings := r.p.Identity
-	r.mu.Lock()
-	r.requests++
-	r.mu.Unlock()
-	answer := t.client.Do(r.ctx, r.result, r.p.identityRequest(t))
-	if o := usable(answer); !o.Passed() {
-		return "", "", probe.Outcomef(o.Reason, "the owner of the credential of %s is not known: %s", t.name, o.Detail)
-	}
-	if answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden {
-		return "", "", probe.Outcomef(probe.Credential, "the credential of %s is not accepted: got %d", t.name, answer.Status)
-	}
-	if !httpx.Success.Contains(answer.Status) {
-		return "", "", probe.Outcomef(probe.ControlFailed, "the owner of the credential of %s is not known: expected %s, got %d", t.name, httpx.Success, answer.Status)
-	}
-	doc, err := answer.JSON()
-	org, subject = singleText(settings.Org, doc), singleText(settings.Subject, doc)
-	switch {
-	case err != nil || org == "":
-		return "", "", probe.Outcomef(probe.ControlFailed, "the response for %s has no org at %s", t.name, settings.Org)
-	case !settings.Subject.IsZero() && subject == "":
-		return "", "", probe.Outcomef(probe.ControlFailed, "the response for %s has no subject at %s", t.name, settings.Subject)
-	}
-	if marker := (&expect.Content{JSON: settings.TestOrg}); len(marker.JSON) > 0 {
-		if why, _ := marker.CheckJSON(answer); why != probe.OK {
-			return "", "", probe.Outcomef(probe.Credential, "%s is not marked as a test org: nothing is requested or written there", t.name)
-		}
-	}
-	return org, subject, probe.Outcome{Reason: probe.OK}
-}
-
-// identityRequest builds the request that identifies a tenant. Validate built it before, so it can't fail.
-func (p *Probe) identityRequest(t *tenant) httpx.Request {
-	httpReq, _ := p.build(&Template{URL: p.Identity.URL, Method: http.MethodGet}, vars{org: t.id}, mutation{})
-	httpReq.Check = checkIdentity
-	return httpReq
-}
-
-// configuredAs returns the other tenant that is configured with an id that a tenant's credential was found to have.
-func (p *Probe) configuredAs(t *tenant, id string) *tenant {
-	for _, other := range p.tenants {
-		if other != t && other.id == id && t.id != id {
-			return other
-		}
-	}
-	return nil
-}
 
 // singleText returns the text at a path; empty unless there is exactly one.
 func singleText(path jsonpath.Path, doc jsonpath.Document) string {

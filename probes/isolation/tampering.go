@@ -18,6 +18,7 @@ type mutation struct {
 	header    string   // an additional header of this name names org
 	query     string   // an additional parameter of this name names org
 	member    string   // an additional member of this name in the JSON that is sent names org
+	uncached  bool     // no cache may answer
 	oversized bool     // the statuses for a request that is too large are denials too
 }
 

@@ -52,7 +52,8 @@ func (r *run) incomplete() violation {
 // report notes every assertion, those that decide the verdict of the run first, and the measures.
 func (r *run) report() {
 	r.exportMeasures()
-	if !r.identified { // the check identity says why
+	r.reportIdentity()
+	if !r.identified {
 		return
 	}
 	all := map[string][]verdict{} // by surface
