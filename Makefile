@@ -41,19 +41,27 @@ demo: build ## build, then probe the embedded sample system and say where to loo
 .PHONY: check
 check: lint ## lint and run the short tests: a minute, no root, no servers
 	@echo "== short tests"
-	@go test -short ./...
+	@go test -short -parallel 8 ./...
 
+# The binary's tests wait more than they compute, so they run beside the others.
 .PHONY: test
 test: deps lint ## install what the tests need, lint, then run every test with the race detector
 	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; status=0; \
-	echo "== every package, with the race detector"; \
-	PROBER_TEST_SKIPS=$$skips go test $(TESTFLAGS) $$(go list ./... | grep -v /cmd/) || status=1; \
-	echo "== the binary, with the race detector (some minutes without a line)"; \
-	PROBER_TEST_SKIPS=$$skips go test $(TESTFLAGS) ./cmd/... || status=1; \
+	PROBER_TEST_SKIPS=$$skips $(MAKE) --no-print-directory --keep-going -j2 test-packages test-binary || status=1; \
 	if [ -s "$$skips" ]; then \
 		echo "PROBER_TEST_SHORT: $$(wc -l <"$$skips") tests were SKIPPED for want of a program:"; sort "$$skips"; \
 	fi; \
 	exit $$status
+
+.PHONY: test-packages
+test-packages:
+	@echo "== every package but the binary, with the race detector"
+	@go test $(TESTFLAGS) $$(go list ./... | grep -v /cmd/)
+
+.PHONY: test-binary
+test-binary:
+	@echo "== the binary, with the race detector (some minutes without a line)"
+	@go test $(TESTFLAGS) ./cmd/...
 
 .PHONY: deps
 deps: ## install the servers that the tests run against (Debian packages)

@@ -114,6 +114,7 @@ func seriesOf(expr string) (names []string) {
 // TestRules_seriesExist requires every series that a rule of a shipped configuration reads to be exported by the running
 // demo, and the series of particular kinds to be declared by a kind.
 func TestRules_seriesExist(t *testing.T) {
+	testenv.Slow(t, "it waits until every probe of the demo has run")
 	t.Parallel()
 	p := start(t, nil, "demo", "--fault", "up-500")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)

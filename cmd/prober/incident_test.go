@@ -51,6 +51,7 @@ func TestIncidents_surviveRestart(t *testing.T) {
 
 // TestIncidents_damagedFile starts with a storage file that is not the prober's.
 func TestIncidents_damagedFile(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up"))

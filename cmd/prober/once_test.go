@@ -87,6 +87,7 @@ func TestOnce_interrupted(t *testing.T) {
 
 // TestOnce_withoutNetwork: while the reference cannot be reached either, a timeout is inconclusive.
 func TestOnce_withoutNetwork(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	x.hang.Store(true)
 	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))

@@ -7,6 +7,7 @@ import (
 
 // TestRunNow runs a probe with an interval of an hour from its page, and tests the flag that forbids it.
 func TestRunNow(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	config := strings.Replace(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1h\ntimeout: 5s", 1)
 	file := writeFile(t, t.TempDir(), "prober.yaml", config)

@@ -58,6 +58,7 @@ func httpConfig(url string, names ...string) string {
 }
 
 func TestServing(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	file := writeFile(t, t.TempDir(), "prober.yaml", strings.ReplaceAll(httpConfig(x.URL, "up"), "/up\"", "/up?x=1\""))
 	p := start(t, nil, "--config.file="+file)
@@ -108,6 +109,7 @@ func TestServing_portInUse(t *testing.T) {
 }
 
 func TestServing_ignoresProxyVariables(t *testing.T) {
+	t.Parallel()
 	x, proxy := startTarget(t), startTarget(t)
 	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up"))
 	p := start(t, []string{"HTTP_PROXY=" + proxy.URL, "https_proxy=" + proxy.URL, "NO_PROXY="}, "--config.file="+file)
@@ -120,6 +122,7 @@ func TestServing_ignoresProxyVariables(t *testing.T) {
 // TestServing_unsolicitedResponseIsNotLogged keeps a connection on which the server sends more than its answer. net/http
 // would log that.
 func TestServing_unsolicitedResponseIsNotLogged(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -173,6 +176,7 @@ func TestStop_hangingRunIsNotAFailure(t *testing.T) {
 }
 
 func TestStop_secondSignal(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up")))
 	// A request that never ends keeps the server from closing.
@@ -201,6 +205,7 @@ func TestStop_secondSignal(t *testing.T) {
 }
 
 func TestServing_afterSIGSTOP(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	x.hang.Store(true)
 	p := start(t, nil, "--config.file="+writeFile(t, t.TempDir(), "prober.yaml", httpConfig(x.URL, "up")))
@@ -293,6 +298,7 @@ func TestReload_changedProbeStartsFresh(t *testing.T) {
 }
 
 func TestReload_byContent(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one"))
@@ -306,6 +312,7 @@ func TestReload_byContent(t *testing.T) {
 }
 
 func TestReload_manySignals(t *testing.T) {
+	t.Parallel()
 	x := startTarget(t)
 	dir := t.TempDir()
 	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "one"))

@@ -7,10 +7,12 @@ import (
 
 	"prober/internal/dial"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // TestNothingLeft counts file descriptors after exchanges that ended in every way.
 func TestNothingLeft(t *testing.T) {
+	testenv.Slow(t, "it waits for the deadlines of some hundred exchanges")
 	p := newPKI(t)
 	good := serve(t, says(okAnswer))
 	silent := serve(t, hold)

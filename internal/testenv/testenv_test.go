@@ -149,6 +149,7 @@ func TestEventually(t *testing.T) {
 }
 
 func TestStart_endsWithTest(t *testing.T) {
+	Slow(t, "it waits until an unwilling process is killed")
 	for name, script := range map[string]string{
 		"willing":   "echo here; exec sleep 600",
 		"unwilling": "trap '' TERM; echo here; while :; do sleep 0.1; done",
