@@ -116,8 +116,12 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	for {
 		started := time.Now() // all held from the end of the first green round until the start of this one
 		stop := o.showProgress(len(jobs))
+		before := rep.Results
 		rep.Results = o.runner.run(ctx, jobs)
 		stop()
+		if ctx.Err() != nil {
+			keepFailures(rep.Results, before)
+		}
 		for _, r := range rep.Results {
 			o.notes.Observe(r)
 		}
@@ -157,6 +161,16 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 		}
 		rep.Reason = "interrupted"
 		return
+	}
+}
+
+// keepFailures puts the failures of the round before in the place of results that only say that the round was interrupted.
+func keepFailures(results, before []probe.Result) {
+	for i, r := range results {
+		at := slices.IndexFunc(before, func(b probe.Result) bool { return b.ID == r.ID && b.Verdict() == probe.Fail })
+		if at >= 0 && r.Verdict() != probe.Fail && slices.ContainsFunc(r.Checks, func(c probe.Check) bool { return c.Reason == probe.Cancelled }) {
+			results[i] = before[at]
+		}
 	}
 }
 

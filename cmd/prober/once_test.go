@@ -85,6 +85,31 @@ func TestOnce_interrupted(t *testing.T) {
 	}
 }
 
+// Interrupted while it asks again, it still says what failed before.
+func TestOnce_interruptedWhileItWaits(t *testing.T) {
+	x := startTarget(t)
+	x.status.Store(500)
+	config := strings.ReplaceAll(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1m\ntimeout: 50s")
+	file := writeFile(t, t.TempDir(), "prober.yaml", config)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go func() {
+		for x.asked.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		x.hang.Store(true)
+		<-x.inside
+		cancel()
+	}()
+	var out, errs strings.Builder
+	if got := run(ctx, []string{"--once", "--wait=1m", "--config.file=" + file}, &out, &errs); got != exitFail {
+		t.Errorf("exit status: got %d, want %d\n%s%s", got, exitFail, out.String(), errs.String())
+	}
+	if got := out.String(); !strings.Contains(got, "expected 2xx, got 500") || !strings.Contains(got, "interrupted") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestOnce_withoutNetwork: while the reference cannot be reached either, a timeout is inconclusive.
 func TestOnce_withoutNetwork(t *testing.T) {
 	t.Parallel()

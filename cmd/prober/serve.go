@@ -140,12 +140,14 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 
 	work, stop := context.WithCancel(ctx)
 	defer stop()
+	observing, observed := context.WithCancel(context.WithoutCancel(ctx)) // the last results come after the work is stopped
+	defer observed()
 	var running sync.WaitGroup
-	running.Go(func() { s.scheduler.Forever(work, s.jobSets) })
+	running.Go(func() { s.scheduler.Forever(work, s.jobSets); observed() })
 	running.Go(func() { reload.run(work) })
 	running.Go(func() { watchClock(work, s.self.report) })
 	if o.serve.storage != "" {
-		running.Go(func() { s.incidents.Persist(work, o.serve.storage, s.incidentsSaved) })
+		running.Go(func() { s.incidents.Persist(observing, o.serve.storage, s.incidentsSaved) })
 	}
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })

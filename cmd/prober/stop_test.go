@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -66,6 +70,81 @@ func TestStop_deletesCanaries(t *testing.T) {
 			}
 			if left := sample.Memories(); !maps.Equal(left, untouched) {
 				t.Errorf("the orgs keep %v, want %v as before", left, untouched)
+			}
+		})
+	}
+}
+
+// TestStop_keepsWhatIsProven stops the prober in the middle of a run that has seen a breach, or another failure that no
+// stop explains: it fails, and the incident note keeps the breach.
+func TestStop_keepsWhatIsProven(t *testing.T) {
+	for name, c := range map[string]struct{ probe, says, breach string }{
+		"a published private key": {
+			"type: jwks, kids: [a], urls: [URL/private-key, URL/hang]", "private_key_published", "private_key_published",
+		},
+		"a caller without authorization": {
+			"type: protected, url: URL/open, callers: {valid: {status: 501, bearer: {env: PROBER_TEST_TOKEN}}, anonymous: {status: 401}, other: {status: 401, headers: {X-Hang: yes}}}",
+			"auth_bypass", "auth_bypass",
+		},
+		"a wrong status": {
+			"type: health, service: URL, live: /broken, ready: /hang", "expected 200 from /broken, got 500", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testenv.Slow(t, "it stops runs halfway")
+			hanging, says := make(chan struct{}, 100), c.says
+			x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				switch {
+				case q.URL.Path == "/private-key":
+					w.Header().Set("Content-Type", "application/json")
+					fmt.Fprint(w, `{"keys":[{"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}]}`)
+				case q.URL.Path == "/broken":
+					w.WriteHeader(500)
+				case q.URL.Path == "/hang" || q.Header.Get("X-Hang") != "":
+					hanging <- struct{}{}
+					<-q.Context().Done()
+				case q.URL.Path == "/open":
+					w.WriteHeader(501)
+				default:
+					w.WriteHeader(404)
+				}
+			}))
+			t.Cleanup(x.Close)
+			file := writeFile(t, t.TempDir(), "prober.yaml", "system: test\ninterval: 3s\ntimeout: 2s\nprobes:\n"+
+				"  - {name: it, "+strings.ReplaceAll(c.probe, "URL", x.URL)+"}\n")
+			notes := filepath.Join(t.TempDir(), "incidents.json")
+			env := []string{"PROBER_TEST_TOKEN=a-valid-token-0123456789"}
+
+			once := exec.Command(os.Args[0], "--once", "--config.file="+file)
+			once.Env = append(append(os.Environ(), asProber+"=1"), env...)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			for what, c := range map[string]struct {
+				start  func() *testenv.Process
+				status int
+			}{
+				"once": {func() *testenv.Process { return testenv.StartCmd(t, once) }, exitFail},
+				"serves": {func() *testenv.Process {
+					return start(t, env, "--config.file="+file, "--storage.path="+notes, "--schedule.offset=0").Process
+				}, exitPass},
+			} {
+				p := c.start()
+				select {
+				case <-hanging:
+				case <-ctx.Done():
+					t.Fatal("it never asks the target that hangs")
+				}
+				<-time.After(200 * time.Millisecond) // requests that were sent at the same time are answered
+				if err := p.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				if status, err := p.Wait(ctx); err != nil || status != c.status || !strings.Contains(p.Output(), says) {
+					t.Errorf("%s: got status %d, %v; want %d and %q in\n%s", what, status, err, c.status, says, p.Output())
+				}
+			}
+			if kept, err := os.ReadFile(notes); err != nil || !strings.Contains(string(kept), `"symptoms"`) || !strings.Contains(string(kept), c.breach) {
+				t.Errorf("%v; no %q in\n%s", err, c.breach, kept)
 			}
 		})
 	}

@@ -119,6 +119,57 @@ func TestDo(t *testing.T) {
 			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 7 * time.Second,
 			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", 7 * time.Second},
 
+		{"a breach, then cancelled", func(ctx context.Context, r *Result) { r.Fail("it", AuthBypass, "got 501"); <-ctx.Done() }, never, time.Second,
+			"it fail(auth_bypass)\nrun inconclusive(cancelled)", "fail(auth_bypass)", time.Second},
+		{"a failure, then cancelled", func(ctx context.Context, r *Result) {
+			r.Each([]string{"a", "b"}, func(i int, r *Result) {
+				if i == 0 {
+					r.Fail("it", Status, "got 500")
+					return
+				}
+				<-ctx.Done()
+				r.Fail("it", Reset, "connection closed")
+			})
+		}, never, time.Second,
+			"it a fail(status)\nit b inconclusive(cancelled)\nrun inconclusive(cancelled)", "fail(status)", time.Second},
+		{"cancelled, then a breach is told", func(ctx context.Context, r *Result) { <-ctx.Done(); r.Fail("it", PrivateKey, "d") }, never, time.Second,
+			"it fail(private_key_published)\nrun inconclusive(cancelled)", "fail(private_key_published)", time.Second},
+		{"cancelled, then a failure is told that an answer proves", func(ctx context.Context, r *Result) {
+			r.Exchanged(Exchange{Check: "it", TraceID: "a", Status: 500, Reason: OK})
+			<-ctx.Done()
+			r.Fail("it", Status, "got 500")
+		}, never, time.Second,
+			"it fail(status)\nrun inconclusive(cancelled)", "fail(status)", time.Second},
+		{"cancelled, then a failure is told that a broken exchange led to", func(ctx context.Context, r *Result) {
+			r.Exchanged(Exchange{Check: "it", TraceID: "a", Status: 200, Reason: OK})
+			<-ctx.Done()
+			r.Exchanged(Exchange{Check: "it", TraceID: "b", Reason: Cancelled})
+			r.Fail("it", Replicas, "found 1")
+		}, never, time.Second,
+			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
+		{"a timeout, then cancelled before the reference could be asked", func(ctx context.Context, r *Result) { r.Fail("it", Timeout, "no answer"); <-ctx.Done() }, never, time.Second,
+			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
+		{"a timeout without a reference, then cancelled", func(ctx context.Context, r *Result) { r.Fail("it", Timeout, "no answer"); <-ctx.Done() }, nil, time.Second,
+			"it fail(timeout)\nrun inconclusive(cancelled)", "fail(timeout)", time.Second},
+		{"a breach beside a timeout, cancelled while the reference is asked", func(ctx context.Context, r *Result) {
+			r.Fail("a", AuthBypass, "got 501")
+			<-ctx.Done()
+			r.Fail("b", Timeout, "no answer")
+		}, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 7 * time.Second,
+			"a fail(auth_bypass)\nb inconclusive(cancelled)\nrun inconclusive(cancelled)", "fail(auth_bypass)", 7 * time.Second},
+		{"a breach, then the time is up and the network is cut off", func(ctx context.Context, r *Result) {
+			r.Fail("it", AuthBypass, "got 501")
+			<-ctx.Done()
+			r.Fail("other", Timeout, "no answer")
+		}, cutOff, 0,
+			"it fail(auth_bypass)\nother inconclusive(self_network)\nrun inconclusive(self_network)", "fail(auth_bypass)", 5 * time.Second},
+		{"a breach, then a panic, then cancelled", func(ctx context.Context, r *Result) {
+			r.Fail("it", AuthBypass, "got 501")
+			<-ctx.Done()
+			panic("out")
+		}, never, time.Second,
+			"it fail(auth_bypass)\nrun inconclusive(panic)\nrun inconclusive(cancelled)", "fail(auth_bypass)", time.Second},
+
 		{"panic", func(_ context.Context, r *Result) { r.Pass("it", "good"); panic("out") }, never, 0,
 			"it pass(ok)\nrun inconclusive(panic)", "inconclusive(panic)", 0},
 		{"panic after a fail", func(_ context.Context, r *Result) { r.Fail("it", Body, "bad"); panic("out") }, never, 0,
@@ -160,6 +211,7 @@ func TestHang(t *testing.T) {
 		began := time.Now()
 		r := job(func(ctx context.Context, r *Result) {
 			r.Pass("early", "good")
+			r.Fail("seen", AuthBypass, "got 501")
 			<-release // whatever ctx says
 			for range 100 {
 				r.Pass("late", "good")
@@ -172,7 +224,7 @@ func TestHang(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Second+Grace || r.Took != took {
 			t.Errorf("took %s and says %s, want the timeout and grace, 5.5s", took, r.Took)
 		}
-		if got, want := lines(r), "early pass(ok)\nrun inconclusive(hung)"; got != want {
+		if got, want := lines(r), "early pass(ok)\nseen fail(auth_bypass)\nrun inconclusive(hung)"; got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 		select {
@@ -249,7 +301,10 @@ func TestAwait(t *testing.T) {
 			if tt.done {
 				close(done)
 			}
-			stopped, hung := await(done, began.Add(-tt.ago), 5*time.Second)
+			i := watchInterruption(t.Context(), began)
+			i.last = began.Add(-tt.ago)
+			hung := i.await(done, 5*time.Second)
+			stopped := i.suspended
 			if took := time.Since(began); stopped != tt.stopped || hung != tt.hung || took != tt.took {
 				t.Errorf("%s: stopped %v, hung %v after %s; want %v, %v after %s", tt.name, stopped, hung, took, tt.stopped, tt.hung, tt.took)
 			}

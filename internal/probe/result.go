@@ -63,17 +63,49 @@ type Result struct {
 
 	target   string    // of the notes that name none
 	children []*Result // of Each, in the order of the targets
-	lock     *writeLock
+	shared   *shared
 }
 
-// writeLock serialises writes to a result and its children. Once closed, writes are dropped.
-type writeLock struct {
+// shared is what a result has in common with its children. It serialises their writes; once closed, they are dropped.
+type shared struct {
 	sync.Mutex
-	closed bool
+	closed      bool
+	interrupted *interruption   // nil: none can happen
+	proven      map[Check]bool  // failures that no interruption explains
+	answered    map[string]bool // exchanges that were complete before any interruption, by trace id
+}
+
+// prove remembers a failure that an interruption of the run does not explain: it was noted before, or is a breach.
+func (s *shared) prove(c Check) {
+	if c.Verdict == Fail && (c.Reason.Breach || !s.interrupted.happened()) {
+		if s.proven == nil {
+			s.proven = map[Check]bool{}
+		}
+		s.proven[c] = true
+	}
+}
+
+// answer remembers an exchange that no interruption explains: whatever is concluded from it later is proven by it.
+func (s *shared) answer(x Exchange) {
+	if x.Reason == OK && x.TraceID != "" && !s.interrupted.happened() {
+		if s.answered == nil {
+			s.answered = map[string]bool{}
+		}
+		s.answered[x.TraceID] = true
+	}
+}
+
+// isProven reports whether a failure was proven before the run was interrupted, if it was.
+func (s *shared) isProven(c Check) bool {
+	if s.answered[c.TraceID] {
+		return true
+	}
+	c.TraceID = "" // linked after it was noted
+	return s.proven[c]
 }
 
 // NewResult returns an empty result that can be written to. Outside of tests only Job.Do needs one.
-func NewResult(id ID) *Result { return &Result{ID: id, lock: &writeLock{}} }
+func NewResult(id ID) *Result { return &Result{ID: id, shared: &shared{}} }
 
 // Pass notes that a check held. The text says what was seen.
 func (r *Result) Pass(check, format string, args ...any) {
@@ -105,7 +137,9 @@ func (r *Result) note(check string, v Verdict, why Reason, format string, args [
 	}
 	detail := clean(fmt.Sprintf(format, args...)) // calls foreign code, which may block or note something itself
 	r.append(func() {
-		r.Checks = append(r.Checks, Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: detail})
+		c := Check{Name: check, Target: r.target, Verdict: v, Reason: why, Detail: detail}
+		r.shared.prove(c)
+		r.Checks = append(r.Checks, c)
 	})
 }
 
@@ -161,13 +195,16 @@ func (r *Result) Exchanged(x Exchange) {
 	}
 	x.URL, x.Version = clean(x.URL), clean(x.Version)
 	x.TraceID, x.TargetTraceID = clean(x.TraceID), clean(x.TargetTraceID)
-	r.append(func() { r.Exchanges = append(r.Exchanges, x) })
+	r.append(func() {
+		r.shared.answer(x)
+		r.Exchanges = append(r.Exchanges, x)
+	})
 }
 
 func (r *Result) append(f func()) {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	if !r.lock.closed {
+	r.shared.Lock()
+	defer r.shared.Unlock()
+	if !r.shared.closed {
 		f()
 	}
 }
@@ -177,7 +214,7 @@ func (r *Result) append(f func()) {
 func (r *Result) Each(targets []string, ask func(i int, r *Result)) {
 	children := make([]*Result, len(targets))
 	for i, target := range targets {
-		children[i] = &Result{ID: r.ID, target: target, lock: r.lock}
+		children[i] = &Result{ID: r.ID, target: target, shared: r.shared}
 	}
 	r.append(func() { r.children = append(r.children, children...) })
 	var wg sync.WaitGroup
@@ -218,20 +255,20 @@ func stackNames() string {
 	}
 }
 
-// close ends all writing and gathers what the children noted.
-func (r *Result) close() Result {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	r.lock.closed = true
-	out := *r
+// close ends all writing and gathers what the children noted. It also tells which failures no interruption explains.
+func (r *Result) close() (out Result, proven func(Check) bool) {
+	r.shared.Lock()
+	defer r.shared.Unlock()
+	r.shared.closed = true
+	out = *r
 	out.merge(r.children)
-	out.children, out.lock = nil, nil
+	out.children, out.shared = nil, nil
 	for i, c := range out.Checks {
 		if x := out.exchangeFor(c.Name, c.Target); x >= 0 && c.TraceID == "" {
 			out.Checks[i].TraceID = out.Exchanges[x].TraceID
 		}
 	}
-	return out
+	return out, r.shared.isProven
 }
 
 // merge appends what the children noted, and theirs. It is called once for each child: at the end of its Each or, if

@@ -20,6 +20,9 @@ const suspendedChild = "suspended-child"
 // child runs a job whose probe says when it began and then waits for its deadline, or for a line on standard input.
 func child(what string) {
 	j := job(func(ctx context.Context, r *Result) {
+		if what == "breach" {
+			r.Fail("it", AuthBypass, "got 501")
+		}
 		fmt.Println("began")
 		if what == "answer" {
 			bufio.NewReader(os.Stdin).ReadString('\n')
@@ -37,7 +40,12 @@ func child(what string) {
 
 func TestSuspendedProcessIsInconclusive(t *testing.T) {
 	testenv.Slow(t, "it stops a process for 3 s")
-	for _, what := range []string{"deadline", "answer"} {
+	const suspended = "it inconclusive(suspended), run inconclusive(suspended)"
+	for what, want := range map[string]string{
+		"deadline": suspended,
+		"answer":   suspended,
+		"breach":   "it fail(auth_bypass), " + suspended,
+	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], suspendedChild, what)
@@ -66,7 +74,7 @@ func TestSuspendedProcessIsInconclusive(t *testing.T) {
 				t.Fatal(err)
 			}
 			out.Scan()
-			if want := "it inconclusive(suspended), run inconclusive(suspended)"; out.Text() != want {
+			if out.Text() != want {
 				t.Errorf("got %s, want %s", out.Text(), want)
 			}
 			if err := cmd.Wait(); err != nil {

@@ -56,9 +56,10 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 	}()
 }
 
-// shouldObserve reports whether a result says more than that the prober is stopping. Once observes every result.
+// shouldObserve reports whether a result says more than that the prober is stopping, as a failure does that was proven
+// before. Once observes every result.
 func (l *loop) shouldObserve(result probe.Result) bool {
-	return l.once || l.ctx.Err() == nil ||
+	return l.once || l.ctx.Err() == nil || result.Verdict() == probe.Fail ||
 		!slices.ContainsFunc(result.Checks, func(c probe.Check) bool { return c.Reason == probe.Cancelled })
 }
 

@@ -79,8 +79,8 @@ func New(sink probe.Sink, o Options) *Scheduler {
 // keep their due times. Other changed settings take effect at the next run. The result of a removed job that is still
 // running is not observed. When sets is closed the last set stays.
 //
-// When ctx is done nothing starts any more. Forever returns when all runs have ended. Runs that were cancelled are not
-// observed, and runs that ignore their timeout are not waited for.
+// When ctx is done nothing starts any more. Forever returns when all runs have ended. Runs that were cancelled are
+// observed only if they had proven a failure before, and runs that ignore their timeout are not waited for.
 func (s *Scheduler) Forever(ctx context.Context, sets <-chan []probe.Job) {
 	defer s.plan.Store(nil)
 	s.loop(ctx).run(sets)

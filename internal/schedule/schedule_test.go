@@ -376,6 +376,23 @@ func TestForever_cancelled(t *testing.T) {
 	})
 }
 
+// What a run has proven is told, though the prober stops in the middle of it.
+func TestForever_cancelledAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leak := job("leak", 10*time.Second, func(ctx context.Context, r *probe.Result) {
+			r.Fail("it", probe.AuthBypass, "got 501")
+			<-ctx.Done()
+		})
+		r := forever(t, &log{}, Options{}, []probe.Job{leak})
+		pass(leak.Interval + leak.Timeout/2)
+		r.reset()
+		r.stop()
+		if got := fmt.Sprint(r.verdicts("leak")); got != "[fail(auth_bypass)]" {
+			t.Errorf("observed %s, want [fail(auth_bypass)]", got)
+		}
+	})
+}
+
 func TestForever_startsNothingOnceCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
