@@ -92,7 +92,7 @@ func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObjec
 			got = strconv.Itoa(answer.Status)
 		}
 		r.violated(req.assertion, answer, ruleChanged, why, "after %s of %s by %s, which got %s, the canary of %s (%s) was deleted or changed: %s",
-			req.describe(), owner.name, req.tenant.name, got, owner.name, canary.Hash(obj.text), seen.Detail)
+			req.describe(), owner.name, req.caller(), got, owner.name, canary.Hash(obj.text), seen.Detail)
 	}
 }
 
