@@ -90,7 +90,7 @@ func BenchmarkForge(b *testing.B) {
 			for b.Loop() {
 				i++
 				real := jwk.ReadRaw(tokens[i%2])
-				if _, err := f.all("bench", forgeryBuilder{real: real}); err != nil {
+				if _, err := f.all("bench", forgeryBuilder{real: real}, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

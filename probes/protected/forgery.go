@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/text"
 	"prober/probes/internal/expect"
 )
 
@@ -24,17 +27,20 @@ import (
 type Forgeries struct {
 	On        yes            `yaml:"-" short:"true"`
 	Keys      secret.Public  `yaml:"keys" doc:"the public keys: the URL of a key set, {file: PATH} or {env: NAME}; needed to forge tokens with the public key as their secret"`
-	Status    httpx.Statuses `yaml:"status" default:"[401, 403]" doc:"statuses that reject a forged token"`
+	Status    httpx.Statuses `yaml:"status" default:"[400, 401, 403]" doc:"statuses that reject a forged token"`
 	Denied    expect.Denials `yaml:"denied" doc:"in place of status: how a forged token is rejected"`
 	Claims    map[string]any `yaml:"claims" doc:"claims to forge from, if the valid token is opaque"`
 	Algorithm string         `yaml:"algorithm" default:"RS256" doc:"of real tokens, if the valid token is opaque"`
 	KeyID     string         `yaml:"kid" doc:"of real tokens, if the valid token is opaque"`
+	Except    []string       `yaml:"except" doc:"forged tokens to leave out, by name"`
+
+	AllUnknownKids bool `yaml:"all_unknown_kids" doc:"in each run present all tokens that name no key of the verifier, which may fetch the key set for each; otherwise they take turns"`
 }
 
 // MarshalYAML writes true where there is no more to say.
 func (f Forgeries) MarshalYAML() (any, error) {
 	type fields Forgeries
-	if f.Keys.IsZero() && f.Status.IsZero() && f.Denied.IsZero() && f.Claims == nil && f.Algorithm == "" && f.KeyID == "" {
+	if reflect.ValueOf(f).IsZero() {
 		return true, nil
 	}
 	return fields(f), nil
@@ -63,27 +69,40 @@ func (f *Forgeries) validate() error {
 	if f.Algorithm != "" && !slices.Contains(forgeable, f.Algorithm) {
 		wrong = append(wrong, probe.Settingf("algorithm", "expected one of %s", strings.Join(forgeable, ", ")))
 	}
+	for i, name := range f.Except {
+		if !slices.ContainsFunc(recipes, func(r recipe) bool { return r.name == name }) {
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("except[%d]", i), "is no forged token%s", text.DidYouMean(name, recipeNames())))
+		}
+	}
+	if len(f.Except) == len(recipes) {
+		wrong = append(wrong, probe.Settingf("except", "leaves nothing to present"))
+	}
 	return errors.Join(wrong...)
+}
+
+func recipeNames() []string {
+	names := make([]string, len(recipes))
+	for i, r := range recipes {
+		names[i] = r.name
+	}
+	return names
 }
 
 // forgeryDenials are the ways in which a forged token is rejected.
 func (p *Probe) forgeryDenials() expect.Denials {
-	return denials(p.Forgeries.Denied, p.Forgeries.Status, p.Denied, 401, 403)
+	return denials(p.Forgeries.Denied, p.Forgeries.Status, p.Denied, 400, 401, 403)
 }
 
 // A forgery is a token that nobody must accept. It holds much of a real one, so it is a function: no verb of fmt
 // prints what a function returns.
 type forgery struct {
-	name  string // in probe_auth_case, after "forged_"
-	words string // in a sentence
-	token func() string
+	name   string // in probe_auth_case, after "forged_"
+	words  string // in a sentence
+	newKey bool   // it names no key that the verifier has
+	token  func() string
 }
 
-func forged(name, words, token string) forgery {
-	return forgery{name, words, func() string { return token }}
-}
-
-// A forgerySet is the forged tokens of a run.
+// A forgerySet is the forged tokens that could be made.
 type forgerySet struct {
 	probe.Outcome // OK, or why not all could be made
 	all           []forgery
@@ -120,8 +139,8 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*s
 		published, b.Outcome = p.publicKeys(ctx, r, token, real)
 	}
 	b.keyed = len(published) > 0
-	m := forgeryBuilder{real: real, published: published, other: otherSignature(tokens, real)}
-	all, err := p.forgeries.all(r.System+"/"+r.Name, m)
+	m := forgeryBuilder{real: real, published: published, other: otherToken(tokens, real)}
+	all, err := p.forgeries.all(r.System+"/"+r.Name, m, p.Forgeries.Except)
 	if err != nil {
 		return &forgerySet{Outcome: probe.Outcomef(probe.ControlFailed, "keys to forge with could not be made")}
 	}
@@ -149,36 +168,43 @@ func (f *Forgeries) synthetic(now time.Time) *jwk.RawToken {
 	return t
 }
 
-// otherSignature is that of another caller's token made with the same algorithm and key, if there is one.
-func otherSignature(tokens map[string]*storedToken, real *jwk.RawToken) string {
+// otherToken is another caller's, made with the same algorithm and key; nil if there is none.
+func otherToken(tokens map[string]*storedToken, real *jwk.RawToken) *jwk.RawToken {
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
 		t := tokens[name].jwt
 		if t != nil && name != callerValid && t.Text("alg") == real.Text("alg") && t.Text("kid") == real.Text("kid") && t.Signature != real.Signature {
-			return t.Signature
+			return t
 		}
 	}
-	return ""
+	return nil
+}
+
+// jsonParts lists the parts of a token, in any form, that are JSON in Base64: they begin with a brace.
+func jsonParts(token string) []string {
+	alphabet := func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
+	}
+	return slices.DeleteFunc(strings.FieldsFunc(token, alphabet), func(part string) bool { return !strings.HasPrefix(part, "ey") })
 }
 
 // all returns the forgeries that a maker makes, or makes them if they are not kept.
-func (f *forgeryCache) all(whose string, m forgeryBuilder) ([]forgery, error) {
+func (f *forgeryCache) all(whose string, m forgeryBuilder, except []string) ([]forgery, error) {
 	f.Lock()
 	defer f.Unlock()
 	of := m.sum()
 	if f.kept != nil && f.of == of {
 		return f.kept, nil
 	}
-	all, err := m.make()
+	all, err := m.make(except)
 	if err != nil {
 		return nil, err
 	}
 	learnt := map[string]bool{m.real.Header: true, m.real.Payload: true}
 	for _, made := range all {
-		parts := strings.SplitN(made.token(), ".", 3)
-		for i, what := range []string{"header", "payload"} {
-			if !learnt[parts[i]] { // it says again what the real token says, in another encoding
-				learnt[parts[i]] = true
-				secret.Learn("forged "+what+" "+made.name+" of "+whose, parts[i])
+		for i, part := range jsonParts(made.token()) {
+			if !learnt[part] { // it says again what the real token says, in another encoding
+				learnt[part] = true
+				secret.Learn(fmt.Sprintf("forged %s, part %d, of %s", made.name, i, whose), part)
 			}
 		}
 	}

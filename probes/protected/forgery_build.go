@@ -2,6 +2,8 @@ package protected
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -10,6 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/jwk"
 )
@@ -18,15 +23,19 @@ import (
 type forgeryBuilder struct {
 	real      *jwk.RawToken
 	published []crypto.PublicKey // by which real tokens are verified; none if unknown
-	other     string             // the signature of another real token; empty if there is none
+	other     *jwk.RawToken      // another token made with the same key, for a caller who must be rejected; nil if there is none
+
+	own    *forgeKey // a key of our own for the real algorithm
+	pair   *forgeKey // the same or, where that is a shared secret, one for what only a pair of keys can do
+	recent time.Time
 }
 
-func (m *forgeryBuilder) sum() [sha256.Size]byte {
+func (b *forgeryBuilder) sum() [sha256.Size]byte {
 	h := sha256.New()
-	for _, part := range []string{m.real.Header, m.real.Payload, m.real.Signature, m.other} {
+	for _, part := range []string{b.real.Header, b.real.Payload, b.real.Signature, b.otherSignature()} {
 		fmt.Fprintf(h, "%d %s ", len(part), part)
 	}
-	for _, key := range m.published {
+	for _, key := range b.published {
 		for _, s := range secretsFrom(key) {
 			h.Write(s.key)
 		}
@@ -34,81 +43,145 @@ func (m *forgeryBuilder) sum() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// jkuURL serves no key set: a verifier that fetches it reaches no host (RFC 2606, section 2).
-const jkuURL = "https://prober.invalid/.well-known/jwks.json"
+func (b *forgeryBuilder) otherSignature() string {
+	if b.other == nil {
+		return ""
+	}
+	return b.other.Signature
+}
 
-// The ids of keys that no verifier has. The second names a file that is empty, the third makes a query answer with a
-// constant: either would give a careless verifier a key that is known to all, and changes nothing.
-const (
-	unknownKid = "prober-unknown-key"
-	pathKid    = "../../../../../../../../dev/null"
-	sqlKid     = "' UNION SELECT 'prober' -- "
-	sqlKey     = "prober"
-)
-
-// make makes all of them. The bytes are put together by hand, since no library should.
-func (m *forgeryBuilder) make() ([]forgery, error) {
-	t := m.real
-	alg := t.Text("alg")
-	own, err := newForgeKey(alg)
-	if err != nil {
+// make makes all forgeries but those that are left out. What cannot be made of this token, or without the public key,
+// is missing. The bytes are put together by hand, since no library should.
+func (b *forgeryBuilder) make(except []string) ([]forgery, error) {
+	var err error
+	if b.own, err = newForgeKey(b.real.Text("alg")); err != nil {
 		return nil, err
 	}
-	asym := own // for what only a pair of keys can do
-	if strings.HasPrefix(alg, "HS") {
-		if asym, err = newForgeKey("ES256"); err != nil {
+	b.pair = b.own
+	if b.own.signer == nil {
+		if b.pair, err = newForgeKey("ES256"); err != nil {
 			return nil, err
 		}
 	}
-	public, err := asym.jwk()
-	if err != nil {
-		return nil, err
-	}
+	b.recent = time.Now()
 	var all []forgery
-	add := func(name, words, token string) { all = append(all, forged(name, words, token)) }
-	unsigned := func(alg string) string { return encoded(m.head("alg", alg)) + "." + t.Payload + "." }
-	add("none", "a token with alg none", unsigned("none"))
-	add("none_capital", "a token with alg None", unsigned("None"))
-	add("none_mixed", "a token with alg nOnE", unsigned("nOnE"))
-	add("empty_signature", "a token whose signature is left out", t.Header+"."+t.Payload+".")
-	if t.Signature != "" {
-		all = append(all, m.resigned()...)
-	}
-	add("own_key", "a token signed with another key of the same kid", own.sign(t.Header+"."+t.Payload))
-	add("unknown_kid", "a token with an unknown kid", own.sign(encoded(m.head("kid", unknownKid))+"."+t.Payload))
-	add("kid_path", "a token whose kid is the path of an empty file, keyed with an empty key", m.keyed(nil, "kid", pathKid))
-	add("kid_sql", "a token whose kid is SQL that answers with a key", m.keyed([]byte(sqlKey), "kid", sqlKid))
-	add("embedded_jwk", "a token with an embedded key (jwk)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jwk", public))+"."+t.Payload))
-	add("wrong_aud", "a token for another audience, signed with another key", m.claiming(own, "aud", "https://prober.invalid"))
-	add("wrong_iss", "a token of another issuer, signed with another key", m.claiming(own, "iss", "https://prober.invalid"))
-	add("future_nbf", "a token that is not valid yet, signed with another key", m.claiming(own, "nbf", json.Number("4102444800"))) // 2100
-	for _, key := range m.published {
-		for _, s := range secretsFrom(key) {
-			add("hs256_"+s.name, "a token with alg HS256 keyed with the public key ("+s.words+")", m.keyed(s.key))
+	for _, r := range recipes {
+		if slices.Contains(except, r.name) {
+			continue
+		}
+		if token := r.make(b); token != "" {
+			all = append(all, forgery{r.name, r.words, r.newKey, func() string { return token }})
 		}
 	}
-	// The last one, since a verifier may wait for the host.
-	add("jku", "a token with the URL of its keys (jku)", asym.sign(encoded(m.head("alg", asym.alg, "kid", unknownKid, "jku", jkuURL))+"."+t.Payload))
 	return all, nil
 }
 
-// resigned are the forgeries that need a real signature to begin with.
-func (m *forgeryBuilder) resigned() []forgery {
-	t := m.real
-	signed := t.Header + "." + t.Payload + "."
-	signature, err := base64.RawURLEncoding.DecodeString(t.Signature)
+// absent removes a member of a header.
+type absent struct{}
+
+// head is the real header with members changed, given as names and values in turn.
+func (b *forgeryBuilder) head(pairs ...any) map[string]any {
+	head := maps.Clone(b.real.Head)
+	for pair := range slices.Chunk(pairs, 2) {
+		if name := pair[0].(string); pair[1] == (absent{}) {
+			delete(head, name)
+		} else {
+			head[name] = pair[1]
+		}
+	}
+	return head
+}
+
+// unsigned is the real token with members of its header changed, and without a signature.
+func (b *forgeryBuilder) unsigned(pairs ...any) string {
+	return encoded(b.head(pairs...)) + "." + b.real.Payload + "."
+}
+
+// signedBy is the real token with members of its header changed, signed with another key.
+func (b *forgeryBuilder) signedBy(k *forgeKey, pairs ...any) string {
+	return k.sign(encoded(b.head(append(pairs, "alg", k.alg)...)) + "." + b.real.Payload)
+}
+
+// keyed is the real token with members of its header changed, and a MAC by that key.
+func (b *forgeryBuilder) keyed(alg string, key []byte, pairs ...any) string {
+	return b.signedBy(&forgeKey{alg: alg, shared: key}, pairs...)
+}
+
+// claiming is the real token with a claim changed. The real key is not ours, so another one signs under its kid.
+func (b *forgeryBuilder) claiming(name string, value any) string {
+	claims := maps.Clone(b.real.Claims)
+	claims[name] = value
+	return b.own.sign(b.real.Header + "." + encoded(claims))
+}
+
+// withSignature is the real token with another signature.
+func (b *forgeryBuilder) withSignature(signature []byte) string {
+	return b.real.Header + "." + b.real.Payload + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// signature is that of the real token; nil if it has none.
+func (b *forgeryBuilder) signature() []byte {
+	signature, err := base64.RawURLEncoding.DecodeString(b.real.Signature)
+	if err != nil || len(signature) == 0 {
+		return nil
+	}
+	return signature
+}
+
+// payload is what the real token says; nil if that cannot be read.
+func (b *forgeryBuilder) payload() []byte {
+	text, err := base64.RawURLEncoding.DecodeString(b.real.Payload)
 	if err != nil {
 		return nil
 	}
-	all := []forgery{
-		forged("truncated_signature", "a token with half of its signature", signed+base64.RawURLEncoding.EncodeToString(signature[:len(signature)/2])),
-		forged("zero_signature", "a token with a signature of zeros", signed+base64.RawURLEncoding.EncodeToString(make([]byte, len(signature)))),
-		forged("tampered_payload", "a token that was changed after it was signed", t.Header+"."+encoded(tampered(t))+"."+t.Signature),
+	return text
+}
+
+// encrypted is a token in JWE, for which the public key is enough: a verifier that also has the private one may take
+// what it can decrypt for signed. It is empty without a public key that can encrypt.
+func (b *forgeryBuilder) encrypted(contentType jose.ContentType, text []byte) string {
+	if len(b.published) == 0 || text == nil {
+		return ""
 	}
-	if m.other != "" {
-		all = append(all, forged("other_signature", "a token with the signature of another", signed+m.other))
+	to := jose.Recipient{Key: b.published[0], KeyID: b.real.Text("kid")}
+	switch b.published[0].(type) {
+	case *rsa.PublicKey:
+		to.Algorithm = jose.RSA_OAEP_256
+	case *ecdsa.PublicKey:
+		to.Algorithm = jose.ECDH_ES
+	default:
+		return ""
 	}
-	return all
+	options := (&jose.EncrypterOptions{}).WithType("JWT")
+	if contentType != "" {
+		options = options.WithContentType(contentType)
+	}
+	encrypter, err := jose.NewEncrypter(jose.A128GCM, to, options)
+	if err != nil {
+		return ""
+	}
+	token, err := encrypter.Encrypt(text)
+	if err != nil {
+		return ""
+	}
+	compact, err := token.CompactSerialize()
+	if err != nil {
+		return ""
+	}
+	return compact
+}
+
+// twoAlgs is the real token without a signature, with two members alg in its header.
+func (b *forgeryBuilder) twoAlgs(first, last string) string {
+	rest, err := json.Marshal(b.head("alg", absent{}))
+	if err != nil {
+		return ""
+	}
+	members := strings.TrimSuffix(strings.TrimPrefix(string(rest), "{"), "}")
+	if members != "" {
+		members += ","
+	}
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"alg":%q,%s"alg":%q}`, first, members, last)) + "." + b.real.Payload + "."
 }
 
 // tampered changes of the claims what no verifier has another reason to refuse: the token expires a second later.
@@ -120,28 +193,6 @@ func tampered(t *jwk.RawToken) map[string]any {
 		claims["prober"] = "tampered"
 	}
 	return claims
-}
-
-// head is the real header with members changed, given as names and values in turn.
-func (m *forgeryBuilder) head(pairs ...any) map[string]any {
-	head := maps.Clone(m.real.Head)
-	for pair := range slices.Chunk(pairs, 2) {
-		head[pair[0].(string)] = pair[1]
-	}
-	return head
-}
-
-// keyed is the real token with alg HS256 and a MAC by that key.
-func (m *forgeryBuilder) keyed(key []byte, pairs ...any) string {
-	k := forgeKey{alg: "HS256", shared: key}
-	return k.sign(encoded(m.head(append(pairs, "alg", "HS256")...)) + "." + m.real.Payload)
-}
-
-// claiming is the real token with a claim changed. The real key is not ours, so another one signs under its kid.
-func (m *forgeryBuilder) claiming(own *forgeKey, name string, value any) string {
-	claims := maps.Clone(m.real.Claims)
-	claims[name] = value
-	return own.sign(m.real.Header + "." + encoded(claims))
 }
 
 // encoded is a part of a token.

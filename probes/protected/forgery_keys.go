@@ -10,12 +10,16 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/json"
+	"encoding/binary"
 	"encoding/pem"
+	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -100,8 +104,19 @@ func (p *Probe) publicKeys(ctx context.Context, r *probe.Result, token string, r
 
 // A sharedSecret is a public key taken for a shared secret, in one of the forms in which a verifier may hold it.
 type sharedSecret struct {
-	name, words string
-	key         []byte
+	name string
+	key  []byte
+}
+
+// secretForms are the forms of a public key, in a sentence.
+var secretForms = map[string]string{
+	"pem":      "PEM",
+	"pem_bare": "PEM without the newline at its end",
+	"der":      "DER",
+	"pkcs1":    "PEM of PKCS #1",
+	"ssh":      "as OpenSSH writes it",
+	"material": "its bytes",
+	"jwk":      "its bytes as in the key set",
 }
 
 // secretsFrom lists the forms of a public key.
@@ -111,30 +126,36 @@ func secretsFrom(public crypto.PublicKey) []sharedSecret {
 		return nil
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	all := []sharedSecret{
-		{"pem", "PEM", text},
-		{"pem_bare", "PEM without the newline at its end", text[:len(text)-1]},
-		{"der", "DER", der},
+	all := []sharedSecret{{"pem", text}, {"pem_bare", text[:len(text)-1]}, {"der", der}}
+	add := func(ssh, material, member []byte) {
+		all = append(all, sharedSecret{"ssh", ssh}, sharedSecret{"material", material},
+			sharedSecret{"jwk", []byte(base64.RawURLEncoding.EncodeToString(member))})
 	}
 	switch key := public.(type) {
 	case *rsa.PublicKey:
-		all = append(all,
-			sharedSecret{"pkcs1", "PEM of PKCS #1", pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(key)})},
-			sharedSecret{"material", "its modulus", key.N.Bytes()},
-			sharedSecret{"jwk", "its modulus as in the key set", []byte(base64.RawURLEncoding.EncodeToString(key.N.Bytes()))})
+		all = append(all, sharedSecret{"pkcs1", pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(key)})})
+		n := key.N.Bytes()
+		add(sshKey("ssh-rsa", big.NewInt(int64(key.E)).Bytes(), append([]byte{0}, n...)), n, n)
 	case *ecdsa.PublicKey:
 		if point, err := key.Bytes(); err == nil {
-			x := point[1 : 1+(len(point)-1)/2]
-			all = append(all,
-				sharedSecret{"material", "its point", point},
-				sharedSecret{"jwk", "its x as in the key set", []byte(base64.RawURLEncoding.EncodeToString(x))})
+			curve := fmt.Sprintf("nistp%d", key.Params().BitSize)
+			add(sshKey("ecdsa-sha2-"+curve, []byte(curve), point), point, point[1:1+(len(point)-1)/2])
 		}
 	case ed25519.PublicKey:
-		all = append(all,
-			sharedSecret{"material", "its bytes", key},
-			sharedSecret{"jwk", "its x as in the key set", []byte(base64.RawURLEncoding.EncodeToString(key))})
+		add(sshKey("ssh-ed25519", key), key, key)
 	}
 	return all
+}
+
+// sshKey is a public key in the format of OpenSSH (RFC 4253, section 6.6), which is no PEM and thus passes those who
+// look for PEM. A modulus has its top bit set, so it begins with a zero.
+func sshKey(kind string, fields ...[]byte) []byte {
+	var blob []byte
+	for _, field := range append([][]byte{[]byte(kind)}, fields...) {
+		blob = binary.BigEndian.AppendUint32(blob, uint32(len(field)))
+		blob = append(blob, field...)
+	}
+	return []byte(kind + " " + base64.StdEncoding.EncodeToString(blob))
 }
 
 // forgeable are the algorithms for which a key can be made to sign with.
@@ -159,11 +180,9 @@ func newForgeKey(alg string) (*forgeKey, error) {
 		k.shared = []byte(rand.Text() + rand.Text() + rand.Text())
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
 		k.signer, err = ownRSA()
-	case alg == "ES384":
-		k.signer, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case alg == "ES512":
-		k.signer, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case alg == "EdDSA":
+	case ecdsaCurve(alg) != nil:
+		k.signer, err = ecdsa.GenerateKey(ecdsaCurve(alg), rand.Reader)
+	case alg == "EdDSA", alg == "Ed25519":
 		_, k.signer, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		k.alg = "ES256"
@@ -172,9 +191,35 @@ func newForgeKey(alg string) (*forgeKey, error) {
 	return k, err
 }
 
+// ecdsaCurve is the curve of an algorithm; nil if it has none.
+func ecdsaCurve(alg string) elliptic.Curve {
+	switch alg {
+	case "ES256":
+		return elliptic.P256()
+	case "ES384":
+		return elliptic.P384()
+	case "ES512":
+		return elliptic.P521()
+	}
+	return nil
+}
+
 // jwk is the public half as a member of a header (RFC 7515, section 4.1.3).
-func (k *forgeKey) jwk() (json.RawMessage, error) {
-	return (&jose.JSONWebKey{Key: k.signer.Public(), Algorithm: k.alg, KeyID: unknownKid}).MarshalJSON()
+func (k *forgeKey) jwk(kid string) *jose.JSONWebKey {
+	return &jose.JSONWebKey{Key: k.signer.Public(), Algorithm: k.alg, KeyID: kid}
+}
+
+// x5c is a certificate of the key's own as a member of a header (RFC 7515, section 4.1.6); empty if there is none.
+func (k *forgeKey) x5c() []string {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "prober.invalid"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Now().AddDate(1, 0, 0),
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, k.signer.Public(), k.signer)
+	if err != nil {
+		return nil
+	}
+	return []string{base64.StdEncoding.EncodeToString(certificate)}
 }
 
 // sign returns a token whose first two parts are signed (RFC 7518, section 3). Where that cannot be done the

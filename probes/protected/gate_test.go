@@ -1,24 +1,16 @@
 package protected
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,24 +131,19 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 
 // judge returns the code of a refusal; empty if the token is accepted.
 func (g *gate) judge(token string) string {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
+	var claims map[string]any
+	if g.verifies(token) {
+		claims = jwk.ReadRaw(token).Claims
+	} else if claims = g.flawed(token); claims == nil {
 		return "invalid"
 	}
-	raw := jwk.ReadRaw(parts[0] + "." + parts[1] + ".x") // without a signature it is none
-	if raw == nil {
-		return "invalid"
-	}
-	head, claims, date := raw.Head, raw.Claims, raw.Date
-	if !g.verifies(token) && !g.flawed(parts, head, claims) {
-		return "invalid"
-	}
+	date := (&jwk.RawToken{Claims: claims}).Date
 	switch {
 	case claims["iss"] != gateIssuer && g.flaw != "wrong_iss",
 		claims["aud"] != "gate" && g.flaw != "wrong_aud",
 		g.now.Before(date("nbf")) && g.flaw != "future_nbf":
 		return "invalid"
-	case !g.now.Before(date("exp")):
+	case !g.now.Before(date("exp")) && (g.flaw != "past_exp" || g.verifies(token)):
 		return "expired"
 	case claims["jti"] == "revoked":
 		return "revoked"
@@ -170,105 +157,6 @@ func (g *gate) judge(token string) string {
 func (g *gate) verifies(token string) bool {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{g.alg})
 	return err == nil && parsed.Headers[0].KeyID == "k1" && parsed.Claims(g.private.Public()) == nil
-}
-
-// gateFlaws are the ways in which a verifier takes a forged token for a real one, each with the forgeries that it
-// takes, and no other.
-var gateFlaws = map[string][]string{
-	"none":                {"none"},
-	"none_capital":        {"none_capital"},
-	"none_mixed":          {"none_capital", "none_mixed"},
-	"empty_signature":     {"empty_signature"},
-	"truncated_signature": {"truncated_signature"},
-	"zero_signature":      {"zero_signature"},
-	"tampered_payload":    {"tampered_payload"},
-	"other_signature":     {"other_signature"},
-	"own_key":             {"truncated_signature", "zero_signature", "tampered_payload", "other_signature", "own_key"},
-	"unknown_kid":         {"unknown_kid"},
-	"kid_path":            {"kid_path"},
-	"kid_sql":             {"kid_sql"},
-	"embedded_jwk":        {"embedded_jwk"},
-	"jku":                 {"jku"},
-	"wrong_aud":           {"wrong_aud"},
-	"wrong_iss":           {"wrong_iss"},
-	"future_nbf":          {"future_nbf"},
-	"hs256_pem":           {"hs256_pem"},
-	"hs256_pem_bare":      {"hs256_pem_bare"},
-	"hs256_der":           {"hs256_der"},
-	"hs256_pkcs1":         {"hs256_pkcs1"},
-	"hs256_material":      {"hs256_material"},
-	"hs256_jwk":           {"hs256_jwk"},
-}
-
-// flawed tells whether the gate's flaw takes the place of a signature that holds.
-func (g *gate) flawed(parts []string, head, claims map[string]any) bool {
-	alg, _ := head["alg"].(string)
-	kid, _ := head["kid"].(string)
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil {
-		return false
-	}
-	mac := func(key []byte) bool {
-		m := hmac.New(sha256.New, key)
-		m.Write([]byte(parts[0] + "." + parts[1]))
-		return alg == "HS256" && hmac.Equal(m.Sum(nil), signature)
-	}
-	known := alg == string(g.alg) && kid == "k1"
-	switch g.flaw {
-	case "none":
-		return alg == "none"
-	case "none_capital":
-		return alg == "None"
-	case "none_mixed":
-		return alg != "none" && strings.EqualFold(alg, "none")
-	case "empty_signature":
-		return known && len(signature) == 0
-	case "truncated_signature": // compares as many bytes as there are
-		for real := range g.signature {
-			whole, _ := base64.RawURLEncoding.DecodeString(real)
-			if len(signature) > 0 && bytes.HasPrefix(whole, signature) && len(whole) > len(signature) {
-				return known
-			}
-		}
-	case "zero_signature":
-		return known && len(signature) > 0 && len(bytes.Trim(signature, "\x00")) == 0
-	case "tampered_payload": // remembers good signatures, of this user
-		return known && g.signature[parts[2]] && claims["exp"] != json.Number(fmt.Sprint(g.now.Add(30*24*time.Hour).Unix()))
-	case "other_signature": // remembers good signatures, of claims that it has seen
-		return known && g.signature[parts[2]] && claims["exp"] == json.Number(fmt.Sprint(g.now.Add(30*24*time.Hour).Unix()))
-	case "own_key": // does not verify
-		return known && len(signature) > 0
-	case "unknown_kid":
-		return alg == string(g.alg) && kid == unknownKid && head["jwk"] == nil && head["jku"] == nil
-	case "kid_path":
-		key, err := os.ReadFile(filepath.Join("/etc/keys", kid))
-		return err == nil && mac(key)
-	case "kid_sql": // SELECT key FROM keys WHERE kid = '…'
-		injected := regexp.MustCompile(`^' UNION SELECT '(.*)' -- $`).FindStringSubmatch(kid)
-		return injected != nil && mac([]byte(injected[1]))
-	case "embedded_jwk":
-		text, _ := json.Marshal(head["jwk"])
-		var key jose.JSONWebKey
-		if key.UnmarshalJSON(text) != nil || !key.IsPublic() {
-			return false
-		}
-		parsed, err := jwt.ParseSigned(strings.Join(parts, "."), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
-		return err == nil && parsed.Claims(key.Key) == nil
-	case "jku": // cannot fetch the keys and lets in
-		return head["jku"] != nil
-	case "wrong_aud":
-		return claims["aud"] != "gate"
-	case "wrong_iss":
-		return claims["iss"] != gateIssuer
-	case "future_nbf":
-		return claims["nbf"] != nil
-	}
-	if form, keyed := strings.CutPrefix(g.flaw, "hs256_"); keyed {
-		all := secretsFrom(g.private.Public())
-		i := slices.IndexFunc(all, func(s sharedSecret) bool { return s.name == form })
-		return i >= 0 && mac(all[i].key)
-	}
-	return false
 }
 
 // knocker is a probe of the gate with a token for each reason to be rejected.

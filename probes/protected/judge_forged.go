@@ -1,8 +1,11 @@
 package protected
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
+	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -12,6 +15,9 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	held := control && v.stillAdmitted()
 	for i := range v.forged.all {
 		v.cases[forgedPrefix+v.forged.all[i].name] = caseError // until it is known better
+	}
+	for name, outcome := range v.probe.turns.outcomes(v.target) {
+		v.cases[forgedPrefix+name] = outcome
 	}
 	var let []string
 	var trouble checkOutcome // the first, of those that fail if any does
@@ -31,11 +37,17 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 			}
 		}
 		v.cases[forgedPrefix+f.name] = outcome
+		v.probe.turns.tried(v.target, f.forgery, outcome)
 	}
-	if control && !held && let == nil {
+	limited := v.rateLimited()
+	switch {
+	case let != nil || !control:
+	case limited != nil:
+		v.decisive = limited
+	case !held:
 		v.decisive = v.after
 	}
-	made := len(v.forged.all)
+	made := len(v.chosen)
 	switch {
 	case let != nil:
 		return outcomef(checkForgeries, probe.AuthBypass, "forged tokens are accepted (%d of %d): %s", len(let), made, strings.Join(let, "; "))
@@ -43,6 +55,8 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 		return inconclusivef(checkForgeries, v.forged.Reason, "nothing could be forged: %s", v.forged.Detail)
 	case !control:
 		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was not accepted, or not by the route, so rejected forged tokens prove nothing")
+	case limited != nil:
+		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 after %d of %s: the rate of the prober's requests is limited", v.answeredBefore(limited), text.Count(made, "forged token"))
 	case !held:
 		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing")
 	case trouble.check != "":
@@ -50,11 +64,48 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	case len(v.presented) < made:
 		return inconclusivef(checkForgeries, probe.Timeout, "the time was up after %d of %s", len(v.presented), text.Count(made, "forged token"))
 	case !v.forged.Passed():
-		return inconclusivef(checkForgeries, v.forged.Reason, "%d forged tokens were rejected, but none was keyed with the public key: %s", made, v.forged.Detail)
+		return inconclusivef(checkForgeries, v.forged.Reason, "%s, but none was keyed with the public key: %s", v.rejected(), v.forged.Detail)
 	case !v.forged.keyed:
-		return outcomef(checkForgeries, probe.OK, "%d forged tokens were rejected; none was keyed with the public key, since no keys are configured", made)
+		return outcomef(checkForgeries, probe.OK, "%s; none was keyed with the public key, since no keys are configured", v.rejected())
 	}
-	return outcomef(checkForgeries, probe.OK, "%d forged tokens were rejected", made)
+	return outcomef(checkForgeries, probe.OK, "%s", v.rejected())
+}
+
+// rejected says how many forged tokens were rejected, and which of those that take turns was among them.
+func (v *replicaRun) rejected() string {
+	all := text.Count(len(v.chosen), "forged token") + " were rejected"
+	if except := v.probe.Forgeries.Except; len(except) > 0 {
+		all += " (left out: " + strings.Join(except, ", ") + ")"
+	}
+	waiting := len(v.forged.all) - len(v.chosen)
+	for _, f := range v.chosen {
+		if f.newKey && waiting > 0 {
+			all += fmt.Sprintf(", one of them with a key that no verifier has (%s; %d others take turns)", f.name, waiting)
+		}
+	}
+	return all
+}
+
+// rateLimited returns the answer that says that the rate is limited: after it nothing was presented. It is nil if there
+// is none.
+func (v *replicaRun) rateLimited() *httpx.Answer {
+	for _, f := range v.presented {
+		if f.answer.Classify(httpx.ClassifyOptions{}).Class == httpx.ClassRateLimited {
+			return f.answer
+		}
+	}
+	if v.after != nil && v.after.Classify(httpx.ClassifyOptions{}).Class == httpx.ClassRateLimited {
+		return v.after
+	}
+	return nil
+}
+
+// answeredBefore counts the forged tokens before an answer.
+func (v *replicaRun) answeredBefore(a *httpx.Answer) int {
+	if i := slices.IndexFunc(v.presented, func(f presented) bool { return f.answer == a }); i >= 0 {
+		return i
+	}
+	return len(v.presented)
 }
 
 // judgeForgery reads what one forged token was answered. The note is empty if it was rejected, or accepted.
@@ -65,8 +116,6 @@ func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 		return checkOutcome{}, caseAccepted
 	case a.Reason != probe.OK:
 		return inconclusivef(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
-	case a.Status == 429:
-		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 for %s: the rate of the prober's requests is limited", f.words), caseError
 	case !want.Match(a):
 		n, outcome := v.judgeOther(checkForgeries, want, a)
 		n.Detail = f.words + ": " + n.Detail

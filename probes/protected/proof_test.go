@@ -110,12 +110,12 @@ func TestForgeries_cachedRejection(t *testing.T) {
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
 	g.answer = func(w http.ResponseWriter, _ *http.Request, token string) bool {
-		if f := jwk.ReadRaw(token); f != nil && f.Text("kid") == pathKid {
+		if f := jwk.ReadRaw(token); f != nil && f.Head["jku"] != nil {
 			w.Header().Set("Age", "7")
 		}
 		return false
 	}
-	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token whose kid is the path of an empty file, keyed with an empty key: the answer may come out of a cache (Age: 7)"
+	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token with the URL of its keys (jku): the answer may come out of a cache (Age: 7)"
 	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -36,6 +36,7 @@ type Probe struct {
 	forgeryCaller *caller       // presents forged tokens, and otherwise all that the valid caller sends
 	keysClient    *httpx.Client // of the published keys, which may be on another host
 	forgeries     forgeryCache
+	turns         turnKeeper
 }
 
 // A Caller is one caller of the route, and the expected answer.
@@ -153,8 +154,12 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	tokens := p.readTokens()
 	forged := p.forge(ctx, r, tokens)
 	seen := make([]*replicaRun, len(targets))
-	for i := range targets {
-		seen[i] = &replicaRun{probe: p, tokens: tokens, forged: forged, ownTime: patience}
+	p.turns.begin(targets)
+	for i, target := range targets {
+		seen[i] = &replicaRun{probe: p, target: target, tokens: tokens, forged: forged, ownTime: patience}
+		if forged != nil {
+			seen[i].chosen = p.choose(target, forged.all)
+		}
 	}
 	r.Each(targets, func(i int, r *probe.Result) { seen[i].askCallers(ctx, r) })
 	for _, v := range seen {
@@ -173,6 +178,18 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 			r.Pass(checkReplicas, "asked %s", text.Count(len(targets), "replica"))
 		}
 	}
+}
+
+// choose returns the forgeries to present at a target.
+func (p *Probe) choose(target string, all []forgery) []*forgery {
+	if !p.Forgeries.AllUnknownKids {
+		return p.turns.choose(target, all)
+	}
+	chosen := make([]*forgery, len(all))
+	for i := range all {
+		chosen[i] = &all[i]
+	}
+	return chosen
 }
 
 // Close ends the connections that are kept for reuse. The probe may still be asked.

@@ -81,7 +81,7 @@ func TestProtected_responses(t *testing.T) {
 			"expired pass(ok): rejected: got 401, expired",
 			"revoked pass(ok): rejected: got 401, revoked",
 			"suspended pass(ok): rejected: got 403, org_suspended",
-			"forgeries pass(ok): 17 forged tokens were rejected; none was keyed with the public key, since no keys are configured",
+			"forgeries pass(ok): 37 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns); none was keyed with the public key, since no keys are configured",
 			"stored_tokens pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days",
 		}},
 		"everything is 401": {json(401), nil, outcomeRejected, []string{
@@ -108,7 +108,7 @@ func TestProtected_responses(t *testing.T) {
 			"expired fail(auth_bypass): the caller expired is accepted: expected 401, got 200, as for a nonexistent path",
 			"revoked fail(auth_bypass): *",
 			"suspended fail(auth_bypass): *",
-			"forgeries fail(auth_bypass): forged tokens are accepted (17 of 17): a token with alg none; a token with alg None; *",
+			"forgeries fail(auth_bypass): forged tokens are accepted (37 of 37): a token with alg none; a token with alg None; *",
 			"valid fail(route_implemented): expected 501, got 200: the route now does something else; if that is intended, change the status",
 			"catch_all inconclusive(control_failed): *",
 			"stored_tokens pass(ok): *",
@@ -210,7 +210,7 @@ func TestProtected_responses(t *testing.T) {
 			f := jwk.ReadRaw(token)
 			return f != nil && f.Head["jku"] != nil && always(500, "application/json", `{}`)(w, q, token)
 		}), nil, outcomePassed, rest("pass(ok)", "fail",
-			"forgeries fail(upstream_error): a token with the URL of its keys (jku): expected 401 or 403, got 500",
+			"forgeries fail(upstream_error): a token with the URL of its keys (jku): expected 400, 401 or 403, got 500",
 		)},
 		"refusals out of a cache": {atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
 			if token == "" {
@@ -301,7 +301,7 @@ func TestForgeries_rateLimited(t *testing.T) {
 		most   int
 		want   string
 	}{
-		"limited":    {429, 15, "forgeries inconclusive(control_failed): the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing"},
+		"limited":    {429, 15, "forgeries inconclusive(rate_limited): got 429 after 5 of 37 forged tokens: the rate of the prober's requests is limited\n"},
 		"locked out": {401, 100, "forgeries inconclusive(control_failed): the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,7 +331,7 @@ func TestForgeries_outOfTime(t *testing.T) {
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}
 	g.answer = func(w http.ResponseWriter, q *http.Request, token string) bool {
-		if f := jwk.ReadRaw(token); f != nil && strings.HasPrefix(f.Text("kid"), "..") {
+		if f := jwk.ReadRaw(token); f != nil && f.Head["jku"] != nil {
 			<-q.Context().Done() // hangs on this one
 		}
 		return false
@@ -340,7 +340,7 @@ func TestForgeries_outOfTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := probe.Job{Probe: p, Timeout: 4 * time.Second}.Do(t.Context())
-	want := "forgeries inconclusive(timeout): a token whose kid is the path of an empty file, keyed with an empty key: "
+	want := "forgeries inconclusive(timeout): a token with the URL of its keys (jku): "
 	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
@@ -355,11 +355,13 @@ func TestForgeries_notPresented(t *testing.T) {
 	}
 	r, tokens := probe.NewResult(probe.ID{}), p.readTokens()
 	v := &replicaRun{probe: p, tokens: tokens, forged: p.forge(t.Context(), r, tokens)}
+	p.turns.begin([]string{""})
+	v.chosen = p.choose("", v.forged.all)
 	v.askCallers(t.Context(), r)
-	v.presented = v.presented[:16]
+	v.presented = v.presented[:36]
 	v.judge()
 	last := v.notes[len(v.notes)-1]
-	if last.verdict != probe.Inconclusive || last.Reason != probe.Timeout || last.Detail != "the time was up after 16 of 17 forged tokens" || v.cases["forged_jku"] != caseError {
+	if last.verdict != probe.Inconclusive || last.Reason != probe.Timeout || last.Detail != "the time was up after 36 of 37 forged tokens" || v.cases["forged_jku"] != caseError {
 		t.Errorf("got %+v, and of the last one %s", last, caseOutcomes[v.cases["forged_jku"]])
 	}
 }
@@ -533,7 +535,7 @@ func TestProtected_everyReplica(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 	statuses := p.ExpectedStatuses()
-	if len(statuses) != 3 || !slices.Equal(statuses[address(open)], []int{401, 403, 404, 501}) {
+	if len(statuses) != 3 || !slices.Equal(statuses[address(open)], []int{400, 401, 403, 404, 501}) {
 		t.Errorf("expected statuses: %v", statuses)
 	}
 	for _, x := range r.Exchanges {
@@ -554,7 +556,7 @@ func TestProtected_oauth2(t *testing.T) {
 	p.Callers["valid"] = Caller{Status: httpx.Codes(501), OAuth2: &httpx.OAuth2{
 		TokenURL: issuer + "/token", ClientID: "me", ClientSecret: secret.Env("TEST_GATE_CLIENT")}}
 	p.Forgeries = &Forgeries{Keys: g.keys()}
-	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 23 forged tokens were rejected\n") {
+	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "forgeries pass(ok): 52 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns)\n") {
 		t.Errorf("got\n%s", got)
 	}
 	t.Setenv("TEST_GATE_CLIENT", "x")
@@ -584,10 +586,10 @@ func TestForgeries_fromClaims(t *testing.T) {
 	}
 	p.Forgeries.Claims = map[string]any{"iss": gateIssuer, "aud": "gate", "sub": "someone"}
 	p.Forgeries.KeyID = "k1"
-	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries pass(ok): 19 forged tokens were rejected\n"; !strings.Contains(got, want) {
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries pass(ok): 48 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns)\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
-	for flaw, want := range map[string][]string{"none": {"none"}, "own_key": {"own_key"}, "hs256_pem": {"hs256_pem"}} {
+	for flaw, want := range map[string][]string{"none": {"none"}, "own_key": {"embedded_jwk", "embedded_x5c", "jku", "other_signature", "own_key", "unencoded", "unknown_crit", "wrong_typ", "x5u"}, "hs256_pem": {"hs256_pem"}} {
 		g.flaw = flaw
 		if got := let(probetest.Run(t, Kind(), p)); !slices.Equal(got, want) {
 			t.Errorf("%s: accepted %v, want %v", flaw, got, want)
@@ -603,11 +605,11 @@ func TestForgeries_wrongKey(t *testing.T) {
 		keys secret.Public
 		want string
 	}{
-		"another's keys":      {other.keys(), "forgeries inconclusive(control_failed): 17 forged tokens were rejected, but none was keyed with the public key: none of the public keys verifies the valid token\n"},
-		"no keys there":       {secret.Literal(g.url + "/nothing"), "forgeries inconclusive(status): 17 forged tokens were rejected, but none was keyed with the public key: the public keys could not be fetched: got 404\n"},
-		"a file that is not":  {secret.File(file).Public(), "forgeries inconclusive(control_failed): 17 forged tokens were rejected, but none was keyed with the public key: the public keys: text from file *"},
-		"a variable with PEM": {secret.Env("TEST_GATE_PEM").Public(), "forgeries pass(ok): 22 forged tokens were rejected\n"},
-		"an empty variable":   {secret.Env("TEST_GATE_NO_PEM").Public(), "forgeries inconclusive(control_failed): 17 forged tokens were rejected, but none was keyed with the public key: the public keys: text from env TEST_GATE_NO_PEM: the variable is not set\n"},
+		"another's keys":      {other.keys(), "forgeries inconclusive(control_failed): 37 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns), but none was keyed with the public key: none of the public keys verifies the valid token\n"},
+		"no keys there":       {secret.Literal(g.url + "/nothing"), "forgeries inconclusive(status): 37 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns), but none was keyed with the public key: the public keys could not be fetched: got 404\n"},
+		"a file that is not":  {secret.File(file).Public(), "forgeries inconclusive(control_failed): 37 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns), but none was keyed with the public key: the public keys: text from file *"},
+		"a variable with PEM": {secret.Env("TEST_GATE_PEM").Public(), "forgeries pass(ok): 53 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns)\n"},
+		"an empty variable":   {secret.Env("TEST_GATE_NO_PEM").Public(), "forgeries inconclusive(control_failed): 37 forged tokens were rejected, one of them with a key that no verifier has (no_kid; 10 others take turns), but none was keyed with the public key: the public keys: text from env TEST_GATE_NO_PEM: the variable is not set\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pem := string(secretsFrom(other.private.Public())[0].key) + string(secretsFrom(g.private.Public())[0].key)

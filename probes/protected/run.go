@@ -15,8 +15,10 @@ import (
 // A replicaRun is one run at one replica: what everybody was answered, and what that means.
 type replicaRun struct {
 	probe  *Probe
+	target string
 	tokens map[string]*storedToken
 	forged *forgerySet // nil without forgeries
+	chosen []*forgery  // of these, what is presented in this run
 
 	ownTime   time.Duration            // half of the run: what had less before it was cut off had its time taken by others
 	answers   map[string]*httpx.Answer // by caller, and for the nonexistent path
@@ -101,11 +103,10 @@ func (v *replicaRun) present(ctx context.Context, r *probe.Result) {
 	most, done := budget.Share(ctx, 0.8) // the rest is for the valid caller
 	defer done()
 	aside := probe.NewResult(r.ID) // which exchange the check rests on is not known yet; see exchanges
-	for i := range v.forged.all {
+	for _, f := range v.chosen {
 		if most.Err() != nil {
 			break
 		}
-		f := &v.forged.all[i]
 		some, done := budget.Share(most, 0.5) // a verifier that hangs on one of them leaves time for others
 		a := p.send(some, aside, p.forgeryCaller, httpx.Request{
 			URL: p.URL, Addr: r.Target(), Header: bearing(f.token()), Want: p.forgeryDenials().Statuses(),
