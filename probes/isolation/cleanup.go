@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,24 +85,28 @@ func (r *run) cleanOrphans() {
 func (r *run) listCanaries(ctx context.Context, rr *resourceRun, t *tenant) []seededObject {
 	op, query := "list", ""
 	if rr.List == nil {
-		op, query = "search", canary.Prefix
+		op, query = "search", canary.Prefix(r.p.Replica)
 	}
 	a := &assertion{check: "cleanup", surface: rr.name + "/" + op, resource: rr}
 	var found []seededObject
 	r.eachPage(ctx, a, rr, t, op, query, func(answer *httpx.Answer) {
-		var body any
-		decoder := json.NewDecoder(bytes.NewReader(answer.Body))
-		decoder.UseNumber() // an id of many digits must not be rounded
-		if decoder.Decode(&body) != nil {
-			return
-		}
-		walkCanaries(body, rr.idField(), "", func(id string, m canary.Mark) {
+		walkCanaries(decodeJSON(answer.Body), rr.idField(), "", func(id string, m canary.Mark) {
 			if m.Replica == r.p.Replica && len(found) < maxRemembered {
 				found = append(found, seededObject{resourceRun: rr, resource: rr.name, owner: t, id: id, text: m.Text, created: true})
 			}
 		})
 	})
 	return found
+}
+
+// decodeJSON returns the JSON value of a body; nil if there is none.
+func decodeJSON(body []byte) (value any) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // an id of many digits must not be rounded
+	if decoder.Decode(&value) != nil {
+		return nil
+	}
+	return value
 }
 
 // idField is the name of the id in lists: the same as in the response to create.
@@ -126,16 +131,37 @@ func walkCanaries(value any, idField, id string, found func(id string, m canary.
 			walkCanaries(inner, idField, id, found)
 		}
 	case map[string]any:
-		switch own := value[idField].(type) {
-		case string:
+		if own := idText(value[idField]); own != "" {
 			id = own
-		case json.Number:
-			id = own.String()
 		}
 		for _, inner := range value {
 			walkCanaries(inner, idField, id, found)
 		}
 	}
+}
+
+// idText is an id in JSON, a string or a number, as text; empty if it is neither.
+func idText(value any) string {
+	switch value := value.(type) {
+	case string:
+		return value
+	case json.Number:
+		return value.String()
+	}
+	return ""
+}
+
+// containsOtherID reports whether a JSON value contains an object with another id.
+func containsOtherID(value any, idField, id string) bool {
+	contains := func(inner any) bool { return containsOtherID(inner, idField, id) }
+	switch value := value.(type) {
+	case []any:
+		return slices.ContainsFunc(value, contains)
+	case map[string]any:
+		other := idText(value[idField])
+		return other != "" && other != id || slices.ContainsFunc(slices.Collect(maps.Values(value)), contains)
+	}
+	return false
 }
 
 // tooManyOrphans reports whether too many orphans exist to create any more canaries.
@@ -237,7 +263,18 @@ func (r *run) deleteAs(ctx context.Context, rr *resourceRun, obj seededObject, t
 	if isNew := time.Since(obj.createdAt) < r.p.VisibilityDelay.D() && !rr.tampered[t]; isNew && t == obj.owner {
 		return false // it may become visible later; the next run tries again
 	}
-	return o.Passed() && (goneStatuses.Contains(answer.Status) || t == obj.also)
+	return o.Passed() && (goneStatuses.Contains(answer.Status) || t == obj.also || r.forbidsMissing(ctx, a, rr, obj, t, answer))
+}
+
+// forbidsMissing reports whether the deletion of a canary is denied because the canary does not exist, by a service that
+// answers so also to an owner. The canary must have been deleted or changed before, or have been left by an earlier run.
+func (r *run) forbidsMissing(ctx context.Context, a *assertion, rr *resourceRun, obj seededObject, t *tenant, answer *httpx.Answer) bool {
+	if !rr.Delete.Denied.Match(answer) || !rr.tampered[t] && obj.resourceRun != nil {
+		return false
+	}
+	req := request{assertion: a, tenant: t, template: rr.Read, vars: vars{org: t.id, id: obj.id}, want: rr.Read.Denied.Statuses()}
+	read := r.send(ctx, req)
+	return usable(read).Passed() && rr.Read.Denied.Match(read)
 }
 
 // stillVisible reports whether an owner is still shown an object that the service claims to have deleted. After a stop

@@ -52,7 +52,8 @@ func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
 	read := obj.resourceRun.Read
 	req := request{assertion: a, tenant: obj.owner, template: read, vars: vars{org: obj.owner.id, id: obj.id}, want: read.Status}
 	answer := r.send(r.ctx, req)
-	if answer.Reason == probe.OK && goneStatuses.Contains(answer.Status) {
+	missing := goneStatuses.Contains(answer.Status) || !httpx.Success.Contains(answer.Status) && read.Denied.Match(answer)
+	if missing && usable(answer).Passed() {
 		return observation{notFound, probe.Outcomef(probe.ControlFailed, "got %d from %s", answer.Status, req.describe()), answer}
 	}
 	if o := expectSuccess(req, answer, read.Status); !o.Passed() {

@@ -97,6 +97,7 @@ type resourceRun struct {
 	name       string
 	assertions map[string]*assertion    // by check and operation
 	seeded     map[*tenant]seededObject // the canary of each org
+	twins      map[*tenant]seededObject // a second one, which no other org requests
 	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
 	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
 	succeeded  map[ownOperation]bool    // what worked for an owner
@@ -126,8 +127,6 @@ type protectedText struct {
 	kind   string // canary or id
 	text   string
 	needle canary.Needle
-
-	attempt *request // by which an unauthorized caller tried to create it; nobody must be shown it
 }
 
 // A plan is what a run tries to prove.
@@ -144,7 +143,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}
@@ -161,7 +160,9 @@ func newPlan(p *Probe) *plan {
 				if (!creates || r.Read != nil) && len(p.tamperingsFor(tmpl, op, "owner", "intruder")) > 0 {
 					add(checkContext, op)
 				}
-				add(checkAuthenticated, op)
+				if op == "read" || op == "list" {
+					add(checkAuthenticated, op)
+				}
 			}
 		}
 		if r.Read != nil {

@@ -17,13 +17,10 @@ func (r *run) testUpdates(rr *resourceRun) bool {
 	}
 	a := rr.assertion(checkIsolated, "update")
 	for _, t := range r.p.tenants {
-		obj := rr.seeded[t]
-		req := request{assertion: a, tenant: t, template: rr.Update, vars: vars{org: t.id, id: obj.id, canary: obj.text}, want: rr.Update.Status}
-		answer := r.send(r.ctx, req)
-		if o := expectSuccess(req, answer, rr.Update.Status); !o.Passed() {
-			r.inconclusive(a, answer, o.Reason, "%s cannot change even its own canary: %s; a denial to others proves nothing", t.name, o.Detail)
-		} else {
-			r.succeededAsOwner(rr, "update", t)
+		for _, obj := range []seededObject{rr.seeded[t], rr.twins[t]} {
+			if obj.id != "" {
+				r.updateAsOwner(a, obj)
+			}
 		}
 	}
 	r.crossTenantWrite(rr, "update", foreignWrite)
@@ -31,6 +28,18 @@ func (r *run) testUpdates(rr *resourceRun) bool {
 	r.complete(rr.assertion(checkContext, "update"), "every missing or forged org was rejected, and nothing changed")
 	r.tested(rowUpdate)
 	return true
+}
+
+// updateAsOwner has an org change its own canary to what it is.
+func (r *run) updateAsOwner(a *assertion, obj seededObject) {
+	tmpl := obj.resourceRun.Update
+	req := request{assertion: a, tenant: obj.owner, template: tmpl, vars: vars{org: obj.owner.id, id: obj.id, canary: obj.text}, want: tmpl.Status}
+	answer := r.send(r.ctx, req)
+	if o := expectSuccess(req, answer, tmpl.Status); !o.Passed() {
+		r.inconclusive(a, answer, o.Reason, "%s cannot change even its own canary: %s; a denial to others proves nothing", obj.owner.name, o.Detail)
+		return
+	}
+	r.succeededAsOwner(obj.resourceRun, "update", obj.owner)
 }
 
 // testDeletes has every org delete every other's canary, which must not work. The clean-up shows whether each can delete
@@ -46,17 +55,17 @@ func (r *run) testDeletes(rr *resourceRun) bool {
 	return true
 }
 
-// crossTenantWrite has every org write to every other's canary, with the right org and with mutations of it. After each
-// request the owner checks that its canary still exists, unchanged.
+// crossTenantWrite has every org write to every other's canary, with the right org and with mutations of it. Before the
+// first request and after each the owner checks that its canary exists, unchanged.
 func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 	r.eachPair(func(owner, intruder *tenant) {
-		obj := rr.seeded[owner]
+		obj, a := rr.seeded[owner], rr.assertion(checkIsolated, op)
+		shown := !rr.tampered[owner] && r.ownerSees(a, obj, r.p.VisibilityDelay.D())
 		v := vars{org: intruder.id, id: obj.id, canary: canary.Mint(r.p.Replica, time.Now())}
-		a := rr.assertion(checkIsolated, op)
 		req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, want: rr.template(op).Denied.Statuses()}
 		answer := r.send(r.ctx, req)
 		r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess)
-		r.expectUnchanged(req, answer, obj, why)
+		shown = r.expectUnchanged(req, answer, obj, shown, why)
 		a = rr.assertion(checkContext, op)
 		if a == nil {
 			return
@@ -65,15 +74,15 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 			req.assertion, req.mutation = a, m
 			answer := r.send(r.ctx, req)
 			r.expectDenied(req, answer, req.template.wrongOrg(), ruleNotDenied, mismatchNotRejected)
-			r.expectUnchanged(req, answer, obj, why)
+			shown = r.expectUnchanged(req, answer, obj, shown, why)
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
 	})
 }
 
-// expectUnchanged records a violation unless an owner sees its canary unchanged after an intruder's request. If it does
-// not at first, it looks twice.
-func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObject, why probe.Reason) {
+// expectUnchanged records a violation unless an owner, which was shown its canary a moment before, is shown it unchanged
+// after an intruder's request. It reports whether the owner is shown it.
+func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObject, shownBefore bool, why probe.Reason) bool {
 	seen := r.fetchAsOwner(req.assertion, obj)
 	if seen.visibility == absent || seen.visibility == notFound {
 		seen = r.fetchAsOwner(req.assertion, obj)
@@ -81,19 +90,28 @@ func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObjec
 	tampered, owner := obj.resourceRun.tampered, obj.owner
 	switch {
 	case seen.visibility == visible:
+		return true
 	case tampered[owner]:
 		r.inconclusive(req.assertion, seen.answer, probe.ControlFailed, "the canary of %s was deleted or changed before", owner.name)
 	case seen.visibility == visibilityUnknown:
 		r.inconclusive(req.assertion, seen.answer, seen.Reason, "%s could not check whether its canary is unchanged: %s", owner.name, seen.Detail)
-	default:
+	case shownBefore && r.gone(req.assertion, sight{obj, owner}):
 		tampered[owner] = true
-		got := "no response"
-		if answer.Status != 0 {
-			got = strconv.Itoa(answer.Status)
-		}
-		r.violated(req.assertion, answer, ruleChanged, why, "after %s of %s by %s, which got %s, the canary of %s (%s) was deleted or changed: %s",
-			req.describe(), owner.name, req.caller(), got, owner.name, canary.Hash(obj.text), seen.Detail)
+		r.violated(req.assertion, answer, ruleChanged, why, "after %s of %s by %s, which got %s, the canary of %s (%s) was deleted or changed: %s, while another canary of %s is still shown",
+			req.describe(), owner.name, req.tenant.name, statusOf(answer), owner.name, canary.Hash(obj.text), seen.Detail, owner.name)
+	default:
+		r.inconclusive(req.assertion, seen.answer, probe.ControlFailed, "%s does not see its canary: %s; nothing shows that another org changed it, and the service may show %s nothing",
+			owner.name, seen.Detail, owner.name)
 	}
+	return false
+}
+
+// statusOf is the status of a response in a message.
+func statusOf(answer *httpx.Answer) string {
+	if answer.Status == 0 {
+		return "no response"
+	}
+	return strconv.Itoa(answer.Status)
 }
 
 // testCreates has every org create objects that name another org: in the body, which is undocumented, and where the org
@@ -185,6 +203,8 @@ func (r *run) locate(found crossTenantObject) {
 	case own == visible || r.ctx.Err() != nil: // if the run is over, the assertion does not complete
 	case found.template.wrongOrg().Match(found.answer):
 		r.deniedByBody(found.request)
+	case !r.gone(a, sight{found.seededObject, intruder}, sight{found.seededObject, owner}):
+		r.inconclusive(a, answer, probe.ControlFailed, "where it was created is not known, and the service may show %s and %s nothing: %s by %s", intruder.name, owner.name, found.describe(), intruder.name)
 	default:
 		r.violated(a, found.answer, ruleNotDenied, misleadingSuccess, "got %d, and neither %s nor %s is shown what was created: %s",
 			found.answer.Status, intruder.name, owner.name, found.describe())

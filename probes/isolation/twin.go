@@ -1,0 +1,76 @@
+package isolation
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// That an owner no longer sees its canary is no evidence against another org: a store that fails, lags, or was restored
+// shows nobody anything. So every org has a second canary, its twin, which the owner treats like the first and no other
+// org requests. Only if the twin is still shown, and the canary is not, has somebody changed or deleted it.
+
+// seedTwin gives an org a twin of its canary. Without one, nothing is concluded from absence.
+func (r *run) seedTwin(rr *resourceRun, t *tenant, control *assertion) {
+	if rr.Create == nil {
+		return
+	}
+	if twin, ok := r.seedObject(rr, t, control, mutation{}, nil); ok {
+		rr.twins[t] = twin
+		r.protect(twin)
+	}
+}
+
+// testTwins waits until the owners see their twins.
+func (r *run) testTwins(rr *resourceRun) bool {
+	for _, t := range r.p.tenants {
+		if twin, ok := rr.twins[t]; ok {
+			r.ownerSees(rr.assertion(checkControl, rr.visibilityOp()), twin, r.p.VisibilityDelay.D())
+		}
+	}
+	return true
+}
+
+// A sight is one org's view of one object.
+type sight struct {
+	object seededObject
+	tenant *tenant
+}
+
+// How often each object is requested before it counts as gone, and how long the pauses are.
+const (
+	goneLooks = 6
+	gonePause = 15 * time.Millisecond
+)
+
+// gone reports whether objects are not shown while the twins of those who should see them are. The requests are in random
+// order, so that a service with several instances of which one shows nothing does not happen to hide just these.
+func (r *run) gone(a *assertion, missing ...sight) bool {
+	rr := missing[0].object.resourceRun
+	looks := slices.Repeat(missing, goneLooks)
+	for _, m := range missing {
+		twin, ok := rr.twins[m.tenant]
+		if !ok {
+			return false
+		}
+		looks = append(looks, slices.Repeat([]sight{{twin, m.tenant}}, goneLooks)...)
+	}
+	rand.Shuffle(len(looks), func(i, j int) { looks[i], looks[j] = looks[j], looks[i] })
+	for _, look := range looks {
+		expected := look.object.id == rr.twins[look.tenant].id
+		seen := r.look(a, look)
+		if seen == visibilityUnknown || (seen == visible) != expected || !r.sleep(gonePause) {
+			return false
+		}
+	}
+	return true
+}
+
+// look requests an object as an org.
+func (r *run) look(a *assertion, s sight) visibility {
+	if s.tenant == s.object.owner {
+		return r.fetchAsOwner(a, s.object).visibility
+	}
+	seen, _ := r.fetchAs(a, s.object, s.tenant)
+	return seen
+}
