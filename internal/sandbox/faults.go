@@ -76,6 +76,11 @@ func proxyFaults() []Fault {
 		{"health-slow", "/health of the proxy gives the right answer after 2.5 s", processUp,
 			[]effect{on(proxies, healthRoute, delay)}},
 
+		{"health-says-down", "/health of the proxy answers 200 and says that it is down", processUp,
+			[]effect{on(proxies, healthRoute, setField("status", "down"))}},
+		{"unknown-paths-page", "paths that the proxy does not have are answered with the page of an app: 200 and HTML", processUp,
+			[]effect{harmless(on(proxies, otherRoutes, respondPage(200, appPage)))}},
+
 		// Replicas.
 		{"replica-down", "the second of three replicas of the proxy refuses connections", replicas,
 			[]effect{refuseConnections(proxy2)}},
@@ -91,6 +96,10 @@ func proxyFaults() []Fault {
 			[]effect{refuseConnections(auth), on(proxies, healthRoute, sameAs(ready))}},
 		{"ready-despite-auth-down", "auth refuses connections and the proxy still reports that it is ready", split,
 			[]effect{refuseConnections(auth), on(proxies, ready, respondJSON(200, object{"status": "ready"}))}},
+		{"auth-says-down", "auth answers 200 at /health and says that it is down, which the proxy does not read", split,
+			[]effect{on([]string{auth}, healthRoute, setField("status", "down"))}},
+		{"ready-says-not-ready", "/ready of the proxy answers 200 and says that it is not ready", isReady,
+			[]effect{on(proxies, ready, setField("status", "not_ready"))}},
 		{"not-ready", "the proxy is not ready although auth is up: it is draining", isReady,
 			[]effect{on(proxies, ready, respondJSON(503, object{"status": "not_ready", "reason": "draining"}))}},
 		{"ready-error", "/ready of the proxy answers 500", isReady,
@@ -193,6 +202,7 @@ func latestFailed(deploys any) any {
 // Pages that do not come from the services themselves.
 const (
 	welcomePage     = "<!DOCTYPE html><html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
+	appPage         = "<!DOCTYPE html><html><head><title>Shop</title></head><body><div id=\"root\"></div></body></html>\n"
 	loginPage       = "<!DOCTYPE html><html><head><title>Log in</title></head><body><h1>Log in</h1></body></html>\n"
 	unavailablePage = "<html><head><title>503 Service Temporarily Unavailable</title></head><body><h1>503 Service Temporarily Unavailable</h1></body></html>\n"
 	badGatewayPage  = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"

@@ -26,9 +26,9 @@ type Probe struct {
 
 	Service      string            `yaml:"service" doc:"scheme and host of the service, used as Host and SNI when a replica is dialled by its address"`
 	Replicas     replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be"`
-	Live         string            `yaml:"live" doc:"path that returns 200 while the process is live"`
-	Ready        string            `yaml:"ready" doc:"path that returns 200 while the process accepts traffic, else 503"`
-	Dependency   string            `yaml:"dependency" doc:"URL of what the service needs to be ready: 2xx means up"`
+	Live         Live              `yaml:"live" default:"/health" doc:"how the service tells that its process is up: a path, or more"`
+	Ready        Ready             `yaml:"ready" default:"/ready" doc:"how the service tells whether it accepts traffic: a path, or more"`
+	Dependency   Dependency        `yaml:"dependency" doc:"what the service needs to be ready: a URL, or more"`
 	Marker       *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
 	Instance     *httpx.Source     `yaml:"instance" doc:"a header or JSON value that is different for each replica"`
 	Latency      probe.Duration    `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
@@ -84,7 +84,7 @@ var (
 
 // New returns a probe with its default settings.
 func New() *Probe {
-	return &Probe{Live: "/health", Ready: "/ready", UnreadyGrace: probe.Duration(15 * time.Second)}
+	return &Probe{Live: Live{Path: "/health"}, Ready: Ready{Path: "/ready"}, UnreadyGrace: probe.Duration(15 * time.Second)}
 }
 
 // Validate reports what is wrong with the settings.
@@ -98,24 +98,21 @@ func (h *Probe) Validate() error {
 	} else if h.Service == "" {
 		h.Service = "http://" + h.Replicas.Host()
 	}
-	for key, path := range map[string]string{"live": h.Live, "ready": h.Ready} {
-		if u, err := url.Parse(path); err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.ContainsAny(path, " ?#") {
-			wrong = append(wrong, probe.Settingf(key, "expected a path that begins with /, without a query"))
-		}
-	}
 	h.Service = strings.TrimSuffix(h.Service, "/")
 	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
 		wrong = append(wrong, probe.Settingf("service", "expected scheme and host only; paths belong to live and ready"))
 	}
-	if h.Live == h.Ready {
-		wrong = append(wrong, probe.Settingf("ready", "is the same path as live, so the split cannot be seen"))
-	}
+	wrong = append(wrong, h.validatePages())
 	client, err := h.ClientFor(map[string]string{"service": h.Service})
+	if err == nil && h.Service != "" {
+		_, err = h.ClientFor(map[string]string{"live.path": h.Service + h.Live.Path, "ready.path": h.Service + h.Ready.Path})
+	}
 	h.client = client
 	other := h.ForOtherHost()
-	asker, depErr := other.ClientFor(map[string]string{"dependency": h.Dependency})
+	asker, depErr := other.ClientFor(map[string]string{"dependency.url": h.Dependency.URL})
 	h.dependencyClient = asker
-	return errors.Join(append(wrong, err, depErr)...)
+	wrong = append(wrong, err, depErr, probe.InSetting("dependency.expect", h.Dependency.Expect.Validate()))
+	return errors.Join(wrong...)
 }
 
 // Checks names what a run notes, for each replica and for all.
@@ -175,21 +172,33 @@ func (h *Probe) Close() {
 
 // askDependency returns the state of the dependency.
 func (h *Probe) askDependency(ctx context.Context, r *probe.Result) dependency {
-	if h.Dependency == "" {
+	if h.Dependency.URL == "" {
 		return depUnknown
 	}
-	answer := h.dependencyClient.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency})
+	want := h.Dependency.statuses()
+	answer := h.dependencyClient.Do(ctx, r, httpx.Request{Check: "dependency", URL: h.Dependency.URL, Want: want})
 	switch {
 	case answer.Reason.Verdict == probe.Inconclusive, answer.Cached != "":
 		return depUnknown
 	case answer.Reason != probe.OK:
 		return depUnreachable
+	case want.Contains(answer.Status):
+		return h.Dependency.says(answer)
 	case answer.Status >= 500:
 		return depBroken
-	case answer.Status >= 200 && answer.Status < 300:
-		return depUp
 	}
 	return depUnknown
+}
+
+// says reads the content of an answer whose status means up.
+func (d *Dependency) says(answer *httpx.Answer) dependency {
+	switch d.Expect.Mismatch(answer).Reason {
+	case probe.OK:
+		return depUp
+	case probe.Body:
+		return depBroken
+	}
+	return depUnknown // another page than the settings were written for
 }
 
 // A replica is what one replica answered.
@@ -208,9 +217,10 @@ func (s *replica) proven() bool { return s.catchAll.Reason == probe.OK }
 func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) replica {
 	half, done := budget.Share(ctx, 0.5)
 	defer done()
-	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + h.Live, Addr: target, Want: httpx.Codes(200)})
-	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + h.Ready, Addr: target, Want: httpx.Codes(200)})
-	seen := replica{live: h.classify(live), ready: h.classify(ready), liveTraceID: live.TraceID, decidedTraceID: ready.TraceID}
+	onLive, onReady := h.Live.page(), h.Ready.page()
+	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + onLive.path, Addr: target, Want: onLive.yes})
+	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + onReady.path, Addr: target, Want: onReady.yes})
+	seen := replica{live: h.classify(live, onLive), ready: h.classify(ready, onReady), liveTraceID: live.TraceID, decidedTraceID: ready.TraceID}
 	if seen.live.response != respOK {
 		seen.decidedTraceID = live.TraceID
 	}
@@ -226,14 +236,18 @@ func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) 
 // askCatchAll requests a nonexistent path of a live replica. If that is answered like /health, then /health proves
 // nothing.
 func (h *Probe) askCatchAll(ctx context.Context, r *probe.Result, target string) probe.Outcome {
-	a := h.client.Do(ctx, r, httpx.Request{Check: "catch_all", URL: control.NonexistentURL(h.Service + h.Live), Addr: target, Want: httpx.Codes(404)})
+	live := h.Live.page()
+	a := h.client.Do(ctx, r, httpx.Request{Check: "catch_all", URL: control.NonexistentURL(h.Service + live.path), Addr: target, Want: httpx.Codes(404)})
+	said := h.classify(a, live)
 	switch {
 	case a.Reason != probe.OK:
 		return probe.Outcomef(probe.ControlFailed, "the request for a nonexistent path failed: %s", a.Detail)
-	case a.Status == 429 || a.Status >= 500:
+	case said.response == respOK:
+		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered like %s (%d), so %[1]s proves nothing", live.name(), a.Status)
+	case h.Marker == nil && !live.yesHTML && (a.Status == 429 || a.Status >= 500): // nothing but its status identifies the service
 		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
-	case a.Status == 200:
-		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered like %s (200), so %s proves nothing", h.Live, h.Live)
+	case live.yes.Contains(a.Status) && said.Reason != probe.OK:
+		return probe.Outcomef(probe.OK, "a nonexistent path is answered differently (%s)", said.Detail)
 	}
 	return probe.Outcomef(probe.OK, "a nonexistent path is answered differently (%d)", a.Status)
 }
@@ -251,17 +265,18 @@ const unproven = ", which proves nothing without the catch-all check"
 
 // reportLive notes the one check that `ibex_process_up` follows: is the process up, whatever else it says?
 func (h *Probe) reportLive(r *probe.Result, seen *replica) {
+	page := h.Live.page()
 	switch live := seen.live; {
 	case live.response == respOK && !seen.proven():
-		r.Inconclusive("live", probe.ControlFailed, "%s answers 200%s", h.Live, unproven)
+		r.Inconclusive("live", probe.ControlFailed, "%s answers %s%s", page.name(), page.yes, unproven)
 	case live.response == respOK:
-		r.Pass("live", "%s answers 200", h.Live)
+		r.Pass("live", "%s answers %s", page.name(), page.yes)
 	case live.response == respUnknown:
 		r.Report("live", live.Reason, "%s", live.Detail)
 	case live.response == respCached:
-		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", h.Live, live.Detail)
+		r.Inconclusive("live", probe.StaleOrCached, "%s: %s", page.name(), live.Detail)
 	default:
-		r.Fail("live", live.Reason, "expected 200 from %s, %s", h.Live, live.Detail)
+		r.Fail("live", live.Reason, "expected %s from %s, %s", page.yes, page.name(), live.Detail)
 	}
 	r.LinkExchange("live", seen.liveTraceID)
 }
@@ -293,7 +308,7 @@ func (h *Probe) reportState(r *probe.Result, seen *replica, before, after depend
 		}
 		r.LinkExchange(check, seen.decidedTraceID)
 	}
-	if h.Dependency != "" {
+	if h.Dependency.URL != "" {
 		note("split", now.Split)
 	}
 	note("serving", now.Serving)

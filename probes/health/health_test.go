@@ -27,6 +27,14 @@ func TestStates(t *testing.T) {
 	}{
 		{respOK, respOK, depUp, depUp, "serving"},
 		{respOK, respOK, depUnknown, depUnknown, "serving_unverified"},
+		{respOK, respOK, depUp, depUnknown, "serving_unverified"},
+		{respOK, respOK, depUnknown, depUp, "serving_unverified"},
+		{respOK, respOK, depBroken, depUnknown, "serving_unverified"},
+		{respOK, respUnavailable, depUnknown, depBroken, "not_ready"},
+		{respUnexpected, respOK, depUp, depUp, "unexpected_status"},
+		{respOK, respUnexpected, depUp, depUp, "unexpected_status"},
+		{respNone, respUnexpected, depUp, depUp, "down"},
+		{respError, respUnexpected, depBroken, depBroken, "liveness_coupled"},
 		{respOK, respUnavailable, depUnreachable, depUnreachable, "degraded_by_dependency"},
 		{respOK, respUnavailable, depBroken, depUnreachable, "degraded_by_dependency"},
 		{respOK, respUnavailable, depUp, depUp, "not_ready"},
@@ -93,14 +101,18 @@ func (w *world) start(t *testing.T) (address, dependency string) {
 	service := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, q *http.Request) {
 		out.Header().Set("X-Instance", w.instance)
 		out.Header().Set("Content-Type", "application/json")
+		body := ""
 		if w.html {
+			body = "<!DOCTYPE html><title>Welcome</title>"
 			out.Header().Set("Content-Type", "text/html; charset=utf-8")
 		}
 		switch q.URL.Path {
 		case "/health":
 			out.WriteHeader(w.live)
+			fmt.Fprint(out, body)
 		case "/ready":
 			out.WriteHeader(w.ready)
+			fmt.Fprint(out, body)
 		default:
 			out.WriteHeader(cmp.Or(w.other, 404))
 		}
@@ -117,7 +129,7 @@ func (w *world) probe(t *testing.T) *Probe {
 	address, dependency := w.start(t)
 	h := New()
 	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
-	h.Dependency = dependency + "/health"
+	h.Dependency.URL = dependency + "/health"
 	return h
 }
 
@@ -151,7 +163,7 @@ func TestHealth_split(t *testing.T) {
 		}},
 		"an ingress's page": {world{live: 200, ready: 200, dependency: 200, html: true}, []string{
 			"fail",
-			"live@ADDR fail(body): expected 200 from /health, got 200, not from the service itself: it is an HTML page",
+			"live@ADDR fail(body): expected 200 from /health, got 200, not from the service itself: it is an HTML page, and neither marker nor expect says otherwise",
 			"serving@ADDR fail(wrong_route): *",
 			"replicas fail(replicas): expected 1 replica, found 1, of which 0 live",
 		}},
@@ -160,7 +172,7 @@ func TestHealth_split(t *testing.T) {
 			address, dependency := c.world.start(t)
 			h := New()
 			h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
-			h.Dependency = dependency + "/health"
+			h.Dependency.URL = dependency + "/health"
 			var want []string
 			for _, line := range c.want {
 				want = append(want, strings.ReplaceAll(line, "@ADDR", "@"+address))
@@ -182,7 +194,7 @@ func TestDependency_ownHost(t *testing.T) {
 	t.Setenv("TEST_HEALTH_TOKEN", "token-of-the-service")
 	h := New()
 	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
-	h.Dependency = dep.URL
+	h.Dependency.URL = dep.URL
 	h.Headers = map[string]httpx.Value{"Host": {Text: "service.example"}}
 	h.Bearer = secret.Env("TEST_HEALTH_TOKEN")
 	if got := probetest.Run(t, Kind(), h).Verdict(); got != probe.Pass || host != strings.TrimPrefix(dep.URL, "http://") || authorization != "" {
@@ -195,7 +207,7 @@ func TestHealth_rateLimited(t *testing.T) {
 	address, dependency := w.start(t)
 	h := New()
 	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
-	h.Dependency = dependency
+	h.Dependency.URL = dependency
 	r := probetest.Run(t, Kind(), h)
 	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "live@"+address+" inconclusive(rate_limited)") {
 		t.Errorf("got\n%s", got)
@@ -246,9 +258,9 @@ func TestValidate_replicasWant(t *testing.T) {
 			h.Replicas = replicas.Replicas{Static: []string{"127.0.0.1:80", "[::ffff:127.0.0.1]:80"}, Want: 2}
 		}, "listed twice"},
 		"a service with a query": {func(h *Probe) { h.Service = "https://a.example/?x=1" }, "service: expected scheme and host only"},
-		"a path with a query":    {func(h *Probe) { h.Service = "https://a.example"; h.Live = "/health?token=x" }, "live: expected a path"},
+		"a path with a secret":   {func(h *Probe) { h.Service = "https://a.example"; h.Live.Path = "/health?token=x" }, "live.path: https://a.example/health: the query holds a credential"},
 		"a port by name":         {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a.example:http", Want: 1} }, "replicas.dns: expected name:port"},
-		"one path for both":      {func(h *Probe) { h.Service = "https://a.example"; h.Ready = "/health" }, "the split cannot be seen"},
+		"one path for both":      {func(h *Probe) { h.Service = "https://a.example"; h.Ready.Path = "/health" }, "the split cannot be seen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New()
@@ -305,7 +317,7 @@ func TestHistory_settlingInconclusive(t *testing.T) {
 	address, dependency := w.start(t)
 	h := New()
 	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
-	h.Dependency = dependency
+	h.Dependency.URL = dependency
 	if got := probetest.Run(t, Kind(), h).Verdict(); got != probe.Pass {
 		t.Fatalf("got %s, want pass", got)
 	}

@@ -1,7 +1,9 @@
 package health
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -51,7 +53,7 @@ var (
 	stateNotReady = state{Name: "not_ready", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "not_ready", Verdict: probe.Fail, Text: "live and not ready"},
 		Summary: "live and not ready, and its dependency is not the reason: it is starting, draining or missing something else"}
 	stateReadyError = state{Name: "ready_error", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "ready_error", Verdict: probe.Fail, Text: "readiness cannot be read"},
-		Summary: "live, but its readiness cannot be read; a service that is not ready must answer 503"}
+		Summary: "live, but its readiness cannot be read"}
 	stateReadyDespiteDependencyDown = state{Name: "ready_despite_dependency_down", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "ready_despite_dependency_down", Verdict: probe.Fail, Text: "ready although its dependency is down"},
 		Summary: "ready although its dependency is down: traffic sent to it will fail"}
 	stateLivenessCoupled = state{Name: "liveness_coupled", Serving: violated, Split: violated, Transient: true, Reason: probe.Reason{Word: "liveness_coupled", Verdict: probe.Fail, Text: "liveness depends on the dependency"},
@@ -64,6 +66,8 @@ var (
 		Summary: "unreachable, and so is its dependency: the region seems to be down or cut off"}
 	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "something else responded"},
 		Summary: "the answer is not the service's own: the path is wrong, or something in front of the service answered"}
+	stateUnexpectedStatus = state{Name: "unexpected_status", Serving: violated, Transient: true, Reason: probe.Status,
+		Summary: "answered, but by a status that means neither yes nor no"}
 	stateCached = state{Name: "cached", Serving: unknown, Split: unknown, Reason: probe.StaleOrCached,
 		Summary: "the answers may come out of a cache, which says nothing about the process"}
 	stateRace = state{Name: "race", Serving: unknown, Split: unknown, Reason: probe.Reason{Word: "race", Verdict: probe.Inconclusive, Text: "the dependency changed during the run"},
@@ -74,7 +78,7 @@ var (
 
 // states lists all of them; stateNames are the label values of the state gauge.
 var states = []state{stateServing, stateSlow, stateServingUnverified, stateDegraded, stateNotReady, stateReadyError, stateReadyDespiteDependencyDown, stateLivenessCoupled,
-	stateInverted, stateDown, stateRegionDown, stateWrongRoute, stateCached, stateRace, stateUnknown}
+	stateInverted, stateDown, stateRegionDown, stateWrongRoute, stateUnexpectedStatus, stateCached, stateRace, stateUnknown}
 
 func stateNames() []string {
 	var names []string
@@ -84,20 +88,21 @@ func stateNames() []string {
 	return names
 }
 
-// response is the class of an answer of the liveness or readiness path.
+// response is the class of an answer of the liveness or readiness page.
 type response int
 
 const (
 	respUnknown     response = iota // the request failed for a reason on the prober's side
-	respOK                          // 200
-	respUnavailable                 // 503
+	respOK                          // yes: an expected status and content
+	respUnavailable                 // no, in the way that the settings name
 	respError                       // any other 5xx
+	respUnexpected                  // a status that means neither, such as 204
 	respNone                        // no complete answer
 	respForeign                     // not the service's own: 404, 401, a redirect, an ingress's page
 	respCached
 )
 
-// An answer is what one of the two paths said.
+// An answer is what one of the two pages said.
 type answer struct {
 	response response
 	slow     bool
@@ -105,46 +110,66 @@ type answer struct {
 }
 
 // classify returns the class of an answer, as the state table needs it.
-func (h *Probe) classify(a *httpx.Answer) answer {
-	c := a.Classify(httpx.ClassifyOptions{})
+func (h *Probe) classify(a *httpx.Answer, p page) answer {
+	c := a.Classify(httpx.ClassifyOptions{Want: p.known(), Credential: h.HasCredential()})
+	got := probe.Outcomef(probe.Status, "got %d", a.Status)
 	switch {
-	case c.Class == httpx.ClassIncomplete && a.Reason.Verdict == probe.Inconclusive, c.Class == httpx.ClassRateLimited:
+	case c.Class == httpx.ClassIncomplete && a.Reason.Verdict == probe.Inconclusive, c.Reason == probe.RateLimited:
 		return answer{response: respUnknown, Outcome: c.Outcome}
 	case c.Class == httpx.ClassIncomplete:
 		return answer{response: respNone, Outcome: c.Outcome}
 	case a.Cached != "": // a bare 304 to an unconditional request is the service's fault
 		return answer{response: respCached, Outcome: c.Outcome}
+	case p.yes.Contains(a.Status):
+		return h.classifyYes(a, p)
+	case p.no.Contains(a.Status):
+		if foreign := h.foreign(a, p.noHTML); foreign != "" {
+			return answer{response: respForeign, Outcome: probe.Outcomef(probe.Body, "got %d, %s", a.Status, foreign)}
+		}
+		return answer{response: respUnavailable, Outcome: got}
 	case c.Class == httpx.ClassRedirect:
 		return answer{response: respForeign, Outcome: c.Outcome}
-	}
-	got := probe.Outcomef(probe.Status, "got %d", a.Status)
-	switch {
-	case (a.Status == 200 || a.Status == 503) && !h.isOwn(a):
-		return answer{response: respForeign, Outcome: probe.Outcomef(probe.Body, "got %d, not from the service itself: %s", a.Status, h.foreignReason())}
-	case a.Status == 200:
-		got.Reason = probe.OK
-		return answer{response: respOK, slow: h.Latency > 0 && a.Took > h.Latency.D(), Outcome: got}
-	case a.Status == 503:
-		return answer{response: respUnavailable, Outcome: got}
 	case a.Status >= 500:
 		return answer{response: respError, Outcome: got}
+	case a.Status == 429 || a.Status < 300:
+		return answer{response: respUnexpected, Outcome: got}
 	}
 	return answer{response: respForeign, Outcome: got}
 }
 
-// isOwn reports whether an answer is the service's own, not that of a proxy in front of it.
-func (h *Probe) isOwn(a *httpx.Answer) bool {
-	if h.Marker != nil {
-		return h.Marker.Read(a) != ""
+// classifyYes reads an answer whose status says yes. Its content may say no.
+func (h *Probe) classifyYes(a *httpx.Answer, p page) answer {
+	if foreign := h.foreign(a, p.yesHTML); foreign != "" {
+		return answer{response: respForeign, Outcome: probe.Outcomef(probe.Body, "got %d, %s", a.Status, foreign)}
 	}
-	return !strings.HasPrefix(strings.ToLower(a.Header.Get("Content-Type")), "text/html")
+	mismatch := p.content.Mismatch(a)
+	got := probe.Outcomef(mismatch.Reason, "got %d, but %s", a.Status, mismatch.Detail)
+	switch {
+	case mismatch.Passed():
+		got.Detail = fmt.Sprintf("got %d", a.Status)
+		return answer{response: respOK, slow: h.Latency > 0 && a.Took > h.Latency.D(), Outcome: got}
+	case mismatch.Reason == probe.Body && h.foreign(a, false) == "":
+		return answer{response: respUnavailable, Outcome: got}
+	}
+	return answer{response: respForeign, Outcome: got}
 }
 
-func (h *Probe) foreignReason() string {
-	if h.Marker != nil {
-		return "it lacks the marker"
+// foreign says why an answer is not the service's own but that of a proxy in front of it; empty if it is.
+func (h *Probe) foreign(a *httpx.Answer, html bool) string {
+	switch {
+	case h.Marker != nil && h.Marker.Read(a) == "":
+		return "not from the service itself: it lacks the marker"
+	case h.Marker == nil && !html && !a.Redirected() && isHTML(a):
+		return "not from the service itself: it is an HTML page, and neither marker nor expect says otherwise"
 	}
-	return "it is an HTML page"
+	return ""
+}
+
+// isHTML reports whether an answer is a page for people. Frameworks label any text as HTML, so the label is not enough.
+func isHTML(a *httpx.Answer) bool {
+	label := strings.ToLower(a.Header.Get("Content-Type"))
+	labelled := strings.HasPrefix(label, "text/html") || strings.HasPrefix(label, "application/xhtml+xml")
+	return labelled && bytes.IndexByte(a.Body, '<') >= 0 || strings.HasPrefix(http.DetectContentType(a.Body), "text/html")
 }
 
 // dependency is the class of an answer of the dependency.
@@ -176,6 +201,8 @@ func evaluate(live, ready answer, before, after dependency) state {
 		return stateCached
 	case live.response == respForeign || ready.response == respForeign:
 		return stateWrongRoute
+	case live.response == respUnexpected, live.response == respOK && ready.response == respUnexpected:
+		return stateUnexpectedStatus
 	case live.response == respOK:
 		return evaluateLive(live, ready, dep)
 	case ready.response == respOK:
@@ -211,5 +238,14 @@ func (s state) sentence(seen *replica, h *Probe) string {
 	if s.Serving == holds && s.Split == holds {
 		return s.Summary
 	}
-	return fmt.Sprintf("%s (%s: %s; %s: %s)", s.Summary, h.Live, seen.live.Detail, h.Ready, seen.ready.Detail)
+	live, ready := h.Live.page(), h.Ready.page()
+	return fmt.Sprintf("%s (%s: %s; %s: %s)", s.Summary, live.name(), seen.live.told(live.yes), ready.name(), seen.ready.told(ready.known()))
+}
+
+// told is the detail of an answer, with what was expected if that is not evident.
+func (a answer) told(expected httpx.Statuses) string {
+	if a.response == respError || a.response == respUnexpected {
+		return "expected " + expected.String() + ", " + a.Detail
+	}
+	return a.Detail
 }
