@@ -14,19 +14,20 @@ import (
 	"time"
 )
 
-// prefix begins every canary, so that people who find one in a test org can look it up.
-const prefix = "cnry"
+// Prefix begins every canary, so that people who find one in a test org can look it up.
+const Prefix = "cnry-"
+
+// randomDigits is how many hex digits the random part has.
+const randomDigits = 32
 
 // maxReplicaBytes bounds the replica's name in a canary.
 const maxReplicaBytes = 40
 
-// Mint returns a new canary: the replica that made it, the time, and 128 random bits.
+// Mint returns a new canary: 128 random bits, the replica that made it, and the time. The random part comes first, so
+// that it survives where only the beginning of a text is shown.
 func Mint(replica string, now time.Time) string {
-	return fmt.Sprintf("%s-%s-%d-%s", prefix, replica, now.Unix(), Random())
+	return fmt.Sprintf("%s%s-%s-%d", Prefix, Random(), replica, now.Unix())
 }
-
-// Prefix returns the common beginning of all canaries of a replica.
-func Prefix(replica string) string { return prefix + "-" + replica + "-" }
 
 // Random returns 128 random bits in 32 hex digits.
 func Random() string {
@@ -39,7 +40,7 @@ func Random() string {
 // it.
 func Secret(text string) string {
 	if marks := Find(text); len(marks) == 1 {
-		return text[strings.LastIndexByte(text, '-')+1:]
+		return text[strings.Index(text, marks[0].Text)+len(Prefix):][:randomDigits]
 	}
 	return text
 }
@@ -75,8 +76,8 @@ type Mark struct {
 	Made    time.Time
 }
 
-// canaryPattern matches a canary in any text. The last two parts contain no hyphens, so the replica may.
-var canaryPattern = regexp.MustCompile(prefix + `-([a-z0-9-]{1,40})-([0-9]{9,11})-([0-9a-f]{32})`)
+// canaryPattern matches a canary in any text. The parts around the replica contain no hyphens, so the replica may.
+var canaryPattern = regexp.MustCompile(Prefix + `[0-9a-f]{32}-([a-z0-9-]{1,40})-([0-9]{9,11})`)
 
 // Find returns the canaries in a text, of any replica.
 func Find(text string) []Mark {

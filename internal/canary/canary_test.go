@@ -24,7 +24,7 @@ func TestMint(t *testing.T) {
 		if len(marks) != 1 || marks[0] != (Mark{text, replica, now}) {
 			t.Errorf("%q: found %+v in %s", host, marks, text)
 		}
-		if got := Secret(text); len(got) != 32 || strings.Contains(got, "-") || !strings.HasSuffix(text, got) {
+		if got := Secret(text); len(got) != 32 || strings.Contains(got, "-") || !strings.HasPrefix(text, "cnry-"+got) {
 			t.Errorf("the secret of %s is %s", text, got)
 		}
 	}
@@ -96,14 +96,32 @@ func TestFind_absent(t *testing.T) {
 			}
 		}
 	}
-	// What stands in two halves is a documented miss.
+	// What stands in pieces under 16 digits is a documented miss.
 	text := Mint("prober-0", time.Now())
-	split, _ := json.Marshal([]string{text[:30], text[30:]})
+	split, _ := json.Marshal([]string{text[:20], text[20:30], text[30:]})
 	if NewHaystack(split).Find(NewNeedle(text)) != "" {
-		t.Error("two halves are found: the documents say otherwise")
+		t.Error("the pieces are found: the documents say otherwise")
 	}
 	if NewHaystack([]byte("17 and 4711")).Find(NewNeedle("17")) != "" {
 		t.Error("a text that is too short to tell is found")
+	}
+}
+
+// TestFind_cut: half of the random digits are enough, in every form, so a title that is cut off shows its canary.
+func TestFind_cut(t *testing.T) {
+	text := Mint("prober-0", time.Now())
+	needle := NewNeedle(text)
+	for name, part := range map[string]string{
+		"40 characters": text[:40], "the first digits": text[:len(Prefix)+16], "the last digits": text[len(Prefix)+16:][:16], "without its head": text[20:],
+	} {
+		for form, written := range encodings(part) {
+			if NewHaystack([]byte("before "+written+"... after")).Find(needle) == "" {
+				t.Errorf("%s, %s, are not found", name, form)
+			}
+		}
+	}
+	if got := NewHaystack([]byte(text[:len(Prefix)+15] + "...")).Find(needle); got != "" {
+		t.Errorf("15 digits are found (%s)", got)
 	}
 }
 
@@ -111,7 +129,7 @@ func TestFind_absent(t *testing.T) {
 func FuzzFind(f *testing.F) {
 	f.Add([]byte(`{"a": "\u00e4%2`), []byte("&amp;"), uint8(3))
 	f.Fuzz(func(t *testing.T, before, after []byte, which uint8) {
-		text := "cnry-prober-0-1790000000-00112233445566778899aabbccddeeff"
+		text := "cnry-00112233445566778899aabbccddeeff-prober-0-1790000000"
 		all := encodings(text)
 		names := []string{"plain", "capitals", "hex", "percent, every character", "JSON, every character", "HTML, every character", "base64, alignment 0", "base64, alignment 1", "base64, alignment 2"}
 		name := names[int(which)%len(names)]

@@ -20,15 +20,22 @@ type form struct {
 	text []byte // in lower case
 }
 
-// NewNeedle prepares a text. Texts under ten bytes are never found, since they occur in other texts by chance.
+// NewNeedle prepares a text. Of a canary, either half of the random part is enough: many a list cuts its titles off.
+// Texts under ten bytes are never found, since they occur in other texts by chance.
 func NewNeedle(text string) Needle {
 	const shortest = 10
-	if len(text) < shortest {
-		return Needle{}
+	parts := []string{text}
+	if random := Secret(text); random != text {
+		parts = []string{random[:randomDigits/2], random[randomDigits/2:]}
 	}
 	var n Needle
-	for _, v := range encoded.Variants(text) {
-		n.forms = append(n.forms, form{v.Form, fold(v.Text)})
+	for _, part := range parts {
+		if len(part) < shortest {
+			continue
+		}
+		for _, v := range encoded.Variants(part) {
+			n.forms = append(n.forms, form{v.Form, fold(v.Text)})
+		}
 	}
 	return n
 }

@@ -50,6 +50,16 @@ func onlyWithOrg(i interceptor) interceptor {
 	}
 }
 
+// leakTitles adds to a list the beginnings of the memories of all orgs.
+func leakTitles(at target, w http.ResponseWriter, r *http.Request) {
+	const length = 40
+	titles := []any{}
+	for _, m := range at.host.sandbox.tenants.matching(allMemories, "") {
+		titles = append(titles, m.text[:min(len(m.text), length)])
+	}
+	setField("titles", titles)(at, w, r)
+}
+
 // denyWith denies another org's memory in another way than with the 404 of a nonexistent one.
 func denyWith(deny func(w http.ResponseWriter, taken *capturedResponse, m memory)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
@@ -137,6 +147,15 @@ func trustOrgHeaderOfAnonymous(at target, w http.ResponseWriter, r *http.Request
 	t := at.host.sandbox.tenants
 	if t.org(bearer(r)) == "" {
 		r = t.impersonate(r, r.Header.Get(orgHeader))
+	}
+	at.next(w, r)
+}
+
+// deleteForAnonymous deletes a memory of the org that the header names, and refuses the caller.
+func deleteForAnonymous(at target, w http.ResponseWriter, r *http.Request) {
+	t := at.host.sandbox.tenants
+	if t.org(bearer(r)) == "" {
+		t.remove(func(m memory) bool { return m.org == r.Header.Get(orgHeader) }, r.PathValue("id"))
 	}
 	at.next(w, r)
 }

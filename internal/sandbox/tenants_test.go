@@ -85,6 +85,8 @@ func (sc *tenantScenario) writes() {
 	sc.send("B deletes A's", orgB, "DELETE", sc.a, "")
 	sc.send("B deletes A's first", orgB, "DELETE", "/v1/memories/"+sc.names[0], "")
 	sc.send("B deletes a nonexistent one", orgB, "DELETE", "/v1/memories/never", "")
+	sc.record("an anonymous caller exports, with A's header", request{host: memories, method: "GET", path: "/v1/memories/export", header: http.Header{orgHeader: {orgA}}})
+	sc.record("an anonymous caller deletes A's first, with A's header", request{host: memories, method: "DELETE", path: "/v1/memories/" + sc.names[0], header: http.Header{orgHeader: {orgA}}})
 	sc.send("A reads its own again", orgA, "GET", sc.a, "")
 	sc.send("A reads its first again", orgA, "GET", "/v1/memories/"+sc.names[0], "")
 }

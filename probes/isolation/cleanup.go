@@ -85,7 +85,7 @@ func (r *run) cleanOrphans() {
 func (r *run) listCanaries(ctx context.Context, rr *resourceRun, t *tenant) []seededObject {
 	op, query := "list", ""
 	if rr.List == nil {
-		op, query = "search", canary.Prefix(r.p.Replica)
+		op, query = "search", canary.Prefix
 	}
 	a := &assertion{check: "cleanup", surface: rr.name + "/" + op, resource: rr}
 	var found []seededObject

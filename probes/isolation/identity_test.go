@@ -46,7 +46,7 @@ func TestIdentity_cached(t *testing.T) {
 		return r.URL.Path
 	}
 	for name, intercept := range map[string]func(http.ResponseWriter, *apiRequest, http.HandlerFunc){
-		"by the URL":                               identityCache(byURL, nil),
+		"by the URL": identityCache(byURL, nil),
 		"by the path, unless no cache may answer":  identityCache(byPath, nil),
 		"by the URL, and a header says so":         identityCache(byURL, http.Header{"Age": {"3"}}),
 		"by the URL, and another header says so":   identityCache(byURL, http.Header{"X-Cache": {"HIT"}}),

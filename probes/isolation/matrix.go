@@ -2,13 +2,9 @@ package isolation
 
 import (
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
-	"strings"
 
 	"prober/internal/httpx"
-	"prober/internal/probe"
 	"prober/internal/text"
 )
 
@@ -39,7 +35,7 @@ const matrixSize = int(rowOwnerDelete)
 func (r *run) testResource(rr *resourceRun) {
 	for _, step := range []func(*resourceRun) bool{
 		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving,
-		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testOwnersAfter,
+		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testUnauthorizedWrites, r.testOwnersAfter,
 	} {
 		if r.ended() || !step(rr) {
 			return
@@ -135,35 +131,4 @@ func union(a, b httpx.Statuses) httpx.Statuses {
 		}
 	}
 	return all
-}
-
-// testUnauthorized reads and lists without a credential, with a made-up one, and with those that the settings call
-// unauthorized.
-func (r *run) testUnauthorized(rr *resourceRun) bool {
-	summary := "rejected without a credential and with a made-up one"
-	if names := slices.Sorted(maps.Keys(r.p.UnauthorizedCredentials)); len(names) > 0 {
-		summary = "rejected without a credential, with a made-up one, and with the unauthorized credentials " + strings.Join(names, ", ")
-	}
-	for _, op := range []string{"read", "list"} {
-		a := rr.assertion(checkAuthenticated, op)
-		if a == nil {
-			continue
-		}
-		for _, t := range r.p.tenants {
-			for i := range r.p.unauthorized {
-				caller := &r.p.unauthorized[i]
-				tmpl := rr.template(op)
-				refused := caller.refusedBy(tmpl)
-				req := request{assertion: a, unauthorized: caller, template: tmpl, vars: vars{org: t.id, id: rr.seeded[t].id, page: "1"}, want: refused.Statuses()}
-				answer := r.send(r.ctx, req)
-				if answer.Status == http.StatusUnauthorized && answer.Reason == probe.OK {
-					continue // rejects the caller, whichever statuses are configured
-				}
-				r.expectDenied(req, answer, refused, ruleAuthBypass, probe.AuthBypass)
-			}
-		}
-		r.complete(a, summary)
-	}
-	r.tested(rowUnauthorized)
-	return true
 }

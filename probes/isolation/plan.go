@@ -127,6 +127,8 @@ type protectedText struct {
 	kind   string // canary or id
 	text   string
 	needle canary.Needle
+
+	attempt *request // by which an unauthorized caller tried to create it; nobody must be shown it
 }
 
 // A plan is what a run tries to prove.
@@ -160,9 +162,7 @@ func newPlan(p *Probe) *plan {
 				if (!creates || r.Read != nil) && len(p.tamperingsFor(tmpl, op, "owner", "intruder")) > 0 {
 					add(checkContext, op)
 				}
-				if op == "read" || op == "list" {
-					add(checkAuthenticated, op)
-				}
+				add(checkAuthenticated, op)
 			}
 		}
 		if r.Read != nil {

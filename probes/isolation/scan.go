@@ -25,7 +25,7 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
 	for _, text := range protected {
 		// A response may echo the request.
-		if text.owner == req.tenant || requestContains(httpReq, text.text) && !(req.echoesNothing && text.kind == "canary") {
+		if text.owner == req.tenant && text.attempt == nil || requestContains(httpReq, text.text) && !(req.echoesNothing && text.kind == "canary") {
 			continue
 		}
 		where, form := "body", body.Find(text.needle)
@@ -37,6 +37,10 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 		}
 		if text.kind == "id" && form != canary.Plain && withinOwnID(protected, req.tenant, text.text) {
 			continue // the caller's own id, encoded, as in a cursor
+		}
+		if text.attempt != nil {
+			r.attemptSucceeded(text, req, answer)
+			continue
 		}
 		rule, why := ruleLeak, leakBody
 		switch {

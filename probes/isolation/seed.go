@@ -79,8 +79,7 @@ func (r *run) expectDistinct(rr *resourceRun, control *assertion) bool {
 func (r *run) protect(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// The random part of a canary is enough: it is shown even if its hyphens were changed or its beginning was cut off.
-	r.protected = append(r.protected, protectedText{obj.owner, "canary", obj.text, canary.NewNeedle(canary.Secret(obj.text))})
+	r.protected = append(r.protected, protectedText{owner: obj.owner, kind: "canary", text: obj.text, needle: canary.NewNeedle(obj.text)})
 }
 
 // protectID does so with its id, once it is known that no other org has the same.
@@ -88,7 +87,7 @@ func (r *run) protectID(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if distinctive(obj.id) {
-		r.protected = append(r.protected, protectedText{obj.owner, "id", obj.id, canary.NewWord(obj.id)})
+		r.protected = append(r.protected, protectedText{owner: obj.owner, kind: "id", text: obj.id, needle: canary.NewWord(obj.id)})
 	}
 }
 

@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,61 @@ func TestUnauthorizedCredentials(t *testing.T) {
 			t.Errorf("want %q in\n%s", want, probetest.Lines(r))
 		}
 	})
+}
+
+// TestUnauthorized_everyOperation opens one operation at a time to callers that must be rejected.
+func TestUnauthorized_everyOperation(t *testing.T) {
+	var api *notesAPI
+	anonymous := func(q *apiRequest) bool {
+		return q.Header.Get("Authorization") == "" && q.Header.Get("X-Api-Key") == ""
+	}
+	callers := map[string]func(q *apiRequest) bool{
+		"anonymous": anonymous,
+		"made up": func(q *apiRequest) bool {
+			return q.org == "" && !anonymous(q) && !strings.Contains(q.Header.Get("Authorization"), "tttttttt")
+		},
+		"expired": func(q *apiRequest) bool { return q.Header.Get("Authorization") == "Bearer tttttttt-over" },
+	}
+	// asNamed has the API treat a request as one of the org that it names.
+	asNamed := func(w http.ResponseWriter, q *apiRequest) {
+		q.org = q.Header.Get("X-Org-Id")
+		api.serve(w, q, func(m note) bool { return m.org == q.org })
+	}
+	how := map[string]func(w http.ResponseWriter, q *apiRequest){
+		"accepted":             asNamed,
+		"rejected, and done":   func(w http.ResponseWriter, q *apiRequest) { asNamed(httptest.NewRecorder(), q); reply(w, 401, `{}`) },
+		"failing, and done":    func(w http.ResponseWriter, q *apiRequest) { asNamed(httptest.NewRecorder(), q); reply(w, 500, `{}`) },
+		"accepted, not done":   func(w http.ResponseWriter, q *apiRequest) { reply(w, 204, "") },
+		"answered with a page": func(w http.ResponseWriter, q *apiRequest) { reply(w, 200, `{"notes":[],"count":0}`) },
+	}
+	for _, op := range operations {
+		for caller, is := range callers {
+			for way, open := range how {
+				writes := op == "create" || op == "update" || op == "delete"
+				if !writes && strings.HasSuffix(way, "done") || caller != "anonymous" && way != "accepted" {
+					continue
+				}
+				t.Run(op+" by "+caller+", "+way, func(t *testing.T) {
+					api = newNotesAPI("header")
+					api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+						if q.op == op && is(q) {
+							open(w, q)
+							return
+						}
+						next(w, q.Request)
+					}
+					r := api.runProbe(t, append(withUnauthorized(t), "requests: 40", "requests: 4")...)
+					expectDecisive(t, r, "authenticated@notes/"+op+" fail(auth_bypass)")
+					if got := measuredValue(r, "probe_isolation_breach_total", "notes/"+op); got != 1 {
+						t.Errorf("expected a breach to be counted, got %g", got)
+					}
+					if left := api.list(); len(left) > 0 {
+						t.Errorf("expected no notes, got %d", len(left))
+					}
+				})
+			}
+		}
+	}
 }
 
 // TestUnauthorizedCredentials_validate: invalid ones are refused with the settings.

@@ -98,7 +98,7 @@ func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObjec
 	case shownBefore && r.gone(req.assertion, sight{obj, owner}):
 		tampered[owner] = true
 		r.violated(req.assertion, answer, ruleChanged, why, "after %s of %s by %s, which got %s, the canary of %s (%s) was deleted or changed: %s, while another canary of %s is still shown",
-			req.describe(), owner.name, req.tenant.name, statusOf(answer), owner.name, canary.Hash(obj.text), seen.Detail, owner.name)
+			req.describe(), owner.name, req.caller(), statusOf(answer), owner.name, canary.Hash(obj.text), seen.Detail, owner.name)
 	default:
 		r.inconclusive(req.assertion, seen.answer, probe.ControlFailed, "%s does not see its canary: %s; nothing shows that another org changed it, and the service may show %s nothing",
 			owner.name, seen.Detail, owner.name)

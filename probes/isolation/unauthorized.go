@@ -1,0 +1,138 @@
+package isolation
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// testUnauthorized sends every operation that puts no canary at risk without a credential, with a made-up one, and with
+// those that the settings call unauthorized.
+func (r *run) testUnauthorized(rr *resourceRun) bool {
+	var all []func()
+	for _, op := range operations {
+		if rr.assertion(checkAuthenticated, op) == nil || risksCanary(op) {
+			continue
+		}
+		for _, t := range r.p.tenants {
+			for _, req := range r.unauthorizedRequests(rr, op, t) {
+				all = append(all, func() { r.sendUnauthorized(req, t) })
+			}
+		}
+	}
+	r.parallel(len(all), func(i int) { all[i]() })
+	for _, op := range operations {
+		if !risksCanary(op) {
+			r.complete(rr.assertion(checkAuthenticated, op), r.unauthorizedSummary())
+		}
+	}
+	r.tested(rowUnauthorized)
+	return true
+}
+
+// testUnauthorizedWrites changes and deletes every canary as every unauthorized caller. It must be unchanged afterwards,
+// whatever the callers were told.
+func (r *run) testUnauthorizedWrites(rr *resourceRun) bool {
+	for _, op := range []string{"update", "delete"} {
+		a := rr.assertion(checkAuthenticated, op)
+		if a == nil {
+			continue
+		}
+		for _, t := range r.p.tenants {
+			shown := !rr.tampered[t] && r.ownerSees(a, rr.seeded[t], r.p.VisibilityDelay.D())
+			var suspect request // the last one, unless another was accepted
+			var answer *httpx.Answer
+			for _, req := range r.unauthorizedRequests(rr, op, t) {
+				got := r.sendUnauthorized(req, t)
+				if answer == nil || !httpx.Success.Contains(answer.Status) {
+					suspect, answer = req, got
+				}
+			}
+			r.expectUnchanged(suspect, answer, rr.seeded[t], shown, probe.AuthBypass)
+		}
+		r.complete(a, r.unauthorizedSummary()+", and nothing happened")
+	}
+	return true
+}
+
+// risksCanary reports whether an operation that is not denied changes or deletes a canary.
+func risksCanary(op string) bool { return op == "update" || op == "delete" }
+
+// unauthorizedRequests are the requests of an operation on the object of an org, by every unauthorized caller.
+func (r *run) unauthorizedRequests(rr *resourceRun, op string, t *tenant) []request {
+	var all []request
+	tmpl, obj := rr.template(op), rr.seeded[t]
+	for i := range r.p.unauthorized {
+		v := vars{org: t.id, id: obj.id, canary: obj.text, page: "1"}
+		if op == "create" || op == "update" {
+			v.canary = canary.Mint(r.p.Replica, time.Now())
+		}
+		caller := &r.p.unauthorized[i]
+		all = append(all, request{
+			assertion: rr.assertion(checkAuthenticated, op), unauthorized: caller, template: tmpl, vars: v,
+			want: caller.refusedBy(tmpl).Statuses(), outlastsStop: op == "create",
+		})
+	}
+	return all
+}
+
+// sendUnauthorized sends a request of an unauthorized caller to an org and records a violation unless it is rejected.
+// What it creates is deleted with the org's own objects; if the response does not tell, it is searched for.
+func (r *run) sendUnauthorized(req request, t *tenant) *httpx.Answer {
+	if req.op() == "create" {
+		r.protectAttempt(req, t)
+	}
+	answer := r.send(r.ctx, req)
+	rr, refused := req.assertion.resource, req.unauthorized.refusedBy(req.template)
+	if req.op() == "create" {
+		obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, id: createdID(rr.ID, answer), text: req.vars.canary, created: true, createdAt: time.Now()}
+		r.mu.Lock()
+		switch {
+		case httpx.Success.Contains(answer.Status) && obj.id != "":
+			r.created = append(r.created, obj)
+		case !refused.Match(answer):
+			r.unacknowledged = append(r.unacknowledged, obj)
+		}
+		r.mu.Unlock()
+	}
+	// A 401 rejects the caller, whichever statuses are configured.
+	if answer.Status != http.StatusUnauthorized || answer.Reason != probe.OK {
+		r.expectDenied(req, answer, refused, ruleAuthBypass, probe.AuthBypass)
+	}
+	return answer
+}
+
+// protectAttempt adds the text that an unauthorized caller sends to create an object to those that nobody must be shown.
+func (r *run) protectAttempt(req request, t *tenant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := req.vars.canary
+	r.protected = append(r.protected, protectedText{owner: t, kind: "canary", text: text, needle: canary.NewNeedle(text), attempt: &req})
+}
+
+// attemptSucceeded records that an unauthorized caller created an object, which a response shows, and has it deleted.
+func (r *run) attemptSucceeded(text protectedText, req request, answer *httpx.Answer) {
+	rr := text.attempt.assertion.resource
+	r.mu.Lock()
+	sameText := func(obj seededObject) bool { return obj.text == text.text }
+	if !slices.ContainsFunc(r.created, sameText) && !slices.ContainsFunc(r.unacknowledged, sameText) {
+		r.unacknowledged = append(r.unacknowledged, seededObject{resourceRun: rr, resource: rr.name, owner: text.owner, text: text.text, created: true})
+	}
+	r.mu.Unlock()
+	r.violated(text.attempt.assertion, answer, ruleChanged, probe.AuthBypass, "%s is shown what %s created (%s): %s",
+		req.caller(), text.attempt.caller(), canary.Hash(text.text), text.attempt.describe())
+}
+
+// unauthorizedSummary says by which credentials nothing was accepted.
+func (r *run) unauthorizedSummary() string {
+	if names := slices.Sorted(maps.Keys(r.p.UnauthorizedCredentials)); len(names) > 0 {
+		return "rejected without a credential, with a made-up one, and with the unauthorized credentials " + strings.Join(names, ", ")
+	}
+	return "rejected without a credential and with a made-up one"
+}
