@@ -265,7 +265,7 @@ func TestRules_faultsBecomeAlerts(t *testing.T) {
 	systems := make([]*sandbox.Sandbox, len(scenarios))
 	var env []string
 	for i, s := range scenarios {
-		systems[i] = startSandbox(t)
+		systems[i] = startSandbox(t, sandbox.Options{})
 		name := strings.ToUpper(fmt.Sprintf("PROBER_%d_", i))
 		for key, value := range systems[i].Env() {
 			env = append(env, strings.Replace(key, "PROBER_DEMO_", name, 1)+"="+value)

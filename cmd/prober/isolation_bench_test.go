@@ -35,7 +35,7 @@ func tenantsProbe(b *testing.B, sample *sandbox.Sandbox, of string) probe.Job {
 func BenchmarkIsolation(b *testing.B) {
 	for _, of := range slices.Sorted(maps.Keys(tenants)) {
 		b.Run(of, func(b *testing.B) {
-			sample := startSandbox(b)
+			sample := startSandbox(b, sandbox.Options{})
 			job := tenantsProbe(b, sample, of)
 			before := sample.Memories()
 			var took []time.Duration

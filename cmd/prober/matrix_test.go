@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"prober/config"
 	"prober/internal/probe"
@@ -19,13 +19,18 @@ import (
 	"prober/probes"
 )
 
+// slack multiplies the timeouts of the demo and the delays of its slow answers, so that a busy machine does not make a
+// probe of the fault matrix time out.
+const slack = 2
+
 // TestFaultMatrix injects each fault of the sample system and runs every probe of the demo. For each fault, the golden
 // table has the probes that do not pass, with verdict and reasons; every other probe passes. A fault that changes
 // nothing, or changes an unrelated probe, shows as a difference; a harmless one must change nothing.
 func TestFaultMatrix(t *testing.T) {
 	testenv.Slow(t, "it probes the sample system under every fault")
 	t.Parallel()
-	sample := startSandbox(t)
+	options := sandbox.Options{Delay: slack * 2500 * time.Millisecond}
+	sample := startSandbox(t, options)
 	faults := sample.Faults()
 	rows, exits := make([]string, len(faults)), make([]int, len(faults))
 	if rest, status := matrixCells(t, sample); rest != "" || status != exitPass {
@@ -40,7 +45,7 @@ func TestFaultMatrix(t *testing.T) {
 	close(next)
 	for range workers {
 		wg.Go(func() {
-			sample := startSandbox(t)
+			sample := startSandbox(t, options)
 			for i := range next {
 				if err := sample.Inject(faults[i].Name); err != nil {
 					t.Error(err)
@@ -81,8 +86,9 @@ func TestFaultMatrix(t *testing.T) {
 	testenv.Golden(t, "testdata/matrix.golden", table.String())
 }
 
-func startSandbox(t testing.TB) *sandbox.Sandbox {
-	sample, err := sandbox.Start(sandbox.Options{Ephemeral: true})
+func startSandbox(t testing.TB, options sandbox.Options) *sandbox.Sandbox {
+	options.Ephemeral = true
+	sample, err := sandbox.Start(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +101,9 @@ func startSandbox(t testing.TB) *sandbox.Sandbox {
 func matrixCells(t *testing.T, sample *sandbox.Sandbox) (string, int) {
 	var rows []string
 	jobs := demoJobs(t, sample)
+	for i := range jobs {
+		jobs[i].Timeout *= slack
+	}
 	results := newOnceRunner(64).run(t.Context(), jobs)
 	for _, r := range results {
 		if err := probes.Kinds()[r.Type].Undeclared(r); err != nil {
