@@ -93,10 +93,11 @@ func (r *run) sendUnauthorized(req request, t *tenant) *httpx.Answer {
 	if req.op() == "create" {
 		obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, id: createdID(rr.ID, answer), text: req.vars.canary, created: true, createdAt: time.Now()}
 		r.mu.Lock()
-		switch {
-		case httpx.Success.Contains(answer.Status) && obj.id != "":
+		switch succeeded := httpx.Success.Contains(answer.Status); {
+		case succeeded && obj.id != "":
 			r.created = append(r.created, obj)
-		case !refused.Match(answer):
+		case answer.Started.IsZero(): // not sent
+		case succeeded || answer.Status == 0 || answer.Status >= 500:
 			r.unacknowledged = append(r.unacknowledged, obj)
 		}
 		r.mu.Unlock()
