@@ -34,6 +34,8 @@ type Key struct {
 	Public     crypto.PublicKey // nil unless the key could be read
 	Thumbprint string           // the key's identity, whatever its id: RFC 7638 with SHA-256, base64url; empty if not read
 	Problem    Problem          // the worst that is wrong with it; empty if nothing is
+
+	OtherCertificate bool // its x5c, x5t or x5t#S256 is of another key
 }
 
 // A Problem is what makes a key unusable, in one word of a closed set.
@@ -87,18 +89,20 @@ func Parse(body []byte) (Set, error) {
 	for i, key := range raw {
 		set[i] = parseKey(key)
 	}
+	delete(members, "keys")
+	if rest, err := json.Marshal(members); err != nil || holdsPrivate(rest, false) {
+		set = append(set, Key{Problem: Private}) // beside the keys
+	}
 	return set, nil
 }
 
-// privateMembers are those that no public key has: of RSA, EC and OKP keys, symmetric keys and AKP keys.
-var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
-
 func parseKey(raw json.RawMessage) Key {
+	private := holdsPrivate(raw, true)
 	members, err := object(raw)
-	if err != nil {
-		if mayBePrivate(raw) {
-			return Key{Problem: Private}
-		}
+	switch {
+	case err != nil && private:
+		return Key{Problem: Private}
+	case err != nil:
 		return Key{Problem: Malformed}
 	}
 	var k Key
@@ -113,10 +117,8 @@ func parseKey(raw json.RawMessage) Key {
 	if ops, there := members["key_ops"]; there && json.Unmarshal(ops, &k.Ops) != nil {
 		wellTyped = false
 	}
-	for _, name := range privateMembers {
-		if given(members, name) || kind == "oct" {
-			k.Problem = Private
-		}
+	if private || kind == "oct" {
+		k.Problem = Private
 	}
 	known := slices.Contains([]string{"RSA", "EC", "OKP"}, kind)
 	if known {
@@ -135,8 +137,8 @@ func parseKey(raw json.RawMessage) Key {
 	return k
 }
 
-// read makes the key of the members that its type has and only those: a wrong certificate beside them is no fault of
-// the key, and nothing else in there can have a say. RFC 7518, section 6, has the rules.
+// read makes the key of the members that its type has and only those: nothing else in there can have a say. RFC 7518,
+// section 6, has the rules.
 func (k *Key) read(members map[string]json.RawMessage) {
 	var public crypto.PublicKey
 	k.Problem = Unreadable
@@ -154,6 +156,7 @@ func (k *Key) read(members map[string]json.RawMessage) {
 	}
 	if public != nil {
 		k.take(public)
+		k.OtherCertificate = k.Public != nil && ofAnotherKey(members, k.Public)
 	}
 }
 
@@ -239,7 +242,18 @@ func (k *Key) Algorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 }
 
-// Find returns the keys with an id. RFC 7517, section 4.5, wants ids distinct; not all sets keep to it.
+// TypeFor returns the type of key that an algorithm of Algorithms needs.
+func TypeFor(algorithm string) string {
+	switch {
+	case strings.HasPrefix(algorithm, "ES"):
+		return "EC"
+	case strings.HasPrefix(algorithm, "Ed"):
+		return "OKP"
+	}
+	return "RSA"
+}
+
+// Find returns the keys with an id. RFC 7517, section 4.5, wants ids distinct, but for keys of another type; not all sets keep to it.
 func (s Set) Find(id string) []Key {
 	var found []Key
 	for _, k := range s {
@@ -282,15 +296,6 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 		return nil, ErrFormat
 	}
 	return members, nil
-}
-
-// mayBePrivate reports whether an entry that cannot be read as a key has a private member all the same.
-func mayBePrivate(text []byte) bool {
-	var loose map[string]json.RawMessage
-	if json.Unmarshal(text, &loose) != nil {
-		return false
-	}
-	return slices.ContainsFunc(privateMembers, func(name string) bool { return given(loose, name) })
 }
 
 // number returns a member that is a number or an octet string, base64url as RFC 7518, section 2, has it; nil if it is

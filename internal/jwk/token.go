@@ -1,6 +1,9 @@
 package jwk
 
 import (
+	"crypto"
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -16,7 +19,7 @@ const MaxTokenLength = 16 << 10
 // Algorithms are the signature algorithms that a public key can verify. None of a shared secret is among them, and
 // neither is "none": RFC 8725, section 3.1, has the verifier fix the list.
 var Algorithms = []string{
-	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 }
 
 // Errors of ReadToken and Verify. They hold no byte of the token.
@@ -24,6 +27,7 @@ var (
 	ErrToken     = errors.New("not a signed JWT in compact form (RFC 7519)")
 	ErrLong      = errors.New("longer than any header may be")
 	ErrAlgorithm = errors.New("signed with an algorithm that is not allowed")
+	ErrCritical  = errors.New("its header has a crit that no verifier knows (RFC 7515, section 4.1.11)")
 	ErrNoKeyID   = errors.New("its header names no kid")
 	ErrNoKey     = errors.New("no key of the set has the kid that its header names")
 	ErrKey       = errors.New("the key with its kid cannot verify its algorithm")
@@ -43,7 +47,9 @@ type Token struct {
 	IssuedAt  time.Time
 	NotBefore time.Time
 
-	parsed *jwt.JSONWebToken
+	parsed   *jwt.JSONWebToken
+	compact  string
+	critical bool // its header demands something that is not known here
 }
 
 // ReadToken reads a token without verifying anything.
@@ -65,10 +71,20 @@ func ReadToken(token string) (*Token, error) {
 	if parsed.UnsafeClaimsWithoutVerification(&claims) != nil {
 		return nil, ErrClaims
 	}
-	t := &Token{Issuer: claims.Issuer, Subject: claims.Subject, ID: claims.ID, Audience: claims.Audience, parsed: parsed}
+	t := &Token{Issuer: claims.Issuer, Subject: claims.Subject, ID: claims.ID, Audience: claims.Audience, parsed: parsed, compact: token}
 	t.KeyID, t.Algorithm = parsed.Headers[0].KeyID, parsed.Headers[0].Algorithm
+	t.critical = unknownCritical(parsed.Headers[0].ExtraHeaders["crit"])
 	t.Expiry, t.IssuedAt, t.NotBefore = date(claims.Expiry), date(claims.IssuedAt), date(claims.NotBefore)
 	return t, nil
+}
+
+// unknownCritical reports whether a crit names anything that a verifier need not know. It must not be empty.
+func unknownCritical(crit any) bool {
+	if crit == nil {
+		return false
+	}
+	names, isList := crit.([]any)
+	return !isList || len(names) == 0 || slices.ContainsFunc(names, func(name any) bool { return name != "b64" })
 }
 
 // date is the time of a date, to the second; zero if there is none.
@@ -86,6 +102,8 @@ func (s Set) Verify(t *Token, allowed []string) (Key, error) {
 	switch {
 	case !slices.Contains(allowed, t.Algorithm):
 		return Key{}, ErrAlgorithm
+	case t.critical:
+		return Key{}, ErrCritical
 	case t.KeyID == "":
 		return Key{}, ErrNoKeyID
 	}
@@ -100,11 +118,23 @@ func (s Set) Verify(t *Token, allowed []string) (Key, error) {
 			continue
 		}
 		err = ErrSignature
-		if t.parsed.Claims(k.Public) == nil {
+		if t.verifiedBy(k.Public) {
 			return k, nil
 		}
 	}
 	return Key{}, err
+}
+
+// verifiedBy reports whether a key verifies the token. The library knows Ed25519 by its older name only, EdDSA, and not
+// by that of RFC 9864.
+func (t *Token) verifiedBy(public crypto.PublicKey) bool {
+	key, isEd25519 := public.(ed25519.PublicKey)
+	if t.Algorithm != "Ed25519" || !isEd25519 {
+		return t.parsed.Claims(public) == nil
+	}
+	end := strings.LastIndexByte(t.compact, '.')
+	signature, err := base64.RawURLEncoding.DecodeString(t.compact[end+1:])
+	return err == nil && ed25519.Verify(key, []byte(t.compact[:end]), signature)
 }
 
 func algorithms(names []string) []jose.SignatureAlgorithm {

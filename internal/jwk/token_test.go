@@ -2,6 +2,7 @@ package jwk
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -119,7 +120,7 @@ func TestVerifyAcceptsNothingButTheRightKey(t *testing.T) {
 		"no alg":                                  {part(`{"kid":"a"}`) + "." + parts[1] + "." + parts[2], ErrAlgorithm},
 		"HS256 keyed with the public key":         {hmac, ErrAlgorithm},
 		"an algorithm that is not allowed here":   {sign(t, as(r, "r", "RS512"), claims), ErrAlgorithm},
-		"an extension that it says is critical":   {part(`{"alg":"ES256","kid":"a","crit":["exp"],"exp":1}`) + "." + parts[1] + "." + parts[2], ErrSignature},
+		"an extension that it says is critical":   {part(`{"alg":"ES256","kid":"a","crit":["exp"],"exp":1}`) + "." + parts[1] + "." + parts[2], ErrCritical},
 		"a key of its own in the header":          {part(`{"alg":"ES256","kid":"z","jwk":{`+ecKey+`}}`) + "." + parts[1] + "." + parts[2], ErrNoKey},
 		"claims that are no object":               {list, ErrClaims},
 		"an exp that is a text":                   {sign(t, a, map[string]any{"exp": "soon"}), ErrClaims},
@@ -195,5 +196,102 @@ func TestReadSaysWhatATokenSays(t *testing.T) {
 	}
 	if bare, err := ReadToken(sign(t, key, map[string]any{})); err != nil || !bare.Expiry.IsZero() || !bare.IssuedAt.IsZero() || !bare.NotBefore.IsZero() {
 		t.Errorf("a token that says nothing: %+v, %v", bare, err)
+	}
+}
+
+// signedByHand is a token with this header and a signature by an Ed25519 key.
+func signedByHand(private ed25519.PrivateKey, header string) string {
+	parts := part(header) + "." + part(`{"iss":"a"}`)
+	return parts + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(private, []byte(parts)))
+}
+
+// TestVerify_ed25519: RFC 9864 gives the algorithm a name of its own, and EdDSA is still in use.
+func TestVerify_ed25519(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := base64.RawURLEncoding.EncodeToString(public)
+	for _, c := range []struct {
+		key, alg string
+		signer   ed25519.PrivateKey
+		want     error
+	}{
+		{"Ed25519", "Ed25519", private, nil},
+		{"EdDSA", "EdDSA", private, nil},
+		{"", "Ed25519", private, nil},
+		{"", "EdDSA", private, nil},
+		{"EdDSA", "Ed25519", private, ErrKey},
+		{"Ed25519", "EdDSA", private, ErrKey},
+		{"Ed25519", "Ed25519", other, ErrSignature},
+		{"ES256", "Ed25519", private, ErrKey},
+	} {
+		set, err := Parse([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":` + jsonText(t, c.key) + `,"x":"` + x + `"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := ReadToken(signedByHand(c.signer, `{"alg":"`+c.alg+`","kid":"a"}`))
+		if err != nil {
+			t.Fatalf("%s: %v", c.alg, err)
+		}
+		if _, err := set.Verify(token, Algorithms); !errors.Is(err, c.want) {
+			t.Errorf("a key for %q, a token with %s: got %v, want %v", c.key, c.alg, err, c.want)
+		}
+		if _, err := set.Verify(token, []string{"ES256"}); !errors.Is(err, ErrAlgorithm) {
+			t.Errorf("%s: got %v, want %v", c.alg, err, ErrAlgorithm)
+		}
+	}
+}
+
+// TestVerify_critical: a rightly signed token may demand what is not known here.
+func TestVerify_critical(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := Parse([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"` + base64.RawURLEncoding.EncodeToString(public) + `"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for crit, want := range map[string]error{
+		`"crit":["https://a.example/x"],"https://a.example/x":1`: ErrCritical,
+		`"crit":["exp"],"exp":1`:                                 ErrCritical,
+		`"crit":[]`:                                              ErrCritical,
+		`"crit":"b64"`:                                           ErrCritical,
+		`"crit":["b64"],"b64":true`:                              nil,
+		`"exp":1`:                                                nil,
+	} {
+		for _, alg := range []string{"EdDSA", "Ed25519"} {
+			token, err := ReadToken(signedByHand(private, `{"alg":"`+alg+`","kid":"a",`+crit+`}`))
+			if err == nil {
+				_, err = set.Verify(token, Algorithms)
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("%s, %s: got %v, want %v", alg, crit, err, want)
+			}
+		}
+	}
+}
+
+// TestVerify_oneKidForTwoTypes: each key is tried that could have signed (RFC 7517, section 4.5).
+func TestVerify_oneKidForTwoTypes(t *testing.T) {
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs, ec := jose.JSONWebKey{Key: r, KeyID: "a", Algorithm: "RS256"}, newEC(t, "a")
+	set := published(t, rs, ec)
+	for _, key := range []jose.JSONWebKey{rs, ec} {
+		token, err := ReadToken(sign(t, key, map[string]any{"iss": "a"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := set.Verify(token, Algorithms); err != nil || got.Algorithm != key.Algorithm || TypeFor(token.Algorithm) != got.Type {
+			t.Errorf("%s: got %+v, %v", key.Algorithm, got, err)
+		}
 	}
 }

@@ -173,7 +173,10 @@ func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 		r.Fail(check, probe.Schema, "%d of %s no key as RFC 7517 has it: not a JSON object, one member twice, or of the wrong type",
 			n[jwk.Malformed], text.Plural(len(v.set), "key is", "keys are"))
 	case twice != "":
-		r.Fail(check, reasonDuplicate, "two different keys have %s: verifiers try one of them", run.describeKid(twice))
+		r.Fail(check, reasonDuplicate, "two different keys of one type have %s: verifiers try one of them", run.describeKid(twice))
+	case v.withOtherCertificate() != nil:
+		r.Fail(check, reasonCertificate, "%s comes with a certificate of another key (x5c, x5t or x5t#S256): verifiers that take it reject its tokens (RFC 7517, section 4.7)",
+			run.describeKid(v.withOtherCertificate().ID))
 	case verifying == 0:
 		r.Fail(check, reasonEmpty, "%s, but none of them verifies a signature", text.Count(len(v.set), "key"))
 	default:
@@ -185,18 +188,26 @@ func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 	}
 }
 
-// duplicates returns an id that two different keys of the set have, and counts the keys that merely stand there again. Of
+// withOtherCertificate returns the first key that comes with another one's certificate; nil if there is none.
+func (v *keySetSnapshot) withOtherCertificate() *jwk.Key {
+	if i := slices.IndexFunc(v.set, func(k jwk.Key) bool { return k.OtherCertificate }); i >= 0 {
+		return &v.set[i]
+	}
+	return nil
+}
+
+// duplicates returns an id that two different keys of one type have in the set, and counts the keys that merely stand there again. Of
 // two ids it is the one that the set has first.
 func (v *keySetSnapshot) duplicates() (kid string, same int) {
-	first := make(map[string]string, len(v.set))
+	first := make(map[keyName]string, len(v.set))
 	for i := range v.set {
 		k := &v.set[i]
 		if k.ID == "" || k.Thumbprint == "" {
 			continue
 		}
-		switch before, there := first[k.ID]; {
+		switch before, there := first[nameOf(k)]; {
 		case !there:
-			first[k.ID] = k.Thumbprint
+			first[nameOf(k)] = k.Thumbprint
 		case before != k.Thumbprint:
 			return k.ID, same
 		default:

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,40 +17,47 @@ var keyStates = []string{"aligned", "aligned_unverified", "signing_with_unpublis
 
 // A keyInventory is which keys there are and who has them, of the verifiers that are sure.
 type keyInventory struct {
-	compared  int                       // verifiers compared
-	keys      map[string]map[string]int // by name, and by thumbprint, how many have them
-	conflicts []string                  // names with more than one thumbprint
-	partial   map[string]bool           // names that some of them lack
-	lacking   []string                  // verifiers that lack what others have, with how many; without the keys that the next tells
-	judged    bool                      // some lack a key, or have one, that another check is about
+	compared  int                        // verifiers compared
+	keys      map[keyName]map[string]int // by name, and by thumbprint, how many have them
+	conflicts []keyName                  // names with more than one thumbprint
+	partial   map[keyName]bool           // names that some of them lack
+	lacking   []string                   // verifiers that lack what others have, with how many; without the keys that the next tells
+	judged    bool                       // some lack a key, or have one, that another check is about
 }
 
-// keyName tells keys of a set apart: by id or, of those that have none, by what they are.
-func keyName(k *jwk.Key) string {
+// A keyName tells keys of a set apart: by id and type, since keys of two types may share an id (RFC 7517, section 4.5), or
+// those that have no id by what they are.
+type keyName struct{ kid, kind string }
+
+func nameOf(k *jwk.Key) keyName {
 	if k.ID == "" {
-		return "\x00" + k.Thumbprint
+		return keyName{kind: k.Thumbprint}
 	}
-	return k.ID
+	return keyName{k.ID, k.Type}
+}
+
+func compareNames(a, b keyName) int {
+	return cmp.Or(strings.Compare(a.kid, b.kid), strings.Compare(a.kind, b.kind))
 }
 
 // compare holds the sets of all verifiers against each other. Keys that verify nothing do not count: a bundle cannot
 // have them, and nobody misses them.
 func (run *runState) compare() keyInventory {
-	c := keyInventory{keys: map[string]map[string]int{}, partial: map[string]bool{}}
-	have := make([]map[string]bool, len(run.snapshots))
+	c := keyInventory{keys: map[keyName]map[string]int{}, partial: map[keyName]bool{}}
+	have := make([]map[keyName]bool, len(run.snapshots))
 	for i := range run.snapshots {
 		v := &run.snapshots[i]
 		if !v.authoritative() {
 			continue
 		}
 		c.compared++
-		have[i] = make(map[string]bool, len(v.set))
+		have[i] = make(map[keyName]bool, len(v.set))
 		for j := range v.set {
 			k := &v.set[j]
 			if k.Thumbprint == "" || k.Problem == jwk.NotForSigning {
 				continue
 			}
-			name := keyName(k)
+			name := nameOf(k)
 			if c.keys[name] == nil {
 				c.keys[name] = map[string]int{}
 			}
@@ -64,7 +72,7 @@ func (run *runState) compare() keyInventory {
 			c.conflicts = append(c.conflicts, name)
 		}
 	}
-	slices.Sort(c.conflicts)
+	slices.SortFunc(c.conflicts, compareNames)
 	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.issued.kid()})
 	for i := range run.snapshots {
 		if have[i] == nil || len(have[i]) == len(c.keys) {
@@ -75,7 +83,7 @@ func (run *runState) compare() keyInventory {
 			switch {
 			case have[i][name]:
 				continue
-			case slices.Contains(judged, name):
+			case name.kid != "" && slices.Contains(judged, name.kid):
 				c.judged = true
 			default:
 				lacks++
@@ -90,7 +98,7 @@ func (run *runState) compare() keyInventory {
 }
 
 // thumbprint returns the one thumbprint of a name; empty if there are several.
-func (c *keyInventory) thumbprint(name string) string {
+func (c *keyInventory) thumbprint(name keyName) string {
 	if len(c.keys[name]) != 1 {
 		return ""
 	}
@@ -109,12 +117,12 @@ func (run *runState) checkAgreement(c keyInventory, l observed) {
 	switch {
 	case len(c.conflicts) > 0:
 		first := c.conflicts[0]
-		for _, kid := range c.conflicts {
-			if slices.Contains(run.kids.list, kid) {
-				first = kid
+		for _, name := range c.conflicts {
+			if slices.Contains(run.kids.list, name.kid) {
+				first = name
 			}
 		}
-		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are rejected at random", run.describeKid(first), len(c.keys[first]), run.holders(first))
+		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are rejected at random", run.describeKid(first.kid), len(c.keys[first]), run.holders(first))
 	case l.reused != "":
 		r.Fail(check, reasonReused, "%s stands for another key than %s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid",
 			run.describeKid(l.reused), l.reusedFor.Round(time.Second))
@@ -132,8 +140,8 @@ func (run *runState) checkAgreement(c keyInventory, l observed) {
 	}
 }
 
-// holders says which verifiers have the same key under a kid.
-func (run *runState) holders(kid string) string {
+// holders says which verifiers have the same key under a name.
+func (run *runState) holders(name keyName) string {
 	var order []string
 	by := map[string][]string{}
 	for i := range run.snapshots {
@@ -141,7 +149,10 @@ func (run *runState) holders(kid string) string {
 		if !v.authoritative() {
 			continue
 		}
-		for _, k := range v.set.Find(kid) {
+		for _, k := range v.set.Find(name.kid) {
+			if nameOf(&k) != name {
+				continue
+			}
 			if by[k.Thumbprint] == nil {
 				order = append(order, k.Thumbprint)
 			}

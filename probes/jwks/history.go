@@ -27,7 +27,7 @@ type keyHistory struct {
 	life        time.Duration // of the last fresh token that said
 	keys        map[kidHash]*keyRecord
 	revoked     map[string]time.Time // since when a kid of the configuration counts as revoked
-	thumbprints map[string]string    // the thumbprint of the key that a revoked kid stood for, where it was seen
+	thumbprints map[keyName]string   // the thumbprint of the key that a revoked kid stood for, where it was seen
 	token       [sha256.Size]byte    // of the last fresh token
 }
 
@@ -40,8 +40,13 @@ func (m *keyHistory) sameToken(token string) bool {
 	return m.token == before
 }
 
-// kidHash stands for a kid, which is the publisher's text and may be of any length.
+// kidHash stands for a name, whose kid is the publisher's text and may be of any length.
 type kidHash [sha256.Size]byte
+
+func hashOf(name keyName) kidHash { return sha256.Sum256([]byte(name.kid + "\x00" + name.kind)) }
+
+// namesOf lists the names that keys with an id may have.
+func namesOf(kid string) []keyName { return []keyName{{kid, "RSA"}, {kid, "EC"}, {kid, "OKP"}} }
 
 // keyRecord is what is known of a key by its id.
 type keyRecord struct {
@@ -70,7 +75,7 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 	m.Lock()
 	defer m.Unlock()
 	if m.keys == nil {
-		m.keys, m.revoked, m.thumbprints = map[kidHash]*keyRecord{}, map[string]time.Time{}, map[string]string{}
+		m.keys, m.revoked, m.thumbprints = map[kidHash]*keyRecord{}, map[string]time.Time{}, map[keyName]string{}
 	}
 	m.updateRevoked(run)
 	m.life = cmp.Or(run.issued.life, m.life)
@@ -79,9 +84,9 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 		return l
 	}
 	complete := c.compared == len(run.snapshots)
-	names := map[kidHash]string{}
+	names := map[kidHash]keyName{}
 	for name := range c.keys {
-		h := kidHash(sha256.Sum256([]byte(name)))
+		h := hashOf(name)
 		names[h] = name
 		m.updateKey(run, &l, h, name, c)
 	}
@@ -93,7 +98,7 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 		}
 	}
 	if signer := run.issued.kid(); signer != "" {
-		h := kidHash(sha256.Sum256([]byte(signer)))
+		h := hashOf(keyName{signer, jwk.TypeFor(run.issued.token.Algorithm)})
 		if m.keys[h] == nil {
 			m.keys[h] = &keyRecord{}
 		}
@@ -110,7 +115,7 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 }
 
 // updateKey remembers one key that is published now.
-func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name string, c keyInventory) {
+func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name keyName, c keyInventory) {
 	k := m.keys[h]
 	if k == nil {
 		k = &keyRecord{lacked: m.looked}
@@ -132,18 +137,20 @@ func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name strin
 	}
 	k.thumbprint = print
 	if ago := run.now.Sub(k.changed); !k.changed.IsZero() && ago <= run.spread() {
-		if l.reused == "" || slices.Contains(run.kids.list, name) {
-			l.reused, l.reusedFor = name, ago
+		if l.reused == "" || slices.Contains(run.kids.list, name.kid) {
+			l.reused, l.reusedFor = name.kid, ago
 		}
 	}
 }
 
 // findMissing lists the keys that signed tokens before and that a verifier lacks now. One that was revoked is missing
 // on purpose.
-func (m *keyHistory) findMissing(run *runState, l *observed, names map[kidHash]string) {
-	revoked := map[kidHash]bool{kidHash(sha256.Sum256([]byte(run.issued.kid()))): true}
-	for _, kid := range run.revoked.list {
-		revoked[sha256.Sum256([]byte(kid))] = true
+func (m *keyHistory) findMissing(run *runState, l *observed, names map[kidHash]keyName) {
+	revoked := map[kidHash]bool{}
+	for _, kid := range append(slices.Clone(run.revoked.list), run.issued.kid()) {
+		for _, name := range namesOf(kid) {
+			revoked[hashOf(name)] = true
+		}
 	}
 	for h, k := range m.keys {
 		if !k.signed.IsZero() && k.lacked.Equal(run.now) && !revoked[h] {
@@ -175,15 +182,17 @@ func (m *keyHistory) updateDifference(run *runState, l *observed, c keyInventory
 // longer do.
 func (m *keyHistory) updateRevoked(run *runState) {
 	maps.DeleteFunc(m.revoked, func(kid string, _ time.Time) bool { return !slices.Contains(run.revoked.list, kid) })
-	maps.DeleteFunc(m.thumbprints, func(kid, _ string) bool { return !slices.Contains(run.revoked.list, kid) })
+	maps.DeleteFunc(m.thumbprints, func(name keyName, _ string) bool { return !slices.Contains(run.revoked.list, name.kid) })
 	for _, kid := range run.revoked.list {
-		if k := m.keys[kidHash(sha256.Sum256([]byte(kid)))]; k != nil && k.thumbprint != "" && m.thumbprints[kid] == "" {
-			m.thumbprints[kid] = k.thumbprint // seen before it was revoked
+		for _, name := range namesOf(kid) {
+			if k := m.keys[hashOf(name)]; k != nil && k.thumbprint != "" && m.thumbprints[name] == "" {
+				m.thumbprints[name] = k.thumbprint // seen before it was revoked
+			}
 		}
 		for i := range run.snapshots {
 			for _, k := range run.snapshots[i].set.Find(kid) {
 				if k.Thumbprint != "" {
-					m.thumbprints[kid] = k.Thumbprint
+					m.thumbprints[nameOf(&k)] = k.Thumbprint
 				}
 			}
 		}
@@ -200,9 +209,11 @@ func (m *keyHistory) renamed(set jwk.Set, revoked []string) string {
 	m.Lock()
 	defer m.Unlock()
 	for _, kid := range revoked {
-		print := m.thumbprints[kid]
-		if print != "" && slices.ContainsFunc(set, func(k jwk.Key) bool { return k.Thumbprint == print && k.ID != kid }) {
-			return kid
+		for _, name := range namesOf(kid) {
+			print := m.thumbprints[name]
+			if print != "" && slices.ContainsFunc(set, func(k jwk.Key) bool { return k.Thumbprint == print && k.ID != kid }) {
+				return kid
+			}
 		}
 	}
 	return ""

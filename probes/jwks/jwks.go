@@ -55,13 +55,14 @@ var (
 	reasonMissing        = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
 	reasonReplicaMissing = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
 	reasonEmpty          = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key for verification"}
-	reasonDuplicate      = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one set have the same id"}
+	reasonDuplicate      = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one type have the same id in one set"}
 	reasonReused         = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "the id identified another key before"}
 	reasonConflict       = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
 	reasonDisagreement   = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
 	reasonWeak           = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "weaker than RFC 7518, section 3.3, requires"}
 	reasonBadKey         = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a required key cannot be read"}
 	reasonAlgorithm      = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a required key cannot verify as configured"}
+	reasonCertificate    = probe.Reason{Word: "wrong_certificate", Verdict: probe.Fail, Text: "a key comes with the certificate of another key"}
 	reasonRevoked        = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still published"}
 	reasonCache          = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be cached for longer than its keys are published"}
 	reasonLate           = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have the key"}
@@ -105,8 +106,8 @@ func Kind() probe.Kind {
 		Measures: []*probe.Measure{stateGauge, kidPresentGauge, keysGauge, ignoredKeysGauge, maxAgeGauge},
 		Reasons: []probe.Reason{
 			reasonMissing, reasonReplicaMissing, reasonEmpty, reasonDuplicate, reasonReused, reasonConflict, reasonDisagreement, reasonWeak, reasonBadKey, reasonAlgorithm,
-			reasonRevoked, reasonCache, reasonLate, reasonShort,
-			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnusable, issuance.BadSignature,
+			reasonCertificate, reasonRevoked, reasonCache, reasonLate, reasonShort,
+			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.CriticalHeader, issuance.KeyUnusable, issuance.BadSignature,
 		},
 		Traits: probe.Traits{HTTPLatency: true},
 	}

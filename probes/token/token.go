@@ -102,7 +102,7 @@ func Kind() probe.Kind {
 		Measures: []*probe.Measure{stepGauge, revocationGauge},
 		Reasons: []probe.Reason{
 			reasonForeignEndpoint, reasonIssuer, reasonAudience, reasonNoExpiry, reasonLifetime, reasonClockSkew, reasonRevokedAccepted,
-			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.KeyUnusable, issuance.BadSignature,
+			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.CriticalHeader, issuance.KeyUnusable, issuance.BadSignature,
 		},
 		Traits: probe.Traits{HTTPLatency: true},
 	}

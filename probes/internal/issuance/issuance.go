@@ -141,6 +141,7 @@ func NotVerified(err error) (probe.Reason, string) {
 		{jwk.ErrNoKey, SigningWithUnpublishedKey, "a fresh token names a kid that is not in the key set: verifiers reject it"},
 		{jwk.ErrNoKeyID, NoKeyID, "a fresh token names no kid: verifiers cannot know which key signed it"},
 		{jwk.ErrAlgorithm, AlgorithmNotAllowed, "a fresh token is signed with an algorithm that verifiers do not allow (algs)"},
+		{jwk.ErrCritical, CriticalHeader, "a fresh token has a critical header (crit): verifiers that do not know it reject the token"},
 		{jwk.ErrKey, KeyUnusable, "the key with a fresh token's kid cannot verify its algorithm"},
 		{jwk.ErrSignature, BadSignature, "a fresh token does not verify with the key that has its kid"},
 	} {
@@ -156,6 +157,7 @@ var (
 	SigningWithUnpublishedKey = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no published key has the token's kid"}
 	NoKeyID                   = probe.Reason{Word: "no_kid", Verdict: probe.Fail, Text: "the token does not name its key"}
 	AlgorithmNotAllowed       = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "the algorithm is none, symmetric, or not allowed"}
+	CriticalHeader            = probe.Reason{Word: "critical_header", Verdict: probe.Fail, Text: "the token demands that its verifiers know an extension"}
 	KeyUnusable               = probe.Reason{Word: "key_unusable", Verdict: probe.Fail, Text: "the key cannot be used for the token's algorithm"}
 	BadSignature              = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "signed with another key, or changed"}
 )

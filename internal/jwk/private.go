@@ -1,0 +1,116 @@
+package jwk
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// privateMembers are those that no public key has: of RSA, EC and OKP keys, symmetric keys and AKP keys.
+var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
+// privateNames are what publishers call a secret that no standard has a member for, in lower case and without what
+// separates words.
+var privateNames = []string{
+	"private", "privatekey", "privkey", "privatepem", "privatekeypem", "pemprivate", "privatejwk", "privateexponent",
+	"secret", "secretkey", "sharedsecret", "clientsecret", "hmacsecret", "signingsecret", "symmetrickey", "password", "passphrase", "seed",
+}
+
+// holdsPrivate reports whether JSON holds private or symmetric material, however it is spelled and however deep. In a key
+// the short names of RFC 7518 count; elsewhere they may mean anything. JSON that breaks off is read until there.
+func holdsPrivate(text []byte, isKey bool) bool {
+	s := privateScan{d: json.NewDecoder(bytes.NewReader(text))}
+	s.value(isKey)
+	return s.found
+}
+
+// A privateScan reads JSON once, with duplicate members and all.
+type privateScan struct {
+	d     *json.Decoder
+	found bool
+}
+
+// A shape is what a member's value says.
+type shape int
+
+const (
+	nothing shape = iota // null, or it cannot be read
+	plain                // true, false or a number
+	filled               // a text, a list or an object that is not empty, or an empty text
+)
+
+func (s *privateScan) value(isKey bool) shape {
+	token, err := s.d.Token()
+	if err != nil || token == nil {
+		return nothing
+	}
+	switch t := token.(type) {
+	case string:
+		s.found = s.found || isPrivateText(t)
+		return filled
+	case json.Delim:
+		if t == '{' {
+			s.object(isKey)
+			return filled
+		}
+		for s.d.More() && !s.found {
+			s.value(false)
+		}
+		_, _ = s.d.Token() // the end of the list; an error shows at the next one
+		return filled
+	}
+	return plain
+}
+
+func (s *privateScan) object(isKey bool) {
+	short := false
+	for s.d.More() && !s.found {
+		token, err := s.d.Token()
+		name, isName := token.(string)
+		if err != nil || !isName {
+			return
+		}
+		got := s.value(false)
+		name = strings.ToLower(name)
+		isKey = isKey || name == "kty"
+		short = short || got != nothing && slices.Contains(privateMembers, name)
+		name = strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(name)
+		s.found = s.found || got == filled && slices.Contains(privateNames, name)
+	}
+	s.found = s.found || isKey && short
+	_, _ = s.d.Token() // the end of the object; an error shows at the next one
+}
+
+// isPrivateText reports whether a text is a private key: PEM, DER or a JSON Web Key, as it is or in Base64.
+func isPrivateText(text string) bool {
+	text = strings.TrimSpace(text)
+	if isPrivatePEM(text) || strings.HasPrefix(text, "{") && holdsPrivate([]byte(text), false) {
+		return true
+	}
+	for _, begin := range []string{"M", "LS0tLS1CRUdJTi", "eyJ"} { // DER, "-----BEGIN" and "{"
+		if !strings.HasPrefix(text, begin) {
+			continue
+		}
+		plain := strings.TrimRight(strings.NewReplacer("\n", "", "\r", "", "+", "-", "/", "_").Replace(text), "=")
+		decoded, err := base64.RawURLEncoding.DecodeString(plain)
+		if err != nil {
+			return false
+		}
+		return isPrivatePEM(string(decoded)) || isPrivateDER(decoded) || decoded[0] == '{' && holdsPrivate(decoded, false)
+	}
+	return false
+}
+
+func isPrivatePEM(text string) bool {
+	return strings.Contains(text, "-----BEGIN ") && strings.Contains(text, "PRIVATE KEY")
+}
+
+func isPrivateDER(text []byte) bool {
+	_, pkcs8 := x509.ParsePKCS8PrivateKey(text)
+	_, pkcs1 := x509.ParsePKCS1PrivateKey(text)
+	_, ec := x509.ParseECPrivateKey(text)
+	return pkcs8 == nil || pkcs1 == nil || ec == nil
+}

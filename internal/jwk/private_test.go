@@ -1,0 +1,157 @@
+package jwk
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // x5t is defined by it
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+)
+
+func jsonText(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestParse_findsPrivate: whoever publishes a private key may have found any place and any spelling for it.
+func TestParse_findsPrivate(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sec1, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	jwk := `{"kty":"EC","crv":"P-256","d":"AA"}`
+	for name, c := range map[string]struct {
+		members string // beside those of a public key
+		want    bool
+	}{
+		"d":                             {`"d":"AA"`, true},
+		"d in upper case":               {`"D":"AA"`, true},
+		"Dp":                            {`"Dp":"AA"`, true},
+		"k":                             {`"K":"AA"`, true},
+		"d that is null":                {`"d":null`, false},
+		"d twice":                       {`"d":"AA","d":null`, true},
+		"privateKey":                    {`"privateKey":"x"`, true},
+		"private_key":                   {`"private_key":{"d":"x"}`, true},
+		"PRIVATE-KEY":                   {`"PRIVATE-KEY":"x"`, true},
+		"client_secret":                 {`"client_secret":"x"`, true},
+		"private is false":              {`"private":false`, false},
+		"PEM in a member of its own":    {`"x-pem":` + jsonText(t, text), true},
+		"PEM with escaped newlines":     {`"pem":` + jsonText(t, strings.ReplaceAll(text, "\n", `\n`)), true},
+		"PEM in a list in an object":    {`"x":{"y":[1,` + jsonText(t, text) + `]}`, true},
+		"PEM in Base64":                 {`"x":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"`, true},
+		"PEM of OpenSSH":                {`"x":"-----BEGIN OPENSSH PRIVATE KEY-----\nAA"`, true},
+		"PKCS #8 in Base64":             {`"x":"` + base64.StdEncoding.EncodeToString(pkcs8) + `"`, true},
+		"SEC 1 in URL-safe Base64":      {`"x":"` + base64.RawURLEncoding.EncodeToString(sec1) + `"`, true},
+		"a JWK in a member of its own":  {`"jwk":` + jwk, true},
+		"a JWK as text":                 {`"jwk":` + jsonText(t, jwk), true},
+		"a JWK in Base64":               {`"jwk":"` + base64.StdEncoding.EncodeToString([]byte(jwk)) + `"`, true},
+		"an escaped member":             {`"\u0064":"AA"`, true},
+		"a public PEM":                  {`"pem":"-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----"`, false},
+		"a name that has the word":      {`"x":"our PRIVATE KEY is safe"`, false},
+		"another object with a k in it": {`"meta":{"k":"v","p":"q"}`, false},
+		"texts that begin like others":  {`"x":"M","y":"MA","z":"eyJ","a":"{","b":"LS0tLS1CRUdJTi"`, false},
+	} {
+		for kind, key := range map[string]string{"EC": ecKey, "RSA": rsaKey, "unknown": `"kty":"X"`} {
+			if got := one(t, `"kid":"a",`+key+","+c.members).Problem == Private; got != c.want {
+				t.Errorf("%s, %s: got %v, want %v", kind, name, got, c.want)
+			}
+		}
+		set, err := Parse([]byte(`{"keys":[{` + ecKey + `}],` + c.members + `}`))
+		short := len(name) <= 2 || strings.HasPrefix(name, "d ") || name == "an escaped member"
+		if err == nil && !short && (set[len(set)-1].Problem == Private) != c.want {
+			t.Errorf("beside the keys, %s: want %v of %+v", name, c.want, set)
+		}
+	}
+	for _, entry := range []string{jsonText(t, text), `[{"d":"AA","kty":"RSA"}]`, `{"kty":"RSA","d":"AA","d":"BB"}`} {
+		set, err := Parse([]byte(`{"keys":[` + entry + `]}`))
+		if err != nil || set[0].Problem != Private {
+			t.Errorf("%.40s: got %+v, %v", entry, set, err)
+		}
+	}
+}
+
+// TestParse_certificates: RFC 7517, sections 4.7 to 4.9.
+func TestParse_certificates(t *testing.T) {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaPrivate, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a"}, NotAfter: time.Now().Add(time.Hour)}
+	ofEC, err := x509.CreateCertificate(rand.Reader, template, template, ec.Public(), ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofRSA, err := x509.CreateCertificate(rand.Reader, template, template, rsaPrivate.Public(), rsaPrivate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	std := base64.StdEncoding.EncodeToString
+	point, err := ec.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := map[string]string{
+		"EC":  fmt.Sprintf(`"kty":"EC","crv":"P-256","x":%q,"y":%q`, b64(point[1:33]), b64(point[33:])),
+		"RSA": fmt.Sprintf(`"kty":"RSA","e":"AQAB","n":%q`, b64(rsaPrivate.N.Bytes())),
+	}
+	for kind, der := range map[string][2][]byte{"EC": {ofEC, ofRSA}, "RSA": {ofRSA, ofEC}} {
+		own, other := der[0], der[1]
+		sum1, sum256, other1, other256 := sha1.Sum(own), sha256.Sum256(own), sha1.Sum(other), sha256.Sum256(other) //nolint:gosec // see above
+		for name, c := range map[string]struct {
+			more string
+			want bool
+		}{
+			"none":                         {`"alg":null`, false},
+			"its own":                      {`"x5c":["` + std(own) + `"]`, false},
+			"its own, and another":         {`"x5c":["` + std(own) + `","` + std(other) + `"]`, false},
+			"its own, in lines":            {`"x5c":["` + std(own)[:64] + `\n` + std(own)[64:] + `"]`, false},
+			"another's":                    {`"x5c":["` + std(other) + `"]`, true},
+			"another's first":              {`"x5c":["` + std(other) + `","` + std(own) + `"]`, true},
+			"an empty list":                {`"x5c":[]`, true},
+			"a text":                       {`"x5c":"` + std(own) + `"`, true},
+			"no Base64":                    {`"x5c":["-----BEGIN CERTIFICATE-----"]`, true},
+			"none that can be parsed here": {`"x5c":["AAAA"]`, false},
+			"null":                         {`"x5c":null`, false},
+			"its own thumbprints":          {`"x5c":["` + std(own) + `"],"x5t":"` + b64(sum1[:]) + `","x5t#S256":"` + b64(sum256[:]) + `"`, false},
+			"in hexadecimal":               {`"x5c":["` + std(own) + `"],"x5t":"` + b64([]byte(hex.EncodeToString(sum1[:]))) + `"`, false},
+			"another's x5t":                {`"x5c":["` + std(own) + `"],"x5t":"` + b64(other1[:]) + `"`, true},
+			"another's x5t#S256":           {`"x5c":["` + std(own) + `"],"x5t#S256":"` + b64(other256[:]) + `"`, true},
+			"a thumbprint alone":           {`"x5t":"` + b64(other1[:]) + `"`, false},
+		} {
+			k := one(t, members[kind]+","+c.more)
+			if k.OtherCertificate != c.want || k.Public == nil || k.Problem != "" {
+				t.Errorf("%s, %s: want %v, got %+v", kind, name, c.want, k)
+			}
+		}
+	}
+}
