@@ -131,22 +131,22 @@ func TestParse_certificates(t *testing.T) {
 			more string
 			want bool
 		}{
-			"none":                         {`"alg":null`, false},
-			"its own":                      {`"x5c":["` + std(own) + `"]`, false},
-			"its own, and another":         {`"x5c":["` + std(own) + `","` + std(other) + `"]`, false},
-			"its own, in lines":            {`"x5c":["` + std(own)[:64] + `\n` + std(own)[64:] + `"]`, false},
-			"another's":                    {`"x5c":["` + std(other) + `"]`, true},
-			"another's first":              {`"x5c":["` + std(other) + `","` + std(own) + `"]`, true},
-			"an empty list":                {`"x5c":[]`, true},
-			"a text":                       {`"x5c":"` + std(own) + `"`, true},
-			"no Base64":                    {`"x5c":["-----BEGIN CERTIFICATE-----"]`, true},
-			"none that can be parsed here": {`"x5c":["AAAA"]`, false},
-			"null":                         {`"x5c":null`, false},
-			"its own thumbprints":          {`"x5c":["` + std(own) + `"],"x5t":"` + b64(sum1[:]) + `","x5t#S256":"` + b64(sum256[:]) + `"`, false},
-			"in hexadecimal":               {`"x5c":["` + std(own) + `"],"x5t":"` + b64([]byte(hex.EncodeToString(sum1[:]))) + `"`, false},
-			"another's x5t":                {`"x5c":["` + std(own) + `"],"x5t":"` + b64(other1[:]) + `"`, true},
-			"another's x5t#S256":           {`"x5c":["` + std(own) + `"],"x5t#S256":"` + b64(other256[:]) + `"`, true},
-			"a thumbprint alone":           {`"x5t":"` + b64(other1[:]) + `"`, false},
+			"none":                 {`"alg":null`, false},
+			"its own":              {`"x5c":["` + std(own) + `"]`, false},
+			"its own, and another": {`"x5c":["` + std(own) + `","` + std(other) + `"]`, false},
+			"its own, in lines":    {`"x5c":["` + std(own)[:64] + `\n` + std(own)[64:] + `"]`, false},
+			"another's":            {`"x5c":["` + std(other) + `"]`, true},
+			"another's first":      {`"x5c":["` + std(other) + `","` + std(own) + `"]`, true},
+			"an empty list":        {`"x5c":[]`, true},
+			"a text":               {`"x5c":"` + std(own) + `"`, true},
+			"no Base64":            {`"x5c":["-----BEGIN CERTIFICATE-----"]`, true},
+			"unreadable here":      {`"x5c":["AAAA"]`, false},
+			"null":                 {`"x5c":null`, false},
+			"its own thumbprints":  {`"x5c":["` + std(own) + `"],"x5t":"` + b64(sum1[:]) + `","x5t#S256":"` + b64(sum256[:]) + `"`, false},
+			"in hexadecimal":       {`"x5c":["` + std(own) + `"],"x5t":"` + b64([]byte(hex.EncodeToString(sum1[:]))) + `"`, false},
+			"another's x5t":        {`"x5c":["` + std(own) + `"],"x5t":"` + b64(other1[:]) + `"`, true},
+			"another's x5t#S256":   {`"x5c":["` + std(own) + `"],"x5t#S256":"` + b64(other256[:]) + `"`, true},
+			"a thumbprint alone":   {`"x5t":"` + b64(other1[:]) + `"`, false},
 		} {
 			k := one(t, members[kind]+","+c.more)
 			if k.OtherCertificate != c.want || k.Public == nil || k.Problem != "" {
