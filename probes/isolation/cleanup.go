@@ -57,11 +57,11 @@ func (r *run) cleanOrphans() {
 	orphans := r.p.orphans.take()
 	var found []seededObject
 	for _, rr := range r.plan.resources {
-		if rr.Create == nil || rr.List == nil && rr.Search == nil {
+		if rr.Create == nil || rr.inventoryOp() == "" {
 			continue
 		}
 		for _, t := range r.p.tenants {
-			found = append(found, r.listCanaries(r.ctx, rr, t)...)
+			found = append(found, r.listCanaries(r.ctx, rr.cleanUpAssertion(rr.inventoryOp()), rr, t)...)
 		}
 	}
 	oldest := time.Now().Add(-orphanAge)
@@ -82,12 +82,11 @@ func (r *run) cleanOrphans() {
 }
 
 // listCanaries lists the canaries of this prober that an org is shown.
-func (r *run) listCanaries(ctx context.Context, rr *resourceRun, t *tenant) []seededObject {
-	op, query := "list", ""
-	if rr.List == nil {
-		op, query = "search", canary.Prefix
+func (r *run) listCanaries(ctx context.Context, a *assertion, rr *resourceRun, t *tenant) []seededObject {
+	op, query := rr.inventoryOp(), ""
+	if op == "search" {
+		query = canary.Prefix
 	}
-	a := &assertion{check: "cleanup", surface: rr.name + "/" + op, resource: rr}
 	var found []seededObject
 	r.eachPage(ctx, a, rr, t, op, query, func(answer *httpx.Answer) {
 		walkCanaries(decodeJSON(answer.Body), rr.idField(), "", func(id string, m canary.Mark) {
@@ -97,6 +96,22 @@ func (r *run) listCanaries(ctx context.Context, rr *resourceRun, t *tenant) []se
 		})
 	})
 	return found
+}
+
+// inventoryOp is the operation that shows an org all canaries; empty if there is none.
+func (r *Resource) inventoryOp() string {
+	switch {
+	case r.List != nil:
+		return "list"
+	case r.Search != nil:
+		return "search"
+	}
+	return ""
+}
+
+// cleanUpAssertion is an assertion for requests that clean up. Nobody judges it.
+func (rr *resourceRun) cleanUpAssertion(op string) *assertion {
+	return &assertion{check: "cleanup", surface: rr.name + "/" + op, resource: rr}
 }
 
 // decodeJSON returns the JSON value of a body; nil if there is none.
@@ -197,11 +212,11 @@ func (r *run) findUnacknowledged(ctx context.Context) []seededObject {
 	var found []seededObject
 	for _, rr := range r.plan.resources {
 		mine := slices.DeleteFunc(slices.Clone(unacknowledged), func(obj seededObject) bool { return obj.resource != rr.name })
-		if len(mine) == 0 || rr.List == nil && rr.Search == nil {
+		if len(mine) == 0 || rr.inventoryOp() == "" {
 			continue
 		}
 		for _, t := range r.p.tenants {
-			for _, obj := range r.listCanaries(ctx, rr, t) {
+			for _, obj := range r.listCanaries(ctx, rr.cleanUpAssertion(rr.inventoryOp()), rr, t) {
 				if slices.ContainsFunc(mine, func(m seededObject) bool { return m.text == obj.text }) && obj.id != "" {
 					found = append(found, obj)
 				}
@@ -241,7 +256,7 @@ func (r *run) deleteObject(ctx context.Context, obj seededObject) (deleted bool)
 // deleteAs deletes a canary as an org. An object that is not found counts as deleted, unless it was created a moment ago
 // or its owner saw it: a service that denies an owner its own object proves nothing by denying others.
 func (r *run) deleteAs(ctx context.Context, rr *resourceRun, obj seededObject, t *tenant) bool {
-	a := &assertion{check: "cleanup", surface: rr.name + "/delete", resource: rr}
+	a := rr.cleanUpAssertion("delete")
 	req := request{assertion: a, tenant: t, template: rr.Delete, vars: vars{org: t.id, id: obj.id, canary: obj.text}, want: rr.Delete.Status}
 	answer := r.send(ctx, req)
 	o := usable(answer)

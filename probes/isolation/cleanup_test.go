@@ -258,7 +258,7 @@ func TestRateLimited(t *testing.T) {
 	// One at a time: what is in progress when the 429 arrives cannot be taken back.
 	r := api.runProbe(t, "replica: here", "replica: here\n    concurrency: 1")
 	expectDecisive(t, r, "control@notes/read inconclusive(rate_limited)")
-	if got := api.requests.Load() - after; got > 4+3 {
+	if got := api.requests.Load() - after; got > 4+2*3 { // others may be under way, and follow before the 429 arrives
 		t.Errorf("%d requests after the 429, want the clean-up and what was under way", got)
 	}
 }

@@ -35,7 +35,7 @@ const matrixSize = int(rowOwnerDelete)
 func (r *run) testResource(rr *resourceRun) {
 	for _, step := range []func(*resourceRun) bool{
 		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving,
-		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testUnauthorizedWrites, r.testOwnersAfter,
+		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testUnauthorizedWrites, r.testAttempts, r.testOwnersAfter,
 	} {
 		if r.ended() || !step(rr) {
 			return

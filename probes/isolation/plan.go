@@ -98,6 +98,7 @@ type resourceRun struct {
 	assertions map[string]*assertion    // by check and operation
 	seeded     map[*tenant]seededObject // the canary of each org
 	twins      map[*tenant]seededObject // a second one, which no other org requests
+	listed     map[*tenant]bool         // the owner listed both before others tried to delete one
 	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
 	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
 	succeeded  map[ownOperation]bool    // what worked for an owner
@@ -128,7 +129,12 @@ type protectedText struct {
 	text   string
 	needle canary.Needle
 
-	attempt *request // by which an unauthorized caller tried to create it; nobody must be shown it
+	attempt *request // that wrote the text, where it must not have been written
+}
+
+// unauthorized reports whether an unauthorized caller wrote the text, which no org must be shown then.
+func (text protectedText) unauthorized() bool {
+	return text.attempt != nil && text.attempt.unauthorized != nil
 }
 
 // A plan is what a run tries to prove.
@@ -145,7 +151,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}

@@ -39,7 +39,8 @@ type run struct {
 	created        []seededObject             // to be deleted
 	unacknowledged []seededObject             // that may have been created, but the response did not say under which id
 	protected      []protectedText
-	ownResponses   int // responses on shared connections that were the caller's own
+	succeeded      []string // texts of attempts to write that were shown to somebody
+	ownResponses   int      // responses on shared connections that were the caller's own
 }
 
 func newRun(p *Probe, ctx context.Context, result *probe.Result) *run {

@@ -25,7 +25,7 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
 	for _, text := range protected {
 		// A response may echo the request.
-		if text.owner == req.tenant && text.attempt == nil || requestContains(httpReq, text.text) && !(req.echoesNothing && text.kind == "canary") {
+		if text.owner == req.tenant && !text.unauthorized() || requestContains(httpReq, text.text) && !(req.echoesNothing && text.kind == "canary") {
 			continue
 		}
 		where, form := "body", body.Find(text.needle)

@@ -115,6 +115,9 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 		assertion: a, tenant: t, template: rr.Create, vars: vars{org: t.id, canary: obj.text}, mutation: m,
 		want: rr.Create.Status, outlastsStop: true,
 	}
+	if m.name != "" {
+		r.protectAttempt(req, t)
+	}
 	sentBefore := a.sent
 	answer := r.send(r.ctx, req)
 	obj.id = createdID(rr.ID, answer)

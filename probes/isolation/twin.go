@@ -4,6 +4,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"prober/internal/canary"
+	"prober/internal/probe"
 )
 
 // That an owner no longer sees its canary is no evidence against another org: a store that fails, lags, or was restored
@@ -73,4 +76,46 @@ func (r *run) look(a *assertion, s sight) visibility {
 	}
 	seen, _ := r.fetchAs(a, s.object, s.tenant)
 	return seen
+}
+
+// listsTwinOnly looks at what an org lists. It reports whether that contains the canary beside its twin, or only the twin.
+func (r *run) listsTwinOnly(a *assertion, rr *resourceRun, t *tenant) (both, twinOnly bool) {
+	found := r.listCanaries(r.ctx, a, rr, t)
+	lists := func(obj seededObject) bool {
+		return slices.ContainsFunc(found, func(other seededObject) bool { return other.text == obj.text })
+	}
+	twin := lists(rr.twins[t])
+	return twin && lists(rr.seeded[t]), twin && !lists(rr.seeded[t])
+}
+
+// noteListed notes which owners list their canary and its twin.
+func (r *run) noteListed(rr *resourceRun) {
+	clear(rr.listed)
+	for _, t := range r.p.tenants {
+		if _, ok := rr.twins[t]; ok && rr.inventoryOp() != "" && !rr.tampered[t] {
+			rr.listed[t], _ = r.listsTwinOnly(rr.assertion(checkIsolated, rr.inventoryOp()), rr, t)
+		}
+	}
+}
+
+// expectListedStill records a violation if an owner that listed its canary and the twin now lists only the twin: the
+// canary was moved to where its owner may still read it, such as a trash.
+func (r *run) expectListedStill(rr *resourceRun, a *assertion, why probe.Reason) {
+	for _, t := range r.p.tenants {
+		if !rr.listed[t] || rr.tampered[t] || a == nil {
+			continue
+		}
+		hidden := 0
+		for hidden < goneLooks {
+			if _, twinOnly := r.listsTwinOnly(rr.assertion(checkIsolated, rr.inventoryOp()), rr, t); !twinOnly || !r.sleep(gonePause) {
+				break
+			}
+			hidden++
+		}
+		if hidden == goneLooks {
+			rr.tampered[t] = true
+			r.violated(a, nil, ruleChanged, why, "the canary of %s (%s) was deleted: after %s by others, %s still shows %s another canary and not this one",
+				t.name, canary.Hash(rr.seeded[t].text), rr.Delete.describe(), rr.template(rr.inventoryOp()).describe(), t.name)
+		}
+	}
 }

@@ -61,6 +61,9 @@ func (r *run) testUnauthorizedWrites(rr *resourceRun) bool {
 	return true
 }
 
+// writes reports whether an operation stores the text that is sent.
+func writes(op string) bool { return op == "create" || op == "update" }
+
 // risksCanary reports whether an operation that is not denied changes or deletes a canary.
 func risksCanary(op string) bool { return op == "update" || op == "delete" }
 
@@ -70,7 +73,7 @@ func (r *run) unauthorizedRequests(rr *resourceRun, op string, t *tenant) []requ
 	tmpl, obj := rr.template(op), rr.seeded[t]
 	for i := range r.p.unauthorized {
 		v := vars{org: t.id, id: obj.id, canary: obj.text, page: "1"}
-		if op == "create" || op == "update" {
+		if writes(op) {
 			v.canary = canary.Mint(r.p.Replica, time.Now())
 		}
 		caller := &r.p.unauthorized[i]
@@ -85,7 +88,7 @@ func (r *run) unauthorizedRequests(rr *resourceRun, op string, t *tenant) []requ
 // sendUnauthorized sends a request of an unauthorized caller to an org and records a violation unless it is rejected.
 // What it creates is deleted with the org's own objects; if the response does not tell, it is searched for.
 func (r *run) sendUnauthorized(req request, t *tenant) *httpx.Answer {
-	if req.op() == "create" {
+	if req.template.contains("{canary}") && writes(req.op()) {
 		r.protectAttempt(req, t)
 	}
 	answer := r.send(r.ctx, req)
@@ -107,27 +110,6 @@ func (r *run) sendUnauthorized(req request, t *tenant) *httpx.Answer {
 		r.expectDenied(req, answer, refused, ruleAuthBypass, probe.AuthBypass)
 	}
 	return answer
-}
-
-// protectAttempt adds the text that an unauthorized caller sends to create an object to those that nobody must be shown.
-func (r *run) protectAttempt(req request, t *tenant) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	text := req.vars.canary
-	r.protected = append(r.protected, protectedText{owner: t, kind: "canary", text: text, needle: canary.NewNeedle(text), attempt: &req})
-}
-
-// attemptSucceeded records that an unauthorized caller created an object, which a response shows, and has it deleted.
-func (r *run) attemptSucceeded(text protectedText, req request, answer *httpx.Answer) {
-	rr := text.attempt.assertion.resource
-	r.mu.Lock()
-	sameText := func(obj seededObject) bool { return obj.text == text.text }
-	if !slices.ContainsFunc(r.created, sameText) && !slices.ContainsFunc(r.unacknowledged, sameText) {
-		r.unacknowledged = append(r.unacknowledged, seededObject{resourceRun: rr, resource: rr.name, owner: text.owner, text: text.text, created: true})
-	}
-	r.mu.Unlock()
-	r.violated(text.attempt.assertion, answer, ruleChanged, probe.AuthBypass, "%s is shown what %s created (%s): %s",
-		req.caller(), text.attempt.caller(), canary.Hash(text.text), text.attempt.describe())
 }
 
 // unauthorizedSummary says by which credentials nothing was accepted.

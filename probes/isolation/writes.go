@@ -48,7 +48,9 @@ func (r *run) testDeletes(rr *resourceRun) bool {
 	if rr.Delete == nil {
 		return true
 	}
+	r.noteListed(rr)
 	r.crossTenantWrite(rr, "delete", foreignDelete)
+	r.expectListedStill(rr, rr.assertion(checkIsolated, "delete"), foreignDelete)
 	r.complete(rr.assertion(checkIsolated, "delete"), "denied to every other org, and nothing was deleted")
 	r.complete(rr.assertion(checkContext, "delete"), "every missing or forged org was rejected, and nothing was deleted")
 	r.tested(rowDelete)
@@ -61,9 +63,9 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 	r.eachPair(func(owner, intruder *tenant) {
 		obj, a := rr.seeded[owner], rr.assertion(checkIsolated, op)
 		shown := !rr.tampered[owner] && r.ownerSees(a, obj, r.p.VisibilityDelay.D())
-		v := vars{org: intruder.id, id: obj.id, canary: canary.Mint(r.p.Replica, time.Now())}
+		v := vars{org: intruder.id, id: obj.id}
 		req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, want: rr.template(op).Denied.Statuses()}
-		answer := r.send(r.ctx, req)
+		answer := r.sendAttempt(&req)
 		r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess)
 		shown = r.expectUnchanged(req, answer, obj, shown, why)
 		a = rr.assertion(checkContext, op)
@@ -72,12 +74,21 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 		}
 		for _, m := range r.p.tamperingsFor(req.template, op, owner.id, intruder.id) {
 			req.assertion, req.mutation = a, m
-			answer := r.send(r.ctx, req)
+			answer := r.sendAttempt(&req)
 			r.expectDenied(req, answer, req.template.wrongOrg(), ruleNotDenied, mismatchNotRejected)
 			shown = r.expectUnchanged(req, answer, obj, shown, why)
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
 	})
+}
+
+// sendAttempt sends a request that writes to another org, with a text of its own.
+func (r *run) sendAttempt(req *request) *httpx.Answer {
+	req.vars.canary = canary.Mint(r.p.Replica, time.Now())
+	if req.template.contains("{canary}") {
+		r.protectAttempt(*req, req.tenant)
+	}
+	return r.send(r.ctx, *req)
 }
 
 // expectUnchanged records a violation unless an owner, which was shown its canary a moment before, is shown it unchanged
@@ -91,6 +102,8 @@ func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObjec
 	switch {
 	case seen.visibility == visible:
 		return true
+	case r.attemptShown(req.vars.canary): // recorded
+		tampered[owner] = true
 	case tampered[owner]:
 		r.inconclusive(req.assertion, seen.answer, probe.ControlFailed, "the canary of %s was deleted or changed before", owner.name)
 	case seen.visibility == visibilityUnknown:
@@ -194,6 +207,7 @@ func (r *run) locate(found crossTenantObject) {
 	switch {
 	case other == visible && readLeak.rule == ruleLeak:
 		r.inconclusive(a, answer, probe.ControlFailed, "where it was created is not known, since %s is shown other orgs' objects", owner.name)
+	case r.attemptShown(found.text): // recorded
 	case other == visible:
 		r.violated(a, found.answer, ruleChanged, foreignWrite, "%s created an object in %s: %s", intruder.name, owner.name, found.describe())
 	case own == visibilityUnknown || other == visibilityUnknown:
