@@ -16,6 +16,7 @@ DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 IMAGE       ?= prober
 FUZZTIME    ?= 30s
 RUNS        ?= 300
+REAL_RUNS   ?= 50
 BENCH_FLAGS ?=
 
 # -parallel: many tests wait for a child process or a clock, more than there are processors.
@@ -28,7 +29,7 @@ ldflags := -s -w \
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary ./prober
@@ -62,6 +63,21 @@ test-packages:
 test-binary:
 	@echo "== the binary, with the race detector (some minutes without a line)"
 	@go test $(TESTFLAGS) ./cmd/...
+
+# The servers get no network but loopback, where root can see to it: they need none, and tell nobody that they run.
+.PHONY: test-real
+test-real: deps ## run the prober against servers that take minutes to build; each sound one passes REAL_RUNS (50) times
+	@set -e; \
+	for module in internal/testenv/*/go.mod; do \
+		echo "== $${module%/go.mod}"; \
+		(cd "$${module%/go.mod}" && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go build -trimpath ./...); \
+	done; \
+	binary=$$(mktemp -d) && trap 'rm -rf "$$binary"' EXIT; \
+	go test -c -o "$$binary/prober.test" ./cmd/prober; \
+	offline=; [ "$$(id -u)" != 0 ] || ! unshare -n ip link set lo up 2>/dev/null || offline="unshare -n"; \
+	echo "== the binary against real servers, $${offline:-with the network that there is}"; \
+	cd cmd/prober && PROBER_TEST_REAL=$(REAL_RUNS) $$offline sh -c '[ -z "$$0" ] || ip link set lo up; exec "$$@"' "$$offline" \
+		"$$binary/prober.test" -test.run '^TestReal_' -test.timeout 60m -test.v
 
 .PHONY: deps
 deps: ## install the servers that the tests run against (Debian packages)

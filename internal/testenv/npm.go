@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -19,8 +18,7 @@ func npmModules(t testing.TB, what string) string {
 	t.Helper()
 	Slow(t, "it runs npm's "+what)
 	sum := sha256.Sum256(npmLock)
-	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache"))
-	folder := filepath.Join(cache, "prober-test", "npm-"+hex.EncodeToString(sum[:])[:12])
+	folder := filepath.Join(cacheDir(), "npm-"+hex.EncodeToString(sum[:])[:12])
 	if _, err := os.Stat(folder); err != nil {
 		missing(t, "npm's "+what)
 	}

@@ -79,3 +79,33 @@ func TestRefusals_emptyList(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusals_countOfNothing: a count of 0 refuses strangers where the settings say so, though an org that has no object
+// yet is answered the same. That the count grows with the owner's canary tells one from the other.
+func TestRefusals_countOfNothing(t *testing.T) {
+	strangers := func(org string) bool { return org == "" }
+	for name, c := range map[string]struct {
+		who   func(org string) bool
+		count string
+		want  string
+	}{
+		"to strangers":       {strangers, `{"count":0}`, "pass"},
+		"strangers are told": {strangers, `{"count":5}`, "authenticated@notes/count fail(auth_bypass)"},
+		"to everybody":       {func(string) bool { return true }, `{"count":0}`, "isolated@notes/count inconclusive(nothing_checked)"},
+		"with an error for a number": {func(org string) bool { return org == "red" }, `{"count":"0","error":{"code":1}}`,
+			"isolated@notes/count inconclusive(nothing_checked)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("token")
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if q.op == "count" && c.who(q.org) {
+					reply(w, 200, c.count)
+					return
+				}
+				next(w, q.Request)
+			}
+			r := api.runProbe(t, `count:  "/notes/count"`, `count:  {url: "/notes/count", unauthenticated: [401, {json: {$.count: 0}}]}`)
+			expectDecisive(t, r, c.want)
+		})
+	}
+}

@@ -1,0 +1,46 @@
+package testenv
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// realRuns is the variable with which `make test-real` asks for the tests whose servers take minutes to build or to
+// install. It says how often a sound server must pass.
+const realRuns = "PROBER_TEST_REAL"
+
+// Real skips a test whose server takes minutes to build or to install, unless `make test-real` runs it.
+func Real(t testing.TB) {
+	t.Helper()
+	if os.Getenv(realRuns) == "" {
+		t.Skip("skipped: its server takes minutes to build or to install; `make test-real` runs it")
+	}
+}
+
+// Runs returns how often a sound server must pass: under `make test-real` as often as that says, and else just often
+// enough to show that a run leaves the server as it was.
+func Runs() string { return cmp.Or(os.Getenv(realRuns), "3") }
+
+// buildModule returns the program that the Go module in a folder beside this file builds. It is kept outside of the
+// repository and built again only if its sources have changed.
+func buildModule(t testing.TB, name string) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	program := filepath.Join(cacheDir(), "bin", name)
+	cmd := exec.Command("go", "build", "-trimpath", "-o", program, ".")
+	cmd.Dir = filepath.Join(filepath.Dir(here), name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := Run(t, cmd); err != nil {
+		t.Fatalf("%s does not build: %v\n%s", name, err, out)
+	}
+	return program
+}
+
+// cacheDir is where install.sh puts what the tests run.
+func cacheDir() string {
+	return filepath.Join(cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache")), "prober-test")
+}
