@@ -70,7 +70,7 @@ test-real: deps ## run the prober against servers that take minutes to build; ea
 	@set -e; \
 	for module in internal/testenv/*/go.mod; do \
 		echo "== $${module%/go.mod}"; \
-		(cd "$${module%/go.mod}" && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go build -trimpath ./...); \
+		(cd "$${module%/go.mod}" && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go build -trimpath -o "$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin/" .); \
 	done; \
 	binary=$$(mktemp -d) && trap 'rm -rf "$$binary"' EXIT; \
 	go test -c -o "$$binary/prober.test" ./cmd/prober; \
