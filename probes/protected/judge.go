@@ -117,7 +117,7 @@ func (v *replicaRun) judgeValid() (checkOutcome, string) {
 	case f != nil && f.unusableBecause != "":
 		return inconclusivef(callerValid, probe.Credential, "the token %s", f.unusableBecause), outcomeInconclusive
 	case v.cutOff(a):
-		return timeUp(callerValid), outcomeInconclusive
+		return v.timeUp(callerValid), outcomeInconclusive
 	case a.Reason != probe.OK && a.Reason.Verdict == probe.Fail:
 		return outcomef(callerValid, a.Reason, "expected %s: %s", want, a.Detail), outcomeUpstream
 	case a.Reason != probe.OK:
@@ -230,7 +230,7 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 	case v.admits(a, c.denied):
 		return outcomef(c.name, probe.AuthBypass, "%s is accepted: expected %s, got %d%s", c.describe(), c.denied, a.Status, v.anyPath(a)), caseAccepted
 	case v.cutOff(a):
-		return timeUp(c.name), caseError
+		return v.timeUp(c.name), caseError
 	case a.Reason != probe.OK:
 		return outcomef(c.name, a.Reason, "expected %s: %s", c.denied, a.Detail), caseError
 	case a.Status == 429:

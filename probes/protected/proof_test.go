@@ -28,7 +28,7 @@ func TestProtected_runTooShort(t *testing.T) {
 		want    string
 	}{
 		"slow": {600 * time.Millisecond, probe.Inconclusive, "\nsuspended inconclusive(timeout): the run's time was up before this was answered; give the probe a longer timeout\n"},
-		"hung": {time.Hour, probe.Fail, "\nvalid fail(timeout): expected 501: the time was up before anything was sent\n"},
+		"hung": {time.Hour, probe.Fail, "fail\nvalid fail(timeout): expected 501: no complete answer within "},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			select {
@@ -49,6 +49,72 @@ func TestProtected_runTooShort(t *testing.T) {
 				t.Errorf("%s: got\n%swant %s with%s", name, got, c.verdict, c.want)
 			}
 		})
+	}
+}
+
+// TestProtected_oneHangs: whoever hangs is the one who is blamed, and the others keep a share of the time.
+func TestProtected_oneHangs(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	tokens := map[string]string{"": "", "VALID": secretOf(t, "VALID"), "REVOKED": secretOf(t, "REVOKED")}
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	for hangs, want := range map[string]string{
+		"":        "fail\nanonymous fail(timeout): expected 401: no complete answer within ",
+		"VALID":   "fail\nvalid fail(timeout): expected 501: no complete answer within ",
+		"REVOKED": "fail\nrevoked fail(timeout): expected 401: no complete answer within ",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if q.URL.Path == gateRoute && strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer ") == tokens[hangs] {
+				<-q.Context().Done()
+				return
+			}
+			g.ServeHTTP(w, q)
+		}))
+		t.Cleanup(server.Close)
+		asks := New()
+		asks.URL, asks.Method, asks.Code, asks.Callers = server.URL+gateRoute, p.Method, p.Code, p.Callers
+		if err := asks.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		waiting.Go(func() {
+			got := probetest.Lines(probe.Job{Probe: asks, Timeout: 2 * time.Second}.Do(t.Context()))
+			if !strings.HasPrefix(got, want) || strings.Count(got, "(timeout)") != 1 {
+				t.Errorf("%q hangs: got\n%swant %s and no other timeout", hangs, got, want)
+			}
+			if control := hangs != "VALID"; control != strings.Contains(got, "\nexpired pass(ok): ") {
+				t.Errorf("%q hangs: got\n%s", hangs, got)
+			}
+		})
+	}
+}
+
+// TestProtected_oneHangsAndAllAreSlow: who was cut off says whose time it was.
+func TestProtected_oneHangsAndAllAreSlow(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	g.answer = func(_ http.ResponseWriter, q *http.Request, token string) bool {
+		after := 200 * time.Millisecond
+		if token == "" {
+			after = time.Hour
+		}
+		select {
+		case <-time.After(after):
+		case <-q.Context().Done():
+		}
+		return false
+	}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	got := probetest.Lines(probe.Job{Probe: p, Timeout: 1500 * time.Millisecond}.Do(t.Context()))
+	for _, want := range []string{
+		"fail\nanonymous fail(timeout): ", "\nvalid pass(ok): ",
+		"\ninvalid inconclusive(timeout): not answered in the time that was left: a caller without a token was not answered in ",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%swant %s", got, want)
+		}
 	}
 }
 
@@ -118,5 +184,49 @@ func TestForgeries_cachedRejection(t *testing.T) {
 	want := "inconclusive\nforgeries inconclusive(stale_or_cached): a token with the URL of its keys (jku): the answer may come out of a cache (Age: 7)"
 	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestProtected_validFromCache: whoever a cache lets in was not let in by the verifier, before the forged tokens or after them.
+func TestProtected_validFromCache(t *testing.T) {
+	for name, c := range map[string]struct {
+		cached func(nth int) bool // of the valid caller's requests
+		want   string
+	}{
+		"always": {func(int) bool { return true }, "inconclusive\nvalid inconclusive(stale_or_cached): the answer may come out of a cache (Age: 3)\n"},
+		"before": {func(nth int) bool { return nth == 1 }, "inconclusive\nvalid inconclusive(stale_or_cached): the answer may come out of a cache (Age: 3)\n"},
+		"after":  {func(nth int) bool { return nth == 2 }, "forgeries inconclusive(control_failed): the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing\n"},
+		"never":  {func(int) bool { return false }, "pass\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			p.Forgeries = &Forgeries{}
+			nth := 0
+			g.answer = atRoute(func(w http.ResponseWriter, q *http.Request, token string) bool {
+				if token == secretOf(t, "VALID") {
+					if nth++; c.cached(nth) {
+						w.Header().Set("Age", "3")
+					}
+				}
+				return false
+			})
+			if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, c.want) {
+				t.Errorf("got\n%swant %s", got, c.want)
+			}
+			if nth != 2 {
+				t.Errorf("the valid caller asked %d times", nth)
+			}
+		})
+	}
+}
+
+func TestProtected_callerNames(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Callers["org-b"] = p.Callers["revoked"]
+	delete(p.Callers, "revoked")
+	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, "\norg-b pass(ok): rejected: got 401, revoked\n") {
+		t.Errorf("got\n%s", got)
 	}
 }

@@ -145,7 +145,7 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	patience := time.Duration(0)
 	if end, limited := ctx.Deadline(); limited {
-		patience = time.Until(end) / 2
+		patience = time.Until(end) / 4
 	}
 	targets, ok := p.Replicas.Find(ctx, r, p.valid.client.Resolver())
 	if !ok {
@@ -156,7 +156,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	seen := make([]*replicaRun, len(targets))
 	p.turns.begin(targets)
 	for i, target := range targets {
-		seen[i] = &replicaRun{probe: p, target: target, tokens: tokens, forged: forged, ownTime: patience}
+		seen[i] = &replicaRun{probe: p, target: target, tokens: tokens, forged: forged, patience: patience}
 		if forged != nil {
 			seen[i].chosen = p.choose(target, forged.all)
 		}

@@ -20,7 +20,7 @@ type replicaRun struct {
 	forged *forgerySet // nil without forgeries
 	chosen []*forgery  // of these, what is presented in this run
 
-	ownTime   time.Duration            // half of the run: what had less before it was cut off had its time taken by others
+	patience  time.Duration            // who had less time than this before it was cut off had it taken by others; 0 if the run has no end
 	answers   map[string]*httpx.Answer // by caller, and for the nonexistent path
 	presented []presented              // in the order of the battery; shorter if time was up
 	after     *httpx.Answer            // the valid caller's once more, after the forgeries; nil if there were none
@@ -37,16 +37,30 @@ type presented struct {
 	answer *httpx.Answer
 }
 
-// askCallers sends the callers' requests, one after the other.
+// askCallers sends the callers' requests, one after the other. Each may take all the time but the share of those
+// after it, which is a quarter of the run for the valid caller, without whom nothing is proven, and a quarter for the others
+// together. So whoever hangs is the one who is blamed.
 func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 	p := v.probe
 	v.answers = make(map[string]*httpx.Answer, len(p.order)+1)
+	others := len(p.order) // all but the valid caller, and the nonexistent path
+	each := v.patience / time.Duration(others)
+	kept := v.patience + each*time.Duration(others)
+	send := func(c *caller, least time.Duration, q httpx.Request) {
+		kept -= least
+		ctx, done := budget.Keep(ctx, kept)
+		defer done()
+		q.Addr = r.Target()
+		v.answers[q.Check] = p.send(ctx, r, c, q)
+	}
 	for _, c := range p.order {
-		v.answers[c.name] = p.send(ctx, r, c, httpx.Request{Check: c.name, URL: p.URL, Addr: r.Target(), Want: c.expected()})
+		least := each
 		if c.name == callerValid {
-			v.answers[checkCatchAll] = p.send(ctx, r, c, httpx.Request{
-				Check: checkCatchAll, URL: control.NonexistentURL(p.URL), Addr: r.Target(), Want: httpx.Codes(404),
-			})
+			least = v.patience
+		}
+		send(c, least, httpx.Request{Check: c.name, URL: p.URL, Want: c.expected()})
+		if c.name == callerValid {
+			send(c, each, httpx.Request{Check: checkCatchAll, URL: control.NonexistentURL(p.URL), Want: httpx.Codes(404)})
 		}
 	}
 	if v.forged == nil || !v.complete() {
@@ -55,23 +69,19 @@ func (v *replicaRun) askCallers(ctx context.Context, r *probe.Result) {
 	v.present(ctx, r)
 }
 
-// cutOff reports whether a request ended because the run's time was up that others had used, each of which was
-// answered. It says nothing about the target.
+// cutOff reports whether a request ended because others had used the time: it had less of it than the valid caller is
+// sure to have. It says nothing about the target.
 func (v *replicaRun) cutOff(a *httpx.Answer) bool {
-	hangs := func(a *httpx.Answer) bool { return a.Reason == probe.Timeout && a.Took >= v.ownTime }
-	if a.Reason != probe.Timeout || hangs(a) {
-		return false
-	}
-	for _, other := range v.answers {
-		if hangs(other) {
-			return false
-		}
-	}
-	return true
+	return a.Reason == probe.Timeout && a.Took < v.patience*4/5 // a fifth may be lost on a busy machine
 }
 
-// timeUp is the detail of a caller whose request was cut off.
-func timeUp(check string) checkOutcome {
+// timeUp is the outcome of a caller whose request was cut off: it names who took the time.
+func (v *replicaRun) timeUp(check string) checkOutcome {
+	for _, c := range v.probe.order {
+		if a := v.answers[c.name]; a != nil && a.Reason == probe.Timeout && !v.cutOff(a) {
+			return inconclusivef(check, probe.Timeout, "not answered in the time that was left: %s was not answered in %s", c.describe(), a.Took.Round(time.Millisecond))
+		}
+	}
 	return inconclusivef(check, probe.Timeout, "the run's time was up before this was answered; give the probe a longer timeout")
 }
 

@@ -138,7 +138,7 @@ func (p *Probe) names() []string {
 	return append(first, others...)
 }
 
-var callerName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
+var callerName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,40}$`)
 
 // validate tells what keeps a caller from proving what it is there for.
 func (c *caller) validate(p *Probe) error {
@@ -147,7 +147,7 @@ func (c *caller) validate(p *Probe) error {
 		wrong = append(wrong, probe.Settingf("", "the name is taken"))
 	}
 	if !callerName.MatchString(c.name) {
-		wrong = append(wrong, probe.Settingf("", "expected a name of lower-case letters, digits and _"))
+		wrong = append(wrong, probe.Settingf("", "expected a name of lower-case letters, digits, _ and -"))
 	}
 	if now, renamed := map[string]string{"nobody": callerAnonymous, "garbage": callerInvalid}[c.name]; renamed {
 		wrong = append(wrong, probe.Renamed("", now))

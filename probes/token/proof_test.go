@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/text"
 	"prober/probes/internal/probetest"
 )
 
@@ -88,13 +89,16 @@ func TestDiscovery_leaksNothing(t *testing.T) {
 	var shown []string
 	for _, x := range probetest.Run(t, Kind(), i.probe(t, nil)).Exchanges {
 		shown = append(shown, x.URL)
+		if text.Link(x.URL) != x.URL {
+			t.Errorf("%s is shown as %s", x.URL, text.Link(x.URL))
+		}
 	}
 	i = newIDP(t, func(i *idp) { i.paths["/revoke"] = probetest.Respond(500, "text/plain", "") })
 	for _, x := range probetest.Run(t, Kind(), i.revoking(t, time.Second, time.Second)).Exchanges {
 		shown = append(shown, strings.ReplaceAll(x.URL, i.url, "IDP"))
 	}
 	got := strings.Join(shown, " ")
-	if strings.Contains(got, marker) || !strings.Contains(got, "/{token_endpoint}") || !strings.Contains(got, "IDP/{revocation_endpoint}") {
+	if strings.Contains(got, marker) || !strings.Contains(got, "/(token_endpoint)") || !strings.Contains(got, "IDP/(revocation_endpoint)") {
 		t.Errorf("got %s", got)
 	}
 }

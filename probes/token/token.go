@@ -34,7 +34,7 @@ type Probe struct {
 	Params       map[string]string `yaml:"params" mask:"true" doc:"further parameters of the token request, such as resource"`
 
 	Opaque   bool           `yaml:"opaque" doc:"the tokens are not JWTs: nothing in them can be verified here"`
-	Audience string         `yaml:"audience" doc:"what the token's aud must contain"`
+	Audience string         `yaml:"audience" doc:"what the token's aud must contain; required unless the tokens are opaque"`
 	Algs     []string       `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
 	Lifetime Lifetime       `yaml:"lifetime" doc:"how long a token may be valid"`
 	Leeway   probe.Duration `yaml:"leeway" doc:"how far the issuer's clock may be from the prober's"`

@@ -89,11 +89,18 @@ func (p *Probe) validateClient() (wrong []error) {
 }
 
 func (p *Probe) validateToken() (wrong []error) {
-	bounded := p.Audience != "" || len(p.Algs) > 0 || len(p.Keysets) > 0 || p.Lifetime != (Lifetime{}) || p.JWKSURI != ""
-	switch {
-	case p.Opaque && bounded:
-		wrong = append(wrong, probe.Settingf("opaque", "then audience, algs, lifetime, jwks_uri and keysets cannot be looked at"))
-	case !p.Opaque && p.Audience == "":
+	for _, s := range []struct {
+		key string
+		set bool
+	}{
+		{"audience", p.Audience != ""}, {"algs", len(p.Algs) > 0}, {"keysets", len(p.Keysets) > 0},
+		{"lifetime", p.Lifetime != (Lifetime{})}, {"jwks_uri", p.JWKSURI != ""},
+	} {
+		if p.Opaque && s.set {
+			wrong = append(wrong, probe.Settingf(s.key, "is not checked, since opaque says that the tokens are not JWTs"))
+		}
+	}
+	if !p.Opaque && p.Audience == "" {
 		wrong = append(wrong, probe.Settingf("audience", "is missing; without it a token for anyone would do"))
 	}
 	for i, alg := range p.Algs {

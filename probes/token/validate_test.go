@@ -36,7 +36,7 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"bearer: is not sent":                                 func(p *Probe) { p.Bearer = secret.Env("Y") },
 		"params.scope: is written by the prober":              func(p *Probe) { p.Params = map[string]string{"scope": "a"} },
 		"audience: is missing":                                func(p *Probe) { p.Audience = "" },
-		"opaque: then audience, algs":                         func(p *Probe) { p.Opaque = true },
+		"audience: is not checked, since opaque says":         func(p *Probe) { p.Opaque = true },
 		"algs[0]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"none"} },
 		"algs[1]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"RS256", "HS256"} },
 		"lifetime.max: must be above zero":                    func(p *Probe) { p.Lifetime = Lifetime{Min: 2, Max: 1} },

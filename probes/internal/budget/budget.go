@@ -15,6 +15,15 @@ func Share(ctx context.Context, part float64) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, time.Duration(part*float64(time.Until(end))))
 }
 
+// Keep returns a context that ends before the other does, by the time that is to be left.
+func Keep(ctx context.Context, left time.Duration) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-left))
+}
+
 // Sleep waits. It returns false, and at once, where the context will end before.
 func Sleep(ctx context.Context, wait time.Duration) bool {
 	if end, limited := ctx.Deadline(); ctx.Err() != nil || limited && time.Until(end) <= wait {
