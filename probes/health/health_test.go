@@ -301,6 +301,12 @@ func TestHistory_unreadySince(t *testing.T) {
 			t.Error("settles after the settle time")
 		}
 		at(stateServing)
+		if at(stateNotReady) {
+			t.Error("a replica that was unready just now settles once more")
+		}
+		for range calmRuns {
+			at(stateServing)
+		}
 		time.Sleep(5 * time.Second)
 		if !at(stateReadyDespiteDependencyDown) || at(stateReadyDespiteDependencyDown) {
 			t.Error("a dependency that went down just now must settle for one run, and for one only")
@@ -310,6 +316,40 @@ func TestHistory_unreadySince(t *testing.T) {
 			t.Error("a replica that is gone is remembered")
 		}
 	})
+}
+
+// TestHistory_flapping checks that a replica which is unready again and again fails in the end, however short or long the
+// interval is, and that it has its grace again once it was healthy for long enough.
+func TestHistory_flapping(t *testing.T) {
+	const settle = 15 * time.Second
+	for _, interval := range []time.Duration{time.Second, 4 * time.Second, 10 * time.Second, 14 * time.Second} {
+		for healthyRuns := 1; healthyRuns < calmRuns; healthyRuns++ {
+			synctest.Test(t, func(t *testing.T) {
+				var m history
+				settles := func(s state) bool {
+					time.Sleep(interval)
+					return m.unreadySince("a", s, settle) > 0
+				}
+				settles(stateServing)
+				began, last := time.Now(), true
+				for time.Since(began) < 5*time.Minute {
+					last = settles(stateNotReady)
+					for range healthyRuns {
+						settles(stateServing)
+					}
+				}
+				if last {
+					t.Errorf("every %s, unready once in %d runs: still settles after %s", interval, healthyRuns+1, time.Since(began))
+				}
+				for range calmRuns {
+					settles(stateServing)
+				}
+				if !settles(stateNotReady) {
+					t.Errorf("every %s: does not settle after %d healthy runs", interval, calmRuns)
+				}
+			})
+		}
+	}
 }
 
 func TestHistory_settlingInconclusive(t *testing.T) {
