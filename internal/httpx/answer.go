@@ -22,6 +22,8 @@ type Answer struct {
 	Detail     string
 	Cached     string // why the answer may come out of a cache, such as "Age: 60"; empty if nothing suggests it
 
+	askedToWait bool // a 429 that asks for less, from a target that was not given the time yet
+
 	decode sync.Once
 	doc    jsonpath.Document
 	docErr error

@@ -31,6 +31,7 @@ type ClassifyOptions struct {
 	Want        Statuses // the expected statuses; an expected 429, 401 or 503 is ClassExpected like any other
 	AllowCached bool     // an answer out of a cache is as good as any other
 	Credential  bool     // the request carried a credential; it decides how a 401 is explained
+	Public      bool     // what was asked for is open to everybody: a refusal is the target's fault unless it may be due to the prober's rate
 }
 
 // A Classification is the class of an answer with the reason and the sentence for it, which a kind may replace by its
@@ -55,6 +56,8 @@ func (a *Answer) Classify(o ClassifyOptions) Classification {
 	switch {
 	case a.Reason != probe.OK:
 		return Classification{ClassIncomplete, probe.Outcome{Reason: a.Reason, Detail: a.Detail}}
+	case a.Status == http.StatusTooManyRequests && !wanted && o.Public && !a.askedToWait:
+		return outcome(ClassRateLimited, probe.Status, ": no credential was sent, and no Retry-After asks for less, so anybody may get it")
 	case a.Status == http.StatusTooManyRequests && !wanted:
 		return outcome(ClassRateLimited, probe.RateLimited, ": the target limits the rate of the prober's requests")
 	case a.Status == http.StatusNotModified && !wanted:
@@ -63,6 +66,8 @@ func (a *Answer) Classify(o ClassifyOptions) Classification {
 		return Classification{ClassCached, probe.Outcomef(probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing about the origin", a.Cached)}
 	case wanted:
 		return Classification{ClassExpected, probe.Outcomef(probe.OK, "got %d", a.Status)}
+	case (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) && o.Public:
+		return outcome(ClassUnauthorized, probe.Status, ": no credential was sent, so anybody gets it")
 	case (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) && o.Credential:
 		return outcome(ClassUnauthorized, probe.Credential, ": the target does not accept the probe's credential")
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden:

@@ -30,6 +30,7 @@ type Client struct {
 	http2      bool
 	credential bool          // every request that is not anonymous carries one
 	generation atomic.Uint32 // raised when kept connections are abandoned, see finish
+	waits      waits
 	bound      int64         // bytes that may be read from a connection for one exchange
 }
 

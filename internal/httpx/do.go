@@ -79,6 +79,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	if q.Learn == nil || err == nil { // a partial token cannot be learned
 		c.describe(a)
 	}
+	a.askedToWait = c.waits.excused(a, &q)
 	if token != "" && a.Status == http.StatusUnauthorized {
 		c.tokens.refused(token)
 	}

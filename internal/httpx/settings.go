@@ -102,6 +102,12 @@ func (s *Settings) HasCredential() bool {
 	return false
 }
 
+// Authenticates reports whether a request says who sends it: by a secret or by a client certificate. If not, the answer is
+// the one that anybody gets.
+func (s *Settings) Authenticates() bool {
+	return s.HasCredential() || s.TLS != nil && s.TLS.CertFile != ""
+}
+
 // Merge returns the settings, overridden by those that other sets. A credential in other replaces any credential, and
 // headers in other replace those of the same name.
 func (s Settings) Merge(other Settings) Settings {

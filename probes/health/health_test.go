@@ -202,15 +202,37 @@ func TestDependency_ownHost(t *testing.T) {
 	}
 }
 
+// TestHealth_rateLimited checks that a 429 is inconclusive only where it may be due to the prober's own rate or credential.
 func TestHealth_rateLimited(t *testing.T) {
-	w := &world{live: 429, ready: 429, dependency: 200}
-	address, dependency := w.start(t)
-	h := New()
-	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
-	h.Dependency.URL = dependency
-	r := probetest.Run(t, Kind(), h)
-	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, "live@"+address+" inconclusive(rate_limited)") {
-		t.Errorf("got\n%s", got)
+	t.Setenv("TEST_HEALTH_TOKEN", "token-of-the-service")
+	for name, c := range map[string]struct {
+		after      string
+		credential bool
+		want       string
+	}{
+		"a bare 429":       {"", false, "live@ADDR fail(status): expected 200 from /health, got 429"},
+		"with Retry-After": {"30", false, "live@ADDR inconclusive(rate_limited): "},
+		"for a credential": {"", true, "live@ADDR inconclusive(rate_limited): "},
+		"with garbage":     {"tomorrow", false, "live@ADDR fail(status): "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if c.after != "" {
+					w.Header().Set("Retry-After", c.after)
+				}
+				w.WriteHeader(429)
+			}))
+			h := New()
+			h.Service = server
+			h.Replicas = replicas.Replicas{Static: []string{strings.TrimPrefix(server, "http://")}, Want: 1}
+			if c.credential {
+				h.Bearer = secret.Env("TEST_HEALTH_TOKEN")
+			}
+			want := strings.ReplaceAll(c.want, "@ADDR", "@"+h.Replicas.Static[0])
+			if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, want) {
+				t.Errorf("got\n%swant %s", got, want)
+			}
+		})
 	}
 }
 

@@ -111,7 +111,7 @@ type answer struct {
 
 // classify returns the class of an answer, as the state table needs it.
 func (h *Probe) classify(a *httpx.Answer, p page) answer {
-	c := a.Classify(httpx.ClassifyOptions{Want: p.known(), Credential: h.HasCredential()})
+	c := a.Classify(httpx.ClassifyOptions{Want: p.known(), Public: !h.Authenticates()})
 	got := probe.Outcomef(probe.Status, "got %d", a.Status)
 	switch {
 	case c.Class == httpx.ClassIncomplete && a.Reason.Verdict == probe.Inconclusive, c.Reason == probe.RateLimited:

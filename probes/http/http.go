@@ -251,9 +251,13 @@ func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
 	return answer.Classify(httpx.ClassifyOptions{
 		Want:        want,
 		AllowCached: p.AllowCached || !want.Contains(answer.Status),
-		Credential:  p.HasCredential(),
+		Credential:  p.sendsCredential(),
+		Public:      !p.sendsCredential(),
 	}).Outcome
 }
+
+// sendsCredential reports whether a refusal may be due to what the request says of its sender. A secret body is a login.
+func (p *Probe) sendsCredential() bool { return p.Authenticates() || !p.Body.Secret.IsZero() }
 
 func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 	doc, err := answer.JSON()

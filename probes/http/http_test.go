@@ -22,16 +22,25 @@ func pattern(expr string) *expect.Pattern { return &expect.Pattern{Regexp: regex
 
 func TestHTTP_checks(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
-		"/up":       probetest.Respond(200, "text/html", "<html>green</html>"),
-		"/json":     probetest.Respond(200, "application/json", `{"status":"down","depth":7,"items":[]}`),
-		"/500":      probetest.Respond(500, "text/plain", "boom"),
-		"/429":      probetest.Respond(429, "text/plain", "slow down"),
+		"/up":   probetest.Respond(200, "text/html", "<html>green</html>"),
+		"/json": probetest.Respond(200, "application/json", `{"status":"down","depth":7,"items":[]}`),
+		"/500":  probetest.Respond(500, "text/plain", "boom"),
+		"/429":  probetest.Respond(429, "text/plain", "slow down"),
+		"/429-later": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "30")
+			w.WriteHeader(429)
+		},
 		"/401":      probetest.Respond(401, "text/plain", "who?"),
 		"/redirect": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/up", http.StatusFound) },
 		"/cached": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Age", "60")
 		},
 	})
+	t.Setenv("TEST_HTTP_TOKEN", "token-of-the-prober")
+	withToken := func(p *Probe) *Probe {
+		p.Bearer = secret.Env("TEST_HTTP_TOKEN")
+		return p
+	}
 	atLeast := func(n float64) *float64 { return &n }
 	for name, c := range map[string]struct {
 		probe *Probe
@@ -49,13 +58,29 @@ func TestHTTP_checks(t *testing.T) {
 			&Probe{URL: url + "/redirect", Expect: expect.Expect{Status: httpx.Codes(200)}},
 			[]string{"fail", "status fail(redirect): expected 200, got 302: redirects are not followed"},
 		},
-		"a rate limit says nothing of the target": {
+		"a rate limit for everybody": {
 			&Probe{URL: url + "/429"},
+			[]string{"fail", "status fail(status): expected 2xx, got 429: no credential was sent, and no Retry-After asks for less, so anybody may get it"},
+		},
+		"a rate limit for the prober": {
+			&Probe{URL: url + "/429-later"},
 			[]string{"inconclusive", "status inconclusive(rate_limited): expected 2xx, got 429: the target limits the rate of the prober's requests"},
 		},
-		"a credential that is missing": {
+		"a rate limit for the prober's token": {
+			withToken(&Probe{URL: url + "/429"}),
+			[]string{"inconclusive", "status inconclusive(rate_limited): *"},
+		},
+		"a public page that wants a credential": {
 			&Probe{URL: url + "/401"},
-			[]string{"inconclusive", "status inconclusive(credential): expected 2xx, got 401: the target requires a credential and the probe has none"},
+			[]string{"fail", "status fail(status): expected 2xx, got 401: no credential was sent, so anybody gets it"},
+		},
+		"a credential that is refused": {
+			withToken(&Probe{URL: url + "/401"}),
+			[]string{"inconclusive", "status inconclusive(credential): expected 2xx, got 401: the target does not accept the probe's credential"},
+		},
+		"a login that is refused": {
+			&Probe{URL: url + "/401", Method: "POST", Body: httpx.Value{Secret: secret.Env("TEST_HTTP_TOKEN")}},
+			[]string{"inconclusive", "status inconclusive(credential): *"},
 		},
 		"an answer out of a cache": {
 			&Probe{URL: url + "/cached"},
