@@ -214,6 +214,9 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result) []expect.Check {
 		return []expect.Check{{Name: "status", Outcome: probe.Outcome{Reason: answer.Reason, Detail: answer.Detail}}}
 	}
 	status := expect.Check{Name: "status", Outcome: p.status(answer)}
+	if status.Passed() && p.mayBeMistaken(answer.Status) {
+		status.Outcome = probe.Outcomef(probe.ControlFailed, "got %d, which may be about the request: the control sends another one and does not rule that out", answer.Status)
+	}
 	if !status.Passed() {
 		return []expect.Check{status}
 	}
@@ -258,6 +261,27 @@ func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
 
 // sendsCredential reports whether a refusal may be due to what the request says of its sender. A secret body is a login.
 func (p *Probe) sendsCredential() bool { return p.Authenticates() || !p.Body.Secret.IsZero() }
+
+// mayBeMistaken reports whether a status out of a list of refusals may be the answer to a request that is wrong in itself:
+// a path or table that does not exist, a malformed query. Only a control that sends the same request as somebody else
+// shows that it is not. A single status is the expected answer, whatever it means.
+func (p *Probe) mayBeMistaken(status int) bool {
+	want := p.Expect.Status
+	if p.control == nil || len(want) == 1 && len(want.Codes()) == 1 || status/100 != 4 {
+		return false
+	}
+	c := p.control
+	if c.URL == p.URL && c.Method == p.Method && c.Body == p.Body {
+		return false
+	}
+	switch status {
+	case 401, 403, 407, 429, 451: // about who asks
+		return false
+	case 404, 410: // a list of these alone asks for what does not exist
+		return slices.ContainsFunc(want, func(s int) bool { return s != 404 && s != 410 })
+	}
+	return want.Contains(401) || want.Contains(403)
+}
 
 func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 	doc, err := answer.JSON()

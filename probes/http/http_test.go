@@ -1,6 +1,8 @@
 package http
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -205,6 +207,65 @@ func TestDenial_needsControl(t *testing.T) {
 			probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: url + "/admin", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}), c.want...)
 		})
 	}
+}
+
+// TestDenial_mistakenRequest checks that a list of refusals is not met by a status that may be about the request, such as
+// that of a query of a table that does not exist, unless the control is the same request with another credential.
+func TestDenial_mistakenRequest(t *testing.T) {
+	t.Setenv("TEST_HTTP_ADMIN", "admin-token-of-the-test")
+	guard := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, q *http.Request) {
+			body, _ := io.ReadAll(q.Body)
+			if string(body) != "scoped" && q.URL.RawQuery != "scoped" && q.Method != "PUT" && q.Header.Get("Authorization") == "" {
+				w.WriteHeader(status)
+			}
+		}
+	}
+	const vacuous = "status inconclusive(control_failed): got %d, which may be about the request: the control sends another one and does not rule that out"
+	otherQuery := Control{URL: "?scoped"}
+	for name, c := range map[string]struct {
+		want    httpx.Statuses
+		got     int
+		control Control
+		status  string
+	}{
+		"a refusal":                              {httpx.Codes(400, 403), 403, Control{Body: httpx.Value{Text: "scoped"}}, "status pass(ok): got 403"},
+		"no such table":                          {httpx.Codes(400, 403, 404), 404, Control{Body: httpx.Value{Text: "scoped"}}, vacuous},
+		"no such table, another URL":             {httpx.Codes(403, 404), 404, otherQuery, vacuous},
+		"no such table, another method":          {httpx.Codes(401, 404), 404, Control{Method: "PUT"}, vacuous},
+		"a malformed query":                      {httpx.Codes(400, 403), 400, Control{Body: httpx.Value{Text: "scoped"}}, vacuous},
+		"any 4xx":                                {httpx.Statuses{4}, 422, otherQuery, vacuous},
+		"gone or missing":                        {httpx.Codes(404, 410), 410, otherQuery, "status pass(ok): got 410"},
+		"malformed or missing":                   {httpx.Codes(400, 404), 404, otherQuery, vacuous},
+		"hidden from others":                     {httpx.Codes(403, 404), 404, Control{}, "status pass(ok): got 404"},
+		"invalid input, and nothing of refusals": {httpx.Codes(400, 422), 422, Control{Body: httpx.Value{Text: "scoped"}}, "status pass(ok): got 422"},
+		"a path that must be gone":               {httpx.Codes(404), 404, otherQuery, "status pass(ok): got 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := serve(t, guard(c.got))
+			if c.control.URL != "" {
+				c.control.URL = url + "/" + c.control.URL
+			}
+			if c.control.URL == "" && c.control.Method == "" && c.control.Body.IsZero() {
+				c.control.Bearer = secret.Env("TEST_HTTP_ADMIN")
+			}
+			p := &Probe{URL: url + "/", Method: "POST", Body: httpx.Value{Text: "unscoped"}, Expect: expect.Expect{Status: c.want}, Control: &c.control}
+			want := c.status
+			if strings.Contains(want, "%d") {
+				want = fmt.Sprintf(want, c.got)
+			}
+			if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, want+"\n") || !strings.Contains(got, "control pass(ok)") {
+				t.Errorf("got\n%swant %s", got, want)
+			}
+		})
+	}
+}
+
+func serve(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handle)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func TestValidate_vacuous(t *testing.T) {
