@@ -25,6 +25,9 @@ func validate(entries []*probeEntry) (wrong Errors) {
 
 func (p *probeEntry) validate() (wrong Errors) {
 	refused := probe.SettingErrors(p.job.Probe.Validate())
+	if c, ok := p.job.Probe.(probe.TimeoutChecker); ok && refused == nil {
+		refused = probe.SettingErrors(c.CheckTimeout(p.job.Timeout))
+	}
 	for _, e := range refused {
 		if !p.isUnread(e.Path) { // it would be an echo
 			wrong = append(wrong, p.mistake(e.Path, "%s", e.Error()))

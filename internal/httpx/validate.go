@@ -52,7 +52,7 @@ func (s *Settings) validate(urls map[string]string) error {
 			wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
 		}
 	}
-	wrong = append(wrong, probe.InSetting("trace", s.Trace.validate()), probe.InSetting("version", s.Version.validate()))
+	wrong = append(wrong, probe.InSetting("trace", s.Trace.Validate()), probe.InSetting("version", s.Version.Validate()))
 	https, given := false, false
 	for _, path := range slices.Sorted(maps.Keys(urls)) {
 		if urls[path] == "" {
@@ -79,8 +79,8 @@ func (s *Settings) validateHeaders() error {
 		}
 		seen[key] = name
 		switch {
-		case !httpguts.ValidHeaderFieldName(name):
-			wrong = append(wrong, probe.Settingf("headers."+name, "%q is not a valid header name", name))
+		case ValidateHeaderName(name) != nil:
+			wrong = append(wrong, probe.InSetting("headers."+name, ValidateHeaderName(name)))
 		case slices.Contains(ourHeaders, key):
 			wrong = append(wrong, probe.Settingf("headers."+name, "is written by the prober itself"))
 		case v.IsZero():
@@ -149,14 +149,31 @@ func ReservedParams(params map[string]string) []string {
 	})
 }
 
-func (s *Source) validate() error {
+// ValidateMethod refuses a method that is not a word in capital letters: methods are case-sensitive.
+func ValidateMethod(method string) error {
+	if method == "" || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return probe.Settingf("", "expected one word in capital letters, such as GET")
+	}
+	return nil
+}
+
+// ValidateHeaderName refuses a name that no header can have.
+func ValidateHeaderName(name string) error {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return probe.Settingf("", "%q is not a valid header name", name)
+	}
+	return nil
+}
+
+// Validate reports what is wrong with a source; nothing if there is none.
+func (s *Source) Validate() error {
 	switch {
 	case s == nil:
 		return nil
 	case (s.Header == "") == s.JSON.IsZero():
 		return probe.Settingf("", "expected header or json, and not both")
-	case s.Header != "" && !httpguts.ValidHeaderFieldName(s.Header):
-		return probe.Settingf("header", "%q is not a valid header name", s.Header)
+	case s.Header != "":
+		return probe.InSetting("header", ValidateHeaderName(s.Header))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ package jsonpath
 
 import (
 	"errors"
+	"regexp"
 
 	"github.com/theory/jsonpath/spec"
 )
@@ -162,6 +163,24 @@ func (v Value) Empty() bool {
 	}
 	return false
 }
+
+// Number returns the value of a number, or of a string that is exactly one number as JSON writes them.
+func (v Value) Number() (float64, bool) {
+	if v.Kind() == "string" {
+		return ParseNumber(v.Text())
+	}
+	return v.Float()
+}
+
+// ParseNumber reads a text that is exactly one number as JSON writes them, without spaces, and fits into a float64.
+func ParseNumber(text string) (float64, bool) {
+	if len(text) > maxNumber || !jsonNumber.MatchString(text) {
+		return 0, false
+	}
+	return parseFloat(text)
+}
+
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
 
 // Float returns the value of a number. Strings are not numbers, whatever they hold.
 func (v Value) Float() (float64, bool) {

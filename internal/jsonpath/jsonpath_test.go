@@ -26,6 +26,42 @@ const health = `{"status": "up", "value": {"count": 2}, "count": 7, "true": "yes
 	"queues": [{"name": "mail", "depth": 3}, {"name": "sms", "depth": 0}, {"depth": 9}, {"name": 5, "depth": 1}],
 	"emoji": "\ud83d\ude00", "nul": "\u0000"}`
 
+// Members of an object have no order, so it decides nothing (RFC 9535, section 2.3.5.2.2).
+func TestFind_comparesObjects(t *testing.T) {
+	const apps = `{"apps": [
+		{"name": "same", "spec": {"image": "a", "size": {"cpu": 1, "ram": [1, 2]}}, "status": {"image": "a", "size": {"cpu": 1, "ram": [1, 2]}}},
+		{"name": "reordered", "spec": {"image": "a", "size": {"cpu": 1, "ram": [1, 2]}}, "status": {"size": {"ram": [1, 2], "cpu": 1}, "image": "a"}},
+		{"name": "other", "spec": {"image": "a", "size": {"cpu": 1}}, "status": {"size": {"cpu": 2}, "image": "a"}},
+		{"name": "more", "spec": {"image": "a"}, "status": {"size": 1, "image": "a"}},
+		{"name": "swapped", "spec": {"a": 1, "b": 2}, "status": {"a": 2, "b": 1}},
+		{"name": "list", "spec": [1, 2], "status": [2, 1]},
+		{"name": "empty", "spec": {}, "status": {}},
+		{"name": "kinds", "spec": {}, "status": []}
+	]}`
+	d, err := Decode([]byte(apps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expr, want := range map[string]string{
+		`$.apps[?@.spec == @.status].name`:    "same reordered empty",
+		`$.apps[?@.spec != @.status].name`:    "other more swapped list kinds",
+		`$.apps[?!(@.spec == @.status)].name`: "other more swapped list kinds",
+		`$.apps[?@.status == @.spec].name`:    "same reordered empty",
+	} {
+		p, err := Parse(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range p.Find(d) {
+			got = append(got, v.Text())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, expected %s", expr, got, want)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	for _, c := range []struct{ document, path, want string }{
 		{store, `$.store.book[*].author`, `Nigel Rees | Evelyn Waugh | Herman Melville | J. R. R. Tolkien`},

@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // A Kind describes a kind of probe to the rest of the prober. It is all that other packages know of a kind: none of
@@ -66,6 +67,13 @@ type Closer interface {
 type StatusProvoker interface {
 	Probe
 	ExpectedStatuses() map[string][]int
+}
+
+// A TimeoutChecker is a Probe with settings that its timeout bounds. CheckTimeout reports those beyond it, joined. It is
+// asked after Validate.
+type TimeoutChecker interface {
+	Probe
+	CheckTimeout(timeout time.Duration) error
 }
 
 // An Initializer is a Probe that has series before its first run: counters at 0, and gauges that follow from the

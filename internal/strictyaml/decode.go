@@ -59,6 +59,10 @@ func (r *reader) value(n *yaml.Node, at path, v reflect.Value) {
 		}
 		return
 	case IsNull(n):
+		if into, ok := v.Addr().Interface().(nullUnmarshaler); ok && n.Value != "" {
+			into.UnmarshalNull()
+			return
+		}
 		r.fail(n, at, "has no value")
 		return
 	case v.Type() == nodeType:
@@ -200,7 +204,7 @@ func (r *reader) mapping(n *yaml.Node, at path, v reflect.Value) {
 	t := v.Type()
 	table := reflect.MakeMapWithSize(t, len(n.Content)/2)
 	for key, value := range Pairs(n) {
-		if n.Style&yaml.FlowStyle != 0 && IsNull(value) && t.Elem() != anyType {
+		if n.Style&yaml.FlowStyle != 0 && value.Value == "" && IsNull(value) && t.Elem() != anyType {
 			r.fail(key, at, "a key in braces has no value")
 			continue
 		}

@@ -16,6 +16,9 @@ type unmarshaler interface {
 	UnmarshalYAML(unmarshal func(any) error) error
 }
 
+// A nullUnmarshaler is a type for which a null that is written means something. A key without a value is no such null.
+type nullUnmarshaler interface{ UnmarshalNull() }
+
 var (
 	anyType         = reflect.TypeFor[any]()
 	nodeType        = reflect.TypeFor[*yaml.Node]()

@@ -31,7 +31,7 @@ type Probe struct {
 	Dependency   Dependency        `yaml:"dependency" doc:"what the service needs to be ready: a URL, or more"`
 	Marker       *httpx.Source     `yaml:"marker" doc:"a header or JSON value that only the service's own responses have, not an ingress's"`
 	Instance     *httpx.Source     `yaml:"instance" doc:"a header or JSON value that is different for each replica"`
-	Latency      probe.Duration    `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
+	Latency      *probe.Duration   `yaml:"latency" doc:"a healthy response that takes longer is called slow"`
 	UnreadyGrace probe.Duration    `yaml:"unready_grace" renamed:"settle" doc:"how long a replica that was healthy may be unready before that is a failure"`
 
 	client           *httpx.Client
@@ -80,6 +80,7 @@ var (
 	_ probe.Closer         = (*Probe)(nil)
 	_ probe.Initializer    = (*Probe)(nil)
 	_ probe.StatusProvoker = (*Probe)(nil)
+	_ probe.TimeoutChecker = (*Probe)(nil)
 )
 
 // New returns a probe with its default settings.
@@ -102,7 +103,13 @@ func (h *Probe) Validate() error {
 	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
 		wrong = append(wrong, probe.Settingf("service", "expected scheme and host only; paths belong to live and ready"))
 	}
-	wrong = append(wrong, h.validatePages())
+	wrong = append(wrong, h.validatePages(), probe.InSetting("marker", h.Marker.Validate()), probe.InSetting("instance", h.Instance.Validate()))
+	if h.Latency != nil && *h.Latency <= 0 {
+		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
+	}
+	if h.UnreadyGrace < 0 {
+		wrong = append(wrong, probe.Settingf("unready_grace", "must not be below zero"))
+	}
 	client, err := h.ClientFor(map[string]string{"service": h.Service})
 	if err == nil && h.Service != "" {
 		_, err = h.ClientFor(map[string]string{"live.path": h.Service + h.Live.Path, "ready.path": h.Service + h.Ready.Path})
@@ -113,6 +120,14 @@ func (h *Probe) Validate() error {
 	h.dependencyClient = asker
 	wrong = append(wrong, err, depErr, probe.InSetting("dependency.expect", h.Dependency.Expect.Validate()))
 	return errors.Join(wrong...)
+}
+
+// CheckTimeout refuses a latency that is never measured, since the run ends before.
+func (h *Probe) CheckTimeout(timeout time.Duration) error {
+	if h.Latency != nil && h.Latency.D() > timeout {
+		return probe.Settingf("latency", "%s is longer than the timeout of %s", h.Latency, probe.Duration(timeout))
+	}
+	return nil
 }
 
 // Checks names what a run notes, for each replica and for all.

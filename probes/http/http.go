@@ -71,6 +71,7 @@ func Kind() probe.Kind {
 var (
 	_ probe.Closer         = (*Probe)(nil)
 	_ probe.StatusProvoker = (*Probe)(nil)
+	_ probe.TimeoutChecker = (*Probe)(nil)
 )
 
 // New returns a probe with its default settings.
@@ -89,9 +90,7 @@ func (p *Probe) Validate() error {
 	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
 		wrong = append(wrong, probe.Settingf("address", "expected IP:port"))
 	}
-	if strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		wrong = append(wrong, probe.Settingf("method", "expected one word such as GET"))
-	}
+	wrong = append(wrong, probe.InSetting("method", httpx.ValidateMethod(cmp.Or(p.Method, "GET"))))
 	if p.Expect.Status.IsZero() {
 		p.Expect.Status = httpx.Success
 	}
@@ -100,6 +99,10 @@ func (p *Probe) Validate() error {
 		if path.IsZero() || name == "" {
 			wrong = append(wrong, probe.Settingf("gauges."+name, "expected a name and a JSON path"))
 		}
+	}
+	wrong = append(wrong, p.validateBody())
+	if p.Expect.Certificate != nil && p.Connection == "reuse" {
+		wrong = append(wrong, probe.Settingf("expect.certificate", "a kept connection has the certificate of the day when it was opened; leave out connection: reuse"))
 	}
 	if negative := p.Expect.Negative(); negative != "" && p.Control == nil {
 		wrong = append(wrong, probe.Settingf("expect", "%s is negative: a target that is down or wrong would meet it too; name the request that must succeed under control", negative))
@@ -120,6 +123,37 @@ func (p *Probe) Validate() error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// validateBody refuses what is expected of the body of an answer that has none.
+func (p *Probe) validateBody() error {
+	empty := ""
+	if p.Method == "HEAD" {
+		empty = "the answer to HEAD"
+	} else if !slices.ContainsFunc(p.Expect.Status, hasBody) {
+		empty = "an answer with status " + p.Expect.Status.String()
+	}
+	var wrong []error
+	for key, given := range map[string]bool{"expect.body": p.Expect.Body != nil, "expect.json": len(p.Expect.JSON) > 0, "gauges": len(p.Gauges) > 0} {
+		if given && empty != "" {
+			wrong = append(wrong, probe.Settingf(key, "%s has no body", empty))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// hasBody reports whether an answer with a status, or with one of a class of them, may have a body (RFC 9110, section 6.4.1).
+func hasBody(status int) bool {
+	return status != 1 && status/100 != 1 && status != 204 && status != 304
+}
+
+// CheckTimeout refuses a latency beyond the timeout, of the request or of its control.
+func (p *Probe) CheckTimeout(timeout time.Duration) error {
+	err := probe.InSetting("expect", p.Expect.CheckTimeout(timeout))
+	if p.control != nil {
+		err = errors.Join(err, probe.InSetting("control.expect", p.control.Expect.CheckTimeout(timeout)))
+	}
+	return err
 }
 
 // idleControl says why the control would prove nothing; empty if it would.
@@ -292,7 +326,7 @@ func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 	for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
 		found := p.Gauges[name].Find(doc)
 		if len(found) == 1 {
-			if value, ok := found[0].Float(); ok {
+			if value, ok := found[0].Number(); ok {
 				r.Measure(valueGauge, value, name)
 				continue
 			}

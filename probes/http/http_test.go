@@ -129,7 +129,7 @@ func TestHTTP_checks(t *testing.T) {
 			[]string{"pass", "status pass(ok): got 200"},
 		},
 		"too slow": {
-			&Probe{URL: url + "/up", Expect: expect.Expect{Latency: 1}},
+			&Probe{URL: url + "/up", Expect: expect.Expect{Latency: new(probe.Duration(1))}},
 			[]string{"fail", "status pass(ok): got 200", `latency fail(slow): expected an answer within 1ns, got one after *`},
 		},
 	} {
@@ -138,10 +138,27 @@ func TestHTTP_checks(t *testing.T) {
 }
 
 func TestGauges(t *testing.T) {
-	url := probetest.Serve(t, map[string]http.HandlerFunc{"/q": probetest.Respond(200, "application/json", `{"total": 41.5}`)})
-	r := probetest.Run(t, Kind(), &Probe{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": probetest.Path(t, "$.total")}})
-	if len(r.Samples) != 1 || r.Samples[0].Name != "probe_http_value" || r.Samples[0].Value != 41.5 || r.Samples[0].Values[0] != "dead" {
-		t.Errorf("got samples %+v, want probe_http_value{name=\"dead\"} 41.5", r.Samples)
+	for body, want := range map[string]string{
+		`{"total": 41.5}`:    "pass [41.5]",
+		`{"total": "41.5"}`:  "pass [41.5]", // as Prometheus writes numbers
+		`{"total": "9e15"}`:  "pass [9e+15]",
+		`{"total": "high"}`:  "fail []",
+		`{"total": " 1"}`:    "fail []",
+		`{"total": "Inf"}`:   "fail []",
+		`{"total": "1e999"}`: "fail []",
+		`{"total": true}`:    "fail []",
+	} {
+		url := probetest.Serve(t, map[string]http.HandlerFunc{"/q": probetest.Respond(200, "application/json", body)})
+		r := probetest.Run(t, Kind(), &Probe{URL: url + "/q", Gauges: map[string]jsonpath.Path{"dead": probetest.Path(t, "$.total")}})
+		values := []float64{}
+		for _, s := range r.Samples {
+			if s.Name == "probe_http_value" && s.Values[0] == "dead" {
+				values = append(values, s.Value)
+			}
+		}
+		if got := fmt.Sprint(r.Verdict(), " ", values); got != want {
+			t.Errorf("%s: got %s, expected %s", body, got, want)
+		}
 	}
 }
 
@@ -171,7 +188,7 @@ func TestCatchAll_inconclusive(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			r := probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", CatchAllCheck: true, Expect: expect.Expect{Latency: probe.Duration(100 * time.Millisecond)}})
+			r := probetest.Run(t, Kind(), &Probe{URL: server.URL + "/up", CatchAllCheck: true, Expect: expect.Expect{Latency: new(probe.Duration(100 * time.Millisecond))}})
 			if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, c.want) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}
@@ -285,7 +302,7 @@ func TestValidate_vacuous(t *testing.T) {
 		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "x"}}}, Control: &Control{}}, "control: must expect something of the same part of the answer, body"},
 		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Equals: str("")}}}}, "expect: body is negative"},
 		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: expected one word"},
-		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: probe.Duration(time.Hour)}}, "expect.certificate: the URL is not https"},
+		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: new(probe.Duration(time.Hour))}}, "expect.certificate: the URL is not https"},
 		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{}}}}, "expect.body: expected at least one condition"},
 	} {
 		t.Run(name, func(t *testing.T) {

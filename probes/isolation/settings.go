@@ -232,9 +232,7 @@ func (r *Resource) validatePaging() error {
 func (tmpl *Template) validate(p *Probe, op string) error {
 	wrong := []error{tmpl.Refusals.validate()}
 	tmpl.Method = cmp.Or(tmpl.Method, defaultMethods[op], http.MethodGet)
-	if strings.Trim(tmpl.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		wrong = append(wrong, probe.Settingf("method", "expected one word such as GET"))
-	}
+	wrong = append(wrong, probe.InSetting("method", httpx.ValidateMethod(tmpl.Method)))
 	if tmpl.Status.IsZero() {
 		tmpl.Status = httpx.Success
 	}

@@ -62,9 +62,7 @@ func (p *Probe) validateRoute() error {
 			wrong = append(wrong, probe.Settingf("headers."+name, "belongs to a caller: write it under callers, or the caller without a credential would have it too"))
 		}
 	}
-	if p.Method == "" || strings.Trim(strings.ToUpper(p.Method), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		wrong = append(wrong, probe.Settingf("method", "expected one word such as POST"))
-	}
+	wrong = append(wrong, probe.InSetting("method", httpx.ValidateMethod(p.Method)))
 	for key, s := range map[string]*httpx.Source{"code": p.Code, "marker": p.Marker} {
 		if s != nil && (s.Header == "") == s.JSON.IsZero() {
 			wrong = append(wrong, probe.Settingf(key, "expected header or json, and not both"))

@@ -142,6 +142,9 @@ func (p *Probe) validateRevocation() (wrong []error) {
 		wrong = append(wrong, probe.Settingf("revocation.url", "is missing, and without discovery nothing else says it"))
 	}
 	v.defaults()
+	if v.Use.Method != "" {
+		wrong = append(wrong, probe.InSetting("revocation.use.method", httpx.ValidateMethod(v.Use.Method)))
+	}
 	if v.Use.Status.Contains(401) || v.Use.Status.Contains(403) {
 		wrong = append(wrong, probe.Settingf("revocation.use.status", "401 and 403 are the answers to a token that is rejected"))
 	}

@@ -26,7 +26,11 @@ func (c *Content) IsZero() bool { return len(c.Headers) == 0 && c.Body == nil &&
 func (c *Content) Validate() error {
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		wrong = append(wrong, probe.InSetting("headers."+name, c.Headers[name].Validate()))
+		at, want := "headers."+name, c.Headers[name]
+		wrong = append(wrong, probe.InSetting(at, httpx.ValidateHeaderName(name)), probe.InSetting(at, want.Validate()))
+		if want.Null {
+			wrong = append(wrong, probe.Settingf(at, "has no value; only JSON has null"))
+		}
 	}
 	if c.Body != nil {
 		wrong = append(wrong, probe.InSetting("body", c.Body.Validate()))

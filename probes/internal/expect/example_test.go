@@ -18,7 +18,7 @@ func ExampleExpect_Judge() {
 			Headers: map[string]expect.Match{"X-Version": {Contains: "1."}},
 			Body:    &expect.Match{Equals: &ready},
 		},
-		Latency: probe.Duration(time.Second),
+		Latency: new(probe.Duration(time.Second)),
 	}
 	response := &httpx.Answer{Exchange: probe.Exchange{Status: 200}, Header: http.Header{"X-Version": {"1.4.2"}}, Body: []byte("starting")}
 	for _, check := range want.Judge(response, time.Now()) {

@@ -15,8 +15,8 @@ import (
 type Expect struct {
 	Status      httpx.Statuses `yaml:"status" default:"2xx" doc:"200, 2xx or a list of these"`
 	Content     `yaml:",inline"`
-	Latency     probe.Duration `yaml:"latency" doc:"maximum duration of the exchange"`
-	Certificate probe.Duration `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain"`
+	Latency     *probe.Duration `yaml:"latency" doc:"maximum duration of the exchange"`
+	Certificate *probe.Duration `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain"`
 }
 
 // A Check is the outcome of one named check.
@@ -28,16 +28,24 @@ type Check struct {
 // Validate reports what is wrong with the expectations. The argument says whether the answer comes over https.
 func (e *Expect) Validate(https bool) error {
 	wrong := []error{e.Content.Validate()}
-	if e.Latency < 0 {
+	if e.Latency != nil && *e.Latency <= 0 {
 		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
 	}
-	if e.Certificate < 0 {
+	if e.Certificate != nil && *e.Certificate <= 0 {
 		wrong = append(wrong, probe.Settingf("certificate", "must be above zero"))
 	}
-	if e.Certificate > 0 && !https {
+	if e.Certificate != nil && !https {
 		wrong = append(wrong, probe.Settingf("certificate", "the URL is not https"))
 	}
 	return errors.Join(wrong...)
+}
+
+// CheckTimeout refuses a latency that is never measured, since the run ends before.
+func (e *Expect) CheckTimeout(timeout time.Duration) error {
+	if e.Latency != nil && e.Latency.D() > timeout {
+		return probe.Settingf("latency", "%s is longer than the timeout of %s", e.Latency, probe.Duration(timeout))
+	}
+	return nil
 }
 
 // Negative names the first expectation that a target that is down or wrong would also meet; empty if there is none.
@@ -53,10 +61,10 @@ func (e *Expect) Negative() string {
 // Checks names the checks beyond the status, in the order of Judge.
 func (e *Expect) Checks() []string {
 	names := e.Content.Checks()
-	if e.Latency > 0 {
+	if e.Latency != nil {
 		names = append(names, "latency")
 	}
-	if e.Certificate > 0 {
+	if e.Certificate != nil {
 		names = append(names, "certificate")
 	}
 	return names
@@ -65,10 +73,10 @@ func (e *Expect) Checks() []string {
 // Judge returns the outcome of every check beyond the status.
 func (e *Expect) Judge(answer *httpx.Answer, now time.Time) []Check {
 	found := e.Content.Judge(answer)
-	if e.Latency > 0 {
+	if e.Latency != nil {
 		found = append(found, Check{"latency", e.checkLatency(answer)})
 	}
-	if e.Certificate > 0 {
+	if e.Certificate != nil {
 		found = append(found, Check{"certificate", e.checkCertificate(answer, now)})
 	}
 	return found

@@ -3,9 +3,7 @@ package expect
 import (
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"prober/internal/jsonpath"
@@ -22,7 +20,20 @@ type Match struct {
 	Max         *float64 `yaml:"max" doc:"the maximum number"`
 	NotContains string   `yaml:"not_contains" doc:"a text that it must not contain; needs a control"`
 	NotMatch    *Pattern `yaml:"not_match" doc:"a regular expression that must not match; needs a control"`
+	Null        bool     `yaml:"-"` // written as null: the JSON null, and not the text
 	Absent      bool     `yaml:"absent" doc:"it must be absent; needs a control"`
+}
+
+// UnmarshalNull reads the null of a configuration.
+func (m *Match) UnmarshalNull() { *m = Match{Null: true} }
+
+// MarshalYAML writes the conditions in the form that they are read from.
+func (m Match) MarshalYAML() (any, error) {
+	if m.Null {
+		return nil, nil
+	}
+	type fields Match
+	return fields(m), nil
 }
 
 // Validate reports what is wrong with the conditions.
@@ -36,6 +47,9 @@ func (m Match) Validate() error {
 			wrong = append(wrong, probe.Settingf(key, "/%s/ matches the empty text too, so it proves nothing", p))
 		}
 	}
+	if m.Min != nil && m.Max != nil && *m.Min > *m.Max {
+		wrong = append(wrong, probe.Settingf("min", "%g is above max, so nothing can be within", *m.Min))
+	}
 	if m.Absent && m != (Match{Absent: true}) {
 		wrong = append(wrong, probe.Settingf("absent", "leaves nothing else to expect"))
 	}
@@ -44,7 +58,7 @@ func (m Match) Validate() error {
 
 // Negative reports whether an answer that has nothing to do with the question would match too.
 func (m Match) Negative() bool {
-	positive := (m.Equals != nil && *m.Equals != "") || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil
+	positive := (m.Equals != nil && *m.Equals != "") || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil || m.Null
 	return !positive
 }
 
@@ -53,13 +67,10 @@ func (m Match) MatchText(got string, present bool) bool {
 	if m.Absent || !present {
 		return m.Absent && !present
 	}
-	if m.Min != nil || m.Max != nil {
-		n, err := strconv.ParseFloat(got, 64)
-		if err != nil || math.IsInf(n, 0) || !m.within(n) { // NaN is within nothing
-			return false
-		}
+	if n, ok := jsonpath.ParseNumber(got); (m.Min != nil || m.Max != nil) && (!ok || !m.within(n)) {
+		return false
 	}
-	return (m.Equals == nil || *m.Equals == got) &&
+	return !m.Null && (m.Equals == nil || *m.Equals == got) &&
 		strings.Contains(got, m.Contains) &&
 		(m.Match == nil || m.Match.MatchString(got)) &&
 		(m.NotContains == "" || !strings.Contains(got, m.NotContains)) &&
@@ -69,9 +80,9 @@ func (m Match) MatchText(got string, present bool) bool {
 // MatchValue reports whether a JSON value matches. Objects and arrays have no text and match nothing but their absence.
 func (m Match) MatchValue(got jsonpath.Value) bool {
 	switch kind := got.Kind(); {
+	case m.Null:
+		return kind == "null"
 	case kind == "array" || kind == "object":
-		return false
-	case kind != "number" && (m.Min != nil || m.Max != nil):
 		return false
 	}
 	return m.MatchText(got.Text(), true)
@@ -89,6 +100,7 @@ func (m Match) String() string {
 			want = append(want, fmt.Sprintf(format, args...))
 		}
 	}
+	say(m.Null, "null")
 	if m.Equals != nil {
 		say(true, "%q", *m.Equals)
 	}

@@ -1,0 +1,152 @@
+package expect
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/internal/strictyaml"
+)
+
+// expectation reads an Expect as a configuration has it.
+func expectation(t *testing.T, text string) *Expect {
+	t.Helper()
+	root, wrong := strictyaml.Parse([]byte(text), 1<<16)
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	e := &Expect{}
+	var d strictyaml.Decoder
+	if wrong := d.Decode(root, e); len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	if err := e.Validate(true); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestJudge(t *testing.T) {
+	now := time.Now()
+	in := func(days int) time.Time { return now.Add(time.Duration(days) * 24 * time.Hour) }
+	twice := func(first, second string) http.Header { return http.Header{"X-Mode": {first, second}} }
+	for name, c := range map[string]struct {
+		expect string
+		answer *httpx.Answer
+		want   probe.Reason
+	}{
+		"a header":                       {"{headers: {X-Mode: on}}", &httpx.Answer{Header: http.Header{"X-Mode": {"on"}}}, probe.OK},
+		"a header on two lines":          {"{headers: {X-Mode: on}}", &httpx.Answer{Header: twice("on", "on")}, probe.OK},
+		"the second line is wrong":       {"{headers: {X-Mode: on}}", &httpx.Answer{Header: twice("on", "off")}, probe.Header},
+		"the first line is wrong":        {"{headers: {X-Mode: on}}", &httpx.Answer{Header: twice("off", "on")}, probe.Header},
+		"a header within":                {"{headers: {X-Left: {min: 5}}}", &httpx.Answer{Header: http.Header{"X-Left": {"7"}}}, probe.OK},
+		"a header that is infinite":      {"{headers: {X-Left: {min: 5}}}", &httpx.Answer{Header: http.Header{"X-Left": {"Inf"}}}, probe.Header},
+		"a header that is no number":     {"{headers: {X-Left: {max: 5}}}", &httpx.Answer{Header: http.Header{"X-Left": {"NaN"}}}, probe.Header},
+		"a header of hexadecimal digits": {"{headers: {X-Left: {min: 5}}}", &httpx.Answer{Header: http.Header{"X-Left": {"0x10"}}}, probe.Header},
+		"every match":                    {`{json: {"$.a[*]": up}}`, &httpx.Answer{Body: []byte(`{"a":["up","up"]}`)}, probe.OK},
+		"the second match is wrong":      {`{json: {"$.a[*]": up}}`, &httpx.Answer{Body: []byte(`{"a":["up","down"]}`)}, probe.Body},
+		"the last of two paths is wrong": {`{json: {$.a: 1, $.b: 1}}`, &httpx.Answer{Body: []byte(`{"a":1,"b":2}`)}, probe.Body},
+		"a certificate for long":         {"{certificate: 14d}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(15)}}, probe.OK},
+		"a certificate for a few days":   {"{certificate: 14d}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(13)}}, probe.Cert},
+		"a certificate that has expired": {"{certificate: 1s}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(-1)}}, probe.Cert},
+		"no certificate":                 {"{certificate: 14d}", &httpx.Answer{}, probe.Cert},
+		"a quick answer":                 {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second}}, probe.OK},
+		"a slow answer":                  {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second + 1}}, probe.Slow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checks := expectation(t, c.expect).Judge(c.answer, now)
+			if len(checks) != 1 || checks[0].Reason != c.want {
+				t.Errorf("got %v, expected %s", checks, c.want)
+			}
+		})
+	}
+}
+
+func TestMatchValue(t *testing.T) {
+	for _, c := range []struct {
+		match, value string
+		want         bool
+	}{
+		{"{min: 5}", "7", true},
+		{"{min: 5}", "3", false},
+		{"{min: 5, max: 5}", "5", true},
+		// Numbers that are written as strings, by Prometheus and for bigint.
+		{"{min: 5}", `"7"`, true},
+		{"{min: 5}", `"3"`, false},
+		{"{min: 5, max: 10}", `"7.5e0"`, true},
+		{"{max: 0}", `"-0.5"`, true},
+		{"{min: 5}", `" 7"`, false},
+		{"{min: 5}", `"7 "`, false},
+		{"{min: 5}", `"7\n"`, false},
+		{"{min: 5}", `"+7"`, false},
+		{"{min: 5}", `"07"`, false},
+		{"{min: 5}", `"7."`, false},
+		{"{min: 5}", `"0x7f"`, false},
+		{"{min: 5}", `"1_000"`, false},
+		{"{min: 5}", `"Inf"`, false},
+		{"{min: 5}", `"+Inf"`, false},
+		{"{min: 5}", `"1e999"`, false},
+		{"{max: 5}", `"-Infinity"`, false},
+		{"{max: 5}", `"NaN"`, false},
+		{"{max: 5}", `""`, false},
+		{"{max: 5}", `"high"`, false},
+		{"{max: 5}", `"1 2"`, false},
+		{"{max: 5}", `null`, false},
+		{"{max: 5}", `true`, false},
+		{"{max: 5}", `[1]`, false},
+		{"{max: 5}", `{}`, false},
+		// null is the value, and not the word.
+		{"null", `null`, true},
+		{"~", `null`, true},
+		{"null", `"null"`, false},
+		{"null", `0`, false},
+		{"null", `""`, false},
+		{"null", `[]`, false},
+		{`"null"`, `"null"`, true},
+	} {
+		e := expectation(t, `{json: {$.x: `+c.match+`}}`)
+		why, detail := e.CheckJSON(&httpx.Answer{Body: []byte(`{"x":` + c.value + `}`)})
+		if (why == probe.OK) != c.want {
+			t.Errorf("%s of %s: got %s %s, expected %t", c.match, c.value, why, detail, c.want)
+		}
+	}
+	if negative := expectation(t, `{json: {$.x: null}}`).Negative(); negative != "" {
+		t.Errorf("%s is negative", negative)
+	}
+	if why, detail := expectation(t, `{json: {$.x: null}}`).CheckJSON(&httpx.Answer{Body: []byte(`{"y":1}`)}); why != probe.Schema || !strings.Contains(detail, "expected null, got nothing") {
+		t.Errorf("a value that is missing: got %s %s", why, detail)
+	}
+}
+
+func TestNegative(t *testing.T) {
+	for _, status := range []int{400, 404, 499, 500, 503, 599} {
+		if (&Expect{Status: httpx.Codes(status)}).Negative() == "" {
+			t.Errorf("%d needs no control", status)
+		}
+	}
+	for _, class := range []httpx.Statuses{{4}, {5}, {2, 5}} {
+		if (&Expect{Status: class}).Negative() == "" {
+			t.Errorf("%s needs no control", class)
+		}
+	}
+	if negative := (&Expect{Status: httpx.Statuses{1, 2, 3, 204}}).Negative(); negative != "" {
+		t.Errorf("%s is negative", negative)
+	}
+}
+
+// A value that somebody forgot is not null.
+func TestMatch_forgottenValue(t *testing.T) {
+	for _, text := range []string{`{json: {$.x: }}`, `{json: {$.x}}`, "json:\n  $.x:\n"} {
+		root, wrong := strictyaml.Parse([]byte(text), 1<<16)
+		if len(wrong) == 0 {
+			var d strictyaml.Decoder
+			wrong = d.Decode(root, &Expect{})
+		}
+		if len(wrong) != 1 || !strings.Contains(wrong[0].Text, "has no value") {
+			t.Errorf("%q: got %v, expected that it has no value", text, wrong)
+		}
+	}
+}
