@@ -31,7 +31,7 @@ type Client struct {
 	credential bool          // every request that is not anonymous carries one
 	generation atomic.Uint32 // raised when kept connections are abandoned, see finish
 	waits      waits
-	bound      int64         // bytes that may be read from a connection for one exchange
+	bound      int64 // bytes that may be read from a connection for one exchange
 }
 
 // Client checks the settings, and the URL that will be asked by them, and returns a client. The error joins a
