@@ -45,6 +45,14 @@ func Secret(text string) string {
 	return text
 }
 
+// Sibling returns another canary that follows from a canary, and does not reveal it: the same with a hash as its random
+// part. Of any other text it is the hash alone.
+func Sibling(text string) string {
+	own := Secret(text)
+	sum := sha256.Sum256([]byte(own))
+	return strings.Replace(text, own, hex.EncodeToString(sum[:])[:32], 1)
+}
+
 // Hash returns a short name for a canary or an id that must not be shown.
 func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))

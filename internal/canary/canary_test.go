@@ -28,6 +28,10 @@ func TestMint(t *testing.T) {
 			t.Errorf("the secret of %s is %s", text, got)
 		}
 	}
+	text := Mint("r", now)
+	if sibling := Sibling(text); sibling != Sibling(text) || sibling == text || len(Find(sibling)) != 1 || Secret(sibling) == Secret(text) {
+		t.Errorf("the sibling of %s is %s", text, sibling)
+	}
 	if a, b := Mint("r", now), Mint("r", now); a == b {
 		t.Error("two canaries are the same")
 	}

@@ -70,9 +70,14 @@ func readType(t reflect.Type) (out structType) {
 			continue
 		}
 		if slices.Contains(strings.Split(options, ","), "inline") && f.Type.Kind() == reflect.Struct {
-			for _, inner := range readType(f.Type).fields {
+			inlined := readType(f.Type)
+			for _, inner := range inlined.fields {
 				inner.index = append([]int{i}, inner.index...)
 				out.fields = append(out.fields, inner)
+			}
+			if short := inlined.short; short != nil {
+				short.index = append([]int{i}, short.index...)
+				out.short = short
 			}
 			continue
 		}

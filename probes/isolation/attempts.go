@@ -91,11 +91,11 @@ func (r *run) adopt(obj seededObject) {
 	attempted := slices.ContainsFunc(r.protected, func(text protectedText) bool { return text.attempt != nil && text.text == obj.text })
 	at := slices.IndexFunc(r.created, sameText)
 	switch {
-	case !attempted || obj.id == "":
+	case !attempted || !obj.canBeNamed():
 		return
 	case at < 0:
 		r.created = append(r.created, obj)
-	case r.created[at].id != obj.id:
+	case r.created[at].owner != obj.owner && r.created[at].id != obj.id:
 		r.created[at] = obj
 	}
 	r.unacknowledged = slices.DeleteFunc(r.unacknowledged, sameText)

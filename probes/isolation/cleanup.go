@@ -57,7 +57,7 @@ func (r *run) cleanOrphans() {
 	orphans := r.p.orphans.take()
 	var found []seededObject
 	for _, rr := range r.plan.resources {
-		if rr.Create == nil || rr.inventoryOp() == "" {
+		if rr.Create == nil || rr.Delete == nil || rr.inventoryOp() == "" {
 			continue
 		}
 		for _, t := range r.p.tenants {
@@ -66,10 +66,10 @@ func (r *run) cleanOrphans() {
 	}
 	oldest := time.Now().Add(-orphanAge)
 	for _, obj := range found {
-		remembered := slices.ContainsFunc(orphans, func(o seededObject) bool { return o.id == obj.id && o.resource == obj.resource })
+		remembered := slices.ContainsFunc(orphans, func(o seededObject) bool { return o.resource == obj.resource && o.owner == obj.owner && o.same(obj) })
 		switch {
 		case remembered:
-		case obj.id != "" && canary.Find(obj.text)[0].Made.Before(oldest):
+		case obj.canBeNamed() && canary.Find(obj.text)[0].Made.Before(oldest):
 			orphans = append(orphans, obj)
 		default:
 			r.orphanCount++
@@ -86,6 +86,9 @@ func (r *run) listCanaries(ctx context.Context, a *assertion, rr *resourceRun, t
 	op, query := rr.inventoryOp(), ""
 	if op == "search" {
 		query = canary.Prefix
+	}
+	if rr.ID.Text != "" {
+		return r.listChosen(ctx, a, rr, t, op, query)
 	}
 	var found []seededObject
 	r.eachPage(ctx, a, rr, t, op, query, func(answer *httpx.Answer) {
@@ -122,6 +125,36 @@ func decodeJSON(body []byte) (value any) {
 		return nil
 	}
 	return value
+}
+
+// listChosen lists the canaries whose ids the prober chose. A list may show ids, contents or both.
+func (r *run) listChosen(ctx context.Context, a *assertion, rr *resourceRun, t *tenant, op, query string) []seededObject {
+	shown := map[string]bool{}
+	r.eachPage(ctx, a, rr, t, op, query, func(answer *httpx.Answer) {
+		for _, m := range canary.Find(string(answer.Body)) {
+			if m.Replica == r.p.Replica && len(shown) < maxRemembered {
+				shown[m.Text] = true
+			}
+		}
+	})
+	isID := map[string]bool{}
+	for text := range shown {
+		isID[canary.Sibling(text)] = true
+	}
+	var found []seededObject
+	for _, text := range slices.Sorted(maps.Keys(shown)) {
+		obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, text: text, created: true}
+		switch {
+		case isID[text]:
+			continue // of an object whose content is shown too
+		case shown[canary.Sibling(text)]:
+			obj.id = rr.chosenID(t, text)
+		default:
+			obj.id = vars{org: t.id, canary: text}.expand(rr.ID.Text, verbatim)
+		}
+		found = append(found, obj)
+	}
+	return found
 }
 
 // idField is the name of the id in lists: the same as in the response to create.
@@ -196,6 +229,7 @@ func (r *run) cleanUp(ctx context.Context) {
 	created := slices.Clone(r.created)
 	r.mu.Unlock()
 	created = append(created, r.findUnacknowledged(ctx)...)
+	created = slices.DeleteFunc(created, func(obj seededObject) bool { return r.resourceOf(obj).Delete == nil }) // they expire
 	remaining := r.deleteAll(ctx, created)
 	r.orphanCount += len(remaining)
 	r.p.orphans.add(remaining)
@@ -212,12 +246,16 @@ func (r *run) findUnacknowledged(ctx context.Context) []seededObject {
 	var found []seededObject
 	for _, rr := range r.plan.resources {
 		mine := slices.DeleteFunc(slices.Clone(unacknowledged), func(obj seededObject) bool { return obj.resource != rr.name })
-		if len(mine) == 0 || rr.inventoryOp() == "" {
+		if len(mine) == 0 || rr.Delete == nil {
+			continue
+		}
+		if rr.inventoryOp() == "" {
+			found = append(found, slices.DeleteFunc(mine, func(obj seededObject) bool { return obj.id == "" })...)
 			continue
 		}
 		for _, t := range r.p.tenants {
 			for _, obj := range r.listCanaries(ctx, rr.cleanUpAssertion(rr.inventoryOp()), rr, t) {
-				if slices.ContainsFunc(mine, func(m seededObject) bool { return m.text == obj.text }) && obj.id != "" {
+				if slices.ContainsFunc(mine, func(m seededObject) bool { return m.same(obj) }) && obj.canBeNamed() {
 					found = append(found, obj)
 				}
 			}
@@ -268,7 +306,7 @@ func (r *run) deleteAs(ctx context.Context, rr *resourceRun, obj seededObject, t
 		return true
 	}
 	// A service that fails for the owner and denies others has told them apart all the same.
-	if rr.seeded[t].id == obj.id && rr.assertion(checkControl, rr.visibilityOp()).complete && answer.Status < 500 {
+	if rr.seeded[t].text == obj.text && rr.assertion(checkControl, rr.visibilityOp()).complete && answer.Status < 500 {
 		if o.Passed() {
 			o = probe.Outcomef(probe.ControlFailed, "got %d", answer.Status)
 		}
@@ -284,7 +322,7 @@ func (r *run) deleteAs(ctx context.Context, rr *resourceRun, obj seededObject, t
 // forbidsMissing reports whether the deletion of a canary is denied because the canary does not exist, by a service that
 // answers so also to an owner. The canary must have been deleted or changed before, or have been left by an earlier run.
 func (r *run) forbidsMissing(ctx context.Context, a *assertion, rr *resourceRun, obj seededObject, t *tenant, answer *httpx.Answer) bool {
-	if !rr.Delete.Denied.Match(answer) || !rr.tampered[t] && obj.resourceRun != nil {
+	if rr.Read == nil || !rr.Delete.Denied.Match(answer) || !rr.tampered[t] && obj.resourceRun != nil {
 		return false
 	}
 	req := request{assertion: a, tenant: t, template: rr.Read, vars: vars{org: t.id, id: obj.id}, want: rr.Read.Denied.Statuses()}
@@ -301,10 +339,24 @@ func (r *run) stillVisible(ctx context.Context, a *assertion, obj seededObject, 
 	if stopped {
 		return false
 	}
-	req := request{assertion: a, tenant: t, template: r.resourceOf(obj).Read, vars: vars{org: t.id, id: obj.id}, want: goneStatuses}
+	rr := r.resourceOf(obj)
+	if rr.Read == nil {
+		obj.resourceRun = rr
+		found, _, _ := r.findListed(ctx, a, obj, t)
+		return found
+	}
+	req := request{assertion: a, tenant: t, template: rr.Read, vars: vars{org: t.id, id: obj.id}, want: goneStatuses}
 	answer := r.send(ctx, req)
 	return answer.Reason == probe.OK && httpx.Success.Contains(answer.Status) && canary.NewHaystack(answer.Body).Find(canary.NewNeedle(obj.text)) != ""
 }
+
+// same reports whether two objects of a resource are one, of which perhaps only the id or the text is known.
+func (o seededObject) same(other seededObject) bool {
+	return o.text == other.text || o.id == other.id && o.id != ""
+}
+
+// canBeNamed reports whether requests can name an object: its id is known, or the API has none.
+func (o seededObject) canBeNamed() bool { return o.id != "" || !o.resourceRun.needsID() }
 
 // resourceOf returns the resource of a canary that this or an earlier run created.
 func (r *run) resourceOf(obj seededObject) *resourceRun {

@@ -106,7 +106,7 @@ func (r *run) deleteNow(rr *resourceRun, obj seededObject, owner *tenant) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.created = slices.DeleteFunc(r.created, func(c seededObject) bool { return c.id == obj.id })
+	r.created = slices.DeleteFunc(r.created, func(c seededObject) bool { return c.same(obj) })
 	return true
 }
 

@@ -512,7 +512,7 @@ func TestIdentity_differentOrgs(t *testing.T) {
 		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: BLUE, bearer: {env: TEST_ISO_RED}}":            "has the id of blue",
 		"red:  {bearer: {env: TEST_ISO_RED}}|":                                                         "expected 2 to 5",
 		"red:  {bearer: {env: TEST_ISO_RED}}|red:  {id: red}":                                          "has no credential",
-		`, test_org: {"$.test_org": true}|`:                                                            "identity.test_org: is missing",
+		`, test_org: {"$.test_org": true}|`:                                                            "orgs.blue: is not marked as a test org",
 		`{"$.test_org": true}|{"$.test_org": {absent: true}}`:                                          "any org would count as a test org",
 		`delete: "/notes/{id}"|`:                                                                       "needs delete",
 		`read:   "/notes/{id}"|read: /notes/1`:                                                         "does not contain {id}",
@@ -525,7 +525,7 @@ func TestIdentity_differentOrgs(t *testing.T) {
 		`visibility_delay: 300ms|connection: fresh`:                                                    "connection: expected reuse",
 		`visibility_delay: 300ms|bearer: {env: TEST_ISO_RED}`:                                          "belongs to the orgs",
 		`visibility_delay: 300ms|max_requests: 3`:                                                      "max_requests: expected",
-		`identity: {url: /whoami, org: $.org|identity: {url: /whoami, subject: $.org`:                  "org is missing",
+		`org: $.org, test_org: {"$.test_org": true}|subject: $.org`:                                    "identity: expected org or test_org",
 		`create: {url: "/notes", json: {text: "{canary}"}}|create: {url: "/notes", json: {text: "x"}}`: "does not contain {canary}",
 	} {
 		before, after, _ := strings.Cut(change, "|")

@@ -58,12 +58,11 @@ func (r *run) expectListed(a *assertion, obj seededObject, op string) {
 
 // listAsOwner looks for a canary on all pages of what an operation shows its owner.
 func (r *run) listAsOwner(a *assertion, obj seededObject, op string) observation {
-	found, denies, id := false, false, canary.NewWord(obj.id)
+	a = obj.resourceRun.listAssertion(a, op)
+	found, denies := false, false
 	echoes := op == "search" && r.echoesQuery(a, obj.resourceRun, obj.owner)
 	o, last := r.eachPage(r.ctx, a, obj.resourceRun, obj.owner, op, obj.text, func(answer *httpx.Answer) {
-		hay := canary.NewHaystack(answer.Body)
-		// A list may contain ids alone. If a search echoes its query, only the id is evidence.
-		here := hay.Find(obj.needles[0]) != "" && !echoes || distinctive(obj.id) && hay.Find(id) != ""
+		here := r.lists(obj, op, answer, echoes)
 		found, denies = found || here, denies || here && obj.resourceRun.template(op).deniesOwner(answer)
 	})
 	switch {
@@ -76,6 +75,39 @@ func (r *run) listAsOwner(a *assertion, obj seededObject, op string) observation
 	}
 	r.succeededAsOwner(obj.resourceRun, op, obj.owner)
 	return observation{visible, o, last}
+}
+
+// listAssertion is the assertion that a list and the like is sent for, whatever for: what it shows of other orgs is no
+// fault of another operation. What belongs to no assertion of the plan stays there.
+func (rr *resourceRun) listAssertion(a *assertion, op string) *assertion {
+	if isolated := rr.assertion(checkIsolated, op); isolated != nil && rr.assertions[a.check+a.op] == a {
+		return isolated
+	}
+	return a
+}
+
+// lists reports whether the response to a list or the like shows an object. It may contain ids alone. If a search echoes
+// its query, only the id is evidence.
+func (r *run) lists(obj seededObject, op string, answer *httpx.Answer, echoes bool) bool {
+	hay := canary.NewHaystack(answer.Body)
+	text := hay.Find(canary.NewNeedle(obj.text)) != "" && !echoes
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if text {
+		obj.resourceRun.showsText[op] = true
+	}
+	return text || !obj.resourceRun.showsText[op] && distinctive(obj.id) && hay.Find(idNeedle(obj.id)) != ""
+}
+
+// findListed looks for an object in what an org is shown of a resource whose objects cannot be read one by one.
+func (r *run) findListed(ctx context.Context, a *assertion, obj seededObject, t *tenant) (found bool, o probe.Outcome, last *httpx.Answer) {
+	op := obj.resourceRun.visibilityOp()
+	a = obj.resourceRun.listAssertion(a, op)
+	echoes := op == "search" && r.echoesQuery(a, obj.resourceRun, t)
+	o, last = r.eachPage(ctx, a, obj.resourceRun, t, op, obj.text, func(answer *httpx.Answer) {
+		found = found || r.lists(obj, op, answer, echoes)
+	})
+	return found, o, last
 }
 
 // eachPage requests page by page and calls see for each. Its outcome says why not all pages could be read, if so. It

@@ -55,9 +55,20 @@ func (r *run) testOwnersAfter(rr *resourceRun) bool {
 		}
 		held = r.ownerSees(control, rr.seeded[t], limit) && held
 	}
-	control.summary = "every owner saw its own canary before and after"
+	control.summary = "every owner saw its own canary before and after" + r.p.unproven()
 	r.tested(rowOwnerAfter)
 	return held
+}
+
+// unproven says what the controls leave open, for a sentence; empty if it is nothing.
+func (p *Probe) unproven() string {
+	switch {
+	case p.Mismatch == "trust":
+		return "; which org a request is for is the caller's word, and the service lets anybody act as any org"
+	case !p.knowsOrgs():
+		return "; that the credentials belong to different orgs is known from that alone"
+	}
+	return ""
 }
 
 // testReads reads every object as every other org.

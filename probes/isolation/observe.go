@@ -52,7 +52,8 @@ func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
 	read := obj.resourceRun.Read
 	req := request{assertion: a, tenant: obj.owner, template: read, vars: vars{org: obj.owner.id, id: obj.id}, want: read.Status}
 	answer := r.send(r.ctx, req)
-	missing := goneStatuses.Contains(answer.Status) || !httpx.Success.Contains(answer.Status) && read.Denied.Match(answer)
+	hidden := !httpx.Success.Contains(answer.Status) || canary.NewHaystack(answer.Body).Find(obj.needles[0]) == ""
+	missing := goneStatuses.Contains(answer.Status) || hidden && read.Denied.Match(answer)
 	if missing && usable(answer).Passed() {
 		return observation{notFound, probe.Outcomef(probe.ControlFailed, "got %d from %s", answer.Status, req.describe()), answer}
 	}
@@ -74,6 +75,16 @@ var goneStatuses = httpx.Codes(404, 410)
 
 // fetchAs requests an object as an org that may or may not be its owner.
 func (r *run) fetchAs(a *assertion, obj seededObject, t *tenant) (visibility, *httpx.Answer) {
+	if obj.resourceRun.Read == nil {
+		found, o, answer := r.findListed(r.ctx, a, obj, t)
+		switch {
+		case !o.Passed():
+			return visibilityUnknown, answer
+		case found:
+			return visible, answer
+		}
+		return notFound, answer
+	}
 	req := request{assertion: a, tenant: t, template: obj.resourceRun.Read, vars: vars{org: t.id, id: obj.id}}
 	answer := r.send(r.ctx, req)
 	switch {

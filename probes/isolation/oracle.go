@@ -48,9 +48,9 @@ func (r *run) sampleRound(rr *resourceRun, obj seededObject, intruder *tenant, i
 		d.ids = append(d.ids, id)
 		return answer
 	}
-	before := read(oracle, nonexistentID(obj.id))
+	before := read(oracle, r.unusedID(obj))
 	foreign := read(isolated, obj.id)
-	after := read(oracle, nonexistentID(obj.id))
+	after := read(oracle, r.unusedID(obj))
 	if !denied {
 		r.inconclusive(oracle, foreign, probe.ControlFailed, "another org's object, or a nonexistent one, is not denied: there are no denials to compare")
 		return false
@@ -74,6 +74,14 @@ func processingTime(answer *httpx.Answer) time.Duration {
 		}
 	}
 	return answer.Took
+}
+
+// unusedID returns an id that no object has, of the same form as that of an object.
+func (r *run) unusedID(obj seededObject) string {
+	if rr := obj.resourceRun; rr.ID.Text != "" && rr.Create != nil {
+		return rr.chosenID(obj.owner, canary.Mint(r.p.Replica, time.Now()))
+	}
+	return nonexistentID(obj.id)
 }
 
 // nonexistentID returns an id of the same form as another, but random, so that no object has it. A number gets 18 digits

@@ -56,7 +56,9 @@ func (p *Probe) buildClients() error {
 			continue
 		}
 		t := &tenant{name: name, id: cmp.Or(org.ID, name)}
-		if t.client, err = p.clientFor(shared, org.Credential); err != nil {
+		if p.Mismatch == "trust" && !org.given() {
+			t.client = p.anonymous
+		} else if t.client, err = p.clientFor(shared, org.Credential); err != nil {
 			wrong = append(wrong, probe.InSetting(path, err))
 		}
 		wrong = append(wrong, probe.InSetting(path, p.rejectDuplicateOrg(t, org)))
@@ -78,12 +80,23 @@ func (c *unauthorizedCaller) refusedBy(tmpl *Template) expect.Denials {
 
 // clientFor returns a client that sends a credential over the shared connections.
 func (p *Probe) clientFor(shared httpx.Settings, c Credential) (*httpx.Client, error) {
-	own := httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers}
+	own := c.settings()
 	if !own.HasCredential() {
 		return nil, probe.Settingf("", "has no credential: expected bearer, basic, oauth2 or a secret header")
 	}
 	settings := shared.Merge(own)
 	return settings.SharingConnections(p.anonymous, map[string]string{"": p.Base})
+}
+
+// settings returns the credential as settings of requests.
+func (c Credential) settings() httpx.Settings {
+	return httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers}
+}
+
+// given reports whether there is anything to authenticate with.
+func (c Credential) given() bool {
+	own := c.settings()
+	return own.HasCredential() || len(c.Headers) > 0
 }
 
 // rejectDuplicateOrg returns an error if an org is one of those before it under another name.
@@ -92,7 +105,7 @@ func (p *Probe) rejectDuplicateOrg(t *tenant, org *Org) error {
 		switch {
 		case strings.EqualFold(other.id, t.id):
 			return probe.Settingf("id", "has the id of %s: an org is not isolated from itself", other.name)
-		case org.equal(p.Orgs[other.name].Credential):
+		case p.Mismatch != "trust" && org.equal(p.Orgs[other.name].Credential):
 			return probe.Settingf("", "has the credential of %s: an org is not isolated from itself", other.name)
 		}
 	}
@@ -116,9 +129,13 @@ func (c Credential) equal(other Credential) bool {
 // buildUnauthorized lists the callers that must be accepted nowhere.
 func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 	var wrong []error
-	p.unauthorized = []unauthorizedCaller{
-		{name: "a caller without a credential", client: p.anonymous},
-		{name: "a caller with a made-up credential", client: p.anonymous, madeUp: true},
+	p.unauthorized = nil
+	// Where no org has a credential, a caller without one is an org like any other.
+	if slices.ContainsFunc(slices.Collect(maps.Values(p.Orgs)), func(org *Org) bool { return org != nil && org.given() }) {
+		p.unauthorized = []unauthorizedCaller{
+			{name: "a caller without a credential", client: p.anonymous},
+			{name: "a caller with a made-up credential", client: p.anonymous, madeUp: true},
+		}
 	}
 	if len(p.UnauthorizedCredentials) > maxOrgs {
 		wrong = append(wrong, probe.Settingf("unauthorized_credentials", "expected at most %d, got %d", maxOrgs, len(p.UnauthorizedCredentials)))

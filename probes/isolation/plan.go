@@ -102,6 +102,7 @@ type resourceRun struct {
 	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
 	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
 	succeeded  map[ownOperation]bool    // what worked for an owner
+	showsText  map[string]bool          // the operations that show the text of an object, and not its id alone
 }
 
 // An ownOperation is an operation of an owner on its own object.
@@ -151,7 +152,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}
@@ -162,13 +163,15 @@ func newPlan(p *Probe) *plan {
 		for _, op := range operations {
 			if tmpl := r.template(op); tmpl != nil {
 				creates := op == "create"
-				if !creates || r.Read != nil && tmpl.JSON != nil && len(p.Overrides.Body) > 0 {
+				if !creates && !r.upserts(p, op) || creates && tmpl.JSON != nil && len(p.Overrides.Body) > 0 && p.Mismatch != "trust" {
 					add(checkIsolated, op)
 				}
-				if (!creates || r.Read != nil) && len(p.tamperingsFor(tmpl, op, "owner", "intruder")) > 0 {
+				if len(p.tamperingsFor(tmpl, op, "owner", "intruder")) > 0 {
 					add(checkContext, op)
 				}
-				add(checkAuthenticated, op)
+				if len(p.unauthorized) > 0 {
+					add(checkAuthenticated, op)
+				}
 			}
 		}
 		if r.Read != nil {

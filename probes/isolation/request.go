@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"prober/internal/httpx"
 )
@@ -18,12 +20,13 @@ import (
 type vars struct{ org, id, canary, page, cursor string }
 
 // variables are those that a template may contain.
-var variables = []string{"{org}", "{id}", "{canary}", "{page}", "{cursor}"}
+var variables = []string{"{org}", "{id}", "{canary}", "{page}", "{cursor}", "{unix_nano}"}
 
 // replacements lists variables and values in turn, each value escaped for its position.
 func (v vars) replacements(escape func(string) string) []string {
 	return []string{
 		"{org}", escape(v.org), "{id}", escape(v.id), "{canary}", escape(v.canary), "{page}", escape(v.page), "{cursor}", escape(v.cursor),
+		"{unix_nano}", strconv.FormatInt(time.Now().UnixNano(), 10),
 	}
 }
 
@@ -107,13 +110,18 @@ func (p *Probe) buildQuery(template string, stated vars, m mutation) string {
 		if strings.Contains(param, "{org}") {
 			values = m.orgValues(values, func(org string) string { return stated.withOrg(org).expand(param, url.QueryEscape) })
 		}
-		params = append(params, values...)
+		for _, value := range values {
+			params = append(params, queryEscaper.Replace(value))
+		}
 	}
 	if m.query != "" {
 		params = append(params, url.QueryEscape(m.query)+"="+url.QueryEscape(m.org))
 	}
 	return strings.Join(params, "&")
 }
+
+// queryEscaper escapes what a query language has and a URL cannot contain, so that people may write it as it is.
+var queryEscaper = strings.NewReplacer(" ", "%20", `"`, "%22", "{", "%7B", "}", "%7D", "|", "%7C", "<", "%3C", ">", "%3E", "`", "%60", `\`, "%5C", "^", "%5E")
 
 // buildBody sets the body and its Content-Type.
 func (p *Probe) buildBody(httpReq *httpx.Request, tmpl *Template, stated vars, m mutation) error {

@@ -256,29 +256,30 @@ func TestBuild(t *testing.T) {
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	list := map[string]any{"filter": []any{"{org}", "x"}, "by": map[string]any{"org": "{org}", "n": 1}}
 	for _, c := range []struct {
-		t    Template
+		t    Request
 		m    mutation
 		want string
 	}{
-		{Template{URL: "/x", Body: `{"org": "{org}"}`}, mutation{}, `{"org": "a \"b\" \u0026 c"}`},
-		{Template{URL: "/x", Body: ` ["{org}"]`}, mutation{}, ` ["a \"b\" \u0026 c"]`},
-		{Template{URL: "/x", Body: `org={org}&x=1`, Headers: form}, mutation{}, `org=a+%22b%22+%26+c&x=1`},
-		{Template{URL: "/x", Body: `org {org}`}, mutation{}, `org a "b" & c`},
-		{Template{URL: "/x", Body: `org={org}`, Headers: form}, mutation{empty: true}, `org=`},
-		{Template{URL: "/x", JSON: list}, mutation{}, `{"by":{"n":1,"org":"a \"b\" \u0026 c"},"filter":["a \"b\" \u0026 c","x"]}`},
-		{Template{URL: "/x", JSON: list}, mutation{omit: true}, `{"by":{"n":1},"filter":["x"]}`},
-		{Template{URL: "/x", JSON: list}, mutation{org: "z"}, `{"by":{"n":1,"org":"z"},"filter":["z","x"]}`},
+		{Request{URL: "/x", Body: `{"org": "{org}"}`}, mutation{}, `{"org": "a \"b\" \u0026 c"}`},
+		{Request{URL: "/x", Body: ` ["{org}"]`}, mutation{}, ` ["a \"b\" \u0026 c"]`},
+		{Request{URL: "/x", Body: `org={org}&x=1`, Headers: form}, mutation{}, `org=a+%22b%22+%26+c&x=1`},
+		{Request{URL: "/x", Body: `org {org}`}, mutation{}, `org a "b" & c`},
+		{Request{URL: "/x", Body: `org={org}`, Headers: form}, mutation{empty: true}, `org=`},
+		{Request{URL: "/x", JSON: list}, mutation{}, `{"by":{"n":1,"org":"a \"b\" \u0026 c"},"filter":["a \"b\" \u0026 c","x"]}`},
+		{Request{URL: "/x", JSON: list}, mutation{omit: true}, `{"by":{"n":1},"filter":["x"]}`},
+		{Request{URL: "/x", JSON: list}, mutation{org: "z"}, `{"by":{"n":1,"org":"z"},"filter":["z","x"]}`},
 	} {
-		q, err := p.build(&c.t, vars{org: `a "b" & c`}, c.m)
+		q, err := p.build(&Template{Request: c.t}, vars{org: `a "b" & c`}, c.m)
 		if got := string(q.Body); err != nil || got != c.want {
 			t.Errorf("got %s %v, want %s", got, err, c.want)
 		}
 	}
 	// No mutated request may be the right request: its response would be a false violation.
-	for _, tm := range []Template{
+	for _, sent := range []Request{
 		{URL: "/x/{org}"}, {URL: "/x?org={org}"}, {URL: "/x", Headers: map[string]string{"X-Org-Id": "{org}"}}, {URL: "/x", JSON: list},
 		{URL: "/x", Body: `{"org": "{org}"}`}, {URL: "/{org}?org={org}"}, {URL: "/{org}", JSON: list}, {URL: "/x?o={org}", Body: "{org}"},
 	} {
+		tm := Template{Request: sent}
 		right, _ := p.build(&tm, vars{org: "mine"}, mutation{})
 		all := append(p.tamperings(&tm, "theirs", "mine"), p.spellingTamperings(&tm, "theirs")...)
 		if len(all) < 5 {

@@ -25,7 +25,7 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
 	for _, text := range protected {
 		// A response may echo the request.
-		if text.owner == req.tenant && !text.unauthorized() || requestContains(httpReq, text.text) && !(req.echoesNothing && text.kind == "canary") {
+		if text.owner == req.tenant && !text.unauthorized() || requestContains(httpReq, text.text) && !(text.kind == "canary" && (req.echoesNothing || req.shows(answer))) {
 			continue
 		}
 		where, form := "body", body.Find(text.needle)
@@ -54,6 +54,11 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 		r.violated(req.assertion, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s; got %d): %s",
 			req.caller(), text.kind, text.owner.name, canary.Hash(text.text), form, where, answer.Status, req.describe())
 	}
+}
+
+// shows reports whether a response is that to a read which was not denied: then it contains an object, and no echo.
+func (req request) shows(answer *httpx.Answer) bool {
+	return req.op() == "read" && httpx.Success.Contains(answer.Status) && !req.template.Denied.Match(answer)
 }
 
 // withinOwnID reports whether a text is part of an id that belongs to an org.

@@ -63,7 +63,7 @@ func (r *run) expectDistinct(rr *resourceRun, control *assertion) bool {
 	r.eachPair(func(owner, other *tenant) {
 		a, b := rr.seeded[owner], rr.seeded[other]
 		switch {
-		case a.id == b.id:
+		case a.id == b.id && a.id != "":
 			problem = fmt.Sprintf("the objects of %s and %s have one id, so a request can be for either", owner.name, other.name)
 		case strings.Contains(strings.ToLower(b.text), strings.ToLower(a.text)):
 			problem = fmt.Sprintf("the canary of %s is part of that of %s", owner.name, other.name)
@@ -87,8 +87,16 @@ func (r *run) protectID(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if distinctive(obj.id) {
-		r.protected = append(r.protected, protectedText{owner: obj.owner, kind: "id", text: obj.id, needle: canary.NewWord(obj.id)})
+		r.protected = append(r.protected, protectedText{owner: obj.owner, kind: "id", text: obj.id, needle: idNeedle(obj.id)})
 	}
+}
+
+// idNeedle prepares an id to be searched for: as a whole word, unless the prober chose it.
+func idNeedle(id string) canary.Needle {
+	if canary.Secret(id) != id {
+		return canary.NewNeedle(id)
+	}
+	return canary.NewWord(id)
 }
 
 // distinctive reports whether an id is too long to occur in a response by chance.
@@ -111,8 +119,9 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 		return seededObject{}, false
 	}
 	obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, text: r.newCanary(rr, t), created: true, createdAt: time.Now()}
+	obj.id = rr.chosenID(t, obj.text)
 	req := request{
-		assertion: a, tenant: t, template: rr.Create, vars: vars{org: t.id, canary: obj.text}, mutation: m,
+		assertion: a, tenant: t, template: rr.Create, vars: vars{org: t.id, id: obj.id, canary: obj.text}, mutation: m,
 		want: rr.Create.Status, outlastsStop: true,
 	}
 	if m.name != "" {
@@ -120,9 +129,10 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 	}
 	sentBefore := a.sent
 	answer := r.send(r.ctx, req)
-	obj.id = createdID(rr.ID, answer)
+	obj.id = rr.idOfCreated(req, answer)
+	noID := obj.id == "" && rr.needsID()
 	failed := answer.Reason != probe.OK || answer.Status >= 500
-	if a.sent > sentBefore && (failed || httpx.Success.Contains(answer.Status) && obj.id == "") {
+	if a.sent > sentBefore && (failed || httpx.Success.Contains(answer.Status) && noID) {
 		r.mu.Lock()
 		r.unacknowledged = append(r.unacknowledged, obj)
 		r.mu.Unlock()
@@ -134,7 +144,7 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 		r.inconclusive(a, answer, o.Reason, "no canary could be created in %s: %s", t.name, o.Detail)
 		return seededObject{}, false
 	}
-	if obj.id == "" {
+	if noID {
 		r.inconclusive(a, answer, probe.ControlFailed, "a canary was created in %s, but the response does not contain its id", t.name)
 		return seededObject{}, false
 	}
@@ -168,6 +178,24 @@ func (r *run) newCanary(rr *resourceRun, t *tenant) string {
 	text := canary.Mint(r.p.Replica, time.Now())
 	secret.Learn("canary of "+r.p.Base+" "+rr.name+" "+t.name, canary.Secret(text)) // one source each, however many canaries
 	return text
+}
+
+// chosenID returns the id of a new object, if the client chooses ids. It is another canary than that of the content,
+// which requests by id must not contain: a service may echo what it is sent.
+func (rr *resourceRun) chosenID(t *tenant, text string) string {
+	unique := text
+	if rr.Create != nil && rr.Create.contains("{id}") {
+		unique = canary.Sibling(text)
+	}
+	return vars{org: t.id, canary: unique}.expand(rr.ID.Text, verbatim)
+}
+
+// idOfCreated returns the id of what a request created: the one that it chose, or the one in the response.
+func (rr *resourceRun) idOfCreated(req request, answer *httpx.Answer) string {
+	if rr.ID.Text != "" {
+		return req.vars.id
+	}
+	return createdID(&rr.ID.Source, answer)
 }
 
 // createdID returns the id in the response to a creation: a JSON value, a header, or the last segment of a Location. It

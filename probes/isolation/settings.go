@@ -27,6 +27,7 @@ type Credential struct {
 // An Org is one test org and the credential to act as it.
 type Org struct {
 	ID         string `yaml:"id" doc:"the value of {org}; default: the org's name here"`
+	TestOrg    bool   `yaml:"test_org" doc:"by your word, this is a test org; for APIs whose identity request cannot say so"`
 	Credential `yaml:",inline"`
 }
 
@@ -39,21 +40,26 @@ type UnauthorizedCredential struct {
 
 // Identity is the request that identifies the owner of a credential.
 type Identity struct {
-	URL     string                  `yaml:"url" required:"true" doc:"path below base, or a URL"`
-	Org     jsonpath.Path           `yaml:"org" required:"true" doc:"JSON path of the org; two credentials must not belong to the same org"`
+	Request `yaml:",inline"`
+
+	Org     jsonpath.Path           `yaml:"org" doc:"JSON path of the org; two credentials must not belong to the same org"`
 	Subject jsonpath.Path           `yaml:"subject" doc:"JSON path of the user or service; two credentials must not belong to the same one"`
 	TestOrg map[string]expect.Match `yaml:"test_org" doc:"by JSON path, the value that marks a test org; nothing is written to an org without it"`
 }
 
-// A Template is a request that may contain the variables {org}, {id}, {canary}, {page} and {cursor}.
-type Template struct {
+// A Request may contain variables such as {org}.
+type Request struct {
 	Method  string            `yaml:"method" doc:"default: GET; POST to create, PUT to update, DELETE to delete"`
 	URL     string            `yaml:"url" required:"true" short:"true" doc:"path below base, or a URL"`
 	Headers map[string]string `yaml:"headers" mask:"true" doc:"headers of this request"`
 	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
 	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
 	Status  httpx.Statuses    `yaml:"status" default:"2xx" doc:"statuses of success"`
+}
 
+// A Template is the request of an operation, with the responses that refuse it.
+type Template struct {
+	Request  `yaml:",inline"`
 	Refusals `yaml:",inline"`
 }
 
@@ -67,7 +73,8 @@ type Resource struct {
 	Search   *Template                  `yaml:"search" doc:"shows the org's objects that contain {canary}"`
 	Export   *Template                  `yaml:"export" doc:"shows all of the org's objects at once"`
 	Count    *Template                  `yaml:"count" doc:"returns the number of the org's objects"`
-	ID       *httpx.Source              `yaml:"id" default:"{json: $.id}" doc:"where the response to create has the new id"`
+	ID       *IDSource                  `yaml:"id" default:"{json: $.id}" doc:"where the response to create has the new id, or the id that create chooses"`
+	Expires  bool                       `yaml:"expires" doc:"the service deletes what is created by itself, after a while"`
 	Next     jsonpath.Path              `yaml:"next" doc:"JSON path of the next {cursor}; none, null or empty on the last page"`
 	Items    jsonpath.Path              `yaml:"items" doc:"JSON path of the objects on a page; a {page} without objects is the last"`
 	Number   jsonpath.Path              `yaml:"number" doc:"JSON path of the number in the response to count"`
@@ -75,6 +82,12 @@ type Resource struct {
 	Canaries map[string]PermanentCanary `yaml:"canaries" doc:"by org, a permanent object, if none can be created"`
 
 	Refusals `yaml:",inline"`
+}
+
+// An IDSource says where the id of a new object comes from: from the response to create, or from the prober.
+type IDSource struct {
+	httpx.Source `yaml:",inline"`
+	Text         string `yaml:"text" doc:"the id itself, with {canary} for what makes it unique, if the client chooses ids"`
 }
 
 // A PermanentCanary is an object of a test org that somebody created once and that stays.
@@ -140,6 +153,20 @@ var requiredVariables = map[string][]string{
 	"create": {"{canary}"}, "update": {"{canary}", "{id}"}, "search": {"{canary}"}, "read": {"{id}"}, "delete": {"{id}"},
 }
 
+// upserts reports whether an operation creates the object if there is none in the org that it names: an intruder that
+// names its own org then changes nothing of the owner's.
+func (r *Resource) upserts(p *Probe, op string) bool {
+	return op == "update" && r.ID.Text != "" && p.orgLocations(r.Update).any()
+}
+
+// needsID reports whether any request names an object by its id.
+func (r *Resource) needsID() bool {
+	return slices.ContainsFunc(operations[:], func(op string) bool {
+		tmpl := r.template(op)
+		return tmpl != nil && op != "create" && tmpl.contains("{id}")
+	})
+}
+
 // validate reports what is wrong with a resource, and fills in the defaults.
 func (r *Resource) validate(p *Probe) error {
 	wrong := []error{r.Refusals.validate()}
@@ -152,32 +179,57 @@ func (r *Resource) validate(p *Probe) error {
 		wrong = append(wrong, probe.InSetting(op, tmpl.validate(p, op)))
 		tmpl.Refusals.inherit(r.Refusals)
 		for _, variable := range requiredVariables[op] {
-			if !tmpl.contains(variable) {
+			if !tmpl.contains(variable) && !(op == "delete" && tmpl.contains("{canary}")) {
 				wrong = append(wrong, probe.Settingf(op, "does not contain %s", variable))
 			}
+		}
+		if p.Mismatch == "trust" && !p.orgLocations(tmpl).any() {
+			wrong = append(wrong, probe.Settingf(op, "does not contain {org}: with mismatch: trust nothing else names the org"))
 		}
 	}
 	if r.visibilityOp() == "" {
 		wrong = append(wrong, probe.Settingf("", "expected a read, list, search or export: the owner must see its canary, or a denial proves nothing"))
 	}
 	wrong = append(wrong, r.validateCanaries(p))
-	if r.Read == nil && (r.Update != nil || r.Delete != nil) {
-		wrong = append(wrong, probe.Settingf("", "update and delete need a read: the owner checks with it whether another org changed its object"))
-	}
 	if r.Count != nil && (r.Create == nil || r.Number.IsZero()) {
 		wrong = append(wrong, probe.Settingf("count", "needs create, since only a count that must not grow proves anything, and number, the path of the count"))
 	}
 	if r.List != nil {
 		wrong = append(wrong, r.validatePaging())
 	}
+	return errors.Join(append(wrong, r.validateID())...)
+}
+
+// validateID reports what is wrong with the source of ids, and fills in its default.
+func (r *Resource) validateID() error {
 	if r.ID == nil {
 		id, _ := jsonpath.Parse("$.id")
-		r.ID = &httpx.Source{JSON: id}
+		r.ID = &IDSource{Source: httpx.Source{JSON: id}}
 	}
-	if (r.ID.Header == "") == r.ID.JSON.IsZero() {
-		wrong = append(wrong, probe.Settingf("id", "expected either a header or a json path"))
+	given := 0
+	for _, is := range []bool{r.ID.Header != "", !r.ID.JSON.IsZero(), r.ID.Text != ""} {
+		if is {
+			given++
+		}
 	}
-	return errors.Join(wrong...)
+	switch {
+	case given != 1:
+		return probe.Settingf("id", "expected either a header, a json path or a text")
+	case r.ID.Text == "" && r.Create != nil && r.Create.contains("{id}"):
+		return probe.Settingf("create", "contains {id}, which only id.text can say before there is a response")
+	case r.ID.Text == "":
+		return nil
+	case !strings.Contains(r.ID.Text, "{canary}"):
+		return probe.Settingf("id.text", "does not contain {canary}: each object needs an id of its own")
+	case r.Create != nil && !r.Create.contains("{id}") && r.ID.Text != "{canary}":
+		return probe.Settingf("create", "does not contain {id}, which id.text says")
+	}
+	for _, name := range variablePattern.FindAllString(r.ID.Text, -1) {
+		if name != "{canary}" && name != "{org}" {
+			return probe.Settingf("id.text", "%s is not one of {canary}, {org}", name)
+		}
+	}
+	return nil
 }
 
 func (r *Resource) validateCanaries(p *Probe) error {
@@ -186,8 +238,8 @@ func (r *Resource) validateCanaries(p *Probe) error {
 		if len(r.Canaries) > 0 {
 			wrong = append(wrong, probe.Settingf("canaries", "are for a resource without create; with create each run makes its own"))
 		}
-		if r.Delete == nil {
-			wrong = append(wrong, probe.Settingf("create", "needs delete: what a run creates must not stay"))
+		if r.Delete == nil && !r.Expires {
+			wrong = append(wrong, probe.Settingf("create", "needs delete: what a run creates must not stay; or expires: true, if the service deletes it by itself"))
 		}
 		return errors.Join(wrong...)
 	}

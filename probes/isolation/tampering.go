@@ -45,9 +45,11 @@ func (l orgLocations) any() bool { return l.path || l.headerOrQuery || l.jsonMem
 
 // Names of the mutations that are tried with every operation, and of one that is also tried with lists.
 const (
-	ownersOrg = "the owner's org"
-	noOrg     = "no org"
-	bothOrgs  = "both orgs"
+	ownersOrg      = "the owner's org"
+	noOrg          = "no org"
+	emptyOrg       = "an empty org"
+	bothOrgs       = "both orgs"
+	nonexistentOrg = "a nonexistent org"
 )
 
 // tamperings are the ways in which an intruder may name the wrong org, or none, where a request names it. No mutated
@@ -62,7 +64,7 @@ func (p *Probe) tamperings(tmpl *Template, owner, intruder string) []mutation {
 		all = append(all, mutation{name: noOrg, omit: true})
 	}
 	if at.headerOrQuery || at.jsonMember || at.body {
-		all = append(all, mutation{name: "an empty org", empty: true})
+		all = append(all, mutation{name: emptyOrg, empty: true})
 	}
 	if at.headerOrQuery {
 		all = append(all,
@@ -70,7 +72,11 @@ func (p *Probe) tamperings(tmpl *Template, owner, intruder string) []mutation {
 			mutation{name: "both orgs, the owner's first", pollution: []string{owner, intruder}},
 		)
 	}
-	return append(all, mutation{name: "a nonexistent org", org: owner + "-" + canary.Random()})
+	all = append(all, mutation{name: nonexistentOrg, org: owner + "-" + canary.Random()})
+	if p.Mismatch == "trust" {
+		return keepNamed(all, noOrg, emptyOrg, nonexistentOrg) // whoever names the owner's org acts as it
+	}
+	return all
 }
 
 // spellingTamperings are spellings of the owner's org that a careless comparison accepts.
@@ -117,6 +123,12 @@ func (p *Probe) hasHeader(tmpl *Template, name string) bool {
 // those that have mattered in practice.
 func (p *Probe) tamperingsFor(tmpl *Template, op, owner, intruder string) []mutation {
 	all, undocumented := p.tamperings(tmpl, owner, intruder), p.undocumentedTamperings(tmpl, owner)
+	if p.Mismatch == "trust" {
+		if slices.Contains([]string{"create", "update", "delete"}, op) {
+			return keepNamed(all, noOrg) // what names a nonexistent org might make one
+		}
+		return all
+	}
 	switch op {
 	case "read":
 		all = append(all, p.spellingTamperings(tmpl, owner)...)

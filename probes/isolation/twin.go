@@ -60,7 +60,7 @@ func (r *run) gone(a *assertion, missing ...sight) bool {
 	}
 	rand.Shuffle(len(looks), func(i, j int) { looks[i], looks[j] = looks[j], looks[i] })
 	for _, look := range looks {
-		expected := look.object.id == rr.twins[look.tenant].id
+		expected := look.object.text == rr.twins[look.tenant].text
 		seen := r.look(a, look)
 		if seen == visibilityUnknown || (seen == visible) != expected || !r.sleep(gonePause) {
 			return false
@@ -82,7 +82,7 @@ func (r *run) look(a *assertion, s sight) visibility {
 func (r *run) listsTwinOnly(a *assertion, rr *resourceRun, t *tenant) (both, twinOnly bool) {
 	found := r.listCanaries(r.ctx, a, rr, t)
 	lists := func(obj seededObject) bool {
-		return slices.ContainsFunc(found, func(other seededObject) bool { return other.text == obj.text })
+		return slices.ContainsFunc(found, func(other seededObject) bool { return other.same(obj) })
 	}
 	twin := lists(rr.twins[t])
 	return twin && lists(rr.seeded[t]), twin && !lists(rr.seeded[t])

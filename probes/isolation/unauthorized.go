@@ -76,6 +76,9 @@ func (r *run) unauthorizedRequests(rr *resourceRun, op string, t *tenant) []requ
 		if writes(op) {
 			v.canary = canary.Mint(r.p.Replica, time.Now())
 		}
+		if op == "create" {
+			v.id = rr.chosenID(t, v.canary)
+		}
 		caller := &r.p.unauthorized[i]
 		all = append(all, request{
 			assertion: rr.assertion(checkAuthenticated, op), unauthorized: caller, template: tmpl, vars: v,
@@ -94,10 +97,10 @@ func (r *run) sendUnauthorized(req request, t *tenant) *httpx.Answer {
 	answer := r.send(r.ctx, req)
 	rr, refused := req.assertion.resource, req.unauthorized.refusedBy(req.template)
 	if req.op() == "create" {
-		obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, id: createdID(rr.ID, answer), text: req.vars.canary, created: true, createdAt: time.Now()}
+		obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, id: rr.idOfCreated(req, answer), text: req.vars.canary, created: true, createdAt: time.Now()}
 		r.mu.Lock()
 		switch succeeded := httpx.Success.Contains(answer.Status); {
-		case succeeded && obj.id != "":
+		case succeeded && obj.canBeNamed():
 			r.created = append(r.created, obj)
 		case answer.Started.IsZero(): // not sent
 		case succeeded || answer.Status == 0 || answer.Status >= 500:

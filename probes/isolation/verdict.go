@@ -31,6 +31,9 @@ func (r *run) judge(a *assertion) verdict {
 	case r.withoutControl(a) != "":
 		v.violation = inconclusive(probe.ControlFailed, "the body is the denial, and %s did not work for every owner: nothing is proven", r.withoutControl(a))
 	}
+	if v.rule == ruleLeak && !r.p.knowsOrgs() && r.p.Mismatch != "trust" {
+		v.Detail += "; without identity.org, both credentials may also belong to one org"
+	}
 	return v
 }
 

@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -15,10 +16,17 @@ func (r *run) testUpdates(rr *resourceRun) bool {
 	if rr.Update == nil {
 		return true
 	}
-	a := rr.assertion(checkIsolated, "update")
+	a := cmp.Or(rr.assertion(checkIsolated, "update"), rr.assertion(checkContext, "update"))
+	if a == nil {
+		return true
+	}
+	if op := rr.visibilityOp(); op != "read" && !rr.showsText[op] {
+		r.inconclusive(a, nil, probe.ControlFailed, "%s shows ids alone: whether another org changed an object would not be seen", rr.template(op).describe())
+		return true
+	}
 	for _, t := range r.p.tenants {
 		for _, obj := range []seededObject{rr.seeded[t], rr.twins[t]} {
-			if obj.id != "" {
+			if obj.owner != nil {
 				r.updateAsOwner(a, obj)
 			}
 		}
@@ -39,7 +47,34 @@ func (r *run) updateAsOwner(a *assertion, obj seededObject) {
 		r.inconclusive(a, answer, o.Reason, "%s cannot change even its own canary: %s; a denial to others proves nothing", obj.owner.name, o.Detail)
 		return
 	}
+	// Where the response to the owner would also deny, only the change itself shows that there is one.
+	if tmpl.deniesOwner(answer) && obj.text == obj.resourceRun.twins[obj.owner].text && !r.changeTwin(a, obj) {
+		r.inconclusive(a, answer, probe.ControlFailed, "%s is not shown what it changed its own canary to: %s; a denial to others proves nothing", obj.owner.name, req.describe())
+		return
+	}
 	r.succeededAsOwner(obj.resourceRun, "update", obj.owner)
+}
+
+// changeTwin has an org change its twin to another canary, and reports whether it is shown that.
+func (r *run) changeTwin(a *assertion, twin seededObject) bool {
+	rr, changed := twin.resourceRun, twin
+	changed.text = r.newCanary(rr, twin.owner)
+	changed.needles = []canary.Needle{canary.NewNeedle(changed.text)}
+	req := request{assertion: a, tenant: twin.owner, template: rr.Update, vars: vars{org: twin.owner.id, id: twin.id, canary: changed.text}, want: rr.Update.Status}
+	r.send(r.ctx, req)
+	if !r.poll(r.p.VisibilityDelay.D(), func() bool { return r.fetchAsOwner(a, changed).visibility == visible }) {
+		return false
+	}
+	rr.twins[twin.owner] = changed
+	r.protect(changed)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, obj := range r.created {
+		if obj.text == twin.text {
+			r.created[i].text = changed.text
+		}
+	}
+	return true
 }
 
 // testDeletes has every org delete every other's canary, which must not work. The clean-up shows whether each can delete
@@ -61,31 +96,36 @@ func (r *run) testDeletes(rr *resourceRun) bool {
 // first request and after each the owner checks that its canary exists, unchanged.
 func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 	r.eachPair(func(owner, intruder *tenant) {
-		obj, a := rr.seeded[owner], rr.assertion(checkIsolated, op)
+		obj, a := rr.seeded[owner], cmp.Or(rr.assertion(checkIsolated, op), rr.assertion(checkContext, op))
 		shown := !rr.tampered[owner] && r.ownerSees(a, obj, r.p.VisibilityDelay.D())
-		v := vars{org: intruder.id, id: obj.id}
-		req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, want: rr.template(op).Denied.Statuses()}
-		answer := r.sendAttempt(&req)
-		r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess)
-		shown = r.expectUnchanged(req, answer, obj, shown, why)
+		v := vars{org: intruder.id, id: obj.id, canary: obj.text}
+		try := func(a *assertion, m mutation, want expect.Denials, notDenied probe.Reason) {
+			req := request{assertion: a, tenant: intruder, template: rr.template(op), vars: v, mutation: m, want: want.Statuses()}
+			answer := r.sendAttempt(&req)
+			r.expectDenied(req, answer, want, ruleNotDenied, notDenied)
+			shown = r.expectUnchanged(req, answer, obj, shown, why)
+		}
+		tmpl := rr.template(op)
+		if a := rr.assertion(checkIsolated, op); a != nil {
+			try(a, mutation{}, tmpl.Denied, misleadingSuccess)
+		}
 		a = rr.assertion(checkContext, op)
 		if a == nil {
 			return
 		}
-		for _, m := range r.p.tamperingsFor(req.template, op, owner.id, intruder.id) {
-			req.assertion, req.mutation = a, m
-			answer := r.sendAttempt(&req)
-			r.expectDenied(req, answer, req.template.wrongOrg(), ruleNotDenied, mismatchNotRejected)
-			shown = r.expectUnchanged(req, answer, obj, shown, why)
+		for _, m := range r.p.tamperingsFor(tmpl, op, owner.id, intruder.id) {
+			if !(m.undocumented() && rr.upserts(r.p, op)) {
+				try(a, m, tmpl.wrongOrg(), mismatchNotRejected)
+			}
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
 	})
 }
 
-// sendAttempt sends a request that writes to another org, with a text of its own.
+// sendAttempt sends a request that writes to another org, with a text of its own if it stores one.
 func (r *run) sendAttempt(req *request) *httpx.Answer {
-	req.vars.canary = canary.Mint(r.p.Replica, time.Now())
-	if req.template.contains("{canary}") {
+	if writes(req.op()) {
+		req.vars.canary = canary.Mint(r.p.Replica, time.Now())
 		r.protectAttempt(*req, req.tenant)
 	}
 	return r.send(r.ctx, *req)
@@ -176,7 +216,7 @@ func (r *run) crossTenantCreate(rr *resourceRun, a *assertion, owner, intruder *
 	var ok bool
 	found.seededObject, ok = r.seedObject(rr, intruder, a, m, func(req request, answer *httpx.Answer) bool {
 		found.request, found.answer = req, answer
-		denied := rr.Create.wrongOrg().Match(answer) && createdID(rr.ID, answer) == ""
+		denied := rr.Create.wrongOrg().Match(answer) && rr.idOfCreated(req, answer) == ""
 		if !usable(answer).Passed() || !httpx.Success.Contains(answer.Status) || denied {
 			r.expectCreateRejected(req, answer)
 			return false

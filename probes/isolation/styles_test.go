@@ -1,0 +1,804 @@
+package isolation
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"prober/internal/probe"
+)
+
+// A row is an object of an org in a store.
+type row struct{ org, id, text string }
+
+// A store keeps the rows of an API that isolates orgs, unless a hole is open.
+type store struct {
+	hole string // what is open: an operation to every org, or "anonymous OPERATION" to everybody
+
+	mu     sync.Mutex
+	serial int
+	rows   []row
+}
+
+// sees reports whether an org, which is empty for an anonymous caller, may do something with a row.
+func (s *store) sees(op, org string, r row) bool {
+	return org != "" && (r.org == org || s.hole == op) || org == "" && s.hole == "anonymous "+op
+}
+
+// find lists the rows with which an org may do something, of all or of those with an id.
+func (s *store) find(op, org string, match func(row) bool) []row {
+	var found []row
+	for _, r := range s.rows {
+		if match(r) && s.sees(op, org, r) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func withID(id string) func(row) bool { return func(r row) bool { return r.id == id } }
+
+func anyRow(row) bool { return true }
+
+func (s *store) insert(org, id, text string) row {
+	if id == "" {
+		s.serial++
+		id = fmt.Sprintf("00000000-0000-4000-8000-%012d", s.serial)
+	}
+	s.remove(func(r row) bool { return r.org == org && r.id == id })
+	r := row{org, id, text}
+	s.rows = append(s.rows, r)
+	return r
+}
+
+func (s *store) remove(match func(row) bool) { s.rows = slices.DeleteFunc(s.rows, match) }
+
+func (s *store) update(text string, match func(row) bool) {
+	for i := range s.rows {
+		if match(s.rows[i]) {
+			s.rows[i].text = text
+		}
+	}
+}
+
+// caller returns the org of a request's token; ok is false for a token that is not accepted.
+func caller(r *http.Request) (org string, ok bool) {
+	token := r.Header.Get("Authorization") + r.Header.Get("X-Vault-Token")
+	for _, org := range []string{"red", "blue"} {
+		if strings.HasSuffix(token, "token-of-the-"+org+"-org") {
+			return org, true
+		}
+	}
+	return "", token == ""
+}
+
+// A style is a class of APIs: one of them, its configuration, and what is found where a hole is open.
+type style struct {
+	serve    func(s *store, w http.ResponseWriter, r *http.Request)
+	settings string
+	holes    map[string]string
+	keeps    bool // what is created expires
+}
+
+const tokenOrgs = `    orgs:
+      blue: {bearer: {env: TEST_ISO_BLUE}}
+      red:  {bearer: {env: TEST_ISO_RED}}
+`
+
+func (c style) job(t *testing.T, s *store) probe.Job {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.serve(s, w, r)
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("TEST_ISO_RED", "token-of-the-red-org")
+	t.Setenv("TEST_ISO_BLUE", "token-of-the-blue-org")
+	return newJob(t, strings.Replace(`
+system: test
+probes:
+  - name: it
+    type: isolation
+    interval: 1m
+    timeout: 20s
+    base: BASE
+    visibility_delay: 100ms
+    interleave: {requests: 40}
+    replica: here
+`+c.settings, "BASE", server.URL, 1))
+}
+
+// TestStyles: each class of APIs can be expressed, a sound one passes with all that is asked proven and nothing left, and
+// each hole is found, and only that.
+func TestStyles(t *testing.T) {
+	for name, c := range styles {
+		t.Run(name, func(t *testing.T) {
+			s := &store{}
+			r := c.job(t, s).Do(t.Context())
+			expectDecisive(t, r, "pass")
+			if left := len(s.rows); left > 0 != c.keeps {
+				t.Errorf("%d objects are left: %v", left, s.rows)
+			}
+			if got := measuredValue(r, "probe_isolation_cleanup_failures_total"); got > 0 {
+				t.Errorf("%g attempts to delete failed", got)
+			}
+			for hole, want := range c.holes {
+				t.Run(hole, func(t *testing.T) {
+					r := c.job(t, &store{hole: hole}).Do(t.Context())
+					expectDecisive(t, r, want)
+					surface, _, _ := strings.Cut(want[strings.Index(want, "@")+1:], " ")
+					for _, check := range r.Checks {
+						if check.Verdict == probe.Fail && check.Target != surface {
+							t.Errorf("%s@%s fails as well: %s", check.Name, check.Target, check.Detail)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// sent decodes the JSON of a request.
+func sent(r *http.Request) map[string]any {
+	var body map[string]any
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	return body
+}
+
+func textOf(v any) string { s, _ := v.(string); return s }
+
+func sentText(r *http.Request) string { b, _ := io.ReadAll(r.Body); return string(b) }
+
+var styles = map[string]style{
+	"PostgREST":       {postgREST, postgRESTSettings, postgRESTHoles, false},
+	"GraphQL":         {graphQL, graphQLSettings, graphQLHoles, false},
+	"JSON-RPC":        {jsonRPC, jsonRPCSettings, jsonRPCHoles, false},
+	"tenant header":   {tenantHeader, tenantHeaderSettings, tenantHeaderHoles, true},
+	"tenant path":     {tenantPath, tenantPathSettings, tenantPathHoles, false},
+	"chosen keys":     {chosenKeys, chosenKeysSettings, chosenKeysHoles, false},
+	"namespaces":      {namespaces, namespacesSettings, namespacesHoles, false},
+	"filtering rules": {filteringRules, filteringRulesSettings, filteringRulesHoles, false},
+	"search index":    {searchIndex, searchIndexSettings, searchIndexHoles, false},
+}
+
+// postgREST filters by row-level security: what an org may not see or change does not exist for it.
+func postgREST(s *store, w http.ResponseWriter, r *http.Request) {
+	org, ok := caller(r)
+	if !ok {
+		reply(w, 401, `{"code":"PGRST301"}`)
+		return
+	}
+	shown := func(rows []row) string {
+		all := []map[string]string{}
+		for _, r := range rows {
+			all = append(all, map[string]string{"id": r.id, "org": r.org, "text": r.text})
+		}
+		return marshal(all)
+	}
+	match := anyRow
+	if id, ok := strings.CutPrefix(r.URL.Query().Get("id"), "eq."); ok {
+		match = withID(id)
+	}
+	full := r.Header.Get("Prefer") == "return=representation"
+	op := map[string]string{"GET": "read", "PATCH": "update", "DELETE": "delete"}[r.Method]
+	if r.Method == "GET" && !r.URL.Query().Has("id") {
+		op = "list"
+	}
+	found := s.find(op, org, match)
+	switch {
+	case r.URL.Path == "/rpc/whoami":
+		reply(w, 200, marshal(map[string]any{"org": org, "test": true}))
+		return
+	case r.Method == "POST" && org == "":
+		reply(w, 401, `{"code":"42501"}`)
+		return
+	case r.Method == "POST":
+		body := sent(r)
+		into := org
+		if named := textOf(body["org"]); named != "" {
+			into = named
+		}
+		if into != org && s.hole != "create" {
+			reply(w, 403, `{"code":"42501"}`)
+			return
+		}
+		reply(w, 201, shown([]row{s.insert(into, "", textOf(body["text"]))}))
+		return
+	case r.Method == "PATCH":
+		new := textOf(sent(r)["text"])
+		for i := range found {
+			s.update(new, withID(found[i].id))
+			found[i].text = new
+		}
+	case r.Method == "DELETE":
+		for _, r := range found {
+			s.remove(withID(r.id))
+		}
+	}
+	if r.Method != "GET" && !full {
+		w.WriteHeader(204)
+		return
+	}
+	reply(w, 200, shown(found))
+}
+
+const postgRESTSettings = tokenOrgs + `
+    identity: {method: POST, url: /rpc/whoami, json: {}, org: $.org, test_org: {$.test: true}}
+    overrides: {body: [org], headers: [X-Org-Id], query: []}
+    denied: [403, {empty: $}]
+    unauthenticated: [401, {empty: $}]
+    resources:
+      notes:
+        create: {url: /notes, json: {text: "{canary}"}, headers: {Prefer: return=representation}}
+        id:     {json: "$[0].id"}
+        read:   "/notes?id=eq.{id}"
+        update: {method: PATCH, url: "/notes?id=eq.{id}", json: {text: "{canary}"}, headers: {Prefer: return=representation}}
+        delete: {url: "/notes?id=eq.{id}", denied: {status: 204, empty: $}, unauthenticated: [401, {status: 204, empty: $}]}
+        list:   /notes
+`
+
+var postgRESTHoles = map[string]string{
+	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
+	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
+	"create": "isolated@notes/create fail(foreign_write)", "anonymous read": "authenticated@notes/read fail(auth_bypass)",
+	"anonymous list": "authenticated@notes/list fail(auth_bypass)",
+}
+
+// graphQL answers every request with 200: what an org may not see is null, and what it may not change is an error.
+func graphQL(s *store, w http.ResponseWriter, r *http.Request) {
+	org, ok := caller(r)
+	if !ok {
+		reply(w, 401, `{"errors":[{"message":"jwt malformed"}]}`)
+		return
+	}
+	body := sent(r)
+	query, variables := textOf(body["query"]), map[string]any{}
+	if v, ok := body["variables"].(map[string]any); ok {
+		variables = v
+	}
+	id, new := textOf(variables["id"]), textOf(variables["text"])
+	node := func(rows []row) any {
+		if len(rows) == 0 {
+			return nil
+		}
+		return map[string]string{"id": rows[0].id, "text": rows[0].text}
+	}
+	data := func(field string, value any) {
+		reply(w, 200, marshal(map[string]any{"data": map[string]any{field: value}}))
+	}
+	refuse := func(field, message string) {
+		reply(w, 200, marshal(map[string]any{"errors": []any{map[string]any{"message": message}}, "data": map[string]any{field: nil}}))
+	}
+	asks := func(field string) bool { return strings.Contains(query, field) }
+	switch {
+	case asks("currentOrg"):
+		data("currentOrg", map[string]any{"slug": org, "plan": "test"})
+	case asks("noteById"):
+		data("noteById", node(s.find("read", org, withID(id))))
+	case asks("allNotes"):
+		nodes := []any{}
+		for _, r := range s.find("list", org, anyRow) {
+			nodes = append(nodes, node([]row{r}))
+		}
+		data("allNotes", map[string]any{"nodes": nodes})
+	case asks("createNote"):
+		if org == "" {
+			refuse("createNote", "permission denied for table notes")
+			return
+		}
+		data("createNote", map[string]any{"note": node([]row{s.insert(org, "", new)})})
+	case asks("updateNoteById"), asks("deleteNoteById"):
+		field, op := "updateNoteById", "update"
+		if asks("deleteNoteById") {
+			field, op = "deleteNoteById", "delete"
+		}
+		found := s.find(op, org, withID(id))
+		if len(found) == 0 {
+			refuse(field, "No values were "+op+"d in collection 'notes'")
+			return
+		}
+		if op == "update" {
+			s.update(new, withID(id))
+		} else {
+			s.remove(withID(id))
+		}
+		data(field, map[string]any{"note": map[string]string{"id": id}})
+	default:
+		reply(w, 400, `{"errors":[{"message":"syntax"}]}`)
+	}
+}
+
+const graphQLSettings = tokenOrgs + `
+    identity:
+      method: POST
+      url: /graphql
+      json: {query: "{ currentOrg { slug plan } }"}
+      org: $.data.currentOrg.slug
+      test_org: {$.data.currentOrg.plan: test}
+    denied: {empty: "$.data[*]"}
+    unauthenticated: [401, {empty: "$.data[*]"}]
+    resources:
+      notes:
+        create:
+          url: /graphql
+          json: {query: "mutation($text: String!) { createNote(text: $text) { note { id } } }", variables: {text: "{canary}"}}
+        id: {json: $.data.createNote.note.id}
+        read:
+          method: POST
+          url: /graphql
+          json: {query: "query($id: UUID!) { noteById(id: $id) { id text } }", variables: {id: "{id}"}}
+        update:
+          method: POST
+          url: /graphql
+          json: {query: "mutation($id: UUID!, $text: String!) { updateNoteById(id: $id, text: $text) { note { id } } }", variables: {id: "{id}", text: "{canary}"}}
+          denied: {json: {"$.errors[0].message": {contains: No values were updated}}}
+        delete:
+          method: POST
+          url: /graphql
+          json: {query: "mutation($id: UUID!) { deleteNoteById(id: $id) { note { id } } }", variables: {id: "{id}"}}
+          denied: {json: {"$.errors[0].message": {contains: No values were deleted}}}
+        list:
+          method: POST
+          url: /graphql
+          json: {query: "{ allNotes { nodes { id text } } }"}
+          unauthenticated: [401, {empty: $.data.allNotes.nodes}]
+`
+
+var graphQLHoles = map[string]string{
+	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
+	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
+	"anonymous read": "authenticated@notes/read fail(auth_bypass)", "anonymous list": "authenticated@notes/list fail(auth_bypass)",
+}
+
+// jsonRPC answers every request with 200, and refuses with an error. The org is a parameter.
+func jsonRPC(s *store, w http.ResponseWriter, r *http.Request) {
+	org, ok := caller(r)
+	body := sent(r)
+	params, _ := body["params"].(map[string]any)
+	method, id := textOf(body["method"]), textOf(params["id"])
+	refuse := func(code int) {
+		reply(w, 200, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"error":{"code":%d,"message":"no"}}`, code))
+	}
+	result := func(v any) { reply(w, 200, marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "result": v})) }
+	op := strings.TrimPrefix(method, "notes.")
+	open := s.hole == "anonymous "+op && org == ""
+	switch {
+	case (!ok || org == "") && !open:
+		refuse(-32001)
+		return
+	case method == "whoami":
+		result(map[string]any{"org": org, "test": true})
+		return
+	case textOf(params["org"]) != org && !open && s.hole != "context "+op:
+		refuse(-32003)
+		return
+	}
+	if s.hole == "context "+op {
+		org = textOf(params["org"])
+	}
+	found := s.find(op, org, withID(id))
+	if op == "list" {
+		found = s.find(op, org, anyRow)
+	}
+	switch {
+	case op == "create":
+		result(map[string]any{"id": s.insert(org, "", textOf(params["text"])).id})
+		return
+	case op == "list":
+	case len(found) == 0:
+		refuse(-32004)
+		return
+	case op == "update":
+		s.update(textOf(params["text"]), withID(id))
+		result(true)
+		return
+	case op == "delete":
+		s.remove(withID(id))
+		result(true)
+		return
+	}
+	all := []string{}
+	for _, r := range found {
+		all = append(all, r.id+" "+r.text)
+	}
+	result(all)
+}
+
+const jsonRPCSettings = tokenOrgs + `
+    identity: {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: whoami}, org: $.result.org, test_org: {$.result.test: true}}
+    denied: {json: {$.error.code: -32004}}
+    rejected: {json: {$.error.code: -32003}}
+    unauthenticated: {json: {$.error.code: -32001}}
+    overrides: {body: [], headers: [X-Org-Id], query: []}
+    resources:
+      notes:
+        create: {url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.create, params: {org: "{org}", text: "{canary}"}}}
+        id:     {json: $.result.id}
+        read:   {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.read, params: {org: "{org}", id: "{id}"}}}
+        update: {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.update, params: {org: "{org}", id: "{id}", text: "{canary}"}}}
+        delete: {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.delete, params: {org: "{org}", id: "{id}"}}}
+        list:   {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.list, params: {org: "{org}"}}}
+`
+
+var jsonRPCHoles = map[string]string{
+	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
+	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
+	"context read": "context@notes/read fail(leak_body)", "context list": "context@notes/list fail(leak_list)",
+	"context create": "context@notes/create fail(foreign_write)",
+	"anonymous read": "authenticated@notes/read fail(auth_bypass)", "anonymous list": "authenticated@notes/list fail(auth_bypass)",
+}
+
+// tenantHeader takes the org from a header, whoever says it: it has no credentials, no ids and nothing to delete.
+func tenantHeader(s *store, w http.ResponseWriter, r *http.Request) {
+	org := r.Header.Get("X-Scope-OrgID")
+	query := r.URL.Query().Get("query")
+	op := map[bool]string{true: "search", false: "list"}[strings.Contains(query, "|=")]
+	switch {
+	case org == "" && s.hole != "anonymous "+op:
+		reply(w, 401, `no org id`)
+		return
+	case r.URL.Path == "/push":
+		streams, _ := sent(r)["streams"].([]any)
+		for _, stream := range streams {
+			values, _ := stream.(map[string]any)["values"].([]any)
+			for _, value := range values {
+				line, _ := value.([]any)
+				if len(textOf(line[0])) != 19 {
+					reply(w, 400, `timestamp`)
+					return
+				}
+				s.insert(org, "", textOf(line[1]))
+			}
+		}
+		w.WriteHeader(204)
+		return
+	}
+	_, wanted, _ := strings.Cut(query, "|= ")
+	lines := []string{}
+	for _, r := range s.find(op, org, anyRow) {
+		if strings.Contains(r.text, strings.Trim(wanted, `"`)) {
+			lines = append(lines, r.text)
+		}
+	}
+	reply(w, 200, marshal(map[string]any{"status": "success", "data": map[string]any{"result": lines, "stats": map[string]int{"bytes": 7}}}))
+}
+
+const tenantHeaderSettings = `
+    orgs: {prober-one: {test_org: true}, prober-two: {test_org: true}}
+    headers: {X-Scope-OrgID: "{org}"}
+    mismatch: trust
+    rejected: [401, {empty: $.data.result}]
+    resources:
+      lines:
+        create: {url: /push, json: {streams: [{stream: {app: prober}, values: [["{unix_nano}", "{canary}"]]}]}}
+        expires: true
+        list:   '/query?query={app="prober"}&limit=1000'
+        search: '/query?query={app="prober"} |= "{canary}"'
+`
+
+var tenantHeaderHoles = map[string]string{
+	"list": "isolated@lines/list fail(leak_list)", "search": "isolated@lines/search fail(leak_list)",
+	"anonymous list": "context@lines/list fail(leak_list)", "anonymous search": "context@lines/search fail(mismatch_not_rejected)",
+}
+
+// tenantPath takes the org from the path, whoever says it, and names what is deleted by a query.
+func tenantPath(s *store, w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(r.URL.Path, "/")
+	if len(parts) != 4 || strings.Trim(parts[2], "0123456789") != "" {
+		reply(w, 400, `{"status":"error"}`)
+		return
+	}
+	org, match := parts[2], r.URL.Query().Get("match[]")
+	selected := func(r row) bool { return match == "prober" || strings.Contains(match, r.text) }
+	switch parts[1] {
+	case "insert":
+		_, label, _ := strings.Cut(sentText(r), `{canary="`)
+		label, _, _ = strings.Cut(label, `"`)
+		s.insert(org, "", label)
+		w.WriteHeader(204)
+	case "delete":
+		for _, r := range s.find("delete", org, selected) {
+			s.remove(withID(r.id))
+		}
+		w.WriteHeader(204)
+	default:
+		series := []any{}
+		for _, r := range s.find("list", org, selected) {
+			series = append(series, map[string]string{"__name__": "prober", "canary": r.text})
+		}
+		reply(w, 200, marshal(map[string]any{"status": "success", "data": series}))
+	}
+}
+
+const tenantPathSettings = `
+    orgs: {one: {id: "1001", test_org: true}, two: {id: "1002", test_org: true}}
+    mismatch: trust
+    denied: {status: 204, empty: $}
+    rejected: 400
+    resources:
+      series:
+        create: {url: "/insert/{org}/import", body: 'prober{canary="{canary}"} 1'}
+        delete: {method: POST, url: '/delete/{org}/series?match[]={canary="{canary}"}'}
+        list:   "/select/{org}/series?match[]=prober"
+`
+
+var tenantPathHoles = map[string]string{
+	"list": "isolated@series/list fail(leak_list)", "delete": "isolated@series/delete fail(foreign_delete)",
+}
+
+// chosenKeys keeps values below a path for each org, under keys that the client chooses, as Vault does.
+func chosenKeys(s *store, w http.ResponseWriter, r *http.Request) {
+	org, ok := caller(r)
+	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/v1/"), "/", 4)
+	op := map[string]string{"GET": "read", "PUT": "update", "POST": "update", "DELETE": "delete", "LIST": "list"}[r.Method]
+	switch {
+	case r.URL.Path == "/v1/auth/token/lookup-self" && ok && org != "":
+		reply(w, 200, marshal(map[string]any{"data": map[string]any{"meta": map[string]string{"org": org, "test": "true"}}}))
+		return
+	case len(parts) < 3:
+		reply(w, 403, `{"errors":["permission denied"]}`)
+		return
+	}
+	key := ""
+	if len(parts) == 4 {
+		key = parts[3]
+	}
+	named := parts[2]
+	match := func(r row) bool { return r.org == named && r.id == key }
+	exists := slices.ContainsFunc(s.rows, match)
+	if op == "update" && !exists {
+		op = "create"
+	}
+	if org != named && (org == "" || s.hole != op) && (org != "" || s.hole != "anonymous "+op) {
+		reply(w, 403, `{"errors":["permission denied"]}`)
+		return
+	}
+	switch op {
+	case "list":
+		keys := []string{}
+		for _, r := range s.rows {
+			if r.org == named {
+				keys = append(keys, r.id)
+			}
+		}
+		reply(w, 200, marshal(map[string]any{"data": map[string]any{"keys": keys}}))
+	case "create", "update":
+		body, _ := sent(r)["data"].(map[string]any)
+		s.insert(named, key, textOf(body["text"]))
+		reply(w, 200, `{"data":{"version":1}}`)
+	case "delete":
+		s.remove(match)
+		w.WriteHeader(204)
+	case "read":
+		if !exists {
+			reply(w, 404, `{"errors":[]}`)
+			return
+		}
+		value := s.rows[slices.IndexFunc(s.rows, match)].text
+		reply(w, 200, marshal(map[string]any{"data": map[string]any{"data": map[string]string{"text": value}}}))
+	}
+}
+
+const chosenKeysSettings = `
+    orgs:
+      blue: {headers: {X-Vault-Token: {env: TEST_ISO_BLUE}}}
+      red:  {headers: {X-Vault-Token: {env: TEST_ISO_RED}}}
+    identity: {url: /v1/auth/token/lookup-self, org: $.data.meta.org, test_org: {$.data.meta.test: "true"}}
+    unauthenticated: 403
+    resources:
+      secrets:
+        create: {method: PUT, url: "/v1/secret/data/{org}/{id}", json: {data: {text: "{canary}"}}}
+        id:     {text: "prober-{canary}"}
+        read:   "/v1/secret/data/{org}/{id}"
+        update: {method: PUT, url: "/v1/secret/data/{org}/{id}", json: {data: {text: "{canary}"}}}
+        delete: {url: "/v1/secret/metadata/{org}/{id}", denied: [403, {status: 204, empty: $}]}
+        list:   {method: LIST, url: "/v1/secret/metadata/{org}"}
+`
+
+var chosenKeysHoles = map[string]string{
+	"read": "context@secrets/read fail(leak_body)", "list": "context@secrets/list fail(leak_list)",
+	"update": "context@secrets/update fail(foreign_write)", "delete": "context@secrets/delete fail(foreign_delete)",
+	"create": "context@secrets/create fail(foreign_write)", "anonymous read": "authenticated@secrets/read fail(auth_bypass)",
+}
+
+// namespaces keeps named objects in a namespace for each org, as Kubernetes does.
+func namespaces(s *store, w http.ResponseWriter, r *http.Request) {
+	org, ok := caller(r)
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/"), "/")
+	op := map[string]string{"GET": "read", "PATCH": "update", "DELETE": "delete", "POST": "create"}[r.Method]
+	if len(parts) == 2 && op == "read" {
+		op = "list"
+	}
+	switch {
+	case !ok:
+		reply(w, 401, `{"kind":"Status","code":401}`)
+		return
+	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
+		reply(w, 201, marshal(map[string]any{"status": map[string]any{"userInfo": map[string]string{"username": "system:serviceaccount:" + org + ":prober"}}}))
+		return
+	case parts[0] != org && (org == "" || s.hole != op):
+		reply(w, 403, `{"kind":"Status","code":403}`)
+		return
+	}
+	object := func(r row) map[string]any {
+		return map[string]any{"metadata": map[string]string{"name": r.id, "namespace": r.org}, "data": map[string]string{"text": r.text}}
+	}
+	inNamespace := func(r row) bool { return r.org == parts[0] }
+	named := func(r row) bool { return inNamespace(r) && r.id == parts[len(parts)-1] }
+	at := slices.IndexFunc(s.rows, named)
+	body := sent(r)
+	data, _ := body["data"].(map[string]any)
+	switch {
+	case op == "create":
+		metadata, _ := body["metadata"].(map[string]any)
+		reply(w, 201, marshal(object(s.insert(parts[0], textOf(metadata["name"]), textOf(data["text"])))))
+	case op == "list":
+		items := []any{}
+		for _, r := range s.rows {
+			if inNamespace(r) {
+				items = append(items, object(r))
+			}
+		}
+		reply(w, 200, marshal(map[string]any{"items": items}))
+	case at < 0:
+		reply(w, 404, `{"kind":"Status","code":404}`)
+	case op == "read":
+		reply(w, 200, marshal(object(s.rows[at])))
+	case op == "update":
+		s.update(textOf(data["text"]), named)
+		reply(w, 200, `{"kind":"ConfigMap"}`)
+	case op == "delete":
+		s.remove(named)
+		reply(w, 200, `{"kind":"Status","status":"Success"}`)
+	}
+}
+
+const namespacesSettings = `
+    orgs:
+      blue: {bearer: {env: TEST_ISO_BLUE}, test_org: true}
+      red:  {bearer: {env: TEST_ISO_RED}, test_org: true}
+    identity:
+      method: POST
+      url: /apis/authentication.k8s.io/v1/selfsubjectreviews
+      json: {apiVersion: authentication.k8s.io/v1, kind: SelfSubjectReview}
+      org: $.status.userInfo.username
+    unauthenticated: [401, 403]
+    resources:
+      configmaps:
+        create: {url: "/api/v1/namespaces/{org}/configmaps", json: {metadata: {name: "{id}"}, data: {text: "{canary}"}}}
+        id:     {text: "{canary}"}
+        read:   "/api/v1/namespaces/{org}/configmaps/{id}"
+        update:
+          method: PATCH
+          url: "/api/v1/namespaces/{org}/configmaps/{id}"
+          headers: {Content-Type: application/merge-patch+json}
+          json: {data: {text: "{canary}"}}
+        delete: "/api/v1/namespaces/{org}/configmaps/{id}"
+        list:   "/api/v1/namespaces/{org}/configmaps?limit=500"
+`
+
+var namespacesHoles = map[string]string{
+	"read": "context@configmaps/read fail(leak_body)", "create": "context@configmaps/create fail(foreign_write)",
+	"update": "context@configmaps/update fail(foreign_write)", "delete": "context@configmaps/delete fail(foreign_delete)",
+}
+
+// filteringRules filters by rules, for everybody and without a word: a guest, or a token that is not valid, sees an empty
+// list.
+func filteringRules(s *store, w http.ResponseWriter, r *http.Request) {
+	org, _ := caller(r)
+	id, one := strings.CutPrefix(r.URL.Path, "/api/notes/records/")
+	op := map[string]string{"GET": "read", "PATCH": "update", "DELETE": "delete", "POST": "create"}[r.Method]
+	found := s.find(op, org, withID(id))
+	object := func(r row) map[string]string { return map[string]string{"id": r.id, "text": r.text} }
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/auth-refresh"):
+		if org == "" {
+			reply(w, 401, `{"status":401}`)
+			return
+		}
+		reply(w, 200, marshal(map[string]any{"record": map[string]any{"id": "user-of-" + org, "org": org, "test": true}}))
+	case op == "create" && org == "":
+		reply(w, 400, `{"status":400}`)
+	case op == "create":
+		reply(w, 200, marshal(object(s.insert(org, "", textOf(sent(r)["text"])))))
+	case !one:
+		items := []any{}
+		for _, row := range s.find("list", org, anyRow) {
+			if r.URL.Query().Get("page") == "1" {
+				items = append(items, object(row))
+			}
+		}
+		reply(w, 200, marshal(map[string]any{"page": 1, "perPage": 30, "items": items, "totalItems": len(items)}))
+	case len(found) == 0:
+		reply(w, 404, `{"status":404}`)
+	case op == "update":
+		s.update(textOf(sent(r)["text"]), withID(id))
+		reply(w, 200, `{"id":"`+id+`"}`)
+	case op == "delete":
+		s.remove(withID(id))
+		w.WriteHeader(204)
+	default:
+		reply(w, 200, marshal(object(found[0])))
+	}
+}
+
+const filteringRulesSettings = tokenOrgs + `
+    identity: {method: POST, url: /api/users/auth-refresh, org: $.record.org, subject: $.record.id, test_org: {$.record.test: true}}
+    denied: 404
+    unauthenticated: [401, 403, 404]
+    resources:
+      notes:
+        create: {url: /api/notes/records, json: {text: "{canary}"}, unauthenticated: [400, 401, 403]}
+        read:   "/api/notes/records/{id}"
+        update: {method: PATCH, url: "/api/notes/records/{id}", json: {text: "{canary}"}}
+        delete: "/api/notes/records/{id}"
+        list:   {url: "/api/notes/records?page={page}", unauthenticated: [401, 403, {empty: $.items}]}
+        items:  "$.items[*]"
+`
+
+var filteringRulesHoles = map[string]string{
+	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
+	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
+	"anonymous read": "authenticated@notes/read fail(auth_bypass)", "anonymous list": "authenticated@notes/list fail(auth_bypass)",
+}
+
+// searchIndex filters the documents of an index that all orgs share, as Elasticsearch does, and reads by POST.
+func searchIndex(s *store, w http.ResponseWriter, r *http.Request) {
+	org, ok := caller(r)
+	op := map[string]string{"DELETE": "delete", "POST": "create"}[r.Method]
+	body := sent(r)
+	query, _ := body["query"].(map[string]any)
+	match := anyRow
+	if strings.HasSuffix(r.URL.Path, "/_search") {
+		op = "list"
+		if ids, ok := query["ids"].(map[string]any); ok {
+			values, _ := ids["values"].([]any)
+			op, match = "read", withID(textOf(values[0]))
+		}
+	}
+	switch {
+	case (!ok || org == "") && s.hole != "anonymous "+op:
+		reply(w, 401, `{"status":401}`)
+	case strings.HasSuffix(r.URL.Path, "/_authenticate"):
+		reply(w, 200, marshal(map[string]any{"username": "prober", "metadata": map[string]any{"org": org, "test": true}}))
+	case op == "create":
+		reply(w, 201, marshal(map[string]string{"_id": s.insert(org, "", textOf(body["text"])).id}))
+	case op == "delete":
+		id := strings.TrimPrefix(r.URL.Path, "/notes/_doc/")
+		if len(s.find(op, org, withID(id))) == 0 {
+			reply(w, 404, `{"result":"not_found"}`)
+			return
+		}
+		s.remove(withID(id))
+		reply(w, 200, `{"result":"deleted"}`)
+	default:
+		hits := []any{}
+		for _, r := range s.find(op, org, match) {
+			hits = append(hits, map[string]any{"_id": r.id, "_source": map[string]string{"text": r.text}})
+		}
+		reply(w, 200, marshal(map[string]any{"took": 3, "hits": map[string]any{"total": map[string]int{"value": len(hits)}, "hits": hits}}))
+	}
+}
+
+const searchIndexSettings = tokenOrgs + `
+    identity: {url: /_security/_authenticate, org: $.metadata.org, test_org: {$.metadata.test: true}}
+    denied: [404, {empty: $.hits.hits}]
+    resources:
+      notes:
+        create: {url: "/notes/_doc?refresh=true", json: {text: "{canary}"}}
+        id:     {json: $._id}
+        read:   {method: POST, url: /notes/_search, json: {query: {ids: {values: ["{id}"]}}}}
+        delete: "/notes/_doc/{id}?refresh=true"
+        list:   {method: POST, url: /notes/_search, json: {size: 1000, query: {match_all: {}}}}
+`
+
+var searchIndexHoles = map[string]string{
+	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
+	"delete": "isolated@notes/delete fail(foreign_delete)", "anonymous list": "authenticated@notes/list fail(auth_bypass)",
+}
