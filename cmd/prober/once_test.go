@@ -87,18 +87,24 @@ func TestOnce_interrupted(t *testing.T) {
 
 // Interrupted while it asks again, it still says what failed before.
 func TestOnce_interruptedWhileItWaits(t *testing.T) {
-	x := startTarget(t)
-	x.status.Store(500)
+	asked, hanging := make(chan struct{}), make(chan struct{})
+	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		select {
+		case <-asked:
+			close(hanging)
+			<-q.Context().Done()
+		default:
+			w.WriteHeader(500)
+			close(asked)
+		}
+	}))
+	t.Cleanup(x.Close)
 	config := strings.ReplaceAll(httpConfig(x.URL, "up"), "interval: 1s\ntimeout: 800ms", "interval: 1m\ntimeout: 50s")
 	file := writeFile(t, t.TempDir(), "prober.yaml", config)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	go func() {
-		for x.asked.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
-		x.hang.Store(true)
-		<-x.inside
+		<-hanging
 		cancel()
 	}()
 	var out, errs strings.Builder
