@@ -173,6 +173,7 @@ func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
 	jobs := make([]probe.Job, len(entries))
 	for i, p := range entries {
 		jobs[i] = p.job
+		jobs[i].Versions = &probe.VersionHistory{}
 		for _, h := range headers {
 			for _, w := range h.windows {
 				if h.System == p.job.System && (w.probes == nil || slices.Contains(w.probes, p.Name)) {

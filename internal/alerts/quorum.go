@@ -2,8 +2,11 @@ package alerts
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"prober/internal/probe"
 )
 
 // The series that the rules of a system record for its alerts. Several probers may run the same probe: each location has
@@ -15,6 +18,8 @@ const (
 	checkMax     = "probe:probe_check_success:max"
 	checkMin     = "probe:probe_check_success:min"
 	stateMax     = "probe:probe_health_state:max"
+
+	onlyTargetChecks = "probe:probe_check_failures:target_only" // exists while nothing fails but what targetAlerts are about
 
 	recentFailures = "probe:probe_failures:recent"    // 1 for each check and reason of a recent failure
 	failedStatus   = "probe:probe_http_status:failed" // the status that a failed check got
@@ -41,6 +46,13 @@ func (s *system) recordingRules() []Rule {
 			"max "+s.by("check", "target")+" ("+selector("probe_http_status_code", s.all())+" > 0)",
 			"and max "+s.by("check", "target")+" ("+selector("probe_check_success", s.all())+" == 0)")},
 	)
+	if slices.ContainsFunc(s.jobs, readsAnswers) {
+		shared := probe.CheckSecrets + "|" + probe.CheckVersions
+		lowest := func(matcher string) string {
+			return "min " + s.by() + " (" + lastKnown(selector("probe_check_success", s.all(), matcher)) + ") == 0"
+		}
+		rules = append(rules, Rule{Record: onlyTargetChecks, Expr: lines(lowest(fmt.Sprintf("check=~%q", shared)), "unless "+s.on()+" "+lowest(fmt.Sprintf("check!~%q", shared)))})
+	}
 	var replicated []string
 	for _, j := range s.jobs {
 		if s.options.exports(j, healthState) {

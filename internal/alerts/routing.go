@@ -38,8 +38,8 @@ const routingHeader = `Made by "prober rules --alertmanager" from the configurat
 
 // Names of alerts that are inhibited together.
 const (
-	failureNames   = "ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
-	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeSecretPublished"
+	failureNames   = "ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
+	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeSecretPublished|ProbeSecretReflected"
 	uncertainNames = "ProbeFailsFromOneLocation|ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbeSignalAbsent|ProbeSlow|ProbeStale"
 )
 

@@ -57,9 +57,14 @@ func (s *system) probeAlert(j probe.Job, name string, severity severity, wait ti
 	}
 }
 
-// failed is true while a majority of locations reports that the probe fails and nothing that it depends on does.
+// failed is true while a majority of locations reports that the probe fails, for more than what targetAlerts are about, and
+// nothing that it depends on does.
 func (s *system) failed(j probe.Job) string {
-	return selector(probeVotes, s.match(j)) + " > 0" + s.unlessDependencyFails(j)
+	expr := selector(probeVotes, s.match(j)) + " > 0"
+	if readsAnswers(j) {
+		expr += "\nunless " + s.on() + " " + selector(onlyTargetChecks, s.match(j))
+	}
+	return expr + s.unlessDependencyFails(j)
 }
 
 // unlessDependencyFails excludes failures that the failure of a dependency explains.

@@ -115,6 +115,40 @@ func (s *system) signalAbsent(j probe.Job, check string) alert {
 	}
 }
 
+// targetWait is how long an oddity that harms nobody at once may last: a rollout, a proxy that drops a header.
+const targetWait = 15 * time.Minute
+
+// readsAnswers reports whether the answers that a probe gets are checked for what every answer is checked for.
+func readsAnswers(j probe.Job) bool {
+	_, ok := j.Probe.(probe.VersionReporter)
+	return ok
+}
+
+// targetAlerts returns the alerts on what every answer is checked for, whatever the kind.
+func (s *system) targetAlerts() (all []alert) {
+	for _, g := range groupByRunbook(slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool { return !readsAnswers(j) })) {
+		match := g.match(s)
+		reflected := g.alert(s, "ProbeSecretReflected", g.severity.withLevel(1))
+		reflected.expr = s.unlessMaintenance("max " + s.by() + " (" + lastKnown(selector("probe_secret_reflected", match)) + ") == 1")
+		reflected.summary = "Secret compromise: a response repeats the credential that was sent to it, to {{ $labels.system }}/{{ $labels.probe }}"
+		reflected.description = "Whoever sees responses, such as logs, caches and browsers, has the credential. Stop the echo, then replace the credential. Where: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
+
+		mixed := g.alert(s, "ProbeMixedVersions", g.severity.withLevel(3))
+		mixed.wait = targetWait
+		mixed.expr = s.unlessMaintenance("max " + s.by() + " (" + selector("probe_target_versions", match) + ") > 1")
+		mixed.summary = "A rollout seems stuck: {{ $value }} versions serve one URL of {{ $labels.system }}/{{ $labels.probe }}"
+		mixed.description = "Which replica has which: probe_target_version_info. Finish the rollout or take it back."
+
+		trace := g.alert(s, "ProbeTraceNotPropagated", g.severity.withLevel(3))
+		trace.wait = targetWait
+		trace.expr = s.unlessMaintenance("max " + s.by() + " (" + selector("probe_trace_propagated", match) + ") == 0")
+		trace.summary = "Responses to {{ $labels.system }}/{{ $labels.probe }} state another trace id than the one that was sent"
+		trace.description = "The trace ids in reports and notes do not lead to the request. The service, or something in front of it, begins a new trace or answers with a constant."
+		all = append(all, reflected, mixed, trace)
+	}
+	return all
+}
+
 // The playbook's «p95 latency sustained > 2s», with numbers: over ten minutes and at least 40 runs, for ten minutes.
 const (
 	maxLatency         = 2

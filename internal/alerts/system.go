@@ -182,7 +182,7 @@ func (s *system) rules() []Rule {
 			rules = append(rules, a.rule())
 		}
 	}
-	for _, a := range slices.Concat(s.latencyAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
+	for _, a := range slices.Concat(s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
 		rules = append(rules, a.rule())
 	}
 	return rules

@@ -26,7 +26,7 @@ var rows = map[string]row{
 	"internal/jwk":      {theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}},
 	"internal/httpx": {
-		ours:   []string{"internal/dial", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/oauth"},
+		ours:   []string{"internal/dial", "internal/encoded", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/oauth"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/net"},
 	},
 	"internal/timesync": {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},

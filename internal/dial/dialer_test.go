@@ -341,7 +341,10 @@ func TestDialTLS(t *testing.T) {
 
 // TestOwnDialContext ends a dial by a context of the client's own, which says nothing about the target.
 func TestOwnDialContext(t *testing.T) {
-	for _, want := range []probe.Reason{probe.Cancelled, probe.Timeout} {
+	for want, says := range map[probe.Reason]string{
+		probe.Cancelled: "the prober gave up on 127.0.0.1:1 before there was an answer, and the run went on",
+		probe.Timeout:   "no connection to 127.0.0.1:1 in time",
+	} {
 		x := Begin(t.Context(), 1)
 		ctx, cancel := context.WithCancel(x.Context())
 		if want == probe.Timeout {
@@ -353,9 +356,22 @@ func TestOwnDialContext(t *testing.T) {
 			return nil, ctx.Err()
 		}}
 		_, err := d.DialContext(ctx, "tcp", "127.0.0.1:1")
-		if got := x.Explain(err); got.Reason != want {
-			t.Errorf("got %s: %s, expected %s", got.Reason, got.Detail, want)
+		if got := x.Explain(err); got.Reason != want || got.Detail != says {
+			t.Errorf("got %s: %s, expected %s: %s", got.Reason, got.Detail, want, says)
 		}
 		x.Close()
+	}
+	// The run itself, cancelled during a dial.
+	run, stop := context.WithCancel(t.Context())
+	x := Begin(run, 1)
+	defer x.Close()
+	d := &Dialer{Open: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		stop()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	_, err := d.DialContext(x.Context(), "tcp", "127.0.0.1:1")
+	if got := x.Explain(err); got.Reason != probe.Cancelled || got.Detail != "the run was cancelled" {
+		t.Errorf("got %s: %s, expected that the run was cancelled", got.Reason, got.Detail)
 	}
 }

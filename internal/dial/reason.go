@@ -100,8 +100,10 @@ func (p progress) classifyInternal(err error) probe.Outcome {
 
 // classifyTimeout recognizes a cancelled run and an expired deadline.
 func (p progress) classifyTimeout(err error) probe.Outcome {
-	// A client may also cancel a dial of its own, by a shorter context than that of the exchange.
-	if errors.Is(err, context.Canceled) && !errors.Is(p.ctx.Err(), context.DeadlineExceeded) {
+	switch cancelled := errors.Is(err, context.Canceled); {
+	case cancelled && p.ctx.Err() == nil: // by a context of the client's own, which ended before that of the exchange
+		return probe.Outcomef(probe.Cancelled, "the prober gave up%s before there was an answer, and the run went on", withPeer(" on ", p.peer))
+	case cancelled && !errors.Is(p.ctx.Err(), context.DeadlineExceeded):
 		return probe.Outcomef(probe.Cancelled, "the run was cancelled")
 	}
 	var timed interface{ Timeout() bool }

@@ -23,6 +23,7 @@ type Answer struct {
 	Cached     string // why the answer may come out of a cache, such as "Age: 60"; empty if nothing suggests it
 
 	askedToWait bool // a 429 that asks for less, from a target that was not given the time yet
+	trailer http.Header
 
 	decode sync.Once
 	doc    jsonpath.Document
@@ -84,6 +85,23 @@ func cacheHit(value string) string {
 		switch word = strings.ToUpper(word); word {
 		case "HIT", "STALE", "UPDATING":
 			return word
+		}
+	}
+	return ""
+}
+
+// traceHeaders are where an answer states its trace id unless the settings say where: that of W3C Trace Context, level 2,
+// and names in common use.
+var traceHeaders = []string{"Traceresponse", "Traceparent", "X-Trace-Id", "Trace-Id"}
+
+// readTrace returns the trace id that an answer states; empty without one.
+func (s *Settings) readTrace(a *Answer) string {
+	if s.Trace != nil {
+		return s.Trace.Read(a)
+	}
+	for _, name := range traceHeaders {
+		if id := a.Header.Get(name); id != "" {
+			return id
 		}
 	}
 	return ""

@@ -58,6 +58,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		a.fail(*f)
 		return a
 	}
+	sent := c.settings.sentCredentials(req, &q)
 	a.Started = x.Start()
 	resp, err := c.http.Do(req)
 	if err == nil {
@@ -73,6 +74,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errAbandoned))
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)
+	a.Reflected, a.SoughtCredential = a.reflected(req.URL.Path, sent)
 	if q.Learn != nil && err == nil {
 		q.Learn(a)
 	}
@@ -108,6 +110,7 @@ func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) 
 	} else {
 		a.Body, err = readBody(resp, c.settings.maxBody())
 	}
+	a.trailer = resp.Trailer
 	a.Bytes = int64(len(a.Body))
 	return err
 }
@@ -118,9 +121,7 @@ func (c *Client) describe(a *Answer) {
 		return
 	}
 	a.Cached = cached(a.Status, a.Header)
-	if s := c.settings.Trace; s != nil {
-		a.TargetTraceID = clean(traceID(s.Read(a)))
-	}
+	a.TargetTraceID = clean(traceID(c.settings.readTrace(a)))
 	if s := c.settings.Version; s != nil {
 		a.Version = clean(version(s.Read(a)))
 	}

@@ -13,9 +13,11 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"time"
 
 	"prober/internal/dial"
 	"prober/internal/jsonpath"
+	"prober/internal/probe"
 	"prober/internal/secret"
 )
 
@@ -34,6 +36,9 @@ type Settings struct {
 	Resolver       string           `yaml:"resolver,omitempty" doc:"host:port of a name server; default: the system's"`
 	Trace          *Source          `yaml:"trace,omitempty" doc:"where the response states its trace id"`
 	Version        *Source          `yaml:"version,omitempty" doc:"where the response states the deployed version"`
+	VersionGrace   probe.Duration   `yaml:"version_grace,omitempty" default:"5m" doc:"how long one URL may report different versions, as in a rollout, before that is a failure"`
+
+	AllowReflection bool `yaml:"allow_reflection,omitempty" doc:"the response may repeat the credential that was sent, as an echo service does"`
 }
 
 // Basic is a user and a password.
@@ -73,6 +78,14 @@ func (s *Source) Read(a *Answer) string {
 		return ""
 	}
 	return found[0].Text()
+}
+
+// defaultVersionGrace is enough for most rollouts, and less than what makes an inconclusive probe an alert.
+const defaultVersionGrace = 5 * time.Minute
+
+// MixedVersionsGrace makes every kind that embeds the settings a probe.VersionReporter.
+func (s *Settings) MixedVersionsGrace() time.Duration {
+	return cmp.Or(s.VersionGrace.D(), defaultVersionGrace)
 }
 
 // Credentials names the settings that say what to authenticate with, bearer, basic and oauth2, of those that are given.
@@ -129,6 +142,7 @@ func (s Settings) Merge(other Settings) Settings {
 	s.Resolver = cmp.Or(other.Resolver, s.Resolver)
 	s.Trace = cmp.Or(other.Trace, s.Trace)
 	s.Version = cmp.Or(other.Version, s.Version)
+	s.AllowReflection = other.AllowReflection || s.AllowReflection
 	return s
 }
 

@@ -85,6 +85,11 @@ var fixedFamilies = [...]fixedFamily{
 			p.counter(r, r.runs[v], r.registered, "verdict", v.String())
 		}
 	}},
+	{"probe_secret_reflected", "Whether a response of the last run repeated the credential that was sent; absent if none was sent that could be recognized.", gauge, func(r *jobSnapshot, p *scrape) {
+		if r.last.reflected.known {
+			p.gauge(r, boolFloat(r.last.reflected.value))
+		}
+	}},
 	{"probe_success", "Whether the last run passed: 1 for the verdict pass, 0 for any other and before the first run.", gauge, func(r *jobSnapshot, p *scrape) {
 		p.gauge(r, boolFloat(r.last.verdict == probe.Pass))
 	}},
@@ -93,9 +98,19 @@ var fixedFamilies = [...]fixedFamily{
 			p.gauge(r, 1, "target", v.target, "version", v.version)
 		}
 	}},
+	{"probe_target_versions", "Different versions that one URL reported in the last run, at the URL with the most; absent if none reported any.", gauge, func(r *jobSnapshot, p *scrape) {
+		if r.last.maxVersions > 0 {
+			p.gauge(r, r.last.maxVersions)
+		}
+	}},
 	{"probe_tls_earliest_cert_expiry_timestamp_seconds", "Expiry of the certificate that expires first in all chains seen in the last run; absent without TLS.", gauge, func(r *jobSnapshot, p *scrape) {
 		if r.last.expiry > 0 {
 			p.gauge(r, r.last.expiry)
+		}
+	}},
+	{"probe_trace_propagated", "Whether all responses of the last run that state a trace id state the one that was sent; absent if none states any.", gauge, func(r *jobSnapshot, p *scrape) {
+		if r.last.propagated.known {
+			p.gauge(r, boolFloat(r.last.propagated.value))
 		}
 	}},
 	{"probe_verdict", "The verdict of the last run, 1 for exactly one of the three; inconclusive before the first.", gauge, func(r *jobSnapshot, p *scrape) {

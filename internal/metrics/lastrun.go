@@ -20,7 +20,14 @@ type lastRun struct {
 	codes    []statusCode   // sorted by check and target, each once
 	versions []version      // sorted by target and version, each once
 	samples  []sample       // sorted by measure and values, each once
+
+	maxVersions float64  // of one URL; 0 if none states its version
+	propagated  optional // whether all answers that state a trace id state the one that was sent
+	reflected   optional // whether an answer repeats the credential that was sent
 }
+
+// optional is a boolean that may be unknown.
+type optional struct{ known, value bool }
 
 type (
 	checkVerdict struct {
@@ -50,6 +57,7 @@ func newLastRun(r *probe.Result, verdict probe.Verdict, slowest *probe.Exchange,
 	}
 	l.readChecks(r.Checks, v, fits)
 	l.readExchanges(r.Exchanges, fits)
+	l.readTargetChecks(r)
 	dropped += l.readSamples(r.Samples, v, fits)
 	return l, dropped
 }
@@ -105,6 +113,20 @@ func (l *lastRun) readExchanges(exchanges []probe.Exchange, fits func(int) bool)
 	}
 	l.codes = unique(l.codes, statusCode.compare, last)
 	l.versions = unique(l.versions, version.compare, last)
+}
+
+// readTargetChecks reads what every answer is checked for.
+func (l *lastRun) readTargetChecks(r *probe.Result) {
+	l.maxVersions = float64(r.MaxVersions())
+	for i := range r.Exchanges {
+		x := &r.Exchanges[i]
+		if same, known := x.TracePropagated(); known {
+			l.propagated = optional{known: true, value: same && (l.propagated.value || !l.propagated.known)}
+		}
+		if x.SoughtCredential {
+			l.reflected = optional{known: true, value: l.reflected.value || x.Reflected != ""}
+		}
+	}
 }
 
 // readSamples keeps the last value for each set of labels of each measure. It returns how many samples cannot be

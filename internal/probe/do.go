@@ -30,7 +30,11 @@ func (j Job) Do(ctx context.Context) Result {
 	out.Took = time.Since(out.Started)
 	// A failure that the prober's own network could explain is not proven before the Reference has been asked.
 	unproven := func(c Check) bool {
-		return !proven(c) || c.Reason.nameServer() || (c.Reason.network() && j.Reference != nil)
+		return (!proven(c) && !c.Reason.Breach) || c.Reason.nameServer() || (c.Reason.network() && j.Reference != nil)
+	}
+	out.checkSecrets()
+	if p, ok := j.Probe.(VersionReporter); ok {
+		out.checkVersions(j.Versions, p.MixedVersionsGrace())
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -62,9 +66,7 @@ func (r *Result) downgrade(meant func(Check) bool, why Reason, format string, ar
 
 // appendRunCheck appends a note about the run to a sealed result.
 func (r *Result) appendRunCheck(why Reason, format string, args ...any) {
-	note := NewResult(r.ID)
-	note.Inconclusive(RunCheck, why, format, args...)
-	r.Checks = append(r.Checks, note.Checks...)
+	r.appendCheck(RunCheck, "", "", Outcomef(why, format, args...))
 }
 
 // attributeNetwork settles failures that the prober's own network could explain. A reference that answers leaves them with the

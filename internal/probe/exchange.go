@@ -2,6 +2,7 @@ package probe
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,8 +25,12 @@ type Exchange struct {
 	TraceID       string        // sent, 32 hex digits
 	TargetTraceID string        // answered, if the target gives one
 	Version       string        // of the target's software, if it gives one
-	CertExpiry    time.Time     // the earliest in the chain; zero without TLS
-	Denied        string        // class of the address that was not dialled: link_local, metadata, unspecified, multicast
+	Reflected     string        // where the answer repeats the credential that was sent, such as "the body"; empty if nowhere
+
+	SoughtCredential bool // a credential was sent, and looked for in the answer
+
+	CertExpiry time.Time // the earliest in the chain; zero without TLS
+	Denied     string    // class of the address that was not dialled: link_local, metadata, unspecified, multicast
 }
 
 // A Phase is a part of an exchange: resolve, connect, tls, processing, transfer.
@@ -40,6 +45,16 @@ func (x Exchange) Supports(c Check) bool {
 		return x.TraceID == c.TraceID
 	}
 	return x.Check == c.Name && x.Target == c.Target
+}
+
+// TracePropagated reports whether the target answered with the trace id that it was sent, also as part of a traceparent, in
+// groups, or cut to 64 bits as some tracers do. It is not known of an exchange without both.
+func (x *Exchange) TracePropagated() (same, known bool) {
+	if x.TraceID == "" || x.TargetTraceID == "" {
+		return false, false
+	}
+	sent, got := strings.ToLower(x.TraceID), strings.ToLower(strings.ReplaceAll(x.TargetTraceID, "-", ""))
+	return strings.Contains(got, sent) || got == sent[len(sent)/2:], true
 }
 
 // Broken reports whether no complete answer came, though one was wanted.

@@ -54,6 +54,8 @@ type Job struct {
 	DependsOn  []string          // names of probes of the same system
 	// Maintenance lists the times in which the generated alerts leave people alone.
 	Maintenance []Window
+	// Versions remembers what versions the target reported, for a probe that is a VersionReporter.
+	Versions *VersionHistory
 	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
 	// asked only after a run whose failures the prober's own network could explain. Nil: that is not known.
 	Reference func(context.Context) error

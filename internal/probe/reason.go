@@ -76,23 +76,25 @@ var OK = Reason{Word: "ok", Verdict: Pass}
 
 // Reasons of any kind that lie with the target.
 var (
-	Status      = Reason{Word: "status", Verdict: Fail, Text: "wrong status"}
-	Body        = Reason{Word: "body", Verdict: Fail, Text: "wrong body"}
-	Schema      = Reason{Word: "schema", Verdict: Fail, Text: "unreadable answer"}
-	Header      = Reason{Word: "header", Verdict: Fail, Text: "wrong header"}
-	Slow        = Reason{Word: "slow", Verdict: Fail, Text: "too slow"}
-	Cert        = Reason{Word: "cert", Verdict: Fail, Text: "certificate not trusted, or about to expire"} // or not for much longer
-	TLS         = Reason{Word: "tls", Verdict: Fail, Text: "TLS handshake failed"}
-	Refused     = Reason{Word: "refused", Verdict: Fail, Text: "connection refused"}
-	Timeout     = Reason{Word: "timeout", Verdict: Fail, Text: "no complete answer in time"}
-	Reset       = Reason{Word: "reset", Verdict: Fail, Text: "connection cut off"}
-	Truncated   = Reason{Word: "truncated", Verdict: Fail, Text: "answer cut short"} // shorter than announced
-	TooLarge    = Reason{Word: "too_large", Verdict: Fail, Text: "answer too large"}
-	Redirect    = Reason{Word: "redirect", Verdict: Fail, Text: "redirected"}                // never followed
-	Protocol    = Reason{Word: "protocol", Verdict: Fail, Text: "wrong protocol or address"} // or an address that is never dialled
-	NXDomain    = Reason{Word: "dns_nxdomain", Verdict: Fail, Text: "name does not exist"}
-	Replicas    = Reason{Word: "replicas", Verdict: Fail, Text: "too few replicas"} // or too few distinct ones
-	Unreachable = Reason{Word: "unreachable", Verdict: Fail, Text: "no route to the host"}
+	Status    = Reason{Word: "status", Verdict: Fail, Text: "wrong status"}
+	Body      = Reason{Word: "body", Verdict: Fail, Text: "wrong body"}
+	Schema    = Reason{Word: "schema", Verdict: Fail, Text: "unreadable answer"}
+	Header    = Reason{Word: "header", Verdict: Fail, Text: "wrong header"}
+	Slow      = Reason{Word: "slow", Verdict: Fail, Text: "too slow"}
+	Cert      = Reason{Word: "cert", Verdict: Fail, Text: "certificate not trusted, or about to expire"} // or not for much longer
+	TLS       = Reason{Word: "tls", Verdict: Fail, Text: "TLS handshake failed"}
+	Refused   = Reason{Word: "refused", Verdict: Fail, Text: "connection refused"}
+	Timeout   = Reason{Word: "timeout", Verdict: Fail, Text: "no complete answer in time"}
+	Reset     = Reason{Word: "reset", Verdict: Fail, Text: "connection cut off"}
+	Truncated = Reason{Word: "truncated", Verdict: Fail, Text: "answer cut short"} // shorter than announced
+	TooLarge  = Reason{Word: "too_large", Verdict: Fail, Text: "answer too large"}
+	Redirect  = Reason{Word: "redirect", Verdict: Fail, Text: "redirected"}                // never followed
+	Protocol  = Reason{Word: "protocol", Verdict: Fail, Text: "wrong protocol or address"} // or an address that is never dialled
+	NXDomain  = Reason{Word: "dns_nxdomain", Verdict: Fail, Text: "name does not exist"}
+	Replicas  = Reason{Word: "replicas", Verdict: Fail, Text: "too few replicas"} // or too few distinct ones
+	// One URL is served by different versions for longer than a rollout may take.
+	MixedVersions = Reason{Word: "mixed_versions", Verdict: Fail, Text: "different versions for too long"}
+	Unreachable   = Reason{Word: "unreachable", Verdict: Fail, Text: "no route to the host"}
 	// A name server that gives no answer says nothing of the target: Job.Do turns these two into inconclusive unless a
 	// reference shows that the prober's own network works.
 	DNSTimeout  = Reason{Word: "dns_timeout", Verdict: Fail, Text: "name server did not respond"}
@@ -115,19 +117,20 @@ var (
 	Hung           = Reason{Word: "hung", Verdict: Inconclusive, Text: "the probe hung"}
 )
 
-// Reasons that more than one kind gives about credentials and keys. Two of them are breaches.
+// Reasons that more than one kind gives about credentials and keys. Three of them are breaches.
 var (
-	AuthBypass    = Reason{Word: "auth_bypass", Verdict: Fail, Text: "accepted without authorization", Breach: true}
-	ValidRejected = Reason{Word: "valid_rejected", Verdict: Fail, Text: "a valid token is rejected"}
-	PrivateKey    = Reason{Word: "private_key_published", Verdict: Fail, Text: "private key published", Breach: true} // whoever has read it can sign tokens
+	SecretReflected = Reason{Word: "secret_reflected", Verdict: Fail, Text: "an answer repeats the credential", Breach: true} // whoever sees answers has it
+	AuthBypass      = Reason{Word: "auth_bypass", Verdict: Fail, Text: "accepted without authorization", Breach: true}
+	ValidRejected   = Reason{Word: "valid_rejected", Verdict: Fail, Text: "a valid token is rejected"}
+	PrivateKey      = Reason{Word: "private_key_published", Verdict: Fail, Text: "private key published", Breach: true} // whoever has read it can sign tokens
 )
 
 // CommonReasons lists the reasons that any kind may give, in the order in which they are documented.
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
-	Replicas, Unreachable, DNSTimeout, DNSServfail,
+	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
 	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, Settling, Panicked, Hung,
-	AuthBypass, ValidRejected, PrivateKey,
+	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 
 // network reports whether the network between the prober and the target could explain the reason.

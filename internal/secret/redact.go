@@ -13,6 +13,9 @@ const redacted = "<redacted>"
 // of JSON and other languages with a backslash, or of HTML, or of two of these.
 func Redact(text string) string { return known.redact(text) }
 
+// IsKnown reports whether all of a text is known to be secret: Redact leaves nothing of it.
+func IsKnown(text string) bool { return text != "" && Redact(text) == redacted }
+
 func (m *store) redact(text string) string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -1,0 +1,50 @@
+package encoded
+
+import "bytes"
+
+// MinFound is the minimum length of a text that a Finder looks for: a shorter one occurs in other texts by chance.
+const MinFound = 10
+
+// A Finder looks for texts in all their forms. The zero value finds nothing.
+type Finder struct{ forms [][]byte }
+
+// NewFinder returns a Finder of those of the texts that are long enough.
+func NewFinder(texts ...string) (f Finder) {
+	for _, text := range texts {
+		if len(text) < MinFound {
+			continue
+		}
+		for _, v := range Variants(text) {
+			f.forms = append(f.forms, folded(v.Text))
+		}
+	}
+	return f
+}
+
+// IsZero reports whether there is nothing to find.
+func (f Finder) IsZero() bool { return len(f.forms) == 0 }
+
+// In reports whether one of the texts occurs in a text, also in escape sequences, over several lines, and in UTF-16.
+func (f Finder) In(text string) (found bool) {
+	if f.IsZero() {
+		return false
+	}
+	Views(text, Gaps, func(v View) {
+		if found {
+			return
+		}
+		view := folded(v.Text)
+		for _, form := range f.forms {
+			found = found || bytes.Contains(view, form)
+		}
+	})
+	return found
+}
+
+func folded(text string) []byte {
+	out := []byte(text)
+	for i, c := range out {
+		out[i] = Fold(c)
+	}
+	return out
+}
