@@ -197,7 +197,7 @@ func describeDate(asked time.Time, header http.Header) string {
 }
 
 // volatileValue matches values that differ from one start to the next.
-var volatileValue = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at|now)":"[^"]{15,}"`)
+var volatileValue = regexp.MustCompile(`"(x|y|n|d|p|q|dp|dq|qi|id|cursor|createdAt|dlq_at|now|authorization)":"[^"]{15,}"`)
 
 // describe tells what a caller sees, without what differs from one start to the next.
 func (s *Sandbox) describe(asked time.Time, answer response, err error) string {
@@ -214,7 +214,7 @@ func (s *Sandbox) describe(asked time.Time, answer response, err error) string {
 		return "not HTTP"
 	}
 	words := []string{fmt.Sprint(answer.status)}
-	for _, name := range []string{"X-Instance", "X-Version", "Age", "X-Cache", "Cache-Control", "Location", "Retry-After", "Www-Authenticate"} {
+	for _, name := range []string{"X-Instance", "X-Version", "X-Trace-Id", "Age", "X-Cache", "Cache-Control", "Location", "Retry-After", "Www-Authenticate"} {
 		if value := answer.header.Get(name); value != "" {
 			words = append(words, name+"="+value)
 		}
