@@ -23,7 +23,7 @@ type Answer struct {
 	Cached     string // why the answer may come out of a cache, such as "Age: 60"; empty if nothing suggests it
 
 	askedToWait bool // a 429 that asks for less, from a target that was not given the time yet
-	trailer http.Header
+	trailer     http.Header
 
 	decode sync.Once
 	doc    jsonpath.Document
