@@ -86,6 +86,10 @@ func conventions() map[string]map[string]answering {
 			"serving_unverified": {"/stub_status": stub, "*": "404 text/html <html><head><title>404 Not Found"},
 			"wrong_route":        {"*": "200 text/html <!DOCTYPE html><title>Welcome to nginx!</title>"},
 		},
+		"apache": {
+			"serving_unverified": {"/server-status?auto": "200 text/plain ServerVersion: Apache/2.4.71\nBusyWorkers: 1\nIdleWorkers: 49\n", "*": "404 text/html <title>404 Not Found"},
+			"not_ready":          {"/server-status?auto": "200 text/plain ServerVersion: Apache/2.4.71\nBusyWorkers: 50\nIdleWorkers: 0\n", "*": "404 text/html <title>404 Not Found"},
+		},
 		"elasticsearch": {
 			"serving_unverified": {"/": elasticRoot, elasticReady: `200 application/json {"status":"yellow","timed_out":false}`, "*": `404 application/json {"error":{"type":"index_not_found_exception"},"status":404}`},
 			"not_ready":          {"/": elasticRoot, elasticReady: `408 application/json {"status":"red","timed_out":true}`, "*": `404 application/json {"status":404}`},
@@ -101,17 +105,8 @@ func conventions() map[string]map[string]answering {
 // TestConventions runs the configuration of docs/kinds/health.md for each product against a server that answers as that
 // product does, well and unwell.
 func TestConventions(t *testing.T) {
-	page, err := os.ReadFile("../docs/kinds/health.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := regexp.MustCompile("(?s)```yaml\n(system: conventions\n.*?)```").FindSubmatch(page)
-	if shown == nil {
-		t.Fatal("docs/kinds/health.md shows no configuration of the system conventions")
-	}
-	hosts := regexp.MustCompile(`http://[a-z]+\.example:[0-9]+`)
 	products := conventions()
-	for _, job := range parse(t, string(shown[1])) {
+	for _, job := range parse(t, shownConventions(t)) {
 		states := products[job.Name]
 		if states["serving_unverified"] == nil || len(states) < 2 {
 			t.Errorf("%s: expected one sound state and one other", job.Name)
@@ -120,19 +115,50 @@ func TestConventions(t *testing.T) {
 		for name, answers := range states {
 			t.Run(job.Name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				url := answers.serve(t)
-				jobs := parse(t, hosts.ReplaceAllString(string(shown[1]), url))
-				i := slices.IndexFunc(jobs, func(j probe.Job) bool { return j.Name == job.Name })
-				r := jobs[i].Do(t.Context())
 				want, _, _ := strings.Cut(name, " ")
-				if got := stateOf(r); got != want || (r.Verdict() == probe.Pass) != (want == "serving_unverified") {
-					t.Errorf("expected %s, got %s and %s: %+v", want, got, r.Verdict(), r.Checks)
-				}
+				wantState(t, conventionAt(t, job.Name, answers.serve(t)), want)
 			})
 		}
 	}
 	if len(products) > 0 {
 		t.Errorf("docs/kinds/health.md does not show %v", products)
+	}
+}
+
+// shownConventions is the configuration in the documentation.
+func shownConventions(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/kinds/health.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```yaml\n(system: conventions\n.*?)```").FindSubmatch(page)
+	if shown == nil {
+		t.Fatal("docs/kinds/health.md shows no configuration of the system conventions")
+	}
+	return string(shown[1])
+}
+
+// conventionAt returns the job of a product, with its service at a URL.
+func conventionAt(t *testing.T, product, url string) probe.Job {
+	t.Helper()
+	hosts := regexp.MustCompile(`http://[a-z]+\.example:[0-9]+`)
+	jobs := parse(t, hosts.ReplaceAllString(shownConventions(t), url))
+	return jobs[slices.IndexFunc(jobs, func(j probe.Job) bool { return j.Name == product })]
+}
+
+// wantState runs a job once and compares the state of its only replica.
+func wantState(t *testing.T, job probe.Job, want string) {
+	t.Helper()
+	r := job.Do(t.Context())
+	got := "" // if the state could not be determined
+	for _, s := range r.Samples {
+		if s.Name == "probe_health_state" && s.Value == 1 {
+			got = s.Values[1]
+		}
+	}
+	if got != want || (r.Verdict() == probe.Pass) != (want == "serving_unverified") {
+		t.Errorf("expected %s, got %s and %s: %+v", want, got, r.Verdict(), r.Checks)
 	}
 }
 
@@ -143,16 +169,6 @@ func parse(t *testing.T, text string) []probe.Job {
 		t.Fatal(err)
 	}
 	return c.Jobs
-}
-
-// stateOf returns the state of the only replica.
-func stateOf(r probe.Result) string {
-	for _, s := range r.Samples {
-		if s.Name == "probe_health_state" && s.Value == 1 {
-			return s.Values[1]
-		}
-	}
-	return ""
 }
 
 func (a answering) serve(t *testing.T) (url string) {
