@@ -263,7 +263,7 @@ func (b *Browser) Errors() []string {
 // Axe returns the accessibility violations that axe-core finds: for each its rule and the first elements that violate it.
 func (b *Browser) Axe() []string {
 	b.t.Helper()
-	script, err := os.ReadFile(filepath.Join(npmModules(b.t, "axe-core"), "node_modules", "axe-core", "axe.min.js"))
+	script, err := os.ReadFile(filepath.Join(npmModules(b.t, npmLock, "axe-core"), "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		b.t.Fatal(err)
 	}

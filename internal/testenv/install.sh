@@ -35,11 +35,11 @@ for need in "${needs[@]}"; do
   [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
 done
 
-# The modules from npm, exactly those of the lock file, in a folder of their own outside of the repository. The folder
+# The modules from npm, exactly those of a lock file, in a folder of their own outside of the repository. The folder
 # gets its name when it is whole.
 modules() {
   local source lock folder new
-  source=$(dirname "$(readlink -f "$0")")/npm
+  source=$(dirname "$(readlink -f "$0")")/$1
   lock=$(sha256sum "$source/package-lock.json")
   folder=${XDG_CACHE_HOME:-$HOME/.cache}/prober-test/npm-${lock:0:12}
   [ ! -d "$folder" ] || return 0
@@ -62,7 +62,8 @@ modules() {
 }
 
 if [ ${#packages[@]} -eq 0 ]; then
-  modules
+  modules npm
+  modules verifiers
   exit
 fi
 
@@ -117,4 +118,5 @@ for program in "${programs[@]}"; do
   command -v "$program" >/dev/null || give_up "installing ${packages[*]} did not bring $program"
 done
 
-modules
+modules npm
+modules verifiers

@@ -24,7 +24,7 @@ const (
 func OIDC(t testing.TB, port int, secret string) *Process {
 	t.Helper()
 	node := Need(t, "node")
-	modules := npmModules(t, "oidc-provider")
+	modules := npmModules(t, npmLock, "oidc-provider")
 	script := filepath.Join(t.TempDir(), "server.mjs")
 	if err := os.WriteFile(script, oidcServer, 0o600); err != nil {
 		t.Fatal(err)
