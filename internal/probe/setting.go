@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -32,6 +33,18 @@ func Settingf(path, format string, args ...any) error {
 // Renamed refuses a setting that is called otherwise now. It is for names that no struct tag can hold, such as a key of
 // a map; fields have the tag renamed, see package strictyaml.
 func Renamed(path, now string) error { return Settingf(path, "was renamed to %s", now) }
+
+// namePattern is that of ValidateName.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+// ValidateName refuses the name of a caller, an org or another of several that the configuration names, unless it is one
+// word that can be a label, part of a path and part of a sentence.
+func ValidateName(name string) error {
+	if !namePattern.MatchString(name) {
+		return Settingf("", "expected a name of letters, digits, _, . and -, at most 64, that begins with a letter or a digit")
+	}
+	return nil
+}
 
 // InSetting puts every SettingError in err below a setting, as a struct does with what its fields refuse. Any other
 // error becomes one of the setting itself. It returns nil if err is nil.

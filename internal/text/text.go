@@ -110,7 +110,11 @@ func Link(address string) string {
 	u.User, u.RawQuery, u.ForceQuery = nil, "", false
 	u.Fragment, _, _ = strings.Cut(u.Fragment, "?") // where pages that a script draws keep their query
 	u.RawFragment = ""
-	return u.String()
+	shown := u.String()
+	if strings.ContainsAny(u.RawPath, "{}") {
+		shown = strings.NewReplacer("%7B", "{", "%7D", "}").Replace(shown) // a placeholder such as {id}
+	}
+	return shown
 }
 
 // Series returns a series as Prometheus writes it, with its labels sorted: equal series are equal texts.

@@ -60,6 +60,8 @@ func TestAddresses(t *testing.T) {
 		"https://u:p@host:8443/a%2Fb?token=x#part": "https://host:8443/a%2Fb#part",
 		"https://host/#/page?token=x":              "https://host/#/page",
 		"https://host?":                            "https://host",
+		"https://host/orgs/{org}/{id}?q={canary}":  "https://host/orgs/{org}/{id}",
+		"https://host/%7Bid%7D":                    "https://host/%7Bid%7D",
 		"ht\x00tp://host":                          "",
 		"mailto:someone@host?body=x":               "mailto:someone@host",
 		"https://host/\u202eevil":                  "https://host/%20evil",

@@ -639,7 +639,7 @@ func TestBreach_showsNoSecret(t *testing.T) {
 			t.Errorf("%q of an answer is shown", s)
 		}
 	}
-	if !strings.Contains(shown, "sha256:") || !strings.Contains(shown, "/notes/:id") {
+	if !strings.Contains(shown, "sha256:") || !strings.Contains(shown, "/notes/{id}") {
 		t.Errorf("expected a hash and the path, got\n%s", probetest.Lines(r))
 	}
 }

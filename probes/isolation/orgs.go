@@ -55,6 +55,7 @@ func (p *Probe) buildClients() error {
 			wrong = append(wrong, probe.Settingf(path, "has no credential"))
 			continue
 		}
+		wrong = append(wrong, probe.InSetting(path, probe.ValidateName(name)))
 		t := &tenant{name: name, id: cmp.Or(org.ID, name)}
 		if p.Mismatch == "trust" && !org.given() {
 			t.client = p.anonymous
@@ -146,6 +147,7 @@ func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 			wrong = append(wrong, probe.Settingf(path, "has no credential"))
 			continue
 		}
+		wrong = append(wrong, probe.InSetting(path, probe.ValidateName(name)))
 		client, err := p.clientFor(shared, c.Credential)
 		wrong = append(wrong, probe.InSetting(path, err))
 		for _, t := range p.tenants {

@@ -60,7 +60,7 @@ func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error)
 	if !strings.Contains(tmpl.URL, "://") {
 		path, shown = p.Base+path, p.Base+shown
 	}
-	httpReq.URL, httpReq.Show = path, strings.NewReplacer("{", ":", "}", "").Replace(shown) // braces would be shown escaped
+	httpReq.URL, httpReq.Show = path, shown
 	if u, err := url.Parse(httpReq.URL); err != nil || u.Host == "" {
 		return httpReq, fmt.Errorf("is not a valid path below %s", p.Base)
 	}

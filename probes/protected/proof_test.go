@@ -223,10 +223,12 @@ func TestProtected_validFromCache(t *testing.T) {
 
 func TestProtected_callerNames(t *testing.T) {
 	g := newGate(t, jose.ES256)
-	p := g.knocker()
-	p.Callers["org-b"] = p.Callers["revoked"]
-	delete(p.Callers, "revoked")
-	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, "\norg-b pass(ok): rejected: got 401, revoked\n") {
-		t.Errorf("got\n%s", got)
+	for _, name := range []string{"org-b", "Org.B", "2nd"} {
+		p := g.knocker()
+		p.Callers[name] = p.Callers["revoked"]
+		delete(p.Callers, "revoked")
+		if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, "\n"+name+" pass(ok): rejected: got 401, revoked\n") {
+			t.Errorf("no caller %s, got\n%s", name, got)
+		}
 	}
 }

@@ -647,7 +647,7 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"a code that stands nowhere": {func(p *Probe) { p.Code = nil }, "callers.revoked.code: nothing says where the response has its code"},
 		"a name that is taken":       {func(p *Probe) { p.Callers["forgeries"] = Caller{Bearer: token} }, "callers.forgeries: the name is taken"},
 		"a name like a forgery's":    {func(p *Probe) { p.Callers["forged_none"] = Caller{Bearer: token} }, "callers.forged_none: the name is taken"},
-		"a name that is no label":    {func(p *Probe) { p.Callers["Org A"] = Caller{Bearer: token} }, "callers.Org A: expected a name of lower-case letters"},
+		"a name that is no label":    {func(p *Probe) { p.Callers["Org A"] = Caller{Bearer: token} }, "callers.Org A: expected a name of letters"},
 		"a credential for all":       {func(p *Probe) { p.Bearer = token }, "bearer: belongs to a caller"},
 		"a header for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers.authorization: belongs to a caller"},
 		"a cookie for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers.Cookie: belongs to a caller"},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -136,17 +135,13 @@ func (p *Probe) names() []string {
 	return append(first, others...)
 }
 
-var callerName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,40}$`)
-
 // validate tells what keeps a caller from proving what it is there for.
 func (c *caller) validate(p *Probe) error {
 	var wrong []error
 	if slices.Contains([]string{checkCatchAll, checkForgeries, checkStoredTokens, checkReplicas, probe.RunCheck}, c.name) || strings.HasPrefix(c.name, forgedPrefix) {
 		wrong = append(wrong, probe.Settingf("", "the name is taken"))
 	}
-	if !callerName.MatchString(c.name) {
-		wrong = append(wrong, probe.Settingf("", "expected a name of lower-case letters, digits, _ and -"))
-	}
+	wrong = append(wrong, probe.ValidateName(c.name))
 	if now, renamed := map[string]string{"nobody": callerAnonymous, "garbage": callerInvalid}[c.name]; renamed {
 		wrong = append(wrong, probe.Renamed("", now))
 	}

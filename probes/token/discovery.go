@@ -89,7 +89,7 @@ func (run *runState) show(raw, name string) {
 		run.named = map[string]string{}
 	}
 	if u, err := url.Parse(raw); err == nil {
-		run.named[raw] = u.Scheme + "://" + u.Host + "/(" + name + ")" // no braces: they would be escaped
+		run.named[raw] = u.Scheme + "://" + u.Host + "/{" + name + "}"
 	}
 }
 

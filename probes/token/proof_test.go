@@ -98,7 +98,7 @@ func TestDiscovery_leaksNothing(t *testing.T) {
 		shown = append(shown, strings.ReplaceAll(x.URL, i.url, "IDP"))
 	}
 	got := strings.Join(shown, " ")
-	if strings.Contains(got, marker) || !strings.Contains(got, "/(token_endpoint)") || !strings.Contains(got, "IDP/(revocation_endpoint)") {
+	if strings.Contains(got, marker) || !strings.Contains(got, "/{token_endpoint}") || !strings.Contains(got, "IDP/{revocation_endpoint}") {
 		t.Errorf("got %s", got)
 	}
 }
