@@ -35,6 +35,8 @@ func leakFaults() []Fault {
 			onRoute(readMemory, allOrgs)},
 		{"tenant-leak-list", "the list contains the memories of all orgs; a search does not", seen,
 			onRoute(listMemories, onlySearch(false, allOrgs))},
+		{"tenant-leak-second-page", "pages after the first of the list contain the memories of all orgs", seen,
+			onRoute(listMemories, onlyLaterPages(allOrgs))},
 		{"tenant-leak-titles", "the list contains the first 40 characters of the memories of all orgs, without their ids", seen,
 			onRoute(listMemories, leakTitles)},
 		{"tenant-leak-search", "a search finds the memories of all orgs; the list does not contain them", seen,

@@ -50,6 +50,17 @@ func onlyWithOrg(i interceptor) interceptor {
 	}
 }
 
+// onlyLaterPages limits an interceptor of the list to pages after the first.
+func onlyLaterPages(i interceptor) interceptor {
+	return func(at target, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("cursor") == "" {
+			at.next(w, r)
+			return
+		}
+		i(at, w, r)
+	}
+}
+
 // leakTitles adds to a list the beginnings of the memories of all orgs.
 func leakTitles(at target, w http.ResponseWriter, r *http.Request) {
 	const length = 40

@@ -57,6 +57,7 @@ func (sc *tenantScenario) reads() {
 	sc.send("B reads A's first", orgB, "GET", "/v1/memories/"+sc.names[0], "")
 	sc.send("A lists", orgA, "GET", "/v1/memories", "")
 	sc.send("B lists", orgB, "GET", "/v1/memories", "")
+	sc.send("B lists a later page", orgB, "GET", "/v1/memories?cursor=zzzzzzzzzzzz", "")
 	sc.send("B searches A's", orgB, "GET", "/v1/memories?q=canary-of-a", "")
 	sc.send("B searches its own", orgB, "GET", "/v1/memories?q=canary-of-b", "")
 	sc.send("B exports", orgB, "GET", "/v1/memories/export", "")

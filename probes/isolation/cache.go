@@ -74,12 +74,13 @@ func (r *run) compareBeforeAfterOwner(rr *resourceRun, a *assertion, leak violat
 	})
 	own, _ := r.fetchAs(a, obj, owner)
 	after, second = r.fetchAs(a, obj, intruder)
+	_, third := r.fetchAs(a, obj, intruder) // what is mixed up is not shown twice
 	switch {
 	case before == visibilityUnknown || own != visible || after == visibilityUnknown:
 		return "a new object could not be requested in turn"
 	case before == visible || shownIn(first, obj):
 		r.inconclusive(a, first, probe.ControlFailed, "%s was shown an object of %s that nobody had requested before: the cause is not a cache, or not only a cache", intruder.name, owner.name)
-	case after == visible || shownIn(second, obj):
+	case shownIn(second, obj) && shownIn(third, obj):
 		a.rootCause = true
 		r.violated(a, second, ruleLeak, leak.Reason, "%s was shown an object of %s only after %s had requested it: a cache between them does not distinguish orgs",
 			intruder.name, owner.name, owner.name)
@@ -112,7 +113,7 @@ func (r *run) expectOwn(req request, answer *httpx.Answer, obj seededObject) {
 		r.inconclusive(req.assertion, answer, o.Reason, "%s cannot be shown its own canary: %s", req.tenant.name, o.Detail)
 		return
 	}
-	if req.op() == "read" && canary.NewHaystack(answer.Body).Find(obj.needles[0]) == "" {
+	if req.op() == "read" && !shownIn(answer, obj) && !shownIn(r.send(r.ctx, req), obj) { // twice, unless it was mixed up
 		r.inconclusive(req.assertion, answer, probe.StaleOrCached, "%s is not shown its own canary: %s", req.tenant.name, req.describe())
 	}
 	if why := cacheableBecause(answer.Header); why != "" {

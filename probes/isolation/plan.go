@@ -87,6 +87,7 @@ type assertion struct {
 	sent               int      // requests
 	deniedByBody       []string // operations that denied with the status of a success
 	complete           bool     // all that the assertion needs was sent
+	reproduced         bool     // a request showed another org's data each time that it was sent
 	rootCause          bool     // the violation explains those of other assertions
 	summary            string   // for a pass
 }
@@ -103,6 +104,10 @@ type resourceRun struct {
 	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
 	succeeded  map[ownOperation]bool    // what worked for an owner
 	showsText  map[string]bool          // the operations that show the text of an object, and not its id alone
+	idPlaces   map[string][]string      // by operation, where its response has ids
+	pages      int                      // of the longest list
+	cursors    map[*tenant]string       // to the second page of each org's list
+	onFirst    map[*tenant]int          // how many objects its first page has
 }
 
 // An ownOperation is an operation of an owner on its own object.
@@ -130,7 +135,9 @@ type protectedText struct {
 	text   string
 	needle canary.Needle
 
-	attempt *request // that wrote the text, where it must not have been written
+	short    bool         // an id that occurs by chance: it is only looked for where lists have ids
+	resource *resourceRun // of an id
+	attempt  *request     // that wrote the text, where it must not have been written
 }
 
 // unauthorized reports whether an unauthorized caller wrote the text, which no org must be shown then.
@@ -152,7 +159,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}, idPlaces: map[string][]string{}, cursors: map[*tenant]string{}, onFirst: map[*tenant]int{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}

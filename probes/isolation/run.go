@@ -57,6 +57,7 @@ type request struct {
 	mutation      mutation
 	abandonAfter  int  // bytes of the response; 0 reads all of it
 	outlastsStop  bool // a stop does not cancel it: what it creates must be known, to be deleted
+	again         bool // it was sent before, and showed another org's data
 	echoesNothing bool // the response contains a text of the request only if the service found it
 	want          httpx.Statuses
 }

@@ -14,16 +14,58 @@ import (
 	"prober/probes/internal/expect"
 )
 
+// A leak is a text of an org in a response to a caller that must not be shown it.
+type leak struct {
+	protectedText
+	form  string
+	where string // body or header
+}
+
 // scanForLeaks searches a response for texts that its caller must not be shown.
 func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Answer) {
-	if req.tenant == nil && httpx.Success.Contains(answer.Status) {
-		return // that an unauthorized caller was accepted is the graver violation
+	if req.again || req.tenant == nil && httpx.Success.Contains(answer.Status) {
+		return // again: see misdelivered; and that an unauthorized caller was accepted is the graver violation
 	}
+	leaks := r.leaksIn(req, httpReq, answer)
+	for _, found := range leaks {
+		if found.attempt != nil {
+			r.attemptSucceeded(found.protectedText, req, answer)
+		}
+	}
+	leaks = slices.DeleteFunc(leaks, func(l leak) bool { return l.attempt != nil })
+	if len(leaks) == 0 {
+		return
+	}
+	a := req.assertion
+	if a.check != checkInterleave && r.misdelivered(req, answer) {
+		a = a.resource.assertion(checkInterleave, "interleave")
+	}
+	for _, found := range leaks {
+		rule, why := ruleLeak, leakBody
+		switch {
+		case a.check == checkInterleave:
+			rule, why = ruleCrossTalk, crossTalk
+		case slices.Contains([]string{"list", "search", "export", "count"}, req.op()) && found.where != "header":
+			why = leakList
+		case found.where == "header":
+			why = leakHeader
+		}
+		r.violated(a, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s; got %d): %s",
+			req.caller(), found.kind, found.owner.name, canary.Hash(found.text), found.form, found.where, answer.Status, req.describe())
+	}
+}
+
+// leaksIn lists the texts in a response that its caller must not be shown.
+func (r *run) leaksIn(req request, httpReq httpx.Request, answer *httpx.Answer) []leak {
 	r.mu.Lock()
 	protected := r.protected // appended to, never changed
 	r.mu.Unlock()
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
+	leaks := r.shortIDsIn(req, protected, answer)
 	for _, text := range protected {
+		if text.short {
+			continue
+		}
 		// A response may echo the request.
 		if text.owner == req.tenant && !text.unauthorized() || requestContains(httpReq, text.text) && !(text.kind == "canary" && (req.echoesNothing || req.shows(answer))) {
 			continue
@@ -32,28 +74,58 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 		if form == "" {
 			where, form = "header", head.Find(text.needle)
 		}
-		if form == "" {
-			continue
-		}
-		if text.kind == "id" && form != canary.Plain && withinOwnID(protected, req.tenant, text.text) {
-			continue // the caller's own id, encoded, as in a cursor
-		}
-		if text.attempt != nil {
-			r.attemptSucceeded(text, req, answer)
-			continue
-		}
-		rule, why := ruleLeak, leakBody
 		switch {
-		case req.assertion.check == checkInterleave:
-			rule, why = ruleCrossTalk, crossTalk
-		case where == "header":
-			why = leakHeader
-		case slices.Contains([]string{"list", "search", "export", "count"}, req.op()):
-			why = leakList
+		case form == "":
+		case text.kind == "id" && form != canary.Plain && withinOwnID(protected, req.tenant, text.text): // encoded, as in a cursor
+		case req.vars.cursor != "" && canary.NewHaystack([]byte(req.vars.cursor)).Find(text.needle) != "": // sent, in a cursor
+		default:
+			leaks = append(leaks, leak{text, string(form), where})
 		}
-		r.violated(req.assertion, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s; got %d): %s",
-			req.caller(), text.kind, text.owner.name, canary.Hash(text.text), form, where, answer.Status, req.describe())
 	}
+	return leaks
+}
+
+// How often a leak must show again before it is put down to what is special about its request.
+const (
+	looksAgain     = 2
+	moreLooksAgain = 4 // once responses were found to be mixed up
+)
+
+// misdelivered reports whether a response that shows another org's data was meant for somebody else: the same request does
+// not show it again. Then it says nothing of the operation, of how the org was named, or of a cache.
+func (r *run) misdelivered(req request, answer *httpx.Answer) bool {
+	rr, op := req.assertion.resource, req.op()
+	interleave := rr.assertion(checkInterleave, "interleave")
+	readsOnly := slices.Contains([]string{"read", "list", "search", "export", "count"}, op)
+	if interleave == nil || !readsOnly || req.tenant == nil || req.abandonAfter > 0 || rr.assertion(req.assertion.check, req.assertion.op) == nil {
+		return false
+	}
+	own := rr.seeded[req.tenant]
+	asked := req.assertion.check == checkIsolated && (op == "read" && req.vars.id != own.id || op != "read" && shownIn(answer, own))
+	r.mu.Lock()
+	looks := looksAgain
+	if slices.ContainsFunc(interleave.violations, func(v violation) bool { return v.rule == ruleCrossTalk }) {
+		looks = moreLooksAgain
+	}
+	known := asked || req.assertion.reproduced || r.cleaningUp
+	r.mu.Unlock()
+	if known {
+		return false // it was asked for, or shown beside the caller's own
+	}
+	req.again = true
+	for range looks {
+		next := r.send(r.ctx, req)
+		if next.Started.IsZero() {
+			return false // the run is over
+		}
+		if httpReq, err := r.p.build(req.template, req.vars, req.mutation); err != nil || len(r.leaksIn(req, httpReq, next)) == 0 {
+			return true
+		}
+	}
+	r.mu.Lock()
+	req.assertion.reproduced = true
+	r.mu.Unlock()
+	return false
 }
 
 // shows reports whether a response is that to a read which was not denied: then it contains an object, and no echo.
@@ -171,7 +243,7 @@ func (r *run) showsCanary(req request, answer *httpx.Answer) bool {
 	r.mu.Unlock()
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
 	return slices.ContainsFunc(protected, func(text protectedText) bool {
-		return !requestContains(httpReq, text.text) && (body.Find(text.needle) != "" || head.Find(text.needle) != "")
+		return !text.short && !requestContains(httpReq, text.text) && (body.Find(text.needle) != "" || head.Find(text.needle) != "")
 	})
 }
 

@@ -84,11 +84,18 @@ func (r *run) protect(obj seededObject) {
 
 // protectID does so with its id, once it is known that no other org has the same.
 func (r *run) protectID(obj seededObject) {
+	if obj.id == "" {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	id := protectedText{owner: obj.owner, kind: "id", text: obj.id, resource: obj.resourceRun}
 	if distinctive(obj.id) {
-		r.protected = append(r.protected, protectedText{owner: obj.owner, kind: "id", text: obj.id, needle: idNeedle(obj.id)})
+		id.needle = idNeedle(obj.id)
+	} else {
+		id.short = true
 	}
+	r.protected = append(r.protected, id)
 }
 
 // idNeedle prepares an id to be searched for: as a whole word, unless the prober chose it.
