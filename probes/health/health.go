@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,14 +136,21 @@ func (h *Probe) Checks() []string {
 	return []string{"live", "split", "serving", "catch_all", "replicas"}
 }
 
-// ExpectedStatuses lists the errors that the probe provokes on purpose: the catch-all check's 404 at each replica.
+// ExpectedStatuses lists the errors that the probe provokes on purpose at each replica: the catch-all check's 404, and those
+// that mean live or ready.
 func (h *Probe) ExpectedStatuses() map[string][]int {
+	expected := []int{404}
+	for _, code := range slices.Concat(h.Live.page().yes.Codes(), h.Ready.page().yes.Codes()) {
+		if code >= 400 && !slices.Contains(expected, code) {
+			expected = append(expected, code)
+		}
+	}
 	codes := map[string][]int{}
 	for _, address := range h.Replicas.Static {
-		codes[address] = []int{404}
+		codes[address] = expected
 	}
 	if h.Replicas.None() {
-		codes[""] = []int{404}
+		codes[""] = expected
 	}
 	return codes
 }

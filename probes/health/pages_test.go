@@ -1,6 +1,7 @@
 package health
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -211,5 +212,14 @@ func TestDependency(t *testing.T) {
 				t.Errorf("got %d, expected %d", got, c.want)
 			}
 		})
+	}
+}
+
+// The statuses that mean live or ready are expected, also those of errors.
+func TestExpectedStatuses(t *testing.T) {
+	t.Parallel()
+	h := fromYAML(t, `{service: "http://127.0.0.1:1", live: {path: /health, status: [200, 429, 473]}, ready: {path: /health, status: [200, 429, 5xx]}}`)
+	if got := fmt.Sprint(h.ExpectedStatuses()); got != "map[:[404 429 473]]" {
+		t.Errorf("got %s", got)
 	}
 }
