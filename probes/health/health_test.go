@@ -333,6 +333,15 @@ func TestHistory_unreadySince(t *testing.T) {
 		if !at(stateReadyDespiteDependencyDown) || at(stateReadyDespiteDependencyDown) {
 			t.Error("a dependency that went down just now must settle for one run, and for one only")
 		}
+		for range 5 { // it starts, which takes its time
+			m.unreadySince("new", stateNotReady, settle)
+			time.Sleep(settle)
+		}
+		m.unreadySince("new", stateServing, settle)
+		time.Sleep(time.Second)
+		if m.unreadySince("new", stateNotReady, settle) == 0 {
+			t.Error("a replica that had to start first has no grace")
+		}
 		m.forget([]string{"b"})
 		if len(m.seen) != 0 {
 			t.Error("a replica that is gone is remembered")
