@@ -90,8 +90,11 @@ func (s *system) description(j probe.Job) string {
 		"details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
 }
 
+// notReadyStates are the states of a replica that is not ready, or does not say so.
+var notReadyStates = []string{"not_ready", "ready_error", "wrong_route", "unexpected_status"}
+
 // alertedStates are the states of a health probe that have an alert of their own.
-var alertedStates = []string{"liveness_coupled", readyDespiteDependency, "not_ready", "ready_error", "wrong_route", "degraded_by_dependency"}
+var alertedStates = append([]string{"liveness_coupled", readyDespiteDependency, "degraded_by_dependency"}, notReadyStates...)
 
 // readyDespiteDependency is the state of a replica that is ready although its dependency is down.
 const readyDespiteDependency = "ready_despite_dependency_down"
@@ -124,7 +127,7 @@ func (s *system) healthAlerts(j probe.Job) []alert {
 		s.healthAlert(j, "ProbeReplicasMissing", severity.lowered(), readyWait(j), lines(failed, and+partly, unless+highest("live")+" == 0"),
 			"%s: fewer replicas of %s/%s are live than expected", live, sample{"probe_check_success", map[string]string{"check": "replicas"}, 0}),
 		s.healthAlert(j, "ProbeNotReady", severity.lowered(), readyWait(j),
-			lines(failed, and+state("not_ready", "ready_error", "wrong_route"), and+highest("live")+" == 1", unless+partly),
+			lines(failed, and+state(notReadyStates...), and+highest("live")+" == 1", unless+partly),
 			"%s: %s/%s is live but not ready", in("not_ready"), live),
 		s.healthAlert(j, "ProbeWaitsForDependency", severity.withLevel(3), readyWait(j), lines(failed, and+state("degraded_by_dependency"), unless+partly),
 			"%s: %s/%s is rightly not ready, because its dependency is down; fix the dependency, do not restart this", in("degraded_by_dependency"), live),
