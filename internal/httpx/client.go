@@ -25,7 +25,7 @@ type Client struct {
 	transport  http.Transport
 	http       http.Client
 	dialer     *dial.Dialer
-	tokens     *tokens // nil without oauth2
+	tokens     *tokens // nil without oauth2 or login
 	reuses     bool
 	http2      bool
 	credential bool          // every request that is not anonymous carries one
@@ -51,8 +51,8 @@ func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 		return nil, err
 	}
 	c.credential = s.HasCredential()
-	if s.OAuth2 != nil {
-		t, err := newTokens(s)
+	if issuer := s.issuer(); issuer != nil {
+		t, err := newTokens(s, issuer)
 		if err != nil {
 			return nil, err
 		}

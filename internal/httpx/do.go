@@ -58,7 +58,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		a.fail(*f)
 		return a
 	}
-	sent := c.settings.sentCredentials(req, &q)
+	sent := c.settings.sentCredentials(req, &q, token)
 	a.Started = x.Start()
 	resp, err := c.http.Do(req)
 	if err == nil {
@@ -270,7 +270,7 @@ func (c *Client) authorize(ctx context.Context, req *http.Request) (token string
 		if f != nil {
 			return "", f
 		}
-		return value, setHeader(req, "Authorization", "Bearer "+value, false)
+		return value, c.tokens.issuer.send(req, value)
 	}
 	return "", nil
 }

@@ -39,24 +39,55 @@ const (
 	tokenRefetchAge = time.Minute      // a rejected token older than this is fetched again
 )
 
-// tokens fetches and keeps the access token of one Settings.
+// A tokenIssuer says how a token is fetched: OAuth2 or Login.
+type tokenIssuer interface {
+	name() string                            // of the setting
+	endpoint() string                        // in messages: who issues the token
+	url() string                             // what is asked
+	key() string                             // different for each credential, for the redactor
+	settings(*Settings) *Settings            // of the request, from those of the probe
+	request(refresh string) (Request, error) // reads the secrets at their sources; the error names the setting
+	read(*http.Response, []byte) (grant, probe.Outcome)
+	send(req *http.Request, token string) *probe.Outcome // adds the token to a request to the target
+}
+
+// issuer returns what issues the token of the settings; nil if they name a credential of another kind.
+func (s *Settings) issuer() tokenIssuer {
+	switch {
+	case s.OAuth2 != nil:
+		return s.OAuth2
+	case s.Login != nil:
+		return s.Login
+	}
+	return nil
+}
+
+// A grant is what an issuer answers with.
+type grant struct {
+	token   string
+	life    time.Duration
+	refresh string // the refresh token that replaces the one that was used; empty if it stays
+}
+
+// tokens fetches and keeps the token of one Settings.
 type tokens struct {
 	client Client // separate: the target's TLS name and connections are not the token endpoint's
 	retry  retryablehttp.Client
-	oauth  *OAuth2
+	issuer tokenIssuer
 	host   string
 	port   string
 	key    string // for the redactor
 
 	turn    chan struct{} // guards the fields below; a channel, so that waiting ends with a context
 	value   string
+	refresh string // the last one that the issuer sent in place of that of the settings
 	fetched time.Time
 	until   time.Time
 }
 
-func newTokens(s *Settings) (*tokens, error) {
-	t := &tokens{oauth: s.OAuth2, turn: make(chan struct{}, 1)}
-	if err := t.client.init(s, false, false); err != nil {
+func newTokens(s *Settings, issuer tokenIssuer) (*tokens, error) {
+	t := &tokens{issuer: issuer, turn: make(chan struct{}, 1)}
+	if err := t.client.init(issuer.settings(s), false, false); err != nil {
 		return nil, err
 	}
 	t.retry.HTTPClient = &t.client.http
@@ -64,12 +95,11 @@ func newTokens(s *Settings) (*tokens, error) {
 	t.retry.CheckRetry = retryable
 	t.retry.Backoff = pause
 	t.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	u, err := url.Parse(s.OAuth2.TokenURL)
+	u, err := url.Parse(issuer.url())
 	if err != nil {
-		return nil, errors.New("oauth2.token_url: cannot be read")
+		return nil, probe.Settingf(issuer.name(), "the URL cannot be read")
 	}
-	t.host, t.port = hostOf(u), portOf(u)
-	t.key = strings.Join([]string{"oauth2", text.URL(u), s.OAuth2.ClientID, s.OAuth2.ClientSecret.Source(), strings.Join(s.OAuth2.Scopes, " ")}, " ")
+	t.host, t.port, t.key = hostOf(u), portOf(u), issuer.key()
 	return t, nil
 }
 
@@ -84,14 +114,17 @@ func (t *tokens) get(ctx context.Context) (string, *probe.Outcome) {
 	if t.value != "" && time.Now().Before(t.until) {
 		return t.value, nil
 	}
-	answer, f := t.fetch(ctx)
+	g, f := t.fetch(ctx)
 	if f != nil {
 		return "", f
 	}
-	now, token := time.Now(), answer.AccessToken()
-	life := cmp.Or(answer.ExpiresIn(), tokenDefault)
-	secret.Learn(t.key, token)
-	t.value, t.fetched, t.until = token, now, now.Add(life-min(tokenMargin, life/4))
+	now := time.Now()
+	secret.Learn(t.key, g.token)
+	if g.refresh != "" {
+		t.refresh = g.refresh
+		secret.Learn(t.key+" refresh", g.refresh)
+	}
+	t.value, t.fetched, t.until = g.token, now, now.Add(g.life-min(tokenMargin, g.life/4))
 	return t.value, nil
 }
 
@@ -108,16 +141,88 @@ func (t *tokens) refused(value string) {
 	}
 }
 
-// Grant makes q the token request that the settings describe (RFC 6749, section 4.4.2). The client's secret is read at its
-// source; the error names that.
-func (o *OAuth2) Grant(q Request) (Request, error) {
-	clientSecret, err := o.ClientSecret.Reveal()
-	if err != nil {
-		return q, fmt.Errorf("client_secret: %w", err)
+// Grants of OAuth2, besides client credentials.
+const (
+	passwordGrant     = "password"
+	refreshTokenGrant = "refresh_token"
+)
+
+// Grant makes q the token request that the settings describe (RFC 6749, sections 4.3.2, 4.4.2 and 6). The secrets are read
+// at their sources; the error names the setting.
+func (o *OAuth2) Grant(q Request) (Request, error) { return o.grant(q, "") }
+
+// grant is Grant with a refresh token that replaces that of the settings, unless it is empty.
+func (o *OAuth2) grant(q Request, refresh string) (Request, error) {
+	client := oauth.Client{ID: o.ClientID, InForm: o.AuthStyle == "params"}
+	var err error
+	if !o.ClientSecret.IsZero() {
+		if client.Secret, err = o.ClientSecret.Reveal(); err != nil {
+			return q, fmt.Errorf("client_secret: %w", err)
+		}
+	}
+	form := oauth.ClientCredentials(o.Params, o.Scopes)
+	switch o.GrantType {
+	case passwordGrant:
+		password, err := o.Password.Reveal()
+		if err != nil {
+			return q, fmt.Errorf("password: %w", err)
+		}
+		form.Set("username", o.Username)
+		form.Set("password", password)
+		form.Set("grant_type", passwordGrant)
+	case refreshTokenGrant:
+		if refresh == "" {
+			if refresh, err = o.RefreshToken.Reveal(); err != nil {
+				return q, fmt.Errorf("refresh_token: %w", err)
+			}
+		}
+		form.Set("refresh_token", refresh)
+		form.Set("grant_type", refreshTokenGrant)
 	}
 	q.URL = o.TokenURL
-	client := oauth.Client{ID: o.ClientID, Secret: clientSecret, InForm: o.AuthStyle == "params"}
-	return Post(q, client, oauth.ClientCredentials(o.Params, o.Scopes)), nil
+	return Post(q, client, form), nil
+}
+
+func (o *OAuth2) name() string     { return "oauth2" }
+func (o *OAuth2) endpoint() string { return "token endpoint" }
+func (o *OAuth2) url() string      { return o.TokenURL }
+
+func (o *OAuth2) key() string {
+	shown := ""
+	if u, err := url.Parse(o.TokenURL); err == nil {
+		shown = text.URL(u)
+	}
+	return strings.Join([]string{"oauth2", shown, o.ClientID, o.ClientSecret.Source(), o.Username, o.Password.Source(), o.RefreshToken.Source(), strings.Join(o.Scopes, " ")}, " ")
+}
+
+func (o *OAuth2) settings(s *Settings) *Settings { return s }
+
+func (o *OAuth2) request(refresh string) (Request, error) { return o.grant(Request{}, refresh) }
+
+func (o *OAuth2) send(req *http.Request, token string) *probe.Outcome {
+	return setHeader(req, "Authorization", "Bearer "+token, false)
+}
+
+// read reads the answer of the token endpoint (RFC 6749, section 5).
+func (o *OAuth2) read(resp *http.Response, body []byte) (grant, probe.Outcome) {
+	_, strict := jsonpath.Decode(body)
+	answer := oauth.Read(body)
+	token := answer.AccessToken()
+	switch {
+	case resp.StatusCode/100 != 2 || answer.IsError():
+		return grant{}, probe.Outcomef(probe.Credential, "%s", refusal(resp.StatusCode, answer))
+	case strict != nil || token == "":
+		return grant{}, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is not valid (RFC 6749)")
+	case answer.Text("token_type") != "" && !answer.IsBearer():
+		return grant{}, probe.Outcomef(probe.Credential, "the token endpoint issued another type of token than Bearer")
+	case !httpguts.ValidHeaderFieldValue(token) || len(token) < secret.MinBytes:
+		return grant{}, probe.Outcomef(probe.Credential, "the token endpoint issued an invalid token")
+	}
+	g := grant{token: token, life: cmp.Or(answer.ExpiresIn(), tokenDefault)}
+	if refresh := answer.Text("refresh_token"); o.GrantType == refreshTokenGrant && len(refresh) >= secret.MinBytes {
+		g.refresh = refresh
+	}
+	return g, probe.Outcome{Reason: probe.OK}
 }
 
 // Post makes q a request that sends a form as the client.
@@ -130,52 +235,42 @@ func Post(q Request, client oauth.Client, form url.Values) Request {
 // maxTokenBody bounds the answer of a token endpoint, in bytes.
 const maxTokenBody = 1 << 20
 
-func (t *tokens) fetch(ctx context.Context) (oauth.Answer, *probe.Outcome) {
-	q, err := t.oauth.Grant(Request{})
+func (t *tokens) fetch(ctx context.Context) (grant, *probe.Outcome) {
+	q, err := t.issuer.request(t.refresh)
 	if err != nil {
-		return nil, failed(probe.Credential, "oauth2.%s", err)
+		return grant{}, failed(probe.Credential, "%s.%s", t.issuer.name(), err)
 	}
 	x := &exchange{client: &t.client, host: t.host, address: net.JoinHostPort(t.host, t.port), maxConns: maxAttempts, sendsLeft: maxAttempts}
-	answer, o := t.send(x, ctx, q)
+	g, o := t.send(x, ctx, q)
 	x.finish(time.Now(), o.Reason)
 	if !o.Passed() {
-		return nil, noToken(o)
+		t.refresh = "" // it may be the reason; that of the settings may be a newer one
+		return grant{}, noToken(o)
 	}
-	return answer, nil
+	return g, nil
 }
 
 // send sends the token request, more than once if need be, and reads the answer.
-func (t *tokens) send(x *exchange, ctx context.Context, q Request) (oauth.Answer, probe.Outcome) {
+func (t *tokens) send(x *exchange, ctx context.Context, q Request) (grant, probe.Outcome) {
 	req, err := retryablehttp.NewRequestWithContext(x.bind(ctx), q.Method, q.URL, q.Body)
 	if err != nil {
-		return nil, x.explain(err)
+		return grant{}, x.explain(err)
 	}
 	req.Header = q.Header
 	req.Header.Set("User-Agent", userAgent())
 	resp, err := t.retry.Do(req)
 	if err != nil {
-		return nil, x.explain(err)
+		return grant{}, x.explain(err)
 	}
 	defer resp.Body.Close()
 	body, err := readBody(resp, maxTokenBody)
-	_, strict := jsonpath.Decode(body)
-	answer := oauth.Read(body)
-	token := answer.AccessToken()
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is larger than %d bytes", maxTokenBody)
+		return grant{}, probe.Outcomef(probe.Protocol, "the answer of the %s is larger than %d bytes", t.issuer.endpoint(), maxTokenBody)
 	case err != nil:
-		return nil, x.explain(err)
-	case resp.StatusCode/100 != 2 || answer.IsError():
-		return nil, probe.Outcomef(probe.Credential, "%s", refusal(resp.StatusCode, answer))
-	case strict != nil || token == "":
-		return nil, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is not valid (RFC 6749)")
-	case answer.Text("token_type") != "" && !answer.IsBearer():
-		return nil, probe.Outcomef(probe.Credential, "the token endpoint issued another type of token than Bearer")
-	case !httpguts.ValidHeaderFieldValue(token) || len(token) < secret.MinBytes:
-		return nil, probe.Outcomef(probe.Credential, "the token endpoint issued an invalid token")
+		return grant{}, x.explain(err)
 	}
-	return answer, probe.Outcome{Reason: probe.OK}
+	return t.issuer.read(resp, body)
 }
 
 // noToken says why there is no token. Whatever the reason, the target was not asked, so the credential is to blame; only a

@@ -26,9 +26,12 @@ type credentials struct {
 
 // sentCredentials returns the credentials of a request. Those of the settings are secret; what a kind adds to one request
 // may be made up, such as a forged token, and counts only if all of it is known to be secret.
-func (s *Settings) sentCredentials(req *http.Request, q *Request) (sent credentials) {
+func (s *Settings) sentCredentials(req *http.Request, q *Request, token string) (sent credentials) {
 	if s.AllowReflection {
 		return sent
+	}
+	if s.Login != nil && s.Login.SendHeader != "" {
+		sent.texts = append(sent.texts, token)
 	}
 	configured := canonical(s.Headers)
 	for name, values := range req.Header {

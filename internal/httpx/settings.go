@@ -27,7 +27,8 @@ type Settings struct {
 	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
-	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by client credentials"`
+	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by a grant of OAuth 2.0"`
+	Login          *Login           `yaml:"login,omitempty" doc:"a request whose response has the token to send"`
 	TLS            *dial.TLS        `yaml:"tls,omitempty" doc:"settings for https"`
 	Connection     string           `yaml:"connection,omitempty" default:"fresh" doc:"fresh (a new connection for each request) or reuse"`
 	HTTP2          bool             `yaml:"http2,omitempty" doc:"offer HTTP/2 to https servers; without it, HTTP/1.1 only"`
@@ -47,11 +48,15 @@ type Basic struct {
 	Password secret.Secret `yaml:"password" required:"true" doc:"the user's password"`
 }
 
-// OAuth2 is the client credentials grant of RFC 6749. The token is kept until shortly before it expires.
+// OAuth2 is a grant of RFC 6749. The token is kept until shortly before it expires.
 type OAuth2 struct {
 	TokenURL     string            `yaml:"token_url" required:"true" doc:"where tokens are issued"`
 	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name there"`
-	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
+	ClientSecret secret.Secret     `yaml:"client_secret,omitempty" doc:"the client's secret; a public client has none"`
+	GrantType    string            `yaml:"grant_type,omitempty" default:"client_credentials" doc:"client_credentials, password or refresh_token"`
+	Username     string            `yaml:"username,omitempty" doc:"the user, for the grant password"`
+	Password     secret.Secret     `yaml:"password,omitempty" doc:"the user's password, for the grant password"`
+	RefreshToken secret.Secret     `yaml:"refresh_token,omitempty" doc:"the refresh token, for the grant refresh_token"`
 	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to request"`
 	Params       map[string]string `yaml:"params,omitempty" mask:"true" doc:"further parameters of the token request, such as audience"`
 	AuthStyle    string            `yaml:"auth_style,omitempty" default:"header" doc:"header (the client's secret as HTTP Basic) or params"`
@@ -88,7 +93,7 @@ func (s *Settings) MixedVersionsGrace() time.Duration {
 	return cmp.Or(s.VersionGrace.D(), defaultVersionGrace)
 }
 
-// Credentials names the settings that say what to authenticate with, bearer, basic and oauth2, of those that are given.
+// Credentials names the settings that say what to authenticate with, bearer, basic, oauth2 and login, of those that are given.
 func (s *Settings) Credentials() (given []string) {
 	if !s.Bearer.IsZero() {
 		given = append(given, "bearer")
@@ -99,12 +104,15 @@ func (s *Settings) Credentials() (given []string) {
 	if s.OAuth2 != nil {
 		given = append(given, "oauth2")
 	}
+	if s.Login != nil {
+		given = append(given, "login")
+	}
 	return given
 }
 
 // HasCredential reports whether a request carries a secret: a token, a password, a secret header.
 func (s *Settings) HasCredential() bool {
-	if !s.Bearer.IsZero() || s.Basic != nil || s.OAuth2 != nil {
+	if len(s.Credentials()) > 0 {
 		return true
 	}
 	for _, v := range s.Headers {
@@ -125,8 +133,8 @@ func (s *Settings) Authenticates() bool {
 // headers in other replace those of the same name.
 func (s Settings) Merge(other Settings) Settings {
 	_, authorized := canonical(other.Headers)["Authorization"]
-	if !other.Bearer.IsZero() || other.Basic != nil || other.OAuth2 != nil || authorized {
-		s.Bearer, s.Basic, s.OAuth2 = other.Bearer, other.Basic, other.OAuth2
+	if len(other.Credentials()) > 0 || authorized {
+		s.Bearer, s.Basic, s.OAuth2, s.Login = other.Bearer, other.Basic, other.OAuth2, other.Login
 		s.Headers = canonical(s.Headers)
 		delete(s.Headers, "Authorization")
 	}

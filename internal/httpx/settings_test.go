@@ -120,7 +120,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"host", Settings{Headers: map[string]Value{"Host": {Text: "a b"}}}, "https://a.example/", "headers.Host: expected a host that is not secret"},
 		{"two credentials", Settings{Bearer: token, Basic: &Basic{Username: "a", Password: token}, Headers: map[string]Value{"authorization": {Secret: token}}}, "https://a.example/", "basic: only one of headers.Authorization, bearer, basic can be sent"},
 		{"basic", Settings{Basic: &Basic{Username: "a:b"}}, "https://a.example/", "basic.username: expected a name without a colon"},
-		{"empty oauth2", Settings{OAuth2: &OAuth2{}}, "https://a.example/", "oauth2.token_url: is missing\noauth2.client_id: is missing"},
+		{"empty oauth2", Settings{OAuth2: &OAuth2{}}, "https://a.example/", "oauth2.token_url: is missing\noauth2.client_id: is missing\noauth2.client_secret: is missing"},
 		{"oauth2", Settings{OAuth2: &OAuth2{TokenURL: "http://b.example/?secret=" + marker, ClientID: "a", ClientSecret: token, AuthStyle: "body", Params: map[string]string{"Client_Secret": marker, "audience": "x"}}}, "https://a.example/",
 			"oauth2.token_url: http://b.example/: the query holds a credential (secret); send it as a header\noauth2.auth_style: expected header or params\noauth2.params.Client_Secret: is written by the prober, or secret, and cannot be given here"},
 		{"oauth2 in clear", Settings{OAuth2: &OAuth2{TokenURL: "http://b.example/", ClientID: "a", ClientSecret: token}}, "https://a.example/", "oauth2.token_url: http://b.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},

@@ -17,6 +17,8 @@ func (c *Client) Token(ctx context.Context) (string, probe.Outcome) {
 			return "", probe.Outcomef(probe.Credential, "bearer: %s", err)
 		}
 		return value, probe.Outcome{Reason: probe.OK}
+	case c.settings.Login != nil && !c.settings.Login.IsBearer():
+		return "", probe.Outcome{Reason: probe.OK}
 	case c.tokens != nil:
 		value, f := c.tokens.get(ctx)
 		if f != nil {

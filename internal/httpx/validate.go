@@ -39,12 +39,15 @@ var secretParams = []string{
 // validate reports everything wrong with the settings, and with asking the URLs by them. The URLs are given by the path
 // of their settings.
 func (s *Settings) validate(urls map[string]string) error {
-	wrong := []error{s.validateHeaders(), s.validateAuth(), probe.InSetting("tls", s.TLS.Validate(s.HasCredential()))}
+	wrong := []error{s.validateHeaders(), s.validateAuth(urls), probe.InSetting("tls", s.TLS.Validate(s.HasCredential()))}
 	if s.Connection != "" && s.Connection != fresh && s.Connection != reuse {
 		wrong = append(wrong, probe.Settingf("connection", "expected fresh or reuse"))
 	}
 	if s.MaxBody < 0 || s.MaxBody > maxBodyLimit {
 		wrong = append(wrong, probe.Settingf("max_body", "expected 1 to %d bytes, got %d", maxBodyLimit, s.MaxBody))
+	}
+	if s.VersionGrace < 0 {
+		wrong = append(wrong, probe.Settingf("version_grace", "must be above zero"))
 	}
 	if s.Resolver != "" {
 		host, port, err := net.SplitHostPort(s.Resolver)
@@ -96,7 +99,7 @@ func (s *Settings) validateHeaders() error {
 	return errors.Join(wrong...)
 }
 
-func (s *Settings) validateAuth() error {
+func (s *Settings) validateAuth(urls map[string]string) error {
 	var wrong []error
 	var used []string
 	if _, ok := canonical(s.Headers)["Authorization"]; ok {
@@ -110,6 +113,12 @@ func (s *Settings) validateAuth() error {
 	}
 	if s.OAuth2 != nil {
 		wrong = append(wrong, probe.InSetting("oauth2", s.OAuth2.validate(s)))
+	}
+	if s.Login != nil {
+		wrong = append(wrong, probe.InSetting("login", s.Login.validate(s, urls)))
+		if _, given := canonical(s.Headers)[http.CanonicalHeaderKey(s.Login.SendHeader)]; given {
+			wrong = append(wrong, probe.Settingf("login.send_header", "is given under headers as well"))
+		}
 	}
 	if len(used) > 1 {
 		wrong = append(wrong, probe.Settingf(used[len(used)-1], "only one of %s can be sent", strings.Join(used, ", ")))
@@ -127,11 +136,37 @@ func (o *OAuth2) validate(s *Settings) error {
 	if o.ClientID == "" {
 		wrong = append(wrong, probe.Settingf("client_id", "is missing"))
 	}
+	wrong = append(wrong, o.validateGrant())
 	if o.AuthStyle != "" && o.AuthStyle != "header" && o.AuthStyle != "params" {
 		wrong = append(wrong, probe.Settingf("auth_style", "expected header or params"))
 	}
 	for _, name := range ReservedParams(o.Params) {
 		wrong = append(wrong, probe.Settingf("params."+name, "is written by the prober, or secret, and cannot be given here"))
+	}
+	return errors.Join(wrong...)
+}
+
+// validateGrant reports which secrets of the grant are missing, or belong to another.
+func (o *OAuth2) validateGrant() error {
+	var wrong []error
+	switch o.GrantType {
+	case "", "client_credentials":
+		if o.ClientSecret.IsZero() {
+			wrong = append(wrong, probe.Settingf("client_secret", "is missing"))
+		}
+	case passwordGrant, refreshTokenGrant:
+	default:
+		wrong = append(wrong, probe.Settingf("grant_type", "expected client_credentials, password or refresh_token"))
+	}
+	password := o.GrantType == passwordGrant
+	if password != (o.Username != "") {
+		wrong = append(wrong, probe.Settingf("username", "is for the grant_type password, which needs it"))
+	}
+	if password == o.Password.IsZero() {
+		wrong = append(wrong, probe.Settingf("password", "is for the grant_type password, which needs it"))
+	}
+	if (o.GrantType == refreshTokenGrant) == o.RefreshToken.IsZero() {
+		wrong = append(wrong, probe.Settingf("refresh_token", "is for the grant_type refresh_token, which needs it"))
 	}
 	return errors.Join(wrong...)
 }

@@ -15,17 +15,20 @@ import (
 
 // A Client is what an issuer knows its client by.
 type Client struct {
-	ID, Secret string
-	InForm     bool // client_secret_post; else client_secret_basic
+	ID, Secret string // a public client has no secret
+	InForm     bool   // client_secret_post; else client_secret_basic
 }
 
 // Request returns the headers and the body that send a form as the client (RFC 6749, section 2.3.1). The form is changed.
 func (c Client) Request(form url.Values) (http.Header, []byte) {
 	header := http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}}
-	if c.InForm {
+	switch {
+	case c.Secret == "":
+		form.Set("client_id", c.ID)
+	case c.InForm:
 		form.Set("client_id", c.ID)
 		form.Set("client_secret", c.Secret)
-	} else {
+	default:
 		pair := url.QueryEscape(c.ID) + ":" + url.QueryEscape(c.Secret)
 		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	}

@@ -83,7 +83,7 @@ func (c *unauthorizedCaller) refusedBy(tmpl *Template) expect.Denials {
 func (p *Probe) clientFor(shared httpx.Settings, c Credential) (*httpx.Client, error) {
 	own := c.settings()
 	if !own.HasCredential() {
-		return nil, probe.Settingf("", "has no credential: expected bearer, basic, oauth2 or a secret header")
+		return nil, probe.Settingf("", "has no credential: expected bearer, basic, oauth2, login or a secret header")
 	}
 	settings := shared.Merge(own)
 	return settings.SharingConnections(p.anonymous, map[string]string{"": p.Base})
@@ -91,7 +91,7 @@ func (p *Probe) clientFor(shared httpx.Settings, c Credential) (*httpx.Client, e
 
 // settings returns the credential as settings of requests.
 func (c Credential) settings() httpx.Settings {
-	return httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers}
+	return httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Login: c.Login, Headers: c.Headers}
 }
 
 // given reports whether there is anything to authenticate with.
@@ -122,7 +122,10 @@ func (c Credential) equal(other Credential) bool {
 		return other.Basic != nil && *c.Basic == *other.Basic
 	case c.OAuth2 != nil:
 		return other.OAuth2 != nil && c.OAuth2.ClientID == other.OAuth2.ClientID && c.OAuth2.ClientSecret == other.OAuth2.ClientSecret &&
+			c.OAuth2.Username == other.OAuth2.Username && c.OAuth2.Password == other.OAuth2.Password && c.OAuth2.RefreshToken == other.OAuth2.RefreshToken &&
 			slices.Equal(c.OAuth2.Scopes, other.OAuth2.Scopes) && maps.Equal(c.OAuth2.Params, other.OAuth2.Params)
+	case c.Login != nil:
+		return c.Login.Equal(other.Login)
 	}
 	return len(c.Headers) > 0 && maps.Equal(c.Headers, other.Headers)
 }

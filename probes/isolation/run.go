@@ -171,6 +171,8 @@ func (p *Probe) setMadeUpCredential(h http.Header) {
 			h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("prober:"+canary.Random())))
 		case !org.Bearer.IsZero() || org.OAuth2 != nil:
 			h.Set("Authorization", "Bearer "+canary.Random())
+		case org.Login != nil:
+			org.Login.Put(h, canary.Random())
 		}
 		for name, v := range org.Headers {
 			if !v.Secret.IsZero() {

@@ -20,7 +20,8 @@ import (
 type Credential struct {
 	Bearer  secret.Secret          `yaml:"bearer" doc:"a token to send as Authorization: Bearer"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"a user and a password to send as Authorization: Basic"`
-	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where to fetch the token to send, by client credentials"`
+	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where to fetch the token to send, by a grant of OAuth 2.0"`
+	Login   *httpx.Login           `yaml:"login" doc:"a request whose response has the token to send"`
 	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers with the org's credential; each a text, {file: PATH} or {env: NAME}"`
 }
 

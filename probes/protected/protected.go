@@ -46,7 +46,8 @@ type Caller struct {
 	Code    string                 `yaml:"code" doc:"the machine-readable code of the response"`
 	Bearer  secret.Secret          `yaml:"bearer" doc:"the caller's token"`
 	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
-	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by client credentials"`
+	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by a grant of OAuth 2.0"`
+	Login   *httpx.Login           `yaml:"login" doc:"a request whose response has the caller's token"`
 	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers of this caller, added to those of all"`
 }
 
@@ -215,7 +216,7 @@ func (c *caller) expected() httpx.Statuses {
 
 // hasCredential reports whether the caller sends anything that others do not.
 func (c *caller) hasCredential() bool {
-	return !c.Bearer.IsZero() || c.Basic != nil || c.OAuth2 != nil || len(c.Headers) > 0
+	return !c.Bearer.IsZero() || c.Basic != nil || c.OAuth2 != nil || c.Login != nil || len(c.Headers) > 0
 }
 
 // denies reports whether a status refuses somebody for who they are.

@@ -23,7 +23,7 @@ func (p *Probe) Validate() error {
 	for _, name := range p.names() {
 		c := &caller{name: name, Caller: p.Callers[name]}
 		c.denied = denials(c.Denied, c.Status, p.Denied, 401)
-		settings := p.Settings.Merge(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Headers: c.Headers})
+		settings := p.Settings.Merge(httpx.Settings{Bearer: c.Bearer, Basic: c.Basic, OAuth2: c.OAuth2, Login: c.Login, Headers: c.Headers})
 		client, err := settings.ClientFor(map[string]string{"": p.URL})
 		if common == nil { // else it is reported once, for all
 			wrong = append(wrong, probe.InSetting("callers."+name, err))
@@ -111,8 +111,8 @@ func (p *Probe) validateDenials(in string, status httpx.Statuses, denied expect.
 // validateForging refuses forgeries that would be rejected for another reason than being forged.
 func (p *Probe) validateForging() error {
 	v := p.Callers[callerValid]
-	if v.Bearer.IsZero() && v.OAuth2 == nil {
-		return probe.Settingf("forgeries", "the valid caller presents no bearer token, so forged ones would be rejected for being tokens; give it bearer or oauth2")
+	if v.Bearer.IsZero() && v.OAuth2 == nil && (v.Login == nil || !v.Login.IsBearer()) {
+		return probe.Settingf("forgeries", "the valid caller presents no bearer token, so forged ones would be rejected for being tokens; give it bearer, oauth2 or login")
 	}
 	settings := p.Settings.Merge(httpx.Settings{Headers: v.Headers})
 	client, err := settings.Client("") // the valid caller's client reports what is wrong with the URL
@@ -149,7 +149,7 @@ func (c *caller) validate(p *Probe) error {
 	case c.name == callerAnonymous && credential:
 		wrong = append(wrong, probe.Settingf("", "must not have a credential"))
 	case !credential && c.name != callerAnonymous && c.name != callerInvalid:
-		wrong = append(wrong, probe.Settingf("", "a credential is missing: bearer, basic, oauth2 or headers"))
+		wrong = append(wrong, probe.Settingf("", "a credential is missing: bearer, basic, oauth2, login or headers"))
 	}
 	if c.Code != "" && p.Code == nil {
 		wrong = append(wrong, probe.Settingf("code", "nothing says where the response has its code; say so under code, beside callers"))
