@@ -91,7 +91,7 @@ const tokenOrgs = `    orgs:
       red:  {bearer: {env: TEST_ISO_RED}}
 `
 
-func (c style) job(t *testing.T, s *store) probe.Job {
+func (c style) job(t *testing.T, s *store, change ...string) probe.Job {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -111,7 +111,7 @@ probes:
     visibility_delay: 100ms
     interleave: {requests: 40}
     replica: here
-`+c.settings, "BASE", server.URL, 1))
+`+strings.NewReplacer(change...).Replace(c.settings), "BASE", server.URL, 1))
 }
 
 // TestStyles: each class of APIs can be expressed, a sound one passes with all that is asked proven and nothing left, and
@@ -322,7 +322,7 @@ const graphQLSettings = tokenOrgs + `
       org: $.data.currentOrg.slug
       test_org: {$.data.currentOrg.plan: test}
     denied: {empty: "$.data[*]"}
-    unauthenticated: [401, {empty: "$.data[*]"}]
+    unauthenticated: [401, {empty: "$.data[*]"}, {json: {"$.errors[0].message": {match: "permission denied|No values were"}}}]
     resources:
       notes:
         create:

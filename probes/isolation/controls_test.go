@@ -1,0 +1,200 @@
+package isolation
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/canary"
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// A serveFunc serves a request to a store.
+type serveFunc = func(s *store, w http.ResponseWriter, r *http.Request)
+
+// instead answers requests for which a condition holds in another way.
+func instead(serve serveFunc, when func(s *store, r *http.Request, body string) bool, then http.HandlerFunc) serveFunc {
+	return func(s *store, w http.ResponseWriter, r *http.Request) {
+		body := sentText(r)
+		r.Body = io.NopCloser(strings.NewReader(body))
+		if when(s, r, body) {
+			then(w, r)
+			return
+		}
+		serve(s, w, r)
+	}
+}
+
+func withMethod(method string) func(*store, *http.Request, string) bool {
+	return func(_ *store, r *http.Request, _ string) bool { return r.Method == method && r.URL.Path == "/notes" }
+}
+
+func withBody(text string) func(*store, *http.Request, string) bool {
+	return func(_ *store, _ *http.Request, body string) bool { return strings.Contains(body, text) }
+}
+
+// foreignRead holds for a read by the blue org of an object of the red one, whose body has a text.
+func foreignRead(text string) func(*store, *http.Request, string) bool {
+	return func(s *store, r *http.Request, body string) bool {
+		ofRed := slices.ContainsFunc(s.rows, func(r row) bool { return r.org == "red" && strings.Contains(body, r.id) })
+		return ofRed && strings.Contains(body, text) && strings.HasSuffix(r.Header.Get("Authorization"), "the-blue-org")
+	}
+}
+
+// TestStyles_controls: a denial by the body proves nothing where the owner gets the same, where it is incomplete or out of
+// a cache, or where it may be an error.
+func TestStyles_controls(t *testing.T) {
+	const patch204 = `{status: 204, empty: $}`
+	for name, c := range map[string]struct {
+		style  string
+		serve  serveFunc
+		change []string
+		want   string
+	}{
+		"an update that never does anything": {"PostgREST", instead(postgREST, withMethod("PATCH"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `[]`) }), nil,
+			"isolated@notes/update inconclusive(control_failed)"},
+		"and does not say so": {"PostgREST", instead(postgREST, withMethod("PATCH"), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }),
+			[]string{`denied: [403, {empty: $}]`, `denied: [403, {empty: $}, ` + patch204 + `]`, `unauthenticated: [401, {empty: $}]`, `unauthenticated: [401, {empty: $}, ` + patch204 + `]`},
+			"isolated@notes/update inconclusive(control_failed)"},
+		"a delete that never does anything": {"PostgREST", instead(postgREST, withMethod("DELETE"), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), nil,
+			"isolated@notes/delete inconclusive(control_failed)"},
+		"a read that is always null": {"GraphQL", instead(graphQL, withBody("noteById("), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"noteById":null}}`) }), nil,
+			"control@notes/read inconclusive(control_failed)"},
+		"a list that is always empty": {"GraphQL", instead(graphQL, withBody("allNotes"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"allNotes":{"nodes":[]}}}`) }), nil,
+			"isolated@notes/list inconclusive(nothing_checked)"},
+		"a read that fails for others": {"GraphQL", instead(graphQL, foreignRead("noteById(id"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"errors":[{"message":"canceling statement due to statement timeout"}],"data":{"noteById":null}}`)
+		}), nil, "isolated@notes/read inconclusive(control_failed)"},
+		"an update that fails": {"GraphQL", instead(graphQL, withBody("updateNoteById"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"errors":[{"message":"canceling statement due to statement timeout"}],"data":{"updateNoteById":null}}`)
+		}), nil, "isolated@notes/update inconclusive(control_failed)"},
+		"an error that is not named": {"JSON-RPC", instead(jsonRPC, withBody("00000000-0000-4000-8000-00000000000"), func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"jsonrpc":"2.0","id":1,"error":{"code":-32603}}`)
+		}), nil, "control@notes/read inconclusive(control_failed)"},
+		"out of a cache": {"searchIndex", instead(searchIndex, foreignRead("ids"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Age", "9")
+			reply(w, 200, `{"hits":{"hits":[]}}`)
+		}), nil, "isolated@notes/read inconclusive(stale_or_cached)"},
+		"cut off": {"searchIndex", instead(searchIndex, foreignRead("ids"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			reply(w, 200, `{"hits":{"hits":[]}}`)
+		}), nil, "isolated@notes/read inconclusive(control_failed)"},
+		"what the owner is shown is a denial too": {"tenant header", nil, []string{`rejected: [401, {empty: $.data.result}]`, `denied: {json: {$.status: success}}`},
+			"control@lines/list inconclusive(control_failed)"},
+		"a log that shows nothing": {"tenant header", instead(tenantHeader, func(_ *store, r *http.Request, _ string) bool { return r.URL.Path == "/query" }, func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, 200, `{"status":"success","data":{"result":[]}}`)
+		}), nil, "control@lines/list inconclusive(control_failed)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			style := styles[map[string]string{"searchIndex": "search index"}[c.style]]
+			if style.serve == nil {
+				style = styles[c.style]
+			}
+			if c.serve != nil {
+				style.serve = c.serve
+			}
+			r := style.job(t, &store{}, c.change...).Do(t.Context())
+			expectDecisive(t, r, c.want)
+			for _, check := range r.Checks {
+				if check.Verdict == probe.Fail {
+					t.Errorf("an innocent check fails: %s@%s: %s", check.Name, check.Target, check.Detail)
+				}
+			}
+		})
+	}
+}
+
+// TestNoIdentity: without an identity the details say what stays unproven, and where both credentials are of one org, a
+// leak is reported with what it may be as well.
+func TestNoIdentity(t *testing.T) {
+	const identity = `    identity: {url: /_security/_authenticate, org: $.metadata.org, test_org: {$.metadata.test: true}}`
+	own := []string{identity, "", "TEST_ISO_BLUE}}", "TEST_ISO_BLUE}, test_org: true}", "TEST_ISO_RED}}", "TEST_ISO_RED}, test_org: true}"}
+	index := styles["search index"]
+	t.Run("sound", func(t *testing.T) {
+		r := index.job(t, &store{}, own...).Do(t.Context())
+		expectDecisive(t, r, "pass")
+		if said := probetest.Lines(r); !strings.Contains(said, "that the credentials belong to different orgs is known from that alone") || strings.Contains(said, "identity") {
+			t.Errorf("expected what is not proven, got\n%s", said)
+		}
+	})
+	t.Run("one org", func(t *testing.T) {
+		index := index
+		serve := index.serve
+		index.serve = func(s *store, w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				r.Header.Set("Authorization", "Bearer token-of-the-red-org")
+			}
+			serve(s, w, r)
+		}
+		r := index.job(t, &store{}, own...).Do(t.Context())
+		if why := r.Decisive(); why.Reason != leakBody || !strings.Contains(why.Detail, "both credentials may also belong to one org") {
+			t.Errorf("expected a leak that may be one org, got\n%s", probetest.Lines(r))
+		}
+	})
+	t.Run("by the marker alone", func(t *testing.T) {
+		r := index.job(t, &store{}, "org: $.metadata.org, ", "").Do(t.Context())
+		expectDecisive(t, r, "pass")
+		if said := probetest.Lines(r); !strings.Contains(said, "identity pass(ok): 2 test orgs") || !strings.Contains(said, "is known from that alone") {
+			t.Errorf("expected test orgs that need not differ, got\n%s", said)
+		}
+	})
+	t.Run("not a test org", func(t *testing.T) {
+		s := &store{}
+		r := index.job(t, s, "$.metadata.test: true", "$.metadata.test: false", "org: $.metadata.org, ", "").Do(t.Context())
+		expectDecisive(t, r, "identity@ inconclusive(credential)")
+		if s.serial > 0 {
+			t.Errorf("%d objects were created in orgs that are not marked", s.serial)
+		}
+	})
+}
+
+// TestChosenIDs_orphans: what a crash left under keys that the prober chose is found by the keys alone, or by the content.
+func TestChosenIDs_orphans(t *testing.T) {
+	for name, c := range map[string]struct{ style, id, text string }{
+		"a list of keys":    {"chosen keys", "prober-SIBLING", "TEXT"},
+		"a list of objects": {"namespaces", "SIBLING", "TEXT"},
+		"an id alone":       {"namespaces", "SIBLING", "nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := canary.Mint("here", time.Now().Add(-time.Hour))
+			fill := strings.NewReplacer("SIBLING", canary.Sibling(old), "TEXT", old)
+			s := &store{rows: []row{
+				{"red", fill.Replace(c.id), fill.Replace(c.text)}, {"red", "a-customer-s", "of a customer"},
+				{"blue", strings.Replace(c.id, "SIBLING", canaryOfAge("there", time.Hour), 1), "of another prober"},
+			}}
+			r := styles[c.style].job(t, s).Do(t.Context())
+			expectDecisive(t, r, "pass")
+			if len(s.rows) != 2 || s.rows[0].text != "of a customer" || s.rows[1].text != "of another prober" {
+				t.Errorf("expected the old canary to be deleted and nothing else, got %v", s.rows)
+			}
+			if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 0 {
+				t.Errorf("%g orphans are left", got)
+			}
+		})
+	}
+}
+
+// TestQuery_escaped: a query language may be written as it is.
+func TestQuery_escaped(t *testing.T) {
+	var got string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.Query().Get("query") }))
+	t.Cleanup(server.Close)
+	p := &Probe{Base: server.URL}
+	req, err := p.build(&Template{Request: Request{URL: `/q?query={app="a b"} |= "{canary}"&limit=1`}}, vars{canary: `x"&=y`}, mutation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.Get(req.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if want := `{app="a b"} |= "x"&=y"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
