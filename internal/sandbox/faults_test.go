@@ -2,11 +2,18 @@ package sandbox
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"maps"
 	"net/http"
 	"os"
@@ -26,7 +33,8 @@ import (
 )
 
 // allRequests has one request to each route of the services, and some to unknown paths.
-func allRequests(s *Sandbox) []request {
+func allRequests(t testing.TB, s *Sandbox) []request {
+	t.Helper()
 	e := s.Env()
 	var asks []request
 	add := func(host, method, path, token string) {
@@ -57,7 +65,7 @@ func allRequests(s *Sandbox) []request {
 		for _, name := range []string{"EXPIRED", "REVOKED", "SUSPENDED"} {
 			add(proxy, "POST", "/v1/chat/completions", e["PROBER_DEMO_TOKEN_"+name])
 		}
-		for who, token := range forgedTokens(e) {
+		for who, token := range forgedTokens(t, e) {
 			asks = append(asks, request{host: proxy, method: "POST", path: "/v1/chat/completions", token: token, who: who})
 		}
 	}
@@ -118,7 +126,7 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 	var mu sync.Mutex
 	out := map[string]string{}
 	var all sync.WaitGroup
-	for _, a := range allRequests(s) {
+	for _, a := range allRequests(t, s) {
 		all.Go(func() {
 			limit := answerTimeout
 			if waits(a) {
@@ -286,23 +294,77 @@ func clientTokens(s *Sandbox) map[string]string {
 }
 
 // forgedTokens are tokens that no issuer issued, by the kind of forgery.
-func forgedTokens(e map[string]string) map[string]string {
+func forgedTokens(t testing.TB, e map[string]string) map[string]string {
+	t.Helper()
 	parts := strings.Split(e["PROBER_DEMO_TOKEN_VALID"], ".")
 	header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	first, _, _ := strings.Cut(e["PROBER_DEMO_PUBLIC_KEYS_PEM"], `\n-----BEGIN`)
-	signed := func(secret string) string {
-		text := header(`{"alg":"HS256","kid":"`+ibexKid+`"}`) + "." + parts[1]
-		mac := hmac.New(sha256.New, []byte(secret))
+	signed := func(alg string, hash func() hash.Hash, secret string) string {
+		text := header(`{"alg":"`+alg+`","kid":"`+ibexKid+`"}`) + "." + parts[1]
+		mac := hmac.New(hash, []byte(secret))
 		mac.Write([]byte(text))
 		return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 	}
 	key := strings.ReplaceAll(first, `\n`, "\n")
+	expired := strings.Split(e["PROBER_DEMO_TOKEN_EXPIRED"], ".")
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownJWK, err := (&jose.JSONWebKey{Key: own.Public()}).MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bySelf := func(members string) string {
+		text := header(`{"alg":"ES256"`+members+`}`) + "." + parts[1]
+		sum := sha256.Sum256([]byte(text))
+		r, s, err := ecdsa.Sign(rand.Reader, own, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+	}
+	block, _ := pem.Decode([]byte(key + "\n"))
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypter, err := jose.NewEncrypter(jose.A128GCM, jose.Recipient{Algorithm: jose.ECDH_ES, Key: public}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := encrypter.Encrypt(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypted, err := sealed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kid := `,"kid":"` + ibexKid + `"`
+	zeros := base64.RawURLEncoding.EncodeToString(make([]byte, 64))
 	return map[string]string{
 		"a forger, unsigned":                          header(`{"alg":"none"}`) + "." + parts[1] + ".",
-		"a forger, signed with the public key":        signed(key),
-		"a forger, signed with the public key's line": signed(key + "\n"),
-		"a forger, signed with another secret":        signed("secret"),
+		"a forger, signed with the public key":        signed("HS256", sha256.New, key),
+		"a forger, signed with the public key's line": signed("HS256", sha256.New, key+"\n"),
+		"a forger, signed with the public key, HS512": signed("HS512", sha512.New, key+"\n"),
+		"a forger, signed with another secret":        signed("HS256", sha256.New, "secret"),
+		"a forger, signed with an empty secret":       signed("HS256", sha256.New, ""),
 		"a forger, signature left out":                parts[0] + "." + parts[1] + ".",
+		"a forger, no algorithm":                      header(`{"kid":"`+ibexKid+`"}`) + "." + parts[1] + ".",
+		"a forger, a signature of zeros":              parts[0] + "." + parts[1] + "." + zeros,
+		"a forger, another token's signature":         parts[0] + "." + parts[1] + "." + expired[2],
+		"a forger, signed with another key":           bySelf(kid),
+		"a forger, with a key of its own":             bySelf(kid + `,"jwk":` + string(ownJWK)),
+		"a forger, with the URL of its keys":          bySelf(kid + `,"jku":"https://prober.invalid/"`),
+		"a forger, no kid":                            bySelf(""),
+		"a forger, in JSON":                           `{"payload":"` + parts[1] + `","signatures":[]}`,
+		"a forger, four parts":                        expired[0] + "." + parts[1] + "." + expired[1] + "." + expired[2],
+		"a forger, encrypted":                         encrypted,
 	}
 }
 

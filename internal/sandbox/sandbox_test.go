@@ -276,7 +276,7 @@ func TestSandbox_concurrent(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
 	defer cancel()
-	for _, a := range allRequests(s) {
+	for _, a := range allRequests(t, s) {
 		all.Go(func() {
 			for range 5 {
 				_, _ = s.do(ctx, a) // any outcome will do

@@ -2,10 +2,11 @@
 // the sound ones as their documentation has them, the others as people have got them wrong.
 //
 // Environment: VERIFIERS_MODULES, the folder with node_modules; VERIFIERS_PORT; VERIFIERS_SECRET, of the client.
-import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createPublicKey, generateKeyPair, randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 
 const { VERIFIERS_MODULES, VERIFIERS_PORT, VERIFIERS_SECRET } = process.env;
 const require = createRequire(join(VERIFIERS_MODULES, 'here.js'));
@@ -34,8 +35,9 @@ const expected = { issuer, audience };
 
 // The issuer. /publish adds a key to its set, with which it signs after /rotate; those before stay, since their
 // tokens live.
-const newKey = () => ({ kid: randomUUID(), privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey });
-let keys = [newKey(), newKey()];
+const generate = promisify(generateKeyPair);
+const newKey = async () => ({ kid: randomUUID(), privateKey: (await generate('rsa', { modulusLength: 2048 })).privateKey });
+let keys = [await newKey(), await newKey()];
 let signer = keys[0];
 const publicKey = ({ privateKey }) => createPublicKey(privateKey);
 const pem = (key) => publicKey(key).export({ type: 'spki', format: 'pem' });
@@ -46,8 +48,8 @@ app.get('/jwks', (req, res) => {
   const all = keys.map((key) => ({ ...publicKey(key).export({ format: 'jwk' }), kid: key.kid, use: 'sig', alg: 'RS256' }));
   res.json({ keys: all });
 });
-app.post('/publish', (req, res) => {
-  keys = [newKey(), ...keys];
+app.post('/publish', async (req, res) => {
+  keys = [await newKey(), ...keys];
   res.sendStatus(204);
 });
 app.post('/rotate', (req, res) => {
