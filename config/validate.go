@@ -43,7 +43,9 @@ func (p *probeEntry) validate() (wrong Errors) {
 func (p *probeEntry) checkSignals() (wrong Errors) {
 	checks := p.job.Probe.Checks()
 	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
-		if !slices.Contains(checks, check) {
+		if now, renamed := p.job.Kind.RenamedChecks[check]; renamed && !slices.Contains(checks, check) {
+			wrong = append(wrong, p.mistake("signals."+check, "%s", probe.Renamed("signals."+check, now)))
+		} else if !slices.Contains(checks, check) {
 			wrong = append(wrong, p.mistake("signals."+check, "signals.%s: the checks are %s%s",
 				strictyaml.Shown(check), strings.Join(checks, ", "), text.DidYouMean(check, checks)))
 		}

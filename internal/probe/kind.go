@@ -17,6 +17,8 @@ type Kind struct {
 	Measures []*Measure
 	// Reasons are those that a run may give beside CommonReasons.
 	Reasons []Reason
+	// RenamedChecks maps the old names of checks to those that they have now. A signal of an old one is refused with the new.
+	RenamedChecks map[string]string
 	// Traits are what the generated alerts ask.
 	Traits Traits
 }

@@ -69,11 +69,12 @@ var (
 // Kind describes the kind to the rest of the prober.
 func Kind() probe.Kind {
 	return probe.Kind{
-		New:      func() probe.Probe { return New() },
-		Summary:  "whether each replica is live and ready, and whether its dependency explains why not",
-		Measures: []*probe.Measure{healthState, replicasWanted, replicasFound, replicasHealthy, replicasDistinct},
-		Reasons:  stateReasons(),
-		Traits:   probe.Traits{HTTPLatency: true},
+		New:           func() probe.Probe { return New() },
+		Summary:       "whether each replica is live and ready, and whether its dependency explains why not",
+		Measures:      []*probe.Measure{healthState, replicasWanted, replicasFound, replicasHealthy, replicasDistinct},
+		Reasons:       stateReasons(),
+		Traits:        probe.Traits{HTTPLatency: true},
+		RenamedChecks: map[string]string{"decoy": "catch_all", "wrong_path": "catch_all"},
 	}
 }
 

@@ -61,10 +61,11 @@ var valueGauge = &probe.Measure{
 // Kind describes the kind to the rest of the prober.
 func Kind() probe.Kind {
 	return probe.Kind{
-		New:      func() probe.Probe { return New() },
-		Summary:  "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
-		Measures: []*probe.Measure{valueGauge},
-		Traits:   probe.Traits{HTTPLatency: true},
+		New:           func() probe.Probe { return New() },
+		Summary:       "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
+		Measures:      []*probe.Measure{valueGauge},
+		Traits:        probe.Traits{HTTPLatency: true},
+		RenamedChecks: map[string]string{"decoy": "catch_all", "wrong_path": "catch_all"},
 	}
 }
 

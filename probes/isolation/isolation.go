@@ -66,7 +66,8 @@ func Kind() probe.Kind {
 		Reasons: []probe.Reason{
 			leakBody, leakHeader, leakList, foreignWrite, foreignDelete, crossTalk, mismatchNotRejected, misleadingSuccess, existenceOracle,
 		},
-		Traits: probe.Traits{ProvesDenial: true, WritesToTarget: true},
+		Traits:        probe.Traits{ProvesDenial: true, WritesToTarget: true},
+		RenamedChecks: map[string]string{"whoami": "identity"},
 	}
 }
 

@@ -86,6 +86,9 @@ func Kind() probe.Kind {
 			reasonMissing, reasonImplemented, reasonCatchAll, reasonUpstream, reasonWrongCode,
 		},
 		Traits: probe.Traits{HTTPLatency: true, ProvesDenial: true},
+		RenamedChecks: map[string]string{
+			"nobody": callerAnonymous, "garbage": callerInvalid, "decoy": checkCatchAll, "wrong_path": checkCatchAll, "fixtures": checkStoredTokens,
+		},
 	}
 }
 

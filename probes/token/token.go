@@ -104,7 +104,8 @@ func Kind() probe.Kind {
 			reasonForeignEndpoint, reasonIssuer, reasonAudience, reasonNoExpiry, reasonLifetime, reasonClockSkew, reasonRevokedAccepted,
 			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.CriticalHeader, issuance.KeyUnusable, issuance.BadSignature,
 		},
-		Traits: probe.Traits{HTTPLatency: true},
+		Traits:        probe.Traits{HTTPLatency: true},
+		RenamedChecks: map[string]string{"refusal": "wrong_secret"},
 	}
 }
 
