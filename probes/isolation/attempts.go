@@ -74,8 +74,13 @@ func (r *run) testAttempts(rr *resourceRun) bool {
 	if rr.Create == nil || op == "" {
 		return true
 	}
+	a := rr.assertion(checkIsolated, op)
 	for _, t := range r.p.tenants {
-		for _, obj := range r.listCanaries(r.ctx, rr.assertion(checkIsolated, op), rr, t) {
+		found := r.listCanaries(r.ctx, a, rr, t)
+		if r.leaks(request{assertion: a, template: rr.template(op)}) {
+			continue // whose they are is not known
+		}
+		for _, obj := range found {
 			r.adopt(obj)
 		}
 	}
@@ -88,14 +93,15 @@ func (r *run) adopt(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sameText := func(other seededObject) bool { return other.text == obj.text }
+	same := func(other seededObject) bool { return other.resource == obj.resource && other.same(obj) }
 	attempted := slices.ContainsFunc(r.protected, func(text protectedText) bool { return text.attempt != nil && text.text == obj.text })
-	at := slices.IndexFunc(r.created, sameText)
+	at := slices.IndexFunc(r.created, same)
 	switch {
 	case !attempted || !obj.canBeNamed():
 		return
 	case at < 0:
 		r.created = append(r.created, obj)
-	case r.created[at].owner != obj.owner && r.created[at].id != obj.id:
+	case r.created[at].owner != obj.owner:
 		r.created[at] = obj
 	}
 	r.unacknowledged = slices.DeleteFunc(r.unacknowledged, sameText)

@@ -306,7 +306,8 @@ func (r *run) deleteAs(ctx context.Context, rr *resourceRun, obj seededObject, t
 		return true
 	}
 	// A service that fails for the owner and denies others has told them apart all the same.
-	if rr.seeded[t].text == obj.text && rr.assertion(checkControl, rr.visibilityOp()).complete && answer.Status < 500 {
+	ownerSaw := rr.spares[t].text == obj.text || rr.seeded[t].text == obj.text && rr.assertion(checkControl, rr.visibilityOp()).complete
+	if ownerSaw && answer.Status < 500 {
 		if o.Passed() {
 			o = probe.Outcomef(probe.ControlFailed, "got %d", answer.Status)
 		}

@@ -96,9 +96,9 @@ func TestCleanUp_fails(t *testing.T) {
 	api.mu.Unlock()
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "pass")
-	// A canary and its twin of each org, one that each created while it named the other in an undocumented header, and the
+	// A canary, a twin and a spare of each org, one that each created while it named the other in an undocumented header, and the
 	// second page of the list.
-	const created = 6 + maxPageSeeds
+	const created = 8 + maxPageSeeds
 	if measuredValue(r, "probe_isolation_cleanup_failures_total") != created || measuredValue(r, "probe_isolation_orphaned_canaries") != created || len(api.list()) != created {
 		t.Errorf("%g failures, %g orphans, %d notes; expected %d each", measuredValue(r, "probe_isolation_cleanup_failures_total"), measuredValue(r, "probe_isolation_orphaned_canaries"), len(api.list()), created)
 	}
@@ -232,7 +232,7 @@ func TestMaxRequests(t *testing.T) {
 	if r.Verdict() != probe.Inconclusive || !strings.Contains(probetest.Lines(r), "max_requests") {
 		t.Errorf("got\n%s", probetest.Lines(r))
 	}
-	if got := api.requests.Load(); got > 60+2+8 {
+	if got := api.requests.Load(); got > 60+2+12 {
 		t.Errorf("%d requests, want 60, two whoami and the clean-up", got)
 	}
 	if left := api.list(); len(left) > 0 {
@@ -259,7 +259,7 @@ func TestRateLimited(t *testing.T) {
 	// One at a time: what is in progress when the 429 arrives cannot be taken back.
 	r := api.runProbe(t, "replica: here", "replica: here\n    concurrency: 1")
 	expectDecisive(t, r, "control@notes/read inconclusive(rate_limited)")
-	if got := api.requests.Load() - after; got > 4+2*3 { // others may be under way, and follow before the 429 arrives
+	if got := api.requests.Load() - after; got > 6+2*3 { // others may be under way, and follow before the 429 arrives
 		t.Errorf("%d requests after the 429, want the clean-up and what was under way", got)
 	}
 }

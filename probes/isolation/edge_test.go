@@ -244,7 +244,7 @@ func TestDelete_notDone(t *testing.T) {
 	api.mu.Unlock()
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "pass")
-	const created = 6 + maxPageSeeds
+	const created = 8 + maxPageSeeds
 	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != created || len(api.list()) != created {
 		t.Errorf("reported %g orphans and found %d notes, expected %d", got, len(api.list()), created)
 	}
@@ -258,8 +258,8 @@ func TestDelete_notVisibleYet(t *testing.T) {
 	job := newJob(t, strings.Replace(api.start(t), "visibility_delay: 300ms", "visibility_delay: 500ms", 1))
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
-	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 2 || len(api.list()) != 2 {
-		t.Errorf("reported %g orphans and found %d notes, expected 2", got, len(api.list()))
+	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 3 || len(api.list()) != 3 {
+		t.Errorf("reported %g orphans and found %d notes, expected 3", got, len(api.list()))
 	}
 	expectRecovery(t, api, job)
 }

@@ -99,6 +99,7 @@ type resourceRun struct {
 	assertions map[string]*assertion    // by check and operation
 	seeded     map[*tenant]seededObject // the canary of each org
 	twins      map[*tenant]seededObject // a second one, which no other org requests
+	spares     map[*tenant]seededObject // a third one, for what its owner does with it
 	listed     map[*tenant]bool         // the owner listed both before others tried to delete one
 	tampered   map[*tenant]bool         // the canary was changed or deleted by another org
 	echoes     map[*tenant]bool         // whether a search echoes its query; absent if unknown
@@ -159,7 +160,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}, idPlaces: map[string][]string{}, cursors: map[*tenant]string{}, onFirst: map[*tenant]int{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, spares: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}, idPlaces: map[string][]string{}, cursors: map[*tenant]string{}, onFirst: map[*tenant]int{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}

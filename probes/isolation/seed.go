@@ -36,7 +36,10 @@ func (r *run) seed(rr *resourceRun) bool {
 		}
 		rr.seeded[t] = obj
 		r.protect(obj)
-		r.seedTwin(rr, t, control)
+		if rr.Create != nil {
+			r.seedTwin(rr, t, control)
+			r.seedSpare(rr, t, control)
+		}
 		if !r.ownerSees(control, obj, r.p.VisibilityDelay.D()) {
 			return false
 		}

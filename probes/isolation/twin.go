@@ -15,9 +15,6 @@ import (
 
 // seedTwin gives an org a twin of its canary. Without one, nothing is concluded from absence.
 func (r *run) seedTwin(rr *resourceRun, t *tenant, control *assertion) {
-	if rr.Create == nil {
-		return
-	}
 	if twin, ok := r.seedObject(rr, t, control, mutation{}, nil); ok {
 		rr.twins[t] = twin
 		r.protect(twin)

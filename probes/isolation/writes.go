@@ -32,7 +32,8 @@ func (r *run) testUpdates(rr *resourceRun) bool {
 		}
 	}
 	r.crossTenantWrite(rr, "update", foreignWrite)
-	r.complete(a, "denied to every other org, and nothing changed")
+	r.testMoves(rr)
+	r.complete(a, "denied to every other org, and nothing changed; no org could move an object to another")
 	r.complete(rr.assertion(checkContext, "update"), "every missing or forged org was rejected, and nothing changed")
 	r.tested(rowUpdate)
 	return true
@@ -77,8 +78,7 @@ func (r *run) changeTwin(a *assertion, twin seededObject) bool {
 	return true
 }
 
-// testDeletes has every org delete every other's canary, which must not work. The clean-up shows whether each can delete
-// its own.
+// testDeletes has every org delete every other's canary, which must not work, and then an object of its own, which must.
 func (r *run) testDeletes(rr *resourceRun) bool {
 	if rr.Delete == nil {
 		return true
@@ -86,7 +86,8 @@ func (r *run) testDeletes(rr *resourceRun) bool {
 	r.noteListed(rr)
 	r.crossTenantWrite(rr, "delete", foreignDelete)
 	r.expectListedStill(rr, rr.assertion(checkIsolated, "delete"), foreignDelete)
-	r.complete(rr.assertion(checkIsolated, "delete"), "denied to every other org, and nothing was deleted")
+	r.testDeletions(rr)
+	r.complete(rr.assertion(checkIsolated, "delete"), "denied to every other org, and nothing was deleted; what an org deleted is shown to nobody")
 	r.complete(rr.assertion(checkContext, "delete"), "every missing or forged org was rejected, and nothing was deleted")
 	r.tested(rowDelete)
 	return true
