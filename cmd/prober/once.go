@@ -75,6 +75,10 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		rep.Reason = missing.Error()
 	} else {
 		notes.SetJobs(jobs)
+		if o.once.repeat > 1 || o.once.wait > 0 || o.once.hold > 0 {
+			repeatProbes(jobs)
+			defer closeProbes(jobs)
+		}
 		r := rounds{onceOptions: o.once, progress: o.progress(), runner: newOnceRunner(o.serve.concurrency), notes: notes}
 		r.run(ctx, jobs, &rep)
 	}

@@ -166,6 +166,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	if !within(runGrace, running.Wait) {
 		s.log.Warn("Some runs did not end in time")
 	}
+	closeProbes(s.config.Load().Jobs)
 	end, cancel := context.WithTimeout(context.Background(), requestGrace)
 	defer cancel()
 	for _, server := range []*http.Server{main, plain} {
@@ -242,6 +243,7 @@ func (s *server) ready() error {
 // apply switches to a configuration.
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	jobs = s.reference.withReference(jobs)
+	repeatProbes(jobs)
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)
 	}
@@ -263,13 +265,24 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	debug.FreeOSMemory() // parsing takes many times the memory of the result
 }
 
-// closeProbes closes what replaced probes keep open.
-func closeProbes(jobs []probe.Job) {
+// repeatProbes tells probes that they run more than once. They have to be closed then.
+func repeatProbes(jobs []probe.Job) {
 	for _, j := range jobs {
-		if p, ok := j.Probe.(probe.Closer); ok {
-			p.Close()
+		if p, ok := j.Probe.(probe.Repeater); ok {
+			p.Repeat()
 		}
 	}
+}
+
+// closeProbes closes what probes keep open or left at their targets, all at once.
+func closeProbes(jobs []probe.Job) {
+	var closing sync.WaitGroup
+	for _, j := range jobs {
+		if p, ok := j.Probe.(probe.Closer); ok {
+			closing.Go(p.Close)
+		}
+	}
+	closing.Wait()
 }
 
 // watchNetwork keeps prober_self_check{check="network"} up to date even while all targets pass.

@@ -75,6 +75,47 @@ func TestStop_deletesCanaries(t *testing.T) {
 	}
 }
 
+// TestStop_deletesWhatRunsLeft stops the prober between two runs, of which the first left canaries for the next one to
+// look at, and has it run several times.
+func TestStop_deletesWhatRunsLeft(t *testing.T) {
+	testenv.Slow(t, "it waits until a run of a process has ended")
+	sample := startSandbox(t, sandbox.Options{})
+	untouched := sample.Memories()
+	var env []string
+	for name, value := range sample.Env() {
+		env = append(env, name+"="+value)
+	}
+	file := writeFile(t, t.TempDir(), "prober.yaml", string(sample.RewriteAddresses(config.Demo)))
+	p := start(t, env, "--probe=tenants", "--config.file="+file).Process
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		for org, n := range sample.Memories() {
+			if n != untouched[org]+2 {
+				return fmt.Errorf("%s has %d memories, expected 2 more than %d", org, n, untouched[org])
+			}
+		}
+		return nil
+	})
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != exitPass {
+		t.Errorf("got status %d, %v; want %d within 10 s", status, err, exitPass)
+	}
+	if left := sample.Memories(); !maps.Equal(left, untouched) {
+		t.Errorf("the orgs keep %v, want %v as before", left, untouched)
+	}
+	cmd := exec.Command(os.Args[0], "--once", "--repeat=3", "--probe=tenants", "--config.file="+file)
+	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
+	if status, err := testenv.StartCmd(t, cmd).Wait(t.Context()); err != nil || status != exitPass {
+		t.Errorf("got status %d, %v; want %d", status, err, exitPass)
+	}
+	if left := sample.Memories(); !maps.Equal(left, untouched) {
+		t.Errorf("the orgs keep %v after several runs, want %v as before", left, untouched)
+	}
+}
+
 // TestStop_keepsWhatIsProven stops the prober in the middle of a run that has seen a breach, or another failure that no
 // stop explains: it fails, and the incident note keeps the breach.
 func TestStop_keepsWhatIsProven(t *testing.T) {

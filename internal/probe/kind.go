@@ -64,6 +64,13 @@ type Closer interface {
 	Close()
 }
 
+// A Repeater is a Probe that looks again, in its next run, at what it did in the last one, and leaves something at its
+// target for that. Repeat tells it before its first run that there are further ones. Close then removes what it left.
+type Repeater interface {
+	Closer
+	Repeat()
+}
+
 // A StatusProvoker is a Probe that provokes HTTP statuses of 400 and above on purpose, such as the denials that it
 // tests. ExpectedStatuses lists them by target, for dashboards and alerts that subtract the prober's own traffic.
 type StatusProvoker interface {

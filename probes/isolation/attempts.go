@@ -88,16 +88,20 @@ func (r *run) testAttempts(rr *resourceRun) bool {
 	return true
 }
 
+// attemptedText reports whether a text was written by an attempt.
+func (r *run) attemptedText(text string) bool {
+	return slices.ContainsFunc(r.protected, func(p protectedText) bool { return p.attempt != nil && p.text == text })
+}
+
 // adopt has an object deleted that was created by an attempt to write, where and by the id by which it was found.
 func (r *run) adopt(obj seededObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sameText := func(other seededObject) bool { return other.text == obj.text }
 	same := func(other seededObject) bool { return other.resource == obj.resource && other.same(obj) }
-	attempted := slices.ContainsFunc(r.protected, func(text protectedText) bool { return text.attempt != nil && text.text == obj.text })
 	at := slices.IndexFunc(r.created, same)
 	switch {
-	case !attempted || !obj.canBeNamed():
+	case !r.attemptedText(obj.text) || !obj.canBeNamed():
 		return
 	case at < 0:
 		r.created = append(r.created, obj)

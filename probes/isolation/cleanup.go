@@ -54,7 +54,7 @@ func (s *orphanStore) add(orphans []seededObject) {
 // cleanOrphans deletes what earlier runs of this prober left behind: what it remembers, and after a crash what it finds
 // by name in the lists of the orgs. Another prober's canaries have another name and are left alone.
 func (r *run) cleanOrphans() {
-	orphans := r.p.orphans.take()
+	orphans := append(r.revisit(), r.p.orphans.take()...)
 	var found []seededObject
 	for _, rr := range r.plan.resources {
 		if rr.Create == nil || rr.Delete == nil || rr.inventoryOp() == "" {
@@ -69,12 +69,13 @@ func (r *run) cleanOrphans() {
 		remembered := slices.ContainsFunc(orphans, func(o seededObject) bool { return o.resource == obj.resource && o.owner == obj.owner && o.same(obj) })
 		switch {
 		case remembered:
-		case obj.canBeNamed() && canary.Find(obj.text)[0].Made.Before(oldest):
+		case obj.canBeNamed() && (canary.Find(obj.text)[0].Made.Before(oldest) || r.attemptedText(obj.text)):
 			orphans = append(orphans, obj)
 		default:
 			r.orphanCount++
 		}
 	}
+	r.protected = nil // the texts of the last run's attempts
 	n := min(len(orphans), maxOrphansPerRun)
 	remaining := append(r.deleteAll(r.ctx, orphans[:n]), orphans[n:]...)
 	r.p.orphans.add(remaining)
@@ -228,7 +229,7 @@ func (r *run) cleanUp(ctx context.Context) {
 	r.cleaningUp = true
 	created := slices.Clone(r.created)
 	r.mu.Unlock()
-	created = append(created, r.findUnacknowledged(ctx)...)
+	created = append(r.leaveCanaries(created), r.findUnacknowledged(ctx)...)
 	created = slices.DeleteFunc(created, func(obj seededObject) bool { return r.resourceOf(obj).Delete == nil }) // they expire
 	remaining := r.deleteAll(ctx, created)
 	r.orphanCount += len(remaining)

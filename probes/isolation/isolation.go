@@ -46,6 +46,7 @@ type Probe struct {
 	tenants      []*tenant            // by name
 	unauthorized []unauthorizedCaller // no credential, a made-up one, then those of the settings by name
 	orphans      orphanStore
+	left         leftStore
 }
 
 // Bounds of the settings.
@@ -72,7 +73,7 @@ func Kind() probe.Kind {
 }
 
 var (
-	_ probe.Closer         = (*Probe)(nil)
+	_ probe.Repeater       = (*Probe)(nil)
 	_ probe.StatusProvoker = (*Probe)(nil)
 	_ probe.Initializer    = (*Probe)(nil)
 )
@@ -232,9 +233,6 @@ func (p *Probe) InitialSamples() []probe.Sample {
 	}
 	return all
 }
-
-// Close ends the connections that are kept. The probe may still be asked.
-func (p *Probe) Close() { p.anonymous.Close() }
 
 // cleanUpShare is the part of a run's time that is kept for cleaning up.
 const cleanUpShare = 0.15

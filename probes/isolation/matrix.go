@@ -3,6 +3,7 @@ package isolation
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/text"
@@ -53,7 +54,11 @@ func (r *run) testOwnersAfter(rr *resourceRun) bool {
 		if rr.tampered[t] {
 			limit = 0
 		}
-		held = r.ownerSees(control, rr.seeded[t], limit) && held
+		shown := r.ownerSees(control, rr.seeded[t], limit)
+		if twin, ok := rr.twins[t]; ok && !shown && !rr.tampered[t] {
+			rr.tampered[t] = r.expectNotGone(rr, leftCanary{rr.seeded[t], twin, time.Now()}, "of this run")
+		}
+		held = shown && held
 	}
 	control.summary = "every owner saw its own canary before and after" + r.p.unproven()
 	r.tested(rowOwnerAfter)

@@ -1,0 +1,198 @@
+package isolation
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+	"prober/internal/testenv"
+	"prober/probes/internal/probetest"
+)
+
+// A worker does later what an API denied.
+type worker struct {
+	mu   sync.Mutex
+	jobs []func()
+}
+
+func (w *worker) later(job func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jobs = append(w.jobs, job)
+}
+
+func (w *worker) work() {
+	w.mu.Lock()
+	jobs := w.jobs
+	w.jobs = nil
+	w.mu.Unlock()
+	for _, job := range jobs {
+		job()
+	}
+}
+
+// TestDelayed: what another org requested and a worker does only after the run is found by the next run. Then nothing is
+// left over.
+func TestDelayed(t *testing.T) {
+	for name, c := range map[string]struct {
+		op   string
+		does func(api *notesAPI, q *apiRequest) func()
+		want string
+	}{
+		"nothing":  {"delete", func(*notesAPI, *apiRequest) func() { return func() {} }, "pass"},
+		"a delete": {"delete", func(api *notesAPI, q *apiRequest) func() { return func() { api.remove(q.id) } }, "isolated@notes/delete fail(foreign_delete)"},
+		"an update": {"update", func(api *notesAPI, q *apiRequest) func() {
+			var sent struct{ Text string }
+			decode(q, &sent)
+			return func() {
+				api.mu.Lock()
+				defer api.mu.Unlock()
+				if i := api.index(q.id); i >= 0 {
+					api.notes[i].Text = sent.Text
+				}
+			}
+		}, "isolated@notes/update fail(foreign_write)"},
+		"an update that hides the object": {"update", func(api *notesAPI, q *apiRequest) func() { return func() { api.remove(q.id) } }, "isolated@notes/delete fail(foreign_delete)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, later := newNotesAPI("header"), worker{}
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if q.op == c.op && q.foreign() && q.namesOwnOrg() {
+					later.later(c.does(api, q))
+				}
+				next(w, q.Request)
+			}
+			job := newJob(t, api.start(t))
+			repeater := job.Probe.(probe.Repeater)
+			repeater.Repeat()
+			first := job.Do(t.Context())
+			expectDecisive(t, first, "pass")
+			if got := len(api.list()); got != 4 || measuredValue(first, "probe_isolation_orphaned_canaries") != 0 {
+				t.Errorf("expected a canary and a twin of each org between the runs, and no orphans, got %d and %g", got, measuredValue(first, "probe_isolation_orphaned_canaries"))
+			}
+			later.work()
+			second := job.Do(t.Context())
+			expectDecisive(t, second, c.want)
+			if c.want != "pass" {
+				surface := c.want[strings.Index(c.want, "@")+1 : strings.Index(c.want, " ")]
+				if got := measuredValue(second, "probe_isolation_breach_total", surface); got != 1 {
+					t.Errorf("the counter of breaches grew by %g, expected 1", got)
+				}
+			}
+			if got := measuredValue(second, "probe_isolation_orphaned_canaries"); got != 0 {
+				t.Errorf("expected no orphans, got %g", got)
+			}
+			later.work()
+			repeater.Close()
+			if left := api.list(); len(left) > 0 {
+				t.Errorf("expected no notes, got %d", len(left))
+			}
+			third := job.Do(t.Context())
+			if left := api.list(); len(left) > 0 || third.Verdict() == probe.Inconclusive {
+				t.Errorf("expected no notes after a run of a closed probe, got %d\n%s", len(left), probetest.Lines(third))
+			}
+		})
+	}
+}
+
+// TestDelayed_create: what a worker creates in another org after the run is found in its list, and deleted.
+func TestDelayed_create(t *testing.T) {
+	api, later := newNotesAPI("header"), worker{}
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if q.op != "create" || !q.namesOwnOrg() {
+			next(w, q.Request)
+			return
+		}
+		var sent struct {
+			Text string
+			Org  string `json:"org_id"`
+		}
+		decode(q, &sent)
+		if sent.Org != "" && sent.Org != q.org {
+			later.later(func() { api.add(sent.Org, "by-worker-"+sent.Text, sent.Text) })
+			reply(w, 403, `{"error":"org"}`)
+			return
+		}
+		api.add(q.org, "own-"+sent.Text, sent.Text)
+		reply(w, 201, `{"id":"own-`+sent.Text+`"}`)
+	}
+	job := newJob(t, api.start(t))
+	job.Probe.(probe.Repeater).Repeat()
+	expectDecisive(t, job.Do(t.Context()), "pass")
+	later.work()
+	expectDecisive(t, job.Do(t.Context()), "isolated@notes/create fail(foreign_write)")
+	job.Probe.(probe.Closer).Close()
+	if got := len(api.list()); got != 0 {
+		t.Errorf("expected no notes, got %d", got)
+	}
+}
+
+// TestDelayed_innocent: that what a run left is not shown any more is nobody's deed if its twin is not shown either.
+func TestDelayed_innocent(t *testing.T) {
+	testenv.Slow(t, "it runs the probe twice for each way to go blind")
+	for name, blind := range blindness {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("token")
+			var broken atomic.Bool
+			var n atomic.Int64
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if !broken.Load() || q.op == "whoami" || !blind(api, w, q, n.Add(1)) {
+					next(w, q.Request)
+				}
+			}
+			job := newJob(t, api.start(t))
+			job.Probe.(probe.Repeater).Repeat()
+			expectDecisive(t, job.Do(t.Context()), "pass")
+			broken.Store(true)
+			if r := job.Do(t.Context()); r.Verdict() == probe.Fail {
+				t.Errorf("got\n%s", probetest.Lines(r))
+			}
+			broken.Store(false)
+			third := job.Do(t.Context())
+			expectDecisive(t, third, "pass")
+			job.Probe.(probe.Closer).Close()
+			// What a blind store denied having when it was deleted is found by its name, and deleted once it is old.
+			if got := measuredValue(third, "probe_isolation_orphaned_canaries"); got != float64(len(api.list())) {
+				t.Errorf("reported %g orphans, and %d notes are left", got, len(api.list()))
+			}
+		})
+	}
+}
+
+// TestDelayed_withinRun: a deletion that takes effect before the run ends is found by that run.
+func TestDelayed_withinRun(t *testing.T) {
+	api, later := newNotesAPI("header"), worker{}
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if q.op == "delete" && q.foreign() && q.namesOwnOrg() {
+			later.later(func() { api.remove(q.id) })
+		}
+		if q.op == "delete" && q.org == "" {
+			later.work()
+		}
+		next(w, q.Request)
+	}
+	r := api.runProbe(t)
+	if r.Verdict() != probe.Fail || measuredValue(r, "probe_isolation_breach_total", "notes/delete") != 1 {
+		t.Errorf("got\n%s", probetest.Lines(r))
+	}
+}
+
+// TestDelayed_stop: a run that is stopped leaves nothing, also of the run before.
+func TestDelayed_stop(t *testing.T) {
+	api := newNotesAPI("header")
+	job := newJob(t, api.start(t))
+	job.Probe.(probe.Repeater).Repeat()
+	expectDecisive(t, job.Do(t.Context()), "pass")
+	began := time.Now()
+	job.Probe.(probe.Closer).Close()
+	if left := api.list(); len(left) > 0 {
+		t.Errorf("expected no notes, got %d", len(left))
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
