@@ -15,6 +15,7 @@ import (
 	"prober/internal/text"
 	"prober/probes/internal/budget"
 	"prober/probes/internal/control"
+	"prober/probes/internal/expect"
 	"prober/probes/internal/replicas"
 )
 
@@ -105,10 +106,7 @@ func (h *Probe) Validate() error {
 	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
 		wrong = append(wrong, probe.Settingf("service", "expected scheme and host only; paths belong to live and ready"))
 	}
-	wrong = append(wrong, h.validatePages(), probe.InSetting("marker", h.Marker.Validate()), probe.InSetting("instance", h.Instance.Validate()))
-	if h.Latency != nil && *h.Latency <= 0 {
-		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
-	}
+	wrong = append(wrong, h.validatePages(), probe.InSetting("marker", h.Marker.Validate()), probe.InSetting("instance", h.Instance.Validate()), expect.ValidateLatency(h.Latency))
 	if h.UnreadyGrace < 0 {
 		wrong = append(wrong, probe.Settingf("unready_grace", "must not be below zero"))
 	}
@@ -124,12 +122,9 @@ func (h *Probe) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// CheckTimeout refuses a latency that is never measured, since the run ends before.
+// CheckTimeout refuses a latency that is never exceeded, since the run ends before.
 func (h *Probe) CheckTimeout(timeout time.Duration) error {
-	if h.Latency != nil && h.Latency.D() > timeout {
-		return probe.Settingf("latency", "%s is longer than the timeout of %s", h.Latency, probe.Duration(timeout))
-	}
-	return nil
+	return expect.CheckLatency(h.Latency, timeout)
 }
 
 // Checks names what a run notes, for each replica and for all.

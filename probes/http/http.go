@@ -148,11 +148,11 @@ func hasBody(status int) bool {
 	return status != 1 && status/100 != 1 && status != 204 && status != 304
 }
 
-// CheckTimeout refuses a latency beyond the timeout, of the request or of its control.
+// CheckTimeout refuses a latency that is never exceeded, since the run ends before.
 func (p *Probe) CheckTimeout(timeout time.Duration) error {
-	err := probe.InSetting("expect", p.Expect.CheckTimeout(timeout))
+	err := probe.InSetting("expect", expect.CheckLatency(p.Expect.Latency, timeout))
 	if p.control != nil {
-		err = errors.Join(err, probe.InSetting("control.expect", p.control.Expect.CheckTimeout(timeout)))
+		err = errors.Join(err, probe.InSetting("control.expect", expect.CheckLatency(p.control.Expect.Latency, timeout)))
 	}
 	return err
 }

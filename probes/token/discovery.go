@@ -166,7 +166,7 @@ func (run *runState) checkLatency() {
 	counted := slices.DeleteFunc(slices.Clone(run.timed), func(s timedStep) bool {
 		return !slices.Contains([]string{"discovery", "token", "jwks"}, s.name)
 	})
-	if run.Latency == 0 || len(counted) == 0 {
+	if run.Latency == nil || len(counted) == 0 {
 		return
 	}
 	slowest := slices.MaxFunc(counted, func(a, b timedStep) int { return cmp.Compare(a.took, b.took) })

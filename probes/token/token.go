@@ -33,13 +33,13 @@ type Probe struct {
 	Scopes       []string          `yaml:"scopes" doc:"scopes to request"`
 	Params       map[string]string `yaml:"params" mask:"true" doc:"further parameters of the token request, such as resource"`
 
-	Opaque   bool           `yaml:"opaque" doc:"the tokens are not JWTs: nothing in them can be verified here"`
-	Audience string         `yaml:"audience" doc:"what the token's aud must contain; required unless the tokens are opaque"`
-	Algs     []string       `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
-	Lifetime Lifetime       `yaml:"lifetime" doc:"how long a token may be valid"`
-	Leeway   probe.Duration `yaml:"leeway" doc:"how far the issuer's clock may be from the prober's"`
-	Latency  probe.Duration `yaml:"latency" doc:"maximum duration of each step of issuance"`
-	Keysets  []string       `yaml:"keysets" doc:"key sets of verifiers; the token must also verify with each of them"`
+	Opaque   bool            `yaml:"opaque" doc:"the tokens are not JWTs: nothing in them can be verified here"`
+	Audience string          `yaml:"audience" doc:"what the token's aud must contain; required unless the tokens are opaque"`
+	Algs     []string        `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
+	Lifetime Lifetime        `yaml:"lifetime" doc:"how long a token may be valid"`
+	Leeway   probe.Duration  `yaml:"leeway" doc:"how far the issuer's clock may be from the prober's"`
+	Latency  *probe.Duration `yaml:"latency" doc:"maximum duration of each step of issuance"`
+	Keysets  []string        `yaml:"keysets" doc:"key sets of verifiers; the token must also verify with each of them"`
 
 	WrongSecret bool        `yaml:"wrong_secret" renamed:"refusal" doc:"also try a wrong secret, once in each run; it must be rejected"`
 	Revocation  *Revocation `yaml:"revocation" doc:"revoke a token and measure how soon it is rejected"`
@@ -111,6 +111,7 @@ func Kind() probe.Kind {
 
 var (
 	_ probe.Closer         = (*Probe)(nil)
+	_ probe.TimeoutChecker = (*Probe)(nil)
 	_ probe.StatusProvoker = (*Probe)(nil)
 )
 
@@ -134,7 +135,7 @@ func (p *Probe) Checks() []string {
 		{"keysets", len(p.Keysets) > 0},
 		{"wrong_secret", p.WrongSecret},
 		{"revocation", p.Revocation != nil},
-		{"latency", p.Latency > 0},
+		{"latency", p.Latency != nil},
 	} {
 		if c.wants {
 			names = append(names, c.name)

@@ -31,7 +31,7 @@ func TestToken_pass(t *testing.T) {
 			i := newIDP(t, nil)
 			p := i.probe(t, func(p *Probe) {
 				p.Auth, p.Scopes, p.Params = auth, []string{"read", "write"}, map[string]string{"resource": "https://api.test"}
-				p.Latency, p.Lifetime = probe.Duration(time.Minute), Lifetime{Max: probe.Duration(5 * time.Minute)}
+				p.Latency, p.Lifetime = new(probe.Duration(time.Minute)), Lifetime{Max: probe.Duration(5 * time.Minute)}
 				p.Keysets = []string{i.url + "/keys"}
 				p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}}
 			})
@@ -285,7 +285,7 @@ func TestToken_faults(t *testing.T) {
 			[]string{"fail", issued, discovered, signed, claimed, timely, "wrong_secret fail(auth_bypass): a wrong client_secret gets a token too (200)"},
 		},
 		"too slow": {
-			nil, func(p *Probe) { p.Latency = 1 },
+			nil, func(p *Probe) { p.Latency = new(probe.Duration(1)) },
 			[]string{"fail", issued, discovered, signed, claimed, timely, declined, "latency fail(slow): expected each step within 1ns, *"},
 		},
 	} {

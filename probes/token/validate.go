@@ -11,6 +11,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 )
 
 // Bounds of the settings.
@@ -20,6 +21,11 @@ const (
 	maxRequests = 120 // requests with a revoked token in one run
 	maxKeysets  = 20  // key sets
 )
+
+// CheckTimeout refuses a latency that is never exceeded, since the run ends before.
+func (p *Probe) CheckTimeout(timeout time.Duration) error {
+	return expect.CheckLatency(p.Latency, timeout)
+}
 
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
@@ -117,9 +123,7 @@ func (p *Probe) validateToken() (wrong []error) {
 	if p.Leeway < minLeeway {
 		wrong = append(wrong, probe.Settingf("leeway", "expected at least %s, since iat tells whole seconds", minLeeway))
 	}
-	if p.Latency < 0 {
-		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
-	}
+	wrong = append(wrong, expect.ValidateLatency(p.Latency))
 	if len(p.Keysets) > maxKeysets {
 		wrong = append(wrong, probe.Settingf("keysets", "expected at most %d, got %d", maxKeysets, len(p.Keysets)))
 	}

@@ -41,7 +41,7 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"algs[1]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"RS256", "HS256"} },
 		"lifetime.max: must be above zero":                    func(p *Probe) { p.Lifetime = Lifetime{Min: 2, Max: 1} },
 		"leeway: expected at least 2s":                        func(p *Probe) { p.Leeway = probe.Duration(time.Second) },
-		"latency: must be above zero":                         func(p *Probe) { p.Latency = -1 },
+		"latency: must be above zero":                         func(p *Probe) { p.Latency = new(probe.Duration(0)) },
 		"keysets[1]: is empty or listed twice":                func(p *Probe) { p.Keysets = []string{"https://a.test", "https://a.test"} },
 		"keysets: expected at most 20, got 21":                func(p *Probe) { p.Keysets = make([]string, 21) },
 		"tls.insecure_skip_verify: a credential":              func(p *Probe) { p.TLS = &dial.TLS{InsecureSkipVerify: true} },

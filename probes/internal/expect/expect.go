@@ -27,10 +27,7 @@ type Check struct {
 
 // Validate reports what is wrong with the expectations. The argument says whether the answer comes over https.
 func (e *Expect) Validate(https bool) error {
-	wrong := []error{e.Content.Validate()}
-	if e.Latency != nil && *e.Latency <= 0 {
-		wrong = append(wrong, probe.Settingf("latency", "must be above zero"))
-	}
+	wrong := []error{e.Content.Validate(), ValidateLatency(e.Latency)}
 	if e.Certificate != nil && *e.Certificate <= 0 {
 		wrong = append(wrong, probe.Settingf("certificate", "must be above zero"))
 	}
@@ -40,10 +37,18 @@ func (e *Expect) Validate(https bool) error {
 	return errors.Join(wrong...)
 }
 
-// CheckTimeout refuses a latency that is never measured, since the run ends before.
-func (e *Expect) CheckTimeout(timeout time.Duration) error {
-	if e.Latency != nil && e.Latency.D() > timeout {
-		return probe.Settingf("latency", "%s is longer than the timeout of %s", e.Latency, probe.Duration(timeout))
+// ValidateLatency refuses a maximum of the setting latency that no answer can keep. There is none if it is nil.
+func ValidateLatency(maximum *probe.Duration) error {
+	if maximum != nil && *maximum <= 0 {
+		return probe.Settingf("latency", "must be above zero")
+	}
+	return nil
+}
+
+// CheckLatency refuses a maximum of the setting latency that is never exceeded, since the run ends before.
+func CheckLatency(maximum *probe.Duration, timeout time.Duration) error {
+	if maximum != nil && maximum.D() > timeout {
+		return probe.Settingf("latency", "%s is longer than the timeout of %s", maximum, probe.Duration(timeout))
 	}
 	return nil
 }
