@@ -31,18 +31,21 @@ func instead(serve serveFunc, when func(s *store, r *http.Request, body string) 
 }
 
 func withMethod(method string) func(*store, *http.Request, string) bool {
-	return func(_ *store, r *http.Request, _ string) bool { return r.Method == method && r.URL.Path == "/notes" }
+	return func(_ *store, r *http.Request, _ string) bool {
+		return r.Method == method && strings.HasSuffix(r.URL.Path, "/notes")
+	}
 }
 
 func withBody(text string) func(*store, *http.Request, string) bool {
 	return func(_ *store, _ *http.Request, body string) bool { return strings.Contains(body, text) }
 }
 
-// foreignRead holds for a read by the blue org of an object of the red one, whose body has a text.
+// foreignRead holds for a read by one org of an object of the other, whose body has a text.
 func foreignRead(text string) func(*store, *http.Request, string) bool {
 	return func(s *store, r *http.Request, body string) bool {
-		ofRed := slices.ContainsFunc(s.rows, func(r row) bool { return r.org == "red" && strings.Contains(body, r.id) })
-		return ofRed && strings.Contains(body, text) && strings.HasSuffix(r.Header.Get("Authorization"), "the-blue-org")
+		ofOne := slices.ContainsFunc(s.rows, func(r row) bool { return r.org == "one" && strings.Contains(body, r.id) })
+		org, _ := caller(r)
+		return ofOne && org == "two" && strings.Contains(body, text)
 	}
 }
 
@@ -56,12 +59,12 @@ func TestStyles_controls(t *testing.T) {
 		change []string
 		want   string
 	}{
-		"an update that never does anything": {"PostgREST", instead(postgREST, withMethod("PATCH"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `[]`) }), nil,
+		"an update that never does anything": {"PostgREST and Supabase", instead(postgREST, withMethod("PATCH"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `[]`) }), nil,
 			"isolated@notes/update inconclusive(control_failed)"},
-		"and does not say so": {"PostgREST", instead(postgREST, withMethod("PATCH"), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }),
+		"and does not say so": {"PostgREST and Supabase", instead(postgREST, withMethod("PATCH"), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }),
 			[]string{`denied: [403, {empty: $}]`, `denied: [403, {empty: $}, ` + patch204 + `]`, `unauthenticated: [401, {empty: $}]`, `unauthenticated: [401, {empty: $}, ` + patch204 + `]`},
 			"isolated@notes/update inconclusive(control_failed)"},
-		"a delete that never does anything": {"PostgREST", instead(postgREST, withMethod("DELETE"), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), nil,
+		"a delete that never does anything": {"PostgREST and Supabase", instead(postgREST, withMethod("DELETE"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `[]`) }), nil,
 			"isolated@notes/delete inconclusive(control_failed)"},
 		"a read that is always null": {"GraphQL", instead(graphQL, withBody("noteById("), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"noteById":null}}`) }), nil,
 			"control@notes/read inconclusive(control_failed)"},
@@ -76,29 +79,27 @@ func TestStyles_controls(t *testing.T) {
 		"an error that is not named": {"JSON-RPC", instead(jsonRPC, withBody("00000000-0000-4000-8000-00000000000"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"jsonrpc":"2.0","id":1,"error":{"code":-32603}}`)
 		}), nil, "control@notes/read inconclusive(control_failed)"},
-		"out of a cache": {"searchIndex", instead(searchIndex, foreignRead("ids"), func(w http.ResponseWriter, _ *http.Request) {
+		"out of a cache": {"Elasticsearch and OpenSearch", instead(searchIndex, foreignRead("ids"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Age", "9")
-			reply(w, 200, `{"hits":{"hits":[]}}`)
+			reply(w, 200, `{"_shards":{"failed":0},"hits":{"hits":[]}}`)
 		}), nil, "isolated@notes/read inconclusive(stale_or_cached)"},
-		"cut off": {"searchIndex", instead(searchIndex, foreignRead("ids"), func(w http.ResponseWriter, _ *http.Request) {
+		"cut off": {"Elasticsearch and OpenSearch", instead(searchIndex, foreignRead("ids"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
-			reply(w, 200, `{"hits":{"hits":[]}}`)
+			reply(w, 200, `{"_shards":{"failed":0},"hits":{"hits":[]}}`)
 		}), nil, "isolated@notes/read inconclusive(control_failed)"},
-		"what the owner is shown is a denial too": {"tenant header", nil, []string{`rejected: [401, {empty: $.data.result}]`, `denied: {json: {$.status: success}}`},
+		"what the owner is shown is a denial too": {"Loki, Mimir and others with a tenant header", nil, []string{`rejected: [400, 401, {empty: $.data.result}]`, `denied: {json: {$.status: success}}`},
 			"control@lines/list inconclusive(control_failed)"},
-		"a log that shows nothing": {"tenant header", instead(tenantHeader, func(_ *store, r *http.Request, _ string) bool { return r.URL.Path == "/query" }, func(w http.ResponseWriter, _ *http.Request) {
+		"a log that shows nothing": {"Loki, Mimir and others with a tenant header", instead(tenantHeader, func(_ *store, r *http.Request, _ string) bool { return strings.HasSuffix(r.URL.Path, "/query_range") }, func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"status":"success","data":{"result":[]}}`)
 		}), nil, "control@lines/list inconclusive(control_failed)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			style := styles[map[string]string{"searchIndex": "search index"}[c.style]]
-			if style.serve == nil {
-				style = styles[c.style]
-			}
+			t.Parallel()
+			style := styles[c.style]
 			if c.serve != nil {
 				style.serve = c.serve
 			}
-			r := style.job(t, &store{}, c.change...).Do(t.Context())
+			r := style.job(t, c.style, &store{}, c.change...).Do(t.Context())
 			expectDecisive(t, r, c.want)
 			for _, check := range r.Checks {
 				if check.Verdict == probe.Fail {
@@ -112,11 +113,12 @@ func TestStyles_controls(t *testing.T) {
 // TestNoIdentity: without an identity the details say what stays unproven, and where both credentials are of one org, a
 // leak is reported with what it may be as well.
 func TestNoIdentity(t *testing.T) {
-	const identity = `    identity: {url: /_security/_authenticate, org: $.metadata.org, test_org: {$.metadata.test: true}}`
-	own := []string{identity, "", "TEST_ISO_BLUE}}", "TEST_ISO_BLUE}, test_org: true}", "TEST_ISO_RED}}", "TEST_ISO_RED}, test_org: true}"}
-	index := styles["search index"]
+	const heading = "Elasticsearch and OpenSearch"
+	const identity = `    identity: {url: /_security/_authenticate, org: $.metadata.org, subject: $.username, test_org: {$.metadata.test_org: true}}`
+	own := []string{identity, "", "prober/one}}}", "prober/one}}, test_org: true}", "prober/two}}}", "prober/two}}, test_org: true}"}
+	index := styles[heading]
 	t.Run("sound", func(t *testing.T) {
-		r := index.job(t, &store{}, own...).Do(t.Context())
+		r := index.job(t, heading, &store{}, own...).Do(t.Context())
 		expectDecisive(t, r, "pass")
 		if said := probetest.Lines(r); !strings.Contains(said, "that the credentials belong to different orgs is known from that alone") || strings.Contains(said, "identity") {
 			t.Errorf("expected what is not proven, got\n%s", said)
@@ -127,17 +129,17 @@ func TestNoIdentity(t *testing.T) {
 		serve := index.serve
 		index.serve = func(s *store, w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") != "" {
-				r.Header.Set("Authorization", "Bearer token-of-the-red-org")
+				r.SetBasicAuth("prober-one", "token-of-the-one-org")
 			}
 			serve(s, w, r)
 		}
-		r := index.job(t, &store{}, own...).Do(t.Context())
+		r := index.job(t, heading, &store{}, own...).Do(t.Context())
 		if why := r.Decisive(); why.Reason != leakBody || !strings.Contains(why.Detail, "both credentials may also belong to one org") {
 			t.Errorf("expected a leak that may be one org, got\n%s", probetest.Lines(r))
 		}
 	})
 	t.Run("by the marker alone", func(t *testing.T) {
-		r := index.job(t, &store{}, "org: $.metadata.org, ", "").Do(t.Context())
+		r := index.job(t, heading, &store{}, "org: $.metadata.org, subject: $.username, ", "").Do(t.Context())
 		expectDecisive(t, r, "pass")
 		if said := probetest.Lines(r); !strings.Contains(said, "identity pass(ok): 2 test orgs") || !strings.Contains(said, "is known from that alone") {
 			t.Errorf("expected test orgs that need not differ, got\n%s", said)
@@ -145,7 +147,7 @@ func TestNoIdentity(t *testing.T) {
 	})
 	t.Run("not a test org", func(t *testing.T) {
 		s := &store{}
-		r := index.job(t, s, "$.metadata.test: true", "$.metadata.test: false", "org: $.metadata.org, ", "").Do(t.Context())
+		r := index.job(t, heading, s, "$.metadata.test_org: true", "$.metadata.test_org: false", "org: $.metadata.org, subject: $.username, ", "").Do(t.Context())
 		expectDecisive(t, r, "identity@ inconclusive(credential)")
 		if s.serial > 0 {
 			t.Errorf("%d objects were created in orgs that are not marked", s.serial)
@@ -156,18 +158,18 @@ func TestNoIdentity(t *testing.T) {
 // TestChosenIDs_orphans: what a crash left under keys that the prober chose is found by the keys alone, or by the content.
 func TestChosenIDs_orphans(t *testing.T) {
 	for name, c := range map[string]struct{ style, id, text string }{
-		"a list of keys":    {"chosen keys", "prober-SIBLING", "TEXT"},
-		"a list of objects": {"namespaces", "SIBLING", "TEXT"},
-		"an id alone":       {"namespaces", "SIBLING", "nothing"},
+		"a list of keys":    {"Vault", "prober-SIBLING", "TEXT"},
+		"a list of objects": {"Kubernetes", "SIBLING", "TEXT"},
+		"an id alone":       {"Kubernetes", "SIBLING", "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			old := canary.Mint("here", time.Now().Add(-time.Hour))
 			fill := strings.NewReplacer("SIBLING", canary.Sibling(old), "TEXT", old)
 			s := &store{rows: []row{
-				{"red", fill.Replace(c.id), fill.Replace(c.text)}, {"red", "a-customer-s", "of a customer"},
-				{"blue", strings.Replace(c.id, "SIBLING", canaryOfAge("there", time.Hour), 1), "of another prober"},
+				{"prober-one", fill.Replace(c.id), fill.Replace(c.text)}, {"prober-one", "a-customer-s", "of a customer"},
+				{"prober-two", strings.Replace(c.id, "SIBLING", canaryOfAge("there", time.Hour), 1), "of another prober"},
 			}}
-			r := styles[c.style].job(t, s).Do(t.Context())
+			r := styles[c.style].job(t, c.style, s).Do(t.Context())
 			expectDecisive(t, r, "pass")
 			if len(s.rows) != 2 || s.rows[0].text != "of a customer" || s.rows[1].text != "of another prober" {
 				t.Errorf("expected the old canary to be deleted and nothing else, got %v", s.rows)

@@ -6,12 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // A row is an object of an org in a store.
@@ -69,49 +72,69 @@ func (s *store) update(text string, match func(row) bool) {
 
 // caller returns the org of a request's token; ok is false for a token that is not accepted.
 func caller(r *http.Request) (org string, ok bool) {
-	token := r.Header.Get("Authorization") + r.Header.Get("X-Vault-Token")
-	for _, org := range []string{"red", "blue"} {
-		if strings.HasSuffix(token, "token-of-the-"+org+"-org") {
+	token := r.Header.Get("X-Vault-Token") + strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if _, password, ok := r.BasicAuth(); ok {
+		token = password
+	}
+	for _, org := range []string{"one", "two"} {
+		if token == "token-of-the-"+org+"-org" {
 			return org, true
 		}
 	}
 	return "", token == ""
 }
 
-// A style is a class of APIs: one of them, its configuration, and what is found where a hole is open.
+// A style is a class of APIs: one of them, and what is found where a hole is open.
 type style struct {
-	serve    func(s *store, w http.ResponseWriter, r *http.Request)
-	settings string
-	holes    map[string]string
-	keeps    bool // what is created expires
+	serve func(s *store, w http.ResponseWriter, r *http.Request)
+	holes map[string]string
+	keeps bool // what is created expires
 }
 
-const tokenOrgs = `    orgs:
-      blue: {bearer: {env: TEST_ISO_BLUE}}
-      red:  {bearer: {env: TEST_ISO_RED}}
-`
+var (
+	exampleBase   = regexp.MustCompile(`base: https://[^/\n]*`)
+	exampleDelay  = regexp.MustCompile(`\n    (visibility_delay|tls): .*`)
+	exampleSecret = "/run/secrets/prober/"
+)
 
-func (c style) job(t *testing.T, s *store, change ...string) probe.Job {
+// example returns the configuration below a heading of the documentation, of a probe of a server on this machine.
+func example(t *testing.T, heading, server string, change ...string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/kinds/isolation-examples.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## "+heading+"\n")
+	_, text, _ := strings.Cut(section, "```yaml\n")
+	text, _, found := strings.Cut(text, "```\n")
+	if !found {
+		t.Fatalf("the documentation has no configuration for %s", heading)
+	}
+	secrets := t.TempDir() + "/"
+	for _, name := range []string{"one", "two", "anon-key"} {
+		if err := os.WriteFile(secrets+name, []byte("token-of-the-"+name+"-org"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text = exampleDelay.ReplaceAllString(text, "")
+	text = exampleBase.ReplaceAllString(text, "base: "+server)
+	text = strings.Replace(text, "\n    orgs:", "\n    visibility_delay: 100ms\n    interleave: {requests: 40}\n    replica: here\n    orgs:", 1)
+	for i := 0; i < len(change); i += 2 {
+		if !strings.Contains(text, change[i]) {
+			t.Fatalf("the configuration for %s has no %q", heading, change[i])
+		}
+	}
+	return strings.ReplaceAll(strings.NewReplacer(change...).Replace(text), exampleSecret, secrets)
+}
+
+func (c style) job(t *testing.T, heading string, s *store, change ...string) probe.Job {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.serve(s, w, r)
 	}))
 	t.Cleanup(server.Close)
-	t.Setenv("TEST_ISO_RED", "token-of-the-red-org")
-	t.Setenv("TEST_ISO_BLUE", "token-of-the-blue-org")
-	return newJob(t, strings.Replace(`
-system: test
-probes:
-  - name: it
-    type: isolation
-    interval: 1m
-    timeout: 20s
-    base: BASE
-    visibility_delay: 100ms
-    interleave: {requests: 40}
-    replica: here
-`+strings.NewReplacer(change...).Replace(c.settings), "BASE", server.URL, 1))
+	return newJob(t, example(t, heading, server.URL, change...))
 }
 
 // TestStyles: each class of APIs can be expressed, a sound one passes with all that is asked proven and nothing left, and
@@ -119,8 +142,9 @@ probes:
 func TestStyles(t *testing.T) {
 	for name, c := range styles {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := &store{}
-			r := c.job(t, s).Do(t.Context())
+			r := c.job(t, name, s).Do(t.Context())
 			expectDecisive(t, r, "pass")
 			if left := len(s.rows); left > 0 != c.keeps {
 				t.Errorf("%d objects are left: %v", left, s.rows)
@@ -130,7 +154,9 @@ func TestStyles(t *testing.T) {
 			}
 			for hole, want := range c.holes {
 				t.Run(hole, func(t *testing.T) {
-					r := c.job(t, &store{hole: hole}).Do(t.Context())
+					testenv.Slow(t, "it runs the probe once for each hole of each class of APIs")
+					t.Parallel()
+					r := c.job(t, name, &store{hole: hole}).Do(t.Context())
 					expectDecisive(t, r, want)
 					surface, _, _ := strings.Cut(want[strings.Index(want, "@")+1:], " ")
 					for _, check := range r.Checks {
@@ -155,16 +181,17 @@ func textOf(v any) string { s, _ := v.(string); return s }
 
 func sentText(r *http.Request) string { b, _ := io.ReadAll(r.Body); return string(b) }
 
+// styles are by the heading of their configuration in the documentation.
 var styles = map[string]style{
-	"PostgREST":       {postgREST, postgRESTSettings, postgRESTHoles, false},
-	"GraphQL":         {graphQL, graphQLSettings, graphQLHoles, false},
-	"JSON-RPC":        {jsonRPC, jsonRPCSettings, jsonRPCHoles, false},
-	"tenant header":   {tenantHeader, tenantHeaderSettings, tenantHeaderHoles, true},
-	"tenant path":     {tenantPath, tenantPathSettings, tenantPathHoles, false},
-	"chosen keys":     {chosenKeys, chosenKeysSettings, chosenKeysHoles, false},
-	"namespaces":      {namespaces, namespacesSettings, namespacesHoles, false},
-	"filtering rules": {filteringRules, filteringRulesSettings, filteringRulesHoles, false},
-	"search index":    {searchIndex, searchIndexSettings, searchIndexHoles, false},
+	"PostgREST and Supabase":      {postgREST, postgRESTHoles, false},
+	"GraphQL":                     {graphQL, graphQLHoles, false},
+	"JSON-RPC":                    {jsonRPC, jsonRPCHoles, false},
+	"PocketBase and Parse Server": {filteringRules, filteringRulesHoles, false},
+	"Loki, Mimir and others with a tenant header":            {tenantHeader, tenantHeaderHoles, true},
+	"VictoriaMetrics and others with the tenant in the path": {tenantPath, tenantPathHoles, false},
+	"Elasticsearch and OpenSearch":                           {searchIndex, searchIndexHoles, false},
+	"Vault":                                                  {chosenKeys, chosenKeysHoles, false},
+	"Kubernetes":                                             {namespaces, namespacesHoles, false},
 }
 
 // postgREST filters by row-level security: what an org may not see or change does not exist for it.
@@ -192,8 +219,8 @@ func postgREST(s *store, w http.ResponseWriter, r *http.Request) {
 	}
 	found := s.find(op, org, match)
 	switch {
-	case r.URL.Path == "/rpc/whoami":
-		reply(w, 200, marshal(map[string]any{"org": org, "test": true}))
+	case strings.HasSuffix(r.URL.Path, "/rpc/whoami"):
+		reply(w, 200, marshal(map[string]any{"org_id": org, "sub": "user-of-" + org, "test_org": true}))
 		return
 	case r.Method == "POST" && org == "":
 		reply(w, 401, `{"code":"42501"}`)
@@ -201,7 +228,7 @@ func postgREST(s *store, w http.ResponseWriter, r *http.Request) {
 	case r.Method == "POST":
 		body := sent(r)
 		into := org
-		if named := textOf(body["org"]); named != "" {
+		if named := textOf(body["org_id"]); named != "" {
 			into = named
 		}
 		if into != org && s.hole != "create" {
@@ -228,24 +255,9 @@ func postgREST(s *store, w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, shown(found))
 }
 
-const postgRESTSettings = tokenOrgs + `
-    identity: {method: POST, url: /rpc/whoami, json: {}, org: $.org, test_org: {$.test: true}}
-    overrides: {body: [org], headers: [X-Org-Id], query: []}
-    denied: [403, {empty: $}]
-    unauthenticated: [401, {empty: $}]
-    resources:
-      notes:
-        create: {url: /notes, json: {text: "{canary}"}, headers: {Prefer: return=representation}}
-        id:     {json: "$[0].id"}
-        read:   "/notes?id=eq.{id}"
-        update: {method: PATCH, url: "/notes?id=eq.{id}", json: {text: "{canary}"}, headers: {Prefer: return=representation}}
-        delete: {url: "/notes?id=eq.{id}", denied: {status: 204, empty: $}, unauthenticated: [401, {status: 204, empty: $}]}
-        list:   /notes
-`
-
 var postgRESTHoles = map[string]string{
 	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
-	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
+	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(leak_body)",
 	"create": "isolated@notes/create fail(foreign_write)", "anonymous read": "authenticated@notes/read fail(auth_bypass)",
 	"anonymous list": "authenticated@notes/list fail(auth_bypass)",
 }
@@ -314,42 +326,6 @@ func graphQL(s *store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const graphQLSettings = tokenOrgs + `
-    identity:
-      method: POST
-      url: /graphql
-      json: {query: "{ currentOrg { slug plan } }"}
-      org: $.data.currentOrg.slug
-      test_org: {$.data.currentOrg.plan: test}
-    denied: {empty: "$.data[*]"}
-    unauthenticated: [401, {empty: "$.data[*]"}, {json: {"$.errors[0].message": {match: "permission denied|No values were"}}}]
-    resources:
-      notes:
-        create:
-          url: /graphql
-          json: {query: "mutation($text: String!) { createNote(text: $text) { note { id } } }", variables: {text: "{canary}"}}
-        id: {json: $.data.createNote.note.id}
-        read:
-          method: POST
-          url: /graphql
-          json: {query: "query($id: UUID!) { noteById(id: $id) { id text } }", variables: {id: "{id}"}}
-        update:
-          method: POST
-          url: /graphql
-          json: {query: "mutation($id: UUID!, $text: String!) { updateNoteById(id: $id, text: $text) { note { id } } }", variables: {id: "{id}", text: "{canary}"}}
-          denied: {json: {"$.errors[0].message": {contains: No values were updated}}}
-        delete:
-          method: POST
-          url: /graphql
-          json: {query: "mutation($id: UUID!) { deleteNoteById(id: $id) { note { id } } }", variables: {id: "{id}"}}
-          denied: {json: {"$.errors[0].message": {contains: No values were deleted}}}
-        list:
-          method: POST
-          url: /graphql
-          json: {query: "{ allNotes { nodes { id text } } }"}
-          unauthenticated: [401, {empty: $.data.allNotes.nodes}]
-`
-
 var graphQLHoles = map[string]string{
 	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
 	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
@@ -366,7 +342,7 @@ func jsonRPC(s *store, w http.ResponseWriter, r *http.Request) {
 		reply(w, 200, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"error":{"code":%d,"message":"no"}}`, code))
 	}
 	result := func(v any) { reply(w, 200, marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "result": v})) }
-	op := strings.TrimPrefix(method, "notes.")
+	op := strings.Replace(strings.TrimPrefix(method, "notes."), "get", "read", 1)
 	open := s.hole == "anonymous "+op && org == ""
 	switch {
 	case (!ok || org == "") && !open:
@@ -410,25 +386,9 @@ func jsonRPC(s *store, w http.ResponseWriter, r *http.Request) {
 	result(all)
 }
 
-const jsonRPCSettings = tokenOrgs + `
-    identity: {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: whoami}, org: $.result.org, test_org: {$.result.test: true}}
-    denied: {json: {$.error.code: -32004}}
-    rejected: {json: {$.error.code: -32003}}
-    unauthenticated: {json: {$.error.code: -32001}}
-    overrides: {body: [], headers: [X-Org-Id], query: []}
-    resources:
-      notes:
-        create: {url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.create, params: {org: "{org}", text: "{canary}"}}}
-        id:     {json: $.result.id}
-        read:   {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.read, params: {org: "{org}", id: "{id}"}}}
-        update: {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.update, params: {org: "{org}", id: "{id}", text: "{canary}"}}}
-        delete: {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.delete, params: {org: "{org}", id: "{id}"}}}
-        list:   {method: POST, url: /rpc, json: {jsonrpc: "2.0", id: 1, method: notes.list, params: {org: "{org}"}}}
-`
-
 var jsonRPCHoles = map[string]string{
 	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
-	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
+	"delete":       "isolated@notes/delete fail(foreign_delete)",
 	"context read": "context@notes/read fail(leak_body)", "context list": "context@notes/list fail(leak_list)",
 	"context create": "context@notes/create fail(foreign_write)",
 	"anonymous read": "authenticated@notes/read fail(auth_bypass)", "anonymous list": "authenticated@notes/list fail(auth_bypass)",
@@ -443,7 +403,7 @@ func tenantHeader(s *store, w http.ResponseWriter, r *http.Request) {
 	case org == "" && s.hole != "anonymous "+op:
 		reply(w, 401, `no org id`)
 		return
-	case r.URL.Path == "/push":
+	case strings.HasSuffix(r.URL.Path, "/push"):
 		streams, _ := sent(r)["streams"].([]any)
 		for _, stream := range streams {
 			values, _ := stream.(map[string]any)["values"].([]any)
@@ -469,19 +429,6 @@ func tenantHeader(s *store, w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, marshal(map[string]any{"status": "success", "data": map[string]any{"result": lines, "stats": map[string]int{"bytes": 7}}}))
 }
 
-const tenantHeaderSettings = `
-    orgs: {prober-one: {test_org: true}, prober-two: {test_org: true}}
-    headers: {X-Scope-OrgID: "{org}"}
-    mismatch: trust
-    rejected: [401, {empty: $.data.result}]
-    resources:
-      lines:
-        create: {url: /push, json: {streams: [{stream: {app: prober}, values: [["{unix_nano}", "{canary}"]]}]}}
-        expires: true
-        list:   '/query?query={app="prober"}&limit=1000'
-        search: '/query?query={app="prober"} |= "{canary}"'
-`
-
 var tenantHeaderHoles = map[string]string{
 	"list": "isolated@lines/list fail(leak_list)", "search": "isolated@lines/search fail(leak_list)",
 	"anonymous list": "context@lines/list fail(leak_list)", "anonymous search": "context@lines/search fail(mismatch_not_rejected)",
@@ -490,12 +437,12 @@ var tenantHeaderHoles = map[string]string{
 // tenantPath takes the org from the path, whoever says it, and names what is deleted by a query.
 func tenantPath(s *store, w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(r.URL.Path, "/")
-	if len(parts) != 4 || strings.Trim(parts[2], "0123456789") != "" {
+	if len(parts) < 4 || strings.Trim(parts[2], "0123456789") != "" {
 		reply(w, 400, `{"status":"error"}`)
 		return
 	}
 	org, match := parts[2], r.URL.Query().Get("match[]")
-	selected := func(r row) bool { return match == "prober" || strings.Contains(match, r.text) }
+	selected := func(r row) bool { return match == "prober_canary" || strings.Contains(match, r.text) }
 	switch parts[1] {
 	case "insert":
 		_, label, _ := strings.Cut(sentText(r), `{canary="`)
@@ -510,23 +457,11 @@ func tenantPath(s *store, w http.ResponseWriter, r *http.Request) {
 	default:
 		series := []any{}
 		for _, r := range s.find("list", org, selected) {
-			series = append(series, map[string]string{"__name__": "prober", "canary": r.text})
+			series = append(series, map[string]string{"__name__": "prober_canary", "canary": r.text})
 		}
 		reply(w, 200, marshal(map[string]any{"status": "success", "data": series}))
 	}
 }
-
-const tenantPathSettings = `
-    orgs: {one: {id: "1001", test_org: true}, two: {id: "1002", test_org: true}}
-    mismatch: trust
-    denied: {status: 204, empty: $}
-    rejected: 400
-    resources:
-      series:
-        create: {url: "/insert/{org}/import", body: 'prober{canary="{canary}"} 1'}
-        delete: {method: POST, url: '/delete/{org}/series?match[]={canary="{canary}"}'}
-        list:   "/select/{org}/series?match[]=prober"
-`
 
 var tenantPathHoles = map[string]string{
 	"list": "isolated@series/list fail(leak_list)", "delete": "isolated@series/delete fail(foreign_delete)",
@@ -539,7 +474,7 @@ func chosenKeys(s *store, w http.ResponseWriter, r *http.Request) {
 	op := map[string]string{"GET": "read", "PUT": "update", "POST": "update", "DELETE": "delete", "LIST": "list"}[r.Method]
 	switch {
 	case r.URL.Path == "/v1/auth/token/lookup-self" && ok && org != "":
-		reply(w, 200, marshal(map[string]any{"data": map[string]any{"meta": map[string]string{"org": org, "test": "true"}}}))
+		reply(w, 200, marshal(map[string]any{"data": map[string]any{"meta": map[string]string{"org": org, "test_org": "true"}}}))
 		return
 	case len(parts) < 3:
 		reply(w, 403, `{"errors":["permission denied"]}`)
@@ -555,7 +490,7 @@ func chosenKeys(s *store, w http.ResponseWriter, r *http.Request) {
 	if op == "update" && !exists {
 		op = "create"
 	}
-	if org != named && (org == "" || s.hole != op) && (org != "" || s.hole != "anonymous "+op) {
+	if "prober-"+org != named && (org == "" || s.hole != op) && (org != "" || s.hole != "anonymous "+op) {
 		reply(w, 403, `{"errors":["permission denied"]}`)
 		return
 	}
@@ -585,22 +520,6 @@ func chosenKeys(s *store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const chosenKeysSettings = `
-    orgs:
-      blue: {headers: {X-Vault-Token: {env: TEST_ISO_BLUE}}}
-      red:  {headers: {X-Vault-Token: {env: TEST_ISO_RED}}}
-    identity: {url: /v1/auth/token/lookup-self, org: $.data.meta.org, test_org: {$.data.meta.test: "true"}}
-    unauthenticated: 403
-    resources:
-      secrets:
-        create: {method: PUT, url: "/v1/secret/data/{org}/{id}", json: {data: {text: "{canary}"}}}
-        id:     {text: "prober-{canary}"}
-        read:   "/v1/secret/data/{org}/{id}"
-        update: {method: PUT, url: "/v1/secret/data/{org}/{id}", json: {data: {text: "{canary}"}}}
-        delete: {url: "/v1/secret/metadata/{org}/{id}", denied: [403, {status: 204, empty: $}]}
-        list:   {method: LIST, url: "/v1/secret/metadata/{org}"}
-`
-
 var chosenKeysHoles = map[string]string{
 	"read": "context@secrets/read fail(leak_body)", "list": "context@secrets/list fail(leak_list)",
 	"update": "context@secrets/update fail(foreign_write)", "delete": "context@secrets/delete fail(foreign_delete)",
@@ -622,7 +541,7 @@ func namespaces(s *store, w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectreviews"):
 		reply(w, 201, marshal(map[string]any{"status": map[string]any{"userInfo": map[string]string{"username": "system:serviceaccount:" + org + ":prober"}}}))
 		return
-	case parts[0] != org && (org == "" || s.hole != op):
+	case parts[0] != "prober-"+org && (org == "" || s.hole != op):
 		reply(w, 403, `{"kind":"Status","code":403}`)
 		return
 	}
@@ -659,30 +578,6 @@ func namespaces(s *store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const namespacesSettings = `
-    orgs:
-      blue: {bearer: {env: TEST_ISO_BLUE}, test_org: true}
-      red:  {bearer: {env: TEST_ISO_RED}, test_org: true}
-    identity:
-      method: POST
-      url: /apis/authentication.k8s.io/v1/selfsubjectreviews
-      json: {apiVersion: authentication.k8s.io/v1, kind: SelfSubjectReview}
-      org: $.status.userInfo.username
-    unauthenticated: [401, 403]
-    resources:
-      configmaps:
-        create: {url: "/api/v1/namespaces/{org}/configmaps", json: {metadata: {name: "{id}"}, data: {text: "{canary}"}}}
-        id:     {text: "{canary}"}
-        read:   "/api/v1/namespaces/{org}/configmaps/{id}"
-        update:
-          method: PATCH
-          url: "/api/v1/namespaces/{org}/configmaps/{id}"
-          headers: {Content-Type: application/merge-patch+json}
-          json: {data: {text: "{canary}"}}
-        delete: "/api/v1/namespaces/{org}/configmaps/{id}"
-        list:   "/api/v1/namespaces/{org}/configmaps?limit=500"
-`
-
 var namespacesHoles = map[string]string{
 	"read": "context@configmaps/read fail(leak_body)", "create": "context@configmaps/create fail(foreign_write)",
 	"update": "context@configmaps/update fail(foreign_write)", "delete": "context@configmaps/delete fail(foreign_delete)",
@@ -692,7 +587,7 @@ var namespacesHoles = map[string]string{
 // list.
 func filteringRules(s *store, w http.ResponseWriter, r *http.Request) {
 	org, _ := caller(r)
-	id, one := strings.CutPrefix(r.URL.Path, "/api/notes/records/")
+	id, one := strings.CutPrefix(r.URL.Path, "/api/collections/notes/records/")
 	op := map[string]string{"GET": "read", "PATCH": "update", "DELETE": "delete", "POST": "create"}[r.Method]
 	found := s.find(op, org, withID(id))
 	object := func(r row) map[string]string { return map[string]string{"id": r.id, "text": r.text} }
@@ -702,7 +597,7 @@ func filteringRules(s *store, w http.ResponseWriter, r *http.Request) {
 			reply(w, 401, `{"status":401}`)
 			return
 		}
-		reply(w, 200, marshal(map[string]any{"record": map[string]any{"id": "user-of-" + org, "org": org, "test": true}}))
+		reply(w, 200, marshal(map[string]any{"record": map[string]any{"id": "user-of-" + org, "org": org, "test_org": true}}))
 	case op == "create" && org == "":
 		reply(w, 400, `{"status":400}`)
 	case op == "create":
@@ -728,20 +623,6 @@ func filteringRules(s *store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const filteringRulesSettings = tokenOrgs + `
-    identity: {method: POST, url: /api/users/auth-refresh, org: $.record.org, subject: $.record.id, test_org: {$.record.test: true}}
-    denied: 404
-    unauthenticated: [401, 403, 404]
-    resources:
-      notes:
-        create: {url: /api/notes/records, json: {text: "{canary}"}, unauthenticated: [400, 401, 403]}
-        read:   "/api/notes/records/{id}"
-        update: {method: PATCH, url: "/api/notes/records/{id}", json: {text: "{canary}"}}
-        delete: "/api/notes/records/{id}"
-        list:   {url: "/api/notes/records?page={page}", unauthenticated: [401, 403, {empty: $.items}]}
-        items:  "$.items[*]"
-`
-
 var filteringRulesHoles = map[string]string{
 	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
 	"update": "isolated@notes/update fail(foreign_write)", "delete": "isolated@notes/delete fail(foreign_delete)",
@@ -766,7 +647,7 @@ func searchIndex(s *store, w http.ResponseWriter, r *http.Request) {
 	case (!ok || org == "") && s.hole != "anonymous "+op:
 		reply(w, 401, `{"status":401}`)
 	case strings.HasSuffix(r.URL.Path, "/_authenticate"):
-		reply(w, 200, marshal(map[string]any{"username": "prober", "metadata": map[string]any{"org": org, "test": true}}))
+		reply(w, 200, marshal(map[string]any{"username": "prober-" + org, "metadata": map[string]any{"org": org, "test_org": true}}))
 	case op == "create":
 		reply(w, 201, marshal(map[string]string{"_id": s.insert(org, "", textOf(body["text"])).id}))
 	case op == "delete":
@@ -782,21 +663,9 @@ func searchIndex(s *store, w http.ResponseWriter, r *http.Request) {
 		for _, r := range s.find(op, org, match) {
 			hits = append(hits, map[string]any{"_id": r.id, "_source": map[string]string{"text": r.text}})
 		}
-		reply(w, 200, marshal(map[string]any{"took": 3, "hits": map[string]any{"total": map[string]int{"value": len(hits)}, "hits": hits}}))
+		reply(w, 200, marshal(map[string]any{"took": 3, "_shards": map[string]int{"failed": 0}, "hits": map[string]any{"total": map[string]int{"value": len(hits)}, "hits": hits}}))
 	}
 }
-
-const searchIndexSettings = tokenOrgs + `
-    identity: {url: /_security/_authenticate, org: $.metadata.org, test_org: {$.metadata.test: true}}
-    denied: [404, {empty: $.hits.hits}]
-    resources:
-      notes:
-        create: {url: "/notes/_doc?refresh=true", json: {text: "{canary}"}}
-        id:     {json: $._id}
-        read:   {method: POST, url: /notes/_search, json: {query: {ids: {values: ["{id}"]}}}}
-        delete: "/notes/_doc/{id}?refresh=true"
-        list:   {method: POST, url: /notes/_search, json: {size: 1000, query: {match_all: {}}}}
-`
 
 var searchIndexHoles = map[string]string{
 	"read": "isolated@notes/read fail(leak_body)", "list": "isolated@notes/list fail(leak_list)",
