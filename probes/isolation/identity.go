@@ -139,7 +139,7 @@ func (r *run) askOwner(t *tenant, m mutation) credentialOwner {
 		return fail(probe.ControlFailed, "the response for %s has no subject at %s", t.name, settings.Subject)
 	}
 	if marker := (&expect.Content{JSON: settings.TestOrg}); len(marker.JSON) > 0 {
-		if why, _ := marker.CheckJSON(answer); why != probe.OK {
+		if !marker.CheckJSON(answer).Passed() {
 			found.org = "" // nothing more is asked
 			return fail(probe.Credential, "%s is not marked as a test org: nothing is requested or written there", t.name)
 		}

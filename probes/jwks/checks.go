@@ -100,8 +100,8 @@ func (run *runState) checkPresent(r *probe.Result, v *keySetSnapshot) {
 		return
 	}
 	for _, kid := range wanted {
-		if why, detail := run.checkUsable(v, kid); why != probe.OK {
-			r.Report(check, why, "%s %s", run.describeKidShort(kid), detail)
+		if o := run.checkUsable(v, kid); !o.Passed() {
+			r.Report(check, o.Reason, "%s %s", run.describeKidShort(kid), o.Detail)
 			return
 		}
 	}
@@ -137,21 +137,21 @@ func shortList(run *runState, kids []string) string {
 }
 
 // checkUsable says why the key of a kid cannot verify what it must.
-func (run *runState) checkUsable(v *keySetSnapshot, kid string) (probe.Reason, string) {
+func (run *runState) checkUsable(v *keySetSnapshot, kid string) probe.Outcome {
 	switch run.problemOf(v, kid) {
 	case jwk.Private:
-		return probe.ControlFailed, "is published with private material, so it is not used"
+		return probe.Outcomef(probe.ControlFailed, "is published with private material, so it is not used")
 	case jwk.Malformed, jwk.Unknown, jwk.Unreadable:
-		return reasonBadKey, "is published, but no verifier can read its key"
+		return probe.Outcomef(reasonBadKey, "is published, but no verifier can read its key")
 	case jwk.NotForSigning:
-		return reasonAlgorithm, "is published, but its use, key_ops or alg exclude verifying signatures"
+		return probe.Outcomef(reasonAlgorithm, "is published, but its use, key_ops or alg exclude verifying signatures")
 	}
 	for _, k := range v.set.Find(kid) {
 		if k.Problem == "" && len(run.Algs) > 0 && !allows(&k, run.Algs) {
-			return reasonAlgorithm, "is published, but its key is not for " + strings.Join(run.Algs, " or ")
+			return probe.Outcomef(reasonAlgorithm, "is published, but its key is not for %s", strings.Join(run.Algs, " or "))
 		}
 	}
-	return probe.OK, ""
+	return probe.Outcome{Reason: probe.OK}
 }
 
 // allows reports whether a key can verify one of these algorithms.

@@ -212,7 +212,7 @@ func (run *runState) state(c keyInventory) string {
 func (run *runState) signedByOtherKey() bool {
 	for i := range run.snapshots {
 		if v := &run.snapshots[i]; run.issued.kid() != "" && v.authoritative() && len(v.set.Find(run.issued.kid())) > 0 {
-			if why, _ := run.verify(v); why == reasonConflict {
+			if run.verify(v).Reason == reasonConflict {
 				return true
 			}
 		}

@@ -53,11 +53,11 @@ func (p *Probe) issue(ctx context.Context, r *probe.Result) issuedToken {
 	}
 	token, err := jwk.ReadToken(g.Token)
 	if err != nil {
-		why, detail := issuance.NotVerified(err)
-		if why == probe.Schema {
-			detail = "a fresh token cannot be read as a JWT: " + err.Error()
+		o := issuance.NotVerified(err)
+		if o.Reason == probe.Schema { // there is no setting opaque here
+			o = probe.Outcomef(probe.Schema, "a fresh token cannot be read as a JWT: %s", err)
 		}
-		return issuedToken{Outcome: probe.Outcome{Reason: why, Detail: detail}}
+		return issuedToken{Outcome: o}
 	}
 	f := issuedToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token}
 	age := asked.Sub(token.IssuedAt)
@@ -104,8 +104,8 @@ func (run *runState) checkSigning() {
 		if !v.authoritative() || len(v.set.Find(f.kid())) == 0 {
 			continue
 		}
-		if why, detail := run.verify(v); why != probe.OK {
-			run.r.Report("signing", why, "%s: %s", v.target, detail)
+		if o := run.verify(v); !o.Passed() {
+			run.r.Report("signing", o.Reason, "%s: %s", v.target, o.Detail)
 			return
 		}
 	}
@@ -118,17 +118,17 @@ func (run *runState) checkSigning() {
 }
 
 // verify says why the fresh token does not verify by the key set of one verifier.
-func (run *runState) verify(v *keySetSnapshot) (probe.Reason, string) {
+func (run *runState) verify(v *keySetSnapshot) probe.Outcome {
 	_, err := v.set.Verify(run.issued.token, jwk.Allowed(run.Algs))
 	switch {
 	case err == nil:
-		return probe.OK, ""
+		return probe.Outcome{Reason: probe.OK}
 	case errors.Is(err, jwk.ErrSignature):
-		return reasonConflict, "a fresh token does not verify with the key that has its kid: another key signs"
+		return probe.Outcomef(reasonConflict, "a fresh token does not verify with the key that has its kid: another key signs")
 	case errors.Is(err, jwk.ErrKey) && run.problemOf(v, run.issued.kid()) != "":
-		return probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unusable: see the other checks"
+		return probe.Outcomef(probe.ControlFailed, "a fresh token cannot be verified, since the key with its kid is unusable: see the other checks")
 	case errors.Is(err, jwk.ErrKey):
-		return reasonAlgorithm, "the key with a fresh token's kid is not for the algorithm that signed it"
+		return probe.Outcomef(reasonAlgorithm, "the key with a fresh token's kid is not for the algorithm that signed it")
 	}
 	return issuance.NotVerified(err)
 }

@@ -2,6 +2,7 @@ package protected
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -113,28 +114,30 @@ func (v *replicaRun) judgeValid() (checkOutcome, string) {
 	want := p.valid.Status
 	v.cases[callerValid] = caseError
 	f := v.tokens[callerValid]
+	c := a.Classify(httpx.ClassifyOptions{Want: want, Credential: true, AllowCached: true}) // judgeAdmitted judges cached answers
 	switch {
 	case f != nil && f.unusableBecause != "":
 		return inconclusivef(callerValid, probe.Credential, "the token %s", f.unusableBecause), outcomeInconclusive
 	case v.cutOff(a):
 		return v.timeUp(callerValid), outcomeInconclusive
-	case a.Reason != probe.OK && a.Reason.Verdict == probe.Fail:
+	case c.Class == httpx.ClassIncomplete && a.Reason.Verdict == probe.Fail:
 		return outcomef(callerValid, a.Reason, "expected %s: %s", want, a.Detail), outcomeUpstream
-	case a.Reason != probe.OK:
-		return outcomef(callerValid, a.Reason, "%s", a.Detail), outcomeInconclusive
-	case want.Contains(a.Status):
+	}
+	switch c.Class {
+	case httpx.ClassIncomplete, httpx.ClassRateLimited, httpx.ClassCached:
+		return outcomef(callerValid, c.Reason, "%s", c.Detail), outcomeInconclusive
+	case httpx.ClassExpected:
 		return v.judgeAdmitted(a)
-	case a.Status == 429:
-		return outcomef(callerValid, probe.RateLimited, "expected %s, got 429: the rate of the prober's requests is limited", want), outcomeInconclusive
-	case denies(a.Status):
+	case httpx.ClassUnauthorized:
 		v.cases[callerValid] = caseRejected
 		return outcomef(callerValid, probe.ValidRejected, "expected %s, got %d: the valid token is rejected", want, a.Status), outcomeRejected
-	case a.Status == 404:
-		return outcomef(callerValid, reasonMissing, "expected %s, got 404: the route does not exist", want), outcomeMissing
-	case a.Redirected():
-		return outcomef(callerValid, probe.Redirect, "expected %s, got %d: redirects are not followed", want, a.Status), outcomeMissing
-	case a.Status >= 500:
+	case httpx.ClassRedirect:
+		return outcomef(callerValid, c.Reason, "%s", c.Detail), outcomeMissing
+	case httpx.ClassServerError:
 		return outcomef(callerValid, reasonUpstream, "expected %s, got %d", want, a.Status), outcomeUpstream
+	}
+	if a.Status == http.StatusNotFound {
+		return outcomef(callerValid, reasonMissing, "expected %s, got 404: the route does not exist", want), outcomeMissing
 	}
 	return outcomef(callerValid, reasonImplemented, "expected %s, got %d: the route now does something else; if that is intended, change the status", want, a.Status), outcomeImplemented
 }
@@ -180,14 +183,15 @@ func (p *Probe) foreignReason() string {
 // judgePath tells whether a nonexistent path is answered differently from the route.
 func (v *replicaRun) judgePath(admitted checkOutcome) checkOutcome {
 	a, want := v.answers[checkCatchAll], v.probe.valid.Status
+	c := a.Classify(httpx.ClassifyOptions{AllowCached: true}).Class
 	switch {
 	case v.catchAll():
 		return outcomef(checkCatchAll, reasonCatchAll, "expected 404 for a nonexistent path, got 501: something in front of the route answers, so the other answers prove nothing")
-	case a.Reason != probe.OK:
+	case c == httpx.ClassIncomplete:
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "a nonexistent path could not be requested: %s", a.Detail)
 	case want.Contains(a.Status) && !v.probe.rejects(a):
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "expected 404 for a nonexistent path, got %d as for the route", a.Status)
-	case a.Status == 429 || a.Status >= 500:
+	case c == httpx.ClassRateLimited || c == httpx.ClassServerError:
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", a.Status)
 	case admitted.verdict != probe.Pass:
 		return inconclusivef(checkCatchAll, probe.ControlFailed, "got %d for a nonexistent path, and there is no control: the valid caller was not accepted", a.Status)
@@ -224,6 +228,7 @@ func (v *replicaRun) judgeCaller(c *caller, control bool) checkOutcome {
 
 func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, caseOutcome) {
 	p, f := v.probe, v.tokens[c.name]
+	class := classOf(a)
 	switch {
 	case v.admits(a, c.denied) && f != nil && f.expectedValid:
 		return inconclusivef(c.name, probe.Credential, "accepted, and rightly so: the token %s", f.unusableBecause), caseError
@@ -231,10 +236,10 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 		return outcomef(c.name, probe.AuthBypass, "%s is accepted: expected %s, got %d%s", c.describe(), c.denied, a.Status, v.anyPath(a)), caseAccepted
 	case v.cutOff(a):
 		return v.timeUp(c.name), caseError
-	case a.Reason != probe.OK:
+	case class == httpx.ClassIncomplete:
 		return outcomef(c.name, a.Reason, "expected %s: %s", c.denied, a.Detail), caseError
-	case a.Status == 429:
-		return outcomef(c.name, probe.RateLimited, "expected %s, got 429: the rate of the prober's requests is limited", c.denied), caseError
+	case class == httpx.ClassRateLimited:
+		return outcomef(c.name, probe.RateLimited, "expected %s, got 429: the target limits the rate of the prober's requests", c.denied), caseError
 	case f != nil && f.unusableBecause != "":
 		return inconclusivef(c.name, probe.Credential, "got %d, which proves nothing: the token %s", a.Status, f.unusableBecause), caseError
 	case !c.denied.Match(a):
@@ -249,6 +254,12 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 	return outcomef(c.name, probe.OK, "rejected: got %d", a.Status), caseAsExpected
 }
 
+// classOf says what an answer means that nothing is expected of. That it may come out of a cache matters only once it is
+// a rejection.
+func classOf(a *httpx.Answer) httpx.Class {
+	return a.Classify(httpx.ClassifyOptions{AllowCached: true}).Class
+}
+
 // anyPath adds to the detail of an accepted caller that any path is answered so. It may be a page in front of the
 // route, which would still be open to all.
 func (v *replicaRun) anyPath(a *httpx.Answer) string {
@@ -260,16 +271,18 @@ func (v *replicaRun) anyPath(a *httpx.Answer) string {
 
 // judgeOther reads an answer that neither accepts nor rejects as expected.
 func (v *replicaRun) judgeOther(check string, want expect.Denials, a *httpx.Answer) (checkOutcome, caseOutcome) {
-	switch {
-	case denies(a.Status) && want.Statuses().Contains(a.Status):
+	switch class := classOf(a); {
+	case class == httpx.ClassUnauthorized && want.Statuses().Contains(a.Status):
 		return outcomef(check, probe.Body, "rejected with another body: expected %s, got %d", want, a.Status), caseWrongCode
-	case denies(a.Status):
+	case class == httpx.ClassUnauthorized:
 		return outcomef(check, probe.Status, "rejected with another status: expected %s, got %d", want, a.Status), caseWrongCode
-	case a.Redirected():
+	case class == httpx.ClassCached:
+		return outcomef(check, probe.StaleOrCached, "expected %s, got %d to a request that holds no copy", want, a.Status), caseError
+	case class == httpx.ClassRedirect:
 		return outcomef(check, probe.Redirect, "expected %s, got %d: redirects are not followed", want, a.Status), caseError
 	case v.probe.valid.Status.Contains(a.Status):
 		return inconclusivef(check, probe.ControlFailed, "expected %s, got %d, and not from the service itself", want, a.Status), caseError
-	case a.Status >= 500:
+	case class == httpx.ClassServerError:
 		return outcomef(check, reasonUpstream, "expected %s, got %d", want, a.Status), caseError
 	}
 	return outcomef(check, probe.Status, "expected %s, got %d", want, a.Status), caseError

@@ -56,7 +56,7 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	case !control:
 		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was not accepted, or not by the route, so rejected forged tokens prove nothing")
 	case limited != nil:
-		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 after %d of %s: the rate of the prober's requests is limited", v.answeredBefore(limited), text.Count(made, "forged token"))
+		return inconclusivef(checkForgeries, probe.RateLimited, "got 429 after %d of %s: the target limits the rate of the prober's requests", v.answeredBefore(limited), text.Count(made, "forged token"))
 	case !held:
 		return inconclusivef(checkForgeries, probe.ControlFailed, "the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing")
 	case trouble.check != "":
@@ -90,11 +90,11 @@ func (v *replicaRun) rejected() string {
 // is none.
 func (v *replicaRun) rateLimited() *httpx.Answer {
 	for _, f := range v.presented {
-		if f.answer.Classify(httpx.ClassifyOptions{}).Class == httpx.ClassRateLimited {
+		if classOf(f.answer) == httpx.ClassRateLimited {
 			return f.answer
 		}
 	}
-	if v.after != nil && v.after.Classify(httpx.ClassifyOptions{}).Class == httpx.ClassRateLimited {
+	if v.after != nil && classOf(v.after) == httpx.ClassRateLimited {
 		return v.after
 	}
 	return nil
@@ -114,7 +114,7 @@ func (v *replicaRun) judgeForgery(f presented) (checkOutcome, caseOutcome) {
 	switch a := f.answer; {
 	case v.admits(a, want):
 		return checkOutcome{}, caseAccepted
-	case a.Reason != probe.OK:
+	case classOf(a) == httpx.ClassIncomplete:
 		return inconclusivef(checkForgeries, a.Reason, "%s: %s", f.words, a.Detail), caseError
 	case !want.Match(a):
 		n, outcome := v.judgeOther(checkForgeries, want, a)

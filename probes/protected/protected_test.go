@@ -125,13 +125,25 @@ func TestProtected_responses(t *testing.T) {
 		)},
 		"everything is 429": {json(429), nil, outcomeInconclusive, []string{
 			"inconclusive",
-			"valid inconclusive(rate_limited): expected 501, got 429: the rate of the prober's requests is limited",
+			"valid inconclusive(rate_limited): expected 501, got 429: the target limits the rate of the prober's requests",
 			"catch_all inconclusive(control_failed): a nonexistent path is answered 429, which proves nothing",
-			"anonymous inconclusive(rate_limited): expected 401, got 429: the rate of the prober's requests is limited",
+			"anonymous inconclusive(rate_limited): expected 401, got 429: the target limits the rate of the prober's requests",
 			"invalid inconclusive(rate_limited): *",
 			"expired inconclusive(rate_limited): *",
 			"revoked inconclusive(rate_limited): *",
 			"suspended inconclusive(rate_limited): *",
+			"forgeries inconclusive(control_failed): *",
+			"stored_tokens pass(ok): *",
+		}},
+		"everything is 304": {json(304), nil, outcomeInconclusive, []string{
+			"inconclusive",
+			"valid inconclusive(stale_or_cached): expected 501, got 304 to a request that holds no copy",
+			"catch_all inconclusive(control_failed): *",
+			"anonymous inconclusive(stale_or_cached): expected 401, got 304 to a request that holds no copy",
+			"invalid inconclusive(stale_or_cached): *",
+			"expired inconclusive(stale_or_cached): *",
+			"revoked inconclusive(stale_or_cached): *",
+			"suspended inconclusive(stale_or_cached): *",
 			"forgeries inconclusive(control_failed): *",
 			"stored_tokens pass(ok): *",
 		}},
@@ -301,7 +313,7 @@ func TestForgeries_rateLimited(t *testing.T) {
 		most   int
 		want   string
 	}{
-		"limited":    {429, 15, "forgeries inconclusive(rate_limited): got 429 after 5 of 37 forged tokens: the rate of the prober's requests is limited\n"},
+		"limited":    {429, 15, "forgeries inconclusive(rate_limited): got 429 after 5 of 37 forged tokens: the target limits the rate of the prober's requests\n"},
 		"locked out": {401, 100, "forgeries inconclusive(control_failed): the valid caller was accepted before the forged tokens and not after them, so their rejection proves nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -103,7 +103,11 @@ func bearing(token string) http.Header { return http.Header{"Authorization": {"B
 // complete reports whether the replica gives answers from which one could tell that a forged token was accepted.
 func (v *replicaRun) complete() bool {
 	a := v.answers[callerValid]
-	return a.Reason == probe.OK && a.Status != 429 && !v.catchAll() && (a.Status < 500 || v.probe.valid.Status.Contains(a.Status))
+	switch a.Classify(httpx.ClassifyOptions{Want: v.probe.valid.Status, AllowCached: true}).Class {
+	case httpx.ClassIncomplete, httpx.ClassRateLimited, httpx.ClassServerError:
+		return false
+	}
+	return !v.catchAll()
 }
 
 // present presents every forged token, beside all else that the valid caller sends, and then the valid one again: what
@@ -123,7 +127,7 @@ func (v *replicaRun) present(ctx context.Context, r *probe.Result) {
 		})
 		done()
 		v.presented = append(v.presented, presented{f, a})
-		if a.Status == 429 {
+		if classOf(a) == httpx.ClassRateLimited {
 			break
 		}
 	}

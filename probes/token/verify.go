@@ -15,8 +15,8 @@ import (
 func (run *runState) verify(ctx context.Context, e endpoints, g issuance.Grant) {
 	token, err := jwk.ReadToken(g.Token)
 	if err != nil {
-		why, detail := issuance.NotVerified(err)
-		run.r.Fail("signature", why, "%s", detail)
+		o := issuance.NotVerified(err)
+		run.r.Fail("signature", o.Reason, "%s", o.Detail)
 		return
 	}
 	run.checkSignature(ctx, run.r, "signature", e.jwks, token, func(a *httpx.Answer) { run.step("jwks", a) })
@@ -53,19 +53,19 @@ func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check,
 		r.Pass(check, "a fresh token verifies with the published key that has its kid (%s, %d bits)", token.Algorithm, key.Bits)
 		return
 	}
-	why, detail := issuance.NotVerified(err)
-	if why == issuance.KeyUnusable {
+	o := issuance.NotVerified(err)
+	if o.Reason == issuance.KeyUnusable {
 		for _, key := range set.Find(token.KeyID) {
 			if key.Problem != "" {
-				detail += ": " + string(key.Problem)
+				o.Detail += ": " + string(key.Problem)
 				break
 			}
 		}
 	}
 	if answer.Cached != "" {
-		detail += " (the set may come out of a cache, " + answer.Cached + ", as it may for every verifier)"
+		o.Detail += " (the set may come out of a cache, " + answer.Cached + ", as it may for every verifier)"
 	}
-	r.Fail(check, why, "%s", detail)
+	r.Fail(check, o.Reason, "%s", o.Detail)
 }
 
 // checkClaims compares what the token says of itself with what it must say (RFC 7519, section 4.1).

@@ -2,7 +2,6 @@ package expect
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -86,13 +85,12 @@ func (c *Content) Checks() []string {
 
 // Judge returns the outcome of every check of the content.
 func (c *Content) Judge(answer *httpx.Answer) []Check {
-	judges := map[string]func(*httpx.Answer) (probe.Reason, string){
+	judges := map[string]func(*httpx.Answer) probe.Outcome{
 		"headers": c.checkHeaders, "body": c.checkBody, "json": c.CheckJSON,
 	}
 	var found []Check
 	for _, name := range c.Checks() {
-		why, detail := judges[name](answer)
-		found = append(found, Check{name, probe.Outcome{Reason: why, Detail: detail}})
+		found = append(found, Check{name, judges[name](answer)})
 	}
 	return found
 }
@@ -107,50 +105,50 @@ func (c *Content) Mismatch(answer *httpx.Answer) probe.Outcome {
 	return probe.Outcomef(probe.OK, "the content is as expected")
 }
 
-func (c *Content) checkHeaders(answer *httpx.Answer) (probe.Reason, string) {
+func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		values, want := answer.Header.Values(name), c.Headers[name]
 		if len(values) == 0 && !want.MatchText("", false) {
-			return probe.Header, fmt.Sprintf("header %s: expected %s, got none", name, want)
+			return probe.Outcomef(probe.Header, "header %s: expected %s, got none", name, want)
 		}
 		// If a header occurs twice, clients may use either: each must be right.
 		if slices.ContainsFunc(values, func(v string) bool { return !want.MatchText(v, true) }) {
-			return probe.Header, fmt.Sprintf("header %s: expected %s, got another value", name, want)
+			return probe.Outcomef(probe.Header, "header %s: expected %s, got another value", name, want)
 		}
 	}
-	return probe.OK, text.Count(len(c.Headers), "header") + " as expected"
+	return probe.Outcomef(probe.OK, "%s as expected", text.Count(len(c.Headers), "header"))
 }
 
-func (c *Content) checkBody(answer *httpx.Answer) (probe.Reason, string) {
+func (c *Content) checkBody(answer *httpx.Answer) probe.Outcome {
 	if !c.Body.MatchText(string(answer.Body), true) {
-		return probe.Body, fmt.Sprintf("body: expected %s, got another text of %s", c.Body, text.Count(len(answer.Body), "byte"))
+		return probe.Outcomef(probe.Body, "body: expected %s, got another text of %s", c.Body, text.Count(len(answer.Body), "byte"))
 	}
-	return probe.OK, "the body is as expected"
+	return probe.Outcomef(probe.OK, "the body is as expected")
 }
 
-// CheckJSON compares the values of the JSON body with those expected; the text is the detail of a failure.
-func (c *Content) CheckJSON(answer *httpx.Answer) (probe.Reason, string) {
+// CheckJSON compares the values of the JSON body with those expected.
+func (c *Content) CheckJSON(answer *httpx.Answer) probe.Outcome {
 	doc, err := answer.JSON()
 	if err != nil {
-		return probe.Schema, "the answer is not JSON: " + err.Error()
+		return probe.Outcomef(probe.Schema, "the answer is not JSON: %s", err)
 	}
 	for _, expr := range slices.Sorted(maps.Keys(c.JSON)) {
 		path, err := jsonpath.Parse(expr)
 		if err != nil {
-			return probe.Schema, err.Error()
+			return probe.Outcomef(probe.Schema, "%s", err)
 		}
 		want := c.JSON[expr]
 		found := path.Find(doc)
 		if len(found) == 0 && !want.MatchText("", false) {
-			return probe.Schema, fmt.Sprintf("%s: expected %s, got nothing", expr, want)
+			return probe.Outcomef(probe.Schema, "%s: expected %s, got nothing", expr, want)
 		}
 		for _, value := range found {
 			if !want.MatchValue(value) {
-				return probe.Body, fmt.Sprintf("%s: expected %s, got %s", expr, want, shown(value))
+				return probe.Outcomef(probe.Body, "%s: expected %s, got %s", expr, want, shown(value))
 			}
 		}
 	}
-	return probe.OK, text.Count(len(c.JSON), "JSON value") + " as expected"
+	return probe.Outcomef(probe.OK, "%s as expected", text.Count(len(c.JSON), "JSON value"))
 }
 
 // shown describes a value without repeating text that a target chose.

@@ -131,8 +131,7 @@ func (d Denial) match(a *httpx.Answer) bool {
 	case !d.Empty.IsZero() && !d.isEmpty(a):
 		return false
 	case len(d.JSON) > 0:
-		why, _ := (&Content{JSON: d.JSON}).CheckJSON(a)
-		return why == probe.OK
+		return (&Content{JSON: d.JSON}).CheckJSON(a).Passed()
 	}
 	return true
 }

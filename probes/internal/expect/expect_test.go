@@ -108,16 +108,16 @@ func TestMatchValue(t *testing.T) {
 		{`"null"`, `"null"`, true},
 	} {
 		e := expectation(t, `{json: {$.x: `+c.match+`}}`)
-		why, detail := e.CheckJSON(&httpx.Answer{Body: []byte(`{"x":` + c.value + `}`)})
-		if (why == probe.OK) != c.want {
-			t.Errorf("%s of %s: got %s %s, expected %t", c.match, c.value, why, detail, c.want)
+		got := e.CheckJSON(&httpx.Answer{Body: []byte(`{"x":` + c.value + `}`)})
+		if got.Passed() != c.want {
+			t.Errorf("%s of %s: got %+v, expected %t", c.match, c.value, got, c.want)
 		}
 	}
 	if negative := expectation(t, `{json: {$.x: null}}`).Negative(); negative != "" {
 		t.Errorf("%s is negative", negative)
 	}
-	if why, detail := expectation(t, `{json: {$.x: null}}`).CheckJSON(&httpx.Answer{Body: []byte(`{"y":1}`)}); why != probe.Schema || !strings.Contains(detail, "expected null, got nothing") {
-		t.Errorf("a value that is missing: got %s %s", why, detail)
+	if got := expectation(t, `{json: {$.x: null}}`).CheckJSON(&httpx.Answer{Body: []byte(`{"y":1}`)}); got.Reason != probe.Schema || !strings.Contains(got.Detail, "expected null, got nothing") {
+		t.Errorf("a value that is missing: got %+v", got)
 	}
 }
 

@@ -118,21 +118,18 @@ func read(a *httpx.Answer) (answer oauth.Answer, wrong string) {
 
 // NotOK says why an answer is not one with status 200.
 func NotOK(a *httpx.Answer) probe.Outcome {
-	switch {
-	case a.Reason != probe.OK:
-		return probe.Outcome{Reason: a.Reason, Detail: a.Detail}
-	case a.Status == 429:
-		return probe.Outcome{Reason: probe.RateLimited, Detail: "expected 200, got 429: the target limits the rate of the prober's requests"}
-	case a.Redirected():
-		return probe.Outcome{Reason: probe.Redirect, Detail: "expected 200, got " + httpx.Codes(a.Status).String() + ": redirects are not followed"}
-	case a.Status != 200:
-		return probe.Outcome{Reason: probe.Status, Detail: "expected 200, got " + httpx.Codes(a.Status).String()}
+	c := a.Classify(httpx.ClassifyOptions{Want: httpx.Codes(200), AllowCached: true}) // who needs a fresh answer says so
+	switch c.Class {
+	case httpx.ClassExpected:
+		return probe.Outcome{Reason: probe.OK}
+	case httpx.ClassUnauthorized: // what is public, or was asked for rightly
+		return probe.Outcomef(probe.Status, "expected 200, got %d", a.Status)
 	}
-	return probe.Outcome{Reason: probe.OK, Detail: ""}
+	return c.Outcome
 }
 
 // NotVerified says why a token does not verify. It repeats nothing of the token.
-func NotVerified(err error) (probe.Reason, string) {
+func NotVerified(err error) probe.Outcome {
 	for _, known := range []struct {
 		err  error
 		why  probe.Reason
@@ -146,10 +143,10 @@ func NotVerified(err error) (probe.Reason, string) {
 		{jwk.ErrSignature, BadSignature, "a fresh token does not verify with the key that has its kid"},
 	} {
 		if errors.Is(err, known.err) {
-			return known.why, known.text
+			return probe.Outcome{Reason: known.why, Detail: known.text}
 		}
 	}
-	return probe.Schema, "a fresh token cannot be read as a JWT: " + err.Error() + "; if the issuer's tokens are not JWTs, set opaque: true"
+	return probe.Outcomef(probe.Schema, "a fresh token cannot be read as a JWT: %s; if the issuer's tokens are not JWTs, set opaque: true", err)
 }
 
 // Reasons why a token does not verify.
