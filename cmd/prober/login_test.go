@@ -80,3 +80,94 @@ func TestDocs_logins(t *testing.T) {
 		}
 	}
 }
+
+// TestLogin_everyKind logs in for each kind that sends a credential, and for callers and orgs as different users. A kind
+// that did not send the token would be denied.
+func TestLogin_everyKind(t *testing.T) {
+	texts := map[string]string{"red": "cnry-text-of-red-4f2a9c", "blue": "cnry-text-of-blue-7be013"}
+	who := func(q *http.Request) string {
+		token := strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer ") + q.Header.Get("X-Session")
+		user, ok := strings.CutSuffix(strings.TrimPrefix(token, "token-of-"), "-0123456789abcdef")
+		if !ok {
+			return ""
+		}
+		return user
+	}
+	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		user := who(q)
+		note := func(owner string) string { return fmt.Sprintf(`{"id":"note-%s-01","text":%q}`, owner, texts[owner]) }
+		switch {
+		case q.URL.Path == "/login":
+			var body struct{ User, Password string }
+			if json.NewDecoder(q.Body).Decode(&body) != nil || body.Password != "pass-word-0123456789" {
+				w.WriteHeader(401)
+				return
+			}
+			fmt.Fprintf(w, `{"token":"token-of-%s-0123456789abcdef"}`, body.User)
+		case q.URL.Path == "/protected" && user == "red":
+			w.WriteHeader(501)
+		case q.URL.Path == "/protected" && user == "suspended":
+			w.WriteHeader(403)
+		case user == "":
+			w.WriteHeader(401)
+		case q.URL.Path == "/health", q.URL.Path == "/ready", q.URL.Path == "/":
+			fmt.Fprint(w, `{"status":"ok"}`)
+		case q.URL.Path == "/keys":
+			fmt.Fprint(w, `{"keys":[{"kid":"a","kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+		case q.URL.Path == "/me" && texts[user] != "":
+			fmt.Fprintf(w, `{"org":%q,"sub":%q,"test":true}`, user, "sub-"+user)
+		case strings.HasPrefix(q.URL.Path, "/notes") && texts[user] == "":
+			w.WriteHeader(403)
+		case q.URL.Path == "/notes" && texts[user] != "":
+			fmt.Fprintf(w, `[%s]`, note(user))
+		case q.URL.Path == "/notes/note-"+user+"-01":
+			fmt.Fprint(w, note(user))
+		case q.URL.Path == "/me":
+			w.WriteHeader(403)
+		default:
+			w.WriteHeader(404)
+		}
+	}))
+	defer x.Close()
+	t.Setenv("PROBER_PASSWORD", "pass-word-0123456789")
+	t.Setenv("PROBER_TEXT_RED", texts["red"])
+	t.Setenv("PROBER_TEXT_BLUE", texts["blue"])
+	text := `system: shop
+interval: 1m
+timeout: 30s
+probes:
+  - {name: http, type: http, url: URL/, LOGIN(red)}
+  - {name: health, type: health, service: URL, LOGIN(red)}
+  - {name: jwks, type: jwks, urls: [URL/keys], kids: [a], LOGIN(red)}
+  - name: protected
+    type: protected
+    url: URL/protected
+    callers: {valid: {status: 501, LOGIN(red)}, anonymous: {status: 401}, suspended: {status: 403, LOGIN(suspended)}}
+  - name: isolation
+    type: isolation
+    base: URL
+    orgs: {red: {LOGIN(red)}, blue: {HEADER(blue)}}
+    unauthorized_credentials: {suspended: {LOGIN(suspended)}}
+    identity: {url: /me, org: $.org, subject: $.sub, test_org: {$.test: true}}
+    resources:
+      notes:
+        read: "/notes/{id}"
+        list: /notes
+        canaries: {red: {id: note-red-01, text: {env: PROBER_TEXT_RED}}, blue: {id: note-blue-01, text: {env: PROBER_TEXT_BLUE}}}
+`
+	login := `login: {url: URL/login, json: {user: $1, password: {env: PROBER_PASSWORD}}, capture: {json: $$.token}`
+	text = regexp.MustCompile(`LOGIN\((\w+)\)`).ReplaceAllString(text, login+"}")
+	text = regexp.MustCompile(`HEADER\((\w+)\)`).ReplaceAllString(text, login+", send_header: X-Session}")
+	file := writeFile(t, t.TempDir(), "shop.yaml", strings.ReplaceAll(text, "URL", x.URL))
+	var out, errs strings.Builder
+	if status := run(t.Context(), []string{"--once", "--config.file=" + file}, &out, &errs); status != exitPass {
+		t.Errorf("got status %d\n%s%s", status, out.String(), errs.String())
+	}
+	// The same user twice is one org, not two.
+	same := writeFile(t, t.TempDir(), "same.yaml", strings.ReplaceAll(strings.ReplaceAll(text, "user: blue", "user: red"), "URL", x.URL))
+	errs.Reset()
+	if status := run(t.Context(), []string{"--once", "--config.file=" + same}, &out, &errs); status != exitUsage || !strings.Contains(errs.String(), "an org is not isolated from itself") {
+		t.Errorf("got status %d\n%s", status, errs.String())
+	}
+}

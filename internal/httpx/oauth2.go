@@ -97,7 +97,7 @@ func newTokens(s *Settings, issuer tokenIssuer) (*tokens, error) {
 	t.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	u, err := url.Parse(issuer.url())
 	if err != nil {
-		return nil, probe.Settingf(issuer.name(), "the URL cannot be read")
+		return nil, errors.New(issuer.name() + ": the URL cannot be read")
 	}
 	t.host, t.port, t.key = hostOf(u), portOf(u), issuer.key()
 	return t, nil
