@@ -160,7 +160,7 @@ func (p *Probe) CheckTimeout(timeout time.Duration) error {
 // idleControl says why the control would prove nothing; empty if it would.
 func (p *Probe) idleControl() string {
 	c := p.Control
-	same := c.URL == "" && c.Method == "" && c.Body.IsZero() && len(c.Headers) == 0 && c.Bearer.IsZero() && c.Basic == nil && c.OAuth2 == nil && c.Login == nil
+	same := c.URL == "" && c.Method == "" && c.Body.IsZero() && len(c.Headers) == 0 && len(c.Credentials()) == 0 && c.TLS == nil
 	switch negative, _, _ := strings.Cut(p.Expect.Negative(), " "); {
 	case negative == "status" && same:
 		return "is the same request, and cannot succeed where that must not; say what it does differently"

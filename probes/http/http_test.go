@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
@@ -223,6 +224,22 @@ func TestDenial_needsControl(t *testing.T) {
 			control.Bearer = secret.Env("TEST_HTTP_ADMIN")
 			probetest.WantLines(t, probetest.Run(t, Kind(), &Probe{URL: url + "/admin", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}), c.want...)
 		})
+	}
+}
+
+// TestValidate_controlDiffers checks that every way to ask as somebody else makes the control another request.
+func TestValidate_controlDiffers(t *testing.T) {
+	for name, settings := range map[string]httpx.Settings{
+		"bearer":             {Bearer: secret.Env("TEST_HTTP_ADMIN")},
+		"basic":              {Basic: &httpx.Basic{Username: "a", Password: secret.Env("TEST_HTTP_ADMIN")}},
+		"login":              {Login: &httpx.Login{URL: "https://a.example/login"}},
+		"a header":           {Headers: map[string]httpx.Value{"X-Tenant": {Text: "a"}}},
+		"client certificate": {TLS: &dial.TLS{CertFile: "cert.pem", KeyFile: "key.pem"}},
+	} {
+		p := &Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{Settings: settings}}
+		if err := p.Validate(); err != nil && strings.Contains(err.Error(), "is the same request") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
