@@ -1,6 +1,9 @@
 package sandbox
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // memoriesHosts is the host that the tenant faults break.
 func memoriesHosts() []string { return []string{memories} }
@@ -75,7 +78,9 @@ func poolFaults() []Fault {
 		path = "API endpoint, Redis key namespace, ClickHouse query, or connection pool org context leak?"
 		gone = "Reproduction no longer possible"
 	)
-	cache, identities := &urlCache{entries: map[string]cacheEntry{}}, &urlCache{entries: map[string]cacheEntry{}}
+	newCache := func() *urlCache { return &urlCache{entries: map[string]cacheEntry{}} }
+	cache, identities, written := newCache(), newCache(), newCache()
+	written.life = time.Hour
 	return []Fault{
 		{"tenant-shared-buffer", "concurrent reads share a buffer: each gets the answer that was written last", path,
 			onRoute(readMemory, sharedBuffer())},
@@ -85,6 +90,8 @@ func poolFaults() []Fault {
 			onRoute(readMemory, leakCancelledBody())},
 		{"tenant-cached", "for 3 s, list and read are answered from a cache keyed by the URL alone; no header shows it", path,
 			onRoutes([]string{listMemories, readMemory}, cache.serve)},
+		{"tenant-update-cached", "from its update to its deletion, a memory is read from a cache keyed by the URL alone", path, slices.Concat(
+			onRoute(updateMemory, written.fill), onRoute(readMemory, written.serveFilled), onRoute(deleteMemory, written.drop))},
 		{"tenant-identity-cached", "for 3 s, whoami is answered from a cache keyed by the URL alone, if the request names an org", path,
 			onRoute(identityRoute, onlyWithOrg(identities.serve))},
 	}

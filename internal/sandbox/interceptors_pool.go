@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math/rand/v2"
@@ -121,6 +122,8 @@ func leakCancelledBody() interceptor {
 // A urlCache is a cache in front of the service whose key is the URL alone, without the caller. It ignores Cache-Control,
 // and its answers do not show that they are cached.
 type urlCache struct {
+	life time.Duration // of an entry; cacheTTL if zero
+
 	mu      sync.Mutex
 	entries map[string]cacheEntry
 }
@@ -150,6 +153,35 @@ func (c *urlCache) serve(at target, w http.ResponseWriter, r *http.Request) {
 	taken.send()
 }
 
+// fill keeps what an update answers.
+func (c *urlCache) fill(at target, w http.ResponseWriter, r *http.Request) {
+	taken := at.capture(w, r)
+	if taken.status == http.StatusOK {
+		c.put(r.URL.RequestURI(), taken.body.Bytes())
+	}
+	taken.send()
+}
+
+// serveFilled answers from what the cache has, and keeps nothing.
+func (c *urlCache) serveFilled(at target, w http.ResponseWriter, r *http.Request) {
+	if body, ok := c.get(r.URL.RequestURI()); ok {
+		writeText(w, http.StatusOK, "application/json", string(body))
+		return
+	}
+	at.next(w, r)
+}
+
+// drop forgets what a delete deletes.
+func (c *urlCache) drop(at target, w http.ResponseWriter, r *http.Request) {
+	taken := at.capture(w, r)
+	if taken.status < http.StatusBadRequest {
+		c.mu.Lock()
+		delete(c.entries, r.URL.RequestURI())
+		c.mu.Unlock()
+	}
+	taken.send()
+}
+
 func (c *urlCache) get(url string) (body []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,5 +198,5 @@ func (c *urlCache) put(url string, body []byte) {
 	if len(c.entries) >= maxCacheEntries {
 		clear(c.entries)
 	}
-	c.entries[url] = cacheEntry{body, time.Now().Add(cacheTTL)}
+	c.entries[url] = cacheEntry{body, time.Now().Add(cmp.Or(c.life, cacheTTL))}
 }

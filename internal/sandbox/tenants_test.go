@@ -82,6 +82,8 @@ func (sc *tenantScenario) orgContext() {
 }
 
 func (sc *tenantScenario) writes() {
+	sc.send("A updates its own", orgA, "PUT", sc.a, `{"text":"canary-of-a"}`)
+	sc.send("B reads A's after that", orgB, "GET", sc.a, "")
 	sc.send("B updates A's", orgB, "PUT", sc.a, `{"text":"b-was-here"}`)
 	sc.send("B deletes A's", orgB, "DELETE", sc.a, "")
 	sc.send("B deletes A's first", orgB, "DELETE", "/v1/memories/"+sc.names[0], "")

@@ -48,16 +48,15 @@ func (r *run) attemptSucceeded(text protectedText, req request, answer *httpx.An
 	}
 }
 
-// leaks reports whether the operation of a request is known to show callers the objects of other orgs.
+// leaks reports whether the operation of a request, or a cache in front of it, is known to show callers the objects of other
+// orgs.
 func (r *run) leaks(req request) bool {
-	a := req.assertion.resource.assertion(checkIsolated, req.op())
-	if a == nil {
-		return false
-	}
+	rr := req.assertion.resource
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v, violated := a.decisive()
-	return violated && v.rule == ruleLeak
+	return slices.ContainsFunc([]*assertion{rr.assertion(checkIsolated, req.op()), rr.assertion(checkCache, "cache")}, func(a *assertion) bool {
+		return a != nil && slices.ContainsFunc(a.violations, func(v violation) bool { return v.rule == ruleLeak })
+	})
 }
 
 // attemptShown reports whether a response showed what a request wrote.

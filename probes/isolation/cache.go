@@ -39,6 +39,27 @@ func (r *run) testCache(rr *resourceRun) bool {
 	return true
 }
 
+// readByOthers has every other caller read an object that its owner has just written: a cache that is filled by writes may
+// not know whose object it is.
+func (r *run) readByOthers(obj seededObject) {
+	rr := obj.resourceRun
+	if rr.Read == nil || !r.deniesRead(rr) {
+		return // who could read it before shows nothing of a cache
+	}
+	for _, t := range r.p.tenants {
+		if t != obj.owner {
+			req := request{assertion: rr.assertion(checkCache, "cache"), tenant: t, template: rr.Read, vars: vars{org: t.id, id: obj.id}, want: rr.Read.Denied.Statuses()}
+			r.expectDenied(req, r.send(r.ctx, req), rr.Read.Denied, ruleNotDenied, misleadingSuccess)
+		}
+	}
+	if rr.assertion(checkAuthenticated, "read") == nil {
+		return
+	}
+	for _, req := range r.unauthorizedRequests(rr, "read", obj.owner) {
+		r.sendUnauthorized(req, obj.owner)
+	}
+}
+
 // diagnoseCache finds out whether a leak comes from a cache that does not distinguish orgs, or from the service. It
 // serves the runbook's «Identify path».
 func (r *run) diagnoseCache(rr *resourceRun, a *assertion, leak violation) {

@@ -147,6 +147,41 @@ func TestCache_distinguishedFromService(t *testing.T) {
 	}
 }
 
+// TestCache_filledByWrites: what an owner changed is shown to whoever asks next, by a cache whose key is the id alone.
+func TestCache_filledByWrites(t *testing.T) {
+	for name, c := range map[string]struct {
+		serves func(q *apiRequest) bool
+		want   string
+	}{
+		"to other orgs": {func(q *apiRequest) bool { return q.namesOwnOrg() }, "cache@notes/cache fail(leak_body)"},
+		"to anybody":    {func(q *apiRequest) bool { return q.org == "" }, "authenticated@notes/read fail(auth_bypass)"},
+		"to its owner":  {func(q *apiRequest) bool { return q.namesOwnOrg() && q.owner == q.org }, "pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("header")
+			var kept sync.Map
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if body, ok := kept.Load(q.id); ok && q.op == "read" && c.serves(q) {
+					reply(w, 200, body.(string))
+					return
+				}
+				taken := httptest.NewRecorder()
+				next(taken, q.Request)
+				switch {
+				case q.op == "update" && taken.Code == 200:
+					kept.Store(q.id, taken.Body.String())
+				case q.op == "delete" && taken.Code == 204:
+					kept.Delete(q.id)
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(taken.Code)
+				_, _ = w.Write(taken.Body.Bytes())
+			}
+			expectDecisive(t, api.runProbe(t), c.want)
+		})
+	}
+}
+
 // TestCache_cacheableResponses: a shared cache may give them to another org.
 func TestCache_cacheableResponses(t *testing.T) {
 	for control, want := range map[string]string{

@@ -313,7 +313,7 @@ func TestIDs_inLocation(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"17", "4f1c0b5e-2d1f-4c1e-9f00-8a7b6c5d4e3f", "01JABCDEFGHKMNPQRSTVWXYZ00", "note-00000001-red"} {
-		a, b := nonexistentID(id), nonexistentID(id)
+		a, b := nonexistentID(id, nil), nonexistentID(id, nil)
 		if a == id || a == b || (len(a) != len(id) && id != "17") || strings.Count(a, "-") != strings.Count(id, "-") {
 			t.Errorf("%s: nonexistent are %s and %s", id, a, b)
 		}

@@ -36,7 +36,7 @@ const matrixSize = int(rowOwnerDelete)
 func (r *run) testResource(rr *resourceRun) {
 	for _, step := range []func(*resourceRun) bool{
 		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving,
-		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testUnauthorizedWrites, r.testAttempts, r.testOwnersAfter,
+		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testWriteOracles, r.testUnauthorizedWrites, r.testAttempts, r.testOwnersAfter,
 	} {
 		if r.ended() || !step(rr) {
 			return
@@ -84,7 +84,7 @@ func (r *run) testReads(rr *resourceRun) bool {
 	isolated, oracle := rr.assertion(checkIsolated, "read"), rr.assertion(checkOracle, "read")
 	var tampered []func()
 	r.eachPair(func(owner, intruder *tenant) {
-		r.sampleDenials(rr, rr.seeded[owner], intruder, isolated, oracle)
+		r.sampler(rr, "read", owner, intruder).sample()
 		tampered = append(tampered, r.tamperedReads(rr, owner, intruder)...)
 	})
 	r.parallel(len(tampered), func(i int) { tampered[i]() })

@@ -19,16 +19,85 @@ import (
 // to distinguish objects once in four rounds, and never in all six.
 const denialRounds = 6
 
-// sampleDenials has an intruder request another org's object and some nonexistent ones, repeatedly while the denials
-// differ. It records violations for responses that are not denials, and for a difference that is there every time.
-func (r *run) sampleDenials(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion) {
+// A denialSampler has an intruder send an operation to another org's object and to nonexistent ones.
+type denialSampler struct {
+	*run
+	resource         *resourceRun
+	op               string
+	obj              seededObject
+	intruder         *tenant
+	isolated, oracle *assertion
+	foreign          *httpx.Answer // the last response for the other org's object
+}
+
+// sampler returns the sampler of an operation; nil if the settings have none to compare.
+func (r *run) sampler(rr *resourceRun, op string, owner, intruder *tenant) *denialSampler {
+	if rr.assertion(checkOracle, op) == nil {
+		return nil
+	}
+	return &denialSampler{run: r, resource: rr, op: op, obj: rr.seeded[owner], intruder: intruder,
+		isolated: rr.assertion(checkIsolated, op), oracle: rr.assertion(checkOracle, op)}
+}
+
+// testWriteOracles compares the denials of changing and deleting another org's object with those for nonexistent ones. It
+// needs denials: an operation that was not denied before fails already.
+func (r *run) testWriteOracles(rr *resourceRun) bool {
+	whys := map[string]probe.Reason{"update": foreignWrite, "delete": foreignDelete}
+	for _, op := range []string{"update", "delete"} {
+		oracle, isolated := rr.assertion(checkOracle, op), rr.assertion(checkIsolated, op)
+		if oracle == nil {
+			continue
+		}
+		r.eachPair(func(owner, intruder *tenant) {
+			if len(isolated.violations) > 0 || rr.tampered[owner] {
+				r.inconclusive(oracle, nil, probe.ControlFailed, "another org's object is not denied: there are no denials to compare")
+				return
+			}
+			s := r.sampler(rr, op, owner, intruder)
+			s.sample()
+			req := request{assertion: isolated, tenant: intruder, template: rr.template(op)}
+			r.expectUnchanged(req, s.foreign, rr.seeded[owner], true, whys[op])
+		})
+		r.complete(oracle, "denied like a nonexistent object")
+	}
+	return true
+}
+
+// sample sends the requests repeatedly while the denials differ. It records violations for responses that are not
+// denials, and for a difference that is there every time. If the made-up ids seem to differ, that may be because they have
+// another form than those of the service: then those of objects that the intruder itself deleted decide.
+func (s *denialSampler) sample() {
+	made := func() string { return s.unusedID(s.obj) }
+	canDelete := s.resource.Create != nil && s.resource.Delete != nil
+	if s.rounds(made, canDelete) || !canDelete {
+		return
+	}
+	if id := s.deletedID(); id != "" {
+		s.rounds(func() string { return id }, false)
+		return
+	}
+	s.rounds(made, false)
+}
+
+// rounds samples with ids of nonexistent objects. It reports whether that decided, which it leaves to others if it is
+// tentative.
+func (s *denialSampler) rounds(nonexistent func() string, tentative bool) (decided bool) {
 	var d denialSamples
 	for range denialRounds {
-		if !r.sampleRound(rr, obj, intruder, isolated, oracle, &d) || d.distinguisher() == "" {
-			return
+		denied, ok := s.round(nonexistent, tentative, &d)
+		if !denied {
+			return ok
+		}
+		if d.distinguisher() == "" {
+			return true
 		}
 	}
-	r.violated(oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can distinguish an object of %s from a nonexistent one: %s", intruder.name, obj.owner.name, d.distinguisher())
+	if tentative {
+		return false
+	}
+	s.violated(s.oracle, d.foreign[0], ruleOracle, existenceOracle, "%s can distinguish an object of %s from a nonexistent one: %s",
+		s.intruder.name, s.obj.owner.name, d.distinguisher())
+	return true
 }
 
 // denialSamples are the responses to requests for an object of another org, and for nonexistent ones.
@@ -37,33 +106,74 @@ type denialSamples struct {
 	ids                  []string // that were requested
 }
 
-// sampleRound requests another org's object between two nonexistent ones, so that whatever drifts from response to
-// response is not a difference. It reports whether all three were denied.
-func (r *run) sampleRound(rr *resourceRun, obj seededObject, intruder *tenant, isolated, oracle *assertion, d *denialSamples) bool {
-	denied := true
-	read := func(a *assertion, id string) *httpx.Answer {
-		req := request{assertion: a, tenant: intruder, template: rr.Read, vars: vars{org: intruder.id, id: id}, want: rr.Read.Denied.Statuses()}
-		answer := r.send(r.ctx, req)
-		denied = r.expectDenied(req, answer, req.template.Denied, ruleNotDenied, misleadingSuccess) && denied
+// round requests another org's object between two nonexistent ones, so that whatever drifts from response to response is
+// not a difference. It reports whether all three were denied, and if not, whether that is recorded.
+func (s *denialSampler) round(nonexistent func() string, tentative bool, d *denialSamples) (denied, recorded bool) {
+	denied, recorded = true, true
+	send := func(a *assertion, id string) *httpx.Answer {
+		tmpl := s.resource.template(s.op)
+		v := vars{org: s.intruder.id, id: id, canary: canary.Mint(s.p.Replica, time.Now())}
+		req := request{assertion: a, tenant: s.intruder, template: tmpl, vars: v, want: tmpl.Denied.Statuses()}
+		answer := s.run.send(s.ctx, req)
 		d.ids = append(d.ids, id)
+		if refused := answer.Status >= 400 && answer.Status < 500 && usable(answer).Passed(); tentative && a == s.oracle && refused && !tmpl.Denied.Match(answer) {
+			denied, recorded = false, false
+			return answer
+		}
+		if a == s.oracle && s.op != "read" && usable(answer).Passed() && tmpl.Status.Contains(answer.Status) && !tmpl.Denied.Match(answer) {
+			s.deleteLater(req)
+			return answer // as good as a denial: it is compared with that of another org's object
+		}
+		denied = s.expectDenied(req, answer, tmpl.Denied, ruleNotDenied, misleadingSuccess) && denied
 		return answer
 	}
-	before := read(oracle, r.unusedID(obj))
-	foreign := read(isolated, obj.id)
-	after := read(oracle, r.unusedID(obj))
-	if !denied {
-		r.inconclusive(oracle, foreign, probe.ControlFailed, "another org's object, or a nonexistent one, is not denied: there are no denials to compare")
-		return false
-	}
-	if before.Status != after.Status {
-		r.inconclusive(oracle, after, probe.ControlFailed, "two nonexistent ids are denied differently, got %d, before %d: there is nothing to compare another org's object with", after.Status, before.Status)
-		return false
+	before := send(s.oracle, nonexistent())
+	foreign := send(s.isolated, s.obj.id)
+	s.foreign = foreign
+	after := send(s.oracle, nonexistent())
+	switch {
+	case !denied && recorded:
+		s.inconclusive(s.oracle, foreign, probe.ControlFailed, "another org's object, or a nonexistent one, is not denied: there are no denials to compare")
+		return false, true
+	case !denied:
+		return false, false
+	case before.Status != after.Status && tentative:
+		return false, false
+	case before.Status != after.Status:
+		s.inconclusive(s.oracle, after, probe.ControlFailed, "two nonexistent ids are denied differently, got %d, before %d: there is nothing to compare another org's object with", after.Status, before.Status)
+		return false, true
 	}
 	d.foreign, d.nonexistent = append(d.foreign, foreign), append(d.nonexistent, before, after)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.denialDelays[oracle.surface] = append(r.denialDelays[oracle.surface], processingTime(foreign)-(processingTime(before)+processingTime(after))/2)
-	return true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denialDelays[s.oracle.surface] = append(s.denialDelays[s.oracle.surface], processingTime(foreign)-(processingTime(before)+processingTime(after))/2)
+	return true, true
+}
+
+// deleteLater has an object deleted that an update of a nonexistent one may have created.
+func (s *denialSampler) deleteLater(req request) {
+	if s.op != "update" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.created = append(s.created, seededObject{resourceRun: s.resource, resource: s.resource.name, owner: s.intruder, id: req.vars.id, text: req.vars.canary, created: true})
+}
+
+// deletedID creates an object of the intruder's and deletes it again, and returns its id; empty if it is still shown.
+func (s *denialSampler) deletedID() string {
+	obj, ok := s.seedObject(s.resource, s.intruder, s.oracle, mutation{}, nil)
+	if !ok || !s.ownerSees(s.oracle, obj, s.p.VisibilityDelay.D()) || !s.deleteNow(s.resource, obj, s.intruder) {
+		return ""
+	}
+	gone := s.poll(s.p.VisibilityDelay.D(), func() bool {
+		seen, _ := s.fetchAs(s.oracle, obj, s.intruder)
+		return seen == notFound
+	})
+	if !gone {
+		return ""
+	}
+	return obj.id
 }
 
 // processingTime is how long the target took to respond, without the time to connect to it.
@@ -74,45 +184,6 @@ func processingTime(answer *httpx.Answer) time.Duration {
 		}
 	}
 	return answer.Took
-}
-
-// unusedID returns an id that no object has, of the same form as that of an object.
-func (r *run) unusedID(obj seededObject) string {
-	if rr := obj.resourceRun; rr.ID.Text != "" && rr.Create != nil {
-		return rr.chosenID(obj.owner, canary.Mint(r.p.Replica, time.Now()))
-	}
-	return nonexistentID(obj.id)
-}
-
-// nonexistentID returns an id of the same form as another, but random, so that no object has it. A number gets 18 digits
-// so that it is not a customer's; a short one gets about two thousand million, which 32 bits can hold, since services
-// reject differently what cannot be an id at all.
-func nonexistentID(id string) string {
-	random := canary.Random() + canary.Random()
-	if strings.Trim(id, "0123456789") == "" {
-		digits := strings.Map(func(c rune) rune { return '0' + c%10 }, random)
-		if len(id) < len("2000000000") {
-			return "20" + digits[:8]
-		}
-		return "9" + digits[:17]
-	}
-	hex := strings.Trim(strings.ToLower(id), "0123456789abcdef-") == ""
-	out, upper := []byte(id), strings.ToUpper(id) == id
-	for i, c := range out {
-		n := random[i%len(random)] // a hex digit
-		switch {
-		case '0' <= c && c <= '9':
-			out[i] = '0' + n%10
-		case ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') && hex:
-			out[i] = "abcdef"[n%6]
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-			out[i] = 'a' + n%16
-		}
-		if 'A' <= c && c <= 'Z' || upper && 'a' <= out[i] && out[i] <= 'z' {
-			out[i] = strings.ToUpper(string(out[i : i+1]))[0]
-		}
-	}
-	return string(out)
 }
 
 // distinguisher says by what the denials of another org's id differ from all those of nonexistent ids. What also differs

@@ -182,8 +182,10 @@ func newPlan(p *Probe) *plan {
 				}
 			}
 		}
-		if r.Read != nil {
-			add(checkOracle, "read")
+		for _, op := range []string{"read", "update", "delete"} {
+			if r.template(op) != nil && !r.upserts(p, op) {
+				add(checkOracle, op)
+			}
 		}
 		add(checkCache, "cache")
 		if p.Interleave.Requests > 0 {

@@ -54,6 +54,9 @@ func (r *run) updateAsOwner(a *assertion, obj seededObject) {
 		return
 	}
 	r.succeededAsOwner(obj.resourceRun, "update", obj.owner)
+	if obj.id == obj.resourceRun.seeded[obj.owner].id {
+		r.readByOthers(obj)
+	}
 }
 
 // changeTwin has an org change its twin to another canary, and reports whether it is shown that.
