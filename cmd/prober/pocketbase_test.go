@@ -36,15 +36,15 @@ func TestReal_pocketBase(t *testing.T) {
 
 	secrets := map[string]string{}
 	for _, org := range []string{"one", "two"} {
-		user, password := org+"@pocketbase.test", "password-of-"+org
+		user, password := org+"@prober.example", "password-of-"+org
 		call(t, "POST", collections+"users/records", admin, map[string]any{
 			"email": user, "password": password, "passwordConfirm": password, "org": "prober-" + org, "plan": "test",
 		})
-		secrets[org] = signIn("users", user, password)
+		secrets[org] = password
 	}
-	secrets["admin"] = admin
+	secrets["token"], secrets["admin"] = signIn("users", "one@prober.example", secrets["one"]), admin
 	dir := writeSecrets(t, secrets)
-	config := writeFile(t, t.TempDir(), "prober.yaml", example(t, "pocketbase", "https://base.example", url, "/run/secrets/prober", dir))
+	config := writeFile(t, t.TempDir(), "prober.yaml", example(t, "pocketbase", "https://base.example", url, "/run/secrets/prober", dir, "timeout: 30s", "timeout: 55s"))
 
 	set := func(rule, text string) func(t *testing.T) {
 		return func(t *testing.T) { call(t, "PATCH", collections+"notes", admin, map[string]any{rule: text}) }
@@ -65,8 +65,8 @@ func TestReal_pocketBase(t *testing.T) {
 		opened("view, everybody", "viewRule", everybody, "tenants authenticated@notes/read auth_bypass", "tenants context@notes/read leak_body", "tenants isolated@notes/read leak_body"),
 		opened("create, signed in", "createRule", signedIn, "tenants context@notes/create foreign_write"),
 		opened("create, everybody", "createRule", everybody, "tenants authenticated@notes/create auth_bypass", "tenants context@notes/create foreign_write"),
-		opened("update, signed in", "updateRule", signedIn, "tenants context@notes/update mismatch_not_rejected", "tenants isolated@notes/update foreign_write"),
-		opened("update, everybody", "updateRule", everybody, "tenants authenticated@notes/update auth_bypass", "tenants context@notes/update mismatch_not_rejected", "tenants isolated@notes/update foreign_write"),
+		opened("update, signed in", "updateRule", signedIn, "tenants context@notes/update foreign_write", "tenants isolated@notes/update foreign_write"),
+		opened("update, everybody", "updateRule", everybody, "tenants authenticated@notes/update auth_bypass", "tenants context@notes/update foreign_write", "tenants isolated@notes/update foreign_write"),
 		opened("delete, signed in", "deleteRule", signedIn, "tenants isolated@notes/delete foreign_delete"),
 		opened("delete, everybody", "deleteRule", everybody, "tenants isolated@notes/delete foreign_delete"),
 	})
@@ -81,14 +81,14 @@ probes:
     type: protected
     url: URL/api/collections/notes/records
     denied: {status: 200, empty: $.items}
-    callers: {valid: {status: 200, bearer: {file: DIR/one}}}
+    callers: {valid: {status: 200, bearer: {file: DIR/token}}}
     forgeries: true
   - name: refresh
     type: protected
     method: POST
     url: URL/api/collections/users/auth-refresh
     callers:
-      valid: {status: 200, bearer: {file: DIR/one}}
+      valid: {status: 200, bearer: {file: DIR/token}}
       admin: {status: 403, bearer: {file: DIR/admin}}
     forgeries: true
 `))

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose programs the tests run, and what they run from npm. It does nothing, and
-# does it fast, when all are there. It leaves no service running or enabled: the tests start their own, on ports of
-# their own.
+# install.sh [FOLDER ...] installs the Debian packages whose programs the tests run, and what they run from npm; that of
+# each FOLDER beside this file too. It does nothing, and does it fast, when all are there. It leaves no service running or
+# enabled: the tests start their own, on ports of their own.
 set -euo pipefail
 
 # Servers live where an ordinary user's PATH does not look.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+find_postgres() {
+  local bin
+  for bin in /usr/lib/postgresql/*/bin; do PATH=$PATH:$bin; done
+}
+find_postgres
 
 # What cannot be installed without removing something else is unpacked beside the system.
 "$(dirname "$0")/unpack.sh" chrony chronyd
@@ -25,6 +30,7 @@ needs=(
   npm=npm
   chromium=chromium # looks at the status page
   script=bsdutils # a terminal for a test
+  postgres=postgresql
 )
 
 programs=() packages=()
@@ -61,9 +67,13 @@ modules() {
   return 1
 }
 
+all_modules() {
+  local name
+  for name in npm verifiers postgraphile "$@"; do modules "$name"; done
+}
+
 if [ ${#packages[@]} -eq 0 ]; then
-  modules npm
-  modules verifiers
+  all_modules "$@"
   exit
 fi
 
@@ -114,9 +124,9 @@ comm -13 <(echo "$before") <(enabled) | while read -r unit; do
   "${root[@]}" systemctl --root=/ --quiet disable "$unit"
 done
 
+find_postgres
 for program in "${programs[@]}"; do
   command -v "$program" >/dev/null || give_up "installing ${packages[*]} did not bring $program"
 done
 
-modules npm
-modules verifiers
+all_modules "$@"

@@ -16,10 +16,13 @@ const realRuns = "PROBER_TEST_REAL"
 // Real skips a test whose server takes minutes to build or to install, unless `make test-real` runs it.
 func Real(t testing.TB) {
 	t.Helper()
-	if os.Getenv(realRuns) == "" {
+	if !IsReal() {
 		t.Skip("skipped: its server takes minutes to build or to install; `make test-real` runs it")
 	}
 }
+
+// IsReal reports whether `make test-real` runs the tests.
+func IsReal() bool { return os.Getenv(realRuns) != "" }
 
 // Runs returns how often a sound server must pass: under `make test-real` as often as that says, and else just often
 // enough to show that a run leaves the server as it was.

@@ -30,6 +30,9 @@ func Need(t testing.TB, program string) string {
 	}
 	// Servers are often in directories that are not in the PATH of ordinary users, and some are only unpacked.
 	dirs := []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
+	if postgres, err := filepath.Glob("/usr/lib/postgresql/*/bin"); err == nil {
+		dirs = append(dirs, postgres...)
+	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		dirs = append(dirs, filepath.Join(cache, "prober-test", "chrony", "usr", "sbin"))
 	}

@@ -169,6 +169,9 @@ func jsonEscaped(text string) string {
 func fillJSON(value any, v vars, m mutation) any {
 	switch value := value.(type) {
 	case string:
+		if value == "{cursor}" && v.cursor == "" {
+			return nil // GraphQL takes an empty text for a cursor, and an invalid one
+		}
 		return v.expand(value, verbatim)
 	case []any:
 		list := make([]any, 0, len(value))

@@ -2,12 +2,14 @@ package isolation
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +95,35 @@ func TestContext_queryAndBody(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPages_firstCursor: in JSON there is no cursor yet for the first page, which is not the same as an empty one. GraphQL
+// rejects an empty cursor.
+func TestPages_firstCursor(t *testing.T) {
+	api := newNotesAPI("body")
+	api.pageSize = 1
+	var first, more atomic.Int64
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		var sent map[string]any
+		if q.op == "list" {
+			_ = json.NewDecoder(q.Body).Decode(&sent)
+		}
+		switch cursor := sent["cursor"]; {
+		case q.op != "list":
+		case cursor == "":
+			reply(w, 400, `{"error":"the cursor is invalid"}`)
+			return
+		case cursor == nil:
+			first.Add(1)
+		default:
+			more.Add(1)
+		}
+		next(w, q.Request)
+	}
+	expectDecisive(t, newJob(t, api.withRequests(t, byBody)).Do(t.Context()), "pass")
+	if first.Load() == 0 || more.Load() == 0 {
+		t.Errorf("listed %d first pages and %d others, expected both", first.Load(), more.Load())
 	}
 }
 
