@@ -141,15 +141,15 @@ func startsWith(words []word, phrase []string) bool {
 	return len(words) >= len(phrase) && slices.EqualFunc(words[:len(phrase)], phrase, func(w word, s string) bool { return w.text == s })
 }
 
-// oldSettings are tags with the old names of settings, which may be banned.
-var oldSettings = regexp.MustCompile(`renamed:"[^"\n]*"`)
+// oldNames are where the old names of settings and checks stand, which may be banned.
+var oldNames = regexp.MustCompile(`renamed:"[^"\n]*"|RenamedChecks: map\[string\]string\{[^}]*\}`)
 
 // findBanned returns a complaint for each banned word of a file.
 func findBanned(name, text string) (wrong []string) {
 	complain := func(line int, found, instead string) {
 		wrong = append(wrong, fmt.Sprintf("%s:%d: %q: write %q", name, line, found, instead))
 	}
-	phrases, words := bannedPhrases(), splitWords(oldSettings.ReplaceAllString(text, ""))
+	phrases, words := bannedPhrases(), splitWords(oldNames.ReplaceAllStringFunc(text, lineEndsOf))
 	for i, w := range words {
 		for _, b := range phrases[w.text] {
 			if startsWith(words[i:], b.words) {
@@ -164,6 +164,9 @@ func findBanned(name, text string) (wrong []string) {
 	}
 	return wrong
 }
+
+// lineEndsOf returns the line ends of a text, so that what follows it keeps its line.
+func lineEndsOf(text string) string { return strings.Repeat("\n", strings.Count(text, "\n")) }
 
 // readableFiles returns the repository's files that people read, by their path, and calls visit for each.
 func readableFiles(t *testing.T, visit func(name, text string)) {
@@ -224,6 +227,8 @@ func TestWords_ruleBites(t *testing.T) {
 		{"a word in snake_case", "x.yaml", "old_exam: 1\n", `"exam"`},
 		{"a word inside another", "x.md", "For example, an amendment.", ""},
 		{"a name in Go", "x.go", "package x\n\nconst mostThings = 3\n", `x.go:3: "mostThings": write "max..., min..."`},
+		{"the old name of a check", "x.go", "package x\n\nvar K = Kind{RenamedChecks: map[string]string{\"exam\": \"test\"}}\n", ""},
+		{"the old names of checks", "x.go", "package x\n\nvar K = Kind{RenamedChecks: map[string]string{\n\t\"exam\": \"test\",\n}}\n\n// An exam.\n", `x.go:7: "exam"`},
 		{"the old name of a setting", "x.go", "package x\n\ntype T struct {\n\tF int `renamed:\"exam\"`\n}\n", ""},
 		{"two words in prose", "x.md", "most Things", ""},
 	} {
