@@ -33,6 +33,7 @@ func tenantFaults() []Fault {
 // leakFaults show one org the memories of another.
 func leakFaults() []Fault {
 	const seen = "User report: seeing another org's data"
+	deleted := &trash{memories: map[string]memory{}}
 	return []Fault{
 		{"tenant-leak-read", "a read by id returns the memory of any org", seen,
 			onRoute(readMemory, allOrgs)},
@@ -52,6 +53,8 @@ func leakFaults() []Fault {
 			onRoute(readMemory, denyWith(leakInBase64))},
 		{"tenant-leak-case", "a read of another org's memory is denied, with its text in upper case in the message", seen,
 			onRoute(readMemory, denyWith(leakInUpperCase))},
+		{"tenant-shared-trash", "a deleted memory can still be read by its id, by any other org", seen,
+			append(onRoute(deleteMemory, deleted.keep), onRoute(readMemory, deleted.show)...)},
 		{"tenant-existence-oracle", "another org's memory is 403 and a nonexistent one 404: ids can be enumerated", seen,
 			onRoutes([]string{readMemory, updateMemory, deleteMemory}, denyWith(denyForbidden))},
 	}
@@ -60,15 +63,26 @@ func leakFaults() []Fault {
 // writeFaults let one org change the memories of another.
 func writeFaults() []Fault {
 	const suite = "Cross-tenant integration tests pass in staging"
+	foreign := &trash{memories: map[string]memory{}}
 	return []Fault{
 		{"tenant-foreign-update", "an update by id changes the memory of any org", suite,
 			onRoute(updateMemory, allOrgs)},
 		{"tenant-foreign-delete", "a delete by id deletes the memory of any org", suite,
 			onRoute(deleteMemory, allOrgs)},
+		{"tenant-denied-update", "an update of another org's memory is denied, and appended to it", suite,
+			onRoute(updateMemory, appendDenied)},
+		{"tenant-denied-delete", "a delete by id deletes the memory of any org and answers 403, as does whatever does not exist", suite,
+			append(onRoutes([]string{readMemory, updateMemory}, forbidMissing), onRoute(deleteMemory, deleteForbidden)...)},
+		{"tenant-foreign-trash", "a delete of another org's memory is denied, and moves it to the trash: it can be read, and no list has it", suite,
+			append(onRoutes([]string{listMemories, exportMemories, countMemories}, foreign.hide), onRoute(deleteMemory, foreign.takeForeign)...)},
 		{"tenant-misleading-204", "a delete of a memory that the caller cannot see answers 204 and does nothing", suite,
 			onRoute(deleteMemory, pretendDeleted)},
 		{"tenant-mass-assignment", "the org_id in the body decides which org a memory is created in", suite,
 			onRoute(createMemory, trustOrgInBody)},
+		{"tenant-create-no-answer", "the org_id in the body decides which org a memory is created in, and the answer is 204", suite,
+			onRoute(createMemory, createElsewhere)},
+		{"tenant-update-moves", "the org_id in the body of an update moves the memory to that org", suite,
+			onRoute(updateMemory, moveByUpdate)},
 	}
 }
 
@@ -127,6 +141,8 @@ func controlFaults() []Fault {
 	return []Fault{
 		{"tenant-owner-denied", "memories are visible to no one, not even to their owner: row security without a policy", falseOK,
 			onRoutes(append(readRoutes(), updateMemory, deleteMemory), filterMemories(func(string, memory) bool { return false }))},
+		{"tenant-blind-midway", "after 260 reads by id, no memory can be read any more, not even by its owner", falseOK,
+			onRoute(readMemory, blindAfter(260))},
 		{"tenant-same-org", "the tokens of both test orgs belong to org-a", controlled,
 			append(onRoute(identityRoute, setField("org", orgA)), onRoutes(orgRoutes(), alwaysOrgA)...)},
 		{"tenant-unmarked", "whoami no longer reports that the orgs are test orgs", controlled, onRoute(identityRoute, removeField("test_org"))},

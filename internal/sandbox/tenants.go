@@ -160,6 +160,18 @@ func (t *tenants) change(sees view, id, text string) (changed memory, ok bool) {
 	return t.memories[at], true
 }
 
+// move changes the org and the text of a memory.
+func (t *tenants) move(sees view, id, org, text string) (moved memory, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.find(sees, id)
+	if at < 0 {
+		return memory{}, false
+	}
+	t.memories[at].org, t.memories[at].text = org, text
+	return t.memories[at], true
+}
+
 func (t *tenants) remove(sees view, id string) (ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
