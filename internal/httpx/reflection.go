@@ -139,26 +139,30 @@ func (a *Answer) reflected(path string, sent credentials) (where string, sought 
 	if anywhere.IsZero() || a.Status == 0 {
 		return "", false
 	}
-	texts := encoded.NewFinder(sent.texts...)
+	texts := anywhere
+	if sent.cookies != nil {
+		texts = encoded.NewFinder(sent.texts...)
+	}
+	headers, cookies := a.StatusText+"\n", ""
 	for name, values := range a.Header {
-		finder, place := anywhere, inHeader
-		switch name {
+		switch text := name + ": " + strings.Join(values, "\n") + "\n"; name {
 		case "Set-Cookie":
-			finder = texts
+			cookies = text
 		case "Location":
-			place = inLocation
+			if anywhere.In(text) {
+				return inLocation, true
+			}
+		default:
+			headers += text
 		}
-		if finder.In(name + ": " + strings.Join(values, "\n")) {
-			return place, true
-		}
+	}
+	if anywhere.In(headers) || texts.In(cookies) {
+		return inHeader, true
 	}
 	for name, values := range a.trailer {
 		if anywhere.In(name + ": " + strings.Join(values, "\n")) {
 			return inTrailer, true
 		}
-	}
-	if anywhere.In(a.StatusText) {
-		return inHeader, true
 	}
 	if anywhere.In(withoutOwnTokens(path, string(a.Body), sent.texts)) {
 		return inBody, true
