@@ -110,6 +110,27 @@ func TestStyles_controls(t *testing.T) {
 	}
 }
 
+// TestStyles_says: an error in the body of a success is said to be one.
+func TestStyles_says(t *testing.T) {
+	const heading = "GraphQL"
+	graphql := styles[heading]
+	graphql.serve = instead(graphql.serve, withBody("createNote"), func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, 200, `{"errors":[{"message":"out of disk"}],"data":{"createNote":null}}`)
+	})
+	r := graphql.job(t, heading, &store{}).Do(t.Context())
+	if why := r.Decisive(); !strings.Contains(why.Detail, "no canary could be created in one: POST /graphql: got 200 with a body that denies") {
+		t.Errorf("expected that creating fails, got\n%s", probetest.Lines(r))
+	}
+}
+
+// TestStyles_goneByBody: an owner that is told in the body that its object does not exist is not shown it.
+func TestStyles_goneByBody(t *testing.T) {
+	const heading = "JSON-RPC"
+	const list = `        list:   {method: POST, url: /, json: {jsonrpc: "2.0", id: 1, method: notes.list, params: {org: "{org}"}}}` + "\n"
+	r := styles[heading].job(t, heading, &store{hole: "delete"}, list, "").Do(t.Context())
+	expectDecisive(t, r, "isolated@notes/delete fail(foreign_delete)")
+}
+
 // TestNoIdentity: without an identity the details say what stays unproven, and where both credentials are of one org, a
 // leak is reported with what it may be as well.
 func TestNoIdentity(t *testing.T) {
@@ -179,6 +200,74 @@ func TestChosenIDs_orphans(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChosenIDs_upsert: where each credential has keys of its own, an intruder that puts a value to the owner's key makes
+// one of its own, which is deleted as well.
+func TestChosenIDs_upsert(t *testing.T) {
+	hole := ""
+	s := &store{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		org, _ := caller(r)
+		key := strings.TrimPrefix(r.URL.Path, "/kv/")
+		match := func(r row) bool { return r.org == org && r.id == key }
+		at := slices.IndexFunc(s.rows, match)
+		switch {
+		case org == "":
+			reply(w, 401, `{}`)
+		case r.URL.Path == "/whoami":
+			reply(w, 200, marshal(map[string]any{"org": org, "test_org": true}))
+		case r.URL.Path == "/kv":
+			reply(w, 200, marshal(s.keys(org)))
+		case r.Method == "PUT":
+			text := sentText(r)
+			if hole == "update" {
+				s.update(text, withID(key))
+			}
+			s.insert(org, key, text)
+			w.WriteHeader(204)
+		case at < 0:
+			reply(w, 404, `{}`)
+		case r.Method == "DELETE":
+			s.remove(match)
+			w.WriteHeader(204)
+		default:
+			reply(w, 200, marshal(s.rows[at].text))
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("TEST_ISO_ONE", "token-of-the-one-org")
+	t.Setenv("TEST_ISO_TWO", "token-of-the-two-org")
+	job := newJob(t, `
+system: test
+probes:
+  - name: it
+    type: isolation
+    timeout: 20s
+    base: `+server.URL+`
+    orgs: {one: {bearer: {env: TEST_ISO_ONE}}, two: {bearer: {env: TEST_ISO_TWO}}}
+    identity: {url: /whoami, org: $.org, test_org: {$.test_org: true}}
+    visibility_delay: 100ms
+    interleave: {requests: 40}
+    replica: here
+    resources:
+      values:
+        create: {method: PUT, url: "/kv/{id}", body: "{canary}"}
+        id:     {text: "{canary}"}
+        read:   "/kv/{id}"
+        update: {method: PUT, url: "/kv/{id}", body: "{canary}", denied: {status: 204, empty: $}, rejected: [400, {status: 204, empty: $}]}
+        delete: "/kv/{id}"
+        list:   /kv
+`)
+	r := job.Do(t.Context())
+	expectDecisive(t, r, "pass")
+	if len(s.rows) > 0 || measuredValue(r, "probe_isolation_cleanup_failures_total") > 0 {
+		t.Errorf("expected nothing to be left, got %v\n%s", s.rows, probetest.Lines(r))
+	}
+	hole = "update"
+	expectDecisive(t, job.Do(t.Context()), "isolated@values/update fail(foreign_write)")
 }
 
 // TestQuery_escaped: a query language may be written as it is.

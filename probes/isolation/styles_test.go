@@ -45,6 +45,17 @@ func (s *store) find(op, org string, match func(row) bool) []row {
 	return found
 }
 
+// keys lists the ids of an org's rows.
+func (s *store) keys(org string) []string {
+	keys := []string{}
+	for _, r := range s.rows {
+		if r.org == org {
+			keys = append(keys, r.id)
+		}
+	}
+	return keys
+}
+
 func withID(id string) func(row) bool { return func(r row) bool { return r.id == id } }
 
 func anyRow(row) bool { return true }
@@ -490,19 +501,13 @@ func chosenKeys(s *store, w http.ResponseWriter, r *http.Request) {
 	if op == "update" && !exists {
 		op = "create"
 	}
-	if "prober-"+org != named && (org == "" || s.hole != op) && (org != "" || s.hole != "anonymous "+op) {
+	if key != "" && !strings.HasPrefix(key, "prober-") || "prober-"+org != named && (org == "" || s.hole != op) && (org != "" || s.hole != "anonymous "+op) {
 		reply(w, 403, `{"errors":["permission denied"]}`)
 		return
 	}
 	switch op {
 	case "list":
-		keys := []string{}
-		for _, r := range s.rows {
-			if r.org == named {
-				keys = append(keys, r.id)
-			}
-		}
-		reply(w, 200, marshal(map[string]any{"data": map[string]any{"keys": keys}}))
+		reply(w, 200, marshal(map[string]any{"data": map[string]any{"keys": s.keys(named)}}))
 	case "create", "update":
 		body, _ := sent(r)["data"].(map[string]any)
 		s.insert(named, key, textOf(body["text"]))

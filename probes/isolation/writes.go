@@ -108,6 +108,9 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 			answer := r.sendAttempt(&req)
 			r.expectDenied(req, answer, want, ruleNotDenied, notDenied)
 			shown = r.expectUnchanged(req, answer, obj, shown, why)
+			if shown {
+				r.deleteUpserted(req, answer)
+			}
 		}
 		tmpl := rr.template(op)
 		if a := rr.assertion(checkIsolated, op); a != nil {
@@ -124,6 +127,23 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
 	})
+}
+
+// deleteUpserted deletes what an org created of its own when it tried to change another's object: where each org has keys
+// of its own, a put to the owner's key does so, and its list shows that key from then on.
+func (r *run) deleteUpserted(req request, answer *httpx.Answer) {
+	rr := req.assertion.resource
+	if rr.ID.Text == "" || req.op() != "update" || !httpx.Success.Contains(answer.Status) {
+		return
+	}
+	obj := seededObject{
+		resourceRun: rr, resource: rr.name, owner: req.tenant, id: req.vars.id, text: req.vars.canary, created: true, createdAt: time.Now(),
+	}
+	if !r.deleteAs(r.ctx, rr, obj, req.tenant) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.created = append(r.created, obj)
+	}
 }
 
 // sendAttempt sends a request that writes to another org, with a text of its own if it stores one.
