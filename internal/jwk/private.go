@@ -30,8 +30,12 @@ func holdsPrivate(text []byte, isKey bool) bool {
 // A privateScan reads JSON once, with duplicate members and all.
 type privateScan struct {
 	d     *json.Decoder
+	depth int
 	found bool
 }
+
+// maxDepth bounds what the stack of a scan takes. Below it only texts are looked at.
+const maxDepth = 64
 
 // A shape is what a member's value says.
 type shape int
@@ -47,11 +51,17 @@ func (s *privateScan) value(isKey bool) shape {
 	if err != nil || token == nil {
 		return nothing
 	}
+	s.depth++
+	defer func() { s.depth-- }()
 	switch t := token.(type) {
 	case string:
 		s.found = s.found || isPrivateText(t)
 		return filled
 	case json.Delim:
+		if s.depth > maxDepth {
+			s.skip()
+			return filled
+		}
 		if t == '{' {
 			s.object(isKey)
 			return filled
@@ -63,6 +73,26 @@ func (s *privateScan) value(isKey bool) shape {
 		return filled
 	}
 	return plain
+}
+
+// skip reads on to the end of a list or an object, and looks at the texts in it.
+func (s *privateScan) skip() {
+	for open := 1; open > 0 && !s.found; {
+		token, err := s.d.Token()
+		if err != nil {
+			return
+		}
+		switch t := token.(type) {
+		case string:
+			s.found = isPrivateText(t)
+		case json.Delim:
+			if t == '{' || t == '[' {
+				open++
+			} else {
+				open--
+			}
+		}
+	}
 }
 
 func (s *privateScan) object(isKey bool) {

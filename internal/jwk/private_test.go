@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -153,5 +154,23 @@ func TestParse_certificates(t *testing.T) {
 				t.Errorf("%s, %s: want %v, got %+v", kind, name, c.want, k)
 			}
 		}
+	}
+}
+
+// TestParse_deep: what a publisher writes must not take the stack of who reads it, and hides nothing.
+func TestParse_deep(t *testing.T) {
+	defer debug.SetMaxStack(debug.SetMaxStack(4 << 20)) // beyond it the test ends at once
+	const many = 5_000
+	for name, text := range map[string]string{
+		"beside a deep list":  `"z":` + strings.Repeat("[", many) + strings.Repeat("]", many) + `,"d":"AA"`,
+		"beside a deep text":  `"z":` + jsonText(t, `{"a":`+strings.Repeat("[", 200_000)) + `,"d":"AA"`,
+		"a text in the depth": `"z":` + strings.Repeat(`{"a":[`, many/2) + `"-----BEGIN PRIVATE KEY-----"` + strings.Repeat(`]}`, many/2),
+	} {
+		if set, err := Parse([]byte(`{"keys":[{` + ecKey + "," + text + `}]}`)); err != nil || set[0].Problem != Private {
+			t.Errorf("%s: got %+v, %v", name, set, err)
+		}
+	}
+	if set, err := Parse([]byte(`{"keys":[{` + ecKey + `,"z":` + strings.Repeat("[", many) + strings.Repeat("]", many) + `}]}`)); err != nil || set[0].Problem != "" {
+		t.Errorf("got %+v, %v", set, err)
 	}
 }

@@ -62,7 +62,7 @@ func (v *replicaRun) judgeForged(control bool) checkOutcome {
 	case trouble.check != "":
 		return trouble
 	case len(v.presented) < made:
-		return inconclusivef(checkForgeries, probe.Timeout, "the time was up after %d of %s", len(v.presented), text.Count(made, "forged token"))
+		return inconclusivef(checkForgeries, probe.Timeout, "the time was up after %d of %s; give the probe a longer timeout, or leave some out (except)", len(v.presented), text.Count(made, "forged token"))
 	case !v.forged.Passed():
 		return inconclusivef(checkForgeries, v.forged.Reason, "%s, but none was keyed with the public key: %s", v.rejected(), v.forged.Detail)
 	case !v.forged.keyed:
