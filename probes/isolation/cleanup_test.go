@@ -215,6 +215,30 @@ func TestCleanUp_afterTimeout(t *testing.T) {
 	}
 }
 
+// TestFrozen: a target that stops to respond in the middle of a run does not use up its time, and the silence comes first.
+func TestFrozen(t *testing.T) {
+	for _, after := range []int64{4, 20, 120} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			api := newNotesAPI("header")
+			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+				if api.requests.Load() > after && q.op != "delete" {
+					<-q.Context().Done()
+					return
+				}
+				next(w, q.Request)
+			}
+			began := time.Now()
+			r := newJob(t, strings.Replace(api.start(t), "timeout: 20s", "timeout: 4s", 1)).Do(t.Context())
+			if why := r.Decisive(); why.Verdict != probe.Inconclusive || !strings.Contains(why.Detail, "the target stopped to respond: no response within 680ms to ") {
+				t.Errorf("got\n%s", probetest.Lines(r))
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
 // TestVisibilityDelay: an owner may see its note late, within the limit.
 func TestVisibilityDelay(t *testing.T) {
 	api := newNotesAPI("header")

@@ -84,7 +84,7 @@ func New() *Probe {
 		Refusals:    Refusals{Denied: expect.DeniedBy(403, 404), Rejected: expect.DeniedBy(400, 401, 403, 404), Unauthenticated: expect.DeniedBy(401)},
 		Mismatch:    "deny",
 		Overrides:   Overrides{Headers: []string{"X-Org-Id", "X-Tenant-Id"}, Query: []string{"org_id"}, Body: []string{"org_id"}},
-		Interleave:  Interleaving{Requests: 150, CancelPercent: 20},
+		Interleave:  Interleaving{Requests: 100, CancelPercent: 20},
 		Concurrency: 4, VisibilityDelay: probe.Duration(5 * time.Second), MaxRequests: 1000,
 	}
 	p.Connection = "reuse"

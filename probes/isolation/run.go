@@ -32,6 +32,8 @@ type run struct {
 	mu             sync.Mutex
 	rows           [matrixSize + 1]bool       // whether each row of the matrix was tested; 0 is not used
 	denialDelays   map[string][]time.Duration // by surface, the extra latency of denials for another org's object
+	patience       time.Duration              // that a request may take; 0 for no limit
+	silences       int                        // requests in a row that got no response in their time
 	remaining      int                        // requests that may still be sent
 	requests       int                        // requests that were sent
 	stopped        *violation                 // why no more requests are sent
@@ -44,7 +46,11 @@ type run struct {
 }
 
 func newRun(p *Probe, ctx context.Context, result *probe.Result) *run {
-	return &run{p: p, ctx: ctx, result: result, plan: newPlan(p), identity: newIdentityAssertion(), remaining: p.MaxRequests, denialDelays: map[string][]time.Duration{}}
+	var patience time.Duration
+	if end, limited := ctx.Deadline(); limited {
+		patience = time.Duration(requestShare * float64(time.Until(end)))
+	}
+	return &run{p: p, ctx: ctx, result: result, plan: newPlan(p), identity: newIdentityAssertion(), remaining: p.MaxRequests, patience: patience, denialDelays: map[string][]time.Duration{}}
 }
 
 // A request is one request of a run, sent for an assertion by a tenant or by an unauthorized caller.
@@ -81,7 +87,10 @@ func (r *run) send(ctx context.Context, req request) *httpx.Answer {
 		ctx, cancel = withGrace(ctx, cleanUpTime/2)
 		defer cancel()
 	}
-	answer := req.client().Do(ctx, r.result, httpReq)
+	limited, cancel := r.limitOne(ctx)
+	defer cancel()
+	answer := req.client().Do(limited, r.result, httpReq)
+	r.heedSilence(ctx, req, answer)
 	if answer.Status == http.StatusTooManyRequests {
 		r.stop(violation{
 			rule: ruleInconclusive, traceID: answer.TraceID,
@@ -90,6 +99,39 @@ func (r *run) send(ctx context.Context, req request) *httpx.Answer {
 	}
 	r.scanForLeaks(req, httpReq, answer)
 	return answer
+}
+
+// requestShare is the part of a run's time that one request may take. A target that stopped to respond must not use it up.
+const requestShare = 0.2
+
+// maxSilences is how many requests in a row may get no response in their time before the run ends.
+const maxSilences = 2
+
+// limitOne returns a context that ends when a single request has taken its share of the run's time.
+func (r *run) limitOne(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.patience == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, r.patience)
+}
+
+// heedSilence ends the run once the target has stopped to respond: that comes first in the verdict, and not what could
+// not be tested because of it.
+func (r *run) heedSilence(ctx context.Context, req request, answer *httpx.Answer) {
+	r.mu.Lock()
+	if answer.Reason != probe.Timeout || ctx.Err() != nil {
+		r.silences = 0
+	} else {
+		r.silences++
+	}
+	frozen := r.silences >= maxSilences && !r.cleaningUp
+	r.mu.Unlock()
+	if frozen {
+		v := inconclusive(probe.ControlFailed, "the target stopped to respond: no response within %s to %s by %s; this run sends no more",
+			r.patience.Round(time.Millisecond), req.describe(), req.caller())
+		v.traceID = answer.TraceID
+		r.stop(v)
+	}
 }
 
 // admit counts a request. It returns why the request must not be sent, if so.
