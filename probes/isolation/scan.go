@@ -63,11 +63,7 @@ func (r *run) leaksIn(req request, httpReq httpx.Request, answer *httpx.Answer) 
 	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
 	leaks := r.shortIDsIn(req, protected, answer)
 	for _, text := range protected {
-		if text.short {
-			continue
-		}
-		// A response may echo the request.
-		if text.owner == req.tenant && !text.unauthorized() || requestContains(httpReq, text.text) && !(text.kind == "canary" && (req.echoesNothing || req.shows(answer))) {
+		if text.short || text.owner == req.tenant && !text.unauthorized() {
 			continue
 		}
 		where, form := "body", body.Find(text.needle)
@@ -76,6 +72,7 @@ func (r *run) leaksIn(req request, httpReq httpx.Request, answer *httpx.Answer) 
 		}
 		switch {
 		case form == "":
+		case requestContains(httpReq, text.text) && !(text.kind == "canary" && (req.echoesNothing || req.shows(answer))): // echoed
 		case text.kind == "id" && form != canary.Plain && withinOwnID(protected, req.tenant, text.text): // encoded, as in a cursor
 		case req.vars.cursor != "" && canary.NewHaystack([]byte(req.vars.cursor)).Find(text.needle) != "": // sent, in a cursor
 		default:
