@@ -66,14 +66,14 @@ func TestStyles_controls(t *testing.T) {
 			"isolated@notes/update inconclusive(control_failed)"},
 		"a delete that never does anything": {"PostgREST and Supabase", instead(postgREST, withMethod("DELETE"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `[]`) }), nil,
 			"isolated@notes/delete inconclusive(control_failed)"},
-		"a read that is always null": {"GraphQL", instead(graphQL, withBody("noteById("), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"noteById":null}}`) }), nil,
+		"a read that is always null": {"GraphQL without a login", instead(graphQL, withBody("noteById("), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"noteById":null}}`) }), nil,
 			"control@notes/read inconclusive(control_failed)"},
-		"a list that is always empty": {"GraphQL", instead(graphQL, withBody("allNotes"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"allNotes":{"nodes":[]}}}`) }), nil,
+		"a list that is always empty": {"GraphQL without a login", instead(graphQL, withBody("allNotes"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"data":{"allNotes":{"nodes":[]}}}`) }), nil,
 			"isolated@notes/list inconclusive(nothing_checked)"},
-		"a read that fails for others": {"GraphQL", instead(graphQL, foreignRead("noteById(id"), func(w http.ResponseWriter, _ *http.Request) {
+		"a read that fails for others": {"GraphQL without a login", instead(graphQL, foreignRead("noteById(id"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"errors":[{"message":"canceling statement due to statement timeout"}],"data":{"noteById":null}}`)
 		}), nil, "isolated@notes/read inconclusive(control_failed)"},
-		"an update that fails": {"GraphQL", instead(graphQL, withBody("updateNoteById"), func(w http.ResponseWriter, _ *http.Request) {
+		"an update that fails": {"GraphQL without a login", instead(graphQL, withBody("updateNoteById"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"errors":[{"message":"canceling statement due to statement timeout"}],"data":{"updateNoteById":null}}`)
 		}), nil, "isolated@notes/update inconclusive(control_failed)"},
 		"an error that is not named": {"JSON-RPC", instead(jsonRPC, withBody("00000000-0000-4000-8000-00000000000"), func(w http.ResponseWriter, _ *http.Request) {
@@ -112,7 +112,7 @@ func TestStyles_controls(t *testing.T) {
 
 // TestStyles_says: an error in the body of a success is said to be one.
 func TestStyles_says(t *testing.T) {
-	const heading = "GraphQL"
+	const heading = "GraphQL without a login"
 	graphql := styles[heading]
 	graphql.serve = instead(graphql.serve, withBody("createNote"), func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, 200, `{"errors":[{"message":"out of disk"}],"data":{"createNote":null}}`)

@@ -115,6 +115,11 @@ func example(t *testing.T, heading, server string, change ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	others, err := os.ReadFile("testdata/examples.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = append(page, others...)
 	_, section, _ := strings.Cut(string(page), "\n## "+heading+"\n")
 	_, text, _ := strings.Cut(section, "```yaml\n")
 	text, _, found := strings.Cut(text, "```\n")
@@ -194,10 +199,10 @@ func sentText(r *http.Request) string { b, _ := io.ReadAll(r.Body); return strin
 
 // styles are by the heading of their configuration in the documentation.
 var styles = map[string]style{
-	"PostgREST and Supabase":      {postgREST, postgRESTHoles, false},
-	"GraphQL":                     {graphQL, graphQLHoles, false},
-	"JSON-RPC":                    {jsonRPC, jsonRPCHoles, false},
-	"PocketBase and Parse Server": {filteringRules, filteringRulesHoles, false},
+	"PostgREST and Supabase":  {postgREST, postgRESTHoles, false},
+	"GraphQL without a login": {graphQL, graphQLHoles, false},
+	"JSON-RPC":                {jsonRPC, jsonRPCHoles, false},
+	"filtering rules":         {filteringRules, filteringRulesHoles, false},
 	"Loki, Mimir and others with a tenant header":            {tenantHeader, tenantHeaderHoles, true},
 	"VictoriaMetrics and others with the tenant in the path": {tenantPath, tenantPathHoles, false},
 	"Elasticsearch and OpenSearch":                           {searchIndex, searchIndexHoles, false},
