@@ -183,7 +183,8 @@ func newPlan(p *Probe) *plan {
 			}
 		}
 		for _, op := range []string{"read", "update", "delete"} {
-			if r.template(op) != nil && !r.upserts(p, op) {
+			// Where the client chooses ids, a change of a nonexistent object may create it.
+			if r.template(op) != nil && !(op == "update" && r.ID.Text != "") {
 				add(checkOracle, op)
 			}
 		}
