@@ -21,6 +21,7 @@ func statusServer(t *testing.T, codes ...int) (string, *atomic.Int64) {
 	asked := new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := int(asked.Add(1))
+		w.Header().Set("Retry-After", "1") // means something with 429 only
 		w.WriteHeader(codes[min(n, len(codes))-1])
 	}))
 	t.Cleanup(server.Close)

@@ -41,6 +41,9 @@ func startTarget(t *testing.T) *target {
 			<-q.Context().Done()
 			return
 		}
+		if x.status.Load() == http.StatusTooManyRequests {
+			w.Header().Set("Retry-After", "1")
+		}
 		w.WriteHeader(int(x.status.Load()))
 	}))
 	t.Cleanup(x.Close)

@@ -52,7 +52,7 @@ func trusting(flaw func(v *verifier, t unverified) bool) func(*Sandbox, *verifie
 	}
 }
 
-// anySignature looks at no signature, but wants one, and none that comes with a key.
+// anySignature looks at no signature, but expects one, and accepts no key beside it.
 func anySignature(_ *verifier, t unverified) bool {
 	return t.known && len(t.signature) > 0
 }

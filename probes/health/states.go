@@ -66,7 +66,7 @@ var (
 		Summary: "unreachable, and so is its dependency: the region seems to be down or cut off"}
 	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "something else responded"},
 		Summary: "the answer is not the service's own: the path is wrong, or something in front of the service answered"}
-	stateUnexpectedStatus = state{Name: "unexpected_status", Serving: violated, Transient: true, Reason: probe.Status,
+	stateUnexpectedStatus = state{Name: "unexpected_status", Serving: violated, Transient: true, Reason: probe.Reason{Word: "unexpected_status", Verdict: probe.Fail, Text: "a status that means neither yes nor no"},
 		Summary: "answered, but by a status that means neither yes nor no"}
 	stateCached = state{Name: "cached", Serving: unknown, Split: unknown, Reason: probe.StaleOrCached,
 		Summary: "the answers may come out of a cache, which says nothing about the process"}

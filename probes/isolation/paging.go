@@ -32,7 +32,7 @@ func (rr *resourceRun) sawPage(t *tenant, page int, v vars, more bool, answer *h
 		rr.cursors[t] = v.cursor
 	}
 	if page == 1 {
-		rr.onFirst[t] = longestArray(decodeJSON(answer.Body))
+		rr.onFirst[t] = maxLength(decodeJSON(answer.Body))
 	}
 }
 
@@ -118,19 +118,19 @@ func (rr *resourceRun) pageSize() int {
 	return 0
 }
 
-// longestArray is the length of the longest array in a JSON value.
-func longestArray(value any) int {
-	longest := 0
+// maxLength is the length of the longest array in a JSON value.
+func maxLength(value any) int {
+	n := 0
 	switch value := value.(type) {
 	case []any:
-		longest = len(value)
+		n = len(value)
 		for _, inner := range value {
-			longest = max(longest, longestArray(inner))
+			n = max(n, maxLength(inner))
 		}
 	case map[string]any:
 		for _, inner := range value {
-			longest = max(longest, longestArray(inner))
+			n = max(n, maxLength(inner))
 		}
 	}
-	return longest
+	return n
 }
