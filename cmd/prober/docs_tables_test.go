@@ -162,7 +162,7 @@ func (everything) Checks() []string                   { return []string{"a", "b"
 func (everything) ExpectedStatuses() map[string][]int { return map[string][]int{"target": {401}} }
 func (everything) Ask(_ context.Context, r *probe.Result) {
 	x := probe.Exchange{Check: "a", Target: "target", Status: 401, Expected: true, Reason: probe.OK, Connections: 1,
-		Version: "1", CertExpiry: time.Now().Add(time.Hour), Took: time.Millisecond}
+		TraceID: "1", TargetTraceID: "1", SoughtCredential: true, Version: "1", CertExpiry: time.Now().Add(time.Hour), Took: time.Millisecond}
 	for _, phase := range probe.PhaseNames {
 		x.Phases = append(x.Phases, probe.Phase{Name: phase, Took: time.Millisecond})
 	}
