@@ -68,6 +68,7 @@ test-binary:
 .PHONY: test-real
 test-real: deps ## run the prober against servers that take minutes to build; each sound one passes REAL_RUNS (50) times
 	@set -e; \
+	internal/testenv/install.sh parse; \
 	for module in internal/testenv/*/go.mod; do \
 		echo "== $${module%/go.mod}"; \
 		(cd "$${module%/go.mod}" && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go build -trimpath -o "$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin/" .); \

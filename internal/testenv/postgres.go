@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -13,8 +14,11 @@ import (
 	"time"
 )
 
-// A Postgres is a PostgreSQL server of a test, on a socket in a directory of its own and on no port.
-type Postgres struct{ dir string }
+// A Postgres is a PostgreSQL server of a test.
+type Postgres struct {
+	dir  string // of its own
+	port int    // of 127.0.0.1
+}
 
 // StartPostgres starts an empty PostgreSQL server that ends with the test.
 func StartPostgres(t testing.TB) Postgres {
@@ -27,12 +31,12 @@ func StartPostgres(t testing.TB) Postgres {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := Postgres{dir}
+	p := Postgres{dir, FreePort(t)}
 	data := filepath.Join(dir, "data")
 	if out, err := Run(t, p.command(t, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	StartCmd(t, p.command(t, postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off"))
+	StartCmd(t, p.command(t, postgres, "-D", data, "-k", dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
 	Eventually(t, time.Minute, func(context.Context) error {
 		_, err := p.psql(t, "select 1")
 		return err
@@ -62,7 +66,9 @@ func (p Postgres) command(t testing.TB, path string, args ...string) *exec.Cmd {
 }
 
 // URL returns what programs connect to.
-func (p Postgres) URL() string { return "postgres://postgres@/postgres?host=" + p.dir }
+func (p Postgres) URL() string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", p.port)
+}
 
 // SQL runs statements as the administrator. An error ends the test.
 func (p Postgres) SQL(t testing.TB, statements string) {
