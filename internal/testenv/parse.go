@@ -27,6 +27,7 @@ func Parse(t testing.TB, masterKey string) string {
 	}
 	port := FreePort(t)
 	cmd := exec.Command(node, script)
+	cmd.Dir = filepath.Dir(script) // where it writes logs
 	cmd.Env = append(os.Environ(), "PARSE_MODULES="+modules, fmt.Sprintf("PARSE_PORT=%d", port), "PARSE_DATABASE="+db.URL(), "PARSE_MASTER_KEY="+masterKey)
 	StartCmd(t, cmd)
 	url := fmt.Sprintf("http://127.0.0.1:%d/parse", port)
