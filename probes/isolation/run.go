@@ -154,6 +154,13 @@ func (r *run) admit(ctx context.Context, a *assertion) *violation {
 	return nil
 }
 
+// sentFor returns how many requests were sent for an assertion.
+func (r *run) sentFor(a *assertion) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return a.sent
+}
+
 // withGrace returns a context that outlives the cancellation of another for a while, but not its deadline.
 func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))

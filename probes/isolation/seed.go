@@ -137,12 +137,12 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 	if m.name != "" {
 		r.protectAttempt(req, t)
 	}
-	sentBefore := a.sent
+	sentBefore := r.sentFor(a)
 	answer := r.send(r.ctx, req)
 	obj.id = rr.idOfCreated(req, answer)
 	noID := obj.id == "" && rr.needsID()
 	failed := answer.Reason != probe.OK || answer.Status >= 500
-	if a.sent > sentBefore && (failed || httpx.Success.Contains(answer.Status) && noID) {
+	if r.sentFor(a) > sentBefore && (failed || httpx.Success.Contains(answer.Status) && noID) {
 		r.mu.Lock()
 		r.unacknowledged = append(r.unacknowledged, obj)
 		r.mu.Unlock()
