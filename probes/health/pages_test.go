@@ -95,7 +95,7 @@ func TestPages(t *testing.T) {
 			"pass(ok)", "fail(ready_error)", "ready_error"},
 		"429 means live": {`{live: {path: /health, status: [200, 429]}, ready: {path: /ready, unready: [429, 503]}}`, answers{"/health": respond(429, asJSON, "{}"), "/ready": respond(429, asJSON, "{}")},
 			"pass(ok): /health answers 200 or 429", "fail(not_ready)", "not_ready"},
-		"a redirect means ready": {`{ready: {path: /ready, status: [2xx, 3xx]}}`, answers{"/health": ok, "/ready": http.RedirectHandler("/login", 302).ServeHTTP},
+		"a redirect means ready": {`{ready: {path: /ready, status: [2xx, 3xx]}}`, answers{"/health": ok, "/ready": http.RedirectHandler("/login", http.StatusFound).ServeHTTP},
 			"pass(ok)", "pass(ok)", "serving_unverified"},
 
 		// Queries.

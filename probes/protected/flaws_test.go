@@ -162,7 +162,7 @@ func (g *gate) decrypted(token string) map[string]any {
 	if !strings.HasPrefix(g.flaw, "encrypted") {
 		return nil
 	}
-	sealed, err := jose.ParseEncrypted(token, []jose.KeyAlgorithm{jose.RSA_OAEP_256, jose.ECDH_ES}, []jose.ContentEncryption{jose.A128GCM})
+	sealed, err := jose.ParseEncryptedCompact(token, []jose.KeyAlgorithm{jose.RSA_OAEP_256, jose.ECDH_ES}, []jose.ContentEncryption{jose.A128GCM})
 	if err != nil {
 		return nil
 	}
