@@ -81,22 +81,35 @@ func TestReuseOverTLS(t *testing.T) {
 		}
 	})
 	for _, two := range []bool{false, true} {
-		client, err := (&Settings{Connection: reuse, HTTP2: two, MaxBody: 1000, TLS: &dial.TLS{CAFile: p.file}}).Client(z.https())
-		if err != nil {
-			t.Fatal(err)
-		}
-		z.conns.Store(0)
-		for range int(client.bound)/len(body) + 1 {
-			a := client.Do(t.Context(), probe.NewResult(probe.ID{}), Request{URL: z.https()})
-			if a.Reason != probe.OK || len(a.Body) != len(body) || a.CertExpiry.IsZero() || a.Proto != "HTTP/1.1" {
-				t.Fatalf("got %s: %s, %d bytes of %s", a.Reason, a.Detail, len(a.Body), a.Proto)
+		// On a busy machine net/http may drop a connection whose request took it more than 50 ms to write.
+		const tries = 3
+		opened := int64(0)
+		for range tries {
+			if opened = z.connectionsFor(t, &Settings{Connection: reuse, HTTP2: two, MaxBody: 1000, TLS: &dial.TLS{CAFile: p.file}}, len(body)); opened == 1 {
+				break
 			}
 		}
-		client.Close()
-		if n := z.conns.Load(); n != 1 {
-			t.Errorf("opened %d connections, want 1", n)
+		if opened != 1 {
+			t.Errorf("opened %d connections %d times, expected 1", opened, tries)
 		}
 	}
+}
+
+// connectionsFor returns how many connections were opened for requests that together exceed the bound of one.
+func (z *zoo) connectionsFor(t *testing.T, s *Settings, length int) int64 {
+	client, err := s.Client(z.https())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	z.conns.Store(0)
+	for range int(client.bound)/length + 1 {
+		a := client.Do(t.Context(), probe.NewResult(probe.ID{}), Request{URL: z.https()})
+		if a.Reason != probe.OK || len(a.Body) != length || a.CertExpiry.IsZero() || a.Proto != "HTTP/1.1" {
+			t.Fatalf("got %s: %s, %d bytes of %s", a.Reason, a.Detail, len(a.Body), a.Proto)
+		}
+	}
+	return z.conns.Load()
 }
 
 // TestStaleConnection lets the server close a kept connection as the next request is under way.
