@@ -73,6 +73,8 @@ test-real: deps ## run the prober against servers that take minutes to build; ea
 		echo "== $${module%/go.mod}"; \
 		(cd "$${module%/go.mod}" && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go build -trimpath -o "$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin/" .); \
 	done; \
+	echo "== a store that goes blind after each request of a run"; \
+	PROBER_TEST_REAL=$(REAL_RUNS) go test -run '^TestBlindness_onsets$$' ./probes/isolation; \
 	binary=$$(mktemp -d) && trap 'rm -rf "$$binary"' EXIT; \
 	go test -c -o "$$binary/prober.test" ./cmd/prober; \
 	offline=; [ "$$(id -u)" != 0 ] || ! unshare -n ip link set lo up 2>/dev/null || offline="unshare -n"; \
