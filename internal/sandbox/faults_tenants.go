@@ -102,7 +102,7 @@ func poolFaults() []Fault {
 			onRoute(readMemory, swapAnswers())},
 		{"tenant-leak-cancelled", "when a caller hangs up in the middle of a read, the next read gets its answer", path,
 			onRoute(readMemory, leakCancelledBody())},
-		{"tenant-cached", "for 3 s, list and read are answered from a cache keyed by the URL alone; no header shows it", path,
+		{"tenant-cached", "for 10 s, list and read are answered from a cache keyed by the URL alone; no header shows it", path,
 			onRoutes([]string{listMemories, readMemory}, cache.serve)},
 		{"tenant-update-cached", "from its update to its deletion, a memory is read from a cache keyed by the URL alone", path, slices.Concat(
 			onRoute(updateMemory, written.fill), onRoute(readMemory, written.serveFilled), onRoute(deleteMemory, written.drop))},

@@ -18,7 +18,7 @@ const (
 	bufferHoldTime = 10 * time.Millisecond // how long a read holds the shared buffer
 	halfwayDelay   = 25 * time.Millisecond // between the two halves of an answer, so that a caller can hang up there
 	staleBodyLife  = 5 * time.Second       // how long the rest of a cancelled read can be served
-	cacheTTL       = 3 * time.Second       // how long the cache keeps an answer
+	cacheTTL       = 10 * time.Second      // how long the cache keeps an answer
 )
 
 // sleep waits, and reports whether the caller hung up in the meantime.
