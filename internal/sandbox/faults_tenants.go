@@ -106,7 +106,7 @@ func poolFaults() []Fault {
 			onRoutes([]string{listMemories, readMemory}, cache.serve)},
 		{"tenant-update-cached", "from its update to its deletion, a memory is read from a cache keyed by the URL alone", path, slices.Concat(
 			onRoute(updateMemory, written.fill), onRoute(readMemory, written.serveFilled), onRoute(deleteMemory, written.drop))},
-		{"tenant-identity-cached", "for 3 s, whoami is answered from a cache keyed by the URL alone, if the request names an org", path,
+		{"tenant-identity-cached", "for 10 s, whoami is answered from a cache keyed by the URL alone, if the request names an org", path,
 			onRoute(identityRoute, onlyWithOrg(identities.serve))},
 	}
 }

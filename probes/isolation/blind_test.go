@@ -75,7 +75,7 @@ func showNothing(api *notesAPI, w http.ResponseWriter, q *apiRequest) bool {
 
 func (q *apiRequest) readsOwn() bool { return q.op == "read" && q.org != "" && q.owner == q.org }
 
-// TestBlindness_onsets has the store go blind after every seventeenth request of a run; with PROBER_TEST_REAL, as in
+// TestBlindness_onsets has the store go blind after every sixty-first request of a run; with PROBER_TEST_REAL, as in
 // `make test-real`, after each. A run must not mistake that for the deed of another org, whatever it was about to find out.
 func TestBlindness_onsets(t *testing.T) {
 	testenv.Slow(t, "it runs the probe dozens of times")
@@ -95,11 +95,11 @@ func TestBlindness_onsets(t *testing.T) {
 				}
 			}
 			text := strings.NewReplacer(small...).Replace(api.start(t))
-			step := int64(17)
+			step := int64(61)
 			if testenv.IsReal() {
 				step = 1
 			}
-			for k := int64(1 + len(name)%17); ; k += step { // not the same requests for each
+			for k := int64(1 + len(name)%61); ; k += step { // not the same requests for each
 				api.mu.Lock()
 				api.notes = nil
 				api.mu.Unlock()
