@@ -27,7 +27,7 @@ func (r *run) protectAttempt(req request, owner *tenant) {
 // the objects of other orgs in any case, that is the violation, and the text may be in the org that wrote it.
 func (r *run) attemptSucceeded(text protectedText, req request, answer *httpx.Answer) {
 	attempt := text.attempt
-	if attempt.tenant != nil && r.leaks(req) {
+	if attempt.tenant != nil && r.leaking(req) != nil {
 		return
 	}
 	rr, why := attempt.assertion.resource, foreignWrite
@@ -48,17 +48,6 @@ func (r *run) attemptSucceeded(text protectedText, req request, answer *httpx.An
 	}
 }
 
-// leaks reports whether the operation of a request, or a cache in front of it, is known to show callers the objects of other
-// orgs.
-func (r *run) leaks(req request) bool {
-	rr := req.assertion.resource
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.ContainsFunc([]*assertion{rr.assertion(checkIsolated, req.op()), rr.assertion(checkCache, "cache")}, func(a *assertion) bool {
-		return a != nil && slices.ContainsFunc(a.violations, func(v violation) bool { return v.rule == ruleLeak })
-	})
-}
-
 // attemptShown reports whether a response showed what a request wrote.
 func (r *run) attemptShown(text string) bool {
 	r.mu.Lock()
@@ -76,7 +65,7 @@ func (r *run) testAttempts(rr *resourceRun) bool {
 	a := rr.assertion(checkIsolated, op)
 	for _, t := range r.p.tenants {
 		found := r.listCanaries(r.ctx, a, rr, t)
-		if r.leaks(request{assertion: a, template: rr.template(op)}) {
+		if r.leaking(request{assertion: a, template: rr.template(op)}) != nil {
 			continue // whose they are is not known
 		}
 		for _, obj := range found {

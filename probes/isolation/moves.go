@@ -3,8 +3,10 @@ package isolation
 import (
 	"cmp"
 	"net/http"
+	"slices"
 
 	"prober/internal/canary"
+	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/expect"
 )
@@ -52,10 +54,24 @@ func (r *run) tryMove(rr *resourceRun, a *assertion, m mutation, from, to *tenan
 	r.sendAttempt(&req)
 	spare = r.renamed(spare, req.vars.canary)
 	rr.spares[from] = spare
-	if seen, _ := r.fetchAs(a, spare, to); seen == visible && r.attemptShown(spare.text) {
+	seen, answer := r.fetchAs(a, spare, to)
+	withoutText := seen == absent && r.leaking(request{assertion: a, template: rr.Read}) == nil
+	if seen == visible && r.attemptShown(spare.text) || withoutText {
 		delete(rr.spares, from)
+		r.unprotect(from, answer)
 		r.moved(spare, to)
 	}
+}
+
+// unprotect takes what a response shows of an org from the texts that others must not be shown: that it is shown once more
+// is no other violation.
+func (r *run) unprotect(owner *tenant, answer *httpx.Answer) {
+	body := canary.NewHaystack(answer.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.protected = slices.DeleteFunc(slices.Clone(r.protected), func(text protectedText) bool {
+		return text.owner == owner && text.attempt == nil && !text.short && body.Find(text.needle) != ""
+	})
 }
 
 // moved notes that an object of this run is in another org now, which has to delete it.
@@ -64,7 +80,7 @@ func (r *run) moved(obj seededObject, to *tenant) {
 	defer r.mu.Unlock()
 	for i, c := range r.created {
 		if c.text == obj.text {
-			r.created[i].owner = to
+			r.created[i].owner, r.created[i].also = to, obj.owner
 		}
 	}
 }

@@ -51,10 +51,14 @@ func TestMoves(t *testing.T) {
 		answer func(http.ResponseWriter, note)
 		want   string
 	}{
-		"no member":             {member("none"), admitted, "pass"},
-		"the first member":      {member("org_id"), admitted, "isolated@notes/update fail(foreign_write)"},
-		"the second member":     {member("account"), admitted, "isolated@notes/update fail(foreign_write)"},
-		"a member, but denied":  {member("account"), denied, "isolated@notes/update fail(foreign_write)"},
+		"no member":            {member("none"), admitted, "pass"},
+		"the first member":     {member("org_id"), admitted, "isolated@notes/update fail(foreign_write)"},
+		"the second member":    {member("account"), admitted, "isolated@notes/update fail(foreign_write)"},
+		"a member, but denied": {member("account"), denied, "isolated@notes/update fail(foreign_write)"},
+		"a member alone": {func(q *apiRequest, body map[string]any) string {
+			delete(body, "text") // the service does not change it
+			return member("account")(q, body)
+		}, admitted, "isolated@notes/update fail(leak_body)"},
 		"a header":              {func(q *apiRequest, _ map[string]any) string { return q.Header.Get("X-Tenant-Id") }, admitted, "context@notes/update fail(foreign_write)"},
 		"a parameter, unusably": {func(q *apiRequest, _ map[string]any) string { return q.URL.Query().Get("org_id") }, denied, "context@notes/update fail(foreign_write)"},
 	} {

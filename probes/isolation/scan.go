@@ -27,31 +27,25 @@ func (r *run) scanForLeaks(req request, httpReq httpx.Request, answer *httpx.Ans
 		return // again: see misdelivered; and that an unauthorized caller was accepted is the graver violation
 	}
 	leaks := r.leaksIn(req, httpReq, answer)
-	for _, found := range leaks {
-		if found.attempt != nil {
-			r.attemptSucceeded(found.protectedText, req, answer)
-		}
-	}
-	leaks = slices.DeleteFunc(leaks, func(l leak) bool { return l.attempt != nil })
 	if len(leaks) == 0 {
 		return
 	}
-	a := req.assertion
-	if a.check != checkInterleave && r.misdelivered(req, answer) {
-		a = a.resource.assertion(checkInterleave, "interleave")
+	var a *assertion
+	if req.assertion.check != checkInterleave && r.misdelivered(req, answer) {
+		a = req.assertion.resource.assertion(checkInterleave, "interleave")
+	} else {
+		a = r.blamed(req, leaks)
 	}
+	byCaller := func(l leak) bool { return l.attempt != nil && (l.unauthorized() || a.check != checkInterleave) }
 	for _, found := range leaks {
-		rule, why := ruleLeak, leakBody
-		switch {
-		case a.check == checkInterleave:
-			rule, why = ruleCrossTalk, crossTalk
-		case slices.Contains([]string{"list", "search", "export", "count"}, req.op()) && found.where != "header":
-			why = leakList
-		case found.where == "header":
-			why = leakHeader
+		if !byCaller(found) {
+			r.recordLeak(a, req, answer, found)
 		}
-		r.violated(a, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s; got %d): %s",
-			req.caller(), found.kind, found.owner.name, canary.Hash(found.text), found.form, found.where, answer.Status, req.describe())
+	}
+	for _, found := range leaks { // last: what any caller is shown is no evidence of a write
+		if byCaller(found) {
+			r.attemptSucceeded(found.protectedText, req, answer)
+		}
 	}
 }
 
@@ -98,7 +92,7 @@ func (r *run) misdelivered(req request, answer *httpx.Answer) bool {
 		return false
 	}
 	own := rr.seeded[req.tenant]
-	asked := req.assertion.check == checkIsolated && (op == "read" && req.vars.id != own.id || op != "read" && shownIn(answer, own))
+	asked := req.assertion.check == checkIsolated && (req.assertion.op == "read" && req.vars.id != own.id || op != "read" && shownIn(answer, own))
 	r.mu.Lock()
 	looks := looksAgain
 	if slices.ContainsFunc(interleave.violations, func(v violation) bool { return v.rule == ruleCrossTalk }) {
