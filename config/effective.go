@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -31,7 +32,7 @@ func (c *Config) YAML() []byte {
 
 func (c *Config) document(system string) *yaml.Node {
 	links := map[string]string{}
-	probes := &yaml.Node{Kind: yaml.SequenceNode}
+	probes, severities := &yaml.Node{Kind: yaml.SequenceNode}, &yaml.Node{Kind: yaml.MappingNode}
 	for _, j := range c.Jobs {
 		if j.System != system {
 			continue
@@ -39,6 +40,7 @@ func (c *Config) document(system string) *yaml.Node {
 		if j.Runbook != "" {
 			links[j.Runbook] = j.RunbookURL
 		}
+		severities = responses(j.Responses)
 		probes.Content = append(probes.Content, item(j))
 	}
 	runbooks := &yaml.Node{Kind: yaml.MappingNode}
@@ -49,10 +51,21 @@ func (c *Config) document(system string) *yaml.Node {
 	}
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	set(doc, "system", scalar(system))
+	set(doc, "severities", severities)
 	set(doc, "runbooks", runbooks)
 	set(doc, "maintenance", c.maintained(system))
 	set(doc, "probes", probes)
 	return doc
+}
+
+// responses returns what alerts ask of people, by severity.
+func responses(byLevel map[int]probe.Response) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, level := range slices.Sorted(maps.Keys(byLevel)) {
+		r := byLevel[level]
+		set(n, fmt.Sprintf("P%d", level), mapping(map[string]string{"respond": r.Respond, "escalate": r.Escalate}))
+	}
+	return n
 }
 
 // item returns a job as an entry of the list of probes.

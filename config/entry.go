@@ -101,14 +101,16 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	if p.job.Probe == nil && !p.isUnread("type") {
 		wrong = append(wrong, p.mistake("type", "type is none of %s%s", strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}
-	if p.Severity != "" && !validLabelValue(p.Severity) {
-		wrong = append(wrong, p.mistake("severity", "severity %s", labelValueRule))
+	if p.Severity != "" {
+		if err := probe.ValidateSeverity(p.Severity); err != nil {
+			wrong = append(wrong, p.mistake("severity", "severity %s", err))
+		}
 	}
 	runbook, known := h.Runbooks[p.Runbook]
 	if p.Runbook != "" && !known {
 		wrong = append(wrong, p.mistake("runbook", "runbook is not listed under runbooks%s", text.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks)))))
 	}
-	p.job.RunbookURL = runbook.URL
+	p.job.RunbookURL, p.job.Responses = runbook.URL, h.responses
 	if p.Severity == "" {
 		p.Severity = runbook.Severity
 	}

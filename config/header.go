@@ -28,12 +28,14 @@ type header struct {
 	Runbooks map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
 	Probes   []*yaml.Node       `yaml:"probes" required:"true" doc:"The probes."`
 
+	Severities map[string]probe.Response `yaml:"severities" doc:"By severity, what its alerts ask of people."`
+
 	Maintenance []maintenance `yaml:"maintenance" doc:"Windows during which alerts stay quiet; probing and metrics continue."`
 }
 
 // A runbook is a procedure for incidents.
 type runbook struct {
-	Severity string `yaml:"severity" doc:"P1 to P3, or sev1 to sev3."`
+	Severity string `yaml:"severity" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
 	URL      string `yaml:"url" doc:"URL of the procedure."`
 }
 
@@ -43,6 +45,8 @@ type fileHeader struct {
 	header
 	known   bool // which system the file is about, and which probes it has
 	windows []systemWindow
+
+	responses map[int]probe.Response // by level of severity
 }
 
 // parseTree returns the tree of a file, or nil.
@@ -85,6 +89,7 @@ func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeade
 	wrong = append(wrong, h.checkTimes()...)
 	wrong = append(wrong, checkLabels(h.place, h.Labels)...)
 	wrong = append(wrong, h.checkRunbooks()...)
+	wrong = append(wrong, h.readSeverities()...)
 	wrong = append(wrong, h.readWindows(found)...)
 	return h, wrong
 }
@@ -104,12 +109,37 @@ func (h *fileHeader) checkRunbooks() (wrong Errors) {
 		if !validName(name) {
 			wrong = append(wrong, h.mistake(path, "the name of a runbook %s", nameRule))
 		}
-		if r.Severity != "" && !validLabelValue(r.Severity) {
-			wrong = append(wrong, h.mistake(path+".severity", "runbooks.%s: severity %s", strictyaml.Shown(name), labelValueRule))
+		if r.Severity != "" {
+			if err := probe.ValidateSeverity(r.Severity); err != nil {
+				wrong = append(wrong, h.mistake(path+".severity", "runbooks.%s: severity %s", strictyaml.Shown(name), err))
+			}
 		}
 		if r.URL != "" && !validLink(r.URL) {
 			wrong = append(wrong, h.mistake(path+".url", "runbooks.%s: url wants http:// or https:// and a host, without a user or a query", strictyaml.Shown(name)))
 		}
+	}
+	return wrong
+}
+
+// readSeverities reads what alerts ask of people. Words of one level are one severity.
+func (h *fileHeader) readSeverities() (wrong Errors) {
+	h.responses = map[int]probe.Response{}
+	for _, word := range slices.Sorted(maps.Keys(h.Severities)) {
+		path, r := "severities."+word, h.Severities[word]
+		level, ok := probe.SeverityLevel(word)
+		if !ok {
+			wrong = append(wrong, h.mistake(path, "severities: the key %s", probe.ValidateSeverity(word)))
+			continue
+		}
+		if _, taken := h.responses[level]; taken {
+			wrong = append(wrong, h.mistake(path, "severities.%s: another word for the same severity is listed too", word))
+		}
+		for key, text := range map[string]string{"respond": r.Respond, "escalate": r.Escalate} {
+			if text != "" && !validLabelValue(text) {
+				wrong = append(wrong, h.mistake(path+"."+key, "severities.%s: %s %s", word, key, labelValueRule))
+			}
+		}
+		h.responses[level] = r
 	}
 	return wrong
 }

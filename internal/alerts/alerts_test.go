@@ -180,6 +180,16 @@ func TestGeneratedUnitTestsHold(t *testing.T) {
 	}
 }
 
+// TestGeneratedUnitTestsHold_dependency has promtool run them for two probes of which one depends on the other: when the
+// first fails, nothing of the system passes.
+func TestGeneratedUnitTestsHold_dependency(t *testing.T) {
+	t.Parallel()
+	f := Rules([]probe.Job{up, leaf}, Options{Kinds: kinds()})
+	if complaint := promtool(t, written(t, f), unitTests(t, f)); complaint != "" {
+		t.Error(complaint)
+	}
+}
+
 // spoil replaces a text of the rules.
 func spoil(t *testing.T, rules, old, new string) string {
 	t.Helper()

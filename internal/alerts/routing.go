@@ -33,8 +33,7 @@ type (
 )
 
 const routingHeader = `Made by "prober rules --alertmanager" from the configuration of the prober. The receivers are empty: configure
-# under each how it notifies people. A page that nobody acknowledges is repeated every five minutes; escalate it as the
-# annotation escalate says.`
+# under each how it notifies people. A page that nobody acknowledges is repeated every five minutes.`
 
 // Names of alerts that are inhibited together.
 const (

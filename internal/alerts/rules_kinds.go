@@ -129,7 +129,7 @@ func (s *system) healthAlerts(j probe.Job) []alert {
 		s.healthAlert(j, "ProbeNotReady", severity.lowered(), readyWait(j),
 			lines(failed, and+state(notReadyStates...), and+highest("live")+" == 1", unless+partly),
 			"%s: %s/%s is live but not ready", in("not_ready"), live),
-		s.healthAlert(j, "ProbeWaitsForDependency", severity.withLevel(3), readyWait(j), lines(failed, and+state("degraded_by_dependency"), unless+partly),
+		s.healthAlert(j, "ProbeWaitsForDependency", severity.cappedAt(3), readyWait(j), lines(failed, and+state("degraded_by_dependency"), unless+partly),
 			"%s: %s/%s is rightly not ready, because its dependency is down; fix the dependency, do not restart this", in("degraded_by_dependency"), live),
 		s.healthAlert(j, "ProbeFailing", severity, failWait(j), lines(failed, unless+state(alertedStates...), unless+partly),
 			"%s: %s/%s fails", live),
@@ -159,7 +159,7 @@ func (s *system) isolationAlerts(j probe.Job) []alert {
 	counter := selector(breaches, s.match(j))
 	// increase() does not see a counter that was already above 0 in its first sample.
 	seen := fmt.Sprintf("max %s (increase(%s[%s]) > 0 or %[2]s > 0 unless %[2]s offset %[3]s)", s.by("surface"), counter, promTime(breachHold))
-	breach := s.probeAlert(j, "ProbeBreach", parseSeverity(j.Severity).withLevel(1), 0, seen)
+	breach := s.probeAlert(j, "ProbeBreach", parseSeverity(j.Severity).atLeast(1), 0, seen)
 	breach.summary = "Suspected tenant isolation violation: {{ $labels.surface }} showed or changed the data of another org" + escapeTemplate(fmt.Sprintf(" (%s/%s)", s.name, j.Name))
 	breach.description = "Declare the incident: freeze deployments, start its timeline. At least one prober saw this within the last hour, while every control held. " + breach.description
 	breach.example.labels["surface"] = exampleSurface
@@ -192,7 +192,7 @@ func (s *system) protectedAlerts(j probe.Job) []alert {
 		" or max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "auth_bypass")))) + ") == 1)"
 	bypass := s.bypassAlert(j, accepted, sample{authCase, map[string]string{"caller": "revoked", "outcome": "accepted"}, 1})
 	refused := "max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "valid_rejected")))) + ") == 1"
-	rejected := s.probeAlert(j, "ProbeValidRejected", parseSeverity(j.Severity).withLevel(1), failWait(j), lines(s.failed(j), "and "+s.on()+" "+refused))
+	rejected := s.probeAlert(j, "ProbeValidRejected", parseSeverity(j.Severity).atLeast(1), failWait(j), lines(s.failed(j), "and "+s.on()+" "+refused))
 	rejected.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s rejects a valid token", procedure(j), s.name, j.Name))
 	rejected.example.series = []sample{{authOutcome, map[string]string{"outcome": "valid_rejected"}, 1}}
 	return []alert{bypass, rejected, s.generic(j, accepted, refused)}
@@ -211,7 +211,7 @@ func (s *system) denialAlerts(j probe.Job) []alert {
 
 // bypassAlert is the alert on a caller that is accepted and must be denied.
 func (s *system) bypassAlert(j probe.Job, accepted string, series ...sample) alert {
-	a := s.probeAlert(j, "ProbeAuthBypass", parseSeverity(j.Severity).withLevel(1), 0, accepted)
+	a := s.probeAlert(j, "ProbeAuthBypass", parseSeverity(j.Severity).atLeast(1), 0, accepted)
 	a.summary = escapeTemplate(fmt.Sprintf("Auth bypass: %s/%s accepts a caller that must be denied", s.name, j.Name))
 	a.example.series = series
 	return a
@@ -220,7 +220,7 @@ func (s *system) bypassAlert(j probe.Job, accepted string, series ...sample) ale
 // keySetAlerts returns the alerts on a probe of key sets. Private or symmetric key material in one is a compromised secret.
 func (s *system) keySetAlerts(j probe.Job) []alert {
 	published := "min " + s.by() + " (" + lastKnown(selector("probe_check_success", s.match(j, equal("check", checkPrivateKey)))) + ") == 0"
-	secret := s.probeAlert(j, "ProbeSecretPublished", parseSeverity(j.Severity).withLevel(1), 0, published)
+	secret := s.probeAlert(j, "ProbeSecretPublished", parseSeverity(j.Severity).atLeast(1), 0, published)
 	secret.summary = escapeTemplate(fmt.Sprintf("Secret compromise: the key set of %s/%s publishes private or symmetric key material", s.name, j.Name))
 	secret.example.series = []sample{{"probe_check_success", map[string]string{"check": checkPrivateKey}, 0}}
 	return []alert{secret, s.generic(j, published)}

@@ -128,18 +128,18 @@ func readsAnswers(j probe.Job) bool {
 func (s *system) targetAlerts() (all []alert) {
 	for _, g := range groupByRunbook(slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool { return !readsAnswers(j) })) {
 		match := g.match(s)
-		reflected := g.alert(s, "ProbeSecretReflected", g.severity.withLevel(1))
+		reflected := g.alert(s, "ProbeSecretReflected", g.severity.atLeast(1))
 		reflected.expr = s.unlessMaintenance("max " + s.by() + " (" + lastKnown(selector("probe_secret_reflected", match)) + ") == 1")
 		reflected.summary = "Secret compromise: a response repeats the credential that was sent to it, to {{ $labels.system }}/{{ $labels.probe }}"
 		reflected.description = "Whoever sees responses, such as logs, caches and browsers, has the credential. Stop the echo, then replace the credential. Where: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
 
-		mixed := g.alert(s, "ProbeMixedVersions", g.severity.withLevel(3))
+		mixed := g.alert(s, "ProbeMixedVersions", g.severity.cappedAt(3))
 		mixed.wait = targetWait
 		mixed.expr = s.unlessMaintenance("max " + s.by() + " (" + selector("probe_target_versions", match) + ") > 1")
 		mixed.summary = "A rollout seems stuck: {{ $value }} versions serve one URL of {{ $labels.system }}/{{ $labels.probe }}"
 		mixed.description = "Which replica has which: probe_target_version_info. Finish the rollout or take it back."
 
-		trace := g.alert(s, "ProbeTraceNotPropagated", g.severity.withLevel(3))
+		trace := g.alert(s, "ProbeTraceNotPropagated", g.severity.cappedAt(3))
 		trace.wait = targetWait
 		trace.expr = s.unlessMaintenance("max " + s.by() + " (" + selector("probe_trace_propagated", match) + ") == 0")
 		trace.summary = "Responses to {{ $labels.system }}/{{ $labels.probe }} state another trace id than the one that was sent"
@@ -272,7 +272,7 @@ func (s *system) unwatched() alert {
 func (s *system) oneLocation() alert {
 	j := worst(s.jobs)
 	return alert{
-		name: "ProbeFailsFromOneLocation", severity: parseSeverity(j.Severity).withLevel(3), wait: 10 * time.Minute, labels: map[string]string{"system": s.name},
+		name: "ProbeFailsFromOneLocation", severity: parseSeverity(j.Severity).cappedAt(3), wait: 10 * time.Minute, labels: map[string]string{"system": s.name},
 		expr:        s.unlessMaintenance(selector(locationVote, s.all())+" > 0", "unless "+s.on()+" "+selector(probeVotes, s.all())+" > 0"),
 		summary:     "{{ $labels.system }}/{{ $labels.probe }} fails from {{ with $labels.region }}{{ . }}{{ else }}one location{{ end }} only",
 		description: "Most locations do not see it: the cause is the path from there, or the prober there. It pages nobody.",

@@ -1,63 +1,84 @@
 package alerts
 
 import (
+	"cmp"
+	"math"
 	"strconv"
 
 	"prober/internal/probe"
 )
 
-// A severity is one of P1 to P3, or of sev1 to sev3, as the runbook has it. In both vocabularies 1 is the most urgent.
+// A severity is a word of one of the vocabularies that probe.SeverityLevel knows. In each of them a lower level is more
+// urgent.
 type severity struct {
 	word  string // of the runbook
-	level int    // 1 to 3; 0 if the word is in neither vocabulary
+	level int    // 0 to 5, or noLevel
 }
 
-func parseSeverity(word string) severity { return severity{word, min(probe.SeverityLevel(word), 3)} }
+// noLevel is the level of a severity that the configuration does not state.
+const noLevel = -1
+
+func parseSeverity(word string) severity {
+	if level, ok := probe.SeverityLevel(word); ok {
+		return severity{word, level}
+	}
+	return severity{word, noLevel}
+}
 
 // withLevel returns the severity of that level in the same vocabulary.
 func (g severity) withLevel(level int) severity {
-	if g.level == 0 {
+	if g.level == noLevel || g.level == level {
 		return g
 	}
-	return severity{g.word[:len(g.word)-1] + strconv.Itoa(level), level}
+	last := len(g.word) - 1
+	if digit := g.word[last]; digit >= '0' && digit <= '9' {
+		return severity{g.word[:last] + strconv.Itoa(level), level}
+	}
+	return severity{severity{level: level}.label(), level}
 }
 
-// lowered is one level less urgent, for alerts on something less than an outage.
-func (g severity) lowered() severity { return g.withLevel(min(g.level+1, 3)) }
+// lowered is one level less urgent, for alerts on something less than an outage. What is not urgent stays as it is.
+func (g severity) lowered() severity { return g.withLevel(max(g.level, min(g.level+1, 3))) }
 
 // cappedAt is the severity, but no more urgent than the level.
 func (g severity) cappedAt(level int) severity { return g.withLevel(max(g.level, level)) }
 
-// compare orders severities for sorting: the most urgent first, unknown words last.
+// atLeast is the severity, but no less urgent than the level, even if the configuration states none.
+func (g severity) atLeast(level int) severity {
+	if g.level == noLevel {
+		return severity{level: level}
+	}
+	return g.withLevel(min(g.level, level))
+}
+
+// compare orders severities for sorting: the most urgent first, those without a level last.
 func (g severity) compare(o severity) int {
-	rank := func(g severity) int { return (g.level + 9) % 10 }
-	return rank(g) - rank(o)
+	rank := func(g severity) int {
+		if g.level == noLevel {
+			return math.MaxInt
+		}
+		return g.level
+	}
+	return cmp.Compare(rank(g), rank(o))
 }
 
 // label is the value of the label severity, with the words that most rules and routes use.
 func (g severity) label() string {
 	switch g.level {
-	case 1:
+	case 0, 1:
 		return "critical"
-	case 3:
-		return "info"
+	case 2, noLevel:
+		return "warning"
 	}
-	return "warning"
+	return "info"
 }
 
-// The deadlines of the playbook: «immediate», «within 1 hour», «within 24 hours».
-var responseTimes = [...]string{1: "immediately", 2: "within 1 hour", 3: "within 24 hours"}
-
-// escalation is the playbook's: «For a sev1, escalate to the first-tier contact within 5 minutes → if there is no
-// response, escalate to the second-tier contact after 15 minutes.» The 15 minutes are counted from the first contact.
-const escalation = "to the first-tier contact within 5 minutes; without a response to the second-tier contact 15 minutes later, 20 after the start"
-
-// annotate adds the response times.
-func (g severity) annotate(annotations map[string]string) {
-	if g.level > 0 {
-		annotations["respond"] = responseTimes[g.level]
-	}
-	if g.level == 1 {
-		annotations["escalate"] = escalation
+// annotate adds what the configuration asks of people at this severity.
+func (g severity) annotate(annotations map[string]string, asked map[int]probe.Response) {
+	r := asked[g.level]
+	for name, text := range map[string]string{"respond": r.Respond, "escalate": r.Escalate} {
+		if text != "" {
+			annotations[name] = escapeTemplate(text)
+		}
 	}
 }

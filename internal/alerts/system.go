@@ -24,16 +24,19 @@ type system struct {
 	jobs    []probe.Job
 	options Options
 
-	keys     []string      // the labels that identify a probe
-	interval time.Duration // how often the rules are evaluated
+	keys     []string               // the labels that identify a probe
+	interval time.Duration          // how often the rules are evaluated
+	asked    map[int]probe.Response // of people, by level of severity
 }
 
 // init fills in what the rules have in common.
 func (s *system) init() {
 	s.keys = []string{"system", "probe"}
 	s.interval = defaultInterval
+	s.asked = map[int]probe.Response{}
 	named := map[string]bool{}
 	for _, j := range s.jobs {
+		maps.Copy(s.asked, j.Responses)
 		for label := range j.Labels {
 			named[label] = label != region
 		}
@@ -163,7 +166,6 @@ func (a alert) rule() Rule {
 	if a.url != "" {
 		annotations["runbook_url"] = escapeTemplate(a.url)
 	}
-	a.severity.annotate(annotations)
 	r := Rule{Alert: a.name, Expr: a.expr, Labels: labels, Annotations: annotations, example: a.example}
 	if a.wait > 0 {
 		r.For = promTime(a.wait)
@@ -177,13 +179,14 @@ func (s *system) rules() []Rule {
 	for i := range rules {
 		rules[i].Labels = map[string]string{"system": s.name}
 	}
+	var all []alert
 	for _, j := range s.jobs {
-		for _, a := range s.failureAlerts(j) {
-			rules = append(rules, a.rule())
-		}
+		all = append(all, s.failureAlerts(j)...)
 	}
-	for _, a := range slices.Concat(s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
-		rules = append(rules, a.rule())
+	for _, a := range slices.Concat(all, s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
+		r := a.rule()
+		a.severity.annotate(r.Annotations, s.asked)
+		rules = append(rules, r)
 	}
 	return rules
 }

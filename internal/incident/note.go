@@ -145,7 +145,12 @@ func (i *incident) worstSeverity() string {
 		return ""
 	}
 	return slices.MinFunc(all, func(a, b string) int {
-		rank := func(word string) int { return cmp.Or(probe.SeverityLevel(word), math.MaxInt) }
+		rank := func(word string) int {
+			if level, ok := probe.SeverityLevel(word); ok {
+				return level
+			}
+			return math.MaxInt
+		}
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 	})
 }

@@ -47,6 +47,7 @@ type Job struct {
 	Probe      Probe
 	Settings   string // a hash of the probe's settings as written: another one asks another question
 	RunbookURL string
+	Responses  map[int]Response // by level of severity: what the alerts of the system ask of people
 	Interval   time.Duration
 	Timeout    time.Duration
 	Labels     map[string]string // constant labels, from the configuration

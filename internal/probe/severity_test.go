@@ -1,13 +1,29 @@
 package probe
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestSeverityLevel(t *testing.T) {
 	for word, want := range map[string]int{
-		"P1": 1, "p2": 2, "sev1": 1, "SEV-3": 3, "P-9": 9, "P0": 0, "P10": 0, "severe": 0, "xP1": 0, "": 0,
+		"P0": 0, "sev0": 0, "P1": 1, "p2": 2, "sev1": 1, "SEV-3": 3, "P4": 4, "p5": 5, "sev5": 5,
+		"critical": 1, "Warning": 2, "info": 3,
 	} {
-		if got := SeverityLevel(word); got != want {
-			t.Errorf("%q: got %d, want %d", word, got, want)
+		if got, ok := SeverityLevel(word); got != want || !ok || ValidateSeverity(word) != nil {
+			t.Errorf("%q: got %d, %t, want %d", word, got, ok, want)
+		}
+	}
+	for word, meant := range map[string]string{
+		"": "", "P6": "", "P-9": "", "P10": "", "sev9": "", "sev": "sev1", "severe": "", "xP1": "P1", "high": "", "urgent": "", "page": "",
+		"critcal": "critical", "warn": "warning", "information": "",
+	} {
+		if got, ok := SeverityLevel(word); ok {
+			t.Errorf("%q: got %d, want it unknown", word, got)
+		}
+		_, suggestion, _ := strings.Cut(ValidateSeverity(word).Error(), "; did you mean ")
+		if suggestion = strings.TrimSuffix(suggestion, "?"); suggestion != meant {
+			t.Errorf("%q: got %s", word, ValidateSeverity(word))
 		}
 	}
 }
