@@ -23,44 +23,70 @@ func className(class string) string {
 	return strings.ReplaceAll(class, "_", "-")
 }
 
-// metadata are the addresses at which clouds hand out the credentials of the machine.
+// metadata are the addresses at which clouds hand out the credentials of the machine, or of what runs on it.
 var metadata = []netip.Addr{
-	netip.MustParseAddr("169.254.169.254"), // most clouds
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS over IPv6
-	netip.MustParseAddr("fd20:ce::254"),    // Google over IPv6
-	netip.MustParseAddr("100.100.100.200"), // Alibaba
-	netip.MustParseAddr("192.0.0.192"),     // Oracle
+	netip.MustParseAddr("169.254.169.254"),    // most clouds
+	netip.MustParseAddr("fd00:ec2::254"),      // AWS over IPv6
+	netip.MustParseAddr("169.254.170.2"),      // AWS, tasks of ECS
+	netip.MustParseAddr("169.254.170.23"),     // AWS, pods of EKS
+	netip.MustParseAddr("fd00:ec2::23"),       // the same over IPv6
+	netip.MustParseAddr("fd20:ce::254"),       // Google over IPv6
+	netip.MustParseAddr("168.63.129.16"),      // Azure: certificates and settings of extensions
+	netip.MustParseAddr("100.100.100.200"),    // Alibaba
+	netip.MustParseAddr("192.0.0.192"),        // Oracle
+	netip.MustParseAddr("fd00:c1::a9fe:a9fe"), // Oracle over IPv6
+	netip.MustParseAddr("169.254.42.42"),      // Scaleway
+	netip.MustParseAddr("fd00:42::42"),        // the same over IPv6
 }
 
 var (
-	nat64      = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052: an IPv4 address in its last four bytes
-	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215: the same, within one network, or in the form for 48 bits
-	sixToFour  = netip.MustParsePrefix("2002::/16")      // RFC 3056: one in bytes 2 to 5
-	compatible = netip.MustParsePrefix("::/96")          // RFC 4291, section 2.5.5.1: one in the last four bytes
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")    // RFC 6052: an IPv4 address in its last four bytes
+	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")  // RFC 8215: in any of the forms of RFC 6052
+	sixToFour  = netip.MustParsePrefix("2002::/16")       // RFC 3056: one in bytes 2 to 5
+	teredo     = netip.MustParsePrefix("2001::/32")       // RFC 4380: that of a server, and the complement of the client's
+	compatible = netip.MustParsePrefix("::/96")           // RFC 4291, section 2.5.5.1: one in the last four bytes
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 2765: the same
 	broadcast  = netip.MustParseAddr("255.255.255.255")
 	thisNet    = netip.MustParsePrefix("0.0.0.0/8")
 )
 
-// embedded returns the IPv4 address that is embedded in an IPv6 address, or the address itself.
-func embedded(ip netip.Addr) netip.Addr {
-	ip = ip.Unmap().WithZone("")
+// embedded returns the IPv4 addresses that a gateway may find in an IPv6 address. Where the length of a prefix is not
+// known, these are all that it can be.
+func embedded(ip netip.Addr) []netip.Addr {
 	b := ip.As16()
+	v4 := func(at ...int) netip.Addr { return netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]}) }
+	last := v4(12, 13, 14, 15)
 	switch {
+	case ip.Is4(), ip.IsLoopback(), ip.IsUnspecified():
+		return nil
+	case nat64.Contains(ip), compatible.Contains(ip), translated.Contains(ip):
+		return []netip.Addr{last}
 	case sixToFour.Contains(ip):
-		return netip.AddrFrom4([4]byte(b[2:6]))
-	case ip.IsLoopback(), ip.IsUnspecified():
-		return ip
-	case localNAT64.Contains(ip) && [4]byte(b[12:]) == [4]byte{}: // the form of RFC 6052 for a prefix of 48 bits
-		return netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]})
-	case nat64.Contains(ip), localNAT64.Contains(ip), compatible.Contains(ip):
-		return netip.AddrFrom4([4]byte(b[12:]))
+		return []netip.Addr{v4(2, 3, 4, 5)}
+	case teredo.Contains(ip):
+		client := [4]byte{^b[12], ^b[13], ^b[14], ^b[15]}
+		return []netip.Addr{v4(4, 5, 6, 7), netip.AddrFrom4(client)}
+	case localNAT64.Contains(ip): // prefixes of 48, 56, 64 and 96 bits; byte 8 is always zero
+		forms := []netip.Addr{v4(6, 7, 9, 10), v4(7, 9, 10, 11), v4(9, 10, 11, 12), last}
+		return slices.DeleteFunc(forms, thisNet.Contains)
+	case b[8]&^2 == 0 && [3]byte(b[9:12]) == [3]byte{0, 0x5e, 0xfe}: // ISATAP, RFC 5214
+		return []netip.Addr{last}
 	}
-	return ip
+	return nil
 }
 
 // denied returns the class of an address that is never dialled; empty if it may be dialled.
 func denied(ip netip.Addr) string {
-	ip = embedded(ip)
+	ip = ip.Unmap().WithZone("")
+	for _, ip := range append(embedded(ip), ip) {
+		if class := classOf(ip); class != "" {
+			return class
+		}
+	}
+	return ""
+}
+
+func classOf(ip netip.Addr) string {
 	switch {
 	case slices.Contains(metadata, ip):
 		return classMetadata

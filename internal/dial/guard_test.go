@@ -20,3 +20,67 @@ func TestDenied(t *testing.T) {
 		}
 	}
 }
+
+// TestDenied_forms looks at the guard alone: nothing is dialled. Every form in which a gateway carries an IPv4 address is
+// denied for every address of a cloud's metadata, and allowed for one of a private network.
+func TestDenied_forms(t *testing.T) {
+	forms := map[string]func(a [4]byte) [16]byte{
+		"IPv4-mapped":     func(a [4]byte) [16]byte { return [16]byte{10: 0xff, 0xff, a[0], a[1], a[2], a[3]} },
+		"IPv4-compatible": func(a [4]byte) [16]byte { return [16]byte{12: a[0], a[1], a[2], a[3]} },
+		"IPv4-translated": func(a [4]byte) [16]byte { return [16]byte{8: 0xff, 0xff, 0, 0, a[0], a[1], a[2], a[3]} },
+		"NAT64":           func(a [4]byte) [16]byte { return [16]byte{0, 0x64, 0xff, 0x9b, 12: a[0], a[1], a[2], a[3]} },
+		"local NAT64, 48 bits": func(a [4]byte) [16]byte {
+			return [16]byte{0, 0x64, 0xff, 0x9b, 0, 1, a[0], a[1], 0, a[2], a[3]}
+		},
+		"local NAT64, 48 bits, a suffix": func(a [4]byte) [16]byte {
+			return [16]byte{0, 0x64, 0xff, 0x9b, 0, 1, a[0], a[1], 0, a[2], a[3], 0, 0, 0, 0, 1}
+		},
+		"local NAT64, 56 bits": func(a [4]byte) [16]byte {
+			return [16]byte{0, 0x64, 0xff, 0x9b, 0, 1, 0, a[0], 0, a[1], a[2], a[3]}
+		},
+		"local NAT64, 64 bits": func(a [4]byte) [16]byte {
+			return [16]byte{0, 0x64, 0xff, 0x9b, 0, 1, 0, 0, 0, a[0], a[1], a[2], a[3]}
+		},
+		"local NAT64, 96 bits": func(a [4]byte) [16]byte {
+			return [16]byte{0, 0x64, 0xff, 0x9b, 0, 1, 0, 7, 0, 0, 0, 0, a[0], a[1], a[2], a[3]}
+		},
+		"6to4": func(a [4]byte) [16]byte { return [16]byte{0x20, 2, a[0], a[1], a[2], a[3], 15: 1} },
+		"Teredo, client": func(a [4]byte) [16]byte {
+			return [16]byte{0x20, 1, 4: 10, 1, 1, 1, 12: ^a[0], ^a[1], ^a[2], ^a[3]}
+		},
+		"Teredo, server": func(a [4]byte) [16]byte {
+			return [16]byte{0x20, 1, 4: a[0], a[1], a[2], a[3], 12: 0xf5, 0xfe, 0xfe, 0xfe}
+		},
+		"ISATAP": func(a [4]byte) [16]byte {
+			return [16]byte{0x20, 1, 0x0d, 0xb8, 10: 0x5e, 0xfe, a[0], a[1], a[2], a[3]}
+		},
+		"ISATAP, unique": func(a [4]byte) [16]byte {
+			return [16]byte{0x20, 1, 0x0d, 0xb8, 8: 2, 0, 0x5e, 0xfe, a[0], a[1], a[2], a[3]}
+		},
+	}
+	for form, write := range forms {
+		for addr, want := range map[string]string{
+			"169.254.169.254": "metadata", "169.254.170.2": "metadata", "169.254.170.23": "metadata", "169.254.42.42": "metadata",
+			"168.63.129.16": "metadata", "100.100.100.200": "metadata", "192.0.0.192": "metadata",
+			"169.254.1.1": "link_local", "224.0.0.1": "multicast", "255.255.255.255": "multicast",
+			"10.1.2.3": "", "192.168.0.1": "", "168.63.129.17": "", "203.0.113.1": "",
+		} {
+			ip := netip.AddrFrom16(write(netip.MustParseAddr(addr).As4()))
+			if got := denied(ip); got != want {
+				t.Errorf("%s of %s, %s: got %q, expected %q", form, addr, ip, got, want)
+			}
+			if err := CheckAddr(ip); (err != nil) != (want != "") {
+				t.Errorf("%s: got %v", ip, err)
+			}
+		}
+	}
+	for addr, want := range map[string]string{
+		"fd00:ec2::23": "metadata", "fd00:42::42": "metadata", "fd00:c1::a9fe:a9fe": "metadata", "168.63.129.16": "metadata",
+		"fd00:ec2::254%eth0": "metadata", "64:ff9b::0.0.0.0": "unspecified", "2002:0:1::": "unspecified",
+		"fe80::5efe:10.0.0.1": "link_local", "fd00:ec2::24": "", "fd00:42::43": "", "64:ff9b:1::1": "", "2001:db8:5efe::1": "",
+	} {
+		if got := denied(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: got %q, expected %q", addr, got, want)
+		}
+	}
+}
