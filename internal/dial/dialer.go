@@ -158,6 +158,9 @@ func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port s
 	if err != nil {
 		return nil, err
 	}
+	if addrs, err = x.mayReach(addrs); err != nil {
+		return nil, err
+	}
 	x.Enter(PhaseConnect)
 	addrs = addrs[:min(len(addrs), maxTries)]
 	last, peer := error(&net.DNSError{IsNotFound: true}), ""

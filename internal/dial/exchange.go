@@ -3,7 +3,10 @@ package dial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +53,7 @@ type Exchange struct {
 	expiry   time.Time
 	conns    []*Conn
 	dials    int
+	private  bool // only loopback may be dialled
 }
 
 type exchangeKey struct{}
@@ -151,6 +155,28 @@ func (x *Exchange) opened(nc net.Conn, maxRead int64) (*Conn, error) {
 	c.Bind(x.ctx)
 	x.conns = append(x.conns, c)
 	return c, nil
+}
+
+// OnlyLoopback lets the exchange dial nothing but this machine from now on: what it sends is secret and not encrypted. A name
+// is judged by the addresses that it has when it is dialled.
+func (x *Exchange) OnlyLoopback() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.private = true
+}
+
+// mayReach returns those of the addresses that the exchange may dial. The error says why there is none.
+func (x *Exchange) mayReach(addrs []netip.AddrPort) ([]netip.AddrPort, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.private || len(addrs) == 0 {
+		return addrs, nil
+	}
+	local := slices.DeleteFunc(slices.Clone(addrs), func(a netip.AddrPort) bool { return !a.Addr().Unmap().IsLoopback() })
+	if len(local) == 0 {
+		return nil, &credentialError{fmt.Errorf("the credential is not sent: %s is not this machine, and nothing is encrypted on the way there", addrs[0].Addr())}
+	}
+	return local, nil
 }
 
 // toward notes which address is dialled.

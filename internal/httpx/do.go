@@ -33,6 +33,7 @@ type Request struct {
 	Body      []byte
 	Addr      string   // dial this IP:port; Host and SNI stay those of URL. Empty: resolve the URL's host
 	Anonymous bool     // without any credential of the settings: bearer, basic, oauth2, secret headers, client certificate
+	Secret    bool     // Body or URL hold a secret, which an anonymous request sends too
 	Want      Statuses // the expected statuses, for Exchange.Expected; they also apply to an abandoned answer
 
 	// Learn is called with the complete answer before anything of it is recorded. It makes secrets in the answer, such as
@@ -166,8 +167,11 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	if f != nil {
 		return nil, "", f
 	}
-	if (carries(req.Header) || (c.credential && !q.Anonymous)) && !c.settings.mayCarry(u, q.Addr) {
-		return nil, "", failed(probe.Credential, "the credential is not sent: http:// would show it to anyone on the way")
+	if carries(req.Header) || q.Secret || c.settings.Confidential || (c.credential && !q.Anonymous) {
+		if !c.settings.mayCarry(u, q.Addr) {
+			return nil, "", failed(probe.Credential, "the credential is not sent: http:// would show it to anyone on the way")
+		}
+		x.private = u.Scheme == "http" && !c.settings.AllowPlaintext
 	}
 	c.isolateConnections(x, a, req, q)
 	return req, token, nil
@@ -184,6 +188,9 @@ func (c *Client) isolateConnections(x *exchange, a *Answer, req *http.Request, q
 		req.URL.Host, req.Close = a.TraceID, true // a kept connection has shown the certificate
 	case q.Addr != "":
 		req.URL.Host = x.address // one replica is not another
+	}
+	if _, err := netip.ParseAddr(x.host); err != nil && x.private {
+		req.URL.Host = "loopback-" + req.URL.Host // another exchange's kept connection may lead elsewhere
 	}
 	if n := c.generation.Load(); n > 0 {
 		plain := strings.NewReplacer("[", "", "]", "", ":", "-", "%", "-").Replace(req.URL.Host)

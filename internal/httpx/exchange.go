@@ -34,6 +34,7 @@ type exchange struct {
 	host      string // of the URL, to be verified in TLS
 	address   string // host:port or, where the request names one, IP:port
 	anonymous bool
+	private   bool // it sends a secret that is not encrypted
 	maxConns  int
 	sendsLeft int // times that the request may still be written
 	safe      bool
@@ -75,6 +76,9 @@ func exchangeOf(ctx context.Context) *exchange {
 // dial opens a connection for the exchange, by its own deadline: net/http would continue a dial after the request was
 // cancelled.
 func (x *exchange) dial(secure bool) (net.Conn, error) {
+	if x.private && !secure {
+		x.OnlyLoopback()
+	}
 	nc, err := x.client.dialer.DialContext(x.Context(), "tcp", x.address)
 	if err != nil {
 		return nil, err

@@ -227,7 +227,7 @@ func (o *OAuth2) read(resp *http.Response, body []byte) (grant, probe.Outcome) {
 
 // Post makes q a request that sends a form as the client.
 func Post(q Request, client oauth.Client, form url.Values) Request {
-	q.Method = http.MethodPost
+	q.Method, q.Secret = http.MethodPost, true
 	q.Header, q.Body = client.Request(form)
 	return q
 }
@@ -241,6 +241,7 @@ func (t *tokens) fetch(ctx context.Context) (grant, *probe.Outcome) {
 		return grant{}, failed(probe.Credential, "%s.%s", t.issuer.name(), err)
 	}
 	x := &exchange{client: &t.client, host: t.host, address: net.JoinHostPort(t.host, t.port), maxConns: maxAttempts, sendsLeft: maxAttempts}
+	x.private = !t.client.settings.AllowPlaintext
 	g, o := t.send(x, ctx, q)
 	x.finish(time.Now(), o.Reason)
 	if !o.Passed() {

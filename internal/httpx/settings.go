@@ -39,6 +39,10 @@ type Settings struct {
 	Version        *Source          `yaml:"version,omitempty" doc:"where the response states the deployed version"`
 	VersionGrace   probe.Duration   `yaml:"version_grace,omitempty" default:"5m" doc:"how long one URL may report different versions, as in a rollout, before that is a failure"`
 
+	// Confidential says that requests carry a secret beside the credential, such as a body from a file. A kind sets it
+	// before it makes a client; such requests are protected like a credential.
+	Confidential bool `yaml:"-"`
+
 	AllowReflection bool `yaml:"allow_reflection,omitempty" doc:"the response may repeat the credential that was sent, as an echo service does"`
 }
 
@@ -110,9 +114,9 @@ func (s *Settings) Credentials() (given []string) {
 	return given
 }
 
-// HasCredential reports whether a request carries a secret: a token, a password, a secret header.
+// HasCredential reports whether a request carries a secret: a token, a password, a secret header or body.
 func (s *Settings) HasCredential() bool {
-	if len(s.Credentials()) > 0 {
+	if s.Confidential || len(s.Credentials()) > 0 {
 		return true
 	}
 	for _, v := range s.Headers {
@@ -150,6 +154,7 @@ func (s Settings) Merge(other Settings) Settings {
 	s.Resolver = cmp.Or(other.Resolver, s.Resolver)
 	s.Trace = cmp.Or(other.Trace, s.Trace)
 	s.Version = cmp.Or(other.Version, s.Version)
+	s.Confidential = other.Confidential || s.Confidential
 	s.AllowReflection = other.AllowReflection || s.AllowReflection
 	return s
 }

@@ -258,7 +258,7 @@ func validPort(u *url.URL) bool {
 }
 
 // mayCarry reports whether a credential may be sent to a URL, dialled at addr if that is set: it is encrypted, stays on
-// this machine, or the settings allow it.
+// this machine, or the settings allow it. A name below localhost is judged again when it is dialled, by its address.
 func (s *Settings) mayCarry(u *url.URL, addr string) bool {
 	if u.Scheme == "https" || s.AllowPlaintext {
 		return true

@@ -82,6 +82,7 @@ func New() *Probe { return &Probe{Method: "GET"} }
 // such as a 401, is refused unless a control is named.
 func (p *Probe) Validate() error {
 	var wrong []error
+	p.Confidential = !p.Body.Secret.IsZero() // it is a login
 	client, err := p.Settings.Client(p.URL)
 	wrong = append(wrong, err)
 	p.client = client
@@ -289,13 +290,10 @@ func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
 	return answer.Classify(httpx.ClassifyOptions{
 		Want:        want,
 		AllowCached: p.AllowCached || !want.Contains(answer.Status),
-		Credential:  p.sendsCredential(),
-		Public:      !p.sendsCredential(),
+		Credential:  p.Authenticates(),
+		Public:      !p.Authenticates(),
 	}).Outcome
 }
-
-// sendsCredential reports whether a refusal may be due to what the request says of its sender. A secret body is a login.
-func (p *Probe) sendsCredential() bool { return p.Authenticates() || !p.Body.Secret.IsZero() }
 
 // mayBeMistaken reports whether a status out of a list of refusals may be the answer to a request that is wrong in itself:
 // a path or table that does not exist, a malformed query. Only a control that sends the same request as somebody else

@@ -39,6 +39,7 @@ func (p *Probe) buildClients() error {
 			shared.Headers[name] = v
 		}
 	}
+	shared.Confidential = p.hasSecretIDs()
 	anonymous, err := shared.ClientFor(map[string]string{"base": p.Base})
 	if err != nil {
 		return err
@@ -66,6 +67,18 @@ func (p *Probe) buildClients() error {
 		p.tenants = append(p.tenants, t)
 	}
 	return errors.Join(append(wrong, p.buildUnauthorized(shared))...)
+}
+
+// hasSecretIDs reports whether a URL may hold a secret: the id of a permanent canary.
+func (p *Probe) hasSecretIDs() bool {
+	for _, resource := range p.Resources {
+		for _, canary := range resource.Canaries {
+			if !canary.ID.Secret.IsZero() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // refusedBy returns the responses to a request that refuse the caller.

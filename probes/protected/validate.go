@@ -14,6 +14,7 @@ import (
 
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
+	p.Confidential = !p.Body.Secret.IsZero()
 	_, common := p.Settings.Client(p.URL)
 	wrong := []error{common, p.validateRoute(), probe.InSetting("replicas", p.Replicas.Validate()), p.validateDenials("", nil, p.Denied)}
 	if _, there := p.Callers[callerValid]; !there {
