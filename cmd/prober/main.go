@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -139,6 +140,11 @@ func (o *options) validateFlags() error {
 	if o.once.incidentNote && o.once.format != "text" {
 		return errors.New("--incident-note replaces the results and has no --format; write the results with --output")
 	}
+	for _, raw := range o.serve.external {
+		if u, err := url.Parse(raw); err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return errors.New("--web.external-url: expected http://HOST or https://HOST")
+		}
+	}
 	if probing := o.once.format != ""; probing && o.serve.concurrency < 1 {
 		return errors.New("--max-concurrency: expected at least 1")
 	}
@@ -170,6 +176,8 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 
 	serve := &o.serve
 	cmd.Flag("web.health-listen-address", "Also serve /-/healthy and /-/ready here, without TLS and authentication, for kubelets.").StringVar(&serve.health)
+	cmd.Flag("web.external-url", "URL under which people or Prometheus reach the prober, if its host name is a public one: requests under other such names are refused. Repeatable.").
+		PlaceHolder("URL").StringsVar(&serve.external)
 	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").Default("true").BoolVar(&serve.lifecycle)
 	cmd.Flag("web.enable-run", "Allow runs on request: \"Run now\" on a probe's page, POST /probes/SYSTEM/NAME/run.").Default("true").BoolVar(&serve.runs)
 	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration changed; 0 for never.").Default("30s").DurationVar(&serve.poll)

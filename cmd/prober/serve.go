@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -35,6 +36,7 @@ import (
 type serveOptions struct {
 	web            *toolkit.FlagConfig
 	health         string
+	external       []string
 	lifecycle      bool
 	poll           time.Duration
 	concurrency    int
@@ -180,6 +182,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Handler {
 	options := web.Options{
 		Version:          version.Version,
+		Hosts:            o.serve.hosts(),
 		Metrics:          s.metrics.Handler(),
 		Healthy:          s.scheduler.Healthy,
 		Ready:            s.ready,
@@ -306,6 +309,20 @@ func (s *server) warnAboutProxy() {
 			s.log.Warn("Ignoring the proxy settings in the environment", "variable", name)
 		}
 	}
+}
+
+// hosts returns the names under which the pages may be requested.
+func (o serveOptions) hosts() []string {
+	var names []string
+	if name, err := os.Hostname(); err == nil {
+		names = append(names, name)
+	}
+	for _, raw := range o.external {
+		if u, err := url.Parse(raw); err == nil {
+			names = append(names, u.Hostname())
+		}
+	}
+	return names
 }
 
 // parseOffset returns the fraction of the interval by which all starts are shifted.

@@ -17,6 +17,10 @@ type Options struct {
 	Title   string // of the page; "prober" if empty
 	Version string // of the prober
 
+	// Hosts are the names under which all but the prober's own health is served, besides IP addresses and names that nobody
+	// can register.
+	Hosts []string
+
 	Metrics          http.Handler                // behind /metrics
 	Healthy          func() error                // why the prober itself is not healthy
 	Ready            func() error                // why the prober is not ready; must not depend on a target
@@ -56,8 +60,6 @@ func New(o Options) http.Handler {
 	s := newServer(o)
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", allowMethods(s.index, http.MethodGet, http.MethodHead))
-	mux.Handle("/-/healthy", allowMethods(healthHandler(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
-	mux.Handle("/-/ready", allowMethods(healthHandler(o.Ready, "ready"), http.MethodGet, http.MethodHead))
 	mux.Handle("/-/reload", allowMethods(s.reload, http.MethodPost, http.MethodPut))
 	mux.Handle("/api/v1/status", allowMethods(s.status, http.MethodGet, http.MethodHead))
 	mux.Handle("/probes/{name}", allowMethods(s.probeByName, http.MethodGet, http.MethodHead))
@@ -81,7 +83,11 @@ func New(o Options) http.Handler {
 	for pattern, h := range o.Extra {
 		mux.Handle(pattern, redirectAfterPost(h))
 	}
-	return recoverPanics(guard(mux), o.Panicked)
+	all := http.NewServeMux()
+	all.Handle("/-/healthy", allowMethods(healthHandler(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
+	all.Handle("/-/ready", allowMethods(healthHandler(o.Ready, "ready"), http.MethodGet, http.MethodHead))
+	all.Handle("/", checkHost(mux, o.Hosts))
+	return recoverPanics(guard(all), o.Panicked)
 }
 
 // Health returns a handler of the prober's own health and nothing else, for a listener without the authentication of

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // full is a site with every part.
 func full() Options {
 	return Options{
-		Title: "ibex prober", Version: "1.0.0",
+		Title: "ibex prober", Version: "1.0.0", Hosts: []string{"prober.example"},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "probe_success 1\n") }),
 		Healthy: func() error { return nil },
 		Ready:   func() error { return nil },
@@ -87,7 +87,7 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestNew_withoutOptions(t *testing.T) {
-	h := New(Options{})
+	h := New(Options{Hosts: []string{"prober.example"}})
 	for path, want := range map[string]int{
 		"/": 200, "/-/healthy": 200, "/-/ready": 200, "/api/v1/status": 200, "/metrics": 404, "/config": 404, "/schema.json": 404,
 	} {
