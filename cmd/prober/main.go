@@ -48,6 +48,8 @@ func main() {
 type options struct {
 	stdout, stderr io.Writer
 	log            promslog.Config
+	hangups        <-chan os.Signal // each SIGHUP
+	nohup          bool             // started with nohup
 
 	configFiles []string
 	reference   string
@@ -60,7 +62,10 @@ type options struct {
 
 // run runs the command that the arguments name until it is done or ctx ends, and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o := options{stdout: stdout, stderr: stderr}
+	hangups, nohup := make(chan os.Signal, 1), signal.Ignored(syscall.SIGHUP)
+	signal.Notify(hangups, syscall.SIGHUP) // from the first moment: it must not end a start
+	defer signal.Stop(hangups)
+	o := options{stdout: stdout, stderr: stderr, hangups: hangups, nohup: nohup}
 	app := kingpin.New("prober", "Asks running systems what an on-call engineer asks, continuously or once, and says why an answer is wrong.")
 	app.UsageWriter(stdout).ErrorWriter(stderr).Version(version.Print("prober"))
 	app.HelpFlag.Short('h')

@@ -36,6 +36,8 @@ const (
 
 // runOnce runs every selected probe and returns the exit status. It opens no port.
 func (o *options) runOnce(ctx context.Context, from configSource) int {
+	ctx, cancel := o.untilHangup(ctx)
+	defer cancel()
 	outputs, err := o.once.openOutputs()
 	if err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
@@ -77,10 +79,10 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		notes.SetJobs(jobs)
 		if o.once.repeat > 1 || o.once.wait > 0 || o.once.hold > 0 {
 			repeatProbes(jobs)
-			defer closeProbes(jobs)
 		}
 		r := rounds{onceOptions: o.once, progress: o.progress(), runner: newOnceRunner(o.serve.concurrency), notes: notes}
 		r.run(ctx, jobs, &rep)
+		closeProbes(jobs) // before anything is written: a closed pipe ends the process
 	}
 	rep.Ended = time.Now()
 	if o.once.incidentNote {
@@ -91,6 +93,23 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		return max(exitStatus(rep), exitFail) // a pass that could not be reported is not a pass
 	}
 	return exitStatus(rep)
+}
+
+// untilHangup returns a context that also ends with SIGHUP, as when the terminal is closed: what the probes left at their
+// targets is deleted first.
+func (o *options) untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if o.nohup {
+		return ctx, cancel
+	}
+	go func() {
+		select {
+		case <-o.hangups:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // exitStatus returns the exit status of a report.

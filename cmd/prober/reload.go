@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"prober/config"
@@ -21,13 +19,14 @@ type reloader struct {
 	source    configSource
 	server    *server
 	poll      time.Duration
+	hangups   <-chan os.Signal
 	requests  chan chan error
 	lastSum   string                // of the files that were read last
 	lastError atomic.Pointer[error] // the error of the last load; nil if there was none
 }
 
-func newReloader(from configSource, running *config.Config, s *server, poll time.Duration) *reloader {
-	return &reloader{source: from, server: s, poll: poll, requests: make(chan chan error), lastSum: running.Hash}
+func newReloader(from configSource, running *config.Config, s *server, poll time.Duration, hangups <-chan os.Signal) *reloader {
+	return &reloader{source: from, server: s, poll: poll, hangups: hangups, requests: make(chan chan error), lastSum: running.Hash}
 }
 
 // reload loads the configuration and returns its error.
@@ -56,9 +55,6 @@ func (r *reloader) failed() error {
 
 // run reloads until ctx ends.
 func (r *reloader) run(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	var poll <-chan time.Time
 	if r.poll > 0 {
 		tick := time.NewTicker(r.poll)
@@ -71,7 +67,7 @@ func (r *reloader) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
+		case <-r.hangups:
 		case answer := <-r.requests:
 			waiting = append(waiting, answer)
 		case <-poll:

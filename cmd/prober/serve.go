@@ -122,7 +122,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	s.warnAboutProxy()
 	s.restoreIncidents(o.serve.storage)
 	s.apply(cfg, jobs)
-	reload := newReloader(from, cfg, s, o.serve.poll)
+	reload := newReloader(from, cfg, s, o.serve.poll, o.hangups)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
 }
 

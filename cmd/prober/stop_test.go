@@ -31,11 +31,8 @@ func TestStop_deletesCanaries(t *testing.T) {
 		"SIGTERM while it serves": {syscall.SIGTERM, func(t *testing.T, env []string, file string) *testenv.Process {
 			return start(t, env, "--config.file="+file).Process
 		}, exitPass},
-		"SIGINT while it asks once": {syscall.SIGINT, func(t *testing.T, env []string, file string) *testenv.Process {
-			cmd := exec.Command(os.Args[0], "--once", "--probe=tenants", "--config.file="+file)
-			cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
-			return testenv.StartCmd(t, cmd)
-		}, exitInconclusive},
+		"SIGINT while it asks once": {syscall.SIGINT, startOnce, exitInconclusive},
+		"SIGHUP while it asks once": {syscall.SIGHUP, startOnce, exitInconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,6 +70,53 @@ func TestStop_deletesCanaries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startOnce starts one run of the probe tenants.
+func startOnce(t *testing.T, env []string, file string) *testenv.Process {
+	cmd := exec.Command(os.Args[0], "--once", "--probe=tenants", "--config.file="+file)
+	cmd.Env = append(append(os.Environ(), asProber+"=1"), env...)
+	return testenv.StartCmd(t, cmd)
+}
+
+// TestHangup_whileStarting sends SIGHUP as soon as the prober has read its files, which it takes a while to parse: it
+// starts all the same, and loads them again.
+func TestHangup_whileStarting(t *testing.T) {
+	testenv.Slow(t, "it parses a large configuration twice")
+	var names []string
+	for i := range 4000 {
+		names = append(names, fmt.Sprintf("p%d", i))
+	}
+	file := writeFile(t, t.TempDir(), "prober.yaml", strings.ReplaceAll(httpConfig("http://127.0.0.1:1", names...), "interval: 1s", "interval: 1h"))
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "--config.file="+file, "--web.listen-address=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), asProber+"=1")
+	p := testenv.StartCmd(t, cmd)
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		stats, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", cmd.Process.Pid))
+		var read int64
+		if _, err := fmt.Sscanf(string(stats), "rchar: %d", &read); err != nil || read < info.Size() {
+			return fmt.Errorf("it has read %d bytes: %v", read, err)
+		}
+		return err
+	})
+	if err := p.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		select {
+		case <-p.Ended():
+			t.Fatal("the signal has ended it")
+		default:
+		}
+		if n := strings.Count(p.Output(), "msg=Probing"); n < 2 {
+			return fmt.Errorf("it has loaded the configuration %d times, expected a second time after SIGHUP", n)
+		}
+		return nil
+	})
 }
 
 // TestStop_deletesWhatRunsLeft stops the prober between two runs, of which the first left canaries for the next one to
