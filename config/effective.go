@@ -16,7 +16,7 @@ import (
 
 // YAML returns the configuration as it is in effect, with the defaults filled in: one document for each system.
 // Secrets are shown as their sources. What may hold a credential that was written out is hidden: settings tagged mask,
-// values of any shape, and the users and queries of URLs.
+// values of any shape, and the users and queries of URLs. It reads whole probes, and must not be called once they run.
 func (c *Config) YAML() []byte {
 	var b bytes.Buffer
 	out := yaml.NewEncoder(&b)

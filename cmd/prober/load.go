@@ -81,13 +81,18 @@ type reference struct {
 	address string
 	report  func(check string, ok bool)
 
-	mu   sync.Mutex
-	when time.Time
-	last error
+	mu     sync.Mutex
+	asking chan struct{} // closed at the end of the check in progress; nil if there is none
+	when   time.Time
+	last   error
 }
 
-// referenceCacheTTL is how long one check of the reference serves all runs, so that many failing probes do not flood it.
-const referenceCacheTTL = time.Second
+// referenceCacheTTL is how long one check of the reference serves all runs, so that many failing probes do not flood it, and
+// referenceTimeout how long it may take.
+const (
+	referenceCacheTTL = time.Second
+	referenceTimeout  = 2 * time.Second
+)
 
 // newReference returns nil without an address: then failures are not attributed to the prober's own network.
 func newReference(address string, report func(string, bool)) (*reference, error) {
@@ -100,14 +105,33 @@ func newReference(address string, report func(string, bool)) (*reference, error)
 	return &reference{address: address, report: report}, nil
 }
 
-// Check connects to the reference and closes the connection.
+// Check connects to the reference and closes the connection. All runs share one check, which has its own time: a run that is
+// short or cancelled only waits less long for it.
 func (r *reference) Check(ctx context.Context) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if !r.when.IsZero() && time.Since(r.when) < referenceCacheTTL {
+		defer r.mu.Unlock()
 		return r.last
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	if r.asking == nil {
+		r.asking = make(chan struct{})
+		go r.ask(r.asking)
+	}
+	asking := r.asking
+	r.mu.Unlock()
+	select {
+	case <-asking:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.last
+	case <-ctx.Done():
+		return fmt.Errorf("the reference %s has not answered yet either", r.address)
+	}
+}
+
+func (r *reference) ask(done chan struct{}) {
+	defer close(done)
+	ctx, cancel := context.WithTimeout(context.Background(), referenceTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
 	if err == nil {
@@ -115,9 +139,10 @@ func (r *reference) Check(ctx context.Context) error {
 	} else {
 		err = fmt.Errorf("the reference %s cannot be reached either", r.address)
 	}
-	r.when, r.last = time.Now(), err
 	r.report("network", err == nil)
-	return err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.when, r.last, r.asking = time.Now(), err, nil
 }
 
 // withReference sets the reference of the jobs, if there is one.

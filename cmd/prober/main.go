@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	probe := app.Command("run", "Probe continuously and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).").Default()
 	configFlag(probe, &o)
-	probeWeb := probeFlags(probe, &o)
+	probeWeb := probeFlags(probe, &o, ":9798")
 
 	check := app.Command("check", "Validate the configuration and print what would be probed.")
 	configFlag(check, &o)
@@ -91,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	demo := app.Command("demo", "Start the embedded sample system and probe it.")
 	demo.Flag("fault", "Inject this fault into the sample system. Repeatable.").PlaceHolder("FAULT").StringsVar(&o.demo.faults)
 	demo.Flag("list", "List the faults and exit.").BoolVar(&o.demo.list)
-	demoWeb := probeFlags(demo, &o)
+	demoWeb := probeFlags(demo, &o, "127.0.0.1:9798") // whoever reaches it may inject faults
 
 	command, err := app.Parse(args)
 	if err != nil {
@@ -162,9 +162,9 @@ func configFlag(cmd *kingpin.CmdClause, o *options) {
 		Default("prober.yaml").PlaceHolder("FILE|DIR").StringsVar(&o.configFiles)
 }
 
-// probeFlags adds the flags of the commands that probe. It returns those of the exporter toolkit, which each command has
+// probeFlags adds the flags of the commands that probe, which listen on an address by default. It returns those of the exporter toolkit, which each command has
 // for itself.
-func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
+func probeFlags(cmd *kingpin.CmdClause, o *options, address string) *web.FlagConfig {
 	cmd.Flag("network.reference", "Address that is independent of every target. While it cannot be reached either, failures are attributed to the prober's own network.").PlaceHolder("HOST:PORT").StringVar(&o.reference)
 	cmd.Flag("runbook", "Only probes of this runbook. Repeatable.").StringsVar(&o.filter.runbooks)
 	cmd.Flag("probe", "Only this probe, by its name or system/name. Repeatable.").StringsVar(&o.filter.probes)
@@ -191,7 +191,7 @@ func probeFlags(cmd *kingpin.CmdClause, o *options) *web.FlagConfig {
 		PlaceHolder("FRACTION").StringVar(&serve.scheduleOffset)
 	cmd.Flag("storage.path", "File that keeps the state of incidents over a restart; none by default. --once reads it and never writes it.").
 		PlaceHolder("FILE").StringVar(&serve.storage)
-	return kingpinflag.AddFlags(cmd, ":9798")
+	return kingpinflag.AddFlags(cmd, address)
 }
 
 // interruptible returns a context that ends with the first SIGINT or SIGTERM. A second signal ends the process at once.

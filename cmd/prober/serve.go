@@ -62,8 +62,10 @@ type server struct {
 	scheduler *schedule.Scheduler
 	self      *selfChecks
 	jobSets   chan []probe.Job
+	verdicts  *verdictLogger
 	config    atomic.Pointer[config.Config]
-	started   atomic.Bool // the first set of probes runs
+	effective atomic.Pointer[[]byte] // the configuration as YAML, written before its probes run: they change what it reads
+	started   atomic.Bool            // the first set of probes runs
 	draining  atomic.Bool
 }
 
@@ -81,6 +83,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 		log: promslog.New(&o.log), filter: o.filter, jobSets: make(chan []probe.Job, 1),
 		board: web.NewStatusStore(), incidents: incident.New(),
 	}
+	s.verdicts = &verdictLogger{log: s.log}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
 	s.self = newSelfChecks(s.metrics.SelfCheck)
 	refuse := func(err error) int {
@@ -113,7 +116,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 			return refuse(err)
 		}
 	}
-	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, &verdictLogger{log: s.log}}, schedule.Options{
+	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, s.verdicts}, schedule.Options{
 		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: s.metrics,
 	})
 	if demo.announce != nil {
@@ -187,7 +190,7 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		Healthy:          s.scheduler.Healthy,
 		Ready:            s.ready,
 		ReloadError:      reload.failed,
-		Config:           func() []byte { return s.config.Load().YAML() },
+		Config:           func() []byte { return *s.effective.Load() },
 		Schema:           func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
 		Status:           s.board.Statuses,
 		Probe:            s.board.Probe,
@@ -250,11 +253,14 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)
 	}
+	effective := cfg.YAML()
+	s.effective.Store(&effective)
 	old := s.config.Swap(cfg)
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)
 	s.board.SetJobs(jobs)
 	s.incidents.SetJobs(jobs)
+	s.verdicts.SetJobs(jobs)
 	select { // jobs that the scheduler has not received yet are outdated
 	case <-s.jobSets:
 	default:

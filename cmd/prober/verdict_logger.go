@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"prober/internal/probe"
@@ -12,7 +13,18 @@ import (
 type verdictLogger struct {
 	log  *slog.Logger
 	mu   sync.Mutex
-	last map[probe.ID]probe.Verdict
+	last map[probe.Key]probe.Verdict
+}
+
+// SetJobs forgets the probes that are not among the jobs.
+func (c *verdictLogger) SetJobs(jobs []probe.Job) {
+	configured := make(map[probe.Key]bool, len(jobs))
+	for _, j := range jobs {
+		configured[j.Key()] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.last, func(k probe.Key, _ probe.Verdict) bool { return !configured[k] })
 }
 
 // Observe logs a result if its verdict changed.
@@ -20,10 +32,10 @@ func (c *verdictLogger) Observe(r probe.Result) {
 	verdict := r.Verdict()
 	c.mu.Lock()
 	if c.last == nil {
-		c.last = map[probe.ID]probe.Verdict{}
+		c.last = map[probe.Key]probe.Verdict{}
 	}
-	was, known := c.last[r.ID]
-	c.last[r.ID] = verdict
+	was, known := c.last[r.Key()]
+	c.last[r.Key()] = verdict
 	c.mu.Unlock()
 
 	level := slog.LevelDebug

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// TestReference_ownTime asks about the network with a context that has ended, as a run does that is short or cancelled. What
+// that run gets is nobody else's answer, and no report of the network.
+func TestReference_ownTime(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var mu sync.Mutex
+	var reports []bool
+	ref, err := newReference(l.Addr().String(), func(_ string, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		reports = append(reports, ok)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	ref.Check(ended)
+	var runs sync.WaitGroup
+	for range 20 {
+		runs.Go(func() {
+			if err := ref.Check(t.Context()); err != nil {
+				t.Errorf("got %v from a reference that listens", err)
+			}
+		})
+	}
+	runs.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if len(reports) == 0 || slices.Contains(reports, false) {
+		t.Errorf("reported %v, expected a check that passed", reports)
+	}
+}

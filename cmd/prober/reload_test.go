@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/config"
+	"prober/internal/incident"
+	"prober/internal/metrics"
+	"prober/internal/probe"
+	"prober/internal/schedule"
+	"prober/internal/web"
+)
+
+// bareServer returns a server that neither listens nor runs anything.
+func bareServer() *server {
+	log := slog.New(slog.DiscardHandler)
+	s := &server{
+		log: log, jobSets: make(chan []probe.Job, 1), metrics: metrics.New(metrics.Build{}), board: web.NewStatusStore(),
+		incidents: incident.New(), verdicts: &verdictLogger{log: log},
+	}
+	s.self = newSelfChecks(s.metrics.SelfCheck)
+	s.scheduler = schedule.New(probe.Sinks{}, schedule.Options{})
+	return s
+}
+
+// written is a probe that counts how often it is written as YAML.
+type written struct {
+	URL   string `yaml:"url"`
+	count *int
+}
+
+func (p *written) Validate() error                    { return nil }
+func (p *written) Checks() []string                   { return nil }
+func (p *written) Ask(context.Context, *probe.Result) {}
+func (p *written) MarshalYAML() (any, error) {
+	*p.count++
+	return map[string]string{"url": p.URL}, nil
+}
+
+// TestConfigPage_readsNoRunningProbe shows the configuration as it was when it was loaded: a probe that runs changes what is
+// beside its settings, and both at once would be a race.
+func TestConfigPage_readsNoRunningProbe(t *testing.T) {
+	t.Parallel()
+	s, count := bareServer(), 0
+	jobs := []probe.Job{{ID: probe.ID{System: "shop", Name: "web", Type: "http"}, Probe: &written{URL: "https://web.example/", count: &count}, Interval: time.Minute, Timeout: time.Second}}
+	s.apply(&config.Config{Jobs: jobs}, jobs)
+	loaded := count
+	o := &options{}
+	pages := s.handler(o, &reloader{}, demoHooks{})
+	for range 3 {
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/config", nil))
+		if w.Code != 200 || !strings.Contains(w.Body.String(), "url: https://web.example/") {
+			t.Errorf("got %d: %s", w.Code, w.Body)
+		}
+	}
+	if loaded == 0 || count != loaded {
+		t.Errorf("the probe was read %d times when it was loaded and %d times later", loaded, count-loaded)
+	}
+}
+
+// TestApply_forgetsRemovedProbes reloads again and again with new names: the log of verdicts does not grow.
+func TestApply_forgetsRemovedProbes(t *testing.T) {
+	t.Parallel()
+	s, count := bareServer(), 0
+	for reload := range 5 {
+		var jobs []probe.Job
+		for i := range 10 {
+			id := probe.ID{System: "shop", Name: fmt.Sprintf("p%d-%d", reload, i), Type: "http"}
+			jobs = append(jobs, probe.Job{ID: id, Probe: &written{count: &count}, Interval: time.Minute, Timeout: time.Second})
+		}
+		s.apply(&config.Config{Jobs: jobs}, jobs)
+		for _, j := range jobs {
+			s.verdicts.Observe(*probe.NewResult(j.ID))
+		}
+	}
+	if n := len(s.verdicts.last); n != 10 {
+		t.Errorf("the log of verdicts remembers %d probes, expected the 10 that are configured", n)
+	}
+}
