@@ -43,6 +43,11 @@ type web struct {
 	ready func() // made by Validate, as clients are
 }
 
+// Addresses has what a URL may hold, so that the tests see whether it is left out.
+func (w *web) Addresses() []string {
+	return []string{w.URL, "https://user:hunter2@other.example/?token=hunter2"}
+}
+
 type exchange struct {
 	Headers map[string]header `yaml:"headers" mask:"true"`
 	Body    string            `yaml:"body" mask:"true"`

@@ -14,8 +14,8 @@ import (
 )
 
 // Plan writes what the configuration comes to, for a person to read before it is used: each probe with its times,
-// what it serves and what follows it, how much it asks, where the secrets come from (never what they are), and what
-// was probably not meant.
+// what it serves, what follows it and whom it asks, how much it asks, where the secrets come from (never what they are),
+// and what was probably not meant.
 func (c *Config) Plan(w io.Writer) error {
 	var b strings.Builder
 	systems := c.systems()
@@ -59,13 +59,13 @@ func (c *Config) systems() []string {
 
 func (c *Config) table(w io.Writer, system string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  PROBE\tTYPE\tEVERY\tTIMEOUT\tRUNBOOK\tSIGNALS\tDEPENDS ON")
+	fmt.Fprintln(t, "  PROBE\tTYPE\tEVERY\tTIMEOUT\tRUNBOOK\tSIGNALS\tDEPENDS ON\tASKS")
 	for _, j := range c.Jobs {
 		if j.System != system {
 			continue
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.Name, j.Type, probe.Duration(j.Interval), probe.Duration(j.Timeout),
-			dash(served(j)), dash(followed(j)), dash(strings.Join(j.DependsOn, ", ")))
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.Name, j.Type, probe.Duration(j.Interval), probe.Duration(j.Timeout),
+			dash(served(j)), dash(followed(j)), dash(strings.Join(j.DependsOn, ", ")), dash(strings.Join(j.Addresses(), ", ")))
 	}
 	t.Flush() // to a strings.Builder, which takes everything
 }

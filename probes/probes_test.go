@@ -1,10 +1,13 @@
 package probes_test
 
 import (
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"prober/config"
 	"prober/internal/probe"
 	"prober/probes"
 )
@@ -43,5 +46,25 @@ func TestKinds(t *testing.T) {
 			}
 			measures[m.Name] = m
 		}
+	}
+}
+
+// Every kind says whom it asks, in the configurations that are shipped: prober check shows it, and --once spreads by it.
+func TestKinds_sayWhomTheyAsk(t *testing.T) {
+	asked := map[string]bool{}
+	for _, file := range []string{"ibex.yaml", "1pass.yaml", "demo.yaml"} {
+		cfg, err := config.Load(probes.Kinds(), filepath.Join("..", "config", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range cfg.Jobs {
+			asked[j.Type] = true
+			if j.Host() == "" || slices.Contains(j.Addresses(), "") {
+				t.Errorf("%s asks %q", j.Key(), j.Addresses())
+			}
+		}
+	}
+	if len(asked) != len(probes.Kinds()) {
+		t.Errorf("only %v are in the shipped configurations", asked)
 	}
 }

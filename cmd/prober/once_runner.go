@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 
 	"prober/internal/probe"
@@ -16,9 +18,35 @@ type onceRunner struct {
 	results   map[probe.ID]probe.Result
 }
 
+// onceConcurrency is how many probes --once runs at the same time by default. All of them start at once, unlike those of a
+// prober that serves: more of them would measure how they wait for each other, at the target and in the prober.
+const onceConcurrency = 8
+
+// spread returns jobs in an order in which the hosts take turns, so that those that run at the same time ask different
+// hosts where there are any.
+func spread(jobs []probe.Job) []probe.Job {
+	type turn struct {
+		job   probe.Job
+		round int
+	}
+	turns, rounds := make([]turn, len(jobs)), map[string]int{}
+	for i, j := range jobs {
+		host := j.Host()
+		turns[i] = turn{j, rounds[host]}
+		rounds[host]++
+	}
+	slices.SortStableFunc(turns, func(a, b turn) int { return cmp.Compare(a.round, b.round) })
+	ordered := make([]probe.Job, len(jobs))
+	for i, t := range turns {
+		ordered[i] = t.job
+	}
+	return ordered
+}
+
+// newOnceRunner returns a runner of at most so many probes at the same time; 0 means onceConcurrency.
 func newOnceRunner(concurrency int) *onceRunner {
 	a := &onceRunner{}
-	a.scheduler = schedule.New(a, schedule.Options{MaxConcurrent: concurrency})
+	a.scheduler = schedule.New(a, schedule.Options{MaxConcurrent: cmp.Or(concurrency, onceConcurrency)})
 	return a
 }
 
@@ -27,7 +55,7 @@ func (a *onceRunner) run(ctx context.Context, jobs []probe.Job) []probe.Result {
 	a.mu.Lock()
 	a.results = map[probe.ID]probe.Result{}
 	a.mu.Unlock()
-	a.scheduler.Once(ctx, jobs)
+	a.scheduler.Once(ctx, spread(jobs))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	results := make([]probe.Result, 0, len(jobs))

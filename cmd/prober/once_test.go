@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/probe"
 	"prober/internal/testenv"
+	httpprobe "prober/probes/http"
 )
 
 // statusServer is a target that answers with the statuses in turn, and then always with the last.
@@ -186,5 +189,55 @@ func TestClockSteady(t *testing.T) {
 		if got := clockSteady(c.wall, c.monotonic); got != c.want {
 			t.Errorf("wall %s, monotonic %s: got %t", c.wall, c.monotonic, got)
 		}
+	}
+}
+
+// All probes of --once are due at the same instant. Run at the same time they would measure how they wait for each other.
+func TestOnce_runsFewAtATime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		max  int64
+	}{{nil, 8}, {[]string{"--max-concurrency=3"}, 3}} {
+		var running, most atomic.Int64
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			for now := running.Add(1); now > most.Load(); {
+				most.Store(now)
+			}
+			<-time.After(10 * time.Millisecond)
+			running.Add(-1)
+		}))
+		t.Cleanup(server.Close)
+		config := "system: test\nprobes:\n"
+		for i := range 60 {
+			config += fmt.Sprintf("  - {name: p%d, type: http, url: %s/%d}\n", i, server.URL, i)
+		}
+		var out, errs strings.Builder
+		args := append([]string{"--once", "--config.file=" + writeFile(t, t.TempDir(), "prober.yaml", config)}, c.args...)
+		if got := run(t.Context(), args, &out, &errs); got != exitPass {
+			t.Fatalf("exit status: got %d, want 0\n%s%s", got, out.String(), errs.String())
+		}
+		if got := most.Load(); got > c.max || got < 2 {
+			t.Errorf("%v: %d requests at the same time, want 2 to %d", c.args, got, c.max)
+		}
+		if first, last := strings.Index(out.String(), "p0 "), strings.Index(out.String(), "p59 "); first < 0 || first > last {
+			t.Errorf("the results do not stand in the order of the file:\n%s", out.String())
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	var jobs []probe.Job
+	for _, address := range []string{"http://a/1", "http://a/2", "http://a/3", "http://b/1", "https://c:1/", "http://b/2"} {
+		p := httpprobe.New()
+		p.URL = address
+		jobs = append(jobs, probe.Job{ID: probe.ID{Name: address}, Probe: p})
+	}
+	var got []string
+	for _, j := range spread(jobs) {
+		got = append(got, j.Name)
+	}
+	if want := "http://a/1 http://b/1 https://c:1/ http://a/2 http://b/2 http://a/3"; strings.Join(got, " ") != want {
+		t.Errorf("got %s, want %s", strings.Join(got, " "), want)
 	}
 }

@@ -39,7 +39,8 @@ type serveOptions struct {
 	external       []string
 	lifecycle      bool
 	poll           time.Duration
-	concurrency    int
+	concurrency    int // 0: by default
+	concurrencySet bool
 	scheduleOffset string
 	storage        string
 	runs           bool

@@ -114,6 +114,17 @@ func (s *Settings) Credentials() (given []string) {
 	return given
 }
 
+// AuthURL is where the token that the requests carry is fetched; empty if it is not fetched.
+func (s *Settings) AuthURL() string {
+	switch {
+	case s.OAuth2 != nil:
+		return s.OAuth2.TokenURL
+	case s.Login != nil:
+		return s.Login.URL
+	}
+	return ""
+}
+
 // HasCredential reports whether a request carries a secret: a token, a password, a secret header or body.
 func (s *Settings) HasCredential() bool {
 	if s.Confidential || len(s.Credentials()) > 0 {

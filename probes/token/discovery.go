@@ -50,7 +50,7 @@ func (run *runState) discover(ctx context.Context) (endpoints, probe.Outcome) {
 		defer done()
 		ctx = half
 	}
-	answer := run.get(ctx, run.r, "discovery", strings.TrimSuffix(run.Issuer, "/")+"/.well-known/openid-configuration")
+	answer := run.get(ctx, run.r, "discovery", run.discoveryURL())
 	doc, f := issuance.ReadAnswer(answer)
 	if !f.Passed() {
 		return known, f

@@ -41,6 +41,17 @@ func (c Replicas) Host() string {
 	return c.SRV
 }
 
+// Addresses lists where the replicas are as it is configured: the addresses, or the name that is looked up.
+func (c Replicas) Addresses() []string {
+	switch {
+	case c.DNS != "":
+		return []string{c.DNS}
+	case c.SRV != "":
+		return []string{c.SRV}
+	}
+	return c.Static
+}
+
 // Validate reports all invalid settings, joined.
 func (c *Replicas) Validate() error {
 	var wrong []error

@@ -1,0 +1,22 @@
+package clock
+
+import (
+	"maps"
+	"slices"
+
+	"prober/internal/probe"
+)
+
+var _ probe.Addresser = (*Probe)(nil)
+
+// Addresses lists the services and the NTP servers.
+func (p *Probe) Addresses() []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		s := p.Services[name]
+		if all = append(all, s.URL, s.AuthURL()); s.IAT != nil {
+			all = append(all, s.IAT.TokenURL)
+		}
+	}
+	return append(all, p.NTP...)
+}
