@@ -112,7 +112,8 @@ var (
 	RateLimited    = Reason{Word: "rate_limited", Verdict: Inconclusive, Text: "rate limited"}
 	StaleOrCached  = Reason{Word: "stale_or_cached", Verdict: Inconclusive, Text: "out of date"}
 	NothingChecked = Reason{Word: "nothing_checked", Verdict: Inconclusive, Text: "nothing checked"}
-	Settling       = Reason{Word: "settling", Verdict: Inconclusive, Text: "may recover by itself"} // good just now, not yet bad for long
+	SelfLimit      = Reason{Word: "self_limit", Verdict: Inconclusive, Text: "a limit of the prober"} // the answer is larger than what is read, or than there is room for
+	Settling       = Reason{Word: "settling", Verdict: Inconclusive, Text: "may recover by itself"}   // good just now, not yet bad for long
 	Panicked       = Reason{Word: "panic", Verdict: Inconclusive, Text: "the probe panicked"}
 	Hung           = Reason{Word: "hung", Verdict: Inconclusive, Text: "the probe hung"}
 )
@@ -129,7 +130,7 @@ var (
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
 	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, Settling, Panicked, Hung,
+	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 

@@ -115,19 +115,14 @@ func TestHealthy(t *testing.T) {
 		for len(r.verdicts("hung")) == 0 {
 			pass(time.Second)
 		}
-		pass(20 * time.Second)
+		pass(time.Hour)
 		if err := r.Healthy(); err != nil {
-			t.Errorf("%v, want healthy: 20 s are less than ten times the timeout", err)
-		}
-		pass(20 * time.Second)
-		err := r.Healthy()
-		if err == nil || !strings.Contains(err.Error(), "probe ibex/hung has not ended its run") {
-			t.Errorf("%v, want an error that names the hung probe", err)
+			t.Errorf("%v, want healthy: a restart does not help against a probe that hangs, and its target may be the cause", err)
 		}
 		r.sets <- nil
 		pass(time.Second)
-		if r.Healthy() == nil {
-			t.Error("healthy as soon as the hung probe is removed, but its goroutine is still there")
+		if err := r.Healthy(); err != nil {
+			t.Errorf("%v, want healthy once the hung probe is removed", err)
 		}
 		close(release)
 		pass(time.Second)

@@ -14,7 +14,7 @@ const (
 	heartbeatInterval = time.Second      // the loop iterates at least this often
 	stuckAfter        = 15 * time.Second // a loop without iteration for so long is stuck
 	maxBackoff        = 8                // the largest factor by which rate limits stretch an interval
-	hungTimeouts      = 10               // timeouts after which a run that has not ended makes the prober unhealthy
+	hungTimeouts      = 10               // timeouts after which a run that was not even abandoned makes the prober unhealthy
 )
 
 // A run is one run of one job.
@@ -145,19 +145,18 @@ func (s *Scheduler) heartbeat(at time.Time) {
 	s.mu.Unlock()
 }
 
-// Healthy returns an error if only a restart of the prober can help: the loop that starts the runs is stuck, or a
-// run has not ended after ten times its timeout. It does not depend on any target, and may be called at any time from any
-// goroutine.
+// Healthy returns an error if only a restart of the prober can help: the loop that starts the runs is stuck, or what becomes
+// of a result is. It does not depend on any target: a probe that ignores its timeout is inconclusive(hung), and a restart
+// would only make it hang again. It may be called at any time from any goroutine.
 func (s *Scheduler) Healthy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if still := time.Since(s.lastBeat); !s.lastBeat.IsZero() && still > stuckAfter {
 		return fmt.Errorf("the scheduler has been stuck for %s, expected an iteration every %s", still.Round(time.Second), heartbeatInterval)
 	}
-	s.dropEnded()
 	var worst *run
 	for _, r := range s.runs {
-		if time.Since(r.began) > hungTimeouts*r.timeout+probe.Grace && (worst == nil || r.began.Before(worst.began)) {
+		if r.abandoned == nil && time.Since(r.began) > hungTimeouts*r.timeout+probe.Grace && (worst == nil || r.began.Before(worst.began)) {
 			worst = r
 		}
 	}

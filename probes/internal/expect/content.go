@@ -111,6 +111,11 @@ func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
 		if len(values) == 0 && !want.MatchText("", false) {
 			return probe.Outcomef(probe.Header, "header %s: expected %s, got none", name, want)
 		}
+		for _, v := range values {
+			if limit := want.limit(v); limit != "" {
+				return probe.Outcomef(probe.SelfLimit, "header %s: %s", name, limit)
+			}
+		}
 		// If a header occurs twice, clients may use either: each must be right.
 		if slices.ContainsFunc(values, func(v string) bool { return !want.MatchText(v, true) }) {
 			return probe.Outcomef(probe.Header, "header %s: expected %s, got another value", name, want)
@@ -120,6 +125,9 @@ func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
 }
 
 func (c *Content) checkBody(answer *httpx.Answer) probe.Outcome {
+	if limit := c.Body.limit(string(answer.Body)); limit != "" {
+		return probe.Outcomef(probe.SelfLimit, "body: %s", limit)
+	}
 	if !c.Body.MatchText(string(answer.Body), true) {
 		return probe.Outcomef(probe.Body, "body: expected %s, got another text of %s", c.Body, text.Count(len(answer.Body), "byte"))
 	}
@@ -143,6 +151,9 @@ func (c *Content) CheckJSON(answer *httpx.Answer) probe.Outcome {
 			return probe.Outcomef(probe.Schema, "%s: expected %s, got nothing", expr, want)
 		}
 		for _, value := range found {
+			if limit := want.limit(value.Text()); limit != "" {
+				return probe.Outcomef(probe.SelfLimit, "%s: %s", expr, limit)
+			}
 			if !want.MatchValue(value) {
 				return probe.Outcomef(probe.Body, "%s: expected %s, got %s", expr, want, shown(value))
 			}

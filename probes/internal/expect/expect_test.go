@@ -150,3 +150,40 @@ func TestMatch_forgottenValue(t *testing.T) {
 		}
 	}
 }
+
+// TestPattern_bounded refuses an expression whose program is too large, and leaves undecided what would take a large one too
+// long. In either case nothing is searched.
+func TestPattern_bounded(t *testing.T) {
+	var p Pattern
+	read := func(text string) error {
+		return p.UnmarshalYAML(func(v any) error { *v.(*string) = text; return nil })
+	}
+	for text, ok := range map[string]bool{`(a?){500}b`: false, `(x{40}){40}`: false, `[a-z]{1000}`: false, `(a?){200}b`: true, `"version":\s*"\d+\.\d+"`: true} {
+		if err := read(text); (err == nil) != ok {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+	large := strings.Repeat("a", 1<<20)
+	doc := `{"a":"` + large + `"}`
+	for name, c := range map[string]struct {
+		expect string
+		answer *httpx.Answer
+		want   probe.Reason
+	}{
+		"a body":                  {`{body: {match: "(a?){200}b"}}`, &httpx.Answer{Body: []byte(large)}, probe.SelfLimit},
+		"the lack of a match":     {`{body: {contains: a, not_match: "(a?){200}b"}}`, &httpx.Answer{Body: []byte(large)}, probe.SelfLimit},
+		"a JSON value":            {`{json: {$.a: {match: "(a?){200}b"}}}`, &httpx.Answer{Body: []byte(doc)}, probe.SelfLimit},
+		"a header":                {`{headers: {X-Large: {match: "(?:a?){400}b"}}}`, &httpx.Answer{Header: http.Header{"X-Large": {large}}}, probe.SelfLimit},
+		"a smaller body":          {`{body: {match: "(a?){200}b"}}`, &httpx.Answer{Body: []byte(large[:1<<10])}, probe.Body},
+		"a usual expression":      {`{body: {match: "\"version\":\\s*\"\\d+"}}`, &httpx.Answer{Body: []byte(large)}, probe.Body},
+		"a usual one that is met": {`{body: {match: "^a+$"}}`, &httpx.Answer{Body: []byte(large)}, probe.OK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checks := expectation(t, c.expect).Judge(c.answer, time.Now())
+			if len(checks) != 1 || checks[0].Reason != c.want {
+				t.Errorf("got %s: %s, expected %s", checks[0].Reason, checks[0].Detail, c.want)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"prober/internal/jsonpath"
@@ -64,6 +65,9 @@ func (m Match) Negative() bool {
 
 // MatchText reports whether a text matches; present distinguishes an empty text from an absent one.
 func (m Match) MatchText(got string, present bool) bool {
+	if m.limit(got) != "" {
+		return false
+	}
 	if m.Absent || !present {
 		return m.Absent && !present
 	}
@@ -75,6 +79,16 @@ func (m Match) MatchText(got string, present bool) bool {
 		(m.Match == nil || m.Match.MatchString(got)) &&
 		(m.NotContains == "" || !strings.Contains(got, m.NotContains)) &&
 		(m.NotMatch == nil || !m.NotMatch.MatchString(got))
+}
+
+// limit says why a text is not searched for the expressions; empty if it is. Then neither a match nor its absence is known.
+func (m Match) limit(got string) string {
+	for _, p := range []*Pattern{m.Match, m.NotMatch} {
+		if p != nil && p.size > 0 && len(got) > maxSteps/p.size {
+			return fmt.Sprintf("/%s/ is searched for in up to %d bytes, got %d; expect a simpler text, or set max_body", p, maxSteps/p.size, len(got))
+		}
+	}
+	return ""
 }
 
 // MatchValue reports whether a JSON value matches. Objects and arrays have no text and match nothing but their absence.
@@ -118,8 +132,19 @@ func (m Match) String() string {
 	return strings.Join(want, " and ")
 }
 
-// A Pattern is a regular expression in the configuration. RE2 takes linear time, so no answer can make it hang.
-type Pattern struct{ *regexp.Regexp }
+// A Pattern is a regular expression in the configuration. RE2 takes linear time, so no answer can make it hang, but each
+// byte may take a step for each instruction.
+type Pattern struct {
+	*regexp.Regexp
+	size int // in instructions; 0 if it was not read from a configuration
+}
+
+// Bounds of the time that one expression takes: the size of its program, and the number of steps, some tens of which take a
+// microsecond.
+const (
+	maxPattern = 1000
+	maxSteps   = 1 << 26
+)
 
 // UnmarshalYAML reads and compiles the expression.
 func (p *Pattern) UnmarshalYAML(unmarshal func(any) error) error {
@@ -131,7 +156,15 @@ func (p *Pattern) UnmarshalYAML(unmarshal func(any) error) error {
 	if err != nil {
 		return errors.New("not a regular expression (RE2)")
 	}
-	p.Regexp = re
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return errors.New("not a regular expression (RE2)")
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil || len(program.Inst) > maxPattern {
+		return errors.New("too large a regular expression: its repetitions multiply")
+	}
+	p.Regexp, p.size = re, len(program.Inst)
 	return nil
 }
 
