@@ -115,14 +115,15 @@ func traceID(text string) string {
 	return text
 }
 
-// version returns text if it has the form of a version: up to 128 letters, digits and . _ + : @ / -
+// version returns text if it has the form of a version: up to 128 letters, digits and . _ + : -, a letter or digit first. It
+// stands in notes and chats, so it can be neither an address to click on nor somebody's name.
 func version(text string) string {
 	if len(text) > 128 {
 		return ""
 	}
 	for i := range len(text) {
 		c := text[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("._+:@/-", c) < 0 {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("._+:-", c) < 0 || i == 0 && strings.IndexByte("._+:-", c) >= 0 {
 			return ""
 		}
 	}

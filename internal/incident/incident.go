@@ -16,6 +16,8 @@ const (
 	maxSymptoms = 50
 	maxChanges  = 20
 	maxTargets  = 200
+
+	maxChangesPerHour = 4 // of one probe
 )
 
 // A Tracker watches results and records one incident for each system: the open one or, after recovery, the last one. It
@@ -200,12 +202,22 @@ func (s *system) observeVersions(r *probe.Result) (changed bool) {
 			continue
 		}
 		changed, s.Versions[at] = true, x.Version
-		if known {
+		if known && s.recentChanges(r.Name, x.Started) < maxChangesPerHour {
 			s.Changes = append(s.Changes, change{At: x.Started, Probe: r.Name, Target: x.Target, From: before, To: x.Version})
 			s.Changes = s.Changes[max(0, len(s.Changes)-maxChanges):]
 		}
 	}
 	return changed
+}
+
+// recentChanges counts the changes of a probe's targets in the hour before a time.
+func (s *system) recentChanges(name string, at time.Time) (n int) {
+	for _, c := range s.Changes {
+		if c.Probe == name && at.Sub(c.At) < time.Hour {
+			n++
+		}
+	}
+	return n
 }
 
 // failed opens an incident, or adds a symptom to the one that is open.

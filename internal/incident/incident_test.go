@@ -151,7 +151,7 @@ func TestTracker_boundsMemory(t *testing.T) {
 			r.Exchanged(probe.Exchange{Check: "live", Target: "one", Version: fmt.Sprint(n), Started: r.Started})
 			r.Fail("live", probe.Refused, "nobody listens")
 		})
-		see(tracker, "proxy", n, func(r *probe.Result) {
+		see(tracker, "proxy", 2*n, func(r *probe.Result) {
 			r.Exchanged(probe.Exchange{Check: "live", Target: fmt.Sprint(n), Version: fmt.Sprint(n), Started: r.Started})
 			r.Exchanged(probe.Exchange{Check: "live", Version: fmt.Sprint(n), Started: r.Started})
 			r.Pass("live", "answers 200")
@@ -167,5 +167,33 @@ func TestTracker_boundsMemory(t *testing.T) {
 	tracker.SetJobs(nil)
 	if len(tracker.systems) != 0 || len(tracker.latest) != 0 {
 		t.Error("a system that is no longer configured is remembered")
+	}
+}
+
+// TestTracker_flappingVersion has one target report another version in each run: the deploy of another one before the onset
+// stays in the note, and so does the line for what people did.
+func TestTracker_flappingVersion(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	pass := func(name, version string, minute int) {
+		see(tracker, name, minute, func(r *probe.Result) {
+			r.Exchanged(probe.Exchange{Check: "live", Version: version, Started: r.Started})
+			r.Pass("live", "answers 200")
+		})
+	}
+	pass("auth", "1.4.1", 0)
+	pass("auth", "1.4.2", 1)
+	see(tracker, "auth", 2, func(r *probe.Result) { r.Fail("live", probe.Refused, "nobody listens") })
+	for n := range 60 {
+		pass("proxy", fmt.Sprint(n), n)
+	}
+	note := tracker.Note("ibex")
+	if n := strings.Count(note, "proxy went from"); n != maxChangesPerHour {
+		t.Errorf("the note has %d changes of the target that flaps, expected %d:\n%s", n, maxChangesPerHour, note)
+	}
+	for _, want := range []string{"auth went from version `1.4.1` to `1.4.2`", "- [time] mitigation applied\n"} {
+		if !strings.Contains(note, want) {
+			t.Errorf("the note lacks %q:\n%s", want, note)
+		}
 	}
 }

@@ -42,10 +42,7 @@ func (t *Tracker) Note(name string) string {
 		lines = append(lines, line{b.First, observed, fmt.Sprintf("%s saw %s, last at %s; not being reproducible now does not undo it", p, b.Reason, rfc3339(b.Last))})
 	}
 	slices.SortStableFunc(lines, line.compare)
-	if !slices.ContainsFunc(lines, func(l line) bool { return l.what == mitigation }) {
-		lines = append(lines, line{what: mitigation})
-	}
-	lines = append(lines, t.recoveryLine(name, i))
+	lines = append(lines, line{what: mitigation}, t.recoveryLine(name, i))
 
 	var b strings.Builder
 	b.WriteString("## Incident\n")
@@ -194,10 +191,10 @@ func (s symptom) sentence(p string) string {
 		text += ", trace " + s.Trace
 	}
 	if s.Version != "" {
-		text += ", version " + s.Version
+		text += ", version `" + s.Version + "`"
 	}
 	if s.LastGoodVersion != "" {
-		text += ", last version that passed " + s.LastGoodVersion
+		text += ", last version that passed `" + s.LastGoodVersion + "`"
 	}
 	return text
 }
@@ -271,13 +268,13 @@ func (t *Tracker) region(name string) string {
 // nearOnset is how long before the first failure a deploy counts as near the onset: «If a rollout started near onset».
 const nearOnset = 30 * time.Minute
 
-// deployLines lists the changes of versions: shortly before the first failure, as possible causes, and after it, as
-// possible fixes.
+// deployLines lists the changes of versions, shortly before the first failure and after it. Whether one of them was the
+// cause or the mitigation is for a person to say: a target may report any version.
 func (s *system) deployLines(i *incident) (lines []line) {
 	for _, c := range s.Changes {
 		switch {
 		case c.At.After(i.Start):
-			lines = append(lines, line{c.At, mitigation, "seen by the prober: " + c.sentence()})
+			lines = append(lines, line{c.At, checked, "another version after the onset: " + c.sentence()})
 		case i.Start.Sub(c.At) <= nearOnset:
 			lines = append(lines, line{c.At, checked, "deploy near onset: " + c.sentence()})
 		}
@@ -290,7 +287,7 @@ func (c change) sentence() string {
 	if c.Target != "" {
 		where += " at " + c.Target
 	}
-	return fmt.Sprintf("%s went from version %s to %s", where, c.From, c.To)
+	return fmt.Sprintf("%s went from version `%s` to `%s`", where, c.From, c.To)
 }
 
 // recoveryLine says since when all failed probes pass again, or leaves the line to the person.

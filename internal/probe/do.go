@@ -36,6 +36,7 @@ func (j Job) Do(ctx context.Context) Result {
 	if p, ok := j.Probe.(VersionReporter); ok {
 		out.checkVersions(j.Versions, p.MixedVersionsGrace())
 	}
+	out.limitVersions(j.Versions)
 	switch {
 	case ctx.Err() != nil:
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,47 @@ func (r *Result) appendCheck(check, target, traceID string, o Outcome) {
 type VersionHistory struct {
 	mu    sync.Mutex
 	mixed map[string]time.Time // by method and URL
+	known map[string]time.Time // when a version was reported last
+	fresh []time.Time          // when each of the newest versions was reported first
+}
+
+// maxNewVersions is how many new versions are told apart in an hour, and maxKnownVersions in all: each makes a series.
+const (
+	maxNewVersions   = 20
+	maxKnownVersions = 100
+)
+
+// admits reports whether a version may be told apart from others at a time.
+func (h *VersionHistory) admits(version string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.known[version]; known {
+		h.known[version] = now
+		return true
+	}
+	maps.DeleteFunc(h.known, func(_ string, last time.Time) bool { return now.Sub(last) > time.Hour })
+	h.fresh = slices.DeleteFunc(h.fresh, func(first time.Time) bool { return now.Sub(first) > time.Hour })
+	if len(h.fresh) >= maxNewVersions || len(h.known) >= maxKnownVersions {
+		return false
+	}
+	if h.known == nil {
+		h.known = map[string]time.Time{}
+	}
+	h.known[strings.Clone(version)] = now
+	h.fresh = append(h.fresh, now)
+	return true
+}
+
+// limitVersions forgets versions that are too many for one hour, which only a target invents that says another each time.
+func (r *Result) limitVersions(history *VersionHistory) {
+	if history == nil {
+		return
+	}
+	for i := range r.Exchanges {
+		if x := &r.Exchanges[i]; x.Version != "" && !history.admits(x.Version, r.Started) {
+			x.Version = ""
+		}
+	}
 }
 
 // maxMixedURLs bounds the URLs that a history remembers.

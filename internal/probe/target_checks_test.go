@@ -116,3 +116,35 @@ func TestTracePropagated(t *testing.T) {
 		}
 	}
 }
+
+// TestVersions_bounded has a target report another version each time: a few are told apart in an hour, as in a busy day of
+// rollouts, and no more. Those that are known stay known, and after an hour there is room again.
+func TestVersions_bounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		version := ""
+		j := job(func(_ context.Context, r *Result) {
+			r.Exchanged(Exchange{Check: "it", Target: "a", Version: "1.0.0", Reason: OK})
+			r.Exchanged(Exchange{Check: "it", Target: "b", Version: version, Reason: OK})
+			r.Pass("it", "good")
+		})
+		j.Versions = &VersionHistory{}
+		seen := map[string]bool{}
+		for hour := range 3 {
+			for i := range 300 {
+				version = fmt.Sprintf("%d.%d", hour, i)
+				r := j.Do(t.Context())
+				if r.Exchanges[0].Version != "1.0.0" {
+					t.Fatalf("forgot the version of a target that keeps it: %+v", r.Exchanges[0])
+				}
+				if v := r.Exchanges[1].Version; v != "" {
+					seen[v] = true
+				}
+				time.Sleep(10 * time.Second)
+			}
+			time.Sleep(11 * time.Minute)
+		}
+		if len(seen) < 3*maxNewVersions-10 || len(seen) > 3*maxNewVersions {
+			t.Errorf("told %d versions apart in three hours, expected about %d an hour", len(seen), maxNewVersions)
+		}
+	})
+}
