@@ -12,6 +12,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/text"
 	"prober/probes"
 )
 
@@ -35,19 +36,28 @@ type filter struct{ runbooks, probes []string }
 // isSet reports whether the filter selects by anything.
 func (f filter) isSet() bool { return len(f.runbooks)+len(f.probes) > 0 }
 
-// apply returns the selected jobs. The error names runbooks and probes that do not exist: a misspelt name must not
+// An unknownName is the error of a filter that names what does not exist.
+type unknownName string
+
+func (e unknownName) Error() string { return string(e) }
+
+// apply returns the selected jobs. It is an unknownName if there is no such runbook or probe: a misspelt name must not
 // silently select fewer probes.
 func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 	named := func(j probe.Job) []string { return []string{j.Name, j.Key().String()} }
+	var runbooks, names []string
+	for _, j := range jobs {
+		runbooks, names = append(runbooks, j.Runbook), append(names, named(j)...)
+	}
 	var missing []string
 	for _, r := range f.runbooks {
-		if !slices.ContainsFunc(jobs, func(j probe.Job) bool { return j.Runbook == r }) {
-			missing = append(missing, "runbook "+r)
+		if !slices.Contains(runbooks, r) {
+			missing = append(missing, "runbook "+r+text.DidYouMean(r, runbooks))
 		}
 	}
 	for _, p := range f.probes {
-		if !slices.ContainsFunc(jobs, func(j probe.Job) bool { return slices.Contains(named(j), p) }) {
-			missing = append(missing, "probe "+p)
+		if !slices.Contains(names, p) {
+			missing = append(missing, "probe "+p+text.DidYouMean(p, names))
 		}
 	}
 	selected := slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
@@ -56,7 +66,7 @@ func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 	})
 	switch {
 	case missing != nil:
-		return selected, fmt.Errorf("none of the %d configured probes belongs to %s", len(jobs), strings.Join(missing, " or "))
+		return nil, unknownName(fmt.Sprintf("none of the %d configured probes belongs to %s", len(jobs), strings.Join(missing, ", or to ")))
 	case len(selected) == 0:
 		return nil, fmt.Errorf("none of the %d configured probes matches %s", len(jobs), f)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		}
 	}
 	meant, missing := o.filter.apply(cfg.Jobs)
-	if missing != nil && len(meant) > 0 {
+	if errors.As(missing, new(unknownName)) {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
 	}

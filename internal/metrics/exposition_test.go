@@ -106,6 +106,30 @@ func TestHandler_isAcceptedByPromtool(t *testing.T) {
 	}
 }
 
+// In OpenMetrics no two families have the same name, not even those of the Go runtime, and a signal cannot take one.
+func TestHandler_openMetricsNamesAreUnique(t *testing.T) {
+	m := New(Build{})
+	job := job("a")
+	job.Signals = map[string]probe.Signal{"live": {Name: "process_cpu_seconds"}}
+	m.SetJobs([]probe.Job{job})
+	m.Observe(resultOf(job, time.Second, func(r *probe.Result) { r.Pass("live", "good") }))
+	seen := map[string]bool{}
+	for line := range strings.Lines(scrapeText(t, m, openFormat)) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, _, _ = strings.Cut(name, " ")
+			if seen[name] {
+				t.Errorf("there are two families %s", name)
+			}
+			seen[name] = true
+		}
+	}
+	for _, name := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_alloc_bytes", "process_cpu_seconds"} {
+		if !seen[name] {
+			t.Errorf("there is no family %s", name)
+		}
+	}
+}
+
 func TestHandler_writesFamiliesOnceInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := sampleMetrics()

@@ -87,7 +87,7 @@ func (m *Metrics) Write(w io.Writer, format expfmt.Format, families ...string) e
 // writeFamilies writes all families, or those in only. An error in one family does not affect the others.
 func (m *Metrics) writeFamilies(p *scrape, only []string) {
 	p.snapshot(m.jobs.Load())
-	gathered, err := m.self.registry.Gather()
+	gathered, err := m.self.gather()
 	if err != nil {
 		m.self.scrapeErr.WithLabelValues(gathering).Inc()
 	}

@@ -2,12 +2,15 @@ package metrics
 
 import (
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"prober/internal/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Build describes the build for prober_build_info.
@@ -92,11 +95,34 @@ func newSelf(build Build) *self {
 	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.checks, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	families, _ := s.registry.Gather() // an error shows in every scrape
+	families, _ := s.gather() // an error shows in every scrape
 	for _, f := range families {
+		s.names[openMetricsName(f)] = true
 		s.names[f.GetName()] = true
 	}
 	return s
+}
+
+// gather returns the families of the registry, without a gauge that has the name of a counter in OpenMetrics, where the
+// name of a counter's family lacks the _total: readers refuse a page on which a name is twice. The Go collector's
+// go_memstats_alloc_bytes is one; go_memstats_heap_alloc_bytes is the same value.
+func (s *self) gather() ([]*dto.MetricFamily, error) {
+	families, err := s.registry.Gather()
+	counters := map[string]bool{}
+	for _, f := range families {
+		if name := openMetricsName(f); name != f.GetName() {
+			counters[name] = true
+		}
+	}
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return counters[f.GetName()] }), err
+}
+
+// openMetricsName is the name of a family in OpenMetrics.
+func openMetricsName(f *dto.MetricFamily) string {
+	if f.GetType() == counter {
+		return strings.TrimSuffix(f.GetName(), "_total")
+	}
+	return f.GetName()
 }
 
 // observe counts what a run says about the prober itself.

@@ -43,12 +43,14 @@ func document(kind string, write func() []byte) http.HandlerFunc {
 	}
 }
 
+const noSuchSystem = "no such system; / lists all"
+
 // incident serves the note as text, to be copied into a ticket. An unknown system is an error: an empty note would read as
 // if everything passed.
 func (s *server) incident(w http.ResponseWriter, r *http.Request) {
 	system := r.URL.Query().Get("system")
 	if system != "" && !slices.ContainsFunc(s.statuses(), func(row ProbeStatus) bool { return row.System == system }) {
-		http.Error(w, "no such system; / lists all", http.StatusNotFound)
+		http.Error(w, noSuchSystem, http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", "text/markdown; charset=utf-8")

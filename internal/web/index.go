@@ -125,7 +125,11 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		// A header and not an element, so that the page itself stays the same.
 		w.Header().Set("Refresh", strconv.Itoa(want.refresh))
 	}
-	s.render(w, http.StatusOK, "index", v)
+	status := http.StatusOK
+	if len(rows) == 0 && (want.system != "" || want.runbook != "") {
+		status = http.StatusNotFound // a name written wrongly must not read as if nothing failed
+	}
+	s.render(w, status, "index", v)
 }
 
 // section returns the rows of one verdict, or a part of them if there are many.

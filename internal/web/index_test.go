@@ -72,7 +72,7 @@ func TestIndex_filter(t *testing.T) {
 			t.Errorf("of one runbook, those that pass: %v", got)
 		}
 		w := ask(h, "GET", "/?system=nobody")
-		if w.Code != 200 || !strings.Contains(w.Body.String(), "no probes") || !strings.Contains(w.Body.String(), `<a href="./">All systems</a>`) {
+		if w.Code != 404 || !strings.Contains(w.Body.String(), "no probes") || !strings.Contains(w.Body.String(), `<a href="./">All systems</a>`) {
 			t.Errorf("of nobody: got %d", w.Code)
 		}
 	})
@@ -88,6 +88,25 @@ func TestIncident_unknownSystem(t *testing.T) {
 		if w := ask(h, "GET", "/incident"+query); fmt.Sprintf("%d %s", w.Code, w.Body) != want {
 			t.Errorf("%s: got %d %s", query, w.Code, w.Body)
 		}
+	}
+}
+
+// TestStatus_unknownSystem shows the same of the list for programs.
+func TestStatus_unknownSystem(t *testing.T) {
+	o := full()
+	o.Status = func() []ProbeStatus { return []ProbeStatus{{ID: probe.ID{System: "shop", Name: "up"}}} }
+	h := New(o)
+	for path, want := range map[string]int{
+		"/api/v1/status": 200, "/api/v1/status?system=shop": 200, "/api/v1/status?system=shp": 404, "/api/v1/status?system=shp&recent=0": 404,
+		"/?system=shop": 200, "/?system=shp": 404, "/?runbook=typo": 404, "/?system=shop&verdict=fail": 200,
+	} {
+		if w := ask(h, "GET", path); w.Code != want {
+			t.Errorf("%s: got %d, expected %d", path, w.Code, want)
+		}
+	}
+	o.Status = func() []ProbeStatus { return nil }
+	if w := ask(New(o), "GET", "/api/v1/status"); w.Code != 200 {
+		t.Errorf("without probes and without a name: got %d", w.Code)
 	}
 }
 

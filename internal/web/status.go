@@ -70,6 +70,10 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	rows := s.statuses()
 	if system := query.Get("system"); system != "" {
 		rows = slices.DeleteFunc(rows, func(row ProbeStatus) bool { return row.System != system })
+		if len(rows) == 0 { // an empty list would read as if nothing failed
+			http.Error(w, noSuchSystem, http.StatusNotFound)
+			return
+		}
 	}
 	var head bytes.Buffer
 	write := json.NewEncoder(&head).Encode
