@@ -218,7 +218,7 @@ func breachAlert(surface string) map[string]string {
 var scenarios = []scenario{
 	{"proxy-down", []string{"proxy", "auth"}, []map[string]string{alert("ProbeDown", "proxy", "health", "proxy-down", "P1")}, false},
 	{"replica-down", []string{"proxy"}, []map[string]string{alert("ProbeReplicasMissing", "proxy", "health", "proxy-down", "P2")}, false},
-	{"not-ready", []string{"proxy"}, []map[string]string{alert("ProbeNotReady", "proxy", "health", "proxy-down", "P2")}, false},
+	{"not-ready", []string{"proxy"}, []map[string]string{alert("ProbeNotReady", "proxy", "health", "proxy-down", "P1")}, false},
 	{"auth-down", []string{"proxy", "auth"}, []map[string]string{
 		alert("ProbeFailing", "auth", "http", "auth-failures", "P2"), alert("ProbeWaitsForDependency", "proxy", "health", "proxy-down", "P3")}, false},
 	{"liveness-coupled", []string{"proxy", "auth"}, []map[string]string{

@@ -340,7 +340,7 @@ func TestDocs_alerts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Counters: map[string]string{cfg.Jobs[0].System: "x_total"}}).Groups {
+		for _, g := range alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Counters: []alerts.Counter{{System: cfg.Jobs[0].System, Metric: "x_total"}}}).Groups {
 			for _, r := range g.Rules {
 				if r.Alert != "" && !bytes.Contains(text, []byte("\n| `"+r.Alert+"`")) {
 					t.Errorf("docs/operations.md does not tell of %s", r.Alert)

@@ -5,12 +5,14 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"prober/config"
 	"prober/internal/alerts"
 	"prober/internal/probe"
+	"prober/internal/text"
 	"prober/probes"
 )
 
@@ -31,8 +33,8 @@ func rulesFlags(cmd *kingpin.CmdClause, o *options) {
 	cmd.Flag("test.rules-file", "Rules file that the tests name.").Default("prober.rules.yml").StringVar(&r.file)
 	cmd.Flag("alertmanager", "Print routes and inhibitions for Alertmanager instead.").BoolVar(&r.alertmanager)
 	cmd.Flag("job", "Value of the label job that Prometheus adds to the probers' series.").Default("prober").StringVar(&r.job)
-	cmd.Flag("counter", "A system's own counter of requests with the label code: adds alerts on its errors and 401s, without those that the probes cause. Repeatable.").
-		PlaceHolder("SYSTEM=METRIC").StringMapVar(&r.counters)
+	cmd.Flag("counter", "A service's own counter of requests with the label code: adds alerts on its errors and 401s, without those that the named probes of the system cause there (all of them if none is named). Repeatable.").
+		PlaceHolder("SYSTEM[/PROBE,PROBE]=METRIC").StringMapVar(&r.counters)
 }
 
 // printRules prints the rules, their tests or the routes.
@@ -42,10 +44,11 @@ func (o *options) printRules() int {
 		return exitUsage
 	}
 	return o.generate(func(cfg *config.Config) error {
-		if err := o.rules.check(cfg); err != nil {
+		counters, err := o.rules.parseCounters(cfg.Jobs)
+		if err != nil {
 			return err
 		}
-		rules := alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job, Counters: o.rules.counters})
+		rules := alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job, Counters: counters})
 		switch {
 		case o.rules.test:
 			return rules.WriteTests(o.stdout, o.rules.file)
@@ -58,17 +61,56 @@ func (o *options) printRules() int {
 
 var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 
-// check refuses a counter of an unknown system or with an invalid metric name.
-func (r *rulesOptions) check(cfg *config.Config) error {
-	for _, system := range slices.Sorted(maps.Keys(r.counters)) {
-		if !slices.ContainsFunc(cfg.Jobs, func(j probe.Job) bool { return j.System == system }) {
-			return fmt.Errorf("--counter: there are no probes of the system %s", system)
+// parseCounters reads --counter. A system or a probe that does not exist is refused, and so are all probes of a system
+// together if several of them cause errors: what one causes at another service would hide errors of this one.
+func (r *rulesOptions) parseCounters(jobs []probe.Job) (all []alerts.Counter, err error) {
+	for _, key := range slices.Sorted(maps.Keys(r.counters)) {
+		system, list, named := strings.Cut(key, "/")
+		c := alerts.Counter{System: system, Metric: r.counters[key]}
+		var names, causing []string
+		for _, j := range jobs {
+			if j.System != system {
+				continue
+			}
+			names = append(names, j.Name)
+			if provokesErrors(j) {
+				causing = append(causing, j.Name)
+			}
 		}
-		if !metricName.MatchString(r.counters[system]) {
-			return fmt.Errorf("--counter: expected a metric name for %s", system)
+		if names == nil {
+			return nil, fmt.Errorf("--counter: there are no probes of the system %s", system)
+		}
+		if !metricName.MatchString(c.Metric) {
+			return nil, fmt.Errorf("--counter: expected a metric name for %s", key)
+		}
+		if named {
+			c.Probes = strings.Split(list, ",")
+		} else if len(causing) > 1 {
+			return nil, fmt.Errorf("--counter: the probes %s of %s cause errors on purpose: name those that ask the service that counts, as in --counter=%s/%s=%s",
+				strings.Join(causing, ", "), system, system, causing[0], c.Metric)
+		}
+		for _, name := range c.Probes {
+			if !slices.Contains(names, name) {
+				return nil, fmt.Errorf("--counter: %s has no probe %s%s", system, name, text.DidYouMean(name, names))
+			}
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// provokesErrors reports whether a probe causes statuses of 400 and above on purpose.
+func provokesErrors(j probe.Job) bool {
+	p, ok := j.Probe.(probe.StatusProvoker)
+	if !ok {
+		return false
+	}
+	for _, codes := range p.ExpectedStatuses() {
+		if slices.ContainsFunc(codes, func(code int) bool { return code >= 400 }) {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // printDashboard prints the dashboard.

@@ -23,9 +23,9 @@ type Options struct {
 	Kinds probe.Kinds
 	// Job is the label job that Prometheus gives to the probers. Empty means "prober".
 	Job string
-	// Counters names, by system, a counter of requests with the label code that the system itself exports. Its errors
-	// and refusals become alerts, without those that the probes cause on purpose.
-	Counters map[string]string
+	// Counters are counters of requests that the systems themselves export. Their errors and refusals become alerts,
+	// without those that the probes cause on purpose.
+	Counters []Counter
 }
 
 func (o Options) job() string { return cmp.Or(o.Job, "prober") }

@@ -141,7 +141,7 @@ func TestScenarios(t *testing.T) {
 		{"jwks", []probe.Job{keys}, Options{Kinds: kinds()}},
 		{"isolation", []probe.Job{tenants}, Options{Kinds: kinds()}},
 		{"another kind", []probe.Job{sonar}, Options{Kinds: kinds(), Job: "blackbox"}},
-		{"two systems and odd names", []probe.Job{clock, odd}, Options{Kinds: kinds(), Counters: map[string]string{"shop": "shop_requests_total"}}},
+		{"two systems and odd names", []probe.Job{clock, odd}, Options{Kinds: kinds(), Counters: []Counter{{System: "shop", Metric: "shop_requests_total"}}}},
 	} {
 		f := Rules(c.jobs, c.options)
 		cases := f.scenarios(t, tried)
@@ -169,7 +169,7 @@ func unitTests(t *testing.T, f *File) string {
 func TestGeneratedUnitTestsHold(t *testing.T) {
 	t.Parallel()
 	jobs := []probe.Job{up, leaf, closed, proxy, gate, keys, tenants, clock, sonar, odd}
-	f := Rules(jobs, Options{Kinds: kinds(), Counters: map[string]string{"shop": "shop_requests_total"}})
+	f := Rules(jobs, Options{Kinds: kinds(), Counters: []Counter{{System: "shop", Metric: "shop_requests_total"}}})
 	tests := unitTests(t, f)
 	if complaint := promtool(t, written(t, f), tests); complaint != "" {
 		t.Error(complaint)

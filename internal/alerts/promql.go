@@ -39,11 +39,19 @@ func oneOf(label string, values []string) string {
 	if len(values) == 1 {
 		return equal(label, values[0])
 	}
+	return label + "=~" + anyOf(values)
+}
+
+// noneOf is a matcher for all but these values.
+func noneOf(label string, values []string) string { return label + "!~" + anyOf(values) }
+
+// anyOf is a regular expression that matches the values.
+func anyOf(values []string) string {
 	quoted := make([]string, len(values))
 	for i, v := range slices.Sorted(slices.Values(values)) {
 		quoted[i] = regexp.QuoteMeta(v)
 	}
-	return label + "=~" + strconv.Quote(strings.Join(quoted, "|"))
+	return strconv.Quote(strings.Join(quoted, "|"))
 }
 
 // selector is the series of a metric with the matchers.

@@ -21,8 +21,10 @@ const (
 
 	onlyTargetChecks = "probe:probe_check_failures:target_only" // exists while nothing fails but what targetAlerts are about
 
-	recentFailures = "probe:probe_failures:recent"    // 1 for each check and reason of a recent failure
-	failedStatus   = "probe:probe_http_status:failed" // the status that a failed check got
+	recentFailures = "probe:probe_failures:recent"      // 1 for each check and reason of a recent failure
+	failedStatus   = "probe:probe_http_status:failed"   // the status on which a check rests that did not pass; 0 without a response
+	slowSeconds    = "probe:probe_http_duration:slow"   // how long the slowest exchange took, while one is too slow
+	certSeconds    = "probe:probe_tls_cert_left:failed" // how long the certificate is still valid, while it is why a check fails
 )
 
 // recordingRules returns the rules that record these series.
@@ -42,9 +44,9 @@ func (s *system) recordingRules() []Rule {
 	failures := selector("probe_failures_total", s.all())
 	rules = append(rules,
 		Rule{Record: recentFailures, Expr: fmt.Sprintf("group %s (%[2]s unless %[2]s offset %[3]s or increase(%[2]s[%[3]s]) > 0)", s.by("check", "reason"), failures, promTime(recent))},
-		Rule{Record: failedStatus, Expr: lines(
-			"max "+s.by("check", "target")+" ("+selector("probe_http_status_code", s.all())+" > 0)",
-			"and max "+s.by("check", "target")+" ("+selector("probe_check_success", s.all())+" == 0)")},
+		Rule{Record: failedStatus, Expr: s.statusExpr()},
+		Rule{Record: slowSeconds, Expr: s.whileFailing("slow", "max "+s.by()+" (sum without (phase) ("+selector("probe_http_duration_seconds", s.all())+"))")},
+		Rule{Record: certSeconds, Expr: s.whileFailing("cert", "min "+s.by()+" ("+selector("probe_tls_earliest_cert_expiry_timestamp_seconds", s.all())+") - time()")},
 	)
 	if slices.ContainsFunc(s.jobs, readsAnswers) {
 		shared := probe.CheckSecrets + "|" + probe.CheckVersions
@@ -69,6 +71,26 @@ func (s *system) recordingRules() []Rule {
 		Rule{Record: checkMin, Expr: "min " + s.by("check") + " (" + checks + ")"},
 		Rule{Record: stateMax, Expr: "max " + s.by("state") + " (" + lastKnown(selector(healthState, s.all(), probes)) + ")"},
 	)
+}
+
+// statusExpr is the status on which each check rests that did not pass lately. A check without an exchange of its own,
+// such as one of the content of a response, rests on those of its target, if they agree.
+func (s *system) statusExpr() string {
+	status := selector("probe_http_status_code", s.all())
+	others := "(" + selector("probe_http_status_code", s.all(), `check!~"control|catch_all"`) + " > 0)"
+	checked := selector("probe_check_success", s.all())
+	own := "max " + s.by("check", "target") + " (" + status + ")"
+	return lines(
+		"("+own+" unless max "+s.by("check", "target")+" ("+checked+" == 1))",
+		"  and on ("+strings.Join(s.keys, ", ")+", check) "+selector(recentFailures, s.all()),
+		"or (max "+s.by("check", "target")+" ("+checked+" == 0) unless "+own+")",
+		"  + on ("+strings.Join(s.keys, ", ")+", target) group_left ()",
+		"  (max "+s.by("target")+" "+others+" == min "+s.by("target")+" "+others+")")
+}
+
+// whileFailing is the expression while a check fails for the reason.
+func (s *system) whileFailing(reason, expr string) string {
+	return lines(expr, "and "+s.on()+" "+selector(recentFailures, s.all(), equal("reason", reason)))
 }
 
 // unlessMaintenance ends the expression of every alert on a probe: the alert is silent during a maintenance window. A

@@ -39,7 +39,7 @@ const routingHeader = `Made by "prober rules --alertmanager" from the configurat
 const (
 	failureNames   = "ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
 	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeSecretPublished|ProbeSecretReflected"
-	uncertainNames = "ProbeFailsFromOneLocation|ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbeSignalAbsent|ProbeSlow|ProbeStale"
+	uncertainNames = "ProbeFailsFromOneLocation|ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbeNotPassing|ProbeSignalAbsent|ProbeSlow|ProbeStale"
 )
 
 // WriteRouting writes the routes and inhibitions for Alertmanager. Urgent alerts are sent at once and repeated; an alert

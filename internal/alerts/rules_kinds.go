@@ -69,24 +69,37 @@ func (s *system) failed(j probe.Job) string {
 
 // unlessDependencyFails excludes failures that the failure of a dependency explains.
 func (s *system) unlessDependencyFails(j probe.Job) (expr string) {
+	for _, dependency := range s.dependencies(j) {
+		expr += "\nunless on (system) " + selector(probeVotes, s.match(dependency)) + " > 0"
+	}
+	return expr
+}
+
+// dependencies are the jobs that a job depends on.
+func (s *system) dependencies(j probe.Job) (all []probe.Job) {
 	for _, name := range j.DependsOn {
 		for _, dependency := range s.jobs {
 			if dependency.Name == name {
-				expr += "\nunless on (system) " + selector(probeVotes, s.match(dependency)) + " > 0"
+				all = append(all, dependency)
 			}
 		}
 	}
-	return expr
+	return all
 }
 
 // on matches series of the same probe.
 func (s *system) on() string { return "on" + s.by()[2:] }
 
-// description is a template that queries Prometheus for the checks that did not pass recently, their reasons, and the
-// statuses that they got.
+// description is a template that queries Prometheus for the checks that did not pass recently, their reasons, and what
+// they got: statuses, and durations where those are the reason.
 func (s *system) description(j probe.Job) string {
-	return "Recent failures: {{ range query " + templateString(selector(recentFailures, s.match(j))) + " }}{{ .Labels.check }} ({{ .Labels.reason }}), {{ end }}" +
-		"got {{ range query " + templateString(selector(failedStatus, s.match(j))) + " }}{{ .Value }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}, {{ else }}no status, {{ end }}" +
+	each := func(series, text string) string {
+		return "{{ range query " + templateString(selector(series, s.match(j))) + " }}" + text + ", {{ end }}"
+	}
+	return "Recent failures: " + each(recentFailures, "{{ .Labels.check }} ({{ .Labels.reason }})") +
+		each(failedStatus, "got {{ if .Value }}{{ .Value }}{{ else }}no response{{ end }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}") +
+		each(slowSeconds, "took {{ .Value | humanizeDuration }}") +
+		each(certSeconds, "certificate valid for another {{ .Value | humanizeDuration }}") +
 		"details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
 }
 
@@ -95,6 +108,12 @@ var notReadyStates = []string{"not_ready", "ready_error", "wrong_route", "unexpe
 
 // alertedStates are the states of a health probe that have an alert of their own.
 var alertedStates = append([]string{"liveness_coupled", readyDespiteDependency, "degraded_by_dependency"}, notReadyStates...)
+
+// unreadyStates are those of a replica that gets no traffic.
+var unreadyStates = append([]string{"degraded_by_dependency", "liveness_coupled", "down", "region_down"}, notReadyStates...)
+
+// stateServing is the state of a replica that is live and ready.
+const stateServing = "serving"
 
 // readyDespiteDependency is the state of a replica that is ready although its dependency is down.
 const readyDespiteDependency = "ready_despite_dependency_down"
@@ -113,9 +132,12 @@ func (s *system) healthAlerts(j probe.Job) []alert {
 		and     = "and " + s.on() + " "
 		unless  = "unless " + s.on() + " "
 		partly  = selector(checkMin, s.match(j, oneOf("check", []string{"live", "replicas"}))) + " == 0"
+		// No replica gets traffic: to users that is an outage, though the process is live.
+		unready = "(" + state(notReadyStates...) + " " + unless + selector(stateMax, s.match(j, noneOf("state", unreadyStates))) + " == 1)"
 		live    = sample{"probe_check_success", map[string]string{"check": "live"}, 1}
 		down    = sample{"probe_check_success", map[string]string{"check": "live"}, 0}
 		in      = func(state string) sample { return sample{healthState, map[string]string{"state": state}, 1} }
+		none    = sample{healthState, map[string]string{"state": stateServing}, 0}
 	)
 	return []alert{
 		s.healthAlert(j, "ProbeDown", severity, failWait(j), lines(failed, and+highest("live")+" == 0", unless+state("liveness_coupled")),
@@ -124,11 +146,13 @@ func (s *system) healthAlerts(j probe.Job) []alert {
 			"%s: liveness of %s/%s depends on another service, which causes needless restarts; do not point the liveness probe at /ready", in("liveness_coupled"), down),
 		s.healthAlert(j, "ProbeReadyWithDependencyDown", severity.lowered(), time.Minute, lines(failed, and+state(readyDespiteDependency)),
 			"%s: %s/%s is ready although its dependency is down", in(readyDespiteDependency), live),
-		s.healthAlert(j, "ProbeReplicasMissing", severity.lowered(), readyWait(j), lines(failed, and+partly, unless+highest("live")+" == 0"),
+		s.healthAlert(j, "ProbeReplicasMissing", severity.lowered(), readyWait(j), lines(failed, and+partly, unless+highest("live")+" == 0", unless+unready),
 			"%s: fewer replicas of %s/%s are live than expected", live, sample{"probe_check_success", map[string]string{"check": "replicas"}, 0}),
+		s.healthAlert(j, "ProbeNotReady", severity, failWait(j), lines(failed, and+highest("live")+" == 1", and+unready),
+			"%s: no replica of %s/%s is ready, though some are live", in("not_ready"), none, live),
 		s.healthAlert(j, "ProbeNotReady", severity.lowered(), readyWait(j),
-			lines(failed, and+state(notReadyStates...), and+highest("live")+" == 1", unless+partly),
-			"%s: %s/%s is live but not ready", in("not_ready"), live),
+			lines(failed, and+state(notReadyStates...), and+highest("live")+" == 1", unless+partly, unless+unready),
+			"%s: some replicas of %s/%s are live but not ready", in("not_ready"), in(stateServing), live),
 		s.healthAlert(j, "ProbeWaitsForDependency", severity.cappedAt(3), readyWait(j), lines(failed, and+state("degraded_by_dependency"), unless+partly),
 			"%s: %s/%s is rightly not ready, because its dependency is down; fix the dependency, do not restart this", in("degraded_by_dependency"), live),
 		s.healthAlert(j, "ProbeFailing", severity, failWait(j), lines(failed, unless+state(alertedStates...), unless+partly),

@@ -15,7 +15,7 @@ import (
 func (s *system) noDataAlerts() []alert {
 	var all []alert
 	for _, j := range s.jobs {
-		all = append(all, s.inconclusive(j))
+		all = append(all, s.inconclusive(j), s.notPassing(j))
 		for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
 			all = append(all, s.signalAbsent(j, check))
 		}
@@ -51,6 +51,27 @@ func (s *system) inconclusive(j probe.Job) alert {
 	a.description = "A control does not hold, a credential is refused, or the prober's own network is down. No other alert on this probe can fire in the meantime. " + a.description
 	a.example.verdict = probe.Inconclusive
 	a.example.after = 2 * window
+	return a
+}
+
+// notPassing fires when a probe has not passed for ten minutes, or six runs, and is neither failing nor inconclusive for long
+// enough for the alerts on that: it fails and is inconclusive in turn.
+func (s *system) notPassing(j probe.Job) alert {
+	window := inconclusiveWindow(j)
+	votes := func(function string, over time.Duration, match string) string {
+		return function + "(" + selector(probeVotes, match) + "[" + promTime(over) + "])"
+	}
+	expr := []string{
+		"time() - max " + s.by() + " (" + selector("probe_last_pass_timestamp_seconds", s.match(j)) + " > 0) > " + fmt.Sprint(int(2*window/time.Second)),
+		"and " + s.on() + " " + votes("max_over_time", 2*window, s.match(j)) + " > 0",
+		"unless " + s.on() + " " + votes("min_over_time", window, s.match(j)) + " > 0", // an alert on a failing probe fires
+	}
+	for _, dependency := range s.dependencies(j) {
+		expr = append(expr, "unless on (system) "+votes("max_over_time", window, s.match(dependency))+" > 0")
+	}
+	a := s.probeAlert(j, "ProbeNotPassing", parseSeverity(j.Severity), 0, lines(expr...))
+	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s has not passed for %s: it fails and is inconclusive in turn", procedure(j), s.name, j.Name, promTime(2*window)))
+	a.example = nil // it needs runs of several verdicts
 	return a
 }
 
@@ -276,48 +297,5 @@ func (s *system) oneLocation() alert {
 		expr:        s.unlessMaintenance(selector(locationVote, s.all())+" > 0", "unless "+s.on()+" "+selector(probeVotes, s.all())+" > 0"),
 		summary:     "{{ $labels.system }}/{{ $labels.probe }} fails from {{ with $labels.region }}{{ . }}{{ else }}one location{{ end }} only",
 		description: "Most locations do not see it: the cause is the path from there, or the prober there. It pages nobody.",
-	}
-}
-
-// serviceAlerts returns the alerts on a counter of the system itself, if one is named. They subtract what the probes
-// cause on purpose, such as the 401 of a caller that must be denied or the 501 of a route that does not exist yet: on an
-// idle system those alone would be an error rate of 100%.
-func (s *system) serviceAlerts() []alert {
-	counter := s.options.Counters[s.name]
-	if counter == "" {
-		return nil
-	}
-	j := worst(s.jobs)
-	severity := parseSeverity(j.Severity)
-	const window = "[5m]"
-	// Without "or vector(0)" a counter that has no series yet would make the whole expression empty.
-	rate := func(metric, matchers, offset string) string {
-		return "(sum(rate(" + selector(metric, matchers) + window + offset + ")) or vector(0))"
-	}
-	caused := func(matcher string) string { return rate("probe_expected_status_total", s.all()+","+matcher, "") }
-	labels := mergeLabels(s.common(s.jobs), map[string]string{"system": s.name})
-	return []alert{
-		{
-			name: "ServiceErrorRate", severity: severity, wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, labels: labels,
-			expr: lines(
-				"("+rate(counter, `code=~"5.."`, "")+" - "+caused(`code=~"5.."`)+")",
-				fmt.Sprintf("/ sum(rate(%s%s)) > 0.1", counter, window)),
-			summary:     "Error rate above 10% for 5 minutes: {{ $value | humanizePercentage }}" + escapeTemplate(" of the requests that "+s.name+" counts"),
-			description: "Of " + counter + ", without what the probes cause on purpose. Without traffic this alert is silent; those on the probes are not.",
-		},
-		{
-			name: "ServiceRefusals", severity: severity.cappedAt(2), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, labels: labels,
-			expr: lines(
-				rate(counter, `code="401"`, "")+" - "+caused(`code="401"`),
-				"> 4 * ("+rate(counter, `code="401"`, " offset 1d")+" + 0.01)"),
-			summary:     escapeTemplate("Spike in 401 responses across " + s.name),
-			description: "{{ $value | humanize }} per second more than the probes cause, over four times those of yesterday. Classify: invalid, expired, revoked or org_suspended; one org or many addresses.",
-		},
-		{
-			name: "ServiceCounterAbsent", severity: severity.lowered(), wait: 10 * time.Minute, labels: labels,
-			expr:        "absent(" + counter + ")",
-			summary:     "The counter that alerts read is absent: " + counter,
-			description: "It was renamed, or is not scraped. The alerts on it are silent in the meantime.",
-		},
 	}
 }

@@ -37,7 +37,7 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 	group := groups[max(0, slices.IndexFunc(groups, func(g runbookGroup) bool { return g.runbook == r.Labels["runbook"] }))]
 	first := map[string]string{"instance": exampleInstance}
 	ofProber := mergeLabels(first, map[string]string{"job": f.options.job()})
-	counter := s.options.Counters[s.name]
+	counter := r.Labels["counter"]
 	token := map[string]string{"caller": exampleToken}
 	inconclusive := func(at ...map[string]string) func(c *scenario) {
 		return func(c *scenario) {
@@ -88,6 +88,13 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 			change: func(c *scenario) {
 				c.set("probe_last_pass_timestamp_seconds", 0, s.labels(j))
 				c.setToChange("probe_registered_timestamp_seconds", s.labels(j))
+			},
+		},
+		"ProbeNotPassing": {
+			after: 2*inconclusiveWindow(j) + step, labels: s.labels(j),
+			change: func(c *scenario) {
+				c.stop("probe_last_pass_timestamp_seconds", s.labels(j))
+				c.alternate(j, probe.Fail, probe.Inconclusive)
 			},
 		},
 		"ProbeStale": {

@@ -51,8 +51,10 @@ func newScenario(t *testing.T, job string, probers []prober, all []*system, last
 			for _, j := range s.jobs {
 				c.addProbe(s, j, target)
 			}
-			if s.options.Counters[s.name] != "" && p == probers[0] {
-				c.addService(s, target)
+			for _, counter := range s.options.Counters {
+				if counter.System == s.name && p == probers[0] {
+					c.addService(s, counter, target)
+				}
 			}
 		}
 	}
@@ -61,9 +63,9 @@ func newScenario(t *testing.T, job string, probers []prober, all []*system, last
 
 // addService adds the counter of a system that serves hardly anyone but the probers: most of its answers are refusals
 // and routes that do not exist yet, all of them expected.
-func (c *scenario) addService(s *system, target map[string]string) {
+func (c *scenario) addService(s *system, counter Counter, target map[string]string) {
 	for code, rate := range map[string]float64{"200": 0.1, "401": 3, "501": 3, "503": 0} {
-		c.add(s.options.Counters[s.name], rising(rate), map[string]string{"job": serviceJob, "code": code})
+		c.add(counter.Metric, rising(rate), map[string]string{"job": serviceJob, "code": code})
 		if rate > 1 {
 			c.add("probe_expected_status_total", rising(rate), target, s.labels(s.jobs[0]), map[string]string{"type": s.jobs[0].Type, "code": code})
 		}
@@ -290,6 +292,17 @@ func (c *scenario) verdict(j probe.Job, v probe.Verdict, at ...map[string]string
 	id = append(id, map[string]string{"verdict": v.String()})
 	c.set("probe_verdict", 1, id...)
 	c.from(c.find("probe_runs_total", id...), func(old func(int) float64, since int) float64 { return old(c.change) + perStep*float64(since) })
+}
+
+// alternate gives the runs of a probe these verdicts in turn, one for each step.
+func (c *scenario) alternate(j probe.Job, verdicts ...probe.Verdict) {
+	id := map[string]string{"system": j.System, "probe": j.Name}
+	for _, v := range probe.Verdicts {
+		c.from(c.find("probe_verdict", id, map[string]string{"verdict": v.String()}), func(_ func(int) float64, since int) float64 {
+			return boolFloat(verdicts[since%len(verdicts)] == v)
+		})
+	}
+	c.stop("probe_runs_total", id)
 }
 
 // fail makes a probe fail.
