@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"prober/config"
+	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/text"
 	"prober/probes"
@@ -153,6 +155,21 @@ func (r *reference) ask(done chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.when, r.last, r.asking = time.Now(), err, nil
+}
+
+// withMemory makes the jobs share a budget for what answers take in memory.
+func withMemory(b *memory.Budget, jobs []probe.Job) []probe.Job {
+	for i := range jobs {
+		jobs[i].Memory = b
+	}
+	return jobs
+}
+
+// newBudget returns the budget for answers: a seventh of the memory that the runtime may use (GOMEMLIMIT) for one run, and
+// half as much for all others. What the prober needs for itself takes most of the rest.
+func newBudget() *memory.Budget {
+	const unlimited = 1 << 30
+	return memory.NewBudget(min(debug.SetMemoryLimit(-1), unlimited) / 7)
 }
 
 // withReference sets the reference of the jobs, if there is one.

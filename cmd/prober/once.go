@@ -68,7 +68,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
 	}
-	jobs := ref.withReference(meant)
+	jobs := withMemory(newBudget(), ref.withReference(meant))
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
 	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet()}
 	if o.once.repeat > 1 {

@@ -25,6 +25,7 @@ import (
 
 	"prober/config"
 	"prober/internal/incident"
+	"prober/internal/memory"
 	"prober/internal/metrics"
 	"prober/internal/probe"
 	"prober/internal/schedule"
@@ -66,6 +67,7 @@ type server struct {
 	verdicts  *verdictLogger
 	config    atomic.Pointer[config.Config]
 	effective atomic.Pointer[[]byte] // the configuration as YAML, written before its probes run: they change what it reads
+	memory    *memory.Budget         // for the answers of all targets
 	started   atomic.Bool            // the first set of probes runs
 	draining  atomic.Bool
 }
@@ -81,7 +83,7 @@ type demoHooks struct {
 func (o *options) serveForever(ctx context.Context, from configSource, demo demoHooks) int {
 	o.log.Writer = o.stderr
 	s := &server{
-		log: promslog.New(&o.log), filter: o.filter, jobSets: make(chan []probe.Job, 1),
+		log: promslog.New(&o.log), filter: o.filter, jobSets: make(chan []probe.Job, 1), memory: newBudget(),
 		board: web.NewStatusStore(), incidents: incident.New(),
 	}
 	s.verdicts = &verdictLogger{log: s.log}
@@ -249,7 +251,7 @@ func (s *server) ready() error {
 
 // apply switches to a configuration.
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
-	jobs = s.reference.withReference(jobs)
+	jobs = withMemory(s.memory, s.reference.withReference(jobs))
 	repeatProbes(jobs)
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)

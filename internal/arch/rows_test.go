@@ -8,7 +8,7 @@ type row struct {
 
 // forKinds is what any kind of probe may import. A kind has a row only if it needs more. Kinds never import each other.
 var forKinds = []string{
-	"internal/dial", "internal/httpx", "internal/jsonpath", "internal/probe", "internal/secret", "internal/text",
+	"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret", "internal/text",
 	"probes/internal/budget", "probes/internal/control", "probes/internal/expect", "probes/internal/replicas",
 }
 
@@ -18,15 +18,16 @@ var rows = map[string]row{
 	"internal/encoded":  {},
 	"internal/secret":   {ours: []string{"internal/encoded"}},
 	"internal/text":     {},
-	"internal/probe":    {ours: []string{"internal/secret", "internal/text"}},
+	"internal/probe":    {ours: []string{"internal/memory", "internal/secret", "internal/text"}},
 	"internal/canary":   {ours: []string{"internal/encoded"}},
 	"internal/schedule": {ours: []string{"internal/probe"}},
-	"internal/jsonpath": {theirs: []string{"github.com/theory/jsonpath"}},
+	"internal/memory":   {},
+	"internal/jsonpath": {ours: []string{"internal/memory"}, theirs: []string{"github.com/theory/jsonpath"}},
 	"internal/oauth":    {},
-	"internal/jwk":      {theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/jwk":      {ours: []string{"internal/memory"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}},
 	"internal/httpx": {
-		ours:   []string{"internal/dial", "internal/encoded", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/oauth"},
+		ours:   []string{"internal/dial", "internal/encoded", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/memory", "internal/oauth"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/net"},
 	},
 	"internal/timesync": {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
@@ -66,7 +67,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
-			"internal/jsonpath", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/sandbox",
 		},
 		theirs: []string{
 			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",

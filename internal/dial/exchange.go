@@ -117,6 +117,13 @@ func (x *Exchange) leave(now time.Time) {
 	}
 }
 
+// Pause leaves a time out of the current phase: the prober waited for something of its own.
+func (x *Exchange) Pause(d time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.since = x.since.Add(d)
+}
+
 // Phase returns the current phase.
 func (x *Exchange) Phase() Phase { return x.progress().phase }
 

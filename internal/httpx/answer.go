@@ -1,13 +1,16 @@
 package httpx
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"prober/internal/jsonpath"
+	"prober/internal/memory"
 	"prober/internal/probe"
 )
 
@@ -25,6 +28,8 @@ type Answer struct {
 	askedToWait bool // a 429 that asks for less, from a target that was not given the time yet
 	trailer     http.Header
 
+	run    context.Context // that the answer belongs to
+	waited time.Duration   // for memory, in the middle of the answer
 	decode sync.Once
 	doc    jsonpath.Document
 	docErr error
@@ -44,10 +49,33 @@ func (a *Answer) Redirected() bool {
 	return a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified
 }
 
-// JSON returns the body as JSON, decoded once. The error never repeats the body.
+// JSON returns the body as JSON, decoded once. The error never repeats the body. If it is a limit of the prober's, nothing
+// that the run concludes from the answer counts.
 func (a *Answer) JSON() (jsonpath.Document, error) {
-	a.decode.Do(func() { a.doc, a.docErr = jsonpath.Decode(a.Body) })
+	doc, err := a.document()
+	if err != nil && a.run != nil {
+		memory.Exceeded(a.run, a.TraceID, err)
+	}
+	return doc, err
+}
+
+func (a *Answer) document() (jsonpath.Document, error) {
+	a.decode.Do(func() {
+		run := a.run
+		if run == nil {
+			run = context.Background()
+		}
+		a.doc, a.docErr = jsonpath.Decode(run, a.Body)
+	})
 	return a.doc, a.docErr
+}
+
+// NotJSON is the outcome of a check that needs the JSON of an answer, by the error of JSON.
+func NotJSON(err error) probe.Outcome {
+	if memory.IsLimit(err) {
+		return probe.Outcomef(probe.SelfLimit, "%s", err)
+	}
+	return probe.Outcomef(probe.Schema, "the answer is not JSON: %s", err)
 }
 
 // cached returns what suggests that an answer comes out of a cache; empty if nothing does.

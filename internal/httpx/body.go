@@ -2,12 +2,16 @@ package httpx
 
 import (
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"prober/internal/memory"
 )
 
 var (
@@ -20,18 +24,34 @@ var (
 // decompressors are reused: each is larger than many probes.
 var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
+// gzipBytes is what decompressing takes beside what it reads.
+const gzipBytes = 44 << 10
+
 // readBody reads a body to its end, decoded, at most limit bytes of it. It returns what it read even if it fails. The
-// error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF or that of the connection.
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
+// error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF, a memory.ErrLimit or that of the connection.
+func readBody(m *meter, resp *http.Response, limit int64) ([]byte, error) {
 	switch coding := resp.Header["Content-Encoding"]; {
 	case resp.Body == http.NoBody:
 		return nil, nil
 	case len(coding) == 0 || (len(coding) == 1 && (coding[0] == "" || strings.EqualFold(coding[0], "identity"))):
-		return readAll(resp.Body, resp.ContentLength, limit)
+		return readAll(m, resp.Body, resp.ContentLength, limit)
 	case len(coding) == 1 && (strings.EqualFold(coding[0], "gzip") || strings.EqualFold(coding[0], "x-gzip")):
-		return gunzip(resp.Body, limit)
+		return gunzip(m, resp.Body, limit)
 	}
 	return nil, errCoding
+}
+
+// A meter takes memory from the account of a run, and knows how long it had to wait for it: that is not the target's time.
+type meter struct {
+	ctx    context.Context
+	waited time.Duration
+}
+
+func (m *meter) take(bytes int64) error {
+	began := time.Now()
+	err := memory.Take(m.ctx, bytes)
+	m.waited += time.Since(began)
+	return err
 }
 
 // readPart reads the first size bytes of a body without decoding them, and fails with errAbandoned if there may be more.
@@ -53,8 +73,12 @@ func readPart(resp *http.Response, size int) ([]byte, error) {
 }
 
 // gunzip bounds both the coded and the decoded bytes: gzip data can be longer than what it encodes.
-func gunzip(body io.Reader, limit int64) ([]byte, error) {
+func gunzip(m *meter, body io.Reader, limit int64) ([]byte, error) {
 	const overhead = 64 << 10
+	if err := m.take(gzipBytes); err != nil {
+		return nil, err
+	}
+	defer memory.Give(m.ctx, gzipBytes)
 	coded := &limitedReader{from: body, left: limit + overhead}
 	z := decompressors.Get().(*gzip.Reader)
 	defer decompressors.Put(z)
@@ -64,10 +88,10 @@ func gunzip(body io.Reader, limit int64) ([]byte, error) {
 	}
 	var out []byte
 	if err == nil {
-		out, err = readAll(z, -1, limit)
+		out, err = readAll(m, z, -1, limit)
 	}
 	switch {
-	case err == nil || err == errTooLarge:
+	case err == nil || err == errTooLarge || memory.IsLimit(err):
 		return out, err
 	case coded.err != nil:
 		return out, coded.err
@@ -99,16 +123,25 @@ func (s *limitedReader) Read(p []byte) (int, error) {
 
 // readAll reads to the end, at most limit bytes. The announced length, -1 if there is none, sizes the buffer; a false one
 // costs no more than a page.
-func readAll(from io.Reader, announced, limit int64) ([]byte, error) {
+func readAll(m *meter, from io.Reader, announced, limit int64) ([]byte, error) {
 	const small, page = 512, 16 << 10
 	size := int64(small)
 	if announced >= 0 {
 		size = min(announced, limit, page) + 1 // one more, to reach the end without growing
 	}
+	if err := m.take(size); err != nil {
+		return nil, err
+	}
 	buf := make([]byte, 0, size)
 	for {
 		if len(buf) == cap(buf) {
 			more := min(int64(cap(buf))*2, limit+1)
+			if announced >= int64(len(buf)) {
+				more = min(more, announced+1)
+			}
+			if err := m.take(more - int64(cap(buf))); err != nil {
+				return buf, err
+			}
 			buf = append(make([]byte, 0, more), buf...)
 		}
 		n, err := from.Read(buf[len(buf):cap(buf)])

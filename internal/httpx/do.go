@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/text"
@@ -49,7 +50,7 @@ type Request struct {
 // Do makes exactly one measured request and returns by ctx's deadline. It records the exchange on r, unless no request
 // could be sent because a credential is missing. Fetching an access token is neither measured nor recorded.
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
-	a := &Answer{}
+	a := &Answer{run: memory.Run(ctx)}
 	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
 	x := &exchange{client: c, anonymous: q.Anonymous, maxConns: maxConns, sendsLeft: maxConns}
 	x.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
@@ -63,11 +64,12 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a.Started = x.Start()
 	resp, err := c.http.Do(req)
 	if err == nil {
-		err = c.read(a, x, resp, q.Abandon)
+		err = c.read(ctx, a, x, resp, q.Abandon)
 	}
 	end := time.Now()
-	a.Took = end.Sub(a.Started)
+	a.Took = end.Sub(a.Started) - a.waited
 	if err != nil {
+		memory.Exceeded(ctx, a.TraceID, err)
 		a.fail(x.explain(err))
 	} else {
 		a.Reason = probe.OK
@@ -99,7 +101,7 @@ func failed(why probe.Reason, format string, args ...any) *probe.Outcome {
 }
 
 // read reads the answer to its end, or to where it is abandoned.
-func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) error {
+func (c *Client) read(ctx context.Context, a *Answer, x *exchange, resp *http.Response, abandon int) error {
 	defer resp.Body.Close()
 	var err error
 	if a.Proto, err = x.inspect(resp); err != nil {
@@ -109,7 +111,10 @@ func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) 
 	if abandon > 0 {
 		a.Body, err = readPart(resp, abandon)
 	} else {
-		a.Body, err = readBody(resp, c.settings.maxBody())
+		m := meter{ctx: ctx}
+		a.Body, err = readBody(&m, resp, c.settings.maxBody())
+		a.waited = m.waited
+		x.Pause(m.waited)
 	}
 	a.trailer = resp.Trailer
 	a.Bytes = int64(len(a.Body))

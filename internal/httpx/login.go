@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"prober/internal/dial"
 	"prober/internal/jsonpath"
+	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/secret"
 )
@@ -315,12 +317,12 @@ func (l *Login) request(string) (Request, error) {
 }
 
 // read reads the token from the response.
-func (l *Login) read(resp *http.Response, body []byte) (grant, probe.Outcome) {
+func (l *Login) read(ctx context.Context, resp *http.Response, body []byte) (grant, probe.Outcome) {
 	redirect := resp.StatusCode/100 == 3 && l.Capture.JSON.IsZero() // the answer to a form is often one
 	if resp.StatusCode/100 != 2 && !redirect {
 		return grant{}, probe.Outcomef(probe.Credential, "the login answered %d", resp.StatusCode)
 	}
-	a := &Answer{Header: resp.Header, Body: body}
+	a := &Answer{Header: resp.Header, Body: body, run: memory.Run(ctx)}
 	token := l.Capture.read(resp, a)
 	switch {
 	case token == "":

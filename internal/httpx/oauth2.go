@@ -18,6 +18,7 @@ import (
 
 	"prober/internal/dial"
 	"prober/internal/jsonpath"
+	"prober/internal/memory"
 	"prober/internal/oauth"
 	"prober/internal/probe"
 	"prober/internal/secret"
@@ -47,7 +48,7 @@ type tokenIssuer interface {
 	key() string                             // different for each credential, for the redactor
 	settings(*Settings) *Settings            // of the request, from those of the probe
 	request(refresh string) (Request, error) // reads the secrets at their sources; the error names the setting
-	read(*http.Response, []byte) (grant, probe.Outcome)
+	read(context.Context, *http.Response, []byte) (grant, probe.Outcome)
 	send(req *http.Request, token string) *probe.Outcome // adds the token to a request to the target
 }
 
@@ -204,13 +205,15 @@ func (o *OAuth2) send(req *http.Request, token string) *probe.Outcome {
 }
 
 // read reads the answer of the token endpoint (RFC 6749, section 5).
-func (o *OAuth2) read(resp *http.Response, body []byte) (grant, probe.Outcome) {
-	_, strict := jsonpath.Decode(body)
+func (o *OAuth2) read(ctx context.Context, resp *http.Response, body []byte) (grant, probe.Outcome) {
+	_, strict := jsonpath.Decode(ctx, body)
 	answer := oauth.Read(body)
 	token := answer.AccessToken()
 	switch {
 	case resp.StatusCode/100 != 2 || answer.IsError():
 		return grant{}, probe.Outcomef(probe.Credential, "%s", refusal(resp.StatusCode, answer))
+	case memory.IsLimit(strict):
+		return grant{}, probe.Outcomef(probe.SelfLimit, "the answer of the token endpoint: %s", strict)
 	case strict != nil || token == "":
 		return grant{}, probe.Outcomef(probe.Protocol, "the answer of the token endpoint is not valid (RFC 6749)")
 	case answer.Text("token_type") != "" && !answer.IsBearer():
@@ -264,14 +267,14 @@ func (t *tokens) send(x *exchange, ctx context.Context, q Request) (grant, probe
 		return grant{}, x.explain(err)
 	}
 	defer resp.Body.Close()
-	body, err := readBody(resp, maxTokenBody)
+	body, err := readBody(&meter{ctx: ctx}, resp, maxTokenBody)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return grant{}, probe.Outcomef(probe.Protocol, "the answer of the %s is larger than %d bytes", t.issuer.endpoint(), maxTokenBody)
 	case err != nil:
 		return grant{}, x.explain(err)
 	}
-	return t.issuer.read(resp, body)
+	return t.issuer.read(ctx, resp, body)
 }
 
 // noToken says why there is no token. Whatever the reason, the target was not asked, so the credential is to blame; only a

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"prober/internal/memory"
 	"prober/internal/probe"
 )
 
@@ -47,6 +48,8 @@ func withPeer(word, peer string) string {
 // classifyInternal recognizes the errors of this package.
 func (x *exchange) classifyInternal(err error) probe.Outcome {
 	switch {
+	case memory.IsLimit(err):
+		return probe.Outcomef(probe.SelfLimit, "the answer was not read to its end: %s", err)
 	case errors.Is(err, errResent):
 		return probe.Outcomef(probe.Protocol, "the server refuses the request for now; it is not sent again")
 	case errors.Is(err, errUnsolicited):

@@ -2,21 +2,18 @@ package jsonpath
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strconv"
 	"unicode/utf8"
-)
+	"unsafe"
 
-// Limits of a document. They bound memory at some 20 MiB and every recursion at a few dozen frames.
-const (
-	maxDepth  = 64
-	maxNodes  = 100_000 // values and keys
-	maxNumber = 1_000   // bytes of one number
+	"prober/internal/memory"
 )
 
 // The kinds of JSON values, in the words of the RFC.
@@ -31,41 +28,35 @@ const (
 	object  kind = "object"
 )
 
-// A node is one value of a document.
+// A node is one value, or one key, of a document. What it says is read from the body, so that a node is small: a document
+// may have 100,000.
 type node struct {
-	kind     kind
-	text     string   // a scalar as it was written, a string without its quotes
-	plain    any      // what filters compare: string, float64, bool, nil, []any or map[string]any
-	names    []string // of an object's members
-	children []*node  // of an array or an object, in the order of the document
-}
-
-// member returns the member of an object, or nil.
-func (n *node) member(name string) *node {
-	if members, ok := n.plain.(map[string]any); !ok {
-		return nil
-	} else if _, ok := members[name]; !ok {
-		return nil
-	}
-	return n.children[slices.Index(n.names, name)]
+	start uint32 // in the body
+	next  uint32 // the node after this value and all that is in it
 }
 
 // A Document is decoded JSON. The zero value holds nothing.
-type Document struct{ root *node }
+type Document struct{ *document }
 
-// Decode reads exactly one JSON value, strictly: at most 64 levels deep and 100,000 values and keys large, with no
-// key twice in an object, valid UTF-8, whole surrogate pairs and numbers that a float64 can hold. Numbers are kept
-// as written. The error never repeats what the body says.
-func Decode(body []byte) (Document, error) {
+// document holds the nodes in the order of the body. The nodes after an array are its values, those after an object its
+// keys and values in turn.
+type document struct {
+	run   context.Context // the run that pays for what is decoded
+	body  []byte
+	nodes []node
+}
+
+// Decode reads exactly one JSON value, strictly: with no key twice in an object, valid UTF-8 and whole surrogate pairs.
+// Numbers are kept as written. The error never repeats what the body says. It is a memory.ErrLimit if the prober did not
+// read the body to its end: over 64 levels, 100,000 values and keys, 1,000 digits or the range of a float64, or where ctx
+// ends or has no memory left. The document keeps the body, which must not change.
+func Decode(ctx context.Context, body []byte) (Document, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Document{}, errors.New("the body is empty, expected JSON")
 	}
-	// The standard library's check is iterative and bounded, so that the walk below meets valid JSON only.
-	if err := json.Unmarshal(body, &skip{}); err != nil {
-		if at, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return Document{}, fmt.Errorf("the body is not JSON, at byte %d", at.Offset)
-		}
-		return Document{}, errors.New("the body is not JSON")
+	s := scanner{ctx: ctx, body: body}
+	if err := s.document(); err != nil {
+		return Document{}, err
 	}
 	if !utf8.Valid(body) {
 		return Document{}, errors.New("the body is not JSON: not valid UTF-8")
@@ -73,144 +64,211 @@ func Decode(body []byte) (Document, error) {
 	if halfSurrogate(body) {
 		return Document{}, errors.New("the body is not JSON: half a surrogate pair in a string")
 	}
-	b := builder{tokens: json.NewDecoder(bytes.NewReader(body))}
-	b.tokens.UseNumber()
-	root, err := b.value(1)
-	if err != nil {
+	if err := memory.Take(ctx, int64(s.nodes)*int64(unsafe.Sizeof(node{}))); err != nil {
 		return Document{}, err
 	}
-	return Document{root}, nil
+	d := &document{run: ctx, body: body, nodes: make([]node, 0, s.nodes)}
+	b := builder{document: d, seed: maphash.MakeSeed()}
+	b.value(0)
+	if b.err != nil {
+		return Document{}, b.err
+	}
+	return Document{d}, nil
 }
 
-// skip accepts any JSON and keeps nothing of it.
-type skip struct{}
-
-func (*skip) UnmarshalJSON([]byte) error { return nil }
-
-// builder makes nodes from tokens.
+// A builder makes nodes of valid JSON.
 type builder struct {
-	tokens *json.Decoder
-	spare  []node // allocated together, since a document has many
-	nodes  int    // values and keys
+	*document
+	seed maphash.Seed
+	err  error // the first one
 }
 
-func (b *builder) count() error {
-	if b.nodes++; b.nodes > maxNodes {
-		return fmt.Errorf("the JSON holds more than %d values", maxNodes)
+// value adds the value at a place and returns where it ends.
+func (b *builder) value(at int) (end int) {
+	at = blanks(b.body, at)
+	i := len(b.nodes)
+	b.nodes = append(b.nodes, node{start: uint32(at)})
+	switch b.body[at] {
+	case '[':
+		end = b.array(at + 1)
+	case '{':
+		end = b.object(at + 1)
+	default:
+		end = scalarEnd(b.body, at)
+	}
+	b.nodes[i].next = uint32(len(b.nodes))
+	return end
+}
+
+func (b *builder) array(at int) (end int) {
+	for at = blanks(b.body, at); b.body[at] != ']'; at = blanks(b.body, at) {
+		if b.body[at] == ',' {
+			at++
+		}
+		at = b.value(at)
+		if b.stopped() {
+			return at
+		}
+	}
+	return at + 1
+}
+
+func (b *builder) object(at int) (end int) {
+	var keys []key
+	for at = blanks(b.body, at); b.body[at] != '}'; at = blanks(b.body, at) {
+		if b.body[at] == ',' {
+			at++
+		}
+		i := uint32(len(b.nodes))
+		at = blanks(b.body, b.value(at)) // the key
+		keys = append(keys, key{maphash.Bytes(b.seed, b.unescaped(i)), i})
+		at = b.value(at + 1)
+		if b.stopped() {
+			return at
+		}
+	}
+	b.distinct(keys)
+	return at + 1
+}
+
+// A key is the hash of an object's key, and its node.
+type key struct {
+	hash uint64
+	at   uint32
+}
+
+// distinct refuses an object that holds a key twice: two readers of it may see two different values.
+func (b *builder) distinct(keys []key) {
+	slices.SortFunc(keys, func(a, b key) int {
+		switch {
+		case a.hash < b.hash:
+			return -1
+		case a.hash > b.hash:
+			return 1
+		}
+		return 0
+	})
+	for i := 1; i < len(keys); i++ {
+		if keys[i].hash == keys[i-1].hash && bytes.Equal(b.unescaped(keys[i].at), b.unescaped(keys[i-1].at)) && b.err == nil {
+			b.err = errors.New("an object in the JSON holds the same key twice")
+		}
+	}
+}
+
+// stopped reports whether to stop, and looks at the clock now and then.
+func (b *builder) stopped() bool {
+	if b.err == nil && len(b.nodes)%lookEvery == 0 {
+		b.err = timeUp(b.run)
+	}
+	return b.err != nil
+}
+
+// kind returns the kind of a node.
+func (d *document) kind(i uint32) kind {
+	switch d.body[d.nodes[i].start] {
+	case '{':
+		return object
+	case '[':
+		return array
+	case '"':
+		return text
+	case 't', 'f':
+		return boolean
+	case 'n':
+		return null
+	}
+	return number
+}
+
+// text returns a scalar as it was written, a string without its quotes and escapes; of an array or an object nothing.
+func (d *document) text(i uint32) string {
+	start := int(d.nodes[i].start)
+	switch d.body[start] {
+	case '{', '[':
+		return ""
+	case '"':
+		return string(d.unescaped(i))
+	}
+	return string(d.body[start:scalarEnd(d.body, start)])
+}
+
+// unescaped returns a string without its quotes and escapes; it is a part of the body if nothing is escaped.
+func (d *document) unescaped(i uint32) []byte {
+	start := int(d.nodes[i].start)
+	written := d.body[start:scalarEnd(d.body, start)]
+	if bytes.IndexByte(written, '\\') < 0 {
+		return written[1 : len(written)-1]
+	}
+	var plain string
+	_ = json.Unmarshal(written, &plain) // it was found valid
+	return []byte(plain)
+}
+
+// children returns the values in an array or an object, in the order of the document.
+func (d *document) children(i uint32) []uint32 {
+	var all []uint32
+	step := uint32(0)
+	switch d.kind(i) {
+	case object:
+		step = 1 // over the key
+	case array:
+	default:
+		return nil
+	}
+	for child := i + 1; child < d.nodes[i].next; child = d.nodes[child+step].next {
+		all = append(all, child+step)
+	}
+	return all
+}
+
+// empty reports whether nothing is in an array or an object.
+func (d *document) empty(i uint32) bool { return d.nodes[i].next == i+1 }
+
+// member returns the value of an object's key.
+func (d *document) member(i uint32, name string) (value uint32, ok bool) {
+	if d.kind(i) != object {
+		return 0, false
+	}
+	for key := i + 1; key < d.nodes[i].next; key = d.nodes[key+1].next {
+		if string(d.unescaped(key)) == name {
+			return key + 1, true
+		}
+	}
+	return 0, false
+}
+
+// plainNode is what a node takes as a plain value, in bytes: most in an object with one member.
+const plainNode = 128
+
+// plainBytes bounds what plain takes for a value.
+func (d *document) plainBytes(i uint32) int64 {
+	return plainNode * int64(d.nodes[i].next-i)
+}
+
+// plain returns a value as filters compare them: string, float64, bool, nil, []any or map[string]any.
+func (d *document) plain(i uint32) any {
+	switch d.kind(i) {
+	case object:
+		members := map[string]any{}
+		for key := i + 1; key < d.nodes[i].next; key = d.nodes[key+1].next {
+			members[d.text(key)] = d.plain(key + 1)
+		}
+		return members
+	case array:
+		items := []any{}
+		for _, child := range d.children(i) {
+			items = append(items, d.plain(child))
+		}
+		return items
+	case text:
+		return d.text(i)
+	case number:
+		f, _ := parseFloat(d.text(i))
+		return f
+	case boolean:
+		return d.body[d.nodes[i].start] == 't'
 	}
 	return nil
-}
-
-func (b *builder) node(k kind, text string, plain any) (*node, error) {
-	if err := b.count(); err != nil {
-		return nil, err
-	}
-	if len(b.spare) == 0 {
-		b.spare = make([]node, min(max(8, b.nodes), 256))
-	}
-	n := &b.spare[0]
-	b.spare = b.spare[1:]
-	n.kind, n.text, n.plain = k, text, plain
-	return n, nil
-}
-
-func (b *builder) token() (json.Token, error) {
-	t, err := b.tokens.Token()
-	if err != nil {
-		if err == io.EOF {
-			return nil, errors.New("the JSON ends early")
-		}
-		return nil, errors.New("the body is not JSON")
-	}
-	return t, nil
-}
-
-// value reads the next value whole. Its recursion ends at maxDepth.
-func (b *builder) value(depth int) (*node, error) {
-	t, err := b.token()
-	if err != nil {
-		return nil, err
-	}
-	switch t := t.(type) {
-	case json.Delim:
-		if depth > maxDepth {
-			return nil, fmt.Errorf("the JSON is nested deeper than %d levels", maxDepth)
-		}
-		if t == '[' {
-			return b.array(depth)
-		}
-		return b.object(depth)
-	case string:
-		return b.node(text, t, t)
-	case json.Number:
-		return b.number(t.String())
-	case bool:
-		return b.node(boolean, strconv.FormatBool(t), t)
-	default:
-		return b.node(null, "null", nil)
-	}
-}
-
-func (b *builder) array(depth int) (*node, error) {
-	n, err := b.node(array, "", nil)
-	if err != nil {
-		return nil, err
-	}
-	for b.tokens.More() {
-		v, err := b.value(depth + 1)
-		if err != nil {
-			return nil, err
-		}
-		n.children = append(n.children, v)
-	}
-	plain := make([]any, len(n.children))
-	for i, v := range n.children {
-		plain[i] = v.plain
-	}
-	n.plain = plain
-	_, err = b.token() // the closing bracket
-	return n, err
-}
-
-func (b *builder) object(depth int) (*node, error) {
-	members := map[string]any{}
-	n, err := b.node(object, "", members)
-	if err != nil {
-		return nil, err
-	}
-	for b.tokens.More() {
-		t, err := b.token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := t.(string)
-		if _, ok := members[name]; ok {
-			// Two readers of such an object may see two different values.
-			return nil, errors.New("an object in the JSON holds the same key twice")
-		}
-		if err := b.count(); err != nil {
-			return nil, err
-		}
-		v, err := b.value(depth + 1)
-		if err != nil {
-			return nil, err
-		}
-		members[name] = v.plain
-		n.names, n.children = append(n.names, name), append(n.children, v)
-	}
-	_, err = b.token() // the closing brace
-	return n, err
-}
-
-func (b *builder) number(text string) (*node, error) {
-	if len(text) > maxNumber {
-		return nil, fmt.Errorf("a number in the JSON is longer than %d digits", maxNumber)
-	}
-	f, ok := parseFloat(text)
-	if !ok {
-		return nil, errors.New("a number in the JSON is too large for a float64")
-	}
-	return b.node(number, text, f)
 }
 
 func parseFloat(text string) (float64, bool) {
@@ -249,4 +307,8 @@ func codeUnit(b []byte) (uint64, bool) {
 	}
 	u, err := strconv.ParseUint(string(b[2:6]), 16, 32)
 	return u, err == nil
+}
+
+func limitf(format string, args ...any) error {
+	return &memory.ErrLimit{Limit: fmt.Sprintf(format, args...)}
 }

@@ -8,8 +8,12 @@ package jsonpath
 import (
 	"errors"
 	"regexp"
+	"strings"
+	"unsafe"
 
 	"github.com/theory/jsonpath/spec"
+
+	"prober/internal/memory"
 )
 
 // A Path is a parsed JSONPath. The zero value is no path, which IsZero reports. A Path may be used from several
@@ -54,101 +58,157 @@ func (Path) JSONSchema() map[string]any { return map[string]any{"type": "string"
 
 // Find returns the values at the path, in the order of the document; none if there is no such value, no path or no
 // document. The library would return the members of an object in random order, so that it evaluates filters only:
-// their result does not depend on the order.
+// their result does not depend on the order. What would take more memory than is left, or more time, is found nowhere, and
+// makes the run inconclusive.
 func (p Path) Find(d Document) []Value {
-	if p.query == nil || d.root == nil {
+	if p.query == nil || d.document == nil {
 		return nil
 	}
-	nodes := []*node{d.root}
+	f := finder{document: d.document}
+	nodes := []uint32{0}
 	for _, segment := range p.query.Segments() {
-		var next []*node
+		var next []uint32
 		for _, n := range nodes {
-			next = apply(segment, n, d.root.plain, next)
+			next = f.apply(segment, n, next)
 		}
 		nodes = next
+	}
+	if f.err == nil {
+		f.err = memory.Take(d.run, int64(len(nodes))*int64(unsafe.Sizeof(Value{})))
+	}
+	if f.err != nil {
+		memory.Exceeded(d.run, "", f.err)
+		return nil
 	}
 	if len(nodes) == 0 {
 		return nil
 	}
 	found := make([]Value, len(nodes))
 	for i, n := range nodes {
-		found[i] = Value{n}
+		found[i] = Value{d.document, n}
 	}
 	return found
 }
 
+// A finder finds values in a document and keeps the first limit that it met.
+type finder struct {
+	*document
+	err error
+}
+
 // apply appends what the segment selects from n.
-func apply(segment *spec.Segment, n *node, root any, found []*node) []*node {
+func (f *finder) apply(segment *spec.Segment, n uint32, found []uint32) []uint32 {
+	if f.err == nil && len(found) > maxNodes {
+		f.err = limitf("a JSON path finds more than %d values", maxNodes)
+	}
+	if f.err == nil {
+		f.err = timeUp(f.run)
+	}
+	if f.err != nil {
+		return nil
+	}
 	for _, selector := range segment.Selectors() {
-		found = selected(selector, n, root, found)
+		found = f.selected(selector, n, found)
 	}
 	if segment.IsDescendant() {
-		for _, child := range n.children {
-			found = apply(segment, child, root, found)
+		for _, child := range f.children(n) {
+			found = f.apply(segment, child, found)
 		}
 	}
 	return found
 }
 
 // selected appends what the selector selects from n.
-func selected(selector spec.Selector, n *node, root any, found []*node) []*node {
+func (f *finder) selected(selector spec.Selector, n uint32, found []uint32) []uint32 {
 	switch s := selector.(type) {
 	case spec.Name:
-		if child := n.member(string(s)); child != nil {
+		if child, ok := f.member(n, string(s)); ok {
 			found = append(found, child)
 		}
 	case spec.Index:
-		at := int(s)
-		if at < 0 {
-			at += len(n.children)
-		}
-		if n.kind == array && at >= 0 && at < len(n.children) {
-			found = append(found, n.children[at])
-		}
-	case spec.SliceSelector:
-		if n.kind != array {
+		if f.kind(n) != array {
 			break
 		}
-		lower, upper := s.Bounds(len(n.children))
+		children, at := f.children(n), int(s)
+		if at < 0 {
+			at += len(children)
+		}
+		if at >= 0 && at < len(children) {
+			found = append(found, children[at])
+		}
+	case spec.SliceSelector:
+		if f.kind(n) != array {
+			break
+		}
+		children := f.children(n)
+		lower, upper := s.Bounds(len(children))
 		if s.Step() > 0 {
 			for i := lower; i < upper; i += s.Step() {
-				found = append(found, n.children[i])
+				found = append(found, children[i])
 			}
 		} else if s.Step() < 0 {
 			for i := upper; i > lower; i += s.Step() {
-				found = append(found, n.children[i])
+				found = append(found, children[i])
 			}
 		}
 	case spec.WildcardSelector:
-		found = append(found, n.children...)
+		found = append(found, f.children(n)...)
 	case *spec.FilterSelector:
-		for _, child := range n.children {
-			if s.Eval(child.plain, root) {
-				found = append(found, child)
-			}
-		}
+		found = append(found, f.filtered(s, n)...)
 	}
 	return found
 }
 
+// filtered returns the children of n that a filter lets pass. The library compares plain values; they take many times the
+// memory of the document, so only one is made at a time, and the root if the filter looks at it.
+func (f *finder) filtered(s *spec.FilterSelector, n uint32) []uint32 {
+	var root any
+	if rooted(s) {
+		bytes := f.plainBytes(0)
+		if f.err = memory.Take(f.run, bytes); f.err != nil {
+			return nil
+		}
+		defer memory.Give(f.run, bytes)
+		root = f.plain(0)
+	}
+	var found []uint32
+	for _, child := range f.children(n) {
+		bytes := f.plainBytes(child)
+		if f.err = memory.Take(f.run, bytes); f.err != nil {
+			return nil
+		}
+		if s.Eval(f.plain(child), root) {
+			found = append(found, child)
+		}
+		memory.Give(f.run, bytes)
+	}
+	return found
+}
+
+// rooted reports whether a filter looks at the root. A text in quotes may make it seem so.
+func rooted(s *spec.FilterSelector) bool { return strings.Contains(s.String(), "$") }
+
 // A Value is one value of a document. The zero value is of no kind.
-type Value struct{ node *node }
+type Value struct {
+	document *document
+	at       uint32
+}
 
 // Kind returns "string", "number", "bool", "null", "array" or "object", as JSON calls them.
 func (v Value) Kind() string {
-	if v.node == nil {
+	if v.document == nil {
 		return ""
 	}
-	return string(v.node.kind)
+	return string(v.document.kind(v.at))
 }
 
 // Text returns a string without its quotes and a number, true, false or null as it was written; of an array or an
 // object it is empty. It is the target's text: it never goes into a message.
 func (v Value) Text() string {
-	if v.node == nil {
+	if v.document == nil {
 		return ""
 	}
-	return v.node.text
+	return v.document.text(v.at)
 }
 
 // Empty reports whether the value is null, "", [] or {}.
@@ -157,9 +217,9 @@ func (v Value) Empty() bool {
 	case "null":
 		return true
 	case "string":
-		return v.node.text == ""
+		return v.Text() == ""
 	case "array", "object":
-		return len(v.node.children) == 0
+		return v.document.empty(v.at)
 	}
 	return false
 }
@@ -184,9 +244,8 @@ var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9
 
 // Float returns the value of a number. Strings are not numbers, whatever they hold.
 func (v Value) Float() (float64, bool) {
-	if v.node == nil {
+	if v.Kind() != "number" {
 		return 0, false
 	}
-	f, ok := v.node.plain.(float64)
-	return f, ok
+	return parseFloat(v.Text())
 }

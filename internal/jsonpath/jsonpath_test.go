@@ -38,7 +38,7 @@ func TestFind_comparesObjects(t *testing.T) {
 		{"name": "empty", "spec": {}, "status": {}},
 		{"name": "kinds", "spec": {}, "status": []}
 	]}`
-	d, err := Decode([]byte(apps))
+	d, err := Decode(t.Context(), []byte(apps))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestFind(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := Decode([]byte(c.document))
+			d, err := Decode(t.Context(), []byte(c.document))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -295,7 +295,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestZeroValuesFindNothing(t *testing.T) {
-	d, err := Decode([]byte(`{"a": 1}`))
+	d, err := Decode(t.Context(), []byte(`{"a": 1}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestZeroValuesFindNothing(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	d, err := Decode([]byte(`{"s": "12", "i": 12, "f": 1.50, "x": 1e2, "t": true, "n": null, "a": [1], "o": {"k": 1}}`))
+	d, err := Decode(t.Context(), []byte(`{"s": "12", "i": 12, "f": 1.50, "x": 1e2, "t": true, "n": null, "a": [1], "o": {"k": 1}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,25 +394,25 @@ func TestDecodeRefuses(t *testing.T) {
 		{"long small number", `[0.` + strings.Repeat("0", 2000) + `1]`, "longer than 1000 digits"},
 		{"same key twice", `{"` + marker + `": 1, "` + marker + `": 2}`, "same key twice"},
 		{"same key, escaped", `{"a": 1, "\u0061": 2}`, "same key twice"},
-		{"a million same keys", `{` + strings.Repeat(`"a":1,`, 1e6) + `"b":1}`, "same key twice"},
+		{"many same keys", `{` + strings.Repeat(`"a":1,`, 49_000) + `"b":1}`, "same key twice"},
 		{"65 levels", strings.Repeat("[", 65) + strings.Repeat("]", 65), "nested deeper than 64 levels"},
 		{"65 objects", strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65), "nested deeper than 64 levels"},
 		{"same key first and last of 40", manyKeys(40) + `,"k0":1}`, "same key twice"},
 		{"same key at the end of 40", manyKeys(40) + `,"k39":1}`, "same key twice"},
 		{"a million levels", strings.Repeat("[", 1e6), "not JSON"},
-		{"a million closed levels", strings.Repeat("[", 1e6) + strings.Repeat("]", 1e6), "not JSON"},
+		{"a million closed levels", strings.Repeat("[", 1e6) + strings.Repeat("]", 1e6), "nested deeper than 64 levels"},
 		{"100,001 values", `[` + strings.Repeat("1,", 99_999) + `1]`, "more than 100000 values"},
 		{"a million empty arrays", `[` + strings.Repeat("[],", 1e6) + `[]]`, "more than 100000 values"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d, err := Decode([]byte(c.body))
+			d, err := Decode(t.Context(), []byte(c.body))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got error %v, want %s", err, c.want)
 			}
 			if strings.Contains(err.Error(), marker) || strings.Contains(err.Error(), marker[:8]) {
 				t.Errorf("the error repeats the body: %s", err)
 			}
-			if d.root != nil {
+			if d.document != nil {
 				t.Error("a refused body left a document")
 			}
 		})
@@ -433,7 +433,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"same key in two objects", `[{"a": 1}, {"a": 1}]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := Decode([]byte(c.body)); err != nil {
+			if _, err := Decode(t.Context(), []byte(c.body)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -457,9 +457,9 @@ func FuzzFind(f *testing.F) {
 		f.Add(p, []byte(`{"a": "\ud800"}`))
 	}
 	f.Fuzz(func(t *testing.T, path string, body []byte) {
-		d, derr := Decode(body)
-		if (derr == nil) != (d.root != nil) {
-			t.Errorf("error %v, and yet a document: %t", derr, d.root != nil)
+		d, derr := Decode(t.Context(), body)
+		if (derr == nil) != (d.document != nil) {
+			t.Errorf("error %v, and yet a document: %t", derr, d.document != nil)
 		}
 		p, err := Parse(path)
 		if err != nil {
@@ -494,7 +494,7 @@ func BenchmarkHealth(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		d, err := Decode([]byte(health))
+		d, err := Decode(b.Context(), []byte(health))
 		if err != nil || len(p.Find(d)) != 1 {
 			b.Fatal(err)
 		}
@@ -502,7 +502,7 @@ func BenchmarkHealth(b *testing.B) {
 }
 
 func TestValue_Empty(t *testing.T) {
-	d, err := Decode([]byte(`{"null": null, "text": "", "array": [], "object": {}, "zero": 0, "false": false, "space": " ", "nested": [[]], "some": {"a": null}}`))
+	d, err := Decode(t.Context(), []byte(`{"null": null, "text": "", "array": [], "object": {}, "zero": 0, "false": false, "space": " ", "nested": [[]], "some": {"a": null}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func TestRFC9535(t *testing.T) {
 		{"2.7", "its escapes are those of names", "{\"\\u000b'\": 1}", `$['\u000b\'']`, `1`},
 	} {
 		t.Run(c.section+" "+c.rule, func(t *testing.T) {
-			d, err := Decode([]byte(c.document))
+			d, err := Decode(t.Context(), []byte(c.document))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,28 +188,30 @@ func show(values []Value) string {
 		if v.Kind() == "string" {
 			all = append(all, strings.NewReplacer("\n", " ", "\r", " ").Replace(v.Text()))
 		} else {
-			all = append(all, compact(v.node))
+			all = append(all, compact(v))
 		}
 	}
 	return strings.Join(all, " ")
 }
 
-func compact(n *node) string {
-	var all []string
-	for i, child := range n.children {
-		item := compact(child)
-		if n.kind == object {
-			item = `"` + n.names[i] + `":` + item
+// compact writes a value as the document has it, without blanks.
+func compact(v Value) string {
+	d := v.document
+	switch v.Kind() {
+	case "array":
+		var all []string
+		for _, child := range d.children(v.at) {
+			all = append(all, compact(Value{d, child}))
 		}
-		all = append(all, item)
-	}
-	switch n.kind {
-	case array:
 		return "[" + strings.Join(all, ",") + "]"
-	case object:
+	case "object":
+		var all []string
+		for _, child := range d.children(v.at) {
+			all = append(all, `"`+d.text(child-1)+`":`+compact(Value{d, child}))
+		}
 		return "{" + strings.Join(all, ",") + "}"
-	case text:
-		return `"` + strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(n.text) + `"`
+	case "string":
+		return `"` + strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(v.Text()) + `"`
 	}
-	return n.text
+	return v.Text()
 }

@@ -40,7 +40,7 @@ func BenchmarkParse(b *testing.B) {
 	body := manyKeys(b, keys)
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		set, err := Parse(body)
+		set, err := Parse(b.Context(), body)
 		if err != nil || len(set) != keys || set[keys-1].Problem != "" {
 			b.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(`{"keys":[]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		set, err := Parse(body)
+		set, err := Parse(t.Context(), body)
 		if (err == nil) != (len(set) > 0) {
 			t.Fatalf("%d keys and %v", len(set), err)
 		}

@@ -5,6 +5,7 @@ package jwk
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -13,6 +14,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"slices"
@@ -20,6 +22,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"prober/internal/memory"
 )
 
 // A Key is one entry of a set. ID, Algorithm, Use and Ops are the publisher's text: to be compared, not repeated.
@@ -59,15 +63,45 @@ var (
 	ErrFormat = errors.New("no JSON object with an array named \"keys\"")
 	ErrTwice  = errors.New("the member \"keys\" occurs twice")
 	ErrEmpty  = errors.New("the set holds no key")
-	ErrMany   = errors.New("the set holds more keys than are read")
 )
 
 // MaxKeys is how many keys are read of one set.
 const MaxKeys = 20_000
 
+// errMany is a limit of the prober.
+var errMany = &memory.ErrLimit{Limit: fmt.Sprintf("the set holds more than %d keys", MaxKeys)}
+
+// maxOps is the length of the longest key_ops that is read, in bytes. RFC 7517 knows eight operations.
+const maxOps = 1024
+
+// What reading takes at most: parseBytes times the body while it is read, and keyBytes for each key that is kept.
+const (
+	parseBytes = 3
+	keyBytes   = 320
+)
+
 // Parse reads a JSON Web Key Set. Member names are compared exactly, as RFC 7517 has them. A set without keys is an
-// error, since no token could ever be verified by it.
-func Parse(body []byte) (Set, error) {
+// error, since no token could ever be verified by it. The error is a memory.ErrLimit if the set has more than MaxKeys keys
+// or the run that ctx belongs to has no memory left for it; then nothing that the run concludes counts.
+func Parse(ctx context.Context, body []byte) (Set, error) {
+	set, err := parseWithin(ctx, body)
+	if err != nil {
+		memory.Exceeded(ctx, "", err)
+	}
+	return set, err
+}
+
+func parseWithin(ctx context.Context, body []byte) (Set, error) {
+	kept := int64(len(body)) + keyBytes*int64(min(bytes.Count(body, []byte("{")), MaxKeys+1)) // with the texts of the keys
+	passing := parseBytes * int64(len(body))
+	if err := memory.Take(ctx, kept+passing); err != nil {
+		return nil, err
+	}
+	defer memory.Give(ctx, passing)
+	return parse(body)
+}
+
+func parse(body []byte) (Set, error) {
 	members, err := object(body)
 	if errors.Is(err, errTwice) {
 		return nil, ErrTwice
@@ -75,15 +109,12 @@ func Parse(body []byte) (Set, error) {
 	if err != nil {
 		return nil, ErrFormat
 	}
-	var raw []json.RawMessage
-	if json.Unmarshal(members["keys"], &raw) != nil {
-		return nil, ErrFormat
-	}
+	raw, err := list(members["keys"])
 	switch {
+	case err != nil:
+		return nil, err
 	case len(raw) == 0:
 		return nil, ErrEmpty
-	case len(raw) > MaxKeys:
-		return nil, ErrMany
 	}
 	set := make(Set, len(raw))
 	for i, key := range raw {
@@ -114,7 +145,7 @@ func parseKey(raw json.RawMessage) Key {
 	}
 	kind := text("kty")
 	k.ID, k.Algorithm, k.Use = text("kid"), text("alg"), text("use")
-	if ops, there := members["key_ops"]; there && json.Unmarshal(ops, &k.Ops) != nil {
+	if ops, there := members["key_ops"]; there && (len(ops) > maxOps || json.Unmarshal(ops, &k.Ops) != nil) {
 		wellTyped = false
 	}
 	if private || kind == "oct" {
@@ -280,8 +311,8 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 		if err != nil {
 			return nil, ErrFormat
 		}
-		var value json.RawMessage
-		if d.Decode(&value) != nil {
+		value, err := next(d, text)
+		if err != nil {
 			return nil, ErrFormat
 		}
 		if _, twice := members[name.(string)]; twice {
@@ -297,6 +328,44 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 	}
 	return members, nil
 }
+
+// list reads a JSON array element by element; null has none.
+func list(text []byte) ([]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	switch start, err := d.Token(); {
+	case err == nil && start == nil:
+		return nil, nil
+	case err != nil || start != json.Delim('['):
+		return nil, ErrFormat
+	}
+	var all []json.RawMessage
+	for d.More() {
+		if len(all) == MaxKeys {
+			return nil, errMany
+		}
+		value, err := next(d, text)
+		if err != nil {
+			return nil, ErrFormat
+		}
+		all = append(all, value)
+	}
+	return all, nil
+}
+
+// next reads the next value of a text. It is a part of the text and no copy.
+func next(d *json.Decoder, text []byte) (json.RawMessage, error) {
+	from := d.InputOffset()
+	var passed skip
+	if err := d.Decode(&passed); err != nil {
+		return nil, err
+	}
+	return bytes.TrimLeft(text[from:d.InputOffset()], " \t\r\n:,"), nil
+}
+
+// skip accepts any JSON and keeps nothing of it.
+type skip struct{}
+
+func (*skip) UnmarshalJSON([]byte) error { return nil }
 
 // number returns a member that is a number or an octet string, base64url as RFC 7518, section 2, has it; nil if it is
 // missing or something else.

@@ -32,7 +32,7 @@ func ParsePEM(bundle []byte, ids []string) (Set, error) {
 		rest = bytes.TrimSpace(rest)
 		set = append(set, fromPEM(block))
 		if len(set) > MaxKeys {
-			return nil, ErrMany
+			return nil, errMany
 		}
 	}
 	if len(set) == 0 {

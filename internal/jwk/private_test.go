@@ -82,14 +82,14 @@ func TestParse_findsPrivate(t *testing.T) {
 				t.Errorf("%s, %s: got %v, want %v", kind, name, got, c.want)
 			}
 		}
-		set, err := Parse([]byte(`{"keys":[{` + ecKey + `}],` + c.members + `}`))
+		set, err := Parse(t.Context(), []byte(`{"keys":[{`+ecKey+`}],`+c.members+`}`))
 		short := len(name) <= 2 || strings.HasPrefix(name, "d ") || name == "an escaped member"
 		if err == nil && !short && (set[len(set)-1].Problem == Private) != c.want {
 			t.Errorf("beside the keys, %s: want %v of %+v", name, c.want, set)
 		}
 	}
 	for _, entry := range []string{jsonText(t, text), `[{"d":"AA","kty":"RSA"}]`, `{"kty":"RSA","d":"AA","d":"BB"}`} {
-		set, err := Parse([]byte(`{"keys":[` + entry + `]}`))
+		set, err := Parse(t.Context(), []byte(`{"keys":[`+entry+`]}`))
 		if err != nil || set[0].Problem != Private {
 			t.Errorf("%.40s: got %+v, %v", entry, set, err)
 		}
@@ -166,11 +166,11 @@ func TestParse_deep(t *testing.T) {
 		"beside a deep text":  `"z":` + jsonText(t, `{"a":`+strings.Repeat("[", 200_000)) + `,"d":"AA"`,
 		"a text in the depth": `"z":` + strings.Repeat(`{"a":[`, many/2) + `"-----BEGIN PRIVATE KEY-----"` + strings.Repeat(`]}`, many/2),
 	} {
-		if set, err := Parse([]byte(`{"keys":[{` + ecKey + "," + text + `}]}`)); err != nil || set[0].Problem != Private {
+		if set, err := Parse(t.Context(), []byte(`{"keys":[{`+ecKey+","+text+`}]}`)); err != nil || set[0].Problem != Private {
 			t.Errorf("%s: got %+v, %v", name, set, err)
 		}
 	}
-	if set, err := Parse([]byte(`{"keys":[{` + ecKey + `,"z":` + strings.Repeat("[", many) + strings.Repeat("]", many) + `}]}`)); err != nil || set[0].Problem != "" {
+	if set, err := Parse(t.Context(), []byte(`{"keys":[{`+ecKey+`,"z":`+strings.Repeat("[", many)+strings.Repeat("]", many)+`}]}`)); err != nil || set[0].Problem != "" {
 		t.Errorf("got %+v, %v", set, err)
 	}
 }

@@ -45,7 +45,7 @@ func published(t testing.TB, keys ...jose.JSONWebKey) Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := Parse(text)
+	set, err := Parse(t.Context(), text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestVerify_ed25519(t *testing.T) {
 		{"Ed25519", "Ed25519", other, ErrSignature},
 		{"ES256", "Ed25519", private, ErrKey},
 	} {
-		set, err := Parse([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":` + jsonText(t, c.key) + `,"x":"` + x + `"}]}`))
+		set, err := Parse(t.Context(), []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":`+jsonText(t, c.key)+`,"x":"`+x+`"}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestVerify_critical(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := Parse([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"` + base64.RawURLEncoding.EncodeToString(public) + `"}]}`))
+	set, err := Parse(t.Context(), []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"`+base64.RawURLEncoding.EncodeToString(public)+`"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

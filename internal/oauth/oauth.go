@@ -3,6 +3,7 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -53,17 +54,46 @@ func Revocation(token string) url.Values {
 	return url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 }
 
-// An Answer is the JSON object that an issuer answers with. Its texts are the issuer's: to be used, not repeated.
+// An Answer is the JSON object that an issuer answers with, with the members that the standards name. Its texts are the
+// issuer's: to be used, not repeated.
 type Answer map[string]json.RawMessage
+
+// members are those that are kept: an issuer may answer with any number of others.
+var members = []string{
+	"access_token", "token_type", "expires_in", "refresh_token", "error",
+	"issuer", "jwks_uri", "token_endpoint", "revocation_endpoint",
+}
 
 // Read reads an answer; nil if it is no JSON object.
 func Read(body []byte) Answer {
-	var a Answer
-	if json.Unmarshal(body, &a) != nil {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') || !json.Valid(body) {
 		return nil
+	}
+	a := Answer{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		var other skip
+		var value json.RawMessage
+		if text, _ := name.(string); !slices.Contains(members, text) {
+			err = d.Decode(&other)
+		} else if err = d.Decode(&value); err == nil {
+			a[text] = value
+		}
+		if err != nil {
+			return nil
+		}
 	}
 	return a
 }
+
+// skip accepts any JSON and keeps nothing of it.
+type skip struct{}
+
+func (*skip) UnmarshalJSON([]byte) error { return nil }
 
 // Text returns a member that is a text; empty if it is none.
 func (a Answer) Text(name string) string {

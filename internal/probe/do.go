@@ -2,7 +2,10 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"prober/internal/memory"
 )
 
 // Grace is how much longer than its timeout a run may take before it counts as hung.
@@ -20,8 +23,10 @@ func (j Job) Do(ctx context.Context) Result {
 	interrupted := watchInterruption(ctx, r.Started)
 	r.shared.interrupted = interrupted
 	done := make(chan struct{})
+	ask, account := j.Memory.Open(ask)
 	go func() {
 		defer close(done)
+		defer account.Close()
 		defer r.recoverPanic()
 		j.Probe.Ask(ask, r)
 	}()
@@ -37,6 +42,7 @@ func (j Job) Do(ctx context.Context) Result {
 		out.checkVersions(j.Versions, p.MixedVersionsGrace())
 	}
 	out.limitVersions(j.Versions)
+	out.heedLimits(account.Excesses())
 	switch {
 	case ctx.Err() != nil:
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
@@ -63,6 +69,22 @@ func (r *Result) downgrade(meant func(Check) bool, why Reason, format string, ar
 		}
 	}
 	r.appendRunCheck(why, format, args...)
+}
+
+// heedLimits makes inconclusive what rests on an answer that did not fit into a limit of the prober, whatever the probe
+// made of it: a value that was not found there may well be there. A breach is what was found.
+func (r *Result) heedLimits(excesses []memory.Excess) {
+	for _, e := range excesses {
+		for i := range r.Checks {
+			c := &r.Checks[i]
+			if c.Verdict == Fail && !c.Reason.Breach && (e.TraceID == "" || c.TraceID == "" || c.TraceID == e.TraceID) {
+				c.Verdict, c.Reason, c.Detail = Inconclusive, SelfLimit, e.Limit
+			}
+		}
+		if !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Reason == SelfLimit }) {
+			r.appendRunCheck(SelfLimit, "%s", e.Limit)
+		}
+	}
 }
 
 // appendRunCheck appends a note about the run to a sealed result.

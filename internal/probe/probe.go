@@ -8,6 +8,7 @@ import (
 	"context"
 	"time"
 
+	"prober/internal/memory"
 	"prober/internal/text"
 )
 
@@ -60,6 +61,8 @@ type Job struct {
 	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
 	// asked only after a run whose failures the prober's own network could explain. Nil: that is not known.
 	Reference func(context.Context) error
+	// Memory is what the answers of all runs may take at a time. Nil: it has no bound.
+	Memory *memory.Budget
 }
 
 // A Signal is a series that follows one check: 1 if it passed, 0 if it failed, absent if it was inconclusive.

@@ -175,7 +175,8 @@ func (s *source) readDate(a *httpx.Answer) (timesync.Sample, *probe.Outcome) {
 func (s *source) readJSON(a *httpx.Answer) (timesync.Sample, *probe.Outcome) {
 	doc, err := a.JSON()
 	if err != nil {
-		return timesync.Sample{}, readErrorf(probe.Schema, "the answer is not JSON: %s", err)
+		o := httpx.NotJSON(err)
+		return timesync.Sample{}, &o
 	}
 	found := s.JSON.Find(doc)
 	if len(found) != 1 {

@@ -319,7 +319,7 @@ func (p *Probe) mayBeMistaken(status int) bool {
 func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 	doc, err := answer.JSON()
 	if err != nil {
-		return probe.Outcome{Reason: probe.Schema, Detail: "the answer is not JSON: " + err.Error()}
+		return httpx.NotJSON(err)
 	}
 	var missing []string
 	for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {

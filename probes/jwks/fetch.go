@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/jwk"
+	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/probes/internal/replicas"
 )
@@ -84,7 +85,7 @@ func (p *Probe) snapshot(ctx context.Context, r *probe.Result, at endpoint) keyS
 	} else if answer := p.ask(ctx, r, at); v.readable(answer, p.HasCredential()) {
 		v.maxAge, v.stale, v.maxAgeGiven = freshness(answer)
 		v.cached = answer.Cached
-		v.set, err = jwk.Parse(answer.Body)
+		v.set, err = jwk.Parse(ctx, answer.Body)
 		v.Outcome = notParsed(err)
 	}
 	if v.cached != "" && v.Passed() && !p.AllowCached {
@@ -118,8 +119,8 @@ func notParsed(err error) probe.Outcome {
 		return probe.Outcome{Reason: probe.OK}
 	case errors.Is(err, jwk.ErrEmpty):
 		return probe.Outcomef(reasonEmpty, "expected a key set, got one without keys: no token can be verified with it")
-	case errors.Is(err, jwk.ErrMany):
-		return probe.Outcomef(probe.TooLarge, "expected a key set of at most %d keys, got more", jwk.MaxKeys)
+	case memory.IsLimit(err):
+		return probe.Outcomef(probe.SelfLimit, "%s", err)
 	}
 	return probe.Outcomef(probe.Schema, "expected a key set: %s", err)
 }

@@ -57,7 +57,7 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 				entries = append(entries, key)
 			}
 			var err error
-			if v.set, err = jwk.Parse([]byte(keysetOf(x.t, entries...))); err != nil {
+			if v.set, err = jwk.Parse(x.t.Context(), []byte(keysetOf(x.t, entries...))); err != nil {
 				x.t.Fatal(err)
 			}
 		}

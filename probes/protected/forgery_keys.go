@@ -50,7 +50,7 @@ func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.O
 		if a.Status != 200 {
 			return nil, probe.Outcomef(probe.Status, "the public keys could not be fetched: got %d", a.Status)
 		}
-		set, err := jwk.Parse(a.Body)
+		set, err := jwk.Parse(ctx, a.Body)
 		if err != nil {
 			return nil, probe.Outcomef(probe.Schema, "the public keys cannot be read: %s", err)
 		}
@@ -60,7 +60,7 @@ func (p *Probe) readKeys(ctx context.Context, r *probe.Result) (jwk.Set, probe.O
 	if err != nil {
 		return nil, probe.Outcomef(probe.ControlFailed, "the public keys: %s", err)
 	}
-	set, err := jwk.Parse([]byte(text))
+	set, err := jwk.Parse(ctx, []byte(text))
 	if err != nil {
 		set, err = jwk.ParsePEM([]byte(text), nil)
 	}

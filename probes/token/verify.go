@@ -43,7 +43,7 @@ func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check,
 		return
 	}
 	read(answer)
-	set, err := jwk.Parse(answer.Body)
+	set, err := jwk.Parse(ctx, answer.Body)
 	if err != nil {
 		r.Fail(check, probe.Schema, "expected a key set: %s", err)
 		return

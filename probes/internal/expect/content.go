@@ -138,7 +138,7 @@ func (c *Content) checkBody(answer *httpx.Answer) probe.Outcome {
 func (c *Content) CheckJSON(answer *httpx.Answer) probe.Outcome {
 	doc, err := answer.JSON()
 	if err != nil {
-		return probe.Outcomef(probe.Schema, "the answer is not JSON: %s", err)
+		return httpx.NotJSON(err)
 	}
 	for _, expr := range slices.Sorted(maps.Keys(c.JSON)) {
 		path, err := jsonpath.Parse(expr)

@@ -1,0 +1,168 @@
+package memory
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const mib = 1 << 20
+
+func open(t *testing.T, b *Budget) (context.Context, *Account) {
+	t.Helper()
+	ctx, a := b.Open(t.Context())
+	return ctx, a
+}
+
+func TestTake_withoutBudgetHasNoBound(t *testing.T) {
+	if err := Take(t.Context(), 1<<40); err != nil {
+		t.Error(err)
+	}
+	var none *Budget
+	ctx, a := none.Open(t.Context())
+	defer a.Close()
+	if err := Take(ctx, 1<<40); err != nil {
+		t.Error(err)
+	}
+	Give(ctx, 1<<40)
+}
+
+func TestTake_tooMuchForOneRunIsRefusedAtOnce(t *testing.T) {
+	ctx, a := open(t, NewBudget(4*mib))
+	defer a.Close()
+	err := Take(ctx, 4*mib+free+1)
+	if !IsLimit(err) || !strings.Contains(err.Error(), "4 MiB") {
+		t.Fatalf("got %v, want the limit of one run", err)
+	}
+	if err := Take(ctx, 4*mib+free); err != nil {
+		t.Errorf("what fits is refused after what does not: %v", err)
+	}
+}
+
+func TestTake_waitsForRoomAndThenNamesTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(4 * mib)
+		first, oldest := open(t, b)
+		if err := Take(first, 4*mib); err != nil {
+			t.Fatal(err)
+		}
+		second, younger := open(t, b)
+		if err := Take(second, 2*mib); err != nil {
+			t.Fatal(err)
+		}
+		third, youngest := open(t, b)
+		short, cancel := context.WithTimeout(third, time.Second)
+		defer cancel()
+		if err := Take(short, mib); !IsLimit(err) || !strings.Contains(err.Error(), "6 MiB") {
+			t.Fatalf("got %v, want the limit of all runs", err)
+		}
+		got := make(chan error)
+		go func() { got <- Take(third, mib) }()
+		synctest.Wait()
+		select {
+		case err := <-got:
+			t.Fatalf("there is no room and yet Take returned %v", err)
+		default:
+		}
+		oldest.Close() // the second is the oldest now, and what it holds is shared no longer
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+		younger.Close()
+		youngest.Close()
+		if b.used != 0 || len(b.holders) != 0 || len(b.waiting) != 0 {
+			t.Errorf("left behind: %+v", b)
+		}
+	})
+}
+
+// Runs that hold a part and wait for more would wait for each other for ever.
+func TestTake_runsNeverWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(4 * mib)
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				ctx, a := b.Open(t.Context())
+				defer a.Close()
+				for range 3 {
+					if err := Take(ctx, mib); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		all.Wait()
+		if b.used != 0 || len(b.holders) != 0 || len(b.waiting) != 0 {
+			t.Errorf("left behind: %+v", b)
+		}
+	})
+}
+
+func TestTake_theSumStaysWithinTheBudget(t *testing.T) {
+	b := NewBudget(4 * mib)
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			ctx, a := b.Open(t.Context())
+			defer a.Close()
+			for range 5 {
+				n := int64(free + i*10_000)
+				if err := Take(ctx, n); err != nil {
+					t.Error(err)
+				}
+				b.mu.Lock()
+				sum := int64(0)
+				for _, h := range b.holders {
+					sum += h.held
+				}
+				if sum > b.run+b.shared || b.used > b.shared || b.used < 0 {
+					t.Errorf("%d bytes are held, %d of them shared", sum, b.used)
+				}
+				b.mu.Unlock()
+				Give(ctx, n/2)
+			}
+		})
+	}
+	all.Wait()
+	if b.used != 0 || len(b.holders) != 0 {
+		t.Errorf("left behind: %+v", b)
+	}
+}
+
+func TestGive_makesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(4 * mib)
+		first, a := open(t, b)
+		defer a.Close()
+		_ = Take(first, mib)
+		second, c := open(t, b)
+		defer c.Close()
+		if err := Take(second, 2*mib); err != nil {
+			t.Fatal(err)
+		}
+		third, d := open(t, b)
+		defer d.Close()
+		got := make(chan error)
+		go func() { got <- Take(third, mib) }()
+		synctest.Wait()
+		Give(second, mib)
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRun_outlivesARequest(t *testing.T) {
+	ctx, a := open(t, NewBudget(mib))
+	defer a.Close()
+	short, cancel := context.WithCancel(ctx)
+	cancel()
+	if Run(short).Err() != nil {
+		t.Error("the run ended with one of its requests")
+	}
+}
