@@ -14,6 +14,7 @@ import (
 	"prober/internal/incident"
 	"prober/internal/probe"
 	"prober/internal/report"
+	"prober/probes"
 )
 
 // onceOptions are the flags of --once.
@@ -68,7 +69,8 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
 	}
-	jobs := withMemory(newBudget(), ref.withReference(meant))
+	self := newEngine(probes.Kinds(), func(string, bool) {})
+	jobs := self.withEngine(withMemory(newBudget(), ref.withReference(meant)))
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
 	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet()}
 	if o.once.repeat > 1 {
@@ -81,6 +83,9 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		if o.once.repeat > 1 || o.once.wait > 0 || o.once.hold > 0 {
 			repeatProbes(jobs)
 		}
+		testing, tested := context.WithCancel(ctx)
+		defer tested()
+		go self.run(testing)
 		r := rounds{onceOptions: o.once, progress: o.progress(), runner: newOnceRunner(o.serve.concurrency), notes: notes}
 		r.run(ctx, jobs, &rep)
 		closeProbes(jobs) // before anything is written: a closed pipe ends the process

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -67,6 +68,7 @@ type server struct {
 	verdicts  *verdictLogger
 	config    atomic.Pointer[config.Config]
 	effective atomic.Pointer[[]byte] // the configuration as YAML, written before its probes run: they change what it reads
+	engine    *engine                // its self-test
 	memory    *memory.Budget         // for the answers of all targets
 	started   atomic.Bool            // the first set of probes runs
 	draining  atomic.Bool
@@ -89,6 +91,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	s.verdicts = &verdictLogger{log: s.log}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
 	s.self = newSelfChecks(s.metrics.SelfCheck)
+	s.engine = newEngine(probes.Kinds(), s.engineTested)
 	refuse := func(err error) int {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
@@ -134,8 +137,8 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 
 // run serves and probes until ctx ends, then waits for open runs and requests.
 func (s *server) run(ctx context.Context, o *options, reload *reloader, pages http.Handler, listeners, kubelet []net.Listener) int {
-	main := web.NewServer(pages)
-	plain := web.NewServer(web.Health(s.scheduler.Healthy, s.ready))
+	main := web.NewServer(pages, maxConnections())
+	plain := web.NewServer(web.Health(s.scheduler.Healthy, s.ready), maxConnections()/4)
 	for _, server := range []*http.Server{main, plain} {
 		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	}
@@ -153,6 +156,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	var running sync.WaitGroup
 	running.Go(func() { s.scheduler.Forever(work, s.jobSets); observed() })
 	running.Go(func() { reload.run(work) })
+	running.Go(func() { s.engine.run(work) })
 	running.Go(func() { watchClock(work, s.self.report) })
 	if o.serve.storage != "" {
 		running.Go(func() { s.incidents.Persist(observing, o.serve.storage, s.incidentsSaved) })
@@ -183,6 +187,17 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 		}
 	}
 	return status
+}
+
+// maxConnections is how many connections readers may have open: a part of the descriptors that the process may have, since
+// the probes need the others.
+func maxConnections() int {
+	const enough = 128
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
+		return enough
+	}
+	return int(max(8, min(enough, files.Cur/4)))
 }
 
 func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Handler {
@@ -238,6 +253,14 @@ func (s *server) incidentsSaved(err error) {
 	s.self.report("storage", err == nil)
 }
 
+// engineTested is called after every self-test of the engine.
+func (s *server) engineTested(check string, ok bool) {
+	if !ok {
+		s.log.Error("The self-test failed: no verdict counts until it passes", "err", s.engine.works())
+	}
+	s.self.report(check, ok)
+}
+
 // ready returns nil while the prober probes. It never depends on a target: that is the mistake that health probes find.
 func (s *server) ready() error {
 	switch {
@@ -251,7 +274,7 @@ func (s *server) ready() error {
 
 // apply switches to a configuration.
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
-	jobs = withMemory(s.memory, s.reference.withReference(jobs))
+	jobs = s.engine.withEngine(withMemory(s.memory, s.reference.withReference(jobs)))
 	repeatProbes(jobs)
 	for _, w := range cfg.Warnings {
 		s.log.Warn("Configuration", "warning", w)

@@ -51,6 +51,11 @@ func (j Job) Do(ctx context.Context) Result {
 	case out.failedFor(Reason.network):
 		j.attributeNetwork(ctx, &out)
 	}
+	if j.Engine != nil {
+		if err := j.Engine(); err != nil {
+			out.downgrade(func(Check) bool { return true }, SelfEngine, "the self-test of the prober failed: %s", err)
+		}
+	}
 	if hung {
 		out.Abandoned = done
 		out.appendRunCheck(Hung, "the probe ignored its timeout of %s", j.Timeout)

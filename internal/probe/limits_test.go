@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"prober/internal/memory"
@@ -46,6 +47,24 @@ func TestDo_aLimitOfTheProberProvesNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A prober that does not tell good from bad says nothing of anybody, not even of a breach.
+func TestDo_noVerdictCountsWithoutTheEngine(t *testing.T) {
+	j := job(func(_ context.Context, r *Result) {
+		r.Pass("a", "good")
+		r.Fail("b", Status, "bad")
+		r.Fail("c", SecretReflected, "worse")
+	})
+	j.Engine = func() error { return errors.New("good: expected pass, got fail") }
+	r := j.Do(t.Context())
+	if got, want := lines(r), "a pass(ok)\nb inconclusive(self_engine)\nc inconclusive(self_engine)\nrun inconclusive(self_engine)"; got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	j.Engine = func() error { return nil }
+	if r := j.Do(t.Context()); r.Verdict() != Fail {
+		t.Error(lines(r))
 	}
 }
 

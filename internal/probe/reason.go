@@ -105,7 +105,8 @@ var (
 var (
 	SelfNetwork    = Reason{Word: "self_network", Verdict: Inconclusive, Text: "the prober's own network"}
 	SelfClock      = Reason{Word: "self_clock", Verdict: Inconclusive, Text: "the prober's own clock"}
-	Suspended      = Reason{Word: "suspended", Verdict: Inconclusive, Text: "the prober was suspended"} // during the run
+	SelfEngine     = Reason{Word: "self_engine", Verdict: Inconclusive, Text: "the prober does not tell good from bad"} // by its self-test
+	Suspended      = Reason{Word: "suspended", Verdict: Inconclusive, Text: "the prober was suspended"}                 // during the run
 	Cancelled      = Reason{Word: "cancelled", Verdict: Inconclusive, Text: "run cancelled"}
 	Credential     = Reason{Word: "credential", Verdict: Inconclusive, Text: "the prober's own credential"} // unreadable, or no longer accepted
 	ControlFailed  = Reason{Word: "control_failed", Verdict: Inconclusive, Text: "a control did not hold"}
@@ -130,7 +131,7 @@ var (
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
 	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, SelfLimit, Settling, Panicked, Hung,
+	SelfNetwork, SelfClock, SelfEngine, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 

@@ -32,15 +32,15 @@ func TestRecoverPanics_afterTheStart(t *testing.T) {
 	var told atomic.Int64
 	o := full()
 	o.Panicked = func(string) { told.Add(1) }
-	o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	half := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "half of ")
 		panic("hunter2")
 	})
-	o.Extra = map[string]http.Handler{"/gone": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })}
+	o.Extra = map[string]http.Handler{"/half": half, "/gone": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })}
 	server := httptest.NewServer(New(o))
 	defer server.Close()
 	defer server.Client().CloseIdleConnections()
-	for _, path := range []string{"/metrics", "/gone"} {
+	for _, path := range []string{"/half", "/gone"} {
 		response, err := server.Client().Get(server.URL + path)
 		if err == nil {
 			body, readErr := io.ReadAll(response.Body)

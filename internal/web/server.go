@@ -6,9 +6,11 @@ import (
 )
 
 // NewServer returns a server with timeouts: headers are read within 5 s and up to 64 KiB, requests within 10 s, responses
-// are written within a minute, and idle connections are closed after two. The caller sets the log.
-func NewServer(h http.Handler) *http.Server {
+// are written within a minute, and idle connections are closed after two, or when there are more than maxConns. The caller
+// sets the log.
+func NewServer(h http.Handler, maxConns int) *http.Server {
 	return &http.Server{
+		ConnState:         (&connectionLimit{max: maxConns}).changed,
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,

@@ -42,7 +42,7 @@ func (p *pipes) dial() net.Conn {
 
 func TestNewServer_slowClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server, listener := NewServer(New(full())), &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		server, listener := NewServer(New(full()), 100), &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 		var all sync.WaitGroup
 		all.Go(func() {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -88,7 +88,7 @@ func TestNewServer_slowClients(t *testing.T) {
 
 func TestNewServer_largeHeaders(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = NewServer(New(full()))
+	server.Config = NewServer(New(full()), 100)
 	server.Start()
 	defer server.Close()
 	client := server.Client()

@@ -58,27 +58,28 @@ type Fault struct {
 // New returns the handler of all routes. It panics if an Extra pattern is taken.
 func New(o Options) http.Handler {
 	s := newServer(o)
+	large := newPages().serve
 	mux := http.NewServeMux()
-	mux.Handle("/{$}", allowMethods(s.index, http.MethodGet, http.MethodHead))
+	mux.Handle("/{$}", allowMethods(large(s.index), http.MethodGet, http.MethodHead))
 	mux.Handle("/-/reload", allowMethods(s.reload, http.MethodPost, http.MethodPut))
-	mux.Handle("/api/v1/status", allowMethods(s.status, http.MethodGet, http.MethodHead))
-	mux.Handle("/probes/{name}", allowMethods(s.probeByName, http.MethodGet, http.MethodHead))
-	mux.Handle("/probes/{system}/{name}", allowMethods(s.detail, http.MethodGet, http.MethodHead))
+	mux.Handle("/api/v1/status", allowMethods(large(s.status), http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{name}", allowMethods(large(s.probeByName), http.MethodGet, http.MethodHead))
+	mux.Handle("/probes/{system}/{name}", allowMethods(large(s.detail), http.MethodGet, http.MethodHead))
 	mux.Handle("/probes/{system}/{name}/run", allowMethods(s.run, http.MethodPost))
 	mux.Handle("/badge/{name}", allowMethods(s.badge, http.MethodGet, http.MethodHead))
 	mux.Handle("/badge/{system}/{name}", allowMethods(s.badge, http.MethodGet, http.MethodHead))
 	mux.Handle("/icon/{file}", allowMethods(s.serveIcon, http.MethodGet, http.MethodHead))
 	if o.Metrics != nil {
-		mux.Handle("/metrics", allowMethods(o.Metrics.ServeHTTP, http.MethodGet, http.MethodHead))
+		mux.Handle("/metrics", allowMethods(large(o.Metrics.ServeHTTP), http.MethodGet, http.MethodHead))
 	}
 	if o.Config != nil {
-		mux.Handle("/config", allowMethods(document("text/yaml; charset=utf-8", o.Config), http.MethodGet, http.MethodHead))
+		mux.Handle("/config", allowMethods(large(document("text/yaml; charset=utf-8", o.Config)), http.MethodGet, http.MethodHead))
 	}
 	if o.Incident != nil {
-		mux.Handle("/incident", allowMethods(s.incident, http.MethodGet, http.MethodHead))
+		mux.Handle("/incident", allowMethods(large(s.incident), http.MethodGet, http.MethodHead))
 	}
 	if o.Schema != nil {
-		mux.Handle("/schema.json", allowMethods(document("application/schema+json", o.Schema), http.MethodGet, http.MethodHead))
+		mux.Handle("/schema.json", allowMethods(large(document("application/schema+json", o.Schema)), http.MethodGet, http.MethodHead))
 	}
 	for pattern, h := range o.Extra {
 		mux.Handle(pattern, redirectAfterPost(h))
