@@ -18,6 +18,9 @@ FUZZTIME    ?= 30s
 RUNS        ?= 300
 REAL_RUNS   ?= 50
 BENCH_FLAGS ?=
+ENDURE      ?= 10m
+MUTANTS     ?= 200
+SEED        ?= 1
 
 # -parallel: many tests wait for a child process or a clock, more than there are processors.
 TESTFLAGS := -race -parallel 4 -timeout 20m
@@ -128,6 +131,14 @@ soak: deps ## run every short test 20 times, then every test of the binary 3 tim
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)
 	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)
+
+.PHONY: endure
+endure: build ## have the prober survive, in 64 MiB, large answers, slow readers, idle connections and reloads (ENDURE=10m)
+	go run ./internal/endure -prober ./prober -for $(ENDURE)
+
+.PHONY: mutate
+mutate: ## change the code of PKG in MUTANTS (200) places, one at a time, and list the changes that its short tests do not notice
+	go run ./internal/mutate -n $(MUTANTS) -seed $(SEED) $(PKG)
 
 .PHONY: leaks
 leaks: ## measure what runs of isolation cost and which leaks they find (RUNS=300, about three minutes)

@@ -78,6 +78,8 @@ var rows = map[string]row{
 	// Tools: no program imports them.
 	"internal/arch":    {},
 	"internal/testenv": {theirs: []string{"golang.org/x/net"}},
+	"internal/endure":  {},
+	"internal/mutate":  {},
 	"internal/bench":   {theirs: []string{"github.com/prometheus/client_golang"}},
 }
 

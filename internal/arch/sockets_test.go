@@ -15,7 +15,7 @@ import (
 
 // dialers may open sockets by themselves. All other packages use connections of internal/dial, and pass its dialer to
 // third-party clients.
-var dialers = []string{"internal/dial", "internal/sandbox", "internal/testenv", "internal/bench", "cmd"}
+var dialers = []string{"internal/dial", "internal/sandbox", "internal/testenv", "internal/bench", "internal/endure", "cmd"}
 
 // A forbidden name is one with which code could bypass internal/dial or internal/httpx.
 type forbidden struct {
@@ -42,7 +42,7 @@ var forbiddenNames = []forbidden{
 	{path: "net/http", name: regexp.MustCompile(`^(Client|Transport)$`), pointer: true, allowed: append([]string{"internal/httpx"}, dialers...), instead: "use internal/httpx"},
 	{path: "net/http/httputil", name: regexp.MustCompile(`ReverseProxy$`), allowed: dialers, instead: "its transport is the default one"},
 
-	{path: "os/exec", allowed: []string{"internal/testenv", "internal/bench"}, instead: "the prober starts no other program"},
+	{path: "os/exec", allowed: []string{"internal/testenv", "internal/bench", "internal/endure", "internal/mutate"}, instead: "the prober starts no other program"},
 	{path: "os", name: regexp.MustCompile(`^StartProcess$`), instead: "the prober starts no other program"},
 	{path: "syscall", name: regexp.MustCompile(`^(Exec|ForkExec|StartProcess)$`), instead: "the prober starts no other program"},
 }
