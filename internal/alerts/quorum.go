@@ -45,11 +45,18 @@ func (s *system) recordingRules() []Rule {
 	rules = append(rules,
 		Rule{Record: recentFailures, Expr: fmt.Sprintf("group %s (%[2]s unless %[2]s offset %[3]s or increase(%[2]s[%[3]s]) > 0)", s.by("check", "reason"), failures, promTime(recent))},
 		Rule{Record: failedStatus, Expr: s.statusExpr()},
-		Rule{Record: slowSeconds, Expr: s.whileFailing("slow", "max "+s.by()+" (sum without (phase) ("+selector("probe_http_duration_seconds", s.all())+"))")},
-		Rule{Record: certSeconds, Expr: s.whileFailing("cert", "min "+s.by()+" ("+selector("probe_tls_earliest_cert_expiry_timestamp_seconds", s.all())+") - time()")},
 	)
-	if slices.ContainsFunc(s.jobs, readsAnswers) {
+	if slices.ContainsFunc(s.jobs, hasLatency) {
+		rules = append(rules, Rule{Record: slowSeconds, Expr: s.whileFailing("slow", "max "+s.by()+" (sum without (phase) ("+selector("probe_http_duration_seconds", s.all())+"))")})
+	}
+	if slices.ContainsFunc(s.jobs, hasCertificate) {
+		rules = append(rules, Rule{Record: certSeconds, Expr: s.whileFailing("cert", "min "+s.by()+" ("+selector("probe_tls_earliest_cert_expiry_timestamp_seconds", s.all())+") - time()")})
+	}
+	if slices.ContainsFunc(s.jobs, hasOwnAlerts) {
 		shared := probe.CheckSecrets + "|" + probe.CheckVersions
+		if slices.ContainsFunc(s.jobs, expectsCertificate) {
+			shared += "|" + probe.CheckCertificate
+		}
 		lowest := func(matcher string) string {
 			return "min " + s.by() + " (" + lastKnown(selector("probe_check_success", s.all(), matcher)) + ") == 0"
 		}
@@ -87,6 +94,12 @@ func (s *system) statusExpr() string {
 		"  + on ("+strings.Join(s.keys, ", ")+", target) group_left ()",
 		"  (max "+s.by("target")+" "+others+" == min "+s.by("target")+" "+others+")")
 }
+
+// hasLatency reports whether the probe has a check of the latency.
+func hasLatency(j probe.Job) bool { return has(j, "latency") }
+
+// hasCertificate reports whether the probe has a check of the certificate.
+func hasCertificate(j probe.Job) bool { return has(j, probe.CheckCertificate) }
 
 // whileFailing is the expression while a check fails for the reason.
 func (s *system) whileFailing(reason, expr string) string {

@@ -37,7 +37,7 @@ const routingHeader = `Made by "prober rules --alertmanager" from the configurat
 
 // Names of alerts that are inhibited together.
 const (
-	failureNames   = "ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
+	failureNames   = "ProbeCertificateFailing|ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
 	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeSecretPublished|ProbeSecretReflected"
 	uncertainNames = "ProbeFailsFromOneLocation|ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbeNotPassing|ProbeSignalAbsent|ProbeSlow|ProbeStale"
 )

@@ -61,7 +61,7 @@ func (s *system) probeAlert(j probe.Job, name string, severity severity, wait ti
 // nothing that it depends on does.
 func (s *system) failed(j probe.Job) string {
 	expr := selector(probeVotes, s.match(j)) + " > 0"
-	if readsAnswers(j) {
+	if hasOwnAlerts(j) {
 		expr += "\nunless " + s.on() + " " + selector(onlyTargetChecks, s.match(j))
 	}
 	return expr + s.unlessDependencyFails(j)
@@ -96,11 +96,15 @@ func (s *system) description(j probe.Job) string {
 	each := func(series, text string) string {
 		return "{{ range query " + templateString(selector(series, s.match(j))) + " }}" + text + ", {{ end }}"
 	}
-	return "Recent failures: " + each(recentFailures, "{{ .Labels.check }} ({{ .Labels.reason }})") +
-		each(failedStatus, "got {{ if .Value }}{{ .Value }}{{ else }}no response{{ end }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}") +
-		each(slowSeconds, "took {{ .Value | humanizeDuration }}") +
-		each(certSeconds, "certificate valid for another {{ .Value | humanizeDuration }}") +
-		"details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
+	text := "Recent failures: " + each(recentFailures, "{{ .Labels.check }} ({{ .Labels.reason }})") +
+		each(failedStatus, "got {{ if .Value }}{{ .Value }}{{ else }}no response{{ end }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}")
+	if hasLatency(j) {
+		text += each(slowSeconds, "took {{ .Value | humanizeDuration }}")
+	}
+	if hasCertificate(j) {
+		text += each(certSeconds, "certificate valid for another {{ .Value | humanizeDuration }}")
+	}
+	return text + "details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
 }
 
 // notReadyStates are the states of a replica that is not ready, or does not say so.

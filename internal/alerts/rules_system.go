@@ -139,6 +139,52 @@ func (s *system) signalAbsent(j probe.Job, check string) alert {
 // targetWait is how long an oddity that harms nobody at once may last: a rollout, a proxy that drops a header.
 const targetWait = 15 * time.Minute
 
+// certificateWarning returns the severity of the alert on a certificate that is to be renewed, if the probe warns of that.
+func certificateWarning(j probe.Job) (severity, bool) {
+	p, ok := j.Probe.(probe.CertificateWarner)
+	if !ok {
+		return severity{}, false
+	}
+	word, ok := p.CertificateWarning()
+	if word == "" {
+		return parseSeverity(j.Severity).lowered(), ok
+	}
+	return parseSeverity(word), ok
+}
+
+// expectsCertificate reports whether the probe has a check of the certificate that has alerts of its own.
+func expectsCertificate(j probe.Job) bool {
+	_, ok := j.Probe.(probe.CertificateWarner)
+	return ok && has(j, probe.CheckCertificate)
+}
+
+// certificateAlerts returns the alerts on the certificate of a probe: that it is to be renewed, and that too little time is
+// left, which fails the probe. Neither is an outage yet, so nothing else fires for it.
+func (s *system) certificateAlerts(j probe.Job) (all []alert) {
+	if !expectsCertificate(j) {
+		return nil
+	}
+	check := s.match(j, equal("check", probe.CheckCertificate))
+	failing := "min " + s.by() + " (" + lastKnown(selector("probe_check_success", check)) + ") == 0"
+	if severity, ok := certificateWarning(j); ok {
+		a := s.probeAlert(j, "ProbeCertificateExpiring", severity, targetWait, lines(
+			"max "+s.by()+" ("+lastKnown(selector(probe.CertificateExpiring, s.match(j)))+") == 1", "unless "+s.on()+" "+failing))
+		a.summary = escapeTemplate(fmt.Sprintf("The certificate of %s/%s is to be renewed", s.name, j.Name))
+		a.description = "{{ range query " + templateString("min(probe_tls_earliest_cert_expiry_timestamp_seconds{"+s.match(j)+"}) - time()") + " }}It is valid for another {{ .Value | humanizeDuration }}. {{ end }}The probe does not fail for it yet."
+		a.example.verdict = probe.Pass
+		a.example.series = []sample{{probe.CertificateExpiring, nil, 1}}
+		all = append(all, a)
+	}
+	a := s.probeAlert(j, "ProbeCertificateFailing", parseSeverity(j.Severity), failWait(j), lines(
+		selector(probeVotes, s.match(j))+" > 0", "and "+s.on()+" "+failing, "and "+s.on()+" "+selector(onlyTargetChecks, s.match(j))))
+	a.summary = escapeTemplate(fmt.Sprintf("The certificate of %s/%s expires too soon; nothing else fails", s.name, j.Name))
+	a.example.series = []sample{{"probe_check_success", map[string]string{"check": probe.CheckCertificate}, 0}}
+	return append(all, a)
+}
+
+// hasOwnAlerts reports whether checks of the probe have alerts of their own, whatever else fails.
+func hasOwnAlerts(j probe.Job) bool { return readsAnswers(j) || expectsCertificate(j) }
+
 // readsAnswers reports whether the answers that a probe gets are checked for what every answer is checked for.
 func readsAnswers(j probe.Job) bool {
 	_, ok := j.Probe.(probe.VersionReporter)
@@ -232,11 +278,15 @@ func (s *system) outageAlerts() []alert {
 func (s *system) outage() alert {
 	j := worst(s.jobs)
 	conclusive := selector(probeVotes, s.all())
+	failing := conclusive + " > 0"
+	if slices.ContainsFunc(s.jobs, hasOwnAlerts) {
+		failing += "\nunless " + s.on() + " " + selector(onlyTargetChecks, s.all())
+	}
 	return alert{
 		name: "SystemDown", severity: parseSeverity(j.Severity), wait: time.Minute, runbook: j.Runbook, url: j.RunbookURL,
 		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
 		expr: lines(
-			"count by (system) ("+s.unlessMaintenance(conclusive+" > 0")+") >= 2",
+			"count by (system) ("+s.unlessMaintenance(failing)+") >= 2",
 			"unless on (system) count by (system) ("+conclusive+" < 0)"),
 		summary:     escapeTemplate("Total outage: no probe of " + s.name + " passes"),
 		description: "{{ $value }} of its probes fail and none passes. Confirm the blast radius: all traffic or a single region, is the ingress reachable, is the prober's own network up?",
@@ -260,9 +310,13 @@ func (g runbookGroup) errorWindow() time.Duration {
 // not count.
 func (s *system) errorRate(g runbookGroup) alert {
 	window := promTime(g.errorWindow())
+	unless := ""
+	if slices.ContainsFunc(g.jobs, expectsCertificate) { // those have an alert of their own
+		unless = " unless on (system, probe) last_over_time(" + selector(onlyTargetChecks, s.all()) + "[" + window + "])"
+	}
 	runs := func(verdicts string) string {
 		return "sum by (system, " + region + ") (" + fmt.Sprintf("increase(%s[%s])", selector("probe_runs_total", g.match(s, verdicts)), window) +
-			" unless on (system, probe) max_over_time(" + selector("probe_in_maintenance", s.all()) + "[" + window + "]) == 1)"
+			" unless on (system, probe) max_over_time(" + selector("probe_in_maintenance", s.all()) + "[" + window + "]) == 1" + unless + ")"
 	}
 	a := g.alert(s, "SystemErrorRate", g.severity)
 	a.wait = 5 * time.Minute

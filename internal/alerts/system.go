@@ -181,7 +181,7 @@ func (s *system) rules() []Rule {
 	}
 	var all []alert
 	for _, j := range s.jobs {
-		all = append(all, s.failureAlerts(j)...)
+		all = append(append(all, s.failureAlerts(j)...), s.certificateAlerts(j)...)
 	}
 	for _, a := range slices.Concat(all, s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
 		r := a.rule()

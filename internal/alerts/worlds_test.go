@@ -202,3 +202,43 @@ func TestDescription(t *testing.T) {
 		t.Error(complaint)
 	}
 }
+
+// warner is a probe that warns of its certificate.
+type warner struct {
+	reader
+	severity string
+}
+
+func (w warner) CertificateWarning() (string, bool) { return w.severity, true }
+
+// TestCertificateAlerts: a certificate to be renewed and one that fails the probe have alerts of their own, in place of
+// those that say that the target is down.
+func TestCertificateAlerts(t *testing.T) {
+	t.Parallel()
+	expecting := func(name, severity string) probe.Job {
+		return change(job(name, "http", "sev1", 15*time.Second, fake{}), func(j *probe.Job) {
+			j.Labels = map[string]string{"env": "prod"}
+			j.Probe = warner{reader{fake{checks: []string{"status", probe.CheckCertificate}}}, severity}
+		})
+	}
+	series := func(fails, status, certificate, expiring int) map[string]string {
+		all := func(v int) string { return fmt.Sprintf("%dx120", v) }
+		return map[string]string{
+			`probe_verdict{verdict="fail"}`: all(fails), `probe_verdict{verdict="pass"}`: all(1 - fails),
+			`probe_runs_total{verdict="fail"}`: fmt.Sprintf("0+%dx120", fails), `probe_runs_total{verdict="pass"}`: fmt.Sprintf("0+%dx120", 1-fails),
+			`probe_check_success{check="status"}`: all(status), `probe_check_success{check="certificate"}`: all(certificate),
+			"probe_certificate_expiring": all(expiring),
+		}
+	}
+	a := expecting("a", "")
+	names := []string{"ProbeCertificateExpiring", "ProbeCertificateFailing", "ProbeFailing", "SystemDown", "SystemErrorRate"}
+	testWorlds(t, Rules([]probe.Job{a, expecting("b", "")}, Options{Kinds: kinds()}), a, []world{
+		{"valid for long", series(0, 1, 1, 0), "29m", nil},
+		{"to be renewed", series(0, 1, 1, 1), "29m", []string{"ProbeCertificateExpiring warning"}},
+		{"too little time is left", series(1, 1, 0, 1), "29m", []string{"ProbeCertificateFailing critical"}},
+		{"the page is down too", series(1, 0, 0, 1), "29m", []string{"ProbeFailing critical", "SystemErrorRate critical"}},
+	}, names...)
+	testWorlds(t, Rules([]probe.Job{expecting("a", "info")}, Options{Kinds: kinds()}), a, []world{
+		{"with a severity of its own", series(0, 1, 1, 1), "29m", []string{"ProbeCertificateExpiring info"}},
+	}, names...)
+}

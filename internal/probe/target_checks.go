@@ -18,6 +18,19 @@ const (
 	CheckVersions = "versions" // one URL is not served by different versions for long
 )
 
+// CheckCertificate is the check that the certificates of a target are valid for long enough, in each kind that has one.
+const CheckCertificate = "certificate"
+
+// CertificateExpiring is the series that is 1 while such a certificate is to be renewed, and the check still passes.
+const CertificateExpiring = "probe_certificate_expiring"
+
+// A CertificateWarner is a Probe that may measure CertificateExpiring. CertificateWarning tells whether it does and the
+// severity of the alert on it; the severity is empty for one level below that of the probe.
+type CertificateWarner interface {
+	Probe
+	CertificateWarning() (severity string, ok bool)
+}
+
 // A VersionReporter is a Probe that reads the version of its target. Its grace is how long one URL may report different
 // versions before that is a failure.
 type VersionReporter interface {

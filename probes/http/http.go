@@ -63,16 +63,17 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:           func() probe.Probe { return New() },
 		Summary:       "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
-		Measures:      []*probe.Measure{valueGauge},
+		Measures:      []*probe.Measure{valueGauge, expect.CertificateExpiring},
 		Traits:        probe.Traits{HTTPLatency: true},
 		RenamedChecks: map[string]string{"decoy": "catch_all", "wrong_path": "catch_all"},
 	}
 }
 
 var (
-	_ probe.Closer         = (*Probe)(nil)
-	_ probe.StatusProvoker = (*Probe)(nil)
-	_ probe.TimeoutChecker = (*Probe)(nil)
+	_ probe.CertificateWarner = (*Probe)(nil)
+	_ probe.Closer            = (*Probe)(nil)
+	_ probe.StatusProvoker    = (*Probe)(nil)
+	_ probe.TimeoutChecker    = (*Probe)(nil)
 )
 
 // New returns a probe with its default settings.
@@ -256,11 +257,22 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result) []expect.Check {
 	if !status.Passed() {
 		return []expect.Check{status}
 	}
-	checks := append([]expect.Check{status}, p.Expect.Judge(answer, time.Now())...)
+	now := time.Now()
+	checks := append([]expect.Check{status}, p.Expect.Judge(answer, now)...)
+	p.Expect.Certificate.Report(r, answer.CertExpiry, now)
 	if len(p.Gauges) > 0 {
 		checks = append(checks, expect.Check{Name: "gauges", Outcome: p.gauges(r, answer)})
 	}
 	return checks
+}
+
+// CertificateWarning tells whether the probe warns of a certificate that is to be renewed, and how severe that is.
+func (p *Probe) CertificateWarning() (severity string, ok bool) {
+	c := p.Expect.Certificate
+	if c == nil || c.Warn == nil {
+		return "", false
+	}
+	return c.Severity, true
 }
 
 // Close ends the connections that are kept for reuse. The probe may still be asked.

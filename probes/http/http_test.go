@@ -319,7 +319,7 @@ func TestValidate_vacuous(t *testing.T) {
 		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "x"}}}, Control: &Control{}}, "control: must expect something of the same part of the answer, body"},
 		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Equals: str("")}}}}, "expect: body is negative"},
 		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: expected one word"},
-		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: new(probe.Duration(time.Hour))}}, "expect.certificate: the URL is not https"},
+		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: &expect.Certificate{Warn: new(probe.Duration(time.Hour))}}}, "expect.certificate: the URL is not https"},
 		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{}}}}, "expect.body: expected at least one condition"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
-	"prober/internal/text"
 )
 
 // Expect is what the answer to a request must be. Only what is written is tested, the status always.
@@ -16,7 +15,7 @@ type Expect struct {
 	Status      httpx.Statuses `yaml:"status" default:"2xx" doc:"200, 2xx or a list of these"`
 	Content     `yaml:",inline"`
 	Latency     *probe.Duration `yaml:"latency" doc:"maximum duration of the exchange"`
-	Certificate *probe.Duration `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain"`
+	Certificate *Certificate    `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain: warn, or warn and fail"`
 }
 
 // A Check is the outcome of one named check.
@@ -28,8 +27,8 @@ type Check struct {
 // Validate reports what is wrong with the expectations. The argument says whether the answer comes over https.
 func (e *Expect) Validate(https bool) error {
 	wrong := []error{e.Content.Validate(), ValidateLatency(e.Latency)}
-	if e.Certificate != nil && *e.Certificate <= 0 {
-		wrong = append(wrong, probe.Settingf("certificate", "must be above zero"))
+	if e.Certificate != nil {
+		wrong = append(wrong, probe.InSetting("certificate", e.Certificate.Validate()))
 	}
 	if e.Certificate != nil && !https {
 		wrong = append(wrong, probe.Settingf("certificate", "the URL is not https"))
@@ -70,7 +69,7 @@ func (e *Expect) Checks() []string {
 		names = append(names, "latency")
 	}
 	if e.Certificate != nil {
-		names = append(names, "certificate")
+		names = append(names, probe.CheckCertificate)
 	}
 	return names
 }
@@ -82,7 +81,7 @@ func (e *Expect) Judge(answer *httpx.Answer, now time.Time) []Check {
 		found = append(found, Check{"latency", e.checkLatency(answer)})
 	}
 	if e.Certificate != nil {
-		found = append(found, Check{"certificate", e.checkCertificate(answer, now)})
+		found = append(found, Check{probe.CheckCertificate, e.Certificate.Judge(answer.CertExpiry, now)})
 	}
 	return found
 }
@@ -98,13 +97,4 @@ func (e *Expect) checkLatency(answer *httpx.Answer) probe.Outcome {
 		return probe.Outcomef(probe.Slow, "expected an answer within %s, got one after %s", e.Latency, took)
 	}
 	return probe.Outcomef(probe.OK, "answered within %s", took)
-}
-
-func (e *Expect) checkCertificate(answer *httpx.Answer, now time.Time) probe.Outcome {
-	left := answer.CertExpiry.Sub(now)
-	days := int(left.Hours() / 24)
-	if answer.CertExpiry.IsZero() || left < e.Certificate.D() {
-		return probe.Outcomef(probe.Cert, "expected a certificate valid for another %s, got one that expires in %s", e.Certificate, text.Count(days, "day"))
-	}
-	return probe.Outcomef(probe.OK, "the certificate is valid for another %s", text.Count(days, "day"))
 }

@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,7 +51,11 @@ func TestJudge(t *testing.T) {
 		"the second match is wrong":      {`{json: {"$.a[*]": up}}`, &httpx.Answer{Body: []byte(`{"a":["up","down"]}`)}, probe.Body},
 		"the last of two paths is wrong": {`{json: {$.a: 1, $.b: 1}}`, &httpx.Answer{Body: []byte(`{"a":1,"b":2}`)}, probe.Body},
 		"a certificate for long":         {"{certificate: 14d}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(15)}}, probe.OK},
-		"a certificate for a few days":   {"{certificate: 14d}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(13)}}, probe.Cert},
+		"a certificate to be renewed":    {"{certificate: 14d}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(13)}}, probe.OK},
+		"a certificate for a few days":   {"{certificate: 14d}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(3)}}, probe.Cert},
+		"above its own limit":            {"{certificate: {warn: 30d, fail: 7d}}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(8)}}, probe.OK},
+		"below its own limit":            {"{certificate: {warn: 30d, fail: 7d}}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(6)}}, probe.Cert},
+		"a limit without a warning":      {"{certificate: {fail: 7d}}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(6)}}, probe.Cert},
 		"a certificate that has expired": {"{certificate: 1s}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(-1)}}, probe.Cert},
 		"no certificate":                 {"{certificate: 14d}", &httpx.Answer{}, probe.Cert},
 		"a quick answer":                 {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second}}, probe.OK},
@@ -62,6 +67,32 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %v, expected %s", checks, c.want)
 			}
 		})
+	}
+}
+
+// A certificate that is to be renewed is told by a series of its own, and not by the verdict.
+func TestCertificate_warns(t *testing.T) {
+	now := time.Now()
+	for text, want := range map[string]string{ // with 29 days left, and with 6
+		"{certificate: 30d}":                   "ok [1], cert [1]",
+		"{certificate: 28d}":                   "ok [0], cert [1]",
+		"{certificate: {warn: 30d, fail: 5d}}": "ok [1], ok [1]",
+		"{certificate: {fail: 7d}}":            "ok [], cert []",
+	} {
+		e, got := expectation(t, text), []string{}
+		for _, days := range []int{29, 6} {
+			r, answer := probe.NewResult(probe.ID{}), &httpx.Answer{Exchange: probe.Exchange{CertExpiry: now.Add(time.Duration(days) * 24 * time.Hour)}}
+			reason := e.Judge(answer, now)[0].Reason
+			e.Certificate.Report(r, answer.CertExpiry, now)
+			values := []float64{}
+			for _, s := range r.Samples {
+				values = append(values, s.Value)
+			}
+			got = append(got, fmt.Sprint(reason, " ", values))
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: got %q, expected %q", text, strings.Join(got, ", "), want)
+		}
 	}
 }
 
