@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"prober/internal/testenv"
 )
 
 var began = regexp.MustCompile(`(?m)^Start time: (\S+)$`)
@@ -26,6 +31,20 @@ func TestIncidents_surviveRestart(t *testing.T) {
 	if err != nil || status != 200 || !strings.Contains(first, "observed symptom: up status: expected 2xx, got 500") {
 		t.Fatalf("got %d %v\n%s", status, err, first)
 	}
+	failing := func() (since string) {
+		t.Helper()
+		testenv.Eventually(t, 30*time.Second, func(context.Context) error { // the page learns of a run after the metrics
+			_, status, err := p.get("/api/v1/status")
+			row := regexp.MustCompile(`"verdict":"fail".*?("since":"[^"]+")`).FindStringSubmatch(status)
+			if err != nil || row == nil {
+				return fmt.Errorf("nothing fails: %w\n%s", err, status)
+			}
+			since = row[1]
+			return nil
+		})
+		return since
+	}
+	since := failing()
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +53,9 @@ func TestIncidents_surviveRestart(t *testing.T) {
 	p = start(t, nil, "--config.file="+file, "--storage.path="+kept)
 	p.waitForMetric(t, `prober_self_check{check="storage"} 1`)
 	p.waitForRuns(t, "up", 1)
+	if got := failing(); got != since {
+		t.Errorf("the page says %s after the restart, and %s before", got, since)
+	}
 	_, again, err := p.get("/incident?system=test")
 	if err != nil || began.FindString(again) != began.FindString(first) || began.FindString(first) == "" {
 		t.Errorf("%v: expected the same start, got:\n%s\nand after the restart:\n%s", err, first, again)

@@ -54,6 +54,18 @@ const (
 	requestGrace = 3 * time.Second
 )
 
+// A watcher tells the status page, too, of targets that asked for fewer requests.
+type watcher struct {
+	*metrics.Metrics
+	board *web.StatusStore
+}
+
+// Limited reports until when a probe is not run.
+func (w watcher) Limited(id probe.ID, until time.Time) {
+	w.Metrics.Limited(id, until)
+	w.board.Limited(id, until)
+}
+
 // A server is the prober that runs continuously: its scheduler, and the sinks of its results.
 type server struct {
 	log       *slog.Logger
@@ -122,8 +134,9 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 			return refuse(err)
 		}
 	}
+	s.board.FailingSince = s.incidents.FailingSince // which observe each result before the board
 	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, s.verdicts}, schedule.Options{
-		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: s.metrics,
+		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: watcher{s.metrics, s.board},
 	})
 	if demo.announce != nil {
 		demo.announce(listeners[0].Addr().String())

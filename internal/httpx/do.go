@@ -127,6 +127,9 @@ func (c *Client) describe(a *Answer) {
 		return
 	}
 	a.Cached = cached(a.Status, a.Header)
+	if a.Status == http.StatusTooManyRequests {
+		a.RetryAfter = min(max(retryAfter(a.Header, time.Now()), 0), maxRetryAfter)
+	}
 	a.TargetTraceID = clean(traceID(c.settings.readTrace(a)))
 	if s := c.settings.Version; s != nil {
 		a.Version = clean(version(s.Read(a)))

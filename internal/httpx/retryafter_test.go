@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,4 +62,29 @@ func TestClassify_retryAfter(t *testing.T) {
 			t.Errorf("%d targets are remembered", len(w.until))
 		}
 	})
+}
+
+// The exchange says for how long a 429 asks to be left alone, within bounds.
+func TestDo_retryAfter(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		after  string
+		want   time.Duration
+	}{{429, "5", 5 * time.Second}, {429, "", 0}, {429, "-5", 0}, {429, "2000000000", maxRetryAfter}, {503, "5", 0}, {200, "5", 0}} {
+		url := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", c.after)
+			w.WriteHeader(c.status)
+		}))
+		var s Settings
+		client, err := s.Client(url.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := probe.NewResult(probe.ID{})
+		client.Do(t.Context(), r, Request{Check: "status", URL: url.URL, Want: Success})
+		if got := r.Exchanges[0].RetryAfter; got != c.want {
+			t.Errorf("%d with Retry-After %q: got %s, expected %s", c.status, c.after, got, c.want)
+		}
+		url.Close()
+	}
 }

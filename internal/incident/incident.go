@@ -3,6 +3,7 @@
 package incident
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +46,8 @@ type system struct {
 	LastGoodVersions map[string]string `json:"last_good_versions,omitempty"` // likewise, the last one in a run that passed
 	Changes          []change          `json:"changes,omitempty"`            // of versions, the newest last
 	Breaches         map[string]breach `json:"breaches,omitempty"`           // by probe
+	// FailingSince is, by probe, the start of the first of its runs in a row that failed.
+	FailingSince map[string]time.Time `json:"failing_since,omitempty"`
 }
 
 // An incident is one incident.
@@ -113,6 +116,17 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 	t.signalChange()
 }
 
+// FailingSince returns the start of the first of the runs in a row of a probe that failed; the zero time if the last one
+// did not. With a saved state it is that of an earlier process.
+func (t *Tracker) FailingSince(k probe.Key) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.systems[k.System]; s != nil {
+		return s.FailingSince[k.Name]
+	}
+	return time.Time{}
+}
+
 // retain forgets all probes but these. An incident of removed probes alone is no longer open.
 func (s *system) retain(names []string) {
 	for p := range s.Breaches {
@@ -120,6 +134,7 @@ func (s *system) retain(names []string) {
 			delete(s.Breaches, p)
 		}
 	}
+	maps.DeleteFunc(s.FailingSince, func(p string, _ time.Time) bool { return !slices.Contains(names, p) })
 	for _, versions := range []map[string]string{s.Versions, s.LastGoodVersions} {
 		for at := range versions {
 			if p, _, _ := strings.Cut(at, " "); !slices.Contains(names, p) {
@@ -157,6 +172,11 @@ func (t *Tracker) Observe(r probe.Result) {
 	t.latest[r.System][r.Name] = lastRun{at: r.Started, verdict: r.Verdict(), reason: r.Decisive().Reason}
 	before := s.Incident
 	changed := s.observeVersions(&r)
+	if r.Verdict() != probe.Fail {
+		_, failed := s.FailingSince[r.Name]
+		delete(s.FailingSince, r.Name)
+		changed = changed || failed
+	}
 	switch r.Verdict() {
 	case probe.Fail:
 		changed = s.failed(&r) || changed
@@ -222,6 +242,9 @@ func (s *system) recentChanges(name string, at time.Time) (n int) {
 
 // failed opens an incident, or adds a symptom to the one that is open.
 func (s *system) failed(r *probe.Result) (changed bool) {
+	if s.FailingSince[r.Name].IsZero() {
+		s.FailingSince[r.Name], changed = r.Started, true
+	}
 	if why := s.breachOf(r); why.Breach {
 		b := s.Breaches[r.Name]
 		if b.First.IsZero() {

@@ -88,6 +88,9 @@ func (s *system) fillDefaults() *system {
 	if s.Breaches == nil {
 		s.Breaches = map[string]breach{}
 	}
+	if s.FailingSince == nil {
+		s.FailingSince = map[string]time.Time{}
+	}
 	if i := s.Incident; i != nil {
 		if i.Symptoms == nil {
 			i.Symptoms = map[string]symptom{}

@@ -37,6 +37,41 @@ func TestSave_andLoad(t *testing.T) {
 	}
 }
 
+// TestFailingSince_restart: since when a probe fails is the start of the first of its failed runs in a row, of any process.
+func TestFailingSince_restart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incident.json")
+	key := probe.Key{System: "ibex", Name: "proxy"}
+	before := New()
+	before.SetJobs(jobs())
+	for minute, note := range []func(*probe.Result){oneReplicaDown, well, oneReplicaDown, oneReplicaDown} {
+		see(before, "proxy", minute, note)
+	}
+	if err := before.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	after := New()
+	if err := after.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	after.SetJobs(jobs())
+	see(after, "proxy", 60, oneReplicaDown)
+	if got, want := after.FailingSince(key), start.Add(2*time.Minute); !got.Equal(want) {
+		t.Errorf("after a restart: fails since %s, expected %s", got, want)
+	}
+	see(after, "proxy", 61, func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") })
+	if got := after.FailingSince(key); !got.IsZero() {
+		t.Errorf("after an inconclusive run: fails since %s", got)
+	}
+	see(after, "proxy", 62, oneReplicaDown)
+	if got, want := after.FailingSince(key), start.Add(62*time.Minute); !got.Equal(want) {
+		t.Errorf("after that: fails since %s, expected %s", got, want)
+	}
+	after.SetJobs(jobs()[1:])
+	if got := after.FailingSince(key); !got.IsZero() {
+		t.Errorf("of a probe that is gone: fails since %s", got)
+	}
+}
+
 // TestLoad_damagedFile shows that nothing in a file can keep the prober from probing.
 func TestLoad_damagedFile(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{

@@ -74,6 +74,9 @@ var fixedFamilies = [...]fixedFamily{
 	{"probe_last_run_timestamp_seconds", "Time when the last run ended; 0 before the first.", gauge, func(r *jobSnapshot, p *scrape) {
 		p.gauge(r, r.last.ended)
 	}},
+	{"probe_rate_limited_until_timestamp_seconds", "Time before which the probe does not run, because its target asked for fewer requests; 0 if it did not.", gauge, func(r *jobSnapshot, p *scrape) {
+		p.gauge(r, r.limited)
+	}},
 	{"probe_registered_timestamp_seconds", "Time when this process first loaded the probe.", gauge, func(r *jobSnapshot, p *scrape) {
 		p.gauge(r, float64(r.registered)/1e3)
 	}},

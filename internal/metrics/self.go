@@ -149,6 +149,15 @@ func (m *Metrics) Skipped(_ probe.ID, why string) {
 	m.self.skipped.WithLabelValues(labelValue(why)).Inc()
 }
 
+// Limited notes until when a probe does not run, because its target asked for fewer requests; the zero time if it does.
+func (m *Metrics) Limited(id probe.ID, until time.Time) {
+	if s := m.jobs.Load().states[keyOf(id)]; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.limited = unixSeconds(until)
+	}
+}
+
 // Depth notes how many runs are in progress and how many are queued.
 func (m *Metrics) Depth(running, queued int) {
 	m.self.running.Set(float64(running))

@@ -18,6 +18,7 @@ type jobSnapshot struct {
 	runs        [len(probe.Verdicts)]uint64
 	connections uint64
 	lastPass    float64
+	limited     float64
 	failures    []counterEntry
 	expected    []counterEntry
 	latency     exposition.Histogram
@@ -31,7 +32,7 @@ var noRun = &lastRun{}
 func (s *state) copyInto(r *jobSnapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.view, r.registered, r.runs, r.connections, r.lastPass = s.view, s.registered, s.runs, s.connections, s.lastPass
+	r.view, r.registered, r.runs, r.connections, r.lastPass, r.limited = s.view, s.registered, s.runs, s.connections, s.lastPass, s.limited
 	r.failures = append(r.failures[:0], s.failures.entries...)
 	r.expected = append(r.expected[:0], s.expected.entries...)
 	r.persistent = append(r.persistent[:0], s.persistent...)

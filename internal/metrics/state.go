@@ -23,6 +23,7 @@ type state struct {
 	runs        [len(probe.Verdicts)]uint64
 	connections uint64
 	lastPass    float64    // Unix seconds; 0 before the first
+	limited     float64    // Unix seconds until which rate limits keep it from running; 0 if none does
 	failures    counterMap // by check and reason
 	expected    counterMap // by target and code
 	latency     *exposition.Histogram

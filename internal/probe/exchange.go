@@ -27,6 +27,8 @@ type Exchange struct {
 	Version       string        // of the target's software, if it gives one
 	Reflected     string        // where the answer repeats the credential that was sent, such as "the body"; empty if nowhere
 
+	RetryAfter time.Duration // for how long a 429 asks to be left alone; 0 if it does not say
+
 	SoughtCredential bool // a credential was sent, and looked for in the answer
 
 	CertExpiry time.Time // the earliest in the chain; zero without TLS

@@ -58,6 +58,7 @@ type log struct {
 	results  []probe.Result
 	skips    []skip
 	depths   [][2]int
+	limits   []time.Time    // as told by Limited
 	started  func(probe.ID) // called on the loop
 	skipping func(probe.ID) // called on the loop
 	observed func(probe.Result)
@@ -87,6 +88,12 @@ func (l *log) Skipped(id probe.ID, why string) {
 	if l.skipping != nil {
 		l.skipping(id)
 	}
+}
+
+func (l *log) Limited(_ probe.ID, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limits = append(l.limits, until)
 }
 
 func (l *log) Depth(running, queued int) {

@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,7 @@ const (
 	heartbeatInterval = time.Second      // the loop iterates at least this often
 	stuckAfter        = 15 * time.Second // a loop without iteration for so long is stuck
 	maxBackoff        = 8                // the largest factor by which rate limits stretch an interval
+	maxRetryAfter     = 15 * time.Minute // how long a target may ask to be left alone, if maxBackoff intervals are shorter
 	hungTimeouts      = 10               // timeouts after which a run that was not even abandoned makes the prober unhealthy
 )
 
@@ -32,6 +32,7 @@ type ended struct {
 	*run
 	abandoned       <-chan struct{}
 	limited, passed bool
+	retryAfter      time.Duration // for how long the target asked to be left alone; 0 if it did not say
 }
 
 // startRun starts a run.
@@ -49,7 +50,8 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 		if l.shouldObserve(result) && !r.observed.Swap(true) {
 			l.sink.Observe(result)
 		}
-		l.ended <- ended{run: r, abandoned: result.Abandoned, limited: rateLimited(result), passed: result.Verdict() == probe.Pass}
+		wait, limited := result.RateLimited()
+		l.ended <- ended{run: r, abandoned: result.Abandoned, limited: limited, retryAfter: wait, passed: result.Verdict() == probe.Pass}
 		if answer != nil {
 			answer <- nil
 		}
@@ -61,14 +63,6 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 func (l *loop) shouldObserve(result probe.Result) bool {
 	return l.once || l.ctx.Err() == nil || result.Verdict() == probe.Fail ||
 		!slices.ContainsFunc(result.Checks, func(c probe.Check) bool { return c.Reason == probe.Cancelled })
-}
-
-// rateLimited reports whether the target asked for fewer requests. A 429 that the probe causes on purpose does not count.
-func rateLimited(result probe.Result) bool {
-	return slices.ContainsFunc(result.Checks, func(c probe.Check) bool { return c.Reason == probe.RateLimited }) ||
-		slices.ContainsFunc(result.Exchanges, func(x probe.Exchange) bool {
-			return x.Status == http.StatusTooManyRequests && !x.Expected
-		})
 }
 
 // finish handles a run that ended or was abandoned.
@@ -84,14 +78,28 @@ func (l *loop) finish(was ended) {
 	switch {
 	case e == nil:
 	case was.limited:
-		e.factor = min(2*max(e.factor, 1), maxBackoff)
-		e.notBefore = was.tick + e.factor*e.interval
+		e.limit(was.tick, l.now(), was.retryAfter)
+		l.watcher.Limited(e.job.ID, l.start.Add(e.notBefore))
 	case was.passed:
+		if e.notBefore > 0 {
+			l.watcher.Limited(e.job.ID, time.Time{})
+		}
 		e.factor, e.notBefore = 1, 0
 	}
 	if e != nil {
 		l.updateNext(e)
 	}
+}
+
+// limit keeps an entry from running for a while after a run that was due at tick and ended now. A target that says for how
+// long is believed, within bounds: it must not end its own monitoring. For another one each rate limit doubles the interval.
+func (e *entry) limit(tick, now, retryAfter time.Duration) {
+	if retryAfter > 0 {
+		e.factor, e.notBefore = 1, now+min(retryAfter, max(maxRetryAfter, maxBackoff*e.interval))
+		return
+	}
+	e.factor = min(2*max(e.factor, 1), maxBackoff)
+	e.notBefore = tick + e.factor*e.interval
 }
 
 // reportSkipped observes a result for a job that does not run.

@@ -37,6 +37,9 @@ type Watcher interface {
 	Started(id probe.ID, lag time.Duration)
 	// Skipped reports that a tick passed without a run. It is called once for each tick.
 	Skipped(id probe.ID, why string)
+	// Limited reports until when a job is not run because its target asked for fewer requests; the zero time when it no
+	// longer does.
+	Limited(id probe.ID, until time.Time)
 	// Depth reports how many runs are in progress and how many are queued, whenever that changed.
 	Depth(running, queued int)
 }
@@ -102,4 +105,5 @@ type nopWatcher struct{}
 
 func (nopWatcher) Started(probe.ID, time.Duration) {}
 func (nopWatcher) Skipped(probe.ID, string)        {}
+func (nopWatcher) Limited(probe.ID, time.Time)     {}
 func (nopWatcher) Depth(int, int)                  {}

@@ -324,6 +324,39 @@ func TestForever_rateLimit(t *testing.T) {
 	}
 }
 
+// A target that says how long it wants to be left alone is believed, but it cannot end its own monitoring.
+func TestForever_retryAfter(t *testing.T) {
+	for _, c := range []struct{ interval, asked, heeded, gap time.Duration }{
+		{10 * time.Second, 5 * time.Second, 5 * time.Second, 10 * time.Second}, // no interval is stretched
+		{10 * time.Second, 25 * time.Second, 25 * time.Second, 30 * time.Second},
+		{10 * time.Second, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+		{time.Minute, time.Hour, maxRetryAfter, maxRetryAfter},
+		{5 * time.Minute, time.Hour, maxBackoff * 5 * time.Minute, 45 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var runs atomic.Int32
+			r := forever(t, &log{}, Options{}, []probe.Job{job("a", c.interval, func(ctx context.Context, r *probe.Result) {
+				if runs.Add(1) > 1 {
+					good(ctx, r)
+					return
+				}
+				r.Exchanged(probe.Exchange{Status: 429, RetryAfter: c.asked})
+				r.Report("it", probe.RateLimited, "asked to wait")
+			})})
+			pass(2 * time.Hour)
+			r.stop()
+			starts := r.of("a")
+			first, gap := starts[0].at, starts[1].at.Sub(starts[0].at)
+			if gap > c.gap || gap < c.heeded {
+				t.Errorf("every %s, asked for %s: the next run came after %s, expected %s", c.interval, c.asked, gap, c.gap)
+			}
+			if len(r.limits) != 2 || !r.limits[0].Equal(first.Add(c.heeded)) || !r.limits[1].IsZero() {
+				t.Errorf("every %s, asked for %s at %s: told %v, expected the time until which it waits and then none", c.interval, c.asked, first, r.limits)
+			}
+		})
+	}
+}
+
 func TestForever_expected429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{job("a", time.Minute, func(_ context.Context, r *probe.Result) {

@@ -47,6 +47,7 @@ type jsonRow struct {
 	Failing    []probe.Check `json:"failing"`
 
 	NextRun     time.Time        `json:"next_run,omitzero"`
+	Limited     time.Time        `json:"rate_limited_until,omitzero"`
 	Maintenance *jsonMaintenance `json:"maintenance,omitempty"`
 	Recent      []jsonRun        `json:"recent,omitempty"` // the oldest first
 }
@@ -106,7 +107,7 @@ func (s *server) jsonOf(row *ProbeStatus, recent bool) jsonRow {
 		Verdict: row.Verdict, Reason: row.Reason, Check: row.Check, Detail: row.Detail,
 		Since: text.UTC(row.Since), LastRun: text.UTC(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
 		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: append([]probe.Check{}, row.Failing...),
-		NextRun: text.UTC(s.next(row.ID)),
+		NextRun: text.UTC(s.next(row.ID)), Limited: text.UTC(row.Limited),
 	}
 	if !row.Maintenance.Until.IsZero() {
 		out.Maintenance = &jsonMaintenance{Why: row.Maintenance.Why, Until: text.UTC(row.Maintenance.Until)}

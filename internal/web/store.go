@@ -23,6 +23,7 @@ type ProbeStatus struct {
 	Since      time.Time     // the start of the first run in a row with this verdict; zero before the first run
 	LastRun    time.Time     // the start of the last run; zero before the first
 	Latency    time.Duration // of the target, in the last run
+	Limited    time.Time     // until when it does not run, because its target asked for fewer requests; zero if it does
 	Overdue    bool          // the last run is too long ago to say anything about the present
 	Failing    []probe.Check // the checks of the last run that did not pass, those that failed first
 	TraceID    string        // sent in the exchange that the check cites
@@ -50,6 +51,10 @@ type Detail struct {
 // A StatusStore holds the last result of each job and a short history. It is a probe.Sink, and its methods may be called
 // from several goroutines.
 type StatusStore struct {
+	// FailingSince tells since when a probe fails whose last run failed, if that is known of runs before this process too.
+	// Nil, or the zero time: since the first of the runs in a row that the store observed.
+	FailingSince func(probe.Key) time.Time
+
 	mu       sync.Mutex
 	keys     []key // in the order of the jobs
 	statuses map[key]*storedStatus
@@ -113,12 +118,26 @@ func (b *StatusStore) Observe(r probe.Result) {
 	if h.LastRun.IsZero() || h.Verdict != verdict {
 		h.Since = r.Started
 	}
+	if verdict == probe.Fail && b.FailingSince != nil {
+		if since := b.FailingSince(r.Key()); !since.IsZero() {
+			h.Since = since
+		}
+	}
 	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
 	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), r.NotPassed()
 	h.TraceID, h.Version = x.TraceID, x.Version
 	h.History.add(pack(r.Started, verdict, b.reasons.intern(why.Reason), h.Latency))
 	if h.last = story; verdict == probe.Fail {
 		h.failed = story
+	}
+}
+
+// Limited records until when a probe does not run, because its target asked for fewer requests; the zero time if it does.
+func (b *StatusStore) Limited(id probe.ID, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.statuses[key{id.Key(), id.Type}]; h != nil {
+		h.Limited = until
 	}
 }
 
@@ -157,16 +176,22 @@ func (b *StatusStore) status(h *storedStatus, now time.Time) ProbeStatus {
 	}
 	if due := h.due(); !due.IsZero() && now.After(due) {
 		row.markOverdue(due)
+	} else if now.Before(h.Limited) {
+		row.Detail += fmt.Sprintf("; it is not run before %s, because its target asked for fewer requests", formatDateTime(h.Limited))
 	}
 	return row
 }
 
-// due is when the next result is overdue, allowing for one skipped start.
+// due is when the next result is overdue, allowing for one skipped start. A run that the target asked not to make is not.
 func (h *storedStatus) due() time.Time {
 	if h.LastRun.IsZero() || h.Interval <= 0 {
 		return time.Time{}
 	}
-	return h.LastRun.Add(2*h.Interval + h.job.Timeout + probe.Grace)
+	last := h.LastRun
+	if h.Limited.After(last) {
+		last = h.Limited
+	}
+	return last.Add(2*h.Interval + h.job.Timeout + probe.Grace)
 }
 
 // markOverdue replaces a verdict that is out of date by inconclusive.

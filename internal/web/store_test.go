@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,61 @@ func TestStatusStore_overdue(t *testing.T) {
 		b.Observe(resultOf(j, probe.OK))
 		if row := b.Statuses()[0]; row.Verdict != probe.Pass || row.Overdue || !row.Since.Equal(last) {
 			t.Errorf("after a new run: %+v", row)
+		}
+	})
+}
+
+// A probe whose target asked to be left alone is not out of date until it should have run again, and says why it waits.
+func TestStatusStore_rateLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, j := NewStatusStore(), job("proxy")
+		b.SetJobs([]probe.Job{j})
+		b.Observe(resultOf(j, probe.RateLimited))
+		until := time.Now().Add(10 * time.Minute)
+		b.Limited(j.ID, until)
+		<-time.After(9 * time.Minute)
+		want := "it is not run before " + formatDateTime(until) + ", because its target asked for fewer requests"
+		if row := b.Statuses()[0]; row.Overdue || row.Reason != probe.RateLimited || !strings.HasSuffix(row.Detail, want) || !row.Limited.Equal(until) {
+			t.Errorf("while it waits: %+v", row)
+		}
+		<-time.After(5 * time.Minute)
+		if row := b.Statuses()[0]; !row.Overdue {
+			t.Errorf("when it should have run again: %+v", row)
+		}
+		b.Observe(resultOf(j, probe.OK))
+		b.Limited(j.ID, time.Time{})
+		if row := b.Statuses()[0]; row.Overdue || strings.Contains(row.Detail, want) || !row.Limited.IsZero() {
+			t.Errorf("after a pass: %+v", row)
+		}
+	})
+}
+
+// Since when a probe fails comes from where the incident note has it, so that both say the same after a restart.
+func TestStatusStore_failingSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, j := NewStatusStore(), job("proxy")
+		since := time.Now().Add(-3 * time.Hour)
+		b.FailingSince = func(k probe.Key) time.Time {
+			if k != j.Key() {
+				t.Errorf("asked of %s", k)
+			}
+			return since
+		}
+		b.SetJobs([]probe.Job{j})
+		b.Observe(resultOf(j, probe.Status))
+		if row := b.Statuses()[0]; !row.Since.Equal(since) {
+			t.Errorf("it fails since %s, expected %s", row.Since, since)
+		}
+		<-time.After(j.Interval)
+		b.Observe(resultOf(j, probe.OK))
+		if row := b.Statuses()[0]; !row.Since.Equal(time.Now()) {
+			t.Errorf("it passes since %s", row.Since)
+		}
+		since = time.Time{}
+		<-time.After(j.Interval)
+		b.Observe(resultOf(j, probe.Status))
+		if row := b.Statuses()[0]; !row.Since.Equal(time.Now()) {
+			t.Errorf("it fails since %s, expected the run itself", row.Since)
 		}
 	})
 }
