@@ -74,7 +74,8 @@ test-real: deps ## run the prober against servers that take minutes to build; ea
 	internal/testenv/install.sh parse; \
 	for module in internal/testenv/*/go.mod; do \
 		echo "== $${module%/go.mod}"; \
-		(cd "$${module%/go.mod}" && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go build -trimpath -o "$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin/" .); \
+		(cd "$${module%/go.mod}" && package=. && if [ -e main.go ]; then CGO_ENABLED=0 go vet -trimpath ./...; else package=tool; fi && \
+			CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin/" $$package); \
 	done; \
 	echo "== a store that goes blind after each request of a run"; \
 	PROBER_TEST_REAL=$(REAL_RUNS) go test -run '^TestBlindness_onsets$$' ./probes/isolation; \

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -187,6 +188,33 @@ func TestGeneratedUnitTestsHold_dependency(t *testing.T) {
 	f := Rules([]probe.Job{up, leaf}, Options{Kinds: kinds()})
 	if complaint := promtool(t, written(t, f), unitTests(t, f)); complaint != "" {
 		t.Error(complaint)
+	}
+}
+
+// TestRules_portable requires the rules and the dashboard to read native histograms wherever they read classic ones, and to
+// call no function that VictoriaMetrics lacks: its vmalert refuses the whole file.
+func TestRules_portable(t *testing.T) {
+	jobs := []probe.Job{up, proxy, gate, keys, tenants, clock}
+	var dashboard strings.Builder
+	if err := WriteDashboard(&dashboard, jobs, Options{Kinds: kinds()}); err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{}
+	for _, g := range Rules(jobs, Options{Kinds: kinds()}).Groups {
+		for _, r := range g.Rules {
+			texts = append(texts, r.Expr)
+		}
+	}
+	classic := regexp.MustCompile(`rate\((\w+)_bucket\{`)
+	for _, text := range append(texts, strings.Split(dashboard.String(), "\n")...) {
+		for _, m := range classic.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(text, "rate("+m[1]+"{") {
+				t.Errorf("only the classic buckets of %s are read: %s", m[1], text)
+			}
+		}
+		if f := regexp.MustCompile(`histogram_(count|sum|avg|fraction|stddev|stdvar)\(`).FindString(text); f != "" {
+			t.Errorf("VictoriaMetrics has no %s): %s", f, text)
+		}
 	}
 }
 

@@ -38,10 +38,15 @@ const (
 // worstVerdict is the worst verdict of all probers, as a number.
 const worstVerdict = `clamp_max(2 * max by (system, probe) (probe_verdict{SEL,verdict="fail"}) + max by (system, probe) (probe_verdict{SEL,verdict="inconclusive"}), 2)`
 
-// quantile is a quantile of the latency, from classic histograms or else from native ones.
+// quantile is a quantile of the latency of each probe.
 func quantile(q string) string {
-	return "histogram_quantile(" + q + ", sum by (system, probe, le) (rate(probe_run_duration_seconds_bucket{SEL}[$__rate_interval])))" +
-		" or histogram_quantile(" + q + ", sum by (system, probe) (rate(probe_run_duration_seconds{SEL}[$__rate_interval])))"
+	return quantileOf(q, "system, probe", "probe_run_duration_seconds", "{SEL}")
+}
+
+// quantileOf is a quantile of a histogram, from its classic buckets or else from its native ones.
+func quantileOf(q, by, histogram, matchers string) string {
+	return "histogram_quantile(" + q + ", sum by (" + by + ", le) (rate(" + histogram + "_bucket" + matchers + "[$__rate_interval])))" +
+		" or histogram_quantile(" + q + ", sum by (" + by + ") (rate(" + histogram + matchers + "[$__rate_interval])))"
 }
 
 // panels returns the panels in their order.
@@ -92,7 +97,7 @@ func panels(jobs []probe.Job, o Options) []panel {
 	}
 	return append(all,
 		panel{kind: "timeseries", title: "Prober: starts later than planned", place: gridPos{middle, thirdWidth, 0, 0}, new: true, unit: "s",
-			queries: []panelQuery{{`histogram_quantile(0.99, sum by (instance, le) (rate(prober_schedule_lag_seconds_bucket{job=~"$job"}[$__rate_interval])))`, "{{instance}} p99"}}},
+			queries: []panelQuery{{quantileOf("0.99", "instance", `prober_schedule_lag_seconds`, `{job=~"$job"}`), "{{instance}} p99"}}},
 		panel{kind: "timeseries", title: "Prober: runs in flight, queued and skipped", place: gridPos{middle, thirdWidth, thirdWidth, 0}, queries: []panelQuery{
 			{`prober_runs_in_flight{job=~"$job"}`, "{{instance}} in flight"}, {`prober_runs_queued{job=~"$job"}`, "{{instance}} queued"},
 			{`sum by (instance, reason) (rate(prober_skipped_total{job=~"$job"}[$__rate_interval]))`, "{{instance}} skipped: {{reason}}"},

@@ -57,7 +57,9 @@ func (f *File) proberRules() []Rule {
 		},
 		{
 			name: "ProberLate", severity: p3, wait: 10 * time.Minute,
-			expr:        "histogram_quantile(0.99, sum by (le, job, instance) (rate(" + selector("prober_schedule_lag_seconds_bucket", job) + "[5m]))) > 1",
+			expr: lines(
+				"(histogram_quantile(0.99, sum by (le, job, instance) (rate("+selector("prober_schedule_lag_seconds_bucket", job)+"[5m])))",
+				"or histogram_quantile(0.99, sum by (job, instance) (rate("+selector("prober_schedule_lag_seconds", job)+"[5m])))) > 1"),
 			summary:     "The prober at {{ $labels.instance }} starts its runs late",
 			description: "It waits for a processor or for a slot (--max-concurrency): prober_runs_queued.",
 		},

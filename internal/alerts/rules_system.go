@@ -106,7 +106,9 @@ func (s *system) stale(g runbookGroup) alert {
 	a := g.alert(s, "ProbeStale", g.severity.lowered())
 	a.wait = time.Minute
 	a.expr = s.unlessMaintenance("time() - max "+s.by()+" ("+selector("probe_last_run_timestamp_seconds", match)+" > 0 or "+selector("probe_registered_timestamp_seconds", match)+")",
-		"> 3 * max "+s.by()+" ("+selector("probe_interval_seconds", match)+")")
+		"> 3 * max "+s.by()+" ("+selector("probe_interval_seconds", match)+")",
+		// A target that asked for fewer requests is left alone for a while, and then it is time for a run again.
+		"unless "+s.on()+" time() - max "+s.by()+" ("+selector("probe_rate_limited_until_timestamp_seconds", match)+") <= 3 * max "+s.by()+" ("+selector("probe_interval_seconds", match)+")")
 	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not run for three intervals"
 	a.description = "The prober is up but does not run this probe, so its series are out of date: see prober_skipped_total, prober_runs_queued and the log of the prober."
 	return a
@@ -247,12 +249,11 @@ func (s *system) latencyAlerts() []alert {
 		match := g.match(s)
 		a := g.alert(s, "ProbeSlow", g.severity.cappedAt(2))
 		a.wait = latencyWait
-		// A Prometheus that ingests native histograms may drop the classic buckets; then the second halves have data.
+		// A Prometheus that ingests native histograms may drop the classic buckets; then the second half has data.
 		a.expr = s.unlessMaintenance("min "+s.by()+" (",
 			"  (histogram_quantile(0.95, sum "+s.by(region, "le")+" (rate("+selector("probe_run_duration_seconds_bucket", match)+window+")))",
 			"  or histogram_quantile(0.95, sum "+s.by(region)+" (rate("+selector("probe_run_duration_seconds", match)+window+"))))",
-			"  and (sum "+s.by(region)+" (increase("+selector("probe_run_duration_seconds_count", match)+window+"))",
-			"  or histogram_count(sum "+s.by(region)+" (increase("+selector("probe_run_duration_seconds", match)+window+fmt.Sprintf(")))) >= %d", minLatencySamples),
+			"  and sum "+s.by(region)+" (increase("+selector("probe_runs_total", match, `verdict=~"fail|pass"`)+window+fmt.Sprintf(")) >= %d", minLatencySamples),
 			fmt.Sprintf(") > %d", maxLatency))
 		a.summary = "p95 latency sustained > 2s: {{ $labels.system }}/{{ $labels.probe }} takes {{ $value | humanizeDuration }}"
 		a.description = "Of the slowest exchange of each run, over " + over + ". Which phase: probe_http_duration_seconds, or prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"

@@ -91,12 +91,12 @@ func (c *scenario) addProbe(s *system, j probe.Job, target map[string]string) {
 	c.add("probe_success", constant(1), id)
 	c.add("probe_interval_seconds", constant(j.Interval.Seconds()), id)
 	c.add("probe_registered_timestamp_seconds", constant(0), id)
+	c.add("probe_rate_limited_until_timestamp_seconds", constant(0), id)
 	c.add("probe_last_run_timestamp_seconds", rising(step.Seconds()), id)
 	c.add("probe_last_pass_timestamp_seconds", rising(step.Seconds()), id)
 	for _, le := range []string{"2", "2.5", "+Inf"} {
 		c.add("probe_run_duration_seconds_bucket", rising(perStep), id, map[string]string{"le": le})
 	}
-	c.add("probe_run_duration_seconds_count", rising(perStep), id)
 	for _, check := range j.Probe.Checks() {
 		c.add("probe_check_success", constant(1), id, map[string]string{"check": check})
 	}

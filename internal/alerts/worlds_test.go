@@ -242,3 +242,20 @@ func TestCertificateAlerts(t *testing.T) {
 		{"with a severity of its own", series(0, 1, 1, 1), "29m", []string{"ProbeCertificateExpiring info"}},
 	}, names...)
 }
+
+// TestStale_rateLimited: a probe that its target asked to wait is not stale until it should have run again.
+func TestStale_rateLimited(t *testing.T) {
+	t.Parallel()
+	series := func(until string) map[string]string {
+		return map[string]string{
+			"probe_last_run_timestamp_seconds": "0x120", "probe_registered_timestamp_seconds": "0x120", "probe_interval_seconds": "15x120",
+			"probe_rate_limited_until_timestamp_seconds": until,
+		}
+	}
+	j := change(up, func(j *probe.Job) { j.Labels = map[string]string{"env": "prod"} })
+	testWorlds(t, Rules([]probe.Job{j}, Options{Kinds: kinds()}), j, []world{
+		{"it is not asked to wait", series("0x120"), "10m", []string{"ProbeStale warning"}},
+		{"it waits", series("630x120"), "10m", nil},
+		{"it should have run again", series("300x120"), "10m", []string{"ProbeStale warning"}},
+	}, "ProbeStale")
+}

@@ -32,13 +32,36 @@ func Runs() string { return cmp.Or(os.Getenv(realRuns), "3") }
 // repository and built again only if its sources have changed.
 func buildModule(t testing.TB, name string) string {
 	t.Helper()
+	return build(t, name, filepath.Join(cacheDir(), "bin", name), ".")
+}
+
+// RuleTools are the paths of programs that evaluate rules, beside Debian's promtool.
+type RuleTools struct {
+	Promtool string // of Prometheus 3
+	VMAlert  string // vmalert-tool of VictoriaMetrics
+}
+
+// BuildRuleTools builds them.
+func BuildRuleTools(t testing.TB) RuleTools {
+	t.Helper()
+	Real(t)
+	bin := filepath.Join(cacheDir(), "bin")
+	return RuleTools{
+		Promtool: build(t, "promtool", filepath.Join(bin, "promtool"), "tool"),
+		VMAlert:  build(t, "vmalert", filepath.Join(bin, "vmalert-tool"), "tool"),
+	}
+}
+
+// build builds a package of the module in a folder beside this file. The tag keeps service discovery out of promtool, which
+// is most of it.
+func build(t testing.TB, folder, program, pkg string) string {
+	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
-	program := filepath.Join(cacheDir(), "bin", name)
-	cmd := exec.Command("go", "build", "-trimpath", "-o", program, ".")
-	cmd.Dir = filepath.Join(filepath.Dir(here), name)
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "remove_all_sd", "-o", program, pkg)
+	cmd.Dir = filepath.Join(filepath.Dir(here), folder)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := Run(t, cmd); err != nil {
-		t.Fatalf("%s does not build: %v\n%s", name, err, out)
+		t.Fatalf("%s does not build: %v\n%s", folder, err, out)
 	}
 	return program
 }
