@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"prober/internal/testenv"
 )
 
 // noise is text that does not compress.
@@ -166,6 +168,7 @@ func slowReaders(t *testing.T, address string, n int) {
 
 // Forty slow readers of /metrics had a prober of the documented size killed.
 func TestPages_slowReadersTakeBoundedMemory(t *testing.T) {
+	testenv.Slow(t, "readers are cut off after a second at the earliest")
 	large := noise(1 << 20)
 	p := newPages()
 	server := httptest.NewUnstartedServer(p.serve(func(w http.ResponseWriter, _ *http.Request) { w.Write(large) }))
