@@ -269,8 +269,6 @@ func (n *notesAPI) start(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(n)
 	t.Cleanup(server.Close)
-	t.Setenv("TEST_ISO_RED", "token-of-the-red-org")
-	t.Setenv("TEST_ISO_BLUE", "token-of-the-blue-org")
 	headers, notes := "", "/notes"
 	switch n.style {
 	case "header":

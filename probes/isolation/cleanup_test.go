@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,23 +219,33 @@ func TestCleanUp_afterTimeout(t *testing.T) {
 
 // TestFrozen: a target that stops to respond in the middle of a run does not use up its time, and the silence comes first.
 func TestFrozen(t *testing.T) {
+	const timeout = 8 * time.Second
+	silence := regexp.MustCompile(`the target stopped to respond: no response within (\S+) to `)
 	for _, after := range []int64{4, 20, 120} {
 		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			t.Parallel()
+			var hung atomic.Int64
 			api := newNotesAPI("header")
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				if api.requests.Load() > after && q.op != "delete" {
+					hung.Add(1)
 					<-q.Context().Done()
 					return
 				}
 				next(w, q.Request)
 			}
-			began := time.Now()
-			r := newJob(t, strings.Replace(api.start(t), "timeout: 20s", "timeout: 4s", 1)).Do(t.Context())
-			if why := r.Decisive(); why.Verdict != probe.Inconclusive || !strings.Contains(why.Detail, "the target stopped to respond: no response within 680ms to ") {
-				t.Errorf("got\n%s", probetest.Lines(r))
+			r := newJob(t, strings.Replace(api.start(t), "timeout: 20s", "timeout: "+timeout.String(), 1)).Do(t.Context())
+			why := r.Decisive()
+			said := silence.FindStringSubmatch(why.Detail)
+			if why.Verdict != probe.Inconclusive || said == nil {
+				t.Fatalf("got\n%s", probetest.Lines(r))
 			}
-			if took := time.Since(began); took > 3*time.Second {
-				t.Errorf("it took %s", took)
+			if patience, err := time.ParseDuration(said[1]); err != nil || patience > timeout/5 {
+				t.Errorf("expected no request to take more than a fifth of the time, got %s", said[1])
+			}
+			// Four are under way at a time, and the next may follow between the first silence and the second.
+			if got := hung.Load(); got > maxSilences+4 {
+				t.Errorf("expected the run to end after %d silences, got %d", maxSilences, got)
 			}
 		})
 	}

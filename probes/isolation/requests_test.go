@@ -135,7 +135,6 @@ type pairs struct {
 
 // threeOrgs returns a configuration with a third org.
 func threeOrgs(t *testing.T, api *notesAPI) string {
-	t.Setenv("TEST_ISO_GREEN", "token-of-the-green-org")
 	api.caller = func(r *http.Request) string {
 		if r.Header.Get("Authorization") == "Bearer token-of-the-green-org" {
 			return "green"

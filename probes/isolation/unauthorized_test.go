@@ -13,9 +13,6 @@ import (
 
 // withUnauthorized adds three unauthorized credentials to the settings.
 func withUnauthorized(t *testing.T) []string {
-	t.Setenv("TEST_ISO_EXPIRED", "tttttttt-over")
-	t.Setenv("TEST_ISO_HOMELESS", "tttttttt-without-home")
-	t.Setenv("TEST_ISO_SUSPENDED", "kkkkkkkk-of-org-three")
 	return []string{"    identity:", `    unauthorized_credentials:
       expired:   {bearer: {env: TEST_ISO_EXPIRED}}
       homeless:  {bearer: {env: TEST_ISO_HOMELESS}}
