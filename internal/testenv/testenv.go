@@ -92,16 +92,17 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// Eventually calls poll at once and then every few milliseconds, until it returns nil. If that does not happen in time, it
-// fails the test with poll's last error before the end. The context of poll ends at the same time.
+// Eventually calls poll until it returns nil: at once, then every few milliseconds, and less often the longer it lasts,
+// since polling takes time from what it waits for. If that does not happen in time, it fails the test with poll's last
+// error before the end. The context of poll ends at the same time.
 func Eventually(t testing.TB, within time.Duration, poll func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+	const shortest = 20 * time.Millisecond
+	longest := max(shortest, within/200)
 	var last error
-	for {
+	for pause := shortest; ; pause = min(pause*5/4, longest) {
 		err := poll(ctx)
 		if err == nil {
 			return
@@ -112,7 +113,7 @@ func Eventually(t testing.TB, within time.Duration, poll func(context.Context) e
 		select {
 		case <-ctx.Done():
 			t.Fatalf("not within %s: %v", within, last)
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }
