@@ -23,7 +23,7 @@ MUTANTS     ?= 200
 SEED        ?= 1
 
 # -parallel: many tests wait for a child process or a clock, more than there are processors.
-TESTFLAGS := -race -parallel 4 -timeout 20m
+TESTFLAGS := -parallel 4 -timeout 20m
 
 stamp   := github.com/prometheus/common/version
 ldflags := -s -w \
@@ -49,9 +49,9 @@ check: lint ## lint and run the short tests: a minute, no root, no servers
 
 # The binary's tests wait more than they compute, so they run beside the others.
 .PHONY: test
-test: deps lint ## install what the tests need, lint, then run every test with the race detector
+test: deps lint ## install what the tests need, lint, then run every test with the race detector, and some again with all cases
 	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; status=0; \
-	PROBER_TEST_SKIPS=$$skips $(MAKE) --no-print-directory --keep-going -j2 test-packages test-binary || status=1; \
+	PROBER_TEST_SKIPS=$$skips $(MAKE) --no-print-directory --keep-going -j2 test-packages test-binary test-cases || status=1; \
 	if [ -s "$$skips" ]; then \
 		echo "PROBER_TEST_SHORT: $$(wc -l <"$$skips") tests were SKIPPED for want of a program:"; sort "$$skips"; \
 	fi; \
@@ -60,12 +60,20 @@ test: deps lint ## install what the tests need, lint, then run every test with t
 .PHONY: test-packages
 test-packages:
 	@echo "== every package but the binary, with the race detector"
-	@go test $(TESTFLAGS) $$(go list ./... | grep -v /cmd/)
+	@GORACE=atexit_sleep_ms=10 go test -race $(TESTFLAGS) $$(go list ./... | grep -v /cmd/)
 
 .PHONY: test-binary
 test-binary:
 	@echo "== the binary, with the race detector (some minutes without a line)"
-	@go test $(TESTFLAGS) ./cmd/...
+	@GORACE=atexit_sleep_ms=10 go test -race $(TESTFLAGS) ./cmd/...
+
+# With the race detector these tests take one case in a few: see testenv.Sample.
+.PHONY: test-cases
+test-cases:
+	@echo "== every case of the longest tests, without the race detector"
+	@files=$$(grep -rlE --include='*_test.go' 'testenv\.Sampled?\(' cmd config internal probes | grep -v internal/testenv); \
+	tests=$$(awk '/^func Test/ { split($$2, f, "("); name = f[1] } /testenv\.Sampled?\(/ { print name }' $$files | sort -u | paste -sd'|'); \
+	go test $(TESTFLAGS) -run "^($$tests)$$" $$(dirname $$files | sort -u | sed 's,^,./,')
 
 # The servers get no network but loopback, where root can see to it: they need none, and tell nobody that they run.
 .PHONY: test-real
@@ -126,8 +134,8 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 .PHONY: soak
 soak: deps ## run every short test 20 times, then every test of the binary 3 times, with the race detector (an hour)
-	go test -race -short -count=20 -failfast -timeout 2h ./...
-	go test -race -count=3 -failfast -timeout 2h ./cmd/prober
+	PROBER_TEST_EVERY=1 go test -race -short -count=20 -failfast -timeout 2h ./...
+	PROBER_TEST_EVERY=1 go test -race -count=3 -failfast -timeout 2h ./cmd/prober
 
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)

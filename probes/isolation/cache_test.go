@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -52,7 +53,7 @@ func TestCache_distinguishedFromService(t *testing.T) {
 		inAnyCase  = "cache@notes/cache inconclusive(control_failed): red was shown an object of blue that nobody had requested before"
 		unknown    = "cache@notes/cache inconclusive(control_failed): notes shows other orgs' objects in any case, and whether a cache keeps them is not known: "
 	)
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		breaks func(api *notesAPI)
 		change []string
 		first  string
@@ -128,7 +129,7 @@ func TestCache_distinguishedFromService(t *testing.T) {
 				all(w, q, next)
 			}
 		}, nil, "isolated@notes/read fail(leak_body)", unknown + "a new object of red is not found by its search"},
-	} {
+	}, 4) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			c.breaks(api)

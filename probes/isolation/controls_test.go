@@ -11,6 +11,7 @@ import (
 
 	"prober/internal/canary"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -53,7 +54,7 @@ func foreignRead(text string) func(*store, *http.Request, string) bool {
 // a cache, or where it may be an error.
 func TestStyles_controls(t *testing.T) {
 	const patch204 = `{status: 204, empty: $}`
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		style  string
 		serve  serveFunc
 		change []string
@@ -92,7 +93,7 @@ func TestStyles_controls(t *testing.T) {
 		"a log that shows nothing": {"Loki, Mimir and others with a tenant header", instead(tenantHeader, func(_ *store, r *http.Request, _ string) bool { return strings.HasSuffix(r.URL.Path, "/query_range") }, func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"status":"success","data":{"result":[]}}`)
 		}), nil, "control@lines/list inconclusive(control_failed)"},
-	} {
+	}, 4) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			style := styles[c.style]

@@ -19,6 +19,7 @@ import (
 
 	"prober/internal/canary"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -80,7 +81,7 @@ func TestIsolated(t *testing.T) {
 // TestDenial_needsControls: a rejected credential, a failing service and an owner that sees nothing all look like a
 // denial without their controls.
 func TestDenial_needsControls(t *testing.T) {
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
 		want      string
 	}{
@@ -135,7 +136,7 @@ func TestDenial_needsControls(t *testing.T) {
 		}), "isolated@notes/list inconclusive(control_failed)"},
 		"a count that never grows": {interceptIf(operation("count"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"count":5}`) }),
 			"isolated@notes/count inconclusive(nothing_checked)"},
-	} {
+	}, 5) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			api.intercept = c.intercept
@@ -162,7 +163,7 @@ func TestBreaches(t *testing.T) {
 			next(w, q.Request)
 		}
 	}
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
 		want      string
 	}{
@@ -227,7 +228,7 @@ func TestBreaches(t *testing.T) {
 		"the length of the body does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 404, `{"error":"not_found", "detail":"you may not see this"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
-	} {
+	}, 5) {
 		t.Run(name, func(t *testing.T) {
 			api = newNotesAPI("header")
 			api.intercept = c.intercept
@@ -276,7 +277,7 @@ func TestLeak_encoded(t *testing.T) {
 	b64 := func(before string) func(string) string {
 		return func(text string) string { return base64.StdEncoding.EncodeToString([]byte(before + text + "~")) }
 	}
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		leak func(w http.ResponseWriter, text string)
 		want probe.Reason
 	}{
@@ -321,7 +322,7 @@ func TestLeak_encoded(t *testing.T) {
 		"in pieces": {func(w http.ResponseWriter, text string) {
 			reply(w, 404, marshal([]string{text[:20], text[20:30], text[30:]}))
 		}, existenceOracle},
-	} {
+	}, 5) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -362,7 +363,7 @@ func TestContext(t *testing.T) {
 	one := func(is func(string) bool) func([]string) bool {
 		return func(said []string) bool { return len(said) == 1 && is(said[0]) }
 	}
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		holds func([]string) bool
 		as    func(*apiRequest) string
 		want  probe.Reason
@@ -378,7 +379,7 @@ func TestContext(t *testing.T) {
 		"another's in capitals":                   {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
 		"SQL":                                     {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
 		"8 KiB of it":                             {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
-	} {
+	}, 4) {
 		t.Run(name, func(t *testing.T) {
 			api = newNotesAPI("header")
 			api.intercept = lets(c.holds, c.as)

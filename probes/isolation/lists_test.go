@@ -3,6 +3,7 @@ package isolation
 import (
 	"encoding/json"
 	"net/http"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 	"slices"
 	"strconv"
@@ -181,7 +182,7 @@ func TestLists_secondPage(t *testing.T) {
 	byNumber := []string{`"/notes?cursor={cursor}"`, `"/notes?page={page}"`, "next:   $.next", `items:  "$.notes[*]"`}
 	limited := []string{`"/notes?cursor={cursor}"`, `"/notes?per_page=3&cursor={cursor}"`}
 	large := []string{`"/notes?cursor={cursor}"`, `"/notes?limit=100&cursor={cursor}"`}
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		size   int
 		change []string
 		leaks  bool
@@ -200,7 +201,7 @@ func TestLists_secondPage(t *testing.T) {
 		"with a small limit, leaks":        {3, limited, true, newestFirst, "isolated@notes/list fail(leak_list)", "was shown"},
 		"more on a page than are created":  {20, byCursor, true, asIs, "pass", notSeen},
 		"a limit that would take too many": {20, large, true, asIs, "pass", notSeen},
-	} {
+	}, 4) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			most := 0
@@ -258,7 +259,7 @@ func TestLists_cursorOfAnotherOrg(t *testing.T) {
 // TestLists_lateIndex: lists, searches and exports may lag behind the store of what they list, within the delay. What they
 // show another org later than its owner was shown it is found.
 func TestLists_lateIndex(t *testing.T) {
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		lag, delay time.Duration
 		leaks      bool
 		want       string
@@ -266,7 +267,7 @@ func TestLists_lateIndex(t *testing.T) {
 		"within the delay":            {250 * time.Millisecond, 5 * time.Second, false, "pass"},
 		"within the delay, and leaks": {250 * time.Millisecond, 5 * time.Second, true, "isolated@notes/OP fail(leak_list)"},
 		"beyond it":                   {time.Minute, 300 * time.Millisecond, false, "isolated@notes/OP inconclusive(nothing_checked)"},
-	} {
+	}, 3) {
 		for _, op := range []string{"list", "search", "export"} {
 			t.Run(op+", "+name, func(t *testing.T) {
 				api := newNotesAPI("token")

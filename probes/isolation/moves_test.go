@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // movingAPI moves a caller's own note to the org that an update names in some place.
@@ -46,7 +47,7 @@ func TestMoves(t *testing.T) {
 	}
 	admitted := func(w http.ResponseWriter, m note) { reply(w, 200, marshal(m)) }
 	denied := func(w http.ResponseWriter, _ note) { reply(w, 422, `{"error":"org"}`) }
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		named  func(*apiRequest, map[string]any) string
 		answer func(http.ResponseWriter, note)
 		want   string
@@ -61,7 +62,7 @@ func TestMoves(t *testing.T) {
 		}, admitted, "isolated@notes/update fail(leak_body)"},
 		"a header":              {func(q *apiRequest, _ map[string]any) string { return q.Header.Get("X-Tenant-Id") }, admitted, "context@notes/update fail(foreign_write)"},
 		"a parameter, unusably": {func(q *apiRequest, _ map[string]any) string { return q.URL.Query().Get("org_id") }, denied, "context@notes/update fail(foreign_write)"},
-	} {
+	}, 4) {
 		for lists, change := range map[string][]string{
 			"": nil, ", without lists": {`list:   "/notes?cursor={cursor}"`, "", "next:   $.next", "", `search: "/notes?q={canary}"`, ""},
 		} {

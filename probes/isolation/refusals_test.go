@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -27,7 +28,7 @@ func TestRefusals_emptyList(t *testing.T) {
 		return []string{list, `list:   {url: "/notes?cursor={cursor}", unauthenticated: ` + how + `}`}
 	}
 	var last atomic.Value
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		settings  []string
 		intercept func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc)
 		want      string
@@ -63,7 +64,7 @@ func TestRefusals_emptyList(t *testing.T) {
 			}
 			next(w, q.Request)
 		}, "isolated@notes/list inconclusive(nothing_checked)"},
-	} {
+	}, 4) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("token")
 			api.intercept = c.intercept
