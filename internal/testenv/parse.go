@@ -31,6 +31,6 @@ func Parse(t testing.TB, masterKey string) string {
 	cmd.Env = append(os.Environ(), "PARSE_MODULES="+modules, fmt.Sprintf("PARSE_PORT=%d", port), "PARSE_DATABASE="+db.URL(), "PARSE_MASTER_KEY="+masterKey)
 	StartCmd(t, cmd)
 	url := fmt.Sprintf("http://127.0.0.1:%d/parse", port)
-	Answers(t, url+"/health")
+	Answers(t, url+"/health", "")
 	return url
 }

@@ -26,17 +26,20 @@ func PocketBase(t testing.TB, email, password string) string {
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	StartCmd(t, command("serve", "--http="+address))
 	url := "http://" + address
-	Answers(t, url+"/api/health")
+	Answers(t, url+"/api/health", "")
 	return url
 }
 
-// Answers waits until a URL is answered with 200.
-func Answers(t testing.TB, url string) {
+// Answers waits until a URL is answered with 200 to the bearer of a token, or to anybody if that is empty.
+func Answers(t testing.TB, url, token string) {
 	t.Helper()
 	Eventually(t, 2*time.Minute, func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
+		}
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {

@@ -30,6 +30,6 @@ func Verifiers(t testing.TB, secret string) string {
 	cmd.Env = append(os.Environ(), "VERIFIERS_MODULES="+modules, fmt.Sprintf("VERIFIERS_PORT=%d", port), "VERIFIERS_SECRET="+secret)
 	StartCmd(t, cmd)
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
-	Answers(t, url+"/jwks")
+	Answers(t, url+"/jwks", "")
 	return url
 }
