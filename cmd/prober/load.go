@@ -165,11 +165,11 @@ func withMemory(b *memory.Budget, jobs []probe.Job) []probe.Job {
 	return jobs
 }
 
-// newBudget returns the budget for answers: a seventh of the memory that the runtime may use (GOMEMLIMIT) for one run, and
+// newBudget returns the budget for answers: a tenth of the memory that the runtime may use (GOMEMLIMIT) for one run, and
 // half as much for all others. What the prober needs for itself takes most of the rest.
 func newBudget() *memory.Budget {
 	const unlimited = 1 << 30
-	return memory.NewBudget(min(debug.SetMemoryLimit(-1), unlimited) / 7)
+	return memory.NewBudget(min(debug.SetMemoryLimit(-1), unlimited) / 10)
 }
 
 // withReference sets the reference of the jobs, if there is one.

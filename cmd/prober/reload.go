@@ -83,6 +83,13 @@ func (r *reloader) run(ctx context.Context) {
 	}
 }
 
+// awaitMemory keeps large answers from being read while two configurations are in memory.
+func (r *reloader) awaitMemory() (release func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return r.server.memory.Reserve(ctx)
+}
+
 // once reads the files and applies them if they changed or a reload was requested. After an error it tries again even
 // if they did not change: a missing secret may have been mounted.
 func (r *reloader) once(requested bool) error {
@@ -93,6 +100,7 @@ func (r *reloader) once(requested bool) error {
 		return nil
 	}
 	r.lastSum = sum
+	defer r.awaitMemory()()
 	cfg, err := loadConfig(files)
 	var jobs []probe.Job
 	if err == nil {

@@ -94,6 +94,17 @@ func (b *Budget) Open(ctx context.Context) (context.Context, *Account) {
 	return ctx, a
 }
 
+// Reserve takes what one run may take, for something else that needs much memory for a moment. It waits while ctx lasts and
+// returns in any case what gives the memory back.
+func (b *Budget) Reserve(ctx context.Context) (release func()) {
+	if b == nil {
+		return func() {}
+	}
+	ctx, account := b.Open(ctx)
+	_ = Take(ctx, b.run+free)
+	return account.Close
+}
+
 // Run returns the context of the run that ctx belongs to, since a request may have a shorter time than its run. If ctx
 // belongs to none, what Run returns never ends.
 func Run(ctx context.Context) context.Context {

@@ -157,6 +157,28 @@ func TestGive_makesRoom(t *testing.T) {
 	})
 }
 
+func TestReserve_keepsTheAnswersSmallMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(4 * mib)
+		release := b.Reserve(t.Context())
+		ctx, a := open(t, b)
+		defer a.Close()
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := Take(short, 3*mib); !IsLimit(err) {
+			t.Errorf("got %v, want that there is no room", err)
+		}
+		release()
+		if err := Take(ctx, 3*mib); err != nil {
+			t.Error(err)
+		}
+		short, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.Reserve(short)() // there is none, and it returns all the same
+	})
+	(*Budget)(nil).Reserve(t.Context())()
+}
+
 func TestRun_outlivesARequest(t *testing.T) {
 	ctx, a := open(t, NewBudget(mib))
 	defer a.Close()
