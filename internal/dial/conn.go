@@ -16,14 +16,16 @@ var ErrFlood = errors.New("the target sent more bytes than any answer needs")
 // context that it is bound to, whatever deadlines are set on it and whichever protocol uses it.
 type Conn struct {
 	net.Conn
-	peer string
-	left atomic.Int64 // bytes that may still be read
+	peer  string
+	left  atomic.Int64  // bytes that may still be read
+	acked atomic.Uint64 // of a released connection, when it was closed: bytes acknowledged, and one
 
-	mu     sync.Mutex
-	expiry time.Time // of the certificates; zero without TLS
-	turn   int       // raised each time that it is bound
-	stop   func() bool
-	ended  error // the bound context is over
+	mu       sync.Mutex
+	expiry   time.Time // of the certificates; zero without TLS
+	turn     int       // raised each time that it is bound
+	stop     func() bool
+	ended    error // the bound context is over
+	released bool  // it has outlived an exchange
 }
 
 // Bind binds the connection to another context. The returned function undoes that, unless the connection has been bound
@@ -51,11 +53,13 @@ func (c *Conn) Bind(ctx context.Context) (release func()) {
 }
 
 // Release unbinds the connection, so that it may outlive the exchange that it was opened for. It has to be bound again for
-// each exchange that uses it.
-func (c *Conn) Release() {
+// each exchange that uses it. It is of no more use if its context ended first; Release reports whether it is.
+func (c *Conn) Release() (usable bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unbind()
+	c.released = true
+	return c.ended == nil
 }
 
 func (c *Conn) unbind() {
@@ -68,6 +72,16 @@ func (c *Conn) unbind() {
 
 // SetReadLimit sets how many bytes may be read from now on.
 func (c *Conn) SetReadLimit(n int64) { c.left.Store(n) }
+
+// Acknowledged returns how many bytes the other side's kernel has accepted so far or, if the connection is closed, until
+// then; ok is false if that is not known.
+func (c *Conn) Acknowledged() (n uint64, ok bool) {
+	if n, ok := c.acknowledged(); ok {
+		return n, true
+	}
+	acked := c.acked.Load()
+	return max(acked, 1) - 1, acked > 0
+}
 
 // Peer returns the address that was dialled, IP:port.
 func (c *Conn) Peer() string { return c.peer }
@@ -133,7 +147,15 @@ func (c *Conn) set(deadline func(time.Time) error, t time.Time) error {
 
 // Close closes the connection.
 func (c *Conn) Close() error {
-	c.Release()
+	c.mu.Lock()
+	c.unbind()
+	released := c.released
+	c.mu.Unlock()
+	if released {
+		if n, ok := c.acknowledged(); ok {
+			c.acked.Store(n + 1)
+		}
+	}
 	return c.Conn.Close()
 }
 

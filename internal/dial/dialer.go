@@ -25,6 +25,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -143,6 +144,24 @@ func Handshake(ctx context.Context, nc net.Conn, cfg *tls.Config) (*tls.Conn, er
 		c.certified(end)
 	}
 	return tc, nil
+}
+
+// Resolves reports whether the host of address, host:port, has the IP address of a peer, IP:port: whoever dialled it now
+// might get there. An address that is an IP itself is not looked up.
+func (d *Dialer) Resolves(ctx context.Context, address, peer string) (bool, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, err
+	}
+	x := exchangeOf(ctx)
+	if x == nil {
+		x = Begin(ctx, 1)
+	}
+	addrs, err := d.addresses(ctx, x, "tcp", host, port)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return a.String() == peer }), nil
 }
 
 func (d *Dialer) maxRead() int64 {

@@ -174,6 +174,9 @@ func (p progress) classifyTLS(err error) probe.Outcome {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return probe.Outcomef(probe.TLS, "%s", alertText(op.Err))
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "local error" && alertNumber(op.Err) == noRenegotiation {
+		return probe.Outcomef(probe.Credential, "the server%s asks for another TLS handshake on the same connection, as for the client certificate of a part of a site: the prober does not do that", at(p.peer))
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return probe.Outcomef(probe.TLS, "the server%s does not speak TLS", at(p.peer))
 	}
@@ -192,14 +195,24 @@ func (p progress) classifyTLS(err error) probe.Outcome {
 	return probe.Outcomef(probe.TLS, "the TLS handshake with %s failed", p.peer)
 }
 
-// alertText explains the alerts (RFC 8446, section 6) that show whose fault it is. Their type is unexported in
-// crypto/tls; their number can be read.
-func alertText(alert error) string {
-	number := reflect.ValueOf(alert)
-	if number.Kind() != reflect.Uint8 {
-		return "the server ended TLS with an alert"
+// noRenegotiation is the alert with which crypto/tls declines a renegotiation (RFC 5246, section 7.2.2).
+const noRenegotiation = 100
+
+// alertNumber returns the number of an alert, or -1. The type is unexported in crypto/tls; the number can be read.
+func alertNumber(alert error) int {
+	v := reflect.ValueOf(alert)
+	if v.Kind() != reflect.Uint8 {
+		return -1
 	}
-	switch number.Uint() {
+	return int(v.Uint())
+}
+
+// alertText explains the alerts (RFC 8446, section 6) that show whose fault it is.
+func alertText(alert error) string {
+	number := alertNumber(alert)
+	switch number {
+	case -1:
+		return "the server ended TLS with an alert"
 	case 42, 43, 44, 45, 46, 48:
 		return "the server rejected the client certificate"
 	case 70:
@@ -211,7 +224,7 @@ func alertText(alert error) string {
 	case 120:
 		return "the server supports no protocol over TLS that the prober does"
 	}
-	return fmt.Sprintf("the server ended TLS with alert %d", number.Uint())
+	return fmt.Sprintf("the server ended TLS with alert %d", number)
 }
 
 // selfNetwork are the errors of system calls that are due to this machine or its network.
@@ -244,7 +257,14 @@ func (p progress) classifySyscall(err error) probe.Outcome {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
 		return probe.Outcomef(probe.Reset, "connection reset%s%s", by(p.peer), during(p.phase))
 	}
-	return probe.Outcome{}
+	errno, ok := errors.AsType[syscall.Errno](err)
+	switch {
+	case !ok:
+		return probe.Outcome{}
+	case p.phase == PhaseConnect: // such as EINVAL, by a blackhole route
+		return probe.Outcomef(probe.Unreachable, "no connection to %s: this machine's kernel answers %q", p.peer, errno.Error())
+	}
+	return probe.Outcomef(probe.Reset, "connection%s lost%s: this machine's kernel answers %q", withPeer(" to ", p.peer), during(p.phase), errno.Error())
 }
 
 func during(in Phase) string {

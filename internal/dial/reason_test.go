@@ -39,11 +39,31 @@ func TestSystemCalls(t *testing.T) {
 		{syscall.EADDRINUSE, PhaseConnect, probe.SelfNetwork, "this machine has no free port for the target"},
 		{syscall.EADDRNOTAVAIL, PhaseConnect, probe.SelfNetwork, "this machine has no free port for the target, or no address of that family"},
 		{syscall.EPERM, PhaseConnect, probe.SelfNetwork, "this machine's own firewall blocks the connection"},
+		{syscall.EINVAL, PhaseConnect, probe.Unreachable, `no connection to PEER: this machine's kernel answers "invalid argument"`},
+		{syscall.Errno(4000), PhaseConnect, probe.Unreachable, `no connection to PEER: this machine's kernel answers "errno 4000"`},
+		{syscall.EIO, PhaseTransfer, probe.Reset, `connection to PEER lost during transfer: this machine's kernel answers "input/output error"`},
 	} {
 		x := &Exchange{ctx: t.Context(), phase: c.at, peer: "PEER"}
 		if got := x.Explain(errno(int(c.errno))); got.Reason != c.why || got.Detail != c.want {
 			t.Errorf("%v: got %s: %s, expected %s: %s", c.errno, got.Reason, got.Detail, c.why, c.want)
 		}
+	}
+}
+
+// An alert has the form of those of crypto/tls.
+type alert uint8
+
+func (alert) Error() string { return marker }
+
+// TestRenegotiation is met where a server wants a client certificate for a part of its site only.
+func TestRenegotiation(t *testing.T) {
+	x := &Exchange{ctx: t.Context(), phase: PhaseProcessing, peer: "PEER"}
+	got := x.Explain(&net.OpError{Op: "local error", Err: alert(noRenegotiation)})
+	if got.Reason != probe.Credential || !strings.HasPrefix(got.Detail, "the server at PEER asks for another TLS handshake") {
+		t.Errorf("got %s: %s", got.Reason, got.Detail)
+	}
+	if got := x.Explain(&net.OpError{Op: "local error", Err: alert(80)}); got.Reason == probe.Credential {
+		t.Errorf("got %s: %s of another alert", got.Reason, got.Detail)
 	}
 }
 

@@ -2,9 +2,7 @@ package httpx
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,17 +14,19 @@ import (
 
 // An Answer is the result of one request. If Reason is probe.OK a complete answer was read, with any status; otherwise
 // Detail says why not, in a sentence that holds no byte of the server's, and Status, Header and Body are what was read
-// until then. Header, StatusText and Body come from the server: no part of them belongs in a message or a label.
+// until then. Header, StatusText, Interim, Body and Trailer come from the server: no part of them belongs in a message or a label.
 type Answer struct {
 	probe.Exchange
 	Header     http.Header
-	StatusText string // the status as sent, with the reason phrase
+	StatusText string        // the status as sent, with the reason phrase
+	Interim    []http.Header // of the 1xx answers before it, in their order
 	Body       []byte
+	Trailer    http.Header
 	Detail     string
 	Cached     string // why the answer may come out of a cache, such as "Age: 60"; empty if nothing suggests it
 
+	oldDate     bool // Cached was said of the Date alone
 	askedToWait bool // a 429 that asks for less, from a target that was not given the time yet
-	trailer     http.Header
 
 	run    context.Context // that the answer belongs to
 	waited time.Duration   // for memory, in the middle of the answer
@@ -76,46 +76,6 @@ func NotJSON(err error) probe.Outcome {
 		return probe.Outcomef(probe.SelfLimit, "%s", err)
 	}
 	return probe.Outcomef(probe.Schema, "the answer is not JSON: %s", err)
-}
-
-// cached returns what suggests that an answer comes out of a cache; empty if nothing does.
-func cached(status int, h http.Header) string {
-	if status == http.StatusNotModified {
-		return "status 304"
-	}
-	for _, age := range strings.Split(strings.Join(h["Age"], ","), ",") {
-		switch n, err := strconv.ParseUint(strings.TrimSpace(age), 10, 31); {
-		case errors.Is(err, strconv.ErrRange):
-			return "Age: over 2147483647" // RFC 9111, section 1.2.2: the largest value
-		case err != nil && strings.TrimSpace(age) != "":
-			return "an Age that is not a number"
-		case n > 0:
-			return "Age: " + strconv.FormatUint(n, 10)
-		}
-	}
-	for _, name := range []string{"X-Cache", "X-Cache-Status", "Cf-Cache-Status", "Cache-Status"} {
-		for _, v := range h[name] {
-			if word := cacheHit(v); word != "" {
-				return name + " says " + word
-			}
-		}
-	}
-	return ""
-}
-
-// cacheHit returns the word of a header that says that a cache answered: with a fresh copy, or with a stale one while the
-// origin is asked or down; empty if there is no such word.
-func cacheHit(value string) string {
-	words := strings.FieldsFunc(value, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
-	})
-	for _, word := range words {
-		switch word = strings.ToUpper(word); word {
-		case "HIT", "STALE", "UPDATING":
-			return word
-		}
-	}
-	return ""
 }
 
 // traceHeaders are where an answer states its trace id unless the settings say where: that of W3C Trace Context, level 2,

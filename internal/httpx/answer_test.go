@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"prober/internal/probe"
 )
@@ -79,6 +80,28 @@ func TestCached(t *testing.T) {
 		{"200 OK", "CF-Cache-Status: DYNAMIC", ""},
 		{"200 OK", "Cache-Status: edge; hit; ttl=10", "Cache-Status says HIT"},
 		{"503 Service Unavailable", "Age: 3", "Age: 3"},
+		{"200 OK", "X-Proxy-Cache: HIT", "X-Proxy-Cache says HIT"},
+		{"200 OK", "X-FastCGI-Cache: HIT", "X-Fastcgi-Cache says HIT"},
+		{"200 OK", "X-Vercel-Cache: STALE\r\nAge: 0", "X-Vercel-Cache says STALE"},
+		{"200 OK", "X-Vercel-Cache: PRERENDER", "X-Vercel-Cache says PRERENDER"},
+		{"200 OK", "X-LiteSpeed-Cache: hit,private", "X-Litespeed-Cache says HIT"},
+		{"200 OK", "X-Nginx-Cache: HIT\r\nAge: 0", "X-Nginx-Cache says HIT"},
+		{"200 OK", "CDN-Cache: HIT", "Cdn-Cache says HIT"},
+		{"200 OK", "X-" + marker + "-Cache: HIT", "a header of a cache says HIT"},
+		{"200 OK", "X-Nginx-Cache: MISS", ""},
+		{"200 OK", "X-Cache-Hits: 0, 3", "X-Cache-Hits is above 0"},
+		{"200 OK", "X-Cache-Hits: 0", ""},
+		{"200 OK", "X-Varnish: 32770 32768", "X-Varnish names two requests"},
+		{"200 OK", "X-Varnish: 32770", ""},
+		{"200 OK", `Warning: 110 - "Response is Stale"`, "Warning: 110"},
+		{"200 OK", `Warning: 199 - "110 "`, ""},
+		{"200 OK", "Server-Timing: cdn-cache; desc=HIT, edge; dur=1", "Server-Timing says HIT"},
+		{"200 OK", "Server-Timing: cdn-cache; desc=MISS", ""},
+		{"200 OK", "Cache-Control: max-age=60, stale-while-revalidate=60\r\nCDN-Cache-Control: stale-if-error=9", ""},
+		{"200 OK", "X-Cache-Lookup: HIT from squid", ""},
+		{"200 OK", "Date: " + time.Now().Add(-50*time.Hour).UTC().Format(http.TimeFormat), "a Date of 2 days ago"},
+		{"200 OK", "Date: " + time.Now().Add(-23*time.Hour).UTC().Format(http.TimeFormat), ""},
+		{"200 OK", "Date: " + marker, ""},
 	} {
 		z := serve(t, says("HTTP/1.1 "+c.status+"\r\n"+c.header+"\r\nContent-Length: 0\r\n\r\n"))
 		if a, _ := ask(t, &Settings{}, patience, Request{URL: z.url()}); a.Cached != c.want || a.Reason != probe.OK || a.Redirected() {

@@ -30,6 +30,7 @@ func (c Class) String() string {
 type ClassifyOptions struct {
 	Want        Statuses // the expected statuses; an expected 429, 401 or 503 is ClassExpected like any other
 	AllowCached bool     // an answer out of a cache is as good as any other
+	AnyDate     bool     // an old Date is no sign of a cache: it may be what the target's clock says
 	Credential  bool     // the request carried a credential; it decides how a 401 is explained
 	Public      bool     // what was asked for is open to everybody: a refusal is the target's fault unless it may be due to the prober's rate
 }
@@ -62,7 +63,7 @@ func (a *Answer) Classify(o ClassifyOptions) Classification {
 		return outcome(ClassRateLimited, probe.RateLimited, ": the target limits the rate of the prober's requests")
 	case a.Status == http.StatusNotModified && !wanted:
 		return outcome(ClassCached, probe.StaleOrCached, " to a request that holds no copy")
-	case a.Cached != "" && !o.AllowCached:
+	case a.Cached != "" && !o.AllowCached && !(o.AnyDate && a.oldDate):
 		return Classification{ClassCached, probe.Outcomef(probe.StaleOrCached, "the answer may come out of a cache (%s), which proves nothing about the origin", a.Cached)}
 	case wanted:
 		return Classification{ClassExpected, probe.Outcomef(probe.OK, "got %d", a.Status)}

@@ -3,6 +3,7 @@ package httpx
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"prober/internal/probe"
 )
@@ -10,6 +11,7 @@ import (
 func TestClassify(t *testing.T) {
 	const cache = "the answer may come out of a cache (Age: 60), which proves nothing about the origin"
 	old := http.Header{"Age": {"60"}}
+	dated := http.Header{"Date": {time.Now().Add(-73 * time.Hour).UTC().Format(http.TimeFormat)}}
 	ok := ClassifyOptions{Want: Codes(200)}
 	for _, test := range []struct {
 		name   string
@@ -47,11 +49,14 @@ func TestClassify(t *testing.T) {
 		{"a server error", 500, nil, ok, ClassServerError, probe.Status, "expected 200, got 500"},
 		{"the last server error", 599, nil, ok, ClassServerError, probe.Status, "expected 200, got 599"},
 		{"a server error, expected", 501, nil, ClassifyOptions{Want: Codes(501)}, ClassExpected, probe.OK, "got 501"},
+		{"an old Date", 200, dated, ok, ClassCached, probe.StaleOrCached, "the answer may come out of a cache (a Date of 3 days ago), which proves nothing about the origin"},
+		{"an old Date, of a clock", 200, dated, ClassifyOptions{Want: Codes(200), AnyDate: true}, ClassExpected, probe.OK, "got 200"},
 		{"nothing expected", 200, nil, ClassifyOptions{}, ClassUnexpected, probe.Status, "got 200"},
 		{"nothing expected of a limit", 429, nil, ClassifyOptions{}, ClassRateLimited, probe.RateLimited, "got 429: the target limits the rate of the prober's requests"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			a := &Answer{Header: test.header, Cached: cached(test.status, test.header)}
+			a := &Answer{Header: test.header}
+			a.Cached, a.oldDate = cached(test.status, test.header, time.Now())
 			a.Status, a.Reason = test.status, probe.OK
 			if got := a.Classify(test.o); got != (Classification{test.class, probe.Outcome{Reason: test.why, Detail: test.want}}) {
 				t.Errorf("got %s, %s: %q; expected %s, %s: %q", got.Class, got.Reason, got.Detail, test.class, test.why, test.want)
@@ -72,7 +77,8 @@ func TestClassify(t *testing.T) {
 // not fail it.
 func TestClassify_inconclusive(t *testing.T) {
 	for status := 200; status < 600; status++ {
-		a := &Answer{Cached: cached(status, nil)}
+		a := &Answer{}
+		a.Cached, _ = cached(status, nil, time.Now())
 		a.Status, a.Reason = status, probe.OK
 		got := a.Classify(ClassifyOptions{Want: Codes(200)})
 		if (got.Class == ClassExpected) != (status == 200) || (got.Reason == probe.OK) != (status == 200) {

@@ -1,35 +1,26 @@
 package httpx
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"prober/internal/dial"
 )
 
-// Bounds of headers and of kept connections.
-const (
-	maxHeader = 64 << 10
-	idleFor   = 2 * time.Minute // how long a connection is kept, with connection: reuse
-	maxIdle   = 16              // connections kept to one host, for exchanges at the same time
-)
+// maxHeader bounds the head of an answer, together with those of the interim answers before it.
+const maxHeader = 64 << 10
 
 // A Client makes exchanges with the same settings. Its methods may be called from several goroutines.
 type Client struct {
 	settings   *Settings
-	transport  http.Transport
-	http       http.Client
 	dialer     *dial.Dialer
-	tokens     *tokens // nil without oauth2 or login
+	http2      *http.Transport // nil if HTTP/2 is not offered
 	reuses     bool
-	http2      bool
-	credential bool          // every request that is not anonymous carries one
-	generation atomic.Uint32 // raised when kept connections are abandoned, see finish
+	kept       *kept   // also those of clients that share connections
+	tokens     *tokens // nil without oauth2 or login
+	credential bool    // every request that is not anonymous carries one
 	waits      waits
 	bound      int64 // bytes that may be read from a connection for one exchange
 }
@@ -69,18 +60,19 @@ func (s *Settings) SharingConnections(other *Client, urls map[string]string) (*C
 	if err != nil {
 		return nil, err
 	}
-	c.http.Transport = &other.transport
+	c.kept = other.kept
 	return c, nil
 }
 
 // init builds everything in place: there may be ten thousand clients.
 func (c *Client) init(s *Settings, reuses, http2 bool) error {
-	c.settings, c.reuses, c.http2 = s, reuses, http2
+	c.settings, c.reuses, c.kept = s, reuses, &kept{}
 	// Chunks of one byte are six times as long as their content. HTTP/2 needs no such allowance, but has frames that cost
 	// the reader more than the writer.
 	c.bound = 8*s.maxBody() + 1<<20
 	if http2 {
 		c.bound = 2*s.maxBody() + 256<<10
+		c.http2 = newHTTP2()
 	}
 	d, err := dial.New(s.Resolver, s.TLS)
 	if err != nil {
@@ -88,48 +80,11 @@ func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	}
 	d.MaxRead = c.bound
 	c.dialer = d
-	t := &c.transport
-	t.DialContext, t.DialTLSContext = dialPlain, dialTLS
-	t.DisableKeepAlives = !reuses
-	t.DisableCompression = true
-	t.MaxResponseHeaderBytes = maxHeader
-	t.IdleConnTimeout, t.MaxIdleConnsPerHost = idleFor, maxIdle
-	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 1<<10
-	t.Protocols = onlyHTTP1
-	if http2 {
-		t.Protocols = alsoHTTP2
-		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20}
-	}
-	c.http.Transport = t
-	c.http.CheckRedirect = noRedirect
 	return nil
 }
 
-var onlyHTTP1, alsoHTTP2 = protocols(false), protocols(true)
-
-func protocols(two bool) *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	p.SetHTTP2(two)
-	return p
-}
-
-func dialPlain(ctx context.Context, _, _ string) (net.Conn, error) {
-	return exchangeOf(ctx).dial(false)
-}
-
-func dialTLS(ctx context.Context, _, _ string) (net.Conn, error) { return exchangeOf(ctx).dial(true) }
-
-// noRedirect follows no redirect: it would forward credentials to other ports and sub-domains, and in clear.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
 // Close closes the connections kept for reuse.
-func (c *Client) Close() {
-	c.transport.CloseIdleConnections()
-	if c.tokens != nil {
-		c.tokens.client.transport.CloseIdleConnections()
-	}
-}
+func (c *Client) Close() { c.kept.close() }
 
 // Resolver returns what the client asks for addresses: the name server of the settings, or the system's.
 func (c *Client) Resolver() *net.Resolver { return c.dialer.Resolver }

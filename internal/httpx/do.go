@@ -8,12 +8,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -52,17 +49,16 @@ type Request struct {
 func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{run: memory.Run(ctx)}
 	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
-	x := &exchange{client: c, anonymous: q.Anonymous, maxConns: maxConns, sendsLeft: maxConns}
-	x.safe = slices.Contains([]string{"GET", "HEAD", "OPTIONS", "TRACE"}, a.Method)
+	x := c.begin(ctx, 1)
 	req, token, f := c.request(ctx, x, a, &q)
 	if f != nil {
-		x.cancel(nil)
 		a.fail(*f)
 		return a
 	}
 	sent := c.settings.sentCredentials(req, &q, token)
 	a.Started = x.Start()
-	resp, err := c.http.Do(req)
+	resp, err := x.roundTrip(req)
+	a.Interim = x.interims()
 	if err == nil {
 		err = c.read(ctx, a, x, resp, q.Abandon)
 	}
@@ -116,7 +112,7 @@ func (c *Client) read(ctx context.Context, a *Answer, x *exchange, resp *http.Re
 		a.waited = m.waited
 		x.Pause(m.waited)
 	}
-	a.trailer = resp.Trailer
+	a.Trailer = resp.Trailer
 	a.Bytes = int64(len(a.Body))
 	return err
 }
@@ -126,7 +122,7 @@ func (c *Client) describe(a *Answer) {
 	if a.Status == 0 {
 		return
 	}
-	a.Cached = cached(a.Status, a.Header)
+	a.Cached, a.oldDate = cached(a.Status, a.Header, time.Now())
 	if a.Status == http.StatusTooManyRequests {
 		a.RetryAfter = min(max(retryAfter(a.Header, time.Now()), 0), maxRetryAfter)
 	}
@@ -150,7 +146,7 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	if len(q.Body) > 0 {
 		body = bytes.NewReader(q.Body)
 	}
-	req, err := http.NewRequestWithContext(x.bind(ctx), a.Method, q.URL, body)
+	req, err := http.NewRequestWithContext(x.Context(), a.Method, q.URL, body)
 	if err != nil {
 		return nil, "", failed(probe.Protocol, "the request cannot be written: its method or URL is not valid")
 	}
@@ -158,8 +154,10 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
 		return nil, "", failed(probe.Protocol, "expected a URL of http or https without credentials")
 	}
-	x.host = hostOf(u)
-	x.address = net.JoinHostPort(x.host, portOf(u))
+	x.to(u)
+	if q.Anonymous && c.settings.TLS != nil && c.settings.TLS.CertFile != "" {
+		x.anonymous, x.reuses = true, false // a kept connection has shown the certificate
+	}
 	if q.Addr != "" {
 		addr, err := netip.ParseAddrPort(q.Addr)
 		if err != nil {
@@ -181,29 +179,7 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 		}
 		x.private = u.Scheme == "http" && !c.settings.AllowPlaintext
 	}
-	c.isolateConnections(x, a, req, q)
 	return req, token, nil
-}
-
-// isolateConnections makes the transport keep apart connections that must not replace each other. The transport pools them
-// by the host of the URL, which has no other use here: the Host header and the address to dial are set already.
-func (c *Client) isolateConnections(x *exchange, a *Answer, req *http.Request, q *Request) {
-	certificate := c.settings.TLS != nil && c.settings.TLS.CertFile != ""
-	switch {
-	case c.http2 && !c.reuses:
-		req.URL.Host = a.TraceID // two requests at once would take each other's fresh connection
-	case q.Anonymous && certificate:
-		req.URL.Host, req.Close = a.TraceID, true // a kept connection has shown the certificate
-	case q.Addr != "":
-		req.URL.Host = x.address // one replica is not another
-	}
-	if _, err := netip.ParseAddr(x.host); err != nil && x.private {
-		req.URL.Host = "loopback-" + req.URL.Host // another exchange's kept connection may lead elsewhere
-	}
-	if n := c.generation.Load(); n > 0 {
-		plain := strings.NewReplacer("[", "", "]", "", ":", "-", "%", "-").Replace(req.URL.Host)
-		req.URL.Host = strconv.FormatUint(uint64(n), 10) + "-" + plain
-	}
 }
 
 // headers writes the headers of the settings, of the request, the credential and the prober's own, in this order. It
@@ -253,8 +229,6 @@ func setHeader(req *http.Request, name, value string, more bool) *probe.Outcome 
 	case key == "Host":
 		req.Host = value
 		return nil
-	case key == "Idempotency-Key" || key == "X-Idempotency-Key":
-		key = strings.ToLower(key) // in canonical spelling they let net/http send a POST twice
 	}
 	if more {
 		req.Header[key] = append(req.Header[key], value)

@@ -135,7 +135,7 @@ func TestRequest(t *testing.T) {
 		{"anonymous", Settings{Bearer: token, Headers: map[string]Value{"X-Org": {Text: "a"}, "X-Key": {Secret: other}}}, Request{Anonymous: true}, "GET / HTTP/1.1\nHost: HOST\nUser-Agent: AGENT\nAccept-Encoding: gzip\nConnection: close\nTraceparent: TRACE\nX-Org: a\n"},
 		{"headers of the request", Settings{Headers: map[string]Value{"X-Org": {Text: "a"}}}, Request{Header: http.Header{"X-Org": {"b", "c"}, "Cookie": {"d=e"}}}, "GET / HTTP/1.1\nHost: HOST\nUser-Agent: AGENT\nAccept-Encoding: gzip\nConnection: close\nCookie: d=e\nTraceparent: TRACE\nX-Org: b\nX-Org: c\n"},
 		{"headers that are ours", Settings{}, Request{Header: http.Header{"User-Agent": {"x"}, "Referer": {"x"}, "Accept-Encoding": {"br"}, "Traceparent": {"x"}, "Connection": {"keep-alive"}}}, "GET / HTTP/1.1\nHost: HOST\nUser-Agent: AGENT\nAccept-Encoding: gzip\nConnection: close\nTraceparent: TRACE\n"},
-		{"idempotency key", Settings{}, Request{Method: "POST", Header: http.Header{"Idempotency-Key": {"1"}}}, "POST / HTTP/1.1\nHost: HOST\nUser-Agent: AGENT\nContent-Length: 0\nAccept-Encoding: gzip\nConnection: close\nTraceparent: TRACE\nidempotency-key: 1\n"},
+		{"idempotency key", Settings{}, Request{Method: "POST", Header: http.Header{"Idempotency-Key": {"1"}}}, "POST / HTTP/1.1\nHost: HOST\nUser-Agent: AGENT\nContent-Length: 0\nAccept-Encoding: gzip\nConnection: close\nTraceparent: TRACE\nIdempotency-Key: 1\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.q.URL = "http://" + host + "/"

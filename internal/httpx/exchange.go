@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"math"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -19,95 +18,112 @@ import (
 	"prober/internal/probe"
 )
 
-// maxConns bounds the connections of one exchange. net/http dials again and again for a server that answers each
-// connection with GOAWAY.
-const maxConns = 2
-
-// An exchange is one request and its answer as they go over the network. It travels in the request's context: the
-// transport calls it back for its connections and reports what happens on them, from goroutines of its own, some of
-// which may still run when the exchange is over.
+// An exchange is one request and its answer as they go over the network. It holds the connection that carries them.
 type exchange struct {
 	*dial.Exchange
-	cancel context.CancelCauseFunc
 	client *Client
 
+	secure    bool
 	host      string // of the URL, to be verified in TLS
 	address   string // host:port or, where the request names one, IP:port
-	anonymous bool
-	private   bool // it sends a secret that is not encrypted
-	maxConns  int
-	sendsLeft int // times that the request may still be written
-	safe      bool
+	anonymous bool   // without the client certificate
+	private   bool   // it sends a secret that is not encrypted
+	reuses    bool   // takes a kept connection, and keeps its own
 
-	trace httptrace.ClientTrace
+	conn  *conn
+	http1 *http1 // nil if the connection speaks HTTP/2
 
 	mu      sync.Mutex
-	over    bool
-	raw     *dial.Conn // the one that carries the request
-	conn    *conn      // the same where it speaks HTTP/1, else nil
-	release func()     // unbinds raw from the exchange
-	turn    uint32
-	head    *head // of the answer
+	interim []http.Header // of the 1xx answers before the answer
 }
 
-type exchangeKey struct{}
+// begin begins an exchange that opens at most maxConns connections.
+func (c *Client) begin(ctx context.Context, maxConns int) *exchange {
+	return &exchange{client: c, Exchange: dial.Begin(ctx, maxConns), reuses: c.reuses}
+}
 
-// bind makes the context that carries the exchange.
-func (x *exchange) bind(ctx context.Context) context.Context {
-	x.cancel = func(error) {}
-	if x.client.reuses || x.client.http2 {
-		// With these a dial may outlive its exchange, and a request may be sent again.
-		ctx, x.cancel = context.WithCancelCause(ctx)
+// to says where the request goes.
+func (x *exchange) to(u *url.URL) {
+	x.secure, x.host = u.Scheme == "https", hostOf(u)
+	x.address = net.JoinHostPort(x.host, portOf(u))
+}
+
+// key is the same for exchanges that may use the same connection.
+func (x *exchange) key() string {
+	switch _, err := netip.ParseAddr(x.host); {
+	case x.secure:
+		return x.host + " " + x.address
+	case err != nil && x.private:
+		return "loopback " + x.address // that of another exchange may lead elsewhere
 	}
-	x.Exchange = dial.Begin(ctx, x.maxConns)
-	x.trace.GotConn = x.gotConn
-	x.trace.GotFirstResponseByte = func() { x.Enter(dial.PhaseTransfer) }
-	if x.client.reuses {
-		x.trace.PutIdleConn = x.putIdle
+	return x.address
+}
+
+// roundTrip sends a request, once, and returns the answer, whose body is still to be read from the connection.
+func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
+	c, err := x.connect()
+	if err != nil {
+		return nil, err
 	}
-	return httptrace.WithClientTrace(context.WithValue(x.Context(), exchangeKey{}, x), &x.trace)
+	x.conn = c
+	c.raw.SetReadLimit(x.client.bound)
+	x.Enter(dial.PhaseProcessing)
+	if c.http2 != nil {
+		return x.roundTrip2(req)
+	}
+	req.Close = !x.reuses
+	x.http1 = &http1{nc: c.Conn, exchange: x}
+	return x.http1.roundTrip(req)
 }
 
-func exchangeOf(ctx context.Context) *exchange {
-	x, _ := ctx.Value(exchangeKey{}).(*exchange)
-	return x
+// connect returns a connection that carries nothing else, a kept one if there is one.
+func (x *exchange) connect() (*conn, error) {
+	if x.reuses {
+		c, err := x.reused(x.Context())
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			c.raw.Bind(x.Context())
+			x.Use(c.raw)
+			return c, nil
+		}
+	}
+	return x.open()
 }
 
-// dial opens a connection for the exchange, by its own deadline: net/http would continue a dial after the request was
-// cancelled.
-func (x *exchange) dial(secure bool) (net.Conn, error) {
-	if x.private && !secure {
+// open opens a connection.
+func (x *exchange) open() (*conn, error) {
+	if x.private && !x.secure {
 		x.OnlyLoopback()
 	}
 	nc, err := x.client.dialer.DialContext(x.Context(), "tcp", x.address)
 	if err != nil {
 		return nil, err
 	}
-	raw := dial.Underlying(nc)
-	if secure {
-		tc, err := x.handshake(nc)
-		if err != nil {
-			nc.Close()
-			return nil, err
+	now := time.Now()
+	c := &conn{Conn: nc, raw: dial.Underlying(nc), key: x.key(), opened: now, named: now}
+	if !x.secure {
+		if pending, _ := c.raw.Pending(); pending {
+			return nil, errUnsolicited
 		}
-		nc = tc
+		return c, nil
 	}
-	if x.client.reuses {
-		raw.Release() // another exchange may use it
+	tc, err := x.handshake(nc)
+	if err != nil {
+		return nil, err
 	}
-	if tc, ok := nc.(*tls.Conn); ok && tc.ConnectionState().NegotiatedProtocol == "h2" {
-		return tc, nil // net/http recognizes HTTP/2 only by a bare *tls.Conn
+	c.Conn = tc
+	if tc.ConnectionState().NegotiatedProtocol == "h2" {
+		c.http2, err = negotiated(x.Context(), x.client.http2, tc, x.address)
 	}
-	raw.SetReadLimit(math.MaxInt64) // the conn above counts
-	c := &conn{Conn: nc}
-	c.left.Store(x.client.bound)
-	return c, nil
+	return c, err
 }
 
 func (x *exchange) handshake(nc net.Conn) (*tls.Conn, error) {
 	cfg := x.client.dialer.TLSConfig(x.host)
 	cfg.NextProtos = []string{"http/1.1"}
-	if x.client.http2 {
+	if x.client.http2 != nil {
 		cfg.NextProtos = []string{"h2", "http/1.1"}
 	}
 	if x.anonymous {
@@ -116,79 +132,65 @@ func (x *exchange) handshake(nc net.Conn) (*tls.Conn, error) {
 	return dial.Handshake(x.Context(), nc, cfg)
 }
 
-// gotConn is called each time that the request is about to be written, with the connection.
-func (x *exchange) gotConn(info httptrace.GotConnInfo) {
-	x.Enter(dial.PhaseProcessing)
-	raw, c := dial.Underlying(info.Conn), http1(info.Conn)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.sendsLeft--
-	// With HTTP/1 net/http repeats a request only if it was not written, or may be repeated, and the connection turned out
-	// to be closed. With HTTP/2 it also does so whenever the server demands it, but checks the context before it writes.
-	again := x.raw != nil
-	if x.sendsLeft < 0 || (again && !x.safe && c == nil) {
-		x.cancel(errResent)
-	}
-	if x.over {
-		return
-	}
-	x.raw, x.conn = raw, c
-	x.Use(raw)
-	if c == nil {
-		raw.SetReadLimit(x.client.bound)
-		return
-	}
-	if x.client.reuses {
-		x.release = raw.Bind(x.Context())
-	}
-	x.turn, x.head = c.begin(x.client.bound)
-}
-
-// putIdle is called when the connection waits for the next exchange.
-func (x *exchange) putIdle(err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if err == nil && x.conn != nil {
-		x.release()
-		x.conn.endTurn(x.turn)
-	}
-}
-
-// finish ends the exchange: pending dials are cancelled, and connections that cannot be reused are closed.
+// finish ends the exchange. Its connection is kept for the next one or closed.
 func (x *exchange) finish(end time.Time, why probe.Reason) {
-	x.mu.Lock()
-	x.over = true
-	raw, plain := x.raw, x.conn != nil
-	x.mu.Unlock()
 	x.End(end)
-	x.cancel(nil)
-	switch {
-	case !x.client.reuses && why == probe.OK:
-		x.CloseAllBut(raw) // net/http closes that one
-	case !x.client.reuses:
-		x.Close()
-	case why == probe.Timeout && raw != nil && !plain:
-		// HTTP/2 would keep using a dead connection until TCP gives up. It takes net/http a while to notice that it is
-		// closed; the next exchange must not get it.
-		x.client.generation.Add(1)
-		raw.Close()
+	var kept *dial.Conn
+	if why == probe.OK && x.mayKeep() {
+		raw := x.conn.raw
+		if x.client.kept.put(x.conn) {
+			x.conn, kept = nil, raw
+		}
+	}
+	x.drop(why == probe.OK && (x.http1 == nil || x.http1.sent()))
+	x.CloseAllBut(kept)
+}
+
+// noteInterim notes the headers of an interim answer.
+func (x *exchange) noteInterim(h http.Header) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.interim = append(x.interim, h)
+}
+
+// interims returns the headers of the interim answers so far.
+func (x *exchange) interims() []http.Header {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.interim
+}
+
+// mayKeep reports whether the connection can carry another exchange, and unbinds it from this one if so.
+func (x *exchange) mayKeep() bool {
+	if !x.reuses || (x.http1 != nil && !x.http1.end()) {
+		return false
+	}
+	return x.conn.drained() && x.conn.raw.Release()
+}
+
+// drop closes the connection.
+func (x *exchange) drop(farewell bool) {
+	if x.conn != nil {
+		x.conn.close(farewell)
+		x.conn = nil
+	}
+	if x.http1 != nil {
+		x.http1.release()
+		x.http1 = nil
 	}
 }
 
 // inspect rejects answers that net/http accepts: another version of HTTP than the connection has, invalid statuses, two
 // lengths in one answer. It returns the name of the protocol.
 func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	plain := x.conn != nil
 	switch {
-	case plain && resp.ProtoMajor != 1:
+	case x.http1 != nil && resp.ProtoMajor != 1:
 		return "", errVersion
-	case plain && x.head.ambiguous():
+	case x.http1 != nil && x.http1.head.ambiguous():
 		return "", errAmbiguous
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return "", errStatus
-	case !plain:
+	case x.http1 == nil:
 		return "HTTP/2.0", nil
 	case resp.ProtoMinor == 0:
 		return "HTTP/1.0", nil

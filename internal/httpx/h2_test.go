@@ -23,6 +23,7 @@ import (
 // An h2 is one HTTP/2 connection as a hostile server sees it: frame by frame.
 type h2 struct {
 	*http2.Framer
+	zoo  *zoo
 	conn net.Conn
 	hp   *hpack.Encoder
 	buf  *bytes.Buffer
@@ -36,7 +37,7 @@ func serveH2(t testing.TB, p *pki, do func(h *h2, stream uint32)) *zoo {
 		if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
 			return
 		}
-		h := &h2{Framer: http2.NewFramer(c, c), conn: c, buf: &bytes.Buffer{}}
+		h := &h2{Framer: http2.NewFramer(c, c), zoo: z, conn: c, buf: &bytes.Buffer{}}
 		h.hp = hpack.NewEncoder(h.buf)
 		h.WriteSettings()
 		for {
@@ -112,69 +113,77 @@ func TestHTTP2(t *testing.T) {
 		method string
 		why    probe.Reason
 		want   string
-		conns  int64 // at most
-		sent   int64 // requests, at most
 	}{
-		{"an answer", func(h *h2, s uint32) { h.headers(s, false, ":status", "200"); h.WriteData(s, true, []byte(json)) }, "GET", probe.OK, "", 1, 1},
-		{"no body", func(h *h2, s uint32) { h.headers(s, true, ":status", "503") }, "GET", probe.OK, "", 1, 1},
-		{"silence", func(*h2, uint32) {}, "GET", probe.Timeout, "waited in processing", 1, 1},
-		{"body that never ends", func(h *h2, s uint32) { h.headers(s, false, ":status", "200"); h.WriteData(s, false, []byte(json)) }, "GET", probe.Timeout, "waited in transfer", 1, 1},
+		{"an answer", func(h *h2, s uint32) { h.headers(s, false, ":status", "200"); h.WriteData(s, true, []byte(json)) }, "GET", probe.OK, ""},
+		{"no body", func(h *h2, s uint32) { h.headers(s, true, ":status", "503") }, "GET", probe.OK, ""},
+		{"silence", func(*h2, uint32) {}, "GET", probe.Timeout, "waited in processing"},
+		{"body that never ends", func(h *h2, s uint32) { h.headers(s, false, ":status", "200"); h.WriteData(s, false, []byte(json)) }, "GET", probe.Timeout, "waited in transfer"},
 		{"reset behind a whole body", func(h *h2, s uint32) {
 			h.headers(s, false, ":status", "200")
 			h.WriteData(s, false, []byte(json))
 			h.WriteRSTStream(s, http2.ErrCodeInternal)
-		}, "GET", probe.Reset, "stream reset by PEER with code 2", 1, 1},
-		{"reset without an answer", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeCancel) }, "GET", probe.Reset, "stream reset by PEER with code 8", 1, 1},
+		}, "GET", probe.Reset, "stream reset by PEER with code 2"},
+		{"reset without an answer", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeCancel) }, "GET", probe.Reset, "stream reset by PEER with code 8"},
 		{"shorter than announced", func(h *h2, s uint32) {
 			h.headers(s, false, ":status", "200", "content-length", "100")
 			h.WriteData(s, true, []byte(json))
-		}, "GET", probe.Truncated, "shorter than announced", 1, 1},
+		}, "GET", probe.Truncated, "shorter than announced"},
 		{"more than the window allows", func(h *h2, s uint32) {
 			h.headers(s, false, ":status", "200")
 			flood(func() error { return h.WriteData(s, false, bytes.Repeat([]byte("x"), 16<<10)) })
-		}, "GET", probe.Protocol, "", 1, 1},
-		{"refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "GET", probe.Protocol, "", 2, 2},
-		{"POST refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "POST", probe.Protocol, "it is not sent again", 2, 1},
-		{"GOAWAY for ever", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "GET", probe.Protocol, "", 2, 2},
-		{"GOAWAY for ever to POST", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "POST", probe.Protocol, "", 2, 1},
-		{"GOAWAY with an error", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte(marker)) }, "GET", probe.Protocol, "", 1, 1},
-		{"GOAWAY that leaves the stream open", func(h *h2, s uint32) { h.WriteGoAway(s, http2.ErrCodeEnhanceYourCalm, []byte(marker)) }, "GET", probe.Timeout, "waited in processing", 1, 1},
+		}, "GET", probe.Protocol, ""},
+		{"refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "GET", probe.Protocol, "it is not sent again"},
+		{"POST refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "POST", probe.Protocol, "it is not sent again"},
+		{"GOAWAY for ever", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "GET", probe.Protocol, "it is not sent again"},
+		{"GOAWAY for ever to POST", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "POST", probe.Protocol, "it is not sent again"},
+		{"GOAWAY with an error", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeInternal, []byte(marker)) }, "GET", probe.Protocol, ""},
+		{"GOAWAY to be calm", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte(marker)) }, "GET", probe.RateLimited, "PEER asks for fewer requests"},
+		{"GOAWAY to be calm, and the end", func(h *h2, s uint32) {
+			h.WriteGoAway(s, http2.ErrCodeEnhanceYourCalm, []byte(marker))
+			h.conn.Close()
+		}, "GET", probe.RateLimited, "PEER asks for fewer requests"},
+		{"GOAWAY that leaves the stream open, and the end", func(h *h2, s uint32) {
+			h.WriteGoAway(s, http2.ErrCodeNo, []byte(marker))
+			h.conn.Close()
+		}, "GET", probe.Reset, "closed by PEER in the middle of the exchange, after GOAWAY with code 0"},
+		{"reset to be calm", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeEnhanceYourCalm) }, "GET", probe.RateLimited, "PEER asks for fewer requests"},
+		{"GOAWAY that leaves the stream open", func(h *h2, s uint32) { h.WriteGoAway(s, http2.ErrCodeEnhanceYourCalm, []byte(marker)) }, "GET", probe.Timeout, "waited in processing"},
 		{"interim answers without end", func(h *h2, s uint32) {
 			flood(func() error { return h.headers(s, false, ":status", "103", "link", marker) })
-		}, "GET", probe.Protocol, "", 1, 1},
+		}, "GET", probe.Protocol, ""},
 		{"PING without end", func(h *h2, _ uint32) {
 			h.drain()
 			h.repeat(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) })
-		}, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
-		{"PING answers without end", func(h *h2, _ uint32) { h.repeat(func(f *http2.Framer) error { return f.WritePing(true, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		}, "GET", probe.Protocol, "sent more than any answer needs"},
+		{"PING answers without end", func(h *h2, _ uint32) { h.repeat(func(f *http2.Framer) error { return f.WritePing(true, [8]byte{1}) }) }, "GET", probe.Protocol, "sent more than any answer needs"},
 		{"SETTINGS without end", func(h *h2, _ uint32) {
 			h.drain()
 			h.repeat(func(f *http2.Framer) error { return f.WriteSettings(unknownSettings()...) })
-		}, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		}, "GET", probe.Protocol, "sent more than any answer needs"},
 		{"CONTINUATION without end", func(h *h2, s uint32) {
 			h.WriteHeaders(http2.HeadersFrameParam{StreamID: s, BlockFragment: h.block(":status", "200")})
 			part := h.block("x-a", marker)
 			flood(func() error { return h.WriteContinuation(s, false, part) })
-		}, "GET", probe.Protocol, "", 1, 1},
+		}, "GET", probe.Protocol, ""},
 		{"headers without end", func(h *h2, s uint32) {
 			h.WriteHeaders(http2.HeadersFrameParam{StreamID: s, BlockFragment: h.block(":status", "200")})
 			part := h.block("x-a", strings.Repeat("a", 16000))
 			flood(func() error { return h.WriteContinuation(s, false, part) })
-		}, "GET", probe.Protocol, "", 1, 1},
+		}, "GET", probe.Protocol, ""},
 		{"DATA of nothing without end", func(h *h2, s uint32) {
 			h.headers(s, false, ":status", "200")
 			h.repeat(func(f *http2.Framer) error { return f.WriteData(s, false, nil) })
-		}, "GET", probe.Protocol, "sent more than any answer needs", 1, 1},
+		}, "GET", probe.Protocol, "sent more than any answer needs"},
 		{"push", func(h *h2, s uint32) {
 			h.WritePushPromise(http2.PushPromiseParam{StreamID: s, PromiseID: 2, BlockFragment: h.block(":status", marker), EndHeaders: true})
-		}, "GET", probe.Protocol, "", 1, 1},
-		{"status that is a marker", func(h *h2, s uint32) { h.headers(s, true, ":status", marker) }, "GET", probe.Protocol, "", 1, 1},
-		{"status 600", func(h *h2, s uint32) { h.headers(s, true, ":status", "600") }, "GET", probe.Protocol, "the status is not a valid status", 1, 1},
-		{"a frame without a stream", func(h *h2, s uint32) { h.WriteData(s+2, true, []byte(marker)) }, "GET", probe.Protocol, "", 1, 1},
+		}, "GET", probe.Protocol, ""},
+		{"status that is a marker", func(h *h2, s uint32) { h.headers(s, true, ":status", marker) }, "GET", probe.Protocol, ""},
+		{"status 600", func(h *h2, s uint32) { h.headers(s, true, ":status", "600") }, "GET", probe.Protocol, "the status is not a valid status"},
+		{"a frame without a stream", func(h *h2, s uint32) { h.WriteData(s+2, true, []byte(marker)) }, "GET", probe.Protocol, ""},
 		{"noise", func(h *h2, s uint32) {
 			h.WriteRawFrame(0xff, 0xff, s, []byte(marker))
 			h.WriteRawFrame(http2.FrameHeaders, 4, s, []byte(marker))
-		}, "GET", probe.Protocol, "", 1, 1},
+		}, "GET", probe.Protocol, ""},
 	} {
 		for _, connection := range []string{fresh, reuse} {
 			t.Run(c.name+"/"+connection, func(t *testing.T) {
@@ -196,17 +205,17 @@ func TestHTTP2(t *testing.T) {
 				if a.Reason != c.why || !strings.Contains(a.Detail, want) {
 					t.Errorf("got %s: %s\nwant %s: %s", a.Reason, a.Detail, c.why, want)
 				}
-				if n := z.conns.Load(); n > c.conns || int64(a.Connections) != n {
-					t.Errorf("opened %d connections and told %d, want at most %d", n, a.Connections, c.conns)
+				if n := z.conns.Load(); n != 1 || a.Connections != 1 {
+					t.Errorf("opened %d connections and told %d, want 1", n, a.Connections)
 				}
-				if n := z.requests.Load(); n > c.sent {
-					t.Errorf("sent %d requests, want at most %d", n, c.sent)
+				if n := z.requests.Load(); n != 1 {
+					t.Errorf("sent %d requests, want 1", n)
 				}
 				if a.Reason == probe.OK && (a.Proto != "HTTP/2.0" || a.CertExpiry.IsZero() || phases(a) != "connect tls processing transfer") {
 					t.Errorf("%+v", a.Exchange)
 				}
-				if c.why != probe.OK && r.Verdict() != probe.Fail {
-					t.Errorf("verdict %s", r.Verdict())
+				if r.Verdict() != c.why.Verdict {
+					t.Errorf("verdict %s, want %s", r.Verdict(), c.why.Verdict)
 				}
 			})
 		}

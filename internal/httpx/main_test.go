@@ -148,6 +148,7 @@ var reasons = map[probe.Reason]bool{
 	probe.OK: true, probe.Cert: true, probe.TLS: true, probe.Refused: true, probe.Timeout: true, probe.Reset: true,
 	probe.Truncated: true, probe.TooLarge: true, probe.Protocol: true, probe.NXDomain: true, probe.DNSTimeout: true,
 	probe.DNSServfail: true, probe.Unreachable: true, probe.SelfNetwork: true, probe.Cancelled: true, probe.Credential: true,
+	probe.RateLimited: true, probe.IdleClosed: true,
 }
 
 // A zoo is a server that does to each connection what it was told.

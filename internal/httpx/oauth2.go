@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -75,8 +74,7 @@ type tokens struct {
 	client Client // separate: the target's TLS name and connections are not the token endpoint's
 	retry  retryablehttp.Client
 	issuer tokenIssuer
-	host   string
-	port   string
+	url    *url.URL
 	key    string // for the redactor
 
 	turn    chan struct{} // guards the fields below; a channel, so that waiting ends with a context
@@ -91,7 +89,7 @@ func newTokens(s *Settings, issuer tokenIssuer) (*tokens, error) {
 	if err := t.client.init(issuer.settings(s), false, false); err != nil {
 		return nil, err
 	}
-	t.retry.HTTPClient = &t.client.http
+	t.retry.HTTPClient = &http.Client{Transport: roundTripper{}, CheckRedirect: noRedirect}
 	t.retry.RetryMax = maxAttempts - 1
 	t.retry.CheckRetry = retryable
 	t.retry.Backoff = pause
@@ -100,7 +98,7 @@ func newTokens(s *Settings, issuer tokenIssuer) (*tokens, error) {
 	if err != nil {
 		return nil, errors.New(issuer.name() + ": the URL cannot be read")
 	}
-	t.host, t.port, t.key = hostOf(u), portOf(u), issuer.key()
+	t.url, t.key = u, issuer.key()
 	return t, nil
 }
 
@@ -243,9 +241,10 @@ func (t *tokens) fetch(ctx context.Context) (grant, *probe.Outcome) {
 	if err != nil {
 		return grant{}, failed(probe.Credential, "%s.%s", t.issuer.name(), err)
 	}
-	x := &exchange{client: &t.client, host: t.host, address: net.JoinHostPort(t.host, t.port), maxConns: maxAttempts, sendsLeft: maxAttempts}
+	x := t.client.begin(ctx, maxAttempts)
+	x.to(t.url)
 	x.private = !t.client.settings.AllowPlaintext
-	g, o := t.send(x, ctx, q)
+	g, o := t.send(ctx, x, q)
 	x.finish(time.Now(), o.Reason)
 	if !o.Passed() {
 		t.refresh = "" // it may be the reason; that of the settings may be a newer one
@@ -255,8 +254,8 @@ func (t *tokens) fetch(ctx context.Context) (grant, *probe.Outcome) {
 }
 
 // send sends the token request, more than once if need be, and reads the answer.
-func (t *tokens) send(x *exchange, ctx context.Context, q Request) (grant, probe.Outcome) {
-	req, err := retryablehttp.NewRequestWithContext(x.bind(ctx), q.Method, q.URL, q.Body)
+func (t *tokens) send(ctx context.Context, x *exchange, q Request) (grant, probe.Outcome) {
+	req, err := retryablehttp.NewRequestWithContext(x.carried(), q.Method, q.URL, q.Body)
 	if err != nil {
 		return grant{}, x.explain(err)
 	}

@@ -1,31 +1,50 @@
 package httpx
 
 import (
-	"context"
 	"errors"
-	"net/http"
+	"io"
 	"net/url"
+	"reflect"
 	"strings"
 
+	"prober/internal/dial"
 	"prober/internal/memory"
 	"prober/internal/probe"
 )
 
 var (
-	errResent    = errors.New("the request would be sent again")
-	errAmbiguous = errors.New("two lengths")
-	errStatus    = errors.New("not a valid status")
-	errVersion   = errors.New("another version of HTTP") // to explain it is an answer that is not valid HTTP
+	errUnsolicited = errors.New("the server sent data before it was asked")
+	errHead        = errors.New("the head is too large")
+	errAmbiguous   = errors.New("two lengths")
+	errStatus      = errors.New("not a valid status")
+	errVersion     = errors.New("another version of HTTP") // to explain it is an answer that is not valid HTTP
 )
 
 // explain gives the reason why there is no complete answer, and a sentence that holds neither the error's own text nor a
 // byte of the server's. They are found by what the error is, never by what it says.
 func (x *exchange) explain(err error) probe.Outcome {
+	o := x.outcome(err)
+	if o == notSentAgain && x.conn != nil && x.conn.kept {
+		return x.idleClosed() // a server that shuts down in good order
+	}
+	_, left := goAwayCode(err)
+	closed := left || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if o.Reason == probe.Reset && x.conn != nil && x.Phase() < dial.PhaseTransfer && x.conn.lost(closed) {
+		return x.idleClosed()
+	}
+	return o
+}
+
+// idleClosed says that a kept connection ended before the server had the request, as far as can be known. The request is
+// not sent again, in case it did.
+func (x *exchange) idleClosed() probe.Outcome {
+	return probe.Outcomef(probe.IdleClosed, "the kept connection was closed%s as the request was sent; it is not sent again", withPeer(" by ", x.Peer()))
+}
+
+// outcome finds what an error is.
+func (x *exchange) outcome(err error) probe.Outcome {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // it has methods of its own that hide those of what it wraps
-	}
-	if errors.Is(context.Cause(x.Context()), errResent) {
-		err = errResent
 	}
 	for _, classify := range []func(error) probe.Outcome{x.classifyInternal, x.classifyResponse} {
 		if o := classify(err); o != (probe.Outcome{}) {
@@ -50,10 +69,10 @@ func (x *exchange) classifyInternal(err error) probe.Outcome {
 	switch {
 	case memory.IsLimit(err):
 		return probe.Outcomef(probe.SelfLimit, "the answer was not read to its end: %s", err)
-	case errors.Is(err, errResent):
-		return probe.Outcomef(probe.Protocol, "the server refuses the request for now; it is not sent again")
 	case errors.Is(err, errUnsolicited):
 		return probe.Outcomef(probe.Protocol, "the server%s sent data before it was asked", withPeer(" at ", x.Peer()))
+	case errors.Is(err, errHead):
+		return probe.Outcomef(probe.Protocol, "the headers of the answer are larger than %d bytes", maxHeader)
 	case errors.Is(err, errAmbiguous):
 		return probe.Outcomef(probe.Protocol, "the answer has two lengths, a Content-Length and a Transfer-Encoding")
 	case errors.Is(err, errStatus):
@@ -80,23 +99,47 @@ type streamError struct {
 
 func (streamError) Error() string { return "stream reset" }
 
+// Codes of HTTP/2 errors (RFC 9113, section 7).
+const (
+	refusedStream   = 7 // the server did not process the request
+	enhanceYourCalm = 11
+)
+
+// Errors of net/http for a GOAWAY, which are known by their texts only. None has a byte of the server's.
+const (
+	goAway     = "http2: Transport received Server's graceful shutdown GOAWAY"
+	goAwayCalm = "http2: Transport received GOAWAY from server ErrCode:ENHANCE_YOUR_CALM"
+)
+
 // classifyResponse recognizes the errors of net/http.
 func (x *exchange) classifyResponse(err error) probe.Outcome {
 	var stream streamError
+	code, left := goAwayCode(err)
 	switch {
-	case errors.As(err, &stream):
-		if stream.Cause != nil && stream.Cause.Error() != "received from peer" {
-			break // net/http's own verdict on what it read
-		}
+	case errors.As(err, &stream) && stream.Cause != nil && stream.Cause.Error() != "received from peer":
+		// net/http's own verdict on what it read
+	case stream.Code == refusedStream, err.Error() == goAway:
+		return notSentAgain
+	case stream.Code == enhanceYourCalm, err.Error() == goAwayCalm, code == enhanceYourCalm:
+		return probe.Outcomef(probe.RateLimited, "the server%s asks for fewer requests (ENHANCE_YOUR_CALM)", withPeer(" at ", x.Peer()))
+	case stream.StreamID != 0:
 		return probe.Outcomef(probe.Reset, "stream reset%s with code %d", withPeer(" by ", x.Peer()), stream.Code)
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return probe.Outcomef(probe.TLS, "the server%s does not speak TLS", withPeer(" at ", x.Peer()))
-	case strings.Contains(err.Error(), "server closed idle connection"):
-		return probe.Outcomef(probe.Reset, "connection closed%s without an answer", withPeer(" by ", x.Peer()))
-	case strings.Contains(err.Error(), "response headers exceeded"):
-		return probe.Outcomef(probe.Protocol, "the headers of the answer are larger than %d bytes", maxHeader)
-	case strings.Contains(err.Error(), "too many 1xx"):
-		return probe.Outcomef(probe.Protocol, "the server sends interim answers without end")
+	case left:
+		return probe.Outcomef(probe.Reset, "connection closed%s in the middle of the exchange, after GOAWAY with code %d", withPeer(" by ", x.Peer()), code)
 	}
 	return probe.Outcome{}
 }
+
+// goAwayCode returns the code of a GOAWAY after which a server closed the connection; ok is false if there was none. The type
+// of the error is unexported in net/http; its field can be read.
+func goAwayCode(err error) (code uint64, ok bool) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if v := reflect.ValueOf(err); v.Kind() == reflect.Struct && strings.HasSuffix(v.Type().Name(), "GoAwayError") {
+			return v.FieldByName("ErrCode").Uint(), true
+		}
+	}
+	return 0, false
+}
+
+// notSentAgain is what happens to a request that a server leaves unprocessed.
+var notSentAgain = probe.Outcomef(probe.Protocol, "the server refuses the request for now; it is not sent again")

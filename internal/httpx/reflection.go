@@ -16,6 +16,7 @@ const (
 	inHeader   = "a header"
 	inLocation = "the Location of a redirect"
 	inTrailer  = "a trailer"
+	inInterim  = "an interim answer (1xx)"
 )
 
 // credentials are what a request authenticates with, as they would look in an answer that repeats them.
@@ -133,10 +134,18 @@ func withoutOwnTokens(path, body string, tokens []string) string {
 	return body
 }
 
+func headerText(h http.Header) string {
+	var b strings.Builder
+	for name, values := range h {
+		b.WriteString(name + ": " + strings.Join(values, "\n") + "\n")
+	}
+	return b.String()
+}
+
 // reflected returns where an answer repeats a credential of its request, and whether there was any to look for.
 func (a *Answer) reflected(path string, sent credentials) (where string, sought bool) {
 	anywhere := encoded.NewFinder(append(sent.cookies, sent.texts...)...)
-	if anywhere.IsZero() || a.Status == 0 {
+	if anywhere.IsZero() || (a.Status == 0 && a.Interim == nil) {
 		return "", false
 	}
 	texts := anywhere
@@ -159,9 +168,12 @@ func (a *Answer) reflected(path string, sent credentials) (where string, sought 
 	if anywhere.In(headers) || texts.In(cookies) {
 		return inHeader, true
 	}
-	for name, values := range a.trailer {
-		if anywhere.In(name + ": " + strings.Join(values, "\n")) {
-			return inTrailer, true
+	if anywhere.In(headerText(a.Trailer)) {
+		return inTrailer, true
+	}
+	for _, interim := range a.Interim {
+		if anywhere.In(headerText(interim)) {
+			return inInterim, true
 		}
 	}
 	if anywhere.In(withoutOwnTokens(path, string(a.Body), sent.texts)) {

@@ -89,6 +89,12 @@ func TestReflection_places(t *testing.T) {
 			fmt.Fprint(w, "ok")
 			w.Header().Set("X-Debug", q.Header.Get("Authorization"))
 		}, inTrailer},
+		"interim answer": {func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Link", q.Header.Get("Authorization"))
+			w.WriteHeader(103)
+			w.Header().Del("Link")
+			fmt.Fprint(w, "ok")
+		}, inInterim},
 		"Parse tells the session": {body(`{"objectId":"a","sessionToken" : "%s"}`), ""},
 		"and in another field":    {body(`{"sessionToken":"x","debug":"%s"}`), inBody},
 	} {

@@ -1,12 +1,12 @@
-// Package httpx makes one HTTP exchange: a fresh connection, one measured request, a bounded answer.
+// Package httpx makes one HTTP exchange on one connection: one measured request, a bounded answer.
 //
-// It promises, against any server: nothing is sent twice (except a GET whose kept connection turns out to be closed), no
-// redirect is followed, no proxy, cookie or cache is used, no byte of the server reaches a message, and the exchange ends
-// by its deadline with bounded memory. If there is no complete answer, one reason of the closed set and one sentence say
-// why.
+// It promises, against any server: nothing is sent twice, no redirect is followed, no proxy, cookie or cache is used, no byte
+// of the server reaches a message, and the exchange ends by its deadline with bounded memory. If there is no complete answer,
+// one reason of the closed set and one sentence say why.
 //
-// One thing it cannot prevent: on a connection kept for reuse net/http prints what a server sends unasked, together with
-// an answer, to the standard logger of package log. The program has to silence that logger.
+// Who owns what: a Client has the settings and the kept connections; an exchange holds one connection from the moment it is
+// dialled, or taken from those, until it is kept or closed; package dial counts its bytes, times its phases and ends its reads
+// and writes with the context.
 package httpx
 
 import (

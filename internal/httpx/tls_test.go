@@ -185,10 +185,10 @@ func TestClientCertificate(t *testing.T) {
 		newCert, newKey := files(t, p.server(-day, day, "second"))
 		rename(t, newCert, cert)
 		rename(t, newKey, key)
-		with.transport.CloseIdleConnections()
+		with.Close()
 		expect(with, Request{}, "second")
 
-		with.transport.CloseIdleConnections()
+		with.Close()
 		if err := os.Remove(key); err != nil {
 			t.Fatal(err)
 		}

@@ -112,6 +112,7 @@ var (
 	ControlFailed  = Reason{Word: "control_failed", Verdict: Inconclusive, Text: "a control did not hold"}
 	RateLimited    = Reason{Word: "rate_limited", Verdict: Inconclusive, Text: "rate limited"}
 	StaleOrCached  = Reason{Word: "stale_or_cached", Verdict: Inconclusive, Text: "out of date"}
+	IdleClosed     = Reason{Word: "idle_closed", Verdict: Inconclusive, Text: "kept connection closed meanwhile"} // the server may not have had the request
 	NothingChecked = Reason{Word: "nothing_checked", Verdict: Inconclusive, Text: "nothing checked"}
 	SelfLimit      = Reason{Word: "self_limit", Verdict: Inconclusive, Text: "a limit of the prober"} // the answer is larger than what is read, or than there is room for
 	Settling       = Reason{Word: "settling", Verdict: Inconclusive, Text: "may recover by itself"}   // good just now, not yet bad for long
@@ -131,7 +132,7 @@ var (
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
 	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, SelfEngine, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, NothingChecked, SelfLimit, Settling, Panicked, Hung,
+	SelfNetwork, SelfClock, SelfEngine, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 

@@ -136,7 +136,7 @@ func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *pr
 
 // notUsable says why an answer proves nothing about the service's clock; nil if it may.
 func (s *source) notUsable(a *httpx.Answer) *probe.Outcome {
-	if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, Credential: s.IAT != nil || s.HasCredential()}); c.Class != httpx.ClassExpected {
+	if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AnyDate: true, Credential: s.IAT != nil || s.Authenticates()}); c.Class != httpx.ClassExpected {
 		return &c.Outcome
 	}
 	for _, name := range between {

@@ -142,12 +142,14 @@ func requestContains(httpReq httpx.Request, text string) bool {
 		bytes.Contains(httpReq.Body, []byte(jsonEscaped(text))) || bytes.Contains(httpReq.Body, []byte(url.QueryEscape(text)))
 }
 
-// headText is the status line and the headers of a response as one text.
+// headText is the status line and the headers of a response as one text, with its trailers and those of interim responses.
 func headText(answer *httpx.Answer) []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, answer.StatusText)
-	for name, values := range answer.Header {
-		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(values, "\n"))
+	for _, headers := range slices.Concat(answer.Interim, []http.Header{answer.Header, answer.Trailer}) {
+		for name, values := range headers {
+			fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(values, "\n"))
+		}
 	}
 	return b.Bytes()
 }

@@ -82,7 +82,7 @@ func (p *Probe) snapshot(ctx context.Context, r *probe.Result, at endpoint) keyS
 	var err error
 	if at.given != nil {
 		v.set, v.Outcome = at.given.bundle()
-	} else if answer := p.ask(ctx, r, at); v.readable(answer, p.HasCredential()) {
+	} else if answer := p.ask(ctx, r, at); v.readable(answer, p.Authenticates()) {
 		v.maxAge, v.stale, v.maxAgeGiven = freshness(answer)
 		v.cached = answer.Cached
 		v.set, err = jwk.Parse(ctx, answer.Body)

@@ -1,0 +1,56 @@
+package httpx
+
+// A head scans the head of an HTTP/1 answer for what net/http corrects silently: a message with both a length and a
+// transfer coding, which two readers may understand differently (RFC 9112, section 6.3).
+type head struct {
+	done    bool
+	first   bool // the status line is over
+	interim bool // it is a 1xx
+	column  int
+	line    [18]byte // the beginning of the current line, in lower case
+	length  bool     // Content-Length was seen
+	coding  bool     // Transfer-Encoding was seen
+}
+
+const (
+	lengthName = "content-length"
+	codingName = "transfer-encoding"
+)
+
+func (h *head) scan(p []byte) {
+	if h.done {
+		return
+	}
+	for _, b := range p {
+		switch {
+		case b == '\r':
+		case b != '\n':
+			if b == ':' && h.first && h.column < len(h.line) {
+				name := string(h.line[:h.column])
+				h.length = h.length || name == lengthName
+				h.coding = h.coding || name == codingName
+			}
+			if h.column < len(h.line) {
+				if 'A' <= b && b <= 'Z' {
+					b += 'a' - 'A'
+				}
+				h.line[h.column] = b
+				h.column++
+			}
+		case !h.first:
+			h.first = true
+			h.interim = h.column > 9 && h.line[9] == '1'
+			h.column = 0
+		case h.column > 0:
+			h.column = 0
+		case h.interim:
+			*h = head{}
+		default:
+			h.done = true
+			return
+		}
+	}
+}
+
+// ambiguous reports whether the answer has two lengths.
+func (h *head) ambiguous() bool { return h.length && h.coding }
