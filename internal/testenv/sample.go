@@ -5,15 +5,18 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"testing"
 )
 
 // every is the variable with which `make soak` asks for every case of every test.
 const every = "PROBER_TEST_EVERY"
 
-// Sampled reports whether case i of a test is run: every case without the race detector, and every n-th with it. The
-// detector takes four times the CPU time and does not depend on what a case is about. `make test` runs the tests that
-// call Sampled or Sample once more without the detector, with all of their cases.
-func Sampled(i, n int) bool { return !raceDetector || i%n == 0 || os.Getenv(every) != "" }
+// Sampled reports whether case i of a test is run: every case as a rule, and every n-th with -short or with the race
+// detector, which takes four times the CPU time and does not depend on what a case is about. `make test` runs the tests
+// that call Sampled or Sample once more without the detector, with all of their cases.
+func Sampled(i, n int) bool {
+	return i%n == 0 || !raceDetector && !testing.Short() || os.Getenv(every) != ""
+}
 
 // Sample returns the cases of a table by name, in order: those of which Sampled says that they are run.
 func Sample[C any](table map[string]C, n int) iter.Seq2[string, C] {

@@ -188,6 +188,7 @@ func TestCleanUp_afterStop(t *testing.T) {
 // TestCleanUp_afterTimeout: a response that never comes takes the time of the run, not of the clean-up. An object that
 // was created without a response is found by its name.
 func TestCleanUp_afterTimeout(t *testing.T) {
+	testenv.Slow(t, "it waits for the timeout of a run")
 	never := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for name, holds := range map[string]func(*apiRequest) bool{
 		"at export": operation("export"), "at another's object": foreignOperation("read"), "at create": operation("create"),
@@ -220,6 +221,7 @@ func TestCleanUp_afterTimeout(t *testing.T) {
 
 // TestFrozen: a target that stops to respond in the middle of a run does not use up its time, and the silence comes first.
 func TestFrozen(t *testing.T) {
+	testenv.Slow(t, "it waits for responses that never come")
 	const timeout = 8 * time.Second
 	silence := regexp.MustCompile(`the target stopped to respond: no response within (\S+) to `)
 	for _, after := range []int64{4, 20, 120} {
@@ -359,6 +361,7 @@ func TestIDs_inLocation(t *testing.T) {
 
 // TestIsolated_manyRuns: no false alarm, and no orphans.
 func TestIsolated_manyRuns(t *testing.T) {
+	testenv.Slow(t, "it runs the probe many times")
 	api := newNotesAPI("header")
 	job := newJob(t, api.start(t))
 	for i := range 25 {

@@ -133,6 +133,7 @@ func TestDelayed_create(t *testing.T) {
 
 // TestDelayed_innocent: that what a run left is not shown any more is nobody's deed if its twin is not shown either.
 func TestDelayed_innocent(t *testing.T) {
+	testenv.Slow(t, "it waits for what never shows")
 	testenv.Slow(t, "it runs the probe twice for each way to go blind")
 	for name, blind := range testenv.Sample(blindness, 4) {
 		t.Run(name, func(t *testing.T) {

@@ -330,6 +330,7 @@ func TestBuild(t *testing.T) {
 
 // TestOracleDifference: a late response is measured and never judged.
 func TestOracleDifference(t *testing.T) {
+	testenv.Slow(t, "it waits for late responses")
 	const later = 300 * time.Millisecond
 	for name, c := range map[string]struct {
 		late     func(q *apiRequest) bool
