@@ -48,6 +48,7 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	var headers []*fileHeader
 	var entries []*probeEntry
 	var wrong Errors
+	left := maxProbes
 	for _, f := range files {
 		d.AfterUnmarshal = func(v any) {
 			if s, ok := v.(*secret.Secret); ok && f.Env != nil {
@@ -58,6 +59,10 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 		wrong = append(wrong, mistakes...)
 		header, mistakes := readHeader(d, f.Name, root)
 		wrong = append(wrong, mistakes...)
+		if left -= len(header.Probes); left < 0 {
+			header.Probes, header.known = nil, false
+			wrong = append(wrong, header.mistake("probes", "more than %d probes, all files together; several probers may share them", maxProbes))
+		}
 		some, mistakes := readEntries(d, kinds, header)
 		wrong = append(wrong, mistakes...)
 		headers, entries = append(headers, header), append(entries, some...)

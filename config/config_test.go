@@ -86,7 +86,7 @@ func TestFilesThatCannotBeText(t *testing.T) {
 		"invalid UTF-8": {head + "x-a: \"\xff\"\n", "f:4: the file is not valid UTF-8\n"},
 		"UTF-16":        {"\xff\xfes\x00y\x00", "f:1: the file is not valid UTF-8\n"},
 		"a NUL":         {head + "x-a: \"\x00\"\n", "f:4: control characters are not allowed\n"},
-		"too large":     {head + strings.Repeat("#", 1<<20), "f: the file is larger than 1048576 bytes\n"},
+		"too large":     {head + strings.Repeat("#", 16<<20), "f: the file is larger than 16777216 bytes\n"},
 		"second, empty": {head + "---\n", "f:4: a second document begins here; one file holds one\n"},
 		"second, bad":   {head + "---\n\"\n", "f:5: the quotes that open here are never closed\n"},
 	} {

@@ -54,7 +54,7 @@ func parseTree(f File) (*yaml.Node, Errors) {
 	if f.problem != "" {
 		return nil, Errors{{File: f.Name, Text: f.problem}}
 	}
-	root, found := strictyaml.Parse(f.Data, maxFile)
+	root, found := strictyaml.Parse(f.Data, maxBytes)
 	return root, place{file: f.Name}.all(found)
 }
 

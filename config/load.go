@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -24,13 +25,18 @@ type File struct {
 	problem string // why there are no bytes
 }
 
-// maxFile bounds a file. A file of this size holds some ten thousand probes.
-const maxFile = 1 << 20
+// Bounds of all files together, so that a mistaken file cannot end a running prober. Ten thousand probes with a kilobyte
+// of settings each fit well.
+const (
+	maxBytes  = 16 << 20
+	maxProbes = 20_000
+)
 
 // Read reads each path once: a file, or a directory's *.yaml and *.yml in the order of their names. Hidden entries
 // are left out, as a mounted Kubernetes volume keeps its former contents under names that begin with "..". What
 // cannot be read is returned too, without bytes, and Parse refuses it.
 func Read(paths ...string) []File {
+	r := reader{left: maxBytes}
 	var files []File
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -38,15 +44,18 @@ func Read(paths ...string) []File {
 		case err != nil:
 			files = append(files, File{Name: path, problem: pathReason(err)})
 		case info.IsDir():
-			files = append(files, readDir(path)...)
+			files = append(files, r.readDir(path)...)
 		default:
-			files = append(files, readFile(path))
+			files = append(files, r.readFile(path))
 		}
 	}
 	return files
 }
 
-func readDir(dir string) []File {
+// A reader reads files as long as they are not too large together.
+type reader struct{ left int }
+
+func (r *reader) readDir(dir string) []File {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return []File{{Name: dir, problem: pathReason(err)}}
@@ -57,7 +66,7 @@ func readDir(dir string) []File {
 		if strings.HasPrefix(e.Name(), ".") || (ext != ".yaml" && ext != ".yml") {
 			continue
 		}
-		files = append(files, readFile(filepath.Join(dir, e.Name())))
+		files = append(files, r.readFile(filepath.Join(dir, e.Name())))
 	}
 	if len(files) == 0 {
 		return []File{{Name: dir, problem: "the directory holds no *.yaml and no *.yml"}}
@@ -67,7 +76,7 @@ func readDir(dir string) []File {
 
 // readFile reads a regular file and nothing else: a FIFO would wait for its writer for ever. It is asked for its kind
 // before it is opened, since to open a device may do something, and again once open, since it may have been replaced.
-func readFile(path string) File {
+func (r *reader) readFile(path string) File {
 	info, err := os.Stat(path)
 	if err != nil {
 		return File{Name: path, problem: pathReason(err)}
@@ -83,10 +92,15 @@ func readFile(path string) File {
 	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return File{Name: path, problem: "not a regular file"}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1)) // one more than allowed, for Parse to see
+	data, err := io.ReadAll(io.LimitReader(f, int64(r.left)+1)) // one more than allowed
 	if err != nil {
 		return File{Name: path, problem: pathReason(err)}
 	}
+	if len(data) > r.left {
+		r.left = 0
+		return File{Name: path, problem: "the configuration is larger than " + strconv.Itoa(maxBytes>>20) + " MiB, all files together"}
+	}
+	r.left -= len(data)
 	return File{Name: path, Data: data}
 }
 

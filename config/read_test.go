@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"prober/config"
+	"prober/internal/testenv"
 )
 
 // one returns a file with one probe of a name.
@@ -139,14 +140,14 @@ func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder.yaml"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	large := write(t, t.TempDir(), "large.yaml", one("s", "a")+strings.Repeat("# filling\n", 1<<17))
+	large := write(t, t.TempDir(), "large.yaml", one("s", "a")+strings.Repeat("# filling\n", 2<<20))
 	empty := t.TempDir()
 	missing := filepath.Join(empty, "none.yaml")
 	for path, want := range map[string]string{
 		fifo:        "fifo.yaml: not a regular file",
 		broken:      "broken.yaml: no such file or directory",
 		"/dev/zero": "zero: not a regular file",
-		large:       "large.yaml: the file is larger than 1048576 bytes",
+		large:       "large.yaml: the configuration is larger than 16 MiB, all files together",
 		empty:       ": the directory holds no *.yaml and no *.yml",
 		missing:     "none.yaml: no such file or directory",
 		dir:         "folder.yaml: not a regular file",
@@ -169,5 +170,52 @@ func TestAFileThatCannotBeReadIsNotTheOnlyMistake(t *testing.T) {
 	want := missing + ": no such file or directory\n" + path + ":3: a: unknown key cuont; did you mean count?"
 	if err == nil || err.Error() != want { // and nothing of b, which may well be there
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+// many returns the file of a system with so many probes, each with some settings.
+func many(system string, count int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "system: %s\nprobes:\n", system)
+	for i := range count {
+		fmt.Fprintf(&b, "  - name: p%d\n    type: ping\n    interval: 1m\n    timeout: 500ms\n    labels: {team: shop, note: %q}\n    hosts: [h%d.shop.example]\n",
+			i, strings.Repeat("n", 100), i)
+	}
+	return b.String()
+}
+
+func TestTenThousandProbesFitIntoOneFile(t *testing.T) {
+	testenv.Slow(t, "it reads 10,000 probes")
+	path := write(t, t.TempDir(), "many.yaml", many("s", 10_000))
+	c, err := config.Load(kinds(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Jobs) != 10_000 {
+		t.Errorf("got %d probes", len(c.Jobs))
+	}
+}
+
+func TestAllFilesTogetherAreBounded(t *testing.T) {
+	filling := strings.Repeat("# filling\n", 1<<20) // 10 MiB
+	dir := t.TempDir()
+	write(t, dir, "a.yaml", one("s", "a")+filling)
+	write(t, dir, "b.yaml", one("s", "b")+filling)
+	_, err := config.Load(kinds(), dir)
+	if want := filepath.Join(dir, "b.yaml") + ": the configuration is larger than 16 MiB, all files together"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+
+	short := func(system string) config.File {
+		return config.File{Name: system, Data: []byte("system: " + system + "\nprobes: [" + strings.Repeat("{},", 15_000) + "]\n")}
+	}
+	_, err = config.Parse(kinds(), short("a"), short("b"))
+	if want := "b:2: more than 20000 probes, all files together; several probers may share them"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got ...%s, want %s", err.Error()[max(0, len(err.Error())-200):], want)
+	}
+
+	values := config.File{Name: "f", Data: []byte(one("s", "a") + "x-list: [" + strings.Repeat("a,", 2_000_000) + "]\n")}
+	if _, err = config.Parse(kinds(), values); err == nil || err.Error() != "f: the file holds more than 1000000 values" {
+		t.Errorf("got %v", err)
 	}
 }

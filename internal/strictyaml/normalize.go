@@ -16,6 +16,8 @@ func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
 	switch {
 	case len(data) > max:
 		return nil, []Mistake{{Text: fmt.Sprintf("the file is larger than %d bytes", max)}}
+	case separators(data) > 2*maxUnfolded:
+		return nil, []Mistake{{Text: fmt.Sprintf("the file holds more than %d values", maxUnfolded)}}
 	case !utf8.Valid(data):
 		line := 1 + slices.IndexFunc(bytes.Split(data, []byte{'\n'}), invalid)
 		return nil, []Mistake{{Line: line, Text: "the file is not valid UTF-8"}}
@@ -34,6 +36,17 @@ func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
 		return nil, t.found
 	}
 	return root, nil
+}
+
+// separators counts what may part one value from the next. The parser keeps a hundred times as much for each value.
+func separators(data []byte) (n int) {
+	for _, c := range data {
+		switch c {
+		case '\n', ',', ':', '-', '[', '{', '?':
+			n++
+		}
+	}
+	return n
 }
 
 func invalid(line []byte) bool { return !utf8.Valid(line) }
