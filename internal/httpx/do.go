@@ -56,6 +56,8 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		return a
 	}
 	sent := c.settings.sentCredentials(req, &q, token)
+	lateness := probe.LatenessOf(ctx)
+	before := lateness.Total()
 	a.Started = x.Start()
 	resp, err := x.roundTrip(req)
 	a.Interim = x.interims()
@@ -63,7 +65,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		err = c.read(ctx, a, x, resp, q.Abandon)
 	}
 	end := time.Now()
-	a.Took = end.Sub(a.Started) - a.waited
+	a.Took, a.Late = end.Sub(a.Started)-a.waited, lateness.Total()-before
 	if err != nil {
 		memory.Exceeded(ctx, a.TraceID, err)
 		a.fail(x.explain(err))

@@ -104,7 +104,7 @@ func measuresLatency(r *probe.Result, verdict probe.Verdict) bool {
 	}
 	for i := range r.Checks {
 		switch r.Checks[i].Reason {
-		case probe.Suspended, probe.Cancelled, probe.Panicked, probe.SelfNetwork, probe.Credential:
+		case probe.Suspended, probe.SelfDelay, probe.Cancelled, probe.Panicked, probe.SelfNetwork, probe.Credential:
 			return false
 		case probe.NothingChecked:
 			if len(r.Exchanges) == 0 {

@@ -21,6 +21,8 @@ func (j Job) Do(ctx context.Context) Result {
 	r := NewResult(j.ID)
 	r.Started = time.Now()
 	interrupted := watchInterruption(ctx, r.Started)
+	lateness := LatenessOf(ctx)
+	before := lateness.Total()
 	r.shared.interrupted = interrupted
 	done := make(chan struct{})
 	ask, account := j.Memory.Open(ask)
@@ -48,6 +50,9 @@ func (j Job) Do(ctx context.Context) Result {
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
 	case interrupted.wasSuspended():
 		out.downgrade(unproven, Suspended, "the prober itself was stopped during the run")
+	case out.failedFor(timedOut) && lateness.Total()-before > j.Timeout/4:
+		out.downgrade(func(c Check) bool { return timedOut(c.Reason) && !c.Reason.Breach }, SelfDelay,
+			"the prober itself was late by %s during the run", (lateness.Total() - before).Round(time.Millisecond))
 	case out.failedFor(Reason.network):
 		j.attributeNetwork(ctx, &out)
 	}
@@ -119,6 +124,9 @@ func (j Job) attributeNetwork(ctx context.Context, out *Result) {
 		}
 	}
 }
+
+// timedOut reports whether the prober's own delay could explain the reason.
+func timedOut(why Reason) bool { return why == Timeout || why == DNSTimeout }
 
 // failedFor reports whether a check failed for one of the reasons meant.
 func (r Result) failedFor(meant func(Reason) bool) bool {

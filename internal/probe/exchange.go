@@ -19,6 +19,7 @@ type Exchange struct {
 	Reason        Reason // OK, or why no complete answer came
 	Started       time.Time
 	Took          time.Duration // from the start to the last byte, or to the error
+	Late          time.Duration // of Took, by how much the prober itself was late meanwhile
 	Phases        []Phase       // those that happened, in their order
 	Bytes         int64         // of the body as read, decoded
 	Connections   int           // opened for it: 0 when one was reused

@@ -106,6 +106,7 @@ var (
 	SelfNetwork    = Reason{Word: "self_network", Verdict: Inconclusive, Text: "the prober's own network"}
 	SelfClock      = Reason{Word: "self_clock", Verdict: Inconclusive, Text: "the prober's own clock"}
 	SelfEngine     = Reason{Word: "self_engine", Verdict: Inconclusive, Text: "the prober does not tell good from bad"} // by its self-test
+	SelfDelay      = Reason{Word: "self_delay", Verdict: Inconclusive, Text: "the prober's own delay"}                  // it was late itself, as on a busy machine
 	Suspended      = Reason{Word: "suspended", Verdict: Inconclusive, Text: "the prober was suspended"}                 // during the run
 	Cancelled      = Reason{Word: "cancelled", Verdict: Inconclusive, Text: "run cancelled"}
 	Credential     = Reason{Word: "credential", Verdict: Inconclusive, Text: "the prober's own credential"} // unreadable, or no longer accepted
@@ -132,7 +133,7 @@ var (
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
 	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, SelfEngine, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, SelfLimit, Settling, Panicked, Hung,
+	SelfNetwork, SelfClock, SelfEngine, SelfDelay, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 

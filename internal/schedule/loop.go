@@ -21,6 +21,8 @@ type loop struct {
 	ticks    ticks    // all entries, by their next tick
 	queue    []*entry // those that wait for a free slot, in the order of their ticks
 	running  int
+	lateness probe.Lateness     // watched while runs are in progress
+	rest     context.CancelFunc // ends the watch
 	ended    chan ended
 	reported struct{ running, queued int }
 }
@@ -28,7 +30,9 @@ type loop struct {
 func (s *Scheduler) loop(ctx context.Context) *loop {
 	now := time.Now()
 	// With room for all concurrent runs, no run blocks when it ends.
-	return &loop{Scheduler: s, ctx: ctx, start: now, wall: now.UnixNano(), ended: make(chan ended, s.max)}
+	l := &loop{Scheduler: s, start: now, wall: now.UnixNano(), ended: make(chan ended, s.max)}
+	l.ctx = probe.WithLateness(ctx, &l.lateness)
+	return l
 }
 
 func (l *loop) now() time.Duration { return time.Since(l.start) }

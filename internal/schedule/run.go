@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -41,7 +42,11 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 	l.mu.Lock()
 	l.runs[r.id.Key()] = r
 	l.mu.Unlock()
-	l.running++
+	if l.running++; l.running == 1 {
+		var watch context.Context
+		watch, l.rest = context.WithCancel(context.Background())
+		go l.lateness.Watch(watch)
+	}
 	l.watcher.Started(r.id, lag)
 	job, answer := e.job, e.answer // a later set may change the entry
 	e.answer = nil
@@ -67,7 +72,9 @@ func (l *loop) shouldObserve(result probe.Result) bool {
 
 // finish handles a run that ended or was abandoned.
 func (l *loop) finish(was ended) {
-	l.running--
+	if l.running--; l.running == 0 {
+		l.rest()
+	}
 	k := was.id.Key()
 	l.mu.Lock()
 	if was.run.abandoned = was.abandoned; was.abandoned == nil {

@@ -147,7 +147,7 @@ func (h *Probe) classifyYes(a *httpx.Answer, p page) answer {
 	switch {
 	case mismatch.Passed():
 		got.Detail = fmt.Sprintf("got %d", a.Status)
-		return answer{response: respOK, slow: h.Latency != nil && a.Took > h.Latency.D(), Outcome: got}
+		return answer{response: respOK, slow: h.Latency != nil && a.Took > h.Latency.D() && !a.OwnDelay(h.Latency.D()), Outcome: got}
 	case mismatch.Reason == probe.Body && h.foreign(a, false) == "":
 		return answer{response: respUnavailable, Outcome: got}
 	}

@@ -93,6 +93,10 @@ func (e *Expect) Matches(answer *httpx.Answer) bool {
 
 func (e *Expect) checkLatency(answer *httpx.Answer) probe.Outcome {
 	took := answer.Took.Round(time.Millisecond)
+	if answer.OwnDelay(e.Latency.D()) {
+		return probe.Outcomef(probe.SelfDelay, "expected an answer within %s, got one after %s, but the prober itself was late by %s",
+			e.Latency, took, answer.Late.Round(time.Millisecond))
+	}
 	if answer.Took > e.Latency.D() {
 		return probe.Outcomef(probe.Slow, "expected an answer within %s, got one after %s", e.Latency, took)
 	}

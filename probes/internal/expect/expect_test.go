@@ -69,6 +69,9 @@ func TestJudge(t *testing.T) {
 		"a certificate that has expired": {"{certificate: 1s}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(-1)}}, probe.Cert},
 		"no certificate":                 {"{certificate: 14d}", &httpx.Answer{}, probe.Cert},
 		"a quick answer":                 {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second}}, probe.OK},
+		"slow by the prober's own delay": {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: 3 * time.Second, Late: time.Second}}, probe.SelfDelay},
+		"slow despite the own delay":     {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: 3 * time.Second, Late: time.Second - 1}}, probe.Slow},
+		"quick despite the own delay":    {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second, Late: time.Second}}, probe.OK},
 		"a slow answer":                  {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second + 1}}, probe.Slow},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,87 @@
+package probe
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// latenessTick is how often a Lateness looks, and timerSlack by how much a timer is late on a machine that is idle.
+const (
+	latenessTick = 5 * time.Millisecond
+	timerSlack   = time.Millisecond
+)
+
+// A Lateness adds up by how much this process was late: its own timer and, behind that, everything else that was ready to
+// run. An answer that has arrived is read as late, so a part of what an exchange took may be the prober's own delay.
+type Lateness struct {
+	mu    sync.Mutex
+	total time.Duration
+	due   time.Time // of the tick that is awaited; zero while nobody watches
+}
+
+// Watch adds up until ctx is done.
+func (l *Lateness) Watch(ctx context.Context) {
+	timer := time.NewTimer(latenessTick)
+	defer timer.Stop()
+	for {
+		l.await(time.Now().Add(latenessTick))
+		timer.Reset(latenessTick)
+		select {
+		case <-timer.C:
+			runtime.Gosched() // to the end of the queue: a timer that fires is put at its head
+		case <-ctx.Done():
+			l.await(time.Time{})
+			return
+		}
+	}
+}
+
+// await adds what the tick that was awaited is late by, and awaits the next.
+func (l *Lateness) await(due time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total += l.late()
+	l.due = due
+}
+
+// late is by how much the tick that is awaited is late. l.mu is held.
+func (l *Lateness) late() time.Duration {
+	if l.due.IsZero() {
+		return 0
+	}
+	if late := time.Since(l.due); late > timerSlack {
+		return late
+	}
+	return 0
+}
+
+// Total is by how much the process was late in all, up to now. A nil Lateness was never late.
+func (l *Lateness) Total() time.Duration {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total + l.late()
+}
+
+type latenessKey struct{}
+
+// WithLateness returns a context in which LatenessOf returns l.
+func WithLateness(ctx context.Context, l *Lateness) context.Context {
+	return context.WithValue(ctx, latenessKey{}, l)
+}
+
+// LatenessOf returns what is watched while a run is in progress; nil if nothing is.
+func LatenessOf(ctx context.Context) *Lateness {
+	l, _ := ctx.Value(latenessKey{}).(*Lateness)
+	return l
+}
+
+// OwnDelay reports whether the exchange exceeds a limit and the prober's own delay may be why: it was late for half of the
+// excess or more. It is late for a part of what it waits for only, so the excess may be twice as much.
+func (x *Exchange) OwnDelay(limit time.Duration) bool {
+	return x.Took > limit && x.Took-2*x.Late <= limit
+}

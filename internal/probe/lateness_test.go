@@ -1,0 +1,78 @@
+package probe
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// delay makes a Lateness look as if the process had been late by so much more.
+func (l *Lateness) delay(by time.Duration) {
+	l.mu.Lock()
+	l.total += by
+	l.mu.Unlock()
+}
+
+func TestDo_ownDelayExplainsATimeout(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		late time.Duration
+		note func(*Result)
+		want string
+	}{
+		{"late", 300 * time.Millisecond, func(r *Result) { r.Fail("it", Timeout, "no answer") }, "it inconclusive(self_delay)\nrun inconclusive(self_delay)"},
+		{"a little late", 200 * time.Millisecond, func(r *Result) { r.Fail("it", Timeout, "no answer") }, "it fail(timeout)"},
+		{"late, and wrong too", 300 * time.Millisecond, func(r *Result) {
+			r.Fail("a", Status, "got 500")
+			r.Fail("b", Timeout, "no answer")
+		}, "a fail(status)\nb inconclusive(self_delay)\nrun inconclusive(self_delay)"},
+		{"late, and good", 900 * time.Millisecond, func(r *Result) { r.Pass("it", "good") }, "it pass(ok)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var l Lateness
+			l.delay(time.Hour) // before the run
+			j := job(func(_ context.Context, r *Result) {
+				l.delay(c.late)
+				c.note(r)
+			})
+			j.Timeout = time.Second
+			if got := lines(j.Do(WithLateness(t.Context(), &l))); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestExchange_OwnDelay(t *testing.T) {
+	for _, c := range []struct {
+		took, late time.Duration
+		want       bool
+	}{{90, 90, false}, {100, 50, false}, {101, 0, false}, {120, 9, false}, {120, 10, true}, {300, 100, true}} {
+		if x := (Exchange{Took: c.took, Late: c.late}); x.OwnDelay(100) != c.want {
+			t.Errorf("%d, of which late %d: got %t", c.took, c.late, !c.want)
+		}
+	}
+}
+
+func TestLateness_isZeroWhereTimersAreInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l *Lateness
+		if l.Total() != 0 || LatenessOf(t.Context()) != nil {
+			t.Error("nothing is watched, and late")
+		}
+		l = &Lateness{}
+		ctx, cancel := context.WithCancel(t.Context())
+		go l.Watch(ctx)
+		<-time.After(time.Second)
+		cancel()
+		synctest.Wait()
+		<-time.After(time.Hour) // nobody watches
+		if l.Total() != 0 {
+			t.Errorf("late by %s", l.Total())
+		}
+		if LatenessOf(WithLateness(t.Context(), l)) != l {
+			t.Error("the context does not hold it")
+		}
+	})
+}
