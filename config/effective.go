@@ -94,8 +94,12 @@ func item(j probe.Job) *yaml.Node {
 	set(n, "signals", signals)
 	set(n, "depends_on", needs)
 	own, _ := encode(j.Probe)
+	d := &strictyaml.Decoder{}
+	if j.Kind.New != nil {
+		d.OmitZero(own, j.Probe, j.Kind.New())
+	}
 	prune(own) // what nobody set is no setting
-	new(strictyaml.Decoder).Mask(own, j.Probe)
+	d.Mask(own, j.Probe)
 	maskURLs(own)
 	n.Content = append(n.Content, own.Content...)
 	return n

@@ -99,7 +99,7 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	}
 	words := slices.Sorted(maps.Keys(kinds))
 	if p.job.Probe == nil && !p.isUnread("type") {
-		wrong = append(wrong, p.mistake("type", "type is none of %s%s", strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
+		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", strictyaml.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}
 	if p.Severity != "" {
 		if err := probe.ValidateSeverity(p.Severity); err != nil {

@@ -73,6 +73,11 @@ func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeade
 	if root == nil {
 		return h, nil
 	}
+	if _, modules := strictyaml.Lookup(root, "modules"); modules != nil {
+		if _, system := strictyaml.Lookup(root, "system"); system == nil {
+			return h, Errors{h.mistake("modules", "this looks like a configuration of blackbox_exporter; a module with its targets becomes probes of type http, see \"Coming from blackbox_exporter\" in docs/operations.md")}
+		}
+	}
 	mine := func(key string) bool { return !strings.HasPrefix(key, "x-") }
 	found := d.Decode(strictyaml.Select(root, mine), &h.header)
 	wrong := h.all(found)

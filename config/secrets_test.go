@@ -83,7 +83,7 @@ func TestMistakesRepeatNoValue(t *testing.T) {
 		"    kid: M\n    method: PANIC":               3,
 		"    kid: \"M\x01\"":                          6,
 		"    kid: M\n    zzz: M":                      7,
-		"\tM":                                         5,
+		"\tM":                                         6,
 		"M":                                           6,
 		"    type: M":                                 6,
 		"--- M":                                       6,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net/url"
 	"os"
@@ -52,6 +53,7 @@ type options struct {
 	nohup          bool             // started with nohup
 
 	configFiles []string
+	configArgs  []string
 	reference   string
 	filter      filter
 	once        onceOptions
@@ -60,13 +62,22 @@ type options struct {
 	rules       rulesOptions
 }
 
+// about is the head of --help. What is indented is not wrapped.
+const about = `Asks running systems what an on-call engineer asks, continuously or once, and says why an answer is wrong.
+
+  prober demo                                    the sample system, on http://localhost:9798/
+  prober check shop.yaml                         what would be asked, or what is wrong with the file
+  prober --config.file=shop.yaml                 probe and serve the metrics
+  prober --config.file=shop.yaml --once --probe=up   one question, answered by the exit status
+  prober rules shop.yaml > shop.rules.yml        alerts for Prometheus`
+
 // run runs the command that the arguments name until it is done or ctx ends, and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	hangups, nohup := make(chan os.Signal, 1), signal.Ignored(syscall.SIGHUP)
 	signal.Notify(hangups, syscall.SIGHUP) // from the first moment: it must not end a start
 	defer signal.Stop(hangups)
 	o := options{stdout: stdout, stderr: stderr, hangups: hangups, nohup: nohup}
-	app := kingpin.New("prober", "Asks running systems what an on-call engineer asks, continuously or once, and says why an answer is wrong.")
+	app := kingpin.New("prober", about)
 	app.UsageWriter(stdout).ErrorWriter(stderr).Version(version.Print("prober"))
 	app.HelpFlag.Short('h')
 	promslogflag.AddFlags(app, &o.log)
@@ -77,13 +88,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	check := app.Command("check", "Validate the configuration and print what would be probed.")
 	configFlag(check, &o)
+	configArgs(check, &o)
 
 	rules := app.Command("rules", "Print alert rules for Prometheus, generated from the configuration.")
 	configFlag(rules, &o)
+	configArgs(rules, &o)
 	rulesFlags(rules, &o)
 
 	dashboard := app.Command("dashboard", "Print a dashboard for Grafana, generated from the configuration.")
 	configFlag(dashboard, &o)
+	configArgs(dashboard, &o)
 	dashboard.Flag("job", "Value of the label job that Prometheus adds to the probers' series.").Default("prober").StringVar(&o.rules.job)
 
 	schema := app.Command("schema", "Print a JSON Schema of the configuration, for editors.")
@@ -104,6 +118,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := o.validateFlags(); err != nil {
 		fmt.Fprintf(stderr, "prober: %s; see prober --help\n", err)
 		return exitUsage
+	}
+	if command != schema.FullCommand() && command != demo.FullCommand() {
+		if err := o.resolveConfig(); err != nil {
+			fmt.Fprintln(stderr, "prober:", err)
+			return exitUsage
+		}
 	}
 	switch command {
 	case check.FullCommand():
@@ -156,10 +176,31 @@ func (o *options) validateFlags() error {
 	return nil
 }
 
+// defaultConfig is read if the command line names no file.
+const defaultConfig = "prober.yaml"
+
 // configFlag adds --config.file to a command.
 func configFlag(cmd *kingpin.CmdClause, o *options) {
-	cmd.Flag("config.file", "Configuration: a file, or a directory of *.yaml files. Repeatable.").
-		Default("prober.yaml").PlaceHolder("FILE|DIR").StringsVar(&o.configFiles)
+	cmd.Flag("config.file", "Configuration: a file, or a directory of *.yaml files; by default "+defaultConfig+". Repeatable.").
+		PlaceHolder("FILE|DIR").StringsVar(&o.configFiles)
+}
+
+// configArgs lets a command take the files as its arguments too.
+func configArgs(cmd *kingpin.CmdClause, o *options) {
+	cmd.Arg("file", "Configuration, like --config.file.").StringsVar(&o.configArgs)
+}
+
+// resolveConfig settles which files are read. If none is named and the default one is missing, the error says what to do.
+func (o *options) resolveConfig() error {
+	o.configFiles = append(o.configFiles, o.configArgs...)
+	if len(o.configFiles) > 0 {
+		return nil
+	}
+	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no " + defaultConfig + " here, and --config.file names no other; \"prober demo\" shows what prober does without one")
+	}
+	o.configFiles = []string{defaultConfig}
+	return nil
 }
 
 // probeFlags adds the flags of the commands that probe, which listen on an address by default. It returns those of the exporter toolkit, which each command has
@@ -173,8 +214,8 @@ func probeFlags(cmd *kingpin.CmdClause, o *options, address string) *web.FlagCon
 	cmd.Flag("once", "Run every probe once, print the results, and exit.").BoolVar(&once.once)
 	cmd.Flag("format", "Format of the results: "+strings.Join(report.Formats(), ", ")+".").Default("text").StringVar(&once.format)
 	cmd.Flag("output", "Also write the results to a file, as FORMAT=PATH. Repeatable.").PlaceHolder("FORMAT=PATH").StringsVar(&once.outputs)
-	cmd.Flag("wait", "With --once: run again until all pass, at most this long.").PlaceHolder("5m").DurationVar(&once.wait)
-	cmd.Flag("hold", "With --once: all must keep passing this long.").PlaceHolder("30s").DurationVar(&once.hold)
+	cmd.Flag("wait", "With --once: run again until all pass, at most this long.").PlaceHolder("DURATION").DurationVar(&once.wait)
+	cmd.Flag("hold", "With --once: all must keep passing this long.").PlaceHolder("DURATION").DurationVar(&once.hold)
 	cmd.Flag("repeat", "With --once: run this many times; the first run that does not pass ends it.").Default("1").IntVar(&once.repeat)
 	cmd.Flag("incident-note", "With --once: print the incident note of the runbook instead of the results.").BoolVar(&once.incidentNote)
 	cmd.Flag("color", "Color in text results: auto, always or never. NO_COLOR is honored.").Default("auto").EnumVar(&once.color, "auto", "always", "never")

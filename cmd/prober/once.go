@@ -72,7 +72,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	self := newEngine(probes.Kinds(), func(string, bool) {})
 	jobs := self.withEngine(withMemory(newBudget(), ref.withReference(meant)))
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
-	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet()}
+	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet(), Awaited: o.once.wait > 0 || o.once.hold > 0}
 	if o.once.repeat > 1 {
 		rep.Repeat = o.once.repeat
 	}

@@ -40,7 +40,7 @@ func TestOnce_rounds(t *testing.T) {
 		says   string
 	}{
 		"once, passing":                {[]int{200}, nil, exitPass, 1, "1 of 1 passed"},
-		"once, and failing":            {[]int{500, 200}, nil, exitFail, 1, "expected 2xx, got 500"},
+		"once, and failing":            {[]int{500, 200}, nil, exitFail, 1, "Not healthy."},
 		"waits until it passes":        {[]int{500, 429, 200}, []string{"--wait=1m"}, exitPass, 3, "ran 3 times"},
 		"waits without success":        {[]int{500}, []string{"--wait=1500ms"}, exitFail, 2, "Not fixed"},
 		"holds":                        {[]int{200}, []string{"--hold=1s"}, exitPass, 2, "held for"},
@@ -165,7 +165,7 @@ func TestOnce_terminal(t *testing.T) {
 			cmd := exec.Command(script, "-qec", os.Args[0]+" --once --config.file="+file, "/dev/null")
 			cmd.Env = append(append(os.Environ(), asProber+"=1", "TERM=xterm", "NO_COLOR="), c.env...)
 			out, _ := testenv.Run(t, cmd)
-			if !strings.Contains(out, "0 of 1 have finished") || !strings.Contains(out, "Not fixed") {
+			if !strings.Contains(out, "0 of 1 have finished") || !strings.Contains(out, "Not healthy") {
 				t.Errorf("no progress in %q", out)
 			}
 			if got := strings.Contains(out, "\x1b[31m"); got != c.colour {

@@ -306,8 +306,10 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	}
 	s.jobSets <- jobs
 	s.started.Store(true)
-	s.log.Info("Probing", "probes", len(jobs))
-	if old != nil {
+	if old == nil {
+		s.log.Info("Probing", "probes", len(jobs))
+	} else {
+		s.log.Info("Configuration reloaded", "probes", len(jobs))
 		closeProbes(old.Jobs)
 	}
 	debug.FreeOSMemory() // parsing takes many times the memory of the result

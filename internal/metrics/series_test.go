@@ -102,10 +102,12 @@ func TestObserve(t *testing.T) {
 			"probe_success{" + base + "}":                                             "0",
 			"probe_verdict{" + base + `,verdict="inconclusive"}`:                      "1",
 			"probe_failures_total{" + base + `,check="live",reason="control_failed"}`: "1",
+			"probe_last_pass_timestamp_seconds{" + base + "}":                         "0",
 			"probe_check_success{" + base + `,check="live"}`:                          "absent",
 			up: "absent",
 		}},
 		{"nothing was checked", func(r *probe.Result) {}, map[string]string{
+			"probe_last_pass_timestamp_seconds{" + base + "}":       "0",
 			"probe_success{" + base + "}":                           "0",
 			"probe_runs_total{" + base + `,verdict="inconclusive"}`: "1",
 			up: "absent",

@@ -68,7 +68,7 @@ func readLines(text string) error {
 			return fmt.Errorf("a line of its own: %q", line)
 		}
 	}
-	if !strings.HasPrefix(summary, "0 of 1 passed, 1 failed: ") || !strings.HasSuffix(strings.Join(strings.Fields(summary), " "), "Not fixed.") {
+	if !strings.HasPrefix(summary, "0 of 1 passed, 1 failed: ") || !strings.HasSuffix(strings.Join(strings.Fields(summary), " "), "Not healthy.") {
 		return fmt.Errorf("the summary is %q", summary)
 	}
 	return nil

@@ -162,6 +162,7 @@ func fixtures() map[string]Report {
 			r.Results = []probe.Result{proxyByReplica(), up}
 		}),
 		"gone": with(func(r *Report) {
+			r.Awaited = true
 			r.Jobs, r.Results = []probe.Job{proxy}, []probe.Result{proxyGone()}
 		}),
 		"nothing": with(func(r *Report) {

@@ -29,6 +29,7 @@ type Report struct {
 	Clean      int           // of these, the runs in which every probe passed
 	Held       time.Duration // how long all kept passing
 	Version    string        // of the prober
+	Awaited    bool          // somebody waited for all to pass, as after a fix
 	Color      bool          // use ANSI colors in the text format
 	ShowPassed bool          // the text format lists the checks of passed probes too
 	Reason     string        // why nothing ran, or why it ended early; a report with a reason never passes

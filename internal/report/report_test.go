@@ -127,10 +127,11 @@ func TestSummary(t *testing.T) {
 		"1 of 1 passed in 40 ms.":                                 {Results: pass[:1], Started: begin, Ended: begin.Add(40 * time.Millisecond)},
 		"All 2 passed.":                                           {Results: pass},
 		"All 2 passed, ran 4 times, held for 30s.":                {Results: pass, Rounds: 4, Held: 30 * time.Second},
-		"1 of 2 passed, 1 failed: dashboard. Not fixed.":          {Results: []probe.Result{proxyPasses(), dashboardFails()}},
+		"1 of 2 passed, 1 failed: dashboard. Not healthy.":        {Results: []probe.Result{proxyPasses(), dashboardFails()}},
+		"1 of 2 passed, 1 failed: dashboard. Not fixed.":          {Results: []probe.Result{proxyPasses(), dashboardFails()}, Awaited: true},
 		"1 of 2 passed, 1 inconclusive: queue-depth. Not proven.": {Results: []probe.Result{proxyPasses(), queueInconclusive()}},
-		"0 of 2 passed, 1 failed: dashboard; 1 inconclusive: queue-depth. " + "Not fixed.": {Results: []probe.Result{dashboardFails(), queueInconclusive()}},
-		"All 2 passed; ended early: interrupted. Not proven.":                              {Results: pass, Reason: "interrupted"},
+		"0 of 2 passed, 1 failed: dashboard; 1 inconclusive: queue-depth. " + "Not healthy.": {Results: []probe.Result{dashboardFails(), queueInconclusive()}},
+		"All 2 passed; ended early: interrupted. Not proven.":                                {Results: pass, Reason: "interrupted"},
 		"1 of 2 passed, 1 did not run: dashboard; ended early: interrupted. Not proven.": {
 			Jobs: []probe.Job{proxy, dashboard}, Results: pass[:1], Reason: "interrupted"},
 		"All 2 passed. 300 of 300 runs clean: a fault in more than 1.0 % of runs would have shown with 95 % confidence (3/N).": {
@@ -156,7 +157,7 @@ func TestSummary_namesTenAtMost(t *testing.T) {
 		j := job("ibex", fmt.Sprintf("p%d", i), "http", "", "")
 		r.Results = append(r.Results, result(j, time.Second, func(r *probe.Result) { r.Fail("status", probe.Status, "wanted 200, got 500") }))
 	}
-	want := "0 of 12 passed, 12 failed: p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more. Not fixed."
+	want := "0 of 12 passed, 12 failed: p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more. Not healthy."
 	if got := r.Summary(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -29,8 +29,10 @@ func (r Report) Summary() string {
 		sentences = append(sentences, r.repeatBound())
 	}
 	switch {
-	case t.verdict == probe.Fail:
+	case t.verdict == probe.Fail && r.Awaited:
 		sentences = append(sentences, "Not fixed.")
+	case t.verdict == probe.Fail:
+		sentences = append(sentences, "Not healthy.")
 	case t.verdict != probe.Pass:
 		sentences = append(sentences, "Not proven.")
 	}

@@ -112,9 +112,12 @@ func Describe(n *yaml.Node) string {
 
 var keyLike = regexp.MustCompile(`^[A-Za-z0-9_<][A-Za-z0-9_.:/<-]{0,63}$`)
 
-// Shown returns a key as a message may repeat it. What does not look like a key becomes "…".
+// pathLike are simple JSON paths, such as $.items[0].name.
+var pathLike = regexp.MustCompile(`^\$(\.{1,2}[A-Za-z_*][A-Za-z0-9_]{0,31}|\[(\*|[0-9]{1,6}|['"][A-Za-z_][A-Za-z0-9_]{0,31}['"])\]){0,8}$`)
+
+// Shown returns a key as a message may repeat it. What looks like neither a key nor a JSON path becomes "…".
 func Shown(key string) string {
-	if keyLike.MatchString(key) {
+	if keyLike.MatchString(key) || pathLike.MatchString(key) {
 		return key
 	}
 	return "…"
@@ -130,4 +133,15 @@ func (p path) key(name string) path {
 func (p path) item(i int) path {
 	index := fmt.Sprintf("[%d]", i)
 	return path{p.real + index, p.shown + index}
+}
+
+var wordLike = regexp.MustCompile(`^([a-z]{1,16}(_[a-z0-9]{1,8}){0,3}|[0-9]{1,6}(\.[0-9]{1,3})? ?[a-zA-Z%]{0,8})$`)
+
+// Word returns a value in front of a space, as a message may repeat it: a plain word, or a number with its unit. What might
+// be a secret in the wrong place becomes "".
+func Word(value string) string {
+	if wordLike.MatchString(value) {
+		return value + " "
+	}
+	return ""
 }

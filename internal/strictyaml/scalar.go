@@ -150,7 +150,7 @@ func without(values []string, text string) string {
 	hide := make([]bool, len(text))
 	for _, value := range values {
 		size := min(piece, len(value))
-		if size < 4 || value == "true" || value == "false" || value == "null" {
+		if size < 4 || Word(value) != "" {
 			continue
 		}
 		windows := map[string]bool{}

@@ -73,8 +73,8 @@ func TestDecodeReadsTheShortForm(t *testing.T) {
 		"url: x\nforge: maybe":             "2 forge|forge: wants true or false, got text",
 		"url: x\nforge: {on: true}":        "2 forge.on|forge: unknown key on",
 		"url: x\nmain: {bdy: c}":           "2 main.body|main: unknown key bdy; did you mean body?",
-		"url: x\nreplies: {$.a: [b]}":      "2 replies.$.a|replies.…: wants text or keys, got a list",
-		"url: x\njson: {\"$.a[0].b\": no}": "2 json.$.a[0].b|json.…: wants a number, got text",
+		"url: x\nreplies: {$.a: [b]}":      "2 replies.$.a|replies.$.a: wants text or keys, got a list",
+		"url: x\njson: {\"$.a[0].b\": no}": "2 json.$.a[0].b|json.$.a[0].b: wants a number, got text",
 	} {
 		if _, got := decode(t, text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)

@@ -67,7 +67,7 @@ var hints = map[string]string{
 	"did not find expected ',' or '}'": "a brace that was opened is not closed, or a value in braces needs quotes",
 	"did not find expected ',' or ']'": "a bracket that was opened is not closed, or a value in brackets needs quotes",
 	"did not find expected node":       "a value begins with a character that means something else; put the value in quotes",
-	"found character that cannot":      "this character begins no value; put the value in quotes, and indent by spaces",
+	"found character that cannot":      "this character begins no value; put the value in quotes",
 	"found unexpected end of stream":   "the quotes that open here are never closed",
 	"could not find expected ':'":      `a key and its value are parted by ": "`,
 	"unknown anchor":                   `a value that begins with "*" stands for an anchor, and there is none of this name; put the value in quotes`,
@@ -75,6 +75,9 @@ var hints = map[string]string{
 
 // syntaxMistake says what the parser refused.
 func syntaxMistake(err error, data []byte) Mistake {
+	if line := tabIndent(data); line > 0 {
+		return Mistake{Line: line, Text: "this line is indented by a tab; YAML is indented by spaces"}
+	}
 	line, text := parserProblem(err)
 	if wrongLine.MatchString(text) {
 		line = firstLineWith(text, data)
@@ -108,4 +111,20 @@ func firstLineWith(text string, data []byte) int {
 		_, found := parserProblem(err)
 		return found == text
 	})
+}
+
+var tabbed = regexp.MustCompile(`^ *\t[ \t]*[^ \t\r\n#]`)
+
+// tabIndent returns the line that keeps the file from being read, if it is indented by a tab; else 0. Tabs in a text of
+// several lines do no harm.
+func tabIndent(data []byte) int {
+	lines := bytes.SplitAfter(data, []byte{'\n'})
+	at := sort.Search(len(lines)-1, func(i int) bool {
+		_, _, err := parse(bytes.Join(lines[:i+1], nil))
+		return err != nil
+	})
+	if tabbed.Match(lines[at]) {
+		return at + 1
+	}
+	return 0
 }

@@ -103,7 +103,7 @@ func (h *Probe) Validate() error {
 		h.Service = "http://" + h.Replicas.Host()
 	}
 	h.Service = strings.TrimSuffix(h.Service, "/")
-	if u, err := url.Parse(h.Service); err == nil && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
+	if u, err := url.Parse(h.Service); err == nil && u.Host != "" && (u.Path != "" || u.RawQuery != "" || u.ForceQuery) {
 		wrong = append(wrong, probe.Settingf("service", "expected scheme and host only; paths belong to live and ready"))
 	}
 	wrong = append(wrong, h.validatePages(), probe.InSetting("marker", h.Marker.Validate()), probe.InSetting("instance", h.Instance.Validate()), expect.ValidateLatency(h.Latency))

@@ -152,11 +152,11 @@ func (p *Pattern) UnmarshalYAML(unmarshal func(any) error) error {
 	if err := unmarshal(&text); err != nil {
 		return errors.New("a regular expression is a text")
 	}
-	re, err := regexp.Compile(text)
-	if err != nil {
-		return errors.New("not a regular expression (RE2)")
-	}
 	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return fmt.Errorf("not a regular expression (RE2): %s", syntaxProblem(err))
+	}
+	re, err := regexp.Compile(text)
 	if err != nil {
 		return errors.New("not a regular expression (RE2)")
 	}
@@ -177,4 +177,16 @@ func (p *Pattern) String() string {
 		return ""
 	}
 	return p.Regexp.String()
+}
+
+// syntaxProblem says what is wrong with an expression, and repeats no more of it than an operator.
+func syntaxProblem(err error) string {
+	problem, ok := errors.AsType[*syntax.Error](err)
+	switch {
+	case !ok:
+		return "it cannot be read"
+	case len(problem.Expr) <= 3 && (problem.Code == syntax.ErrInvalidPerlOp || problem.Code == syntax.ErrInvalidEscape):
+		return fmt.Sprintf("%s: %s", problem.Code, problem.Expr)
+	}
+	return problem.Code.String()
 }
