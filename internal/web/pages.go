@@ -16,7 +16,7 @@ import (
 // Bounds of what readers cost, however slow they are.
 const (
 	maxPageBytes    = 2 << 20          // of all pages that are being read, compressed; one larger page may be read alone
-	maxPlainReaders = 64               // readers that do not take gzip: each needs a decompressor
+	maxPlainReaders = 16               // readers that do not take gzip: each needs a decompressor
 	readTime        = 20 * time.Second // for one reader and one page
 	undisturbed     = time.Second      // before others may take the room of a page that is being read
 	maxRest         = time.Second      // after a page, as long as it took to render: readers must not take the probes' time
@@ -180,7 +180,7 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, got *page) {
 	}
 	w.WriteHeader(got.status)
 	if z, err := gzip.NewReader(bytes.NewReader(got.body.Bytes())); err == nil {
-		io.CopyBuffer(onlyWriter{w}, z, make([]byte, 16<<10))
+		io.CopyBuffer(onlyWriter{w}, z, make([]byte, 4<<10))
 	}
 }
 
