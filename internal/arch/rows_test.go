@@ -66,7 +66,7 @@ var rows = map[string]row{
 	"probes/internal/probetest": {ours: []string{"internal/probe", "internal/jsonpath"}}, // for tests only
 	"cmd/prober": {
 		ours: []string{
-			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/httpx",
+			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
 			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/sandbox",
 		},
 		theirs: []string{
