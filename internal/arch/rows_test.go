@@ -25,7 +25,7 @@ var rows = map[string]row{
 	"internal/jsonpath": {ours: []string{"internal/memory"}, theirs: []string{"github.com/theory/jsonpath"}},
 	"internal/oauth":    {},
 	"internal/jwk":      {ours: []string{"internal/memory"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/sys"}},
+	"internal/dial":     {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/net", "golang.org/x/sys"}},
 	"internal/httpx": {
 		ours:   []string{"internal/dial", "internal/encoded", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/memory", "internal/oauth"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/net"},

@@ -30,9 +30,6 @@ import (
 	"time"
 )
 
-// maxTries is how many addresses are tried for one connection. A name may have any number of them.
-const maxTries = 4
-
 // defaultMaxRead is how many bytes may be read from a connection unless MaxRead says otherwise.
 const defaultMaxRead = 16 << 20
 
@@ -73,7 +70,7 @@ func New(resolver string, t *TLS) (*Dialer, error) {
 var ErrConns = errors.New("too many connections for one exchange")
 
 // DialContext opens a connection to address, host:port, over "tcp" or "udp". The host's addresses are tried one after
-// the other, in the order in which the resolver gives them, at most four of them.
+// the other, those of IPv6 and of IPv4 in turn, at most six of them.
 //
 // If ctx comes from an [Exchange], the exchange counts the connection, times the phases and closes it. The connection
 // is bound to the exchange's context, or to ctx if there is no exchange: reads and writes fail once that is over. A
@@ -157,11 +154,24 @@ func (d *Dialer) Resolves(ctx context.Context, address, peer string) (bool, erro
 	if x == nil {
 		x = Begin(ctx, 1)
 	}
-	addrs, err := d.addresses(ctx, x, "tcp", host, port)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	found, n, err := d.search(ctx, x, "tcp", host, port)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return a.String() == peer }), nil
+	known := false
+	for found.pending > 0 {
+		a, _ := found.next(nil)
+		known = known || len(a.addrs) > 0
+		if slices.ContainsFunc(a.addrs, func(ip netip.Addr) bool { return netip.AddrPortFrom(ip, n).String() == peer }) {
+			return true, nil
+		}
+	}
+	if !known {
+		return false, found.err()
+	}
+	return false, nil
 }
 
 func (d *Dialer) maxRead() int64 {
@@ -169,36 +179,6 @@ func (d *Dialer) maxRead() int64 {
 		return d.MaxRead
 	}
 	return defaultMaxRead
-}
-
-// connect tries the addresses of a host one after the other, without racing them.
-func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port string) (net.Conn, error) {
-	addrs, err := d.addresses(ctx, x, network, host, port)
-	if err != nil {
-		return nil, err
-	}
-	if addrs, err = x.mayReach(addrs); err != nil {
-		return nil, err
-	}
-	x.Enter(PhaseConnect)
-	addrs = addrs[:min(len(addrs), maxTries)]
-	last, peer := error(&net.DNSError{IsNotFound: true}), ""
-	for i, addr := range addrs {
-		x.toward(addr.String())
-		nc, err := d.connectTo(ctx, network, addr, len(addrs)-i)
-		if err == nil {
-			return nc, nil
-		}
-		// A refusal says more than the error of an address family that this machine does not have.
-		if peer == "" || !local(err) {
-			last, peer = err, addr.String()
-		}
-		if ctx.Err() != nil || errors.As(err, new(*DeniedError)) {
-			break
-		}
-	}
-	x.toward(peer)
-	return nil, last
 }
 
 // connectTo dials one address and leaves time for the remaining ones. All connections to targets are opened here, after
@@ -221,35 +201,27 @@ func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrP
 	return nd.DialContext(ctx, network, addr.String())
 }
 
-// addresses returns the addresses of a host. An IP address is not looked up.
-func (d *Dialer) addresses(ctx context.Context, x *Exchange, network, host, port string) ([]netip.AddrPort, error) {
-	families := map[string]string{"tcp": "ip", "tcp4": "ip4", "tcp6": "ip6", "udp": "ip", "udp4": "ip4", "udp6": "ip6"}
-	family, ok := families[network]
-	if !ok {
-		return nil, net.UnknownNetworkError(network)
+// search starts to look up a host. An IP address is not looked up.
+func (d *Dialer) search(ctx context.Context, x *Exchange, network, host, port string) (*search, uint16, error) {
+	families := map[string][]string{
+		"tcp": {"ip6", "ip4"}, "tcp4": {"ip4"}, "tcp6": {"ip6"}, "udp": {"ip6", "ip4"}, "udp4": {"ip4"}, "udp6": {"ip6"},
+	}[network]
+	if families == nil {
+		return nil, 0, net.UnknownNetworkError(network)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	host = HostName(host)
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(n))}, nil
+		known := &search{ctx: ctx, answers: make(chan answer, 1), pending: 1}
+		known.answers <- answer{family: families[0], addrs: []netip.Addr{ip}}
+		return known, uint16(n), nil
 	}
 	x.Enter(PhaseResolve)
 	x.resolves(host)
-	resolver := d.Resolver
-	if resolver == nil {
-		resolver = system
-	}
-	ips, err := resolver.LookupNetIP(ctx, family, host)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]netip.AddrPort, len(ips))
-	for i, ip := range ips {
-		out[i] = netip.AddrPortFrom(ip.Unmap(), uint16(n))
-	}
-	return out, nil
+	return startSearch(ctx, d.Resolver, host, families...), uint16(n), nil
 }
 
 // local reports whether an error is due to this machine.

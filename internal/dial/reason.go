@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"reflect"
-	"strings"
 	"syscall"
 	"time"
 
@@ -143,24 +142,28 @@ func (p progress) within() string {
 
 // classifyDNS recognizes the errors of looking up a name.
 func (p progress) classifyDNS(err error) probe.Outcome {
-	e, ok := errors.AsType[*net.DNSError](err)
+	e, ok := errors.AsType[*lookupError](err)
+	if _, unobserved := errors.AsType[*net.DNSError](err); unobserved && !ok {
+		e, ok = new(queryLog).why(err), true
+	}
 	if !ok {
 		return probe.Outcome{}
-	}
-	// The error of a connection to the name server is kept only as text, which comes from this machine.
-	for errno, detail := range selfNetwork {
-		if strings.HasSuffix(e.Err, errno.Error()) {
-			return probe.Outcomef(probe.SelfNetwork, "%s", detail)
-		}
 	}
 	name := "the name"
 	if p.host != "" {
 		name += " " + p.host
 	}
-	if e.IsNotFound {
-		return probe.Outcomef(probe.NXDomain, "%s does not exist", name)
+	switch e.reason {
+	case probe.SelfNetwork:
+		return probe.Outcomef(e.reason, "%s", selfNetwork[e.self])
+	case probe.DNSTimeout:
+		return probe.Outcomef(e.reason, "no name server answered%s%s", p.forHost(), p.within())
+	case probe.DNSServfail:
+		return probe.Outcomef(e.reason, "%s could not be looked up: the name server fails", name)
+	case probe.NoAddress:
+		return probe.Outcomef(e.reason, "%s exists and has no address", name)
 	}
-	return probe.Outcomef(probe.DNSServfail, "%s could not be looked up: the name server fails", name)
+	return probe.Outcomef(probe.NXDomain, "%s does not exist", name)
 }
 
 // classifyTLS recognizes the errors of TLS and of certificates.

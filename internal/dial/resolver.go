@@ -26,16 +26,34 @@ func newResolver(addr string) *net.Resolver {
 			return nil, err
 		}
 		stop := context.AfterFunc(ctx, func() { nc.Close() })
+		queries := queryReader{log: queryLogOf(ctx)}
 		if udp, ok := nc.(*net.UDPConn); ok {
-			return &datagrams{udp, stop}, nil // net checks for the methods of a packet connection to decide how to frame queries
+			return &datagrams{udp, stop, queries}, nil // net checks for the methods of a packet connection to decide how to frame queries
 		}
-		return &stream{nc, stop}, nil
+		return &stream{nc, stop, queries, nil}, nil
 	}}
 }
 
 type datagrams struct {
 	*net.UDPConn
-	stop func() bool
+	stop    func() bool
+	queries queryReader
+}
+
+// Read notes the response that it reads.
+func (d *datagrams) Read(p []byte) (int, error) {
+	n, err := d.UDPConn.Read(p)
+	d.queries.received(p[:n], true)
+	d.queries.ended(err)
+	return n, err
+}
+
+// Write notes the query that it writes.
+func (d *datagrams) Write(p []byte) (int, error) {
+	d.queries.sent(p)
+	n, err := d.UDPConn.Write(p)
+	d.queries.ended(err)
+	return n, err
 }
 
 // Close also stops waiting for the context.
@@ -46,7 +64,25 @@ func (d *datagrams) Close() error {
 
 type stream struct {
 	net.Conn
-	stop func() bool
+	stop    func() bool
+	queries queryReader
+	read    []byte // the beginning of a response
+}
+
+// Read notes the response that it reads.
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.read = s.queries.stream(s.read, p[:n])
+	s.queries.ended(err)
+	return n, err
+}
+
+// Write notes the query that it writes, after its length.
+func (s *stream) Write(p []byte) (int, error) {
+	s.queries.sent(p[min(2, len(p)):])
+	n, err := s.Conn.Write(p)
+	s.queries.ended(err)
+	return n, err
 }
 
 // Close also stops waiting for the context.

@@ -44,7 +44,7 @@ func TestNames(t *testing.T) {
 	}{
 		{"an address", always(dnsmessage.RCodeSuccess, "127.0.0.1"), probe.OK, "", ""},
 		{"NXDOMAIN", always(dnsmessage.RCodeNameError), probe.NXDomain, "the name target.test does not exist", ""},
-		{"no address", always(dnsmessage.RCodeSuccess), probe.NXDomain, "the name target.test does not exist", ""},
+		{"no address", always(dnsmessage.RCodeSuccess), probe.NoAddress, "the name target.test exists and has no address", ""},
 		{"SERVFAIL", always(dnsmessage.RCodeServerFailure), probe.DNSServfail, "the name target.test could not be looked up: the name server fails", ""},
 		{"REFUSED", always(dnsmessage.RCodeRefused), probe.DNSServfail, "the name target.test could not be looked up: the name server fails", ""},
 		{"silence", func(int, bool) (dnsmessage.RCode, []string, bool) { return 0, nil, false }, probe.DNSTimeout, "no name server answered for target.test within TIME", ""},

@@ -10,9 +10,6 @@ import (
 	"net/url"
 	"sync"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/net/http/httpguts"
 
 	"prober/internal/dial"
 	"prober/internal/probe"
@@ -199,18 +196,7 @@ func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
 }
 
 // hostOf returns the host of a URL as DNS and TLS know it.
-func hostOf(u *url.URL) string {
-	host := u.Hostname()
-	for i := range len(host) {
-		if host[i] >= utf8.RuneSelf {
-			if ascii, err := httpguts.PunycodeHostPort(host); err == nil {
-				return ascii
-			}
-			break
-		}
-	}
-	return host
-}
+func hostOf(u *url.URL) string { return dial.HostName(u.Hostname()) }
 
 func portOf(u *url.URL) string {
 	if u.Scheme == "https" {

@@ -146,7 +146,7 @@ func innocent(t testing.TB, a *Answer, r probe.Result) {
 // reasons are those that an exchange can end with.
 var reasons = map[probe.Reason]bool{
 	probe.OK: true, probe.Cert: true, probe.TLS: true, probe.Refused: true, probe.Timeout: true, probe.Reset: true,
-	probe.Truncated: true, probe.TooLarge: true, probe.Protocol: true, probe.NXDomain: true, probe.DNSTimeout: true,
+	probe.Truncated: true, probe.TooLarge: true, probe.Protocol: true, probe.NXDomain: true, probe.NoAddress: true, probe.DNSTimeout: true,
 	probe.DNSServfail: true, probe.Unreachable: true, probe.SelfNetwork: true, probe.Cancelled: true, probe.Credential: true,
 	probe.RateLimited: true, probe.IdleClosed: true,
 }

@@ -91,6 +91,7 @@ var (
 	Redirect  = Reason{Word: "redirect", Verdict: Fail, Text: "redirected"}                // never followed
 	Protocol  = Reason{Word: "protocol", Verdict: Fail, Text: "wrong protocol or address"} // or an address that is never dialled
 	NXDomain  = Reason{Word: "dns_nxdomain", Verdict: Fail, Text: "name does not exist"}
+	NoAddress = Reason{Word: "no_address", Verdict: Fail, Text: "name has no address"}
 	Replicas  = Reason{Word: "replicas", Verdict: Fail, Text: "too few replicas"} // or too few distinct ones
 	// One URL is served by different versions for longer than a rollout may take.
 	MixedVersions = Reason{Word: "mixed_versions", Verdict: Fail, Text: "different versions for too long"}
@@ -131,7 +132,7 @@ var (
 
 // CommonReasons lists the reasons that any kind may give, in the order in which they are documented.
 var CommonReasons = [...]Reason{
-	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain,
+	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain, NoAddress,
 	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
 	SelfNetwork, SelfClock, SelfEngine, SelfDelay, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,

@@ -44,7 +44,7 @@ func TestReplicas_discovered(t *testing.T) {
 		"fewer than are expected":      {replicas.Replicas{DNS: "proxy.test:" + port, Want: 3}, "replicas fail(replicas): expected 3 replicas, found 2, of which 2 live"},
 		"a service record":             {replicas.Replicas{SRV: "_http._tcp.proxy.test", Want: 1}, "replicas pass(ok): expected 1 replica, found 1, of which 1 live"},
 		"a name that does not exist":   {replicas.Replicas{DNS: "gone.test:" + port, Want: 1}, "replicas fail(dns_nxdomain): expected 1 replica: "},
-		"a name without an address":    {replicas.Replicas{DNS: "none.test:" + port, Want: 1}, "replicas fail(dns_nxdomain): expected 1 replica: "},
+		"a name without an address":    {replicas.Replicas{DNS: "none.test:" + port, Want: 1}, "replicas fail(no_address): expected 1 replica: "},
 		"a record that does not exist": {replicas.Replicas{SRV: "_gone._tcp.proxy.test", Want: 1}, "replicas fail(dns_nxdomain): expected 1 replica: "},
 	} {
 		t.Run(name, func(t *testing.T) {

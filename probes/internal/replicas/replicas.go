@@ -113,7 +113,7 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 	if err != nil {
 		o := dial.Explain(ctx, err)
 		r.Report("replicas", o.Reason, "expected %s: %s", text.Count(c.Want, "replica"), o.Detail)
-		if o.Reason == probe.NXDomain {
+		if o.Reason == probe.NXDomain || o.Reason == probe.NoAddress {
 			return []string{}, false
 		}
 		return nil, false
@@ -139,7 +139,7 @@ func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string,
 		}
 		return addresses(ctx, resolver, name, port)
 	}
-	_, records, err := resolver.LookupSRV(ctx, "", "", c.SRV)
+	records, err := dial.Services(ctx, resolver, c.SRV)
 	if err != nil {
 		return nil, err
 	}
@@ -157,20 +157,19 @@ func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string,
 // addresses resolves a name to the IPv4 addresses, or where there are none the IPv6 ones: a pod that has both is one
 // replica, not two.
 func addresses(ctx context.Context, resolver *net.Resolver, name, port string) ([]string, error) {
-	ips, err := resolver.LookupNetIP(ctx, "ip", name)
+	four, six, err := dial.Addresses(ctx, resolver, name)
 	if err != nil {
 		return nil, err
 	}
-	var four, six []string
-	for _, ip := range ips {
-		if ip = ip.Unmap(); ip.Is4() {
-			four = append(four, net.JoinHostPort(ip.String(), port))
-		} else {
-			six = append(six, net.JoinHostPort(ip.String(), port))
-		}
+	var found []string
+	for _, ip := range four {
+		found = append(found, net.JoinHostPort(ip.String(), port))
 	}
-	if len(four) > 0 {
-		return four, nil
+	if len(found) > 0 {
+		return found, nil
 	}
-	return six, nil
+	for _, ip := range six {
+		found = append(found, net.JoinHostPort(ip.String(), port))
+	}
+	return found, nil
 }

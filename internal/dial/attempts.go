@@ -1,0 +1,98 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// maxTries is how many addresses are tried for one connection. A name may have any number of them.
+const maxTries = 6
+
+// lateFamily is which part of the time that is left may be spent waiting for the addresses of one family, once those of the
+// other have failed.
+const lateFamily = 2
+
+// connect tries the addresses of a host one after the other, without racing them.
+func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port string) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx) // ends a look-up that nobody waits for any more
+	defer cancel()
+	found, n, err := d.search(ctx, x, network, host, port)
+	if err != nil {
+		return nil, err
+	}
+	t := attempts{dialer: d, exchange: x, network: network, port: n}
+	addrs := found.first()
+	if len(addrs) == 0 {
+		return nil, found.err()
+	}
+	x.Enter(PhaseConnect)
+	for len(addrs) > 0 {
+		if nc := t.try(ctx, addrs, found.pending); nc != nil {
+			return nc, nil
+		}
+		if t.over || found.pending == 0 {
+			break
+		}
+		addrs = found.rest(lateness(ctx))
+	}
+	x.toward(t.peer)
+	return nil, t.last
+}
+
+// lateness is how long to wait for a late answer.
+func lateness(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return time.Until(end) / lateFamily
+	}
+	return time.Second
+}
+
+// attempts are the tries to connect to the addresses of one host.
+type attempts struct {
+	dialer   *Dialer
+	exchange *Exchange
+	network  string
+	port     uint16
+
+	made int
+	over bool   // no further address is to be tried
+	last error  // that says most
+	peer string // of the last error
+}
+
+// try dials the addresses until one answers. Some time is left for others that are not known yet.
+func (t *attempts) try(ctx context.Context, ips []netip.Addr, pending int) net.Conn {
+	limit := maxTries - t.made
+	if pending > 0 {
+		limit = maxTries / 2 // the rest is for the other family, whichever comes first
+	}
+	var addrs []netip.AddrPort
+	for _, ip := range ips[:min(len(ips), limit)] {
+		addrs = append(addrs, netip.AddrPortFrom(ip, t.port))
+	}
+	reachable, err := t.exchange.mayReach(addrs)
+	if err != nil && t.last == nil {
+		t.last = err
+	}
+	for i, addr := range reachable {
+		t.made++
+		t.exchange.toward(addr.String())
+		nc, err := t.dialer.connectTo(ctx, t.network, addr, len(reachable)-i+pending)
+		if err == nil {
+			return nc
+		}
+		// A refusal says more than the error of an address family that this machine does not have.
+		if t.peer == "" || !local(err) {
+			t.last, t.peer = err, addr.String()
+		}
+		if ctx.Err() != nil || errors.As(err, new(*DeniedError)) {
+			t.over = true
+			return nil
+		}
+	}
+	t.over = t.made >= maxTries
+	return nil
+}
