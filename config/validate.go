@@ -41,7 +41,7 @@ func (p *probeEntry) validate() (wrong Errors) {
 
 // checkSignals refuses a signal of a check that the probe never notes: it would be absent for ever.
 func (p *probeEntry) checkSignals() (wrong Errors) {
-	checks := p.job.Probe.Checks()
+	checks := append(p.job.Probe.Checks(), probe.TargetChecks(p.job.Probe)...)
 	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
 		if now, renamed := p.job.Kind.RenamedChecks[check]; renamed && !slices.Contains(checks, check) {
 			wrong = append(wrong, p.mistake("signals."+check, "%s", probe.Renamed("signals."+check, now)))

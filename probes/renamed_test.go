@@ -61,3 +61,13 @@ func TestSignals_renamedChecks(t *testing.T) {
 		}
 	}
 }
+
+// TestSignals_checksOfEveryAnswer: what every answer is checked for can be followed, whatever the kind.
+func TestSignals_checksOfEveryAnswer(t *testing.T) {
+	for kind, settings := range minimal {
+		_, err := config.Parse(probes.Kinds(), config.File{Name: "a.yaml", Data: []byte("system: a\nprobes:\n  - {name: a, type: " + kind + ", " + settings + ", signals: {secrets: a_kept, versions: a_same}}\n")})
+		if err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}

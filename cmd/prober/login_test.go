@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDocs_logins runs the logins of docs/configuration.md against a server that speaks as PocketBase, Directus, Parse,
@@ -113,6 +114,8 @@ func TestLogin_everyKind(t *testing.T) {
 			w.WriteHeader(401)
 		case q.URL.Path == "/health", q.URL.Path == "/ready", q.URL.Path == "/":
 			fmt.Fprint(w, `{"status":"ok"}`)
+		case q.URL.Path == "/time":
+			fmt.Fprintf(w, `{"now":%q}`, time.Now().UTC().Format(time.RFC3339Nano))
 		case q.URL.Path == "/keys":
 			fmt.Fprint(w, `{"keys":[{"kid":"a","kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
 		case q.URL.Path == "/me" && texts[user] != "":
@@ -140,6 +143,7 @@ probes:
   - {name: http, type: http, url: URL/, LOGIN(red)}
   - {name: health, type: health, service: URL, LOGIN(red)}
   - {name: jwks, type: jwks, urls: [URL/keys], kids: [a], LOGIN(red)}
+  - {name: clock, type: clock, services: {a: {url: URL/time, json: $.now, LOGIN(red)}, b: {url: URL/time, json: $.now, HEADER(blue)}}}
   - name: protected
     type: protected
     url: URL/protected

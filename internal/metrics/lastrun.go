@@ -17,6 +17,7 @@ type lastRun struct {
 	happened [len(probe.PhaseNames)]bool
 	checks   []checkVerdict // sorted by check and target, each once
 	dropped  bool           // some checks had no room
+	held     []checkVerdict // checks of every answer that passed, which are not noted; only those that a signal follows, sorted
 	codes    []statusCode   // sorted by check and target, each once
 	versions []version      // sorted by target and version, each once
 	samples  []sample       // sorted by measure and values, each once
@@ -58,6 +59,7 @@ func newLastRun(r *probe.Result, verdict probe.Verdict, slowest *probe.Exchange,
 	l.readChecks(r.Checks, v, fits)
 	l.readExchanges(r.Exchanges, fits)
 	l.readTargetChecks(r)
+	l.readHeld(r, v, fits)
 	dropped += l.readSamples(r.Samples, v, fits)
 	return l, dropped
 }
@@ -127,6 +129,27 @@ func (l *lastRun) readTargetChecks(r *probe.Result) {
 			l.reflected = optional{known: true, value: l.reflected.value || x.Reflected != ""}
 		}
 	}
+}
+
+// readHeld keeps the checks of every answer that signals follow and that passed: they are noted only if they do not pass.
+func (l *lastRun) readHeld(r *probe.Result, v *jobView, fits func(int) bool) {
+	hold := func(check, target string) {
+		noted := slices.ContainsFunc(l.checks, func(c checkVerdict) bool { return c.check == check && c.target == target })
+		if !noted && fits(1) {
+			l.held = append(l.held, checkVerdict{check, target, probe.Pass})
+		}
+	}
+	if v.follows(probe.CheckSecrets) {
+		for i := range r.Exchanges {
+			if x := &r.Exchanges[i]; x.SoughtCredential {
+				hold(probe.CheckSecrets, labelValue(x.Target))
+			}
+		}
+	}
+	if v.follows(probe.CheckVersions) && l.maxVersions > 0 {
+		hold(probe.CheckVersions, "")
+	}
+	l.held = unique(l.held, checkVerdict.compare, last)
 }
 
 // readSamples keeps the last value for each set of labels of each measure. It returns how many samples cannot be

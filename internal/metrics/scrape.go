@@ -101,7 +101,7 @@ func (p *scrape) writeRef(at *seriesRef) {
 
 // writeSignal writes one series for all targets of the check, or one for each. An inconclusive check has none.
 func (p *scrape) writeSignal(s *signal, last *lastRun) {
-	of := last.of(s.check)
+	of := last.followed(s.check)
 	if len(of) > 0 && (s.targets != probe.EachTarget || s.labels.Has(replica)) {
 		verdict := s.sumUp(of)
 		if verdict == probe.Pass && s.targets != probe.BestTarget && !last.complete(of) {
@@ -148,14 +148,25 @@ func (l *lastRun) complete(of []checkVerdict) bool {
 	return !slices.ContainsFunc(l.checks, missing)
 }
 
-// of returns the verdicts of one check, by target.
-func (l *lastRun) of(check string) []checkVerdict {
-	from, _ := slices.BinarySearchFunc(l.checks, check, func(c checkVerdict, check string) int { return strings.Compare(c.check, check) })
+// followed returns the verdicts of one check for a signal, by target.
+func (l *lastRun) followed(check string) []checkVerdict {
+	noted, held := ofCheck(l.checks, check), ofCheck(l.held, check)
+	if len(held) == 0 {
+		return noted
+	}
+	all := slices.Concat(noted, held)
+	slices.SortFunc(all, checkVerdict.compare)
+	return all
+}
+
+// ofCheck returns the verdicts of one check, of all that are sorted.
+func ofCheck(all []checkVerdict, check string) []checkVerdict {
+	from, _ := slices.BinarySearchFunc(all, check, func(c checkVerdict, check string) int { return strings.Compare(c.check, check) })
 	to := from
-	for to < len(l.checks) && l.checks[to].check == check {
+	for to < len(all) && all[to].check == check {
 		to++
 	}
-	return l.checks[from:to]
+	return all[from:to]
 }
 
 // gauge writes a gauge of a probe. Further labels are given as names and values in turn.

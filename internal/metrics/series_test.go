@@ -277,6 +277,57 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestSignals_checksOfEveryAnswer: they are noted only if they do not pass, and their signals are there all the same.
+func TestSignals_checksOfEveryAnswer(t *testing.T) {
+	sent := func(target, reflected, version string) probe.Exchange {
+		return probe.Exchange{Check: "live", Target: target, Method: "GET", URL: "http://x/", SoughtCredential: true, Reflected: reflected, Version: version}
+	}
+	failed := func(check, target string, v probe.Verdict) probe.Check {
+		return probe.Check{Name: check, Target: target, Verdict: v, Reason: probe.SecretReflected}
+	}
+	for _, test := range []struct {
+		name, check string
+		targets     probe.SignalTargets
+		exchanges   []probe.Exchange
+		checks      []probe.Check
+		want        string
+	}{
+		{"no credential", "secrets", "", []probe.Exchange{{Check: "live"}}, nil, ""},
+		{"not repeated", "secrets", "", []probe.Exchange{sent("", "", ""), sent("", "", "")}, nil, "up_again 1\n"},
+		{"repeated", "secrets", "", []probe.Exchange{sent("", "the body", "")}, []probe.Check{failed("secrets", "", probe.Fail)}, "up_again 0\n"},
+		{"repeated by one of two", "secrets", "", []probe.Exchange{sent("a", "", ""), sent("b", "the body", "")}, []probe.Check{failed("secrets", "b", probe.Fail)}, "up_again 0\n"},
+		{"each", "secrets", probe.EachTarget, []probe.Exchange{sent("c", "", ""), sent("a", "", ""), sent("b", "the body", "")},
+			[]probe.Check{failed("secrets", "b", probe.Fail)}, "up_again{replica=\"a\"} 1\nup_again{replica=\"b\"} 0\nup_again{replica=\"c\"} 1\n"},
+		{"no version", "versions", "", []probe.Exchange{sent("", "", "")}, nil, ""},
+		{"one version", "versions", "", []probe.Exchange{sent("", "", "v1"), sent("", "", "v1")}, nil, "up_again 1\n"},
+		{"mixed for long", "versions", "", []probe.Exchange{sent("", "", "v1"), sent("", "", "v2")}, []probe.Check{failed("versions", "", probe.Fail)}, "up_again 0\n"},
+		{"mixed", "versions", "", []probe.Exchange{sent("", "", "v1"), sent("", "", "v2")}, []probe.Check{failed("versions", "", probe.Inconclusive)}, ""},
+	} {
+		t.Run(test.check+", "+test.name, func(t *testing.T) {
+			m, j := New(Build{}), job("a", func(j *probe.Job) {
+				j.Signals = map[string]probe.Signal{test.check: {Name: "up_again", Targets: test.targets}}
+			})
+			m.SetJobs([]probe.Job{j})
+			m.Observe(resultOf(j, time.Second, func(r *probe.Result) {
+				r.Exchanges = append(r.Exchanges, test.exchanges...)
+				r.Checks = append(r.Checks, test.checks...)
+			}))
+			var got strings.Builder
+			for line := range strings.Lines(scrapeText(t, m, textFormat, "up_again")) {
+				if !strings.HasPrefix(line, "#") {
+					got.WriteString(line)
+				}
+			}
+			if got.String() != test.want {
+				t.Errorf("expected %q, got %q", test.want, got.String())
+			}
+			if text := scrapeText(t, m, textFormat, "probe_check"); len(test.checks) == 0 && strings.Contains(text, test.check) {
+				t.Errorf("a check that passed is listed:\n%s", text)
+			}
+		})
+	}
+}
+
 func TestObserve_clockSteppedBack(t *testing.T) {
 	m, j := New(Build{}), job("a")
 	m.SetJobs([]probe.Job{j})

@@ -38,6 +38,14 @@ type VersionReporter interface {
 	MixedVersionsGrace() time.Duration
 }
 
+// TargetChecks names the checks that are made of every answer to a probe.
+func TargetChecks(p Probe) []string {
+	if _, http := p.(VersionReporter); http {
+		return []string{CheckSecrets, CheckVersions}
+	}
+	return nil
+}
+
 // checkSecrets fails for each target that repeats the credential that it was sent.
 func (r *Result) checkSecrets() {
 	told := map[string]bool{}

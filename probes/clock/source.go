@@ -136,7 +136,8 @@ func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *pr
 
 // notUsable says why an answer proves nothing about the service's clock; nil if it may.
 func (s *source) notUsable(a *httpx.Answer) *probe.Outcome {
-	if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AnyDate: true, Credential: s.IAT != nil || s.Authenticates()}); c.Class != httpx.ClassExpected {
+	credential := s.IAT != nil || s.Authenticates()
+	if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AnyDate: true, Credential: credential, Public: !credential}); c.Class != httpx.ClassExpected {
 		return &c.Outcome
 	}
 	for _, name := range between {

@@ -104,11 +104,9 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result, at endpoint) *httpx.An
 
 // readable reports whether an answer can hold a key set, and keeps why it cannot.
 func (v *keySetSnapshot) readable(a *httpx.Answer, credential bool) bool {
-	c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AllowCached: true, Credential: credential}) // snapshot judges cached sets
+	// snapshot judges cached sets
+	c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AllowCached: true, Credential: credential, Public: !credential})
 	v.Outcome = c.Outcome
-	if c.Class == httpx.ClassUnauthorized && !credential { // a published set requires none
-		v.Outcome = probe.Outcomef(probe.Status, "expected %s, got %d", httpx.Success, a.Status)
-	}
 	return c.Class == httpx.ClassExpected
 }
 

@@ -19,7 +19,13 @@ import (
 func TestReplicas_inconclusive(t *testing.T) {
 	set := keysetOf(t, newJWK(t, "k1", "ES256"))
 	at := func(status int) string {
-		server := httptest.NewServer(probetest.Respond(status, "application/json", set))
+		answer := probetest.Respond(status, "application/json", set)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if status == 429 {
+				w.Header().Set("Retry-After", "60") // without it, everybody may get a 429
+			}
+			answer(w, q)
+		}))
 		t.Cleanup(server.Close)
 		return strings.TrimPrefix(server.URL, "http://")
 	}
