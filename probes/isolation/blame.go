@@ -84,10 +84,10 @@ func (r *run) recordLeak(a *assertion, req request, answer *httpx.Answer, found 
 	switch {
 	case a.check == checkInterleave:
 		rule, why = ruleCrossTalk, crossTalk
-	case slices.Contains([]string{"list", "search", "export", "count"}, req.op()) && found.where != "header":
-		why = leakList
-	case found.where == "header":
+	case found.where != inBody:
 		why = leakHeader
+	case slices.Contains([]string{"list", "search", "export", "count"}, req.op()):
+		why = leakList
 	}
 	r.violated(a, answer, rule, why, "%s was shown the %s of %s (%s, %s, in the %s; got %d): %s",
 		req.caller(), found.kind, found.owner.name, canary.Hash(found.text), found.form, found.where, answer.Status, req.describe())

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -139,7 +138,7 @@ func (r *Resource) discoveryOp() string {
 
 // shownIn reports whether a canary is anywhere in a response.
 func shownIn(answer *httpx.Answer, obj seededObject) bool {
-	return canary.NewHaystack(answer.Body).Find(obj.needles[0]) != "" || canary.NewHaystack(headText(answer)).Find(obj.needles[0]) != ""
+	return partsOf(answer).contain(obj.needles[0])
 }
 
 // expectOwn records a violation unless an owner is shown its own canary, in a response that no shared cache may keep.

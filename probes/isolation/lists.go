@@ -213,7 +213,7 @@ func (r *run) echoesQuery(a *assertion, rr *resourceRun, t *tenant) bool {
 		return true
 	}
 	needle := canary.NewNeedle(nonexistent)
-	rr.echoes[t] = canary.NewHaystack(answer.Body).Find(needle) != "" || canary.NewHaystack(headText(answer)).Find(needle) != ""
+	rr.echoes[t] = partsOf(answer).contain(needle)
 	return rr.echoes[t]
 }
 

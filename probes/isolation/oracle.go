@@ -193,12 +193,18 @@ func (d denialSamples) distinguisher() string {
 	if d.differsBy(status) {
 		return fmt.Sprintf("got %d, and %d for a nonexistent one", d.foreign[0].Status, d.nonexistent[0].Status)
 	}
-	for _, name := range headerNames(append(d.foreign, d.nonexistent...)) {
-		if slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name) {
-			continue
-		}
-		if d.differsBy(func(answer *httpx.Answer) string { return headerValue(answer, name, d.ids) }) {
-			return "the header " + publicHeader(name)
+	for _, fields := range []func(*httpx.Answer) http.Header{
+		func(answer *httpx.Answer) http.Header { return answer.Header },
+		interimFields,
+		func(answer *httpx.Answer) http.Header { return answer.Trailer },
+	} {
+		for _, name := range fieldNames(fields, append(d.foreign, d.nonexistent...)) {
+			if slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name) {
+				continue
+			}
+			if d.differsBy(func(answer *httpx.Answer) string { return fieldValue(fields(answer), name, d.ids) }) {
+				return "the header " + publicHeader(name)
+			}
 		}
 	}
 	body := func(answer *httpx.Answer) string { return maskIDs(string(answer.Body), d.ids) }
@@ -249,10 +255,10 @@ func publicHeader(name string) string {
 	return "of another name"
 }
 
-func headerNames(answers []*httpx.Answer) []string {
+func fieldNames(fields func(*httpx.Answer) http.Header, answers []*httpx.Answer) []string {
 	var all []string
 	for _, answer := range answers {
-		for name := range answer.Header {
+		for name := range fields(answer) {
 			if !slices.Contains(all, name) {
 				all = append(all, name)
 			}
@@ -262,9 +268,9 @@ func headerNames(answers []*httpx.Answer) []string {
 	return all
 }
 
-// headerValue returns the values of a header with the ids masked. A missing header differs from an empty one.
-func headerValue(answer *httpx.Answer, name string, ids []string) string {
-	values, ok := answer.Header[http.CanonicalHeaderKey(name)]
+// fieldValue returns the values of a header with the ids masked. A missing header differs from an empty one.
+func fieldValue(fields http.Header, name string, ids []string) string {
+	values, ok := fields[http.CanonicalHeaderKey(name)]
 	if !ok {
 		return "\x00"
 	}

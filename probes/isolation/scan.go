@@ -2,7 +2,6 @@ package isolation
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,7 +17,7 @@ import (
 type leak struct {
 	protectedText
 	form  string
-	where string // body or header
+	where string // body, header, trailer or interim answer
 }
 
 // scanForLeaks searches a response for texts that its caller must not be shown.
@@ -54,23 +53,20 @@ func (r *run) leaksIn(req request, httpReq httpx.Request, answer *httpx.Answer) 
 	r.mu.Lock()
 	protected := r.protected // appended to, never changed
 	r.mu.Unlock()
-	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
+	parts := partsOf(answer)
 	leaks := r.shortIDsIn(req, protected, answer)
 	for _, text := range protected {
 		if text.short || text.owner == req.tenant && !text.unauthorized() {
 			continue
 		}
-		where, form := "body", body.Find(text.needle)
-		if form == "" {
-			where, form = "header", head.Find(text.needle)
-		}
+		where, form := parts.find(text.needle)
 		switch {
 		case form == "":
 		case requestContains(httpReq, text.text) && !(text.kind == "canary" && (req.echoesNothing || req.shows(answer))): // echoed
-		case text.kind == "id" && form != canary.Plain && withinOwnID(protected, req.tenant, text.text): // encoded, as in a cursor
+		case text.kind == "id" && form != string(canary.Plain) && withinOwnID(protected, req.tenant, text.text): // encoded, as in a cursor
 		case req.vars.cursor != "" && canary.NewHaystack([]byte(req.vars.cursor)).Find(text.needle) != "": // sent, in a cursor
 		default:
-			leaks = append(leaks, leak{text, string(form), where})
+			leaks = append(leaks, leak{text, form, where})
 		}
 	}
 	return leaks
@@ -140,18 +136,6 @@ func requestContains(httpReq httpx.Request, text string) bool {
 	}
 	return strings.Contains(httpReq.URL, url.PathEscape(text)) || strings.Contains(httpReq.URL, url.QueryEscape(text)) ||
 		bytes.Contains(httpReq.Body, []byte(jsonEscaped(text))) || bytes.Contains(httpReq.Body, []byte(url.QueryEscape(text)))
-}
-
-// headText is the status line and the headers of a response as one text, with its trailers and those of interim responses.
-func headText(answer *httpx.Answer) []byte {
-	var b bytes.Buffer
-	fmt.Fprintln(&b, answer.StatusText)
-	for _, headers := range slices.Concat(answer.Interim, []http.Header{answer.Header, answer.Trailer}) {
-		for name, values := range headers {
-			fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(values, "\n"))
-		}
-	}
-	return b.Bytes()
 }
 
 // usable passes if a response may prove something, whatever its status means for the request.
@@ -234,9 +218,9 @@ func (r *run) showsCanary(req request, answer *httpx.Answer) bool {
 	r.mu.Lock()
 	protected := r.protected // appended to, never changed
 	r.mu.Unlock()
-	body, head := canary.NewHaystack(answer.Body), canary.NewHaystack(headText(answer))
+	parts := partsOf(answer)
 	return slices.ContainsFunc(protected, func(text protectedText) bool {
-		return !text.short && !requestContains(httpReq, text.text) && (body.Find(text.needle) != "" || head.Find(text.needle) != "")
+		return !text.short && !requestContains(httpReq, text.text) && parts.contain(text.needle)
 	})
 }
 
