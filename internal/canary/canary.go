@@ -29,6 +29,31 @@ func Mint(replica string, now time.Time) string {
 	return fmt.Sprintf("%s%s-%s-%d", Prefix, Random(), replica, now.Unix())
 }
 
+// writerDigits is how many of the random digits of a canary tell who wrote it.
+const writerDigits = 8
+
+// MintBy is Mint for a text that one writer sends and nobody else does. Whoever knows the writers can tell by the text alone
+// which of them it was, also in another process.
+func MintBy(writer, replica string, now time.Time) string {
+	random := Random()[:randomDigits-writerDigits]
+	return fmt.Sprintf("%s%s%s-%s-%d", Prefix, random, writerMark(random, writer), replica, now.Unix())
+}
+
+// WrittenBy reports whether a canary was minted for a writer.
+func WrittenBy(writer, text string) bool {
+	own := Secret(text)
+	if own == text || len(own) != randomDigits {
+		return false
+	}
+	random, mark := own[:randomDigits-writerDigits], own[randomDigits-writerDigits:]
+	return mark == writerMark(random, writer)
+}
+
+func writerMark(random, writer string) string {
+	sum := sha256.Sum256([]byte(random + " " + writer))
+	return hex.EncodeToString(sum[:])[:writerDigits]
+}
+
 // Random returns 128 random bits in 32 hex digits.
 func Random() string {
 	var b [16]byte

@@ -153,3 +153,21 @@ func BenchmarkMegabyte(b *testing.B) {
 		NewHaystack(body).Find(needle)
 	}
 }
+
+// TestMintBy: a canary tells its writer to whoever knows the writers, and to nobody else.
+func TestMintBy(t *testing.T) {
+	text := MintBy("org-a", "here", time.Now())
+	for writer, want := range map[string]bool{"org-a": true, "org-b": false, "": false} {
+		if got := WrittenBy(writer, text); got != want {
+			t.Errorf("written by %q: got %t, want %t", writer, got, want)
+		}
+	}
+	for _, other := range []string{Mint("here", time.Now()), Sibling(text), "org-a", ""} {
+		if WrittenBy("org-a", other) {
+			t.Errorf("%q was not written by org-a", other)
+		}
+	}
+	if got := Find(text); len(got) != 1 || got[0].Text != text || MintBy("org-a", "here", time.Now()) == text {
+		t.Errorf("got %v", got)
+	}
+}

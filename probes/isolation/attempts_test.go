@@ -106,8 +106,8 @@ func TestForeignCreate_unanswered(t *testing.T) {
 						answer(w, q.Request)
 						return
 					}
-					api.add(q.org, "own-"+sent.Text, sent.Text)
-					reply(w, 201, `{"id":"own-`+sent.Text+`"}`)
+					api.add(q.org, q.org+"-"+sent.Text, sent.Text)
+					reply(w, 201, `{"id":"`+q.org+`-`+sent.Text+`"}`)
 				}
 				r := api.runProbe(t, change...)
 				expectDecisive(t, r, "isolated@notes/create fail(foreign_write)")

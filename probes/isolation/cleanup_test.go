@@ -99,9 +99,9 @@ func TestCleanUp_fails(t *testing.T) {
 	api.mu.Unlock()
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "pass")
-	// A canary, a twin and a spare of each org, one that each created while it named the other in an undocumented header, and the
-	// second page of the list.
-	const created = 8 + maxPageSeeds
+	// A canary, a twin and a spare of each org, one that each created while it named the other in an undocumented header, one with
+	// the same text, and the second page of the list.
+	const created = 10 + maxPageSeeds
 	if measuredValue(r, "probe_isolation_cleanup_failures_total") != created || measuredValue(r, "probe_isolation_orphaned_canaries") != created || len(api.list()) != created {
 		t.Errorf("%g failures, %g orphans, %d notes; expected %d each", measuredValue(r, "probe_isolation_cleanup_failures_total"), measuredValue(r, "probe_isolation_orphaned_canaries"), len(api.list()), created)
 	}
@@ -117,7 +117,7 @@ func expectOrphansBounded(t *testing.T, api *notesAPI, job probe.Job) {
 		r = job.Do(t.Context())
 	}
 	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
-	if got := len(api.list()); got != 50+6 {
+	if got := len(api.list()); got != 50+8 {
 		t.Errorf("expected the limit of 50 notes and those of the last run, got %d", got)
 	}
 	expectRecovery(t, api, job)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/canary"
 	"prober/internal/probe"
 	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
@@ -99,9 +100,8 @@ func TestDelayed(t *testing.T) {
 	}
 }
 
-// TestDelayed_create: what a worker creates in another org after the run is found in its list, and deleted.
-func TestDelayed_create(t *testing.T) {
-	api, later := newNotesAPI("header"), worker{}
+// createsLater has what an org creates in another denied, and done by a worker.
+func createsLater(api *notesAPI, later *worker) {
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op != "create" || !q.namesOwnOrg() {
 			next(w, q.Request)
@@ -117,9 +117,15 @@ func TestDelayed_create(t *testing.T) {
 			reply(w, 403, `{"error":"org"}`)
 			return
 		}
-		api.add(q.org, "own-"+sent.Text, sent.Text)
-		reply(w, 201, `{"id":"own-`+sent.Text+`"}`)
+		api.add(q.org, q.org+"-"+sent.Text, sent.Text)
+		reply(w, 201, `{"id":"`+q.org+`-`+sent.Text+`"}`)
 	}
+}
+
+// TestDelayed_create: what a worker creates in another org after the run is found in its list, and deleted.
+func TestDelayed_create(t *testing.T) {
+	api, later := newNotesAPI("header"), worker{}
+	createsLater(api, &later)
 	job := newJob(t, api.start(t))
 	job.Probe.(probe.Repeater).Repeat()
 	expectDecisive(t, job.Do(t.Context()), "pass")
@@ -128,6 +134,50 @@ func TestDelayed_create(t *testing.T) {
 	job.Probe.(probe.Closer).Close()
 	if got := len(api.list()); got != 0 {
 		t.Errorf("expected no notes, got %d", got)
+	}
+}
+
+// TestDelayed_restart: so it is by a prober that was restarted since, and knows nothing of the run. What an earlier run left
+// in its own org is nobody's deed.
+func TestDelayed_restart(t *testing.T) {
+	api, later := newNotesAPI("header"), worker{}
+	createsLater(api, &later)
+	text := api.start(t)
+	expectDecisive(t, newJob(t, text).Do(t.Context()), "pass")
+	own := canary.MintBy("red", "here", time.Now().Add(-time.Hour))
+	api.add("red", "red-own", own)
+	both := canary.Mint("here", time.Now().Add(-time.Hour)) // as each org creates one with the text of another's
+	api.add("red", "red-both", both)
+	api.add("blue", "blue-both", both)
+	expectDecisive(t, newJob(t, text).Do(t.Context()), "pass")
+	later.work()
+	r := newJob(t, text).Do(t.Context())
+	expectDecisive(t, r, "isolated@notes/create fail(foreign_write)")
+	if got := r.Decisive().Detail; !strings.Contains(got, "in an earlier run") {
+		t.Errorf("got %s", got)
+	}
+	later.work() // of that run
+	expectDecisive(t, newJob(t, text).Do(t.Context()), "isolated@notes/create fail(foreign_write)")
+	expectDecisive(t, newJob(t, text).Do(t.Context()), "pass")
+	if got := len(api.list()); got != 0 {
+		t.Errorf("expected no notes, got %d", got)
+	}
+	api.add("red", "anonymous", canary.MintBy(nobody, "here", time.Now()))
+	expectDecisive(t, newJob(t, text).Do(t.Context()), "authenticated@notes/create fail(auth_bypass)")
+	// A list that shows both orgs what one wrote is a leak, and no write.
+	api.add("red", "red-again", canary.MintBy("red", "here", time.Now().Add(-time.Hour)))
+	inner := api.intercept
+	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+		if q.op == "list" && q.namesOwnOrg() {
+			api.serve(w, q, anyNote)
+			return
+		}
+		inner(w, q, next)
+	}
+	r = newJob(t, text).Do(t.Context())
+	expectDecisive(t, r, "isolated@notes/list fail(leak_list)")
+	if got := probetest.Lines(r); strings.Contains(got, "foreign_write") {
+		t.Errorf("got\n%s", got)
 	}
 }
 

@@ -244,7 +244,7 @@ func TestDelete_notDone(t *testing.T) {
 	api.mu.Unlock()
 	r := job.Do(t.Context())
 	expectDecisive(t, r, "pass")
-	const created = 8 + maxPageSeeds
+	const created = 10 + maxPageSeeds
 	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != created || len(api.list()) != created {
 		t.Errorf("reported %g orphans and found %d notes, expected %d", got, len(api.list()), created)
 	}

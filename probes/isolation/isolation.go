@@ -131,6 +131,12 @@ func (p *Probe) validateNumbers() error {
 	within("max_requests", p.MaxRequests, 50, maxRequestsBound)
 	within("interleave.requests", p.Interleave.Requests, 0, maxInterleaved)
 	within("interleave.cancel_percent", p.Interleave.CancelPercent, 0, 90)
+	for _, name := range p.Overrides.Body {
+		if slices.Contains(strings.Split(name, "."), "") {
+			wrong = append(wrong, probe.Settingf("overrides.body", "expected names of members, with a dot between two"))
+			break
+		}
+	}
 	if p.VisibilityDelay < 0 || p.VisibilityDelay.D() > time.Minute {
 		wrong = append(wrong, probe.Settingf("visibility_delay", "expected 0s to 1m"))
 	}

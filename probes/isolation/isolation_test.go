@@ -71,7 +71,7 @@ func TestIsolated(t *testing.T) {
 			if got := measuredValue(r, "probe_isolation_leak_rate_bound_ratio"); got != 3.0/32 {
 				t.Errorf("expected 3/n of the 32 reads that were not cancelled, got %g", got)
 			}
-			if got, all := measuredValue(r, "probe_isolation_requests"), float64(api.requests.Load()); got != all || got > 350 {
+			if got, all := measuredValue(r, "probe_isolation_requests"), float64(api.requests.Load()); got != all || got > 440 { // with 100 interleaved reads, as by default, 500
 				t.Errorf("reported %g requests, the API got %g", got, all)
 			}
 		})

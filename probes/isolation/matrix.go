@@ -36,7 +36,7 @@ const matrixSize = int(rowOwnerDelete)
 func (r *run) testResource(rr *resourceRun) {
 	for _, step := range []func(*resourceRun) bool{
 		r.seed, r.testReads, r.testUnauthorized, r.testLists, r.testCache, r.testInterleaving,
-		r.testTwins, r.testUpdates, r.testCreates, r.testDeletes, r.testWriteOracles, r.testUnauthorizedWrites, r.testAttempts, r.testOwnersAfter,
+		r.testTwins, r.testUpdates, r.testCreates, r.testUniqueness, r.testDeletes, r.testWriteOracles, r.testUnauthorizedWrites, r.testAttempts, r.testOwnersAfter,
 	} {
 		if r.ended() || !step(rr) {
 			return
@@ -87,6 +87,9 @@ func (r *run) testReads(rr *resourceRun) bool {
 		r.sampler(rr, "read", owner, intruder).sample()
 		tampered = append(tampered, r.tamperedReads(rr, owner, intruder)...)
 	})
+	r.eachNeighbor(func(owner, intruder *tenant) {
+		tampered = append(tampered, r.traversingReads(rr, owner, intruder)...)
+	})
 	r.parallel(len(tampered), func(i int) { tampered[i]() })
 	r.complete(isolated, "denied to every other org")
 	r.complete(oracle, "denied like a nonexistent object")
@@ -124,6 +127,22 @@ func (r *run) tamperedReads(rr *resourceRun, owner, intruder *tenant) []func() {
 		})
 	}
 	r.tested(rowForgedOrg, rowMalformedOrg)
+	return all
+}
+
+// traversingReads lists the reads of an owner's object by paths that begin as an intruder's own. What is shown decides: how
+// such a path is rejected depends on what is in front of the service.
+func (r *run) traversingReads(rr *resourceRun, owner, intruder *tenant) []func() {
+	var all []func()
+	own, foreign := rr.seeded[intruder], rr.seeded[owner]
+	for _, m := range r.p.traversals(rr.Read, vars{org: intruder.id, id: own.id}, vars{org: owner.id, id: foreign.id}) {
+		all = append(all, func() {
+			r.send(r.ctx, request{
+				assertion: rr.assertion(checkIsolated, "read"), tenant: intruder, template: rr.Read,
+				vars: vars{org: intruder.id, id: foreign.id}, mutation: m, want: rr.Read.wrongOrg().Statuses(),
+			})
+		})
+	}
 	return all
 }
 

@@ -31,10 +31,8 @@ func (r *run) testMoves(rr *resourceRun) {
 	inContext := rr.assertion(checkContext, "update")
 	isolated := cmp.Or(rr.assertion(checkIsolated, "update"), inContext)
 	r.eachPair(func(owner, intruder *tenant) {
-		if rr.Update.JSON != nil {
-			for _, member := range r.p.Overrides.Body {
-				r.tryMove(rr, isolated, mutation{name: "the owner's org as " + member + " in the body", member: member, org: owner.id}, intruder, owner)
-			}
+		for _, m := range r.p.memberTamperings(rr.Update, owner.id) {
+			r.tryMove(rr, isolated, m, intruder, owner)
 		}
 		for _, m := range r.p.undocumentedTamperings(rr.Update, owner.id) {
 			if inContext != nil {

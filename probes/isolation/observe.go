@@ -67,6 +67,7 @@ func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
 		return observation{visibilityUnknown, contradicted(req, answer), answer}
 	}
 	r.succeededAsOwner(obj.resourceRun, op, obj.owner)
+	r.noteView(obj, answer)
 	return observation{visible, probe.Outcome{Reason: probe.OK}, answer}
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/text"
@@ -112,7 +111,7 @@ func (s *denialSampler) round(nonexistent func() string, tentative bool, d *deni
 	denied, recorded = true, true
 	send := func(a *assertion, id string) *httpx.Answer {
 		tmpl := s.resource.template(s.op)
-		v := vars{org: s.intruder.id, id: id, canary: canary.Mint(s.p.Replica, time.Now())}
+		v := vars{org: s.intruder.id, id: id, canary: s.mintBy(s.intruder)}
 		req := request{assertion: a, tenant: s.intruder, template: tmpl, vars: v, want: tmpl.Denied.Statuses()}
 		answer := s.run.send(s.ctx, req)
 		d.ids = append(d.ids, id)

@@ -87,6 +87,7 @@ type assertion struct {
 	sent               int      // requests
 	deniedByBody       []string // operations that denied with the status of a success
 	complete           bool     // all that the assertion needs was sent
+	viewTested         bool     // whether others change an owner's view was tested with new objects
 	reproduced         bool     // a request showed another org's data each time that it was sent
 	rootCause          bool     // the violation explains those of other assertions
 	summary            string   // for a pass
@@ -109,6 +110,7 @@ type resourceRun struct {
 	pages      int                      // of the longest list
 	cursors    map[*tenant]string       // to the second page of each org's list
 	onFirst    map[*tenant]int          // how many objects its first page has
+	views      map[string]view          // by id, what the owner of an object was last shown
 }
 
 // An ownOperation is an operation of an owner on its own object.
@@ -160,7 +162,7 @@ func newPlan(p *Probe) *plan {
 		if r == nil {
 			continue
 		}
-		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, spares: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}, idPlaces: map[string][]string{}, cursors: map[*tenant]string{}, onFirst: map[*tenant]int{}}
+		rr := &resourceRun{Resource: r, name: name, assertions: map[string]*assertion{}, seeded: map[*tenant]seededObject{}, twins: map[*tenant]seededObject{}, spares: map[*tenant]seededObject{}, listed: map[*tenant]bool{}, tampered: map[*tenant]bool{}, echoes: map[*tenant]bool{}, succeeded: map[ownOperation]bool{}, showsText: map[string]bool{}, idPlaces: map[string][]string{}, cursors: map[*tenant]string{}, onFirst: map[*tenant]int{}, views: map[string]view{}}
 		out.resources = append(out.resources, rr)
 		add := func(check, op string) {
 			a := &assertion{check: check, surface: name + "/" + op, op: op, resource: rr}
@@ -182,9 +184,9 @@ func newPlan(p *Probe) *plan {
 				}
 			}
 		}
-		for _, op := range []string{"read", "update", "delete"} {
-			// Where the client chooses ids, a change of a nonexistent object may create it.
-			if r.template(op) != nil && !(op == "update" && r.ID.Text != "") {
+		for _, op := range []string{"read", "update", "delete", "create"} {
+			// Where the client chooses ids, a change of a nonexistent object may create it, and a key may be taken.
+			if r.template(op) != nil && !(writes(op) && r.ID.Text != "") {
 				add(checkOracle, op)
 			}
 		}

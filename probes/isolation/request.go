@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (p *Probe) build(tmpl *Template, v vars, m mutation) (httpx.Request, error)
 	httpReq := httpx.Request{Method: tmpl.Method, Addr: p.Address, Header: http.Header{}}
 	path, query, _ := strings.Cut(tmpl.URL, "?")
 	shown := path
-	path = stated.expand(path, url.PathEscape)
+	path = cmp.Or(m.path, stated.expand(path, url.PathEscape))
 	if params := p.buildQuery(query, stated, m); params != "" {
 		path += "?" + params
 	}
@@ -131,7 +132,7 @@ func (p *Probe) buildBody(httpReq *httpx.Request, tmpl *Template, stated vars, m
 		contentType = "application/json"
 		object, _ := fillJSON(tmpl.JSON, stated, m).(map[string]any)
 		if m.member != "" {
-			object[m.member] = m.org
+			m.addMember(tmpl.JSON, object)
 		}
 		body, err := json.Marshal(object)
 		if err != nil {

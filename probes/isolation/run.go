@@ -309,6 +309,14 @@ func (r *run) eachPair(f func(owner, intruder *tenant)) {
 	}
 }
 
+// eachNeighbor calls f for every org as the owner of an object and one other as the intruder, for what is the same for all
+// others.
+func (r *run) eachNeighbor(f func(owner, intruder *tenant)) {
+	for i, owner := range r.p.tenants {
+		f(owner, r.p.tenants[(i+1)%len(r.p.tenants)])
+	}
+}
+
 // tested marks rows of the matrix as tested.
 func (r *run) tested(rows ...matrixRow) {
 	r.mu.Lock()

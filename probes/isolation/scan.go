@@ -134,6 +134,9 @@ func requestContains(httpReq httpx.Request, text string) bool {
 			return true
 		}
 	}
+	if decoded, err := url.PathUnescape(httpReq.URL); err == nil && strings.Contains(decoded, text) {
+		return true
+	}
 	return strings.Contains(httpReq.URL, url.PathEscape(text)) || strings.Contains(httpReq.URL, url.QueryEscape(text)) ||
 		bytes.Contains(httpReq.Body, []byte(jsonEscaped(text))) || bytes.Contains(httpReq.Body, []byte(url.QueryEscape(text)))
 }

@@ -124,11 +124,16 @@ func (r *run) seedObject(rr *resourceRun, t *tenant, a *assertion, m mutation, j
 	if rr.Create == nil {
 		return r.permanentCanary(rr, t, a)
 	}
+	return r.createObject(rr, t, a, r.newCanary(rr, t), m, judge)
+}
+
+// createObject does so with a text that is given.
+func (r *run) createObject(rr *resourceRun, t *tenant, a *assertion, content string, m mutation, judge func(request, *httpx.Answer) bool) (seededObject, bool) {
 	if r.tooManyOrphans() {
 		r.inconclusive(a, nil, probe.ControlFailed, "%d canaries of this prober are left over, more than %d: none is created until they are deleted", r.orphanCount, maxOrphans)
 		return seededObject{}, false
 	}
-	obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, text: r.newCanary(rr, t), created: true, createdAt: time.Now()}
+	obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, text: content, created: true, createdAt: time.Now()}
 	obj.id = rr.chosenID(t, obj.text)
 	req := request{
 		assertion: a, tenant: t, template: rr.Create, vars: vars{org: t.id, id: obj.id, canary: obj.text}, mutation: m,
@@ -185,9 +190,14 @@ func (r *run) permanentCanary(rr *resourceRun, t *tenant, a *assertion) (seededO
 
 // newCanary makes a canary's text, and has its random part redacted wherever the prober shows text.
 func (r *run) newCanary(rr *resourceRun, t *tenant) string {
-	text := canary.Mint(r.p.Replica, time.Now())
-	secret.Learn("canary of "+r.p.Base+" "+rr.name+" "+t.name, canary.Secret(text)) // one source each, however many canaries
+	text := r.mintBy(t)
+	r.learn(rr, t, text)
 	return text
+}
+
+// learn has the random part of a canary redacted.
+func (r *run) learn(rr *resourceRun, t *tenant, text string) {
+	secret.Learn("canary of "+r.p.Base+" "+rr.name+" "+t.name, canary.Secret(text)) // one source each, however many canaries
 }
 
 // chosenID returns the id of a new object, if the client chooses ids. It is another canary than that of the content,

@@ -101,7 +101,7 @@ type PermanentCanary struct {
 type Overrides struct {
 	Headers []string `yaml:"headers" doc:"names of headers"`
 	Query   []string `yaml:"query" doc:"names of query parameters"`
-	Body    []string `yaml:"body" doc:"names of members of the JSON sent to create"`
+	Body    []string `yaml:"body" doc:"names of members of the JSON sent to create and update; a dot leads into an object, as in account.id"`
 }
 
 // Interleaving sets the reads by which orgs take turns on shared connections.

@@ -17,7 +17,9 @@ type mutation struct {
 	pollution []string // headers and parameters that contain {org} are repeated, once for each of these orgs
 	header    string   // an additional header of this name names org
 	query     string   // an additional parameter of this name names org
-	member    string   // an additional member of this name in the JSON that is sent names org
+	member    string   // an additional member of this name in the JSON that is sent names org; a dot leads into an object
+	beside    bool     // the member is in the object with the canary, if that is not the outermost
+	path      string   // the path, below the base, in place of that of the template
 	uncached  bool     // no cache may answer
 	oversized bool     // the statuses for a request that is too large are denials too
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -74,7 +73,7 @@ func (r *run) unauthorizedRequests(rr *resourceRun, op string, t *tenant) []requ
 	for i := range r.p.unauthorized {
 		v := vars{org: t.id, id: obj.id, canary: obj.text, page: "1"}
 		if writes(op) {
-			v.canary = canary.Mint(r.p.Replica, time.Now())
+			v.canary = r.mintBy(nil)
 		}
 		if op == "create" {
 			v.id = rr.chosenID(t, v.canary)

@@ -127,6 +127,20 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
 	})
+	r.eachNeighbor(func(owner, intruder *tenant) { r.traversingWrite(rr, op, owner, intruder, why) })
+}
+
+// traversingWrite has an intruder write to an owner's canary by a path that begins as its own. What became of the canary
+// decides.
+func (r *run) traversingWrite(rr *resourceRun, op string, owner, intruder *tenant, why probe.Reason) {
+	tmpl, a, obj := rr.template(op), rr.assertion(checkIsolated, op), rr.seeded[owner]
+	m, ok := r.p.writeTraversal(tmpl, vars{org: intruder.id, id: rr.seeded[intruder].id}, vars{org: owner.id, id: obj.id})
+	createsAny := op == "update" && rr.ID.Text != "" // an object of the intruder's with that path as its id
+	if !ok || a == nil || rr.tampered[owner] || createsAny {
+		return
+	}
+	req := request{assertion: a, tenant: intruder, template: tmpl, vars: vars{org: intruder.id, id: obj.id, canary: obj.text}, mutation: m, want: tmpl.wrongOrg().Statuses()}
+	r.expectUnchanged(req, r.sendAttempt(&req), obj, true, why)
 }
 
 // deleteUpserted deletes what an org created of its own when it tried to change another's object: where each org has keys
@@ -149,7 +163,7 @@ func (r *run) deleteUpserted(req request, answer *httpx.Answer) {
 // sendAttempt sends a request that writes to another org, with a text of its own if it stores one.
 func (r *run) sendAttempt(req *request) *httpx.Answer {
 	if writes(req.op()) {
-		req.vars.canary = canary.Mint(r.p.Replica, time.Now())
+		req.vars.canary = r.mintBy(req.tenant)
 		r.protectAttempt(*req, req.tenant)
 	}
 	return r.send(r.ctx, *req)
@@ -158,6 +172,7 @@ func (r *run) sendAttempt(req *request) *httpx.Answer {
 // expectUnchanged records a violation unless an owner, which was shown its canary a moment before, is shown it unchanged
 // after an intruder's request. It reports whether the owner is shown it.
 func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObject, shownBefore bool, why probe.Reason) bool {
+	before := r.lastView(obj)
 	seen := r.fetchAsOwner(req.assertion, obj)
 	if seen.visibility == absent || seen.visibility == notFound {
 		seen = r.fetchAsOwner(req.assertion, obj)
@@ -165,6 +180,9 @@ func (r *run) expectUnchanged(req request, answer *httpx.Answer, obj seededObjec
 	tampered, owner := obj.resourceRun.tampered, obj.owner
 	switch {
 	case seen.visibility == visible:
+		if shownBefore && !r.attemptShown(req.vars.canary) {
+			r.expectSameView(req, answer, obj, before, why)
+		}
 		return true
 	case r.attemptShown(req.vars.canary): // recorded
 		tampered[owner] = true
@@ -202,9 +220,9 @@ func (r *run) testCreates(rr *resourceRun) bool {
 				created = append(created, found)
 			}
 		}
-		for _, member := range r.p.Overrides.Body {
-			if isolated != nil {
-				try(isolated, mutation{name: "the owner's org as " + member + " in the body", member: member, org: owner.id})
+		if isolated != nil {
+			for _, m := range r.p.memberTamperings(rr.Create, owner.id) {
+				try(isolated, m)
 			}
 		}
 		if inContext != nil {
