@@ -85,7 +85,9 @@ func writeNotFound(w http.ResponseWriter) { writeError(w, http.StatusNotFound, "
 
 // summary is a memory in a list, full one that was asked for by its id.
 func (m memory) summary() object { return object{"id": m.id, "text": m.text} }
-func (m memory) full() object    { return object{"id": m.id, "text": m.text, "org": m.org} }
+func (m memory) full() object {
+	return object{"id": m.id, "text": m.text, "org": m.org, "archived": m.archived}
+}
 
 // serveList answers with one page of all memories, or of those that contain the search text. The cursor is the order of
 // the last memory on the page, so that it stays valid while memories are created and deleted.

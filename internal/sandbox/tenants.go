@@ -39,6 +39,7 @@ type memory struct {
 	id, text, org string
 	made          time.Time // zero for a seed
 	order         int64     // increases with each memory
+	archived      bool
 }
 
 func newTenants(tokenA, tokenB string) *tenants {
@@ -157,6 +158,27 @@ func (t *tenants) change(sees view, id, text string) (changed memory, ok bool) {
 		return memory{}, false
 	}
 	t.memories[at].text = text
+	return t.memories[at], true
+}
+
+// archive marks a memory as archived.
+func (t *tenants) archive(sees view, id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at := t.find(sees, id); at >= 0 {
+		t.memories[at].archived = true
+	}
+}
+
+// rename gives a memory another id.
+func (t *tenants) rename(id, newID string) (renamed memory, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.find(allMemories, id)
+	if at < 0 {
+		return memory{}, false
+	}
+	t.memories[at].id = newID
 	return t.memories[at], true
 }
 
