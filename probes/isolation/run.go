@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -204,6 +205,13 @@ func (r *run) violated(a *assertion, answer *httpx.Answer, rule violationRule, w
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a.violations = append(a.violations, v)
+}
+
+// fails reports whether an assertion, if there is one, is known to be violated.
+func (r *run) fails(a *assertion) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return a != nil && slices.ContainsFunc(a.violations, func(v violation) bool { return v.rule < ruleInconclusive })
 }
 
 // inconclusive records why an assertion is not proven, and the response that shows it; nil if no single one does.

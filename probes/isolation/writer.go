@@ -33,12 +33,18 @@ func (r *run) expectWrittenByOwner(obj seededObject, found, known []seededObject
 	} else if !canary.WrittenBy(nobody, obj.text) {
 		return false
 	}
+	sameObject := func(other seededObject) bool {
+		return other.resource == obj.resource && other.owner == obj.owner && other.id == obj.id && obj.id != ""
+	}
 	sameText := func(other seededObject) bool { return other.resource == obj.resource && other.text == obj.text }
 	listedBySender := slices.ContainsFunc(found, func(other seededObject) bool { return sameText(other) && other.owner.name == sender })
 	if sender == obj.owner.name || listedBySender || slices.ContainsFunc(known, sameText) || r.attemptShown(obj.text) {
 		return false // if its sender has it, the list shows others' objects, which is tested later
 	}
 	rr := r.resourceOf(obj)
+	if update := rr.assertion(checkIsolated, "update"); slices.ContainsFunc(known, sameObject) && r.fails(update) {
+		return false // its canary was changed
+	}
 	a := cmp.Or(rr.assertion(checkIsolated, "create"), rr.assertion(checkContext, "create"), rr.assertion(checkIsolated, "update"), rr.assertion(checkIsolated, rr.inventoryOp()))
 	if authenticated := rr.assertion(checkAuthenticated, "create"); why == probe.AuthBypass && authenticated != nil {
 		a = authenticated

@@ -127,7 +127,9 @@ func (r *run) crossTenantWrite(rr *resourceRun, op string, why probe.Reason) {
 		}
 		r.tested(rowForgedOrg, rowMalformedOrg)
 	})
-	r.eachNeighbor(func(owner, intruder *tenant) { r.traversingWrite(rr, op, owner, intruder, why) })
+	if !r.fails(rr.assertion(checkIsolated, op)) && !r.fails(rr.assertion(checkContext, op)) { // else the plain path is enough
+		r.eachNeighbor(func(owner, intruder *tenant) { r.traversingWrite(rr, op, owner, intruder, why) })
+	}
 }
 
 // traversingWrite has an intruder write to an owner's canary by a path that begins as its own. What became of the canary
