@@ -174,10 +174,10 @@ func (sc *tenantScenario) normalize(line string) string {
 // unknownID matches the id of a memory whose creation was not answered with it.
 var unknownID = regexp.MustCompile(`"id":"[A-Z2-7]{26}"`)
 
-// invisibleAlone are faults that only show with concurrent requests, after a caller hung up, after many requests, or with
-// paths and texts that the scenario does not send.
+// invisibleAlone are faults that only show with concurrent requests, after a caller hung up, after many requests, with paths
+// and texts that the scenario does not send, or before the response.
 var invisibleAlone = []string{
-	"tenant-blind-midway", "tenant-frozen-midway", "tenant-shared-buffer", "tenant-leak-cancelled", "tenant-cleans-late", "tenant-unique-texts",
+	"tenant-blind-midway", "tenant-frozen-midway", "tenant-shared-buffer", "tenant-leak-cancelled", "tenant-leak-hint", "tenant-cleans-late", "tenant-unique-texts",
 }
 
 // Every tenant fault has the effects that its summary names and no others, and clearing it leaves no trace. The golden
