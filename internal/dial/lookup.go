@@ -174,7 +174,7 @@ func (s *search) err() error {
 		return cmp.Compare(slices.Index(lookupReasons, a.reason), slices.Index(lookupReasons, b.reason))
 	})
 	if worst.reason == probe.DNSTimeout && s.ctx.Err() != nil {
-		return s.ctx.Err()
+		return &net.DNSError{Err: "timeout", IsTimeout: true, UnwrapErr: s.ctx.Err()}
 	}
 	return worst
 }
