@@ -50,7 +50,7 @@ func (j Job) Do(ctx context.Context) Result {
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
 	case interrupted.wasSuspended():
 		out.downgrade(unproven, Suspended, "the prober itself was stopped during the run")
-	case out.failedFor(timedOut) && lateness.Total()-before > j.Timeout/4:
+	case out.failedFor(timedOut) && lateness.Total()-before > j.Timeout/2:
 		out.downgrade(func(c Check) bool { return timedOut(c.Reason) && !c.Reason.Breach }, SelfDelay,
 			"the prober itself was late by %s during the run", (lateness.Total() - before).Round(time.Millisecond))
 	case out.failedFor(Reason.network):

@@ -21,9 +21,9 @@ func TestDo_ownDelayExplainsATimeout(t *testing.T) {
 		note func(*Result)
 		want string
 	}{
-		{"late", 300 * time.Millisecond, func(r *Result) { r.Fail("it", Timeout, "no answer") }, "it inconclusive(self_delay)\nrun inconclusive(self_delay)"},
-		{"a little late", 200 * time.Millisecond, func(r *Result) { r.Fail("it", Timeout, "no answer") }, "it fail(timeout)"},
-		{"late, and wrong too", 300 * time.Millisecond, func(r *Result) {
+		{"late", 600 * time.Millisecond, func(r *Result) { r.Fail("it", Timeout, "no answer") }, "it inconclusive(self_delay)\nrun inconclusive(self_delay)"},
+		{"a little late", 400 * time.Millisecond, func(r *Result) { r.Fail("it", Timeout, "no answer") }, "it fail(timeout)"},
+		{"late, and wrong too", 600 * time.Millisecond, func(r *Result) {
 			r.Fail("a", Status, "got 500")
 			r.Fail("b", Timeout, "no answer")
 		}, "a fail(status)\nb inconclusive(self_delay)\nrun inconclusive(self_delay)"},
