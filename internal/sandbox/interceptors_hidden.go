@@ -98,7 +98,7 @@ func frozenAfter(requests int64) interceptor {
 	}
 }
 
-// checkIDs refuses an id that is none of the service's by its form, before it looks for a memory.
+// checkIDs refuses an id whose form the service does not use, before it looks for a memory.
 func checkIDs(at target, w http.ResponseWriter, r *http.Request) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	if id := r.PathValue("id"); len(id) != 26 || strings.Trim(id, alphabet) != "" {

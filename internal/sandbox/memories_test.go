@@ -54,7 +54,7 @@ func TestMemories_lifecycle(t *testing.T) {
 	s := start(t, Options{})
 	made := s.mustDo(t, s.orgRequest(orgA, "POST", "/v1/memories", `{"text":"a canary","id":"chosen","org":"org-b","org_id":"org-a"}`))
 	id, _ := made.json(t)["id"].(string)
-	if made.status != 201 || len(id) < 20 || made.body != `{"id":"`+id+`","org":"org-a","text":"a canary"}`+"\n" {
+	if made.status != 201 || len(id) < 20 || made.body != `{"archived":false,"id":"`+id+`","org":"org-a","text":"a canary"}`+"\n" {
 		t.Fatalf("expected 201 and an id of the service's own, got %d %s", made.status, made.body)
 	}
 	own := "/v1/memories/" + id
@@ -63,7 +63,7 @@ func TestMemories_lifecycle(t *testing.T) {
 	}
 	const gone = `{"error":"not_found"}`
 	const invalid = `{"error":"invalid_request"}`
-	whole := func(text string) string { return `{"id":"` + id + `","org":"org-a","text":"` + text + `"}` }
+	whole := func(text string) string { return `{"archived":false,"id":"` + id + `","org":"org-a","text":"` + text + `"}` }
 	brief := func(text string) string { return `{"id":"` + id + `","text":"` + text + `"}` }
 	first := `{"id":"` + s.Env()["PROBER_DEMO_MEMORY_A"] + `","text":"` + s.Env()["PROBER_DEMO_CANARY_A"] + `"}`
 	for _, step := range []struct {
