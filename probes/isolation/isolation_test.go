@@ -200,8 +200,9 @@ func TestBreaches(t *testing.T) {
 			if sent.Org == "" {
 				sent.Org = q.org
 			}
-			api.add(sent.Org, "by-body-"+sent.Text, sent.Text)
-			reply(w, 201, `{"id":"by-body-`+sent.Text+`"}`)
+			id := "by-body-" + sent.Org + "-" + sent.Text // one for each org: two of them may have the same text
+			api.add(sent.Org, id, sent.Text)
+			reply(w, 201, `{"id":"`+id+`"}`)
 		}, "isolated@notes/create fail(foreign_write)"},
 		"a list holds another's id and no content": {func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if q.op == "list" {
