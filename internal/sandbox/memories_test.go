@@ -63,7 +63,9 @@ func TestMemories_lifecycle(t *testing.T) {
 	}
 	const gone = `{"error":"not_found"}`
 	const invalid = `{"error":"invalid_request"}`
-	whole := func(text string) string { return `{"archived":false,"id":"` + id + `","org":"org-a","text":"` + text + `"}` }
+	whole := func(text string) string {
+		return `{"archived":false,"id":"` + id + `","org":"org-a","text":"` + text + `"}`
+	}
 	brief := func(text string) string { return `{"id":"` + id + `","text":"` + text + `"}` }
 	first := `{"id":"` + s.Env()["PROBER_DEMO_MEMORY_A"] + `","text":"` + s.Env()["PROBER_DEMO_CANARY_A"] + `"}`
 	for _, step := range []struct {
