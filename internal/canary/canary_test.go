@@ -171,3 +171,29 @@ func TestMintBy(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestGrams: a set says of every text that it has, wherever it stands, that it may have it, and of most others that it has
+// not.
+func TestGrams(t *testing.T) {
+	var none, set gramSet
+	view := fold(strings.Repeat("x", 3) + Random() + "é…" + Random())
+	set.addAll(view)
+	set.addAll([]byte("abc")) // has no four bytes
+	for at := range len(view) - gramBytes + 1 {
+		if !set.has(gramAt(view, at)) {
+			t.Errorf("%q is in the text, but not in the set", view[at:][:gramBytes])
+		}
+		if none.has(gramAt(view, at)) {
+			t.Error("the empty set has a text")
+		}
+	}
+	found := 0
+	for range 1000 {
+		if set.has(gramAt([]byte(Random()), 0)) {
+			found++
+		}
+	}
+	if found > 100 {
+		t.Errorf("of 1000 texts that are not there the set has %d: it saves no search", found)
+	}
+}

@@ -16,8 +16,9 @@ type Needle struct {
 }
 
 type form struct {
-	name encoded.Form
-	text []byte // in lower case
+	name  encoded.Form
+	text  []byte // in lower case
+	grams [2]gram
 }
 
 // NewNeedle prepares a text. Of a canary, either half of the random part is enough: many a list cuts its titles off.
@@ -34,7 +35,8 @@ func NewNeedle(text string) Needle {
 			continue
 		}
 		for _, v := range encoded.Variants(part) {
-			n.forms = append(n.forms, form{v.Form, fold(v.Text)})
+			text := fold(v.Text)
+			n.forms = append(n.forms, form{v.Form, text, [2]gram{gramAt(text, 0), gramAt(text, len(text)-gramBytes)}})
 		}
 	}
 	return n
@@ -51,19 +53,27 @@ func NewWord(text string) Needle {
 // A Haystack is a text prepared for searching.
 type Haystack struct {
 	views [][]byte // in lower case
+	grams gramSet  // of all views
 }
 
 // NewHaystack prepares a text, such as a response body or headers, without changing it. Each form of a canary is also found
 // in escape sequences of URLs, JSON or HTML, or of two of these, over several lines, and in UTF-16.
 func NewHaystack(text []byte) Haystack {
 	var h Haystack
-	encoded.Views(string(text), encoded.Gaps, func(v encoded.View) { h.views = append(h.views, fold(v.Text)) })
+	encoded.Views(string(text), encoded.Gaps, func(v encoded.View) {
+		view := fold(v.Text)
+		h.views = append(h.views, view)
+		h.grams.addAll(view)
+	})
 	return h
 }
 
 // Find returns the form in which the haystack contains a text; empty if it does not.
 func (h Haystack) Find(n Needle) encoded.Form {
 	for _, f := range n.forms {
+		if !h.grams.has(f.grams[0]) || !h.grams.has(f.grams[1]) {
+			continue
+		}
 		for _, view := range h.views {
 			if n.word && f.name == encoded.Plain && containsWord(view, f.text) || (!n.word || f.name != encoded.Plain) && bytes.Contains(view, f.text) {
 				return f.name
