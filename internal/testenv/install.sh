@@ -31,6 +31,7 @@ needs=(
   chromium=chromium # looks at the status page
   script=bsdutils # a terminal for a test
   postgres=postgresql
+  pgbouncer=pgbouncer
 )
 
 programs=() packages=()

@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -52,18 +53,28 @@ func (p Postgres) command(t testing.TB, path string, args ...string) *exec.Cmd {
 	if os.Getuid() != 0 {
 		return cmd
 	}
-	nobody, err := user.Lookup("nobody")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, _ := strconv.Atoi(nobody.Uid)
-	gid, _ := strconv.Atoi(nobody.Gid)
+	uid, gid := p.owner(t)
 	if err := os.Chown(p.dir, uid, gid); err != nil {
 		t.Fatal(err)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	return cmd
 }
+
+// owner returns whom the server runs as where the tests run as root.
+func (p Postgres) owner(t testing.TB) (uid, gid int) {
+	t.Helper()
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ = strconv.Atoi(nobody.Uid)
+	gid, _ = strconv.Atoi(nobody.Gid)
+	return uid, gid
+}
+
+// Address returns host:port of the server.
+func (p Postgres) Address() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
 
 // URL returns what programs connect to.
 func (p Postgres) URL() string {
@@ -78,9 +89,72 @@ func (p Postgres) SQL(t testing.TB, statements string) {
 	}
 }
 
+// Authenticate sets who may come by TCP, and how, in lines of pg_hba.conf.
+func (p Postgres) Authenticate(t testing.TB, lines ...string) {
+	t.Helper()
+	p.write(t, "data/pg_hba.conf", "local all all trust\n"+strings.Join(lines, "\n")+"\n")
+	p.SQL(t, "select pg_reload_conf()")
+}
+
+// EnableTLS lets clients use TLS, with a certificate and its key in PEM. Clients may show certificates of the authority ca.
+func (p Postgres) EnableTLS(t testing.TB, cert, key, ca []byte) {
+	t.Helper()
+	p.write(t, "data/server.crt", string(cert))
+	p.write(t, "data/server.key", string(key))
+	p.write(t, "data/ca.crt", string(ca))
+	p.SQL(t, "alter system set ssl = on; alter system set ssl_ca_file = 'ca.crt'")
+	p.SQL(t, "select pg_reload_conf()")
+}
+
+// write writes a file that only the server may read.
+func (p Postgres) write(t testing.TB, name, content string) {
+	t.Helper()
+	path := filepath.Join(p.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	uid, gid := p.owner(t)
+	if err := os.Chown(path, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// StartPgBouncer starts a pool before the server, in transaction mode, that ends with the test, and returns host:port. Users
+// are names and passwords. Further settings are lines of pgbouncer.ini.
+func (p Postgres) StartPgBouncer(t testing.TB, users map[string]string, settings ...string) (address string) {
+	t.Helper()
+	port := FreePort(t)
+	name := fmt.Sprintf("pgbouncer-%d", port)
+	var list strings.Builder
+	for user, password := range users {
+		fmt.Fprintf(&list, "%q %q\n", user, password)
+	}
+	p.write(t, name+".txt", list.String())
+	lines := append([]string{
+		"[databases]", fmt.Sprintf("postgres = host=127.0.0.1 port=%d", p.port),
+		"[pgbouncer]", "listen_addr = 127.0.0.1", fmt.Sprintf("listen_port = %d", port), "unix_socket_dir =",
+		"auth_type = scram-sha-256", "auth_file = " + filepath.Join(p.dir, name+".txt"), "pool_mode = transaction",
+	}, settings...)
+	p.write(t, name+".ini", strings.Join(lines, "\n")+"\n")
+	StartCmd(t, p.command(t, Need(t, "pgbouncer"), filepath.Join(p.dir, name+".ini")))
+	address = fmt.Sprintf("127.0.0.1:%d", port)
+	Eventually(t, time.Minute, func(context.Context) error {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	return address
+}
+
 func (p Postgres) psql(t testing.TB, statements string) (string, error) {
 	t.Helper()
-	cmd := exec.Command(Need(t, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", p.URL())
+	// By the socket, since tests change who may come by TCP, and how.
+	cmd := exec.Command(Need(t, "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", p.dir, "-p", strconv.Itoa(p.port), "-U", "postgres", "postgres")
 	cmd.Stdin = strings.NewReader(statements)
 	return Run(t, cmd)
 }
