@@ -16,7 +16,8 @@ import (
 	"prober/internal/secret"
 )
 
-// A File is the name and the bytes of one configuration file. The name is used in messages only.
+// A File is the name and the bytes of one configuration file. The name is used in messages, and relative paths in the file
+// are below its directory.
 type File struct {
 	Name string
 	Data []byte

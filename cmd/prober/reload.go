@@ -8,6 +8,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/probes"
 )
 
 // reloadDebounce is the minimum time between two loads, so that many signals cause one load and the last content wins.
@@ -101,7 +102,7 @@ func (r *reloader) once(requested bool) error {
 	}
 	r.lastSum = sum
 	defer r.awaitMemory()()
-	cfg, err := loadConfig(files)
+	cfg, err := config.Parse(probes.Kinds(), files...)
 	var jobs []probe.Job
 	if err == nil {
 		jobs, err = r.server.filter.apply(cfg.Jobs)

@@ -116,7 +116,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err != nil {
 		return refuse(err)
 	}
-	cfg, err := loadConfig(from())
+	cfg, err := config.Parse(probes.Kinds(), from()...)
 	if err != nil {
 		return refuse(err)
 	}
@@ -289,7 +289,7 @@ func (s *server) ready() error {
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	jobs = s.engine.withEngine(withMemory(s.memory, s.reference.withReference(jobs)))
 	repeatProbes(jobs)
-	for _, w := range cfg.Warnings {
+	for _, w := range warnings(cfg, jobs) {
 		s.log.Warn("Configuration", "warning", w)
 	}
 	effective := cfg.YAML()
