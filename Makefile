@@ -24,6 +24,8 @@ SEED        ?= 1
 
 # -parallel: many tests wait for a child process or a clock, more than there are processors.
 TESTFLAGS := -parallel 4 -timeout 20m
+# Tests have little memory to look after and much to collect: it saves a tenth of their time.
+export GOGC ?= 400
 
 stamp   := github.com/prometheus/common/version
 ldflags := -s -w \
@@ -71,8 +73,8 @@ test-binary:
 .PHONY: test-cases
 test-cases:
 	@echo "== every case of the longest tests, without the race detector"
-	@files=$$(grep -rlE --include='*_test.go' 'testenv\.Sampled?\(' cmd config internal probes | grep -v internal/testenv); \
-	tests=$$(awk '/^func Test/ { split($$2, f, "("); name = f[1] } /testenv\.Sampled?\(/ { print name }' $$files | sort -u | paste -sd'|'); \
+	@files=$$(grep -rlE --include='*_test.go' 'testenv\.(Sampled?|WithoutRace)\(' cmd config internal probes | grep -v internal/testenv); \
+	tests=$$(awk '/^func Test/ { split($$2, f, "("); name = f[1] } /testenv\.(Sampled?|WithoutRace)\(/ { print name }' $$files | sort -u | paste -sd'|'); \
 	go test $(TESTFLAGS) -run "^($$tests)$$" $$(dirname $$files | sort -u | sed 's,^,./,')
 
 # The servers get no network but loopback, where root can see to it: they need none, and tell nobody that they run.

@@ -21,6 +21,7 @@ package dial
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -47,17 +48,22 @@ type Dialer struct {
 	Open func(ctx context.Context, network, address string) (net.Conn, error)
 
 	tls   *TLS
-	files *tlsFiles // of tls; nil only if that is
+	roots *x509.CertPool // nil: the system's
 }
 
 // New returns a dialer that asks the name server at resolver, host:port, and uses TLS with the settings t. If resolver is
-// empty it asks the machine's own name servers; if t is nil it uses the defaults. The files of t are read at use.
-func New(resolver string, t *TLS) *Dialer {
+// empty it asks the machine's own name servers; if t is nil it uses the defaults. It reads the file of certificate
+// authorities once.
+func New(resolver string, t *TLS) (*Dialer, error) {
 	d := &Dialer{Resolver: Resolver(resolver), tls: t}
-	if t != nil {
-		d.files = &tlsFiles{}
+	if t != nil && t.CAFile != "" {
+		pool, err := roots(t.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		d.roots = pool
 	}
-	return d
+	return d, nil
 }
 
 // ErrConns is returned when an exchange has opened as many connections as it may.
@@ -97,15 +103,11 @@ func (d *Dialer) DialTLSContext(ctx context.Context, network, address string) (n
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := d.TLSConfig(host, false)
-	if err != nil {
-		return nil, err
-	}
 	nc, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	tc, err := Handshake(ctx, nc, cfg)
+	tc, err := Handshake(ctx, nc, d.TLSConfig(host))
 	if err != nil {
 		nc.Close()
 		return nil, err
@@ -172,6 +174,16 @@ func (d *Dialer) Resolves(ctx context.Context, address, peer string) (bool, erro
 	return false, nil
 }
 
+// An opener opens a connection to an IP:port.
+type opener = func(ctx context.Context, network, address string) (net.Conn, error)
+
+type openKey struct{}
+
+// WithOpen returns a context in which every dialer without an Open has this one, for tests of whole probes.
+func WithOpen(ctx context.Context, open func(ctx context.Context, network, address string) (net.Conn, error)) context.Context {
+	return context.WithValue(ctx, openKey{}, open)
+}
+
 func (d *Dialer) maxRead() int64 {
 	if d.MaxRead > 0 {
 		return d.MaxRead
@@ -190,8 +202,12 @@ func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrP
 		defer cancel()
 		ctx = share
 	}
-	if d.Open != nil {
-		return d.Open(ctx, network, addr.String())
+	open := d.Open
+	if open == nil {
+		open, _ = ctx.Value(openKey{}).(opener)
+	}
+	if open != nil {
+		return open(ctx, network, addr.String())
 	}
 	// Keep-alive packets would only cost system calls on short connections. DialTCP would bind one of 28,000 local ports
 	// first, for this connection only; without it, connections to different targets can share a port.

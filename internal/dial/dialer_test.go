@@ -302,14 +302,18 @@ func TestDialTLS(t *testing.T) {
 		why  probe.Reason
 		want string
 	}{
-		"trusted":         {TLS{CAFile: ca}, addr, probe.OK, ""},
-		"by another name": {TLS{CAFile: ca, ServerName: "example.com"}, addr, probe.OK, ""},
-		"not its name":    {TLS{CAFile: ca, ServerName: "a.example"}, addr, probe.Cert, "the certificate is not for a.example"},
-		"not trusted":     {TLS{}, addr, probe.Cert, "the certificate "},
-		"no TLS":          {TLS{CAFile: ca}, plain, probe.TLS, "the server at " + plain + " does not speak TLS"},
+		"trusted":                {TLS{CAFile: ca}, addr, probe.OK, ""},
+		"by another name":        {TLS{CAFile: ca, ServerName: "example.com"}, addr, probe.OK, ""},
+		"not its name":           {TLS{CAFile: ca, ServerName: "a.example"}, addr, probe.Cert, "the certificate is not for a.example"},
+		"not trusted":            {TLS{}, addr, probe.Cert, "the certificate "},
+		"no TLS":                 {TLS{CAFile: ca}, plain, probe.TLS, "the server at " + plain + " does not speak TLS"},
+		"no certificate of ours": {TLS{CAFile: ca, CertFile: ca, KeyFile: ca}, addr, probe.OK, ""}, // it is not asked for
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := New("", &test.tls)
+			d, err := New("", &test.tls)
+			if err != nil {
+				t.Fatal(err)
+			}
 			x := Begin(t.Context(), 1)
 			c, err := d.DialTLSContext(x.Context(), "tcp", test.addr)
 			if test.why == probe.OK {
@@ -329,6 +333,9 @@ func TestDialTLS(t *testing.T) {
 				t.Errorf("recorded %+v", record)
 			}
 		})
+	}
+	if _, err := New("", &TLS{CAFile: ca + ".none"}); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got %v", err)
 	}
 }
 

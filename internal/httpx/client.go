@@ -38,7 +38,9 @@ func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{}
-	c.init(s, s.Connection == reuse, s.HTTP2)
+	if err := c.init(s, s.Connection == reuse, s.HTTP2); err != nil {
+		return nil, err
+	}
 	c.credential = s.HasCredential()
 	if issuer := s.issuer(); issuer != nil {
 		t, err := newTokens(s, issuer)
@@ -58,12 +60,12 @@ func (s *Settings) SharingConnections(other *Client, urls map[string]string) (*C
 	if err != nil {
 		return nil, err
 	}
-	c.kept, c.dialer = other.kept, other.dialer
+	c.kept = other.kept
 	return c, nil
 }
 
 // init builds everything in place: there may be ten thousand clients.
-func (c *Client) init(s *Settings, reuses, http2 bool) {
+func (c *Client) init(s *Settings, reuses, http2 bool) error {
 	c.settings, c.reuses, c.kept = s, reuses, &kept{}
 	// Chunks of one byte are six times as long as their content. HTTP/2 needs no such allowance, but has frames that cost
 	// the reader more than the writer.
@@ -72,8 +74,13 @@ func (c *Client) init(s *Settings, reuses, http2 bool) {
 		c.bound = 2*s.maxBody() + 256<<10
 		c.http2 = newHTTP2()
 	}
-	c.dialer = dial.New(s.Resolver, s.TLS)
-	c.dialer.MaxRead = c.bound
+	d, err := dial.New(s.Resolver, s.TLS)
+	if err != nil {
+		return err
+	}
+	d.MaxRead = c.bound
+	c.dialer = d
+	return nil
 }
 
 // Close closes the connections kept for reuse.

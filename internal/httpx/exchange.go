@@ -27,7 +27,6 @@ type exchange struct {
 	private   bool   // it sends a secret that is not encrypted
 	reuses    bool   // takes a kept connection, and keeps its own
 
-	tls   *tls.Config // with the files as they are now; nil for http://
 	conn  *conn
 	http1 *http1 // nil if the connection speaks HTTP/2
 
@@ -76,12 +75,6 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 
 // connect returns a connection that carries nothing else, a kept one if there is one.
 func (x *exchange) connect() (*conn, error) {
-	if x.secure {
-		var err error
-		if x.tls, err = x.client.dialer.TLSConfig(x.host, x.anonymous); err != nil {
-			return nil, err
-		}
-	}
 	if x.reuses {
 		c, err := x.reused(x.Context())
 		if err != nil {
@@ -117,7 +110,7 @@ func (x *exchange) open() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Conn, c.tls = tc, x.tls
+	c.Conn = tc
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
 		c.http2, err = negotiated(x.Context(), x.client.http2, tc, x.address)
 	}
@@ -125,11 +118,15 @@ func (x *exchange) open() (*conn, error) {
 }
 
 func (x *exchange) handshake(nc net.Conn) (*tls.Conn, error) {
-	x.tls.NextProtos = []string{"http/1.1"}
+	cfg := x.client.dialer.TLSConfig(x.host)
+	cfg.NextProtos = []string{"http/1.1"}
 	if x.client.http2 != nil {
-		x.tls.NextProtos = []string{"h2", "http/1.1"}
+		cfg.NextProtos = []string{"h2", "http/1.1"}
 	}
-	return dial.Handshake(x.Context(), nc, x.tls)
+	if x.anonymous {
+		cfg.GetClientCertificate = nil
+	}
+	return dial.Handshake(x.Context(), nc, cfg)
 }
 
 // finish ends the exchange. Its connection is kept for the next one or closed.

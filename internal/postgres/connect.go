@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -92,12 +91,7 @@ func (c *Client) config(conn *Conn, address string) (*pgconn.Config, error) {
 	}
 	cfg.MaxProtocolMessageBodyLen = maxMessage
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the dialer looks it up
-	d := &opener{dialer: c.dialer, exchange: conn.exchange}
-	if c.settings.encrypts(host) {
-		if d.tls, err = c.dialer.TLSConfig(host, false); err != nil {
-			return nil, conn.explain(err)
-		}
-	}
+	d := &opener{dialer: c.dialer, exchange: conn.exchange, host: host, encrypts: c.settings.encrypts(host)}
 	cfg.DialFunc = d.open
 	return cfg, nil
 }
@@ -106,7 +100,8 @@ func (c *Client) config(conn *Conn, address string) (*pgconn.Config, error) {
 type opener struct {
 	dialer   *dial.Dialer
 	exchange *dial.Exchange
-	tls      *tls.Config // nil: not encrypted
+	host     string
+	encrypts bool
 	opened   bool
 }
 
@@ -123,7 +118,7 @@ func (o *opener) open(ctx context.Context, network, address string) (net.Conn, e
 		ctx = x.Context()
 	}
 	o.opened = true
-	if o.tls == nil {
+	if !o.encrypts {
 		x.OnlyLoopback()
 	}
 	nc, err := o.dialer.DialContext(ctx, network, address)
@@ -131,7 +126,7 @@ func (o *opener) open(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	dial.Underlying(nc).SetReadLimit(maxLogin)
-	if o.tls != nil {
+	if o.encrypts {
 		tc, err := o.encrypt(ctx, nc)
 		if err != nil {
 			nc.Close()
@@ -143,7 +138,7 @@ func (o *opener) open(ctx context.Context, network, address string) (net.Conn, e
 	return nc, nil
 }
 
-// encrypt asks the server for TLS (section "SSL Session Encryption" of the protocol) and verifies it.
+// encrypt asks the server for TLS (section "SSL Session Encryption" of the protocol) and verifies it as the host.
 func (o *opener) encrypt(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	o.exchange.Enter(dial.PhaseTLS)
 	if _, err := nc.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil {
@@ -155,7 +150,7 @@ func (o *opener) encrypt(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	}
 	switch answer[0] {
 	case 'S':
-		return dial.Handshake(ctx, nc, o.tls)
+		return dial.Handshake(ctx, nc, o.dialer.TLSConfig(o.host))
 	case 'N':
 		return nil, errNoTLS
 	case 'E':

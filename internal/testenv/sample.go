@@ -13,9 +13,18 @@ const every = "PROBER_TEST_EVERY"
 
 // Sampled reports whether case i of a test is run: every case as a rule, and every n-th with -short or with the race
 // detector, which takes four times the CPU time and does not depend on what a case is about. `make test` runs the tests
-// that call Sampled or Sample once more without the detector, with all of their cases.
+// that call Sampled, Sample or WithoutRace once more without the detector, with all of their cases.
 func Sampled(i, n int) bool {
 	return i%n == 0 || !raceDetector && !testing.Short() || os.Getenv(every) != ""
+}
+
+// WithoutRace skips a test with the race detector: other tests run the same code with it. `make test` runs the test once
+// more, without the detector.
+func WithoutRace(t testing.TB) {
+	t.Helper()
+	if raceDetector && os.Getenv(every) == "" {
+		t.Skip("run without the race detector")
+	}
 }
 
 // Sample returns the cases of a table by name, in order: those of which Sampled says that they are run.

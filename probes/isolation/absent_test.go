@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -35,6 +36,7 @@ func (n *notesAPI) remove(id string) {
 // TestForeignDelete_missingIsForbidden: where a missing object is forbidden rather than not found, also to its owner, a
 // deletion by another org is found, counted as a breach, and cleaned up after.
 func TestForeignDelete_missingIsForbidden(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, status := range map[string]int{"admitted": 204, "denied": 403} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
@@ -68,6 +70,7 @@ func TestForeignDelete_missingIsForbidden(t *testing.T) {
 
 // TestInterleave_emptyAnswers: an answer without any object is not somebody else's.
 func TestInterleave_emptyAnswers(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, body := range map[string]string{"nothing": ``, "null": `null`, "an error": `{"error":"internal"}`, "no rows": `{"notes":[]}`} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")

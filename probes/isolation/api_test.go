@@ -2,10 +2,10 @@ package isolation
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/dial"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -267,8 +269,7 @@ func reply(w http.ResponseWriter, status int, body string) {
 // start serves the API and returns a configuration of a probe of it.
 func (n *notesAPI) start(t *testing.T) string {
 	t.Helper()
-	server := httptest.NewServer(n)
-	t.Cleanup(server.Close)
+	url := testenv.ServeInMemory(t, n)
 	headers, notes := "", "/notes"
 	switch n.style {
 	case "header":
@@ -305,7 +306,7 @@ probes:
         count:  "NOTES/count"
         number: $.count
 `
-	return strings.NewReplacer("BASE", server.URL, "HEADERS", headers, "NOTES", notes).Replace(text)
+	return strings.NewReplacer("BASE", url, "HEADERS", headers, "NOTES", notes).Replace(text)
 }
 
 // newJob loads a configuration as the prober does.
@@ -318,10 +319,39 @@ func newJob(t *testing.T, text string) probe.Job {
 	return cfg.Jobs[0]
 }
 
+// ask runs a job once, in a bubble of package synctest.
+func ask(t *testing.T, job probe.Job) probe.Result {
+	t.Helper()
+	return askAll(t, job)[0]
+}
+
+// askAll runs jobs once, at the same time.
+func askAll(t *testing.T, jobs ...probe.Job) []probe.Result {
+	t.Helper()
+	results := make([]probe.Result, len(jobs))
+	inMemory(t, func(ctx context.Context) {
+		var wg sync.WaitGroup
+		for i, job := range jobs {
+			wg.Go(func() { results[i] = job.Do(ctx) })
+		}
+		wg.Wait()
+		for _, job := range jobs {
+			job.Probe.(*Probe).anonymous.Close() // the kept connections end with the bubble
+		}
+	})
+	return results
+}
+
+// inMemory calls f with a context in which the servers in memory are reached.
+func inMemory(t *testing.T, f func(context.Context)) {
+	t.Helper()
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) { f(dial.WithOpen(ctx, open)) })
+}
+
 // runProbe runs the probe once, with replacements in its configuration.
 func (n *notesAPI) runProbe(t *testing.T, change ...string) probe.Result {
 	t.Helper()
-	return newJob(t, strings.NewReplacer(change...).Replace(n.start(t))).Do(t.Context())
+	return ask(t, newJob(t, strings.NewReplacer(change...).Replace(n.start(t))))
 }
 
 var statusInDetail = regexp.MustCompile(`\b(?:got|answer) ([1-5]\d\d)\b`)

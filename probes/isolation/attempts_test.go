@@ -42,6 +42,7 @@ func (h *historyAPI) write(q *apiRequest) {
 
 // TestForeignUpdate_inHistory: a change that is denied and made anyway is found where the canary is still shown beside it.
 func TestForeignUpdate_inHistory(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, mutated := range map[string]func(q *apiRequest) bool{
 		"with the right org":       func(q *apiRequest) bool { return q.namesOwnOrg() },
 		"with the owner's org":     func(q *apiRequest) bool { return q.Header.Get("X-Org-Id") == q.owner },
@@ -78,6 +79,7 @@ func TestForeignUpdate_inHistory(t *testing.T) {
 
 // TestForeignCreate_unanswered: what an org creates in another is found there, whatever the service answers.
 func TestForeignCreate_unanswered(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, answer := range testenv.Sample(map[string]http.HandlerFunc{
 		"no content": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
 		"a denial":   respondStatus(403),
@@ -125,6 +127,7 @@ func TestForeignCreate_unanswered(t *testing.T) {
 // TestForeignWrite_readLeak: that others are shown what an org wrote to itself is a leak, and no proof that it wrote to
 // them.
 func TestForeignWrite_readLeak(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if slices.Contains([]string{"read", "list"}, q.op) && q.namesOwnOrg() {
@@ -145,6 +148,7 @@ func TestForeignWrite_readLeak(t *testing.T) {
 // TestForeignDelete_toTrash: an object that another org moved to the owner's trash is deleted, though its owner can still
 // read it.
 func TestForeignDelete_toTrash(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
 		by     func(q *apiRequest) bool
 		status int

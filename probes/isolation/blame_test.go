@@ -14,6 +14,7 @@ import (
 // TestReadLeak_onsets has every read show everybody's notes from some request of a run on. Whatever the run was testing when
 // it noticed, the read is at fault.
 func TestReadLeak_onsets(t *testing.T) {
+	testenv.WithoutRace(t)
 	testenv.Slow(t, "it runs the probe dozens of times")
 	writable := []string{"interleave: {requests: 40}", "interleave: {requests: 4}", `export: "/notes/export"`, "", `count:  "/notes/count"`, "", "number: $.count", ""}
 	permanent := []string{
@@ -51,7 +52,7 @@ func TestReadLeak_onsets(t *testing.T) {
 				}
 				served.Store(0)
 				onset.Store(k)
-				r := newJob(t, text).Do(t.Context())
+				r := ask(t, newJob(t, text))
 				for _, c := range r.Checks {
 					switch {
 					case c.Verdict != probe.Fail:

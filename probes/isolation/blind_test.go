@@ -78,13 +78,14 @@ func (q *apiRequest) readsOwn() bool { return q.op == "read" && q.org != "" && q
 // TestBlindness_onsets has the store go blind after every sixty-first request of a run; with PROBER_TEST_REAL, as in
 // `make test-real`, after each. A run must not mistake that for the deed of another org, whatever it was about to find out.
 func TestBlindness_onsets(t *testing.T) {
+	testenv.WithoutRace(t)
 	testenv.Slow(t, "it runs the probe dozens of times")
 	small := []string{
 		"visibility_delay: 300ms", "visibility_delay: 0s", "interleave: {requests: 40}", "interleave: {requests: 4}",
 		`search: "/notes?q={canary}"`, "", `export: "/notes/export"`, "", `count:  "/notes/count"`, "", "number: $.count", "",
 		"replica: here", "replica: here\n    overrides: {headers: [X-Org-Id], query: [], body: [org_id]}",
 	}
-	for name, blind := range testenv.Sample(blindness, 4) {
+	for name, blind := range testenv.Sample(blindness, 8) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("token") // which leaves few ways to forge the org, so a run is short
 			var served, onset atomic.Int64
@@ -105,7 +106,7 @@ func TestBlindness_onsets(t *testing.T) {
 				api.mu.Unlock()
 				served.Store(0)
 				onset.Store(k)
-				r := newJob(t, text).Do(t.Context())
+				r := ask(t, newJob(t, text))
 				if r.Verdict() == probe.Fail {
 					t.Fatalf("blind after %d requests:\n%s", k, probetest.Lines(r))
 				}

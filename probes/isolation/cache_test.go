@@ -129,7 +129,7 @@ func TestCache_distinguishedFromService(t *testing.T) {
 				all(w, q, next)
 			}
 		}, nil, "isolated@notes/read fail(leak_body)", unknown + "a new object of red is not found by its search"},
-	}, 4) {
+	}, 8) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			c.breaks(api)
@@ -185,6 +185,7 @@ func TestCache_filledByWrites(t *testing.T) {
 
 // TestCache_cacheableResponses: a shared cache may give them to another org.
 func TestCache_cacheableResponses(t *testing.T) {
+	testenv.WithoutRace(t)
 	for control, want := range map[string]string{
 		"public, max-age=60": "cache@notes/cache inconclusive(stale_or_cached)",
 		"s-maxage=60":        "cache@notes/cache inconclusive(stale_or_cached)",

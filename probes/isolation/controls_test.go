@@ -93,14 +93,14 @@ func TestStyles_controls(t *testing.T) {
 		"a log that shows nothing": {"Loki, Mimir and others with a tenant header", instead(tenantHeader, func(_ *store, r *http.Request, _ string) bool { return strings.HasSuffix(r.URL.Path, "/query_range") }, func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 200, `{"status":"success","data":{"result":[]}}`)
 		}), nil, "control@lines/list inconclusive(control_failed)"},
-	}, 4) {
+	}, 8) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			style := styles[c.style]
 			if c.serve != nil {
 				style.serve = c.serve
 			}
-			r := style.job(t, c.style, &store{}, c.change...).Do(t.Context())
+			r := ask(t, style.job(t, c.style, &store{}, c.change...))
 			expectDecisive(t, r, c.want)
 			for _, check := range r.Checks {
 				if check.Verdict == probe.Fail {
@@ -113,12 +113,13 @@ func TestStyles_controls(t *testing.T) {
 
 // TestStyles_says: an error in the body of a success is said to be one.
 func TestStyles_says(t *testing.T) {
+	testenv.WithoutRace(t)
 	const heading = "GraphQL without a login"
 	graphql := styles[heading]
 	graphql.serve = instead(graphql.serve, withBody("createNote"), func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, 200, `{"errors":[{"message":"out of disk"}],"data":{"createNote":null}}`)
 	})
-	r := graphql.job(t, heading, &store{}).Do(t.Context())
+	r := ask(t, graphql.job(t, heading, &store{}))
 	if why := r.Decisive(); !strings.Contains(why.Detail, "no canary could be created in one: POST /graphql: got 200 with a body that denies") {
 		t.Errorf("expected that creating fails, got\n%s", probetest.Lines(r))
 	}
@@ -128,19 +129,20 @@ func TestStyles_says(t *testing.T) {
 func TestStyles_goneByBody(t *testing.T) {
 	const heading = "JSON-RPC"
 	const list = `        list:   {method: POST, url: /, json: {jsonrpc: "2.0", id: 1, method: notes.list, params: {org: "{org}"}}}` + "\n"
-	r := styles[heading].job(t, heading, &store{hole: "delete"}, list, "").Do(t.Context())
+	r := ask(t, styles[heading].job(t, heading, &store{hole: "delete"}, list, ""))
 	expectDecisive(t, r, "isolated@notes/delete fail(foreign_delete)")
 }
 
 // TestNoIdentity: without an identity the details say what stays unproven, and where both credentials are of one org, a
 // leak is reported with what it may be as well.
 func TestNoIdentity(t *testing.T) {
+	testenv.WithoutRace(t)
 	const heading = "Elasticsearch and OpenSearch"
 	const identity = `    identity: {url: /_security/_authenticate, org: $.metadata.org, subject: $.username, test_org: {$.metadata.test_org: true}}`
 	own := []string{identity, "", "prober/one}}}", "prober/one}}, test_org: true}", "prober/two}}}", "prober/two}}, test_org: true}"}
 	index := styles[heading]
 	t.Run("sound", func(t *testing.T) {
-		r := index.job(t, heading, &store{}, own...).Do(t.Context())
+		r := ask(t, index.job(t, heading, &store{}, own...))
 		expectDecisive(t, r, "pass")
 		if said := probetest.Lines(r); !strings.Contains(said, "that the credentials belong to different orgs is known from that alone") || strings.Contains(said, "identity") {
 			t.Errorf("expected what is not proven, got\n%s", said)
@@ -155,13 +157,13 @@ func TestNoIdentity(t *testing.T) {
 			}
 			serve(s, w, r)
 		}
-		r := index.job(t, heading, &store{}, own...).Do(t.Context())
+		r := ask(t, index.job(t, heading, &store{}, own...))
 		if why := r.Decisive(); why.Reason != leakBody || !strings.Contains(why.Detail, "both credentials may also belong to one org") {
 			t.Errorf("expected a leak that may be one org, got\n%s", probetest.Lines(r))
 		}
 	})
 	t.Run("by the marker alone", func(t *testing.T) {
-		r := index.job(t, heading, &store{}, "org: $.metadata.org, subject: $.username, ", "").Do(t.Context())
+		r := ask(t, index.job(t, heading, &store{}, "org: $.metadata.org, subject: $.username, ", ""))
 		expectDecisive(t, r, "pass")
 		if said := probetest.Lines(r); !strings.Contains(said, "identity pass(ok): 2 test orgs") || !strings.Contains(said, "is known from that alone") {
 			t.Errorf("expected test orgs that need not differ, got\n%s", said)
@@ -169,7 +171,7 @@ func TestNoIdentity(t *testing.T) {
 	})
 	t.Run("not a test org", func(t *testing.T) {
 		s := &store{}
-		r := index.job(t, heading, s, "$.metadata.test_org: true", "$.metadata.test_org: false", "org: $.metadata.org, subject: $.username, ", "").Do(t.Context())
+		r := ask(t, index.job(t, heading, s, "$.metadata.test_org: true", "$.metadata.test_org: false", "org: $.metadata.org, subject: $.username, ", ""))
 		expectDecisive(t, r, "identity@ inconclusive(credential)")
 		if s.serial > 0 {
 			t.Errorf("%d objects were created in orgs that are not marked", s.serial)
@@ -179,6 +181,7 @@ func TestNoIdentity(t *testing.T) {
 
 // TestChosenIDs_orphans: what a crash left under keys that the prober chose is found by the keys alone, or by the content.
 func TestChosenIDs_orphans(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct{ style, id, text string }{
 		"a list of keys":    {"Vault", "prober-SIBLING", "TEXT"},
 		"a list of objects": {"Kubernetes", "SIBLING", "TEXT"},
@@ -191,7 +194,7 @@ func TestChosenIDs_orphans(t *testing.T) {
 				{"prober-one", fill.Replace(c.id), fill.Replace(c.text)}, {"prober-one", "a-customer-s", "of a customer"},
 				{"prober-two", strings.Replace(c.id, "SIBLING", canaryOfAge("there", time.Hour), 1), "of another prober"},
 			}}
-			r := styles[c.style].job(t, c.style, s).Do(t.Context())
+			r := ask(t, styles[c.style].job(t, c.style, s))
 			expectDecisive(t, r, "pass")
 			if len(s.rows) != 2 || s.rows[0].text != "of a customer" || s.rows[1].text != "of another prober" {
 				t.Errorf("expected the old canary to be deleted and nothing else, got %v", s.rows)
@@ -208,7 +211,7 @@ func TestChosenIDs_orphans(t *testing.T) {
 func TestChosenIDs_upsert(t *testing.T) {
 	hole := ""
 	s := &store{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := testenv.ServeInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		org, _ := caller(r)
@@ -238,7 +241,6 @@ func TestChosenIDs_upsert(t *testing.T) {
 			reply(w, 200, marshal(s.rows[at].text))
 		}
 	}))
-	t.Cleanup(server.Close)
 	t.Setenv("TEST_ISO_ONE", "token-of-the-one-org")
 	t.Setenv("TEST_ISO_TWO", "token-of-the-two-org")
 	job := newJob(t, `
@@ -247,7 +249,7 @@ probes:
   - name: it
     type: isolation
     timeout: 20s
-    base: `+server.URL+`
+    base: `+server+`
     orgs: {one: {bearer: {env: TEST_ISO_ONE}}, two: {bearer: {env: TEST_ISO_TWO}}}
     identity: {url: /whoami, org: $.org, test_org: {$.test_org: true}}
     visibility_delay: 100ms
@@ -262,13 +264,13 @@ probes:
         delete: "/kv/{id}"
         list:   /kv
 `)
-	r := job.Do(t.Context())
+	r := ask(t, job)
 	expectDecisive(t, r, "pass")
 	if len(s.rows) > 0 || measuredValue(r, "probe_isolation_cleanup_failures_total") > 0 {
 		t.Errorf("expected nothing to be left, got %v\n%s", s.rows, probetest.Lines(r))
 	}
 	hole = "update"
-	expectDecisive(t, job.Do(t.Context()), "isolated@values/update fail(foreign_write)")
+	expectDecisive(t, ask(t, job), "isolated@values/update fail(foreign_write)")
 }
 
 // TestQuery_escaped: a query language may be written as it is.

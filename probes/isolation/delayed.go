@@ -36,7 +36,9 @@ func (p *Probe) Repeat() { p.left.setRepeats(true) }
 
 // Close deletes what the last run left, and ends the connections that are kept. The probe may still be asked; a run then
 // leaves nothing.
-func (p *Probe) Close() {
+func (p *Probe) Close() { p.close(context.Background()) }
+
+func (p *Probe) close(ctx context.Context) {
 	defer p.anonymous.Close()
 	p.left.setRepeats(false)
 	canaries, _ := p.left.take()
@@ -44,7 +46,7 @@ func (p *Probe) Close() {
 	if len(all) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTime/2)
+	ctx, cancel := context.WithTimeout(ctx, cleanUpTime/2)
 	defer cancel()
 	r := newRun(p, ctx, probe.NewResult(probe.ID{}))
 	r.cleaningUp = true

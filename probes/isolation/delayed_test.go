@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ func (w *worker) work() {
 // TestDelayed: what another org requested and a worker does only after the run is found by the next run. Then nothing is
 // left over.
 func TestDelayed(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
 		op   string
 		does func(api *notesAPI, q *apiRequest) func()
@@ -70,13 +72,13 @@ func TestDelayed(t *testing.T) {
 			job := newJob(t, api.start(t))
 			repeater := job.Probe.(probe.Repeater)
 			repeater.Repeat()
-			first := job.Do(t.Context())
+			first := ask(t, job)
 			expectDecisive(t, first, "pass")
 			if got := len(api.list()); got != 4 || measuredValue(first, "probe_isolation_orphaned_canaries") != 0 {
 				t.Errorf("expected a canary and a twin of each org between the runs, and no orphans, got %d and %g", got, measuredValue(first, "probe_isolation_orphaned_canaries"))
 			}
 			later.work()
-			second := job.Do(t.Context())
+			second := ask(t, job)
 			expectDecisive(t, second, c.want)
 			if c.want != "pass" {
 				surface := c.want[strings.Index(c.want, "@")+1 : strings.Index(c.want, " ")]
@@ -88,11 +90,11 @@ func TestDelayed(t *testing.T) {
 				t.Errorf("expected no orphans, got %g", got)
 			}
 			later.work()
-			repeater.Close()
+			closeProbe(t, job)
 			if left := api.list(); len(left) > 0 {
 				t.Errorf("expected no notes, got %d", len(left))
 			}
-			third := job.Do(t.Context())
+			third := ask(t, job)
 			if left := api.list(); len(left) > 0 || third.Verdict() == probe.Inconclusive {
 				t.Errorf("expected no notes after a run of a closed probe, got %d\n%s", len(left), probetest.Lines(third))
 			}
@@ -128,10 +130,10 @@ func TestDelayed_create(t *testing.T) {
 	createsLater(api, &later)
 	job := newJob(t, api.start(t))
 	job.Probe.(probe.Repeater).Repeat()
-	expectDecisive(t, job.Do(t.Context()), "pass")
+	expectDecisive(t, ask(t, job), "pass")
 	later.work()
-	expectDecisive(t, job.Do(t.Context()), "isolated@notes/create fail(foreign_write)")
-	job.Probe.(probe.Closer).Close()
+	expectDecisive(t, ask(t, job), "isolated@notes/create fail(foreign_write)")
+	closeProbe(t, job)
 	if got := len(api.list()); got != 0 {
 		t.Errorf("expected no notes, got %d", got)
 	}
@@ -140,30 +142,31 @@ func TestDelayed_create(t *testing.T) {
 // TestDelayed_restart: so it is by a prober that was restarted since, and knows nothing of the run. What an earlier run left
 // in its own org is nobody's deed.
 func TestDelayed_restart(t *testing.T) {
+	testenv.WithoutRace(t)
 	api, later := newNotesAPI("header"), worker{}
 	createsLater(api, &later)
 	text := api.start(t)
-	expectDecisive(t, newJob(t, text).Do(t.Context()), "pass")
+	expectDecisive(t, ask(t, newJob(t, text)), "pass")
 	own := canary.MintBy("red", "here", time.Now().Add(-time.Hour))
 	api.add("red", "red-own", own)
 	both := canary.Mint("here", time.Now().Add(-time.Hour)) // as each org creates one with the text of another's
 	api.add("red", "red-both", both)
 	api.add("blue", "blue-both", both)
-	expectDecisive(t, newJob(t, text).Do(t.Context()), "pass")
+	expectDecisive(t, ask(t, newJob(t, text)), "pass")
 	later.work()
-	r := newJob(t, text).Do(t.Context())
+	r := ask(t, newJob(t, text))
 	expectDecisive(t, r, "isolated@notes/create fail(foreign_write)")
 	if got := r.Decisive().Detail; !strings.Contains(got, "in an earlier run") {
 		t.Errorf("got %s", got)
 	}
 	later.work() // of that run
-	expectDecisive(t, newJob(t, text).Do(t.Context()), "isolated@notes/create fail(foreign_write)")
-	expectDecisive(t, newJob(t, text).Do(t.Context()), "pass")
+	expectDecisive(t, ask(t, newJob(t, text)), "isolated@notes/create fail(foreign_write)")
+	expectDecisive(t, ask(t, newJob(t, text)), "pass")
 	if got := len(api.list()); got != 0 {
 		t.Errorf("expected no notes, got %d", got)
 	}
 	api.add("red", "anonymous", canary.MintBy(nobody, "here", time.Now()))
-	expectDecisive(t, newJob(t, text).Do(t.Context()), "authenticated@notes/create fail(auth_bypass)")
+	expectDecisive(t, ask(t, newJob(t, text)), "authenticated@notes/create fail(auth_bypass)")
 	// A list that shows both orgs what one wrote is a leak, and no write.
 	api.add("red", "red-again", canary.MintBy("red", "here", time.Now().Add(-time.Hour)))
 	inner := api.intercept
@@ -174,7 +177,7 @@ func TestDelayed_restart(t *testing.T) {
 		}
 		inner(w, q, next)
 	}
-	r = newJob(t, text).Do(t.Context())
+	r = ask(t, newJob(t, text))
 	expectDecisive(t, r, "isolated@notes/list fail(leak_list)")
 	if got := probetest.Lines(r); strings.Contains(got, "foreign_write") {
 		t.Errorf("got\n%s", got)
@@ -185,7 +188,7 @@ func TestDelayed_restart(t *testing.T) {
 func TestDelayed_innocent(t *testing.T) {
 	testenv.Slow(t, "it waits for what never shows")
 	testenv.Slow(t, "it runs the probe twice for each way to go blind")
-	for name, blind := range testenv.Sample(blindness, 4) {
+	for name, blind := range testenv.Sample(blindness, 8) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("token")
 			var broken atomic.Bool
@@ -197,15 +200,15 @@ func TestDelayed_innocent(t *testing.T) {
 			}
 			job := newJob(t, api.start(t))
 			job.Probe.(probe.Repeater).Repeat()
-			expectDecisive(t, job.Do(t.Context()), "pass")
+			expectDecisive(t, ask(t, job), "pass")
 			broken.Store(true)
-			if r := job.Do(t.Context()); r.Verdict() == probe.Fail {
+			if r := ask(t, job); r.Verdict() == probe.Fail {
 				t.Errorf("got\n%s", probetest.Lines(r))
 			}
 			broken.Store(false)
-			third := job.Do(t.Context())
+			third := ask(t, job)
 			expectDecisive(t, third, "pass")
-			job.Probe.(probe.Closer).Close()
+			closeProbe(t, job)
 			// What a blind store denied having when it was deleted is found by its name, and deleted once it is old.
 			if got := measuredValue(third, "probe_isolation_orphaned_canaries"); got != float64(len(api.list())) {
 				t.Errorf("reported %g orphans, and %d notes are left", got, len(api.list()))
@@ -216,6 +219,7 @@ func TestDelayed_innocent(t *testing.T) {
 
 // TestDelayed_withinRun: a deletion that takes effect before the run ends is found by that run.
 func TestDelayed_withinRun(t *testing.T) {
+	testenv.WithoutRace(t)
 	api, later := newNotesAPI("header"), worker{}
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op == "delete" && q.foreign() && q.namesOwnOrg() {
@@ -232,18 +236,28 @@ func TestDelayed_withinRun(t *testing.T) {
 	}
 }
 
+// closeProbe closes the probe of a job, and returns how long that took.
+func closeProbe(t *testing.T, job probe.Job) (took time.Duration) {
+	t.Helper()
+	inMemory(t, func(ctx context.Context) {
+		began := time.Now()
+		job.Probe.(*Probe).close(ctx)
+		took = time.Since(began)
+	})
+	return took
+}
+
 // TestDelayed_stop: a run that is stopped leaves nothing, also of the run before.
 func TestDelayed_stop(t *testing.T) {
 	api := newNotesAPI("header")
 	job := newJob(t, api.start(t))
 	job.Probe.(probe.Repeater).Repeat()
-	expectDecisive(t, job.Do(t.Context()), "pass")
-	began := time.Now()
-	job.Probe.(probe.Closer).Close()
+	expectDecisive(t, ask(t, job), "pass")
+	took := closeProbe(t, job)
 	if left := api.list(); len(left) > 0 {
 		t.Errorf("expected no notes, got %d", len(left))
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took > 3*time.Second {
 		t.Errorf("took %s", took)
 	}
 }

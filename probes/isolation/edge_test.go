@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -47,6 +48,7 @@ func laggingCount(number func(q *apiRequest) int) func(http.ResponseWriter, *api
 
 // TestCount_lagging: a count of all orgs that lags must not pass.
 func TestCount_lagging(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = laggingCount(func(*apiRequest) int { return len(api.list()) })
 	r := api.runProbe(t)
@@ -57,6 +59,7 @@ func TestCount_lagging(t *testing.T) {
 
 // TestCount_inconclusive: the count grows with another's canary, which cannot be deleted to see it shrink.
 func TestCount_inconclusive(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		switch {
@@ -73,6 +76,7 @@ func TestCount_inconclusive(t *testing.T) {
 
 // TestOracle_instanceHeader: a header that names the instance is not an oracle.
 func TestOracle_instanceHeader(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, instances := range []int{2, 3, 5} {
 		api, n := newNotesAPI("header"), 0
 		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -108,6 +112,7 @@ func TestOracle_instanceHeader(t *testing.T) {
 
 // TestOracle_needsDenials: an object that is not denied has no denial to compare.
 func TestOracle_needsDenials(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{}`) })
 	r := api.runProbe(t)
@@ -119,6 +124,7 @@ func TestOracle_needsDenials(t *testing.T) {
 
 // TestIDs_withinIDs: the caller's own longer id, in plain or in a cursor, is not a leak of a shorter one.
 func TestIDs_withinIDs(t *testing.T) {
+	testenv.WithoutRace(t)
 	longer := func(n int, _ string) string { return "note-000000000" + strings.Repeat("1", n) }
 	cursors := func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc, api *notesAPI) {
 		if own := notesOf(api, q.org); q.op == "list" && q.namesOwnOrg() && len(own) > 0 {
@@ -149,6 +155,7 @@ func TestIDs_withinIDs(t *testing.T) {
 
 // TestIDs_shortNumbers: a nonexistent id is one that the API can parse.
 func TestIDs_shortNumbers(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.newID = func(n int, _ string) string { return strconv.Itoa(40 + n) }
 	api.intercept = interceptIf(func(q *apiRequest) bool {
@@ -160,6 +167,7 @@ func TestIDs_shortNumbers(t *testing.T) {
 
 // TestLists_idsOnly: lists of ids prove as much as others if the ids are distinctive.
 func TestLists_idsOnly(t *testing.T) {
+	testenv.WithoutRace(t)
 	ids := func(api *notesAPI, of func(note) bool) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 			if (q.op == "list" || q.op == "export") && q.namesOwnOrg() {
@@ -193,6 +201,7 @@ func TestLists_idsOnly(t *testing.T) {
 
 // TestIDs_notUnique: if each org numbers its own objects, a request by id is for the caller's own.
 func TestIDs_notUnique(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, same := range map[string]string{"short": "17", "long": "invoice-0000017"} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
@@ -236,13 +245,14 @@ func TestIDs_notUnique(t *testing.T) {
 
 // TestDelete_notDone: a delete that does nothing leaves orphans, which are counted.
 func TestDelete_notDone(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	job := newJob(t, api.start(t))
 	lies := interceptIf(func(q *apiRequest) bool { return q.op == "delete" && q.namesOwnOrg() && q.owner == q.org }, respondStatus(204))
 	api.mu.Lock()
 	api.intercept = lies
 	api.mu.Unlock()
-	r := job.Do(t.Context())
+	r := ask(t, job)
 	expectDecisive(t, r, "pass")
 	const created = 10 + maxPageSeeds
 	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != created || len(api.list()) != created {
@@ -253,10 +263,11 @@ func TestDelete_notDone(t *testing.T) {
 
 // TestDelete_notVisibleYet: the next run deletes an object that was not found because it was new.
 func TestDelete_notVisibleYet(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.lag = 2 * time.Second
 	job := newJob(t, strings.Replace(api.start(t), "visibility_delay: 300ms", "visibility_delay: 500ms", 1))
-	r := job.Do(t.Context())
+	r := ask(t, job)
 	expectDecisive(t, r, "control@notes/read inconclusive(control_failed)")
 	if got := measuredValue(r, "probe_isolation_orphaned_canaries"); got != 3 || len(api.list()) != 3 {
 		t.Errorf("reported %g orphans and found %d notes, expected 3", got, len(api.list()))
@@ -266,6 +277,7 @@ func TestDelete_notVisibleYet(t *testing.T) {
 
 // TestCreate_returnsOthersID: a create that returns the id of another org's object proves nothing.
 func TestCreate_returnsOthersID(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	first := ""
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {

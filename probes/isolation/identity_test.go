@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -39,6 +40,7 @@ func byURL(r *http.Request) string { return r.URL.String() }
 
 // TestIdentity_cached: a cache that ignores the caller is a leak, and not one org under two credentials.
 func TestIdentity_cached(t *testing.T) {
+	testenv.WithoutRace(t)
 	byPath := func(r *http.Request) string {
 		if r.Header.Get("Cache-Control") == "no-cache" {
 			return ""
@@ -77,6 +79,7 @@ func TestIdentity_cached(t *testing.T) {
 // TestIdentity_sameOrg: credentials of one org, or of one user, stay a mistake in the configuration, also where a
 // cache answers or where the endpoint takes no parameter.
 func TestIdentity_sameOrg(t *testing.T) {
+	testenv.WithoutRace(t)
 	one := func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"org":"red","test_org":true}`) }
 	for name, intercept := range map[string]func(http.ResponseWriter, *apiRequest, http.HandlerFunc){
 		"plain": interceptIf(operation("whoami"), one),
@@ -108,6 +111,7 @@ func TestIdentity_sameOrg(t *testing.T) {
 
 // TestIdentity_showsOthersData: whoami may show what an org holds, and is searched like any other response.
 func TestIdentity_showsOthersData(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op == "whoami" && q.org != "" {

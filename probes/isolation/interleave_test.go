@@ -48,7 +48,7 @@ func (m *mixer) intercept(w http.ResponseWriter, q *apiRequest, next http.Handle
 // operation that was answered wrongly first.
 func TestMixUp_named(t *testing.T) {
 	for seed := range uint64(20) {
-		if !testenv.Sampled(int(seed), 5) {
+		if !testenv.Sampled(int(seed), 10) {
 			continue
 		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

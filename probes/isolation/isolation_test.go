@@ -81,6 +81,7 @@ func TestIsolated(t *testing.T) {
 // TestDenial_needsControls: a rejected credential, a failing service and an owner that sees nothing all look like a
 // denial without their controls.
 func TestDenial_needsControls(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range testenv.Sample(map[string]struct {
 		intercept func(http.ResponseWriter, *apiRequest, http.HandlerFunc)
 		want      string
@@ -136,7 +137,7 @@ func TestDenial_needsControls(t *testing.T) {
 		}), "isolated@notes/list inconclusive(control_failed)"},
 		"a count that never grows": {interceptIf(operation("count"), func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, `{"count":5}`) }),
 			"isolated@notes/count inconclusive(nothing_checked)"},
-	}, 5) {
+	}, 10) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			api.intercept = c.intercept
@@ -153,6 +154,7 @@ func TestDenial_needsControls(t *testing.T) {
 
 // TestBreaches breaks the API in one place at a time.
 func TestBreaches(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := &notesAPI{}
 	unscoped := func(op string) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
 		return func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -229,7 +231,7 @@ func TestBreaches(t *testing.T) {
 		"the length of the body does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, 404, `{"error":"not_found", "detail":"you may not see this"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
-	}, 5) {
+	}, 10) {
 		t.Run(name, func(t *testing.T) {
 			api = newNotesAPI("header")
 			api.intercept = c.intercept
@@ -256,6 +258,7 @@ func notesOf(api *notesAPI, org string) []note {
 
 // TestLeak_encoded finds canaries in bodies, headers and status lines, in plain and encoded.
 func TestLeak_encoded(t *testing.T) {
+	testenv.WithoutRace(t)
 	body := func(write func(text string) string) func(w http.ResponseWriter, text string) {
 		return func(w http.ResponseWriter, text string) { reply(w, 404, `{"error":"`+write(text)+`"}`) }
 	}
@@ -323,7 +326,7 @@ func TestLeak_encoded(t *testing.T) {
 		"in pieces": {func(w http.ResponseWriter, text string) {
 			reply(w, 404, marshal([]string{text[:20], text[20:30], text[30:]}))
 		}, existenceOracle},
-	}, 5) {
+	}, 10) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
@@ -343,6 +346,7 @@ func TestLeak_encoded(t *testing.T) {
 
 // TestContext has the API accept one missing or forged org at a time, and expects each to be found.
 func TestContext(t *testing.T) {
+	testenv.WithoutRace(t)
 	var api *notesAPI
 	// lets has the API respond as an org if a condition on the named orgs holds.
 	lets := func(holds func(said []string) bool, as func(q *apiRequest) string) func(http.ResponseWriter, *apiRequest, http.HandlerFunc) {
@@ -380,7 +384,7 @@ func TestContext(t *testing.T) {
 		"another's in capitals":                   {one(func(s string) bool { return s == "RED" || s == "BLUE" }), other, leakBody},
 		"SQL":                                     {one(func(s string) bool { return strings.Contains(s, "OR") }), other, leakBody},
 		"8 KiB of it":                             {one(func(s string) bool { return len(s) > 1000 }), other, leakBody},
-	}, 4) {
+	}, 8) {
 		t.Run(name, func(t *testing.T) {
 			api = newNotesAPI("header")
 			api.intercept = lets(c.holds, c.as)
@@ -478,6 +482,7 @@ func TestOracle_noise(t *testing.T) {
 
 // TestLeak_echoedRequest: an id or a text that the intruder itself sent is not a leak.
 func TestLeak_echoedRequest(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 		if q.op == "search" && slices.Equal(api.orgs(q), []string{q.org}) {
@@ -494,6 +499,7 @@ func TestLeak_echoedRequest(t *testing.T) {
 
 // TestIdentity_testOrgsOnly: nothing but the identity is requested of an org without the marker.
 func TestIdentity_testOrgsOnly(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.testOrgs = false
 	r := api.runProbe(t)
@@ -506,6 +512,7 @@ func TestIdentity_testOrgsOnly(t *testing.T) {
 // TestIdentity_differentOrgs: one org under two names is refused in the settings if they show it, and otherwise the run
 // is inconclusive.
 func TestIdentity_differentOrgs(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	settings := api.start(t)
 	for change, want := range map[string]string{
@@ -571,7 +578,7 @@ func TestPermanentCanaries(t *testing.T) {
 	ask := func(api *notesAPI) probe.Result {
 		api.add("red", "note-of-red-1", "a text that only the red org has")
 		api.add("blue", "note-of-blue-1", "a text that only the blue org has")
-		return newJob(t, resource(api.start(t))).Do(t.Context())
+		return ask(t, newJob(t, resource(api.start(t))))
 	}
 	api := newNotesAPI("token")
 	r := ask(api)
@@ -602,6 +609,7 @@ func TestPermanentCanaries(t *testing.T) {
 // TestBreach_showsNoSecret puts markers into every response and searches the result for them, and for canaries, ids and
 // tokens.
 func TestBreach_showsNoSecret(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	var secrets []string
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, _ http.HandlerFunc) {

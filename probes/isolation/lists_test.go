@@ -32,6 +32,7 @@ func titles(api *notesAPI, shows func(q *apiRequest, m note) bool) func(http.Res
 
 // TestLists_titlesCutOff: a list that shows the beginning of each text shows whose it is.
 func TestLists_titlesCutOff(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	api.intercept = titles(api, func(q *apiRequest, m note) bool { return m.org == q.org })
 	expectDecisive(t, api.runProbe(t), "pass")
@@ -42,6 +43,7 @@ func TestLists_titlesCutOff(t *testing.T) {
 
 // TestLists_shortIDs: an id of a few digits is found where the list has ids, and nowhere else.
 func TestLists_shortIDs(t *testing.T) {
+	testenv.WithoutRace(t)
 	number := func(id string) json.Number { return json.Number(id) }
 	type row = map[string]any
 	// With everything else that a list has: other numbers, some of which are ids of the other org by chance.
@@ -114,6 +116,7 @@ func TestLists_shortIDs(t *testing.T) {
 
 // TestLists_idsPerOrg: if each org numbers its own objects, an id of another org's object may be that of one's own.
 func TestLists_idsPerOrg(t *testing.T) {
+	testenv.WithoutRace(t)
 	const blue, red = "the first text of many letters", "the second text of many letters"
 	t.Setenv("TEST_ISO_TEXT_1", blue)
 	t.Setenv("TEST_ISO_TEXT_2", red)
@@ -140,7 +143,9 @@ func TestLists_idsPerOrg(t *testing.T) {
 				reply(w, 200, marshal(all))
 			}
 			head, _, _ := strings.Cut(api.start(t), "      notes:")
-			r := newJob(t, head+`      notes:
+			r := ask(
+
+				t, newJob(t, head+`      notes:
         list: /notes
         canaries:
           blue: {id: "1", text: {env: TEST_ISO_TEXT_1}}
@@ -150,7 +155,8 @@ func TestLists_idsPerOrg(t *testing.T) {
         canaries:
           blue: {id: note-of-1-01, text: {env: TEST_ISO_TEXT_1}}
           red:  {id: note-of-2-01, text: {env: TEST_ISO_TEXT_2}}
-`).Do(t.Context())
+`))
+
 			expectDecisive(t, r, c.want)
 			if got := probetest.Lines(r); strings.Contains(got, "fail(") || c.idsOnly != strings.Contains(got, "whether ids are unique across orgs is not known") {
 				t.Errorf("got\n%s", got)
@@ -175,6 +181,7 @@ func pageOf(w http.ResponseWriter, q *apiRequest, list []note, size int, cursor 
 
 // TestLists_secondPage: an org of few objects gets more, so that its list has a second page, if a few are enough.
 func TestLists_secondPage(t *testing.T) {
+	testenv.WithoutRace(t)
 	newestFirst := func(list []note) []note { list = slices.Clone(list); slices.Reverse(list); return list }
 	asIs := func(list []note) []note { return list }
 	const notSeen = "on a single page: what further pages show was not seen"
@@ -201,7 +208,7 @@ func TestLists_secondPage(t *testing.T) {
 		"with a small limit, leaks":        {3, limited, true, newestFirst, "isolated@notes/list fail(leak_list)", "was shown"},
 		"more on a page than are created":  {20, byCursor, true, asIs, "pass", notSeen},
 		"a limit that would take too many": {20, large, true, asIs, "pass", notSeen},
-	}, 4) {
+	}, 8) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			most := 0
@@ -233,6 +240,7 @@ func TestLists_secondPage(t *testing.T) {
 
 // TestLists_cursorOfAnotherOrg: a cursor belongs to the org that got it.
 func TestLists_cursorOfAnotherOrg(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
 		trusts bool
 		want   string
@@ -279,7 +287,7 @@ func TestLists_lateIndex(t *testing.T) {
 					api.serve(w, q, func(m note) bool { return (m.org == q.org || c.leaks) && time.Since(m.made) >= c.lag })
 				}
 				settings := strings.NewReplacer("visibility_delay: 300ms", "visibility_delay: "+c.delay.String(), "requests: 40", "requests: 4").Replace(api.start(t))
-				expectDecisive(t, newJob(t, settings).Do(t.Context()), strings.Replace(c.want, "OP", op, 1))
+				expectDecisive(t, ask(t, newJob(t, settings)), strings.Replace(c.want, "OP", op, 1))
 			})
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // memberAt returns the text at a dotted path in a JSON object.
@@ -19,6 +21,7 @@ func memberAt(object map[string]any, path string) string {
 
 // TestMembers_nested: a member that names another org decides nothing, wherever it is in the JSON that is sent.
 func TestMembers_nested(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, op := range []string{"create", "update"} {
 		for path, want := range map[string]string{
 			"org_id":          "isolated@notes/" + op + " fail(foreign_write)",

@@ -42,6 +42,7 @@ func movingAPI(api *notesAPI, named func(q *apiRequest, body map[string]any) str
 
 // TestMoves: an update of a caller's own object that names another org in any undocumented place must not move it there.
 func TestMoves(t *testing.T) {
+	testenv.WithoutRace(t)
 	member := func(name string) func(*apiRequest, map[string]any) string {
 		return func(_ *apiRequest, body map[string]any) string { org, _ := body[name].(string); return org }
 	}
@@ -85,6 +86,7 @@ func TestMoves(t *testing.T) {
 // TestDeleted_isShownToNobody: what an org deleted is shown to no other org and to no unauthorized caller, by id or in a
 // list.
 func TestDeleted_isShownToNobody(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
 		shows func(q *apiRequest, deleted note) bool
 		want  string
@@ -124,6 +126,7 @@ func TestDeleted_isShownToNobody(t *testing.T) {
 
 // TestDeleted_gone: a service may say that an object is gone rather than not found, to everybody.
 func TestDeleted_gone(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("header")
 	var mu sync.Mutex
 	deleted := map[string]bool{}

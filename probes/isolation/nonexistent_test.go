@@ -65,7 +65,8 @@ func newUUID(version byte) string {
 // TestOracle_formOfIDs: an API that rejects what is no id of its own is sound, and one that tells another's object from
 // none is found all the same.
 func TestOracle_formOfIDs(t *testing.T) {
-	for name, form := range testenv.Sample(idForms, 3) {
+	testenv.WithoutRace(t)
+	for name, form := range testenv.Sample(idForms, 6) {
 		for _, malformed := range []int{400, 404} { // with another body than for a nonexistent one
 			if malformed == 404 && name != "a type" {
 				continue
@@ -101,6 +102,7 @@ func TestOracle_formOfIDs(t *testing.T) {
 // TestOracle_byWrites: a denial to change or delete another org's object that differs from that of a nonexistent one tells
 // that it exists.
 func TestOracle_byWrites(t *testing.T) {
+	testenv.WithoutRace(t)
 	none := func(op string) func(*apiRequest) bool {
 		return func(q *apiRequest) bool { return q.op == op && q.namesOwnOrg() && q.owner == "" }
 	}
@@ -113,7 +115,7 @@ func TestOracle_byWrites(t *testing.T) {
 			"forbidden":                      {interceptIf(foreignOperation(op), respondStatus(403)), "oracle@notes/" + op + " fail(existence_oracle)"},
 			"a nonexistent one is a success": {interceptIf(none(op), respondStatus(200)), "oracle@notes/" + op + " fail(existence_oracle)"},
 			"sound":                          {nil, "pass"},
-		}, 4) {
+		}, 8) {
 			t.Run(op+", "+name, func(t *testing.T) {
 				api := newNotesAPI("header")
 				api.intercept = c.intercept

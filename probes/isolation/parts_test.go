@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // extraFields are headers that come before a response or behind it.
@@ -30,6 +32,7 @@ var extraFields = map[string]func(w http.ResponseWriter, value string, rest func
 
 // TestLeak_fieldsBeforeAndBehind: what is before a response or behind it is a part of it.
 func TestLeak_fieldsBeforeAndBehind(t *testing.T) {
+	testenv.WithoutRace(t)
 	for place, send := range extraFields {
 		for name, c := range map[string]struct {
 			value func(api *notesAPI, q *apiRequest) string // empty: none is sent

@@ -64,7 +64,7 @@ func TestRefusals_emptyList(t *testing.T) {
 			}
 			next(w, q.Request)
 		}, "isolated@notes/list inconclusive(nothing_checked)"},
-	}, 4) {
+	}, 8) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("token")
 			api.intercept = c.intercept
@@ -84,6 +84,7 @@ func TestRefusals_emptyList(t *testing.T) {
 // TestRefusals_countOfNothing: a count of 0 refuses strangers where the settings say so, though an org that has no object
 // yet is answered the same. That the count grows with the owner's canary tells one from the other.
 func TestRefusals_countOfNothing(t *testing.T) {
+	testenv.WithoutRace(t)
 	strangers := func(org string) bool { return org == "" }
 	for name, c := range map[string]struct {
 		who   func(org string) bool

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -61,12 +60,13 @@ func (n *notesAPI) withRequests(t *testing.T, text string) string {
 
 // TestContext_queryAndBody: an org in the query or the body is tested like one in a header.
 func TestContext_queryAndBody(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct{ style, text string }{
 		"query": {"query", byQuery}, "body, as JSON": {"body", byBody}, "body, as text": {"body", byText},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI(c.style)
-			r := newJob(t, api.withRequests(t, c.text)).Do(t.Context())
+			r := ask(t, newJob(t, api.withRequests(t, c.text)))
 			expectDecisive(t, r, "pass")
 			if left := api.list(); len(left) > 0 {
 				t.Errorf("expected no notes, got %d", len(left))
@@ -90,7 +90,7 @@ func TestContext_queryAndBody(t *testing.T) {
 					org := x.as(q, said)
 					api.serve(w, q, func(m note) bool { return m.org == org })
 				}
-				r := newJob(t, api.withRequests(t, c.text)).Do(t.Context())
+				r := ask(t, newJob(t, api.withRequests(t, c.text)))
 				if why := r.Decisive(); why.Verdict != probe.Fail || why.Reason != x.want || why.Name != "context" {
 					t.Errorf("%s: got %s(%s), want context(%s)\n%s", wrong, why.Name, why.Reason, x.want, probetest.Lines(r))
 				}
@@ -102,6 +102,7 @@ func TestContext_queryAndBody(t *testing.T) {
 // TestPages_firstCursor: in JSON there is no cursor yet for the first page, which is not the same as an empty one. GraphQL
 // rejects an empty cursor.
 func TestPages_firstCursor(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newNotesAPI("body")
 	api.pageSize = 1
 	var first, more atomic.Int64
@@ -122,7 +123,7 @@ func TestPages_firstCursor(t *testing.T) {
 		}
 		next(w, q.Request)
 	}
-	expectDecisive(t, newJob(t, api.withRequests(t, byBody)).Do(t.Context()), "pass")
+	expectDecisive(t, ask(t, newJob(t, api.withRequests(t, byBody))), "pass")
 	if first.Load() == 0 || more.Load() == 0 {
 		t.Errorf("listed %d first pages and %d others, expected both", first.Load(), more.Load())
 	}
@@ -156,7 +157,7 @@ func TestThreeOrgs(t *testing.T) {
 		}
 		next(w, q.Request)
 	}
-	r := newJob(t, threeOrgs(t, api)).Do(t.Context())
+	r := ask(t, newJob(t, threeOrgs(t, api)))
 	expectDecisive(t, r, "pass")
 	orgs := []string{"blue", "green", "red"}
 	for _, op := range []string{"read", "update", "delete"} {
@@ -174,7 +175,7 @@ func TestThreeOrgs(t *testing.T) {
 	}
 	for i, op := range []string{"read", "list", "search", "export", "count", "update", "delete"} {
 		for j, pair := range [][2]string{{"green", "red"}, {"red", "green"}} {
-			if !testenv.Sampled(2*i+j, 5) {
+			if !testenv.Sampled(2*i+j, 10) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s of %s by %s", op, pair[0], pair[1]), func(t *testing.T) {
@@ -186,7 +187,7 @@ func TestThreeOrgs(t *testing.T) {
 					}
 					next(w, q.Request)
 				}
-				why := newJob(t, threeOrgs(t, api)).Do(t.Context()).Decisive()
+				why := ask(t, newJob(t, threeOrgs(t, api))).Decisive()
 				if why.Verdict != probe.Fail || why.Name != checkIsolated || why.Target != "notes/"+op {
 					t.Fatalf("got %s@%s %s(%s)", why.Name, why.Target, why.Verdict, why.Reason)
 				}
@@ -203,6 +204,7 @@ func TestThreeOrgs(t *testing.T) {
 
 // TestCredentials tests basic and oauth2.
 func TestCredentials(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Setenv("TEST_ISO_SECRET_RED", "the-password-of-red")
 	t.Setenv("TEST_ISO_SECRET_BLUE", "the-password-of-blue")
 	basic := func(r *http.Request) string {
@@ -213,7 +215,7 @@ func TestCredentials(t *testing.T) {
 		return ""
 	}
 	issued := 0
-	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	issuer := testenv.ServeInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		org := basic(r)
 		if org == "" || r.FormValue("grant_type") != "client_credentials" {
 			reply(w, 401, `{"error":"invalid_client"}`)
@@ -222,7 +224,6 @@ func TestCredentials(t *testing.T) {
 		issued++
 		reply(w, 200, `{"access_token":"`+base64.RawURLEncoding.EncodeToString([]byte("a token that was fetched for "+org))+`","token_type":"Bearer","expires_in":3600}`)
 	}))
-	t.Cleanup(issuer.Close)
 	fetched := func(r *http.Request) string {
 		text, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		if org, ok := strings.CutPrefix(string(text), "a token that was fetched for "); ok {
@@ -235,7 +236,7 @@ func TestCredentials(t *testing.T) {
 		org    string
 	}{
 		"basic":  {basic, `{basic: {username: user-of-ORG, password: {env: TEST_ISO_SECRET_UPPER}}}`},
-		"oauth2": {fetched, `{oauth2: {token_url: "` + issuer.URL + `/token", client_id: user-of-ORG, client_secret: {env: TEST_ISO_SECRET_UPPER}}}`},
+		"oauth2": {fetched, `{oauth2: {token_url: "` + issuer + `/token", client_id: user-of-ORG, client_secret: {env: TEST_ISO_SECRET_UPPER}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			settings := func(api *notesAPI) string {
@@ -248,7 +249,7 @@ func TestCredentials(t *testing.T) {
 			}
 			api := newNotesAPI("header")
 			api.caller = c.caller
-			r := newJob(t, settings(api)).Do(t.Context())
+			r := ask(t, newJob(t, settings(api)))
 			expectDecisive(t, r, "pass")
 			if got := measuredValue(r, "probe_isolation_matrix_rows", "tested"); got != 14 || len(api.list()) > 0 {
 				t.Errorf("%g rows were tested, %d notes exist", got, len(api.list()))
@@ -256,7 +257,7 @@ func TestCredentials(t *testing.T) {
 			api = newNotesAPI("header")
 			api.caller = c.caller
 			api.intercept = interceptIf(foreignOperation("read"), func(w http.ResponseWriter, r *http.Request) { reply(w, 200, marshal(notesOfOthers(api, c.caller(r)))) })
-			expectDecisive(t, newJob(t, settings(api)).Do(t.Context()), "isolated@notes/read fail(leak_body)")
+			expectDecisive(t, ask(t, newJob(t, settings(api))), "isolated@notes/read fail(leak_body)")
 			// A made-up credential has the form of the real ones.
 			api = newNotesAPI("header")
 			api.caller = c.caller
@@ -268,7 +269,7 @@ func TestCredentials(t *testing.T) {
 				}
 				next(w, q.Request)
 			}
-			expectDecisive(t, newJob(t, settings(api)).Do(t.Context()), "authenticated@notes/list fail(auth_bypass)")
+			expectDecisive(t, ask(t, newJob(t, settings(api))), "authenticated@notes/list fail(auth_bypass)")
 		})
 	}
 	if issued == 0 || issued > 6 {
@@ -278,9 +279,9 @@ func TestCredentials(t *testing.T) {
 	t.Setenv("TEST_ISO_SECRET_RED", "not-the-password-of-red")
 	api := newNotesAPI("header")
 	api.caller = fetched
-	text := strings.Replace(api.start(t), "{bearer: {env: TEST_ISO_RED}}", `{oauth2: {token_url: "`+issuer.URL+`/token", client_id: user-of-red, client_secret: {env: TEST_ISO_SECRET_RED}}}`, 1)
-	text = strings.Replace(text, "{bearer: {env: TEST_ISO_BLUE}}", `{oauth2: {token_url: "`+issuer.URL+`/token", client_id: user-of-blue, client_secret: {env: TEST_ISO_SECRET_BLUE}}}`, 1)
-	expectDecisive(t, newJob(t, text).Do(t.Context()), "identity@ inconclusive(credential)")
+	text := strings.Replace(api.start(t), "{bearer: {env: TEST_ISO_RED}}", `{oauth2: {token_url: "`+issuer+`/token", client_id: user-of-red, client_secret: {env: TEST_ISO_SECRET_RED}}}`, 1)
+	text = strings.Replace(text, "{bearer: {env: TEST_ISO_BLUE}}", `{oauth2: {token_url: "`+issuer+`/token", client_id: user-of-blue, client_secret: {env: TEST_ISO_SECRET_BLUE}}}`, 1)
+	expectDecisive(t, ask(t, newJob(t, text)), "identity@ inconclusive(credential)")
 }
 
 // TestBuild fills in the org, escaped for its position, and applies mutations.
@@ -348,7 +349,7 @@ func TestOracleDifference(t *testing.T) {
 				}
 				next(w, q.Request)
 			}
-			r := newJob(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)).Do(t.Context())
+			r := ask(t, newJob(t, strings.Replace(api.start(t), "requests: 40", "requests: 4", 1)))
 			expectDecisive(t, r, "pass")
 			got := measuredValue(r, "probe_isolation_oracle_difference_seconds", "notes/read")
 			if got == -1 || got < c.min.Seconds() || got > c.max.Seconds() {

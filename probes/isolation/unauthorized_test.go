@@ -30,6 +30,7 @@ func forCredential(token string, then http.HandlerFunc) func(http.ResponseWriter
 
 // TestUnauthorizedCredentials: an unauthorized credential is rejected by any of its statuses.
 func TestUnauthorizedCredentials(t *testing.T) {
+	testenv.WithoutRace(t)
 	const read, list = "authenticated@notes/read ", "authenticated@notes/list "
 	red := func(w http.ResponseWriter, r *http.Request) { reply(w, 200, `{"notes":[]}`) }
 	for name, c := range testenv.Sample(map[string]struct {
@@ -55,7 +56,7 @@ func TestUnauthorizedCredentials(t *testing.T) {
 			}
 			next(w, q.Request)
 		}, read + "fail(leak_body)"},
-	}, 4) {
+	}, 8) {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			api.intercept = c.intercept
@@ -119,7 +120,7 @@ func TestUnauthorized_everyOperation(t *testing.T) {
 				if !writes && strings.HasSuffix(way, "done") || caller != "anonymous" && way != "accepted" {
 					continue
 				}
-				if cases++; !testenv.Sampled(cases, 5) {
+				if cases++; !testenv.Sampled(cases, 10) {
 					continue
 				}
 				t.Run(op+" by "+caller+", "+way, func(t *testing.T) {

@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
 // TestOracle_uniqueAcrossOrgs: an org that is told that a value is taken, which its own objects never had, knows that
 // another's has it.
 func TestOracle_uniqueAcrossOrgs(t *testing.T) {
+	testenv.WithoutRace(t)
 	across := func(m note, q *apiRequest) bool { return m.org != q.org }
 	within := func(m note, q *apiRequest) bool { return m.org == q.org }
 	const oracle = "fail(existence_oracle)"

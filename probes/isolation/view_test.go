@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"prober/internal/testenv"
 )
 
 // A flaggedAPI shows with each note what else is known of it.
@@ -59,6 +61,7 @@ func (f *flaggedAPI) show(w http.ResponseWriter, q *apiRequest, next http.Handle
 
 // TestForeignWrite_flag: a write that is denied, and sets a flag or a number all the same, is found by what the owner is shown.
 func TestForeignWrite_flag(t *testing.T) {
+	testenv.WithoutRace(t)
 	nothing := func(time.Time) map[string]any { return nil }
 	foreign := func(op string, also func(q *apiRequest) bool) func(*apiRequest) bool {
 		return func(q *apiRequest) bool { return q.op == op && q.owner != "" && q.owner != q.org && also(q) }
@@ -109,6 +112,7 @@ func TestForeignWrite_flag(t *testing.T) {
 
 // TestForeignWrite_replicaThatLags: what the owner itself changed may show only later, and nobody else did it.
 func TestForeignWrite_replicaThatLags(t *testing.T) {
+	testenv.WithoutRace(t)
 	api := newFlaggedAPI()
 	changed := map[string]time.Time{}
 	api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
