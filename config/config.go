@@ -27,6 +27,8 @@ type Config struct {
 	Jobs     []probe.Job // in the order of the files and of their lines
 	Warnings []string    // what is allowed but probably not meant
 	Hash     string      // of all bytes read, as Sum makes it
+
+	users []user // the probes that name secrets or files
 }
 
 // Load reads files and directories and turns them into jobs. Each file is read once; the bytes that are hashed are
@@ -50,11 +52,6 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	var wrong Errors
 	left := maxProbes
 	for _, f := range files {
-		d.AfterUnmarshal = func(v any) {
-			if s, ok := v.(*secret.Secret); ok && f.Env != nil {
-				*s = s.In(f.Env)
-			}
-		}
 		root, mistakes := parseTree(f)
 		wrong = append(wrong, mistakes...)
 		header, mistakes := readHeader(d, f.Name, root)
@@ -63,7 +60,7 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 			header.Probes, header.known = nil, false
 			wrong = append(wrong, header.mistake("probes", "more than %d probes, all files together; several probers may share them", maxProbes))
 		}
-		some, mistakes := readEntries(d, kinds, header)
+		some, mistakes := readEntries(d, kinds, header, f.Env)
 		wrong = append(wrong, mistakes...)
 		headers, entries = append(headers, header), append(entries, some...)
 	}
@@ -72,7 +69,7 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.arranged(files)
 	}
-	return &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...)}, nil
+	return &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}, nil
 }
 
 // A Mistake is one thing wrong with the configuration, and where.

@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
+	"prober/internal/secret"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -35,10 +36,11 @@ type probeEntry struct {
 	entry
 	job    probe.Job            // Probe is nil if the kind is not known
 	unread []strictyaml.Mistake // settings that could not be read
+	refs   []sourceRef          // settings that name where their value comes from
 }
 
 // readEntries reads the probes of a file, and checks what can be told of each without the others.
-func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader) (entries []*probeEntry, wrong Errors) {
+func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *secret.Environment) (entries []*probeEntry, wrong Errors) {
 	for i, n := range h.Probes {
 		if n == nil { // null, which has been refused
 			continue
@@ -48,6 +50,7 @@ func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader) (entri
 			p.who = name.Value
 		}
 		entries = append(entries, p)
+		p.readSources(d, env)
 		wrong = append(wrong, p.guard(func() Errors { return p.read(d, kinds, h) })...)
 	}
 	return entries, wrong

@@ -106,8 +106,6 @@ func (h header) MarshalYAML() (any, error) {
 	return h.text, nil
 }
 
-func (h header) Secrets() []secret.Secret { return []secret.Secret{h.secret} }
-
 func (header) JSONSchema() map[string]any {
 	return map[string]any{"type": []string{"string", "number", "boolean", "object"}}
 }

@@ -12,17 +12,20 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"prober/internal/secret"
 )
 
-// A File is the name and the bytes of one configuration file. The name is used in messages only.
+// A File is the name and the bytes of one configuration file. The name is used in messages, and relative paths in the file
+// are below its directory.
 type File struct {
 	Name string
 	Data []byte
 	Env  *secret.Environment // of {env: NAME} in this file; nil: that of the process
 
-	problem string // why there are no bytes
+	problem string    // why there are no bytes
+	changed time.Time // when the file was changed last
 }
 
 // Bounds of all files together, so that a mistaken file cannot end a running prober. Ten thousand probes with a kilobyte
@@ -101,7 +104,7 @@ func (r *reader) readFile(path string) File {
 		return File{Name: path, problem: "the configuration is larger than " + strconv.Itoa(maxBytes>>20) + " MiB, all files together"}
 	}
 	r.left -= len(data)
-	return File{Name: path, Data: data}
+	return File{Name: path, Data: data, changed: info.ModTime()}
 }
 
 func pathReason(err error) string {
@@ -113,11 +116,20 @@ func pathReason(err error) string {
 
 // Sum hashes the bytes of files, so that a caller can tell whether anything has changed without parsing it.
 func Sum(files ...File) string {
+	return hashOf(files, func(f File) []string { return []string{string(f.Data), f.problem} })
+}
+
+// Fingerprint hashes the bytes of files, their names and when they were changed. As long as it changes, somebody is writing.
+func Fingerprint(files ...File) string {
+	return hashOf(files, func(f File) []string { return []string{string(f.Data), f.problem, f.Name, f.changed.String()} })
+}
+
+func hashOf(files []File, parts func(File) []string) string {
 	h := sha256.New()
 	for _, f := range files {
-		for _, part := range [][]byte{f.Data, []byte(f.problem)} {
+		for _, part := range parts(f) {
 			binary.Write(h, binary.BigEndian, uint64(len(part)))
-			h.Write(part)
+			io.WriteString(h, part)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,7 +109,7 @@ func TestMistakesRepeatNoValue(t *testing.T) {
 	}
 }
 
-func TestCheckSecrets(t *testing.T) {
+func TestCheckSources(t *testing.T) {
 	dir := t.TempDir()
 	secretIn := func(name, text string, mode os.FileMode) string {
 		path := write(t, dir, name, text)
@@ -142,30 +143,57 @@ probes:
     more: {a: {env: PROBER_TEST_UNSET}, b: {file: ` + missing + `}}
     kept: [{file: ` + missing + `}]
 `
-	c, err := config.Parse(kinds(), config.File{Data: []byte(text)})
+	c, err := config.Parse(kinds(), config.File{Name: "shop.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	warnings, err := c.CheckSecrets()
-	wantWarning := "s/everywhere: " + open + " is readable by everyone on this machine (mode 0644)"
-	if len(warnings) != 1 || warnings[0] != wantWarning {
-		t.Errorf("got warnings %q, want %q", warnings, wantWarning)
+	want := []string{
+		"shop.yaml:12: everywhere: headers.B: secret from file " + missing + ": no such file or directory (and for 1 more probe)",
+		"shop.yaml:13: everywhere: callers.x.bearer: " + open + " is readable by everyone on this machine (mode 0644)",
+		"shop.yaml:17: deeper: pages.p[0].password: secret from file " + empty + " is empty",
+		"shop.yaml:18: deeper: more.a: secret from env PROBER_TEST_UNSET: the variable is not set",
 	}
-	want := "s/everywhere (and 1 more): secret from file " + missing + ": no such file or directory\n" +
-		"s/deeper: secret from env PROBER_TEST_UNSET: the variable is not set\n" +
-		"s/deeper: secret from file " + empty + " is empty"
-	if err == nil || err.Error() != want {
-		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	if got := c.CheckSources(c.Jobs); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	want = []string{
+		"shop.yaml:17: deeper: pages.p[0].password: secret from file " + empty + " is empty",
+		"shop.yaml:18: deeper: more.a: secret from env PROBER_TEST_UNSET: the variable is not set",
+		"shop.yaml:18: deeper: more.b: secret from file " + missing + ": no such file or directory",
+	}
+	if got := c.CheckSources(c.Jobs[2:]); !slices.Equal(got, want) {
+		t.Errorf("of one probe: got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-func TestCheckSecretsIsContentWithoutSecrets(t *testing.T) {
+// TestRelativePaths looks for files below the directory of the configuration file, wherever the prober was started.
+func TestRelativePaths(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "tokens"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "tokens/good", marker)
+	write(t, dir, "shop.yaml", "system: s\nprobes:\n  - {name: a, type: web, url: \"https://shop.example/\", bearer: {file: tokens/good}, headers: {A: {file: tokens/absent}}}\n")
+	c, err := config.Load(kinds(), filepath.Join(dir, "shop.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.CheckSources(c.Jobs)
+	if len(got) != 1 || !strings.HasSuffix(got[0], "a: headers.A: secret from file "+dir+"/tokens/absent: no such file or directory") {
+		t.Errorf("got %q", got)
+	}
+	if shown := string(c.YAML()); !strings.Contains(shown, "file: "+dir+"/tokens/good") {
+		t.Errorf("the path that is used is missing from:\n%s", shown)
+	}
+}
+
+func TestCheckSourcesIsContentWithoutSources(t *testing.T) {
 	c, err := config.Parse(kinds(), config.File{Data: []byte(one("s", "a"))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if warnings, err := c.CheckSecrets(); warnings != nil || err != nil {
-		t.Errorf("got %v, %v", warnings, err)
+	if got := c.CheckSources(c.Jobs); got != nil {
+		t.Errorf("got %q", got)
 	}
 }
 

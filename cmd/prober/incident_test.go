@@ -87,3 +87,30 @@ func TestIncidents_damagedFile(t *testing.T) {
 		t.Errorf("%v: it is not set aside, but %q", err, aside)
 	}
 }
+
+// TestStorage_twoProbers starts two probers with one file: the second keeps its hands off it and probes on, and says so.
+func TestStorage_twoProbers(t *testing.T) {
+	t.Parallel()
+	x := startTarget(t)
+	dir := t.TempDir()
+	file := writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up"))
+	kept := filepath.Join(dir, "incidents.json")
+	left := writeFile(t, dir, "incidents.json.123.tmp", "{")
+	first := start(t, nil, "--config.file="+file, "--storage.path="+kept)
+	first.waitForMetric(t, `prober_self_check{check="storage"} 1`)
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("what an earlier process left is still there: %v", err)
+	}
+	second := start(t, nil, "--config.file="+file, "--storage.path="+kept)
+	second.waitForMetric(t, `prober_self_check{check="storage"} 0`)
+	second.waitForMetric(t, `probe_success{probe="up",system="test",type="http"} 1`)
+	if want := "There is no storage"; !strings.Contains(second.Output(), want) || !strings.Contains(second.Output(), kept+": another prober uses it") {
+		t.Errorf("the log does not say %q and why:\n%s", want, second.Output())
+	}
+	if err := first.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Ended()
+	third := start(t, nil, "--config.file="+file, "--storage.path="+kept)
+	third.waitForMetric(t, `prober_self_check{check="storage"} 1`)
+}

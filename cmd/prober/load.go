@@ -15,21 +15,14 @@ import (
 	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/text"
-	"prober/probes"
 )
 
 // A configSource returns the current content of the configuration's files; the demo's file is embedded.
 type configSource func() []config.File
 
-// loadConfig parses the files and reads each secret once. Any mistake refuses the whole configuration.
-func loadConfig(files []config.File) (*config.Config, error) {
-	cfg, err := config.Parse(probes.Kinds(), files...)
-	if err != nil {
-		return nil, err
-	}
-	warnings, err := cfg.CheckSecrets()
-	cfg.Warnings = append(cfg.Warnings, warnings...)
-	return cfg, err
+// warnings are about what is allowed but probably not meant, and about secrets and files of the jobs that cannot be used.
+func warnings(cfg *config.Config, jobs []probe.Job) []string {
+	return slices.Concat(cfg.Warnings, cfg.CheckSources(jobs))
 }
 
 // A filter selects some of the configured probes; the zero value selects all.

@@ -272,14 +272,7 @@ func (o *options) check() int {
 	if err := cfg.Plan(o.stdout); err != nil {
 		return exitUsage
 	}
-	warnings, err := cfg.CheckSecrets()
-	for _, w := range warnings {
-		fmt.Fprintln(o.stderr, "warning:", w)
-	}
-	if err != nil {
-		// Secrets are often mounted only where the prober runs, so their absence here is not a mistake in the file.
-		fmt.Fprintln(o.stderr, "warning:", err)
-	}
+	o.warn(cfg.CheckSources(cfg.Jobs)) // the plan has the others
 	return exitPass
 }
 

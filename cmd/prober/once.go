@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"prober/config"
 	"prober/internal/incident"
 	"prober/internal/probe"
 	"prober/internal/report"
@@ -45,13 +46,10 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
-	cfg, err := loadConfig(from())
+	cfg, err := config.Parse(probes.Kinds(), from()...)
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
-	}
-	for _, w := range cfg.Warnings {
-		fmt.Fprintln(o.stderr, "warning:", w)
 	}
 	ref, err := newReference(o.reference, func(string, bool) {})
 	if err != nil {
@@ -69,6 +67,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
 	}
+	o.warn(warnings(cfg, meant))
 	self := newEngine(probes.Kinds(), func(string, bool) {})
 	jobs := self.withEngine(withMemory(newBudget(), ref.withReference(meant)))
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
@@ -99,6 +98,13 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		return max(exitStatus(rep), exitFail) // a pass that could not be reported is not a pass
 	}
 	return exitStatus(rep)
+}
+
+// warn prints warnings.
+func (o *options) warn(warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintln(o.stderr, "warning:", w)
+	}
 }
 
 // untilHangup returns a context that also ends with SIGHUP, as when the terminal is closed: what the probes left at their

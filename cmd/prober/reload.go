@@ -8,6 +8,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/probes"
 )
 
 // reloadDebounce is the minimum time between two loads, so that many signals cause one load and the last content wins.
@@ -21,7 +22,8 @@ type reloader struct {
 	poll      time.Duration
 	hangups   <-chan os.Signal
 	requests  chan chan error
-	lastSum   string                // of the files that were read last
+	lastSum   string                // of the content that was loaded or refused last
+	lastLook  string                // of the files when polling last looked at them
 	lastError atomic.Pointer[error] // the error of the last load; nil if there was none
 }
 
@@ -90,18 +92,19 @@ func (r *reloader) awaitMemory() (release func()) {
 	return r.server.memory.Reserve(ctx)
 }
 
-// once reads the files and applies them if they changed or a reload was requested. After an error it tries again even
-// if they did not change: a missing secret may have been mounted.
+// once reads the files and applies them if a reload was requested, or if they changed and then stood still for two looks.
 func (r *reloader) once(requested bool) error {
 	files := r.source()
-	sum := config.Sum(files...)
+	sum, look := config.Sum(files...), config.Fingerprint(files...)
+	moved := look != r.lastLook
+	r.lastLook = look
 	last := r.failed()
-	if !requested && sum == r.lastSum && last == nil {
-		return nil
+	if !requested && (sum == r.lastSum || moved) {
+		return last
 	}
 	r.lastSum = sum
 	defer r.awaitMemory()()
-	cfg, err := loadConfig(files)
+	cfg, err := config.Parse(probes.Kinds(), files...)
 	var jobs []probe.Job
 	if err == nil {
 		jobs, err = r.server.filter.apply(cfg.Jobs)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"prober/internal/probe"
 	"prober/internal/schedule"
 	"prober/internal/web"
+	"prober/probes"
 )
 
 // bareServer returns a server that neither listens nor runs anything.
@@ -83,5 +85,63 @@ func TestApply_forgetsRemovedProbes(t *testing.T) {
 	}
 	if n := len(s.verdicts.last); n != 10 {
 		t.Errorf("the log of verdicts remembers %d probes, expected the 10 that are configured", n)
+	}
+}
+
+// TestReload_halfWritten looks at files that are being written: they are taken when they have stood still for two looks, or at
+// once if somebody asks for it.
+func TestReload_halfWritten(t *testing.T) {
+	t.Parallel()
+	s, dir := bareServer(), t.TempDir()
+	s.memory, s.engine = newBudget(), &engine{}
+	path := writeFile(t, dir, "prober.yaml", httpConfig("http://127.0.0.1:1/", "a"))
+	from := func() []config.File { return config.Read(path) }
+	cfg, err := config.Parse(probes.Kinds(), from()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.apply(cfg, cfg.Jobs)
+	r := newReloader(from, cfg, s, time.Minute, nil)
+	whole := httpConfig("http://127.0.0.1:1/", "a", "b", "c")
+	half := whole[:strings.LastIndex(whole, "  - ")]
+	at := time.Now()
+	write := func(content string) func() {
+		return func() {
+			at = at.Add(time.Second)
+			writeFile(t, dir, "prober.yaml", content)
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	nothing := func() {}
+	for i, step := range []struct {
+		change    func()
+		requested bool
+		want      int // probes after the look
+	}{
+		{nothing, false, 1},
+		{write(half), false, 1},
+		{write(whole), false, 1}, // more has come
+		{write(whole), false, 1}, // the same, written once more
+		{nothing, false, 3},
+		{nothing, false, 3},
+		{write(half), true, 2}, // by SIGHUP
+		{write("system: broken"), false, 2},
+		{nothing, false, 2}, // refused
+		{write(whole), false, 2},
+		{nothing, false, 3},
+		{write(half), false, 3},
+		{write(whole), false, 3},
+		{nothing, false, 3},
+	} {
+		step.change()
+		r.once(step.requested)
+		if got := len(s.config.Load().Jobs); got != step.want {
+			t.Errorf("look %d: %d probes are configured, expected %d", i+1, got, step.want)
+		}
+		if failed := r.failed() != nil; failed != (i == 8 || i == 9) {
+			t.Errorf("look %d: the last load failed: %v", i+1, r.failed())
+		}
 	}
 }

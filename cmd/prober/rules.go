@@ -127,6 +127,7 @@ func (o *options) generate(write func(*config.Config) error) int {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
 	}
+	o.warn(warnings(cfg, cfg.Jobs))
 	if err := write(cfg); err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage

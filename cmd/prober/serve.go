@@ -74,6 +74,7 @@ type server struct {
 	metrics   *metrics.Metrics
 	board     *web.StatusStore
 	incidents *incident.Tracker
+	storage   string // file of the state of incidents; empty if there is none, or another prober has it
 	scheduler *schedule.Scheduler
 	self      *selfChecks
 	jobSets   chan []probe.Job
@@ -116,7 +117,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err != nil {
 		return refuse(err)
 	}
-	cfg, err := loadConfig(from())
+	cfg, err := config.Parse(probes.Kinds(), from()...)
 	if err != nil {
 		return refuse(err)
 	}
@@ -142,7 +143,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 		demo.announce(listeners[0].Addr().String())
 	}
 	s.warnAboutProxy()
-	s.restoreIncidents(o.serve.storage)
+	defer s.openStorage(o.serve.storage)()
 	s.apply(cfg, jobs)
 	reload := newReloader(from, cfg, s, o.serve.poll, o.hangups)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
@@ -171,8 +172,8 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	running.Go(func() { reload.run(work) })
 	running.Go(func() { s.engine.run(work) })
 	running.Go(func() { watchClock(work, s.self.report) })
-	if o.serve.storage != "" {
-		running.Go(func() { s.incidents.Persist(observing, o.serve.storage, s.incidentsSaved) })
+	if s.storage != "" {
+		running.Go(func() { s.incidents.Persist(observing, s.storage, s.incidentsSaved) })
 	}
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })
@@ -241,13 +242,26 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 	return web.New(options)
 }
 
-// restoreIncidents loads the state of incidents that an earlier process saved. A file that cannot be read never keeps
-// the prober from probing.
-func (s *server) restoreIncidents(path string) {
+// openStorage loads the state of incidents that an earlier process saved, and keeps the file from other probers until it is
+// closed. A file that cannot be used never keeps the prober from probing.
+func (s *server) openStorage(path string) (closeStorage func()) {
+	closeStorage = func() {}
 	if path == "" {
-		return
+		return closeStorage
 	}
-	err := s.incidents.Load(path)
+	release, err := incident.Lock(path)
+	switch {
+	case errors.Is(err, incident.ErrInUse):
+		s.log.Error("There is no storage: incidents are not kept over a restart", "err", err)
+		s.self.report("storage", false)
+		return closeStorage
+	case err != nil:
+		s.log.Warn("The state of incidents is not locked against other probers", "err", err)
+	default:
+		closeStorage = release
+	}
+	s.storage = path
+	err = s.incidents.Load(path)
 	if err != nil {
 		attrs := []any{"err", err}
 		if aside, err := incident.SetAside(path); err == nil {
@@ -256,6 +270,7 @@ func (s *server) restoreIncidents(path string) {
 		s.log.Warn("The saved state of incidents is lost", attrs...)
 	}
 	s.self.report("storage", err == nil)
+	return closeStorage
 }
 
 // incidentsSaved is called after every attempt to save the state of incidents.
@@ -289,7 +304,7 @@ func (s *server) ready() error {
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	jobs = s.engine.withEngine(withMemory(s.memory, s.reference.withReference(jobs)))
 	repeatProbes(jobs)
-	for _, w := range cfg.Warnings {
+	for _, w := range warnings(cfg, jobs) {
 		s.log.Warn("Configuration", "warning", w)
 	}
 	effective := cfg.YAML()

@@ -21,7 +21,6 @@ package dial
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -48,22 +47,17 @@ type Dialer struct {
 	Open func(ctx context.Context, network, address string) (net.Conn, error)
 
 	tls   *TLS
-	roots *x509.CertPool // nil: the system's
+	files *tlsFiles // of tls; nil only if that is
 }
 
 // New returns a dialer that asks the name server at resolver, host:port, and uses TLS with the settings t. If resolver is
-// empty it asks the machine's own name servers; if t is nil it uses the defaults. It reads the file of certificate
-// authorities once.
-func New(resolver string, t *TLS) (*Dialer, error) {
+// empty it asks the machine's own name servers; if t is nil it uses the defaults. The files of t are read at use.
+func New(resolver string, t *TLS) *Dialer {
 	d := &Dialer{Resolver: Resolver(resolver), tls: t}
-	if t != nil && t.CAFile != "" {
-		pool, err := roots(t.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		d.roots = pool
+	if t != nil {
+		d.files = &tlsFiles{}
 	}
-	return d, nil
+	return d
 }
 
 // ErrConns is returned when an exchange has opened as many connections as it may.
@@ -103,11 +97,15 @@ func (d *Dialer) DialTLSContext(ctx context.Context, network, address string) (n
 	if err != nil {
 		return nil, err
 	}
+	cfg, err := d.TLSConfig(host, false)
+	if err != nil {
+		return nil, err
+	}
 	nc, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	tc, err := Handshake(ctx, nc, d.TLSConfig(host))
+	tc, err := Handshake(ctx, nc, cfg)
 	if err != nil {
 		nc.Close()
 		return nil, err

@@ -38,9 +38,7 @@ func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{}
-	if err := c.init(s, s.Connection == reuse, s.HTTP2); err != nil {
-		return nil, err
-	}
+	c.init(s, s.Connection == reuse, s.HTTP2)
 	c.credential = s.HasCredential()
 	if issuer := s.issuer(); issuer != nil {
 		t, err := newTokens(s, issuer)
@@ -60,12 +58,12 @@ func (s *Settings) SharingConnections(other *Client, urls map[string]string) (*C
 	if err != nil {
 		return nil, err
 	}
-	c.kept = other.kept
+	c.kept, c.dialer = other.kept, other.dialer
 	return c, nil
 }
 
 // init builds everything in place: there may be ten thousand clients.
-func (c *Client) init(s *Settings, reuses, http2 bool) error {
+func (c *Client) init(s *Settings, reuses, http2 bool) {
 	c.settings, c.reuses, c.kept = s, reuses, &kept{}
 	// Chunks of one byte are six times as long as their content. HTTP/2 needs no such allowance, but has frames that cost
 	// the reader more than the writer.
@@ -74,13 +72,8 @@ func (c *Client) init(s *Settings, reuses, http2 bool) error {
 		c.bound = 2*s.maxBody() + 256<<10
 		c.http2 = newHTTP2()
 	}
-	d, err := dial.New(s.Resolver, s.TLS)
-	if err != nil {
-		return err
-	}
-	d.MaxRead = c.bound
-	c.dialer = d
-	return nil
+	c.dialer = dial.New(s.Resolver, s.TLS)
+	c.dialer.MaxRead = c.bound
 }
 
 // Close closes the connections kept for reuse.

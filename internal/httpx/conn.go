@@ -14,6 +14,7 @@ type conn struct {
 	net.Conn // what is written to and read from: TLS or raw
 	raw      *dial.Conn
 	http2    *http.ClientConn // nil: it speaks HTTP/1
+	tls      *tls.Config      // of the handshake; nil for http://
 
 	key    string    // exchanges with the same one may follow each other
 	opened time.Time // so that it does not get too old
@@ -30,6 +31,23 @@ func (c *conn) silent() bool {
 		return err == nil && c.http2.Err() == nil && c.http2.Available() > 0
 	}
 	return err == nil && !pending
+}
+
+// verifiedBy reports whether a handshake with the configuration would trust the same authorities and show the same
+// certificate.
+func (c *conn) verifiedBy(cfg *tls.Config) bool {
+	if c.tls == nil || cfg == nil {
+		return c.tls == cfg
+	}
+	return c.tls.RootCAs == cfg.RootCAs && clientCertificate(c.tls) == clientCertificate(cfg)
+}
+
+func clientCertificate(cfg *tls.Config) *tls.Certificate {
+	if cfg.GetClientCertificate == nil {
+		return nil
+	}
+	cert, _ := cfg.GetClientCertificate(nil) // it was read when the configuration was made
+	return cert
 }
 
 // drained reports whether TLS holds no data beyond the answer. It does not wait for any.

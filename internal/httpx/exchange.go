@@ -27,6 +27,7 @@ type exchange struct {
 	private   bool   // it sends a secret that is not encrypted
 	reuses    bool   // takes a kept connection, and keeps its own
 
+	tls   *tls.Config // with the files as they are now; nil for http://
 	conn  *conn
 	http1 *http1 // nil if the connection speaks HTTP/2
 
@@ -75,6 +76,12 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 
 // connect returns a connection that carries nothing else, a kept one if there is one.
 func (x *exchange) connect() (*conn, error) {
+	if x.secure {
+		var err error
+		if x.tls, err = x.client.dialer.TLSConfig(x.host, x.anonymous); err != nil {
+			return nil, err
+		}
+	}
 	if x.reuses {
 		c, err := x.reused(x.Context())
 		if err != nil {
@@ -110,7 +117,7 @@ func (x *exchange) open() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Conn = tc
+	c.Conn, c.tls = tc, x.tls
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
 		c.http2, err = negotiated(x.Context(), x.client.http2, tc, x.address)
 	}
@@ -118,15 +125,11 @@ func (x *exchange) open() (*conn, error) {
 }
 
 func (x *exchange) handshake(nc net.Conn) (*tls.Conn, error) {
-	cfg := x.client.dialer.TLSConfig(x.host)
-	cfg.NextProtos = []string{"http/1.1"}
+	x.tls.NextProtos = []string{"http/1.1"}
 	if x.client.http2 != nil {
-		cfg.NextProtos = []string{"h2", "http/1.1"}
+		x.tls.NextProtos = []string{"h2", "http/1.1"}
 	}
-	if x.anonymous {
-		cfg.GetClientCertificate = nil
-	}
-	return dial.Handshake(x.Context(), nc, cfg)
+	return dial.Handshake(x.Context(), nc, x.tls)
 }
 
 // finish ends the exchange. Its connection is kept for the next one or closed.

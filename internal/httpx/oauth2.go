@@ -86,9 +86,7 @@ type tokens struct {
 
 func newTokens(s *Settings, issuer tokenIssuer) (*tokens, error) {
 	t := &tokens{issuer: issuer, turn: make(chan struct{}, 1)}
-	if err := t.client.init(issuer.settings(s), false, false); err != nil {
-		return nil, err
-	}
+	t.client.init(issuer.settings(s), false, false)
 	t.retry.HTTPClient = &http.Client{Transport: roundTripper{}, CheckRedirect: noRedirect}
 	t.retry.RetryMax = maxAttempts - 1
 	t.retry.CheckRetry = retryable

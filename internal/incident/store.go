@@ -122,7 +122,7 @@ func (t *Tracker) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	out, err := os.CreateTemp(filepath.Dir(path), temporary(path))
 	if err != nil {
 		return err
 	}

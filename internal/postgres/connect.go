@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +92,12 @@ func (c *Client) config(conn *Conn, address string) (*pgconn.Config, error) {
 	}
 	cfg.MaxProtocolMessageBodyLen = maxMessage
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the dialer looks it up
-	d := &opener{dialer: c.dialer, exchange: conn.exchange, host: host, encrypts: c.settings.encrypts(host)}
+	d := &opener{dialer: c.dialer, exchange: conn.exchange}
+	if c.settings.encrypts(host) {
+		if d.tls, err = c.dialer.TLSConfig(host, false); err != nil {
+			return nil, conn.explain(err)
+		}
+	}
 	cfg.DialFunc = d.open
 	return cfg, nil
 }
@@ -100,8 +106,7 @@ func (c *Client) config(conn *Conn, address string) (*pgconn.Config, error) {
 type opener struct {
 	dialer   *dial.Dialer
 	exchange *dial.Exchange
-	host     string
-	encrypts bool
+	tls      *tls.Config // nil: not encrypted
 	opened   bool
 }
 
@@ -118,7 +123,7 @@ func (o *opener) open(ctx context.Context, network, address string) (net.Conn, e
 		ctx = x.Context()
 	}
 	o.opened = true
-	if !o.encrypts {
+	if o.tls == nil {
 		x.OnlyLoopback()
 	}
 	nc, err := o.dialer.DialContext(ctx, network, address)
@@ -126,7 +131,7 @@ func (o *opener) open(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	dial.Underlying(nc).SetReadLimit(maxLogin)
-	if o.encrypts {
+	if o.tls != nil {
 		tc, err := o.encrypt(ctx, nc)
 		if err != nil {
 			nc.Close()
@@ -138,7 +143,7 @@ func (o *opener) open(ctx context.Context, network, address string) (net.Conn, e
 	return nc, nil
 }
 
-// encrypt asks the server for TLS (section "SSL Session Encryption" of the protocol) and verifies it as the host.
+// encrypt asks the server for TLS (section "SSL Session Encryption" of the protocol) and verifies it.
 func (o *opener) encrypt(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	o.exchange.Enter(dial.PhaseTLS)
 	if _, err := nc.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil {
@@ -150,7 +155,7 @@ func (o *opener) encrypt(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	}
 	switch answer[0] {
 	case 'S':
-		return dial.Handshake(ctx, nc, o.dialer.TLSConfig(o.host))
+		return dial.Handshake(ctx, nc, o.tls)
 	case 'N':
 		return nil, errNoTLS
 	case 'E':

@@ -352,10 +352,23 @@ func TestConnect_notThisMachine(t *testing.T) {
 	}
 	x := dial.Begin(t.Context(), 1)
 	defer x.Close()
-	o := &opener{dialer: c.dialer, exchange: x, host: "db.localhost"}
+	o := &opener{dialer: c.dialer, exchange: x}
 	if _, err := o.open(x.Context(), "tcp", "192.0.2.1:5432"); x.Explain(err).Reason != probe.Credential {
 		t.Error(err)
 	}
+}
+
+// Without the files for TLS nothing is dialled, and the check says which one is missing.
+func TestConnect_missingFiles(t *testing.T) {
+	s := settings(t)
+	s.TLS = &dial.TLS{CAFile: "/nowhere/ca.pem"}
+	c := client(t, s)
+	c.dialer.Open = func(context.Context, string, string) (net.Conn, error) {
+		t.Error("it is dialled")
+		return nil, io.EOF
+	}
+	got, _ := connect(t, c, "192.0.2.1:5432", time.Second)
+	wantPrefix(t, got, "credential: /nowhere/ca.pem: no such file or directory")
 }
 
 // Nothing comes from the environment, nor from a file below the user's home.

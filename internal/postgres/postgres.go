@@ -77,11 +77,7 @@ func (s *Settings) Client(addresses map[string]string) (*Client, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
-	d, err := dial.New(s.Resolver, s.TLS)
-	if err != nil {
-		return nil, probe.InSetting("tls.ca_file", err)
-	}
-	return &Client{settings: s, dialer: d}, nil
+	return &Client{settings: s, dialer: dial.New(s.Resolver, s.TLS)}, nil
 }
 
 // maxName is how long the name of a database or of a role can be (NAMEDATALEN).

@@ -37,6 +37,12 @@ func (p Public) Read() (string, error) {
 	return p.source.read("text")
 }
 
+// Check reads the source once. There is never a warning: a text that is not secret may be readable by everyone.
+func (p Public) Check() (warning string, err error) {
+	_, err = p.Read()
+	return "", err
+}
+
 // UnmarshalYAML reads a text, {file: PATH} or {env: NAME}.
 func (p *Public) UnmarshalYAML(unmarshal func(any) error) error {
 	var text string

@@ -63,6 +63,14 @@ func (s Secret) In(e *Environment) Secret {
 	return s
 }
 
+// RelativeTo returns the secret with its file, if that is not absolute, below dir. Other secrets are returned as they are.
+func (s Secret) RelativeTo(dir string) Secret {
+	if s.file != "" && !filepath.IsAbs(s.file) {
+		s.file = filepath.Join(dir, s.file)
+	}
+	return s
+}
+
 // IsZero reports whether the secret has no source.
 func (s Secret) IsZero() bool { return s == Secret{} }
 

@@ -17,8 +17,9 @@ import (
 type Decoder struct {
 	types map[reflect.Type]structType
 
-	// AfterUnmarshal, if not nil, gets a pointer to each value that has read itself with UnmarshalYAML.
-	AfterUnmarshal func(v any)
+	// AfterDecode, if not nil, gets a pointer to each struct, and to each value that has read itself with UnmarshalYAML, with
+	// the node that it was read from and the path of the setting.
+	AfterDecode func(v any, n *yaml.Node, path string)
 }
 
 // Decode reads a mapping into structs that share it, given as pointers. It returns every mistake; what can be read is
@@ -137,8 +138,14 @@ func (r *reader) custom(n *yaml.Node, at path, u unmarshaler) {
 		r.found = append(r.found, found...)
 	} else if err != nil {
 		r.fail(n, at, "%s", without(values(n), err.Error()))
-	} else if r.AfterUnmarshal != nil {
-		r.AfterUnmarshal(u)
+	} else {
+		r.decoded(u, n, at)
+	}
+}
+
+func (r *reader) decoded(v any, n *yaml.Node, at path) {
+	if r.AfterDecode != nil {
+		r.AfterDecode(v, n, at.real)
 	}
 }
 
@@ -177,6 +184,7 @@ func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
 				r.failKey(n.Line, at, f.key, "%s is missing", f.key)
 			}
 		}
+		r.decoded(v.Addr().Interface(), n, at)
 	}
 }
 

@@ -1,0 +1,51 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// ErrInUse means that another process has locked a file.
+var ErrInUse = errors.New("another prober uses it")
+
+// Lock keeps other processes from using the file at path, until this one ends or calls release. It locks path.lock, which
+// stays, since the file itself is replaced at each Save, and removes what a Save that was killed has left. The error is
+// ErrInUse if another process has the lock.
+func Lock(path string) (release func(), err error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s: %w", path, ErrInUse)
+		}
+		return nil, &os.PathError{Op: "lock", Path: path + ".lock", Err: err}
+	}
+	removeTemporary(path)
+	return func() { f.Close() }, nil
+}
+
+// temporary is the pattern of the files that Save writes and then renames to path.
+func temporary(path string) string { return filepath.Base(path) + ".*.tmp" }
+
+// removeTemporary removes the files of that pattern, which nobody writes any more.
+func removeTemporary(path string) {
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // whoever saves there will say why
+	}
+	for _, e := range entries {
+		middle, begins := strings.CutPrefix(e.Name(), filepath.Base(path)+".")
+		middle, ends := strings.CutSuffix(middle, ".tmp")
+		if begins && ends && middle != "" && strings.Trim(middle, "0123456789") == "" && e.Type().IsRegular() {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
