@@ -1,10 +1,13 @@
-FROM golang:1.26 AS build
+# With a digest, golang:1.26@sha256:..., the build is the same tomorrow; docs/operations.md says how to find it.
+ARG GO_IMAGE=golang:1.26
+FROM ${GO_IMAGE} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=unknown REVISION=unknown BRANCH=unknown DATE=unknown
-RUN make build VERSION="$VERSION" REVISION="$REVISION" BRANCH="$BRANCH" DATE="$DATE"
+RUN make build VERSION="$VERSION" REVISION="$REVISION" BRANCH="$BRANCH" DATE="$DATE" && \
+    make notices NOTICES=/third-party-notices.txt
 
 FROM scratch
 ARG VERSION=unknown REVISION=unknown DATE=unknown
@@ -16,6 +19,7 @@ LABEL org.opencontainers.image.title="prober" \
       org.opencontainers.image.created="$DATE"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/LICENSE /LICENSE
+COPY --from=build /third-party-notices.txt /third-party-notices.txt
 COPY --from=build /src/prober /bin/prober
 # A number and not a name: the image has no /etc/passwd, and Kubernetes' runAsNonRoot wants to see a number.
 USER 65532:65532

@@ -14,6 +14,8 @@ BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 
 IMAGE       ?= prober
+GO_IMAGE    ?= golang:1.26
+NOTICES     ?= third-party-notices.txt
 FUZZTIME    ?= 30s
 RUNS        ?= 300
 REAL_RUNS   ?= 50
@@ -155,7 +157,11 @@ mutate: ## change the code of PKG in MUTANTS (200) places, one at a time, and li
 leaks: ## measure what runs of isolation cost and which leaks they find (RUNS=300, about three minutes)
 	go test -run '^$$' -bench 'Isolation|LeakByChance' -benchtime $(RUNS)x ./cmd/prober
 
+.PHONY: notices
+notices: ## write the licences of all that is linked into the binary to NOTICES (third-party-notices.txt)
+	CGO_ENABLED=0 go run ./internal/notices ./cmd/prober > $(NOTICES)
+
 .PHONY: image
-image: ## build the container image
-	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+image: ## build the container image; GO_IMAGE=golang:1.26@sha256:... pins the builder
+	docker build --build-arg GO_IMAGE=$(GO_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
 		--build-arg BRANCH=$(BRANCH) --build-arg DATE=$(DATE) -t $(IMAGE):$(VERSION) .

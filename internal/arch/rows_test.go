@@ -84,6 +84,7 @@ var rows = map[string]row{
 	"internal/testenv": {theirs: []string{"golang.org/x/net"}},
 	"internal/endure":  {},
 	"internal/mutate":  {},
+	"internal/notices": {},
 	"internal/bench":   {theirs: []string{"github.com/prometheus/client_golang"}},
 }
 
