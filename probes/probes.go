@@ -9,6 +9,7 @@ import (
 	"prober/probes/isolation"
 	"prober/probes/jwks"
 	"prober/probes/protected"
+	"prober/probes/sql"
 	"prober/probes/token"
 )
 
@@ -21,6 +22,7 @@ func Kinds() probe.Kinds {
 		"isolation": isolation.Kind(),
 		"jwks":      jwks.Kind(),
 		"protected": protected.Kind(),
+		"sql":       sql.Kind(),
 		"token":     token.Kind(),
 	}
 }

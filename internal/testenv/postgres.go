@@ -37,12 +37,36 @@ func StartPostgres(t testing.TB) Postgres {
 	if out, err := Run(t, p.command(t, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	StartCmd(t, p.command(t, postgres, "-D", data, "-k", dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
+	p.start(t, postgres)
+	return p
+}
+
+// StartStandby starts a server that follows this one and ends with the test.
+func (p Postgres) StartStandby(t testing.TB) Postgres {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "prober-postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := Postgres{dir, FreePort(t)}
+	// The settings that are written for the standby lead to the address that was connected to.
+	backup := s.command(t, Need(t, "pg_basebackup"), "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", "postgres", "-D", filepath.Join(dir, "data"),
+		"-R", "-X", "stream", "-c", "fast", "--no-sync")
+	if out, err := Run(t, backup); err != nil {
+		t.Fatalf("pg_basebackup: %v\n%s", err, out)
+	}
+	s.start(t, Need(t, "postgres"))
+	return s
+}
+
+func (p Postgres) start(t testing.TB, postgres string) {
+	t.Helper()
+	StartCmd(t, p.command(t, postgres, "-D", filepath.Join(p.dir, "data"), "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
 	Eventually(t, time.Minute, func(context.Context) error {
 		_, err := p.psql(t, "select 1")
 		return err
 	})
-	return p
 }
 
 // command makes a command that does not run as root.
@@ -92,7 +116,7 @@ func (p Postgres) SQL(t testing.TB, statements string) {
 // Authenticate sets who may come by TCP, and how, in lines of pg_hba.conf.
 func (p Postgres) Authenticate(t testing.TB, lines ...string) {
 	t.Helper()
-	p.write(t, "data/pg_hba.conf", "local all all trust\n"+strings.Join(lines, "\n")+"\n")
+	p.write(t, "data/pg_hba.conf", "local all all trust\nlocal replication all trust\nhost replication all 127.0.0.1/32 trust\n"+strings.Join(lines, "\n")+"\n")
 	p.SQL(t, "select pg_reload_conf()")
 }
 
