@@ -71,12 +71,13 @@ test-binary:
 	@echo "== the binary, with the race detector (some minutes without a line)"
 	@GORACE=atexit_sleep_ms=10 go test -race $(TESTFLAGS) ./cmd/...
 
-# With the race detector these tests take one case in a few: see testenv.Sample.
+# With the race detector these tests take one case in a few, or none: see testenv.Sample and testenv.WithoutRace.
 .PHONY: test-cases
 test-cases:
 	@echo "== every case of the longest tests, without the race detector"
-	@files=$$(grep -rlE --include='*_test.go' 'testenv\.(Sampled?|WithoutRace)\(' cmd config internal probes | grep -v internal/testenv); \
-	tests=$$(awk '/^func Test/ { split($$2, f, "("); name = f[1] } /testenv\.(Sampled?|WithoutRace)\(/ { print name }' $$files | sort -u | paste -sd'|'); \
+	@calls='testenv[.](Sampled?|WithoutRace)[(]'; \
+	files=$$(grep -rlE --include='*_test.go' "$$calls" cmd config internal probes | grep -v internal/testenv); \
+	tests=$$(awk -v calls="$$calls" '/^func Test/ { split($$2, f, "("); name = f[1] } $$0 ~ calls { print name }' $$files | sort -u | paste -sd'|'); \
 	go test $(TESTFLAGS) -run "^($$tests)$$" $$(dirname $$files | sort -u | sed 's,^,./,')
 
 # The servers get no network but loopback, where root can see to it: they need none, and tell nobody that they run.

@@ -117,6 +117,7 @@ func seriesOf(expr string) (names []string) {
 // demo, and the series of particular kinds to be declared by a kind.
 func TestRules_seriesExist(t *testing.T) {
 	testenv.Slow(t, "it waits until every probe of the demo has run")
+	testenv.WithoutRace(t)
 	t.Parallel()
 	p := start(t, nil, "demo", "--fault", "up-500")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)
@@ -257,9 +258,7 @@ var scenarios = []scenario{
 // to their receivers; clearing it must resolve them, except for the breach. A prober that is stopped must raise an alert.
 // While the faults are active, every series that the dashboard and the rules read must exist.
 func TestRules_faultsBecomeAlerts(t *testing.T) {
-	if !testenv.Sampled(1, 2) {
-		t.Skip("skipped: with the race detector, 62 probes of one process are too slow for their timeouts on a busy machine")
-	}
+	testenv.WithoutRace(t)
 	programs := map[string]string{}
 	for _, name := range []string{"prometheus", "prometheus-alertmanager", "promtool"} {
 		programs[name] = testenv.Need(t, name)

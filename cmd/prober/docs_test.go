@@ -241,6 +241,7 @@ func anchorsOf(t *testing.T, file string) (anchors []string) {
 // TestDocs_metrics requires a row in docs/metrics.md for each family that the running demo exports, and no other rows.
 func TestDocs_metrics(t *testing.T) {
 	testenv.Slow(t, "it waits until every probe of the demo has run")
+	testenv.WithoutRace(t)
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
@@ -292,6 +293,7 @@ func undemonstrated(t *testing.T) (names []string) {
 
 // TestDocs_readmeOutput runs the README's command and compares its output, except for times, trace ids and ports.
 func TestDocs_readmeOutput(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {

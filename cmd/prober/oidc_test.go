@@ -18,6 +18,7 @@ import (
 // TestOIDCProvider gets tokens from a certified OpenID provider with both client authentication methods, verifies them,
 // revokes some, and rotates the key by a restart.
 func TestOIDCProvider(t *testing.T) {
+	testenv.WithoutRace(t)
 	const secret = "oidc+test/secret&of%clients"
 	port := testenv.FreePort(t)
 	issuer := fmt.Sprintf("http://127.0.0.1:%d", port)

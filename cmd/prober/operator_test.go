@@ -16,6 +16,7 @@ import (
 // service="prober", once without and once with honorLabels. Without it, the target's label replaces the label of the
 // series that the runbook's alert reads, and the alert does not fire while the proxy is down.
 func TestHonorLabels(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	prometheus := testenv.Need(t, "prometheus")
 	p := start(t, nil, "demo")

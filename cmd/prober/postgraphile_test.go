@@ -11,6 +11,7 @@ import (
 // TestReal_postGraphile runs the documented configuration against a PostGraphile over tables that row-level security
 // protects, and then with each policy opened alone.
 func TestReal_postGraphile(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	url, db := testenv.PostGraphile(t)
 	answer := call(t, "POST", url, "", map[string]any{

@@ -23,6 +23,7 @@ import (
 // TestRealClocks asks real NTP servers, one of them 7 s ahead and one not synchronized, and reads the Dates of two real
 // web servers, one of them 5 s ahead. This machine's own clock is never changed: chronyd runs with -x.
 func TestRealClocks(t *testing.T) {
+	testenv.WithoutRace(t)
 	fake := libfaketime(t)
 	right := []string{chrony(t, "local stratum 2"), chrony(t, "local stratum 2"), chrony(t, "local stratum 3")}
 	ahead := chrony(t, "local stratum 2", "LD_PRELOAD="+fake, "FAKETIME=+7s")

@@ -26,6 +26,7 @@ import (
 // TestPrometheus_scrapesTheDemo scrapes the running demo with a real Prometheus and asks its API for the series that
 // alerts read, without and with a fault.
 func TestPrometheus_scrapesTheDemo(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	prometheus := testenv.Need(t, "prometheus")
 	promtool := testenv.Need(t, "promtool")
@@ -114,6 +115,7 @@ func query(ctx context.Context, api, expr string) ([]series, error) {
 // TestNginx probes a real nginx: a page, a missing one, a bad gateway, and TLS with a certificate that expires in three
 // days.
 func TestNginx(t *testing.T) {
+	testenv.WithoutRace(t)
 	nginx := testenv.Need(t, "nginx")
 	dir := t.TempDir()
 	cert, key := certificate(t, 3*24*time.Hour)

@@ -80,6 +80,7 @@ func customers(ctx context.Context, url, secret string, verifiers []string) (cal
 // TestReal_Verifiers probes verifiers of JWTs from npm. Sound ones pass, and have keys left for their customers' tokens, also
 // right after a rotation; what is wrong with the others is found, and nothing else.
 func TestReal_Verifiers(t *testing.T) {
+	testenv.WithoutRace(t)
 	const secret = "the-secret-of-the-prober"
 	url := testenv.Verifiers(t, secret)
 	sound := []string{"express-oauth2-jwt-bearer", "express-jwt", "jose"}

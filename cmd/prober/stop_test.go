@@ -84,7 +84,7 @@ func startOnce(t *testing.T, env []string, file string) *testenv.Process {
 func TestHangup_whileStarting(t *testing.T) {
 	testenv.Slow(t, "it parses a large configuration twice")
 	var names []string
-	for i := range 4000 {
+	for i := range 1000 {
 		names = append(names, fmt.Sprintf("p%d", i))
 	}
 	file := writeFile(t, t.TempDir(), "prober.yaml", strings.ReplaceAll(httpConfig("http://127.0.0.1:1", names...), "interval: 1s", "interval: 1h"))

@@ -18,12 +18,12 @@ func Sampled(i, n int) bool {
 	return i%n == 0 || !raceDetector && !testing.Short() || os.Getenv(every) != ""
 }
 
-// WithoutRace skips a test with the race detector: other tests run the same code with it. `make test` runs the test once
-// more, without the detector.
+// WithoutRace skips a test with the race detector, but not in `make soak`: other tests run the same code with it, or its
+// processes are too slow for their timeouts then. `make test` runs the test once more, without the detector.
 func WithoutRace(t testing.TB) {
 	t.Helper()
 	if raceDetector && os.Getenv(every) == "" {
-		t.Skip("run without the race detector")
+		t.Skipf("run without the race detector")
 	}
 }
 

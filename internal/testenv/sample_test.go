@@ -24,3 +24,12 @@ func TestSample(t *testing.T) {
 		break // and no panic
 	}
 }
+
+func TestWithoutRace(t *testing.T) {
+	for value, skipped := range map[string]bool{"": raceDetector, "1": false} {
+		t.Setenv(every, value)
+		if f := try(t, func(f *fake) { WithoutRace(f) }); f.skipped != skipped {
+			t.Errorf("%s=%s: expected skipped %t, got %t", every, value, skipped, f.skipped)
+		}
+	}
+}
