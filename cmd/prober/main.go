@@ -146,6 +146,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func renamedFlag(args []string) (old, name string) {
 	names := map[string]string{
 		"--break": "--fault", "--note": "--incident-note", "--phase": "--schedule.offset", "--reference": "--network.reference",
+		"--max-concurrency": "--schedule.max-concurrency", "--test.rules-file": "--rules-file",
 	}
 	for _, arg := range args {
 		flag, _, _ := strings.Cut(arg, "=")
@@ -171,7 +172,7 @@ func (o *options) validateFlags() error {
 		}
 	}
 	if o.serve.concurrencySet && o.serve.concurrency < 1 {
-		return errors.New("--max-concurrency: expected at least 1")
+		return errors.New("--schedule.max-concurrency: expected at least 1")
 	}
 	return nil
 }
@@ -227,7 +228,7 @@ func probeFlags(cmd *kingpin.CmdClause, o *options, address string) *web.FlagCon
 	cmd.Flag("web.enable-lifecycle", "Allow POST /-/reload.").Default("true").BoolVar(&serve.lifecycle)
 	cmd.Flag("web.enable-run", "Allow runs on request: \"Run now\" on a probe's page, POST /probes/SYSTEM/NAME/run.").Default("true").BoolVar(&serve.runs)
 	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration changed; 0 for never.").Default("30s").DurationVar(&serve.poll)
-	cmd.Flag("max-concurrency", "Maximum number of probes that run at the same time, by default 256, and 8 with --once. Others wait; the wait does not count as latency.").
+	cmd.Flag("schedule.max-concurrency", "Maximum number of probes that run at the same time, by default 256, and 8 with --once. Others wait; the wait does not count as latency.").
 		PlaceHolder("N").IsSetByUser(&serve.concurrencySet).IntVar(&serve.concurrency)
 	cmd.Flag("schedule.offset", "Fraction of the interval, 0 to 1, by which all starts are shifted, so that several probers do not run at the same time; by default derived from the host name.").
 		PlaceHolder("FRACTION").StringVar(&serve.scheduleOffset)

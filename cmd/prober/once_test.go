@@ -201,7 +201,7 @@ func TestOnce_runsFewAtATime(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		max  int64
-	}{{nil, 8}, {[]string{"--max-concurrency=3"}, 3}} {
+	}{{nil, 8}, {[]string{"--schedule.max-concurrency=3"}, 3}} {
 		var running, most atomic.Int64
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			for now := running.Add(1); now > most.Load(); {

@@ -30,7 +30,7 @@ func rulesFlags(cmd *kingpin.CmdClause, o *options) {
 	r := &o.rules
 	r.counters = map[string]string{} // kingpin writes into it
 	cmd.Flag("test", "Print unit tests of the rules instead, for `promtool test rules`.").BoolVar(&r.test)
-	cmd.Flag("test.rules-file", "Rules file that the tests name.").Default("prober.rules.yml").StringVar(&r.file)
+	cmd.Flag("rules-file", "With --test: the rules file that the tests name.").Default("prober.rules.yml").StringVar(&r.file)
 	cmd.Flag("alertmanager", "Print routes and inhibitions for Alertmanager instead.").BoolVar(&r.alertmanager)
 	cmd.Flag("job", "Value of the label job that Prometheus adds to the probers' series.").Default("prober").StringVar(&r.job)
 	cmd.Flag("counter", "A service's own counter of requests with the label code: adds alerts on its errors and 401s, without those that the named probes of the system cause there (all of them if none is named). Repeatable.").

@@ -61,7 +61,7 @@ func (f *File) proberRules() []Rule {
 				"(histogram_quantile(0.99, sum by (le, job, instance) (rate("+selector("prober_schedule_lag_seconds_bucket", job)+"[5m])))",
 				"or histogram_quantile(0.99, sum by (job, instance) (rate("+selector("prober_schedule_lag_seconds", job)+"[5m])))) > 1"),
 			summary:     "The prober at {{ $labels.instance }} starts its runs late",
-			description: "It waits for a processor or for a slot (--max-concurrency): prober_runs_queued.",
+			description: "It waits for a processor or for a slot (--schedule.max-concurrency): prober_runs_queued.",
 		},
 	}
 	if slices.ContainsFunc(f.systems, func(s *system) bool { return f.options.anyExports(s.jobs, tokenExpiry) }) {
