@@ -1,13 +1,14 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
 	"time"
 )
 
-// latenessTick is how often a Lateness looks, and timerSlack by how much a timer is late on a machine that is idle.
+// latenessTick is how often a Lateness looks by default, and timerSlack by how much a timer is late on a machine that is idle.
 const (
 	latenessTick = 5 * time.Millisecond
 	timerSlack   = time.Millisecond
@@ -16,6 +17,8 @@ const (
 // A Lateness adds up by how much this process was late: its own timer and, behind that, everything else that was ready to
 // run. An answer that has arrived is read as late, so a part of what an exchange took may be the prober's own delay.
 type Lateness struct {
+	Tick time.Duration // how often it looks; 0: often enough to notice each time that a busy machine lets the process wait
+
 	mu    sync.Mutex
 	total time.Duration
 	due   time.Time // of the tick that is awaited; zero while nobody watches
@@ -23,11 +26,12 @@ type Lateness struct {
 
 // Watch adds up until ctx is done.
 func (l *Lateness) Watch(ctx context.Context) {
-	timer := time.NewTimer(latenessTick)
+	tick := cmp.Or(l.Tick, latenessTick)
+	timer := time.NewTimer(tick)
 	defer timer.Stop()
 	for {
-		l.await(time.Now().Add(latenessTick))
-		timer.Reset(latenessTick)
+		l.await(time.Now().Add(tick))
+		timer.Reset(tick)
 		select {
 		case <-timer.C:
 			runtime.Gosched() // to the end of the queue: a timer that fires is put at its head

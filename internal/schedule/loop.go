@@ -31,6 +31,7 @@ func (s *Scheduler) loop(ctx context.Context) *loop {
 	now := time.Now()
 	// With room for all concurrent runs, no run blocks when it ends.
 	l := &loop{Scheduler: s, start: now, wall: now.UnixNano(), ended: make(chan ended, s.max)}
+	l.lateness.Tick = s.tick
 	l.ctx = probe.WithLateness(ctx, &l.lateness)
 	return l
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // maxStartsPerSecond is the largest number of starts in any 100 ms, of sorted times.
@@ -23,6 +24,7 @@ func maxStartsPerSecond(at []time.Duration) int {
 }
 
 func TestForever_spreadsStarts(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		const n, interval = 10_000, 10 * time.Second
 		begin := time.Now()
@@ -157,6 +159,7 @@ func TestPhase_survivesRestartAndGrowth(t *testing.T) {
 }
 
 func TestForever_firstRunOfALongInterval(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		r := forever(t, &log{}, Options{}, jobs(50, 24*time.Hour, good))

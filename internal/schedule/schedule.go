@@ -58,6 +58,7 @@ type Scheduler struct {
 	max      int
 	offset   uint64 // in 2^-64 of an interval
 	requests chan runRequest
+	tick     time.Duration        // of the lateness; 0: its default
 	plan     atomic.Pointer[plan] // of Forever; nil while it does not run
 
 	mu       sync.Mutex

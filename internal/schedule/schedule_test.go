@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 func TestForever_day(t *testing.T) {
@@ -113,6 +114,7 @@ func TestForever_panickingProbe(t *testing.T) {
 }
 
 func TestForever_stallIsNoBurst(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, stall := range []time.Duration{3 * time.Second, 10 * time.Second, 35 * time.Second, 10 * time.Minute} {
 		t.Run(stall.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
