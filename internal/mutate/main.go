@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -60,14 +61,24 @@ func (r *runner) run(ctx context.Context, count int, seed uint64, limit time.Dur
 		return err
 	}
 	defer os.RemoveAll(r.scratch)
-	if out, err := r.test(ctx, "{}"); err != nil {
+	profile := filepath.Join(r.scratch, "cover.out")
+	if out, err := r.test(ctx, "{}", "-coverprofile="+profile); err != nil {
 		return fmt.Errorf("%s: the tests fail without any change:\n%s", r.dir, out)
+	}
+	covered, err := readCoverage(profile)
+	if err != nil {
+		return err
 	}
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	end := time.Now().Add(limit)
 	for _, m := range all {
 		if r.killed+r.survived == count || time.Now().After(end) || ctx.Err() != nil {
 			break
+		}
+		if covered.neverRun(m) {
+			r.survived++
+			fmt.Printf("not run   %s\n", m)
+			continue
 		}
 		switch got, err := r.try(ctx, m); {
 		case err != nil:
@@ -109,13 +120,14 @@ func (r *runner) try(ctx context.Context, m mutant) (outcome, error) {
 	return killed, nil
 }
 
-// test runs the short tests of the package under an overlay.
-func (r *runner) test(ctx context.Context, overlay string) (string, error) {
+// test runs the short tests of the package under an overlay, with more flags.
+func (r *runner) test(ctx context.Context, overlay string, flags ...string) (string, error) {
 	file := filepath.Join(r.scratch, "overlay.json")
 	if err := os.WriteFile(file, []byte(overlay), 0o600); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-short", "-failfast", "-vet=off", "-overlay", file, "-timeout", r.timeout.String(), "./"+r.dir)
+	args := slices.Concat([]string{"test", "-short", "-failfast", "-vet=off", "-overlay", file, "-timeout", r.timeout.String()}, flags, []string{"./" + r.dir})
+	cmd := exec.CommandContext(ctx, "go", args...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
