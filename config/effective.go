@@ -19,20 +19,39 @@ import (
 // values of any shape, and the users and queries of URLs. It reads whole probes, and must not be called once they run.
 func (c *Config) YAML() []byte {
 	var b bytes.Buffer
-	out := yaml.NewEncoder(&b)
-	out.SetIndent(2)
-	for _, system := range c.systems() {
-		if out.Encode(c.document(system)) != nil {
-			break // of nodes into a buffer: it does not come to this
+	d := &strictyaml.Decoder{}
+	for i, system := range c.systems() {
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		b.Write(yamlText(c.head(system)))
+		b.WriteString("probes:\n")
+		for _, j := range c.Jobs {
+			if j.System == system {
+				list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item(d, j)}}
+				part := yamlText(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("probes"), list}})
+				b.Write(bytes.TrimPrefix(part, []byte("probes:\n")))
+			}
 		}
 	}
-	out.Close()
 	return b.Bytes()
 }
 
-func (c *Config) document(system string) *yaml.Node {
+// yamlText returns a node as text. An encoder keeps all that it was given until its end, ten times as much as the text: so each
+// probe has one of its own.
+func yamlText(n *yaml.Node) []byte {
+	var b bytes.Buffer
+	out := yaml.NewEncoder(&b)
+	out.SetIndent(2)
+	_ = out.Encode(n) // of nodes into a buffer: it cannot fail
+	_ = out.Close()
+	return b.Bytes()
+}
+
+// head returns all but the probes of a system.
+func (c *Config) head(system string) *yaml.Node {
 	links := map[string]string{}
-	probes, severities := &yaml.Node{Kind: yaml.SequenceNode}, &yaml.Node{Kind: yaml.MappingNode}
+	severities := &yaml.Node{Kind: yaml.MappingNode}
 	for _, j := range c.Jobs {
 		if j.System != system {
 			continue
@@ -41,7 +60,6 @@ func (c *Config) document(system string) *yaml.Node {
 			links[j.Runbook] = j.RunbookURL
 		}
 		severities = responses(j.Responses)
-		probes.Content = append(probes.Content, item(j))
 	}
 	runbooks := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range slices.Sorted(maps.Keys(links)) {
@@ -54,7 +72,6 @@ func (c *Config) document(system string) *yaml.Node {
 	set(doc, "severities", severities)
 	set(doc, "runbooks", runbooks)
 	set(doc, "maintenance", c.maintained(system))
-	set(doc, "probes", probes)
 	return doc
 }
 
@@ -69,7 +86,7 @@ func responses(byLevel map[int]probe.Response) *yaml.Node {
 }
 
 // item returns a job as an entry of the list of probes.
-func item(j probe.Job) *yaml.Node {
+func item(d *strictyaml.Decoder, j probe.Job) *yaml.Node {
 	signals := &yaml.Node{Kind: yaml.MappingNode}
 	for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
 		s := j.Signals[check]
@@ -94,7 +111,6 @@ func item(j probe.Job) *yaml.Node {
 	set(n, "signals", signals)
 	set(n, "depends_on", needs)
 	own, _ := encode(j.Probe)
-	d := &strictyaml.Decoder{}
 	if j.Kind.New != nil {
 		d.OmitZero(own, j.Probe, j.Kind.New())
 	}

@@ -39,6 +39,9 @@ func (e unknownName) Error() string { return string(e) }
 // apply returns the selected jobs. It is an unknownName if there is no such runbook or probe: a misspelt name must not
 // silently select fewer probes.
 func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
+	if !f.isSet() {
+		return jobs, nil
+	}
 	named := func(j probe.Job) []string { return []string{j.Name, j.Key().String()} }
 	var runbooks, names []string
 	for _, j := range jobs {

@@ -14,6 +14,9 @@ import (
 // reloadDebounce is the minimum time between two loads, so that many signals cause one load and the last content wins.
 const reloadDebounce = time.Second
 
+// memoryPatience is how long a reload waits for the runs that have large answers in memory to end.
+const memoryPatience = 10 * time.Second
+
 // A reloader applies a changed configuration to a running server: on SIGHUP, on request, and when it finds the files
 // changed. A file with a mistake changes only a metric and a log line.
 type reloader struct {
@@ -87,7 +90,7 @@ func (r *reloader) run(ctx context.Context) {
 
 // awaitMemory keeps large answers from being read while two configurations are in memory.
 func (r *reloader) awaitMemory() (release func()) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), memoryPatience)
 	defer cancel()
 	return r.server.memory.Reserve(ctx)
 }
