@@ -1,12 +1,10 @@
 package metrics
 
 import (
-	"compress/gzip"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -26,7 +24,8 @@ var formats = [...]expfmt.Format{
 }
 
 // Handler returns the handler of /metrics. It answers GET and HEAD in the format that the client prefers, with
-// name[]=FAMILY any number of times for those families only, and 503 to more than 40 clients at once.
+// name[]=FAMILY any number of times for those families only, and 503 to more than 40 clients at once. It does not compress:
+// package web does, for all pages with one compressor.
 func (m *Metrics) Handler() http.Handler { return http.HandlerFunc(m.serve) }
 
 func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
@@ -43,14 +42,9 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	format := expfmt.NegotiateAccept(req.Header, formats[:]...)
-	zip := acceptsGzip(req.Header)
 	h := w.Header()
 	h.Set("Content-Type", string(format))
 	h.Add("Vary", "Accept")
-	h.Add("Vary", "Accept-Encoding")
-	if zip {
-		h.Set("Content-Encoding", "gzip")
-	}
 	if req.Method == http.MethodHead {
 		return
 	}
@@ -59,19 +53,7 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 		// The connection may serve other requests after this one.
 		defer control.SetWriteDeadline(time.Time{})
 	}
-	families := req.URL.Query()["name[]"]
-	if !zip {
-		m.Write(w, format, families...)
-		return
-	}
-	z := m.gzips.Get().(*gzip.Writer)
-	z.Reset(w)
-	defer func() {
-		z.Close()
-		z.Reset(nil)
-		m.gzips.Put(z)
-	}()
-	m.Write(z, format, families...)
+	m.Write(w, format, req.URL.Query()["name[]"]...)
 }
 
 // Write writes all series in the format, or those of the named families only. It returns the first error of w; an error
@@ -121,20 +103,4 @@ func (m *Metrics) putScrape(p *scrape) {
 	case m.spareScrape <- p:
 	default:
 	}
-}
-
-// acceptsGzip reports whether the client can read gzip.
-func acceptsGzip(h http.Header) bool {
-	for _, field := range h.Values("Accept-Encoding") {
-		for coding := range strings.SplitSeq(field, ",") {
-			name, params, _ := strings.Cut(coding, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
-				continue
-			}
-			q, given := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			weight, err := strconv.ParseFloat(q, 64)
-			return !given || err == nil && weight > 0
-		}
-	}
-	return false
 }

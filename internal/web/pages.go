@@ -140,7 +140,7 @@ func (p *pages) hasRoom() bool {
 func (p *pages) fill(got *page, h http.HandlerFunc, r *http.Request) {
 	asked := r.Clone(r.Context())
 	asked.Method = http.MethodGet
-	asked.Header = http.Header{"Accept": r.Header["Accept"], "Accept-Encoding": {"gzip"}}
+	asked.Header = http.Header{"Accept": r.Header["Accept"]}
 	rec := &recorder{page: got, zip: p.zip}
 	got.header = http.Header{}
 	h(rec, asked)
@@ -199,8 +199,7 @@ func (p *pages) leave(got *page) {
 // A recorder is the http.ResponseWriter that fills a page.
 type recorder struct {
 	*page
-	zip   *gzip.Writer
-	coded bool // the handler compresses by itself
+	zip *gzip.Writer
 }
 
 func (r *recorder) Header() http.Header { return r.header }
@@ -210,28 +209,19 @@ func (r *recorder) WriteHeader(status int) {
 		return
 	}
 	r.status = status
-	r.coded = r.header.Get("Content-Encoding") == "gzip"
-	r.header.Del("Content-Encoding") // which each reader is told for itself
 	r.header.Del("Content-Length")
-	if !slices.Contains(r.header["Vary"], "Accept-Encoding") {
-		r.header.Add("Vary", "Accept-Encoding")
-	}
+	r.header.Add("Vary", "Accept-Encoding") // each reader is told for itself
 	r.zip.Reset(&r.body)
 }
 
 func (r *recorder) Write(b []byte) (int, error) {
 	r.WriteHeader(http.StatusOK)
-	if r.coded {
-		return r.body.Write(b)
-	}
 	return r.zip.Write(b)
 }
 
 func (r *recorder) close() {
 	r.WriteHeader(http.StatusOK)
-	if !r.coded {
-		r.zip.Close()
-	}
+	r.zip.Close()
 	r.zip.Reset(io.Discard)
 }
 
