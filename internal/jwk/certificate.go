@@ -47,6 +47,6 @@ func isOtherThumbprint(members map[string]json.RawMessage, name string, sum []by
 	if !ok {
 		return true
 	}
-	print, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text), "="))
+	print, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(toURLAlphabet.Replace(text), "="))
 	return err != nil || !bytes.Equal(print, sum) && !strings.EqualFold(string(print), hex.EncodeToString(sum))
 }

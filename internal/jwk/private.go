@@ -107,12 +107,18 @@ func (s *privateScan) object(isKey bool) {
 		name = strings.ToLower(name)
 		isKey = isKey || name == "kty"
 		short = short || got != nothing && slices.Contains(privateMembers, name)
-		name = strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(name)
+		name = withoutSeparators.Replace(name)
 		s.found = s.found || got == filled && slices.Contains(privateNames, name)
 	}
 	s.found = s.found || isKey && short
 	_, _ = s.d.Token() // the end of the object; an error shows at the next one
 }
+
+// withoutSeparators makes private_key, private-key and privatekey one.
+var withoutSeparators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
+
+// toURLAlphabet makes base64 of any kind that of URLs, but for the padding.
+var toURLAlphabet = strings.NewReplacer("\n", "", "\r", "", "+", "-", "/", "_")
 
 // isPrivateText reports whether a text is a private key: PEM, DER or a JSON Web Key, as it is or in Base64.
 func isPrivateText(text string) bool {
@@ -124,7 +130,7 @@ func isPrivateText(text string) bool {
 		if !strings.HasPrefix(text, begin) {
 			continue
 		}
-		plain := strings.TrimRight(strings.NewReplacer("\n", "", "\r", "", "+", "-", "/", "_").Replace(text), "=")
+		plain := strings.TrimRight(toURLAlphabet.Replace(text), "=")
 		decoded, err := base64.RawURLEncoding.DecodeString(plain)
 		if err != nil {
 			return false

@@ -15,7 +15,7 @@ import (
 )
 
 // maxRemembered bounds how many keys are remembered from run to run, whatever is published.
-const maxRemembered = 1024
+const maxRemembered = 256
 
 // keyHistory is what earlier runs saw. It lives in memory only: after a start nothing is known of the time before, and
 // nothing is claimed of it.
@@ -29,6 +29,7 @@ type keyHistory struct {
 	revoked     map[string]time.Time // since when a kid of the configuration counts as revoked
 	thumbprints map[keyName]string   // the thumbprint of the key that a revoked kid stood for, where it was seen
 	token       [sha256.Size]byte    // of the last fresh token
+	forgot      bool                 // keys that were published in the last run: one that is not known may have been there
 }
 
 // sameToken reports whether a token is the one of the run before, and remembers it.
@@ -110,7 +111,7 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 	m.findMissing(run, &l, names)
 	m.updateDifference(run, &l, c)
 	m.looked = run.now
-	m.forget()
+	m.forgot = m.forget()
 	return l
 }
 
@@ -118,7 +119,10 @@ func (m *keyHistory) update(run *runState, c keyInventory) observed {
 func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name keyName, c keyInventory) {
 	k := m.keys[h]
 	if k == nil {
-		k = &keyRecord{lacked: m.looked}
+		k = &keyRecord{}
+		if !m.forgot {
+			k.lacked = m.looked
+		}
 		m.keys[h] = k
 	}
 	k.seen = run.now
@@ -230,17 +234,20 @@ func (m *keyHistory) revokedFor(kids []string, now time.Time) time.Duration {
 	return slices.Max(ages)
 }
 
-// forget drops the keys that were not seen for longest, where there are too many.
-func (m *keyHistory) forget() {
+// forget drops the keys that were not seen for longest, where there are too many, and reports whether any of them was seen
+// in the last run.
+func (m *keyHistory) forget() (published bool) {
 	if len(m.keys) <= maxRemembered {
-		return
+		return false
 	}
 	all := slices.SortedFunc(maps.Keys(m.keys), func(a, b kidHash) int {
 		return cmp.Or(m.keys[b].signed.Compare(m.keys[a].signed), m.keys[b].seen.Compare(m.keys[a].seen))
 	})
 	for _, h := range all[maxRemembered:] {
+		published = published || m.keys[h].seen.Equal(m.looked)
 		delete(m.keys, h)
 	}
+	return published
 }
 
 // spread is how long it takes until every verifier must have what is published now.

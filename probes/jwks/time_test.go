@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -226,6 +227,27 @@ func TestHistory_bounded(t *testing.T) {
 	if got := x.probe.history.keys; len(got) != maxRemembered {
 		t.Errorf("%d keys are remembered", len(got))
 	}
+}
+
+// A key that was forgotten because there are too many is no key that was not there.
+func TestHistory_claimsNothingOfForgottenKeys(t *testing.T) {
+	x := newRota(t, nil)
+	var many []jose.JSONWebKey
+	key := newJWK(t, "k", "ES256")
+	for i := range maxRemembered + 100 {
+		key.KeyID = fmt.Sprintf("k%d", i)
+		many = append(many, key)
+	}
+	for run := range 3 {
+		x.at(time.Duration(run)*time.Minute, nil, many, many)
+	}
+	for i := range many {
+		if _, known := x.probe.history.keys[hashOf(keyName{many[i].KeyID, "EC"})]; !known {
+			x.want("rotation", x.at(3*time.Minute, &many[i], many, many), "") // it was published all the time
+			return
+		}
+	}
+	t.Error("no key was forgotten")
 }
 
 // TestJWKS_cachedCopy has one verifier's set come out of a cache. What is in it may count; that something is not in it
