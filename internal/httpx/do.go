@@ -62,8 +62,10 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	resp, err := x.roundTrip(req)
 	a.Interim = x.interims()
 	if err == nil {
-		err = c.read(ctx, a, x, resp, q.Abandon)
+		err = c.read(a, x, resp, q.Abandon)
 	}
+	a.waited = x.meter.waited
+	x.Pause(a.waited)
 	end := time.Now()
 	a.Took, a.Late = end.Sub(a.Started)-a.waited, lateness.Total()-before
 	if err != nil {
@@ -99,7 +101,7 @@ func failed(why probe.Reason, format string, args ...any) *probe.Outcome {
 }
 
 // read reads the answer to its end, or to where it is abandoned.
-func (c *Client) read(ctx context.Context, a *Answer, x *exchange, resp *http.Response, abandon int) error {
+func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) error {
 	defer resp.Body.Close()
 	var err error
 	if a.Proto, err = x.inspect(resp); err != nil {
@@ -109,10 +111,10 @@ func (c *Client) read(ctx context.Context, a *Answer, x *exchange, resp *http.Re
 	if abandon > 0 {
 		a.Body, err = readPart(resp, abandon)
 	} else {
-		m := meter{ctx: ctx}
-		a.Body, err = readBody(&m, resp, c.settings.maxBody())
-		a.waited = m.waited
-		x.Pause(m.waited)
+		a.Body, err = readBody(&x.meter, resp, c.settings.maxBody())
+	}
+	if limit := x.meter.take(headBytes(sizeOf(resp.Trailer))); limit != nil {
+		return limit
 	}
 	a.Trailer = resp.Trailer
 	a.Bytes = int64(len(a.Body))

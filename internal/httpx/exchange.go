@@ -19,6 +19,7 @@ import (
 type exchange struct {
 	*dial.Exchange
 	client *Client
+	meter  meter // takes the memory for the answer
 
 	secure    bool
 	host      string // of the URL, to be verified in TLS
@@ -37,7 +38,7 @@ type exchange struct {
 
 // begin begins an exchange that opens at most maxConns connections.
 func (c *Client) begin(ctx context.Context, maxConns int) *exchange {
-	return &exchange{client: c, Exchange: dial.Begin(ctx, maxConns), reuses: c.reuses}
+	return &exchange{client: c, meter: meter{ctx: ctx}, Exchange: dial.Begin(ctx, maxConns), reuses: c.reuses}
 }
 
 // to says where the request goes.

@@ -1,5 +1,7 @@
 package httpx
 
+import "net/http"
+
 // A head scans the head of an HTTP/1 answer for what net/http corrects silently: a message with both a length and a
 // transfer coding, which two readers may understand differently (RFC 9112, section 6.3).
 type head struct {
@@ -17,11 +19,15 @@ const (
 	codingName = "transfer-encoding"
 )
 
-func (h *head) scan(p []byte) {
+// scan reads the next part of an answer, and returns how many lines of its head end there.
+func (h *head) scan(p []byte) (lines int) {
 	if h.done {
-		return
+		return 0
 	}
 	for _, b := range p {
+		if b == '\n' {
+			lines++
+		}
 		switch {
 		case b == '\r':
 		case b != '\n':
@@ -47,10 +53,28 @@ func (h *head) scan(p []byte) {
 			*h = head{}
 		default:
 			h.done = true
-			return
+			return lines
 		}
 	}
+	return lines
 }
 
 // ambiguous reports whether the answer has two lengths.
 func (h *head) ambiguous() bool { return h.length && h.coding }
+
+// fieldBytes is what a field of a head takes beside its text: a place in a table, and its name once more.
+const fieldBytes = 128
+
+// headBytes is what a head takes in memory, by the length of its text and the number of its fields.
+func headBytes(text, fields int) int64 { return int64(text) + fieldBytes*int64(fields) }
+
+// sizeOf returns the length of the text and the number of the fields of a head.
+func sizeOf(header http.Header) (text, fields int) {
+	for name, values := range header {
+		for _, v := range values {
+			text += len(name) + len(v)
+		}
+		fields += len(values)
+	}
+	return text, fields
+}

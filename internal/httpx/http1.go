@@ -129,7 +129,10 @@ func (h *http1) Read(p []byte) (int, error) {
 			h.exchange.Enter(dial.PhaseTransfer)
 		}
 		h.headLeft -= n
-		h.head.scan(p[:n])
+		if limit := h.exchange.meter.take(headBytes(n, h.head.scan(p[:n]))); limit != nil {
+			h.broken = limit
+			return 0, limit
+		}
 	}
 	return n, err
 }

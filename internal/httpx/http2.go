@@ -40,17 +40,22 @@ func (x *exchange) roundTrip2(req *http.Request) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { x.Enter(dial.PhaseTransfer) },
 		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
-			for name, values := range header {
-				for _, v := range values {
-					left -= len(name) + len(v)
-				}
-			}
-			if left -= len(":status: 103"); left < 0 {
+			text, _ := sizeOf(http.Header(header))
+			if left -= text + len(":status: 103"); left < 0 {
 				return errHead
 			}
 			x.noteInterim(http.Header(header))
 			return nil
 		},
 	}
-	return x.conn.http2.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	resp, err := x.conn.http2.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err != nil {
+		return nil, err
+	}
+	for _, head := range append(x.interims(), resp.Header) {
+		if err := x.meter.take(headBytes(sizeOf(head))); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
 }

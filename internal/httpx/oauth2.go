@@ -264,7 +264,7 @@ func (t *tokens) send(ctx context.Context, x *exchange, q Request) (grant, probe
 		return grant{}, x.explain(err)
 	}
 	defer resp.Body.Close()
-	body, err := readBody(&meter{ctx: ctx}, resp, maxTokenBody)
+	body, err := readBody(&x.meter, resp, maxTokenBody)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return grant{}, probe.Outcomef(probe.Protocol, "the answer of the %s is larger than %d bytes", t.issuer.endpoint(), maxTokenBody)
@@ -275,9 +275,9 @@ func (t *tokens) send(ctx context.Context, x *exchange, q Request) (grant, probe
 }
 
 // noToken says why there is no token. Whatever the reason, the target was not asked, so the credential is to blame; only a
-// cancelled run stays just that.
+// cancelled run, and what the prober has no room for, stay just that.
 func noToken(o probe.Outcome) *probe.Outcome {
-	if o.Reason != probe.Cancelled {
+	if o.Reason != probe.Cancelled && o.Reason != probe.SelfLimit {
 		o.Reason = probe.Credential
 	}
 	o.Detail = "no access token: " + o.Detail

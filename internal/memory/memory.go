@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // free is what each run may take without a charge: nearly all answers are smaller, and there may be hundreds of runs.
@@ -52,6 +53,10 @@ type Account struct {
 	total  int64           // taken, or waited for
 	held   int64           // charged to the budget
 	asked  int64           // waited for
+
+	waits  int           // Takes that wait
+	since  time.Time     // when the first of them began to
+	waited time.Duration // by those before
 
 	mu       sync.Mutex
 	exceeded []Excess
@@ -147,12 +152,14 @@ func (a *Account) take(ctx context.Context, bytes int64) error {
 	a.asked += more
 	b.waiting = append(b.waiting, r)
 	b.grant()
+	a.beginWait()
 	b.mu.Unlock()
 	select {
 	case <-r.granted:
 	case <-ctx.Done():
 	}
 	b.mu.Lock()
+	a.endWait()
 	if i := slices.Index(b.waiting, r); i >= 0 {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
 		a.asked -= more
@@ -161,6 +168,31 @@ func (a *Account) take(ctx context.Context, bytes int64) error {
 		return &ErrLimit{fmt.Sprintf("there was no room in time: the answers of all runs may take %s in memory (GOMEMLIMIT)", size(b.run+b.shared))}
 	}
 	return nil
+}
+
+func (a *Account) beginWait() {
+	if a.waits++; a.waits == 1 {
+		a.since = time.Now()
+	}
+}
+
+func (a *Account) endWait() {
+	if a.waits--; a.waits == 0 {
+		a.waited += time.Since(a.since)
+	}
+}
+
+// Waited returns for how long the run has waited for memory: in all that time it cannot have read what its target sent.
+func (a *Account) Waited() time.Duration {
+	if a.budget == nil {
+		return 0
+	}
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	if a.waits > 0 {
+		return a.waited + time.Since(a.since)
+	}
+	return a.waited
 }
 
 // grant grants what fits, in the order in which it was asked for.

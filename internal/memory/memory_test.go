@@ -188,3 +188,36 @@ func TestRun_outlivesARequest(t *testing.T) {
 		t.Error("the run ended with one of its requests")
 	}
 }
+
+// What several parts of a run wait for at the same time is waited once.
+func TestWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(4 * mib)
+		first, oldest := open(t, b)
+		second, younger := open(t, b)
+		if Take(first, 4*mib) != nil || Take(second, 2*mib) != nil {
+			t.Fatal("no memory")
+		}
+		third, account := open(t, b)
+		if account.Waited() != 0 {
+			t.Errorf("waited %s before it took anything", account.Waited())
+		}
+		var parts sync.WaitGroup
+		for range 3 {
+			parts.Go(func() { Take(third, mib) })
+		}
+		time.Sleep(time.Second)
+		if account.Waited() != time.Second {
+			t.Errorf("waited %s so far, expected 1s", account.Waited())
+		}
+		time.Sleep(time.Second)
+		oldest.Close()
+		younger.Close()
+		parts.Wait()
+		time.Sleep(time.Second)
+		if account.Waited() != 2*time.Second {
+			t.Errorf("waited %s, expected 2s", account.Waited())
+		}
+		account.Close()
+	})
+}

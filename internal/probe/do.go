@@ -45,14 +45,19 @@ func (j Job) Do(ctx context.Context) Result {
 	}
 	out.limitVersions(j.Versions)
 	out.heedLimits(account.Excesses())
+	late, waited := lateness.Total()-before, account.Waited()
 	switch {
 	case ctx.Err() != nil:
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
 	case interrupted.wasSuspended():
 		out.downgrade(unproven, Suspended, "the prober itself was stopped during the run")
-	case out.failedFor(timedOut) && lateness.Total()-before > j.Timeout/2:
-		out.downgrade(func(c Check) bool { return timedOut(c.Reason) && !c.Reason.Breach }, SelfDelay,
-			"the prober itself was late by %s during the run", (lateness.Total() - before).Round(time.Millisecond))
+	case out.failedFor(timedOut) && late+waited > j.Timeout/2:
+		mine := func(c Check) bool { return timedOut(c.Reason) && !c.Reason.Breach }
+		if waited > late {
+			out.downgrade(mine, SelfLimit, "the run waited %s for memory, which the answers of other runs took (GOMEMLIMIT)", waited.Round(time.Millisecond))
+		} else {
+			out.downgrade(mine, SelfDelay, "the prober itself was late by %s during the run", late.Round(time.Millisecond))
+		}
 	case out.failedFor(Reason.network):
 		j.attributeNetwork(ctx, &out)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"prober/internal/memory"
 )
@@ -81,5 +83,41 @@ func TestDo_givesBackWhatARunTook(t *testing.T) {
 		if r := j.Do(t.Context()); r.Verdict() != Pass {
 			t.Fatal(lines(r))
 		}
+	}
+}
+
+// A run that spent its time waiting for memory says nothing of how fast its target is.
+func TestDo_aWaitForMemoryIsNotTheTargets(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait time.Duration
+		want string
+	}{
+		"most of the time":   {800 * time.Millisecond, "it inconclusive(self_limit)\nrun inconclusive(self_limit)"},
+		"little of the time": {200 * time.Millisecond, "it fail(timeout)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.NewBudget(1 << 20)
+				first, oldest := b.Open(t.Context())
+				second, other := b.Open(t.Context())
+				if memory.Take(first, 1<<20) != nil || memory.Take(second, 512<<10) != nil {
+					t.Fatal("no memory")
+				}
+				defer other.Close()
+				time.AfterFunc(c.wait, oldest.Close)
+				j := job(func(ctx context.Context, r *Result) {
+					if err := memory.Take(ctx, 512<<10); err != nil {
+						t.Error(err)
+					}
+					<-ctx.Done()
+					r.Fail("it", Timeout, "no complete answer in time")
+				})
+				j.Timeout, j.Memory = time.Second, b
+				r := j.Do(t.Context())
+				if got := lines(r); got != c.want {
+					t.Errorf("got:\n%s\nwant:\n%s", got, c.want)
+				}
+			})
+		})
 	}
 }

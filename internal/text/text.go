@@ -126,12 +126,13 @@ func Series(name string, labels map[string]string) string {
 	return name + "{" + strings.Join(pairs, ",") + "}"
 }
 
+var escapeLabel = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
 // Labels returns labels as Prometheus writes them, sorted by their names.
 func Labels(labels map[string]string) []string {
-	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var pairs []string
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		pairs = append(pairs, name+`="`+escape.Replace(labels[name])+`"`)
+		pairs = append(pairs, name+`="`+escapeLabel.Replace(labels[name])+`"`)
 	}
 	return pairs
 }
