@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Statuses is a set of HTTP statuses: codes from 100 to 599, and classes as their first digit. It is immutable.
+// Statuses is a set of HTTP statuses: codes from 200 to 599, and classes as their first digit. It is immutable.
 type Statuses []int
 
 // Success is every 2xx.
@@ -98,6 +98,9 @@ func parseStatus(word string) (int, error) {
 	if err != nil || len(digits) != want || (class && (n < 1 || n > 5)) || (!class && (n < 100 || n > 599)) {
 		return 0, fmt.Errorf("expected a status such as 200 or 2xx, got %q", word)
 	}
+	if n == 1 || n/100 == 1 {
+		return 0, fmt.Errorf("expected a status such as 200 or 2xx, got %q: a 1xx comes before the answer and is none", word)
+	}
 	return n, nil
 }
 
@@ -119,8 +122,8 @@ func (s Statuses) MarshalYAML() (any, error) {
 // JSONSchema describes what UnmarshalYAML reads.
 func (Statuses) JSONSchema() map[string]any {
 	one := map[string]any{"oneOf": []any{
-		map[string]any{"type": "integer", "minimum": 100, "maximum": 599},
-		map[string]any{"type": "string", "pattern": "^([1-5][0-9][0-9]|[1-5][xX][xX])$"},
+		map[string]any{"type": "integer", "minimum": 200, "maximum": 599},
+		map[string]any{"type": "string", "pattern": "^([2-5][0-9][0-9]|[2-5][xX][xX])$"},
 	}}
 	return map[string]any{"oneOf": []any{
 		one, map[string]any{"type": "array", "items": one, "minItems": 1, "uniqueItems": true},

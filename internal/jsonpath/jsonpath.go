@@ -36,6 +36,9 @@ func Parse(expr string) (Path, error) {
 // String returns the path as it was written.
 func (p Path) String() string { return p.text }
 
+// Canonical returns the same text for all spellings of a path, such as $.a and $["a"].
+func (p Path) Canonical() string { return p.query.String() }
+
 // IsZero reports whether there is no path.
 func (p Path) IsZero() bool { return p.query == nil }
 

@@ -24,15 +24,23 @@ func (c *Content) IsZero() bool { return len(c.Headers) == 0 && c.Body == nil &&
 // Validate reports what is wrong with the expectations.
 func (c *Content) Validate() error {
 	var wrong []error
+	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		at, want := "headers."+name, c.Headers[name]
 		wrong = append(wrong, probe.InSetting(at, httpx.ValidateHeaderName(name)), probe.InSetting(at, want.Validate()))
 		if want.Null {
 			wrong = append(wrong, probe.Settingf(at, "has no value; only JSON has null"))
 		}
+		if other := sameHeader(seen, name); other != "" {
+			wrong = append(wrong, probe.Settingf(at, "is the same header as %s", other))
+		}
+		wrong = append(wrong, probe.InSetting(at, want.headerContradiction()))
 	}
 	if c.Body != nil {
 		wrong = append(wrong, probe.InSetting("body", c.Body.Validate()))
+		if c.Body.Absent {
+			wrong = append(wrong, probe.Settingf("body.absent", "every answer has a body, if only an empty one: expect \"\""))
+		}
 	}
 	return errors.Join(append(wrong, probe.InSetting("json", ValidateJSON(c.JSON)))...)
 }
@@ -40,9 +48,12 @@ func (c *Content) Validate() error {
 // ValidateJSON reports what is wrong with expectations by JSON path.
 func ValidateJSON(expected map[string]Match) error {
 	var wrong []error
+	seen := map[string]string{}
 	for _, path := range slices.Sorted(maps.Keys(expected)) {
-		if _, err := jsonpath.Parse(path); err != nil {
+		if parsed, err := jsonpath.Parse(path); err != nil {
 			wrong = append(wrong, probe.Settingf(path, "%s", err))
+		} else if other := samePath(seen, parsed); other != "" {
+			wrong = append(wrong, probe.Settingf(path, "is the same path as %s", other))
 		}
 		wrong = append(wrong, probe.InSetting(path, expected[path].Validate()))
 	}

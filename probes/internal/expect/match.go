@@ -54,7 +54,7 @@ func (m Match) Validate() error {
 	if m.Absent && m != (Match{Absent: true}) {
 		wrong = append(wrong, probe.Settingf("absent", "leaves nothing else to expect"))
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, m.contradictions()...)...)
 }
 
 // Negative reports whether an answer that has nothing to do with the question would match too.
