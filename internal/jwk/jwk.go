@@ -66,8 +66,14 @@ var (
 // MaxKeys is how many keys are read of one set.
 const MaxKeys = 20_000
 
-// errMany is a limit of the prober.
-var errMany = &memory.ErrLimit{Limit: fmt.Sprintf("the set holds more than %d keys", MaxKeys)}
+// lookEvery is after how many keys the time is looked at.
+const lookEvery = 100
+
+// Limits of the prober.
+var (
+	errMany = &memory.ErrLimit{Limit: fmt.Sprintf("the set holds more than %d keys", MaxKeys)}
+	errLate = &memory.ErrLimit{Limit: "the run was over before the key set was read"}
+)
 
 // maxOps is the length of the longest key_ops that is read, in bytes. RFC 7517 knows eight operations.
 const maxOps = 1024
@@ -80,7 +86,7 @@ const (
 
 // Parse reads a JSON Web Key Set. Member names are compared exactly, as RFC 7517 has them. A set without keys is an
 // error, since no token could ever be verified by it. The error is a memory.ErrLimit if the set has more than MaxKeys keys
-// or the run that ctx belongs to has no memory left for it; then nothing that the run concludes counts.
+// or the run that ctx belongs to has no memory or no time left for it; then nothing that the run concludes counts.
 func Parse(ctx context.Context, body []byte) (Set, error) {
 	set, err := parseWithin(ctx, body)
 	if err != nil {
@@ -96,10 +102,10 @@ func parseWithin(ctx context.Context, body []byte) (Set, error) {
 		return nil, err
 	}
 	defer memory.Give(ctx, passing)
-	return parse(body)
+	return parse(ctx, body)
 }
 
-func parse(body []byte) (Set, error) {
+func parse(ctx context.Context, body []byte) (Set, error) {
 	members, err := object(body)
 	if errors.Is(err, errTwice) {
 		return nil, ErrTwice
@@ -116,6 +122,9 @@ func parse(body []byte) (Set, error) {
 	}
 	set := make(Set, len(raw))
 	for i, key := range raw {
+		if (i+1)%lookEvery == 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, errLate
+		}
 		set[i] = parseKey(key)
 	}
 	delete(members, "keys")

@@ -1,9 +1,13 @@
 package jwk
 
 import (
+	"context"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"prober/internal/memory"
 )
 
 // Fifty issuers may publish the largest set at once: what reading one allocates is bounded, not only its result.
@@ -12,7 +16,7 @@ func TestParse_allocatesLittle(t *testing.T) {
 	body := []byte(`{"keys":[` + strings.Repeat(entry+",", 1999) + entry + "]}")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	set, err := parse(body)
+	set, err := parse(t.Context(), body)
 	runtime.ReadMemStats(&after)
 	if err != nil || len(set) != 2000 {
 		t.Fatal(len(set), err)
@@ -21,5 +25,23 @@ func TestParse_allocatesLittle(t *testing.T) {
 		t.Errorf("allocated %d times the %d bytes of the set, expected at most 80 times", got/uint64(len(body)), len(body))
 	} else {
 		t.Logf("allocated %d times the set", got/uint64(len(body)))
+	}
+}
+
+// A run whose time is up does not go on to read thousands of keys: it would count as one that ignores its timeout.
+func TestParse_endsWithItsRun(t *testing.T) {
+	const entry = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+	for name, keys := range map[string]int{"a large set": 2000, "a small set": 10} {
+		body := []byte(`{"keys":[` + strings.Repeat(entry+",", keys-1) + entry + "]}")
+		late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+		defer cancel()
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if _, err := Parse(late, body); (keys > lookEvery) != memory.IsLimit(err) || err != nil && !strings.Contains(err.Error(), "the run was over") {
+			t.Errorf("%s after the deadline: %v", name, err)
+		}
+		if set, err := Parse(gone, body); err != nil || len(set) != keys {
+			t.Errorf("%s of a cancelled run: %v", name, err)
+		}
 	}
 }
