@@ -185,6 +185,7 @@ func many(system string, count int) string {
 }
 
 func TestTenThousandProbesFitIntoOneFile(t *testing.T) {
+	testenv.WithoutRace(t)
 	testenv.Slow(t, "it reads 10,000 probes")
 	path := write(t, t.TempDir(), "many.yaml", many("s", 10_000))
 	c, err := config.Load(kinds(), path)
@@ -197,6 +198,7 @@ func TestTenThousandProbesFitIntoOneFile(t *testing.T) {
 }
 
 func TestAllFilesTogetherAreBounded(t *testing.T) {
+	testenv.WithoutRace(t)
 	filling := strings.Repeat("# filling\n", 1<<20) // 10 MiB
 	dir := t.TempDir()
 	write(t, dir, "a.yaml", one("s", "a")+filling)

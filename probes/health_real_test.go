@@ -66,6 +66,7 @@ func stop(t *testing.T, p *testenv.Process) {
 // TestHealth_haproxy probes a real HAProxy as the documentation says: its pages are HTML, and those for unknown paths
 // depend on whether a server is up.
 func TestHealth_haproxy(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	app := httptest.NewServer(http.NotFoundHandler())
 	defer app.Close()
@@ -94,6 +95,7 @@ backend app
 // TestHealth_haproxyAnswersForAll probes an HAProxy without the two pages: a page for every path, and a gateway without a
 // server.
 func TestHealth_haproxyAnswersForAll(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	all, none := testenv.FreePort(t), testenv.FreePort(t)
 	testenv.HAProxy(t, fmt.Sprintf(`
@@ -115,6 +117,7 @@ frontend none
 
 // TestHealth_nginx probes the stub_status of a real nginx as the documentation says.
 func TestHealth_nginx(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	sound, page, off := testenv.FreePort(t), testenv.FreePort(t), testenv.FreePort(t)
 	nginx := testenv.Nginx(t, fmt.Sprintf("listen 127.0.0.1:%d; location = /stub_status { stub_status; }", sound))
@@ -130,6 +133,7 @@ func TestHealth_nginx(t *testing.T) {
 
 // TestHealth_apache probes the mod_status of a real Apache as the documentation says, until it has no idle worker.
 func TestHealth_apache(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	const workers = 8
 	port, closed := testenv.FreePort(t), testenv.FreePort(t)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"prober/config"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
@@ -60,6 +61,7 @@ func TestSettings_refusedAtTheirLines(t *testing.T) {
 // TestSettings_everyRuleIsBroken runs the test above with coverage, and finds the rules of the kinds and of what they
 // share that it did not reach: calls of probe.Settingf. A rule that is written otherwise is refused.
 func TestSettings_everyRuleIsBroken(t *testing.T) {
+	testenv.WithoutRace(t)
 	if testing.Short() {
 		t.Skip("compiles the kinds once more, with coverage")
 	}

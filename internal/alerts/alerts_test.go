@@ -128,6 +128,7 @@ func testsOf(t *testing.T, cases []testCase) string {
 // TestScenarios runs the rules of small systems through everything that a Prometheus may see. Each system adds what the
 // ones before it do not have.
 func TestScenarios(t *testing.T) {
+	testenv.WithoutRace(t)
 	tried := map[string]bool{}
 	for _, c := range []struct {
 		name    string
@@ -168,6 +169,7 @@ func unitTests(t *testing.T, f *File) string {
 // TestGeneratedUnitTestsHold has promtool run the tests that a person gets, for every kind. They stay small enough to be
 // committed beside the rules.
 func TestGeneratedUnitTestsHold(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	jobs := []probe.Job{up, leaf, closed, proxy, gate, keys, tenants, clock, sonar, odd}
 	f := Rules(jobs, Options{Kinds: kinds(), Counters: []Counter{{System: "shop", Metric: "shop_requests_total"}}})
@@ -184,6 +186,7 @@ func TestGeneratedUnitTestsHold(t *testing.T) {
 // TestGeneratedUnitTestsHold_dependency has promtool run them for two probes of which one depends on the other: when the
 // first fails, nothing of the system passes.
 func TestGeneratedUnitTestsHold_dependency(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	f := Rules([]probe.Job{up, leaf}, Options{Kinds: kinds()})
 	if complaint := promtool(t, written(t, f), unitTests(t, f)); complaint != "" {
@@ -238,6 +241,7 @@ func noticed(t *testing.T, complaint string) {
 
 // TestGeneratedUnitTestsNotice spoils the rules, each time in one way that the tests of a person must notice.
 func TestGeneratedUnitTestsNotice(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
 		jobs     []probe.Job
 		old, new string
@@ -270,6 +274,7 @@ func TestGeneratedUnitTestsNotice(t *testing.T) {
 
 // TestScenariosNotice spoils the rules, each time in one way that one scenario must notice.
 func TestScenariosNotice(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, c := range []struct {
 		name     string
 		jobs     []probe.Job

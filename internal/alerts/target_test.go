@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // reader is a probe whose answers are checked for what every answer is checked for.
@@ -15,6 +16,7 @@ func (reader) MixedVersionsGrace() time.Duration { return 5 * time.Minute }
 // TestTargetAlerts has promtool evaluate the alerts on a reflected credential, mixed versions and a lost trace: each fires
 // with its own severity, and the run that fails for them alone pages nobody else.
 func TestTargetAlerts(t *testing.T) {
+	testenv.WithoutRace(t)
 	j := change(job("up", "http", "sev1", 15*time.Second, fake{}), func(j *probe.Job) { j.Probe = reader{fake{checks: []string{"status"}}} })
 	rules := written(t, Rules([]probe.Job{j}, Options{Kinds: kinds()}))
 	const tests = `rule_files: [rules.yml]

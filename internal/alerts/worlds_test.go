@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // only leaves the rules that record a series and those of the named alerts: promtool is slow, and these tests are about a
@@ -59,6 +60,7 @@ func testWorlds(t *testing.T, f *File, j probe.Job, worlds []world, alerts ...st
 
 // TestNotPassing: a probe that passed and then never again is told, whatever its verdicts in between.
 func TestNotPassing(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	const before, runs = 20, 100 // steps
 	var worlds []world
@@ -92,6 +94,7 @@ func TestNotPassing(t *testing.T) {
 
 // TestNotReady: a service of which no replica is ready is down to its users, so that has the severity of the runbook.
 func TestNotReady(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	var worlds []world
 	for states, firing := range map[string][]string{
@@ -214,6 +217,7 @@ func (w warner) CertificateWarning() (string, bool) { return w.severity, true }
 // TestCertificateAlerts: a certificate to be renewed and one that fails the probe have alerts of their own, in place of
 // those that say that the target is down.
 func TestCertificateAlerts(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	expecting := func(name, severity string) probe.Job {
 		return change(job(name, "http", "sev1", 15*time.Second, fake{}), func(j *probe.Job) {

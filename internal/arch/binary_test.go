@@ -26,6 +26,7 @@ func build(t *testing.T) string {
 }
 
 func TestBinary(t *testing.T) {
+	testenv.WithoutRace(t)
 	testenv.Slow(t, "it builds the binary")
 	path := build(t)
 	t.Run("bytes", func(t *testing.T) {

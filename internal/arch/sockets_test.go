@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // dialers may open sockets by themselves. All other packages use connections of internal/dial, and pass its dialer to
@@ -94,6 +96,7 @@ func directSockets(s source) (wrong []string) {
 }
 
 func TestSockets(t *testing.T) {
+	testenv.WithoutRace(t)
 	seen := false
 	for _, s := range sources(t) {
 		for _, w := range directSockets(s) {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // A source is one parsed file.
@@ -146,6 +148,7 @@ func logging(s source) (wrong []string) {
 }
 
 func TestSource(t *testing.T) {
+	testenv.WithoutRace(t)
 	all := sources(t)
 	for name, rule := range map[string]func(source) []string{
 		"no init":                 initFunctions,

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"prober/internal/testenv"
 )
 
 // A bannedWord is one that only people who wrote this code would understand, and what to write instead. A glossary of
@@ -200,6 +202,7 @@ func readableFiles(t *testing.T, visit func(name, text string)) {
 }
 
 func TestWords(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	files := 0
 	readableFiles(t, func(name, text string) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // TestHostile asks servers that break the protocol, and reads what the on-call is told.
@@ -213,6 +214,7 @@ func TestBanner(t *testing.T) {
 
 // TestBounds counts what servers without end can get rid of.
 func TestBounds(t *testing.T) {
+	testenv.WithoutRace(t)
 	const ok = "HTTP/1.1 200 OK\r\n"
 	const sockets = 8 << 20 // what the kernel may hold between two sockets on loopback
 	for _, c := range []struct {

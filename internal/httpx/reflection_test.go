@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/testenv"
 )
 
 const (
@@ -158,6 +159,7 @@ func TestReflection_credentials(t *testing.T) {
 
 // A large body of nested escapes is searched to its end.
 func TestReflection_largeBody(t *testing.T) {
+	testenv.WithoutRace(t)
 	a := &Answer{Body: []byte(strings.Repeat(`%5c&amp;\u0025 `, 1<<20/16))}
 	a.Status = 200
 	if where, sought := a.reflected("/", credentials{texts: []string{reflectedToken}}); where != "" || !sought {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // TestSave_andLoad shows that a new process writes the same note as the one before it.
@@ -74,6 +75,7 @@ func TestFailingSince_restart(t *testing.T) {
 
 // TestLoad_damagedFile shows that nothing in a file can keep the prober from probing.
 func TestLoad_damagedFile(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct{ text, want string }{
 		"cut off":         {`{"format":1,"systems":{"ibex":{"inc`, "damaged"},
 		"empty":           {``, "damaged"},
@@ -130,6 +132,7 @@ func TestSetAside(t *testing.T) {
 
 // TestSave_largestFile fills the memory of several systems: the file must not become too large to read.
 func TestSave_largestFile(t *testing.T) {
+	testenv.WithoutRace(t)
 	path := filepath.Join(t.TempDir(), "incident.json")
 	targets := make([]string, maxTargets)
 	for i := range targets {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"prober/internal/testenv"
 )
 
 // store is the example document of RFC 9535, section 1.5.
@@ -366,6 +368,7 @@ func TestYAML(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
+	testenv.WithoutRace(t)
 	const marker = "hunter2-marker"
 	for _, c := range []struct{ name, body, want string }{
 		{"nothing", "", "the body is empty"},
@@ -420,6 +423,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestDecodeAccepts(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, c := range []struct{ name, body string }{
 		{"64 levels", strings.Repeat("[", 64) + strings.Repeat("]", 64)},
 		{"100,000 values", `[` + strings.Repeat("1,", 99_998) + `1]`},

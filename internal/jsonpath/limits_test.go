@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"prober/internal/memory"
+	"prober/internal/testenv"
 )
 
 // members writes an object of n members, as large as a target may answer with.
@@ -50,6 +51,7 @@ func TestDecode_aDocumentCostsLittleMoreThanItsBody(t *testing.T) {
 
 // What the prober does not read is no fault of the target, and not "no JSON".
 func TestDecode_aLimitIsNoFaultOfTheTarget(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, c := range []struct{ body, want string }{
 		{strings.Repeat("[", 65) + strings.Repeat("]", 65), "deeper than 64 levels"},
 		{strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), "deeper than 64 levels"},
@@ -134,6 +136,7 @@ func TestDocument_paysFromTheAccountOfTheRun(t *testing.T) {
 }
 
 func TestFind_boundsWhatIsFound(t *testing.T) {
+	testenv.WithoutRace(t)
 	ctx, account := (*memory.Budget)(nil).Open(t.Context())
 	d, err := Decode(ctx, []byte(`[`+strings.Repeat("1,", 90_000)+`1]`))
 	if err != nil {

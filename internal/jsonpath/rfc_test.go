@@ -3,11 +3,14 @@ package jsonpath
 import (
 	"strings"
 	"testing"
+
+	"prober/internal/testenv"
 )
 
 // TestRFC9535 holds each rule of RFC 9535, sections 2.1 to 2.7. The paths that a rule forbids are in
 // TestParseRefuses.
 func TestRFC9535(t *testing.T) {
+	testenv.WithoutRace(t)
 	const (
 		shapes = `{"o": {"j": 1, "k": 2}, "a": [5, 3, [{"j": 4}, {"k": 6}]], "s": "text", "n": null, "f": false}`
 		letter = `["a", "b", "c", "d", "e", "f", "g"]`

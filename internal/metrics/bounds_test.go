@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 func TestObserve_keepsTheNumberOfSeries(t *testing.T) {
@@ -36,6 +37,7 @@ func TestObserve_keepsTheNumberOfSeries(t *testing.T) {
 }
 
 func TestObserve_boundsSeriesOfOpenLabels(t *testing.T) {
+	testenv.WithoutRace(t)
 	m := New(Build{})
 	j := job("a", func(j *probe.Job) {
 		j.Probe = fake{"kept": {401}}
@@ -97,6 +99,7 @@ var hostileTexts = []string{
 }
 
 func TestHandler_hostileValues(t *testing.T) {
+	testenv.WithoutRace(t)
 	for _, text := range hostileTexts {
 		t.Run(fmt.Sprintf("%.20q", text), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -223,6 +226,7 @@ func TestPutScrape_releasesProbes(t *testing.T) {
 }
 
 func TestHandler_randomRunsEqualExpfmt(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		m := New(Build{})

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"prober/internal/testenv"
 )
 
 // startWithFault starts a sample system with one active fault and a memory in each org.
@@ -129,6 +131,7 @@ func TestLeakCancelledBody_expires(t *testing.T) {
 }
 
 func TestSwapAnswers_everyFiftieth(t *testing.T) {
+	testenv.WithoutRace(t)
 	s, a, b := startWithFault(t, "tenant-one-in-fifty", Options{})
 	never := s.orgRequest(orgB, "GET", a.path, "") // denials are not counted
 	crossed := func() string {
@@ -318,6 +321,7 @@ func TestClear_restoresSeeds(t *testing.T) {
 
 // A header with a leaked text must not be longer than callers accept, and the text must not end the header.
 func TestLeakInHeader_length(t *testing.T) {
+	testenv.WithoutRace(t)
 	s := start(t, Options{})
 	own := s.createMemory(t, orgA, "two\r\nlines: "+strings.Repeat("x", 4<<10))
 	if err := s.Inject("tenant-leak-header"); err != nil {

@@ -183,6 +183,7 @@ var invisibleAlone = []string{
 // Every tenant fault has the effects that its summary names and no others, and clearing it leaves no trace. The golden
 // file has the scenario without faults, and for each fault the answers that change.
 func TestTenantFaults(t *testing.T) {
+	testenv.WithoutRace(t)
 	s := start(t, Options{VisibilityDelay: time.Hour, SwapOneIn: 4})
 	whole := observeTenants(t, s)
 	var b strings.Builder

@@ -20,6 +20,7 @@ const pictures = "PROBER_TEST_PICTURES"
 // TestPages_inABrowser looks at the pages as people do: on a desk and on a phone, in the light and in the dark. Axe must
 // find nothing that keeps anybody from using them, the console must stay silent, and nothing may be wider than a phone.
 func TestPages_inABrowser(t *testing.T) {
+	testenv.WithoutRace(t)
 	b := testenv.NewBrowser(t)
 	for _, n := range []int{3, 300} {
 		for _, red := range []bool{false, true} {
@@ -78,6 +79,7 @@ func checkPage(t *testing.T, b *testenv.Browser, url, name string, width int, da
 // TestPages_withoutScriptAndMouse goes from the front page to a probe's page and runs the probe with the keyboard
 // alone, in a browser that runs no scripts.
 func TestPages_withoutScriptAndMouse(t *testing.T) {
+	testenv.WithoutRace(t)
 	board, jobs := storeWithRuns(3, true)
 	o := optionsFor(board, true)
 	o.Run = func(_ context.Context, id probe.ID) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // names lists the probes of a page in the order in which they stand there.
@@ -23,6 +24,7 @@ func names(page string) []string {
 }
 
 func TestIndex_failedFirst(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		board, _ := storeWithRuns(300, true)
 		page := ask(New(optionsFor(board, true)), "GET", "/").Body.String()
@@ -54,6 +56,7 @@ func TestIndex_failedFirst(t *testing.T) {
 }
 
 func TestIndex_filter(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		board, _ := storeWithRuns(300, true)
 		h := New(optionsFor(board, true))
@@ -125,6 +128,7 @@ func TestIndex_refresh(t *testing.T) {
 
 // TestIndex_pagination follows the links of a list from part to part: each probe comes once.
 func TestIndex_pagination(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		jobs := manyJobs(1100)
 		board := NewStatusStore()
@@ -218,6 +222,7 @@ func TestChart_withoutColor(t *testing.T) {
 }
 
 func TestStatus_fields(t *testing.T) {
+	testenv.WithoutRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		board, _ := storeWithRuns(300, true)
 		h := New(optionsFor(board, true))

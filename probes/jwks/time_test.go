@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -207,6 +208,7 @@ func TestAgreement_settling(t *testing.T) {
 }
 
 func TestHistory_bounded(t *testing.T) {
+	testenv.WithoutRace(t)
 	x := newRota(t, nil)
 	k1 := newJWK(t, "k1", "ES256")
 	x.at(0, &k1, []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1})

@@ -11,6 +11,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
@@ -67,6 +68,7 @@ func TestProtected_rejectsByAnEmptyList(t *testing.T) {
 
 // TestProtected_rejectsByAnEmptyList_flawed: an empty list never hides that somebody got more than that.
 func TestProtected_rejectsByAnEmptyList_flawed(t *testing.T) {
+	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
 		change func(http.ResponseWriter, *http.Request, string) bool
 		want   string

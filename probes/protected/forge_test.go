@@ -10,6 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -47,6 +48,7 @@ func TestForgeries_correctVerifier(t *testing.T) {
 // TestForgeries_flawedVerifiers gives a real verifier one flaw at a time. The run must fail for it, name what was let
 // in, and find nothing else.
 func TestForgeries_flawedVerifiers(t *testing.T) {
+	testenv.WithoutRace(t)
 	found := map[string]bool{}
 	for flaw, want := range gateFlaws {
 		t.Run(flaw, func(t *testing.T) {

@@ -13,12 +13,14 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
 // TestProtected_runTooShort: every caller is answered, and all of them together take longer than the run.
 // A route that hangs is another thing.
 func TestProtected_runTooShort(t *testing.T) {
+	testenv.WithoutRace(t)
 	g := newGate(t, jose.ES256)
 	var waiting sync.WaitGroup
 	defer waiting.Wait()

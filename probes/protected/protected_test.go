@@ -15,6 +15,7 @@ import (
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 	"prober/probes/internal/replicas"
 )
@@ -62,6 +63,7 @@ func rest(others, verdict string, told ...string) []string {
 
 // TestProtected_responses: what all callers are answered together decides what each answer means.
 func TestProtected_responses(t *testing.T) {
+	testenv.WithoutRace(t)
 	const notProven = ", which proves nothing while the valid caller is not accepted"
 	json := func(status int) func(http.ResponseWriter, *http.Request, string) bool {
 		return always(status, "application/json", `{"error":"x"}`)
@@ -339,6 +341,7 @@ func TestForgeries_rateLimited(t *testing.T) {
 
 // TestForgeries_outOfTime: a forged token that was not presented is not rejected.
 func TestForgeries_outOfTime(t *testing.T) {
+	testenv.WithoutRace(t)
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	p.Forgeries = &Forgeries{}

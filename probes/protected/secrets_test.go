@@ -17,6 +17,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -47,6 +48,7 @@ func leakOf(text string, parts []string) string {
 // TestProtected_leaksNothing has the probe meet gates that throw back, wherever it fits, all that they are sent: real
 // tokens, forged ones and what is in them. Nothing of it may be in what a run tells.
 func TestProtected_leaksNothing(t *testing.T) {
+	testenv.WithoutRace(t)
 	const marker = "marker-Zq7xT9yk-of-the-claims"
 	for name, answer := range map[string]func(w http.ResponseWriter, all string){
 		"refused":  func(w http.ResponseWriter, _ string) { w.WriteHeader(401) },

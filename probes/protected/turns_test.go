@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 	"prober/probes/internal/replicas"
 )
@@ -31,6 +32,7 @@ func saysTurn(t *testing.T, r probe.Result) string {
 // TestTurns_oneUnknownKeyARun: a verifier fetches the key set for a key that it does not know, and may do that five
 // times a minute.
 func TestTurns_oneUnknownKeyARun(t *testing.T) {
+	testenv.WithoutRace(t)
 	g := newGate(t, jose.ES256)
 	unknown := map[string]int{} // by replica
 	count := func(w http.ResponseWriter, q *http.Request, token string) bool {
