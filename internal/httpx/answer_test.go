@@ -38,6 +38,10 @@ func TestBodies(t *testing.T) {
 		{"no body, called gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", "", 0, probe.OK},
 		{"no body until the end, called gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "", 0, probe.OK},
 		{"called identity", "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\n\r\nok", "ok", 0, probe.OK},
+		{"called identity twice", "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Encoding: identity\r\n\r\nok", "ok", 0, probe.OK},
+		{"identity and gzip on two lines", "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n" + string(gzipped([]byte("ok"))), "ok", 0, probe.OK},
+		{"identity and gzip on one line", "HTTP/1.1 200 OK\r\nContent-Encoding: Identity ,, GZIP\r\n\r\n" + string(gzipped([]byte("ok"))), "ok", 0, probe.OK},
+		{"identity and another", "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Encoding: br\r\n\r\nok", "", 0, probe.Protocol},
 		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", "", 0, probe.OK},
 	} {
 		t.Run(c.name, func(t *testing.T) {

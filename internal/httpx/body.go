@@ -30,15 +30,36 @@ const gzipBytes = 44 << 10
 // readBody reads a body to its end, decoded, at most limit bytes of it. It returns what it read even if it fails. The
 // error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF, a memory.ErrLimit or that of the connection.
 func readBody(m *meter, resp *http.Response, limit int64) ([]byte, error) {
-	switch coding := resp.Header["Content-Encoding"]; {
-	case resp.Body == http.NoBody:
+	if resp.Body == http.NoBody {
 		return nil, nil
-	case len(coding) == 0 || (len(coding) == 1 && (coding[0] == "" || strings.EqualFold(coding[0], "identity"))):
-		return readAll(m, resp.Body, resp.ContentLength, limit)
-	case len(coding) == 1 && (strings.EqualFold(coding[0], "gzip") || strings.EqualFold(coding[0], "x-gzip")):
+	}
+	zipped, err := isZipped(resp.Header)
+	switch {
+	case err != nil:
+		return nil, err
+	case zipped:
 		return gunzip(m, resp.Body, limit)
 	}
-	return nil, errCoding
+	return readAll(m, resp.Body, resp.ContentLength, limit)
+}
+
+// isZipped reports whether a body is coded with gzip. Several lines are one list (RFC 9110, section 5.3). The error is errCoding
+// for any other coding than gzip, once.
+func isZipped(h http.Header) (zipped bool, err error) {
+	lines := h["Content-Encoding"]
+	if len(lines) == 0 {
+		return false, nil
+	}
+	for coding := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		switch coding = strings.ToLower(strings.Trim(coding, " \t")); {
+		case coding == "" || coding == "identity":
+		case (coding == "gzip" || coding == "x-gzip") && !zipped:
+			zipped = true
+		default:
+			return false, errCoding
+		}
+	}
+	return zipped, nil
 }
 
 // A meter takes memory from the account of a run, and knows how long it had to wait for it: that is not the target's time.
@@ -54,19 +75,30 @@ func (m *meter) take(bytes int64) error {
 	return err
 }
 
-// readPart reads the first size bytes of a body without decoding them, and fails with errAbandoned if there may be more.
-// It returns nothing of a coded body, because a part of one cannot be decoded.
+// readPart reads the first size bytes of a body without decoding them, and fails with errAbandoned if there may be more, or
+// with the errors of readBody. It returns nothing of a coded body, because a part of one cannot be decoded.
 func readPart(resp *http.Response, size int) ([]byte, error) {
-	part := make([]byte, size)
-	n, err := io.ReadFull(resp.Body, part)
+	if resp.Body == http.NoBody {
+		return nil, nil
+	}
+	zipped, err := isZipped(resp.Header)
+	if err != nil {
+		return nil, err
+	}
+	part, n := make([]byte, size), 0
+	for n < size && err == nil { // io.ReadFull would tell the end of a body like one that is cut off
+		var more int
+		more, err = resp.Body.Read(part[n:])
+		n += more
+	}
 	part = part[:n]
-	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+	if zipped {
 		part = nil
 	}
-	switch err {
-	case nil:
+	switch {
+	case n == size:
 		return part, errAbandoned
-	case io.EOF, io.ErrUnexpectedEOF:
+	case err == io.EOF:
 		return part, nil
 	}
 	return part, err

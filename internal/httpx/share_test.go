@@ -84,6 +84,40 @@ func TestAbandonHangsUpInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestAbandon_bodies tells a body that ends from one that is cut off, and never shows a part of a coded one.
+func TestAbandon_bodies(t *testing.T) {
+	zipped := string(gzipped([]byte(strings.Repeat("secret ", 100))))
+	for name, c := range map[string]struct {
+		answer string
+		why    probe.Reason
+		body   string
+	}{
+		"longer":                {"Content-Length: 9\r\n\r\nfirst half", probe.Cancelled, "first"},
+		"exactly":               {"Content-Length: 5\r\n\r\nfirst", probe.Cancelled, "first"}, // there may be more
+		"shorter":               {"Content-Length: 2\r\n\r\nab", probe.OK, "ab"},
+		"empty":                 {"Content-Length: 0\r\n\r\n", probe.OK, ""},
+		"until the end":         {"\r\nab", probe.OK, "ab"},
+		"in chunks":             {"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n", probe.OK, "ab"},
+		"cut off":               {"Content-Length: 9\r\n\r\nab", probe.Truncated, "ab"},
+		"cut off before it":     {"Content-Length: 9\r\n\r\n", probe.Truncated, ""},
+		"cut off between two":   {"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", probe.Truncated, "a"},
+		"cut off within one":    {"Transfer-Encoding: chunked\r\n\r\n4\r\nab", probe.Truncated, "ab"},
+		"gzip":                  {"Content-Encoding: gzip\r\n\r\n" + zipped, probe.Cancelled, ""},
+		"gzip on a second line": {"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n" + zipped, probe.Cancelled, ""},
+		"identity":              {"Content-Encoding: identity\r\n\r\nfirst half", probe.Cancelled, "first"},
+		"unknown":               {"Content-Encoding: br\r\n\r\nfirst half", probe.Protocol, ""},
+		"unknown on a second":   {"Content-Encoding: gzip\r\nContent-Encoding: br\r\n\r\nfirst half", probe.Protocol, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			z := serve(t, says("HTTP/1.1 200 OK\r\n"+c.answer))
+			a, _ := ask(t, &Settings{}, patience, Request{URL: z.url(), Abandon: 5, Want: Codes(200)})
+			if a.Reason != c.why || string(a.Body) != c.body {
+				t.Errorf("got %s with %q: %s; expected %s with %q", a.Reason, a.Body, a.Detail, c.why, c.body)
+			}
+		})
+	}
+}
+
 // TestAnswersWithoutABodyAtTheSameTime give their connection back before they are looked at; the race detector sees
 // whoever looks at what is then another's.
 func TestAnswersWithoutABodyAtTheSameTime(t *testing.T) {
