@@ -50,13 +50,13 @@ var rows = map[string]row{
 	"internal/report":   {ours: []string{"internal/probe", "internal/text"}},
 	"internal/incident": {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":      {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time"}},
-	"internal/sandbox":  {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"internal/sandbox":  {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes":           {ours: []string{"internal/probe"}}, // and every kind
-	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/timesync", "probes/internal/issuance")},
+	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/timesync", "probes/internal/issuance")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},

@@ -14,8 +14,12 @@ func (p *Probe) Addresses() []string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
 		s := p.Services[name]
-		if all = append(all, s.URL, s.AuthURL()); s.IAT != nil {
+		all = append(all, s.URL, s.AuthURL())
+		if s.IAT != nil {
 			all = append(all, s.IAT.TokenURL)
+		}
+		if s.Postgres != nil {
+			all = append(all, s.Postgres.Address)
 		}
 	}
 	return append(all, p.NTP...)

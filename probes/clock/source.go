@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
+	"prober/internal/postgres"
 	"prober/internal/probe"
 	"prober/internal/timesync"
 )
@@ -21,11 +22,12 @@ import (
 type Service struct {
 	httpx.Settings `yaml:",inline"`
 
-	URL     string          `yaml:"url,omitempty" short:"true" doc:"the URL to request; the response must be a 2xx of the service itself"`
-	JSON    jsonpath.Path   `yaml:"json,omitempty" doc:"RFC 9535 path to the time in the JSON response; default: the Date header is read"`
-	Format  string          `yaml:"format,omitempty" default:"rfc3339" doc:"format of the JSON value: rfc3339, unix or unix_ms"`
-	DateAge *probe.Duration `yaml:"date_age,omitempty" default:"1s" doc:"how old the Date of a new response may be, because some servers renew it once a second"`
-	IAT     *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint: tokens are requested with client credentials and their iat is read"`
+	URL      string          `yaml:"url,omitempty" short:"true" doc:"the URL to request; the response must be a 2xx of the service itself"`
+	JSON     jsonpath.Path   `yaml:"json,omitempty" doc:"RFC 9535 path to the time in the JSON response; default: the Date header is read"`
+	Format   string          `yaml:"format,omitempty" default:"rfc3339" doc:"format of the JSON value: rfc3339, unix or unix_ms"`
+	DateAge  *probe.Duration `yaml:"date_age,omitempty" default:"1s" doc:"how old the Date of a new response may be, because some servers renew it once a second"`
+	Postgres *Database       `yaml:"postgres,omitempty" doc:"a PostgreSQL server: its clock is read"`
+	IAT      *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint: tokens are requested with client credentials and their iat is read"`
 }
 
 // How the time is written in JSON.
@@ -40,8 +42,9 @@ type source struct {
 	Service
 	name        string
 	client      *httpx.Client
-	resolution  time.Duration // how old the time that it gives may be
-	maxReadings int           // maximum requests in one run
+	database    *postgres.Client // nil unless the time is that of a database
+	resolution  time.Duration    // how old the time that it gives may be
+	maxReadings int              // maximum requests in one run
 }
 
 // Bounds of a run.
@@ -58,6 +61,8 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 		out.Resolver = resolver
 	}
 	switch {
+	case s.Postgres != nil:
+		wrong = append(wrong, out.validatePostgres(s))
 	case s.IAT == nil && s.URL == "":
 		wrong = append(wrong, probe.Settingf("url", "is missing"))
 	case s.IAT != nil && (s.URL != "" || !s.JSON.IsZero() || s.HasCredential()):
@@ -70,7 +75,7 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 	if s.Format != "" && (s.JSON.IsZero() || !slices.Contains([]string{rfc3339, unix, unixMS}, s.Format)) {
 		wrong = append(wrong, probe.Settingf("format", "expected rfc3339, unix or unix_ms, beside a json path"))
 	}
-	if s.DateAge != nil && (s.IAT != nil || !s.JSON.IsZero() || *s.DateAge < 0 || s.DateAge.D() > maxDateAge) {
+	if s.DateAge != nil && (!out.usesDate() || *s.DateAge < 0 || s.DateAge.D() > maxDateAge) {
 		wrong = append(wrong, probe.Settingf("date_age", "expected 0s to 1m, of a Date"))
 	}
 	if out.usesDate() {
@@ -87,6 +92,19 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 	return out, errors.Join(append(wrong, err)...)
 }
 
+// validatePostgres refuses what a database has no use for, and makes the client that asks it.
+func (s *source) validatePostgres(given Service) error {
+	if given.URL != "" || given.IAT != nil || !given.JSON.IsZero() || given.HasCredential() {
+		return probe.Settingf("postgres", "leaves no room for a url, json, iat or another credential")
+	}
+	if given.Postgres.Resolver == "" {
+		given.Postgres.Resolver = s.Resolver
+	}
+	client, err := given.Postgres.Client(map[string]string{"address": given.Postgres.Address})
+	s.database = client
+	return probe.InSetting("postgres", err)
+}
+
 // readErrorf is why a time could not be read. It says nothing about the clock.
 func readErrorf(why probe.Reason, format string, args ...any) *probe.Outcome {
 	o := probe.Outcomef(why, format, args...)
@@ -101,10 +119,13 @@ type reading struct {
 }
 
 // usesDate reports whether the time is read from the Date header.
-func (s *source) usesDate() bool { return s.IAT == nil && s.JSON.IsZero() }
+func (s *source) usesDate() bool { return s.IAT == nil && s.JSON.IsZero() && s.Postgres == nil }
 
 // read asks the service once.
 func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *probe.Outcome) {
+	if s.database != nil {
+		return s.readPostgres(ctx, r)
+	}
 	request := httpx.Request{Check: "source", URL: s.URL, Header: http.Header{"Cache-Control": {"no-cache"}}, Want: httpx.Success}
 	if s.IAT != nil {
 		var err error
