@@ -146,6 +146,14 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 			out[k.name+" time"] = reply
 		})
 	}
+	for name := range databases() {
+		all.Go(func() {
+			said := s.describeDatabase(t.Context(), name)
+			mu.Lock()
+			defer mu.Unlock()
+			out[name+" database"] = said
+		})
+	}
 	all.Wait()
 	return out
 }

@@ -27,6 +27,8 @@ type host struct {
 	verifier *verifier // of the tokens that callers present; nil if the host does not check any
 	issuer   *issuer   // of those tokens
 
+	serve func(net.Listener) (end func()) // speaks the host's protocol, HTTP unless another is set
+
 	listener net.Listener // nil while the port refuses connections
 	end      func()       // ends what serve started
 }
@@ -41,6 +43,7 @@ func newHost(s *Sandbox, name string, ephemeral bool) (*host, error) {
 		routes:  map[string]http.HandlerFunc{},
 		stamp:   stamp,
 	}
+	h.serve = func(l net.Listener) func() { return serve(l, h.mux) }
 	want := defaults()[name]
 	if ephemeral {
 		want = anyPort
@@ -97,7 +100,7 @@ func (h *host) open() error {
 		}
 		h.listener = listener
 	}
-	h.end = serve(h.listener, h.mux)
+	h.end = h.serve(h.listener)
 	return nil
 }
 

@@ -12,15 +12,19 @@ import (
 // An effect is what an active fault does to some hosts: they refuse connections, or an interceptor changes a route's
 // answers.
 type effect struct {
-	hosts      []string
-	route      string      // a pattern of the hosts' routes, "/" for what none of them serves; every route if empty
-	intercept  interceptor // nil: the hosts refuse connections
-	alterReply udpFault    // of a server of time, which has no routes and refuses nothing
+	hosts         []string
+	route         string        // a pattern of the hosts' routes, "/" for what none of them serves; every route if empty
+	intercept     interceptor   // nil: the hosts refuse connections
+	alterReply    udpFault      // of a server of time, which has no routes and refuses nothing
+	alterDatabase databaseFault // of a database, which has no routes
 
 	harmless bool // no probe may fail because of it
 
 	prepare func(s *Sandbox) error // slow work, done before the fault is active; may be nil
 }
+
+// on reports whether the effect concerns a host.
+func (e effect) on(name string) bool { return slices.Contains(e.hosts, name) }
 
 // An interceptor answers in place of a route, or changes its answer.
 type interceptor func(at target, w http.ResponseWriter, r *http.Request)
@@ -36,7 +40,7 @@ type target struct {
 func refuses(active []Fault, name string) bool {
 	return slices.ContainsFunc(active, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e effect) bool {
-			return e.intercept == nil && e.alterReply == nil && slices.Contains(e.hosts, name)
+			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.on(name)
 		})
 	})
 }

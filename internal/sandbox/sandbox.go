@@ -20,33 +20,37 @@ import (
 
 // The services.
 const (
-	auth     = "auth"
-	proxy1   = "proxy-1"
-	proxy2   = "proxy-2"
-	proxy3   = "proxy-3"
-	memories = "memories"
-	onepass  = "onepass"
-	render   = "render"
-	ntp1     = "ntp-1"
-	ntp2     = "ntp-2"
-	ntp3     = "ntp-3"
-	ntp4     = "ntp-4"
+	auth      = "auth"
+	proxy1    = "proxy-1"
+	proxy2    = "proxy-2"
+	proxy3    = "proxy-3"
+	memories  = "memories"
+	onepass   = "onepass"
+	render    = "render"
+	postgres1 = "postgres-1"
+	postgres2 = "postgres-2"
+	ntp1      = "ntp-1"
+	ntp2      = "ntp-2"
+	ntp3      = "ntp-3"
+	ntp4      = "ntp-4"
 )
 
 // defaults are the addresses that the services listen on if they are free. The demo's configuration names them.
 func defaults() map[string]string {
 	return map[string]string{
-		auth:     "127.0.0.1:19081",
-		proxy1:   "127.0.0.1:19181",
-		proxy2:   "127.0.0.1:19182",
-		proxy3:   "127.0.0.1:19183",
-		memories: "127.0.0.1:19281",
-		onepass:  "127.0.0.1:19381",
-		render:   "127.0.0.1:19481",
-		ntp1:     "127.0.0.1:19123", // UDP, as are the next
-		ntp2:     "127.0.0.1:19124",
-		ntp3:     "127.0.0.1:19125",
-		ntp4:     "127.0.0.1:19126",
+		auth:      "127.0.0.1:19081",
+		proxy1:    "127.0.0.1:19181",
+		proxy2:    "127.0.0.1:19182",
+		proxy3:    "127.0.0.1:19183",
+		memories:  "127.0.0.1:19281",
+		onepass:   "127.0.0.1:19381",
+		render:    "127.0.0.1:19481",
+		postgres1: "127.0.0.1:19541",
+		postgres2: "127.0.0.1:19542",
+		ntp1:      "127.0.0.1:19123", // UDP, as are the next
+		ntp2:      "127.0.0.1:19124",
+		ntp3:      "127.0.0.1:19125",
+		ntp4:      "127.0.0.1:19126",
 	}
 }
 
@@ -129,7 +133,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render, postgres1, postgres2} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -172,6 +176,9 @@ func (s *Sandbox) addRoutes() error {
 	serveMemories(s.host(memories), s.tenants)
 	serveOnepass(s.host(onepass), logi, s.credentials.admin)
 	serveRender(s.host(render), s.credentials.renderKey)
+	for _, name := range []string{postgres1, postgres2} {
+		servePostgres(s.host(name))
+	}
 	return nil
 }
 
