@@ -43,6 +43,7 @@ var forbiddenNames = []forbidden{
 	{path: "net/http", name: regexp.MustCompile(`^(Get|Head|Post|PostForm|DefaultClient|DefaultTransport|ListenAndServe.*)$`), allowed: dialers, instead: "use internal/httpx"},
 	{path: "net/http", name: regexp.MustCompile(`^(Client|Transport)$`), pointer: true, allowed: append([]string{"internal/httpx"}, dialers...), instead: "use internal/httpx"},
 	{path: "net/http/httputil", name: regexp.MustCompile(`ReverseProxy$`), allowed: dialers, instead: "its transport is the default one"},
+	{path: "prober/internal/dial", name: regexp.MustCompile(`^WithOpen$`), allowed: []string{"internal/testenv"}, instead: "it is for tests"},
 
 	{path: "os/exec", allowed: []string{"internal/testenv", "internal/bench", "internal/endure", "internal/mutate", "internal/notices"}, instead: "the prober starts no other program"},
 	{path: "os", name: regexp.MustCompile(`^StartProcess$`), instead: "the prober starts no other program"},
@@ -181,6 +182,7 @@ func TestSockets_ruleBites(t *testing.T) {
 		{"a status", "probes/http", `import "net/http"; var _ = http.StatusOK`, ""},
 		{"a reverse proxy", "internal/web", `import "net/http/httputil"; var _ httputil.ReverseProxy`, "default one"},
 		{"mail", "internal/report", `import "net/smtp"; var _ = smtp.Dial`, "dials by itself"},
+		{"connections of a test", "probes/tcp", `import "prober/internal/dial"; var _ = dial.WithOpen`, "for tests"},
 		{"a program", "probes/exec", `import "os/exec"; var _ = exec.Command`, "no other program"},
 		{"a program under another name", "cmd/prober", `import run "os/exec"; var _ = run.Command`, "no other program"},
 		{"a process", "cmd/prober", `import "os"; var _ = os.StartProcess`, "no other program"},
