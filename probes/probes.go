@@ -9,6 +9,7 @@ import (
 	"prober/probes/isolation"
 	"prober/probes/jwks"
 	"prober/probes/protected"
+	"prober/probes/rls"
 	"prober/probes/sql"
 	"prober/probes/token"
 )
@@ -22,6 +23,7 @@ func Kinds() probe.Kinds {
 		"isolation": isolation.Kind(),
 		"jwks":      jwks.Kind(),
 		"protected": protected.Kind(),
+		"rls":       rls.Kind(),
 		"sql":       sql.Kind(),
 		"token":     token.Kind(),
 	}

@@ -60,6 +60,7 @@ var rows = map[string]row{
 	"probes/isolation": {ours: append(forKinds, "internal/canary")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/rls":       {ours: append(forKinds, "internal/canary", "internal/postgres")},
 	"probes/sql":       {ours: append(forKinds, "internal/postgres")},
 	"probes/token":     {ours: append(forKinds, "internal/jwk", "internal/oauth", "probes/internal/issuance")},
 

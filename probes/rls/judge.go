@@ -1,0 +1,148 @@
+package rls
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// judge notes every check of the catalogue, and counts the relations.
+func (p *Probe) judge(r *probe.Result, c *catalogue) {
+	p.judgeRole(r, c)
+	p.judgeTables(r, c)
+	unprotected := map[oid]bool{}
+	for _, each := range []struct {
+		check    string
+		mistakes []mistake
+		sound    string // of a check without mistakes
+	}{
+		{checkEnabled, c.disabledTables(), "row-level security is on for every table that the role can reach"},
+		{checkPartitions, c.openPartitions(), "no partition or child table gets around the policies of its parent"},
+		{checkPolicies, c.openPolicies(), "every policy for the role looks at the org of a row"},
+		{checkWritePolicies, c.openChecks(), "every policy for the role looks at the org of a row that is written"},
+		{checkViews, c.leakyViews(), "no view reads as a role that policies do not bind"},
+		{checkMaterializedViews, c.leakyMaterializedViews(), "no materialized view with data of tenants is in the role's reach"},
+	} {
+		p.note(r, each.check, each.mistakes, each.sound)
+		for _, m := range each.mistakes {
+			if m.why.Verdict == probe.Fail {
+				unprotected[m.relation] = true
+			}
+		}
+	}
+	p.note(r, checkFunctions, c.exemptFunctions(), "no function that the role may call runs as a role that policies do not bind")
+	c.count(r, unprotected)
+}
+
+// A mistake is what one relation or function gets wrong.
+type mistake struct {
+	why      probe.Reason
+	relation oid
+	ident    string
+	what     string // a few words: "policy_open for SELECT"
+}
+
+// maxNamed is how many mistakes of a check are named. The others are counted.
+const maxNamed = 10
+
+// note notes a check by its mistakes: those that fail come first, and the first gives the reason.
+func (p *Probe) note(r *probe.Result, check string, mistakes []mistake, sound string) {
+	if len(mistakes) == 0 {
+		r.Pass(check, "%s", sound)
+		return
+	}
+	slices.SortStableFunc(mistakes, func(a, b mistake) int {
+		return int(probe.BoolValue(b.why.Verdict == probe.Fail) - probe.BoolValue(a.why.Verdict == probe.Fail))
+	})
+	var named []string
+	for _, m := range mistakes[:min(len(mistakes), maxNamed)] {
+		named = append(named, p.shown(m.ident)+" ("+m.what+")")
+	}
+	more := ""
+	if len(mistakes) > maxNamed {
+		more = fmt.Sprintf(" and %d more", len(mistakes)-maxNamed)
+	}
+	r.Report(check, mistakes[0].why, "expected that %s, got %s: %s%s", sound, text.Count(len(mistakes), "exception"), strings.Join(named, ", "), more)
+}
+
+// judgeRole tells whether anything binds the role at all.
+func (p *Probe) judgeRole(r *probe.Result, c *catalogue) {
+	const expected = "expected a role that policies bind, got "
+	switch self := c.self; {
+	case self.super:
+		r.Report(checkRole, roleExempt, expected+"a superuser: no policy binds it, and nothing else here says anything of the application")
+	case self.bypass:
+		r.Report(checkRole, roleExempt, expected+"one with BYPASSRLS: no policy binds it, and nothing else here says anything of the application")
+	case self.becomesExempt:
+		r.Report(checkRole, roleExempt, expected+"a member of a role that is superuser or has BYPASSRLS: SET ROLE is all that it takes")
+	default:
+		var owned []string
+		for _, t := range c.relations {
+			if t.isTable() && !t.exempt && t.enabled && !t.forced && self.member[t.owner] {
+				owned = append(owned, p.shown(t.ident))
+			}
+		}
+		if len(owned) > 0 {
+			r.Report(checkRole, roleOwns, "%sthe owner, or a member of the owner, of %s without FORCE ROW LEVEL SECURITY: %s", expected, text.Count(len(owned), "table"), shorten(owned))
+			return
+		}
+		r.Pass(checkRole, "the role is neither superuser nor owner of what is not forced, has no BYPASSRLS, and cannot become such a role")
+	}
+}
+
+// judgeTables tells whether there is something to protect.
+func (p *Probe) judgeTables(r *probe.Result, c *catalogue) {
+	found, there := 0, map[string]bool{}
+	for _, t := range c.relations {
+		if t.isTable() && !t.isChild() && !t.exempt && t.schema == p.Schema {
+			found++
+			there[t.name] = true
+		}
+	}
+	var missing []string
+	for _, name := range p.Tables {
+		if !there[name] {
+			missing = append(missing, name)
+		}
+	}
+	least := max(p.MinTables, len(p.Tables))
+	switch {
+	case len(missing) > 0:
+		r.Report(checkTables, tablesMissing, "expected all of tables in the schema, got %d without %s", found, shorten(missing))
+	case found < least:
+		r.Report(checkTables, tablesMissing, "expected at least %s in the schema, got %d", text.Count(least, "table"), found)
+	default:
+		r.Pass(checkTables, "%s in the schema, partitions and those exempt aside", text.Count(found, "table"))
+	}
+}
+
+// shorten joins names, the first few of them.
+func shorten(names []string) string {
+	if len(names) > maxNamed {
+		return strings.Join(names[:maxNamed], ", ") + fmt.Sprintf(" and %d more", len(names)-maxNamed)
+	}
+	return strings.Join(names, ", ")
+}
+
+// count counts the relations by their state.
+func (c *catalogue) count(r *probe.Result, unprotected map[oid]bool) {
+	counts := map[string]int{}
+	for _, t := range c.relations {
+		switch {
+		case c.isExempt(t) || !t.isTable() && !c.holdsTenants(t, map[oid]bool{}):
+			counts["exempt"]++
+		case unprotected[t.oid]:
+			counts["unprotected"]++
+		case !t.reachable():
+			counts["unreachable"]++
+		default:
+			counts["protected"]++
+		}
+	}
+	for _, state := range []string{"protected", "unprotected", "unreachable", "exempt"} {
+		r.Measure(relationCount, float64(counts[state]), state)
+	}
+}

@@ -1,0 +1,58 @@
+package rls
+
+import (
+	"strings"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// What no sound server says must not pass either: a table that is forced and yet not active, and an owner of whom nothing is
+// said.
+func TestJudge_whatServersDoNotSay(t *testing.T) {
+	self := &role{self: true}
+	notes := &relation{oid: "1", ident: "notes", name: "notes", kind: 'r', enabled: true, forced: true, privileges: "r", hasColumn: true}
+	view := &relation{oid: "2", ident: "view", kind: 'v', owner: "7", reads: []oid{"1", "2", "3"}, privileges: "r"}
+	c := &catalogue{
+		relations: []*relation{notes, view}, byOID: map[oid]*relation{"1": notes, "2": view}, self: self, roles: map[oid]*role{"9": self},
+		policies:  map[oid][]policy{"1": {{permissive: true, command: '*', roles: []oid{"0"}, using: expression{true, true}}}},
+		functions: []function{{"f", "7"}},
+	}
+	p := New()
+	p.Names = []string{"notes", "view", "f"}
+	r := probe.NewResult(probe.ID{})
+	p.judge(r, c)
+	got := probetest.Lines(*r)
+	for _, want := range []string{
+		"enabled fail(rls_inactive): ", "notes (enabled, but not active for the role)",
+		"views fail(leaky_view): ", "view (its owner is not bound by the policies)",
+		"functions fail(definer_exempt): ",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+// A message names ten mistakes, and counts the others.
+func TestNote_names(t *testing.T) {
+	r := probe.NewResult(probe.ID{})
+	var many []mistake
+	for range 12 {
+		many = append(many, mistake{why: noPolicy, ident: "x", what: "w"})
+	}
+	many = append(many, mistake{why: policyOpen, ident: "y", what: "w"})
+	New().note(r, checkPolicies, many, "all is well")
+	if got := r.Checks[0]; got.Reason != policyOpen || !strings.HasSuffix(got.Detail, " and 3 more") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A row with fewer values than asked for, or with others, describes a table that nothing protects.
+func TestFields(t *testing.T) {
+	f := fields(nil)
+	if f.bool() || f.text() != "" || f.letter() != 0 || f.oid() != "" || f.oids() != nil {
+		t.Error("expected zero values")
+	}
+}

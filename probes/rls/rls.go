@@ -1,0 +1,135 @@
+// Package rls asks PostgreSQL, as the application's own role, whether its row-level security keeps tenants apart.
+package rls
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"prober/internal/postgres"
+	"prober/internal/probe"
+)
+
+// Probe asks a database whether row-level security holds for a role: by its catalogue, which says what the role could read
+// or write. It connects as that role and by the way that the application takes, since as anybody else it would prove nothing.
+type Probe struct {
+	postgres.Settings `yaml:",inline"`
+
+	Address   string            `yaml:"address" required:"true" doc:"host:port of the pool that the application uses, or else of the server"`
+	Schema    string            `yaml:"schema" required:"true" doc:"the schema with the tables of the tenants"`
+	Tables    []string          `yaml:"tables" doc:"names of tables that must be there"`
+	MinTables int               `yaml:"min_tables" doc:"how many tables must be there at least, those that are exempt aside; default: the number of tables"`
+	Names     []string          `yaml:"names" doc:"names of further tables, views and functions that messages may show; others are shown as a hash"`
+	Exempt    map[string]string `yaml:"exempt" doc:"by the name of a table, view or function that is for all tenants, why it is"`
+	Column    string            `yaml:"column" required:"true" doc:"the column that says whose a row is, at which every policy must look"`
+	Columns   map[string]string `yaml:"columns" doc:"by table, the column at which its policies look instead, such as a foreign key"`
+
+	client *postgres.Client
+}
+
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return New() },
+		Summary:  "whether PostgreSQL's row-level security keeps tenants apart, as the application's own role",
+		Measures: []*probe.Measure{relationCount},
+		Reasons: append([]probe.Reason{
+			roleExempt, roleOwns, tablesMissing, disabled, inactive, noOrgColumn, policyOpen, noPolicy, checkOpen, partitionOpen,
+			leakyView, leakyMaterializedView, definerExempt,
+		}, postgres.Reasons()...),
+		Traits: probe.Traits{ProvesDenial: true},
+	}
+}
+
+var _ probe.Addresser = (*Probe)(nil)
+
+// New returns a probe with its default settings.
+func New() *Probe { return &Probe{} }
+
+// Addresses lists the one address.
+func (p *Probe) Addresses() []string { return []string{p.Address} }
+
+// Bounds of the settings.
+const (
+	maxListed = 200
+	maxTables = 10_000
+)
+
+// Validate reports what is wrong with the settings. It rejects those that would call an empty schema protected.
+func (p *Probe) Validate() error {
+	var wrong []error
+	client, err := p.Client(map[string]string{"address": p.Address})
+	wrong = append(wrong, err)
+	p.client = client
+	if len(p.Tables) == 0 && p.MinTables == 0 {
+		wrong = append(wrong, probe.Settingf("", "expected tables or min_tables: 0 of 0 tables are protected in any database"))
+	}
+	if p.MinTables < 0 || p.MinTables > maxTables {
+		wrong = append(wrong, probe.Settingf("min_tables", "expected 1 to %d, got %d", maxTables, p.MinTables))
+	}
+	wrong = append(wrong, validateNames("tables", p.Tables), validateNames("names", p.Names),
+		validateNames("exempt", slices.Sorted(maps.Keys(p.Exempt))), validateNames("columns", slices.Sorted(maps.Keys(p.Columns))))
+	for _, name := range p.Tables {
+		if _, exempt := p.Exempt[name]; exempt {
+			wrong = append(wrong, probe.Settingf("exempt."+name, "is one of tables, which must be protected"))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Exempt)) {
+		if p.Exempt[name] == "" {
+			wrong = append(wrong, probe.Settingf("exempt."+name, "expected why it is exempt"))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func validateNames(path string, names []string) error {
+	if len(names) > maxListed {
+		return probe.Settingf(path, "expected at most %d, got %d", maxListed, len(names))
+	}
+	for i, name := range names {
+		if name == "" || slices.Contains(names[:i], name) {
+			return probe.Settingf(path, "expected names, each of them once")
+		}
+	}
+	return nil
+}
+
+// Names of the checks.
+const (
+	checkConnect           = "connect"
+	checkRole              = "role"
+	checkTables            = "tables"
+	checkEnabled           = "enabled"
+	checkPartitions        = "partitions"
+	checkPolicies          = "policies"
+	checkWritePolicies     = "write_policies"
+	checkViews             = "views"
+	checkMaterializedViews = "materialized_views"
+	checkFunctions         = "functions"
+)
+
+// Checks names the checks of a run.
+func (p *Probe) Checks() []string {
+	return []string{
+		checkConnect, checkRole, checkTables, checkEnabled, checkPartitions, checkPolicies, checkWritePolicies, checkViews,
+		checkMaterializedViews, checkFunctions,
+	}
+}
+
+// Ask reads the catalogue and judges it.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	conn, err := p.client.Connect(ctx, r, checkConnect, p.Address)
+	if err != nil {
+		r.Note(checkConnect, postgres.Explain(err))
+		return
+	}
+	defer conn.Close()
+	c, err := p.readCatalogue(conn)
+	if err != nil {
+		r.Note(checkConnect, postgres.Explain(err))
+		return
+	}
+	r.Pass(checkConnect, "connected to %s and read the catalogue", conn.Peer())
+	p.judge(r, c)
+}

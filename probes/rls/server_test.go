@@ -1,0 +1,217 @@
+package rls
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"prober/internal/probe"
+	"prober/internal/testenv"
+	"prober/probes/internal/probetest"
+)
+
+// A planted is one mistake, what must be said of it, and nothing else.
+type planted struct {
+	sql  string
+	want []string // lines after the verdict; one that ends with * is a prefix
+}
+
+// policy is that of a sound table.
+const ownPolicy = `CREATE POLICY own ON core.t USING (org_id = current_setting('app.org_id', true));`
+
+// table is a sound table t, whose mistakes follow.
+const table = `CREATE TABLE core.t (id int, org_id text, body text); ALTER TABLE core.t OWNER TO owner;
+INSERT INTO core.t VALUES (1, 'org-a', 'a'), (2, 'org-b', 'hunter2'); GRANT SELECT, INSERT, UPDATE, DELETE ON core.t TO app;
+`
+
+const enable = "ALTER TABLE core.t ENABLE ROW LEVEL SECURITY;\n"
+
+// mistakes are those that a catalogue can hold, by name.
+var mistakes = map[string]planted{
+	"disabled":          {table + ownPolicy, []string{"enabled fail(rls_disabled): expected that row-level security is on for every table that the role can reach, got 1 exception: t (not enabled)"}},
+	"forced_only":       {table + ownPolicy + "ALTER TABLE core.t FORCE ROW LEVEL SECURITY", []string{"enabled fail(rls_disabled): * t (forced, but not enabled)"}},
+	"no_policy":         {table + enable, []string{"policies inconclusive(no_policy): * t (no policy for SELECT: the role sees nothing, and nothing is proven)"}},
+	"policy_for_others": {table + enable + "CREATE POLICY all_of_it ON core.t TO reporting USING (true)", []string{"policies inconclusive(no_policy): *"}},
+	"second_policy":     {table + enable + ownPolicy + "CREATE POLICY open ON core.t FOR SELECT USING (true)", []string{"policies fail(policy_open): expected that every policy for the role looks at the org of a row, got 1 exception: t (open for SELECT)"}},
+	"another_column":    {table + enable + "CREATE POLICY own ON core.t USING (id > 0) WITH CHECK (org_id = current_setting('app.org_id', true))", []string{"policies fail(policy_open): * t (open for SELECT, UPDATE, DELETE)"}},
+	"delete_any":        {table + enable + ownPolicy + "CREATE POLICY open ON core.t FOR DELETE USING (id > 0)", []string{"policies fail(policy_open): * t (open for DELETE)"}},
+	"update_any":        {table + enable + ownPolicy + "CREATE POLICY open ON core.t FOR UPDATE USING (true) WITH CHECK (org_id = current_setting('app.org_id', true))", []string{"policies fail(policy_open): * t (open for UPDATE)"}},
+	"with_check":        {table + enable + "CREATE POLICY own ON core.t USING (org_id = current_setting('app.org_id', true)) WITH CHECK (true)", []string{"write_policies fail(check_open): expected that every policy for the role looks at the org of a row that is written, got 1 exception: t (WITH CHECK is open for INSERT, UPDATE)"}},
+	"insert_any":        {table + enable + ownPolicy + "CREATE POLICY open ON core.t FOR INSERT WITH CHECK (length(body) < 100)", []string{"write_policies fail(check_open): * t (WITH CHECK is open for INSERT)"}},
+	"no_column":         {table + enable + ownPolicy + "ALTER TABLE core.t DROP COLUMN org_id CASCADE; CREATE POLICY own ON core.t USING (true)", []string{"policies fail(no_org_column): * t (has no such column)"}},
+	"partition":         {"GRANT SELECT ON core.events_a TO app", []string{"partitions fail(partition_open): expected that no partition or child table gets around the policies of its parent, got 1 exception: sha256:* (can be reached by itself, without row-level security)"}},
+	"child":             {"CREATE TABLE core.t () INHERITS (core.notes); GRANT DELETE ON core.t TO app", []string{"partitions fail(partition_open): * t (*"}},
+	"superuser_view":    {"CREATE VIEW core.t AS SELECT id FROM core.notes; GRANT SELECT ON core.t TO app", []string{"views fail(leaky_view): expected that no view reads as a role that policies do not bind, got 1 exception: t (its owner is not bound by the policies)"}},
+	"owner_view":        {"CREATE VIEW core.t AS SELECT id FROM core.events; ALTER VIEW core.t OWNER TO owner; GRANT SELECT ON core.t TO app", []string{"views fail(leaky_view): * t (its owner is not bound by the policies)"}},
+	"reporting_view": {"CREATE POLICY report ON core.notes TO reporting USING (true); GRANT USAGE ON SCHEMA core TO reporting; GRANT SELECT ON core.notes TO reporting; CREATE VIEW core.t AS SELECT id FROM core.notes; ALTER VIEW core.t OWNER TO reporting; GRANT SELECT ON core.t TO app",
+		[]string{"views fail(leaky_view): * t (its owner is not bound by the policies)"}},
+	"invoker_over_it": {"CREATE VIEW core.inner_one AS SELECT id FROM core.notes; CREATE VIEW core.t WITH (security_invoker = on) AS SELECT * FROM core.inner_one; GRANT SELECT ON core.t, core.inner_one TO app; REVOKE SELECT ON core.inner_one FROM app; GRANT SELECT (id) ON core.inner_one TO app", []string{"views fail(leaky_view): * got 2 exceptions: sha256:* (its owner is not bound by the policies), t (a view that it reads is leaky)"}},
+	"view_elsewhere":  {"CREATE SCHEMA elsewhere; GRANT USAGE ON SCHEMA elsewhere TO app; CREATE VIEW elsewhere.hunter2 AS SELECT id FROM core.notes; GRANT SELECT ON elsewhere.hunter2 TO app", []string{"views fail(leaky_view): * sha256:* (its owner*"}},
+	"table_out_of_reach": {"CREATE TABLE core.hidden (org_id text); ALTER TABLE core.hidden OWNER TO owner; CREATE VIEW core.t AS SELECT * FROM core.hidden; ALTER VIEW core.t OWNER TO owner; GRANT SELECT ON core.t TO app",
+		[]string{"views fail(leaky_view): * t (its owner is not bound by the policies)"}},
+	"materialized":  {"CREATE MATERIALIZED VIEW core.t AS SELECT * FROM core.mine; GRANT SELECT ON core.t TO app", []string{"materialized_views fail(leaky_materialized_view): expected that no materialized view with data of tenants is in the role's reach, got 1 exception: t (has no policies, and the role may read it)"}},
+	"definer":       {"CREATE FUNCTION core.t() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM core.notes'", []string{"functions fail(definer_exempt): expected that no function that the role may call runs as a role that policies do not bind, got 1 exception: t (SECURITY DEFINER, and its owner is not bound by the policies)"}},
+	"foreign_table": {"DROP FOREIGN DATA WRAPPER IF EXISTS w CASCADE; CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE core.t (org_id text) SERVER s; GRANT INSERT ON core.t TO app", []string{"enabled fail(rls_disabled): * t (a foreign table, which has none)"}},
+}
+
+// harmless is what looks like a mistake, and is none.
+const harmless = `
+CREATE TABLE core.t (id int, org_id text, body text);
+CREATE TABLE core.hidden (org_id text);
+CREATE VIEW core.over_invoker AS SELECT * FROM core.mine;
+CREATE MATERIALIZED VIEW core.counted AS SELECT count(*) FROM core.notes;
+CREATE MATERIALIZED VIEW core.priced AS SELECT * FROM core.plans;
+CREATE FUNCTION core.touched() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION core.secret() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM core.notes';
+REVOKE EXECUTE ON FUNCTION core.secret FROM PUBLIC;
+CREATE FUNCTION core.bound_count() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM core.notes';
+ALTER FUNCTION core.bound_count OWNER TO auditor;
+GRANT SELECT ON core.over_invoker, core.priced TO app;
+ALTER TABLE core.t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_row ON core.t USING (body <> '');
+CREATE POLICY own ON core.t AS RESTRICTIVE USING (org_id = current_setting('app.org_id', true));
+CREATE POLICY whole ON core.events USING ((events).org_id = current_setting('app.org_id', true));
+CREATE POLICY admins ON core.t TO reporting USING (true);
+GRANT SELECT, INSERT, UPDATE, DELETE ON core.t TO app;
+ALTER TABLE core.events_a ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON core.events_a TO app;
+`
+
+func TestServer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	t.Run("sound", func(t *testing.T) { testSound(t, s) })
+	t.Run("mistakes", func(t *testing.T) { testMistakes(t, s) })
+	t.Run("all mistakes", func(t *testing.T) { testAllMistakes(t, s) })
+	t.Run("roles", func(t *testing.T) { testRoles(t, s) })
+	t.Run("page", func(t *testing.T) { testPage(t, s) })
+	t.Run("settings", func(t *testing.T) { testDeclared(t, s) })
+}
+
+// soundRuns is how often a sound schema is asked. BenchmarkSound asks it as often as is wanted.
+const soundRuns = 20
+
+func testSound(t *testing.T, s testenv.Postgres) {
+	p := plant(t, s, harmless)
+	for range soundRuns {
+		if got := notPassed(t, p); got != "pass" {
+			t.Fatal(got)
+		}
+	}
+	got := states(probetest.Run(t, Kind(), p))
+	if want := (map[string]float64{"protected": 7, "unprotected": 0, "unreachable": 2, "exempt": 2}); !maps.Equal(got, want) {
+		t.Errorf("got %v, expected %v", got, want)
+	}
+}
+
+// Each mistake alone is named, and nothing else is.
+func testMistakes(t *testing.T, s testenv.Postgres) {
+	for _, name := range slices.Sorted(maps.Keys(mistakes)) {
+		t.Run(name, func(t *testing.T) {
+			p := plant(t, s, mistakes[name].sql)
+			p.Names = []string{"t"}
+			wantLines(t, notPassed(t, p), mistakes[name].want)
+		})
+	}
+}
+
+// All mistakes together are named one by one.
+func testAllMistakes(t *testing.T, s testenv.Postgres) {
+	var sql strings.Builder
+	names := slices.Sorted(maps.Keys(mistakes))
+	for _, name := range names {
+		sql.WriteString(regexp.MustCompile(`core\.t\b`).ReplaceAllString(mistakes[name].sql, "core."+name) + ";\n")
+	}
+	p := plant(t, s, sql.String())
+	p.Names = append(names, "events_a", "inner_one", "elsewhere.hunter2")
+	r := probetest.Run(t, Kind(), p)
+	for _, name := range names {
+		check, _, _ := strings.Cut(mistakes[name].want[0], " ")
+		at := slices.IndexFunc(r.Checks, func(c probe.Check) bool { return c.Name == check })
+		if named := map[string]string{"partition": "events_a", "view_elsewhere": "elsewhere.hunter2"}[name]; named != "" {
+			name = named
+		}
+		if !strings.Contains(r.Checks[at].Detail, " "+name+" (") {
+			t.Errorf("%s is not named by %s: %s", name, check, r.Checks[at].Detail)
+		}
+	}
+}
+
+// wantLines compares the lines after the verdict with patterns, in which * stands for any text.
+func wantLines(t *testing.T, got string, want []string) {
+	t.Helper()
+	lines := strings.Split(got, "\n")[1:]
+	if len(lines) != len(want) {
+		t.Fatalf("expected %d lines, got %s", len(want), got)
+	}
+	for i, pattern := range want {
+		parts := strings.Split(pattern, "*")
+		rest, ok := strings.CutPrefix(lines[i], parts[0])
+		for _, part := range parts[1:] {
+			at := strings.Index(rest, part)
+			ok = ok && at >= 0
+			rest = rest[max(at, 0)+min(len(part), len(rest)-max(at, 0)):]
+		}
+		if !ok || rest != "" && !strings.HasSuffix(pattern, "*") {
+			t.Errorf("\n got  %s\n want %s", lines[i], pattern)
+		}
+	}
+}
+
+// A role that policies do not bind proves nothing, whatever the policies are.
+func testRoles(t *testing.T, s testenv.Postgres) {
+	plant(t, s, "")
+	for user, want := range map[string][]string{
+		"boss":           {"role fail(role_exempt): expected a role that policies bind, got a superuser: *"},
+		"app_bypass":     {"role fail(role_exempt): expected a role that policies bind, got one with BYPASSRLS: *"},
+		"app_becomes":    {"role fail(role_exempt): expected a role that policies bind, got a member of a role that is superuser or has BYPASSRLS: *"},
+		"app_owner":      {"role fail(role_owns): expected a role that policies bind, got the owner, or a member of the owner, of 1 table without FORCE ROW LEVEL SECURITY: events", "partitions fail(partition_open): *"},
+		"app_lazy_owner": {"role fail(role_owns): *"},
+	} {
+		t.Run(user, func(t *testing.T) {
+			p := newProbe(s)
+			p.User = user
+			if user == "boss" {
+				got := notPassed(t, p)
+				if lines := strings.Split(got, "\n"); len(lines) < 2 || !strings.HasPrefix(lines[1], strings.TrimSuffix(want[0], "*")) {
+					t.Error(got)
+				}
+				return
+			}
+			wantLines(t, notPassed(t, p), want)
+		})
+	}
+	// The owner of tables that are all forced is bound.
+	s.SQL(t, "ALTER TABLE core.events FORCE ROW LEVEL SECURITY; ALTER TABLE core.events_a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+	p := newProbe(s)
+	p.User = "app_owner"
+	wantLines(t, notPassed(t, p), nil)
+}
+
+// What is declared must be there: no schema is protected because it is empty.
+func testDeclared(t *testing.T, s testenv.Postgres) {
+	plant(t, s, "")
+	for name, test := range map[string]struct {
+		change func(*Probe)
+		want   []string
+	}{
+		"a table that is gone": {func(p *Probe) { p.Tables = []string{"notes", "gone"} }, []string{"tables fail(tables_missing): expected all of tables in the schema, got 2 without gone"}},
+		"fewer than declared":  {func(p *Probe) { p.MinTables = 3 }, []string{"tables fail(tables_missing): expected at least 3 tables in the schema, got 2"}},
+		"an empty schema":      {func(p *Probe) { p.Schema, p.Tables, p.MinTables = "public", nil, 1 }, []string{"tables fail(tables_missing): expected at least 1 table in the schema, got 0"}},
+		"another column":       {func(p *Probe) { p.Column = "tenant" }, []string{"policies fail(no_org_column): * got 2 exceptions: events (has no such column), notes (has no such column)"}},
+		"a column of its own": {func(p *Probe) {
+			p.Column, p.Columns = "tenant", map[string]string{"notes": "org_id", "events": "org_id"}
+		}, nil},
+		"not exempt":              {func(p *Probe) { p.Exempt = nil }, []string{"enabled fail(rls_disabled): * sha256:* (not enabled)"}},
+		"a wrong password":        {func(p *Probe) { p.User = "nobody" }, []string{"connect inconclusive(credential): the server rejects the password (SQLSTATE 28P01)"}},
+		"a database that is gone": {func(p *Probe) { p.Database = "gone" }, []string{"connect fail(schema): the database does not exist (SQLSTATE 3D000)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProbe(s)
+			test.change(p)
+			wantLines(t, notPassed(t, p), test.want)
+		})
+	}
+}
