@@ -162,6 +162,7 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 		}
 		rep.Rounds++
 		green := len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
+		asked, by := askedToWait(rep.Results)
 		rep.Held = 0
 		if green {
 			rep.Clean++
@@ -180,11 +181,17 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 			return
 		case !green && time.Since(rep.Started)+pause > o.wait:
 			return
+		case !green && time.Since(rep.Started)+asked > o.wait:
+			rep.Reason = fmt.Sprintf("%s asks to be left alone for %s, and --wait ends in %s", by, orLonger(asked), o.left(rep))
+			return
 		case !green:
 			since, rep.Clean = time.Time{}, 0
 		}
 		o.showRound(rep, green)
 		between := pause
+		if !green {
+			between = max(pause, asked)
+		}
 		if o.repeat > 1 && green && rep.Held >= o.hold {
 			between = repeatPause
 		}
@@ -248,8 +255,11 @@ func (o rounds) showRound(rep *report.Report, green bool) {
 			names = append(names, r.Name)
 		}
 	}
-	remaining := (o.wait - time.Since(rep.Started)).Round(time.Second)
-	o.progress("%d of %d do not pass yet (%s), %s left", len(names), len(rep.Results), strings.Join(names, ", "), remaining)
+	again := ""
+	if asked, by := askedToWait(rep.Results); asked > retryPause {
+		again = fmt.Sprintf("; again in %s, as %s asks", asked, by)
+	}
+	o.progress("%d of %d do not pass yet (%s), %s left%s", len(names), len(rep.Results), strings.Join(names, ", "), o.left(rep), again)
 }
 
 // sleep waits for d. It returns false if ctx ended first.

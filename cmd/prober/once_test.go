@@ -68,6 +68,50 @@ func TestOnce_rounds(t *testing.T) {
 	}
 }
 
+// TestOnce_retryAfter asks a target again when it wants to be asked again, or ends if that is later than --wait allows.
+func TestOnce_retryAfter(t *testing.T) {
+	for name, c := range map[string]struct {
+		after  string
+		wait   string
+		status int
+		asked  int
+		says   string
+	}{
+		"within --wait":       {"2", "1m", exitPass, 2, "ran 2 times"},
+		"longer than --wait":  {"300", "20s", exitInconclusive, 1, "ended early: up asks to be left alone for 5m0s, and"},
+		"not waited for":      {"300", "0s", exitInconclusive, 1, "0 of 1 passed, 1 inconclusive: up. Not proven."},
+		"shorter than usual":  {"0", "1m", exitPass, 2, "ran 2 times"},
+		"longer than anybody": {"2000000000", "59m", exitInconclusive, 1, "asks to be left alone for 1h0m0s or longer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var times []time.Time
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				times = append(times, time.Now())
+				if len(times) == 1 {
+					w.Header().Set("Retry-After", c.after)
+					w.WriteHeader(http.StatusTooManyRequests)
+				}
+			}))
+			t.Cleanup(server.Close)
+			file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig(server.URL, "up"))
+			var out, errs strings.Builder
+			if got := run(t.Context(), []string{"--once", "--config.file=" + file, "--wait=" + c.wait}, &out, &errs); got != c.status {
+				t.Errorf("exit status: got %d, want %d", got, c.status)
+			}
+			if !strings.Contains(out.String(), c.says) {
+				t.Errorf("no %q in\n%s%s", c.says, out.String(), errs.String())
+			}
+			if len(times) != c.asked {
+				t.Fatalf("the target was asked %d times, want %d", len(times), c.asked)
+			}
+			if seconds, _ := time.ParseDuration(c.after + "s"); c.asked == 2 && times[1].Sub(times[0]) < seconds {
+				t.Errorf("asked again after %s, want %s at least", times[1].Sub(times[0]), seconds)
+			}
+		})
+	}
+}
+
 func TestOnce_interrupted(t *testing.T) {
 	x := startTarget(t)
 	x.hang.Store(true)
