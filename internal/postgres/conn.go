@@ -24,6 +24,7 @@ type Conn struct {
 	exchange *dial.Exchange
 	pg       *pgconn.PgConn
 	result   *probe.Result
+	taken    int64 // of memory, for what is being read
 	record   probe.Exchange
 	broken   *Error // what made the connection unusable
 }
@@ -74,7 +75,7 @@ func (c *Conn) Close() {
 func (c *Conn) end() {
 	c.cancel()
 	c.exchange.Close()
-	memory.Give(c.ctx, maxMessage)
+	memory.Give(c.ctx, c.taken)
 	c.record.Took = time.Since(c.record.Started)
 	var err error
 	if c.broken != nil {

@@ -36,6 +36,7 @@ func (c *Client) Connect(ctx context.Context, r *probe.Result, check, address st
 		memory.Exceeded(ctx, "", err)
 		return nil, conn.abandon(&Error{Outcome: probe.Outcomef(probe.SelfLimit, "%s", err)})
 	}
+	conn.taken = maxMessage
 	cfg, err := c.config(conn, address)
 	if err != nil {
 		return nil, conn.abandon(err)

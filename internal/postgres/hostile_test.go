@@ -313,6 +313,31 @@ func TestQuery_budget(t *testing.T) {
 	}
 }
 
+// A connection gives back what it took, and no more: also if there was no room for it.
+func TestConnect_budgetIsGivenBack(t *testing.T) {
+	s := serve(t, loggedIn(hang))
+	for _, room := range []int64{maxMessage / 4, maxMessage} {
+		ctx, account := memory.NewBudget(room).Open(t.Context())
+		defer account.Close()
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		conn, err := client(t, anonymous()).Connect(ctx, probe.NewResult(probe.ID{}), "connect", s.address)
+		if fits := room == maxMessage; (err == nil) != fits {
+			t.Fatalf("%d bytes of room: %v", room, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+		const free = 32 << 10 // without a charge, see package memory
+		if err := memory.Take(ctx, room+free+1); err == nil {
+			t.Errorf("%d bytes of room: more was given back than taken", room)
+		}
+		if err := memory.Take(ctx, room+free); err != nil {
+			t.Errorf("%d bytes of room: less was given back than taken: %v", room, err)
+		}
+	}
+}
+
 // Off this machine nothing is said before TLS is agreed on and the certificate is verified.
 func TestConnect_onlyByTLS(t *testing.T) {
 	for name, test := range map[string]struct{ answer, want string }{
