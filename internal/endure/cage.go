@@ -14,13 +14,15 @@ type cage struct {
 	dir     string // empty: there is none
 	limit   int64
 	maximum string // the file of the peak
+	sockets string // the file of the peak of what sockets hold, where that is counted apart
 }
 
 func newCage(limit int64) *cage {
 	name := "prober-endure-" + strconv.Itoa(os.Getpid())
-	for _, c := range []struct{ root, sign, limit, peak string }{
-		{"/sys/fs/cgroup", "cgroup.controllers", "memory.max", "memory.peak"},
-		{"/sys/fs/cgroup/memory", "cgroup.procs", "memory.limit_in_bytes", "memory.max_usage_in_bytes"},
+	for _, c := range []struct{ root, sign, limit, peak, socketLimit, sockets string }{
+		{"/sys/fs/cgroup", "cgroup.controllers", "memory.max", "memory.peak", "", ""},
+		{"/sys/fs/cgroup/memory", "cgroup.procs", "memory.limit_in_bytes", "memory.max_usage_in_bytes",
+			"memory.kmem.tcp.limit_in_bytes", "memory.kmem.tcp.max_usage_in_bytes"}, // counted only with a limit
 	} {
 		if _, err := os.Stat(filepath.Join(c.root, c.sign)); err != nil {
 			continue
@@ -30,7 +32,11 @@ func newCage(limit int64) *cage {
 			continue
 		}
 		if os.WriteFile(filepath.Join(dir, c.limit), []byte(strconv.FormatInt(limit, 10)), 0o644) == nil {
-			return &cage{dir: dir, limit: limit, maximum: filepath.Join(dir, c.peak)}
+			made := &cage{dir: dir, limit: limit, maximum: filepath.Join(dir, c.peak)}
+			if c.sockets != "" && os.WriteFile(filepath.Join(dir, c.socketLimit), []byte(strconv.FormatInt(limit, 10)), 0o644) == nil {
+				made.sockets = filepath.Join(dir, c.sockets)
+			}
+			return made
 		}
 		_ = os.Remove(dir)
 	}
@@ -57,10 +63,11 @@ func (c *cage) String() string {
 // peak says how much memory a process used at most.
 func (c *cage) peak(pid int) string {
 	var parts []string
-	if text, err := os.ReadFile(c.maximum); err == nil {
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
-			parts = append(parts, fmt.Sprintf("%d MiB in the cgroup", n>>20))
-		}
+	if n, ok := number(c.maximum); ok {
+		parts = append(parts, fmt.Sprintf("%d MiB in the cgroup", n>>20))
+	}
+	if n, ok := number(c.sockets); ok {
+		parts = append(parts, fmt.Sprintf("%d MiB in sockets beside it", n>>20))
 	}
 	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
 		for line := range strings.Lines(string(status)) {
@@ -70,6 +77,16 @@ func (c *cage) peak(pid int) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// number reads a file that holds a number.
+func number(file string) (int64, bool) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return n, err == nil
 }
 
 func (c *cage) remove() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,10 @@ import (
 
 // free is what each run may take without a charge: nearly all answers are smaller, and there may be hundreds of runs.
 const free = 32 << 10
+
+// waiter is about what a run that waits takes for itself: what it needs no charge for, and what its target has sent
+// meanwhile, which the kernel holds.
+const waiter = 96 << 10
 
 // An ErrLimit says which limit of the prober an answer does not fit into. It says nothing of the target.
 type ErrLimit struct{ Limit string }
@@ -25,11 +30,12 @@ func IsLimit(err error) bool {
 	return ok
 }
 
-// A Budget is a number of bytes that the runs share. A run that needs more than is left waits its turn. No two runs can
-// wait for each other: the one that has held memory for the longest has a part for itself.
+// A Budget is a number of bytes that the runs share. A run that needs more than is left waits its turn, unless too many wait
+// already. No two runs can wait for each other: the one that has held memory for the longest has a part for itself.
 type Budget struct {
 	run    int64 // that one run may take
 	shared int64 // that all but the oldest may take together
+	queue  int   // how many may wait
 
 	mu      sync.Mutex
 	used    int64      // of shared
@@ -44,7 +50,10 @@ type request struct {
 }
 
 // NewBudget returns a budget of two parts: one run may take the first, and all others together half as much.
-func NewBudget(run int64) *Budget { return &Budget{run: run, shared: run / 2} }
+func NewBudget(run int64) *Budget {
+	shared := run / 2
+	return &Budget{run: run, shared: shared, queue: max(8, int(shared/waiter))}
+}
 
 // An Account is what one run has taken of a budget.
 type Account struct {
@@ -106,7 +115,7 @@ func (b *Budget) Reserve(ctx context.Context) (release func()) {
 		return func() {}
 	}
 	ctx, account := b.Open(ctx)
-	_ = Take(ctx, b.run+free)
+	_ = account.take(ctx, b.run+free, math.MaxInt)
 	return account.Close
 }
 
@@ -125,7 +134,7 @@ func Take(ctx context.Context, bytes int64) error {
 	if !ok || a.budget == nil {
 		return nil
 	}
-	return a.take(ctx, bytes)
+	return a.take(ctx, bytes, a.budget.queue)
 }
 
 // Give gives bytes back before the run is over.
@@ -135,7 +144,8 @@ func Give(ctx context.Context, bytes int64) {
 	}
 }
 
-func (a *Account) take(ctx context.Context, bytes int64) error {
+// take takes bytes, and waits for them unless more than queue would wait then.
+func (a *Account) take(ctx context.Context, bytes int64, queue int) error {
 	b := a.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -152,6 +162,9 @@ func (a *Account) take(ctx context.Context, bytes int64) error {
 	a.asked += more
 	b.waiting = append(b.waiting, r)
 	b.grant()
+	if len(b.waiting) > queue && b.withdraw(r, bytes) {
+		return &ErrLimit{fmt.Sprintf("%d others wait for room already: the answers of all runs may take %s in memory (GOMEMLIMIT)", queue, size(b.run+b.shared))}
+	}
 	a.beginWait()
 	b.mu.Unlock()
 	select {
@@ -160,14 +173,23 @@ func (a *Account) take(ctx context.Context, bytes int64) error {
 	}
 	b.mu.Lock()
 	a.endWait()
-	if i := slices.Index(b.waiting, r); i >= 0 {
-		b.waiting = slices.Delete(b.waiting, i, i+1)
-		a.asked -= more
-		a.total -= bytes
+	if b.withdraw(r, bytes) {
 		b.grant() // others may have waited behind it
 		return &ErrLimit{fmt.Sprintf("there was no room in time: the answers of all runs may take %s in memory (GOMEMLIMIT)", size(b.run+b.shared))}
 	}
 	return nil
+}
+
+// withdraw takes back a request for so many bytes, if it waits still.
+func (b *Budget) withdraw(r *request, bytes int64) bool {
+	i := slices.Index(b.waiting, r)
+	if i < 0 {
+		return false
+	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	r.account.asked -= r.bytes
+	r.account.total -= bytes
+	return true
 }
 
 func (a *Account) beginWait() {

@@ -83,6 +83,7 @@ func TestTake_waitsForRoomAndThenNamesTheLimit(t *testing.T) {
 func TestTake_runsNeverWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(4 * mib)
+		b.queue = 50
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
@@ -105,6 +106,7 @@ func TestTake_runsNeverWaitForEachOther(t *testing.T) {
 
 func TestTake_theSumStaysWithinTheBudget(t *testing.T) {
 	b := NewBudget(4 * mib)
+	b.queue = 40
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
@@ -219,5 +221,48 @@ func TestWaited(t *testing.T) {
 			t.Errorf("waited %s, expected 2s", account.Waited())
 		}
 		account.Close()
+	})
+}
+
+// Those who wait take memory too, most of it in the kernel, where it is counted as the prober's: not everybody may wait.
+func TestTake_aLongQueueIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(4 * mib)
+		first, oldest := open(t, b)
+		second, younger := open(t, b)
+		if Take(first, 4*mib) != nil || Take(second, 2*mib) != nil {
+			t.Fatal("no memory")
+		}
+		var queue sync.WaitGroup
+		for range b.queue {
+			ctx, a := open(t, b)
+			queue.Go(func() {
+				defer a.Close()
+				if err := Take(ctx, mib); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		ctx, late := open(t, b)
+		if err := Take(ctx, mib); !IsLimit(err) || !strings.Contains(err.Error(), "others wait for room already") {
+			t.Errorf("got %v, want the limit", err)
+		}
+		if late.total != 0 || late.asked != 0 || late.Waited() != 0 {
+			t.Errorf("left behind: %+v", late)
+		}
+		reload := make(chan func())
+		go func() { reload <- b.Reserve(t.Context()) }() // waits its turn in any case
+		synctest.Wait()
+		if len(b.waiting) != b.queue+1 {
+			t.Errorf("%d wait, want a reload behind %d", len(b.waiting), b.queue)
+		}
+		oldest.Close()
+		younger.Close()
+		queue.Wait()
+		(<-reload)()
+		if b.used != 0 || len(b.holders) != 0 || len(b.waiting) != 0 {
+			t.Errorf("left behind: %+v", b)
+		}
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// socketBuffer bounds what the kernel keeps for a reader that does not read, in bytes: it counts as the prober's memory.
-const socketBuffer = 64 << 10
+// socketBuffer bounds what the kernel keeps for a reader that does not read, in bytes: it counts as the prober's memory, twice.
+const socketBuffer = 16 << 10
 
 // A connectionLimit bounds the connections of a server: they cost memory, and each takes a descriptor that a probe may need.
 // When there are too many, the one makes room that has waited the longest for a request; if all are being answered, the new

@@ -112,3 +112,34 @@ func TestNewServer_largeHeaders(t *testing.T) {
 		}
 	}
 }
+
+// What the kernel holds for a reader that does not read counts as the prober's memory.
+func TestNewServer_holdsLittleForSlowReaders(t *testing.T) {
+	written := make(chan int, 1)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		sum, part := 0, make([]byte, 1<<10)
+		for {
+			n, err := w.Write(part)
+			if sum += n; err != nil {
+				written <- sum
+				return
+			}
+		}
+	}), 10)
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: prober\r\n\r\n")
+	if sum := <-written; sum > 64<<10 {
+		t.Errorf("%d KiB were written to a reader that does not read, expected at most 64 KiB", sum>>10)
+	} else {
+		t.Logf("%d KiB were written", sum>>10)
+	}
+}
