@@ -33,11 +33,16 @@ func pieces(part string) []string {
 
 // leakOf returns the first piece of 12 bytes of any of the parts, in any form, that a text holds.
 func leakOf(text string, parts []string) string {
+	const size = 12
+	held := map[string]bool{}
+	for i := 0; i+size <= len(text); i++ {
+		held[text[i:i+size]] = true
+	}
 	for _, part := range parts {
 		for _, form := range pieces(part) {
-			for i := 0; i+12 <= len(form); i++ {
-				if strings.Contains(text, form[i:i+12]) {
-					return form[i : i+12]
+			for i := 0; i+size <= len(form); i++ {
+				if held[form[i:i+size]] {
+					return form[i : i+size]
 				}
 			}
 		}
