@@ -57,13 +57,14 @@ var rows = map[string]row{
 	},
 	"probes":           {ours: []string{"internal/probe"}}, // and every kind
 	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/timesync", "probes/internal/issuance")},
-	"probes/isolation": {ours: append(forKinds, "internal/canary")},
+	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"probes/rls":       {ours: append(forKinds, "internal/canary", "internal/postgres")},
+	"probes/rls":       {ours: append(forKinds, "internal/canary", "internal/postgres", "probes/internal/breach")},
 	"probes/sql":       {ours: append(forKinds, "internal/postgres")},
 	"probes/token":     {ours: append(forKinds, "internal/jwk", "internal/oauth", "probes/internal/issuance")},
 
+	"probes/internal/breach":    {ours: []string{"internal/probe"}},
 	"probes/internal/budget":    {},
 	"probes/internal/control":   {},
 	"probes/internal/expect":    {ours: []string{"internal/httpx", "internal/jsonpath", "internal/probe", "internal/text"}},

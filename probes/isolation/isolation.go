@@ -14,6 +14,7 @@ import (
 	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/probes/internal/breach"
 	"prober/probes/internal/budget"
 	"prober/probes/internal/expect"
 )
@@ -234,8 +235,7 @@ func (p *Probe) InitialSamples() []probe.Sample {
 		surfaces = append(surfaces, checkIdentity)
 	}
 	for _, surface := range surfaces {
-		all = append(all, probe.Sample{Measure: breaches, Values: []string{surface}},
-			probe.Sample{Measure: lastProven, Values: []string{surface}})
+		all = append(all, breach.Initial(surface)...)
 	}
 	return all
 }

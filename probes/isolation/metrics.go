@@ -5,22 +5,13 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/probes/internal/breach"
 )
 
 // Measures of the kind.
 var (
-	breaches = &probe.Measure{
-		Name:    "probe_isolation_breach_total",
-		Help:    "Runs that found that an org was shown, or changed, another's data, by surface.",
-		Labels:  []string{"surface"},
-		Counter: true,
-	}
-	lastProven = &probe.Measure{
-		Name:   "probe_isolation_last_proven_timestamp_seconds",
-		Help:   "When the surface was last proven to keep orgs apart; 0 before the first time.",
-		Labels: []string{"surface"},
-		Kept:   true,
-	}
+	breaches, lastProven = breach.Total, breach.LastProven
+
 	cleanUpFailures = &probe.Measure{
 		Name:    "probe_isolation_cleanup_failures_total",
 		Help:    "Failed attempts to delete a canary.",

@@ -8,6 +8,7 @@ import (
 
 	"prober/internal/canary"
 	"prober/internal/probe"
+	"prober/probes/internal/breach"
 )
 
 // checkIdentity shows that the credentials belong to different test orgs. Its breaches are counted under the same name.
@@ -32,7 +33,7 @@ var checkNames = [...]string{
 var (
 	leakBody      = probe.Reason{Word: "leak_body", Verdict: probe.Fail, Text: "another org's data in a body", Breach: true}
 	leakHeader    = probe.Reason{Word: "leak_header", Verdict: probe.Fail, Text: "another org's data in a header", Breach: true}
-	leakList      = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
+	leakList      = breach.LeakList
 	foreignWrite  = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true}
 	foreignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true}
 	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "responses on shared connections were mixed up", Breach: true}

@@ -88,6 +88,7 @@ func newProbe(server testenv.Postgres) *Probe {
 	p.Address, p.Database, p.User, p.Password = server.Address(), "postgres", "app", secret.Env("TEST_RLS_PASSWORD")
 	p.Schema, p.Column, p.Tables = "core", "org_id", []string{"notes", "events"}
 	p.Exempt = map[string]string{"plans": "the same for all"}
+	p.Setting, p.Orgs = "app.org_id", map[string]Org{"a": {ID: "org-a"}, "b": {ID: "org-b"}}
 	return p
 }
 

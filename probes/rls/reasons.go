@@ -17,6 +17,7 @@ var (
 	leakyView             = probe.Reason{Word: "leaky_view", Verdict: probe.Fail, Text: "a view reads as a role that no policy binds"}
 	leakyMaterializedView = probe.Reason{Word: "leaky_materialized_view", Verdict: probe.Fail, Text: "a materialized view has no policies"}
 	definerExempt         = probe.Reason{Word: "definer_exempt", Verdict: probe.Fail, Text: "a function runs as a role that no policy binds"}
+	failsOpen             = probe.Reason{Word: "fails_open", Verdict: probe.Fail, Text: "rows are shown without an org", Breach: true}
 )
 
 // relationCount counts what the catalogue says of the relations.

@@ -9,10 +9,11 @@ import (
 
 	"prober/internal/postgres"
 	"prober/internal/probe"
+	"prober/probes/internal/breach"
 )
 
 // Probe asks a database whether row-level security holds for a role: by its catalogue, which says what the role could read
-// or write. It connects as that role and by the way that the application takes, since as anybody else it would prove nothing.
+// or write, and by what it is really shown as each of two test orgs and without an org. It connects as that role and by the way that the application takes, since as anybody else it would prove nothing.
 type Probe struct {
 	postgres.Settings `yaml:",inline"`
 
@@ -25,6 +26,10 @@ type Probe struct {
 	Column    string            `yaml:"column" required:"true" doc:"the column that says whose a row is, at which every policy must look"`
 	Columns   map[string]string `yaml:"columns" doc:"by table, the column at which its policies look instead, such as a foreign key"`
 
+	Setting  string         `yaml:"setting" required:"true" doc:"the setting of a session that says as which org the application asks, such as app.org_id"`
+	Orgs     map[string]Org `yaml:"orgs" required:"true" doc:"by name, two to five test orgs"`
+	Canaries []string       `yaml:"canaries" doc:"tables that hold a row of every test org; default: tables"`
+
 	client *postgres.Client
 }
 
@@ -33,22 +38,28 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
 		Summary:  "whether PostgreSQL's row-level security keeps tenants apart, as the application's own role",
-		Measures: []*probe.Measure{relationCount},
+		Measures: []*probe.Measure{breach.Total, breach.LastProven, relationCount},
 		Reasons: append([]probe.Reason{
 			roleExempt, roleOwns, tablesMissing, disabled, inactive, noOrgColumn, policyOpen, noPolicy, checkOpen, partitionOpen,
-			leakyView, leakyMaterializedView, definerExempt,
+			leakyView, leakyMaterializedView, definerExempt, breach.LeakList, failsOpen,
 		}, postgres.Reasons()...),
 		Traits: probe.Traits{ProvesDenial: true},
 	}
 }
 
-var _ probe.Addresser = (*Probe)(nil)
+var (
+	_ probe.Addresser   = (*Probe)(nil)
+	_ probe.Initializer = (*Probe)(nil)
+)
 
 // New returns a probe with its default settings.
 func New() *Probe { return &Probe{} }
 
 // Addresses lists the one address.
 func (p *Probe) Addresses() []string { return []string{p.Address} }
+
+// InitialSamples lists the counter of breaches, at 0, and the time of the last proof.
+func (p *Probe) InitialSamples() []probe.Sample { return breach.Initial(surfaceRows) }
 
 // Bounds of the settings.
 const (
@@ -80,7 +91,7 @@ func (p *Probe) Validate() error {
 			wrong = append(wrong, probe.Settingf("exempt."+name, "expected why it is exempt"))
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.validateOrgs())...)
 }
 
 func validateNames(path string, names []string) error {
@@ -107,17 +118,20 @@ const (
 	checkViews             = "views"
 	checkMaterializedViews = "materialized_views"
 	checkFunctions         = "functions"
+	checkControl           = "control"
+	checkIsolated          = "isolated"
+	checkFailClosed        = "fail_closed"
 )
 
 // Checks names the checks of a run.
 func (p *Probe) Checks() []string {
 	return []string{
 		checkConnect, checkRole, checkTables, checkEnabled, checkPartitions, checkPolicies, checkWritePolicies, checkViews,
-		checkMaterializedViews, checkFunctions,
+		checkMaterializedViews, checkFunctions, checkControl, checkIsolated, checkFailClosed,
 	}
 }
 
-// Ask reads the catalogue and judges it.
+// Ask reads the catalogue and judges it, and then looks at what the role is shown.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	conn, err := p.client.Connect(ctx, r, checkConnect, p.Address)
 	if err != nil {
@@ -132,4 +146,5 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	r.Pass(checkConnect, "connected to %s and read the catalogue", conn.Peer())
 	p.judge(r, c)
+	p.sweep(r, conn, c)
 }

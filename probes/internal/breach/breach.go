@@ -1,0 +1,33 @@
+// Package breach holds the measures and reasons of kinds that prove that tenants are kept apart. Alerts, dashboard and note
+// read them, whatever the kind.
+package breach
+
+import "prober/internal/probe"
+
+// Measures by surface: the part of a system that was asked.
+var (
+	// Total counts the runs that found a breach.
+	Total = &probe.Measure{
+		Name:    "probe_isolation_breach_total",
+		Help:    "Runs that found that an org was shown, or changed, another's data, by surface.",
+		Labels:  []string{"surface"},
+		Counter: true,
+	}
+	// LastProven is the time of the last run in which everything held.
+	LastProven = &probe.Measure{
+		Name:   "probe_isolation_last_proven_timestamp_seconds",
+		Help:   "When the surface was last proven to keep orgs apart; 0 before the first time.",
+		Labels: []string{"surface"},
+		Kept:   true,
+	}
+)
+
+// Reasons that more than one kind gives.
+var (
+	LeakList = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
+)
+
+// Initial returns the series of a surface as they are before the first run.
+func Initial(surface string) []probe.Sample {
+	return []probe.Sample{{Measure: Total, Values: []string{surface}}, {Measure: LastProven, Values: []string{surface}}}
+}
