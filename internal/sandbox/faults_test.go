@@ -456,6 +456,7 @@ func TestFaults(t *testing.T) {
 
 func TestFaults_combined(t *testing.T) {
 	testenv.WithoutRace(t)
+	testenv.Slow(t, "it sends every request under several faults")
 	s := start(t, Options{Delay: time.Hour})
 	whole := observe(t, s, nothingHangs)
 	for _, together := range [][]string{

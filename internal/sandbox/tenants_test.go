@@ -184,6 +184,7 @@ var invisibleAlone = []string{
 // file has the scenario without faults, and for each fault the answers that change.
 func TestTenantFaults(t *testing.T) {
 	testenv.WithoutRace(t)
+	testenv.Slow(t, "it sends every request under every fault")
 	s := start(t, Options{VisibilityDelay: time.Hour, SwapOneIn: 4})
 	whole := observeTenants(t, s)
 	var b strings.Builder

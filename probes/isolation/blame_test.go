@@ -15,6 +15,7 @@ import (
 // it noticed, the read is at fault.
 func TestReadLeak_onsets(t *testing.T) {
 	testenv.WithoutRace(t)
+	testenv.Slow(t, "it runs the probe once for each request at which a leak begins")
 	testenv.Slow(t, "it runs the probe dozens of times")
 	writable := []string{"interleave: {requests: 40}", "interleave: {requests: 4}", `export: "/notes/export"`, "", `count:  "/notes/count"`, "", "number: $.count", ""}
 	permanent := []string{

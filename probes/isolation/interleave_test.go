@@ -47,6 +47,7 @@ func (m *mixer) intercept(w http.ResponseWriter, q *apiRequest, next http.Handle
 // TestMixUp_named: responses that are mixed up at random are not put down to a cache, to how the org was named, or to the
 // operation that was answered wrongly first.
 func TestMixUp_named(t *testing.T) {
+	testenv.Slow(t, "it runs the probe often")
 	for seed := range uint64(20) {
 		if !testenv.Sampled(int(seed), 10) {
 			continue

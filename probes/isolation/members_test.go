@@ -22,6 +22,7 @@ func memberAt(object map[string]any, path string) string {
 // TestMembers_nested: a member that names another org decides nothing, wherever it is in the JSON that is sent.
 func TestMembers_nested(t *testing.T) {
 	testenv.WithoutRace(t)
+	testenv.Slow(t, "it runs the probe once for each place of a member")
 	for _, op := range []string{"create", "update"} {
 		for path, want := range map[string]string{
 			"org_id":          "isolated@notes/" + op + " fail(foreign_write)",

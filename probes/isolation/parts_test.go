@@ -33,6 +33,7 @@ var extraFields = map[string]func(w http.ResponseWriter, value string, rest func
 // TestLeak_fieldsBeforeAndBehind: what is before a response or behind it is a part of it.
 func TestLeak_fieldsBeforeAndBehind(t *testing.T) {
 	testenv.WithoutRace(t)
+	testenv.Slow(t, "it runs the probe once for each field")
 	for place, send := range extraFields {
 		for name, c := range map[string]struct {
 			value func(api *notesAPI, q *apiRequest) string // empty: none is sent
