@@ -40,6 +40,11 @@ func (s Statuses) Denial() bool {
 	return len(s) > 0 && !slices.ContainsFunc(s, func(v int) bool { return v != 4 && v/100 != 4 })
 }
 
+// HasBody reports whether an answer with a status of the set may have a body (RFC 9110, section 6.4.1).
+func (s Statuses) HasBody() bool {
+	return slices.ContainsFunc(s, func(v int) bool { return v != 204 && v != 304 })
+}
+
 // String writes the set for a sentence: "200", "200 or 204", "200, 204 or 3xx".
 func (s Statuses) String() string {
 	words := s.words()

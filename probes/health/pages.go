@@ -110,5 +110,8 @@ func (h *Probe) validatePage(key string, p page) error {
 	if p.yes.Contains(404) {
 		wrong = append(wrong, probe.Settingf(key+".status", "404 is also the answer for a path that does not exist"))
 	}
+	if !p.yes.HasBody() && (p.content.Body != nil || len(p.content.JSON) > 0) {
+		wrong = append(wrong, probe.Settingf(key+".expect", "an answer with status %s has no body", p.yes))
+	}
 	return errors.Join(wrong...)
 }

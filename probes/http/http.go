@@ -133,7 +133,7 @@ func (p *Probe) validateBody() error {
 	empty := ""
 	if p.Method == "HEAD" {
 		empty = "the answer to HEAD"
-	} else if !slices.ContainsFunc(p.Expect.Status, hasBody) {
+	} else if !p.Expect.Status.HasBody() {
 		empty = "an answer with status " + p.Expect.Status.String()
 	}
 	var wrong []error
@@ -143,11 +143,6 @@ func (p *Probe) validateBody() error {
 		}
 	}
 	return errors.Join(wrong...)
-}
-
-// hasBody reports whether an answer with a status, or with one of a class of them, may have a body (RFC 9110, section 6.4.1).
-func hasBody(status int) bool {
-	return status != 1 && status/100 != 1 && status != 204 && status != 304
 }
 
 // CheckTimeout refuses a latency that is never exceeded, since the run ends before.
