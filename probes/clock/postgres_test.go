@@ -16,6 +16,7 @@ import (
 // The clock of Debian's PostgreSQL is that of this machine: it agrees with a service of this machine, and the error bar is
 // that of one round trip. A role that may do nothing but log in can ask for it.
 func TestPostgres(t *testing.T) {
+	testenv.WithoutRace(t)
 	server := testenv.StartPostgres(t)
 	server.Authenticate(t, "host all all all scram-sha-256")
 	server.SQL(t, "CREATE ROLE prober_ro LOGIN PASSWORD 'correct-horse-battery'")
