@@ -22,8 +22,9 @@ func testPage(t *testing.T, s testenv.Postgres) {
 		s.SQL(t, string(block[1]))
 	}
 	s.SQL(t, "ALTER ROLE ibex_app PASSWORD '"+password+"'")
+	pool := s.StartPgBouncer(t, map[string]string{"ibex_app": password}, "default_pool_size = 1")
 	shown := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindSubmatch(page)
-	text := strings.NewReplacer("pgbouncer.ibex-system.svc:6432", s.Address(), "database: ibex\n", "database: postgres\n", "{file: /run/secrets/prober/ibex-app}", "{env: TEST_RLS_PASSWORD}").Replace(string(shown[1]))
+	text := strings.NewReplacer("pgbouncer.ibex-system.svc:6432", pool, "database: ibex\n", "database: postgres\n", "{file: /run/secrets/prober/ibex-app}", "{env: TEST_RLS_PASSWORD}").Replace(string(shown[1]))
 	c, err := config.Parse(probe.Kinds{"rls": Kind()}, config.File{Name: "page.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatal(err)

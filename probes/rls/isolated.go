@@ -137,7 +137,7 @@ func (s *sweep) report(r *probe.Result) {
 	case len(s.missing) > 0 && s.failed != nil:
 		r.Note(checkControl, s.outcome(probe.OK, nil, "", ""))
 	case len(s.missing) > 0:
-		r.Report(checkControl, probe.ControlFailed, "expected every test org to see its own row in each of canaries, got none in %s", shorten(s.missing))
+		r.Report(checkControl, probe.ControlFailed, "expected every test org to see its own row in each of canaries, got none in %s", text.List(s.missing, maxNamed))
 	default:
 		r.Pass(checkControl, "%s see their own rows in %s", text.Count(len(s.p.Orgs), "test org"), text.Count(len(s.p.canaryTables()), "table"))
 	}
@@ -204,5 +204,5 @@ func (s *sweep) list(found []finding) string {
 	for _, t := range order {
 		named = append(named, s.p.shown(t.ident)+" (to "+strings.Join(in[t], ", ")+")")
 	}
-	return shorten(named)
+	return text.List(named, maxNamed)
 }

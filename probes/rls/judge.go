@@ -86,7 +86,7 @@ func (p *Probe) judgeRole(r *probe.Result, c *catalogue) {
 			}
 		}
 		if len(owned) > 0 {
-			r.Report(checkRole, roleOwns, "%sthe owner, or a member of the owner, of %s without FORCE ROW LEVEL SECURITY: %s", expected, text.Count(len(owned), "table"), shorten(owned))
+			r.Report(checkRole, roleOwns, "%sthe owner, or a member of the owner, of %s without FORCE ROW LEVEL SECURITY: %s", expected, text.Count(len(owned), "table"), text.List(owned, maxNamed))
 			return
 		}
 		r.Pass(checkRole, "the role is neither superuser nor owner of what is not forced, has no BYPASSRLS, and cannot become such a role")
@@ -111,20 +111,12 @@ func (p *Probe) judgeTables(r *probe.Result, c *catalogue) {
 	least := max(p.MinTables, len(p.Tables))
 	switch {
 	case len(missing) > 0:
-		r.Report(checkTables, tablesMissing, "expected all of tables in the schema, got %d without %s", found, shorten(missing))
+		r.Report(checkTables, tablesMissing, "expected all of tables in the schema, got %d without %s", found, text.List(missing, maxNamed))
 	case found < least:
 		r.Report(checkTables, tablesMissing, "expected at least %s in the schema, got %d", text.Count(least, "table"), found)
 	default:
 		r.Pass(checkTables, "%s in the schema, partitions and those exempt aside", text.Count(found, "table"))
 	}
-}
-
-// shorten joins names, the first few of them.
-func shorten(names []string) string {
-	if len(names) > maxNamed {
-		return strings.Join(names[:maxNamed], ", ") + fmt.Sprintf(" and %d more", len(names)-maxNamed)
-	}
-	return strings.Join(names, ", ")
 }
 
 // count counts the relations by their state.

@@ -85,6 +85,7 @@ func plant(t *testing.T, server testenv.Postgres, more string) *Probe {
 // newProbe returns a probe of the schema as the application.
 func newProbe(server testenv.Postgres) *Probe {
 	p := New()
+	p.Looks = 0
 	p.Address, p.Database, p.User, p.Password = server.Address(), "postgres", "app", secret.Env("TEST_RLS_PASSWORD")
 	p.Schema, p.Column, p.Tables = "core", "org_id", []string{"notes", "events"}
 	p.Exempt = map[string]string{"plans": "the same for all"}

@@ -18,6 +18,7 @@ var (
 	leakyMaterializedView = probe.Reason{Word: "leaky_materialized_view", Verdict: probe.Fail, Text: "a materialized view has no policies"}
 	definerExempt         = probe.Reason{Word: "definer_exempt", Verdict: probe.Fail, Text: "a function runs as a role that no policy binds"}
 	failsOpen             = probe.Reason{Word: "fails_open", Verdict: probe.Fail, Text: "rows are shown without an org", Breach: true}
+	orgLeft               = probe.Reason{Word: "org_left", Verdict: probe.Fail, Text: "an org is left on a connection of the pool", Breach: true}
 )
 
 // relationCount counts what the catalogue says of the relations.

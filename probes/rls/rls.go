@@ -29,6 +29,7 @@ type Probe struct {
 	Setting  string         `yaml:"setting" required:"true" doc:"the setting of a session that says as which org the application asks, such as app.org_id"`
 	Orgs     map[string]Org `yaml:"orgs" required:"true" doc:"by name, two to five test orgs"`
 	Canaries []string       `yaml:"canaries" doc:"tables that hold a row of every test org; default: tables"`
+	Looks    int            `yaml:"looks" doc:"how often to look whether an org is left on connections of the pool; 0 where there is no pool"`
 
 	client *postgres.Client
 }
@@ -41,7 +42,7 @@ func Kind() probe.Kind {
 		Measures: []*probe.Measure{breach.Total, breach.LastProven, relationCount},
 		Reasons: append([]probe.Reason{
 			roleExempt, roleOwns, tablesMissing, disabled, inactive, noOrgColumn, policyOpen, noPolicy, checkOpen, partitionOpen,
-			leakyView, leakyMaterializedView, definerExempt, breach.LeakList, failsOpen,
+			leakyView, leakyMaterializedView, definerExempt, breach.LeakList, failsOpen, orgLeft,
 		}, postgres.Reasons()...),
 		Traits: probe.Traits{ProvesDenial: true},
 	}
@@ -53,18 +54,25 @@ var (
 )
 
 // New returns a probe with its default settings.
-func New() *Probe { return &Probe{} }
+func New() *Probe { return &Probe{Looks: 20} }
 
 // Addresses lists the one address.
 func (p *Probe) Addresses() []string { return []string{p.Address} }
 
 // InitialSamples lists the counter of breaches, at 0, and the time of the last proof.
-func (p *Probe) InitialSamples() []probe.Sample { return breach.Initial(surfaceRows) }
+func (p *Probe) InitialSamples() []probe.Sample {
+	samples := breach.Initial(surfaceRows)
+	if p.Looks > 0 {
+		samples = append(samples, breach.Initial(surfacePool)...)
+	}
+	return samples
+}
 
 // Bounds of the settings.
 const (
 	maxListed = 200
 	maxTables = 10_000
+	maxLooks  = 200
 )
 
 // Validate reports what is wrong with the settings. It rejects those that would call an empty schema protected.
@@ -78,6 +86,9 @@ func (p *Probe) Validate() error {
 	}
 	if p.MinTables < 0 || p.MinTables > maxTables {
 		wrong = append(wrong, probe.Settingf("min_tables", "expected 1 to %d, got %d", maxTables, p.MinTables))
+	}
+	if p.Looks != 0 && (p.Looks < clients || p.Looks > maxLooks) {
+		wrong = append(wrong, probe.Settingf("looks", "expected 0, or %d to %d, got %d", clients, maxLooks, p.Looks))
 	}
 	wrong = append(wrong, validateNames("tables", p.Tables), validateNames("names", p.Names),
 		validateNames("exempt", slices.Sorted(maps.Keys(p.Exempt))), validateNames("columns", slices.Sorted(maps.Keys(p.Columns))))
@@ -121,30 +132,44 @@ const (
 	checkControl           = "control"
 	checkIsolated          = "isolated"
 	checkFailClosed        = "fail_closed"
+	checkResidue           = "residue"
 )
 
 // Checks names the checks of a run.
 func (p *Probe) Checks() []string {
-	return []string{
+	checks := []string{
 		checkConnect, checkRole, checkTables, checkEnabled, checkPartitions, checkPolicies, checkWritePolicies, checkViews,
 		checkMaterializedViews, checkFunctions, checkControl, checkIsolated, checkFailClosed,
 	}
+	if p.Looks > 0 {
+		checks = append(checks, checkResidue)
+	}
+	return checks
 }
 
-// Ask reads the catalogue and judges it, and then looks at what the role is shown.
+// Ask reads the catalogue and judges it, looks at what the role is shown, and then at what the pool keeps.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	if p.askDatabase(ctx, r) && p.Looks > 0 {
+		p.residue(ctx, r)
+	}
+}
+
+// askDatabase asks by one connection and reports whether there was one. It is closed before others look at the pool, which
+// may have no more.
+func (p *Probe) askDatabase(ctx context.Context, r *probe.Result) bool {
 	conn, err := p.client.Connect(ctx, r, checkConnect, p.Address)
 	if err != nil {
 		r.Note(checkConnect, postgres.Explain(err))
-		return
+		return false
 	}
 	defer conn.Close()
 	c, err := p.readCatalogue(conn)
 	if err != nil {
 		r.Note(checkConnect, postgres.Explain(err))
-		return
+		return false
 	}
 	r.Pass(checkConnect, "connected to %s and read the catalogue", conn.Peer())
 	p.judge(r, c)
 	p.sweep(r, conn, c)
+	return true
 }

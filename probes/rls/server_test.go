@@ -107,6 +107,7 @@ func TestServer(t *testing.T) {
 	t.Run("mistakes", func(t *testing.T) { testMistakes(t, s) })
 	t.Run("all mistakes", func(t *testing.T) { testAllMistakes(t, s) })
 	t.Run("roles", func(t *testing.T) { testRoles(t, s) })
+	t.Run("residue", func(t *testing.T) { testResidue(t, s) })
 	t.Run("page", func(t *testing.T) { testPage(t, s) })
 	t.Run("settings", func(t *testing.T) { testDeclared(t, s) })
 }
