@@ -223,8 +223,7 @@ type replica struct {
 	live, ready    answer
 	instance       string
 	catchAll       probe.Outcome // of the request for a nonexistent path; zero if none was made
-	liveTraceID    string
-	decidedTraceID string // of the request that decided the state
+	decidedTraceID string        // of the request that decided the state
 }
 
 // proven reports whether the answers prove anything: a nonexistent path was answered differently.
@@ -237,7 +236,7 @@ func (h *Probe) askReplica(ctx context.Context, r *probe.Result, target string) 
 	onLive, onReady := h.Live.page(), h.Ready.page()
 	live := h.client.Do(half, r, httpx.Request{Check: "live", URL: h.Service + onLive.path, Addr: target, Want: onLive.yes})
 	ready := h.client.Do(ctx, r, httpx.Request{Check: "serving", URL: h.Service + onReady.path, Addr: target, Want: onReady.yes})
-	seen := replica{live: h.classify(live, onLive), ready: h.classify(ready, onReady), liveTraceID: live.TraceID, decidedTraceID: ready.TraceID}
+	seen := replica{live: h.classify(live, onLive), ready: h.classify(ready, onReady), decidedTraceID: ready.TraceID}
 	if seen.live.response != respOK {
 		seen.decidedTraceID = live.TraceID
 	}

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,12 +97,18 @@ type world struct {
 	other                   int // the status of every other path; 404 if zero
 	html                    bool
 	instance                string
+	age                     string        // that a cache says the pages have
+	breaks                  bool          // the dependency, once it has answered
+	bearer                  secret.Secret // that the service asks for
 }
 
 func (w *world) start(t *testing.T) (address, dependency string) {
 	t.Helper()
 	service := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, q *http.Request) {
 		out.Header().Set("X-Instance", w.instance)
+		if w.age != "" {
+			out.Header().Set("Age", w.age)
+		}
 		out.Header().Set("Content-Type", "application/json")
 		body := ""
 		if w.html {
@@ -118,7 +127,14 @@ func (w *world) start(t *testing.T) (address, dependency string) {
 		}
 	}))
 	t.Cleanup(service.Close)
-	dep := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(w.dependency) }))
+	var asked atomic.Bool
+	dep := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		if asked.Swap(true) && w.breaks {
+			out.WriteHeader(500)
+			return
+		}
+		out.WriteHeader(w.dependency)
+	}))
 	t.Cleanup(dep.Close)
 	return strings.TrimPrefix(service.URL, "http://"), dep.URL
 }
@@ -167,18 +183,108 @@ func TestHealth_split(t *testing.T) {
 			"serving@ADDR fail(wrong_route): *",
 			"replicas fail(replicas): expected 1 replica, found 1, of which 0 live",
 		}},
+		"the answers come out of a cache": {world{live: 200, ready: 200, dependency: 200, age: "30"}, []string{
+			"inconclusive",
+			"live@ADDR inconclusive(stale_or_cached): /health: the answer may come out of a cache (Age: 30), which proves nothing about the origin",
+			"split@ADDR inconclusive(stale_or_cached): the answers may come out of a cache, which says nothing about the process *",
+			"serving@ADDR inconclusive(stale_or_cached): *",
+			"replicas inconclusive(control_failed): expected 1 replica, found 1, of which 0 live; 1 inconclusive",
+		}},
+		"the dependency breaks during the run": {world{live: 200, ready: 200, dependency: 200, breaks: true}, []string{
+			"inconclusive",
+			"live@ADDR pass(ok): /health answers 200",
+			"split@ADDR inconclusive(race): its dependency changed during the run (/health: got 200; /ready: got 200)",
+			"serving@ADDR inconclusive(race): *",
+			"catch_all@ADDR pass(ok): *",
+			"replicas pass(ok): *",
+		}},
+		"the prober has no credential to ask with": {world{live: 200, ready: 200, dependency: 200, bearer: secret.Env("TEST_HEALTH_UNSET")}, []string{
+			"inconclusive",
+			"live@ADDR inconclusive(credential): *",
+			"split@ADDR inconclusive(control_failed): could not be asked (/health: *",
+			"serving@ADDR inconclusive(control_failed): could not be asked *",
+			"replicas inconclusive(control_failed): expected 1 replica, found 1, of which 0 live; 1 inconclusive",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, dependency := c.world.start(t)
 			h := New()
 			h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
 			h.Dependency.URL = dependency + "/health"
+			h.Bearer = c.world.bearer
 			var want []string
 			for _, line := range c.want {
 				want = append(want, strings.ReplaceAll(line, "@ADDR", "@"+address))
 			}
 			probetest.WantLines(t, probetest.Run(t, Kind(), h), want...)
 		})
+	}
+}
+
+// TestHealth_decidingExchange checks that each check names the request that its verdict rests on.
+func TestHealth_decidingExchange(t *testing.T) {
+	for live, decides := range map[int]string{200: "/ready", 503: "/health"} {
+		var mu sync.Mutex
+		sent := map[string]string{} // the path of each trace
+		server := serve(t, http.HandlerFunc(func(out http.ResponseWriter, q *http.Request) {
+			mu.Lock()
+			sent[strings.Split(q.Header.Get("Traceparent"), "-")[1]] = q.URL.Path
+			mu.Unlock()
+			out.WriteHeader(cmp.Or(map[string]int{"/health": live, "/ready": 503, "/up": 500}[q.URL.Path], 404))
+		}))
+		h := New()
+		h.Service = server
+		h.Replicas = replicas.Replicas{Static: []string{strings.TrimPrefix(server, "http://")}, Want: 1}
+		h.Dependency.URL = server + "/up"
+		r := probetest.Run(t, Kind(), h)
+		for _, c := range r.Checks {
+			want, known := map[string]string{"live": "/health", "split": decides, "serving": decides}[c.Name]
+			if got := sent[c.TraceID]; known && got != want {
+				t.Errorf("/health answers %d: %s rests on %q, expected %s", live, c.Name, got, want)
+			}
+		}
+	}
+}
+
+// TestClassify_statuses checks what a status means that the settings do not mention.
+func TestClassify_statuses(t *testing.T) {
+	h := New()
+	for status, want := range map[int]response{
+		201: respUnexpected, 299: respUnexpected, 300: respForeign, 399: respForeign, 400: respForeign, 401: respForeign, 404: respForeign,
+		428: respForeign, 429: respUnexpected, 430: respForeign, 499: respForeign, 500: respError, 599: respError,
+	} {
+		var a httpx.Answer
+		a.Reason, a.Status = probe.OK, status
+		if got := h.classify(&a, h.Live.page()); got.response != want {
+			t.Errorf("%d: got class %d, expected %d", status, got.response, want)
+		}
+	}
+}
+
+// TestClassify_slow checks that an answer is slow only beyond the expected latency.
+func TestClassify_slow(t *testing.T) {
+	h := New()
+	h.Latency = new(probe.Duration)
+	*h.Latency = probe.Duration(time.Second)
+	for took, want := range map[time.Duration]bool{time.Second - 1: false, time.Second: false, time.Second + 1: true} {
+		var a httpx.Answer
+		a.Reason, a.Status, a.Took = probe.OK, 200, took
+		if got := h.classify(&a, h.Live.page()); got.response != respOK || got.slow != want {
+			t.Errorf("%s: slow is %t, expected %t", took, got.slow, want)
+		}
+	}
+}
+
+// TestStateReasons checks that the kind declares the reasons of its states, and no common one for its own.
+func TestStateReasons(t *testing.T) {
+	var got []string
+	for _, why := range stateReasons() {
+		got = append(got, why.Word)
+	}
+	want := []string{"degraded_by_dependency", "not_ready", "ready_error", "ready_despite_dependency_down", "liveness_coupled", "inverted",
+		"down", "region_down", "wrong_route", "unexpected_status", "race"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, expected %v", got, want)
 	}
 }
 
@@ -282,6 +388,8 @@ func TestValidate_replicasWant(t *testing.T) {
 		"a service with a query": {func(h *Probe) { h.Service = "https://a.example/?x=1" }, "service: expected scheme and host only"},
 		"a path with a secret":   {func(h *Probe) { h.Service = "https://a.example"; h.Live.Path = "/health?token=x" }, "live.path: https://a.example/health: the query holds a credential"},
 		"a port by name":         {func(h *Probe) { h.Replicas = replicas.Replicas{DNS: "a.example:http", Want: 1} }, "replicas.dns: expected name:port"},
+		"not found means live":   {func(h *Probe) { h.Service = "https://a.example"; h.Live.Status = httpx.Codes(404) }, "live.status: 404 is also the answer"},
+		"not found means ready":  {func(h *Probe) { h.Service = "https://a.example"; h.Ready.Status = httpx.Codes(404) }, "ready.status: 404 is also the answer"},
 		"one path for both":      {func(h *Probe) { h.Service = "https://a.example"; h.Ready.Path = "/health" }, "the split cannot be seen"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -341,6 +449,11 @@ func TestHistory_unreadySince(t *testing.T) {
 		time.Sleep(time.Second)
 		if m.unreadySince("new", stateNotReady, settle) == 0 {
 			t.Error("a replica that had to start first has no grace")
+		}
+		m.unreadySince("calm", stateServing, settle)
+		time.Sleep(settle)
+		if m.unreadySince("calm", stateNotReady, settle) != 0 {
+			t.Error("a replica settles that was last healthy a whole settle time ago")
 		}
 		m.forget([]string{"b"})
 		if len(m.seen) != 0 {

@@ -183,6 +183,33 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestCatchAll_saysHow checks that the control says how the answer for a nonexistent path differs: by its status, or by what
+// stands under the same one.
+func TestCatchAll_saysHow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		other http.HandlerFunc
+		want  string
+	}{
+		"another status": {http.NotFound, "a nonexistent path is answered differently (404)"},
+		"an app's page":  {probetest.Respond(200, asHTML, spa), "a nonexistent path is answered differently (got 200, not from the service itself: it is an HTML page, and neither marker nor expect says otherwise)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ok := probetest.Respond(200, asText, "ok")
+			h := New()
+			mux := http.NewServeMux()
+			mux.HandleFunc("/", c.other)
+			mux.HandleFunc("/health", ok)
+			mux.HandleFunc("/ready", ok)
+			h.Service = serve(t, mux)
+			if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, " pass(ok): "+c.want+"\n") {
+				t.Errorf("got\n%swant %s", got, c.want)
+			}
+		})
+	}
+}
+
 // TestDependency checks what the answer of a dependency means by its settings.
 func TestDependency(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,6 @@ func (h *Probe) reportLive(r *probe.Result, seen *replica) {
 	default:
 		r.Fail("live", live.Reason, "expected %s from %s, %s", page.yes, page.name(), live.Detail)
 	}
-	r.LinkExchange("live", seen.liveTraceID)
 }
 
 // reportState notes the state of a replica and what it means for the split and serving checks.
