@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -158,6 +159,19 @@ func TestJWKS_sourceChanges(t *testing.T) {
 	}
 }
 
+// TestProbe_checks checks that a probe announces the checks that its settings ask for, and no other.
+func TestProbe_checks(t *testing.T) {
+	p := jwks([]string{"http://a.test"})
+	if got := strings.Join(p.Checks(), " "); got != "private agreement keyset strength" {
+		t.Errorf("with nothing asked for: got %s", got)
+	}
+	p.Kids, p.Revoked, p.Grace, p.Issuance = literals("k1"), literals("k0"), 1, freshFrom(t, "http://a.test/token")
+	p.Verifiers = map[string]Verifier{"a": {URL: "http://b.test", Replicas: replicas.Replicas{DNS: "x:1", Want: 1}}}
+	if got := strings.Join(p.Checks(), " "); got != "private revoked kid signing agreement keyset strength cache rotation replicas" {
+		t.Errorf("with everything asked for: got %s", got)
+	}
+}
+
 func TestValidate_rejectsSettings(t *testing.T) {
 	bundle := Verifier{PEM: secret.Literal("x"), Kids: literals("k1")}
 	for want, change := range map[string]func(p *Probe){
@@ -178,11 +192,16 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"verifiers.g.replicas.want: expected 1 to 100": func(p *Probe) {
 			p.Verifiers = map[string]Verifier{"g": {URL: "http://a.test", Replicas: replicas.Replicas{DNS: "x:1"}}}
 		},
-		"verifiers.two words: expected a name of one word":            func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
-		"verifiers.http://a.test/jwks: expected a name":               func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
-		"kids[1]: expected a text of one line":                        func(p *Probe) { p.Kids = literals("k1", "") },
-		"kids[0]: expected a text of one line":                        func(p *Probe) { p.Kids = literals("k1\nk2") },
-		"kids[1]: env X is listed twice":                              func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
+		"verifiers.two words: expected a name of one word": func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
+		"verifiers.http://a.test/jwks: expected a name":    func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
+		"kids[1]: expected a text of one line":             func(p *Probe) { p.Kids = literals("k1", "") },
+		"kids[0]: expected a text of one line":             func(p *Probe) { p.Kids = literals("k1\nk2") },
+		"kids[1]: env X is listed twice":                   func(p *Probe) { p.Kids = []secret.Public{secret.Env("X").Public(), secret.Env("X").Public()} },
+		"expected at most 100 urls and verifiers, got 101": func(p *Probe) {
+			for i := range 100 {
+				p.URLs = append(p.URLs, fmt.Sprintf("http://b%d.test/jwks", i))
+			}
+		},
 		"kids: expected at most 20":                                   func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
 		"revoked[1]: is among kids too":                               func(p *Probe) { p.Revoked = literals("k0", "k1") },
 		"revoked[0]: expected a text of one line":                     func(p *Probe) { p.Revoked = literals("") },

@@ -49,7 +49,7 @@ func (x *rota) at(after time.Duration, signer *jose.JSONWebKey, a, b []jose.JSON
 		}
 		run.issued = issuedToken{Outcome: probe.Outcome{Reason: probe.OK, Detail: ""}, token: token, life: 5 * time.Minute}
 	}
-	for i, keys := range [][]jose.JSONWebKey{a, b} {
+	for i, keys := range [][]jose.JSONWebKey{a, b}[:len(x.probe.URLs)] {
 		v := keySetSnapshot{endpoint: endpoint{target: string(rune('a' + i))}, Outcome: probe.Outcome{Reason: probe.OK}, maxAge: 10 * time.Minute, maxAgeGiven: true}
 		if keys == nil {
 			v.Outcome = probe.Outcomef(probe.Refused, "refused")
@@ -189,6 +189,15 @@ func TestAgreement_kidReused(t *testing.T) {
 	back := []jose.JSONWebKey{again, other}
 	x.want("agreement", x.at(14*time.Minute, nil, back, back),
 		"fail(kid_reused): another kid stands for another key than 0s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid")
+}
+
+// TestAgreement_oneVerifier checks that one verifier agrees with what it had before, if only in one key, and that the first run
+// claims nothing.
+func TestAgreement_oneVerifier(t *testing.T) {
+	x := newRota(t, func(p *Probe) { p.URLs = p.URLs[:1] })
+	keys := []jose.JSONWebKey{newJWK(t, "k1", "ES256")}
+	x.want("agreement", x.at(0, nil, keys, nil), "")
+	x.want("agreement", x.at(time.Minute, nil, keys, nil), "pass(ok): every kid stands for the same key as before")
 }
 
 func TestAgreement_settling(t *testing.T) {
