@@ -34,8 +34,8 @@ var (
 	leakBody      = probe.Reason{Word: "leak_body", Verdict: probe.Fail, Text: "another org's data in a body", Breach: true}
 	leakHeader    = probe.Reason{Word: "leak_header", Verdict: probe.Fail, Text: "another org's data in a header", Breach: true}
 	leakList      = breach.LeakList
-	foreignWrite  = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true}
-	foreignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true}
+	foreignWrite  = breach.ForeignWrite
+	foreignDelete = breach.ForeignDelete
 	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "responses on shared connections were mixed up", Breach: true}
 
 	mismatchNotRejected = probe.Reason{Word: "mismatch_not_rejected", Verdict: probe.Fail, Text: "a contradicting org was accepted"}

@@ -47,6 +47,9 @@ func (p *Probe) sweep(r *probe.Result, conn *postgres.Conn, c *catalogue) {
 	s.asOrgs()
 	s.asNobody()
 	s.report(r)
+	if p.Writes {
+		s.writes(r)
+	}
 }
 
 // shows asks whether relations show a row, and notes those that do.
@@ -56,7 +59,7 @@ func (s *sweep) shows(in situation, questions []question) (found []finding) {
 		case a.failed != nil && s.failed == nil:
 			s.failed = a.failed
 		case a.shown:
-			found = append(found, finding{questions[i].relation, in.name})
+			found = append(found, finding{questions[i].relation, "to " + in.name})
 		}
 	}
 	return found
@@ -105,6 +108,9 @@ func (s *sweep) control() {
 		}
 	}
 }
+
+// isCanary reports whether every test org has a row in a table.
+func (s *sweep) isCanary(t *relation) bool { return slices.Contains(s.p.canaryTables(), t.ident) }
 
 // comparable reports whether the rows of a relation say whose they are.
 func (s *sweep) comparable(t *relation) bool {
@@ -202,7 +208,7 @@ func (s *sweep) list(found []finding) string {
 	}
 	var named []string
 	for _, t := range order {
-		named = append(named, s.p.shown(t.ident)+" (to "+strings.Join(in[t], ", ")+")")
+		named = append(named, s.p.shown(t.ident)+" ("+strings.Join(in[t], ", ")+")")
 	}
 	return text.List(named, maxNamed)
 }

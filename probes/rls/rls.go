@@ -31,6 +31,8 @@ type Probe struct {
 	Canaries []string       `yaml:"canaries" doc:"tables that hold a row of every test org; default: tables"`
 	Looks    int            `yaml:"looks" doc:"how often to look whether an org is left on connections of the pool; 0 where there is no pool"`
 
+	Writes bool `yaml:"writes" doc:"whether each test org tries to change, delete and insert rows of another in canaries, which is rolled back"`
+
 	client *postgres.Client
 }
 
@@ -43,8 +45,9 @@ func Kind() probe.Kind {
 		Reasons: append([]probe.Reason{
 			roleExempt, roleOwns, tablesMissing, disabled, inactive, noOrgColumn, policyOpen, noPolicy, checkOpen, partitionOpen,
 			leakyView, leakyMaterializedView, definerExempt, breach.LeakList, failsOpen, orgLeft,
+			breach.ForeignWrite, breach.ForeignDelete,
 		}, postgres.Reasons()...),
-		Traits: probe.Traits{ProvesDenial: true},
+		Traits: probe.Traits{ProvesDenial: true, WritesToTarget: true},
 	}
 }
 
@@ -64,6 +67,9 @@ func (p *Probe) InitialSamples() []probe.Sample {
 	samples := breach.Initial(surfaceRows)
 	if p.Looks > 0 {
 		samples = append(samples, breach.Initial(surfacePool)...)
+	}
+	if p.Writes {
+		samples = append(samples, breach.Initial(surfaceWrites)...)
 	}
 	return samples
 }
@@ -132,6 +138,7 @@ const (
 	checkControl           = "control"
 	checkIsolated          = "isolated"
 	checkFailClosed        = "fail_closed"
+	checkWrites            = "writes"
 	checkResidue           = "residue"
 )
 
@@ -140,6 +147,9 @@ func (p *Probe) Checks() []string {
 	checks := []string{
 		checkConnect, checkRole, checkTables, checkEnabled, checkPartitions, checkPolicies, checkWritePolicies, checkViews,
 		checkMaterializedViews, checkFunctions, checkControl, checkIsolated, checkFailClosed,
+	}
+	if p.Writes {
+		checks = append(checks, checkWrites)
 	}
 	if p.Looks > 0 {
 		checks = append(checks, checkResidue)

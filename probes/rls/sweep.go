@@ -87,13 +87,17 @@ func (s *sweeper) askBatch(in situation, questions []question) []answer {
 	return answers
 }
 
-// query asks in a transaction of its own, with the setting for this transaction alone.
+// query asks in a transaction of its own.
 func (s *sweeper) query(in situation, questions []question) ([]answer, error) {
 	tx, err := s.conn.Begin(postgres.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.within(tx, in, questions)
+	list := make([]string, len(questions))
+	for i, q := range questions {
+		list[i] = q.sql()
+	}
+	rows, err := s.inSituation(tx, in, "SELECT "+strings.Join(list, ", "))
 	if rollback := tx.Rollback(); err == nil {
 		err = rollback
 	}
@@ -113,7 +117,8 @@ func (s *sweeper) query(in situation, questions []question) ([]answer, error) {
 	return answers, nil
 }
 
-func (s *sweeper) within(tx *postgres.Tx, in situation, questions []question) (postgres.Rows, error) {
+// inSituation runs a statement with one row as its answer, with the setting for this transaction alone.
+func (s *sweeper) inSituation(tx *postgres.Tx, in situation, sql string) (postgres.Rows, error) {
 	if _, err := tx.Query(postgres.Query{SQL: noCompilation, MaxRows: 1}); err != nil {
 		return postgres.Rows{}, err
 	}
@@ -122,11 +127,7 @@ func (s *sweeper) within(tx *postgres.Tx, in situation, questions []question) (p
 			return postgres.Rows{}, err
 		}
 	}
-	list := make([]string, len(questions))
-	for i, q := range questions {
-		list[i] = q.sql()
-	}
-	return tx.Query(postgres.Query{SQL: "SELECT " + strings.Join(list, ", "), MaxRows: 1})
+	return tx.Query(postgres.Query{SQL: sql, MaxRows: 1})
 }
 
 // isRefusal reports whether an error says that there is no org, or none of this form: a missing setting, a missing right, a

@@ -24,7 +24,9 @@ var (
 
 // Reasons that more than one kind gives.
 var (
-	LeakList = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
+	LeakList      = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
+	ForeignWrite  = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true}
+	ForeignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true}
 )
 
 // Initial returns the series of a surface as they are before the first run.
