@@ -42,6 +42,11 @@ func TestToken_pass(t *testing.T) {
 			if got := strings.Join(p.Checks(), " "); got != "issuance discovery signature claims times keysets wrong_secret revocation latency" {
 				t.Errorf("checks: %s", got)
 			}
+			for _, x := range r.Exchanges {
+				if !x.Expected {
+					t.Errorf("%s answers %d, which is not expected", x.URL, x.Status)
+				}
+			}
 			steps := map[string]bool{}
 			for _, s := range r.Samples {
 				steps[strings.Join(append([]string{s.Name}, s.Values...), " ")] = true
@@ -316,4 +321,23 @@ func TestToken_opaque(t *testing.T) {
 		p.Revocation = &Revocation{Use: Use{URL: i.url + "/me"}}
 	})
 	probetest.WantLines(t, probetest.Run(t, Kind(), p), "pass", issued, discovered, declined, "revocation pass(ok): *")
+}
+
+// TestCheckLatency checks which step is held against the limit, and that the limit itself is still in time.
+func TestCheckLatency(t *testing.T) {
+	const within = "expected each step within 1s, but "
+	for want, timed := range map[string][]timedStep{
+		"": {{"wrong_secret", time.Minute, false}, {"use", time.Minute, false}, {"revoke", time.Minute, false}},
+		"latency pass(ok): the slowest step, token, took 1s":                                               {{"discovery", 1, false}, {"token", time.Second, false}, {"use", time.Minute, false}},
+		"latency fail(slow): " + within + "jwks took 1.001s":                                               {{"jwks", 1001 * time.Millisecond, false}, {"token", time.Second, true}},
+		"latency inconclusive(self_delay): " + within + "discovery took 2s and the prober itself was late": {{"discovery", 2 * time.Second, true}, {"token", 1, false}},
+	} {
+		p := New()
+		p.Latency = new(probe.Duration(time.Second))
+		run := &runState{Probe: p, r: probe.NewResult(probe.ID{}), timed: timed}
+		run.checkLatency()
+		if _, got, _ := strings.Cut(probetest.Lines(*run.r), "\n"); strings.TrimSpace(got) != want {
+			t.Errorf("got %s, expected %s", got, want)
+		}
+	}
 }
