@@ -76,3 +76,23 @@ func TestLateness_isZeroWhereTimersAreInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestLateness_addsUp checks that what was late once counts to the end, that a tick in time adds nothing, and that a tick that
+// is late by no more than a timer is by itself is in time.
+func TestLateness_addsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &Lateness{}
+		for _, c := range []struct{ late, total time.Duration }{
+			{50 * time.Millisecond, 50 * time.Millisecond},
+			{0, 50 * time.Millisecond},
+			{timerSlack, 50 * time.Millisecond},
+			{2 * time.Millisecond, 52 * time.Millisecond},
+		} {
+			l.await(time.Now().Add(latenessTick))
+			time.Sleep(latenessTick + c.late)
+			if got := l.Total(); got != c.total {
+				t.Errorf("late by %s: got %s in all, expected %s", c.late, got, c.total)
+			}
+		}
+	})
+}
