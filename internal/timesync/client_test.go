@@ -48,6 +48,8 @@ func TestAsk_unusableReplies(t *testing.T) {
 		"version 3":                          {func(b []byte) { b[0] = 3<<3 | 4 }, BadReply},
 		"mode 3":                             {func(b []byte) { b[0] = 4<<3 | 3 }, BadReply},
 		"mode 6":                             {func(b []byte) { b[0] = 4<<3 | 6 }, BadReply},
+		"stratum 1":                          {func(b []byte) { b[1] = 1 }, probe.Reason{}},
+		"stratum 15":                         {func(b []byte) { b[1] = 15 }, probe.Reason{}},
 		"stratum 16":                         {func(b []byte) { b[1] = 16 }, Unsynchronised},
 		"stratum 17":                         {func(b []byte) { b[1] = 17 }, BadReply},
 		"stratum 255":                        {func(b []byte) { b[1] = 255 }, BadReply},

@@ -55,6 +55,9 @@ func TestIntervals(t *testing.T) {
 	if got := i.Minus(Around(200*ms, 100*ms)); got != Around(4000*ms, 400*ms) {
 		t.Errorf("the difference: got %v", got)
 	}
+	if got := Around(time.Second, ms).Shift(-3 * time.Second); got != Around(-2*time.Second, ms) {
+		t.Errorf("moved by -3 s: got %v", got)
+	}
 	for _, test := range []struct {
 		i              Interval
 		limit          time.Duration
