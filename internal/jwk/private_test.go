@@ -170,6 +170,9 @@ func TestParse_deep(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", name, set, err)
 		}
 	}
+	if !holdsPrivate([]byte(strings.Repeat("[", maxDepth-1)+`{"kty":"EC","d":"AA"}`+strings.Repeat("]", maxDepth-1)), false) {
+		t.Error("a private key as deep as is looked is not found")
+	}
 	if set, err := Parse(t.Context(), []byte(`{"keys":[{`+ecKey+`,"z":`+strings.Repeat("[", many)+strings.Repeat("]", many)+`}]}`)); err != nil || set[0].Problem != "" {
 		t.Errorf("got %+v, %v", set, err)
 	}

@@ -44,3 +44,29 @@ func TestReadRaw(t *testing.T) {
 		}
 	}
 }
+
+// TestRawToken_Date checks which numbers are dates.
+func TestRawToken_Date(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "0.9": 0, "-1": 0, "1": 1, "1.9": 1, "253402300799": 253402300799, "253402300799.5": 0, "253402300800": 0, "1e999": 0,
+	} {
+		got := (&RawToken{Claims: map[string]any{"exp": json.Number(text)}}).Date("exp")
+		if got.IsZero() != (want == 0) || !got.IsZero() && got.Unix() != want {
+			t.Errorf("%s: got %s, expected %d", text, got, want)
+		}
+	}
+}
+
+// TestMaxTokenLength checks that a token of the longest length is read, and none beyond.
+func TestMaxTokenLength(t *testing.T) {
+	token := part(`{"alg":"ES256"}`) + "." + part(`{}`) + "."
+	for more, want := range map[int]bool{0: true, 1: false} {
+		long := token + strings.Repeat("A", MaxTokenLength-len(token)+more)
+		if got := ReadRaw(long); (got != nil) != want {
+			t.Errorf("raw, %d beyond the limit: read is %t", more, got != nil)
+		}
+		if _, err := ReadToken(long); (err == nil) != want {
+			t.Errorf("%d beyond the limit: got %v", more, err)
+		}
+	}
+}
