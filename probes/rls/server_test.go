@@ -136,11 +136,11 @@ func testSound(t *testing.T, s testenv.Postgres) {
 
 // Each mistake alone is named, and nothing else is.
 func testMistakes(t *testing.T, s testenv.Postgres) {
-	for _, name := range slices.Sorted(maps.Keys(mistakes)) {
+	for name, mistake := range testenv.Sample(mistakes, 4) {
 		t.Run(name, func(t *testing.T) {
-			p := plant(t, s, mistakes[name].sql)
+			p := plant(t, s, mistake.sql)
 			p.Names = []string{"t"}
-			wantLines(t, notPassed(t, p), mistakes[name].want)
+			wantLines(t, notPassed(t, p), mistake.want)
 		})
 	}
 }

@@ -61,23 +61,14 @@ func (s *sweeper) ask(in situation, questions []question) []answer {
 	return answers
 }
 
-// askBatch asks in one query. An error of one question spoils all of a query, so they are then asked by halves.
+// askBatch asks in a transaction of its own. Once that failed for a reason that holds for all questions, nothing more is asked.
 func (s *sweeper) askBatch(in situation, questions []question) []answer {
 	if s.broken == nil {
-		answers, err := s.query(in, questions)
-		switch code := postgres.Code(err); {
-		case err == nil:
+		answers, err := s.within(in, questions)
+		if err == nil {
 			return answers
-		case isRefusal(code) && len(questions) == 1:
-			return []answer{{refused: true}}
-		case len(questions) > 1 && isOfOne(code):
-			half := len(questions) / 2
-			return append(s.askBatch(in, questions[:half]), s.askBatch(in, questions[half:])...)
 		}
 		why := postgres.Explain(err)
-		if len(questions) == 1 && isOfOne(postgres.Code(err)) {
-			return []answer{{failed: &why}}
-		}
 		s.broken = &why
 	}
 	answers := make([]answer, len(questions))
@@ -87,20 +78,65 @@ func (s *sweeper) askBatch(in situation, questions []question) []answer {
 	return answers
 }
 
-// query asks in a transaction of its own.
-func (s *sweeper) query(in situation, questions []question) ([]answer, error) {
+// within asks in one transaction, which is rolled back.
+func (s *sweeper) within(in situation, questions []question) ([]answer, error) {
 	tx, err := s.conn.Begin(postgres.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
+	answers, err := s.answersIn(tx, in, questions)
+	if rollback := tx.Rollback(); err == nil {
+		err = rollback
+	}
+	return answers, err
+}
+
+// answersIn asks in one query. An error of one question spoils all of it, so they are then asked one by one.
+func (s *sweeper) answersIn(tx *postgres.Tx, in situation, questions []question) ([]answer, error) {
+	if err := s.enter(tx, in); err != nil {
+		return nil, err
+	}
+	answers, err := query(tx, questions)
+	if err != nil && isOfOne(postgres.Code(err)) {
+		return oneByOne(tx, questions)
+	}
+	return answers, err
+}
+
+// oneByOne asks each question by itself, in a transaction that has failed.
+func oneByOne(tx *postgres.Tx, questions []question) ([]answer, error) {
+	answers := make([]answer, len(questions))
+	failed := true
+	for i := range questions {
+		if failed {
+			if _, err := tx.Query(postgres.Query{SQL: "ROLLBACK TO SAVEPOINT entered"}); err != nil {
+				return nil, err
+			}
+		}
+		one, err := query(tx, questions[i:i+1])
+		failed = err != nil
+		switch code := postgres.Code(err); {
+		case err == nil:
+			answers[i] = one[0]
+		case isRefusal(code):
+			answers[i].refused = true
+		case isOfOne(code):
+			why := postgres.Explain(err)
+			answers[i].failed = &why
+		default:
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// query asks all questions in one statement.
+func query(tx *postgres.Tx, questions []question) ([]answer, error) {
 	list := make([]string, len(questions))
 	for i, q := range questions {
 		list[i] = q.sql()
 	}
-	rows, err := s.inSituation(tx, in, "SELECT "+strings.Join(list, ", "))
-	if rollback := tx.Rollback(); err == nil {
-		err = rollback
-	}
+	rows, err := tx.Query(postgres.Query{SQL: "SELECT " + strings.Join(list, ", "), MaxRows: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -117,17 +153,18 @@ func (s *sweeper) query(in situation, questions []question) ([]answer, error) {
 	return answers, nil
 }
 
-// inSituation runs a statement with one row as its answer, with the setting for this transaction alone.
-func (s *sweeper) inSituation(tx *postgres.Tx, in situation, sql string) (postgres.Rows, error) {
+// enter brings a transaction into a situation, which ends with it.
+func (s *sweeper) enter(tx *postgres.Tx, in situation) error {
 	if _, err := tx.Query(postgres.Query{SQL: noCompilation, MaxRows: 1}); err != nil {
-		return postgres.Rows{}, err
+		return err
 	}
 	if in.set {
 		if _, err := tx.Query(postgres.Query{SQL: "SELECT set_config($1, $2, true)", Args: []string{s.setting, in.value}, MaxRows: 1}); err != nil {
-			return postgres.Rows{}, err
+			return err
 		}
 	}
-	return tx.Query(postgres.Query{SQL: sql, MaxRows: 1})
+	_, err := tx.Query(postgres.Query{SQL: "SAVEPOINT entered"})
+	return err
 }
 
 // isRefusal reports whether an error says that there is no org, or none of this form: a missing setting, a missing right, a

@@ -98,7 +98,10 @@ func (s *sweeper) affected(in situation, sql string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	rows, err := s.inSituation(tx, in, sql)
+	var rows postgres.Rows
+	if err = s.enter(tx, in); err == nil {
+		rows, err = tx.Query(postgres.Query{SQL: sql, MaxRows: 1})
+	}
 	if rollback := tx.Rollback(); err == nil {
 		err = rollback
 	}
