@@ -16,20 +16,19 @@ type oid string
 
 // A relation is a table, a partition, a view or a materialized view with data of tenants.
 type relation struct {
-	oid              oid
-	schema, name     string
-	ident            string // as the configuration names it: with its schema if that is another
-	kind             byte   // pg_class.relkind: r, p and f are tables, v a view, m a materialized view
-	owner            oid
-	enabled, forced  bool   // row-level security
-	active           bool   // for the role that asks
-	invoker          bool   // a view that reads as whoever reads it
-	privileges       string // of the role that asks, in the letters of pg_policy.polcmd: r, a, w, d
-	hasColumn        bool   // the one that says whose a row is
-	parents          []oid  // of a partition or a child table
-	reads            []oid  // by a view, directly
-	rows             bool   // there are some, by the statistics
-	exempt, reserved bool   // by the configuration: for all tenants; one of tables
+	oid             oid
+	schema, name    string
+	ident           string // as the configuration names it: with its schema if that is another
+	kind            byte   // pg_class.relkind: r, p and f are tables, v a view, m a materialized view
+	owner           oid
+	enabled, forced bool   // row-level security
+	active          bool   // for the role that asks
+	invoker         bool   // a view that reads as whoever reads it
+	privileges      string // of the role that asks, in the letters of pg_policy.polcmd: r, a, w, d
+	hasColumn       bool   // the one that says whose a row is
+	parents         []oid  // of a partition or a child table
+	reads           []oid  // by a view, directly
+	exempt          bool   // for all tenants, by the configuration
 }
 
 func (t *relation) isTable() bool   { return strings.IndexByte("rpf", t.kind) >= 0 }
@@ -118,11 +117,10 @@ func (p *Probe) readRelations(tx *postgres.Tx, c *catalogue) error {
 		t := &relation{
 			oid: f.oid(), schema: f.text(), name: f.text(), kind: f.letter(), owner: f.oid(),
 			enabled: f.bool(), forced: f.bool(), active: f.bool(), invoker: f.bool(),
-			privileges: f.text(), hasColumn: f.bool(), parents: f.oids(), reads: f.oids(), rows: f.bool(),
+			privileges: f.text(), hasColumn: f.bool(), parents: f.oids(), reads: f.oids(),
 		}
 		t.ident = p.ident(t.schema, t.name)
 		_, t.exempt = p.Exempt[t.ident]
-		t.reserved = slices.Contains(p.Tables, t.ident)
 		c.relations = append(c.relations, t)
 		c.byOID[t.oid] = t
 	}
@@ -202,7 +200,7 @@ func (p *Probe) ident(schema, name string) string {
 func (p *Probe) shown(ident string) string {
 	_, exempt := p.Exempt[ident]
 	_, column := p.Columns[ident]
-	if exempt || column || slices.Contains(p.Tables, ident) || slices.Contains(p.Names, ident) {
+	if exempt || column || slices.Contains(p.Tables, ident) || slices.Contains(p.Canaries, ident) || slices.Contains(p.Names, ident) {
 		return ident
 	}
 	return canary.Hash(ident)

@@ -33,8 +33,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.r
   EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     AND a.attname = coalesce($3::jsonb ->> c.relname::text, $2::text)),
   (SELECT string_agg(i.inhparent::text, ' ') FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid),
-  (SELECT string_agg(r.relation::text, ' ') FROM reads r WHERE r.view = c.oid),
-  pg_stat_get_live_tuples(c.oid) > 0
+  (SELECT string_agg(r.relation::text, ' ') FROM reads r WHERE r.view = c.oid)
 FROM relations x JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname = $1::text DESC, n.nspname, c.relname`
 

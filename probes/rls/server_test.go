@@ -231,6 +231,7 @@ func testDeclared(t *testing.T, s testenv.Postgres) {
 		"another column":        {func(p *Probe) { p.Column = "tenant" }, []string{"policies fail(no_org_column): * got 2 exceptions: events (has no such column), notes (has no such column)"}},
 		"a canary that is gone": {func(p *Probe) { p.Canaries = []string{"notes", "gone"} }, []string{"control inconclusive(control_failed): expected every test org to see its own row in each of canaries, got none in gone (cannot be read)", "isolated inconclusive(control_failed): nothing is proven: not every test org sees its own row", "fail_closed inconclusive(control_failed): *"}},
 		"an org without a row":  {func(p *Probe) { p.Orgs["c"] = Org{ID: "org-c"} }, []string{"control inconclusive(control_failed): * got none in notes (none of c), events (none of c)", "isolated inconclusive(control_failed): *", "fail_closed inconclusive(control_failed): *"}},
+		"names of canaries":     {func(p *Probe) { p.Tables, p.MinTables, p.Canaries, p.Column = nil, 2, []string{"notes"}, "tenant" }, []string{"policies fail(no_org_column): * sha256:*, notes (has no such column)"}},
 		"a column of its own": {func(p *Probe) {
 			p.Column, p.Columns = "tenant", map[string]string{"notes": "org_id", "events": "org_id"}
 		}, nil},
