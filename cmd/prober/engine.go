@@ -20,6 +20,7 @@ const (
 	engineInterval = time.Hour
 	engineRetry    = 15 * time.Second
 	engineTimeout  = 10 * time.Second // of one test: no verdict counts before the first
+	engineGrace    = 3 * time.Second  // of the first test, when the prober is stopped meanwhile
 )
 
 // engineTargets are what the self-test asks, by path: one good target and three bad ones.
@@ -60,10 +61,13 @@ func newEngine(kinds map[string]probe.Kind, report func(string, bool)) *engine {
 	return &engine{kinds: kinds, do: probe.Job.Do, report: report, tested: make(chan struct{})}
 }
 
-// run tests the engine at once and from time to time until ctx ends.
+// run tests the engine at once and from time to time until ctx ends. The first test is completed all the same: what a run has
+// proven by then counts only after it.
 func (e *engine) run(ctx context.Context) {
-	for first := true; ; first = false {
-		err := e.test(ctx)
+	firstCtx, cancel := outlast(ctx, engineGrace)
+	defer cancel()
+	for testCtx, first := firstCtx, true; ; testCtx, first = ctx, false {
+		err := e.test(testCtx)
 		cancelled := err != nil && ctx.Err() != nil // which says nothing of the engine
 		e.mu.Lock()
 		if first || !cancelled {
@@ -85,6 +89,13 @@ func (e *engine) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// outlast returns a context that ends some time after another.
+func outlast(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // withEngine makes the jobs ask whether the engine works before their verdicts count.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"prober/internal/probe"
@@ -85,4 +86,39 @@ func TestEngine_isTestedBeforeTheFirstVerdict(t *testing.T) {
 	if err := <-got; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestEngine_stoppedDuringTheFirstTest: what a run has proven before the prober is stopped must count, so the test that says
+// whether it counts is completed.
+func TestEngine_stoppedDuringTheFirstTest(t *testing.T) {
+	t.Parallel()
+	e := newEngine(probes.Kinds(), func(string, bool) {})
+	ctx, stop := context.WithCancel(t.Context())
+	e.do = func(j probe.Job, ctx context.Context) probe.Result {
+		stop()
+		return j.Do(ctx)
+	}
+	e.run(ctx) // returns, since it is stopped
+	if err := e.works(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOutlast checks that a context that outlasts another ends with its own time, and not before.
+func TestOutlast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		longer, cancel := outlast(ctx, 3*time.Second)
+		defer cancel()
+		time.Sleep(time.Hour)
+		stop()
+		time.Sleep(2 * time.Second)
+		if longer.Err() != nil {
+			t.Error("it ends before its time is over")
+		}
+		time.Sleep(2 * time.Second)
+		if longer.Err() == nil {
+			t.Error("it does not end")
+		}
+	})
 }
