@@ -59,7 +59,7 @@ type Haystack struct {
 // NewHaystack prepares a text, such as a response body or headers, without changing it. Each form of a canary is also found
 // in escape sequences of URLs, JSON or HTML, or of two of these, over several lines, and in UTF-16.
 func NewHaystack(text []byte) Haystack {
-	var h Haystack
+	h := Haystack{grams: newGramSet(len(text))}
 	encoded.Views(string(text), encoded.Gaps, func(v encoded.View) {
 		view := fold(v.Text)
 		h.views = append(h.views, view)

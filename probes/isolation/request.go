@@ -23,17 +23,40 @@ type vars struct{ org, id, canary, page, cursor string }
 // variables are those that a template may contain.
 var variables = []string{"{org}", "{id}", "{canary}", "{page}", "{cursor}", "{unix_nano}"}
 
-// replacements lists variables and values in turn, each value escaped for its position.
-func (v vars) replacements(escape func(string) string) []string {
-	return []string{
-		"{org}", escape(v.org), "{id}", escape(v.id), "{canary}", escape(v.canary), "{page}", escape(v.page), "{cursor}", escape(v.cursor),
-		"{unix_nano}", strconv.FormatInt(time.Now().UnixNano(), 10),
+// value returns the value of a variable, escaped for its position.
+func (v vars) value(variable string, escape func(string) string) (value string, known bool) {
+	switch variable {
+	case "org":
+		return escape(v.org), true
+	case "id":
+		return escape(v.id), true
+	case "canary":
+		return escape(v.canary), true
+	case "page":
+		return escape(v.page), true
+	case "cursor":
+		return escape(v.cursor), true
+	case "unix_nano":
+		return strconv.FormatInt(time.Now().UnixNano(), 10), true
 	}
+	return "", false
 }
 
-// expand fills in the variables of a text.
+// expand fills in the variables of a text, in one pass: a value that looks like a variable stays as it is.
 func (v vars) expand(text string, escape func(string) string) string {
-	return strings.NewReplacer(v.replacements(escape)...).Replace(text)
+	var b strings.Builder
+	before, rest, found := strings.Cut(text, "{")
+	for ; found; before, rest, found = strings.Cut(rest, "{") {
+		b.WriteString(before)
+		name, after, closed := strings.Cut(rest, "}")
+		if value, known := v.value(name, escape); known && closed {
+			b.WriteString(value)
+			rest = after
+		} else {
+			b.WriteByte('{')
+		}
+	}
+	return b.String() + before
 }
 
 // withOrg returns the values with another org.
