@@ -49,7 +49,7 @@ demo: build ## build, then probe the embedded sample system and say where to loo
 .PHONY: check
 check: lint ## lint and run the short tests: a minute, no root, no servers
 	@echo "== short tests"
-	@go test -short -parallel 8 ./...
+	@go test -short -p 4 -parallel 8 ./...
 
 # The binary's tests wait more than they compute, so they run beside the others.
 .PHONY: test
