@@ -52,10 +52,19 @@ func agedBy(h http.Header) string {
 
 // Headers in which caches say what they did: Cache-Status (RFC 9211), X-Cache, CF-Cache-Status, X-Proxy-Cache,
 // X-FastCGI-Cache, X-LiteSpeed-Cache, X-Vercel-Cache, CDN-Cache and their kin; and the metric of one in Server-Timing.
-var (
-	cacheName   = regexp.MustCompile(`(?i)(^|-)cache(-status|-state|-result|-remote|-debug)?$`)
-	cacheTiming = regexp.MustCompile(`(?i)cache[a-z_-]*\s*;\s*desc\s*=\s*"?(hit|stale)\b`)
-)
+var cacheTiming = regexp.MustCompile(`(?i)cache[a-z_-]*\s*;\s*desc\s*=\s*"?(hit|stale)\b`)
+
+// isCacheName reports whether a header is one of those by its name.
+func isCacheName(name string) bool {
+	name = strings.ToLower(name)
+	for _, suffix := range []string{"-status", "-state", "-result", "-remote", "-debug"} {
+		if cut, ok := strings.CutSuffix(name, suffix); ok {
+			name = cut
+			break
+		}
+	}
+	return name == "cache" || strings.HasSuffix(name, "-cache")
+}
 
 // hitBy reads whether a cache says that it answered.
 func hitBy(h http.Header) string {
@@ -63,7 +72,7 @@ func hitBy(h http.Header) string {
 		for _, v := range h[name] {
 			word := ""
 			switch {
-			case strings.Contains(name, "ache") && cacheName.MatchString(name):
+			case isCacheName(name):
 				word = cacheHit(v)
 			case name == "Server-Timing" && cacheTiming.MatchString(v):
 				word = "HIT"

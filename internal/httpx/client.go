@@ -22,7 +22,8 @@ type Client struct {
 	tokens     *tokens // nil without oauth2 or login
 	credential bool    // every request that is not anonymous carries one
 	waits      waits
-	bound      int64 // bytes that may be read from a connection for one exchange
+	finders    finderCache // of what was sent
+	bound      int64       // bytes that may be read from a connection for one exchange
 }
 
 // Client checks the settings, and the URL that will be asked by them, and returns a client. The error joins a

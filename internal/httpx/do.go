@@ -77,7 +77,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errAbandoned))
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)
-	a.Reflected, a.SoughtCredential = a.reflected(req.URL.Path, sent)
+	a.Reflected, a.SoughtCredential = a.reflected(req.URL.Path, sent, &c.finders)
 	if q.Learn != nil && err == nil {
 		q.Learn(a)
 	}

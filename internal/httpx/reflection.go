@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"prober/internal/encoded"
 	"prober/internal/secret"
@@ -142,9 +144,25 @@ func headerText(h http.Header) string {
 	return b.String()
 }
 
+// A finderCache has the Finder of the texts that were looked for last: most requests of a client carry one credential.
+type finderCache struct {
+	mu     sync.Mutex
+	texts  []string
+	finder encoded.Finder
+}
+
+func (c *finderCache) of(texts []string) encoded.Finder {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Equal(texts, c.texts) {
+		c.texts, c.finder = texts, encoded.NewFinder(texts...)
+	}
+	return c.finder
+}
+
 // reflected returns where an answer repeats a credential of its request, and whether there was any to look for.
-func (a *Answer) reflected(path string, sent credentials) (where string, sought bool) {
-	anywhere := encoded.NewFinder(append(sent.cookies, sent.texts...)...)
+func (a *Answer) reflected(path string, sent credentials, finders *finderCache) (where string, sought bool) {
+	anywhere := finders.of(slices.Concat(sent.cookies, sent.texts))
 	if anywhere.IsZero() || (a.Status == 0 && a.Interim == nil) {
 		return "", false
 	}
@@ -152,7 +170,9 @@ func (a *Answer) reflected(path string, sent credentials) (where string, sought 
 	if sent.cookies != nil {
 		texts = encoded.NewFinder(sent.texts...)
 	}
-	headers, cookies := a.StatusText+"\n", ""
+	var headers strings.Builder
+	headers.WriteString(a.StatusText + "\n")
+	cookies := ""
 	for name, values := range a.Header {
 		switch text := name + ": " + strings.Join(values, "\n") + "\n"; name {
 		case "Set-Cookie":
@@ -162,10 +182,10 @@ func (a *Answer) reflected(path string, sent credentials) (where string, sought 
 				return inLocation, true
 			}
 		default:
-			headers += text
+			headers.WriteString(text)
 		}
 	}
-	if anywhere.In(headers) || texts.In(cookies) {
+	if anywhere.In(headers.String()) || texts.In(cookies) {
 		return inHeader, true
 	}
 	if anywhere.In(headerText(a.Trailer)) {

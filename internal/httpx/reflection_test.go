@@ -162,7 +162,24 @@ func TestReflection_largeBody(t *testing.T) {
 	testenv.WithoutRace(t)
 	a := &Answer{Body: []byte(strings.Repeat(`%5c&amp;\u0025 `, 1<<20/16))}
 	a.Status = 200
-	if where, sought := a.reflected("/", credentials{texts: []string{reflectedToken}}); where != "" || !sought {
+	if where, sought := a.reflected("/", credentials{texts: []string{reflectedToken}}, &finderCache{}); where != "" || !sought {
 		t.Errorf("got %q, %v", where, sought)
+	}
+}
+
+// TestFinderCache: a credential that is renewed is looked for at once, and the old one no longer.
+func TestFinderCache(t *testing.T) {
+	const first, second = "the-first-credential-of-a-client", "the-second-credential-of-a-client"
+	var c finderCache
+	for _, text := range []string{first, second, second, first} {
+		f := c.of([]string{text})
+		for _, other := range []string{first, second} {
+			if got := f.In("it is " + other); got != (other == text) {
+				t.Errorf("looking for %q in %q: found %t", text, other, got)
+			}
+		}
+	}
+	if f := c.of(nil); !f.IsZero() {
+		t.Error("without a text, something is looked for")
 	}
 }
