@@ -814,6 +814,19 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// TestNTPAddress checks which address a server is asked at.
+func TestNTPAddress(t *testing.T) {
+	for server, want := range map[string]string{
+		"a.example": "a.example:123", "a.example:1123": "a.example:1123", "192.0.2.1": "192.0.2.1:123", "192.0.2.1:1": "192.0.2.1:1",
+		"2001:db8::1": "[2001:db8::1]:123", "[2001:db8::1]:65535": "[2001:db8::1]:65535",
+		"": "", ":123": "", "a.example:": "", "a.example:0": "", "a.example:65536": "", "a.example:ntp": "", "a b:1": "", "ntp://a.example": "", "[a:b]:1": "", "[2001:db8::1]": "",
+	} {
+		if got, ok := ntpAddress(server); got != want || ok != (want != "") {
+			t.Errorf("%q: got %q, %t; expected %q", server, got, ok, want)
+		}
+	}
+}
+
 func TestParseTime(t *testing.T) {
 	for _, test := range []struct {
 		text, format string

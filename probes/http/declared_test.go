@@ -1,11 +1,16 @@
 package http
 
 import (
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"prober/internal/httpx"
+	"prober/internal/probe"
 	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
@@ -14,8 +19,8 @@ func TestExpectedStatuses(t *testing.T) {
 	for _, c := range []struct {
 		catchAll bool
 		want     []int
-	}{{false, []int{501}}, {true, []int{501, 404}}} {
-		p := &Probe{URL: "http://127.0.0.1:1/", CatchAllCheck: c.catchAll, Expect: expect.Expect{Status: httpx.Codes(200, 501)}}
+	}{{false, []int{400, 501}}, {true, []int{400, 501, 404}}} {
+		p := &Probe{URL: "http://127.0.0.1:1/", CatchAllCheck: c.catchAll, Expect: expect.Expect{Status: httpx.Codes(200, 399, 400, 501)}}
 		if got := p.ExpectedStatuses()[""]; !slices.Equal(got, c.want) {
 			t.Errorf("with catch_all %t: got %v, want %v", c.catchAll, got, c.want)
 		}
@@ -26,6 +31,57 @@ func TestCertificateWarning_onlyIfOneIsConfigured(t *testing.T) {
 	for _, e := range []expect.Expect{{}, {Certificate: &expect.Certificate{}}} {
 		if severity, ok := (&Probe{Expect: e}).CertificateWarning(); ok || severity != "" {
 			t.Errorf("%+v: warns with severity %q", e, severity)
+		}
+	}
+}
+
+// TestAddresses checks that every URL that is asked is announced, so that a limit of where probes may go holds for all.
+func TestAddresses(t *testing.T) {
+	p := &Probe{URL: "https://a.example/", Address: "127.0.0.1:1", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{URL: "https://b.example/", Body: httpx.Value{Text: "x"}}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"https://a.example/", "https://b.example/", "127.0.0.1:1"} {
+		if got := p.Addresses(); !slices.Contains(got, want) {
+			t.Errorf("got %q, which lacks %s", got, want)
+		}
+	}
+}
+
+// TestClose checks that no connection is left open, the control's included.
+func TestClose(t *testing.T) {
+	var mu sync.Mutex
+	open := map[net.Conn]bool{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("X-As") == "" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(open)
+	}
+	server.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		if open[c] = true; state == http.StateClosed {
+			delete(open, c)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	control := &Control{Expect: expect.Expect{Status: httpx.Codes(200)}}
+	control.Headers = map[string]httpx.Value{"X-As": {Text: "admin"}}
+	p := &Probe{URL: server.URL, Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}
+	p.Connection, control.Connection = "reuse", "reuse"
+	if got := probetest.Run(t, Kind(), p).Verdict(); got != probe.Pass || count() != 2 {
+		t.Fatalf("got %s, and %d connections that are kept", got, count())
+	}
+	p.Close()
+	for end := time.Now().Add(10 * time.Second); count() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are left open", count())
 		}
 	}
 }

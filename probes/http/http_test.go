@@ -268,8 +268,10 @@ func TestDenial_mistakenRequest(t *testing.T) {
 		"no such table, another URL":             {httpx.Codes(403, 404), 404, otherQuery, vacuous},
 		"no such table, another method":          {httpx.Codes(401, 404), 404, Control{Method: "PUT"}, vacuous},
 		"a malformed query":                      {httpx.Codes(400, 403), 400, Control{Body: httpx.Value{Text: "scoped"}}, vacuous},
+		"a malformed query, or nobody asks":      {httpx.Codes(400, 401), 400, Control{Body: httpx.Value{Text: "scoped"}}, vacuous},
 		"any 4xx":                                {httpx.Statuses{4}, 422, otherQuery, vacuous},
 		"gone or missing":                        {httpx.Codes(404, 410), 410, otherQuery, "status pass(ok): got 410"},
+		"malformed or gone":                      {httpx.Codes(400, 410), 410, otherQuery, vacuous},
 		"malformed or missing":                   {httpx.Codes(400, 404), 404, otherQuery, vacuous},
 		"hidden from others":                     {httpx.Codes(403, 404), 404, Control{}, "status pass(ok): got 404"},
 		"invalid input, and nothing of refusals": {httpx.Codes(400, 422), 422, Control{Body: httpx.Value{Text: "scoped"}}, "status pass(ok): got 422"},
@@ -302,6 +304,18 @@ func serve(t *testing.T, handle http.HandlerFunc) string {
 	return server.URL
 }
 
+// TestValidate_withoutBody checks that a request may ask for nothing but a status where no body comes.
+func TestValidate_withoutBody(t *testing.T) {
+	for _, p := range []*Probe{
+		{URL: "https://a.example/", Method: "HEAD"},
+		{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(204)}},
+	} {
+		if err := p.Validate(); err != nil {
+			t.Errorf("%s %v: %v", p.Method, p.Expect.Status, err)
+		}
+	}
+}
+
 func TestValidate_vacuous(t *testing.T) {
 	for name, c := range map[string]struct {
 		probe *Probe
@@ -318,6 +332,9 @@ func TestValidate_vacuous(t *testing.T) {
 		"a control that is the same request": {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(401)}, Control: &Control{}}, "control: is the same request"},
 		"a control that looks elsewhere":     {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{NotContains: "x"}}}, Control: &Control{}}, "control: must expect something of the same part of the answer, body"},
 		"an empty body":                      {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Equals: str("")}}}}, "expect: body is negative"},
+		"the body of an answer to HEAD":      {&Probe{URL: "https://a.example/", Method: "HEAD", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Contains: "ok"}}}}, "expect.body: the answer to HEAD has no body"},
+		"JSON under a status without a body": {&Probe{URL: "https://a.example/", Expect: expect.Expect{Status: httpx.Codes(204), Content: expect.Content{JSON: map[string]expect.Match{"$.a": {Equals: str("b")}}}}}, "expect.json: an answer with status 204 has no body"},
+		"gauges of an answer to HEAD":        {&Probe{URL: "https://a.example/", Method: "HEAD", Gauges: map[string]jsonpath.Path{"a": probetest.Path(t, "$.a")}}, "gauges: the answer to HEAD has no body"},
 		"a method of two words":              {&Probe{URL: "https://a.example/", Method: "G@T"}, "method: expected one word"},
 		"a certificate of http":              {&Probe{URL: "http://127.0.0.1/", Expect: expect.Expect{Certificate: &expect.Certificate{Warn: new(probe.Duration(time.Hour))}}}, "expect.certificate: the URL is not https"},
 		"an expectation of nothing":          {&Probe{URL: "https://a.example/", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{}}}}, "expect.body: expected at least one condition"},
