@@ -1,6 +1,8 @@
 package http
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
@@ -79,11 +82,12 @@ func TestClose(t *testing.T) {
 		t.Fatalf("got %s, and %d connections that are kept", got, count())
 	}
 	p.Close()
-	for end := time.Now().Add(10 * time.Second); count() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d connections are left open", count())
+	testenv.Eventually(t, 10*time.Second, func(context.Context) error {
+		if n := count(); n > 0 {
+			return fmt.Errorf("%d connections are left open", n)
 		}
-	}
+		return nil
+	})
 }
 
 // A page of 404 for what does not exist is expected: it is no error of the target in any count.
