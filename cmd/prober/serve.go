@@ -9,15 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -203,17 +200,6 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	return status
 }
 
-// maxConnections is how many connections readers may have open: a part of the descriptors that the process may have, since
-// the probes need the others.
-func maxConnections() int {
-	const enough = 128
-	var files syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
-		return enough
-	}
-	return int(max(8, min(enough, files.Cur/4)))
-}
-
 func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Handler {
 	options := web.Options{
 		Version:          version.Version,
@@ -240,45 +226,6 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		options.Run = s.scheduler.Now
 	}
 	return web.New(options)
-}
-
-// openStorage loads the state of incidents that an earlier process saved, and keeps the file from other probers until it is
-// closed. A file that cannot be used never keeps the prober from probing.
-func (s *server) openStorage(path string) (closeStorage func()) {
-	closeStorage = func() {}
-	if path == "" {
-		return closeStorage
-	}
-	release, err := incident.Lock(path)
-	switch {
-	case errors.Is(err, incident.ErrInUse):
-		s.log.Error("There is no storage: incidents are not kept over a restart", "err", err)
-		s.self.report("storage", false)
-		return closeStorage
-	case err != nil:
-		s.log.Warn("The state of incidents is not locked against other probers", "err", err)
-	default:
-		closeStorage = release
-	}
-	s.storage = path
-	err = s.incidents.Load(path)
-	if err != nil {
-		attrs := []any{"err", err}
-		if aside, err := incident.SetAside(path); err == nil {
-			attrs = append(attrs, "set_aside_as", aside)
-		}
-		s.log.Warn("The saved state of incidents is lost", attrs...)
-	}
-	s.self.report("storage", err == nil)
-	return closeStorage
-}
-
-// incidentsSaved is called after every attempt to save the state of incidents.
-func (s *server) incidentsSaved(err error) {
-	if err != nil {
-		s.log.Warn("Cannot save the state of incidents", "err", err)
-	}
-	s.self.report("storage", err == nil)
 }
 
 // engineTested is called after every self-test of the engine.
@@ -373,20 +320,6 @@ func (s *server) warnAboutProxy() {
 	}
 }
 
-// hosts returns the names under which the pages may be requested.
-func (o serveOptions) hosts() []string {
-	var names []string
-	if name, err := os.Hostname(); err == nil {
-		names = append(names, name)
-	}
-	for _, raw := range o.external {
-		if u, err := url.Parse(raw); err == nil {
-			names = append(names, u.Hostname())
-		}
-	}
-	return names
-}
-
 // parseOffset returns the fraction of the interval by which all starts are shifted.
 func (o serveOptions) parseOffset() (float64, error) {
 	if o.scheduleOffset == "" {
@@ -417,20 +350,4 @@ func within(limit time.Duration, f func()) bool {
 	case <-time.After(limit):
 		return false
 	}
-}
-
-// listen listens on all addresses or none.
-func listen(addresses []string) ([]net.Listener, error) {
-	var open []net.Listener
-	for _, address := range slices.Compact(slices.Sorted(slices.Values(addresses))) {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			for _, l := range open {
-				l.Close()
-			}
-			return nil, fmt.Errorf("prober: cannot listen on %s: %w", address, err)
-		}
-		open = append(open, l)
-	}
-	return open, nil
 }
