@@ -128,10 +128,6 @@ func TestHTTP2(t *testing.T) {
 			h.headers(s, false, ":status", "200", "content-length", "100")
 			h.WriteData(s, true, []byte(json))
 		}, "GET", probe.Truncated, "shorter than announced"},
-		{"more than the window allows", func(h *h2, s uint32) {
-			h.headers(s, false, ":status", "200")
-			flood(func() error { return h.WriteData(s, false, bytes.Repeat([]byte("x"), 16<<10)) })
-		}, "GET", probe.Protocol, ""}, // or too_large, if the body is read as fast as it comes: then the window is never full
 		{"refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "GET", probe.Protocol, "it is not sent again"},
 		{"POST refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "POST", probe.Protocol, "it is not sent again"},
 		{"GOAWAY for ever", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "GET", probe.Protocol, "it is not sent again"},
@@ -201,13 +197,9 @@ func TestHTTP2(t *testing.T) {
 				} else {
 					a = exchange(patience)
 				}
-				why := c.why
-				if c.name == "more than the window allows" && a.Reason == probe.TooLarge {
-					why = probe.TooLarge
-				}
 				want := strings.ReplaceAll(c.want, "PEER", z.Addr().String())
-				if a.Reason != why || !strings.Contains(a.Detail, want) {
-					t.Errorf("got %s: %s\nwant %s: %s", a.Reason, a.Detail, why, want)
+				if a.Reason != c.why || !strings.Contains(a.Detail, want) {
+					t.Errorf("got %s: %s\nwant %s: %s", a.Reason, a.Detail, c.why, want)
 				}
 				if n := z.conns.Load(); n != 1 || a.Connections != 1 {
 					t.Errorf("opened %d connections and told %d, want 1", n, a.Connections)
@@ -218,11 +210,33 @@ func TestHTTP2(t *testing.T) {
 				if a.Reason == probe.OK && (a.Proto != "HTTP/2.0" || a.CertExpiry.IsZero() || phases(a) != "connect tls processing transfer") {
 					t.Errorf("%+v", a.Exchange)
 				}
-				if r.Verdict() != why.Verdict {
-					t.Errorf("verdict %s, want %s", r.Verdict(), why.Verdict)
+				if r.Verdict() != c.why.Verdict {
+					t.Errorf("verdict %s, want %s", r.Verdict(), c.why.Verdict)
 				}
 			})
 		}
+	}
+}
+
+// TestHTTP2_beyondTheWindow sends a body without heeding the window. It breaks the protocol once the window is full, unless it
+// is read as fast as it comes: then it becomes too large.
+func TestHTTP2_beyondTheWindow(t *testing.T) {
+	p := newPKI(t)
+	for _, connection := range []string{fresh, reuse} {
+		t.Run(connection, func(t *testing.T) {
+			t.Parallel()
+			z := serveH2(t, p, func(h *h2, s uint32) {
+				h.headers(s, false, ":status", "200")
+				flood(func() error { return h.WriteData(s, false, bytes.Repeat([]byte("x"), 16<<10)) })
+			})
+			a, r := ask(t, &Settings{HTTP2: true, Connection: connection, TLS: &dial.TLS{CAFile: p.file}}, patience, Request{URL: z.https()})
+			if a.Reason != probe.Protocol && a.Reason != probe.TooLarge || r.Verdict() != probe.Fail {
+				t.Errorf("got %s: %s", a.Reason, a.Detail)
+			}
+			if connections, requests := z.conns.Load(), z.requests.Load(); connections != 1 || requests != 1 {
+				t.Errorf("opened %d connections and sent %d requests, expected one of each", connections, requests)
+			}
+		})
 	}
 }
 
