@@ -26,6 +26,7 @@ type Answer struct {
 	Cached     string // why the answer may come out of a cache, such as "Age: 60"; empty if nothing suggests it
 
 	oldDate     bool // Cached was said of the Date alone
+	unasked     bool // the server did not ask for the client certificate that there is
 	askedToWait bool // a 429 that asks for less, from a target that was not given the time yet
 
 	run    context.Context // that the answer belongs to

@@ -69,6 +69,8 @@ func (a *Answer) Classify(o ClassifyOptions) Classification {
 		return Classification{ClassExpected, probe.Outcomef(probe.OK, "got %d", a.Status)}
 	case (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) && o.Public:
 		return outcome(ClassUnauthorized, probe.Status, ": no credential was sent, so anybody gets it")
+	case (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) && o.Credential && a.unasked:
+		return outcome(ClassUnauthorized, probe.Credential, ": the target did not ask for the probe's certificate in the TLS handshake, and the prober shows it at no other time")
 	case (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) && o.Credential:
 		return outcome(ClassUnauthorized, probe.Credential, ": the target does not accept the probe's credential")
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden:

@@ -22,6 +22,8 @@ type conn struct {
 	idle   time.Time // since when it is kept
 	acked  uint64    // bytes that the other side had acknowledged before this exchange
 	kept   bool      // it carried an exchange before this one
+
+	unasked bool // the client has a certificate, and the server did not ask for it in the handshake
 }
 
 // silent reports whether nothing has come unasked, and the server has not closed the connection.

@@ -74,6 +74,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	} else {
 		a.Reason = probe.OK
 	}
+	a.unasked = x.conn != nil && x.conn.unasked
 	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errAbandoned))
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)

@@ -114,23 +114,33 @@ func (x *exchange) open() (*conn, error) {
 		}
 		return c, nil
 	}
-	tc, err := x.handshake(nc)
+	tc, unasked, err := x.handshake(nc)
 	if err != nil {
 		return nil, err
 	}
-	c.Conn, c.tls = tc, x.tls
+	c.Conn, c.tls, c.unasked = tc, x.tls, unasked
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
 		c.http2, err = negotiated(x.Context(), x.client.http2, tc, x.address)
 	}
 	return c, err
 }
 
-func (x *exchange) handshake(nc net.Conn) (*tls.Conn, error) {
-	x.tls.NextProtos = []string{"http/1.1"}
+// handshake speaks TLS. It also says whether there is a client certificate for which the server did not ask.
+func (x *exchange) handshake(nc net.Conn) (tc *tls.Conn, unasked bool, err error) {
+	cfg := x.tls.Clone()
+	cfg.NextProtos = []string{"http/1.1"}
 	if x.client.http2 != nil {
-		x.tls.NextProtos = []string{"h2", "http/1.1"}
+		cfg.NextProtos = []string{"h2", "http/1.1"}
 	}
-	return dial.Handshake(x.Context(), nc, x.tls)
+	if show := cfg.GetClientCertificate; show != nil {
+		unasked = true
+		cfg.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			unasked = false
+			return show(info)
+		}
+	}
+	tc, err = dial.Handshake(x.Context(), nc, cfg)
+	return tc, unasked, err
 }
 
 // finish ends the exchange. Its connection is kept for the next one or closed.
