@@ -26,6 +26,7 @@ type host struct {
 
 	verifier *verifier // of the tokens that callers present; nil if the host does not check any
 	issuer   *issuer   // of those tokens
+	meter    *meter    // counts what the host does; nil if it exposes no metrics
 
 	serve func(net.Listener) (end func()) // speaks the host's protocol, HTTP unless another is set
 

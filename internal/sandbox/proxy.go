@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -31,14 +32,28 @@ func serveProxy(h *host, authURL string, dependencyTimeout time.Duration, i *iss
 		writeJSON(w, http.StatusOK, object{"status": "ready", "instance": h.name})
 	})
 	serveKeySet(h, v.keys, "max-age=10")
-	seen := &cache{until: map[[sha256.Size]byte]time.Time{}}
+	serveMetrics(h, proxyFamilies())
+	seen := &cache{until: map[[sha256.Size]byte]time.Time{}, looked: func(result string) { h.meter.count(cacheLookups, result, 0) }}
 	h.handle("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
-		if got := seen.verify(v, bearer(r)); got != accepted {
-			got.refuse(w)
-			return
-		}
-		writeJSON(w, http.StatusNotImplemented, object{"error": "not_implemented"})
+		began := time.Now()
+		status := serveCompletions(w, seen, v, bearer(r), func(result string) { h.meter.count(validations, result, time.Since(began)) })
+		h.meter.count(requestsTotal, strconv.Itoa(status), 0)
+		h.meter.count(requestDuration, "", time.Since(began))
 	})
+}
+
+// serveCompletions answers on the protected route and returns the status. The token's validation is counted with its result.
+func serveCompletions(w http.ResponseWriter, seen *cache, v *verifier, token string, validated func(result string)) int {
+	got := seen.verify(v, token)
+	if got == accepted {
+		validated("ok")
+		writeJSON(w, http.StatusNotImplemented, object{"error": "not_implemented"})
+		return http.StatusNotImplemented
+	}
+	if got != missing {
+		validated(string(got))
+	}
+	return got.refuse(w)
 }
 
 // isUp reports whether a URL answers 200. It reuses no connection, so that it notices at once when nothing listens.

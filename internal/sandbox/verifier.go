@@ -25,14 +25,15 @@ const (
 	suspended outcome = "org_suspended"
 )
 
-// refuse answers a caller whose token was not accepted: 403 for a suspended org, 401 otherwise.
-func (o outcome) refuse(w http.ResponseWriter) {
+// refuse answers a caller whose token was not accepted: 403 for a suspended org, 401 otherwise. It returns the status.
+func (o outcome) refuse(w http.ResponseWriter) int {
 	status := http.StatusForbidden
 	if o != suspended {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	writeJSON(w, status, object{"error": string(o)})
+	return status
 }
 
 // A verifier verifies tokens with its own copy of the keys.
@@ -113,6 +114,8 @@ func algs(keys []jose.JSONWebKey) []jose.SignatureAlgorithm {
 // A cache remembers accepted tokens for a short time. A token that was revoked in the meantime is accepted that much
 // longer, as in real systems.
 type cache struct {
+	looked func(result string) // is told of each lookup: hit or miss; may be nil
+
 	mu    sync.Mutex
 	until map[[sha256.Size]byte]time.Time // by the hash of the token
 }
@@ -129,7 +132,11 @@ func (c *cache) verify(v *verifier, token string) outcome {
 	c.mu.Lock()
 	until, known := c.until[key]
 	c.mu.Unlock()
-	if known && now.Before(until) {
+	hit := known && now.Before(until)
+	if c.looked != nil {
+		c.looked(map[bool]string{true: "hit", false: "miss"}[hit])
+	}
+	if hit {
 		return accepted
 	}
 	got := v.verify(token)
