@@ -16,17 +16,23 @@ func (p position) compare(q position) int {
 	return cmp.Or(cmp.Compare(p.line, q.line), cmp.Compare(p.column, q.column))
 }
 
-// A block is a stretch of code that the tests run as a whole, or not at all.
+// positionOf is where an offset of a text is.
+func positionOf(text []byte, offset int) position {
+	before := text[:offset]
+	return position{bytes.Count(before, []byte("\n")) + 1, offset - bytes.LastIndexByte(before, '\n')}
+}
+
+// A block is a stretch of code that a test runs as a whole, or not at all.
 type block struct {
 	from, to position
 	run      bool
 }
 
-// A coverage has the blocks of each file, by its base name: all files are of one package.
+// A coverage has the blocks of each file, by its path below the module.
 type coverage map[string][]block
 
-// readCoverage reads a profile as `go test -coverprofile` writes it.
-func readCoverage(path string) (coverage, error) {
+// readCoverage reads a profile as a test writes it. Paths lose the name of the module.
+func readCoverage(path, module string) (coverage, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -43,24 +49,25 @@ func readCoverage(path string) (coverage, error) {
 			return nil, fmt.Errorf("%s: %q: %w", path, line, err)
 		}
 		b.run = count > 0
-		file := filepath.Base(line[:at])
+		file := filepath.Clean(strings.TrimPrefix(line[:at], module+"/"))
 		c[file] = append(c[file], b)
 	}
 	return c, nil
 }
 
-// neverRun reports whether no test runs the code of a mutant, so that none can notice it.
-func (c coverage) neverRun(m mutant) bool {
-	start := bytes.LastIndexByte(m.text[:m.from], '\n') + 1
-	at := position{m.line, m.from - start + 1}
-	inside := false
-	for _, b := range c[filepath.Base(m.file)] {
+// runs reports whether the code of a mutant was run. What is in no block, such as the expression of a case, counts as
+// run if anything of its function was.
+func (c coverage) runs(m mutant) bool {
+	at, from, to := positionOf(m.text, m.from), positionOf(m.text, m.in.from), positionOf(m.text, m.in.to)
+	inside, function := false, false
+	for _, b := range c[m.file] {
 		if b.from.compare(at) <= 0 && at.compare(b.to) < 0 {
 			if b.run {
-				return false
+				return true
 			}
 			inside = true
 		}
+		function = function || b.run && from.compare(b.from) <= 0 && b.to.compare(to) <= 0
 	}
-	return inside
+	return function && !inside
 }

@@ -1,18 +1,18 @@
-// Command mutate changes the code of a package in one place at a time and runs the package's short tests: they should fail.
-// What survives is code that no test holds, or a change without a meaning.
+// Command mutate changes the code of a package in one place at a time and runs the tests that run this place: one of them
+// should fail. What survives is code that no test holds, or a change without a meaning.
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,12 +21,17 @@ func main() {
 	count := flag.Int("n", 200, "how many mutants to try in each package")
 	seed := flag.Uint64("seed", 1, "which ones: the same seed takes the same")
 	limit := flag.Duration("limit", time.Hour, "when to stop with a package")
-	timeout := flag.Duration("timeout", time.Minute, "of the tests of one mutant, which is killed if it takes longer")
+	grace := flag.Duration("grace", 5*time.Second, "how long tests may take beyond ten times what they take without a mutant, which is killed then")
+	short := flag.Bool("short", true, "whether to leave out what -short leaves out")
+	tests := flag.String("tests", "", "the packages whose tests are run, separated by commas: the package itself unless given")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
 	for _, dir := range flag.Args() {
-		r := runner{dir: filepath.Clean(dir), timeout: *timeout}
+		r := runner{dir: filepath.Clean(dir), short: *short, grace: *grace, out: os.Stdout}
+		for of := range strings.SplitSeq(cmp.Or(*tests, dir), ",") {
+			r.tests = append(r.tests, filepath.Clean(of))
+		}
 		if err := r.run(ctx, *count, *seed, *limit); err != nil {
 			fmt.Fprintln(os.Stderr, "mutate:", err)
 			os.Exit(1)
@@ -37,97 +42,76 @@ func main() {
 // A runner tries the mutants of one package.
 type runner struct {
 	dir     string
-	timeout time.Duration
-	scratch string
+	tests   []string // the directories of the packages whose tests are run
+	short   bool
+	grace   time.Duration
+	out     io.Writer
+	scratch string // has all that is written, also by tests that are killed
 
-	killed, survived int
+	killed, timedOut, survived int
 }
 
-// An outcome is what became of a mutant.
-type outcome int
-
-const (
-	killed outcome = iota
-	survived
-	invalid // it does not compile
-)
-
-func (r *runner) run(ctx context.Context, count int, seed uint64, limit time.Duration) error {
-	all, err := mutants(r.dir)
-	if err != nil {
-		return err
-	}
+func (r *runner) run(ctx context.Context, count int, seed uint64, limit time.Duration) (err error) {
 	if r.scratch, err = os.MkdirTemp("", "mutate"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(r.scratch)
-	profile := filepath.Join(r.scratch, "cover.out")
-	if out, err := r.test(ctx, "{}", "-coverprofile="+profile); err != nil {
-		return fmt.Errorf("%s: the tests fail without any change:\n%s", r.dir, out)
+	if err := os.Chmod(r.scratch, 0o711); err != nil { // for servers that tests run as another user
+		return err
 	}
-	covered, err := readCoverage(profile)
+	all, err := mutants(r.dir)
 	if err != nil {
 		return err
 	}
-	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	end := time.Now().Add(limit)
-	for _, m := range all {
-		if r.killed+r.survived == count || time.Now().After(end) || ctx.Err() != nil {
+	places := len(all)
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(places, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	all = all[:min(places, count+count/4)] // more than asked for, since some do not compile
+	began := time.Now()
+	tests, err := r.measure(ctx)
+	if err != nil {
+		return err
+	}
+	compiled := map[int]mutant{}
+	for number, m := range all {
+		compiled[number] = m
+	}
+	if err := r.build(ctx, compiled); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.out, "%s: measured and compiled in %s\n", r.dir, time.Since(began).Round(time.Second))
+	for number, m := range all {
+		if r.tried() == count || time.Since(began) > limit {
 			break
 		}
-		if covered.neverRun(m) {
-			r.survived++
-			fmt.Printf("not run   %s\n", m)
+		if _, ok := compiled[number]; !ok {
 			continue
 		}
-		switch got, err := r.try(ctx, m); {
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-		case got == killed:
-			r.killed++
-		case got == survived:
-			r.survived++
-			fmt.Printf("survived  %s\n", m)
+		some := batches(tests, m)
+		got := r.try(ctx, strconv.Itoa(number), some)
+		if ctx.Err() != nil {
+			break
 		}
+		r.tell(m, got, len(some) > 0)
 	}
-	tried := max(1, r.killed+r.survived)
-	fmt.Printf("%-28s %d of %d mutants killed (%d %%), of %d places\n", r.dir, r.killed, r.killed+r.survived, 100*r.killed/tried, len(all))
-	return nil
+	fmt.Fprintf(r.out, "%s: %d of %d mutants killed (%d %%), %d of them by a timeout; %d places; %s\n", r.dir, r.killed+r.timedOut, r.tried(),
+		100*(r.killed+r.timedOut)/max(1, r.tried()), r.timedOut, places, time.Since(began).Round(time.Second))
+	return ctx.Err()
 }
 
-// try runs the tests with one mutant in place of its file.
-func (r *runner) try(ctx context.Context, m mutant) (outcome, error) {
-	changed := filepath.Join(r.scratch, "mutant.go")
-	if err := os.WriteFile(changed, m.source(), 0o600); err != nil {
-		return 0, err
-	}
-	path, err := filepath.Abs(m.file)
-	if err != nil {
-		return 0, err
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
-	if err != nil {
-		return 0, err
-	}
-	out, err := r.test(ctx, string(overlay))
+func (r *runner) tried() int { return r.killed + r.timedOut + r.survived }
+
+func (r *runner) tell(m mutant, got outcome, run bool) {
 	switch {
-	case err == nil:
-		return survived, nil
-	case strings.Contains(out, "[build failed]") || strings.Contains(out, "[setup failed]"):
-		return invalid, nil
+	case got == killed:
+		r.killed++
+	case got == timedOut:
+		r.timedOut++
+		fmt.Fprintf(r.out, "timed out %s\n", m)
+	case !run:
+		r.survived++
+		fmt.Fprintf(r.out, "not run   %s\n", m)
+	default:
+		r.survived++
+		fmt.Fprintf(r.out, "survived  %s\n", m)
 	}
-	return killed, nil
-}
-
-// test runs the short tests of the package under an overlay, with more flags.
-func (r *runner) test(ctx context.Context, overlay string, flags ...string) (string, error) {
-	file := filepath.Join(r.scratch, "overlay.json")
-	if err := os.WriteFile(file, []byte(overlay), 0o600); err != nil {
-		return "", err
-	}
-	args := slices.Concat([]string{"test", "-short", "-failfast", "-vet=off", "-overlay", file, "-timeout", r.timeout.String()}, flags, []string{"./" + r.dir})
-	cmd := exec.CommandContext(ctx, "go", args...)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }

@@ -12,18 +12,23 @@ import (
 	"strings"
 )
 
-// A mutant is a file with one part of its text replaced.
+// A mutant is a function with one part of its text replaced.
 type mutant struct {
 	file     string
 	line     int
 	from, to int // in text
 	text     []byte
 	with     string
+	in       function
 }
 
-func (m mutant) source() []byte {
-	return slices.Concat(m.text[:m.from], []byte(m.with), m.text[m.to:])
+// body is the changed body of the function.
+func (m mutant) body() string {
+	return string(slices.Concat(m.text[m.in.from:m.from], []byte(m.with), m.text[m.to:m.in.to]))
 }
+
+// A function is where its body is, braces included, in the text of its file.
+type function struct{ from, to int }
 
 // String shows where the mutant is and what it changes.
 func (m mutant) String() string {
@@ -68,9 +73,10 @@ func inFile(file string, text []byte) ([]mutant, error) {
 		return nil, err
 	}
 	var all []mutant
+	var in function
 	replace := func(from, to token.Pos, with string) {
 		at := set.Position(from)
-		all = append(all, mutant{file: file, line: at.Line, from: at.Offset, to: set.Position(to).Offset, text: text, with: with})
+		all = append(all, mutant{file: file, line: at.Line, from: at.Offset, to: set.Position(to).Offset, text: text, with: with, in: in})
 	}
 	written := func(n ast.Node) string {
 		return string(text[set.Position(n.Pos()).Offset:set.Position(n.End()).Offset])
@@ -80,6 +86,7 @@ func inFile(file string, text []byte) ([]mutant, error) {
 		if !ok || f.Body == nil {
 			continue
 		}
+		in = function{from: set.Position(f.Body.Lbrace).Offset, to: set.Position(f.Body.Rbrace).Offset + 1}
 		ast.Inspect(f.Body, func(n ast.Node) bool {
 			mutate(n, replace, written)
 			return true

@@ -29,7 +29,7 @@ func f(x int, ok bool) bool {
 	var got strings.Builder
 	for _, m := range all {
 		got.WriteString(strings.TrimPrefix(m.String(), "a.go:") + "\n")
-		if changed := string(m.source()); changed == before {
+		if changed := m.body(); strings.Contains(before, changed) {
 			t.Errorf("%s changes nothing", m)
 		}
 	}
