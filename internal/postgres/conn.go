@@ -102,12 +102,17 @@ type Access string
 
 // The values of Access.
 const (
-	ReadOnly  Access = "READ ONLY"
-	ReadWrite Access = "READ WRITE" // it is rolled back all the same
+	ReadOnly   Access = "READ ONLY"
+	Unchanging Access = "ISOLATION LEVEL REPEATABLE READ, READ ONLY" // all of its queries see the same
+	ReadWrite  Access = "READ WRITE"                                 // it is rolled back all the same
 )
 
 // maxLockWait is how long a query waits for a lock. Whoever holds one for longer has a reason, and a queue behind it.
 const maxLockWait = time.Second
+
+// noCompilation turns the compiler of queries off, where the server has one: to compile a query takes a hundred times longer than
+// to run it, for all but the longest.
+const noCompilation = "SELECT pg_catalog.set_config('jit', 'off', true) WHERE pg_catalog.current_setting('jit', true) IS NOT NULL"
 
 // A Tx is a transaction. It is never committed.
 type Tx struct{ conn *Conn }
@@ -119,8 +124,8 @@ func (c *Conn) Begin(a Access) (*Tx, error) {
 	limit := max(time.Until(end)-c.margin, time.Millisecond).Milliseconds()
 	limit = max(limit, 1) // 0 would be no limit
 	lock := min(max(limit/2, 1), maxLockWait.Milliseconds())
-	err := c.command(fmt.Sprintf("BEGIN TRANSACTION %s; SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d",
-		a, limit, lock, limit+2*c.margin.Milliseconds()))
+	err := c.command(fmt.Sprintf("BEGIN TRANSACTION %s; SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; %s",
+		a, limit, lock, limit+2*c.margin.Milliseconds(), noCompilation))
 	if err != nil {
 		return nil, err
 	}

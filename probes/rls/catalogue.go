@@ -24,8 +24,10 @@ type relation struct {
 	enabled, forced bool   // row-level security
 	active          bool   // for the role that asks
 	invoker         bool   // a view that reads as whoever reads it
-	privileges      string // of the role that asks, in the letters of pg_policy.polcmd: r, a, w, d
+	privileges      string // of the role that asks, in the letters of pg_policy.polcmd, r, a, w and d, and t for TRUNCATE
 	hasColumn       bool   // the one that says whose a row is
+	readsColumn     bool   // the role may read it
+	readsAll        bool   // the role may read every column
 	parents         []oid  // of a partition or a child table
 	reads           []oid  // by a view, directly
 	exempt          bool   // for all tenants, by the configuration
@@ -64,6 +66,9 @@ type role struct {
 	self             bool
 	super, bypass    bool
 	becomesExempt    bool         // it may become another role that is super or bypass
+	readsFiles       bool         // it may read or write the server's files, or run programs there
+	createsRoles     bool         // it can make itself a member of any role that is not super
+	left             bool         // somebody else has set it in the session
 	inherits, member map[oid]bool // the roles whose rights it has, and those that it may become
 }
 
@@ -94,8 +99,7 @@ func (p *Probe) readCatalogue(conn *postgres.Conn) (*catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	// To compile a query takes a hundred times longer than to run it.
-	if _, err := tx.Query(postgres.Query{SQL: noCompilation, MaxRows: 1}); err != nil {
+	if _, err := tx.Query(postgres.Query{SQL: ownNames, MaxRows: 1}); err != nil {
 		return nil, err
 	}
 	c := &catalogue{byOID: map[oid]*relation{}, policies: map[oid][]policy{}, roles: map[oid]*role{}}
@@ -117,7 +121,7 @@ func (p *Probe) readRelations(tx *postgres.Tx, c *catalogue) error {
 		t := &relation{
 			oid: f.oid(), schema: f.text(), name: f.text(), kind: f.letter(), owner: f.oid(),
 			enabled: f.bool(), forced: f.bool(), active: f.bool(), invoker: f.bool(),
-			privileges: f.text(), hasColumn: f.bool(), parents: f.oids(), reads: f.oids(),
+			privileges: f.text(), hasColumn: f.bool(), readsColumn: f.bool(), readsAll: f.bool(), parents: f.oids(), reads: f.oids(),
 		}
 		t.ident = p.ident(t.schema, t.name)
 		_, t.exempt = p.Exempt[t.ident]
@@ -128,7 +132,7 @@ func (p *Probe) readRelations(tx *postgres.Tx, c *catalogue) error {
 }
 
 func (p *Probe) readPolicies(tx *postgres.Tx, c *catalogue) error {
-	rows, err := tx.Query(postgres.Query{SQL: policiesQuery, Args: []string{array(slices.Collect(maps.Keys(c.byOID))), p.Column, p.columnsJSON()}, MaxRows: maxPolicies})
+	rows, err := tx.Query(postgres.Query{SQL: policiesQuery, Args: []string{array(slices.Collect(maps.Keys(c.byOID))), p.Column, p.columnsJSON(), p.Schema}, MaxRows: maxPolicies})
 	if err != nil {
 		return err
 	}
@@ -176,7 +180,10 @@ func (p *Probe) readRoles(tx *postgres.Tx, c *catalogue) error {
 	for _, row := range rows.Values {
 		f := fields(row)
 		id := f.oid()
-		one := &role{self: f.bool(), super: f.bool(), bypass: f.bool(), becomesExempt: f.bool(), inherits: set(f.oids()), member: set(f.oids())}
+		one := &role{
+			self: f.bool(), super: f.bool(), bypass: f.bool(), becomesExempt: f.bool(), readsFiles: f.bool(), createsRoles: f.bool(),
+			left: f.bool(), inherits: set(f.oids()), member: set(f.oids()),
+		}
 		c.roles[id] = one
 		if one.self {
 			c.self = one

@@ -45,6 +45,7 @@ func (p *Probe) sweep(r *probe.Result, conn *postgres.Conn, c *catalogue) {
 	s.withoutOrg() // first: an org that was set leaves an empty setting behind in its session
 	s.control()
 	s.asOrgs()
+	s.asEach()
 	s.asNobody()
 	s.report(r)
 	if p.Writes {
@@ -56,13 +57,22 @@ func (p *Probe) sweep(r *probe.Result, conn *postgres.Conn, c *catalogue) {
 func (s *sweep) shows(in situation, questions []question) (found []finding) {
 	for i, a := range s.asker.ask(in, questions) {
 		switch {
-		case a.failed != nil && s.failed == nil:
-			s.failed = a.failed
+		case a.failed != nil:
+			s.fail(*a.failed)
+		case a.refused && !in.refuses:
+			s.fail(probe.Outcomef(probe.ControlFailed, "the server refuses to look at %s as %s", s.p.shown(questions[i].relation.ident), in.name))
 		case a.shown:
 			found = append(found, finding{questions[i].relation, "to " + in.name})
 		}
 	}
 	return found
+}
+
+// fail keeps why a question has no answer, if it is the first.
+func (s *sweep) fail(why probe.Outcome) {
+	if s.failed == nil {
+		s.failed = &why
+	}
 }
 
 // anyRow asks each relation for any row.
@@ -77,15 +87,14 @@ func (s *sweep) anyRow() (questions []question) {
 func (s *sweep) withoutOrg() {
 	left, err := s.asker.left()
 	if err != nil {
-		why := postgres.Explain(err)
-		s.failed = &why
+		s.fail(postgres.Explain(err))
 		return
 	}
 	if s.unset = !left; s.unset {
-		s.open = s.shows(situation{name: "no org"}, s.anyRow())
+		s.open = s.shows(situation{name: "no org", refuses: true}, s.anyRow())
 	}
-	s.open = append(s.open, s.shows(situation{"an empty org", true, ""}, s.anyRow())...)
-	s.open = append(s.open, s.shows(situation{"a malformed org", true, "prober: not an org"}, s.anyRow())...)
+	s.open = append(s.open, s.shows(situation{"an empty org", true, "", true}, s.anyRow())...)
+	s.open = append(s.open, s.shows(situation{"a malformed org", true, "prober: not an org", true}, s.anyRow())...)
 }
 
 // control looks whether each org sees its own row in each table that is said to have one.
@@ -102,7 +111,7 @@ func (s *sweep) control() {
 			if s.comparable(q.relation) {
 				q.where = equals(s.p.Column, id)
 			}
-			if len(s.shows(situation{name, true, id}, []question{q})) == 0 {
+			if len(s.shows(s.p.as(name), []question{q})) == 0 {
 				s.missing = append(s.missing, table+" (none of "+name+")")
 			}
 		}
@@ -112,10 +121,10 @@ func (s *sweep) control() {
 // isCanary reports whether every test org has a row in a table.
 func (s *sweep) isCanary(t *relation) bool { return slices.Contains(s.p.canaryTables(), t.ident) }
 
-// comparable reports whether the rows of a relation say whose they are.
+// comparable reports whether the rows of a relation say whose they are, and the role may read that.
 func (s *sweep) comparable(t *relation) bool {
 	_, another := s.p.Columns[t.ident]
-	return t.hasColumn && !another
+	return t.hasColumn && t.readsColumn && !another
 }
 
 // asOrgs looks, as each org, for a row that is not its own.
@@ -128,13 +137,13 @@ func (s *sweep) asOrgs() {
 				questions = append(questions, question{t, differs(s.p.Column, id)})
 			}
 		}
-		s.leaks = append(s.leaks, s.shows(situation{name, true, id}, questions)...)
+		s.leaks = append(s.leaks, s.shows(s.p.as(name), questions)...)
 	}
 }
 
 // asNobody looks, as an org that does not exist, for any row.
 func (s *sweep) asNobody() {
-	s.leaks = append(s.leaks, s.shows(situation{"an org that does not exist", true, s.p.nobody()}, s.anyRow())...)
+	s.leaks = append(s.leaks, s.shows(situation{"an org that does not exist", true, s.p.nobody(), true}, s.anyRow())...)
 }
 
 // report notes the checks, and counts a breach or the time of the proof.

@@ -68,31 +68,6 @@ func (p *Probe) note(r *probe.Result, check string, mistakes []mistake, sound st
 	r.Report(check, mistakes[0].why, "expected that %s, got %s: %s%s", sound, text.Count(len(mistakes), "exception"), strings.Join(named, ", "), more)
 }
 
-// judgeRole tells whether anything binds the role at all.
-func (p *Probe) judgeRole(r *probe.Result, c *catalogue) {
-	const expected = "expected a role that policies bind, got "
-	switch self := c.self; {
-	case self.super:
-		r.Report(checkRole, roleExempt, expected+"a superuser: no policy binds it, and nothing else here says anything of the application")
-	case self.bypass:
-		r.Report(checkRole, roleExempt, expected+"one with BYPASSRLS: no policy binds it, and nothing else here says anything of the application")
-	case self.becomesExempt:
-		r.Report(checkRole, roleExempt, expected+"a member of a role that is superuser or has BYPASSRLS: SET ROLE is all that it takes")
-	default:
-		var owned []string
-		for _, t := range c.relations {
-			if t.isTable() && !t.exempt && t.enabled && !t.forced && self.member[t.owner] {
-				owned = append(owned, p.shown(t.ident))
-			}
-		}
-		if len(owned) > 0 {
-			r.Report(checkRole, roleOwns, "%sthe owner, or a member of the owner, of %s without FORCE ROW LEVEL SECURITY: %s", expected, text.Count(len(owned), "table"), text.List(owned, maxNamed))
-			return
-		}
-		r.Pass(checkRole, "the role is neither superuser nor owner of what is not forced, has no BYPASSRLS, and cannot become such a role")
-	}
-}
-
 // judgeTables tells whether there is something to protect.
 func (p *Probe) judgeTables(r *probe.Result, c *catalogue) {
 	found, there := 0, map[string]bool{}

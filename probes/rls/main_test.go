@@ -35,6 +35,7 @@ CREATE ROLE boss LOGIN SUPERUSER PASSWORD '` + password + `';
 CREATE ROLE app LOGIN PASSWORD '` + password + `';
 CREATE ROLE app_bypass LOGIN BYPASSRLS PASSWORD '` + password + `';
 CREATE ROLE app_becomes LOGIN NOINHERIT PASSWORD '` + password + `';
+CREATE ROLE app_member LOGIN IN ROLE app PASSWORD '` + password + `';
 CREATE ROLE app_owner LOGIN PASSWORD '` + password + `';
 CREATE ROLE app_lazy_owner LOGIN NOINHERIT PASSWORD '` + password + `';
 GRANT app_bypass TO app_becomes;

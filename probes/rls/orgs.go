@@ -55,6 +55,11 @@ func (p *Probe) validateOrgs() error {
 // orgNames lists the test orgs by name.
 func (p *Probe) orgNames() []string { return slices.Sorted(maps.Keys(p.Orgs)) }
 
+// as is the situation of a test org.
+func (p *Probe) as(name string) situation {
+	return situation{name: name, set: true, value: p.Orgs[name].ID}
+}
+
 // canaryTables lists the tables that hold a row of every test org.
 func (p *Probe) canaryTables() []string {
 	if len(p.Canaries) > 0 {

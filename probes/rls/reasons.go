@@ -14,10 +14,12 @@ var (
 	policyOpen            = probe.Reason{Word: "policy_open", Verdict: probe.Fail, Text: "a policy does not look at the org of a row"}
 	noPolicy              = probe.Reason{Word: "no_policy", Verdict: probe.Inconclusive, Text: "no policy lets the role read"}
 	checkOpen             = probe.Reason{Word: "check_open", Verdict: probe.Fail, Text: "a policy lets rows of other orgs be written"}
+	truncateGranted       = probe.Reason{Word: "truncate_granted", Verdict: probe.Fail, Text: "the role may delete the rows of all orgs"}
 	leakyView             = probe.Reason{Word: "leaky_view", Verdict: probe.Fail, Text: "a view reads as a role that no policy binds"}
 	leakyMaterializedView = probe.Reason{Word: "leaky_materialized_view", Verdict: probe.Fail, Text: "a materialized view has no policies"}
 	definerExempt         = probe.Reason{Word: "definer_exempt", Verdict: probe.Fail, Text: "a function runs as a role that no policy binds"}
 	failsOpen             = probe.Reason{Word: "fails_open", Verdict: probe.Fail, Text: "rows are shown without an org", Breach: true}
+	roleLeft              = probe.Reason{Word: "role_left", Verdict: probe.Fail, Text: "another role is left on a connection of the pool", Breach: true}
 	orgLeft               = probe.Reason{Word: "org_left", Verdict: probe.Fail, Text: "an org is left on a connection of the pool", Breach: true}
 )
 

@@ -16,13 +16,14 @@ const surfacePool = "postgres/pool"
 // clients is how many connections look, one after the other. What one of them finds must be what another left.
 const clients = 3
 
-// residueQuery asks whether there is an org, though nobody has set one here. It is compared at the server, so that nobody's
-// org leaves it.
-const residueQuery = "SELECT coalesce(current_setting($1, true), '') <> '', pg_backend_pid()"
+// residueQuery asks whether there is an org, or another role than that of the login, though nobody has set one here. It is
+// compared at the server, so that nobody's org leaves it.
+const residueQuery = "SELECT coalesce(current_setting($1, true), '') <> '', pg_backend_pid(), " + roleLeftExpression
 
 // A residue is what looks at the pool came to.
 type residue struct {
-	looks, left int
+	looks       int
+	left, roles int            // of the looks that found an org, or a role
 	seen        map[string]int // which of the clients was first on a process of the server
 	shared      bool           // one process served two clients
 	failed      *probe.Outcome
@@ -54,18 +55,22 @@ func (p *Probe) lookAtPool(ctx context.Context, r *probe.Result, found *residue,
 		if err != nil {
 			return err
 		}
-		if len(rows.Values) != 1 || len(rows.Values[0]) != 2 {
-			return &postgres.Error{Outcome: probe.Outcomef(probe.Protocol, "expected one row of 2 values")}
+		if len(rows.Values) != 1 || len(rows.Values[0]) != 3 {
+			return &postgres.Error{Outcome: probe.Outcomef(probe.Protocol, "expected one row of 3 values")}
 		}
-		found.add(client, rows.Values[0][0].Text != "f", rows.Values[0][1].Text)
+		row := rows.Values[0]
+		found.add(client, row[0].Text != "f", row[2].Text != "f", row[1].Text)
 	}
 	return nil
 }
 
-func (f *residue) add(client int, left bool, process string) {
+func (f *residue) add(client int, org, role bool, process string) {
 	f.looks++
-	if left {
+	if org {
 		f.left++
+	}
+	if role {
+		f.roles++
 	}
 	if first, seen := f.seen[process]; !seen {
 		f.seen[process] = client
@@ -80,12 +85,15 @@ func (f *residue) report(r *probe.Result) {
 	case f.left > 0:
 		r.Report(checkResidue, orgLeft, "expected no org on a connection of the pool, got one in %d of %s: whoever sets it does so outside of a transaction, or not for the transaction alone", f.left, text.Count(f.looks, "look"))
 		r.Measure(breach.Total, 1, surfacePool)
+	case f.roles > 0:
+		r.Report(checkResidue, roleLeft, "expected the role that logs in, got another in %d of %s: whoever sets it does so outside of a transaction, or not for the transaction alone", f.roles, text.Count(f.looks, "look"))
+		r.Measure(breach.Total, 1, surfacePool)
 	case f.failed != nil:
 		r.Report(checkResidue, asUnproven(f.failed.Reason), "not everything was asked: %s", f.failed.Detail)
 	case !f.shared:
 		r.Report(checkResidue, probe.ControlFailed, "expected connections that share a process of the server, got none in %s: there is no pool, or it is too busy to say (looks: 0 where the application has none)", text.Count(f.looks, "look"))
 	default:
-		r.Pass(checkResidue, "no org is left on a connection: %s, at %s", text.Count(f.looks, "look"), text.Plural(len(f.seen), "process of the server", "processes of the server"))
+		r.Pass(checkResidue, "no org and no role is left on a connection: %s, at %s", text.Count(f.looks, "look"), text.Plural(len(f.seen), "process of the server", "processes of the server"))
 		r.Measure(breach.LastProven, float64(time.Now().Unix()), surfacePool)
 	}
 }

@@ -11,7 +11,13 @@ import (
 // tell runs statements as the application, by a connection of its own.
 func tell(t *testing.T, address string, statements ...string) {
 	t.Helper()
-	cmd := exec.Command(testenv.Need(t, "psql"), "-X", "-q", fmt.Sprintf("postgres://app:%s@%s/postgres", password, address))
+	tellAs(t, "app", address, statements...)
+}
+
+// tellAs runs statements as a role.
+func tellAs(t *testing.T, user, address string, statements ...string) {
+	t.Helper()
+	cmd := exec.Command(testenv.Need(t, "psql"), "-X", "-q", fmt.Sprintf("postgres://%s:%s@%s/postgres", user, password, address))
 	for _, s := range statements {
 		cmd.Args = append(cmd.Args, "-c", s)
 	}

@@ -43,8 +43,8 @@ func Kind() probe.Kind {
 		Summary:  "whether PostgreSQL's row-level security keeps tenants apart, as the application's own role",
 		Measures: []*probe.Measure{breach.Total, breach.LastProven, relationCount},
 		Reasons: append([]probe.Reason{
-			roleExempt, roleOwns, tablesMissing, disabled, inactive, noOrgColumn, policyOpen, noPolicy, checkOpen, partitionOpen,
-			leakyView, leakyMaterializedView, definerExempt, breach.LeakList, failsOpen, orgLeft,
+			roleExempt, roleOwns, tablesMissing, disabled, inactive, noOrgColumn, policyOpen, noPolicy, checkOpen, truncateGranted, partitionOpen,
+			leakyView, leakyMaterializedView, definerExempt, breach.LeakList, failsOpen, roleLeft, orgLeft,
 			breach.ForeignWrite, breach.ForeignDelete,
 		}, postgres.Reasons()...),
 		Traits: probe.Traits{ProvesDenial: true, WritesToTarget: true},

@@ -10,9 +10,10 @@ import (
 
 // A situation is what the application's setting is while questions are asked.
 type situation struct {
-	name  string // for messages
-	set   bool
-	value string
+	name    string // for messages
+	set     bool
+	value   string
+	refuses bool // a refusal is a good answer; of an org that there is, nothing refuses to look
 }
 
 // A question is whether a relation shows a row.
@@ -155,9 +156,6 @@ func query(tx *postgres.Tx, questions []question) ([]answer, error) {
 
 // enter brings a transaction into a situation, which ends with it.
 func (s *sweeper) enter(tx *postgres.Tx, in situation) error {
-	if _, err := tx.Query(postgres.Query{SQL: noCompilation, MaxRows: 1}); err != nil {
-		return err
-	}
 	if in.set {
 		if _, err := tx.Query(postgres.Query{SQL: "SELECT set_config($1, $2, true)", Args: []string{s.setting, in.value}, MaxRows: 1}); err != nil {
 			return err

@@ -11,14 +11,20 @@ func (c *catalogue) tenantTables(f func(*relation)) {
 	}
 }
 
-// isExempt reports whether a table, or the one that it is a part of, is for all tenants.
-func (c *catalogue) isExempt(t *relation) bool {
-	seen := map[oid]bool{}
-	for t != nil && !t.exempt && len(t.parents) > 0 && !seen[t.oid] {
-		seen[t.oid] = true
-		t = c.byOID[t.parents[0]]
+// isExempt reports whether a table, or all that it is a part of, is for all tenants.
+func (c *catalogue) isExempt(t *relation) bool { return c.exempts(t, map[oid]bool{}) }
+
+func (c *catalogue) exempts(t *relation, seen map[oid]bool) bool {
+	if t == nil || seen[t.oid] {
+		return false
 	}
-	return t != nil && t.exempt
+	seen[t.oid] = true
+	for _, id := range t.parents {
+		if !t.exempt && !c.exempts(c.byOID[id], seen) {
+			return false
+		}
+	}
+	return t.exempt || len(t.parents) > 0
 }
 
 // disabledTables are those without row-level security, partitions aside, and those where it is on but not for the role.
@@ -73,9 +79,12 @@ func (c *catalogue) openPolicies() (wrong []mistake) {
 	return wrong
 }
 
-// openChecks are the tables into which the role can write rows of any org.
+// openChecks are the tables into which the role can write rows of any org, and those of others that it can empty.
 func (c *catalogue) openChecks() (wrong []mistake) {
 	c.tenantTables(func(t *relation) {
+		if t.may('t') && !c.self.inherits[t.owner] {
+			wrong = append(wrong, mistake{truncateGranted, t.oid, t.ident, "TRUNCATE is granted, to which no policy applies"})
+		}
 		if open := c.openCommands(t, "aw", withOf); t.enabled && open != "" && t.hasColumn {
 			wrong = append(wrong, mistake{checkOpen, t.oid, t.ident, "WITH CHECK is open for " + open})
 		}
@@ -103,6 +112,19 @@ func withOf(p policy) expression {
 		return p.with
 	}
 	return p.using
+}
+
+// expressionsOf returns what decides about a command, by its letter.
+func expressionsOf(command byte) []func(policy) expression {
+	switch command {
+	case 'a':
+		return []func(policy) expression{withOf}
+	case 'w':
+		return []func(policy) expression{usingOf, withOf}
+	case 'r', 'd':
+		return []func(policy) expression{usingOf}
+	}
+	return nil
 }
 
 // applicable returns the permissive policies for a role and a command that have an expression.

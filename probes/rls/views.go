@@ -1,8 +1,8 @@
 package rls
 
-// escapes reports whether a role gets rows of any org from a table, and the role that asks does not get them by itself: that
-// is a mistake of the table.
-func (c *catalogue) escapes(id oid, t *relation) bool {
+// escapes reports whether a role gets rows of any org from a table, or can write them by commands that are given by their
+// letters, and the role that asks does not by itself: that is a mistake of the table.
+func (c *catalogue) escapes(id oid, t *relation, commands string) bool {
 	r := c.roles[id]
 	switch {
 	case r == nil: // which the server did not say: nothing is known to bind it
@@ -12,7 +12,14 @@ func (c *catalogue) escapes(id oid, t *relation) bool {
 	case r.exempt(), r.inherits[t.owner] && !t.forced:
 		return true
 	}
-	return c.open(t, r, 'r', usingOf) && !c.open(t, c.self, 'r', usingOf)
+	for _, command := range []byte(commands) {
+		for _, of := range expressionsOf(command) {
+			if c.open(t, r, command, of) && !c.open(t, c.self, command, of) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // leakyViews are the views in the role's reach that show rows of any org. A view reads tables as its owner unless it is an
@@ -22,15 +29,16 @@ func (c *catalogue) leakyViews() (wrong []mistake) {
 		if v.kind != 'v' || !v.reachable() || v.exempt {
 			continue
 		}
-		if what := c.leak(v, map[oid]bool{}); what != "" {
+		if what := c.leak(v, v.privileges, map[oid]bool{}); what != "" {
 			wrong = append(wrong, mistake{leakyView, v.oid, v.ident, what})
 		}
 	}
 	return wrong
 }
 
-// leak says why a view shows rows of any org; it is empty if it does not. Seen are the views that were already looked at.
-func (c *catalogue) leak(v *relation, seen map[oid]bool) string {
+// leak says why a view shows rows of any org, or lets them be written by commands; it is empty if it does not. Seen are the views
+// that were already looked at.
+func (c *catalogue) leak(v *relation, commands string, seen map[oid]bool) string {
 	if seen[v.oid] {
 		return ""
 	}
@@ -40,13 +48,13 @@ func (c *catalogue) leak(v *relation, seen map[oid]bool) string {
 		switch {
 		case below == nil || below.exempt:
 		case below.isTable():
-			if !v.invoker && !c.isExempt(below) && c.escapes(v.owner, below) {
+			if !v.invoker && !c.isExempt(below) && c.escapes(v.owner, below, commands) {
 				return "its owner is not bound by the policies"
 			}
 		case below.kind == 'm' && c.holdsTenants(below, map[oid]bool{}):
 			return "it reads a materialized view"
 		case below.kind == 'v':
-			if c.leak(below, seen) != "" {
+			if c.leak(below, commands, seen) != "" {
 				return "a view that it reads is leaky"
 			}
 		}
@@ -89,7 +97,7 @@ func (c *catalogue) exemptFunctions() (wrong []mistake) {
 	for _, f := range c.functions {
 		for _, t := range c.relations {
 			owns := c.roles[f.owner] == nil || c.roles[f.owner].exempt() || c.roles[f.owner].inherits[t.owner]
-			if t.isTable() && !c.isExempt(t) && (t.enabled || owns) && c.escapes(f.owner, t) {
+			if t.isTable() && !c.isExempt(t) && (t.enabled || owns) && c.escapes(f.owner, t, "r") {
 				wrong = append(wrong, mistake{definerExempt, "", f.ident, "SECURITY DEFINER, and its owner is not bound by the policies"})
 				break
 			}

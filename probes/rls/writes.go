@@ -20,17 +20,22 @@ type attempt struct {
 	name      string // for messages
 	privilege byte
 	why       probe.Reason
-	sql       string // with the table, the column, the column as a text, the own org, and that whose rows are meant
+	sql       string // with the table, the column, the column as a text, the own org, that whose rows are meant, and what can be inserted
 }
 
 // attempts name the rows that they are about, so that an open policy does not make them lock those of all orgs. The insert
-// copies a row of the own org. It returns nothing: otherwise policies for SELECT would hold for the new row as well, and hide that
-// those for INSERT do not.
+// copies a row of the own org, and counts those that there are to copy. It returns nothing of the new one: otherwise policies for
+// SELECT would hold for it as well, and hide that those for INSERT do not.
 var attempts = []attempt{
 	{"change", 'w', breach.ForeignWrite, "WITH tried AS (UPDATE %[1]s SET %[2]s = %[2]s WHERE %[2]s = '%[5]s' RETURNING 1) SELECT count(*) FROM tried"},
 	{"delete", 'd', breach.ForeignDelete, "WITH tried AS (DELETE FROM %[1]s WHERE %[2]s = '%[5]s' RETURNING 1) SELECT count(*) FROM tried"},
-	{"insert", 'a', breach.ForeignWrite, "WITH tried AS (INSERT INTO %[1]s SELECT (jsonb_populate_record(x, jsonb_build_object('%[3]s', '%[5]s'))).* FROM %[1]s x WHERE %[2]s = '%[4]s' LIMIT 1) SELECT 1"},
+	{"insert", 'a', breach.ForeignWrite, "WITH tried AS (INSERT INTO %[1]s (%[6]s) OVERRIDING SYSTEM VALUE SELECT %[6]s FROM (SELECT (jsonb_populate_record(x, jsonb_build_object('%[3]s', '%[5]s'))).* FROM %[1]s x WHERE %[2]s = '%[4]s' LIMIT 1) y) SELECT count(*) FROM %[1]s WHERE %[2]s = '%[4]s'"},
 }
+
+// insertableQuery lists the columns of a table ($1) that the role may insert and that are not computed.
+const insertableQuery = `
+SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute
+WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND has_column_privilege(attrelid, attnum, 'INSERT')`
 
 // Writes are what the attempts came to.
 type writes struct {
@@ -48,11 +53,16 @@ func (s *sweep) writes(r *probe.Result) {
 		if !t.isTable() || !s.comparable(t) || !s.isCanary(t) {
 			continue
 		}
+		columns, err := s.insertable(t)
+		if err != nil {
+			w.fail(postgres.Explain(err))
+			break
+		}
 		for _, own := range s.p.orgNames() {
 			for _, other := range s.p.orgNames() {
 				for _, a := range attempts {
 					if own != other && t.may(a.privilege) {
-						w.try(t, a, own, other)
+						w.try(t, a, own, other, columns)
 					}
 				}
 			}
@@ -61,18 +71,35 @@ func (s *sweep) writes(r *probe.Result) {
 	w.report(r)
 }
 
-// try makes an attempt, if its control shows that it could succeed.
-func (w *writes) try(t *relation, a attempt, own, other string) {
-	p := w.sweep.p
-	in := situation{own, true, p.Orgs[own].ID}
-	on := func(id string) string {
-		return fmt.Sprintf(a.sql, quote(t.schema)+"."+quote(t.name), quote(p.Column), strings.ReplaceAll(p.Column, "'", "''"), p.Orgs[own].ID, id)
+// insertable lists the columns of a table that can be inserted, as SQL does.
+func (s *sweep) insertable(t *relation) (string, error) {
+	rows, err := s.asker.conn.Query(postgres.Query{SQL: insertableQuery, Args: []string{string(t.oid)}, MaxRows: 1})
+	if err != nil {
+		return "", err
 	}
-	if n, err := w.sweep.asker.affected(in, on(p.Orgs[own].ID)); err != nil || n == 0 {
+	if len(rows.Values) != 1 || len(rows.Values[0]) != 1 {
+		return "", &postgres.Error{Outcome: probe.Outcomef(probe.Protocol, "expected one list of columns")}
+	}
+	return rows.Values[0][0].Text, nil
+}
+
+// try makes an attempt, if its control shows that it could succeed. What denies the control too could deny nothing else.
+func (w *writes) try(t *relation, a attempt, own, other, columns string) {
+	p := w.sweep.p
+	on := func(id string) (int, error) {
+		sql := fmt.Sprintf(a.sql, quote(t.schema)+"."+quote(t.name), quote(p.Column), strings.ReplaceAll(p.Column, "'", "''"), p.Orgs[own].ID, id, columns)
+		return w.sweep.asker.affected(p.as(own), sql)
+	}
+	n, err := on(p.Orgs[own].ID)
+	switch {
+	case err != nil && !isDenied(postgres.Code(err)):
+		w.fail(postgres.Explain(err))
+		return
+	case err != nil || n == 0:
 		w.untried++
 		return
 	}
-	n, err := w.sweep.asker.affected(in, on(p.Orgs[other].ID))
+	n, err = on(p.Orgs[other].ID)
 	w.tried++
 	switch {
 	case n > 0 && err == nil:
@@ -81,7 +108,13 @@ func (w *writes) try(t *relation, a attempt, own, other string) {
 		}
 		w.succeeded = append(w.succeeded, finding{t, a.name + " by " + own})
 	case err != nil && !isDenied(postgres.Code(err)):
-		why := postgres.Explain(err)
+		w.fail(postgres.Explain(err))
+	}
+}
+
+// fail keeps why something is not known, if it is the first.
+func (w *writes) fail(why probe.Outcome) {
+	if w.failed == nil {
 		w.failed = &why
 	}
 }

@@ -22,6 +22,12 @@ func testWrites(t *testing.T, s testenv.Postgres) {
 			[]string{"isolated fail(leak_list): *", "writes fail(foreign_write): * t (change by a, delete by a, insert by a, change by b, delete by b, insert by b)*"}},
 		{"delete", "FOR SELECT USING (org_id IS NOT NULL); CREATE POLICY d ON core.t FOR DELETE USING (org_id IS NOT NULL)",
 			[]string{"isolated fail(leak_list): *", "writes fail(foreign_delete): * t (delete by a, delete by b)*"}},
+		{"an identity and a generated column", "USING (org_id = current_setting('app.org_id', true)) WITH CHECK (true); ALTER TABLE core.t ADD no bigint GENERATED ALWAYS AS IDENTITY, ADD size int GENERATED ALWAYS AS (length(body)) STORED",
+			[]string{"write_policies fail(check_open): *", "writes fail(foreign_write): * t (insert by a, insert by b)*"}},
+		{"some columns", "USING (org_id = current_setting('app.org_id', true)) WITH CHECK (true); REVOKE INSERT ON core.t FROM app; GRANT INSERT (org_id, body) ON core.t TO app",
+			[]string{"write_policies fail(check_open): *", "writes fail(foreign_write): * t (insert by a, insert by b)*"}},
+		{"a row that cannot be copied", "USING (org_id = current_setting('app.org_id', true)); CREATE FUNCTION core.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no' USING ERRCODE = 'check_violation'; END$$; CREATE TRIGGER refuse BEFORE INSERT ON core.t FOR EACH ROW EXECUTE FUNCTION core.refuse()",
+			[]string{"writes inconclusive(control_failed): not everything was tried: *"}},
 		{"read only", "FOR SELECT USING (org_id = current_setting('app.org_id', true))",
 			[]string{"writes inconclusive(control_failed): nothing could be tried: no test org can change or delete its own rows in canaries"}},
 	} {
@@ -32,4 +38,8 @@ func testWrites(t *testing.T, s testenv.Postgres) {
 			s.SQL(t, "DO $$ BEGIN IF (SELECT string_agg(id || org_id || body, ' ' ORDER BY id) FROM core.t) <> '1org-aa 2org-bhunter2' THEN RAISE 'a row was changed'; END IF; END $$")
 		})
 	}
+	// An org without a row has nothing to try with, and nothing came of that.
+	p := plant(t, s, table+enable+ownPolicy)
+	p.Names, p.Canaries, p.Writes, p.Orgs["c"] = []string{"t"}, []string{"t"}, true, Org{ID: "org-c"}
+	wantLines(t, notPassed(t, p), []string{"control inconclusive(control_failed): *", "isolated inconclusive(control_failed): *", "fail_closed inconclusive(control_failed): *"})
 }
