@@ -4,6 +4,7 @@ package probes
 import (
 	"prober/internal/probe"
 	"prober/probes/clock"
+	"prober/probes/guard"
 	"prober/probes/health"
 	"prober/probes/http"
 	"prober/probes/isolation"
@@ -18,6 +19,7 @@ import (
 func Kinds() probe.Kinds {
 	return probe.Kinds{
 		"clock":     clock.Kind(),
+		"guard":     guard.Kind(),
 		"health":    health.Kind(),
 		"http":      http.Kind(),
 		"isolation": isolation.Kind(),

@@ -57,6 +57,7 @@ var rows = map[string]row{
 	},
 	"probes":           {ours: []string{"internal/probe"}}, // and every kind
 	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/timesync", "probes/internal/issuance")},
+	"probes/guard":     {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
