@@ -28,6 +28,8 @@ func testWrites(t *testing.T, s testenv.Postgres) {
 			[]string{"write_policies fail(check_open): *", "writes fail(foreign_write): * t (insert by a, insert by b)*"}},
 		{"a row that cannot be copied", "USING (org_id = current_setting('app.org_id', true)); CREATE FUNCTION core.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no' USING ERRCODE = 'check_violation'; END$$; CREATE TRIGGER refuse BEFORE INSERT ON core.t FOR EACH ROW EXECUTE FUNCTION core.refuse()",
 			[]string{"writes inconclusive(control_failed): not everything was tried: *"}},
+		{"no row of its own", "TO reporting USING (true); CREATE POLICY i ON core.t FOR INSERT WITH CHECK (true)",
+			[]string{"policies inconclusive(no_policy): *", "write_policies fail(check_open): *", "control inconclusive(control_failed): *", "isolated inconclusive(control_failed): *", "fail_closed inconclusive(control_failed): *", "writes inconclusive(control_failed): nothing could be tried: *"}},
 		{"read only", "FOR SELECT USING (org_id = current_setting('app.org_id', true))",
 			[]string{"writes inconclusive(control_failed): nothing could be tried: no test org can change or delete its own rows in canaries"}},
 	} {
