@@ -162,6 +162,8 @@ func (w *writes) report(r *probe.Result) {
 		r.Report(checkWrites, asUnproven(w.failed.Reason), "not everything was tried: %s", w.failed.Detail)
 	case w.tried == 0:
 		r.Report(checkWrites, probe.ControlFailed, "nothing could be tried: no test org can change or delete its own rows in canaries")
+	case len(w.sweep.missing) > 0:
+		r.Report(checkWrites, probe.ControlFailed, "nothing is proven: not every test org sees its own row")
 	default:
 		r.Pass(checkWrites, "%s on rows of another org changed nothing, and %d could not be made; all of it was rolled back", text.Count(w.tried, "attempt"), w.untried)
 		r.Measure(breach.LastProven, float64(time.Now().Unix()), surfaceWrites)
