@@ -151,7 +151,9 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 			said := s.describeDatabase(t.Context(), name)
 			mu.Lock()
 			defer mu.Unlock()
-			out[name+" database"] = said
+			for about, what := range said {
+				out[name+" "+about] = what
+			}
 		})
 	}
 	all.Wait()
@@ -406,11 +408,11 @@ func differences(whole, broken map[string]string) []string {
 	var lines []string
 	for _, label := range slices.Sorted(maps.Keys(whole)) {
 		host, _, _ := strings.Cut(label, " ")
-		switch {
+		switch now, asked := broken[label]; {
 		case refusing[host]:
 			lines = append(lines, host+" refuses connections")
-		case whole[label] != broken[label]:
-			lines = append(lines, label+"\n      "+broken[label])
+		case asked && whole[label] != now:
+			lines = append(lines, label+"\n      "+now)
 		}
 	}
 	return slices.Compact(lines)

@@ -29,6 +29,7 @@ const (
 	render    = "render"
 	postgres1 = "postgres-1"
 	postgres2 = "postgres-2"
+	pgbouncer = "pgbouncer"
 	promHost  = "prometheus"
 	ntp1      = "ntp-1"
 	ntp2      = "ntp-2"
@@ -48,6 +49,7 @@ func defaults() map[string]string {
 		render:    "127.0.0.1:19481",
 		postgres1: "127.0.0.1:19541",
 		postgres2: "127.0.0.1:19542",
+		pgbouncer: "127.0.0.1:19543",
 		promHost:  "127.0.0.1:19090",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
 		ntp2:      "127.0.0.1:19124",
@@ -135,7 +137,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render, postgres1, postgres2, promHost} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render, postgres1, postgres2, pgbouncer, promHost} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -179,7 +181,7 @@ func (s *Sandbox) addRoutes() error {
 	serveMetrics(s.host(memories), tenantFamilies())
 	serveOnepass(s.host(onepass), logi, s.credentials.admin)
 	serveRender(s.host(render), s.credentials.renderKey)
-	for _, name := range []string{postgres1, postgres2} {
+	for _, name := range []string{postgres1, postgres2, pgbouncer} {
 		servePostgres(s.host(name))
 	}
 	servePrometheus(s.host(promHost))
