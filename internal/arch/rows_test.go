@@ -85,7 +85,7 @@ var rows = map[string]row{
 
 	// Tools: no program imports them.
 	"internal/arch":    {},
-	"internal/testenv": {theirs: []string{"golang.org/x/net"}},
+	"internal/testenv": {theirs: []string{"github.com/jackc/pgx/v5/pgproto3", "golang.org/x/net"}},
 	"internal/endure":  {},
 	"internal/mutate":  {},
 	"internal/notices": {},

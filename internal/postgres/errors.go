@@ -139,6 +139,7 @@ var poolSays = map[string]state{
 	"no such user":                   {probe.Credential, "the pool does not know the role"},
 	"no such database":               {probe.Schema, "the pool does not know the database"},
 	"unsupported startup parameter":  {probe.Protocol, "the pool refuses a parameter of the session"},
+	"transaction blocks not allowed": {probe.ControlFailed, "the pool is in statement mode, in which no transaction bounds a query"},
 	"query_wait_timeout":             {probe.Timeout, "the pool had no connection to a server in time"},
 }
 

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"fmt"
-
 	"prober/internal/dial"
 	"prober/internal/memory"
 	"prober/internal/probe"
@@ -100,10 +98,18 @@ func (c *Conn) add(rows *Rows, values [][]byte, maxRows int) error {
 
 // Column returns the index of a column, or an error that names it: the name is the configuration's.
 func (r Rows) Column(name string) (int, error) {
+	found, at := 0, 0
 	for i, c := range r.Columns {
 		if c == name {
-			return i, nil
+			found++
+			at = i
 		}
 	}
-	return 0, &Error{Outcome: probe.Outcomef(probe.Schema, "expected a column %s in the answer, got %s", name, fmt.Sprintf("%d others", len(r.Columns)))}
+	switch found {
+	case 0:
+		return 0, &Error{Outcome: probe.Outcomef(probe.Schema, "expected a column %s in the answer, got %d others", name, len(r.Columns))}
+	case 1:
+		return at, nil
+	}
+	return 0, &Error{Outcome: probe.Outcomef(probe.Schema, "expected one column %s in the answer, got %d", name, found)}
 }

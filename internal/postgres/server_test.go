@@ -400,6 +400,14 @@ func (s *real) testPool(t *testing.T) {
 	got, _ = connect(t, client(t, elsewhere), s.pool, 5*time.Second)
 	wantPrefix(t, got, "schema: the pool does not know the database")
 
+	// Without transactions there are no limits, so nothing is asked.
+	statements := s.StartPgBouncer(t, map[string]string{"app": password}, "pool_mode = statement")
+	got = s.do(t, statements, 5*time.Second, func(c *Conn) error {
+		_, err := c.Begin(ReadOnly)
+		return err
+	})
+	wantPrefix(t, got, "control_failed: the pool is in statement mode, in which no transaction bounds a query (SQLSTATE 08P01)")
+
 	// The pool's only connection is taken.
 	got = s.do(t, s.pool, 8*time.Second, func(c *Conn) error {
 		tx, err := c.Begin(ReadOnly)

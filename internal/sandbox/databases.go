@@ -73,7 +73,7 @@ func (d database) ask(c *dbClient, sql string, args []string) reply {
 			rows:    [][]string{{truth(!d.primary), "7300000000000000000", strconv.Itoa(d.timeline), d.started}},
 		}
 	case about("pg_stat_wal_receiver"):
-		return reply{columns: []string{"recovering", "received", "status"}, rows: [][]string{{truth(!d.primary), truth(d.streams), "streaming"}}}
+		return reply{columns: []string{"recovering", "received", "status", "ahead"}, rows: [][]string{{truth(!d.primary), truth(d.streams), "streaming", "0"}}}
 	case about("prober_heartbeat"):
 		return one("age", number(d.heartbeat))
 	case about("webhook_outbox_entries", "dlq_at"):

@@ -21,8 +21,8 @@ type Postgres struct {
 	port int    // of 127.0.0.1
 }
 
-// StartPostgres starts an empty PostgreSQL server that ends with the test.
-func StartPostgres(t testing.TB) Postgres {
+// StartPostgres starts an empty PostgreSQL server that ends with the test. Settings are name=value.
+func StartPostgres(t testing.TB, settings ...string) Postgres {
 	t.Helper()
 	initdb, postgres := Need(t, "initdb"), Need(t, "postgres")
 	Need(t, "psql")
@@ -37,7 +37,7 @@ func StartPostgres(t testing.TB) Postgres {
 	if out, err := Run(t, p.command(t, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	p.start(t, postgres)
+	p.start(t, postgres, settings...)
 	return p
 }
 
@@ -60,9 +60,13 @@ func (p Postgres) StartStandby(t testing.TB) Postgres {
 	return s
 }
 
-func (p Postgres) start(t testing.TB, postgres string) {
+func (p Postgres) start(t testing.TB, postgres string, settings ...string) {
 	t.Helper()
-	StartCmd(t, p.command(t, postgres, "-D", filepath.Join(p.dir, "data"), "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
+	args := []string{"-D", filepath.Join(p.dir, "data"), "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	StartCmd(t, p.command(t, postgres, args...))
 	Eventually(t, time.Minute, func(context.Context) error {
 		_, err := p.psql(t, "select 1")
 		return err

@@ -1,5 +1,8 @@
 package rls
 
+// tag begins what is asked of the application's tables, so that whoever reads the server's statistics knows who asks.
+const tag = "/* prober */ "
+
 // ownNames lets no object of the database stand for one of the catalogue, whatever the role's search path is.
 const ownNames = `SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)`
 

@@ -87,7 +87,7 @@ func places(tables []*relation) string {
 		list[i] = "(SELECT string_agg(x.tableoid::text || x.ctid::text, ' ') FROM (SELECT tableoid, ctid FROM " +
 			quote(t.schema) + "." + quote(t.name) + " LIMIT " + maxPlaces + ") x)"
 	}
-	return "SELECT " + strings.Join(list, ", ")
+	return tag + "SELECT " + strings.Join(list, ", ")
 }
 
 // add notes to which org places are shown, and returns another that was shown one of them before.

@@ -137,7 +137,7 @@ func query(tx *postgres.Tx, questions []question) ([]answer, error) {
 	for i, q := range questions {
 		list[i] = q.sql()
 	}
-	rows, err := tx.Query(postgres.Query{SQL: "SELECT " + strings.Join(list, ", "), MaxRows: 1})
+	rows, err := tx.Query(postgres.Query{SQL: tag + "SELECT " + strings.Join(list, ", "), MaxRows: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (s *sweep) insertable(t *relation) (string, error) {
 func (w *writes) try(t *relation, a attempt, own, other, columns string) {
 	p := w.sweep.p
 	on := func(id string) (int, error) {
-		sql := fmt.Sprintf(a.sql, quote(t.schema)+"."+quote(t.name), quote(p.Column), strings.ReplaceAll(p.Column, "'", "''"), p.Orgs[own].ID, id, columns)
+		sql := tag + fmt.Sprintf(a.sql, quote(t.schema)+"."+quote(t.name), quote(p.Column), strings.ReplaceAll(p.Column, "'", "''"), p.Orgs[own].ID, id, columns)
 		return w.sweep.asker.affected(p.as(own), sql)
 	}
 	n, err := on(p.Orgs[own].ID)

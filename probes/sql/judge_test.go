@@ -29,30 +29,31 @@ func TestJudge(t *testing.T) {
 		rows  postgres.Rows
 		want  string
 	}{
-		"within":                 {Probe{Values: max100}, answer("n", "100"), "pass(ok): dead is 100"},
-		"beyond":                 {Probe{Values: max100}, answer("n", "100.5"), "fail(value): dead is 100.5, expected at most 100"},
-		"below":                  {Probe{Values: map[string]Value{"live": {Column: "n", Min: limit(1)}}}, answer("n", "0"), "fail(value): live is 0, expected at least 1"},
-		"another":                {Probe{Values: map[string]Value{"live": {Column: "n", Equal: limit(3)}}}, answer("n", "2"), "fail(value): live is 2, expected 3"},
-		"equal":                  {Probe{Values: map[string]Value{"live": {Column: "n", Equal: limit(3)}}}, answer("n", "3.0"), "pass(ok): live is 3"},
-		"false for 0":            {Probe{Values: map[string]Value{"ok": {Column: "n", Equal: limit(1)}}}, answer("n", "f"), "fail(value): ok is 0, expected 1"},
-		"NULL":                   {Probe{Values: max100}, answer("n", "NULL"), "inconclusive(no_value): dead is NULL or no number; coalesce() says what NULL means"},
-		"NULL beside a breach":   {Probe{Values: max100}, answer("n", "NULL", "101"), "fail(value): dead is 101, expected at most 100"},
-		"NULL beside a value":    {Probe{Values: max100}, answer("n", "1", "NULL"), "inconclusive(no_value): dead is NULL"},
-		"NaN":                    {Probe{Values: max100}, answer("n", "NaN"), "inconclusive(no_value): "},
-		"infinite":               {Probe{Values: max100}, answer("n", "-Infinity"), "inconclusive(no_value): "},
-		"too large":              {Probe{Values: max100}, answer("n", "1e999"), "inconclusive(no_value): "},
-		"a text":                 {Probe{Values: max100}, answer("n", marker), "inconclusive(no_value): "},
-		"hexadecimal":            {Probe{Values: max100}, answer("n", "0x10"), "inconclusive(no_value): "},
-		"another column":         {Probe{Values: max100}, answer("m", "1"), "inconclusive(schema): expected a column n in the answer, got 1 others"},
-		"no row":                 {Probe{Values: max100}, answer("n"), "inconclusive(no_rows): expected a row, got none; empty says what that means"},
-		"no row, hoped for":      {Probe{Values: max100, Empty: emptyPass}, answer("n"), "pass(ok): no row, as is hoped for"},
-		"no row, feared":         {Probe{Values: max100, Empty: emptyFail}, answer("n"), "fail(no_rows): expected a row, got none"},
-		"of a name":              {Probe{Values: max100, By: by}, answer("app n", "17 101", "18 1"), "fail(value): dead of billing is 101, expected at most 100"},
-		"of no name":             {Probe{Values: max100, By: by}, answer("app n", "17 1", marker+" 101"), "fail(value): dead of a row without a name is 101, expected at most 100"},
-		"of NULL":                {Probe{Values: max100, By: by}, answer("app n", "NULL 101"), "fail(value): dead of a row without a name is 101"},
-		"all names within":       {Probe{Values: max100, By: by}, answer("app n", "17 1", "18 2"), "pass(ok): 2 rows within the limits"},
-		"no column for the name": {Probe{Values: max100, By: by}, answer("n", "1"), "inconclusive(schema): expected a column app in the answer"},
-		"many":                   {Probe{Values: max100}, answer("n", "101", "102", "103", "104", "105"), "fail(value): dead is 101, expected at most 100; dead is 102, expected at most 100; dead is 103, expected at most 100; and 2 more"},
+		"within":                  {Probe{Values: max100}, answer("n", "100"), "pass(ok): dead is 100"},
+		"beyond":                  {Probe{Values: max100}, answer("n", "100.5"), "fail(value): dead is 100.5, expected at most 100"},
+		"below":                   {Probe{Values: map[string]Value{"live": {Column: "n", Min: limit(1)}}}, answer("n", "0"), "fail(value): live is 0, expected at least 1"},
+		"another":                 {Probe{Values: map[string]Value{"live": {Column: "n", Equal: limit(3)}}}, answer("n", "2"), "fail(value): live is 2, expected 3"},
+		"equal":                   {Probe{Values: map[string]Value{"live": {Column: "n", Equal: limit(3)}}}, answer("n", "3.0"), "pass(ok): live is 3"},
+		"false for 0":             {Probe{Values: map[string]Value{"ok": {Column: "n", Equal: limit(1)}}}, answer("n", "f"), "fail(value): ok is 0, expected 1"},
+		"NULL":                    {Probe{Values: max100}, answer("n", "NULL"), "inconclusive(no_value): dead is NULL or no number; coalesce() says what NULL means"},
+		"NULL beside a breach":    {Probe{Values: max100}, answer("n", "NULL", "101"), "fail(value): dead is 101, expected at most 100"},
+		"NULL beside a value":     {Probe{Values: max100}, answer("n", "1", "NULL"), "inconclusive(no_value): dead is NULL"},
+		"NaN":                     {Probe{Values: max100}, answer("n", "NaN"), "inconclusive(no_value): "},
+		"infinite":                {Probe{Values: max100}, answer("n", "-Infinity"), "inconclusive(no_value): "},
+		"too large":               {Probe{Values: max100}, answer("n", "1e999"), "inconclusive(no_value): "},
+		"a text":                  {Probe{Values: max100}, answer("n", marker), "inconclusive(no_value): "},
+		"hexadecimal":             {Probe{Values: max100}, answer("n", "0x10"), "inconclusive(no_value): "},
+		"another column":          {Probe{Values: max100}, answer("m", "1"), "inconclusive(schema): expected a column n in the answer, got 1 others"},
+		"two columns of one name": {Probe{Values: max100}, answer("n m n", "1 1 101"), "inconclusive(schema): expected one column n in the answer, got 2"},
+		"no row":                  {Probe{Values: max100}, answer("n"), "inconclusive(no_rows): expected a row, got none; empty says what that means"},
+		"no row, hoped for":       {Probe{Values: max100, Empty: emptyPass}, answer("n"), "pass(ok): no row, as is hoped for"},
+		"no row, feared":          {Probe{Values: max100, Empty: emptyFail}, answer("n"), "fail(no_rows): expected a row, got none"},
+		"of a name":               {Probe{Values: max100, By: by}, answer("app n", "17 101", "18 1"), "fail(value): dead of billing is 101, expected at most 100"},
+		"of no name":              {Probe{Values: max100, By: by}, answer("app n", "17 1", marker+" 101"), "fail(value): dead of a row without a name is 101, expected at most 100"},
+		"of NULL":                 {Probe{Values: max100, By: by}, answer("app n", "NULL 101"), "fail(value): dead of a row without a name is 101"},
+		"all names within":        {Probe{Values: max100, By: by}, answer("app n", "17 1", "18 2"), "pass(ok): 2 rows within the limits"},
+		"no column for the name":  {Probe{Values: max100, By: by}, answer("n", "1"), "inconclusive(schema): expected a column app in the answer"},
+		"many":                    {Probe{Values: max100}, answer("n", "101", "102", "103", "104", "105"), "fail(value): dead is 101, expected at most 100; dead is 102, expected at most 100; dead is 103, expected at most 100; and 2 more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := test.probe.judge(test.rows)
@@ -90,11 +91,13 @@ func TestCompare(t *testing.T) {
 		servers []server
 		want    string
 	}{
-		"one primary":                    {[]server{primary, standby}, "ok: one primary behind the 2 addresses"},
+		"one primary":                    {[]server{primary, standby}, "ok: one primary among 2 servers behind the 2 addresses"},
 		"two primaries":                  {[]server{primary, second}, "two_primaries: expected one primary behind the 2 addresses, got 2: each accepts writes"},
 		"two, and one that is not there": {[]server{primary, {}, second}, "two_primaries: "},
 		"none":                           {[]server{standby, standby}, "no_primary: expected one primary behind the 2 addresses, got none: nothing accepts writes"},
-		"one server of two addresses":    {[]server{primary, primary, standby}, "ok: one primary behind the 3 addresses"},
+		"one server of two addresses":    {[]server{primary, primary, standby}, "ok: one primary among 2 servers behind the 3 addresses"},
+		"one server alone":               {[]server{primary, primary}, "control_failed: the 2 addresses lead to one server: whether there is another primary is not known"},
+		"one standby alone":              {[]server{standby, standby}, "no_primary: "},
 		"one, and one that is not there": {[]server{primary, {}}, "control_failed: 1 of the 2 addresses answered, with 1 primary among them"},
 		"a standby alone":                {[]server{standby, {}}, "control_failed: 1 of the 2 addresses answered, with 0 primaries among them"},
 		"nobody":                         {[]server{{}, {}}, "control_failed: 0 of the 2 addresses answered"},
@@ -107,6 +110,18 @@ func TestCompare(t *testing.T) {
 	}
 	if probe.ControlFailed.Verdict != probe.Inconclusive {
 		t.Error("a server that does not answer must leave the question open")
+	}
+}
+
+// A statement that looks at nothing has the same answer everywhere.
+func TestValidateLooks(t *testing.T) {
+	for sql, ok := range map[string]bool{
+		"SELECT 1": false, "SELECT 1 AS n -- from notes": false, "VALUES (1)": false, "SELECT 'from'": false, "WITH a AS (SELECT 1) SELECT 1": false, "SELECT (1)": false, "SELECT true": false,
+		"SELECT count(*) FROM notes": true, "select 1 from\nnotes": true, "TABLE notes": true, "SELECT notes_count()": true, "SELECT pg_is_in_recovery ()": true, "SELECT count(*)from notes": true,
+	} {
+		if err := validateLooks(sql); (err == nil) != ok {
+			t.Errorf("%q: %v", sql, err)
+		}
 	}
 }
 

@@ -40,7 +40,9 @@ func (p *Probe) identify(ctx context.Context, r *probe.Result, address string) (
 		return s
 	}
 	defer conn.Close()
-	rows, err := read(conn, identity)
+	q := &reader{conn: conn}
+	defer q.end()
+	rows, err := q.read(identity)
 	if err != nil {
 		r.Note("connect", postgres.Explain(err))
 		return s
@@ -66,7 +68,7 @@ func (p *Probe) identify(ctx context.Context, r *probe.Result, address string) (
 
 // compare says what the servers are together.
 func compare(servers []server) probe.Outcome {
-	primaries, clusters := map[string]bool{}, map[string]bool{}
+	primaries, clusters, different := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	answered := 0
 	for _, s := range servers {
 		if !s.answered {
@@ -74,6 +76,7 @@ func compare(servers []server) probe.Outcome {
 		}
 		answered++
 		clusters[s.cluster] = true
+		different[s.cluster+" "+s.started] = true
 		if s.primary {
 			primaries[s.cluster+" "+s.started] = true
 		}
@@ -88,6 +91,8 @@ func compare(servers []server) probe.Outcome {
 		return probe.Outcomef(probe.ControlFailed, "%d of the %s answered, with %s among them: what the others are is not known", answered, all, text.Plural(len(primaries), "primary", "primaries"))
 	case len(primaries) == 0:
 		return probe.Outcomef(reasonNoPrimary, "expected one primary behind the %s, got none: nothing accepts writes", all)
+	case len(different) == 1:
+		return probe.Outcomef(probe.ControlFailed, "the %s lead to one server: whether there is another primary is not known", all)
 	}
-	return probe.Outcomef(probe.OK, "one primary behind the %s", all)
+	return probe.Outcomef(probe.OK, "one primary among %d servers behind the %s", len(different), all)
 }

@@ -12,10 +12,10 @@ import (
 )
 
 // askQuery asks the control, the violation and the query, in this order, and notes what they say together.
-func (p *Probe) askQuery(conn *postgres.Conn, r *probe.Result) {
-	proven := p.askControl(conn, r)
-	proven = p.askViolation(conn, r) && proven
-	rows, err := read(conn, p.Query)
+func (p *Probe) askQuery(q *reader, r *probe.Result) {
+	proven := p.askControl(q, r)
+	proven = p.askViolation(q, r) && proven
+	rows, err := q.read(p.Query)
 	if err != nil {
 		r.Note("values", postgres.Explain(err))
 		return
@@ -33,11 +33,11 @@ func (p *Probe) askQuery(conn *postgres.Conn, r *probe.Result) {
 }
 
 // askControl reports whether the control holds, or there is none.
-func (p *Probe) askControl(conn *postgres.Conn, r *probe.Result) bool {
+func (p *Probe) askControl(q *reader, r *probe.Result) bool {
 	if p.Control == "" {
 		return true
 	}
-	rows, err := read(conn, p.Control)
+	rows, err := q.read(p.Control)
 	if err != nil {
 		r.Note("control", postgres.Explain(err))
 		return false
@@ -60,11 +60,11 @@ func (p *Probe) askControl(conn *postgres.Conn, r *probe.Result) bool {
 }
 
 // askViolation reports whether the violation breaks the limits, or there is none.
-func (p *Probe) askViolation(conn *postgres.Conn, r *probe.Result) bool {
+func (p *Probe) askViolation(q *reader, r *probe.Result) bool {
 	if p.Violation == "" {
 		return true
 	}
-	rows, err := read(conn, p.Violation)
+	rows, err := q.read(p.Violation)
 	if err != nil {
 		r.Note("violation", postgres.Explain(err))
 		return false

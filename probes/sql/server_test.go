@@ -18,7 +18,7 @@ type cluster struct {
 }
 
 func startCluster(t *testing.T) *cluster {
-	c := &cluster{primary: testenv.StartPostgres(t)}
+	c := &cluster{primary: testenv.StartPostgres(t, "shared_preload_libraries=pg_stat_statements")}
 	c.primary.Authenticate(t, "host all all all scram-sha-256")
 	c.primary.SQL(t, `
 		CREATE ROLE prober_ro LOGIN PASSWORD '`+password+`';
@@ -52,6 +52,7 @@ func TestServer(t *testing.T) {
 	t.Run("connect", c.testConnect)
 	t.Run("merge invariants", c.testMerge)
 	t.Run("pre-flip gate", c.testGate)
+	t.Run("queries without the org", c.testQueries)
 	t.Run("replication", c.testReplication)
 	t.Run("primary", c.testPrimary)
 }
@@ -119,9 +120,10 @@ func (c *cluster) testControls(t *testing.T) {
 
 	for control, want := range map[string]string{
 		"SELECT 1 FROM empty_entries": "control inconclusive(control_failed): expected a number above zero, got no row",
-		"SELECT NULL":                 "control inconclusive(control_failed): expected a number above zero, got NULL or no number",
+		"SELECT NULL FROM users":      "control inconclusive(control_failed): expected a number above zero, got NULL or no number",
 		"SELECT text FROM secrets":    "control inconclusive(credential): the role lacks a right that the query needs (SQLSTATE 42501)",
-		"WITH a AS (INSERT INTO users VALUES (0) RETURNING 1) SELECT * FROM a": "control inconclusive(read_only_violated): the query tries to write in a read-only transaction (SQLSTATE 25006)",
+		"SELECT (clock_timestamp() - max(at) < interval '1 min')::int FROM heartbeat": "control inconclusive(control_failed): expected a number above zero, got 0: the query may look at the wrong place",
+		"WITH a AS (INSERT INTO users VALUES (0) RETURNING 1) SELECT * FROM a":        "control inconclusive(read_only_violated): the query tries to write in a read-only transaction (SQLSTATE 25006)",
 	} {
 		p := c.deadWebhooks(t)
 		p.Control = control
@@ -131,7 +133,7 @@ func (c *cluster) testControls(t *testing.T) {
 
 	// A limit that is broken is broken, whatever the controls say.
 	p = c.deadWebhooks(t)
-	p.Control, p.Values = "SELECT 0", map[string]Value{"dead_rows": {Column: "dead", Max: limit(1)}}
+	p.Control, p.Values = "SELECT 0 FROM users", map[string]Value{"dead_rows": {Column: "dead", Max: limit(1)}}
 	r := run(t, p)
 	probetest.WantLines(t, r, "fail", "connect pass*", "control inconclusive*", "values fail(value): dead_rows of billing is 2, expected at most 1")
 
@@ -205,7 +207,7 @@ func (c *cluster) testMerge(t *testing.T) {
 		})
 	}
 	p := c.probe(t)
-	p.Query, p.Violation, p.Values = "SELECT 0 AS n", "SELECT 0 AS n", map[string]Value{"violations": {Column: "n", Max: limit(0)}}
+	p.Query, p.Violation, p.Values = "SELECT 0 AS n", "SELECT 0 AS n FROM users WHERE id = 1", map[string]Value{"violations": {Column: "n", Max: limit(0)}}
 	probetest.WantLines(t, run(t, p), "inconclusive", "connect pass*", "violation inconclusive(control_failed): expected it to break a limit, got: violations is 0",
 		"values inconclusive(control_failed): violations is 0; but without the controls that proves nothing")
 }
@@ -274,7 +276,7 @@ func (c *cluster) testReplication(t *testing.T) {
 		"SELECT max(at) FROM heartbeat":                                           "inconclusive replication inconclusive(no_value): ",
 		"SELECT extract(epoch FROM now() - max(at)) FROM heartbeat WHERE false":   "inconclusive replication inconclusive(no_value): ",
 		"SELECT 1 FROM heartbeat WHERE false":                                     "inconclusive replication inconclusive(no_rows): ",
-		"SELECT -60":                                                              "inconclusive replication inconclusive(control_failed): the heartbeat is 60 s ahead of the standby's clock",
+		"SELECT -60 FROM heartbeat":                                               "inconclusive replication inconclusive(control_failed): the heartbeat is 60 s ahead of the standby's clock",
 		"SELECT extract(epoch FROM clock_timestamp() - max(at)) FROM heartbeats_": "fail replication fail(schema): ",
 	} {
 		other := *p
@@ -298,7 +300,7 @@ func (c *cluster) testReplication(t *testing.T) {
 func (c *cluster) testPrimary(t *testing.T) {
 	p := &Probe{Settings: login(t, "prober_ro"), Preset: presetPrimary, Servers: []string{c.primary.Address(), c.standby.Address()}}
 	r := run(t, p)
-	probetest.WantLines(t, r, "pass", "connect@"+p.Servers[0]+" pass(ok): it is a primary", "connect@"+p.Servers[1]+" pass(ok): it is a standby", "primary pass(ok): one primary behind the 2 addresses")
+	probetest.WantLines(t, r, "pass", "connect@"+p.Servers[0]+" pass(ok): it is a primary", "connect@"+p.Servers[1]+" pass(ok): it is a standby", "primary pass(ok): one primary among 2 servers behind the 2 addresses")
 	if timeline, _ := sample(r, timelineGauge, p.Servers[1]); timeline != 1 {
 		t.Errorf("timeline %g", timeline)
 	}

@@ -142,11 +142,13 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	defer conn.Close()
 	r.Pass("connect", "connected to %s as %s", conn.Peer(), p.User)
+	q := &reader{conn: conn}
+	defer q.end()
 	if p.Preset == presetReplication {
-		p.askReplication(conn, r)
+		p.askReplication(q, r)
 		return
 	}
-	p.askQuery(conn, r)
+	p.askQuery(q, r)
 }
 
 // connect returns a connection, or notes why there is none to be used and returns nil.
@@ -162,20 +164,4 @@ func (p *Probe) connect(ctx context.Context, r *probe.Result, address string) *p
 		return nil
 	}
 	return conn
-}
-
-// maxRows is how many rows of an answer are read.
-const maxRows = 1000
-
-// read asks one statement in a transaction of its own, which can only read.
-func read(conn *postgres.Conn, sql string) (postgres.Rows, error) {
-	tx, err := conn.Begin(postgres.ReadOnly)
-	if err != nil {
-		return postgres.Rows{}, err
-	}
-	rows, err := tx.Query(postgres.Query{SQL: sql, MaxRows: maxRows})
-	if rollback := tx.Rollback(); err == nil {
-		err = rollback
-	}
-	return rows, err
 }

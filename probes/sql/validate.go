@@ -95,6 +95,10 @@ func (p *Probe) validateQuery() error {
 	if p.Control == "" && p.Violation == "" && !proves && len(p.Values) > 0 {
 		wrong = append(wrong, probe.Settingf("control", "expected a control or a violation: a small number is also what an empty table gives, and a query that cannot fail"))
 	}
+	wrong = append(wrong, probe.InSetting("control", validateLooks(p.Control)))
+	if p.Control == "" && !proves {
+		wrong = append(wrong, probe.InSetting("violation", validateLooks(p.Violation)))
+	}
 	if p.By != nil {
 		wrong = append(wrong, probe.InSetting("by", p.By.validate()))
 	}
@@ -112,7 +116,7 @@ func (p *Probe) validateReplication() error {
 	if p.Heartbeat == "" {
 		wrong = append(wrong, probe.Settingf("heartbeat", "is missing: on an idle primary nothing else tells a standby that follows from one that does not"))
 	}
-	wrong = append(wrong, probe.InSetting("heartbeat", validateStatement(p.Heartbeat)))
+	wrong = append(wrong, probe.InSetting("heartbeat", errors.Join(validateStatement(p.Heartbeat), validateLooks(p.Heartbeat))))
 	if p.MaxAge == nil || p.MaxAge.D() <= 0 {
 		wrong = append(wrong, probe.Settingf("max_age", "expected how old the heartbeat may be, above zero"))
 	}
@@ -177,4 +181,20 @@ func validateStatement(sql string) error {
 		return probe.Settingf("", "expected a statement that reads: SELECT, WITH, VALUES or TABLE")
 	}
 	return nil
+}
+
+// quoted matches comments and texts of a statement, and looks what reads a table or calls a function.
+var (
+	quoted = regexp.MustCompile(`--[^\n]*|/\*(?s:.*?)\*/|'[^']*'`)
+	looks  = regexp.MustCompile(`(?i)\b(from|table)\b|[a-z_0-9"]\s*\(`)
+	calls  = regexp.MustCompile(`(?i)\b(values|as|select|in|with)\s*\(`)
+)
+
+// validateLooks refuses a constant: its answer is the same at every server, and proves nothing of this one.
+func validateLooks(sql string) error {
+	plain := calls.ReplaceAllString(quoted.ReplaceAllString(sql, " "), " ")
+	if validateStatement(sql) != nil || sql == "" || looks.MatchString(plain) {
+		return nil
+	}
+	return probe.Settingf("", "expected a statement that reads something: the answer of this one is the same at every server")
 }
