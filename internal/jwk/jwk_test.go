@@ -40,6 +40,11 @@ func TestThumbprintIsThatOfTheRFC(t *testing.T) {
 			t.Errorf("%.40s…: got %+v", key, k)
 		}
 	}
+	for key, want := range map[string]int{rsaKey: 2048, ecKey: 256, edKey: 256} {
+		if k := one(t, key); k.Bits != want {
+			t.Errorf("%.40s…: got %d bits, expected %d", key, k.Bits, want)
+		}
+	}
 }
 
 // one parses a set of the key with these members.
@@ -82,6 +87,9 @@ func TestParseSaysWhatIsWrongWithAKey(t *testing.T) {
 		"a text with escapes":                   {strings.ReplaceAll(ecKey, "P-256", `P\u002d256`), ""},
 
 		"RSA of 8192 bits, which few read": {rsaOf(modulus(8192, true), "AQAB"), Unreadable},
+		"RSA of 4097 bits":                 {rsaOf(modulus(4097, true), "AQAB"), Unreadable},
+		"e of 31 bits":                     {rsaOf(rsaN, "f____w"), ""},
+		"e of 32 bits":                     {rsaOf(rsaN, "gAAAAQ"), Weak},
 		"secp256k1":                        {`"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"`, Unknown},
 		"X25519":                           {`"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`, Unknown},
 		"Ed448":                            {`"kty":"OKP","crv":"Ed448","x":"AA"`, Unknown},
@@ -148,6 +156,8 @@ func TestParseSaysWhatIsWrongWithAKey(t *testing.T) {
 		"a kid that is a number":   {ecKey + `,"kid":7`, Malformed},
 		"a use that is a list":     {ecKey + `,"use":["sig"]`, Malformed},
 		"key_ops that is one text": {ecKey + `,"key_ops":"verify"`, Malformed},
+		"the longest key_ops":      {ecKey + `,"key_ops":["verify"` + strings.Repeat(" ", maxOps-len(`["verify"]`)) + `]`, ""},
+		"a longer key_ops":         {ecKey + `,"key_ops":["verify"` + strings.Repeat(" ", maxOps-len(`["verify"]`)+1) + `]`, Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := one(t, c.key)
@@ -162,7 +172,7 @@ func TestParseSaysWhatIsWrongWithAKey(t *testing.T) {
 			}
 		})
 	}
-	for _, entry := range []string{"7", `"text"`, "null", "[]", "true"} {
+	for _, entry := range []string{"7", `"text"`, "null", "[]", "true", `["kty","XYZ"]`} {
 		set, err := Parse(t.Context(), []byte(`{"keys":[`+entry+`,{`+ecKey+`}]}`))
 		if err != nil || len(set) != 2 || set[0].Problem != Malformed || set[1].Problem != "" {
 			t.Errorf("an entry %s: got %+v, %v", entry, set, err)
@@ -214,6 +224,18 @@ func TestThumbprintsAreTheLibrarys(t *testing.T) {
 	}
 }
 
+// lowOrder are the y coordinates of Ed25519's points of small order, as encoded: under such a key one signature fits
+// many messages, and good libraries read none. The sign bit does not matter.
+var lowOrder = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
 func TestEdwardsPointsOfSmallOrderAreNoKeys(t *testing.T) {
 	for _, low := range lowOrder {
 		point, err := hex.DecodeString(low)
@@ -231,11 +253,13 @@ func TestEdwardsPointsOfSmallOrderAreNoKeys(t *testing.T) {
 }
 
 func TestExponent3MayBeAllowedAndNothingElse(t *testing.T) {
+	even := strings.TrimSuffix(modulus(2048, false), "A") + "g" // its second bit is set
 	for key, want := range map[string]Problem{
 		`"kty":"RSA","e":"Aw","n":"` + rsaN + `"`:                 "",
 		`"kty":"RSA","e":"Aw","use":"enc","n":"` + rsaN + `"`:     NotForSigning,
 		`"kty":"RSA","e":"Aw","n":"` + modulus(1024, true) + `"`:  Weak,
 		`"kty":"RSA","e":"Aw","n":"` + modulus(2048, false) + `"`: Weak,
+		`"kty":"RSA","e":"Aw","n":"` + even + `"`:                 Weak,
 		`"kty":"RSA","e":"AQ","n":"` + rsaN + `"`:                 Weak,
 		`"kty":"RSA","e":"Aw","d":"AA","n":"` + rsaN + `"`:        Private,
 		rsaKey: "",

@@ -40,6 +40,11 @@ func TestParse_endsWithItsRun(t *testing.T) {
 		if _, err := Parse(late, body); (keys > lookEvery) != memory.IsLimit(err) || err != nil && !strings.Contains(err.Error(), "the run was over") {
 			t.Errorf("%s after the deadline: %v", name, err)
 		}
+		run, account := (*memory.Budget)(nil).Open(late)
+		defer account.Close()
+		if _, err := Parse(run, body); (err != nil) != (len(account.Excesses()) == 1) {
+			t.Errorf("%s after the deadline: the run is told of %v", name, account.Excesses())
+		}
 		if set, err := Parse(gone, body); err != nil || len(set) != keys {
 			t.Errorf("%s of a cancelled run: %v", name, err)
 		}

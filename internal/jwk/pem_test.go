@@ -1,6 +1,7 @@
 package jwk
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -48,6 +49,12 @@ func TestParsePEMReadsEveryBlock(t *testing.T) {
 	certificate := block(t, "CERTIFICATE", der, err)
 	der, err = x509.MarshalPKCS8PrivateKey(edPrivate)
 	private := block(t, "PRIVATE KEY", der, err)
+	agreement, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err = x509.MarshalPKIXPublicKey(agreement.Public())
+	agreementText := block(t, "PUBLIC KEY", der, err)
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +79,7 @@ func TestParsePEMReadsEveryBlock(t *testing.T) {
 		"a certificate":                         {certificate, []Problem{""}, nil},
 		"a private key among them":              {ecText + private, []Problem{"", Private}, nil},
 		"a weak key":                            {weakText, []Problem{Weak}, nil},
+		"a key that signs nothing":              {agreementText, []Problem{Unreadable}, nil},
 		"a block of another kind":               {block(t, "X509 CRL", []byte{1}, nil), []Problem{Unknown}, nil},
 		"a block that holds something else":     {block(t, "PUBLIC KEY", []byte{1}, nil), []Problem{Unreadable}, nil},
 		"an invalid certificate":                {block(t, "CERTIFICATE", []byte{1}, nil), []Problem{Unreadable}, nil},
@@ -107,5 +115,8 @@ func TestParsePEMReadsEveryBlock(t *testing.T) {
 	}
 	if set, err := ParsePEM([]byte(three), []string{"a", "b"}); set != nil || err == nil || err.Error() != "2 keys are named and the bundle holds 3" {
 		t.Errorf("fewer names than keys: %v, %v", set, err)
+	}
+	if set, err := ParsePEM([]byte(strings.Repeat(edText, MaxKeys)), nil); err != nil || len(set) != MaxKeys {
+		t.Errorf("as many keys as are read: %d keys, %v", len(set), err)
 	}
 }

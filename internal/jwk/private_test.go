@@ -70,11 +70,16 @@ func TestParse_findsPrivate(t *testing.T) {
 		"SEC 1 in URL-safe Base64":      {`"x":"` + base64.RawURLEncoding.EncodeToString(sec1) + `"`, true},
 		"a JWK in a member of its own":  {`"jwk":` + jwk, true},
 		"a JWK as text":                 {`"jwk":` + jsonText(t, jwk), true},
+		"a JWK as text after a blank":   {`"jwk":` + jsonText(t, " "+jwk), true},
 		"a JWK in Base64":               {`"jwk":"` + base64.StdEncoding.EncodeToString([]byte(jwk)) + `"`, true},
 		"an escaped member":             {`"\u0064":"AA"`, true},
 		"a public PEM":                  {`"pem":"-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----"`, false},
 		"a name that has the word":      {`"x":"our PRIVATE KEY is safe"`, false},
 		"another object with a k in it": {`"meta":{"k":"v","p":"q"}`, false},
+		"a list of such objects":        {`"meta":[{"k":"v"},{"p":"q"}]`, false},
+		"such an object in Base64":      {`"meta":"` + base64.StdEncoding.EncodeToString([]byte(`{"k":"v"}`)) + `"`, false},
+		"d after an object":             {`"meta":{"a":1},"d":"AA"`, true},
+		"d after a list":                {`"meta":[1,[2]],"d":"AA"`, true},
 		"texts that begin like others":  {`"x":"M","y":"MA","z":"eyJ","a":"{","b":"LS0tLS1CRUdJTi"`, false},
 	} {
 		for kind, key := range map[string]string{"EC": ecKey, "RSA": rsaKey, "unknown": `"kty":"X"`} {

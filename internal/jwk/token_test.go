@@ -164,7 +164,12 @@ func TestVerifyTriesEveryKeyOfAnID(t *testing.T) {
 	}
 }
 
+// A key in which something is wrong verifies nothing, also where it could.
 func TestVerify_ignoresUnusableKeys(t *testing.T) {
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, change := range map[string]func(k *jose.JSONWebKey){
 		"for encryption":        func(k *jose.JSONWebKey) { k.Use = "enc" },
 		"for another algorithm": func(k *jose.JSONWebKey) { k.Algorithm = "ES384" },
@@ -178,6 +183,48 @@ func TestVerify_ignoresUnusableKeys(t *testing.T) {
 		if _, err := published(t, key).Verify(token, Algorithms); !errors.Is(err, ErrKey) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+	key := jose.JSONWebKey{Key: weak, KeyID: "a", Algorithm: "RS256", Use: "sig"}
+	token, err := ReadToken(sign(t, key, map[string]any{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := published(t, key).Verify(token, Algorithms); !errors.Is(err, ErrKey) {
+		t.Errorf("a weak key: got %v", err)
+	}
+	other := newEC(t, "a")
+	other.Algorithm = ""
+	if _, err := published(t, other).Verify(token, Algorithms); !errors.Is(err, ErrKey) {
+		t.Errorf("a key of another type: got %v", err)
+	}
+}
+
+func TestAlgorithms(t *testing.T) {
+	for _, c := range []struct {
+		key       Key
+		kind      string
+		algorithm string
+	}{
+		{Key{Type: "RSA"}, "RSA", "RS256 RS384 RS512 PS256 PS384 PS512"},
+		{Key{Type: "EC", Curve: "P-256"}, "EC", "ES256"},
+		{Key{Type: "EC", Curve: "P-384"}, "EC", "ES384"},
+		{Key{Type: "EC", Curve: "P-521"}, "EC", "ES512"},
+		{Key{Type: "OKP", Curve: "Ed25519"}, "OKP", "EdDSA Ed25519"},
+	} {
+		if got := strings.Join(c.key.Algorithms(), " "); got != c.algorithm {
+			t.Errorf("%s %s: got %s, expected %s", c.key.Type, c.key.Curve, got, c.algorithm)
+		}
+		for _, algorithm := range c.key.Algorithms() {
+			if got := TypeFor(algorithm); got != c.kind {
+				t.Errorf("%s needs a key of type %s, expected %s", algorithm, got, c.kind)
+			}
+		}
+	}
+	if got := Allowed([]string{"ES256"}); len(got) != 1 || got[0] != "ES256" {
+		t.Errorf("a verifier that allows ES256: got %v", got)
+	}
+	if got := Allowed(nil); len(got) != len(Algorithms) {
+		t.Errorf("a verifier that lists none: got %v", got)
 	}
 }
 

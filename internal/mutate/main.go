@@ -64,6 +64,9 @@ func (r *runner) run(ctx context.Context, count int, seed uint64, limit time.Dur
 		return err
 	}
 	places := len(all)
+	if places == 0 {
+		return fmt.Errorf("%s: there is nothing to change", r.dir)
+	}
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(places, func(i, j int) { all[i], all[j] = all[j], all[i] })
 	all = all[:min(places, count+count/4)] // more than asked for, since some do not compile
 	began := time.Now()
