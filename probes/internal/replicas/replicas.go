@@ -110,6 +110,10 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 		return c.Static, true
 	}
 	found, err := c.lookup(ctx, resolver)
+	if n, is := errors.AsType[tooMany](err); is {
+		r.Inconclusive("replicas", probe.TooLarge, "found %d replicas; more than %d cannot be asked at once", n, MaxReplicas)
+		return nil, false
+	}
 	if err != nil {
 		o := dial.Explain(ctx, err)
 		r.Report("replicas", o.Reason, "expected %s: %s", text.Count(c.Want, "replica"), o.Detail)
@@ -118,20 +122,34 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 		}
 		return nil, false
 	}
-	slices.Sort(found)
-	found = slices.Compact(found)
 	if len(found) == 0 {
 		r.Fail("replicas", probe.Replicas, "expected %s, got none", text.Count(c.Want, "replica"))
 		return []string{}, false
 	}
-	if len(found) > MaxReplicas {
-		r.Inconclusive("replicas", probe.TooLarge, "found %d replicas; more than %d cannot be asked at once", len(found), MaxReplicas)
-		return nil, false
-	}
 	return found, true
 }
 
+// tooMany is how many replicas there are, if they are more than MaxReplicas.
+type tooMany int
+
+func (n tooMany) Error() string { return text.Count(int(n), "replica") }
+
+// lookup returns the addresses of all replicas, sorted, or how many there are if they are too many. Some of them would not do:
+// those that are not asked may be the sick ones.
 func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string, error) {
+	found, err := c.lookupAll(ctx, resolver)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	if len(found) > MaxReplicas {
+		return nil, tooMany(len(found))
+	}
+	return found, nil
+}
+
+func (c Replicas) lookupAll(ctx context.Context, resolver *net.Resolver) ([]string, error) {
 	if c.DNS != "" {
 		name, port, err := net.SplitHostPort(c.DNS)
 		if err != nil {
@@ -143,8 +161,11 @@ func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string,
 	if err != nil {
 		return nil, err
 	}
+	if len(records) > MaxReplicas {
+		return nil, tooMany(len(records))
+	}
 	var found []string
-	for _, record := range records[:min(len(records), MaxReplicas)] {
+	for _, record := range records {
 		more, err := addresses(ctx, resolver, record.Target, strconv.Itoa(int(record.Port)))
 		if err != nil {
 			return nil, err
