@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -125,6 +126,33 @@ func TestDenials_String(t *testing.T) {
 		got, wrong := read(t, denied)
 		if wrong != "" || got.String() != want {
 			t.Errorf("%s: got %q %s, want %q", denied, got, wrong, want)
+		}
+	}
+}
+
+// One denial is written without a list, and one by its status alone as that status.
+func TestDenials_MarshalYAML(t *testing.T) {
+	for denied, want := range map[string]string{
+		`401`:                                    "expect.Denial httpx.Statuses",
+		`{empty: $.items}`:                       "expect.Denial expect.fields",
+		`[401, {status: 200, empty: $.items}]`:   "[]expect.Denial httpx.Statuses expect.fields",
+		`[401, {json: {$.error: unauthorized}}]`: "[]expect.Denial httpx.Statuses expect.fields",
+	} {
+		denials, wrong := read(t, denied)
+		all, err := denials.MarshalYAML()
+		if wrong != "" || err != nil {
+			t.Fatal(wrong, err)
+		}
+		got := fmt.Sprintf("%T", all)
+		for _, one := range denials {
+			written, err := one.MarshalYAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += fmt.Sprintf(" %T", written)
+		}
+		if got != want {
+			t.Errorf("%s: written as %s, expected %s", denied, got, want)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package expect
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,7 @@ func TestJudge(t *testing.T) {
 		"below its own limit":            {"{certificate: {warn: 30d, fail: 7d}}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(6)}}, probe.Cert},
 		"a limit without a warning":      {"{certificate: {fail: 7d}}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(6)}}, probe.Cert},
 		"a certificate that has expired": {"{certificate: 1s}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(-1)}}, probe.Cert},
+		"a certificate for just as long": {"{certificate: {fail: 7d}}", &httpx.Answer{Exchange: probe.Exchange{CertExpiry: in(7)}}, probe.OK},
 		"no certificate":                 {"{certificate: 14d}", &httpx.Answer{}, probe.Cert},
 		"a quick answer":                 {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: time.Second}}, probe.OK},
 		"slow by the prober's own delay": {"{latency: 1s}", &httpx.Answer{Exchange: probe.Exchange{Took: 3 * time.Second, Late: time.Second}}, probe.SelfDelay},
@@ -80,6 +83,52 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %v, expected %s", checks, c.want)
 			}
 		})
+	}
+}
+
+// A message repeats no text that the target chose.
+func TestJudge_says(t *testing.T) {
+	now := time.Now()
+	valid := func(d time.Duration) *httpx.Answer {
+		return &httpx.Answer{Exchange: probe.Exchange{CertExpiry: now.Add(d)}}
+	}
+	json := func(value string) *httpx.Answer { return &httpx.Answer{Body: []byte(`{"a":` + value + `}`)} }
+	for _, c := range []struct {
+		expect string
+		answer *httpx.Answer
+		want   string
+	}{
+		{"{certificate: 30d}", valid(48 * 24 * time.Hour), "the certificate is valid for another 48 days"},
+		{"{certificate: 30d}", valid(29 * 24 * time.Hour), "the certificate is valid for another 29 days: renew it, it fails below 180h"},
+		{"{certificate: 30d}", valid(47 * time.Hour), "expected a certificate valid for another 180h, got one that expires in 1 day"},
+		{"{json: {$.a: up}}", json("true"), `$.a: expected "up", got true`},
+		{"{json: {$.a: up}}", json("null"), `$.a: expected "up", got null`},
+		{"{json: {$.a: 1}}", json("123456789"), `$.a: expected "1", got 123456789`},
+		{"{json: {$.a: 1}}", json("1234567890"), `$.a: expected "1", got another number`},
+		{"{json: {$.a: up}}", json(`"düwn"`), `$.a: expected "up", got another text of 4 characters`},
+		{"{json: {$.a: up}}", json("[]"), `$.a: expected "up", got an array`},
+		{"{json: {$.a: up}}", json("{}"), `$.a: expected "up", got an object`},
+		{"{json: {$.a: {match: u.}}}", json("1"), `$.a: expected a match of /u./, got 1`},
+		{"{json: {$.a: {min: 2, max: 3}}}", json("1"), `$.a: expected at least 2 and at most 3, got 1`},
+		{"{json: {$.a: {contains: u, not_contains: p, not_match: q}}}", json("1"), `$.a: expected a text with "u" and a text without "p" and no match of /q/, got 1`},
+		{"{json: {$.a: null}}", json("1"), `$.a: expected null, got 1`},
+		{"{json: {$.a: {absent: true}}}", json("1"), `$.a: expected none, got 1`},
+	} {
+		if checks := expectation(t, c.expect).Judge(c.answer, now); len(checks) != 1 || checks[0].Detail != c.want {
+			t.Errorf("%s: got %q, expected %q", c.expect, checks[0].Detail, c.want)
+		}
+	}
+}
+
+// A latency that the run never reaches is refused; one that it may reach is not.
+func TestCheckLatency(t *testing.T) {
+	for latency, refused := range map[probe.Duration]bool{probe.Duration(time.Second) - 1: false, probe.Duration(time.Second): false, probe.Duration(time.Second) + 1: true} {
+		if err := CheckLatency(&latency, time.Second); (err != nil) != refused {
+			t.Errorf("%d: got %v", latency, err)
+		}
+	}
+	if err := CheckLatency(nil, time.Second); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -157,6 +206,12 @@ func TestMatchValue(t *testing.T) {
 			t.Errorf("%s of %s: got %+v, expected %t", c.match, c.value, got, c.want)
 		}
 	}
+	for text, want := range map[string]bool{"null": true, `"null"`: false} {
+		written, err := expectation(t, `{json: {$.x: `+text+`}}`).JSON["$.x"].MarshalYAML()
+		if err != nil || (written == nil) != want {
+			t.Errorf("%s is written as %v, %v", text, written, err)
+		}
+	}
 	if negative := expectation(t, `{json: {$.x: null}}`).Negative(); negative != "" {
 		t.Errorf("%s is negative", negative)
 	}
@@ -192,6 +247,47 @@ func TestMatch_forgottenValue(t *testing.T) {
 		if len(wrong) != 1 || !strings.Contains(wrong[0].Text, "has no value") {
 			t.Errorf("%q: got %v, expected that it has no value", text, wrong)
 		}
+	}
+}
+
+// A message about an expression repeats no more of it than an operator: it may hold a secret.
+func TestPattern_says(t *testing.T) {
+	for text, want := range map[string]string{
+		`(?z)`:         "not a regular expression (RE2): invalid or unsupported Perl syntax: (?z",
+		`(?<`:          "not a regular expression (RE2): invalid or unsupported Perl syntax: (?<",
+		`\y`:           `not a regular expression (RE2): invalid escape sequence: \y`,
+		`(?zz)`:        "not a regular expression (RE2): invalid or unsupported Perl syntax: (?z",
+		`(?P<hunter2`:  "not a regular expression (RE2): invalid named capture",
+		`(?=hunter2)`:  "not a regular expression (RE2): invalid or unsupported Perl syntax: (?=",
+		`hunter2[`:     "not a regular expression (RE2): missing closing ]",
+		`hunter2**`:    "not a regular expression (RE2): invalid nested repetition operator",
+		`a{1001}`:      "not a regular expression (RE2): invalid repeat count",
+		`[z-a]hunter2`: "not a regular expression (RE2): invalid character class range",
+	} {
+		var p Pattern
+		err := p.UnmarshalYAML(func(v any) error { *v.(*string) = text; return nil })
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, expected %s", text, err, want)
+		}
+	}
+	if got := syntaxProblem(errors.New("hunter2")); got != "it cannot be read" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Expressions that take up to the limit are searched for, and no longer ones.
+func TestMatch_limit(t *testing.T) {
+	m := Match{Match: &Pattern{Regexp: regexp.MustCompile("a"), size: maxSteps / 8}}
+	for n, limited := range map[int]bool{7: false, 8: false, 9: true} {
+		if got := m.limit(strings.Repeat("a", n)); (got != "") != limited {
+			t.Errorf("%d bytes: got %q", n, got)
+		}
+	}
+	if got := m.limit(strings.Repeat("a", 9)); got != "/a/ is searched for in up to 8 bytes, got 9; expect a simpler text, or set max_body" {
+		t.Errorf("got %q", got)
+	}
+	if got := (Match{Match: &Pattern{Regexp: regexp.MustCompile("a")}}).limit("a"); got != "" {
+		t.Errorf("an expression that was not read from a configuration: got %q", got)
 	}
 }
 
