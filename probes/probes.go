@@ -4,6 +4,7 @@ package probes
 import (
 	"prober/internal/probe"
 	"prober/probes/clock"
+	"prober/probes/contract"
 	"prober/probes/guard"
 	"prober/probes/health"
 	"prober/probes/http"
@@ -19,6 +20,7 @@ import (
 func Kinds() probe.Kinds {
 	return probe.Kinds{
 		"clock":     clock.Kind(),
+		"contract":  contract.Kind(),
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),
 		"http":      http.Kind(),

@@ -20,6 +20,7 @@ var rows = map[string]row{
 	"internal/text":     {},
 	"internal/probe":    {ours: []string{"internal/memory", "internal/secret", "internal/text"}},
 	"internal/canary":   {ours: []string{"internal/encoded"}},
+	"internal/selector": {},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/memory":   {},
 	"internal/jsonpath": {ours: []string{"internal/memory"}, theirs: []string{"github.com/theory/jsonpath"}},
@@ -57,6 +58,7 @@ var rows = map[string]row{
 	},
 	"probes":           {ours: []string{"internal/probe"}}, // and every kind
 	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/timesync", "probes/internal/issuance")},
+	"probes/contract":  {ours: append(forKinds, "internal/selector"), theirs: []string{"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "github.com/prometheus/common/model"}},
 	"probes/guard":     {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},

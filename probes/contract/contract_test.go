@@ -1,0 +1,203 @@
+package contract
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+	"prober/probes/internal/replicas"
+)
+
+// sound is what a service exposes that keeps the contract.
+const sound = `# HELP process_start_time_seconds Start time.
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds 1.7e+09
+# TYPE requests_total counter
+requests_total{code="200"} 12
+requests_total{code="500"} 0
+# TYPE duration_seconds histogram
+duration_seconds_bucket{result="ok",le="0.5"} 3
+duration_seconds_bucket{result="ok",le="+Inf"} 4
+duration_seconds_sum{result="ok"} 1.5
+duration_seconds_count{result="ok"} 4
+duration_seconds_bucket{result="revoked",le="0.5"} 0
+duration_seconds_bucket{result="revoked",le="+Inf"} 0
+duration_seconds_sum{result="revoked"} 0
+duration_seconds_count{result="revoked"} 0
+# TYPE cross_tenant_total counter
+cross_tenant_total 0
+# TYPE size_bytes summary
+size_bytes{quantile="0.5"} 100
+size_bytes_sum 300
+size_bytes_count 3
+# TYPE other gauge
+other{x="y"} NaN
+`
+
+// full is a contract that sound keeps.
+func full(url string) *Probe {
+	return &Probe{
+		URL: url + "/metrics",
+		Families: map[string]Family{
+			"requests_total":   {Type: "counter", Labels: map[string][]string{"code": {"200", "500"}}},
+			"duration_seconds": {Type: "histogram", Labels: map[string][]string{"result": {"ok", "revoked"}}, Buckets: []float64{0.5}},
+			"size_bytes":       {Type: "summary"},
+			"other":            {},
+		},
+		Zero: map[string]string{"cross-tenant": "cross_tenant_total", "errors": `requests_total{code=~"5.."}`},
+	}
+}
+
+const textFormat = "text/plain; version=0.0.4; charset=utf-8"
+
+// exposing starts a service that exposes a text.
+func exposing(t *testing.T, text string) string {
+	t.Helper()
+	return probetest.Serve(t, map[string]http.HandlerFunc{"/metrics": probetest.Respond(200, textFormat, text)})
+}
+
+func TestContract_kept(t *testing.T) {
+	r := probetest.Run(t, Kind(), full(exposing(t, sound)))
+	probetest.WantLines(t, r,
+		"pass",
+		"scrape pass(ok): read 16 series",
+		"families pass(ok): 4 metrics exposed, of the right type",
+		"labels pass(ok): every series has its labels, and every value occurs (2 labels)",
+		"buckets pass(ok): every histogram has its buckets (1 bound)",
+		"zero pass(ok): 2 sums that must be 0 are 0",
+	)
+	for _, s := range r.Samples {
+		if want := map[string]float64{"probe_contract_family_ok": 1, "probe_contract_series": 16, "probe_contract_zero": 0}[s.Name]; s.Value != want {
+			t.Errorf("%s %q: expected %v, got %v", s.Name, s.Values, want, s.Value)
+		}
+	}
+	if len(r.Samples) != 7 {
+		t.Errorf("expected 7 samples, got %d", len(r.Samples))
+	}
+}
+
+// Each change breaks one promise of the contract, and no other.
+func TestContract_broken(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, want string }{
+		"a family is gone":            {"other{x=\"y\"} NaN\n", "", "fail\nfamilies fail(family_missing): expected other, got none"},
+		"a counter became a gauge":    {"requests_total counter", "requests_total gauge", "fail\nfamilies fail(wrong_type): expected requests_total to be a counter, got a gauge\nlabels inconclusive(control_failed): a metric is missing or of another type, so nothing is known of what it has"},
+		"a histogram became summary":  {"duration_seconds histogram", "duration_seconds summary", "fail\nfamilies fail(wrong_type): expected duration_seconds to be a histogram, got a summary\n*"},
+		"a histogram lost its type":   {"# TYPE duration_seconds histogram\n", "", "fail\nfamilies fail(wrong_type): expected duration_seconds to be a histogram, got series without a type\n*"},
+		"a label is renamed":          {"{code=", "{status=", "fail\nlabels fail(label_missing): expected the label code on all 2 series of requests_total, got it on 0\nzero fail(series_missing): *"},
+		"a label is empty on one":     {`{code="200"}`, `{code=""}`, "fail\nlabels fail(label_missing): expected the label code on all 2 series of requests_total, got it on 1"},
+		"a value does not occur":      {`result="revoked"`, `result="gone"`, "fail\nlabels fail(value_missing): expected a series of duration_seconds with result=revoked, got none: increase() does not see the first event of a series that begins with it"},
+		"an edge moved on one series": {`{result="ok",le="0.5"}`, `{result="ok",le="0.4"}`, "fail\nbuckets fail(bucket_missing): expected a bucket with le=0.5 on all 2 series of duration_seconds, got none on 1"},
+		"telemetry is not 0":          {"cross_tenant_total 0", "cross_tenant_total 2", "fail\nzero fail(not_zero): expected cross_tenant_total to be 0, got 2"},
+		"telemetry is gone":           {"# TYPE cross_tenant_total counter\ncross_tenant_total 0\n", "", "fail\nzero fail(series_missing): expected cross_tenant_total to exist and be 0, got no series: its first event would go unseen"},
+		"telemetry is NaN":            {"cross_tenant_total 0", "cross_tenant_total NaN", "fail\nzero fail(not_a_number): expected cross_tenant_total to be 0, got NaN, which no alert sees"},
+		"telemetry has no value":      {"\ncross_tenant_total 0", "", "fail\nzero fail(series_missing): *"},
+		"a series is there twice":     {"requests_total{code=\"200\"} 12\n", "requests_total{code=\"200\"} 12\nrequests_total{code=\"200\"} 13\n", "fail\nfamilies fail(duplicate_series): expected each series of requests_total once, got one twice: Prometheus takes only one of them"},
+		"a bucket is there twice":     {"duration_seconds_sum{result=\"ok\"} 1.5\n", "duration_seconds_bucket{result=\"ok\",le=\"0.5\"} 9\n", "fail\nfamilies fail(duplicate_series): *"},
+		"cut in the middle of a line": {"other{x=\"y\"} NaN\n", "other{x=\"", "fail\nscrape fail(truncated): expected whole metrics, got fewer: it ends in the middle: Prometheus takes nothing of it"},
+		"an odd line":                 {"# TYPE other gauge", "what is this?", "fail\nscrape fail(schema): line 22 is not of the text format: Prometheus takes nothing of the exposition"},
+		"a second type":               {"requests_total{code=\"500\"} 0\n", "requests_total{code=\"500\"} 0\n# TYPE requests_total gauge\n", "fail\nscrape fail(schema): line 7 *"},
+		"a series of nobody's is bad": {"other{x=\"y\"} NaN", "foreign{x=\"y\"} abc", "fail\nscrape fail(schema): line 23 *"},
+		"only comments":               {sound, "# nothing\n", "fail\nscrape fail(no_series): expected metrics, got none"},
+		"empty":                       {sound, "", "fail\nscrape fail(no_series): expected metrics, got none"},
+	} {
+		text := strings.ReplaceAll(sound, c.old, c.new)
+		if text == sound {
+			t.Fatalf("%s changes nothing", name)
+		}
+		got := probetest.NotPassed(probetest.Run(t, Kind(), full(exposing(t, text))))
+		if prefix, ok := strings.CutSuffix(c.want, "*"); got != c.want && !(ok && strings.HasPrefix(got, prefix)) {
+			t.Errorf("%s:\n got  %s\n want %s", name, got, c.want)
+		}
+	}
+}
+
+// What is not 0 is a breach, though the sum of several be 0.
+func TestContract_breach(t *testing.T) {
+	text := strings.Replace(sound, "cross_tenant_total 0", "cross_tenant_total{org=\"a\"} 1\ncross_tenant_total{org=\"b\"} -1", 1)
+	r := probetest.Run(t, Kind(), full(exposing(t, text)))
+	if c := r.Decisive(); c.Reason != reasonNotZero || !c.Reason.Breach {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestContract_answers(t *testing.T) {
+	for name, c := range map[string]struct {
+		status      int
+		contentType string
+		header      string
+		want        string
+	}{
+		"no metrics there":   {404, "text/plain", "", "fail\nscrape fail(status): expected 200, got 404"},
+		"a login page":       {200, "text/html; charset=utf-8", "", "fail\nscrape fail(schema): expected the text format of Prometheus, got HTML"},
+		"JSON":               {200, "application/json", "", "fail\nscrape fail(schema): expected the text format of Prometheus, got JSON"},
+		"protobuf":           {200, "application/vnd.google.protobuf; encoding=delimited", "", "fail\nscrape fail(schema): expected the text format of Prometheus, got protobuf, which was not asked for"},
+		"something else":     {200, "image/png; <secret>", "", "fail\nscrape fail(schema): expected the text format of Prometheus, got another content type"},
+		"a cache":            {200, textFormat, "Age: 60", "inconclusive\nscrape inconclusive(stale_or_cached): *"},
+		"not allowed":        {401, textFormat, "", "fail\nscrape fail(status): *"},
+		"too many":           {429, textFormat, "Retry-After: 60", "inconclusive\nscrape inconclusive(rate_limited): *"},
+		"not there just now": {503, textFormat, "", "fail\nscrape fail(status): expected 200, got 503"},
+		"moved":              {302, textFormat, "", "fail\nscrape fail(redirect): *"},
+	} {
+		url := probetest.Serve(t, map[string]http.HandlerFunc{"/metrics": func(w http.ResponseWriter, q *http.Request) {
+			if key, value, ok := strings.Cut(c.header, ": "); ok {
+				w.Header().Set(key, value)
+			}
+			probetest.Respond(c.status, c.contentType, sound)(w, q)
+		}})
+		got := probetest.NotPassed(probetest.Run(t, Kind(), full(url)))
+		if prefix, ok := strings.CutSuffix(c.want, "*"); got != c.want && !(ok && strings.HasPrefix(got, prefix)) {
+			t.Errorf("%s:\n got  %s\n want %s", name, got, c.want)
+		}
+	}
+}
+
+// Protobuf is never asked for, names in UTF-8 only if the contract has some, and an Accept of the configuration stays.
+func TestContract_accept(t *testing.T) {
+	var got []string
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/metrics": func(w http.ResponseWriter, q *http.Request) {
+		got = q.Header.Values("Accept")
+		probetest.Respond(200, textFormat, sound+"{\"a.b\",\"l.m\"=\"n\"} 1\n")(w, q)
+	}})
+	odd := &Probe{URL: url + "/metrics", Families: map[string]Family{"a.b": {Labels: map[string][]string{"l.m": {"n"}}}}, Zero: map[string]string{"x": `cross_tenant_total`}}
+	own := full(url)
+	own.Headers = map[string]httpx.Value{"accept": {Text: "text/plain"}}
+	for _, c := range []struct {
+		p    *Probe
+		want string
+	}{
+		{full(url), "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1"},
+		{odd, "text/plain;version=1.0.0;escaping=allow-utf-8,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1"},
+		{own, "text/plain"},
+	} {
+		if r := probetest.Run(t, Kind(), c.p); r.Verdict() != probe.Pass {
+			t.Errorf("%s", probetest.Lines(r))
+		}
+		if len(got) != 1 || got[0] != c.want {
+			t.Errorf("expected Accept: %s, got %q", c.want, got)
+		}
+	}
+}
+
+func TestContract_replicas(t *testing.T) {
+	one, two := exposing(t, sound), exposing(t, strings.Replace(sound, "cross_tenant_total 0", "cross_tenant_total 1", 1))
+	p := full(one)
+	p.Replicas = replicas.Replicas{Static: []string{strings.TrimPrefix(one, "http://"), strings.TrimPrefix(two, "http://"), "127.0.0.1:1"}, Want: 3}
+	got := probetest.NotPassed(probetest.Run(t, Kind(), p))
+	want := "fail\nzero@" + strings.TrimPrefix(two, "http://") + " fail(not_zero): expected cross_tenant_total to be 0, got 1\nscrape@127.0.0.1:1 fail(refused): "
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestExpectedStatuses(t *testing.T) {
+	p := &Probe{Moves: map[string]Move{
+		"a": {Request: &Request{Status: httpx.Codes(401, 200)}}, "b": {Request: &Request{Status: httpx.Codes(401, 403)}}, "c": {Within: probe.Duration(time.Second)},
+	}}
+	if got := p.ExpectedStatuses()[""]; len(got) != 2 || got[0] != 401 || got[1] != 403 {
+		t.Errorf("got %v", got)
+	}
+}

@@ -1,0 +1,197 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
+
+	"prober/internal/httpx"
+	"prober/internal/memory"
+	"prober/internal/probe"
+	"prober/internal/selector"
+)
+
+// A scrape is what a service exposed at one moment.
+type scrape struct {
+	*exposition
+	started float64 // when its process started, in seconds since the epoch; 0 if it does not say
+}
+
+// startSeries says when a process started. All client libraries of Prometheus expose it.
+const startSeries = "process_start_time_seconds"
+
+// read asks for the metrics at one address. Without any it says why.
+func (p *Probe) read(ctx context.Context, r *probe.Result, check, address string) (*scrape, probe.Outcome) {
+	header := http.Header{}
+	if !p.hasHeader("Accept") {
+		header.Set("Accept", accept(p.namesUTF8()))
+	}
+	answer := p.client.Do(ctx, r, httpx.Request{Check: check, URL: p.URL, Addr: address, Header: header, Want: httpx.Codes(http.StatusOK)})
+	c := answer.Classify(httpx.ClassifyOptions{Want: httpx.Codes(http.StatusOK), Credential: p.Authenticates(), Public: !p.Authenticates()})
+	if c.Class != httpx.ClassExpected {
+		return nil, c.Outcome
+	}
+	is, err := format(answer.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, probe.Outcomef(probe.Schema, "%s", err)
+	}
+	x, err := read(ctx, answer.Body, is == openMetricsType, p.wants)
+	switch {
+	case errors.Is(err, errCut):
+		return nil, probe.Outcomef(probe.Truncated, "expected whole metrics, got fewer: %s", err)
+	case memory.IsLimit(err):
+		memory.Exceeded(ctx, answer.TraceID, err)
+		return nil, probe.Outcomef(probe.SelfLimit, "%s", err)
+	case err != nil:
+		return nil, probe.Outcomef(probe.Schema, "%s", err)
+	}
+	s := &scrape{exposition: x}
+	s.started = s.total(selector.Selector{Name: startSeries}).sum
+	return s, probe.Outcome{Reason: probe.OK}
+}
+
+func (p *Probe) hasHeader(name string) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(p.Headers)), func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// suffixes are those of the series of histograms and summaries.
+var suffixes = []string{"_bucket", "_count", "_sum"}
+
+// familyOf is the name of the histogram or summary that a series may belong to.
+func familyOf(series string) string {
+	for _, suffix := range suffixes {
+		if base, ok := strings.CutSuffix(series, suffix); ok && base != "" {
+			return base
+		}
+	}
+	return series
+}
+
+// wants reports whether the contract is about a metric.
+func (p *Probe) wants(name string) bool {
+	if name == startSeries {
+		return true
+	}
+	base := familyOf(name)
+	if _, ok := p.Families[name]; ok {
+		return true
+	}
+	if _, ok := p.Families[base]; ok {
+		return true
+	}
+	return p.selects(func(s selector.Selector) bool { return s.Name == name || familyOf(s.Name) == base })
+}
+
+// selects reports whether one of the series that must be 0, or rise, meets a condition.
+func (p *Probe) selects(is func(selector.Selector) bool) bool {
+	for _, s := range p.zeros {
+		if is(s) {
+			return true
+		}
+	}
+	for _, m := range p.movers {
+		if is(m.series) {
+			return true
+		}
+	}
+	return false
+}
+
+// namesUTF8 reports whether a name of the contract is not of the form that all versions know.
+func (p *Probe) namesUTF8() bool {
+	odd := func(name string) bool { return !model.LegacyValidation.IsValidMetricName(name) }
+	return slices.ContainsFunc(slices.Collect(maps.Keys(p.Families)), odd) || p.selects(func(s selector.Selector) bool { return odd(s.Name) })
+}
+
+// A total is what the series that a selector picks add up to.
+type total struct {
+	sum  float64
+	n    int  // series
+	nan  bool // one of them is not a number
+	zero bool // each of them is 0
+}
+
+func (s *scrape) total(of selector.Selector) total {
+	t := total{zero: true}
+	for _, name := range slices.Compact([]string{of.Name, familyOf(of.Name)}) {
+		each(s.families[name], func(name string, label func(string) string, value float64) {
+			if of.Matches(name, label) {
+				t.n++
+				t.sum += value
+				t.nan = t.nan || math.IsNaN(value)
+				t.zero = t.zero && value == 0
+			}
+		})
+	}
+	return t
+}
+
+// each calls a function with every series of a family, which may be nil, as Prometheus stores it.
+func each(f *dto.MetricFamily, do func(name string, label func(string) string, value float64)) {
+	name := f.GetName()
+	for _, m := range f.GetMetric() {
+		label := func(want string) string {
+			for _, l := range m.Label {
+				if l.GetName() == want {
+					return l.GetValue()
+				}
+			}
+			return ""
+		}
+		with := func(extra string, value float64) func(string) string {
+			return func(want string) string {
+				if want == extra {
+					return strconv.FormatFloat(value, 'g', -1, 64)
+				}
+				return label(want)
+			}
+		}
+		switch h := m.Histogram; {
+		case m.Counter != nil:
+			do(name, label, m.Counter.GetValue())
+		case m.Gauge != nil:
+			do(name, label, m.Gauge.GetValue())
+		case m.Untyped != nil:
+			do(name, label, m.Untyped.GetValue())
+		case m.Summary != nil:
+			for _, q := range m.Summary.Quantile {
+				do(name, with("quantile", q.GetQuantile()), q.GetValue())
+			}
+			if m.Summary.SampleSum != nil {
+				do(name+"_sum", label, m.Summary.GetSampleSum())
+			}
+			if m.Summary.SampleCount != nil {
+				do(name+"_count", label, float64(m.Summary.GetSampleCount()))
+			}
+		case h != nil:
+			for _, b := range h.Bucket {
+				do(name+"_bucket", with("le", b.GetUpperBound()), either(b.CumulativeCount, b.CumulativeCountFloat))
+			}
+			if h.SampleSum != nil {
+				do(name+"_sum", label, h.GetSampleSum())
+			}
+			if h.SampleCount != nil || h.SampleCountFloat != nil {
+				do(name+"_count", label, either(h.SampleCount, h.SampleCountFloat))
+			}
+		}
+	}
+}
+
+// either is the number that is given: a histogram counts in whole numbers or in others.
+func either(whole *uint64, other *float64) float64 {
+	if other != nil {
+		return *other
+	}
+	if whole != nil {
+		return float64(*whole)
+	}
+	return 0
+}
