@@ -171,35 +171,3 @@ func TestMintBy(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
-
-// TestGrams: a set says of every text that it has, wherever it stands, that it may have it, and of most others that it has
-// not.
-func TestGrams(t *testing.T) {
-	var none gramSet
-	view := fold(strings.Repeat("x", 3) + Random() + "é…" + Random())
-	set := newGramSet(len(view))
-	set.addAll(view)
-	set.addAll([]byte("abc")) // has no four bytes
-	for at := range len(view) - gramBytes + 1 {
-		if !set.has(gramAt(view, at)) {
-			t.Errorf("%q is in the text, but not in the set", view[at:][:gramBytes])
-		}
-		if none.has(gramAt(view, at)) {
-			t.Error("the empty set has a text")
-		}
-	}
-	for size, words := range map[int]int{0: 8, 15: 8, 200: 16, 1000: 64, 1 << 30: 1 << 10} {
-		if got := len(newGramSet(size)); got != words {
-			t.Errorf("a text of %d bytes: expected %d words, got %d", size, words, got)
-		}
-	}
-	found := 0
-	for range 1000 {
-		if set.has(gramAt([]byte(Random()), 0)) {
-			found++
-		}
-	}
-	if found > 250 {
-		t.Errorf("of 1000 texts that are not there the set has %d: it saves no search", found)
-	}
-}

@@ -1,7 +1,8 @@
 package canary
 
 import (
-	"bytes"
+	"slices"
+	"strings"
 
 	"prober/internal/encoded"
 )
@@ -16,9 +17,9 @@ type Needle struct {
 }
 
 type form struct {
-	name  encoded.Form
-	text  []byte // in lower case
-	grams [2]gram
+	name   encoded.Form
+	text   string // in lower case
+	sample encoded.Sample
 }
 
 // NewNeedle prepares a text. Of a canary, either half of the random part is enough: many a list cuts its titles off.
@@ -35,8 +36,8 @@ func NewNeedle(text string) Needle {
 			continue
 		}
 		for _, v := range encoded.Variants(part) {
-			text := fold(v.Text)
-			n.forms = append(n.forms, form{v.Form, text, [2]gram{gramAt(text, 0), gramAt(text, len(text)-gramBytes)}})
+			text := encoded.Folded(v.Text)
+			n.forms = append(n.forms, form{v.Form, text, encoded.SampleOf(text)})
 		}
 	}
 	return n
@@ -50,44 +51,51 @@ func NewWord(text string) Needle {
 	return n
 }
 
-// A Haystack is a text prepared for searching.
+// A Haystack is a text prepared for searching. It belongs to one goroutine.
 type Haystack struct {
-	views [][]byte // in lower case
-	grams gramSet  // of all views
+	text   string
+	filter encoded.Filter // a run searches each response for some hundred texts, and nearly none is there
+	views  []string       // in lower case; nil until they are needed
 }
 
 // NewHaystack prepares a text, such as a response body or headers, without changing it. Each form of a canary is also found
 // in escape sequences of URLs, JSON or HTML, or of two of these, over several lines, and in UTF-16.
-func NewHaystack(text []byte) Haystack {
-	h := Haystack{grams: newGramSet(len(text))}
-	encoded.Views(string(text), encoded.Gaps, func(v encoded.View) {
-		view := fold(v.Text)
-		h.views = append(h.views, view)
-		h.grams.addAll(view)
-	})
+func NewHaystack[Text string | []byte](text Text) *Haystack {
+	h := &Haystack{text: string(text)}
+	h.filter = encoded.NewFilter(h.text)
 	return h
 }
 
 // Find returns the form in which the haystack contains a text; empty if it does not.
-func (h Haystack) Find(n Needle) encoded.Form {
+func (h *Haystack) Find(n Needle) encoded.Form {
 	for _, f := range n.forms {
-		if !h.grams.has(f.grams[0]) || !h.grams.has(f.grams[1]) {
-			continue
-		}
-		for _, view := range h.views {
-			if n.word && f.name == encoded.Plain && containsWord(view, f.text) || (!n.word || f.name != encoded.Plain) && bytes.Contains(view, f.text) {
-				return f.name
-			}
+		if h.filter.MayContain(f.sample) && slices.ContainsFunc(h.allViews(), func(view string) bool { return n.in(view, f) }) {
+			return f.name
 		}
 	}
 	return ""
 }
 
+func (h *Haystack) allViews() []string {
+	if h.views == nil {
+		encoded.Views(h.text, encoded.Gaps, func(v encoded.View) { h.views = append(h.views, encoded.Folded(v.Text)) })
+	}
+	return h.views
+}
+
+// in reports whether a view contains the text in one of its forms.
+func (n Needle) in(view string, f form) bool {
+	if n.word && f.name == encoded.Plain {
+		return containsWord(view, f.text)
+	}
+	return strings.Contains(view, f.text)
+}
+
 // containsWord reports whether a view contains a text, in lower case, without a letter or digit next to it.
-func containsWord(view, text []byte) bool {
+func containsWord(view, text string) bool {
 	part := func(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 	for from := 0; ; from++ {
-		at := bytes.Index(view[from:], text)
+		at := strings.Index(view[from:], text)
 		if at < 0 {
 			return false
 		}
@@ -97,13 +105,4 @@ func containsWord(view, text []byte) bool {
 			return true
 		}
 	}
-}
-
-// fold returns the bytes of a text, with A to Z in lower case.
-func fold(text string) []byte {
-	out := []byte(text)
-	for i, c := range out {
-		out[i] = encoded.Fold(c)
-	}
-	return out
 }

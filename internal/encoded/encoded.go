@@ -58,3 +58,18 @@ func Fold(c byte) byte {
 	}
 	return c
 }
+
+// Folded returns a text with every byte folded: itself, if there is no capital letter in it.
+func Folded(text string) string {
+	for i := range len(text) {
+		if Fold(text[i]) == text[i] {
+			continue
+		}
+		out := []byte(text)
+		for ; i < len(out); i++ {
+			out[i] = Fold(out[i])
+		}
+		return string(out)
+	}
+	return text
+}

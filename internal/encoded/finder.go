@@ -1,12 +1,20 @@
 package encoded
 
-import "bytes"
+import (
+	"slices"
+	"strings"
+)
 
 // MinFound is the minimum length of a text that a Finder looks for: a shorter one occurs in other texts by chance.
 const MinFound = 10
 
 // A Finder looks for texts in all their forms. The zero value finds nothing.
-type Finder struct{ forms [][]byte }
+type Finder struct{ forms []folded }
+
+type folded struct {
+	text   string
+	sample Sample
+}
 
 // NewFinder returns a Finder of those of the texts that are long enough.
 func NewFinder(texts ...string) (f Finder) {
@@ -15,7 +23,8 @@ func NewFinder(texts ...string) (f Finder) {
 			continue
 		}
 		for _, v := range Variants(text) {
-			f.forms = append(f.forms, folded(v.Text))
+			form := Folded(v.Text)
+			f.forms = append(f.forms, folded{form, SampleOf(form)})
 		}
 	}
 	return f
@@ -26,25 +35,19 @@ func (f Finder) IsZero() bool { return len(f.forms) == 0 }
 
 // In reports whether one of the texts occurs in a text, also in escape sequences, over several lines, and in UTF-16.
 func (f Finder) In(text string) (found bool) {
-	if f.IsZero() {
+	if f.IsZero() || text == "" {
+		return false
+	}
+	filter := NewFilter(text)
+	if !slices.ContainsFunc(f.forms, func(form folded) bool { return filter.MayContain(form.sample) }) {
 		return false
 	}
 	Views(text, Gaps, func(v View) {
 		if found {
 			return
 		}
-		view := folded(v.Text)
-		for _, form := range f.forms {
-			found = found || bytes.Contains(view, form)
-		}
+		view := Folded(v.Text)
+		found = slices.ContainsFunc(f.forms, func(form folded) bool { return strings.Contains(view, form.text) })
 	})
 	return found
-}
-
-func folded(text string) []byte {
-	out := []byte(text)
-	for i, c := range out {
-		out[i] = Fold(c)
-	}
-	return out
 }

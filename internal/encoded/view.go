@@ -62,12 +62,27 @@ type kind struct {
 	gap   bool
 }
 
+const blanks = "\r\n\t "
+
 var kinds = [...]kind{
 	{begin: "%", read: percent},
 	{begin: `\`, read: backslash},
 	{begin: "&", read: entity},
-	{begin: "\r\n\t ", read: nothing, gap: true},
+	{begin: blanks, read: nothing, gap: true},
 	{begin: "\x00", read: nothing, gap: true},
+}
+
+// next returns where the next sequence may begin in a text; -1 if there is none.
+func (k kind) next(text string) int {
+	if len(k.begin) == 1 {
+		return strings.IndexByte(text, k.begin[0])
+	}
+	for i := range len(text) {
+		if text[i] <= ' ' && strings.IndexByte(k.begin, text[i]) >= 0 { // all blanks are below letters, and rare
+			return i
+		}
+	}
+	return -1
 }
 
 // read returns the view with one kind of escape sequences read, and whether there was any.
@@ -75,7 +90,7 @@ func (v View) read(k kind, places bool) (further View, any bool) {
 	var text []byte
 	done := 0 // of v.Text
 	for i := 0; ; i++ {
-		next := strings.IndexAny(v.Text[i:], k.begin)
+		next := k.next(v.Text[i:])
 		if next < 0 {
 			break
 		}

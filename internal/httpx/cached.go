@@ -2,7 +2,6 @@ package httpx
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -37,7 +36,10 @@ func cached(status int, h http.Header, now time.Time) (why string, oldDate bool)
 
 // agedBy reads the time that an answer has spent in caches.
 func agedBy(h http.Header) string {
-	for _, age := range strings.Split(strings.Join(h["Age"], ","), ",") {
+	if len(h["Age"]) == 0 {
+		return ""
+	}
+	for age := range strings.SplitSeq(strings.Join(h["Age"], ","), ",") {
 		switch n, err := strconv.ParseUint(strings.TrimSpace(age), 10, 31); {
 		case errors.Is(err, strconv.ErrRange):
 			return "Age: over 2147483647" // RFC 9111, section 1.2.2: the largest value
@@ -56,19 +58,35 @@ var cacheTiming = regexp.MustCompile(`(?i)cache[a-z_-]*\s*;\s*desc\s*=\s*"?(hit|
 
 // isCacheName reports whether a header is one of those by its name.
 func isCacheName(name string) bool {
-	name = strings.ToLower(name)
 	for _, suffix := range []string{"-status", "-state", "-result", "-remote", "-debug"} {
-		if cut, ok := strings.CutSuffix(name, suffix); ok {
+		if cut, ok := cutSuffix(name, suffix); ok {
 			name = cut
 			break
 		}
 	}
-	return name == "cache" || strings.HasSuffix(name, "-cache")
+	_, ok := cutSuffix(name, "-cache")
+	return ok || strings.EqualFold(name, "cache")
+}
+
+// cutSuffix is strings.CutSuffix for any case of letters.
+func cutSuffix(text, suffix string) (before string, found bool) {
+	at := len(text) - len(suffix)
+	if at < 0 || !strings.EqualFold(text[at:], suffix) {
+		return text, false
+	}
+	return text[:at], true
 }
 
 // hitBy reads whether a cache says that it answered.
 func hitBy(h http.Header) string {
-	for _, name := range slices.Sorted(maps.Keys(h)) {
+	var names []string
+	for name := range h {
+		if mayTellOfCache(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		for _, v := range h[name] {
 			word := ""
 			switch {
@@ -87,6 +105,11 @@ func hitBy(h http.Header) string {
 		}
 	}
 	return ""
+}
+
+// mayTellOfCache reports whether a header may say that a cache answered, by its name.
+func mayTellOfCache(name string) bool {
+	return name == "Server-Timing" || name == "X-Cache-Hits" || name == "X-Varnish" || isCacheName(name)
 }
 
 // cacheHeader returns the name of a header for a message. The name of an unknown one is the server's own text.

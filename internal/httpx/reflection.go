@@ -139,9 +139,18 @@ func withoutOwnTokens(path, body string, tokens []string) string {
 func headerText(h http.Header) string {
 	var b strings.Builder
 	for name, values := range h {
-		b.WriteString(name + ": " + strings.Join(values, "\n") + "\n")
+		writeField(&b, name, values)
 	}
 	return b.String()
+}
+
+func writeField(b *strings.Builder, name string, values []string) {
+	b.WriteString(name)
+	b.WriteString(": ")
+	for _, v := range values {
+		b.WriteString(v)
+		b.WriteByte('\n')
+	}
 }
 
 // A finderCache has the Finder of the texts that were looked for last: most requests of a client carry one credential.
@@ -170,22 +179,21 @@ func (a *Answer) reflected(path string, sent credentials, finders *finderCache) 
 	if sent.cookies != nil {
 		texts = encoded.NewFinder(sent.texts...)
 	}
-	var headers strings.Builder
+	var headers, cookies strings.Builder
 	headers.WriteString(a.StatusText + "\n")
-	cookies := ""
 	for name, values := range a.Header {
-		switch text := name + ": " + strings.Join(values, "\n") + "\n"; name {
+		switch name {
 		case "Set-Cookie":
-			cookies = text
+			writeField(&cookies, name, values)
 		case "Location":
-			if anywhere.In(text) {
+			if anywhere.In(headerText(http.Header{name: values})) {
 				return inLocation, true
 			}
 		default:
-			headers.WriteString(text)
+			writeField(&headers, name, values)
 		}
 	}
-	if anywhere.In(headers.String()) || texts.In(cookies) {
+	if anywhere.In(headers.String()) || texts.In(cookies.String()) {
 		return inHeader, true
 	}
 	if anywhere.In(headerText(a.Trailer)) {

@@ -154,14 +154,15 @@ func stamp(header http.Header, r *http.Request) {
 }
 
 // traceParent is version 00 of the W3C header.
-var traceParent = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
+var traceParent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // traceID returns the trace id that the caller sent; empty if there is none.
 func traceID(r *http.Request) string {
-	if parts := traceParent.FindStringSubmatch(r.Header.Get("Traceparent")); parts != nil {
-		return parts[1]
+	parent := r.Header.Get("Traceparent")
+	if !traceParent.MatchString(parent) {
+		return ""
 	}
-	return ""
+	return parent[3:35]
 }
 
 // object is a JSON object.

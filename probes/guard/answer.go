@@ -115,7 +115,7 @@ func (r *run) showsForeign(a *httpx.Answer) bool {
 }
 
 // haystack is all of an answer that may show a text.
-func haystack(a *httpx.Answer) canary.Haystack {
+func haystack(a *httpx.Answer) *canary.Haystack {
 	text := bytes.NewBuffer(slices.Clone(a.Body))
 	for _, fields := range append([]http.Header{a.Header, a.Trailer}, a.Interim...) {
 		for _, values := range fields {

@@ -52,7 +52,8 @@ func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
 	read := obj.resourceRun.Read
 	req := request{assertion: a, tenant: obj.owner, template: read, vars: vars{org: obj.owner.id, id: obj.id}, want: read.Status}
 	answer := r.send(r.ctx, req)
-	hidden := !httpx.Success.Contains(answer.Status) || canary.NewHaystack(answer.Body).Find(obj.needles[0]) == ""
+	shown := canary.NewHaystack(answer.Body).Find(obj.needles[0]) != ""
+	hidden := !httpx.Success.Contains(answer.Status) || !shown
 	missing := goneStatuses.Contains(answer.Status) || hidden && read.Denied.Match(answer)
 	if missing && usable(answer).Passed() {
 		return observation{notFound, probe.Outcomef(probe.ControlFailed, "got %d from %s", answer.Status, req.describe()), answer}
@@ -60,7 +61,7 @@ func (r *run) fetchAsOwner(a *assertion, obj seededObject) observation {
 	if o := expectSuccess(req, answer, read.Status); !o.Passed() {
 		return observation{visibilityUnknown, o, answer}
 	}
-	if canary.NewHaystack(answer.Body).Find(obj.needles[0]) == "" {
+	if !shown {
 		return observation{absent, probe.Outcomef(probe.ControlFailed, "got %d without it from %s", answer.Status, req.describe()), answer}
 	}
 	if read.deniesOwner(answer) {

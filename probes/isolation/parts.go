@@ -1,8 +1,6 @@
 package isolation
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -17,7 +15,7 @@ const inBody = "body"
 // A part is a part of a response that may show a text.
 type part struct {
 	where string
-	hay   canary.Haystack
+	hay   *canary.Haystack
 }
 
 // parts are all of a response.
@@ -63,11 +61,17 @@ func interimFields(answer *httpx.Answer) http.Header {
 }
 
 // headText is a status line and headers as one text.
-func headText(status string, fields http.Header) []byte {
-	var b bytes.Buffer
-	fmt.Fprintln(&b, status)
+func headText(status string, fields http.Header) string {
+	var b strings.Builder
+	b.WriteString(status)
+	b.WriteByte('\n')
 	for name, values := range fields {
-		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(values, "\n"))
+		b.WriteString(name)
+		b.WriteString(": ")
+		for _, v := range values {
+			b.WriteString(v)
+			b.WriteByte('\n')
+		}
 	}
-	return b.Bytes()
+	return b.String()
 }

@@ -109,20 +109,23 @@ func (r *run) shortIDsIn(req request, protected []protectedText, answer *httpx.A
 	if req.tenant == nil || !slices.Contains([]string{"list", "search", "export"}, op) {
 		return nil
 	}
-	var ownIDs, ownParts []string
 	foreign := map[string]protectedText{}
+	for _, known := range protected {
+		if known.short && known.resource == rr && known.owner != req.tenant {
+			foreign[known.text] = known
+		}
+	}
+	if len(foreign) == 0 {
+		return nil
+	}
+	var ownIDs, ownParts []string
 	for _, known := range protected {
 		switch {
 		case known.owner == req.tenant && known.kind == "id" && known.resource == rr:
 			ownIDs = append(ownIDs, known.text)
 		case known.owner == req.tenant && known.kind == "canary":
 			ownParts = append(ownParts, plainParts(known.text)...)
-		case known.short && known.resource == rr:
-			foreign[known.text] = known
 		}
-	}
-	if len(foreign) == 0 {
-		return nil
 	}
 	leaves := jsonLeaves(answer.Body, ownParts)
 	places := r.learnPlaces(rr, op, idPlaces(leaves, rr.idField(), ownIDs))
