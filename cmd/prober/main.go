@@ -60,6 +60,7 @@ type options struct {
 	serve       serveOptions
 	demo        demoOptions
 	rules       rulesOptions
+	covered     []string // files of rules that the contracts ought to cover
 }
 
 // about is the head of --help. What is indented is not wrapped.
@@ -89,6 +90,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	check := app.Command("check", "Validate the configuration and print what would be probed.")
 	configFlag(check, &o)
 	configArgs(check, &o)
+	check.Flag("rules", "Also list the series that this file of Prometheus rules reads and no contract covers, and exit 1 if there are any. Repeatable.").
+		PlaceHolder("FILE").StringsVar(&o.covered)
 
 	rules := app.Command("rules", "Print alert rules for Prometheus, generated from the configuration.")
 	configFlag(rules, &o)
@@ -274,7 +277,7 @@ func (o *options) check() int {
 		return exitUsage
 	}
 	o.warn(cfg.CheckSources(cfg.Jobs)) // the plan has the others
-	return exitPass
+	return o.checkCoverage(cfg.Jobs)
 }
 
 // schema prints the JSON Schema of the configuration.

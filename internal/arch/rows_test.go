@@ -48,6 +48,7 @@ var rows = map[string]row{
 		},
 	},
 	"internal/alerts":   {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/coverage": {ours: []string{"internal/probe", "internal/selector", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/report":   {ours: []string{"internal/probe", "internal/text"}},
 	"internal/incident": {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":      {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time"}},
@@ -77,7 +78,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/coverage", "internal/sandbox",
 		},
 		theirs: []string{
 			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",

@@ -85,6 +85,13 @@ type TimeoutChecker interface {
 	CheckTimeout(timeout time.Duration) error
 }
 
+// A SeriesRequirer is a Probe that requires series of its target, as alerts read them. RequiresSeries reports whether it
+// requires one of that name and, if the label is not empty, that label of it. It is asked after Validate.
+type SeriesRequirer interface {
+	Probe
+	RequiresSeries(name, label string) bool
+}
+
 // An Initializer is a Probe that has series before its first run: counters at 0, and gauges that follow from the
 // configuration. It is asked after Validate; the measures of the samples are counters or kept.
 type Initializer interface {

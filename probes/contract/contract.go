@@ -112,6 +112,7 @@ func Kind() probe.Kind {
 
 var (
 	_ probe.Addresser      = (*Probe)(nil)
+	_ probe.SeriesRequirer = (*Probe)(nil)
 	_ probe.Closer         = (*Probe)(nil)
 	_ probe.StatusProvoker = (*Probe)(nil)
 	_ probe.TimeoutChecker = (*Probe)(nil)

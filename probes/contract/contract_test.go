@@ -201,3 +201,23 @@ func TestExpectedStatuses(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// What rules read is covered by a family, by its buckets, sum and count, and by the series that must be 0 or move.
+func TestRequiresSeries(t *testing.T) {
+	p := full("http://a.example")
+	p.Families["c_total"] = Family{Type: "counter"}
+	p.Moves = map[string]Move{"m": {Series: `moving_total{x="y"}`}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for series, want := range map[string]bool{
+		"requests_total ": true, "requests_total code": true, "requests_total x": false, "duration_seconds_bucket le": true, "duration_seconds_count result": true,
+		"duration_seconds_sum x": false, "size_bytes quantile": true, "size_bytes_count ": true, "size_bytes le": false, "other_bucket ": true,
+		"c_total_count ": false, "cross_tenant_total ": true, "cross_tenant_total x": false, "moving_total x": true, "moving_total ": true, "nothing ": false, "_count ": false,
+	} {
+		name, label, _ := strings.Cut(series, " ")
+		if got := p.RequiresSeries(name, label); got != want {
+			t.Errorf("%s: got %t", series, got)
+		}
+	}
+}

@@ -90,6 +90,25 @@ func (p *Probe) wants(name string) bool {
 	return p.selects(func(s selector.Selector) bool { return s.Name == name || familyOf(s.Name) == base })
 }
 
+// RequiresSeries reports whether the contract requires a series and, unless it is empty, a label of it.
+func (p *Probe) RequiresSeries(name, label string) bool {
+	for _, family := range []string{name, familyOf(name)} {
+		f, ok := p.Families[family]
+		grouped := f.Type == "histogram" || f.Type == "summary" || f.Type == ""
+		if !ok || family != name && !grouped {
+			continue
+		}
+		own := label == "le" && f.Type == "histogram" || label == "quantile" && f.Type == "summary"
+		if _, listed := f.Labels[label]; label == "" || own || listed {
+			return true
+		}
+	}
+	return p.selects(func(s selector.Selector) bool {
+		has := func(m selector.Matcher) bool { return m.Label == label }
+		return s.Name == name && (label == "" || slices.ContainsFunc(s.Matchers, has))
+	})
+}
+
 // selects reports whether one of the series that must be 0, or rise, meets a condition.
 func (p *Probe) selects(is func(selector.Selector) bool) bool {
 	for _, s := range p.zeros {
