@@ -145,7 +145,7 @@ func TestLocalhostElsewhere(t *testing.T) {
 
 // TestLocalhostElsewhere_token is the same for the request that fetches a token.
 func TestLocalhostElsewhere_token(t *testing.T) {
-	password := keep(t, "password-1234567")
+	password := keep(t, "pass-word-1234567")
 	url := "http://issuer.localhost:8080/token"
 	for name, s := range map[string]*Settings{
 		"oauth2": {OAuth2: &OAuth2{TokenURL: url, ClientID: "a", ClientSecret: password}},
