@@ -23,11 +23,17 @@ const (
 // login is how the tests log in.
 func login(t *testing.T, user string) postgres.Settings {
 	t.Helper()
+	return postgres.Settings{Database: "postgres", User: user, Password: secret.File(passwordFile(t))}
+}
+
+// passwordFile has the password of every role.
+func passwordFile(t *testing.T) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(path, []byte(password), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return postgres.Settings{Database: "postgres", User: user, Password: secret.File(path)}
+	return path
 }
 
 func limit(n float64) *Number { return new(Number(n)) }

@@ -53,6 +53,7 @@ func TestServer(t *testing.T) {
 	t.Run("merge invariants", c.testMerge)
 	t.Run("pre-flip gate", c.testGate)
 	t.Run("queries without the org", c.testQueries)
+	t.Run("page", c.testPage)
 	t.Run("replication", c.testReplication)
 	t.Run("primary", c.testPrimary)
 }
