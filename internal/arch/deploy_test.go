@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -223,6 +225,40 @@ func TestManifests(t *testing.T) {
 				t.Errorf("%d containers named prober, expected one", probers)
 			}
 		})
+	}
+}
+
+// The secrets that the example's configuration names are those that are created for it, and the comment on what the prober
+// connects to has its ports.
+func TestManifests_example(t *testing.T) {
+	b, err := os.ReadFile(root + "/config/deploy/deployment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	operations, err := os.ReadFile(root + "/docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := string(b)
+	named, created := map[string]bool{}, map[string]bool{}
+	for _, secret := range regexp.MustCompile(`file: /run/secrets/prober/([a-z-]+)`).FindAllStringSubmatch(strings.ReplaceAll(manifest, "ca_file", "file"), -1) {
+		named[secret[1]] = true
+	}
+	for _, secret := range regexp.MustCompile(`--from-file=([a-z-]+)=PATH`).FindAllStringSubmatch(manifest, -1) {
+		created[secret[1]] = true
+		if !strings.Contains(string(operations), secret[0]) {
+			t.Errorf("docs/operations.md does not create the secret %s", secret[1])
+		}
+	}
+	if len(named) == 0 || !maps.Equal(named, created) {
+		t.Errorf("the configuration names the secrets %v, and those created are %v", named, created)
+	}
+	_, comment, _ := strings.Cut(manifest, "# What the prober connects to")
+	comment, _, _ = strings.Cut(comment, "\napiVersion")
+	for _, address := range regexp.MustCompile(`\.svc:([0-9]+)`).FindAllStringSubmatch(manifest, -1) {
+		if !strings.Contains(comment, " "+address[1]) {
+			t.Errorf("the comment on what the prober connects to does not have the port %s", address[1])
+		}
 	}
 }
 
