@@ -92,6 +92,8 @@ test-real: deps ## run the prober against servers that take minutes to build; ea
 	done; \
 	echo "== a store that goes blind after each request of a run"; \
 	PROBER_TEST_REAL=$(REAL_RUNS) go test -run '^TestBlindness_onsets$$' ./probes/isolation; \
+	echo "== row-level security that holds, 1,000 times by the server and 1,000 times through its pool"; \
+	RLS_RUNS=1000 go test -v -timeout 60m -run '^TestServer$$/^sound$$' ./probes/rls; \
 	binary=$$(mktemp -d) && trap 'rm -rf "$$binary"' EXIT; \
 	go test -c -o "$$binary/prober.test" ./cmd/prober; \
 	offline=; [ "$$(id -u)" != 0 ] || ! unshare -n ip link set lo up 2>/dev/null || offline="unshare -n"; \

@@ -93,6 +93,15 @@ const (
 	maxRoles     = 1_000
 )
 
+// read returns the rows of an answer, each of so many values.
+func read(tx *postgres.Tx, columns int, q postgres.Query) ([][]postgres.Value, error) {
+	rows, err := tx.Query(q)
+	if err == nil && len(rows.Values) > 0 && len(rows.Columns) != columns {
+		err = &postgres.Error{Outcome: probe.Outcomef(probe.Protocol, "expected rows of %d values, got %d", columns, len(rows.Columns))}
+	}
+	return rows.Values, err
+}
+
 // readCatalogue reads all that judge needs, in one transaction.
 func (p *Probe) readCatalogue(conn *postgres.Conn) (*catalogue, error) {
 	tx, err := conn.Begin(postgres.ReadOnly)
@@ -112,11 +121,11 @@ func (p *Probe) readCatalogue(conn *postgres.Conn) (*catalogue, error) {
 }
 
 func (p *Probe) readRelations(tx *postgres.Tx, c *catalogue) error {
-	rows, err := tx.Query(postgres.Query{SQL: relationsQuery, Args: []string{p.Schema, p.Column, p.columnsJSON()}, MaxRows: maxRelations})
+	rows, err := read(tx, 15, postgres.Query{SQL: relationsQuery, Args: []string{p.Schema, p.Column, p.columnsJSON()}, MaxRows: maxRelations})
 	if err != nil {
 		return err
 	}
-	for _, row := range rows.Values {
+	for _, row := range rows {
 		f := fields(row)
 		t := &relation{
 			oid: f.oid(), schema: f.text(), name: f.text(), kind: f.letter(), owner: f.oid(),
@@ -125,6 +134,9 @@ func (p *Probe) readRelations(tx *postgres.Tx, c *catalogue) error {
 		}
 		t.ident = p.ident(t.schema, t.name)
 		_, t.exempt = p.Exempt[t.ident]
+		if c.byOID[t.oid] != nil {
+			return &postgres.Error{Outcome: probe.Outcomef(probe.Protocol, "expected each relation once, got one twice")}
+		}
 		c.relations = append(c.relations, t)
 		c.byOID[t.oid] = t
 	}
@@ -132,11 +144,11 @@ func (p *Probe) readRelations(tx *postgres.Tx, c *catalogue) error {
 }
 
 func (p *Probe) readPolicies(tx *postgres.Tx, c *catalogue) error {
-	rows, err := tx.Query(postgres.Query{SQL: policiesQuery, Args: []string{array(slices.Collect(maps.Keys(c.byOID))), p.Column, p.columnsJSON(), p.Schema}, MaxRows: maxPolicies})
+	rows, err := read(tx, 8, postgres.Query{SQL: policiesQuery, Args: []string{array(slices.Collect(maps.Keys(c.byOID))), p.Column, p.columnsJSON(), p.Schema}, MaxRows: maxPolicies})
 	if err != nil {
 		return err
 	}
-	for _, row := range rows.Values {
+	for _, row := range rows {
 		f := fields(row)
 		one := policy{
 			table: f.oid(), permissive: f.bool(), command: f.letter(), roles: f.oids(),
@@ -148,11 +160,11 @@ func (p *Probe) readPolicies(tx *postgres.Tx, c *catalogue) error {
 }
 
 func (p *Probe) readFunctions(tx *postgres.Tx, c *catalogue) error {
-	rows, err := tx.Query(postgres.Query{SQL: functionsQuery, MaxRows: maxFunctions})
+	rows, err := read(tx, 3, postgres.Query{SQL: functionsQuery, MaxRows: maxFunctions})
 	if err != nil {
 		return err
 	}
-	for _, row := range rows.Values {
+	for _, row := range rows {
 		f := fields(row)
 		one := function{ident: p.ident(f.text(), f.text()), owner: f.oid()}
 		if _, exempt := p.Exempt[one.ident]; !exempt {
@@ -173,11 +185,11 @@ func (p *Probe) readRoles(tx *postgres.Tx, c *catalogue) error {
 		owners = append(owners, f.owner)
 	}
 	slices.Sort(owners)
-	rows, err := tx.Query(postgres.Query{SQL: rolesQuery, Args: []string{array(slices.Compact(owners))}, MaxRows: maxRoles})
+	rows, err := read(tx, 10, postgres.Query{SQL: rolesQuery, Args: []string{array(slices.Compact(owners))}, MaxRows: maxRoles})
 	if err != nil {
 		return err
 	}
-	for _, row := range rows.Values {
+	for _, row := range rows {
 		f := fields(row)
 		id := f.oid()
 		one := &role{

@@ -85,9 +85,16 @@ func plant(t *testing.T, server testenv.Postgres, more string) *Probe {
 
 // newProbe returns a probe of the schema as the application.
 func newProbe(server testenv.Postgres) *Probe {
+	p := newProbeOf(server.Address())
+	p.Password = secret.Env("TEST_RLS_PASSWORD")
+	return p
+}
+
+// newProbeOf returns a probe of a schema like that at an address.
+func newProbeOf(address string) *Probe {
 	p := New()
 	p.Looks = 0
-	p.Address, p.Database, p.User, p.Password = server.Address(), "postgres", "app", secret.Env("TEST_RLS_PASSWORD")
+	p.Address, p.Database, p.User = address, "postgres", "app"
 	p.Schema, p.Column, p.Tables = "core", "org_id", []string{"notes", "events"}
 	p.Exempt = map[string]string{"plans": "the same for all"}
 	p.Setting, p.Orgs = "app.org_id", map[string]Org{"a": {ID: "org-a"}, "b": {ID: "org-b"}}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"prober/internal/probe"
 	"prober/internal/testenv"
@@ -115,20 +116,27 @@ func TestServer(t *testing.T) {
 	t.Run("settings", func(t *testing.T) { testDeclared(t, s) })
 }
 
-// soundRuns is how often a sound schema is asked; RLS_RUNS=1000 for more.
+// soundRuns is how often a sound schema is asked, of the server and through its pool; RLS_RUNS=1000 for more.
 func soundRuns() int {
 	if n, err := strconv.Atoi(os.Getenv("RLS_RUNS")); err == nil {
 		return n
 	}
-	return 20
+	return 5
 }
 
 func testSound(t *testing.T, s testenv.Postgres) {
 	p := plant(t, s, harmless)
-	for range soundRuns() {
-		if got := notPassed(t, p); got != "pass" {
-			t.Fatal(got)
+	pooled := newProbe(s)
+	pooled.Address = s.StartPgBouncer(t, map[string]string{"app": password}, "default_pool_size = 2")
+	pooled.Looks, pooled.Writes, pooled.Canaries = 20, true, []string{"notes"}
+	for name, p := range map[string]*Probe{"server": p, "pool": pooled} {
+		started := time.Now()
+		for range soundRuns() {
+			if got := notPassed(t, p); got != "pass" {
+				t.Fatalf("%s: %s", name, got)
+			}
 		}
+		t.Logf("%d runs of the %s, %s each", soundRuns(), name, (time.Since(started) / time.Duration(max(soundRuns(), 1))).Round(time.Millisecond))
 	}
 	got := states(probetest.Run(t, Kind(), p))
 	if want := (map[string]float64{"protected": 9, "unprotected": 0, "unreachable": 2, "exempt": 2}); !maps.Equal(got, want) {
