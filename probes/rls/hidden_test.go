@@ -60,11 +60,11 @@ func testRoleLeft(t *testing.T, s testenv.Postgres) {
 	wantLines(t, notPassed(t, p), []string{"role fail(role_exempt): expected a role that policies bind, got a member of a role that is superuser or has BYPASSRLS: SET ROLE is all that it takes"})
 
 	p = newProbe(s)
-	p.User, p.Looks = "app_member", 20
+	p.User, p.Looks = "app_member", 6
 	p.Address = s.StartPgBouncer(t, map[string]string{"app_member": password}, "default_pool_size = 1")
 	wantLines(t, notPassed(t, p), nil)
 	tellAs(t, "app_member", p.Address, "SET ROLE other")
-	wantLines(t, notPassed(t, p), []string{"role fail(role_left): expected the role that logs in, got another, which somebody left on the connection of the pool: what follows is about that one", "residue fail(role_left): expected the role that logs in, got another in 20 of 20 looks: *"})
+	wantLines(t, notPassed(t, p), []string{"role fail(role_left): expected the role that logs in, got another, which somebody left on the connection of the pool: what follows is about that one", "residue fail(role_left): expected the role that logs in, got another in 6 of 6 looks: *"})
 	tellAs(t, "app_member", p.Address, "RESET ROLE")
 	wantLines(t, notPassed(t, p), nil)
 }

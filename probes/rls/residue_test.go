@@ -32,7 +32,7 @@ func testResidue(t *testing.T, s testenv.Postgres) {
 	users := map[string]string{"app": password}
 	byTransaction := s.StartPgBouncer(t, users, "default_pool_size = 1")
 	bySession := s.StartPgBouncer(t, users, "default_pool_size = 1", "pool_mode = session")
-	found := []string{"fail_closed inconclusive(control_failed): expected a connection without an org, got one on which somebody left theirs", "residue fail(org_left): expected no org on a connection of the pool, got one in 20 of 20 looks: *"}
+	found := []string{"fail_closed inconclusive(control_failed): expected a connection without an org, got one on which somebody left theirs", "residue fail(org_left): expected no org on a connection of the pool, got one in 6 of 6 looks: *"}
 	for _, test := range []struct {
 		name, address string
 		statements    []string
@@ -45,12 +45,12 @@ func testResidue(t *testing.T, s testenv.Postgres) {
 		{"RESET again", byTransaction, []string{"RESET app.org_id"}, nil},
 		{"for the transaction", byTransaction, []string{"BEGIN; SET LOCAL app.org_id = 'org-b'; COMMIT"}, nil},
 		{"a pool of sessions", bySession, []string{"SET app.org_id = 'org-b'"}, nil},
-		{"no pool", s.Address(), []string{"SELECT 1"}, []string{"residue inconclusive(control_failed): expected connections that share a process of the server, got none in 20 looks: *"}},
+		{"no pool", s.Address(), []string{"SELECT 1"}, []string{"residue inconclusive(control_failed): expected connections that share a process of the server, got none in 6 looks: *"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tell(t, test.address, test.statements...)
 			p := newProbe(s)
-			p.Address, p.Looks = test.address, 20
+			p.Address, p.Looks = test.address, 6
 			wantLines(t, notPassed(t, p), test.want)
 		})
 	}

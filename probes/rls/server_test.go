@@ -102,6 +102,7 @@ GRANT SELECT ON core.events_a TO app;
 `
 
 func TestServer(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Parallel()
 	s := start(t)
 	t.Run("sound", func(t *testing.T) { testSound(t, s) })
