@@ -35,7 +35,9 @@ func NewNeedle(text string) Needle {
 		if len(part) < shortest {
 			continue
 		}
-		for _, v := range encoded.Variants(part) {
+		variants := encoded.Variants(part)
+		n.forms = slices.Grow(n.forms, len(parts)*len(variants))
+		for _, v := range variants {
 			text := encoded.Folded(v.Text)
 			n.forms = append(n.forms, form{v.Form, text, encoded.SampleOf(text)})
 		}

@@ -31,7 +31,7 @@ type Variant struct {
 // alphabets. Within a longer text, base64 has one of three alignments; the first and last characters of each also
 // depend on the neighbours and are left out. Searches ignore the case of ASCII letters, as Fold does.
 func Variants(text string) []Variant {
-	all := []Variant{{Plain, text}, {Hex, hex.EncodeToString([]byte(text))}}
+	all := append(make([]Variant, 0, 9), Variant{Plain, text}, Variant{Hex, hex.EncodeToString([]byte(text))})
 	if query := strings.ReplaceAll(text, " ", "+"); query != text {
 		all = append(all, Variant{Plain, query})
 	}

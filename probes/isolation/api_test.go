@@ -269,7 +269,11 @@ func reply(w http.ResponseWriter, status int, body string) {
 // start serves the API and returns a configuration of a probe of it.
 func (n *notesAPI) start(t *testing.T) string {
 	t.Helper()
-	url := testenv.ServeInMemory(t, n)
+	return n.configuration(testenv.ServeInMemory(t, n))
+}
+
+// configuration returns that of a probe of the API at a URL.
+func (n *notesAPI) configuration(url string) string {
 	headers, notes := "", "/notes"
 	switch n.style {
 	case "header":
