@@ -74,6 +74,8 @@ func TestCached(t *testing.T) {
 		{"200 OK", "Age: 3600, 0", "Age: 3600"},
 		{"200 OK", "X-Cache-Status: STALE", "X-Cache-Status says STALE"},
 		{"200 OK", "X-Cache-Status: UPDATING", "X-Cache-Status says UPDATING"},
+		{"200 OK", "X-Cache-Status: stale", "X-Cache-Status says STALE"},
+		{"200 OK", "X-Cache-Status: Updating", "X-Cache-Status says UPDATING"},
 		{"304 Not Modified", "X-A: b", "status 304"},
 		{"200 OK", "X-Cache: HIT", "X-Cache says HIT"},
 		{"200 OK", "X-Cache: Hit from " + marker, "X-Cache says HIT"},

@@ -262,6 +262,12 @@ func TestLogin_keysDiffer(t *testing.T) {
 			t.Errorf("%s: equal %v, want %v", text, got, same)
 		}
 	}
+	const basic = `{url: https://a.example/login, basic: {username: a, password: {env: P}}, capture: {json: $.token}}`
+	for _, text := range []string{strings.Replace(basic, "username: a", "username: b", 1), strings.Replace(basic, "env: P", "env: Q", 1)} {
+		if loginOf(t, basic).Equal(loginOf(t, text)) {
+			t.Errorf("%s equals %s", text, basic)
+		}
+	}
 	if loginOf(t, one).Equal(nil) {
 		t.Error("equals none")
 	}

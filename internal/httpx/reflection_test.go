@@ -139,6 +139,7 @@ func TestReflection_credentials(t *testing.T) {
 		"made up by a kind":    {&Settings{}, Request{Header: http.Header{"Authorization": {"Bearer made-up-0123456789abcdef"}}}, echo, "", false},
 		"presented by a kind":  {&Settings{}, Request{Header: http.Header{"Authorization": {"Bearer issued-token-0123456789"}}}, echo, inBody, true},
 		"a client of OAuth":    {&Settings{}, Request{Method: "POST", Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte("client_secret=issued-token-0123456789")}, func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.FormValue("client_secret")) }, inBody, true},
+		"a client in a header": {&Settings{}, Request{Header: http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("client:issued%2Ftoken%2B0123456789"))}}}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "issued/token+0123456789") }, inBody, true},
 		"cookie in the body":   {own("Cookie", "PROBER_TEST_COOKIE"), Request{}, body("session %s"), inBody, true},
 		"cookie, renewed":      {own("Cookie", "PROBER_TEST_COOKIE"), Request{}, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Set-Cookie", "sid="+reflectedToken) }, "", true},
 		"cookie against CSRF":  {own("Cookie", "PROBER_TEST_COOKIE"), Request{}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "0123456789abcdef") }, "", true},
@@ -149,6 +150,7 @@ func TestReflection_credentials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret.Learn("test", "issued-token-0123456789")
+			secret.Learn("client", "issued/token+0123456789")
 			where, sought := reflection(t, c.settings, c.request, c.answer)
 			if where != c.want || sought != c.sought {
 				t.Errorf("got %q, %v; want %q, %v", where, sought, c.want, c.sought)

@@ -177,6 +177,13 @@ func TestWith(t *testing.T) {
 	if _, still := got.Headers["Authorization"]; still || got.Bearer != one {
 		t.Errorf("got %+v", got)
 	}
+	own := Settings{Headers: map[string]Value{"authorization": {Secret: one}, "X-B": {Text: "b"}}}
+	if got := own.Merge(Settings{Bearer: two}); len(got.Headers) != 1 || got.Bearer != two {
+		t.Errorf("a credential beside that of a header: got %+v", got)
+	}
+	if own.Headers["authorization"].Secret != one || len(own.Headers) != 2 {
+		t.Errorf("the settings themselves were changed: %+v", own)
+	}
 	if base.Headers["x-org"].Text != "a" || len(base.Headers) != 2 {
 		t.Errorf("the settings themselves were changed: %+v", base)
 	}

@@ -270,3 +270,19 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// TestStamp: RFC 5905, section 6, and the era that begins in 2036.
+func TestStamp(t *testing.T) {
+	for at, want := range map[time.Time]uint64{
+		time.Unix(0, 0):                                         2208988800 << 32,
+		time.Unix(0, 500_000_000):                               2208988800<<32 | 1<<31,
+		time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC):           3155587200 << 32,
+		time.Date(2036, 2, 7, 6, 28, 15, 0, time.UTC):           (1<<32 - 1) << 32,
+		time.Date(2036, 2, 7, 6, 28, 16, 0, time.UTC):           0,
+		time.Date(2036, 2, 7, 6, 28, 17, 250_000_000, time.UTC): 1<<32 | 1<<30,
+	} {
+		if got := stamp(at); got != want {
+			t.Errorf("%s: got %d, expected %d", at.UTC(), got, want)
+		}
+	}
+}

@@ -35,6 +35,7 @@ func TestJudge(t *testing.T) {
 		"another":                 {Probe{Values: map[string]Value{"live": {Column: "n", Equal: limit(3)}}}, answer("n", "2"), "fail(value): live is 2, expected 3"},
 		"equal":                   {Probe{Values: map[string]Value{"live": {Column: "n", Equal: limit(3)}}}, answer("n", "3.0"), "pass(ok): live is 3"},
 		"false for 0":             {Probe{Values: map[string]Value{"ok": {Column: "n", Equal: limit(1)}}}, answer("n", "f"), "fail(value): ok is 0, expected 1"},
+		"true for 1":              {Probe{Values: map[string]Value{"ok": {Column: "n", Equal: limit(1)}}}, answer("n", "t"), "pass(ok): ok is 1"},
 		"NULL":                    {Probe{Values: max100}, answer("n", "NULL"), "inconclusive(no_value): dead is NULL or no number; coalesce() says what NULL means"},
 		"NULL beside a breach":    {Probe{Values: max100}, answer("n", "NULL", "101"), "fail(value): dead is 101, expected at most 100"},
 		"NULL beside a value":     {Probe{Values: max100}, answer("n", "1", "NULL"), "inconclusive(no_value): dead is NULL"},
@@ -67,6 +68,21 @@ func TestJudge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestChecks(t *testing.T) {
+	for want, p := range map[string]*Probe{
+		"connect values":                   {Query: "SELECT 1"},
+		"connect control values":           {Query: "SELECT 1", Control: "SELECT 1"},
+		"connect control violation values": {Query: "SELECT 1", Control: "SELECT 1", Violation: "SELECT 2"},
+		"connect violation values":         {Query: "SELECT 1", Violation: "SELECT 2"},
+		"connect replication":              {Preset: presetReplication},
+		"connect primary":                  {Preset: presetPrimary},
+	} {
+		if got := strings.Join(p.Checks(), " "); got != want {
+			t.Errorf("got %q, expected %q", got, want)
+		}
 	}
 }
 
