@@ -394,6 +394,17 @@ func TestContext(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another's, and the object is created in the token's own", func(t *testing.T) {
+		api = newNotesAPI("header")
+		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op != "create" {
+				next(w, q.Request)
+				return
+			}
+			lets(one(func(s string) bool { return s == "red" || s == "blue" }), own)(w, q, next)
+		}
+		expectDecisive(t, api.runProbe(t), "context@notes/create fail(mismatch_not_rejected)")
+	})
 	t.Run("an undocumented header", func(t *testing.T) {
 		api = newNotesAPI("token")
 		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
