@@ -41,7 +41,7 @@ func outputOf(t *testing.T, args ...string) string {
 // file.
 func TestRules_golden(t *testing.T) {
 	text := selectProbes(t, string(config.Demo), "demo", []string{
-		"proxy", "auth", "signing-keys", "protected-route", "clock", "tenants", "up", "issuance", "outbox-closed",
+		"proxy", "auth", "signing-keys", "protected-route", "clock", "tenants", "analytics-guard", "up", "issuance", "outbox-closed",
 	})
 	testenv.Golden(t, "testdata/rules.demo.yml", outputOf(t, "rules", "--config.file="+writeFile(t, t.TempDir(), "demo.yaml", text)))
 }

@@ -32,10 +32,16 @@ const (
 	tenantsVisibleWait = 200 * time.Millisecond
 )
 
-// spared reports whether the fault matrix leaves out the probe of tenants, which makes as many requests as all others
-// together. Of the faults of other services it sees every fifth, and those of every service.
-func spared(i int, fault string) bool {
-	return !strings.HasPrefix(fault, "tenant-") && fault != "secret-reflected" && i%5 != 0
+// manyRequests are the probes that make as many requests as all others together, with the prefixes of the faults of their
+// services.
+var manyRequests = map[string][]string{
+	"tenants": {"tenant-", "secret-reflected"}, "analytics-guard": {"guard-", "analytics-"},
+}
+
+// spared reports whether the fault matrix leaves out such a probe. Of the faults of other services it sees every fifth.
+func spared(i int, probe, fault string) bool {
+	prefixes, many := manyRequests[probe]
+	return many && i%5 != 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(fault, p) })
 }
 
 // TestFaultMatrix injects each fault of the sample system and runs every probe of the demo. For each fault, the golden
@@ -71,7 +77,7 @@ func TestFaultMatrix(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				rows[i], exits[i] = matrixCells(t, sample, func(j probe.Job) bool { return j.Name == "tenants" && spared(i, faults[i].Name) })
+				rows[i], exits[i] = matrixCells(t, sample, func(j probe.Job) bool { return spared(i, j.Name, faults[i].Name) })
 				if err := sample.Clear(faults[i].Name); err != nil {
 					t.Error(err)
 				}

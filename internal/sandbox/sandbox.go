@@ -25,6 +25,7 @@ const (
 	proxy2    = "proxy-2"
 	proxy3    = "proxy-3"
 	memories  = "memories"
+	analytics = "analytics"
 	onepass   = "onepass"
 	render    = "render"
 	postgres1 = "postgres-1"
@@ -45,6 +46,7 @@ func defaults() map[string]string {
 		proxy2:    "127.0.0.1:19182",
 		proxy3:    "127.0.0.1:19183",
 		memories:  "127.0.0.1:19281",
+		analytics: "127.0.0.1:19282",
 		onepass:   "127.0.0.1:19381",
 		render:    "127.0.0.1:19481",
 		postgres1: "127.0.0.1:19541",
@@ -137,7 +139,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, onepass, render, postgres1, postgres2, pgbouncer, promHost} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, promHost} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -179,6 +181,7 @@ func (s *Sandbox) addRoutes() error {
 	}
 	serveMemories(s.host(memories), s.tenants)
 	serveMetrics(s.host(memories), tenantFamilies())
+	serveAnalytics(s.host(analytics), s.tenants)
 	serveOnepass(s.host(onepass), logi, s.credentials.admin)
 	serveRender(s.host(render), s.credentials.renderKey)
 	for _, name := range []string{postgres1, postgres2, pgbouncer} {
