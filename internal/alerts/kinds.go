@@ -8,18 +8,19 @@ import (
 
 // Series that only some kinds export. A probe has the alerts on a series if its kind declares it.
 const (
-	healthState = "probe_health_state"
-	breaches    = "probe_isolation_breach_total"
-	lastProven  = "probe_isolation_last_proven_timestamp_seconds"
-	authCase    = "probe_auth_case"
-	authOutcome = "probe_protected_outcome"
-	tokenExpiry = "probe_stored_token_expiry_timestamp_seconds" // of tokens stored for callers; that of "expired" is in the past on purpose
+	healthState   = "probe_health_state"
+	breaches      = "probe_isolation_breach_total"
+	lastProven    = "probe_isolation_last_proven_timestamp_seconds"
+	telemetryZero = "probe_contract_zero"
+	authCase      = "probe_auth_case"
+	authOutcome   = "probe_protected_outcome"
+	tokenExpiry   = "probe_stored_token_expiry_timestamp_seconds" // of tokens stored for callers; that of "expired" is in the past on purpose
 )
 
 // KindSeries lists the series of particular kinds that rules read. A series that no kind declares would be an alert that
 // never exists, so a test wants each to be declared.
 func KindSeries() []string {
-	return []string{healthState, breaches, lastProven, authCase, authOutcome, tokenExpiry}
+	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry}
 }
 
 // exports reports whether the kind of a probe declares a series.

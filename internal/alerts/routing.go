@@ -38,7 +38,7 @@ const routingHeader = `Made by "prober rules --alertmanager" from the configurat
 // Names of alerts that are inhibited together.
 const (
 	failureNames   = "ProbeCertificateFailing|ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeValidRejected|ProbeWaitsForDependency"
-	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeSecretPublished|ProbeSecretReflected"
+	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeNotZero|ProbeSecretPublished|ProbeSecretReflected"
 	uncertainNames = "ProbeFailsFromOneLocation|ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbeNotPassing|ProbeSignalAbsent|ProbeSlow|ProbeStale"
 )
 

@@ -24,6 +24,8 @@ func (s *system) failureAlerts(j probe.Job) []alert {
 		return s.healthAlerts(j)
 	case s.options.exports(j, breaches):
 		return s.isolationAlerts(j)
+	case s.options.exports(j, telemetryZero) && has(j, "zero"):
+		return s.telemetryAlerts(j)
 	case s.options.exports(j, authOutcome):
 		return s.protectedAlerts(j)
 	case has(j, checkPrivateKey):
@@ -213,6 +215,20 @@ func proofAge(j probe.Job) time.Duration {
 
 // exampleSurface is the surface of the breach in a unit test.
 const exampleSurface = "memories/read"
+
+// telemetryAlerts returns the alerts on a probe of telemetry that must stay 0. What is not 0 happened, whatever comes later.
+func (s *system) telemetryAlerts(j probe.Job) []alert {
+	above := "max " + s.by("name") + " (" + lastKnown(selector(telemetryZero, s.match(j))) + ") > 0"
+	a := s.probeAlert(j, "ProbeNotZero", parseSeverity(j.Severity), 0, above)
+	a.summary = "Telemetry that must stay 0 is {{ $value }}: {{ $labels.name }}" + escapeTemplate(fmt.Sprintf(" (%s/%s)", s.name, j.Name))
+	a.description = "What must never happen was counted. " + a.description
+	a.example.labels["name"] = exampleTelemetry
+	a.example.series = []sample{{telemetryZero, map[string]string{"name": exampleTelemetry}, 1}}
+	return []alert{a, s.generic(j, above)}
+}
+
+// exampleTelemetry is the name of the series in a unit test.
+const exampleTelemetry = "never"
 
 // protectedAlerts returns the alerts on a probe of a protected route.
 func (s *system) protectedAlerts(j probe.Job) []alert {
