@@ -10,6 +10,7 @@ import (
 	"prober/probes/http"
 	"prober/probes/isolation"
 	"prober/probes/jwks"
+	"prober/probes/promql"
 	"prober/probes/protected"
 	"prober/probes/rls"
 	"prober/probes/sql"
@@ -26,6 +27,7 @@ func Kinds() probe.Kinds {
 		"http":      http.Kind(),
 		"isolation": isolation.Kind(),
 		"jwks":      jwks.Kind(),
+		"promql":    promql.Kind(),
 		"protected": protected.Kind(),
 		"rls":       rls.Kind(),
 		"sql":       sql.Kind(),

@@ -168,6 +168,15 @@ func newBudget() *memory.Budget {
 	return memory.NewBudget(min(debug.SetMemoryLimit(-1), unlimited) / 10)
 }
 
+// withIncidents tells the jobs when the last incident of their system was.
+func withIncidents(of func(system string) probe.Incident, jobs []probe.Job) []probe.Job {
+	for i := range jobs {
+		system := jobs[i].System
+		jobs[i].Incident = func() probe.Incident { return of(system) }
+	}
+	return jobs
+}
+
 // withReference sets the reference of the jobs, if there is one.
 func (r *reference) withReference(jobs []probe.Job) []probe.Job {
 	if r == nil {

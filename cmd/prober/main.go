@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // maintenance windows name time zones, and an image from scratch has none
 
 	"github.com/alecthomas/kingpin/v2"
@@ -162,9 +163,14 @@ func renamedFlag(args []string) (old, name string) {
 
 // validateFlags reports flags that would be ignored or would keep the prober from probing.
 func (o *options) validateFlags() error {
-	onceOnly := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.incidentNote
+	onceOnly := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.incidentNote || o.once.since != ""
 	if onceOnly && !o.once.once {
-		return errors.New("--wait, --hold, --repeat, --output and --incident-note need --once")
+		return errors.New("--wait, --hold, --repeat, --output, --incident-note and --since need --once")
+	}
+	if o.once.since != "" {
+		if _, err := parseSince(o.once.since, time.Now()); err != nil {
+			return err
+		}
 	}
 	if o.once.incidentNote && o.once.format != "text" {
 		return errors.New("--incident-note replaces the results and has no --format; write the results with --output")
@@ -224,6 +230,8 @@ func probeFlags(cmd *kingpin.CmdClause, o *options, address string) *web.FlagCon
 	cmd.Flag("incident-note", "With --once: print the incident note of the runbook instead of the results.").BoolVar(&once.incidentNote)
 	cmd.Flag("color", "Color in text results: auto, always or never. NO_COLOR is honored.").Default("auto").EnumVar(&once.color, "auto", "always", "never")
 
+	cmd.Flag("since", "With --once: when the incident began, as a duration such as 40m or a time (RFC 3339). Probes that compare with a baseline take the time before it.").
+		PlaceHolder("TIME").StringVar(&once.since)
 	serve := &o.serve
 	cmd.Flag("web.health-listen-address", "Also serve /-/healthy and /-/ready here, without TLS and authentication, for kubelets.").StringVar(&serve.health)
 	cmd.Flag("web.external-url", "URL under which people or Prometheus reach the prober, if its host name is a public one: requests under other such names are refused. Repeatable.").

@@ -28,6 +28,7 @@ type onceOptions struct {
 	repeat       int
 	color        string
 	incidentNote bool
+	since        string
 }
 
 // Pauses between two rounds: with --wait and --hold, longer while a target limits the request rate; and with --repeat.
@@ -69,7 +70,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	}
 	o.warn(warnings(cfg, meant))
 	self := newEngine(probes.Kinds(), func(string, bool) {})
-	jobs := self.withEngine(withMemory(newBudget(), ref.withReference(meant)))
+	jobs := self.withEngine(withMemory(newBudget(), withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(meant))))
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
 	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet(), Awaited: o.once.wait > 0 || o.once.hold > 0}
 	if o.once.repeat > 1 {

@@ -249,7 +249,7 @@ func (s *server) ready() error {
 
 // apply switches to a configuration.
 func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
-	jobs = s.engine.withEngine(withMemory(s.memory, s.reference.withReference(jobs)))
+	jobs = s.engine.withEngine(withMemory(s.memory, withIncidents(s.incidents.Incident, s.reference.withReference(jobs))))
 	repeatProbes(jobs)
 	for _, w := range warnings(cfg, jobs) {
 		s.log.Warn("Configuration", "warning", w)

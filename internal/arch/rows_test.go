@@ -9,7 +9,7 @@ type row struct {
 // forKinds is what any kind of probe may import. A kind has a row only if it needs more. Kinds never import each other.
 var forKinds = []string{
 	"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret", "internal/text",
-	"probes/internal/budget", "probes/internal/control", "probes/internal/expect", "probes/internal/replicas",
+	"probes/internal/budget", "probes/internal/control", "probes/internal/expect", "probes/internal/limits", "probes/internal/replicas",
 }
 
 // rows is the table that decides. A package without a row fails the test: to add one is a decision about the layout,
@@ -23,6 +23,7 @@ var rows = map[string]row{
 	"internal/selector": {},
 	"internal/schedule": {ours: []string{"internal/probe"}},
 	"internal/memory":   {},
+	"internal/stats":    {},
 	"internal/jsonpath": {ours: []string{"internal/memory"}, theirs: []string{"github.com/theory/jsonpath"}},
 	"internal/oauth":    {},
 	"internal/jwk":      {ours: []string{"internal/memory"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
@@ -63,6 +64,7 @@ var rows = map[string]row{
 	"probes/guard":     {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/promql":    {ours: append(forKinds, "internal/stats")},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/rls":       {ours: append(forKinds, "internal/canary", "internal/postgres", "probes/internal/breach")},
 	"probes/sql":       {ours: append(forKinds, "internal/postgres")},
@@ -73,6 +75,7 @@ var rows = map[string]row{
 	"probes/internal/control":   {},
 	"probes/internal/expect":    {ours: []string{"internal/httpx", "internal/jsonpath", "internal/probe", "internal/text"}},
 	"probes/internal/issuance":  {ours: []string{"internal/httpx", "internal/jwk", "internal/oauth", "internal/probe", "internal/secret"}},
+	"probes/internal/limits":    {ours: []string{"internal/probe"}},
 	"probes/internal/replicas":  {ours: []string{"internal/dial", "internal/probe", "internal/text"}},
 	"probes/internal/probetest": {ours: []string{"internal/probe", "internal/jsonpath"}}, // for tests only
 	"cmd/prober": {

@@ -53,6 +53,7 @@ type system struct {
 // An incident is one incident.
 type incident struct {
 	Start       time.Time          `json:"start"`                 // of the first run that failed
+	OnsetSeen   bool               `json:"onset_seen,omitempty"`  // the same probe passed in its run before
 	Symptoms    map[string]symptom `json:"symptoms"`              // by probe: its first failure
 	Recovered   time.Time          `json:"recovered,omitzero"`    // when the last of them passed again; zero before
 	LastChecked time.Time          `json:"last_checked,omitzero"` // their last run since then
@@ -125,6 +126,18 @@ func (t *Tracker) FailingSince(k probe.Key) time.Time {
 		return s.FailingSince[k.Name]
 	}
 	return time.Time{}
+}
+
+// Incident returns the last incident of a system, if its beginning was seen: the probe that failed first had passed in its run
+// before. Otherwise the incident may have begun long before its first failure, for instance before this process.
+func (t *Tracker) Incident(system string) probe.Incident {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.systems[system]
+	if s == nil || s.Incident == nil || !s.Incident.OnsetSeen {
+		return probe.Incident{}
+	}
+	return probe.Incident{Start: s.Incident.Start, End: s.Incident.Recovered}
 }
 
 // retain forgets all probes but these. An incident of removed probes alone is no longer open.

@@ -23,6 +23,7 @@ func (t *Tracker) Observe(r probe.Result) {
 	if t.latest[r.System] == nil {
 		t.latest[r.System] = map[string]lastRun{}
 	}
+	passedBefore := t.latest[r.System][r.Name].verdict == probe.Pass
 	t.latest[r.System][r.Name] = lastRun{at: r.Started, verdict: r.Verdict(), reason: r.Decisive().Reason}
 	before := s.Incident
 	changed := s.observeVersions(&r)
@@ -33,7 +34,7 @@ func (t *Tracker) Observe(r probe.Result) {
 	}
 	switch r.Verdict() {
 	case probe.Fail:
-		changed = s.failed(&r) || changed
+		changed = s.failed(&r, passedBefore) || changed
 	case probe.Pass:
 		changed = s.passed(&r) || changed
 	default:
@@ -94,8 +95,8 @@ func (s *system) recentChanges(name string, at time.Time) (n int) {
 	return n
 }
 
-// failed opens an incident, or adds a symptom to the one that is open.
-func (s *system) failed(r *probe.Result) (changed bool) {
+// failed opens an incident, or adds a symptom to the one that is open. It takes whether the probe passed in its run before.
+func (s *system) failed(r *probe.Result, passedBefore bool) (changed bool) {
 	if s.FailingSince[r.Name].IsZero() {
 		s.FailingSince[r.Name], changed = r.Started, true
 	}
@@ -109,7 +110,7 @@ func (s *system) failed(r *probe.Result) (changed bool) {
 	}
 	i := s.Incident
 	if i == nil || len(i.Open) == 0 {
-		i = &incident{Start: r.Started, Symptoms: map[string]symptom{}, Severity: map[string]string{}}
+		i = &incident{Start: r.Started, OnsetSeen: passedBefore, Symptoms: map[string]symptom{}, Severity: map[string]string{}}
 		s.Incident, changed = i, true
 	}
 	i.Recovered, i.LastChecked, i.PassingSince = time.Time{}, time.Time{}, time.Time{}

@@ -26,6 +26,9 @@ func (j Job) Do(ctx context.Context) Result {
 	r.shared.interrupted = interrupted
 	done := make(chan struct{})
 	ask, account := j.Memory.Open(ask)
+	if j.Incident != nil {
+		ask = withIncident(ask, j.Incident())
+	}
 	go func() {
 		defer close(done)
 		defer account.Close()

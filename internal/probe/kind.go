@@ -92,6 +92,13 @@ type SeriesRequirer interface {
 	RequiresSeries(name, label string) bool
 }
 
+// A BaselineComparer is a Probe that compares how a service fares with what was before an incident. Compared names what it
+// compares; empty if nothing. The incident note says whether that is back to what it was.
+type BaselineComparer interface {
+	Probe
+	Compared() []string
+}
+
 // An Initializer is a Probe that has series before its first run: counters at 0, and gauges that follow from the
 // configuration. It is asked after Validate; the measures of the samples are counters or kept.
 type Initializer interface {

@@ -61,6 +61,8 @@ type Job struct {
 	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
 	// asked only after a run whose failures the prober's own network could explain. Nil: that is not known.
 	Reference func(context.Context) error
+	// Incident returns the last incident of the system, as far as its start is known. Nil: that is not known.
+	Incident func() Incident
 	// Engine returns why no verdict of the prober counts at present; nil if they do. Nil: that is not tested.
 	Engine func() error
 	// Memory is what the answers of all runs may take at a time. Nil: it has no bound.

@@ -10,21 +10,13 @@ import (
 func witnessFaults() []Fault {
 	const (
 		baseline   = "Error rate and ibex_proxy_request_duration_seconds p99 back to baseline"
-		spike      = "401 rate returns to baseline"
-		cache      = "Proxy auth cache hit rate stable"
 		impossible = "Cross-tenant access in telemetry (should be impossible)"
 	)
 	injected := time.Now() // each injection makes a new table
-	onset := injected.Add(-incidentLead)
-	traffic := func(change trafficFault) []effect {
-		return []effect{onWitness(func(p *witness) { p.onset, p.changes = onset, append(p.changes, change) })}
-	}
 	change := func(f witnessFault) []effect { return []effect{onWitness(f)} }
 	return []Fault{
 		{"errors-high", "one in ten answers of the proxy has been 500 for a quarter of an hour", baseline, traffic(rateOf(requestsTotal, "500", 0.66))},
 		{"p99-high", "one in twenty answers of the proxy has taken 2 s for a quarter of an hour", baseline, traffic(slowAnswers)},
-		{"unauthorized-high", "one in five answers of the proxy has been 401 for a quarter of an hour", spike, traffic(rateOf(requestsTotal, "401", 1.5))},
-		{"cache-misses", "half of the proxy's lookups in the cache of tokens have missed for a quarter of an hour", cache, traffic(moreMisses)},
 		{"traffic-gone", "nobody has called the proxy for a quarter of an hour", baseline,
 			traffic(func(string, string, int, float64) float64 { return 0 })},
 		{"cross-tenant-seen", "the Prometheus has seen reads of another org's data", impossible, traffic(rateOf(crossTenant, "", 0.01))},
@@ -42,6 +34,25 @@ func witnessFaults() []Fault {
 		{"prometheus-stale", "the Prometheus has scraped nothing for two minutes, and answers with old numbers", baseline,
 			change(func(p *witness) { p.dead = injected.Add(-scrapesDead) })},
 	}
+}
+
+// tokenTrafficFaults are about what customers do with tokens. No probe of the demo sees them: most of the calls with tokens are
+// the prober's own, every few seconds.
+func tokenTrafficFaults() []Fault {
+	const (
+		spike = "401 rate returns to baseline"
+		cache = "Proxy auth cache hit rate stable"
+	)
+	return []Fault{
+		{"unauthorized-high", "one in five answers of the proxy has been 401 for a quarter of an hour", spike, traffic(rateOf(requestsTotal, "401", 1.5))},
+		{"cache-misses", "half of the proxy's lookups in the cache of tokens have missed for a quarter of an hour", cache, traffic(moreMisses)},
+	}
+}
+
+// traffic changes how customers call since before the fault was injected.
+func traffic(change trafficFault) []effect {
+	onset := time.Now().Add(-incidentLead)
+	return []effect{onWitness(func(p *witness) { p.onset, p.changes = onset, append(p.changes, change) })}
 }
 
 // rateOf sets how often customers call with one value of a family's label.

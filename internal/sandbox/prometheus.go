@@ -110,6 +110,9 @@ func (p *witness) scraped() []series {
 			}
 			return 1
 		}})
+		if service == "proxy" {
+			found = append(found, h.meter.expectedStatuses()...)
+		}
 		for i := range found {
 			found[i].labels = maps.Clone(found[i].labels)
 			found[i].labels["job"], found[i].labels["instance"] = service, h.name

@@ -110,6 +110,10 @@ func TestQuery_countsRealCalls(t *testing.T) {
 	if got := count(); got != "3" {
 		t.Errorf("expected 3 answers with 501, got %s", got)
 	}
+	own := `sum by (code) (probe_expected_status_total{instance="proxy-2"})`
+	if got, want := ask(t, s, own, time.Now().Add(scrapeInterval)), "{code=\"401\"} 1\n{code=\"403\"} 0\n{code=\"501\"} 3"; got != want {
+		t.Errorf("the prober's own calls: expected %q, got %q", want, got)
+	}
 	text := s.mustDo(t, request{host: proxy2, method: "GET", path: "/metrics"}).body
 	for _, want := range []string{
 		`ibex_proxy_requests_total{code="501"} 3`, `ibex_auth_validate_token_duration_seconds_count{result="revoked"} 1`,
@@ -162,7 +166,7 @@ func TestWitnessFaults(t *testing.T) {
 		"prometheus-stale":       {calls: "8800", age: "120"},
 	} {
 		active := []Fault{}
-		for _, f := range witnessFaults() {
+		for _, f := range slices.Concat(witnessFaults(), tokenTrafficFaults()) {
 			if f.Name == fault {
 				active = append(active, f)
 			}

@@ -151,6 +151,18 @@ func (m *meter) series(onset time.Time, changes ...trafficFault) []series {
 	return all
 }
 
+// expectedStatuses lists what the prober itself exposes of a proxy's answers: it alone makes real calls.
+func (m *meter) expectedStatuses() []series {
+	var all []series
+	for _, code := range []string{"401", "403", "501"} {
+		labels := map[string]string{"probe": "protected-route", "code": code}
+		all = append(all, series{name: "probe_expected_status_total", labels: labels, at: func(t time.Time) float64 {
+			return m.real(event{family: requestsTotal, value: code}, t)
+		}})
+	}
+	return all
+}
+
 // buckets returns the number of calls in each bucket of a histogram, or of all calls for a counter.
 func (m *meter) buckets(f *family, value string, onset time.Time, changes []trafficFault) []func(time.Time) float64 {
 	shares := f.shares

@@ -26,8 +26,8 @@ type Reply struct {
 var (
 	BadReply       = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "not a valid reply by RFC 5905"}
 	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server is not synchronised"}
-	Stale          = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "the server was synchronised too long ago"}
-	Uncertain      = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "the root distance is too large"}
+	Stale          = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "what it says is too old"}
+	Uncertain      = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "too uncertain to decide"}
 	NegativeRTT    = probe.Reason{Word: "negative_rtt", Verdict: probe.Inconclusive, Text: "negative round trip"}
 	Replayed       = probe.Reason{Word: "replayed", Verdict: probe.Inconclusive, Text: "a reply to another request"}
 	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "the server asks for fewer requests, or none"}
