@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -33,28 +34,48 @@ probes:
   - {name: protected, type: protected, url: URL/ok, callers: {valid: {status: 200, code: x, bearer: {file: good}}}, code: {header: X}, CREDENTIAL}
   - {name: isolation, type: isolation, base: URL, orgs: {one: {bearer: {file: good}}, two: {bearer: {file: better}}}, identity: {url: /me, org: $.org, test_org: {$.test: true}}, resources: {notes: {create: {url: /notes, json: {text: "{canary}"}}, read: "/notes/{id}", delete: "/notes/{id}", list: /notes}}, CREDENTIAL}
   - {name: clock, type: clock, services: {date: {url: URL/ok, CREDENTIAL}, other: {url: URL/ok, CREDENTIAL}}, within: 5s}
+  - {name: contract, type: contract, url: URL/metrics, zero: {never: never_total}, CREDENTIAL}
+  - {name: guard, type: guard, url: URL/query, json: {sql: "{query}"}, select: text, table: events, column: org_id, orgs: {own: {id: a, canary: {file: good}}, foreign: {id: b, canary: {file: better}}}, rejected: {status: 403, json: {$.error: not_scoped}}, corpus: [classics], CREDENTIAL}
+  - {name: sql, type: sql, address: "HOST", database: shop, user: prober, query: SELECT n FROM t, control: SELECT count(*) FROM t, values: {n: {column: n, max: 0}}, CREDENTIAL}
+  - {name: sql-standby, type: sql, preset: replication, address: "HOST", database: shop, user: prober, heartbeat: SELECT age FROM heartbeat, max_age: 1m, CREDENTIAL}
+  - {name: sql-primary, type: sql, preset: primary, addresses: ["HOST", "OTHER"], database: shop, user: prober, CREDENTIAL}
+  - {name: rls, type: rls, address: "HOST", database: shop, user: app, schema: shop, tables: [notes], column: org, setting: app.org, orgs: {one: one, two: two}, CREDENTIAL}
 `
+
+// isDatabase reports whether a kind asks a database, to which it sends a password and no headers.
+func isDatabase(kind string) bool { return kind == "sql" || kind == "rls" }
 
 // TestMissingSources runs a probe of each kind while a file that it needs is missing: it is inconclusive and names the file.
 // Nothing is asked without it.
 func TestMissingSources(t *testing.T) {
 	t.Parallel()
 	asked := make(chan string, 1000)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			asked <- "a connection"
+		}
+	}
+	server.StartTLS()
 	defer server.Close()
+	host := server.Listener.Addr().String()
+	other := strings.Replace(host, "127.0.0.1", "localhost", 1)
 	for credential, fits := range map[string]func(kind string) bool{
-		"bearer: {file: absent}":                                  func(kind string) bool { return !slices.Contains([]string{"token", "protected", "isolation"}, kind) },
-		"headers: {X-Api-Key: {file: absent}}":                    func(string) bool { return true },
+		"bearer: {file: absent}": func(kind string) bool {
+			return !slices.Contains([]string{"token", "protected", "isolation", "sql", "rls"}, kind)
+		},
+		"headers: {X-Api-Key: {file: absent}}":                    func(kind string) bool { return !isDatabase(kind) },
+		"password: {file: absent}":                                isDatabase,
 		"tls: {ca_file: absent}":                                  func(string) bool { return true },
 		"tls: {ca_file: ca, cert_file: absent, key_file: absent}": func(kind string) bool { return kind != "isolation" },
 	} {
 		dir := t.TempDir()
-		writeFile(t, dir, "good", "a-good-secret")
-		writeFile(t, dir, "better", "another-good-secret")
+		writeFile(t, dir, "good", "a-good-secret-of-some-length")
+		writeFile(t, dir, "better", "another-good-secret-of-some-length")
 		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 		writeFile(t, dir, "ca", string(ca))
 		var lines []string
-		for line := range strings.Lines(strings.NewReplacer("URL", server.URL, "CREDENTIAL", credential).Replace(missingEverywhere)) {
+		for line := range strings.Lines(strings.NewReplacer("URL", server.URL, "HOST", host, "OTHER", other, "CREDENTIAL", credential).Replace(missingEverywhere)) {
 			_, kind, _ := strings.Cut(line, "type: ")
 			kind, _, _ = strings.Cut(kind, ",")
 			if kind == "" || fits(kind) {
@@ -83,8 +104,8 @@ func TestMissingSources(t *testing.T) {
 	}
 }
 
-// TestMissingSource_oneProbe starts a prober of which one probe has no secret and another no authorities: they alone are
-// inconclusive, in every command, and pass once the files are there.
+// TestMissingSource_oneProbe starts a prober of which some probes have no secret, no authorities or no client certificate: they
+// alone are inconclusive, in every command, and pass once the files are there.
 func TestMissingSource_oneProbe(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -111,10 +132,35 @@ probes:
     url: URL
     tls: {ca_file: ca}
     bearer: {env: PROBER_TEST_UNSET}
+  - name: database
+    type: sql
+    address: 127.0.0.1:1
+    database: shop
+    user: prober
+    password: {file: late-password}
+    query: SELECT n FROM t
+    control: SELECT count(*) FROM t
+    values: {n: {column: n, max: 0}}
+  - name: tenants
+    type: rls
+    address: 127.0.0.1:1
+    database: shop
+    user: app
+    tls:
+      ca_file: ca
+      cert_file: late-cert
+      key_file: late-cert
+    schema: shop
+    tables: [notes]
+    column: org
+    setting: app.org
+    orgs: {one: one, two: two}
 `, "URL", server.URL))
 	warnings := fmt.Sprintf("warning: %[1]s:8: secret: bearer: secret from file %[2]s/late-token: no such file or directory\n"+
 		"warning: %[1]s:13: trust: tls.ca_file: %[2]s/late-ca: no such file or directory\n"+
-		"warning: %[1]s:18: variable: bearer: secret from env PROBER_TEST_UNSET: the variable is not set\n", file, dir)
+		"warning: %[1]s:18: variable: bearer: secret from env PROBER_TEST_UNSET: the variable is not set\n"+
+		"warning: %[1]s:24: database: password: secret from file %[2]s/late-password: no such file or directory\n"+
+		"warning: %[1]s:35: tenants: tls.cert_file: %[2]s/late-cert: no such file or directory\n", file, dir)
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -138,9 +184,9 @@ probes:
 		return fmt.Sprintf(`probe_verdict{probe=%q,system="shop",type="http",verdict=%q} 1`, probe, verdict)
 	}
 	p.waitForMetric(t, verdict("good", "pass"))
-	for _, name := range []string{"secret", "trust", "variable"} {
+	for name, check := range map[string]string{"secret": "status", "trust": "status", "variable": "status", "database": "connect", "tenants": "connect"} {
 		testenv.Eventually(t, time.Minute, func(context.Context) error {
-			if want := "probe=" + name + " verdict=inconclusive check=status reason=credential"; !strings.Contains(p.Output(), want) {
+			if want := "probe=" + name + " verdict=inconclusive check=" + check + " reason=credential"; !strings.Contains(p.Output(), want) {
 				return fmt.Errorf("the log does not say %q", want)
 			}
 			return nil
