@@ -95,6 +95,9 @@ func allRequests(t testing.TB, s *Sandbox) []request {
 			asks = append(asks, request{host: onepass, method: "GET", path: path, token: token, who: who})
 		}
 	}
+	for _, host := range []string{proxy1, memories} {
+		add(host, "GET", "/metrics", "")
+	}
 	add(render, "GET", "/v1/services/srv-demo", e["PROBER_DEMO_RENDER_KEY"])
 	add(render, "GET", "/v1/services/srv-demo", "")
 	add(render, "GET", "/v1/services/srv-other", e["PROBER_DEMO_RENDER_KEY"])
@@ -254,12 +257,22 @@ func (s *Sandbox) describe(asked time.Time, answer response, err error) string {
 			}
 		}
 	}
+	if strings.Contains(body, "# TYPE") {
+		body = risingValue.ReplaceAllString(body, "$1$2 N")
+		body = strings.ReplaceAll(helpLine.ReplaceAllString(body, ""), "\n", " ; ")
+	}
 	body = volatileValue.ReplaceAllString(body, `"$1":"…"`)
 	for name := range defaults() {
 		body = strings.ReplaceAll(body, s.address(name), name)
 	}
 	return strings.Join(append(words, kind, body), " ")
 }
+
+// helpLine matches a line of metrics that says what they mean.
+var helpLine = regexp.MustCompile(`(?m)^# HELP .*\n`)
+
+// risingValue matches the value of a sample that is above 0, or is so once a test has sent its requests.
+var risingValue = regexp.MustCompile(`(?m)^([^#\n].*) (?:[1-9][0-9.e+]*|0\.[0-9]+)$|^(.*(?:501|403|revoked|org_suspended).*) [0-9.e+]+$`)
 
 // accessToken matches an access token in an answer.
 var accessToken = regexp.MustCompile(`"access_token":"([^"]*)"`)
