@@ -24,6 +24,7 @@ type record struct {
 	started float64   // of its process
 	since   time.Time // when it rose last, or since when it is known
 	rose    bool
+	mixed   time.Time // when several processes were seen to answer; zero if never
 	seen    time.Time
 }
 
@@ -58,15 +59,15 @@ func (h *history) update(address, name string, m *mover, value, started float64,
 		h.of[address] = map[string]record{}
 	}
 	was, known := h.of[address][name]
-	is := record{value: value, started: started, since: was.since, rose: was.rose, seen: now}
+	is := record{value: value, started: started, since: was.since, rose: was.rose, mixed: was.mixed, seen: now}
 	var o probe.Outcome
 	switch order := compareStarts(was.started, started); {
 	case !known:
 		is.since = now
 		o = probe.Outcomef(probe.Settling, "%s is %s, which was not read before: whether it rises shows in the next run", m.series, number(value))
-	case order == older:
-		is.since, is.rose = now, false
-		o = probe.Outcomef(reasonMixed, "the process that answers started before the one that answered in the last run: list the replicas, each has counters of its own")
+	case order == older, order == newer && !was.mixed.IsZero() && now.Sub(was.mixed) < m.within:
+		is.since, is.rose, is.mixed = now, false, now
+		o = probe.Outcomef(reasonMixed, "the processes that answer started at different times, one before the one that answered earlier: list the replicas, each has counters of its own")
 	case order == newer && value > 0, order != newer && value > was.value:
 		is.since, is.rose = now, true
 		o = probe.Outcomef(probe.OK, "%s rose %s", m.series, rise(was.value, value, order == newer))

@@ -120,7 +120,11 @@ func TestMoves_fromRunToRun(t *testing.T) {
 		},
 		"two processes behind one address": {
 			{10, from + 100, 0, "inconclusive(settling): *"},
-			{50, from, time.Minute, "inconclusive(several_processes): the process that answers started before the one that answered in the last run: list the replicas, each has counters of its own"},
+			{50, from, time.Minute, "inconclusive(several_processes): the processes that answer started at different times, one before the one that answered earlier: list the replicas, each has counters of its own"},
+			{11, from + 100, time.Minute, "inconclusive(several_processes): *"}, // not a restart
+			{51, from, time.Minute, "inconclusive(several_processes): *"},
+			{52, from, time.Minute, "pass(ok): calls_total rose from 51 to 52"},
+			{1, from + 900, 10 * time.Minute, "pass(ok): calls_total rose to 1 since the process restarted"},
 		},
 		"the series goes": {
 			{10, from, 0, "inconclusive(settling): *"},
