@@ -100,6 +100,17 @@ func TestValue_controls(t *testing.T) {
 	}
 }
 
+// TestCompare_control: without its control, a comparison proves nothing either: no 401s where nobody gets in.
+func TestCompare_control(t *testing.T) {
+	t.Parallel()
+	healthy := state{"before": {19900, 20000}, "now 600s": {3980, 4000}}
+	s := healthy.serve(t, `code!~"5.."`, "requests_total[")
+	s.answers = append([][2]string{{"successes", scalar("0")}}, s.answers...)
+	p := ofErrors(s.start(t))
+	p.Control = "sum(successes)"
+	probetest.WantLines(t, run(t, p), "inconclusive", "fresh pass(ok): *", "control inconclusive(control_failed): *", "compare@errors inconclusive(control_failed): expected at most 1.5 %*")
+}
+
 func TestValue_min(t *testing.T) {
 	t.Parallel()
 	s := &server{answers: [][2]string{{"ready", scalar("2")}}}
