@@ -14,6 +14,5 @@ func NonexistentURL(raw string) string {
 		return raw
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/") + "-" + rand.Text()
-	u.RawPath = ""
 	return u.String()
 }
