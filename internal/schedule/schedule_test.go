@@ -359,6 +359,31 @@ func TestForever_retryAfter(t *testing.T) {
 	}
 }
 
+// A target that says for how long starts anew: the next rate limit without a time doubles the interval once.
+func TestForever_retryAfterBetweenRateLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		r := forever(t, &log{}, Options{}, []probe.Job{job("a", time.Minute, func(_ context.Context, r *probe.Result) {
+			limited := probe.Exchange{Status: 429}
+			if runs.Add(1) == 3 {
+				limited.RetryAfter = 90 * time.Second
+			}
+			r.Exchanged(limited)
+			r.Report("it", probe.RateLimited, "asked to wait")
+		})})
+		pass(time.Hour)
+		r.stop()
+		var gaps []time.Duration
+		starts := r.of("a")
+		for i, s := range starts[1:] {
+			gaps = append(gaps, s.at.Sub(starts[i].at)/time.Minute)
+		}
+		if want := []time.Duration{2, 4, 2, 2, 4, 8, 8}; len(gaps) < len(want) || !slices.Equal(gaps[:len(want)], want) {
+			t.Errorf("intervals between runs %d, want %d", gaps, want)
+		}
+	})
+}
+
 func TestForever_expected429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{job("a", time.Minute, func(_ context.Context, r *probe.Result) {

@@ -189,6 +189,46 @@ func TestForgeries_cachedRejection(t *testing.T) {
 	}
 }
 
+// TestForgeries_severalUnproven: a failure is told before what is only unproven, wherever it is among them, and else the first.
+func TestForgeries_severalUnproven(t *testing.T) {
+	testenv.WithoutRace(t)
+	cached := func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+		w.Header().Set("Age", "7")
+		return false
+	}
+	broken := always(500, "application/json", "{}")
+	const unsigned, jku = "a token with alg none and the real signature", "a token with the URL of its keys (jku)"
+	for name, c := range map[string]struct {
+		unsigned, jku func(http.ResponseWriter, *http.Request, string) bool
+		want          string
+	}{
+		"a failure after what is unproven":  {cached, broken, "fail\nforgeries fail(upstream_error): " + jku + ": expected 400, 401 or 403, got 500"},
+		"a failure before what is unproven": {broken, cached, "fail\nforgeries fail(upstream_error): " + unsigned + ": expected 400, 401 or 403, got 500"},
+		"two failures":                      {broken, always(502, "application/json", "{}"), "fail\nforgeries fail(upstream_error): " + unsigned + ": expected 400, 401 or 403, got 500"},
+		"two that are unproven":             {cached, cached, "inconclusive\nforgeries inconclusive(stale_or_cached): " + unsigned + ": the answer may come out of a cache (Age: 7)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, jose.ES256)
+			p := g.knocker()
+			p.Forgeries = &Forgeries{}
+			g.answer = func(w http.ResponseWriter, q *http.Request, token string) bool {
+				switch f := jwk.ReadRaw(token); {
+				case f == nil:
+					return false
+				case f.Head["alg"] == "none":
+					return c.unsigned(w, q, token)
+				case f.Head["jku"] != nil:
+					return c.jku(w, q, token)
+				}
+				return false
+			}
+			if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
 // TestProtected_validFromCache: whoever a cache lets in was not let in by the verifier, before the forged tokens or after them.
 func TestProtected_validFromCache(t *testing.T) {
 	for name, c := range map[string]struct {

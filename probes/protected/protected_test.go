@@ -479,6 +479,18 @@ func TestStoredTokens_unusable(t *testing.T) {
 			"valid inconclusive(credential): the token expired 1 hour ago, so no response proves anything else; renew it",
 			"revoked inconclusive(control_failed): rejected: got 401, revoked, which proves nothing",
 		}},
+		"no token": {"REVOKED", func(*gate) string { return "" }, []string{
+			"revoked inconclusive(credential): ",
+			"stored_tokens inconclusive(credential): revoked: secret from env TEST_GATE_REVOKED is empty",
+		}},
+		"a token that expires before the others": {"SUSPENDED", func(g *gate) string {
+			return g.issue(func(c map[string]any) {
+				c["exp"], c["org"] = g.now.Add(7*24*time.Hour+time.Minute).Unix(), "suspended"
+			})
+		}, []string{"stored_tokens pass(ok): 4 tokens can prove their case; that of suspended expires first, in 7 days\n"}},
+		"a token that expires after the others": {"REVOKED", func(g *gate) string {
+			return g.issue(func(c map[string]any) { c["exp"], c["jti"] = g.now.Add(90*24*time.Hour).Unix(), "revoked" })
+		}, []string{"stored_tokens pass(ok): 4 tokens can prove their case; that of valid expires first, in 29 days\n"}},
 		"an opaque token": {"REVOKED", func(*gate) string { return "pat_0123456789abcdefghijklmnop" }, []string{
 			"revoked fail(wrong_code): got 401, with the code invalid in place of the code revoked",
 			"stored_tokens pass(ok): 4 tokens can prove their case; that of * expires first, in 29 days; 1 of them opaque, with an unknown expiry",

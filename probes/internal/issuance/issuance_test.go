@@ -10,6 +10,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/secret"
 )
 
 // TestNotOK: the classes of httpx, but that a 401 says nothing about a credential: what is asked for is public, or was
@@ -109,6 +110,20 @@ func TestNotVerified(t *testing.T) {
 	} {
 		if got := NotVerified(fmt.Errorf("verify: %w", err)); got.Reason != want || got.Reason.Verdict != probe.Fail {
 			t.Errorf("%s: got %s (%v), want %s", err, got.Reason.Word, got.Reason.Verdict, want.Word)
+		}
+	}
+}
+
+// TestLearnToken: an issued token is a secret from then on, whatever the status that it came with.
+func TestLearnToken(t *testing.T) {
+	const token = "a-token-that-nobody-else-has-7261"
+	for body, want := range map[string]string{
+		`{"access_token": "short-token-726"}`: "got short-token-726",
+		`{"access_token": "` + token + `"}`:   "got <redacted>",
+	} {
+		LearnToken("the token of a test")(&httpx.Answer{Exchange: probe.Exchange{Status: 400, Reason: probe.OK}, Body: []byte(body)})
+		if got := secret.Redact(strings.Replace(want, "<redacted>", token, 1)); got != want {
+			t.Errorf("got %q of %s, want %q", got, body, want)
 		}
 	}
 }
