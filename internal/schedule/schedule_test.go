@@ -359,7 +359,7 @@ func TestForever_retryAfter(t *testing.T) {
 	}
 }
 
-// A target that says for how long starts anew: the next rate limit without a time doubles the interval once.
+// A target that says for how long begins from scratch: the next rate limit without a time doubles the interval once.
 func TestForever_retryAfterBetweenRateLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
