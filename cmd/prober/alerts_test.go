@@ -42,6 +42,7 @@ func outputOf(t *testing.T, args ...string) string {
 func TestRules_golden(t *testing.T) {
 	text := selectProbes(t, string(config.Demo), "demo", []string{
 		"proxy", "auth", "signing-keys", "protected-route", "clock", "tenants", "analytics-guard", "up", "issuance", "outbox-closed",
+		"dead-webhooks", "standby", "one-primary", "rls",
 	})
 	testenv.Golden(t, "testdata/rules.demo.yml", outputOf(t, "rules", "--config.file="+writeFile(t, t.TempDir(), "demo.yaml", text)))
 }
@@ -59,6 +60,24 @@ func TestRules_statesAreReasons(t *testing.T) {
 			if !slices.ContainsFunc(probes.Kinds()["health"].Reasons, func(r probe.Reason) bool { return r.Word == state }) {
 				t.Errorf("a rule reads the state %s, which is no reason of the kind health", state)
 			}
+		}
+	}
+}
+
+// TestRules_reasonsExist requires every reason that a rule reads to be a common one or that of a kind.
+func TestRules_reasonsExist(t *testing.T) {
+	known := probe.CommonReasons[:]
+	for _, k := range probes.Kinds() {
+		known = append(slices.Clip(known), k.Reasons...)
+	}
+	rules := outputOf(t, "rules", "--config.file="+writeFile(t, t.TempDir(), "demo.yaml", string(config.Demo)))
+	found := regexp.MustCompile(`,reason="([^"]+)"`).FindAllStringSubmatch(rules, -1)
+	if len(found) == 0 {
+		t.Fatal("no rule reads a reason")
+	}
+	for _, m := range found {
+		if !slices.ContainsFunc(known, func(r probe.Reason) bool { return r.Word == m[1] }) {
+			t.Errorf("a rule reads the reason %s, which nothing gives", m[1])
 		}
 	}
 }
@@ -247,13 +266,16 @@ var scenarios = []scenario{
 	// The failed issuance alerts once; probes that need a token are inconclusive.
 	{"issuance-down", []string{"up", "issuance", "login-keys", "me"}, []map[string]string{alert("ProbeFailing", "issuance", "token", "issuance", "sev1")}, false},
 	{"auth-clock-ahead", []string{"auth", "clock", "signing-keys"}, []map[string]string{alert("ProbeFailing", "clock", "clock", "auth-failures", "P2")}, false},
+	{"two-primaries", []string{"one-primary"}, []map[string]string{alert("ProbeTwoPrimaries", "one-primary", "sql", "failover", "P2")}, false},
+	{"no-primary", []string{"one-primary"}, []map[string]string{alert("ProbeNoPrimary", "one-primary", "sql", "failover", "P2")}, false},
+	{"replica-lags", []string{"standby", "dead-webhooks", "rls"}, []map[string]string{alert("ProbeFailing", "standby", "sql", "failover", "P2")}, false},
 	outlasting,
 	// Everything is denied, even to the owners: inconclusive, and never a pass.
 	{inconclusiveFault, []string{"tenants"}, []map[string]string{
 		alert("ProbeInconclusive", "tenants", "isolation", "tenant-isolation", "P2"), alert("ProbeIsolationUnproven", "tenants", "isolation", "tenant-isolation", "P2")}, false},
 }
 
-// TestRules_faultsBecomeAlerts injects a fault into each of twenty-one sample systems, with a real Prometheus and a real
+// TestRules_faultsBecomeAlerts injects a fault into each of twenty-four sample systems, with a real Prometheus and a real
 // Alertmanager that have the generated rules and routes. Each fault must send exactly its alerts, with their labels and
 // to their receivers; clearing it must resolve them, except for the breach. A prober that is stopped must raise an alert.
 // While the faults are active, every series that the dashboard and the rules read must exist.
@@ -332,6 +354,9 @@ scrape_configs:
 	checkSeriesExist(t, api, cfg.Jobs, file)
 	if got := descriptionOf(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
 		t.Errorf("the alert on up-500 does not say why and what came: %s", got)
+	}
+	if got := descriptionOf(t, mail, "replica-lags"); !strings.Contains(got, "replication (lagging), heartbeat is 2m 0s old, ") {
+		t.Errorf("the alert on replica-lags does not say how old the heartbeat is: %s", got)
 	}
 	for i, s := range scenarios {
 		if err := systems[i].Clear(s.fault); err != nil {

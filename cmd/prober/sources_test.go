@@ -36,6 +36,7 @@ probes:
   - {name: clock, type: clock, services: {date: {url: URL/ok, CREDENTIAL}, other: {url: URL/ok, CREDENTIAL}}, within: 5s}
   - {name: contract, type: contract, url: URL/metrics, zero: {never: never_total}, CREDENTIAL}
   - {name: guard, type: guard, url: URL/query, json: {sql: "{query}"}, select: text, table: events, column: org_id, orgs: {own: {id: a, canary: {file: good}}, foreign: {id: b, canary: {file: better}}}, rejected: {status: 403, json: {$.error: not_scoped}}, corpus: [classics], CREDENTIAL}
+  - {name: promql, type: promql, url: URL, fresh: {series: requests_total}, control: sum(requests_total), values: {errors: {query: sum(errors_total), max: 0}}, CREDENTIAL}
   - {name: sql, type: sql, address: "HOST", database: shop, user: prober, query: SELECT n FROM t, control: SELECT count(*) FROM t, values: {n: {column: n, max: 0}}, CREDENTIAL}
   - {name: sql-standby, type: sql, preset: replication, address: "HOST", database: shop, user: prober, heartbeat: SELECT age FROM heartbeat, max_age: 1m, CREDENTIAL}
   - {name: sql-primary, type: sql, preset: primary, addresses: ["HOST", "OTHER"], database: shop, user: prober, CREDENTIAL}

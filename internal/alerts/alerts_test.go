@@ -45,6 +45,8 @@ func kinds() probe.Kinds {
 		"jwks":      kind(probe.Traits{HTTPLatency: true}),
 		"isolation": kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven),
 		"clock":     kind(probe.Traits{}),
+		"sql":       kind(probe.Traits{}, sqlValue, sqlHeartbeat, sqlInRecovery),
+		"rls":       kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven, rlsRelations),
 	}
 }
 
@@ -71,6 +73,7 @@ var (
 	keys    = job("keys", "jwks", "P1", 30*time.Second, fake{checks: []string{"private", "kid"}})
 	tenants = job("tenants", "isolation", "P1", 30*time.Second, fake{checks: []string{"identity"}})
 	clock   = job("clock", "clock", "P2", time.Minute, fake{checks: []string{"ntp"}})
+	servers = job("one-primary", "sql", "P2", 30*time.Second, fake{checks: []string{"connect", "primary"}})
 	sonar   = job("unheard-of", "sonar", "urgent", 20*time.Second, fake{})
 	// The names are as odd as a configuration allows.
 	odd = change(job(`a.b"c\d`, "http", "", 10*time.Second, fake{}), func(j *probe.Job) {
@@ -166,6 +169,7 @@ func TestScenarios(t *testing.T) {
 		{"protected", []probe.Job{gate}, Options{Kinds: kinds()}},
 		{"jwks", []probe.Job{keys}, Options{Kinds: kinds()}},
 		{"isolation", []probe.Job{tenants}, Options{Kinds: kinds()}},
+		{"databases", []probe.Job{servers}, Options{Kinds: kinds()}},
 		{"another kind", []probe.Job{sonar}, Options{Kinds: kinds(), Job: "blackbox"}},
 		{"two systems and odd names", []probe.Job{clock, odd}, Options{Kinds: kinds(), Counters: []Counter{{System: "shop", Metric: "shop_requests_total"}}}},
 	} {
@@ -201,7 +205,7 @@ func unitTests(t *testing.T, f *File) string {
 func TestGeneratedUnitTestsHold(t *testing.T) {
 	testenv.WithoutRace(t)
 	t.Parallel()
-	jobs := []probe.Job{up, leaf, closed, proxy, gate, keys, tenants, clock, sonar, odd}
+	jobs := []probe.Job{up, leaf, closed, proxy, gate, keys, tenants, clock, servers, sonar, odd}
 	f := Rules(jobs, Options{Kinds: kinds(), Counters: []Counter{{System: "shop", Metric: "shop_requests_total"}}})
 	tests := unitTests(t, f)
 	if complaint := promtool(t, written(t, f), tests); complaint != "" {
@@ -227,7 +231,7 @@ func TestGeneratedUnitTestsHold_dependency(t *testing.T) {
 // TestRules_portable requires the rules and the dashboard to read native histograms wherever they read classic ones, and to
 // call no function that VictoriaMetrics lacks: its vmalert refuses the whole file.
 func TestRules_portable(t *testing.T) {
-	jobs := []probe.Job{up, proxy, gate, keys, tenants, clock}
+	jobs := []probe.Job{up, proxy, gate, keys, tenants, clock, servers}
 	var dashboard strings.Builder
 	if err := WriteDashboard(&dashboard, jobs, Options{Kinds: kinds()}); err != nil {
 		t.Fatal(err)
@@ -285,6 +289,8 @@ func TestGeneratedUnitTestsNotice(t *testing.T) {
 		"two alerts for one cause":     {[]probe.Job{proxy}, "  unless on (system, probe, env) probe:probe_health_state", "  unless on (system, probe, env) none"},
 		"a bypass that is not noticed": {[]probe.Job{closed}, ">= 200 < 300", ">= 600"},
 		"a breach that is not noticed": {[]probe.Job{tenants}, "probe_isolation_breach_total", "probe_isolation_breech_total"},
+		"two primaries not noticed":    {[]probe.Job{servers}, " == 0) > 1\n", " == 0) > 2\n"},
+		"no primary not noticed":       {[]probe.Job{servers}, ") == 1\n            and", ") == 2\n            and"},
 		"another job of the probers":   {[]probe.Job{up}, `job="prober"`, `job="blackbox"`},
 	} {
 		t.Run(name, func(t *testing.T) {

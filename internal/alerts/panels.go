@@ -1,6 +1,8 @@
 package alerts
 
 import (
+	"slices"
+
 	"prober/internal/probe"
 )
 
@@ -95,7 +97,7 @@ func panels(jobs []probe.Job, o Options) []panel {
 		all = append(all, panel{kind: "table", title: "Stored tokens expire in", place: gridPos{middle, fullWidth, 0, 0}, new: true, instant: true, unit: "s",
 			queries: []panelQuery{{`min by (system, probe, caller) (` + selector(tokenExpiry, "SEL", `caller!="expired"`) + `) - time()`, ""}}})
 	}
-	return append(all,
+	return append(slices.Concat(all, tenantPanels(jobs, o), databasePanels(jobs, o)),
 		panel{kind: "timeseries", title: "Prober: starts later than planned", place: gridPos{middle, thirdWidth, 0, 0}, new: true, unit: "s",
 			queries: []panelQuery{{quantileOf("0.99", "instance", `prober_schedule_lag_seconds`, `{job=~"$job"}`), "{{instance}} p99"}}},
 		panel{kind: "timeseries", title: "Prober: runs in flight, queued and skipped", place: gridPos{middle, thirdWidth, thirdWidth, 0}, queries: []panelQuery{
@@ -105,6 +107,42 @@ func panels(jobs []probe.Job, o Options) []panel {
 		panel{kind: "timeseries", title: "Prober: configuration and self-check", description: "1 is good.", place: gridPos{middle, thirdWidth, 2 * thirdWidth, 0}, queries: []panelQuery{
 			{`prober_config_last_reload_successful{job=~"$job"}`, "{{instance}} configuration"}, {`prober_self_check{job=~"$job"}`, "{{instance}} {{check}}"},
 		}})
+}
+
+// tenantPanels are about tenants that are kept apart, whatever the kind of the probe.
+func tenantPanels(jobs []probe.Job, o Options) (all []panel) {
+	if o.anyExports(jobs, breaches) {
+		surface := "{{system}}/{{probe}} {{surface}}"
+		all = append(all,
+			panel{kind: "timeseries", title: "Breaches between tenants", description: "Runs of all probers in which an org was shown, or changed, the data of another, within an hour.",
+				place: gridPos{middle, halfWidth, 0, 0}, new: true, queries: []panelQuery{{`sum by (system, probe, surface) (increase(` + breaches + `{SEL}[1h]))`, surface}}},
+			panel{kind: "timeseries", title: "Time since tenants were proven to be apart", description: "Nothing is shown before the first proof.",
+				place: gridPos{middle, halfWidth, halfWidth, 0}, unit: "s", queries: []panelQuery{{`time() - max by (system, probe, surface) (` + lastProven + `{SEL} > 0)`, surface}}})
+	}
+	if o.anyExports(jobs, rlsRelations) {
+		all = append(all, panel{kind: "timeseries", title: "Tables under row-level security", description: "Tables, partitions and views of the tenants, by what the catalogue says of them.",
+			place: gridPos{middle, fullWidth, 0, 0}, new: true, queries: []panelQuery{{`max by (system, probe, state) (` + rlsRelations + `{SEL})`, "{{system}}/{{probe}} {{state}}"}}})
+	}
+	return all
+}
+
+// databasePanels are about numbers of databases and their replication.
+func databasePanels(jobs []probe.Job, o Options) []panel {
+	if !o.anyExports(jobs, sqlValue) {
+		return nil
+	}
+	named := "{{system}}/{{probe}}"
+	return []panel{
+		{kind: "timeseries", title: "Values of queries", place: gridPos{middle, thirdWidth, 0, 0}, new: true,
+			queries: []panelQuery{{`max by (system, probe, name, by) (` + sqlValue + `{SEL})`, named + " {{name}} {{by}}"}}},
+		{kind: "timeseries", title: "Age of the heartbeat on standbys", place: gridPos{middle, thirdWidth, thirdWidth, 0}, unit: "s",
+			queries: []panelQuery{{`max by (system, probe) (` + sqlHeartbeat + `{SEL})`, named}}},
+		{kind: "timeseries", title: "Primaries", description: "Of the servers that answered. There must be one. Its timeline rises at a promotion.", place: gridPos{middle, thirdWidth, 2 * thirdWidth, 0},
+			queries: []panelQuery{
+				{`sum by (system, probe) (1 - min by (system, probe, target) (` + sqlInRecovery + `{SEL}))`, named},
+				{`max by (system, probe) (probe_sql_timeline{SEL})`, named + " timeline"},
+			}},
+	}
 }
 
 // fieldConfigJSON is how Grafana formats the values.

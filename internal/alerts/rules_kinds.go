@@ -26,6 +26,8 @@ func (s *system) failureAlerts(j probe.Job) []alert {
 		return s.isolationAlerts(j)
 	case s.options.exports(j, telemetryZero) && has(j, "zero"):
 		return s.telemetryAlerts(j)
+	case s.options.exports(j, sqlInRecovery) && has(j, checkPrimary):
+		return s.primaryAlerts(j)
 	case s.options.exports(j, authOutcome):
 		return s.protectedAlerts(j)
 	case has(j, checkPrivateKey):
@@ -93,11 +95,9 @@ func (s *system) dependencies(j probe.Job) (all []probe.Job) {
 func (s *system) on() string { return "on" + s.by()[2:] }
 
 // description is a template that queries Prometheus for the checks that did not pass recently, their reasons, and what
-// they got: statuses, and durations where those are the reason.
+// they got: statuses, numbers of a database, and durations where those are the reason.
 func (s *system) description(j probe.Job) string {
-	each := func(series, text string) string {
-		return "{{ range query " + templateString(selector(series, s.match(j))) + " }}" + text + ", {{ end }}"
-	}
+	each := func(series, text string) string { return forEach(selector(series, s.match(j)), text) }
 	text := "Recent failures: " + each(recentFailures, "{{ .Labels.check }} ({{ .Labels.reason }})") +
 		each(failedStatus, "got {{ if .Value }}{{ .Value }}{{ else }}no response{{ end }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}")
 	if hasLatency(j) {
@@ -106,7 +106,12 @@ func (s *system) description(j probe.Job) string {
 	if hasCertificate(j) {
 		text += each(certSeconds, "certificate valid for another {{ .Value | humanizeDuration }}")
 	}
-	return text + "details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
+	return text + s.measured(j) + "details and trace ids: prober --once --probe=" + escapeTemplate(s.name+"/"+j.Name)
+}
+
+// forEach is a template that repeats a text for each series of a query.
+func forEach(query, text string) string {
+	return "{{ range query " + templateString(query) + " }}" + text + ", {{ end }}"
 }
 
 // notReadyStates are the states of a replica that is not ready, or does not say so.

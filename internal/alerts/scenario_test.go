@@ -123,6 +123,11 @@ func (c *scenario) addMeasures(o Options, j probe.Job, id map[string]string) {
 		c.add(breaches, constant(0), id, map[string]string{"surface": exampleSurface})
 		c.add(lastProven, rising(step.Seconds()), id, map[string]string{"surface": exampleSurface})
 	}
+	if o.exports(j, sqlInRecovery) && has(j, checkPrimary) {
+		for i, server := range exampleServers {
+			c.add(sqlInRecovery, constant(boolFloat(i > 0)), id, map[string]string{"target": server})
+		}
+	}
 	if o.exports(j, authOutcome) {
 		set(authOutcome, "outcome", "auth_passed", "auth_bypass", "valid_rejected")
 		set(authCase, "outcome", "as_expected", "accepted")
