@@ -75,7 +75,7 @@ func (h *history) update(address, name string, m *mover, value, started float64,
 		o = probe.Outcomef(reasonFell, "expected %s to rise, got %s after %s in a process that did not restart: increase() takes that for a restart, and counts too much", m.series, number(value), number(was.value))
 	case order == unknown && value < was.value:
 		is.since, is.rose = now, false
-		o = probe.Outcomef(probe.Settling, "%s fell from %s to %s, and without %s nothing tells whether the process restarted", m.series, number(was.value), number(value), startSeries)
+		o = fellUnexplained(m, was.value, value)
 	default:
 		o = still(m, is, now)
 	}
@@ -103,6 +103,11 @@ func compareStarts(before, now float64) int {
 		return older
 	}
 	return same
+}
+
+// fellUnexplained is the outcome for a counter that fell in a process that does not tell when it started.
+func fellUnexplained(m *mover, before, after float64) probe.Outcome {
+	return probe.Outcomef(probe.Settling, "%s fell from %s to %s, and without %s nothing tells whether the process restarted", m.series, number(before), number(after), startSeries)
 }
 
 func rise(before, after float64, restarted bool) string {

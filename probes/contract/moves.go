@@ -161,10 +161,14 @@ func compare(m *mover, before, after []*scrape) probe.Outcome {
 		if before[i] == nil || after[i] == nil {
 			continue
 		}
-		if order := compareStarts(before[i].started, after[i].started); order == newer || order == older {
+		order := compareStarts(before[i].started, after[i].started)
+		if order == newer || order == older {
 			return probe.Outcomef(probe.Settling, "the process restarted meanwhile, or another one answered")
 		}
 		a, b := before[i].total(m.series), after[i].total(m.series)
+		if b.sum < a.sum && order == unknown {
+			return fellUnexplained(m, a.sum, b.sum)
+		}
 		if b.sum < a.sum {
 			return probe.Outcomef(reasonFell, "expected %s to rise, got %s after %s in a process that did not restart", m.series, number(b.sum), number(a.sum))
 		}

@@ -153,15 +153,16 @@ func TestMoves_withARequest(t *testing.T) {
 		change func(*counter)
 		want   string
 	}{
-		"it counts":           {func(*counter) {}, "pass(ok): calls_total{code=\"200\"} rose from 5 to 6 with the request"},
-		"it counts too much":  {func(c *counter) { c.step.Store(7) }, "pass(ok): calls_total{code=\"200\"} rose from 5 to 12 with the request"},
-		"it shows late":       {func(c *counter) { c.late.Store(4); c.shown.Store(5) }, "pass(ok): calls_total{code=\"200\"} rose from 5 to 6 with the request"},
-		"it shows too late":   {func(c *counter) { c.late.Store(100); c.shown.Store(5) }, "fail(does_not_move): expected calls_total{code=\"200\"} to rise by 1 at least with the request, within 2s, got 5 after 5"},
-		"it does not count":   {func(c *counter) { c.step.Store(0) }, "fail(does_not_move): *"},
-		"it counts backwards": {func(c *counter) { c.step.Store(-2) }, "fail(decreased): expected calls_total{code=\"200\"} to rise, got 3 after 5 in a process that did not restart"},
-		"another answer":      {func(c *counter) { c.status.Store(200) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 200"},
-		"rate limited":        {func(c *counter) { c.status.Store(429) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 429*"},
-		"it is not there yet": {func(c *counter) { c.value.Store(-1); c.step.Store(2) }, "fail(series_missing): expected calls_total{code=\"200\"} to rise, got no series: its first event would go unseen, since increase() needs a series that begins at 0"},
+		"it counts":                             {func(*counter) {}, "pass(ok): calls_total{code=\"200\"} rose from 5 to 6 with the request"},
+		"it counts too much":                    {func(c *counter) { c.step.Store(7) }, "pass(ok): calls_total{code=\"200\"} rose from 5 to 12 with the request"},
+		"it shows late":                         {func(c *counter) { c.late.Store(4); c.shown.Store(5) }, "pass(ok): calls_total{code=\"200\"} rose from 5 to 6 with the request"},
+		"it shows too late":                     {func(c *counter) { c.late.Store(100); c.shown.Store(5) }, "fail(does_not_move): expected calls_total{code=\"200\"} to rise by 1 at least with the request, within 2s, got 5 after 5"},
+		"it does not count":                     {func(c *counter) { c.step.Store(0) }, "fail(does_not_move): *"},
+		"it counts backwards":                   {func(c *counter) { c.step.Store(-2) }, "fail(decreased): expected calls_total{code=\"200\"} to rise, got 3 after 5 in a process that did not restart"},
+		"it falls, and nothing tells a restart": {func(c *counter) { c.step.Store(-2); c.start.Store(0) }, "inconclusive(settling): calls_total{code=\"200\"} fell from 5 to 3, and without process_start_time_seconds nothing tells whether the process restarted"},
+		"another answer":                        {func(c *counter) { c.status.Store(200) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 200"},
+		"rate limited":                          {func(c *counter) { c.status.Store(429) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 429*"},
+		"it is not there yet":                   {func(c *counter) { c.value.Store(-1); c.step.Store(2) }, "fail(series_missing): expected calls_total{code=\"200\"} to rise, got no series: its first event would go unseen, since increase() needs a series that begins at 0"},
 	} {
 		server := newCounter(5, 1_700_000_000)
 		c.change(server)
