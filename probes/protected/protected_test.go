@@ -1,6 +1,7 @@
 package protected
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -647,6 +648,20 @@ func TestForgeries_wrongKey(t *testing.T) {
 				t.Errorf("got\n%swant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestValidate_statusOfTheValidCaller: what strangers, wrong paths, limits and broken gateways are answered shows no valid caller.
+func TestValidate_statusOfTheValidCaller(t *testing.T) {
+	for status := 200; status < 600; status++ {
+		p := New()
+		p.URL = "https://a.example/"
+		p.Callers = map[string]Caller{"valid": {Status: httpx.Codes(status), Bearer: secret.Env("TEST_GATE_VALID")}}
+		refused := slices.Contains([]int{401, 403, 404, 429, 502, 503, 504}, status) || 300 <= status && status < 400
+		want := fmt.Sprintf("callers.valid.status: %d is also the answer to an unauthorized caller", status)
+		if err := p.Validate(); refused != (err != nil) || refused && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: got %v", status, err)
+		}
 	}
 }
 
