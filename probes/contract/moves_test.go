@@ -204,7 +204,7 @@ func TestMoves_atAnyReplica(t *testing.T) {
 		}
 	})
 	dead := &Probe{
-		URL: "http://service.example/metrics", Replicas: replicas.Replicas{Static: []string{at(0), "127.0.0.1:1"}, Want: 2},
+		URL: "http://service.example/metrics", Replicas: replicas.Replicas{Static: []string{at(0), "127.0.0.1:65000"}, Want: 2},
 		Moves: map[string]Move{"calls": {Series: `calls_total{code="200"}`, Request: &Request{URL: urls[1] + "/call", Status: httpx.Codes(401)}}},
 	}
 	runs(t, dead, func(run func() string) {

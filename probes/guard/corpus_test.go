@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"prober/internal/httpx"
 	"prober/internal/secret"
 )
 
@@ -103,6 +104,7 @@ func TestRequest(t *testing.T) {
 		"json":      {&Probe{URL: "http://a.example/", JSON: map[string]any{"q": map[string]any{"sql": []any{"{query};", 1}}}}, `{"q":{"sql":["SELECT 'a' /* \"x\" \u0026 é */\n%;",1]}}`, "application/json"},
 		"text":      {&Probe{URL: "http://a.example/", Body: "{query}"}, query, "text/plain; charset=utf-8"},
 		"JSON text": {&Probe{URL: "http://a.example/", Body: `{"sql": "{query}"}`}, `{"sql": "SELECT 'a' /* \"x\" \u0026 é */\n%"}`, "application/json"},
+		"form":      {&Probe{URL: "http://a.example/", Body: "sql={query}&x=1", Settings: httpx.Settings{Headers: map[string]httpx.Value{"content-type": {Text: "application/x-www-form-urlencoded"}}}}, "sql=" + url.QueryEscape(query) + "&x=1", ""},
 		"url":       {&Probe{URL: "http://a.example/?sql={query}&x=1"}, "", ""},
 	} {
 		q := c.p.request(query)

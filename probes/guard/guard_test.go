@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/canary"
 	"prober/internal/dial"
+	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/testenv"
 	"prober/internal/text"
@@ -44,6 +46,16 @@ func TestGuard_sound(t *testing.T) {
 	}
 	if got, _ := value(r, requestCount); int(got) != len(s.sent()) || len(s.sent()) != len(p.cases)+controls {
 		t.Errorf("sent %d requests and counted %v, for %d cases", len(s.sent()), got, len(p.cases))
+	}
+	for _, x := range r.Exchanges {
+		if want := probe.BoolValue(x.Check != checkMistake); probe.BoolValue(x.Expected) != want || !slices.Contains(p.Checks(), x.Check) {
+			t.Errorf("%s: an answer %d that is expected: %t", x.Check, x.Status, x.Expected)
+		}
+	}
+	for _, c := range r.Checks {
+		if !slices.ContainsFunc(r.Exchanges, func(x probe.Exchange) bool { return x.Check == c.Name && x.TraceID == c.TraceID && c.TraceID != "" }) {
+			t.Errorf("%s is not linked to one of its requests", c.Name)
+		}
 	}
 	if docs := fmt.Sprintf("sends %d queries", len(p.cases)); !strings.Contains(page(t), docs) {
 		t.Errorf("docs/kinds/guard.md does not say %q", docs)
@@ -123,6 +135,7 @@ func TestGuard_answers(t *testing.T) {
 		"an error in a header":          {written(200, rowsOf(""), "X-ClickHouse-Exception-Code", "60"), inconclusive + "rejected_by_other): expected the guard's rejection, got 200 with an error of the database inside: no_where", false},
 		"an error of GraphQL":           {written(200, `{"errors": [{"message": "x"}]}`), inconclusive + "rejected_by_other): expected the guard's rejection, got 200 with an error of the database inside: no_where", false},
 		"a page":                        {written(200, `<html>Log in</html>`, "Content-Type", "text/html"), inconclusive + "rejected_by_other): expected the guard's rejection, got 200 without rows at $.data: no_where", false},
+		"JSON without rows":             {written(200, `{"message": "log in"}`), inconclusive + "rejected_by_other): expected the guard's rejection, got 200 without rows at $.data: no_where", false},
 		"JSON that is cut off":          {written(200, `{"data": [{"org_id"`), inconclusive + "rejected_by_other): expected the guard's rejection, got 200 without rows at $.data: no_where", false},
 		"a redirect":                    {written(302, ``, "Location", "/login"), inconclusive + "rejected_by_other): expected the guard's rejection, got 302: no_where", false},
 		"rejected, out of a cache":      {written(403, guardsWords, "Age", "60"), inconclusive + "stale_or_cached): expected the guard's rejection, the answer may come out of a cache (Age: 60), which proves nothing about the origin: no_where", false},
@@ -192,6 +205,15 @@ func TestGuard_controls(t *testing.T) {
 			return true
 		}}
 	}
+	leaks := func(when func(n int, query string) bool) *api {
+		return &api{before: func(w http.ResponseWriter, n int, query string) bool {
+			if when(n, query) {
+				respond(w, 200, `{"data": [`+ownRow+","+foreignRow+`]}`)
+				return true
+			}
+			return false
+		}}
+	}
 	const unproven = "missing inconclusive(control_failed): the guard rejected 7 cases, which proves nothing: the control does not hold with "
 	for name, c := range map[string]struct {
 		api  *api
@@ -229,6 +251,16 @@ func TestGuard_controls(t *testing.T) {
 		}}, []string{
 			"scoped pass(ok): *", "mistake inconclusive(control_failed): a query with a column that does not exist is answered like one that was run: an error may pass for an answer",
 			"missing fail(unscoped_accepted): *"}, true},
+		"the query with a mistake leaks": {leaks(func(n int, query string) bool { return n == 2 }), []string{
+			"scoped pass(ok): *", "mistake fail(leak_list): got a row of another org", unproven + "the query with a mistake"}, true},
+		"the scoped query leaks at last": {leaks(func(n int, query string) bool { return n > 2 && query == scopedQuery }), []string{
+			"scoped fail(leak_list): expected rows of the own org alone, got one of another", "mistake pass(ok): *", unproven + "the scoped query"}, true},
+		"the query with a mistake has no answer": {&api{before: func(_ http.ResponseWriter, n int, _ string) bool {
+			if n == 2 {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		}}, []string{"scoped pass(ok): *", "mistake inconclusive(reset): *", unproven + "the query with a mistake"}, true},
 		"the guard locks the prober out": {&api{before: func(w http.ResponseWriter, n int, _ string) bool {
 			if n < 20 {
 				return false
@@ -256,6 +288,9 @@ func TestGuard_controls(t *testing.T) {
 			}
 			if _, proven := value(r, breach.LastProven, "analytics"); proven {
 				t.Error("nothing is proven")
+			}
+			if n, _ := value(r, breach.Total, "analytics"); (n == 1) != strings.Contains(probetest.Lines(r), "(leak_list)") {
+				t.Errorf("counted %v breaches", n)
 			}
 			if asked := len(c.api.sent()); (asked > controls) != c.more {
 				t.Errorf("sent %d requests", asked)
@@ -288,8 +323,8 @@ func TestGuard_limited(t *testing.T) {
 		maximum int
 		want    string
 	}{
-		"429":       {func(w http.ResponseWriter) { respond(w, 429, `{}`) }, 12, "rate_limited"},
-		"no answer": {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, 15, "reset"},
+		"429":       {func(w http.ResponseWriter) { respond(w, 429, `{}`) }, 12, "inconclusive(rate_limited)"},
+		"no answer": {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, 15, ": the target gave no more answers after 11 cases"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -306,7 +341,7 @@ func TestGuard_limited(t *testing.T) {
 			if got := len(s.sent()); got > c.maximum {
 				t.Errorf("sent %d requests", got)
 			}
-			if r.Verdict() != probe.Inconclusive || !strings.Contains(probetest.Lines(r), "inconclusive("+c.want+")") {
+			if r.Verdict() != probe.Inconclusive || !strings.Contains(probetest.Lines(r), c.want) {
 				t.Errorf("got %s", probetest.NotPassed(r))
 			}
 		})
@@ -365,6 +400,9 @@ func TestGuard_turns(t *testing.T) {
 		}
 		if n, _ := value(r, breach.Total, "analytics"); (n == 1) != (i == 0 || i == 3) { // the fourth has the first cases in it again
 			t.Errorf("run %d counts %v breaches", i, n)
+		}
+		if named := slices.Collect(maps.Values(namedCases(r))); slices.Contains(named, "not_asked") {
+			t.Errorf("run %d names cases that were not asked: %v", i, named)
 		}
 		if n, _ := value(r, caseCount, "not_asked"); int(n) != max(0, cases-20*(i+1)) {
 			t.Errorf("run %d: %v cases are not asked", i, n)
@@ -486,4 +524,67 @@ func TestGuard_hangs(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	})
+}
+
+// TestDatabaseError: an error inside an answer is one whatever it is written as, and a member for errors that has none is not.
+func TestDatabaseError(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"error": "x"}`: true, `{"error": 1}`: true, `{"error": true}`: true, `{"errors": ["x"]}`: true, `{"errors": {"a": "x"}}`: true, `{"exception": "x"}`: true,
+		`{"error": ""}`: false, `{"error": 0}`: false, `{"error": false}`: false, `{"errors": []}`: false, `{"errors": {}}`: false, `{"exception": null}`: false,
+		`{"data": []}`: false, `[]`: false, "rows\nCode: 60. DB::Exception: x": true, "__exception__": true, "the Code: 60 of a row": false,
+	} {
+		if got := databaseError(&httpx.Answer{Body: []byte(body)}); got != want {
+			t.Errorf("%s: got %t, want %t", body, got, want)
+		}
+	}
+	for code, want := range map[string]bool{"": false, "0": false, "60": true} {
+		if got := databaseError(&httpx.Answer{Header: http.Header{"X-Clickhouse-Exception-Code": {code}}}); got != want {
+			t.Errorf("code %q: got %t, want %t", code, got, want)
+		}
+	}
+}
+
+// TestShowsForeign: a row of another org is found in any part of an answer.
+func TestShowsForeign(t *testing.T) {
+	fields := http.Header{"X-Row": {"a", foreignCanary}}
+	for name, a := range map[string]*httpx.Answer{
+		"body": {Body: []byte(foreignRow)}, "header": {Header: fields}, "trailer": {Trailer: fields}, "interim answer": {Interim: []http.Header{nil, fields}},
+		"status": {StatusText: "Forbidden " + foreignCanary},
+	} {
+		r := &run{p: New(), own: canary.NewNeedle(ownCanary), foreign: canary.NewNeedle(foreignCanary)}
+		if !r.showsForeign(a) {
+			t.Errorf("not found in the %s", name)
+		}
+	}
+}
+
+// TestValidate_bounds: what a setting may be at least and at most.
+func TestValidate_bounds(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(p *Probe)
+		wrong  string // empty if nothing is
+	}{
+		"the least repeat":           {func(p *Probe) { p.Repeat = 1 }, ""},
+		"a lower repeat":             {func(p *Probe) { p.Repeat = 0 }, "repeat: "},
+		"the most repeat":            {func(p *Probe) { p.Repeat = maxRepeat }, ""},
+		"a higher repeat":            {func(p *Probe) { p.Repeat = maxRepeat + 1 }, "repeat: "},
+		"one case a run":             {func(p *Probe) { p.MaxRequests = controls + 1 }, ""},
+		"no case a run":              {func(p *Probe) { p.MaxRequests = controls }, "max_requests: expected 4 to "},
+		"one repeated case a run":    {func(p *Probe) { p.Repeat, p.MaxRequests = 5, controls+5 }, ""},
+		"not one repeated case":      {func(p *Probe) { p.Repeat, p.MaxRequests = 5, controls+4 }, "max_requests: expected 8 to "},
+		"the most requests":          {func(p *Probe) { p.MaxRequests = maxRequests }, ""},
+		"more requests":              {func(p *Probe) { p.MaxRequests = maxRequests + 1 }, "max_requests: "},
+		"a limit as rejection":       {func(p *Probe) { p.Rejected.Status = httpx.Codes(403, 429) }, "rejected.status: "},
+		"any 4xx as rejection":       {func(p *Probe) { p.Rejected.Status = httpx.Statuses{4} }, "rejected.status: "},
+		"any 5xx as rejection":       {func(p *Probe) { p.Rejected.Status = httpx.Statuses{5} }, "rejected.status: "},
+		"two statuses of rejections": {func(p *Probe) { p.Rejected.Status = httpx.Codes(400, 403) }, ""},
+		"no place for the query":     {func(p *Probe) { p.JSON = map[string]any{"sql": "SELECT 1"} }, "expected {query} once"},
+		"two places for the query":   {func(p *Probe) { p.URL += "/?sql={query}" }, "expected {query} once"},
+	} {
+		p := probeOf(t, "http://127.0.0.1:1")
+		c.change(p)
+		if err := p.Validate(); (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: got %v, want %q", name, err, c.wrong)
+		}
+	}
 }
