@@ -247,7 +247,7 @@ func TestDocs_metrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, nil, "demo", "--fault", "up-500")
+	p := start(t, nil, "demo", "--fault", "up-500", "--fault", "guard-comment")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)
 	p.waitForMetric(t, `probe_health_state{probe="proxy"`)
 	p.waitForMetric(t, `probe_http_value{probe="outbox"`)
@@ -255,6 +255,7 @@ func TestDocs_metrics(t *testing.T) {
 	p.waitForMetric(t, `probe_clock_skew_seconds{`)
 	p.waitForMetric(t, `probe_protected_outcome{`)
 	p.waitForMetric(t, `probe_isolation_leak_rate_bound_ratio{probe="tenants"`)
+	p.waitForMetric(t, `probe_guard_case{`)
 	p.waitForMetric(t, `probe_sql_value{`)
 	p.waitForMetric(t, `probe_sql_heartbeat_age_seconds{`)
 	p.waitForMetric(t, `probe_sql_timeline{`)
