@@ -123,6 +123,39 @@ func TestNow_refusals(t *testing.T) {
 	})
 }
 
+// TestNow_whileStopping: who waits for a slot is told that there will be none.
+func TestNow_whileStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := forever(t, &log{}, Options{MaxConcurrent: 1}, []probe.Job{job("held", 10*time.Minute, takes(5*time.Minute)), job("waits", 2*time.Hour, good)})
+		for len(r.of("held")) < 2 {
+			pass(time.Second)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		answer := make(chan error, 1)
+		go func() { answer <- r.Now(ctx, probe.ID{System: "ibex", Name: "waits"}) }()
+		synctest.Wait()
+		r.stop()
+		if err := <-answer; !errors.Is(err, Stopping) {
+			t.Errorf("got %v, want %v", err, Stopping)
+		}
+	})
+}
+
+// TestNext_duringARun: while a job runs, the run after this one is foretold.
+func TestNext_duringARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := forever(t, &log{}, Options{}, []probe.Job{job("slow", time.Minute, takes(30*time.Second))})
+		for len(r.of("slow")) < 2 {
+			pass(time.Second)
+		}
+		began := r.of("slow")[1].at
+		if got := r.Next(probe.ID{System: "ibex", Name: "slow"}).Sub(began); got != time.Minute {
+			t.Errorf("the next run is foretold for %s after this one began, want 1m", got)
+		}
+	})
+}
+
 func TestNow_rateLimitAndStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := func(name string) probe.ID { return probe.ID{System: "ibex", Name: name} }

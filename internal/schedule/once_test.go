@@ -138,6 +138,11 @@ func TestHealthy(t *testing.T) {
 		if err := r.Healthy(); err != nil {
 			t.Errorf("%v, want one that waits to be healthy", err)
 		}
+		r.Scheduler.mu.Lock()
+		defer r.Scheduler.mu.Unlock()
+		if len(r.runs) != 0 {
+			t.Errorf("%d runs are remembered that ended, of jobs that were removed", len(r.runs))
+		}
 	})
 }
 
@@ -171,7 +176,14 @@ func TestHealthy_stuckSink(t *testing.T) {
 		var l log
 		l.observed = func(probe.Result) { <-release }
 		r := forever(t, &l, Options{}, []probe.Job{job("a", time.Second, good)})
-		pass(time.Minute)
+		for len(l.starts) == 0 {
+			pass(10 * time.Millisecond)
+		}
+		pass(hungTimeouts * 800 * time.Millisecond)
+		if err := r.Healthy(); err != nil {
+			t.Errorf("%v, want healthy as long as the run may be on its way", err)
+		}
+		pass(probe.Grace + 10*time.Millisecond)
 		if err := r.Healthy(); err == nil || !strings.Contains(err.Error(), "probe ibex/a has not ended") {
 			t.Errorf("%v, want an error", err)
 		}
