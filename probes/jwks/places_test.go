@@ -202,6 +202,12 @@ func TestValidate_rejectsSettings(t *testing.T) {
 				p.URLs = append(p.URLs, fmt.Sprintf("http://b%d.test/jwks", i))
 			}
 		},
+		"expected at most 100 urls and verifiers, got 102": func(p *Probe) {
+			p.Verifiers = map[string]Verifier{"bundle": bundle}
+			for i := range 100 {
+				p.URLs = append(p.URLs, fmt.Sprintf("http://b%d.test/jwks", i))
+			}
+		},
 		"kids: expected at most 20":                                   func(p *Probe) { p.Kids = literals(strings.Split(strings.Repeat("x", 21), "")...) },
 		"revoked[1]: is among kids too":                               func(p *Probe) { p.Revoked = literals("k0", "k1") },
 		"revoked[0]: expected a text of one line":                     func(p *Probe) { p.Revoked = literals("") },
@@ -216,6 +222,13 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
+	}
+	most := jwks(nil, "k1")
+	for i := range 100 {
+		most.URLs = append(most.URLs, fmt.Sprintf("http://b%d.test/jwks", i))
+	}
+	if err := most.Validate(); err != nil {
+		t.Errorf("100 are too many: %v", err)
 	}
 	all := New()
 	all.Algs, all.Grace = []string{"none"}, -1
