@@ -86,6 +86,10 @@ func TestObserve_evictsOldestCounters(t *testing.T) {
 	if len(tl.entries) != maxCounters {
 		t.Errorf("%d counters, expected %d", len(tl.entries), maxCounters)
 	}
+	sorted := func(a, b counterEntry) int { return strings.Compare(a.a, b.a) }
+	if !slices.IsSortedFunc(tl.entries, sorted) {
+		t.Error("the counters are out of order")
+	}
 	for i := range tl.entries {
 		tl.entries[i].pinned = true
 	}
@@ -163,6 +167,69 @@ func checkSeriesUnique(t *testing.T, m *Metrics) {
 				t.Errorf("%s{%s} appears twice", f.GetName(), id.String())
 			}
 			seen[id.String()] = true
+		}
+	}
+}
+
+func TestMeasureName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"probe_clock_offset_seconds": true, "probe_success_ratio": true, "probe_success_": true, "probe_run_duration_secondsx": true, "probe_run_duration": true,
+		"probe_success": false, "probe_run_duration_seconds": false, "probe_run_duration_seconds_sum": false, "probe_run_duration_seconds_": false,
+		"prober_panics_total": false, "go_goroutines": false, "probe_with space": false, "": false,
+	} {
+		if got := measureName(name); got != want {
+			t.Errorf("%q: got %t, expected %t", name, got, want)
+		}
+	}
+}
+
+// TestObserve_unusableSamples leaves out each sample that cannot be shown, and counts it.
+func TestObserve_unusableSamples(t *testing.T) {
+	of := func(m *probe.Measure, value float64, values ...string) probe.Sample {
+		return probe.Sample{Measure: m, Value: value, Values: values}
+	}
+	kid := &probe.Measure{Name: "probe_odd", Labels: []string{"kid"}}
+	for name, c := range map[string]struct {
+		sample    probe.Sample
+		want, out string
+	}{
+		"shown":                   {of(kid, 2, "a"), "2", "0"},
+		"of no measure":           {of(nil, 2, "a"), "absent", "1"},
+		"a name that is taken":    {of(&probe.Measure{Name: "probe_run_duration_seconds_count", Labels: []string{"kid"}}, 2, "a"), "absent", "1"},
+		"a value too few":         {of(kid, 2), "absent", "1"},
+		"a value too many":        {of(kid, 2, "a", "b"), "absent", "1"},
+		"not a number":            {of(kid, math.NaN(), "a"), "absent", "1"},
+		"infinite":                {of(kid, math.Inf(-1), "a"), "absent", "1"},
+		"a label of the settings": {of(&probe.Measure{Name: "probe_odd", Labels: []string{"kid", "env"}}, 2, "a", "x"), "absent", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, j := New(Build{}), job("a")
+			m.SetJobs([]probe.Job{j})
+			m.Observe(resultOf(j, time.Second, func(r *probe.Result) {
+				r.Pass("live", "200")
+				r.Samples = append(r.Samples, c.sample)
+			}))
+			got, out := value(t, m, "probe_odd{"+base+`,kid="a"}`), value(t, m, "prober_label_overflow_total")
+			if got != c.want || out != c.out || strings.Contains(scrapeText(t, m, textFormat, "probe_odd"), "NaN") {
+				t.Errorf("got %s with %s left out, expected %s with %s", got, out, c.want, c.out)
+			}
+		})
+	}
+}
+
+// TestObserve_unknownVerdict counts a run with a verdict that there is not as inconclusive.
+func TestObserve_unknownVerdict(t *testing.T) {
+	for _, v := range []probe.Verdict{-1, 3, 7} {
+		m, j := New(Build{}), job("a")
+		m.SetJobs([]probe.Job{j})
+		m.Observe(resultOf(j, time.Second, func(r *probe.Result) { r.Checks = []probe.Check{{Name: "live", Verdict: v}} }))
+		for known, want := range map[string]string{"inconclusive": "1", "pass": "0", "fail": "0"} {
+			if got := value(t, m, "probe_runs_total{"+base+`,verdict="`+known+`"}`); got != want {
+				t.Errorf("%d: %s runs are %s, expected %s", v, got, known, want)
+			}
+		}
+		if got := value(t, m, "probe_success{"+base+"}"); got != "0" {
+			t.Errorf("%d: success is %s", v, got)
 		}
 	}
 }

@@ -15,7 +15,7 @@ const base = `env="prod",probe="a",region="eu-west-1",system="ibex",type="http"`
 func TestSetJobs_createsSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Build{})
-		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) { j.Probe = fake{"": {401, 200}} })})
+		m.SetJobs([]probe.Job{job("a", func(j *probe.Job) { j.Probe = fake{"": {400, 401, 399, 200}} })})
 		for series, want := range map[string]string{
 			"probe_success{" + base + "}":                             "0",
 			"probe_verdict{" + base + `,verdict="inconclusive"}`:      "1",
@@ -33,6 +33,8 @@ func TestSetJobs_createsSeries(t *testing.T) {
 			"probe_run_duration_seconds_count{" + base + "}":          "0",
 			"probe_run_duration_seconds_sum{" + base + "}":            "0",
 			"probe_expected_status_total{" + base + `,code="401"}`:    "0",
+			"probe_expected_status_total{" + base + `,code="400"}`:    "0",
+			"probe_expected_status_total{" + base + `,code="399"}`:    "absent",
 			"probe_expected_status_total{" + base + `,code="200"}`:    "absent",
 			`prober_skipped_total{reason="hung"}`:                     "0",
 			`prober_skipped_total{reason="rate_limited"}`:             "0",
@@ -70,6 +72,14 @@ func TestMaintenanceGauge(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 	})
+}
+
+// sawTraces notes answers to exchanges of one trace, with the traces that they name.
+func sawTraces(r *probe.Result, all ...string) {
+	r.Pass("live", "200")
+	for _, of := range all {
+		r.Exchanged(probe.Exchange{Check: "live", Status: 200, TraceID: trace(1), TargetTraceID: of})
+	}
 }
 
 func TestObserve(t *testing.T) {
@@ -133,12 +143,20 @@ func TestObserve(t *testing.T) {
 			r.Pass("live", "401")
 			r.Exchanged(probe.Exchange{Check: "live", Status: 401, Expected: true})
 			r.Exchanged(probe.Exchange{Check: "live", Status: 403})
+			r.Exchanged(probe.Exchange{Check: "live", Status: 400, Expected: true})
+			r.Exchanged(probe.Exchange{Check: "live", Status: 399, Expected: true})
 			r.Exchanged(probe.Exchange{Check: "live", Status: 200, Expected: true})
 		}, map[string]string{
+			"probe_expected_status_total{" + base + `,code="400"}`: "1",
+			"probe_expected_status_total{" + base + `,code="399"}`: "absent",
 			"probe_expected_status_total{" + base + `,code="401"}`: "1",
 			"probe_expected_status_total{" + base + `,code="403"}`: "absent",
 			"probe_expected_status_total{" + base + `,code="200"}`: "absent",
 		}},
+		{"the trace is lost at first", func(r *probe.Result) { sawTraces(r, trace(2), trace(1)) }, map[string]string{"probe_trace_propagated{" + base + "}": "0"}},
+		{"the trace is lost at last", func(r *probe.Result) { sawTraces(r, trace(1), trace(2)) }, map[string]string{"probe_trace_propagated{" + base + "}": "0"}},
+		{"the trace is kept", func(r *probe.Result) { sawTraces(r, trace(1), "", trace(1)) }, map[string]string{"probe_trace_propagated{" + base + "}": "1"}},
+		{"no trace is told", func(r *probe.Result) { sawTraces(r, "") }, map[string]string{"probe_trace_propagated{" + base + "}": "absent"}},
 		{"the last of two equal measures counts", func(r *probe.Result) {
 			r.Pass("live", "200")
 			r.Measure(offsetMeasure, 1)
@@ -190,6 +208,8 @@ func TestObserve_latency(t *testing.T) {
 		{"no exchange: the run itself", func(r *probe.Result) { r.Pass("live", "") }, "1 3"},
 		{"a control failed, yet the target answered", func(r *probe.Result) { r.Inconclusive("live", probe.ControlFailed, ""); r.Exchanged(exchange) }, "1 2"},
 		{"nothing_checked after an exchange", func(r *probe.Result) { r.Inconclusive("run", probe.NothingChecked, ""); r.Exchanged(exchange) }, "1 2"},
+		{"an exchange, and no check", func(r *probe.Result) { r.Exchanged(exchange) }, "1 2"},
+		{"nothing at all", func(*probe.Result) {}, "0 0"},
 		{"nothing_checked", func(r *probe.Result) { r.Inconclusive("run", probe.NothingChecked, "") }, "0 0"},
 		{"suspended", func(r *probe.Result) { r.Inconclusive("run", probe.Suspended, ""); r.Exchanged(exchange) }, "0 0"},
 		{"cancelled", func(r *probe.Result) { r.Inconclusive("run", probe.Cancelled, ""); r.Exchanged(exchange) }, "0 0"},

@@ -61,9 +61,7 @@ func (s *state) observe(r *probe.Result) (dropped int) {
 	slowest := slowestExchange(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if verdict >= 0 && int(verdict) < len(s.runs) {
-		s.runs[verdict]++
-	}
+	s.runs[verdict]++
 	if verdict == probe.Pass {
 		s.lastPass = unixSeconds(ended)
 	}

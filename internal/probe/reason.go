@@ -43,15 +43,15 @@ func (v Verdict) Mark() string {
 // MarshalText writes the verdict as its word.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// Worse orders verdicts: Fail over Inconclusive over Pass.
+// Worse orders verdicts: Fail over Inconclusive over Pass. What is none of the three is Inconclusive.
 func Worse(a, b Verdict) Verdict {
-	if a == Fail || b == Fail {
+	switch {
+	case a == Fail || b == Fail:
 		return Fail
+	case a == Pass && b == Pass:
+		return Pass
 	}
-	if a == Inconclusive || b == Inconclusive {
-		return Inconclusive
-	}
-	return Pass
+	return Inconclusive
 }
 
 // A Reason says why a check did not pass. Its word is one of a closed set and serves as a metric label: the reasons

@@ -40,6 +40,10 @@ func TestVerdictIsTheWorst(t *testing.T) {
 		{[]Verdict{Pass, Fail, Inconclusive}, Fail},
 		{[]Verdict{Inconclusive, Fail}, Fail},
 		{[]Verdict{Fail, Pass}, Fail},
+		{[]Verdict{7}, Inconclusive},
+		{[]Verdict{Pass, -1}, Inconclusive},
+		{[]Verdict{3, Pass}, Inconclusive},
+		{[]Verdict{3, Fail}, Fail},
 	} {
 		var r Result
 		for i, v := range tt.of {
