@@ -96,9 +96,10 @@ func TestKept_certificate(t *testing.T) {
 	})
 }
 
-// TestKept_moved follows a name that gets another address, or none.
+// TestKept_moved follows a name that gets another address, or none, and leaves no connection to the old one open.
 func TestKept_moved(t *testing.T) {
-	z := serve(t, answers)
+	ended := make(chan struct{}, 2)
+	z := serve(t, func(z *zoo, c net.Conn) { answers(z, c); ended <- struct{}{} })
 	var addr atomic.Value
 	addr.Store("127.0.0.1")
 	var asked atomic.Int64
@@ -139,6 +140,8 @@ func TestKept_moved(t *testing.T) {
 			t.Errorf("%s: got %s: %s, %d new connections, phases %s", c.name, a.Reason, a.Detail, a.Connections, phases(a))
 		}
 	}
+	<-ended
+	<-ended
 	if asked.Load() == 0 || z.requests.Load() != 4 {
 		t.Errorf("%d requests, want 4", z.requests.Load())
 	}
@@ -252,6 +255,26 @@ func TestKept_pruned(t *testing.T) {
 	<-ended
 	if n := len(client.kept.conns); n != 0 || client.kept.timer != nil {
 		t.Errorf("%d are left", n)
+	}
+}
+
+// TestKept_closesHTTP2 leaves no connection of HTTP/2 open.
+func TestKept_closesHTTP2(t *testing.T) {
+	p := newPKI(t)
+	z := serveH2(t, p, func(h *h2, s uint32) { h.headers(s, true, ":status", "200") })
+	client, err := (&Settings{Connection: reuse, HTTP2: true, TLS: &dial.TLS{CAFile: p.file}}).Client(z.https())
+	if err != nil {
+		t.Fatal(err)
+	}
+	askWith(t, client, patience, Request{URL: z.https()})
+	var kept []*conn
+	client.kept.change(func(c *conn) { kept = append(kept, c) })
+	client.Close()
+	if len(kept) != 1 {
+		t.Fatalf("%d connections were kept, expected 1", len(kept))
+	}
+	if err := kept[0].raw.SetReadDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the connection is still open: %v", err)
 	}
 }
 

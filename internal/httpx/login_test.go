@@ -1,14 +1,17 @@
 package httpx
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -333,10 +336,47 @@ func TestLoginJSON_roundTrip(t *testing.T) {
 	}
 }
 
+// TestLogin_life uses a token until it expires, as the response says in one way or another.
+func TestLogin_life(t *testing.T) {
+	const inPath, atPath = "{expires_in: $.e}", "{expires_at: $.e}"
+	synctest.Test(t, func(t *testing.T) {
+		at := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
+		for _, c := range []struct {
+			settings, body string
+			want           time.Duration
+		}{
+			{inPath, `{"e":90}`, 90 * time.Second},
+			{inPath, `{"e":"90"}`, 90 * time.Second},
+			{inPath, `{"e":0.5}`, time.Second / 2},
+			{inPath, `{"e":0}`, tokenDefault},
+			{inPath, `{"e":-90}`, tokenDefault},
+			{inPath, `{"e":1e9}`, tokenDefault},
+			{inPath, `{"e":"soon"}`, tokenDefault},
+			{atPath, `{"e":` + at(time.Hour) + `}`, time.Hour},
+			{atPath, `{"e":"` + at(time.Hour) + `"}`, time.Hour},
+			{atPath, `{"e":"` + time.Now().Add(time.Hour).Format(time.RFC3339) + `"}`, time.Hour},
+			{atPath, `{"e":` + at(-time.Hour) + `}`, tokenDefault},
+			{atPath, `{"e":0.5}`, tokenDefault},
+			{atPath, `{"e":0}`, tokenDefault},
+			{atPath, `{"e":-1}`, tokenDefault},
+			{atPath, `{"e":1e11}`, tokenDefault},
+			{atPath, `{"e":"tomorrow"}`, tokenDefault},
+			{atPath, `{}`, tokenDefault},
+			{"{expires_at: $.e, max_age: 10m}", `{"e":` + at(time.Hour) + `}`, 10 * time.Minute},
+			{"{expires_at: $.e, max_age: 10m}", `{"e":` + at(time.Minute) + `}`, time.Minute},
+			{"{expires_at: $.e, max_age: 10m}", `{"e":"tomorrow"}`, 10 * time.Minute},
+		} {
+			if got := loginOf(t, c.settings).life(&Answer{Body: []byte(c.body)}); got != c.want {
+				t.Errorf("%s of %s: got %s, expected %s", c.settings, c.body, got, c.want)
+			}
+		}
+	})
+}
+
 // TestOAuth2_grants sends the grants of a user's password and of a refresh token, which the issuer replaces.
 func TestOAuth2_grants(t *testing.T) {
 	var forms []string
-	valid := "refresh-token-0"
+	valid, following := "refresh-token-0", ""
 	url, _, _ := listen(t, func(w http.ResponseWriter, q *http.Request) {
 		if q.URL.Path != "/token" {
 			return
@@ -350,7 +390,7 @@ func TestOAuth2_grants(t *testing.T) {
 				fmt.Fprint(w, `{"error":"invalid_grant"}`)
 				return
 			}
-			valid = fmt.Sprintf("refresh-token-%d", len(forms))
+			valid = cmp.Or(following, fmt.Sprintf("refresh-token-%d", len(forms)))
 		}
 		fmt.Fprintf(w, `{"access_token":"issued-token-0123456789","token_type":"bearer","refresh_token":%q}`, valid)
 	})
@@ -386,6 +426,15 @@ func TestOAuth2_grants(t *testing.T) {
 	ask(refresh, probe.Credential, "client_id=prober&grant_type=refresh_token&refresh_token=refresh-token-1")
 	valid = "refresh-token-0" // and wrote a new one to the file
 	ask(refresh, probe.OK, "client_id=prober&grant_type=refresh_token&refresh_token=refresh-token-0")
+
+	for next, want := range map[string]string{"abc": "refresh-token-0", "abcd": "abcd"} { // what is too short is no token
+		valid = "refresh-token-0"
+		c := client(&OAuth2{GrantType: "refresh_token", RefreshToken: keep(t, valid)})
+		following = next
+		ask(c, probe.OK, "client_id=prober&grant_type=refresh_token&refresh_token=refresh-token-0")
+		valid = want
+		ask(c, probe.OK, "client_id=prober&grant_type=refresh_token&refresh_token="+want)
+	}
 
 	for name, c := range map[string]struct {
 		o    OAuth2

@@ -310,11 +310,8 @@ func retryable(ctx context.Context, resp *http.Response, err error) (bool, error
 func pause(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
 	wait := rand.N(min(firstWait<<min(attempt, 10), maxWait))
 	if resp != nil {
-		seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 64)
-		if errors.Is(err, strconv.ErrRange) || (err == nil && seconds > uint64(maxWait/time.Second)) {
-			return maxWait
-		}
-		wait = max(wait, time.Duration(seconds)*time.Second) // 0 without a number
+		seconds, _ := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 64) // 0 without a number, the largest for a larger one
+		wait = max(wait, time.Duration(min(seconds, uint64(maxWait/time.Second)))*time.Second)
 	}
 	return min(max(wait, minWait), maxWait)
 }

@@ -223,8 +223,12 @@ func TestTokenAfterLong(t *testing.T) {
 			}
 		}
 	}
-	if got := pause(0, 0, 0, &http.Response{Header: http.Header{"Retry-After": {"1"}}}); got != time.Second {
-		t.Errorf("asked for a second, waits %s", got)
+	for after, want := range map[string]time.Duration{
+		"1": time.Second, "2": maxWait, "3": maxWait, "86400": maxWait, "9223372037": maxWait, "18446744073709551615": maxWait, "99999999999999999999999": maxWait,
+	} {
+		if got := pause(0, 0, 0, &http.Response{Header: http.Header{"Retry-After": {after}}}); got != want {
+			t.Errorf("Retry-After %s: waits %s, expected %s", after, got, want)
+		}
 	}
 	tokens, asked := issuer(t, func(_ int64, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "86400")

@@ -23,6 +23,9 @@ func TestClassify_retryAfter(t *testing.T) {
 				a.Header.Set("Retry-After", after)
 			}
 			a.askedToWait = w.excused(a, &Request{Check: "status", URL: "https://a.example/"})
+			if a.askedToWait && status != 429 {
+				t.Errorf("%d asks for fewer requests", status)
+			}
 			return a.Classify(ClassifyOptions{Want: Codes(200), Public: true}).Reason
 		}
 		for i, c := range []struct {
@@ -43,7 +46,8 @@ func TestClassify_retryAfter(t *testing.T) {
 			{0, 200, "", probe.OK},
 			{0, 429, "1m", probe.RateLimited},
 			{time.Minute + time.Second, 429, "1m", probe.Status},
-			{0, 200, "", probe.OK},
+			{0, 200, "5", probe.OK},
+			{0, 503, "5", probe.Status},
 			{0, 429, "2000000000", probe.RateLimited},
 			{maxRetryAfter, 429, "2000000000", probe.Status}, // for years: no excuse
 		} {
