@@ -193,7 +193,7 @@ func TestConnect_hostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, test.answer)
-			got, x := connect(t, client(t, settings(t)), s.address, 500*time.Millisecond)
+			got, x := connect(t, client(t, settings(t)), s.address, timeoutFor(test.want))
 			wantPrefix(t, got, test.want)
 			if x.Reason.Word == "ok" || x.Addr != s.address || x.Expected {
 				t.Errorf("the exchange is recorded as %+v", x)
@@ -203,6 +203,14 @@ func TestConnect_hostile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// timeoutFor returns a short timeout where it is what ends the attempt, and one that a busy machine keeps where it is not.
+func timeoutFor(want string) time.Duration {
+	if strings.HasPrefix(want, "timeout: no complete answer") {
+		return 500 * time.Millisecond
+	}
+	return 30 * time.Second
 }
 
 // flood sends a message again and again.
@@ -257,7 +265,7 @@ func TestQuery_hostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, loggedIn(test.answer))
-			got, _ := attempt(t, client(t, anonymous()), s.address, 500*time.Millisecond, func(c *Conn) error {
+			got, _ := attempt(t, client(t, anonymous()), s.address, timeoutFor(test.want), func(c *Conn) error {
 				_, err := query(c, Query{SQL: "SELECT n", MaxRows: 10})
 				if err != nil && Code(err) == "" && c.command("SELECT 1") == nil {
 					t.Error("the connection is still used")
