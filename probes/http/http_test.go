@@ -34,6 +34,7 @@ func TestHTTP_checks(t *testing.T) {
 			w.WriteHeader(429)
 		},
 		"/401":      probetest.Respond(401, "text/plain", "who?"),
+		"/304":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) },
 		"/redirect": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/up", http.StatusFound) },
 		"/cached": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Age", "60")
@@ -56,6 +57,14 @@ func TestHTTP_checks(t *testing.T) {
 		"a server error": {
 			&Probe{URL: url + "/500"},
 			[]string{"fail", "status fail(status): expected 2xx, got 500"},
+		},
+		"a 304 that nothing asked for": {
+			&Probe{URL: url + "/304"},
+			[]string{"fail", "status fail(status): expected 2xx, got 304"},
+		},
+		"a 304 that is expected": {
+			&Probe{URL: url + "/304", Expect: expect.Expect{Status: httpx.Codes(304)}},
+			[]string{"inconclusive", "status inconclusive(stale_or_cached): the answer may come out of a cache (status 304)*"},
 		},
 		"a redirect is never followed": {
 			&Probe{URL: url + "/redirect", Expect: expect.Expect{Status: httpx.Codes(200)}},
@@ -179,6 +188,8 @@ func TestCatchAll_inconclusive(t *testing.T) {
 	}{
 		"out of a cache": {func(w http.ResponseWriter) { w.Header().Set("X-Cache", "HIT") }, "any page would have passed"},
 		"limited":        {func(w http.ResponseWriter) { w.WriteHeader(429) }, "answered 429, which proves nothing"},
+		"without answer": {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "control_failed): the request for a nonexistent path failed: "},
+		"broken at all":  {func(w http.ResponseWriter) { w.WriteHeader(500) }, "answered 500, which proves nothing"},
 		"broken":         {func(w http.ResponseWriter) { w.WriteHeader(502) }, "answered 502, which proves nothing"},
 		"slow":           {func(http.ResponseWriter) { <-time.After(150 * time.Millisecond) }, "any page would have passed"},
 	} {
@@ -275,6 +286,11 @@ func TestDenial_mistakenRequest(t *testing.T) {
 		"malformed or missing":                   {httpx.Codes(400, 404), 404, otherQuery, vacuous},
 		"hidden from others":                     {httpx.Codes(403, 404), 404, Control{}, "status pass(ok): got 404"},
 		"invalid input, and nothing of refusals": {httpx.Codes(400, 422), 422, Control{Body: httpx.Value{Text: "scoped"}}, "status pass(ok): got 422"},
+		"a proxy's refusal":                      {httpx.Statuses{4}, 407, otherQuery, "status pass(ok): got 407"},
+		"a refusal for a legal reason":           {httpx.Statuses{4}, 451, otherQuery, "status pass(ok): got 451"},
+		"a refusal of who asks":                  {httpx.Statuses{4}, 401, otherQuery, "status pass(ok): got 401"},
+		"a teapot":                               {httpx.Codes(401, 418), 418, otherQuery, vacuous},
+		"an error that is expected too":          {httpx.Codes(403, 500), 500, otherQuery, "status pass(ok): got 500"},
 		"a path that must be gone":               {httpx.Codes(404), 404, otherQuery, "status pass(ok): got 404"},
 	} {
 		t.Run(name, func(t *testing.T) {
