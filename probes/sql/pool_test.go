@@ -67,3 +67,40 @@ func TestReplication_clocks(t *testing.T) {
 		})
 	}
 }
+
+// TestPrimary_answers: what is no answer about a server says nothing of whether it is a primary, and why is told.
+func TestPrimary_answers(t *testing.T) {
+	columns := []string{"recovering", "cluster", "timeline", "started"}
+	row := func(recovering any) []any { return []any{recovering, "7", "1", recovering} }
+	sound := testenv.PostgresAnswer{Columns: columns, Rows: [][]any{row("t")}}
+	for name, test := range map[string]struct {
+		answer testenv.PostgresAnswer
+		want   string
+	}{
+		"an error":         {testenv.PostgresAnswer{Code: "42501"}, "connect inconclusive(credential): "},
+		"no row":           {testenv.PostgresAnswer{Columns: columns}, "connect fail(schema): expected one row about the server, got 0 rows"},
+		"two rows":         {testenv.PostgresAnswer{Columns: columns, Rows: [][]any{row("f"), row("f")}}, "connect fail(schema): expected one row about the server, got 2 rows"},
+		"a column too few": {testenv.PostgresAnswer{Columns: columns[:3], Rows: [][]any{row("f")[:3]}}, "connect fail(schema): expected one row about the server, got 1 row"},
+		"no state":         {testenv.PostgresAnswer{Columns: columns, Rows: [][]any{row(nil)}}, "connect fail(schema): expected one row about the server, got 1 row"},
+		"a standby":        {testenv.PostgresAnswer{Columns: columns, Rows: [][]any{{"t", "7", "1", "later"}}}, "primary fail(no_primary): "},
+		"a primary":        {testenv.PostgresAnswer{Columns: columns, Rows: [][]any{row("f")}}, "primary pass(ok): "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			serve := func(a testenv.PostgresAnswer) string {
+				return testenv.FakePostgres(t, func(sql string) testenv.PostgresAnswer {
+					if strings.Contains(sql, "pg_is_in_recovery") {
+						return a
+					}
+					return testenv.PostgresAnswer{}
+				})
+			}
+			p := &Probe{Settings: postgres.Settings{Database: "shop", User: "prober_ro"}, Servers: []string{serve(sound), serve(test.answer)}, Preset: presetPrimary}
+			r := run(t, p)
+			lines := probetest.Lines(r)
+			told := strings.Contains(lines, test.want) || strings.Contains(lines, strings.Replace(test.want, " ", "@"+p.Servers[1]+" ", 1))
+			if !told || strings.Contains(lines, "primary pass(ok)") != (name == "a primary") {
+				t.Errorf("expected %s, got %s", test.want, lines)
+			}
+		})
+	}
+}
