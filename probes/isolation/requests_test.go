@@ -365,3 +365,30 @@ func TestOracleDifference(t *testing.T) {
 		t.Errorf("expected no difference without a denial, got %g s", got)
 	}
 }
+
+// TestTamperingsFor tries each mutation where an object is read, and elsewhere few: each costs requests.
+func TestTamperingsFor(t *testing.T) {
+	p := newJob(t, strings.Replace(newNotesAPI("header").configuration("http://127.0.0.1:1"), "replica: here", "replica: here\n    overrides: {headers: [X-Tenant-Id], query: [org_id]}", 1)).Probe.(*Probe)
+	rr := p.Resources["notes"]
+	header, query := "the owner's org in X-Tenant-Id as well", "the owner's org in the parameter org_id as well"
+	for op, c := range map[string]struct {
+		tmpl *Template
+		want []string // nil: at least those of list, and more
+	}{
+		"read":   {rr.Read, nil},
+		"list":   {rr.List, []string{ownersOrg, noOrg, bothOrgs, header, query}},
+		"search": {rr.Search, []string{ownersOrg, noOrg, header}},
+		"create": {rr.Create, []string{ownersOrg, noOrg, header}},
+		"update": {rr.Update, []string{ownersOrg, noOrg, header}},
+	} {
+		var got []string
+		for _, m := range p.tamperingsFor(c.tmpl, op, "blue", "red") {
+			got = append(got, m.name)
+		}
+		slices.Sort(got)
+		slices.Sort(c.want)
+		if c.want != nil && !slices.Equal(got, c.want) || c.want == nil && (len(got) < 10 || !slices.Contains(got, query)) {
+			t.Errorf("%s: got %q, expected %q", op, got, c.want)
+		}
+	}
+}
