@@ -27,6 +27,12 @@ func TestNativeHistograms(t *testing.T) {
 	decideNativeHistograms(t, startPrometheus(t, "", testenv.Need(t, "prometheus"), "--enable-feature=native-histograms"))
 }
 
+// TestReal_nativeHistograms does the same with Prometheus 3.
+func TestReal_nativeHistograms(t *testing.T) {
+	program := testenv.BuildPrometheus(t)
+	decideNativeHistograms(t, startPrometheus(t, "scrape_native_histograms: true", program))
+}
+
 // A nativeService has latencies in a native histogram, by how long ago a moment is.
 type nativeService struct {
 	rate    float64                         // of requests a second

@@ -47,13 +47,20 @@ func BuildRuleTools(t testing.TB) RuleTools {
 	Real(t)
 	bin := filepath.Join(cacheDir(), "bin")
 	return RuleTools{
-		Promtool: build(t, "promtool", filepath.Join(bin, "promtool"), "tool"),
+		Promtool: build(t, "prometheus", filepath.Join(bin, "promtool"), "github.com/prometheus/prometheus/cmd/promtool"),
 		VMAlert:  build(t, "vmalert", filepath.Join(bin, "vmalert-tool"), "tool"),
 	}
 }
 
-// build builds a package of the module in a folder beside this file. The tag keeps service discovery out of promtool, which
-// is most of it.
+// BuildPrometheus builds the server of Prometheus 3 and returns its path.
+func BuildPrometheus(t testing.TB) string {
+	t.Helper()
+	Real(t)
+	return build(t, "prometheus", filepath.Join(cacheDir(), "bin", "prometheus"), "github.com/prometheus/prometheus/cmd/prometheus")
+}
+
+// build builds a package of the module in a folder beside this file. The tag keeps service discovery out of Prometheus and
+// promtool, which is most of them.
 func build(t testing.TB, folder, program, pkg string) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
