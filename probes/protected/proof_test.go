@@ -1,6 +1,7 @@
 package protected
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
@@ -94,6 +96,7 @@ func TestProtected_oneHangs(t *testing.T) {
 // TestProtected_oneHangsAndAllAreSlow: who was cut off says whose time it was.
 func TestProtected_oneHangsAndAllAreSlow(t *testing.T) {
 	g := newGate(t, jose.ES256)
+	g.url = testenv.ServeInMemory(t, g) + gateRoute
 	p := g.knocker()
 	g.answer = func(_ http.ResponseWriter, q *http.Request, token string) bool {
 		after := 200 * time.Millisecond
@@ -109,7 +112,10 @@ func TestProtected_oneHangsAndAllAreSlow(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	got := probetest.Lines(probe.Job{Probe: p, Timeout: 1500 * time.Millisecond}.Do(t.Context()))
+	var got string
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
+		got = probetest.Lines(probe.Job{Probe: p, Timeout: 1500 * time.Millisecond}.Do(dial.WithOpen(ctx, open)))
+	})
 	for _, want := range []string{
 		"fail\nanonymous fail(timeout): ", "\nvalid pass(ok): ",
 		"\ninvalid inconclusive(timeout): not answered in the time that was left: a caller without a token was not answered in ",
