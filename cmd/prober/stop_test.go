@@ -22,7 +22,7 @@ import (
 // TestStop_deletesCanaries stops the prober in the middle of a run that has created canaries, like a deployment and a
 // person at a terminal do: it ends in time, and the test orgs have no canaries left.
 func TestStop_deletesCanaries(t *testing.T) {
-	testenv.WithoutRace(t) // the prober promises to end within 10 s, which the race detector on a busy machine does not keep
+	testenv.WithoutRace(t) // the prober ends within 10 s, but not with the race detector on a busy machine
 	testenv.Slow(t, "it stops runs halfway")
 	for name, c := range map[string]struct {
 		signal os.Signal
@@ -178,8 +178,8 @@ func TestStop_keepsWhatIsProven(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			testenv.WithoutRace(t) // the prober promises to end within 10 s, which the race detector on a busy machine does not keep
-	testenv.Slow(t, "it stops runs halfway")
+			testenv.WithoutRace(t) // the prober ends within 10 s, but not with the race detector on a busy machine
+			testenv.Slow(t, "it stops runs halfway")
 			hanging, says := make(chan struct{}, 100), c.says
 			x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				switch {
