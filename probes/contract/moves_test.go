@@ -23,6 +23,7 @@ type counter struct {
 	step         atomic.Int64 // by which a request raises the value
 	late         atomic.Int64 // how many scrapes later that shows
 	status       atomic.Int64 // of the answer to a request
+	age          atomic.Int64 // of that answer, in a cache
 
 	shown atomic.Int64
 }
@@ -30,6 +31,9 @@ type counter struct {
 func (c *counter) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if q.URL.Path != "/metrics" {
 		c.value.Add(c.step.Load())
+		if age := c.age.Load(); age > 0 {
+			w.Header().Set("Age", fmt.Sprint(age))
+		}
 		w.WriteHeader(int(c.status.Load()))
 		return
 	}
@@ -161,6 +165,7 @@ func TestMoves_withARequest(t *testing.T) {
 		"it counts backwards":                   {func(c *counter) { c.step.Store(-2) }, "fail(decreased): expected calls_total{code=\"200\"} to rise, got 3 after 5 in a process that did not restart"},
 		"it falls, and nothing tells a restart": {func(c *counter) { c.step.Store(-2); c.start.Store(0) }, "inconclusive(settling): calls_total{code=\"200\"} fell from 5 to 3, and without process_start_time_seconds nothing tells whether the process restarted"},
 		"another answer":                        {func(c *counter) { c.status.Store(200) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 200"},
+		"out of a cache":                        {func(c *counter) { c.step.Store(0); c.age.Store(60) }, "inconclusive(control_failed): the request that must be counted did not succeed: the answer may come out of a cache (Age: 60), which proves nothing about the origin"},
 		"rate limited":                          {func(c *counter) { c.status.Store(429) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 429*"},
 		"it is not there yet":                   {func(c *counter) { c.value.Store(-1); c.step.Store(2) }, "fail(series_missing): expected calls_total{code=\"200\"} to rise, got no series: its first event would go unseen, since increase() needs a series that begins at 0"},
 	} {
