@@ -176,7 +176,7 @@ func TestHealthy_stuckSink(t *testing.T) {
 		var l log
 		l.observed = func(probe.Result) { <-release }
 		r := forever(t, &l, Options{}, []probe.Job{job("a", time.Second, good)})
-		for len(l.starts) == 0 {
+		for len(l.of("a")) == 0 {
 			pass(10 * time.Millisecond)
 		}
 		pass(hungTimeouts * 800 * time.Millisecond)
