@@ -36,7 +36,8 @@ var rows = map[string]row{
 		ours:   []string{"internal/dial", "internal/memory", "internal/probe", "internal/secret", "internal/text"},
 		theirs: []string{"github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
 	},
-	"internal/timesync": {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
+	"internal/kubernetes": {ours: []string{"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret"}},
+	"internal/timesync":   {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/exposition": {theirs: []string{
 		"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "google.golang.org/protobuf",
 	}},
