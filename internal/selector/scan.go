@@ -88,10 +88,10 @@ func scan(source string) ([]token, error) {
 
 // numberLength is how long a number or a duration is: 1, 0x1f, 1e-3, 1h30m.
 func numberLength(text string) int {
-	n := 0
+	n, hex := 0, strings.EqualFold(text[:min(2, len(text))], "0x")
 	for n < len(text) {
 		c := text[n]
-		exponent := n > 0 && (c == '+' || c == '-') && (text[n-1] == 'e' || text[n-1] == 'E') && !strings.HasPrefix(text, "0x")
+		exponent := n > 0 && (c == '+' || c == '-') && (text[n-1] == 'e' || text[n-1] == 'E') && !hex
 		if c != '.' && !exponent && (c == ':' || !isNameByte(c, false)) {
 			break
 		}

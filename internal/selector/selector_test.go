@@ -80,6 +80,11 @@ func TestRead(t *testing.T) {
 		`min + max{a="b"} + sum(avg)`:                                                                   `min max{a="b"} avg`,
 		`rate(a[5m]) < 1 or by > 0`:                                                                     `a by`,
 		`sum(a) by (b,) - on (c,) group_right () d`:                                                     `a d`,
+		`a @ -3 + b @ +3 + 0 + 9 + .0 + .9`:                                                             `a b`,
+		`1-a + 2+b + 1E3*c + 1e+3 - 1E-3 - d`:                                                           `a b c d`,
+		`0x1e-a + 0X1E+b`:                                                                               `a b`,
+		`{"5xx_total"} + a5 + {"a5"}`:                                                                   `{"5xx_total"} a5 a5`,
+		`foo{a="\xff\x41"}`:                                                                             `foo{a="\xffA"}`,
 		`foo{a="\"}\u00e9\\"}`:                                                                          `foo{a="\"}é\\"}`,
 	} {
 		found, err := Read(expression)
@@ -94,11 +99,18 @@ func TestRead(t *testing.T) {
 }
 
 func TestRead_saysWhereItCannotBeRead(t *testing.T) {
+	if found, err := Read(strings.Repeat("a", maxExpression)); len(found) != 1 || err != nil {
+		t.Errorf("the longest expression: %d found, %v", len(found), err)
+	}
 	for expression, want := range map[string]string{
 		"":                         "1:1: expected a series, a number, a function or a parenthesis",
 		"sum(a":                    "1:6: expected )",
 		"a\n + ":                   "2:4: expected a series, a number, a function or a parenthesis",
 		"a b":                      "1:3: expected an operator or the end",
+		"sum b":                    "1:5: expected an operator or the end",
+		"rate(a) by (b)":           "1:9: expected an operator or the end",
+		".":                        "1:1: expected PromQL, got a character that it does not have",
+		"a + .":                    "1:5: expected PromQL, got a character that it does not have",
 		"a{b}":                     "1:4: expected =, !=, =~ or !~",
 		"a{b=c}":                   "1:5: expected a text in quotes",
 		"a{b='c}":                  "1:5: expected a text in quotes",

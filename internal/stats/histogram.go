@@ -98,7 +98,6 @@ func (h Histogram) at(rank float64) float64 {
 
 // inside returns where in a bucket a share of it ends.
 func (h Histogram) inside(b Bucket, share float64) float64 {
-	share = min(max(share, 0), 1)
 	switch {
 	case math.IsInf(b.Upper, 1):
 		return math.Inf(1)

@@ -149,12 +149,7 @@ func invert(value float64, f func(float64) float64) float64 {
 
 // betaCDF is the regularized incomplete beta function, by its continued fraction (Numerical Recipes, section 6.4).
 func betaCDF(x, a, b float64) float64 {
-	switch {
-	case x <= 0:
-		return 0
-	case x >= 1:
-		return 1
-	case x > (a+1)/(a+b+2):
+	if x > (a+1)/(a+b+2) {
 		return 1 - betaCDF(1-x, b, a)
 	}
 	la, _ := math.Lgamma(a)

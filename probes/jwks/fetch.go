@@ -12,7 +12,6 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/jwk"
-	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/probes/internal/replicas"
 )
@@ -117,8 +116,6 @@ func notParsed(err error) probe.Outcome {
 		return probe.Outcome{Reason: probe.OK}
 	case errors.Is(err, jwk.ErrEmpty):
 		return probe.Outcomef(reasonEmpty, "expected a key set, got one without keys: no token can be verified with it")
-	case memory.IsLimit(err):
-		return probe.Outcomef(probe.SelfLimit, "%s", err)
 	}
 	return probe.Outcomef(probe.Schema, "expected a key set: %s", err)
 }

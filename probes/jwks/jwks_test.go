@@ -277,6 +277,20 @@ func TestJWKS_oneVerifier(t *testing.T) {
 	}
 }
 
+// A key that is listed twice harms nobody, and one that is weak is a key that verifies.
+func TestKeyset_counts(t *testing.T) {
+	rs, ec := newJWK(t, "k1", "RS256"), newJWK(t, "k2", "ES256")
+	weak := entry(t, rs, "kid", "z", "e", "Aw")
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, rs, ec, rs, ec, weak))}) + "/jwks"
+	r := probetest.Run(t, Kind(), jwks([]string{url}, "k1"))
+	if got, want := probetest.Lines(r), "keyset@"+url+" pass(ok): 5 keys, of which 5 to verify signatures; 2 are listed twice\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+	if got := sampled(r, keysGauge, url); got != 5 {
+		t.Errorf("got %v keys, expected 5", got)
+	}
+}
+
 func TestJWKS_samples(t *testing.T) {
 	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
 	url := probetest.Serve(t, map[string]http.HandlerFunc{

@@ -83,6 +83,25 @@ func TestJWKS_everyReplica(t *testing.T) {
 	}
 }
 
+// Verifiers that are named are each asked, whether they have replicas or not.
+func TestJWKS_namedVerifiers(t *testing.T) {
+	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
+	url := probetest.Serve(t, map[string]http.HandlerFunc{
+		"/old": probetest.Respond(200, "application/json", keysetOf(t, k2)),
+		"/new": probetest.Respond(200, "application/json", keysetOf(t, k1, k2)),
+	})
+	p := jwks(nil, "k1")
+	p.Verifiers = map[string]Verifier{
+		"admin":   {URL: url + "/old"},
+		"gateway": {URL: "http://gateway.example/new", Replicas: replicas.Replicas{Static: []string{strings.TrimPrefix(url, "http://")}, Want: 1}},
+		"worker":  {URL: url + "/new"},
+	}
+	want := "fail\n" + `kid@admin fail(replica_missing_kid): expected the kid "k1", got a set without it; 1 of 3 verifiers lack it`
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestJWKS_pemBundle is «Verify JWT_KEY_ID_CURRENT matches a key in JWT_PUBLIC_KEYS_PEM on all verifiers»: the ids are
 // those of the configuration, and a key under the wrong one shows beside a key set.
 func TestJWKS_pemBundle(t *testing.T) {
@@ -165,6 +184,10 @@ func TestProbe_checks(t *testing.T) {
 	if got := strings.Join(p.Checks(), " "); got != "private agreement keyset strength" {
 		t.Errorf("with nothing asked for: got %s", got)
 	}
+	p.Issuance = freshFrom(t, "http://a.test/token")
+	if got := strings.Join(p.Checks(), " "); got != "private kid signing agreement keyset strength rotation" {
+		t.Errorf("with tokens: got %s", got)
+	}
 	p.Kids, p.Revoked, p.Grace, p.Issuance = literals("k1"), literals("k0"), 1, freshFrom(t, "http://a.test/token")
 	p.Verifiers = map[string]Verifier{"a": {URL: "http://b.test", Replicas: replicas.Replicas{DNS: "x:1", Want: 1}}}
 	if got := strings.Join(p.Checks(), " "); got != "private revoked kid signing agreement keyset strength cache rotation replicas" {
@@ -192,6 +215,7 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"verifiers.g.replicas.want: expected 1 to 100": func(p *Probe) {
 			p.Verifiers = map[string]Verifier{"g": {URL: "http://a.test", Replicas: replicas.Replicas{DNS: "x:1"}}}
 		},
+		"verifiers.i.url: expected http:// or https://":    func(p *Probe) { p.Verifiers = map[string]Verifier{"i": {URL: "ftp://a.test"}} },
 		"verifiers.two words: expected a name of one word": func(p *Probe) { p.Verifiers = map[string]Verifier{"two words": bundle} },
 		"verifiers.http://a.test/jwks: expected a name":    func(p *Probe) { p.Verifiers = map[string]Verifier{"http://a.test/jwks": bundle} },
 		"kids[1]: expected a text of one line":             func(p *Probe) { p.Kids = literals("k1", "") },
@@ -223,12 +247,12 @@ func TestValidate_rejectsSettings(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-	most := jwks(nil, "k1")
+	most := jwks(nil, strings.Split("abcdefghijklmnopqrst", "")...)
 	for i := range 100 {
 		most.URLs = append(most.URLs, fmt.Sprintf("http://b%d.test/jwks", i))
 	}
 	if err := most.Validate(); err != nil {
-		t.Errorf("100 are too many: %v", err)
+		t.Errorf("100 urls and 20 kids are too many: %v", err)
 	}
 	all := New()
 	all.Algs, all.Grace = []string{"none"}, -1

@@ -1,10 +1,12 @@
 package jwks
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -86,6 +88,28 @@ func TestSigning_staleToken(t *testing.T) {
 	}
 }
 
+// How long a token lives is not known if it does not say when it was issued.
+func TestSigning_withoutIAT(t *testing.T) {
+	key := newJWK(t, "k1", "ES256")
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(map[string]any{"exp": 4102444800}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := probetest.Serve(t, map[string]http.HandlerFunc{
+		"/keys":  probetest.Respond(200, "application/json", keysetOf(t, key)),
+		"/token": probetest.Respond(200, "application/json", `{"access_token":"`+token+`","token_type":"Bearer"}`),
+	})
+	p := jwks([]string{url + "/keys"})
+	p.Issuance, p.Grace = freshFrom(t, url+"/token"), probe.Duration(time.Hour)
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != "pass" {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestRevoked_byThumbprint: whoever has stolen a key can sign with it under any kid.
 func TestRevoked_byThumbprint(t *testing.T) {
 	stolen, k1 := newJWK(t, "k0", "ES256"), newJWK(t, "k1", "ES256")
@@ -111,6 +135,36 @@ func TestRevoked_byThumbprint(t *testing.T) {
 	set, age = keysetOf(t, k1, renamed), "7" // the copy may be older than the revocation
 	if got := probetest.Run(t, Kind(), p); got.Verdict() != probe.Inconclusive {
 		t.Errorf("out of a cache: got\n%s", probetest.Lines(got))
+	}
+}
+
+// What a revoked kid stood for is known from any set that had it, be it from before the revocation or out of a cache.
+func TestRevoked_keyKnownFromBefore(t *testing.T) {
+	stolen, k1 := newJWK(t, "k0", "ES256"), newJWK(t, "k1", "ES256")
+	renamed := stolen
+	renamed.KeyID = "k7"
+	for name, first := range map[string]struct{ age, revoked string }{
+		"before the revocation": {"0", "k9"},
+		"in a cached copy":      {"7", "k0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set, age := keysetOf(t, k1, stolen), first.age
+			url := probetest.Serve(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, q *http.Request) {
+				w.Header().Set("Age", age)
+				probetest.Respond(200, "application/json", set)(w, q)
+			}})
+			revoked := "PROBER_TEST_" + rand.Text()
+			t.Setenv(revoked, first.revoked)
+			p := jwks([]string{url + "/"}, "k1")
+			p.Revoked = []secret.Public{secret.Env(revoked).Public()}
+			probetest.Run(t, Kind(), p)
+			t.Setenv(revoked, "k0")
+			set, age = keysetOf(t, k1, renamed), "0"
+			want := "fail\nrevoked@" + url + `/ fail(revoked_kid_present): the key of "k0" is still published, under another kid: tokens signed with it are accepted`
+			if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
 	}
 }
 

@@ -157,6 +157,9 @@ func TestRotation_removedTooEarly(t *testing.T) {
 	x.at(20*time.Minute, &k2, two, two)
 	x.want("rotation", x.at(21*time.Minute, &k2, next, next), "pass(ok): the key that signs has been published for at least 21m0s, longer than any copy of a set is kept")
 
+	x = newRota(t, func(p *Probe) { p.Grace = probe.Duration(6 * time.Minute) }) // just as long as a token is accepted
+	x.want("rotation", x.at(0, &k1, two, two), "")
+
 	x = newRota(t, func(p *Probe) { p.Grace = probe.Duration(5 * time.Minute) })
 	x.want("rotation", x.at(0, &k1, two, two), "fail(grace_too_short): tokens live 5m, and are accepted for 1m more: longer than the grace of 5m, after which their key is gone")
 }
@@ -189,6 +192,17 @@ func TestAgreement_kidReused(t *testing.T) {
 	back := []jose.JSONWebKey{again, other}
 	x.want("agreement", x.at(14*time.Minute, nil, back, back),
 		"fail(kid_reused): another kid stands for another key than 0s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid")
+}
+
+// Of many kids that stand for two keys each, every run names the same one.
+func TestAgreement_firstConflict(t *testing.T) {
+	var a, b []jose.JSONWebKey
+	for i := range 9 {
+		kid := fmt.Sprintf("k%d", i)
+		a, b = append(a, newJWK(t, kid, "ES256")), append(b, newJWK(t, kid, "ES256"))
+	}
+	x := newRota(t, func(p *Probe) { p.Kids = literals("k3", "k1", "k0", "k2", "k4", "k8", "k5", "k7", "k6") })
+	x.want("agreement", x.at(0, nil, a, b), `fail(kid_conflict): the kid "k8" stands for 2 different keys (one at a, one at b): tokens are rejected at random`)
 }
 
 // TestAgreement_oneVerifier checks that one verifier agrees with what it had before, if only in one key, and that the first run
@@ -317,6 +331,21 @@ func TestJWKS_cachedCopy(t *testing.T) {
 			t.Errorf("got\n%s", got)
 		}
 	})
+}
+
+// A grace of less than what verifiers are taken to keep a set that does not say.
+func TestCache_unsaid(t *testing.T) {
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/": probetest.Respond(200, "application/json", keysetOf(t, newJWK(t, "k1", "ES256")))})
+	p := jwks([]string{url + "/"}, "k1")
+	p.Grace = probe.Duration(4 * time.Minute)
+	want := "inconclusive\ncache@" + url + "/ inconclusive(control_failed): does not say how long it may be kept; set cache_ttl to how long verifiers keep it, if that is less than 5m"
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	p.CacheTTL = p.Grace
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != "pass" {
+		t.Errorf("with cache_ttl: got\n%s", got)
+	}
 }
 
 func TestCache_grace(t *testing.T) {

@@ -115,6 +115,21 @@ func TestPrivate_anywhere(t *testing.T) {
 	}
 }
 
+// A token is signed with an algorithm that the published key of its kid cannot have signed with.
+func TestSigning_otherType(t *testing.T) {
+	published, signer := newJWK(t, "k1", "ES256"), newJWK(t, "k1", "RS256")
+	url := probetest.Serve(t, map[string]http.HandlerFunc{
+		"/jwks":  probetest.Respond(200, "application/json", keysetOf(t, published)),
+		"/token": issues(t, signer),
+	})
+	p := jwks([]string{url + "/jwks"}, "k1")
+	p.Issuance = freshFrom(t, url+"/token")
+	want := "fail\nsigning fail(alg_mismatch): " + url + "/jwks: the key with a fresh token's kid is not for the algorithm that signed it"
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestSigning_critical: the token is rightly signed, so no other key is to blame.
 func TestSigning_critical(t *testing.T) {
 	k1 := newJWK(t, "k1", "ES256")
