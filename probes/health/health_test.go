@@ -16,6 +16,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 	"prober/probes/internal/replicas"
 )
@@ -349,24 +350,71 @@ func TestReplicas_count(t *testing.T) {
 		return address
 	}
 	const gone = "127.0.0.1:1" // a port just closed might be somebody else's by now
-	one, two, twin := up("one"), up("two"), up("one")
+	one, two, twin, nameless := up("one"), up("two"), up("one"), up("")
 	for name, c := range map[string]struct {
 		addresses []string
 		want      string
+		distinct  float64
 	}{
-		"all there":         {[]string{one, two}, "replicas pass(ok): expected 2 replicas, found 2, of which 2 live"},
-		"one is dead":       {[]string{one, gone}, "replicas fail(replicas): expected 2 replicas, found 2, of which 1 live"},
-		"one is seen twice": {[]string{one, twin}, "replicas fail(replicas): expected 2 replicas, found 2, of which 2 live, but only 1 different instance among them"},
+		"all there":              {[]string{one, two}, "replicas pass(ok): expected 2 replicas, found 2, of which 2 live", 2},
+		"one is dead":            {[]string{one, gone}, "replicas fail(replicas): expected 2 replicas, found 2, of which 1 live", 1},
+		"one is seen twice":      {[]string{one, twin}, "replicas fail(replicas): expected 2 replicas, found 2, of which 2 live, but only 1 different instance among them", 1},
+		"one does not say which": {[]string{one, nameless}, "replicas fail(replicas): expected 2 replicas, found 2, of which 2 live, but not all of them say which instance they are", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New()
 			h.Replicas = replicas.Replicas{Static: c.addresses, Want: 2}
 			h.Instance = &httpx.Source{Header: "X-Instance"}
-			if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, c.want+"\n") {
+			r := probetest.Run(t, Kind(), h)
+			if got := probetest.Lines(r); !strings.Contains(got, c.want+"\n") {
 				t.Errorf("got\n%swant the line\n%s", got, c.want)
 			}
+			live := 2.0
+			if slices.Contains(c.addresses, gone) {
+				live = 1
+			}
+			wantSample(t, r, replicasHealthy, live)
+			wantSample(t, r, replicasDistinct, c.distinct)
+			h.Instance = nil
+			wantSample(t, probetest.Run(t, Kind(), h), replicasDistinct, -1)
 		})
 	}
+}
+
+// wantSample compares the value of a measure of the whole; -1 for one that is absent.
+func wantSample(t *testing.T, r probe.Result, m *probe.Measure, want float64) {
+	t.Helper()
+	got := -1.0
+	for _, s := range r.Samples {
+		if s.Measure == m {
+			got = s.Value
+		}
+	}
+	if got != want {
+		t.Errorf("%s is %v, expected %v", m.Name, got, want)
+	}
+}
+
+// No connection is left open. The 404 of the catch-all check is no error of the target.
+func TestClose(t *testing.T) {
+	answer := func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path != "/health" && q.URL.Path != "/ready" {
+			http.NotFound(w, q)
+		}
+	}
+	service, open := testenv.ServeCounted(t, answer)
+	h := New()
+	h.Service, h.Connection = service, "reuse"
+	r := probetest.Run(t, Kind(), h)
+	if r.Verdict() != probe.Pass {
+		t.Fatalf("got\n%s", probetest.Lines(r))
+	}
+	for _, x := range r.Exchanges {
+		if !x.Expected {
+			t.Errorf("the answer %d for %s counts as an error", x.Status, x.Check)
+		}
+	}
+	testenv.WantClosed(t, h, 1, open)
 }
 
 func TestValidate_replicasWant(t *testing.T) {
@@ -542,6 +590,22 @@ func TestCatchAll_nothingPasses(t *testing.T) {
 			"split@ADDR inconclusive(control_failed): *",
 			"serving@ADDR inconclusive(control_failed): *",
 			"catch_all@ADDR inconclusive(control_failed): a nonexistent path is answered 502, which proves nothing",
+			"replicas inconclusive(control_failed): *",
+		}},
+		"a nonexistent path is broken, by a bare 500": {200, 500, []string{
+			"inconclusive",
+			"live@ADDR inconclusive(control_failed): *",
+			"split@ADDR inconclusive(control_failed): *",
+			"serving@ADDR inconclusive(control_failed): *",
+			"catch_all@ADDR inconclusive(control_failed): a nonexistent path is answered 500, which proves nothing",
+			"replicas inconclusive(control_failed): *",
+		}},
+		"there are too many requests for a nonexistent path": {200, 429, []string{
+			"inconclusive",
+			"live@ADDR inconclusive(control_failed): *",
+			"split@ADDR inconclusive(control_failed): *",
+			"serving@ADDR inconclusive(control_failed): *",
+			"catch_all@ADDR inconclusive(control_failed): a nonexistent path is answered 429, which proves nothing",
 			"replicas inconclusive(control_failed): *",
 		}},
 		"every path but that of readiness answers 200": {503, 200, []string{

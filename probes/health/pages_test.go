@@ -225,6 +225,7 @@ func TestDependency(t *testing.T) {
 		want   dependency
 	}{
 		"any 2xx":               {"", probetest.Respond(204, "", ""), depUp},
+		"closes without answer": {"", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, depUnreachable},
 		"5xx":                   {"", probetest.Respond(500, "", ""), depBroken},
 		"not found":             {"", http.NotFound, depUnknown},
 		"limited":               {"", probetest.Respond(429, "", ""), depUnknown},
@@ -253,8 +254,8 @@ func TestDependency(t *testing.T) {
 // The statuses that mean live or ready are expected, also those of errors.
 func TestExpectedStatuses(t *testing.T) {
 	t.Parallel()
-	h := fromYAML(t, `{service: "http://127.0.0.1:1", live: {path: /health, status: [200, 429, 473]}, ready: {path: /health, status: [200, 429, 5xx]}}`)
-	if got := fmt.Sprint(h.ExpectedStatuses()); got != "map[:[404 429 473]]" {
+	h := fromYAML(t, `{service: "http://127.0.0.1:1", live: {path: /health, status: [200, 400, 429]}, ready: {path: /health, status: [200, 429, 5xx]}}`)
+	if got := fmt.Sprint(h.ExpectedStatuses()); got != "map[:[404 400 429]]" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -1,15 +1,9 @@
 package http
 
 import (
-	"context"
-	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
@@ -53,41 +47,19 @@ func TestAddresses(t *testing.T) {
 
 // TestClose checks that no connection is left open, the control's included.
 func TestClose(t *testing.T) {
-	var mu sync.Mutex
-	open := map[net.Conn]bool{}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	url, open := testenv.ServeCounted(t, func(w http.ResponseWriter, q *http.Request) {
 		if q.Header.Get("X-As") == "" {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
-	}))
-	count := func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(open)
-	}
-	server.Config.ConnState = func(c net.Conn, state http.ConnState) {
-		mu.Lock()
-		defer mu.Unlock()
-		if open[c] = true; state == http.StateClosed {
-			delete(open, c)
-		}
-	}
-	server.Start()
-	defer server.Close()
+	})
 	control := &Control{Expect: expect.Expect{Status: httpx.Codes(200)}}
 	control.Headers = map[string]httpx.Value{"X-As": {Text: "admin"}}
-	p := &Probe{URL: server.URL, Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}
+	p := &Probe{URL: url, Expect: expect.Expect{Status: httpx.Codes(401)}, Control: control}
 	p.Connection, control.Connection = "reuse", "reuse"
-	if got := probetest.Run(t, Kind(), p).Verdict(); got != probe.Pass || count() != 2 {
-		t.Fatalf("got %s, and %d connections that are kept", got, count())
+	if got := probetest.Run(t, Kind(), p).Verdict(); got != probe.Pass {
+		t.Fatalf("got %s", got)
 	}
-	p.Close()
-	testenv.Eventually(t, 10*time.Second, func(context.Context) error {
-		if n := count(); n > 0 {
-			return fmt.Errorf("%d connections are left open", n)
-		}
-		return nil
-	})
+	testenv.WantClosed(t, p, 2, open)
 }
 
 // A page of 404 for what does not exist is expected: it is no error of the target in any count.

@@ -178,6 +178,16 @@ func TestJWKS_sourceChanges(t *testing.T) {
 	}
 }
 
+// No connection is left open.
+func TestClose(t *testing.T) {
+	key := newJWK(t, "k1", "ES256")
+	url, open := testenv.ServeCounted(t, probetest.Respond(200, "application/json", keysetOf(t, key)))
+	p := jwks([]string{url}, "k1")
+	p.Connection = "reuse"
+	probetest.Run(t, Kind(), p)
+	testenv.WantClosed(t, p, 1, open)
+}
+
 // TestProbe_checks checks that a probe announces the checks that its settings ask for, and no other.
 func TestProbe_checks(t *testing.T) {
 	p := jwks([]string{"http://a.test"})
