@@ -141,15 +141,15 @@ func ntpAddress(server string) (address string, ok bool) {
 		host, port = server, "123"
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ @?#[]") || strings.Contains(host, ":") && !isIPv6(host) {
+	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ @?#[]") || strings.Contains(host, ":") && !isAddress(host) {
 		return "", false
 	}
 	return net.JoinHostPort(host, port), true
 }
 
-func isIPv6(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Is6()
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // quorum is how many NTP servers must agree.

@@ -237,6 +237,7 @@ func TestNTP_quorum(t *testing.T) {
 		"two and two":   {[]func([]byte) []byte{shifted(7 * time.Second), shifted(7 * time.Second), rightTime, rightTime}, "inconclusive(quorum): expected 3 of 4 NTP servers to agree, but their times are too far apart", "inconclusive(quorum)"},
 		"one is silent": {[]func([]byte) []byte{silence, rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(timeout): no answer within 2s"},
 		"two are":       {[]func([]byte) []byte{silence, silence, rightTime, rightTime}, "inconclusive(quorum): expected 3 of 4 NTP servers to agree, got usable answers from 2", "inconclusive(timeout)"},
+		"three, apart":  {[]func([]byte) []byte{silence, shifted(7 * time.Second), rightTime, rightTime}, "inconclusive(quorum): expected 3 of 4 NTP servers to agree, but their times are too far apart", "inconclusive(timeout)"},
 		"kiss RATE":     {[]func([]byte) []byte{kiss("RATE"), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(rate_limited)"},
 		"kiss DENY":     {[]func([]byte) []byte{kiss("DENY"), rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(kiss_of_death)"},
 		"hostile":       {[]func([]byte) []byte{func(b []byte) []byte { b[2], b[3], b[1] = 0x80, 0x80, 255; return b }, rightTime, rightTime, rightTime}, "pass(ok)", "inconclusive(bad_reply)"},
@@ -250,8 +251,12 @@ func TestNTP_quorum(t *testing.T) {
 			r := probetest.Run(t, Kind(), c)
 			wantOutcome(t, r, "ntp", "", test.ntp)
 			wantOutcome(t, r, "servers", c.NTP[0], test.first)
-			if _, known := sample(r, falsetickerGauge, c.NTP[0]); known != strings.Contains(test.first+test.ntp, "fa") && known != strings.HasPrefix(test.first, "pass") {
-				t.Errorf("the falseticker gauge is known: %t", known)
+			false_, right := strings.Contains(test.first, "falseticker"), strings.HasPrefix(test.first, "pass")
+			if got, known := sample(r, falsetickerGauge, c.NTP[0]); known != (false_ || right) || (got == 1) != false_ {
+				t.Errorf("the falseticker gauge is %v, known is %t", got, known)
+			}
+			if got := clockOutcome(r, "servers", c.NTP[0]); strings.Contains(got, "ago") {
+				t.Errorf("an answer of this run is said to be older: %s", got)
 			}
 		})
 	}
@@ -519,6 +524,7 @@ func TestIAT_unreadable(t *testing.T) {
 		"opaque":         {200, `{"access_token": "opaque-token"}`, "(schema): its time cannot be read: the token endpoint did not answer with a JWT, so there is no time to read"},
 		"no iat":         {200, jwt(`{"sub": "x"}`), "(schema): its time cannot be read: the token has no valid iat"},
 		"iat is a text":  {200, jwt(`{"iat": "now"}`), "(schema)"},
+		"iat of 2128":    {200, jwt(`{"iat": 5000000000}`), "(schema): its time cannot be read: the token has no valid iat"},
 		"iat is too far": {200, jwt(`{"iat": 1e18}`), "(schema)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -774,6 +780,8 @@ func TestValidate(t *testing.T) {
 		"a URL":               {func(c *Probe) { c.NTP = append(four, "ntp://a.example") }, "ntp[4]: expected host or host:port"},
 		"a bad port":          {func(c *Probe) { c.NTP = append(four, "e.example:0") }, "ntp[4]: expected host or host:port"},
 		"no majority":         {func(c *Probe) { c.NTP, c.Quorum = four, 2 }, "quorum: expected more than half of the 4 ntp servers"},
+		"one of four":         {func(c *Probe) { c.NTP, c.Quorum = four, 1 }, "quorum: expected more than half of the 4 ntp servers"},
+		"two of one":          {func(c *Probe) { c.NTP, c.Quorum = four[:1], 2 }, "quorum: expected more than half of the 1 ntp server"},
 		"more than there are": {func(c *Probe) { c.NTP, c.Quorum = four, 5 }, "quorum: expected more than half"},
 		"a quorum of none":    {func(c *Probe) { c.Quorum = 3; c.NTP = nil }, "quorum: there are no ntp servers"},
 		"limits of zero":      {func(c *Probe) { c.NTP, c.Within = four, 0 }, "within: must be above zero"},
