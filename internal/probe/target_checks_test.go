@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,28 @@ func TestSecretReflected(t *testing.T) {
 	}
 	if last := r.Checks[2]; last.TraceID != "trace-1" || !last.Reason.Breach || !strings.Contains(last.Detail, "in a header") {
 		t.Errorf("got %+v", last)
+	}
+}
+
+// Of many versions the first three are named. A probe that reads no versions makes no such check.
+func TestMixedVersions_named(t *testing.T) {
+	j := job(nil)
+	j.Versions = new(VersionHistory)
+	j.Probe = reports{func(_ context.Context, r *Result) {
+		for _, version := range []string{"5", "3", "1", "4", "2"} {
+			r.Exchanged(Exchange{Check: "it", Method: "GET", URL: "http://x/", Version: version, Reason: OK})
+		}
+		r.Pass("it", "good")
+	}}
+	r := j.Do(t.Context())
+	if got := r.Checks[len(r.Checks)-1].Detail; !strings.Contains(got, "is answered by 5 versions: 1, 2, 3; ") {
+		t.Errorf("got %s", got)
+	}
+	if got := TargetChecks(j.Probe); !slices.Equal(got, []string{CheckSecrets, CheckVersions}) {
+		t.Errorf("announced are %q", got)
+	}
+	if got := TargetChecks(asks(nil)); got != nil {
+		t.Errorf("announced without versions are %q", got)
 	}
 }
 
