@@ -37,8 +37,12 @@ type linked struct {
 	Module *struct {
 		Path, Version, Dir string
 		Main               bool
+		Replace            *struct{ Version string }
 	}
 }
+
+// ours reports whether a package stands in this repository: in the main module, or in a folder that replaces another.
+func (l linked) ours() bool { return l.Module.Main || l.Module.Replace != nil && l.Module.Replace.Version == "" }
 
 // write prints the notices of a program, those of Go first and then by module.
 func write(w io.Writer, program string) error {
@@ -54,7 +58,7 @@ func write(w io.Writer, program string) error {
 	root := strings.TrimSpace(string(goroot))
 	texts["Go "+runtime.Version()] = licences(root, root)
 	for _, p := range packages {
-		if m := p.Module; m != nil && !m.Main {
+		if m := p.Module; m != nil && !p.ours() {
 			name := m.Path + " " + m.Version
 			texts[name] = append(texts[name], licences(m.Dir, p.Dir)...)
 		}

@@ -54,7 +54,7 @@ func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
 		for _, row := range rows {
 			v.Choices = append(v.Choices, namedLink{row.Key().String(), probePath("../", row.ID)})
 		}
-		s.render(w, http.StatusMultipleChoices, "note", v)
+		s.render(w, http.StatusMultipleChoices, v.node())
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 		id := probe.ID{System: d.System, Name: name}
 		v.Dependencies = append(v.Dependencies, dependency{namedLink{name, probePath(up, id)}, other.Verdict, known})
 	}
-	s.render(w, http.StatusOK, "probe", v)
+	s.render(w, http.StatusOK, v.node())
 }
 
 // runViews returns the last run and the last that failed, which may be the same.

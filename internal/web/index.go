@@ -25,7 +25,7 @@ type indexView struct {
 	Note     string // path of the incident note; empty while nothing failed
 	Counts   []verdictCount
 	Systems  []systemLink
-	Sections []section
+	Sections []verdictSection
 	Faults   []Fault
 }
 
@@ -41,8 +41,8 @@ type systemLink struct {
 	Here bool // it is the system on the page
 }
 
-// A section is the probes of one verdict.
-type section struct {
+// A verdictSection is the probes of one verdict.
+type verdictSection struct {
 	ID, Head string
 	Verdict  probe.Verdict
 	Groups   []group
@@ -129,12 +129,12 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 	if len(rows) == 0 && (want.system != "" || want.runbook != "") {
 		status = http.StatusNotFound // a name written wrongly must not read as if nothing failed
 	}
-	s.render(w, status, "index", v)
+	s.render(w, status, v.node())
 }
 
 // section returns the rows of one verdict, or a part of them if there are many.
-func (s *server) section(of []*ProbeStatus, want filter, v probe.Verdict, now time.Time) section {
-	sec := section{Verdict: v}
+func (s *server) section(of []*ProbeStatus, want filter, v probe.Verdict, now time.Time) verdictSection {
+	sec := verdictSection{Verdict: v}
 	from := 0
 	if want.verdict != "" {
 		from = min(want.from/maxRows*maxRows, (len(of)-1)/maxRows*maxRows)

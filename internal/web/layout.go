@@ -4,31 +4,28 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	g "maragu.dev/gomponents"
+
 	"prober/internal/probe"
 )
 
-//go:embed page/*.html
-var pageSources embed.FS
-
-//go:embed page/page.css
+//go:embed page.css
 var style string
 
 // A server is the options with what is computed from them once.
 type server struct {
 	Options
-	template *template.Template
-	policy   string
-	limiter  rateLimiter
+	policy  string
+	limiter rateLimiter
 }
 
 func newServer(o Options) *server {
@@ -36,9 +33,6 @@ func newServer(o Options) *server {
 	sum := sha256.Sum256([]byte(style))
 	return &server{
 		Options: o,
-		template: template.Must(template.New("").Funcs(template.FuncMap{
-			"formatDateTime": formatDateTime, "formatTime": formatTime, "rfc3339": rfc3339, "reasonText": reasonText, "formatLatency": formatLatency, "relative": relative, "exchanges": exchanges,
-		}).ParseFS(pageSources, "page/*.html")),
 		policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			base64.StdEncoding.EncodeToString(sum[:])),
 	}
@@ -81,7 +75,6 @@ func (s *server) byName(system, name string) []ProbeStatus {
 type layout struct {
 	Title, Head string
 	Build       string // the prober's version
-	Style       template.CSS
 	Now         time.Time
 	Up          string // path of the index page
 	Worst       probe.Verdict
@@ -98,15 +91,15 @@ type banner struct{ What, Why string }
 // layout returns the layout of a page. The path up leads from it to the index page.
 func (s *server) layout(up, head string) layout {
 	return layout{
-		Title: s.Title, Head: head, Build: s.Version, Style: template.CSS(style), Now: time.Now(), Up: up, Worst: probe.Pass,
+		Title: s.Title, Head: head, Build: s.Version, Now: time.Now(), Up: up, Worst: probe.Pass,
 		Banners: s.banners(), Links: s.links(up),
 	}
 }
 
-// render writes a page, or an error if the template fails.
-func (s *server) render(w http.ResponseWriter, status int, name string, v any) {
+// render writes a page.
+func (s *server) render(w http.ResponseWriter, status int, page g.Node) {
 	var b bytes.Buffer
-	if err := s.template.ExecuteTemplate(&b, name, v); err != nil {
+	if err := page.Render(&b); err != nil {
 		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
 		return
 	}

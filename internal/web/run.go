@@ -77,7 +77,7 @@ func (s *server) answerNotRun(w http.ResponseWriter, r *http.Request, id probe.I
 	}
 	v := messageView{layout: s.layout("../../../", id.System+"/"+id.Name+" was not run"), Text: "Not run: " + text.Lines(why) + ".",
 		Choices: []namedLink{{"Back to " + id.Key().String(), "../" + escaped(id.Name)}}}
-	s.render(w, status, "note", v)
+	s.render(w, status, v.node())
 }
 
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }

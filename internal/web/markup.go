@@ -1,0 +1,167 @@
+package web
+
+import (
+	"cmp"
+	"net/url"
+	"strconv"
+	"time"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"prober/internal/probe"
+)
+
+// document is a whole page. All text in it is escaped; addresses are our own paths, or
+// those that isLink lets through.
+func (l layout) document(content ...g.Node) g.Node {
+	return h.Doctype(h.HTML(h.Lang("en"),
+		h.Head(
+			h.Meta(h.Charset("utf-8")),
+			h.Meta(h.Name("viewport"), h.Content("width=device-width, initial-scale=1")),
+			h.Meta(h.Name("color-scheme"), h.Content("light dark")),
+			h.TitleEl(g.Text(l.Head+" - "+l.Title)),
+			h.Link(h.Rel("icon"), h.Type("image/svg+xml"), h.Href(l.Up+"icon/"+l.Worst.String()+".svg")),
+			h.StyleEl(g.Raw(style)),
+		),
+		h.Body(g.Group(content), l.footer(),
+			h.Div(h.Class("stale"), h.Role("status"),
+				g.Text("This page is over two minutes old and does not reload by itself. Reload it before you trust it.")),
+		),
+	))
+}
+
+func (l layout) footer() g.Node {
+	build := ""
+	if l.Build != "" {
+		build = ", version " + l.Build
+	}
+	return h.Footer(
+		h.P(g.Text("As of "), dateTime(l.Now), g.Text(build+". All times are UTC.")),
+		h.Nav(h.Aria("label", "Addresses"), inlineList(l.Links, namedLink.node)),
+	)
+}
+
+func (l layout) banners() g.Node {
+	return g.Group{
+		g.Map(l.Banners, func(b banner) g.Node {
+			return h.Div(h.Class("banner bad"), h.Role("alert"), h.Strong(g.Text(b.What)), h.Pre(g.Text(b.Why)))
+		}),
+		g.Map(l.Maintenance, maintenanceBanner.node),
+	}
+}
+
+func (m maintenanceBanner) node() g.Node {
+	why := " "
+	if m.Why != "" {
+		why = " " + m.Why + ". "
+	}
+	names := m.Names
+	if m.More > 0 {
+		names = append(names[:len(names):len(names)], andMore(m.More))
+	}
+	return h.Div(h.Class("banner odd"),
+		h.Strong(g.Text(m.What+" in maintenance until "), clock(m.Until), g.Text(".")),
+		g.Text(why+"Probes keep running, alerts are silenced."),
+		g.If(len(names) > 0, inlineList(names, g.Text)),
+	)
+}
+
+// node is the message with its links.
+func (v messageView) node() g.Node {
+	return v.document(
+		h.Header(h.H1(g.Text(v.Head))),
+		h.Main(
+			h.P(g.Text(v.Text)),
+			h.Ul(g.Map(v.Choices, func(l namedLink) g.Node { return h.Li(l.node()) })),
+		),
+	)
+}
+
+func (l namedLink) node() g.Node { return h.A(h.Href(l.Path), g.Text(l.Name)) }
+
+// inlineList is a list whose items stand beside each other.
+func inlineList[T any](all []T, node func(T) g.Node) g.Node {
+	return h.Ul(h.Class("inline"), g.Map(all, func(one T) g.Node { return h.Li(node(one)) }))
+}
+
+// clock is a time of today without its date.
+func clock(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), g.Text(formatTime(t))) }
+
+func dateTime(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), g.Text(formatDateTime(t))) }
+
+// mark is the symbol of a verdict.
+func mark(v probe.Verdict) g.Node {
+	return h.Span(h.Class("mark "+v.String()), h.Title(v.String()), g.Text(v.Mark()))
+}
+
+func soft(text string) g.Node { return h.Span(h.Class("soft"), g.Text(text)) }
+
+// runbook is the name of a runbook, or the word, with a link if there is an address.
+func runbook(name, address string) g.Node {
+	if !isLink(address) {
+		return g.Text(name)
+	}
+	return h.A(h.Href(address), h.Rel("noreferrer"), g.Text(cmp.Or(name, "runbook")))
+}
+
+// isLink reports whether an address that people wrote may be followed: what follows "javascript:" would run in the page.
+func isLink(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// why is a reason and its detail.
+func why(reason probe.Reason, detail string) g.Node {
+	words := reasonText(reason)
+	if words == "" {
+		return g.Text(detail)
+	}
+	return g.Group{h.Strong(g.Text(words)), g.Text(": " + detail)}
+}
+
+// section is a part of the page with its heading.
+func section(id string, heading g.Node, content ...g.Node) g.Node {
+	return h.Section(h.Aria("labelledby", id), heading, g.Group(content))
+}
+
+// heading is the heading of the section of that id.
+func heading(id, text string) g.Node { return h.H2(h.ID(id), g.Text(text)) }
+
+// term is a term and what stands for it; nothing if there is no value.
+func term(name string, value g.Node) g.Node { return h.Div(h.Dt(g.Text(name)), h.Dd(value)) }
+
+// table is a table with these columns.
+func table(columns []string, rows g.Node) g.Node {
+	return h.Table(
+		h.THead(h.Tr(g.Map(columns, func(c string) g.Node { return h.Th(h.Scope("col"), g.Text(c)) }))),
+		h.TBody(rows),
+	)
+}
+
+// strip draws the verdicts of the last runs.
+func (c chart) strip() g.Node {
+	return c.svg("strip", c.Words, path("pass", c.Passed), path("fail", c.Failed), path("inconclusive", c.Inconclusive))
+}
+
+// spark draws the latencies of the last runs; nothing with fewer than two.
+func (c chart) spark() g.Node {
+	if c.Line == "" {
+		return nil
+	}
+	return c.svg("spark", c.Latencies, path("line", c.Line))
+}
+
+func (c chart) svg(class, words string, lines ...g.Node) g.Node {
+	wide := strconv.Itoa(c.Width)
+	return h.SVG(h.Class(class), h.Role("img"), g.Attr("viewBox", "0 0 "+wide+" 20"), h.Width(wide), h.Height("20"),
+		h.TitleEl(g.Text(words)), path("ground", "M0 19.5h"+wide), g.Group(lines))
+}
+
+// path is a line of a chart; nothing without one.
+func path(class, line string) g.Node {
+	if line == "" {
+		return nil
+	}
+	return g.El("path", h.Class(class), g.Attr("d", line))
+}

@@ -1,0 +1,162 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"prober/internal/probe"
+)
+
+func (v indexView) node() g.Node {
+	return v.document(
+		h.Header(
+			h.H1(g.Text(v.Title+": "+v.Head)),
+			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
+			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.Now), g.Text(". "), v.Reload.node(), g.Text("."),
+				g.If(v.Note != "", g.Group{g.Text(" "), namedLink{"Incident note", v.Note}.node(), g.Text(".")})),
+			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),
+		),
+		h.Main(
+			v.banners(),
+			g.Map(v.Sections, verdictSection.node),
+			g.If(len(v.Faults) > 0, section("faults", heading("faults", "Fault injection"),
+				h.Ul(h.Class("rows"), h.Role("list"), g.Map(v.Faults, Fault.node)))),
+		),
+	)
+}
+
+func (c verdictCount) node() g.Node {
+	content := g.Group{h.Strong(g.Text(strconv.Itoa(c.Count))), g.Text(" " + c.Words)}
+	if c.Path == "" {
+		return h.Li(h.Class(c.Verdict.String()), h.Span(content))
+	}
+	return h.Li(h.Class(c.Verdict.String()), h.A(h.Href(c.Path), content))
+}
+
+func (l systemLink) node() g.Node {
+	return h.A(h.Href(l.Path), g.If(l.Here, h.Aria("current", "true")), g.Text(l.Name))
+}
+
+func (s verdictSection) node() g.Node {
+	id := s.ID + "-head"
+	return h.Section(h.ID(s.ID), h.Aria("labelledby", id),
+		h.H2(h.ID(id), h.Class(s.Verdict.String()), g.Text(s.Head)),
+		g.Map(s.Groups, group.node),
+		g.If(len(s.Others) > 0, h.P(h.Class("others"), g.Text(s.Left), g.Map(s.Others, func(l namedLink) g.Node {
+			return g.Group{g.Text(" "), l.node()}
+		}))),
+	)
+}
+
+func (of group) node() g.Node {
+	return g.Group{
+		h.H3(namedLink{of.System, of.Path}.node(),
+			g.If(of.Runbook != "", g.Group{g.Text(" "), soft("runbook"), g.Text(" "), runbook(of.Runbook, of.RunbookURL)})),
+		h.Ul(h.Class("rows"), h.Role("list"), g.Map(of.Rows, rowView.node)),
+	}
+}
+
+func (v rowView) node() g.Node {
+	return h.Li(h.Class("row "+v.Verdict.String()),
+		h.Div(h.Class("state"), mark(v.Verdict)),
+		h.Div(h.Class("what"),
+			h.A(h.Class("name"), h.Href(v.Path), g.Text(v.Name)), g.Text(" "), soft(v.Type),
+			g.If(v.Severity != "", g.Group{g.Text(" "), h.Span(h.Class("tag"), g.Text(v.Severity))}),
+			g.If(v.Maintained, g.Group{g.Text(" "), h.Span(h.Class("tag odd"), g.Text("maintenance"))}),
+		),
+		v.reasons(),
+		h.Div(h.Class("past"), v.Chart.strip(), g.Text(" "), v.Chart.spark()),
+		h.Div(h.Class("when soft"), v.times()),
+	)
+}
+
+// reasons says why: the decisive failure, the others, and what goes with them.
+func (v rowView) reasons() g.Node {
+	lead := g.Group{why(v.Reason, v.Detail)}
+	if v.Lead != nil {
+		lead = append(lead, g.Text(" "), soft("(check "+v.Lead.Name+v.Lead.targets()+")"))
+	}
+	others := g.Map(v.Shown, func(f failureGroup) g.Node {
+		return h.Li(g.Text(f.Name+f.targets()+": "), why(f.Reason, f.Detail))
+	})
+	if v.More > 0 {
+		others = append(others, h.Li(g.Text(andMore(v.More))))
+	}
+	return h.Div(h.Class("why"),
+		h.P(lead),
+		g.If(len(others) > 0, h.Ul(others)),
+		g.If(v.Consequences != "", softLine("Also inconclusive as a consequence: "+v.Consequences+".")),
+		g.If(v.Verdict != probe.Pass, softLine(v.origin())),
+	)
+}
+
+// origin names the trace and the version of a failure, as far as they are known.
+func (v rowView) origin() string {
+	var parts []string
+	if v.TraceID != "" {
+		parts = append(parts, "trace id "+v.TraceID)
+	}
+	if v.Version != "" {
+		parts = append(parts, "version "+v.Version)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// times says since when the verdict holds, how long the last run took, and when the next one is.
+func (v rowView) times() g.Node {
+	all := g.Group{g.Text("not run yet")}
+	if !v.Since.IsZero() {
+		all = g.Group{g.Text(v.State + " since "), clock(v.Since), g.Text(" (" + v.For + ")")}
+	}
+	if v.Latency != 0 || !v.NextRun.IsZero() {
+		all = append(all, h.Br())
+	}
+	if v.Latency != 0 {
+		all = append(all, g.Text("latency "+formatLatency(v.Latency)))
+	}
+	if v.Latency != 0 && !v.NextRun.IsZero() {
+		all = append(all, g.Text(", "))
+	}
+	if !v.NextRun.IsZero() {
+		all = append(all, g.Text("next "), clock(v.NextRun))
+	}
+	return all
+}
+
+// targets names the targets after the name of a check.
+func (f failureGroup) targets() string {
+	text := ""
+	if len(f.Targets) > 0 {
+		text = " " + strings.Join(f.Targets, ", ")
+	}
+	if f.More > 0 {
+		text += " " + andMore(f.More)
+	}
+	return text
+}
+
+func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
+
+// softLine is a paragraph of lesser weight; nothing without text.
+func softLine(text string) g.Node {
+	if text == "" {
+		return nil
+	}
+	return h.P(h.Class("soft"), g.Text(text))
+}
+
+func (f Fault) node() g.Node {
+	action := g.Group{h.Button(g.Text("Inject " + f.Name))}
+	if f.Active {
+		action = g.Group{h.Span(h.Class("mark fail"), g.Text("active")), g.Text(" "), h.Button(g.Text("Clear " + f.Name))}
+	}
+	return h.Li(h.Class("row fault"),
+		h.Div(h.Class("what"), h.Strong(h.Class("name"), g.Text(f.Name))),
+		h.Div(h.Class("why"), h.P(g.Text(f.Summary)), softLine(f.Signal)),
+		h.Form(h.Class("when"), h.Method("post"), h.Action(relative(f.Path)), action),
+	)
+}
