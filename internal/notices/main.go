@@ -42,7 +42,9 @@ type linked struct {
 }
 
 // ours reports whether a package stands in this repository: in the main module, or in a folder that replaces another.
-func (l linked) ours() bool { return l.Module.Main || l.Module.Replace != nil && l.Module.Replace.Version == "" }
+func (l linked) ours() bool {
+	return l.Module.Main || l.Module.Replace != nil && l.Module.Replace.Version == ""
+}
 
 // write prints the notices of a program, those of Go first and then by module.
 func write(w io.Writer, program string) error {

@@ -25,7 +25,7 @@ func TestNotices(t *testing.T) {
 	}
 	modules := 0
 	for _, p := range packages {
-		if p.Module == nil || p.Module.Main {
+		if p.Module == nil || p.ours() {
 			continue
 		}
 		modules++
