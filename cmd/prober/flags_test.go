@@ -1,11 +1,15 @@
 package main
 
 import (
+	"maps"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/common/version"
+	"github.com/spf13/pflag"
 )
 
 // TestFlags_style: a flag has the name of a part of the prober in front if it says how that part works, and is a plain word if
@@ -13,7 +17,7 @@ import (
 func TestFlags_style(t *testing.T) {
 	t.Parallel()
 	parts := []string{"config", "log", "network", "schedule", "storage", "web"}
-	plain := strings.Fields("alertmanager color counter fault format help help-long help-man hold incident-note job list once output probe repeat rules rules-file runbook since test version wait")
+	plain := strings.Fields("alertmanager color counter fault format help hold incident-note job list once output probe repeat rules rules-file runbook since test version wait")
 	flag := regexp.MustCompile(`(?m)^ *(?:-[a-z], )?--(?:\[no-\])?([a-z.-]+)`)
 	for _, command := range []string{"run", "check", "rules", "dashboard", "schema", "demo"} {
 		help := runCommand(t, exec.Command("prober", command, "--help"))
@@ -27,5 +31,83 @@ func TestFlags_style(t *testing.T) {
 				t.Errorf("prober %s has the flag --%s: expected --PART.NAME for a part of the prober, or one of the plain words of this test", command, f[1])
 			}
 		}
+	}
+}
+
+// TestFlags_placeholders: help shows a default or a word for the value of every flag, not its type.
+func TestFlags_placeholders(t *testing.T) {
+	t.Parallel()
+	root := new(options).commands()
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.InheritedFlags()
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if typed, usage := describe(f); !isBool(f) && strings.HasSuffix(strings.TrimSuffix(typed, " ..."), "="+f.Value.Type()) || strings.Contains(usage, "`") {
+				t.Errorf("%s: help shows %q, %q", cmd.Name(), typed, usage)
+			}
+		})
+	}
+}
+
+// TestFlags_values: the ways to write a flag.
+func TestFlags_values(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		want bool
+		of   func(*options) bool
+	}{
+		{"run", true, func(o *options) bool { return o.serve.runs && o.serve.lifecycle && !o.once.once }},
+		{"--no-web.enable-run", false, func(o *options) bool { return o.serve.runs }},
+		{"run --no-web.enable-run --web.enable-run", true, func(o *options) bool { return o.serve.runs }},
+		{"run --web.enable-run=false", false, func(o *options) bool { return o.serve.runs }},
+		{"demo --no-list", false, func(o *options) bool { return o.demo.list }},
+		{"--once --no-once", false, func(o *options) bool { return o.once.once }},
+		{"--probe a,b --probe=c", true, func(o *options) bool { return slices.Equal(o.filter.probes, []string{"a,b", "c"}) }},
+		{"demo --fault a --fault b,c", true, func(o *options) bool { return slices.Equal(o.demo.faults, []string{"a", "b,c"}) }},
+		{"rules --counter shop/a,b=m:n --counter x:y", true, func(o *options) bool {
+			return maps.Equal(o.rules.counters, counters{"shop/a,b": "m:n", "x": "y"})
+		}},
+		{"--log.level=debug check", true, func(o *options) bool { return o.log.Level.String() == "debug" }},
+		{"check --log.level warn", true, func(o *options) bool { return o.log.Level.String() == "warn" && o.log.Format.String() == "logfmt" }},
+		{"check a.yaml --rules r.yaml b.yaml -- --c.yaml", true, func(o *options) bool {
+			return slices.Equal(o.configArgs, []string{"a.yaml", "b.yaml", "--c.yaml"}) && slices.Equal(o.covered, []string{"r.yaml"})
+		}},
+	} {
+		o := &options{}
+		root := o.commands()
+		root.SetArgs(strings.Fields(c.args))
+		if err := root.Execute(); err != nil {
+			t.Errorf("prober %s: %v", c.args, err)
+		} else if c.of(o) != c.want {
+			t.Errorf("prober %s: want %t", c.args, c.want)
+		}
+	}
+}
+
+// TestFlags_listenAddress: an address that is given replaces the default one, which the demo has for itself.
+func TestFlags_listenAddress(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string][]string{
+		"":     {":9798"},
+		"run":  {":9798"},
+		"demo": {"127.0.0.1:9798"},
+		"run --web.listen-address=:1 --web.listen-address :2": {":1", ":2"},
+	} {
+		root := new(options).commands()
+		root.SetArgs(strings.Fields(args))
+		cmd, err := root.ExecuteC()
+		if err != nil {
+			t.Fatalf("prober %s: %v", args, err)
+		}
+		if got, err := cmd.Flags().GetStringArray("web.listen-address"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("prober %s: got %q, %v, want %q", args, got, err, want)
+		}
+	}
+}
+
+// TestVersion: the same text as that of every Prometheus component.
+func TestVersion(t *testing.T) {
+	if got, want := strings.TrimSuffix(versionInfo(), "\n"), version.Print("prober"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kingpin/v2"
-
 	"prober/config"
 	"prober/internal/alerts"
 	"prober/internal/probe"
@@ -22,19 +20,7 @@ type rulesOptions struct {
 	alertmanager bool
 	file         string
 	job          string
-	counters     map[string]string
-}
-
-// rulesFlags adds the flags of the command rules.
-func rulesFlags(cmd *kingpin.CmdClause, o *options) {
-	r := &o.rules
-	r.counters = map[string]string{} // kingpin writes into it
-	cmd.Flag("test", "Print unit tests of the rules instead, for `promtool test rules`.").BoolVar(&r.test)
-	cmd.Flag("rules-file", "With --test: the rules file that the tests name.").Default("prober.rules.yml").StringVar(&r.file)
-	cmd.Flag("alertmanager", "Print routes and inhibitions for Alertmanager instead.").BoolVar(&r.alertmanager)
-	cmd.Flag("job", "Value of the label job that Prometheus adds to the probers' series.").Default("prober").StringVar(&r.job)
-	cmd.Flag("counter", "A service's own counter of requests with the label code: adds alerts on its errors and 401s, without those that the named probes of the system cause there (all of them if none is named). Repeatable.").
-		PlaceHolder("SYSTEM[/PROBE,PROBE]=METRIC").StringMapVar(&r.counters)
+	counters     counters
 }
 
 // printRules prints the rules, their tests or the routes.

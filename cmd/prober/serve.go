@@ -39,7 +39,6 @@ type serveOptions struct {
 	lifecycle      bool
 	poll           time.Duration
 	concurrency    int // 0: by default
-	concurrencySet bool
 	scheduleOffset string
 	storage        string
 	runs           bool

@@ -85,8 +85,8 @@ var rows = map[string]row{
 			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/incident", "internal/web", "internal/alerts", "internal/coverage", "internal/sandbox",
 		},
 		theirs: []string{
-			"github.com/alecthomas/kingpin/v2", "github.com/prometheus/common/promslog",
-			"github.com/prometheus/common/version", "github.com/prometheus/exporter-toolkit", "golang.org/x/term",
+			"github.com/prometheus/common/promslog", "github.com/prometheus/common/version", "github.com/prometheus/exporter-toolkit",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",
 		},
 	},
 

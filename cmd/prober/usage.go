@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// usageError says what is wrong with the arguments, and where to look unless it says what was meant.
+func usageError(err error, args []string) string {
+	message := wrongArgument(err, args)
+	if strings.HasSuffix(message, "?") {
+		return message
+	}
+	return message + "; see prober --help"
+}
+
+// wrongArgument leaves out the values of flags that do not exist: they may be secret.
+func wrongArgument(err error, args []string) string {
+	if old, name := renamedFlag(args); old != "" {
+		return old + " was renamed to " + name
+	}
+	var unknown *pflag.NotExistError
+	var incomplete *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	var syntax *pflag.InvalidSyntaxError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return fmt.Sprintf("unknown short flag '-%s'", unknown.GetSpecifiedName())
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("unknown long flag '--%s'", unknown.GetSpecifiedName())
+	case errors.As(err, &incomplete):
+		return fmt.Sprintf("expected argument for flag '--%s'", incomplete.GetFlag().Name)
+	case errors.As(err, &invalid):
+		return fmt.Sprintf("--%s: %s", invalid.GetFlag().Name, invalidValue(invalid))
+	case errors.As(err, &syntax):
+		return "a flag has no name"
+	}
+	return err.Error()
+}
+
+// invalidValue says what the value of a flag ought to be.
+func invalidValue(invalid *pflag.InvalidValueError) string {
+	want := ""
+	switch invalid.GetFlag().Value.Type() {
+	case "duration":
+		want = "a duration such as 30s or 5m"
+	case "int":
+		want = "a whole number"
+	case "bool":
+		want = "true or false"
+	default:
+		return invalid.Unwrap().Error()
+	}
+	return fmt.Sprintf("expected %s, got %q", want, invalid.GetValue())
+}
+
+// expectValues refuses a flag that took the next flag for its value.
+func expectValues(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			name, long := strings.CutPrefix(v, "--")
+			if name, _, _ = strings.Cut(name, "="); long && flags.Lookup(name) != nil {
+				err = fmt.Errorf("expected argument for flag '--%s'", f.Name)
+			}
+		}
+	})
+	return err
+}
+
+// renamedFlag returns the first argument that is the old name of a flag, and its new name.
+func renamedFlag(args []string) (old, name string) {
+	names := map[string]string{
+		"--break": "--fault", "--note": "--incident-note", "--phase": "--schedule.offset", "--reference": "--network.reference",
+		"--max-concurrency": "--schedule.max-concurrency", "--test.rules-file": "--rules-file",
+	}
+	for _, arg := range args {
+		flag, _, _ := strings.Cut(arg, "=")
+		if name := names[flag]; name != "" {
+			return flag, name
+		}
+	}
+	return "", ""
+}
+
+// validateFlags reports flags that would be ignored or would keep the prober from probing.
+func (o *options) validateFlags(flags *pflag.FlagSet) error {
+	onceOnly := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.incidentNote || o.once.since != ""
+	if onceOnly && !o.once.once {
+		return errors.New("--wait, --hold, --repeat, --output, --incident-note and --since need --once")
+	}
+	if o.once.since != "" {
+		if _, err := parseSince(o.once.since, time.Now()); err != nil {
+			return err
+		}
+	}
+	if o.once.incidentNote && o.once.format != "text" {
+		return errors.New("--incident-note replaces the results and has no --format; write the results with --output")
+	}
+	for _, raw := range o.serve.external {
+		if u, err := url.Parse(raw); err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return errors.New("--web.external-url: expected http://HOST or https://HOST")
+		}
+	}
+	if flags.Changed("schedule.max-concurrency") && o.serve.concurrency < 1 {
+		return errors.New("--schedule.max-concurrency: expected at least 1")
+	}
+	return nil
+}
