@@ -2,10 +2,7 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -16,10 +13,8 @@ import (
 
 // A maintenance is a time in which a system is worked on, as a file says it: from one moment to another, or weekly.
 type maintenance struct {
-	From   string   `yaml:"from" doc:"Start, by RFC 3339: 2026-11-22T22:00:00Z."`
-	To     string   `yaml:"to" doc:"End, by RFC 3339."`
-	Weekly string   `yaml:"weekly" doc:"Instead of from and to: a weekday and two times, Sun 02:00-04:00. An end before the start is on the next day."`
-	Zone   string   `yaml:"zone" default:"UTC" doc:"The time zone of weekly, such as Europe/Berlin."`
+	probe.WindowTimes `yaml:",inline"`
+
 	Probes []string `yaml:"probes" doc:"The probes that it is about. By default all of the system."`
 	Why    string   `yaml:"why" doc:"Shown on the page and in the incident note."`
 }
@@ -63,91 +58,18 @@ func (h *fileHeader) pastWindows() (all []string) {
 
 // parse reads a window, and reports by key what is wrong with it.
 func (m maintenance) parse(wrong func(key, format string, args ...any)) (out probe.Window) {
-	out.Why = m.Why
 	if m.Why != "" && !validLabelValue(m.Why) {
 		wrong("why", "why %s", labelValueRule)
 	}
 	if m.Probes != nil && len(m.Probes) == 0 {
 		wrong("probes", "probes is empty, and would be about nothing; leave it out for all")
 	}
-	if m.Weekly != "" {
-		if m.From != "" || m.To != "" {
-			wrong("weekly", "weekly is in place of from and to")
-		}
-		m.week(&out, wrong)
-		return out
-	}
-	if m.Zone != "" {
-		wrong("zone", "zone is for weekly; from and to name their own offset")
-	}
-	known := true
-	moment := func(key, text string) time.Time {
-		at, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			known = false
-			wrong(key, "%s wants a time after RFC 3339, such as 2026-11-22T22:00:00Z", key)
-		}
-		return at
-	}
-	out.From, out.To = moment("from", m.From), moment("to", m.To)
-	switch length := out.To.Sub(out.From); {
-	case !known:
-	case length <= 0:
-		wrong("to", "to must be after from")
-	case length > maxWindow:
+	out = m.Parse(wrong)
+	out.Why = m.Why
+	if !out.From.IsZero() && out.To.Sub(out.From) > maxWindow {
 		wrong("to", "it lasts longer than %s; alerts that are quiet so long are no use", probe.Duration(maxWindow))
 	}
 	return out
-}
-
-var weeklyPattern = regexp.MustCompile(`^([A-Za-z]{3}) ([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})$`)
-
-func (m maintenance) week(out *probe.Window, wrong func(key, format string, args ...any)) {
-	const rule = "weekly wants a weekday and two times, such as Sun 02:00-04:00"
-	parts := weeklyPattern.FindStringSubmatch(m.Weekly)
-	day := -1
-	if parts != nil {
-		day = slices.IndexFunc(weekdays(), func(name string) bool { return strings.EqualFold(name, parts[1]) })
-	}
-	if day < 0 {
-		wrong("weekly", rule)
-		return
-	}
-	out.Day = time.Weekday(day)
-	opens, first := clock(parts[2], parts[3])
-	closes, second := clock(parts[4], parts[5])
-	if !first || !second || opens == closes || opens == 24*time.Hour {
-		wrong("weekly", "%s: hours from 00 to 24, minutes from 00 to 59, and not the same twice", rule)
-	}
-	if closes < opens {
-		closes += 24 * time.Hour
-	}
-	out.Opens, out.Closes, out.Zone = opens, closes, time.UTC
-	if m.Zone == "" {
-		return
-	}
-	zone, err := time.LoadLocation(m.Zone)
-	if err != nil || m.Zone == "Local" { // another machine has another
-		wrong("zone", "zone names no time zone; wanted one such as Europe/Berlin")
-		return
-	}
-	out.Zone = zone
-}
-
-// weekdays are the names of the days, Sunday first.
-func weekdays() []string {
-	var names []string
-	for day := time.Sunday; day <= time.Saturday; day++ {
-		names = append(names, day.String()[:3])
-	}
-	return names
-}
-
-// clock returns the time since midnight of a time of day.
-func clock(hour, minute string) (time.Duration, bool) {
-	h, _ := strconv.Atoi(hour) // two digits both: the pattern says so
-	m, _ := strconv.Atoi(minute)
-	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute, m < 60 && (h < 24 || h == 24 && m == 0)
 }
 
 // maintained lists a system's windows as a file says them.
@@ -188,7 +110,7 @@ func formatWindow(w probe.Window) *yaml.Node {
 		set(n, "from", scalar(w.From.Format(time.RFC3339)))
 		set(n, "to", scalar(w.To.Format(time.RFC3339)))
 	} else {
-		set(n, "weekly", scalar(fmt.Sprintf("%s %s-%s", weekdays()[w.Day], formatClock(w.Opens), formatClock(w.Closes))))
+		set(n, "weekly", scalar(fmt.Sprintf("%s %s-%s", w.Day.String()[:3], formatClock(w.Opens), formatClock(w.Closes))))
 		set(n, "zone", scalar(w.Zone.String()))
 	}
 	set(n, "why", scalar(w.Why))

@@ -5,6 +5,7 @@ import (
 	"prober/internal/probe"
 	"prober/probes/clock"
 	"prober/probes/contract"
+	"prober/probes/deploys"
 	"prober/probes/guard"
 	"prober/probes/health"
 	"prober/probes/http"
@@ -22,6 +23,7 @@ func Kinds() probe.Kinds {
 	return probe.Kinds{
 		"clock":     clock.Kind(),
 		"contract":  contract.Kind(),
+		"deploys":   deploys.Kind(),
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),
 		"http":      http.Kind(),

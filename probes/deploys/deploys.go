@@ -1,0 +1,176 @@
+// Package deploys asks a hosting platform what was deployed, and the service what answers.
+package deploys
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/probe"
+)
+
+// Probe asks a platform about the deploys of one service. The platform is a witness: whatever is wrong with its API says
+// nothing of the service, so that no such answer is a pass or a failure.
+type Probe struct {
+	httpx.Settings `yaml:",inline"`
+
+	Render *Render        `yaml:"render" doc:"a service of Render"`
+	GitHub *GitHub        `yaml:"github" doc:"the deployments of a repository of GitHub"`
+	Stuck  probe.Duration `yaml:"stuck" default:"15m" doc:"how long a deploy may be in progress"`
+	Freeze *Freeze        `yaml:"freeze" doc:"when nothing may be deployed"`
+
+	platform platform
+	client   *httpx.Client
+	limit    rateLimit
+}
+
+// A platform knows the deploys of one service.
+type platform interface {
+	// url is where its API is.
+	url() string
+	// setting is the path of its settings.
+	setting() string
+	validate() error
+	// deploys lists the newest deploys, the newest first, and further ones until one of them is live, within bounds.
+	deploys(ctx context.Context, a *api) ([]deploy, probe.Outcome)
+}
+
+// A suspender is a platform that can suspend a service.
+type suspender interface {
+	suspended(ctx context.Context, a *api) probe.Outcome
+}
+
+// A deploy is one rollout, with what the platform calls its version and its state.
+type deploy struct {
+	probe.Deploy
+	names []string // of its version, in all forms that a service may report
+	word  string   // of the platform, for the state
+}
+
+// Checks of a run.
+const (
+	checkLatest    = "latest"
+	checkStuck     = "stuck"
+	checkSuspended = "suspended"
+	checkFreeze    = "freeze"
+)
+
+// Reasons of the deploys kind.
+var (
+	reasonFailed    = probe.Reason{Word: "deploy_failed", Verdict: probe.Fail, Text: "the latest deploy failed"}
+	reasonStuck     = probe.Reason{Word: "deploy_stuck", Verdict: probe.Fail, Text: "a deploy does not end"}
+	reasonSuspended = probe.Reason{Word: "service_suspended", Verdict: probe.Fail, Text: "the platform has suspended the service"}
+	reasonCrashLoop = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started"}
+	reasonFreeze    = probe.Reason{Word: "deploy_in_freeze", Verdict: probe.Fail, Text: "a deploy while deploys are frozen"}
+	reasonNone      = probe.Reason{Word: "no_deploys", Verdict: probe.Inconclusive, Text: "no deploys are reported"}
+	reasonNotLive   = probe.Reason{Word: "no_live_deploy", Verdict: probe.Inconclusive, Text: "no deploy is known to be live"}
+	reasonState     = probe.Reason{Word: "unknown_state", Verdict: probe.Inconclusive, Text: "a state that the prober does not know, or none"}
+	reasonNoTime    = probe.Reason{Word: "no_time", Verdict: probe.Inconclusive, Text: "the platform does not report when"}
+)
+
+// Measures of the deploys kind.
+var (
+	infoGauge = &probe.Measure{
+		Name:   "probe_deploy_info",
+		Help:   "The newest deploys that the platform reported in the last run, at most 5, always 1. Ids and versions come from the platform.",
+		Labels: []string{"deploy", "version", "state"},
+	}
+	startedGauge = &probe.Measure{
+		Name:   "probe_deploy_started_timestamp_seconds",
+		Help:   "When these deploys started; absent if the platform does not report it.",
+		Labels: []string{"deploy"},
+	}
+)
+
+// Kind describes the kind to the rest of the prober.
+func Kind() probe.Kind {
+	return probe.Kind{
+		New:      func() probe.Probe { return &Probe{} },
+		Summary:  "the deploys of a service at Render or GitHub: whether the latest one failed or is stuck, and whether one was made in a freeze",
+		Measures: []*probe.Measure{infoGauge, startedGauge},
+		Reasons: []probe.Reason{
+			reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonFreeze,
+			reasonNone, reasonNotLive, reasonState, reasonNoTime,
+		},
+	}
+}
+
+var (
+	_ probe.Addresser = (*Probe)(nil)
+	_ probe.Closer    = (*Probe)(nil)
+)
+
+// Addresses lists the platform's API.
+func (p *Probe) Addresses() []string { return []string{p.platform.url(), p.AuthURL()} }
+
+// Close closes the connection to the platform.
+func (p *Probe) Close() { p.client.Close() }
+
+// Checks names what a run notes.
+func (p *Probe) Checks() []string {
+	names := []string{checkLatest, checkStuck}
+	if _, ok := p.platform.(suspender); ok {
+		names = append(names, checkSuspended)
+	}
+	if p.Freeze != nil {
+		names = append(names, checkFreeze)
+	}
+	return names
+}
+
+// Ask asks the platform for the deploys and judges them.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	if s, ok := p.platform.(suspender); ok {
+		note(r, checkSuspended, s.suspended(ctx, p.api(r, checkSuspended)))
+	}
+	all, o := p.platform.deploys(ctx, p.api(r, checkLatest))
+	now := time.Now()
+	if !o.Passed() {
+		note(r, checkLatest, o)
+		return
+	}
+	measure(r, all)
+	note(r, checkLatest, judgeLatest(all))
+	note(r, checkStuck, judgeStuck(all, now, p.stuck()))
+	if p.Freeze != nil {
+		note(r, checkFreeze, p.Freeze.judge(all, now))
+	}
+}
+
+func (p *Probe) api(r *probe.Result, check string) *api {
+	return &api{client: p.client, limit: &p.limit, base: p.platform.url(), credential: p.Authenticates(), r: r, check: check}
+}
+
+// note writes the outcome of a check. Only what the platform says of the service passes or fails: the platform is not what is
+// asked about.
+func note(r *probe.Result, check string, o probe.Outcome) {
+	switch o.Reason {
+	case probe.OK, reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonFreeze:
+		r.Note(check, o)
+	default:
+		r.Inconclusive(check, o.Reason, "%s", o.Detail)
+	}
+}
+
+// maxMeasured is how many deploys have series: «last 5 deploys».
+const maxMeasured = 5
+
+func measure(r *probe.Result, all []deploy) {
+	for _, d := range all[:min(len(all), maxMeasured)] {
+		r.Measure(infoGauge, 1, d.ID, d.Version, string(d.State))
+		if !d.Started.IsZero() {
+			r.Measure(startedGauge, float64(d.Started.UnixMilli())/1000, d.ID)
+		}
+	}
+}
+
+const defaultStuck = 15 * time.Minute
+
+func (p *Probe) stuck() time.Duration { return cmp.Or(p.Stuck.D(), defaultStuck) }
+
+// ago says how long ago a time was.
+func ago(d time.Duration) string { return d.Round(time.Second).String() + " ago" }
+
+func itoa(n int) string { return strconv.Itoa(n) }
