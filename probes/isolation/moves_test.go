@@ -88,28 +88,36 @@ func TestMoves(t *testing.T) {
 func TestDeleted_isShownToNobody(t *testing.T) {
 	testenv.WithoutRace(t)
 	for name, c := range map[string]struct {
-		shows func(q *apiRequest, deleted note) bool
-		want  string
+		shows  func(q *apiRequest, deleted note) bool
+		breaks bool // what an org has changed breaks the reads of others, until it is deleted
+		want   string
 	}{
-		"nobody":                 {func(*apiRequest, note) bool { return false }, "pass"},
-		"another org":            {func(q *apiRequest, m note) bool { return q.op == "read" && q.org != "" && q.org != m.org }, "isolated@notes/delete fail(leak_body)"},
-		"everybody with a token": {func(q *apiRequest, m note) bool { return q.op == "read" && q.org != "" }, "isolated@notes/delete fail(leak_body)"},
-		"anonymous callers":      {func(q *apiRequest, m note) bool { return q.op == "read" && q.org == "" }, "isolated@notes/delete fail(auth_bypass)"},
-		"another org's list":     {func(q *apiRequest, m note) bool { return q.op == "list" && q.org != "" && q.org != m.org }, "isolated@notes/list fail(leak_list)"},
+		"nobody":                 {func(*apiRequest, note) bool { return false }, false, "pass"},
+		"another org":            {func(q *apiRequest, m note) bool { return q.op == "read" && q.org != "" && q.org != m.org }, false, "isolated@notes/delete fail(leak_body)"},
+		"another org, at last":   {func(q *apiRequest, m note) bool { return q.op == "read" && q.org != "" && q.org != m.org }, true, "isolated@notes/delete fail(leak_body)"},
+		"everybody with a token": {func(q *apiRequest, m note) bool { return q.op == "read" && q.org != "" }, false, "isolated@notes/delete fail(leak_body)"},
+		"anonymous callers":      {func(q *apiRequest, m note) bool { return q.op == "read" && q.org == "" }, false, "isolated@notes/delete fail(auth_bypass)"},
+		"another org's list":     {func(q *apiRequest, m note) bool { return q.op == "list" && q.org != "" && q.org != m.org }, false, "isolated@notes/list fail(leak_list)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newNotesAPI("header")
 			var mu sync.Mutex
 			var trash []note
+			changed := map[string]bool{}
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				mu.Lock()
 				shown := slices.DeleteFunc(slices.Clone(trash), func(m note) bool { return !c.shows(q, m) })
 				if q.op == "delete" && q.owner == q.org && q.namesOwnOrg() {
 					trash = append(trash, q.note)
 				}
+				own := q.owner == q.org
+				changed[q.id] = changed[q.id] || own && q.op == "update"
+				broken := c.breaks && !own && q.op == "read" && q.org != "" && q.owner != "" && changed[q.id]
 				mu.Unlock()
 				i := slices.IndexFunc(shown, func(m note) bool { return m.ID == q.id })
 				switch {
+				case broken:
+					reply(w, 503, `{}`)
 				case q.op == "read" && i >= 0:
 					reply(w, 200, marshal(shown[i]))
 				case q.op == "list" && len(shown) > 0 && q.namesOwnOrg():
