@@ -252,6 +252,15 @@ func TestEdwardsPointsOfSmallOrderAreNoKeys(t *testing.T) {
 	}
 }
 
+// The size is told of a key that is weak for its exponent too.
+func TestWeakExponentHasASize(t *testing.T) {
+	for _, exponent := range []string{"AA", "Aw", "AQAAAAE"} {
+		if k := one(t, `"kty":"RSA","e":"`+exponent+`","n":"`+rsaN+`"`); k.Problem != Weak || k.Bits != 2048 {
+			t.Errorf("%s: got %q, %d bits", exponent, k.Problem, k.Bits)
+		}
+	}
+}
+
 func TestExponent3MayBeAllowedAndNothingElse(t *testing.T) {
 	even := strings.TrimSuffix(modulus(2048, false), "A") + "g" // its second bit is set
 	for key, want := range map[string]Problem{

@@ -91,6 +91,7 @@ func TestParsePEMReadsEveryBlock(t *testing.T) {
 		"the last cut off":                      {ecText + edText[:60], nil, ErrTrailing},
 		"a key on one line without its escapes": {escaped(ecText, " "), nil, ErrNoPEM},
 		"text between":                          {ecText + "and\n" + edText, nil, ErrTrailing},
+		"one letter after":                      {three + "x", nil, ErrTrailing},
 		"text after":                            {ecText + "# that was it", nil, ErrTrailing},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -77,6 +77,7 @@ func TestParse_findsPrivate(t *testing.T) {
 		"a name that has the word":      {`"x":"our PRIVATE KEY is safe"`, false},
 		"another object with a k in it": {`"meta":{"k":"v","p":"q"}`, false},
 		"a list of such objects":        {`"meta":[{"k":"v"},{"p":"q"}]`, false},
+		"such an object as text":        {`"meta":` + jsonText(t, `{"k":"v"}`), false},
 		"such an object in Base64":      {`"meta":"` + base64.StdEncoding.EncodeToString([]byte(`{"k":"v"}`)) + `"`, false},
 		"d after an object":             {`"meta":{"a":1},"d":"AA"`, true},
 		"d after a list":                {`"meta":[1,[2]],"d":"AA"`, true},
@@ -89,8 +90,8 @@ func TestParse_findsPrivate(t *testing.T) {
 		}
 		set, err := Parse(t.Context(), []byte(`{"keys":[{`+ecKey+`}],`+c.members+`}`))
 		short := len(name) <= 2 || strings.HasPrefix(name, "d ") || name == "an escaped member"
-		if err == nil && !short && (set[len(set)-1].Problem == Private) != c.want {
-			t.Errorf("beside the keys, %s: want %v of %+v", name, c.want, set)
+		if want := c.want && !short; err == nil && (set[len(set)-1].Problem == Private) != want { // a short name may mean anything there
+			t.Errorf("beside the keys, %s: want %v of %+v", name, want, set)
 		}
 	}
 	for _, entry := range []string{jsonText(t, text), `[{"d":"AA","kty":"RSA"}]`, `{"kty":"RSA","d":"AA","d":"BB"}`} {
