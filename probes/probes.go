@@ -11,6 +11,7 @@ import (
 	"prober/probes/http"
 	"prober/probes/isolation"
 	"prober/probes/jwks"
+	"prober/probes/pods"
 	"prober/probes/promql"
 	"prober/probes/protected"
 	"prober/probes/rls"
@@ -29,6 +30,7 @@ func Kinds() probe.Kinds {
 		"http":      http.Kind(),
 		"isolation": isolation.Kind(),
 		"jwks":      jwks.Kind(),
+		"pods":      pods.Kind(),
 		"promql":    promql.Kind(),
 		"protected": protected.Kind(),
 		"rls":       rls.Kind(),

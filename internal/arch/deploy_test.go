@@ -23,6 +23,7 @@ type object struct {
 	Kind     string
 	Metadata struct{ Name string }
 	Data     map[string]string
+	Rules    []accessRule
 	Spec     struct {
 		BackoffLimit            *int `yaml:"backoffLimit"`
 		TTLSecondsAfterFinished *int `yaml:"ttlSecondsAfterFinished"`
@@ -35,6 +36,13 @@ type object struct {
 		}
 		Template struct{ Spec pod }
 	}
+}
+
+// An accessRule is one of a Role.
+type accessRule struct {
+	APIGroups []string `yaml:"apiGroups"`
+	Resources []string
+	Verbs     []string
 }
 
 type endpoint struct {
@@ -160,6 +168,29 @@ func excessPrivileges(p pod) (wrong []string) {
 	return wrong
 }
 
+// excessAccess finds what a Role lets a prober do beyond looking at workloads and their pods. Tokens, keys and what customers said
+// are in Secrets, ConfigMaps, logs and events.
+func excessAccess(o object) (wrong []string) {
+	if strings.HasPrefix(o.Kind, "ClusterRole") {
+		wrong = append(wrong, o.Kind+": expected a Role: one namespace, not all")
+	}
+	allowed := map[string]string{ // by resource, the only verb
+		"/pods": "list", "apps/deployments": "get", "apps/statefulsets": "get", "apps/daemonsets": "get", "apps/replicasets": "list", "batch/cronjobs": "get",
+	}
+	for _, rule := range o.Rules {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					if allowed[group+"/"+resource] != verb {
+						wrong = append(wrong, fmt.Sprintf("%s: %s of %s/%s is more than a prober needs", o.Kind, verb, group, resource))
+					}
+				}
+			}
+		}
+	}
+	return wrong
+}
+
 // coupledHealthChecks finds health checks that would restart or hide a process because of another's fault.
 func coupledHealthChecks(p pod) (wrong []string) {
 	say := func(bad bool, format string, args ...any) {
@@ -187,15 +218,18 @@ func coupledHealthChecks(p pod) (wrong []string) {
 
 func TestManifests(t *testing.T) {
 	all := manifests(t)
-	for _, name := range []string{"deployment.yaml", "sidecar.yaml", "job.yaml"} {
+	for _, name := range []string{"deployment.yaml", "sidecar.yaml", "job.yaml", "role.yaml"} {
 		if len(all[name]) == 0 {
 			t.Errorf("config/deploy/%s is missing", name)
 		}
 	}
 	for name, objects := range all {
 		t.Run(name, func(t *testing.T) {
-			probers := 0
+			probers, pods := 0, 0
 			for _, o := range objects {
+				for _, w := range excessAccess(o) {
+					t.Error(w)
+				}
 				pod := o.Spec.Template.Spec
 				switch o.Kind {
 				case "Job":
@@ -209,6 +243,7 @@ func TestManifests(t *testing.T) {
 				if len(pod.Containers) == 0 {
 					continue
 				}
+				pods++
 				for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 					if c.prober() {
 						probers++
@@ -221,8 +256,11 @@ func TestManifests(t *testing.T) {
 			for _, w := range unsafeExposure(objects) {
 				t.Error(w)
 			}
-			if probers != 1 {
-				t.Errorf("%d containers named prober, expected one", probers)
+			if want := min(pods, 1); probers != want {
+				t.Errorf("%d containers named prober, expected %d", probers, want)
+			}
+			if pods == 0 && name != "role.yaml" {
+				t.Error("expected pods")
 			}
 		})
 	}
@@ -332,6 +370,29 @@ func TestManifests_rulesBite(t *testing.T) {
 					expectComplaint(t, test.rule(p), test.want)
 				}
 			}
+		})
+	}
+}
+
+func TestManifests_accessRulesBite(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		harm func(*object)
+		want string
+	}{
+		{"nothing wrong", func(*object) {}, ""},
+		{"every namespace", func(o *object) { o.Kind = "ClusterRole" }, "one namespace"},
+		{"secrets", func(o *object) { o.Rules[0].Resources = append(o.Rules[0].Resources, "secrets") }, "list of /secrets is more than a prober needs"},
+		{"logs", func(o *object) {
+			o.Rules = append(o.Rules, accessRule{[]string{""}, []string{"pods/log"}, []string{"get"}})
+		}, "get of /pods/log"},
+		{"everything", func(o *object) { o.Rules[0] = accessRule{[]string{"*"}, []string{"*"}, []string{"*"}} }, "* of */*"},
+		{"writing", func(o *object) { o.Rules[2].Verbs = append(o.Rules[2].Verbs, "patch") }, "patch of batch/cronjobs"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			role := manifests(t)["role.yaml"][0]
+			test.harm(&role)
+			expectComplaint(t, excessAccess(role), test.want)
 		})
 	}
 }

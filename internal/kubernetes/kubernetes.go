@@ -93,6 +93,9 @@ func (s *Settings) client(own cluster) (*Client, error) {
 // Close closes the connections kept for reuse.
 func (c *Client) Close() { c.http.Close() }
 
+// Resolver returns what the client asks for addresses.
+func (c *Client) Resolver() *net.Resolver { return c.http.Resolver() }
+
 // Addresses lists the API server, for probe.Addresser.
 func (s *Settings) Addresses() []string {
 	return []string{cmp.Or(s.API, "https://kubernetes.default.svc")}

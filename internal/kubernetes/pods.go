@@ -13,11 +13,16 @@ type Pod struct {
 	Status   struct {
 		Phase                 string            `json:"phase"` // Pending, Running, Succeeded, Failed or Unknown
 		Reason                string            `json:"reason"`
-		PodIP                 string            `json:"podIP"`
+		PodIPs                []PodIP           `json:"podIPs"`
 		Conditions            []Condition       `json:"conditions"`
 		InitContainerStatuses []ContainerStatus `json:"initContainerStatuses"`
 		ContainerStatuses     []ContainerStatus `json:"containerStatuses"`
 	} `json:"status"`
+}
+
+// A PodIP is one address of a pod, which has one of each family at most.
+type PodIP struct {
+	IP string `json:"ip"`
 }
 
 func (p *Pod) metadata() *Metadata { return &p.Metadata }

@@ -174,13 +174,7 @@ func TestReplicaSets(t *testing.T) {
 
 func TestSelector(t *testing.T) {
 	expression := func(key, operator string, values ...string) Selector {
-		s := Selector{MatchLabels: map[string]string{"app": "web"}}
-		s.MatchExpressions = append(s.MatchExpressions, struct {
-			Key      string   `json:"key" yaml:"key"`
-			Operator string   `json:"operator" yaml:"operator"`
-			Values   []string `json:"values" yaml:"values"`
-		}{key, operator, values})
-		return s
+		return Selector{MatchLabels: map[string]string{"app": "web"}, MatchExpressions: []Expression{{key, operator, values}}}
 	}
 	for _, test := range []struct {
 		selector Selector
@@ -206,5 +200,51 @@ func TestSelector(t *testing.T) {
 	}
 	if _, err := url.ParseQuery("labelSelector=" + url.QueryEscape("app=web,tier in (a,b)")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWorkload(t *testing.T) {
+	for kind, path := range map[string]string{KindDeployment: "deployments", KindStatefulSet: "statefulsets", KindDaemonSet: "daemonsets"} {
+		body := `{"kind":"` + kind + `","metadata":{"name":"web","namespace":"shop","uid":"u","generation":2},"spec":{"replicas":2},
+			"status":{"observedGeneration":2,"replicas":3,"readyReplicas":1,"desiredNumberScheduled":2,"currentNumberScheduled":3,"numberReady":1}}`
+		f, c := serve(t, body)
+		w, o := c.Workload(t.Context(), newResult(), "api", kind, "shop", "web")
+		expect(t, o, "ok")
+		if f.asked[0] != "/apis/apps/v1/namespaces/shop/"+path+"/web" || w.Wanted() != 2 || w.Existing() != 3 || w.ReadyCount() != 1 || !w.Observed() {
+			t.Errorf("asked %q, got %+v", f.asked, w)
+		}
+		if kind != KindDaemonSet {
+			_, c := serve(t, strings.Replace(body, `"replicas":2`, "", 1))
+			_, o := c.Workload(t.Context(), newResult(), "api", kind, "shop", "web")
+			expect(t, o, "schema: expected a "+kind+" with the number of its replicas*")
+		}
+	}
+}
+
+func TestOwns(t *testing.T) {
+	pod := func(kind, name, uid, hash string) *Pod {
+		return &Pod{Metadata: Metadata{
+			Labels:          map[string]string{PodHash: hash},
+			OwnerReferences: []OwnerReference{{Kind: "Deployment", Name: "web", UID: "u"}, {Kind: kind, Name: name, UID: uid, Controller: true}},
+		}}
+	}
+	for _, test := range []struct {
+		kind string
+		pod  *Pod
+		want bool
+	}{
+		{KindDeployment, pod("ReplicaSet", "web-1", "r", "1"), true},
+		{KindDeployment, pod("ReplicaSet", "web-blue-1", "r", "1"), false}, // of the Deployment web-blue
+		{KindDeployment, pod("ReplicaSet", "web-", "r", ""), false},
+		{KindDeployment, pod("Job", "web-1", "r", "1"), false},
+		{KindDeployment, &Pod{}, false},
+		{KindStatefulSet, pod("StatefulSet", "web", "u", ""), true},
+		{KindStatefulSet, pod("StatefulSet", "web", "v", ""), false},
+		{KindStatefulSet, pod("DaemonSet", "web", "u", ""), false},
+	} {
+		w := &Workload{Kind: test.kind, Metadata: Metadata{Name: "web", UID: "u"}}
+		if got := w.Owns(test.pod); got != test.want {
+			t.Errorf("%s, %+v: got %t", test.kind, test.pod.Metadata, got)
+		}
 	}
 }

@@ -11,12 +11,15 @@ import (
 
 // A Selector selects objects by their labels.
 type Selector struct {
-	MatchLabels      map[string]string `json:"matchLabels" yaml:"matchLabels"`
-	MatchExpressions []struct {
-		Key      string   `json:"key" yaml:"key"`
-		Operator string   `json:"operator" yaml:"operator"`
-		Values   []string `json:"values" yaml:"values"`
-	} `json:"matchExpressions" yaml:"matchExpressions"`
+	MatchLabels      map[string]string `json:"matchLabels"`
+	MatchExpressions []Expression      `json:"matchExpressions"`
+}
+
+// An Expression is what the value of a label must be, or must not be.
+type Expression struct {
+	Key      string   `json:"key"`
+	Operator string   `json:"operator"` // In, NotIn, Exists or DoesNotExist
+	Values   []string `json:"values"`
 }
 
 // labelText is what keys and values of labels are made of. It keeps apart what the syntax of queries would join.

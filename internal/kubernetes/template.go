@@ -20,9 +20,26 @@ type Container struct {
 	Image          string          `json:"image" yaml:"image"`
 	RestartPolicy  string          `json:"restartPolicy" yaml:"restartPolicy"` // Always makes an init container a sidecar
 	Ports          []ContainerPort `json:"ports" yaml:"ports"`
+	Env            []Variable      `json:"env" yaml:"env"`
+	EnvFrom        []any           `json:"envFrom" yaml:"envFrom"` // every key of a Secret or ConfigMap
 	LivenessProbe  *HealthProbe    `json:"livenessProbe" yaml:"livenessProbe"`
 	ReadinessProbe *HealthProbe    `json:"readinessProbe" yaml:"readinessProbe"`
 	StartupProbe   *HealthProbe    `json:"startupProbe" yaml:"startupProbe"`
+}
+
+// A Variable is one of a container's environment.
+type Variable struct {
+	Name      string `json:"name" yaml:"name"`
+	Value     string `json:"value" yaml:"value"`
+	ValueFrom *struct {
+		SecretKeyRef    *KeyRef `json:"secretKeyRef" yaml:"secretKeyRef"`
+		ConfigMapKeyRef *KeyRef `json:"configMapKeyRef" yaml:"configMapKeyRef"`
+	} `json:"valueFrom" yaml:"valueFrom"`
+}
+
+// A KeyRef names a key of a Secret or ConfigMap.
+type KeyRef struct {
+	Optional bool `json:"optional" yaml:"optional"` // the variable is left out if there is none
 }
 
 // A ContainerPort is a port that a container listens on.

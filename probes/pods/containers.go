@@ -1,0 +1,177 @@
+package pods
+
+import (
+	"strings"
+	"time"
+
+	"prober/internal/kubernetes"
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// within reports whether something happened at most so long ago. What has no time, or one to come, is taken to have happened just
+// now: clocks differ.
+func (s *snapshot) within(at time.Time, d time.Duration) bool {
+	return at.IsZero() || s.now.Sub(at) < d
+}
+
+// loops reports whether a container crashes again and again. Between two crashes it runs, so that its present state alone does not
+// tell: two short runs, one after the other, do.
+func (s *snapshot) loops(c *kubernetes.ContainerStatus) bool {
+	return waits(c) == "CrashLoopBackOff" || s.crashedTwice(c) && c.State.Running == nil
+}
+
+// crashedTwice reports whether a container has ended at least twice, the last time lately and after a short run.
+func (s *snapshot) crashedTwice(c *kubernetes.ContainerStatus) bool {
+	last := c.LastState.Terminated
+	if now := c.State.Terminated; now != nil { // it has ended, and was not started again yet
+		return c.RestartCount >= 1 && s.short(now)
+	}
+	return c.RestartCount >= 2 && last != nil && s.short(last)
+}
+
+// short reports whether a run ended lately, and soon after its start.
+func (s *snapshot) short(t *kubernetes.Terminated) bool {
+	return s.within(t.FinishedAt, calm) && (t.StartedAt.IsZero() || t.FinishedAt.Sub(t.StartedAt) < calm)
+}
+
+func crashLoop(s *snapshot) probe.Outcome {
+	if n := s.having(s.loops); n > 0 {
+		return probe.Outcomef(reasonCrashLoop, "%d of %s: a container crashes again and again%s", n, s.seen(), s.exitCodes())
+	}
+	if n := s.having(s.crashedTwice); n > 0 {
+		return probe.Outcomef(probe.Settling, "%d of %s: a container runs that ended twice soon after its start, the last time less than %s ago", n, s.seen(), probe.Duration(calm))
+	}
+	return probe.Outcomef(probe.OK, "no container of %s crashes again and again", s.seen())
+}
+
+// exitCodes says with what status the containers that crash ended, if it is the same of all.
+func (s *snapshot) exitCodes() string {
+	code, known := 0, false
+	for i := range s.pods {
+		for _, c := range containers(&s.pods[i]) {
+			t := c.LastState.Terminated
+			if c.State.Terminated != nil {
+				t = c.State.Terminated
+			}
+			if !s.loops(c) || t == nil {
+				continue
+			}
+			if known && t.ExitCode != code {
+				return ""
+			}
+			code, known = t.ExitCode, true
+		}
+	}
+	switch {
+	case !known || code < 0 || code > 255:
+		return ""
+	case code == 137:
+		return ", killed (exit status 137)"
+	}
+	return ", exit status " + itoa(code)
+}
+
+// ranOut returns when a container ran out of memory lately; the zero time if it did not.
+func (s *snapshot) ranOut(c *kubernetes.ContainerStatus) time.Time {
+	for _, t := range []*kubernetes.Terminated{c.State.Terminated, c.LastState.Terminated} {
+		if t == nil || t.Reason != "OOMKilled" || !s.within(t.FinishedAt, oomRecent) {
+			continue
+		}
+		if t.FinishedAt.IsZero() {
+			return s.now
+		}
+		return t.FinishedAt
+	}
+	return time.Time{}
+}
+
+// imageReasons are why a container waits for its image, in the words of the kubelet.
+var imageReasons = map[string]bool{
+	"ErrImagePull": true, "ImagePullBackOff": true, "InvalidImageName": true, "ErrImageNeverPull": true, "ImageInspectError": true,
+	"RegistryUnavailable": true, "SignatureValidationFailed": true,
+}
+
+func lacksImage(c *kubernetes.ContainerStatus) bool { return imageReasons[waits(c)] }
+
+func imagePull(s *snapshot) probe.Outcome {
+	if n := s.having(lacksImage); n > 0 {
+		return probe.Outcomef(reasonImagePull, "%d of %s: a container has no image%s", n, s.seen(), s.reasons(lacksImage))
+	}
+	return probe.Outcomef(probe.OK, "every container of %s has its image", s.seen())
+}
+
+// configReasons are why a container cannot be created, or not be started, in the words of the kubelet.
+var configReasons = map[string]bool{
+	"CreateContainerConfigError": true, "CreateContainerError": true, "RunContainerError": true, "PreStartHookError": true, "PostStartHookError": true,
+	"CreatePodSandboxError": true,
+}
+
+func lacksConfig(c *kubernetes.ContainerStatus) bool { return configReasons[waits(c)] }
+
+func configError(s *snapshot) probe.Outcome {
+	if n := s.having(lacksConfig); n > 0 {
+		return probe.Outcomef(reasonConfigError, "%d of %s: a container cannot be started%s%s", n, s.seen(), s.reasons(lacksConfig), s.missing())
+	}
+	return probe.Outcomef(probe.OK, "no container of %s lacks what it is configured with", s.seen())
+}
+
+// reasons lists why containers wait, in the words that are known.
+func (s *snapshot) reasons(which func(*kubernetes.ContainerStatus) bool) string {
+	seen := map[string]bool{}
+	var words []string
+	for i := range s.pods {
+		for _, c := range containers(&s.pods[i]) {
+			if word := waits(c); which(c) && !seen[word] {
+				seen[word] = true
+				words = append(words, word)
+			}
+		}
+	}
+	return " (" + text.List(words, 3) + ")"
+}
+
+// missing says what is missing, by the form of the kubelet's messages. None of their words is repeated: they have names in them.
+func (s *snapshot) missing() string {
+	for i := range s.pods {
+		for _, c := range containers(&s.pods[i]) {
+			if lacksConfig(c) {
+				if what := classify(c.State.Waiting.Message); what != "" {
+					return ": " + what
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func classify(message string) string {
+	message = strings.ToLower(message[:min(len(message), 2000)])
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if !strings.Contains(message, w) {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case has("couldn't find key", "in secret"):
+		return "a variable names a key that its Secret does not have"
+	case has("couldn't find key", "in configmap"):
+		return "a variable names a key that its ConfigMap does not have"
+	case has("secret", "not found"):
+		return "a Secret does not exist"
+	case has("configmap", "not found"):
+		return "a ConfigMap does not exist"
+	case has("forbidden"):
+		return "the kubelet may not read a Secret or ConfigMap"
+	case has("runasnonroot"):
+		return "its image would run as root, which runAsNonRoot forbids"
+	case has("executable file not found"), has("no such file or directory"):
+		return "its command, or a file, does not exist in the image"
+	case has("permission denied"):
+		return "it has no permission for its command, or a file"
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+package pods
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"prober/internal/kubernetes"
+	"prober/internal/probe"
+	"prober/internal/text"
+)
+
+// Bounds of what is remembered.
+const (
+	maxRemembered = 2000 // restarts
+	maxAdded      = 100  // restarts of a container between two runs
+)
+
+// history remembers what the API forgets: how often containers had been restarted, and who ran out of memory in a pod that is gone.
+// The zero value is ready for use.
+type history struct {
+	mu       sync.Mutex
+	counts   map[string]int // restarts, by the uid of the pod and the name of the container
+	restarts []time.Time    // that were seen, in this order
+	oom      time.Time      // when the last container ran out of memory
+	missing  time.Time      // since when pods do not exist that are wanted; zero if none is
+	strange  time.Time      // since when there are addresses of no pod; zero if there are none
+}
+
+// memories are what is remembered after a run.
+type memories struct {
+	restarts []time.Time
+	oom      time.Time
+	added    int // restarts since the run before
+}
+
+// update adds what is seen now. Of a container that is seen for the first time only the last restart is known.
+func (h *history) update(s *snapshot) memories {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counts, added := map[string]int{}, 0
+	for i := range s.pods {
+		pod := &s.pods[i]
+		for _, all := range [][]kubernetes.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+			for j := range all {
+				c := &all[j]
+				key := pod.Metadata.UID + "/" + c.Name
+				before, known := h.counts[key]
+				counts[key] = c.RestartCount
+				more := c.RestartCount - before
+				if !known {
+					more = min(more, 1)
+				}
+				at := s.restartedAt(c)
+				for range min(max(more, 0), maxAdded) {
+					h.restarts = append(h.restarts, at)
+				}
+				if known {
+					added += min(max(more, 0), maxAdded)
+				}
+				if oom := s.ranOut(c); oom.After(h.oom) {
+					h.oom = oom
+				}
+			}
+		}
+	}
+	h.counts = counts
+	h.restarts = h.restarts[max(0, len(h.restarts)-maxRemembered):]
+	return memories{slices.Clone(h.restarts), h.oom, added}
+}
+
+// restartedAt is when a container was restarted last, as far as that is known.
+func (s *snapshot) restartedAt(c *kubernetes.ContainerStatus) time.Time {
+	switch {
+	case c.State.Running != nil && !c.State.Running.StartedAt.IsZero():
+		return c.State.Running.StartedAt
+	case c.LastState.Terminated != nil && !c.LastState.Terminated.FinishedAt.IsZero():
+		return c.LastState.Terminated.FinishedAt
+	}
+	return s.now
+}
+
+// missingFor returns for how long fewer pods have existed than are wanted.
+func (h *history) missingFor(s *snapshot, wanted int) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	exist := 0
+	for i := range s.pods {
+		if alive(&s.pods[i]) {
+			exist++
+		}
+	}
+	return lasting(&h.missing, s.now, exist < wanted)
+}
+
+// strangeFor returns for how long there have been addresses of no pod.
+func (h *history) strangeFor(now time.Time, are bool) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return lasting(&h.strange, now, are)
+}
+
+// lasting keeps since when something has been the case, and returns for how long.
+func lasting(since *time.Time, now time.Time, is bool) time.Duration {
+	switch {
+	case !is:
+		*since = time.Time{}
+		return 0
+	case since.IsZero():
+		*since = now
+	}
+	return now.Sub(*since)
+}
+
+// oomKilled judges whether a container ran out of memory lately, also in a pod that is gone.
+func (m memories) oomKilled(s *snapshot) probe.Outcome {
+	n, last := 0, m.oom
+	for i := range s.pods {
+		if hasContainer(&s.pods[i], func(c *kubernetes.ContainerStatus) bool {
+			oom := s.ranOut(c)
+			if oom.After(last) {
+				last = oom
+			}
+			return !oom.IsZero()
+		}) {
+			n++
+		}
+	}
+	ago := text.Roughly(max(0, s.now.Sub(last)))
+	switch {
+	case n > 0:
+		return probe.Outcomef(reasonOOMKilled, "%s: a container was killed for want of memory (OOMKilled), the last one %s ago", countPods(n), ago)
+	case !m.oom.IsZero() && s.within(m.oom, oomRecent):
+		return probe.Outcomef(reasonOOMKilled, "a container of a pod that is gone was killed for want of memory (OOMKilled), %s ago", ago)
+	}
+	return probe.Outcomef(probe.OK, "no container of %s was killed for want of memory in the last %s", s.seen(), probe.Duration(oomRecent))
+}

@@ -1,0 +1,117 @@
+package pods
+
+import (
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// Restarts count from the onset of an incident; one that began before the prober saw the container is known by its time.
+func TestRestarts(t *testing.T) {
+	onset := probe.Incident{Start: time.Now().Add(-20 * time.Minute)}
+	over := onset
+	over.End = time.Now().Add(-time.Minute)
+	zero := 0
+	for name, test := range map[string]struct {
+		incident probe.Incident
+		max      *int
+		ago      []time.Duration // of the restart of each pod
+		want     []string
+	}{
+		"none, calm":                      {probe.Incident{}, nil, nil, []string{"pass"}},
+		"three, calm":                     {probe.Incident{}, nil, []time.Duration{time.Minute, time.Minute, time.Minute}, []string{"pass"}},
+		"one, calm, none accepted":        {probe.Incident{}, &zero, []time.Duration{time.Minute}, []string{"fail", "restarts fail(restarted): expected at most 0 restarts in the last 10m, got at least 1"}},
+		"one, long ago, none accepted":    {probe.Incident{}, &zero, []time.Duration{11 * time.Minute}, []string{"pass"}},
+		"one since the onset":             {onset, nil, []time.Duration{time.Minute}, []string{"fail", "restarts fail(restarted): expected no restart since the onset of the incident 20 minutes ago, got at least 1"}},
+		"one since the onset, and calm":   {onset, nil, []time.Duration{11 * time.Minute}, []string{"pass"}},
+		"one before the onset":            {onset, nil, []time.Duration{21 * time.Minute}, []string{"pass"}},
+		"one since an onset that is over": {over, nil, []time.Duration{time.Minute}, []string{"pass"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			for i, at := range test.ago {
+				w.crashed(i, 1, "Error", 1, 5*time.Hour, at)
+			}
+			p := w.probe(t)
+			p.MaxRestarts = test.max
+			want(t, runIn(t, p, test.incident), test.want...)
+		})
+	}
+	w := healthy()
+	w.crashed(0, 1, "Error", 1, 5*time.Hour, 9*time.Minute)
+	early := probe.Incident{Start: time.Now().Add(-8 * time.Minute)} // a restart just before it
+	r := runIn(t, w.probe(t), early)
+	want(t, r, "pass")
+}
+
+// Between two runs of the prober the count of the kubelet says how many restarts there were.
+func TestRestarts_counted(t *testing.T) {
+	w := healthy()
+	w.crashed(0, 40, "Error", 1, 6*time.Hour, 5*time.Hour)
+	p := w.probe(t)
+	want(t, run(t, p), "pass")
+	added := func(r probe.Result) (sum float64) {
+		for _, s := range r.Samples {
+			if s.Measure == restartsCounter {
+				sum += s.Value
+			}
+		}
+		return sum
+	}
+	w.crashed(0, 43, "Error", 1, 2*time.Hour, time.Minute)
+	r := run(t, p)
+	want(t, r, "pass")
+	if added(r) != 3 {
+		t.Errorf("counted %v", added(r))
+	}
+	w.crashed(0, 44, "Error", 1, 2*time.Hour, time.Second)
+	r = run(t, p)
+	want(t, r, "fail", "restarts fail(restarted): expected at most 3 restarts in the last 10m, got at least 4")
+	if added(r) != 1 {
+		t.Errorf("counted %v", added(r))
+	}
+	w.container(0)["restartCount"] = 0 // made again under the same uid, as static pods are
+	if r = run(t, p); added(r) != 0 {
+		t.Errorf("counted %v", added(r))
+	}
+}
+
+// A pod that ran out of memory may be replaced, and all that the API knew of it is gone.
+func TestOOMKilled_remembered(t *testing.T) {
+	w := healthy()
+	w.crashed(0, 1, "OOMKilled", 137, time.Hour, 14*time.Minute)
+	p := w.probe(t)
+	want(t, run(t, p), "fail", "oom_killed fail(oom_killed): 1 pod: *")
+	in(w.pods[0], "metadata")["uid"] = "p-9"
+	w.container(0)["lastState"], w.container(0)["restartCount"] = object{}, 0
+	want(t, run(t, p), "fail", "oom_killed fail(oom_killed): a container of a pod that is gone was killed for want of memory (OOMKilled), 14 minutes ago")
+	p.history.oom = time.Now().Add(-oomRecent)
+	want(t, run(t, p), "pass")
+}
+
+// A pod that nobody creates becomes a failure in time, and so does one that is not ready.
+func TestReady_lasting(t *testing.T) {
+	now := time.Now()
+	w := healthy()
+	w.pods = w.pods[:2]
+	s, p, h := w.snapshot(t, now), New(), &history{}
+	if o := p.ready(s, h); o.Reason != probe.Settling {
+		t.Errorf("got %s", o.Reason)
+	}
+	s.now = now.Add(5*time.Minute - time.Second)
+	if o := p.ready(s, h); o.Reason != probe.Settling {
+		t.Errorf("got %s", o.Reason)
+	}
+	s.now = now.Add(5 * time.Minute)
+	if o := p.ready(s, h); o.Reason != probe.Replicas {
+		t.Errorf("got %s", o.Reason)
+	}
+	full := healthy().snapshot(t, s.now)
+	if o := p.ready(full, h); !o.Passed() {
+		t.Errorf("got %s", o.Detail)
+	}
+	if o := p.ready(s, h); o.Reason != probe.Settling {
+		t.Errorf("again: got %s", o.Reason)
+	}
+}
