@@ -118,6 +118,7 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {
 // onceFlags adds --once and the flags that need it.
 func onceFlags(f *pflag.FlagSet, once *onceOptions) {
 	f.BoolVar(&once.once, "once", false, "Run every probe once, print the results, and exit.")
+	f.BoolVarP(&once.verbose, "verbose", "v", false, "With --once: list every probe that passed too, with its checks, as --probe and --runbook do. Otherwise they are one line if anything did not pass.")
 	f.StringVar(&once.format, "format", "text", "Format of the results: "+strings.Join(report.Formats(), ", ")+".")
 	f.StringArrayVar(&once.outputs, "output", nil, "Also write the results to a file, as `FORMAT=PATH`. Repeatable.")
 	f.DurationVar(&once.wait, "wait", 0, "With --once: run again until all pass, for at most `DURATION`.")

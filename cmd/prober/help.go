@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"prober/internal/text"
 )
@@ -104,15 +102,7 @@ func describe(f *pflag.Flag) (name, usage string) {
 	return name + "=" + value, usage
 }
 
-// helpWidth returns how wide help is on w: as the terminal, or 80 columns.
+// helpWidth returns how wide help is on w: as the terminal, but within what can be read, and 80 columns elsewhere.
 func helpWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 80
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 80
-	}
-	return min(max(width, minHelpWidth), maxHelpWidth)
+	return min(max(cmp.Or(terminalWidth(w), 80), minHelpWidth), maxHelpWidth)
 }

@@ -15,12 +15,14 @@ import (
 	"prober/internal/incident"
 	"prober/internal/probe"
 	"prober/internal/report"
+	"prober/internal/text"
 	"prober/probes"
 )
 
 // onceOptions are the flags of --once.
 type onceOptions struct {
 	once         bool
+	verbose      bool
 	format       string
 	outputs      []string
 	wait         time.Duration
@@ -71,8 +73,8 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	o.warn(warnings(cfg, meant))
 	self := newEngine(probes.Kinds(), func(string, bool) {})
 	jobs := self.withEngine(withMemory(newBudget(), withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(meant))))
-	// With a filter, the report lists the checks that passed too, as the steps of a procedure; otherwise only the others.
-	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.filter.isSet(), Awaited: o.once.wait > 0 || o.once.hold > 0}
+	// With a filter, the report lists the checks that passed too, as the steps of a procedure.
+	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.once.verbose || o.filter.isSet(), Awaited: o.once.wait > 0 || o.once.hold > 0}
 	if o.once.repeat > 1 {
 		rep.Repeat = o.once.repeat
 	}
@@ -151,7 +153,7 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	pause := retryPause
 	for {
 		started := time.Now() // all held from the end of the first green round until the start of this one
-		stop := o.showProgress(len(jobs))
+		stop := o.showProgress(jobs)
 		before := rep.Results
 		rep.Results = o.runner.run(ctx, jobs)
 		stop()
@@ -223,15 +225,16 @@ func rateLimited(r probe.Result) bool {
 
 func notPassed(r probe.Result) bool { return r.Verdict() != probe.Pass }
 
-// showProgress shows every second how many probes have finished, until it is stopped.
-func (o rounds) showProgress(all int) (stop func()) {
+// showProgress shows every second how many probes have finished and which have not, until it is stopped.
+func (o rounds) showProgress(jobs []probe.Job) (stop func()) {
 	tick, done := time.NewTicker(time.Second), make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
 			select {
 			case <-tick.C:
-				o.progress("%d of %d have finished", o.runner.finished(), all)
+				left := o.runner.unfinished(jobs)
+				o.progress("%d of %d have finished; left: %s", len(jobs)-len(left), len(jobs), text.List(left, 3))
 			case <-done:
 				return
 			}
@@ -281,6 +284,10 @@ func (o *options) progress() func(format string, args ...any) {
 		return func(string, ...any) {}
 	}
 	return func(format string, args ...any) {
-		fmt.Fprintf(o.stderr, "\r\x1b[K"+format, args...)
+		line := []rune(fmt.Sprintf(format, args...))
+		if width := terminalWidth(o.stderr); 0 < width && width <= len(line) {
+			line = line[:width-1] // what wraps would stay
+		}
+		fmt.Fprint(o.stderr, "\r\x1b[K"+string(line))
 	}
 }

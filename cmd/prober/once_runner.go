@@ -67,11 +67,16 @@ func (a *onceRunner) run(ctx context.Context, jobs []probe.Job) []probe.Result {
 	return results
 }
 
-// finished returns how many results the round has so far.
-func (a *onceRunner) finished() int {
+// unfinished names the jobs of which the round has no results so far.
+func (a *onceRunner) unfinished(jobs []probe.Job) (names []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.results)
+	for _, j := range jobs {
+		if _, ok := a.results[j.ID]; !ok {
+			names = append(names, j.Name)
+		}
+	}
+	return names
 }
 
 // Observe stores a result.

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -193,7 +194,8 @@ func TestOnce_withoutNetwork(t *testing.T) {
 	}
 }
 
-// TestOnce_terminal runs the prober on a terminal: progress while a target hangs, and color unless NO_COLOR is set.
+// TestOnce_terminal runs the prober on a terminal: progress while a target hangs, lines as wide as the terminal, and color
+// unless NO_COLOR is set.
 func TestOnce_terminal(t *testing.T) {
 	script := testenv.Need(t, "script")
 	x := startTarget(t)
@@ -209,11 +211,17 @@ func TestOnce_terminal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.Command(script, "-qec", os.Args[0]+" --once --config.file="+file, "/dev/null")
+			cmd := exec.Command(script, "-qec", "stty cols 50; "+os.Args[0]+" --once --config.file="+file, "/dev/null")
 			cmd.Env = append(append(os.Environ(), asProber+"=1", "TERM=xterm", "NO_COLOR="), c.env...)
 			out, _ := testenv.Run(t, cmd)
-			if !strings.Contains(out, "0 of 1 have finished") || !strings.Contains(out, "Not healthy") {
+			if !strings.Contains(out, "0 of 1 have finished; left: up") || !strings.Contains(out, "Not healthy") {
 				t.Errorf("no progress in %q", out)
+			}
+			for line := range strings.SplitSeq(regexp.MustCompile(`\x1b\[[0-9]*[mK]`).ReplaceAllString(out, ""), "\n") {
+				line = line[strings.LastIndexByte(strings.TrimRight(line, "\r"), '\r')+1:] // what overwrote the progress
+				if n := len(strings.TrimRight(line, "\r")); n > 50 {
+					t.Errorf("a line of %d columns: %q", n, line)
+				}
 			}
 			if got := strings.Contains(out, "\x1b[31m"); got != c.colour {
 				t.Errorf("colour is %t, want %t, in %q", got, c.colour, out)

@@ -52,7 +52,10 @@ func (o onceOptions) openOutputs() (outputs, error) {
 
 func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
 	for _, out := range all {
-		rep.Color = color && out.path == ""
+		rep.Color, rep.Width = false, 0
+		if out.path == "" {
+			rep.Color, rep.Width = color, terminalWidth(w)
+		}
 		if out.incidentNote != "" {
 			if _, err := io.WriteString(w, out.incidentNote); err != nil {
 				return err
@@ -95,3 +98,19 @@ func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
+
+// terminalWidth returns how many columns w has, at least minWidth; 0 if it is not a terminal.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 0
+	}
+	return max(width, minWidth)
+}
+
+// minWidth is how many columns are used of a terminal that has fewer.
+const minWidth = 40

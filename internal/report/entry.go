@@ -128,12 +128,44 @@ func (e entry) next() string {
 	return strings.Join(nonEmpty(e.Runbook, e.RunbookURL), ", ")
 }
 
+// A line is one of those that explain a probe. That of a check has the word of the reason apart; one of evidence belongs to
+// the line above.
+type line struct {
+	check, word, says string
+	inconclusive      bool // beside checks that failed
+	evidence          bool
+}
+
+// String is the line as all formats but text have it.
+func (l line) String() string {
+	switch {
+	case l.evidence:
+		return indentation + l.says
+	case l.check == "":
+		return l.says
+	case l.word == "":
+		return l.check + ": " + l.says
+	case l.inconclusive:
+		return fmt.Sprintf("%s [%s, inconclusive]: %s", l.check, l.word, l.says)
+	}
+	return fmt.Sprintf("%s [%s]: %s", l.check, l.word, l.says)
+}
+
 // failureLines lists the checks that did not pass, and the exchanges that show it.
 func (e entry) failureLines() []string {
-	if !e.ran {
-		return []string{e.decisive.Detail}
-	}
 	var lines []string
+	for _, l := range e.failures(false) {
+		lines = append(lines, l.String())
+	}
+	return lines
+}
+
+// failures is failureLines for people if terse: without the words and addresses that are on the line already.
+func (e entry) failures(terse bool) []line {
+	if !e.ran {
+		return []line{{says: e.decisive.Detail}}
+	}
+	var lines []line
 	causes, consequences := probe.RootCauses(e.result.NotPassed())
 	groups := probe.GroupChecks(causes)
 	left := 0
@@ -142,40 +174,45 @@ func (e entry) failureLines() []string {
 	}
 	groups = groups[:min(len(groups), maxGroups)]
 	for i, g := range groups {
-		lines = append(lines, e.sentence(groupLabel(g)))
+		lines = append(lines, e.line(groupLabel(g)))
 		targets, of := g.Targets(), e.evidence(g)
 		if i+1 < len(groups) && slices.Equal(groups[i+1].Targets(), targets) && slices.Equal(e.evidence(groups[i+1]), of) {
 			continue // shown under the last of the checks that share it
 		}
-		var said []string
+		shown := said{}
 		if len(targets) > 1 {
-			said = targets
-			lines = append(lines, indentation+text.List(targets, maxNames))
+			shown.addresses = targets
+			lines = append(lines, line{says: text.List(targets, maxNames), evidence: true})
 		}
-		lines = append(lines, exchangeLines(e.exchanges(of), said)...)
+		if terse {
+			shown.reason, shown.target, shown.inURL = g.Check().Reason.Word, g.Check().Target, true
+		}
+		for _, x := range exchangeLines(e.exchanges(of), shown) {
+			lines = append(lines, line{says: x, evidence: true})
+		}
 	}
 	if left > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more checks did not pass", left))
+		lines = append(lines, line{says: fmt.Sprintf("and %d more checks did not pass", left)})
 	}
 	if consequences != nil {
-		lines = append(lines, "also inconclusive as a consequence: "+probe.DescribeConsequences(causes, consequences))
+		lines = append(lines, line{says: "also inconclusive as a consequence: " + probe.DescribeConsequences(causes, consequences)})
 	}
 	return lines
 }
 
 // passedLines lists what the checks of a passed probe saw. Two replicas that say the same are named, more are counted.
-func (e entry) passedLines() []string {
-	var lines []string
+func (e entry) passedLines() []line {
+	var lines []line
 	all := probe.GroupChecks(e.result.Checks)
 	for _, g := range all[:min(len(all), maxGroups)] {
 		c := groupLabel(g)
 		if targets := g.Targets(); len(targets) == 2 {
 			c.Target = targets[0] + " and " + targets[1]
 		}
-		lines = append(lines, e.sentence(c))
+		lines = append(lines, e.line(c))
 	}
 	if len(all) > maxGroups {
-		lines = append(lines, fmt.Sprintf("and %d more", len(all)-maxGroups))
+		lines = append(lines, line{says: fmt.Sprintf("and %d more", len(all)-maxGroups)})
 	}
 	return lines
 }
@@ -190,15 +227,14 @@ func groupLabel(g probe.CheckGroup) probe.Check {
 }
 
 // sentence is one check in words: its name, the target, why it did not pass, expected and got.
-func (e entry) sentence(c probe.Check) string {
-	if c.Verdict == probe.Pass {
-		return strings.Join(nonEmpty(c.Name, c.Target), " ") + ": " + c.Detail
+func (e entry) sentence(c probe.Check) string { return e.line(c).String() }
+
+func (e entry) line(c probe.Check) line {
+	l := line{check: strings.Join(nonEmpty(c.Name, c.Target), " "), says: c.Detail}
+	if c.Verdict != probe.Pass {
+		l.word, l.inconclusive = c.Reason.Word, c.Verdict == probe.Inconclusive && e.verdict == probe.Fail
 	}
-	why := c.Reason.Word
-	if c.Verdict == probe.Inconclusive && e.verdict == probe.Fail {
-		why += ", inconclusive"
-	}
-	return fmt.Sprintf("%s [%s]: %s", strings.Join(nonEmpty(c.Name, c.Target), " "), why, c.Detail)
+	return l
 }
 
 // evidence lists the exchanges that the checks cite, each once.

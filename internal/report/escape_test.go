@@ -221,10 +221,11 @@ func TestPublicURL(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	long := "https://ibex.example/" + strings.Repeat("x", 120)
-	got := wrap("  "+strings.Repeat("word ", 30)+long+" "+strings.Repeat("a ", 40)+"12 ms.", 6, 2)
+	r := Report{Width: 100}
+	got := r.wrap("  "+strings.Repeat("word ", 30)+long+" "+strings.Repeat("a ", 40)+"12 ms.", 6, 2)
 	for line := range strings.Lines(got) {
 		text := strings.TrimRight(line, "\n")
-		if len(text) > width && strings.TrimSpace(text) != long {
+		if len(text) > r.Width && strings.TrimSpace(text) != long {
 			t.Errorf("%d columns: %s", len(text), text)
 		}
 		if strings.TrimSpace(text) == "ms." {
@@ -235,7 +236,7 @@ func TestWrap(t *testing.T) {
 		t.Errorf("not indented:\n%s", got)
 	}
 	for n := range 100 {
-		for line := range strings.Lines(wrap(strings.Repeat("x", n)+" after 0.4 ms", 0, 0)) {
+		for line := range strings.Lines(r.wrap(strings.Repeat("x", n)+" after 0.4 ms", 0, 0)) {
 			if strings.TrimSpace(line) == "ms" {
 				t.Fatalf("with a word of %d a unit stands alone", n)
 			}

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +18,21 @@ const indentation = "  "
 // maxTraces bounds the trace ids, and the versions, that are listed in one place.
 const maxTraces = 3
 
-// exchangeLines describes exchanges, those with the same outcome as one: the request, the addresses unless they are
-// those already named, and the trace ids to look for.
-func exchangeLines(exchanges []probe.Exchange, named []string) []string {
+// said is what the lines above those of an exchange say already, so that these need not.
+type said struct {
+	addresses []string
+	reason    string
+	target    string // may be the URL
+	inURL     bool   // the URL says the address, if that is its host
+}
+
+// exchangeLines describes exchanges, those with the same outcome as one: the request, the addresses and the reason unless
+// they were said, and the trace ids to look for.
+func exchangeLines(exchanges []probe.Exchange, already said) []string {
 	var order []string
 	same := map[string][]probe.Exchange{}
 	for _, x := range exchanges {
-		key := request(x) + outcome(x, "")
+		key := request(x) + outcome(x, "", "")
 		if same[key] == nil {
 			order = append(order, key)
 		}
@@ -31,16 +40,19 @@ func exchangeLines(exchanges []probe.Exchange, named []string) []string {
 	}
 	var lines []string
 	for _, key := range order {
-		lines = append(lines, exchangeGroup(same[key], named)...)
+		lines = append(lines, exchangeGroup(same[key], already)...)
 	}
 	return lines
 }
 
 // exchangeGroup describes exchanges with the same outcome. Of several it gives the time of the slowest.
-func exchangeGroup(same []probe.Exchange, named []string) []string {
-	out := indentation + request(same[0])
+func exchangeGroup(same []probe.Exchange, already said) []string {
+	out := request(same[0])
+	if already.target != "" && same[0].URL == already.target && same[0].Method != "" {
+		out = same[0].Method
+	}
 	where := distinct(same, func(x probe.Exchange) string { return x.Addr })
-	if len(where) > 0 && !slices.Equal(where, named) {
+	if len(where) > 0 && !slices.Equal(where, already.addresses) && !(already.inURL && isHost(where, same[0].URL)) {
 		out += " at " + text.List(where, maxNames)
 	}
 	var slowest time.Duration
@@ -51,20 +63,28 @@ func exchangeGroup(same []probe.Exchange, named []string) []string {
 	if len(same) > 1 {
 		took = "up to " + took
 	}
-	lines := []string{out + outcome(same[0], took)}
+	lines := []string{out + outcome(same[0], took, already.reason)}
 	if traces := traces(same); traces != "" {
-		lines = append(lines, indentation+traces)
+		lines = append(lines, traces)
 	}
 	return lines
 }
 
+// isHost reports whether the only address is the host of a URL.
+func isHost(addresses []string, raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && len(addresses) == 1 && u.Host == addresses[0]
+}
+
 func request(x probe.Exchange) string { return strings.Join(nonEmpty(x.Method, x.URL), " ") }
 
-// outcome is how an exchange ended and how long it took.
-func outcome(x probe.Exchange, took string) string {
+// outcome is how an exchange ended, unless that was said, and how long it took.
+func outcome(x probe.Exchange, took, said string) string {
 	switch {
 	case x.Denied != "":
 		return ": not dialled, a " + strings.ReplaceAll(x.Denied, "_", "-") + " address"
+	case x.Reason != probe.OK && x.Status == 0 && x.Reason.Word == said:
+		return ": no response after " + took
 	case x.Reason != probe.OK && x.Status == 0:
 		return fmt.Sprintf(": no response (%s) after %s", cmp.Or(x.Reason.Word, "unknown"), took)
 	case x.Reason != probe.OK:

@@ -62,3 +62,58 @@ func TestWrite_showPassed(t *testing.T) {
 		t.Errorf("nobody asked for the proof:\n%s", text)
 	}
 }
+
+// TestWrite_order: of probes, what matters most stands last, above the summary, and what passed is one line unless somebody
+// wants to see it.
+func TestWrite_order(t *testing.T) {
+	var r Report
+	add := func(name, severity string, verdict probe.Verdict) {
+		j := probe.Job{ID: probe.ID{System: "shop", Name: name, Severity: severity}}
+		r.Jobs = append(r.Jobs, j)
+		r.Results = append(r.Results, result(j, time.Second, func(r *probe.Result) {
+			r.Checks = []probe.Check{{Name: "status", Verdict: verdict, Reason: probe.Status, Detail: "seen"}}
+		}))
+	}
+	add("grave", "sev1", probe.Fail)
+	add("first", "", probe.Pass)
+	add("odd", "P1", probe.Inconclusive)
+	add("slight", "", probe.Fail)
+	add("minor", "P3", probe.Fail)
+	add("second", "P1", probe.Pass)
+	for want, verbose := range map[string]bool{
+		"ok    2 probes: first, second; odd; slight; minor; grave": false,
+		"first; second; odd; slight; minor; grave":                 true,
+	} {
+		r.ShowPassed = verbose
+		var got []string
+		for line := range strings.Lines(write(t, "text", r)) {
+			if fields := strings.Fields(line); strings.HasPrefix(line, "ok    2") {
+				got = append(got, strings.TrimSpace(line))
+			} else if len(fields) > 1 && slices.Contains([]string{"ok", "FAIL", "INCONCL"}, fields[0]) {
+				got = append(got, fields[1])
+			}
+		}
+		if got := strings.Join(got, "; "); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestWrite_addressOnce: the address of a target is in its URL, and not said a second time beside it; nor is a URL that names
+// the target.
+func TestWrite_addressOnce(t *testing.T) {
+	r := result(proxy, time.Second, func(r *probe.Result) {
+		r.Fail("status", probe.Refused, "connection refused by it")
+		r.Exchanged(get("status", "", "http://"+one+"/health", one, 0, time.Millisecond, "t", ""))
+	})
+	r.Exchanges[0].Reason = probe.Refused
+	text := write(t, "text", Report{Jobs: []probe.Job{proxy}, Results: []probe.Result{r}})
+	if strings.Count(text, one) != 1 || strings.Count(text, "refused") != 2 { // in the sentence and as its reason
+		t.Errorf("got\n%s", text)
+	}
+	r.Checks[0].Target, r.Exchanges[0].Target = r.Exchanges[0].URL, r.Exchanges[0].URL
+	text = write(t, "text", Report{Jobs: []probe.Job{proxy}, Results: []probe.Result{r}})
+	if strings.Count(text, one) != 1 || !strings.Contains(text, "  GET: no response after 1.0 ms\n") {
+		t.Errorf("got\n%s", text)
+	}
+}

@@ -31,7 +31,8 @@ type Report struct {
 	Version    string        // of the prober
 	Awaited    bool          // somebody waited for all to pass, as after a fix
 	Color      bool          // use ANSI colors in the text format
-	ShowPassed bool          // the text format lists the checks of passed probes too
+	Width      int           // columns of the text format, as for a terminal; 0: lines as long as they are
+	ShowPassed bool          // the text format lists every probe that passed, with its checks
 	Reason     string        // why nothing ran, or why it ended early; a report with a reason never passes
 }
 

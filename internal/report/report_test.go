@@ -31,7 +31,7 @@ func TestWrite_golden(t *testing.T) {
 		}
 	}
 	colourful := fixtures()["replicas"]
-	colourful.Color = true
+	colourful.Color, colourful.Width = true, 72
 	testenv.Golden(t, "testdata/colour.text", write(t, "text", colourful))
 }
 
