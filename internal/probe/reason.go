@@ -63,6 +63,8 @@ type Reason struct {
 	Verdict Verdict // of a check that gives the reason and says no more
 	Text    string  // for people, a few words: "connection refused"
 	Breach  bool    // somebody got what must never be had; no later pass takes that back
+
+	Dependency bool // the fault lies with what the target depends on
 }
 
 // String returns the word.

@@ -54,11 +54,16 @@ func checkPage(t *testing.T, b *testenv.Browser, url, name string, width int, da
 		Page  int
 		Parts []string
 		Text  string
+		Tall  int
+		Lines int
 	}
-	b.Eval(`({page: document.documentElement.scrollWidth, text: document.body.innerText, parts: [...document.querySelectorAll("main *")]
+	b.Eval(`({page: document.documentElement.scrollWidth, tall: document.documentElement.scrollHeight, lines: document.querySelectorAll("details[open] .row.line").length, text: document.body.innerText, parts: [...document.querySelectorAll("main *")]
 		.filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 200))})`, &wide)
 	if wide.Page > width || len(wide.Parts) > 0 {
 		t.Errorf("%d pixels wide on a screen of %d: %q", wide.Page, width, wide.Parts)
+	}
+	if wide.Lines == 300 && wide.Tall > 12_000 {
+		t.Errorf("300 passing probes are %d pixels high", wide.Tall)
 	}
 	if strings.Contains(wide.Text, "Reload it before") {
 		t.Error("a page that was just drawn says that it is old")

@@ -3,10 +3,12 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -21,12 +23,20 @@ const (
 // An indexView is the data of the index page.
 type indexView struct {
 	layout
+	Lead     *leadView // the most urgent cause; nil if nothing failed
 	Reload   namedLink
 	Note     string // path of the incident note; empty while nothing failed
 	Counts   []verdictCount
 	Systems  []systemLink
+	Search   searchForm
 	Sections []verdictSection
 	Faults   []Fault
+}
+
+// A leadView is the failure that the head of the page names, and what it explains.
+type leadView struct {
+	rowView
+	Explains []namedLink
 }
 
 type verdictCount struct {
@@ -41,11 +51,13 @@ type systemLink struct {
 	Here bool // it is the system on the page
 }
 
-// A verdictSection is the probes of one verdict.
+// A verdictSection is the probes of one verdict: a list by urgency of what did not pass, and groups of what passed.
 type verdictSection struct {
 	ID, Head string
 	Verdict  probe.Verdict
+	Rows     []rowView
 	Groups   []group
+	Closed   bool   // it is folded at first
 	Left     string // which part is shown
 	Others   []namedLink
 }
@@ -65,18 +77,21 @@ type rowView struct {
 	Shown        []failureGroup // the other failures
 	Consequences string         // checks that are inconclusive as a consequence
 	More         int
+	CausePath    string // of the page of the probe that explains this one
 	Chart        chart
 	State, For   string // "failed", "5 min"
 	NextRun      time.Time
 	Maintained   bool
 }
 
-// verdictSections are the sections in their order, failures first.
-var verdictSections = [...]struct {
+type verdictList struct {
 	id      string
 	verdict probe.Verdict
 	words   string
-}{{"failed", probe.Fail, "failed"}, {"inconclusive", probe.Inconclusive, "inconclusive"}, {"passed", probe.Pass, "passed"}}
+}
+
+// verdictSections are the sections in their order, failures first.
+var verdictSections = [...]verdictList{{"failed", probe.Fail, "failed"}, {"inconclusive", probe.Inconclusive, "inconclusive"}, {"passed", probe.Pass, "passed"}}
 
 func (s *server) index(w http.ResponseWriter, r *http.Request) {
 	all, want := s.statuses(), parseFilter(r.URL.Query())
@@ -86,32 +101,38 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 			rows = append(rows, &all[i])
 		}
 	}
-	v := indexView{layout: s.layout("./", headline(rows)), Reload: refreshLink(want), Systems: systems(all, want)}
+	v := indexView{layout: s.layout("./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
 	v.Maintenance = maintenanceBanners(rows, maxNames)
+	together := want.verdict == "" && !slices.ContainsFunc(verdictSections[:], func(list verdictList) bool {
+		return list.verdict != probe.Pass && countOf(rows, list.verdict) > maxRows
+	})
 	for _, list := range verdictSections {
 		of := slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != list.verdict })
 		t := verdictCount{Verdict: list.verdict, Count: len(of), Words: list.words}
 		if len(of) > 0 {
 			v.Worst = probe.Worse(v.Worst, list.verdict)
-			t.Path = "#" + list.id
+			one := want
+			one.verdict, one.from = list.verdict.String(), 0
+			t.Path = one.path()
 		}
 		if len(rows) > 0 {
 			v.Counts = append(v.Counts, t)
 		}
 		if want.verdict != "" && want.verdict != list.verdict.String() {
-			if t.Path != "" {
-				other := want
-				other.verdict, other.from = list.verdict.String(), 0
-				v.Counts[len(v.Counts)-1].Path = other.path()
-			}
 			continue
 		}
-		if len(of) > 0 {
-			sec := s.section(of, want, list.verdict, v.Now)
+		shown := underCauses(of, list.verdict)
+		if together {
+			shown = underCauses(rows, list.verdict)
+		}
+		if len(shown) > 0 {
+			sec := s.section(shown, want, list.verdict, v.Now)
 			sec.ID, sec.Head = list.id, fmt.Sprintf("%d %s", len(of), list.words)
+			sec.Closed = list.verdict == probe.Pass && want.verdict == "" && v.Worst != probe.Pass
 			v.Sections = append(v.Sections, sec)
 		}
 	}
+	v.Lead = s.lead(v.Sections)
 	if v.Worst == probe.Fail && s.Incident != nil {
 		v.Note = "./incident"
 		if want.system != "" {
@@ -130,6 +151,70 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusNotFound // a name written wrongly must not read as if nothing failed
 	}
 	s.render(w, status, v.node())
+}
+
+func countOf(rows []*ProbeStatus, v probe.Verdict) (n int) {
+	for _, row := range rows {
+		if row.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// underCauses returns the rows of a section. Those that did not pass stand in the order of their urgency, what failed first; each
+// is followed by what it explains, which is as urgent as the most urgent of them together.
+func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
+	if of == probe.Pass {
+		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != probe.Pass })
+	}
+	there := map[probe.Key]bool{}
+	for _, row := range rows {
+		there[row.Key()] = true
+	}
+	explained := map[probe.Key][]*ProbeStatus{}
+	var roots []*ProbeStatus
+	for _, row := range rows {
+		switch {
+		case row.Verdict == probe.Pass:
+		case row.Cause != (probe.Key{}) && there[row.Cause]:
+			explained[row.Cause] = append(explained[row.Cause], row)
+		case row.Verdict == of:
+			roots = append(roots, row)
+		}
+	}
+	slices.SortStableFunc(roots, func(a, b *ProbeStatus) int {
+		worst := func(root *ProbeStatus) int {
+			level := urgency(root.Severity)
+			for _, row := range explained[root.Key()] {
+				level = min(level, urgency(row.Severity))
+			}
+			return level
+		}
+		return cmp.Or(cmp.Compare(worst(a), worst(b)), compareUrgency(a, b))
+	})
+	var all []*ProbeStatus
+	for _, root := range roots {
+		under := explained[root.Key()]
+		slices.SortStableFunc(under, compareUrgency)
+		all = append(append(all, root), under...)
+	}
+	return all
+}
+
+// lead returns the first failure of the page; nil if nothing failed.
+func (s *server) lead(sections []verdictSection) *leadView {
+	if len(sections) == 0 || sections[0].Verdict != probe.Fail || len(sections[0].Rows) == 0 {
+		return nil
+	}
+	rows := sections[0].Rows
+	lead := leadView{rowView: rows[0]}
+	for _, row := range rows[1:] {
+		if row.Cause == lead.Key() {
+			lead.Explains = append(lead.Explains, namedLink{row.Name, row.Path})
+		}
+	}
+	return &lead
 }
 
 // section returns the rows of one verdict, or a part of them if there are many.
@@ -153,7 +238,13 @@ func (s *server) section(of []*ProbeStatus, want filter, v probe.Verdict, now ti
 			}
 		}
 	}
-	sec.Groups = s.groups(of[from:to], now)
+	if v == probe.Pass {
+		sec.Groups = s.groups(of[from:to], now)
+		return sec
+	}
+	for _, row := range of[from:to] {
+		sec.Rows = append(sec.Rows, s.rowView(row, now))
+	}
 	return sec
 }
 
@@ -193,6 +284,9 @@ func (s *server) rowView(row *ProbeStatus, now time.Time) rowView {
 	}
 	v.More = max(0, len(v.Shown)-maxChecks)
 	v.Shown = v.Shown[:len(v.Shown)-v.More]
+	if row.Cause != (probe.Key{}) {
+		v.CausePath = probePath("./", probe.ID{System: row.Cause.System, Name: row.Cause.Name})
+	}
 	if row.Overdue {
 		v.Latency = 0 // of a run too long ago to be of interest
 	}
@@ -260,16 +354,50 @@ func refreshLink(n filter) namedLink {
 	return namedLink{"Reload every 30 s", n.path()}
 }
 
-// headline counts the probes by their verdicts, the worst first.
-func headline(rows []*ProbeStatus) string {
-	if len(rows) == 0 {
+// headline says how bad it is and since when: the probes that failed by their severities, else those that are inconclusive,
+// else that all passed.
+func headline(rows []*ProbeStatus, now time.Time) string {
+	of := func(v probe.Verdict) []*ProbeStatus {
+		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != v })
+	}
+	failed, inconclusive, passed := of(probe.Fail), of(probe.Inconclusive), of(probe.Pass)
+	switch {
+	case len(rows) == 0:
 		return "no probes"
+	case len(failed) > 0:
+		first := slices.MinFunc(failed, compareUrgency)
+		return fmt.Sprintf("%s failed since %s", bySeverity(failed), sinceText(first.Since, now))
+	case len(inconclusive) > 0:
+		first := slices.MinFunc(inconclusive, compareUrgency)
+		return describeVerdicts(0, len(inconclusive), len(passed)) + " since " + sinceText(first.Since, now)
 	}
-	var n [len(probe.Verdicts)]int
+	last := slices.MaxFunc(passed, func(a, b *ProbeStatus) int { return a.Since.Compare(b.Since) })
+	return fmt.Sprintf("%d passed since %s", len(passed), sinceText(last.Since, now))
+}
+
+// sinceText is a time and how long ago it was.
+func sinceText(at, now time.Time) string {
+	return fmt.Sprintf("%s (%s)", formatTime(at), formatElapsed(now.Sub(at)))
+}
+
+// bySeverity counts rows by their severities, the most urgent first: "1 P1, 3 P2". Rows without one come last.
+func bySeverity(rows []*ProbeStatus) string {
+	count := map[string]int{}
 	for _, row := range rows {
-		n[row.Verdict]++
+		count[row.Severity]++
 	}
-	return describeVerdicts(n[probe.Fail], n[probe.Inconclusive], n[probe.Pass])
+	var parts []string
+	for _, word := range slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(a, b)) }) {
+		switch {
+		case word != "":
+			parts = append(parts, fmt.Sprintf("%d %s", count[word], word))
+		case len(parts) == 0:
+			parts = append(parts, strconv.Itoa(count[word]))
+		default:
+			parts = append(parts, fmt.Sprintf("%d without a severity", count[word]))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // A maintenanceBanner says that a system, or some of its probes, are in maintenance.

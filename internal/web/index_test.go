@@ -28,21 +28,37 @@ func TestIndex_failedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		board, _ := storeWithRuns(300, true)
 		page := ask(New(optionsFor(board, true)), "GET", "/").Body.String()
-		last := -1
+		statuses := map[string]ProbeStatus{}
+		for _, row := range board.Statuses() {
+			statuses[row.Key().String()] = row
+		}
+		cause, last, level := probe.Key{}, -1, -1
 		for _, name := range names(page) {
-			row, _ := board.Probe(name[:strings.Index(name, "/")], name[strings.Index(name, "/")+1:])
+			row := statuses[name]
+			if row.Cause != (probe.Key{}) {
+				if row.Cause != cause {
+					t.Errorf("%s does not stand below %s, which explains it", name, row.Cause)
+				}
+				continue
+			}
 			rank := map[probe.Verdict]int{probe.Fail: 0, probe.Inconclusive: 1, probe.Pass: 2}[row.Verdict]
 			if rank < last {
 				t.Fatalf("%s, which is %s, comes after what is better", name, row.Verdict)
 			}
-			last = rank
+			if rank > last {
+				level = -1
+			}
+			if row.Verdict != probe.Pass && urgency(row.Severity) < level {
+				t.Errorf("%s, which is %s, comes after what is less urgent", name, row.Severity)
+			}
+			cause, last, level = row.Key(), rank, urgency(row.Severity)
 		}
 		if n := len(names(page)); n != 300 {
 			t.Errorf("%d probes on the page", n)
 		}
 		for _, want := range []string{
-			`<a href="#failed"><strong>45</strong> failed</a>`, `<a href="#inconclusive"><strong>11</strong> inconclusive</a>`, `<a href="#passed"><strong>244</strong> passed</a>`,
-			`<title>45 failed, 11 inconclusive, 244 passed - ibex prober</title>`, `href="./icon/fail.svg"`,
+			`<a href="./?verdict=fail"><strong>45</strong> failed</a>`, `<a href="./?verdict=inconclusive"><strong>11</strong> inconclusive</a>`, `<a href="./?verdict=pass"><strong>244</strong> passed</a>`,
+			`<title>16 P1, 14 P2, 15 P3 failed since 1999-12-31 23:52:30 UTC (7 min) - ibex prober</title>`, `href="./icon/fail.svg"`,
 			`<a href="./?system=shop">shop (9 failed)</a>`,
 			"search is in maintenance until", "database move", "Probes keep running, alerts are silenced",
 			"The reference cannot be reached", "unknown key expcet",

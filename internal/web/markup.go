@@ -24,7 +24,7 @@ func (l layout) document(content ...g.Node) g.Node {
 			h.Link(h.Rel("icon"), h.Type("image/svg+xml"), h.Href(l.Up+"icon/"+l.Worst.String()+".svg")),
 			h.StyleEl(g.Raw(style)),
 		),
-		h.Body(g.Group(content), l.footer(),
+		h.Body(h.A(h.Class("skip"), h.Href("#main"), g.Text("Skip to the content")), g.Group(content), l.footer(),
 			h.Div(h.Class("stale"), h.Role("status"),
 				g.Text("This page is over two minutes old and does not reload by itself. Reload it before you trust it.")),
 		),
@@ -71,7 +71,7 @@ func (m maintenanceBanner) node() g.Node {
 func (v messageView) node() g.Node {
 	return v.document(
 		h.Header(h.H1(g.Text(v.Head))),
-		h.Main(
+		h.Main(h.ID("main"),
 			h.P(g.Text(v.Text)),
 			h.Ul(g.Map(v.Choices, func(l namedLink) g.Node { return h.Li(l.node()) })),
 		),

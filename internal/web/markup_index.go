@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,18 +16,79 @@ func (v indexView) node() g.Node {
 	return v.document(
 		h.Header(
 			h.H1(g.Text(v.Title+": "+v.Head)),
+			g.Iff(v.Lead != nil, func() g.Node { return v.Lead.node() }),
 			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
 			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.Now), g.Text(". "), v.Reload.node(), g.Text("."),
 				g.If(v.Note != "", g.Group{g.Text(" "), namedLink{"Incident note", v.Note}.node(), g.Text(".")})),
 			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),
+			v.Search.node(),
 		),
-		h.Main(
+		h.Main(h.ID("main"),
 			v.banners(),
 			g.Map(v.Sections, verdictSection.node),
-			g.If(len(v.Faults) > 0, section("faults", heading("faults", "Fault injection"),
-				h.Ul(h.Class("rows"), h.Role("list"), g.Map(v.Faults, Fault.node)))),
+			g.If(len(v.Faults) > 0, faultSwitches(v.Faults)),
 		),
 	)
+}
+
+// node names the most urgent cause, and what it explains.
+func (l leadView) node() g.Node {
+	explains := g.Group{}
+	for i, other := range l.Explains[:min(len(l.Explains), maxNames)] {
+		if i > 0 {
+			explains = append(explains, g.Text(", "))
+		}
+		explains = append(explains, other.node())
+	}
+	if more := len(l.Explains) - maxNames; more > 0 {
+		explains = append(explains, g.Text(" "+andMore(more)))
+	}
+	return h.P(h.Class("lead"), namedLink{l.Name, l.Path}.node(), g.Text(": "), why(l.Reason, l.Detail),
+		g.If(len(explains) > 0, g.Group{g.Text(". It explains "), explains}), g.Text("."))
+}
+
+// node is a form that works without scripts.
+func (f searchForm) node() g.Node {
+	hidden := func(name, value string) g.Node {
+		return g.If(value != "" && value != "0", h.Input(h.Type("hidden"), h.Name(name), h.Value(value)))
+	}
+	choice := func(label, name, chosen string, all []string) g.Node {
+		if len(all) < 2 {
+			return hidden(name, chosen)
+		}
+		options := g.Map(all, func(one string) g.Node {
+			return h.Option(h.Value(one), g.If(strings.EqualFold(one, chosen), h.Selected()), g.Text(one))
+		})
+		return h.Label(g.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), g.Text("any")), options))
+	}
+	return h.Form(h.Class("search"), h.Role("search"), h.Action("./"),
+		h.Label(g.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text))),
+		choice("Verdict", verdictParameter, f.verdict, verdictWords()),
+		choice("Severity", severityParameter, f.severity, f.Severities),
+		choice("Type", kindParameter, f.kind, f.Kinds),
+		hidden(systemParameter, f.system), hidden(runbookParameter, f.runbook), hidden(refreshParameter, strconv.Itoa(f.refresh)),
+		h.Button(g.Text("Show")),
+		g.If(f.Active, g.Group{g.Text(" "), namedLink{"Show all", f.cleared()}.node()}),
+	)
+}
+
+// faultSwitches are the switches of a demonstration, those that are on first.
+func faultSwitches(faults []Fault) g.Node {
+	on := 0
+	ordered := make([]Fault, 0, len(faults))
+	for _, f := range faults {
+		if f.Active {
+			ordered = slices.Insert(ordered, on, f)
+			on++
+		} else {
+			ordered = append(ordered, f)
+		}
+	}
+	head := "Fault injection"
+	if on > 0 {
+		head = fmt.Sprintf("Fault injection (%d active)", on)
+	}
+	return section("faults", heading("faults", head), h.Ul(h.Class("rows"), h.Role("list"), g.Map(ordered, Fault.node)))
 }
 
 func (c verdictCount) node() g.Node {
@@ -43,31 +105,66 @@ func (l systemLink) node() g.Node {
 
 func (s verdictSection) node() g.Node {
 	id := s.ID + "-head"
-	return h.Section(h.ID(s.ID), h.Aria("labelledby", id),
-		h.H2(h.ID(id), h.Class(s.Verdict.String()), g.Text(s.Head)),
+	head := h.H2(h.ID(id), h.Class(s.Verdict.String()), g.Text(s.Head))
+	content := g.Group{
+		g.If(len(s.Rows) > 0, h.Ul(h.Class("rows"), h.Role("list"), g.Map(s.Rows, rowView.node))),
 		g.Map(s.Groups, group.node),
 		g.If(len(s.Others) > 0, h.P(h.Class("others"), g.Text(s.Left), g.Map(s.Others, func(l namedLink) g.Node {
 			return g.Group{g.Text(" "), l.node()}
 		}))),
-	)
+	}
+	if s.Verdict == probe.Pass {
+		return h.Section(h.ID(s.ID), h.Aria("labelledby", id),
+			h.Details(g.If(!s.Closed, g.Attr("open")), h.Summary(head), content))
+	}
+	return h.Section(h.ID(s.ID), h.Aria("labelledby", id), head, content)
 }
 
 func (of group) node() g.Node {
 	return g.Group{
 		h.H3(namedLink{of.System, of.Path}.node(),
 			g.If(of.Runbook != "", g.Group{g.Text(" "), soft("runbook"), g.Text(" "), runbook(of.Runbook, of.RunbookURL)})),
-		h.Ul(h.Class("rows"), h.Role("list"), g.Map(of.Rows, rowView.node)),
+		h.Ul(h.Class("rows"), h.Role("list"), g.Map(of.Rows, rowView.line)),
 	}
 }
 
-func (v rowView) node() g.Node {
-	return h.Li(h.Class("row "+v.Verdict.String()),
+// line is a probe that passed, in one line.
+func (v rowView) line() g.Node {
+	return h.Li(h.Class("row line pass"),
 		h.Div(h.Class("state"), mark(v.Verdict)),
-		h.Div(h.Class("what"),
-			h.A(h.Class("name"), h.Href(v.Path), g.Text(v.Name)), g.Text(" "), soft(v.Type),
-			g.If(v.Severity != "", g.Group{g.Text(" "), h.Span(h.Class("tag"), g.Text(v.Severity))}),
-			g.If(v.Maintained, g.Group{g.Text(" "), h.Span(h.Class("tag odd"), g.Text("maintenance"))}),
-		),
+		h.Div(h.Class("what"), v.title()),
+		h.Div(h.Class("why"), g.Text(v.Detail)),
+		h.Div(h.Class("past"), v.Chart.strip()),
+		h.Div(h.Class("when soft"), g.Text("since "), clock(v.Since), g.Text(", "+formatLatency(v.Latency))),
+	)
+}
+
+// title is the name of the probe with what it is.
+func (v rowView) title() g.Node {
+	return g.Group{
+		h.A(h.Class("name"), h.Href(v.Path), g.Text(v.Name)), g.Text(" "), soft(v.Type),
+		g.If(v.Severity != "", g.Group{g.Text(" "), h.Span(h.Class(fmt.Sprintf("tag level%d", urgency(v.Severity))), g.Text(v.Severity))}),
+		g.If(v.Maintained, g.Group{g.Text(" "), h.Span(h.Class("tag odd"), g.Text("maintenance"))}),
+	}
+}
+
+// place is the system and the runbook of a row that does not stand below their heading.
+func (v rowView) place() g.Node {
+	of := g.Group{namedLink{v.System, filter{system: v.System}.path()}.node()}
+	if v.Runbook != "" {
+		of = append(of, g.Text(" runbook "), runbook(v.Runbook, v.RunbookURL))
+	}
+	return h.Div(h.Class("soft"), of)
+}
+
+func (v rowView) node() g.Node {
+	class := "row " + v.Verdict.String()
+	if v.CausePath != "" {
+		class += " consequence"
+	}
+	return h.Li(h.Class(class),
+		h.Div(h.Class("state"), mark(v.Verdict)),
+		h.Div(h.Class("what"), v.title(), v.place()),
 		v.reasons(),
 		h.Div(h.Class("past"), v.Chart.strip(), g.Text(" "), v.Chart.spark()),
 		h.Div(h.Class("when soft"), v.times()),
@@ -88,6 +185,7 @@ func (v rowView) reasons() g.Node {
 	}
 	return h.Div(h.Class("why"),
 		h.P(lead),
+		g.If(v.CausePath != "", h.P(g.Text("Explained by "), namedLink{v.Cause.Name, v.CausePath}.node(), g.Text("."))),
 		g.If(len(others) > 0, h.Ul(others)),
 		g.If(v.Consequences != "", softLine("Also inconclusive as a consequence: "+v.Consequences+".")),
 		g.If(v.Verdict != probe.Pass, softLine(v.origin())),

@@ -16,7 +16,7 @@ func (v probeView) node() g.Node {
 			h.P(h.Class("lead"), why(v.Reason, v.Detail)),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+" since "), dateTime(v.Since), g.Text(" ("+v.For+")."))),
 		),
-		h.Main(v.banners(), v.recent(), v.configuration(), g.Map(v.RunViews, runView.node)),
+		h.Main(h.ID("main"), v.banners(), v.recent(), v.configuration(), g.Map(v.RunViews, runView.node)),
 	)
 }
 

@@ -45,6 +45,7 @@ type jsonRow struct {
 	TraceID    string        `json:"trace_id,omitempty"`
 	Version    string        `json:"version,omitempty"`
 	Failing    []probe.Check `json:"failing"`
+	Cause      string        `json:"explained_by,omitempty"` // SYSTEM/NAME of the failed probe that explains this one
 
 	NextRun     time.Time        `json:"next_run,omitzero"`
 	Limited     time.Time        `json:"rate_limited_until,omitzero"`
@@ -108,6 +109,9 @@ func (s *server) jsonOf(row *ProbeStatus, recent bool) jsonRow {
 		Since: text.UTC(row.Since), LastRun: text.UTC(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
 		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: append([]probe.Check{}, row.Failing...),
 		NextRun: text.UTC(s.next(row.ID)), Limited: text.UTC(row.Limited),
+	}
+	if row.Cause != (probe.Key{}) {
+		out.Cause = row.Cause.String()
 	}
 	if !row.Maintenance.Until.IsZero() {
 		out.Maintenance = &jsonMaintenance{Why: row.Maintenance.Why, Until: text.UTC(row.Maintenance.Until)}

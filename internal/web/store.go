@@ -29,6 +29,10 @@ type ProbeStatus struct {
 	TraceID    string        // sent in the exchange that the check cites
 	Version    string        // of the target's software, if it reported one
 	History    History       // the last runs
+	Labels     map[string]string
+
+	// Cause is the failed probe that explains why this one does not pass; zero if none does.
+	Cause probe.Key
 
 	// The maintenance window that is open now; zero if there is none.
 	Maintenance Maintenance
@@ -92,7 +96,7 @@ func (b *StatusStore) SetJobs(jobs []probe.Job) {
 		if h == nil || h.job.Settings != j.Settings {
 			h = &storedStatus{ProbeStatus: ProbeStatus{Check: probe.RunCheck, Reason: probe.NothingChecked, Detail: "not run yet"}}
 		}
-		h.ID, h.RunbookURL, h.Interval, h.job = j.ID, publicURL(j.RunbookURL), j.Interval, j
+		h.ID, h.RunbookURL, h.Interval, h.Labels, h.job = j.ID, publicURL(j.RunbookURL), j.Interval, j.Labels, j
 		if rows[k] == nil {
 			keys = append(keys, k)
 		}
@@ -147,10 +151,12 @@ func (b *StatusStore) Statuses() []ProbeStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	rows := make([]ProbeStatus, len(b.keys))
+	rows, jobs, runs := make([]ProbeStatus, len(b.keys)), make([]*probe.Job, len(b.keys)), make([]*RunDetail, len(b.keys))
 	for i, k := range b.keys {
-		rows[i] = b.status(b.statuses[k], now)
+		h := b.statuses[k]
+		rows[i], jobs[i], runs[i] = b.status(h, now), h.job, h.last
 	}
+	explain(rows, jobs, runs)
 	return rows
 }
 

@@ -296,7 +296,7 @@ func TestIndex(t *testing.T) {
 	}
 	page := ask(New(o), "GET", "/").Body.String()
 	for _, want := range []string{
-		"ibex prober: 1 failed, 1 inconclusive", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "1.3 s",
+		"ibex prober: 1 P1 failed since 2027-01-15 08:00:00 UTC", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "1.3 s",
 		`<a href="https://docs.example/#proxy-down" rel="noreferrer">proxy-down</a>`, "trace id 4bf92f35",
 		"ready 10.0.0.2:8080: <strong>no complete answer in time</strong>: no answer in 5s", "<strong>odd one</strong>: no answer",
 		`href="./metrics"`, `href="./config"`, `href="./-/healthy"`,

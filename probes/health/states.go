@@ -48,7 +48,7 @@ var (
 	stateSlow              = state{Name: "slow", Serving: holds, Split: holds, Summary: "live and ready, and slower than expected"}
 	stateServingUnverified = state{Name: "serving_unverified", Serving: holds, Split: unknown, Reason: probe.ControlFailed,
 		Summary: "live and ready; the state of its dependency is unknown"}
-	stateDegraded = state{Name: "degraded_by_dependency", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down"},
+	stateDegraded = state{Name: "degraded_by_dependency", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down", Dependency: true},
 		Summary: "live and correctly not ready, because its dependency is down; restarting it will not help"}
 	stateNotReady = state{Name: "not_ready", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "not_ready", Verdict: probe.Fail, Text: "live and not ready"},
 		Summary: "live and not ready, and its dependency is not the reason: it is starting, draining or missing something else"}

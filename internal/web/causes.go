@@ -1,0 +1,146 @@
+package web
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+
+	"prober/internal/probe"
+)
+
+// explain names, for each row that does not pass, the failed probe that explains it: one that it depends on, or one that
+// asks little else than what went wrong for both. A breach is never explained away, and the cause has no cause itself.
+// Each row has the job and the last run of the same index.
+func explain(rows []ProbeStatus, jobs []*probe.Job, runs []*RunDetail) {
+	e := explanation{rows: rows, jobs: jobs, asked: make([]requests, len(rows)), byName: map[probe.Key]int{}, byFault: map[string]int{}}
+	for i := range rows {
+		if rows[i].Verdict == probe.Pass || rows[i].Overdue {
+			continue
+		}
+		e.asked[i] = newRequests(runs[i])
+		if rows[i].Verdict == probe.Fail {
+			e.byName[rows[i].Key()] = i
+		}
+	}
+	for i := range rows {
+		if rows[i].Verdict != probe.Fail {
+			continue
+		}
+		for _, fault := range e.asked[i].faults {
+			if best, known := e.byFault[fault]; !known || e.compare(i, best) < 0 {
+				e.byFault[fault] = i
+			}
+		}
+	}
+	for i := range rows {
+		if cause := e.root(i); cause != i {
+			rows[i].Cause = rows[cause].Key()
+		}
+	}
+}
+
+// An explanation is what is known of all rows that do not pass.
+type explanation struct {
+	rows    []ProbeStatus
+	jobs    []*probe.Job
+	asked   []requests
+	byName  map[probe.Key]int // those that failed
+	byFault map[string]int    // the row that asks the least besides what went wrong
+}
+
+// compare orders rows that share a fault: what asks less, is more urgent, or failed earlier is the cause.
+func (e *explanation) compare(a, b int) int {
+	return cmp.Or(cmp.Compare(e.asked[a].origins, e.asked[b].origins), compareUrgency(&e.rows[a], &e.rows[b]), cmp.Compare(a, b))
+}
+
+// root follows the causes of a row to one that has none. A row in a circle of causes has none itself.
+func (e *explanation) root(i int) int {
+	seen := []int{i}
+	for {
+		next, ok := e.cause(seen[len(seen)-1])
+		switch {
+		case !ok:
+			return seen[len(seen)-1]
+		case slices.Contains(seen, next):
+			return i
+		}
+		seen = append(seen, next)
+	}
+}
+
+// cause returns the failed row that explains another directly.
+func (e *explanation) cause(i int) (int, bool) {
+	row := &e.rows[i]
+	if row.Verdict == probe.Pass || row.Overdue || slices.ContainsFunc(row.Failing, func(c probe.Check) bool { return c.Reason.Breach }) {
+		return 0, false
+	}
+	for _, name := range e.jobs[i].DependsOn {
+		if other, failed := e.byName[probe.Key{System: row.System, Name: name}]; failed {
+			return other, true
+		}
+	}
+	first := -1
+	for _, fault := range e.asked[i].faults {
+		other, known := e.byFault[fault]
+		switch {
+		case known && other != i:
+			if first < 0 {
+				first = other
+			}
+		case !row.Reason.Dependency:
+			return 0, false // something else went wrong too
+		}
+	}
+	return first, first >= 0
+}
+
+// requests is what a run asked.
+type requests struct {
+	faults  []string // where no answer came, or an unexpected one
+	origins int      // how many different ones it asked
+}
+
+func newRequests(run *RunDetail) (r requests) {
+	if run == nil {
+		return r
+	}
+	origins := map[string]bool{}
+	for i := range run.Exchanges {
+		x := &run.Exchanges[i]
+		at := origin(x.URL)
+		origins[at] = true
+		switch {
+		case x.Expected:
+			continue
+		case !x.Broken():
+			at = x.URL // the others may answer
+		}
+		if !slices.Contains(r.faults, at) {
+			r.faults = append(r.faults, at)
+		}
+	}
+	r.origins = len(origins)
+	return r
+}
+
+// origin is the part of an address that names the server.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// compareUrgency orders rows by severity, then by how long they are in their state, the longest first.
+func compareUrgency(a, b *ProbeStatus) int {
+	return cmp.Or(cmp.Compare(urgency(a.Severity), urgency(b.Severity)), a.Since.Compare(b.Since))
+}
+
+// urgency is the level of a severity; a probe without one is the least urgent.
+func urgency(severity string) int {
+	if level, ok := probe.SeverityLevel(severity); ok {
+		return level
+	}
+	return 99
+}

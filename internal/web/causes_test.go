@@ -1,0 +1,185 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A state is a probe in the tests of explain.
+type state struct {
+	name, severity string
+	verdict        probe.Verdict
+	why            probe.Reason
+	dependsOn      []string
+	asked          []probe.Exchange
+	overdue        bool
+	since          int // minutes
+}
+
+func refused(url string) probe.Exchange { return probe.Exchange{URL: url, Reason: probe.Refused} }
+
+func answered(url string, status int) probe.Exchange {
+	return probe.Exchange{URL: url, Status: status, Reason: probe.OK, Expected: status < 300}
+}
+
+func TestExplain(t *testing.T) {
+	const auth, proxy = "http://auth", "http://proxy"
+	waits := probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Dependency: true}
+	down := state{name: "auth", severity: "P2", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth + "/health")}}
+	unhealthy := state{name: "auth", verdict: probe.Fail, why: probe.Status, asked: []probe.Exchange{answered(auth+"/health", 503)}}
+	for name, c := range map[string]struct {
+		states []state
+		want   map[string]string
+	}{
+		"a service is down that others ask too": {
+			[]state{
+				{name: "proxy", severity: "P1", verdict: probe.Fail, why: waits, asked: []probe.Exchange{refused(auth + "/health"), answered(proxy+"/health", 200), answered(proxy+"/ready", 503)}},
+				{name: "keys", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth + "/jwks"), refused(auth + "/token"), answered(proxy+"/jwks", 200)}},
+				{name: "clock", verdict: probe.Inconclusive, why: probe.Refused, asked: []probe.Exchange{refused(auth + "/time"), answered(proxy+"/time", 200)}},
+				down,
+				{name: "other", verdict: probe.Pass, asked: []probe.Exchange{answered(proxy+"/", 200)}},
+			},
+			map[string]string{"proxy": "auth", "keys": "auth", "clock": "auth"},
+		},
+		"a dependency answers that it is not well": {
+			[]state{
+				unhealthy,
+				{name: "proxy", verdict: probe.Fail, why: waits, asked: []probe.Exchange{answered(auth+"/health", 503), answered(proxy+"/ready", 503)}},
+				{name: "login", verdict: probe.Fail, why: probe.Status, asked: []probe.Exchange{answered(auth+"/login", 500)}},
+			},
+			map[string]string{"proxy": "auth"},
+		},
+		"something else went wrong too": {
+			[]state{down, {name: "keys", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth + "/jwks"), answered(proxy+"/jwks", 500)}}},
+			map[string]string{},
+		},
+		"a breach has no excuse": {
+			[]state{down, {name: "forged", verdict: probe.Fail, why: probe.AuthBypass, dependsOn: []string{"auth"}, asked: []probe.Exchange{refused(auth + "/token")}}},
+			map[string]string{},
+		},
+		"what it depends on failed, and that in turn": {
+			[]state{
+				{name: "page", verdict: probe.Fail, why: probe.Body, dependsOn: []string{"api"}},
+				{name: "api", verdict: probe.Fail, why: probe.Status, dependsOn: []string{"store", "auth"}},
+				{name: "store", verdict: probe.Inconclusive, why: probe.Timeout},
+				down,
+			},
+			map[string]string{"page": "auth", "api": "auth"},
+		},
+		"what is inconclusive explains nothing": {
+			[]state{
+				{name: "auth", verdict: probe.Inconclusive, why: probe.Refused, asked: []probe.Exchange{refused(auth)}},
+				{name: "api", verdict: probe.Fail, why: probe.Refused, dependsOn: []string{"auth"}, asked: []probe.Exchange{refused(auth), answered(proxy, 200)}},
+			},
+			map[string]string{"auth": "api"},
+		},
+		"the more urgent of two that ask the same is the cause": {
+			[]state{
+				{name: "up", severity: "P3", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth + "/up")}},
+				{name: "login", severity: "P1", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth + "/login")}},
+			},
+			map[string]string{"up": "login"},
+		},
+		"of equally urgent ones the earlier": {
+			[]state{
+				{name: "late", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth)}, since: 5},
+				{name: "early", verdict: probe.Fail, why: probe.Refused, asked: []probe.Exchange{refused(auth)}, since: 3},
+			},
+			map[string]string{"late": "early"},
+		},
+		"two that depend on each other": {
+			[]state{{name: "a", verdict: probe.Fail, dependsOn: []string{"b"}}, {name: "b", verdict: probe.Fail, dependsOn: []string{"a"}}},
+			map[string]string{},
+		},
+		"what is out of date": {
+			[]state{down, {name: "old", verdict: probe.Inconclusive, why: probe.StaleOrCached, overdue: true, dependsOn: []string{"auth"}, asked: []probe.Exchange{refused(auth)}}},
+			map[string]string{},
+		},
+		"a probe that has not run": {
+			[]state{down, {name: "new", verdict: probe.Inconclusive}},
+			map[string]string{},
+		},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			var rows []ProbeStatus
+			var jobs []*probe.Job
+			var runs []*RunDetail
+			for _, s := range c.states {
+				row := ProbeStatus{ID: probe.ID{System: "shop", Name: s.name, Severity: s.severity}, Verdict: s.verdict, Reason: s.why, Overdue: s.overdue,
+					Since: time.Unix(int64(60*s.since), 0), Failing: []probe.Check{{Reason: s.why}}}
+				rows, jobs = append(rows, row), append(jobs, &probe.Job{ID: row.ID, DependsOn: s.dependsOn})
+				var run *RunDetail
+				if s.asked != nil {
+					run = &RunDetail{Exchanges: s.asked}
+				}
+				runs = append(runs, run)
+			}
+			explain(rows, jobs, runs)
+			for _, row := range rows {
+				if got := row.Cause.Name; got != c.want[row.Name] {
+					t.Errorf("%s is explained by %q, expected %q", row.Name, got, c.want[row.Name])
+				}
+			}
+		})
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	row := func(verdict probe.Verdict, severity string, minutes int) *ProbeStatus {
+		return &ProbeStatus{ID: probe.ID{Severity: severity}, Verdict: verdict, Since: now.Add(-time.Duration(minutes) * time.Minute)}
+	}
+	for _, c := range []struct {
+		rows []*ProbeStatus
+		want string
+	}{
+		{nil, "no probes"},
+		{[]*ProbeStatus{row(probe.Pass, "", 90), row(probe.Pass, "P1", 9)}, "2 passed since 2027-01-15 07:51:00 UTC (9 min)"},
+		{[]*ProbeStatus{row(probe.Fail, "P2", 90), row(probe.Fail, "P1", 39), row(probe.Fail, "P2", 3), row(probe.Pass, "P1", 3)},
+			"1 P1, 2 P2 failed since 2027-01-15 07:21:00 UTC (39 min)"},
+		{[]*ProbeStatus{row(probe.Fail, "", 2), row(probe.Fail, "", 1)}, "2 failed since 2027-01-15 07:58:00 UTC (2 min)"},
+		{[]*ProbeStatus{row(probe.Fail, "", 2), row(probe.Fail, "critical", 1)}, "1 critical, 1 without a severity failed since 2027-01-15 07:59:00 UTC (1 min)"},
+		{[]*ProbeStatus{row(probe.Inconclusive, "P3", 7), row(probe.Pass, "", 1)}, "1 inconclusive, 1 passed since 2027-01-15 07:53:00 UTC (7 min)"},
+	} {
+		if got := headline(c.rows, now); got != c.want {
+			t.Errorf("got %q, expected %q", got, c.want)
+		}
+	}
+}
+
+// TestIndex_search finds probes by what people remember of them, and offers what there is to choose from.
+func TestIndex_search(t *testing.T) {
+	rows := []ProbeStatus{
+		{ID: probe.ID{System: "shop", Name: "login", Type: "http", Severity: "P1"}, Verdict: probe.Fail, Reason: probe.Refused, Detail: "connection refused by 10.0.0.1:80"},
+		{ID: probe.ID{System: "shop", Name: "keys", Type: "jwks", Severity: "P2", Runbook: "rotation"}, Verdict: probe.Pass, Labels: map[string]string{"env": "Prod"}},
+		{ID: probe.ID{System: "pay", Name: "drift", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Timeout},
+	}
+	o := full()
+	o.Status = func() []ProbeStatus { return rows }
+	h := New(o)
+	for query, want := range map[string]string{
+		"?q=LOGIN": "shop/login", "?q=10.0.0.1": "shop/login", "?q=refused": "shop/login", "?q=rotat": "shop/keys", "?q=env%3Dprod": "shop/keys", "?q=clock": "pay/drift",
+		"?q=shop/": "shop/login shop/keys", "?severity=p2": "shop/keys", "?type=jwks": "shop/keys", "?verdict=inconclusive": "pay/drift", "?q=shop&verdict=pass": "shop/keys",
+		"?q=nowhere": "", "?q=%22%3E%3Cscript%3E": "",
+	} {
+		page := ask(h, "GET", "/"+query).Body.String()
+		if got := strings.Join(names(page), " "); got != want {
+			t.Errorf("%s: got %q, expected %q", query, got, want)
+		}
+		if strings.Contains(page, "<script>") {
+			t.Error("what was searched for is not escaped")
+		}
+	}
+	page := ask(h, "GET", "/?q=x&system=shop&refresh=30&type=jwks").Body.String()
+	for _, want := range []string{
+		`<option value="P1">P1</option>`, `<option value="jwks" selected>jwks</option>`, `name="q" value="x"`,
+		`<input type="hidden" name="system" value="shop">`, `<input type="hidden" name="refresh" value="30">`, `<a href="./?refresh=30&amp;system=shop">Show all</a>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
