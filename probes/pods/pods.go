@@ -34,7 +34,7 @@ type Probe struct {
 
 // Reasons of this kind, beside those of package kubernetes.
 var (
-	reasonCrashLoop   = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "a container crashes again and again"}
+	reasonCrashLoop   = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started"}
 	reasonOOMKilled   = probe.Reason{Word: "oom_killed", Verdict: probe.Fail, Text: "a container ran out of memory"}
 	reasonImagePull   = probe.Reason{Word: "image_pull", Verdict: probe.Fail, Text: "an image cannot be pulled"}
 	reasonConfigError = probe.Reason{Word: "config_error", Verdict: probe.Fail, Text: "a container lacks what it is configured with"}
