@@ -14,6 +14,7 @@ import (
 	"prober/probes/pods"
 	"prober/probes/promql"
 	"prober/probes/protected"
+	"prober/probes/redis"
 	"prober/probes/rls"
 	"prober/probes/sql"
 	"prober/probes/token"
@@ -33,6 +34,7 @@ func Kinds() probe.Kinds {
 		"pods":      pods.Kind(),
 		"promql":    promql.Kind(),
 		"protected": protected.Kind(),
+		"redis":     redis.Kind(),
 		"rls":       rls.Kind(),
 		"sql":       sql.Kind(),
 		"token":     token.Kind(),

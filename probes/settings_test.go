@@ -67,13 +67,13 @@ func TestSettings_everyRuleIsBroken(t *testing.T) {
 	}
 	profile := filepath.Join(t.TempDir(), "profile")
 	cmd := exec.Command("go", "test", "-count=1", "-run=^TestSettings_refusedAtTheirLines$",
-		"-coverpkg=prober/probes/...,prober/internal/httpx,prober/internal/dial,prober/internal/postgres", "-coverprofile="+profile, ".")
+		"-coverpkg=prober/probes/...,prober/internal/httpx,prober/internal/dial,prober/internal/postgres,prober/internal/resp", "-coverprofile="+profile, ".")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	blocks := readProfile(t, profile)
 	rules := 0
-	for _, pattern := range []string{"*/*.go", "internal/*/*.go", "../internal/httpx/*.go", "../internal/dial/*.go", "../internal/postgres/*.go"} {
+	for _, pattern := range []string{"*/*.go", "internal/*/*.go", "../internal/httpx/*.go", "../internal/dial/*.go", "../internal/postgres/*.go", "../internal/resp/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: no files (%v)", pattern, err)

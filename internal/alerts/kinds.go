@@ -33,6 +33,13 @@ func (o Options) exports(j probe.Job, series string) bool {
 	return slices.ContainsFunc(o.Kinds[j.Type].Measures, func(m *probe.Measure) bool { return m.Name == series })
 }
 
+// lists reports whether a probe has a series from its start, if it says which ones it has. One whose kind proves isolation may
+// prove nothing itself.
+func lists(j probe.Job, series string) bool {
+	p, ok := j.Probe.(probe.Initializer)
+	return !ok || slices.ContainsFunc(p.InitialSamples(), func(s probe.Sample) bool { return s.Name == series })
+}
+
 // anyExports reports whether the kind of one of the probes declares a series.
 func (o Options) anyExports(jobs []probe.Job, series string) bool {
 	return slices.ContainsFunc(jobs, func(j probe.Job) bool { return o.exports(j, series) })

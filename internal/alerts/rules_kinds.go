@@ -22,7 +22,7 @@ func (s *system) failureAlerts(j probe.Job) []alert {
 	switch {
 	case s.options.exports(j, healthState):
 		return s.healthAlerts(j)
-	case s.options.exports(j, breaches):
+	case s.options.exports(j, breaches) && lists(j, breaches):
 		return s.isolationAlerts(j)
 	case s.options.exports(j, telemetryZero) && has(j, "zero"):
 		return s.telemetryAlerts(j)

@@ -38,6 +38,7 @@ var rows = map[string]row{
 	},
 	"internal/kubernetes": {ours: []string{"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret"}},
 	"internal/timesync":   {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
+	"internal/resp":       {ours: []string{"internal/dial", "internal/memory", "internal/probe", "internal/secret"}},
 	"internal/exposition": {theirs: []string{
 		"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "google.golang.org/protobuf",
 	}},
@@ -68,6 +69,7 @@ var rows = map[string]row{
 	"probes/pods":      {ours: append(forKinds, "internal/kubernetes")},
 	"probes/promql":    {ours: append(forKinds, "internal/stats")},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/redis":     {ours: append(forKinds, "internal/resp", "probes/internal/breach")},
 	"probes/rls":       {ours: append(forKinds, "internal/canary", "internal/postgres", "probes/internal/breach")},
 	"probes/sql":       {ours: append(forKinds, "internal/postgres")},
 	"probes/token":     {ours: append(forKinds, "internal/jwk", "internal/oauth", "probes/internal/issuance")},

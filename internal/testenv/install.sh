@@ -32,6 +32,8 @@ needs=(
   script=bsdutils # a terminal for a test
   postgres=postgresql
   pgbouncer=pgbouncer
+  redis-server=redis-server
+  redis-cli=redis-tools
 )
 # Beside the engine of a current ClickHouse the tests ask Debian's, which is old, and has the real HTTP interface.
 [[ " $* " != *" chdb "* ]] || needs+=(clickhouse-server=clickhouse-server)

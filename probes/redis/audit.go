@@ -1,0 +1,198 @@
+package redis
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// An audit looks at the names of all keys, a part in each run. It lives in memory only: after a start it begins again.
+type audit struct {
+	allowed, holdData []*regexp.Regexp // beginnings of names
+
+	mu     sync.Mutex
+	layout string           // of the cluster in this pass
+	began  time.Time        // this pass
+	walks  map[string]*walk // by target
+	last   *pass            // nil: there was none yet
+	shapes []string         // that have become labels
+}
+
+// A walk is how far the keys of one primary have been looked at in this pass.
+type walk struct {
+	server string // the run of the server: another one has another order of its keys
+	db     int    // index of the databases
+	cursor string // empty: the database has not been begun
+	done   bool
+	size   int64 // keys of the databases that were begun, by the server's count, the smaller one of their begin and their end
+	begun  int64 // of which those of the present database
+	totals
+}
+
+// A pass has looked at all keys that were there from its beginning to its end.
+type pass struct {
+	ended time.Time
+	blind []string // targets at which far fewer keys were met than there were
+	size  int64
+	totals
+}
+
+// Totals are what was met. A key may be met twice, so its numbers are about right.
+type totals struct {
+	met        int64
+	unprefixed map[string]int // by shape
+	wrongOrg   map[string]int // by the org that the marker is of
+	data       map[string]int // by what the names hold
+	planted    map[string]bool
+}
+
+func newTotals() totals {
+	return totals{unprefixed: map[string]int{}, wrongOrg: map[string]int{}, data: map[string]int{}, planted: map[string]bool{}}
+}
+
+// add adds what was met elsewhere.
+func (t *totals) add(other totals) {
+	t.met += other.met
+	for _, m := range []struct{ to, from map[string]int }{{t.unprefixed, other.unprefixed}, {t.wrongOrg, other.wrongOrg}, {t.data, other.data}} {
+		for name, n := range m.from {
+			m.to[name] += n
+		}
+	}
+	maps.Copy(t.planted, other.planted)
+}
+
+// allows reports whether a name begins as one of the patterns says.
+func (a *audit) allows(name string) bool { return matchesAny(a.allowed, name) }
+
+func matchesAny(patterns []*regexp.Regexp, name string) bool {
+	return slices.ContainsFunc(patterns, func(re *regexp.Regexp) bool { return re.MatchString(name) })
+}
+
+// enter returns where to go on at a primary, or begins there.
+func (a *audit) enter(target, server, layout string, now time.Time) walk {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.walks == nil || a.layout != layout {
+		a.walks, a.layout, a.began = map[string]*walk{}, layout, now
+	}
+	w := a.walks[target]
+	if w == nil || w.server != server {
+		w = &walk{server: server, totals: newTotals()}
+		a.walks[target] = w
+	}
+	return *w
+}
+
+// leave notes how far a primary was looked at.
+func (a *audit) leave(target string, w walk) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.walks[target] = &w
+}
+
+// finish ends the pass if all primaries have been looked at, and begins another.
+func (a *audit) finish(primaries int, now time.Time) (ended bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if primaries == 0 || len(a.walks) != primaries {
+		return false
+	}
+	done := &pass{ended: now, totals: newTotals()}
+	for _, target := range slices.Sorted(maps.Keys(a.walks)) {
+		w := a.walks[target]
+		if !w.done {
+			return false
+		}
+		if 2*w.met < w.size {
+			done.blind = append(done.blind, target)
+		}
+		done.size += w.size
+		done.add(w.totals)
+	}
+	a.last, a.walks = done, nil
+	return true
+}
+
+// look judges one name.
+func (p *Probe) look(t *totals, name string, planted []string) {
+	t.met++
+	if !p.audit.allows(name) {
+		count(t.unprefixed, shape(name, p.Keys.Words))
+	}
+	for org, o := range p.Orgs {
+		if o.Marker != "" && !strings.HasPrefix(name, o.Prefix) && strings.Contains(name, o.Marker) {
+			t.wrongOrg[org]++
+		}
+	}
+	if held := data(name); held != "" && !matchesAny(p.audit.holdData, name) {
+		t.data[held]++
+	}
+	if slices.Contains(planted, name) {
+		t.planted[name] = true
+	}
+}
+
+// Bounds of what is remembered of shapes.
+const (
+	maxShapes  = 1000 // different ones in a pass
+	maxLabels  = 10   // that become labels, in the life of the probe
+	otherShape = "other"
+)
+
+func count(shapes map[string]int, name string) {
+	if _, ok := shapes[name]; !ok && len(shapes) >= maxShapes {
+		name = otherShape
+	}
+	shapes[name]++
+}
+
+// measureShapes exports how many keys have which shape. A target that makes up shapes makes up no more series than ten.
+func (a *audit) measureShapes(r *probe.Result, shapes map[string]int) {
+	sums := map[string]int{otherShape: 0}
+	for _, name := range byNumber(shapes) {
+		if !slices.Contains(a.shapes, name) && len(a.shapes) < maxLabels && name != otherShape {
+			a.shapes = append(a.shapes, name)
+		}
+	}
+	for _, name := range a.shapes {
+		sums[name] = 0
+	}
+	for name, n := range shapes {
+		if !slices.Contains(a.shapes, name) {
+			name = otherShape
+		}
+		sums[name] += n
+	}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		r.Measure(unprefixedGauge, float64(sums[name]), name)
+	}
+}
+
+// byNumber lists names, the most frequent first.
+func byNumber(counts map[string]int) []string {
+	names := slices.Collect(maps.Keys(counts))
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	return names
+}
+
+// numbered lists names with their numbers.
+func numbered(counts map[string]int) (list []string) {
+	for _, name := range byNumber(counts) {
+		list = append(list, fmt.Sprintf("%d %s", counts[name], name))
+	}
+	return list
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
