@@ -109,7 +109,7 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {
 		f.IntVar(&serve.concurrency, "schedule.max-concurrency", 0, "Let at most `N` probes run at the same time, by default 256, and 8 with --once. Others wait; the wait does not count as latency.")
 		f.StringVar(&serve.scheduleOffset, "schedule.offset", "", "`FRACTION` of the interval, 0 to 1, by which all starts are shifted, so that several probers do not run at the same time; by default derived from the host name.")
 		f.DurationVar(&serve.poll, "config.auto-reload-interval", 30*time.Second, "How often to check whether the configuration changed; 0 for never.")
-		f.StringVar(&serve.storage, "storage.path", "", "`FILE` that keeps the state of incidents over a restart; none by default. --once reads it and never writes it.")
+		f.StringVar(&serve.storage, "storage.path", "", "`FILE` that keeps history and incidents over a restart; by default two days of history are kept in memory. --once reads it and never writes it.")
 	})
 	group(to, "Web", func(f *pflag.FlagSet) { webFlags(f, &o.serve, toolkit, address) })
 	return toolkit

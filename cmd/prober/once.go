@@ -61,7 +61,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	}
 	notes := incident.New()
 	if o.serve.storage != "" { // written only by the prober that serves
-		if err := notes.Load(o.serve.storage); err != nil {
+		if err := o.loadIncidents(notes.Load); err != nil {
 			fmt.Fprintln(o.stderr, "warning:", err)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"prober/config"
+	"prober/internal/history"
 	"prober/internal/incident"
 	"prober/internal/memory"
 	"prober/internal/metrics"
@@ -70,7 +71,8 @@ type server struct {
 	metrics   *metrics.Metrics
 	board     *web.StatusStore
 	incidents *incident.Tracker
-	storage   string // file of the state of incidents; empty if there is none, or another prober has it
+	history   *history.Store
+	disk      *diskReporter
 	scheduler *schedule.Scheduler
 	self      *selfChecks
 	jobSets   chan []probe.Job
@@ -131,15 +133,15 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 			return refuse(err)
 		}
 	}
-	s.board.FailingSince = s.incidents.FailingSince // which observe each result before the board
-	s.scheduler = schedule.New(probe.Sinks{s.metrics, s.board, s.incidents, s.verdicts}, schedule.Options{
+	defer s.openStorage(o.serve.storage)()
+	s.board.Since = s.history.Since // which observes each result before the board
+	s.scheduler = schedule.New(probe.Sinks{s.history, s.metrics, s.board, s.incidents, s.verdicts}, schedule.Options{
 		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: watcher{s.metrics, s.board},
 	})
 	if demo.announce != nil {
 		demo.announce(listeners[0].Addr().String())
 	}
 	s.warnAboutProxy()
-	defer s.openStorage(o.serve.storage)()
 	s.apply(cfg, jobs)
 	reload := newReloader(from, cfg, s, o.serve.poll, o.hangups)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
@@ -168,9 +170,8 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	running.Go(func() { reload.run(work) })
 	running.Go(func() { s.engine.run(work) })
 	running.Go(func() { watchClock(work, s.self.report) })
-	if s.storage != "" {
-		running.Go(func() { s.incidents.Persist(observing, s.storage, s.incidentsSaved) })
-	}
+	running.Go(func() { s.incidents.Persist(observing, s.history.SaveState, s.disk.saved) })
+	running.Go(func() { s.history.Run(observing) })
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })
 	}
@@ -259,6 +260,7 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)
 	s.board.SetJobs(jobs)
+	s.history.SetJobs(jobs)
 	s.incidents.SetJobs(jobs)
 	s.verdicts.SetJobs(jobs)
 	select { // jobs that the scheduler has not received yet are outdated

@@ -2,45 +2,80 @@ package main
 
 import (
 	"errors"
+	"sync"
 
-	"prober/internal/incident"
+	"prober/internal/history"
 )
 
-// openStorage loads the state of incidents that an earlier process saved, and keeps the file from other probers until it is
-// closed. A file that cannot be used never keeps the prober from probing.
+// openStorage opens the file that keeps the history and the state of incidents, and loads what an earlier process saved. Without
+// one, or if it cannot be used, the history is in memory: nothing keeps the prober from probing.
 func (s *server) openStorage(path string) (closeStorage func()) {
-	closeStorage = func() {}
+	s.disk = &diskReporter{server: s}
+	o := history.Options{Lost: s.metrics.HistoryLost, Written: s.disk.written, Damaged: s.storageDamaged}
 	if path == "" {
-		return closeStorage
+		s.history = history.NewInMemory(o)
+		return func() {}
 	}
-	release, err := incident.Lock(path)
+	store, err := history.Open(path, s.incidents.Load, o)
 	switch {
-	case errors.Is(err, incident.ErrInUse):
-		s.log.Error("There is no storage: incidents are not kept over a restart", "err", err)
-		s.self.report("storage", false)
-		return closeStorage
+	case store == nil:
+		s.log.Error("There is no storage: incidents and history are not kept over a restart", "err", err)
+		store = history.NewInMemory(history.Options{Lost: s.metrics.HistoryLost})
+		s.disk.unusable = true
 	case err != nil:
-		s.log.Warn("The state of incidents is not locked against other probers", "err", err)
-	default:
-		closeStorage = release
+		s.log.Warn("The saved state of incidents is lost, and the history", "err", err)
 	}
-	s.storage = path
-	err = s.incidents.Load(path)
-	if err != nil {
-		attrs := []any{"err", err}
-		if aside, err := incident.SetAside(path); err == nil {
-			attrs = append(attrs, "set_aside_as", aside)
-		}
-		s.log.Warn("The saved state of incidents is lost", attrs...)
-	}
+	s.history = store
 	s.self.report("storage", err == nil)
-	return closeStorage
+	return store.Close
 }
 
-// incidentsSaved is called after every attempt to save the state of incidents.
-func (s *server) incidentsSaved(err error) {
-	if err != nil {
-		s.log.Warn("Cannot save the state of incidents", "err", err)
+// storageDamaged is called when the file had to be replaced while in use.
+func (s *server) storageDamaged(err error) {
+	s.log.Error("The history is lost, and begins again", "err", err)
+	s.incidents.Changed()
+}
+
+// A diskReporter reports the outcome of each write of the storage: a log line when it fails and when it works again, and a self check.
+type diskReporter struct {
+	server   *server
+	unusable bool // there is a path, and no file
+
+	mu      sync.Mutex
+	failing map[string]bool
+}
+
+func (d *diskReporter) written(err error) { d.report("history", err) }
+
+// saved is called after every attempt to save the state of incidents.
+func (d *diskReporter) saved(err error) { d.report("incidents", err) }
+
+func (d *diskReporter) report(what string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := d.failing[what]
+	if d.failing == nil {
+		d.failing = map[string]bool{}
 	}
-	s.self.report("storage", err == nil)
+	d.failing[what] = err != nil
+	switch {
+	case err != nil && !was:
+		d.server.log.Warn("Cannot write the storage", "what", what, "err", err)
+	case err == nil && was:
+		d.server.log.Info("The storage can be written again", "what", what)
+	}
+	if !d.unusable {
+		d.server.self.report("storage", !d.failing["history"] && !d.failing["incidents"])
+	}
+}
+
+// loadIncidents reads the state of incidents that a prober which serves has saved, without touching its file.
+func (o *options) loadIncidents(load func([]byte) error) error {
+	state, err := history.ReadState(o.serve.storage)
+	if err == nil && state != nil {
+		if err = load(state); err != nil {
+			err = errors.New(o.serve.storage + ": " + err.Error())
+		}
+	}
+	return err
 }

@@ -47,14 +47,9 @@ func TestIncident(t *testing.T) {
 		"after a restart": {func(tr *Tracker) {
 			see(tr, "proxy", 0, well)
 			see(tr, "proxy", 1, oneReplicaDown)
-			path := t.TempDir() + "/incidents"
-			if err := tr.Save(path); err != nil {
-				t.Fatal(err)
-			}
+			saved, _ := stateOf(t, tr)
 			*tr = *New() //nolint:govet // nobody else has it yet
-			if err := tr.Load(path); err != nil {
-				t.Fatal(err)
-			}
+			load(t, tr, saved)
 			tr.SetJobs(jobs())
 			see(tr, "proxy", 3, oneReplicaDown)
 		}, probe.Incident{Start: start.Add(time.Minute)}},

@@ -1,8 +1,6 @@
 package incident
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -63,18 +61,13 @@ func TestNote_sameRound(t *testing.T) {
 // TestNote_recoveryWithGaps shows that a time in which nobody could tell, or nobody looked, is no part of how
 // long all is well.
 func TestNote_recoveryWithGaps(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incident.json")
 	blind := func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") }
 	for name, gap := range map[string]func(*Tracker) *Tracker{
 		"inconclusive": func(tracker *Tracker) *Tracker { see(tracker, "proxy", 4, blind); return tracker },
 		"a restart": func(before *Tracker) *Tracker {
-			if err := before.Save(path); err != nil {
-				t.Fatal(err)
-			}
 			after := New()
-			if err := after.Load(path); err != nil {
-				t.Fatal(err)
-			}
+			saved, _ := stateOf(t, before)
+			load(t, after, saved)
 			after.SetJobs(jobs())
 			return after
 		},
@@ -130,14 +123,8 @@ func TestNote_hostileText(t *testing.T) {
 			"symptoms":{"proxy":{"at":"2026-11-22T03:00:00Z","check":"F","target":"F","reason":"F","detail":"F","trace":"F","version":"F","good":"F","failed":["F"],"of":2},"F":{}}},
 		"changes":[{"at":"2026-11-22T03:00:00Z","probe":"F","target":"F","From":"F","To":"F"}],
 		"breached":{"proxy":{"first":"2026-11-22T03:00:00Z","last":"2026-11-22T03:00:00Z","reason":"F"}}}}}`, `F`, forged)
-	path := filepath.Join(t.TempDir(), "incident.json")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	tracker := New()
-	if err := tracker.Load(path); err != nil {
-		t.Fatal(err)
-	}
+	load(t, tracker, []byte(text))
 	tracker.SetJobs(jobs())
 	got := tracker.Notes("")
 	if n := strings.Count(got, "\n## "); n != 1 || strings.ContainsAny(got, "\r\u2028\u202e") || strings.Contains(got, "\n- [2026-01-01") {
@@ -150,7 +137,6 @@ func TestNote_hostileText(t *testing.T) {
 
 // TestTracker_concurrentUse has all methods called at once, for the race detector.
 func TestTracker_concurrentUse(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incident.json")
 	tracker := New()
 	tracker.SetJobs(jobs())
 	var all sync.WaitGroup
@@ -161,13 +147,9 @@ func TestTracker_concurrentUse(t *testing.T) {
 		func(int) { tracker.Notes("") },
 		func(n int) { tracker.SetJobs(jobs()[n%2:]) },
 		func(int) {
-			if err := tracker.Save(path); err != nil {
+			err := tracker.save(func(state []byte, _ []probe.IncidentRecord) error { return New().Load(state) })
+			if err != nil {
 				t.Error(err)
-			}
-		},
-		func(int) {
-			if err := New().Load(path); err != nil {
-				t.Errorf("half a file: %v", err)
 			}
 		},
 	} {

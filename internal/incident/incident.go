@@ -3,7 +3,6 @@
 package incident
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +28,7 @@ type Tracker struct {
 	known   map[probe.Key]bool // of jobs
 	systems map[string]*system
 	latest  map[string]map[string]lastRun // by system and probe; not stored
+	ended   []probe.IncidentRecord        // of incidents that others replaced before they were saved
 	changed chan struct{}                 // tells Persist that there is something to write
 }
 
@@ -46,8 +46,6 @@ type system struct {
 	LastGoodVersions map[string]string `json:"last_good_versions,omitempty"` // likewise, the last one in a run that passed
 	Changes          []change          `json:"changes,omitempty"`            // of versions, the newest last
 	Breaches         map[string]breach `json:"breaches,omitempty"`           // by probe
-	// FailingSince is, by probe, the start of the first of its runs in a row that failed.
-	FailingSince map[string]time.Time `json:"failing_since,omitempty"`
 }
 
 // An incident is one incident.
@@ -101,6 +99,10 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 	}
 	for name, s := range t.systems {
 		if names[name] == nil {
+			if s.Incident != nil && len(t.ended) < maxEnded {
+				s.retain(nil)
+				t.ended = append(t.ended, t.record(name, s, s.Incident))
+			}
 			delete(t.systems, name)
 			delete(t.latest, name)
 			continue
@@ -115,17 +117,6 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 		}
 	}
 	t.signalChange()
-}
-
-// FailingSince returns the start of the first of the runs in a row of a probe that failed; the zero time if the last one
-// did not. With a saved state it is that of an earlier process.
-func (t *Tracker) FailingSince(k probe.Key) time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := t.systems[k.System]; s != nil {
-		return s.FailingSince[k.Name]
-	}
-	return time.Time{}
 }
 
 // Incident returns the last incident of a system, if its beginning was seen: the probe that failed first had passed in its run
@@ -147,7 +138,6 @@ func (s *system) retain(names []string) {
 			delete(s.Breaches, p)
 		}
 	}
-	maps.DeleteFunc(s.FailingSince, func(p string, _ time.Time) bool { return !slices.Contains(names, p) })
 	for _, versions := range []map[string]string{s.Versions, s.LastGoodVersions} {
 		for at := range versions {
 			if p, _, _ := strings.Cut(at, " "); !slices.Contains(names, p) {

@@ -35,7 +35,11 @@ func (t *Tracker) Note(name string) string {
 	if s == nil || s.Incident == nil {
 		return Template
 	}
-	i := s.Incident
+	return t.note(name, s, s.Incident)
+}
+
+// note writes one incident of a system. The lock is held.
+func (t *Tracker) note(name string, s *system, i *incident) string {
 	lines := append(i.symptomLines(), t.scopeLines(name, i)...)
 	lines = append(lines, s.deployLines(i)...)
 	for p, b := range s.Breaches {

@@ -27,11 +27,6 @@ func (t *Tracker) Observe(r probe.Result) {
 	t.latest[r.System][r.Name] = lastRun{at: r.Started, verdict: r.Verdict(), reason: r.Decisive().Reason}
 	before := s.Incident
 	changed := s.observeVersions(&r)
-	if r.Verdict() != probe.Fail {
-		_, failed := s.FailingSince[r.Name]
-		delete(s.FailingSince, r.Name)
-		changed = changed || failed
-	}
 	switch r.Verdict() {
 	case probe.Fail:
 		changed = s.failed(&r, passedBefore) || changed
@@ -42,7 +37,11 @@ func (t *Tracker) Observe(r probe.Result) {
 	}
 	switch i := s.Incident; {
 	case i == nil:
-	case i != before: // others of the same round may have ended earlier
+	case i != before:
+		if before != nil && len(t.ended) < maxEnded {
+			t.ended = append(t.ended, t.record(r.System, s, before))
+		}
+		// others of the same round may have ended earlier
 		for name, seen := range t.latest[r.System] {
 			i.observeDuringIncident(name, seen)
 		}
@@ -53,6 +52,9 @@ func (t *Tracker) Observe(r probe.Result) {
 		t.signalChange()
 	}
 }
+
+// Changed has Persist save the state again.
+func (t *Tracker) Changed() { t.signalChange() }
 
 // signalChange wakes Persist, if it runs.
 func (t *Tracker) signalChange() {
@@ -97,9 +99,6 @@ func (s *system) recentChanges(name string, at time.Time) (n int) {
 
 // failed opens an incident, or adds a symptom to the one that is open. It takes whether the probe passed in its run before.
 func (s *system) failed(r *probe.Result, passedBefore bool) (changed bool) {
-	if s.FailingSince[r.Name].IsZero() {
-		s.FailingSince[r.Name], changed = r.Started, true
-	}
 	if why := s.breachOf(r); why.Breach {
 		b := s.Breaches[r.Name]
 		if b.First.IsZero() {

@@ -5,76 +5,37 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
 	"time"
+
+	"prober/internal/probe"
 )
 
-// fileFormat is the version of the file. Files of other versions are not read.
-const fileFormat = 1
+// stateFormat is the version of the state. That of other versions is not read.
+const stateFormat = 1
 
-// maxFileSize is more than a hundred systems need if everything fails. A larger file is neither written nor read.
-const maxFileSize = 64 << 20
-
-type file struct {
+type state struct {
 	Format  int                `json:"format"`
 	Systems map[string]*system `json:"systems"`
 }
 
-// Load reads what an earlier process saved at path. Call it before the first Observe. A missing file is no error. A file
-// that cannot be read or parsed is, and the Tracker stays empty.
-func (t *Tracker) Load(path string) error {
-	text, err := read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// Load reads what an earlier process saved. Call it before the first Observe. After an error the Tracker is empty.
+func (t *Tracker) Load(text []byte) error {
+	var saved state
+	if json.Unmarshal(text, &saved) != nil {
+		return errors.New("not what prober wrote, or damaged")
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	var f file
-	if json.Unmarshal(text, &f) != nil {
-		return fmt.Errorf("%s: not a file that prober wrote, or a damaged one", path)
-	}
-	if f.Format != fileFormat {
-		return fmt.Errorf("%s: expected format %d, got %d", path, fileFormat, f.Format)
+	if saved.Format != stateFormat {
+		return fmt.Errorf("expected format %d, got %d", stateFormat, saved.Format)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name, s := range f.Systems {
+	for name, s := range saved.Systems {
 		if s != nil {
 			t.systems[name] = s.fillDefaults()
 		}
 	}
 	return nil
-}
-
-func read(path string) ([]byte, error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxFileSize+1))
-	if err == nil && len(text) > maxFileSize {
-		err = fmt.Errorf("larger than %d bytes", maxFileSize)
-	}
-	return text, err
-}
-
-// SetAside renames a file that Load refused to path.damaged, so that Save does not overwrite it, and returns the new
-// path. It replaces an earlier path.damaged, and refuses what is not a regular file.
-func SetAside(path string) (string, error) {
-	at, err := os.Lstat(path)
-	if err == nil && !at.Mode().IsRegular() {
-		err = fmt.Errorf("%s: expected a regular file", path)
-	}
-	if err != nil {
-		return "", err
-	}
-	aside := path + ".damaged"
-	return aside, os.Rename(path, aside)
 }
 
 // fillDefaults creates what a file edited by hand may lack, and clears what is true only of the process that wrote it.
@@ -87,9 +48,6 @@ func (s *system) fillDefaults() *system {
 	}
 	if s.Breaches == nil {
 		s.Breaches = map[string]breach{}
-	}
-	if s.FailingSince == nil {
-		s.FailingSince = map[string]time.Time{}
 	}
 	if i := s.Incident; i != nil {
 		if i.Symptoms == nil {
@@ -111,38 +69,50 @@ func (s *system) fillDefaults() *system {
 	return s
 }
 
-// Save writes the state to path atomically: a crash leaves the file as it was.
-func (t *Tracker) Save(path string) error {
+// A Save keeps the state for Load, and the records of incidents that began or changed.
+type Save func(state []byte, records []probe.IncidentRecord) error
+
+// save saves the state.
+func (t *Tracker) save(to Save) error {
 	t.mu.Lock()
-	text, err := json.MarshalIndent(file{Format: fileFormat, Systems: t.systems}, "", " ")
+	text, err := json.Marshal(state{Format: stateFormat, Systems: t.systems})
+	ended := t.ended
+	t.ended = nil
+	records := slices.Clone(ended)
+	for name, s := range t.systems {
+		if s.Incident != nil {
+			records = append(records, t.record(name, s, s.Incident))
+		}
+	}
 	t.mu.Unlock()
-	if err == nil && len(text) >= maxFileSize {
-		err = fmt.Errorf("%s: larger than %d bytes, so it could not be loaded", path, maxFileSize)
-	}
-	if err != nil {
-		return err
-	}
-	out, err := os.CreateTemp(filepath.Dir(path), temporary(path))
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(append(text, '\n'))
-	err = errors.Join(err, out.Sync(), out.Close())
 	if err == nil {
-		err = os.Rename(out.Name(), path)
+		err = to(text, records)
 	}
 	if err != nil {
-		os.Remove(out.Name())
+		t.mu.Lock()
+		t.ended = append(ended, t.ended...)
+		t.ended = t.ended[max(0, len(t.ended)-maxEnded):]
+		t.mu.Unlock()
 	}
 	return err
+}
+
+// maxEnded bounds the records of ended incidents that are not saved yet.
+const maxEnded = 100
+
+// record writes an incident down. The lock is held.
+func (t *Tracker) record(name string, s *system, i *incident) probe.IncidentRecord {
+	return probe.IncidentRecord{
+		System: name, Start: i.Start, End: i.Recovered, Ongoing: len(i.Open) > 0, Severity: i.worstSeverity(), Probes: slices.Clone(i.Order), Note: t.note(name, s, i),
+	}
 }
 
 // persistDelay is how long Persist waits for more changes before it writes: a wave of failures is one write.
 const persistDelay = time.Second
 
-// Persist saves the state to path after every change, and once more when ctx is done. It reports the result of every
+// Persist saves the state after every change, and once more when ctx is done. It reports the result of every
 // attempt. Probing never waits for the disk.
-func (t *Tracker) Persist(ctx context.Context, path string, report func(error)) {
+func (t *Tracker) Persist(ctx context.Context, to Save, report func(error)) {
 	for {
 		select {
 		case <-t.changed:
@@ -152,9 +122,9 @@ func (t *Tracker) Persist(ctx context.Context, path string, report func(error)) 
 			case <-ctx.Done():
 			}
 			wait.Stop()
-			report(t.Save(path))
+			report(t.save(to))
 		case <-ctx.Done():
-			report(t.Save(path))
+			report(t.save(to))
 			return
 		}
 	}

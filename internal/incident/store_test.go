@@ -2,9 +2,8 @@ package incident
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,20 +13,33 @@ import (
 	"prober/internal/testenv"
 )
 
+// stateOf returns what a Tracker saves.
+func stateOf(t *testing.T, tracker *Tracker) (state []byte, records []probe.IncidentRecord) {
+	t.Helper()
+	err := tracker.save(func(text []byte, all []probe.IncidentRecord) error { state, records = text, all; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state, records
+}
+
+// load loads what another Tracker saved.
+func load(t *testing.T, tracker *Tracker, state []byte) {
+	t.Helper()
+	if err := tracker.Load(state); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSave_andLoad shows that a new process writes the same note as the one before it.
 func TestSave_andLoad(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incident.json")
 	before := New()
 	before.SetJobs(jobs())
 	see(before, "proxy", 0, well)
 	see(before, "proxy", 2, oneReplicaDown)
-	if err := before.Save(path); err != nil {
-		t.Fatal(err)
-	}
+	state, _ := stateOf(t, before)
 	after := New()
-	if err := after.Load(path); err != nil {
-		t.Fatal(err)
-	}
+	load(t, after, state)
 	after.SetJobs(jobs())
 	if got, want := after.Note("ibex"), before.Note("ibex"); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
@@ -38,38 +50,40 @@ func TestSave_andLoad(t *testing.T) {
 	}
 }
 
-// TestFailingSince_restart: since when a probe fails is the start of the first of its failed runs in a row, of any process.
-func TestFailingSince_restart(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incident.json")
-	key := probe.Key{System: "ibex", Name: "proxy"}
-	before := New()
-	before.SetJobs(jobs())
-	for minute, note := range []func(*probe.Result){oneReplicaDown, well, oneReplicaDown, oneReplicaDown} {
-		see(before, "proxy", minute, note)
+// TestSave_records: an incident is recorded from its start to its end, also if others follow before the next save, or its system
+// leaves the configuration.
+func TestSave_records(t *testing.T) {
+	tracker := New()
+	tracker.SetJobs(jobs())
+	see(tracker, "proxy", 0, well)
+	see(tracker, "proxy", 1, oneReplicaDown)
+	_, records := stateOf(t, tracker)
+	if len(records) != 1 || !records[0].Ongoing || !records[0].Start.Equal(start.Add(time.Minute)) || records[0].Severity != "P1" ||
+		records[0].System != "ibex" || len(records[0].Probes) != 1 || records[0].Note != tracker.Note("ibex") {
+		t.Errorf("got %+v", records)
 	}
-	if err := before.Save(path); err != nil {
-		t.Fatal(err)
+	for minute := 2; minute < 8; minute += 2 {
+		see(tracker, "proxy", minute, well)
+		see(tracker, "auth", minute+1, oneReplicaDown)
+		see(tracker, "auth", minute+1, well)
 	}
-	after := New()
-	if err := after.Load(path); err != nil {
-		t.Fatal(err)
+	failed := tracker.save(func([]byte, []probe.IncidentRecord) error { return errors.New("the disk is full") })
+	_, records = stateOf(t, tracker)
+	if failed == nil || len(records) != 4 {
+		t.Fatalf("%v: got %d records: %+v", failed, len(records), records)
 	}
-	after.SetJobs(jobs())
-	see(after, "proxy", 60, oneReplicaDown)
-	if got, want := after.FailingSince(key), start.Add(2*time.Minute); !got.Equal(want) {
-		t.Errorf("after a restart: fails since %s, expected %s", got, want)
+	for i, r := range records {
+		if r.Ongoing || r.End.IsZero() || i > 0 && r.Note == records[i-1].Note {
+			t.Errorf("%d: got %+v", i, r)
+		}
 	}
-	see(after, "proxy", 61, func(r *probe.Result) { r.Inconclusive("live", probe.SelfNetwork, "the reference is out of reach too") })
-	if got := after.FailingSince(key); !got.IsZero() {
-		t.Errorf("after an inconclusive run: fails since %s", got)
+	if _, records = stateOf(t, tracker); len(records) != 1 {
+		t.Errorf("the second time: got %d records", len(records))
 	}
-	see(after, "proxy", 62, oneReplicaDown)
-	if got, want := after.FailingSince(key), start.Add(62*time.Minute); !got.Equal(want) {
-		t.Errorf("after that: fails since %s, expected %s", got, want)
-	}
-	after.SetJobs(jobs()[1:])
-	if got := after.FailingSince(key); !got.IsZero() {
-		t.Errorf("of a probe that is gone: fails since %s", got)
+	see(tracker, "auth", 20, oneReplicaDown)
+	tracker.SetJobs(nil)
+	if _, records = stateOf(t, tracker); len(records) == 0 || records[len(records)-1].Ongoing || !records[len(records)-1].End.IsZero() {
+		t.Errorf("of a system that is gone: got %+v", records)
 	}
 }
 
@@ -81,18 +95,13 @@ func TestLoad_damagedFile(t *testing.T) {
 		"empty":           {``, "damaged"},
 		"another format":  {`{"format":7}`, "expected format 1, got 7"},
 		"another's":       {`[1,2,3]`, "damaged"},
-		"too large":       {strings.Repeat(" ", maxFileSize+1), "larger than"},
 		"nulls":           {`{"format":1,"systems":{"ibex":null}}`, ""},
 		"half an object":  {`{"format":1,"systems":{"ibex":{"incident":{"order":["x","y"],"open":["x"]}}}}`, ""},
 		"nothing at all":  {`{"format":1}`, ""},
 		"unknown members": {`{"format":1,"more":1}`, ""},
 	} {
-		path := filepath.Join(t.TempDir(), "incident.json")
-		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
 		tracker := New()
-		err := tracker.Load(path)
+		err := tracker.Load([]byte(c.text))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
@@ -103,37 +112,11 @@ func TestLoad_damagedFile(t *testing.T) {
 			t.Errorf("%s: got:\n%s", name, got)
 		}
 	}
-	if err := New().Load(filepath.Join(t.TempDir(), "missing")); err != nil {
-		t.Errorf("a file that is not there yet: %v", err)
-	}
 }
 
-// TestSetAside keeps what a person may still read, and touches nothing but plain files.
-func TestSetAside(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incident.json")
-	for _, text := range []string{"half a fi", "another"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		aside, err := SetAside(path)
-		if kept, _ := os.ReadFile(path + ".damaged"); err != nil || aside != path+".damaged" || string(kept) != text {
-			t.Errorf("got %q with %q and %v, want %q beside it", aside, kept, err, text)
-		}
-		if err := New().Load(path); err != nil {
-			t.Errorf("the file is still there: %v", err)
-		}
-	}
-	for _, path := range []string{t.TempDir(), filepath.Join(t.TempDir(), "missing")} {
-		if aside, err := SetAside(path); err == nil {
-			t.Errorf("%s was renamed to %s", path, aside)
-		}
-	}
-}
-
-// TestSave_largestFile fills the memory of several systems: the file must not become too large to read.
-func TestSave_largestFile(t *testing.T) {
+// TestSave_largestState fills the memory of several systems: the state must not become too large to keep.
+func TestSave_largestState(t *testing.T) {
 	testenv.WithoutRace(t)
-	path := filepath.Join(t.TempDir(), "incident.json")
 	targets := make([]string, maxTargets)
 	for i := range targets {
 		targets[i] = fmt.Sprintf("https://replica-%d.%s.example:8443/health", i, strings.Repeat("x", 60))
@@ -152,51 +135,23 @@ func TestSave_largestFile(t *testing.T) {
 		})
 		tracker.Observe(*r)
 	}
-	if err := tracker.Save(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := New().Load(path); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestSave_failedWrite shows that a write is all or nothing, and leaves no litter.
-func TestSave_failedWrite(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "incident.json")
-	tracker := New()
-	if err := tracker.Save(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := tracker.Save(filepath.Join(dir, "missing", "incident.json")); err == nil {
-		t.Error("a directory that is not there: no error")
-	}
-	if err := os.Mkdir(filepath.Join(dir, "taken"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := tracker.Save(filepath.Join(dir, "taken")); err == nil {
-		t.Error("a directory in place of the file: no error")
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "*.tmp"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("expected a file for its owner only, got %v %v", info.Mode(), err)
+	state, records := stateOf(t, tracker)
+	load(t, New(), state)
+	if len(state) > 60<<20 || len(records) != 12 {
+		t.Errorf("got %d bytes, %d records", len(state), len(records))
 	}
 }
 
 // TestPersist shows that a wave of failures is one write, and that the last one comes at the end.
 func TestPersist(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "incident.json")
 	synctest.Test(t, func(t *testing.T) {
 		tracker := New()
 		tracker.SetJobs(jobs())
 		ctx, cancel := context.WithCancel(t.Context())
 		writes, done := 0, make(chan struct{})
 		go func() {
-			tracker.Persist(ctx, path, func(err error) {
-				if writes++; err != nil {
+			tracker.Persist(ctx, func([]byte, []probe.IncidentRecord) error { writes++; return nil }, func(err error) {
+				if err != nil {
 					t.Error(err)
 				}
 			})

@@ -27,6 +27,7 @@ type self struct {
 	panics    prometheus.Counter
 	denied    *prometheus.CounterVec
 	overflow  prometheus.Counter
+	lost      prometheus.Counter
 	checks    *prometheus.GaugeVec
 	loaded    prometheus.Gauge
 	loadedAt  prometheus.Gauge
@@ -78,6 +79,7 @@ func newSelf(build Build) *self {
 		panics:   counter("prober_panics_total", "Panics in probes. Each ended as an inconclusive check."),
 		denied:   counters("prober_dial_denied_total", "Connections refused because the address is of a class that is never dialled.", "class", denyClasses...),
 		overflow: counter("prober_label_overflow_total", "Series left out: over the limit of 2000 for each probe, or clashing with another."),
+		lost:     counter("prober_history_lost_total", "Runs and changes that the history lost, because the disk was slow, full or damaged."),
 		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the self-check of the prober passed."}, []string{"check"}),
 		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
 		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "Time when a configuration was last loaded; 0 if none was."),
@@ -92,7 +94,7 @@ func newSelf(build Build) *self {
 		},
 	})
 	info.Set(1)
-	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.checks, s.loaded,
+	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.checks, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	families, _ := s.gather() // an error shows in every scrape
@@ -171,6 +173,9 @@ func (m *Metrics) ConfigLoaded(ok bool) {
 		m.self.loadedAt.Set(unixSeconds(time.Now()))
 	}
 }
+
+// HistoryLost counts runs and changes that the history lost.
+func (m *Metrics) HistoryLost(n uint64) { m.self.lost.Add(float64(n)) }
 
 // SelfCheck notes the result of a self-check. The name is one of a closed set.
 func (m *Metrics) SelfCheck(check string, ok bool) {

@@ -38,7 +38,7 @@ func selfCheckBanner(check string) banner {
 	case "clock":
 		what.Why = "The wall clock was set or jumped. Times on this page and the ages of certificates and tokens may be wrong."
 	case "storage":
-		what.Why = "The incident file cannot be written or was lost. Incident notes will not survive a restart."
+		what.Why = "The storage file cannot be written or was lost. History and incident notes may not survive a restart."
 	default:
 		what.Why = "The verdicts may be wrong."
 	}

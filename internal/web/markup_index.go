@@ -208,7 +208,7 @@ func (v rowView) origin() string {
 func (v rowView) times() g.Node {
 	all := g.Group{g.Text("not run yet")}
 	if !v.Since.IsZero() {
-		all = g.Group{g.Text(v.State + " since "), clock(v.Since), g.Text(" (" + v.For + ")")}
+		all = g.Group{g.Text(v.State + v.sinceWords()), clock(v.Since), g.Text(" (" + v.For + ")")}
 	}
 	if v.Latency != 0 || !v.NextRun.IsZero() {
 		all = append(all, h.Br())
@@ -257,4 +257,12 @@ func (f Fault) node() g.Node {
 		h.Div(h.Class("why"), h.P(g.Text(f.Summary)), softLine(f.Signal)),
 		h.Form(h.Class("when"), h.Method("post"), h.Action(relative(f.Path)), action),
 	)
+}
+
+// sinceWords says whether the change to the verdict was seen.
+func (v rowView) sinceWords() string {
+	if !v.SinceExact {
+		return " at least since "
+	}
+	return " since "
 }

@@ -14,7 +14,7 @@ func (v probeView) node() g.Node {
 			h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()),
 			h.H1(mark(v.Verdict), g.Text(" "+v.System+"/"+v.Name)),
 			h.P(h.Class("lead"), why(v.Reason, v.Detail)),
-			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+" since "), dateTime(v.Since), g.Text(" ("+v.For+")."))),
+			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
 		),
 		h.Main(h.ID("main"), v.banners(), v.recent(), v.configuration(), g.Map(v.RunViews, runView.node)),
 	)

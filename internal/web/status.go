@@ -38,6 +38,7 @@ type jsonRow struct {
 	Check      string        `json:"check"`
 	Detail     string        `json:"detail"`
 	Since      time.Time     `json:"since,omitzero"`
+	SinceExact bool          `json:"since_exact,omitempty"` // the run before had another verdict; otherwise it may have been so for longer
 	LastRun    time.Time     `json:"last_run,omitzero"`
 	Interval   float64       `json:"interval_seconds"`
 	Latency    float64       `json:"latency_seconds"`
@@ -106,7 +107,7 @@ func (s *server) jsonOf(row *ProbeStatus, recent bool) jsonRow {
 	out := jsonRow{
 		System: row.System, Name: row.Name, Type: row.Type, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Severity: row.Severity,
 		Verdict: row.Verdict, Reason: row.Reason, Check: row.Check, Detail: row.Detail,
-		Since: text.UTC(row.Since), LastRun: text.UTC(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
+		Since: text.UTC(row.Since), SinceExact: row.SinceExact, LastRun: text.UTC(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
 		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: append([]probe.Check{}, row.Failing...),
 		NextRun: text.UTC(s.next(row.ID)), Limited: text.UTC(row.Limited),
 	}

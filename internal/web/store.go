@@ -21,6 +21,7 @@ type ProbeStatus struct {
 	Check      string        // the first check with the verdict of the run
 	Detail     string        // its message
 	Since      time.Time     // the start of the first run in a row with this verdict; zero before the first run
+	SinceExact bool          // the run before that had another verdict; otherwise it may have been so for longer
 	LastRun    time.Time     // the start of the last run; zero before the first
 	Latency    time.Duration // of the target, in the last run
 	Limited    time.Time     // until when it does not run, because its target asked for fewer requests; zero if it does
@@ -55,9 +56,9 @@ type Detail struct {
 // A StatusStore holds the last result of each job and a short history. It is a probe.Sink, and its methods may be called
 // from several goroutines.
 type StatusStore struct {
-	// FailingSince tells since when a probe fails whose last run failed, if that is known of runs before this process too.
+	// Since tells since when a probe has had its verdict, if that is known of runs before this process too.
 	// Nil, or the zero time: since the first of the runs in a row that the store observed.
-	FailingSince func(probe.Key) time.Time
+	Since func(probe.ID) probe.Since
 
 	mu       sync.Mutex
 	keys     []key // in the order of the jobs
@@ -120,11 +121,11 @@ func (b *StatusStore) Observe(r probe.Result) {
 		return
 	}
 	if h.LastRun.IsZero() || h.Verdict != verdict {
-		h.Since = r.Started
+		h.Since, h.SinceExact = r.Started, !h.LastRun.IsZero()
 	}
-	if verdict == probe.Fail && b.FailingSince != nil {
-		if since := b.FailingSince(r.Key()); !since.IsZero() {
-			h.Since = since
+	if b.Since != nil {
+		if since := b.Since(r.ID); !since.At.IsZero() {
+			h.Since, h.SinceExact = since.At, since.Exact
 		}
 	}
 	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
@@ -204,7 +205,7 @@ func (h *storedStatus) due() time.Time {
 func (r *ProbeStatus) markOverdue(due time.Time) {
 	r.Detail = fmt.Sprintf("expected a run every %s, the last one was at %s and ended with %s", probe.Duration(r.Interval), formatDateTime(r.LastRun), r.Verdict)
 	r.Verdict, r.Reason, r.Check = probe.Inconclusive, probe.StaleOrCached, probe.RunCheck
-	r.Overdue, r.Since, r.Failing = true, due, nil
+	r.Overdue, r.Since, r.SinceExact, r.Failing = true, due, true, nil
 }
 
 // publicURL returns an address for a link, without its user and query. It is empty unless the address is http or https.

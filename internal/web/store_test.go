@@ -125,28 +125,28 @@ func TestStatusStore_rateLimited(t *testing.T) {
 	})
 }
 
-// Since when a probe fails comes from where the incident note has it, so that both say the same after a restart.
-func TestStatusStore_failingSince(t *testing.T) {
+// Since when a probe has its verdict comes from the history, so that a restart changes nothing.
+func TestStatusStore_rememberedSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, j := NewStatusStore(), job("proxy")
 		since := time.Now().Add(-3 * time.Hour)
-		b.FailingSince = func(k probe.Key) time.Time {
-			if k != j.Key() {
-				t.Errorf("asked of %s", k)
+		b.Since = func(id probe.ID) probe.Since {
+			if id != j.ID {
+				t.Errorf("asked of %v", id)
 			}
-			return since
+			return probe.Since{At: since, Exact: true}
 		}
 		b.SetJobs([]probe.Job{j})
 		b.Observe(resultOf(j, probe.Status))
-		if row := b.Statuses()[0]; !row.Since.Equal(since) {
+		if row := b.Statuses()[0]; !row.Since.Equal(since) || !row.SinceExact {
 			t.Errorf("it fails since %s, expected %s", row.Since, since)
 		}
+		since = time.Time{}
 		<-time.After(j.Interval)
 		b.Observe(resultOf(j, probe.OK))
 		if row := b.Statuses()[0]; !row.Since.Equal(time.Now()) {
 			t.Errorf("it passes since %s", row.Since)
 		}
-		since = time.Time{}
 		<-time.After(j.Interval)
 		b.Observe(resultOf(j, probe.Status))
 		if row := b.Statuses()[0]; !row.Since.Equal(time.Now()) {

@@ -1,4 +1,4 @@
-package incident
+package history
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ func TestLock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	release, err := Lock(path)
+	release, err := lock(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,19 +37,19 @@ func TestLock(t *testing.T) {
 	if err := os.WriteFile(writing, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Lock(path); !errors.Is(err, ErrInUse) {
+	if _, err := lock(path); !errors.Is(err, ErrInUse) {
 		t.Errorf("the second lock: got %v, expected %v", err, ErrInUse)
 	}
 	if _, err := os.Stat(writing); err != nil {
 		t.Errorf("what the first one is writing: %v", err)
 	}
 	release()
-	again, err := Lock(path)
+	again, err := lock(path)
 	if err != nil {
 		t.Fatalf("after the first one released it: %v", err)
 	}
 	again()
-	if _, err := Lock(filepath.Join(dir, "none", "incidents")); err == nil || errors.Is(err, ErrInUse) {
+	if _, err := lock(filepath.Join(dir, "none", "incidents")); err == nil || errors.Is(err, ErrInUse) {
 		t.Errorf("in no directory: got %v", err)
 	}
 }

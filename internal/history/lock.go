@@ -1,4 +1,4 @@
-package incident
+package history
 
 import (
 	"errors"
@@ -12,10 +12,10 @@ import (
 // ErrInUse means that another process has locked a file.
 var ErrInUse = errors.New("another prober uses it")
 
-// Lock keeps other processes from using the file at path, until this one ends or calls release. It locks path.lock, which
-// stays, since the file itself is replaced at each Save, and removes what a Save that was killed has left. The error is
+// lock keeps other processes from using the file at path, until this one ends or calls release. It locks path.lock, which
+// stays, since earlier versions replaced the file itself, and removes what they left when they were killed. The error is
 // ErrInUse if another process has the lock.
-func Lock(path string) (release func(), err error) {
+func lock(path string) (release func(), err error) {
 	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -31,15 +31,12 @@ func Lock(path string) (release func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// temporary is the pattern of the files that Save writes and then renames to path.
-func temporary(path string) string { return filepath.Base(path) + ".*.tmp" }
-
-// removeTemporary removes the files of that pattern, which nobody writes any more.
+// removeTemporary removes the files that earlier versions wrote to rename them, path.*.tmp.
 func removeTemporary(path string) {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return // whoever saves there will say why
+		return // whoever writes there will say why
 	}
 	for _, e := range entries {
 		middle, begins := strings.CutPrefix(e.Name(), filepath.Base(path)+".")
