@@ -126,6 +126,7 @@ func onceFlags(f *pflag.FlagSet, once *onceOptions) {
 	f.IntVar(&once.repeat, "repeat", 1, "With --once: run this many times; the first run that does not pass ends it.")
 	f.BoolVar(&once.incidentNote, "incident-note", false, "With --once: print the incident note of the runbook instead of the results.")
 	f.StringVar(&once.since, "since", "", "With --once: `TIME` when the incident began, as a duration such as 40m or as in RFC 3339. Probes that compare with a baseline take the time before it.")
+	f.StringVar(&once.expectVersion, "expect-version", "", "With --once: what answers must be `VERSION`, such as a commit, a digest or 1.4.2, wherever a probe reads one.")
 	once.color = "auto"
 	f.Var(choice{&once.color, []string{"auto", "always", "never"}}, "color", "Color in text results: auto, always or never. NO_COLOR is honored.")
 }

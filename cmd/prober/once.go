@@ -31,6 +31,8 @@ type onceOptions struct {
 	color        string
 	incidentNote bool
 	since        string
+
+	expectVersion string
 }
 
 // Pauses between two rounds: with --wait and --hold, longer while a target limits the request rate; and with --repeat.
@@ -73,6 +75,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	o.warn(warnings(cfg, meant))
 	self := newEngine(probes.Kinds(), func(string, bool) {})
 	jobs := self.withEngine(withMemory(newBudget(), withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(meant))))
+	expectVersion(jobs, o.once.expectVersion)
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure.
 	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.once.verbose || o.filter.isSet(), Awaited: o.once.wait > 0 || o.once.hold > 0}
 	if o.once.repeat > 1 {
@@ -90,6 +93,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		go self.run(testing)
 		r := rounds{onceOptions: o.once, progress: o.progress(), runner: newOnceRunner(o.serve.concurrency), notes: notes}
 		r.run(ctx, jobs, &rep)
+		o.once.requireVersion(&rep)
 		closeProbes(jobs) // before anything is written: a closed pipe ends the process
 	}
 	rep.Ended = time.Now()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"prober/internal/httpx"
 )
 
 // usageError says what is wrong with the arguments, and where to look unless it says what was meant.
@@ -93,9 +95,12 @@ func renamedFlag(args []string) (old, name string) {
 
 // validateFlags reports flags that would be ignored or would keep the prober from probing.
 func (o *options) validateFlags(flags *pflag.FlagSet) error {
-	onceOnly := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.incidentNote || o.once.since != ""
+	onceOnly := o.once.wait != 0 || o.once.hold != 0 || o.once.repeat > 1 || len(o.once.outputs) > 0 || o.once.incidentNote || o.once.since != "" || o.once.expectVersion != ""
 	if onceOnly && !o.once.once {
-		return errors.New("--wait, --hold, --repeat, --output, --incident-note and --since need --once")
+		return errors.New("--wait, --hold, --repeat, --output, --incident-note, --since and --expect-version need --once")
+	}
+	if v := o.once.expectVersion; v != "" && httpx.ParseVersion(v) == "" {
+		return errors.New("--expect-version: expected a version such as 3f2a91c04d11 or 1.4.2")
 	}
 	if o.once.since != "" {
 		if _, err := parseSince(o.once.since, time.Now()); err != nil {

@@ -104,9 +104,9 @@ func traceID(text string) string {
 	return text
 }
 
-// version returns text if it has the form of a version: up to 128 letters, digits and . _ + : -, a letter or digit first. It
+// ParseVersion returns text if it has the form of a version: up to 128 letters, digits and . _ + : -, a letter or digit first. It
 // stands in notes and chats, so it can be neither an address to click on nor somebody's name.
-func version(text string) string {
+func ParseVersion(text string) string {
 	if len(text) > 128 {
 		return ""
 	}

@@ -85,6 +85,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	if q.Learn == nil || err == nil { // a partial token cannot be learned
 		c.describe(a)
 	}
+	a.SoughtVersion = c.settings.Version != nil
 	a.askedToWait = c.waits.excused(a, &q)
 	if token != "" && a.Status == http.StatusUnauthorized {
 		c.tokens.refused(token)
@@ -133,7 +134,7 @@ func (c *Client) describe(a *Answer) {
 	}
 	a.TargetTraceID = clean(traceID(c.settings.readTrace(a)))
 	if s := c.settings.Version; s != nil {
-		a.Version = clean(version(s.Read(a)))
+		a.Version = clean(ParseVersion(s.Read(a)))
 	}
 }
 

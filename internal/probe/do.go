@@ -46,6 +46,9 @@ func (j Job) Do(ctx context.Context) Result {
 	if p, ok := j.Probe.(VersionReporter); ok {
 		out.checkVersions(j.Versions, p.MixedVersionsGrace())
 	}
+	if j.ExpectVersion != "" {
+		out.checkExpectedVersion(j.ExpectVersion)
+	}
 	out.limitVersions(j.Versions)
 	out.heedLimits(account.Excesses())
 	late, waited := lateness.Total()-before, account.Waited()

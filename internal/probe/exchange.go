@@ -30,6 +30,7 @@ type Exchange struct {
 
 	RetryAfter time.Duration // for how long a 429 asks to be left alone; 0 if it does not say
 
+	SoughtVersion    bool // the answer was to state the version
 	SoughtCredential bool // a credential was sent, and looked for in the answer
 
 	CertExpiry time.Time // the earliest in the chain; zero without TLS

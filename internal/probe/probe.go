@@ -58,6 +58,8 @@ type Job struct {
 	Maintenance []Window
 	// Versions remembers what versions the target reported, for a probe that is a VersionReporter.
 	Versions *VersionHistory
+	// ExpectVersion is the version that must answer wherever the probe reads one; empty for any.
+	ExpectVersion string
 	// Reference tells whether the prober's own network works, by asking something independent of the target. It is
 	// asked only after a run whose failures the prober's own network could explain. Nil: that is not known.
 	Reference func(context.Context) error

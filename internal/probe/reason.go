@@ -97,6 +97,7 @@ var (
 	Replicas  = Reason{Word: "replicas", Verdict: Fail, Text: "too few replicas"} // or too few distinct ones
 	// One URL is served by different versions for longer than a rollout may take.
 	MixedVersions = Reason{Word: "mixed_versions", Verdict: Fail, Text: "different versions for too long"}
+	WrongVersion  = Reason{Word: "wrong_version", Verdict: Fail, Text: "another version than expected"}
 	Unreachable   = Reason{Word: "unreachable", Verdict: Fail, Text: "no route to the host"}
 	// A name server that gives no answer says nothing of the target: Job.Do turns these two into inconclusive unless a
 	// reference shows that the prober's own network works.
@@ -119,7 +120,8 @@ var (
 	IdleClosed     = Reason{Word: "idle_closed", Verdict: Inconclusive, Text: "kept connection closed meanwhile"} // the server may not have had the request
 	NothingChecked = Reason{Word: "nothing_checked", Verdict: Inconclusive, Text: "nothing checked"}
 	SelfLimit      = Reason{Word: "self_limit", Verdict: Inconclusive, Text: "a limit of the prober"} // the answer is larger than what is read, or than there is room for
-	Settling       = Reason{Word: "settling", Verdict: Inconclusive, Text: "may recover by itself"}   // good just now, not yet bad for long
+	NoVersion      = Reason{Word: "no_version", Verdict: Inconclusive, Text: "the answer states no version"}
+	Settling       = Reason{Word: "settling", Verdict: Inconclusive, Text: "may recover by itself"} // good just now, not yet bad for long
 	Panicked       = Reason{Word: "panic", Verdict: Inconclusive, Text: "the probe panicked"}
 	Hung           = Reason{Word: "hung", Verdict: Inconclusive, Text: "the probe hung"}
 )
@@ -135,8 +137,8 @@ var (
 // CommonReasons lists the reasons that any kind may give, in the order in which they are documented.
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain, NoAddress,
-	Replicas, MixedVersions, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, SelfEngine, SelfDelay, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, SelfLimit, Settling, Panicked, Hung,
+	Replicas, MixedVersions, WrongVersion, Unreachable, DNSTimeout, DNSServfail,
+	SelfNetwork, SelfClock, SelfEngine, SelfDelay, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, NoVersion, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 

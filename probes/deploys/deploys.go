@@ -19,11 +19,13 @@ type Probe struct {
 	Render *Render        `yaml:"render" doc:"a service of Render"`
 	GitHub *GitHub        `yaml:"github" doc:"the deployments of a repository of GitHub"`
 	Stuck  probe.Duration `yaml:"stuck" default:"15m" doc:"how long a deploy may be in progress"`
+	Runs   *Runs          `yaml:"runs" doc:"where the service states what version it runs"`
 	Freeze *Freeze        `yaml:"freeze" doc:"when nothing may be deployed"`
 
 	platform platform
 	client   *httpx.Client
 	limit    rateLimit
+	live     liveSince
 }
 
 // A platform knows the deploys of one service.
@@ -55,19 +57,22 @@ const (
 	checkStuck     = "stuck"
 	checkSuspended = "suspended"
 	checkFreeze    = "freeze"
+	checkReplicas  = "replicas"
+	checkRunning   = "running"
 )
 
 // Reasons of the deploys kind.
 var (
-	reasonFailed    = probe.Reason{Word: "deploy_failed", Verdict: probe.Fail, Text: "the latest deploy failed"}
-	reasonStuck     = probe.Reason{Word: "deploy_stuck", Verdict: probe.Fail, Text: "a deploy does not end"}
-	reasonSuspended = probe.Reason{Word: "service_suspended", Verdict: probe.Fail, Text: "the platform has suspended the service"}
-	reasonCrashLoop = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started"}
-	reasonFreeze    = probe.Reason{Word: "deploy_in_freeze", Verdict: probe.Fail, Text: "a deploy while deploys are frozen"}
-	reasonNone      = probe.Reason{Word: "no_deploys", Verdict: probe.Inconclusive, Text: "no deploys are reported"}
-	reasonNotLive   = probe.Reason{Word: "no_live_deploy", Verdict: probe.Inconclusive, Text: "no deploy is known to be live"}
-	reasonState     = probe.Reason{Word: "unknown_state", Verdict: probe.Inconclusive, Text: "a state that the prober does not know, or none"}
-	reasonNoTime    = probe.Reason{Word: "no_time", Verdict: probe.Inconclusive, Text: "the platform does not report when"}
+	reasonFailed     = probe.Reason{Word: "deploy_failed", Verdict: probe.Fail, Text: "the latest deploy failed"}
+	reasonStuck      = probe.Reason{Word: "deploy_stuck", Verdict: probe.Fail, Text: "a deploy does not end"}
+	reasonSuspended  = probe.Reason{Word: "service_suspended", Verdict: probe.Fail, Text: "the platform has suspended the service"}
+	reasonCrashLoop  = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started"}
+	reasonNotRunning = probe.Reason{Word: "not_running", Verdict: probe.Fail, Text: "what answers is not what was deployed"}
+	reasonFreeze     = probe.Reason{Word: "deploy_in_freeze", Verdict: probe.Fail, Text: "a deploy while deploys are frozen"}
+	reasonNone       = probe.Reason{Word: "no_deploys", Verdict: probe.Inconclusive, Text: "no deploys are reported"}
+	reasonNotLive    = probe.Reason{Word: "no_live_deploy", Verdict: probe.Inconclusive, Text: "no deploy is known to be live"}
+	reasonState      = probe.Reason{Word: "unknown_state", Verdict: probe.Inconclusive, Text: "a state that the prober does not know, or none"}
+	reasonNoTime     = probe.Reason{Word: "no_time", Verdict: probe.Inconclusive, Text: "the platform does not report when"}
 )
 
 // Measures of the deploys kind.
@@ -88,25 +93,37 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return &Probe{} },
-		Summary:  "the deploys of a service at Render or GitHub: whether the latest one failed or is stuck, and whether one was made in a freeze",
+		Summary:  "the deploys of a service at Render or GitHub: whether the latest one failed or is stuck, is what answers, or was made in a freeze",
 		Measures: []*probe.Measure{infoGauge, startedGauge},
 		Reasons: []probe.Reason{
-			reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonFreeze,
+			reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonNotRunning, reasonFreeze,
 			reasonNone, reasonNotLive, reasonState, reasonNoTime,
 		},
 	}
 }
 
 var (
-	_ probe.Addresser = (*Probe)(nil)
-	_ probe.Closer    = (*Probe)(nil)
+	_ probe.Addresser       = (*Probe)(nil)
+	_ probe.Closer          = (*Probe)(nil)
+	_ probe.VersionReporter = (*Probe)(nil)
 )
 
-// Addresses lists the platform's API.
-func (p *Probe) Addresses() []string { return []string{p.platform.url(), p.AuthURL()} }
+// Addresses lists the platform's API, and where the service states its version.
+func (p *Probe) Addresses() []string {
+	all := []string{p.platform.url(), p.AuthURL()}
+	if p.Runs != nil {
+		all = append(append(all, p.Runs.URL, p.Runs.AuthURL()), p.Runs.Replicas.Addresses()...)
+	}
+	return all
+}
 
-// Close closes the connection to the platform.
-func (p *Probe) Close() { p.client.Close() }
+// Close closes the connections.
+func (p *Probe) Close() {
+	p.client.Close()
+	if p.Runs != nil {
+		p.Runs.client.Close()
+	}
+}
 
 // Checks names what a run notes.
 func (p *Probe) Checks() []string {
@@ -117,6 +134,12 @@ func (p *Probe) Checks() []string {
 	if p.Freeze != nil {
 		names = append(names, checkFreeze)
 	}
+	if p.Runs != nil {
+		if !p.Runs.Replicas.None() {
+			names = append(names, checkReplicas)
+		}
+		names = append(names, checkRunning)
+	}
 	return names
 }
 
@@ -126,7 +149,13 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 		note(r, checkSuspended, s.suspended(ctx, p.api(r, checkSuspended)))
 	}
 	all, o := p.platform.deploys(ctx, p.api(r, checkLatest))
-	now := time.Now()
+	if p.judge(r, all, o, time.Now()); p.Runs != nil {
+		p.Runs.ask(ctx, r, p.judgeRunning(all, o, time.Now()))
+	}
+}
+
+// judge judges the deploys, unless the outcome says why there are none to judge.
+func (p *Probe) judge(r *probe.Result, all []deploy, o probe.Outcome, now time.Time) {
 	if !o.Passed() {
 		note(r, checkLatest, o)
 		return

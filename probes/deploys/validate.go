@@ -24,7 +24,13 @@ func (p *Probe) Validate() error {
 	p.client = client
 	wrong = append(wrong, err)
 	if p.Version != nil {
-		wrong = append(wrong, probe.Settingf("version", "has no meaning here: the platform is not what was deployed"))
+		wrong = append(wrong, probe.Settingf("version", "has no meaning here; it is a setting of runs"))
+	}
+	if p.VersionGrace != 0 {
+		wrong = append(wrong, probe.Settingf("version_grace", "has no meaning here; it is a setting of runs"))
+	}
+	if p.Runs != nil {
+		wrong = append(wrong, probe.InSetting("runs", p.Runs.validate()))
 	}
 	if p.Stuck < 0 {
 		wrong = append(wrong, probe.Settingf("stuck", "must be above zero"))
