@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
@@ -28,6 +29,41 @@ func TestCertificateWarning_onlyIfOneIsConfigured(t *testing.T) {
 	for _, e := range []expect.Expect{{}, {Certificate: &expect.Certificate{}}} {
 		if severity, ok := (&Probe{Expect: e}).CertificateWarning(); ok || severity != "" {
 			t.Errorf("%+v: warns with severity %q", e, severity)
+		}
+	}
+}
+
+func TestCertificateWarning(t *testing.T) {
+	c := &expect.Certificate{Warn: new(probe.Duration(time.Hour)), Severity: "warning"}
+	if severity, ok := (&Probe{Expect: expect.Expect{Certificate: c}}).CertificateWarning(); !ok || severity != "warning" {
+		t.Errorf("got %q, %t", severity, ok)
+	}
+}
+
+// A status that is about the request says nothing of who asks, where the control sends another request.
+func TestMayBeMistaken(t *testing.T) {
+	for _, c := range []struct {
+		want    httpx.Statuses
+		same    bool // the control sends the same request
+		mistake []int
+	}{
+		{httpx.Codes(401, 403, 404, 407, 422, 429, 451, 500), false, []int{404, 422}},
+		{httpx.Codes(401, 403, 404, 407, 422, 429, 451, 500), true, nil},
+		{httpx.Codes(404, 410), false, nil},
+		{httpx.Codes(404, 410, 422), false, []int{404, 410}},
+	} {
+		p := &Probe{URL: "http://127.0.0.1/a", Expect: expect.Expect{Status: c.want}, control: &Probe{URL: "http://127.0.0.1/a"}}
+		if !c.same {
+			p.control.URL = "http://127.0.0.1/b"
+		}
+		var got []int
+		for _, status := range c.want.Codes() {
+			if p.mayBeMistaken(status) {
+				got = append(got, status)
+			}
+		}
+		if !slices.Equal(got, c.mistake) {
+			t.Errorf("of %s, the same request %t: got %v, expected %v", c.want, c.same, got, c.mistake)
 		}
 	}
 }

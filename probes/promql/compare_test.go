@@ -195,6 +195,7 @@ func TestCompare_quantile(t *testing.T) {
 		"without le":          {healthy, scalar("10000"), "inconclusive(schema): buckets within 10m: expected series with the label le, got one without: sum by (le)"},
 		"by another label":    {healthy, strings.ReplaceAll(healthy, `"le"`, `"pod":"a","le"`), "inconclusive(many_series): *"},
 		"without +Inf":        {healthy, buckets("0.1", "9000", "0.25", "10000"), "inconclusive(schema): *expected a bucket with le=\"+Inf\", got none"},
+		"one edge and +Inf":   {healthy, buckets("0.4", "10000", "+Inf", "10000"), "pass(ok): *"},
 		"only +Inf":           {healthy, buckets("+Inf", "10000"), "inconclusive(schema): *expected at least two buckets, got one"},
 		"falling":             {healthy, buckets("0.1", "9000", "0.25", "100", "+Inf", "10000"), "inconclusive(schema): *do not rise"},
 		"falling a little":    {healthy, buckets("0.1", "9000", "0.25", "9800", "0.5", "9960.2", "1", "9959.9", "2.5", "10000", "+Inf", "10000"), "pass(ok): *"},
@@ -235,6 +236,8 @@ func TestCompare_native(t *testing.T) {
 		"slow":              {native("1000", "0.5", "0.707", "500", "0.707", "1", "500"), "fail(worse): *"},
 		"nobody calls it":   {native("0"), "inconclusive(no_traffic): *"},
 		"in no order":       {native("10000", "0.3535", "0.5", "100", "0.25", "0.3535", "900", "0.0625", "0.0884", "9000"), "pass(ok): *"},
+		"side by side":      {native("1000", "0.0625", "0.0884", "900", "0.0884", "0.125", "0", "0.125", "0.177", "100"), "pass(ok): expected at most 0.442 (0.353, *"},
+		"one wide bucket":   {native("1000", "0.01", "1", "1000"), "fail(worse): expected at most 0.442 (*), got 0.955, *"}, // 0.01 * 100^0.99
 		"overlapping":       {native("10000", "0.25", "0.5", "9000", "0.3535", "0.5", "1000"), "inconclusive(schema): *their edges or counts make no sense"},
 		"a negative count":  {native("0", "0.25", "0.5", "-1"), "inconclusive(schema): *"},
 		"an edge of NaN":    {native("1", "NaN", "0.5", "1"), "inconclusive(schema): *"},

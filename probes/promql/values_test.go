@@ -3,8 +3,11 @@ package promql
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/testenv"
 	"prober/probes/internal/limits"
 	"prober/probes/internal/probetest"
 )
@@ -113,13 +117,89 @@ func TestCompare_control(t *testing.T) {
 
 func TestValue_min(t *testing.T) {
 	t.Parallel()
-	s := &server{answers: [][2]string{{"ready", scalar("2")}}}
-	p := &Probe{URL: s.start(t), Fresh: Fresh{Series: "requests_total"}, Values: map[string]Value{"ready": {Query: "sum(ready)", Min: new(limits.Number(3))}}}
-	r := run(t, p)
-	probetest.WantLines(t, r, "fail", "fresh pass(ok): *", "value@ready fail(value): expected at least 3, got 2")
-	if got, _ := value(r, valueGauge, "ready"); got != 2 {
-		t.Errorf("exported is %v", got)
+	for ready, want := range map[string]string{"2": "fail(value): expected at least 3, got 2", "3": "pass(ok): got 3"} {
+		s := &server{answers: [][2]string{{"ready", scalar(ready)}}}
+		p := &Probe{URL: s.start(t), Fresh: Fresh{Series: "requests_total"}, Values: map[string]Value{"ready": {Query: "sum(ready)", Min: new(limits.Number(3))}}}
+		r := run(t, p)
+		probetest.WantLines(t, r, r.Verdict().String(), "fresh pass(ok): *", "value@ready "+want)
+		if got, _ := value(r, valueGauge, "ready"); fmt.Sprint(got) != ready {
+			t.Errorf("exported is %v", got)
+		}
 	}
+}
+
+func TestFormatSeconds(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0.26: "300ms", 90: "1m30s", -2: "-2s", 99 * 365 * 24 * 3600: "867240h0m0s", 101 * 365 * 24 * 3600: "more than a century", math.Inf(1): "more than a century", math.NaN(): "more than a century",
+	} {
+		if got := formatSeconds(seconds); got != want {
+			t.Errorf("%v: got %s, expected %s", seconds, got, want)
+		}
+	}
+}
+
+// What is just within the limits of the settings is taken, and what is just beyond them is not.
+func TestValidate_limits(t *testing.T) {
+	of := func(change func(p *Probe, c *Comparison)) error {
+		p := ofErrors("http://127.0.0.1:1")
+		c := p.Compare["errors"]
+		change(p, &c)
+		p.Compare["errors"] = c
+		return p.Validate()
+	}
+	week := probe.Duration(7 * 24 * time.Hour)
+	windows := func(all ...time.Duration) func(*Probe, *Comparison) {
+		return func(p *Probe, _ *Comparison) {
+			for _, w := range all {
+				p.Windows = append(p.Windows, probe.Duration(w))
+			}
+			p.Baseline.Offset = 100 * week
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(p *Probe, c *Comparison)
+		wrong  string
+	}{
+		"as it is":                {func(*Probe, *Comparison) {}, ""},
+		"the most samples":        {func(p *Probe, _ *Comparison) { p.MinSamples = 1_000_000 }, ""},
+		"more samples":            {func(p *Probe, _ *Comparison) { p.MinSamples = 1_000_001 }, "min_samples"},
+		"fewer than none":         {func(p *Probe, _ *Comparison) { p.MinSamples = -1 }, "min_samples"},
+		"the widest windows":      {windows(minWindow, maxWindow), ""},
+		"a wider window":          {windows(maxWindow + time.Second), "windows"},
+		"a window of less":        {windows(minWindow - time.Second), "windows"},
+		"a part of a second":      {windows(minWindow + time.Second/2), "windows"},
+		"no wider window":         {windows(minWindow, minWindow), "windows"},
+		"an offset just enough":   {func(p *Probe, _ *Comparison) { p.Windows, p.Baseline.Offset = []probe.Duration{week / 14}, week/7 }, ""},
+		"an offset of less":       {func(p *Probe, _ *Comparison) { p.Windows, p.Baseline.Offset = []probe.Duration{week / 14}, week/7-1 }, "baseline.offset"},
+		"no baseline":             {func(p *Probe, _ *Comparison) { p.Baseline = nil }, "baseline"},
+		"not worse by a factor":   {func(_ *Probe, c *Comparison) { c.Worse.Factor = 1 }, ""},
+		"a little worse":          {func(_ *Probe, c *Comparison) { c.Worse.Factor = 1.5 }, ""},
+		"worse by the largest":    {func(_ *Probe, c *Comparison) { c.Worse.Factor = 1000 }, ""},
+		"worse by more than that": {func(_ *Probe, c *Comparison) { c.Worse.Factor = 1000.5 }, "worse.factor"},
+		"better":                  {func(_ *Probe, c *Comparison) { c.Worse.Factor = 0.5 }, "worse.factor"},
+		"all of a quantile": {func(_ *Probe, c *Comparison) {
+			*c = Comparison{Buckets: "sum by (le) (increase(a[{window}]))", Quantile: 1}
+		}, "quantile"},
+	} {
+		if err := of(test.change); (err != nil) != (test.wrong != "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestClose(t *testing.T) {
+	inner := (&server{answers: [][2]string{{"queue_length", scalar("7")}, {"rate(requests", scalar("3")}}}).start(t)
+	target, err := url.Parse(inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, open := testenv.ServeCounted(t, httputil.NewSingleHostReverseProxy(target).ServeHTTP)
+	p := ofQueue(outer)
+	p.Connection = "reuse"
+	if r := run(t, p); r.Verdict() != probe.Pass {
+		t.Fatal(probetest.Lines(r))
+	}
+	testenv.WantClosed(t, p, 1, open)
 }
 
 // TestFresh: a dead service is answered for with old numbers, of which nothing is asked then.

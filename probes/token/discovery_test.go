@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"prober/internal/httpx"
@@ -81,6 +82,47 @@ func TestCheckEndpoint_plaintextIssuer(t *testing.T) {
 				t.Errorf("%s: got %q (%s), want %q", raw, why, wrong, want)
 			}
 		}
+	}
+}
+
+// An endpoint in clear on another machine is not asked, though its host is allowed.
+func TestCheckEndpoint_inClear(t *testing.T) {
+	p := &Probe{Issuer: "http://127.0.0.1", AllowHosts: []string{"login.test"}, ClientSecret: secret.Env("X")}
+	p.base, _ = url.Parse(p.Issuer)
+	if why, wrong := p.checkEndpoint("http://login.test/token", true); why != reasonForeignEndpoint || wrong != "must not be requested" {
+		t.Errorf("got %s, %s", why, wrong)
+	}
+	if why, wrong := p.checkEndpoint("http://login.test/keys", false); wrong != "" {
+		t.Errorf("without a credential: got %s, %s", why, wrong)
+	}
+}
+
+// What the settings name is asked there, whatever the document names, and what is not needed need not be in it.
+func TestDiscovery_settingsFirst(t *testing.T) {
+	i := newIDP(t, func(i *idp) { i.document = map[string]any{"jwks_uri": "https://evil.test/keys"} })
+	p := i.probe(t, func(p *Probe) { p.JWKSURI = i.url + "/keys" })
+	probetest.WantLines(t, probetest.Run(t, Kind(), p), "pass", issued, discovered, signed, claimed, timely, declined)
+	i.document = map[string]any{"jwks_uri": nil, "revocation_endpoint": nil}
+	p = i.probe(t, func(p *Probe) { p.Opaque, p.Audience = true, "" })
+	probetest.WantLines(t, probetest.Run(t, Kind(), p), "pass", issued, discovered, declined)
+}
+
+// Headers of the settings go to the issuer.
+func TestDiscovery_ownHeaders(t *testing.T) {
+	i := newIDP(t, nil)
+	var tenant atomic.Int64
+	for path, handle := range map[string]http.HandlerFunc{"/.well-known/openid-configuration": i.serveDocument, "/keys": i.serveKeys, "/token": i.serveToken} {
+		i.paths[path] = func(w http.ResponseWriter, q *http.Request) {
+			if q.Header.Get("X-Tenant") == "mine" {
+				tenant.Add(1)
+			}
+			handle(w, q)
+		}
+	}
+	p := i.probe(t, func(p *Probe) { p.Headers = map[string]httpx.Value{"X-Tenant": {Text: "mine"}} })
+	r := probetest.Run(t, Kind(), p)
+	if got := tenant.Load(); got == 0 || got != int64(len(r.Exchanges)) {
+		t.Errorf("%d of %d requests had the header", got, len(r.Exchanges))
 	}
 }
 

@@ -50,6 +50,21 @@ func TestRevocation_responses(t *testing.T) {
 				i.serveMe(w, q)
 			}
 		}, 300 * ms, "revocation inconclusive(control_failed): whether the revoked token is rejected within 300ms is inconclusive: expected 2xx, got 503"},
+		"what takes tokens hangs up": {func(i *idp) {
+			i.paths["/me"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+		}, 300 * ms, "revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: *"},
+		"another token breaks what takes tokens": {func(i *idp) {
+			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) {
+				i.mu.Lock()
+				broken := len(i.revoked) > 0 && i.revoked[strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer ")].IsZero()
+				i.mu.Unlock()
+				if broken {
+					w.WriteHeader(503)
+					return
+				}
+				i.serveMe(w, q)
+			}
+		}, 300 * ms, "revocation inconclusive(control_failed): the revoked token is rejected, but whether another one still works is inconclusive: expected 2xx, got 503"},
 		"what takes tokens is not asked, a cache answers": {func(i *idp) {
 			i.paths["/me"] = func(w http.ResponseWriter, q *http.Request) { w.Header().Set("Age", "7"); i.serveMe(w, q) }
 		}, 300 * ms, "revocation inconclusive(control_failed): a fresh token is not accepted before it is revoked: the answer may come out of a cache (Age: 7)"},

@@ -1,14 +1,17 @@
 package token
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"prober/internal/dial"
 	"prober/internal/httpx"
+	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/probes/internal/issuance"
 )
 
 func TestValidate_rejectsSettings(t *testing.T) {
@@ -37,6 +40,8 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"params.scope: is written by the prober":              func(p *Probe) { p.Params = map[string]string{"scope": "a"} },
 		"audience: is missing":                                func(p *Probe) { p.Audience = "" },
 		"audience: is not checked, since opaque says":         func(p *Probe) { p.Opaque = true },
+		"algs: is not checked, since opaque says":             func(p *Probe) { p.Opaque, p.Algs = true, []string{"RS256"} },
+		"keysets: is not checked, since opaque says":          func(p *Probe) { p.Opaque, p.Keysets = true, []string{"https://a.test"} },
 		"algs[0]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"none"} },
 		"algs[1]: expected one of RS256":                      func(p *Probe) { p.Algs = []string{"RS256", "HS256"} },
 		"lifetime.max: must be above zero":                    func(p *Probe) { p.Lifetime = Lifetime{Min: 2, Max: 1} },
@@ -52,6 +57,9 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"revocation.use.status: 401 and 403 are the answers": func(p *Probe) {
 			p.Revocation = &Revocation{Use: Use{URL: use.URL, Status: httpx.Codes(401)}}
 		},
+		"revocation.use.status: 401 and 403 are the answers to": func(p *Probe) {
+			p.Revocation = &Revocation{Use: Use{URL: use.URL, Status: httpx.Codes(200, 403)}}
+		},
 		"revocation.every: expected 100ms to within": func(p *Probe) {
 			p.Revocation = &Revocation{Use: use, Within: probe.Duration(time.Hour)}
 		},
@@ -63,6 +71,50 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		change(p)
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected %q, got %v", want, err)
+		}
+	}
+}
+
+// What is announced follows from the settings: checks, provoked errors and who is asked.
+func TestAnnounced(t *testing.T) {
+	p := New()
+	p.Issuer, p.Discovery, p.WrongSecret, p.Opaque = "https://issuer.test/", false, false, true
+	p.TokenURL, p.JWKSURI = "https://a.test/token", "https://a.test/keys"
+	want := func(checks string, addresses string, codes ...int) {
+		t.Helper()
+		if got := strings.Join(p.Checks(), " "); got != checks {
+			t.Errorf("got the checks %s, expected %s", got, checks)
+		}
+		if got := strings.Join(p.Addresses(), " "); got != addresses {
+			t.Errorf("got the addresses %s, expected %s", got, addresses)
+		}
+		if got := p.ExpectedStatuses()[""]; !slices.Equal(got, codes) {
+			t.Errorf("got the statuses %v, expected %v", got, codes)
+		}
+	}
+	want("issuance", "https://a.test/token https://a.test/keys")
+	p.WrongSecret, p.Opaque = true, false
+	want("issuance signature claims times wrong_secret", "https://a.test/token https://a.test/keys", wrongSecretStatuses.Codes()...)
+	p.WrongSecret, p.Discovery, p.Keysets = false, true, []string{"https://b.test/keys"}
+	p.Revocation = &Revocation{URL: "https://a.test/revoke", Use: Use{URL: "https://b.test/me"}}
+	want("issuance discovery signature claims times keysets revocation", "https://issuer.test/.well-known/openid-configuration "+
+		"https://a.test/token https://a.test/keys https://b.test/keys https://a.test/revoke https://b.test/me", rejectedStatuses.Codes()...)
+}
+
+// When a token was issued is told by iat, else by exp and expires_in, else by when it was got.
+func TestIssued(t *testing.T) {
+	at := time.Now()
+	run := &runState{}
+	for want, c := range map[time.Time]struct {
+		token jwk.Token
+		grant issuance.Grant
+	}{
+		at:                  {jwk.Token{IssuedAt: at, Expiry: at.Add(time.Hour)}, issuance.Grant{Got: at.Add(time.Minute), Expires: time.Second}},
+		at.Add(time.Second): {jwk.Token{Expiry: at.Add(time.Hour)}, issuance.Grant{Got: at.Add(time.Minute), Expires: time.Hour - time.Second}},
+		at.Add(time.Minute): {jwk.Token{Expiry: at.Add(time.Hour)}, issuance.Grant{Got: at.Add(time.Minute)}},
+	} {
+		if got := run.issued(&c.token, c.grant); !got.Equal(want) {
+			t.Errorf("got %s, expected %s", got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,8 @@ import (
 	"prober/internal/probe"
 )
 
-// Run validates a probe, runs it once and returns its result, which may hold only what the kind declares.
+// Run validates a probe, runs it once and returns its result, which may hold only what the kind declares and checks that the
+// probe announces.
 func Run(t *testing.T, kind probe.Kind, p probe.Probe) probe.Result {
 	t.Helper()
 	if err := p.Validate(); err != nil {
@@ -23,6 +25,12 @@ func Run(t *testing.T, kind probe.Kind, p probe.Probe) probe.Result {
 	r := job.Do(t.Context())
 	if err := kind.Undeclared(r); err != nil {
 		t.Error(err)
+	}
+	announced := slices.Concat(p.Checks(), probe.TargetChecks(p), []string{probe.RunCheck})
+	for _, c := range r.Checks {
+		if !slices.Contains(announced, c.Name) {
+			t.Errorf("the check %s is not announced", c.Name)
+		}
 	}
 	return r
 }
