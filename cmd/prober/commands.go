@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -10,21 +11,46 @@ import (
 	"prober/internal/text"
 )
 
-// about is the head of --help. What is indented is not wrapped.
-const about = `Asks running systems what an on-call engineer asks, continuously or once, and says why an answer is wrong.
+const (
+	about = "Asks running systems what an on-call engineer asks, continuously or once, and says why an answer is wrong."
 
-  prober demo                                    the sample system, on http://localhost:9798/
-  prober check shop.yaml                         what would be asked, or what is wrong with the file
-  prober --config.file=shop.yaml                 probe and serve the metrics
-  prober --config.file=shop.yaml --once --probe=up   one question, answered by the exit status
-  prober rules shop.yaml > shop.rules.yml        alerts for Prometheus`
+	aboutExamples = `prober demo                            the sample system, on http://localhost:9798/
+prober init https://shop.example/      a first configuration, prober.yaml
+prober check shop.yaml                 what would be asked, or what is wrong with the file
+prober --config.file=shop.yaml         probe and serve the metrics
+prober --once --probe=up               one question, answered by the exit status
+prober rules shop.yaml                 alerts for Prometheus`
+
+	runExamples = `prober --config.file=/etc/prober       all the time; http://localhost:9798/ shows the results
+prober --once                          once; exits 0 only if all pass
+prober --once --probe=up -v            one probe, and what its checks saw
+prober --once --wait=5m --hold=30s     after a fix: until all pass, and keep passing
+prober --once --output=junit=r.xml     for a CI system`
+
+	demoExamples = `prober demo                            break it at http://localhost:9798/
+prober demo --list                     the faults
+prober demo --once --fault=auth-down   how a fault is reported`
+
+	checkExamples = `prober check                           prober.yaml
+prober check shop.yaml auth.yaml
+prober check --rules=alerts.yml        also whether contracts cover what the alerts read`
+
+	rulesExamples = `prober rules > prober.rules.yml
+prober rules --test > prober.test.yml  unit tests for "promtool test rules"
+prober rules --alertmanager            routes and inhibitions
+prober rules --counter=shop=http_requests_total`
+
+	dashboardExamples = `prober dashboard > prober.json         to be imported into Grafana`
+
+	schemaExamples = `prober schema > prober.schema.json`
+)
 
 // An action does what a command is for and returns the exit status.
 type action func(context.Context) int
 
 // commands returns the command line. To execute it sets the options and the action that is to be done, or prints help.
 func (o *options) commands() *cobra.Command {
-	root := o.runCommand(&cobra.Command{Use: "prober [flags] [COMMAND]", Long: about})
+	root := o.runCommand(&cobra.Command{Use: "prober [flags] [COMMAND]", Long: about, Example: aboutExamples})
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	commonFlags(root.PersistentFlags(), o)
@@ -32,10 +58,12 @@ func (o *options) commands() *cobra.Command {
 	root.SetHelpCommand(o.helpCommand(root))
 	root.AddCommand(
 		o.runCommand(&cobra.Command{
-			Use:   "run [flags]",
-			Short: "Probe continuously and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).",
+			Use:     "run [flags]",
+			Example: runExamples,
+			Short:   "Probe continuously and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).",
 		}),
-		o.demoCommand(), o.checkCommand(), o.schemaCommand(), o.rulesCommand(), o.dashboardCommand(),
+		o.demoCommand(), o.initCommand(), o.checkCommand(), o.schemaCommand(), o.rulesCommand(), o.dashboardCommand(),
+		o.versionCommand(), o.completionCommand(root),
 	)
 	return root
 }
@@ -51,7 +79,7 @@ func (o *options) does(cmd *cobra.Command, do action) *cobra.Command {
 			o.action = o.printVersion
 			return nil
 		}
-		o.action, o.configArgs = do, args
+		o.action, o.args = do, args
 		if err := expectValues(cmd.Flags()); err != nil {
 			return err
 		}
@@ -82,7 +110,7 @@ func (o *options) runCommand(cmd *cobra.Command) *cobra.Command {
 }
 
 func (o *options) demoCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "demo [flags]", Short: "Start the embedded sample system and probe it."}
+	cmd := &cobra.Command{Use: "demo [flags]", Example: demoExamples, Short: "Start the embedded sample system and probe it."}
 	group(cmd.Flags(), "Sample system", func(f *pflag.FlagSet) {
 		f.StringArrayVar(&o.demo.faults, "fault", nil, "Inject `FAULT` into the sample system. Repeatable.")
 		f.BoolVar(&o.demo.list, "list", false, "List the faults and exit.")
@@ -95,7 +123,7 @@ func (o *options) demoCommand() *cobra.Command {
 }
 
 func (o *options) checkCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "check [flags] [FILE|DIR ...]", Short: "Validate the configuration and print what would be probed.", Args: cobra.ArbitraryArgs}
+	cmd := &cobra.Command{Use: "check [flags] [FILE|DIR ...]", Example: checkExamples, Short: "Validate the configuration and print what would be probed.", Args: cobra.ArbitraryArgs}
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) {
 		configFlag(f, o)
 		f.StringArrayVar(&o.covered, "rules", nil, "Also list the series that `FILE`, of Prometheus rules, reads and no contract covers, and exit 1 if there are any. Repeatable.")
@@ -104,19 +132,19 @@ func (o *options) checkCommand() *cobra.Command {
 }
 
 func (o *options) schemaCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "schema", Short: "Print a JSON Schema of the configuration, for editors."}
+	cmd := &cobra.Command{Use: "schema", Example: schemaExamples, Short: "Print a JSON Schema of the configuration, for editors."}
 	return o.does(cmd, func(context.Context) int { return o.schema() })
 }
 
 func (o *options) rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules [flags] [FILE|DIR ...]", Short: "Print alert rules for Prometheus, generated from the configuration.", Args: cobra.ArbitraryArgs}
+	cmd := &cobra.Command{Use: "rules [flags] [FILE|DIR ...]", Example: rulesExamples, Short: "Print alert rules for Prometheus, generated from the configuration.", Args: cobra.ArbitraryArgs}
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o) })
 	group(cmd.Flags(), "Rules", func(f *pflag.FlagSet) { rulesFlags(f, &o.rules) })
 	return o.does(cmd, o.configured(func(context.Context) int { return o.printRules() }))
 }
 
 func (o *options) dashboardCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "dashboard [flags] [FILE|DIR ...]", Short: "Print a dashboard for Grafana, generated from the configuration.", Args: cobra.ArbitraryArgs}
+	cmd := &cobra.Command{Use: "dashboard [flags] [FILE|DIR ...]", Example: dashboardExamples, Short: "Print a dashboard for Grafana, generated from the configuration.", Args: cobra.ArbitraryArgs}
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o) })
 	group(cmd.Flags(), "Dashboard", func(f *pflag.FlagSet) { jobFlag(f, &o.rules) })
 	return o.does(cmd, o.configured(func(context.Context) int { return o.printDashboard() }))
@@ -146,6 +174,9 @@ func expectNoArgs(cmd *cobra.Command, args []string) error {
 	}
 	if cmd.HasParent() {
 		return fmt.Errorf("unexpected %s", args[0])
+	}
+	if strings.ContainsAny(args[0], "./") {
+		return fmt.Errorf("unexpected %s; --config.file=%s reads a file", args[0], args[0])
 	}
 	var names []string
 	for _, c := range cmd.Commands() {

@@ -115,6 +115,8 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {
 	return toolkit
 }
 
+var colors = []string{"auto", "always", "never"}
+
 // onceFlags adds --once and the flags that need it.
 func onceFlags(f *pflag.FlagSet, once *onceOptions) {
 	f.BoolVar(&once.once, "once", false, "Run every probe once, print the results, and exit.")
@@ -128,7 +130,7 @@ func onceFlags(f *pflag.FlagSet, once *onceOptions) {
 	f.StringVar(&once.since, "since", "", "With --once: `TIME` when the incident began, as a duration such as 40m or as in RFC 3339. Probes that compare with a baseline take the time before it.")
 	f.StringVar(&once.expectVersion, "expect-version", "", "With --once: what answers must be `VERSION`, such as a commit, a digest or 1.4.2, wherever a probe reads one.")
 	once.color = "auto"
-	f.Var(choice{&once.color, []string{"auto", "always", "never"}}, "color", "Color in text results: auto, always or never. NO_COLOR is honored.")
+	f.Var(choice{&once.color, colors}, "color", "Color in text results: auto, always or never. NO_COLOR is honored.")
 }
 
 // webFlags adds the flags of the listener. Those of the exporter toolkit have the names and the meaning of every exporter's.

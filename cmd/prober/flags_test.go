@@ -17,9 +17,9 @@ import (
 func TestFlags_style(t *testing.T) {
 	t.Parallel()
 	parts := []string{"config", "log", "network", "schedule", "storage", "web"}
-	plain := strings.Fields("alertmanager color counter expect-version fault format help hold incident-note job list once output probe repeat rules rules-file runbook since test verbose version wait")
+	plain := strings.Fields("alertmanager color counter expect-version fault file format help hold incident-note job list once output probe repeat rules rules-file runbook since test verbose version wait")
 	flag := regexp.MustCompile(`(?m)^ *(?:-[a-z], )?--(?:\[no-\])?([a-z.-]+)`)
-	for _, command := range []string{"run", "check", "rules", "dashboard", "schema", "demo"} {
+	for _, command := range []string{"run", "init", "check", "rules", "dashboard", "schema", "demo", "version", "completion"} {
 		help := runCommand(t, exec.Command("prober", command, "--help"))
 		found := flag.FindAllStringSubmatch(help, -1)
 		if len(found) < 3 {
@@ -70,7 +70,7 @@ func TestFlags_values(t *testing.T) {
 		{"--log.level=debug check", true, func(o *options) bool { return o.log.Level.String() == "debug" }},
 		{"check --log.level warn", true, func(o *options) bool { return o.log.Level.String() == "warn" && o.log.Format.String() == "logfmt" }},
 		{"check a.yaml --rules r.yaml b.yaml -- --c.yaml", true, func(o *options) bool {
-			return slices.Equal(o.configArgs, []string{"a.yaml", "b.yaml", "--c.yaml"}) && slices.Equal(o.covered, []string{"r.yaml"})
+			return slices.Equal(o.args, []string{"a.yaml", "b.yaml", "--c.yaml"}) && slices.Equal(o.covered, []string{"r.yaml"})
 		}},
 	} {
 		o := &options{}
@@ -109,5 +109,26 @@ func TestFlags_listenAddress(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if got, want := strings.TrimSuffix(versionInfo(), "\n"), version.Print("prober"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestHelp_examples: every command has examples, and each of them is a valid command line.
+func TestHelp_examples(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range append(new(options).commands().Commands(), new(options).commands()) {
+		if cmd.Example == "" && cmd.Name() != "help" && cmd.Name() != "version" {
+			t.Errorf("prober %s has no example", cmd.Name())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			words, _, _ := strings.Cut(line, "  ")
+			words, _, _ = strings.Cut(strings.TrimSuffix(strings.TrimPrefix(words, "source <("), ")"), " >")
+			args := strings.Fields(words)
+			o := &options{}
+			root := o.commands()
+			root.SetArgs(args[1:])
+			if err := root.Execute(); err != nil || o.action == nil || args[0] != "prober" {
+				t.Errorf("prober %s: the example %q: %v", cmd.Name(), line, err)
+			}
+		}
 	}
 }

@@ -25,6 +25,9 @@ func printHelp(w io.Writer, cmd *cobra.Command) {
 	width := helpWidth(w)
 	fmt.Fprintf(w, "usage: %s\n\n", cmd.UseLine())
 	fmt.Fprintln(w, text.Wrap(cmp.Or(cmd.Long, cmd.Short), width, ""))
+	if cmd.Example != "" {
+		fmt.Fprintf(w, "\nExamples:\n  %s\n", strings.ReplaceAll(cmd.Example, "\n", "\n  "))
+	}
 	if cmd.HasAvailableSubCommands() {
 		printCommands(w, cmd, width)
 		printFlags(w, cmd.PersistentFlags(), width)

@@ -49,7 +49,7 @@ type options struct {
 	version bool   // only print it
 
 	configFiles []string
-	configArgs  []string
+	args        []string
 	reference   string
 	filter      filter
 	once        onceOptions
@@ -66,9 +66,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer signal.Stop(hangups)
 	o := options{stdout: stdout, stderr: stderr, hangups: hangups, nohup: nohup}
 	commands := o.commands()
+	if completing(args) {
+		o.completeValues(commands)
+	}
 	commands.SetArgs(append([]string{}, args...)) // of nil it would take those of the process
-	if err := commands.Execute(); err != nil {
-		fmt.Fprintln(stderr, "prober:", usageError(err, args))
+	if cmd, err := commands.ExecuteC(); err != nil {
+		fmt.Fprintln(stderr, "prober:", usageError(err, cmd, args))
 		return exitUsage
 	}
 	if o.action == nil { // help was shown
@@ -82,12 +85,12 @@ const defaultConfig = "prober.yaml"
 
 // resolveConfig settles which files are read. If none is named and the default one is missing, the error says what to do.
 func (o *options) resolveConfig() error {
-	o.configFiles = append(o.configFiles, o.configArgs...)
+	o.configFiles = append(o.configFiles, o.args...)
 	if len(o.configFiles) > 0 {
 		return nil
 	}
 	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
-		return errors.New("there is no " + defaultConfig + " here, and --config.file names no other; \"prober demo\" shows what prober does without one")
+		return errors.New("there is no " + defaultConfig + " here, and --config.file names no other; \"prober init URL\" writes a first one, and \"prober demo\" shows what prober does without one")
 	}
 	o.configFiles = []string{defaultConfig}
 	return nil

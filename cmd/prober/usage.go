@@ -7,14 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"prober/internal/httpx"
+	"prober/internal/text"
 )
 
 // usageError says what is wrong with the arguments, and where to look unless it says what was meant.
-func usageError(err error, args []string) string {
-	message := wrongArgument(err, args)
+func usageError(err error, cmd *cobra.Command, args []string) string {
+	message := wrongArgument(err, cmd, args)
 	if strings.HasSuffix(message, "?") {
 		return message
 	}
@@ -22,7 +24,7 @@ func usageError(err error, args []string) string {
 }
 
 // wrongArgument leaves out the values of flags that do not exist: they may be secret.
-func wrongArgument(err error, args []string) string {
+func wrongArgument(err error, cmd *cobra.Command, args []string) string {
 	if old, name := renamedFlag(args); old != "" {
 		return old + " was renamed to " + name
 	}
@@ -34,7 +36,7 @@ func wrongArgument(err error, args []string) string {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
 		return fmt.Sprintf("unknown short flag '-%s'", unknown.GetSpecifiedName())
 	case errors.As(err, &unknown):
-		return fmt.Sprintf("unknown long flag '--%s'", unknown.GetSpecifiedName())
+		return fmt.Sprintf("unknown long flag '--%s'%s", unknown.GetSpecifiedName(), meantFlag(unknown.GetSpecifiedName(), cmd))
 	case errors.As(err, &incomplete):
 		return fmt.Sprintf("expected argument for flag '--%s'", incomplete.GetFlag().Name)
 	case errors.As(err, &invalid):
@@ -43,6 +45,25 @@ func wrongArgument(err error, args []string) string {
 		return "a flag has no name"
 	}
 	return err.Error()
+}
+
+// meantFlag says which flag was probably meant by a name that cmd has no flag of: one of another command, or one that is nearly
+// called so.
+func meantFlag(name string, cmd *cobra.Command) string {
+	if cmd.Root().Flags().Lookup(name) != nil {
+		return ", which is one of prober run"
+	}
+	for _, other := range cmd.Root().Commands() {
+		if other.Flags().Lookup(name) != nil {
+			return ", which is one of prober " + other.Name()
+		}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if meant := text.Nearest(name, names); meant != "" {
+		return "; did you mean --" + meant + "?"
+	}
+	return ""
 }
 
 // invalidValue says what the value of a flag ought to be.

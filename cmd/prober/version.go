@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/prometheus/common/version"
+	"github.com/spf13/cobra"
 )
 
 // versionInfo is what --version prints, as Prometheus does. version.Print is not used: it executes a template, and a template
@@ -18,6 +19,10 @@ func versionInfo() string {
   tags:             %s
 `, version.Version, version.Branch, version.GetRevision(), version.BuildUser, version.BuildDate,
 		version.GoVersion, version.GoOS, version.GoArch, version.GetTags())
+}
+
+func (o *options) versionCommand() *cobra.Command {
+	return o.does(&cobra.Command{Use: "version", Short: "Show the version, like --version."}, o.printVersion)
 }
 
 func (o *options) printVersion(context.Context) int {
