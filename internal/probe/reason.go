@@ -142,6 +142,11 @@ var CommonReasons = [...]Reason{
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 
+// Own reports whether the prober itself, and not the target, kept a check from a verdict.
+func (why Reason) Own() bool {
+	return why == SelfNetwork || why == SelfClock || why == SelfEngine || why == SelfDelay || why == SelfLimit
+}
+
 // network reports whether the network between the prober and the target could explain the reason.
 func (why Reason) network() bool {
 	return why == Timeout || why == Unreachable || why.nameServer()

@@ -9,7 +9,7 @@ import (
 )
 
 // explain names, for each row that does not pass, the failed probe that explains it: one that it depends on, or one that
-// asks little else than what went wrong for both. A breach is never explained away, and the cause has no cause itself.
+// asks little else than what went wrong for both. A breach, and what lies with the prober itself, is never explained away; the cause has no cause itself.
 // Each row has the job and the last run of the same index.
 func explain(rows []ProbeStatus, jobs []*probe.Job, runs []*RunDetail) {
 	e := explanation{rows: rows, jobs: jobs, asked: make([]requests, len(rows)), byName: map[probe.Key]int{}, byFault: map[string]int{}}
@@ -71,7 +71,7 @@ func (e *explanation) root(i int) int {
 // cause returns the failed row that explains another directly.
 func (e *explanation) cause(i int) (int, bool) {
 	row := &e.rows[i]
-	if row.Verdict == probe.Pass || row.Overdue || slices.ContainsFunc(row.Failing, func(c probe.Check) bool { return c.Reason.Breach }) {
+	if row.Verdict == probe.Pass || row.Overdue || row.Reason.Own() || slices.ContainsFunc(row.Failing, func(c probe.Check) bool { return c.Reason.Breach }) {
 		return 0, false
 	}
 	for _, name := range e.jobs[i].DependsOn {

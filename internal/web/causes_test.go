@@ -98,6 +98,10 @@ func TestExplain(t *testing.T) {
 			[]state{down, {name: "old", verdict: probe.Inconclusive, why: probe.StaleOrCached, overdue: true, dependsOn: []string{"auth"}, asked: []probe.Exchange{refused(auth)}}},
 			map[string]string{},
 		},
+		"what lies with the prober itself": {
+			[]state{down, {name: "slow", verdict: probe.Inconclusive, why: probe.SelfDelay, asked: []probe.Exchange{refused(auth)}}},
+			map[string]string{},
+		},
 		"a probe that has not run": {
 			[]state{down, {name: "new", verdict: probe.Inconclusive}},
 			map[string]string{},
