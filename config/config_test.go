@@ -124,6 +124,14 @@ func TestJobsAreWhatIsWritten(t *testing.T) {
 	if front.ID != want || front.RunbookURL != "https://docs.shop.example/runbooks#front-down" {
 		t.Errorf("front is %+v with %s", front.ID, front.RunbookURL)
 	}
+	about := probe.Description{Title: "The front page", Text: "Loads the front page as a customer does."}
+	if front.About != about || front.AboutSystem.Title != "The shop" || front.AboutRunbook.Title != "The front is down" {
+		t.Errorf("front is called %+v, %+v, %+v", front.About, front.AboutRunbook, front.AboutSystem)
+	}
+	gateways, one := jobs["shop/gateways"], jobs["small/one"]
+	if got := [...]string{front.Impact(), gateways.Impact(), one.Impact()}; got != [...]string{"nobody can buy", "customers notice", ""} {
+		t.Errorf("the impacts are %q", got)
+	}
 	if callers.Severity != "P2" {
 		t.Errorf("the probe's own severity gave way to the runbook's: %s", callers.Severity)
 	}

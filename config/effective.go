@@ -50,25 +50,29 @@ func yamlText(n *yaml.Node) []byte {
 
 // head returns all but the probes of a system.
 func (c *Config) head(system string) *yaml.Node {
-	links := map[string]string{}
+	links, about := map[string]string{}, map[string]probe.Description{}
+	var own probe.Description
 	severities := &yaml.Node{Kind: yaml.MappingNode}
 	for _, j := range c.Jobs {
 		if j.System != system {
 			continue
 		}
 		if j.Runbook != "" {
-			links[j.Runbook] = j.RunbookURL
+			links[j.Runbook], about[j.Runbook] = j.RunbookURL, j.AboutRunbook
 		}
+		own = j.AboutSystem
 		severities = responses(j.Responses)
 	}
 	runbooks := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range slices.Sorted(maps.Keys(links)) {
 		r := &yaml.Node{Kind: yaml.MappingNode}
+		describe(r, about[name])
 		set(r, "url", scalar(links[name]))
 		runbooks.Content = append(runbooks.Content, scalar(name), r) // even if there is no more to say of it
 	}
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	set(doc, "system", scalar(system))
+	describe(doc, own)
 	set(doc, "severities", severities)
 	set(doc, "runbooks", runbooks)
 	set(doc, "maintenance", c.maintained(system))
@@ -103,6 +107,7 @@ func item(d *strictyaml.Decoder, j probe.Job) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	set(n, "name", scalar(j.Name))
 	set(n, "type", scalar(j.Type))
+	describe(n, j.About)
 	set(n, "runbook", scalar(j.Runbook))
 	set(n, "severity", scalar(j.Severity))
 	set(n, "interval", scalar(probe.Duration(j.Interval).String()))
@@ -119,6 +124,13 @@ func item(d *strictyaml.Decoder, j probe.Job) *yaml.Node {
 	maskURLs(own)
 	n.Content = append(n.Content, own.Content...)
 	return n
+}
+
+// describe adds what people call something.
+func describe(n *yaml.Node, d probe.Description) {
+	set(n, "title", scalar(d.Title))
+	set(n, "description", scalar(d.Text))
+	set(n, "impact", scalar(d.Impact))
 }
 
 // set adds a key and its value, unless there is nothing to say.

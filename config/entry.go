@@ -19,15 +19,16 @@ import (
 
 // An entry has the settings that all kinds of probe have. The settings of its kind are in the same mapping.
 type entry struct {
-	Name      string            `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
-	Type      string            `yaml:"type" required:"true" doc:"The kind of probe."`
-	Runbook   string            `yaml:"runbook" doc:"The procedure that the probe serves, one of those under runbooks."`
-	Severity  string            `yaml:"severity" doc:"Overrides the runbook's."`
-	Interval  *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
-	Timeout   *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
-	Labels    map[string]string `yaml:"labels" doc:"Constant labels, added to those of the file or replacing them."`
-	Signals   map[string]signal `yaml:"signals" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
-	DependsOn []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
+	Name        string `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
+	Type        string `yaml:"type" required:"true" doc:"The kind of probe."`
+	description `yaml:",inline"`
+	Runbook     string            `yaml:"runbook" doc:"The procedure that the probe serves, one of those under runbooks."`
+	Severity    string            `yaml:"severity" doc:"Overrides the runbook's."`
+	Interval    *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
+	Timeout     *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
+	Labels      map[string]string `yaml:"labels" doc:"Constant labels, added to those of the file or replacing them."`
+	Signals     map[string]signal `yaml:"signals" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
+	DependsOn   []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
 }
 
 // A probeEntry is a probe and where it is. It is kept with its mistakes, so that others may refer to it.
@@ -114,6 +115,8 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 		wrong = append(wrong, p.mistake("runbook", "runbook is not listed under runbooks%s", text.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks)))))
 	}
 	p.job.RunbookURL, p.job.Responses = runbook.URL, h.responses
+	p.job.About, p.job.AboutRunbook, p.job.AboutSystem = probe.Description(p.description), probe.Description(runbook.description), probe.Description(h.description)
+	wrong = append(wrong, p.description.check(p.place, "", "")...)
 	if p.Severity == "" {
 		p.Severity = runbook.Severity
 	}

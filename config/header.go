@@ -21,22 +21,41 @@ const (
 
 // A header is what a file says beside its probes.
 type header struct {
-	System   string             `yaml:"system" required:"true" doc:"Name of the system; becomes a label of every series."`
-	Interval *probe.Duration    `yaml:"interval" default:"30s" doc:"How often each probe runs, from 1s to 24h."`
-	Timeout  *probe.Duration    `yaml:"timeout" default:"5s" doc:"How long a run may take, less than the interval. By default at most four fifths of the interval."`
-	Labels   map[string]string  `yaml:"labels" doc:"Constant labels for every series of every probe."`
-	Runbooks map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
-	Probes   []*yaml.Node       `yaml:"probes" required:"true" doc:"The probes."`
+	System      string `yaml:"system" required:"true" doc:"Name of the system; becomes a label of every series."`
+	description `yaml:",inline"`
+	Interval    *probe.Duration    `yaml:"interval" default:"30s" doc:"How often each probe runs, from 1s to 24h."`
+	Timeout     *probe.Duration    `yaml:"timeout" default:"5s" doc:"How long a run may take, less than the interval. By default at most four fifths of the interval."`
+	Labels      map[string]string  `yaml:"labels" doc:"Constant labels for every series of every probe."`
+	Runbooks    map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
+	Probes      []*yaml.Node       `yaml:"probes" required:"true" doc:"The probes."`
 
 	Severities map[string]probe.Response `yaml:"severities" doc:"By severity, what its alerts ask of people."`
 
 	Maintenance []maintenance `yaml:"maintenance" doc:"Windows during which alerts stay quiet; probing and metrics continue."`
 }
 
+// A description is what people call a system, a runbook or a probe.
+type description struct {
+	Title  string `yaml:"title" doc:"What people call it; shown on the pages and in alerts."`
+	Text   string `yaml:"description" doc:"What it is, in a sentence or two; shown on the pages."`
+	Impact string `yaml:"impact" doc:"What a failure means to customers; shown on the pages, in incident notes and in alerts. A probe without it has its runbook's, else its system's."`
+}
+
+// check complains about what cannot be shown as a line of text.
+func (d description) check(p place, path, who string) (wrong Errors) {
+	for _, part := range [][2]string{{"title", d.Title}, {"description", d.Text}, {"impact", d.Impact}} {
+		if key, text := part[0], part[1]; text != "" && !validText(text) {
+			wrong = append(wrong, p.mistake(path+key, "%s%s %s", who, key, textRule))
+		}
+	}
+	return wrong
+}
+
 // A runbook is a procedure for incidents.
 type runbook struct {
-	Severity string `yaml:"severity" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
-	URL      string `yaml:"url" doc:"URL of the procedure."`
+	description `yaml:",inline"`
+	Severity    string `yaml:"severity" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
+	URL         string `yaml:"url" doc:"URL of the procedure."`
 }
 
 // A fileHeader is the header of a file and where it is.
@@ -91,6 +110,7 @@ func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeade
 	if len(h.Probes) == 0 && !unread("probes") {
 		wrong = append(wrong, h.mistake("probes", "probes is empty"))
 	}
+	wrong = append(wrong, h.description.check(h.place, "", "")...)
 	wrong = append(wrong, h.checkTimes()...)
 	wrong = append(wrong, checkLabels(h.place, h.Labels)...)
 	wrong = append(wrong, h.checkRunbooks()...)
@@ -114,6 +134,7 @@ func (h *fileHeader) checkRunbooks() (wrong Errors) {
 		if !validName(name) {
 			wrong = append(wrong, h.mistake(path, "the name of a runbook %s", nameRule))
 		}
+		wrong = append(wrong, r.description.check(h.place, path+".", "runbooks."+strictyaml.Shown(name)+": ")...)
 		if r.Severity != "" {
 			if err := probe.ValidateSeverity(r.Severity); err != nil {
 				wrong = append(wrong, h.mistake(path+".severity", "runbooks.%s: severity %s", strictyaml.Shown(name), err))

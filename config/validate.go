@@ -103,6 +103,13 @@ func validLabelValue(value string) bool {
 	return 1 <= n && n <= 128
 }
 
+const textRule = "wants at most 300 printable characters"
+
+// validText tells whether a text can be shown as a line.
+func validText(s string) bool {
+	return utf8.RuneCountInString(s) <= 300 && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError })
+}
+
 // checkLabels refuses constant labels that cannot be on a series.
 func checkLabels(p place, labels map[string]string) (wrong Errors) {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {

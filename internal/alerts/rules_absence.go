@@ -117,7 +117,7 @@ func (s *system) signalAbsent(j probe.Job, check string) alert {
 		series = selector(signal.Name, matchers...)
 	}
 	return alert{
-		name: "ProbeSignalAbsent", severity: parseSeverity(j.Severity).lowered(), wait: 2 * time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		name: "ProbeSignalAbsent", severity: parseSeverity(j.Severity).lowered(), wait: 2 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels: map[string]string{"system": s.name, "probe": j.Name},
 		expr: lines("absent("+series+")",
 			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)",

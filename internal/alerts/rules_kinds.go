@@ -53,7 +53,7 @@ func (s *system) generic(j probe.Job, unless ...string) alert {
 func (s *system) probeAlert(j probe.Job, name string, severity severity, wait time.Duration, expr string) alert {
 	labels := s.labels(j)
 	return alert{
-		name: name, severity: severity, wait: wait, runbook: j.Runbook, url: j.RunbookURL,
+		name: name, severity: severity, wait: wait, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels:  mergeLabels(labels, map[string]string{"type": j.Type}),
 		expr:    s.unlessMaintenance(expr),
 		summary: "", description: s.description(j),

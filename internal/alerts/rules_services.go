@@ -53,7 +53,7 @@ func (s *system) counterAlerts(c Counter, jobs []probe.Job) []alert {
 	labels := mergeLabels(s.common(jobs), map[string]string{"system": s.name, "counter": c.Metric})
 	return []alert{
 		{
-			name: "ServiceErrorRate", severity: severity, wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, labels: labels,
+			name: "ServiceErrorRate", severity: severity, wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(), labels: labels,
 			expr: lines(
 				"("+rate(c.Metric, `code=~"5.."`, "")+" - "+caused(`code=~"5.."`)+")",
 				fmt.Sprintf("/ sum(rate(%s%s)) > 0.1", c.Metric, window)),
@@ -61,7 +61,7 @@ func (s *system) counterAlerts(c Counter, jobs []probe.Job) []alert {
 			description: "Of " + c.Metric + ", without what the probes cause on purpose. Without traffic this alert is silent; those on the probes are not.",
 		},
 		{
-			name: "ServiceRefusals", severity: severity.cappedAt(2), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, labels: labels,
+			name: "ServiceRefusals", severity: severity.cappedAt(2), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(), labels: labels,
 			expr: lines(
 				rate(c.Metric, `code="401"`, "")+" - "+caused(`code="401"`),
 				"> 4 * ("+rate(c.Metric, `code="401"`, " offset 1d")+" + 0.01)"),

@@ -13,7 +13,7 @@ import (
 // alert is an alert on each of the probes of a group.
 func (g runbookGroup) alert(s *system, name string, severity severity) alert {
 	return alert{
-		name: name, severity: severity, runbook: g.runbook, url: g.url,
+		name: name, severity: severity, runbook: g.runbook, url: g.url, impact: g.impact,
 		labels: mergeLabels(s.common(g.jobs), map[string]string{"system": s.name}),
 	}
 }
@@ -164,7 +164,7 @@ func (s *system) outage() alert {
 		failing += "\nunless " + s.on() + " " + selector(onlyTargetChecks, s.all())
 	}
 	return alert{
-		name: "SystemDown", severity: parseSeverity(j.Severity), wait: time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		name: "SystemDown", severity: parseSeverity(j.Severity), wait: time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
 		expr: lines(
 			"count by (system) ("+s.unlessMaintenance(failing)+") >= 2",
@@ -215,7 +215,7 @@ func (s *system) errorRate(g runbookGroup) alert {
 func (s *system) unwatched() alert {
 	j := worst(s.jobs)
 	return alert{
-		name: "SystemUnwatched", severity: parseSeverity(j.Severity).lowered(), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL,
+		name: "SystemUnwatched", severity: parseSeverity(j.Severity).lowered(), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
 		expr: lines(fmt.Sprintf("(count(group by (probe) (%s)) or vector(0)) < %d", selector("probe_success", s.all()), len(s.jobs)),
 			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)"),

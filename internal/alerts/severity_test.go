@@ -36,6 +36,7 @@ func TestSeverity(t *testing.T) {
 func TestRules_responses(t *testing.T) {
 	plain := job("up", "http", "sev1", 15*time.Second, fake{})
 	asked := change(plain, func(j *probe.Job) {
+		j.AboutRunbook.Impact = "nobody buys for {{n}} minutes"
 		j.Responses = map[int]probe.Response{1: {Respond: "at once", Escalate: "to {{Jo}}"}, 2: {Respond: "by noon"}}
 	})
 	for _, c := range []struct {
@@ -52,6 +53,10 @@ func TestRules_responses(t *testing.T) {
 				if text, ok := r.Annotations[key]; ok {
 					got += fmt.Sprintf(" %s %s", key, text)
 				}
+			}
+			impact := r.Annotations["impact"]
+			if meant := c.job.Impact() != "" && r.Alert != "ProberAbsent" && r.Alert != "ProbeFailsFromOneLocation"; named && (impact == "nobody buys for "+escaped+"n}} minutes") != meant {
+				t.Errorf("%s: the impact is %q", r.Alert, impact)
 			}
 			if named && strings.TrimSpace(got) != want {
 				t.Errorf("%s: got %q, expected %q", r.Alert, got, want)

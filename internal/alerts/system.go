@@ -73,6 +73,7 @@ func (s *system) labels(j probe.Job) map[string]string {
 // A runbookGroup is jobs that share a runbook, and so one rule.
 type runbookGroup struct {
 	runbook, url string
+	impact       string
 	severity     severity
 	jobs         []probe.Job
 }
@@ -86,7 +87,7 @@ func groupByRunbook(jobs []probe.Job) []runbookGroup {
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, runbookGroup{runbook: j.Runbook, url: j.RunbookURL, severity: parseSeverity(j.Severity)})
+			all = append(all, runbookGroup{runbook: j.Runbook, url: j.RunbookURL, impact: cmp.Or(j.AboutRunbook.Impact, j.AboutSystem.Impact), severity: parseSeverity(j.Severity)})
 		}
 		all[i].jobs = append(all[i].jobs, j)
 	}
@@ -142,6 +143,7 @@ type alert struct {
 	wait        time.Duration // "for:" in the rule
 	runbook     string
 	url         string
+	impact      string // what it means to customers; may be empty
 	labels      map[string]string
 	summary     string
 	description string
@@ -165,6 +167,9 @@ func (a alert) rule() Rule {
 	annotations := map[string]string{"summary": a.summary, "description": a.description}
 	if a.url != "" {
 		annotations["runbook_url"] = escapeTemplate(a.url)
+	}
+	if a.impact != "" {
+		annotations["impact"] = escapeTemplate(a.impact)
 	}
 	r := Rule{Alert: a.name, Expr: a.expr, Labels: labels, Annotations: annotations, example: a.example}
 	if a.wait > 0 {

@@ -98,6 +98,24 @@ func TestNote_golden(t *testing.T) {
 }
 
 // TestNote_recoveryNeedsAPass shows that nothing but a pass ends an incident: not silence, not an inconclusive run.
+// TestNote_impact names what the failures mean to customers, each once, and not what did not happen.
+func TestNote_impact(t *testing.T) {
+	all := jobs()
+	all[0].AboutRunbook.Impact, all[1].AboutRunbook.Impact = "nobody can log in", "nobody can log in"
+	all[2].About.Impact = "customers see each other's data"
+	tracker := New()
+	tracker.SetJobs(all)
+	for _, name := range []string{"proxy", "auth", "tenants"} {
+		see(tracker, name, 0, well)
+	}
+	for _, name := range []string{"proxy", "auth"} {
+		see(tracker, name, 1, func(r *probe.Result) { r.Fail("live", probe.Refused, "nobody listens") })
+	}
+	if note := tracker.Note("ibex"); !strings.Contains(note, "\nImpact: 2 of 3 probes failed; nobody can log in\n") {
+		t.Errorf("got %s", note)
+	}
+}
+
 func TestNote_recoveryNeedsAPass(t *testing.T) {
 	tracker := New()
 	tracker.SetJobs(jobs())

@@ -166,6 +166,11 @@ func (t *Tracker) impact(name string, i *incident) string {
 	}
 	failed := len(i.Order) + i.NotKept
 	text := fmt.Sprintf("%d of %s failed", failed, text.Count(max(all, failed), "probe"))
+	for _, j := range t.jobs {
+		if words := j.Impact(); j.System == name && words != "" && slices.Contains(i.Order, j.Name) && !strings.Contains(text, "; "+words) {
+			text += "; " + words
+		}
+	}
 	for _, p := range i.Order {
 		if s := i.Symptoms[p]; s.Targets > 1 && len(s.Failed) > 0 {
 			text += fmt.Sprintf("; %s: %d of %d targets", p, len(s.Failed), s.Targets)

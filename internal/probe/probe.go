@@ -5,6 +5,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -48,12 +49,15 @@ type Job struct {
 	Probe      Probe
 	Settings   string // a hash of the probe's settings as written: another one asks another question
 	RunbookURL string
-	Responses  map[int]Response // by level of severity: what the alerts of the system ask of people
-	Interval   time.Duration
-	Timeout    time.Duration
-	Labels     map[string]string // constant labels, from the configuration
-	Signals    map[string]Signal // by check: the series that an alert already reads
-	DependsOn  []string          // names of probes of the same system
+	// What people call the probe, its runbook and its system.
+	About, AboutRunbook, AboutSystem Description
+
+	Responses map[int]Response // by level of severity: what the alerts of the system ask of people
+	Interval  time.Duration
+	Timeout   time.Duration
+	Labels    map[string]string // constant labels, from the configuration
+	Signals   map[string]Signal // by check: the series that an alert already reads
+	DependsOn []string          // names of probes of the same system
 	// Maintenance lists the times in which the generated alerts leave people alone.
 	Maintenance []Window
 	// Versions remembers what versions the target reported, for a probe that is a VersionReporter.
@@ -69,6 +73,18 @@ type Job struct {
 	Engine func() error
 	// Memory is what the answers of all runs may take at a time. Nil: it has no bound.
 	Memory *memory.Budget
+}
+
+// A Description is what people call something, what it is, and what its failure means to customers. Any of it may be empty.
+type Description struct {
+	Title  string
+	Text   string // a sentence or two
+	Impact string
+}
+
+// Impact is what a failure of the probe means to customers: its own words, else its runbook's, else its system's.
+func (j *Job) Impact() string {
+	return cmp.Or(j.About.Impact, j.AboutRunbook.Impact, j.AboutSystem.Impact)
 }
 
 // A Signal is a series that follows one check: 1 if it passed, 0 if it failed, absent if it was inconclusive.

@@ -131,6 +131,33 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestPages_titles shows what people call things in place of their names, and what a failure means to customers.
+func TestPages_titles(t *testing.T) {
+	row := ProbeStatus{
+		ID: probe.ID{System: "shop", Name: "login", Runbook: "login-down", Severity: "P1"}, Verdict: probe.Fail, Detail: "got 500",
+		About: About{"Log in", "Logs a test customer in.", "customers cannot log in", "The shop", "Nobody can log in"},
+	}
+	passed := ProbeStatus{ID: probe.ID{System: "shop", Name: "keys"}, Verdict: probe.Pass, About: About{Title: "Keys", Impact: "none sees this", SystemTitle: "The shop"}}
+	o := full()
+	o.Status = func() []ProbeStatus { return []ProbeStatus{row, passed} }
+	o.Probe = func(string, string) (Detail, bool) { return Detail{ProbeStatus: row, Job: &probe.Job{}}, true }
+	h := New(o)
+	page, detail := visible(ask(h, "GET", "/").Body.String()), visible(ask(h, "GET", "/probes/shop/login").Body.String())
+	for _, want := range []string{"The shop: 1 P1 failed", "Impact: customers cannot log in", "Log in", "login", "Nobody can log in", "Keys"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(page, "none sees this") {
+		t.Error("the impact of a failure is shown for a probe that passed")
+	}
+	for _, want := range []string{"Log in (shop/login)", "Logs a test customer in.", "Impact: customers cannot log in", "Nobody can log in"} {
+		if !strings.Contains(detail, want) {
+			t.Errorf("the probe's page lacks %q", want)
+		}
+	}
+}
+
 func TestHeadline(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	row := func(verdict probe.Verdict, severity string, minutes int) *ProbeStatus {

@@ -126,6 +126,7 @@ func TestPages_hostileText(t *testing.T) {
 	story := &RunDetail{Checks: []probe.Check{{Name: evil, Target: evil, Reason: probe.Reason{Word: evil}, Detail: evil}}, Exchanges: []probe.Exchange{x}}
 	row := ProbeStatus{
 		ID: probe.ID{System: evil, Name: evil, Type: evil, Runbook: evil, Severity: evil}, RunbookURL: "javascript:alert(1)", Verdict: probe.Fail,
+		About: About{evil, evil, evil, evil, evil}, Cause: probe.Key{System: evil, Name: evil},
 		Reason: probe.Reason{Word: evil}, Detail: evil, Failing: story.Checks, Maintenance: Maintenance{Why: evil, Until: time.Unix(1_800_000_000, 0)}, LastRun: time.Unix(1, 0),
 	}
 	o := full()

@@ -87,7 +87,7 @@ func (n filter) finds(row *ProbeStatus) bool {
 			return true
 		}
 	}
-	return holds(row.Key().String()) || holds(row.Type) || holds(row.Runbook) || holds(row.Check) || holds(row.Detail) ||
+	return holds(row.About.Title) || holds(row.About.RunbookTitle) || holds(row.Key().String()) || holds(row.Type) || holds(row.Runbook) || holds(row.Check) || holds(row.Detail) ||
 		holds(row.Reason.Word) || holds(reasonText(row.Reason))
 }
 

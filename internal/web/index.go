@@ -64,7 +64,7 @@ type verdictSection struct {
 
 // A group is the probes of one runbook in one system.
 type group struct {
-	System, Runbook, RunbookURL string
+	System, Runbook, RunbookURL string // the titles, if there are any
 	Path                        string // to all of the system
 	Rows                        []rowView
 }
@@ -102,6 +102,7 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	v := indexView{layout: s.layout("./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
+	v.Title = cmp.Or(sharedTitle(rows), v.Title)
 	v.Maintenance = maintenanceBanners(rows, maxNames)
 	together := want.verdict == "" && !slices.ContainsFunc(verdictSections[:], func(list verdictList) bool {
 		return list.verdict != probe.Pass && countOf(rows, list.verdict) > maxRows
@@ -168,16 +169,18 @@ func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
 	if of == probe.Pass {
 		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != probe.Pass })
 	}
-	there := map[probe.Key]bool{}
+	causes := map[probe.Key]bool{} // on the page: what has none of them stands for itself
 	for _, row := range rows {
-		there[row.Key()] = true
+		if row.Verdict == probe.Fail && row.Cause == (probe.Key{}) {
+			causes[row.Key()] = true
+		}
 	}
 	explained := map[probe.Key][]*ProbeStatus{}
 	var roots []*ProbeStatus
 	for _, row := range rows {
 		switch {
 		case row.Verdict == probe.Pass:
-		case row.Cause != (probe.Key{}) && there[row.Cause]:
+		case row.Cause != (probe.Key{}) && causes[row.Cause]:
 			explained[row.Cause] = append(explained[row.Cause], row)
 		case row.Verdict == of:
 			roots = append(roots, row)
@@ -211,7 +214,7 @@ func (s *server) lead(sections []verdictSection) *leadView {
 	lead := leadView{rowView: rows[0]}
 	for _, row := range rows[1:] {
 		if row.Cause == lead.Key() {
-			lead.Explains = append(lead.Explains, namedLink{row.Name, row.Path})
+			lead.Explains = append(lead.Explains, namedLink{row.title(), row.Path})
 		}
 	}
 	return &lead
@@ -259,7 +262,7 @@ func (s *server) groups(rows []*ProbeStatus, now time.Time) []group {
 		if !known {
 			i = len(groups)
 			at[p] = i
-			groups = append(groups, group{System: row.System, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Path: filter{system: row.System}.path()})
+			groups = append(groups, group{System: row.systemTitle(), Runbook: row.runbookTitle(), RunbookURL: row.RunbookURL, Path: filter{system: row.System}.path()})
 			if _, seen := first[row.System]; !seen {
 				first[row.System] = i
 			}
@@ -352,6 +355,19 @@ func refreshLink(n filter) namedLink {
 	}
 	n.refresh = 30
 	return namedLink{"Reload every 30 s", n.path()}
+}
+
+// sharedTitle is the title of the system, if all rows are of one that has a title.
+func sharedTitle(rows []*ProbeStatus) string {
+	for _, row := range rows {
+		if row.System != rows[0].System {
+			return ""
+		}
+	}
+	if len(rows) == 0 {
+		return ""
+	}
+	return rows[0].About.SystemTitle
 }
 
 // headline says how bad it is and since when: the probes that failed by their severities, else those that are inconclusive,

@@ -43,8 +43,8 @@ func (l leadView) node() g.Node {
 	if more := len(l.Explains) - maxNames; more > 0 {
 		explains = append(explains, g.Text(" "+andMore(more)))
 	}
-	return h.P(h.Class("lead"), namedLink{l.Name, l.Path}.node(), g.Text(": "), why(l.Reason, l.Detail),
-		g.If(len(explains) > 0, g.Group{g.Text(". It explains "), explains}), g.Text("."))
+	return h.P(h.Class("lead"), namedLink{l.title(), l.Path}.node(), g.Text(": "), why(l.Reason, l.Detail),
+		g.If(len(explains) > 0, g.Group{g.Text(". It explains "), explains}), g.Text("."), l.impact())
 }
 
 // node is a form that works without scripts.
@@ -132,17 +132,26 @@ func (of group) node() g.Node {
 func (v rowView) line() g.Node {
 	return h.Li(h.Class("row line pass"),
 		h.Div(h.Class("state"), mark(v.Verdict)),
-		h.Div(h.Class("what"), v.title()),
+		h.Div(h.Class("what"), v.heading()),
 		h.Div(h.Class("why"), g.Text(v.Detail)),
 		h.Div(h.Class("past"), v.Chart.strip()),
 		h.Div(h.Class("when soft"), g.Text("since "), clock(v.Since), g.Text(", "+formatLatency(v.Latency))),
 	)
 }
 
-// title is the name of the probe with what it is.
-func (v rowView) title() g.Node {
+// impact is what a failure means to customers; nothing if nobody said so.
+func (v rowView) impact() g.Node {
+	if v.About.Impact == "" {
+		return nil
+	}
+	return g.Group{g.Text(" Impact: "), h.Strong(g.Text(v.About.Impact)), g.Text(".")}
+}
+
+// heading is what people call the probe with what it is.
+func (v rowView) heading() g.Node {
 	return g.Group{
-		h.A(h.Class("name"), h.Href(v.Path), g.Text(v.Name)), g.Text(" "), soft(v.Type),
+		h.A(h.Class("name"), h.Href(v.Path), g.Text(v.title())), g.Text(" "),
+		g.If(v.About.Title != "", soft(v.Name+" ")), soft(v.Type),
 		g.If(v.Severity != "", g.Group{g.Text(" "), h.Span(h.Class(fmt.Sprintf("tag level%d", urgency(v.Severity))), g.Text(v.Severity))}),
 		g.If(v.Maintained, g.Group{g.Text(" "), h.Span(h.Class("tag odd"), g.Text("maintenance"))}),
 	}
@@ -150,9 +159,9 @@ func (v rowView) title() g.Node {
 
 // place is the system and the runbook of a row that does not stand below their heading.
 func (v rowView) place() g.Node {
-	of := g.Group{namedLink{v.System, filter{system: v.System}.path()}.node()}
+	of := g.Group{namedLink{v.systemTitle(), filter{system: v.System}.path()}.node()}
 	if v.Runbook != "" {
-		of = append(of, g.Text(" runbook "), runbook(v.Runbook, v.RunbookURL))
+		of = append(of, g.Text(" runbook "), runbook(v.runbookTitle(), v.RunbookURL))
 	}
 	return h.Div(h.Class("soft"), of)
 }
@@ -164,7 +173,7 @@ func (v rowView) node() g.Node {
 	}
 	return h.Li(h.Class(class),
 		h.Div(h.Class("state"), mark(v.Verdict)),
-		h.Div(h.Class("what"), v.title(), v.place()),
+		h.Div(h.Class("what"), v.heading(), v.place()),
 		v.reasons(),
 		h.Div(h.Class("past"), v.Chart.strip(), g.Text(" "), v.Chart.spark()),
 		h.Div(h.Class("when soft"), v.times()),
@@ -185,6 +194,7 @@ func (v rowView) reasons() g.Node {
 	}
 	return h.Div(h.Class("why"),
 		h.P(lead),
+		g.If(v.Verdict == probe.Fail && v.About.Impact != "", h.P(v.impact())),
 		g.If(v.CausePath != "", h.P(g.Text("Explained by "), namedLink{v.Cause.Name, v.CausePath}.node(), g.Text("."))),
 		g.If(len(others) > 0, h.Ul(others)),
 		g.If(v.Consequences != "", softLine("Also inconclusive as a consequence: "+v.Consequences+".")),

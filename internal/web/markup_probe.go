@@ -6,14 +6,17 @@ import (
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
+
+	"prober/internal/probe"
 )
 
 func (v probeView) node() g.Node {
 	return v.document(
 		h.Header(
 			h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()),
-			h.H1(mark(v.Verdict), g.Text(" "+v.System+"/"+v.Name)),
-			h.P(h.Class("lead"), why(v.Reason, v.Detail)),
+			h.H1(mark(v.Verdict), g.Text(" "+v.name())),
+			softLine(v.About.Text),
+			h.P(h.Class("lead"), why(v.Reason, v.Detail), g.If(v.Verdict == probe.Fail, v.impact())),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
 		),
 		h.Main(h.ID("main"), v.banners(), v.recent(), v.configuration(), g.Map(v.RunViews, runView.node)),
@@ -54,7 +57,7 @@ func (v probeView) configuration() g.Node {
 	code := func(s string) g.Node { return h.Li(h.Code(g.Text(s))) }
 	return section("facts", heading("facts", "Configuration"), h.Dl(h.Class("facts"),
 		term("Type", g.Text(v.Type)),
-		g.If(v.Runbook != "" || v.RunbookURL != "", term("Runbook", runbook(v.Runbook, v.RunbookURL))),
+		g.If(v.Runbook != "" || v.RunbookURL != "", term("Runbook", runbook(v.runbookTitle(), v.RunbookURL))),
 		g.If(v.Severity != "", term("Severity", g.Text(v.Severity))),
 		term("Interval", g.Text(v.Every)),
 		term("Timeout", g.Text(v.Limit)),

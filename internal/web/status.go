@@ -30,6 +30,8 @@ type jsonRow struct {
 	System     string        `json:"system"`
 	Name       string        `json:"name"`
 	Type       string        `json:"type"`
+	Title      string        `json:"title,omitempty"`
+	Impact     string        `json:"impact,omitempty"`
 	Runbook    string        `json:"runbook,omitempty"`
 	RunbookURL string        `json:"runbook_url,omitempty"`
 	Severity   string        `json:"severity,omitempty"`
@@ -105,7 +107,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) jsonOf(row *ProbeStatus, recent bool) jsonRow {
 	out := jsonRow{
-		System: row.System, Name: row.Name, Type: row.Type, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Severity: row.Severity,
+		System: row.System, Name: row.Name, Type: row.Type, Title: row.About.Title, Impact: row.About.Impact, Runbook: row.Runbook, RunbookURL: row.RunbookURL, Severity: row.Severity,
 		Verdict: row.Verdict, Reason: row.Reason, Check: row.Check, Detail: row.Detail,
 		Since: text.UTC(row.Since), SinceExact: row.SinceExact, LastRun: text.UTC(row.LastRun), Interval: row.Interval.Seconds(), Latency: row.Latency.Seconds(),
 		Overdue: row.Overdue, TraceID: row.TraceID, Version: row.Version, Failing: append([]probe.Check{}, row.Failing...),

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -15,6 +16,7 @@ import (
 type ProbeStatus struct {
 	probe.ID
 	RunbookURL string
+	About      About
 	Interval   time.Duration
 	Verdict    probe.Verdict
 	Reason     probe.Reason
@@ -39,10 +41,35 @@ type ProbeStatus struct {
 	Maintenance Maintenance
 }
 
+// An About is what people call a probe and what is around it. Any of it may be empty.
+type About struct {
+	Title, Text, Impact       string
+	SystemTitle, RunbookTitle string
+}
+
+func newAbout(j *probe.Job) About {
+	return About{j.About.Title, j.About.Text, j.Impact(), j.AboutSystem.Title, j.AboutRunbook.Title}
+}
+
 // A Maintenance is an open maintenance window.
 type Maintenance struct {
 	Why   string // may be empty
 	Until time.Time
+}
+
+// title is what people call the probe.
+func (r *ProbeStatus) title() string { return cmp.Or(r.About.Title, r.Name) }
+
+func (r *ProbeStatus) systemTitle() string { return cmp.Or(r.About.SystemTitle, r.System) }
+
+func (r *ProbeStatus) runbookTitle() string { return cmp.Or(r.About.RunbookTitle, r.Runbook) }
+
+// name is SYSTEM/NAME, after the title if there is one.
+func (r *ProbeStatus) name() string {
+	if r.About.Title == "" {
+		return r.Key().String()
+	}
+	return r.About.Title + " (" + r.Key().String() + ")"
 }
 
 // A Detail is all that is known about one probe.
@@ -97,7 +124,7 @@ func (b *StatusStore) SetJobs(jobs []probe.Job) {
 		if h == nil || h.job.Settings != j.Settings {
 			h = &storedStatus{ProbeStatus: ProbeStatus{Check: probe.RunCheck, Reason: probe.NothingChecked, Detail: "not run yet"}}
 		}
-		h.ID, h.RunbookURL, h.Interval, h.Labels, h.job = j.ID, publicURL(j.RunbookURL), j.Interval, j.Labels, j
+		h.ID, h.RunbookURL, h.About, h.Interval, h.Labels, h.job = j.ID, publicURL(j.RunbookURL), newAbout(j), j.Interval, j.Labels, j
 		if rows[k] == nil {
 			keys = append(keys, k)
 		}
