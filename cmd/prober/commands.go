@@ -127,8 +127,18 @@ func (o *options) checkCommand() *cobra.Command {
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) {
 		configFlag(f, o)
 		f.StringArrayVar(&o.covered, "rules", nil, "Also list the series that `FILE`, of Prometheus rules, reads and no contract covers, and exit 1 if there are any. Repeatable.")
+		f.StringArrayVar(&o.manifests, "manifests", nil, "Also list the mistakes in the health checks of the Kubernetes manifests in `FILE`, and exit 1 if there are any, or no pods. Needs no configuration. Repeatable.")
 	})
-	return o.does(cmd, o.configured(func(context.Context) int { return o.check() }))
+	return o.does(cmd, func(ctx context.Context) int {
+		if len(o.manifests) == 0 {
+			return o.configured(func(context.Context) int { return o.check() })(ctx)
+		}
+		status := exitPass
+		if len(o.configFiles)+len(o.args)+len(o.covered) > 0 {
+			status = o.configured(func(context.Context) int { return o.check() })(ctx)
+		}
+		return max(status, o.checkManifests())
+	})
 }
 
 func (o *options) schemaCommand() *cobra.Command {

@@ -9,8 +9,8 @@ import (
 	"prober/internal/probe"
 )
 
-// maxRulesFile is the size of the largest file of rules that is read.
-const maxRulesFile = 16 << 20
+// maxFile is the size of the largest file of rules, or of manifests, that is read.
+const maxFile = 16 << 20
 
 // checkCoverage lists what files of rules read and no contract covers.
 func (o *options) checkCoverage(jobs []probe.Job) int {
@@ -31,17 +31,23 @@ func (o *options) checkCoverage(jobs []probe.Job) int {
 }
 
 func cover(path string, jobs []probe.Job) (coverage.Coverage, error) {
-	file, err := os.Open(path)
+	data, err := readFile(path)
 	if err != nil {
 		return coverage.Coverage{}, err
 	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxRulesFile+1))
-	switch {
-	case err != nil:
-		return coverage.Coverage{}, err
-	case len(data) > maxRulesFile:
-		return coverage.Coverage{}, fmt.Errorf("expected at most %d MiB", maxRulesFile>>20)
-	}
 	return coverage.Cover(data, jobs)
+}
+
+// readFile reads a file of rules or manifests.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("expected at most %d MiB", maxFile>>20)
+	}
+	return data, err
 }

@@ -57,6 +57,7 @@ type options struct {
 	demo        demoOptions
 	rules       rulesOptions
 	covered     []string // files of rules that the contracts ought to cover
+	manifests   []string // files of Kubernetes manifests
 }
 
 // run runs the command that the arguments name until it is done or ctx ends, and returns the exit status.

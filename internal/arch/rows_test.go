@@ -50,13 +50,14 @@ var rows = map[string]row{
 			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model",
 		},
 	},
-	"internal/alerts":   {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
-	"internal/coverage": {ours: []string{"internal/probe", "internal/selector", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
-	"internal/report":   {ours: []string{"internal/probe", "internal/text"}},
-	"internal/history":  {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"go.etcd.io/bbolt"}},
-	"internal/incident": {ours: []string{"internal/probe", "internal/text"}},
-	"internal/web":      {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
-	"internal/sandbox":  {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
+	"internal/alerts":    {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/coverage":  {ours: []string{"internal/probe", "internal/selector", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/manifests": {ours: []string{"internal/kubernetes", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/report":    {ours: []string{"internal/probe", "internal/text"}},
+	"internal/history":   {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"go.etcd.io/bbolt"}},
+	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
+	"internal/web":       {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
+	"internal/sandbox":   {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
@@ -86,7 +87,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/web", "internal/alerts", "internal/coverage", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/web", "internal/alerts", "internal/coverage", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
 			"github.com/prometheus/common/promslog", "github.com/prometheus/common/version", "github.com/prometheus/exporter-toolkit",
