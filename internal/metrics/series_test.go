@@ -371,3 +371,42 @@ func TestObserve_clockSteppedBack(t *testing.T) {
 		t.Errorf("%s connections, expected 0", got)
 	}
 }
+
+// Of several certificates the one that expires first counts, in whatever order they were seen, and an answer that states no
+// version makes no series of one.
+func TestObserve_exchanges(t *testing.T) {
+	soon, later := time.Unix(2_000_000_000, 0), time.Unix(3_000_000_000, 0)
+	for _, order := range [][]time.Time{{soon, later, {}}, {later, {}, soon}, {{}, soon, soon}} {
+		m, j := New(Build{}), job("a")
+		m.SetJobs([]probe.Job{j})
+		m.Observe(resultOf(j, time.Second, func(r *probe.Result) {
+			r.Pass("live", "200")
+			for _, expiry := range order {
+				r.Exchanged(probe.Exchange{Check: "live", Status: 200, CertExpiry: expiry})
+			}
+		}))
+		if got := value(t, m, "probe_tls_earliest_cert_expiry_timestamp_seconds{"+base+"}"); got != "2e+09" {
+			t.Errorf("%v: expires at %s", order, got)
+		}
+		if text := scrapeText(t, m, textFormat); strings.Contains(text, "\nprobe_target_version_info{") {
+			t.Error("a version is exported though none was stated")
+		}
+	}
+}
+
+// Until when a probe does not run is exported, and forgotten once it runs again. A probe that is gone says nothing.
+func TestLimited(t *testing.T) {
+	m, j := New(Build{}), job("a")
+	m.SetJobs([]probe.Job{j})
+	series := "probe_rate_limited_until_timestamp_seconds{" + base + "}"
+	for _, step := range []struct {
+		id    probe.ID
+		until time.Time
+		want  string
+	}{{j.ID, time.Unix(2_000_000_000, 0), "2e+09"}, {job("gone").ID, time.Unix(3_000_000_000, 0), "2e+09"}, {j.ID, time.Time{}, "0"}} {
+		m.Limited(step.id, step.until)
+		if got := value(t, m, series); got != step.want {
+			t.Errorf("%s until %s: got %s, expected %s", step.id.Name, step.until, got, step.want)
+		}
+	}
+}

@@ -124,7 +124,6 @@ func (s *Scheduler) busy(k probe.Key) string {
 	r := s.runs[k]
 	switch {
 	case r == nil:
-		return ""
 	case r.abandoned == nil:
 		return InFlight
 	case !r.hasEnded():

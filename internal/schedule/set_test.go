@@ -199,6 +199,39 @@ func TestReload_duplicateJob(t *testing.T) {
 	})
 }
 
+// Daily jobs have a result within a minute of the start, and do not start all at once.
+func TestForever_longIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, set := time.Now(), jobs(20, 24*time.Hour, good)
+		r := forever(t, &log{}, Options{}, set)
+		pass(maxFirstWait + time.Second)
+		early := 0
+		for _, j := range set {
+			starts := r.of(j.Name)
+			if len(starts) != 1 || starts[0].at.Sub(begun) > maxFirstWait {
+				t.Fatalf("%s started %v", j.Name, starts)
+			}
+			if starts[0].at.Sub(begun) < maxFirstWait/2 {
+				early++
+			}
+		}
+		if early < 5 || early > 15 {
+			t.Errorf("%d of 20 started in the first half of the minute", early)
+		}
+	})
+}
+
+// A scheduler needs no watcher.
+func TestForever_unwatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l log
+		New(&l, Options{}).Once(t.Context(), jobs(3, time.Minute, good))
+		if len(l.results) != 3 {
+			t.Errorf("got %d results", len(l.results))
+		}
+	})
+}
+
 func TestForever_zeroInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := forever(t, &log{}, Options{}, []probe.Job{{ID: probe.ID{Name: "a"}, Probe: asks(good), Timeout: time.Second}})
