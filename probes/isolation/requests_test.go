@@ -392,3 +392,29 @@ func TestTamperingsFor(t *testing.T) {
 		}
 	}
 }
+
+// One way to name another org is enough to be tried.
+func TestPlan_tamperings(t *testing.T) {
+	counts := map[int]int{}
+	for _, overrides := range []string{"", "\n    overrides: {headers: [X-Tenant-Id]}", "\n    overrides: {query: [org_id]}", "\n    overrides: {headers: [X-Tenant-Id], query: [org_id]}"} {
+		for _, style := range []string{"token", "header", "query"} {
+			p := newJob(t, strings.Replace(newNotesAPI(style).configuration("http://127.0.0.1:1"), "replica: here", "replica: here"+overrides, 1)).Probe.(*Probe)
+			for _, rr := range newPlan(p).resources {
+				for _, op := range operations {
+					tmpl := rr.template(op)
+					if tmpl == nil {
+						continue
+					}
+					ways := len(p.tamperingsFor(tmpl, op, "owner", "intruder"))
+					counts[min(ways, 2)]++
+					if planned := rr.assertion(checkContext, op) != nil; planned != (ways > 0) {
+						t.Errorf("%s%s: %s has %d ways, and is planned: %t", style, overrides, op, ways, planned)
+					}
+				}
+			}
+		}
+	}
+	if counts[1] == 0 || counts[2] == 0 {
+		t.Errorf("not all cases are there: %v", counts)
+	}
+}
