@@ -2,6 +2,7 @@ package protected
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -202,16 +203,19 @@ func TestForgeries_severalUnproven(t *testing.T) {
 		w.Header().Set("Age", "7")
 		return false
 	}
-	broken := always(500, "application/json", "{}")
+	broken, accepted := always(500, "application/json", "{}"), always(501, "application/json", "{}")
 	const unsigned, jku = "a token with alg none and the real signature", "a token with the URL of its keys (jku)"
 	for name, c := range map[string]struct {
 		unsigned, jku func(http.ResponseWriter, *http.Request, string) bool
 		want          string
+		rests         int // the status of the answer that the check rests on
 	}{
-		"a failure after what is unproven":  {cached, broken, "fail\nforgeries fail(upstream_error): " + jku + ": expected 400, 401 or 403, got 500"},
-		"a failure before what is unproven": {broken, cached, "fail\nforgeries fail(upstream_error): " + unsigned + ": expected 400, 401 or 403, got 500"},
-		"two failures":                      {broken, always(502, "application/json", "{}"), "fail\nforgeries fail(upstream_error): " + unsigned + ": expected 400, 401 or 403, got 500"},
-		"two that are unproven":             {cached, cached, "inconclusive\nforgeries inconclusive(stale_or_cached): " + unsigned + ": the answer may come out of a cache (Age: 7)"},
+		"a failure after what is unproven":  {cached, broken, "fail\nforgeries fail(upstream_error): " + jku + ": expected 400, 401 or 403, got 500", 500},
+		"a failure before what is unproven": {broken, cached, "fail\nforgeries fail(upstream_error): " + unsigned + ": expected 400, 401 or 403, got 500", 500},
+		"two failures":                      {broken, always(502, "application/json", "{}"), "fail\nforgeries fail(upstream_error): " + unsigned + ": expected 400, 401 or 403, got 500", 500},
+		"two that are unproven":             {cached, cached, "inconclusive\nforgeries inconclusive(stale_or_cached): " + unsigned + ": the answer may come out of a cache (Age: 7)", 401},
+		"one accepted after a failure":      {broken, accepted, "fail\nforgeries fail(auth_bypass): forged tokens are accepted (1 of 37): " + jku, 501},
+		"some accepted before a failure":    {accepted, broken, "fail\nforgeries fail(auth_bypass): forged tokens are accepted (*", 501},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, jose.ES256)
@@ -228,10 +232,63 @@ func TestForgeries_severalUnproven(t *testing.T) {
 				}
 				return false
 			}
-			if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != c.want {
+			r := probetest.Run(t, Kind(), p)
+			begin, more := strings.CutSuffix(c.want, "*")
+			if got := probetest.NotPassed(r); got != c.want && !(more && strings.HasPrefix(got, begin)) {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
+			others := 0
+			for _, x := range r.Exchanges {
+				switch x.Check {
+				case "forged":
+					others++
+				case checkForgeries:
+					if x.Status != c.rests {
+						t.Errorf("the check rests on an answer with %d, expected %d", x.Status, c.rests)
+					}
+				}
+			}
+			if others != 37 { // and the valid caller once more
+				t.Errorf("%d other exchanges, expected 37", others)
+			}
 		})
+	}
+}
+
+// Whatever form a token has, its parts that are JSON are found: they say whose it is.
+func TestJSONParts(t *testing.T) {
+	for token, want := range map[string]string{
+		"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmVk":                                   "eyJhbGciOiJFUzI1NiJ9 eyJzdWIiOiJtZSJ9",
+		`{"protected":"eyJhbGciOiJFUzI1NiJ9","payload":"eyJzdWIiOiJtZSJ9","signature":""}`: "eyJhbGciOiJFUzI1NiJ9 eyJzdWIiOiJtZSJ9",
+		"eyAz-_09.eyZA":        "eyAz-_09 eyZA",
+		"pat_0123456789abcdef": "",
+	} {
+		if got := strings.Join(jsonParts(token), " "); got != want {
+			t.Errorf("%s: got %s, expected %s", token, got, want)
+		}
+	}
+}
+
+// A key is made for each algorithm, of the curve that it has.
+func TestNewForgeKey(t *testing.T) {
+	for alg, bits := range map[string]int{"ES256": 256, "ES384": 384, "ES512": 521} {
+		k, err := newForgeKey(alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, ok := k.signer.(*ecdsa.PrivateKey); !ok || k.alg != alg || key.Params().BitSize != bits {
+			t.Errorf("%s: got %T for %s", alg, k.signer, k.alg)
+		}
+	}
+}
+
+// What is true in the configuration is shown as true.
+func TestForgeries_marshal(t *testing.T) {
+	if got, err := (Forgeries{}).MarshalYAML(); got != true || err != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := (Forgeries{AllUnknownKids: true}).MarshalYAML(); got == true || err != nil {
+		t.Errorf("with more to say: got %v, %v", got, err)
 	}
 }
 
