@@ -75,7 +75,7 @@ var (
 	reasonNotPrimary  = probe.Reason{Word: "not_primary", Verdict: probe.Fail, Text: "not a primary"}
 	reasonNotReplica  = probe.Reason{Word: "not_replica", Verdict: probe.Fail, Text: "a primary in place of a replica"}
 	reasonLinkDown    = probe.Reason{Word: "link_down", Verdict: probe.Fail, Text: "replica receives nothing"}
-	reasonLagging     = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "replica is too far behind"}
+	reasonLagging     = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the replica is too far behind"}
 	reasonOtherData   = probe.Reason{Word: "other_primary", Verdict: probe.Fail, Text: "replica follows another primary"}
 	reasonLostWrite   = probe.Reason{Word: "lost_write", Verdict: probe.Fail, Text: "a write that was accepted is not there"}
 	reasonDisagree    = probe.Reason{Word: "disagree", Verdict: probe.Fail, Text: "servers disagree on who is the primary"}

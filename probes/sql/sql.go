@@ -66,7 +66,7 @@ var (
 	reasonNoRows       = probe.Reason{Word: "no_rows", Verdict: probe.Inconclusive, Text: "the answer has no row"}
 	reasonNoValue      = probe.Reason{Word: "no_value", Verdict: probe.Inconclusive, Text: "NULL, or no number"}
 	reasonSuperuser    = probe.Reason{Word: "superuser", Verdict: probe.Inconclusive, Text: "the role is a superuser"}
-	reasonLagging      = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the standby is too far behind"}
+	reasonLagging      = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the replica is too far behind"}
 	reasonNotStreaming = probe.Reason{Word: "not_streaming", Verdict: probe.Fail, Text: "the standby receives nothing"}
 	reasonNotStandby   = probe.Reason{Word: "not_standby", Verdict: probe.Fail, Text: "a primary in place of a standby"}
 	reasonTwoPrimaries = probe.Reason{Word: "two_primaries", Verdict: probe.Fail, Text: "more than one primary"}
