@@ -29,7 +29,10 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 func (o onceOptions) incidents(stored *incident.Tracker, jobs []probe.Job) func(system string) probe.Incident {
 	if o.since != "" {
 		start, _ := parseSince(o.since, time.Now()) // validated
-		return func(string) probe.Incident { return probe.Incident{Start: start} }
+		return func(system string) probe.Incident {
+			known := stored.Incident(system)
+			return probe.Incident{Start: start, Onset: start, Open: true, Severity: known.Severity, LastGood: known.LastGood}
+		}
 	}
 	known := map[string]probe.Incident{}
 	for _, j := range jobs {

@@ -215,6 +215,7 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		Next:             s.scheduler.Next,
 		FailedSelfChecks: s.self.failed,
 		Incident:         s.incidents.Notes,
+		NearOnset:        s.incidents.NearOnset,
 		Faults:           demo.faults,
 		Extra:            demo.handlers,
 		Panicked:         func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },

@@ -46,6 +46,7 @@ func kinds() probe.Kinds {
 		"isolation": kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven),
 		"clock":     kind(probe.Traits{}),
 		"sql":       kind(probe.Traits{}, sqlValue, sqlHeartbeat, sqlInRecovery),
+		"deploys":   kind(probe.Traits{}, deployNearOnset, lastKnownGood),
 		"rls":       kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven, rlsRelations),
 	}
 }

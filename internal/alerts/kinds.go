@@ -16,16 +16,19 @@ const (
 	authOutcome   = "probe_protected_outcome"
 	tokenExpiry   = "probe_stored_token_expiry_timestamp_seconds" // of tokens stored for callers; that of "expired" is in the past on purpose
 
-	sqlValue      = "probe_sql_value"
-	sqlHeartbeat  = "probe_sql_heartbeat_age_seconds"
-	sqlInRecovery = "probe_sql_in_recovery"
-	rlsRelations  = "probe_rls_relations"
+	sqlValue        = "probe_sql_value"
+	sqlHeartbeat    = "probe_sql_heartbeat_age_seconds"
+	sqlInRecovery   = "probe_sql_in_recovery"
+	deployNearOnset = "probe_deploy_near_onset_seconds"
+	lastKnownGood   = "probe_last_known_good_info"
+
+	rlsRelations = "probe_rls_relations"
 )
 
 // KindSeries lists the series of particular kinds that rules and panels read. A series that no kind declares would be an
 // alert or a panel that never exists, so a test wants each to be declared.
 func KindSeries() []string {
-	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry, sqlValue, sqlHeartbeat, sqlInRecovery, rlsRelations}
+	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry, sqlValue, sqlHeartbeat, sqlInRecovery, rlsRelations, deployNearOnset, lastKnownGood}
 }
 
 // exports reports whether the kind of a probe declares a series.

@@ -184,6 +184,7 @@ func (s *system) rules() []Rule {
 	for i := range rules {
 		rules[i].Labels = map[string]string{"system": s.name}
 	}
+	deploys := s.deploysAnnotation()
 	var all []alert
 	for _, j := range s.jobs {
 		all = append(append(all, s.failureAlerts(j)...), s.certificateAlerts(j)...)
@@ -191,6 +192,9 @@ func (s *system) rules() []Rule {
 	for _, a := range slices.Concat(all, s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
 		r := a.rule()
 		a.severity.annotate(r.Annotations, s.asked)
+		if deploys != "" {
+			r.Annotations["deploys"] = deploys
+		}
 		rules = append(rules, r)
 	}
 	return rules

@@ -3,6 +3,7 @@
 package incident
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,12 @@ type Tracker struct {
 	systems map[string]*system
 	latest  map[string]map[string]lastRun // by system and probe; not stored
 	ended   []probe.IncidentRecord        // of incidents that others replaced before they were saved
-	changed chan struct{}                 // tells Persist that there is something to write
+
+	reporters map[probe.Key]bool           // the probes that are about deploys
+	running   map[string]map[string]string // by system and such a probe: the version that runs, as of its last run; not stored
+	streaks   map[probe.Key]streak         // by such a probe; not stored
+
+	changed chan struct{} // tells Persist that there is something to write
 }
 
 // A lastRun is the outcome of a probe's last run.
@@ -41,11 +47,14 @@ type lastRun struct {
 
 // A system is the state of one system, as it is stored.
 type system struct {
-	Incident         *incident         `json:"incident,omitempty"`
-	Versions         map[string]string `json:"versions,omitempty"`           // by probe and target: the last one seen
-	LastGoodVersions map[string]string `json:"last_good_versions,omitempty"` // likewise, the last one in a run that passed
-	Changes          []change          `json:"changes,omitempty"`            // of versions, the newest last
-	Breaches         map[string]breach `json:"breaches,omitempty"`           // by probe
+	Incident         *incident                 `json:"incident,omitempty"`
+	Versions         map[string]string         `json:"versions,omitempty"`           // by probe and target: the last one seen
+	LastGoodVersions map[string]string         `json:"last_good_versions,omitempty"` // likewise, the last one in a run that passed
+	Changes          []change                  `json:"changes,omitempty"`            // of versions, the newest last
+	Deploys          map[string][]probe.Deploy `json:"deploys,omitempty"`            // by probe: the newest, the newest first
+	Good             map[string][]goodVersion  `json:"good_versions,omitempty"`      // by probe, the newest last
+
+	Breaches map[string]breach `json:"breaches,omitempty"` // by probe
 }
 
 // An incident is one incident.
@@ -59,6 +68,8 @@ type incident struct {
 	NotKept     int                `json:"not_kept,omitempty"`    // symptoms beyond those kept
 	Open        []string           `json:"open,omitempty"`        // probes that have not passed since
 	Severity    map[string]string  `json:"severities,omitzero"`   // by probe
+
+	Deploys []nearDeploy `json:"deploys,omitempty"` // near the onset
 
 	PassingSince time.Time            `json:"passing_since,omitzero"` // since when they pass without a gap; zero if unknown
 	Removed      []string             `json:"removed,omitempty"`      // probes that a reload removed before they passed
@@ -84,18 +95,24 @@ type breach struct {
 
 // New returns an empty Tracker.
 func New() *Tracker {
-	return &Tracker{systems: map[string]*system{}, latest: map[string]map[string]lastRun{}, changed: make(chan struct{}, 1)}
+	return &Tracker{
+		systems: map[string]*system{}, latest: map[string]map[string]lastRun{}, changed: make(chan struct{}, 1),
+		running: map[string]map[string]string{}, streaks: map[probe.Key]streak{},
+	}
 }
 
 // SetJobs replaces the set of probes. The Tracker forgets all others.
 func (t *Tracker) SetJobs(jobs []probe.Job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.jobs, t.known = jobs, map[probe.Key]bool{}
+	t.jobs, t.known, t.reporters = jobs, map[probe.Key]bool{}, map[probe.Key]bool{}
 	names := map[string][]string{}
 	for _, j := range jobs {
 		names[j.System] = append(names[j.System], j.Name)
 		t.known[j.Key()] = true
+		if _, ok := j.Probe.(probe.DeployReporter); ok {
+			t.reporters[j.Key()] = true
+		}
 	}
 	for name, s := range t.systems {
 		if names[name] == nil {
@@ -105,9 +122,14 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 			}
 			delete(t.systems, name)
 			delete(t.latest, name)
+			delete(t.running, name)
 			continue
 		}
 		s.retain(names[name])
+	}
+	maps.DeleteFunc(t.streaks, func(k probe.Key, _ streak) bool { return !t.reporters[k] })
+	for name, versions := range t.running {
+		maps.DeleteFunc(versions, func(p string, _ string) bool { return !t.reporters[probe.Key{System: name, Name: p}] })
 	}
 	for name, results := range t.latest {
 		for p := range results {
@@ -119,16 +141,32 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 	t.signalChange()
 }
 
-// Incident returns the last incident of a system, if its beginning was seen: the probe that failed first had passed in its run
-// before. Otherwise the incident may have begun long before its first failure, for instance before this process.
-func (t *Tracker) Incident(system string) probe.Incident {
+// Incident returns what is known of the last incident of a system. Its beginning is only if it was seen: the probe that failed
+// first had passed in its run before. Otherwise the incident may have begun long before its first failure, for instance before
+// this process.
+func (t *Tracker) Incident(system string) (out probe.Incident) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.systems[system]
-	if s == nil || s.Incident == nil || !s.Incident.OnsetSeen {
-		return probe.Incident{}
+	if s == nil {
+		return out
 	}
-	return probe.Incident{Start: s.Incident.Start, End: s.Incident.Recovered}
+	for reporter := range s.Good {
+		if good, known := s.lastGood(s.Incident, reporter); known {
+			if out.LastGood == nil {
+				out.LastGood = map[string]string{}
+			}
+			out.LastGood[reporter] = good.Version
+		}
+	}
+	if s.Incident == nil {
+		return out
+	}
+	if s.Incident.OnsetSeen {
+		out.Start, out.End = s.Incident.Start, s.Incident.Recovered
+	}
+	out.Onset, out.Open, out.Severity = t.onset(system, s.Incident)
+	return out
 }
 
 // retain forgets all probes but these. An incident of removed probes alone is no longer open.
@@ -138,6 +176,8 @@ func (s *system) retain(names []string) {
 			delete(s.Breaches, p)
 		}
 	}
+	maps.DeleteFunc(s.Deploys, func(p string, _ []probe.Deploy) bool { return !slices.Contains(names, p) })
+	maps.DeleteFunc(s.Good, func(p string, _ []goodVersion) bool { return !slices.Contains(names, p) })
 	for _, versions := range []map[string]string{s.Versions, s.LastGoodVersions} {
 		for at := range versions {
 			if p, _, _ := strings.Cut(at, " "); !slices.Contains(names, p) {

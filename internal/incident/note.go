@@ -41,7 +41,7 @@ func (t *Tracker) Note(name string) string {
 // note writes one incident of a system. The lock is held.
 func (t *Tracker) note(name string, s *system, i *incident) string {
 	lines := append(i.symptomLines(), t.scopeLines(name, i)...)
-	lines = append(lines, s.deployLines(i)...)
+	lines = append(append(lines, s.deployLines(i)...), t.nearLines(name, s, i)...)
 	for p, b := range s.Breaches {
 		lines = append(lines, line{b.First, observed, fmt.Sprintf("%s saw %s, last at %s; not being reproducible now does not undo it", p, b.Reason, rfc3339(b.Last))})
 	}

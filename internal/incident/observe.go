@@ -27,6 +27,14 @@ func (t *Tracker) Observe(r probe.Result) {
 	t.latest[r.System][r.Name] = lastRun{at: r.Started, verdict: r.Verdict(), reason: r.Decisive().Reason}
 	before := s.Incident
 	changed := s.observeVersions(&r)
+	if t.reporters[r.Key()] {
+		changed = s.observeDeploys(&r) || changed
+		if t.running[r.System] == nil {
+			t.running[r.System] = map[string]string{}
+		}
+		t.running[r.System][r.Name] = r.Running
+	}
+	changed = t.observeGood(r.System, s, r.Started) || changed
 	switch r.Verdict() {
 	case probe.Fail:
 		changed = s.failed(&r, passedBefore) || changed
@@ -48,6 +56,7 @@ func (t *Tracker) Observe(r probe.Result) {
 	default:
 		changed = i.observeDuringIncident(r.Name, t.latest[r.System][r.Name]) || changed
 	}
+	changed = t.relateDeploys(r.System, s) || changed
 	if changed {
 		t.signalChange()
 	}

@@ -38,6 +38,24 @@ func (d Deploy) String() string {
 // UnderWay reports whether the rollout goes on, or is about to begin without anybody's doing.
 func (d Deploy) UnderWay() bool { return d.State == DeployQueued || d.State == DeployInProgress }
 
+// beforeOnset is how long before the first failure a deploy is near the onset: «If a rollout started near onset».
+const beforeOnset = 30 * time.Minute
+
+// NearOnset reports whether the rollout was made shortly before a failure. One that started after it is no cause, but perhaps a
+// rollback. One that was long in the making counts from when it went live.
+func (d Deploy) NearOnset(onset time.Time) bool {
+	if d.State == DeployWaiting || d.State == DeployCanceled || d.Started.IsZero() || d.Started.After(onset) {
+		return false
+	}
+	changed := d.Started
+	if d.UnderWay() {
+		changed = onset
+	} else if d.Ended.After(changed) {
+		changed = d.Ended
+	}
+	return onset.Sub(changed) <= beforeOnset
+}
+
 // ShortVersion abbreviates a whole commit or digest to twelve digits, as people write them.
 func ShortVersion(version string) string {
 	prefix := ""

@@ -5,11 +5,20 @@ import (
 	"time"
 )
 
-// An Incident is when the last incident of a system was: from its first failure until all that failed passed again. The zero
-// value is none.
+// An Incident is what is known of the last incident of a system. It lasts from its first failure until all that failed passed
+// again. The zero value is none.
 type Incident struct {
 	Start time.Time
 	End   time.Time // zero while it lasts
+
+	// Onset is when the first probe failed of those that are no DeployReporter, whether or not it was seen to pass before. Open
+	// tells whether one of them fails still, and Severity is the most urgent of theirs.
+	Onset    time.Time
+	Open     bool
+	Severity string
+	// LastGood has, by DeployReporter, the version under which all the others passed, beside those that were deployed near the
+	// onset.
+	LastGood map[string]string
 }
 
 type incidentKey struct{}

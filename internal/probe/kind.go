@@ -99,6 +99,13 @@ type BaselineComparer interface {
 	Compared() []string
 }
 
+// A DeployReporter is a Probe that reports deploys. What it checks is not whether a version is good, so that its verdicts neither
+// begin a freeze nor make a version a bad one. ReportsDeploys does nothing.
+type DeployReporter interface {
+	Probe
+	ReportsDeploys()
+}
+
 // An Initializer is a Probe that has series before its first run: counters at 0, and gauges that follow from the
 // configuration. It is asked after Validate; the measures of the samples are counters or kept.
 type Initializer interface {

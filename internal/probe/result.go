@@ -56,6 +56,9 @@ type Result struct {
 	Samples   []Sample
 	Exchanges []Exchange
 
+	Deploys []Deploy // the newest first; only of a DeployReporter
+	Running string   // the version that runs, if that is known; only of a DeployReporter
+
 	// Abandoned is nil unless the probe ignored its deadline and was left behind; it is closed when the probe ends.
 	Abandoned <-chan struct{}
 
@@ -146,6 +149,17 @@ func (r *Result) OneOf(m *Measure, state string, all []string, labels ...string)
 	for _, s := range all {
 		r.Measure(m, BoolValue(s == state), append(slices.Clone(labels), s)...)
 	}
+}
+
+// Deployed notes the deploys, the newest first, and the version that runs; empty if that is not known.
+func (r *Result) Deployed(all []Deploy, running string) {
+	noted := make([]Deploy, len(all))
+	for i, d := range all {
+		d.ID, d.Version = clean(d.ID), clean(d.Version)
+		noted[i] = d
+	}
+	running = clean(running)
+	r.append(func() { r.Deploys, r.Running = noted, running })
 }
 
 // Exchanged notes an exchange with the target.

@@ -21,6 +21,7 @@ type probeView struct {
 	Runs         []Run  // the newest first
 	RunPath      string // empty if it cannot be run on request
 	Dependencies []dependency
+	Deploys      []string // near the onset, in sentences
 	Labels       []string
 	Signals      []signalView
 	RunViews     []runView
@@ -84,6 +85,9 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	slices.Reverse(v.Runs)
 	if s.Run != nil {
 		v.RunPath = "./" + escaped(d.Name) + "/run"
+	}
+	if s.NearOnset != nil && d.Verdict == probe.Fail {
+		v.Deploys = s.NearOnset(d.System)
 	}
 	for _, name := range d.Job.DependsOn {
 		other, known := s.Probe(d.System, name)

@@ -46,9 +46,18 @@ func TestDetail(t *testing.T) {
 		if t.Failed() {
 			t.Log(page)
 		}
+		o := optionsFor(board, true)
+		o.NearOnset = func(system string) []string { return []string{"deploy near onset of " + system, "<last good>"} }
+		h = New(o)
+		if page := ask(h, "GET", path).Body.String(); !strings.Contains(page, "<p>deploy near onset of ibex</p><p>&lt;last good&gt;</p>") {
+			t.Errorf("the page lacks the deploys: %s", page)
+		}
 		j := &jobs[1]
 		board.Observe(ordinaryResult(j, time.Now(), 5, probe.OK))
 		page = visible(ask(h, "GET", path).Body.String())
+		if strings.Contains(page, "near onset") {
+			t.Errorf("a probe that passes has deploys: %s", page)
+		}
 		_, failure, _ := strings.Cut(page, "Last failure")
 		if !strings.Contains(page, "ok ibex/health-001") || !strings.Contains(failure, "wanted 200, got 503") || !strings.Contains(failure, "req-00000079") {
 			t.Errorf("after it recovered the last failure is not told: %s", page)

@@ -18,6 +18,7 @@ func (v probeView) node() g.Node {
 			softLine(v.About.Text),
 			h.P(h.Class("lead"), why(v.Reason, v.Detail), g.If(v.Verdict == probe.Fail, v.impact())),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
+			g.Map(v.Deploys, func(sentence string) g.Node { return h.P(g.Text(sentence)) }),
 		),
 		h.Main(h.ID("main"), v.banners(), v.recent(), v.configuration(), g.Map(v.RunViews, runView.node)),
 	)

@@ -21,18 +21,19 @@ type Options struct {
 	// can register.
 	Hosts []string
 
-	Metrics          http.Handler                // behind /metrics
-	Healthy          func() error                // why the prober itself is not healthy
-	Ready            func() error                // why the prober is not ready; must not depend on a target
-	Reload           func(context.Context) error // reloads the configuration; its errors are shown
-	ReloadError      func() error                // why the last reload failed; nil if it succeeded
-	Config           func() []byte               // the effective configuration as YAML, secrets masked
-	Schema           func() []byte               // the JSON Schema of the configuration
-	Incident         func(system string) string  // the incident note of a system; for "", of all systems that have one
-	Status           func() []ProbeStatus        // of each probe, in the order in which they are shown
-	FailedSelfChecks func() []string             // the self-checks that failed: network, clock, storage
-	Next             func(probe.ID) time.Time    // when the next run is due; zero if unknown
-	Faults           func() []Fault              // the faults of a demonstration, to inject and clear on the page
+	Metrics          http.Handler                 // behind /metrics
+	Healthy          func() error                 // why the prober itself is not healthy
+	Ready            func() error                 // why the prober is not ready; must not depend on a target
+	Reload           func(context.Context) error  // reloads the configuration; its errors are shown
+	ReloadError      func() error                 // why the last reload failed; nil if it succeeded
+	Config           func() []byte                // the effective configuration as YAML, secrets masked
+	Schema           func() []byte                // the JSON Schema of the configuration
+	Incident         func(system string) string   // the incident note of a system; for "", of all systems that have one
+	NearOnset        func(system string) []string // the deploys near the onset of a system's open incident, in sentences
+	Status           func() []ProbeStatus         // of each probe, in the order in which they are shown
+	FailedSelfChecks func() []string              // the self-checks that failed: network, clock, storage
+	Next             func(probe.ID) time.Time     // when the next run is due; zero if unknown
+	Faults           func() []Fault               // the faults of a demonstration, to inject and clear on the page
 
 	// Probe returns the details of one probe; false if there is none of that name.
 	Probe func(system, name string) (Detail, bool)

@@ -26,6 +26,7 @@ type Probe struct {
 	client   *httpx.Client
 	limit    rateLimit
 	live     liveSince
+	recent   recent
 }
 
 // A platform knows the deploys of one service.
@@ -87,6 +88,16 @@ var (
 		Help:   "When these deploys started; absent if the platform does not report it.",
 		Labels: []string{"deploy"},
 	}
+	nearGauge = &probe.Measure{
+		Name:   "probe_deploy_near_onset_seconds",
+		Help:   "Deploys near the onset of an open incident of the system: how long before the first failure they started.",
+		Labels: []string{"deploy", "version"},
+	}
+	goodGauge = &probe.Measure{
+		Name:   "probe_last_known_good_info",
+		Help:   "The newest version under which every other probe of the system passed for half an hour, beside those that were deployed near the onset of an open incident, always 1.",
+		Labels: []string{"version"},
+	}
 )
 
 // Kind describes the kind to the rest of the prober.
@@ -94,7 +105,7 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return &Probe{} },
 		Summary:  "the deploys of a service at Render or GitHub: whether the latest one failed or is stuck, is what answers, or was made in a freeze",
-		Measures: []*probe.Measure{infoGauge, startedGauge},
+		Measures: []*probe.Measure{infoGauge, startedGauge, nearGauge, goodGauge},
 		Reasons: []probe.Reason{
 			reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonNotRunning, reasonFreeze,
 			reasonNone, reasonNotLive, reasonState, reasonNoTime,
@@ -106,6 +117,7 @@ var (
 	_ probe.Addresser       = (*Probe)(nil)
 	_ probe.Closer          = (*Probe)(nil)
 	_ probe.VersionReporter = (*Probe)(nil)
+	_ probe.DeployReporter  = (*Probe)(nil)
 )
 
 // Addresses lists the platform's API, and where the service states its version.
@@ -116,6 +128,9 @@ func (p *Probe) Addresses() []string {
 	}
 	return all
 }
+
+// ReportsDeploys makes the probe a probe.DeployReporter.
+func (p *Probe) ReportsDeploys() {}
 
 // Close closes the connections.
 func (p *Probe) Close() {
@@ -149,13 +164,20 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 		note(r, checkSuspended, s.suspended(ctx, p.api(r, checkSuspended)))
 	}
 	all, o := p.platform.deploys(ctx, p.api(r, checkLatest))
-	if p.judge(r, all, o, time.Now()); p.Runs != nil {
-		p.Runs.ask(ctx, r, p.judgeRunning(all, o, time.Now()))
+	incident := probe.IncidentOf(ctx)
+	p.judge(r, all, o, incident, time.Now())
+	runs := true
+	if p.Runs != nil {
+		runs = p.Runs.ask(ctx, r, p.judgeRunning(all, o, time.Now()))
 	}
+	if o.Passed() {
+		r.Deployed(reported(all), running(all, runs))
+	}
+	p.relate(r, all, incident)
 }
 
 // judge judges the deploys, unless the outcome says why there are none to judge.
-func (p *Probe) judge(r *probe.Result, all []deploy, o probe.Outcome, now time.Time) {
+func (p *Probe) judge(r *probe.Result, all []deploy, o probe.Outcome, incident probe.Incident, now time.Time) {
 	if !o.Passed() {
 		note(r, checkLatest, o)
 		return
@@ -164,7 +186,7 @@ func (p *Probe) judge(r *probe.Result, all []deploy, o probe.Outcome, now time.T
 	note(r, checkLatest, judgeLatest(all))
 	note(r, checkStuck, judgeStuck(all, now, p.stuck()))
 	if p.Freeze != nil {
-		note(r, checkFreeze, p.Freeze.judge(all, now))
+		note(r, checkFreeze, p.Freeze.judge(all, p.Freeze.now(now, incident)))
 	}
 }
 

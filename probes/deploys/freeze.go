@@ -11,8 +11,9 @@ import (
 
 // A Freeze says when nothing may be deployed.
 type Freeze struct {
-	Windows []FreezeWindow `yaml:"windows" doc:"when: from one time to another, or weekly"`
-	Allow   []string       `yaml:"allow" doc:"versions that may be deployed all the same, such as a fix"`
+	Windows  []FreezeWindow `yaml:"windows" doc:"when: from one time to another, or weekly"`
+	Incident string         `yaml:"incident" doc:"a severity such as P1: while a probe of the system fails that has this severity, or a more urgent one; rollbacks are allowed"`
+	Allow    []string       `yaml:"allow" doc:"versions that may be deployed all the same, such as a fix"`
 
 	windows []probe.Window
 }
@@ -36,8 +37,11 @@ func (f *Freeze) validate() error {
 			f.windows = append(f.windows, parsed)
 		}
 	}
-	if len(f.Windows) == 0 {
-		wrong = append(wrong, probe.Settingf("windows", "is missing: when nothing may be deployed"))
+	if len(f.Windows) == 0 && f.Incident == "" {
+		wrong = append(wrong, probe.Settingf("", "expected windows, incident or both: when nothing may be deployed"))
+	}
+	if _, known := probe.SeverityLevel(f.Incident); !known && f.Incident != "" {
+		wrong = append(wrong, probe.Settingf("incident", "expected a severity, such as P1, sev1 or critical"))
 	}
 	for i, version := range f.Allow {
 		if !word.MatchString(version) {
@@ -49,12 +53,17 @@ func (f *Freeze) validate() error {
 
 // A frozen time is one in which nothing may be deployed, with words for it.
 type frozen struct {
-	during func(time.Time) bool
-	words  string
+	during   func(time.Time) bool
+	words    string
+	incident bool
 }
 
 // now returns the freezes that are on.
-func (f *Freeze) now(now time.Time) (on []frozen) {
+func (f *Freeze) now(now time.Time, incident probe.Incident) (on []frozen) {
+	if f.concerns(incident) {
+		words := "the incident since " + clock(incident.Onset)
+		on = append(on, frozen{during: func(at time.Time) bool { return at.After(incident.Onset) }, words: words, incident: true})
+	}
 	for _, w := range f.windows {
 		until, open := w.Until(now)
 		if !open {
@@ -64,22 +73,21 @@ func (f *Freeze) now(now time.Time) (on []frozen) {
 		if w.Why != "" {
 			words += " (" + w.Why + ")"
 		}
-		on = append(on, frozen{func(at time.Time) bool {
+		on = append(on, frozen{words: words, during: func(at time.Time) bool {
 			same, open := w.Until(at)
 			return open && same.Equal(until)
-		}, words})
+		}})
 	}
 	return on
 }
 
 // judge judges whether a deploy started in a freeze that is still on.
-func (f *Freeze) judge(all []deploy, now time.Time) probe.Outcome {
-	on := f.now(now)
+func (f *Freeze) judge(all []deploy, on []frozen) probe.Outcome {
 	if len(on) == 0 {
 		return probe.Outcomef(probe.OK, "deploys are not frozen now")
 	}
 	unknown, older := "", false
-	for _, d := range all {
+	for i, d := range all {
 		if d.State == probe.DeployWaiting || d.State == probe.DeployCanceled || f.allows(d) {
 			continue
 		}
@@ -89,7 +97,7 @@ func (f *Freeze) judge(all []deploy, now time.Time) probe.Outcome {
 			}
 			continue
 		}
-		at := slices.IndexFunc(on, func(f frozen) bool { return f.during(d.Started) })
+		at := slices.IndexFunc(on, func(f frozen) bool { return f.during(d.Started) && !(f.incident && rollback(d, all[i+1:])) })
 		if at >= 0 {
 			return probe.Outcomef(reasonFreeze, "expected no deploy in %s, got %s, started at %s", on[at].words, d, clock(d.Started))
 		}
@@ -109,4 +117,18 @@ func (f *Freeze) allows(d deploy) bool {
 // is reports whether a deploy is of a version, in any of its names.
 func (d deploy) is(version string) bool {
 	return slices.ContainsFunc(d.names, func(name string) bool { return probe.SameVersion(name, version) })
+}
+
+// concerns reports whether an incident is open that freezes deploys.
+func (f *Freeze) concerns(incident probe.Incident) bool {
+	least, set := probe.SeverityLevel(f.Incident)
+	level, known := probe.SeverityLevel(incident.Severity)
+	return set && incident.Open && known && level <= least
+}
+
+// rollback reports whether a deploy goes back to a version that was live before.
+func rollback(d deploy, earlier []deploy) bool {
+	return slices.ContainsFunc(earlier, func(e deploy) bool {
+		return (e.State == probe.DeploySuperseded || e.State == probe.DeployLive) && slices.ContainsFunc(e.names, d.is)
+	})
 }

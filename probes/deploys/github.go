@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"prober/internal/probe"
 )
@@ -106,4 +107,12 @@ func (d *deploy) apply(statuses []githubStatus) {
 		newest = slices.MaxFunc(statuses, func(a, b githubStatus) int { return moment(a.CreatedAt).Compare(moment(b.CreatedAt)) })
 	}
 	d.State, d.word, d.Ended = githubStates[newest.State], newest.State, moment(newest.CreatedAt)
+	if d.State == probe.DeploySuperseded { // that is when another one replaced it, not when it went live
+		d.Ended = time.Time{}
+		for _, s := range statuses {
+			if at := moment(s.CreatedAt); githubStates[s.State] == probe.DeployLive && at.After(d.Ended) {
+				d.Ended = at
+			}
+		}
+	}
 }

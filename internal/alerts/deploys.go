@@ -1,0 +1,23 @@
+package alerts
+
+import (
+	"slices"
+
+	"prober/internal/probe"
+)
+
+// deploysAnnotation is a template that says which deploys are near the onset of the incident, and which version is known to be
+// good; empty if no probe of the system reports deploys.
+func (s *system) deploysAnnotation() string {
+	reporters := slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool { return !s.options.exports(j, deployNearOnset) })
+	if len(reporters) == 0 {
+		return ""
+	}
+	match := runbookGroup{jobs: reporters}.match(s)
+	// The platform may be down with what runs on it: then what it said before counts.
+	near := "max by (deploy, version) (last_over_time(" + selector(deployNearOnset, match) + "[5m]))"
+	good := "max by (probe, version) (last_over_time(" + selector(lastKnownGood, match) + "[5m]))"
+	return "{{ range query " + templateString(near) + " }}Deploy {{ .Labels.deploy }} of version {{ or .Labels.version `unknown` }} started {{ .Value | humanizeDuration }} before the first failure. " +
+		"{{ else }}No deploy is known to be near the onset. {{ end }}" +
+		"{{ range query " + templateString(good) + " }}Last known good: version {{ .Labels.version }}. {{ else }}No version is known to be good. {{ end }}"
+}

@@ -1,0 +1,59 @@
+package alerts
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// TestDeploysAnnotation: an alert names the deploys near the onset, and the version to go back to. A rollout that started after
+// the onset has no such series, and none is named.
+func TestDeploysAnnotation(t *testing.T) {
+	t.Parallel()
+	proxy := job("proxy", "http", "P1", 15*time.Second, fake{})
+	deploys := job("deploys", "deploys", "sev2", time.Minute, fake{checks: []string{"latest", "stuck"}})
+	const (
+		near = `probe_deploy_near_onset_seconds{system="shop",probe="deploys",deploy="dep-2",version="91bc04d791bc"}`
+		good = `probe_last_known_good_info{system="shop",probe="deploys",version="3f2a91c03f2a"}`
+		info = `probe_deploy_info{system="shop",probe="deploys",deploy="dep-3",version="c0ffee12c0ff",state="live"}`
+		none = "No deploy is known to be near the onset. "
+	)
+	var tests strings.Builder
+	tests.WriteString("rule_files: [rules.yml]\nevaluation_interval: 15s\ntests:\n")
+	for _, c := range []struct{ want, series string }{
+		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. Last known good: version 3f2a91c03f2a. ", near + " 120x30 " + good + " 1x30"},
+		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. No version is known to be good. ", near + " 120x30"},
+		{none + "Last known good: version 3f2a91c03f2a. ", good + " 1x30 " + info + " 1x30"}, // it started after the onset
+		{none + "No version is known to be good. ", info + " 1x30"},
+		{none + "No version is known to be good. ", strings.ReplaceAll(near+" 120x30 "+good+" 1x30", `"shop"`, `"other"`)},
+		// The platform is down with what runs on it; two locations saw it.
+		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. Last known good: version 3f2a91c03f2a. ",
+			near + " 120x8 " + strings.ReplaceAll(near, "{", `{region="b",`) + " 119x8 " + good + " 1x8"},
+		{"Deploy dep-2 of version unknown started 0s before the first failure. No version is known to be good. ", strings.ReplaceAll(near, "91bc04d791bc", "") + " 0x30"},
+	} {
+		tests.WriteString("  - interval: 15s\n    input_series:\n")
+		input := append(strings.Fields(c.series), `probe_verdict{system="shop",probe="proxy",verdict="fail"}`, "1x30", `probe_verdict{system="shop",probe="proxy",verdict="pass"}`, "0x30")
+		for i := 0; i < len(input); i += 2 {
+			fmt.Fprintf(&tests, "      - {series: '%s', values: %q}\n", input[i], input[i+1])
+		}
+		fmt.Fprintf(&tests, `    alert_rule_test:
+      - eval_time: 5m
+        alertname: ProbeFailing
+        exp_alerts:
+          - exp_labels: {system: shop, probe: proxy, type: http, severity: critical, runbook: r-P1, runbook_severity: P1}
+            exp_annotations: {summary: "r P1: shop/proxy fails", runbook_url: "https://docs.example/P1", deploys: %q, description: "Recent failures: details and trace ids: prober --once --probe=shop/proxy"}
+`, c.want)
+	}
+	f := Rules([]probe.Job{proxy, deploys}, Options{Kinds: kinds()}).only("ProbeFailing")
+	if complaint := promtool(t, written(t, f), tests.String()); complaint != "" {
+		t.Error(complaint)
+	}
+	for _, r := range Rules([]probe.Job{proxy}, Options{Kinds: kinds()}).Groups[0].Rules {
+		if _, has := r.Annotations["deploys"]; has {
+			t.Errorf("%s has the annotation, and no probe reports deploys", r.Alert)
+		}
+	}
+}

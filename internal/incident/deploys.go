@@ -1,0 +1,208 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// Bounds of the saved deploys and versions, for each probe that reports them.
+const (
+	maxDeploys = 10
+	maxNear    = 5
+	maxGood    = 5
+)
+
+// goodAfter is how long every probe must have passed under a version before it is known to be good.
+const goodAfter = 30 * time.Minute
+
+// maxUnseen is how long nothing may be observed of a version before that time starts again, beside two intervals.
+const maxUnseen = 5 * time.Minute
+
+// A nearDeploy is a deploy near the onset of an incident.
+type nearDeploy struct {
+	Probe string `json:"probe"`
+	probe.Deploy
+}
+
+// A goodVersion is a version under which every probe passed.
+type goodVersion struct {
+	Version string    `json:"version"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
+}
+
+// observeDeploys keeps what a run of a probe reports of deploys.
+func (s *system) observeDeploys(r *probe.Result) (changed bool) {
+	if len(r.Deploys) == 0 {
+		return false
+	}
+	if s.Deploys == nil {
+		s.Deploys = map[string][]probe.Deploy{}
+	}
+	list := r.Deploys[:min(len(r.Deploys), maxDeploys)]
+	changed = !slices.Equal(s.Deploys[r.Name], list)
+	s.Deploys[r.Name] = slices.Clone(list)
+	return changed
+}
+
+// relateDeploys keeps the deploys near the onset with the incident: the lists of the platforms go on.
+func (t *Tracker) relateDeploys(name string, s *system) (changed bool) {
+	i := s.Incident
+	if i == nil {
+		return false
+	}
+	onset, _, _ := t.onset(name, i)
+	before := slices.Clone(i.Deploys)
+	for reporter, list := range s.Deploys {
+		for _, d := range list {
+			at := slices.IndexFunc(i.Deploys, func(n nearDeploy) bool { return n.Probe == reporter && n.ID == d.ID })
+			if at >= 0 {
+				i.Deploys[at].Deploy = d
+			} else if d.NearOnset(onset) && len(i.Deploys) < maxNear {
+				i.Deploys = append(i.Deploys, nearDeploy{reporter, d})
+			}
+		}
+	}
+	i.Deploys = slices.DeleteFunc(i.Deploys, func(n nearDeploy) bool { return !n.NearOnset(onset) })
+	return !slices.Equal(before, i.Deploys)
+}
+
+// onset is when the first probe failed that asks for more than deploys: a deploy that fails is no symptom of itself. It
+// is zero if there is none. It also tells whether such a probe fails still, and the most urgent severity of them.
+func (t *Tracker) onset(name string, i *incident) (at time.Time, open bool, severity string) {
+	most := incident{Severity: i.Severity}
+	for _, p := range i.Order {
+		if t.reporters[probe.Key{System: name, Name: p}] {
+			continue
+		}
+		if first := i.Symptoms[p].At; at.IsZero() || first.Before(at) {
+			at = first
+		}
+		open = open || slices.Contains(i.Open, p)
+		most.Order = append(most.Order, p)
+	}
+	return at, open, most.worstSeverity()
+}
+
+// A streak is the time for which every probe has passed under one version.
+type streak struct {
+	version     string
+	since, last time.Time
+}
+
+// observeGood notes for how long every probe has passed under the version that runs. What is inconclusive has not passed.
+func (t *Tracker) observeGood(name string, s *system, at time.Time) (changed bool) {
+	passing, unseen := t.allPass(name)
+	for reporter, version := range t.running[name] {
+		now := t.streaks[probe.Key{System: name, Name: reporter}]
+		switch {
+		case !passing || version == "":
+			now = streak{}
+		case now.version != version || at.Sub(now.last) > unseen:
+			now = streak{version, at, at}
+		default:
+			now.last = later(now.last, at)
+		}
+		t.streaks[probe.Key{System: name, Name: reporter}] = now
+		if now.version != "" && now.last.Sub(now.since) >= goodAfter {
+			changed = s.rememberGood(reporter, now) || changed
+		}
+	}
+	return changed
+}
+
+// rememberGood keeps a version that is good as the newest one. It reports whether that is worth a write.
+func (s *system) rememberGood(reporter string, now streak) (changed bool) {
+	if s.Good == nil {
+		s.Good = map[string][]goodVersion{}
+	}
+	list := s.Good[reporter]
+	at := slices.IndexFunc(list, func(g goodVersion) bool { return g.Version == now.version })
+	good := goodVersion{now.version, now.since, now.last}
+	if at >= 0 {
+		if list[at].Since.Equal(now.since) && at == len(list)-1 {
+			list[at].Until = now.last
+			return false
+		}
+		list = slices.Delete(list, at, at+1)
+	}
+	list = append(list, good)
+	s.Good[reporter] = list[max(0, len(list)-maxGood):]
+	return true
+}
+
+// allPass reports whether the last run of each probe of a system passed, beside those that are about deploys. It also tells
+// for how long nothing may be seen before that is forgotten.
+func (t *Tracker) allPass(name string) (passing bool, unseen time.Duration) {
+	n := 0
+	for _, j := range t.jobs {
+		if j.System != name || t.reporters[j.Key()] {
+			continue
+		}
+		if n++; t.latest[name][j.Name].verdict != probe.Pass {
+			return false, 0
+		}
+		unseen = max(unseen, 2*j.Interval)
+	}
+	return n > 0, unseen + maxUnseen
+}
+
+// lastGood is the newest version of a probe's deploys that is known to be good, beside those near the onset.
+func (s *system) lastGood(i *incident, reporter string) (good goodVersion, known bool) {
+	for _, g := range slices.Backward(s.Good[reporter]) {
+		near := func(d nearDeploy) bool { return d.Probe == reporter && probe.SameVersion(d.Version, g.Version) }
+		if i == nil || !slices.ContainsFunc(i.Deploys, near) {
+			return g, true
+		}
+	}
+	return goodVersion{}, false
+}
+
+// nearLines are the deploys near the onset, and the version to go back to.
+func (t *Tracker) nearLines(name string, s *system, i *incident) (lines []line) {
+	onset, _, _ := t.onset(name, i)
+	var reporters []string
+	for _, d := range i.Deploys {
+		if !slices.Contains(reporters, d.Probe) {
+			reporters = append(reporters, d.Probe)
+		}
+		state := ""
+		if d.State != "" {
+			state = ", " + string(d.State)
+		}
+		if d.State == probe.DeployLive && !d.Ended.IsZero() {
+			state += " since " + rfc3339(d.Ended)
+		}
+		lines = append(lines, line{d.Started, checked, fmt.Sprintf("deploy near onset: %s of version `%s`%s, started %s before the first failure (%s)",
+			d.ID, cmp.Or(d.Version, "unknown"), state, onset.Sub(d.Started).Round(time.Second), d.Probe)})
+	}
+	for _, reporter := range reporters {
+		good, known := s.lastGood(i, reporter)
+		words := "no version is known to be good: under none before did every probe pass for " + probe.Duration(goodAfter).String()
+		if known {
+			words = fmt.Sprintf("last known good version `%s`: every probe passed under it for %s, until %s",
+				good.Version, good.Until.Sub(good.Since).Round(time.Minute), rfc3339(good.Until))
+		}
+		lines = append(lines, line{onset, checked, words + " (" + reporter + ")"})
+	}
+	return lines
+}
+
+// NearOnset says which deploys are near the onset of a system's open incident, and what version to go back to; nothing if
+// there is no such deploy.
+func (t *Tracker) NearOnset(system string) (sentences []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.systems[system]
+	if s == nil || s.Incident == nil || len(s.Incident.Open) == 0 {
+		return nil
+	}
+	for _, l := range t.nearLines(system, s, s.Incident) {
+		sentences = append(sentences, oneLine(l.text))
+	}
+	return sentences
+}

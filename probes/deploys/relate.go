@@ -1,0 +1,57 @@
+package deploys
+
+import (
+	"slices"
+	"sync"
+
+	"prober/internal/probe"
+)
+
+// A recent remembers the deploys of the last run in which the platform reported them: an outage may take the platform with it,
+// and what was deployed before is known.
+type recent struct {
+	mu  sync.Mutex
+	all []deploy
+}
+
+func (c *recent) update(all []deploy) []deploy {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(all) > 0 {
+		c.all = slices.Clone(all)
+	}
+	return c.all
+}
+
+// relate measures which deploys are near the onset of an open incident, and which version is known to be good.
+func (p *Probe) relate(r *probe.Result, all []deploy, incident probe.Incident) {
+	all = p.recent.update(all)
+	n := 0
+	for _, d := range all {
+		if incident.Open && n < maxMeasured && d.NearOnset(incident.Onset) {
+			n++
+			r.Measure(nearGauge, incident.Onset.Sub(d.Started).Seconds(), d.ID, d.Version)
+		}
+	}
+	if good := incident.LastGood[r.Name]; good != "" {
+		r.Measure(goodGauge, 1, good)
+	}
+}
+
+// reported are the deploys as other packages know them.
+func reported(all []deploy) []probe.Deploy {
+	out := make([]probe.Deploy, len(all))
+	for i, d := range all {
+		out[i] = d.Deploy
+	}
+	return out
+}
+
+// running is the version that runs: that of the live deploy, unless another one is in progress or something else answers.
+func running(all []deploy, confirmed bool) string {
+	serving := live(all)
+	if serving == nil || !confirmed || latest(all).UnderWay() {
+		return ""
+	}
+	return serving.Version
+}
