@@ -40,12 +40,12 @@ func TestRealGate(t *testing.T) {
 		status    int
 		says      string
 	}{
-		{"no applications, no links", "", exitFail, "[no_rows]: expected a row, got none"},
+		{"no applications, no links", "", exitFail, "expected a row, got none [no_rows]"},
 		{"nothing delivered", "INSERT INTO oauth_applications VALUES ('17', true), ('23', true), ('99', false); INSERT INTO identity_links VALUES (1, 2), (3, 2)", exitFail,
 			"missing of billing is 2, expected 0; missing of eb is 2, expected 0"},
 		{"all but one", "INSERT INTO link_deliveries VALUES ('17', 1), ('17', 3), ('23', 1)", exitFail, "missing of eb is 1, expected 0"},
 		{"everything", "INSERT INTO link_deliveries VALUES ('23', 3)", exitPass, "ok every-rp-has-its-links"},
-		{"another right missing", "REVOKE SELECT ON link_deliveries FROM prober_ro", exitInconclusive, "[credential]: the role lacks a right that the query needs (SQLSTATE 42501)"},
+		{"another right missing", "REVOKE SELECT ON link_deliveries FROM prober_ro", exitInconclusive, "the role lacks a right that the query needs (SQLSTATE 42501) [credential]"},
 	} {
 		server.SQL(t, step.sql)
 		var out, errs strings.Builder

@@ -90,7 +90,7 @@ probes:
 
 	x.status.Store(200)
 	passes("up", "http", 1)
-	once("2s", exitFail, `ok up .* FAIL baseline .*\[worse\]: .* before the incident of `)
+	once("2s", exitFail, `ok up .* FAIL baseline .* before the incident of .* \[worse\]`)
 	note(`^- \[time\] recovery verified$`)
 
 	inject(sample.Clear)
