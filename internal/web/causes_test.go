@@ -131,6 +131,33 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestPages_missing leads people on from an address that is wrong, and tells programs in a line.
+func TestPages_missing(t *testing.T) {
+	o := full()
+	o.Status = func() []ProbeStatus {
+		return []ProbeStatus{{ID: probe.ID{System: "shop", Name: "login"}}, {ID: probe.ID{System: "pay", Name: "login"}}}
+	}
+	o.Probe = func(string, string) (Detail, bool) { return Detail{}, false }
+	h := New(o)
+	for path, want := range map[string][]string{
+		"/probes/logn":              {"No probe is named logn.", `<a href="../probes/shop/login">shop/login</a>`, `<a href="../probes/pay/login">`, `<a href="../">All probes</a>`},
+		"/probes/shop/logn":         {"No probe is named logn.", `<a href="../../probes/shop/login">shop/login</a>`},
+		"/probes/shop/%3Cscript%3E": {"&lt;script&gt;"},
+		"/nowhere":                  {"There is nothing at this address.", `<a href="./">All probes</a>`},
+		"/a/b/":                     {`<a href="../../">All probes</a>`},
+	} {
+		w := ask(h, "GET", path, "Accept", "text/html,*/*")
+		for _, part := range want {
+			if page := w.Body.String(); w.Code != 404 || !strings.Contains(page, part) || strings.Contains(page, "<script>") {
+				t.Errorf("%s: got %d, expected %q in %s", path, w.Code, part, page)
+			}
+		}
+		if w := ask(h, "GET", path); w.Code != 404 || !strings.HasPrefix(w.Body.String(), "no such p") || strings.Count(w.Body.String(), "\n") != 1 {
+			t.Errorf("%s: a program got %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 // TestPages_titles shows what people call things in place of their names, and what a failure means to customers.
 func TestPages_titles(t *testing.T) {
 	row := ProbeStatus{

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -46,7 +47,7 @@ func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
 	rows := s.byName("", r.PathValue("name"))
 	switch len(rows) {
 	case 0:
-		s.notFound(w)
+		s.notFound(w, r)
 	case 1:
 		w.Header().Set("Location", probePath("../", rows[0].ID)) // relative, so that it works behind any prefix
 		w.WriteHeader(http.StatusFound)
@@ -59,19 +60,53 @@ func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) notFound(w http.ResponseWriter) {
-	http.Error(w, "no such probe; / lists all", http.StatusNotFound)
+// notFound says that there is no such probe, and which may be meant.
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
+	up, name := wayUp(r.URL.Path), r.PathValue("name")
+	var choices []namedLink
+	rows := s.statuses()
+	names := make([]string, len(rows))
+	for i := range rows {
+		names[i] = rows[i].Name
+	}
+	if meant := text.Nearest(name, names); meant != "" {
+		for _, row := range s.byName("", meant) {
+			choices = append(choices, namedLink{row.Key().String(), probePath(up, row.ID)})
+		}
+	}
+	s.missing(w, r, "no such probe", "No probe is named "+text.Line(name)+".", choices)
+}
+
+// unknownPath answers for what is served nowhere.
+func (s *server) unknownPath(w http.ResponseWriter, r *http.Request) {
+	s.missing(w, r, "no such page", "There is nothing at this address.", nil)
+}
+
+// missing answers with a page that leads on, or with text for a program.
+func (s *server) missing(w http.ResponseWriter, r *http.Request, head, message string, choices []namedLink) {
+	if !wantsPage(r) {
+		http.Error(w, head+"; / lists all", http.StatusNotFound)
+		return
+	}
+	up := wayUp(r.URL.Path)
+	v := messageView{layout: s.layout(up, head), Text: message, Choices: append(choices[:min(len(choices), maxNames)], namedLink{"All probes", up})}
+	s.render(w, http.StatusNotFound, v.node())
+}
+
+// wayUp is the relative path from a page to the index page, so that it works behind any prefix.
+func wayUp(path string) string {
+	return cmp.Or(strings.Repeat("../", strings.Count(path, "/")-1), "./")
 }
 
 // detail shows one probe.
 func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	if s.Probe == nil {
-		s.notFound(w)
+		s.notFound(w, r)
 		return
 	}
 	d, ok := s.Probe(r.PathValue("system"), r.PathValue("name"))
 	if !ok {
-		s.notFound(w)
+		s.notFound(w, r)
 		return
 	}
 	const up = "../../"

@@ -82,6 +82,9 @@ func New(o Options) http.Handler {
 	if o.Schema != nil {
 		mux.Handle("/schema.json", allowMethods(large(document("application/schema+json", o.Schema)), http.MethodGet, http.MethodHead))
 	}
+	if o.Extra["/"] == nil {
+		mux.HandleFunc("/", s.unknownPath)
+	}
 	for pattern, h := range o.Extra {
 		mux.Handle(pattern, redirectAfterPost(h))
 	}
