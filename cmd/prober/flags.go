@@ -143,7 +143,7 @@ func webFlags(f *pflag.FlagSet, serve *serveOptions, toolkit *web.FlagConfig, ad
 	}
 	f.StringVar(&serve.health, "web.health-listen-address", "", "Also serve /-/healthy and /-/ready on `ADDRESS`, without TLS and authentication, for kubelets.")
 	f.StringArrayVar(&serve.external, "web.external-url", nil, "`URL` under which people or Prometheus reach the prober, if its host name is a public one: requests under other such names are refused. Repeatable.")
-	f.BoolVar(&serve.lifecycle, "web.enable-lifecycle", true, "Allow POST /-/reload.")
+	f.BoolVar(&serve.lifecycle, "web.enable-lifecycle", true, "Allow POST /-/reload, and to acknowledge a breach.")
 	f.BoolVar(&serve.runs, "web.enable-run", true, `Allow runs on request: "Run now" on a probe's page, POST /probes/SYSTEM/NAME/run.`)
 }
 

@@ -220,8 +220,11 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		Extra:            demo.handlers,
 		Panicked:         func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
 	}
+	options.Past, options.Uptimes, options.Incidents = s.history.Past, s.history.Uptimes, s.history.Incidents
+	options.Breaches = s.incidents.Breaches
 	if o.serve.lifecycle {
 		options.Reload = reload.reload
+		options.Acknowledge, options.User = s.acknowledge, o.serve.user
 	}
 	if o.serve.runs {
 		options.Run = s.scheduler.Now

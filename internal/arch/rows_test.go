@@ -90,6 +90,7 @@ var rows = map[string]row{
 			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/web", "internal/alerts", "internal/coverage", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
+			"gopkg.in/yaml.v3",
 			"github.com/prometheus/common/promslog", "github.com/prometheus/common/version", "github.com/prometheus/exporter-toolkit",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",
 		},

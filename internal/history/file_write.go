@@ -19,7 +19,7 @@ const (
 	daysInPeriod   = 32
 	probesPerWrite = 500 // in one transaction
 	maxIncidents   = 2000
-	maxNote        = 64 << 10
+	maxNote        = 16 << 10
 )
 
 // number writes a number so that numbers sort by size.

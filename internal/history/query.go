@@ -10,8 +10,8 @@ import (
 const (
 	shownDays    = 90
 	shownChanges = 20
-	// PageOfIncidents is how many records Incidents returns at most.
-	PageOfIncidents = 50
+	// pageOfIncidents is how many records Incidents returns at most.
+	pageOfIncidents = 30
 )
 
 // An asked probe is what a page needs of it from memory.
@@ -89,7 +89,7 @@ func (s *Store) Incidents(before time.Time) (all []probe.IncidentRecord, err err
 	from := s.now().AddDate(0, 0, -shownDays)
 	var read []probe.IncidentRecord
 	err = s.backend.read(func(v view) error {
-		read = v.incidents(from, before, PageOfIncidents)
+		read = v.incidents(from, before, pageOfIncidents)
 		return nil
 	})
 	if err != nil {

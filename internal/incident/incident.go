@@ -19,6 +19,8 @@ const (
 	maxTargets  = 200
 
 	maxChangesPerHour = 4 // of one probe
+
+	maxOrphaned = 90 * 24 * time.Hour
 )
 
 // A Tracker watches results and records one incident for each system: the open one or, after recovery, the last one. It
@@ -86,11 +88,14 @@ type change struct {
 }
 
 // A breach is when a probe saw what must never happen. It is kept as long as the probe is configured: that a leak
-// cannot be reproduced now proves little.
+// cannot be reproduced now proves little. One that nobody acknowledged outlives its probe by maxOrphaned.
 type breach struct {
 	First  time.Time `json:"first"`
 	Last   time.Time `json:"last"`
 	Reason string    `json:"reason"`
+	// Ongoing is whether no run has passed since. An acknowledgement covers a breach until it is over; the next one needs its own.
+	Ongoing      bool                  `json:"ongoing,omitempty"`
+	Acknowledged probe.Acknowledgement `json:"acknowledged,omitzero"`
 }
 
 // New returns an empty Tracker.
@@ -120,9 +125,13 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 				s.retain(nil)
 				t.ended = append(t.ended, t.record(name, s, s.Incident))
 			}
-			delete(t.systems, name)
 			delete(t.latest, name)
 			delete(t.running, name)
+			s.retain(nil)
+			s.Incident, s.Changes = nil, nil
+			if len(s.Breaches) == 0 {
+				delete(t.systems, name)
+			}
 			continue
 		}
 		s.retain(names[name])
@@ -171,8 +180,8 @@ func (t *Tracker) Incident(system string) (out probe.Incident) {
 
 // retain forgets all probes but these. An incident of removed probes alone is no longer open.
 func (s *system) retain(names []string) {
-	for p := range s.Breaches {
-		if !slices.Contains(names, p) {
+	for p, b := range s.Breaches {
+		if !slices.Contains(names, p) && (!b.Acknowledged.At.IsZero() || time.Since(b.Last) > maxOrphaned) {
 			delete(s.Breaches, p)
 		}
 	}

@@ -43,7 +43,11 @@ func (t *Tracker) note(name string, s *system, i *incident) string {
 	lines := append(i.symptomLines(), t.scopeLines(name, i)...)
 	lines = append(append(lines, s.deployLines(i)...), t.nearLines(name, s, i)...)
 	for p, b := range s.Breaches {
-		lines = append(lines, line{b.First, observed, fmt.Sprintf("%s saw %s, last at %s; not being reproducible now does not undo it", p, b.Reason, rfc3339(b.Last))})
+		text := fmt.Sprintf("%s saw %s, last at %s; not being reproducible now does not undo it", p, b.Reason, rfc3339(b.Last))
+		if a := b.Acknowledged; !a.At.IsZero() {
+			text += fmt.Sprintf("; acknowledged at %s by %s: %s", rfc3339(a.At), a.By, a.Why)
+		}
+		lines = append(lines, line{b.First, observed, text})
 	}
 	slices.SortStableFunc(lines, line.compare)
 	lines = append(lines, line{what: mitigation}, t.recoveryLine(name, i))

@@ -39,6 +39,10 @@ func (t *Tracker) Observe(r probe.Result) {
 	case probe.Fail:
 		changed = s.failed(&r, passedBefore) || changed
 	case probe.Pass:
+		if b, seen := s.Breaches[r.Name]; seen && b.Ongoing {
+			b.Ongoing, changed = false, true
+			s.Breaches[r.Name] = b
+		}
 		changed = s.passed(&r) || changed
 	default:
 		changed = s.inconclusive(&r) || changed
@@ -113,7 +117,10 @@ func (s *system) failed(r *probe.Result, passedBefore bool) (changed bool) {
 		if b.First.IsZero() {
 			b.First = r.Started
 		}
-		b.Last, b.Reason, changed = r.Started, why.Word, true
+		if !b.Ongoing {
+			b.Acknowledged = probe.Acknowledgement{}
+		}
+		b.Last, b.Reason, b.Ongoing, changed = r.Started, why.Word, true, true
 		s.Breaches[r.Name] = b
 	}
 	i := s.Incident

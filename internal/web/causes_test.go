@@ -188,7 +188,7 @@ func TestPages_titles(t *testing.T) {
 func TestHeadline(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	row := func(verdict probe.Verdict, severity string, minutes int) *ProbeStatus {
-		return &ProbeStatus{ID: probe.ID{Severity: severity}, Verdict: verdict, Since: now.Add(-time.Duration(minutes) * time.Minute)}
+		return &ProbeStatus{ID: probe.ID{Severity: severity}, Verdict: verdict, Since: now.Add(-time.Duration(minutes) * time.Minute), SinceExact: true}
 	}
 	for _, c := range []struct {
 		rows []*ProbeStatus
@@ -198,6 +198,7 @@ func TestHeadline(t *testing.T) {
 		{[]*ProbeStatus{row(probe.Pass, "", 90), row(probe.Pass, "P1", 9)}, "2 passed since 2027-01-15 07:51:00 UTC (9 min)"},
 		{[]*ProbeStatus{row(probe.Fail, "P2", 90), row(probe.Fail, "P1", 39), row(probe.Fail, "P2", 3), row(probe.Pass, "P1", 3)},
 			"1 P1, 2 P2 failed since 2027-01-15 07:21:00 UTC (39 min)"},
+		{[]*ProbeStatus{{Verdict: probe.Pass, Since: now.Add(-time.Minute)}}, "1 passed at least since 2027-01-15 07:59:00 UTC (1 min)"},
 		{[]*ProbeStatus{row(probe.Fail, "", 2), row(probe.Fail, "", 1)}, "2 failed since 2027-01-15 07:58:00 UTC (2 min)"},
 		{[]*ProbeStatus{row(probe.Fail, "", 2), row(probe.Fail, "critical", 1)}, "1 critical, 1 without a severity failed since 2027-01-15 07:59:00 UTC (1 min)"},
 		{[]*ProbeStatus{row(probe.Inconclusive, "P3", 7), row(probe.Pass, "", 1)}, "1 inconclusive, 1 passed since 2027-01-15 07:53:00 UTC (7 min)"},

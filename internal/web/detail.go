@@ -26,6 +26,8 @@ type probeView struct {
 	Labels       []string
 	Signals      []signalView
 	RunViews     []runView
+	Past         probe.Past
+	Acknowledged []probe.Breach // of this probe
 }
 
 // A dependency is a probe that this one depends on.
@@ -118,6 +120,7 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	v.rowView = s.rowView(&d.ProbeStatus, v.Now)
 	v.Worst, v.Maintenance = d.Verdict, maintenanceBanners([]*ProbeStatus{&d.ProbeStatus}, maxNames)
 	slices.Reverse(v.Runs)
+	s.addPast(&v, d.ID)
 	if s.Run != nil {
 		v.RunPath = "./" + escaped(d.Name) + "/run"
 	}

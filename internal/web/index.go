@@ -23,14 +23,15 @@ const (
 // An indexView is the data of the index page.
 type indexView struct {
 	layout
-	Lead     *leadView // the most urgent cause; nil if nothing failed
-	Reload   namedLink
-	Note     string // path of the incident note; empty while nothing failed
-	Counts   []verdictCount
-	Systems  []systemLink
-	Search   searchForm
-	Sections []verdictSection
-	Faults   []Fault
+	Lead          *leadView // the most urgent cause; nil if nothing failed
+	Reload        namedLink
+	Note          string // path of the incident note; empty while nothing failed
+	PastIncidents string // path of the list
+	Counts        []verdictCount
+	Systems       []systemLink
+	Search        searchForm
+	Sections      []verdictSection
+	Faults        []Fault
 }
 
 // A leadView is the failure that the head of the page names, and what it explains.
@@ -72,6 +73,7 @@ type group struct {
 // A rowView is the data of one row.
 type rowView struct {
 	ProbeStatus
+	Uptime       probe.Uptime // of the last 24 hours
 	Path         string
 	Lead         *failureGroup  // the decisive failure, which the row shows first
 	Shown        []failureGroup // the other failures
@@ -104,6 +106,10 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 	v := indexView{layout: s.layout("./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
 	v.Title = cmp.Or(sharedTitle(rows), v.Title)
 	v.Maintenance = maintenanceBanners(rows, maxNames)
+	v.Breaches = s.openBreaches("./", func(k probe.Key) bool { return want.system == "" || k.System == want.system })
+	if s.Incidents != nil {
+		v.PastIncidents = "./incidents"
+	}
 	together := want.verdict == "" && !slices.ContainsFunc(verdictSections[:], func(list verdictList) bool {
 		return list.verdict != probe.Pass && countOf(rows, list.verdict) > maxRows
 	})
@@ -241,22 +247,24 @@ func (s *server) section(of []*ProbeStatus, want filter, v probe.Verdict, now ti
 			}
 		}
 	}
+	uptimes := s.uptimes(of[from:to])
 	if v == probe.Pass {
-		sec.Groups = s.groups(of[from:to], now)
+		sec.Groups = s.groups(of[from:to], uptimes, now)
 		return sec
 	}
-	for _, row := range of[from:to] {
+	for i, row := range of[from:to] {
 		sec.Rows = append(sec.Rows, s.rowView(row, now))
+		sec.Rows[i].Uptime = uptimes[i]
 	}
 	return sec
 }
 
 // groups groups rows by system and runbook, in the order of their first rows.
-func (s *server) groups(rows []*ProbeStatus, now time.Time) []group {
+func (s *server) groups(rows []*ProbeStatus, uptimes []probe.Uptime, now time.Time) []group {
 	type place struct{ system, runbook string }
 	at, first := map[place]int{}, map[string]int{}
 	var groups []group
-	for _, row := range rows {
+	for n, row := range rows {
 		p := place{row.System, row.Runbook}
 		i, known := at[p]
 		if !known {
@@ -267,7 +275,9 @@ func (s *server) groups(rows []*ProbeStatus, now time.Time) []group {
 				first[row.System] = i
 			}
 		}
-		groups[i].Rows = append(groups[i].Rows, s.rowView(row, now))
+		v := s.rowView(row, now)
+		v.Uptime = uptimes[n]
+		groups[i].Rows = append(groups[i].Rows, v)
 	}
 	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(first[a.System], first[b.System]) })
 	return groups
@@ -382,18 +392,26 @@ func headline(rows []*ProbeStatus, now time.Time) string {
 		return "no probes"
 	case len(failed) > 0:
 		first := slices.MinFunc(failed, compareUrgency)
-		return fmt.Sprintf("%s failed since %s", bySeverity(failed), sinceText(first.Since, now))
+		return fmt.Sprintf("%s failed %s", bySeverity(failed), first.sinceText(now))
 	case len(inconclusive) > 0:
 		first := slices.MinFunc(inconclusive, compareUrgency)
-		return describeVerdicts(0, len(inconclusive), len(passed)) + " since " + sinceText(first.Since, now)
+		return describeVerdicts(0, len(inconclusive), len(passed)) + " " + first.sinceText(now)
 	}
 	last := slices.MaxFunc(passed, func(a, b *ProbeStatus) int { return a.Since.Compare(b.Since) })
-	return fmt.Sprintf("%d passed since %s", len(passed), sinceText(last.Since, now))
+	return fmt.Sprintf("%d passed %s", len(passed), last.sinceText(now))
 }
 
-// sinceText is a time and how long ago it was.
-func sinceText(at, now time.Time) string {
-	return fmt.Sprintf("%s (%s)", formatTime(at), formatElapsed(now.Sub(at)))
+// sinceText is since when the verdict holds, and for how long.
+func (r *ProbeStatus) sinceText(now time.Time) string {
+	return fmt.Sprintf("%s%s (%s)", r.sinceWords(), formatTime(r.Since), formatElapsed(now.Sub(r.Since)))
+}
+
+// sinceWords says whether the change to the verdict was seen.
+func (r *ProbeStatus) sinceWords() string {
+	if !r.SinceExact {
+		return "at least since "
+	}
+	return "since "
 }
 
 // bySeverity counts rows by their severities, the most urgent first: "1 P1, 3 P2". Rows without one come last.

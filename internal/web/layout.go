@@ -80,6 +80,7 @@ type layout struct {
 	Worst       probe.Verdict
 	Banners     []banner
 	Maintenance []maintenanceBanner
+	Breaches    []breachView // that nobody acknowledged
 	Links       []namedLink
 }
 
@@ -135,7 +136,7 @@ func (s *server) links(up string) []namedLink {
 		there bool
 		path  string
 	}{
-		{s.Incident != nil, "incident"}, {true, "api/v1/status"}, {s.Metrics != nil, "metrics"}, {s.Config != nil, "config"},
+		{s.Incident != nil, "incident"}, {s.Incidents != nil, "incidents"}, {true, "api/v1/status"}, {s.Metrics != nil, "metrics"}, {s.Config != nil, "config"},
 		{s.Schema != nil, "schema.json"}, {true, "-/healthy"}, {true, "-/ready"},
 	} {
 		if l.there {

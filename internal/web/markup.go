@@ -44,6 +44,7 @@ func (l layout) footer() g.Node {
 
 func (l layout) banners() g.Node {
 	return g.Group{
+		g.Map(l.Breaches, breachView.node),
 		g.Map(l.Banners, func(b banner) g.Node {
 			return h.Div(h.Class("banner bad"), h.Role("alert"), h.Strong(g.Text(b.What)), h.Pre(g.Text(b.Why)))
 		}),

@@ -19,7 +19,8 @@ func (v indexView) node() g.Node {
 			g.Iff(v.Lead != nil, func() g.Node { return v.Lead.node() }),
 			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
 			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.Now), g.Text(". "), v.Reload.node(), g.Text("."),
-				g.If(v.Note != "", g.Group{g.Text(" "), namedLink{"Incident note", v.Note}.node(), g.Text(".")})),
+				g.If(v.Note != "", g.Group{g.Text(" "), namedLink{"Incident note", v.Note}.node(), g.Text(".")}),
+				g.If(v.PastIncidents != "", g.Group{g.Text(" "), namedLink{"Past incidents", v.PastIncidents}.node(), g.Text(".")})),
 			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),
 			v.Search.node(),
 		),
@@ -135,7 +136,7 @@ func (v rowView) line() g.Node {
 		h.Div(h.Class("what"), v.heading()),
 		h.Div(h.Class("why"), g.Text(v.Detail)),
 		h.Div(h.Class("past"), v.Chart.strip()),
-		h.Div(h.Class("when soft"), g.Text("since "), clock(v.Since), g.Text(", "+formatLatency(v.Latency))),
+		h.Div(h.Class("when soft"), g.Text(v.sinceWords()), clock(v.Since), g.Text(", "+formatLatency(v.Latency)), g.Text(v.uptimeWords(", "))),
 	)
 }
 
@@ -218,7 +219,7 @@ func (v rowView) origin() string {
 func (v rowView) times() g.Node {
 	all := g.Group{g.Text("not run yet")}
 	if !v.Since.IsZero() {
-		all = g.Group{g.Text(v.State + v.sinceWords()), clock(v.Since), g.Text(" (" + v.For + ")")}
+		all = g.Group{g.Text(v.State + " " + v.sinceWords()), clock(v.Since), g.Text(" (" + v.For + ")")}
 	}
 	if v.Latency != 0 || !v.NextRun.IsZero() {
 		all = append(all, h.Br())
@@ -232,7 +233,18 @@ func (v rowView) times() g.Node {
 	if !v.NextRun.IsZero() {
 		all = append(all, g.Text("next "), clock(v.NextRun))
 	}
+	if words := v.uptimeWords(""); words != "" {
+		all = append(all, h.Br(), g.Text(words))
+	}
 	return all
+}
+
+// uptimeWords is the uptime of the last 24 hours after a separator; empty if nothing is known.
+func (v rowView) uptimeWords(separator string) string {
+	if v.Uptime.Known == 0 {
+		return ""
+	}
+	return separator + "24 h: " + formatUptime(v.Uptime)
 }
 
 // targets names the targets after the name of a check.
@@ -267,12 +279,4 @@ func (f Fault) node() g.Node {
 		h.Div(h.Class("why"), h.P(g.Text(f.Summary)), softLine(f.Signal)),
 		h.Form(h.Class("when"), h.Method("post"), h.Action(relative(f.Path)), action),
 	)
-}
-
-// sinceWords says whether the change to the verdict was seen.
-func (v rowView) sinceWords() string {
-	if !v.SinceExact {
-		return " at least since "
-	}
-	return " since "
 }

@@ -35,6 +35,14 @@ type Options struct {
 	Next             func(probe.ID) time.Time     // when the next run is due; zero if unknown
 	Faults           func() []Fault               // the faults of a demonstration, to inject and clear on the page
 
+	Uptimes   func([]probe.ID) []probe.Uptime                        // of the last 24 hours; none if it cannot be read
+	Past      func(probe.ID) (probe.Past, error)                     // what is remembered of a probe
+	Incidents func(before time.Time) ([]probe.IncidentRecord, error) // the last ones before a time, or of all if it is zero
+	Breaches  func() []probe.Breach
+	// Acknowledge notes that somebody knows of a breach.
+	Acknowledge func(k probe.Key, by, why string) error
+	User        func(*http.Request) string // who was authenticated; empty if nobody was
+
 	// Probe returns the details of one probe; false if there is none of that name.
 	Probe func(system, name string) (Detail, bool)
 	// Run runs a probe at once. It returns when the result is visible, or why the probe was not run.
@@ -67,6 +75,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/probes/{name}", allowMethods(large(s.probeByName), http.MethodGet, http.MethodHead))
 	mux.Handle("/probes/{system}/{name}", allowMethods(large(s.detail), http.MethodGet, http.MethodHead))
 	mux.Handle("/probes/{system}/{name}/run", allowMethods(s.run, http.MethodPost))
+	mux.Handle("/probes/{system}/{name}/acknowledge", allowMethods(s.acknowledge, http.MethodPost))
 	mux.Handle("/badge/{name}", allowMethods(s.badge, http.MethodGet, http.MethodHead))
 	mux.Handle("/badge/{system}/{name}", allowMethods(s.badge, http.MethodGet, http.MethodHead))
 	mux.Handle("/icon/{file}", allowMethods(s.serveIcon, http.MethodGet, http.MethodHead))
@@ -78,6 +87,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Incident != nil {
 		mux.Handle("/incident", allowMethods(large(s.incident), http.MethodGet, http.MethodHead))
+	}
+	if o.Incidents != nil {
+		mux.Handle("/incidents", allowMethods(large(s.incidents), http.MethodGet, http.MethodHead))
 	}
 	if o.Schema != nil {
 		mux.Handle("/schema.json", allowMethods(large(document("application/schema+json", o.Schema)), http.MethodGet, http.MethodHead))

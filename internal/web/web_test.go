@@ -289,7 +289,7 @@ func TestIndex(t *testing.T) {
 		return []ProbeStatus{{
 			ID:         probe.ID{System: "ibex", Name: "proxy", Type: "health", Runbook: "proxy-down", Severity: "P1"},
 			RunbookURL: "https://docs.example/#proxy-down", Verdict: probe.Fail, Reason: probe.Refused, Detail: "nobody listens",
-			Since: time.Unix(1_800_000_000, 0), Latency: 1300 * time.Millisecond, TraceID: "4bf92f35",
+			Since: time.Unix(1_800_000_000, 0), SinceExact: true, Latency: 1300 * time.Millisecond, TraceID: "4bf92f35",
 			Failing: []probe.Check{{Name: "live", Target: "10.0.0.1:8080", Reason: probe.Refused, Detail: "nobody listens"},
 				{Name: "ready", Target: "10.0.0.2:8080", Reason: probe.Timeout, Detail: "no answer in 5s"}},
 		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Reason{Word: "odd_one"}, Detail: "no answer"}}
