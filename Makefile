@@ -132,6 +132,10 @@ golden: ## write the golden files of all packages; look at the diff before you c
 docs: ## write the generated tables of README and docs
 	go test ./cmd/prober -run '^TestDocs_tables$$' -update
 
+.PHONY: pictures
+pictures: ## draw the pictures of docs/images anew, from the demo in Chromium
+	PROBER_TEST_PICTURES=$(CURDIR)/docs/images go test ./cmd/prober -run '^TestPictures$$' -count 1
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; \

@@ -84,6 +84,38 @@ func checkPage(t *testing.T, b *testenv.Browser, url, name string, width int, da
 	}
 }
 
+// TestPages_firstScreen finds on the first screen what each reader looks for: the engineer what is down and since when, the
+// manager how bad it is and for whom.
+func TestPages_firstScreen(t *testing.T) {
+	testenv.WithoutRace(t)
+	since := time.Now().Add(-39 * time.Minute)
+	auth := ProbeStatus{ID: probe.ID{System: "shop", Name: "auth", Type: "http", Severity: "P2"}, Verdict: probe.Fail, Reason: probe.Refused, Detail: "connection refused by 10.1.2.3:8081", Since: since}
+	proxy := ProbeStatus{ID: probe.ID{System: "shop", Name: "proxy", Type: "health", Severity: "P1"}, Verdict: probe.Fail, Detail: "not ready", Since: since, Cause: auth.Key(),
+		About: About{Impact: "customers cannot log in", SystemTitle: "The shop"}}
+	auth.About.SystemTitle = "The shop"
+	rows := []ProbeStatus{auth, proxy}
+	for i := range 300 {
+		rows = append(rows, ProbeStatus{ID: probe.ID{System: "shop", Name: fmt.Sprintf("p%d", i)}, Verdict: probe.Pass, Since: since, About: About{SystemTitle: "The shop"}})
+	}
+	o := full()
+	o.Status = func() []ProbeStatus { return rows }
+	server := httptest.NewServer(New(o))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	for _, width := range []int{1440, 360} {
+		b.Window(width, 600, false)
+		b.Open(server.URL)
+		var seen string
+		b.Eval(`[...document.querySelectorAll("h1, header p, header li")].filter(e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.bottom <= 600 })
+			.map(e => e.innerText).join("\n")`, &seen)
+		for _, want := range []string{"The shop: 1 P1, 1 P2 failed since", "(39 min)", "auth: connection refused", "It explains proxy", "Impact: customers cannot log in", "300 passed"} {
+			if !strings.Contains(seen, want) {
+				t.Errorf("%d pixels wide: the first screen lacks %q:\n%s", width, want, seen)
+			}
+		}
+	}
+}
+
 // TestPages_withoutScriptAndMouse goes from the front page to a probe's page and runs the probe with the keyboard
 // alone, in a browser that runs no scripts.
 func TestPages_withoutScriptAndMouse(t *testing.T) {

@@ -34,7 +34,8 @@ type indexView struct {
 	Faults        []Fault
 }
 
-// A leadView is the failure that the head of the page names, and what it explains.
+// A leadView is the failure that the head of the page names, and what it explains. Its impact is its own, else that of what it
+// explains.
 type leadView struct {
 	rowView
 	Explains []namedLink
@@ -220,6 +221,7 @@ func (s *server) lead(sections []verdictSection) *leadView {
 	lead := leadView{rowView: rows[0]}
 	for _, row := range rows[1:] {
 		if row.Cause == lead.Key() {
+			lead.About.Impact = cmp.Or(lead.About.Impact, row.About.Impact)
 			lead.Explains = append(lead.Explains, namedLink{row.title(), row.Path})
 		}
 	}
