@@ -28,7 +28,7 @@ func (o *options) completionCommand(root *cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a script that completes commands, flags, and the names of probes, runbooks and faults in a shell.",
-		Example: `prober completion bash > /etc/bash_completion.d/prober   for every user
+		Example: `prober completion bash > /etc/bash_completion.d/prober   for every user; needs the package bash-completion
 source <(prober completion zsh)                          for this shell
 prober completion fish > ~/.config/fish/completions/prober.fish`,
 		ValidArgs: []string{"bash", "zsh", "fish"},

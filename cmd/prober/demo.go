@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"prober/config"
@@ -38,7 +39,11 @@ func (o *options) runDemo(ctx context.Context) int {
 	}
 	for _, name := range o.demo.faults {
 		if err := sample.Inject(name); err != nil {
-			fmt.Fprintln(o.stderr, "prober: demo:", err)
+			hint := "; prober demo --list shows all"
+			if strings.HasSuffix(err.Error(), "?") {
+				hint = ""
+			}
+			fmt.Fprintf(o.stderr, "prober: demo: %s%s\n", err, hint)
 			return exitUsage
 		}
 	}
