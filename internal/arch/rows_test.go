@@ -57,7 +57,7 @@ var rows = map[string]row{
 	"internal/history":   {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"go.etcd.io/bbolt"}},
 	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":       {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
-	"internal/sandbox":   {ours: []string{"internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
+	"internal/sandbox":   {ours: []string{"internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},

@@ -149,6 +149,16 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 			out[k.name+" time"] = reply
 		})
 	}
+	for name := range redisServers() {
+		all.Go(func() {
+			said := s.describeRedis(t.Context(), name)
+			mu.Lock()
+			defer mu.Unlock()
+			for about, what := range said {
+				out[name+" "+about] = what
+			}
+		})
+	}
 	for name := range databases() {
 		all.Go(func() {
 			said := s.describeDatabase(t.Context(), name)

@@ -24,26 +24,33 @@ const (
 func servePostgres(h *host) {
 	var processes atomic.Int32 // of the server, one for each connection
 	h.serve = func(listener net.Listener) (end func()) {
-		c := &connections{open: map[net.Conn]bool{}}
-		c.running.Go(func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				c.running.Go(func() {
-					defer c.remove(conn)
-					if c.add(conn) {
-						(&session{host: h, backend: pgproto3.NewBackend(conn, conn), conn: conn, client: dbClient{process: int(processes.Add(1))}}).run()
-					}
-				})
-			}
+		return serveConnections(listener, func(conn net.Conn) {
+			(&session{host: h, backend: pgproto3.NewBackend(conn, conn), conn: conn, client: dbClient{process: int(processes.Add(1))}}).run()
 		})
-		return func() {
-			listener.Close()
-			c.close()
-			c.running.Wait()
+	}
+}
+
+// serveConnections runs a function for each connection until the returned function is called.
+func serveConnections(listener net.Listener, run func(net.Conn)) (end func()) {
+	c := &connections{open: map[net.Conn]bool{}}
+	c.running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			c.running.Go(func() {
+				defer c.remove(conn)
+				if c.add(conn) {
+					run(conn)
+				}
+			})
 		}
+	})
+	return func() {
+		listener.Close()
+		c.close()
+		c.running.Wait()
 	}
 }
 

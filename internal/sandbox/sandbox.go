@@ -31,6 +31,8 @@ const (
 	postgres1 = "postgres-1"
 	postgres2 = "postgres-2"
 	pgbouncer = "pgbouncer"
+	redis1    = "redis-1"
+	redis2    = "redis-2"
 	promHost  = "prometheus"
 	ntp1      = "ntp-1"
 	ntp2      = "ntp-2"
@@ -52,6 +54,8 @@ func defaults() map[string]string {
 		postgres1: "127.0.0.1:19541",
 		postgres2: "127.0.0.1:19542",
 		pgbouncer: "127.0.0.1:19543",
+		redis1:    "127.0.0.1:19641",
+		redis2:    "127.0.0.1:19642",
 		promHost:  "127.0.0.1:19090",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
 		ntp2:      "127.0.0.1:19124",
@@ -99,7 +103,7 @@ type Sandbox struct {
 // credentials are generated for each sandbox. They are purely random: a readable prefix would be redacted wherever it
 // occurs.
 type credentials struct {
-	orgA, orgB, orgAExpired, admin, clientSecret, renderKey string
+	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, redis string
 }
 
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
@@ -116,7 +120,7 @@ func Start(o Options) (*Sandbox, error) {
 		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
-			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(),
+			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), redis: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
@@ -139,7 +143,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, promHost} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, redis1, redis2, promHost} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -186,6 +190,10 @@ func (s *Sandbox) addRoutes() error {
 	serveRender(s.host(render), s.credentials.renderKey)
 	for _, name := range []string{postgres1, postgres2, pgbouncer} {
 		servePostgres(s.host(name))
+	}
+	store := &redisStore{written: map[string]redisValue{}}
+	for _, name := range []string{redis1, redis2} {
+		serveRedis(s.host(name), store, s.credentials.redis)
 	}
 	servePrometheus(s.host(promHost))
 	return nil
@@ -311,6 +319,7 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
+		"PROBER_DEMO_REDIS":         s.credentials.redis,
 		"PROBER_DEMO_MEMORY_A":      s.tenants.seeds[orgA].id,
 		"PROBER_DEMO_MEMORY_B":      s.tenants.seeds[orgB].id,
 		"PROBER_DEMO_CANARY_A":      s.tenants.seeds[orgA].text,
