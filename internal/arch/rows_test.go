@@ -68,6 +68,7 @@ var rows = map[string]row{
 	"probes/guard":     {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
+	"probes/deploys":   {ours: append(forKinds, "internal/kubernetes")},
 	"probes/pods":      {ours: append(forKinds, "internal/kubernetes")},
 	"probes/promql":    {ours: append(forKinds, "internal/stats")},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},

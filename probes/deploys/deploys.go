@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
+	"prober/internal/kubernetes"
 	"prober/internal/probe"
 )
 
@@ -16,11 +17,12 @@ import (
 type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
-	Render *Render        `yaml:"render" doc:"a service of Render"`
-	GitHub *GitHub        `yaml:"github" doc:"the deployments of a repository of GitHub"`
-	Stuck  probe.Duration `yaml:"stuck" default:"15m" doc:"how long a deploy may be in progress"`
-	Runs   *Runs          `yaml:"runs" doc:"where the service states what version it runs"`
-	Freeze *Freeze        `yaml:"freeze" doc:"when nothing may be deployed"`
+	Render     *Render        `yaml:"render" doc:"a service of Render"`
+	GitHub     *GitHub        `yaml:"github" doc:"the deployments of a repository of GitHub"`
+	Kubernetes *Kubernetes    `yaml:"kubernetes" doc:"the rollouts of a Deployment of Kubernetes"`
+	Stuck      probe.Duration `yaml:"stuck" default:"15m" doc:"how long a deploy may be in progress"`
+	Runs       *Runs          `yaml:"runs" doc:"where the service states what version it runs"`
+	Freeze     *Freeze        `yaml:"freeze" doc:"when nothing may be deployed"`
 
 	platform platform
 	client   *httpx.Client
@@ -43,6 +45,12 @@ type platform interface {
 // A suspender is a platform that can suspend a service.
 type suspender interface {
 	suspended(ctx context.Context, a *api) probe.Outcome
+}
+
+// A connector is a platform with a client of its own.
+type connector interface {
+	connect(s httpx.Settings) error
+	close()
 }
 
 // A deploy is one rollout, with what the platform calls its version and its state.
@@ -104,12 +112,12 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return &Probe{} },
-		Summary:  "the deploys of a service at Render or GitHub: whether the latest one failed or is stuck, is what answers, or was made in a freeze",
+		Summary:  "the deploys of a service at Render, GitHub or Kubernetes: whether the latest one failed or is stuck, is what answers, or was made in a freeze",
 		Measures: []*probe.Measure{infoGauge, startedGauge, nearGauge, goodGauge},
-		Reasons: []probe.Reason{
+		Reasons: append([]probe.Reason{
 			reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonNotRunning, reasonFreeze,
 			reasonNone, reasonNotLive, reasonState, reasonNoTime,
-		},
+		}, kubernetes.Reasons()...),
 	}
 }
 
@@ -135,6 +143,9 @@ func (p *Probe) ReportsDeploys() {}
 // Close closes the connections.
 func (p *Probe) Close() {
 	p.client.Close()
+	if c, ok := p.platform.(connector); ok {
+		c.close()
+	}
 	if p.Runs != nil {
 		p.Runs.client.Close()
 	}
@@ -198,7 +209,7 @@ func (p *Probe) api(r *probe.Result, check string) *api {
 // asked about.
 func note(r *probe.Result, check string, o probe.Outcome) {
 	switch o.Reason {
-	case probe.OK, reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonFreeze:
+	case probe.OK, reasonFailed, reasonStuck, reasonSuspended, reasonCrashLoop, reasonFreeze, kubernetes.NotFound:
 		r.Note(check, o)
 	default:
 		r.Inconclusive(check, o.Reason, "%s", o.Detail)

@@ -144,6 +144,15 @@ func listed(all []deploy) ([]deploy, probe.Outcome) {
 		seen[d.ID] = true
 		return twice
 	})
+	all = named(all)
+	if !slices.ContainsFunc(all, func(d deploy) bool { return d.Started.IsZero() }) {
+		slices.SortStableFunc(all, func(a, b deploy) int { return b.Started.Compare(a.Started) })
+	}
+	return all, probe.Outcome{Reason: probe.OK}
+}
+
+// named completes deploys: what each is called, and what is known of its end.
+func named(all []deploy) []deploy {
 	for i := range all {
 		d := &all[i]
 		if d.State == "" {
@@ -156,8 +165,5 @@ func listed(all []deploy) ([]deploy, probe.Outcome) {
 			d.Ended = time.Time{}
 		}
 	}
-	if !slices.ContainsFunc(all, func(d deploy) bool { return d.Started.IsZero() }) {
-		slices.SortStableFunc(all, func(a, b deploy) int { return b.Started.Compare(a.Started) })
-	}
-	return all, probe.Outcome{Reason: probe.OK}
+	return all
 }

@@ -11,14 +11,18 @@ func (p *Probe) Validate() error {
 	var wrong []error
 	platforms := p.platforms()
 	if len(platforms) != 1 {
-		wrong = append(wrong, probe.Settingf("", "expected one of render and github"))
+		wrong = append(wrong, probe.Settingf("", "expected one of render, github and kubernetes"))
 	}
 	p.platform = &Render{}
 	urls := map[string]string{}
 	for _, one := range platforms {
 		p.platform = one
-		urls[one.setting()+".api"] = one.url()
 		wrong = append(wrong, probe.InSetting(one.setting(), one.validate()))
+		if c, ok := one.(connector); ok {
+			wrong = append(wrong, probe.InSetting(one.setting(), c.connect(p.Settings)))
+			continue
+		}
+		urls[one.setting()+".api"] = one.url()
 	}
 	client, err := p.Settings.ClientFor(urls)
 	p.client = client
@@ -48,6 +52,9 @@ func (p *Probe) platforms() (all []platform) {
 	}
 	if p.GitHub != nil {
 		all = append(all, p.GitHub)
+	}
+	if p.Kubernetes != nil {
+		all = append(all, p.Kubernetes)
 	}
 	return all
 }
