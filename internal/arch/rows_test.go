@@ -63,7 +63,7 @@ var rows = map[string]row{
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes":           {ours: []string{"internal/probe"}}, // and every kind
-	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/timesync", "probes/internal/issuance")},
+	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/resp", "internal/timesync", "probes/internal/issuance")},
 	"probes/contract":  {ours: append(forKinds, "internal/selector"), theirs: []string{"github.com/prometheus/client_model", "github.com/prometheus/common/expfmt", "github.com/prometheus/common/model"}},
 	"probes/guard":     {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},

@@ -18,6 +18,9 @@ func (p *Probe) Addresses() []string {
 		if s.IAT != nil {
 			all = append(all, s.IAT.TokenURL)
 		}
+		if s.Redis != nil {
+			all = append(all, s.Redis.Address)
+		}
 		if s.Postgres != nil {
 			all = append(all, s.Postgres.Address)
 		}

@@ -17,6 +17,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/postgres"
 	"prober/internal/probe"
+	"prober/internal/resp"
 	"prober/internal/text"
 	"prober/internal/timesync"
 )
@@ -62,14 +63,14 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:     func() probe.Probe { return New() },
-		Summary: "whether services agree on the time, by Date, JSON, the iat of tokens or a database, and this machine with UTC, by NTP",
+		Summary: "whether services agree on the time, by Date, JSON, the iat of tokens, a database or Redis, and this machine with UTC, by NTP",
 		Measures: []*probe.Measure{
 			offsetGauge, uncertaintyGauge, skewGauge, skewUncertaintyGauge, stratumGauge, rootDistanceGauge, rttGauge, leapGauge, falsetickerGauge,
 		},
 		Reasons: append([]probe.Reason{
 			reasonSkew, reasonWithinUncertainty, reasonQuorum, reasonFalseticker, reasonSameServer, reasonMixedClocks,
 			timesync.BadReply, timesync.Unsynchronised, timesync.Stale, timesync.Uncertain, timesync.NegativeRTT, timesync.Replayed, timesync.Kiss,
-		}, postgres.Reasons()...),
+		}, append(postgres.Reasons(), resp.Reasons()...)...),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"prober/internal/jsonpath"
 	"prober/internal/postgres"
 	"prober/internal/probe"
+	"prober/internal/resp"
 	"prober/internal/timesync"
 )
 
@@ -27,6 +28,7 @@ type Service struct {
 	Format   string          `yaml:"format,omitempty" default:"rfc3339" doc:"format of the JSON value: rfc3339, unix or unix_ms"`
 	DateAge  *probe.Duration `yaml:"date_age,omitempty" default:"1s" doc:"how old the Date of a new response may be, because some servers renew it once a second"`
 	Postgres *Database       `yaml:"postgres,omitempty" doc:"a PostgreSQL server: its clock is read"`
+	Redis    *Redis          `yaml:"redis,omitempty" doc:"a Redis server: its clock is read"`
 	IAT      *httpx.OAuth2   `yaml:"iat,omitempty" doc:"a token endpoint: tokens are requested with client credentials and their iat is read"`
 }
 
@@ -43,6 +45,7 @@ type source struct {
 	name        string
 	client      *httpx.Client
 	database    *postgres.Client // nil unless the time is that of a database
+	redis       *resp.Client     // nil unless it is that of a Redis server
 	resolution  time.Duration    // how old the time that it gives may be
 	maxReadings int              // maximum requests in one run
 }
@@ -61,6 +64,8 @@ func newSource(name string, s Service, resolver string) (*source, error) {
 		out.Resolver = resolver
 	}
 	switch {
+	case s.Redis != nil:
+		wrong = append(wrong, out.validateRedis(s))
 	case s.Postgres != nil:
 		wrong = append(wrong, out.validatePostgres(s))
 	case s.IAT == nil && s.URL == "":
@@ -119,12 +124,17 @@ type reading struct {
 }
 
 // usesDate reports whether the time is read from the Date header.
-func (s *source) usesDate() bool { return s.IAT == nil && s.JSON.IsZero() && s.Postgres == nil }
+func (s *source) usesDate() bool {
+	return s.IAT == nil && s.JSON.IsZero() && s.Postgres == nil && s.Redis == nil
+}
 
 // read asks the service once.
 func (s *source) read(ctx context.Context, r *probe.Result) (said reading, t *probe.Outcome) {
 	if s.database != nil {
 		return s.readPostgres(ctx, r)
+	}
+	if s.redis != nil {
+		return s.readRedis(ctx, r)
 	}
 	request := httpx.Request{Check: "source", URL: s.URL, Header: http.Header{"Cache-Control": {"no-cache"}}, Want: httpx.Success}
 	if s.IAT != nil {
