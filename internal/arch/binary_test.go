@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"bytes"
 	"debug/buildinfo"
 	"os"
 	"os/exec"
@@ -37,6 +38,18 @@ func TestBinary(t *testing.T) {
 		t.Logf("%d bytes, of at most %d", info.Size(), maxBytes)
 		if info.Size() >= maxBytes {
 			t.Errorf("the stripped binary has %d bytes, the budget is %d: see what came in with `go version -m`", info.Size(), maxBytes)
+		}
+	})
+	t.Run("templates", func(t *testing.T) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("prober/internal/web.New")) {
+			t.Fatal("the binary does not name its functions, so nothing can be told from it")
+		}
+		if bytes.Contains(text, []byte("text/template.(*state).evalField")) {
+			t.Error("something executes templates, which keeps every method of every type in the binary: see docs/decisions/no-templates.md")
 		}
 	})
 	t.Run("modules", func(t *testing.T) {
