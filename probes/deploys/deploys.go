@@ -56,8 +56,9 @@ type connector interface {
 // A deploy is one rollout, with what the platform calls its version and its state.
 type deploy struct {
 	probe.Deploy
-	names []string // of its version, in all forms that a service may report
-	word  string   // of the platform, for the state
+	created time.Time // zero if unknown
+	names   []string  // of its version, in all forms that a service may report
+	word    string    // of the platform, for the state
 }
 
 // Checks of a run.

@@ -23,7 +23,7 @@ func TestRender(t *testing.T) {
 		"live":                   {"latest pass(ok): deploy dep-3 of 3f2a91c03f2a, live", well},
 		"deactivated":            {"latest pass(ok): live is deploy dep-2 of 91bc04d791bc, which replaced deploy dep-3 of 3f2a91c03f2a", well},
 		"canceled":               {"latest pass(ok): deploy dep-2 of 91bc04d791bc, live", well},
-		"created":                {"latest pass(ok): deploy dep-3 of 3f2a91c03f2a, created", "stuck pass(ok): deploy dep-3 of 3f2a91c03f2a, created, started 5m0s ago"},
+		"created":                {"latest pass(ok): deploy dep-3 of 3f2a91c03f2a, created", "stuck pass(ok): deploy dep-3 of 3f2a91c03f2a, created, started 5m*"},
 		"queued":                 {"latest pass(ok): deploy dep-3 of 3f2a91c03f2a, queued", "stuck pass(ok): deploy dep-3 *"},
 		"build_in_progress":      {"latest pass(ok): deploy dep-3 of 3f2a91c03f2a, build_in_progress", "stuck pass(ok): deploy dep-3 *"},
 		"pre_deploy_in_progress": {"latest pass(ok): deploy dep-3 of 3f2a91c03f2a, pre_deploy_in_progress", "stuck pass(ok): deploy dep-3 *"},
@@ -183,11 +183,11 @@ func TestStuck(t *testing.T) {
 		age, limit time.Duration
 		want       string
 	}{
-		{14 * time.Minute, 0, "pass(ok): deploy dep-2 of 3f2a91c03f2a, build_in_progress, started 14m0s ago"},
-		{16 * time.Minute, 0, "fail(deploy_stuck): expected a deploy to end within 15m, got deploy dep-2 of 3f2a91c03f2a, build_in_progress, started 16m0s ago"},
+		{14 * time.Minute, 0, "pass(ok): deploy dep-2 of 3f2a91c03f2a, build_in_progress, started 14m*"},
+		{16 * time.Minute, 0, "fail(deploy_stuck): expected a deploy to end within 15m, got deploy dep-2 of 3f2a91c03f2a, build_in_progress, started 16m*"},
 		{16 * time.Minute, 20 * time.Minute, "pass(ok): *"},
 		{100 * 24 * time.Hour, 0, "fail(deploy_stuck): *"},
-		{-30 * time.Second, 0, "pass(ok): deploy dep-2 of 3f2a91c03f2a, build_in_progress, started 0s ago"},
+		{-30 * time.Second, 0, "pass(ok): deploy dep-2 of 3f2a91c03f2a, build_in_progress, started *"},
 		{-time.Hour, 0, "inconclusive(no_time): *"}, // it lies in the future
 	} {
 		p := ofRender(renderEntry("dep-2", "build_in_progress", commitA, test.age), renderEntry("dep-1", "live", commitB, 200*24*time.Hour)).render(t)
@@ -250,6 +250,23 @@ func respond(status int, body string, headers ...string) func(http.ResponseWrite
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
 	}
+}
+
+// TestRender_order: the order is that of when deploys were created. One that failed before it started is no older than one that
+// was created at the same time, or before, and started later.
+func TestRender_order(t *testing.T) {
+	t.Parallel()
+	for _, createdAfter := range []time.Duration{0, time.Second} {
+		live, failed := renderEntry("dep-2", "live", commitA, time.Hour), renderEntry("dep-3", "build_failed", commitB, time.Hour)
+		created := time.Now().Add(-2 * time.Hour).UTC()
+		live["deploy"].(object)["createdAt"] = created.Format(time.RFC3339)
+		failed["deploy"].(object)["createdAt"] = created.Add(createdAfter).Format(time.RFC3339)
+		delete(failed["deploy"].(object), "startedAt")
+		probetest.WantLines(t, run(t, ofRender(failed, live).render(t)), "fail", notSuspended, "latest fail(deploy_failed): *", "stuck pass(ok): *")
+	}
+	// A list that is not in order is put in order.
+	old := renderEntry("dep-1", "build_failed", commitB, 3*time.Hour)
+	probetest.WantLines(t, run(t, ofRender(old, renderEntry("dep-2", "live", commitA, time.Hour)).render(t)), "pass", notSuspended, "latest pass(ok): deploy dep-2 *", "stuck pass(ok): *")
 }
 
 // TestHostile: whatever is wrong with the platform's API says nothing of the service.
@@ -345,7 +362,7 @@ func TestGitHub(t *testing.T) {
 		"success":             {[]string{"success", "inactive"}, []string{"pass", "latest pass(ok): deploy 1000 of 3f2a91c03f2a, success", "stuck pass(ok): no deploy is in progress"}},
 		"failure":             {[]string{"failure", "success"}, []string{"fail", "latest fail(deploy_failed): expected the latest deploy to be live, got deploy 1000 of 3f2a91c03f2a, failure; live is deploy 999 of 91bc04d791bc", "stuck pass(ok): *"}},
 		"error":               {[]string{"error", "success"}, []string{"fail", "latest fail(deploy_failed): *", "stuck pass(ok): *"}},
-		"in progress":         {[]string{"in_progress", "success"}, []string{"fail", "latest pass(ok): deploy 1000 of 3f2a91c03f2a, in_progress", "stuck fail(deploy_stuck): expected a deploy to end within 15m, got deploy 1000 of 3f2a91c03f2a, in_progress, started 1h0m0s ago"}},
+		"in progress":         {[]string{"in_progress", "success"}, []string{"fail", "latest pass(ok): deploy 1000 of 3f2a91c03f2a, in_progress", "stuck fail(deploy_stuck): expected a deploy to end within 15m, got deploy 1000 of 3f2a91c03f2a, in_progress, started 1h0m*"}},
 		"queued":              {[]string{"queued", "success"}, []string{"fail", "latest pass(ok): *", "stuck fail(deploy_stuck): *"}},
 		"pending":             {[]string{"pending", "success"}, []string{"fail", "latest pass(ok): *", "stuck fail(deploy_stuck): *"}},
 		"no status":           {[]string{"", "success"}, []string{"fail", "latest pass(ok): deploy 1000 of 3f2a91c03f2a, pending", "stuck fail(deploy_stuck): *"}},

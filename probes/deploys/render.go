@@ -126,9 +126,9 @@ func (d renderDeploy) deploy() deploy {
 	f := d.Deploy
 	out := deploy{word: f.Status, names: words(f.Commit.ID, f.Image.SHA, tag(f.Image.Ref))}
 	out.ID, out.State = f.ID, renderStates[f.Status]
-	out.Started, out.Ended = moment(f.StartedAt), moment(f.FinishedAt)
+	out.created, out.Started, out.Ended = moment(f.CreatedAt), moment(f.StartedAt), moment(f.FinishedAt)
 	if out.Started.IsZero() {
-		out.Started = moment(f.CreatedAt)
+		out.Started = out.created
 	}
 	return out
 }
@@ -145,8 +145,8 @@ func listed(all []deploy) ([]deploy, probe.Outcome) {
 		return twice
 	})
 	all = named(all)
-	if !slices.ContainsFunc(all, func(d deploy) bool { return d.Started.IsZero() }) {
-		slices.SortStableFunc(all, func(a, b deploy) int { return b.Started.Compare(a.Started) })
+	if !slices.ContainsFunc(all, func(d deploy) bool { return d.created.IsZero() }) {
+		slices.SortStableFunc(all, func(a, b deploy) int { return b.created.Compare(a.created) })
 	}
 	return all, probe.Outcome{Reason: probe.OK}
 }
