@@ -413,11 +413,12 @@ func tenantHeader(s *store, w http.ResponseWriter, r *http.Request) {
 	org := r.Header.Get("X-Scope-OrgID")
 	query := r.URL.Query().Get("query")
 	op := map[bool]string{true: "search", false: "list"}[strings.Contains(query, "|=")]
+	pushes := strings.HasSuffix(r.URL.Path, "/push")
 	switch {
-	case org == "" && s.hole != "anonymous "+op:
+	case org == "" && (pushes || s.hole != "anonymous "+op):
 		reply(w, 401, `no org id`)
 		return
-	case strings.HasSuffix(r.URL.Path, "/push"):
+	case pushes:
 		streams, _ := sent(r)["streams"].([]any)
 		for _, stream := range streams {
 			values, _ := stream.(map[string]any)["values"].([]any)

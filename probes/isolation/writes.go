@@ -287,9 +287,9 @@ func (r *run) locate(found crossTenantObject) {
 		other, answer = r.fetchAs(a, found.seededObject, owner)
 		return own == visible || other == visible || own == visibilityUnknown || other == visibilityUnknown
 	})
-	readLeak, _ := found.resourceRun.assertion(checkIsolated, "read").decisive()
+	leak, _ := found.resourceRun.assertion(checkIsolated, found.resourceRun.visibilityOp()).decisive()
 	switch {
-	case other == visible && readLeak.rule == ruleLeak:
+	case other == visible && leak.rule == ruleLeak:
 		r.inconclusive(a, answer, probe.ControlFailed, "where it was created is not known, since %s is shown other orgs' objects", owner.name)
 	case r.attemptShown(found.text): // recorded
 	case other == visible:
