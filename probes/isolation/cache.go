@@ -136,9 +136,9 @@ func (r *Resource) discoveryOp() string {
 	return ""
 }
 
-// shownIn reports whether a canary is anywhere in a response.
+// shownIn reports whether a canary is anywhere in a response. What was not seeded yet is nowhere.
 func shownIn(answer *httpx.Answer, obj seededObject) bool {
-	return partsOf(answer).contain(obj.needles[0])
+	return len(obj.needles) > 0 && partsOf(answer).contain(obj.needles[0])
 }
 
 // expectOwn records a violation unless an owner is shown its own canary, in a response that no shared cache may keep.

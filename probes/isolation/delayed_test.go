@@ -126,16 +126,20 @@ func createsLater(api *notesAPI, later *worker) {
 
 // TestDelayed_create: what a worker creates in another org after the run is found in its list, and deleted.
 func TestDelayed_create(t *testing.T) {
-	api, later := newNotesAPI("header"), worker{}
-	createsLater(api, &later)
-	job := newJob(t, api.start(t))
-	job.Probe.(probe.Repeater).Repeat()
-	expectDecisive(t, ask(t, job), "pass")
-	later.work()
-	expectDecisive(t, ask(t, job), "isolated@notes/create fail(foreign_write)")
-	closeProbe(t, job)
-	if got := len(api.list()); got != 0 {
-		t.Errorf("expected no notes, got %d", got)
+	for name, change := range map[string][2]string{"": {}, "without reads": {`read:   "/notes/{id}"`, ""}} {
+		t.Run(name, func(t *testing.T) {
+			api, later := newNotesAPI("header"), worker{}
+			createsLater(api, &later)
+			job := newJob(t, strings.Replace(api.start(t), change[0], change[1], 1))
+			job.Probe.(probe.Repeater).Repeat()
+			expectDecisive(t, ask(t, job), "pass")
+			later.work()
+			expectDecisive(t, ask(t, job), "isolated@notes/create fail(foreign_write)")
+			closeProbe(t, job)
+			if got := len(api.list()); got != 0 {
+				t.Errorf("expected no notes, got %d", got)
+			}
+		})
 	}
 }
 

@@ -155,7 +155,7 @@ func (r *run) eachPage(ctx context.Context, a *assertion, rr *resourceRun, t *te
 		see(answer)
 		more, problem := rr.nextPage(op, &req.vars, page, answer)
 		if op == "list" {
-			rr.sawPage(t, page, req.vars, more, answer)
+			r.sawPage(rr, t, page, req.vars, more, answer)
 		}
 		switch {
 		case problem != "":
@@ -202,7 +202,10 @@ func (rr *resourceRun) nextPage(op string, v *vars, page int, answer *httpx.Answ
 // echoesQuery reports whether a search echoes its query, by searching for a text that does not exist. If there is no
 // usable response it is taken to do so.
 func (r *run) echoesQuery(a *assertion, rr *resourceRun, t *tenant) bool {
-	if echoes, known := rr.echoes[t]; known {
+	r.mu.Lock()
+	echoes, known := rr.echoes[t]
+	r.mu.Unlock()
+	if known {
 		return echoes
 	}
 	nonexistent := canary.Mint(r.p.Replica, time.Now())
@@ -212,9 +215,11 @@ func (r *run) echoesQuery(a *assertion, rr *resourceRun, t *tenant) bool {
 		r.inconclusive(a, answer, o.Reason, "%s: %s", t.name, o.Detail)
 		return true
 	}
-	needle := canary.NewNeedle(nonexistent)
-	rr.echoes[t] = partsOf(answer).contain(needle)
-	return rr.echoes[t]
+	echoes = partsOf(answer).contain(canary.NewNeedle(nonexistent))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rr.echoes[t] = echoes
+	return echoes
 }
 
 // expectFound is expectSuccess for a search, which may have 404 mean that it found nothing.

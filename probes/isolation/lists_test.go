@@ -292,3 +292,21 @@ func TestLists_lateIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestLists_withoutReads: where objects cannot be read one by one, they are looked for in lists or by a search, by all that
+// clean up at once.
+func TestLists_withoutReads(t *testing.T) {
+	unread := []string{`read:   "/notes/{id}"`, ""}
+	for name, change := range map[string][]string{
+		"lists":    unread,
+		"searches": append(unread, `list:   "/notes?cursor={cursor}"`, "", "next:   $.next", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newNotesAPI("header")
+			expectDecisive(t, api.runProbe(t, change...), "pass")
+			if left := api.list(); len(left) > 0 {
+				t.Errorf("expected no notes, got %d", len(left))
+			}
+		})
+	}
+}

@@ -22,7 +22,10 @@ func (rr *resourceRun) hasPages() bool {
 }
 
 // sawPage notes that a page of an org's list was read, and whether there may be another.
-func (rr *resourceRun) sawPage(t *tenant, page int, v vars, more bool, answer *httpx.Answer) {
+func (r *run) sawPage(rr *resourceRun, t *tenant, page int, v vars, more bool, answer *httpx.Answer) {
+	length := maxLength(decodeJSON(answer.Body))
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	byPage := rr.List.contains("{page}")
 	if byPage && !more {
 		page-- // it is empty
@@ -32,7 +35,7 @@ func (rr *resourceRun) sawPage(t *tenant, page int, v vars, more bool, answer *h
 		rr.cursors[t] = v.cursor
 	}
 	if page == 1 {
-		rr.onFirst[t] = maxLength(decodeJSON(answer.Body))
+		rr.onFirst[t] = length
 	}
 }
 
