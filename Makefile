@@ -104,6 +104,15 @@ test-real: deps ## run the prober against servers that take minutes to build; ea
 	cd cmd/prober && PROBER_TEST_REAL=$(REAL_RUNS) $$offline sh -c '[ -z "$$0" ] || ip link set lo up; exec "$$@"' "$$offline" \
 		"$$binary/prober.test" -test.run '^TestReal_' -test.timeout 60m -test.v
 
+	@$(MAKE) --no-print-directory test-kubernetes
+
+.PHONY: test-kubernetes
+test-kubernetes: ## run the prober against an API server of Kubernetes, whose first build takes a quarter of an hour
+	@set -e; bin="$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin"; mkdir -p "$$bin"; \
+	(cd internal/testenv/kubernetes && CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$$bin/etcd" go.etcd.io/etcd/server/v3 && \
+		CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$$bin/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver); \
+	PROBER_TEST_REAL=1 go test -v -run '^TestReal_kubernetes$$' -timeout 30m ./probes/pods
+
 .PHONY: deps
 deps: ## install the servers that the tests run against (Debian packages)
 	@echo "== programs that the tests run"

@@ -202,6 +202,11 @@ func TestReplicas(t *testing.T) {
 		"a pod of two families": {func(w *world) {
 			in(w.pods[0], "status")["podIPs"] = []any{object{"ip": "fd00::1"}, object{"ip": "127.0.1.0"}}
 		}, []string{"127.0.1.0:80", "127.0.1.1:80", "127.0.1.2:80"}, []string{"pass"}},
+		"pods at the address of a node": {func(w *world) {
+			for i := range w.pods {
+				in(w.pods[i], "status")["podIPs"] = []any{object{"ip": "127.0.1.0"}}
+			}
+		}, []string{"127.0.1.0:80"}, []string{"pass"}},
 		"a pod without addresses": {func(w *world) { in(w.pods[0], "status")["podIPs"] = []any{object{"ip": marker}} }, []string{"127.0.1.0:80", "127.0.1.1:80", "127.0.1.2:80"}, []string{"fail", "replicas fail(other_addresses): expected the addresses of 3 ready pods, got 3 addresses: 1 missing, and 1 that*"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"strconv"
@@ -102,9 +103,10 @@ func (p *Probe) judgeAddresses(s *snapshot, found []string, h *history) probe.Ou
 		}
 	}
 	left, lately, ready := 0, 0, 0
+	nobodys := maps.Clone(known)
 	for i := range s.pods {
 		pod := &s.pods[i]
-		at := takeAddresses(pod, known)
+		at := isAt(pod, known, nobodys)
 		if !alive(pod) || !pod.Ready() {
 			continue
 		}
@@ -118,7 +120,7 @@ func (p *Probe) judgeAddresses(s *snapshot, found []string, h *history) probe.Ou
 			left++
 		}
 	}
-	strange := len(known)
+	strange := len(nobodys)
 	lasting := h.strangeFor(s.now, strange > 0)
 	detail := "expected the addresses of " + text.Count(ready, "ready pod") + ", got " + text.Plural(len(found), "address", "addresses") + ": " +
 		itoa(left+lately) + " missing, and " + itoa(strange) + " that no pod of the " + s.workload.Kind + " has"
@@ -133,15 +135,16 @@ func (p *Probe) judgeAddresses(s *snapshot, found []string, h *history) probe.Ou
 	return probe.Outcomef(probe.OK, "the addresses of all ready pods are found (%d), and no others than those of pods", ready)
 }
 
-// takeAddresses reports whether one of a pod's addresses is known, and removes all of them.
-func takeAddresses(p *kubernetes.Pod, known map[netip.Addr]bool) (found bool) {
+// isAt reports whether one of a pod's addresses is known, and removes all of them from those that are nobody's. Pods of one node may
+// share its address.
+func isAt(p *kubernetes.Pod, known, nobodys map[netip.Addr]bool) (found bool) {
 	for _, a := range p.Status.PodIPs {
 		ip, err := netip.ParseAddr(a.IP)
 		if err != nil {
 			continue
 		}
 		found = found || known[ip.Unmap()]
-		delete(known, ip.Unmap())
+		delete(nobodys, ip.Unmap())
 	}
 	return found
 }
