@@ -100,6 +100,12 @@ func allRequests(t testing.TB, s *Sandbox) []request {
 	}
 	add(render, "GET", "/v1/services/srv-demo", e["PROBER_DEMO_RENDER_KEY"])
 	add(render, "GET", "/v1/services/srv-demo", "")
+	for _, path := range []string{
+		"/apis/apps/v1/namespaces/demo/deployments/proxy", "/apis/batch/v1/namespaces/demo/cronjobs/backup",
+		"/api/v1/namespaces/demo/pods?labelSelector=app%3Dproxy", "/api/v1/namespaces/demo/pods?labelSelector=app%3Dproxy&continue=2",
+	} {
+		add(kubeAPI, "GET", path, e["PROBER_DEMO_KUBE_TOKEN"])
+	}
 	add(render, "GET", "/v1/services/srv-other", e["PROBER_DEMO_RENDER_KEY"])
 	add(render, "GET", "/v1/services/srv-demo/deploys?limit=5", e["PROBER_DEMO_RENDER_KEY"])
 	return asks

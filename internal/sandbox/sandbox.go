@@ -34,6 +34,7 @@ const (
 	redis1    = "redis-1"
 	redis2    = "redis-2"
 	promHost  = "prometheus"
+	kubeAPI   = "kubernetes"
 	ntp1      = "ntp-1"
 	ntp2      = "ntp-2"
 	ntp3      = "ntp-3"
@@ -57,6 +58,7 @@ func defaults() map[string]string {
 		redis1:    "127.0.0.1:19641",
 		redis2:    "127.0.0.1:19642",
 		promHost:  "127.0.0.1:19090",
+		kubeAPI:   "127.0.0.1:19643",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
 		ntp2:      "127.0.0.1:19124",
 		ntp3:      "127.0.0.1:19125",
@@ -103,7 +105,7 @@ type Sandbox struct {
 // credentials are generated for each sandbox. They are purely random: a readable prefix would be redacted wherever it
 // occurs.
 type credentials struct {
-	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, redis string
+	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, redis, kubeToken string
 }
 
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
@@ -120,7 +122,7 @@ func Start(o Options) (*Sandbox, error) {
 		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
-			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), redis: rand.Text(),
+			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
@@ -143,7 +145,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, redis1, redis2, promHost} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, redis1, redis2, promHost, kubeAPI} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -196,6 +198,7 @@ func (s *Sandbox) addRoutes() error {
 		serveRedis(s.host(name), store, s.credentials.redis)
 	}
 	servePrometheus(s.host(promHost))
+	serveKubernetes(s.host(kubeAPI), s.credentials.kubeToken)
 	return nil
 }
 
@@ -319,6 +322,7 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
+		"PROBER_DEMO_KUBE_TOKEN":    s.credentials.kubeToken,
 		"PROBER_DEMO_REDIS":         s.credentials.redis,
 		"PROBER_DEMO_MEMORY_A":      s.tenants.seeds[orgA].id,
 		"PROBER_DEMO_MEMORY_B":      s.tenants.seeds[orgB].id,
