@@ -142,7 +142,7 @@ docs: ## write the generated tables of README and docs
 	go test ./cmd/prober -run '^TestDocs_tables$$' -update
 
 .PHONY: pictures
-pictures: ## draw the pictures of docs/images anew, from the demo in Chromium
+pictures: ## draw the pictures of docs/images from the demo in Chromium
 	PROBER_TEST_PICTURES=$(CURDIR)/docs/images go test ./cmd/prober -run '^TestPictures$$' -count 1
 
 .PHONY: fuzz
