@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // A Fault is one thing that can be injected: what it breaks, and which line of a runbook it imitates.
@@ -178,12 +179,23 @@ func platformFaults() []Fault {
 	return []Fault{
 		{"render-suspended", "the service is suspended", suspension,
 			[]effect{on(platform, service, setField("suspended", "suspended"))}},
+		{"render-crash-looping", "the platform has suspended the service: it crashes whenever it is started", suspension,
+			[]effect{
+				on(platform, service, setField("suspended", "suspended")), on(platform, service, setField("suspenders", []string{"stuck_crashlooping"}))}},
+		{"render-rate-limited", "the platform's API limits the rate of requests: 429", suspension, []effect{
+			on(platform, everyRoute, respondJSON(429, object{"message": "rate limit exceeded"})), on(platform, everyRoute, addHeaders("Retry-After", "30"))}},
 		{"render-schema", "the platform's API no longer reports whether the service is suspended", suspension,
 			[]effect{on(platform, service, removeField("suspended"))}},
 		{"render-key-refused", "the platform's API refuses our key: 401", suspension,
 			[]effect{on(platform, everyRoute, respondJSON(401, object{"message": "Unauthorized"}))}},
 		{"deploy-failed", "the latest deploy failed: update_failed", lastDeploys,
 			[]effect{on(platform, history, editJSON(latestFailed))}},
+		{"deploy-stuck", "the latest deploy has been in progress for an hour", lastDeploys,
+			[]effect{on(platform, history, editJSON(latestInProgress(time.Hour)))}},
+		{"deploy-in-progress", "the latest deploy began a minute ago, and the one before serves", lastDeploys,
+			[]effect{harmless(on(platform, history, editJSON(latestInProgress(time.Minute))))}},
+		{"deploy-not-running", "the latest deploy is live, and the one before it still answers", lastDeploys,
+			[]effect{on(platform, history, editJSON(latestNotRunning))}},
 		{"deploys-empty", "the platform's API reports no deploys: []", lastDeploys,
 			[]effect{on(platform, history, editJSON(func(any) any { return []any{} }))}},
 	}
@@ -197,6 +209,23 @@ func latestFailed(deploys any) any {
 		failed[same] = before[0].(object)["deploy"].(object)[same]
 	}
 	return append([]any{object{"cursor": "latest", "deploy": failed}}, before[:len(before)-1]...)
+}
+
+// latestInProgress adds a deploy that has been in progress for so long as the newest one.
+func latestInProgress(age time.Duration) func(deploys any) any {
+	return func(deploys any) any {
+		at := time.Now().Add(-age).UTC().Format(time.RFC3339)
+		going := object{"id": "dep-demo-8", "status": "update_in_progress", "createdAt": at, "startedAt": at, "image": object{"ref": image("1.5.0")}}
+		before := deploys.([]any)
+		return append([]any{object{"cursor": "latest", "deploy": going}}, before[:len(before)-1]...)
+	}
+}
+
+// latestNotRunning makes the live deploy one of a version that the service does not run.
+func latestNotRunning(deploys any) any {
+	latest := deploys.([]any)[0].(object)["deploy"].(object)
+	latest["image"] = object{"ref": image("1.5.0")}
+	return deploys
 }
 
 // Pages that do not come from the services themselves.

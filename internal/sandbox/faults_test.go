@@ -99,6 +99,7 @@ func allRequests(t testing.TB, s *Sandbox) []request {
 		add(host, "GET", "/metrics", "")
 	}
 	add(render, "GET", "/v1/services/srv-demo", e["PROBER_DEMO_RENDER_KEY"])
+	add(onepass, "GET", "/version", "")
 	add(render, "GET", "/v1/services/srv-demo", "")
 	for _, path := range []string{
 		"/apis/apps/v1/namespaces/demo/deployments/proxy", "/apis/batch/v1/namespaces/demo/cronjobs/backup",

@@ -23,6 +23,7 @@ func serveOnepass(h *host, i *issuer, admin string) {
 		header.Set("X-Request-Id", id)
 	}
 	h.handle("GET /up", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, html, upPage) })
+	h.handle("GET /version", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, object{"version": release}) })
 	i.serve(h)
 	h.handle("GET /api/v1/me", func(w http.ResponseWriter, r *http.Request) {
 		switch token := bearer(r); {

@@ -48,20 +48,31 @@ func serveRender(h *host, key string) {
 	}))
 }
 
-// deploys is the history of the service, newest first. One deploy is live; those that were live before are deactivated.
+// deploys is the history of the service, newest first. One deploy is live, of the version that the service runs; those that
+// were live before are deactivated.
 func deploys(started time.Time) []any {
 	history := []any{}
 	for n, status := range []string{"live", "deactivated", "build_failed", "deactivated", "deactivated", "canceled", "deactivated"} {
 		commit := sha1.Sum([]byte(strconv.Itoa(n)))
+		created := started.Add(-time.Duration(n*20+2) * time.Hour)
 		history = append(history, object{
 			"cursor": rand.Text(),
 			"deploy": object{
-				"id":        "dep-demo-" + strconv.Itoa(7-n),
-				"status":    status,
-				"commit":    object{"id": hex.EncodeToString(commit[:]), "message": "change number " + strconv.Itoa(7-n)},
-				"createdAt": started.Add(-time.Duration(n*20+2) * time.Hour).Format(time.RFC3339),
+				"id":         "dep-demo-" + strconv.Itoa(7-n),
+				"status":     status,
+				"commit":     object{"id": hex.EncodeToString(commit[:]), "message": "change number " + strconv.Itoa(7-n)},
+				"image":      object{"ref": image(releases[n])},
+				"createdAt":  created.Format(time.RFC3339),
+				"startedAt":  created.Add(5 * time.Second).Format(time.RFC3339),
+				"finishedAt": created.Add(3 * time.Minute).Format(time.RFC3339),
 			},
 		})
 	}
 	return history
 }
+
+// releases are the versions that were deployed, the newest first.
+var releases = [...]string{release, "1.4.1", "1.4.1-rc.2", "1.4.0", "1.3.9", "1.3.9-rc.1", "1.3.8"}
+
+// image names the image of a version.
+func image(version string) string { return "registry.demo.test/logi:" + version }
