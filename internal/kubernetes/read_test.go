@@ -46,6 +46,7 @@ func TestPods_wholeOrNotAtAll(t *testing.T) {
 		"a page that is full":      {[]string{pods("7", "", full...)}, "ok", 1},
 		"more than asked for":      {[]string{pods("7", "", append(full, "one")...)}, "too_large: expected at most 50 pods in a page, as asked for, got 51", 1},
 		"pages without end":        {many, "too_large: the list of pods has more than 40 pages", maxPages},
+		"objects without end":      {fullPages(maxItems/pageItems + 1), "too_large: the list of pods has more than 1000 objects", maxItems/pageItems + 1},
 		"the same token again":     {[]string{pods("7", "same", "a"), pods("7", "same", "b")}, "schema: the list of pods does not end: its continue token is too long, or the one before", 2},
 		"a token without end":      {[]string{pods("7", strings.Repeat("x", maxContinue+1), "a")}, "schema: the list of pods does not end*", 1},
 		"an object twice":          {[]string{pods("7", "t", "a"), pods("7", "", "a")}, "schema: the list of pods has an object twice", 2},
@@ -247,4 +248,17 @@ func TestOwns(t *testing.T) {
 			t.Errorf("%s, %+v: got %t", test.kind, test.pod.Metadata, got)
 		}
 	}
+}
+
+// fullPages are pages of a list, each with as many objects as are asked for.
+func fullPages(n int) []string {
+	var all []string
+	for page := range n {
+		var names []string
+		for i := range pageItems {
+			names = append(names, fmt.Sprintf("pod-%d-%d", page, i))
+		}
+		all = append(all, pods("7", fmt.Sprint("token-", page), names...))
+	}
+	return all
 }

@@ -47,7 +47,11 @@ func TestFaults(t *testing.T) {
 			w.container(1)["restartCount"] = 3
 			w.container(1)["state"] = object{"terminated": object{"reason": "Error", "exitCode": 137, "startedAt": ago(20 * time.Second), "finishedAt": ago(time.Second)}}
 		}, []string{"fail", "ready inconclusive(settling)*", "crash_loop fail(crash_loop): 1 of 3 pods: a container crashes again and again, killed (exit status 137)"}, "crash_loop=1 ready=2"},
-		"one crash, long ago":            {func(w *world) { w.crashed(1, 9, "Error", 1, 2*time.Hour, time.Hour) }, []string{"pass"}, "ready=3"},
+		"one crash, long ago":  {func(w *world) { w.crashed(1, 9, "Error", 1, 2*time.Hour, time.Hour) }, []string{"pass"}, "ready=3"},
+		"short runs, long ago": {func(w *world) { w.crashed(1, 9, "Error", 1, 2*time.Hour, 2*time.Hour-time.Minute) }, []string{"pass"}, "ready=3"},
+		"out of memory, at no time": {func(w *world) {
+			w.container(0)["lastState"] = object{"terminated": object{"reason": "OOMKilled", "exitCode": 137}}
+		}, []string{"fail", "oom_killed fail(oom_killed): *"}, "oom_killed=1 ready=2"},
 		"one crash, after a long run":    {func(w *world) { w.crashed(1, 1, "Error", 1, 2*time.Hour, time.Minute) }, []string{"pass"}, "ready=3"},
 		"the first crash of a short run": {func(w *world) { w.crashed(1, 1, "Error", 1, 2*time.Minute, time.Minute) }, []string{"pass"}, "ready=3"},
 		"an init container in a loop": {func(w *world) {
