@@ -144,3 +144,45 @@ func urgency(severity string) int {
 	}
 	return 99
 }
+
+// underCauses returns the rows of a section. Those that did not pass stand in the order of their urgency, what failed first; each
+// is followed by what it explains, which is as urgent as the most urgent of them together.
+func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
+	if of == probe.Pass {
+		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != probe.Pass })
+	}
+	causes := map[probe.Key]bool{} // on the page: what has none of them stands for itself
+	for _, row := range rows {
+		if row.Verdict == probe.Fail && row.Cause == (probe.Key{}) {
+			causes[row.Key()] = true
+		}
+	}
+	explained := map[probe.Key][]*ProbeStatus{}
+	var roots []*ProbeStatus
+	for _, row := range rows {
+		switch {
+		case row.Verdict == probe.Pass:
+		case row.Cause != (probe.Key{}) && causes[row.Cause]:
+			explained[row.Cause] = append(explained[row.Cause], row)
+		case row.Verdict == of:
+			roots = append(roots, row)
+		}
+	}
+	slices.SortStableFunc(roots, func(a, b *ProbeStatus) int {
+		worst := func(root *ProbeStatus) int {
+			level := urgency(root.Severity)
+			for _, row := range explained[root.Key()] {
+				level = min(level, urgency(row.Severity))
+			}
+			return level
+		}
+		return cmp.Or(cmp.Compare(worst(a), worst(b)), compareUrgency(a, b))
+	})
+	var all []*ProbeStatus
+	for _, root := range roots {
+		under := explained[root.Key()]
+		slices.SortStableFunc(under, compareUrgency)
+		all = append(append(all, root), under...)
+	}
+	return all
+}

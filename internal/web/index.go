@@ -3,12 +3,10 @@ package web
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -170,48 +168,6 @@ func countOf(rows []*ProbeStatus, v probe.Verdict) (n int) {
 	return n
 }
 
-// underCauses returns the rows of a section. Those that did not pass stand in the order of their urgency, what failed first; each
-// is followed by what it explains, which is as urgent as the most urgent of them together.
-func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
-	if of == probe.Pass {
-		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != probe.Pass })
-	}
-	causes := map[probe.Key]bool{} // on the page: what has none of them stands for itself
-	for _, row := range rows {
-		if row.Verdict == probe.Fail && row.Cause == (probe.Key{}) {
-			causes[row.Key()] = true
-		}
-	}
-	explained := map[probe.Key][]*ProbeStatus{}
-	var roots []*ProbeStatus
-	for _, row := range rows {
-		switch {
-		case row.Verdict == probe.Pass:
-		case row.Cause != (probe.Key{}) && causes[row.Cause]:
-			explained[row.Cause] = append(explained[row.Cause], row)
-		case row.Verdict == of:
-			roots = append(roots, row)
-		}
-	}
-	slices.SortStableFunc(roots, func(a, b *ProbeStatus) int {
-		worst := func(root *ProbeStatus) int {
-			level := urgency(root.Severity)
-			for _, row := range explained[root.Key()] {
-				level = min(level, urgency(row.Severity))
-			}
-			return level
-		}
-		return cmp.Or(cmp.Compare(worst(a), worst(b)), compareUrgency(a, b))
-	})
-	var all []*ProbeStatus
-	for _, root := range roots {
-		under := explained[root.Key()]
-		slices.SortStableFunc(under, compareUrgency)
-		all = append(append(all, root), under...)
-	}
-	return all
-}
-
 // lead returns the first failure of the page; nil if nothing failed.
 func (s *server) lead(sections []verdictSection) *leadView {
 	if len(sections) == 0 || sections[0].Verdict != probe.Fail || len(sections[0].Rows) == 0 {
@@ -367,110 +323,4 @@ func refreshLink(n filter) namedLink {
 	}
 	n.refresh = 30
 	return namedLink{"Reload every 30 s", n.path()}
-}
-
-// sharedTitle is the title of the system, if all rows are of one that has a title.
-func sharedTitle(rows []*ProbeStatus) string {
-	for _, row := range rows {
-		if row.System != rows[0].System {
-			return ""
-		}
-	}
-	if len(rows) == 0 {
-		return ""
-	}
-	return rows[0].About.SystemTitle
-}
-
-// headline says how bad it is and since when: the probes that failed by their severities, else those that are inconclusive,
-// else that all passed.
-func headline(rows []*ProbeStatus, now time.Time) string {
-	of := func(v probe.Verdict) []*ProbeStatus {
-		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != v })
-	}
-	failed, inconclusive, passed := of(probe.Fail), of(probe.Inconclusive), of(probe.Pass)
-	switch {
-	case len(rows) == 0:
-		return "no probes"
-	case len(failed) > 0:
-		first := slices.MinFunc(failed, compareUrgency)
-		return fmt.Sprintf("%s failed %s", bySeverity(failed), first.sinceText(now))
-	case len(inconclusive) > 0:
-		first := slices.MinFunc(inconclusive, compareUrgency)
-		return describeVerdicts(0, len(inconclusive), len(passed)) + " " + first.sinceText(now)
-	}
-	last := slices.MaxFunc(passed, func(a, b *ProbeStatus) int { return a.Since.Compare(b.Since) })
-	return fmt.Sprintf("%d passed %s", len(passed), last.sinceText(now))
-}
-
-// sinceText is since when the verdict holds, and for how long.
-func (r *ProbeStatus) sinceText(now time.Time) string {
-	return fmt.Sprintf("%s%s (%s)", r.sinceWords(), formatTime(r.Since), formatElapsed(now.Sub(r.Since)))
-}
-
-// sinceWords says whether the change to the verdict was seen.
-func (r *ProbeStatus) sinceWords() string {
-	if !r.SinceExact {
-		return "at least since "
-	}
-	return "since "
-}
-
-// bySeverity counts rows by their severities, the most urgent first: "1 P1, 3 P2". Rows without one come last.
-func bySeverity(rows []*ProbeStatus) string {
-	count := map[string]int{}
-	for _, row := range rows {
-		count[row.Severity]++
-	}
-	var parts []string
-	for _, word := range slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(a, b)) }) {
-		switch {
-		case word != "":
-			parts = append(parts, fmt.Sprintf("%d %s", count[word], word))
-		case len(parts) == 0:
-			parts = append(parts, strconv.Itoa(count[word]))
-		default:
-			parts = append(parts, fmt.Sprintf("%d without a severity", count[word]))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// A maintenanceBanner says that a system, or some of its probes, are in maintenance.
-type maintenanceBanner struct {
-	What, Why string
-	Until     time.Time
-	Names     []string // of the probes, if it is not the whole system
-	More      int
-}
-
-// maintenanceBanners collects the open windows. Equal windows of one system become one banner.
-func maintenanceBanners(rows []*ProbeStatus, most int) []maintenanceBanner {
-	type place struct {
-		system string
-		Maintenance
-	}
-	var order []place
-	names, all := map[place][]string{}, map[string]int{}
-	for _, row := range rows {
-		all[row.System]++
-		if row.Maintenance.Until.IsZero() {
-			continue
-		}
-		p := place{row.System, row.Maintenance}
-		if names[p] == nil {
-			order = append(order, p)
-		}
-		names[p] = append(names[p], row.Name)
-	}
-	var banners []maintenanceBanner
-	for _, p := range order {
-		b := maintenanceBanner{What: p.system + " is", Why: p.Why, Until: p.Until}
-		if n := names[p]; len(n) < all[p.system] {
-			b.What = fmt.Sprintf("%d of %d probes of %s are", len(n), all[p.system], p.system)
-			b.Names, b.More = n[:min(len(n), most)], max(0, len(n)-most)
-		}
-		banners = append(banners, b)
-	}
-	return banners
 }
