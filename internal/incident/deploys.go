@@ -19,7 +19,7 @@ const (
 // goodAfter is how long every probe must have passed under a version before it is known to be good.
 const goodAfter = 30 * time.Minute
 
-// maxUnseen is how long nothing may be observed of a version before that time starts again, beside two intervals.
+// maxUnseen is how long a probe may not run before that time starts again, beside two of its intervals.
 const maxUnseen = 5 * time.Minute
 
 // A nearDeploy is a deploy near the onset of an incident.
@@ -61,18 +61,50 @@ func (t *Tracker) relateDeploys(name string, s *system) (changed bool) {
 		for _, d := range list {
 			at := slices.IndexFunc(i.Deploys, func(n nearDeploy) bool { return n.Probe == reporter && n.ID == d.ID })
 			if at >= 0 {
-				i.Deploys[at].Deploy = d
-			} else if d.NearOnset(onset) && len(i.Deploys) < maxNear {
-				i.Deploys = append(i.Deploys, nearDeploy{reporter, d})
+				i.Deploys[at].follow(d)
+			} else if d.NearOnset(onset) {
+				i.insert(nearDeploy{reporter, d})
 			}
 		}
 	}
-	i.Deploys = slices.DeleteFunc(i.Deploys, func(n nearDeploy) bool { return !n.NearOnset(onset) })
+	kept := map[string]int{}
+	i.Deploys = slices.DeleteFunc(i.Deploys, func(n nearDeploy) bool {
+		if n.Started.After(onset) || kept[n.Probe] == maxNear {
+			return true
+		}
+		kept[n.Probe]++
+		return false
+	})
 	return !slices.Equal(before, i.Deploys)
 }
 
+// insert keeps the deploys in order: by probe, the newest first.
+func (i *incident) insert(n nearDeploy) {
+	at := slices.IndexFunc(i.Deploys, func(o nearDeploy) bool {
+		return o.Probe > n.Probe || o.Probe == n.Probe && o.Started.Before(n.Started)
+	})
+	if at < 0 {
+		at = len(i.Deploys)
+	}
+	i.Deploys = slices.Insert(i.Deploys, at, n)
+}
+
+// follow takes over what the platform says of the deploy now. It stays near the onset whatever becomes of it: when it began,
+// and when it went live, is what was reported first.
+func (n *nearDeploy) follow(now probe.Deploy) {
+	before := n.Deploy
+	n.Deploy = now
+	began := before.State != probe.DeployQueued && before.State != probe.DeployWaiting
+	if now.Started.IsZero() || began && before.Started.Before(now.Started) {
+		n.Started = before.Started
+	}
+	if now.Ended.IsZero() && !now.UnderWay() {
+		n.Ended = before.Ended
+	}
+}
+
 // onset is when the first probe failed that asks for more than deploys: a deploy that fails is no symptom of itself. It
-// is zero if there is none. It also tells whether such a probe fails still, and the most urgent severity of them.
+// is zero if there is none. It also tells whether such a probe fails still, and the most urgent severity of those that do.
 func (t *Tracker) onset(name string, i *incident) (at time.Time, open bool, severity string) {
 	most := incident{Severity: i.Severity}
 	for _, p := range i.Order {
@@ -82,10 +114,29 @@ func (t *Tracker) onset(name string, i *incident) (at time.Time, open bool, seve
 		if first := i.Symptoms[p].At; at.IsZero() || first.Before(at) {
 			at = first
 		}
-		open = open || slices.Contains(i.Open, p)
-		most.Order = append(most.Order, p)
+		if slices.Contains(i.Open, p) {
+			open = true
+			most.Order = append(most.Order, p)
+		}
 	}
-	return at, open, most.worstSeverity()
+	return later(at, i.FailedAgain), open, most.worstSeverity()
+}
+
+// failsAgain notes that a probe fails after all but those of deploys had passed again: that is another onset. A deploy that
+// failed keeps an incident open, for days perhaps.
+func (t *Tracker) failsAgain(r *probe.Result, i *incident) (changed bool) {
+	if i == nil || len(i.Open) == 0 || t.reporters[r.Key()] {
+		return false
+	}
+	at, open, _ := t.onset(r.System, i)
+	again := !at.IsZero() && !open
+	if again || r.Started.Before(i.FailedAgain) {
+		i.FailedAgain, changed = r.Started, true
+	}
+	if again {
+		i.Deploys = nil
+	}
+	return changed
 }
 
 // A streak is the time for which every probe has passed under one version.
@@ -94,21 +145,24 @@ type streak struct {
 	since, last time.Time
 }
 
-// observeGood notes for how long every probe has passed under the version that runs. What is inconclusive has not passed.
-func (t *Tracker) observeGood(name string, s *system, at time.Time) (changed bool) {
-	passing, unseen := t.allPass(name)
-	for reporter, version := range t.running[name] {
-		now := t.streaks[probe.Key{System: name, Name: reporter}]
+// observeGood notes for how long every probe has passed under the version that runs. What is inconclusive has not passed. Only
+// a run of the probe of deploys tells that a version still runs, and what passed before a version ran does not prove it.
+func (t *Tracker) observeGood(r *probe.Result, s *system) (changed bool) {
+	at := r.Started
+	passing, oldest := t.allPass(r.System, at)
+	for reporter, version := range t.running[r.System] {
+		key := probe.Key{System: r.System, Name: reporter}
+		now, unseen := t.streaks[key], t.unseen(key)
 		switch {
-		case !passing || version == "":
+		case !passing || version == "" || at.Sub(t.latest[r.System][reporter].at) > unseen:
 			now = streak{}
 		case now.version != version || at.Sub(now.last) > unseen:
 			now = streak{version, at, at}
-		default:
+		case reporter == r.Name:
 			now.last = later(now.last, at)
 		}
-		t.streaks[probe.Key{System: name, Name: reporter}] = now
-		if now.version != "" && now.last.Sub(now.since) >= goodAfter {
+		t.streaks[key] = now
+		if now.version != "" && now.last.Sub(now.since) >= goodAfter && !oldest.Before(now.since) {
 			changed = s.rememberGood(reporter, now) || changed
 		}
 	}
@@ -135,20 +189,33 @@ func (s *system) rememberGood(reporter string, now streak) (changed bool) {
 	return true
 }
 
-// allPass reports whether the last run of each probe of a system passed, beside those that are about deploys. It also tells
-// for how long nothing may be seen before that is forgotten.
-func (t *Tracker) allPass(name string) (passing bool, unseen time.Duration) {
+// allPass reports whether the last run of each probe of a system passed, beside those that are about deploys, and was not long
+// before a time. It also tells when the oldest of these runs was.
+func (t *Tracker) allPass(name string, at time.Time) (passing bool, oldest time.Time) {
 	n := 0
 	for _, j := range t.jobs {
 		if j.System != name || t.reporters[j.Key()] {
 			continue
 		}
-		if n++; t.latest[name][j.Name].verdict != probe.Pass {
-			return false, 0
+		last := t.latest[name][j.Name]
+		if n++; last.verdict != probe.Pass || at.Sub(last.at) > 2*j.Interval+maxUnseen {
+			return false, oldest
 		}
-		unseen = max(unseen, 2*j.Interval)
+		if n == 1 || last.at.Before(oldest) {
+			oldest = last.at
+		}
 	}
-	return n > 0, unseen + maxUnseen
+	return n > 0, oldest
+}
+
+// unseen is for how long a probe may not run before what it said is forgotten.
+func (t *Tracker) unseen(key probe.Key) time.Duration {
+	for _, j := range t.jobs {
+		if j.Key() == key {
+			return 2*j.Interval + maxUnseen
+		}
+	}
+	return maxUnseen
 }
 
 // lastGood is the newest version of a probe's deploys that is known to be good, beside those near the onset.

@@ -71,7 +71,8 @@ type incident struct {
 	Open        []string           `json:"open,omitempty"`        // probes that have not passed since
 	Severity    map[string]string  `json:"severities,omitzero"`   // by probe
 
-	Deploys []nearDeploy `json:"deploys,omitempty"` // near the onset
+	Deploys     []nearDeploy `json:"deploys,omitempty"`     // near the onset, by probe, the newest first
+	FailedAgain time.Time    `json:"failed_again,omitzero"` // when the first failed after all but those of deploys had passed again
 
 	PassingSince time.Time            `json:"passing_since,omitzero"` // since when they pass without a gap; zero if unknown
 	Removed      []string             `json:"removed,omitempty"`      // probes that a reload removed before they passed
@@ -175,6 +176,12 @@ func (t *Tracker) Incident(system string) (out probe.Incident) {
 		out.Start, out.End = s.Incident.Start, s.Incident.Recovered
 	}
 	out.Onset, out.Open, out.Severity = t.onset(system, s.Incident)
+	for _, d := range s.Incident.Deploys {
+		if out.Near == nil {
+			out.Near = map[string][]probe.Deploy{}
+		}
+		out.Near[d.Probe] = append(out.Near[d.Probe], d.Deploy)
+	}
 	return out
 }
 

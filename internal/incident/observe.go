@@ -34,9 +34,10 @@ func (t *Tracker) Observe(r probe.Result) {
 		}
 		t.running[r.System][r.Name] = r.Running
 	}
-	changed = t.observeGood(r.System, s, r.Started) || changed
+	changed = t.observeGood(&r, s) || changed
 	switch r.Verdict() {
 	case probe.Fail:
+		changed = t.failsAgain(&r, s.Incident) || changed
 		changed = s.failed(&r, passedBefore) || changed
 	case probe.Pass:
 		if b, seen := s.Breaches[r.Name]; seen && b.Ongoing {

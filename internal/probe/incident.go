@@ -19,6 +19,8 @@ type Incident struct {
 	// LastGood has, by DeployReporter, the version under which all the others passed, beside those that were deployed near the
 	// onset.
 	LastGood map[string]string
+	// Near has, by DeployReporter, its deploys that are near the onset, the newest first.
+	Near map[string][]Deploy
 }
 
 type incidentKey struct{}

@@ -23,13 +23,18 @@ func (c *recent) update(all []deploy) []deploy {
 	return c.all
 }
 
-// relate measures which deploys are near the onset of an open incident, and which version is known to be good.
+// relate measures which deploys are near the onset of an open incident, and which version is known to be good. What was near
+// once is, also if the platform does not list it any more.
 func (p *Probe) relate(r *probe.Result, all []deploy, incident probe.Incident) {
-	all = p.recent.update(all)
-	n := 0
-	for _, d := range all {
-		if incident.Open && n < maxMeasured && d.NearOnset(incident.Onset) {
-			n++
+	var near []probe.Deploy
+	for _, d := range p.recent.update(all) {
+		known := slices.ContainsFunc(incident.Near[r.Name], func(n probe.Deploy) bool { return n.ID == d.ID })
+		if !known && d.NearOnset(incident.Onset) {
+			near = append(near, d.Deploy)
+		}
+	}
+	if near = append(near, incident.Near[r.Name]...); incident.Open {
+		for _, d := range near[:min(len(near), maxMeasured)] {
 			r.Measure(nearGauge, incident.Onset.Sub(d.Started).Seconds(), d.ID, d.Version)
 		}
 	}

@@ -99,6 +99,15 @@ func TestRelate(t *testing.T) {
 		}
 	}
 	c.answers["/v1/services/srv-1/deploys"] = respond(503, "{}")
+	restarted := onset
+	restarted.Near = map[string][]probe.Deploy{"it": {{ID: "dep-0", Version: "1.4.1", State: probe.DeployCanceled, Started: onset.Onset.Add(-time.Hour)}}, "another": {{ID: "x"}}}
+	if got, want := near(runDuring(t, c.render(t), restarted)), "dep-0 1.4.1 3600, "+commitC+" 1"; got != want {
+		t.Errorf("after a restart, while the platform is down: expected %s, got %s", want, got)
+	}
+	restarted.Open = false
+	if got, want := near(runDuring(t, c.render(t), restarted)), commitC+" 1"; got != want {
+		t.Errorf("after the incident: expected %s, got %s", want, got)
+	}
 	r = runDuring(t, p, onset)
 	if got, want := near(r), "dep-2 "+commitB+" 120, "+commitC+" 1"; got != want || r.Verdict() != probe.Inconclusive {
 		t.Errorf("while the platform is down: expected %s, got %s\n%s", want, got, probetest.Lines(r))
