@@ -21,6 +21,7 @@ type DeployState string
 // The states of a deploy. The zero value is none of them.
 const (
 	DeployWaiting    DeployState = "waiting"     // for a person to approve it
+	DeployPaused     DeployState = "paused"      // a person holds it; some of it serves
 	DeployQueued     DeployState = "queued"      // not begun
 	DeployInProgress DeployState = "in_progress" // the rollout goes on
 	DeployLive       DeployState = "live"        // it is what serves

@@ -58,6 +58,8 @@ type deploy struct {
 	probe.Deploy
 	created time.Time // zero if unknown
 	names   []string  // of its version, in all forms that a service may report
+	whole   string    // what two deploys of one version have in common; empty if that is unknown
+	reused  bool      // it goes back to what was deployed before, by itself
 	word    string    // of the platform, for the state
 }
 

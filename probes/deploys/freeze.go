@@ -126,9 +126,10 @@ func (f *Freeze) concerns(incident probe.Incident) bool {
 	return set && incident.Open && known && level <= least
 }
 
-// rollback reports whether a deploy goes back to a version that was live before.
+// rollback reports whether a deploy goes back to a version that was live before. That it shares a name with one is not enough:
+// branches and tags move, and a sidecar has one too.
 func rollback(d deploy, earlier []deploy) bool {
-	return slices.ContainsFunc(earlier, func(e deploy) bool {
-		return (e.State == probe.DeploySuperseded || e.State == probe.DeployLive) && slices.ContainsFunc(e.names, d.is)
+	return d.reused || d.whole != "" && slices.ContainsFunc(earlier, func(e deploy) bool {
+		return (e.State == probe.DeploySuperseded || e.State == probe.DeployLive) && e.whole == d.whole
 	})
 }

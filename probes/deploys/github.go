@@ -78,6 +78,10 @@ func (p *GitHub) deploys(ctx context.Context, a *api) (all []deploy, o probe.Out
 		slices.SortStableFunc(page, func(a, b githubDeployment) int { return moment(b.CreatedAt).Compare(moment(a.CreatedAt)) })
 	}
 	for i, d := range page {
+		branch := slices.ContainsFunc(page, func(o githubDeployment) bool { return o.Ref == d.Ref && o.SHA != d.SHA })
+		if branch {
+			d.Ref = ""
+		}
 		if i >= maxMeasured && live(all) != nil {
 			break
 		}

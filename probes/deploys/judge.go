@@ -1,6 +1,8 @@
 package deploys
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"prober/internal/probe"
@@ -16,11 +18,19 @@ func live(all []deploy) *deploy {
 	return nil
 }
 
-// latest returns the newest deploy that came to anything: one that waits for an approval, or that somebody canceled, leaves
-// what is there as it is. It is nil without one.
+// newer returns the deploys that are newer than the live one; all of them if none is live.
+func newer(all []deploy) []deploy {
+	if at := slices.IndexFunc(all, func(d deploy) bool { return d.State == probe.DeployLive }); at >= 0 {
+		return all[:at]
+	}
+	return all
+}
+
+// latest returns the newest deploy that came to anything: one that a person holds, or that somebody canceled, leaves what is
+// there as it is. It is nil without one.
 func latest(all []deploy) *deploy {
 	for i := range all {
-		if s := all[i].State; s != probe.DeployWaiting && s != probe.DeployCanceled {
+		if s := all[i].State; s != probe.DeployWaiting && s != probe.DeployPaused && s != probe.DeployCanceled {
 			return &all[i]
 		}
 	}
@@ -29,10 +39,10 @@ func latest(all []deploy) *deploy {
 
 // state words the state of a deploy.
 func (d deploy) state() string {
-	if d.word != "" && d.State != probe.DeployUnknown {
-		return d.word
+	if d.State == probe.DeployUnknown {
+		return "in an unknown state"
 	}
-	return "in an unknown state"
+	return cmp.Or(d.word, string(d.State))
 }
 
 func (d deploy) String() string { return d.Deploy.String() + ", " + d.state() }

@@ -77,6 +77,9 @@ func (p *Kubernetes) deploys(ctx context.Context, a *api) ([]deploy, probe.Outco
 	if len(sets) > 0 && (revision(&sets[0].Metadata) == 0 || !d.Observed()) {
 		return nil, probe.Outcomef(probe.Settling, "the controller has not looked at the Deployment since it was changed")
 	}
+	if at := revision(&d.Metadata); len(sets) > 0 && at != 0 && at != revision(&sets[0].Metadata) {
+		return nil, probe.Outcomef(probe.Settling, "the Deployment and its ReplicaSets are not of one moment: it changes now")
+	}
 	var all []deploy
 	for i := range sets[:min(len(sets), githubPage)] {
 		all = append(all, p.rollout(d, sets, i))
@@ -84,7 +87,21 @@ func (p *Kubernetes) deploys(ctx context.Context, a *api) ([]deploy, probe.Outco
 	if len(all) == 0 {
 		return nil, probe.Outcomef(reasonNone, "expected the ReplicaSets of the Deployment, got none")
 	}
+	tellApart(all)
 	return named(all), o
+}
+
+// tellApart puts those names of versions first that fewer rollouts have: a sidecar may be the same in all of them.
+func tellApart(all []deploy) {
+	rollouts := map[string]int{}
+	for _, d := range all {
+		for _, n := range d.names {
+			rollouts[n]++
+		}
+	}
+	for _, d := range all {
+		slices.SortStableFunc(d.names, func(a, b string) int { return cmp.Compare(rollouts[a], rollouts[b]) })
+	}
 }
 
 // rollout is a ReplicaSet as a deploy. The newest one is what the Deployment's status is about; of the others, the newest that
@@ -92,6 +109,7 @@ func (p *Kubernetes) deploys(ctx context.Context, a *api) ([]deploy, probe.Outco
 func (p *Kubernetes) rollout(d *kubernetes.Deployment, sets []kubernetes.ReplicaSet, i int) deploy {
 	s := &sets[i]
 	out := deploy{names: versionsOf(&s.Spec.Template)}
+	out.whole = wholeOf(&s.Spec.Template)
 	out.ID, out.State = "revision-"+strconv.FormatInt(revision(&s.Metadata), 10), probe.DeploySuperseded
 	out.Started = moment(s.Metadata.CreationTimestamp.Format(time.RFC3339))
 	progress := kubernetes.FindCondition(d.Status.Conditions, "Progressing")
@@ -99,6 +117,7 @@ func (p *Kubernetes) rollout(d *kubernetes.Deployment, sets []kubernetes.Replica
 		out.State, out.word = stateOf(d, progress)
 		// A rollback reuses an old ReplicaSet, which looks old.
 		if s.Metadata.Annotations[revisionHistory] != "" {
+			out.reused = true
 			out.Started = p.seen.since(revision(&s.Metadata), progress.LastUpdateTime)
 		}
 		if out.State == probe.DeployLive {
@@ -139,6 +158,8 @@ func stateOf(d *kubernetes.Deployment, progress kubernetes.Condition) (state pro
 		return probe.DeployLive, "complete"
 	case progress.Status == "False" && progress.Reason == "ProgressDeadlineExceeded":
 		return probe.DeployFailed, "progress deadline exceeded"
+	case d.Spec.Paused && s.UpdatedReplicas > 0:
+		return probe.DeployPaused, "paused"
 	case d.Spec.Paused:
 		return probe.DeployWaiting, "paused"
 	}
@@ -155,6 +176,18 @@ func versionsOf(t *kubernetes.PodTemplate) []string {
 		tags = append(tags, tag(c.Image))
 	}
 	return words(append(append(digests, tags...), numbered(t.Metadata.Labels["app.kubernetes.io/version"]))...)
+}
+
+// wholeOf is all images of a pod template; empty if one of them names no version.
+func wholeOf(t *kubernetes.PodTemplate) string {
+	var images []string
+	for _, c := range t.Spec.Containers {
+		if tag(c.Image) == "" && !strings.Contains(c.Image, "@") {
+			return ""
+		}
+		images = append(images, c.Image)
+	}
+	return strings.Join(images, " ")
 }
 
 // revisions remembers when the newest revision was first seen.

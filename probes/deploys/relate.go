@@ -52,10 +52,13 @@ func reported(all []deploy) []probe.Deploy {
 	return out
 }
 
-// running is the version that runs: that of the live deploy, unless another one is in progress or something else answers.
+// running is the version that runs: that of the live deploy, unless a newer one may serve too or something else answers.
 func running(all []deploy, confirmed bool) string {
 	serving := live(all)
-	if serving == nil || !confirmed || latest(all).UnderWay() {
+	mayServe := func(d deploy) bool {
+		return d.UnderWay() || d.State == probe.DeployPaused || d.State == probe.DeployUnknown
+	}
+	if serving == nil || !confirmed || slices.ContainsFunc(newer(all), mayServe) {
 		return ""
 	}
 	return serving.Version

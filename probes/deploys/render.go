@@ -145,6 +145,9 @@ func listed(all []deploy) ([]deploy, probe.Outcome) {
 		return twice
 	})
 	all = named(all)
+	for i := range all {
+		all[i].whole = all[i].Version
+	}
 	if !slices.ContainsFunc(all, func(d deploy) bool { return d.created.IsZero() }) {
 		slices.SortStableFunc(all, func(a, b deploy) int { return b.created.Compare(a.created) })
 	}

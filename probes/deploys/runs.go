@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,7 +108,7 @@ func (p *Probe) judgeRunning(all []deploy, why probe.Outcome, now time.Time) fun
 			return probe.Outcomef(probe.ControlFailed, "got version %s; what was deployed is unknown (%s)", probe.ShortVersion(version), why.Reason)
 		}
 	}
-	serving, going := live(all), latest(all)
+	serving := live(all)
 	var recent bool
 	if serving != nil {
 		recent = now.Sub(p.live.of(serving, now, p.stuck())) < p.Runs.MixedVersionsGrace()
@@ -120,7 +121,7 @@ func (p *Probe) judgeRunning(all []deploy, why probe.Outcome, now time.Time) fun
 		switch {
 		case serving != nil && serving.is(version):
 			return probe.Outcomef(probe.OK, "got version %s, as deployed", probe.ShortVersion(version))
-		case going != nil && going.UnderWay() && going.is(version):
+		case slices.ContainsFunc(newer(all), func(d deploy) bool { return d.UnderWay() && d.is(version) }):
 			return probe.Outcomef(probe.OK, "got version %s, of a deploy in progress", probe.ShortVersion(version))
 		case serving == nil:
 			return probe.Outcomef(reasonNotLive, "got %s; no deploy is known to be live", got)
