@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,14 @@ func (x *Exchange) TracePropagated() (same, known bool) {
 
 // Broken reports whether no complete answer came, though one was wanted.
 func (x *Exchange) Broken() bool { return x.Reason != OK && x.Reason.Word != "" && !x.Expected }
+
+// Answered says that an answer came, with its status if the protocol has one: "answered 503", "answered".
+func (x *Exchange) Answered() string {
+	if x.Status == 0 {
+		return "answered"
+	}
+	return fmt.Sprintf("answered %d", x.Status)
+}
 
 // PhaseNames lists the phases in the order in which they happen.
 var PhaseNames = [...]string{"resolve", "connect", "tls", "processing", "transfer"}

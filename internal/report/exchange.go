@@ -88,9 +88,9 @@ func outcome(x probe.Exchange, took, said string) string {
 	case x.Reason != probe.OK && x.Status == 0:
 		return fmt.Sprintf(": no response (%s) after %s", cmp.Or(x.Reason.Word, "unknown"), took)
 	case x.Reason != probe.OK:
-		return fmt.Sprintf(": answered %d, not completely (%s), in %s", x.Status, x.Reason, took)
+		return fmt.Sprintf(": %s, not completely (%s), in %s", x.Answered(), x.Reason, took)
 	}
-	return fmt.Sprintf(": answered %d in %s", x.Status, took)
+	return fmt.Sprintf(": %s in %s", x.Answered(), took)
 }
 
 // traces lists the trace ids that were sent, and those that were returned if they differ.

@@ -97,6 +97,8 @@ func TestFailureLines_groupsExchanges(t *testing.T) {
 				"  GET http://proxy.example/ready at 10.0.0.2:80: answered 500 in 20 ms", "  trace id b"}},
 		{"one is missing", []probe.Exchange{answer(one, 503, 9*time.Millisecond, "a"), answer(two, 503, 20*time.Millisecond, "b")},
 			[]string{"  GET http://proxy.example/ready at 10.0.0.1:80, 10.0.0.2:80: answered 503 in up to 20 ms", "  trace ids a, b"}},
+		{"a protocol without statuses", []probe.Exchange{answer(one, 0, 9*time.Millisecond, ""), answer(two, 0, 20*time.Millisecond, ""), answer(three, 0, time.Millisecond, "")},
+			[]string{"  GET http://proxy.example/ready: answered in up to 20 ms"}},
 		{"none", nil, nil},
 	} {
 		got := evidenceOf(result(proxy, time.Second, func(r *probe.Result) {

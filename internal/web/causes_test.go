@@ -158,6 +158,24 @@ func TestPages_missing(t *testing.T) {
 	}
 }
 
+// TestOutcome says how an exchange ended, also of a protocol without statuses.
+func TestOutcome(t *testing.T) {
+	for want, x := range map[string]probe.Exchange{
+		"answered 503 in 5.0 ms":                                      {Status: 503, Reason: probe.OK},
+		"answered 200 in 5.0 ms, as expected":                         {Status: 200, Reason: probe.OK, Expected: true},
+		"answered in 5.0 ms, as expected":                             {Reason: probe.OK, Expected: true},
+		"no response after 5.0 ms: connection refused":                {Reason: probe.Refused},
+		"answered 200, not completely, in 5.0 ms: too large":          {Status: 200, Reason: probe.Reason{Word: "too_large"}},
+		"answered 200, closed by the probe after 5.0 ms, as expected": {Status: 200, Reason: probe.Cancelled, Expected: true},
+		"not dialled, a link-local address":                           {Denied: "link_local"},
+	} {
+		x.Took = 5 * time.Millisecond
+		if got := outcome(x); got != want {
+			t.Errorf("got %q, expected %q", got, want)
+		}
+	}
+}
+
 // TestPages_titles shows what people call things in place of their names, and what a failure means to customers.
 func TestPages_titles(t *testing.T) {
 	row := ProbeStatus{

@@ -209,11 +209,11 @@ func outcome(x probe.Exchange) string {
 	case x.Reason != probe.OK && x.Reason.Word != "" && x.Status == 0:
 		return fmt.Sprintf("no response after %s: %s", formatLatency(x.Took), reasonText(x.Reason))
 	case x.Reason == probe.Cancelled && x.Expected:
-		return fmt.Sprintf("answered %d, closed by the probe after %s%s", x.Status, formatLatency(x.Took), expected)
+		return fmt.Sprintf("%s, closed by the probe after %s%s", x.Answered(), formatLatency(x.Took), expected)
 	case x.Reason != probe.OK && x.Reason.Word != "":
-		return fmt.Sprintf("answered %d, not completely, in %s: %s", x.Status, formatLatency(x.Took), reasonText(x.Reason))
+		return fmt.Sprintf("%s, not completely, in %s: %s", x.Answered(), formatLatency(x.Took), reasonText(x.Reason))
 	}
-	return fmt.Sprintf("answered %d in %s%s", x.Status, formatLatency(x.Took), expected)
+	return fmt.Sprintf("%s in %s%s", x.Answered(), formatLatency(x.Took), expected)
 }
 
 // facts lists the known facts of an exchange.
