@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/history"
 	"prober/internal/incident"
 	"prober/internal/metrics"
 	"prober/internal/probe"
@@ -25,7 +26,7 @@ func bareServer() *server {
 	log := slog.New(slog.DiscardHandler)
 	s := &server{
 		log: log, jobSets: make(chan []probe.Job, 1), metrics: metrics.New(metrics.Build{}), board: web.NewStatusStore(),
-		incidents: incident.New(), verdicts: &verdictLogger{log: log},
+		incidents: incident.New(), history: history.NewInMemory(history.Options{}), verdicts: &verdictLogger{log: log},
 	}
 	s.self = newSelfChecks(s.metrics.SelfCheck)
 	s.scheduler = schedule.New(probe.Sinks{}, schedule.Options{})
