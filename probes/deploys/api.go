@@ -64,6 +64,10 @@ func (a *api) classify(answer *httpx.Answer) probe.Outcome {
 			more = ", for another " + wait.Round(time.Second).String()
 		}
 		return probe.Outcomef(probe.RateLimited, "expected 200, got %d: the platform limits the rate of requests%s", answer.Status, more)
+	case answer.Status == http.StatusServiceUnavailable:
+		if wait, limited := limitOf(answer.Header, time.Now()); limited {
+			a.limit.wait(wait)
+		}
 	case answer.Status == http.StatusNotFound:
 		return probe.Outcomef(probe.Status, "expected 200, got 404: there is no such thing at the platform, or the credential may not see it")
 	}

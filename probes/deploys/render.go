@@ -80,6 +80,7 @@ var renderStates = map[string]probe.DeployState{
 const (
 	renderPage  = 10
 	renderPages = 3
+	maxCursor   = 1024
 )
 
 // A renderDeploy is an entry of the list. Every field but the id may be missing.
@@ -116,6 +117,9 @@ func (p *Render) deploys(ctx context.Context, a *api) (all []deploy, o probe.Out
 		}
 		if len(page) < renderPage || page[renderPage-1].Cursor == "" || live(all) != nil {
 			break
+		}
+		if len(page[renderPage-1].Cursor) > maxCursor {
+			return nil, probe.Outcomef(probe.Schema, "expected a cursor of at most %s bytes, got a longer one", itoa(maxCursor))
 		}
 		query.Set("cursor", page[renderPage-1].Cursor)
 	}
