@@ -15,8 +15,10 @@ func (s *system) deploysAnnotation() string {
 	}
 	match := runbookGroup{jobs: reporters}.match(s)
 	// The platform may be down with what runs on it: then what it said before counts.
-	near := "max by (deploy, version) (last_over_time(" + selector(deployNearOnset, match) + "[5m]))"
-	good := "max by (probe, version) (last_over_time(" + selector(lastKnownGood, match) + "[5m]))"
+	lately := func(metric string) string { return "last_over_time(" + selector(metric, match) + "[5m])" }
+	near := "max by (deploy, version) (" + lately(deployNearOnset) + ")"
+	// What was good before it was deployed near the onset is not what to go back to.
+	good := "max by (probe, version) (" + lately(lastKnownGood) + ") unless on (probe, version) " + lately(deployNearOnset)
 	return "{{ range query " + templateString(near) + " }}Deploy {{ .Labels.deploy }} of version {{ or .Labels.version `unknown` }} started {{ .Value | humanizeDuration }} before the first failure. " +
 		"{{ else }}No deploy is known to be near the onset. {{ end }}" +
 		"{{ range query " + templateString(good) + " }}Last known good: version {{ .Labels.version }}. {{ else }}No version is known to be good. {{ end }}"

@@ -32,6 +32,9 @@ func TestDeploysAnnotation(t *testing.T) {
 		// The platform is down with what runs on it; two locations saw it.
 		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. Last known good: version 3f2a91c03f2a. ",
 			near + " 120x8 " + strings.ReplaceAll(near, "{", `{region="b",`) + " 119x8 " + good + " 1x8"},
+		// It was good until it was deployed again, near the onset; the series of before counts for five minutes.
+		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. Last known good: version 3f2a91c03f2a. ",
+			near + " 120x30 " + strings.ReplaceAll(good, "3f2a91c03f2a", "91bc04d791bc") + " 1x8 " + good + " 1x30"},
 		{"Deploy dep-2 of version unknown started 0s before the first failure. No version is known to be good. ", strings.ReplaceAll(near, "91bc04d791bc", "") + " 0x30"},
 	} {
 		tests.WriteString("  - interval: 15s\n    input_series:\n")
