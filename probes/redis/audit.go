@@ -21,7 +21,8 @@ type audit struct {
 	layout string           // of the cluster in this pass
 	began  time.Time        // this pass
 	walks  map[string]*walk // by target
-	last   *pass            // nil: there was none yet
+	last   *pass            // nil: there was none yet of the present servers
+	cut    totals           // what was wrong in passes that were cut short, since the last whole one
 	shapes []string         // that have become labels
 }
 
@@ -33,14 +34,17 @@ type walk struct {
 	done   bool
 	size   int64 // keys of the databases that were begun, by the server's count, the smaller one of their begin and their end
 	begun  int64 // of which those of the present database
+	before int64 // keys that were met in the databases before the present one
+	blind  bool  // of a database far fewer keys were met than it has
 	totals
 }
 
 // A pass has looked at all keys that were there from its beginning to its end.
 type pass struct {
-	ended time.Time
-	blind []string // targets at which far fewer keys were met than there were
-	size  int64
+	began, ended time.Time
+	servers      map[string]string // the runs of the servers, by target
+	blind        []string          // targets at which far fewer keys were met than there were
+	size         int64
 	totals
 }
 
@@ -68,6 +72,30 @@ func (t *totals) add(other totals) {
 	maps.Copy(t.planted, other.planted)
 }
 
+// worse returns what is wrong by either, of each that can be wrong.
+func worse(a, b totals) totals {
+	w := newTotals()
+	w.unprefixed, w.wrongOrg, w.data = larger(a.unprefixed, b.unprefixed), larger(a.wrongOrg, b.wrongOrg), larger(a.data, b.data)
+	return w
+}
+
+// larger returns the counts of whichever has more.
+func larger(a, b map[string]int) map[string]int {
+	if sum(b) > sum(a) {
+		return b
+	}
+	return a
+}
+
+// endDatabase notes that the present database has been looked at, and how many keys it has now: some may have been deleted
+// meanwhile.
+func (w *walk) endDatabase(now int64) {
+	now = min(now, w.begun)
+	w.size += now - w.begun
+	w.blind = w.blind || 2*(w.met-w.before) < now
+	w.cursor, w.db, w.before = "", w.db+1, w.met
+}
+
 // allows reports whether a name begins as one of the patterns says.
 func (a *audit) allows(name string) bool { return matchesAny(a.allowed, name) }
 
@@ -80,10 +108,19 @@ func (a *audit) enter(target, server, layout string, now time.Time) walk {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.walks == nil || a.layout != layout {
+		for _, w := range a.walks {
+			a.cut = worse(a.cut, w.totals)
+		}
 		a.walks, a.layout, a.began = map[string]*walk{}, layout, now
+	}
+	if a.last != nil && a.last.servers[target] != server { // what another one had says nothing of this one
+		a.cut, a.last = worse(a.cut, a.last.totals), nil
 	}
 	w := a.walks[target]
 	if w == nil || w.server != server {
+		if w != nil {
+			a.cut = worse(a.cut, w.totals)
+		}
 		w = &walk{server: server, totals: newTotals()}
 		a.walks[target] = w
 	}
@@ -104,19 +141,20 @@ func (a *audit) finish(primaries int, now time.Time) (ended bool) {
 	if primaries == 0 || len(a.walks) != primaries {
 		return false
 	}
-	done := &pass{ended: now, totals: newTotals()}
+	done := &pass{began: a.began, ended: now, servers: map[string]string{}, totals: newTotals()}
 	for _, target := range slices.Sorted(maps.Keys(a.walks)) {
 		w := a.walks[target]
 		if !w.done {
 			return false
 		}
-		if 2*w.met < w.size {
+		if w.blind {
 			done.blind = append(done.blind, target)
 		}
+		done.servers[target] = w.server
 		done.size += w.size
 		done.add(w.totals)
 	}
-	a.last, a.walks = done, nil
+	a.last, a.walks, a.cut = done, nil, totals{}
 	return true
 }
 

@@ -23,31 +23,21 @@ func (p *Probe) judgeKeys(r *probe.Result, v *visit) {
 		present.add(w.totals)
 		size += w.size
 	}
-	seen := present // the worse of both, of each that can be wrong
+	seen := worse(present, p.audit.cut)
 	if last := p.audit.last; last != nil {
-		seen = newTotals()
-		seen.unprefixed = larger(last.unprefixed, present.unprefixed)
-		seen.wrongOrg = larger(last.wrongOrg, present.wrongOrg)
-		seen.data = larger(last.data, present.data)
+		seen = worse(seen, last.totals)
 	}
-	p.audit.measureShapes(r, seen.unprefixed)
-
 	open := p.open(v, present.met, size, now)
 	planted := p.judgePlanted(present, open)
 	r.Note(checkPlanted, planted)
 	if open.Passed() && !planted.Passed() {
 		open = probe.Outcomef(probe.ControlFailed, "the last pass over all keys did not meet the planted ones: what it did not meet may still be there")
 	}
+	if open.Passed() || len(seen.unprefixed) > 0 { // else their number is not known
+		p.audit.measureShapes(r, seen.unprefixed)
+	}
 	r.Note(checkKeys, judgeTotals(seen, open))
 	r.Note(checkNames, judgeNames(seen, open))
-}
-
-// larger returns the counts of whichever has more.
-func larger(a, b map[string]int) map[string]int {
-	if sum(b) > sum(a) {
-		return b
-	}
-	return a
 }
 
 func judgeTotals(t totals, open probe.Outcome) probe.Outcome {
@@ -83,6 +73,8 @@ func (p *Probe) open(v *visit, met, size int64, now time.Time) probe.Outcome {
 		return probe.Outcomef(reasonUnfinished, "the first pass over all keys has met about %d of %d, and nothing wrong", met, size)
 	case now.Sub(last.ended) > within:
 		return probe.Outcomef(reasonLate, "expected a pass over all keys every %s, but the last one ended %s ago; raise per_run or within", probe.Duration(within), text.Roughly(now.Sub(last.ended)))
+	case last.ended.Sub(last.began) > within:
+		return probe.Outcomef(reasonLate, "expected a pass over all keys within %s, but the last one took %s; raise per_run or within", probe.Duration(within), text.Roughly(last.ended.Sub(last.began)))
 	case len(last.blind) > 0:
 		return probe.Outcomef(probe.ControlFailed, "expected about %d keys, as the servers count them, but the last pass met %d: SCAN does not show all", last.size, last.met)
 	}

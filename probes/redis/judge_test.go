@@ -127,7 +127,11 @@ func TestAudit(t *testing.T) {
 	now := time.Now()
 	step := func(target, server, layout string, done bool, met, size int64) {
 		w := a.enter(target, server, layout, now)
-		w.met, w.size, w.done, w.cursor = w.met+met, size, done, "7"
+		w.met, w.size, w.begun = w.met+met, size, size
+		if w.done = done; done {
+			w.endDatabase(size)
+		}
+		w.cursor = "7"
 		a.leave(target, w)
 	}
 	step("1", "x", "l", true, 10, 10)

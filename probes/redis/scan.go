@@ -138,8 +138,7 @@ func (v *visit) walk(ctx context.Context, conn *resp.Conn, w *walk) (err error) 
 			if err != nil {
 				return err
 			}
-			w.size += min(0, n-w.begun) // keys were deleted meanwhile
-			w.cursor, w.db = "", w.db+1
+			w.endDatabase(n)
 			w.done = w.db == len(databases)
 		}
 	}
