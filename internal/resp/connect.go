@@ -2,8 +2,10 @@ package resp
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"net"
+	"slices"
 
 	"prober/internal/dial"
 	"prober/internal/probe"
@@ -108,14 +110,40 @@ func (c *Conn) askAsNobody() error {
 	switch code := Code(err); {
 	case err == nil && v.Kind == Integer:
 		c.open = Open
-	case err != nil && (code == "NOAUTH" || code == "NOPERM"):
+	case code == "NOAUTH":
 		c.open = Locked
+	case code == "NOPERM":
+		return c.tryAsNobody()
 	case c.broken != nil:
 		return c.broken
 	case err != nil && asError(err).Reason == probe.Refused: // and the connection is closed now
 		return err
 	}
 	return nil
+}
+
+// tryAsNobody asks more where nobody may count the keys: nobody is a user there who needs no password, and may have other
+// rights. Nothing is changed, since there is no such key.
+func (c *Conn) tryAsNobody() error {
+	key := "prober-" + rand.Text()
+	tries := [][]string{{"GET", key}, {"HGETALL", key}, {"DEL", key}, {"SCAN", "0", "COUNT", "1"}, {"CONFIG", "GET", "maxmemory"}}
+	locked, open := 0, false
+	err := c.Batch(tries, func(_ int, _ Value, err error) {
+		e := asError(err)
+		switch {
+		case err == nil, e.otherKeys, slices.Contains([]string{"READONLY", "MOVED", "ASK", "OOM", "MISCONF", "NOREPLICAS"}, e.Code): // rights come first
+			open = true
+		case e.Code == "NOPERM", e.Code == "NOAUTH":
+			locked++
+		}
+	})
+	switch {
+	case open:
+		c.open = Open
+	case locked == len(tries):
+		c.open = Locked
+	}
+	return err
 }
 
 // greeted keeps what HELLO says of the server.

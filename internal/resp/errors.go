@@ -15,8 +15,9 @@ type Error struct {
 	probe.Outcome
 	Code string // the first word of the server's error if it is one that this package knows, such as NOAUTH; else empty
 
-	unknown bool // the server does not know the command
-	moved   move // where the server sends the client to
+	unknown   bool // the server does not know the command
+	otherKeys bool // the user may run the command, but not with this key
+	moved     move // where the server sends the client to
 }
 
 func (e *Error) Error() string { return e.Detail }
@@ -117,6 +118,7 @@ func refused(text string) *Error {
 		known, code = refusals["ERR"], ""
 	}
 	e := &Error{Outcome: probe.Outcome{Reason: known.reason, Detail: known.text}, Code: code}
+	e.otherKeys = code == "NOPERM" && strings.Contains(rest, "permissions to access")
 	if code == "MOVED" || code == "ASK" {
 		e.moved = readMove(rest)
 	}

@@ -135,12 +135,36 @@ func TestConnect_old(t *testing.T) {
 func TestConnect_asNobody(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[string]Opened{
-		":7\r\n": Open, "-NOAUTH a\r\n": Locked, "-NOPERM a\r\n": Locked, "-LOADING a\r\n": NotKnown, "-ERR unknown command\r\n": NotKnown, "+7\r\n": NotKnown,
+		":7\r\n": Open, "-NOAUTH a\r\n": Locked, "-LOADING a\r\n": NotKnown, "-ERR unknown command\r\n": NotKnown, "+7\r\n": NotKnown,
 	} {
 		s := serve(t, map[string]string{"HELLO": greeting, "DBSIZE": answer})
 		got, _ := attempt(t, client(t, settings(t)), s.address, 5*time.Second, func(c *Conn) error {
 			if c.Opened() != want {
 				t.Errorf("%q: opened is %d, expected %d", answer, c.Opened(), want)
+			}
+			return nil
+		})
+		wantPrefix(t, got, "ok: ")
+	}
+	// Whoever may not count the keys may read or delete them.
+	for _, test := range []struct {
+		command, answer string
+		want            Opened
+	}{
+		{"GET", "$-1\r\n", Open}, {"HGETALL", "%0\r\n", Open}, {"DEL", ":0\r\n", Open}, {"SCAN", "*2\r\n$1\r\n0\r\n*0\r\n", Open}, {"CONFIG", "%0\r\n", Open},
+		{"GET", "-NOPERM this user has no permissions to access one of the keys used as arguments\r\n", Open}, // but may others
+		{"GET", "-NOPERM No permissions to access a key\r\n", Open},
+		{"GET", "-LOADING a\r\n", NotKnown}, {"GET", "-NOAUTH a\r\n", Locked},
+		{"GET", "-NOPERM User default has no permissions to run the 'get' command\r\n", Locked},
+	} {
+		answers := map[string]string{"HELLO": greeting}
+		for _, c := range []string{"DBSIZE", "GET", "HGETALL", "DEL", "SCAN", "CONFIG"} {
+			answers[c] = "-NOPERM a\r\n"
+		}
+		answers[test.command] = test.answer
+		got, _ := attempt(t, client(t, settings(t)), serve(t, answers).address, 5*time.Second, func(c *Conn) error {
+			if c.Opened() != test.want {
+				t.Errorf("%s %q: opened is %d, expected %d", test.command, test.answer, c.Opened(), test.want)
 			}
 			return nil
 		})

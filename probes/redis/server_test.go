@@ -93,6 +93,7 @@ func TestServers(t *testing.T) {
 		{name: "no right to ping", inject: admin(primary, "acl setuser prober -ping"), fix: admin(primary, "acl setuser prober +ping"), want: "ping@primary credential"},
 		{name: "no password asked", inject: admin(primary, "acl setuser default nopass"), fix: admin(primary, "acl setuser default resetpass >administrator-of-a-test"), want: "auth@primary no_password"},
 		{name: "no password asked at the replica", inject: admin(replica, "acl setuser default nopass"), fix: admin(replica, "acl setuser default resetpass >administrator-of-a-test"), want: "auth@replica no_password"},
+		{name: "no password asked of whoever reads", inject: admin(primary, "acl setuser default nopass -dbsize"), fix: admin(primary, "acl setuser default +dbsize resetpass >administrator-of-a-test"), want: "auth@primary no_password"},
 		{name: "stale replica", inject: func(t *testing.T) {
 			admin(replica, "config set replica-serve-stale-data no")(t)
 			admin(replica, "replicaof 127.0.0.1 1")(t)

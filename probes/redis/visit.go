@@ -100,7 +100,7 @@ func (p *Probe) judgeAuth(conn *resp.Conn, r *probe.Result) {
 	}
 	switch conn.Opened() {
 	case resp.Open:
-		r.Report(checkAuth, reasonNoPassword, "expected the server to refuse whoever has not logged in, but it says how many keys there are: requirepass is not set, or the default user has rights and no password")
+		r.Report(checkAuth, reasonNoPassword, "expected the server to refuse whoever has not logged in, but it answers: requirepass is not set, or the default user has rights and no password")
 	case resp.Locked:
 		r.Pass(checkAuth, "it refuses whoever has not logged in, and accepts the prober")
 	default:
