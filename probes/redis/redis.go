@@ -2,6 +2,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -208,7 +209,7 @@ func (p *Probe) InitialSamples() (samples []probe.Sample) {
 func (p *Probe) replicates() bool { return len(p.Replicas) > 0 || p.MinReplicas > 0 }
 
 // minReplicas is how many replicas must follow each primary.
-func (p *Probe) minReplicas() int { return max(p.MinReplicas, len(p.Replicas)) }
+func (p *Probe) minReplicas() int { return cmp.Or(p.MinReplicas, len(p.Replicas)) }
 
 // Ask finds the servers, asks them all at once, and judges the keys.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {

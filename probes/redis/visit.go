@@ -136,7 +136,11 @@ func (v *visit) role(conn *resp.Conn, r *probe.Result, m member) {
 
 // write writes a key that nobody else has, and reads it back. It is left to expire.
 func (v *visit) write(conn *resp.Conn, r *probe.Result, m member) {
-	key, canary := v.newKey(m)
+	key, canary, ok := v.newKey(m)
+	if !ok {
+		r.Report(checkWrites, probe.ControlFailed, "found no key of the configured name in the slots of this server: braces other than those of {canary} keep all keys in one slot")
+		return
+	}
 	answer, err := conn.Do("SET", key, canary, "EX", strconv.FormatInt(int64(v.probe.ttl()/time.Second), 10))
 	if err != nil {
 		r.Note(checkWrites, resp.Explain(err))
@@ -160,16 +164,16 @@ func (v *visit) write(conn *resp.Conn, r *probe.Result, m member) {
 }
 
 // newKey returns a key that the server has, and its value. A primary of a cluster has a part of all keys.
-func (v *visit) newKey(m member) (key, canary string) {
+func (v *visit) newKey(m member) (key, canary string, ok bool) {
 	const tries = 1 << 16 // enough for a server with a single slot
 	for range tries {
 		canary = newCanary()
 		key = strings.ReplaceAll(v.probe.Writes.Key, canaryMark, canary)
 		if m.shard == nil || m.shard.Has(key) {
-			break
+			return key, canary, true
 		}
 	}
-	return key, canary
+	return "", "", false
 }
 
 // defaultTTL is after how long a key that was written expires.
