@@ -89,8 +89,8 @@ func checkPage(t *testing.T, b *testenv.Browser, url, name string, width int, da
 func TestPages_firstScreen(t *testing.T) {
 	testenv.WithoutRace(t)
 	since := time.Now().Add(-39 * time.Minute)
-	auth := ProbeStatus{ID: probe.ID{System: "shop", Name: "auth", Type: "http", Severity: "P2"}, Verdict: probe.Fail, Reason: probe.Refused, Detail: "connection refused by 10.1.2.3:8081", Since: since}
-	proxy := ProbeStatus{ID: probe.ID{System: "shop", Name: "proxy", Type: "health", Severity: "P1"}, Verdict: probe.Fail, Detail: "not ready", Since: since, Cause: auth.Key(),
+	auth := ProbeStatus{ID: probe.ID{System: "shop", Name: "auth", Type: "http", Severity: "P2"}, Verdict: probe.Fail, Reason: probe.Refused, Detail: "connection refused by 10.1.2.3:8081", Since: since, SinceExact: true}
+	proxy := ProbeStatus{ID: probe.ID{System: "shop", Name: "proxy", Type: "health", Severity: "P1"}, Verdict: probe.Fail, Detail: "not ready", Since: since, SinceExact: true, Cause: auth.Key(),
 		About: About{Impact: "customers cannot log in", SystemTitle: "The shop"}}
 	auth.About.SystemTitle = "The shop"
 	rows := []ProbeStatus{auth, proxy}
