@@ -155,6 +155,9 @@ func (c *Conn) other(from *Conn, to move) (*Conn, error) {
 	if known := c.others[server.address]; known != nil {
 		return known, nil
 	}
+	if len(c.others) >= maxShards {
+		return nil, &Error{Outcome: probe.Outcomef(RedirectLoop, "expected a cluster of at most %d primaries, but the server has sent the client to more", maxShards)}
+	}
 	opened, err := c.client.Connect(c.ctx, c.result, c.record.Check, server)
 	if err != nil {
 		return nil, err

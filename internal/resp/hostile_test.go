@@ -207,6 +207,20 @@ func TestDo_moved(t *testing.T) {
 	if n := len(loop.commands()); n > maxRedirects+2 {
 		t.Errorf("%d commands", n)
 	}
+	before := len(last.commands())
+	far := serve(t, map[string]string{"HELLO": greeting, "GET": "-MOVED 1 " + last.address + "\r\n"})
+	got, _ = attempt(t, client(t, &Settings{}), far.address, 5*time.Second, func(c *Conn) error {
+		for i := range maxShards {
+			c.others[fmt.Sprint(i)] = &Conn{}
+		}
+		_, err := c.Do("GET", "a")
+		clear(c.others)
+		return err
+	})
+	wantPrefix(t, got, "redirect_loop: expected a cluster of at most 100 primaries")
+	if n := len(last.commands()) - before; n != 0 {
+		t.Errorf("one server more was asked: %d commands", n)
+	}
 	empty := serve(t, map[string]string{"HELLO": greeting, "GET": "-MOVED 1 :" + last.address[strings.LastIndex(last.address, ":")+1:] + "\r\n"})
 	got, _ = attempt(t, client(t, &Settings{}), empty.address, 5*time.Second, asked(empty))
 	wantPrefix(t, got, "ok: ") // it does not know its own address
