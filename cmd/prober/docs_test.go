@@ -250,9 +250,9 @@ func TestDocs_metrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, nil, "demo", "--fault", "up-500", "--fault", "guard-comment")
+	p := start(t, nil, "demo", "--fault", "up-500", "--fault", "guard-comment", "--fault", "deploy-in-progress")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)
-	elsewhere := append(undemonstrated(t), ofCertificates...)
+	elsewhere := slices.Concat(undemonstrated(t), ofCertificates, afterHalfAnHour)
 	rows := regexp.MustCompile("(?m)^\\| .*`((?:probe|prober)_[a-z_]+)` \\| (?:gauge|counter|histogram) \\|").FindAllSubmatch(text, -1)
 	var exported []string
 	testenv.Eventually(t, time.Minute, func(context.Context) error {
