@@ -16,6 +16,7 @@ type Error struct {
 	Code string // the first word of the server's error if it is one that this package knows, such as NOAUTH; else empty
 
 	unknown   bool // the server does not know the command
+	absent    bool // ACL DRYRUN was asked about a command that the server does not have
 	otherKeys bool // the user may run the command, but not with this key
 	moved     move // where the server sends the client to
 }
@@ -30,6 +31,10 @@ func Code(err error) string { return asError(err).Code }
 
 // Unsupported reports whether the error is that of a server that does not know the command: it is too old, or a proxy.
 func Unsupported(err error) bool { return err != nil && asError(err).unknown }
+
+// Absent reports whether the error is what ACL DRYRUN answers about a command that the server does not have. Any other error
+// says nothing of what the user may do.
+func Absent(err error) bool { return err != nil && asError(err).absent }
 
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -118,6 +123,7 @@ func refused(text string) *Error {
 		known, code = refusals["ERR"], ""
 	}
 	e := &Error{Outcome: probe.Outcome{Reason: known.reason, Detail: known.text}, Code: code}
+	e.absent = code == "ERR" && strings.HasPrefix(rest, "Command '") && strings.HasSuffix(rest, "' not found")
 	e.otherKeys = code == "NOPERM" && strings.Contains(rest, "permissions to access")
 	if code == "MOVED" || code == "ASK" {
 		e.moved = readMove(rest)

@@ -226,6 +226,22 @@ func TestDo_moved(t *testing.T) {
 	wantPrefix(t, got, "ok: ") // it does not know its own address
 }
 
+// Only a command that the server does not have is as good as refused; any other error of ACL DRYRUN proves nothing.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"ERR Command 'FLUSHALL' not found":                 true,
+		"ERR User 'org-a' not found":                       false,
+		"ERR wrong number of arguments for 'keys' command": false,
+		"ERR unknown command 'ACL'":                        false,
+		"NOPERM this user has no permissions":              false,
+	} {
+		if got := Absent(refused(text)); got != want {
+			t.Errorf("%s: got %v", text, got)
+		}
+	}
+}
+
 // A server elsewhere that names this machine is believed neither by its address nor by its name.
 func TestFound_ourMachine(t *testing.T) {
 	t.Parallel()

@@ -93,8 +93,8 @@ func (v *visit) acl(conn *resp.Conn, r *probe.Result) {
 		switch {
 		case err == nil:
 			rulings[i] = rule(answer.Text)
-		case questions[i].of == "" && resp.Code(err) == "ERR" && !resp.Unsupported(err):
-			rulings[i] = noCommand // the server has no such command
+		case questions[i].of == "" && resp.Absent(err):
+			rulings[i] = noCommand
 		case refused == nil:
 			refused = err
 		}
