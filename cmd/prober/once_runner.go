@@ -3,11 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"slices"
 	"sync"
 
 	"prober/internal/probe"
 	"prober/internal/schedule"
+	"prober/internal/sorted"
 )
 
 // An onceRunner runs all jobs, round after round. It is the Sink that keeps a round's results. A probe that still hangs
@@ -35,7 +35,7 @@ func spread(jobs []probe.Job) []probe.Job {
 		turns[i] = turn{j, rounds[host]}
 		rounds[host]++
 	}
-	slices.SortStableFunc(turns, func(a, b turn) int { return cmp.Compare(a.round, b.round) })
+	sorted.By(turns, func(a, b turn) int { return cmp.Compare(a.round, b.round) })
 	ordered := make([]probe.Job, len(jobs))
 	for i, t := range turns {
 		ordered[i] = t.job

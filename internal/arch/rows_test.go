@@ -6,6 +6,9 @@ type row struct {
 	theirs []string // packages of other modules, or whole modules
 }
 
+// forAll is what any package may import: it knows nothing of probes.
+var forAll = []string{"internal/sorted"}
+
 // forKinds is what any kind of probe may import. A kind has a row only if it needs more. Kinds never import each other.
 var forKinds = []string{
 	"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret", "internal/text",
@@ -18,6 +21,7 @@ var rows = map[string]row{
 	"internal/encoded":  {},
 	"internal/secret":   {ours: []string{"internal/encoded"}},
 	"internal/text":     {},
+	"internal/sorted":   {},
 	"internal/probe":    {ours: []string{"internal/memory", "internal/secret", "internal/text"}},
 	"internal/canary":   {ours: []string{"internal/encoded"}},
 	"internal/selector": {},

@@ -2,11 +2,11 @@ package incident
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // ErrNoBreach means that there is no breach of a probe to acknowledge.
@@ -24,7 +24,7 @@ func (t *Tracker) Breaches() []probe.Breach {
 			})
 		}
 	}
-	slices.SortFunc(all, func(a, b probe.Breach) int { return strings.Compare(a.Key.String(), b.Key.String()) })
+	sorted.By(all, func(a, b probe.Breach) int { return strings.Compare(a.Key.String(), b.Key.String()) })
 	return all
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -49,7 +50,7 @@ func (t *Tracker) note(name string, s *system, i *incident) string {
 		}
 		lines = append(lines, line{b.First, observed, text})
 	}
-	slices.SortStableFunc(lines, line.compare)
+	sorted.By(lines, line.compare)
 	lines = append(lines, line{what: mitigation}, t.recoveryLine(name, i))
 
 	var b strings.Builder

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/kubernetes"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -39,7 +39,7 @@ func Lint(data []byte) Report {
 		var document yaml.Node
 		switch err := dec.Decode(&document); {
 		case errors.Is(err, io.EOF):
-			slices.SortStableFunc(r.Mistakes, func(a, b Mistake) int { return a.Line - b.Line })
+			sorted.By(r.Mistakes, func(a, b Mistake) int { return a.Line - b.Line })
 			return r
 		case err != nil:
 			r.add(lineOf(err, 1), "not valid YAML: what follows is not looked at")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // lastRun is what the last run of a probe showed. It is immutable.
@@ -181,7 +182,7 @@ func (l *lastRun) readSamples(samples []probe.Sample, v *jobView, fits func(int)
 
 // unique sorts the elements and merges those that compare equal, in the order in which they came.
 func unique[E any](all []E, compare func(a, b E) int, merge func(a, b E) E) []E {
-	slices.SortStableFunc(all, compare)
+	sorted.By(all, compare)
 	kept := all[:0]
 	for _, e := range all {
 		if n := len(kept); n > 0 && compare(kept[n-1], e) == 0 {

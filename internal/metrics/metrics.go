@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Metrics holds the state of all series. It is a probe.Sink and the scheduler's watcher. All its methods may be called
@@ -79,7 +80,9 @@ func (m *Metrics) SetJobs(jobs []probe.Job) {
 		m.self.overflow.Add(float64(dropped + s.set(v, job.Probe, job.Settings, now)))
 		next.states[k] = s
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(next.states), key.compare) {
+	keys := slices.Collect(maps.Keys(next.states))
+	sorted.By(keys, key.compare)
+	for _, k := range keys {
 		next.order = append(next.order, next.states[k])
 	}
 	m.jobs.Store(next)

@@ -8,6 +8,7 @@ import (
 
 	"prober/internal/exposition"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 
 	dto "github.com/prometheus/client_model/go"
 )
@@ -47,7 +48,7 @@ func (p *scrape) sortFamilies(gathered []*dto.MetricFamily) {
 		}
 		p.families = append(p.families, family{name: name, dynamic: f})
 	}
-	slices.SortFunc(p.families, func(a, b family) int { return strings.Compare(a.name, b.name) })
+	sorted.By(p.families, func(a, b family) int { return strings.Compare(a.name, b.name) })
 }
 
 // write writes one family. A panic loses that family and no other.
@@ -155,7 +156,7 @@ func (l *lastRun) followed(check string) []checkVerdict {
 		return noted
 	}
 	all := slices.Concat(noted, held)
-	slices.SortFunc(all, checkVerdict.compare)
+	sorted.By(all, checkVerdict.compare)
 	return all
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -201,7 +202,7 @@ func (r Result) Decisive() Check {
 // NotPassed lists the checks that did not pass: those that failed first, since they are why somebody reads the list.
 func (r Result) NotPassed() []Check {
 	list := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return c.Verdict == Pass })
-	slices.SortStableFunc(list, func(a, b Check) int {
+	sorted.By(list, func(a, b Check) int {
 		return cmp.Compare(BoolValue(b.Verdict == Fail), BoolValue(a.Verdict == Fail))
 	})
 	return list

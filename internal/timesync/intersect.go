@@ -2,6 +2,7 @@ package timesync
 
 import (
 	"cmp"
+	"prober/internal/sorted"
 	"slices"
 )
 
@@ -35,7 +36,7 @@ func overlaps(all []Interval, quorum int) []Interval {
 			edges = append(edges, edge{one, true}, edge{one, false})
 		}
 	}
-	slices.SortFunc(edges, func(a, b edge) int {
+	sorted.By(edges, func(a, b edge) int {
 		return cmp.Or(cmp.Compare(a.at(), b.at()), order(a)-order(b))
 	})
 	var shared []Interval

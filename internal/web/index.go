@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 const (
@@ -237,7 +238,7 @@ func (s *server) groups(rows []*ProbeStatus, uptimes []probe.Uptime, now time.Ti
 		v.Uptime = uptimes[n]
 		groups[i].Rows = append(groups[i].Rows, v)
 	}
-	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(first[a.System], first[b.System]) })
+	sorted.By(groups, func(a, b group) int { return cmp.Compare(first[a.System], first[b.System]) })
 	return groups
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // GitHub are the deployments of a repository to one environment.
@@ -75,7 +76,7 @@ func (p *GitHub) deploys(ctx context.Context, a *api) (all []deploy, o probe.Out
 	}
 	page = page[:min(len(page), githubPage)]
 	if !slices.ContainsFunc(page, func(d githubDeployment) bool { return moment(d.CreatedAt).IsZero() }) {
-		slices.SortStableFunc(page, func(a, b githubDeployment) int { return moment(b.CreatedAt).Compare(moment(a.CreatedAt)) })
+		sorted.By(page, func(a, b githubDeployment) int { return moment(b.CreatedAt).Compare(moment(a.CreatedAt)) })
 	}
 	for i, d := range page {
 		branch := slices.ContainsFunc(page, func(o githubDeployment) bool { return o.Ref == d.Ref && o.SHA != d.SHA })

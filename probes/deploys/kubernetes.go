@@ -12,6 +12,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/kubernetes"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Kubernetes are the rollouts of a Deployment.
@@ -73,7 +74,7 @@ func (p *Kubernetes) deploys(ctx context.Context, a *api) ([]deploy, probe.Outco
 		return nil, o
 	}
 	sets = slices.DeleteFunc(sets, func(s kubernetes.ReplicaSet) bool { return s.Metadata.Controller().UID != d.Metadata.UID })
-	slices.SortFunc(sets, func(a, b kubernetes.ReplicaSet) int { return cmp.Compare(revision(&b.Metadata), revision(&a.Metadata)) })
+	sorted.By(sets, func(a, b kubernetes.ReplicaSet) int { return cmp.Compare(revision(&b.Metadata), revision(&a.Metadata)) })
 	if len(sets) > 0 && (revision(&sets[0].Metadata) == 0 || !d.Observed()) {
 		return nil, probe.Outcomef(probe.Settling, "the controller has not looked at the Deployment since it was changed")
 	}

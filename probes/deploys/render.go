@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Render is a service of Render.
@@ -153,7 +154,7 @@ func listed(all []deploy) ([]deploy, probe.Outcome) {
 		all[i].whole = all[i].Version
 	}
 	if !slices.ContainsFunc(all, func(d deploy) bool { return d.created.IsZero() }) {
-		slices.SortStableFunc(all, func(a, b deploy) int { return b.created.Compare(a.created) })
+		sorted.By(all, func(a, b deploy) int { return b.created.Compare(a.created) })
 	}
 	return all, probe.Outcome{Reason: probe.OK}
 }

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"cmp"
+	"prober/internal/sorted"
 	"slices"
 	"sync"
 )
@@ -30,7 +31,7 @@ func (t *turns) next(cases []testCase, most int) []testCase {
 	}
 	t.run++
 	order := slices.Clone(cases)
-	slices.SortStableFunc(order, func(a, b testCase) int { return cmp.Compare(t.known[a.name].run, t.known[b.name].run) })
+	sorted.By(order, func(a, b testCase) int { return cmp.Compare(t.known[a.name].run, t.known[b.name].run) })
 	return order[:min(most, len(order))]
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // A verdict is an assertion with the violation that decides it, of rule 0 if the assertion holds.
@@ -64,7 +65,7 @@ func (r *run) report() {
 		all[a.surface] = append(all[a.surface], r.judge(a))
 	}
 	for _, verdicts := range all {
-		slices.SortStableFunc(verdicts, func(a, b verdict) int { return cmp.Compare(a.rule.rank(), b.rule.rank()) })
+		sorted.By(verdicts, func(a, b verdict) int { return cmp.Compare(a.rule.rank(), b.rule.rank()) })
 	}
 	worst := func(surface string) int {
 		if slices.ContainsFunc(all[surface], func(v verdict) bool { return v.rootCause }) {

@@ -9,6 +9,7 @@ import (
 
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // keyStates are what all verifiers together are found to be. Each but the first two is a failure.
@@ -72,7 +73,7 @@ func (run *runState) compare() keyInventory {
 			c.conflicts = append(c.conflicts, name)
 		}
 	}
-	slices.SortFunc(c.conflicts, compareNames)
+	sorted.By(c.conflicts, compareNames)
 	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.issued.kid()})
 	for i := range run.snapshots {
 		if have[i] == nil || len(have[i]) == len(c.keys) {

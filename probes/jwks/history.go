@@ -11,6 +11,7 @@ import (
 
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -161,7 +162,7 @@ func (m *keyHistory) findMissing(run *runState, l *observed, names map[kidHash]k
 			l.missing = append(l.missing, *k)
 		}
 	}
-	slices.SortFunc(l.missing, func(a, b keyRecord) int { return b.signed.Compare(a.signed) })
+	sorted.By(l.missing, func(a, b keyRecord) int { return b.signed.Compare(a.signed) })
 }
 
 // updateDifference remembers since when verifiers do not have the same keys. One run that sees it may have come in the
@@ -240,7 +241,8 @@ func (m *keyHistory) forget() (published bool) {
 	if len(m.keys) <= maxRemembered {
 		return false
 	}
-	all := slices.SortedFunc(maps.Keys(m.keys), func(a, b kidHash) int {
+	all := slices.Collect(maps.Keys(m.keys))
+	sorted.By(all, func(a, b kidHash) int {
 		return cmp.Or(m.keys[b].signed.Compare(m.keys[a].signed), m.keys[b].seen.Compare(m.keys[a].seen))
 	})
 	for _, h := range all[maxRemembered:] {

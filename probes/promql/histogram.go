@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/stats"
 )
 
@@ -91,7 +92,7 @@ func decodeNative(raw json.RawMessage) *nativeHistogram {
 // stats checks the buckets, and brings them into their order.
 func (n *nativeHistogram) stats() (stats.Histogram, probe.Outcome) {
 	h := stats.Histogram{Buckets: slices.Clone(n.buckets), Exponential: true}
-	slices.SortFunc(h.Buckets, func(a, b stats.Bucket) int { return cmp.Compare(a.Lower, b.Lower) })
+	sorted.By(h.Buckets, func(a, b stats.Bucket) int { return cmp.Compare(a.Lower, b.Lower) })
 	before := math.Inf(-1)
 	for _, b := range h.Buckets {
 		if !(b.Lower <= b.Upper && b.Lower >= before && b.Count >= 0) || math.IsInf(b.Count, 0) || math.IsInf(b.Lower, 1) {

@@ -2,10 +2,10 @@ package rls
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -54,7 +54,7 @@ func (p *Probe) note(r *probe.Result, check string, mistakes []mistake, sound st
 		r.Pass(check, "%s", sound)
 		return
 	}
-	slices.SortStableFunc(mistakes, func(a, b mistake) int {
+	sorted.By(mistakes, func(a, b mistake) int {
 		return int(probe.BoolValue(b.why.Verdict == probe.Fail) - probe.BoolValue(a.why.Verdict == probe.Fail))
 	})
 	var named []string
