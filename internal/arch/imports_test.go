@@ -99,7 +99,7 @@ func forbiddenImports(all []pkg) (wrong []string) {
 			switch {
 			case mine && p.name() == "probes" && isKind(ours):
 			case mine && slices.Contains(forAll, ours):
-		case mine && !slices.Contains(row.ours, ours):
+			case mine && !slices.Contains(row.ours, ours):
 				wrong = append(wrong, fmt.Sprintf("%s imports %s: siblings do not see each other; pass in what it needs from cmd/prober", p.name(), ours))
 			case foreign(path) && !within(path, row.theirs):
 				wrong = append(wrong, fmt.Sprintf("%s imports %s, which is reserved for another package%s", p.name(), path, allowedPackages(path)))
