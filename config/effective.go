@@ -14,11 +14,30 @@ import (
 	"prober/internal/strictyaml"
 )
 
-// YAML returns the configuration as it is in effect, with the defaults filled in: one document for each system.
-// Secrets are shown as their sources. What may hold a credential that was written out is hidden: settings tagged mask,
-// values of any shape, and the users and queries of URLs. It reads whole probes, and must not be called once they run.
-func (c *Config) YAML() []byte {
+// YAML returns the text of Effective.
+func (c *Config) YAML() []byte { return c.Effective().YAML() }
+
+// An Effective is the configuration as it is in effect, with the defaults filled in. Secrets are shown as their sources. What
+// may hold a credential that was written out is hidden: settings tagged mask, values of any shape, and the users and queries of
+// URLs.
+type Effective struct {
+	text   []byte
+	probes []effectiveProbe
+}
+
+// An effectiveProbe is where the entry of a probe is in the text.
+type effectiveProbe struct {
+	probe.Key
+	from, to int
+}
+
+// YAML returns the text, with one document for each system. It must not be changed.
+func (e *Effective) YAML() []byte { return e.text }
+
+// Effective returns what is in effect. It reads whole probes, and must not be called once they run.
+func (c *Config) Effective() *Effective {
 	var b bytes.Buffer
+	e := &Effective{probes: make([]effectiveProbe, 0, len(c.Jobs))}
 	d := &strictyaml.Decoder{}
 	for i, system := range c.systems() {
 		if i > 0 {
@@ -30,11 +49,14 @@ func (c *Config) YAML() []byte {
 			if j.System == system {
 				list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item(d, j)}}
 				part := yamlText(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("probes"), list}})
+				from := b.Len()
 				b.Write(bytes.TrimPrefix(part, []byte("probes:\n")))
+				e.probes = append(e.probes, effectiveProbe{j.Key(), from, b.Len()})
 			}
 		}
 	}
-	return b.Bytes()
+	e.text = b.Bytes()
+	return e
 }
 
 // yamlText returns a node as text. An encoder keeps all that it was given until its end, ten times as much as the text: so each

@@ -3,6 +3,9 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"prober/config"
+	"prober/probes"
 )
 
 // TestRunNow runs a probe with an interval of an hour from its page, and tests the flag that forbids it.
@@ -55,6 +58,22 @@ func TestPage_showsFailedSelfChecks(t *testing.T) {
 	for _, want := range []string{"The reference cannot be reached", "The last reload failed", "probez"} {
 		if err != nil || !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q: %v", want, err)
+		}
+	}
+}
+
+// TestPage_saysWhatEachProbeAsks finds the addresses and the settings of every probe that is shipped, whatever its kind.
+func TestPage_saysWhatEachProbeAsks(t *testing.T) {
+	for name, data := range map[string][]byte{"demo.yaml": config.Demo, "ibex.yaml": config.Ibex, "1pass.yaml": config.OnePass} {
+		cfg, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		effective := cfg.Effective()
+		for _, j := range cfg.Jobs {
+			if len(j.Addresses()) == 0 || len(effective.Settings(j.Key())) == 0 {
+				t.Errorf("%s of %s: addresses %q, settings %v", j.Key(), name, j.Addresses(), effective.Settings(j.Key()))
+			}
 		}
 	}
 }

@@ -78,10 +78,10 @@ type server struct {
 	jobSets   chan []probe.Job
 	verdicts  *verdictLogger
 	config    atomic.Pointer[config.Config]
-	effective atomic.Pointer[[]byte] // the configuration as YAML, written before its probes run: they change what it reads
-	engine    *engine                // its self-test
-	memory    *memory.Budget         // for the answers of all targets
-	started   atomic.Bool            // the first set of probes runs
+	effective atomic.Pointer[config.Effective] // the configuration, written before its probes run: they change what it reads
+	engine    *engine                          // its self-test
+	memory    *memory.Budget                   // for the answers of all targets
+	started   atomic.Bool                      // the first set of probes runs
 	draining  atomic.Bool
 }
 
@@ -208,7 +208,8 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		Healthy:          s.scheduler.Healthy,
 		Ready:            s.ready,
 		ReloadError:      reload.failed,
-		Config:           func() []byte { return *s.effective.Load() },
+		Config:           func() []byte { return s.effective.Load().YAML() },
+		Settings:         func(k probe.Key) []probe.Setting { return s.effective.Load().Settings(k) },
 		Schema:           func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
 		Status:           s.board.Statuses,
 		Probe:            s.board.Probe,
@@ -258,8 +259,7 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	for _, w := range warnings(cfg, jobs) {
 		s.log.Warn("Configuration", "warning", w)
 	}
-	effective := cfg.YAML()
-	s.effective.Store(&effective)
+	s.effective.Store(cfg.Effective())
 	old := s.config.Swap(cfg)
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)

@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// A Setting is a setting in effect, for people to read: a value, or parts that are settings themselves. It holds no secret.
+type Setting struct {
+	Name, Value string
+	Parts       []Setting
+}
+
 // A SettingError says what is wrong with one setting of a probe. Validate returns them, joined; the configuration finds
 // the line by the path.
 type SettingError struct {

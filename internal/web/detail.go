@@ -26,6 +26,8 @@ type probeView struct {
 	Labels       []string
 	Signals      []signalView
 	RunViews     []runView
+	Addresses    []string // whom it asks
+	Settings     []probe.Setting
 	Past         probe.Past
 	Acknowledged []probe.Breach // of this probe
 }
@@ -120,6 +122,10 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	v.rowView = s.rowView(&d.ProbeStatus, v.Now)
 	v.Worst, v.Maintenance = d.Verdict, maintenanceBanners([]*ProbeStatus{&d.ProbeStatus}, maxNames)
 	slices.Reverse(v.Runs)
+	v.Addresses = d.Job.Addresses()
+	if s.Settings != nil {
+		v.Settings = s.Settings(d.Key())
+	}
 	s.addPast(&v, d.ID)
 	if s.Run != nil {
 		v.RunPath = "./" + escaped(d.Name) + "/run"

@@ -65,6 +65,53 @@ func TestDetail(t *testing.T) {
 	})
 }
 
+// addresser is a probe that knows whom it asks.
+type addresser struct {
+	probe.Probe
+	addresses []string
+}
+
+func (a addresser) Addresses() []string { return a.addresses }
+
+func TestDetail_asks(t *testing.T) {
+	board, jobs := NewStatusStore(), []probe.Job{job("proxy"), job("none")}
+	jobs[0].Probe = addresser{nil, []string{"https://u:secret@proxy.example/health?key=secret", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}}
+	board.SetJobs(jobs)
+	for i := range jobs {
+		board.Observe(ordinaryResult(&jobs[i], time.Now(), 1, probe.OK))
+	}
+	o := optionsFor(board, false)
+	many := make([]probe.Setting, maxSettings)
+	o.Settings = func(k probe.Key) []probe.Setting {
+		if k.Name == "none" {
+			return many
+		}
+		return []probe.Setting{{Name: "method", Value: "GET"}, {Name: "expect", Parts: []probe.Setting{{Name: "status", Value: "<200>"}}}}
+	}
+	h := New(o)
+	page := ask(h, "GET", "/probes/ibex/proxy").Body.String()
+	for _, want := range []string{"Asks https://proxy.example/health, 10.0.0.1:80, 10.0.0.2:80 and 1 more", "4 addresses", "<code>10.0.0.3:80</code>",
+		`<span class="soft">method</span> <code>GET</code>`, `<span class="soft">expect</span><ul class="settings"><li><span class="soft">status</span> <code>&lt;200&gt;</code>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	front := ask(h, "GET", "/").Body.String()
+	if !strings.Contains(front, "Asks https://proxy.example/health") || strings.Count(front, "Asks ") != 1 {
+		t.Error("the row of a passing probe does not say what it asks")
+	}
+	if strings.Contains(page+front, "secret") {
+		t.Error("a credential in a URL is shown")
+	}
+	if strings.Contains(visible(ask(h, "GET", "/probes/ibex/none").Body.String()), "more in /config") {
+		t.Error("as many settings as fit are cut off")
+	}
+	many = append(many, probe.Setting{Parts: make([]probe.Setting, 2)})
+	if page := visible(ask(h, "GET", "/probes/ibex/none").Body.String()); !strings.Contains(page, "and 3 more in /config") {
+		t.Errorf("the rest is not counted: %s", page)
+	}
+}
+
 func TestProbeByName(t *testing.T) {
 	board := NewStatusStore()
 	other := job("proxy")

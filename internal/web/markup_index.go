@@ -134,7 +134,7 @@ func (v rowView) line() g.Node {
 	return h.Li(h.Class("row line pass"),
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading()),
-		h.Div(h.Class("why"), g.Text(v.Detail)),
+		h.Div(h.Class("why"), g.Text(v.Detail), v.asked()),
 		h.Div(h.Class("past"), v.Chart.strip()),
 		h.Div(h.Class("when soft"), g.Text(v.sinceWords()), clock(v.Since), g.Text(", "+formatLatency(v.Latency)), g.Text(v.uptimeWords(", "))),
 	)

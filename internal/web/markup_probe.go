@@ -16,11 +16,12 @@ func (v probeView) node() g.Node {
 			h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()),
 			h.H1(mark(v.Verdict), g.Text(" "+v.name())),
 			softLine(v.About.Text),
+			softLine(asksText(v.Addresses)),
 			h.P(h.Class("lead"), why(v.Reason, v.Detail), g.If(v.Verdict == probe.Fail, v.impact())),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+" "+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
 			g.Map(v.Deploys, func(sentence string) g.Node { return h.P(g.Text(sentence)) }),
 		),
-		h.Main(h.ID("main"), v.banners(), v.recent(), v.past(), v.configuration(), g.Map(v.RunViews, runView.node)),
+		h.Main(h.ID("main"), v.banners(), v.recent(), v.past(), v.asks(), v.configuration(), g.Map(v.RunViews, runView.node)),
 	)
 }
 

@@ -39,6 +39,16 @@ type ProbeStatus struct {
 
 	// The maintenance window that is open now; zero if there is none.
 	Maintenance Maintenance
+
+	job *probe.Job // as configured; nil if that is not known
+}
+
+// addresses lists whom the probe asks.
+func (r *ProbeStatus) addresses() []string {
+	if r.job == nil {
+		return nil
+	}
+	return r.job.Addresses()
 }
 
 // An About is what people call a probe and what is around it. Any of it may be empty.
@@ -102,7 +112,6 @@ type key struct {
 // A storedStatus is a status with what is not shown in lists.
 type storedStatus struct {
 	ProbeStatus
-	job          *probe.Job
 	last, failed *RunDetail
 }
 

@@ -35,6 +35,9 @@ type Options struct {
 	Next             func(probe.ID) time.Time     // when the next run is due; zero if unknown
 	Faults           func() []Fault               // the faults of a demonstration, to inject and clear on the page
 
+	// Settings returns what a probe is to ask and expect, secrets masked.
+	Settings func(probe.Key) []probe.Setting
+
 	Uptimes   func([]probe.ID) []probe.Uptime                        // of the last 24 hours; none if it cannot be read
 	Past      func(probe.ID) (probe.Past, error)                     // what is remembered of a probe
 	Incidents func(before time.Time) ([]probe.IncidentRecord, error) // the last ones before a time, or of all if it is zero
