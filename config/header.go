@@ -94,7 +94,7 @@ func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeade
 	}
 	if _, modules := strictyaml.Lookup(root, "modules"); modules != nil {
 		if _, system := strictyaml.Lookup(root, "system"); system == nil {
-			return h, Errors{h.mistake("modules", "this looks like a configuration of blackbox_exporter; a module with its targets becomes probes of type http, see \"Coming from blackbox_exporter\" in docs/operations.md")}
+			return h, Errors{h.mistake("modules", "this looks like a configuration of blackbox_exporter; a module with its targets becomes probes of type http, see docs/coming-from.md")}
 		}
 	}
 	mine := func(key string) bool { return !strings.HasPrefix(key, "x-") }

@@ -23,6 +23,7 @@ func TestKinds(t *testing.T) {
 	reasons, measures := map[string]probe.Reason{}, map[string]*probe.Measure{}
 	for _, why := range probe.CommonReasons {
 		reasons[why.Word] = why
+		testAction(t, "common", why)
 	}
 	for name, kind := range probes.Kinds() {
 		if kind.New == nil || kind.Summary == "" || strings.ContainsAny(kind.Summary, "\n.") {
@@ -32,6 +33,7 @@ func TestKinds(t *testing.T) {
 			if !reasonWord.MatchString(why.Word) || why.Text == "" || why.Verdict == probe.Pass {
 				t.Errorf("%s: %+v: expected a word, a text for people, and fail or inconclusive", name, why)
 			}
+			testAction(t, name, why)
 			if other, taken := reasons[why.Word]; taken && other != why {
 				t.Errorf("%s: the reason %s is declared twice: %q and %q", name, why.Word, why.Text, other.Text)
 			}
@@ -46,6 +48,14 @@ func TestKinds(t *testing.T) {
 			}
 			measures[m.Name] = m
 		}
+	}
+}
+
+// testAction requires of a reason what to do about it: a sentence that fits under it, and names something to do.
+func testAction(t *testing.T, of string, why probe.Reason) {
+	t.Helper()
+	if len(why.Action) < 30 || len(why.Action) > 170 || !strings.HasSuffix(why.Action, ".") || strings.ToUpper(why.Action[:1]) != why.Action[:1] {
+		t.Errorf("%s: %s: expected what to do about it, a sentence of 30 to 170 letters, got %d: %q", of, why.Word, len(why.Action), why.Action)
 	}
 }
 

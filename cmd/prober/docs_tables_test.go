@@ -62,7 +62,7 @@ func TestDocs_tables(t *testing.T) {
 func docTables(t *testing.T) map[string]string {
 	tables := map[string]string{}
 	kinds := probes.Kinds()
-	var list, allSeries, allReasons [][]string
+	var list, allSeries [][]string
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		kind, link := kinds[name], "[["+name+"]]"
 		list = append(list, []string{link, cell(kind.Summary)})
@@ -75,23 +75,43 @@ func docTables(t *testing.T) map[string]string {
 		for _, r := range kind.Reasons {
 			row := []string{code(r.Word), r.Verdict.String(), cell(r.Text)}
 			reasons = append(reasons, row)
-			allReasons = append(allReasons, append([]string{link}, row...))
 		}
 		tables[name+" series"] = table("series|type|labels|meaning", series)
 		tables[name+" reasons"] = table("reason|verdict|meaning", reasons)
 	}
 	tables["kinds"] = table("kind|asks", list)
 	tables["kind series"] = table("kind|series|type|labels|meaning", allSeries)
-	tables["kind reasons"] = table("kind|reason|verdict|meaning", allReasons)
-	var common [][]string
+	var failing, inconclusive [][]string
 	for _, r := range probe.CommonReasons {
-		common = append(common, []string{code(r.Word), r.Verdict.String(), cell(r.Text)})
+		row := []string{code(r.Word), cell(r.Text), cell(r.Action)}
+		if r.Verdict == probe.Fail {
+			failing = append(failing, row)
+		} else {
+			inconclusive = append(inconclusive, row)
+		}
 	}
-	tables["reasons"] = table("reason|verdict|meaning", common)
+	tables["failing reasons"] = table("reason|meaning|what to do", failing)
+	tables["inconclusive reasons"] = table("reason|meaning|what to do", inconclusive)
+	tables["kind reasons"] = table("reason|kinds|verdict|meaning|what to do", kindReasons(kinds))
 	exposition := exampleExposition(t)
 	tables["series"] = table("series|type|labels|meaning", exported(exposition, "probe_"))
 	tables["prober series"] = table("series|type|labels|meaning", exported(exposition, "prober_", "promhttp_"))
 	return tables
+}
+
+// kindReasons returns a row for each reason that some kinds give and not all, with these kinds.
+func kindReasons(kinds probe.Kinds) (rows [][]string) {
+	givenBy := map[probe.Reason][]string{}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		for _, r := range kinds[name].Reasons {
+			givenBy[r] = append(givenBy[r], "[["+name+"]]")
+		}
+	}
+	for r, names := range givenBy {
+		rows = append(rows, []string{code(r.Word), strings.Join(names, ", "), r.Verdict.String(), cell(r.Text), cell(r.Action)})
+	}
+	slices.SortFunc(rows, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
+	return rows
 }
 
 // linkKinds replaces [[kind]] by a link from a document in dir to the page of the kind.

@@ -11,10 +11,14 @@ import (
 // Reasons of whoever asks Kubernetes. A kind that uses this package lists them in its descriptor. Only NotFound says something of
 // what was asked for.
 var (
-	NotFound  = probe.Reason{Word: "not_found", Verdict: probe.Fail, Text: "no such object"}
-	Forbidden = probe.Reason{Word: "forbidden", Verdict: probe.Inconclusive, Text: "the API may not be read"}
-	Expired   = probe.Reason{Word: "expired", Verdict: probe.Inconclusive, Text: "a list that changed too fast to be read"}
-	NoCluster = probe.Reason{Word: "no_cluster", Verdict: probe.Inconclusive, Text: "no API server is known"}
+	NotFound = probe.Reason{Word: "not_found", Verdict: probe.Fail, Text: "no such object",
+		Action: "Check name and namespace: the object was deleted or renamed, or the probe is wrong."}
+	Forbidden = probe.Reason{Word: "forbidden", Verdict: probe.Inconclusive, Text: "the API may not be read",
+		Action: "Give the prober's service account the Role of config/deploy/role.yaml in this namespace."}
+	Expired = probe.Reason{Word: "expired", Verdict: probe.Inconclusive, Text: "a list that changed too fast to be read",
+		Action: "Wait for the next run; if it stays, the API server is overloaded."}
+	NoCluster = probe.Reason{Word: "no_cluster", Verdict: probe.Inconclusive, Text: "no API server is known",
+		Action: "Run the prober in the cluster, or set the URL of the API server."}
 )
 
 // Reasons lists the reasons of this package.

@@ -32,12 +32,18 @@ func Code(err error) string {
 
 // Reasons of whoever asks PostgreSQL. A kind that uses this package lists them in its descriptor.
 var (
-	WeakAuth         = probe.Reason{Word: "weak_auth", Verdict: probe.Fail, Text: "server does not authenticate by SCRAM"}
-	QueryFailed      = probe.Reason{Word: "query_failed", Verdict: probe.Fail, Text: "server could not run the query"}
-	Locked           = probe.Reason{Word: "locked", Verdict: probe.Inconclusive, Text: "waited too long for a lock"}
-	Conflict         = probe.Reason{Word: "conflict", Verdict: probe.Inconclusive, Text: "query gave way to another transaction"}
-	ReadOnlyViolated = probe.Reason{Word: "read_only_violated", Verdict: probe.Inconclusive, Text: "query tries to write"}
-	TooManyRows      = probe.Reason{Word: "too_many_rows", Verdict: probe.Inconclusive, Text: "more rows than are read"}
+	WeakAuth = probe.Reason{Word: "weak_auth", Verdict: probe.Fail, Text: "server does not authenticate by SCRAM",
+		Action: "Set password_encryption to scram-sha-256, then set the password of the role again, and require scram-sha-256 in pg_hba.conf."}
+	QueryFailed = probe.Reason{Word: "query_failed", Verdict: probe.Fail, Text: "server could not run the query",
+		Action: "Read the SQLSTATE in the detail and the server's log: a full disk, a crash and a changed table look like this."}
+	Locked = probe.Reason{Word: "locked", Verdict: probe.Inconclusive, Text: "waited too long for a lock",
+		Action: "Find who holds the lock in pg_locks and pg_stat_activity; a migration or an open transaction is the usual cause."}
+	Conflict = probe.Reason{Word: "conflict", Verdict: probe.Inconclusive, Text: "query gave way to another transaction",
+		Action: "Wait for the next run; if it stays on a standby, raise max_standby_streaming_delay."}
+	ReadOnlyViolated = probe.Reason{Word: "read_only_violated", Verdict: probe.Inconclusive, Text: "query tries to write",
+		Action: "Change the query of the probe: it may only read."}
+	TooManyRows = probe.Reason{Word: "too_many_rows", Verdict: probe.Inconclusive, Text: "more rows than are read",
+		Action: "Add a limit or an aggregate to the query of the probe."}
 )
 
 // Reasons lists the reasons of this package.

@@ -114,10 +114,21 @@ func (e entry) traces() string {
 // explanation says why the probe did not pass and where to look next, as lines. It is empty for a pass.
 func (e entry) explanation() []string {
 	lines := e.failureLines()
-	if next := e.next(); next != "" {
-		lines = append(lines, "next: runbook "+next)
+	if next := e.nextStep(); next != "" {
+		lines = append(lines, next)
 	}
 	return lines
+}
+
+// nextStep is the line that says where to go on: the runbook or, without one, what to do about the decisive reason.
+func (e entry) nextStep() string {
+	switch next := e.next(); {
+	case next != "":
+		return "next: runbook " + next
+	case e.verdict == probe.Pass || !e.ran || e.decisive.Reason.Action == "":
+		return ""
+	}
+	return "next: " + e.decisive.Reason.Action
 }
 
 // next names the runbook to open and its address; it is empty if there is nothing to do.

@@ -46,8 +46,8 @@ func writeText(b *bytes.Buffer, r Report) error {
 		for _, l := range lines {
 			b.WriteString(r.line(l))
 		}
-		if next := e.next(); next != "" {
-			b.WriteString(r.wrap("next: runbook "+next, 6, 2))
+		if next := e.nextStep(); next != "" {
+			b.WriteString(r.wrap(next, 6, 2))
 		}
 	}
 	if len(entries) > 0 {

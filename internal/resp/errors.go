@@ -45,17 +45,28 @@ func asError(err error) *Error {
 
 // Reasons of whoever asks Redis. A kind that uses this package lists them in its descriptor.
 var (
-	Loading       = probe.Reason{Word: "loading", Verdict: probe.Fail, Text: "server is loading its data"}
-	Busy          = probe.Reason{Word: "busy", Verdict: probe.Fail, Text: "server is busy with a script"}
-	OutOfMemory   = probe.Reason{Word: "oom", Verdict: probe.Fail, Text: "server refuses writes: out of memory"}
-	ReadOnly      = probe.Reason{Word: "read_only", Verdict: probe.Fail, Text: "server refuses writes: it is a replica"}
-	Misconfigured = probe.Reason{Word: "misconf", Verdict: probe.Fail, Text: "server refuses writes: it cannot save them"}
-	FewReplicas   = probe.Reason{Word: "few_replicas", Verdict: probe.Fail, Text: "server refuses writes: too few replicas"}
-	PrimaryDown   = probe.Reason{Word: "primary_down", Verdict: probe.Fail, Text: "replica has lost its primary"}
-	ClusterDown   = probe.Reason{Word: "cluster_down", Verdict: probe.Fail, Text: "cluster is down, or a part of it"}
-	RedirectLoop  = probe.Reason{Word: "redirect_loop", Verdict: probe.Fail, Text: "cluster sends the client around"}
-	CommandFailed = probe.Reason{Word: "command_failed", Verdict: probe.Fail, Text: "server could not run the command"}
-	Unknown       = probe.Reason{Word: "unknown_command", Verdict: probe.Inconclusive, Text: "server does not know the command"}
+	Loading = probe.Reason{Word: "loading", Verdict: probe.Fail, Text: "server is loading its data",
+		Action: "Wait until the server has loaded its data; if it restarts again and again, look for the OOM killer."}
+	Busy = probe.Reason{Word: "busy", Verdict: probe.Fail, Text: "server is busy with a script",
+		Action: "End the script with SCRIPT KILL, or FUNCTION KILL, and find who runs it."}
+	OutOfMemory = probe.Reason{Word: "oom", Verdict: probe.Fail, Text: "server refuses writes: out of memory",
+		Action: "Free memory or raise maxmemory; look for keys without an expiry and for the eviction policy."}
+	ReadOnly = probe.Reason{Word: "read_only", Verdict: probe.Fail, Text: "server refuses writes: it is a replica",
+		Action: "Writes reach a replica: find out whether a failover moved the primary, and what the clients connect to."}
+	Misconfigured = probe.Reason{Word: "misconf", Verdict: probe.Fail, Text: "server refuses writes: it cannot save them",
+		Action: "Look at the disk and at the last background save in INFO persistence: the server refuses writes until a save succeeds."}
+	FewReplicas = probe.Reason{Word: "few_replicas", Verdict: probe.Fail, Text: "server refuses writes: too few replicas",
+		Action: "Bring the replicas back: the primary refuses writes while fewer than min-replicas-to-write are connected."}
+	PrimaryDown = probe.Reason{Word: "primary_down", Verdict: probe.Fail, Text: "replica has lost its primary",
+		Action: "Bring the primary back, or fail over; the replica has lost its link and serves old data at best."}
+	ClusterDown = probe.Reason{Word: "cluster_down", Verdict: probe.Fail, Text: "cluster is down, or a part of it",
+		Action: "Look at CLUSTER NODES for slots that nobody serves, and bring the nodes that failed back."}
+	RedirectLoop = probe.Reason{Word: "redirect_loop", Verdict: probe.Fail, Text: "cluster sends the client around",
+		Action: "Look at CLUSTER SLOTS on each node: they disagree on who serves the slot."}
+	CommandFailed = probe.Reason{Word: "command_failed", Verdict: probe.Fail, Text: "server could not run the command",
+		Action: "Read the error code in the detail, and the server's log."}
+	Unknown = probe.Reason{Word: "unknown_command", Verdict: probe.Inconclusive, Text: "server does not know the command",
+		Action: "Check that this is the expected server and version; a proxy may not know the command."}
 )
 
 // Reasons lists the reasons of this package.

@@ -24,13 +24,20 @@ type Reply struct {
 
 // Reasons why a server's reply is not used.
 var (
-	BadReply       = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "not a valid reply by RFC 5905"}
-	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server is not synchronised"}
-	Stale          = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "what it says is too old"}
-	Uncertain      = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "too uncertain to decide"}
-	NegativeRTT    = probe.Reason{Word: "negative_rtt", Verdict: probe.Inconclusive, Text: "negative round trip"}
-	Replayed       = probe.Reason{Word: "replayed", Verdict: probe.Inconclusive, Text: "a reply to another request"}
-	Kiss           = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "the server asks for fewer requests, or none"}
+	BadReply = probe.Reason{Word: "bad_reply", Verdict: probe.Inconclusive, Text: "not a valid reply by RFC 5905",
+		Action: "Check the address: what answers is not an NTP server, or something in between changes the packets."}
+	Unsynchronised = probe.Reason{Word: "unsynchronised", Verdict: probe.Inconclusive, Text: "the server is not synchronised",
+		Action: "Look at the time synchronisation of the NTP server itself (chronyc tracking), or use another server."}
+	Stale = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "what it says is too old",
+		Action: "Find out why the source is behind: an NTP server that lost its own source, or a service that Prometheus no longer scrapes."}
+	Uncertain = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "too uncertain to decide",
+		Action: "Give it more to decide by: for a clock a nearer NTP server, for a share or a quantile more requests or a longer time."}
+	NegativeRTT = probe.Reason{Word: "negative_rtt", Verdict: probe.Inconclusive, Text: "negative round trip",
+		Action: "Wait for the next run; if it stays, the clock of the prober's machine or of the server is being set."}
+	Replayed = probe.Reason{Word: "replayed", Verdict: probe.Inconclusive, Text: "a reply to another request",
+		Action: "Look for something on the path that repeats packets; the next run decides."}
+	Kiss = probe.Reason{Word: "kiss_of_death", Verdict: probe.Inconclusive, Text: "the server asks for fewer requests, or none",
+		Action: "Make the interval longer or use another NTP server: this one asks to be left alone."}
 )
 
 // A ReplyError says why a server's reply is not used. Its text holds no byte of the reply.

@@ -51,12 +51,18 @@ const (
 
 // Reasons of the clock kind. Skew blames the target; the others are inconclusive.
 var (
-	reasonSkew              = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "further apart than allowed"}
-	reasonWithinUncertainty = probe.Reason{Word: "within_uncertainty", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty"}
-	reasonQuorum            = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree"}
-	reasonFalseticker       = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict"}
-	reasonSameServer        = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names, or two Dates, of one server"}
-	reasonMixedClocks       = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no single clock explains the readings"}
+	reasonSkew = probe.Reason{Word: "skew", Verdict: probe.Fail, Text: "further apart than allowed",
+		Action: "Restore time synchronisation on the machine that the detail names (chronyc tracking); until then tokens fail as expired or not yet valid."}
+	reasonWithinUncertainty = probe.Reason{Word: "within_uncertainty", Verdict: probe.Inconclusive, Text: "the limit is within the uncertainty",
+		Action: "Raise the limit, or use sources that are nearer: the measurement is not exact enough to decide."}
+	reasonQuorum = probe.Reason{Word: "quorum", Verdict: probe.Inconclusive, Text: "too few NTP servers agree",
+		Action: "Check that UDP port 123 is open to the NTP servers, and configure more of them."}
+	reasonFalseticker = probe.Reason{Word: "falseticker", Verdict: probe.Inconclusive, Text: "an NTP server that the others contradict",
+		Action: "Remove the NTP server that the others contradict, or tell its operator."}
+	reasonSameServer = probe.Reason{Word: "same_server", Verdict: probe.Inconclusive, Text: "two names, or two Dates, of one server",
+		Action: "Configure NTP servers that are different machines: two of these are one."}
+	reasonMixedClocks = probe.Reason{Word: "mixed_clocks", Verdict: probe.Inconclusive, Text: "no single clock explains the readings",
+		Action: "Probe each replica by itself: several machines with different clocks answer at one address."}
 )
 
 // Kind describes the kind to the rest of the prober.

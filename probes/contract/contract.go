@@ -57,19 +57,32 @@ type Request struct {
 
 // Reasons of the contract kind.
 var (
-	reasonNoSeries = probe.Reason{Word: "no_series", Verdict: probe.Fail, Text: "no metrics at all"}
-	reasonMissing  = probe.Reason{Word: "family_missing", Verdict: probe.Fail, Text: "a metric is not exposed"}
-	reasonType     = probe.Reason{Word: "wrong_type", Verdict: probe.Fail, Text: "a metric has another type"}
-	reasonTwice    = probe.Reason{Word: "duplicate_series", Verdict: probe.Fail, Text: "a series is exposed twice"}
-	reasonLabel    = probe.Reason{Word: "label_missing", Verdict: probe.Fail, Text: "a series lacks a label"}
-	reasonValue    = probe.Reason{Word: "value_missing", Verdict: probe.Fail, Text: "no series has the value of a label"}
-	reasonBucket   = probe.Reason{Word: "bucket_missing", Verdict: probe.Fail, Text: "a histogram has no bucket with this bound"}
-	reasonSeries   = probe.Reason{Word: "series_missing", Verdict: probe.Fail, Text: "a series is not exposed"}
-	reasonNaN      = probe.Reason{Word: "not_a_number", Verdict: probe.Fail, Text: "a value is not a number"}
-	reasonNotZero  = probe.Reason{Word: "not_zero", Verdict: probe.Fail, Text: "telemetry that must stay 0 is not 0", Breach: true}
-	reasonStuck    = probe.Reason{Word: "does_not_move", Verdict: probe.Fail, Text: "a counter does not rise"}
-	reasonFell     = probe.Reason{Word: "decreased", Verdict: probe.Fail, Text: "a counter fell without a restart"}
-	reasonMixed    = probe.Reason{Word: "several_processes", Verdict: probe.Inconclusive, Text: "several processes answer at one address"}
+	reasonNoSeries = probe.Reason{Word: "no_series", Verdict: probe.Fail, Text: "no metrics at all",
+		Action: "Open the metrics URL by hand: the page is empty, or it is not a metrics page; alerts on it cannot fire."}
+	reasonMissing = probe.Reason{Word: "family_missing", Verdict: probe.Fail, Text: "a metric is not exposed",
+		Action: "Find the deploy that removed or renamed the metric: alerts and runbooks that read it see nothing."}
+	reasonType = probe.Reason{Word: "wrong_type", Verdict: probe.Fail, Text: "a metric has another type",
+		Action: "Find the deploy that changed the type: rate() and histogram_quantile() on it give nonsense."}
+	reasonTwice = probe.Reason{Word: "duplicate_series", Verdict: probe.Fail, Text: "a series is exposed twice",
+		Action: "Fix the exporter: Prometheus drops the whole scrape, or keeps one of the values at random."}
+	reasonLabel = probe.Reason{Word: "label_missing", Verdict: probe.Fail, Text: "a series lacks a label",
+		Action: "Find the deploy that removed the label: alerts that select by it match nothing."}
+	reasonValue = probe.Reason{Word: "value_missing", Verdict: probe.Fail, Text: "no series has the value of a label",
+		Action: "Find out why no series has the value: the code path did not run since the start, or the value was renamed."}
+	reasonBucket = probe.Reason{Word: "bucket_missing", Verdict: probe.Fail, Text: "a histogram has no bucket with this bound",
+		Action: "Restore the bucket: an SLO at this bound cannot be computed without it."}
+	reasonSeries = probe.Reason{Word: "series_missing", Verdict: probe.Fail, Text: "a series is not exposed",
+		Action: "Have the service export the series from its start, at 0; an alert on it cannot fire before."}
+	reasonNaN = probe.Reason{Word: "not_a_number", Verdict: probe.Fail, Text: "a value is not a number",
+		Action: "Look at how the value is computed: NaN or infinity usually comes from a division by zero, or from no requests at all."}
+	reasonNotZero = probe.Reason{Word: "not_zero", Verdict: probe.Fail, Text: "telemetry that must stay 0 is not 0", Breach: true,
+		Action: "Treat it as an incident: what must never happen has happened; the detail names the series, the service's log the case."}
+	reasonStuck = probe.Reason{Word: "does_not_move", Verdict: probe.Fail, Text: "a counter does not rise",
+		Action: "Check that the service does the work that the counter counts, and that the counter is still wired to it."}
+	reasonFell = probe.Reason{Word: "decreased", Verdict: probe.Fail, Text: "a counter fell without a restart",
+		Action: "Look for a counter that is reset without a restart: rates over it are wrong."}
+	reasonMixed = probe.Reason{Word: "several_processes", Verdict: probe.Inconclusive, Text: "several processes answer at one address",
+		Action: "Probe each replica by itself: a load balancer answers with the metrics of several processes."}
 )
 
 // Measures of the contract kind.

@@ -75,16 +75,26 @@ const (
 
 // Reasons of the deploys kind.
 var (
-	reasonFailed     = probe.Reason{Word: "deploy_failed", Verdict: probe.Fail, Text: "the latest deploy failed"}
-	reasonStuck      = probe.Reason{Word: "deploy_stuck", Verdict: probe.Fail, Text: "a deploy does not end"}
-	reasonSuspended  = probe.Reason{Word: "service_suspended", Verdict: probe.Fail, Text: "the platform has suspended the service"}
-	reasonCrashLoop  = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started"}
-	reasonNotRunning = probe.Reason{Word: "not_running", Verdict: probe.Fail, Text: "what answers is not what was deployed"}
-	reasonFreeze     = probe.Reason{Word: "deploy_in_freeze", Verdict: probe.Fail, Text: "a deploy while deploys are frozen"}
-	reasonNone       = probe.Reason{Word: "no_deploys", Verdict: probe.Inconclusive, Text: "no deploys are reported"}
-	reasonNotLive    = probe.Reason{Word: "no_live_deploy", Verdict: probe.Inconclusive, Text: "no deploy is known to be live"}
-	reasonState      = probe.Reason{Word: "unknown_state", Verdict: probe.Inconclusive, Text: "a state that the prober does not know, or none"}
-	reasonNoTime     = probe.Reason{Word: "no_time", Verdict: probe.Inconclusive, Text: "the platform does not report when"}
+	reasonFailed = probe.Reason{Word: "deploy_failed", Verdict: probe.Fail, Text: "the latest deploy failed",
+		Action: "Read the log of the deploy on the platform; the version before is still live unless another check fails too."}
+	reasonStuck = probe.Reason{Word: "deploy_stuck", Verdict: probe.Fail, Text: "a deploy does not end",
+		Action: "Look at the deploy on the platform: a build that hangs, a health check that never passes, or no capacity; cancel it or roll back."}
+	reasonSuspended = probe.Reason{Word: "service_suspended", Verdict: probe.Fail, Text: "the platform has suspended the service",
+		Action: "Resume the service on the platform, and find out who suspended it: billing, a person, or a limit."}
+	reasonCrashLoop = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started",
+		Action: "Read the log of the last crash (kubectl logs --previous); roll back if it began with a deploy."}
+	reasonNotRunning = probe.Reason{Word: "not_running", Verdict: probe.Fail, Text: "what answers is not what was deployed",
+		Action: "Find the replica that the detail names: it was not restarted, or the deploy went elsewhere; deploy again or roll back."}
+	reasonFreeze = probe.Reason{Word: "deploy_in_freeze", Verdict: probe.Fail, Text: "a deploy while deploys are frozen",
+		Action: "Ask who deployed and why; roll back, or list the version under freeze.allow."}
+	reasonNone = probe.Reason{Word: "no_deploys", Verdict: probe.Inconclusive, Text: "no deploys are reported",
+		Action: "Check the id of the service and the rights of the credential: an empty list proves nothing."}
+	reasonNotLive = probe.Reason{Word: "no_live_deploy", Verdict: probe.Inconclusive, Text: "no deploy is known to be live",
+		Action: "Look at the platform: none of the deploys that it reports is live."}
+	reasonState = probe.Reason{Word: "unknown_state", Verdict: probe.Inconclusive, Text: "a state that the prober does not know, or none",
+		Action: "Look at the deploy on the platform; report the state as missing in the prober."}
+	reasonNoTime = probe.Reason{Word: "no_time", Verdict: probe.Inconclusive, Text: "the platform does not report when",
+		Action: "Look at the platform when the deploy began; the prober does not know for how long it has lasted."}
 )
 
 // Measures of the deploys kind.

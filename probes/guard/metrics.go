@@ -4,9 +4,12 @@ import "prober/internal/probe"
 
 // Reasons of the kind beside that of a breach.
 var (
-	unscopedAccepted = probe.Reason{Word: "unscoped_accepted", Verdict: probe.Fail, Text: "a query of all orgs was accepted"}
-	rejectedByOther  = probe.Reason{Word: "rejected_by_other", Verdict: probe.Inconclusive, Text: "rejected, and not by the guard"}
-	notAllAsked      = probe.Reason{Word: "not_all_asked", Verdict: probe.Inconclusive, Text: "not every query has had its turn"}
+	unscopedAccepted = probe.Reason{Word: "unscoped_accepted", Verdict: probe.Fail, Text: "a query of all orgs was accepted",
+		Action: "Treat it as a security incident: the guard lets a query of all orgs through; roll the guard back, or close the API."}
+	rejectedByOther = probe.Reason{Word: "rejected_by_other", Verdict: probe.Inconclusive, Text: "rejected, and not by the guard",
+		Action: "Read the detail: something else than the guard refused the query, so the guard was not tested; correct the settings of the probe."}
+	notAllAsked = probe.Reason{Word: "not_all_asked", Verdict: probe.Inconclusive, Text: "not every query has had its turn",
+		Action: "Wait: the queries take turns, and not all of them have been asked since the start."}
 )
 
 // An outcome is what became of a case.

@@ -48,29 +48,40 @@ var (
 	stateSlow              = state{Name: "slow", Serving: holds, Split: holds, Summary: "live and ready, and slower than expected"}
 	stateServingUnverified = state{Name: "serving_unverified", Serving: holds, Split: unknown, Reason: probe.ControlFailed,
 		Summary: "live and ready; the state of its dependency is unknown"}
-	stateDegraded = state{Name: "degraded_by_dependency", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down", Dependency: true},
+	stateDegraded = state{Name: "degraded_by_dependency", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down", Dependency: true,
+		Action: "Fix the dependency; restarting this service does not help."},
 		Summary: "live and correctly not ready, because its dependency is down; restarting it will not help"}
-	stateNotReady = state{Name: "not_ready", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "not_ready", Verdict: probe.Fail, Text: "live and not ready"},
+	stateNotReady = state{Name: "not_ready", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "not_ready", Verdict: probe.Fail, Text: "live and not ready",
+		Action: "Read the service's log for what it waits for: it is live, so it is starting, draining or missing something other than its dependency."},
 		Summary: "live and not ready, and its dependency is not the reason: it is starting, draining or missing something else"}
-	stateReadyError = state{Name: "ready_error", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "ready_error", Verdict: probe.Fail, Text: "readiness cannot be read"},
+	stateReadyError = state{Name: "ready_error", Serving: violated, Split: holds, Transient: true, Reason: probe.Reason{Word: "ready_error", Verdict: probe.Fail, Text: "readiness cannot be read",
+		Action: "Request the readiness URL by hand at this replica, and read its log: it is live, but readiness gives no answer."},
 		Summary: "live, but its readiness cannot be read"}
-	stateReadyDespiteDependencyDown = state{Name: "ready_despite_dependency_down", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "ready_despite_dependency_down", Verdict: probe.Fail, Text: "ready although its dependency is down"},
+	stateReadyDespiteDependencyDown = state{Name: "ready_despite_dependency_down", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "ready_despite_dependency_down", Verdict: probe.Fail, Text: "ready although its dependency is down",
+		Action: "Take traffic away until the dependency is back: the service reports ready and will fail requests; then fix its readiness."},
 		Summary: "ready although its dependency is down: traffic sent to it will fail"}
-	stateLivenessCoupled = state{Name: "liveness_coupled", Serving: violated, Split: violated, Transient: true, Reason: probe.Reason{Word: "liveness_coupled", Verdict: probe.Fail, Text: "liveness depends on the dependency"},
+	stateLivenessCoupled = state{Name: "liveness_coupled", Serving: violated, Split: violated, Transient: true, Reason: probe.Reason{Word: "liveness_coupled", Verdict: probe.Fail, Text: "liveness depends on the dependency",
+		Action: "Fix the dependency and stop the restarts: liveness fails with the dependency, so the service is restarted for nothing."},
 		Summary: "not live because its dependency is down: it will be restarted, which does not help; liveness must not depend on it"}
-	stateInverted = state{Name: "inverted", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "inverted", Verdict: probe.Fail, Text: "ready but not live"},
+	stateInverted = state{Name: "inverted", Serving: notApplicable, Split: violated, Transient: true, Reason: probe.Reason{Word: "inverted", Verdict: probe.Fail, Text: "ready but not live",
+		Action: "Check that the liveness and readiness URLs are not swapped: it claims to be ready and not live."},
 		Summary: "ready but not live: the paths are mixed up or one of them is broken"}
-	stateDown = state{Name: "down", Serving: violated, Reason: probe.Reason{Word: "down", Verdict: probe.Fail, Text: "neither live nor ready"},
+	stateDown = state{Name: "down", Serving: violated, Reason: probe.Reason{Word: "down", Verdict: probe.Fail, Text: "neither live nor ready",
+		Action: "Check that the process runs and read its last log lines: it is neither live nor ready."},
 		Summary: "neither live nor ready"}
-	stateRegionDown = state{Name: "region_down", Serving: violated, Reason: probe.Reason{Word: "region_down", Verdict: probe.Fail, Text: "unreachable together with its dependency"},
+	stateRegionDown = state{Name: "region_down", Serving: violated, Reason: probe.Reason{Word: "region_down", Verdict: probe.Fail, Text: "unreachable together with its dependency",
+		Action: "Check the region or the network first: the service and its dependency are out of reach together."},
 		Summary: "unreachable, and so is its dependency: the region seems to be down or cut off"}
-	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "something else responded"},
+	stateWrongRoute = state{Name: "wrong_route", Serving: violated, Transient: true, Reason: probe.Reason{Word: "wrong_route", Verdict: probe.Fail, Text: "something else responded",
+		Action: "Check ingress and routes: something other than the service answers at this address."},
 		Summary: "the answer is not the service's own: the path is wrong, or something in front of the service answered"}
-	stateUnexpectedStatus = state{Name: "unexpected_status", Serving: violated, Transient: true, Reason: probe.Reason{Word: "unexpected_status", Verdict: probe.Fail, Text: "a status that means neither yes nor no"},
+	stateUnexpectedStatus = state{Name: "unexpected_status", Serving: violated, Transient: true, Reason: probe.Reason{Word: "unexpected_status", Verdict: probe.Fail, Text: "a status that means neither yes nor no",
+		Action: "Request the URL by hand: the status says neither yes nor no, as from a proxy in front of the service."},
 		Summary: "answered, but by a status that means neither yes nor no"}
 	stateCached = state{Name: "cached", Serving: unknown, Split: unknown, Reason: probe.StaleOrCached,
 		Summary: "the answers may come out of a cache, which says nothing about the process"}
-	stateRace = state{Name: "race", Serving: unknown, Split: unknown, Reason: probe.Reason{Word: "race", Verdict: probe.Inconclusive, Text: "the dependency changed during the run"},
+	stateRace = state{Name: "race", Serving: unknown, Split: unknown, Reason: probe.Reason{Word: "race", Verdict: probe.Inconclusive, Text: "the dependency changed during the run",
+		Action: "Wait for the next run: the dependency changed during this one."},
 		Summary: "its dependency changed during the run"}
 	stateUnknown = state{Name: "unknown", Serving: unknown, Split: unknown, Reason: probe.ControlFailed,
 		Summary: "could not be asked"}

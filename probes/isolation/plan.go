@@ -31,16 +31,22 @@ var checkNames = [...]string{
 
 // Reasons of the kind. All of them are the target's fault.
 var (
-	leakBody      = probe.Reason{Word: "leak_body", Verdict: probe.Fail, Text: "another org's data in a body", Breach: true}
-	leakHeader    = probe.Reason{Word: "leak_header", Verdict: probe.Fail, Text: "another org's data in a header", Breach: true}
+	leakBody = probe.Reason{Word: "leak_body", Verdict: probe.Fail, Text: "another org's data in a body", Breach: true,
+		Action: "Treat it as a security incident: one org reads another's data; close the route or roll back, and keep the trace id."}
+	leakHeader = probe.Reason{Word: "leak_header", Verdict: probe.Fail, Text: "another org's data in a header", Breach: true,
+		Action: "Treat it as a security incident: one org sees another's data in a header; close the route or roll back, and keep the trace id."}
 	leakList      = breach.LeakList
 	foreignWrite  = breach.ForeignWrite
 	foreignDelete = breach.ForeignDelete
-	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "responses on shared connections were mixed up", Breach: true}
+	crossTalk     = probe.Reason{Word: "cross_talk", Verdict: probe.Fail, Text: "responses on shared connections were mixed up", Breach: true,
+		Action: "Treat it as a security incident: answers reach the wrong caller; look at caches, pools and proxies that share connections, and roll back."}
 
-	mismatchNotRejected = probe.Reason{Word: "mismatch_not_rejected", Verdict: probe.Fail, Text: "a contradicting org was accepted"}
-	misleadingSuccess   = probe.Reason{Word: "misleading_success", Verdict: probe.Fail, Text: "a success where a denial was expected"}
-	existenceOracle     = probe.Reason{Word: "existence_oracle", Verdict: probe.Fail, Text: "denials reveal whether an object exists"}
+	mismatchNotRejected = probe.Reason{Word: "mismatch_not_rejected", Verdict: probe.Fail, Text: "a contradicting org was accepted",
+		Action: "Have the service reject a request whose parts name different orgs; until then see which of them it believes."}
+	misleadingSuccess = probe.Reason{Word: "misleading_success", Verdict: probe.Fail, Text: "a success where a denial was expected",
+		Action: "Have the service deny what it does not do: it reports success, though nothing of another org was changed."}
+	existenceOracle = probe.Reason{Word: "existence_oracle", Verdict: probe.Fail, Text: "denials reveal whether an object exists",
+		Action: "Have the service deny foreign and unknown ids alike: the difference tells others what exists."}
 )
 
 // A violationRule is one of the rules by which an assertion is judged. The lowest that applies decides; 0 is none.

@@ -52,21 +52,36 @@ type Verifier struct {
 
 // Reasons of the jwks kind, beside those that it shares with token.
 var (
-	reasonMissing        = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key"}
-	reasonReplicaMissing = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not"}
-	reasonEmpty          = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key for verification"}
-	reasonDuplicate      = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one type have the same id in one set"}
-	reasonReused         = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "the id identified another key before"}
-	reasonConflict       = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id"}
-	reasonDisagreement   = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys"}
-	reasonWeak           = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "weaker than RFC 7518, section 3.3, requires"}
-	reasonBadKey         = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a required key cannot be read"}
-	reasonAlgorithm      = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a required key cannot verify as configured"}
-	reasonCertificate    = probe.Reason{Word: "wrong_certificate", Verdict: probe.Fail, Text: "a key comes with the certificate of another key"}
-	reasonRevoked        = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still published"}
-	reasonCache          = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be cached for longer than its keys are published"}
-	reasonLate           = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have the key"}
-	reasonShort          = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "removed before its last token expired"}
+	reasonMissing = probe.Reason{Word: "kid_missing", Verdict: probe.Fail, Text: "no verifier has the key",
+		Action: "Publish the key again, or correct kids in the probe: tokens that it signed are rejected everywhere."}
+	reasonReplicaMissing = probe.Reason{Word: "replica_missing_kid", Verdict: probe.Fail, Text: "some have it, this one does not",
+		Action: "Restart or refresh the replica that the detail names: it has not fetched the current keys."}
+	reasonEmpty = probe.Reason{Word: "empty_keyset", Verdict: probe.Fail, Text: "no key for verification",
+		Action: "Restore the key set: without a key every token is rejected."}
+	reasonDuplicate = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one type have the same id in one set",
+		Action: "Remove one of the two keys, or give it an id of its own: verifiers choose either."}
+	reasonReused = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "the id identified another key before",
+		Action: "Give the new key a new id: verifiers that cached the old one reject its tokens."}
+	reasonConflict = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id",
+		Action: "Find the verifier with the wrong key and have it fetch its keys again."}
+	reasonDisagreement = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys",
+		Action: "Have the verifiers fetch their keys again, and find out why one of them is behind."}
+	reasonWeak = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "weaker than RFC 7518, section 3.3, requires",
+		Action: "Rotate to a key that is long enough; it still works, but it can be attacked."}
+	reasonBadKey = probe.Reason{Word: "bad_key", Verdict: probe.Fail, Text: "a required key cannot be read",
+		Action: "Publish the key again in a form that can be read: verifiers skip it, and its tokens are rejected."}
+	reasonAlgorithm = probe.Reason{Word: "alg_mismatch", Verdict: probe.Fail, Text: "a required key cannot verify as configured",
+		Action: "Correct alg or kty of the published key: verifiers will not use it for its tokens."}
+	reasonCertificate = probe.Reason{Word: "wrong_certificate", Verdict: probe.Fail, Text: "a key comes with the certificate of another key",
+		Action: "Publish the certificate of this key (x5c), or leave it out."}
+	reasonRevoked = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still published",
+		Action: "Remove the revoked key from the key set now: its tokens are still accepted."}
+	reasonCache = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be cached for longer than its keys are published",
+		Action: "Shorten Cache-Control, or keep old keys published for longer than that."}
+	reasonLate = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have the key",
+		Action: "Publish the next key earlier: caches that do not have it yet reject its tokens until they fetch again."}
+	reasonShort = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "removed before its last token expired",
+		Action: "Publish the old key again until its last token has expired."}
 )
 
 // Measures of the jwks kind.

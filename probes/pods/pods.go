@@ -34,17 +34,28 @@ type Probe struct {
 
 // Reasons of this kind, beside those of package kubernetes.
 var (
-	reasonCrashLoop   = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started"}
-	reasonOOMKilled   = probe.Reason{Word: "oom_killed", Verdict: probe.Fail, Text: "a container ran out of memory"}
-	reasonImagePull   = probe.Reason{Word: "image_pull", Verdict: probe.Fail, Text: "an image cannot be pulled"}
-	reasonConfigError = probe.Reason{Word: "config_error", Verdict: probe.Fail, Text: "a container lacks what it is configured with"}
-	reasonRestarted   = probe.Reason{Word: "restarted", Verdict: probe.Fail, Text: "containers restart"}
-	reasonUnscheduled = probe.Reason{Word: "unscheduled", Verdict: probe.Fail, Text: "no node for a pod"}
-	reasonAddresses   = probe.Reason{Word: "other_addresses", Verdict: probe.Fail, Text: "traffic goes elsewhere than to the ready pods"}
-	reasonLiveness    = probe.Reason{Word: "liveness_is_readiness", Verdict: probe.Fail, Text: "liveness asks what readiness asks"}
-	reasonNoReadiness = probe.Reason{Word: "no_readiness", Verdict: probe.Fail, Text: "no readiness probe"}
-	reasonNoSuccess   = probe.Reason{Word: "no_success", Verdict: probe.Fail, Text: "no success for too long"}
-	reasonNoPods      = probe.Reason{Word: "no_pods", Verdict: probe.Inconclusive, Text: "no pod to look at"}
+	reasonCrashLoop = probe.Reason{Word: "crash_loop", Verdict: probe.Fail, Text: "the service crashes whenever it is started",
+		Action: "Read the log of the last crash (kubectl logs --previous); roll back if it began with a deploy."}
+	reasonOOMKilled = probe.Reason{Word: "oom_killed", Verdict: probe.Fail, Text: "a container ran out of memory",
+		Action: "Raise the memory limit or roll back what made the memory grow; kubectl describe pod shows limit and time."}
+	reasonImagePull = probe.Reason{Word: "image_pull", Verdict: probe.Fail, Text: "an image cannot be pulled",
+		Action: "Check name, tag and pull secret of the image: kubectl describe pod shows what the registry said."}
+	reasonConfigError = probe.Reason{Word: "config_error", Verdict: probe.Fail, Text: "a container lacks what it is configured with",
+		Action: "Create the Secret, ConfigMap, key or variable that the detail names, or roll back the manifest that needs it."}
+	reasonRestarted = probe.Reason{Word: "restarted", Verdict: probe.Fail, Text: "containers restart",
+		Action: "Read why with kubectl describe pod (last state) and kubectl logs --previous."}
+	reasonUnscheduled = probe.Reason{Word: "unscheduled", Verdict: probe.Fail, Text: "no node for a pod",
+		Action: "Look at kubectl describe pod: no node has the room, the taint or the volume; add nodes or lower the requests."}
+	reasonAddresses = probe.Reason{Word: "other_addresses", Verdict: probe.Fail, Text: "traffic goes elsewhere than to the ready pods",
+		Action: "Compare the selector of the Service with the labels of the pods: traffic goes elsewhere than to the ready ones."}
+	reasonLiveness = probe.Reason{Word: "liveness_is_readiness", Verdict: probe.Fail, Text: "liveness asks what readiness asks",
+		Action: "Point livenessProbe at an endpoint of its own: as it is, a dependency that is down restarts every pod."}
+	reasonNoReadiness = probe.Reason{Word: "no_readiness", Verdict: probe.Fail, Text: "no readiness probe",
+		Action: "Add a readinessProbe: without one, pods get traffic before they can serve it."}
+	reasonNoSuccess = probe.Reason{Word: "no_success", Verdict: probe.Fail, Text: "no success for too long",
+		Action: "Look at the latest Jobs of the CronJob: failed, suspended, or never started."}
+	reasonNoPods = probe.Reason{Word: "no_pods", Verdict: probe.Inconclusive, Text: "no pod to look at",
+		Action: "Check name and namespace, and whether the workload is scaled to 0 on purpose."}
 )
 
 // Measures of this kind.

@@ -76,18 +76,30 @@ type Worse struct {
 
 // Reasons of this kind.
 var (
-	reasonValue      = probe.Reason{Word: "value", Verdict: probe.Fail, Text: "a value beyond its limit"}
-	reasonWorse      = probe.Reason{Word: "worse", Verdict: probe.Fail, Text: "worse than before"}
-	reasonUncertain  = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "too uncertain to decide"}
-	reasonNoTraffic  = probe.Reason{Word: "no_traffic", Verdict: probe.Inconclusive, Text: "nobody calls it"}
-	reasonNoData     = probe.Reason{Word: "no_data", Verdict: probe.Inconclusive, Text: "no such series"}
-	reasonNoBaseline = probe.Reason{Word: "no_baseline", Verdict: probe.Inconclusive, Text: "nothing to compare with"}
-	reasonClipped    = probe.Reason{Word: "clipped", Verdict: probe.Inconclusive, Text: "above the last finite bucket"}
-	reasonNaN        = probe.Reason{Word: "not_a_number", Verdict: probe.Fail, Text: "a value is not a number"} // the word of contract, where it fails
-	reasonManySeries = probe.Reason{Word: "many_series", Verdict: probe.Inconclusive, Text: "several series in place of one"}
-	reasonStale      = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "what it says is too old"}
-	reasonPartial    = probe.Reason{Word: "partial", Verdict: probe.Inconclusive, Text: "answer with a warning, or in part"}
-	reasonBadQuery   = probe.Reason{Word: "bad_query", Verdict: probe.Inconclusive, Text: "query could not be evaluated"}
+	reasonValue = probe.Reason{Word: "value", Verdict: probe.Fail, Text: "a value beyond its limit",
+		Action: "Run the query by hand and see which value is beyond its limit, and since when; then look at what was deployed at that time."}
+	reasonWorse = probe.Reason{Word: "worse", Verdict: probe.Fail, Text: "worse than before",
+		Action: "Compare with the time before: look at what was deployed at the onset; the fix has not brought it back yet."}
+	reasonUncertain = probe.Reason{Word: "uncertain", Verdict: probe.Inconclusive, Text: "too uncertain to decide",
+		Action: "Give it more to decide by: for a clock a nearer NTP server, for a share or a quantile more requests or a longer time."}
+	reasonNoTraffic = probe.Reason{Word: "no_traffic", Verdict: probe.Inconclusive, Text: "nobody calls it",
+		Action: "Check that requests reach the service at all; without them nothing can be said."}
+	reasonNoData = probe.Reason{Word: "no_data", Verdict: probe.Inconclusive, Text: "no such series",
+		Action: "Check the name of the series and its labels, and that Prometheus scrapes the service."}
+	reasonNoBaseline = probe.Reason{Word: "no_baseline", Verdict: probe.Inconclusive, Text: "nothing to compare with",
+		Action: "Choose a time before at which the service ran and was scraped (--since, or offset)."}
+	reasonClipped = probe.Reason{Word: "clipped", Verdict: probe.Inconclusive, Text: "above the last finite bucket",
+		Action: "Add a bucket above: the quantile lies beyond the last one that is finite."}
+	reasonNaN = probe.Reason{Word: "not_a_number", Verdict: probe.Fail, Text: "a value is not a number",
+		Action: "Look at how the value is computed: NaN or infinity usually comes from a division by zero, or from no requests at all."} // the word of contract, where it fails
+	reasonManySeries = probe.Reason{Word: "many_series", Verdict: probe.Inconclusive, Text: "several series in place of one",
+		Action: "Aggregate the query to one series, as with sum()."}
+	reasonStale = probe.Reason{Word: "stale", Verdict: probe.Inconclusive, Text: "what it says is too old",
+		Action: "Find out why the source is behind: an NTP server that lost its own source, or a service that Prometheus no longer scrapes."}
+	reasonPartial = probe.Reason{Word: "partial", Verdict: probe.Inconclusive, Text: "answer with a warning, or in part",
+		Action: "Look at Prometheus, or at what federates it: a part of the data is missing from the answer."}
+	reasonBadQuery = probe.Reason{Word: "bad_query", Verdict: probe.Inconclusive, Text: "query could not be evaluated",
+		Action: "Correct the query of the probe; the detail says how Prometheus refused it."}
 )
 
 // Measures of this kind.

@@ -6,11 +6,16 @@ import (
 
 // Reasons of the kind.
 var (
-	reasonMissing     = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist"}
-	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else"}
-	reasonCatchAll    = probe.Reason{Word: "catch_all", Verdict: probe.Fail, Text: "every path returns 501"}
-	reasonUpstream    = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error"}
-	reasonWrongCode   = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code"}
+	reasonMissing = probe.Reason{Word: "route_missing", Verdict: probe.Fail, Text: "the route does not exist",
+		Action: "Check the path and the latest deploy: the protected route is gone, or moved."}
+	reasonImplemented = probe.Reason{Word: "route_implemented", Verdict: probe.Fail, Text: "the route now does something else",
+		Action: "Change the status that the probe expects of the valid caller: the route now does something."}
+	reasonCatchAll = probe.Reason{Word: "catch_all", Verdict: probe.Fail, Text: "every path returns 501",
+		Action: "Find what answers for every path, such as a gateway: the route behind it is not reached."}
+	reasonUpstream = probe.Reason{Word: "upstream_error", Verdict: probe.Fail, Text: "server error",
+		Action: "Read the service's log by the trace id: it failed before it decided on the token."}
+	reasonWrongCode = probe.Reason{Word: "wrong_code", Verdict: probe.Fail, Text: "rejected with another code",
+		Action: "Check which rule rejects the caller: the right one may be switched off and another one hide that."}
 )
 
 // Outcomes of a run at a replica: it passed, one of the reasons, or inconclusive.

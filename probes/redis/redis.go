@@ -72,23 +72,40 @@ type Org struct {
 
 // Reasons of this kind, beside those of package resp.
 var (
-	reasonNoPassword  = probe.Reason{Word: "no_password", Verdict: probe.Fail, Text: "server answers without a password"}
-	reasonNotPrimary  = probe.Reason{Word: "not_primary", Verdict: probe.Fail, Text: "not a primary"}
-	reasonNotReplica  = probe.Reason{Word: "not_replica", Verdict: probe.Fail, Text: "a primary in place of a replica"}
-	reasonLinkDown    = probe.Reason{Word: "link_down", Verdict: probe.Fail, Text: "replica receives nothing"}
-	reasonLagging     = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the replica is too far behind"}
-	reasonOtherData   = probe.Reason{Word: "other_primary", Verdict: probe.Fail, Text: "replica follows another primary"}
-	reasonLostWrite   = probe.Reason{Word: "lost_write", Verdict: probe.Fail, Text: "a write that was accepted is not there"}
-	reasonDisagree    = probe.Reason{Word: "disagree", Verdict: probe.Fail, Text: "servers disagree on who is the primary"}
-	reasonNoQuorum    = probe.Reason{Word: "no_quorum", Verdict: probe.Fail, Text: "too few sentinels for a failover"}
-	reasonUnprefixed  = probe.Reason{Word: "unprefixed", Verdict: probe.Fail, Text: "keys that belong to no org"}
-	reasonWrongOrg    = probe.Reason{Word: "wrong_org", Verdict: probe.Fail, Text: "keys of one org under the prefix of another"}
-	reasonHoldsData   = probe.Reason{Word: "name_holds_data", Verdict: probe.Fail, Text: "names of keys hold data"}
-	reasonUnfinished  = probe.Reason{Word: "pass_unfinished", Verdict: probe.Inconclusive, Text: "not all keys looked at yet"}
-	reasonLate        = probe.Reason{Word: "pass_late", Verdict: probe.Inconclusive, Text: "the last pass over all keys is too long ago"}
-	reasonNotCovered  = probe.Reason{Word: "not_covered", Verdict: probe.Inconclusive, Text: "keys where nobody looks"}
-	reasonACLOpen     = probe.Reason{Word: "acl_open", Verdict: probe.Fail, Text: "an org's user has a right on another's key", Breach: true}
-	reasonACLCommands = probe.Reason{Word: "acl_commands", Verdict: probe.Fail, Text: "an org's user may run a command that concerns all orgs"}
+	reasonNoPassword = probe.Reason{Word: "no_password", Verdict: probe.Fail, Text: "server answers without a password",
+		Action: "Set a password (requirepass, or ACL for the default user): anybody who reaches the port can read everything."}
+	reasonNotPrimary = probe.Reason{Word: "not_primary", Verdict: probe.Fail, Text: "not a primary",
+		Action: "Find out whether a failover moved the primary, and point clients and probe at the new one."}
+	reasonNotReplica = probe.Reason{Word: "not_replica", Verdict: probe.Fail, Text: "a primary in place of a replica",
+		Action: "A replica became a primary: look for a failover, and for two primaries that both take writes."}
+	reasonLinkDown = probe.Reason{Word: "link_down", Verdict: probe.Fail, Text: "replica receives nothing",
+		Action: "Bring the link to the primary back (network, password, output buffer); the replica serves old data meanwhile."}
+	reasonLagging = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the replica is too far behind",
+		Action: "Look at the load and the network between primary and replica, and at replication slots; do not fail over to it now."}
+	reasonOtherData = probe.Reason{Word: "other_primary", Verdict: probe.Fail, Text: "replica follows another primary",
+		Action: "Point the replica at the right primary (REPLICAOF): it follows another one, with other data."}
+	reasonLostWrite = probe.Reason{Word: "lost_write", Verdict: probe.Fail, Text: "a write that was accepted is not there",
+		Action: "Stop writes that matter and look for a failover: a write that the server accepted is gone."}
+	reasonDisagree = probe.Reason{Word: "disagree", Verdict: probe.Fail, Text: "servers disagree on who is the primary",
+		Action: "Look at the sentinels or cluster nodes that the detail names: after a partition some still follow the old primary."}
+	reasonNoQuorum = probe.Reason{Word: "no_quorum", Verdict: probe.Fail, Text: "too few sentinels for a failover",
+		Action: "Bring sentinels back: with so few there is no failover if the primary fails."}
+	reasonUnprefixed = probe.Reason{Word: "unprefixed", Verdict: probe.Fail, Text: "keys that belong to no org",
+		Action: "Find the code that writes keys of this shape without an org: tenants share them."}
+	reasonWrongOrg = probe.Reason{Word: "wrong_org", Verdict: probe.Fail, Text: "keys of one org under the prefix of another",
+		Action: "Treat it as a leak: find the code that writes one org's keys under another's prefix."}
+	reasonHoldsData = probe.Reason{Word: "name_holds_data", Verdict: probe.Fail, Text: "names of keys hold data",
+		Action: "Find the code that puts e-mail addresses or other data into names of keys: they show up in logs and monitoring."}
+	reasonUnfinished = probe.Reason{Word: "pass_unfinished", Verdict: probe.Inconclusive, Text: "not all keys looked at yet",
+		Action: "Wait: the keys are looked at over many runs, and the first pass is not over."}
+	reasonLate = probe.Reason{Word: "pass_late", Verdict: probe.Inconclusive, Text: "the last pass over all keys is too long ago",
+		Action: "Raise the number of keys per run: a pass over all of them takes too long."}
+	reasonNotCovered = probe.Reason{Word: "not_covered", Verdict: probe.Inconclusive, Text: "keys where nobody looks",
+		Action: "Name the shape of these keys in the probe, or find out who writes them."}
+	reasonACLOpen = probe.Reason{Word: "acl_open", Verdict: probe.Fail, Text: "an org's user has a right on another's key", Breach: true,
+		Action: "Treat it as a security incident: restrict the user of the org to its own keys (ACL SETUSER)."}
+	reasonACLCommands = probe.Reason{Word: "acl_commands", Verdict: probe.Fail, Text: "an org's user may run a command that concerns all orgs",
+		Action: "Take the command away from the user of the org (ACL SETUSER): it concerns all orgs."}
 )
 
 // surface is the part of a system that acl proves.

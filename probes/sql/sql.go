@@ -62,16 +62,26 @@ const otherRows = "other"
 
 // Reasons of this kind, beside those of package postgres.
 var (
-	reasonValue        = probe.Reason{Word: "value", Verdict: probe.Fail, Text: "a value beyond its limit"}
-	reasonNoRows       = probe.Reason{Word: "no_rows", Verdict: probe.Inconclusive, Text: "the answer has no row"}
-	reasonNoValue      = probe.Reason{Word: "no_value", Verdict: probe.Inconclusive, Text: "NULL, or no number"}
-	reasonSuperuser    = probe.Reason{Word: "superuser", Verdict: probe.Inconclusive, Text: "the role is a superuser"}
-	reasonLagging      = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the replica is too far behind"}
-	reasonNotStreaming = probe.Reason{Word: "not_streaming", Verdict: probe.Fail, Text: "the standby receives nothing"}
-	reasonNotStandby   = probe.Reason{Word: "not_standby", Verdict: probe.Fail, Text: "a primary in place of a standby"}
-	reasonTwoPrimaries = probe.Reason{Word: "two_primaries", Verdict: probe.Fail, Text: "more than one primary"}
-	reasonNoPrimary    = probe.Reason{Word: "no_primary", Verdict: probe.Fail, Text: "no primary"}
-	reasonOtherCluster = probe.Reason{Word: "other_cluster", Verdict: probe.Fail, Text: "servers of different clusters"}
+	reasonValue = probe.Reason{Word: "value", Verdict: probe.Fail, Text: "a value beyond its limit",
+		Action: "Run the query by hand and see which value is beyond its limit, and since when; then look at what was deployed at that time."}
+	reasonNoRows = probe.Reason{Word: "no_rows", Verdict: probe.Inconclusive, Text: "the answer has no row",
+		Action: "Check the query and its time span: no row proves nothing."}
+	reasonNoValue = probe.Reason{Word: "no_value", Verdict: probe.Inconclusive, Text: "NULL, or no number",
+		Action: "Check the query: it returned NULL or a text where a number is needed."}
+	reasonSuperuser = probe.Reason{Word: "superuser", Verdict: probe.Inconclusive, Text: "the role is a superuser",
+		Action: "Give the probe a role without SUPERUSER: as it is, the check proves nothing."}
+	reasonLagging = probe.Reason{Word: "lagging", Verdict: probe.Fail, Text: "the replica is too far behind",
+		Action: "Look at the load and the network between primary and replica, and at replication slots; do not fail over to it now."}
+	reasonNotStreaming = probe.Reason{Word: "not_streaming", Verdict: probe.Fail, Text: "the standby receives nothing",
+		Action: "Look at pg_stat_replication and the standby's log: it receives nothing, and falls behind."}
+	reasonNotStandby = probe.Reason{Word: "not_standby", Verdict: probe.Fail, Text: "a primary in place of a standby",
+		Action: "A standby became a primary: look for a failover, and for two primaries that both take writes."}
+	reasonTwoPrimaries = probe.Reason{Word: "two_primaries", Verdict: probe.Fail, Text: "more than one primary",
+		Action: "Stop writes to one of them now: two primaries take writes, and their data drift apart."}
+	reasonNoPrimary = probe.Reason{Word: "no_primary", Verdict: probe.Fail, Text: "no primary",
+		Action: "Promote a standby or bring the primary back: nothing can be written."}
+	reasonOtherCluster = probe.Reason{Word: "other_cluster", Verdict: probe.Fail, Text: "servers of different clusters",
+		Action: "Check the addresses: the servers do not belong to the same cluster."}
 )
 
 // Measures of this kind.

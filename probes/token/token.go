@@ -72,13 +72,20 @@ type Use struct {
 
 // Reasons of the token kind.
 var (
-	reasonForeignEndpoint = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery names an endpoint on another host"}
-	reasonIssuer          = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "another issuer in iss or in the discovery document"}
-	reasonAudience        = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not contain the audience"}
-	reasonNoExpiry        = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token without expiry"}
-	reasonLifetime        = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, or not long enough"}
-	reasonClockSkew       = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree"}
-	reasonRevokedAccepted = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long"}
+	reasonForeignEndpoint = probe.Reason{Word: "foreign_endpoint", Verdict: probe.Fail, Text: "discovery names an endpoint on another host",
+		Action: "Correct the discovery document: it sends clients, with their secrets, to another host."}
+	reasonIssuer = probe.Reason{Word: "wrong_issuer", Verdict: probe.Fail, Text: "another issuer in iss or in the discovery document",
+		Action: "Correct the issuer's own URL in its configuration: verifiers reject tokens with another iss."}
+	reasonAudience = probe.Reason{Word: "wrong_audience", Verdict: probe.Fail, Text: "aud does not contain the audience",
+		Action: "Correct the audience of the client at the issuer: the API rejects its tokens."}
+	reasonNoExpiry = probe.Reason{Word: "no_expiry", Verdict: probe.Fail, Text: "a token without expiry",
+		Action: "Set a lifetime at the issuer: a stolen token would be valid for ever."}
+	reasonLifetime = probe.Reason{Word: "lifetime", Verdict: probe.Fail, Text: "valid for too long, or not long enough",
+		Action: "Correct the lifetime of tokens at the issuer; the detail has the expected one."}
+	reasonClockSkew = probe.Reason{Word: "clock_skew", Verdict: probe.Fail, Text: "the issuer's clock and the prober's disagree",
+		Action: "Restore time synchronisation at the issuer, and at the prober: new tokens are not valid yet, or expire early."}
+	reasonRevokedAccepted = probe.Reason{Word: "revoked_accepted", Verdict: probe.Fail, Text: "a revoked token was accepted for too long",
+		Action: "Look at what caches tokens in front of the API: a revoked one is still accepted, so revoking does not stop a thief."}
 )
 
 // Measures of the token kind.

@@ -24,9 +24,12 @@ var (
 
 // Reasons that more than one kind gives.
 var (
-	LeakList      = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true}
-	ForeignWrite  = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true}
-	ForeignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true}
+	LeakList = probe.Reason{Word: "leak_list", Verdict: probe.Fail, Text: "another org's data in a list or a count", Breach: true,
+		Action: "Treat it as a security incident: one org sees another's data in a list or count; close the route or roll back, and keep the trace id."}
+	ForeignWrite = probe.Reason{Word: "foreign_write", Verdict: probe.Fail, Text: "another org's data was changed", Breach: true,
+		Action: "Treat it as a security incident: one org can change another's data; close the route or roll back, and keep the trace id."}
+	ForeignDelete = probe.Reason{Word: "foreign_delete", Verdict: probe.Fail, Text: "another org's data was deleted", Breach: true,
+		Action: "Treat it as a security incident: one org can delete another's data; close the route or roll back, and keep the trace id."}
 )
 
 // Initial returns the series of a surface as they are before the first run.

@@ -151,10 +151,16 @@ func NotVerified(err error) probe.Outcome {
 
 // Reasons why a token does not verify.
 var (
-	SigningWithUnpublishedKey = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no published key has the token's kid"}
-	NoKeyID                   = probe.Reason{Word: "no_kid", Verdict: probe.Fail, Text: "the token does not name its key"}
-	AlgorithmNotAllowed       = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "the algorithm is none, symmetric, or not allowed"}
-	CriticalHeader            = probe.Reason{Word: "critical_header", Verdict: probe.Fail, Text: "the token demands that its verifiers know an extension"}
-	KeyUnusable               = probe.Reason{Word: "key_unusable", Verdict: probe.Fail, Text: "the key cannot be used for the token's algorithm"}
-	BadSignature              = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "signed with another key, or changed"}
+	SigningWithUnpublishedKey = probe.Reason{Word: "signing_with_unpublished_key", Verdict: probe.Fail, Text: "no published key has the token's kid",
+		Action: "Publish the key with which the issuer signs, or switch back to the key before: verifiers cannot verify new tokens."}
+	NoKeyID = probe.Reason{Word: "no_kid", Verdict: probe.Fail, Text: "the token does not name its key",
+		Action: "Have the issuer name its key (kid) in each token; until then verifiers guess."}
+	AlgorithmNotAllowed = probe.Reason{Word: "alg_not_allowed", Verdict: probe.Fail, Text: "the algorithm is none, symmetric, or not allowed",
+		Action: "Correct the algorithm of the issuer: tokens with this one must not be accepted anywhere."}
+	CriticalHeader = probe.Reason{Word: "critical_header", Verdict: probe.Fail, Text: "the token demands that its verifiers know an extension",
+		Action: "Remove the extension (crit) from the tokens: verifiers that do not know it must reject them."}
+	KeyUnusable = probe.Reason{Word: "key_unusable", Verdict: probe.Fail, Text: "the key cannot be used for the token's algorithm",
+		Action: "Publish a key that fits the algorithm, or correct the algorithm of the issuer."}
+	BadSignature = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "signed with another key, or changed",
+		Action: "Compare the issuer's private key with the published one: they do not belong together, or a proxy changes the token."}
 )
