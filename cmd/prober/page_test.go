@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"prober/config"
 	"prober/probes"
@@ -74,6 +75,25 @@ func TestPage_saysWhatEachProbeAsks(t *testing.T) {
 			if len(j.Addresses()) == 0 || len(effective.Settings(j.Key())) == 0 {
 				t.Errorf("%s of %s: addresses %q, settings %v", j.Key(), name, j.Addresses(), effective.Settings(j.Key()))
 			}
+		}
+	}
+}
+
+// TestJobs_latencyLimit reads the limit that the charts draw.
+func TestJobs_latencyLimit(t *testing.T) {
+	cfg, err := config.Parse(probes.Kinds(), config.File{Name: "limits.yaml", Data: []byte(`
+system: test
+probes:
+  - {name: a, type: http, url: "http://127.0.0.1/", expect: {latency: 1s}}
+  - {name: b, type: health, live: {path: /live}, ready: {path: /ready}, service: "http://127.0.0.1", latency: 2s}
+  - {name: c, type: http, url: "http://127.0.0.1/b"}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []time.Duration{time.Second, 2 * time.Second, 0} {
+		if got := cfg.Jobs[i].LatencyLimit(); got != want {
+			t.Errorf("%s: got %s, expected %s", cfg.Jobs[i].Name, got, want)
 		}
 	}
 }

@@ -85,6 +85,21 @@ type TimeoutChecker interface {
 	CheckTimeout(timeout time.Duration) error
 }
 
+// A LatencyLimiter is a Probe with a maximum for the latency of its target. LatencyLimit returns it, or 0 if none is configured. It
+// is asked after Validate.
+type LatencyLimiter interface {
+	Probe
+	LatencyLimit() time.Duration
+}
+
+// LatencyLimit returns the maximum of the latency that is configured; 0 if there is none.
+func (j Job) LatencyLimit() time.Duration {
+	if p, ok := j.Probe.(LatencyLimiter); ok {
+		return p.LatencyLimit()
+	}
+	return 0
+}
+
 // A SeriesRequirer is a Probe that requires series of its target, as alerts read them. RequiresSeries reports whether it
 // requires one of that name and, if the label is not empty, that label of it. It is asked after Validate.
 type SeriesRequirer interface {

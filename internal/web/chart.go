@@ -9,46 +9,116 @@ import (
 	"prober/internal/probe"
 )
 
-// A chart is the last runs as paths for inline SVG, and as words.
+// A chart is the last runs as they are drawn, and in words.
 type chart struct {
-	Words                        string // "last 40 runs: 38 passed, 2 failed"
-	Width                        int
-	Passed, Failed, Inconclusive string // paths of the strip
-	Latencies                    string // the words of the sparkline
-	Line                         string // its path; empty with fewer than two latencies
+	Runs      []Run         // the oldest first
+	Words     string        // "last 40 runs: 38 passed, 2 failed"
+	Latencies string        // the words of the latencies; empty with fewer than two
+	Top       time.Duration // of the scale of the latencies
+	Limit     time.Duration // configured maximum of the latency; 0 if there is none
 }
 
 // The strip has a bar for each run, the last at the right. Height and form of the bar show the verdict as well as its
 // color does: passed is low and filled, failed is high and filled, inconclusive is an outline.
 const (
-	barPitch    = 5 // of the bars
-	chartHeight = 20
-	passHeight  = 8
+	barPitch      = 5 // of the bars
+	chartWidth    = maxRuns * barPitch
+	chartHeight   = 20
+	passHeight    = 8
+	latencyHeight = 60 // of the large chart
+	maxLimitScale = 4  // a limit so many times the slowest run would leave nothing of the others to see
 )
 
 // newChart makes a chart of runs, the oldest first.
-func newChart(runs []Run) chart {
-	c := chart{Width: maxRuns * barPitch}
-	var paths [len(probe.Verdicts)]strings.Builder
+func newChart(runs []Run, limit time.Duration) chart {
+	c := chart{Runs: runs, Limit: limit}
 	var n [len(probe.Verdicts)]int
-	var latencies []time.Duration
-	for i, r := range runs {
-		x := (maxRuns - len(runs) + i) * barPitch
-		switch r.Verdict {
-		case probe.Pass:
-			fmt.Fprintf(&paths[r.Verdict], "M%d %dh4v%dh-4z", x, chartHeight-passHeight, passHeight)
-		case probe.Fail:
-			fmt.Fprintf(&paths[r.Verdict], "M%d 0h4v%dh-4z", x, chartHeight)
-		case probe.Inconclusive:
-			fmt.Fprintf(&paths[r.Verdict], "M%d.5 4.5h3v%dh-3z", x, chartHeight-5)
-		}
+	var timed []time.Duration
+	for _, r := range runs {
 		n[r.Verdict]++
-		latencies = append(latencies, r.Latency)
+		if r.timed() {
+			timed = append(timed, r.Latency)
+		}
 	}
-	c.Passed, c.Failed, c.Inconclusive = paths[probe.Pass].String(), paths[probe.Fail].String(), paths[probe.Inconclusive].String()
 	c.Words = describeRuns(len(runs), n)
-	c.Latencies, c.Line = sparkline(latencies)
+	if len(timed) < 2 {
+		return c
+	}
+	slices.Sort(timed)
+	c.Top = timed[len(timed)-1]
+	c.Latencies = fmt.Sprintf("latency of %d runs: median %s, slowest %s", len(timed), formatLatency(timed[len(timed)/2]), formatLatency(c.Top))
+	if limit > 0 {
+		c.Latencies += ", limit " + formatLatency(limit)
+		if limit <= maxLimitScale*c.Top {
+			c.Top = max(c.Top, limit)
+		}
+	}
 	return c
+}
+
+// timed reports whether the latency of a run is that of an answer: a run that failed for another reason than its latency is
+// neither fast nor slow.
+func (r Run) timed() bool { return r.Verdict == probe.Pass || r.Reason == probe.Slow }
+
+// words describes a run.
+func (r Run) words() string {
+	words := formatTime(r.Started) + ": " + verdictText(r.Verdict)
+	if why := reasonText(r.Reason); why != "" {
+		words += ", " + why
+	}
+	return words + ", " + formatLatency(r.Latency)
+}
+
+// x is where the bar of a run begins: those that are not there yet leave room at the left.
+func (c chart) x(i int) int { return (maxRuns - len(c.Runs) + i) * barPitch }
+
+// bar is the path of a verdict.
+func bar(v probe.Verdict, x int) string {
+	switch v {
+	case probe.Pass:
+		return fmt.Sprintf("M%d %dh4v%dh-4z", x, chartHeight-passHeight, passHeight)
+	case probe.Fail:
+		return fmt.Sprintf("M%d 0h4v%dh-4z", x, chartHeight)
+	}
+	return fmt.Sprintf("M%d.5 4.5h3v%dh-3z", x, chartHeight-5)
+}
+
+// bars are the bars of all runs of a verdict, as one path.
+func (c chart) bars(v probe.Verdict) string {
+	var b strings.Builder
+	for i, r := range c.Runs {
+		if r.Verdict == v {
+			b.WriteString(bar(v, c.x(i)))
+		}
+	}
+	return b.String()
+}
+
+// line is the path of the latencies, with gaps for runs that have none.
+func (c chart) line() string {
+	var b strings.Builder
+	command := byte('M')
+	for i, r := range c.Runs {
+		if !r.timed() {
+			command = 'M'
+			continue
+		}
+		fmt.Fprintf(&b, "%c%d %.4g", command, c.x(i)+barPitch/2, c.y(r.Latency, chartHeight))
+		if command == 'M' && (i+1 == len(c.Runs) || !c.Runs[i+1].timed()) {
+			b.WriteString("h1") // a line of one point would not be seen
+		}
+		command = 'L'
+	}
+	return b.String()
+}
+
+// y is the height of a latency in a chart, from its top.
+func (c chart) y(latency time.Duration, height int) float64 {
+	y := float64(height - 1)
+	if c.Top > 0 {
+		y -= float64(height-2) * float64(latency) / float64(c.Top)
+	}
+	return y
 }
 
 func describeRuns(runs int, n [len(probe.Verdicts)]int) string {
@@ -74,28 +144,4 @@ func describeVerdicts(failed, inconclusive, passed int) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// sparkline draws latencies as a line between zero and the slowest, and describes them in words.
-func sparkline(latencies []time.Duration) (text, path string) {
-	if len(latencies) < 2 {
-		return "", ""
-	}
-	sorted := slices.Sorted(slices.Values(latencies))
-	slowest := sorted[len(sorted)-1]
-	text = fmt.Sprintf("latency of the last %d runs: median %s, slowest %s", len(latencies), formatLatency(sorted[len(sorted)/2]), formatLatency(slowest))
-	var b strings.Builder
-	for i, d := range latencies {
-		x := (maxRuns-len(latencies)+i)*barPitch + 2
-		y := float64(chartHeight - 1)
-		if slowest > 0 {
-			y -= float64(chartHeight-2) * float64(d) / float64(slowest)
-		}
-		command := byte('L')
-		if i == 0 {
-			command = 'M'
-		}
-		fmt.Fprintf(&b, "%c%d %.4g", command, x, y)
-	}
-	return text, b.String()
 }

@@ -17,6 +17,7 @@ const (
 	maxChecks = 20  // of one probe in a list; its own page has more and /api/v1/status has all
 	maxRows   = 500 // in one list, so that the page of ten thousand probes is no larger than that of a thousand
 	maxNames  = 12  // in a banner
+	maxTitled = 30  // rows whose runs have words of their own
 )
 
 // An indexView is the data of the index page.
@@ -81,6 +82,7 @@ type rowView struct {
 	More         int
 	CausePath    string // of the page of the probe that explains this one
 	Chart        chart
+	Titled       bool   // each run in the chart has its own words
 	State, For   string // "failed", "5 min"
 	NextRun      time.Time
 	Maintained   bool
@@ -213,7 +215,7 @@ func (s *server) section(of []*ProbeStatus, want filter, v probe.Verdict, now ti
 	}
 	for i, row := range of[from:to] {
 		sec.Rows = append(sec.Rows, s.rowView(row, now))
-		sec.Rows[i].Uptime = uptimes[i]
+		sec.Rows[i].Uptime, sec.Rows[i].Titled = uptimes[i], i < maxTitled
 	}
 	return sec
 }
@@ -244,7 +246,7 @@ func (s *server) groups(rows []*ProbeStatus, uptimes []probe.Uptime, now time.Ti
 
 func (s *server) rowView(row *ProbeStatus, now time.Time) rowView {
 	v := rowView{
-		ProbeStatus: *row, Path: probePath("./", row.ID), Chart: newChart(row.History.Runs()), State: verdictText(row.Verdict), For: formatElapsed(now.Sub(row.Since)),
+		ProbeStatus: *row, Path: probePath("./", row.ID), Chart: newChart(row.History.Runs(), row.latencyLimit()), State: verdictText(row.Verdict), For: formatElapsed(now.Sub(row.Since)),
 		NextRun: s.next(row.ID), Maintained: !row.Maintenance.Until.IsZero(),
 	}
 	causes, consequences := probe.RootCauses(row.Failing)
@@ -259,8 +261,8 @@ func (s *server) rowView(row *ProbeStatus, now time.Time) rowView {
 	if row.Cause != (probe.Key{}) {
 		v.CausePath = probePath("./", probe.ID{System: row.Cause.System, Name: row.Cause.Name})
 	}
-	if row.Overdue {
-		v.Latency = 0 // of a run too long ago to be of interest
+	if row.Overdue || !(Run{Verdict: row.Verdict, Reason: row.Reason}).timed() {
+		v.Latency = 0 // of a run too long ago to be of interest, or of no answer
 	}
 	return v
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	g "maragu.dev/gomponents"
+
 	"prober/internal/probe"
 	"prober/internal/testenv"
 )
@@ -222,20 +224,91 @@ func TestIndex_maintenance(t *testing.T) {
 }
 
 func TestChart_withoutColor(t *testing.T) {
-	c := newChart([]Run{{Verdict: probe.Pass, Latency: 10e6}, {Verdict: probe.Fail, Latency: 30e6}, {Verdict: probe.Inconclusive, Latency: 20e6}})
-	if c.Passed != "M185 12h4v8h-4z" || c.Failed != "M190 0h4v20h-4z" || c.Inconclusive != "M195.5 4.5h3v15h-3z" {
+	c := newChart([]Run{{Verdict: probe.Pass, Latency: 10e6}, {Verdict: probe.Fail, Latency: 30e6}, {Verdict: probe.Inconclusive, Latency: 20e6}}, 0)
+	if c.bars(probe.Pass) != "M185 12h4v8h-4z" || c.bars(probe.Fail) != "M190 0h4v20h-4z" || c.bars(probe.Inconclusive) != "M195.5 4.5h3v15h-3z" {
+		t.Errorf("got %q %q %q", c.bars(probe.Pass), c.bars(probe.Fail), c.bars(probe.Inconclusive))
+	}
+	if c.Words != "last 3 runs: 1 failed, 1 inconclusive, 1 passed" || c.Latencies != "" {
 		t.Errorf("got %+v", c)
 	}
-	if c.Words != "last 3 runs: 1 failed, 1 inconclusive, 1 passed" || c.Latencies != "latency of the last 3 runs: median 20 ms, slowest 30 ms" || c.Line != "M187 13L192 1L197 7" {
-		t.Errorf("got %+v", c)
-	}
-	if c := newChart(nil); c.Words != "no runs yet" || c.Line != "" {
+	if c := newChart(nil, 0); c.Words != "no runs yet" || c.Latencies != "" {
 		t.Errorf("of nothing: %+v", c)
 	}
-	if c := newChart([]Run{{Verdict: probe.Pass}, {Verdict: probe.Pass}}); c.Line != "M192 19L197 19" {
-		t.Errorf("of no time at all: %+v", c)
+	if c := newChart([]Run{{Verdict: probe.Pass}, {Verdict: probe.Pass}}, 0); c.line() != "M192 19L197 19" {
+		t.Errorf("of no time at all: %s", c.line())
 	}
 }
+
+// A refused connection is over at once and is no fast answer: it leaves a gap. A slow answer is drawn although it failed.
+func TestChart_latencies(t *testing.T) {
+	pass := func(ms time.Duration) Run { return Run{Verdict: probe.Pass, Latency: ms * time.Millisecond} }
+	refused := Run{Verdict: probe.Fail, Reason: probe.Refused, Latency: 200 * time.Microsecond}
+	slow := Run{Verdict: probe.Fail, Reason: probe.Slow, Latency: 36 * time.Millisecond}
+	runs := []Run{pass(9), pass(18), refused, pass(18), refused, pass(9), slow}
+	c := newChart(runs, 30*time.Millisecond)
+	if want := "M167 14.5L172 10M182 10h1M192 14.5L197 1"; c.line() != want {
+		t.Errorf("got %s, expected %s", c.line(), want)
+	}
+	if want := "latency of 5 runs: median 18 ms, slowest 36 ms, limit 30 ms"; c.Latencies != want {
+		t.Errorf("got %q, expected %q", c.Latencies, want)
+	}
+	for _, x := range []struct {
+		limit time.Duration
+		top   string
+		drawn bool
+	}{{30 * time.Millisecond, "36 ms", true}, {72 * time.Millisecond, "72 ms", true}, {time.Second, "36 ms", false}, {0, "36 ms", false}} {
+		c := newChart(runs, x.limit)
+		var page strings.Builder
+		for _, n := range []g.Node{c.scale(), c.latencyBars(), c.ends()} {
+			if err := n.Render(&page); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := page.String()
+		if !strings.Contains(got, "<span>"+x.top+"</span>") || strings.Contains(got, `<path class="limit"`) != x.drawn || strings.Contains(got, "above the scale") != (x.limit == time.Second) {
+			t.Errorf("limit %s: got %s", x.limit, got)
+		}
+		if n := strings.Count(got, `class="latency"`); n != 5 {
+			t.Errorf("%d bars, expected 5: %s", n, got)
+		}
+	}
+}
+
+func TestChart_eachRunHasWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // so that the times are of today
+		board, jobs := storeWithRuns(3, true)
+		jobs[1].Probe = limited{limit: 80 * time.Millisecond}
+		h := New(optionsFor(board, true))
+		page := ask(h, "GET", "/probes/ibex/"+jobs[1].Name).Body.String()
+		first, last := formatTime(time.Now().Add(-40*jobs[1].Interval)), formatTime(time.Now().Add(-jobs[1].Interval))
+		for _, want := range []string{
+			"<title>" + last + ": failed, wrong status, ", "<title>" + first + ": passed, ", "limit 80 ms",
+			first + "</time><time datetime=", last + "</time></div>",
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		if n := strings.Count(page, ": passed, ") + strings.Count(page, ": failed, "); n < 40 {
+			t.Errorf("%d of 40 runs have words", n)
+		}
+		front := ask(h, "GET", "/").Body.String()
+		if !strings.Contains(front, "<title>"+last+": failed, wrong status, ") {
+			t.Error("a failed row has no words for its runs")
+		}
+		if strings.Contains(front, "<br>latency") {
+			t.Error("a failed run has a latency")
+		}
+	})
+}
+
+// limited is a probe with a maximum of its latency.
+type limited struct {
+	probe.Probe
+	limit time.Duration
+}
+
+func (l limited) LatencyLimit() time.Duration { return l.limit }
 
 func TestStatus_fields(t *testing.T) {
 	testenv.WithoutRace(t)

@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"net/url"
-	"strconv"
 	"time"
 
 	g "maragu.dev/gomponents"
@@ -138,31 +137,4 @@ func table(columns []string, rows g.Node) g.Node {
 		h.THead(h.Tr(g.Map(columns, func(c string) g.Node { return h.Th(h.Scope("col"), g.Text(c)) }))),
 		h.TBody(rows),
 	)
-}
-
-// strip draws the verdicts of the last runs.
-func (c chart) strip() g.Node {
-	return c.svg("strip", c.Words, path("pass", c.Passed), path("fail", c.Failed), path("inconclusive", c.Inconclusive))
-}
-
-// spark draws the latencies of the last runs; nothing with fewer than two.
-func (c chart) spark() g.Node {
-	if c.Line == "" {
-		return nil
-	}
-	return c.svg("spark", c.Latencies, path("line", c.Line))
-}
-
-func (c chart) svg(class, words string, lines ...g.Node) g.Node {
-	wide := strconv.Itoa(c.Width)
-	return h.SVG(h.Class(class), h.Role("img"), g.Attr("viewBox", "0 0 "+wide+" 20"), h.Width(wide), h.Height("20"),
-		h.TitleEl(g.Text(words)), path("ground", "M0 19.5h"+wide), g.Group(lines))
-}
-
-// path is a line of a chart; nothing without one.
-func path(class, line string) g.Node {
-	if line == "" {
-		return nil
-	}
-	return g.El("path", h.Class(class), g.Attr("d", line))
 }

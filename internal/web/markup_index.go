@@ -176,9 +176,17 @@ func (v rowView) node() g.Node {
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading(), v.place()),
 		v.reasons(),
-		h.Div(h.Class("past"), v.Chart.strip(), g.Text(" "), v.Chart.spark()),
+		h.Div(h.Class("past"), v.bars(), v.Chart.spark(), v.Chart.ends()),
 		h.Div(h.Class("when soft"), v.times()),
 	)
+}
+
+// bars are the last runs, each with its own words if there is room for them.
+func (v rowView) bars() g.Node {
+	if v.Titled {
+		return v.Chart.runBars()
+	}
+	return v.Chart.strip()
 }
 
 // reasons says why: the decisive failure, the others, and what goes with them.

@@ -36,8 +36,8 @@ func (v probeView) recent() g.Node {
 	}
 	return section("recent", heading("recent", "Recent runs"),
 		h.Div(h.Class("charts"),
-			figure(v.Chart.strip(), v.Chart.Words),
-			g.If(v.Chart.Line != "", figure(v.Chart.spark(), v.Chart.Latencies))),
+			figure(v.Chart.Words, v.Chart.runBars(), v.Chart.ends()),
+			g.If(v.Chart.Latencies != "", figure(v.Chart.Latencies, v.Chart.scale(), v.Chart.latencyBars(), v.Chart.ends()))),
 		g.If(len(v.Runs) > 0, h.Details(h.Summary(g.Text("All runs")),
 			table([]string{"Started", "Verdict", "Why", "Latency"}, g.Map(v.Runs, Run.row)))),
 		h.P(schedule, g.Text("one every "+v.Every+".")),
@@ -46,8 +46,8 @@ func (v probeView) recent() g.Node {
 	)
 }
 
-func figure(drawing g.Node, words string) g.Node {
-	return h.Figure(drawing, h.FigCaption(g.Text(words)))
+func figure(words string, parts ...g.Node) g.Node {
+	return h.Figure(g.Group(parts), h.FigCaption(g.Text(words)))
 }
 
 func (r Run) row() g.Node {

@@ -75,7 +75,9 @@ func (v probeView) past() g.Node {
 	return section("uptime", heading("uptime", "Uptime"),
 		softLine("The share of the time with a verdict in which the probe passed. Inconclusive runs, and time without any, are unknown."),
 		h.Dl(h.Class("facts"), spans),
-		g.If(len(v.Past.Days) > 0, h.Div(h.Class("charts"), figure(dayBars(v.Past.Days), "the last 90 days, today at the right"))),
+		g.Iff(len(v.Past.Days) > 0, func() g.Node {
+			return h.Div(h.Class("charts"), figure("the last 90 days", dayBars(v.Past.Days), dayEnds(v.Past.Days)))
+		}),
 		g.If(len(v.Past.Changes) > 0, h.Details(h.Summary(g.Text("Last changes of the verdict")),
 			table([]string{"Time", "Verdict", "Why"}, g.Map(v.Past.Changes, changeRow)))),
 		g.Map(v.Acknowledged, func(b probe.Breach) g.Node {
@@ -93,25 +95,28 @@ func changeRow(c probe.Change) g.Node {
 // dayBars draws a bar for each day as the strip does for each run: low if all runs passed, high if one failed, a frame if all were
 // inconclusive.
 func dayBars(days []probe.Day) g.Node {
-	c := chart{Width: len(days) * barPitch}
 	bars := g.Group{}
 	failed := 0
 	for i, d := range days {
-		x := i * barPitch
-		class, line := "pass", fmt.Sprintf("M%d %dh4v%dh-4z", x, chartHeight-passHeight, passHeight)
+		v := probe.Inconclusive
 		switch {
 		case d.Fail > 0:
 			failed++
-			class, line = "fail", fmt.Sprintf("M%d 0h4v%dh-4z", x, chartHeight)
+			v = probe.Fail
 		case d.Pass > 0:
-		case d.Inconclusive > 0:
-			class, line = "inconclusive", fmt.Sprintf("M%d.5 4.5h3v%dh-3z", x, chartHeight-5)
-		default:
+			v = probe.Pass
+		case d.Inconclusive == 0:
 			continue
 		}
-		bars = append(bars, g.El("path", h.Class(class), g.Attr("d", line), h.TitleEl(g.Text(dayWords(d)))))
+		bars = append(bars, titledPath(v.String(), bar(v, i*barPitch), dayWords(d)))
 	}
-	return c.svg("days", fmt.Sprintf("%d of the last %d days had failures", failed, len(days)), bars...)
+	return drawing("days", fmt.Sprintf("%d of the last %d days had failures", failed, len(days)), len(days)*barPitch, chartHeight, bars)
+}
+
+// dayEnds are the first day and the last.
+func dayEnds(days []probe.Day) g.Node {
+	date := func(d probe.Day) g.Node { return h.Span(g.Text(d.Start.Format(time.DateOnly))) }
+	return h.Div(h.Class("ends"), date(days[0]), date(days[len(days)-1]))
 }
 
 // dayWords describes a day.

@@ -90,6 +90,14 @@ type Detail struct {
 	Failed *RunDetail // the last run that failed, which may be Last; nil if none did
 }
 
+// latencyLimit is the configured maximum of the probe's latency; 0 if there is none.
+func (r *ProbeStatus) latencyLimit() time.Duration {
+	if r.job == nil {
+		return 0
+	}
+	return r.job.LatencyLimit()
+}
+
 // A StatusStore holds the last result of each job and a short history. It is a probe.Sink, and its methods may be called
 // from several goroutines.
 type StatusStore struct {

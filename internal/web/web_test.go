@@ -292,11 +292,12 @@ func TestIndex(t *testing.T) {
 			Since: time.Unix(1_800_000_000, 0), SinceExact: true, Latency: 1300 * time.Millisecond, TraceID: "4bf92f35",
 			Failing: []probe.Check{{Name: "live", Target: "10.0.0.1:8080", Reason: probe.Refused, Detail: "nobody listens"},
 				{Name: "ready", Target: "10.0.0.2:8080", Reason: probe.Timeout, Detail: "no answer in 5s"}},
-		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Reason{Word: "odd_one"}, Detail: "no answer"}}
+		}, {ID: probe.ID{System: "ibex", Name: "clock", Type: "clock"}, Verdict: probe.Inconclusive, Reason: probe.Reason{Word: "odd_one"}, Detail: "no answer"},
+			{ID: probe.ID{System: "ibex", Name: "slow", Type: "http"}, Verdict: probe.Fail, Reason: probe.Slow, Detail: "slow", Since: time.Unix(1_800_000_000, 0), Latency: 2500 * time.Millisecond}}
 	}
 	page := ask(New(o), "GET", "/").Body.String()
 	for _, want := range []string{
-		"ibex prober: 1 P1 failed since 2027-01-15 08:00:00 UTC", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "1.3 s",
+		"ibex prober: 1 P1, 1 without a severity failed since 2027-01-15 08:00:00 UTC", "<strong>connection refused</strong>: nobody listens", "2027-01-15 08:00:00 UTC", "latency 2.5 s",
 		`<a href="https://docs.example/#proxy-down" rel="noreferrer">proxy-down</a>`, "trace id 4bf92f35",
 		"ready 10.0.0.2:8080: <strong>no complete answer in time</strong>: no answer in 5s", "<strong>odd one</strong>: no answer",
 		`href="./metrics"`, `href="./config"`, `href="./-/healthy"`,
@@ -304,5 +305,8 @@ func TestIndex(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+	if strings.Contains(page, "1.3 s") {
+		t.Error("a refused connection has a latency")
 	}
 }

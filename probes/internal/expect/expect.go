@@ -44,6 +44,14 @@ func ValidateLatency(maximum *probe.Duration) error {
 	return nil
 }
 
+// LatencyLimit returns a maximum of the setting latency; 0 if there is none.
+func LatencyLimit(maximum *probe.Duration) time.Duration {
+	if maximum == nil {
+		return 0
+	}
+	return maximum.D()
+}
+
 // CheckLatency refuses a maximum of the setting latency that is never exceeded, since the run ends before.
 func CheckLatency(maximum *probe.Duration, timeout time.Duration) error {
 	if maximum != nil && maximum.D() > timeout {

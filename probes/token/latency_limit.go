@@ -1,0 +1,13 @@
+package token
+
+import (
+	"time"
+
+	"prober/internal/probe"
+	"prober/probes/internal/expect"
+)
+
+var _ probe.LatencyLimiter = (*Probe)(nil)
+
+// LatencyLimit returns the setting latency.
+func (p *Probe) LatencyLimit() time.Duration { return expect.LatencyLimit(p.Latency) }
