@@ -2,8 +2,10 @@ package kubernetes
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Mistake is what is wrong with the health checks of a pod template.
@@ -66,10 +68,12 @@ func (c *Container) restarting(path, readinessPath string) []Mistake {
 		switch get, exec, grpc := p.probe.HTTPGet, p.probe.Exec, p.probe.GRPC; {
 		case get != nil && ready.HTTPGet != nil && pathOf(get) == pathOf(ready.HTTPGet) && c.port(get.Port) == c.port(ready.HTTPGet.Port):
 			say("httpGet", "asks the same page as the readinessProbe")
-		case get != nil && readinessPath != "" && pathOf(get) == readinessPath:
+		case get != nil && isPath(pathOf(get), readinessPath):
 			say("httpGet", "asks the readiness path")
 		case exec != nil && ready.Exec != nil && slices.Equal(exec.Command, ready.Exec.Command):
 			say("exec", "runs the same command as the readinessProbe")
+		case exec != nil && exec.asks(readinessPath):
+			say("exec", "runs a command that asks the readiness path")
 		case grpc != nil && ready.GRPC != nil && *grpc == *ready.GRPC:
 			say("grpc", "asks the same service as the readinessProbe")
 		}
@@ -83,6 +87,25 @@ func pathOf(g *HTTPGet) string {
 		return "/" + g.Path
 	}
 	return g.Path
+}
+
+// isPath reports whether a path, which may have parameters, is the readiness path.
+func isPath(path, readinessPath string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	return readinessPath != "" && strings.TrimRight(path, "/") == strings.TrimRight(readinessPath, "/")
+}
+
+// asks reports whether a URL in a command has the readiness path.
+func (e *Exec) asks(readinessPath string) bool {
+	for _, word := range strings.FieldsFunc(strings.Join(e.Command, " "), func(r rune) bool { return strings.ContainsRune(" \t\n\"';|&()", r) }) {
+		if !strings.Contains(word, "://") {
+			word = "http://" + word
+		}
+		if u, err := url.Parse(word); err == nil && u.Host != "" && isPath(u.Path, readinessPath) {
+			return true
+		}
+	}
+	return false
 }
 
 // port is a port by its number, if the container names it.

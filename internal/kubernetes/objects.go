@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"prober/internal/probe"
@@ -18,6 +19,15 @@ type Metadata struct {
 	Labels            map[string]string `json:"labels"`
 	Annotations       map[string]string `json:"annotations"`
 	OwnerReferences   []OwnerReference  `json:"ownerReferences"`
+
+	Read time.Time `json:"-"` // when the server handed the object out, by its own clock; zero in a list, or if it does not say
+}
+
+// trim forgets the labels and annotations that nobody asks for: each may be long, and there may be many objects.
+func (m *Metadata) trim() {
+	unknown := func(key, _ string) bool { return key != PodHash && key != Revision && key != RevisionHistory }
+	maps.DeleteFunc(m.Labels, unknown)
+	maps.DeleteFunc(m.Annotations, unknown)
 }
 
 // An OwnerReference names an object that this one belongs to.
@@ -41,6 +51,9 @@ func (m *Metadata) Controller() OwnerReference {
 // Revision is the annotation by which a Deployment numbers its ReplicaSets, and itself. A rollback gives an old ReplicaSet a new
 // number.
 const Revision = "deployment.kubernetes.io/revision"
+
+// RevisionHistory is the annotation of a ReplicaSet that had other numbers before.
+const RevisionHistory = "deployment.kubernetes.io/revision-history"
 
 // A Condition is one of an object's conditions.
 type Condition struct {

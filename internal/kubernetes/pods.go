@@ -62,6 +62,7 @@ type Running struct {
 // Terminated is the state of a container that has ended.
 type Terminated struct {
 	Reason     string    `json:"reason"`
+	Message    string    `json:"message"` // as that of Waiting
 	ExitCode   int       `json:"exitCode"`
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt"`

@@ -101,6 +101,7 @@ func (c *Client) get(ctx context.Context, r *probe.Result, check string, q reque
 	if meta.Name != q.name || meta.Namespace != q.ns || meta.UID == "" {
 		return probe.Outcomef(probe.Schema, "expected %s %s in %s, got another object", q.kind, q.name, q.place())
 	}
+	meta.Read, _ = http.ParseTime(a.Header.Get("Date"))
 	return o
 }
 
@@ -110,6 +111,7 @@ type page struct {
 	Metadata struct {
 		Continue        string `json:"continue"`
 		ResourceVersion string `json:"resourceVersion"`
+		Remaining       int64  `json:"remainingItemCount"`
 	} `json:"metadata"`
 	Items []json.RawMessage `json:"items"`
 }
@@ -131,8 +133,10 @@ func list[T any, P interface {
 			if json.Unmarshal(raw, &object) != nil {
 				return nil, false
 			}
+			meta := P(&object).metadata()
+			meta.trim()
 			all = append(all, object)
-			return P(&object).metadata(), true
+			return meta, l.keep(ctx, &object)
 		})
 		if o.Reason == Expired && restarts < restartsOnce && l.read > 0 {
 			continue
@@ -154,6 +158,17 @@ type lister struct {
 	read    int // pages
 	version string
 	seen    map[string]bool // objects by their uid
+	full    error           // no room for more objects
+}
+
+// keep takes what an object needs in memory until the run is over.
+func (l *lister) keep(ctx context.Context, object any) bool {
+	text, err := json.Marshal(object) // a bit longer than the object is large
+	if err == nil {
+		err = memory.Take(ctx, int64(len(text)))
+	}
+	l.full = err
+	return err == nil
 }
 
 // pages reads page after page and hands out each object.
@@ -170,6 +185,8 @@ func (l *lister) pages(ctx context.Context, add func(json.RawMessage) (*Metadata
 			}
 		}
 		switch next := p.Metadata.Continue; {
+		case next == "" && p.Metadata.Remaining > 0:
+			return probe.Outcomef(probe.Schema, "the list of %s says that it goes on, and not where", l.request.resource)
 		case next == "":
 			return o
 		case len(next) > maxContinue || next == l.request.next:
@@ -184,15 +201,16 @@ func (l *lister) pages(ctx context.Context, add func(json.RawMessage) (*Metadata
 
 // page reads the next page.
 func (l *lister) page(ctx context.Context) (page, probe.Outcome) {
+	before := memory.Taken(ctx)
 	a, o := l.client.ask(ctx, l.result, l.check, l.request)
+	// The objects are copied out of the body, which nobody needs afterwards.
+	defer func() { memory.Give(ctx, memory.Taken(ctx)-before) }()
 	if !o.Passed() {
 		return page{}, o
 	}
-	// The objects are copied out of the body, which nobody needs afterwards.
 	if err := memory.Take(ctx, int64(len(a.Body))); err != nil {
 		return page{}, httpx.NotJSON(err)
 	}
-	defer memory.Give(ctx, int64(2*len(a.Body)))
 	var p page
 	if json.Unmarshal(a.Body, &p) != nil || p.Kind != l.request.listKind() {
 		return page{}, probe.Outcomef(probe.Schema, "expected a %s, got other JSON", l.request.listKind())
@@ -215,6 +233,8 @@ func (l *lister) page(ctx context.Context) (page, probe.Outcome) {
 // accept checks one object of a page.
 func (l *lister) accept(meta *Metadata, ok bool) probe.Outcome {
 	switch {
+	case l.full != nil:
+		return httpx.NotJSON(l.full)
 	case !ok || meta.Name == "" || meta.UID == "":
 		return probe.Outcomef(probe.Schema, "the list of %s has an object that is not one of the kind %s", l.request.resource, l.request.kind)
 	case meta.Namespace != l.request.ns:

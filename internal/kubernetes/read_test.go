@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"prober/internal/memory"
+	"prober/internal/probe"
 )
 
 func TestPods_everyPage(t *testing.T) {
@@ -56,6 +59,7 @@ func TestPods_wholeOrNotAtAll(t *testing.T) {
 		"forgotten, again":         {[]string{pods("7", "t", "a"), failure(410, "Expired", ""), pods("9", "t", "a"), failure(410, "Expired", "")}, "expired: got 410: the API server no longer has the list of pods as it was", 4},
 		"forgotten before it came": {[]string{failure(410, "Gone", "")}, "expired: got 410*", 1},
 		"a page that is refused":   {[]string{pods("7", "t", "a"), failure(403, "Forbidden", "")}, "forbidden: got 403*", 2},
+		"more, and not where":      {[]string{strings.Replace(pods("7", "", "a"), `"continue"`, `"remainingItemCount":3,"continue"`, 1)}, "schema: the list of pods says that it goes on, and not where", 1},
 		"no moment":                {[]string{pods("", "", "a")}, "schema: the list of pods has no resourceVersion", 1},
 		"another kind of list":     {[]string{strings.Replace(pods("7", ""), "PodList", "ServiceList", 1)}, "schema: expected a PodList, got other JSON", 1},
 		"one object":               {[]string{`{"kind":"Pod","metadata":{"resourceVersion":"7"}}`}, "schema: expected a PodList, got other JSON", 1},
@@ -81,6 +85,35 @@ func TestPods_wholeOrNotAtAll(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The objects of a list stay until the run is over. So they are charged to it, and what nobody asks for is dropped.
+func TestPods_memory(t *testing.T) {
+	ask := func(run int64, answers ...string) ([]Pod, probe.Outcome) {
+		_, c := serve(t, answers...)
+		ctx, account := memory.NewBudget(run).Open(t.Context())
+		defer account.Close()
+		return c.Pods(ctx, newResult(), "api", "shop", web)
+	}
+	large := func(field string) (pages []string) {
+		for i := range 20 {
+			next := fmt.Sprint("token-", i)
+			if i == 19 {
+				next = ""
+			}
+			page := pods("7", next, fmt.Sprint("pod-", i))
+			pages = append(pages, strings.Replace(page, `"namespace":"shop"`, `"namespace":"shop",`+field, 1))
+		}
+		return pages
+	}
+	long := strings.Repeat("x", 150_000)
+	all, o := ask(2<<20, large(`"labels":{"pod-template-hash":"1","app":"`+long+`"},"annotations":{"a":"`+long+`"}`)...)
+	expect(t, o, "ok")
+	if len(all) != 20 || len(all[0].Metadata.Labels) != 1 || len(all[0].Metadata.Annotations) != 0 {
+		t.Errorf("%d pods, the first with %d labels", len(all), len(all[0].Metadata.Labels))
+	}
+	_, o = ask(2<<20, large(`"ownerReferences":[{"uid":"`+long+`"}]`)...)
+	expect(t, o, "self_limit: *")
 }
 
 func TestRefusals(t *testing.T) {

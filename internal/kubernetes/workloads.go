@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"prober/internal/probe"
@@ -33,6 +34,7 @@ type Workload struct {
 		DesiredNumberScheduled int `json:"desiredNumberScheduled"` // of a DaemonSet, as are the next
 		CurrentNumberScheduled int `json:"currentNumberScheduled"`
 		NumberReady            int `json:"numberReady"`
+		NumberMisscheduled     int `json:"numberMisscheduled"` // pods on nodes that should have none
 	} `json:"status"`
 }
 
@@ -101,6 +103,12 @@ func (c *Client) CronJob(ctx context.Context, r *probe.Result, check, namespace,
 	j := &CronJob{}
 	q := request{api: "apis/batch/v1", resource: "cronjobs", kind: "CronJob", ns: namespace, name: name}
 	return j, c.get(ctx, r, check, q, j, &j.Metadata)
+}
+
+// Owns reports whether a pod is of one of the Jobs that run now. Others may have the same labels.
+func (j *CronJob) Owns(p *Pod) bool {
+	owner := p.Metadata.Controller()
+	return owner.Kind == "Job" && owner.UID != "" && slices.ContainsFunc(j.Status.Active, func(job OwnerReference) bool { return job.UID == owner.UID })
 }
 
 // OfJobs selects the pods of Jobs by the names of these.

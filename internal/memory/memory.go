@@ -137,6 +137,17 @@ func Take(ctx context.Context, bytes int64) error {
 	return a.take(ctx, bytes, a.budget.queue)
 }
 
+// Taken returns how many bytes the account of the run has taken and not given back.
+func Taken(ctx context.Context) int64 {
+	a, ok := ctx.Value(accountKey{}).(*Account)
+	if !ok || a.budget == nil {
+		return 0
+	}
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.total
+}
+
 // Give gives bytes back before the run is over.
 func Give(ctx context.Context, bytes int64) {
 	if a, ok := ctx.Value(accountKey{}).(*Account); ok && a.budget != nil {

@@ -117,7 +117,7 @@ func (p *Kubernetes) rollout(d *kubernetes.Deployment, sets []kubernetes.Replica
 	if i == 0 {
 		out.State, out.word = stateOf(d, progress)
 		// A rollback reuses an old ReplicaSet, which looks old.
-		if s.Metadata.Annotations[revisionHistory] != "" {
+		if s.Metadata.Annotations[kubernetes.RevisionHistory] != "" {
 			out.reused = true
 			out.Started = p.seen.since(revision(&s.Metadata), progress.LastUpdateTime)
 		}
@@ -134,9 +134,6 @@ func (p *Kubernetes) rollout(d *kubernetes.Deployment, sets []kubernetes.Replica
 	}
 	return out
 }
-
-// revisionHistory is the annotation of a ReplicaSet that had other numbers before.
-const revisionHistory = "deployment.kubernetes.io/revision-history"
 
 func revision(m *kubernetes.Metadata) int64 {
 	n, err := strconv.ParseInt(m.Annotations[kubernetes.Revision], 10, 64)

@@ -9,11 +9,16 @@ import (
 	"prober/internal/text"
 )
 
-// within reports whether something happened at most so long ago. What has no time, or one to come, is taken to have happened just
-// now: clocks differ.
-func (s *snapshot) within(at time.Time, d time.Duration) bool {
-	return at.IsZero() || s.now.Sub(at) < d
+// past is when something happened. What has no time, or one to come, is taken to have happened just now: clocks differ.
+func (s *snapshot) past(at time.Time) time.Time {
+	if at.IsZero() || at.After(s.now) {
+		return s.now
+	}
+	return at
 }
+
+// within reports whether something happened at most so long ago.
+func (s *snapshot) within(at time.Time, d time.Duration) bool { return s.now.Sub(s.past(at)) < d }
 
 // loops reports whether a container crashes again and again. Between two crashes it runs, so that its present state alone does not
 // tell: two short runs, one after the other, do.
@@ -75,13 +80,9 @@ func (s *snapshot) exitCodes() string {
 // ranOut returns when a container ran out of memory lately; the zero time if it did not.
 func (s *snapshot) ranOut(c *kubernetes.ContainerStatus) time.Time {
 	for _, t := range []*kubernetes.Terminated{c.State.Terminated, c.LastState.Terminated} {
-		if t == nil || t.Reason != "OOMKilled" || !s.within(t.FinishedAt, oomRecent) {
-			continue
+		if t != nil && t.Reason == "OOMKilled" && s.within(t.FinishedAt, oomRecent) {
+			return s.past(t.FinishedAt)
 		}
-		if t.FinishedAt.IsZero() {
-			return s.now
-		}
-		return t.FinishedAt
 	}
 	return time.Time{}
 }
@@ -96,33 +97,59 @@ func lacksImage(c *kubernetes.ContainerStatus) bool { return imageReasons[waits(
 
 func imagePull(s *snapshot) probe.Outcome {
 	if n := s.having(lacksImage); n > 0 {
-		return probe.Outcomef(reasonImagePull, "%d of %s: a container has no image%s", n, s.seen(), s.reasons(lacksImage))
+		return probe.Outcomef(reasonImagePull, "%d of %s: a container has no image%s", n, s.seen(), s.reasons(func(c *kubernetes.ContainerStatus) string {
+			if lacksImage(c) {
+				return waits(c)
+			}
+			return ""
+		}))
 	}
-	return probe.Outcomef(probe.OK, "every container of %s has its image", s.seen())
+	return probe.Outcomef(probe.OK, "every container of %s has its image", countPods(s.begun()))
 }
 
 // configReasons are why a container cannot be created, or not be started, in the words of the kubelet.
 var configReasons = map[string]bool{
 	"CreateContainerConfigError": true, "CreateContainerError": true, "RunContainerError": true, "PreStartHookError": true, "PostStartHookError": true,
-	"CreatePodSandboxError": true,
+	"PreCreateHookError": true, "CreatePodSandboxError": true, "ConfigPodSandboxError": true, "VerifyNonRootError": true, "RunInitContainerError": true,
 }
 
-func lacksConfig(c *kubernetes.ContainerStatus) bool { return configReasons[waits(c)] }
+// startReasons are why a container ended before it began, in the words of the runtimes. The kubelet waits before it tries again.
+var startReasons = map[string]bool{"StartError": true, "ContainerCannotRun": true}
+
+// configFault returns in which word a container cannot be created or started, and the message with it; empty if it can.
+func configFault(c *kubernetes.ContainerStatus) (word, message string) {
+	if w := c.State.Waiting; w != nil && configReasons[w.Reason] {
+		return w.Reason, w.Message
+	}
+	t := c.State.Terminated
+	if t == nil && c.State.Running == nil {
+		t = c.LastState.Terminated
+	}
+	if t != nil && startReasons[t.Reason] {
+		return t.Reason, t.Message
+	}
+	return "", ""
+}
+
+func lacksConfig(c *kubernetes.ContainerStatus) bool {
+	word, _ := configFault(c)
+	return word != ""
+}
 
 func configError(s *snapshot) probe.Outcome {
 	if n := s.having(lacksConfig); n > 0 {
-		return probe.Outcomef(reasonConfigError, "%d of %s: a container cannot be started%s%s", n, s.seen(), s.reasons(lacksConfig), s.missing())
+		return probe.Outcomef(reasonConfigError, "%d of %s: a container cannot be started%s%s", n, s.seen(), s.reasons(func(c *kubernetes.ContainerStatus) string { word, _ := configFault(c); return word }), s.missing())
 	}
-	return probe.Outcomef(probe.OK, "no container of %s lacks what it is configured with", s.seen())
+	return probe.Outcomef(probe.OK, "no container of %s lacks what it is configured with", countPods(s.begun()))
 }
 
-// reasons lists why containers wait, in the words that are known.
-func (s *snapshot) reasons(which func(*kubernetes.ContainerStatus) bool) string {
+// reasons lists why containers do not run, in words that are known.
+func (s *snapshot) reasons(of func(*kubernetes.ContainerStatus) string) string {
 	seen := map[string]bool{}
 	var words []string
 	for i := range s.pods {
 		for _, c := range containers(&s.pods[i]) {
-			if word := waits(c); which(c) && !seen[word] {
+			if word := of(c); word != "" && !seen[word] {
 				seen[word] = true
 				words = append(words, word)
 			}
@@ -135,8 +162,8 @@ func (s *snapshot) reasons(which func(*kubernetes.ContainerStatus) bool) string 
 func (s *snapshot) missing() string {
 	for i := range s.pods {
 		for _, c := range containers(&s.pods[i]) {
-			if lacksConfig(c) {
-				if what := classify(c.State.Waiting.Message); what != "" {
+			if _, message := configFault(c); message != "" {
+				if what := classify(message); what != "" {
 					return ": " + what
 				}
 			}

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"prober/internal/kubernetes"
@@ -16,14 +17,15 @@ func (p *Probe) askCronJob(ctx context.Context, r *probe.Result, namespace strin
 		kubernetes.Note(r, "api", o)
 		return
 	}
-	s := &snapshot{now: time.Now()}
+	now := time.Now()
+	s := &snapshot{now: now, skew: skewOf(&j.Metadata, now)}
 	if jobs := activeJobs(j); len(jobs) > 0 {
 		all, o := p.client.Pods(ctx, r, "api", namespace, kubernetes.OfJobs(jobs))
 		if !o.Passed() {
 			kubernetes.Note(r, "api", o)
 			return
 		}
-		s.pods = all
+		s.pods = slices.DeleteFunc(all, func(pod kubernetes.Pod) bool { return !j.Owns(&pod) })
 	}
 	r.Pass("api", "read CronJob %s and %s of the Jobs that it runs now", p.CronJob, countPods(len(s.pods)))
 	if at := j.Status.LastSuccessfulTime; at != nil {
@@ -52,7 +54,10 @@ func (p *Probe) lastSuccess(j *kubernetes.CronJob, s *snapshot) probe.Outcome {
 		}
 	}
 	suspended := ""
-	if j.Spec.Suspend {
+	switch {
+	case j.Metadata.DeletionTimestamp != nil:
+		return probe.Outcomef(reasonNoSuccess, "expected a CronJob that stays, got one that is being deleted")
+	case j.Spec.Suspend:
 		suspended = "; it is suspended"
 	}
 	limit := p.MaxAge
@@ -68,6 +73,8 @@ func (p *Probe) lastSuccess(j *kubernetes.CronJob, s *snapshot) probe.Outcome {
 	switch {
 	case ago < -time.Minute:
 		return probe.Outcomef(probe.StaleOrCached, "the last success is %s in the future: a clock is wrong", text.Roughly(-ago))
+	case (ago - p.MaxAge.D()).Abs() < s.skew:
+		return probe.Outcomef(probe.StaleOrCached, "the last success was about %s ago, but the clocks of the API server and of the prober differ by %s", text.Roughly(max(0, ago)), text.Roughly(s.skew))
 	case ago > p.MaxAge.D():
 		return probe.Outcomef(reasonNoSuccess, "expected a success within %s, got the last one %s ago%s", limit, text.Roughly(ago), suspended)
 	}

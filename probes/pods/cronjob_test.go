@@ -35,14 +35,23 @@ func cronJob(t *testing.T, spec, status object, pods ...object) *Probe {
 }
 
 func TestCronJob(t *testing.T) {
-	active := []any{object{"name": "backup-1"}, object{"name": "backup-2"}, object{"name": "), !x"}}
-	broken := func(reason string) object {
+	active := []any{object{"name": "backup-1", "uid": "j-1"}, object{"name": "backup-2", "uid": "j-2"}, object{"name": "), !x"}}
+	jobs := func() *world {
 		w := healthy()
+		for i := range w.pods {
+			in(w.pods[i], "metadata")["ownerReferences"] = []any{object{"kind": "Job", "name": "backup-1", "uid": "j-1", "controller": true}}
+		}
+		return w
+	}
+	broken := func(reason string) object {
+		w := jobs()
 		w.waiting(0, reason, "")
 		return w.pods[0]
 	}
+	others := broken("ImagePullBackOff")
+	in(others, "metadata", "ownerReferences", 0)["uid"] = "j-0" // of a Job of the same name that is gone
 	oom := func() object {
-		w := healthy()
+		w := jobs()
 		in(w.pods[0], "status")["phase"] = "Failed"
 		w.container(0)["state"] = object{"terminated": object{"reason": "OOMKilled", "exitCode": 137, "startedAt": ago(time.Hour), "finishedAt": ago(time.Minute)}}
 		return w.pods[0]
@@ -51,19 +60,38 @@ func TestCronJob(t *testing.T) {
 		probe *Probe
 		want  []string
 	}{
-		"in time":            {cronJob(t, object{}, object{"lastSuccessfulTime": ago(59 * time.Minute)}), []string{"pass"}},
-		"too long ago":       {cronJob(t, object{}, object{"lastSuccessfulTime": ago(61 * time.Minute)}), []string{"fail", "last_success fail(no_success): expected a success within 1h, got the last one 1 hour ago"}},
-		"suspended":          {cronJob(t, object{"suspend": true}, object{"lastSuccessfulTime": ago(2 * time.Hour)}), []string{"fail", "last_success fail(no_success): expected a success within 1h, got the last one 2 hours ago; it is suspended"}},
-		"never":              {cronJob(t, object{}, object{}), []string{"fail", "last_success fail(no_success): expected a success within 1h, got none"}},
-		"in the future":      {cronJob(t, object{}, object{"lastSuccessfulTime": ago(-time.Hour)}), []string{"inconclusive", "last_success inconclusive(stale_or_cached): *"}},
-		"runs":               {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, healthy().pods[0]), []string{"pass"}},
-		"runs without a pod": {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}), []string{"pass"}},
-		"lacks its image":    {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, broken("ImagePullBackOff")), []string{"fail", "last_success fail(image_pull): 1 of 1 pod: *"}},
-		"lacks its Secret":   {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, broken("CreateContainerConfigError")), []string{"fail", "last_success fail(config_error): *"}},
-		"crashes":            {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, broken("CrashLoopBackOff")), []string{"fail", "last_success fail(crash_loop): *"}},
-		"runs out of memory": {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, oom()), []string{"fail", "last_success fail(oom_killed): 1 pod: a container was killed for want of memory (OOMKilled), the last one 1 minute ago"}},
+		"in time":                 {cronJob(t, object{}, object{"lastSuccessfulTime": ago(59 * time.Minute)}), []string{"pass"}},
+		"too long ago":            {cronJob(t, object{}, object{"lastSuccessfulTime": ago(61 * time.Minute)}), []string{"fail", "last_success fail(no_success): expected a success within 1h, got the last one 1 hour ago"}},
+		"suspended":               {cronJob(t, object{"suspend": true}, object{"lastSuccessfulTime": ago(2 * time.Hour)}), []string{"fail", "last_success fail(no_success): expected a success within 1h, got the last one 2 hours ago; it is suspended"}},
+		"never":                   {cronJob(t, object{}, object{}), []string{"fail", "last_success fail(no_success): expected a success within 1h, got none"}},
+		"in the future":           {cronJob(t, object{}, object{"lastSuccessfulTime": ago(-time.Hour)}), []string{"inconclusive", "last_success inconclusive(stale_or_cached): *"}},
+		"runs":                    {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, jobs().pods[0]), []string{"pass"}},
+		"a pod of another":        {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, others), []string{"pass"}},
+		"a time zone, never late": {cronJob(t, object{"timeZone": "Europe/Berlin", "concurrencyPolicy": "Forbid"}, object{"lastSuccessfulTime": ago(time.Minute)}), []string{"pass"}},
+		"suspended, in time":      {cronJob(t, object{"suspend": true}, object{"lastSuccessfulTime": ago(time.Minute)}), []string{"pass"}},
+		"no status":               {cronJob(t, object{}, nil), []string{"fail", "last_success fail(no_success): expected a success within 1h, got none"}},
+		"runs without a pod":      {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}), []string{"pass"}},
+		"lacks its image":         {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, broken("ImagePullBackOff")), []string{"fail", "last_success fail(image_pull): 1 of 1 pod: *"}},
+		"lacks its Secret":        {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, broken("CreateContainerConfigError")), []string{"fail", "last_success fail(config_error): *"}},
+		"crashes":                 {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, broken("CrashLoopBackOff")), []string{"fail", "last_success fail(crash_loop): *"}},
+		"runs out of memory":      {cronJob(t, object{}, object{"lastSuccessfulTime": ago(time.Minute), "active": active}, oom()), []string{"fail", "last_success fail(oom_killed): 1 pod: a container was killed for want of memory (OOMKilled), the last one 1 minute ago"}},
 	} {
 		t.Run(name, func(t *testing.T) { want(t, run(t, test.probe), test.want...) })
+	}
+	late := &kubernetes.CronJob{}
+	at := time.Now().Add(-50 * time.Minute)
+	late.Status.LastSuccessfulTime = &at
+	skewed := &snapshot{now: time.Now(), skew: 20 * time.Minute}
+	hourly := &Probe{MaxAge: probe.Duration(time.Hour)}
+	if o := hourly.lastSuccess(late, skewed); o.Reason != probe.StaleOrCached {
+		t.Errorf("clocks differ: got %s", o.Reason)
+	}
+	if skewed.skew = time.Minute; !hourly.lastSuccess(late, skewed).Passed() {
+		t.Error("clocks differ by less than matters")
+	}
+	late.Metadata.DeletionTimestamp = &at
+	if o := hourly.lastSuccess(late, skewed); o.Reason != reasonNoSuccess {
+		t.Errorf("being deleted: got %s", o.Reason)
 	}
 	p := cronJob(t, object{}, object{})
 	p.MaxAge = probe.Duration(4 * time.Hour)

@@ -14,6 +14,7 @@ import (
 const (
 	maxRemembered = 2000 // restarts
 	maxAdded      = 100  // restarts of a container between two runs
+	maxContainers = 10_000
 )
 
 // history remembers what the API forgets: how often containers had been restarted, and who ran out of memory in a pod that is gone.
@@ -22,19 +23,26 @@ type history struct {
 	mu       sync.Mutex
 	counts   map[string]int // restarts, by the uid of the pod and the name of the container
 	restarts []time.Time    // that were seen, in this order
-	oom      time.Time      // when the last container ran out of memory
+	oom      oom            // of the container that ran out of memory last
 	missing  time.Time      // since when pods do not exist that are wanted; zero if none is
 	strange  time.Time      // since when there are addresses of no pod; zero if there are none
+}
+
+// An oom is a moment when a container of a pod ran out of memory.
+type oom struct {
+	at  time.Time
+	pod string // its uid
 }
 
 // memories are what is remembered after a run.
 type memories struct {
 	restarts []time.Time
-	oom      time.Time
+	oom      oom
 	added    int // restarts since the run before
 }
 
-// update adds what is seen now. Of a container that is seen for the first time only the last restart is known.
+// update adds what is seen now. Of a container that is seen for the first time only the last restart is known, unless its pod is
+// young: then they all were lately.
 func (h *history) update(s *snapshot) memories {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -44,38 +52,46 @@ func (h *history) update(s *snapshot) memories {
 		for _, all := range [][]kubernetes.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 			for j := range all {
 				c := &all[j]
+				if len(counts) == maxContainers {
+					break
+				}
 				key := pod.Metadata.UID + "/" + c.Name
 				before, known := h.counts[key]
 				counts[key] = c.RestartCount
-				more := c.RestartCount - before
-				if !known {
+				more := min(max(c.RestartCount-before, 0), maxAdded)
+				if known {
+					added += more
+				} else if !s.within(pod.Metadata.CreationTimestamp, calm) {
 					more = min(more, 1)
 				}
-				at := s.restartedAt(c)
-				for range min(max(more, 0), maxAdded) {
-					h.restarts = append(h.restarts, at)
-				}
-				if known {
-					added += min(max(more, 0), maxAdded)
-				}
-				if oom := s.ranOut(c); oom.After(h.oom) {
-					h.oom = oom
-				}
+				h.remember(s.restartedAt(c), more)
 			}
+		}
+		if at := s.podRanOut(pod); at.After(h.oom.at) {
+			h.oom = oom{at, pod.Metadata.UID}
 		}
 	}
 	h.counts = counts
-	h.restarts = h.restarts[max(0, len(h.restarts)-maxRemembered):]
 	return memories{slices.Clone(h.restarts), h.oom, added}
+}
+
+// remember adds restarts, and forgets the oldest ones if there are too many.
+func (h *history) remember(at time.Time, n int) {
+	for range n {
+		h.restarts = append(h.restarts, at)
+	}
+	if over := len(h.restarts) - maxRemembered; over > 0 {
+		h.restarts = slices.Delete(h.restarts, 0, over)
+	}
 }
 
 // restartedAt is when a container was restarted last, as far as that is known.
 func (s *snapshot) restartedAt(c *kubernetes.ContainerStatus) time.Time {
 	switch {
 	case c.State.Running != nil && !c.State.Running.StartedAt.IsZero():
-		return c.State.Running.StartedAt
-	case c.LastState.Terminated != nil && !c.LastState.Terminated.FinishedAt.IsZero():
-		return c.LastState.Terminated.FinishedAt
+		return s.past(c.State.Running.StartedAt)
+	case c.LastState.Terminated != nil:
+		return s.past(c.LastState.Terminated.FinishedAt)
 	}
 	return s.now
 }
@@ -84,7 +100,7 @@ func (s *snapshot) restartedAt(c *kubernetes.ContainerStatus) time.Time {
 func (h *history) missingFor(s *snapshot, wanted int) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	exist := 0
+	exist := -s.workload.Status.NumberMisscheduled
 	for i := range s.pods {
 		if alive(&s.pods[i]) {
 			exist++
@@ -114,23 +130,24 @@ func lasting(since *time.Time, now time.Time, is bool) time.Duration {
 
 // oomKilled judges whether a container ran out of memory lately, also in a pod that is gone.
 func (m memories) oomKilled(s *snapshot) probe.Outcome {
-	n, last := 0, m.oom
+	n, last, there := 0, m.oom.at, false
 	for i := range s.pods {
-		if hasContainer(&s.pods[i], func(c *kubernetes.ContainerStatus) bool {
-			oom := s.ranOut(c)
-			if oom.After(last) {
-				last = oom
-			}
-			return !oom.IsZero()
-		}) {
+		there = there || s.pods[i].Metadata.UID == m.oom.pod
+		if at := s.podRanOut(&s.pods[i]); !at.IsZero() {
 			n++
+			if at.After(last) {
+				last = at
+			}
 		}
 	}
 	ago := text.Roughly(max(0, s.now.Sub(last)))
+	remembered := !last.IsZero() && s.within(last, oomRecent)
 	switch {
 	case n > 0:
 		return probe.Outcomef(reasonOOMKilled, "%s: a container was killed for want of memory (OOMKilled), the last one %s ago", countPods(n), ago)
-	case !m.oom.IsZero() && s.within(m.oom, oomRecent):
+	case remembered && there:
+		return probe.Outcomef(reasonOOMKilled, "a container was killed for want of memory (OOMKilled), %s ago, and has ended again since", ago)
+	case remembered:
 		return probe.Outcomef(reasonOOMKilled, "a container of a pod that is gone was killed for want of memory (OOMKilled), %s ago", ago)
 	}
 	return probe.Outcomef(probe.OK, "no container of %s was killed for want of memory in the last %s", s.seen(), probe.Duration(oomRecent))

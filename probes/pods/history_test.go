@@ -86,7 +86,7 @@ func TestOOMKilled_remembered(t *testing.T) {
 	in(w.pods[0], "metadata")["uid"] = "p-9"
 	w.container(0)["lastState"], w.container(0)["restartCount"] = object{}, 0
 	want(t, run(t, p), "fail", "oom_killed fail(oom_killed): a container of a pod that is gone was killed for want of memory (OOMKilled), 14 minutes ago")
-	p.history.oom = time.Now().Add(-oomRecent)
+	p.history.oom.at = time.Now().Add(-oomRecent)
 	want(t, run(t, p), "pass")
 }
 

@@ -30,6 +30,7 @@ type world struct {
 	workload object
 	pods     []object
 	paths    map[string]http.HandlerFunc // in place of the API's
+	header   http.Header                 // of the API's answers
 }
 
 // ago is a moment in the past, as the API writes it.
@@ -129,6 +130,9 @@ func (w *world) serve(t *testing.T) string {
 	t.Helper()
 	write := func(out http.ResponseWriter, v any) {
 		out.Header().Set("Content-Type", "application/json")
+		for name, values := range w.header {
+			out.Header()[name] = values
+		}
 		_ = json.NewEncoder(out).Encode(v)
 	}
 	resource := map[string]string{"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}[w.kind]

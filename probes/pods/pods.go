@@ -7,6 +7,7 @@ import (
 
 	"prober/internal/kubernetes"
 	"prober/internal/probe"
+	"prober/internal/text"
 	"prober/probes/internal/replicas"
 )
 
@@ -186,13 +187,20 @@ func (p *Probe) judge(ctx context.Context, r *probe.Result, s *snapshot) {
 	for _, c := range []struct {
 		name  string
 		judge func(*snapshot) probe.Outcome
+		timed bool // by times of the cluster
 	}{
-		{"crash_loop", crashLoop}, {"oom_killed", seen.oomKilled}, {"image_pull", imagePull}, {"config", configError},
-		{"restarts", func(s *snapshot) probe.Outcome { return p.restarts(ctx, s, seen) }},
+		{"crash_loop", crashLoop, true}, {"oom_killed", seen.oomKilled, true}, {"image_pull", imagePull, false}, {"config", configError, false},
+		{"restarts", func(s *snapshot) probe.Outcome { return p.restarts(ctx, s, seen) }, true},
 	} {
 		o := c.judge(s)
-		if o.Passed() && s.known() == 0 {
+		switch {
+		case !o.Passed():
+		case s.known() == 0:
 			o = probe.Outcomef(reasonNoPods, "expected pods of the %s whose containers have a status, got none", s.workload.Kind)
+		case s.begun() == 0:
+			o = probe.Outcomef(reasonNoPods, "expected pods of the %s whose containers have started, got none", s.workload.Kind)
+		case c.timed && s.skew > 0:
+			o = probe.Outcomef(probe.StaleOrCached, "the clocks of the API server and of the prober differ by %s: times of pods cannot be judged", text.Roughly(s.skew))
 		}
 		r.Note(c.name, o)
 	}

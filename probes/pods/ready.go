@@ -23,7 +23,12 @@ func (p *Probe) ready(s *snapshot, h *history) probe.Outcome {
 	}
 	wanted, ready := w.Wanted(), s.ready()
 	missing := h.missingFor(s, wanted)
+	if w.Status.NumberMisscheduled > 0 {
+		ready = min(ready, w.ReadyCount()) // the others are on nodes that should have none
+	}
 	switch {
+	case w.Metadata.DeletionTimestamp != nil:
+		return probe.Outcomef(probe.Replicas, "expected a %s that stays, got one that is being deleted", w.Kind)
 	case wanted <= 0 && w.Kind == kubernetes.KindDaemonSet:
 		return probe.Outcomef(probe.Replicas, "expected pods, but no node is to run the DaemonSet")
 	case wanted <= 0:
@@ -34,39 +39,87 @@ func (p *Probe) ready(s *snapshot, h *history) probe.Outcome {
 		return probe.Outcomef(reasonNoPods, "expected the pods of the %s, of which its status counts %d: its selector matches %s, and none is its own", w.Kind, w.Existing(), countPods(s.strange))
 	case ready >= wanted && w.ReadyCount() < wanted:
 		return probe.Outcomef(probe.StaleOrCached, "%s are ready, and the status of the %s counts %d: one of them is out of date", countPods(ready), w.Kind, w.ReadyCount())
+	case ready >= wanted && s.unexplained() > 0:
+		return p.beside(s, wanted, ready)
 	case ready >= wanted:
 		return probe.Outcomef(probe.OK, "%d of %s are ready", ready, countPods(wanted))
 	}
 	return p.short(s, wanted, ready, missing)
 }
 
+// unexplained counts the pods that are not ready, and of which no other check says why.
+func (s *snapshot) unexplained() int {
+	n := 0
+	for i := range s.pods {
+		if state := s.state(&s.pods[i]); state == stateNotReady || state == stateUnscheduled {
+			n++
+		}
+	}
+	return n
+}
+
+// beside judges a workload with enough pods that are ready, and others that are not: a rollout that may not get on.
+func (p *Probe) beside(s *snapshot, wanted, ready int) probe.Outcome {
+	var longest time.Duration
+	for i := range s.pods {
+		if pod := &s.pods[i]; alive(pod) && !pod.Ready() {
+			longest = max(longest, s.now.Sub(notReadySince(pod)))
+		}
+	}
+	detail := itoa(ready) + " of " + countPods(wanted) + " are ready, and " + countPods(s.unexplained()) + " beside them "
+	if longest-s.skew < p.UnreadyGrace.D() {
+		return probe.Outcomef(probe.OK, "%smay become so", detail)
+	}
+	return probe.Outcomef(probe.Replicas, "%sis not, for %s", detail, text.Roughly(longest))
+}
+
 // short judges a workload with too few pods that are ready. While others are, one that is new may take its time.
 func (p *Probe) short(s *snapshot, wanted, ready int, missing time.Duration) probe.Outcome {
 	why := probe.Replicas
-	longest, waiting, unplaced := missing, 0, 0
+	longest, waiting, unplaced, ending := missing, 0, 0, 0
 	for i := range s.pods {
 		pod := &s.pods[i]
+		if pod.Metadata.DeletionTimestamp != nil {
+			ending++
+		}
 		if !alive(pod) || pod.Ready() {
 			continue
 		}
 		waiting++
-		longest = max(longest, s.now.Sub(notReadySince(pod)))
+		longest = max(longest, s.now.Sub(notReadySince(pod))-s.skew)
 		if unscheduled(pod) {
 			unplaced++
 		}
 	}
 	detail := "expected " + itoa(wanted) + " ready, got " + itoa(ready) + ": " + countPods(waiting) + " not ready"
-	if gone := wanted - ready - waiting; gone > 0 {
-		detail += ", " + itoa(gone) + " not created"
+	gone := max(0, wanted-ready-waiting)
+	if ending = min(ending, gone); ending > 0 {
+		detail += ", " + itoa(ending) + " terminating"
+	}
+	if gone > ending {
+		detail += ", " + itoa(gone-ending) + " not created"
+	}
+	if n := s.workload.Status.NumberMisscheduled; n > 0 {
+		detail += ", " + itoa(n) + " on a node that should have none"
 	}
 	if unplaced > 0 {
 		why = reasonUnscheduled
-		detail += ", " + itoa(unplaced) + " without a node that has room for it"
+		detail += ", " + itoa(unplaced) + s.unplaced()
 	}
 	if ready > 0 && longest < p.UnreadyGrace.D() {
 		return probe.Outcomef(probe.Settling, "%s, for %s so far", detail, text.Roughly(longest))
 	}
 	return probe.Outcomef(why, "%s, for %s", detail, text.Roughly(longest))
+}
+
+// unplaced says why pods have no node.
+func (s *snapshot) unplaced() string {
+	for i := range s.pods {
+		if kubernetes.FindCondition(s.pods[i].Status.Conditions, "PodScheduled").Reason == "SchedulingGated" {
+			return " without a node" // somebody holds it back
+		}
+	}
+	return " without a node that has room for it"
 }
 
 // notReadySince is when a pod ceased to be ready, or when it was made.

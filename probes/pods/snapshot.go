@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"slices"
 	"time"
 
 	"prober/internal/kubernetes"
@@ -37,10 +38,22 @@ type snapshot struct {
 	pods     []kubernetes.Pod
 	strange  int // pods that the selector matches and that are not the workload's
 	now      time.Time
+	skew     time.Duration // by which the clocks of the API server and of the prober differ, if it is more than that of sound ones
+}
+
+// maxSkew is by how much sound clocks may differ, with the time of an answer.
+const maxSkew = time.Minute
+
+// skewOf compares the clocks.
+func skewOf(m *kubernetes.Metadata, now time.Time) time.Duration {
+	if skew := now.Sub(m.Read).Abs(); !m.Read.IsZero() && skew > maxSkew {
+		return skew
+	}
+	return 0
 }
 
 func newSnapshot(w *kubernetes.Workload, all []kubernetes.Pod, now time.Time) *snapshot {
-	s := &snapshot{workload: w, now: now}
+	s := &snapshot{workload: w, now: now, skew: skewOf(&w.Metadata, now)}
 	for i := range all {
 		if w.Owns(&all[i]) {
 			s.pods = append(s.pods, all[i])
@@ -54,6 +67,23 @@ func newSnapshot(w *kubernetes.Workload, all []kubernetes.Pod, now time.Time) *s
 // known counts the pods that live and of whose containers the kubelet says something.
 func (s *snapshot) known() int {
 	return s.having(func(*kubernetes.ContainerStatus) bool { return true })
+}
+
+// begun counts the pods that live and of which every container has been started: the others have not shown yet whether they can be.
+func (s *snapshot) begun() int {
+	n := 0
+	for i := range s.pods {
+		all := containers(&s.pods[i])
+		if alive(&s.pods[i]) && len(all) > 0 && !slices.ContainsFunc(all, func(c *kubernetes.ContainerStatus) bool { return !started(c) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// started reports whether a container has ever run. One without a state waits.
+func started(c *kubernetes.ContainerStatus) bool {
+	return c.State.Running != nil || c.State.Terminated != nil || c.LastState.Terminated != nil
 }
 
 // seen is known in words.
@@ -122,7 +152,7 @@ func (s *snapshot) state(p *kubernetes.Pod) string {
 		return stateConfigError
 	case has(s.loops):
 		return stateCrashLoop
-	case has(func(c *kubernetes.ContainerStatus) bool { return !s.ranOut(c).IsZero() }):
+	case !s.podRanOut(p).IsZero():
 		return stateOOMKilled
 	case p.Ready():
 		return stateReady
@@ -130,6 +160,18 @@ func (s *snapshot) state(p *kubernetes.Pod) string {
 		return stateUnscheduled
 	}
 	return stateNotReady
+}
+
+// podRanOut returns when a container of a pod ran out of memory lately, one that is done included; the zero time if none did.
+func (s *snapshot) podRanOut(p *kubernetes.Pod) (last time.Time) {
+	for _, all := range [][]kubernetes.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+		for i := range all {
+			if at := s.ranOut(&all[i]); at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last
 }
 
 func unscheduled(p *kubernetes.Pod) bool {
