@@ -28,7 +28,10 @@ type Config struct {
 	Warnings []string    // what is allowed but probably not meant
 	Hash     string      // of all bytes read, as Sum makes it
 
-	users []user // the probes that name secrets or files
+	Public *probe.PublicPage // nil if there is none
+
+	publicIn string // the system whose file has the public page
+	users    []user // the probes that name secrets or files
 }
 
 // Load reads files and directories and turns them into jobs. Each file is read once; the bytes that are hashed are
@@ -69,7 +72,9 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.arranged(files)
 	}
-	return &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}, nil
+	c := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}
+	c.Public, c.publicIn = makePublic(headers, c.Jobs)
+	return c, nil
 }
 
 // A Mistake is one thing wrong with the configuration, and where.

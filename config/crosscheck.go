@@ -39,6 +39,7 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 			}
 		}
 	}
+	wrong = append(wrong, crosscheckPublic(headers, unknown, names)...)
 	for _, h := range headers {
 		for i, m := range h.Maintenance {
 			for j, name := range m.Probes {

@@ -98,6 +98,9 @@ func (c *Config) head(system string) *yaml.Node {
 	set(doc, "severities", severities)
 	set(doc, "runbooks", runbooks)
 	set(doc, "maintenance", c.maintained(system))
+	if system == c.publicIn {
+		set(doc, "public", publicNode(c.Public))
+	}
 	return doc
 }
 

@@ -32,6 +32,8 @@ type header struct {
 	Severities map[string]probe.Response `yaml:"severities" doc:"By severity, what its alerts ask of people."`
 
 	Maintenance []maintenance `yaml:"maintenance" doc:"Windows during which alerts stay quiet; probing and metrics continue."`
+
+	Public publicPage `yaml:"public" doc:"The page for customers. One file may have it, for the probes of all."`
 }
 
 // A description is what people call a system, a runbook or a probe.
@@ -64,6 +66,7 @@ type fileHeader struct {
 	header
 	known   bool // which system the file is about, and which probes it has
 	windows []systemWindow
+	public  bool // it has the public page
 
 	responses map[int]probe.Response // by level of severity
 }
@@ -116,6 +119,10 @@ func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeade
 	wrong = append(wrong, h.checkRunbooks()...)
 	wrong = append(wrong, h.readSeverities()...)
 	wrong = append(wrong, h.readWindows(found)...)
+	if _, page := strictyaml.Lookup(root, "public"); page != nil {
+		h.public = true
+		wrong = append(wrong, h.checkPublic(unread)...)
+	}
 	return h, wrong
 }
 

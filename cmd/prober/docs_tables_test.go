@@ -169,6 +169,7 @@ func exampleExposition(t *testing.T) string {
 	m.SetJobs([]probe.Job{job})
 	m.Observe(job.Do(t.Context()))
 	m.SelfCheck("clock", true)
+	m.PublicPart("logo", true)
 	rec := httptest.NewRecorder()
 	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	return rec.Body.String()

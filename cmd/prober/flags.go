@@ -142,6 +142,8 @@ func webFlags(f *pflag.FlagSet, serve *serveOptions, toolkit *web.FlagConfig, ad
 		f.BoolVar(toolkit.WebSystemdSocket, "web.systemd-socket", false, "Use systemd socket activation listeners instead of port listeners (Linux only).")
 	}
 	f.StringVar(&serve.health, "web.health-listen-address", "", "Also serve /-/healthy and /-/ready on `ADDRESS`, without TLS and authentication, for kubelets.")
+	f.StringVar(&serve.public.address, "web.public-listen-address", "", "Also serve the public page on `ADDRESS`, and nothing else there: it is for customers. The configuration describes it in its section public.")
+	f.StringVar(&serve.public.export, "public.export-path", "", "Also write the public page to the directory `DIR`, every 30 seconds, to be served by others.")
 	f.StringArrayVar(&serve.external, "web.external-url", nil, "`URL` under which people or Prometheus reach the prober, if its host name is a public one: requests under other such names are refused. Repeatable.")
 	f.BoolVar(&serve.lifecycle, "web.enable-lifecycle", true, "Allow POST /-/reload, and to acknowledge a breach.")
 	f.BoolVar(&serve.runs, "web.enable-run", true, `Allow runs on request: "Run now" on a probe's page, POST /probes/SYSTEM/NAME/run.`)

@@ -14,15 +14,20 @@ import (
 	"prober/config"
 	"prober/internal/memory"
 	"prober/internal/probe"
+	"prober/internal/public"
 	"prober/internal/text"
 )
 
 // A configSource returns the current content of the configuration's files; the demo's file is embedded.
 type configSource func() []config.File
 
-// warnings are about what is allowed but probably not meant, and about secrets and files of the jobs that cannot be used.
+// warnings are about what is allowed but probably not meant, and about secrets and files that cannot be used.
 func warnings(cfg *config.Config, jobs []probe.Job) []string {
-	return slices.Concat(cfg.Warnings, cfg.CheckSources(jobs))
+	all := slices.Concat(cfg.Warnings, cfg.CheckSources(jobs))
+	for _, err := range public.CheckFiles(cfg.Public) {
+		all = append(all, err.Error())
+	}
+	return all
 }
 
 // A filter selects some of the configured probes; the zero value selects all.

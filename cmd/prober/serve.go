@@ -43,6 +43,7 @@ type serveOptions struct {
 	scheduleOffset string
 	storage        string
 	runs           bool
+	public         publicOptions
 }
 
 // At a shutdown, runGrace is how long runs may take to end, and requestGrace how long open HTTP requests may.
@@ -81,7 +82,8 @@ type server struct {
 	effective atomic.Pointer[config.Effective] // the configuration, written before its probes run: they change what it reads
 	engine    *engine                          // its self-test
 	memory    *memory.Budget                   // for the answers of all targets
-	started   atomic.Bool                      // the first set of probes runs
+	public    *publicPage
+	started   atomic.Bool // the first set of probes runs
 	draining  atomic.Bool
 }
 
@@ -119,6 +121,9 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err != nil {
 		return refuse(err)
 	}
+	if err := o.serve.public.check(cfg); err != nil {
+		return refuse(err)
+	}
 	jobs, err := o.filter.apply(cfg.Jobs)
 	if err != nil {
 		return refuse(err)
@@ -132,6 +137,9 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 		if kubelet, err = listen([]string{o.serve.health}); err != nil {
 			return refuse(err)
 		}
+	}
+	if s.public, err = s.newPublic(o.serve.public); err != nil {
+		return refuse(err)
 	}
 	defer s.openStorage(o.serve.storage)()
 	s.board.Since = s.history.Since // which observes each result before the board
@@ -154,12 +162,13 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	for _, server := range []*http.Server{main, plain} {
 		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	}
-	failed := make(chan error, 1+len(kubelet))
+	failed := make(chan error, 2+len(kubelet))
 	go func() { failed <- toolkit.ServeMultiple(listeners, main, o.serve.web, s.log) }()
 	for _, l := range kubelet {
 		s.log.Info("Listening for health checks", "address", l.Addr())
 		go func() { failed <- plain.Serve(l) }()
 	}
+	s.public.serve(ctx, failed)
 
 	work, stop := context.WithCancel(ctx)
 	defer stop()
@@ -197,6 +206,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 			server.Close()
 		}
 	}
+	s.public.shutdown(end)
 	return status
 }
 

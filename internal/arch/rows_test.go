@@ -61,6 +61,7 @@ var rows = map[string]row{
 	"internal/history":   {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"go.etcd.io/bbolt"}},
 	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":       {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
+	"internal/public":    {ours: []string{"internal/probe", "internal/secret", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
 	"internal/sandbox":   {ours: []string{"internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
@@ -92,7 +93,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/web", "internal/alerts", "internal/coverage", "internal/manifests", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/public", "internal/web", "internal/alerts", "internal/coverage", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
 			"gopkg.in/yaml.v3",

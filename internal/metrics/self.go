@@ -29,6 +29,7 @@ type self struct {
 	overflow  prometheus.Counter
 	lost      prometheus.Counter
 	checks    *prometheus.GaugeVec
+	public    *prometheus.GaugeVec
 	loaded    prometheus.Gauge
 	loadedAt  prometheus.Gauge
 	scrapeErr *prometheus.CounterVec
@@ -81,6 +82,7 @@ func newSelf(build Build) *self {
 		overflow: counter("prober_label_overflow_total", "Series left out: over the limit of 2000 for each probe, or clashing with another."),
 		lost:     counter("prober_history_lost_total", "Runs and changes that the history lost, because the disk was slow, full or damaged."),
 		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the self-check of the prober passed."}, []string{"check"}),
+		public:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_public_ok", Help: "Whether a part of the public page is as it should be: its logo, notices, history, incidents and export. Absent without a public page."}, []string{"part"}),
 		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
 		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "Time when a configuration was last loaded; 0 if none was."),
 		scrapeErr: counters("promhttp_metric_handler_errors_total",
@@ -94,7 +96,7 @@ func newSelf(build Build) *self {
 		},
 	})
 	info.Set(1)
-	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.checks, s.loaded,
+	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.checks, s.public, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	families, _ := s.gather() // an error shows in every scrape
@@ -180,6 +182,11 @@ func (m *Metrics) HistoryLost(n uint64) { m.self.lost.Add(float64(n)) }
 // SelfCheck notes the result of a self-check. The name is one of a closed set.
 func (m *Metrics) SelfCheck(check string, ok bool) {
 	m.self.checks.WithLabelValues(labelValue(check)).Set(boolFloat(ok))
+}
+
+// PublicPart notes whether a part of the public page is as it should be. Its name is one of a closed set.
+func (m *Metrics) PublicPart(part string, ok bool) {
+	m.self.public.WithLabelValues(labelValue(part)).Set(boolFloat(ok))
 }
 
 // boolFloat is 1 for true and 0 for false.

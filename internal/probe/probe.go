@@ -58,6 +58,8 @@ type Job struct {
 	Labels    map[string]string // constant labels, from the configuration
 	Signals   map[string]Signal // by check: the series that an alert already reads
 	DependsOn []string          // names of probes of the same system
+	// Components are the names of the components of the public page that the probe is a part of.
+	Components []string
 	// Maintenance lists the times in which the generated alerts leave people alone.
 	Maintenance []Window
 	// Versions remembers what versions the target reported, for a probe that is a VersionReporter.

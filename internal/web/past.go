@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,22 +17,8 @@ import (
 // uptimeNames are the spans of probe.Past.Uptimes.
 var uptimeNames = [...]string{"24 hours", "7 days", "30 days", "90 days"}
 
-// formatUptime is the share of the known time in which a probe passed, never rounded up, and the share that is not known.
-func formatUptime(u probe.Uptime) string {
-	if u.Known <= 0 || u.Span <= 0 {
-		return "unknown"
-	}
-	words := fmt.Sprintf("%g %%", math.Floor(float64(u.Passed)/float64(u.Known)*1e4)/100)
-	switch unknown := 100 * (1 - float64(u.Known)/float64(u.Span)); {
-	case unknown > 99:
-		words += " (over 99 % unknown)"
-	case unknown >= 1:
-		words += fmt.Sprintf(" (%.0f %% unknown)", unknown)
-	case unknown >= .01:
-		words += " (under 1 % unknown)"
-	}
-	return words
-}
+// formatUptime is an uptime for people.
+func formatUptime(u probe.Uptime) string { return u.String() }
 
 // uptimes returns the uptime of each row in the last 24 hours.
 func (s *server) uptimes(rows []*ProbeStatus) []probe.Uptime {

@@ -1,0 +1,169 @@
+package public
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+)
+
+// The documents, by their names: those of the paths, and of the exported files.
+const (
+	pageName   = "index.html"
+	feedName   = "feed.atom"
+	statusName = "status.json"
+	iconName   = "icon.svg"
+
+	pageType = "text/html; charset=utf-8"
+	feedType = "application/atom+xml"
+	svgType  = "image/svg+xml"
+)
+
+// documents renders all that is served, the page last: it refers to the others.
+func (v *view) documents() []document {
+	var page bytes.Buffer
+	_ = v.page().Render(&page) // into memory: it cannot fail
+	all := []document{
+		{name: iconName, kind: svgType, plain: v.icon()},
+		{name: statusName, kind: "application/json", plain: v.json()},
+		{name: feedName, kind: feedType, plain: v.feed()},
+		{name: pageName, kind: pageType, plain: page.Bytes()},
+	}
+	if l := v.logo; l != nil {
+		all = append([]document{{name: l.name, kind: l.kind, plain: l.data}}, all...)
+	}
+	for i := range all {
+		all[i].compress()
+	}
+	return all
+}
+
+func (d *document) compress() {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(d.plain)
+	z.Close()
+	if b.Len() < len(d.plain) {
+		d.zip = bytes.Clone(b.Bytes())
+	}
+	d.plain = bytes.Clone(d.plain)
+}
+
+// icon has the form and the colour of the state.
+func (v *view) icon() []byte {
+	form := map[state]string{
+		operational:   `<circle cx="8" cy="8" r="7" fill="#1a7f37"/>`,
+		inMaintenance: `<path d="M8 1l7 7-7 7-7-7z" fill="#8a5a00"/>`,
+		disrupted:     `<path d="M8 1l7 14H1z" fill="#8a5a00"/>`,
+		outage:        `<path d="M1 1h14v14H1z" fill="#b42318"/>`,
+		unknown:       `<circle cx="8" cy="8" r="6" fill="none" stroke="#57606a" stroke-width="2"/>`,
+	}[v.state]
+	return []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">` + form + "</svg>\n")
+}
+
+// json is the status for programs.
+func (v *view) json() []byte {
+	type component struct {
+		Name   string     `json:"name"`
+		Group  string     `json:"group,omitempty"`
+		Status string     `json:"status"`
+		Since  *time.Time `json:"since,omitempty"`
+	}
+	out := struct {
+		Updated    time.Time   `json:"updated"`
+		Status     string      `json:"status"`
+		Sentence   string      `json:"sentence"`
+		Components []component `json:"components"`
+	}{v.updated.UTC().Truncate(time.Second), stateNames[v.state], v.sentence, nil}
+	for _, p := range v.parts {
+		c := component{Name: p.Name, Group: p.Group, Status: stateNames[p.state]}
+		if !p.since.At.IsZero() {
+			at := p.since.At.UTC().Truncate(time.Second)
+			c.Since = &at
+		}
+		out.Components = append(out.Components, c)
+	}
+	text, _ := json.MarshalIndent(out, "", "  ") // words and times: it cannot fail
+	return append(text, '\n')
+}
+
+// The elements of RFC 4287.
+type (
+	atomFeed struct {
+		XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
+		ID      string      `xml:"id"`
+		Title   string      `xml:"title"`
+		Updated string      `xml:"updated"`
+		Author  string      `xml:"author>name"`
+		Links   []atomLink  `xml:"link"`
+		Entries []atomEntry `xml:"entry"`
+	}
+	atomLink struct {
+		Rel  string `xml:"rel,attr"`
+		Type string `xml:"type,attr,omitempty"`
+		Href string `xml:"href,attr"`
+	}
+	atomEntry struct {
+		ID      string   `xml:"id"`
+		Title   string   `xml:"title"`
+		Updated string   `xml:"updated"`
+		Link    atomLink `xml:"link"`
+		Content string   `xml:"content"`
+	}
+)
+
+// maxEntries bounds the feed.
+const maxEntries = 50
+
+// feed lists notices and incidents, those that changed last first. The id of an entry never changes.
+func (v *view) feed() []byte {
+	var all []notice
+	for _, some := range [][]notice{v.announcements, v.maintenance, v.past} {
+		all = append(all, some...)
+	}
+	sort.SliceStable(all, func(a, b int) bool { return all[a].updated.After(all[b].updated) })
+	all = all[:min(len(all), maxEntries)]
+	address := strings.TrimSuffix(v.url, "/") + "/"
+	out := atomFeed{
+		ID: address, Title: v.title, Author: v.title, Updated: rfc3339(v.updated.UTC().Truncate(24 * time.Hour)),
+		Links: []atomLink{{Rel: "self", Type: feedType, Href: address + feedName}, {Rel: "alternate", Type: "text/html", Href: address}},
+	}
+	if len(all) > 0 {
+		out.Updated = rfc3339(all[0].updated)
+	}
+	for _, n := range all {
+		at := address + "#" + n.id
+		out.Entries = append(out.Entries, atomEntry{
+			ID: at, Title: n.heading(), Updated: rfc3339(n.updated), Link: atomLink{Rel: "alternate", Type: "text/html", Href: at}, Content: n.words(),
+		})
+	}
+	text, _ := xml.MarshalIndent(out, "", " ") // words: it cannot fail
+	return append([]byte(xml.Header), append(text, '\n')...)
+}
+
+// words is a notice as text.
+func (n notice) words() string {
+	const layout = "2 Jan 2006, 15:04 UTC"
+	words := n.from.Format(layout)
+	switch {
+	case n.open:
+		words = "Since " + words + ", not over yet."
+	case n.incident && n.to.IsZero():
+		words = "From " + words + "; its end is not known."
+	case n.to.IsZero():
+		words += "."
+	default:
+		words = fmt.Sprintf("From %s to %s.", words, n.to.UTC().Format(layout))
+	}
+	if len(n.components) > 0 {
+		words += " " + strings.Join(n.components, ", ") + "."
+	}
+	if n.text != "" {
+		words += "\n\n" + n.text
+	}
+	return words
+}

@@ -1,0 +1,195 @@
+package public
+
+import (
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+func ask(s *Site, method, path string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+// TestServe answers GET and HEAD for five paths, with the headers that a page needs which anybody may read.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "login")
+	w.page.Logo = filepath.Join(t.TempDir(), "shop.SVG")
+	write(t, w.page.Logo, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8z"/></svg>`)
+	s := w.site()
+	for path, want := range map[string]int{
+		"/": 200, "/index.html": 200, "/feed.atom": 200, "/status.json": 200, "/icon.svg": 200, "/logo.svg": 200, "/?a=b": 200,
+		"/metrics": 404, "/debug/pprof/": 404, "/-/healthy": 404, "/config": 404, "/api/v1/status": 404, "/probes/a": 404, "/favicon.ico": 404,
+		"/../index.html": 404, "//": 404, "/logo.svg/": 404, "/" + strings.Repeat("a", 5000): 404, "/notices.yaml": 404,
+	} {
+		got := ask(s, "GET", path)
+		if got.Code != want {
+			t.Errorf("GET %.40s: got %d, expected %d", path, got.Code, want)
+		}
+		for _, name := range []string{"X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy", "Cache-Control"} {
+			if got.Header().Get(name) == "" {
+				t.Errorf("GET %.40s: no %s", path, name)
+			}
+		}
+		if got.Header().Get("Set-Cookie") != "" {
+			t.Errorf("GET %s sets a cookie", path)
+		}
+	}
+	page := ask(s, "GET", "/")
+	if csp := page.Header().Get("Content-Security-Policy"); strings.Contains(csp, "unsafe") || !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+		t.Errorf("policy %s", csp)
+	}
+	if head := ask(s, "HEAD", "/"); head.Body.Len() != 0 || head.Header().Get("Content-Length") != fmt.Sprint(page.Body.Len()) {
+		t.Errorf("HEAD: %d bytes, length %s", head.Body.Len(), head.Header().Get("Content-Length"))
+	}
+	zipped := ask(s, "GET", "/", "Accept-Encoding", "br, gzip")
+	z, err := gzip.NewReader(zipped.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(z); err != nil || string(text) != page.Body.String() {
+		t.Errorf("compressed it is another page: %v", err)
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"} {
+		if got := ask(s, method, "/"); got.Code != http.StatusMethodNotAllowed || got.Header().Get("Connection") != "close" {
+			t.Errorf("%s: got %d", method, got.Code)
+		}
+	}
+	r := httptest.NewRequest("GET", "/", strings.NewReader("a body"))
+	got := httptest.NewRecorder()
+	if s.ServeHTTP(got, r); got.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("with a body: got %d", got.Code)
+	}
+	w.page = nil
+	if got := ask(s, "GET", "/"); got.Code != 404 {
+		t.Errorf("without a page: got %d", got.Code)
+	}
+}
+
+// TestServe_thousandReaders renders once in five seconds, however many ask, and never shows what is older.
+func TestServe_thousandReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "login")
+		s := w.site()
+		for round := range 4 {
+			var all sync.WaitGroup
+			for range 250 {
+				all.Go(func() { ask(s, "GET", "/") })
+				all.Go(func() { ask(s, "GET", "/feed.atom", "Accept-Encoding", "gzip") })
+				all.Go(func() { ask(s, "GET", "/"+strings.Repeat("x", 100)) })
+			}
+			all.Wait()
+			if got := w.asked.Load(); got != int64(round+1) {
+				t.Fatalf("rendered %d times in %d rounds", got, round+1)
+			}
+			time.Sleep(maxAge)
+		}
+		contains(t, ask(s, "GET", "/").Body.String(), "As of <time datetime=\""+rfc3339(time.Now()))
+	})
+}
+
+// TestDays: what is over is read once an hour, when a day begins and when the page changes.
+func TestDays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "login")
+	var reads []int
+	read := func(groups [][]probe.ID, days int) (all [][]probe.Day, err error) {
+		reads = append(reads, days)
+		if w.err != nil {
+			return nil, w.err
+		}
+		for range groups {
+			all = append(all, make([]probe.Day, days))
+		}
+		return all, nil
+	}
+	var c dayCache
+	evening := time.Date(2026, 11, 28, 23, 50, 0, 0, time.UTC)
+	for _, step := range []struct {
+		at   time.Time
+		page *probe.PublicPage
+		err  error
+	}{
+		{evening, w.page, errors.New("slow")}, {evening, w.page, nil}, {evening.Add(time.Minute), w.page, nil}, {evening.Add(2 * time.Minute), w.page, errors.New("slow")},
+		{evening.Add(11 * time.Minute), w.page, nil}, {evening.Add(12 * time.Minute), w.page, nil}, {evening.Add(72 * time.Minute), w.page, nil},
+		{evening.Add(73 * time.Minute), newWorld(t, "login").page, nil}, {evening, w.page, nil},
+	} {
+		w.err = step.err
+		days, err := c.joint(step.page, step.at, read)
+		if (err != nil) != (step.err != nil) || err == nil && len(days[0]) != shownDays {
+			t.Errorf("got %v and %v", days, err)
+		}
+	}
+	if got, want := fmt.Sprint(reads), "[90 90 2 2 90 2 90 90 90]"; got != want {
+		t.Errorf("read %s days, expected %s", got, want)
+	}
+}
+
+// TestLogo takes pictures and nothing else.
+func TestLogo(t *testing.T) {
+	t.Parallel()
+	const open = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">`
+	png := "\x89PNG\r\n\x1a\n" + strings.Repeat("\x00", 50)
+	for _, c := range []struct{ name, text, wrong string }{
+		{"a.png", png, ""},
+		{"a.jpg", "\xff\xd8\xff" + strings.Repeat("\x00", 50), ""},
+		{"a.webp", "RIFF\x00\x00\x00\x00WEBPVP8 ", ""},
+		{"a.svg", open + `<defs><linearGradient id="a"/></defs><style>.b{fill:url(#a)}</style><path class="b" d="M0 0" fill="url('#a')"/><use xlink:href="#a"/></svg>`, ""},
+		{"a.svg", `<?xml version="1.0"?><!-- by hand -->` + open + `<title>Shop</title></svg>`, ""},
+		{"a.jpg", png, "expected image/jpeg, got image/png"},
+		{"a.png", open + "</svg>", "expected image/png"},
+		{"a.gif", "GIF89a", "expected a name"},
+		{"a.png", strings.Repeat("a", maxLogo+1), "larger than 64 KiB"},
+		{"a.svg", open + `<script>alert(1)</script></svg>`, "more than draw"},
+		{"a.svg", open + `<SCRIPT/></svg>`, "more than draw"},
+		{"a.svg", open + `<foreignObject/></svg>`, "more than draw"},
+		{"a.svg", open + `<h:script xmlns:h="http://www.w3.org/1999/xhtml"/></svg>`, "more than draw"},
+		{"a.svg", open + `<set attributeName="href" to="javascript:a"/></svg>`, "more than draw"},
+		{"a.svg", open + `<a href="#b"/></svg>`, "more than draw"},
+		{"a.svg", open + `<image href="#b"/></svg>`, "more than draw"},
+		{"a.svg", open + `<path onload="a"/></svg>`, "event handler"},
+		{"a.svg", open + `<path ONLOAD="a"/></svg>`, "event handler"},
+		{"a.svg", open + `<use href="https://x.example/#a"/></svg>`, "other addresses"},
+		{"a.svg", open + `<use xlink:href="data:image/svg+xml,a"/></svg>`, "other addresses"},
+		{"a.svg", open + `<path style="fill: u&#114;l( 'https://x.example/')"/></svg>`, "other addresses"},
+		{"a.svg", open + `<path style="fill: \75rl(x)"/></svg>`, "other addresses"},
+		{"a.svg", open + `<style>@import 'x';</style></svg>`, "other addresses"},
+		{"a.svg", open + `<style><![CDATA[a{background:url(//x)}]]></style></svg>`, "other addresses"},
+		{"a.svg", `<?xml-stylesheet href="x"?>` + open + `</svg>`, "processing instruction"},
+		{"a.svg", `<!DOCTYPE svg [<!ENTITY a "b">]>` + open + `&a;</svg>`, "DOCTYPE"},
+		{"a.svg", open + `<path`, "expected an SVG"},
+		{"a.svg", `<html/>`, "expected an SVG"},
+		{"a.svg", "", "expected an SVG"},
+		{"a.svg", png, "expected an SVG"},
+	} {
+		path := filepath.Join(t.TempDir(), c.name)
+		write(t, path, c.text)
+		_, err := readLogo(path)
+		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s %.150q: got %v, expected %q", c.name, c.text, err, c.wrong)
+		}
+	}
+	for _, path := range []string{t.TempDir() + "/missing.png", os.DevNull + ".png"} {
+		if _, err := readLogo(path); err == nil {
+			t.Errorf("%s was read", path)
+		}
+	}
+}
