@@ -63,17 +63,13 @@ func New(resolver string, t *TLS) *Dialer {
 // ErrConns is returned when an exchange has opened as many connections as it may.
 var ErrConns = errors.New("too many connections for one exchange")
 
-// DialContext opens a connection to address, host:port, over "tcp" or "udp". The host's addresses are tried one after
+// DialContext opens a connection to address, host:port, over "tcp" or "udp", or to the path of a socket over "unix". The host's addresses are tried one after
 // the other, those of IPv6 and of IPv4 in turn, at most six of them.
 //
 // If ctx comes from an [Exchange], the exchange counts the connection, times the phases and closes it. The connection
 // is bound to the exchange's context, or to ctx if there is no exchange: reads and writes fail once that is over. A
 // dial also ends with ctx, so that a client may bound its own dials.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
 	x := exchangeOf(ctx)
 	if x == nil {
 		x = Begin(ctx, 1)
@@ -83,11 +79,22 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if !x.mayOpen() {
 		return nil, ErrConns
 	}
-	nc, err := d.connect(ctx, x, network, host, port)
+	nc, err := d.open(ctx, x, network, address)
 	if err != nil {
 		return nil, err
 	}
 	return x.opened(nc, d.maxRead())
+}
+
+func (d *Dialer) open(ctx context.Context, x *Exchange, network, address string) (net.Conn, error) {
+	if network == "unix" {
+		return d.connectUnix(ctx, x, address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	return d.connect(ctx, x, network, host, port)
 }
 
 // DialTLSContext opens a connection to address, host:port, and speaks TLS on it. The server is verified as the host

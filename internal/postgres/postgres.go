@@ -32,8 +32,6 @@ package postgres
 import (
 	"errors"
 	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 
 	"prober/internal/dial"
@@ -66,7 +64,7 @@ func (s *Settings) Client(addresses map[string]string) (*Client, error) {
 			wrong = append(wrong, probe.Settingf(path, "expected a name of at most %d bytes without a NUL", maxName))
 		}
 	}
-	if s.Resolver != "" && !isHostPort(s.Resolver) {
+	if s.Resolver != "" && !dial.IsHostPort(s.Resolver) {
 		wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
 	}
 	for path, address := range addresses {
@@ -84,34 +82,15 @@ func (s *Settings) Client(addresses map[string]string) (*Client, error) {
 const maxName = 63
 
 func (s *Settings) validateAddress(address string) error {
-	if !isHostPort(address) {
-		return probe.Settingf("", "expected host:port")
+	if err := dial.CheckHostPort(address); err != nil {
+		return probe.Settingf("", "%s", err)
 	}
 	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if err := dial.CheckAddr(ip); err != nil {
-			return probe.Settingf("", "%s", err)
-		}
-	}
-	if !isLocal(host) && s.Password.IsZero() && (s.TLS == nil || s.TLS.CertFile == "") {
+	if !dial.IsLocal(host) && s.Password.IsZero() && (s.TLS == nil || s.TLS.CertFile == "") {
 		return probe.Settingf("", "expected a password or tls.cert_file: without one, a server on another machine lets anybody in")
 	}
 	return nil
 }
 
-func isHostPort(address string) bool {
-	host, port, err := net.SplitHostPort(address)
-	n, perr := strconv.ParseUint(port, 10, 16)
-	return err == nil && perr == nil && n > 0 && host != "" && !strings.ContainsAny(host, "/\\ @?#")
-}
-
-// isLocal reports whether a host is said to be this machine. A name is judged again when it is dialled, by its address.
-func isLocal(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
 // encrypts reports whether a connection to a host uses TLS.
-func (s *Settings) encrypts(host string) bool { return s.TLS != nil || !isLocal(host) }
+func (s *Settings) encrypts(host string) bool { return s.TLS != nil || !dial.IsLocal(host) }

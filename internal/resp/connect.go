@@ -35,7 +35,7 @@ func (c *Conn) dial() error {
 	if err != nil {
 		return err
 	}
-	if c.server.found && !c.server.local && isLocal(host) {
+	if c.server.found && !c.server.local && dial.IsLocal(host) {
 		return errOurMachine
 	}
 	var cfg *tls.Config
@@ -50,7 +50,7 @@ func (c *Conn) dial() error {
 		return err
 	}
 	if c.server.found && !c.server.local {
-		if peer, _, _ := net.SplitHostPort(c.Peer()); isLocal(peer) { // by its name
+		if peer, _, _ := net.SplitHostPort(c.Peer()); dial.IsLocal(peer) { // by its name
 			return errOurMachine
 		}
 	}

@@ -22,8 +22,6 @@ package resp
 import (
 	"errors"
 	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 
 	"prober/internal/dial"
@@ -63,45 +61,18 @@ func (s *Settings) Client(addresses map[string]string) (*Client, error) {
 	if s.AllowPlaintext && s.TLS != nil {
 		wrong = append(wrong, probe.Settingf("allow_plaintext", "has no effect beside tls"))
 	}
-	if s.Resolver != "" && !isHostPort(s.Resolver) {
+	if s.Resolver != "" && !dial.IsHostPort(s.Resolver) {
 		wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
 	}
 	for path, address := range addresses {
-		if address != "" {
-			wrong = append(wrong, probe.InSetting(path, validateAddress(address)))
+		if err := dial.CheckHostPort(address); address != "" && err != nil {
+			wrong = append(wrong, probe.Settingf(path, "%s", err))
 		}
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
 	return &Client{settings: s, dialer: dial.New(s.Resolver, s.TLS)}, nil
-}
-
-func validateAddress(address string) error {
-	if !isHostPort(address) {
-		return probe.Settingf("", "expected host:port")
-	}
-	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if err := dial.CheckAddr(ip); err != nil {
-			return probe.Settingf("", "%s", err)
-		}
-	}
-	return nil
-}
-
-func isHostPort(address string) bool {
-	host, port, err := net.SplitHostPort(address)
-	n, perr := strconv.ParseUint(port, 10, 16)
-	return err == nil && perr == nil && n > 0 && host != "" && len(host) <= 255 && !strings.ContainsAny(host, "/\\ @?#")
-}
-
-// isLocal reports whether a host is said to be this machine. A name is judged again when it is dialled, by its address.
-func isLocal(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // A Server is where to connect to, and what may be sent there.
@@ -121,7 +92,7 @@ func (s Server) Address() string { return s.address }
 // encrypts reports whether a connection to a server uses TLS.
 func (c *Client) encrypts(s Server) bool {
 	host, _, _ := net.SplitHostPort(s.address)
-	return s.encrypt || c.settings.TLS != nil || !isLocal(host) && !c.settings.AllowPlaintext
+	return s.encrypt || c.settings.TLS != nil || !dial.IsLocal(host) && !c.settings.AllowPlaintext
 }
 
 // foundAt is the server at a host and a port that another server names. A server that does not know its own address names
@@ -131,11 +102,11 @@ func (c *Conn) foundAt(host, port string) (Server, error) {
 		host, _, _ = net.SplitHostPort(c.server.address)
 	}
 	address := net.JoinHostPort(strings.Trim(host, "[]"), port)
-	if !isHostPort(address) || strings.Trim(host, hostCharacters) != "" {
+	if !dial.IsHostPort(address) || strings.Trim(host, hostCharacters) != "" {
 		return Server{}, &Error{Outcome: probe.Outcomef(probe.Schema, "the server names another one without a valid address")}
 	}
 	peer, _, _ := net.SplitHostPort(c.Peer())
-	return Server{address: address, found: true, encrypt: c.client.encrypts(c.server), local: isLocal(peer)}, nil
+	return Server{address: address, found: true, encrypt: c.client.encrypts(c.server), local: dial.IsLocal(peer)}, nil
 }
 
 const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
