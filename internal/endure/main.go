@@ -1,5 +1,5 @@
 // Command endure has the prober endure, within the limits of the shipped manifests, all that it promises to survive at the
-// same time: 2,000 probes, targets with the largest answers, slow readers, idle connections and a storm of reloads. It fails
+// same time: 2,000 probes with their history, targets with the largest answers, slow readers, idle connections and a storm of reloads. It fails
 // if the prober is killed, stops answering, or blames a healthy target.
 //
 // The targets run in a process of their own, so that only the prober is measured. Where it may, the command puts the prober
@@ -120,7 +120,8 @@ func startSubject(prober, file string) (*subject, error) {
 		return nil, err
 	}
 	c := newCage(memoryLimit)
-	cmd := c.command(prober, "--config.file="+file, "--web.listen-address="+address, "--log.level=error")
+	cmd := c.command(prober, "--config.file="+file, "--web.listen-address="+address, "--log.level=error",
+		"--storage.path="+filepath.Join(filepath.Dir(file), "storage"))
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT="+goLimit)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
