@@ -17,6 +17,8 @@ import (
 	"prober/probes/redis"
 	"prober/probes/rls"
 	"prober/probes/sql"
+	"prober/probes/tcp"
+	"prober/probes/tls"
 	"prober/probes/token"
 )
 
@@ -37,6 +39,8 @@ func Kinds() probe.Kinds {
 		"redis":     redis.Kind(),
 		"rls":       rls.Kind(),
 		"sql":       sql.Kind(),
+		"tcp":       tcp.Kind(),
+		"tls":       tls.Kind(),
 		"token":     token.Kind(),
 	}
 }

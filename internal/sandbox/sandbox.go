@@ -33,6 +33,7 @@ const (
 	pgbouncer = "pgbouncer"
 	redis1    = "redis-1"
 	redis2    = "redis-2"
+	mail      = "mail"
 	promHost  = "prometheus"
 	kubeAPI   = "kubernetes"
 	ntp1      = "ntp-1"
@@ -57,6 +58,7 @@ func defaults() map[string]string {
 		pgbouncer: "127.0.0.1:19543",
 		redis1:    "127.0.0.1:19641",
 		redis2:    "127.0.0.1:19642",
+		mail:      "127.0.0.1:19725",
 		promHost:  "127.0.0.1:19090",
 		kubeAPI:   "127.0.0.1:19643",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
@@ -96,6 +98,7 @@ type Sandbox struct {
 	keyring           keyring
 	storedTokens      map[string]string // tokens and keys, by the name that Env gives them
 	tenants           *tenants
+	authority         *authority
 
 	mu     sync.Mutex // held while faults are injected or cleared, so that ports and active agree
 	closed bool
@@ -145,7 +148,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, redis1, redis2, promHost, kubeAPI} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, redis1, redis2, mail, promHost, kubeAPI} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -197,6 +200,10 @@ func (s *Sandbox) addRoutes() error {
 	for _, name := range []string{redis1, redis2} {
 		serveRedis(s.host(name), store, s.credentials.redis)
 	}
+	if s.authority, err = newAuthority(); err != nil {
+		return err
+	}
+	serveMail(s.host(mail), s.authority)
 	servePrometheus(s.host(promHost))
 	serveKubernetes(s.host(kubeAPI), s.credentials.kubeToken)
 	return nil
@@ -217,6 +224,7 @@ func (s *Sandbox) Close() {
 	for _, k := range s.ntpServers {
 		k.close()
 	}
+	s.authority.close()
 }
 
 // Faults lists every fault, active or not, in the order of the table.
@@ -302,9 +310,10 @@ func (s *Sandbox) closeRefusing(active []Fault) {
 	}
 }
 
-// RewriteAddresses returns a configuration with the default addresses replaced by those that the services listen on.
+// RewriteAddresses returns a configuration with the default addresses replaced by those that the services listen on, and the
+// file of the authority by the one that there is.
 func (s *Sandbox) RewriteAddresses(yaml []byte) []byte {
-	var pairs []string
+	pairs := []string{authorityFile, s.authority.file()}
 	for name, address := range defaults() {
 		pairs = append(pairs, address, s.address(name))
 	}

@@ -24,9 +24,8 @@ var style string
 // A server is the options with what is computed from them once.
 type server struct {
 	Options
-	policy   string
-	limiter  rateLimiter
-	refusals refusals
+	policy  string
+	limiter rateLimiter
 }
 
 func newServer(o Options) *server {

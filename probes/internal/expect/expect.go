@@ -86,7 +86,7 @@ func (e *Expect) Checks() []string {
 func (e *Expect) Judge(answer *httpx.Answer, now time.Time) []Check {
 	found := e.Content.Judge(answer)
 	if e.Latency != nil {
-		found = append(found, Check{"latency", e.checkLatency(answer)})
+		found = append(found, Check{"latency", JudgeLatency(&answer.Exchange, *e.Latency)})
 	}
 	if e.Certificate != nil {
 		found = append(found, Check{probe.CheckCertificate, e.Certificate.Judge(answer.CertExpiry, now)})
@@ -99,14 +99,15 @@ func (e *Expect) Matches(answer *httpx.Answer) bool {
 	return e.Status.Contains(answer.Status) && e.Mismatch(answer).Passed()
 }
 
-func (e *Expect) checkLatency(answer *httpx.Answer) probe.Outcome {
-	took := answer.Took.Round(time.Millisecond)
-	if answer.OwnDelay(e.Latency.D()) {
+// JudgeLatency compares how long an exchange took with the maximum. A delay of the prober's own is not held against the target.
+func JudgeLatency(x *probe.Exchange, maximum probe.Duration) probe.Outcome {
+	took := x.Took.Round(time.Millisecond)
+	if x.OwnDelay(maximum.D()) {
 		return probe.Outcomef(probe.SelfDelay, "expected an answer within %s, got one after %s, but the prober itself was late by %s",
-			e.Latency, took, answer.Late.Round(time.Millisecond))
+			maximum, took, x.Late.Round(time.Millisecond))
 	}
-	if answer.Took > e.Latency.D() {
-		return probe.Outcomef(probe.Slow, "expected an answer within %s, got one after %s", e.Latency, took)
+	if x.Took > maximum.D() {
+		return probe.Outcomef(probe.Slow, "expected an answer within %s, got one after %s", maximum, took)
 	}
 	return probe.Outcomef(probe.OK, "answered within %s", took)
 }
