@@ -22,7 +22,8 @@ func TestDeploysAnnotation(t *testing.T) {
 		none = "No deploy is known to be near the onset. "
 	)
 	var tests strings.Builder
-	tests.WriteString("rule_files: [rules.yml]\nevaluation_interval: 15s\ntests:\n")
+	const header = "rule_files: [rules.yml]\nevaluation_interval: 15s\ntests:\n"
+	tests.WriteString(header)
 	for _, c := range []struct{ want, series string }{
 		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. Last known good: version 3f2a91c03f2a. ", near + " 120x30 " + good + " 1x30"},
 		{"Deploy dep-2 of version 91bc04d791bc started 2m 0s before the first failure. No version is known to be good. ", near + " 120x30"},
@@ -37,18 +38,15 @@ func TestDeploysAnnotation(t *testing.T) {
 			near + " 120x30 " + strings.ReplaceAll(good, "3f2a91c03f2a", "91bc04d791bc") + " 1x8 " + good + " 1x30"},
 		{"Deploy dep-2 of version unknown started 0s before the first failure. No version is known to be good. ", strings.ReplaceAll(near, "91bc04d791bc", "") + " 0x30"},
 	} {
-		tests.WriteString("  - interval: 15s\n    input_series:\n")
-		input := append(strings.Fields(c.series), `probe_verdict{system="shop",probe="proxy",verdict="fail"}`, "1x30", `probe_verdict{system="shop",probe="proxy",verdict="pass"}`, "0x30")
-		for i := 0; i < len(input); i += 2 {
-			fmt.Fprintf(&tests, "      - {series: '%s', values: %q}\n", input[i], input[i+1])
-		}
-		fmt.Fprintf(&tests, `    alert_rule_test:
-      - eval_time: 5m
-        alertname: ProbeFailing
-        exp_alerts:
-          - exp_labels: {system: shop, probe: proxy, type: http, severity: critical, runbook: r-P1, runbook_severity: P1}
-            exp_annotations: {summary: "r P1: shop/proxy fails", runbook_url: "https://docs.example/P1", deploys: %q, description: "Recent failures: details and trace ids: prober --once --probe=shop/proxy"}
-`, c.want)
+		tests.WriteString(annotated("", c.series, c.want))
+	}
+	both := Rules([]probe.Job{proxy, deploys, job("other", "deploys", "sev2", time.Minute, fake{checks: []string{"latest"}})}, Options{Kinds: kinds()}).only("ProbeFailing")
+	second := strings.ReplaceAll(near+" 60x30 "+good+" 1x30", `probe="deploys"`, `probe="other"`)
+	text := annotated(header, near+" 120x30 "+good+" 1x30 "+second,
+		"Deploy dep-2 of version 91bc04d791bc (deploys) started 2m 0s before the first failure. Deploy dep-2 of version 91bc04d791bc (other) started 1m 0s before the first failure. "+
+			"Last known good: version 3f2a91c03f2a (deploys). Last known good: version 3f2a91c03f2a (other). ")
+	if complaint := promtool(t, written(t, both), text); complaint != "" {
+		t.Errorf("two probes with deploys of one name: %s", complaint)
 	}
 	f := Rules([]probe.Job{proxy, deploys}, Options{Kinds: kinds()}).only("ProbeFailing")
 	if complaint := promtool(t, written(t, f), tests.String()); complaint != "" {
@@ -59,4 +57,22 @@ func TestDeploysAnnotation(t *testing.T) {
 			t.Errorf("%s has the annotation, and no probe reports deploys", r.Alert)
 		}
 	}
+}
+
+// annotated is a test of the annotation of the alert of a probe that fails, behind a beginning.
+func annotated(header, series, want string) string {
+	b := strings.Builder{}
+	b.WriteString(header + "  - interval: 15s\n    input_series:\n")
+	input := append(strings.Fields(series), `probe_verdict{system="shop",probe="proxy",verdict="fail"}`, "1x30", `probe_verdict{system="shop",probe="proxy",verdict="pass"}`, "0x30")
+	for i := 0; i < len(input); i += 2 {
+		fmt.Fprintf(&b, "      - {series: '%s', values: %q}\n", input[i], input[i+1])
+	}
+	fmt.Fprintf(&b, `    alert_rule_test:
+      - eval_time: 5m
+        alertname: ProbeFailing
+        exp_alerts:
+          - exp_labels: {system: shop, probe: proxy, type: http, severity: critical, runbook: r-P1, runbook_severity: P1}
+            exp_annotations: {summary: "r P1: shop/proxy fails", runbook_url: "https://docs.example/P1", deploys: %q, description: "Recent failures: details and trace ids: prober --once --probe=shop/proxy"}
+`, want)
+	return b.String()
 }

@@ -212,3 +212,28 @@ func TestNote_failsAgain(t *testing.T) {
 		t.Errorf("after a restart: %+v", got)
 	}
 }
+
+// TestIncident_severity: the severity is the most urgent one of what fails still. A freeze of P1 ends once all of P1 has recovered,
+// though something of P2 fails on.
+func TestIncident_severity(t *testing.T) {
+	t.Parallel()
+	w := newDeployWorld()
+	w.wellFor(0, 5)
+	for _, step := range []struct {
+		fails, passes, severity string
+	}{
+		{"auth", "", "P2"}, {"proxy", "", "P1"}, {"", "proxy", "P2"}, {"tenants", "", "P1"}, {"proxy", "tenants", "P1"}, {"", "proxy", "P2"}, {"", "auth", ""},
+	} {
+		minute := 6 + len(w.Incident("ibex").Severity)
+		if step.fails != "" {
+			w.fails(step.fails, minute)
+		}
+		if step.passes != "" {
+			w.passes(minute, step.passes)
+		}
+		got := w.Incident("ibex")
+		if got.Severity != step.severity && got.Open || got.Open != (step.severity != "") {
+			t.Errorf("%+v: got %q, open %t", step, got.Severity, got.Open)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func newConn(ctx context.Context, c *Client, r *probe.Result, check string, serv
 	x := dial.Begin(work, 1)
 	return &Conn{
 		ctx: ctx, cancel: cancel, client: c, server: server, exchange: x, result: r, others: map[string]*Conn{},
-		record: probe.Exchange{Check: check, Target: r.Target(), URL: url(server.address), Reason: probe.OK, Expected: true, Started: x.Start()},
+		record: probe.Exchange{Check: check, Target: r.Target(), URL: url(server), Reason: probe.OK, Expected: true, Started: x.Start()},
 	}
 }
 

@@ -3,6 +3,7 @@ package resp
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 
 	"prober/internal/dial"
@@ -170,17 +171,27 @@ func (c *Conn) explain(err error) error {
 		return &Error{Outcome: probe.Outcomef(probe.SelfLimit, "%s", err)}
 	}
 	o := c.exchange.Explain(err)
+	o.Detail = c.server.unnamed(o.Detail)
 	if o.Reason == probe.Timeout && c.exchange.Phase() >= dial.PhaseProcessing {
 		o.Detail = "the server accepts connections and gives no answer in time: it is frozen, short of memory, or busy with one long command"
 	}
 	return &Error{Outcome: o}
 }
 
-// url is how a report names what was asked.
-func url(address string) string {
-	host, port, err := net.SplitHostPort(address)
+// url is how a report names what was asked. A name that comes from another server is not shown: it may be anything.
+func url(s Server) string {
+	host, port, err := net.SplitHostPort(s.address)
 	if err != nil {
 		return "redis:"
 	}
-	return "redis://" + net.JoinHostPort(host, port)
+	return "redis://" + net.JoinHostPort(s.unnamed(host), port)
+}
+
+// unnamed returns a text without the name of the server, if another one has named it.
+func (s Server) unnamed(text string) string {
+	host, _, _ := net.SplitHostPort(s.address)
+	if _, err := netip.ParseAddr(host); !s.found || host == "" || err == nil {
+		return text
+	}
+	return strings.ReplaceAll(text, host, "named-by-another-server")
 }

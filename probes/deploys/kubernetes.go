@@ -118,13 +118,13 @@ func (p *Kubernetes) rollout(d *kubernetes.Deployment, sets []kubernetes.Replica
 		out.State, out.word = stateOf(d, progress)
 		// A rollback reuses an old ReplicaSet, which looks old.
 		if s.Metadata.Annotations[kubernetes.RevisionHistory] != "" {
-			out.reused = true
+			out.reused = !p.seen.failedOnly(s.Metadata.UID)
 			out.Started = p.seen.since(revision(&s.Metadata), progress.LastUpdateTime)
 		}
 		if out.State == probe.DeployLive {
 			out.Ended = moment(progress.LastUpdateTime.Format(time.RFC3339))
 		}
-		p.seen.note(revision(&s.Metadata), time.Now())
+		p.seen.note(s, out.State, time.Now())
 		return out
 	}
 	newest, _ := stateOf(d, progress)
@@ -188,20 +188,46 @@ func wholeOf(t *kubernetes.PodTemplate) string {
 	return strings.Join(images, " ")
 }
 
-// revisions remembers when the newest revision was first seen.
+// revisions remembers when the newest revision was first seen, and what became of each ReplicaSet: the API forgets both.
 type revisions struct {
-	mu   sync.Mutex
-	last int64
-	at   time.Time // zero if it was there from the start
+	mu    sync.Mutex
+	last  int64
+	at    time.Time // zero if it was there from the start
+	fates []fate    // the oldest first
 }
 
-func (r *revisions) note(n int64, now time.Time) {
+// A fate is what was seen of a ReplicaSet while it was the newest.
+type fate struct {
+	uid          string
+	live, failed bool
+}
+
+// maxFates is more than a Deployment keeps of its ReplicaSets.
+const maxFates = 50
+
+func (r *revisions) note(s *kubernetes.ReplicaSet, state probe.DeployState, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	n := revision(&s.Metadata)
 	if r.last != 0 && r.last != n {
 		r.at = now
 	}
 	r.last = n
+	at := slices.IndexFunc(r.fates, func(f fate) bool { return f.uid == s.Metadata.UID })
+	if at < 0 {
+		r.fates = append(r.fates, fate{uid: s.Metadata.UID})
+		r.fates = slices.Delete(r.fates, 0, max(0, len(r.fates)-maxFates))
+		at = len(r.fates) - 1
+	}
+	r.fates[at].live = r.fates[at].live || state == probe.DeployLive
+	r.fates[at].failed = r.fates[at].failed || state == probe.DeployFailed
+}
+
+// failedOnly reports whether a ReplicaSet was seen to fail, and never to be live.
+func (r *revisions) failedOnly(uid string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.fates, fate{uid: uid, failed: true})
 }
 
 // since is when a revision began that reuses a ReplicaSet: when it was first seen or, without that, no later than its last

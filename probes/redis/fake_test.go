@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"prober/internal/resp"
 )
@@ -15,6 +16,7 @@ type fake struct {
 	mu      sync.Mutex
 	answers map[string]string // as they go over the wire, by the beginning of a command; the longest counts
 	values  map[string]string
+	delays  map[string]time.Duration // by the whole command
 	sent    []string
 }
 
@@ -25,7 +27,7 @@ func serve(t *testing.T, answers map[string]string) (*fake, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{answers: answers, values: map[string]string{}}
+	f := &fake{answers: answers, values: map[string]string{}, delays: map[string]time.Duration{}}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -54,7 +56,12 @@ func (f *fake) converse(nc net.Conn) {
 		for _, item := range question.Items {
 			words = append(words, item.Text)
 		}
-		if _, err := nc.Write([]byte(f.answer(words))); err != nil {
+		answer := f.answer(words)
+		f.mu.Lock()
+		wait := f.delays[strings.Join(words, " ")]
+		f.mu.Unlock()
+		<-time.After(wait)
+		if _, err := nc.Write([]byte(answer)); err != nil {
 			return
 		}
 	}
@@ -65,6 +72,13 @@ func (f *fake) say(begin, answer string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answers[begin] = answer
+}
+
+// delay has a command answered later.
+func (f *fake) delay(command string, d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.delays[command] = d
 }
 
 func (f *fake) answer(words []string) string {

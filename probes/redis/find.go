@@ -5,16 +5,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"prober/internal/probe"
 	"prober/internal/resp"
 )
 
-// find returns the servers to ask, and what identifies the parts that they have of the keys.
-func (p *Probe) find(ctx context.Context, r *probe.Result) (members []member, layout string) {
+// find returns the servers to ask, what identifies the parts that they have of the keys, and whether that is all of the keys.
+func (p *Probe) find(ctx context.Context, r *probe.Result) (members []member, layout string, whole bool) {
+	ctx, cancel := context.WithTimeout(ctx, partOf(ctx))
+	defer cancel()
 	switch {
 	case p.Sentinel != nil:
-		return p.askSentinels(ctx, r), ""
+		return p.askSentinels(ctx, r), "", true
 	case len(p.Cluster) > 0:
 		return p.askCluster(ctx, r)
 	}
@@ -22,7 +25,16 @@ func (p *Probe) find(ctx context.Context, r *probe.Result) (members []member, la
 	for _, a := range p.Replicas {
 		members = append(members, member{target: a, server: resp.At(a)})
 	}
-	return members, ""
+	return members, "", true
+}
+
+// partOf is how long it may take to find the servers: one that says nothing leaves time to ask those that others name.
+func partOf(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return 5 * time.Second
+	}
+	return time.Until(end) / 3
 }
 
 // askSentinels asks every sentinel for the primary. More than half of them must name the same one, as a failover needs, and
@@ -83,8 +95,9 @@ func (p *Probe) askSentinels(ctx context.Context, r *probe.Result) []member {
 	return []member{{target: "primary", server: named[best], primary: true}}
 }
 
-// askCluster asks the configured servers of a cluster who has which keys, and returns all primaries.
-func (p *Probe) askCluster(ctx context.Context, r *probe.Result) ([]member, string) {
+// askCluster asks the configured servers of a cluster who has which keys, and returns all primaries. They are the whole cluster
+// if every slot has one, and all servers agree.
+func (p *Probe) askCluster(ctx context.Context, r *probe.Result) (members []member, layout string, whole bool) {
 	var mu sync.Mutex
 	var hashes []string
 	var found resp.Layout
@@ -123,12 +136,11 @@ func (p *Probe) askCluster(ctx context.Context, r *probe.Result) ([]member, stri
 	if len(hashes) > 1 {
 		r.Report(checkCluster, reasonDisagree, "expected the servers to agree on who has which slots, but there are %d answers", len(hashes))
 	}
-	var members []member
 	for i := range found.Shards {
 		s := &found.Shards[i]
 		members = append(members, member{target: shardName(i), server: s.Primary, primary: true, shard: s})
 	}
-	return members, found.Hash
+	return members, found.Hash, len(hashes) == 1 && found.Missing == 0
 }
 
 // fields reads the lines of an answer of INFO. Of its texts nothing may be shown.

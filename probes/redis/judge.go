@@ -63,6 +63,8 @@ func (p *Probe) open(v *visit, met, size int64, now time.Time) probe.Outcome {
 	switch last := a.last; {
 	case v.failure != nil:
 		return *v.failure
+	case v.partial:
+		return probe.Outcomef(probe.ControlFailed, "not every part of the cluster has a primary that all its servers agree on: its keys were not looked at")
 	case v.primaries == 0 || v.unasked.Load() > 0:
 		return probe.Outcomef(probe.ControlFailed, "not every primary could be asked for its keys")
 	case v.elsewhere:

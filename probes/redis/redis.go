@@ -230,15 +230,15 @@ func (p *Probe) minReplicas() int { return cmp.Or(p.MinReplicas, len(p.Replicas)
 
 // Ask finds the servers, asks them all at once, and judges the keys.
 func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
-	members, layout := p.find(ctx, r)
-	v := &visit{probe: p, layout: layout, primaries: len(members) - len(p.Replicas), offset: make(chan struct{})}
+	members, layout, whole := p.find(ctx, r)
+	v := &visit{probe: p, layout: layout, partial: !whole, primaries: len(members) - len(p.Replicas), offset: make(chan struct{})}
 	v.unasked.Store(int32(v.primaries))
 	targets := make([]string, len(members))
 	for i, m := range members {
 		targets[i] = m.target
 	}
 	r.Each(targets, func(i int, r *probe.Result) { v.ask(ctx, r, members[i]) })
-	if len(p.Orgs) > 0 && len(members) > 0 && int(v.kept.Load()) == len(members) {
+	if len(p.Orgs) > 0 && len(members) > 0 && whole && int(v.kept.Load()) == len(members) {
 		r.Measure(breach.LastProven, float64(time.Now().Unix()), surface)
 	}
 	if v.open.Load() {

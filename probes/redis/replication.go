@@ -11,15 +11,21 @@ import (
 	"prober/internal/text"
 )
 
+// A reading is what a server says of itself, and when it was asked.
+type reading struct {
+	said  map[string]string
+	asked time.Time
+}
+
 // replication judges whether the replicas follow, by what a primary says of them and by what they say themselves.
-func (v *visit) replication(ctx context.Context, conn *resp.Conn, r *probe.Result, m member, said map[string]string, err error) {
+func (v *visit) replication(ctx context.Context, conn *resp.Conn, r *probe.Result, m member, now reading, err error) {
 	switch {
 	case err != nil:
 		r.Note(checkReplication, resp.Explain(err))
 	case m.primary:
-		v.judgeReplicas(r, said)
+		v.judgeReplicas(r, now.said)
 	default:
-		v.judgeReplica(ctx, conn, r, said)
+		v.judgeReplica(ctx, conn, r, now)
 	}
 }
 
@@ -59,8 +65,8 @@ func (v *visit) judgeReplicas(r *probe.Result, said map[string]string) {
 const maxReplicas = 64
 
 // judgeReplica compares how far the replica is with how far the primary was, and waits for it as long as it may lag.
-func (v *visit) judgeReplica(ctx context.Context, conn *resp.Conn, r *probe.Result, said map[string]string) {
-	switch {
+func (v *visit) judgeReplica(ctx context.Context, conn *resp.Conn, r *probe.Result, now reading) {
+	switch said := now.said; {
 	case said["role"] != "slave":
 		r.Report(checkReplication, reasonNotReplica, "expected a replica, got a primary: it follows nobody")
 		return
@@ -79,28 +85,33 @@ func (v *visit) judgeReplica(ctx context.Context, conn *resp.Conn, r *probe.Resu
 		r.Note(checkReplication, o)
 		return
 	}
-	if said["master_replid"] != v.replID {
+	if now.said["master_replid"] != v.replID {
 		r.Report(checkReplication, reasonOtherData, "expected the replica to follow the primary that was asked, but it has the history of another one")
 		return
 	}
 	for {
-		behind, late := v.wrote-number(said["slave_repl_offset"]), time.Since(v.read)
-		if behind <= 0 {
+		behind, late := v.wrote-number(now.said["slave_repl_offset"]), now.asked.Sub(v.read)
+		switch {
+		case behind <= 0:
+			late = time.Since(v.read)
 			r.Measure(lagGauge, late.Seconds(), r.Target())
 			r.Pass(checkReplication, "within %s it had all that the primary had written", text.Duration(late))
 			return
-		}
-		if late > v.probe.Lag.D() || !sleep(ctx, v.probe.Lag.D()/10) {
+		case late > v.probe.Lag.D(): // what it said before shows nothing
 			r.Measure(lagGauge, late.Seconds(), r.Target())
 			r.Report(checkReplication, reasonLagging, "expected the replica to be at most %s behind, but after %s it lacks %d bytes of what the primary had written", v.probe.Lag, text.Duration(late), behind)
 			return
+		case !sleep(ctx, v.probe.Lag.D()/10):
+			r.Report(checkReplication, probe.ControlFailed, "the run ended before the replica had to have what the primary had written")
+			return
 		}
+		now.asked = time.Now()
 		info, err := conn.Do("INFO", "replication")
 		if err != nil {
 			r.Note(checkReplication, resp.Explain(err))
 			return
 		}
-		said = fields(info.Text)
+		now.said = fields(info.Text)
 	}
 }
 

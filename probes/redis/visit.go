@@ -16,6 +16,7 @@ import (
 type visit struct {
 	probe     *Probe
 	layout    string // of a cluster
+	partial   bool   // of a cluster: there may be keys that no primary has
 	primaries int
 
 	once   sync.Once
@@ -57,7 +58,7 @@ func (v *visit) ask(ctx context.Context, r *probe.Result, m member) {
 		v.know(said["master_replid"], number(said["master_repl_offset"]), asked)
 	}
 	if p.replicates() {
-		v.replication(ctx, conn, r, m, said, err)
+		v.replication(ctx, conn, r, m, reading{said, asked}, err)
 	}
 	if p.Writes != nil && m.primary {
 		v.write(conn, r, m)
