@@ -97,6 +97,8 @@ test-real: deps ## run the prober against servers that take minutes to build; ea
 	PROBER_TEST_REAL=$(REAL_RUNS) go test -run '^TestBlindness_onsets$$' ./probes/isolation; \
 	echo "== row-level security that holds, 1,000 times by the server and 1,000 times through its pool"; \
 	RLS_RUNS=1000 go test -v -timeout 60m -run '^TestServer$$/^sound$$' ./probes/rls; \
+	echo "== half a million keys of Redis"; \
+	PROBER_TEST_REAL=$(REAL_RUNS) go test -v -run '^TestReal_' ./probes/redis; \
 	binary=$$(mktemp -d) && trap 'rm -rf "$$binary"' EXIT; \
 	go test -c -o "$$binary/prober.test" ./cmd/prober; \
 	offline=; [ "$$(id -u)" != 0 ] || ! unshare -n ip link set lo up 2>/dev/null || offline="unshare -n"; \

@@ -29,8 +29,10 @@ type Conn struct {
 
 	others map[string]*Conn // to which servers of the cluster this one has sent the client
 
-	open Opened
-	mode string
+	open      Opened
+	mode      string
+	certAsked bool // the server asked for a client certificate, and got one or learned that there is none
+	answered  bool // it has answered anything
 }
 
 // Opened says whether a server answers somebody who has not logged in.
@@ -214,7 +216,9 @@ func (c *Conn) read() (Value, error) {
 	memory.Give(c.ctx, c.taken)
 	c.taken, c.owed = 0, 0
 	dial.Underlying(c.nc).SetReadLimit(4 * maxAnswer) // with what each item is written with
-	return c.reader.Read()
+	v, err := c.reader.Read()
+	c.answered = c.answered || err == nil
+	return v, err
 }
 
 // charge takes memory for an answer, in a few steps.

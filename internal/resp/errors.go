@@ -171,6 +171,9 @@ func (c *Conn) explain(err error) error {
 		return &Error{Outcome: probe.Outcomef(probe.SelfLimit, "%s", err)}
 	}
 	o := c.exchange.Explain(err)
+	if c.certAsked && !c.answered && (o.Reason == probe.TLS || o.Reason == probe.Reset || o.Reason == probe.Truncated) {
+		o = probe.Outcomef(probe.Credential, "the server asked for a client certificate and then ended the connection: it requires one (tls.cert_file), or does not accept the one that it got")
+	}
 	o.Detail = c.server.unnamed(o.Detail)
 	if o.Reason == probe.Timeout && c.exchange.Phase() >= dial.PhaseProcessing {
 		o.Detail = "the server accepts connections and gives no answer in time: it is frozen, short of memory, or busy with one long command"

@@ -23,9 +23,6 @@ const (
 	marker   = "hunter2-7f3a9c51d2" // in names of keys; no text of ours may repeat it
 )
 
-// rights are those of the documentation's page.
-const rights = "resetkeys resetchannels -@all +ping +info +role +dbsize +scan +acl|dryrun +cluster|slots +cluster|info +set +get ~prober:*"
-
 func login(t testing.TB) resp.Settings {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "password")
@@ -39,7 +36,7 @@ func login(t testing.TB) resp.Settings {
 func prepare(t testing.TB, servers ...testenv.Redis) {
 	t.Helper()
 	for _, s := range servers {
-		s.Do(t, append([]string{"acl", "setuser", "prober", "on", ">" + password}, strings.Fields(rights)...)...)
+		grant(t, s, pageRights(t))
 		for _, org := range []string{"a", "b"} {
 			s.Do(t, "acl", "setuser", "org-"+org, "on", ">x", "resetkeys", "~org:"+org+":*", "+@read", "+@write", "-@dangerous", "-@admin", "-flushall", "-flushdb", "-swapdb")
 		}
