@@ -57,7 +57,7 @@ func Bubble(t *testing.T, f func(ctx context.Context, open Open)) {
 type network struct {
 	mu      sync.Mutex
 	servers map[string]*listener
-	busy    sync.WaitGroup // handlers
+	busy    sync.WaitGroup // connections; each is counted before anybody can wait
 }
 
 func (n *network) open(_ context.Context, _, address string) (net.Conn, error) {
@@ -69,15 +69,12 @@ func (n *network) open(_ context.Context, _, address string) (net.Conn, error) {
 	defer n.mu.Unlock()
 	l := n.servers[address]
 	if l == nil {
-		l = serve(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			n.busy.Add(1)
-			defer n.busy.Done()
-			handler.(http.Handler).ServeHTTP(w, r)
-		}))
+		l = serve(address, handler.(http.Handler), n.busy.Done)
 		n.servers[address] = l
 	}
 	client := net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 1))
 	ours, theirs := connect(client, l.Addr())
+	n.busy.Add(1)
 	l.conns <- theirs
 	return ours, nil
 }
@@ -88,6 +85,7 @@ func (n *network) close() {
 	for _, l := range n.servers {
 		l.server.Close()
 		<-l.done
+		l.refuse(n.busy.Done)
 	}
 	n.busy.Wait()
 }
@@ -102,10 +100,21 @@ type listener struct {
 	done   chan struct{} // the server has ended
 }
 
-func serve(address string, handler http.Handler) *listener {
+// serve starts a server. It calls ended for each connection that it has served.
+func serve(address string, handler http.Handler, ended func()) *listener {
 	l := &listener{
 		server: &http.Server{Handler: handler}, addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address)),
 		conns: make(chan net.Conn, 1), closed: make(chan struct{}), done: make(chan struct{}),
+	}
+	l.server.ConnState = func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if l.ended() {
+				c.Close() // accepted too late for server.Close to know of it
+			}
+		case http.StateClosed, http.StateHijacked:
+			ended()
+		}
 	}
 	go func() {
 		defer close(l.done)
@@ -120,6 +129,28 @@ func (l *listener) Accept() (net.Conn, error) {
 		return c, nil
 	case <-l.closed:
 		return nil, errors.New("closed")
+	}
+}
+
+// refuse closes the connections that were not accepted, once the server has ended.
+func (l *listener) refuse(ended func()) {
+	for {
+		select {
+		case c := <-l.conns:
+			c.Close()
+			ended()
+		default:
+			return
+		}
+	}
+}
+
+func (l *listener) ended() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
 	}
 }
 

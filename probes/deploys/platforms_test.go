@@ -226,7 +226,7 @@ func TestRender_pages(t *testing.T) {
 	})
 	t.Run("more than was asked for", func(t *testing.T) {
 		c := ofRender()
-		c.answers[list] = failed(1000, 0)
+		c.answers[list] = failed(100, 0)
 		r := run(t, c.render(t))
 		if n := len(r.Samples); n != 2*maxMeasured {
 			t.Errorf("expected %d series, got %d", 2*maxMeasured, n)
