@@ -1,4 +1,4 @@
-# With a digest, golang:1.26@sha256:..., the build is the same tomorrow; docs/operations.md says how to find it.
+# With a digest, golang:1.26@sha256:..., the build is the same tomorrow; docs/install.md says how to find it.
 ARG GO_IMAGE=golang:1.26
 FROM ${GO_IMAGE} AS build
 WORKDIR /src

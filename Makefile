@@ -13,6 +13,9 @@ BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 # The time of the commit and not of the build, so that the same commit gives the same binary.
 DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 
+PREFIX      ?= /usr/local
+BINARY      ?= ./prober
+UNITDIR     ?= /etc/systemd/system
 IMAGE       ?= prober
 GO_IMAGE    ?= golang:1.26
 NOTICES     ?= third-party-notices.txt
@@ -44,6 +47,19 @@ help: ## list the targets
 .PHONY: build
 build: ## build the static binary ./prober
 	CGO_ENABLED=0 go build -trimpath -gcflags "$(gcflags)" -ldflags "$(ldflags)" -o prober ./cmd/prober
+
+# What is installed is what `make build` left, so that root builds nothing.
+.PHONY: install
+install: ## copy BINARY (./prober), its completions and the unit below PREFIX (/usr/local), UNITDIR and, for packages, DESTDIR
+	@test -x $(BINARY) || { echo "there is no $(BINARY): run \`make build\` first"; exit 1; }
+	@set -e; umask 022; share=$(DESTDIR)$(PREFIX)/share; \
+	install -d $$share/bash-completion/completions $$share/zsh/site-functions $$share/fish/vendor_completions.d $(DESTDIR)$(UNITDIR); \
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/prober; \
+	$(BINARY) completion bash > $$share/bash-completion/completions/prober; \
+	$(BINARY) completion zsh > $$share/zsh/site-functions/_prober; \
+	$(BINARY) completion fish > $$share/fish/vendor_completions.d/prober.fish; \
+	sed 's,/usr/local/bin/prober,$(PREFIX)/bin/prober,' config/deploy/prober.service > $(DESTDIR)$(UNITDIR)/prober.service; \
+	echo "$(DESTDIR)$(PREFIX)/bin/prober, completions for bash, zsh and fish, and $(DESTDIR)$(UNITDIR)/prober.service are installed"
 
 .PHONY: demo
 demo: build ## build, then probe the embedded sample system and say where to look

@@ -67,6 +67,7 @@ func TestBinary(t *testing.T) {
 		}
 	})
 	t.Run("uses the manifests", func(t *testing.T) { runManifests(t, path) })
+	t.Run("is installed", func(t *testing.T) { runInstall(t, path) })
 }
 
 // misplaced finds files at the top of the repository that belong elsewhere.

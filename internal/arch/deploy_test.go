@@ -109,6 +109,9 @@ type check struct {
 
 func (c container) prober() bool { return c.Name == "prober" }
 
+// forOtherTools are the shipped files that are no objects of Kubernetes.
+var forOtherTools = []string{"compose.yaml", "kustomization.yaml"}
+
 // manifests returns the objects of each shipped file.
 func manifests(t *testing.T) map[string][]object {
 	t.Helper()
@@ -118,6 +121,9 @@ func manifests(t *testing.T) map[string][]object {
 	}
 	all := map[string][]object{}
 	for _, path := range paths {
+		if slices.Contains(forOtherTools, filepath.Base(path)) {
+			continue
+		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -307,6 +313,9 @@ func runManifests(t *testing.T, binary string) {
 	if err != nil {
 		t.Fatalf("prober run --help: %v\n%s", err, help)
 	}
+	for name, args := range hostArgs(t) {
+		expectFlags(t, help, name, args)
+	}
 	for name, objects := range manifests(t) {
 		dir := t.TempDir()
 		for _, o := range objects {
@@ -316,12 +325,8 @@ func runManifests(t *testing.T, binary string) {
 				}
 			}
 			for _, c := range slices.Concat(o.Spec.Template.Spec.InitContainers, o.Spec.Template.Spec.Containers) {
-				for _, arg := range c.Args {
-					flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-					// Boolean flags are listed as --[no-]flag.
-					if c.prober() && !strings.Contains(help, "--"+flag) && !strings.Contains(help, "--[no-]"+strings.TrimPrefix(flag, "no-")) {
-						t.Errorf("%s: the binary has no flag --%s", name, flag)
-					}
+				if c.prober() {
+					expectFlags(t, help, name, c.Args)
 				}
 			}
 		}
@@ -330,6 +335,17 @@ func runManifests(t *testing.T, binary string) {
 		}
 		if out, err := testenv.Run(t, exec.Command(binary, "check", "--config.file="+dir)); err != nil {
 			t.Errorf("%s: prober check: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// expectFlags requires the flags among the arguments to be in the help. Those that are on by default are listed as --[no-]flag.
+func expectFlags(t *testing.T, help, name string, args []string) {
+	t.Helper()
+	for _, arg := range args {
+		flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if !strings.Contains(help, "--"+flag) && !strings.Contains(help, "--[no-]"+strings.TrimPrefix(flag, "no-")) {
+			t.Errorf("%s: the binary has no flag --%s", name, flag)
 		}
 	}
 }

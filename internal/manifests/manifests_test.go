@@ -80,6 +80,9 @@ func TestLint_shipped(t *testing.T) {
 	}
 	pods := 0
 	for _, path := range paths {
+		if name := filepath.Base(path); name == "compose.yaml" || name == "kustomization.yaml" {
+			continue
+		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,8 @@ needs=(
   pgbouncer=pgbouncer
   redis-server=redis-server
   redis-cli=redis-tools
+  curl=curl
+  systemd-analyze=systemd
 )
 # Beside the engine of a current ClickHouse the tests ask Debian's, which is old, and has the real HTTP interface.
 [[ " $* " != *" chdb "* ]] || needs+=(clickhouse-server=clickhouse-server)
