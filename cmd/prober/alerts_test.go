@@ -446,6 +446,7 @@ func selectProbes(t *testing.T, text, system string, names []string) string {
 // notification is an alert as Alertmanager shows it.
 type notification struct {
 	Labels, Annotations map[string]string
+	StartsAt            time.Time
 	Receivers           []struct{ Name string }
 }
 

@@ -168,6 +168,7 @@ func exampleExposition(t *testing.T) string {
 	m := metrics.New(metrics.Build{Version: "1", Revision: "2", Branch: "3"})
 	m.SetJobs([]probe.Job{job})
 	m.Observe(job.Do(t.Context()))
+	m.Notifies([]string{"alertmanager am:9093"})
 	m.SelfCheck("clock", true)
 	m.PublicPart("logo", true)
 	rec := httptest.NewRecorder()

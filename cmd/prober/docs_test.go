@@ -250,7 +250,7 @@ func TestDocs_metrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, nil, "demo", "--fault", "up-500", "--fault", "guard-comment", "--fault", "deploy-in-progress")
+	p := start(t, nil, "demo", "--fault", "up-500", "--fault", "guard-comment", "--fault", "deploy-in-progress", "--alertmanager.url=http://127.0.0.1:1")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)
 	elsewhere := slices.Concat(undemonstrated(t), ofCertificates, afterHalfAnHour)
 	rows := regexp.MustCompile("(?m)^\\| .*`((?:probe|prober)_[a-z_]+)` \\| (?:gauge|counter|histogram) \\|").FindAllSubmatch(text, -1)

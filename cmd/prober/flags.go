@@ -111,6 +111,7 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {
 		f.DurationVar(&serve.poll, "config.auto-reload-interval", 30*time.Second, "How often to check whether the configuration changed; 0 for never.")
 		f.StringVar(&serve.storage, "storage.path", "", "`FILE` that keeps history and incidents over a restart; by default two days of history are kept in memory. --once reads it and never writes it.")
 	})
+	group(to, "Alerts without Prometheus", func(f *pflag.FlagSet) { notifyFlags(f, &o.serve.notify) })
 	group(to, "Web", func(f *pflag.FlagSet) { webFlags(f, &o.serve, toolkit, address) })
 	return toolkit
 }

@@ -22,6 +22,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"prober/config"
+	"prober/internal/alerts"
 	"prober/internal/history"
 	"prober/internal/incident"
 	"prober/internal/memory"
@@ -44,6 +45,7 @@ type serveOptions struct {
 	storage        string
 	runs           bool
 	public         publicOptions
+	notify         notifyOptions
 }
 
 // At a shutdown, runGrace is how long runs may take to end, and requestGrace how long open HTTP requests may.
@@ -55,13 +57,17 @@ const (
 // A watcher tells the status page, too, of targets that asked for fewer requests.
 type watcher struct {
 	*metrics.Metrics
-	board *web.StatusStore
+	board     *web.StatusStore
+	evaluator *alerts.Evaluator // nil if nobody is told of alerts
 }
 
 // Limited reports until when a probe is not run.
 func (w watcher) Limited(id probe.ID, until time.Time) {
 	w.Metrics.Limited(id, until)
 	w.board.Limited(id, until)
+	if w.evaluator != nil {
+		w.evaluator.Limited(id, until)
+	}
 }
 
 // A server is the prober that runs continuously: its scheduler, and the sinks of its results.
@@ -73,6 +79,7 @@ type server struct {
 	board     *web.StatusStore
 	incidents *incident.Tracker
 	history   *history.Store
+	alerting  alerting
 	disk      *diskReporter
 	scheduler *schedule.Scheduler
 	self      *selfChecks
@@ -143,8 +150,15 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	}
 	defer s.openStorage(o.serve.storage)()
 	s.board.Since = s.history.Since // which observes each result before the board
-	s.scheduler = schedule.New(probe.Sinks{s.history, s.metrics, s.board, s.incidents, s.verdicts}, schedule.Options{
-		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: watcher{s.metrics, s.board},
+	sinks := probe.Sinks{s.history, s.metrics, s.board, s.incidents, s.verdicts}
+	if err := s.openAlerting(o); err != nil {
+		return refuse(err)
+	}
+	if s.alerting.evaluator != nil {
+		sinks = append(sinks, s.alerting.evaluator)
+	}
+	s.scheduler = schedule.New(sinks, schedule.Options{
+		MaxConcurrent: o.serve.concurrency, Offset: offset, Watcher: watcher{s.metrics, s.board, s.alerting.evaluator},
 	})
 	if demo.announce != nil {
 		demo.announce(listeners[0].Addr().String())
@@ -152,6 +166,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	s.warnAboutProxy()
 	s.apply(cfg, jobs)
 	reload := newReloader(from, cfg, s, o.serve.poll, o.hangups)
+	s.alerting.reloader.Store(reload)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
 }
 
@@ -183,6 +198,9 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	running.Go(func() { s.history.Run(observing) })
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })
+	}
+	if s.alerting.notifier != nil {
+		running.Go(func() { s.alerting.notifier.Run(work) })
 	}
 
 	status := exitPass
@@ -277,6 +295,9 @@ func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
 	s.history.SetJobs(jobs)
 	s.incidents.SetJobs(jobs)
 	s.verdicts.SetJobs(jobs)
+	if s.alerting.evaluator != nil {
+		s.alerting.evaluator.SetJobs(jobs)
+	}
 	select { // jobs that the scheduler has not received yet are outdated
 	case <-s.jobSets:
 	default:

@@ -65,7 +65,7 @@ func (d *diskReporter) report(what string, err error) {
 		d.server.log.Info("The storage can be written again", "what", what)
 	}
 	if !d.unusable {
-		d.server.self.report("storage", !d.failing["history"] && !d.failing["incidents"])
+		d.server.self.report("storage", !d.failing["history"] && !d.failing["incidents"] && !d.failing["alerts"])
 	}
 }
 

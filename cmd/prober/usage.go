@@ -136,6 +136,9 @@ func (o *options) validateFlags(flags *pflag.FlagSet) error {
 			return errors.New("--web.external-url: expected http://HOST or https://HOST")
 		}
 	}
+	if err := o.serve.notify.validate(); err != nil {
+		return err
+	}
 	if flags.Changed("schedule.max-concurrency") && o.serve.concurrency < 1 {
 		return errors.New("--schedule.max-concurrency: expected at least 1")
 	}

@@ -43,8 +43,9 @@ const inconclusiveAlert = "ProbeInconclusive"
 // inconclusive fires when no prober got a conclusive result for ten minutes, or six runs.
 func (s *system) inconclusive(j probe.Job) alert {
 	window := inconclusiveWindow(j)
-	a := s.probeAlert(j, inconclusiveAlert, s.inconclusiveSeverity(j), window, "max "+s.by()+
-		" (max_over_time("+selector("probe_verdict", s.match(j, `verdict=~"fail|pass"`))+"["+promTime(window)+"])) == 0"+s.unlessDependencyFails(j))
+	a := s.probeAlert(j, inconclusiveAlert, s.inconclusiveSeverity(j), window, s.unlessDependencyFails(j, is("max "+s.by()+
+		" (max_over_time("+selector("probe_verdict", s.match(j, `verdict=~"fail|pass"`))+"["+promTime(window)+"])) == 0",
+		func(v *view) bool { return v.inconclusiveFor(window) })))
 	a.summary = escapeTemplate(fmt.Sprintf("%s/%s has been inconclusive for %s", s.name, j.Name, promTime(2*window)))
 	a.description = "A control does not hold, a credential is refused, or the prober's own network is down. No other alert on this probe can fire in the meantime. " + a.description
 	a.example.verdict = probe.Inconclusive
@@ -67,7 +68,9 @@ func (s *system) notPassing(j probe.Job) alert {
 	for _, dependency := range s.dependencies(j) {
 		expr = append(expr, "unless on (system) "+votes("max_over_time", window, s.match(dependency))+" > 0")
 	}
-	a := s.probeAlert(j, "ProbeNotPassing", parseSeverity(j.Severity), 0, lines(expr...))
+	a := s.probeAlert(j, "ProbeNotPassing", parseSeverity(j.Severity), 0, is(lines(expr...), func(v *view) bool {
+		return v.notPassing(window) && !slices.ContainsFunc(s.dependencies(j), func(d probe.Job) bool { return v.of(&d).failedWithin(window) })
+	}))
 	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s has not passed for %s: it fails and is inconclusive in turn", procedure(j), s.name, j.Name, promTime(2*window)))
 	a.example = nil // it needs runs of several verdicts
 	return a
@@ -85,6 +88,7 @@ func (s *system) neverPassed(g runbookGroup) alert {
 		"max "+s.by()+" ("+selector("probe_last_pass_timestamp_seconds", match)+") == 0",
 		"and "+s.on()+" time() - min "+s.by()+" ("+selector("probe_registered_timestamp_seconds", match)+")",
 		fmt.Sprintf("  > clamp_min(3 * max %s (%s), %d)", s.by(), selector("probe_interval_seconds", match), int(neverPassedAfter.Seconds())))
+	a.found = func(v *view) []found { return foundIf(v.neverPassed()) }
 	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not passed since it was configured"
 	a.description = "Its configuration may be wrong. Why it does not pass: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
 	return a
@@ -99,6 +103,7 @@ func (s *system) stale(g runbookGroup) alert {
 		"> 3 * max "+s.by()+" ("+selector("probe_interval_seconds", match)+")",
 		// A target that asked for fewer requests is left alone for a while, and then it is time for a run again.
 		"unless "+s.on()+" time() - max "+s.by()+" ("+selector("probe_rate_limited_until_timestamp_seconds", match)+") <= 3 * max "+s.by()+" ("+selector("probe_interval_seconds", match)+")")
+	a.found = func(v *view) []found { return foundIf(v.stale()) }
 	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not run for three intervals"
 	a.description = "The prober is up but does not run this probe, so its series are out of date: see prober_skipped_total, prober_runs_queued and the log of the prober."
 	return a

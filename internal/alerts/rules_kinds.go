@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"prober/internal/probe"
@@ -39,23 +40,20 @@ func (s *system) failureAlerts(j probe.Job) []alert {
 }
 
 // generic is the alert on a failing probe, unless another alert covers the cause.
-func (s *system) generic(j probe.Job, unless ...string) alert {
-	expr := s.failed(j)
-	for _, covered := range unless {
-		expr += "\nunless " + s.on() + " " + covered
-	}
-	a := s.probeAlert(j, "ProbeFailing", parseSeverity(j.Severity), failWait(j), expr)
+func (s *system) generic(j probe.Job, covered ...term) alert {
+	a := s.probeAlert(j, "ProbeFailing", parseSeverity(j.Severity), failWait(j), s.unless(s.failed(j), covered...))
 	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s fails", procedure(j), s.name, j.Name))
 	return a
 }
 
 // probeAlert is an alert on one probe. Its description lists the checks that did not pass, with their reasons.
-func (s *system) probeAlert(j probe.Job, name string, severity severity, wait time.Duration, expr string) alert {
+func (s *system) probeAlert(j probe.Job, name string, severity severity, wait time.Duration, condition term) alert {
 	labels := s.labels(j)
 	return alert{
 		name: name, severity: severity, wait: wait, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels:  mergeLabels(labels, map[string]string{"type": j.Type}),
-		expr:    s.unlessMaintenance(expr),
+		expr:    s.unlessMaintenance(condition.expr),
+		found:   condition.found,
 		summary: "", description: s.description(j),
 		example: &example{job: j, verdict: probe.Fail, labels: labels, after: wait},
 	}
@@ -63,20 +61,28 @@ func (s *system) probeAlert(j probe.Job, name string, severity severity, wait ti
 
 // failed is true while a majority of locations reports that the probe fails, for more than what targetAlerts are about, and
 // nothing that it depends on does.
-func (s *system) failed(j probe.Job) string {
-	expr := selector(probeVotes, s.match(j)) + " > 0"
+func (s *system) failed(j probe.Job) term {
+	t := is(selector(probeVotes, s.match(j))+" > 0", (*view).failing)
 	if hasOwnAlerts(j) {
-		expr += "\nunless " + s.on() + " " + selector(onlyTargetChecks, s.match(j))
+		t = s.unless(t, is(selector(onlyTargetChecks, s.match(j)), (*view).onlyTargetChecks))
 	}
-	return expr + s.unlessDependencyFails(j)
+	return s.unlessDependencyFails(j, t)
 }
 
 // unlessDependencyFails excludes failures that the failure of a dependency explains.
-func (s *system) unlessDependencyFails(j probe.Job) (expr string) {
-	for _, dependency := range s.dependencies(j) {
-		expr += "\nunless on (system) " + selector(probeVotes, s.match(dependency)) + " > 0"
+func (s *system) unlessDependencyFails(j probe.Job, t term) term {
+	dependencies := s.dependencies(j)
+	for _, dependency := range dependencies {
+		t.expr += "\nunless on (system) " + selector(probeVotes, s.match(dependency)) + " > 0"
 	}
-	return expr
+	holds := t.found
+	t.found = func(v *view) []found {
+		if slices.ContainsFunc(dependencies, func(d probe.Job) bool { return v.of(&d).failing() }) {
+			return nil
+		}
+		return holds(v)
+	}
+	return t
 }
 
 // dependencies are the jobs that a job depends on.
@@ -136,44 +142,52 @@ func (s *system) healthAlerts(j probe.Job) []alert {
 	var (
 		severity = parseSeverity(j.Severity)
 		failed   = s.failed(j)
-		state    = func(names ...string) string {
-			return selector(stateMax, s.match(j, oneOf("state", names))) + " == 1"
+		state    = func(names ...string) term {
+			return is(selector(stateMax, s.match(j, oneOf("state", names)))+" == 1", func(v *view) bool { return v.inState(names) })
 		}
-		highest = func(check string) string { return selector(checkMax, s.match(j, equal("check", check))) }
-		and     = "and " + s.on() + " "
-		unless  = "unless " + s.on() + " "
-		partly  = selector(checkMin, s.match(j, oneOf("check", []string{"live", "replicas"}))) + " == 0"
+		another = is(selector(stateMax, s.match(j, noneOf("state", unreadyStates)))+" == 1", func(v *view) bool { return v.inStateBeside(unreadyStates) })
+		highest = func(check string, value float64) term {
+			return is(fmt.Sprintf("%s == %g", selector(checkMax, s.match(j, equal("check", check))), value), func(v *view) bool {
+				_, highest, known := v.check(check)
+				return known && highest == value
+			})
+		}
+		isDown = highest("live", 0)
+		isLive = highest("live", 1)
+		partly = is(selector(checkMin, s.match(j, oneOf("check", []string{"live", "replicas"})))+" == 0", func(v *view) bool {
+			return v.checkFails("live") || v.checkFails("replicas")
+		})
 		// No replica gets traffic: to users that is an outage, though the process is live.
-		unready = "(" + state(notReadyStates...) + " " + unless + selector(stateMax, s.match(j, noneOf("state", unreadyStates))) + " == 1)"
+		nowhere = term{"(" + state(notReadyStates...).expr + " unless " + s.on() + " " + another.expr + ")", s.unless(state(notReadyStates...), another).found}
 		live    = sample{"probe_check_success", map[string]string{"check": "live"}, 1}
 		down    = sample{"probe_check_success", map[string]string{"check": "live"}, 0}
 		in      = func(state string) sample { return sample{healthState, map[string]string{"state": state}, 1} }
 		none    = sample{healthState, map[string]string{"state": stateServing}, 0}
 	)
 	return []alert{
-		s.healthAlert(j, "ProbeDown", severity, failWait(j), lines(failed, and+highest("live")+" == 0", unless+state("liveness_coupled")),
+		s.healthAlert(j, "ProbeDown", severity, failWait(j), s.unless(s.and(failed, isDown), state("liveness_coupled")),
 			"%s: no replica of %s/%s is live", down),
-		s.healthAlert(j, "ProbeLivenessCoupled", severity, 0, lines(failed, and+state("liveness_coupled")),
+		s.healthAlert(j, "ProbeLivenessCoupled", severity, 0, s.and(failed, state("liveness_coupled")),
 			"%s: liveness of %s/%s depends on another service, which causes needless restarts; do not point the liveness probe at /ready", in("liveness_coupled"), down),
-		s.healthAlert(j, "ProbeReadyWithDependencyDown", severity.lowered(), time.Minute, lines(failed, and+state(readyDespiteDependency)),
+		s.healthAlert(j, "ProbeReadyWithDependencyDown", severity.lowered(), time.Minute, s.and(failed, state(readyDespiteDependency)),
 			"%s: %s/%s is ready although its dependency is down", in(readyDespiteDependency), live),
-		s.healthAlert(j, "ProbeReplicasMissing", severity.lowered(), readyWait(j), lines(failed, and+partly, unless+highest("live")+" == 0", unless+unready),
+		s.healthAlert(j, "ProbeReplicasMissing", severity.lowered(), readyWait(j), s.unless(s.and(failed, partly), isDown, nowhere),
 			"%s: fewer replicas of %s/%s are live than expected", live, sample{"probe_check_success", map[string]string{"check": "replicas"}, 0}),
-		s.healthAlert(j, "ProbeNotReady", severity, failWait(j), lines(failed, and+highest("live")+" == 1", and+unready),
+		s.healthAlert(j, "ProbeNotReady", severity, failWait(j), s.and(failed, isLive, nowhere),
 			"%s: no replica of %s/%s is ready, though some are live", in("not_ready"), none, live),
 		s.healthAlert(j, "ProbeNotReady", severity.lowered(), readyWait(j),
-			lines(failed, and+state(notReadyStates...), and+highest("live")+" == 1", unless+partly, unless+unready),
+			s.unless(s.and(failed, state(notReadyStates...), isLive), partly, nowhere),
 			"%s: some replicas of %s/%s are live but not ready", in("not_ready"), in(stateServing), live),
-		s.healthAlert(j, "ProbeWaitsForDependency", severity.cappedAt(3), readyWait(j), lines(failed, and+state("degraded_by_dependency"), unless+partly),
+		s.healthAlert(j, "ProbeWaitsForDependency", severity.cappedAt(3), readyWait(j), s.unless(s.and(failed, state("degraded_by_dependency")), partly),
 			"%s: %s/%s is rightly not ready, because its dependency is down; fix the dependency, do not restart this", in("degraded_by_dependency"), live),
-		s.healthAlert(j, "ProbeFailing", severity, failWait(j), lines(failed, unless+state(alertedStates...), unless+partly),
+		s.healthAlert(j, "ProbeFailing", severity, failWait(j), s.unless(failed, state(alertedStates...), partly),
 			"%s: %s/%s fails", live),
 	}
 }
 
 // healthAlert is one of these alerts. It fires while the probe fails and has these series.
-func (s *system) healthAlert(j probe.Job, name string, severity severity, wait time.Duration, expr, summary string, series ...sample) alert {
-	a := s.probeAlert(j, name, severity, wait, expr)
+func (s *system) healthAlert(j probe.Job, name string, severity severity, wait time.Duration, condition term, summary string, series ...sample) alert {
+	a := s.probeAlert(j, name, severity, wait, condition)
 	a.summary = escapeTemplate(fmt.Sprintf(summary, procedure(j), s.name, j.Name))
 	a.example.series = series
 	return a
@@ -193,8 +207,12 @@ const maxProofAge = 30 * time.Minute
 func (s *system) isolationAlerts(j probe.Job) []alert {
 	counter := selector(breaches, s.match(j))
 	// increase() does not see a counter that was already above 0 in its first sample.
-	seen := fmt.Sprintf("max %s (increase(%s[%s]) > 0 or %[2]s > 0 unless %[2]s offset %[3]s)", s.by("surface"), counter, promTime(breachHold))
+	seen := term{
+		fmt.Sprintf("max %s (increase(%s[%s]) > 0 or %[2]s > 0 unless %[2]s offset %[3]s)", s.by("surface"), counter, promTime(breachHold)),
+		(*view).breached,
+	}
 	breach := s.probeAlert(j, "ProbeBreach", parseSeverity(j.Severity).atLeast(1), 0, seen)
+	breach.hold = breachHold
 	breach.summary = "Suspected tenant isolation violation: {{ $labels.surface }} showed or changed the data of another org" + escapeTemplate(fmt.Sprintf(" (%s/%s)", s.name, j.Name))
 	breach.description = "Declare the incident: freeze deployments, start its timeline. At least one prober saw this within the last hour, while every control held. " + breach.description
 	breach.example.labels["surface"] = exampleSurface
@@ -204,9 +222,10 @@ func (s *system) isolationAlerts(j probe.Job) []alert {
 	proven := "max " + s.by("surface") + " (" + selector(lastProven, s.match(j)) + ")"
 	age := func(of string) string { return "time() - min " + s.by() + " (" + of + ")" }
 	maxAge := proofAge(j)
-	unproven := s.probeAlert(j, "ProbeIsolationUnproven", parseSeverity(j.Severity).withLevel(2), time.Minute, lines(
+	unproven := s.probeAlert(j, "ProbeIsolationUnproven", parseSeverity(j.Severity).withLevel(2), time.Minute, is(lines(
 		fmt.Sprintf("%s > %d", age(proven), int(maxAge.Seconds())),
-		fmt.Sprintf("and %s %s > %d", s.on(), age(selector("probe_registered_timestamp_seconds", s.match(j))), int(maxAge.Seconds()))))
+		fmt.Sprintf("and %s %s > %d", s.on(), age(selector("probe_registered_timestamp_seconds", s.match(j))), int(maxAge.Seconds()))),
+		func(v *view) bool { return v.unproven(maxAge) }))
 	unproven.summary = escapeTemplate(fmt.Sprintf("Tenant isolation has not been proven for %s: %s/%s", promTime(maxAge), s.name, j.Name))
 	unproven.example = nil // it takes half an hour
 
@@ -223,7 +242,7 @@ const exampleSurface = "memories/read"
 
 // telemetryAlerts returns the alerts on a probe of telemetry that must stay 0. What is not 0 happened, whatever comes later.
 func (s *system) telemetryAlerts(j probe.Job) []alert {
-	above := "max " + s.by("name") + " (" + lastKnown(selector(telemetryZero, s.match(j))) + ") > 0"
+	above := term{"max " + s.by("name") + " (" + lastKnown(selector(telemetryZero, s.match(j))) + ") > 0", (*view).notZero}
 	a := s.probeAlert(j, "ProbeNotZero", parseSeverity(j.Severity), 0, above)
 	a.summary = "Telemetry that must stay 0 is {{ $value }}: {{ $labels.name }}" + escapeTemplate(fmt.Sprintf(" (%s/%s)", s.name, j.Name))
 	a.description = "What must never happen was counted. " + a.description
@@ -237,11 +256,19 @@ const exampleTelemetry = "never"
 
 // protectedAlerts returns the alerts on a probe of a protected route.
 func (s *system) protectedAlerts(j probe.Job) []alert {
-	accepted := "(max " + s.by() + " (" + lastKnown(selector(authCase, s.match(j, `caller!="valid"`, equal("outcome", "accepted")))) + ") == 1" +
-		" or max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "auth_bypass")))) + ") == 1)"
+	ended := func(outcome string) term {
+		return is("max "+s.by()+" ("+lastKnown(selector(authOutcome, s.match(j, equal("outcome", outcome))))+") == 1", func(v *view) bool {
+			return v.any(authOutcome, func(labels map[string]string) bool { return labels["outcome"] == outcome })
+		})
+	}
+	accepted := either(is("max "+s.by()+" ("+lastKnown(selector(authCase, s.match(j, `caller!="valid"`, equal("outcome", "accepted"))))+") == 1", func(v *view) bool {
+		return v.any(authCase, func(labels map[string]string) bool {
+			return labels["caller"] != "valid" && labels["outcome"] == "accepted"
+		})
+	}), ended("auth_bypass"))
 	bypass := s.bypassAlert(j, accepted, sample{authCase, map[string]string{"caller": "revoked", "outcome": "accepted"}, 1})
-	refused := "max " + s.by() + " (" + lastKnown(selector(authOutcome, s.match(j, equal("outcome", "valid_rejected")))) + ") == 1"
-	rejected := s.probeAlert(j, "ProbeValidRejected", parseSeverity(j.Severity).atLeast(1), failWait(j), lines(s.failed(j), "and "+s.on()+" "+refused))
+	refused := ended("valid_rejected")
+	rejected := s.probeAlert(j, "ProbeValidRejected", parseSeverity(j.Severity).atLeast(1), failWait(j), s.and(s.failed(j), refused))
 	rejected.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s rejects a valid token", procedure(j), s.name, j.Name))
 	rejected.example.series = []sample{{authOutcome, map[string]string{"outcome": "valid_rejected"}, 1}}
 	return []alert{bypass, rejected, s.generic(j, accepted, refused)}
@@ -252,14 +279,18 @@ func (s *system) protectedAlerts(j probe.Job) []alert {
 func (s *system) denialAlerts(j probe.Job) []alert {
 	status := selector("probe_http_status_code", s.match(j, equal("check", "status")))
 	control := selector("probe_check_success", s.match(j, equal("check", "control")))
-	accepted := "(max " + s.by() + " (" + lastKnown(status) + ") >= 200 < 300 and max " + s.by() + " (" + lastKnown(control) + ") == 1)"
+	accepted := is("(max "+s.by()+" ("+lastKnown(status)+") >= 200 < 300 and max "+s.by()+" ("+lastKnown(control)+") == 1)", func(v *view) bool {
+		status := v.status("status")
+		_, control, known := v.check("control")
+		return status >= 200 && status < 300 && known && control == 1
+	})
 	bypass := s.bypassAlert(j, accepted, sample{"probe_http_status_code", map[string]string{"check": "status"}, 200},
 		sample{"probe_check_success", map[string]string{"check": "control"}, 1})
 	return []alert{bypass, s.generic(j, accepted)}
 }
 
 // bypassAlert is the alert on a caller that is accepted and must be denied.
-func (s *system) bypassAlert(j probe.Job, accepted string, series ...sample) alert {
+func (s *system) bypassAlert(j probe.Job, accepted term, series ...sample) alert {
 	a := s.probeAlert(j, "ProbeAuthBypass", parseSeverity(j.Severity).atLeast(1), 0, accepted)
 	a.summary = escapeTemplate(fmt.Sprintf("Auth bypass: %s/%s accepts a caller that must be denied", s.name, j.Name))
 	a.example.series = series
@@ -268,7 +299,8 @@ func (s *system) bypassAlert(j probe.Job, accepted string, series ...sample) ale
 
 // keySetAlerts returns the alerts on a probe of key sets. Private or symmetric key material in one is a compromised secret.
 func (s *system) keySetAlerts(j probe.Job) []alert {
-	published := "min " + s.by() + " (" + lastKnown(selector("probe_check_success", s.match(j, equal("check", checkPrivateKey)))) + ") == 0"
+	published := is("min "+s.by()+" ("+lastKnown(selector("probe_check_success", s.match(j, equal("check", checkPrivateKey))))+") == 0",
+		func(v *view) bool { return v.checkFails(checkPrivateKey) })
 	secret := s.probeAlert(j, "ProbeSecretPublished", parseSeverity(j.Severity).atLeast(1), 0, published)
 	secret.summary = escapeTemplate(fmt.Sprintf("Secret compromise: the key set of %s/%s publishes private or symmetric key material", s.name, j.Name))
 	secret.example.series = []sample{{"probe_check_success", map[string]string{"check": checkPrivateKey}, 0}}

@@ -24,27 +24,15 @@ func (f *File) proberRules() []Rule {
 			summary:     "The prober at {{ $labels.instance }} cannot be scraped; others can",
 			description: "Probes that no other prober runs are not watched.",
 		},
-		{
-			name: "ProberAllInconclusive", severity: p1, wait: 5 * time.Minute, expr: "max(" + conclusive + ") == 0",
-			summary:     "All probes of all probers are inconclusive",
-			description: "Look at the probers' own network first (prober_self_check). No alert on a probe can fire in the meantime.",
-		},
+		allInconclusive("max(" + conclusive + ") == 0"),
 		{
 			name: "ProberLocationInconclusive", severity: p3, wait: 5 * time.Minute,
 			expr:        lines("max by (job, instance) ("+conclusive+") == 0", "unless on () max("+conclusive+") == 0"),
 			summary:     "All probes of the prober at {{ $labels.instance }} are inconclusive; those of others are not",
 			description: "Most likely its own network is down (prober_self_check). It has no vote in the meantime.",
 		},
-		{
-			name: "ProberSelfCheckFailed", severity: p2, wait: 5 * time.Minute, expr: selector("prober_self_check", job) + " == 0",
-			summary:     "The self-check {{ $labels.check }} of the prober at {{ $labels.instance }} fails",
-			description: "network: the reference cannot be reached. clock: the wall clock jumps or drifts, so times cannot be compared.",
-		},
-		{
-			name: "ProberReloadFailed", severity: p2, wait: time.Minute, expr: selector("prober_config_last_reload_successful", job) + " == 0",
-			summary:     "The prober at {{ $labels.instance }} refused its new configuration and runs the old one",
-			description: "Its log has every mistake; prober check finds them beforehand.",
-		},
+		selfCheckFailed(selector("prober_self_check", job) + " == 0"),
+		reloadFailed(selector("prober_config_last_reload_successful", job) + " == 0"),
 		{
 			name: "ProberRestarting", severity: p2, expr: "changes(" + selector("process_start_time_seconds", job) + "[15m]) > 3",
 			summary:     "The prober at {{ $labels.instance }} keeps restarting",
@@ -84,5 +72,35 @@ func storedTokenAlert(severity severity) alert {
 		expr:        fmt.Sprintf("min by (system, probe, caller) (%s) - time() < %d", selector(tokenExpiry, `caller!="expired"`), int(tokenExpiresSoon.Seconds())),
 		summary:     "The stored token {{ $labels.caller }} of {{ $labels.system }}/{{ $labels.probe }} expires within a week",
 		description: "In {{ $value | humanizeDuration }}. After that its check is inconclusive: store a new one.",
+	}
+}
+
+// allInconclusiveWindow is how long all probes must be inconclusive until the alert on that waits.
+const allInconclusiveWindow = 5 * time.Minute
+
+// allInconclusive fires when no probe has a conclusive result for ten minutes.
+func allInconclusive(expr string) alert {
+	return alert{
+		name: "ProberAllInconclusive", severity: severity{level: 1}, wait: 5 * time.Minute, expr: expr,
+		summary:     "All probes of all probers are inconclusive",
+		description: "Look at the probers' own network first (prober_self_check). No alert on a probe can fire in the meantime.",
+	}
+}
+
+// selfCheckFailed fires when a self-check of a prober fails.
+func selfCheckFailed(expr string) alert {
+	return alert{
+		name: "ProberSelfCheckFailed", severity: severity{level: 2}, wait: 5 * time.Minute, expr: expr,
+		summary:     "The self-check {{ $labels.check }} of the prober at {{ $labels.instance }} fails",
+		description: "network: the reference cannot be reached. clock: the wall clock jumps or drifts, so times cannot be compared.",
+	}
+}
+
+// reloadFailed fires when a prober refused its configuration.
+func reloadFailed(expr string) alert {
+	return alert{
+		name: "ProberReloadFailed", severity: severity{level: 2}, wait: time.Minute, expr: expr,
+		summary:     "The prober at {{ $labels.instance }} refused its new configuration and runs the old one",
+		description: "Its log has every mistake; prober check finds them beforehand.",
 	}
 }

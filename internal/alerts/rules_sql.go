@@ -19,11 +19,17 @@ const (
 // reached may be a primary, so its absence is neither: ProbeFailing says that.
 func (s *system) primaryAlerts(j probe.Job) []alert {
 	servers := "min " + s.by("target") + " (" + lastKnown(selector(sqlInRecovery, s.match(j))) + ")"
-	compared := lines(
-		"  and "+s.on()+" min "+s.by()+" ("+lastKnown(selector("probe_check_success", s.match(j, equal("check", checkPrimary))))+") == 0",
-		"  unless "+s.on()+" "+selector(recentFailures, s.match(j, equal("reason", reasonOtherCluster)))+")")
-	several := lines("(count "+s.by()+" ("+servers+" == 0) > 1", compared)
-	none := lines("(min "+s.by()+" ("+servers+") == 1", compared)
+	compared := func(expr string, primaries func(n int) bool) term {
+		return is(lines(expr,
+			"  and "+s.on()+" min "+s.by()+" ("+lastKnown(selector("probe_check_success", s.match(j, equal("check", checkPrimary))))+") == 0",
+			"  unless "+s.on()+" "+selector(recentFailures, s.match(j, equal("reason", reasonOtherCluster)))+")"),
+			func(v *view) bool {
+				n, known := v.primaries()
+				return known && primaries(n) && v.checkFails(checkPrimary) && !v.hasReason(reasonOtherCluster)
+			})
+	}
+	several := compared("(count "+s.by()+" ("+servers+" == 0) > 1", func(n int) bool { return n > 1 })
+	none := compared("(min "+s.by()+" ("+servers+") == 1", func(n int) bool { return n == 0 })
 	return []alert{
 		s.primaryAlert(j, "ProbeTwoPrimaries", several, "more than one server is a primary, and each accepts writes", 0),
 		s.primaryAlert(j, "ProbeNoPrimary", none, "no server is a primary, and nothing accepts writes", 1),
@@ -32,8 +38,8 @@ func (s *system) primaryAlerts(j probe.Job) []alert {
 }
 
 // primaryAlert is one of these alerts. In its example, all servers are in recovery or none is.
-func (s *system) primaryAlert(j probe.Job, name, condition, summary string, recovering float64) alert {
-	a := s.probeAlert(j, name, parseSeverity(j.Severity), failWait(j), lines(s.failed(j), "and "+s.on()+" "+condition))
+func (s *system) primaryAlert(j probe.Job, name string, condition term, summary string, recovering float64) alert {
+	a := s.probeAlert(j, name, parseSeverity(j.Severity), failWait(j), s.and(s.failed(j), condition))
 	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s: %s", procedure(j), s.name, j.Name, summary))
 	a.example.series = []sample{{"probe_check_success", map[string]string{"check": checkPrimary}, 0}}
 	for _, server := range exampleServers {

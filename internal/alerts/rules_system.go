@@ -14,7 +14,7 @@ import (
 func (g runbookGroup) alert(s *system, name string, severity severity) alert {
 	return alert{
 		name: name, severity: severity, runbook: g.runbook, url: g.url, impact: g.impact,
-		labels: mergeLabels(s.common(g.jobs), map[string]string{"system": s.name}),
+		labels: mergeLabels(s.common(g.jobs), map[string]string{"system": s.name}), jobs: g.jobs,
 	}
 }
 
@@ -47,18 +47,21 @@ func (s *system) certificateAlerts(j probe.Job) (all []alert) {
 		return nil
 	}
 	check := s.match(j, equal("check", probe.CheckCertificate))
-	failing := "min " + s.by() + " (" + lastKnown(selector("probe_check_success", check)) + ") == 0"
+	failing := is("min "+s.by()+" ("+lastKnown(selector("probe_check_success", check))+") == 0", func(v *view) bool { return v.checkFails(probe.CheckCertificate) })
 	if severity, ok := certificateWarning(j); ok {
-		a := s.probeAlert(j, "ProbeCertificateExpiring", severity, targetWait, lines(
-			"max "+s.by()+" ("+lastKnown(selector(probe.CertificateExpiring, s.match(j)))+") == 1", "unless "+s.on()+" "+failing))
+		a := s.probeAlert(j, "ProbeCertificateExpiring", severity, targetWait, s.unless(is(
+			"max "+s.by()+" ("+lastKnown(selector(probe.CertificateExpiring, s.match(j)))+") == 1",
+			func(v *view) bool {
+				return v.any(probe.CertificateExpiring, func(map[string]string) bool { return true })
+			}), failing))
 		a.summary = escapeTemplate(fmt.Sprintf("The certificate of %s/%s is to be renewed", s.name, j.Name))
 		a.description = "{{ range query " + templateString("min(probe_tls_earliest_cert_expiry_timestamp_seconds{"+s.match(j)+"}) - time()") + " }}It is valid for another {{ .Value | humanizeDuration }}. {{ end }}The probe does not fail for it yet."
 		a.example.verdict = probe.Pass
 		a.example.series = []sample{{probe.CertificateExpiring, nil, 1}}
 		all = append(all, a)
 	}
-	a := s.probeAlert(j, "ProbeCertificateFailing", parseSeverity(j.Severity), failWait(j), lines(
-		selector(probeVotes, s.match(j))+" > 0", "and "+s.on()+" "+failing, "and "+s.on()+" "+selector(onlyTargetChecks, s.match(j))))
+	a := s.probeAlert(j, "ProbeCertificateFailing", parseSeverity(j.Severity), failWait(j), s.and(
+		is(selector(probeVotes, s.match(j))+" > 0", (*view).failing), failing, is(selector(onlyTargetChecks, s.match(j)), (*view).onlyTargetChecks)))
 	a.summary = escapeTemplate(fmt.Sprintf("The certificate of %s/%s expires too soon; nothing else fails", s.name, j.Name))
 	a.example.series = []sample{{"probe_check_success", map[string]string{"check": probe.CheckCertificate}, 0}}
 	return append(all, a)
@@ -79,18 +82,21 @@ func (s *system) targetAlerts() (all []alert) {
 		match := g.match(s)
 		reflected := g.alert(s, "ProbeSecretReflected", g.severity.atLeast(1))
 		reflected.expr = s.unlessMaintenance("max " + s.by() + " (" + lastKnown(selector("probe_secret_reflected", match)) + ") == 1")
+		reflected.found = func(v *view) []found { return foundIf(v.reflected) }
 		reflected.summary = "Secret compromise: a response repeats the credential that was sent to it, to {{ $labels.system }}/{{ $labels.probe }}"
 		reflected.description = "Whoever sees responses, such as logs, caches and browsers, has the credential. Stop the echo, then replace the credential. Where: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
 
 		mixed := g.alert(s, "ProbeMixedVersions", g.severity.cappedAt(3))
 		mixed.wait = targetWait
 		mixed.expr = s.unlessMaintenance("max " + s.by() + " (" + selector("probe_target_versions", match) + ") > 1")
+		mixed.found = (*view).mixedVersions
 		mixed.summary = "A rollout seems stuck: {{ $value }} versions serve one URL of {{ $labels.system }}/{{ $labels.probe }}"
 		mixed.description = "Which replica has which: probe_target_version_info. Finish the rollout or take it back."
 
 		trace := g.alert(s, "ProbeTraceNotPropagated", g.severity.cappedAt(3))
 		trace.wait = targetWait
 		trace.expr = s.unlessMaintenance("max " + s.by() + " (" + selector("probe_trace_propagated", match) + ") == 0")
+		trace.found = func(v *view) []found { return foundIf(v.otherTrace) }
 		trace.summary = "Responses to {{ $labels.system }}/{{ $labels.probe }} state another trace id than the one that was sent"
 		trace.description = "The trace ids in reports and notes do not lead to the request. The service, or something in front of it, begins a new trace or answers with a constant."
 		all = append(all, reflected, mixed, trace)
@@ -135,6 +141,7 @@ func (s *system) latencyAlerts() []alert {
 			"  or histogram_quantile(0.95, sum "+s.by(region)+" (rate("+selector("probe_run_duration_seconds", match)+window+"))))",
 			"  and sum "+s.by(region)+" (increase("+selector("probe_runs_total", match, `verdict=~"fail|pass"`)+window+fmt.Sprintf(")) >= %d", minLatencySamples),
 			fmt.Sprintf(") > %d", maxLatency))
+		a.found = func(v *view) []found { return v.slow(g.latencyWindow()) }
 		a.summary = "p95 latency sustained > 2s: {{ $labels.system }}/{{ $labels.probe }} takes {{ $value | humanizeDuration }}"
 		a.description = "Of the slowest exchange of each run, over " + over + ". Which phase: probe_http_duration_seconds, or prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
 		all = append(all, a)
@@ -170,6 +177,7 @@ func (s *system) outage() alert {
 			"count by (system) ("+s.unlessMaintenance(failing)+") >= 2",
 			"unless on (system) count by (system) ("+conclusive+" < 0)"),
 		summary:     escapeTemplate("Total outage: no probe of " + s.name + " passes"),
+		found:       (*view).outage,
 		description: "{{ $value }} of its probes fail and none passes. Confirm the blast radius: all traffic or a single region, is the ingress reachable, is the prober's own network up?",
 	}
 }
@@ -200,6 +208,8 @@ func (s *system) errorRate(g runbookGroup) alert {
 			" unless on (system, probe) max_over_time(" + selector("probe_in_maintenance", s.all()) + "[" + window + "]) == 1" + unless + ")"
 	}
 	a := g.alert(s, "SystemErrorRate", g.severity)
+	a.jobs = nil
+	a.found = func(v *view) []found { return v.errorRate(g.jobs, g.errorWindow()) }
 	a.wait = 5 * time.Minute
 	a.expr = lines("min by (system) (",
 		"  "+runs(`verdict="fail"`),

@@ -148,6 +148,10 @@ type alert struct {
 	summary     string
 	description string
 	example     *example
+
+	found func(*view) []found // what it is about now, in a prober that sends alerts itself; nil if only Prometheus knows
+	hold  time.Duration       // for how long it is about what was seen once
+	jobs  []probe.Job         // whose probes the alert is about; empty if it is about the system
 }
 
 // rule returns the alert as Prometheus reads it. Labels that all its series have are written down for people who read
@@ -190,14 +194,20 @@ func (s *system) rules() []Rule {
 		all = append(append(all, s.failureAlerts(j)...), s.certificateAlerts(j)...)
 	}
 	for _, a := range slices.Concat(all, s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
-		r := a.rule()
-		a.severity.annotate(r.Annotations, s.asked)
+		r := s.rule(a)
 		if deploys != "" {
 			r.Annotations["deploys"] = deploys
 		}
 		rules = append(rules, r)
 	}
 	return rules
+}
+
+// rule is the rule of an alert, with what the configuration asks of people.
+func (s *system) rule(a alert) Rule {
+	r := a.rule()
+	a.severity.annotate(r.Annotations, s.asked)
+	return r
 }
 
 // mergeLabels returns the labels of both; those of b win.

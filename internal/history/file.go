@@ -36,6 +36,7 @@ var (
 	floorKey    = []byte("floor")    // the first day of which there may be hours
 	dueKey      = []byte("due/")     // with a day: its hours are not summed up yet
 	stateKey    = []byte("incidents")
+	alertsKey   = []byte("alerts")
 )
 
 // fileFormat is the version of the file. Files of other versions are set aside.

@@ -265,6 +265,33 @@ func (f *file) saveState(state []byte, incidents []probe.IncidentRecord) error {
 	})
 }
 
+// saveAlerts keeps the state of alerts.
+func (f *file) saveAlerts(state []byte) error {
+	if len(state) >= maxStateSize {
+		return fmt.Errorf("%s: the alerts are larger than %d bytes, so they could not be loaded", f.path, maxStateSize)
+	}
+	if f.broken.Load() {
+		return errors.New("the file is damaged, and is about to be replaced")
+	}
+	return f.update(func(tx *bolt.Tx) error {
+		return putIfNew(tx.Bucket(stateBucket), []byte("state/"), alertsKey, slices.Clone(state))
+	})
+}
+
+// alerts returns what saveAlerts kept.
+func (f *file) alerts() (state []byte, err error) {
+	err = f.view(func(tx *bolt.Tx) error {
+		text := tx.Bucket(stateBucket).Get(alertsKey)
+		if text == nil {
+			return nil
+		}
+		kept, err := unseal([]byte("state/"), alertsKey, text)
+		state = bytes.Clone(kept)
+		return err
+	})
+	return state, err
+}
+
 func putIfNew(b *bolt.Bucket, path, key, value []byte) error {
 	text := seal(path, key, value)
 	if bytes.Equal(b.Get(key), text) {

@@ -288,5 +288,11 @@ func (s *Store) SaveState(state []byte, incidents []probe.IncidentRecord) error 
 	return s.backend.saveState(state, incidents)
 }
 
+// SaveAlerts keeps the state of alerts for the next process.
+func (s *Store) SaveAlerts(state []byte) error { return s.backend.saveAlerts(state) }
+
+// Alerts returns what SaveAlerts kept; nil if nothing is.
+func (s *Store) Alerts() ([]byte, error) { return s.backend.alerts() }
+
 // Close releases the file. Run must have returned.
 func (s *Store) Close() { s.backend.close() }

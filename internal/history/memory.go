@@ -124,6 +124,10 @@ func (m *memory) saveState(_ []byte, incidents []probe.IncidentRecord) error {
 	return nil
 }
 
+func (m *memory) saveAlerts([]byte) error { return nil }
+
+func (m *memory) alerts() ([]byte, error) { return nil, nil }
+
 func (m *memory) read(do func(view) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

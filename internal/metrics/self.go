@@ -28,6 +28,8 @@ type self struct {
 	denied    *prometheus.CounterVec
 	overflow  prometheus.Counter
 	lost      prometheus.Counter
+	sent      *prometheus.CounterVec
+	sentAt    *prometheus.GaugeVec
 	checks    *prometheus.GaugeVec
 	public    *prometheus.GaugeVec
 	loaded    prometheus.Gauge
@@ -81,6 +83,10 @@ func newSelf(build Build) *self {
 		denied:   counters("prober_dial_denied_total", "Connections refused because the address is of a class that is never dialled.", "class", denyClasses...),
 		overflow: counter("prober_label_overflow_total", "Series left out: over the limit of 2000 for each probe, or clashing with another."),
 		lost:     counter("prober_history_lost_total", "Runs and changes that the history lost, because the disk was slow, full or damaged."),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "prober_notification_requests_total",
+			Help: "Requests to those who are told of alerts, by receiver and outcome."}, []string{"receiver", "outcome"}),
+		sentAt: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_notification_last_success_timestamp_seconds",
+			Help: "Time when a receiver last took a request; 0 before the first."}, []string{"receiver"}),
 		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the self-check of the prober passed."}, []string{"check"}),
 		public:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_public_ok", Help: "Whether a part of the public page is as it should be: its logo, notices, history, incidents and export. Absent without a public page."}, []string{"part"}),
 		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
@@ -96,9 +102,12 @@ func newSelf(build Build) *self {
 		},
 	})
 	info.Set(1)
-	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.checks, s.public, s.loaded,
+	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.sent, s.sentAt, s.checks, s.public, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, name := range []string{"prober_notification_requests_total", "prober_notification_last_success_timestamp_seconds"} {
+		s.names[name] = true // they have no series without a receiver
+	}
 	families, _ := s.gather() // an error shows in every scrape
 	for _, f := range families {
 		s.names[openMetricsName(f)] = true
@@ -178,6 +187,25 @@ func (m *Metrics) ConfigLoaded(ok bool) {
 
 // HistoryLost counts runs and changes that the history lost.
 func (m *Metrics) HistoryLost(n uint64) { m.self.lost.Add(float64(n)) }
+
+// Notifies creates the series of those who are told of alerts.
+func (m *Metrics) Notifies(receivers []string) {
+	for _, receiver := range receivers {
+		m.self.sent.WithLabelValues(labelValue(receiver), "taken")
+		m.self.sent.WithLabelValues(labelValue(receiver), "failed")
+		m.self.sentAt.WithLabelValues(labelValue(receiver))
+	}
+}
+
+// Notified notes the outcome of a request to a receiver.
+func (m *Metrics) Notified(receiver string, ok bool) {
+	if !ok {
+		m.self.sent.WithLabelValues(labelValue(receiver), "failed").Inc()
+		return
+	}
+	m.self.sent.WithLabelValues(labelValue(receiver), "taken").Inc()
+	m.self.sentAt.WithLabelValues(labelValue(receiver)).Set(unixSeconds(time.Now()))
+}
 
 // SelfCheck notes the result of a self-check. The name is one of a closed set.
 func (m *Metrics) SelfCheck(check string, ok bool) {

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"prober/internal/alerts"
+	"prober/internal/dial"
+	"prober/internal/httpx"
+	"prober/internal/notify"
+	"prober/internal/probe"
+	"prober/internal/secret"
+	"prober/probes"
+)
+
+// notifyOptions are the flags of alerts without Prometheus.
+type notifyOptions struct {
+	alertmanagers []string
+	resend        time.Duration
+	bearerFile    string
+	user          string
+	passwordFile  string
+	tls           dial.TLS
+}
+
+// notifyFlags adds the flags of alerts without Prometheus.
+func notifyFlags(f *pflag.FlagSet, n *notifyOptions) {
+	f.StringArrayVar(&n.alertmanagers, "alertmanager.url", nil, "Send alerts to the Alertmanager at `URL`, with the names, labels and waits of the rules that \"prober rules\" writes. Repeatable: each gets all.")
+	f.DurationVar(&n.resend, "alertmanager.resend-interval", 30*time.Second, "How often an alert is sent again while it lasts. It ends by itself after six times that.")
+	f.StringVar(&n.bearerFile, "alertmanager.bearer-file", "", "`FILE` with the token to send to the Alertmanagers, read at each use.")
+	f.StringVar(&n.user, "alertmanager.user", "", "`NAME` to send to the Alertmanagers with the password in --alertmanager.password-file.")
+	f.StringVar(&n.passwordFile, "alertmanager.password-file", "", "`FILE` with the password of --alertmanager.user, read at each use.")
+	f.StringVar(&n.tls.CAFile, "alertmanager.ca-file", "", "PEM `FILE` of the authorities to trust for https; by default the system's.")
+	f.StringVar(&n.tls.CertFile, "alertmanager.cert-file", "", "PEM `FILE` of the client certificate to show.")
+	f.StringVar(&n.tls.KeyFile, "alertmanager.key-file", "", "PEM `FILE` of the key of that certificate.")
+}
+
+// validate reports flags that do not go together.
+func (n *notifyOptions) validate() error {
+	for _, raw := range n.alertmanagers {
+		if _, err := notify.ParseAlertmanager(raw); err != nil {
+			return fmt.Errorf("--alertmanager.url: %w", err)
+		}
+	}
+	switch {
+	case n.resend < time.Second || n.resend > 10*time.Minute:
+		return errors.New("--alertmanager.resend-interval: expected 1s to 10m")
+	case (n.user == "") != (n.passwordFile == ""):
+		return errors.New("--alertmanager.user and --alertmanager.password-file need each other")
+	case n.user != "" && n.bearerFile != "":
+		return errors.New("--alertmanager.user and --alertmanager.bearer-file exclude each other")
+	}
+	return nil
+}
+
+// settings are those of requests to Alertmanagers.
+func (n *notifyOptions) settings() httpx.Settings {
+	s := httpx.Settings{}
+	if n.tls != (dial.TLS{}) {
+		s.TLS = &n.tls
+	}
+	if n.bearerFile != "" {
+		s.Bearer = secret.File(n.bearerFile)
+	}
+	if n.user != "" {
+		s.Basic = &httpx.Basic{Username: n.user, Password: secret.File(n.passwordFile)}
+	}
+	return s
+}
+
+// An alerting is what tells people of alerts without Prometheus. Its fields are nil if nobody is told.
+type alerting struct {
+	evaluator *alerts.Evaluator
+	notifier  *notify.Notifier
+	instance  string // this machine, in the alerts on the prober itself
+	reloader  atomic.Pointer[reloader]
+
+	mu      sync.Mutex
+	failing map[string]bool // by receiver
+}
+
+// openAlerting makes what tells people of alerts, if flags say whom.
+func (s *server) openAlerting(o *options) error {
+	n := &o.serve.notify
+	if len(n.alertmanagers) == 0 {
+		return nil
+	}
+	a := &s.alerting
+	a.failing = map[string]bool{}
+	a.instance, _ = os.Hostname()
+	a.evaluator = alerts.NewEvaluator(alerts.Options{Kinds: probes.Kinds()}, s.history.Since)
+	options := notify.Options{
+		Evaluate: s.evaluateAlerts, Changed: a.evaluator.Changed(), Save: s.saveAlerts, Link: o.serve.pageOf(), Settings: n.settings(),
+		ResendInterval: n.resend, Report: s.notified,
+	}
+	for _, raw := range n.alertmanagers {
+		u, err := notify.ParseAlertmanager(raw)
+		if err != nil {
+			return err
+		}
+		options.Alertmanagers = append(options.Alertmanagers, u)
+	}
+	var err error
+	if a.notifier, err = notify.New(options); err != nil {
+		return fmt.Errorf("prober: --alertmanager.url: %w", err)
+	}
+	s.metrics.Notifies(a.notifier.Receivers())
+	state, err := s.history.Alerts()
+	if err == nil && state != nil {
+		err = a.notifier.Load(state)
+	}
+	if err != nil {
+		s.log.Warn("The saved alerts are lost", "err", err)
+	}
+	return nil
+}
+
+// evaluateAlerts returns the alerts whose condition holds, those on the prober itself too, and which probes have run.
+func (s *server) evaluateAlerts(now time.Time) ([]probe.Alert, map[probe.Key]bool) {
+	all := s.alerting.evaluator.Alerts(now)
+	for _, check := range s.self.failed() {
+		all = append(all, alerts.SelfCheckFailed(check, s.alerting.instance))
+	}
+	if r := s.alerting.reloader.Load(); r != nil && r.failed() != nil {
+		all = append(all, alerts.ReloadFailed(s.alerting.instance))
+	}
+	return all, s.alerting.evaluator.Ran()
+}
+
+// saveAlerts keeps the state of alerts for the next process.
+func (s *server) saveAlerts(state []byte) error {
+	err := s.history.SaveAlerts(state)
+	s.disk.report("alerts", err)
+	return err
+}
+
+// notified is called after every request to a receiver: a log line when it begins to fail and when it works again, a self-check of
+// each kind of receiver, and metrics.
+func (s *server) notified(receiver string, err error) {
+	s.metrics.Notified(receiver, err == nil)
+	a := &s.alerting
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was := a.failing[receiver]
+	a.failing[receiver] = err != nil
+	switch {
+	case err != nil && !was:
+		s.log.Error("Cannot send alerts", "receiver", receiver, "err", err)
+	case err == nil && was:
+		s.log.Info("Alerts can be sent again", "receiver", receiver)
+	}
+	kind, _, _ := strings.Cut(receiver, " ")
+	ok := true
+	for other, failing := range a.failing {
+		if strings.HasPrefix(other, kind) && failing {
+			ok = false
+		}
+	}
+	s.self.report(kind, ok)
+}
+
+// pageOf returns the address of a probe's page; nil if it is not known under which URL people reach the prober.
+func (o serveOptions) pageOf() func(probe.Key) string {
+	if len(o.external) == 0 {
+		return nil
+	}
+	base, err := url.Parse(o.external[0])
+	if err != nil {
+		return nil
+	}
+	return func(k probe.Key) string {
+		return base.JoinPath("probes", url.PathEscape(k.System), url.PathEscape(k.Name)).String()
+	}
+}
