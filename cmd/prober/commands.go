@@ -62,7 +62,7 @@ func (o *options) commands() *cobra.Command {
 			Example: runExamples,
 			Short:   "Probe continuously and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).",
 		}),
-		o.demoCommand(), o.initCommand(), o.checkCommand(), o.schemaCommand(), o.rulesCommand(), o.dashboardCommand(),
+		o.demoCommand(), o.initCommand(), o.checkCommand(), o.schemaCommand(), o.rulesCommand(), o.dashboardCommand(), o.publicCommand(),
 		o.versionCommand(), o.completionCommand(root),
 	)
 	return root

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/history"
 	"prober/internal/probe"
 	"prober/internal/public"
 	"prober/internal/testenv"
@@ -123,6 +124,67 @@ func TestPublic_notConfigured(t *testing.T) {
 		name, _, _ := strings.Cut(flag, "=")
 		if want := "prober: " + name + ": the configuration has no section public\n"; got != exitUsage || stderr.String() != want {
 			t.Errorf("got %d %q, expected %q", got, stderr.String(), want)
+		}
+	}
+}
+
+// TestPublicCommand prints and writes the page from a history that no prober uses. What is going on now is not known.
+func TestPublicCommand(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, path, out := writeFile(t, dir, "prober.yaml", publicConfig("http://127.0.0.1:1", "Front")), filepath.Join(dir, "history"), filepath.Join(dir, "out")
+	writeFile(t, dir, "notices.yaml", "announcements: [{at: 2026-01-02T03:04:05Z, title: Hello}]")
+	store, err := history.Open(path, nil, history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := probe.ID{System: "test", Name: "up", Type: "http"}
+	store.SetJobs([]probe.Job{{ID: id, Interval: time.Hour}})
+	for i := range 3 {
+		r := probe.NewResult(id)
+		r.Started = time.Now().Add(time.Duration(i-5) * time.Hour)
+		r.Pass("status", "got 200")
+		store.Observe(*r)
+	}
+	began := time.Now().Add(-2 * time.Hour)
+	if err := store.SaveState([]byte("{}"), []probe.IncidentRecord{{System: "test", Start: began, Ongoing: true, Probes: []string{"up"}, Note: "secret words"}}); err != nil {
+		t.Fatal(err)
+	}
+	done, stop := context.WithCancel(t.Context())
+	stop()
+	store.Run(done)
+	command := func(args ...string) (int, string, string) {
+		var stdout, stderr strings.Builder
+		status := run(t.Context(), append([]string{"public", "--config.file=" + file}, args...), &stdout, &stderr)
+		return status, stdout.String(), stderr.String()
+	}
+	if status, _, stderr := command("--storage.path=" + path); status != exitUsage || !strings.Contains(stderr, "another prober uses it") {
+		t.Errorf("while it is used: %d %s", status, stderr)
+	}
+	store.Close()
+	status, page, stderr := command("--storage.path=" + path)
+	if status != exitPass || stderr != "" {
+		t.Errorf("%d %s", status, stderr)
+	}
+	for _, want := range []string{"The current status is not known", "Status not known", "100 % uptime", "Problems: Front", "its end is not known", "Hello"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("lacks %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "secret words") {
+		t.Error("the note is on the page")
+	}
+	if status, stdout, stderr := command("--storage.path="+path, "--public.export-path="+out); status != exitPass || stdout+stderr != "" {
+		t.Errorf("%d %s%s", status, stdout, stderr)
+	}
+	if text, err := os.ReadFile(filepath.Join(out, "index.html")); err != nil || !strings.Contains(string(text), "The current status is not known") {
+		t.Errorf("%v: %s", err, text)
+	}
+	for want, args := range map[string][]string{
+		"expected --storage.path": nil, "no such file": {"--storage.path=" + path + "x"}, "not a directory": {"--storage.path=" + path, "--public.export-path=" + file},
+	} {
+		if status, stdout, stderr := command(args...); status != exitUsage || !strings.Contains(stderr, want) || stdout != "" {
+			t.Errorf("%q: %d %q, expected %q", args, status, stderr, want)
 		}
 	}
 }
