@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"prober/internal/history"
+	"prober/internal/incident"
 	"prober/internal/probe"
 	"prober/internal/public"
 	"prober/internal/testenv"
@@ -186,6 +187,72 @@ func TestPublicCommand(t *testing.T) {
 		if status, stdout, stderr := command(args...); status != exitUsage || !strings.Contains(stderr, want) || stdout != "" {
 			t.Errorf("%q: %d %q, expected %q", args, status, stderr, want)
 		}
+	}
+}
+
+// TestPublicNotice: the note of an incident has a text for customers that the public page takes as it is, and that says nothing
+// of probes.
+func TestPublicNotice(t *testing.T) {
+	t.Parallel()
+	const component = `Log in "A" & <b>[x](y)</b>`
+	front := probe.ID{System: "shop", Name: "probe-front", Type: "http"}
+	hidden := probe.ID{System: "shop", Name: "probe-hidden", Type: "http"}
+	tracker := incident.New()
+	tracker.SetJobs([]probe.Job{{ID: front, Components: []string{component, "Invoices"}}, {ID: hidden}})
+	began := time.Date(2026, 11, 28, 21, 0, 0, 0, time.UTC)
+	see := func(id probe.ID, minute int, v probe.Verdict) {
+		r := probe.NewResult(id)
+		r.Started = began.Add(time.Duration(minute) * time.Minute)
+		switch v {
+		case probe.Pass:
+			r.Pass("status", "got 200")
+		case probe.Fail:
+			r.Fail("status", probe.Refused, "refused by 10.1.2.3")
+		default:
+			r.Inconclusive("status", probe.SelfNetwork, "the reference is out of reach too")
+		}
+		tracker.Observe(*r)
+	}
+	// notice returns the text for customers, after the public page has read it.
+	notice := func() string {
+		t.Helper()
+		_, part, ok := strings.Cut(tracker.Note("shop"), "## Public notice\n")
+		if !ok {
+			return ""
+		}
+		intro, item, _ := strings.Cut(part, ":\n\n")
+		list := intro[strings.LastIndex(intro, " ")+1:]
+		page := &probe.PublicPage{Notices: writeFile(t, t.TempDir(), "notices.yaml", list+":\n"+item), Components: []probe.Component{{Name: component}, {Name: "Invoices"}}}
+		for _, err := range public.CheckFiles(page) {
+			t.Errorf("%v:\n%s", err, part)
+		}
+		for _, word := range []string{"probe-", "refused", "10.1.2.3", "shop", "status"} {
+			if strings.Contains(item, word) {
+				t.Errorf("customers read %q:\n%s", word, item)
+			}
+		}
+		return item
+	}
+	see(hidden, 0, probe.Pass)
+	see(hidden, 1, probe.Fail)
+	if got := notice(); got != "" {
+		t.Errorf("no component is affected: %s", got)
+	}
+	see(front, 1, probe.Pass)
+	see(front, 2, probe.Fail)
+	for _, want := range []string{"at: 2026-11-28T21:01:00Z", "Since 28 Nov 2026, 21:01 UTC there are problems with Log in", "components: ["} {
+		if got := notice(); !strings.Contains(got, want) {
+			t.Errorf("lacks %q: %s", want, got)
+		}
+	}
+	see(hidden, 4, probe.Pass)
+	see(front, 5, probe.Pass)
+	if got := notice(); !strings.Contains(got, "start: 2026-11-28T21:01:00Z") || !strings.Contains(got, "to 28 Nov 2026, 21:05 UTC there were problems") || !strings.Contains(got, "All of it works again.") {
+		t.Errorf("after the recovery: %s", got)
+	}
+	see(front, 6, probe.Inconclusive)
+	if got := notice(); strings.Contains(got, "works again") {
+		t.Errorf("it is not known to work: %s", got)
 	}
 }
 

@@ -65,6 +65,7 @@ func (t *Tracker) note(name string, s *system, i *incident) string {
 	for _, l := range lines {
 		b.WriteString(l.String() + "\n")
 	}
+	b.WriteString(t.publicNotice(name, i))
 	return b.String()
 }
 
