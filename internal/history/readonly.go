@@ -6,6 +6,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // OpenReadOnly opens a file that no prober uses, and changes nothing: not even beside it. A file that is missing, damaged or of
@@ -27,7 +28,7 @@ func OpenReadOnly(path string) (*Store, error) {
 		return err
 	})
 	switch {
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
