@@ -179,3 +179,12 @@ func TestTLS_silent(t *testing.T) {
 		t.Errorf("expected tls to fail with timeout, got %s", probetest.Lines(r))
 	}
 }
+
+// TestTLS_clientCertificate_everybodyIsDropped proves nothing by a connection that is closed for everybody.
+func TestTLS_clientCertificate_everybodyIsDropped(t *testing.T) {
+	a := newAuthority(t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}}
+	p := probeOf(serve(t, func(_ int, nc net.Conn) { _ = tls.Server(nc, cfg).Handshake() }), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
+	lines := strings.Split(strings.TrimSpace(probetest.Lines(probetest.Run(t, Kind(), p))), "\n")
+	wantPattern(t, lines[len(lines)-1], "client_certificate inconclusive(control_failed): the connection of a client without a certificate is closed without a word, and so is that of one with it, *")
+}
