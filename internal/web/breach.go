@@ -76,7 +76,7 @@ func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	s.answerRun(w, r, probe.ID{System: k.System, Name: k.Name}, http.StatusOK, "acknowledged")
+	s.answerRun(w, r, probe.ID{System: k.System, Name: k.Name}, http.StatusOK, "acknowledged", "")
 }
 
 // acknowledgements returns the breaches of a probe that somebody acknowledged.

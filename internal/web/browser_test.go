@@ -169,6 +169,11 @@ func TestPages_withoutScriptAndMouse(t *testing.T) {
 	if got, want := head(), "ok ibex/health-001 /probes/ibex/health-001"; got != want {
 		t.Errorf("after the run: %q, wanted %q", got, want)
 	}
+	var status string
+	b.Eval(`document.querySelector("form [role=status]").innerText`, &status)
+	if !strings.HasPrefix(status, "This is the result of the run that you asked for at ") {
+		t.Errorf("beside the button: %q", status)
+	}
 	for _, line := range b.Errors() {
 		t.Errorf("console: %s", line)
 	}

@@ -123,6 +123,21 @@ func newRequests(run *RunDetail) (r requests) {
 	return r
 }
 
+// dependencyOf returns the URL that went wrong in a run beside what its checks are about, if the run failed since its dependency
+// did; otherwise an empty text.
+func dependencyOf(row *ProbeStatus, run *RunDetail) string {
+	if !row.Reason.Dependency || run == nil {
+		return ""
+	}
+	for i := range run.Exchanges {
+		x := &run.Exchanges[i]
+		if !x.Expected && !slices.ContainsFunc(row.Failing, x.Supports) {
+			return x.URL
+		}
+	}
+	return ""
+}
+
 // origin is the part of an address that names the server.
 func origin(address string) string {
 	u, err := url.Parse(address)

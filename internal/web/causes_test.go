@@ -260,3 +260,42 @@ func TestIndex_search(t *testing.T) {
 		}
 	}
 }
+
+// TestDependency_isNamed has a probe that is not ready because its dependency is down: the page names the probe that failed at the
+// dependency, or else its address, in the list and on the probe's own page.
+func TestDependency_isNamed(t *testing.T) {
+	waits := probe.Reason{Word: "degraded_by_dependency", Verdict: probe.Fail, Text: "not ready because its dependency is down", Dependency: true}
+	for name, c := range map[string]struct {
+		authFails    bool
+		front, alone string
+	}{
+		"a probe failed at it":    {true, `<strong>not ready because its dependency <a href="./probes/ibex/auth">auth</a> is down</strong>: live`, `<strong>not ready because its dependency <a href="../../probes/ibex/auth">auth</a> is down</strong>: live`},
+		"no probe is asked of it": {false, `<strong>not ready because its dependency http://auth/health is down</strong>: live`, `<strong>not ready because its dependency http://auth/health is down</strong>: live`},
+	} {
+		board, jobs := NewStatusStore(), []probe.Job{job("proxy"), job("auth")}
+		board.SetJobs(jobs)
+		r := probe.NewResult(jobs[0].ID)
+		r.Started = time.Now()
+		r.Exchanged(probe.Exchange{Check: "dependency", URL: "http://auth/health", Reason: probe.Refused})
+		ready := answered("http://proxy/ready", 503)
+		ready.Check, ready.TraceID = "ready", "1"
+		r.Exchanged(ready)
+		r.Report("serving", waits, "live")
+		r.LinkExchange("serving", "1")
+		board.Observe(*r)
+		if c.authFails {
+			r := probe.NewResult(jobs[1].ID)
+			r.Started = time.Now()
+			r.Exchanged(probe.Exchange{Check: "status", URL: "http://auth/health", Reason: probe.Refused})
+			r.Report("status", probe.Refused, "refused")
+			board.Observe(*r)
+		}
+		h := New(optionsFor(board, false))
+		if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, c.front) {
+			t.Errorf("%s: the front page lacks %s:\n%s", name, c.front, page)
+		}
+		if page := ask(h, "GET", "/probes/ibex/proxy").Body.String(); !strings.Contains(page, c.alone) || strings.Contains(page, "Explained by") != c.authFails {
+			t.Errorf("%s: the page of the probe lacks %s:\n%s", name, c.alone, page)
+		}
+	}
+}

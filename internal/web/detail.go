@@ -21,6 +21,7 @@ type probeView struct {
 	Every, Limit string // interval and timeout
 	Runs         []Run  // the newest first
 	RunPath      string // empty if it cannot be run on request
+	RunOutcome   string // of the run that the reader asked for; empty if there is none
 	Dependencies []dependency
 	Deploys      []string // near the onset, in sentences
 	Labels       []string
@@ -114,12 +115,16 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	const up = "../../"
+	for _, row := range s.byName(d.System, d.Name) {
+		d.Cause = row.Cause // known only of all probes together
+	}
 	v := probeView{
 		layout: s.layout(up, d.System+"/"+d.Name+": "+summary(d.ProbeStatus)),
 		Every:  probe.Duration(d.Interval).String(), Limit: probe.Duration(d.Job.Timeout).String(),
 		Runs: d.History.Runs(), Labels: text.Labels(d.Job.Labels), Signals: signals(d.Job.Signals), RunViews: runViews(d),
 	}
 	v.rowView = s.rowView(&d.ProbeStatus, v.Now)
+	v.CausePath = d.causePath(up)
 	v.Worst, v.Maintenance = d.Verdict, maintenanceBanners([]*ProbeStatus{&d.ProbeStatus}, maxNames)
 	slices.Reverse(v.Runs)
 	v.Addresses = d.Job.Addresses()
@@ -129,6 +134,7 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	s.addPast(&v, d.ID)
 	if s.Run != nil {
 		v.RunPath = "./" + escaped(d.Name) + "/run"
+		v.RunOutcome = s.runOutcome(d, r.URL.Query().Get(runParameter))
 	}
 	if s.NearOnset != nil && d.Verdict == probe.Fail {
 		v.Deploys = s.NearOnset(d.System)

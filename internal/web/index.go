@@ -258,13 +258,19 @@ func (s *server) rowView(row *ProbeStatus, now time.Time) rowView {
 	}
 	v.More = max(0, len(v.Shown)-maxChecks)
 	v.Shown = v.Shown[:len(v.Shown)-v.More]
-	if row.Cause != (probe.Key{}) {
-		v.CausePath = probePath("./", probe.ID{System: row.Cause.System, Name: row.Cause.Name})
-	}
+	v.CausePath = row.causePath("./")
 	if row.Overdue || !(Run{Verdict: row.Verdict, Reason: row.Reason}).timed() {
 		v.Latency = 0 // of a run too long ago to be of interest, or of no answer
 	}
 	return v
+}
+
+// causePath is the path of the page of the probe that explains a row; empty if there is none.
+func (r *ProbeStatus) causePath(up string) string {
+	if r.Cause == (probe.Key{}) {
+		return ""
+	}
+	return probePath(up, probe.ID{System: r.Cause.System, Name: r.Cause.Name})
 }
 
 // A failureGroup is a check that did not pass, with all targets for which it says the same.

@@ -24,8 +24,9 @@ var style string
 // A server is the options with what is computed from them once.
 type server struct {
 	Options
-	policy  string
-	limiter rateLimiter
+	policy   string
+	limiter  rateLimiter
+	refusals refusals
 }
 
 func newServer(o Options) *server {

@@ -44,7 +44,7 @@ func (l leadView) node() g.Node {
 	if more := len(l.Explains) - maxNames; more > 0 {
 		explains = append(explains, g.Text(" "+andMore(more)))
 	}
-	return h.P(h.Class("lead"), namedLink{l.title(), l.Path}.node(), g.Text(": "), why(l.Reason, l.Detail),
+	return h.P(h.Class("lead"), namedLink{l.title(), l.Path}.node(), g.Text(": "), l.why(),
 		g.If(len(explains) > 0, g.Group{g.Text(". It explains "), explains}), g.Text("."), l.impact())
 }
 
@@ -191,7 +191,7 @@ func (v rowView) bars() g.Node {
 
 // reasons says why: the decisive failure, the others, and what goes with them.
 func (v rowView) reasons() g.Node {
-	lead := g.Group{why(v.Reason, v.Detail)}
+	lead := g.Group{v.why()}
 	if v.Lead != nil {
 		lead = append(lead, g.Text(" "), soft("(check "+v.Lead.Name+v.Lead.targets()+")"))
 	}
@@ -204,11 +204,35 @@ func (v rowView) reasons() g.Node {
 	return h.Div(h.Class("why"),
 		h.P(lead),
 		g.If(v.Verdict == probe.Fail && v.About.Impact != "", h.P(v.impact())),
-		g.If(v.CausePath != "", h.P(g.Text("Explained by "), namedLink{v.Cause.Name, v.CausePath}.node(), g.Text("."))),
+		v.explained(),
 		g.If(len(others) > 0, h.Ul(others)),
 		g.If(v.Consequences != "", softLine("Also inconclusive as a consequence: "+v.Consequences+".")),
 		g.If(v.Verdict != probe.Pass, softLine(v.origin())),
 	)
+}
+
+// why is the reason and its detail. A dependency that is the reason is named: by the probe that explains it, else by its address.
+func (v rowView) why() g.Node {
+	before, after, found := strings.Cut(reasonText(v.Reason), itsDependency)
+	if !v.Reason.Dependency || !found || v.CausePath == "" && v.Dependency == "" {
+		return why(v.Reason, v.Detail)
+	}
+	dependency := g.Text(v.Dependency)
+	if v.CausePath != "" {
+		dependency = namedLink{v.Cause.Name, v.CausePath}.node()
+	}
+	return g.Group{h.Strong(g.Text(before+itsDependency+" "), dependency, g.Text(after)), g.Text(": " + v.Detail)}
+}
+
+// itsDependency is what the text of a reason with a dependency calls it.
+const itsDependency = "its dependency"
+
+// explained names the probe that explains this one; nothing if there is none.
+func (v rowView) explained() g.Node {
+	if v.CausePath == "" {
+		return nil
+	}
+	return h.P(g.Text("Explained by "), namedLink{v.Cause.Name, v.CausePath}.node(), g.Text("."))
 }
 
 // origin names the trace and the version of a failure, as far as they are known.

@@ -17,7 +17,8 @@ func (v probeView) node() g.Node {
 			h.H1(mark(v.Verdict), g.Text(" "+v.name())),
 			softLine(v.About.Text),
 			softLine(asksText(v.Addresses)),
-			h.P(h.Class("lead"), why(v.Reason, v.Detail), g.If(v.Verdict == probe.Fail, v.impact())),
+			h.P(h.Class("lead"), v.why(), g.If(v.Verdict == probe.Fail, v.impact())),
+			v.explained(),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+" "+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
 			g.Map(v.Deploys, func(sentence string) g.Node { return h.P(g.Text(sentence)) }),
 		),
@@ -41,9 +42,16 @@ func (v probeView) recent() g.Node {
 		g.If(len(v.Runs) > 0, h.Details(h.Summary(g.Text("All runs")),
 			table([]string{"Started", "Verdict", "Why", "Latency"}, g.Map(v.Runs, Run.row)))),
 		h.P(schedule, g.Text("one every "+v.Every+".")),
-		g.If(v.RunPath != "", h.Form(h.Method("post"), h.Action(v.RunPath),
-			h.Button(g.Text("Run now")), g.Text(" "), soft("runs the probe once more, in addition to the schedule"))),
+		g.If(v.RunPath != "", h.Form(h.Method("post"), h.Action(v.RunPath), h.Button(g.Text("Run now")), g.Text(" "), v.runOutcome())),
 	)
+}
+
+// runOutcome stands beside the button.
+func (v probeView) runOutcome() g.Node {
+	if v.RunOutcome == "" {
+		return soft("runs the probe once more, in addition to the schedule")
+	}
+	return h.Strong(h.Role("status"), g.Text(v.RunOutcome))
 }
 
 func figure(words string, parts ...g.Node) g.Node {

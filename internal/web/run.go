@@ -41,43 +41,42 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 	wait, cancelRun := s.limiter.reserve(id)
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		s.answerNotRun(w, r, id, http.StatusTooManyRequests, fmt.Sprintf("too many requests; try again in %d s", int(wait/time.Second)+1))
+		s.answerRun(w, r, id, http.StatusTooManyRequests, "not run: "+tooEarly(wait), runEarly)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), maxRunWait)
 	defer cancel()
 	switch err := s.Run(ctx, id); {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		s.answerRun(w, r, id, http.StatusAccepted, "the run has not ended yet")
+		s.answerRun(w, r, id, http.StatusAccepted, "the run has not ended yet", runPending)
 	case err != nil:
 		cancelRun()
-		s.answerNotRun(w, r, id, http.StatusConflict, err.Error())
+		why := text.Lines(err.Error())
+		s.answerRun(w, r, id, http.StatusConflict, "not run: "+why, runRefused+s.refusals.number(why))
 	default:
-		s.answerRun(w, r, id, http.StatusOK, "run")
+		row, _ = s.find(id.System, id.Name)
+		s.answerRun(w, r, id, http.StatusOK, "run", strconv.FormatInt(row.LastRun.UnixMilli(), 10))
 	}
 }
 
-// answerRun answers a program with a word, and redirects a browser.
-func (s *server) answerRun(w http.ResponseWriter, r *http.Request, id probe.ID, status int, word string) {
+func tooEarly(wait time.Duration) string {
+	return fmt.Sprintf("too many requests; try again in %d s", int(wait/time.Second)+1)
+}
+
+// answerRun answers a program with a status and a word, and redirects a browser to the page, which says the outcome.
+func (s *server) answerRun(w http.ResponseWriter, r *http.Request, id probe.ID, status int, word, outcome string) {
 	if wantsPage(r) {
-		w.Header().Set("Location", "../"+escaped(id.Name)) // relative, so that it works behind any prefix
+		to := "../" + escaped(id.Name) // relative, so that it works behind any prefix
+		if outcome != "" {
+			to += "?" + runParameter + "=" + outcome + "#recent"
+		}
+		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintln(w, word)
-}
-
-// answerNotRun says why the probe was not run.
-func (s *server) answerNotRun(w http.ResponseWriter, r *http.Request, id probe.ID, status int, why string) {
-	if !wantsPage(r) {
-		http.Error(w, "not run: "+text.Lines(why), status)
-		return
-	}
-	v := messageView{layout: s.layout("../../../", id.System+"/"+id.Name+" was not run"), Text: "Not run: " + text.Lines(why) + ".",
-		Choices: []namedLink{{"Back to " + id.Key().String(), "../" + escaped(id.Name)}}}
-	s.render(w, status, v.node())
 }
 
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
@@ -107,4 +106,18 @@ func (l *rateLimiter) reserve(id probe.ID) (wait time.Duration, cancel func()) {
 		cancel()
 	}
 	return wait, cancel
+}
+
+// wait is how long it takes until a probe may be run again.
+func (l *rateLimiter) wait(id probe.ID) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	remaining := func(of *rate.Limiter) time.Duration {
+		if of == nil || of.TokensAt(now) >= 1 {
+			return 0
+		}
+		return time.Duration((1 - of.TokensAt(now)) / float64(of.Limit()) * float64(time.Second))
+	}
+	return max(remaining(l.all), remaining(l.probes[id]))
 }

@@ -37,6 +37,9 @@ type ProbeStatus struct {
 	// Cause is the failed probe that explains why this one does not pass; zero if none does.
 	Cause probe.Key
 
+	// Dependency is the URL of the dependency that explains a failure; empty if none does.
+	Dependency string
+
 	// The maintenance window that is open now; zero if there is none.
 	Maintenance Maintenance
 
@@ -222,6 +225,7 @@ func (b *StatusStore) status(h *storedStatus, now time.Time) ProbeStatus {
 	row := h.ProbeStatus
 	row.Failing = slices.Clone(h.Failing)
 	row.History.reasons = b.reasons.reasons
+	row.Dependency = dependencyOf(&row, h.last)
 	if w, until, open := h.job.Maintained(now); open {
 		row.Maintenance = Maintenance{Why: w.Why, Until: until}
 	}
