@@ -241,6 +241,7 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		Schema:           func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
 		Status:           s.board.Statuses,
 		Probe:            s.board.Probe,
+		Changed:          s.board.Changed,
 		Next:             s.scheduler.Next,
 		FailedSelfChecks: s.self.failed,
 		Incident:         s.incidents.Notes,

@@ -42,7 +42,7 @@ func (s *server) openBreaches(up string, of func(probe.Key) bool) (all []breachV
 
 // node is the banner, which stays until somebody acknowledges the breach.
 func (v breachView) node() g.Node {
-	return h.Div(h.Class("banner bad"), h.Role("alert"),
+	return h.Div(h.Class("banner bad"), h.Role("alert"), h.Data("key", "breach of "+v.Key.String()),
 		h.Strong(g.Text("Breach: "+v.Key.String()+" saw "+strings.ReplaceAll(v.Reason, "_", " ")+".")),
 		g.Text(" First "), dateTime(v.First), g.Text(", last "), dateTime(v.Last), g.Text(". Nobody has acknowledged it. "),
 		g.If(v.Path != "", h.Form(h.Method("post"), h.Action(v.Path),

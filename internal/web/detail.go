@@ -124,7 +124,7 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 		Runs: d.History.Runs(), Labels: text.Labels(d.Job.Labels), Signals: signals(d.Job.Signals), RunViews: runViews(d),
 	}
 	v.rowView = s.rowView(&d.ProbeStatus, v.Now)
-	v.CausePath = d.causePath(up)
+	v.Live, v.CausePath = s.Changed != nil, d.causePath(up)
 	v.Worst, v.Maintenance = d.Verdict, maintenanceBanners([]*ProbeStatus{&d.ProbeStatus}, maxNames)
 	slices.Reverse(v.Runs)
 	v.Addresses = d.Job.Addresses()

@@ -106,6 +106,7 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	v := indexView{layout: s.layout("./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
+	v.Live = s.Changed != nil
 	v.Title = cmp.Or(sharedTitle(rows), v.Title)
 	v.Maintenance = maintenanceBanners(rows, maxNames)
 	v.Breaches = s.openBreaches("./", func(k probe.Key) bool { return want.system == "" || k.System == want.system })

@@ -27,16 +27,22 @@ type server struct {
 	policy   string
 	limiter  rateLimiter
 	refusals refusals
+	streams  *streams
 }
 
 func newServer(o Options) *server {
 	o.Title = cmp.Or(o.Title, "prober")
-	sum := sha256.Sum256([]byte(style))
 	return &server{
-		Options: o,
-		policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-			base64.StdEncoding.EncodeToString(sum[:])),
+		Options: o, streams: newStreams(),
+		policy: fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+			hashOf(style), hashOf(script)),
 	}
+}
+
+// hashOf is the source of a style or script in a policy.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 func (s *server) statuses() []ProbeStatus {
@@ -79,6 +85,7 @@ type layout struct {
 	Now         time.Time
 	Up          string // path of the index page
 	Worst       probe.Verdict
+	Live        bool // the page keeps itself up to date
 	Banners     []banner
 	Maintenance []maintenanceBanner
 	Breaches    []breachView // that nobody acknowledged

@@ -25,9 +25,18 @@ func (l layout) document(content ...g.Node) g.Node {
 		),
 		h.Body(h.A(h.Class("skip"), h.Href("#main"), g.Text("Skip to the content")), g.Group(content), l.footer(),
 			h.Div(h.Class("stale"), h.Role("status"),
-				g.Text("This page is over two minutes old and does not reload by itself. Reload it before you trust it.")),
+				g.Text("This page is over two minutes old. Reload it before you trust it.")),
+			g.If(l.Live, h.Script(h.Data("events", l.Up+"events"), g.Raw(script))),
 		),
 	))
+}
+
+// liveSwitch stops and resumes the updates of a live page. It is seen only where they work.
+func (l layout) liveSwitch() g.Node {
+	if !l.Live {
+		return nil
+	}
+	return h.Button(h.Type("button"), h.Class("live-switch"), h.Data("own", ""), g.Text("Pause updates"))
 }
 
 func (l layout) footer() g.Node {

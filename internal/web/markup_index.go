@@ -18,7 +18,7 @@ func (v indexView) node() g.Node {
 			h.H1(g.Text(v.Title+": "+v.Head)),
 			g.Iff(v.Lead != nil, func() g.Node { return v.Lead.node() }),
 			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
-			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.Now), g.Text(". "), v.Reload.node(), g.Text("."),
+			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.Now), g.Text(". "), h.Span(h.Class("reload"), v.Reload.node()), v.liveSwitch(), g.Text("."),
 				g.If(v.Note != "", g.Group{g.Text(" "), namedLink{"Incident note", v.Note}.node(), g.Text(".")}),
 				g.If(v.PastIncidents != "", g.Group{g.Text(" "), namedLink{"Past incidents", v.PastIncidents}.node(), g.Text(".")})),
 			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),
@@ -62,7 +62,7 @@ func (f searchForm) node() g.Node {
 		})
 		return h.Label(g.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), g.Text("any")), options))
 	}
-	return h.Form(h.Class("search"), h.Role("search"), h.Action("./"),
+	return h.Form(h.ID("search"), h.Class("search"), h.Role("search"), h.Action("./"),
 		h.Label(g.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text))),
 		choice("Verdict", verdictParameter, f.verdict, verdictWords()),
 		choice("Severity", severityParameter, f.severity, f.Severities),
@@ -122,16 +122,17 @@ func (s verdictSection) node() g.Node {
 }
 
 func (of group) node() g.Node {
+	key := of.System + " " + of.Runbook
 	return g.Group{
-		h.H3(namedLink{of.System, of.Path}.node(),
+		h.H3(h.Data("key", "head of "+key), namedLink{of.System, of.Path}.node(),
 			g.If(of.Runbook != "", g.Group{g.Text(" "), soft("runbook"), g.Text(" "), runbook(of.Runbook, of.RunbookURL)})),
-		h.Ul(h.Class("rows"), h.Role("list"), g.Map(of.Rows, rowView.line)),
+		h.Ul(h.Class("rows"), h.Role("list"), h.Data("key", "list of "+key), g.Map(of.Rows, rowView.line)),
 	}
 }
 
 // line is a probe that passed, in one line.
 func (v rowView) line() g.Node {
-	return h.Li(h.Class("row line pass"),
+	return h.Li(h.Class("row line pass"), h.Data("key", v.Key().String()),
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading()),
 		h.Div(h.Class("why"), g.Text(v.Detail), v.asked()),
@@ -172,7 +173,7 @@ func (v rowView) node() g.Node {
 	if v.CausePath != "" {
 		class += " consequence"
 	}
-	return h.Li(h.Class(class),
+	return h.Li(h.Class(class), h.Data("key", v.Key().String()),
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading(), v.place()),
 		v.reasons(),

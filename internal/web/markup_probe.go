@@ -41,7 +41,7 @@ func (v probeView) recent() g.Node {
 			g.If(v.Chart.Latencies != "", figure(v.Chart.Latencies, v.Chart.scale(), v.Chart.latencyBars(), v.Chart.ends()))),
 		g.If(len(v.Runs) > 0, h.Details(h.Summary(g.Text("All runs")),
 			table([]string{"Started", "Verdict", "Why", "Latency"}, g.Map(v.Runs, Run.row)))),
-		h.P(schedule, g.Text("one every "+v.Every+".")),
+		h.P(schedule, g.Text("one every "+v.Every+". "), v.liveSwitch()),
 		g.If(v.RunPath != "", h.Form(h.Method("post"), h.Action(v.RunPath), h.Button(g.Text("Run now")), g.Text(" "), v.runOutcome())),
 	)
 }
@@ -121,7 +121,7 @@ func (x exchangeView) node() g.Node {
 	if x.Failed {
 		outcome = h.Strong(h.Class("fail"), outcome)
 	}
-	return h.Details(h.Class("exchange"), g.If(x.Open, g.Attr("open")),
+	return h.Details(h.Class("exchange"), h.Data("key", x.Method+" "+x.URL+" "+x.For), g.If(x.Open, g.Attr("open")),
 		h.Summary(h.Strong(g.Text(x.Method+" "+x.URL)), g.If(x.For != "", g.Group{g.Text(" "), soft("for " + x.For)}), h.Br(), outcome),
 		g.If(len(x.Phases) > 0, g.Group{
 			h.SVG(h.Class("phases"), h.Role("img"), g.Attr("viewBox", "0 0 300 12"), g.Attr("preserveAspectRatio", "none"),

@@ -6,10 +6,10 @@ import (
 )
 
 // NewServer returns a server with timeouts: headers are read within 5 s and up to 64 KiB, requests within 10 s, responses
-// are written within a minute, and idle connections are closed after two, or when there are more than maxConns. The caller
-// sets the log.
+// are written within a minute, and idle connections are closed after two, or when there are more than maxConns. Live pages
+// end when it shuts down. The caller sets the log.
 func NewServer(h http.Handler, maxConns int) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		ConnState:         (&connectionLimit{max: maxConns}).changed,
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -18,4 +18,9 @@ func NewServer(h http.Handler, maxConns int) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
+	if s, ok := h.(*site); ok {
+		s.streams.max = min(maxStreams, maxConns/4)
+		server.RegisterOnShutdown(s.streams.end)
+	}
+	return server
 }

@@ -112,6 +112,7 @@ type StatusStore struct {
 	keys     []key // in the order of the jobs
 	statuses map[key]*storedStatus
 	reasons  reasonTable
+	changed  chan struct{} // closed at the next change; nil if nobody waits for it
 }
 
 // A key identifies a probe across reloads. A probe that changed its type starts without history.
@@ -151,6 +152,25 @@ func (b *StatusStore) SetJobs(jobs []probe.Job) {
 		rows[k] = h
 	}
 	b.keys, b.statuses = keys, rows
+	b.tell()
+}
+
+// Changed returns what is closed at the next change.
+func (b *StatusStore) Changed() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.changed
+}
+
+// tell tells who waits that something has changed. StatusStore.mu is held.
+func (b *StatusStore) tell() {
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
 }
 
 // Observe records the result of a run, unless its job is gone or a later run was recorded already.
@@ -182,6 +202,7 @@ func (b *StatusStore) Observe(r probe.Result) {
 	if h.last = story; verdict == probe.Fail {
 		h.failed = story
 	}
+	b.tell()
 }
 
 // Limited records until when a probe does not run, because its target asked for fewer requests; the zero time if it does.
@@ -190,6 +211,7 @@ func (b *StatusStore) Limited(id probe.ID, until time.Time) {
 	defer b.mu.Unlock()
 	if h := b.statuses[key{id.Key(), id.Type}]; h != nil {
 		h.Limited = until
+		b.tell()
 	}
 }
 

@@ -35,6 +35,8 @@ type Options struct {
 	Next             func(probe.ID) time.Time     // when the next run is due; zero if unknown
 	Faults           func() []Fault               // the faults of a demonstration, to inject and clear on the page
 
+	// Changed returns what is closed when a status changes after the call. With it, pages keep themselves up to date.
+	Changed func() <-chan struct{}
 	// Settings returns what a probe is to ask and expect, secrets masked.
 	Settings func(probe.Key) []probe.Setting
 
@@ -97,6 +99,9 @@ func New(o Options) http.Handler {
 	if o.Schema != nil {
 		mux.Handle("/schema.json", allowMethods(large(document("application/schema+json", o.Schema)), http.MethodGet, http.MethodHead))
 	}
+	if o.Changed != nil {
+		mux.Handle("/events", allowMethods(s.events, http.MethodGet))
+	}
 	if o.Extra["/"] == nil {
 		mux.HandleFunc("/", s.unknownPath)
 	}
@@ -107,7 +112,7 @@ func New(o Options) http.Handler {
 	all.Handle("/-/healthy", allowMethods(healthHandler(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
 	all.Handle("/-/ready", allowMethods(healthHandler(o.Ready, "ready"), http.MethodGet, http.MethodHead))
 	all.Handle("/", checkHost(mux, o.Hosts))
-	return recoverPanics(guard(all), o.Panicked)
+	return &site{recoverPanics(guard(all), o.Panicked), s.streams}
 }
 
 // Health returns a handler of the prober's own health and nothing else, for a listener without the authentication of

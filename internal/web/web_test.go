@@ -210,11 +210,20 @@ func TestGuard_headers(t *testing.T) {
 }
 
 func TestPages_contentSecurityPolicy(t *testing.T) {
-	w := ask(New(full()), "GET", "/")
+	o := full()
+	o.Changed = NewStatusStore().Changed
+	w := ask(New(o), "GET", "/")
 	page := w.Body.String()
-	_, rest, _ := strings.Cut(page, "<style>")
+	before, rest, _ := strings.Cut(page, `<script data-events="./events">`)
+	code, after, found := strings.Cut(rest, "</script>")
+	sum := sha256.Sum256([]byte(code))
+	if want := "script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !found || !strings.Contains(w.Header().Get("Content-Security-Policy"), want) {
+		t.Errorf("the policy does not hold %s, the hash of the script", want)
+	}
+	page = before + after
+	_, rest, _ = strings.Cut(page, "<style>")
 	css, _, found := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(css))
+	sum = sha256.Sum256([]byte(css))
 	if want := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !found || !strings.Contains(w.Header().Get("Content-Security-Policy"), want) {
 		t.Errorf("the policy does not hold %s, the hash of the style", want)
 	}
