@@ -93,6 +93,7 @@ func docTables(t *testing.T) map[string]string {
 	tables["failing reasons"] = table("reason|meaning|what to do", failing)
 	tables["inconclusive reasons"] = table("reason|meaning|what to do", inconclusive)
 	tables["kind reasons"] = table("reason|kinds|verdict|meaning|what to do", kindReasons(kinds))
+	tables["reference"] = referenceTable(t)
 	exposition := exampleExposition(t)
 	tables["series"] = table("series|type|labels|meaning", exported(exposition, "probe_"))
 	tables["prober series"] = table("series|type|labels|meaning", exported(exposition, "prober_", "promhttp_"))

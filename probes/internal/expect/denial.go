@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -69,13 +70,20 @@ func (d Denial) MarshalYAML() (any, error) {
 	return fields(d), nil
 }
 
+// described adds the sentence of a field of Denial to its schema.
+func described(schema map[string]any, field int) map[string]any {
+	schema = maps.Clone(schema)
+	schema["description"] = reflect.TypeFor[Denial]().Field(field).Tag.Get("doc")
+	return schema
+}
+
 // JSONSchema describes what UnmarshalYAML reads.
 func (Denials) JSONSchema() map[string]any {
 	status := httpx.Statuses{}.JSONSchema()
 	one := map[string]any{"anyOf": []any{status, map[string]any{
 		"type": "object", "additionalProperties": false,
 		"properties": map[string]any{
-			"status": status, "empty": jsonpath.Path{}.JSONSchema(), "json": map[string]any{"type": "object"},
+			"status": described(status, 0), "empty": described(jsonpath.Path{}.JSONSchema(), 1), "json": described(map[string]any{"type": "object"}, 2),
 		},
 	}}}
 	return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one, "minItems": 1}}}
