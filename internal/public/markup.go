@@ -32,36 +32,36 @@ func hash(content string) string {
 
 // page is the whole page. All text in it is escaped.
 func (v *view) page() g.Node {
-	return h.Doctype(h.HTML(h.Lang("en"), h.Data("updated", rfc3339(v.updated)),
-		h.Head(
-			h.Meta(h.Charset("utf-8")),
-			h.Meta(g.Attr("http-equiv", "Content-Security-Policy"), h.Content(policy)),
-			h.Meta(h.Name("viewport"), h.Content("width=device-width, initial-scale=1")),
-			h.Meta(h.Name("color-scheme"), h.Content("light dark")),
-			h.TitleEl(g.Text(v.sentence+" - "+v.title)),
-			h.Link(h.Rel("icon"), h.Type("image/svg+xml"), h.Href(iconName)),
-			h.Link(h.Rel("alternate"), h.Type(feedType), h.Title(v.title), h.Href(feedName)),
-			h.StyleEl(g.Raw(style)),
+	return h.Doctype(el("html", attr("lang", "en"), attr("data-updated", rfc3339(v.updated)),
+		el("head",
+			el("meta", attr("charset", "utf-8")),
+			el("meta", attr("http-equiv", "Content-Security-Policy"), attr("content", policy)),
+			el("meta", attr("name", "viewport"), attr("content", "width=device-width, initial-scale=1")),
+			el("meta", attr("name", "color-scheme"), attr("content", "light dark")),
+			el("title", txt(v.sentence+" - "+v.title)),
+			el("link", attr("rel", "icon"), attr("type", "image/svg+xml"), attr("href", iconName)),
+			el("link", attr("rel", "alternate"), attr("type", feedType), attr("title", v.title), attr("href", feedName)),
+			el("style", g.Raw(style)),
 		),
-		h.Body(
-			h.A(h.Class("skip"), h.Href("#main"), g.Text("Skip to the content")),
+		el("body",
+			el("a", attr("class", "skip"), attr("href", "#main"), txt("Skip to the content")),
 			v.header(),
-			h.Main(h.ID("main"),
+			el("main", attr("id", "main"),
 				noticeCards("announcements", "Announcements", v.announcements),
 				noticeCards("maintenance", "Planned maintenance", v.maintenance),
 				v.components(),
 				v.history(),
 			),
-			h.Footer(
-				h.P(g.Text("Last updated "), dateTime(v.updated), g.Text(".")),
-				h.Nav(h.Aria("label", "More"), h.Ul(
-					h.Li(h.A(h.Href(feedName), g.Text("Feed"))),
-					h.Li(h.A(h.Href(statusName), g.Text("As JSON"))),
+			el("footer",
+				el("p", txt("Last updated "), dateTime(v.updated), txt(".")),
+				el("nav", attr("aria-label", "More"), el("ul",
+					el("li", el("a", attr("href", feedName), txt("Feed"))),
+					el("li", el("a", attr("href", statusName), txt("As JSON"))),
 				)),
 			),
-			h.Div(h.Class("stale"), h.Role("status"),
-				g.Text("This page is over five minutes old: the status may be another one now. If it still is after you reload it, the status is not known.")),
-			h.Script(g.Raw(script)),
+			el("div", attr("class", "stale"), attr("role", "status"),
+				txt("This page is over five minutes old: the status may be another one now. If it still is after you reload it, the status is not known.")),
+			el("script", g.Raw(script)),
 		),
 	))
 }
@@ -69,14 +69,14 @@ func (v *view) page() g.Node {
 func (v *view) header() g.Node {
 	var logo g.Node
 	if v.logo != nil {
-		logo = h.Img(h.Src(v.logo.name), h.Alt(""))
+		logo = el("img", attr("src", v.logo.name), attr("alt", ""))
 	}
-	return h.Header(
-		h.Div(h.Class("brand"), logo, h.H1(g.Text(v.title))),
-		g.If(v.text != "", h.P(h.Class("soft"), g.Text(v.text))),
-		h.Div(h.Class("head "+stateNames[v.state]),
-			h.P(g.Text(v.sentence)),
-			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.updated)),
+	return el("header",
+		el("div", attr("class", "brand"), logo, el("h1", txt(v.title))),
+		g.If(v.text != "", el("p", attr("class", "soft"), txt(v.text))),
+		el("div", attr("class", "head "+stateNames[v.state]),
+			el("p", txt(v.sentence)),
+			el("p", attr("class", "soft"), txt("As of "), dateTime(v.updated)),
 		),
 	)
 }
@@ -87,16 +87,16 @@ func noticeCards(id, heading string, all []notice) g.Node {
 		return nil
 	}
 	return section(id, heading, g.Map(all, func(n notice) g.Node {
-		return h.Article(h.ID(n.id), h.Class("card notice"),
-			h.H3(g.Text(n.title)),
-			h.P(h.Class("soft"), n.times(), about(n.components)),
+		return el("article", attr("id", n.id), attr("class", "card notice"),
+			el("h3", txt(n.title)),
+			el("p", attr("class", "soft"), n.times(), about(n.components)),
 			paragraphs(n.text),
 		)
 	}))
 }
 
 func section(id, heading string, content ...g.Node) g.Node {
-	return h.Section(h.Aria("labelledby", id), h.H2(h.ID(id), g.Text(heading)), g.Group(content))
+	return el("section", attr("aria-labelledby", id), el("h2", attr("id", id), txt(heading)), g.Group(content))
 }
 
 // components lists the components, those of a group together.
@@ -115,7 +115,7 @@ func (v *view) components() g.Node {
 		if name == "" {
 			heading = "Components"
 		}
-		all = append(all, section(fmt.Sprintf("group%d", i+1), heading, h.Ul(g.Map(groups[name], part.node))))
+		all = append(all, section(fmt.Sprintf("group%d", i+1), heading, el("ul", g.Map(groups[name], part.node))))
 	}
 	return all
 }
@@ -127,11 +127,11 @@ func (p part) node() g.Node {
 		if !p.since.Exact {
 			words = " since at least "
 		}
-		since = g.Group{g.Text(words), dateTime(p.since.At)}
+		since = g.Group{txt(words), dateTime(p.since.At)}
 	}
-	return h.Li(h.Class("card"),
-		h.Div(h.Class("name"), h.H3(g.Text(p.Name)), h.Span(h.Class("state "+stateNames[p.state]), g.Text(stateWords[p.state]), since)),
-		g.If(p.Text != "", h.P(h.Class("soft"), g.Text(p.Text))),
+	return el("li", attr("class", "card"),
+		el("div", attr("class", "name"), el("h3", txt(p.Name)), el("span", attr("class", "state "+stateNames[p.state]), txt(stateWords[p.state]), since)),
+		g.If(p.Text != "", el("p", attr("class", "soft"), txt(p.Text))),
 		p.bars(),
 	)
 }
@@ -171,7 +171,7 @@ func (p part) bars() g.Node {
 		default:
 			parts = g.Group{bar("up", x, barHeight-height, height)}
 		}
-		all = append(all, g.El("g", h.TitleEl(g.Text(d.Start.Format("2 Jan 2006")+": "+d.Uptime.String())), parts))
+		all = append(all, el("g", el("title", txt(d.Start.Format("2 Jan 2006")+": "+d.Uptime.String())), parts))
 	}
 	summary := fmt.Sprintf("%s: %d of the last %s had failures, %d are not known", p.Name, failed, text.Count(len(p.days), "day"), dark)
 	uptime := "uptime unknown"
@@ -179,26 +179,26 @@ func (p part) bars() g.Node {
 		uptime = strings.Replace(u.String(), " %", " % uptime", 1)
 	}
 	return g.Group{
-		h.SVG(h.Class("bars"), h.Role("img"), g.Attr("viewBox", fmt.Sprintf("0 0 %d %d", len(p.days)*barPitch, barHeight)), g.Attr("preserveAspectRatio", "none"),
-			h.TitleEl(g.Text(summary)), all),
-		h.Div(h.Class("scale"), h.Span(g.Textf("%d days ago", len(p.days))), h.Span(g.Text(uptime)), h.Span(g.Text("today"))),
+		el("svg", attr("class", "bars"), attr("role", "img"), attr("viewBox", fmt.Sprintf("0 0 %d %d", len(p.days)*barPitch, barHeight)), attr("preserveAspectRatio", "none"),
+			el("title", txt(summary)), all),
+		el("div", attr("class", "scale"), el("span", txt(fmt.Sprintf("%d days ago", len(p.days)))), el("span", txt(uptime)), el("span", txt("today"))),
 	}
 }
 
 func bar(class string, x, y, height int) g.Node {
-	return g.El("path", h.Class(class), g.Attr("d", fmt.Sprintf("M%d %dh4v%dh-4z", x, y, height)))
+	return el("path", attr("class", class), attr("d", fmt.Sprintf("M%d %dh4v%dh-4z", x, y, height)))
 }
 
 // history lists past incidents and notices.
 func (v *view) history() g.Node {
 	heading := fmt.Sprintf("The last %d days", shownDays)
-	note := h.P(h.Class("soft"), g.Text("Uptime is the share of the time with a known status. Time without one is neither up nor down."))
+	note := el("p", attr("class", "soft"), txt("Uptime is the share of the time with a known status. Time without one is neither up nor down."))
 	if v.noHistory {
-		note = h.P(g.Text("The past cannot be shown at the moment."))
+		note = el("p", txt("The past cannot be shown at the moment."))
 	}
-	nothing := g.If(len(v.past) == 0 && !v.noHistory, h.P(g.Text("No incidents.")))
-	return section("past", heading, note, nothing, h.Ul(h.Class("past"), g.Map(v.past, func(n notice) g.Node {
-		return h.Li(h.ID(n.id), h.H3(g.Text(n.heading())), h.P(h.Class("soft"), n.times()), paragraphs(n.text))
+	nothing := g.If(len(v.past) == 0 && !v.noHistory, el("p", txt("No incidents.")))
+	return section("past", heading, note, nothing, el("ul", attr("class", "past"), g.Map(v.past, func(n notice) g.Node {
+		return el("li", attr("id", n.id), el("h3", txt(n.heading())), el("p", attr("class", "soft"), n.times()), paragraphs(n.text))
 	})))
 }
 
@@ -214,13 +214,13 @@ func (n notice) heading() string {
 func (n notice) times() g.Node {
 	switch {
 	case n.open:
-		return g.Group{g.Text("Since "), dateTime(n.from), g.Text(", not over yet")}
+		return g.Group{txt("Since "), dateTime(n.from), txt(", not over yet")}
 	case n.incident && n.to.IsZero():
-		return g.Group{g.Text("From "), dateTime(n.from), g.Text("; its end is not known")}
+		return g.Group{txt("From "), dateTime(n.from), txt("; its end is not known")}
 	case n.to.IsZero():
 		return dateTime(n.from)
 	}
-	return g.Group{g.Text("From "), dateTime(n.from), g.Text(" to "), dateTime(n.to), g.If(n.incident, g.Text(" ("+took(n.to.Sub(n.from))+")"))}
+	return g.Group{txt("From "), dateTime(n.from), txt(" to "), dateTime(n.to), g.If(n.incident, txt(" ("+took(n.to.Sub(n.from))+")"))}
 }
 
 // took is how long something took, in words.
@@ -240,17 +240,17 @@ func about(components []string) g.Node {
 	if len(components) == 0 {
 		return nil
 	}
-	return g.Text(". Concerns " + strings.Join(components, ", "))
+	return txt(". Concerns " + strings.Join(components, ", "))
 }
 
 // paragraphs is a text whose paragraphs are separated by empty lines.
 func paragraphs(s string) g.Node {
 	parts := slices.DeleteFunc(strings.Split(s, "\n\n"), func(p string) bool { return strings.TrimSpace(p) == "" })
-	return g.Map(parts, func(p string) g.Node { return h.P(g.Text(p)) })
+	return g.Map(parts, func(p string) g.Node { return el("p", txt(p)) })
 }
 
 func dateTime(t time.Time) g.Node {
-	return h.Time(h.DateTime(rfc3339(t)), g.Text(t.UTC().Format("2 Jan 2006, 15:04 UTC")))
+	return el("time", attr("datetime", rfc3339(t)), txt(t.UTC().Format("2 Jan 2006, 15:04 UTC")))
 }
 
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
