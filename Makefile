@@ -129,7 +129,14 @@ test-kubernetes: ## run the prober against an API server of Kubernetes, whose fi
 	@set -e; bin="$${XDG_CACHE_HOME:-$$HOME/.cache}/prober-test/bin"; mkdir -p "$$bin"; \
 	(cd internal/testenv/kubernetes && CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$$bin/etcd" go.etcd.io/etcd/server/v3 && \
 		CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$$bin/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver); \
-	PROBER_TEST_REAL=1 go test -v -run '^TestReal_kubernetes$$' -timeout 30m ./probes/pods
+	tests=$$(mktemp -d) && trap 'rm -rf "$$tests"' EXIT; \
+	go test -c -o "$$tests/" ./probes/pods ./probes/deploys; \
+	offline=; [ "$$(id -u)" != 0 ] || ! unshare -n ip link set lo up 2>/dev/null || offline="unshare -n"; \
+	for kind in pods deploys; do \
+		echo "== $$kind, $${offline:-with the network that there is}"; \
+		(cd probes/$$kind && PROBER_TEST_REAL=1 $$offline sh -c '[ -z "$$0" ] || ip link set lo up; exec "$$@"' "$$offline" \
+			"$$tests/$$kind.test" -test.run '^TestReal_kubernetes$$' -test.timeout 30m -test.v); \
+	done
 
 .PHONY: deps
 deps: ## install the servers that the tests run against (Debian packages)

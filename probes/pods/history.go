@@ -59,12 +59,13 @@ func (h *history) update(s *snapshot) memories {
 				before, known := h.counts[key]
 				counts[key] = c.RestartCount
 				more := min(max(c.RestartCount-before, 0), maxAdded)
+				at, made := s.restartedAt(c), pod.Metadata.CreationTimestamp
 				if known {
 					added += more
-				} else if !s.within(pod.Metadata.CreationTimestamp, calm) {
+				} else if !s.within(made, calm) || at.Before(made) {
 					more = min(more, 1)
 				}
-				h.remember(s.restartedAt(c), more)
+				h.remember(at, more)
 			}
 		}
 		if at := s.podRanOut(pod); at.After(h.oom.at) {

@@ -1,25 +1,22 @@
 package pods
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"gopkg.in/yaml.v3"
-
 	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/kubernetes"
+	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/testenv"
 )
@@ -27,77 +24,40 @@ import (
 // A cluster is a real API server, of which the test is the kubelet and the controllers.
 type cluster struct {
 	testenv.Cluster
-	t      *testing.T
-	client *http.Client
+	t     *testing.T
+	token string // of the prober
+	file  string // with the token
 }
 
-// call makes a request as somebody and returns the status and the answer.
-func (c *cluster) call(token, method, path string, body any) (int, object) {
-	c.t.Helper()
-	content, err := json.Marshal(body)
-	if err != nil {
-		c.t.Fatal(err)
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{Cluster: testenv.Kubernetes(t), t: t, file: filepath.Join(t.TempDir(), "token")}
+	c.token = c.Prober(t, "../../config/deploy/role.yaml")
+	if err := os.WriteFile(c.file, []byte(c.token), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	q, err := http.NewRequestWithContext(c.t.Context(), method, c.URL+path, bytes.NewReader(content))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	q.Header.Set("Authorization", "Bearer "+token)
-	q.Header.Set("Content-Type", "application/json")
-	a, err := c.client.Do(q)
-	if err != nil {
-		return 0, object{"message": err.Error()}
-	}
-	defer a.Body.Close()
-	var answer object
-	_ = json.NewDecoder(a.Body).Decode(&answer)
-	return a.StatusCode, answer
+	return c
 }
 
-// must makes a request as the admin, who may do everything.
-func (c *cluster) must(method, path string, body any) object {
-	c.t.Helper()
-	code, answer := c.call(c.Admin, method, path, body)
-	if code < 200 || code > 299 {
-		c.t.Fatalf("%s %s: %d: %v", method, path, code, answer["message"])
-	}
-	return answer
-}
-
-// create makes an object and gives it its status, as controllers do.
 func (c *cluster) create(collection string, o object) {
 	c.t.Helper()
-	made := c.must("POST", collection, o)
-	made["status"] = o["status"]
-	c.must("PUT", collection+"/"+in(made, "metadata")["name"].(string)+"/status", made)
+	c.Create(c.t, collection, o)
 }
 
 // report replaces the status of a pod, as the kubelet does.
 func (c *cluster) report(pod object) {
 	c.t.Helper()
-	path := "/api/v1/namespaces/ibex/pods/" + in(pod, "metadata")["name"].(string)
-	now := c.must("GET", path, nil)
-	now["status"] = pod["status"]
-	c.must("PUT", path+"/status", now)
+	c.Report(c.t, podsPath+"/"+in(pod, "metadata")["name"].(string), pod["status"])
 }
 
-// shippedRole makes the objects of config/deploy/role.yaml.
-func (c *cluster) shippedRole() {
-	c.t.Helper()
-	data, err := os.ReadFile("../../config/deploy/role.yaml")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
-		var o object
-		if err := dec.Decode(&o); errors.Is(err, io.EOF) {
-			return
-		} else if err != nil {
-			c.t.Fatal(err)
-		}
-		kind := strings.ToLower(o["kind"].(string)) + "s"
-		c.must("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/ibex/"+kind, o)
-	}
+const podsPath = "/api/v1/namespaces/ibex/pods"
+
+// ask returns a probe of the Deployment proxy, with the shipped Role.
+func (c *cluster) ask(namespace string) *Probe {
+	p := New()
+	p.Settings = kubernetes.Settings{API: c.URL, Namespace: namespace, Settings: httpx.Settings{Bearer: secret.File(c.file), TLS: &dial.TLS{CAFile: c.CA}}}
+	p.Deployment = "proxy"
+	return p
 }
 
 // real completes a pod of a world to one that an API server accepts.
@@ -116,41 +76,14 @@ func real(p object) object {
 // TestReal_kubernetes runs the probe against a real API server with the shipped Role: a healthy Deployment, each fault as the
 // kubelet reports it, a list of several pages, and what the Role does not allow.
 func TestReal_kubernetes(t *testing.T) {
-	c := &cluster{Cluster: testenv.Kubernetes(t), t: t, client: &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true, //nolint:gosec // loopback
-	}}}
-	testenv.Eventually(t, 3*time.Minute, func(context.Context) error {
-		if code, answer := c.call(c.Admin, "GET", "/readyz", nil); code != 200 {
-			return fmt.Errorf("not ready: %d %v", code, answer)
-		}
-		return nil
-	})
-	for _, name := range []string{"ibex", "monitoring"} {
-		c.must("POST", "/api/v1/namespaces", object{"metadata": object{"name": name}})
-	}
-	c.must("POST", "/api/v1/namespaces/monitoring/serviceaccounts", object{"metadata": object{"name": "prober"}})
-	c.shippedRole()
-	token := in(c.must("POST", "/api/v1/namespaces/monitoring/serviceaccounts/prober/token", object{}), "status")["token"].(string)
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
-		t.Fatal(err)
-	}
-
+	c := newCluster(t)
 	w := healthy()
 	in(w.workload, "status")["observedGeneration"] = 1
 	c.create("/apis/apps/v1/namespaces/ibex/deployments", w.workload)
 	for _, p := range w.pods {
-		c.create("/api/v1/namespaces/ibex/pods", real(p))
+		c.create(podsPath, real(p))
 	}
-	ask := func(namespace string) *Probe {
-		p := New()
-		p.Settings = kubernetes.Settings{API: c.URL, Namespace: namespace, Settings: httpx.Settings{
-			Bearer: secret.File(file), TLS: &dial.TLS{CAFile: c.CA},
-		}}
-		p.Deployment = "proxy"
-		return p
-	}
-	t.Run("healthy", func(t *testing.T) { want(t, run(t, ask("ibex")), "pass") })
+	t.Run("healthy", func(t *testing.T) { want(t, run(t, c.ask("ibex")), "pass") })
 	for name, test := range map[string]struct {
 		harm func(*world)
 		want []string
@@ -169,7 +102,7 @@ func TestReal_kubernetes(t *testing.T) {
 			harmed := healthy()
 			test.harm(harmed)
 			c.report(real(harmed.pods[0]))
-			want(t, run(t, ask("ibex")), test.want...)
+			want(t, run(t, c.ask("ibex")), test.want...)
 		})
 	}
 	c.report(real(healthy().pods[0]))
@@ -177,21 +110,23 @@ func TestReal_kubernetes(t *testing.T) {
 		for i := range 60 {
 			other := real(pod(100 + i))
 			in(other, "metadata", "ownerReferences", 0)["name"] = "other-abc"
-			c.must("POST", "/api/v1/namespaces/ibex/pods", other)
+			c.Must(t, "POST", podsPath, other)
 		}
-		want(t, run(t, ask("ibex")), "pass")
+		want(t, run(t, c.ask("ibex")), "pass")
 	})
+	t.Run("a list that is forgotten", func(t *testing.T) { c.forgetting(t) })
+	t.Run("other workloads", func(t *testing.T) { c.others(t) })
 	t.Run("a change that no controller has seen", func(t *testing.T) {
-		d := c.must("GET", "/apis/apps/v1/namespaces/ibex/deployments/proxy", nil)
+		d := c.Must(t, "GET", "/apis/apps/v1/namespaces/ibex/deployments/proxy", nil)
 		in(d, "spec")["replicas"] = 5
-		c.must("PUT", "/apis/apps/v1/namespaces/ibex/deployments/proxy", d)
-		want(t, run(t, ask("ibex")), "inconclusive", "ready inconclusive(stale_or_cached): the status is of generation 1, and the Deployment of generation 2*")
+		c.Must(t, "PUT", "/apis/apps/v1/namespaces/ibex/deployments/proxy", d)
+		want(t, run(t, c.ask("ibex")), "inconclusive", "ready inconclusive(stale_or_cached): the status is of generation 1, and the Deployment of generation 2*")
 	})
 	t.Run("another namespace", func(t *testing.T) {
-		want(t, run(t, ask("default")), "inconclusive", "api inconclusive(forbidden): got 403: the prober's credential lacks the verb get of deployments in the namespace default")
+		want(t, run(t, c.ask("default")), "inconclusive", "api inconclusive(forbidden): got 403: the prober's credential lacks the verb get of deployments in the namespace default")
 	})
 	t.Run("no such Deployment", func(t *testing.T) {
-		p := ask("ibex")
+		p := c.ask("ibex")
 		p.Deployment = "prxy"
 		want(t, run(t, p), "fail", "api fail(not_found): expected Deployment prxy in the namespace ibex, got 404: it does not exist")
 	})
@@ -203,15 +138,132 @@ func TestReal_kubernetes(t *testing.T) {
 			{"GET", "/apis/apps/v1/namespaces/ibex/deployments"}, {"DELETE", "/apis/apps/v1/namespaces/ibex/deployments/proxy"},
 			{"GET", "/api/v1/pods"}, {"GET", "/api/v1/namespaces/monitoring/pods"}, {"GET", "/api/v1/nodes"},
 		} {
-			if code, _ := c.call(token, q[0], q[1], nil); code != 403 {
+			if code, _ := c.Call(t, c.token, q[0], q[1], nil); code != 403 {
 				t.Errorf("%s %s: expected 403, got %d", q[0], q[1], code)
 			}
 		}
 	})
 	t.Run("an invalid token", func(t *testing.T) {
-		if err := os.WriteFile(file, []byte("nobody-s-token"), 0o600); err != nil {
+		if err := os.WriteFile(c.file, []byte("nobody-s-token"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		want(t, run(t, ask("ibex")), "inconclusive", "api inconclusive(credential): got 401: the API server does not accept the prober's credential")
+		want(t, run(t, c.ask("ibex")), "inconclusive", "api inconclusive(credential): got 401: the API server does not accept the prober's credential")
+	})
+}
+
+// forgetting has the store forget what was before each second page, once and always.
+func (c *cluster) forgetting(t *testing.T) {
+	target, err := url.Parse(c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // loopback
+	left := 0
+	var gone int
+	proxy.ModifyResponse = func(a *http.Response) error {
+		if a.StatusCode == http.StatusGone {
+			gone++
+		}
+		return nil
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.FormValue("continue") != "" && left > 0 {
+			left--
+			c.Forget(t)
+		}
+		proxy.ServeHTTP(w, q)
+	}))
+	defer s.Close()
+	ask := func(times int) probe.Result {
+		left, gone = times, 0
+		p := c.ask("ibex")
+		p.API, p.TLS = s.URL, nil
+		return run(t, p)
+	}
+	want(t, ask(1), "pass")
+	if gone != 1 {
+		t.Errorf("%d answers were 410, expected one", gone)
+	}
+	want(t, ask(2), "inconclusive", "api inconclusive(expired): got 410: the API server no longer has the list of pods as it was")
+}
+
+// others are a StatefulSet and a DaemonSet, each with its pods, and a CronJob with a Job that runs.
+func (c *cluster) others(t *testing.T) {
+	owned := func(kind, name, uid, label string, i int) object {
+		p := real(pod(200 + i))
+		in(p, "metadata")["name"] = fmt.Sprintf("%s-%d", name, i)
+		in(p, "metadata")["labels"] = object{label: name}
+		in(p, "metadata")["ownerReferences"] = []any{object{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": true}}
+		return p
+	}
+	for kind, status := range map[string]object{
+		"StatefulSet": {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "currentReplicas": 2, "availableReplicas": 2},
+		"DaemonSet":   {"observedGeneration": 1, "desiredNumberScheduled": 2, "currentNumberScheduled": 2, "numberReady": 2, "numberMisscheduled": 0},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			name, collection := strings.ToLower(kind), "/apis/apps/v1/namespaces/ibex/"+strings.ToLower(kind)+"s"
+			w := healthy().workload
+			w["kind"], w["metadata"], w["status"] = kind, object{"name": name}, status
+			spec := in(w, "spec")
+			spec["selector"] = object{"matchLabels": object{"set": name}}
+			in(spec, "template", "metadata")["labels"] = object{"set": name}
+			if spec["replicas"] = 2; kind == "DaemonSet" {
+				delete(spec, "replicas")
+			}
+			c.create(collection, w)
+			uid := in(c.Must(t, "GET", collection+"/"+name, nil), "metadata")["uid"].(string)
+			for i := range 2 {
+				c.create(podsPath, owned(kind, name, uid, "set", i))
+			}
+			p := c.ask("ibex")
+			if p.Deployment, p.StatefulSet = "", name; kind == "DaemonSet" {
+				p.StatefulSet, p.DaemonSet = "", name
+			}
+			want(t, run(t, p), "pass")
+			if kind == "DaemonSet" { // a pod on a node that should have none
+				status["desiredNumberScheduled"], status["numberReady"], status["numberMisscheduled"] = 2, 1, 1
+				c.Report(t, collection+"/"+name, status)
+				want(t, run(t, p), "inconclusive", "ready inconclusive(settling): expected 2 ready, got 1: *")
+				return
+			}
+			harmed := owned(kind, name, uid, "set", 1)
+			status := in(harmed, "status", "containerStatuses", 0)
+			status["ready"], status["state"] = false, object{"waiting": object{"reason": "ErrImagePull"}}
+			in(harmed, "status", "conditions", 1)["status"] = "False"
+			c.report(harmed)
+			want(t, run(t, p), "fail", "ready *", "image_pull fail(image_pull): 1 of 2 pods: *")
+		})
+	}
+	t.Run("CronJob", func(t *testing.T) {
+		const collection = "/apis/batch/v1/namespaces/ibex/cronjobs"
+		template := object{"spec": object{"restartPolicy": "OnFailure", "containers": []any{object{"name": "backup", "image": "backup"}}}}
+		c.create(collection, object{
+			"kind": "CronJob", "metadata": object{"name": "backup"},
+			"spec":   object{"schedule": "0 3 * * *", "timeZone": "Europe/Berlin", "concurrencyPolicy": "Forbid", "jobTemplate": object{"spec": object{"template": template}}},
+			"status": object{"lastScheduleTime": ago(time.Hour), "lastSuccessfulTime": ago(50 * time.Minute)},
+		})
+		p := c.ask("ibex")
+		p.Deployment, p.CronJob, p.MaxAge = "", "backup", probe.Duration(time.Hour)
+		want(t, run(t, p), "pass")
+		p.MaxAge = probe.Duration(40 * time.Minute)
+		want(t, run(t, p), "fail", "last_success fail(no_success): expected a success within 40m, got the last one 50 minutes ago")
+		p.MaxAge = probe.Duration(time.Hour)
+		c.Must(t, "POST", "/apis/batch/v1/namespaces/ibex/jobs", object{"kind": "Job", "metadata": object{"name": "backup-1"}, "spec": object{"template": template}})
+		job := in(c.Must(t, "GET", "/apis/batch/v1/namespaces/ibex/jobs/backup-1", nil), "metadata")["uid"].(string)
+		c.Report(t, collection+"/backup", object{
+			"lastScheduleTime": ago(time.Minute), "lastSuccessfulTime": ago(50 * time.Minute),
+			"active": []any{object{"apiVersion": "batch/v1", "kind": "Job", "name": "backup-1", "namespace": "ibex", "uid": job}},
+		})
+		broken := owned("Job", "backup-1", job, "batch.kubernetes.io/job-name", 0)
+		in(broken, "metadata", "ownerReferences", 0)["apiVersion"] = "batch/v1"
+		in(broken, "status", "containerStatuses", 0)["state"] = object{"waiting": object{"reason": "CreateContainerConfigError", "message": `secret "db" not found`}}
+		c.create(podsPath, broken)
+		want(t, run(t, p), "fail", "last_success fail(config_error): 1 of 1 pod: a container cannot be started (CreateContainerConfigError): a Secret does not exist")
+		now := c.Must(t, "GET", collection+"/backup", nil)
+		in(now, "spec")["suspend"] = true
+		c.Must(t, "PUT", collection+"/backup", now)
+		c.Report(t, collection+"/backup", object{"lastSuccessfulTime": ago(2 * time.Hour)})
+		want(t, run(t, p), "fail", "last_success fail(no_success): expected a success within 1h, got the last one 2 hours ago; it is suspended")
 	})
 }
