@@ -134,7 +134,7 @@ func (c *Client) describe(a *Answer) {
 	}
 	a.TargetTraceID = clean(traceID(c.settings.readTrace(a)))
 	if s := c.settings.Version; s != nil {
-		a.Version = clean(ParseVersion(s.Read(a)))
+		a.Version = clean(ParseVersion(s.readOnly(a)))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"prober/internal/dial"
@@ -87,6 +88,22 @@ func (s *Source) Read(a *Answer) string {
 		return ""
 	}
 	return found[0].Text()
+}
+
+// readOnly returns the text at the source if the answer has it once, or each time the same; else it is empty.
+func (s *Source) readOnly(a *Answer) string {
+	var texts []string
+	if s.Header != "" {
+		texts = a.Header.Values(s.Header)
+	} else if doc, err := a.document(); err == nil { // no verdict rests on it
+		for _, v := range s.JSON.Find(doc) {
+			texts = append(texts, v.Text())
+		}
+	}
+	if texts = slices.Compact(texts); len(texts) != 1 {
+		return ""
+	}
+	return texts[0]
 }
 
 // defaultVersionGrace is enough for most rollouts, and less than what makes an inconclusive probe an alert.
