@@ -49,9 +49,9 @@ func referenceTable(t *testing.T) string {
 	r := &keyReference{t: t, count: map[string]int{}, sections: map[string]string{}, common: properties(definitions["probe"].(aSchema))}
 	r.shared = properties(asSchema(t, new(strictyaml.Decoder).Schema(&httpx.Settings{})))
 	kinds := slices.Sorted(maps.Keys(probes.Kinds()))
-	r.tally(r.shared)
+	r.countIn(r.shared)
 	for _, kind := range kinds {
-		r.tally(r.own(definitions["kind_"+kind].(aSchema)))
+		r.countIn(r.own(definitions["kind_"+kind].(aSchema)))
 	}
 	r.write(section{"The file", properties(top), requiredOf(top)})
 	r.write(section{"Every probe", r.common, requiredOf(definitions["probe"].(aSchema))})
@@ -181,8 +181,8 @@ func (r *keyReference) heading(of, key string, inner aSchema) string {
 	return r.sections[name]
 }
 
-// tally counts the mappings below some keys, each with what is in it once.
-func (r *keyReference) tally(p aSchema) {
+// countIn counts the mappings below some keys, each with what is in it once.
+func (r *keyReference) countIn(p aSchema) {
 	for _, v := range p {
 		inner, _ := mapping(v.(aSchema))
 		if inner == nil {
@@ -190,7 +190,7 @@ func (r *keyReference) tally(p aSchema) {
 		}
 		name := shape(inner)
 		if r.count[name]++; r.count[name] == 1 {
-			r.tally(properties(inner))
+			r.countIn(properties(inner))
 		}
 	}
 }
