@@ -29,6 +29,9 @@ type notifyOptions struct {
 	user          string
 	passwordFile  string
 	tls           dial.TLS
+
+	watchdog      notify.PrivateURL
+	watchdogEvery time.Duration
 }
 
 // notifyFlags adds the flags of alerts without Prometheus.
@@ -41,6 +44,9 @@ func notifyFlags(f *pflag.FlagSet, n *notifyOptions) {
 	f.StringVar(&n.tls.CAFile, "alertmanager.ca-file", "", "PEM `FILE` of the authorities to trust for https; by default the system's.")
 	f.StringVar(&n.tls.CertFile, "alertmanager.cert-file", "", "PEM `FILE` of the client certificate to show.")
 	f.StringVar(&n.tls.KeyFile, "alertmanager.key-file", "", "PEM `FILE` of the key of that certificate.")
+	f.StringVar(&n.watchdog.Text, "watchdog.url", "", "Request `URL` regularly while the prober works, so that a service elsewhere raises an alarm when it no longer does. Never shown; others may see it in the list of processes.")
+	f.StringVar(&n.watchdog.File, "watchdog.url-file", "", "`FILE` with that URL, read at each use.")
+	f.DurationVar(&n.watchdogEvery, "watchdog.interval", time.Minute, "How often.")
 }
 
 // validate reports flags that do not go together.
@@ -53,6 +59,10 @@ func (n *notifyOptions) validate() error {
 	switch {
 	case n.resend < time.Second || n.resend > 10*time.Minute:
 		return errors.New("--alertmanager.resend-interval: expected 1s to 10m")
+	case n.watchdogEvery < time.Second || n.watchdogEvery > 24*time.Hour:
+		return errors.New("--watchdog.interval: expected 1s to 24h")
+	case n.watchdog.Text != "" && n.watchdog.File != "":
+		return errors.New("--watchdog.url and --watchdog.url-file exclude each other")
 	case (n.user == "") != (n.passwordFile == ""):
 		return errors.New("--alertmanager.user and --alertmanager.password-file need each other")
 	case n.user != "" && n.bearerFile != "":
@@ -90,16 +100,20 @@ type alerting struct {
 // openAlerting makes what tells people of alerts, if flags say whom.
 func (s *server) openAlerting(o *options) error {
 	n := &o.serve.notify
-	if len(n.alertmanagers) == 0 {
+	tells := len(n.alertmanagers) > 0
+	if !tells && n.watchdog.IsZero() {
 		return nil
 	}
 	a := &s.alerting
 	a.failing = map[string]bool{}
 	a.instance, _ = os.Hostname()
-	a.evaluator = alerts.NewEvaluator(alerts.Options{Kinds: probes.Kinds()}, s.history.Since)
 	options := notify.Options{
-		Evaluate: s.evaluateAlerts, Changed: a.evaluator.Changed(), Save: s.saveAlerts, Link: o.serve.pageOf(), Settings: n.settings(),
-		ResendInterval: n.resend, Report: s.notified,
+		Settings: n.settings(), ResendInterval: n.resend, Link: o.serve.pageOf(), Report: s.notified,
+		Watchdog: n.watchdog, WatchdogEvery: n.watchdogEvery, Works: s.works,
+	}
+	if tells {
+		a.evaluator = alerts.NewEvaluator(alerts.Options{Kinds: probes.Kinds()}, s.history.Since)
+		options.Evaluate, options.Changed, options.Save = s.evaluateAlerts, a.evaluator.Changed(), s.saveAlerts
 	}
 	for _, raw := range n.alertmanagers {
 		u, err := notify.ParseAlertmanager(raw)
@@ -110,9 +124,12 @@ func (s *server) openAlerting(o *options) error {
 	}
 	var err error
 	if a.notifier, err = notify.New(options); err != nil {
-		return fmt.Errorf("prober: --alertmanager.url: %w", err)
+		return fmt.Errorf("prober: %w", err)
 	}
 	s.metrics.Notifies(a.notifier.Receivers())
+	if !tells {
+		return nil
+	}
 	state, err := s.history.Alerts()
 	if err == nil && state != nil {
 		err = a.notifier.Load(state)
@@ -133,6 +150,11 @@ func (s *server) evaluateAlerts(now time.Time) ([]probe.Alert, map[probe.Key]boo
 		all = append(all, alerts.ReloadFailed(s.alerting.instance))
 	}
 	return all, s.alerting.evaluator.Ran()
+}
+
+// works returns why the prober does not work; nil while it does.
+func (s *server) works() error {
+	return errors.Join(s.ready(), s.scheduler.Healthy(), s.engine.tests())
 }
 
 // saveAlerts keeps the state of alerts for the next process.

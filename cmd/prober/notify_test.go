@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/probe"
+	"prober/internal/schedule"
 	"prober/internal/testenv"
 )
 
@@ -102,8 +105,21 @@ func TestAlertmanager_real(t *testing.T) {
 		"--alertmanager.url=http://" + address, "--alertmanager.resend-interval=1s", "--web.external-url=https://prober.example",
 		"--storage.path=" + filepath.Join(dir, "history"),
 	}
+	var pings atomic.Int64
+	dog := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) }))
+	defer dog.Close()
+	args = append(args, "--watchdog.url="+dog.URL+"/ping/f81d4fae-7dec-s3cr3t", "--watchdog.interval=1s")
 	p := start(t, nil, args...)
 	p.waitForMetric(t, `probe_success{probe="admin"`)
+	p.waitForMetric(t, `prober_notification_last_success_timestamp_seconds{receiver="watchdog"} 1`)
+	if pings.Load() == 0 {
+		t.Error("the watchdog was not told that the prober works")
+	}
+	for _, path := range []string{"/metrics", "/config", "/", "/api/v1/status"} {
+		if _, body, err := p.get(path); err != nil || strings.Contains(body, "s3cr3t") {
+			t.Errorf("%s shows the URL of the watchdog; %v", path, err)
+		}
+	}
 	open.Store(true)
 	first := sink.wait(t, "firing", nil)
 	want := map[string]string{
@@ -136,4 +152,39 @@ func TestAlertmanager_real(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink.wait(t, "resolved", func(a sentAlert) bool { return !a.StartsAt.Before(second.StartsAt.Truncate(time.Millisecond)) })
+	before := pings.Load()
+	if strings.Contains(p.Output(), "s3cr3t") {
+		t.Error("the log shows the URL of the watchdog")
+	}
+	sink.wait(t, "resolved", nil)
+	if pings.Load() != before {
+		t.Error("the watchdog is told that a dead prober works")
+	}
+}
+
+// TestServer_works: the watchdog is told nothing before the prober probes, before and while the self-test does not pass, and
+// while it stops.
+func TestServer_works(t *testing.T) {
+	s := &server{engine: newEngine(nil, nil), scheduler: schedule.New(probe.Sinks{}, schedule.Options{})}
+	stage := func(name string, works bool) {
+		t.Helper()
+		if err := s.works(); (err == nil) != works {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	stage("starting", false)
+	s.started.Store(true)
+	stage("not tested yet", false)
+	close(s.engine.tested)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { s.scheduler.Forever(ctx, make(chan []probe.Job)); close(ended) }()
+	testenv.Eventually(t, time.Minute, func(context.Context) error { return s.works() })
+	s.engine.err = errors.New("a bad target passes")
+	stage("the self-test fails", false)
+	s.engine.err = nil
+	s.draining.Store(true)
+	stage("stopping", false)
+	cancel()
+	<-ended
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ const (
 
 // Options say what a Notifier asks, whom it tells, and what it reports.
 type Options struct {
-	// Evaluate returns the alerts whose condition holds, and which of the configured probes have run.
+	// Evaluate returns the alerts whose condition holds, and which of the configured probes have run; nil if nobody is told of any.
 	Evaluate func(now time.Time) (holding []probe.Alert, ran map[probe.Key]bool)
 	Changed  <-chan struct{}          // receives when Evaluate may return something else
 	Save     func(state []byte) error // keeps the state of alerts for the next process; called by one goroutine
@@ -31,6 +32,10 @@ type Options struct {
 	Alertmanagers  []*url.URL
 	Settings       httpx.Settings // of requests to Alertmanagers
 	ResendInterval time.Duration
+
+	Watchdog      PrivateURL // zero for none
+	WatchdogEvery time.Duration
+	Works         func() error // why the prober does not work; nil while it does. It must not wait
 
 	Report func(receiver string, err error) // the outcome of each request; called by several goroutines
 }
@@ -48,7 +53,14 @@ func New(o Options) (*Notifier, error) {
 	for _, u := range o.Alertmanagers {
 		r, err := newAlertmanager(u, o.Settings, o, n.book)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("alertmanager: %w", err)
+		}
+		n.receivers = append(n.receivers, r)
+	}
+	if !o.Watchdog.IsZero() {
+		r, err := newWatchdog(o.Watchdog, o.WatchdogEvery, o.Works, o.Report)
+		if err != nil {
+			return nil, fmt.Errorf("watchdog: %w", err)
 		}
 		n.receivers = append(n.receivers, r)
 	}
@@ -92,6 +104,9 @@ func (n *Notifier) Run(ctx context.Context) {
 }
 
 func (n *Notifier) update() {
+	if n.options.Evaluate == nil {
+		return
+	}
 	now := time.Now()
 	holding, ran := n.options.Evaluate(now)
 	n.book.Update(now, holding, ran)

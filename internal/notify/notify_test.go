@@ -355,3 +355,68 @@ func TestBook_redacts(t *testing.T) {
 		t.Errorf("sent: %s", got)
 	}
 }
+
+// TestWatchdog: it is told while the prober works, and not otherwise; it is told again soon after it was away.
+func TestWatchdog(t *testing.T) {
+	receiver := &fakeReceiver{}
+	at := testenv.ServeInMemory(t, receiver) + "/ping/s3cr3t-token"
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
+		w := &world{}
+		var broken error
+		stop := w.start(t, dial.WithOpen(ctx, open), func(o *Options) {
+			o.Watchdog, o.WatchdogEvery, o.Evaluate = PrivateURL{Text: at}, time.Minute, nil
+			o.Works = func() error {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return broken
+			}
+		})
+		pass(5*time.Minute - time.Second)
+		if n := len(receiver.posts()); n != 5 {
+			t.Errorf("told %d times in five minutes, expected 5", n)
+		}
+		w.mu.Lock()
+		broken = fmt.Errorf("stuck")
+		w.mu.Unlock()
+		pass(10 * time.Minute)
+		if n := len(receiver.posts()); n > 0 {
+			t.Errorf("told %d times though the prober is stuck", n)
+		}
+		w.mu.Lock()
+		broken = nil
+		w.mu.Unlock()
+		receiver.set(func(w http.ResponseWriter) { w.WriteHeader(503) })
+		pass(2 * time.Minute)
+		w.mu.Lock()
+		if !slices.Contains(w.outcomes, "expected 2xx, got 503") {
+			t.Errorf("reported %q", w.outcomes)
+		}
+		w.mu.Unlock()
+		stop()
+	})
+}
+
+// TestPrivateURL: no error and no output has the secret in a URL.
+func TestPrivateURL(t *testing.T) {
+	for _, p := range []PrivateURL{
+		{Text: "hooks.example/s3cr3t-path"}, {Text: "https://user:s3cr3t-path@hooks.example"}, {Text: "http://hooks.example/s3cr3t-path"},
+		{Text: "http://hooks.example/%zz/s3cr3t-path"}, {File: "/nonexistent"},
+	} {
+		_, err := p.client()
+		if err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v", p.Text, err)
+		}
+	}
+	good := PrivateURL{Text: "https://hooks.example/services/T0/B1/s3cr3t-path-2"}
+	if printed := fmt.Sprintf("%v %+v %#v %s", good, good, good, good); strings.Contains(printed, "s3cr3t") {
+		t.Errorf("printed as %s", printed)
+	}
+	if _, err := good.client(); err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range []string{"asked https://hooks.example/services/T0/B1/s3cr3t-path-2", "asked /services/T0/B1/s3cr3t-path-2", "s3cr3t-path-2"} {
+		if got := secret.Redact(leak); strings.Contains(got, "s3cr3t") {
+			t.Errorf("not redacted: %s", got)
+		}
+	}
+}
