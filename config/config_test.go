@@ -184,14 +184,51 @@ func TestTimes(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	var b bytes.Buffer
-	if err := good(t).Plan(&b); err != nil {
+	if err := good(t).Plan(&b, 0); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Golden(t, "testdata/plan.txt", b.String())
 }
 
+// On a terminal no line is broken in a word, and none is longer than the terminal is wide.
+func TestPlan_terminal(t *testing.T) {
+	var wide, narrow bytes.Buffer
+	for out, width := range map[*bytes.Buffer]int{&wide: 400, &narrow: 80} {
+		if err := good(t).Plan(out, width); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.HasPrefix(golden(t, "testdata/plan.txt"), firstTable(wide.String())) {
+		t.Errorf("where there is room the table is another:\n%s", wide.String())
+	}
+	table := firstTable(narrow.String())
+	for line := range strings.Lines(table) {
+		if len(line) > 81 {
+			t.Errorf("%d columns: %s", len(line)-1, line)
+		}
+	}
+	for _, want := range []string{"  front     web   30s    4s       front-down (P1)\n      signals latency: ", "\n      depends on front, callers\n", "\n      asks https://shop.example/api, https://other.example/\n"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("expected %q in\n%s", want, table)
+		}
+	}
+}
+
+func firstTable(plan string) string {
+	table, _, _ := strings.Cut(plan, "\n\n")
+	return table
+}
+
+func golden(t *testing.T, file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestPlanReportsAFullDisk(t *testing.T) {
-	if err := good(t).Plan(full{}); err == nil {
+	if err := good(t).Plan(full{}, 0); err == nil {
 		t.Error("nothing was written and nothing was said")
 	}
 }

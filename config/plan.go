@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"prober/internal/probe"
 	"prober/internal/strictyaml"
@@ -15,13 +16,14 @@ import (
 
 // Plan writes what the configuration comes to, for a person to read before it is used: each probe with its times,
 // what it serves, what follows it and whom it asks, how much it asks, where the secrets come from (never what they are),
-// and what was probably not meant.
-func (c *Config) Plan(w io.Writer) error {
+// and what was probably not meant. A table that is wider than the given width, unless that is 0, has its long columns on lines
+// of their own, broken between words.
+func (c *Config) Plan(w io.Writer, width int) error {
 	var b strings.Builder
 	systems := c.systems()
 	for _, system := range systems {
 		fmt.Fprintf(&b, "system %s\n", system)
-		c.table(&b, system)
+		b.WriteString(c.table(system, width))
 		b.WriteByte('\n')
 	}
 	c.windows(&b)
@@ -57,17 +59,59 @@ func (c *Config) systems() []string {
 	return all
 }
 
-func (c *Config) table(w io.Writer, system string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  PROBE\tTYPE\tEVERY\tTIMEOUT\tRUNBOOK\tSIGNALS\tDEPENDS ON\tASKS")
+// table lists the probes of a system.
+func (c *Config) table(system string, width int) string {
+	var jobs []probe.Job
+	whole, short := [][]string{slices.Concat(columns, longColumns)}, [][]string{columns}
 	for _, j := range c.Jobs {
 		if j.System != system {
 			continue
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.Name, j.Type, probe.Duration(j.Interval), probe.Duration(j.Timeout),
-			dash(served(j)), dash(followed(j)), dash(strings.Join(j.DependsOn, ", ")), dash(strings.Join(j.Addresses(), ", ")))
+		jobs = append(jobs, j)
+		row := []string{j.Name, j.Type, probe.Duration(j.Interval).String(), probe.Duration(j.Timeout).String(), dash(served(j))}
+		short = append(short, row)
+		for _, long := range longCells(j) {
+			row = append(slices.Clip(row), dash(long))
+		}
+		whole = append(whole, row)
+	}
+	lines := aligned(whole)
+	if width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > width }) {
+		return strings.Join(lines, "\n") + "\n"
+	}
+	var b strings.Builder
+	for i, line := range aligned(short) {
+		b.WriteString(line + "\n")
+		if i == 0 {
+			continue
+		}
+		for n, long := range longCells(jobs[i-1]) {
+			if long != "" {
+				b.WriteString(text.Wrap(strings.ToLower(longColumns[n])+" "+long, width-len(underRow), underRow) + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+// The columns of the table. The long ones stand below the others where there is no room.
+var columns, longColumns = []string{"PROBE", "TYPE", "EVERY", "TIMEOUT", "RUNBOOK"}, []string{"SIGNALS", "DEPENDS ON", "ASKS"}
+
+const underRow = "      "
+
+func longCells(j probe.Job) []string {
+	return []string{followed(j), strings.Join(j.DependsOn, ", "), strings.Join(j.Addresses(), ", ")}
+}
+
+// aligned returns rows as lines, their cells in columns.
+func aligned(rows [][]string) []string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(t, "  "+strings.Join(row, "\t"))
 	}
 	t.Flush() // to a strings.Builder, which takes everything
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
 // windows lists when alerts stay quiet, since nothing else shows it before the time has come.

@@ -217,7 +217,7 @@ probes:
 		t.Fatal(err)
 	}
 	var plan bytes.Buffer
-	if err := c.Plan(&plan); err != nil {
+	if err := c.Plan(&plan, 0); err != nil {
 		t.Fatal(err)
 	}
 	shown := string(c.YAML())

@@ -130,7 +130,7 @@ func (o *options) check() int {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
 	}
-	if err := cfg.Plan(o.stdout); err != nil {
+	if err := cfg.Plan(o.stdout, terminalWidth(o.stdout)); err != nil {
 		return exitUsage
 	}
 	o.warn(cfg.CheckSources(cfg.Jobs)) // the plan has the others

@@ -230,6 +230,20 @@ func TestOnce_terminal(t *testing.T) {
 	}
 }
 
+// The table of check fits the terminal too; piped, it has its columns side by side.
+func TestCheck_terminal(t *testing.T) {
+	script := testenv.Need(t, "script")
+	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig("https://shop.example", "up"))
+	for command, side := range map[string]bool{"": false, " | cat": true} {
+		cmd := exec.Command(script, "-qec", "stty cols 50; "+os.Args[0]+" check "+file+command, "/dev/null")
+		cmd.Env = append(os.Environ(), asProber+"=1")
+		out, err := testenv.Run(t, cmd)
+		if err != nil || strings.Contains(out, "DEPENDS ON  ASKS") != side || strings.Contains(out, "\n      asks https://shop.example/up") == side {
+			t.Errorf("%q: %v\n%s", command, err, out)
+		}
+	}
+}
+
 func TestClockSteady(t *testing.T) {
 	for _, c := range []struct {
 		wall, monotonic time.Duration
