@@ -65,6 +65,23 @@ func TestDetail(t *testing.T) {
 	})
 }
 
+// The page of a probe that did not pass says what to do; that of one that passes, or has not run, has nothing to say.
+func TestDetail_whatToDo(t *testing.T) {
+	board, jobs := NewStatusStore(), []probe.Job{job("down"), job("up"), job("new")}
+	board.SetJobs(jobs)
+	for i, why := range []probe.Reason{probe.Refused, probe.OK} {
+		r := ordinaryResult(&jobs[i], time.Now(), 1, why)
+		board.Observe(r)
+	}
+	h := New(optionsFor(board, false))
+	for name, want := range map[string]string{"down": "What to do: " + probe.Refused.Action, "up": "", "new": ""} {
+		page := visible(ask(h, "GET", "/probes/ibex/"+name).Body.String())
+		if strings.Contains(page, "What to do") != (want != "") || !strings.Contains(page, want) {
+			t.Errorf("%s: expected %q on the page", name, want)
+		}
+	}
+}
+
 // addresser is a probe that knows whom it asks.
 type addresser struct {
 	probe.Probe

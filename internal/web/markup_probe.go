@@ -19,11 +19,20 @@ func (v probeView) node() g.Node {
 			softLine(asksText(v.Addresses)),
 			h.P(h.Class("lead"), v.why(), g.If(v.Verdict == probe.Fail, v.impact())),
 			v.explained(),
+			softLine(v.whatToDo()),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+" "+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
 			g.Map(v.Deploys, func(sentence string) g.Node { return h.P(g.Text(sentence)) }),
 		),
 		h.Main(h.ID("main"), v.banners(), v.recent(), v.past(), v.asks(), v.configuration(), g.Map(v.RunViews, runView.node)),
 	)
+}
+
+// whatToDo says what the person on call can do about a probe that did not pass. One that did not run is only waited for.
+func (v probeView) whatToDo() string {
+	if v.Verdict == probe.Pass || v.LastRun.IsZero() || v.Reason.Action == "" {
+		return ""
+	}
+	return "What to do: " + v.Reason.Action
 }
 
 // recent shows the last runs.
