@@ -37,16 +37,13 @@ ldflags := -s -w \
 	-X $(stamp).Version=$(VERSION) -X $(stamp).Revision=$(REVISION) \
 	-X $(stamp).Branch=$(BRANCH) -X $(stamp).BuildDate=$(DATE)
 
-# Each call of an element's function would otherwise hold a copy of what writes it: 0.4 MB.
-gcflags := maragu.dev/gomponents/...=-l
-
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary ./prober
-	CGO_ENABLED=0 go build -trimpath -gcflags "$(gcflags)" -ldflags "$(ldflags)" -o prober ./cmd/prober
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(ldflags)" -o prober ./cmd/prober
 
 # What is installed is what `make build` left, so that root builds nothing.
 .PHONY: install

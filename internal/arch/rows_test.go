@@ -21,6 +21,7 @@ var rows = map[string]row{
 	"internal/encoded":  {},
 	"internal/secret":   {ours: []string{"internal/encoded"}},
 	"internal/text":     {},
+	"internal/html":     {theirs: []string{"maragu.dev/gomponents"}},
 	"internal/sorted":   {},
 	"internal/probe":    {ours: []string{"internal/memory", "internal/secret", "internal/text"}},
 	"internal/canary":   {ours: []string{"internal/encoded"}},
@@ -61,8 +62,8 @@ var rows = map[string]row{
 	"internal/report":    {ours: []string{"internal/probe", "internal/text"}},
 	"internal/history":   {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"go.etcd.io/bbolt"}},
 	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
-	"internal/web":       {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
-	"internal/public":    {ours: []string{"internal/probe", "internal/secret", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
+	"internal/web":       {ours: []string{"internal/html", "internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
+	"internal/public":    {ours: []string{"internal/html", "internal/probe", "internal/secret", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
 	"internal/sandbox":   {ours: []string{"internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/text"
 )
@@ -32,36 +33,36 @@ func hash(content string) string {
 
 // page is the whole page. All text in it is escaped.
 func (v *view) page() g.Node {
-	return h.Doctype(el("html", attr("lang", "en"), attr("data-updated", rfc3339(v.updated)),
-		el("head",
-			el("meta", attr("charset", "utf-8")),
-			el("meta", attr("http-equiv", "Content-Security-Policy"), attr("content", policy)),
-			el("meta", attr("name", "viewport"), attr("content", "width=device-width, initial-scale=1")),
-			el("meta", attr("name", "color-scheme"), attr("content", "light dark")),
-			el("title", txt(v.sentence+" - "+v.title)),
-			el("link", attr("rel", "icon"), attr("type", "image/svg+xml"), attr("href", iconName)),
-			el("link", attr("rel", "alternate"), attr("type", feedType), attr("title", v.title), attr("href", feedName)),
-			el("style", g.Raw(style)),
+	return h.Doctype(h.El("html", h.Attr("lang", "en"), h.Attr("data-updated", rfc3339(v.updated)),
+		h.El("head",
+			h.El("meta", h.Attr("charset", "utf-8")),
+			h.El("meta", h.Attr("http-equiv", "Content-Security-Policy"), h.Attr("content", policy)),
+			h.El("meta", h.Attr("name", "viewport"), h.Attr("content", "width=device-width, initial-scale=1")),
+			h.El("meta", h.Attr("name", "color-scheme"), h.Attr("content", "light dark")),
+			h.El("title", h.Text(v.sentence+" - "+v.title)),
+			h.El("link", h.Attr("rel", "icon"), h.Attr("type", "image/svg+xml"), h.Attr("href", iconName)),
+			h.El("link", h.Attr("rel", "alternate"), h.Attr("type", feedType), h.Attr("title", v.title), h.Attr("href", feedName)),
+			h.El("style", g.Raw(style)),
 		),
-		el("body",
-			el("a", attr("class", "skip"), attr("href", "#main"), txt("Skip to the content")),
+		h.El("body",
+			h.El("a", h.Attr("class", "skip"), h.Attr("href", "#main"), h.Text("Skip to the content")),
 			v.header(),
-			el("main", attr("id", "main"),
+			h.El("main", h.Attr("id", "main"),
 				noticeCards("announcements", "Announcements", v.announcements),
 				noticeCards("maintenance", "Planned maintenance", v.maintenance),
 				v.components(),
 				v.history(),
 			),
-			el("footer",
-				el("p", txt("Last updated "), dateTime(v.updated), txt(".")),
-				el("nav", attr("aria-label", "More"), el("ul",
-					el("li", el("a", attr("href", feedName), txt("Feed"))),
-					el("li", el("a", attr("href", statusName), txt("As JSON"))),
+			h.El("footer",
+				h.El("p", h.Text("Last updated "), dateTime(v.updated), h.Text(".")),
+				h.El("nav", h.Attr("aria-label", "More"), h.El("ul",
+					h.El("li", h.El("a", h.Attr("href", feedName), h.Text("Feed"))),
+					h.El("li", h.El("a", h.Attr("href", statusName), h.Text("As JSON"))),
 				)),
 			),
-			el("div", attr("class", "stale"), attr("role", "status"),
-				txt("This page is over five minutes old: the status may be another one now. If it still is after you reload it, the status is not known.")),
-			el("script", g.Raw(script)),
+			h.El("div", h.Attr("class", "stale"), h.Attr("role", "status"),
+				h.Text("This page is over five minutes old: the status may be another one now. If it still is after you reload it, the status is not known.")),
+			h.El("script", g.Raw(script)),
 		),
 	))
 }
@@ -69,14 +70,14 @@ func (v *view) page() g.Node {
 func (v *view) header() g.Node {
 	var logo g.Node
 	if v.logo != nil {
-		logo = el("img", attr("src", v.logo.name), attr("alt", ""))
+		logo = h.El("img", h.Attr("src", v.logo.name), h.Attr("alt", ""))
 	}
-	return el("header",
-		el("div", attr("class", "brand"), logo, el("h1", txt(v.title))),
-		g.If(v.text != "", el("p", attr("class", "soft"), txt(v.text))),
-		el("div", attr("class", "head "+stateNames[v.state]),
-			el("p", txt(v.sentence)),
-			el("p", attr("class", "soft"), txt("As of "), dateTime(v.updated)),
+	return h.El("header",
+		h.El("div", h.Attr("class", "brand"), logo, h.El("h1", h.Text(v.title))),
+		g.If(v.text != "", h.El("p", h.Attr("class", "soft"), h.Text(v.text))),
+		h.El("div", h.Attr("class", "head "+stateNames[v.state]),
+			h.El("p", h.Text(v.sentence)),
+			h.El("p", h.Attr("class", "soft"), h.Text("As of "), dateTime(v.updated)),
 		),
 	)
 }
@@ -87,16 +88,16 @@ func noticeCards(id, heading string, all []notice) g.Node {
 		return nil
 	}
 	return section(id, heading, g.Map(all, func(n notice) g.Node {
-		return el("article", attr("id", n.id), attr("class", "card notice"),
-			el("h3", txt(n.title)),
-			el("p", attr("class", "soft"), n.times(), about(n.components)),
+		return h.El("article", h.Attr("id", n.id), h.Attr("class", "card notice"),
+			h.El("h3", h.Text(n.title)),
+			h.El("p", h.Attr("class", "soft"), n.times(), about(n.components)),
 			paragraphs(n.text),
 		)
 	}))
 }
 
 func section(id, heading string, content ...g.Node) g.Node {
-	return el("section", attr("aria-labelledby", id), el("h2", attr("id", id), txt(heading)), g.Group(content))
+	return h.El("section", h.Attr("aria-labelledby", id), h.El("h2", h.Attr("id", id), h.Text(heading)), g.Group(content))
 }
 
 // components lists the components, those of a group together.
@@ -115,7 +116,7 @@ func (v *view) components() g.Node {
 		if name == "" {
 			heading = "Components"
 		}
-		all = append(all, section(fmt.Sprintf("group%d", i+1), heading, el("ul", g.Map(groups[name], part.node))))
+		all = append(all, section(fmt.Sprintf("group%d", i+1), heading, h.El("ul", g.Map(groups[name], part.node))))
 	}
 	return all
 }
@@ -127,11 +128,11 @@ func (p part) node() g.Node {
 		if !p.since.Exact {
 			words = " since at least "
 		}
-		since = g.Group{txt(words), dateTime(p.since.At)}
+		since = g.Group{h.Text(words), dateTime(p.since.At)}
 	}
-	return el("li", attr("class", "card"),
-		el("div", attr("class", "name"), el("h3", txt(p.Name)), el("span", attr("class", "state "+stateNames[p.state]), txt(stateWords[p.state]), since)),
-		g.If(p.Text != "", el("p", attr("class", "soft"), txt(p.Text))),
+	return h.El("li", h.Attr("class", "card"),
+		h.El("div", h.Attr("class", "name"), h.El("h3", h.Text(p.Name)), h.El("span", h.Attr("class", "state "+stateNames[p.state]), h.Text(stateWords[p.state]), since)),
+		g.If(p.Text != "", h.El("p", h.Attr("class", "soft"), h.Text(p.Text))),
 		p.bars(),
 	)
 }
@@ -171,7 +172,7 @@ func (p part) bars() g.Node {
 		default:
 			parts = g.Group{bar("up", x, barHeight-height, height)}
 		}
-		all = append(all, el("g", el("title", txt(d.Start.Format("2 Jan 2006")+": "+d.Uptime.String())), parts))
+		all = append(all, h.El("g", h.El("title", h.Text(d.Start.Format("2 Jan 2006")+": "+d.Uptime.String())), parts))
 	}
 	summary := fmt.Sprintf("%s: %d of the last %s had failures, %d are not known", p.Name, failed, text.Count(len(p.days), "day"), dark)
 	uptime := "uptime unknown"
@@ -179,26 +180,26 @@ func (p part) bars() g.Node {
 		uptime = strings.Replace(u.String(), " %", " % uptime", 1)
 	}
 	return g.Group{
-		el("svg", attr("class", "bars"), attr("role", "img"), attr("viewBox", fmt.Sprintf("0 0 %d %d", len(p.days)*barPitch, barHeight)), attr("preserveAspectRatio", "none"),
-			el("title", txt(summary)), all),
-		el("div", attr("class", "scale"), el("span", txt(fmt.Sprintf("%d days ago", len(p.days)))), el("span", txt(uptime)), el("span", txt("today"))),
+		h.El("svg", h.Attr("class", "bars"), h.Attr("role", "img"), h.Attr("viewBox", fmt.Sprintf("0 0 %d %d", len(p.days)*barPitch, barHeight)), h.Attr("preserveAspectRatio", "none"),
+			h.El("title", h.Text(summary)), all),
+		h.El("div", h.Attr("class", "scale"), h.El("span", h.Text(fmt.Sprintf("%d days ago", len(p.days)))), h.El("span", h.Text(uptime)), h.El("span", h.Text("today"))),
 	}
 }
 
 func bar(class string, x, y, height int) g.Node {
-	return el("path", attr("class", class), attr("d", fmt.Sprintf("M%d %dh4v%dh-4z", x, y, height)))
+	return h.El("path", h.Attr("class", class), h.Attr("d", fmt.Sprintf("M%d %dh4v%dh-4z", x, y, height)))
 }
 
 // history lists past incidents and notices.
 func (v *view) history() g.Node {
 	heading := fmt.Sprintf("The last %d days", shownDays)
-	note := el("p", attr("class", "soft"), txt("Uptime is the share of the time with a known status. Time without one is neither up nor down."))
+	note := h.El("p", h.Attr("class", "soft"), h.Text("Uptime is the share of the time with a known status. Time without one is neither up nor down."))
 	if v.noHistory {
-		note = el("p", txt("The past cannot be shown at the moment."))
+		note = h.El("p", h.Text("The past cannot be shown at the moment."))
 	}
-	nothing := g.If(len(v.past) == 0 && !v.noHistory, el("p", txt("No incidents.")))
-	return section("past", heading, note, nothing, el("ul", attr("class", "past"), g.Map(v.past, func(n notice) g.Node {
-		return el("li", attr("id", n.id), el("h3", txt(n.heading())), el("p", attr("class", "soft"), n.times()), paragraphs(n.text))
+	nothing := g.If(len(v.past) == 0 && !v.noHistory, h.El("p", h.Text("No incidents.")))
+	return section("past", heading, note, nothing, h.El("ul", h.Attr("class", "past"), g.Map(v.past, func(n notice) g.Node {
+		return h.El("li", h.Attr("id", n.id), h.El("h3", h.Text(n.heading())), h.El("p", h.Attr("class", "soft"), n.times()), paragraphs(n.text))
 	})))
 }
 
@@ -214,13 +215,13 @@ func (n notice) heading() string {
 func (n notice) times() g.Node {
 	switch {
 	case n.open:
-		return g.Group{txt("Since "), dateTime(n.from), txt(", not over yet")}
+		return g.Group{h.Text("Since "), dateTime(n.from), h.Text(", not over yet")}
 	case n.incident && n.to.IsZero():
-		return g.Group{txt("From "), dateTime(n.from), txt("; its end is not known")}
+		return g.Group{h.Text("From "), dateTime(n.from), h.Text("; its end is not known")}
 	case n.to.IsZero():
 		return dateTime(n.from)
 	}
-	return g.Group{txt("From "), dateTime(n.from), txt(" to "), dateTime(n.to), g.If(n.incident, txt(" ("+took(n.to.Sub(n.from))+")"))}
+	return g.Group{h.Text("From "), dateTime(n.from), h.Text(" to "), dateTime(n.to), g.If(n.incident, h.Text(" ("+took(n.to.Sub(n.from))+")"))}
 }
 
 // took is how long something took, in words.
@@ -240,17 +241,17 @@ func about(components []string) g.Node {
 	if len(components) == 0 {
 		return nil
 	}
-	return txt(". Concerns " + strings.Join(components, ", "))
+	return h.Text(". Concerns " + strings.Join(components, ", "))
 }
 
 // paragraphs is a text whose paragraphs are separated by empty lines.
 func paragraphs(s string) g.Node {
 	parts := slices.DeleteFunc(strings.Split(s, "\n\n"), func(p string) bool { return strings.TrimSpace(p) == "" })
-	return g.Map(parts, func(p string) g.Node { return el("p", txt(p)) })
+	return g.Map(parts, func(p string) g.Node { return h.El("p", h.Text(p)) })
 }
 
 func dateTime(t time.Time) g.Node {
-	return el("time", attr("datetime", rfc3339(t)), txt(t.UTC().Format("2 Jan 2006, 15:04 UTC")))
+	return h.El("time", h.Attr("datetime", rfc3339(t)), h.Text(t.UTC().Format("2 Jan 2006, 15:04 UTC")))
 }
 
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 )
@@ -34,7 +35,7 @@ func (v rowView) asked() g.Node {
 	if words == "" {
 		return nil
 	}
-	return g.Group{g.Text(" "), soft(words)}
+	return g.Group{h.Text(" "), soft(words)}
 }
 
 // asks shows whom the probe asks, and what it sends and expects.
@@ -45,8 +46,8 @@ func (v probeView) asks() g.Node {
 	left := maxSettings
 	settings := settingList(v.Settings, &left)
 	return section("asks", heading("asks", "What it asks and expects"),
-		g.If(len(v.Addresses) > maxAsked, h.Details(h.Summary(g.Text(fmt.Sprintf("%d addresses", len(v.Addresses)))),
-			h.Ul(g.Map(v.Addresses[:min(len(v.Addresses), maxSettings)], func(a string) g.Node { return h.Li(h.Code(g.Text(a))) })))),
+		g.If(len(v.Addresses) > maxAsked, h.Details(h.Summary(h.Text(fmt.Sprintf("%d addresses", len(v.Addresses)))),
+			h.Ul(g.Map(v.Addresses[:min(len(v.Addresses), maxSettings)], func(a string) g.Node { return h.Li(h.Code(h.Text(a))) })))),
 		settings,
 		g.If(left < 0, softLine(andMore(-left)+" in /config.")),
 	)
@@ -62,7 +63,7 @@ func settingList(all []probe.Setting, left *int) g.Node {
 		}
 		item := g.Group{soft(s.Name)}
 		if s.Value != "" {
-			item = append(item, g.Text(" "), h.Code(g.Text(s.Value)))
+			item = append(item, h.Text(" "), h.Code(h.Text(s.Value)))
 		}
 		if len(s.Parts) > 0 {
 			item = append(item, settingList(s.Parts, left))

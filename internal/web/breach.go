@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 	"prober/internal/text"
@@ -43,11 +44,11 @@ func (s *server) openBreaches(up string, of func(probe.Key) bool) (all []breachV
 // node is the banner, which stays until somebody acknowledges the breach.
 func (v breachView) node() g.Node {
 	return h.Div(h.Class("banner bad"), h.Role("alert"), h.Data("key", "breach of "+v.Key.String()),
-		h.Strong(g.Text("Breach: "+v.Key.String()+" saw "+strings.ReplaceAll(v.Reason, "_", " ")+".")),
-		g.Text(" First "), dateTime(v.First), g.Text(", last "), dateTime(v.Last), g.Text(". Nobody has acknowledged it. "),
+		h.Strong(h.Text("Breach: "+v.Key.String()+" saw "+strings.ReplaceAll(v.Reason, "_", " ")+".")),
+		h.Text(" First "), dateTime(v.First), h.Text(", last "), dateTime(v.Last), h.Text(". Nobody has acknowledged it. "),
 		g.If(v.Path != "", h.Form(h.Method("post"), h.Action(v.Path),
-			h.Label(g.Text("Reason "), h.Input(h.Type("text"), h.Name("why"), h.Required(), h.MaxLength("300"))), g.Text(" "),
-			h.Button(g.Text("Acknowledge")))),
+			h.Label(h.Text("Reason "), h.Input(h.Type("text"), h.Name("why"), h.Required(), h.MaxLength("300"))), h.Text(" "),
+			h.Button(h.Text("Acknowledge")))),
 	)
 }
 

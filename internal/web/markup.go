@@ -5,8 +5,9 @@ import (
 	"net/url"
 	"time"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 )
@@ -19,13 +20,13 @@ func (l layout) document(content ...g.Node) g.Node {
 			h.Meta(h.Charset("utf-8")),
 			h.Meta(h.Name("viewport"), h.Content("width=device-width, initial-scale=1")),
 			h.Meta(h.Name("color-scheme"), h.Content("light dark")),
-			h.TitleEl(g.Text(l.Head+" - "+l.Title)),
+			h.TitleEl(h.Text(l.Head+" - "+l.Title)),
 			h.Link(h.Rel("icon"), h.Type("image/svg+xml"), h.Href(l.Up+"icon/"+l.Worst.String()+".svg")),
 			h.StyleEl(g.Raw(style)),
 		),
-		h.Body(h.A(h.Class("skip"), h.Href("#main"), g.Text("Skip to the content")), g.Group(content), l.footer(),
+		h.Body(h.A(h.Class("skip"), h.Href("#main"), h.Text("Skip to the content")), g.Group(content), l.footer(),
 			h.Div(h.Class("stale"), h.Role("status"),
-				g.Text("This page is over two minutes old. Reload it before you trust it.")),
+				h.Text("This page is over two minutes old. Reload it before you trust it.")),
 			g.If(l.Live, h.Script(h.Data("events", l.Up+"events"), g.Raw(script))),
 		),
 	))
@@ -36,7 +37,7 @@ func (l layout) liveSwitch() g.Node {
 	if !l.Live {
 		return nil
 	}
-	return h.Button(h.Type("button"), h.Class("live-switch"), h.Data("own", ""), g.Text("Pause updates"))
+	return h.Button(h.Type("button"), h.Class("live-switch"), h.Data("own", ""), h.Text("Pause updates"))
 }
 
 func (l layout) footer() g.Node {
@@ -45,7 +46,7 @@ func (l layout) footer() g.Node {
 		build = ", version " + l.Build
 	}
 	return h.Footer(
-		h.P(g.Text("As of "), dateTime(l.Now), g.Text(build+". All times are UTC.")),
+		h.P(h.Text("As of "), dateTime(l.Now), h.Text(build+". All times are UTC.")),
 		h.Nav(h.Aria("label", "Addresses"), inlineList(l.Links, namedLink.node)),
 	)
 }
@@ -54,7 +55,7 @@ func (l layout) banners() g.Node {
 	return g.Group{
 		g.Map(l.Breaches, breachView.node),
 		g.Map(l.Banners, func(b banner) g.Node {
-			return h.Div(h.Class("banner bad"), h.Role("alert"), h.Strong(g.Text(b.What)), h.Pre(g.Text(b.Why)))
+			return h.Div(h.Class("banner bad"), h.Role("alert"), h.Strong(h.Text(b.What)), h.Pre(h.Text(b.Why)))
 		}),
 		g.Map(l.Maintenance, maintenanceBanner.node),
 	}
@@ -70,8 +71,8 @@ func (m maintenanceBanner) node() g.Node {
 		names = append(names[:len(names):len(names)], andMore(m.More))
 	}
 	return h.Div(h.Class("banner odd"),
-		h.Strong(g.Text(m.What+" in maintenance until "), clock(m.Until), g.Text(".")),
-		g.Text(why+"Probes keep running, alerts are silenced."),
+		h.Strong(h.Text(m.What+" in maintenance until "), clock(m.Until), h.Text(".")),
+		h.Text(why+"Probes keep running, alerts are silenced."),
 		g.If(len(names) > 0, inlineList(names, g.Text)),
 	)
 }
@@ -79,15 +80,15 @@ func (m maintenanceBanner) node() g.Node {
 // node is the message with its links.
 func (v messageView) node() g.Node {
 	return v.document(
-		h.Header(h.H1(g.Text(v.Head))),
+		h.Header(h.H1(h.Text(v.Head))),
 		h.Main(h.ID("main"),
-			h.P(g.Text(v.Text)),
+			h.P(h.Text(v.Text)),
 			h.Ul(g.Map(v.Choices, func(l namedLink) g.Node { return h.Li(l.node()) })),
 		),
 	)
 }
 
-func (l namedLink) node() g.Node { return h.A(h.Href(l.Path), g.Text(l.Name)) }
+func (l namedLink) node() g.Node { return h.A(h.Href(l.Path), h.Text(l.Name)) }
 
 // inlineList is a list whose items stand beside each other.
 func inlineList[T any](all []T, node func(T) g.Node) g.Node {
@@ -95,23 +96,23 @@ func inlineList[T any](all []T, node func(T) g.Node) g.Node {
 }
 
 // clock is a time of today without its date.
-func clock(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), g.Text(formatTime(t))) }
+func clock(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), h.Text(formatTime(t))) }
 
-func dateTime(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), g.Text(formatDateTime(t))) }
+func dateTime(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), h.Text(formatDateTime(t))) }
 
 // mark is the symbol of a verdict.
 func mark(v probe.Verdict) g.Node {
-	return h.Span(h.Class("mark "+v.String()), h.Title(v.String()), g.Text(v.Mark()))
+	return h.Span(h.Class("mark "+v.String()), h.Title(v.String()), h.Text(v.Mark()))
 }
 
-func soft(text string) g.Node { return h.Span(h.Class("soft"), g.Text(text)) }
+func soft(text string) g.Node { return h.Span(h.Class("soft"), h.Text(text)) }
 
 // runbook is the name of a runbook, or the word, with a link if there is an address.
 func runbook(name, address string) g.Node {
 	if !isLink(address) {
-		return g.Text(name)
+		return h.Text(name)
 	}
-	return h.A(h.Href(address), h.Rel("noreferrer"), g.Text(cmp.Or(name, "runbook")))
+	return h.A(h.Href(address), h.Rel("noreferrer"), h.Text(cmp.Or(name, "runbook")))
 }
 
 // isLink reports whether an address that people wrote may be followed: what follows "javascript:" would run in the page.
@@ -124,9 +125,9 @@ func isLink(address string) bool {
 func why(reason probe.Reason, detail string) g.Node {
 	words := reasonText(reason)
 	if words == "" {
-		return g.Text(detail)
+		return h.Text(detail)
 	}
-	return g.Group{h.Strong(g.Text(words)), g.Text(": " + detail)}
+	return g.Group{h.Strong(h.Text(words)), h.Text(": " + detail)}
 }
 
 // section is a part of the page with its heading.
@@ -135,15 +136,15 @@ func section(id string, heading g.Node, content ...g.Node) g.Node {
 }
 
 // heading is the heading of the section of that id.
-func heading(id, text string) g.Node { return h.H2(h.ID(id), g.Text(text)) }
+func heading(id, text string) g.Node { return h.H2(h.ID(id), h.Text(text)) }
 
 // term is a term and what stands for it; nothing if there is no value.
-func term(name string, value g.Node) g.Node { return h.Div(h.Dt(g.Text(name)), h.Dd(value)) }
+func term(name string, value g.Node) g.Node { return h.Div(h.Dt(h.Text(name)), h.Dd(value)) }
 
 // table is a table with these columns.
 func table(columns []string, rows g.Node) g.Node {
 	return h.Table(
-		h.THead(h.Tr(g.Map(columns, func(c string) g.Node { return h.Th(h.Scope("col"), g.Text(c)) }))),
+		h.THead(h.Tr(g.Map(columns, func(c string) g.Node { return h.Th(h.Scope("col"), h.Text(c)) }))),
 		h.TBody(rows),
 	)
 }

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strconv"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 )
@@ -64,19 +65,19 @@ func (c chart) ends() g.Node {
 	}
 	first, last := clock(c.Runs[0].Started), clock(c.Runs[len(c.Runs)-1].Started)
 	if len(c.Runs) < maxRuns {
-		return h.Div(h.Class("ends"), h.Span(g.Text("from "), first, g.Text(" to "), last))
+		return h.Div(h.Class("ends"), h.Span(h.Text("from "), first, h.Text(" to "), last))
 	}
 	return h.Div(h.Class("ends"), first, last)
 }
 
 // scale says what the top of the scale is, and where the limit is.
 func (c chart) scale() g.Node {
-	words := g.Group{h.Span(g.Text(formatLatency(c.Top)))}
+	words := g.Group{h.Span(h.Text(formatLatency(c.Top)))}
 	switch {
 	case c.Limit > c.Top:
-		words = append(words, h.Span(g.Text("limit "+formatLatency(c.Limit)+", above the scale")))
+		words = append(words, h.Span(h.Text("limit "+formatLatency(c.Limit)+", above the scale")))
 	case c.Limit > 0:
-		words = append(words, h.Span(h.Class("limit"), g.Text("limit "+formatLatency(c.Limit))))
+		words = append(words, h.Span(h.Class("limit"), h.Text("limit "+formatLatency(c.Limit))))
 	}
 	return h.Div(h.Class("ends"), words)
 }
@@ -84,8 +85,8 @@ func (c chart) scale() g.Node {
 // drawing is an image with its words.
 func drawing(class, words string, width, height int, lines ...g.Node) g.Node {
 	number := strconv.Itoa
-	return h.SVG(h.Class(class), h.Role("img"), g.Attr("viewBox", "0 0 "+number(width)+" "+number(height)), h.Width(number(width)), h.Height(number(height)),
-		h.TitleEl(g.Text(words)), path("ground", fmt.Sprintf("M0 %d.5h%d", height-1, width)), g.Group(lines))
+	return h.SVG(h.Class(class), h.Role("img"), h.Attr("viewBox", "0 0 "+number(width)+" "+number(height)), h.Width(number(width)), h.Height(number(height)),
+		h.TitleEl(h.Text(words)), path("ground", fmt.Sprintf("M0 %d.5h%d", height-1, width)), g.Group(lines))
 }
 
 // path is a line of a chart; nothing without one.
@@ -93,10 +94,10 @@ func path(class, line string) g.Node {
 	if line == "" {
 		return nil
 	}
-	return g.El("path", h.Class(class), g.Attr("d", line))
+	return h.El("path", h.Class(class), h.Attr("d", line))
 }
 
 // titledPath is a line with its own words.
 func titledPath(class, line, words string) g.Node {
-	return g.El("path", h.Class(class), g.Attr("d", line), h.TitleEl(g.Text(words)))
+	return h.El("path", h.Class(class), h.Attr("d", line), h.TitleEl(h.Text(words)))
 }

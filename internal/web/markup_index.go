@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 )
@@ -15,12 +16,12 @@ import (
 func (v indexView) node() g.Node {
 	return v.document(
 		h.Header(
-			h.H1(g.Text(v.Title+": "+v.Head)),
+			h.H1(h.Text(v.Title+": "+v.Head)),
 			g.Iff(v.Lead != nil, func() g.Node { return v.Lead.node() }),
 			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
-			h.P(h.Class("soft"), g.Text("As of "), dateTime(v.Now), g.Text(". "), h.Span(h.Class("reload"), v.Reload.node()), v.liveSwitch(), g.Text("."),
-				g.If(v.Note != "", g.Group{g.Text(" "), namedLink{"Incident note", v.Note}.node(), g.Text(".")}),
-				g.If(v.PastIncidents != "", g.Group{g.Text(" "), namedLink{"Past incidents", v.PastIncidents}.node(), g.Text(".")})),
+			h.P(h.Class("soft"), h.Text("As of "), dateTime(v.Now), h.Text(". "), h.Span(h.Class("reload"), v.Reload.node()), v.liveSwitch(), h.Text("."),
+				g.If(v.Note != "", g.Group{h.Text(" "), namedLink{"Incident note", v.Note}.node(), h.Text(".")}),
+				g.If(v.PastIncidents != "", g.Group{h.Text(" "), namedLink{"Past incidents", v.PastIncidents}.node(), h.Text(".")})),
 			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),
 			v.Search.node(),
 		),
@@ -37,15 +38,15 @@ func (l leadView) node() g.Node {
 	explains := g.Group{}
 	for i, other := range l.Explains[:min(len(l.Explains), maxNames)] {
 		if i > 0 {
-			explains = append(explains, g.Text(", "))
+			explains = append(explains, h.Text(", "))
 		}
 		explains = append(explains, other.node())
 	}
 	if more := len(l.Explains) - maxNames; more > 0 {
-		explains = append(explains, g.Text(" "+andMore(more)))
+		explains = append(explains, h.Text(" "+andMore(more)))
 	}
-	return h.P(h.Class("lead"), namedLink{l.title(), l.Path}.node(), g.Text(": "), l.why(),
-		g.If(len(explains) > 0, g.Group{g.Text(". It explains "), explains}), g.Text("."), l.impact())
+	return h.P(h.Class("lead"), namedLink{l.title(), l.Path}.node(), h.Text(": "), l.why(),
+		g.If(len(explains) > 0, g.Group{h.Text(". It explains "), explains}), h.Text("."), l.impact())
 }
 
 // node is a form that works without scripts.
@@ -58,18 +59,18 @@ func (f searchForm) node() g.Node {
 			return hidden(name, chosen)
 		}
 		options := g.Map(all, func(one string) g.Node {
-			return h.Option(h.Value(one), g.If(strings.EqualFold(one, chosen), h.Selected()), g.Text(one))
+			return h.Option(h.Value(one), g.If(strings.EqualFold(one, chosen), h.Selected()), h.Text(one))
 		})
-		return h.Label(g.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), g.Text("any")), options))
+		return h.Label(h.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), h.Text("any")), options))
 	}
 	return h.Form(h.ID("search"), h.Class("search"), h.Role("search"), h.Action("./"),
-		h.Label(g.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text))),
+		h.Label(h.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text))),
 		choice("Verdict", verdictParameter, f.verdict, verdictWords()),
 		choice("Severity", severityParameter, f.severity, f.Severities),
 		choice("Type", kindParameter, f.kind, f.Kinds),
 		hidden(systemParameter, f.system), hidden(runbookParameter, f.runbook), hidden(refreshParameter, strconv.Itoa(f.refresh)),
-		h.Button(g.Text("Show")),
-		g.If(f.Active, g.Group{g.Text(" "), namedLink{"Show all", f.cleared()}.node()}),
+		h.Button(h.Text("Show")),
+		g.If(f.Active, g.Group{h.Text(" "), namedLink{"Show all", f.cleared()}.node()}),
 	)
 }
 
@@ -93,7 +94,7 @@ func faultSwitches(faults []Fault) g.Node {
 }
 
 func (c verdictCount) node() g.Node {
-	content := g.Group{h.Strong(g.Text(strconv.Itoa(c.Count))), g.Text(" " + c.Words)}
+	content := g.Group{h.Strong(h.Text(strconv.Itoa(c.Count))), h.Text(" " + c.Words)}
 	if c.Path == "" {
 		return h.Li(h.Class(c.Verdict.String()), h.Span(content))
 	}
@@ -101,22 +102,22 @@ func (c verdictCount) node() g.Node {
 }
 
 func (l systemLink) node() g.Node {
-	return h.A(h.Href(l.Path), g.If(l.Here, h.Aria("current", "true")), g.Text(l.Name))
+	return h.A(h.Href(l.Path), g.If(l.Here, h.Aria("current", "true")), h.Text(l.Name))
 }
 
 func (s verdictSection) node() g.Node {
 	id := s.ID + "-head"
-	head := h.H2(h.ID(id), h.Class(s.Verdict.String()), g.Text(s.Head))
+	head := h.H2(h.ID(id), h.Class(s.Verdict.String()), h.Text(s.Head))
 	content := g.Group{
 		g.If(len(s.Rows) > 0, h.Ul(h.Class("rows"), h.Role("list"), g.Map(s.Rows, rowView.node))),
 		g.Map(s.Groups, group.node),
-		g.If(len(s.Others) > 0, h.P(h.Class("others"), g.Text(s.Left), g.Map(s.Others, func(l namedLink) g.Node {
-			return g.Group{g.Text(" "), l.node()}
+		g.If(len(s.Others) > 0, h.P(h.Class("others"), h.Text(s.Left), g.Map(s.Others, func(l namedLink) g.Node {
+			return g.Group{h.Text(" "), l.node()}
 		}))),
 	}
 	if s.Verdict == probe.Pass {
 		return h.Section(h.ID(s.ID), h.Aria("labelledby", id),
-			h.Details(g.If(!s.Closed, g.Attr("open")), h.Summary(head), content))
+			h.Details(g.If(!s.Closed, h.Open()), h.Summary(head), content))
 	}
 	return h.Section(h.ID(s.ID), h.Aria("labelledby", id), head, content)
 }
@@ -125,7 +126,7 @@ func (of group) node() g.Node {
 	key := of.System + " " + of.Runbook
 	return g.Group{
 		h.H3(h.Data("key", "head of "+key), namedLink{of.System, of.Path}.node(),
-			g.If(of.Runbook != "", g.Group{g.Text(" "), soft("runbook"), g.Text(" "), runbook(of.Runbook, of.RunbookURL)})),
+			g.If(of.Runbook != "", g.Group{h.Text(" "), soft("runbook"), h.Text(" "), runbook(of.Runbook, of.RunbookURL)})),
 		h.Ul(h.Class("rows"), h.Role("list"), h.Data("key", "list of "+key), g.Map(of.Rows, rowView.line)),
 	}
 }
@@ -135,9 +136,9 @@ func (v rowView) line() g.Node {
 	return h.Li(h.Class("row line pass"), h.Data("key", v.Key().String()),
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading()),
-		h.Div(h.Class("why"), g.Text(v.Detail), v.asked()),
+		h.Div(h.Class("why"), h.Text(v.Detail), v.asked()),
 		h.Div(h.Class("past"), v.Chart.strip()),
-		h.Div(h.Class("when soft"), g.Text(v.sinceWords()), clock(v.Since), g.Text(", "+formatLatency(v.Latency)), g.Text(v.uptimeWords(", "))),
+		h.Div(h.Class("when soft"), h.Text(v.sinceWords()), clock(v.Since), h.Text(", "+formatLatency(v.Latency)), h.Text(v.uptimeWords(", "))),
 	)
 }
 
@@ -146,16 +147,16 @@ func (v rowView) impact() g.Node {
 	if v.About.Impact == "" {
 		return nil
 	}
-	return g.Group{g.Text(" Impact: "), h.Strong(g.Text(v.About.Impact)), g.Text(".")}
+	return g.Group{h.Text(" Impact: "), h.Strong(h.Text(v.About.Impact)), h.Text(".")}
 }
 
 // heading is what people call the probe with what it is.
 func (v rowView) heading() g.Node {
 	return g.Group{
-		h.A(h.Class("name"), h.Href(v.Path), g.Text(v.title())), g.Text(" "),
+		h.A(h.Class("name"), h.Href(v.Path), h.Text(v.title())), h.Text(" "),
 		g.If(v.About.Title != "", soft(v.Name+" ")), soft(v.Type),
-		g.If(v.Severity != "", g.Group{g.Text(" "), h.Span(h.Class(fmt.Sprintf("tag level%d", urgency(v.Severity))), g.Text(v.Severity))}),
-		g.If(v.Maintained, g.Group{g.Text(" "), h.Span(h.Class("tag odd"), g.Text("maintenance"))}),
+		g.If(v.Severity != "", g.Group{h.Text(" "), h.Span(h.Class(fmt.Sprintf("tag level%d", urgency(v.Severity))), h.Text(v.Severity))}),
+		g.If(v.Maintained, g.Group{h.Text(" "), h.Span(h.Class("tag odd"), h.Text("maintenance"))}),
 	}
 }
 
@@ -163,7 +164,7 @@ func (v rowView) heading() g.Node {
 func (v rowView) place() g.Node {
 	of := g.Group{namedLink{v.systemTitle(), filter{system: v.System}.path()}.node()}
 	if v.Runbook != "" {
-		of = append(of, g.Text(" runbook "), runbook(v.runbookTitle(), v.RunbookURL))
+		of = append(of, h.Text(" runbook "), runbook(v.runbookTitle(), v.RunbookURL))
 	}
 	return h.Div(h.Class("soft"), of)
 }
@@ -194,13 +195,13 @@ func (v rowView) bars() g.Node {
 func (v rowView) reasons() g.Node {
 	lead := g.Group{v.why()}
 	if v.Lead != nil {
-		lead = append(lead, g.Text(" "), soft("(check "+v.Lead.Name+v.Lead.targets()+")"))
+		lead = append(lead, h.Text(" "), soft("(check "+v.Lead.Name+v.Lead.targets()+")"))
 	}
 	others := g.Map(v.Shown, func(f failureGroup) g.Node {
-		return h.Li(g.Text(f.Name+f.targets()+": "), why(f.Reason, f.Detail))
+		return h.Li(h.Text(f.Name+f.targets()+": "), why(f.Reason, f.Detail))
 	})
 	if v.More > 0 {
-		others = append(others, h.Li(g.Text(andMore(v.More))))
+		others = append(others, h.Li(h.Text(andMore(v.More))))
 	}
 	return h.Div(h.Class("why"),
 		h.P(lead),
@@ -218,11 +219,11 @@ func (v rowView) why() g.Node {
 	if !v.Reason.Dependency || !found || v.CausePath == "" && v.Dependency == "" {
 		return why(v.Reason, v.Detail)
 	}
-	dependency := g.Text(v.Dependency)
+	dependency := h.Text(v.Dependency)
 	if v.CausePath != "" {
 		dependency = namedLink{v.Cause.Name, v.CausePath}.node()
 	}
-	return g.Group{h.Strong(g.Text(before+itsDependency+" "), dependency, g.Text(after)), g.Text(": " + v.Detail)}
+	return g.Group{h.Strong(h.Text(before+itsDependency+" "), dependency, h.Text(after)), h.Text(": " + v.Detail)}
 }
 
 // itsDependency is what the text of a reason with a dependency calls it.
@@ -233,7 +234,7 @@ func (v rowView) explained() g.Node {
 	if v.CausePath == "" {
 		return nil
 	}
-	return h.P(g.Text("Explained by "), namedLink{v.Cause.Name, v.CausePath}.node(), g.Text("."))
+	return h.P(h.Text("Explained by "), namedLink{v.Cause.Name, v.CausePath}.node(), h.Text("."))
 }
 
 // origin names the trace and the version of a failure, as far as they are known.
@@ -250,24 +251,24 @@ func (v rowView) origin() string {
 
 // times says since when the verdict holds, how long the last run took, and when the next one is.
 func (v rowView) times() g.Node {
-	all := g.Group{g.Text("not run yet")}
+	all := g.Group{h.Text("not run yet")}
 	if !v.Since.IsZero() {
-		all = g.Group{g.Text(v.State + " " + v.sinceWords()), clock(v.Since), g.Text(" (" + v.For + ")")}
+		all = g.Group{h.Text(v.State + " " + v.sinceWords()), clock(v.Since), h.Text(" (" + v.For + ")")}
 	}
 	if v.Latency != 0 || !v.NextRun.IsZero() {
 		all = append(all, h.Br())
 	}
 	if v.Latency != 0 {
-		all = append(all, g.Text("latency "+formatLatency(v.Latency)))
+		all = append(all, h.Text("latency "+formatLatency(v.Latency)))
 	}
 	if v.Latency != 0 && !v.NextRun.IsZero() {
-		all = append(all, g.Text(", "))
+		all = append(all, h.Text(", "))
 	}
 	if !v.NextRun.IsZero() {
-		all = append(all, g.Text("next "), clock(v.NextRun))
+		all = append(all, h.Text("next "), clock(v.NextRun))
 	}
 	if words := v.uptimeWords(""); words != "" {
-		all = append(all, h.Br(), g.Text(words))
+		all = append(all, h.Br(), h.Text(words))
 	}
 	return all
 }
@@ -299,17 +300,17 @@ func softLine(text string) g.Node {
 	if text == "" {
 		return nil
 	}
-	return h.P(h.Class("soft"), g.Text(text))
+	return h.P(h.Class("soft"), h.Text(text))
 }
 
 func (f Fault) node() g.Node {
-	action := g.Group{h.Button(g.Text("Inject " + f.Name))}
+	action := g.Group{h.Button(h.Text("Inject " + f.Name))}
 	if f.Active {
-		action = g.Group{h.Span(h.Class("mark fail"), g.Text("active")), g.Text(" "), h.Button(g.Text("Clear " + f.Name))}
+		action = g.Group{h.Span(h.Class("mark fail"), h.Text("active")), h.Text(" "), h.Button(h.Text("Clear " + f.Name))}
 	}
 	return h.Li(h.Class("row fault"),
-		h.Div(h.Class("what"), h.Strong(h.Class("name"), g.Text(f.Name))),
-		h.Div(h.Class("why"), h.P(g.Text(f.Summary)), softLine(f.Signal)),
+		h.Div(h.Class("what"), h.Strong(h.Class("name"), h.Text(f.Name))),
+		h.Div(h.Class("why"), h.P(h.Text(f.Summary)), softLine(f.Signal)),
 		h.Form(h.Class("when"), h.Method("post"), h.Action(relative(f.Path)), action),
 	)
 }

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strconv"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 )
@@ -14,14 +15,14 @@ func (v probeView) node() g.Node {
 	return v.document(
 		h.Header(
 			h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()),
-			h.H1(mark(v.Verdict), g.Text(" "+v.name())),
+			h.H1(mark(v.Verdict), h.Text(" "+v.name())),
 			softLine(v.About.Text),
 			softLine(asksText(v.Addresses)),
 			h.P(h.Class("lead"), v.why(), g.If(v.Verdict == probe.Fail, v.impact())),
 			v.explained(),
 			softLine(v.whatToDo()),
-			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), g.Text(v.State+" "+v.sinceWords()), dateTime(v.Since), g.Text(" ("+v.For+")."))),
-			g.Map(v.Deploys, func(sentence string) g.Node { return h.P(g.Text(sentence)) }),
+			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), h.Text(v.State+" "+v.sinceWords()), dateTime(v.Since), h.Text(" ("+v.For+")."))),
+			g.Map(v.Deploys, func(sentence string) g.Node { return h.P(h.Text(sentence)) }),
 		),
 		h.Main(h.ID("main"), v.banners(), v.recent(), v.past(), v.asks(), v.configuration(), g.Map(v.RunViews, runView.node)),
 	)
@@ -39,19 +40,19 @@ func (v probeView) whatToDo() string {
 func (v probeView) recent() g.Node {
 	schedule := g.Group{}
 	if !v.LastRun.IsZero() {
-		schedule = append(schedule, g.Text("Last run "), clock(v.LastRun), g.Text(", "))
+		schedule = append(schedule, h.Text("Last run "), clock(v.LastRun), h.Text(", "))
 	}
 	if !v.NextRun.IsZero() {
-		schedule = append(schedule, g.Text("next run "), clock(v.NextRun), g.Text(", "))
+		schedule = append(schedule, h.Text("next run "), clock(v.NextRun), h.Text(", "))
 	}
 	return section("recent", heading("recent", "Recent runs"),
 		h.Div(h.Class("charts"),
 			figure(v.Chart.Words, v.Chart.runBars(), v.Chart.ends()),
 			g.If(v.Chart.Latencies != "", figure(v.Chart.Latencies, v.Chart.scale(), v.Chart.latencyBars(), v.Chart.ends()))),
-		g.If(len(v.Runs) > 0, h.Details(h.Summary(g.Text("All runs")),
+		g.If(len(v.Runs) > 0, h.Details(h.Summary(h.Text("All runs")),
 			table([]string{"Started", "Verdict", "Why", "Latency"}, g.Map(v.Runs, Run.row)))),
-		h.P(schedule, g.Text("one every "+v.Every+". "), v.liveSwitch()),
-		g.If(v.RunPath != "", h.Form(h.Method("post"), h.Action(v.RunPath), h.Button(g.Text("Run now")), g.Text(" "), v.runOutcome())),
+		h.P(schedule, h.Text("one every "+v.Every+". "), v.liveSwitch()),
+		g.If(v.RunPath != "", h.Form(h.Method("post"), h.Action(v.RunPath), h.Button(h.Text("Run now")), h.Text(" "), v.runOutcome())),
 	)
 }
 
@@ -60,41 +61,41 @@ func (v probeView) runOutcome() g.Node {
 	if v.RunOutcome == "" {
 		return soft("runs the probe once more, in addition to the schedule")
 	}
-	return h.Strong(h.Role("status"), g.Text(v.RunOutcome))
+	return h.Strong(h.Role("status"), h.Text(v.RunOutcome))
 }
 
 func figure(words string, parts ...g.Node) g.Node {
-	return h.Figure(g.Group(parts), h.FigCaption(g.Text(words)))
+	return h.Figure(g.Group(parts), h.FigCaption(h.Text(words)))
 }
 
 func (r Run) row() g.Node {
-	return h.Tr(h.Td(dateTime(r.Started)), h.Td(mark(r.Verdict)), h.Td(g.Text(reasonText(r.Reason))), h.Td(g.Text(formatLatency(r.Latency))))
+	return h.Tr(h.Td(dateTime(r.Started)), h.Td(mark(r.Verdict)), h.Td(h.Text(reasonText(r.Reason))), h.Td(h.Text(formatLatency(r.Latency))))
 }
 
 // configuration shows what the probe is configured to do.
 func (v probeView) configuration() g.Node {
-	code := func(s string) g.Node { return h.Li(h.Code(g.Text(s))) }
+	code := func(s string) g.Node { return h.Li(h.Code(h.Text(s))) }
 	return section("facts", heading("facts", "Configuration"), h.Dl(h.Class("facts"),
-		term("Type", g.Text(v.Type)),
+		term("Type", h.Text(v.Type)),
 		g.If(v.Runbook != "" || v.RunbookURL != "", term("Runbook", runbook(v.runbookTitle(), v.RunbookURL))),
-		g.If(v.Severity != "", term("Severity", g.Text(v.Severity))),
-		term("Interval", g.Text(v.Every)),
-		term("Timeout", g.Text(v.Limit)),
+		g.If(v.Severity != "", term("Severity", h.Text(v.Severity))),
+		term("Interval", h.Text(v.Every)),
+		term("Timeout", h.Text(v.Limit)),
 		g.If(len(v.Dependencies) > 0, term("Depends on", inlineList(v.Dependencies, dependency.node))),
 		g.If(len(v.Labels) > 0, term("Labels", h.Ul(g.Map(v.Labels, code)))),
 		g.If(len(v.Signals) > 0, term("Signals", h.Ul(g.Map(v.Signals, func(s signalView) g.Node {
-			return h.Li(g.Text(s.Check+": "), h.Code(g.Text(s.Series)))
+			return h.Li(h.Text(s.Check+": "), h.Code(h.Text(s.Series)))
 		})))),
 	))
 }
 
 func (d dependency) node() g.Node {
-	return g.Group{d.namedLink.node(), g.Text(" "), g.If(d.Known, mark(d.Verdict))}
+	return g.Group{d.namedLink.node(), h.Text(" "), g.If(d.Known, mark(d.Verdict))}
 }
 
 func (v runView) node() g.Node {
 	return section(v.ID, heading(v.ID, v.Head),
-		g.If(v.Text != "", h.P(g.Text(v.Text))),
+		g.If(v.Text != "", h.P(h.Text(v.Text))),
 		g.Iff(v.Run != nil, func() g.Node { return v.Run.node() }),
 	)
 }
@@ -102,46 +103,46 @@ func (v runView) node() g.Node {
 func (d *RunDetail) node() g.Node {
 	rows := g.Group{}
 	for _, c := range d.Checks {
-		name := g.Group{g.Text(c.Name)}
+		name := g.Group{h.Text(c.Name)}
 		if c.Target != "" {
-			name = append(name, g.Text(" "), soft(c.Target))
+			name = append(name, h.Text(" "), soft(c.Target))
 		}
 		rows = append(rows, h.Tr(h.Td(mark(c.Verdict)), h.Th(h.Scope("row"), name), h.Td(why(c.Reason, c.Detail))))
 	}
 	if d.MoreChecks > 0 {
-		rows = append(rows, h.Tr(h.Td(), h.Th(h.Scope("row"), g.Text(andMore(d.MoreChecks))), h.Td(g.Text("not stored"))))
+		rows = append(rows, h.Tr(h.Td(), h.Th(h.Scope("row"), h.Text(andMore(d.MoreChecks))), h.Td(h.Text("not stored"))))
 	}
 	asked := g.Map(exchanges(d), exchangeView.node)
 	if len(asked) == 0 {
-		asked = g.Group{h.P(g.Text("No requests."))}
+		asked = g.Group{h.P(h.Text("No requests."))}
 	}
 	return g.Group{
-		h.P(h.Class("soft"), g.Text("Started "), dateTime(d.Started), g.Text(", took "+formatLatency(d.Took)+".")),
-		h.H3(g.Text("Checks")),
+		h.P(h.Class("soft"), h.Text("Started "), dateTime(d.Started), h.Text(", took "+formatLatency(d.Took)+".")),
+		h.H3(h.Text("Checks")),
 		table([]string{"Verdict", "Check", "Why"}, rows),
-		h.H3(g.Text("Requests")),
+		h.H3(h.Text("Requests")),
 		asked,
-		g.If(d.MoreExchanges > 0, h.P(g.Text(fmt.Sprintf("And %d more exchanges that were not stored.", d.MoreExchanges)))),
+		g.If(d.MoreExchanges > 0, h.P(h.Text(fmt.Sprintf("And %d more exchanges that were not stored.", d.MoreExchanges)))),
 	}
 }
 
 func (x exchangeView) node() g.Node {
-	outcome := g.Text(x.Outcome)
+	outcome := h.Text(x.Outcome)
 	if x.Failed {
 		outcome = h.Strong(h.Class("fail"), outcome)
 	}
-	return h.Details(h.Class("exchange"), h.Data("key", x.Method+" "+x.URL+" "+x.For), g.If(x.Open, g.Attr("open")),
-		h.Summary(h.Strong(g.Text(x.Method+" "+x.URL)), g.If(x.For != "", g.Group{g.Text(" "), soft("for " + x.For)}), h.Br(), outcome),
+	return h.Details(h.Class("exchange"), h.Data("key", x.Method+" "+x.URL+" "+x.For), g.If(x.Open, h.Open()),
+		h.Summary(h.Strong(h.Text(x.Method+" "+x.URL)), g.If(x.For != "", g.Group{h.Text(" "), soft("for " + x.For)}), h.Br(), outcome),
 		g.If(len(x.Phases) > 0, g.Group{
-			h.SVG(h.Class("phases"), h.Role("img"), g.Attr("viewBox", "0 0 300 12"), g.Attr("preserveAspectRatio", "none"),
-				h.TitleEl(g.Text(x.PhaseWords)), g.Map(x.Phases, phaseView.node)),
+			h.SVG(h.Class("phases"), h.Role("img"), h.Attr("viewBox", "0 0 300 12"), h.Attr("preserveAspectRatio", "none"),
+				h.TitleEl(h.Text(x.PhaseWords)), g.Map(x.Phases, phaseView.node)),
 			softLine(x.PhaseWords),
 		}),
-		h.Dl(h.Class("facts"), g.Map(x.Facts, func(f fact) g.Node { return term(f.Name, g.Text(f.Value)) })),
+		h.Dl(h.Class("facts"), g.Map(x.Facts, func(f fact) g.Node { return term(f.Name, h.Text(f.Value)) })),
 	)
 }
 
 func (p phaseView) node() g.Node {
 	number := strconv.Itoa
-	return g.El("rect", h.Class(p.Name), g.Attr("x", number(p.X)), g.Attr("y", number(p.Y)), h.Width(number(p.Width)), h.Height(number(p.Height)))
+	return h.El("rect", h.Class(p.Name), h.Attr("x", number(p.X)), h.Attr("y", number(p.Y)), h.Width(number(p.Width)), h.Height(number(p.Height)))
 }

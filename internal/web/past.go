@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
+	h "prober/internal/html"
+
 	g "maragu.dev/gomponents"
-	h "maragu.dev/gomponents/html"
 
 	"prober/internal/probe"
 	"prober/internal/text"
@@ -55,7 +56,7 @@ func (v probeView) past() g.Node {
 	}
 	spans := g.Group{}
 	for i, u := range v.Past.Uptimes {
-		spans = append(spans, term("Last "+uptimeNames[i], g.Text(formatUptime(u))))
+		spans = append(spans, term("Last "+uptimeNames[i], h.Text(formatUptime(u))))
 	}
 	return section("uptime", heading("uptime", "Uptime"),
 		softLine("The share of the time with a verdict in which the probe passed. Inconclusive runs, and time without any, are unknown."),
@@ -63,12 +64,12 @@ func (v probeView) past() g.Node {
 		g.Iff(len(v.Past.Days) > 0, func() g.Node {
 			return h.Div(h.Class("charts"), figure("the last 90 days", dayBars(v.Past.Days), dayEnds(v.Past.Days)))
 		}),
-		g.If(len(v.Past.Changes) > 0, h.Details(h.Summary(g.Text("Last changes of the verdict")),
+		g.If(len(v.Past.Changes) > 0, h.Details(h.Summary(h.Text("Last changes of the verdict")),
 			table([]string{"Time", "Verdict", "Why"}, g.Map(v.Past.Changes, changeRow)))),
 		g.Map(v.Acknowledged, func(b probe.Breach) g.Node {
 			a := b.Acknowledged
-			return h.P(g.Text("Breach ("+strings.ReplaceAll(b.Reason, "_", " ")+", last "), dateTime(b.Last), g.Text(") acknowledged by "+a.By+" at "),
-				dateTime(a.At), g.Text(": "+a.Why))
+			return h.P(h.Text("Breach ("+strings.ReplaceAll(b.Reason, "_", " ")+", last "), dateTime(b.Last), h.Text(") acknowledged by "+a.By+" at "),
+				dateTime(a.At), h.Text(": "+a.Why))
 		}),
 	)
 }
@@ -100,7 +101,7 @@ func dayBars(days []probe.Day) g.Node {
 
 // dayEnds are the first day and the last.
 func dayEnds(days []probe.Day) g.Node {
-	date := func(d probe.Day) g.Node { return h.Span(g.Text(d.Start.Format(time.DateOnly))) }
+	date := func(d probe.Day) g.Node { return h.Span(h.Text(d.Start.Format(time.DateOnly))) }
 	return h.Div(h.Class("ends"), date(days[0]), date(days[len(days)-1]))
 }
 
@@ -140,9 +141,9 @@ func (s *server) incidents(w http.ResponseWriter, r *http.Request) {
 
 func (v incidentsView) node() g.Node {
 	return v.document(
-		h.Header(h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()), h.H1(g.Text("Incidents of the last 90 days"))),
+		h.Header(h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()), h.H1(h.Text("Incidents of the last 90 days"))),
 		h.Main(h.ID("main"), v.banners(),
-			g.If(len(v.Incidents) == 0, h.P(g.Text("None is remembered."))),
+			g.If(len(v.Incidents) == 0, h.P(h.Text("None is remembered."))),
 			g.Map(v.Incidents, incidentNode),
 			g.If(v.Earlier != "", h.P(h.Class("others"), namedLink{"Earlier", v.Earlier}.node())),
 		),
@@ -164,7 +165,7 @@ func incidentNode(i probe.IncidentRecord) g.Node {
 	}
 	names := text.List(i.Probes, maxNames)
 	return h.Details(h.Class("exchange"),
-		h.Summary(h.Strong(dateTime(i.Start)), g.Text(" "+strings.Join(parts, ", ")), h.Br(), g.Text(i.System+": "+names)),
-		h.Pre(g.Text(text.Lines(i.Note))),
+		h.Summary(h.Strong(dateTime(i.Start)), h.Text(" "+strings.Join(parts, ", ")), h.Br(), h.Text(i.System+": "+names)),
+		h.Pre(h.Text(text.Lines(i.Note))),
 	)
 }
