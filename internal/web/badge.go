@@ -10,7 +10,7 @@ import (
 	"prober/internal/probe"
 )
 
-// badge serves the verdict of a probe as a small SVG for a wiki or a README. It contains no script, no style and no
+// badge serves the verdict of a probe, or its uptime, as a small SVG for a wiki or a README. It contains no script, no style and no
 // references, and says in words what its color says.
 func (s *server) badge(w http.ResponseWriter, r *http.Request) {
 	name, is := strings.CutSuffix(r.PathValue("name"), ".svg")
@@ -19,8 +19,15 @@ func (s *server) badge(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such probe, or several of that name: /badge/SYSTEM/NAME.svg", http.StatusNotFound)
 		return
 	}
+	svg := badgeSVG(row.Name, summary(row), row.Verdict)
+	if span := r.URL.Query().Get("uptime"); span != "" {
+		if svg, ok = s.uptimeBadge(row, span); !ok {
+			http.Error(w, "no such uptime: ?uptime=24h, 7d, 30d or 90d, where history is kept", http.StatusNotFound)
+			return
+		}
+	}
 	w.Header().Set("Content-Type", "image/svg+xml")
-	io.WriteString(w, badgeSVG(row.Name, summary(row), row.Verdict))
+	io.WriteString(w, svg)
 }
 
 // summary is a status in a few words.
@@ -49,17 +56,23 @@ func color(v probe.Verdict) string {
 	return "#8a5a00"
 }
 
-// badgeSVG draws two texts on two backgrounds. The width of the font is unknown, so textLength sets that of each text.
+// badgeSVG draws two texts on two backgrounds, in the usual shape. The width of the font is unknown, so textLength sets that of
+// each text.
 func badgeSVG(name, verdict string, v probe.Verdict) string {
-	width := func(text string) int { return 7*len([]rune(text)) + 12 }
+	width := func(text string) int { return 13*len([]rune(text))/2 + 10 }
 	left, right := width(name), width(verdict)
 	name, verdict = html.EscapeString(name), html.EscapeString(verdict)
 	text := func(x, w int, words string) string {
-		return fmt.Sprintf(`<text x="%d" y="14" textLength="%d" lengthAdjust="spacingAndGlyphs">%s</text>`, x+6, w-12, words)
+		line := func(y int, style string) string {
+			return fmt.Sprintf(`<text x="%d" y="%d"%s textLength="%d" lengthAdjust="spacingAndGlyphs">%s</text>`, x+5, y, style, w-10, words)
+		}
+		return line(15, ` fill="#010101" fill-opacity=".3" aria-hidden="true"`) + line(14, "")
 	}
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="20" role="img" aria-label="%[2]s: %[3]s"><title>%[2]s: %[3]s</title>`+
-		`<rect width="%[4]d" height="20" fill="#3d444d"/><rect x="%[4]d" width="%[5]d" height="20" fill="%[6]s"/>`+
-		`<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">%[7]s%[8]s</g></svg>`+"\n",
+		`<linearGradient id="s" x2="0" y2="100%%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/><stop offset="1" stop-opacity=".1"/></linearGradient>`+
+		`<clipPath id="r"><rect width="%[1]d" height="20" rx="3" fill="#fff"/></clipPath>`+
+		`<g clip-path="url(#r)"><rect width="%[4]d" height="20" fill="#555"/><rect x="%[4]d" width="%[5]d" height="20" fill="%[6]s"/><rect width="%[1]d" height="20" fill="url(#s)"/></g>`+
+		`<g fill="#fff" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">%[7]s%[8]s</g></svg>`+"\n",
 		left+right, name, verdict, left, right, color(v), text(0, left, name), text(left, right, verdict))
 }
 

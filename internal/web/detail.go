@@ -57,7 +57,7 @@ func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", probePath("../", rows[0].ID)) // relative, so that it works behind any prefix
 		w.WriteHeader(http.StatusFound)
 	default:
-		v := messageView{layout: s.layout("../", "several probes have this name"), Text: "Which one?"}
+		v := messageView{layout: s.layout(r, "../", "several probes have this name"), Text: "Which one?"}
 		for _, row := range rows {
 			v.Choices = append(v.Choices, namedLink{row.Key().String(), probePath("../", row.ID)})
 		}
@@ -94,7 +94,7 @@ func (s *server) missing(w http.ResponseWriter, r *http.Request, head, message s
 		return
 	}
 	up := wayUp(r.URL.Path)
-	v := messageView{layout: s.layout(up, head), Text: message, Choices: append(choices[:min(len(choices), maxNames)], namedLink{"All probes", up})}
+	v := messageView{layout: s.layout(r, up, head), Text: message, Choices: append(choices[:min(len(choices), maxNames)], namedLink{"All probes", up})}
 	s.render(w, http.StatusNotFound, v.node())
 }
 
@@ -119,7 +119,7 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 		d.Cause = row.Cause // known only of all probes together
 	}
 	v := probeView{
-		layout: s.layout(up, d.System+"/"+d.Name+": "+summary(d.ProbeStatus)),
+		layout: s.layout(r, up, d.System+"/"+d.Name+": "+summary(d.ProbeStatus)),
 		Every:  probe.Duration(d.Interval).String(), Limit: probe.Duration(d.Job.Timeout).String(),
 		Runs: d.History.Runs(), Labels: text.Labels(d.Job.Labels), Signals: signals(d.Job.Signals), RunViews: runViews(d),
 	}

@@ -114,7 +114,7 @@ func TestDetail_asks(t *testing.T) {
 		}
 	}
 	front := ask(h, "GET", "/").Body.String()
-	if !strings.Contains(front, "Asks https://proxy.example/health") || strings.Count(front, "Asks ") != 1 {
+	if !strings.Contains(front, "Asks https://proxy.example/health") || strings.Count(front, "Asks ") != 2 { // and as a tooltip, where the line is cut off
 		t.Error("the row of a passing probe does not say what it asks")
 	}
 	if strings.Contains(page+front, "secret") {
@@ -185,6 +185,36 @@ func TestBadge(t *testing.T) {
 	}
 	if a, b, c := badgeSVG("x", "y", probe.Pass), badgeSVG("x", "y", probe.Fail), badgeSVG("x", "y", probe.Inconclusive); a == b || b == c || a == c {
 		t.Error("verdicts of one colour")
+	}
+}
+
+func TestBadge_uptime(t *testing.T) {
+	board := NewStatusStore()
+	board.SetJobs([]probe.Job{job("proxy")})
+	o := optionsFor(board, false)
+	day := 24 * time.Hour
+	o.Past = func(probe.ID) (probe.Past, error) {
+		return probe.Past{Uptimes: [4]probe.Uptime{
+			{Span: day, Known: day, Passed: day}, {Span: 7 * day, Known: 7 * day, Passed: 7*day - time.Minute},
+			{Span: 30 * day, Known: 30 * day, Passed: 29 * day}, {Span: 90 * day, Known: 44 * day, Passed: 44 * day},
+		}}, nil
+	}
+	h := New(o)
+	for span, want := range map[string]struct {
+		text    string
+		verdict probe.Verdict
+	}{"24h": {"proxy 24h: 100 %", probe.Pass}, "7d": {"proxy 7d: 99.99 %", probe.Inconclusive}, "30d": {"proxy 30d: 96.66 %", probe.Fail}, "90d": {"proxy 90d: 100 % (51 % unknown)", probe.Inconclusive}} {
+		w := ask(h, "GET", "/badge/ibex/proxy.svg?uptime="+span)
+		if got := w.Body.String(); w.Code != 200 || !strings.Contains(got, "<title>"+want.text+"</title>") || !strings.Contains(got, color(want.verdict)) {
+			t.Errorf("%s: got %d %s", span, w.Code, got)
+		}
+	}
+	if w := ask(h, "GET", "/badge/ibex/proxy.svg?uptime=1y"); w.Code != 404 {
+		t.Errorf("an unknown span: got %d", w.Code)
+	}
+	o.Past = nil
+	if w := ask(New(o), "GET", "/badge/ibex/proxy.svg?uptime=7d"); w.Code != 404 {
+		t.Errorf("without history: got %d", w.Code)
 	}
 }
 

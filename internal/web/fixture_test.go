@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -102,6 +103,14 @@ func optionsFor(b *StatusStore, red bool) Options {
 	o.Incident = func(string) string { return "## Incident\n" }
 	o.Extra = map[string]http.Handler{}
 	if red {
+		o.Incidents = func(before time.Time) ([]probe.IncidentRecord, error) {
+			if !before.IsZero() {
+				return nil, nil
+			}
+			start := time.Now().Add(-time.Hour)
+			return []probe.IncidentRecord{{System: "ibex", Start: start, Ongoing: true, Severity: "P1", Probes: []string{"health-001"}, Note: "## Incident\nlong " + strings.Repeat("x", 300)},
+				{System: "shop", Start: start, End: start.Add(time.Minute), Probes: []string{"a", "b"}, Note: "## Incident"}}, nil
+		}
 		o.FailedSelfChecks = func() []string { return []string{"network"} }
 		o.ReloadError = func() error { return fmt.Errorf("ibex.yaml:6: proxy: unknown key expcet, did you mean expect?") }
 		o.Faults = func() []Fault {

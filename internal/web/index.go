@@ -23,15 +23,13 @@ const (
 // An indexView is the data of the index page.
 type indexView struct {
 	layout
-	Lead          *leadView // the most urgent cause; nil if nothing failed
-	Reload        namedLink
-	Note          string // path of the incident note; empty while nothing failed
-	PastIncidents string // path of the list
-	Counts        []verdictCount
-	Systems       []systemLink
-	Search        searchForm
-	Sections      []verdictSection
-	Faults        []Fault
+	Lead     *leadView // the most urgent cause; nil if nothing failed
+	Reload   namedLink
+	Note     string // path of the incident note; empty while nothing failed
+	Counts   []verdictCount
+	Systems  []systemLink
+	Search   searchForm
+	Sections []verdictSection
 }
 
 // A leadView is the failure that the head of the page names, and what it explains. Its impact is its own, else that of what it
@@ -105,14 +103,11 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 			rows = append(rows, &all[i])
 		}
 	}
-	v := indexView{layout: s.layout("./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
+	v := indexView{layout: s.layout(r, "./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
 	v.Live = s.Changed != nil
 	v.Title = cmp.Or(sharedTitle(rows), v.Title)
 	v.Maintenance = maintenanceBanners(rows, maxNames)
 	v.Breaches = s.openBreaches("./", func(k probe.Key) bool { return want.system == "" || k.System == want.system })
-	if s.Incidents != nil {
-		v.PastIncidents = "./incidents"
-	}
 	together := want.verdict == "" && !slices.ContainsFunc(verdictSections[:], func(list verdictList) bool {
 		return list.verdict != probe.Pass && countOf(rows, list.verdict) > maxRows
 	})
@@ -148,9 +143,6 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		if want.system != "" {
 			v.Note += "?" + url.Values{"system": {want.system}}.Encode()
 		}
-	}
-	if s.Faults != nil {
-		v.Faults = s.Faults()
 	}
 	if want.refresh > 0 {
 		// A header and not an element, so that the page itself stays the same.

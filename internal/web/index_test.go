@@ -283,7 +283,7 @@ func TestChart_eachRunHasWords(t *testing.T) {
 		first, last := formatTime(time.Now().Add(-40*jobs[1].Interval)), formatTime(time.Now().Add(-jobs[1].Interval))
 		for _, want := range []string{
 			"<title>" + last + ": failed, wrong status, ", "<title>" + first + ": passed, ", "limit 80 ms",
-			first + "</time><time datetime=", last + "</time></div>",
+			strings.TrimSuffix(first, " UTC") + "</time><time datetime=", strings.TrimSuffix(last, " UTC") + "</time></div>",
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %q", want)

@@ -86,6 +86,8 @@ type layout struct {
 	Up          string // path of the index page
 	Worst       probe.Verdict
 	Live        bool // the page keeps itself up to date
+	Theme       string
+	Pages       []namedLink // at the top, beside that of all probes
 	Banners     []banner
 	Maintenance []maintenanceBanner
 	Breaches    []breachView // that nobody acknowledged
@@ -98,9 +100,16 @@ type namedLink struct{ Name, Path string }
 type banner struct{ What, Why string }
 
 // layout returns the layout of a page. The path up leads from it to the index page.
-func (s *server) layout(up, head string) layout {
+func (s *server) layout(r *http.Request, up, head string) layout {
+	var pages []namedLink
+	if s.Incidents != nil {
+		pages = append(pages, namedLink{"Incidents", up + "incidents"})
+	}
+	if s.Faults != nil {
+		pages = append(pages, faultsLink(up, s.Faults()))
+	}
 	return layout{
-		Title: s.Title, Head: head, Build: s.Version, Now: time.Now(), Up: up, Worst: probe.Pass,
+		Theme: themeOf(r), Pages: pages, Title: s.Title, Head: head, Build: s.Version, Now: time.Now(), Up: up, Worst: probe.Pass,
 		Banners: s.banners(), Links: s.links(up),
 	}
 }

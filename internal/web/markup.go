@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/url"
+	"strings"
 	"time"
 
 	h "prober/internal/html"
@@ -15,7 +16,7 @@ import (
 // document is a whole page. All text in it is escaped; addresses are our own paths, or
 // those that isLink lets through.
 func (l layout) document(content ...g.Node) g.Node {
-	return h.Doctype(h.HTML(h.Lang("en"),
+	return h.Doctype(h.HTML(h.Lang("en"), g.If(l.Theme != "", h.Data("theme", l.Theme)),
 		h.Head(
 			h.Meta(h.Charset("utf-8")),
 			h.Meta(h.Name("viewport"), h.Content("width=device-width, initial-scale=1")),
@@ -24,7 +25,7 @@ func (l layout) document(content ...g.Node) g.Node {
 			h.Link(h.Rel("icon"), h.Type("image/svg+xml"), h.Href(l.Up+"icon/"+l.Worst.String()+".svg")),
 			h.StyleEl(g.Raw(style)),
 		),
-		h.Body(h.A(h.Class("skip"), h.Href("#main"), h.Text("Skip to the content")), g.Group(content), l.footer(),
+		h.Body(h.A(h.Class("skip"), h.Href("#main"), h.Text("Skip to the content")), l.bar(), g.Group(content), l.footer(),
 			h.Div(h.Class("stale"), h.Role("status"),
 				h.Text("This page is over two minutes old. Reload it before you trust it.")),
 			g.If(l.Live, h.Script(h.Data("events", l.Up+"events"), g.Raw(script))),
@@ -97,6 +98,11 @@ func inlineList[T any](all []T, node func(T) g.Node) g.Node {
 
 // clock is a time of today without its date.
 func clock(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), h.Text(formatTime(t))) }
+
+// shortClock is a clock where it goes without saying that all times are UTC.
+func shortClock(t time.Time) g.Node {
+	return h.Time(h.DateTime(rfc3339(t)), h.Text(strings.TrimSuffix(formatTime(t), " UTC")))
+}
 
 func dateTime(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), h.Text(formatDateTime(t))) }
 

@@ -63,7 +63,7 @@ func (c chart) ends() g.Node {
 	if len(c.Runs) == 0 {
 		return nil
 	}
-	first, last := clock(c.Runs[0].Started), clock(c.Runs[len(c.Runs)-1].Started)
+	first, last := shortClock(c.Runs[0].Started), shortClock(c.Runs[len(c.Runs)-1].Started)
 	if len(c.Runs) < maxRuns {
 		return h.Div(h.Class("ends"), h.Span(h.Text("from "), first, h.Text(" to "), last))
 	}

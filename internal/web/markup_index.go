@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,20 +14,18 @@ import (
 
 func (v indexView) node() g.Node {
 	return v.document(
-		h.Header(
+		h.Header(h.Class("status "+v.Worst.String()),
 			h.H1(h.Text(v.Title+": "+v.Head)),
 			g.Iff(v.Lead != nil, func() g.Node { return v.Lead.node() }),
 			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
-			h.P(h.Class("soft"), h.Text("As of "), dateTime(v.Now), h.Text(". "), h.Span(h.Class("reload"), v.Reload.node()), v.liveSwitch(), h.Text("."),
-				g.If(v.Note != "", g.Group{h.Text(" "), namedLink{"Incident note", v.Note}.node(), h.Text(".")}),
-				g.If(v.PastIncidents != "", g.Group{h.Text(" "), namedLink{"Past incidents", v.PastIncidents}.node(), h.Text(".")})),
+			h.P(h.Class("soft"), h.Text("As of "), dateTime(v.Now), h.Text(". "), h.Span(h.Class("reload"), v.Reload.node(), h.Text(".")), v.liveSwitch(),
+				g.If(v.Note != "", g.Group{h.Text(" "), namedLink{"Incident note", v.Note}.node(), h.Text(".")})),
 			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),
 			v.Search.node(),
 		),
 		h.Main(h.ID("main"),
 			v.banners(),
 			g.Map(v.Sections, verdictSection.node),
-			g.If(len(v.Faults) > 0, faultSwitches(v.Faults)),
 		),
 	)
 }
@@ -74,25 +71,6 @@ func (f searchForm) node() g.Node {
 	)
 }
 
-// faultSwitches are the switches of a demonstration, those that are on first.
-func faultSwitches(faults []Fault) g.Node {
-	on := 0
-	ordered := make([]Fault, 0, len(faults))
-	for _, f := range faults {
-		if f.Active {
-			ordered = slices.Insert(ordered, on, f)
-			on++
-		} else {
-			ordered = append(ordered, f)
-		}
-	}
-	head := "Fault injection"
-	if on > 0 {
-		head = fmt.Sprintf("Fault injection (%d active)", on)
-	}
-	return section("faults", heading("faults", head), h.Ul(h.Class("rows"), h.Role("list"), g.Map(ordered, Fault.node)))
-}
-
 func (c verdictCount) node() g.Node {
 	content := g.Group{h.Strong(h.Text(strconv.Itoa(c.Count))), h.Text(" " + c.Words)}
 	if c.Path == "" {
@@ -136,7 +114,7 @@ func (v rowView) line() g.Node {
 	return h.Li(h.Class("row line pass"), h.Data("key", v.Key().String()),
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading()),
-		h.Div(h.Class("why"), h.Text(v.Detail), v.asked()),
+		h.Div(h.Class("why"), h.Title(v.Detail+" "+asksText(v.addresses())), h.Text(v.Detail), v.asked()),
 		h.Div(h.Class("past"), v.Chart.strip()),
 		h.Div(h.Class("when soft"), h.Text(v.sinceWords()), clock(v.Since), h.Text(", "+formatLatency(v.Latency)), h.Text(v.uptimeWords(", "))),
 	)
@@ -166,7 +144,7 @@ func (v rowView) place() g.Node {
 	if v.Runbook != "" {
 		of = append(of, h.Text(" runbook "), runbook(v.runbookTitle(), v.RunbookURL))
 	}
-	return h.Div(h.Class("soft"), of)
+	return h.Div(h.Class("place soft"), of)
 }
 
 func (v rowView) node() g.Node {
@@ -308,7 +286,11 @@ func (f Fault) node() g.Node {
 	if f.Active {
 		action = g.Group{h.Span(h.Class("mark fail"), h.Text("active")), h.Text(" "), h.Button(h.Text("Clear " + f.Name))}
 	}
-	return h.Li(h.Class("row fault"),
+	class := "row fault"
+	if f.Active {
+		class += " active"
+	}
+	return h.Li(h.Class(class),
 		h.Div(h.Class("what"), h.Strong(h.Class("name"), h.Text(f.Name))),
 		h.Div(h.Class("why"), h.P(h.Text(f.Summary)), softLine(f.Signal)),
 		h.Form(h.Class("when"), h.Method("post"), h.Action(relative(f.Path)), action),

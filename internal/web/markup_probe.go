@@ -13,8 +13,7 @@ import (
 
 func (v probeView) node() g.Node {
 	return v.document(
-		h.Header(
-			h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()),
+		h.Header(h.Class("status "+v.Verdict.String()),
 			h.H1(mark(v.Verdict), h.Text(" "+v.name())),
 			softLine(v.About.Text),
 			softLine(asksText(v.Addresses)),

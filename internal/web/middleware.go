@@ -92,7 +92,7 @@ func redirectAfterPost(h http.Handler) http.Handler {
 			return
 		}
 		// Relative, so that it works behind a proxy that strips a prefix.
-		back := &redirectWriter{ResponseWriter: w, to: "./" + strings.Repeat("../", strings.Count(r.URL.Path, "/")-1)}
+		back := &redirectWriter{ResponseWriter: w, to: cameFrom(r, "./"+strings.Repeat("../", strings.Count(r.URL.Path, "/")-1))}
 		h.ServeHTTP(back, r)
 		if !back.started {
 			back.WriteHeader(http.StatusOK)

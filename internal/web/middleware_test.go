@@ -74,7 +74,7 @@ func TestRedirectAfterPost(t *testing.T) {
 	mux.HandleFunc("POST /faults/silent", func(http.ResponseWriter, *http.Request) {})
 	o.Extra = map[string]http.Handler{"/faults/": mux}
 	h := New(o)
-	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, `action="./faults/inject/auth-down"`) || !strings.Contains(page, "Inject auth-down") {
+	if page := ask(h, "GET", "/demo").Body.String(); !strings.Contains(page, `action="./faults/inject/auth-down"`) || !strings.Contains(page, "Inject auth-down") {
 		t.Error("the page has no form for the fault")
 	}
 	browser := []string{"Accept", "text/html,*/*"}
@@ -82,8 +82,15 @@ func TestRedirectAfterPost(t *testing.T) {
 	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "./../../" || w.Body.Len() != 0 || !broken {
 		t.Errorf("a browser got %d to %q, %s", w.Code, w.Header().Get("Location"), w.Body)
 	}
-	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, "Clear auth-down") {
+	if page := ask(h, "GET", "/demo").Body.String(); !strings.Contains(page, "Clear auth-down") || !strings.Contains(page, "1 active") {
 		t.Error("the page does not offer to clear it")
+	}
+	if page := ask(h, "GET", "/").Body.String(); !strings.Contains(page, `<a href="./demo">Fault injection (1 active)</a>`) {
+		t.Error("the front page does not say that a fault is active")
+	}
+	from := append(browser, "Referer", "https://proxy.example/prober/demo")
+	if w := ask(h, "POST", "/faults/inject/auth-down", from...); w.Header().Get("Location") != "/prober/demo" {
+		t.Errorf("from behind a prefix: led to %q", w.Header().Get("Location"))
 	}
 	if w := ask(h, "POST", "/faults/silent", browser...); w.Code != http.StatusSeeOther {
 		t.Errorf("a handler without a word: got %d", w.Code)

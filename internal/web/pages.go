@@ -53,7 +53,8 @@ type page struct {
 	readers map[*http.ResponseController]struct{} // who are reading
 }
 
-// serve returns a handler that answers GET and HEAD with pages of h, which sees no headers but Accept.
+// serve returns a handler that answers GET and HEAD with pages of h, which sees no headers but Accept, and of the cookies the
+// theme.
 func (p *pages) serve(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		got := p.ask(h, r)
@@ -68,7 +69,7 @@ func (p *pages) serve(h http.HandlerFunc) http.HandlerFunc {
 
 // ask returns the page for a request: the next one that others wait for too, or a new one.
 func (p *pages) ask(h http.HandlerFunc, r *http.Request) *page {
-	key := r.URL.RequestURI() + "\n" + strings.Join(r.Header["Accept"], "\n")
+	key := r.URL.RequestURI() + "\n" + strings.Join(r.Header["Accept"], "\n") + "\n" + themeOf(r)
 	p.mu.Lock()
 	got, others := p.next[key]
 	if !others {
@@ -141,6 +142,9 @@ func (p *pages) fill(got *page, h http.HandlerFunc, r *http.Request) {
 	asked := r.Clone(r.Context())
 	asked.Method = http.MethodGet
 	asked.Header = http.Header{"Accept": r.Header["Accept"]}
+	if theme := themeOf(r); theme != "" {
+		asked.AddCookie(&http.Cookie{Name: themeCookie, Value: theme})
+	}
 	rec := &recorder{page: got, zip: p.zip}
 	got.header = http.Header{}
 	h(rec, asked)

@@ -256,3 +256,22 @@ func TestConnections_theBusyStay(t *testing.T) {
 		}
 	}
 }
+
+// TestPages_ofManyProbesAreSmall bounds what a phone loads of 300 probes that pass, and of as many of which some do not.
+func TestPages_ofManyProbesAreSmall(t *testing.T) {
+	testenv.WithoutRace(t)
+	for _, red := range []bool{false, true} {
+		board, jobs := storeWithRuns(300, red)
+		for i := range jobs {
+			jobs[i].Probe = addresser{nil, []string{fmt.Sprintf("https://proxy.ibex.example/v1/health/%s", jobs[i].Name), fmt.Sprintf("10.0.%d.%d:443", i/250, i%250)}}
+		}
+		o := optionsFor(board, red)
+		o.Changed = board.Changed
+		w := ask(New(o), "GET", "/", "Accept-Encoding", "gzip")
+		if n := w.Body.Len(); n > 80_000 || w.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("failures %t: %d bytes compressed", red, n)
+		} else {
+			t.Logf("failures %t: %d bytes", red, n)
+		}
+	}
+}

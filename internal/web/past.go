@@ -124,7 +124,7 @@ type incidentsView struct {
 // incidents lists past incidents with their notes, the newest first, from the one before a time.
 func (s *server) incidents(w http.ResponseWriter, r *http.Request) {
 	before, _ := time.Parse(time.RFC3339Nano, r.URL.Query().Get("before"))
-	v := incidentsView{layout: s.layout("./", "incidents of the last 90 days")}
+	v := incidentsView{layout: s.layout(r, "./", "incidents of the last 90 days")}
 	all, err := s.Incidents(before)
 	if err != nil {
 		http.Error(w, text.Lines(err.Error()), http.StatusServiceUnavailable)
@@ -141,7 +141,7 @@ func (s *server) incidents(w http.ResponseWriter, r *http.Request) {
 
 func (v incidentsView) node() g.Node {
 	return v.document(
-		h.Header(h.Nav(h.Aria("label", "Back"), namedLink{"All probes", v.Up}.node()), h.H1(h.Text("Incidents of the last 90 days"))),
+		h.Header(h.H1(h.Text("Incidents of the last 90 days"))),
 		h.Main(h.ID("main"), v.banners(),
 			g.If(len(v.Incidents) == 0, h.P(h.Text("None is remembered."))),
 			g.Map(v.Incidents, incidentNode),

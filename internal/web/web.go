@@ -33,7 +33,7 @@ type Options struct {
 	Status           func() []ProbeStatus         // of each probe, in the order in which they are shown
 	FailedSelfChecks func() []string              // the self-checks that failed: network, clock, storage
 	Next             func(probe.ID) time.Time     // when the next run is due; zero if unknown
-	Faults           func() []Fault               // the faults of a demonstration, to inject and clear on the page
+	Faults           func() []Fault               // the faults of a demonstration, to inject and clear at /demo
 
 	// Changed returns what is closed when a status changes after the call. With it, pages keep themselves up to date.
 	Changed func() <-chan struct{}
@@ -99,6 +99,10 @@ func New(o Options) http.Handler {
 	if o.Schema != nil {
 		mux.Handle("/schema.json", allowMethods(large(document("application/schema+json", o.Schema)), http.MethodGet, http.MethodHead))
 	}
+	if o.Faults != nil {
+		mux.Handle("/demo", allowMethods(large(s.faults), http.MethodGet, http.MethodHead))
+	}
+	mux.Handle("/theme", allowMethods(s.setTheme, http.MethodPost))
 	if o.Changed != nil {
 		mux.Handle("/events", allowMethods(s.events, http.MethodGet))
 	}
