@@ -107,6 +107,9 @@ func allRequests(t testing.TB, s *Sandbox) []request {
 	} {
 		add(kubeAPI, "GET", path, e["PROBER_DEMO_KUBE_TOKEN"])
 	}
+	add(github, "GET", "/repos/demo/old-site/deployments", e["PROBER_DEMO_GITHUB_TOKEN"])
+	add(github, "GET", "/repos/demo/old-site/deployments/8/statuses", e["PROBER_DEMO_GITHUB_TOKEN"])
+	add(github, "GET", "/repos/demo/old-site/deployments", "")
 	add(render, "GET", "/v1/services/srv-other", e["PROBER_DEMO_RENDER_KEY"])
 	add(render, "GET", "/v1/services/srv-demo/deploys?limit=5", e["PROBER_DEMO_RENDER_KEY"])
 	return asks

@@ -54,7 +54,7 @@ func (s *Sandbox) describeRedis(ctx context.Context, name string) map[string]str
 }
 
 // varying matches how far a server has written, which depends on what was tested before.
-var varying = regexp.MustCompile(`((?:offset[:=]|master |connected ))\d+`)
+var varying = regexp.MustCompile(`((?:offset[:=]|master |connected ))-?\d+`)
 
 func showValue(v resp.Value) string {
 	if v.Kind != resp.List {

@@ -28,6 +28,7 @@ const (
 	analytics = "analytics"
 	onepass   = "onepass"
 	render    = "render"
+	github    = "github"
 	postgres1 = "postgres-1"
 	postgres2 = "postgres-2"
 	pgbouncer = "pgbouncer"
@@ -53,6 +54,7 @@ func defaults() map[string]string {
 		analytics: "127.0.0.1:19282",
 		onepass:   "127.0.0.1:19381",
 		render:    "127.0.0.1:19481",
+		github:    "127.0.0.1:19482",
 		postgres1: "127.0.0.1:19541",
 		postgres2: "127.0.0.1:19542",
 		pgbouncer: "127.0.0.1:19543",
@@ -108,7 +110,7 @@ type Sandbox struct {
 // credentials are generated for each sandbox. They are purely random: a readable prefix would be redacted wherever it
 // occurs.
 type credentials struct {
-	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, redis, kubeToken string
+	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, githubToken, redis, kubeToken string
 }
 
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
@@ -125,7 +127,7 @@ func Start(o Options) (*Sandbox, error) {
 		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
-			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(),
+			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), githubToken: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
@@ -148,7 +150,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, postgres1, postgres2, pgbouncer, redis1, redis2, mail, promHost, kubeAPI} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, promHost, kubeAPI} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -193,6 +195,7 @@ func (s *Sandbox) addRoutes() error {
 	serveAnalytics(s.host(analytics), s.tenants)
 	serveOnepass(s.host(onepass), logi, s.credentials.admin)
 	serveRender(s.host(render), s.credentials.renderKey)
+	serveGitHub(s.host(github), s.credentials.githubToken)
 	for _, name := range []string{postgres1, postgres2, pgbouncer} {
 		servePostgres(s.host(name))
 	}
@@ -331,6 +334,7 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_ADMIN":         s.credentials.admin,
 		"PROBER_DEMO_CLIENT_SECRET": s.credentials.clientSecret,
 		"PROBER_DEMO_RENDER_KEY":    s.credentials.renderKey,
+		"PROBER_DEMO_GITHUB_TOKEN":  s.credentials.githubToken,
 		"PROBER_DEMO_KUBE_TOKEN":    s.credentials.kubeToken,
 		"PROBER_DEMO_REDIS":         s.credentials.redis,
 		"PROBER_DEMO_MEMORY_A":      s.tenants.seeds[orgA].id,

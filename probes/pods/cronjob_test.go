@@ -89,6 +89,14 @@ func TestCronJob(t *testing.T) {
 	if skewed.skew = time.Minute; !hourly.lastSuccess(late, skewed).Passed() {
 		t.Error("clocks differ by less than matters")
 	}
+	at = skewed.now.Add(-61 * time.Minute)
+	if o := hourly.lastSuccess(late, skewed); o.Reason != reasonNoSuccess { // by exactly as much as the clocks differ
+		t.Errorf("late by more than matters: got %s", o.Reason)
+	}
+	at = skewed.now.Add(-time.Hour)
+	if o := hourly.lastSuccess(late, skewed); o.Reason != probe.StaleOrCached {
+		t.Errorf("just in time, by one of the clocks: got %s", o.Reason)
+	}
 	late.Metadata.DeletionTimestamp = &at
 	if o := hourly.lastSuccess(late, skewed); o.Reason != reasonNoSuccess {
 		t.Errorf("being deleted: got %s", o.Reason)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/kubernetes"
 	"prober/internal/probe"
 )
 
@@ -203,6 +204,28 @@ func TestStatefulSet(t *testing.T) {
 		p := w.probe(t)
 		p.Deployment, p.StatefulSet = "", "proxy"
 		want(t, run(t, p), "pass")
+	}
+}
+
+// TestBounds: a run of ten minutes is no short one, and a pod beside those that are wanted has its time, less what the clocks differ.
+func TestBounds(t *testing.T) {
+	now := time.Now()
+	s := &snapshot{now: now}
+	for after, short := range map[time.Duration]bool{calm - 1: true, calm: false} {
+		if got := s.short(&kubernetes.Terminated{StartedAt: now.Add(-time.Minute - after), FinishedAt: now.Add(-time.Minute)}); got != short {
+			t.Errorf("a run of %s: short %t", after, got)
+		}
+		if got := s.short(&kubernetes.Terminated{FinishedAt: now.Add(-after)}); got != short {
+			t.Errorf("an end %s ago: short %t", after, got)
+		}
+	}
+	w := healthy()
+	w.surge(10 * time.Minute)
+	surged, p := w.snapshot(t, now), New()
+	for skew, want := range map[time.Duration]bool{0: false, 6 * time.Minute: true} {
+		if surged.skew = skew; p.ready(surged, &history{}).Passed() != want {
+			t.Errorf("unready for 10m, clocks that differ by %s: passed %t", skew, !want)
+		}
 	}
 }
 
