@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"prober/internal/probe"
 	"prober/internal/strictyaml"
@@ -15,6 +16,7 @@ import (
 func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 	byName, wrong := rejectDuplicateNames(entries)
 	wrong = append(wrong, rejectOtherRunbooks(headers)...)
+	wrong = append(wrong, rejectObjectives(headers, entries)...)
 	wrong = append(wrong, rejectDuplicateSignals(entries)...)
 	wrong = append(wrong, rejectDuplicates(entries)...)
 	wrong = append(wrong, rejectCycles(byName, entries)...)
@@ -78,8 +80,30 @@ func rejectOtherRunbooks(headers []*fileHeader) (wrong Errors) {
 			f := first[k]
 			if f == nil {
 				first[k] = h
-			} else if f.Runbooks[name] != h.Runbooks[name] {
+			} else if !f.Runbooks[name].equal(h.Runbooks[name]) {
 				wrong = append(wrong, h.mistake(path, "the runbook %s is another one at %s:%d", strictyaml.Shown(name), f.file, f.line(path)))
+			}
+		}
+	}
+	return wrong
+}
+
+// rejectObjectives refuses objectives that the probes of their runbooks cannot decide.
+func rejectObjectives(headers []*fileHeader, entries []*probeEntry) (wrong Errors) {
+	for _, h := range headers {
+		for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
+			o := h.Runbooks[name].objective()
+			var intervals []time.Duration
+			for _, p := range entries {
+				if p.job.System == h.System && p.Runbook == name && p.job.Interval > 0 {
+					intervals = append(intervals, p.job.Interval)
+				}
+			}
+			if o.IsZero() || o.Percent < 50 || o.Percent >= 100 || intervals == nil {
+				continue
+			}
+			if err := o.Check(intervals); err != nil {
+				wrong = append(wrong, h.mistake("runbooks."+name+".slo", "runbooks.%s: slo: %s", strictyaml.Shown(name), err))
 			}
 		}
 	}

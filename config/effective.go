@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -72,7 +73,7 @@ func yamlText(n *yaml.Node) []byte {
 
 // head returns all but the probes of a system.
 func (c *Config) head(system string) *yaml.Node {
-	links, about := map[string]string{}, map[string]probe.Description{}
+	links, about, objectives := map[string]string{}, map[string]probe.Description{}, map[string]probe.Objective{}
 	var own probe.Description
 	severities := &yaml.Node{Kind: yaml.MappingNode}
 	for _, j := range c.Jobs {
@@ -80,7 +81,7 @@ func (c *Config) head(system string) *yaml.Node {
 			continue
 		}
 		if j.Runbook != "" {
-			links[j.Runbook], about[j.Runbook] = j.RunbookURL, j.AboutRunbook
+			links[j.Runbook], about[j.Runbook], objectives[j.Runbook] = j.RunbookURL, j.AboutRunbook, j.SLO
 		}
 		own = j.AboutSystem
 		severities = responses(j.Responses)
@@ -90,6 +91,12 @@ func (c *Config) head(system string) *yaml.Node {
 		r := &yaml.Node{Kind: yaml.MappingNode}
 		describe(r, about[name])
 		set(r, "url", scalar(links[name]))
+		if o := objectives[name]; !o.IsZero() {
+			n := &yaml.Node{Kind: yaml.MappingNode}
+			set(n, "objective", &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatFloat(o.Percent, 'f', -1, 64)})
+			set(n, "window", scalar(probe.Duration(o.Window).String()))
+			set(r, "slo", n)
+		}
 		runbooks.Content = append(runbooks.Content, scalar(name), r) // even if there is no more to say of it
 	}
 	doc := &yaml.Node{Kind: yaml.MappingNode}

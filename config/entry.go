@@ -114,7 +114,7 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	if p.Runbook != "" && !known {
 		wrong = append(wrong, p.mistake("runbook", "runbook is not listed under runbooks%s", text.DidYouMean(p.Runbook, slices.Collect(maps.Keys(h.Runbooks)))))
 	}
-	p.job.RunbookURL, p.job.Responses = runbook.URL, h.responses
+	p.job.RunbookURL, p.job.Responses, p.job.SLO = runbook.URL, h.responses, runbook.objective()
 	p.job.About, p.job.AboutRunbook, p.job.AboutSystem = probe.Description(p.description), probe.Description(runbook.description), probe.Description(h.description)
 	wrong = append(wrong, p.description.check(p.place, "", "")...)
 	if p.Severity == "" {

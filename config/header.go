@@ -58,6 +58,35 @@ type runbook struct {
 	description `yaml:",inline"`
 	Severity    string `yaml:"severity" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
 	URL         string `yaml:"url" doc:"URL of the procedure."`
+	SLO         *slo   `yaml:"slo" doc:"The objective of its probes together: alerts tell that its budget is spent too fast."`
+}
+
+// equal reports whether two files say the same of a runbook.
+func (r runbook) equal(other runbook) bool {
+	same := r.objective() == other.objective()
+	r.SLO, other.SLO = nil, nil
+	return same && r == other
+}
+
+// An slo is a service level objective.
+type slo struct {
+	Objective float64         `yaml:"objective" required:"true" doc:"The percentage of the conclusive runs that must pass, such as 99.9."`
+	Window    *probe.Duration `yaml:"window" default:"30d" doc:"Over which time, from 1d to 90d."`
+}
+
+// defaultSLOWindow is that of an objective that states none.
+const defaultSLOWindow = 30 * 24 * time.Hour
+
+// objective is the objective of a runbook.
+func (r runbook) objective() (o probe.Objective) {
+	if r.SLO == nil {
+		return o
+	}
+	o = probe.Objective{Percent: r.SLO.Objective, Window: defaultSLOWindow}
+	if r.SLO.Window != nil {
+		o.Window = r.SLO.Window.D()
+	}
+	return o
 }
 
 // A fileHeader is the header of a file and where it is.
@@ -145,6 +174,14 @@ func (h *fileHeader) checkRunbooks() (wrong Errors) {
 		if r.Severity != "" {
 			if err := probe.ValidateSeverity(r.Severity); err != nil {
 				wrong = append(wrong, h.mistake(path+".severity", "runbooks.%s: severity %s", strictyaml.Shown(name), err))
+			}
+		}
+		if o := r.objective(); r.SLO != nil {
+			if !(o.Percent >= 50 && o.Percent < 100) {
+				wrong = append(wrong, h.mistake(path+".slo.objective", "runbooks.%s: slo: expected an objective from 50 to below 100 percent", strictyaml.Shown(name)))
+			}
+			if o.Window < 24*time.Hour || o.Window > 90*24*time.Hour {
+				wrong = append(wrong, h.mistake(path+".slo.window", "runbooks.%s: slo: expected a window from 1d to 90d", strictyaml.Shown(name)))
 			}
 		}
 		if r.URL != "" && !validLink(r.URL) {

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"prober/config"
+	"prober/internal/probe"
 	"prober/internal/testenv"
 )
 
@@ -219,5 +221,22 @@ func TestAllFilesTogetherAreBounded(t *testing.T) {
 	values := config.File{Name: "f", Data: []byte(one("s", "a") + "x-list: [" + strings.Repeat("a,", 2_000_000) + "]\n")}
 	if _, err = config.Parse(kinds(), values); err == nil || err.Error() != "f: the file holds more than 1000000 values" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestObjective: a runbook's objective is that of its probes, with a window of 30 days, and is the same in the effective
+// configuration.
+func TestObjective(t *testing.T) {
+	text := "system: shop\nrunbooks: {front: {slo: {objective: 99.9}}}\nprobes: [{name: a, type: ping, hosts: [a], runbook: front}, {name: b, type: ping, hosts: [b]}]\n"
+	want := probe.Objective{Percent: 99.9, Window: 30 * 24 * time.Hour}
+	for range 2 {
+		c, err := config.Parse(kinds(), config.File{Name: "shop.yaml", Data: []byte(text)})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if c.Jobs[0].SLO != want || !c.Jobs[1].SLO.IsZero() {
+			t.Errorf("objectives %+v and %+v, expected %+v for the first", c.Jobs[0].SLO, c.Jobs[1].SLO, want)
+		}
+		text = string(c.YAML())
 	}
 }

@@ -62,6 +62,7 @@ func Rules(jobs []probe.Job, o Options) *File {
 	f := &File{systems: systems(jobs, o), options: o}
 	for _, s := range f.systems {
 		f.Groups = append(f.Groups, Group{Name: "prober-" + s.name, Interval: promTime(s.interval), Rules: s.rules()})
+		f.Groups = append(f.Groups, s.sloGroups()...)
 	}
 	f.Groups = append(f.Groups, Group{Name: "prober", Interval: promTime(defaultInterval), Rules: f.proberRules()})
 	return f

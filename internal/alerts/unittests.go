@@ -90,7 +90,7 @@ func (f *File) WriteTests(w io.Writer, rulesFile string) error {
 		for _, j := range s.jobs {
 			tests.Tests = append(tests.Tests, s.silentWithDependencyDown(j)...)
 		}
-		tests.Tests = append(tests.Tests, s.silentUnderMaintenance())
+		tests.Tests = append(append(tests.Tests, s.silentUnderMaintenance()), s.sloTests()...)
 	}
 	return writeYAML(w, testsHeader, tests)
 }

@@ -52,6 +52,7 @@ type Job struct {
 	// What people call the probe, its runbook and its system.
 	About, AboutRunbook, AboutSystem Description
 
+	SLO       Objective        // of the runbook's probes together; zero for none
 	Responses map[int]Response // by level of severity: what the alerts of the system ask of people
 	Interval  time.Duration
 	Timeout   time.Duration
