@@ -179,7 +179,9 @@ func (p pack) encode(first int64) []byte {
 
 // decode reads what encode wrote.
 func decode(text []byte, first, size int64) (p pack, err error) {
+	const smallest = 10 // bytes of a cell
 	r := reader{text: text}
+	p = make(pack, 0, min(size, 32, int64(len(text)/smallest)+1)) // pages decode thousands
 	for len(r.text) > 0 {
 		c := timed{at: first + int64(r.uint(uint64(size-1)))}
 		c.cell = r.cell()

@@ -19,6 +19,7 @@ const (
 	writeEvery     = time.Minute     // all counts
 	changeDelay    = 2 * time.Second // changes, and the counts of their probes
 	maxSealed      = 20_000          // cells of hours that are over
+	sealedSoon     = 1000            // so many are written soon: at the turn of an hour, those of all probes would take memory
 	maxChanges     = 4096
 	changesPerHour = 20 // of one probe
 	maxDetail      = 200
@@ -198,7 +199,9 @@ func (s *Store) seal(p *state) {
 			s.lost += s.sealed[0].runs()
 			s.sealed = s.sealed[1:]
 		}
-		s.sealed = append(s.sealed, sealed{p, p.open})
+		if s.sealed = append(s.sealed, sealed{p, p.open}); len(s.sealed)%sealedSoon == 0 {
+			s.signal()
+		}
 	}
 	p.open, p.dirty = timed{}, true
 }
