@@ -36,15 +36,16 @@ func (v *view) documents() []document {
 	if l := v.logo; l != nil {
 		all = append([]document{{name: l.name, kind: l.kind, plain: l.data}}, all...)
 	}
+	z := gzip.NewWriter(nil)
 	for i := range all {
-		all[i].compress()
+		all[i].compress(z)
 	}
 	return all
 }
 
-func (d *document) compress() {
+func (d *document) compress(z *gzip.Writer) {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z.Reset(&b)
 	z.Write(d.plain)
 	z.Close()
 	if b.Len() < len(d.plain) {

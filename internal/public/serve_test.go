@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,7 +107,7 @@ func TestServe_thousandReaders(t *testing.T) {
 	})
 }
 
-// TestDays: what is over is read once an hour, when a day begins and when the page changes.
+// TestDays: all days are read once an hour, when a day begins and when the page changes; otherwise the last two.
 func TestDays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "login")
@@ -134,13 +135,46 @@ func TestDays(t *testing.T) {
 	} {
 		w.err = step.err
 		days, err := c.joint(step.page, step.at, read)
-		if (err != nil) != (step.err != nil) || err == nil && len(days[0]) != shownDays {
+		if (err != nil) != (step.err != nil) || len(days) != 1 || err == nil && len(days[0]) != shownDays {
 			t.Errorf("got %v and %v", days, err)
 		}
 	}
-	if got, want := fmt.Sprint(reads), "[90 90 2 2 90 2 90 90 90]"; got != want {
+	if got, want := fmt.Sprint(reads), "[90 90 2 2 2 90 2 2 90 2 90 2 90 2]"; got != want {
 		t.Errorf("read %s days, expected %s", got, want)
 	}
+}
+
+// TestDays_many: a page waits for the past of many probes for a second and a part; the next pages have more of it.
+func TestDays_many(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page := &probe.PublicPage{}
+		for range 100 {
+			page.Components = append(page.Components, probe.Component{Name: "Part", Probes: make([]probe.ID, 10)})
+		}
+		read := func(groups [][]probe.ID, days int) (all [][]probe.Day, err error) {
+			for _, ids := range groups {
+				time.Sleep(time.Duration(len(ids)*days/90) * 4 * time.Millisecond)
+				all = append(all, make([]probe.Day, days))
+			}
+			return all, nil
+		}
+		var c dayCache
+		for n := 1; ; n++ {
+			began := time.Now()
+			all, err := c.joint(page, began, read)
+			known := 100 - len(slices.DeleteFunc(slices.Clone(all), func(d []probe.Day) bool { return d != nil }))
+			if took := time.Since(began); took > readBudget+200*time.Millisecond {
+				t.Errorf("page %d took %s", n, took)
+			}
+			if want := min(25*n, 100); known != want || (err == nil) != (want == 100) {
+				t.Errorf("page %d: %d components are known, expected %d: %v", n, known, want, err)
+			}
+			if known == 100 || n == 10 {
+				break
+			}
+			time.Sleep(maxAge)
+		}
+	})
 }
 
 // TestLogo takes pictures and nothing else.
@@ -191,5 +225,39 @@ func TestLogo(t *testing.T) {
 		if _, err := readLogo(path); err == nil {
 			t.Errorf("%s was read", path)
 		}
+	}
+}
+
+// TestPage_largest bounds what the largest page that may be configured takes: in memory, and to read.
+func TestPage_largest(t *testing.T) {
+	t.Parallel()
+	var all []string
+	for i := range 100 {
+		all = append(all, fmt.Sprintf("component-%02d", i))
+	}
+	w := newWorld(t, all...)
+	for i := range 50 {
+		w.incident(now.Add(-time.Duration(i+1)*time.Hour), now.Add(-time.Duration(i)*time.Hour), all...)
+	}
+	plain, zip := 0, 0
+	for _, d := range w.look().documents() {
+		plain, zip = plain+cap(d.plain), zip+cap(d.zip)
+	}
+	if plain > 2<<20 || zip > 150<<10 {
+		t.Errorf("%d KiB, and %d compressed", plain>>10, zip>>10)
+	}
+	t.Logf("%d KiB, and %d compressed", plain>>10, zip>>10)
+}
+
+// BenchmarkPage renders the page of 20 components.
+func BenchmarkPage(b *testing.B) {
+	var all []string
+	for i := range 20 {
+		all = append(all, fmt.Sprintf("component-%02d", i))
+	}
+	w := newWorld(b, all...)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.look().documents()
 	}
 }

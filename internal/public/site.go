@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -142,41 +141,4 @@ func withPath(path string, err error) error {
 		return errors.New(filepath.Clean(path) + ": " + pe.Err.Error())
 	}
 	return err
-}
-
-// dayCache remembers the days that are over: only the last two are read for each page.
-type dayCache struct {
-	page *probe.PublicPage
-	read time.Time // when all were read last
-	days [][]probe.Day
-}
-
-// rereadDays is how often all days are read: what was slow to be written, and the hours before a restart, come later.
-const rereadDays = time.Hour
-
-// joint returns the last days of each component.
-func (c *dayCache) joint(page *probe.PublicPage, now time.Time, read func([][]probe.ID, int) ([][]probe.Day, error)) ([][]probe.Day, error) {
-	groups := make([][]probe.ID, len(page.Components))
-	for i := range page.Components {
-		groups[i] = page.Components[i].Probes
-	}
-	const last = 2
-	sameDay := c.read.UTC().Format(time.DateOnly) == now.UTC().Format(time.DateOnly)
-	if c.page == page && sameDay && now.Sub(c.read) < rereadDays && !now.Before(c.read) {
-		days, err := read(groups, last)
-		if err != nil {
-			return nil, err
-		}
-		all := make([][]probe.Day, len(groups))
-		for i := range groups {
-			all[i] = slices.Concat(c.days[i][:shownDays-last], days[i])
-		}
-		return all, nil
-	}
-	days, err := read(groups, shownDays)
-	if err != nil {
-		return nil, err
-	}
-	c.page, c.read, c.days = page, now, days
-	return days, nil
 }

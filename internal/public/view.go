@@ -69,9 +69,7 @@ func (s *Site) look(page *probe.PublicPage, now time.Time) *view {
 		if slices.Contains(working, c.Name) {
 			one.state, one.since = inMaintenance, probe.Since{}
 		}
-		if err == nil {
-			one.days = days[i]
-		}
+		one.days = days[i]
 		v.parts = append(v.parts, one)
 	}
 	v.state, v.sentence = sentence(v.parts)
