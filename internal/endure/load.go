@@ -16,26 +16,34 @@ func (s *subject) burden(ctx context.Context) {
 	for i := range slowReaders {
 		path := [...]string{"/metrics", "/api/v1/status", "/"}[i%3]
 		coding := [...]string{"gzip", "identity"}[i/3%2]
-		go s.persist(ctx, func(conn net.Conn) {
-			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: %s\r\n\r\n", path, coding)
-			for ctx.Err() == nil {
-				if _, err := conn.Read(make([]byte, 100)); err != nil {
-					return
-				}
-				time.Sleep(100 * time.Millisecond)
-			}
-		})
+		go persist(ctx, s.address, readSlowly(ctx, path, coding))
 	}
-	for range idle {
-		go s.persist(ctx, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) })
+	for i := range visitors {
+		go persist(ctx, s.public, readSlowly(ctx, "/", [...]string{"gzip", "identity"}[i%2]))
+	}
+	for i := range idle {
+		go persist(ctx, [...]string{s.address, s.public}[i/2%2], func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) })
+	}
+}
+
+// readSlowly asks for a page, and reads a kilobyte of it in a second.
+func readSlowly(ctx context.Context, path, coding string) func(net.Conn) {
+	return func(conn net.Conn) {
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: %s\r\n\r\n", path, coding)
+		for ctx.Err() == nil {
+			if _, err := conn.Read(make([]byte, 100)); err != nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
 	}
 }
 
 // persist opens one connection after the other until ctx ends.
-func (s *subject) persist(ctx context.Context, use func(net.Conn)) {
+func persist(ctx context.Context, address string, use func(net.Conn)) {
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	for ctx.Err() == nil {
-		if conn, err := dialer.DialContext(ctx, "tcp", s.address); err == nil {
+		if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
 			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			use(conn)

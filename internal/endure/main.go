@@ -32,6 +32,8 @@ const (
 	largeTargets = 50 // targets, each with two probes
 	slowReaders  = 200
 	idle         = 2000
+	components   = 50  // of the public page
+	visitors     = 200 // slow readers of it
 	reloadEvery  = 3 * time.Second
 	settle       = 20 * time.Second // without reloads, at the end: every probe runs once more
 )
@@ -75,8 +77,8 @@ func endure(ctx context.Context, prober string, long time.Duration) error {
 		return err
 	}
 	defer s.stop()
-	fmt.Printf("%s, %d probes, %d large targets, %d slow readers, %d idle connections, a reload every %s, for %s\n",
-		s.cage, probes, largeTargets, slowReaders, idle, reloadEvery, long)
+	fmt.Printf("%s, %d probes, %d large targets, %d slow readers, %d idle connections, %d visitors, a reload every %s, for %s\n",
+		s.cage, probes, largeTargets, slowReaders, idle, visitors, reloadEvery, long)
 	load, calm := context.WithTimeout(ctx, long)
 	defer calm()
 	s.burden(load)
@@ -92,7 +94,12 @@ func endure(ctx context.Context, prober string, long time.Duration) error {
 // configuration writes the probes; those of another generation have another label, so that a reload changes each.
 func configuration(base string, generation int) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "system: endure\ninterval: 15s\ntimeout: 10s\nlabels: {generation: g%d}\nprobes:\n", generation%2)
+	fmt.Fprintf(&b, "system: endure\ninterval: 15s\ntimeout: 10s\nlabels: {generation: g%d}\n", generation%2)
+	b.WriteString("public:\n  title: Endure\n  url: http://127.0.0.1/\n  components:\n")
+	for i := range components {
+		fmt.Fprintf(&b, "    - {name: Part %d, probes: [p%d, p%d, p%d, p%d, p%d]}\n", i, 5*i, 5*i+1, 5*i+2, 5*i+3, 5*i+4)
+	}
+	b.WriteString("probes:\n")
 	for i := range probes - 2*largeTargets {
 		fmt.Fprintf(&b, "  - {name: p%d, type: http, url: %q}\n", i, fmt.Sprintf("%s/small/%d", base, i))
 	}
@@ -108,9 +115,11 @@ type subject struct {
 	cmd     *exec.Cmd
 	cage    *cage
 	address string
+	public  string // the address of the public page
 	ended   chan struct{}
 	err     error // of its end
 	scrapes map[int]int
+	pages   map[int]int   // answers for the public page, by status
 	slowest time.Duration // of the scrapes
 }
 
@@ -119,8 +128,12 @@ func startSubject(prober, file string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	public, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
 	c := newCage(memoryLimit)
-	cmd := c.command(prober, "--config.file="+file, "--web.listen-address="+address, "--log.level=error",
+	cmd := c.command(prober, "--config.file="+file, "--web.listen-address="+address, "--web.public-listen-address="+public, "--log.level=error",
 		"--storage.path="+filepath.Join(filepath.Dir(file), "storage"))
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT="+goLimit)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -128,7 +141,7 @@ func startSubject(prober, file string) (*subject, error) {
 		c.remove()
 		return nil, err
 	}
-	s := &subject{cmd: cmd, cage: c, address: address, ended: make(chan struct{}), scrapes: map[int]int{}}
+	s := &subject{cmd: cmd, cage: c, address: address, public: public, ended: make(chan struct{}), scrapes: map[int]int{}, pages: map[int]int{}}
 	go func() {
 		s.err = cmd.Wait()
 		close(s.ended)
@@ -159,12 +172,14 @@ func (s *subject) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			began := time.Now()
-			status, err := s.get(ctx, "/metrics", nil)
+			status, err := s.get(ctx, s.address, "/metrics", nil)
 			if err != nil && ctx.Err() != nil {
 				return nil
 			}
 			s.scrapes[status]++
 			s.slowest = max(s.slowest, time.Since(began))
+			status, _ = s.get(ctx, s.public, "/", nil)
+			s.pages[status]++
 		}
 	}
 }
@@ -177,7 +192,7 @@ type row struct {
 // judge counts the verdicts and fails for one that blames a target.
 func (s *subject) judge() error {
 	var status struct{ Probes []row }
-	code, err := s.get(context.Background(), "/api/v1/status?recent=0", &status)
+	code, err := s.get(context.Background(), s.address, "/api/v1/status?recent=0", &status)
 	if err != nil || code != http.StatusOK || len(status.Probes) != probes {
 		return fmt.Errorf("the status has %d of %d probes: %d, %v", len(status.Probes), probes, code, err)
 	}
@@ -193,21 +208,23 @@ func (s *subject) judge() error {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Printf("%5d %s\n", counts[name], name)
 	}
-	fmt.Printf("scrapes by status: %v, the slowest took %s\n", s.scrapes, s.slowest.Round(time.Millisecond))
+	fmt.Printf("scrapes by status: %v, the slowest took %s; public pages: %v\n", s.scrapes, s.slowest.Round(time.Millisecond), s.pages)
 	switch {
 	case len(wrong) > 0:
 		return fmt.Errorf("%d verdicts are wrong:\n%s", len(wrong), strings.Join(wrong[:min(20, len(wrong))], "\n"))
 	case s.scrapes[http.StatusOK] == 0:
 		return errors.New("no scrape succeeded")
+	case s.pages[http.StatusOK] == 0:
+		return errors.New("nobody could read the public page")
 	}
 	return nil
 }
 
 // get asks the prober for one of its pages, and decodes it if into is given.
-func (s *subject) get(ctx context.Context, path string, into any) (int, error) {
+func (s *subject) get(ctx context.Context, address, path string, into any) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return 0, err
 	}
