@@ -235,7 +235,7 @@ func TestShares(t *testing.T) {
 func TestReal_keys(t *testing.T) {
 	testenv.Real(t)
 	const keys = 500_000
-	s := testenv.StartRedis(t, "enable-debug-command yes")
+	s := testenv.StartRedis(t, "enable-debug-command yes", "slowlog-log-slower-than 50000") // a step takes 1 ms, a busy machine more
 	prepare(t, s)
 	s.Do(t, "debug", "populate", strconv.Itoa(keys), "org:a", "8")
 	s.Do(t, "mset", "org:a:planted", "1", "session:"+marker, "1")
@@ -250,9 +250,8 @@ func TestReal_keys(t *testing.T) {
 	if got := notPassed(r, nil); got != "keys unprefixed" || p.audit.last.met < keys {
 		t.Errorf("got %s in %q, and met %d", got, reasons, p.audit.last.met)
 	}
-	slowest := s.Do(t, "slowlog", "get", "1")
-	t.Logf("two passes over %d keys took %s in %d runs; slow commands: %q", keys, took, len(reasons), slowest)
-	if strings.Contains(strings.ToLower(slowest), "scan") {
-		t.Errorf("a step kept others waiting for 10 ms: %s", slowest)
+	t.Logf("two passes over %d keys took %s in %d runs", keys, took, len(reasons))
+	if slow := s.Do(t, "slowlog", "get", "10"); strings.Contains(strings.ToLower(slow), "scan") {
+		t.Errorf("a step kept others waiting for 50 ms: %s", slow)
 	}
 }
