@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh [FOLDER ...] installs the Debian packages whose programs the tests run, and what they run from npm; that of
-# each FOLDER beside this file too. It does nothing, and does it fast, when all are there. It leaves no service running or
+# install.sh [FOLDER ...] [mail] installs the Debian packages whose programs the tests run, and what they run from npm; that
+# of each FOLDER beside this file and the servers of mail too. It does nothing, and does it fast, when all are there. It leaves no service running or
 # enabled: the tests start their own, on ports of their own.
 set -euo pipefail
 
@@ -39,6 +39,15 @@ needs=(
 )
 # Beside the engine of a current ClickHouse the tests ask Debian's, which is old, and has the real HTTP interface.
 [[ " $* " != *" chdb "* ]] || needs+=(clickhouse-server=clickhouse-server)
+# The servers of mail, files and logins that tcp and tls are run against.
+[[ " $* " != *" mail "* ]] || needs+=(
+  sshd=openssh-server
+  postfix=postfix
+  /usr/lib/dovecot/imap-login=dovecot-imapd
+  /usr/lib/dovecot/pop3-login=dovecot-pop3d
+  vsftpd=vsftpd
+  openssl=openssl
+)
 
 programs=() packages=()
 for need in "${needs[@]}"; do
@@ -76,7 +85,9 @@ modules() {
 
 all_modules() {
   local name
-  for name in npm verifiers postgraphile "$@"; do modules "$name"; done
+  for name in npm verifiers postgraphile "$@"; do
+    [ "$name" = mail ] || modules "$name"
+  done
 }
 
 if [ ${#packages[@]} -eq 0 ]; then

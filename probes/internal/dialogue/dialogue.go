@@ -110,7 +110,7 @@ func SendsSecret(steps []Step) bool {
 
 // An Error says at which step a dialogue ended, and why.
 type Error struct {
-	Step string // "dialogue[2]", or what a ready step is called
+	Step string // "dialogue[2]", or what a ready step is called, and what came in its place
 
 	// One of these is set: what is wrong with the server's lines, or the error of the connection or of the handshake.
 	Outcome   probe.Outcome
@@ -224,6 +224,9 @@ func (d *dialogue) broken(s Step, err error, read int) error {
 		return &Error{Step: s.name, Outcome: probe.Outcomef(probe.Protocol, "expected lines of at most %d bytes, got a longer one (%s)", maxLine, s.name)}
 	case read > 0 && s.absent != (probe.Reason{}):
 		return &Error{Step: s.name, Outcome: s.unmatched(read, "")}
+	}
+	if read > 0 {
+		s.name += ", after " + text.Plural(read, "line that does not match", "lines that do not match")
 	}
 	return &Error{Step: s.name, Err: err}
 }
