@@ -1,9 +1,12 @@
 package alerts
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"prober/internal/probe"
@@ -86,7 +89,7 @@ var chosenDatasource = &source{Type: "prometheus", UID: "${datasource}"}
 // such a kind is configured. The error is the writer's.
 func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 	b := dashboard{
-		Title: "Prober", UID: "prober", Tags: []string{"prober"}, SchemaVersion: 39, Editable: true, Refresh: "30s",
+		Title: "Prober", UID: dashboardUID(jobs), Tags: []string{"prober"}, SchemaVersion: 39, Editable: true, Refresh: "30s",
 		Time:       timeRange{"now-6h", "now"},
 		Templating: templating{variables(o)},
 	}
@@ -98,7 +101,7 @@ func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 		p := grafanaPanel{
 			ID: i + 1, Type: d.kind, Title: d.title, Description: d.description, Datasource: chosenDatasource,
 			GridPos:     gridPos{d.place.H, d.place.W, d.place.X, y},
-			FieldConfig: json.RawMessage(`{"defaults":` + d.fieldConfigJSON() + `,"overrides":[]}`),
+			FieldConfig: json.RawMessage(`{"defaults":` + d.fieldConfigJSON() + `,"overrides":[` + d.overridesJSON() + `]}`),
 			Options:     json.RawMessage(d.optionsJSON()),
 		}
 		for k, q := range d.queries {
@@ -116,6 +119,17 @@ func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 		return fmt.Errorf("writing the dashboard: %w", err)
 	}
 	return nil
+}
+
+// dashboardUID is the same for the same systems, and another one for others: Grafana replaces a dashboard of the same uid.
+func dashboardUID(jobs []probe.Job) string {
+	var systems []string
+	for _, j := range jobs {
+		systems = append(systems, j.System)
+	}
+	slices.Sort(systems)
+	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(systems), "\x00")))
+	return "prober-" + hex.EncodeToString(sum[:8])
 }
 
 // chosenProbes matches the probes that the reader chose. It replaces SEL in the expressions of panels.

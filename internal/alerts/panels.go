@@ -2,6 +2,8 @@ package alerts
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"prober/internal/probe"
 )
@@ -14,8 +16,25 @@ type panel struct {
 	instant                  bool
 	unit                     string
 	verdicts                 bool // values are verdicts: 0 pass, 1 inconclusive, 2 fail
+	signed                   bool // values may be below 0
+	thresholds               []threshold
 	queries                  []panelQuery
 }
+
+// A threshold is the colour of values from one on; the first threshold is of all below the second.
+type threshold struct {
+	color string
+	from  float64
+}
+
+// Thresholds of the panels at the top.
+var (
+	alwaysGreen = []threshold{{"green", 0}}
+	failuresRed = []threshold{{"green", 0}, {"red", 1}}
+	unknownGold = []threshold{{"green", 0}, {"orange", 1}}
+	budgetLeft  = []threshold{{"red", 0}, {"orange", 0}, {"green", 0.25}}
+	someUp      = []threshold{{"red", 0}, {"green", 1}}
+)
 
 // A panelQuery is an expression, with SEL for the probes that the reader chose, and the legend of its series.
 type panelQuery struct{ expr, legend string }
@@ -45,6 +64,9 @@ func quantile(q string) string {
 	return quantileOf(q, "system, probe", "probe_run_duration_seconds", "{SEL}")
 }
 
+// slowest leaves the twenty largest of many series.
+func slowest(expr string) string { return "topk(20, " + expr + ")" }
+
 // quantileOf is a quantile of a histogram, from its classic buckets or else from its native ones.
 func quantileOf(q, by, histogram, matchers string) string {
 	return "histogram_quantile(" + q + ", sum by (" + by + ", le) (rate(" + histogram + "_bucket" + matchers + "[$__rate_interval])))" +
@@ -55,26 +77,26 @@ func quantileOf(q, by, histogram, matchers string) string {
 func panels(jobs []probe.Job, o Options) []panel {
 	named := "{{system}}/{{probe}}"
 	all := []panel{
-		{kind: "stat", title: "Verdicts now", description: "The worst verdict of all probers, by probe.", place: gridPos{low, thirdWidth, 0, 0}, instant: true, queries: []panelQuery{
+		{kind: "stat", title: "Verdicts now", description: "The worst verdict of all probers, by probe.", place: gridPos{low, thirdWidth, 0, 0}, instant: true, thresholds: alwaysGreen, queries: []panelQuery{
 			{`count(` + worstVerdict + ` == 0) or vector(0)`, "pass"},
 			{`count(` + worstVerdict + ` == 1) or vector(0)`, "inconclusive"},
 			{`count(` + worstVerdict + ` == 2) or vector(0)`, "fail"},
 		}},
 		{kind: "stat", title: "Error budget left", description: "The part of the failures that the objective allows which is left, over the time shown. Inconclusive runs do not count.",
-			place: gridPos{low, thirdWidth, thirdWidth, 0}, instant: true, unit: "percentunit", queries: []panelQuery{
+			place: gridPos{low, thirdWidth, thirdWidth, 0}, instant: true, unit: "percentunit", thresholds: budgetLeft, queries: []panelQuery{
 				{`1 - (sum by (system) (increase(probe_runs_total{SEL,verdict="fail"}[$__range])) / sum by (system) (increase(probe_runs_total{SEL,verdict=~"fail|pass"}[$__range]))) / (1 - $slo / 100)`, "{{system}}"},
 			}},
-		{kind: "stat", title: "Probers up", place: gridPos{low, thirdWidth, 2 * thirdWidth, 0}, instant: true, queries: []panelQuery{{`sum(up{job=~"$job"})`, "up"}}},
+		{kind: "stat", title: "Probers up", place: gridPos{low, thirdWidth, 2 * thirdWidth, 0}, instant: true, thresholds: someUp, queries: []panelQuery{{`sum(up{job=~"$job"})`, "up"}}},
 		{kind: "state-timeline", title: "State of each probe", description: "The worst verdict of all probers.", place: gridPos{high, fullWidth, 0, 0}, new: true, verdicts: true,
 			queries: []panelQuery{{worstVerdict, named}}},
 		{kind: "table", title: "Checks that do not pass", place: gridPos{middle, halfWidth, 0, 0}, new: true, instant: true,
 			queries: []panelQuery{{`max by (system, probe, check, target) (probe_check_success{SEL} == 0)`, ""}}},
 		{kind: "timeseries", title: "Reasons", description: "Checks that did not pass. The first occurrence of a reason creates its series, so it shows from the second one on.",
 			place: gridPos{middle, halfWidth, halfWidth, 0}, queries: []panelQuery{{`sum by (probe, check, reason) (increase(probe_failures_total{SEL}[$__rate_interval])) > 0`, "{{probe}} {{check}}: {{reason}}"}}},
-		{kind: "timeseries", title: "Latency, 95th percentile", description: "Of the slowest exchange of each run; the playbook's limit is 2 s.", place: gridPos{middle, halfWidth, 0, 0}, new: true, unit: "s",
-			queries: []panelQuery{{quantile("0.95"), named}}},
-		{kind: "timeseries", title: "Latency, median and 99th percentile", place: gridPos{middle, halfWidth, halfWidth, 0}, unit: "s",
-			queries: []panelQuery{{quantile("0.5"), named + " p50"}, {quantile("0.99"), named + " p99"}}},
+		{kind: "timeseries", title: "Latency, 95th percentile", description: "Of the slowest exchange of each run; the twenty slowest probes.", place: gridPos{middle, halfWidth, 0, 0}, new: true, unit: "s",
+			queries: []panelQuery{{slowest(quantile("0.95")), named}}},
+		{kind: "timeseries", title: "Latency, median and 99th percentile", description: "Of the twenty slowest probes each.", place: gridPos{middle, halfWidth, halfWidth, 0}, unit: "s",
+			queries: []panelQuery{{slowest(quantile("0.5")), named + " p50"}, {slowest(quantile("0.99")), named + " p99"}}},
 		{kind: "timeseries", title: "Phases of the slowest exchange", place: gridPos{middle, halfWidth, 0, 0}, new: true, unit: "s",
 			queries: []panelQuery{{`max by (phase) (probe_http_duration_seconds{SEL})`, "{{phase}}"}}},
 		{kind: "timeseries", title: "Error budget burn rate", description: "At 1 the budget lasts exactly for its period.", place: gridPos{middle, halfWidth, halfWidth, 0}, queries: []panelQuery{
@@ -133,7 +155,7 @@ func databasePanels(jobs []probe.Job, o Options) []panel {
 	}
 	named := "{{system}}/{{probe}}"
 	return []panel{
-		{kind: "timeseries", title: "Values of queries", place: gridPos{middle, thirdWidth, 0, 0}, new: true,
+		{kind: "timeseries", title: "Values of queries", signed: true, place: gridPos{middle, thirdWidth, 0, 0}, new: true,
 			queries: []panelQuery{{`max by (system, probe, name, by) (` + sqlValue + `{SEL})`, named + " {{name}} {{by}}"}}},
 		{kind: "timeseries", title: "Age of the heartbeat on standbys", place: gridPos{middle, thirdWidth, thirdWidth, 0}, unit: "s",
 			queries: []panelQuery{{`max by (system, probe) (` + sqlHeartbeat + `{SEL})`, named}}},
@@ -150,10 +172,42 @@ func (d panel) fieldConfigJSON() string {
 	if d.verdicts {
 		return `{"mappings":[{"type":"value","options":{"0":{"text":"pass","color":"green"},"1":{"text":"inconclusive","color":"orange"},"2":{"text":"fail","color":"red"}}}],"custom":{"fillOpacity":80}}`
 	}
+	var parts []string
 	if d.unit != "" {
-		return `{"unit":"` + d.unit + `"}`
+		parts = append(parts, `"unit":"`+d.unit+`"`)
 	}
-	return `{}`
+	if d.kind == "timeseries" && !d.signed {
+		parts = append(parts, `"min":0`)
+	}
+	if d.thresholds != nil {
+		parts = append(parts, `"thresholds":`+thresholdsJSON(d.thresholds))
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// thresholdsJSON writes thresholds as Grafana reads them. The first has no beginning.
+func thresholdsJSON(all []threshold) string {
+	steps := make([]string, len(all))
+	for i, t := range all {
+		from := "null"
+		if i > 0 {
+			from = strconv.FormatFloat(t.from, 'g', -1, 64)
+		}
+		steps[i] = `{"color":"` + t.color + `","value":` + from + `}`
+	}
+	return `{"mode":"absolute","steps":[` + strings.Join(steps, ",") + `]}`
+}
+
+// overridesJSON are colours of single values of a stat: failures are red, and what is inconclusive is orange.
+func (d panel) overridesJSON() string {
+	var all []string
+	for _, q := range d.queries {
+		t := map[string][]threshold{"fail": failuresRed, "inconclusive": unknownGold}[q.legend]
+		if d.kind == "stat" && t != nil {
+			all = append(all, `{"matcher":{"id":"byName","options":"`+q.legend+`"},"properties":[{"id":"thresholds","value":`+thresholdsJSON(t)+`}]}`)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // optionsJSON is how Grafana draws this type of panel.
@@ -162,7 +216,7 @@ func (d panel) optionsJSON() string {
 	case "state-timeline":
 		return `{"showValue":"never","mergeValues":true,"legend":{"showLegend":true,"displayMode":"list","placement":"bottom"}}`
 	case "stat":
-		return `{"reduceOptions":{"calcs":["lastNotNull"]},"colorMode":"none"}`
+		return `{"reduceOptions":{"calcs":["lastNotNull"]},"colorMode":"value"}`
 	}
 	return `{}`
 }
