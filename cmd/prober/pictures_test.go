@@ -18,37 +18,37 @@ func TestPictures(t *testing.T) {
 	if folder == "" {
 		t.Skip("make pictures")
 	}
-	for _, c := range []struct {
-		name, fault, path string
-		width, height     int
-		dark              bool
-	}{
-		{"passing", "", "/", 1440, 900, false},
-		{"failing", "auth-down", "/", 1440, 900, false},
-		{"failing-dark", "auth-down", "/", 1440, 900, true},
-		{"probe", "auth-down", "/probes/demo/proxy", 1440, 900, false},
-		{"phone", "auth-down", "/", 360, 740, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			args := []string{"demo"}
-			if c.fault != "" {
-				args = append(args, "--fault", c.fault)
+	p := start(t, nil, "demo")
+	b := testenv.NewBrowser(t)
+	picture := func(name, path string, width, height int, dark bool) {
+		b.Window(width, height, dark)
+		b.Open(p.url + path)
+		if err := os.WriteFile(filepath.Join(folder, name+".png"), b.Picture(false), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(want bool, words string) {
+		t.Helper()
+		testenv.Eventually(t, time.Minute, func(context.Context) error {
+			_, page, err := p.get("/")
+			if err == nil && strings.Contains(page, words) != want {
+				err = errors.New("the page says it, or not: " + words)
 			}
-			p := start(t, nil, args...)
-			testenv.Eventually(t, time.Minute, func(context.Context) error {
-				_, page, err := p.get("/")
-				if err == nil && strings.Contains(page, "not run yet") {
-					err = errors.New("not all have run")
-				}
-				return err
-			})
-			p.waitForRuns(t, "auth", 8) // for a history to look at
-			b := testenv.NewBrowser(t)
-			b.Window(c.width, c.height, c.dark)
-			b.Open(p.url + c.path)
-			if err := os.WriteFile(filepath.Join(folder, c.name+".png"), b.Picture(false), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			return err
 		})
 	}
+	says(false, "not run yet")
+	p.waitForRuns(t, "auth", 12) // for a history to look at
+	picture("passing", "/", 1280, 800, false)
+	picture("passing-dark", "/", 1280, 800, true)
+	p.post(t, "/demo/inject/auth-down")
+	says(true, "3 failed")
+	p.waitForRuns(t, "auth", 18)
+	picture("failing", "/", 1280, 800, false)
+	picture("failing-dark", "/", 1280, 800, true)
+	picture("failing-phone", "/", 360, 740, false)
+	picture("probe", "/probes/demo/auth", 1280, 800, false)
+	picture("probe-phone", "/probes/demo/proxy", 360, 740, true)
+	picture("incidents", "/incidents", 1280, 400, false)
+	picture("faults", "/demo", 1280, 500, false)
 }

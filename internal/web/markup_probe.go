@@ -17,7 +17,7 @@ func (v probeView) node() g.Node {
 			h.H1(mark(v.Verdict), h.Text(" "+v.name())),
 			softLine(v.About.Text),
 			softLine(asksText(v.Addresses)),
-			h.P(h.Class("lead"), v.why(), g.If(v.Verdict == probe.Fail, v.impact())),
+			h.P(h.Class("lead"), v.why(), g.If(v.Verdict == probe.Fail && v.About.Impact != "", g.Group{h.Text("."), v.impact()})),
 			v.explained(),
 			softLine(v.whatToDo()),
 			g.If(!v.Since.IsZero(), h.P(h.Class("soft"), h.Text(v.State+" "+v.sinceWords()), dateTime(v.Since), h.Text(" ("+v.For+")."))),
