@@ -123,7 +123,7 @@ func (g runbookGroup) burn(s *system, o probe.Objective, windows []probe.BurnWin
 	}
 	a.labels["burn"] = map[bool]string{true: "fast", false: "slow"}[page]
 	a.expr = strings.Join(pairs, "\nor ") + "\nunless on (system) max by (system) (" + selector("probe_in_maintenance", g.match(s)) + ") == 1"
-	a.summary = fmt.Sprintf("The error budget of {{ $labels.runbook }} of {{ $labels.system }} is spent too fast: {{ $value | humanize }} runs failed")
+	a.summary = "The error budget of {{ $labels.runbook }} of {{ $labels.system }} is spent too fast: {{ $value | humanize }} runs failed"
 	a.description = escapeTemplate(fmt.Sprintf("The objective is %g%% over %s. More than the allowed rate: %s. Inconclusive runs do not count: %s.",
 		o.Percent, promTime(o.Window), strings.Join(words, ", or "), budgetUnknown))
 	return a, true
