@@ -159,6 +159,12 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 			out[k.name+" time"] = reply
 		})
 	}
+	all.Go(func() {
+		said := s.describeMail(t.Context())
+		mu.Lock()
+		defer mu.Unlock()
+		out[mail+" says"] = said
+	})
 	for name := range redisServers() {
 		all.Go(func() {
 			said := s.describeRedis(t.Context(), name)
