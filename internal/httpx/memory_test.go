@@ -14,6 +14,7 @@ import (
 	"prober/internal/dial"
 	"prober/internal/memory"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 func newClient(t *testing.T, url string) *Client {
@@ -170,32 +171,35 @@ func TestDo_paysForHeads(t *testing.T) {
 
 // A head that has to wait for memory is not the target's delay.
 func TestDo_leavesTheWaitForAHeadOut(t *testing.T) {
-	url, _, _ := listen(t, func(w http.ResponseWriter, _ *http.Request) {
+	url := testenv.ServeInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 400 {
 			w.Header().Set(fmt.Sprintf("X-Wide-%d", i), strings.Repeat("x", 120))
 		}
-	})
+	}))
 	c := newClient(t, url)
-	b := memory.NewBudget(256 << 10)
-	first, oldest := b.Open(t.Context())
-	second, other := b.Open(t.Context())
-	if memory.Take(first, 256<<10) != nil || memory.Take(second, 128<<10) != nil {
-		t.Fatal("no memory")
-	}
-	defer other.Close()
-	limited, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	ctx, account := b.Open(limited)
-	defer account.Close()
-	time.AfterFunc(50*time.Millisecond, oldest.Close)
-	began := time.Now()
-	a := c.Do(ctx, probe.NewResult(probe.ID{}), Request{URL: url})
-	if a.Reason != probe.OK || len(a.Header) < 400 {
-		t.Fatalf("%s: %s", a.Reason, a.Detail)
-	}
-	if a.waited <= 0 || a.Took > time.Since(began)-a.waited || account.Waited() < a.waited/2 {
-		t.Errorf("waited %s of %s and yet the exchange took %s; the account says %s", a.waited, time.Since(began), a.Took, account.Waited())
-	}
+	const wait = 50 * time.Millisecond
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
+		ctx = dial.WithOpen(ctx, open)
+		b := memory.NewBudget(256 << 10)
+		first, oldest := b.Open(ctx)
+		second, other := b.Open(ctx)
+		if memory.Take(first, 256<<10) != nil || memory.Take(second, 128<<10) != nil {
+			t.Fatal("no memory")
+		}
+		defer other.Close()
+		limited, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		asking, account := b.Open(limited)
+		defer account.Close()
+		time.AfterFunc(wait, oldest.Close)
+		a := c.Do(asking, probe.NewResult(probe.ID{}), Request{URL: url})
+		if a.Reason != probe.OK || len(a.Header) < 400 {
+			t.Fatalf("%s: %s", a.Reason, a.Detail)
+		}
+		if a.waited != wait || a.Took != 0 || account.Waited() != wait {
+			t.Errorf("expected a wait of %s and no other time, got %s, %s, and %s by the account", wait, a.waited, a.Took, account.Waited())
+		}
+	})
 }
 
 // A token that there is no room for is a limit of the prober's, no bad credential.

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -13,9 +14,11 @@ import (
 	"time"
 	"unsafe"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/testenv"
 	"prober/internal/timesync"
 	"prober/probes/internal/probetest"
 )
@@ -638,13 +641,20 @@ func TestSkew_withoutOwnOffset(t *testing.T) {
 
 // A run ends by its deadline, and asks for a longer timeout.
 func TestTimeout_tooShort(t *testing.T) {
-	url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute), "/d": jsonAhead(0)})
+	mux := http.NewServeMux()
+	for path, answer := range map[string]http.HandlerFunc{"/a": dateAhead(0), "/b": dateAhead(0), "/c": dateAhead(-time.Minute), "/d": jsonAhead(0)} {
+		mux.Handle(path, answer)
+	}
+	url := testenv.ServeInMemory(t, mux)
 	c := New()
 	c.Services = map[string]Service{"a": {URL: url + "/a"}, "b": {URL: url + "/b"}, "c": {URL: url + "/c"}, "d": {URL: url + "/d", JSON: probetest.Path(t, "$.now")}}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 300 * time.Millisecond}.Do(t.Context())
+	var r probe.Result
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
+		r = probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 300 * time.Millisecond}.Do(dial.WithOpen(ctx, open))
+	})
 	if r.Verdict() != probe.Inconclusive || strings.Contains(probetest.Lines(r), "hung") {
 		t.Error(probetest.Lines(r))
 	}
