@@ -49,7 +49,7 @@ func (t *TLS) Validate(credential bool) error {
 // none. As long as the files do not change, RootCAs and what GetClientCertificate returns are the same. The caller may change
 // the result.
 func (d *Dialer) TLSConfig(host string, anonymous bool) (*tls.Config, error) {
-	cfg := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	cfg := &tls.Config{ServerName: HostName(host), MinVersion: tls.VersionTLS12}
 	t := d.tls
 	if t == nil {
 		return cfg, nil
@@ -58,7 +58,7 @@ func (d *Dialer) TLSConfig(host string, anonymous bool) (*tls.Config, error) {
 	if cfg.RootCAs, err = d.files.authorities(t); err != nil {
 		return nil, &credentialError{err}
 	}
-	cfg.ServerName = cmp.Or(t.ServerName, host)
+	cfg.ServerName = HostName(cmp.Or(t.ServerName, host))
 	if t.MinVersion == "1.3" {
 		cfg.MinVersion = tls.VersionTLS13
 	}

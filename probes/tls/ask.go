@@ -54,6 +54,7 @@ func (s *server) ask(ctx context.Context) {
 	}
 	first, done := budget.Share(ctx, 0.5)
 	h := s.shake(first, checkTLS, cfg)
+	stays := p.TLS != nil && p.TLS.CertFile != "" && h.accepted(first)
 	h.end(true)
 	done()
 	h.note()
@@ -65,7 +66,7 @@ func (s *server) ask(ctx context.Context) {
 		s.tryVersions(ctx, cfg)
 	}
 	if p.ClientCertificate != "" {
-		s.tryAnonymous(ctx, h)
+		s.tryAnonymous(ctx, h, stays)
 	}
 }
 
@@ -84,13 +85,17 @@ type handshake struct {
 	err error  // of the network, of the dialogue or of TLS
 }
 
-// shake connects and makes a handshake. The caller ends it.
+// shake connects and makes a handshake. The caller ends it; its time ends here.
 func (s *server) shake(ctx context.Context, check string, cfg *tls.Config) *handshake {
 	h := &handshake{server: s, exchange: dial.Begin(ctx, 1), watch: probe.LatenessOf(ctx)}
 	h.late = h.watch.Total()
 	h.record = probe.Exchange{
 		Check: check, Target: s.result.Target(), URL: "tls://" + s.address, Reason: probe.OK, Started: h.exchange.Start(),
 	}
+	defer func() {
+		h.exchange.End(time.Now())
+		h.record.Took, h.record.Late = time.Since(h.record.Started), h.watch.Total()-h.late
+	}()
 	nc, err := s.probe.dialer.DialContext(h.exchange.Context(), "tcp", s.address)
 	if err != nil {
 		h.at, h.err = checkConnect, err
@@ -106,22 +111,31 @@ func (s *server) shake(ctx context.Context, check string, cfg *tls.Config) *hand
 	began := time.Now()
 	h.conn, err = dial.Handshake(h.exchange.Context(), nc, cfg)
 	if err != nil {
-		h.at, h.err = checkOf(err), err
+		h.at, h.err = checkOf(err, cfg.RootCAs)
 		return h
 	}
 	h.took, h.state = time.Since(began), h.conn.ConnectionState()
 	return h
 }
 
-// checkOf is the check that an error of a handshake belongs to.
-func checkOf(err error) string {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
-		return checkTLS
+// checkOf returns the check that an error of a handshake belongs to, and the error. crypto/x509 compares the name before it looks
+// for a chain, so a wrong name does not show that there is one.
+func checkOf(err error, roots *x509.CertPool) (string, error) {
+	bad, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if !ok {
+		return checkTLS, err
 	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return checkNames
+	if _, ok := errors.AsType[x509.HostnameError](err); !ok {
+		return checkChain, err
 	}
-	return checkChain
+	shown, others := bad.UnverifiedCertificates, x509.NewCertPool()
+	for _, c := range shown[1:] {
+		others.AddCert(c)
+	}
+	if _, err := shown[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: others}); err != nil {
+		return checkChain, &tls.CertificateVerificationError{UnverifiedCertificates: shown, Err: err}
+	}
+	return checkNames, err
 }
 
 func (h *handshake) failed() bool { return h.err != nil }
@@ -129,7 +143,6 @@ func (h *handshake) failed() bool { return h.err != nil }
 // end closes the connection and records it. The argument says whether it ended as was wanted, however that was.
 func (h *handshake) end(expected bool) {
 	h.exchange.Close()
-	h.record.Took, h.record.Late = time.Since(h.record.Started), h.watch.Total()-h.late
 	h.record.Expected = expected
 	if h.failed() {
 		h.record.Reason = h.outcome().Reason
@@ -200,7 +213,7 @@ func (h *handshake) chain() string {
 func (h *handshake) names() probe.Outcome {
 	var missing []string
 	for _, name := range h.server.probe.Names {
-		if h.state.PeerCertificates[0].VerifyHostname(name) != nil {
+		if h.state.PeerCertificates[0].VerifyHostname(dial.HostName(name)) != nil {
 			missing = append(missing, name)
 		}
 	}

@@ -3,6 +3,7 @@ package tls
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -74,15 +75,18 @@ func (s *server) tryVersions(ctx context.Context, cfg *tls.Config) {
 	}
 }
 
-// tryVersion makes one handshake. A server that only drops the connection is asked twice.
+// tryVersion makes one handshake. A server that shows its certificate has accepted the version, whatever it misses afterwards,
+// such as a client certificate. A server that only drops the connection is asked twice.
 func (s *server) tryVersion(ctx context.Context, cfg *tls.Config, part float64) refusal {
 	ctx, done := budget.Share(ctx, part)
 	defer done()
+	accepted := false
+	cfg.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { accepted = true; return nil }
 	got := unclear
 	for range 2 {
 		h := s.shake(ctx, checkRefused, cfg)
 		switch {
-		case !h.failed():
+		case accepted:
 			got = notRefused
 		case h.at != checkTLS:
 			got = unclear
@@ -97,15 +101,19 @@ func (s *server) tryVersion(ctx context.Context, cfg *tls.Config, part float64) 
 	return got
 }
 
-// How long a server may take to refuse a client without a certificate. In TLS 1.3 the client's part of the handshake ends before
+// How long a server may take to refuse a client for its certificate, or for having none. In TLS 1.3 the client's part of the handshake ends before
 // the server has looked at it (RFC 8446, section 4.4.2.4).
 const (
 	minRefusal   = time.Second
 	refusalTimes = 20 // as long as the handshake took
 )
 
-// tryAnonymous makes the handshake without a certificate. The first one, with it, is the control.
-func (s *server) tryAnonymous(ctx context.Context, control *handshake) {
+// refusalTime is how long to wait for that after a handshake like this one.
+func (h *handshake) refusalTime() time.Duration { return max(minRefusal, refusalTimes*h.took) }
+
+// tryAnonymous makes the handshake without a certificate. The first one, with it, is the control: the argument says whether the
+// server accepted its certificate.
+func (s *server) tryAnonymous(ctx context.Context, control *handshake, controlled bool) {
 	r := s.result
 	cfg, err := s.probe.dialer.TLSConfig(s.probe.host, true)
 	if err != nil {
@@ -113,8 +121,7 @@ func (s *server) tryAnonymous(ctx context.Context, control *handshake) {
 		return
 	}
 	h := s.shake(ctx, checkClient, cfg)
-	wait := max(minRefusal, refusalTimes*control.took)
-	enough := true
+	wait, enough := control.refusalTime(), true
 	if !h.failed() && h.state.Version == tls.VersionTLS13 {
 		enough = h.await(ctx, wait)
 	}
@@ -127,6 +134,8 @@ func (s *server) tryAnonymous(ctx context.Context, control *handshake) {
 	}
 	h.end(got == refused || got == dropped)
 	switch {
+	case got == refused && !controlled:
+		r.Inconclusive(checkClient, probe.ControlFailed, "a client without a certificate is refused, and the connection of one with it does not stay open either, or the run is too short to see that")
 	case got == refused:
 		r.Pass(checkClient, "a client without a certificate is refused, and one with it accepted")
 	case got == dropped && s.staysOpen(ctx, wait):
@@ -140,6 +149,20 @@ func (s *server) tryAnonymous(ctx context.Context, control *handshake) {
 	default:
 		r.Inconclusive(checkClient, probe.ControlFailed, "a client without a certificate was neither accepted nor refused: %s", h.outcome().Detail)
 	}
+}
+
+// accepted reports whether the server accepts the certificate that the prober shows. In TLS 1.3 it does so by not refusing it for
+// some time. A refusal is the error of the handshake.
+func (h *handshake) accepted(ctx context.Context) bool {
+	if h.failed() || h.state.Version < tls.VersionTLS13 {
+		return !h.failed()
+	}
+	enough := h.await(ctx, h.refusalTime())
+	closed := h.failed()
+	if closed && refusalOf(h.err) != refused { // its reason may be another one
+		h.at, h.err = "", nil
+	}
+	return enough && !closed
 }
 
 // await reads for some time after the handshake: the refusal of a certificate comes there. It reports whether the time was long

@@ -40,6 +40,10 @@ func TestTLS(t *testing.T) {
 		"expired":      {speak(config(a.issue(t, -2*day, "127.0.0.1"), nil)), nil, "fail\nconnect pass(ok): *\ntls pass(ok): the handshake got as far as the certificates\nchain fail(cert): the certificate expired 2 days ago"},
 		"another name": {speak(config(a.issue(t, 90*day, "b.example"), nil)), nil, "fail\nconnect pass(ok): *\ntls pass(ok): *\nchain pass(ok): the certificate was issued by an authority that is trusted\nnames fail(cert): the certificate is not for 127.0.0.1"},
 		"stranger":     {speak(config(stranger.issue(t, 90*day, "127.0.0.1"), nil)), nil, "fail\nconnect pass(ok): *\ntls pass(ok): *\nchain fail(cert): the certificate was issued by an authority that is not trusted"},
+		"a stranger's, for another name": {
+			speak(config(stranger.issue(t, 90*day, "b.example"), nil)), nil,
+			"fail\nconnect pass(ok): *\ntls pass(ok): *\nchain fail(cert): the certificate was issued by an authority that is not trusted",
+		},
 		"an expired certificate that is not needed": {
 			speak(config(leafAndOld, nil)), func(p *Probe) { p.Certificate = &expect.Certificate{Fail: days(14)} },
 			"pass\nconnect pass(ok): *\ntls pass(ok): *\nchain pass(ok): 2 certificates presented, issued by an authority that is trusted; 1 of them has expired and is not needed\nnames pass(ok): *\ncertificate pass(ok): the certificate is valid for another 89 days",
@@ -47,6 +51,11 @@ func TestTLS(t *testing.T) {
 		"a name is missing": {
 			speak(config(good, nil)), func(p *Probe) { p.Names = []string{"a.example", "c.example"} },
 			"fail\nconnect pass(ok): *\ntls pass(ok): *\nchain pass(ok): *\nnames fail(cert): expected a certificate valid for 3 names, got one that is not valid for c.example",
+		},
+		"names in other scripts": {
+			speak(config(a.issue(t, 90*day, "xn--bcher-kva.example", "xn--caf-dma.example"), nil)),
+			func(p *Probe) { p.TLS.ServerName, p.Names = "bücher.example", []string{"Café.example"} },
+			"pass\nconnect pass(ok): *\ntls pass(ok): *\nchain pass(ok): *\nnames pass(ok): valid for 2 expected names",
 		},
 		"ends soon": {
 			speak(config(a.issue(t, 10*day, "127.0.0.1"), nil)), func(p *Probe) { p.Certificate = &expect.Certificate{Warn: days(30), Fail: days(14)} },
@@ -67,6 +76,10 @@ func TestTLS(t *testing.T) {
 		"an old version is accepted": {
 			speak(config(good, func(c *tls.Config) { c.MinVersion = tls.VersionTLS11 })), func(p *Probe) { p.RefusedVersions = []string{"1.0", "1.1"} },
 			"fail\n" + soundLines + "\nrefused_versions fail(tls_version_accepted): expected TLS 1.1 to be refused, got a handshake",
+		},
+		"an old version is accepted, and who has no client certificate refused": {
+			speak(config(good, func(c *tls.Config) { c.MinVersion, c.ClientAuth = tls.VersionTLS10, tls.RequireAnyClientCert })), func(p *Probe) { p.RefusedVersions = []string{"1.0"} },
+			"fail\n" + soundLines + "\nrefused_versions fail(tls_version_accepted): expected TLS 1.0 to be refused, got a handshake",
 		},
 		"goes away in the meantime": {
 			func(n int, nc net.Conn) {
@@ -177,6 +190,17 @@ func TestTLS_silent(t *testing.T) {
 	r := job.Do(t.Context())
 	if why := r.Decisive(); why.Name != "tls" || why.Reason != probe.Timeout {
 		t.Errorf("expected tls to fail with timeout, got %s", probetest.Lines(r))
+	}
+}
+
+// TestTLS_clientCertificate_everybodyIsRefused proves nothing by a server that refuses the control too, in TLS 1.3 after its
+// handshake.
+func TestTLS_clientCertificate_everybodyIsRefused(t *testing.T) {
+	a, stranger := newAuthority(t), newAuthority(t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool(stranger)}
+	for _, required := range []string{"", "required"} {
+		p := probeOf(serve(t, speak(cfg)), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), required })
+		wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), p)), "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate")
 	}
 }
 
