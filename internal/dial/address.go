@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
+
+	"prober/internal/probe"
 )
 
 // CheckHostPort refuses what is not host:port, and an address that is never dialled, so that a configuration with such an
@@ -52,13 +56,56 @@ func CheckUnix(path string) error {
 	return nil
 }
 
-// connectUnix opens a connection to a socket of this machine.
+// queueRetry is how long to wait for room in the queue of a socket before the next try.
+const queueRetry = 20 * time.Millisecond
+
+// connectUnix opens a connection to a socket of this machine. As for a port, a server that is busy is waited for.
 func (d *Dialer) connectUnix(ctx context.Context, x *Exchange, path string) (net.Conn, error) {
 	if err := CheckUnix(path); err != nil {
 		return nil, err
 	}
 	x.Enter(PhaseConnect)
 	x.toward(path)
-	var nd net.Dialer
-	return nd.DialContext(ctx, "unix", path)
+	retry := time.NewTicker(queueRetry)
+	defer retry.Stop()
+	for {
+		nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		errno, ok := errors.AsType[syscall.Errno](err)
+		switch {
+		case !ok:
+			return nc, err
+		case errno != syscall.EAGAIN:
+			return nil, &socketError{path, errno}
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// A socketError says why there is no connection to a socket of this machine. Its causes are not those of a network.
+type socketError struct {
+	path  string
+	errno syscall.Errno
+}
+
+func (e *socketError) Error() string { return e.outcome().Detail }
+
+func (e *socketError) outcome() probe.Outcome {
+	switch e.errno {
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP:
+		return probe.Outcomef(probe.Refused, "nobody listens at %s: there is no such file", e.path)
+	case syscall.ECONNREFUSED:
+		return probe.Outcomef(probe.Refused, "nobody listens at %s: its server is gone, or it is no socket", e.path)
+	case syscall.EPROTOTYPE:
+		return probe.Outcomef(probe.Protocol, "%s is a socket of another type: it takes messages, not connections", e.path)
+	case syscall.EACCES, syscall.EPERM:
+		return probe.Outcomef(probe.Credential, "the user of this process may not connect to %s", e.path)
+	}
+	if said := selfNetwork[e.errno]; said != "" {
+		return probe.Outcomef(probe.SelfNetwork, "%s", said)
+	}
+	return probe.Outcomef(probe.Refused, "no connection to %s: this machine's kernel answers %q", e.path, e.errno.Error())
 }

@@ -88,6 +88,9 @@ func (p progress) classifyInternal(err error) probe.Outcome {
 	if e, ok := errors.AsType[*credentialError](err); ok {
 		return probe.Outcomef(probe.Credential, "%s", e)
 	}
+	if e, ok := errors.AsType[*socketError](err); ok {
+		return e.outcome()
+	}
 	switch {
 	case errors.Is(err, ErrConns):
 		return probe.Outcomef(probe.Protocol, "the server closes each connection before it answers; one exchange may open %d", p.maxConns)

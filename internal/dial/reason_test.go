@@ -50,6 +50,21 @@ func TestSystemCalls(t *testing.T) {
 	}
 }
 
+// TestSocketErrors lie with a file, its server or this process, never with a network or its firewall.
+func TestSocketErrors(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EACCES:      "credential: the user of this process may not connect to /s",
+		syscall.EPERM:       "credential: the user of this process may not connect to /s",
+		syscall.EMFILE:      "self_network: this process has too many open files",
+		syscall.Errno(4000): `refused: no connection to /s: this machine's kernel answers "errno 4000"`,
+	} {
+		x := &Exchange{ctx: t.Context(), phase: PhaseConnect}
+		if got := x.Explain(&socketError{"/s", errno}); got.Reason.Word+": "+got.Detail != want {
+			t.Errorf("%v: got %s: %s, expected %s", errno, got.Reason.Word, got.Detail, want)
+		}
+	}
+}
+
 // An alert has the form of those of crypto/tls.
 type alert uint8
 

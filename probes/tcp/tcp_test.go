@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,7 +82,15 @@ func TestTCP(t *testing.T) {
 	}{
 		"a port":                         {says("", nil), "", "pass\nconnect pass(ok): connected to *"},
 		"smtp":                           {says("220-mail\r\n220 ready\r\n", mail), "    protocol: smtp\n", "pass\nconnect pass(ok): *\ndialogue pass(ok): 1 step as expected"},
-		"smtp that rejects":              {says("554 go away\r\n", mail), "    protocol: smtp\n", "fail\nconnect pass(ok): *\ndialogue fail(unexpected_reply): expected a line that matches ^220[ -], got 1 line that does not, the last with the code 554 (the greeting)"},
+		"smtp that rejects":              {says("554 go away\r\n", mail), "    protocol: smtp\n", "fail\nconnect pass(ok): *\ndialogue fail(unexpected_reply): expected a line that matches ^220( |$), got 1 line that does not, the last with the code 554 (the greeting)"},
+		"smtp that rejects late":         {says("220-wait\r\n550 go away\r\n", mail), "    protocol: smtp\n", "fail\nconnect pass(ok): *\ndialogue fail(unexpected_reply): expected a line that matches ^220( |$), got 2 lines that do not, the last with the code 550 (the greeting)"},
+		"smtp without a text":            {says("220\r\n", mail), "    protocol: smtp\n", "pass\n*\n*"},
+		"ftp with a number in its text":  {says("220-ftp\r\n100 users online\r\n220 ready\r\n", map[string]string{"AUTH": "502 not implemented\r\n"}), "    protocol: ftp\n    starttls: true\n", "fail\n*\ntls fail(starttls_not_offered): *, the last with the code 502)"},
+		"ftp that is full":               {says("220-ftp\r\n421 too many users\r\n", nil), "    protocol: ftp\n", "fail\n*\ndialogue fail(unexpected_reply): *"},
+		"ftp that gets ready":            {says("120 in a minute\r\n220 ready\r\n", nil), "    protocol: ftp\n", "pass\n*\n*"},
+		"a greeting with a NUL":          {says("220 caf\xe9\x00\r\n", nil), "    protocol: smtp\n", "pass\n*\n*"},
+		"imap that is logged in":         {says("* PREAUTH ready\r\n", nil), "    protocol: imap\n", "pass\n*\n*"},
+		"pop3 with APOP":                 {says("+OK <1.2@mail>\r\n", nil), "    protocol: pop3\n", "pass\n*\n*"},
 		"a server without a word":        {func(nc net.Conn) {}, "    protocol: smtp\n", "fail\nconnect pass(ok): *\ndialogue fail(reset): connection closed by * without an answer (waiting for the greeting)"},
 		"imap":                           {says("* OK IMAP4rev1 ready\r\n", nil), "    protocol: imap\n", "pass\nconnect pass(ok): *\ndialogue pass(ok): 1 step as expected"},
 		"imap that is full":              {says("* BYE too many connections\r\n", nil), "    protocol: imap\n", "fail\nconnect pass(ok): *\ndialogue fail(unexpected_reply): *"},
@@ -134,11 +144,55 @@ func TestTCP_unix(t *testing.T) {
 	listen(t, "unix", path, says("220 mail\r\n", nil))
 	wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), load(t, dial.UnixScheme+path, "    protocol: smtp\n"))),
 		"pass\nconnect pass(ok): connected to "+path+"\ndialogue pass(ok): 1 step as expected")
-	r := probetest.Run(t, Kind(), load(t, dial.UnixScheme+filepath.Join(dir, "absent"), ""))
-	if r.Verdict() == probe.Pass {
-		t.Errorf("a socket that does not exist passed: %s", probetest.Lines(r))
+	for name, test := range map[string]struct {
+		make func(path string) error
+		want string
+	}{
+		"absent":   {func(string) error { return nil }, "fail\nconnect fail(refused): nobody listens at PATH: there is no such file"},
+		"file":     {func(path string) error { return os.WriteFile(path, nil, 0o600) }, "fail\nconnect fail(refused): nobody listens at PATH: its server is gone, or it is no socket"},
+		"under":    {func(path string) error { return os.Symlink("/dev/null/s", path) }, "fail\nconnect fail(refused): nobody listens at PATH: there is no such file"},
+		"loop":     {func(path string) error { return os.Symlink(path, path) }, "fail\nconnect fail(refused): nobody listens at PATH: there is no such file"},
+		"datagram": {func(path string) error { _, err := net.ListenPacket("unixgram", path); return err }, "fail\nconnect fail(protocol): PATH is a socket of another type: it takes messages, not connections"},
+		"link":     {func(link string) error { return os.Symlink(path, link) }, "pass\nconnect pass(ok): connected to PATH"},
+	} {
+		at := filepath.Join(dir, name)
+		if err := test.make(at); err != nil {
+			t.Fatal(err)
+		}
+		wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), load(t, dial.UnixScheme+at, ""))), strings.ReplaceAll(test.want, "PATH", at))
 	}
-	t.Log(probetest.Lines(r))
+}
+
+// TestTCP_unix_full waits, as for a port, where a server does not get round to accepting connections.
+func TestTCP_unix_full(t *testing.T) {
+	dir, err := os.MkdirTemp("", "tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	first, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "tcp"}, Kind: Kind(), Probe: load(t, dial.UnixScheme+path, ""), Timeout: 300 * time.Millisecond}
+	wantPattern(t, regexp.MustCompile(`within .*`).ReplaceAllString(probetest.Lines(job.Do(t.Context())), "in time"), "fail\nconnect fail(timeout): no connection to "+path+" in time")
+	time.AfterFunc(50*time.Millisecond, func() {
+		if nfd, _, err := syscall.Accept(fd); err == nil {
+			syscall.Close(nfd)
+		}
+	})
+	job.Timeout = 10 * time.Second
+	wantPattern(t, probetest.Lines(job.Do(t.Context())), "pass\nconnect pass(ok): connected to "+path)
 }
 
 // TestTCP_secret sends no secret without TLS to another machine, and shows none.

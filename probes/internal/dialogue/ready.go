@@ -24,13 +24,16 @@ type protocol struct {
 // protocols has the ready dialogues: SMTP (RFC 5321, 3207), IMAP (RFC 9051), POP3 (RFC 1939, 2595), FTP (RFC 959, 4217), SSH
 // (RFC 4253, section 4.2) and IRC (RFC 2812).
 func protocols() map[string]protocol {
-	const code = `^\d{3} ` // ends a reply of several lines
-	ehlo := func(name string) []Step { return []Step{send("EHLO prober.invalid"), reply(name, `^250[ -]`, code)} }
+	// The last line of a reply decides: a server may begin one with 220- and end it with 550. Its text may be missing (RFC 5321,
+	// section 4.2).
+	const code, ready = `^\d{3}( |$)`, `^220( |$)`
+	const greeted = `^(220|[45]\d\d)( |$)` // ends a greeting of FTP, whose other lines may begin with any number
+	ehlo := func(name string) []Step { return []Step{send("EHLO prober.invalid"), reply(name, `^250( |$)`, code)} }
 	return map[string]protocol{
 		"smtp": {
-			greet: []Step{reply("the greeting", `^220[ -]`, code)},
+			greet: []Step{reply("the greeting", ready, code)},
 			startTLS: append([]Step{send("EHLO prober.invalid"), offer("the reply to EHLO", `(?i)^250[ -]STARTTLS\s*$`, code)},
-				send("STARTTLS"), reply("the reply to STARTTLS", `^220[ -]`, code)),
+				send("STARTTLS"), reply("the reply to STARTTLS", ready, code)),
 			secured:  ehlo("the reply to EHLO over TLS"),
 			farewell: "QUIT",
 		},
@@ -49,9 +52,9 @@ func protocols() map[string]protocol {
 			farewell: "QUIT",
 		},
 		"ftp": {
-			greet:    []Step{reply("the greeting", `^220[ -]`, code)},
-			startTLS: []Step{send("AUTH TLS"), offer("the reply to AUTH TLS", `^234[ -]`, code)},
-			secured:  []Step{send("NOOP"), reply("the reply to NOOP over TLS", `^(200|530)[ -]`, code)}, // 530: log in first
+			greet:    []Step{reply("the greeting", ready, greeted)},
+			startTLS: []Step{send("AUTH TLS"), offer("the reply to AUTH TLS", `^234( |$)`, code)},
+			secured:  []Step{send("NOOP"), reply("the reply to NOOP over TLS", `^(200|530)( |$)`, code)}, // 530: log in first
 			farewell: "QUIT",
 		},
 		"ssh": {
