@@ -46,7 +46,7 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result, address string) {
 	late := watch.Total()
 	failed, err := c.converse(address)
 	c.exchange.Close()
-	c.record.Took, c.record.Late = time.Since(c.record.Started), watch.Total()-late
+	c.record.Took, c.record.Late = time.Since(c.record.Started)-c.waited, watch.Total()-late
 	if failed.Reason != probe.OK {
 		c.record.Reason, c.record.Expected = failed.Reason, false
 	}
@@ -64,6 +64,7 @@ type connection struct {
 	exchange *dial.Exchange
 	record   probe.Exchange
 	nc       net.Conn
+	waited   time.Duration // for a refusal, which is no part of the latency
 }
 
 // converse notes the checks up to the end of the dialogue. It returns why the last of them did not pass, and the error of the
@@ -135,8 +136,40 @@ func (c *connection) secure(nc net.Conn) (net.Conn, error) {
 		return nil, err
 	}
 	c.exchange.Enter(dial.PhaseProcessing)
+	if cfg.GetClientCertificate != nil && !c.probe.listensOverTLS() {
+		began := time.Now()
+		err = awaitRefusal(c.exchange.Context(), tc)
+		c.waited = time.Since(began)
+		c.exchange.Pause(c.waited)
+		if err != nil {
+			return nil, err
+		}
+	}
 	c.result.Pass(checkTLS, "%s", tls.VersionName(tc.ConnectionState().Version))
 	return tc, nil
+}
+
+// maxRefusal is how long a server has to refuse a certificate after the handshake, if nothing else is waited for.
+const maxRefusal = time.Second
+
+// awaitRefusal returns the alert with which a server over TLS 1.3 refuses a client (RFC 8446, section 4.4.2.4); nil if none comes.
+func awaitRefusal(ctx context.Context, tc *tls.Conn) error {
+	if tc.ConnectionState().Version < tls.VersionTLS13 {
+		return nil
+	}
+	ctx, done := budget.Share(ctx, 0.5)
+	defer done()
+	until := time.Now().Add(maxRefusal)
+	if end, limited := ctx.Deadline(); limited && end.Before(until) {
+		until = end
+	}
+	_ = tc.SetReadDeadline(until)
+	_, err := tc.Read(make([]byte, 1))
+	_ = tc.SetReadDeadline(time.Time{})
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return err
+	}
+	return nil
 }
 
 func (c *connection) note(check string, err error) (probe.Outcome, error) {

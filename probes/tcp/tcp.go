@@ -118,3 +118,13 @@ func (p *Probe) encrypts() bool { return p.TLS != nil || dialogue.StartsTLS(p.st
 
 // encryptsAtOnce reports whether TLS is spoken from the first byte on.
 func (p *Probe) encryptsAtOnce() bool { return p.TLS != nil && !dialogue.StartsTLS(p.steps()) }
+
+// listensOverTLS reports whether a step after the change to TLS waits for the server.
+func (p *Probe) listensOverTLS() bool {
+	encrypted, listens := p.encryptsAtOnce(), false
+	for _, s := range p.steps() {
+		listens = listens || encrypted && s.Expect != nil
+		encrypted = encrypted || s.StartTLS
+	}
+	return listens
+}

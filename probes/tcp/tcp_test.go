@@ -2,9 +2,16 @@ package tcp
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -193,6 +200,33 @@ func TestTCP_unix_full(t *testing.T) {
 	})
 	job.Timeout = 10 * time.Second
 	wantPattern(t, probetest.Lines(job.Do(t.Context())), "pass\nconnect pass(ok): connected to "+path)
+}
+
+// TestTCP_clientCertificate sees a certificate that a server over TLS 1.3 refuses after the handshake, also where nothing is waited
+// for then. The wait is no part of the latency.
+func TestTCP_clientCertificate(t *testing.T) {
+	for auth, want := range map[tls.ClientAuthType]string{
+		tls.RequireAndVerifyClientCert: "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate",
+		tls.RequireAnyClientCert:       "pass\nconnect pass(ok): *\ntls pass(ok): TLS 1.3\nlatency pass(ok): *",
+	} {
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.TLS = &tls.Config{ClientAuth: auth, ClientCAs: x509.NewCertPool()}
+		server.StartTLS()
+		defer server.Close()
+		dir := t.TempDir()
+		key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: server.Certificate().Raw}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
+			if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := load(t, server.Listener.Addr().String(), fmt.Sprintf("    tls: {ca_file: %[1]s/cert, cert_file: %[1]s/cert, key_file: %[1]s/key}\n    latency: 900ms\n", dir))
+		wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), p)), want)
+	}
 }
 
 // TestTCP_secret sends no secret without TLS to another machine, and shows none.
