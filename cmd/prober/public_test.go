@@ -143,7 +143,7 @@ func TestPublicCommand(t *testing.T) {
 	store.SetJobs([]probe.Job{{ID: id, Interval: time.Hour}})
 	for i := range 3 {
 		r := probe.NewResult(id)
-		r.Started = time.Now().Add(time.Duration(i-5) * time.Hour)
+		r.Started = time.Now().Add(time.Duration(i-3) * time.Hour)
 		r.Pass("status", "got 200")
 		store.Observe(*r)
 	}

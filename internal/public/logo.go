@@ -59,8 +59,8 @@ var namespaces = []string{"", "http://www.w3.org/2000/svg"}
 // checkSVG refuses everything that could run or fetch something.
 func checkSVG(data []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(data))
-	first := true
-	for {
+	var texts [][]byte // of the elements that are open: comments and other elements may stand between its parts
+	for first := true; ; {
 		token, err := d.Token()
 		switch {
 		case errors.Is(err, io.EOF) && !first:
@@ -76,14 +76,20 @@ func checkSVG(data []byte) error {
 				return errors.New("an SVG with a processing instruction is not shown: it could fetch a style")
 			}
 		case xml.CharData:
-			if fetches(string(t)) {
+			if n := len(texts); n > 0 {
+				texts[n-1] = append(texts[n-1], t...)
+			}
+		case xml.EndElement:
+			last := len(texts) - 1
+			if fetches(string(texts[last])) {
 				return errors.New("an SVG that names other addresses is not shown")
 			}
+			texts = texts[:last]
 		case xml.StartElement:
 			if first && t.Name.Local != "svg" {
 				return errors.New("expected an SVG")
 			}
-			first = false
+			first, texts = false, append(texts, nil)
 			if err := checkElement(t); err != nil {
 				return err
 			}
