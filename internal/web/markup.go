@@ -127,11 +127,14 @@ func isLink(address string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
-// why is a reason and its detail.
+// why is a reason and its detail. A detail that begins with the words of the reason does not repeat them.
 func why(reason probe.Reason, detail string) g.Node {
 	words := reasonText(reason)
 	if words == "" {
 		return h.Text(detail)
+	}
+	if rest, ok := strings.CutPrefix(detail, words); ok {
+		return g.Group{h.Strong(h.Text(words)), h.Text(rest)}
 	}
 	return g.Group{h.Strong(h.Text(words)), h.Text(": " + detail)}
 }
