@@ -197,10 +197,16 @@ func (v *view) history() g.Node {
 	if v.noHistory {
 		note = h.El("p", h.Text("The past cannot be shown at the moment."))
 	}
-	nothing := g.If(len(v.past) == 0 && !v.noHistory, h.El("p", h.Text("No incidents.")))
-	return section("past", heading, note, nothing, h.El("ul", h.Attr("class", "past"), g.Map(v.past, func(n notice) g.Node {
+	var rest g.Node
+	switch {
+	case v.more:
+		rest = h.El("p", h.Attr("class", "soft"), h.Text("Older incidents are not listed."))
+	case len(v.past) == 0 && !v.noHistory:
+		rest = h.El("p", h.Text("No incidents."))
+	}
+	return section("past", heading, note, h.El("ul", h.Attr("class", "past"), g.Map(v.past, func(n notice) g.Node {
 		return h.El("li", h.Attr("id", n.id), h.El("h3", h.Text(n.heading())), h.El("p", h.Attr("class", "soft"), n.times()), paragraphs(n.text))
-	})))
+	})), rest)
 }
 
 // heading is the title of a notice, or what an incident was about.

@@ -24,6 +24,7 @@ type view struct {
 
 	announcements, maintenance []notice // that matter now
 	past                       []notice // the newest first
+	more                       bool     // older incidents than those in past may exist
 }
 
 // A part is a component.
@@ -73,9 +74,9 @@ func (s *Site) look(page *probe.PublicPage, now time.Time) *view {
 		v.parts = append(v.parts, one)
 	}
 	v.state, v.sentence = sentence(v.parts)
-	incidents, err := s.incidents(page, said, now)
+	incidents, more, err := s.incidents(page, said, now)
 	s.report("incidents", err)
-	v.noHistory = v.noHistory || err != nil
+	v.noHistory, v.more = v.noHistory || err != nil, more
 	v.past = append(v.past, incidents...)
 	sort.SliceStable(v.past, func(a, b int) bool { return v.past[a].from.After(v.past[b].from) })
 	return v
@@ -133,14 +134,15 @@ const (
 	maxIncidentPages = 10 // that are read for them: most may be about probes that are not public
 )
 
-// incidents returns the incidents of the last 90 days of which customers know the components, the newest first.
-func (s *Site) incidents(page *probe.PublicPage, said *notices, now time.Time) (all []notice, err error) {
+// incidents returns the incidents of the last 90 days of which customers know the components, the newest first, and whether there
+// may be more of them.
+func (s *Site) incidents(page *probe.PublicPage, said *notices, now time.Time) (all []notice, more bool, err error) {
 	var before time.Time
 	known := map[string]int{}
 	for range maxIncidentPages {
 		records, err := s.options.Incidents(before)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, r := range records {
 			before = r.Start
@@ -152,14 +154,14 @@ func (s *Site) incidents(page *probe.PublicPage, said *notices, now time.Time) (
 				n.id += fmt.Sprintf("-%d", known[n.id])
 			}
 			if all = append(all, n); len(all) == maxIncidents {
-				return all, nil
+				return all, true, nil
 			}
 		}
 		if len(records) == 0 {
-			break
+			return all, false, nil
 		}
 	}
-	return all, nil
+	return all, true, nil
 }
 
 // incidentNotice returns an incident without anything that only operators may know, and whether it is about a component.

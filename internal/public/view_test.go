@@ -108,6 +108,32 @@ func TestPage_showsNothingOfOperators(t *testing.T) {
 	}
 }
 
+// TestPage_moreIncidents: a page that has not seen all incidents does not say that there were none, or no others.
+func TestPage_moreIncidents(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		private, public int
+		none, more      bool
+	}{
+		"none":               {0, 0, true, false},
+		"some":               {100, 2, false, false},
+		"behind many others": {400, 1, false, true},
+		"many":               {0, maxIncidents + 1, false, true},
+	} {
+		w := newWorld(t, "login")
+		for i := range c.private {
+			w.incident(now.Add(-time.Duration(i+1)*time.Minute), now, "nobody's")
+		}
+		for i := range c.public {
+			w.incident(now.Add(-time.Duration(i+1001)*time.Minute), now, "login")
+		}
+		page := w.look().texts()[pageName]
+		if none, more := strings.Contains(page, "No incidents."), strings.Contains(page, "Older incidents are not listed."); none != c.none || more != c.more {
+			t.Errorf("%s: says none: %t, says that older ones are not listed: %t", name, none, more)
+		}
+	}
+}
+
 // TestPage_hostileTexts: what people write is text.
 func TestPage_hostileTexts(t *testing.T) {
 	t.Parallel()
