@@ -30,6 +30,9 @@ type notifyOptions struct {
 	passwordFile  string
 	tls           dial.TLS
 
+	webhook     notify.PrivateURL
+	webhookBody string // a file
+
 	watchdog      notify.PrivateURL
 	watchdogEvery time.Duration
 }
@@ -44,6 +47,9 @@ func notifyFlags(f *pflag.FlagSet, n *notifyOptions) {
 	f.StringVar(&n.tls.CAFile, "alertmanager.ca-file", "", "PEM `FILE` of the authorities to trust for https; by default the system's.")
 	f.StringVar(&n.tls.CertFile, "alertmanager.cert-file", "", "PEM `FILE` of the client certificate to show.")
 	f.StringVar(&n.tls.KeyFile, "alertmanager.key-file", "", "PEM `FILE` of the key of that certificate.")
+	f.StringVar(&n.webhook.Text, "webhook.url", "", "Post to `URL` when an alert begins and when it ends, in the shape that Slack reads. Never shown; others may see it in the list of processes.")
+	f.StringVar(&n.webhook.File, "webhook.url-file", "", "`FILE` with that URL, read at each use.")
+	f.StringVar(&n.webhookBody, "webhook.body-file", "", "`FILE` with the JSON to post in place of Slack's. ${title}, ${text}, ${status} and others inside its quotes are filled in.")
 	f.StringVar(&n.watchdog.Text, "watchdog.url", "", "Request `URL` regularly while the prober works, so that a service elsewhere raises an alarm when it no longer does. Never shown; others may see it in the list of processes.")
 	f.StringVar(&n.watchdog.File, "watchdog.url-file", "", "`FILE` with that URL, read at each use.")
 	f.DurationVar(&n.watchdogEvery, "watchdog.interval", time.Minute, "How often.")
@@ -63,6 +69,10 @@ func (n *notifyOptions) validate() error {
 		return errors.New("--watchdog.interval: expected 1s to 24h")
 	case n.watchdog.Text != "" && n.watchdog.File != "":
 		return errors.New("--watchdog.url and --watchdog.url-file exclude each other")
+	case n.webhook.Text != "" && n.webhook.File != "":
+		return errors.New("--webhook.url and --webhook.url-file exclude each other")
+	case n.webhookBody != "" && n.webhook.IsZero():
+		return errors.New("--webhook.body-file needs --webhook.url or --webhook.url-file")
 	case (n.user == "") != (n.passwordFile == ""):
 		return errors.New("--alertmanager.user and --alertmanager.password-file need each other")
 	case n.user != "" && n.bearerFile != "":
@@ -86,6 +96,18 @@ func (n *notifyOptions) settings() httpx.Settings {
 	return s
 }
 
+// body reads the template of the webhook, if a file has one.
+func (n *notifyOptions) body() (notify.Body, error) {
+	if n.webhookBody == "" {
+		return notify.Body{}, nil
+	}
+	text, err := os.ReadFile(n.webhookBody)
+	if err != nil {
+		return notify.Body{}, err
+	}
+	return notify.ParseBody(n.webhookBody, string(text))
+}
+
 // An alerting is what tells people of alerts without Prometheus. Its fields are nil if nobody is told.
 type alerting struct {
 	evaluator *alerts.Evaluator
@@ -100,7 +122,7 @@ type alerting struct {
 // openAlerting makes what tells people of alerts, if flags say whom.
 func (s *server) openAlerting(o *options) error {
 	n := &o.serve.notify
-	tells := len(n.alertmanagers) > 0
+	tells := len(n.alertmanagers) > 0 || !n.webhook.IsZero()
 	if !tells && n.watchdog.IsZero() {
 		return nil
 	}
@@ -109,7 +131,7 @@ func (s *server) openAlerting(o *options) error {
 	a.instance, _ = os.Hostname()
 	options := notify.Options{
 		Settings: n.settings(), ResendInterval: n.resend, Link: o.serve.pageOf(), Report: s.notified,
-		Watchdog: n.watchdog, WatchdogEvery: n.watchdogEvery, Works: s.works,
+		Webhook: n.webhook, Watchdog: n.watchdog, WatchdogEvery: n.watchdogEvery, Works: s.works,
 	}
 	if tells {
 		a.evaluator = alerts.NewEvaluator(alerts.Options{Kinds: probes.Kinds()}, s.history.Since)
@@ -123,6 +145,9 @@ func (s *server) openAlerting(o *options) error {
 		options.Alertmanagers = append(options.Alertmanagers, u)
 	}
 	var err error
+	if options.WebhookBody, err = n.body(); err != nil {
+		return fmt.Errorf("prober: webhook: %w", err)
+	}
 	if a.notifier, err = notify.New(options); err != nil {
 		return fmt.Errorf("prober: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -109,6 +110,9 @@ func TestAlertmanager_real(t *testing.T) {
 	dog := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) }))
 	defer dog.Close()
 	args = append(args, "--watchdog.url="+dog.URL+"/ping/f81d4fae-7dec-s3cr3t", "--watchdog.interval=1s")
+	chat := newChat(t)
+	args = append(args, "--webhook.url="+chat.URL+"/services/f81d4fae-7dec-h00kt0ken", "--webhook.body-file="+
+		writeFile(t, dir, "body.json", `{"status": "${status}", "about": "${system}/${probe}", "reason": "${reason}", "link": "${url}", "runbook": "${runbook_url}"}`))
 	p := start(t, nil, args...)
 	p.waitForMetric(t, `probe_success{probe="admin"`)
 	p.waitForMetric(t, `prober_notification_last_success_timestamp_seconds{receiver="watchdog"} 1`)
@@ -132,8 +136,12 @@ func TestAlertmanager_real(t *testing.T) {
 		!strings.Contains(first.Annotations["description"], "status (") {
 		t.Errorf("sent as %+v", first)
 	}
+	chat.wait(t, `{"status": "firing", "about": "shop/admin", "reason": "status", "link": "https://prober.example/probes/shop/admin", "runbook": "https://docs.example/access"}`)
+	p.waitForMetric(t, `prober_notification_last_success_timestamp_seconds{receiver="webhook"} 1`)
+	p.waitForMetric(t, `prober_self_check{check="webhook"} 1`)
 	open.Store(false)
 	sink.wait(t, "resolved", nil)
+	chat.wait(t, `{"status": "resolved", "about": "shop/admin", "reason": "status", "link": "https://prober.example/probes/shop/admin", "runbook": "https://docs.example/access"}`)
 
 	open.Store(true)
 	second := sink.wait(t, "firing", func(a sentAlert) bool { return a.StartsAt.After(first.StartsAt) })
@@ -153,12 +161,41 @@ func TestAlertmanager_real(t *testing.T) {
 	}
 	sink.wait(t, "resolved", func(a sentAlert) bool { return !a.StartsAt.Before(second.StartsAt.Truncate(time.Millisecond)) })
 	before := pings.Load()
-	if strings.Contains(p.Output(), "s3cr3t") {
-		t.Error("the log shows the URL of the watchdog")
+	if strings.Contains(p.Output(), "s3cr3t") || strings.Contains(p.Output(), "h00kt0ken") {
+		t.Error("the log shows the URL of the watchdog or of the webhook")
 	}
 	sink.wait(t, "resolved", nil)
 	if pings.Load() != before {
 		t.Error("the watchdog is told that a dead prober works")
+	}
+}
+
+// A chat takes the messages of a webhook.
+type chat struct {
+	*httptest.Server
+	messages chan string
+}
+
+func newChat(t *testing.T) *chat {
+	c := &chat{messages: make(chan string, 100)}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		c.messages <- string(body)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// wait requires the next message.
+func (c *chat) wait(t *testing.T, want string) {
+	t.Helper()
+	select {
+	case got := <-c.messages:
+		if got != want {
+			t.Errorf("the webhook got %s, expected %s", got, want)
+		}
+	case <-time.After(time.Minute):
+		t.Errorf("the webhook got nothing, expected %s", want)
 	}
 }
 

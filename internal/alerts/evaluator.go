@@ -195,12 +195,14 @@ func (e *evaluated) decide(a alert, v *view) (all []probe.Alert) {
 		return nil
 	}
 	for _, f := range a.found(v) {
-		var detail string
+		var detail, reason string
 		if v.job != nil {
 			f.labels = mergeLabels(e.labels(*v.job), f.labels)
-			detail = v.failures()
+			detail, reason = v.failures(), v.reason()
 		}
-		all = append(all, a.alert(e.system, v.job, f, detail))
+		one := a.alert(e.system, v.job, f, detail)
+		one.Reason = reason
+		all = append(all, one)
 	}
 	return all
 }

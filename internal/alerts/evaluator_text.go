@@ -86,3 +86,13 @@ func humanizeDuration(seconds float64) string {
 	}
 	return text
 }
+
+// reason is that of the first check that did not pass.
+func (v *view) reason() string {
+	for _, c := range v.checks {
+		if c.Verdict != probe.Pass {
+			return c.Reason.Word
+		}
+	}
+	return ""
+}

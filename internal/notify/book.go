@@ -1,4 +1,4 @@
-// Package notify tells people of alerts without Prometheus: it sends them to Alertmanagers.
+// Package notify tells people of alerts without Prometheus: it sends them to Alertmanagers and to a webhook.
 //
 // Runs never wait for it. A Book keeps which alerts there are; each receiver has a goroutine of its own that sends them, in bounded
 // requests, and tries again later if the receiver does not take them.
@@ -31,7 +31,8 @@ const (
 type Alert struct {
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
-	Probe       probe.Key         `json:"probe,omitzero"` // that it is about, if it is about one
+	Probe       probe.Key         `json:"probe,omitzero"`   // that it is about, if it is about one
+	Reason      string            `json:"reason,omitempty"` // of the first check that did not pass
 	Started     time.Time         `json:"started,omitzero"`
 	Ended       time.Time         `json:"ended,omitzero"` // zero while it lasts
 }
@@ -52,19 +53,21 @@ type Book struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry // by labels
+	sent    map[string]Alert  // by labels: as the webhook took them last
 	loaded  time.Time
 }
 
 // NewBook returns an empty Book.
 func NewBook() *Book {
-	return &Book{changed: newBroadcast(), dirty: make(chan struct{}, 1), entries: map[string]*entry{}}
+	return &Book{changed: newBroadcast(), dirty: make(chan struct{}, 1), entries: map[string]*entry{}, sent: map[string]Alert{}}
 }
 
 // A saved is the state of a Book.
 type saved struct {
-	Format  int       `json:"format"`
-	Saved   time.Time `json:"saved"`
-	Entries []*entry  `json:"alerts"`
+	Format  int              `json:"format"`
+	Saved   time.Time        `json:"saved"`
+	Entries []*entry         `json:"alerts"`
+	Sent    map[string]Alert `json:"sent,omitempty"`
 }
 
 // Load takes up what an earlier process saved. Call it before the first Update. After an error the Book is empty.
@@ -79,6 +82,7 @@ func (b *Book) Load(text []byte, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.loaded = now
+	maps.Copy(b.sent, was.Sent)
 	for _, e := range was.Entries {
 		if e != nil && len(b.entries) < maxAlerts {
 			e.restored = true
@@ -92,7 +96,7 @@ func (b *Book) Load(text []byte, now time.Time) error {
 func (b *Book) Save(now time.Time) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := saved{Format: bookFormat, Saved: now}
+	out := saved{Format: bookFormat, Saved: now, Sent: b.sent}
 	for _, id := range slices.Sorted(maps.Keys(b.entries)) {
 		out.Entries = append(out.Entries, b.entries[id])
 	}
@@ -116,7 +120,7 @@ func (b *Book) Update(now time.Time, holding []probe.Alert, ran map[probe.Key]bo
 			e = &entry{Alert: Alert{Labels: a.Labels, Probe: a.Probe}, Since: now}
 			b.entries[id], noted = e, true
 		}
-		e.Annotations = redacted(a.Annotations)
+		e.Annotations, e.Reason = redacted(a.Annotations), a.Reason
 		if e.Started.IsZero() && now.Sub(e.Since) >= a.Wait {
 			e.Started, told = e.Since.Add(a.Wait), true
 		}
@@ -139,10 +143,15 @@ func (b *Book) Update(now time.Time, holding []probe.Alert, ran map[probe.Key]bo
 		b.changed.signal()
 	}
 	if told || noted {
-		select {
-		case b.dirty <- struct{}{}:
-		default:
-		}
+		b.markDirty()
+	}
+}
+
+// markDirty says that there is something to save.
+func (b *Book) markDirty() {
+	select {
+	case b.dirty <- struct{}{}:
+	default:
 	}
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	Settings       httpx.Settings // of requests to Alertmanagers
 	ResendInterval time.Duration
 
+	Webhook     PrivateURL // zero for none
+	WebhookBody Body
+
 	Watchdog      PrivateURL // zero for none
 	WatchdogEvery time.Duration
 	Works         func() error // why the prober does not work; nil while it does. It must not wait
@@ -54,6 +57,13 @@ func New(o Options) (*Notifier, error) {
 		r, err := newAlertmanager(u, o.Settings, o, n.book)
 		if err != nil {
 			return nil, fmt.Errorf("alertmanager: %w", err)
+		}
+		n.receivers = append(n.receivers, r)
+	}
+	if !o.Webhook.IsZero() {
+		r, err := newWebhook(o, n.book)
+		if err != nil {
+			return nil, fmt.Errorf("webhook: %w", err)
 		}
 		n.receivers = append(n.receivers, r)
 	}
