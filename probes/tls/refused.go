@@ -135,7 +135,7 @@ func (s *server) tryAnonymous(ctx context.Context, control *handshake, controlle
 	h.end(got == refused || got == dropped)
 	switch {
 	case got == refused && !controlled:
-		r.Inconclusive(checkClient, probe.ControlFailed, "a client without a certificate is refused, and the connection of one with it does not stay open either, or the run is too short to see that")
+		r.Inconclusive(checkClient, probe.ControlFailed, "a client without a certificate is refused, and so may be one with it: its connection is reset, or the run is too short to see more")
 	case got == refused:
 		r.Pass(checkClient, "a client without a certificate is refused, and one with it accepted")
 	case got == dropped && s.staysOpen(ctx, wait):
@@ -152,17 +152,18 @@ func (s *server) tryAnonymous(ctx context.Context, control *handshake, controlle
 }
 
 // accepted reports whether the server accepts the certificate that the prober shows. In TLS 1.3 it does so by not refusing it for
-// some time. A refusal is the error of the handshake.
+// some time. A refusal is the error of the handshake. A server that closes the connection in order has not refused it by an alert;
+// a reset may have swallowed the alert.
 func (h *handshake) accepted(ctx context.Context) bool {
 	if h.failed() || h.state.Version < tls.VersionTLS13 {
 		return !h.failed()
 	}
 	enough := h.await(ctx, h.refusalTime())
-	closed := h.failed()
-	if closed && refusalOf(h.err) != refused { // its reason may be another one
+	err := h.err
+	if err != nil && refusalOf(err) != refused {
 		h.at, h.err = "", nil
 	}
-	return enough && !closed
+	return err == nil && enough || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // await reads for some time after the handshake: the refusal of a certificate comes there. It reports whether the time was long

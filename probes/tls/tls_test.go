@@ -204,6 +204,25 @@ func TestTLS_clientCertificate_everybodyIsRefused(t *testing.T) {
 	}
 }
 
+// TestTLS_clientCertificate_closes takes a connection that is closed in order for one that was accepted, if who has no certificate
+// gets an alert, and one that is reset for neither: a reset may have swallowed the alert.
+func TestTLS_clientCertificate_closes(t *testing.T) {
+	a := newAuthority(t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool(a)}
+	for want, reset := range map[string]bool{
+		"client_certificate pass(ok): a client without a certificate is refused, and one with it accepted":                                                  false,
+		"client_certificate inconclusive(control_failed): a client without a certificate is refused, and so may be one with it: its connection is reset, *": true,
+	} {
+		p := probeOf(serve(t, func(_ int, nc net.Conn) {
+			if tls.Server(nc, cfg).Handshake() == nil && reset {
+				_ = nc.(*net.TCPConn).SetLinger(0)
+			}
+		}), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
+		lines := strings.Split(strings.TrimSpace(probetest.Lines(probetest.Run(t, Kind(), p))), "\n")
+		wantPattern(t, lines[len(lines)-1], want)
+	}
+}
+
 // TestTLS_clientCertificate_everybodyIsDropped proves nothing by a connection that is closed for everybody.
 func TestTLS_clientCertificate_everybodyIsDropped(t *testing.T) {
 	a := newAuthority(t)
