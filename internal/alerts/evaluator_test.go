@@ -1,0 +1,118 @@
+package alerts
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A past is what an Evaluator saw of probes, beginning now.
+type past struct {
+	*Evaluator
+	began, now time.Time
+}
+
+func newPast(jobs ...probe.Job) *past {
+	p := &past{Evaluator: NewEvaluator(Options{Kinds: kinds()}, nil)}
+	p.SetJobs(jobs)
+	p.began = time.Now()
+	p.now = p.began
+	return p
+}
+
+// runs has a probe run every interval for a time, with the verdicts in turn.
+func (p *past) runs(j probe.Job, d, took time.Duration, verdicts ...probe.Verdict) {
+	for n, end := 0, p.now.Add(d); p.now.Before(end); n++ {
+		p.now = p.now.Add(j.Interval)
+		reason := probe.OK
+		switch verdicts[n%len(verdicts)] {
+		case probe.Fail:
+			reason = probe.Refused
+		case probe.Inconclusive:
+			reason = probe.Reason{Word: "unknown", Verdict: probe.Inconclusive}
+		}
+		p.Observe(probe.Result{ID: j.ID, Started: p.now, Took: took, Checks: []probe.Check{{Name: "status", Verdict: reason.Verdict, Reason: reason}}})
+	}
+}
+
+// names are those of the alerts that hold now, in order.
+func (p *past) names() string {
+	var all []string
+	for _, a := range p.Alerts(p.now) {
+		all = append(all, a.Labels["alertname"])
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// TestEvaluator_conditions: what holds after runs of one probe, and what does not a little earlier.
+func TestEvaluator_conditions(t *testing.T) {
+	const pass, fail, unknown = probe.Pass, probe.Fail, probe.Inconclusive
+	for name, x := range map[string]struct {
+		live func(p *past)
+		want string
+	}{
+		"passes":                 {func(p *past) { p.runs(up, 10*time.Minute, time.Second, pass) }, ""},
+		"inconclusive for 4 min": {func(p *past) { p.runs(up, 10*time.Minute, 0, pass); p.runs(up, 4*time.Minute, 0, unknown) }, ""},
+		"inconclusive for 6 min": {func(p *past) { p.runs(up, 10*time.Minute, 0, pass); p.runs(up, 6*time.Minute, 0, unknown) }, "ProbeInconclusive ProberAllInconclusive"},
+		"in turn for 9 min": {func(p *past) {
+			p.runs(up, time.Minute, 0, pass)
+			p.runs(up, 9*time.Minute, 0, fail, unknown, unknown, unknown)
+		}, ""},
+		"in turn for 11 min": {func(p *past) {
+			p.runs(up, time.Minute, 0, pass)
+			p.runs(up, 11*time.Minute, 0, fail, unknown, unknown, unknown)
+		}, "ProbeNotPassing"},
+		"never passed for 14 min": {func(p *past) { p.runs(up, 14*time.Minute, 0, unknown) }, "ProbeInconclusive ProberAllInconclusive"},
+		"never passed for 16 min": {func(p *past) { p.runs(up, 16*time.Minute, 0, unknown) }, "ProbeInconclusive ProbeNeverPassed ProberAllInconclusive"},
+		"not run for 40 s":        {func(p *past) { p.runs(up, time.Minute, 0, pass); p.now = p.now.Add(40 * time.Second) }, ""},
+		"not run for 50 s":        {func(p *past) { p.runs(up, time.Minute, 0, pass); p.now = p.now.Add(50 * time.Second) }, "ProbeStale"},
+		"limited": {func(p *past) {
+			p.runs(up, time.Minute, 0, pass)
+			p.Limited(up.ID, p.now.Add(time.Minute))
+			p.now = p.now.Add(time.Minute)
+		}, ""},
+		"slow, few runs":     {func(p *past) { p.runs(up, 9*time.Minute, 3*time.Second, pass) }, ""},
+		"slow":               {func(p *past) { p.runs(up, 11*time.Minute, 3*time.Second, pass) }, "ProbeSlow"},
+		"slow an hour ago":   {func(p *past) { p.runs(up, 11*time.Minute, 3*time.Second, pass); p.runs(up, time.Hour, 0, pass) }, ""},
+		"fails now and then": {func(p *past) { p.runs(up, 20*time.Minute, 0, fail, pass, pass, pass) }, "SystemErrorRate"},
+		"fails seldom": {func(p *past) {
+			p.runs(up, 20*time.Minute, 0, slices.Concat([]probe.Verdict{fail}, slices.Repeat([]probe.Verdict{pass}, 19))...)
+		}, ""},
+		"removed": {func(p *past) {
+			p.runs(up, 16*time.Minute, 0, unknown)
+			p.SetJobs([]probe.Job{})
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPast(up)
+			x.live(p)
+			if got := p.names(); got != x.want {
+				t.Errorf("got %q, expected %q", got, x.want)
+			}
+		})
+	}
+}
+
+// TestEvaluator_maintenance: a probe that is worked on has no alert, and has it again afterwards.
+func TestEvaluator_maintenance(t *testing.T) {
+	began := time.Now()
+	worked := change(up, func(j *probe.Job) {
+		j.Maintenance = []probe.Window{{From: began.Add(10 * time.Minute), To: began.Add(20 * time.Minute)}}
+	})
+	p := newPast(worked)
+	p.runs(worked, time.Minute, 0, probe.Pass)
+	for _, at := range []struct {
+		until time.Duration
+		quiet bool
+	}{{9 * time.Minute, false}, {19 * time.Minute, true}, {22 * time.Minute, false}} {
+		p.runs(worked, at.until-p.now.Sub(p.began), 0, probe.Fail)
+		if got := p.names(); (got == "") != at.quiet {
+			t.Errorf("after %s: got %q", at.until, got)
+		}
+	}
+}
