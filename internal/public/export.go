@@ -22,7 +22,7 @@ const (
 func (s *Site) Export(ctx context.Context, dir string) {
 	tick := time.NewTicker(exportEvery)
 	defer tick.Stop()
-	w := writer{dir: dir, written: map[string][]byte{}}
+	w := writer{dir: dir, written: map[string]wrote{}}
 	for {
 		s.report("export", w.write(s.current().documents))
 		select {
@@ -35,7 +35,7 @@ func (s *Site) Export(ctx context.Context, dir string) {
 
 // Write writes the page to a directory once.
 func (s *Site) Write(dir string) error {
-	w := writer{dir: dir, written: map[string][]byte{}}
+	w := writer{dir: dir, written: map[string]wrote{}}
 	return w.write(s.current().documents)
 }
 
@@ -48,8 +48,20 @@ func (s *Site) Page() []byte {
 // A writer writes documents as files, each whole or not at all.
 type writer struct {
 	dir     string
-	written map[string][]byte // what is there already
+	written map[string]wrote // what is there already
 	cleared bool
+}
+
+// A wrote is a document that was written, and its file.
+type wrote struct {
+	plain []byte
+	file  fs.FileInfo
+}
+
+// isAt reports whether the file is still there as it was written: nobody else has replaced or changed it.
+func (o wrote) isAt(path string) bool {
+	now, err := os.Lstat(path)
+	return err == nil && os.SameFile(now, o.file) && now.ModTime().Equal(o.file.ModTime()) && now.Size() == o.file.Size()
 }
 
 // write writes the documents that changed. The page is the last one: what it names is there before it. A directory that is
@@ -67,14 +79,15 @@ func (w *writer) write(all []document) error {
 	}
 	changed := false
 	for _, d := range all {
-		if was, ok := w.written[d.name]; ok && bytes.Equal(was, d.plain) && exists(filepath.Join(w.dir, d.name)) {
+		if was, ok := w.written[d.name]; ok && bytes.Equal(was.plain, d.plain) && was.isAt(filepath.Join(w.dir, d.name)) {
 			continue
 		}
 		delete(w.written, d.name)
-		if err := w.replace(d); err != nil {
+		file, err := w.replace(d)
+		if err != nil {
 			return err
 		}
-		w.written[d.name], changed = d.plain, true
+		w.written[d.name], changed = wrote{d.plain, file}, true
 	}
 	if !changed {
 		return nil
@@ -86,10 +99,10 @@ const temporary = ".prober-"
 
 // replace writes a file beside the one that it replaces, since a rename is whole or not at all. Everybody may read it: another
 // process serves it.
-func (w *writer) replace(d document) (err error) {
+func (w *writer) replace(d document) (file fs.FileInfo, err error) {
 	f, err := os.CreateTemp(w.dir, temporary+"*.tmp")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -97,11 +110,12 @@ func (w *writer) replace(d document) (err error) {
 		}
 	}()
 	_, err = f.Write(d.plain)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
+	err = errors.Join(err, f.Chmod(0o644), f.Sync())
+	file, failed := f.Stat()
+	if err = errors.Join(err, failed, f.Close()); err != nil {
+		return nil, err
 	}
-	return os.Rename(f.Name(), filepath.Join(w.dir, d.name))
+	return file, os.Rename(f.Name(), filepath.Join(w.dir, d.name))
 }
 
 // removeOrphans removes the temporary files of a process that was killed.
@@ -113,11 +127,6 @@ func (w *writer) removeOrphans() {
 			os.Remove(filepath.Join(w.dir, e.Name()))
 		}
 	}
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
 
 // syncDir makes the renames last.

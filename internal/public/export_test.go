@@ -71,7 +71,7 @@ func TestWrite_unusable(t *testing.T) {
 	taken := filepath.Join(root, "file")
 	write(t, taken, "a file")
 	for _, dir := range []string{filepath.Join(root, "not", "mounted"), taken, "/proc/self/fdinfo"} {
-		w := writer{dir: dir, written: map[string][]byte{}}
+		w := writer{dir: dir, written: map[string]wrote{}}
 		if err := w.write(all); err == nil {
 			t.Errorf("%s: no error", dir)
 		}
@@ -85,7 +85,7 @@ func TestWrite_unusable(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, feedName, "taken"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := writer{dir: dir, written: map[string][]byte{}}
+	w := writer{dir: dir, written: map[string]wrote{}}
 	if err := w.write(all); err == nil {
 		t.Error("a directory was replaced")
 	}
@@ -104,6 +104,15 @@ func TestWrite_unusable(t *testing.T) {
 	}
 	if err := w.write(all); err != nil || !slices.Contains(names(t, dir), feedName) {
 		t.Errorf("the feed is missing: %v", err)
+	}
+	// So is one that somebody replaced, such as another prober.
+	write(t, filepath.Join(dir, "theirs"), "older")
+	if err := os.Rename(filepath.Join(dir, "theirs"), filepath.Join(dir, feedName)); err != nil {
+		t.Fatal(err)
+	}
+	err := w.write(all)
+	if text, _ := os.ReadFile(filepath.Join(dir, feedName)); err != nil || string(text) == "older" {
+		t.Errorf("the feed is somebody else's: %v", err)
 	}
 	if err := w.write(nil); err == nil {
 		t.Error("no page is no error")
