@@ -156,7 +156,10 @@ func (o *options) rulesCommand() *cobra.Command {
 func (o *options) dashboardCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "dashboard [flags] [FILE|DIR ...]", Example: dashboardExamples, Short: "Print a dashboard for Grafana, generated from the configuration.", Args: cobra.ArbitraryArgs}
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o) })
-	group(cmd.Flags(), "Dashboard", func(f *pflag.FlagSet) { jobFlag(f, &o.rules) })
+	group(cmd.Flags(), "Dashboard", func(f *pflag.FlagSet) {
+		jobFlag(f, &o.rules)
+		f.StringArrayVar(&o.serve.external, "web.external-url", nil, "`URL` under which people reach the prober: the dashboard links to the pages of its probes. The first one counts.")
+	})
 	return o.does(cmd, o.configured(func(context.Context) int { return o.printDashboard() }))
 }
 

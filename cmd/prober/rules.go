@@ -102,7 +102,11 @@ func provokesErrors(j probe.Job) bool {
 // printDashboard prints the dashboard.
 func (o *options) printDashboard() int {
 	return o.generate(func(cfg *config.Config) error {
-		return alerts.WriteDashboard(o.stdout, cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job})
+		settings := alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job}
+		if len(o.serve.external) > 0 {
+			settings.ExternalURL = o.serve.external[0]
+		}
+		return alerts.WriteDashboard(o.stdout, cfg.Jobs, settings)
 	})
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	// Counters are counters of requests that the systems themselves export. Their errors and refusals become alerts,
 	// without those that the probes cause on purpose.
 	Counters []Counter
+	// ExternalURL is where people reach the prober: the dashboard links to its pages. Empty for no links.
+	ExternalURL string
 }
 
 func (o Options) job() string { return cmp.Or(o.Job, "prober") }

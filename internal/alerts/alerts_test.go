@@ -44,9 +44,14 @@ func kinds() probe.Kinds {
 		"protected": kind(probe.Traits{HTTPLatency: true, ProvesDenial: true}, authCase, authOutcome, tokenExpiry),
 		"jwks":      kind(probe.Traits{HTTPLatency: true}),
 		"isolation": kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven),
-		"clock":     kind(probe.Traits{}),
+		"clock":     kind(probe.Traits{}, clockSkew),
 		"sql":       kind(probe.Traits{}, sqlValue, sqlHeartbeat, sqlInRecovery),
-		"deploys":   kind(probe.Traits{}, deployNearOnset, lastKnownGood),
+		"deploys":   kind(probe.Traits{}, deployNearOnset, lastKnownGood, deployInfo),
+		"redis":     kind(probe.Traits{}, redisLag, redisUnprefixed, redisFullPass),
+		"pods":      kind(probe.Traits{}, podsWanted, podsRestarts),
+		"guard":     kind(probe.Traits{}, guardCases),
+		"tls":       kind(probe.Traits{}, tlsVersion),
+		"promql":    kind(probe.Traits{}, promqlValue),
 		"rls":       kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven, rlsRelations),
 	}
 }

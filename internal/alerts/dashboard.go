@@ -12,7 +12,8 @@ import (
 	"prober/internal/probe"
 )
 
-// A dashboard is what Grafana imports. Its panels read the series of the prober and need no rules.
+// A dashboard is what Grafana imports. Its panels read the series of the prober, and need no rules but for the budgets of
+// objectives.
 type dashboard struct {
 	Title         string         `json:"title"`
 	UID           string         `json:"uid"`
@@ -22,6 +23,7 @@ type dashboard struct {
 	Refresh       string         `json:"refresh"`
 	Time          timeRange      `json:"time"`
 	Templating    templating     `json:"templating"`
+	Annotations   annotations    `json:"annotations"`
 	Panels        []grafanaPanel `json:"panels"`
 }
 
@@ -29,6 +31,21 @@ type (
 	timeRange struct {
 		From string `json:"from"`
 		To   string `json:"to"`
+	}
+	annotations struct {
+		List []annotation `json:"list"`
+	}
+	// An annotation marks the times at which an expression has a value, or those that are its values, in milliseconds.
+	annotation struct {
+		Name            string  `json:"name"`
+		Datasource      *source `json:"datasource"`
+		Enable          bool    `json:"enable"`
+		IconColor       string  `json:"iconColor"`
+		Expr            string  `json:"expr"`
+		Step            string  `json:"step"`
+		TitleFormat     string  `json:"titleFormat"`
+		TextFormat      string  `json:"textFormat"`
+		UseValueForTime bool    `json:"useValueForTime,omitempty"`
 	}
 	templating struct {
 		List []variable `json:"list"`
@@ -55,15 +72,18 @@ type (
 		UID  string `json:"uid"`
 	}
 	grafanaPanel struct {
-		ID          int             `json:"id"`
-		Type        string          `json:"type"`
-		Title       string          `json:"title"`
-		Description string          `json:"description,omitempty"`
-		Datasource  *source         `json:"datasource,omitempty"`
-		GridPos     gridPos         `json:"gridPos"`
-		Targets     []query         `json:"targets,omitempty"`
-		FieldConfig json.RawMessage `json:"fieldConfig"`
-		Options     json.RawMessage `json:"options"`
+		ID              int             `json:"id"`
+		Type            string          `json:"type"`
+		Title           string          `json:"title"`
+		Description     string          `json:"description,omitempty"`
+		Datasource      *source         `json:"datasource,omitempty"`
+		GridPos         gridPos         `json:"gridPos"`
+		Targets         []query         `json:"targets,omitempty"`
+		FieldConfig     json.RawMessage `json:"fieldConfig,omitempty"`
+		Options         json.RawMessage `json:"options,omitempty"`
+		Transformations json.RawMessage `json:"transformations,omitempty"`
+		Collapsed       bool            `json:"collapsed,omitempty"`
+		Panels          []grafanaPanel  `json:"panels,omitzero"` // of a closed row
 	}
 	gridPos struct {
 		H int `json:"h"`
@@ -91,27 +111,9 @@ func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 	b := dashboard{
 		Title: "Prober", UID: dashboardUID(jobs), Tags: []string{"prober"}, SchemaVersion: 39, Editable: true, Refresh: "30s",
 		Time:       timeRange{"now-6h", "now"},
-		Templating: templating{variables(o)},
+		Templating: templating{variables(o)}, Annotations: annotations{annotationsFor(jobs, o)},
 	}
-	y := 0
-	for i, d := range panels(jobs, o) {
-		if d.new {
-			y += d.place.H
-		}
-		p := grafanaPanel{
-			ID: i + 1, Type: d.kind, Title: d.title, Description: d.description, Datasource: chosenDatasource,
-			GridPos:     gridPos{d.place.H, d.place.W, d.place.X, y},
-			FieldConfig: json.RawMessage(`{"defaults":` + d.fieldConfigJSON() + `,"overrides":[` + d.overridesJSON() + `]}`),
-			Options:     json.RawMessage(d.optionsJSON()),
-		}
-		for k, q := range d.queries {
-			p.Targets = append(p.Targets, query{
-				RefID: string(rune('A' + k)), Expr: strings.ReplaceAll(q.expr, "SEL", chosenProbes), LegendFormat: q.legend,
-				Format: q.format(d.kind), Instant: d.instant, Range: !d.instant, Datasource: chosenDatasource,
-			})
-		}
-		b.Panels = append(b.Panels, p)
-	}
+	b.Panels = place(sectionsFor(jobs, o), strings.TrimSuffix(o.ExternalURL, "/"))
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false) // people read the expressions
 	enc.SetIndent("", "  ")
@@ -119,6 +121,90 @@ func WriteDashboard(w io.Writer, jobs []probe.Job, o Options) error {
 		return fmt.Errorf("writing the dashboard: %w", err)
 	}
 	return nil
+}
+
+// place lays out the sections below each other. The panels of a closed one are inside its row.
+func place(sections []section, address string) (all []grafanaPanel) {
+	y, id := 0, 0
+	for _, s := range sections {
+		id++
+		row := grafanaPanel{ID: id, Type: "row", Title: s.title, GridPos: gridPos{1, fullWidth, 0, y}, Collapsed: !s.open, Panels: []grafanaPanel{}}
+		y++
+		end, inside := y, []grafanaPanel{}
+		for _, line := range inLines(s.panels) {
+			height, width := 0, fullWidth/len(line)
+			for _, p := range line {
+				height = max(height, p.height())
+			}
+			for i, p := range line {
+				id++
+				inside = append(inside, p.grafana(id, gridPos{height, width, i * width, end}, address))
+			}
+			end += height
+		}
+		if s.open {
+			all = append(append(all, row), inside...)
+			y = end
+		} else {
+			row.Panels = inside
+			all = append(all, row)
+		}
+	}
+	return all
+}
+
+// inLines breaks panels into lines.
+func inLines(panels []panel) (all [][]panel) {
+	used := fullWidth
+	for _, p := range panels {
+		if used += p.width; used > fullWidth {
+			all, used = append(all, nil), p.width
+		}
+		last := len(all) - 1
+		all[last] = append(all[last], p)
+	}
+	return all
+}
+
+// grafana is the long form of a panel.
+func (p panel) grafana(id int, at gridPos, address string) grafanaPanel {
+	g := grafanaPanel{
+		ID: id, Type: p.kind, Title: p.title, Description: p.description, Datasource: chosenDatasource, GridPos: at,
+		FieldConfig: p.fieldConfig(address), Options: p.options(), Transformations: p.transformations(),
+	}
+	for i, q := range p.queries {
+		legend := q.legend
+		if p.kind == "table" {
+			legend = "" // the name of a column
+		}
+		g.Targets = append(g.Targets, query{
+			RefID: refID(i), Expr: strings.ReplaceAll(q.expr, "SEL", chosenProbes), LegendFormat: legend,
+			Format: p.format(), Instant: p.instant(), Range: !p.instant(), Datasource: chosenDatasource,
+		})
+	}
+	return g
+}
+
+// annotationsFor are marks in all graphs: maintenance, versions that nothing reported before, and deploys if they are known.
+func annotationsFor(jobs []probe.Job, o Options) []annotation {
+	mark := func(name, color, expr, title, text string) annotation {
+		return annotation{
+			Name: name, Datasource: chosenDatasource, Enable: true, IconColor: color, Step: "60s",
+			Expr: strings.ReplaceAll(expr, "SEL", chosenProbes), TitleFormat: title, TextFormat: text,
+		}
+	}
+	const before = `last_over_time(probe_target_version_info{SEL}[1h] offset 5m)`
+	all := []annotation{
+		mark("Maintenance", "blue", `group by (system) (probe_in_maintenance{SEL} == 1)`, "Maintenance of {{system}}", ""),
+		mark("New versions", "purple", `group by (system, version) (probe_target_version_info{SEL}) unless on (system, version) `+before+` and on (system) `+before,
+			"{{system}}: version {{version}}", ""),
+	}
+	if o.anyExports(jobs, deployInfo) {
+		a := mark("Deploys", "green", `max by (system, probe, deploy) (probe_deploy_started_timestamp_seconds{SEL}) * 1000`, "Deploy {{deploy}} of {{system}}", "{{probe}}")
+		a.UseValueForTime = true
+		all = append(all, a)
+	}
+	return all
 }
 
 // dashboardUID is the same for the same systems, and another one for others: Grafana replaces a dashboard of the same uid.

@@ -25,10 +25,25 @@ const (
 	rlsRelations = "probe_rls_relations"
 )
 
+// Series of particular kinds that only the dashboard reads.
+const (
+	tlsVersion      = "probe_tls_version_info"
+	guardCases      = "probe_guard_cases"
+	redisLag        = "probe_redis_replication_lag_seconds"
+	redisUnprefixed = "probe_redis_unprefixed_keys"
+	redisFullPass   = "probe_redis_full_pass_timestamp_seconds"
+	podsWanted      = "probe_pods_wanted"
+	podsRestarts    = "probe_pods_restarts_total"
+	deployInfo      = "probe_deploy_info"
+	clockSkew       = "probe_clock_skew_seconds"
+	promqlValue     = "probe_promql_value"
+)
+
 // KindSeries lists the series of particular kinds that rules and panels read. A series that no kind declares would be an
 // alert or a panel that never exists, so a test wants each to be declared.
 func KindSeries() []string {
-	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry, sqlValue, sqlHeartbeat, sqlInRecovery, rlsRelations, deployNearOnset, lastKnownGood}
+	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry, sqlValue, sqlHeartbeat, sqlInRecovery, rlsRelations, deployNearOnset, lastKnownGood,
+		tlsVersion, guardCases, redisLag, redisUnprefixed, redisFullPass, podsWanted, podsRestarts, deployInfo, clockSkew, promqlValue}
 }
 
 // exports reports whether the kind of a probe declares a series.

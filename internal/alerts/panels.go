@@ -2,24 +2,32 @@ package alerts
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"prober/internal/probe"
 )
 
-// A panel is the short form of a grafanaPanel.
+// A section is a row of the dashboard, which the reader opens and closes.
+type section struct {
+	title  string
+	open   bool // at first; what is closed asks Prometheus nothing
+	panels []panel
+}
+
+// A panel is the short form of a grafanaPanel. Panels fill a line from left to right, and share it in equal parts.
 type panel struct {
 	kind, title, description string
-	place                    gridPos
-	new                      bool // begins a row
-	instant                  bool
+	width                    int
+	needs                    string // the panel is there if a kind of a configured probe declares this series, or always
 	unit                     string
-	verdicts                 bool // values are verdicts: 0 pass, 1 inconclusive, 2 fail
+	values                   valueNames
 	signed                   bool // values may be below 0
 	thresholds               []threshold
 	queries                  []panelQuery
 }
+
+// A panelQuery is an expression, with SEL for the probes that the reader chose. The legend names its series, or in a table
+// the column of its values; that column is left out if it has no name.
+type panelQuery struct{ expr, legend, unit string }
 
 // A threshold is the colour of values from one on; the first threshold is of all below the second.
 type threshold struct {
@@ -27,196 +35,74 @@ type threshold struct {
 	from  float64
 }
 
-// Thresholds of the panels at the top.
+// Thresholds of stats and tables.
 var (
 	alwaysGreen = []threshold{{"green", 0}}
 	failuresRed = []threshold{{"green", 0}, {"red", 1}}
 	unknownGold = []threshold{{"green", 0}, {"orange", 1}}
 	budgetLeft  = []threshold{{"red", 0}, {"orange", 0}, {"green", 0.25}}
 	someUp      = []threshold{{"red", 0}, {"green", 1}}
+	uptime      = []threshold{{"red", 0}, {"orange", 0.99}, {"green", 0.999}}
+	daysLeft    = []threshold{{"red", 0}, {"orange", 7}, {"yellow", 14}, {"green", 30}}
 )
 
-// A panelQuery is an expression, with SEL for the probes that the reader chose, and the legend of its series.
-type panelQuery struct{ expr, legend string }
-
-func (q panelQuery) format(kind string) string {
-	if kind == "table" {
-		return "table"
-	}
-	return "time_series"
-}
-
-// Widths and heights on Grafana's grid of 24 columns.
+// Widths on Grafana's grid of 24 columns.
 const (
-	fullWidth  = 24
-	halfWidth  = 12
-	thirdWidth = 8
-	low        = 5
-	middle     = 8
-	high       = 10
+	fullWidth    = 24
+	halfWidth    = 12
+	thirdWidth   = 8
+	quarterWidth = 6
 )
 
-// worstVerdict is the worst verdict of all probers, as a number.
-const worstVerdict = `clamp_max(2 * max by (system, probe) (probe_verdict{SEL,verdict="fail"}) + max by (system, probe) (probe_verdict{SEL,verdict="inconclusive"}), 2)`
+// Expressions that panels share.
+const (
+	// worstVerdict is the worst verdict of all probers, as a number.
+	worstVerdict = `clamp_max(2 * max by (system, probe) (probe_verdict{SEL,verdict="fail"}) + max by (system, probe) (probe_verdict{SEL,verdict="inconclusive"}), 2)`
+	notPassing   = worstVerdict + ` > 0`
+	// notAlwaysPassed leaves out the probes that passed throughout, and all but forty: a timeline of 300 cannot be read.
+	notAlwaysPassed = worstVerdict + ` and on (system, probe) topk(40, sum by (system, probe) (increase(probe_runs_total{SEL,verdict!="pass"}[$__range] @ end())) > 0)`
+	aboutProbe      = ` * on (system, probe) group_left (severity, runbook, runbook_url) max by (system, probe, severity, runbook, runbook_url) (probe_info{SEL})`
+	// newReasons counts a reason from its first occurrence on, which increase() does not see.
+	failures   = `sum by (system, probe, check, reason) (probe_failures_total{SEL})`
+	earlier    = `sum by (system, probe, check, reason) (probe_failures_total{SEL} offset 10m)`
+	newReasons = `(` + failures + ` - (` + earlier + ` or 0 * ` + failures + `) > 0) and on (system, probe) (` + notPassing + `)`
 
-// quantile is a quantile of the latency of each probe.
-func quantile(q string) string {
-	return quantileOf(q, "system, probe", "probe_run_duration_seconds", "{SEL}")
-}
+	failedShown     = `sum by (system) (increase(probe_runs_total{SEL,verdict="fail"}[$__range]))`
+	passedShown     = `sum by (system) (increase(probe_runs_total{SEL,verdict="pass"}[$__range]))`
+	conclusiveShown = `sum by (system) (increase(probe_runs_total{SEL,verdict=~"fail|pass"}[$__range]))`
+	unknownShown    = `sum by (system) (increase(probe_runs_total{SEL,verdict="inconclusive"}[$__range])) / sum by (system) (increase(probe_runs_total{SEL}[$__range]))`
 
-// slowest leaves the twenty largest of many series.
-func slowest(expr string) string { return "topk(20, " + expr + ")" }
+	classicLatency = `, sum by (system, probe, le) (rate(probe_run_duration_seconds_bucket{SEL}[$__rate_interval])))`
+	nativeLatency  = `, sum by (system, probe) (rate(probe_run_duration_seconds{SEL}[$__rate_interval])))`
+	median         = `topk(20, histogram_quantile(0.5` + classicLatency + ` or histogram_quantile(0.5` + nativeLatency + `)`
+	percentile95   = `topk(20, histogram_quantile(0.95` + classicLatency + ` or histogram_quantile(0.95` + nativeLatency + `)`
+	percentile99   = `topk(20, histogram_quantile(0.99` + classicLatency + ` or histogram_quantile(0.99` + nativeLatency + `)`
+	scheduleLag    = `histogram_quantile(0.99, sum by (instance, le) (rate(prober_schedule_lag_seconds_bucket{job=~"$job"}[$__rate_interval]))) or ` +
+		`histogram_quantile(0.99, sum by (instance) (rate(prober_schedule_lag_seconds{job=~"$job"}[$__rate_interval])))`
+)
 
-// quantileOf is a quantile of a histogram, from its classic buckets or else from its native ones.
-func quantileOf(q, by, histogram, matchers string) string {
-	return "histogram_quantile(" + q + ", sum by (" + by + ", le) (rate(" + histogram + "_bucket" + matchers + "[$__rate_interval])))" +
-		" or histogram_quantile(" + q + ", sum by (" + by + ") (rate(" + histogram + matchers + "[$__rate_interval])))"
-}
+const (
+	named    = "{{system}}/{{probe}}"
+	fromNow  = "dateTimeFromNow" // of milliseconds
+	timeline = "state-timeline"
+	graph    = "timeseries"
+)
 
-// panels returns the panels in their order.
-func panels(jobs []probe.Job, o Options) []panel {
-	named := "{{system}}/{{probe}}"
-	all := []panel{
-		{kind: "stat", title: "Verdicts now", description: "The worst verdict of all probers, by probe.", place: gridPos{low, thirdWidth, 0, 0}, instant: true, thresholds: alwaysGreen, queries: []panelQuery{
-			{`count(` + worstVerdict + ` == 0) or vector(0)`, "pass"},
-			{`count(` + worstVerdict + ` == 1) or vector(0)`, "inconclusive"},
-			{`count(` + worstVerdict + ` == 2) or vector(0)`, "fail"},
-		}},
-		{kind: "stat", title: "Error budget left", description: "The part of the failures that the objective allows which is left, over the time shown. Inconclusive runs do not count.",
-			place: gridPos{low, thirdWidth, thirdWidth, 0}, instant: true, unit: "percentunit", thresholds: budgetLeft, queries: []panelQuery{
-				{`1 - (sum by (system) (increase(probe_runs_total{SEL,verdict="fail"}[$__range])) / sum by (system) (increase(probe_runs_total{SEL,verdict=~"fail|pass"}[$__range]))) / (1 - $slo / 100)`, "{{system}}"},
-			}},
-		{kind: "stat", title: "Probers up", place: gridPos{low, thirdWidth, 2 * thirdWidth, 0}, instant: true, thresholds: someUp, queries: []panelQuery{{`sum(up{job=~"$job"})`, "up"}}},
-		{kind: "state-timeline", title: "State of each probe", description: "The worst verdict of all probers.", place: gridPos{high, fullWidth, 0, 0}, new: true, verdicts: true,
-			queries: []panelQuery{{worstVerdict, named}}},
-		{kind: "table", title: "Checks that do not pass", place: gridPos{middle, halfWidth, 0, 0}, new: true, instant: true,
-			queries: []panelQuery{{`max by (system, probe, check, target) (probe_check_success{SEL} == 0)`, ""}}},
-		{kind: "timeseries", title: "Reasons", description: "Checks that did not pass. The first occurrence of a reason creates its series, so it shows from the second one on.",
-			place: gridPos{middle, halfWidth, halfWidth, 0}, queries: []panelQuery{{`sum by (probe, check, reason) (increase(probe_failures_total{SEL}[$__rate_interval])) > 0`, "{{probe}} {{check}}: {{reason}}"}}},
-		{kind: "timeseries", title: "Latency, 95th percentile", description: "Of the slowest exchange of each run; the twenty slowest probes.", place: gridPos{middle, halfWidth, 0, 0}, new: true, unit: "s",
-			queries: []panelQuery{{slowest(quantile("0.95")), named}}},
-		{kind: "timeseries", title: "Latency, median and 99th percentile", description: "Of the twenty slowest probes each.", place: gridPos{middle, halfWidth, halfWidth, 0}, unit: "s",
-			queries: []panelQuery{{slowest(quantile("0.5")), named + " p50"}, {slowest(quantile("0.99")), named + " p99"}}},
-		{kind: "timeseries", title: "Phases of the slowest exchange", place: gridPos{middle, halfWidth, 0, 0}, new: true, unit: "s",
-			queries: []panelQuery{{`max by (phase) (probe_http_duration_seconds{SEL})`, "{{phase}}"}}},
-		{kind: "timeseries", title: "Error budget burn rate", description: "At 1 the budget lasts exactly for its period.", place: gridPos{middle, halfWidth, halfWidth, 0}, queries: []panelQuery{
-			{`(sum by (system) (increase(probe_runs_total{SEL,verdict="fail"}[1h])) / sum by (system) (increase(probe_runs_total{SEL,verdict=~"fail|pass"}[1h]))) / (1 - $slo / 100)`, "{{system}}"},
-		}},
-		{kind: "timeseries", title: "Errors caused on purpose", description: "Errors that the probes cause at the targets: subtract them from the targets' own counters.", place: gridPos{middle, halfWidth, 0, 0}, new: true, unit: "reqps",
-			queries: []panelQuery{{`sum by (system, code) (rate(probe_expected_status_total{SEL}[$__rate_interval]))`, "{{system}} {{code}}"}}},
-		{kind: "table", title: "Versions", place: gridPos{middle, halfWidth, halfWidth, 0}, instant: true,
-			queries: []panelQuery{{`group by (system, probe, version) (probe_target_version_info{SEL})`, ""}}},
-	}
-	if o.anyExports(jobs, healthState) {
-		all = append(all,
-			panel{kind: "timeseries", title: "Replicas", place: gridPos{middle, halfWidth, 0, 0}, new: true, queries: []panelQuery{
-				{`min by (system, probe) (probe_replicas_healthy{SEL})`, named + " live"}, {`max by (system, probe) (probe_replicas_wanted{SEL})`, named + " wanted"},
-			}},
-			panel{kind: "table", title: "State of each replica", place: gridPos{middle, halfWidth, halfWidth, 0}, instant: true,
-				queries: []panelQuery{{`max by (system, probe, target, state) (probe_health_state{SEL} == 1)`, ""}}})
-	}
-	if o.anyExports(jobs, tokenExpiry) {
-		all = append(all, panel{kind: "table", title: "Stored tokens expire in", place: gridPos{middle, fullWidth, 0, 0}, new: true, instant: true, unit: "s",
-			queries: []panelQuery{{`min by (system, probe, caller) (` + selector(tokenExpiry, "SEL", `caller!="expired"`) + `) - time()`, ""}}})
-	}
-	return append(slices.Concat(all, tenantPanels(jobs, o), databasePanels(jobs, o)),
-		panel{kind: "timeseries", title: "Prober: starts later than planned", place: gridPos{middle, thirdWidth, 0, 0}, new: true, unit: "s",
-			queries: []panelQuery{{quantileOf("0.99", "instance", `prober_schedule_lag_seconds`, `{job=~"$job"}`), "{{instance}} p99"}}},
-		panel{kind: "timeseries", title: "Prober: runs in flight, queued and skipped", place: gridPos{middle, thirdWidth, thirdWidth, 0}, queries: []panelQuery{
-			{`prober_runs_in_flight{job=~"$job"}`, "{{instance}} in flight"}, {`prober_runs_queued{job=~"$job"}`, "{{instance}} queued"},
-			{`sum by (instance, reason) (rate(prober_skipped_total{job=~"$job"}[$__rate_interval]))`, "{{instance}} skipped: {{reason}}"},
-		}},
-		panel{kind: "timeseries", title: "Prober: configuration and self-check", description: "1 is good.", place: gridPos{middle, thirdWidth, 2 * thirdWidth, 0}, queries: []panelQuery{
-			{`prober_config_last_reload_successful{job=~"$job"}`, "{{instance}} configuration"}, {`prober_self_check{job=~"$job"}`, "{{instance}} {{check}}"},
-		}})
-}
-
-// tenantPanels are about tenants that are kept apart, whatever the kind of the probe.
-func tenantPanels(jobs []probe.Job, o Options) (all []panel) {
-	if o.anyExports(jobs, breaches) {
-		surface := "{{system}}/{{probe}} {{surface}}"
-		all = append(all,
-			panel{kind: "timeseries", title: "Breaches between tenants", description: "Runs of all probers in which an org was shown, or changed, the data of another, within an hour.",
-				place: gridPos{middle, halfWidth, 0, 0}, new: true, queries: []panelQuery{{`sum by (system, probe, surface) (increase(` + breaches + `{SEL}[1h]))`, surface}}},
-			panel{kind: "timeseries", title: "Time since tenants were proven to be apart", description: "Nothing is shown before the first proof.",
-				place: gridPos{middle, halfWidth, halfWidth, 0}, unit: "s", queries: []panelQuery{{`time() - max by (system, probe, surface) (` + lastProven + `{SEL} > 0)`, surface}}})
-	}
-	if o.anyExports(jobs, rlsRelations) {
-		all = append(all, panel{kind: "timeseries", title: "Tables under row-level security", description: "Tables, partitions and views of the tenants, by what the catalogue says of them.",
-			place: gridPos{middle, fullWidth, 0, 0}, new: true, queries: []panelQuery{{`max by (system, probe, state) (` + rlsRelations + `{SEL})`, "{{system}}/{{probe}} {{state}}"}}})
+// sectionsFor returns the sections and panels that the jobs can fill.
+func sectionsFor(jobs []probe.Job, o Options) (all []section) {
+	for _, s := range sections {
+		s.panels = slices.DeleteFunc(slices.Clone(s.panels), func(p panel) bool { return p.needs != "" && !o.canFill(jobs, p.needs) })
+		if len(s.panels) > 0 {
+			all = append(all, s)
+		}
 	}
 	return all
 }
 
-// databasePanels are about numbers of databases and their replication.
-func databasePanels(jobs []probe.Job, o Options) []panel {
-	if !o.anyExports(jobs, sqlValue) {
-		return nil
+// canFill reports whether a series will exist: one of a kind, or of the rules of an objective.
+func (o Options) canFill(jobs []probe.Job, series string) bool {
+	if series == budgetLost {
+		return slices.ContainsFunc(jobs, func(j probe.Job) bool { return !j.SLO.IsZero() })
 	}
-	named := "{{system}}/{{probe}}"
-	return []panel{
-		{kind: "timeseries", title: "Values of queries", signed: true, place: gridPos{middle, thirdWidth, 0, 0}, new: true,
-			queries: []panelQuery{{`max by (system, probe, name, by) (` + sqlValue + `{SEL})`, named + " {{name}} {{by}}"}}},
-		{kind: "timeseries", title: "Age of the heartbeat on standbys", place: gridPos{middle, thirdWidth, thirdWidth, 0}, unit: "s",
-			queries: []panelQuery{{`max by (system, probe) (` + sqlHeartbeat + `{SEL})`, named}}},
-		{kind: "timeseries", title: "Primaries", description: "Of the servers that answered. There must be one. Its timeline rises at a promotion.", place: gridPos{middle, thirdWidth, 2 * thirdWidth, 0},
-			queries: []panelQuery{
-				{`sum by (system, probe) (1 - min by (system, probe, target) (` + sqlInRecovery + `{SEL}))`, named},
-				{`max by (system, probe) (probe_sql_timeline{SEL})`, named + " timeline"},
-			}},
-	}
-}
-
-// fieldConfigJSON is how Grafana formats the values.
-func (d panel) fieldConfigJSON() string {
-	if d.verdicts {
-		return `{"mappings":[{"type":"value","options":{"0":{"text":"pass","color":"green"},"1":{"text":"inconclusive","color":"orange"},"2":{"text":"fail","color":"red"}}}],"custom":{"fillOpacity":80}}`
-	}
-	var parts []string
-	if d.unit != "" {
-		parts = append(parts, `"unit":"`+d.unit+`"`)
-	}
-	if d.kind == "timeseries" && !d.signed {
-		parts = append(parts, `"min":0`)
-	}
-	if d.thresholds != nil {
-		parts = append(parts, `"thresholds":`+thresholdsJSON(d.thresholds))
-	}
-	return "{" + strings.Join(parts, ",") + "}"
-}
-
-// thresholdsJSON writes thresholds as Grafana reads them. The first has no beginning.
-func thresholdsJSON(all []threshold) string {
-	steps := make([]string, len(all))
-	for i, t := range all {
-		from := "null"
-		if i > 0 {
-			from = strconv.FormatFloat(t.from, 'g', -1, 64)
-		}
-		steps[i] = `{"color":"` + t.color + `","value":` + from + `}`
-	}
-	return `{"mode":"absolute","steps":[` + strings.Join(steps, ",") + `]}`
-}
-
-// overridesJSON are colours of single values of a stat: failures are red, and what is inconclusive is orange.
-func (d panel) overridesJSON() string {
-	var all []string
-	for _, q := range d.queries {
-		t := map[string][]threshold{"fail": failuresRed, "inconclusive": unknownGold}[q.legend]
-		if d.kind == "stat" && t != nil {
-			all = append(all, `{"matcher":{"id":"byName","options":"`+q.legend+`"},"properties":[{"id":"thresholds","value":`+thresholdsJSON(t)+`}]}`)
-		}
-	}
-	return strings.Join(all, ",")
-}
-
-// optionsJSON is how Grafana draws this type of panel.
-func (d panel) optionsJSON() string {
-	switch d.kind {
-	case "state-timeline":
-		return `{"showValue":"never","mergeValues":true,"legend":{"showLegend":true,"displayMode":"list","placement":"bottom"}}`
-	case "stat":
-		return `{"reduceOptions":{"calcs":["lastNotNull"]},"colorMode":"value"}`
-	}
-	return `{}`
+	return o.anyExports(jobs, series)
 }
