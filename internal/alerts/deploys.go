@@ -17,14 +17,14 @@ func (s *system) deploysAnnotation() string {
 	// The platform may be down with what runs on it: then what it said before counts.
 	lately := func(metric string) string { return "last_over_time(" + selector(metric, match) + "[5m])" }
 	// Two probes may have deploys of one name, such as revision-2.
-	by, which := "deploy, version", ""
+	by, which, order := "deploy, version", "", ""
 	if len(reporters) > 1 {
-		by, which = "probe, "+by, " ({{ .Labels.probe }})"
+		by, which, order = "probe, "+by, " ({{ .Labels.probe }})", " | sortByLabel `probe`"
 	}
 	near := "max by (" + by + ") (" + lately(deployNearOnset) + ")"
 	// What was good before it was deployed near the onset is not what to go back to.
 	good := "max by (probe, version) (" + lately(lastKnownGood) + ") unless on (probe, version) " + lately(deployNearOnset)
-	return "{{ range query " + templateString(near) + " }}Deploy {{ .Labels.deploy }} of version {{ or .Labels.version `unknown` }}" + which + " started {{ .Value | humanizeDuration }} before the first failure. " +
+	return "{{ range query " + templateString(near) + order + " }}Deploy {{ .Labels.deploy }} of version {{ or .Labels.version `unknown` }}" + which + " started {{ .Value | humanizeDuration }} before the first failure. " +
 		"{{ else }}No deploy is known to be near the onset. {{ end }}" +
-		"{{ range query " + templateString(good) + " }}Last known good: version {{ .Labels.version }}" + which + ". {{ else }}No version is known to be good. {{ end }}"
+		"{{ range query " + templateString(good) + order + " }}Last known good: version {{ .Labels.version }}" + which + ". {{ else }}No version is known to be good. {{ end }}"
 }
