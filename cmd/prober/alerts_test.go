@@ -517,6 +517,9 @@ func descriptionOf(t *testing.T, mail, system string) string {
 // ofCertificates are series that exist only with TLS.
 var ofCertificates = []string{probe.CertificateExpiring, "probe_tls_earliest_cert_expiry_timestamp_seconds"}
 
+// ofPublicPages are series that exist only with a public page.
+var ofPublicPages = []string{"prober_public_ok"}
+
 // ofResponses are series that exist only if a credential was sent, a version or a trace id was stated, or a check of every
 // response did not pass.
 var ofResponses = []string{
