@@ -24,9 +24,9 @@ import (
 	"time"
 )
 
-// The shipped limits, and what the prober has to endure in them.
+// The shipped GOMEMLIMIT, the shipped limit with 8 MiB more for the public page, and what the prober has to endure in them.
 const (
-	memoryLimit  = 64 << 20
+	memoryLimit  = 72 << 20
 	goLimit      = "56MiB"
 	probes       = 2000
 	largeTargets = 50 // targets, each with two probes
