@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"time"
@@ -43,15 +44,27 @@ func (v *view) documents() []document {
 	return all
 }
 
+// compress keeps the document in its shorter form only: slow readers hold documents that are long replaced.
 func (d *document) compress(z *gzip.Writer) {
 	var b bytes.Buffer
 	z.Reset(&b)
 	z.Write(d.plain)
 	z.Close()
-	if b.Len() < len(d.plain) {
-		d.zip = bytes.Clone(b.Bytes())
+	d.size = len(d.plain)
+	if b.Len() < d.size {
+		d.plain, d.zip = nil, bytes.Clone(b.Bytes())
+	} else {
+		d.plain = bytes.Clone(d.plain)
 	}
-	d.plain = bytes.Clone(d.plain)
+}
+
+// open returns the document as it is before compression.
+func (d *document) open() io.Reader {
+	if d.zip == nil {
+		return bytes.NewReader(d.plain)
+	}
+	r, _ := gzip.NewReader(bytes.NewReader(d.zip)) // of our own making: it cannot fail
+	return r
 }
 
 // icon has the form and the colour of the state.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,8 +42,12 @@ func (s *Site) Write(dir string) error {
 
 // Page returns the page as HTML; nil if none is configured.
 func (s *Site) Page() []byte {
-	d, _ := s.document(pageName)
-	return d.plain
+	d, ok := s.document(pageName)
+	if !ok {
+		return nil
+	}
+	page, _ := io.ReadAll(d.open()) // from memory: it cannot fail
+	return page
 }
 
 // A writer writes documents as files, each whole or not at all.
@@ -54,8 +59,8 @@ type writer struct {
 
 // A wrote is a document that was written, and its file.
 type wrote struct {
-	plain []byte
-	file  fs.FileInfo
+	document
+	file fs.FileInfo
 }
 
 // isAt reports whether the file is still there as it was written: nobody else has replaced or changed it.
@@ -79,7 +84,7 @@ func (w *writer) write(all []document) error {
 	}
 	changed := false
 	for _, d := range all {
-		if was, ok := w.written[d.name]; ok && bytes.Equal(was.plain, d.plain) && was.isAt(filepath.Join(w.dir, d.name)) {
+		if was, ok := w.written[d.name]; ok && bytes.Equal(was.plain, d.plain) && bytes.Equal(was.zip, d.zip) && was.isAt(filepath.Join(w.dir, d.name)) {
 			continue
 		}
 		delete(w.written, d.name)
@@ -87,7 +92,7 @@ func (w *writer) write(all []document) error {
 		if err != nil {
 			return err
 		}
-		w.written[d.name], changed = wrote{d.plain, file}, true
+		w.written[d.name], changed = wrote{d, file}, true
 	}
 	if !changed {
 		return nil
@@ -109,7 +114,7 @@ func (w *writer) replace(d document) (file fs.FileInfo, err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	_, err = f.Write(d.plain)
+	_, err = io.Copy(f, d.open())
 	err = errors.Join(err, f.Chmod(0o644), f.Sync())
 	file, failed := f.Stat()
 	if err = errors.Join(err, failed, f.Close()); err != nil {

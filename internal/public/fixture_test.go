@@ -1,6 +1,7 @@
 package public
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,7 +112,8 @@ func (w *world) look() *view { return w.site().look(w.page, now) }
 func (v *view) texts() map[string]string {
 	all := map[string]string{}
 	for _, d := range v.documents() {
-		all[d.name] = string(d.plain)
+		text, _ := io.ReadAll(d.open())
+		all[d.name] = string(text)
 	}
 	return all
 }

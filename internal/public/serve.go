@@ -2,6 +2,7 @@ package public
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,16 +56,33 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge.Seconds())))
 	header.Set("Content-Type", d.kind)
 	header.Set("Vary", "Accept-Encoding")
-	body := d.plain
-	if d.zip != nil && takesGzip(r) {
+	size := d.size
+	var body io.Reader
+	switch {
+	case d.zip != nil && takesGzip(r):
 		header.Set("Content-Encoding", "gzip")
-		body = d.zip
+		body, size = bytes.NewReader(d.zip), len(d.zip)
+	case d.zip != nil && r.Method == http.MethodGet:
+		select {
+		case s.expanding <- struct{}{}:
+			defer func() { <-s.expanding }()
+		default:
+			header.Set("Retry-After", "5")
+			http.Error(w, "too many readers that do not accept gzip", http.StatusServiceUnavailable)
+			return
+		}
+		body = d.open()
+	default:
+		body = bytes.NewReader(d.plain)
 	}
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Content-Length", strconv.Itoa(size))
 	if r.Method == http.MethodGet {
-		bytes.NewReader(body).WriteTo(w)
+		_, _ = io.Copy(w, body)
 	}
 }
+
+// maxExpanding is how many readers that do not accept gzip are served at a time: each takes 80 KiB.
+const maxExpanding = 8
 
 // document returns what a path names.
 func (s *Site) document(name string) (document, bool) {

@@ -35,10 +35,12 @@ type Site struct {
 
 	mu       sync.Mutex
 	rendered *rendering
+
+	expanding chan struct{} // holds one for each reader that does not accept gzip
 }
 
 // New returns a Site.
-func New(o Options) *Site { return &Site{options: o} }
+func New(o Options) *Site { return &Site{options: o, expanding: make(chan struct{}, maxExpanding)} }
 
 func (s *Site) report(part string, err error) { s.options.Report(part, err) }
 
@@ -52,7 +54,8 @@ type rendering struct {
 // A document is one of the few things that are served.
 type document struct {
 	name, kind string
-	plain, zip []byte // zip is nil if it would not be shorter
+	plain, zip []byte // one of them: the shorter
+	size       int    // uncompressed
 }
 
 // current returns what is served now. Who asks while it is rendered waits for it: that takes a few seconds at most.
