@@ -55,6 +55,8 @@ func anyOf(values []string) string {
 }
 
 // selector is the series of a metric with the matchers.
+//
+//go:noinline
 func selector(metric string, matchers ...string) string {
 	return metric + "{" + strings.Join(matchers, ",") + "}"
 }
@@ -73,6 +75,8 @@ func lastKnown(selector string) string {
 func lines(parts ...string) string { return strings.Join(parts, "\n") }
 
 // escapeTemplate makes a template that expands to the text.
+//
+//go:noinline
 func escapeTemplate(text string) string { return strings.ReplaceAll(text, "{{", escaped) }
 
 // templateString writes a query as a string in a template: raw, which is easier to read, if the query allows it.

@@ -20,6 +20,8 @@ func Codes(codes ...int) Statuses { return Statuses(codes) }
 func (s Statuses) IsZero() bool { return len(s) == 0 }
 
 // Contains reports whether a code, or its class, is in the set.
+//
+//go:noinline
 func (s Statuses) Contains(code int) bool {
 	return code >= 100 && (slices.Contains(s, code) || slices.Contains(s, code/100))
 }

@@ -10,6 +10,8 @@ type Outcome struct {
 }
 
 // Outcomef returns an outcome whose detail is formatted as by fmt.Sprintf.
+//
+//go:noinline
 func Outcomef(why Reason, format string, args ...any) Outcome {
 	return Outcome{Reason: why, Detail: fmt.Sprintf(format, args...)}
 }
@@ -18,4 +20,6 @@ func Outcomef(why Reason, format string, args ...any) Outcome {
 func (o Outcome) Passed() bool { return o.Reason == OK }
 
 // Note writes the outcome of a check, with the verdict that its reason has by itself.
+//
+//go:noinline
 func (r *Result) Note(check string, o Outcome) { r.Report(check, o.Reason, "%s", o.Detail) }

@@ -17,6 +17,8 @@ const (
 var Verdicts = [...]Verdict{Inconclusive, Pass, Fail}
 
 // String returns "inconclusive", "pass" or "fail".
+//
+//go:noinline
 func (v Verdict) String() string {
 	switch v {
 	case Pass:

@@ -72,16 +72,22 @@ type Result struct {
 func NewResult(id ID) *Result { return &Result{ID: id, shared: &shared{}} }
 
 // Pass notes that a check held. The text says what was seen.
+//
+//go:noinline
 func (r *Result) Pass(check, format string, args ...any) {
 	r.note(check, Pass, OK, format, args)
 }
 
 // Fail notes that the target broke a promise. The text says what was wanted and what was got.
+//
+//go:noinline
 func (r *Result) Fail(check string, why Reason, format string, args ...any) {
 	r.note(check, Fail, why, format, args)
 }
 
 // Inconclusive notes that a check is inconclusive. The text says what is missing for an answer.
+//
+//go:noinline
 func (r *Result) Inconclusive(check string, why Reason, format string, args ...any) {
 	r.note(check, Inconclusive, why, format, args)
 }
@@ -90,6 +96,8 @@ func (r *Result) Inconclusive(check string, why Reason, format string, args ...a
 func (r *Result) Target() string { return r.target }
 
 // Report notes that a check did not pass, with the verdict that the reason stands for by itself.
+//
+//go:noinline
 func (r *Result) Report(check string, why Reason, format string, args ...any) {
 	r.note(check, why.Verdict, why, format, args)
 }

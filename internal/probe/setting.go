@@ -32,6 +32,8 @@ func (e SettingError) Error() string {
 }
 
 // Settingf returns a SettingError.
+//
+//go:noinline
 func Settingf(path, format string, args ...any) error {
 	return SettingError{Path: path, Text: fmt.Sprintf(format, args...)}
 }

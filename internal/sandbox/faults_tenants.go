@@ -15,6 +15,8 @@ func orgRoutes() []string { return append(readRoutes(), createMemory, updateMemo
 func readRoutes() []string { return []string{readMemory, listMemories, exportMemories, countMemories} }
 
 // onRoutes is the same interceptor on several routes.
+//
+//go:noinline
 func onRoutes(routes []string, i interceptor) []effect {
 	var all []effect
 	for _, route := range routes {
@@ -23,6 +25,7 @@ func onRoutes(routes []string, i interceptor) []effect {
 	return all
 }
 
+//go:noinline
 func onRoute(route string, i interceptor) []effect { return onRoutes([]string{route}, i) }
 
 // tenantFaults break the isolation of the memories API, or the controls that prove it.

@@ -230,6 +230,8 @@ type capturedResponse struct {
 }
 
 // capture calls the route and holds its answer. The headers are set already.
+//
+//go:noinline
 func (p target) capture(w http.ResponseWriter, r *http.Request) *capturedResponse {
 	taken := &capturedResponse{ResponseWriter: w, status: http.StatusOK}
 	p.next(taken, r)

@@ -77,6 +77,7 @@ func (t *tenants) authorized(route tenantRoute) http.HandlerFunc {
 	}
 }
 
+//go:noinline
 func writeError(w http.ResponseWriter, status int, why string) {
 	writeJSON(w, status, object{"error": why})
 }

@@ -14,6 +14,8 @@ import (
 )
 
 // Count returns how many there are of a thing: "1 day", "3 days".
+//
+//go:noinline
 func Count(n int, thing string) string { return Plural(n, thing, thing+"s") }
 
 // Plural returns a number with the words that go with it: "1 key is", "3 keys are".

@@ -215,6 +215,8 @@ func (r *run) fails(a *assertion) bool {
 }
 
 // inconclusive records why an assertion is not proven, and the response that shows it; nil if no single one does.
+//
+//go:noinline
 func (r *run) inconclusive(a *assertion, answer *httpx.Answer, why probe.Reason, format string, args ...any) {
 	r.violated(a, answer, ruleInconclusive, why, format, args...)
 }

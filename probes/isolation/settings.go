@@ -114,6 +114,8 @@ type Interleaving struct {
 var operations = [...]string{"read", "list", "search", "export", "count", "create", "update", "delete"}
 
 // template returns the request of an operation; nil if there is none.
+//
+//go:noinline
 func (r *Resource) template(op string) *Template {
 	switch op {
 	case "read":

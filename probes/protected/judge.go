@@ -18,10 +18,12 @@ type checkOutcome struct {
 	probe.Outcome
 }
 
+//go:noinline
 func outcomef(check string, why probe.Reason, format string, args ...any) checkOutcome {
 	return checkOutcome{check, why.Verdict, probe.Outcomef(why, format, args...)}
 }
 
+//go:noinline
 func inconclusivef(check string, why probe.Reason, format string, args ...any) checkOutcome {
 	return checkOutcome{check, probe.Inconclusive, probe.Outcomef(why, format, args...)}
 }

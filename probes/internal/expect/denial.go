@@ -167,6 +167,8 @@ func (d Denials) ByStatus(code int) bool {
 }
 
 // Statuses lists the statuses of all denials.
+//
+//go:noinline
 func (d Denials) Statuses() httpx.Statuses {
 	var all httpx.Statuses
 	for _, one := range d {
