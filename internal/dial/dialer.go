@@ -38,6 +38,9 @@ type Dialer struct {
 	Resolver *net.Resolver // nil: the name servers of this machine
 	MaxRead  int64         // bytes that may be read from one connection; 0: 16 MiB
 
+	// IPVersion says which addresses of a host are dialled, and which first.
+	IPVersion IPVersion
+
 	// AllowLinkLocal allows link-local and metadata addresses. It is meant for protocols whose questions and answers carry
 	// no credentials, such as NTP: clouds have time servers at these addresses.
 	AllowLinkLocal bool
@@ -222,9 +225,7 @@ func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrP
 
 // search starts to look up a host. An IP address is not looked up.
 func (d *Dialer) search(ctx context.Context, x *Exchange, network, host, port string) (*search, uint16, error) {
-	families := map[string][]string{
-		"tcp": {"ip6", "ip4"}, "tcp4": {"ip4"}, "tcp6": {"ip6"}, "udp": {"ip6", "ip4"}, "udp4": {"ip4"}, "udp6": {"ip6"},
-	}[network]
+	families := d.IPVersion.families(network)
 	if families == nil {
 		return nil, 0, net.UnknownNetworkError(network)
 	}
@@ -234,12 +235,12 @@ func (d *Dialer) search(ctx context.Context, x *Exchange, network, host, port st
 	}
 	host = HostName(host)
 	if ip, err := netip.ParseAddr(host); err == nil {
-		known := &search{ctx: ctx, answers: make(chan answer, 1), pending: 1}
+		known := &search{ctx: ctx, prefers: families[0], answers: make(chan answer, 1), pending: 1}
 		known.answers <- answer{family: families[0], addrs: []netip.Addr{ip}}
 		return known, uint16(n), nil
 	}
 	x.Enter(PhaseResolve)
-	x.resolves(host)
+	x.resolves(host, familyName(families))
 	return startSearch(ctx, d.Resolver, host, families...), uint16(n), nil
 }
 

@@ -48,6 +48,7 @@ type Exchange struct {
 	took     [len(probe.PhaseNames)]time.Duration
 	happened [len(probe.PhaseNames)]bool
 	host     string // looked up last
+	family   string // that was looked up alone, "IPv4 " or "IPv6 "
 	name     string // verified last in TLS
 	peer     string // dialled last, or that of the connection used
 	expiry   time.Time
@@ -193,10 +194,10 @@ func (x *Exchange) toward(peer string) {
 	x.peer = peer
 }
 
-func (x *Exchange) resolves(host string) {
+func (x *Exchange) resolves(host, family string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.host = host
+	x.host, x.family = host, family
 }
 
 func (x *Exchange) verifies(name string) {

@@ -16,7 +16,8 @@ import (
 	"prober/internal/probe"
 )
 
-// resolutionDelay is how long IPv4 addresses wait for the IPv6 ones of the same name (RFC 8305, section 3).
+// resolutionDelay is how long the addresses of one family wait for those of the preferred one, IPv6 by default (RFC 8305,
+// section 3).
 const resolutionDelay = 50 * time.Millisecond
 
 // hostNames maps a name to the form in which it is looked up (UTS 46). Names of hosts within a network may have underscores.
@@ -109,14 +110,15 @@ func (l *queryLog) why(err error) *lookupError {
 // do.
 type search struct {
 	ctx     context.Context
+	prefers string // the family whose addresses come first
 	answers chan answer
 	pending int
 	errs    []*lookupError
 }
 
-// startSearch asks for the families of a name.
+// startSearch asks for the families of a name, the preferred one first.
 func startSearch(ctx context.Context, r *net.Resolver, name string, families ...string) *search {
-	s := &search{ctx: ctx, answers: make(chan answer, len(families)), pending: len(families)}
+	s := &search{ctx: ctx, prefers: families[0], answers: make(chan answer, len(families)), pending: len(families)}
 	for _, family := range families {
 		go func() { s.answers <- ask(ctx, cmp.Or(r, system), family, name) }()
 	}
@@ -140,20 +142,25 @@ func (s *search) next(wait <-chan time.Time) (answer, bool) {
 	}
 }
 
-// first returns the addresses that there are soon: those of IPv6 and of IPv4 in turn, or those of the family that answered.
+// first returns the addresses that there are soon: those of the preferred family and of the other in turn, or those of the
+// family that answered.
 func (s *search) first() []netip.Addr {
-	found := map[string][]netip.Addr{}
+	var preferred, others []netip.Addr
 	var wait <-chan time.Time
 	for {
 		a, ok := s.next(wait)
 		if !ok {
-			return inTurn(found["ip6"], found["ip4"])
+			return inTurn(preferred, others)
 		}
-		found[a.family] = a.addrs
+		if a.family == s.prefers {
+			preferred = a.addrs
+		} else {
+			others = a.addrs
+		}
 		switch {
-		case len(found["ip6"]) > 0 && s.pending > 0 && wait == nil:
-			return found["ip6"]
-		case len(found["ip4"]) > 0 && wait == nil:
+		case len(preferred) > 0 && s.pending > 0 && wait == nil:
+			return preferred
+		case len(others) > 0 && wait == nil:
 			wait = time.After(resolutionDelay)
 		}
 	}

@@ -60,12 +60,13 @@ type progress struct {
 	started          time.Time
 	phase            Phase
 	host, name, peer string
+	family           string
 }
 
 func (x *Exchange) progress() progress {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return progress{x.ctx, x.maxConns, x.started, x.phase, x.host, x.name, x.peer}
+	return progress{x.ctx, x.maxConns, x.started, x.phase, x.host, x.name, x.peer, x.family}
 }
 
 // at, of and by name the peer if it is known.
@@ -164,7 +165,7 @@ func (p progress) classifyDNS(err error) probe.Outcome {
 	case probe.DNSServfail:
 		return probe.Outcomef(e.reason, "%s could not be looked up: the name server fails", name)
 	case probe.NoAddress:
-		return probe.Outcomef(e.reason, "%s exists and has no address", name)
+		return probe.Outcomef(e.reason, "%s exists and has no %saddress", name, p.family)
 	}
 	return probe.Outcomef(probe.NXDomain, "%s does not exist", name)
 }

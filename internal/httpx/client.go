@@ -74,7 +74,7 @@ func (c *Client) init(s *Settings, reuses, http2 bool) {
 		c.http2 = newHTTP2()
 	}
 	c.dialer = dial.New(s.Resolver, s.TLS)
-	c.dialer.MaxRead = c.bound
+	c.dialer.MaxRead, c.dialer.IPVersion = c.bound, s.Route.IPVersion
 }
 
 // Close closes the connections kept for reuse.

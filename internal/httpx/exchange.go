@@ -24,6 +24,7 @@ type exchange struct {
 	secure    bool
 	host      string // of the URL, to be verified in TLS
 	address   string // host:port or, where the request names one, IP:port
+	unix      string // the path of a socket that is dialled in place of the address
 	anonymous bool   // without the client certificate
 	private   bool   // it sends a secret that is not encrypted
 	reuses    bool   // takes a kept connection, and keeps its own
@@ -45,6 +46,7 @@ func (c *Client) begin(ctx context.Context, maxConns int) *exchange {
 func (x *exchange) to(u *url.URL) {
 	x.secure, x.host = u.Scheme == "https", hostOf(u)
 	x.address = net.JoinHostPort(x.host, portOf(u))
+	x.unix = x.client.settings.Route.Unix
 }
 
 // key is the same for exchanges that may use the same connection.
@@ -99,10 +101,7 @@ func (x *exchange) connect() (*conn, error) {
 
 // open opens a connection.
 func (x *exchange) open() (*conn, error) {
-	if x.private && !x.secure {
-		x.OnlyLoopback()
-	}
-	nc, err := x.client.dialer.DialContext(x.Context(), "tcp", x.address)
+	nc, err := x.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +122,17 @@ func (x *exchange) open() (*conn, error) {
 		c.http2, err = negotiated(x.Context(), x.client.http2, tc, x.address)
 	}
 	return c, err
+}
+
+// dial opens a connection to the server.
+func (x *exchange) dial() (net.Conn, error) {
+	if x.unix != "" {
+		return x.client.dialer.DialContext(x.Context(), "unix", x.unix)
+	}
+	if x.private && !x.secure {
+		x.OnlyLoopback()
+	}
+	return x.client.dialer.DialContext(x.Context(), "tcp", x.address)
 }
 
 // handshake speaks TLS. It also says whether there is a client certificate for which the server did not ask.

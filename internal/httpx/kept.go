@@ -132,7 +132,7 @@ func (x *exchange) reused(ctx context.Context) (*conn, error) {
 			c.close(false)
 			continue
 		}
-		if time.Since(c.named) < nameAge {
+		if x.unix != "" || time.Since(c.named) < nameAge {
 			return c, nil
 		}
 		still, err := x.client.dialer.Resolves(ctx, x.address, c.raw.Peer())

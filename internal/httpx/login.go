@@ -135,7 +135,7 @@ func (t TokenSource) validate() error {
 
 // settings are those of the login's own requests.
 func (l *Login) settings(s *Settings) *Settings {
-	return &Settings{TLS: cmp.Or(l.TLS, s.TLS), Resolver: s.Resolver, AllowPlaintext: s.AllowPlaintext}
+	return &Settings{TLS: cmp.Or(l.TLS, s.TLS), Resolver: s.Resolver, AllowPlaintext: s.AllowPlaintext, Route: s.Route.toOtherHost()}
 }
 
 func (l *Login) name() string     { return "login" }

@@ -44,6 +44,9 @@ type Settings struct {
 	// before it makes a client; such requests are protected like a credential.
 	Confidential bool `yaml:"-"`
 
+	// Route is how requests get to the target. A kind sets it before it makes a client.
+	Route Route `yaml:"-"`
+
 	AllowReflection bool `yaml:"allow_reflection,omitempty" doc:"the response may repeat the credential that was sent, as an echo service does"`
 }
 
@@ -190,7 +193,7 @@ func (s Settings) Merge(other Settings) Settings {
 // ForOtherHost returns the settings that also apply to requests to another host: without credentials, headers and the
 // TLS server name.
 func (s Settings) ForOtherHost() *Settings {
-	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver}
+	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver, Route: s.Route.toOtherHost()}
 	if s.TLS != nil {
 		out.TLS = &dial.TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
 	}

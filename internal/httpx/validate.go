@@ -63,7 +63,10 @@ func (s *Settings) validate(urls map[string]string) error {
 		}
 		given = true
 		u, err := s.validateURL(urls[path], s.HasCredential())
-		https = https || (u != nil && u.Scheme == "https")
+		if u != nil {
+			https = https || u.Scheme == "https"
+			wrong = append(wrong, s.Route.validate(u)...)
+		}
 		wrong = append(wrong, probe.InSetting(path, err))
 	}
 	if s.HTTP2 && !https && given {
@@ -260,7 +263,7 @@ func validPort(u *url.URL) bool {
 // mayCarry reports whether a credential may be sent to a URL, dialled at addr if that is set: it is encrypted, stays on
 // this machine, or the settings allow it. A name below localhost is judged again when it is dialled, by its address.
 func (s *Settings) mayCarry(u *url.URL, addr string) bool {
-	if u.Scheme == "https" || s.AllowPlaintext {
+	if u.Scheme == "https" || s.AllowPlaintext || s.Route.Unix != "" {
 		return true
 	}
 	host := u.Hostname()

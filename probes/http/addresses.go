@@ -1,6 +1,9 @@
 package http
 
-import "prober/internal/probe"
+import (
+	"prober/internal/dial"
+	"prober/internal/probe"
+)
 
 var _ probe.Addresser = (*Probe)(nil)
 
@@ -9,6 +12,9 @@ func (p *Probe) Addresses() []string {
 	all := []string{p.URL, p.AuthURL()}
 	if p.control != nil {
 		all = append(all, p.control.URL, p.control.AuthURL())
+	}
+	if p.Unix != "" {
+		all = append(all, dial.UnixScheme+p.Unix)
 	}
 	return append(all, p.Address)
 }

@@ -4,11 +4,11 @@ package http
 import (
 	"cmp"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
@@ -23,6 +23,8 @@ type Probe struct {
 
 	URL           string                   `yaml:"url" required:"true" doc:"the URL to request; http or https, without credentials"`
 	Address       string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
+	Unix          string                   `yaml:"unix" doc:"the path of a Unix socket to dial instead of the URL's host"`
+	IPVersion     dial.IPVersion           `yaml:"ip_version" default:"prefer-6" doc:"which addresses of the host to dial: 4 or 6 only, or prefer-4 or prefer-6 first"`
 	Method        string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
 	Body          httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
 	Expect        expect.Expect            `yaml:"expect" doc:"what the response must be"`
@@ -79,15 +81,14 @@ func New() *Probe { return &Probe{Method: "GET"} }
 func (p *Probe) Validate() error {
 	var wrong []error
 	p.Confidential = !p.Body.Secret.IsZero() // it is a login
+	p.Route = httpx.Route{IPVersion: p.IPVersion, Unix: p.Unix}
 	client, err := p.Settings.Client(p.URL)
 	wrong = append(wrong, err)
 	p.client = client
 	if p.URL == "" {
 		wrong = append(wrong, probe.Settingf("url", "is missing"))
 	}
-	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
-		wrong = append(wrong, probe.Settingf("address", "expected IP:port"))
-	}
+	wrong = append(wrong, p.validateRoute()...)
 	wrong = append(wrong, probe.InSetting("method", httpx.ValidateMethod(cmp.Or(p.Method, "GET"))))
 	if p.Expect.Status.IsZero() {
 		p.Expect.Status = httpx.Success
@@ -170,7 +171,11 @@ func (p *Probe) controlled() *Probe {
 		Settings: p.Settings.Merge(p.Control.Settings),
 		URL:      cmp.Or(p.Control.URL, p.URL),
 		Address:  p.Address,
-		Method:   cmp.Or(p.Control.Method, p.Method),
+
+		Unix:      p.Unix,
+		IPVersion: p.IPVersion,
+
+		Method: cmp.Or(p.Control.Method, p.Method),
 
 		AllowCached: p.AllowCached,
 		Body:        p.Body,

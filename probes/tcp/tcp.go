@@ -19,6 +19,8 @@ type Probe struct {
 	Replicas replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each is asked, and TLS verifies the host of address"`
 	Resolver string            `yaml:"resolver" doc:"host:port of a name server; default: the system's"`
 
+	IPVersion dial.IPVersion `yaml:"ip_version" default:"prefer-6" doc:"which addresses of the host to dial: 4 or 6 only, or prefer-4 or prefer-6 first"`
+
 	Protocol string          `yaml:"protocol" doc:"a ready dialogue: smtp, imap, pop3, ftp, ssh or irc"`
 	StartTLS bool            `yaml:"starttls" doc:"the server must offer STARTTLS and go on over TLS; with protocol smtp, imap, pop3 or ftp"`
 	Dialogue []dialogue.Step `yaml:"dialogue" doc:"what to wait for and what to send, in place of protocol"`

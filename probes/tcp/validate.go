@@ -29,8 +29,12 @@ func (p *Probe) Validate() error {
 			wrong = append(wrong, probe.Settingf("certificate", "expected tls or starttls beside it"))
 		}
 	}
+	wrong = append(wrong, p.Replicas.ValidateIPVersion(p.IPVersion, p.host))
+	if p.unix != "" && p.IPVersion != "" {
+		wrong = append(wrong, probe.Settingf("ip_version", "a Unix socket has none"))
+	}
 	p.dialer = dial.New(p.Resolver, p.TLS)
-	p.dialer.MaxRead = maxRead
+	p.dialer.MaxRead, p.dialer.IPVersion = maxRead, p.IPVersion
 	return errors.Join(wrong...)
 }
 

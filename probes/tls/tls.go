@@ -19,7 +19,10 @@ type Probe struct {
 	Address  string            `yaml:"address" required:"true" doc:"host:port"`
 	Replicas replicas.Replicas `yaml:"replicas" doc:"where the replicas are and how many there must be; each is asked, as the host of address"`
 	Resolver string            `yaml:"resolver" doc:"host:port of a name server; default: the system's"`
-	StartTLS string            `yaml:"starttls" doc:"ask for TLS in the words of a protocol first: smtp, imap, pop3 or ftp"`
+
+	IPVersion dial.IPVersion `yaml:"ip_version" default:"prefer-6" doc:"which addresses of the host to dial: 4 or 6 only, or prefer-4 or prefer-6 first"`
+
+	StartTLS string `yaml:"starttls" doc:"ask for TLS in the words of a protocol first: smtp, imap, pop3 or ftp"`
 
 	TLS         *dial.TLS           `yaml:"tls" doc:"authorities to trust, client certificate, the name to verify"`
 	Names       []string            `yaml:"names" doc:"further names that the certificate must be valid for"`

@@ -44,8 +44,9 @@ func (p *Probe) Validate() error {
 	case p.ClientCertificate != "" && (p.TLS == nil || p.TLS.CertFile == ""):
 		wrong = append(wrong, probe.Settingf("client_certificate", "expected tls.cert_file: a server that is down refuses everybody, so one client must be accepted"))
 	}
+	wrong = append(wrong, p.Replicas.ValidateIPVersion(p.IPVersion, p.host))
 	p.dialer = dial.New(p.Resolver, p.TLS)
-	p.dialer.MaxRead = maxRead
+	p.dialer.MaxRead, p.dialer.IPVersion = maxRead, p.IPVersion
 	return errors.Join(wrong...)
 }
 

@@ -52,6 +52,17 @@ func (c Replicas) Addresses() []string {
 	return c.Static
 }
 
+// ValidateIPVersion reports what is wrong with the setting ip_version of a probe of the host, or of its replicas.
+func (c *Replicas) ValidateIPVersion(v dial.IPVersion, host string) error {
+	if err := v.Validate(host); err != nil {
+		return probe.Settingf("ip_version", "%s", err)
+	}
+	if v != "" && !c.None() {
+		return probe.Settingf("ip_version", "has no effect beside replicas: each has its own address")
+	}
+	return nil
+}
+
 // Validate reports all invalid settings, joined.
 func (c *Replicas) Validate() error {
 	var wrong []error

@@ -1,0 +1,24 @@
+package http
+
+import (
+	"net/netip"
+
+	"prober/internal/probe"
+)
+
+// validateRoute refuses ways to the target that exclude each other. What is wrong with one alone is said by the client.
+func (p *Probe) validateRoute() (wrong []error) {
+	if _, err := netip.ParseAddrPort(p.Address); err != nil && p.Address != "" {
+		wrong = append(wrong, probe.Settingf("address", "expected IP:port"))
+	}
+	if p.Address != "" && p.Unix != "" {
+		wrong = append(wrong, probe.Settingf("address", "has no effect beside unix"))
+	}
+	if p.Address != "" && p.IPVersion != "" {
+		wrong = append(wrong, probe.Settingf("ip_version", "has no effect beside address"))
+	}
+	if p.Unix != "" && p.Resolver != "" && p.AuthURL() == "" {
+		wrong = append(wrong, probe.Settingf("resolver", "has no effect beside unix"))
+	}
+	return wrong
+}
