@@ -1,10 +1,13 @@
 package testenv
 
 import (
+	"context"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -134,4 +137,20 @@ func (e *end) Close() error {
 	e.out.end(&e.out.ended)
 	e.in.end(&e.in.unread)
 	return nil
+}
+
+// OpenTo opens connections in memory, to a function whatever the address. It is told how many came before, and its end ends the
+// connection.
+func OpenTo(serve func(n int, nc net.Conn)) Open {
+	var opened atomic.Int64
+	at := net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 1))
+	return func(context.Context, string, string) (net.Conn, error) {
+		client, server := connect(at, at)
+		n := int(opened.Add(1)) - 1
+		go func() {
+			defer server.Close()
+			serve(n, server)
+		}()
+		return client, nil
+	}
 }

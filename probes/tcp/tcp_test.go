@@ -4,11 +4,8 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -210,22 +207,16 @@ func TestTCP_clientCertificate(t *testing.T) {
 		tls.RequireAnyClientCert:       "pass\nconnect pass(ok): *\ntls pass(ok): TLS 1.3\nlatency pass(ok): *",
 	} {
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
-		server.Config.ErrorLog = log.New(io.Discard, "", 0)
-		server.TLS = &tls.Config{ClientAuth: auth, ClientCAs: x509.NewCertPool()}
 		server.StartTLS()
 		defer server.Close()
-		dir := t.TempDir()
-		key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: server.Certificate().Raw}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
-			if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-				t.Fatal(err)
+		p := load(t, "127.0.0.1:25", fmt.Sprintf("    tls: {ca_file: %[1]s/cert, cert_file: %[1]s/cert, key_file: %[1]s/key}\n    latency: 900ms\n", writePair(t, server)))
+		cfg := &tls.Config{Certificates: server.TLS.Certificates, ClientAuth: auth, ClientCAs: x509.NewCertPool()}
+		r := inBubble(t, p, 10*time.Second, func(_ int, nc net.Conn) {
+			if tc := tls.Server(nc, cfg); tc.Handshake() == nil {
+				_, _ = tc.Read(make([]byte, 1))
 			}
-		}
-		p := load(t, server.Listener.Addr().String(), fmt.Sprintf("    tls: {ca_file: %[1]s/cert, cert_file: %[1]s/cert, key_file: %[1]s/key}\n    latency: 900ms\n", dir))
-		wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), p)), want)
+		})
+		wantPattern(t, probetest.Lines(r), want)
 	}
 }
 

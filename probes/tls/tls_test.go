@@ -127,11 +127,9 @@ func TestTLS_clientCertificate(t *testing.T) {
 		"asked for, not needed": {tls.RequestClientCert, tls.VersionTLS13, "client_certificate fail(client_certificate_not_required): *"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, MinVersion: test.version, MaxVersion: test.version, ClientAuth: test.auth, ClientCAs: pool(a)}
-			p := probeOf(serve(t, speak(cfg)), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
-			lines := strings.Split(strings.TrimSpace(probetest.Lines(probetest.Run(t, Kind(), p))), "\n")
-			wantPattern(t, lines[len(lines)-1], test.want)
+			p := probeOf("127.0.0.1:443", a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
+			wantLast(t, inBubble(t, p, 10*time.Second, speak(cfg)), test.want)
 		})
 	}
 }
@@ -199,8 +197,8 @@ func TestTLS_clientCertificate_everybodyIsRefused(t *testing.T) {
 	a, stranger := newAuthority(t), newAuthority(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool(stranger)}
 	for _, required := range []string{"", "required"} {
-		p := probeOf(serve(t, speak(cfg)), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), required })
-		wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), p)), "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate")
+		p := probeOf("127.0.0.1:443", a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), required })
+		wantPattern(t, probetest.Lines(inBubble(t, p, 10*time.Second, speak(cfg))), "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate")
 	}
 }
 
@@ -218,8 +216,7 @@ func TestTLS_clientCertificate_closes(t *testing.T) {
 				_ = nc.(*net.TCPConn).SetLinger(0)
 			}
 		}), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
-		lines := strings.Split(strings.TrimSpace(probetest.Lines(probetest.Run(t, Kind(), p))), "\n")
-		wantPattern(t, lines[len(lines)-1], want)
+		wantLast(t, probetest.Run(t, Kind(), p), want)
 	}
 }
 
@@ -227,7 +224,7 @@ func TestTLS_clientCertificate_closes(t *testing.T) {
 func TestTLS_clientCertificate_everybodyIsDropped(t *testing.T) {
 	a := newAuthority(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}}
-	p := probeOf(serve(t, func(_ int, nc net.Conn) { _ = tls.Server(nc, cfg).Handshake() }), a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
-	lines := strings.Split(strings.TrimSpace(probetest.Lines(probetest.Run(t, Kind(), p))), "\n")
-	wantPattern(t, lines[len(lines)-1], "client_certificate inconclusive(control_failed): the connection of a client without a certificate is closed without a word, and so is that of one with it, *")
+	p := probeOf("127.0.0.1:443", a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
+	r := inBubble(t, p, 10*time.Second, func(_ int, nc net.Conn) { _ = tls.Server(nc, cfg).Handshake() })
+	wantLast(t, r, "client_certificate inconclusive(control_failed): the connection of a client without a certificate is closed without a word, and so is that of one with it, *")
 }
