@@ -122,7 +122,7 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	}
 	wrong = append(wrong, p.checkTimes(h)...)
 	wrong = append(wrong, checkLabels(p.place, p.Labels)...)
-	if len(h.Labels)+len(p.Labels) > 0 {
+	if p.job.Labels = h.Labels; len(p.Labels) > 0 {
 		p.job.Labels = map[string]string{}
 		maps.Copy(p.job.Labels, h.Labels)
 		maps.Copy(p.job.Labels, p.Labels)

@@ -45,6 +45,26 @@ func (t text) Render(w io.Writer) error { return g.Text(string(t)).Render(w) }
 // Text is text between elements; it is escaped.
 func Text(t string) g.Node { return text(t) }
 
+type list func(w io.Writer) error
+
+// Render writes the nodes.
+func (l list) Render(w io.Writer) error { return l(w) }
+
+// Each is a node for each of all, one after the other. It is made when it is written, so that a long list takes no more memory than
+// a short one.
+func Each[T any](all []T, node func(T) g.Node) g.Node {
+	return list(func(w io.Writer) error {
+		for _, one := range all {
+			if n := node(one); n != nil {
+				if err := n.Render(w); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 type document struct{ root g.Node }
 
 // Render writes the declaration and the document.

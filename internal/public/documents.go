@@ -1,6 +1,7 @@
 package public
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -26,36 +27,50 @@ const (
 
 // documents renders all that is served, the page last: it refers to the others.
 func (v *view) documents() []document {
-	var page bytes.Buffer
-	_ = v.page().Render(&page) // into memory: it cannot fail
+	c := compressor{gzip.NewWriter(nil)}
 	all := []document{
-		{name: iconName, kind: svgType, plain: v.icon()},
-		{name: statusName, kind: "application/json", plain: v.json()},
-		{name: feedName, kind: feedType, plain: v.feed()},
-		{name: pageName, kind: pageType, plain: page.Bytes()},
+		c.document(iconName, svgType, whole(v.icon())),
+		c.document(statusName, "application/json", whole(v.json())),
+		c.document(feedName, feedType, whole(v.feed())),
+		c.document(pageName, pageType, func(w io.Writer) {
+			out := bufio.NewWriter(w)
+			_ = v.page().Render(out) // into memory: it cannot fail
+			_ = out.Flush()
+		}),
 	}
 	if l := v.logo; l != nil {
-		all = append([]document{{name: l.name, kind: l.kind, plain: l.data}}, all...)
-	}
-	z := gzip.NewWriter(nil)
-	for i := range all {
-		all[i].compress(z)
+		all = append([]document{c.document(l.name, l.kind, whole(l.data))}, all...)
 	}
 	return all
 }
 
-// compress keeps the document in its shorter form only: slow readers hold documents that are long replaced.
-func (d *document) compress(z *gzip.Writer) {
+func whole(t []byte) func(io.Writer) { return func(w io.Writer) { _, _ = w.Write(t) } }
+
+// A compressor makes documents. They are never in memory as a whole but in the shorter of their forms.
+type compressor struct{ zip *gzip.Writer }
+
+func (c compressor) document(name, kind string, write func(io.Writer)) document {
+	d := document{name: name, kind: kind}
 	var b bytes.Buffer
-	z.Reset(&b)
-	z.Write(d.plain)
-	z.Close()
-	d.size = len(d.plain)
+	c.zip.Reset(&b)
+	write(io.MultiWriter(c.zip, counter{&d.size}))
+	_ = c.zip.Close()
 	if b.Len() < d.size {
-		d.plain, d.zip = nil, bytes.Clone(b.Bytes())
-	} else {
-		d.plain = bytes.Clone(d.plain)
+		d.zip = bytes.Clone(b.Bytes())
+		return d
 	}
+	b.Reset()
+	write(&b)
+	d.plain = bytes.Clone(b.Bytes())
+	return d
+}
+
+// A counter counts the bytes that are written.
+type counter struct{ n *int }
+
+func (c counter) Write(b []byte) (int, error) {
+	*c.n += len(b)
+	return len(b), nil
 }
 
 // open returns the document as it is before compression.

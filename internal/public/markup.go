@@ -87,7 +87,7 @@ func noticeCards(id, heading string, all []notice) g.Node {
 	if all == nil {
 		return nil
 	}
-	return section(id, heading, g.Map(all, func(n notice) g.Node {
+	return section(id, heading, h.Each(all, func(n notice) g.Node {
 		return h.El("article", h.Attr("id", n.id), h.Attr("class", "card notice"),
 			h.El("h3", h.Text(n.title)),
 			h.El("p", h.Attr("class", "soft"), n.times(), about(n.components)),
@@ -116,7 +116,7 @@ func (v *view) components() g.Node {
 		if name == "" {
 			heading = "Components"
 		}
-		all = append(all, section(fmt.Sprintf("group%d", i+1), heading, h.El("ul", g.Map(groups[name], part.node))))
+		all = append(all, section(fmt.Sprintf("group%d", i+1), heading, h.El("ul", h.Each(groups[name], part.node))))
 	}
 	return all
 }
@@ -204,7 +204,7 @@ func (v *view) history() g.Node {
 	case len(v.past) == 0 && !v.noHistory:
 		rest = h.El("p", h.Text("No incidents."))
 	}
-	return section("past", heading, note, h.El("ul", h.Attr("class", "past"), g.Map(v.past, func(n notice) g.Node {
+	return section("past", heading, note, h.El("ul", h.Attr("class", "past"), h.Each(v.past, func(n notice) g.Node {
 		return h.El("li", h.Attr("id", n.id), h.El("h3", h.Text(n.heading())), h.El("p", h.Attr("class", "soft"), n.times()), paragraphs(n.text))
 	})), rest)
 }

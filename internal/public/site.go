@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type Site struct {
 	days    dayCache
 
 	mu       sync.Mutex
+	page     *probe.PublicPage // the first of those in a row that are equal
+	last     *probe.PublicPage // as configured last
 	rendered *rendering
 
 	expanding chan struct{} // holds one for each reader that does not accept gzip
@@ -62,7 +65,7 @@ type document struct {
 func (s *Site) current() *rendering {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	page, now := s.options.Page(), time.Now()
+	page, now := s.configured(), time.Now()
 	if r := s.rendered; r != nil && r.page == page && now.Sub(r.at) < maxAge && !now.Before(r.at) {
 		return r
 	}
@@ -71,6 +74,17 @@ func (s *Site) current() *rendering {
 		s.rendered.documents = s.look(page, now).documents()
 	}
 	return s.rendered
+}
+
+// configured returns the page as configured. It is another one only if something of it has changed: most reloads change
+// nothing, and what is known of the page still holds. Site.mu is held.
+func (s *Site) configured() *probe.PublicPage {
+	if now := s.options.Page(); now != s.last {
+		if s.last = now; !reflect.DeepEqual(now, s.page) {
+			s.page = now
+		}
+	}
+	return s.page
 }
 
 // CheckFiles returns what is wrong with the files that a page names.

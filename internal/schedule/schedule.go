@@ -79,7 +79,7 @@ func New(sink probe.Sink, o Options) *Scheduler {
 }
 
 // Forever runs the jobs of the set last received, each at its interval, until ctx is done. It waits for the first
-// set; a later set replaces the one before. Jobs that are in both, by system and name and with the same interval,
+// set; a later set replaces the one before. A set must not be changed after it was sent. Jobs that are in both, by system and name and with the same interval,
 // keep their due times. Other changed settings take effect at the next run. The result of a removed job that is still
 // running is not observed. When sets is closed the last set stays.
 //

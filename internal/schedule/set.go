@@ -49,7 +49,6 @@ func (l *loop) apply(jobs []probe.Job) {
 
 // mergeJobs returns the entries of the jobs in their order. Known jobs keep their phases, new ones take free indices.
 func (l *loop) mergeJobs(jobs []probe.Job) ticks {
-	jobs = slices.Clone(jobs) // the caller may go on using the slice
 	before := l.entries
 	l.entries = make(map[probe.Key]*entry, len(jobs))
 	all := make(ticks, 0, len(jobs))

@@ -242,18 +242,6 @@ func TestForever_zeroInterval(t *testing.T) {
 	})
 }
 
-func TestReload_clonesTheSet(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		set := jobs(2, 10*time.Second, good)
-		r := forever(t, &log{}, Options{}, set)
-		set[0] = job("other", 10*time.Second, good)
-		pass(10 * time.Second)
-		if n := len(r.of("p00000")); n != 1 {
-			t.Errorf("ran %d times after the caller used the slice again, want 1", n)
-		}
-	})
-}
-
 func TestReload_removedJobLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := []probe.Job{job("slow", 10*time.Second, takes(7*time.Second)), job("waits", 10*time.Second, good)}

@@ -20,9 +20,7 @@ type Run struct {
 
 // A History is the last runs of a probe, packed: ten thousand probes have four hundred thousand of them.
 type History struct {
-	runs    [maxRuns]packed // a ring
-	first   uint8           // the oldest
-	count   uint8
+	runs    []packed       // the oldest first; never changed, so that many may read them
 	reasons []probe.Reason // what the runs' reasons stand for; only ever appended to
 }
 
@@ -36,22 +34,15 @@ type packed struct {
 
 const latencyUnit = 10 * time.Microsecond
 
-// add appends a run, and drops the oldest if there is no room.
-func (h *History) add(r packed) {
-	if h.count < maxRuns {
-		h.runs[h.count] = r
-		h.count++
-		return
-	}
-	h.runs[h.first] = r
-	h.first = (h.first + 1) % maxRuns
+// appended returns runs with one more, without the oldest if there are too many.
+func appended(runs []packed, r packed) []packed {
+	return append(append(make([]packed, 0, maxRuns), runs[max(0, len(runs)-maxRuns+1):]...), r)
 }
 
 // Runs returns the runs, the oldest first.
 func (h *History) Runs() []Run {
-	runs := make([]Run, h.count)
-	for i := range runs {
-		p := h.runs[(int(h.first)+i)%maxRuns]
+	runs := make([]Run, len(h.runs))
+	for i, p := range h.runs {
 		runs[i] = Run{
 			Started: time.Unix(int64(p.started), 0), Verdict: probe.Verdict(p.verdict), Latency: time.Duration(p.latency) * latencyUnit,
 		}

@@ -40,8 +40,8 @@ func TestHistory(t *testing.T) {
 
 func TestHistory_bounds(t *testing.T) {
 	var h History
-	h.add(pack(time.Unix(-5, 0), probe.Fail, noReason, -time.Second))
-	h.add(pack(time.Unix(1<<40, 0), probe.Pass, 0, 1000*time.Hour))
+	h.runs = appended(h.runs, pack(time.Unix(-5, 0), probe.Fail, noReason, -time.Second))
+	h.runs = appended(h.runs, pack(time.Unix(1<<40, 0), probe.Pass, 0, 1000*time.Hour))
 	if runs := h.Runs(); runs[0].Latency != 0 || runs[0].Started.Unix() != 0 || runs[0].Reason.Word != "" || runs[1].Latency < 11*time.Hour {
 		t.Errorf("got %+v", runs)
 	}

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"crypto/sha256"
 	_ "embed"
@@ -114,17 +114,14 @@ func (s *server) layout(r *http.Request, up, head string) layout {
 	}
 }
 
-// render writes a page.
+// render writes a page, in small parts: a page of many probes has megabytes.
 func (s *server) render(w http.ResponseWriter, status int, page g.Node) {
-	var b bytes.Buffer
-	if err := page.Render(&b); err != nil {
-		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
-		return
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", s.policy)
 	w.WriteHeader(status)
-	w.Write(b.Bytes())
+	out := bufio.NewWriterSize(w, 4<<10)
+	_ = page.Render(out) // fails only with the reader's connection
+	_ = out.Flush()
 }
 
 func (s *server) banners() []banner {

@@ -25,7 +25,7 @@ func (v indexView) node() g.Node {
 		),
 		h.Main(h.ID("main"),
 			v.banners(),
-			g.Map(v.Sections, verdictSection.node),
+			h.Each(v.Sections, verdictSection.node),
 		),
 	)
 }
@@ -87,8 +87,8 @@ func (s verdictSection) node() g.Node {
 	id := s.ID + "-head"
 	head := h.H2(h.ID(id), h.Class(s.Verdict.String()), h.Text(s.Head))
 	content := g.Group{
-		g.If(len(s.Rows) > 0, h.Ul(h.Class("rows"), h.Role("list"), g.Map(s.Rows, rowView.node))),
-		g.Map(s.Groups, group.node),
+		g.If(len(s.Rows) > 0, h.Ul(h.Class("rows"), h.Role("list"), h.Each(s.Rows, rowView.node))),
+		h.Each(s.Groups, group.node),
 		g.If(len(s.Others) > 0, h.P(h.Class("others"), h.Text(s.Left), g.Map(s.Others, func(l namedLink) g.Node {
 			return g.Group{h.Text(" "), l.node()}
 		}))),
@@ -105,7 +105,7 @@ func (of group) node() g.Node {
 	return g.Group{
 		h.H3(h.Data("key", "head of "+key), namedLink{of.System, of.Path}.node(),
 			g.If(of.Runbook != "", g.Group{h.Text(" "), soft("runbook"), h.Text(" "), runbook(of.Runbook, of.RunbookURL)})),
-		h.Ul(h.Class("rows"), h.Role("list"), h.Data("key", "list of "+key), g.Map(of.Rows, rowView.line)),
+		h.Ul(h.Class("rows"), h.Role("list"), h.Data("key", "list of "+key), h.Each(of.Rows, rowView.line)),
 	}
 }
 

@@ -121,13 +121,24 @@ type key struct {
 	kind string
 }
 
-// A storedStatus is a status with what is not shown in lists.
+// A storedStatus is what is kept of a probe's runs; the rest of its status comes from its job. See ProbeStatus for the fields.
 type storedStatus struct {
-	ProbeStatus
-	last, failed *RunDetail
+	job              *probe.Job
+	runbookURL       string
+	verdict          probe.Verdict
+	sinceExact       bool
+	reason           probe.Reason
+	check, detail    string
+	since, lastRun   time.Time
+	latency          time.Duration
+	limited          time.Time
+	notPassed        []probe.Check
+	traceID, version string
+	runs             []packed
+	last, failed     *RunDetail
 }
 
-// NewStatusStore returns a Board without jobs.
+// NewStatusStore returns a store without jobs.
 func NewStatusStore() *StatusStore {
 	return &StatusStore{statuses: map[key]*storedStatus{}, reasons: reasonTable{numbers: map[probe.Reason]uint8{}}}
 }
@@ -143,9 +154,9 @@ func (b *StatusStore) SetJobs(jobs []probe.Job) {
 		k := key{j.Key(), j.Type}
 		h := b.statuses[k]
 		if h == nil || h.job.Settings != j.Settings {
-			h = &storedStatus{ProbeStatus: ProbeStatus{Check: probe.RunCheck, Reason: probe.NothingChecked, Detail: "not run yet"}}
+			h = &storedStatus{check: probe.RunCheck, reason: probe.NothingChecked, detail: "not run yet"}
 		}
-		h.ID, h.RunbookURL, h.About, h.Interval, h.Labels, h.job = j.ID, publicURL(j.RunbookURL), newAbout(j), j.Interval, j.Labels, j
+		h.runbookURL, h.job = publicURL(j.RunbookURL), j
 		if rows[k] == nil {
 			keys = append(keys, k)
 		}
@@ -184,21 +195,21 @@ func (b *StatusStore) Observe(r probe.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.statuses[key{r.Key(), r.Type}]
-	if h == nil || r.Started.Before(h.LastRun) {
+	if h == nil || r.Started.Before(h.lastRun) {
 		return
 	}
-	if h.LastRun.IsZero() || h.Verdict != verdict {
-		h.Since, h.SinceExact = r.Started, !h.LastRun.IsZero()
+	if h.lastRun.IsZero() || h.verdict != verdict {
+		h.since, h.sinceExact = r.Started, !h.lastRun.IsZero()
 	}
 	if b.Since != nil {
 		if since := b.Since(r.ID); !since.At.IsZero() {
-			h.Since, h.SinceExact = since.At, since.Exact
+			h.since, h.sinceExact = since.At, since.Exact
 		}
 	}
-	h.Verdict, h.Reason, h.Check, h.Detail = verdict, why.Reason, why.Name, why.Detail
-	h.LastRun, h.Latency, h.Failing = r.Started, r.Latency(), r.NotPassed()
-	h.TraceID, h.Version = x.TraceID, x.Version
-	h.History.add(pack(r.Started, verdict, b.reasons.intern(why.Reason), h.Latency))
+	h.verdict, h.reason, h.check, h.detail = verdict, why.Reason, why.Name, why.Detail
+	h.lastRun, h.latency, h.notPassed = r.Started, r.Latency(), r.NotPassed()
+	h.traceID, h.version = x.TraceID, x.Version
+	h.runs = appended(h.runs, pack(r.Started, verdict, b.reasons.intern(why.Reason), h.latency))
 	if h.last = story; verdict == probe.Fail {
 		h.failed = story
 	}
@@ -210,7 +221,7 @@ func (b *StatusStore) Limited(id probe.ID, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h := b.statuses[key{id.Key(), id.Type}]; h != nil {
-		h.Limited = until
+		h.limited = until
 		b.tell()
 	}
 }
@@ -244,31 +255,34 @@ func (b *StatusStore) Probe(system, name string) (Detail, bool) {
 
 // status copies the stored status as it is to be shown. StatusStore.mu is held.
 func (b *StatusStore) status(h *storedStatus, now time.Time) ProbeStatus {
-	row := h.ProbeStatus
-	row.Failing = slices.Clone(h.Failing)
-	row.History.reasons = b.reasons.reasons
+	row := ProbeStatus{
+		ID: h.job.ID, RunbookURL: h.runbookURL, About: newAbout(h.job), Interval: h.job.Interval, Labels: h.job.Labels, job: h.job,
+		Verdict: h.verdict, Reason: h.reason, Check: h.check, Detail: h.detail, Since: h.since, SinceExact: h.sinceExact,
+		LastRun: h.lastRun, Latency: h.latency, Limited: h.limited, Failing: slices.Clone(h.notPassed),
+		TraceID: h.traceID, Version: h.version, History: History{runs: h.runs, reasons: b.reasons.reasons},
+	}
 	row.Dependency = dependencyOf(&row, h.last)
 	if w, until, open := h.job.Maintained(now); open {
 		row.Maintenance = Maintenance{Why: w.Why, Until: until}
 	}
 	if due := h.due(); !due.IsZero() && now.After(due) {
 		row.markOverdue(due)
-	} else if now.Before(h.Limited) {
-		row.Detail += fmt.Sprintf("; it is not run before %s, because its target asked for fewer requests", formatDateTime(h.Limited))
+	} else if now.Before(h.limited) {
+		row.Detail += fmt.Sprintf("; it is not run before %s, because its target asked for fewer requests", formatDateTime(h.limited))
 	}
 	return row
 }
 
 // due is when the next result is overdue, allowing for one skipped start. A run that the target asked not to make is not.
 func (h *storedStatus) due() time.Time {
-	if h.LastRun.IsZero() || h.Interval <= 0 {
+	if h.lastRun.IsZero() || h.job.Interval <= 0 {
 		return time.Time{}
 	}
-	last := h.LastRun
-	if h.Limited.After(last) {
-		last = h.Limited
+	last := h.lastRun
+	if h.limited.After(last) {
+		last = h.limited
 	}
-	return last.Add(2*h.Interval + h.job.Timeout + probe.Grace)
+	return last.Add(2*h.job.Interval + h.job.Timeout + probe.Grace)
 }
 
 // markOverdue replaces a verdict that is out of date by inconclusive.
