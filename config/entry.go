@@ -105,6 +105,9 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	if p.job.Probe == nil && !p.isUnread("type") {
 		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", strictyaml.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}
+	if p.job.Kind.Refused != "" {
+		wrong = append(wrong, p.mistake("type", "type %s: %s", p.Type, p.job.Kind.Refused))
+	}
 	if p.Severity != "" {
 		if err := probe.ValidateSeverity(p.Severity); err != nil {
 			wrong = append(wrong, p.mistake("severity", "severity %s", err))

@@ -6,6 +6,7 @@ import (
 	"prober/probes/clock"
 	"prober/probes/contract"
 	"prober/probes/deploys"
+	"prober/probes/exec"
 	"prober/probes/guard"
 	"prober/probes/health"
 	"prober/probes/http"
@@ -28,6 +29,7 @@ func Kinds() probe.Kinds {
 		"clock":     clock.Kind(),
 		"contract":  contract.Kind(),
 		"deploys":   deploys.Kind(),
+		"exec":      exec.Kind(),
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),
 		"http":      http.Kind(),

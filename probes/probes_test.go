@@ -74,7 +74,10 @@ func TestKinds_sayWhomTheyAsk(t *testing.T) {
 			}
 		}
 	}
-	if len(asked) != len(probes.Kinds()) {
-		t.Errorf("only %v are in the shipped configurations", asked)
+	for name, kind := range probes.Kinds() {
+		// What is shipped starts no program: nobody is to find that out by trying the demo.
+		if asked[name] == kind.Traits.StartsPrograms {
+			t.Errorf("%s: in the shipped configurations: %t", name, asked[name])
+		}
 	}
 }

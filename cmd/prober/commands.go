@@ -101,7 +101,7 @@ func (o *options) configured(do action) action {
 
 // runCommand makes a command the one that probes as configured: run, and the default without a command.
 func (o *options) runCommand(cmd *cobra.Command) *cobra.Command {
-	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o) })
+	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o); allowFlag(f, o) })
 	toolkit := probeFlags(cmd.Flags(), o, ":9798")
 	return o.does(cmd, o.configured(func(ctx context.Context) int {
 		o.serve.web = toolkit
@@ -126,6 +126,7 @@ func (o *options) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "check [flags] [FILE|DIR ...]", Example: checkExamples, Short: "Validate the configuration and print what would be probed.", Args: cobra.ArbitraryArgs}
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) {
 		configFlag(f, o)
+		allowFlag(f, o)
 		f.StringArrayVar(&o.covered, "rules", nil, "Also list the series that `FILE`, of Prometheus rules, reads and no contract covers, and exit 1 if there are any. Repeatable.")
 		f.StringArrayVar(&o.manifests, "manifests", nil, "Also list the mistakes in the health checks of the Kubernetes manifests in `FILE`, and exit 1 if there are any, or no pods. Needs no configuration. Repeatable.")
 	})

@@ -94,6 +94,11 @@ func configFlag(f *pflag.FlagSet, o *options) {
 	f.StringArrayVar(&o.configFiles, "config.file", nil, "Read the configuration from `FILE|DIR`; of a directory, its *.yaml files. By default "+defaultConfig+". Repeatable.")
 }
 
+// allowFlag adds --allow-exec.
+func allowFlag(f *pflag.FlagSet, o *options) {
+	f.BoolVar(&o.allowExec, "allow-exec", false, "Let probes of the kind exec start programs of this machine. Without it, a configuration that has one is refused.")
+}
+
 // probeFlags adds the flags of the commands that probe, which listen on an address by default. It returns those of the
 // exporter toolkit, which each command has for itself.
 func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"prober/config"
+	"prober/internal/probe"
 	"prober/probes"
 )
 
@@ -49,6 +50,7 @@ type options struct {
 	version bool   // only print it
 
 	configFiles []string
+	allowExec   bool
 	args        []string
 	reference   string
 	filter      filter
@@ -125,7 +127,7 @@ func disableCoreDumps() {
 
 // check validates the configuration and prints the plan.
 func (o *options) check() int {
-	cfg, err := config.Load(probes.Kinds(), o.configFiles...)
+	cfg, err := config.Load(o.kinds(), o.configFiles...)
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
@@ -135,6 +137,18 @@ func (o *options) check() int {
 	}
 	o.warn(cfg.CheckSources(cfg.Jobs)) // the plan has the others
 	return o.checkCoverage(cfg.Jobs)
+}
+
+// kinds returns the kinds of probe that may be run. What is read to be run, or to say whether it could be, is read with them.
+func (o *options) kinds() probe.Kinds {
+	kinds := probes.Kinds()
+	for word, kind := range kinds {
+		if kind.Traits.StartsPrograms && !o.allowExec {
+			kind.Refused = "it starts programs of this machine, which only --allow-exec allows"
+			kinds[word] = kind
+		}
+	}
+	return kinds
 }
 
 // schema prints the JSON Schema of the configuration.

@@ -51,7 +51,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
-	cfg, err := config.Parse(probes.Kinds(), from()...)
+	cfg, err := config.Parse(o.kinds(), from()...)
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage

@@ -8,7 +8,6 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
-	"prober/probes"
 )
 
 // reloadDebounce is the minimum time between two loads, so that many signals cause one load and the last content wins.
@@ -20,6 +19,7 @@ const memoryPatience = 10 * time.Second
 // A reloader applies a changed configuration to a running server: on SIGHUP, on request, and when it finds the files
 // changed. A file with a mistake changes only a metric and a log line.
 type reloader struct {
+	kinds     probe.Kinds // of the first load: no reload allows more
 	source    configSource
 	server    *server
 	poll      time.Duration
@@ -30,8 +30,8 @@ type reloader struct {
 	lastError atomic.Pointer[error] // the error of the last load; nil if there was none
 }
 
-func newReloader(from configSource, running *config.Config, s *server, poll time.Duration, hangups <-chan os.Signal) *reloader {
-	return &reloader{source: from, server: s, poll: poll, hangups: hangups, requests: make(chan chan error), lastSum: running.Hash}
+func newReloader(kinds probe.Kinds, from configSource, running *config.Config, s *server, poll time.Duration, hangups <-chan os.Signal) *reloader {
+	return &reloader{kinds: kinds, source: from, server: s, poll: poll, hangups: hangups, requests: make(chan chan error), lastSum: running.Hash}
 }
 
 // reload loads the configuration and returns its error.
@@ -107,7 +107,7 @@ func (r *reloader) once(requested bool) error {
 	}
 	r.lastSum = sum
 	defer r.awaitMemory()()
-	cfg, err := config.Parse(probes.Kinds(), files...)
+	cfg, err := config.Parse(r.kinds, files...)
 	var jobs []probe.Job
 	if err == nil {
 		jobs, err = r.server.filter.apply(cfg.Jobs)

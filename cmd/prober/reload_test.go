@@ -102,7 +102,7 @@ func TestReload_halfWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.apply(cfg, cfg.Jobs)
-	r := newReloader(from, cfg, s, time.Minute, nil)
+	r := newReloader(probes.Kinds(), from, cfg, s, time.Minute, nil)
 	whole := httpConfig("http://127.0.0.1:1/", "a", "b", "c")
 	half := whole[:strings.LastIndex(whole, "  - ")]
 	at := time.Now()
@@ -143,6 +143,31 @@ func TestReload_halfWritten(t *testing.T) {
 		}
 		if failed := r.failed() != nil; failed != (i == 8 || i == 9) {
 			t.Errorf("look %d: the last load failed: %v", i+1, r.failed())
+		}
+	}
+}
+
+// TestReload_exec allows no programs that the prober was not started with, and bounds those of all loads together.
+func TestReload_exec(t *testing.T) {
+	t.Parallel()
+	const program = "system: shop\nprobes:\n  - {name: a, type: exec, command: [/bin/true]}\n"
+	for allowed, want := range map[bool]int{false: 1, true: 2} {
+		s, dir, o := bareServer(), t.TempDir(), options{allowExec: allowed}
+		s.memory, s.engine = newBudget(), &engine{}
+		path := writeFile(t, dir, "prober.yaml", httpConfig("http://127.0.0.1:1/", "b"))
+		kinds, from := o.kinds(), func() []config.File { return config.Read(path) }
+		cfg, err := config.Parse(kinds, from()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.apply(cfg, cfg.Jobs)
+		r := newReloader(kinds, from, cfg, s, time.Minute, nil)
+		writeFile(t, dir, "prober.yaml", program+"  - {name: c, type: exec, command: [/bin/false]}\n")
+		if err := r.once(true); (err == nil) != allowed || len(s.config.Load().Jobs) != want {
+			t.Errorf("allowed=%t: got %d probes and %v", allowed, len(s.config.Load().Jobs), err)
+		}
+		if err := r.failed(); !allowed && (err == nil || !strings.Contains(err.Error(), "prober.yaml:3: a: type exec: it starts programs")) {
+			t.Errorf("got %v", err)
 		}
 	}
 }

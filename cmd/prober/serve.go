@@ -124,7 +124,8 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err != nil {
 		return refuse(err)
 	}
-	cfg, err := config.Parse(probes.Kinds(), from()...)
+	kinds := o.kinds()
+	cfg, err := config.Parse(kinds, from()...)
 	if err != nil {
 		return refuse(err)
 	}
@@ -165,7 +166,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	}
 	s.warnAboutProxy()
 	s.apply(cfg, jobs)
-	reload := newReloader(from, cfg, s, o.serve.poll, o.hangups)
+	reload := newReloader(kinds, from, cfg, s, o.serve.poll, o.hangups)
 	s.alerting.reloader.Store(reload)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
 }

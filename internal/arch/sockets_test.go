@@ -45,9 +45,9 @@ var forbiddenNames = []forbidden{
 	{path: "net/http/httputil", name: regexp.MustCompile(`ReverseProxy$`), allowed: dialers, instead: "its transport is the default one"},
 	{path: "prober/internal/dial", name: regexp.MustCompile(`^WithOpen$`), allowed: []string{"internal/testenv"}, instead: "it is for tests"},
 
-	{path: "os/exec", allowed: []string{"internal/testenv", "internal/bench", "internal/endure", "internal/mutate", "internal/notices"}, instead: "the prober starts no other program"},
-	{path: "os", name: regexp.MustCompile(`^StartProcess$`), instead: "the prober starts no other program"},
-	{path: "syscall", name: regexp.MustCompile(`^(Exec|ForkExec|StartProcess)$`), instead: "the prober starts no other program"},
+	{path: "os/exec", allowed: []string{"internal/command", "internal/testenv", "internal/bench", "internal/endure", "internal/mutate", "internal/notices"}, instead: "start programs with internal/command"},
+	{path: "os", name: regexp.MustCompile(`^StartProcess$`), instead: "start programs with internal/command"},
+	{path: "syscall", name: regexp.MustCompile(`^(Exec|ForkExec|StartProcess)$`), instead: "start programs with internal/command"},
 }
 
 // directSockets finds code that bypasses internal/dial to open a socket, bypasses internal/httpx to send a request, or
@@ -183,9 +183,10 @@ func TestSockets_ruleBites(t *testing.T) {
 		{"a reverse proxy", "internal/web", `import "net/http/httputil"; var _ httputil.ReverseProxy`, "default one"},
 		{"mail", "internal/report", `import "net/smtp"; var _ = smtp.Dial`, "dials by itself"},
 		{"connections of a test", "probes/tcp", `import "prober/internal/dial"; var _ = dial.WithOpen`, "for tests"},
-		{"a program", "probes/exec", `import "os/exec"; var _ = exec.Command`, "no other program"},
-		{"a program under another name", "cmd/prober", `import run "os/exec"; var _ = run.Command`, "no other program"},
-		{"a process", "cmd/prober", `import "os"; var _ = os.StartProcess`, "no other program"},
+		{"a program", "probes/exec", `import "os/exec"; var _ = exec.Command`, "internal/command"},
+		{"a program under another name", "cmd/prober", `import run "os/exec"; var _ = run.Command`, "internal/command"},
+		{"a process", "cmd/prober", `import "os"; var _ = os.StartProcess`, "internal/command"},
+		{"a program of the one that may", "internal/command", `import "os/exec"; var _ = exec.Command`, ""},
 		{"a program of a test", "internal/testenv", `import "os/exec"; var _ = exec.Command`, ""},
 		{"the one that may", "internal/dial", `import "net"; var _ net.Dialer`, ""},
 		{"the program itself", "cmd/prober", `import "net"; var _ = net.Listen`, ""},

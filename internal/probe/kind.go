@@ -19,15 +19,18 @@ type Kind struct {
 	Reasons []Reason
 	// RenamedChecks maps the old names of checks to those that they have now. A signal of an old one is refused with the new.
 	RenamedChecks map[string]string
-	// Traits are what the generated alerts ask.
+	// Refused says why no probe of the kind may be configured; empty: they may.
+	Refused string
+	// Traits are what the generated alerts ask, and whether the kind must be allowed.
 	Traits Traits
 }
 
-// Traits says what the alerts must know of a kind beyond its verdicts.
+// Traits says what the rest of the prober must know of a kind beyond its verdicts.
 type Traits struct {
 	HTTPLatency    bool // the latency of a run is that of the target's HTTP answers
 	ProvesDenial   bool // a pass means that somebody was denied: not knowing that is worse than not knowing that a page is up
 	WritesToTarget bool // a run creates, changes or deletes something at the target, and takes it back
+	StartsPrograms bool // a run starts a program of this machine, which only --allow-exec allows
 }
 
 // Kinds maps the word after "type:" to the kind.

@@ -223,11 +223,11 @@ func (p *Probe) scrape(ctx context.Context, r *probe.Result, address string) *sc
 		r.Note("scrape", o)
 		return nil
 	}
-	r.Measure(seriesGauge, float64(s.lines), r.Target())
-	if s.lines == 0 {
+	r.Measure(seriesGauge, float64(s.Lines), r.Target())
+	if s.Lines == 0 {
 		r.Report("scrape", reasonNoSeries, "expected metrics, got none")
 		return nil
 	}
-	r.Pass("scrape", "read %d series", s.lines)
+	r.Pass("scrape", "read %d series", s.Lines)
 	return s
 }

@@ -89,9 +89,9 @@ func note(r *probe.Result, f *flaws, check, passed string, unknown bool) {
 
 // judgeFamily returns the family if it is there and of the right type.
 func judgeFamily(s *scrape, name string, want Family, bad *flaws) *dto.MetricFamily {
-	got := s.families[name]
+	got := s.Families[name]
 	if got == nil {
-		if untyped := s.families[name+"_count"]; untyped != nil && want.Type != "" {
+		if untyped := s.Families[name+"_count"]; untyped != nil && want.Type != "" {
 			bad.add(reasonType, "expected %s to be a %s, got series without a type", name, want.Type)
 			return nil
 		}

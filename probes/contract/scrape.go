@@ -7,21 +7,20 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/model"
 
 	"prober/internal/httpx"
 	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/selector"
+	"prober/probes/internal/exposed"
 )
 
 // A scrape is what a service exposed at one moment.
 type scrape struct {
-	*exposition
+	*exposed.Exposition
 	started float64 // when its process started, in seconds since the epoch; 0 if it does not say
 }
 
@@ -43,9 +42,9 @@ func (p *Probe) read(ctx context.Context, r *probe.Result, check, address string
 	if err != nil {
 		return nil, probe.Outcomef(probe.Schema, "%s", err)
 	}
-	x, err := read(ctx, answer.Body, is == openMetricsType, p.wants)
+	x, err := exposed.Read(ctx, answer.Body, is == openMetricsType, p.wants)
 	switch {
-	case errors.Is(err, errCut):
+	case errors.Is(err, exposed.ErrCut):
 		return nil, probe.Outcomef(probe.Truncated, "expected whole metrics, got fewer: %s", err)
 	case memory.IsLimit(err):
 		memory.Exceeded(ctx, answer.TraceID, err)
@@ -53,7 +52,7 @@ func (p *Probe) read(ctx context.Context, r *probe.Result, check, address string
 	case err != nil:
 		return nil, probe.Outcomef(probe.Schema, "%s", err)
 	}
-	s := &scrape{exposition: x}
+	s := &scrape{Exposition: x}
 	s.started = s.total(selector.Selector{Name: startSeries}).sum
 	return s, probe.Outcome{Reason: probe.OK}
 }
@@ -62,37 +61,24 @@ func (p *Probe) hasHeader(name string) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(p.Headers)), func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// suffixes are those of the series of histograms and summaries.
-var suffixes = []string{"_bucket", "_count", "_sum"}
-
-// familyOf is the name of the histogram or summary that a series may belong to.
-func familyOf(series string) string {
-	for _, suffix := range suffixes {
-		if base, ok := strings.CutSuffix(series, suffix); ok && base != "" {
-			return base
-		}
-	}
-	return series
-}
-
 // wants reports whether the contract is about a metric.
 func (p *Probe) wants(name string) bool {
 	if name == startSeries {
 		return true
 	}
-	base := familyOf(name)
+	base := exposed.FamilyOf(name)
 	if _, ok := p.Families[name]; ok {
 		return true
 	}
 	if _, ok := p.Families[base]; ok {
 		return true
 	}
-	return p.selects(func(s selector.Selector) bool { return s.Name == name || familyOf(s.Name) == base })
+	return p.selects(func(s selector.Selector) bool { return s.Name == name || exposed.FamilyOf(s.Name) == base })
 }
 
 // RequiresSeries reports whether the contract requires a series and, unless it is empty, a label of it.
 func (p *Probe) RequiresSeries(name, label string) bool {
-	for _, family := range []string{name, familyOf(name)} {
+	for _, family := range []string{name, exposed.FamilyOf(name)} {
 		f, ok := p.Families[family]
 		grouped := f.Type == "histogram" || f.Type == "summary" || f.Type == ""
 		if !ok || family != name && !grouped {
@@ -140,8 +126,8 @@ type total struct {
 
 func (s *scrape) total(of selector.Selector) total {
 	t := total{zero: true}
-	for _, name := range slices.Compact([]string{of.Name, familyOf(of.Name)}) {
-		each(s.families[name], func(name string, label func(string) string, value float64) {
+	for _, name := range slices.Compact([]string{of.Name, exposed.FamilyOf(of.Name)}) {
+		exposed.Each(s.Families[name], func(name string, label func(string) string, value float64) {
 			if of.Matches(name, label) {
 				t.n++
 				t.sum += value
@@ -151,66 +137,4 @@ func (s *scrape) total(of selector.Selector) total {
 		})
 	}
 	return t
-}
-
-// each calls a function with every series of a family, which may be nil, as Prometheus stores it.
-func each(f *dto.MetricFamily, do func(name string, label func(string) string, value float64)) {
-	name := f.GetName()
-	for _, m := range f.GetMetric() {
-		label := func(want string) string {
-			for _, l := range m.Label {
-				if l.GetName() == want {
-					return l.GetValue()
-				}
-			}
-			return ""
-		}
-		with := func(extra string, value float64) func(string) string {
-			return func(want string) string {
-				if want == extra {
-					return strconv.FormatFloat(value, 'g', -1, 64)
-				}
-				return label(want)
-			}
-		}
-		switch h := m.Histogram; {
-		case m.Counter != nil:
-			do(name, label, m.Counter.GetValue())
-		case m.Gauge != nil:
-			do(name, label, m.Gauge.GetValue())
-		case m.Untyped != nil:
-			do(name, label, m.Untyped.GetValue())
-		case m.Summary != nil:
-			for _, q := range m.Summary.Quantile {
-				do(name, with("quantile", q.GetQuantile()), q.GetValue())
-			}
-			if m.Summary.SampleSum != nil {
-				do(name+"_sum", label, m.Summary.GetSampleSum())
-			}
-			if m.Summary.SampleCount != nil {
-				do(name+"_count", label, float64(m.Summary.GetSampleCount()))
-			}
-		case h != nil:
-			for _, b := range h.Bucket {
-				do(name+"_bucket", with("le", b.GetUpperBound()), either(b.CumulativeCount, b.CumulativeCountFloat))
-			}
-			if h.SampleSum != nil {
-				do(name+"_sum", label, h.GetSampleSum())
-			}
-			if h.SampleCount != nil || h.SampleCountFloat != nil {
-				do(name+"_count", label, either(h.SampleCount, h.SampleCountFloat))
-			}
-		}
-	}
-}
-
-// either is the number that is given: a histogram counts in whole numbers or in others.
-func either(whole *uint64, other *float64) float64 {
-	if other != nil {
-		return *other
-	}
-	if whole != nil {
-		return float64(*whole)
-	}
-	return 0
 }

@@ -1,11 +1,11 @@
-package contract
+// Package exposed reads what a target exposes, in the text format of Prometheus and in OpenMetrics.
+package exposed
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -18,67 +18,33 @@ import (
 // Bounds of an exposition, beside that of its bytes, max_body.
 const (
 	maxLine   = 64 << 10 // bytes
-	maxSeries = 20_000   // of the families that the contract names; the others are read, and not kept
+	maxSeries = 20_000   // of the families that are wanted; the others are read, and not kept
 	partBytes = 64 << 10 // of those others, read at a time
 )
 
-// An exposition is what a target exposed, of the families that somebody wants.
-type exposition struct {
-	families map[string]*dto.MetricFamily
-	lines    int // with a sample, of all families
+// An Exposition is what a target exposed, of the families that somebody wants.
+type Exposition struct {
+	Families map[string]*dto.MetricFamily
+	Lines    int // with a sample, of all families
 }
 
-// Media types of the two formats of text.
-const (
-	textType        = "text/plain"
-	openMetricsType = "application/openmetrics-text"
-)
-
-// accept asks for the format that has one meaning in all versions, and takes OpenMetrics from a target that has no other.
-// Names that are not of the old form are escaped unless they are asked for.
-func accept(utf8Names bool) string {
-	if utf8Names {
-		return textType + ";version=1.0.0;escaping=allow-utf-8," + openMetricsType + ";version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1"
-	}
-	return textType + ";version=0.0.4," + openMetricsType + ";version=1.0.0;q=0.5,*/*;q=0.1"
-}
-
-// format returns openMetricsType or textType, or says what the answer is instead.
-func format(contentType string) (string, error) {
-	media, _, err := mime.ParseMediaType(contentType)
-	switch {
-	case media == openMetricsType:
-		return openMetricsType, nil
-	case contentType == "" || media == textType && err == nil:
-		return textType, nil
-	}
-	got := map[string]string{
-		"text/html": "HTML", "application/xhtml+xml": "HTML", "application/json": "JSON",
-		"application/vnd.google.protobuf": "protobuf, which was not asked for",
-	}[media]
-	if got == "" {
-		got = "another content type"
-	}
-	return "", fmt.Errorf("expected the text format of Prometheus, got %s", got)
-}
-
-// A lineError says which line cannot be read, and repeats nothing of it.
-type lineError struct {
+// A LineError says which line cannot be read, and repeats nothing of it.
+type LineError struct {
 	line int
 	text string
 }
 
-func (e *lineError) Error() string { return fmt.Sprintf("line %d %s", e.line, e.text) }
+func (e *LineError) Error() string { return fmt.Sprintf("line %d %s", e.line, e.text) }
 
-// errCut is that of an exposition that is shorter than it was meant to be.
-var errCut = errors.New("it ends in the middle: Prometheus takes nothing of it")
+// ErrCut is that of an exposition that is shorter than it was meant to be.
+var ErrCut = errors.New("it ends in the middle: Prometheus takes nothing of it")
 
-// read reads an exposition and keeps the families that are wanted. All of it must be readable: Prometheus drops a scrape as a
+// Read reads an exposition and keeps the families that are wanted. All of it must be readable: Prometheus drops a scrape as a
 // whole. The error is a memory.ErrLimit if a limit of the prober's was met.
-func read(ctx context.Context, body []byte, openMetrics bool, wanted func(name string) bool) (*exposition, error) {
-	x := &exposition{families: map[string]*dto.MetricFamily{}}
+func Read(ctx context.Context, body []byte, openMetrics bool, wanted func(name string) bool) (*Exposition, error) {
+	x := &Exposition{Families: map[string]*dto.MetricFamily{}}
 	if len(body) > 0 && body[len(body)-1] != '\n' {
-		return nil, errCut
+		return nil, ErrCut
 	}
 	s := splitter{ctx: ctx, wanted: wanted, openMetrics: openMetrics}
 	for number := 1; len(body) > 0; number++ {
@@ -89,7 +55,7 @@ func read(ctx context.Context, body []byte, openMetrics bool, wanted func(name s
 		body = body[end+1:]
 	}
 	if openMetrics && !s.ended {
-		return nil, errCut
+		return nil, ErrCut
 	}
 	if _, err := s.others.parse(); err != nil {
 		return nil, err
@@ -101,7 +67,7 @@ func read(ctx context.Context, body []byte, openMetrics bool, wanted func(name s
 	if err != nil {
 		return nil, err
 	}
-	x.families, x.lines = families, s.samples
+	x.Families, x.Lines = families, s.samples
 	return x, nil
 }
 
@@ -126,12 +92,12 @@ func (s *splitter) add(text string, number int) error {
 		return &memory.ErrLimit{Limit: fmt.Sprintf("line %d is longer than %d KiB, which is the most that is read of one", number, maxLine>>10)}
 	}
 	if s.ended && text != "" {
-		return &lineError{number, "stands behind the end"}
+		return &LineError{number, "stands behind the end"}
 	}
 	l, err := parseLine(text, s.openMetrics)
 	switch {
 	case err != "":
-		return &lineError{number, err}
+		return &LineError{number, err}
 	case l.end:
 		s.ended = s.openMetrics
 		return nil
@@ -146,7 +112,7 @@ func (s *splitter) add(text string, number int) error {
 			s.kept++
 		}
 		if s.kept > maxSeries {
-			return &memory.ErrLimit{Limit: fmt.Sprintf("there are more than %d series of the families of the contract, which is the most that are read", maxSeries)}
+			return &memory.ErrLimit{Limit: fmt.Sprintf("there are more than %d series of the families that are wanted, which is the most that are read", maxSeries)}
 		}
 		if s.misread(l) {
 			return errQuoted
@@ -171,7 +137,7 @@ var errQuoted = &memory.ErrLimit{Limit: "the series of a histogram or summary wh
 // misread reports whether the parser would take a series for one of the family before it. It does so with a histogram or
 // summary whose name needs quotes, unless the line before is of the same one.
 func (s *splitter) misread(l line) bool {
-	family := familyOf(l.name)
+	family := FamilyOf(l.name)
 	before := s.before
 	if s.before = family; !l.sample {
 		s.before = l.name
@@ -211,7 +177,7 @@ func (p *part) parse() (families map[string]*dto.MetricFamily, err error) {
 	if err == nil {
 		return families, nil
 	}
-	bad := &lineError{text: "is not of the text format: Prometheus takes nothing of the exposition"}
+	bad := &LineError{text: "is not of the text format: Prometheus takes nothing of the exposition"}
 	if at, ok := errors.AsType[expfmt.ParseError](err); ok && at.Line <= len(p.numbers) && at.Line > 0 {
 		bad.line = p.numbers[at.Line-1]
 	}
