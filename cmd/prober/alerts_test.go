@@ -84,20 +84,7 @@ func TestRules_reasonsExist(t *testing.T) {
 
 // TestRules_shipped has promtool check the rules of every shipped configuration and run the unit tests that are
 // generated with them.
-//
-// The unit tests of the smallest one are run here, those of all by TestReal_unitTestsOfRules: promtool evaluates all rules
-// for each test.
 func TestRules_shipped(t *testing.T) {
-	checkShippedRules(t, func(name string) bool { return name == "1pass.yaml" })
-}
-
-// TestReal_unitTestsOfRules runs the generated unit tests of every shipped configuration.
-func TestReal_unitTestsOfRules(t *testing.T) {
-	testenv.Real(t)
-	checkShippedRules(t, func(string) bool { return true })
-}
-
-func checkShippedRules(t *testing.T, testsToo func(name string) bool) {
 	promtool := testenv.Need(t, "promtool")
 	for name, text := range shippedConfigs() {
 		t.Run(name, func(t *testing.T) {
@@ -111,9 +98,6 @@ func checkShippedRules(t *testing.T, testsToo func(name string) bool) {
 				{"check", "rules", "--lint=all", "--lint-fatal", filepath.Join(dir, "prober.rules.yml")},
 				{"test", "rules", tests},
 			} {
-				if args[0] == "test" && !testsToo(name) {
-					continue
-				}
 				if out, err := testenv.Run(t, exec.Command(promtool, args...)); err != nil {
 					t.Errorf("promtool %s: %v\n%s", args[0], err, out)
 				}

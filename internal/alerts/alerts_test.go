@@ -3,6 +3,7 @@ package alerts
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -220,6 +221,24 @@ func TestGeneratedUnitTestsHold(t *testing.T) {
 	const maxPerProbe = 4 << 10
 	if len(tests) > maxPerProbe*len(jobs) {
 		t.Errorf("the tests have %d bytes for each of %d probes, expected at most %d", len(tests)/len(jobs), len(jobs), maxPerProbe)
+	}
+}
+
+// TestGeneratedUnitTests_cases requires as many cases for twenty probes as for one: promtool evaluates all rules for each case,
+// so that its time would grow with the square of the probes.
+func TestGeneratedUnitTests_cases(t *testing.T) {
+	cases := func(probes int) int {
+		var jobs []probe.Job
+		for i := range probes {
+			jobs = append(jobs, job(fmt.Sprint("up-", i), "http", "P1", 10*time.Second, fake{}))
+			if i > 1 {
+				jobs[i].DependsOn = []string{"up-0"}
+			}
+		}
+		return strings.Count(unitTests(t, Rules(jobs, Options{Kinds: kinds()})), "\n  - name: ")
+	}
+	if few, many := cases(3), cases(20); many != few {
+		t.Errorf("%d cases for 20 probes, expected %d as for 3", many, few)
 	}
 }
 
