@@ -165,8 +165,8 @@ func (s *server) openAlerting(o *options) error {
 	return nil
 }
 
-// evaluateAlerts returns the alerts whose condition holds, those on the prober itself too, and which probes have run.
-func (s *server) evaluateAlerts(now time.Time) ([]probe.Alert, map[probe.Key]bool) {
+// evaluateAlerts returns the alerts whose condition holds, those on the prober itself too, and what is known of each probe.
+func (s *server) evaluateAlerts(now time.Time) ([]probe.Alert, map[probe.Key]probe.Watch) {
 	all := s.alerting.evaluator.Alerts(now)
 	for _, check := range s.self.failed() {
 		all = append(all, alerts.SelfCheckFailed(check, s.alerting.instance))
@@ -174,7 +174,7 @@ func (s *server) evaluateAlerts(now time.Time) ([]probe.Alert, map[probe.Key]boo
 	if r := s.alerting.reloader.Load(); r != nil && r.failed() != nil {
 		all = append(all, alerts.ReloadFailed(s.alerting.instance))
 	}
-	return all, s.alerting.evaluator.Ran()
+	return all, s.alerting.evaluator.Watches(now)
 }
 
 // works returns why the prober does not work; nil while it does.

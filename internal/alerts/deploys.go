@@ -1,19 +1,31 @@
 package alerts
 
 import (
-	"slices"
-
 	"prober/internal/probe"
 )
+
+// deployReporters are the jobs of the system that report deploys.
+func (s *system) deployReporters() (all []*probe.Job) {
+	for i := range s.jobs {
+		if s.options.exports(s.jobs[i], deployNearOnset) {
+			all = append(all, &s.jobs[i])
+		}
+	}
+	return all
+}
 
 // deploysAnnotation is a template that says which deploys are near the onset of the incident, and which version is known to be
 // good; empty if no probe of the system reports deploys.
 func (s *system) deploysAnnotation() string {
-	reporters := slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool { return !s.options.exports(j, deployNearOnset) })
+	reporters := s.deployReporters()
 	if len(reporters) == 0 {
 		return ""
 	}
-	match := runbookGroup{jobs: reporters}.match(s)
+	group := runbookGroup{}
+	for _, j := range reporters {
+		group.jobs = append(group.jobs, *j)
+	}
+	match := group.match(s)
 	// The platform may be down with what runs on it: then what it said before counts.
 	lately := func(metric string) string { return "last_over_time(" + selector(metric, match) + "[5m])" }
 	// Two probes may have deploys of one name, such as revision-2.

@@ -76,3 +76,61 @@ func annotated(header, series, want string) string {
 `, want)
 	return b.String()
 }
+
+// TestDeploysAnnotation_evaluator: alerts that the prober sends itself have the annotation that the rules give them.
+func TestDeploysAnnotation_evaluator(t *testing.T) {
+	near := &probe.Measure{Name: deployNearOnset, Labels: []string{"deploy", "version"}}
+	good := &probe.Measure{Name: lastKnownGood, Labels: []string{"version"}}
+	onset := func(deploy, version string, seconds float64) probe.Sample {
+		return probe.Sample{Measure: near, Value: seconds, Values: []string{deploy, version}}
+	}
+	known := func(version string) probe.Sample {
+		return probe.Sample{Measure: good, Value: 1, Values: []string{version}}
+	}
+	deploys := job("deploys", "deploys", "sev2", time.Minute, fake{checks: []string{"latest"}})
+	other := job("other", "deploys", "sev2", time.Minute, fake{checks: []string{"latest"}})
+	type said map[string][]probe.Sample
+	const none, unknown = "No deploy is known to be near the onset. ", "No version is known to be good. "
+	for name, c := range map[string]struct {
+		jobs []probe.Job
+		said []said // a minute each
+		want string
+	}{
+		"both": {[]probe.Job{deploys}, []said{{"deploys": {onset("dep-2", "91bc", 120), known("3f2a")}}},
+			"Deploy dep-2 of version 91bc started 2m 0s before the first failure. Last known good: version 3f2a. "},
+		"no version": {[]probe.Job{deploys}, []said{{"deploys": {onset("dep-2", "", 0)}}}, "Deploy dep-2 of version unknown started 0s before the first failure. " + unknown},
+		"only good":  {[]probe.Job{deploys}, []said{{"deploys": {known("3f2a")}}}, none + "Last known good: version 3f2a. "},
+		"not run":    {[]probe.Job{deploys}, nil, none + unknown},
+		"good until it was deployed": {[]probe.Job{deploys}, []said{{"deploys": {known("91bc")}}, {"deploys": {onset("dep-2", "91bc", 120), known("3f2a")}}},
+			"Deploy dep-2 of version 91bc started 2m 0s before the first failure. Last known good: version 3f2a. "},
+		"the platform is down for 4 minutes": {[]probe.Job{deploys}, []said{{"deploys": {onset("dep-2", "91bc", 120)}}, {"deploys": nil}, {"deploys": nil}, {"deploys": nil}, {"deploys": nil}},
+			"Deploy dep-2 of version 91bc started 2m 0s before the first failure. " + unknown},
+		"the platform is down for 6 minutes": {[]probe.Job{deploys}, []said{{"deploys": {onset("dep-2", "91bc", 120)}}, {"deploys": nil}, {"deploys": nil}, {"deploys": nil}, {"deploys": nil}, {"deploys": nil}, {"deploys": nil}},
+			none + unknown},
+		"two": {[]probe.Job{other, deploys}, []said{{"deploys": {onset("dep-2", "91bc", 120), known("3f2a")}, "other": {onset("dep-2", "91bc", 60), known("3f2a")}}},
+			"Deploy dep-2 of version 91bc (deploys) started 2m 0s before the first failure. Deploy dep-2 of version 91bc (other) started 1m 0s before the first failure. " +
+				"Last known good: version 3f2a (deploys). Last known good: version 3f2a (other). "},
+		"nobody reports deploys": {nil, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPast(append(c.jobs, up)...)
+			p.runs(up, time.Minute, 0, probe.Fail)
+			for _, said := range c.said {
+				p.now = p.now.Add(time.Minute)
+				for _, j := range c.jobs {
+					p.Observe(probe.Result{ID: j.ID, Started: p.now, Samples: said[j.Name], Checks: []probe.Check{{Name: "latest", Verdict: probe.Pass, Reason: probe.OK}}})
+				}
+			}
+			all := p.Alerts(p.now)
+			if len(all) == 0 {
+				t.Fatal("there is no alert")
+			}
+			for _, a := range all {
+				if got := a.Annotations["deploys"]; got != c.want {
+					t.Errorf("%s: got %q, expected %q", a.Labels["alertname"], got, c.want)
+				}
+			}
+		})
+	}
+}

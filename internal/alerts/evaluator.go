@@ -92,15 +92,23 @@ func (e *Evaluator) signal() {
 	}
 }
 
-// Ran reports which probes have run in this process; of others nothing is known yet. Those that are not configured are not in it.
-func (e *Evaluator) Ran() map[probe.Key]bool {
+// Watches returns what is known at a time of each configured probe. Of one that has not run in this process that is little.
+func (e *Evaluator) Watches(now time.Time) map[probe.Key]probe.Watch {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	ran := make(map[probe.Key]bool, len(e.states))
-	for k, s := range e.states {
-		ran[k] = !s.ran.IsZero()
+	all := make(map[probe.Key]probe.Watch, len(e.states))
+	for _, j := range e.jobs {
+		_, _, maintained := j.Maintained(now)
+		all[j.Key()] = probe.Watch{
+			Ran:        !e.states[j.Key()].ran.IsZero(),
+			Maintained: maintained,
+			DependencyFails: slices.ContainsFunc(j.DependsOn, func(name string) bool {
+				s := e.states[probe.Key{System: j.System, Name: name}]
+				return s != nil && s.failing()
+			}),
+		}
 	}
-	return ran
+	return all
 }
 
 // Alerts returns the alerts whose condition holds at a time. They have not waited yet.
@@ -164,7 +172,8 @@ func evaluatedSystems(jobs []probe.Job, o Options) (all []*evaluated) {
 
 // alerts returns the alerts of the system whose condition holds.
 func (e *evaluated) alerts(states map[probe.Key]*state, now time.Time) (all []probe.Alert) {
-	at := &moment{e, states, now}
+	at := &moment{system: e, states: states, now: now}
+	at.annotation = e.deploysText(at)
 	for _, j := range e.jobs {
 		v := at.view(&j)
 		if !v.needsLook() {
@@ -202,6 +211,9 @@ func (e *evaluated) decide(a alert, v *view) (all []probe.Alert) {
 		}
 		one := a.alert(e.system, v.job, f, detail)
 		one.Reason = reason
+		if v.annotation != "" {
+			one.Annotations["deploys"] = v.annotation
+		}
 		all = append(all, one)
 	}
 	return all

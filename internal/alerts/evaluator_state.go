@@ -34,6 +34,8 @@ type state struct {
 	reflected  bool
 	otherTrace bool
 
+	deploys []deploySample
+
 	breaches map[string]time.Time // by surface: the last one
 	proven   map[string]float64   // by surface: the last proof, in seconds since 1970
 
@@ -112,11 +114,14 @@ func (s *state) after(r *probe.Result, since time.Time) *state {
 		}
 		next.keep(sample, r.Started)
 	}
+	next.deploys = deploysAfter(s.deploys, r)
 	took := int32(min(r.Latency().Milliseconds(), math.MaxInt32))
 	// Earlier states see less of the same array, and nothing that they see is written again.
 	next.runs = append(s.runs[max(0, len(s.runs)-s.keepRuns+1):], run{r.Started.UnixMilli(), took, int8(verdict), next.targetOnly()})
 	return &next
 }
+
+func (s *state) failing() bool { return !s.ran.IsZero() && s.verdict == probe.Fail }
 
 // keep notes what outlives a run.
 func (s *state) keep(sample probe.Sample, at time.Time) {

@@ -116,3 +116,35 @@ func TestEvaluator_maintenance(t *testing.T) {
 		}
 	}
 }
+
+// TestEvaluator_watches: what is known of a probe beside its alerts, and which alerts a dependency explains.
+func TestEvaluator_watches(t *testing.T) {
+	began := time.Now()
+	worked := change(tenants, func(j *probe.Job) {
+		j.DependsOn = []string{up.Name}
+		j.Maintenance = []probe.Window{{From: began.Add(10 * time.Minute), To: began.Add(20 * time.Minute)}}
+	})
+	p := newPast(up, worked)
+	if got, want := p.Watches(began)[worked.Key()], (probe.Watch{}); got != want {
+		t.Errorf("before the first run: %+v, expected %+v", got, want)
+	}
+	p.runs(up, time.Minute, 0, probe.Fail)
+	p.runs(worked, time.Minute, 0, probe.Pass)
+	if got, want := p.Watches(began.Add(11 * time.Minute))[worked.Key()], (probe.Watch{Ran: true, Maintained: true, DependencyFails: true}); got != want {
+		t.Errorf("while its dependency fails, under maintenance: %+v, expected %+v", got, want)
+	}
+	dependent := map[string]bool{}
+	for _, s := range systems([]probe.Job{up, worked, leaf}, Options{Kinds: kinds()}) {
+		for _, j := range s.jobs {
+			for _, a := range append(s.failureAlerts(j), s.inconclusive(j)) {
+				dependent[a.name] = a.dependent
+				if a.dependent != strings.Contains(a.expr, "unless on (system) "+probeVotes) && len(j.DependsOn) > 0 {
+					t.Errorf("%s on %s says %t of its dependency, unlike its rule:\n%s", a.name, j.Name, a.dependent, a.expr)
+				}
+			}
+		}
+	}
+	if !dependent["ProbeFailing"] || !dependent[inconclusiveAlert] || dependent["ProbeBreach"] {
+		t.Errorf("got %v", dependent)
+	}
+}

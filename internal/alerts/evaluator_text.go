@@ -13,7 +13,7 @@ import (
 // alert is the alert on what was found. The failures are those of the probe, in place of what Prometheus would be asked.
 func (a alert) alert(s *system, j *probe.Job, f found, failures string) probe.Alert {
 	r := a.rule()
-	out := probe.Alert{Labels: map[string]string{}, Annotations: map[string]string{}, Wait: a.wait}
+	out := probe.Alert{Labels: map[string]string{}, Annotations: map[string]string{}, Wait: a.wait, Dependent: a.dependent}
 	if !f.at.IsZero() {
 		out.Until = f.at.Add(a.hold)
 	}

@@ -14,6 +14,8 @@ type moment struct {
 	system *evaluated
 	states map[probe.Key]*state
 	now    time.Time
+
+	annotation string // of every alert: which deploys are near the onset
 }
 
 // A view is what conditions see: one probe, or the whole system if job is nil.
@@ -41,8 +43,6 @@ func (v *view) maintained() bool {
 func (v *view) needsLook() bool {
 	return !v.ran.IsZero() && (v.verdict != probe.Pass || len(v.samples) > 0 || v.proven != nil || v.breaches != nil)
 }
-
-func (v *view) failing() bool { return !v.ran.IsZero() && v.verdict == probe.Fail }
 
 func (v *view) onlyTargetChecks() bool { return v.failing() && v.targetOnly() }
 

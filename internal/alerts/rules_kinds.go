@@ -51,9 +51,9 @@ func (s *system) probeAlert(j probe.Job, name string, severity severity, wait ti
 	labels := s.labels(j)
 	return alert{
 		name: name, severity: severity, wait: wait, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
-		labels:  mergeLabels(labels, map[string]string{"type": j.Type}),
-		expr:    s.unlessMaintenance(condition.expr),
-		found:   condition.found,
+		labels: mergeLabels(labels, map[string]string{"type": j.Type}),
+		expr:   s.unlessMaintenance(condition.expr),
+		found:  condition.found, dependent: condition.dependent,
 		summary: "", description: s.description(j),
 		example: &example{job: j, verdict: probe.Fail, labels: labels, after: wait},
 	}
@@ -75,6 +75,7 @@ func (s *system) unlessDependencyFails(j probe.Job, t term) term {
 	for _, dependency := range dependencies {
 		t.expr += "\nunless on (system) " + selector(probeVotes, s.match(dependency)) + " > 0"
 	}
+	t.dependent = true
 	holds := t.found
 	t.found = func(v *view) []found {
 		if slices.ContainsFunc(dependencies, func(d probe.Job) bool { return v.of(&d).failing() }) {
@@ -158,11 +159,14 @@ func (s *system) healthAlerts(j probe.Job) []alert {
 			return v.checkFails("live") || v.checkFails("replicas")
 		})
 		// No replica gets traffic: to users that is an outage, though the process is live.
-		nowhere = term{"(" + state(notReadyStates...).expr + " unless " + s.on() + " " + another.expr + ")", s.unless(state(notReadyStates...), another).found}
-		live    = sample{"probe_check_success", map[string]string{"check": "live"}, 1}
-		down    = sample{"probe_check_success", map[string]string{"check": "live"}, 0}
-		in      = func(state string) sample { return sample{healthState, map[string]string{"state": state}, 1} }
-		none    = sample{healthState, map[string]string{"state": stateServing}, 0}
+		nowhere = term{
+			expr:  "(" + state(notReadyStates...).expr + " unless " + s.on() + " " + another.expr + ")",
+			found: s.unless(state(notReadyStates...), another).found,
+		}
+		live = sample{"probe_check_success", map[string]string{"check": "live"}, 1}
+		down = sample{"probe_check_success", map[string]string{"check": "live"}, 0}
+		in   = func(state string) sample { return sample{healthState, map[string]string{"state": state}, 1} }
+		none = sample{healthState, map[string]string{"state": stateServing}, 0}
 	)
 	return []alert{
 		s.healthAlert(j, "ProbeDown", severity, failWait(j), s.unless(s.and(failed, isDown), state("liveness_coupled")),
@@ -208,8 +212,8 @@ func (s *system) isolationAlerts(j probe.Job) []alert {
 	counter := selector(breaches, s.match(j))
 	// increase() does not see a counter that was already above 0 in its first sample.
 	seen := term{
-		fmt.Sprintf("max %s (increase(%s[%s]) > 0 or %[2]s > 0 unless %[2]s offset %[3]s)", s.by("surface"), counter, promTime(breachHold)),
-		(*view).breached,
+		expr:  fmt.Sprintf("max %s (increase(%s[%s]) > 0 or %[2]s > 0 unless %[2]s offset %[3]s)", s.by("surface"), counter, promTime(breachHold)),
+		found: (*view).breached,
 	}
 	breach := s.probeAlert(j, "ProbeBreach", parseSeverity(j.Severity).atLeast(1), 0, seen)
 	breach.hold = breachHold
@@ -242,7 +246,7 @@ const exampleSurface = "memories/read"
 
 // telemetryAlerts returns the alerts on a probe of telemetry that must stay 0. What is not 0 happened, whatever comes later.
 func (s *system) telemetryAlerts(j probe.Job) []alert {
-	above := term{"max " + s.by("name") + " (" + lastKnown(selector(telemetryZero, s.match(j))) + ") > 0", (*view).notZero}
+	above := term{expr: "max " + s.by("name") + " (" + lastKnown(selector(telemetryZero, s.match(j))) + ") > 0", found: (*view).notZero}
 	a := s.probeAlert(j, "ProbeNotZero", parseSeverity(j.Severity), 0, above)
 	a.summary = "Telemetry that must stay 0 is {{ $value }}: {{ $labels.name }}" + escapeTemplate(fmt.Sprintf(" (%s/%s)", s.name, j.Name))
 	a.description = "What must never happen was counted. " + a.description

@@ -149,9 +149,11 @@ type alert struct {
 	description string
 	example     *example
 
-	found func(*view) []found // what it is about now, in a prober that sends alerts itself; nil if only Prometheus knows
-	hold  time.Duration       // for how long it is about what was seen once
-	jobs  []probe.Job         // whose probes the alert is about; empty if it is about the system
+	found     func(*view) []found // what it is about now, in a prober that sends alerts itself; nil if only Prometheus knows
+	hold      time.Duration       // for how long it is about what was seen once
+	dependent bool                // a dependency that fails ends it
+
+	jobs []probe.Job // whose probes the alert is about; empty if it is about the system
 }
 
 // rule returns the alert as Prometheus reads it. Labels that all its series have are written down for people who read

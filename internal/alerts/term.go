@@ -10,6 +10,8 @@ import (
 type term struct {
 	expr  string
 	found func(*view) []found // nil if only Prometheus knows
+
+	dependent bool // a dependency that fails ends it
 }
 
 // A found is one thing of a probe for which a condition holds.
@@ -29,7 +31,7 @@ func foundIf(holds bool) []found {
 
 // is makes a term whose function says only yes or no.
 func is(expr string, holds func(*view) bool) term {
-	return term{expr, func(v *view) []found { return foundIf(holds(v)) }}
+	return term{expr: expr, found: func(v *view) []found { return foundIf(holds(v)) }}
 }
 
 // holds reports whether anything is found.
@@ -42,8 +44,9 @@ func (s *system) and(t term, others ...term) term { return s.join("and", t, othe
 func (s *system) unless(t term, others ...term) term { return s.join("unless", t, others) }
 
 func (s *system) join(operator string, t term, others []term) term {
-	joined := term{expr: t.expr}
+	joined := term{expr: t.expr, dependent: t.dependent}
 	for _, o := range others {
+		joined.dependent = joined.dependent || o.dependent && operator == "and"
 		joined.expr += "\n" + operator + " " + s.on() + " " + o.expr
 	}
 	joined.found = func(v *view) []found {

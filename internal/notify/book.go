@@ -43,6 +43,8 @@ type entry struct {
 	Since time.Time `json:"since"`          // when its condition began to hold
 	Until time.Time `json:"until,omitzero"` // until when it lasts though this process does not know why
 
+	Dependent bool `json:"dependent,omitempty"` // a dependency of the probe that fails ends it
+
 	restored bool // it was saved by an earlier process, and has not held since
 }
 
@@ -104,8 +106,8 @@ func (b *Book) Save(now time.Time) ([]byte, error) {
 }
 
 // Update notes the alerts whose condition holds. Of a probe that is configured and has not run yet nothing is decided: its
-// alerts stay as they were saved.
-func (b *Book) Update(now time.Time, holding []probe.Alert, ran map[probe.Key]bool) {
+// alerts stay as they were saved, unless something silences them.
+func (b *Book) Update(now time.Time, holding []probe.Alert, watches map[probe.Key]probe.Watch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	holds, told, noted := map[string]bool{}, false, false
@@ -124,17 +126,26 @@ func (b *Book) Update(now time.Time, holding []probe.Alert, ran map[probe.Key]bo
 		if e.Started.IsZero() && now.Sub(e.Since) >= a.Wait {
 			e.Started, told = e.Since.Add(a.Wait), true
 		}
-		e.Until, e.restored = a.Until, false
+		e.Until, e.Dependent, e.restored = a.Until, a.Dependent, false
 	}
 	for id, e := range b.entries {
+		silent := e.isSilent(watches)
 		switch {
-		case holds[id] || b.isUnknown(e, ran, now):
+		case holds[id]:
+		case !silent && e.lasts(now, watches):
+			if !e.Ended.IsZero() { // what silenced it is over
+				e.Started, e.Ended, told = now, time.Time{}, true
+			}
+		case !silent && b.isUnknown(e, watches, now):
 		case e.Started.IsZero():
 			delete(b.entries, id)
 			noted = true
-		case e.Ended.IsZero() && (!e.restored || !now.Before(e.Until)):
+		case e.Ended.IsZero():
 			e.Ended, told = now, true
-		case !e.Ended.IsZero() && now.Sub(e.Ended) > keepEnded:
+			if !silent {
+				e.Until = time.Time{}
+			}
+		case now.Sub(e.Ended) > keepEnded && !now.Before(e.Until):
 			delete(b.entries, id)
 			noted = true
 		}
@@ -155,17 +166,42 @@ func (b *Book) markDirty() {
 	}
 }
 
+// lasts reports whether an alert goes on though nobody in this process knows why: what it is about was seen once.
+func (e *entry) lasts(now time.Time, watches map[probe.Key]probe.Watch) bool {
+	_, configured := watches[e.Probe]
+	return e.restored && configured && now.Before(e.Until)
+}
+
+// isSilent reports whether the alert must not be heard, whatever its condition: the probe is worked on, or all that it may be
+// about are, or what it depends on fails.
+func (e *entry) isSilent(watches map[probe.Key]probe.Watch) bool {
+	if w, configured := watches[e.Probe]; configured {
+		return w.Maintained || e.Dependent && w.DependencyFails
+	}
+	system, any := e.Labels["system"], false
+	for k, w := range watches {
+		if k.System != system {
+			continue
+		}
+		if !w.Maintained {
+			return false
+		}
+		any = true
+	}
+	return any
+}
+
 // isUnknown reports whether nothing is known yet of what a saved alert is about.
-func (b *Book) isUnknown(e *entry, ran map[probe.Key]bool, now time.Time) bool {
+func (b *Book) isUnknown(e *entry, watches map[probe.Key]probe.Watch, now time.Time) bool {
 	if b.loaded.IsZero() || !e.Ended.IsZero() {
 		return false
 	}
 	if e.Probe != (probe.Key{}) {
-		did, configured := ran[e.Probe]
-		return configured && !did
+		w, configured := watches[e.Probe]
+		return configured && !w.Ran
 	}
-	for _, did := range ran {
-		if !did {
+	for _, w := range watches {
+		if !w.Ran {
 			return now.Sub(b.loaded) < maxUnknown
 		}
 	}

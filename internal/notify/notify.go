@@ -23,8 +23,8 @@ const (
 
 // Options say what a Notifier asks, whom it tells, and what it reports.
 type Options struct {
-	// Evaluate returns the alerts whose condition holds, and which of the configured probes have run; nil if nobody is told of any.
-	Evaluate func(now time.Time) (holding []probe.Alert, ran map[probe.Key]bool)
+	// Evaluate returns the alerts whose condition holds, and what is known of each configured probe; nil if nobody is told of any.
+	Evaluate func(now time.Time) (holding []probe.Alert, watches map[probe.Key]probe.Watch)
 	Changed  <-chan struct{}          // receives when Evaluate may return something else
 	Save     func(state []byte) error // keeps the state of alerts for the next process; called by one goroutine
 	Link     func(probe.Key) string   // to the page of a probe; nil if people cannot reach it
@@ -118,8 +118,8 @@ func (n *Notifier) update() {
 		return
 	}
 	now := time.Now()
-	holding, ran := n.options.Evaluate(now)
-	n.book.Update(now, holding, ran)
+	holding, watches := n.options.Evaluate(now)
+	n.book.Update(now, holding, watches)
 }
 
 // save saves the alerts after changes, and once more when ctx ends.

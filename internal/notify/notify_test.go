@@ -82,7 +82,7 @@ func pass(d time.Duration) {
 type world struct {
 	mu       sync.Mutex
 	holding  []probe.Alert
-	ran      map[probe.Key]bool
+	watches  map[probe.Key]probe.Watch
 	state    []byte
 	outcomes []string
 }
@@ -95,17 +95,17 @@ var down = probe.Alert{Labels: map[string]string{"alertname": "ProbeFailing", "p
 func (w *world) set(ran bool, holding ...probe.Alert) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.holding, w.ran = holding, map[probe.Key]bool{key: ran}
+	w.holding, w.watches = holding, map[probe.Key]probe.Watch{key: {Ran: ran}}
 }
 
 // start runs a Notifier until the test stops it, or ends.
 func (w *world) start(t *testing.T, ctx context.Context, change func(*Options), urls ...string) (stop func()) {
 	t.Helper()
 	o := Options{
-		Evaluate: func(time.Time) ([]probe.Alert, map[probe.Key]bool) {
+		Evaluate: func(time.Time) ([]probe.Alert, map[probe.Key]probe.Watch) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.holding, w.ran
+			return w.holding, w.watches
 		},
 		Save: func(state []byte) error {
 			w.mu.Lock()
@@ -343,6 +343,78 @@ func TestBook_load(t *testing.T) {
 		}
 		if got := len(next.Told()); got != want {
 			t.Errorf("after %s there are %d alerts, expected %d", age, got, want)
+		}
+	}
+}
+
+// TestBook_silent: an alert that an earlier process began is as quiet as the rule while the probe is worked on or what it depends on
+// fails, and ends with its probe.
+func TestBook_silent(t *testing.T) {
+	now := time.Now()
+	breach, failing, outage := down, down, down
+	breach.Wait, breach.Until = 0, now.Add(time.Hour)
+	failing.Wait, failing.Dependent = 0, true
+	outage.Wait, outage.Probe, outage.Labels = 0, probe.Key{}, map[string]string{"alertname": "SystemDown", "system": key.System}
+	inWork, fails := probe.Watch{Ran: true, Maintained: true}, probe.Watch{Ran: true, DependencyFails: true}
+	other := probe.Key{System: key.System, Name: "other"}
+	type watches = map[probe.Key]probe.Watch
+	for name, c := range map[string]struct {
+		alert probe.Alert
+		steps []watches // a minute each
+		lasts []bool    // after each
+	}{
+		"a breach under maintenance, and after it":         {breach, []watches{{key: {Ran: true}}, {key: inWork}, {key: {Ran: true}}}, []bool{true, false, true}},
+		"a breach under maintenance for half an hour":      {breach, slices.Concat(slices.Repeat([]watches{{key: inWork}}, 30), []watches{{key: {}}}), append(make([]bool, 30), true)},
+		"a breach whose dependency fails":                  {breach, []watches{{key: fails}}, []bool{true}},
+		"a breach on a probe that is gone, and back":       {breach, []watches{{}, {key: {Ran: true}}}, []bool{false, false}},
+		"a failure that nobody looked for yet":             {failing, []watches{{key: {}}}, []bool{true}},
+		"a failure under maintenance":                      {failing, []watches{{key: {Maintained: true}}, {key: {}}}, []bool{false, false}},
+		"a failure that a dependency explains":             {failing, []watches{{key: {DependencyFails: true}}}, []bool{false}},
+		"a failure of a probe that is gone":                {failing, []watches{{}}, []bool{false}},
+		"an outage while one probe of two is worked on":    {outage, []watches{{key: {Maintained: true}, other: {}}}, []bool{true}},
+		"an outage while all probes of a system are":       {outage, []watches{{key: {Maintained: true}, other: {Maintained: true}}}, []bool{false}},
+		"an outage while all probes of another system are": {outage, []watches{{key: {}, {System: "x", Name: "y"}: {Maintained: true}}}, []bool{true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			earlier, b := NewBook(), NewBook()
+			earlier.Update(now, []probe.Alert{c.alert}, watches{key: {Ran: true}})
+			state, err := earlier.Save(now)
+			if err == nil {
+				err = b.Load(state, now)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, w := range c.steps {
+				b.Update(now.Add(time.Duration(i)*time.Minute), nil, w)
+				told := b.Told()
+				if len(told) != 1 || told[0].Ended.IsZero() != c.lasts[i] {
+					t.Fatalf("minute %d: told of %+v, expected it to last: %t", i, told, c.lasts[i])
+				}
+			}
+		})
+	}
+}
+
+// TestBook_silent_ended: an alert that ended before the restart does not begin again, unless maintenance alone had ended it.
+func TestBook_silent_ended(t *testing.T) {
+	now := time.Now()
+	breach := down
+	breach.Wait, breach.Until = 0, now.Add(time.Hour)
+	for _, maintained := range []bool{false, true} {
+		earlier, b := NewBook(), NewBook()
+		earlier.Update(now, []probe.Alert{breach}, map[probe.Key]probe.Watch{key: {Ran: true}})
+		earlier.Update(now.Add(time.Minute), nil, map[probe.Key]probe.Watch{key: {Ran: true, Maintained: maintained}})
+		state, err := earlier.Save(now)
+		if err == nil {
+			err = b.Load(state, now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Update(now.Add(2*time.Minute), nil, map[probe.Key]probe.Watch{key: {}})
+		if told := b.Told(); len(told) != 1 || told[0].Ended.IsZero() != maintained {
+			t.Errorf("ended by maintenance %t: told of %+v", maintained, told)
 		}
 	}
 }

@@ -89,6 +89,8 @@ func (m message) values() map[string]string {
 		"alertname": label("alertname"), "severity": label("severity"), "system": label("system"), "probe": label("probe"), "runbook": label("runbook"),
 		"summary":     m.each(func(a Alert) string { return a.Annotations["summary"] }),
 		"description": m.each(func(a Alert) string { return a.Annotations["description"] }),
+		"impact":      m.each(func(a Alert) string { return a.Annotations["impact"] }),
+		"deploys":     m.each(func(a Alert) string { return a.Annotations["deploys"] }),
 		"reason":      m.each(func(a Alert) string { return a.Reason }),
 		"url":         m.first(m.page),
 		"runbook_url": m.first(func(a Alert) string { return a.Annotations["runbook_url"] }),
@@ -157,6 +159,14 @@ func headline(a Alert) string {
 	return about + ": " + a.Annotations["summary"]
 }
 
+// impact is what an alert means to customers.
+func impact(a Alert) string {
+	if a.Annotations["impact"] == "" {
+		return ""
+	}
+	return "Impact: " + cut(a.Annotations["impact"], maxDescription)
+}
+
 // text is the title with what is known of each alert, as far as there is room.
 func (m message) text() string {
 	var b strings.Builder
@@ -167,7 +177,7 @@ func (m message) text() string {
 		if len(m.alerts) > 1 {
 			part, described = "\n- "+headline(a), maxDescription
 		}
-		for _, line := range []string{cut(a.Annotations["description"], described), a.Annotations["runbook_url"], m.page(a)} {
+		for _, line := range []string{impact(a), cut(a.Annotations["description"], described), cut(strings.TrimSpace(a.Annotations["deploys"]), described), a.Annotations["runbook_url"], m.page(a)} {
 			if line != "" {
 				part += "\n" + line
 			}

@@ -19,7 +19,7 @@ import (
 func begun(name string) probe.Alert {
 	return probe.Alert{
 		Labels:      map[string]string{"alertname": name, "severity": "critical", "system": "shop", "probe": "up"},
-		Annotations: map[string]string{"summary": name + " of up", "description": "got \"503\"", "runbook_url": "https://docs.example/up"},
+		Annotations: map[string]string{"summary": name + " of up", "description": "got \"503\"", "runbook_url": "https://docs.example/up", "impact": "nobody can pay", "deploys": "Deploy dep-2 of version 91bc started 2m 0s before the first failure. "},
 		Probe:       key, Reason: "status",
 	}
 }
@@ -74,11 +74,15 @@ func TestWebhook(t *testing.T) {
 		}
 		want := `firing: 2 alerts: ProbeFailing, ProbeSlow
 - ProbeFailing (critical): ProbeFailing of up
+Impact: nobody can pay
 got "503"
+Deploy dep-2 of version 91bc started 2m 0s before the first failure.
 https://docs.example/up
 https://prober.example/probes/shop/up
 - ProbeSlow (critical): ProbeSlow of up
+Impact: nobody can pay
 got "503"
+Deploy dep-2 of version 91bc started 2m 0s before the first failure.
 https://docs.example/up
 https://prober.example/probes/shop/up`
 		if text := slack(t, got[0]); text != want {
