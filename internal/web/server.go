@@ -10,7 +10,7 @@ import (
 // end when it shuts down. The caller sets the log.
 func NewServer(h http.Handler, maxConns int) *http.Server {
 	server := &http.Server{
-		ConnState:         (&connectionLimit{max: maxConns}).changed,
+		ConnState:         newConnectionLimit(maxConns).changed,
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,

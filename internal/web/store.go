@@ -121,7 +121,7 @@ type key struct {
 	kind string
 }
 
-// A storedStatus is what is kept of a probe's runs; the rest of its status comes from its job. See ProbeStatus for the fields.
+// A storedStatus is the part of a ProbeStatus that comes from runs; the rest comes from the job.
 type storedStatus struct {
 	job              *probe.Job
 	runbookURL       string
