@@ -126,6 +126,18 @@ func TestTCP(t *testing.T) {
 	}
 }
 
+// TestTCP_replicas asks each replica, and says if there are too few.
+func TestTCP_replicas(t *testing.T) {
+	address := listen(t, "tcp", "127.0.0.1:0", says("", nil))
+	_, port, _ := net.SplitHostPort(address)
+	for replicas, want := range map[string]string{
+		"{static: [\"" + address + "\"], want: 1}":   "pass\nreplicas pass(ok): expected 1 replica, got 1\nconnect@" + address + " pass(ok): connected to *",
+		"{dns: \"localhost:" + port + "\", want: 5}": "fail\nreplicas fail(replicas): expected 5 replicas, got 1\nconnect@" + address + " pass(ok): connected to *",
+	} {
+		wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), load(t, address, "    replicas: "+replicas+"\n"))), want)
+	}
+}
+
 // TestTCP_refused names the reason of a port where nobody listens.
 func TestTCP_refused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

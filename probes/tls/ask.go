@@ -28,6 +28,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	if !ok {
 		return
 	}
+	p.Replicas.Note(r, checkReplicas, targets)
 	ctx, done := budget.Keep(ctx, margin)
 	defer done()
 	r.Each(targets, func(i int, r *probe.Result) {

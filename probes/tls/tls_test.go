@@ -146,6 +146,13 @@ func TestTLS_replicas(t *testing.T) {
 	if len(bad) != 1 || bad[0].Target != old || bad[0].Name != "chain" {
 		t.Errorf("expected chain to fail at %s only, got %+v", old, bad)
 	}
+	_, port, _ := net.SplitHostPort(sound)
+	r = probetest.Run(t, Kind(), probeOf(sound, a, func(p *Probe) {
+		p.Replicas.DNS, p.Replicas.Want = "localhost:"+port, 5
+	}))
+	if bad := r.NotPassed(); len(bad) != 1 || bad[0].Name != "replicas" || bad[0].Reason != probe.Replicas {
+		t.Errorf("expected too few replicas, got %+v", bad)
+	}
 }
 
 // TestTLS_startTLS asks for TLS in the words of SMTP.

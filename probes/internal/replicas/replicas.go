@@ -140,6 +140,18 @@ func (c Replicas) Find(ctx context.Context, r *probe.Result, resolver *net.Resol
 	return found, true
 }
 
+// Note notes whether as many replicas were found as there must be, if any are configured.
+func (c Replicas) Note(r *probe.Result, check string, found []string) {
+	if c.None() {
+		return
+	}
+	if len(found) < c.Want {
+		r.Fail(check, probe.Replicas, "expected %s, got %d", text.Count(c.Want, "replica"), len(found))
+		return
+	}
+	r.Pass(check, "expected %s, got %d", text.Count(c.Want, "replica"), len(found))
+}
+
 // tooMany is how many replicas there are, if they are more than MaxReplicas.
 type tooMany int
 
