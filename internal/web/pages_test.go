@@ -189,12 +189,19 @@ func TestPages_slowReadersTakeBoundedMemory(t *testing.T) {
 	}
 }
 
+// serve starts a server as the prober does and returns its address. That of httptest holds a lock while it calls ConnState.
+func serve(t *testing.T, s *http.Server) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return l.Addr().String()
+}
+
 func TestConnections_theIdleMakeRoom(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "good") }))
-	server.Config = NewServer(server.Config.Handler, 20)
-	server.Start()
-	defer server.Close()
-	address := server.Listener.Addr().String()
+	address := serve(t, NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "good") }), 20))
 	var idle []net.Conn
 	for range 100 {
 		conn, err := net.Dial("tcp", address)
@@ -205,7 +212,7 @@ func TestConnections_theIdleMakeRoom(t *testing.T) {
 		idle = append(idle, conn)
 	}
 	for range 5 {
-		if _, body := get(t, server.URL, ""); string(body) != "good" {
+		if _, body := get(t, "http://"+address, ""); string(body) != "good" {
 			t.Errorf("got %q", body)
 		}
 	}
@@ -222,25 +229,22 @@ func TestConnections_theBusyStay(t *testing.T) {
 	proceed := make(chan struct{})
 	var busy sync.WaitGroup
 	busy.Add(4)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	address := serve(t, NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			busy.Done()
 			<-proceed
 		}
 		io.WriteString(w, "good")
-	}))
-	server.Config = NewServer(server.Config.Handler, 4)
-	server.Start()
-	defer server.Close()
+	}), 4))
 	answers := make(chan string, 4)
 	for range 4 {
 		go func() {
-			_, body := get(t, server.URL+"/wait", "")
+			_, body := get(t, "http://"+address+"/wait", "")
 			answers <- string(body)
 		}()
 	}
 	busy.Wait()
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
