@@ -84,7 +84,7 @@ func (r *run) misdelivered(req request, answer *httpx.Answer) bool {
 	rr, op := req.assertion.resource, req.op()
 	interleave := rr.assertion(checkInterleave, "interleave")
 	readsOnly := slices.Contains([]string{"read", "list", "search", "export", "count"}, op)
-	if interleave == nil || !readsOnly || req.tenant == nil || req.abandonAfter > 0 || rr.assertion(req.assertion.check, req.assertion.op) == nil {
+	if interleave == nil || !readsOnly || req.tenant == nil || rr.assertion(req.assertion.check, req.assertion.op) == nil {
 		return false
 	}
 	own := rr.seeded[req.tenant]

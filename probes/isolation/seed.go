@@ -3,6 +3,7 @@ package isolation
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,16 +60,18 @@ func (r *run) seed(rr *resourceRun) bool {
 	return true
 }
 
-// expectDistinct records a violation unless the canaries differ: two orgs' objects with one id are requested by the same
-// request, and a text that contains another shows that too.
+// expectDistinct records a violation unless the objects differ, twins and spares among them: two orgs' objects with one id are
+// requested by the same request, and a text that contains another shows that too.
 func (r *run) expectDistinct(rr *resourceRun, control *assertion) bool {
 	problem := ""
 	r.eachPair(func(owner, other *tenant) {
-		a, b := rr.seeded[owner], rr.seeded[other]
+		hasSameID := func(a seededObject) bool {
+			return a.id != "" && slices.ContainsFunc(rr.objectsOf(other), func(b seededObject) bool { return a.id == b.id })
+		}
 		switch {
-		case a.id == b.id && a.id != "":
+		case slices.ContainsFunc(rr.objectsOf(owner), hasSameID):
 			problem = fmt.Sprintf("the objects of %s and %s have one id, so a request can be for either", owner.name, other.name)
-		case strings.Contains(strings.ToLower(b.text), strings.ToLower(a.text)):
+		case strings.Contains(strings.ToLower(rr.seeded[other].text), strings.ToLower(rr.seeded[owner].text)):
 			problem = fmt.Sprintf("the canary of %s is part of that of %s", owner.name, other.name)
 		}
 	})
@@ -76,6 +79,11 @@ func (r *run) expectDistinct(rr *resourceRun, control *assertion) bool {
 		r.inconclusive(control, nil, probe.ControlFailed, "%s: nothing is proven", problem)
 	}
 	return problem == ""
+}
+
+// objectsOf lists the objects of an org that the run has begun with. What there is none of has no id.
+func (rr *resourceRun) objectsOf(t *tenant) []seededObject {
+	return []seededObject{rr.seeded[t], rr.twins[t], rr.spares[t]}
 }
 
 // protect adds a canary to the texts that others must not be shown.
