@@ -136,7 +136,6 @@ func (c *connection) secure(nc net.Conn) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.exchange.Enter(dial.PhaseProcessing)
 	if cfg.GetClientCertificate != nil && !c.probe.listensOverTLS() {
 		began := time.Now()
 		err = awaitRefusal(c.exchange.Context(), tc)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"prober/internal/dial"
 	"prober/internal/probe"
 	"prober/internal/testenv"
+	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
 
@@ -48,6 +50,9 @@ func TestTCP_exchange(t *testing.T) {
 	} {
 		p := load(t, test.address, "    protocol: smtp\n")
 		r := inBubble(t, p, 10*time.Second, func(_ int, nc net.Conn) { fmt.Fprint(nc, test.greeting) })
+		if measured := slices.ContainsFunc(r.Samples, func(s probe.Sample) bool { return s.Measure == connectGauge }); !measured {
+			t.Errorf("%s: expected the duration of the connection to be measured", name)
+		}
 		if x := r.Exchanges[0]; len(r.Exchanges) != 1 || x.Reason != test.want || x.Expected != (test.want == probe.OK) || x.URL != test.url || x.Check != "connect" {
 			t.Errorf("%s: expected one exchange with %s, as expected or not, got %+v", name, test.want, r.Exchanges)
 		}
@@ -137,6 +142,44 @@ func TestTCP_elsewhere(t *testing.T) {
 		if lines := probetest.Lines(r); !strings.HasPrefix(lines, want+"\n") {
 			t.Errorf("expected %s of %s, got %s", want, settings, lines)
 		}
+	}
+}
+
+// TestTCP_startTLS shows how the change to TLS is judged: a certificate that nobody trusts, one that ends soon, and a client
+// certificate that the server refuses after the handshake. What the server says over TLS is heard from its first byte on.
+func TestTCP_startTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.StartTLS()
+	defer server.Close()
+	files := writePair(t, server)
+	pair := fmt.Sprintf("{ca_file: %[1]s/cert, cert_file: %[1]s/cert, key_file: %[1]s/key}", files)
+	silent, greeted := "    dialogue: [{expect: hello, send: STARTTLS, starttls: true}]\n", "    dialogue: [{expect: hello, send: STARTTLS, starttls: true}, {expect: ^welcome$}]\n"
+	for name, test := range map[string]struct {
+		settings string
+		auth     tls.ClientAuthType
+		want     string
+	}{
+		"nobody trusts it":                    {silent, tls.NoClientCert, "fail\nconnect pass(ok): *\ntls fail(cert): *"},
+		"it ends soon":                        {silent + "    tls: " + pair + "\n    certificate: {warn: 40000d, fail: 30000d}\n", tls.NoClientCert, "fail\n*\n*\n*\ncertificate fail(cert): *"},
+		"refused":                             {silent + "    tls: " + pair + "\n", tls.RequireAndVerifyClientCert, "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate"},
+		"refused, where a reply is awaited":   {greeted + "    tls: " + pair + "\n", tls.RequireAndVerifyClientCert, "fail\nconnect pass(ok): *\ntls pass(ok): TLS 1.3\ndialogue fail(tls): *"},
+		"accepted, and a reply comes at once": {greeted + "    tls: " + pair + "\n", tls.RequireAnyClientCert, "pass\nconnect pass(ok): *\ntls pass(ok): TLS 1.3\ndialogue pass(ok): 2 steps as expected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := &tls.Config{Certificates: server.TLS.Certificates, ClientAuth: test.auth, ClientCAs: x509.NewCertPool()}
+			r := inBubble(t, load(t, "127.0.0.1:25", test.settings), 10*time.Second, func(_ int, nc net.Conn) {
+				fmt.Fprint(nc, "hello\n")
+				_, _ = nc.Read(make([]byte, len("STARTTLS\r\n")))
+				if tc := tls.Server(nc, cfg); tc.Handshake() == nil {
+					fmt.Fprint(tc, "welcome\n")
+					_, _ = tc.Read(make([]byte, 1))
+				}
+			})
+			wantPattern(t, probetest.Lines(r), test.want)
+			if test.auth == tls.NoClientCert && strings.Contains(test.settings, "certificate") && !slices.ContainsFunc(r.Samples, func(s probe.Sample) bool { return s.Measure == expect.CertificateExpiring && s.Value == 1 }) {
+				t.Error("expected the warning to be measured")
+			}
+		})
 	}
 }
 

@@ -158,8 +158,11 @@ func TestTCP_unix(t *testing.T) {
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "s")
 	listen(t, "unix", path, says("220 mail\r\n", nil))
-	wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), load(t, dial.UnixScheme+path, "    protocol: smtp\n"))),
-		"pass\nconnect pass(ok): connected to "+path+"\ndialogue pass(ok): 1 step as expected")
+	r := probetest.Run(t, Kind(), load(t, dial.UnixScheme+path, "    protocol: smtp\n"))
+	wantPattern(t, probetest.Lines(r), "pass\nconnect pass(ok): connected to "+path+"\ndialogue pass(ok): 1 step as expected")
+	if got := r.Exchanges[0].URL; got != dial.UnixScheme+path {
+		t.Errorf("expected the socket to be recorded, got %s", got)
+	}
 	for name, test := range map[string]struct {
 		make func(path string) error
 		want string

@@ -25,12 +25,17 @@ import (
 // every address.
 func inBubble(t *testing.T, p *Probe, timeout time.Duration, serve func(n int, nc net.Conn)) (r probe.Result) {
 	t.Helper()
+	return inBubbleTo(t, p, timeout, testenv.OpenTo(serve))
+}
+
+func inBubbleTo(t *testing.T, p *Probe, timeout time.Duration, open testenv.Open) (r probe.Result) {
+	t.Helper()
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Bubble(t, func(ctx context.Context, _ testenv.Open) {
 		job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "tls"}, Kind: Kind(), Probe: p, Timeout: timeout}
-		r = job.Do(dial.WithOpen(ctx, testenv.OpenTo(serve)))
+		r = job.Do(dial.WithOpen(ctx, open))
 	})
 	return r
 }
@@ -166,6 +171,10 @@ func TestTLS_clientCertificate_time(t *testing.T) {
 			speak(config(tls.VersionTLS13, tls.VerifyClientCertIfGiven)), 10 * time.Second,
 			"fail(client_certificate_not_required): expected a client without a certificate to be refused, got a handshake and no refusal within 1.0 s", 2 * minRefusal,
 		},
+		"not required, TLS 1.2": {
+			speak(config(tls.VersionTLS12, tls.VerifyClientCertIfGiven)), 10 * time.Second,
+			"fail(client_certificate_not_required): expected a client without a certificate to be refused, got a handshake and no refusal within 1.0 s", 0,
+		},
 		"not required, in a short run": {
 			speak(config(tls.VersionTLS13, tls.VerifyClientCertIfGiven)), 1500 * time.Millisecond,
 			"inconclusive(control_failed): the run is too short to wait 1.0 s for a refusal", 1400 * time.Millisecond,
@@ -190,6 +199,9 @@ func TestTLS_clientCertificate_time(t *testing.T) {
 			wantLast(t, r, "client_certificate "+test.want)
 			if r.Took != test.took {
 				t.Errorf("expected the run to take %s, got %s", test.took, r.Took)
+			}
+			if x := r.Exchanges[0]; x.Took != 0 || x.Phases[len(x.Phases)-1].Took != 0 {
+				t.Errorf("expected the wait for a refusal to be no part of the handshake, got %+v", x)
 			}
 		})
 	}
@@ -222,6 +234,95 @@ func TestTLS_clientCertificate_dropped(t *testing.T) {
 		wantLast(t, r, "client_certificate "+test.want)
 		if got := exchanges(r); got != test.exchanges {
 			t.Errorf("expected the exchanges %s, got %s", test.exchanges, got)
+		}
+	}
+}
+
+// TestTLS_gone proves nothing by a server that is gone when it is to refuse: who does not answer at all refuses nothing.
+func TestTLS_gone(t *testing.T) {
+	a := newAuthority(t)
+	sound := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
+	for name, test := range map[string]struct {
+		change  func(*Probe)
+		refused int // the connection that is refused
+		want    string
+	}{
+		"for an old client":                    {func(p *Probe) { p.RefusedVersions = []string{"1.0"} }, 1, "refused_versions inconclusive(control_failed): TLS 1.0 was neither accepted nor refused"},
+		"for an old client that was cut off":   {func(p *Probe) { p.RefusedVersions = []string{"1.0"} }, 2, "refused_versions inconclusive(control_failed): TLS 1.0 was neither accepted nor refused"},
+		"for a client without its certificate": {func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" }, 1, "client_certificate inconclusive(control_failed): a client without a certificate was neither accepted nor refused: connection refused by *"},
+		"from the beginning":                   {nil, 0, "connect fail(refused): connection refused by *"},
+		"for the handshake that must succeed":  {func(p *Probe) { p.RefusedVersions = []string{"1.0"} }, 3, "refused_versions inconclusive(control_failed): the handshake that must succeed did not succeed any more: *"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := -1
+			open := testenv.OpenTo(func(i int, nc net.Conn) {
+				cut := sound.Clone()
+				cut.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+					if isOld(hello) {
+						nc.Close()
+					}
+					return nil, nil
+				}
+				speak(cut)(i, nc)
+			})
+			p := probeOf("127.0.0.1:443", a, test.change)
+			r := inBubbleTo(t, p, 10*time.Second, func(ctx context.Context, network, address string) (net.Conn, error) {
+				if n++; n == test.refused {
+					return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+				}
+				return open(ctx, network, address)
+			})
+			wantLast(t, r, test.want)
+		})
+	}
+}
+
+// TestTLS_exchange shows what is recorded of a handshake that did not succeed: the step, and that it was not wanted.
+func TestTLS_exchange(t *testing.T) {
+	a := newAuthority(t)
+	for name, test := range map[string]struct {
+		serve           func(int, net.Conn)
+		change          func(*Probe)
+		want, exchanges string
+	}{
+		"expired": {
+			speak(&tls.Config{Certificates: []tls.Certificate{a.issue(t, -day, "127.0.0.1")}}), nil,
+			"chain fail(cert): the certificate expired *", "chain cert false",
+		},
+		"silent behind STARTTLS": {
+			func(_ int, nc net.Conn) { _, _ = nc.Read(make([]byte, 1)) }, func(p *Probe) { p.StartTLS = "smtp" },
+			"starttls fail(timeout): no complete answer within * (waiting for the greeting)", "starttls timeout false",
+		},
+		"the version that is wanted": {
+			speak(&tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}}), func(p *Probe) { p.Version = "1.3" },
+			"version pass(ok): TLS 1.3", "tls ok true",
+		},
+		"no authority": {
+			speak(&tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}}), func(p *Probe) { p.TLS.CAFile = "/dev/null/ca.pem" },
+			"tls inconclusive(credential): *", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := inBubble(t, probeOf("127.0.0.1:25", a, test.change), 10*time.Second, test.serve)
+			wantLast(t, r, test.want)
+			if got := exchanges(r); got != test.exchanges {
+				t.Errorf("expected the exchanges %s, got %s", test.exchanges, got)
+			}
+		})
+	}
+}
+
+// TestRefusedVersions_control: a version may be refused only if the handshake that must succeed cannot be one of it.
+func TestRefusedVersions_control(t *testing.T) {
+	for _, test := range []struct {
+		version, minimum string
+		want             string
+	}{
+		{"", "", "expected version"}, {"1.2", "1.2", "expected version"}, {"1.3", "", ""}, {"", "1.3", ""}, {"1.2", "1.3", ""},
+	} {
+		p := &Probe{Address: "127.0.0.1:443", Version: test.version, TLS: &dial.TLS{MinVersion: test.minimum}, RefusedVersions: []string{"1.0", "1.1", "1.2"}}
+		if err := p.Validate(); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: got %v", test, err)
 		}
 	}
 }
