@@ -391,6 +391,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"two high surrogates", `["\ud83d\ud83d"]`, "half a surrogate pair"},
 		{"surrogate in a key", `{"\ud800": 1}`, "half a surrogate pair"},
 		{"surrogate behind a backslash", `["\\\ud800"]`, "half a surrogate pair"},
+		{"a high surrogate and none", `["\udbff\ue000"]`, "half a surrogate pair"},
+		{"a high surrogate and the last high one", `["\ud800\udbff"]`, "half a surrogate pair"},
+		{"1,001 digits", `[` + strings.Repeat("1", 1001) + `]`, "longer than 1000 digits"},
 		{"1e400", `{"n": 1e400}`, "too large for a float64"},
 		{"-1e400", `[-1e400]`, "too large for a float64"},
 		{"10 MB number", `[` + strings.Repeat("9", 10<<20) + `]`, "longer than 1000 digits"},
@@ -429,6 +432,8 @@ func TestDecodeAccepts(t *testing.T) {
 		{"100,000 values", `[` + strings.Repeat("1,", 99_998) + `1]`},
 		{"a scalar", `"a"`},
 		{"null", `null`},
+		{"a number of 1,000 digits", `[0.` + strings.Repeat("1", 998) + `]`},
+		{"the first and the last surrogate pair", `["\ud800\udc00\udbff\udfff"]`},
 		{"escaped surrogate pair", `["\ud83d\ude00\ud83d\ude00"]`},
 		{"escaped backslash before u", `["\\ud800"]`},
 		{"40 keys", manyKeys(40) + "}"},
@@ -441,6 +446,49 @@ func TestDecodeAccepts(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestDecode_cutShort: a body that ends anywhere before its end is no JSON.
+func TestDecode_cutShort(t *testing.T) {
+	const whole = ` { "a" : [ 1 , true , "x\\\u0041" , [ ] , { } ] , "b" : { "c" : null } }`
+	for end := range len(whole) {
+		if _, err := Decode(t.Context(), []byte(whole[:end])); err == nil {
+			t.Errorf("%s: expected an error", whole[:end])
+		}
+	}
+	if _, err := Decode(t.Context(), []byte(whole)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestParseNumber reads a number as JSON has it, of the greatest length too, and nothing else.
+func TestParseNumber(t *testing.T) {
+	longest := "0." + strings.Repeat("1", maxNumber-2)
+	for text, want := range map[string]float64{"1": 1, "-1.5e2": -150, longest: 1.0 / 9} {
+		if got, ok := ParseNumber(text); !ok || got != want {
+			t.Errorf("%.20s: got %g, %t", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", " 1", "1 ", "01", "+1", "1e400", "-1e400", "NaN", "0x1", "1_0", longest + "1"} {
+		if got, ok := ParseNumber(text); ok {
+			t.Errorf("%.20s: expected no number, got %g", text, got)
+		}
+	}
+}
+
+// TestFind_dot: the dot of a pattern matches any character but the two that end lines (RFC 9485).
+func TestFind_dot(t *testing.T) {
+	path, err := Parse(`$[?match(@, 'a.b')]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Decode(t.Context(), []byte(`["a\u0000b", "a\tb", "a\nb", "a\u000bb", "a\fb", "a\rb", "a\u000eb", "a\udbff\udfffb", "ab"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(path.Find(d)); got != 6 {
+		t.Errorf("expected all but \\n, \\r and nothing, 6, got %d", got)
 	}
 }
 
