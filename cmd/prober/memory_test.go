@@ -6,12 +6,14 @@ import (
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"prober/config"
 	"prober/internal/memory"
+	"prober/internal/probe"
 	"prober/internal/testenv"
 	"prober/probes"
 )
@@ -103,6 +105,49 @@ func TestReload_waitsForLargeAnswers(t *testing.T) {
 		r.awaitMemory()()
 		if waited := time.Since(began); waited != memoryPatience {
 			t.Errorf("waited %s for a run that does not end, expected %s", waited, memoryPatience)
+		}
+	})
+}
+
+// closings count probes that are being closed, and those that were. Each takes a second.
+type closings struct {
+	mu                 sync.Mutex
+	open, peak, closed int
+}
+
+type closingProbe struct {
+	probe.Probe
+	*closings
+}
+
+func (c closingProbe) Close() {
+	c.add(1)
+	<-time.After(time.Second)
+	c.add(-1)
+}
+
+func (c *closings) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open += n
+	c.peak = max(c.peak, c.open)
+	if n < 0 {
+		c.closed++
+	}
+}
+
+// A reload closes thousands of probes while two configurations are in memory: not each may have a goroutine.
+func TestCloseProbes_fewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all closings
+		jobs := make([]probe.Job, 10*maxClosing)
+		for i := range jobs {
+			jobs[i].Probe = closingProbe{closings: &all}
+		}
+		began := time.Now()
+		closeProbes(jobs)
+		if all.peak != maxClosing || all.closed != len(jobs) || time.Since(began) != 10*time.Second {
+			t.Errorf("closed %d of %d in %s, %d at a time", all.closed, len(jobs), time.Since(began), all.peak)
 		}
 	})
 }

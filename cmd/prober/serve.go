@@ -324,14 +324,26 @@ func repeatProbes(jobs []probe.Job) {
 	}
 }
 
-// closeProbes closes what probes keep open or left at their targets, all at once.
+// maxClosing is how many probes are closed at a time: each has a goroutine, and at a reload there are two configurations in memory.
+const maxClosing = 64
+
+// closeProbes closes what probes keep open or left at their targets.
 func closeProbes(jobs []probe.Job) {
+	open := make(chan probe.Closer)
 	var closing sync.WaitGroup
+	for range min(maxClosing, len(jobs)) {
+		closing.Go(func() {
+			for p := range open {
+				p.Close()
+			}
+		})
+	}
 	for _, j := range jobs {
 		if p, ok := j.Probe.(probe.Closer); ok {
-			closing.Go(p.Close)
+			open <- p
 		}
 	}
+	close(open)
 	closing.Wait()
 }
 
