@@ -17,8 +17,8 @@ const (
 	prefer6 IPVersion = "prefer-6"
 )
 
-// Validate refuses any other word, and one that excludes a host that is an IP address.
-func (v IPVersion) Validate(host string) error {
+// Check refuses any other word, and one that excludes a host that is an IP address.
+func (v IPVersion) Check(host string) error {
 	switch v {
 	case "", prefer4, prefer6:
 		return nil

@@ -222,6 +222,11 @@ func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
 // hostOf returns the host of a URL as DNS and TLS know it.
 func hostOf(u *url.URL) string { return dial.HostName(u.Hostname()) }
 
+// SameOrigin reports whether two URLs have the same scheme, host and port.
+func SameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && hostOf(a) == hostOf(b) && portOf(a) == portOf(b)
+}
+
 func portOf(u *url.URL) string {
 	if u.Scheme == "https" {
 		return cmp.Or(u.Port(), "443")

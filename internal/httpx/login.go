@@ -110,7 +110,7 @@ func sharesHost(u *url.URL, urls map[string]string) bool {
 			continue
 		}
 		compared = true
-		if other.Scheme == u.Scheme && strings.EqualFold(hostOf(other), hostOf(u)) && portOf(other) == portOf(u) {
+		if SameOrigin(other, u) {
 			return true
 		}
 	}

@@ -15,7 +15,7 @@ type Route struct {
 
 // validate reports what is wrong with the route, by the settings of a kind that has one.
 func (r *Route) validate(u *url.URL) (wrong []error) {
-	if err := r.IPVersion.Validate(u.Hostname()); err != nil {
+	if err := r.IPVersion.Check(u.Hostname()); err != nil {
 		wrong = append(wrong, probe.Settingf("ip_version", "%s", err))
 	}
 	if r.Unix != "" {

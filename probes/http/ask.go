@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -46,7 +47,7 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result) []expect.Check {
 		return []expect.Check{{Name: "status", Outcome: probe.Outcome{Reason: probe.Credential, Detail: err.Error()}}}
 	}
 	if answer.Reason != probe.OK {
-		return []expect.Check{{Name: "status", Outcome: probe.Outcome{Reason: answer.Reason, Detail: answer.Detail}}}
+		return []expect.Check{{Name: "status", Outcome: probe.Outcome{Reason: answer.Reason, Detail: answer.Detail + answer.by}}}
 	}
 	status := expect.Check{Name: "status", Outcome: p.status(answer)}
 	if status.Passed() && p.mayBeMistaken(answer.Status) {
@@ -56,27 +57,42 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result) []expect.Check {
 		return []expect.Check{status}
 	}
 	now := time.Now()
-	checks := append([]expect.Check{status}, p.Expect.Judge(answer, now)...)
+	checks := append([]expect.Check{status}, p.Expect.Judge(answer.Answer, now)...)
 	p.Expect.Certificate.Report(r, answer.CertExpiry, now)
 	if len(p.Gauges) > 0 {
-		checks = append(checks, expect.Check{Name: "gauges", Outcome: p.gauges(r, answer)})
+		checks = append(checks, expect.Check{Name: "gauges", Outcome: p.gauges(r, answer.Answer)})
 	}
 	return checks
 }
 
-// exchange sends the probe's request to a URL. It errs only if the probe's own body cannot be read.
-func (p *Probe) exchange(ctx context.Context, r *probe.Result, check, url string, want httpx.Statuses) (*httpx.Answer, error) {
+// exchange sends the probe's request to a URL, and follows redirects if it is to. It errs only if the probe's own body cannot be
+// read.
+func (p *Probe) exchange(ctx context.Context, r *probe.Result, check, url string, want httpx.Statuses) (reply, error) {
 	body, err := p.Body.Reveal()
 	if err != nil {
-		return nil, fmt.Errorf("body: %w", err)
+		return reply{}, fmt.Errorf("body: %w", err)
 	}
-	return p.client.Do(ctx, r, httpx.Request{Check: check, Method: p.Method, URL: url, Addr: p.Address, Body: []byte(body), Want: want}), nil
+	ask := func(q httpx.Request) *httpx.Answer { return p.client.Do(ctx, r, q) }
+	q := httpx.Request{Check: check, Method: cmp.Or(p.Method, "GET"), URL: url, Addr: p.Address, Body: []byte(body), Want: want}
+	if p.Follow == nil {
+		return reply{Answer: ask(q)}, nil
+	}
+	return p.follow(ask, q), nil
 }
 
 // status compares the status with the expected ones. An unexpected status is judged whether or not it comes from a
 // cache: only a pass has to prove that the origin answered.
-func (p *Probe) status(answer *httpx.Answer) probe.Outcome {
+func (p *Probe) status(answer reply) probe.Outcome {
+	o := p.classify(answer)
+	o.Detail += answer.by
+	return o
+}
+
+func (p *Probe) classify(answer reply) probe.Outcome {
 	want := p.Expect.Status
+	if answer.refused != nil {
+		return probe.Outcomef(answer.refused.Reason, "expected %s, %s", want, answer.refused.Detail)
+	}
 	if answer.Reason == probe.OK && answer.Status == 304 && !want.Contains(304) { // the request is unconditional
 		return probe.Outcomef(probe.Status, "expected %s, got 304", want)
 	}
@@ -141,7 +157,7 @@ func (p *Probe) checkCatchAll(ctx context.Context, r *probe.Result) probe.Outcom
 		return probe.Outcomef(probe.ControlFailed, "the request for a nonexistent path failed: %s", answer.Detail)
 	case answer.Status == 429 || answer.Status >= 500:
 		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered %d, which proves nothing", answer.Status)
-	case p.Expect.Matches(answer):
+	case p.Expect.Matches(answer.Answer):
 		return probe.Outcomef(probe.ControlFailed, "a nonexistent path is answered as expected too (%d): any page would have passed", answer.Status)
 	}
 	return probe.Outcomef(probe.OK, "a nonexistent path is answered differently (%d)", answer.Status)
@@ -160,11 +176,11 @@ func (p *Probe) askControl(ctx context.Context, r *probe.Result) probe.Outcome {
 }
 
 // notExpected says why an answer is not the expected one; empty if it is.
-func (p *Probe) notExpected(answer *httpx.Answer) string {
+func (p *Probe) notExpected(answer reply) string {
 	if answer.Reason != probe.OK {
 		return answer.Detail
 	}
-	checks := append([]expect.Check{{Name: "status", Outcome: p.status(answer)}}, p.Expect.Judge(answer, time.Now())...)
+	checks := append([]expect.Check{{Name: "status", Outcome: p.status(answer)}}, p.Expect.Judge(answer.Answer, time.Now())...)
 	for _, c := range checks {
 		if !c.Passed() {
 			return c.Detail

@@ -26,6 +26,7 @@ type Probe struct {
 	Unix          string                   `yaml:"unix" doc:"the path of a Unix socket to dial instead of the URL's host"`
 	IPVersion     dial.IPVersion           `yaml:"ip_version" default:"prefer-6" doc:"which addresses of the host to dial: 4 or 6 only, or prefer-4 or prefer-6 first"`
 	Method        string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
+	Follow        *Follow                  `yaml:"follow" doc:"how many redirects of the same origin to follow, 1 to 10, or a mapping"`
 	Body          httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
 	Expect        expect.Expect            `yaml:"expect" doc:"what the response must be"`
 	AllowCached   bool                     `yaml:"allow_cached" doc:"accept a response from a cache, which proves nothing about the origin"`
@@ -61,6 +62,7 @@ func Kind() probe.Kind {
 		New:           func() probe.Probe { return New() },
 		Summary:       "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
 		Measures:      []*probe.Measure{valueGauge, expect.CertificateExpiring},
+		Reasons:       []probe.Reason{tooMany, otherOrigin},
 		Traits:        probe.Traits{HTTPLatency: true},
 		RenamedChecks: map[string]string{"decoy": "catch_all", "wrong_path": "catch_all"},
 	}
@@ -99,6 +101,7 @@ func (p *Probe) Validate() error {
 			wrong = append(wrong, probe.Settingf("gauges."+name, "expected a name and a JSON path"))
 		}
 	}
+	wrong = append(wrong, p.validateFollow()...)
 	wrong = append(wrong, p.validateBody())
 	if p.Expect.Certificate != nil && p.Connection == "reuse" {
 		wrong = append(wrong, probe.Settingf("expect.certificate", "a kept connection has the certificate of the day when it was opened; leave out connection: reuse"))
@@ -172,6 +175,7 @@ func (p *Probe) controlled() *Probe {
 		URL:      cmp.Or(p.Control.URL, p.URL),
 		Address:  p.Address,
 
+		Follow:    p.Follow,
 		Unix:      p.Unix,
 		IPVersion: p.IPVersion,
 

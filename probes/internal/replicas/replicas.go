@@ -54,7 +54,7 @@ func (c Replicas) Addresses() []string {
 
 // ValidateIPVersion reports what is wrong with the setting ip_version of a probe of the host, or of its replicas.
 func (c *Replicas) ValidateIPVersion(v dial.IPVersion, host string) error {
-	if err := v.Validate(host); err != nil {
+	if err := v.Check(host); err != nil {
 		return probe.Settingf("ip_version", "%s", err)
 	}
 	if v != "" && !c.None() {
