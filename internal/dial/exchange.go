@@ -51,6 +51,7 @@ type Exchange struct {
 	family   string // that was looked up alone, "IPv4 " or "IPv6 "
 	name     string // verified last in TLS
 	peer     string // dialled last, or that of the connection used
+	through  string // who is spoken to over that connection, if another; for a sentence
 	expiry   time.Time
 	conns    []*Conn
 	dials    int
@@ -128,7 +129,7 @@ func (x *Exchange) Pause(d time.Duration) {
 // Phase returns the current phase.
 func (x *Exchange) Phase() Phase { return x.progress().phase }
 
-// Peer returns the address dialled last, or that of the connection used; empty if there is none.
+// Peer returns the address dialled last, that of the connection used, or who is behind it; empty if there is none.
 func (x *Exchange) Peer() string { return x.progress().peer }
 
 // Use notes which connection the exchange uses. Another exchange may have opened it.
@@ -139,6 +140,14 @@ func (x *Exchange) Use(c *Conn) {
 	if !x.over {
 		x.peer, x.expiry = c.peer, end
 	}
+}
+
+// Through notes that whoever is spoken to from now on is behind the address that was dialled, such as a server behind a proxy.
+// Messages name it, and the certificate of the proxy is not taken for its own.
+func (x *Exchange) Through(who string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.through, x.expiry = who, time.Time{}
 }
 
 // mayOpen counts a connection that is about to be opened.

@@ -1,8 +1,10 @@
 package dial
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -115,6 +117,29 @@ func (e *DeniedError) Error() string {
 func CheckAddr(ip netip.Addr) error {
 	if class := denied(ip); class != "" {
 		return &DeniedError{ip, class}
+	}
+	return nil
+}
+
+// metadataNames are the names by which clouds offer the same, in their own networks.
+var metadataNames = []string{
+	"metadata", "metadata.goog", "metadata.google.internal", "instance-data", "instance-data.ec2.internal", "metadata.tencentyun.com",
+	"metadata.platformequinix.com", "metadata.packet.net",
+}
+
+// CheckName refuses a host that somebody else looks up, such as a proxy, as far as its name says where it leads: an address that is
+// never dialled, in digits that only some resolvers read, or a name under which clouds hand out credentials.
+func CheckName(host string) error {
+	host = strings.TrimSuffix(HostName(host), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return CheckAddr(ip)
+	}
+	if slices.Contains(metadataNames, host) {
+		return errors.New(host + " is where clouds hand out credentials: it is never asked")
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
+		return errors.New("expected a name, or an address in its usual form")
 	}
 	return nil
 }

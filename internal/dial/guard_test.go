@@ -84,3 +84,19 @@ func TestDenied_forms(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckName judges hosts that a proxy would look up.
+func TestCheckName(t *testing.T) {
+	for host, refused := range map[string]bool{
+		"shop.example": false, "localhost": false, "127.0.0.1": false, "::1": false, "10.0.0.1": false, "fe80.example": false, "a1.b2": false,
+		"metadata-service.example": false, "0xfe.example": false,
+		"169.254.169.254": true, "::ffff:169.254.169.254": true, "fd00:ec2::254": true, "224.0.0.1": true, "0.0.0.0": true,
+		"2852039166": true, "0xA9FEA9FE": true, "169.254.43518": true, "0251.0376.0251.0376": true, "169.254.169.0xfe": true, "169.254.169.254.": true,
+		"0177.0.0.1": true, "99999999999999999999": true, "１６９.254.169.254": true,
+		"metadata.google.internal": true, "METADATA.google.internal.": true, "metadata": true, "instance-data": true,
+	} {
+		if err := CheckName(host); (err != nil) != refused {
+			t.Errorf("%s: got %v, refused %t expected", host, err, refused)
+		}
+	}
+}

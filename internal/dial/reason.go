@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -66,7 +67,7 @@ type progress struct {
 func (x *Exchange) progress() progress {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return progress{x.ctx, x.maxConns, x.started, x.phase, x.host, x.name, x.peer, x.family}
+	return progress{x.ctx, x.maxConns, x.started, x.phase, x.host, x.name, cmp.Or(x.through, x.peer), x.family}
 }
 
 // at, of and by name the peer if it is known.

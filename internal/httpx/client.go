@@ -16,6 +16,7 @@ const maxHeader = 64 << 10
 type Client struct {
 	settings   *Settings
 	dialer     *dial.Dialer
+	gateway    *gateway        // nil without a proxy
 	http2      *http.Transport // nil if HTTP/2 is not offered
 	reuses     bool
 	kept       *kept   // also those of clients that share connections
@@ -74,6 +75,7 @@ func (c *Client) init(s *Settings, reuses, http2 bool) {
 		c.http2 = newHTTP2()
 	}
 	c.dialer = dial.New(s.Resolver, s.TLS)
+	c.gateway = newGateway(s, c.bound)
 	c.dialer.MaxRead, c.dialer.IPVersion = c.bound, s.Route.IPVersion
 }
 

@@ -71,6 +71,8 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	if err != nil {
 		memory.Exceeded(ctx, a.TraceID, err)
 		a.fail(x.explain(err))
+	} else if refused := x.refusedByProxy(a.Status); refused != nil {
+		a.fail(*refused)
 	} else {
 		a.Reason = probe.OK
 	}

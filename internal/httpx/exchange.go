@@ -18,8 +18,9 @@ import (
 // An exchange is one request and its answer as they go over the network. It holds the connection that carries them.
 type exchange struct {
 	*dial.Exchange
-	client *Client
-	meter  meter // takes the memory for the answer
+	client  *Client
+	gateway *gateway // nil without a proxy
+	meter   meter    // takes the memory for the answer
 
 	secure    bool
 	host      string // of the URL, to be verified in TLS
@@ -39,7 +40,7 @@ type exchange struct {
 
 // begin begins an exchange that opens at most maxConns connections.
 func (c *Client) begin(ctx context.Context, maxConns int) *exchange {
-	return &exchange{client: c, meter: meter{ctx: ctx}, Exchange: dial.Begin(ctx, maxConns), reuses: c.reuses}
+	return &exchange{client: c, gateway: c.gateway, meter: meter{ctx: ctx}, Exchange: dial.Begin(ctx, maxConns), reuses: c.reuses}
 }
 
 // to says where the request goes.
@@ -71,6 +72,11 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 	x.Enter(dial.PhaseProcessing)
 	if c.http2 != nil {
 		return x.roundTrip2(req)
+	}
+	if x.forwards() {
+		if err := x.authorizeProxy(req); err != nil {
+			return nil, err
+		}
 	}
 	req.Close = !x.reuses
 	x.http1 = &http1{nc: c.Conn, exchange: x}
@@ -126,8 +132,11 @@ func (x *exchange) open() (*conn, error) {
 
 // dial opens a connection to the server.
 func (x *exchange) dial() (net.Conn, error) {
-	if x.unix != "" {
+	switch {
+	case x.unix != "":
 		return x.client.dialer.DialContext(x.Context(), "unix", x.unix)
+	case x.gateway != nil:
+		return x.throughProxy()
 	}
 	if x.private && !x.secure {
 		x.OnlyLoopback()

@@ -64,17 +64,21 @@ func (h *http1) roundTrip(req *http.Request) (*http.Response, error) {
 // write writes a request. A body that the server may answer before it has read it whole is written beside.
 func (h *http1) write(req *http.Request) {
 	if req.ContentLength <= maxInline {
-		h.wrote = writeTo(h.nc, req)
+		h.wrote = h.writeTo(req)
 		return
 	}
 	h.writing = make(chan error, 1)
-	go func() { h.writing <- writeTo(h.nc, req) }()
+	go func() { h.writing <- h.writeTo(req) }()
 }
 
-func writeTo(nc net.Conn, req *http.Request) error {
+func (h *http1) writeTo(req *http.Request) error {
+	write := req.Write
+	if h.exchange.forwards() {
+		write = req.WriteProxy
+	}
 	out := writers.Get().(*bufio.Writer)
-	out.Reset(nc)
-	err := req.Write(out)
+	out.Reset(h.nc)
+	err := write(out)
 	if err == nil {
 		err = out.Flush()
 	}

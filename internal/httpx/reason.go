@@ -23,7 +23,7 @@ var (
 // explain gives the reason why there is no complete answer, and a sentence that holds neither the error's own text nor a
 // byte of the server's. They are found by what the error is, never by what it says.
 func (x *exchange) explain(err error) probe.Outcome {
-	o := x.outcome(err)
+	o := x.blameProxy(x.outcome(err))
 	if o == notSentAgain && x.conn != nil && x.conn.kept {
 		return x.idleClosed() // a server that shuts down in good order
 	}
@@ -66,6 +66,9 @@ func withPeer(word, peer string) string {
 
 // classifyInternal recognizes the errors of this package.
 func (x *exchange) classifyInternal(err error) probe.Outcome {
+	if e, ok := errors.AsType[*proxyError](err); ok {
+		return e.Outcome
+	}
 	switch {
 	case memory.IsLimit(err):
 		return probe.Outcomef(probe.SelfLimit, "the answer was not read to its end: %s", err)

@@ -10,6 +10,7 @@ import (
 // A Route says how requests get to their target, where that is not by its address alone.
 type Route struct {
 	IPVersion dial.IPVersion // which addresses of a host are dialled
+	Proxy     *Proxy         // what requests go through
 	Unix      string         // the path of a socket that is dialled in place of the URL's host
 }
 
@@ -30,4 +31,4 @@ func (r *Route) validate(u *url.URL) (wrong []error) {
 }
 
 // toOtherHost is the part of the route that also leads to other hosts, such as that of a login.
-func (r Route) toOtherHost() Route { return Route{IPVersion: r.IPVersion} }
+func (r Route) toOtherHost() Route { return Route{IPVersion: r.IPVersion, Proxy: r.Proxy} }

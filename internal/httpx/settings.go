@@ -1,6 +1,6 @@
 // Package httpx makes one HTTP exchange on one connection: one measured request, a bounded answer.
 //
-// It promises, against any server: nothing is sent twice, no redirect is followed, no proxy, cookie or cache is used, no byte
+// It promises, against any server: nothing is sent twice, no redirect is followed, no cookie, cache or proxy of the environment is used, no byte
 // of the server reaches a message, and the exchange ends by its deadline with bounded memory. If there is no complete answer,
 // one reason of the closed set and one sentence say why.
 //

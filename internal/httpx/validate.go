@@ -56,6 +56,10 @@ func (s *Settings) validate(urls map[string]string) error {
 		}
 	}
 	wrong = append(wrong, probe.InSetting("trace", s.Trace.Validate()), probe.InSetting("version", s.Version.Validate()))
+	wrong = append(wrong, s.Route.Proxy.validate(s))
+	if s.Route.Proxy != nil && s.Connection == reuse {
+		wrong = append(wrong, probe.Settingf("connection", "expected fresh: no connection through a proxy is kept"))
+	}
 	https, given := false, false
 	for _, path := range slices.Sorted(maps.Keys(urls)) {
 		if urls[path] == "" {
@@ -246,6 +250,11 @@ func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {
 			return u, probe.Settingf("", "%s: %s", text.URL(u), err)
 		}
 	}
+	if s.Route.Proxy != nil {
+		if err := dial.CheckName(u.Hostname()); err != nil {
+			return u, probe.Settingf("", "%s: %s", text.URL(u), err)
+		}
+	}
 	if credential && !s.mayCarry(u, "") {
 		return u, probe.Settingf("", "%s: http:// would send the credential in clear; use https, or allow_plaintext if you must", text.URL(u))
 	}
@@ -263,8 +272,11 @@ func validPort(u *url.URL) bool {
 // mayCarry reports whether a credential may be sent to a URL, dialled at addr if that is set: it is encrypted, stays on
 // this machine, or the settings allow it. A name below localhost is judged again when it is dialled, by its address.
 func (s *Settings) mayCarry(u *url.URL, addr string) bool {
-	if u.Scheme == "https" || s.AllowPlaintext || s.Route.Unix != "" {
+	switch {
+	case u.Scheme == "https", s.AllowPlaintext, s.Route.Unix != "":
 		return true
+	case s.Route.Proxy != nil:
+		return false // what is this machine to the proxy is another to the prober
 	}
 	host := u.Hostname()
 	if addr != "" {

@@ -16,5 +16,8 @@ func (p *Probe) Addresses() []string {
 	if p.Unix != "" {
 		all = append(all, dial.UnixScheme+p.Unix)
 	}
+	if p.Proxy != nil {
+		all = append(all, p.Proxy.URL)
+	}
 	return append(all, p.Address)
 }

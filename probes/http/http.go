@@ -23,6 +23,7 @@ type Probe struct {
 
 	URL           string                   `yaml:"url" required:"true" doc:"the URL to request; http or https, without credentials"`
 	Address       string                   `yaml:"address" doc:"dial this IP:port instead of what the URL's host resolves to; Host and SNI stay"`
+	Proxy         *httpx.Proxy             `yaml:"proxy" doc:"the HTTP proxy to ask through: a URL, or a mapping"`
 	Unix          string                   `yaml:"unix" doc:"the path of a Unix socket to dial instead of the URL's host"`
 	IPVersion     dial.IPVersion           `yaml:"ip_version" default:"prefer-6" doc:"which addresses of the host to dial: 4 or 6 only, or prefer-4 or prefer-6 first"`
 	Method        string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
@@ -62,7 +63,7 @@ func Kind() probe.Kind {
 		New:           func() probe.Probe { return New() },
 		Summary:       "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
 		Measures:      []*probe.Measure{valueGauge, expect.CertificateExpiring},
-		Reasons:       []probe.Reason{tooMany, otherOrigin},
+		Reasons:       append(httpx.ProxyReasons(), tooMany, otherOrigin),
 		Traits:        probe.Traits{HTTPLatency: true},
 		RenamedChecks: map[string]string{"decoy": "catch_all", "wrong_path": "catch_all"},
 	}
@@ -83,7 +84,7 @@ func New() *Probe { return &Probe{Method: "GET"} }
 func (p *Probe) Validate() error {
 	var wrong []error
 	p.Confidential = !p.Body.Secret.IsZero() // it is a login
-	p.Route = httpx.Route{IPVersion: p.IPVersion, Unix: p.Unix}
+	p.Route = httpx.Route{IPVersion: p.IPVersion, Proxy: p.Proxy, Unix: p.Unix}
 	client, err := p.Settings.Client(p.URL)
 	wrong = append(wrong, err)
 	p.client = client
@@ -176,6 +177,7 @@ func (p *Probe) controlled() *Probe {
 		Address:  p.Address,
 
 		Follow:    p.Follow,
+		Proxy:     p.Proxy,
 		Unix:      p.Unix,
 		IPVersion: p.IPVersion,
 

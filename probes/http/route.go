@@ -2,6 +2,7 @@ package http
 
 import (
 	"net/netip"
+	"strings"
 
 	"prober/internal/probe"
 )
@@ -19,6 +20,17 @@ func (p *Probe) validateRoute() (wrong []error) {
 	}
 	if p.Unix != "" && p.Resolver != "" && p.AuthURL() == "" {
 		wrong = append(wrong, probe.Settingf("resolver", "has no effect beside unix"))
+	}
+	if p.Proxy == nil {
+		return wrong
+	}
+	for key, given := range map[string]bool{"address": p.Address != "", "unix": p.Unix != ""} {
+		if given {
+			wrong = append(wrong, probe.Settingf(key, "has no effect beside proxy"))
+		}
+	}
+	if strings.HasPrefix(p.URL, "http://") && strings.HasPrefix(p.Expect.Negative(), "status") {
+		wrong = append(wrong, probe.Settingf("proxy", "over http:// a refusal may be the proxy's own; expect it over https only"))
 	}
 	return wrong
 }
