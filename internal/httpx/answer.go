@@ -71,6 +71,13 @@ func (a *Answer) document() (jsonpath.Document, error) {
 	return a.doc, a.docErr
 }
 
+// Coding returns the content coding in which the body came: identity, gzip or the one that was asked for. It is empty for any
+// other.
+func (a *Answer) Coding(asked string) string {
+	coding, _ := codingOf(a.Header, asked)
+	return coding
+}
+
 // NotJSON is the outcome of a check that needs the JSON of an answer, by the error of JSON.
 func NotJSON(err error) probe.Outcome {
 	if memory.IsLimit(err) {

@@ -27,39 +27,55 @@ var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
 // gzipBytes is what decompressing takes beside what it reads.
 const gzipBytes = 44 << 10
 
-// readBody reads a body to its end, decoded, at most limit bytes of it. It returns what it read even if it fails. The
-// error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF, a memory.ErrLimit or that of the connection.
-func readBody(m *meter, resp *http.Response, limit int64) ([]byte, error) {
+// Content codings that an answer can be asked for (RFC 9110, section 8.4.1).
+const (
+	Identity = "identity"
+	Gzip     = "gzip"
+	Brotli   = "br"
+	Deflate  = "deflate"
+)
+
+// readBody reads a body to its end, decoded, at most limit bytes of it, and returns nothing of one in a coding that only the
+// settings ask for. It returns what it read even if it fails. The error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF, a memory.ErrLimit or that of the connection.
+func readBody(m *meter, resp *http.Response, asked string, limit int64) ([]byte, error) {
 	if resp.Body == http.NoBody {
 		return nil, nil
 	}
-	zipped, err := isZipped(resp.Header)
+	coding, err := codingOf(resp.Header, asked)
 	switch {
 	case err != nil:
 		return nil, err
-	case zipped:
+	case coding == Gzip:
 		return gunzip(m, resp.Body, limit)
+	case coding != Identity:
+		_, err = readAll(m, resp.Body, resp.ContentLength, limit)
+		return nil, err
 	}
 	return readAll(m, resp.Body, resp.ContentLength, limit)
 }
 
-// isZipped reports whether a body is coded with gzip. Several lines are one list (RFC 9110, section 5.3). The error is errCoding
-// for any other coding than gzip, once.
-func isZipped(h http.Header) (zipped bool, err error) {
+// codingOf returns the coding of a body. Several lines are one list (RFC 9110, section 5.3). The error is errCoding for any other
+// than gzip or the one that was asked for, once.
+func codingOf(h http.Header, asked string) (coding string, err error) {
+	coding = Identity
 	lines := h["Content-Encoding"]
 	if len(lines) == 0 {
-		return false, nil
+		return coding, nil
 	}
-	for coding := range strings.SplitSeq(strings.Join(lines, ","), ",") {
-		switch coding = strings.ToLower(strings.Trim(coding, " \t")); {
-		case coding == "" || coding == "identity":
-		case (coding == "gzip" || coding == "x-gzip") && !zipped:
-			zipped = true
+	for next := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		switch next = strings.ToLower(strings.Trim(next, " \t")); {
+		case next == "" || next == Identity:
+		case coding != Identity:
+			return "", errCoding
+		case next == Gzip || next == "x-gzip":
+			coding = Gzip
+		case next == asked:
+			coding = asked
 		default:
-			return false, errCoding
+			return "", errCoding
 		}
 	}
-	return zipped, nil
+	return coding, nil
 }
 
 // A meter takes memory from the account of a run, and knows how long it had to wait for it: that is not the target's time.
@@ -77,11 +93,11 @@ func (m *meter) take(bytes int64) error {
 
 // readPart reads the first size bytes of a body without decoding them, and fails with errAbandoned if there may be more, or
 // with the errors of readBody. It returns nothing of a coded body, because a part of one cannot be decoded.
-func readPart(resp *http.Response, size int) ([]byte, error) {
+func readPart(resp *http.Response, asked string, size int) ([]byte, error) {
 	if resp.Body == http.NoBody {
 		return nil, nil
 	}
-	zipped, err := isZipped(resp.Header)
+	coding, err := codingOf(resp.Header, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +108,7 @@ func readPart(resp *http.Response, size int) ([]byte, error) {
 		n += more
 	}
 	part = part[:n]
-	if zipped {
+	if coding != Identity {
 		part = nil
 	}
 	switch {

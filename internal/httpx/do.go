@@ -81,6 +81,9 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)
 	a.Reflected, a.SoughtCredential = a.reflected(req.URL.Path, sent, &c.finders)
+	if a.Coding(c.settings.Compression) != Identity && a.Body == nil && a.Reflected == "" {
+		a.SoughtCredential = false // the body was not decoded
+	}
 	if q.Learn != nil && err == nil {
 		q.Learn(a)
 	}
@@ -113,9 +116,9 @@ func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) 
 	}
 	a.Status, a.StatusText, a.Header = resp.StatusCode, resp.Status, resp.Header
 	if abandon > 0 {
-		a.Body, err = readPart(resp, abandon)
+		a.Body, err = readPart(resp, c.settings.Compression, abandon)
 	} else {
-		a.Body, err = readBody(&x.meter, resp, c.settings.maxBody())
+		a.Body, err = readBody(&x.meter, resp, c.settings.Compression, c.settings.maxBody())
 	}
 	if limit := x.meter.take(headBytes(sizeOf(resp.Trailer))); limit != nil {
 		return limit
@@ -219,7 +222,7 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 	}
 	var parent string
 	a.TraceID, parent = newTrace()
-	ours := [3]string{userAgent(), "gzip", parent}
+	ours := [3]string{userAgent(), cmp.Or(c.settings.Compression, Gzip), parent}
 	req.Header["User-Agent"] = ours[0:1:1]
 	req.Header["Accept-Encoding"] = ours[1:2:2]
 	req.Header["Traceparent"] = ours[2:3:3]

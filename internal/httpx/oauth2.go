@@ -264,7 +264,7 @@ func (t *tokens) send(ctx context.Context, x *exchange, q Request) (grant, probe
 		return grant{}, x.explain(err)
 	}
 	defer resp.Body.Close()
-	body, err := readBody(&x.meter, resp, maxTokenBody)
+	body, err := readBody(&x.meter, resp, "", maxTokenBody)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return grant{}, probe.Outcomef(probe.Protocol, "the answer of the %s is larger than %d bytes", t.issuer.endpoint(), maxTokenBody)

@@ -57,7 +57,7 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result) []expect.Check {
 		return []expect.Check{status}
 	}
 	now := time.Now()
-	checks := append([]expect.Check{status}, p.Expect.Judge(answer.Answer, now)...)
+	checks := append(append([]expect.Check{status}, p.coding(answer.Answer)...), p.Expect.Judge(answer.Answer, now)...)
 	p.Expect.Certificate.Report(r, answer.CertExpiry, now)
 	if len(p.Gauges) > 0 {
 		checks = append(checks, expect.Check{Name: "gauges", Outcome: p.gauges(r, answer.Answer)})

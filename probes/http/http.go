@@ -29,6 +29,7 @@ type Probe struct {
 	Method        string                   `yaml:"method" default:"GET" doc:"the HTTP method"`
 	Follow        *Follow                  `yaml:"follow" doc:"how many redirects of the same origin to follow, 1 to 10, or a mapping"`
 	Body          httpx.Value              `yaml:"body" mask:"true" doc:"what to send: a text, {file: PATH} or {env: NAME}"`
+	Compression   string                   `yaml:"compression" doc:"the content coding to ask for and to expect: gzip, identity, br or deflate; default: gzip is asked for and not expected"`
 	Expect        expect.Expect            `yaml:"expect" doc:"what the response must be"`
 	AllowCached   bool                     `yaml:"allow_cached" doc:"accept a response from a cache, which proves nothing about the origin"`
 	CatchAllCheck bool                     `yaml:"catch_all_check" renamed:"decoy" doc:"also request a path that does not exist; it must not meet the expectation"`
@@ -63,7 +64,7 @@ func Kind() probe.Kind {
 		New:           func() probe.Probe { return New() },
 		Summary:       "one URL: status, headers, body, JSON values, latency, certificate, gauges; denials with their control",
 		Measures:      []*probe.Measure{valueGauge, expect.CertificateExpiring},
-		Reasons:       append(httpx.ProxyReasons(), tooMany, otherOrigin),
+		Reasons:       append(httpx.ProxyReasons(), tooMany, otherOrigin, expect.OtherHTTPVersion, otherCoding),
 		Traits:        probe.Traits{HTTPLatency: true},
 		RenamedChecks: map[string]string{"decoy": "catch_all", "wrong_path": "catch_all"},
 	}
@@ -84,6 +85,7 @@ func New() *Probe { return &Probe{Method: "GET"} }
 func (p *Probe) Validate() error {
 	var wrong []error
 	p.Confidential = !p.Body.Secret.IsZero() // it is a login
+	p.Settings.Compression = p.Compression
 	p.Route = httpx.Route{IPVersion: p.IPVersion, Proxy: p.Proxy, Unix: p.Unix}
 	client, err := p.Settings.Client(p.URL)
 	wrong = append(wrong, err)
@@ -103,6 +105,10 @@ func (p *Probe) Validate() error {
 		}
 	}
 	wrong = append(wrong, p.validateFollow()...)
+	wrong = append(wrong, p.validateCompression()...)
+	if v := p.Expect.HTTPVersion; len(v) == 1 && v[0] == expect.HTTP2 && !p.HTTP2 {
+		wrong = append(wrong, probe.Settingf("expect.http_version", "expected http2: true beside it: HTTP/2 is not offered without"))
+	}
 	wrong = append(wrong, p.validateBody())
 	if p.Expect.Certificate != nil && p.Connection == "reuse" {
 		wrong = append(wrong, probe.Settingf("expect.certificate", "a kept connection has the certificate of the day when it was opened; leave out connection: reuse"))
@@ -128,19 +134,27 @@ func (p *Probe) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// validateBody refuses what is expected of the body of an answer that has none.
+// validateBody refuses what is expected of the body of an answer that has none, or whose body is not decoded.
 func (p *Probe) validateBody() error {
 	empty := ""
-	if p.Method == "HEAD" {
-		empty = "the answer to HEAD"
-	} else if !p.Expect.Status.HasBody() {
-		empty = "an answer with status " + p.Expect.Status.String()
+	switch {
+	case p.Method == "HEAD":
+		empty = "the answer to HEAD has no body"
+	case !p.Expect.Status.HasBody():
+		empty = "an answer with status " + p.Expect.Status.String() + " has no body"
+	}
+	unread := empty
+	if empty == "" && (p.Compression == httpx.Brotli || p.Compression == httpx.Deflate) {
+		unread = "a body in " + p.Compression + " is not decoded"
 	}
 	var wrong []error
 	for key, given := range map[string]bool{"expect.body": p.Expect.Body != nil, "expect.json": len(p.Expect.JSON) > 0, "gauges": len(p.Gauges) > 0} {
-		if given && empty != "" {
-			wrong = append(wrong, probe.Settingf(key, "%s has no body", empty))
+		if given && unread != "" {
+			wrong = append(wrong, probe.Settingf(key, "%s", unread))
 		}
+	}
+	if p.Compression != "" && empty != "" {
+		wrong = append(wrong, probe.Settingf("compression", "%s", empty))
 	}
 	return errors.Join(wrong...)
 }
@@ -184,6 +198,7 @@ func (p *Probe) controlled() *Probe {
 		Method: cmp.Or(p.Control.Method, p.Method),
 
 		AllowCached: p.AllowCached,
+		Compression: p.Compression,
 		Body:        p.Body,
 		Expect:      p.Control.Expect,
 	}
@@ -196,6 +211,9 @@ func (p *Probe) controlled() *Probe {
 // Checks names what a run notes.
 func (p *Probe) Checks() []string {
 	names := []string{"status"}
+	if p.Compression != "" {
+		names = append(names, "compression")
+	}
 	names = append(names, p.Expect.Checks()...)
 	if len(p.Gauges) > 0 {
 		names = append(names, "gauges")

@@ -14,6 +14,7 @@ import (
 type Expect struct {
 	Status      httpx.Statuses `yaml:"status" default:"2xx" doc:"200, 2xx or a list of these"`
 	Content     `yaml:",inline"`
+	HTTPVersion HTTPVersions    `yaml:"http_version" doc:"the versions of HTTP that the response may have: 1.0, 1.1, 2 or a list of these"`
 	Latency     *probe.Duration `yaml:"latency" doc:"maximum duration of the exchange"`
 	Certificate *Certificate    `yaml:"certificate" doc:"minimum remaining validity of every certificate in the chain: warn, or warn and fail"`
 }
@@ -73,6 +74,9 @@ func (e *Expect) Negative() string {
 // Checks names the checks beyond the status, in the order of Judge.
 func (e *Expect) Checks() []string {
 	names := e.Content.Checks()
+	if len(e.HTTPVersion) > 0 {
+		names = append(names, "http_version")
+	}
 	if e.Latency != nil {
 		names = append(names, "latency")
 	}
@@ -85,6 +89,9 @@ func (e *Expect) Checks() []string {
 // Judge returns the outcome of every check beyond the status.
 func (e *Expect) Judge(answer *httpx.Answer, now time.Time) []Check {
 	found := e.Content.Judge(answer)
+	if len(e.HTTPVersion) > 0 {
+		found = append(found, Check{"http_version", e.HTTPVersion.judge(answer.Proto)})
+	}
 	if e.Latency != nil {
 		found = append(found, Check{"latency", JudgeLatency(&answer.Exchange, *e.Latency)})
 	}

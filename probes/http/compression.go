@@ -1,0 +1,41 @@
+package http
+
+import (
+	"prober/internal/httpx"
+	"prober/internal/probe"
+	"prober/probes/internal/expect"
+)
+
+// otherCoding is the reason of an answer that does not come in the coding that was asked for.
+var otherCoding = probe.Reason{Word: "compression", Verdict: probe.Fail, Text: "not compressed as expected",
+	Action: "Look at the compression settings of the server and the CDN: types, minimum length, and whether they compress what they pass on."}
+
+// validateCompression reports what is wrong with the coding that is asked for.
+func (p *Probe) validateCompression() (wrong []error) {
+	switch p.Compression {
+	case "", httpx.Gzip, httpx.Identity:
+		return nil
+	case httpx.Brotli, httpx.Deflate:
+	default:
+		return []error{probe.Settingf("compression", "expected gzip, identity, br or deflate")}
+	}
+	for key, source := range map[string]*httpx.Source{"trace": p.Trace, "version": p.Version} {
+		if source != nil && !source.JSON.IsZero() {
+			wrong = append(wrong, probe.Settingf(key, "a body in %s is not decoded", p.Compression))
+		}
+	}
+	return wrong
+}
+
+// coding compares the coding of the answer with the one that was asked for.
+func (p *Probe) coding(answer *httpx.Answer) []expect.Check {
+	if p.Compression == "" {
+		return nil
+	}
+	got := answer.Coding(p.Compression)
+	o := probe.Outcomef(probe.OK, "the body came in %s", got)
+	if got != p.Compression {
+		o = probe.Outcomef(otherCoding, "expected a body in %s, got one in %s", p.Compression, got)
+	}
+	return []expect.Check{{Name: "compression", Outcome: o}}
+}
