@@ -188,7 +188,7 @@ bench: build ## measure speed and memory beside a bare net/http loop (about thre
 	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)
 
 .PHONY: endure
-endure: build ## have the prober survive, in 72 MiB, large answers, slow readers, idle connections and reloads (ENDURE=10m)
+endure: build ## have the prober survive, in 64 MiB, large answers, slow readers, idle connections and reloads (ENDURE=10m)
 	go run ./internal/endure -prober ./prober -for $(ENDURE)
 
 .PHONY: mutate

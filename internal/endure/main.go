@@ -24,9 +24,9 @@ import (
 	"time"
 )
 
-// The shipped GOMEMLIMIT, the shipped limit with 8 MiB more for the public page, and what the prober has to endure in them.
+// The shipped limits, and what the prober has to endure in them.
 const (
-	memoryLimit  = 72 << 20
+	memoryLimit  = 64 << 20
 	goLimit      = "56MiB"
 	probes       = 2000
 	largeTargets = 50 // targets, each with two probes
