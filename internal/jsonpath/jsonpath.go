@@ -7,7 +7,9 @@ package jsonpath
 
 import (
 	"errors"
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -42,6 +44,25 @@ func (p Path) Canonical() string { return p.query.String() }
 // IsZero reports whether there is no path.
 func (p Path) IsZero() bool { return p.query == nil }
 
+// Singular reports whether the path leads to one value at most, by names and indexes alone (RFC 9535, section 2.3.5.1).
+func (p Path) Singular() bool {
+	if p.query == nil {
+		return false
+	}
+	return !slices.ContainsFunc(p.query.Segments(), func(s *spec.Segment) bool { return !singular(s) })
+}
+
+func singular(segment *spec.Segment) bool {
+	if segment.IsDescendant() || len(segment.Selectors()) != 1 {
+		return false
+	}
+	switch segment.Selectors()[0].(type) {
+	case spec.Name, spec.Index:
+		return true
+	}
+	return false
+}
+
 // UnmarshalYAML reads a path from a scalar.
 func (p *Path) UnmarshalYAML(unmarshal func(any) error) error {
 	var text string
@@ -68,14 +89,7 @@ func (p Path) Find(d Document) []Value {
 		return nil
 	}
 	f := finder{document: d.document}
-	nodes := []uint32{0}
-	for _, segment := range p.query.Segments() {
-		var next []uint32
-		for _, n := range nodes {
-			next = f.apply(segment, n, next)
-		}
-		nodes = next
-	}
+	nodes := f.all(p.query.Segments(), []uint32{0})
 	if f.err == nil {
 		f.err = memory.Take(d.run, int64(len(nodes))*int64(unsafe.Sizeof(Value{})))
 	}
@@ -93,10 +107,45 @@ func (p Path) Find(d Document) []Value {
 	return found
 }
 
+// Lacking returns how many items of the last list on the path lead to no value: those of $.items[*] that have no status, for
+// $.items[*].status.
+func (p Path) Lacking(d Document) (n int) {
+	if p.query == nil || d.document == nil {
+		return 0
+	}
+	segments := p.query.Segments()
+	last := len(segments)
+	for last > 0 && singular(segments[last-1]) {
+		last--
+	}
+	f := finder{document: d.document}
+	for _, item := range f.all(segments[:last], []uint32{0}) {
+		if len(f.all(segments[last:], []uint32{item})) == 0 {
+			n++
+		}
+	}
+	if f.err != nil {
+		memory.Exceeded(d.run, "", f.err)
+	}
+	return n
+}
+
 // A finder finds values in a document and keeps the first limit that it met.
 type finder struct {
 	*document
 	err error
+}
+
+// all returns what the segments select from nodes, one after the other.
+func (f *finder) all(segments []*spec.Segment, nodes []uint32) []uint32 {
+	for _, segment := range segments {
+		var next []uint32
+		for _, n := range nodes {
+			next = f.apply(segment, n, next)
+		}
+		nodes = next
+	}
+	return nodes
 }
 
 // apply appends what the segment selects from n.
@@ -225,6 +274,28 @@ func (v Value) Empty() bool {
 		return v.document.empty(v.at)
 	}
 	return false
+}
+
+// Items yields the values of an array, in their order.
+func (v Value) Items() iter.Seq[Value] {
+	return func(yield func(Value) bool) {
+		if v.Kind() != "array" {
+			return
+		}
+		for at := v.at + 1; at < v.document.nodes[v.at].next; at = v.document.nodes[at].next {
+			if !yield(Value{v.document, at}) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many values an array or an object holds; 0 for any other.
+func (v Value) Len() int {
+	if v.document == nil {
+		return 0
+	}
+	return len(v.document.children(v.at))
 }
 
 // Number returns the value of a number, or of a string that is exactly one number as JSON writes them.

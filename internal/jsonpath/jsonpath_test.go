@@ -574,3 +574,40 @@ func TestValue_Empty(t *testing.T) {
 		t.Error("a value of no kind is empty")
 	}
 }
+
+// TestPath_lists tells paths that lead to one value from others, and counts the items without a value.
+func TestPath_lists(t *testing.T) {
+	doc, err := Decode(t.Context(), []byte(`{"a":[{"s":1},{},{"s":null}],"o":{"x":1,"y":[2]},"e":[]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expr, want := range map[string]struct {
+		singular bool
+		lacking  int
+	}{
+		"$": {true, 0}, "$.a": {true, 0}, "$.a[0].s": {true, 0}, "$.a[-1]": {true, 0}, "$.missing.s": {true, 1}, "$['a'][0]": {true, 0},
+		"$.a[*]": {false, 0}, "$.a[*].s": {false, 1}, "$.a[0:2].s": {false, 1}, "$.a[0,1]": {false, 0}, "$.a[?@.s].s": {false, 0}, "$.a[?@.s == 1].t": {false, 1},
+		"$..s": {false, 0}, "$.*": {false, 0}, "$['a','o']": {false, 0}, "$.e[*].s": {false, 0}, "$.a[*].s.t": {false, 3},
+	} {
+		p, err := Parse(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Singular(); got != want.singular {
+			t.Errorf("%s: singular %t", expr, got)
+		}
+		if got := p.Lacking(doc); got != want.lacking {
+			t.Errorf("%s: %d items lack it, expected %d", expr, got, want.lacking)
+		}
+	}
+	for expr, want := range map[string]struct{ length, items int }{"$.a": {3, 3}, "$.o": {2, 0}, "$.e": {0, 0}, "$.o.x": {0, 0}, "$.o.y": {1, 1}} {
+		p, _ := Parse(expr)
+		v, items := p.Find(doc)[0], 0
+		for range v.Items() {
+			items++
+		}
+		if v.Len() != want.length || items != want.items {
+			t.Errorf("%s: length %d, %d items", expr, v.Len(), items)
+		}
+	}
+}

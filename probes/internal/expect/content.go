@@ -28,6 +28,9 @@ func (c *Content) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		at, want := "headers."+name, c.Headers[name]
 		wrong = append(wrong, probe.InSetting(at, httpx.ValidateHeaderName(name)), probe.InSetting(at, want.Validate()))
+		if want.ofList() {
+			wrong = append(wrong, probe.Settingf(at, "has no items; every, any and length are for json"))
+		}
 		if want.Null {
 			wrong = append(wrong, probe.Settingf(at, "has no value; only JSON has null"))
 		}
@@ -38,6 +41,9 @@ func (c *Content) Validate() error {
 	}
 	if c.Body != nil {
 		wrong = append(wrong, probe.InSetting("body", c.Body.Validate()))
+		if c.Body.ofList() {
+			wrong = append(wrong, probe.Settingf("body", "has no items; every, any and length are for json"))
+		}
 		if c.Body.Absent {
 			wrong = append(wrong, probe.Settingf("body.absent", "every answer has a body, if only an empty one: expect \"\""))
 		}
@@ -54,6 +60,8 @@ func ValidateJSON(expected map[string]Match) error {
 			wrong = append(wrong, probe.Settingf(path, "%s", err))
 		} else if other := samePath(seen, parsed); other != "" {
 			wrong = append(wrong, probe.Settingf(path, "is the same path as %s", other))
+		} else if expected[path].onlyEmpty() && !parsed.Singular() {
+			wrong = append(wrong, probe.Settingf(path, "a path that finds nothing fails, so nothing can match; expect the length of the list itself"))
 		}
 		wrong = append(wrong, probe.InSetting(path, expected[path].Validate()))
 	}
@@ -157,6 +165,12 @@ func (c *Content) CheckJSON(answer *httpx.Answer) probe.Outcome {
 			return probe.Outcomef(probe.Schema, "%s", err)
 		}
 		want := c.JSON[expr]
+		if want.ofList() {
+			if o := want.checkList(path, doc); !o.Passed() {
+				return o
+			}
+			continue
+		}
 		found := path.Find(doc)
 		if len(found) == 0 && !want.MatchText("", false) {
 			return probe.Outcomef(probe.Schema, "%s: expected %s, got nothing", expr, want)

@@ -21,6 +21,9 @@ type Match struct {
 	Max         *float64 `yaml:"max" doc:"the maximum number"`
 	NotContains string   `yaml:"not_contains" doc:"a text that it must not contain; needs a control"`
 	NotMatch    *Pattern `yaml:"not_match" doc:"a regular expression that must not match; needs a control"`
+	Every       *Match   `yaml:"every" doc:"under json: what each item of a list must be; an empty list fails"`
+	Any         *Match   `yaml:"any" doc:"under json: what at least one item of a list must be"`
+	Length      *Match   `yaml:"length" doc:"under json: how many items a list has: a number, or min and max"`
 	Null        bool     `yaml:"-"` // written as null: the JSON null, and not the text
 	Absent      bool     `yaml:"absent" doc:"it must be absent; needs a control"`
 }
@@ -54,18 +57,19 @@ func (m Match) Validate() error {
 	if m.Absent && m != (Match{Absent: true}) {
 		wrong = append(wrong, probe.Settingf("absent", "leaves nothing else to expect"))
 	}
-	return errors.Join(append(wrong, m.contradictions()...)...)
+	return errors.Join(append(append(wrong, m.contradictions()...), m.validateList())...)
 }
 
 // Negative reports whether an answer that has nothing to do with the question would match too.
 func (m Match) Negative() bool {
-	positive := (m.Equals != nil && *m.Equals != "") || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil || m.Null
+	positive := (m.Equals != nil && *m.Equals != "") || m.Contains != "" || m.Match != nil || m.Min != nil || m.Max != nil || m.Null ||
+		m.Every != nil && !m.Every.Negative() || m.Any != nil && !m.Any.Negative() || m.Length != nil
 	return !positive
 }
 
 // MatchText reports whether a text matches; present distinguishes an empty text from an absent one.
 func (m Match) MatchText(got string, present bool) bool {
-	if m.limit(got) != "" {
+	if m.limit(got) != "" || m.ofList() {
 		return false
 	}
 	if m.Absent || !present {
@@ -129,6 +133,7 @@ func (m Match) String() string {
 	say(m.NotContains != "", "a text without %q", m.NotContains)
 	say(m.NotMatch != nil, "no match of /%s/", m.NotMatch)
 	say(m.Absent, "none")
+	want = append(want, m.describeList()...)
 	return strings.Join(want, " and ")
 }
 
