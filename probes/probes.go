@@ -6,6 +6,7 @@ import (
 	"prober/probes/clock"
 	"prober/probes/contract"
 	"prober/probes/deploys"
+	"prober/probes/dns"
 	"prober/probes/exec"
 	"prober/probes/guard"
 	"prober/probes/health"
@@ -29,6 +30,7 @@ func Kinds() probe.Kinds {
 		"clock":     clock.Kind(),
 		"contract":  contract.Kind(),
 		"deploys":   deploys.Kind(),
+		"dns":       dns.Kind(),
 		"exec":      exec.Kind(),
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),

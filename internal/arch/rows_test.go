@@ -65,7 +65,7 @@ var rows = map[string]row{
 	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":       {ours: []string{"internal/html", "internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
 	"internal/public":    {ours: []string{"internal/html", "internal/probe", "internal/secret", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
-	"internal/sandbox":   {ours: []string{"internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3"}},
+	"internal/sandbox":   {ours: []string{"internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/net"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
@@ -78,6 +78,7 @@ var rows = map[string]row{
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/deploys":   {ours: append(forKinds, "internal/kubernetes")},
+	"probes/dns":       {ours: forKinds, theirs: []string{"golang.org/x/net"}},
 	"probes/pods":      {ours: append(forKinds, "internal/kubernetes")},
 	"probes/promql":    {ours: append(forKinds, "internal/stats")},
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},

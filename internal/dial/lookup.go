@@ -228,3 +228,17 @@ func Services(ctx context.Context, r *net.Resolver, name string) ([]*net.SRV, er
 	}
 	return records, nil
 }
+
+// NameServers returns the hosts of the name servers of a zone, as its NS records name them.
+func NameServers(ctx context.Context, r *net.Resolver, zone string) (hosts []string, err error) {
+	own, said := observed(cmp.Or(r, system))
+	records, err := own.LookupNS(ctx, HostName(zone))
+	if err != nil && len(records) == 0 {
+		s := search{ctx: ctx, errs: []*lookupError{said.why(err)}}
+		return nil, s.err()
+	}
+	for _, record := range records {
+		hosts = append(hosts, record.Host)
+	}
+	return hosts, nil
+}

@@ -165,6 +165,16 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 		defer mu.Unlock()
 		out[mail+" says"] = said
 	})
+	for _, d := range s.nameServers {
+		all.Go(func() {
+			said := s.describeNameServer(t.Context(), d.name)
+			mu.Lock()
+			defer mu.Unlock()
+			for about, what := range said {
+				out[d.name+" "+about] = what
+			}
+		})
+	}
 	for name := range redisServers() {
 		all.Go(func() {
 			said := s.describeRedis(t.Context(), name)
@@ -607,7 +617,7 @@ func TestFaults_tableIsConsistent(t *testing.T) {
 		}
 		for _, e := range f.effects {
 			for _, name := range e.hosts {
-				if e.alterReply != nil {
+				if e.alterReply != nil || e.alterDNS != nil {
 					if s.address(name) == "" {
 						t.Errorf("%s: there is no %s", f.Name, name)
 					}

@@ -41,6 +41,9 @@ const (
 	ntp2      = "ntp-2"
 	ntp3      = "ntp-3"
 	ntp4      = "ntp-4"
+	ns1       = "ns-1"
+	ns2       = "ns-2"
+	resolver  = "resolver"
 )
 
 // defaults are the addresses that the services listen on if they are free. The demo's configuration names them.
@@ -67,6 +70,9 @@ func defaults() map[string]string {
 		ntp2:      "127.0.0.1:19124",
 		ntp3:      "127.0.0.1:19125",
 		ntp4:      "127.0.0.1:19126",
+		ns1:       "127.0.0.1:19531", // UDP and TCP, as are the next
+		ns2:       "127.0.0.1:19532",
+		resolver:  "127.0.0.1:19533",
 	}
 }
 
@@ -96,6 +102,7 @@ type Sandbox struct {
 	faults            []Fault
 	hosts             []*host
 	ntpServers        []*ntpServer
+	nameServers       []*nameServer
 	credentials       credentials
 	keyring           keyring
 	storedTokens      map[string]string // tokens and keys, by the name that Env gives them
@@ -149,6 +156,13 @@ func (s *Sandbox) start(ephemeral bool) error {
 		// The sandbox that has the default port of the first NTP server gets the other default ports too. A second one
 		// must not take ports that are free only because a fault of the first has closed them.
 		ephemeral = s.ntpServers[0].address() != defaults()[ntp1]
+	}
+	for _, name := range []string{ns1, ns2, resolver} {
+		d, err := newNameServer(s, name, ephemeral)
+		if err != nil {
+			return err
+		}
+		s.nameServers = append(s.nameServers, d)
 	}
 	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, promHost, kubeAPI} {
 		h, err := newHost(s, name, ephemeral)
@@ -226,6 +240,9 @@ func (s *Sandbox) Close() {
 	}
 	for _, k := range s.ntpServers {
 		k.close()
+	}
+	for _, d := range s.nameServers {
+		d.close()
 	}
 	s.authority.close()
 }
@@ -357,6 +374,11 @@ func (s *Sandbox) address(name string) string {
 	for _, k := range s.ntpServers {
 		if k.name == name {
 			return k.address()
+		}
+	}
+	for _, d := range s.nameServers {
+		if d.name == name {
+			return d.address()
 		}
 	}
 	return s.host(name).address

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh [FOLDER ...] [mail] installs the Debian packages whose programs the tests run, and what they run from npm; that
-# of each FOLDER beside this file and the servers of mail too. It does nothing, and does it fast, when all are there. It leaves no service running or
+# install.sh [FOLDER ...] [mail] [dns] installs the Debian packages whose programs the tests run, and what they run from npm; that
+# of each FOLDER beside this file and the servers of mail and of names too. It does nothing, and does it fast, when all are there. It leaves no service running or
 # enabled: the tests start their own, on ports of their own.
 set -euo pipefail
 
@@ -48,6 +48,12 @@ needs=(
   vsftpd=vsftpd
   openssl=openssl
 )
+# The name servers that dns is run against.
+[[ " $* " != *" dns "* ]] || needs+=(
+  named=bind9
+  dnssec-signzone=bind9-utils
+  unbound=unbound
+)
 
 programs=() packages=()
 for need in "${needs[@]}"; do
@@ -86,7 +92,7 @@ modules() {
 all_modules() {
   local name
   for name in npm verifiers postgraphile "$@"; do
-    [ "$name" = mail ] || modules "$name"
+    [[ $name == mail || $name == dns ]] || modules "$name"
   done
 }
 

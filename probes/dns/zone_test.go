@@ -1,0 +1,135 @@
+package dns
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"prober/probes/internal/probetest"
+)
+
+// TestDNS_zone shows how the name servers of a zone are compared, in several runs with an hour between them.
+func TestDNS_zone(t *testing.T) {
+	t.Parallel()
+	const one, two = "192.0.2.53:53", "192.0.2.54:53"
+	version := func(serial uint32, addresses ...string) reply {
+		z := shop()
+		z["shop.example. SOA"] = []dnsmessage.ResourceBody{soa(serial)}
+		z["www.shop.example. A"] = nil
+		for _, ip := range addresses {
+			z["www.shop.example. A"] = append(z["www.shop.example. A"], a(ip))
+		}
+		return sound(z)
+	}
+	lame := func(code dnsmessage.RCode, authoritative bool) reply {
+		return changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
+			m.RCode, m.Authoritative, m.Answers = code, authoritative, nil
+		})
+	}
+	noSOA := changed(func(q dnsmessage.Message, m *dnsmessage.Message) {
+		if q.Questions[0].Type == dnsmessage.TypeSOA {
+			m.Answers = nil
+		}
+	})
+	same := version(7, "192.0.2.1", "192.0.2.2")
+	for title, test := range map[string]struct {
+		one, two reply
+		settings string
+		want     []string // what does not pass
+	}{
+		"the same":                          {same, version(7, "192.0.2.2", "192.0.2.1"), "", []string{"pass"}},
+		"another answer":                    {same, version(7, "192.0.2.2", "192.0.2.9"), "", []string{"fail\nagreement fail(answers_differ): expected the same answer of all servers with serial 7, got other records from 1 of 2"}},
+		"another answer than expected":      {same, version(7, "192.0.2.9"), "expect: {answer: {equals: [192.0.2.1, 192.0.2.2]}}\n", []string{"fail\nanswer@192.0.2.54:53 fail(records): *\nagreement fail(answers_differ): *"}},
+		"an old serial":                     {same, version(6, "192.0.2.9"), "", []string{"inconclusive\nagreement inconclusive(settling): expected serial 7, got 6 from 192.0.2.54:53 for 0s, which is allowed for 1h", "fail\nagreement fail(serial_behind): expected serial 7, got 6 from 192.0.2.54:53 for 1h, and the limit is 1h"}},
+		"an old serial with a limit":        {same, version(6, "192.0.2.1"), "max_lag: 90m\n", []string{"inconclusive\nagreement inconclusive(settling): *", "inconclusive\nagreement inconclusive(settling): *", "fail\nagreement fail(serial_behind): *"}},
+		"an old serial, and no lag allowed": {same, version(6, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): *"}},
+		"a serial that wraps around":        {version(1<<32-1, "192.0.2.1"), version(1, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): expected serial 1, got 4294967295 from 192.0.2.53:53 for *"}},
+		"refused":                           {same, lame(dnsmessage.RCodeRefused, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): expected an answer with authority, got REFUSED\nagreement inconclusive(control_failed): only 1 of 2 servers could be compared"}},
+		"a zone that is not loaded":         {same, lame(dnsmessage.RCodeServerFailure, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(servfail): *\nagreement inconclusive(control_failed): *"}},
+		"no authority":                      {same, lame(dnsmessage.RCodeSuccess, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): *\nagreement *"}},
+		"no SOA":                            {same, noSOA, "", []string{"fail\nserial@192.0.2.54:53 fail(lame): expected the SOA of the zone, got none: *\nagreement *"}},
+		"one is silent":                     {same, nil, "", []string{"fail\nquery@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): *"}},
+		"none answers":                      {nil, nil, "", []string{"fail\nquery@192.0.2.53:53 fail(timeout): *\nquery@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): only 0 of 2 servers could be compared"}},
+		"the SOA itself":                    {same, same, "query_type: SOA\n", []string{"pass"}},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			n := network{one: silent, two: silent}
+			if test.one != nil {
+				n[one] = talks(test.one)
+			}
+			if test.two != nil {
+				n[two] = talks(test.two)
+			}
+			lag, others, ok := strings.Cut(test.settings, "\n")
+			if !strings.HasPrefix(lag, "max_lag") || !ok {
+				lag, others = "", test.settings
+			}
+			name := www
+			if strings.Contains(others, "SOA") {
+				name = "query_name: shop.example\n"
+			}
+			p := load(t, "servers: [\""+one+"\", \""+two+"\"]\nzone:\n  name: shop.example\n  "+lag+"\n"+name+others)
+			waits := []time.Duration{time.Hour, time.Hour}
+			for i, r := range n.run(t, p, waits[:len(test.want)-1]...) {
+				wantPattern(t, probetest.NotPassed(r), test.want[i])
+			}
+		})
+	}
+}
+
+// TestDNS_catchesUp shows that a server that has caught up may be behind again for as long.
+func TestDNS_catchesUp(t *testing.T) {
+	t.Parallel()
+	const one, two = "192.0.2.53:53", "192.0.2.54:53"
+	serials := []uint32{6, 7, 6} // of the second, in each run
+	asked := 0
+	second := func(q dnsmessage.Message, _ string) [][]byte {
+		z := shop()
+		if q.Questions[0].Type == dnsmessage.TypeSOA {
+			z["shop.example. SOA"] = []dnsmessage.ResourceBody{soa(serials[asked])}
+			asked++
+		}
+		return [][]byte{pack(z.answer(q))}
+	}
+	p := load(t, "servers: [\""+one+"\", \""+two+"\"]\nzone: {name: shop.example}\n"+www)
+	got := ""
+	for _, r := range (network{one: talks(sound(shop())), two: talks(second)}).run(t, p, time.Hour, time.Hour) {
+		got += r.Verdict().String() + " "
+	}
+	if want := "inconclusive pass inconclusive "; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestDNS_nameServers shows how the name servers of a zone are found: by a name server, each by all of its addresses.
+func TestDNS_nameServers(t *testing.T) {
+	t.Parallel()
+	// The addresses lead nowhere: only what is found is shown here.
+	resolver := func(z zone) string { return serve(t, sound(z)) }
+	two := zone{
+		"shop.example. NS":     {ns("ns1.shop.example."), ns("ns2.shop.example.")},
+		"ns1.shop.example. A":  {a("127.77.0.1")},
+		"ns2.shop.example. A":  {a("127.77.0.1")},
+		"ns1.shop.example. NS": nil,
+	}
+	gone := zone{"shop.example. NS": {ns("ns1.shop.example."), ns("gone.shop.example.")}, "ns1.shop.example. A": {a("127.77.0.1")}}
+	for title, test := range map[string]struct {
+		zone       zone
+		want, says string
+	}{
+		"as many as there must be": {two, "2", "name_servers pass(ok): 2 name servers with 1 address"},
+		"too few":                  {two, "3", "name_servers fail(replicas): expected 3 name servers, got 2"},
+		"one without an address":   {gone, "2", "name_servers fail(dns_nxdomain): expected the addresses of 2 name servers, got none of 1: the name does not exist"},
+		"no zone":                  {zone{}, "2", "name_servers fail(dns_nxdomain): expected 2 name servers: *"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			p := load(t, "zone: {name: shop.example, want: "+test.want+"}\nresolver: \""+resolver(test.zone)+"\"\n"+www)
+			lines := strings.Split(probetest.Lines(probetest.Run(t, Kind(), p)), "\n")
+			wantPattern(t, lines[1], test.says)
+		})
+	}
+}
