@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -183,6 +184,11 @@ func TestForeignDelete_toTrash(t *testing.T) {
 			}
 			r := api.runProbe(t)
 			expectDecisive(t, r, c.want)
+			for _, check := range r.Checks { // nobody else did it; what was admitted in spite of two orgs is a fault of its own
+				if failed := fmt.Sprintf("%s@%s fail(%s)", check.Name, check.Target, check.Reason); check.Verdict == probe.Fail && failed != c.want && check.Reason != mismatchNotRejected {
+					t.Errorf("expected no other failure, got %s: %s", failed, check.Detail)
+				}
+			}
 			if got := measuredValue(r, "probe_isolation_orphaned_canaries"); c.want == "pass" && got != 0 {
 				t.Errorf("expected no orphans, got %g", got)
 			}
