@@ -234,6 +234,7 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		Version:          version.Version,
 		Hosts:            o.serve.hosts(),
 		Metrics:          s.metrics.Handler(),
+		ProbeMetrics:     s.metrics.Probe,
 		Healthy:          s.scheduler.Healthy,
 		Ready:            s.ready,
 		ReloadError:      reload.failed,

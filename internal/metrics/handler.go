@@ -7,7 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"prober/internal/probe"
 )
 
 const (
@@ -26,9 +29,25 @@ var formats = [...]expfmt.Format{
 // Handler returns the handler of /metrics. It answers GET and HEAD in the format that the client prefers, with
 // name[]=FAMILY any number of times for those families only, and 503 to more than 40 clients at once. It does not compress:
 // package web does, for all pages with one compressor.
-func (m *Metrics) Handler() http.Handler { return http.HandlerFunc(m.serve) }
+func (m *Metrics) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		m.serve(w, req, func(p *scrape) { m.writeFamilies(p, req.URL.Query()["name[]"]) })
+	})
+}
 
-func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
+// Probe returns a handler like that of Handler, of the series of one probe and no others. It answers 404 if the probe is gone.
+func (m *Metrics) Probe(id probe.ID) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		s := m.jobs.Load().states[keyOf(id)]
+		if s == nil {
+			http.Error(w, "no such probe", http.StatusNotFound)
+			return
+		}
+		m.serve(w, req, func(p *scrape) { m.write(p, []*state{s}, nil, nil) })
+	})
+}
+
+func (m *Metrics) serve(w http.ResponseWriter, req *http.Request, write func(*scrape)) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
@@ -53,26 +72,35 @@ func (m *Metrics) serve(w http.ResponseWriter, req *http.Request) {
 		// The connection may serve other requests after this one.
 		defer control.SetWriteDeadline(time.Time{})
 	}
-	m.Write(w, format, req.URL.Query()["name[]"]...)
+	_ = m.writeTo(w, format, write)
 }
 
 // Write writes all series in the format, or those of the named families only. It returns the first error of w; an error
 // in one family is counted and does not affect the others.
 func (m *Metrics) Write(w io.Writer, format expfmt.Format, families ...string) error {
+	return m.writeTo(w, format, func(p *scrape) { m.writeFamilies(p, families) })
+}
+
+func (m *Metrics) writeTo(w io.Writer, format expfmt.Format, write func(*scrape)) error {
 	p := m.getScrape()
 	defer m.putScrape(p)
 	p.out.Reset(w, format, m.CreatedLines)
-	m.writeFamilies(p, families)
+	write(p)
 	return p.out.Close()
 }
 
-// writeFamilies writes all families, or those in only. An error in one family does not affect the others.
+// writeFamilies writes all families, or those in only.
 func (m *Metrics) writeFamilies(p *scrape, only []string) {
-	p.snapshot(m.jobs.Load())
 	gathered, err := m.self.gather()
 	if err != nil {
 		m.self.scrapeErr.WithLabelValues(gathering).Inc()
 	}
+	m.write(p, m.jobs.Load().order, gathered, only)
+}
+
+// write writes the families of some probes, or those in only. An error in one family does not affect the others.
+func (m *Metrics) write(p *scrape, of []*state, gathered []*dto.MetricFamily, only []string) {
+	p.snapshot(of)
 	p.sortFamilies(gathered)
 	for _, part := range p.families {
 		if p.out.Failed() {

@@ -2,9 +2,11 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -194,7 +196,7 @@ func TestHandler_panickingFamily(t *testing.T) {
 	for _, format := range []string{textFormat, openFormat, binaryFormat} {
 		m := manyProbes(t, 3)
 		p := m.getScrape()
-		p.snapshot(m.jobs.Load())
+		p.snapshot(m.jobs.Load().order)
 		rec := httptest.NewRecorder()
 		p.out.Reset(rec, negotiate(format), false)
 		n := 0
@@ -258,4 +260,32 @@ type deadlineRecorder struct {
 func (w *deadlineRecorder) SetWriteDeadline(d time.Time) error {
 	w.deadlines = append(w.deadlines, d)
 	return nil
+}
+
+// TestProbe_itsSeriesAlone compares the page of each probe with its lines of the whole page.
+func TestProbe_itsSeriesAlone(t *testing.T) {
+	m := manyProbes(t, 3)
+	lines := func(h http.Handler) (all []string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		for line := range strings.Lines(w.Body.String()) {
+			if !strings.HasPrefix(line, "#") {
+				all = append(all, line)
+			}
+		}
+		return all
+	}
+	whole := lines(m.Handler())
+	for i := range 3 {
+		name := fmt.Sprintf("probe-%05d", i)
+		want := slices.DeleteFunc(slices.Clone(whole), func(line string) bool { return !strings.Contains(line, `probe="`+name+`"`) })
+		if got := lines(m.Probe(job(name).ID)); len(got) < 10 || !slices.Equal(got, want) {
+			t.Errorf("%s: got %d series, expected %d:\n%s", name, len(got), len(want), strings.Join(got, ""))
+		}
+	}
+	w := httptest.NewRecorder()
+	m.Probe(job("gone").ID).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusNotFound {
+		t.Errorf("a probe that is gone: got %d", w.Code)
+	}
 }

@@ -57,11 +57,11 @@ type seriesRef struct {
 	signal     *signal
 }
 
-// snapshot copies the state of all probes and looks up what they have in measures and signals.
-func (p *scrape) snapshot(b *jobSet) {
+// snapshot copies the state of some probes and looks up what they have in measures and signals.
+func (p *scrape) snapshot(states []*state) {
 	p.now = time.Now()
-	p.jobs = slices.Grow(p.jobs[:0], len(b.order))[:len(b.order)]
-	for i, s := range b.order {
+	p.jobs = slices.Grow(p.jobs[:0], len(states))[:len(states)]
+	for i, s := range states {
 		r := &p.jobs[i]
 		s.copyInto(r)
 		p.addMeasures(i, r, r.last.samples, false)

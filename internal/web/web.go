@@ -22,6 +22,7 @@ type Options struct {
 	Hosts []string
 
 	Metrics          http.Handler                 // behind /metrics
+	ProbeMetrics     func(probe.ID) http.Handler  // behind /probe, of one probe
 	Healthy          func() error                 // why the prober itself is not healthy
 	Ready            func() error                 // why the prober is not ready; must not depend on a target
 	Reload           func(context.Context) error  // reloads the configuration; its errors are shown
@@ -86,6 +87,9 @@ func New(o Options) http.Handler {
 	mux.Handle("/icon/{file}", allowMethods(s.serveIcon, http.MethodGet, http.MethodHead))
 	if o.Metrics != nil {
 		mux.Handle("/metrics", allowMethods(large(o.Metrics.ServeHTTP), http.MethodGet, http.MethodHead))
+	}
+	if o.ProbeMetrics != nil {
+		mux.Handle("/probe", allowMethods(s.pull(large(s.pulled)), http.MethodGet, http.MethodHead))
 	}
 	if o.Config != nil {
 		mux.Handle("/config", allowMethods(large(document("text/yaml; charset=utf-8", o.Config)), http.MethodGet, http.MethodHead))
