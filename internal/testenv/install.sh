@@ -39,13 +39,14 @@ needs=(
 )
 # Beside the engine of a current ClickHouse the tests ask Debian's, which is old, and has the real HTTP interface.
 [[ " $* " != *" chdb "* ]] || needs+=(clickhouse-server=clickhouse-server)
-# The servers of mail, files and logins that tcp and tls are run against.
+# The servers of mail, files and logins that tcp and tls are run against, and the proxy that http asks through.
 [[ " $* " != *" mail "* ]] || needs+=(
   sshd=openssh-server
   postfix=postfix
   /usr/lib/dovecot/imap-login=dovecot-imapd
   /usr/lib/dovecot/pop3-login=dovecot-pop3d
   vsftpd=vsftpd
+  tinyproxy=tinyproxy-bin
   openssl=openssl
 )
 # The name servers that dns is run against.
