@@ -16,7 +16,13 @@ type Route struct {
 
 // validate reports what is wrong with the route, by the settings of a kind that has one.
 func (r *Route) validate(u *url.URL) (wrong []error) {
-	if err := r.IPVersion.Check(u.Hostname()); err != nil {
+	dialled := u.Hostname()
+	if r.Proxy != nil {
+		if proxy, err := url.Parse(r.Proxy.URL); err == nil {
+			dialled = proxy.Hostname()
+		}
+	}
+	if err := r.IPVersion.Check(dialled); err != nil {
 		wrong = append(wrong, probe.Settingf("ip_version", "%s", err))
 	}
 	if r.Unix != "" {
