@@ -22,6 +22,7 @@ import (
 	"prober/probes/tcp"
 	"prober/probes/tls"
 	"prober/probes/token"
+	"prober/probes/websocket"
 )
 
 // Kinds is the table of contents: the word after "type:" and the kind it stands for.
@@ -46,5 +47,6 @@ func Kinds() probe.Kinds {
 		"tcp":       tcp.Kind(),
 		"tls":       tls.Kind(),
 		"token":     token.Kind(),
+		"websocket": websocket.Kind(),
 	}
 }

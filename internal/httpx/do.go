@@ -42,6 +42,8 @@ type Request struct {
 	// Abandon, if above zero, is how many bytes of the body to read before the connection is closed in the middle of the
 	// answer, like a caller that goes away. The reason is then probe.Cancelled; a shorter body is complete as usual.
 	Abandon int
+	// Upgrade, if set, asks for another protocol in place of a body.
+	Upgrade *Upgrade
 }
 
 // Do makes exactly one measured request and returns by ctx's deadline. It records the exchange on r, unless no request
@@ -50,6 +52,9 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a := &Answer{run: memory.Run(ctx)}
 	a.Check, a.Target, a.Method = q.Check, q.Target, cmp.Or(q.Method, http.MethodGet)
 	x := c.begin(ctx, 1)
+	if x.upgrades = q.Upgrade != nil; x.upgrades {
+		x.reuses = false
+	}
 	req, token, f := c.request(ctx, x, a, &q)
 	if f != nil {
 		a.fail(*f)
@@ -61,23 +66,28 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	a.Started = x.Start()
 	resp, err := x.roundTrip(req)
 	a.Interim = x.interims()
-	if err == nil {
+	ended := probe.Outcome{Reason: probe.OK}
+	switch {
+	case err != nil:
+	case x.upgrades && resp.StatusCode == http.StatusSwitchingProtocols:
+		ended, err = q.Upgrade.speak(a, x, resp)
+	default:
 		err = c.read(a, x, resp, q.Abandon)
 	}
+	spoke := ended.Reason == probe.OK
 	a.waited = x.meter.waited
 	x.Pause(a.waited)
 	end := time.Now()
 	a.Took, a.Late = end.Sub(a.Started)-a.waited, lateness.Total()-before
 	if err != nil {
 		memory.Exceeded(ctx, a.TraceID, err)
-		a.fail(x.explain(err))
+		ended = x.explain(err)
 	} else if refused := x.refusedByProxy(a.Status); refused != nil {
-		a.fail(*refused)
-	} else {
-		a.Reason = probe.OK
+		ended = *refused
 	}
+	a.fail(ended)
 	a.unasked = x.conn != nil && x.conn.unasked
-	a.Expected = q.Want.Contains(a.Status) && (err == nil || errors.Is(err, errAbandoned))
+	a.Expected = q.Want.Contains(a.Status) && (err == nil && spoke || errors.Is(err, errAbandoned))
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)
 	a.Reflected, a.SoughtCredential = a.reflected(req.URL.Path, sent, &c.finders)
@@ -226,6 +236,9 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 	req.Header["User-Agent"] = ours[0:1:1]
 	req.Header["Accept-Encoding"] = ours[1:2:2]
 	req.Header["Traceparent"] = ours[2:3:3]
+	if q.Upgrade != nil {
+		q.Upgrade.ask(req)
+	}
 	return token, nil
 }
 

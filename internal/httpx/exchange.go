@@ -29,6 +29,7 @@ type exchange struct {
 	anonymous bool   // without the client certificate
 	private   bool   // it sends a secret that is not encrypted
 	reuses    bool   // takes a kept connection, and keeps its own
+	upgrades  bool   // asks for another protocol
 
 	tls   *tls.Config // with the files as they are now; nil for http://
 	conn  *conn
@@ -78,7 +79,7 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	req.Close = !x.reuses
+	req.Close = !x.reuses && !x.upgrades
 	x.http1 = &http1{nc: c.Conn, exchange: x}
 	return x.http1.roundTrip(req)
 }
@@ -218,8 +219,11 @@ func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
 		return "", errVersion
 	case x.http1 != nil && x.http1.head.ambiguous():
 		return "", errAmbiguous
+	case x.upgrades && resp.StatusCode == http.StatusSwitchingProtocols:
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return "", errStatus
+	}
+	switch {
 	case x.http1 == nil:
 		return "HTTP/2.0", nil
 	case resp.ProtoMinor == 0:

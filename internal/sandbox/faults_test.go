@@ -175,6 +175,12 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 			}
 		})
 	}
+	all.Go(func() {
+		said := s.describeLive(t.Context())
+		mu.Lock()
+		defer mu.Unlock()
+		out[live+" says"] = said
+	})
 	for name := range redisServers() {
 		all.Go(func() {
 			said := s.describeRedis(t.Context(), name)

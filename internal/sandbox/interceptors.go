@@ -20,6 +20,7 @@ type effect struct {
 	alterRedis    redisFault    // of a Redis server, which has no routes
 	alterMail     mailFault     // of the mail server, which has no routes
 	alterDNS      dnsFault      // of a name server, which has no routes
+	alterLive     liveFault     // of the WebSocket service, which has no routes
 	alterWitness  witnessFault  // of what the Prometheus has seen
 
 	harmless bool // no probe may fail because of it
@@ -44,7 +45,7 @@ type target struct {
 func refuses(active []Fault, name string) bool {
 	return slices.ContainsFunc(active, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e effect) bool {
-			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterWitness == nil && e.on(name)
+			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterLive == nil && e.alterWitness == nil && e.on(name)
 		})
 	})
 }

@@ -35,6 +35,7 @@ const (
 	redis1    = "redis-1"
 	redis2    = "redis-2"
 	mail      = "mail"
+	live      = "live"
 	promHost  = "prometheus"
 	kubeAPI   = "kubernetes"
 	ntp1      = "ntp-1"
@@ -64,6 +65,7 @@ func defaults() map[string]string {
 		redis1:    "127.0.0.1:19641",
 		redis2:    "127.0.0.1:19642",
 		mail:      "127.0.0.1:19725",
+		live:      "127.0.0.1:19780",
 		promHost:  "127.0.0.1:19090",
 		kubeAPI:   "127.0.0.1:19643",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
@@ -164,7 +166,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		}
 		s.nameServers = append(s.nameServers, d)
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, promHost, kubeAPI} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, live, promHost, kubeAPI} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -221,6 +223,7 @@ func (s *Sandbox) addRoutes() error {
 		return err
 	}
 	serveMail(s.host(mail), s.authority)
+	serveLive(s.host(live))
 	servePrometheus(s.host(promHost))
 	serveKubernetes(s.host(kubeAPI), s.credentials.kubeToken)
 	return nil
