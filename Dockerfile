@@ -3,7 +3,6 @@ ARG GO_IMAGE=golang:1.26
 FROM ${GO_IMAGE} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
-COPY internal/conntrack internal/conntrack
 RUN go mod download
 COPY . .
 ARG VERSION=unknown REVISION=unknown BRANCH=unknown DATE=unknown

@@ -102,9 +102,9 @@ func (o *options) configured(do action) action {
 // runCommand makes a command the one that probes as configured: run, and the default without a command.
 func (o *options) runCommand(cmd *cobra.Command) *cobra.Command {
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o); allowFlag(f, o) })
-	toolkit := probeFlags(cmd.Flags(), o, ":9798")
+	listener := probeFlags(cmd.Flags(), o, ":9798")
 	return o.does(cmd, o.configured(func(ctx context.Context) int {
-		o.serve.web = toolkit
+		o.serve.listener = *listener
 		return o.runConfigured(ctx)
 	}))
 }
@@ -115,9 +115,9 @@ func (o *options) demoCommand() *cobra.Command {
 		f.StringArrayVar(&o.demo.faults, "fault", nil, "Inject `FAULT` into the sample system. Repeatable.")
 		f.BoolVar(&o.demo.list, "list", false, "List the faults and exit.")
 	})
-	toolkit := probeFlags(cmd.Flags(), o, "127.0.0.1:9798") // whoever reaches it may inject faults
+	listener := probeFlags(cmd.Flags(), o, "127.0.0.1:9798") // whoever reaches it may inject faults
 	return o.does(cmd, func(ctx context.Context) int {
-		o.serve.web = toolkit
+		o.serve.listener = *listener
 		return o.runDemo(ctx)
 	})
 }

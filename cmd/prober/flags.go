@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/promslog"
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/pflag"
 
 	"prober/internal/report"
@@ -100,9 +99,9 @@ func allowFlag(f *pflag.FlagSet, o *options) {
 }
 
 // probeFlags adds the flags of the commands that probe, which listen on an address by default. It returns those of the
-// exporter toolkit, which each command has for itself.
-func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {
-	toolkit := new(web.FlagConfig)
+// listener, which each command has for itself.
+func probeFlags(to *pflag.FlagSet, o *options, address string) *listenOptions {
+	listener := new(listenOptions)
 	group(to, "Which probes", func(f *pflag.FlagSet) {
 		f.StringArrayVar(&o.filter.probes, "probe", nil, "Only `PROBE`, by its name or system/name. Repeatable.")
 		f.StringArrayVar(&o.filter.runbooks, "runbook", nil, "Only probes of `RUNBOOK`. Repeatable.")
@@ -117,8 +116,8 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *web.FlagConfig {
 		f.StringVar(&serve.storage, "storage.path", "", "`FILE` that keeps history and incidents over a restart; by default two days of history are kept in memory. --once reads it and never writes it.")
 	})
 	group(to, "Alerts without Prometheus", func(f *pflag.FlagSet) { notifyFlags(f, &o.serve.notify) })
-	group(to, "Web", func(f *pflag.FlagSet) { webFlags(f, &o.serve, toolkit, address) })
-	return toolkit
+	group(to, "Web", func(f *pflag.FlagSet) { webFlags(f, &o.serve, listener, address) })
+	return listener
 }
 
 var colors = []string{"auto", "always", "never"}
@@ -139,13 +138,12 @@ func onceFlags(f *pflag.FlagSet, once *onceOptions) {
 	f.Var(choice{&once.color, colors}, "color", "Color in text results: auto, always or never. NO_COLOR is honored.")
 }
 
-// webFlags adds the flags of the listener. Those of the exporter toolkit have the names and the meaning of every exporter's.
-func webFlags(f *pflag.FlagSet, serve *serveOptions, toolkit *web.FlagConfig, address string) {
-	toolkit.WebListenAddresses = f.StringArray("web.listen-address", []string{address}, "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. Examples: :9100 or [::1]:9100 for http, vsock://:9100 for vsock")
-	toolkit.WebConfigFile = f.String("web.config.file", "", "`FILE` that can enable TLS or authentication. See: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md")
-	toolkit.WebSystemdSocket = new(bool)
+// webFlags adds the flags of the listener. The first have the names and the meaning of every exporter's.
+func webFlags(f *pflag.FlagSet, serve *serveOptions, listener *listenOptions, address string) {
+	f.StringArrayVar(&listener.addresses, "web.listen-address", []string{address}, "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. Examples: :9100 or [::1]:9100")
+	f.StringVar(&listener.config, "web.config.file", "", "`FILE` that can enable TLS or authentication. See: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md")
 	if runtime.GOOS == "linux" {
-		f.BoolVar(toolkit.WebSystemdSocket, "web.systemd-socket", false, "Use systemd socket activation listeners instead of port listeners (Linux only).")
+		f.BoolVar(&listener.systemd, "web.systemd-socket", false, "Use systemd socket activation listeners instead of port listeners (Linux only).")
 	}
 	f.StringVar(&serve.health, "web.health-listen-address", "", "Also serve /-/healthy and /-/ready on `ADDRESS`, without TLS and authentication, for kubelets.")
 	f.StringVar(&serve.public.address, "web.public-listen-address", "", "Also serve the public page on `ADDRESS`, and nothing else there: it is for customers. The configuration describes it in its section public.")

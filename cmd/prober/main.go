@@ -15,7 +15,6 @@ import (
 	_ "time/tzdata" // maintenance windows name time zones, and an image from scratch has none
 
 	"github.com/prometheus/common/promslog"
-	"github.com/prometheus/exporter-toolkit/web"
 
 	"prober/config"
 	"prober/internal/probe"
@@ -166,10 +165,6 @@ func (o *options) schema() int {
 
 // runConfigured probes as configured, once or continuously.
 func (o *options) runConfigured(ctx context.Context) int {
-	if err := web.Validate(*o.serve.web.WebConfigFile); err != nil && !o.once.once {
-		fmt.Fprintln(o.stderr, "prober: web.config.file:", err)
-		return exitUsage
-	}
 	from := func() []config.File { return config.Read(o.configFiles...) }
 	if o.once.once {
 		return o.runOnce(ctx, from)

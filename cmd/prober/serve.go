@@ -19,7 +19,6 @@ import (
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"prober/config"
 	"prober/internal/alerts"
@@ -30,12 +29,13 @@ import (
 	"prober/internal/probe"
 	"prober/internal/schedule"
 	"prober/internal/web"
+	"prober/internal/webconfig"
 	"prober/probes"
 )
 
 // serveOptions are the flags of serving.
 type serveOptions struct {
-	web            *toolkit.FlagConfig
+	listener       listenOptions
 	health         string
 	external       []string
 	lifecycle      bool
@@ -136,7 +136,11 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err != nil {
 		return refuse(err)
 	}
-	listeners, err := listen(*o.serve.web.WebListenAddresses)
+	webConfig, err := webconfig.Open(o.serve.listener.config)
+	if err != nil {
+		return refuse(fmt.Errorf("prober: web.config.file: %w", err))
+	}
+	listeners, err := o.serve.listener.listen()
 	if err != nil {
 		return refuse(err)
 	}
@@ -168,18 +172,18 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	s.apply(cfg, jobs)
 	reload := newReloader(kinds, from, cfg, s, o.serve.poll, o.hangups)
 	s.alerting.reloader.Store(reload)
-	return s.run(ctx, o, reload, s.handler(o, reload, demo), listeners, kubelet)
+	return s.run(ctx, o, reload, s.handler(o, reload, demo), webConfig, listeners, kubelet)
 }
 
 // run serves and probes until ctx ends, then waits for open runs and requests.
-func (s *server) run(ctx context.Context, o *options, reload *reloader, pages http.Handler, listeners, kubelet []net.Listener) int {
+func (s *server) run(ctx context.Context, o *options, reload *reloader, pages http.Handler, webConfig *webconfig.File, listeners, kubelet []net.Listener) int {
 	main := web.NewServer(pages, maxConnections())
 	plain := web.NewServer(web.Health(s.scheduler.Healthy, s.ready), maxConnections()/4)
 	for _, server := range []*http.Server{main, plain} {
 		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	}
 	failed := make(chan error, 2+len(kubelet))
-	go func() { failed <- toolkit.ServeMultiple(listeners, main, o.serve.web, s.log) }()
+	go func() { failed <- webConfig.Serve(listeners, main, s.log) }()
 	for _, l := range kubelet {
 		s.log.Info("Listening for health checks", "address", l.Addr())
 		go func() { failed <- plain.Serve(l) }()
@@ -256,7 +260,7 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 	options.Breaches = s.incidents.Breaches
 	if o.serve.lifecycle {
 		options.Reload = reload.reload
-		options.Acknowledge, options.User = s.acknowledge, o.serve.user
+		options.Acknowledge, options.User = s.acknowledge, authenticated
 	}
 	if o.serve.runs {
 		options.Run = s.scheduler.Now

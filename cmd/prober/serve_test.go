@@ -368,7 +368,7 @@ func TestServing_healthListenerWithoutPassword(t *testing.T) {
 	x := startTarget(t)
 	dir := t.TempDir()
 	// bcrypt of "correct horse", made for this test.
-	webConfig := writeFile(t, dir, "web.yaml", "basic_auth_users:\n  on-call: $2a$04$QXPrTkAqMqcSbRApY0x2OuPzbNI8ChqBHX1DqKlJMyqWXmF5iGjGC\n")
+	webConfig := writeFile(t, dir, "web.yaml", "basic_auth_users:\n  on-call: $2a$04$QXPrTkAqMqcSbRApY0x2OufUUgP6XTfr7rq27uNH504EiMTaGgJwK\n")
 	port := testenv.FreePort(t)
 	p := start(t, nil, "--config.file="+writeFile(t, dir, "prober.yaml", httpConfig(x.URL, "up")),
 		"--web.config.file="+webConfig, fmt.Sprintf("--web.health-listen-address=127.0.0.1:%d", port))

@@ -29,7 +29,7 @@ type forbidden struct {
 }
 
 var forbiddenNames = []forbidden{
-	{path: "net", name: regexp.MustCompile(`^(Dial.*|Lookup.*|Resolve.*Addr|DefaultResolver|Listen.*|FileConn|FilePacketConn|FileListener)$`), allowed: dialers,
+	{path: "net", name: regexp.MustCompile(`^(Dial.*|Lookup.*|Resolve.*Addr|DefaultResolver|Listen([A-Z].*)?|FileConn|FilePacketConn|FileListener)$`), allowed: dialers,
 		instead: "take connections from internal/dial"},
 	{path: "net", name: regexp.MustCompile(`^Resolver$`), pointer: true, allowed: dialers, instead: "use dial.Resolver"},
 	{path: "crypto/tls", name: regexp.MustCompile(`^(Dial.*|Listen)$`), allowed: dialers, instead: "use DialTLSContext or Handshake of internal/dial"},
