@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,10 +21,6 @@ import (
 // TestProtected_runTooShort: every caller is answered, and all of them together take longer than the run.
 // A route that hangs is another thing.
 func TestProtected_runTooShort(t *testing.T) {
-	testenv.WithoutRace(t)
-	g := newGate(t, jose.ES256)
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
 	for name, c := range map[string]struct {
 		takes   time.Duration
 		verdict probe.Verdict
@@ -35,26 +29,31 @@ func TestProtected_runTooShort(t *testing.T) {
 		"slow": {600 * time.Millisecond, probe.Inconclusive, "\nsuspended inconclusive(timeout): the run's time was up before this was answered; give the probe a longer timeout\n"},
 		"hung": {time.Hour, probe.Fail, "fail\nvalid fail(timeout): expected 501: no complete answer within "},
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		g := newGate(t, jose.ES256)
+		r := askInMemory(t, g.knocker(), 3500*time.Millisecond, func(w http.ResponseWriter, q *http.Request) {
 			select {
 			case <-time.After(c.takes):
 				g.ServeHTTP(w, q)
 			case <-q.Context().Done():
 			}
-		}))
-		t.Cleanup(server.Close)
-		p := g.knocker()
-		p.URL = server.URL + gateRoute
-		if err := p.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		waiting.Go(func() {
-			r := probe.Job{Probe: p, Timeout: 3500 * time.Millisecond}.Do(t.Context())
-			if got := probetest.Lines(r); r.Verdict() != c.verdict || !strings.Contains(got, c.want) {
-				t.Errorf("%s: got\n%swant %s with%s", name, got, c.verdict, c.want)
-			}
 		})
+		if got := probetest.Lines(r); r.Verdict() != c.verdict || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got\n%swant %s with%s", name, got, c.verdict, c.want)
+		}
 	}
+}
+
+// askInMemory runs a probe once, in a bubble of package synctest.
+func askInMemory(t *testing.T, p *Probe, timeout time.Duration, serve http.HandlerFunc) (r probe.Result) {
+	t.Helper()
+	p.URL = testenv.ServeInMemory(t, serve) + gateRoute
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
+		r = probe.Job{Probe: p, Timeout: timeout}.Do(dial.WithOpen(ctx, open))
+	})
+	return r
 }
 
 // TestProtected_oneHangs: whoever hangs is the one who is blamed, and the others keep a share of the time.
@@ -62,43 +61,32 @@ func TestProtected_oneHangs(t *testing.T) {
 	g := newGate(t, jose.ES256)
 	p := g.knocker()
 	tokens := map[string]string{"": "", "VALID": secretOf(t, "VALID"), "REVOKED": secretOf(t, "REVOKED")}
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
 	for hangs, want := range map[string]string{
 		"":        "fail\nanonymous fail(timeout): expected 401: no complete answer within ",
 		"VALID":   "fail\nvalid fail(timeout): expected 501: no complete answer within ",
 		"REVOKED": "fail\nrevoked fail(timeout): expected 401: no complete answer within ",
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asks := New()
+		asks.Method, asks.Code, asks.Callers = p.Method, p.Code, p.Callers
+		got := probetest.Lines(askInMemory(t, asks, 2*time.Second, func(w http.ResponseWriter, q *http.Request) {
 			if q.URL.Path == gateRoute && strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer ") == tokens[hangs] {
 				<-q.Context().Done()
 				return
 			}
 			g.ServeHTTP(w, q)
 		}))
-		t.Cleanup(server.Close)
-		asks := New()
-		asks.URL, asks.Method, asks.Code, asks.Callers = server.URL+gateRoute, p.Method, p.Code, p.Callers
-		if err := asks.Validate(); err != nil {
-			t.Fatal(err)
+		if !strings.HasPrefix(got, want) || strings.Count(got, "(timeout)") != 1 {
+			t.Errorf("%q hangs: got\n%swant %s and no other timeout", hangs, got, want)
 		}
-		waiting.Go(func() {
-			got := probetest.Lines(probe.Job{Probe: asks, Timeout: 2 * time.Second}.Do(t.Context()))
-			if !strings.HasPrefix(got, want) || strings.Count(got, "(timeout)") != 1 {
-				t.Errorf("%q hangs: got\n%swant %s and no other timeout", hangs, got, want)
-			}
-			if control := hangs != "VALID"; control != strings.Contains(got, "\nexpired pass(ok): ") {
-				t.Errorf("%q hangs: got\n%s", hangs, got)
-			}
-		})
+		if control := hangs != "VALID"; control != strings.Contains(got, "\nexpired pass(ok): ") {
+			t.Errorf("%q hangs: got\n%s", hangs, got)
+		}
 	}
 }
 
 // TestProtected_oneHangsAndAllAreSlow: who was cut off says whose time it was.
 func TestProtected_oneHangsAndAllAreSlow(t *testing.T) {
 	g := newGate(t, jose.ES256)
-	g.url = testenv.ServeInMemory(t, g) + gateRoute
-	p := g.knocker()
 	g.answer = func(_ http.ResponseWriter, q *http.Request, token string) bool {
 		after := 200 * time.Millisecond
 		if token == "" {
@@ -110,13 +98,7 @@ func TestProtected_oneHangsAndAllAreSlow(t *testing.T) {
 		}
 		return false
 	}
-	if err := p.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	var got string
-	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
-		got = probetest.Lines(probe.Job{Probe: p, Timeout: 1500 * time.Millisecond}.Do(dial.WithOpen(ctx, open)))
-	})
+	got := probetest.Lines(askInMemory(t, g.knocker(), 1500*time.Millisecond, g.ServeHTTP))
 	for _, want := range []string{
 		"fail\nanonymous fail(timeout): ", "\nvalid pass(ok): ",
 		"\ninvalid inconclusive(timeout): not answered in the time that was left: a caller without a token was not answered in ",

@@ -152,6 +152,13 @@ func TestTCP_refused(t *testing.T) {
 // TestTCP_unix asks a Unix socket, and names what is wrong with one that nobody serves.
 func TestTCP_unix(t *testing.T) {
 	dir, err := os.MkdirTemp("", "tcp") // short enough for the path of a socket
+	listenForMessages := func(path string) error {
+		l, err := net.ListenPacket("unixgram", path)
+		if err == nil {
+			t.Cleanup(func() { l.Close() }) // which also keeps it: what nobody refers to is closed
+		}
+		return err
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +178,7 @@ func TestTCP_unix(t *testing.T) {
 		"file":     {func(path string) error { return os.WriteFile(path, nil, 0o600) }, "fail\nconnect fail(refused): nobody listens at PATH: its server is gone, or it is no socket"},
 		"under":    {func(path string) error { return os.Symlink("/dev/null/s", path) }, "fail\nconnect fail(refused): nobody listens at PATH: there is no such file"},
 		"loop":     {func(path string) error { return os.Symlink(path, path) }, "fail\nconnect fail(refused): nobody listens at PATH: there is no such file"},
-		"datagram": {func(path string) error { _, err := net.ListenPacket("unixgram", path); return err }, "fail\nconnect fail(protocol): PATH is a socket of another type: it takes messages, not connections"},
+		"datagram": {listenForMessages, "fail\nconnect fail(protocol): PATH is a socket of another type: it takes messages, not connections"},
 		"link":     {func(link string) error { return os.Symlink(path, link) }, "pass\nconnect pass(ok): connected to PATH"},
 	} {
 		at := filepath.Join(dir, name)
