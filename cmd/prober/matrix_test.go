@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -144,7 +145,7 @@ func matrixCells(t *testing.T, sample *sandbox.Sandbox, leftOut func(probe.Job) 
 	}
 	wg.Wait()
 	for _, r := range results {
-		if err := probes.Kinds()[r.Type].Undeclared(r); err != nil {
+		if err := errors.Join(probes.Kinds()[r.Type].Undeclared(r), r.Repeats()); err != nil {
 			t.Errorf("%s: %v", r.Name, err)
 		}
 		if r.Verdict() == probe.Pass {

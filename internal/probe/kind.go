@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -55,6 +56,19 @@ func (k Kind) Undeclared(r Result) error {
 	for _, s := range r.Samples {
 		if !slices.Contains(k.Measures, s.Measure) {
 			return fmt.Errorf("the kind does not declare the measure %s", s.Measure.Name)
+		}
+	}
+	return nil
+}
+
+// Repeats reports a check whose detail begins with what stands before it anyway wherever it is shown: the name of the check, or its
+// reason. A kind's tests hold their results against it.
+func (r Result) Repeats() error {
+	for _, c := range r.Checks {
+		for _, said := range []string{c.Name, c.Reason.Word} {
+			if said != "" && strings.HasPrefix(c.Detail, said+": ") {
+				return fmt.Errorf("check %s (%s): the detail says that again: %s", c.Name, c.Reason, c.Detail)
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,9 @@
 package probe
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestKindUndeclared shows that a kind cannot give a reason or a measure that it does not declare without being found.
 func TestKindUndeclared(t *testing.T) {
@@ -24,6 +27,20 @@ func TestKindUndeclared(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("expected %q, got %q", want, got)
+		}
+	}
+}
+
+// TestRepeats finds a detail that says again what stands before it.
+func TestRepeats(t *testing.T) {
+	for detail, repeats := range map[string]bool{
+		"expected a text, got none": false, "the body: too long": false, "the bodyguard: gone": false,
+		"page: expected a text": true, "body: expected a text": true,
+	} {
+		r := NewResult(ID{})
+		r.Report("page", Body, "%s", detail)
+		if err := r.Repeats(); (err != nil) != repeats || err != nil && !strings.Contains(err.Error(), detail) {
+			t.Errorf("%s: %v", detail, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -72,7 +73,7 @@ func runs(t *testing.T, p *Probe, f func(run func() string)) {
 		job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: 10 * time.Second}
 		f(func() string {
 			r := job.Do(dial.WithOpen(ctx, open))
-			if err := Kind().Undeclared(r); err != nil {
+			if err := errors.Join(Kind().Undeclared(r), r.Repeats()); err != nil {
 				t.Error(err)
 			}
 			var lines []string

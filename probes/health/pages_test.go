@@ -135,7 +135,7 @@ func TestPages(t *testing.T) {
 			"pass(ok)", "pass(ok)", "serving_unverified"},
 		"another page than the one that expect names": {`{live: {path: /health, expect: {body: {contains: Service ready}}}}`,
 			answers{"/health": respond(200, asHTML, spa), "/ready": ok},
-			"fail(body): expected 200 from /health, got 200, but body: expected a text with \"Service ready\"", "fail(wrong_route)", "wrong_route"},
+			"fail(body): expected 200 from /health, got 200, but expected a text with \"Service ready\"", "fail(wrong_route)", "wrong_route"},
 		"an expectation that any page meets names none": {`{live: {path: /health, expect: {body: {not_contains: DOWN}}}}`,
 			answers{"/health": respond(200, asHTML, spa), "/ready": ok},
 			"fail(body)", "fail(wrong_route)", "wrong_route"},

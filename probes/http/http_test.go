@@ -104,7 +104,7 @@ func TestHTTP_checks(t *testing.T) {
 		},
 		"another body, which is not shown": {
 			&Probe{URL: url + "/up", Expect: expect.Expect{Content: expect.Content{Body: &expect.Match{Contains: "blue"}}}},
-			[]string{"fail", "status pass(ok): got 200", `body fail(body): body: expected a text with "blue", got another text of 18 bytes`},
+			[]string{"fail", "status pass(ok): got 200", `body fail(body): expected a text with "blue", got another body of 18 bytes`},
 		},
 		"a header": {
 			&Probe{URL: url + "/up", Expect: expect.Expect{Content: expect.Content{Headers: map[string]expect.Match{"Content-Type": {Equals: str("application/json")}}}}},

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -180,7 +181,7 @@ func runIn(t *testing.T, p *Probe, incident probe.Incident) probe.Result {
 		Incident: func() probe.Incident { return incident },
 	}
 	r := job.Do(t.Context())
-	if err := Kind().Undeclared(r); err != nil {
+	if err := errors.Join(Kind().Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
 	}
 	if text := probetest.Lines(r); strings.Contains(text, marker) {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,7 +70,7 @@ func do(t testing.TB, p *Probe, within time.Duration) probe.Result {
 func again(t testing.TB, p *Probe, within time.Duration) probe.Result {
 	t.Helper()
 	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: within}.Do(t.Context())
-	if err := Kind().Undeclared(r); err != nil {
+	if err := errors.Join(Kind().Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
 	}
 	for _, text := range []string{marker, password} {

@@ -145,10 +145,10 @@ func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
 
 func (c *Content) checkBody(answer *httpx.Answer) probe.Outcome {
 	if limit := c.Body.limit(string(answer.Body)); limit != "" {
-		return probe.Outcomef(probe.SelfLimit, "body: %s", limit)
+		return probe.Outcomef(probe.SelfLimit, "the body: %s", limit)
 	}
 	if !c.Body.MatchText(string(answer.Body), true) {
-		return probe.Outcomef(probe.Body, "body: expected %s, got another text of %s", c.Body, text.Count(len(answer.Body), "byte"))
+		return probe.Outcomef(probe.Body, "expected %s, got another body of %s", c.Body, text.Count(len(answer.Body), "byte"))
 	}
 	return probe.Outcomef(probe.OK, "the body is as expected")
 }

@@ -2,6 +2,7 @@
 package probetest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -23,7 +24,7 @@ func Run(t *testing.T, kind probe.Kind, p probe.Probe) probe.Result {
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: kind, Probe: p, Interval: time.Minute, Timeout: 10 * time.Second}
 	r := job.Do(t.Context())
-	if err := kind.Undeclared(r); err != nil {
+	if err := errors.Join(kind.Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
 	}
 	announced := slices.Concat(p.Checks(), probe.TargetChecks(p), []string{probe.RunCheck})
