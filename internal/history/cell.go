@@ -83,6 +83,13 @@ func (c *cell) quantile(share float64) time.Duration {
 	return time.Duration(c.latencyMax) * time.Microsecond
 }
 
+// describe says of a day or an hour, whose span is known, what the cell counted.
+func (c *cell) describe(d *probe.Day) {
+	d.Uptime = c.uptime(d.Span)
+	d.Pass, d.Fail, d.Inconclusive = int(c.pass), int(c.fail), int(c.inconclusive)
+	d.LatencyMax, d.Latency95 = time.Duration(c.latencyMax)*time.Microsecond, c.quantile(.95)
+}
+
 // append writes the cell: numbers of variable length, of the sketch those classes that have runs.
 func (c *cell) append(to []byte) []byte {
 	for _, n := range []uint64{uint64(c.pass), uint64(c.fail), uint64(c.inconclusive), uint64(c.passed), uint64(c.failed), c.latencySum, c.latencyMax} {

@@ -82,7 +82,7 @@ func TestPast(t *testing.T) {
 				s.write(true)
 			}
 		}
-		s.now = func() time.Time { return start.Add(240 * time.Minute) }
+		s.now = func() time.Time { return start.Add(240*time.Minute - time.Second) }
 		past := pastOf(t, s, "up")
 		for i, u := range past.Uptimes {
 			if u.Known != 210*time.Minute || u.Passed != 180*time.Minute || u.Span != []time.Duration{24, 7 * 24, 30 * 24, 90 * 24}[i]*time.Hour {
@@ -95,6 +95,11 @@ func TestPast(t *testing.T) {
 		today := past.Days[len(past.Days)-1]
 		if len(past.Days) != 90 || today.Pass != 180 || today.Fail != 30 || today.Inconclusive != 30 || today.Latency95 != 20*time.Millisecond {
 			t.Errorf("%s: got %d days, the last is %+v", where, len(past.Days), today)
+		}
+		hours := past.Hours
+		if len(hours) != 24 || hours[19].Pass+hours[19].Fail+hours[19].Inconclusive != 0 || hours[20].Pass != 60 || hours[20].Known != time.Hour ||
+			hours[23].Fail != 30 || hours[23].Inconclusive != 30 || hours[23].Passed != 0 || !hours[20].Start.Equal(start) || hours[20].Latency95 != 20*time.Millisecond {
+			t.Errorf("%s: got the hours %+v", where, hours)
 		}
 		if c := past.Changes; len(c) != 3 || c[0].Verdict != probe.Inconclusive || c[1].Reason != "status" || c[1].Detail != "expected 2xx, got 500" || !c[1].At.Equal(start.Add(180*time.Minute)) {
 			t.Errorf("%s: got %+v", where, c)

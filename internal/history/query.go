@@ -68,6 +68,7 @@ func (s *Store) Past(id probe.ID) (probe.Past, error) {
 	p := s.ask([]probe.ID{id}, now)[0]
 	var past probe.Past
 	err := s.backend.read(func(v view) error {
+		past.Hours = shownHours(v, p, now)
 		past.Uptimes[0], past.Uptimes[1] = lastHours(v, p, now, 24), lastHours(v, p, now, 7*24)
 		days := lastDays(v, p, now)
 		past.Uptimes[2], past.Uptimes[3] = sumDays(days, now, 30), sumDays(days, now, shownDays)
@@ -101,18 +102,7 @@ func (s *Store) Incidents(before time.Time) (all []probe.IncidentRecord, err err
 // lastHours returns the uptime of a probe in a number of hours until now. Of the first hour and of the present one, a part is
 // in that time.
 func lastHours(v view, p asked, now time.Time, hours int64) (u probe.Uptime) {
-	to := now.Unix() / 3600
-	from := to - hours
-	cells, width := v.hours(p.ref, from, to)
-	if o := v.open(p.ref); !o.isEmpty() && o.at >= from && o.at <= to {
-		cells = cells.add(o)
-	}
-	for _, c := range p.recent {
-		if at := c.at / width * width; at >= from/width*width && at <= to {
-			c.at = at
-			cells = cells.add(c)
-		}
-	}
+	cells, width := hourCells(v, p, now, hours)
 	for _, c := range cells {
 		begins, ends := time.Unix(c.at*3600, 0), time.Unix((c.at+width)*3600, 0)
 		span := min(ends.Sub(begins), now.Sub(begins))
@@ -124,6 +114,44 @@ func lastHours(v view, p asked, now time.Time, hours int64) (u probe.Uptime) {
 	}
 	u.Span = time.Duration(hours) * time.Hour
 	return u
+}
+
+// hourCells returns the cells of a number of hours before the present one, and of that, and how many hours a cell has.
+func hourCells(v view, p asked, now time.Time, hours int64) (cells pack, width int64) {
+	to := now.Unix() / 3600
+	from := to - hours
+	cells, width = v.hours(p.ref, from, to)
+	if o := v.open(p.ref); !o.isEmpty() && o.at >= from && o.at <= to {
+		cells = cells.add(o)
+	}
+	for _, c := range p.recent {
+		if at := c.at / width * width; at >= from/width*width && at <= to {
+			c.at = at
+			cells = cells.add(c)
+		}
+	}
+	return cells, width
+}
+
+// shownHours returns the last 24 hours, with the present one; none without a run in them.
+func shownHours(v view, p asked, now time.Time) (hours []probe.Day) {
+	cells, width := hourCells(v, p, now, hoursInDay-1)
+	ran := false
+	for at := (now.Unix()/3600 - hoursInDay + 1) / width * width; at <= now.Unix()/3600; at += width {
+		d := probe.Day{Start: time.Unix(at*3600, 0).UTC()}
+		d.Span = min(time.Duration(width)*time.Hour, now.Sub(d.Start))
+		for _, c := range cells {
+			if c.at == at {
+				c.describe(&d)
+				ran = true
+			}
+		}
+		hours = append(hours, d)
+	}
+	if !ran {
+		return nil
+	}
+	return hours
 }
 
 func scale(u probe.Uptime, share float64) probe.Uptime {
@@ -148,10 +176,7 @@ func lastDays(v view, p asked, now time.Time) []probe.Day {
 		days[i].Span = min(24*time.Hour, now.Sub(days[i].Start))
 	}
 	for _, c := range cells {
-		d := &days[c.at-from]
-		d.Uptime = c.uptime(d.Span)
-		d.Pass, d.Fail, d.Inconclusive = int(c.pass), int(c.fail), int(c.inconclusive)
-		d.LatencyMax, d.Latency95 = time.Duration(c.latencyMax)*time.Microsecond, c.quantile(.95)
+		c.describe(&days[c.at-from])
 	}
 	return days
 }

@@ -14,7 +14,7 @@ func (u Uptime) Add(other Uptime) Uptime {
 	return Uptime{Span: u.Span + other.Span, Known: u.Known + other.Known, Passed: u.Passed + other.Passed}
 }
 
-// A Day is what is remembered of one day of a probe, in UTC.
+// A Day is what is remembered of one day of a probe, or of one hour, in UTC.
 type Day struct {
 	Start time.Time
 	Uptime
@@ -34,6 +34,7 @@ type Change struct {
 // A Past is what is remembered of a probe.
 type Past struct {
 	Uptimes [4]Uptime // of the last 24 hours, and of the last 7, 30 and 90 days
+	Hours   []Day     // the last 24 hours, with the present one, the oldest first; fewer and longer ones if less is remembered
 	Days    []Day     // the last 90, the oldest first; none if nothing is remembered
 	Changes []Change  // the newest first
 }

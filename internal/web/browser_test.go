@@ -127,6 +127,38 @@ func TestPages_firstScreen(t *testing.T) {
 	}
 }
 
+// TestPages_room: at 1024 pixels the reasons of passing probes are not cut short, and on a phone the search form is low.
+func TestPages_room(t *testing.T) {
+	testenv.WithoutRace(t)
+	o := full()
+	o.Status = func() (rows []ProbeStatus) {
+		for i := range 30 {
+			rows = append(rows, ProbeStatus{
+				ID:      probe.ID{System: "shop", Name: fmt.Sprintf("p%d", i), Type: []string{"http", "tcp"}[i%2], Severity: []string{"P1", "P2"}[i%2]},
+				Verdict: probe.Pass, Detail: "3 of 3 replicas are live and ready, and each of them says that it is version 91bc04d791bc", Since: time.Now().Add(-time.Hour),
+			})
+		}
+		return rows
+	}
+	server := httptest.NewServer(New(o))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	b.Window(1024, 800, false)
+	b.Open(server.URL)
+	var cut []string
+	b.Eval(`[...document.querySelectorAll(".row.line .why")].filter(e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight || e.clientHeight == 0).map(e => e.innerText)`, &cut)
+	if len(cut) > 0 {
+		t.Errorf("%d reasons are cut short: %q", len(cut), cut[0])
+	}
+	b.Window(360, 740, false)
+	b.Open(server.URL)
+	var height float64
+	b.Eval(`document.querySelector("#search").getBoundingClientRect().height`, &height)
+	if height < 30 || height > 90 {
+		t.Errorf("the search form is %g pixels high on a phone", height)
+	}
+}
+
 // TestPages_withoutScriptAndMouse goes from the front page to a probe's page and runs the probe with the keyboard
 // alone, in a browser that runs no scripts.
 func TestPages_withoutScriptAndMouse(t *testing.T) {

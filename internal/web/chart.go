@@ -18,6 +18,14 @@ type chart struct {
 	Limit     time.Duration // configured maximum of the latency; 0 if there is none
 }
 
+// scaled sets the scale of latencies up to the slowest, with the limit if it is near.
+func (c *chart) scaled(slowest time.Duration) {
+	c.Top = slowest
+	if c.Limit > 0 && c.Limit <= maxLimitScale*slowest {
+		c.Top = max(slowest, c.Limit)
+	}
+}
+
 // The strip has a bar for each run, the last at the right. Height and form of the bar show the verdict as well as its
 // color does: passed is low and filled, failed is high and filled, inconclusive is an outline.
 const (
@@ -45,14 +53,12 @@ func newChart(runs []Run, limit time.Duration) chart {
 		return c
 	}
 	slices.Sort(timed)
-	c.Top = timed[len(timed)-1]
-	c.Latencies = fmt.Sprintf("latency of %d runs: median %s, slowest %s", len(timed), formatLatency(timed[len(timed)/2]), formatLatency(c.Top))
+	slowest := timed[len(timed)-1]
+	c.Latencies = fmt.Sprintf("latency of %d runs: median %s, slowest %s", len(timed), formatLatency(timed[len(timed)/2]), formatLatency(slowest))
 	if limit > 0 {
 		c.Latencies += ", limit " + formatLatency(limit)
-		if limit <= maxLimitScale*c.Top {
-			c.Top = max(c.Top, limit)
-		}
 	}
+	c.scaled(slowest)
 	return c
 }
 
@@ -73,14 +79,14 @@ func (r Run) words() string {
 func (c chart) x(i int) int { return (maxRuns - len(c.Runs) + i) * barPitch }
 
 // bar is the path of a verdict.
-func bar(v probe.Verdict, x int) string {
+func bar(v probe.Verdict, x, width int) string {
 	switch v {
 	case probe.Pass:
-		return fmt.Sprintf("M%d %dh4v%dh-4z", x, chartHeight-passHeight, passHeight)
+		return fmt.Sprintf("M%d %dh%dv%dh-%[3]dz", x, chartHeight-passHeight, width, passHeight)
 	case probe.Fail:
-		return fmt.Sprintf("M%d 0h4v%dh-4z", x, chartHeight)
+		return fmt.Sprintf("M%d 0h%dv%dh-%[2]dz", x, width, chartHeight)
 	}
-	return fmt.Sprintf("M%d.5 4.5h3v%dh-3z", x, chartHeight-5)
+	return fmt.Sprintf("M%d.5 4.5h%dv%dh-%[2]dz", x, width-1, chartHeight-5)
 }
 
 // bars are the bars of all runs of a verdict, as one path.
@@ -88,7 +94,7 @@ func (c chart) bars(v probe.Verdict) string {
 	var b strings.Builder
 	for i, r := range c.Runs {
 		if r.Verdict == v {
-			b.WriteString(bar(v, c.x(i)))
+			b.WriteString(bar(v, c.x(i), barPitch-1))
 		}
 	}
 	return b.String()

@@ -21,7 +21,7 @@ func (c chart) strip() g.Node {
 func (c chart) runBars() g.Node {
 	bars := g.Group{}
 	for i, r := range c.Runs {
-		bars = append(bars, titledPath(r.Verdict.String(), bar(r.Verdict, c.x(i)), r.words()))
+		bars = append(bars, titledPath(r.Verdict.String(), bar(r.Verdict, c.x(i), barPitch-1), r.words()))
 	}
 	return drawing("strip", c.Words, chartWidth, chartHeight, bars)
 }
@@ -31,7 +31,7 @@ func (c chart) spark() g.Node {
 	if c.Latencies == "" {
 		return nil
 	}
-	return drawing("spark", c.Latencies, chartWidth, chartHeight, c.limitLine(chartHeight), path("line", c.line()))
+	return drawing("spark", c.Latencies, chartWidth, chartHeight, c.limitLine(chartHeight, chartWidth), path("line", c.line()))
 }
 
 // latencyBars draws a bar for the latency of each run, each with its own words; nothing with fewer than two.
@@ -47,15 +47,15 @@ func (c chart) latencyBars() g.Node {
 		y := c.y(r.Latency, latencyHeight)
 		bars = append(bars, titledPath("latency", fmt.Sprintf("M%d %.4gh4V%dh-4z", c.x(i), y, latencyHeight), r.words()))
 	}
-	return drawing("latencies", c.Latencies, chartWidth, latencyHeight, bars, c.limitLine(latencyHeight))
+	return drawing("latencies", c.Latencies, chartWidth, latencyHeight, bars, c.limitLine(latencyHeight, chartWidth))
 }
 
 // limitLine draws the limit of the latency; nothing without one, or if it is far above the scale.
-func (c chart) limitLine(height int) g.Node {
+func (c chart) limitLine(height, width int) g.Node {
 	if c.Limit <= 0 || c.Limit > c.Top {
 		return nil
 	}
-	return titledPath("limit", fmt.Sprintf("M0 %.4gh%d", c.y(c.Limit, height), chartWidth), "limit "+formatLatency(c.Limit))
+	return titledPath("limit", fmt.Sprintf("M0 %.4gh%d", c.y(c.Limit, height), width), "limit "+formatLatency(c.Limit))
 }
 
 // ends says from when to when the runs are: at both ends if the chart is full.

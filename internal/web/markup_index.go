@@ -58,10 +58,10 @@ func (f searchForm) node() g.Node {
 		options := g.Map(all, func(one string) g.Node {
 			return h.Option(h.Value(one), g.If(strings.EqualFold(one, chosen), h.Selected()), h.Text(one))
 		})
-		return h.Label(h.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), h.Text("any")), options))
+		return h.Label(h.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), h.Text("any "+strings.ToLower(label))), options))
 	}
 	return h.Form(h.ID("search"), h.Class("search"), h.Role("search"), h.Action("./"),
-		h.Label(h.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text))),
+		h.Label(h.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text), h.Attr("placeholder", "name, reason or label"))),
 		choice("Verdict", verdictParameter, f.verdict, verdictWords()),
 		choice("Severity", severityParameter, f.severity, f.Severities),
 		choice("Type", kindParameter, f.kind, f.Kinds),
@@ -116,7 +116,8 @@ func (v rowView) line() g.Node {
 		h.Div(h.Class("what"), v.heading()),
 		h.Div(h.Class("why"), h.Title(v.Detail+" "+asksText(v.addresses())), h.Text(v.Detail), v.asked()),
 		h.Div(h.Class("past"), v.Chart.strip()),
-		h.Div(h.Class("when soft"), h.Text(v.sinceWords()), clock(v.Since), h.Text(", "+formatLatency(v.Latency)), h.Text(v.uptimeWords(", "))),
+		h.Div(h.Class("when soft"), h.Span(h.Class("more"), h.Text(v.sinceWords()), clock(v.Since), h.Text(", "+formatLatency(v.Latency)), g.If(v.Uptime.Known > 0, h.Text(", "))),
+			h.Text(v.uptimeWords(""))),
 	)
 }
 

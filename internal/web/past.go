@@ -62,7 +62,7 @@ func (v probeView) past() g.Node {
 		softLine("The share of the time with a verdict in which the probe passed. Inconclusive runs, and time without any, are unknown."),
 		h.Dl(h.Class("facts"), spans),
 		g.Iff(len(v.Past.Days) > 0, func() g.Node {
-			return h.Div(h.Class("charts"), figure("the last 90 days", dayBars(v.Past.Days), dayEnds(v.Past.Days)))
+			return h.Div(h.Class("charts"), figure("the last 90 days", dayBars(v.Past.Days, "days", barPitch, dayWords), dayEnds(v.Past.Days)))
 		}),
 		g.If(len(v.Past.Changes) > 0, h.Details(h.Summary(h.Text("Last changes of the verdict")),
 			table([]string{"Time", "Verdict", "Why"}, g.Map(v.Past.Changes, changeRow)))),
@@ -78,9 +78,9 @@ func changeRow(c probe.Change) g.Node {
 	return h.Tr(h.Td(dateTime(c.At)), h.Td(mark(c.Verdict)), h.Td(why(probe.Reason{Word: c.Reason}, c.Detail)))
 }
 
-// dayBars draws a bar for each day as the strip does for each run: low if all runs passed, high if one failed, a frame if all were
-// inconclusive.
-func dayBars(days []probe.Day) g.Node {
+// dayBars draws a bar for each day or hour as the strip does for each run: low if all runs passed, high if one failed, a frame if all
+// were inconclusive, nothing without a run.
+func dayBars(days []probe.Day, unit string, pitch int, words func(probe.Day) string) g.Node {
 	bars := g.Group{}
 	failed := 0
 	for i, d := range days {
@@ -94,9 +94,9 @@ func dayBars(days []probe.Day) g.Node {
 		case d.Inconclusive == 0:
 			continue
 		}
-		bars = append(bars, titledPath(v.String(), bar(v, i*barPitch), dayWords(d)))
+		bars = append(bars, titledPath(v.String(), bar(v, i*pitch, pitch-1), words(d)))
 	}
-	return drawing("days", fmt.Sprintf("%d of the last %d days had failures", failed, len(days)), len(days)*barPitch, chartHeight, bars)
+	return drawing("days", fmt.Sprintf("%d of the last %d %s had failures", failed, len(days), unit), len(days)*pitch, chartHeight, bars)
 }
 
 // dayEnds are the first day and the last.
@@ -106,8 +106,11 @@ func dayEnds(days []probe.Day) g.Node {
 }
 
 // dayWords describes a day.
-func dayWords(d probe.Day) string {
-	words := d.Start.Format(time.DateOnly) + ": " + formatUptime(d.Uptime) + ", " + describeVerdicts(d.Fail, d.Inconclusive, d.Pass)
+func dayWords(d probe.Day) string { return d.Start.Format(time.DateOnly) + ": " + runsWords(d) }
+
+// runsWords describes the runs of a day or an hour.
+func runsWords(d probe.Day) string {
+	words := formatUptime(d.Uptime) + ", " + describeVerdicts(d.Fail, d.Inconclusive, d.Pass)
 	if d.Pass > 0 {
 		words += ", latency 95 % within " + formatLatency(d.Latency95) + ", max " + formatLatency(d.LatencyMax)
 	}

@@ -49,6 +49,12 @@ func remembering() (Options, *[]probe.Breach) {
 	o.Past = func(probe.ID) (probe.Past, error) {
 		return probe.Past{
 			Uptimes: [4]probe.Uptime{u, u, {Span: 30 * 24 * time.Hour}, u},
+			Hours: []probe.Day{
+				{Start: day.Add(20 * time.Hour), Uptime: probe.Uptime{Span: time.Hour}},
+				{Start: day.Add(21 * time.Hour), Uptime: probe.Uptime{Span: time.Hour, Known: time.Hour, Passed: time.Hour}, Pass: 60, Latency95: 8 * time.Millisecond, LatencyMax: 40 * time.Millisecond},
+				{Start: day.Add(22 * time.Hour), Uptime: probe.Uptime{Span: time.Hour, Known: time.Hour}, Fail: 60},
+				{Start: day.Add(23 * time.Hour), Uptime: probe.Uptime{Span: 10 * time.Minute, Known: 10 * time.Minute, Passed: 5 * time.Minute}, Pass: 5, Fail: 5, Latency95: 16 * time.Millisecond, LatencyMax: 16 * time.Millisecond},
+			},
 			Days: []probe.Day{
 				{Start: day.AddDate(0, 0, -3), Uptime: probe.Uptime{Span: 24 * time.Hour}},
 				{Start: day.AddDate(0, 0, -2), Inconclusive: 5},
@@ -82,10 +88,19 @@ func TestPast(t *testing.T) {
 		"95.65 % (4 % unknown)", "Last 30 days</dt><dd>unknown", "1 of the last 4 days had failures",
 		"2026-11-27: 95.65 % (4 % unknown), 2 failed, 90 passed, latency 95 % within 8.0 ms, max 40 ms", "2026-11-26: unknown, 5 inconclusive",
 		"expected &lt;b&gt;2xx", `class="inconclusive"`,
+		"last 24 hours: 65 failed, 65 passed", "2 of the last 4 hours had failures", "21:00 to 22:00 UTC: 100 %, 60 passed, latency 95 % within 8.0 ms, max 40 ms", "22:00 to 23:00 UTC: 0 %, 60 failed",
+		"latency of the last 24 hours: within 16 ms for 95 % of the runs of each hour",
+		`<path class="pass" d="M8 12h7v8h-7z"><title>21:00`, `<path class="fail" d="M16 0h7v20h-7z"><title>22:00`, `<path class="latency" d="M24 1h7V60h-7z"><title>23:00 to 23:10 UTC`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("expected %q on the page:\n%s", want, page)
 		}
+	}
+	if strings.Contains(page, "<title>20:00") {
+		t.Error("an hour without runs has a bar")
+	}
+	if n := strings.Count(page, `class="latency" d="M`); n < 2 || strings.Contains(page, `class="latency" d="M16 `) {
+		t.Error("an hour in which nothing passed has a latency, or none has")
 	}
 	if strings.Contains(page, "<b>") || strings.Contains(page, "2026-11-25:") {
 		t.Error("text is not escaped, or a day without runs has a bar")
