@@ -61,7 +61,7 @@ func (f searchForm) node() g.Node {
 		return h.Label(h.Text(label+" "), h.Select(h.Name(name), h.Option(h.Value(""), h.Text("any "+strings.ToLower(label))), options))
 	}
 	return h.Form(h.ID("search"), h.Class("search"), h.Role("search"), h.Action("./"),
-		h.Label(h.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text), h.Attr("placeholder", "name, reason or label"))),
+		h.Label(h.Text("Search "), h.Input(h.Type("search"), h.Name(textParameter), h.Value(f.text), h.Attr("placeholder", "name or reason"))),
 		choice("Verdict", verdictParameter, f.verdict, verdictWords()),
 		choice("Severity", severityParameter, f.severity, f.Severities),
 		choice("Type", kindParameter, f.kind, f.Kinds),
