@@ -11,13 +11,13 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -130,7 +130,7 @@ func (e Errors) arranged(files []File) (all Errors) {
 	for _, f := range files {
 		some := byFile[f.Name]
 		delete(byFile, f.Name)
-		slices.SortStableFunc(some, func(a, b Mistake) int { return a.Line - b.Line })
+		sorted.By(some, func(a, b Mistake) int { return a.Line - b.Line })
 		if more := len(some) - maxMistakes; more > 0 {
 			some = append(some[:maxMistakes], Mistake{File: f.Name, Text: fmt.Sprintf("and %d more mistakes", more)})
 		}

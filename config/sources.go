@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -75,7 +76,7 @@ func (p *probeEntry) readSources(d *strictyaml.Decoder, env *secret.Environment)
 func makeUsers(entries []*probeEntry) (all []user) {
 	for _, p := range entries {
 		if len(p.refs) > 0 {
-			slices.SortStableFunc(p.refs, func(a, b sourceRef) int { return cmp.Compare(a.line, b.line) })
+			sorted.By(p.refs, func(a, b sourceRef) int { return cmp.Compare(a.line, b.line) })
 			all = append(all, user{p.file, p.job.System, p.Name, p.refs})
 		}
 	}

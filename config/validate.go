@@ -78,6 +78,7 @@ var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_.-]{0,63}$`)
 
 const nameRule = `wants a letter and then letters, digits, "_", "." and "-", at most 64`
 
+//go:noinline
 func validName(name string) bool { return namePattern.MatchString(name) }
 
 var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)

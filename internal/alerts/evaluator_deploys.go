@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // deployMemory is for how long what a probe said of deploys counts when it says nothing any more: the platform may be down with
@@ -45,7 +46,7 @@ func (e *evaluated) deploysText(at *moment) string {
 	if len(reporters) == 0 {
 		return ""
 	}
-	slices.SortFunc(reporters, func(a, b *probe.Job) int { return strings.Compare(a.Name, b.Name) })
+	sorted.By(reporters, func(a, b *probe.Job) int { return strings.Compare(a.Name, b.Name) })
 	near, good := "", ""
 	for _, j := range reporters {
 		which := ""

@@ -47,6 +47,8 @@ func KindSeries() []string {
 }
 
 // exports reports whether the kind of a probe declares a series.
+//
+//go:noinline
 func (o Options) exports(j probe.Job, series string) bool {
 	return slices.ContainsFunc(o.Kinds[j.Type].Measures, func(m *probe.Measure) bool { return m.Name == series })
 }

@@ -67,11 +67,15 @@ const lastKnownFor = 45 * time.Second
 
 // lastKnown is the selector, or for a while its last value after a lost scrape. The selector comes first: it reaches back
 // as far as scrapes may be apart.
+//
+//go:noinline
 func lastKnown(selector string) string {
 	return selector + " or last_over_time(" + selector + "[" + promTime(lastKnownFor) + "])"
 }
 
 // lines joins parts of an expression, one on each line.
+//
+//go:noinline
 func lines(parts ...string) string { return strings.Join(parts, "\n") }
 
 // escapeTemplate makes a template that expands to the text.

@@ -99,6 +99,8 @@ func (s *system) dependencies(j probe.Job) (all []probe.Job) {
 }
 
 // on matches series of the same probe.
+//
+//go:noinline
 func (s *system) on() string { return "on" + s.by()[2:] }
 
 // description is a template that queries Prometheus for the checks that did not pass recently, their reasons, and what

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // The series that the rules of an objective record, by system and runbook. The runs of all locations count.
@@ -147,7 +148,7 @@ func (s *system) sloTests() (all []testCase) {
 			for verdict, values := range map[string]string{"fail": fails, "pass": passes, "inconclusive": inconclusive} {
 				c.Input = append(c.Input, inputSeries{series("probe_runs_total", mergeLabels(s.labels(j), map[string]string{"verdict": verdict})), values})
 			}
-			slices.SortFunc(c.Input, func(a, b inputSeries) int { return strings.Compare(a.Series, b.Series) })
+			sorted.By(c.Input, func(a, b inputSeries) int { return strings.Compare(a.Series, b.Series) })
 			return c
 		}
 		n := func(d time.Duration) int { return int(d / step) }

@@ -38,6 +38,8 @@ func (g severity) withLevel(level int) severity {
 }
 
 // lowered is one level less urgent, for alerts on something less than an outage. What is not urgent stays as it is.
+//
+//go:noinline
 func (g severity) lowered() severity { return g.withLevel(max(g.level, min(g.level+1, 3))) }
 
 // cappedAt is the severity, but no more urgent than the level.

@@ -280,6 +280,8 @@ func values(before, from float64, after time.Duration) string {
 }
 
 // repeat writes n samples of a value. The number after x counts the samples beyond the first.
+//
+//go:noinline
 func repeat(v float64, n int) string { return fmt.Sprintf("%gx%d", v, n-1) }
 
 func boolFloat(b bool) float64 {

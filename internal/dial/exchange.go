@@ -61,6 +61,8 @@ type Exchange struct {
 type exchangeKey struct{}
 
 // Begin begins an exchange that ends by ctx's deadline and opens at most maxConns connections.
+//
+//go:noinline
 func Begin(ctx context.Context, maxConns int) *Exchange {
 	x := &Exchange{maxConns: maxConns, phase: PhaseNone}
 	x.ctx = context.WithValue(ctx, exchangeKey{}, x)
@@ -130,6 +132,8 @@ func (x *Exchange) Pause(d time.Duration) {
 func (x *Exchange) Phase() Phase { return x.progress().phase }
 
 // Peer returns the address dialled last, that of the connection used, or who is behind it; empty if there is none.
+//
+//go:noinline
 func (x *Exchange) Peer() string { return x.progress().peer }
 
 // Use notes which connection the exchange uses. Another exchange may have opened it.

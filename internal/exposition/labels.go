@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"cmp"
+	"prober/internal/sorted"
 	"slices"
 
 	dto "github.com/prometheus/client_model/go"
@@ -20,7 +21,7 @@ type Labels struct {
 // Names and values must be valid UTF-8.
 func NewLabels(labels []Label) Labels {
 	labels = slices.DeleteFunc(slices.Clone(labels), func(l Label) bool { return l.Value == "" })
-	slices.SortFunc(labels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
+	sorted.By(labels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
 	var text []byte
 	pairs := make([]*dto.LabelPair, len(labels))
 	for i := range labels {

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"io"
 	"math"
+	"prober/internal/sorted"
 	"slices"
 	"time"
 
@@ -111,7 +112,7 @@ func (h *Histogram) message() *dto.Histogram {
 		}
 	}
 	m.SampleCount = &total
-	slices.SortFunc(m.Exemplars, func(a, b *dto.Exemplar) int { return a.Timestamp.AsTime().Compare(b.Timestamp.AsTime()) })
+	sorted.By(m.Exemplars, func(a, b *dto.Exemplar) int { return a.Timestamp.AsTime().Compare(b.Timestamp.AsTime()) })
 	m.PositiveSpan, m.PositiveDelta = spans(h.native)
 	return m
 }

@@ -30,6 +30,8 @@ type Client struct {
 // Client checks the settings, and the URL that will be asked by them, and returns a client. The error joins a
 // probe.SettingError for each thing that is wrong and repeats no secret; what is wrong with the URL is said of the setting
 // url. An empty URL is not looked at. The settings must not change afterwards.
+//
+//go:noinline
 func (s *Settings) Client(url string) (*Client, error) {
 	return s.ClientFor(map[string]string{"url": url})
 }

@@ -122,6 +122,8 @@ func (s *Settings) MixedVersionsGrace() time.Duration {
 }
 
 // Credentials names the settings that say what to authenticate with, bearer, basic, oauth2 and login, of those that are given.
+//
+//go:noinline
 func (s *Settings) Credentials() (given []string) {
 	if !s.Bearer.IsZero() {
 		given = append(given, "bearer")
@@ -150,6 +152,8 @@ func (s *Settings) AuthURL() string {
 }
 
 // HasCredential reports whether a request carries a secret: a token, a password, a secret header or body.
+//
+//go:noinline
 func (s *Settings) HasCredential() bool {
 	if s.Confidential || len(s.Credentials()) > 0 {
 		return true

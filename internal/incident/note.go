@@ -131,7 +131,7 @@ func (t *Tracker) Systems() []string {
 			names = append(names, name)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int {
+	sorted.By(names, func(a, b string) int {
 		open := func(name string) int { return -min(len(t.systems[name].Incident.Open), 1) }
 		return cmp.Or(cmp.Compare(open(a), open(b)), cmp.Compare(a, b))
 	})

@@ -43,9 +43,13 @@ func metricName(name string) bool {
 }
 
 // valid returns a text of the configuration as valid UTF-8: one invalid byte makes a whole scrape unreadable.
+//
+//go:noinline
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // labelValue returns a value that may come from a target in a form that is safe as a label.
+//
+//go:noinline
 func labelValue(value string) string {
 	if value == "" {
 		return ""

@@ -96,6 +96,8 @@ type skip struct{}
 func (*skip) UnmarshalJSON([]byte) error { return nil }
 
 // Text returns a member that is a text; empty if it is none.
+//
+//go:noinline
 func (a Answer) Text(name string) string {
 	var text string
 	if json.Unmarshal(a[name], &text) != nil {

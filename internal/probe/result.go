@@ -185,6 +185,8 @@ func (r *Result) Exchanged(x Exchange) {
 }
 
 // Verdict is the worst of the checks' verdicts; Inconclusive if nothing was checked.
+//
+//go:noinline
 func (r Result) Verdict() Verdict {
 	if len(r.Checks) == 0 {
 		return Inconclusive

@@ -3,11 +3,11 @@ package report
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -78,7 +78,7 @@ func byUrgency(entries []entry) []entry {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return urgency(entries[a]) - urgency(entries[b]) })
+	sorted.By(order, func(a, b int) int { return urgency(entries[a]) - urgency(entries[b]) })
 	out := make([]entry, len(entries))
 	for i, at := range order {
 		out[i] = entries[at]

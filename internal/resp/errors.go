@@ -25,6 +25,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Detail }
 
 // Explain returns the reason of an error of this package, and its sentence.
+//
+//go:noinline
 func Explain(err error) probe.Outcome { return asError(err).Outcome }
 
 // Code returns the code of an error of this package; empty if it has none.

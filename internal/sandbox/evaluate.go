@@ -66,8 +66,10 @@ func (e *evaluation) query(text string) (result vector, err error) {
 }
 
 func (e *evaluation) fail(format string, args ...any) { panic(errQuery{fmt.Sprintf(format, args...)}) }
-func (e *evaluation) next()                           { e.token = e.scan.Scan() }
-func (e *evaluation) text() string                    { return e.scan.TokenText() }
+
+//go:noinline
+func (e *evaluation) next()        { e.token = e.scan.Scan() }
+func (e *evaluation) text() string { return e.scan.TokenText() }
 
 func (e *evaluation) accept(token rune) bool {
 	if e.token != token {

@@ -4,6 +4,8 @@ package sandbox
 func tenantDatabase() []string { return []string{pgbouncer} }
 
 // onRows changes the database with data of tenants.
+//
+//go:noinline
 func onRows(change func(*rowSecurity)) []effect {
 	return []effect{onDatabase(tenantDatabase(), func(d *database) { change(d.tenants) })}
 }

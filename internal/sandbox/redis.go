@@ -267,6 +267,7 @@ func (r redisServer) dryRun(user, command, key string) string {
 	return redisText("This user has no permissions to run the '" + command + "' command")
 }
 
+//go:noinline
 func redisText(s string) string  { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
 func redisNumber(n int64) string { return fmt.Sprintf(":%d\r\n", n) }
 func redisList(items ...string) string {

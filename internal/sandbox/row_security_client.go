@@ -41,6 +41,8 @@ type reply struct {
 }
 
 // unnamed is how a server names columns of expressions.
+//
+//go:noinline
 func unnamed(n int) []string { return slices.Repeat([]string{"?column?"}, n) }
 
 // sharedProcess serves all clients of the pool.

@@ -369,6 +369,7 @@ func (s *Sandbox) Env() map[string]string {
 // Memories returns how many memories each test org has. Each starts with one.
 func (s *Sandbox) Memories() map[string]int { return s.tenants.counts() }
 
+//go:noinline
 func (s *Sandbox) host(name string) *host {
 	return s.hosts[slices.IndexFunc(s.hosts, func(h *host) bool { return h.name == name })]
 }

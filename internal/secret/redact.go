@@ -11,6 +11,8 @@ const redacted = "<redacted>"
 // Redact replaces every piece of a known secret that has eight bytes or more; of a shorter secret, the whole. It finds
 // them in plain, base64 and hex form, in upper and lower case, and with characters written as escape sequences of URLs,
 // of JSON and other languages with a backslash, or of HTML, or of two of these.
+//
+//go:noinline
 func Redact(text string) string { return known.redact(text) }
 
 // IsKnown reports whether all of a text is known to be secret: Redact leaves nothing of it.

@@ -40,6 +40,7 @@ type reader struct {
 	found []Mistake
 }
 
+//go:noinline
 func (r *reader) fail(n *yaml.Node, at path, format string, args ...any) {
 	r.found = append(r.found, mistake(n.Line, at, format, args...))
 }

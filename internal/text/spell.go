@@ -6,6 +6,8 @@ import (
 )
 
 // DidYouMean ends a message with the known word that is nearest to the one written, if any is near.
+//
+//go:noinline
 func DidYouMean(word string, known []string) string {
 	if s := Nearest(word, known); s != "" {
 		return "; did you mean " + s + "?"

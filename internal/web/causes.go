@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // explain names, for each row that does not pass, the failed probe that explains it: one that it depends on, or one that
@@ -183,7 +184,7 @@ func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
 			roots = append(roots, row)
 		}
 	}
-	slices.SortStableFunc(roots, func(a, b *ProbeStatus) int {
+	sorted.By(roots, func(a, b *ProbeStatus) int {
 		worst := func(root *ProbeStatus) int {
 			level := urgency(root.Severity)
 			for _, row := range explained[root.Key()] {
@@ -196,7 +197,7 @@ func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
 	var all []*ProbeStatus
 	for _, root := range roots {
 		under := explained[root.Key()]
-		slices.SortStableFunc(under, compareUrgency)
+		sorted.By(under, compareUrgency)
 		all = append(append(all, root), under...)
 	}
 	return all

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // A filter selects what the index page shows, by query parameters.
@@ -111,7 +112,7 @@ func newSearchForm(rows []ProbeStatus, want filter) searchForm {
 		return all
 	}
 	f := searchForm{filter: want, Kinds: distinct(func(r *ProbeStatus) string { return r.Type }), Severities: distinct(func(r *ProbeStatus) string { return r.Severity })}
-	slices.SortStableFunc(f.Severities, func(a, b string) int { return cmp.Compare(urgency(a), urgency(b)) })
+	sorted.By(f.Severities, func(a, b string) int { return cmp.Compare(urgency(a), urgency(b)) })
 	f.Active = want.text != "" || want.runbook != "" || want.severity != "" || want.kind != "" || want.verdict != ""
 	return f
 }

@@ -78,6 +78,8 @@ func formatDateTime(t time.Time) string {
 }
 
 // formatLatency writes a latency with two or three digits and a unit; zero is a dash.
+//
+//go:noinline
 func formatLatency(d time.Duration) string {
 	switch {
 	case d <= 0:

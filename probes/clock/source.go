@@ -111,6 +111,8 @@ func (s *source) validatePostgres(given Service) error {
 }
 
 // readErrorf is why a time could not be read. It says nothing about the clock.
+//
+//go:noinline
 func readErrorf(why probe.Reason, format string, args ...any) *probe.Outcome {
 	o := probe.Outcomef(why, format, args...)
 	return &o

@@ -23,6 +23,7 @@ type flaws struct {
 	texts  []string
 }
 
+//go:noinline
 func (f *flaws) add(why probe.Reason, format string, args ...any) {
 	if f.texts == nil {
 		f.reason = why

@@ -101,7 +101,7 @@ func tellApart(all []deploy) {
 		}
 	}
 	for _, d := range all {
-		slices.SortStableFunc(d.names, func(a, b string) int { return cmp.Compare(rollouts[a], rollouts[b]) })
+		sorted.By(d.names, func(a, b string) int { return cmp.Compare(rollouts[a], rollouts[b]) })
 	}
 }
 

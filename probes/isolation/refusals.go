@@ -49,6 +49,8 @@ func (s *Refusals) all() expect.Denials {
 }
 
 // wrongOrg are the responses that refuse a request because of its org: it is rejected, or nothing of it is found.
+//
+//go:noinline
 func (s *Refusals) wrongOrg() expect.Denials { return either(s.Rejected, s.Denied) }
 
 // either returns the denials of both, those by status alone as one.

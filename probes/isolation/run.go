@@ -242,6 +242,8 @@ func (p *Probe) setMadeUpCredential(h http.Header) {
 }
 
 // op is the operation that the request belongs to; empty for one of no resource.
+//
+//go:noinline
 func (req request) op() string {
 	for _, op := range operations {
 		if req.assertion.resource.template(op) == req.template {

@@ -139,6 +139,8 @@ func (r *Resource) template(op string) *Template {
 }
 
 // visibilityOp is the operation by which an owner looks for its own object: the first that the resource has.
+//
+//go:noinline
 func (r *Resource) visibilityOp() string {
 	for _, op := range operations[:4] {
 		if r.template(op) != nil {

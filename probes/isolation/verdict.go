@@ -74,7 +74,7 @@ func (r *run) report() {
 		return all[surface][0].rule.rank()
 	}
 	surfaces := r.plan.surfaces()
-	slices.SortStableFunc(surfaces, func(a, b string) int { return cmp.Compare(worst(a), worst(b)) })
+	sorted.By(surfaces, func(a, b string) int { return cmp.Compare(worst(a), worst(b)) })
 	r.result.Each(surfaces, func(i int, result *probe.Result) {
 		verdicts := all[surfaces[i]]
 		for _, v := range verdicts {

@@ -13,6 +13,7 @@ import (
 	"prober/internal/text"
 )
 
+//go:noinline
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // ready judges how many pods are ready. The workload says how many it wants, and the pods themselves whether they are.

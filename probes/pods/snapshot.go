@@ -89,6 +89,7 @@ func started(c *kubernetes.ContainerStatus) bool {
 // seen is known in words.
 func (s *snapshot) seen() string { return countPods(s.known()) }
 
+//go:noinline
 func countPods(n int) string { return text.Count(n, "pod") }
 
 // alive reports whether a pod counts as one of the workload's replicas, ready or not.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // An audit looks at the names of all keys, a part in each run. It lives in memory only: after a start it begins again.
@@ -216,7 +217,7 @@ func (a *audit) measureShapes(r *probe.Result, shapes map[string]int) {
 // byNumber lists names, the most frequent first.
 func byNumber(counts map[string]int) []string {
 	names := slices.Collect(maps.Keys(counts))
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	sorted.By(names, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
 	return names
 }
 

@@ -33,6 +33,7 @@ type relation struct {
 	exempt          bool   // for all tenants, by the configuration
 }
 
+//go:noinline
 func (t *relation) isTable() bool   { return strings.IndexByte("rpf", t.kind) >= 0 }
 func (t *relation) isChild() bool   { return len(t.parents) > 0 }
 func (t *relation) reachable() bool { return t.privileges != "" }

@@ -12,6 +12,7 @@ type reader struct{ rest []postgres.Value }
 
 func fields(row []postgres.Value) *reader { return &reader{row} }
 
+//go:noinline
 func (r *reader) text() string {
 	if len(r.rest) == 0 {
 		return ""

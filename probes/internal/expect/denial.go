@@ -128,6 +128,8 @@ func (d Denial) validate() error {
 }
 
 // Match reports whether an answer is a refusal. One that is not complete is none.
+//
+//go:noinline
 func (d Denials) Match(a *httpx.Answer) bool {
 	return slices.ContainsFunc(d, func(one Denial) bool { return one.match(a) })
 }
