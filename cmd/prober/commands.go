@@ -16,6 +16,7 @@ const (
 
 	aboutExamples = `prober demo                            the sample system, on http://localhost:9798/
 prober init https://shop.example/      a first configuration, prober.yaml
+prober import blackbox.yml             what another monitor asks, as a configuration
 prober check shop.yaml                 what would be asked, or what is wrong with the file
 prober --config.file=shop.yaml         probe and serve the metrics
 prober --once --probe=up               one question, answered by the exit status
@@ -62,7 +63,7 @@ func (o *options) commands() *cobra.Command {
 			Example: runExamples,
 			Short:   "Probe continuously and serve the metrics; with --once, probe once and exit 0 (all pass), 1 (some fail), 2 (usage) or 3 (inconclusive).",
 		}),
-		o.demoCommand(), o.initCommand(), o.checkCommand(), o.schemaCommand(), o.rulesCommand(), o.dashboardCommand(), o.publicCommand(),
+		o.demoCommand(), o.initCommand(), o.importCommand(), o.checkCommand(), o.schemaCommand(), o.rulesCommand(), o.dashboardCommand(), o.publicCommand(),
 		o.versionCommand(), o.completionCommand(root),
 	)
 	return root

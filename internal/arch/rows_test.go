@@ -57,6 +57,7 @@ var rows = map[string]row{
 	},
 	"internal/alerts":    {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/notify":    {ours: []string{"internal/httpx", "internal/probe", "internal/secret"}},
+	"internal/importer":  {ours: []string{"internal/probe", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/command":   {},
 	"internal/coverage":  {ours: []string{"internal/probe", "internal/selector", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/manifests": {ours: []string{"internal/kubernetes", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
@@ -106,7 +107,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/manifests", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/importer", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
 			"gopkg.in/yaml.v3",

@@ -1,0 +1,128 @@
+package importer
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// hostile are files that nobody should wait for, or that say something that no probe can.
+func hostile() map[string]string {
+	bomb := "modules:\n  a0: &a0 {prober: http}\n"
+	for i := 1; i < 12; i++ {
+		n, last := string(rune('a'+i)), string(rune('a'+i-1))
+		bomb += "  " + n + "0: &" + n + "0 {x: [" + strings.Repeat("*"+last+"0, ", 9) + "*" + last + "0]}\n"
+	}
+	return map[string]string{
+		"aliases":          bomb,
+		"a cycle":          "modules: &m\n  a: *m\n",
+		"depth":            "modules: " + strings.Repeat("[", 200_000),
+		"many values":      "modules: {a: [" + strings.Repeat("1,", 1_500_000) + "]}",
+		"size":             "modules: {}\n#" + strings.Repeat("x", 10<<20),
+		"a list":           "modules: [a]\n",
+		"no mapping":       "modules: {a: b}\n",
+		"a list as a text": "modules: {a: {prober: http, http: {method: [a]}}}\n",
+		"a duration":       "modules: {a: {prober: http, timeout: soon}}\n",
+		"a long duration":  "modules: {a: {prober: http, timeout: 99999999999y}}\n",
+		"a pattern":        "modules: {a: {prober: http, http: {fail_if_body_matches_regexp: ['(']}}}\n",
+		"two documents":    "modules: {}\n---\nmodules: {}\n",
+		"bytes":            "modules:\n  a: \xff\n",
+	}
+}
+
+// TestImport_hostile: each is refused, with the file and, if it is about a line, the line. Nothing of the file is repeated.
+func TestImport_hostile(t *testing.T) {
+	t.Parallel()
+	message := regexp.MustCompile(`^(bad.yml(:[0-9]+)?: .{5,300}\n)+$`)
+	for name, text := range hostile() {
+		if _, err := Import("", "s", File{"bad.yml", []byte(text)}); err == nil || !message.MatchString(err.Error()+"\n") || strings.Count(err.Error(), "\n") > maxMessages {
+			t.Errorf("%s: expected an error with the file, got %v", name, err)
+		}
+	}
+}
+
+// TestImport_product bounds how many probes modules and targets may come to.
+func TestImport_product(t *testing.T) {
+	t.Parallel()
+	prometheus := "scrape_configs:\n- params: {module: [m]}\n  static_configs: [{targets: [" + strings.Repeat("a,", maxProbes+1) + "]}]\n" +
+		"  relabel_configs: [{source_labels: [__address__], target_label: __param_target}]\n"
+	_, err := Import("", "s", File{"b.yml", []byte("modules: {m: {prober: http}}")}, File{"p.yml", []byte(prometheus)})
+	if err == nil || err.Error() != "p.yml:3: scrape_configs[0].static_configs[0]: more than 5000 probes" {
+		t.Errorf("expected a bound on the probes, got %v", err)
+	}
+}
+
+// TestImport_refusals: a module that only refuses never becomes a probe that a target which is down would pass.
+func TestImport_refusals(t *testing.T) {
+	t.Parallel()
+	for settings, asks := range map[string]bool{
+		"valid_status_codes: [404]":                                                   true,
+		"valid_status_codes: [200, 500]":                                              true,
+		"valid_status_codes: [301], follow_redirects: false":                          false,
+		"fail_if_body_matches_regexp: [a]":                                            true,
+		"fail_if_body_matches_regexp: [a], fail_if_body_not_matches_regexp: [b]":      false,
+		"fail_if_header_matches: [{header: A, regexp: a}]":                            true,
+		"fail_if_header_matches: [{header: A, regexp: .*, allow_missing: true}]":      true,
+		"fail_if_header_not_matches: [{header: A, regexp: a}]":                        false,
+		"fail_if_body_matches_regexp: ['a*'], fail_if_body_not_matches_regexp: ['b']": false,
+		"": false,
+	} {
+		got, err := Import("", "s", File{"b.yml", []byte("modules: {m: {prober: http, http: {" + settings + "}}}")})
+		if err != nil || strings.Contains(string(got.YAML), "control: TODO") != asks {
+			t.Errorf("%s: expected a control to be asked for: %v; got %v\n%s", settings, asks, err, got.YAML)
+		}
+	}
+}
+
+// TestImport_names: names are valid and unique, whatever the targets are called.
+func TestImport_names(t *testing.T) {
+	t.Parallel()
+	d := &draft{names: map[string]bool{}}
+	for i, want := range []string{"shop", "shop-2", "probe-1", "probe", "probe-2", "a.b-c", "a.b-c-2", strings.Repeat("x", 56), strings.Repeat("x", 56) + "-2"} {
+		in := []string{"shop", "shop", "1", "", "ü", "a.b/c/", "a.b-c", strings.Repeat("x", 100), strings.Repeat("x", 99)}[i]
+		if got := d.name(in); got != want {
+			t.Errorf("%q: expected %q, got %q", in, want, got)
+		}
+	}
+}
+
+func TestImport_format(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ from, text, want string }{
+		{"", "hello: world", "a.yml: is not recognized as one of "},
+		{"blackbocks", "modules: {}", "--from: expected one of "},
+	} {
+		if _, err := Import(c.from, "s", File{"a.yml", []byte(c.text)}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%q: expected %q, got %v", c.text, c.want, err)
+		}
+	}
+	three := []File{{"a.yml", []byte("modules: {}")}, {"b.yml", nil}, {"c.yml", nil}}
+	if _, err := Import("", "s", three...); err == nil || err.Error() != "c.yml: blackbox takes at most 2 files" {
+		t.Errorf("three files: got %v", err)
+	}
+}
+
+// TestScalar: YAML reads back what is written, whatever the text is.
+func TestScalar(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"a", "true", "No", "1", "1.5", "a: b", "a #b", "'", `"`, `\d+'"`, "a\nb", "\t", "", " a ", "*a", "&a", "!a", "@", "`", "{a}", "[a]", "a,b", "TODO", "é", "\u2028", "2001-01-01", "0x1F", "~", "-", "http://a/b?c=d#e", ".inf", "<<", "=", `a\`} {
+		for _, flow := range []bool{false, true} {
+			text := "k: " + scalar(s, flow) + "\n"
+			if flow {
+				text = "k: {k: " + scalar(s, true) + "}\n"
+			}
+			var d draft
+			got, ok := d.parse(File{"s.yml", []byte(text)})
+			if flow && ok {
+				got = got.inner("k")
+			}
+			if !ok {
+				t.Errorf("%q became %q: %v", s, text, d.wrong)
+				continue
+			}
+			if back := got.text("k"); !ok || back != s || got.take("k").ShortTag() != "!!str" {
+				t.Errorf("%q became %q, read as %q %v", s, text, back, d.wrong)
+			}
+		}
+	}
+}

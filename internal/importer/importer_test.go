@@ -1,0 +1,124 @@
+package importer
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prober/config"
+	"prober/probes"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func read(t *testing.T, names ...string) (files []File) {
+	t.Helper()
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, File{name, data})
+	}
+	return files
+}
+
+// inputs are files that use every key of the documentation of the other monitors, by their golden files.
+var inputs = map[string][]string{
+	"blackbox.golden":         {"blackbox.yml", "prometheus.yml"},
+	"blackbox-modules.golden": {"blackbox.yml"},
+}
+
+func TestImport_golden(t *testing.T) {
+	t.Parallel()
+	for golden, names := range inputs {
+		got, err := Import("", "shop", read(t, names...)...)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		out := append(bytes.Clone(got.YAML), "\n# Warnings:\n"...)
+		for _, w := range got.Warnings {
+			out = append(out, "# "+w+"\n"...)
+		}
+		path := filepath.Join("testdata", golden)
+		if *update {
+			if err := os.WriteFile(path, out, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, _ := os.ReadFile(path); !bytes.Equal(want, out) {
+			t.Errorf("%s: expected what the golden file has, got\n%s", golden, out)
+		}
+	}
+}
+
+// TestImport_leaks: nothing of what is marked as secret is in the result or in a message.
+func TestImport_leaks(t *testing.T) {
+	t.Parallel()
+	const mark = "marked-secret"
+	for golden, names := range inputs {
+		files := read(t, names...)
+		all, n := "", 0
+		for _, f := range files {
+			n += bytes.Count(f.Data, []byte(mark))
+		}
+		got, err := Import("", "shop", files...)
+		if err != nil {
+			t.Error(err)
+		}
+		all = string(got.YAML) + strings.Join(got.Warnings, "\n")
+		if n == 0 || strings.Contains(all, mark) {
+			t.Errorf("%s: %d secrets, and one of them was copied:\n%s", golden, n, all)
+		}
+	}
+}
+
+// filled are values for what is to be filled in.
+var filled = strings.NewReplacer(
+	"control: TODO", "control: {url: https://control.example/, expect: {status: 200, body: a, headers: {Set-Cookie: a, X-Debug: a}, json: {$.errors: a}}}",
+	"url: TODO", "url: https://filled.example/",
+	"address: TODO", "address: filled.example:1",
+	"allow_plaintext: TODO", "allow_plaintext: true",
+	"dialogue: TODO", "dialogue: [{expect: a}]",
+)
+
+// TestImport_valid: what is translated is a valid configuration, once every TODO has been filled in, and before that
+// each one is refused at its line.
+func TestImport_valid(t *testing.T) {
+	t.Parallel()
+	for golden, names := range inputs {
+		got, err := Import("", "shop", read(t, names...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(got.YAML)
+		cfg, err := config.Parse(probes.Kinds(), config.File{Name: golden, Data: []byte(filled.Replace(text))})
+		if err != nil {
+			t.Errorf("%s, filled in: %v", golden, err)
+		} else if len(cfg.Jobs) != got.Probes || got.Probes == 0 {
+			t.Errorf("%s: expected %d probes, got %d", golden, got.Probes, len(cfg.Jobs))
+		}
+		_, err = config.Parse(probes.Kinds(), config.File{Name: golden, Data: got.YAML})
+		var refused config.Errors
+		errors.As(err, &refused)
+		lines, n := map[int]bool{}, 0
+		for _, m := range refused {
+			lines[m.Line] = true
+		}
+		for i, line := range strings.Split(text, "\n") {
+			if strings.Contains(line, ": TODO") {
+				if n++; !lines[i+1] {
+					t.Errorf("%s:%d: is not refused: %s", golden, i+1, line)
+				}
+			}
+		}
+		if n != got.ToDo || n == 0 {
+			t.Errorf("%s: expected %d values to fill in, got %d", golden, got.ToDo, n)
+		}
+	}
+}
