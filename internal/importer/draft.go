@@ -20,7 +20,7 @@ type draft struct {
 	probes    []*mapping
 	tail      mapping // comments about what became no probe
 
-	names     map[string]bool // of probes and templates
+	names     map[string]int  // of probes and templates, and how many wanted to be called so
 	variables map[string]bool // environment variables that were made up
 
 	warnings, wrong []string
@@ -69,10 +69,11 @@ func (d *draft) name(wanted string) string {
 	}
 	base = strings.TrimRight(base[:min(len(base), longest)], "-_.")
 	name := base
-	for n := 2; d.names[name]; n++ {
-		name = base + "-" + strconv.Itoa(n)
+	for d.names[name] > 0 {
+		d.names[base]++
+		name = base + "-" + strconv.Itoa(d.names[base])
 	}
-	d.names[name] = true
+	d.names[name] = 1
 	return name
 }
 

@@ -17,7 +17,6 @@ func hostile() map[string]string {
 		"aliases":          bomb,
 		"a cycle":          "modules: &m\n  a: *m\n",
 		"depth":            "modules: " + strings.Repeat("[", 200_000),
-		"many values":      "modules: {a: [" + strings.Repeat("1,", 1_500_000) + "]}",
 		"size":             "modules: {}\n#" + strings.Repeat("x", 10<<20),
 		"a list":           "modules: [a]\n",
 		"no mapping":       "modules: {a: b}\n",
@@ -77,7 +76,7 @@ func TestImport_refusals(t *testing.T) {
 // TestImport_names: names are valid and unique, whatever the targets are called.
 func TestImport_names(t *testing.T) {
 	t.Parallel()
-	d := &draft{names: map[string]bool{}}
+	d := &draft{names: map[string]int{}}
 	for i, want := range []string{"shop", "shop-2", "probe-1", "probe", "probe-2", "a.b-c", "a.b-c-2", strings.Repeat("x", 56), strings.Repeat("x", 56) + "-2"} {
 		in := []string{"shop", "shop", "1", "", "ü", "a.b/c/", "a.b-c", strings.Repeat("x", 100), strings.Repeat("x", 99)}[i]
 		if got := d.name(in); got != want {

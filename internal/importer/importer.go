@@ -15,7 +15,7 @@ import (
 )
 
 // MaxBytes bounds a file that is read.
-const MaxBytes = 4 << 20
+const MaxBytes = 2 << 20
 
 // maxProbes bounds what a product of modules and targets may come to.
 const maxProbes = 5000
@@ -61,7 +61,7 @@ func Import(from, system string, files ...File) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	d := &draft{system: system, names: map[string]bool{}, variables: map[string]bool{}}
+	d := &draft{system: system, names: map[string]int{}, variables: map[string]bool{}}
 	f.read(d, files)
 	if len(d.wrong) > 0 {
 		return Result{}, errors.New(strings.Join(d.wrong, "\n"))
