@@ -3,7 +3,6 @@ package importer
 import (
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -133,8 +132,12 @@ func (m *module) checkTarget(own *mapping, u *url.URL) {
 func (m *module) hasCredential() bool {
 	c := m.common
 	headers, _ := c.get("headers").(*mapping)
-	return c.has("basic") || c.has("bearer") || c.has("oauth2") || isSource(c.get("body")) ||
-		headers != nil && slices.ContainsFunc(headers.entries, func(e entry) bool { return isSource(e.value) })
+	for _, e := range headers.all() {
+		if isSource(e.value) {
+			return true
+		}
+	}
+	return c.has("basic") || c.has("bearer") || c.has("oauth2") || isSource(c.get("body"))
 }
 
 // withoutUser drops the user in a URL.

@@ -162,14 +162,18 @@ func (m *mapping) remove(key string) {
 
 // onlyRefuses reports whether something is expected that an answer from anywhere would meet too.
 func (m *mapping) onlyRefuses() bool {
-	refuses := func(v any) bool {
-		rules, ok := v.(*mapping)
-		return ok && !slices.ContainsFunc([]string{"equals", "contains", "match", "min", "max"}, rules.has)
-	}
+	rules := []any{m.get("body")}
 	for _, part := range []string{"headers", "json"} {
-		if all, ok := m.get(part).(*mapping); ok && slices.ContainsFunc(all.entries, func(e entry) bool { return e.key != "" && refuses(e.value) }) {
+		if all, ok := m.get(part).(*mapping); ok {
+			for _, e := range all.entries {
+				rules = append(rules, e.value)
+			}
+		}
+	}
+	for _, r := range rules {
+		if r, ok := r.(*mapping); ok && !r.has("equals") && !r.has("contains") && !r.has("match") && !r.has("min") && !r.has("max") {
 			return true
 		}
 	}
-	return m.has("body") && refuses(m.get("body"))
+	return false
 }

@@ -36,7 +36,9 @@ type template struct {
 // todo is a value that no setting accepts, so that the configuration is refused until somebody has replaced it.
 const todo plain = "TODO"
 
-// without writes a comment for a key that has no equivalent.
+// without writes a comment for a key that has no equivalent. It has many callers, too many for each to have a copy.
+//
+//go:noinline
 func (d *draft) without(m *mapping, key, why string) {
 	d.unmatched++
 	m.note(key + ": " + why)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,26 +24,39 @@ type entry struct {
 // plain is written as it is.
 type plain string
 
+// The methods of a mapping have so many callers that copies in each would be half of this package.
+
+//go:noinline
+func (m *mapping) find(key string) *entry {
+	for i := range m.entries {
+		if m.entries[i].key == key {
+			return &m.entries[i]
+		}
+	}
+	return nil
+}
+
+//go:noinline
 func (m *mapping) set(key string, value any) *entry {
-	if i := slices.IndexFunc(m.entries, func(e entry) bool { return e.key == key }); i >= 0 {
-		m.entries[i].value = value
-		return &m.entries[i]
+	if e := m.find(key); e != nil {
+		e.value = value
+		return e
 	}
 	m.entries = append(m.entries, entry{key: key, value: value})
 	return &m.entries[len(m.entries)-1]
 }
 
+//go:noinline
 func (m *mapping) note(comment string) {
 	m.entries = append(m.entries, entry{comment: comment})
 }
 
+//go:noinline
 func (m *mapping) get(key string) (value any) {
-	for _, e := range m.entries {
-		if e.key == key {
-			value = e.value
-		}
+	if e := m.find(key); e != nil {
+		return e.value
 	}
-	return value
+	return nil
 }
 
 func (m *mapping) has(key string) bool { return m.get(key) != nil }
@@ -158,4 +170,12 @@ func scalar(s string, flow bool) string {
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	return strconv.Quote(s)
+}
+
+// all returns the entries; none of a mapping that does not exist.
+func (m *mapping) all() []entry {
+	if m == nil {
+		return nil
+	}
+	return m.entries
 }

@@ -15,7 +15,6 @@ var (
 	inBody      = regexp.MustCompile(`(?i)(auth|credential|key|passphrase|passw[a-z]*|pwd|secret|token|[?&"']pass|sig)[a-z_]*["']?\s*[:=>]`)
 	opaque      = regexp.MustCompile(`[A-Za-z0-9_+/=.-]{20,}`)
 	reference   = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?$`)
-	anyVariable = regexp.MustCompile(`\$(\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)`)
 )
 
 // isSecretName reports whether what bears a name is likely secret.
