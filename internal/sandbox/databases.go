@@ -34,6 +34,7 @@ func databases() map[string]database {
 // A databaseFault changes what a server is and has.
 type databaseFault func(*database)
 
+//go:noinline
 func onDatabase(hosts []string, change databaseFault) effect {
 	return effect{hosts: hosts, alterDatabase: change}
 }

@@ -83,6 +83,8 @@ func analyticsFaults() []Fault {
 var inComment = regexp.MustCompile(`--[^\n]*org_id|/\*[^*]*org_id`)
 
 // openGuard makes a hole into the guard.
+//
+//go:noinline
 func openGuard(h hole) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) { at.next(w, withHole(r, h)) }
 }

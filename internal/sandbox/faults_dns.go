@@ -9,6 +9,7 @@ import (
 // A dnsFault changes what a name server answers.
 type dnsFault func(*dnsReply)
 
+//go:noinline
 func onDNS(change dnsFault, servers ...string) []effect {
 	return []effect{{hosts: servers, alterDNS: change}}
 }

@@ -96,6 +96,8 @@ func kubeFaults() []Fault {
 }
 
 // part returns an object within another, by keys and indices.
+//
+//go:noinline
 func part(o any, path ...any) object {
 	for _, step := range path {
 		switch step := step.(type) {

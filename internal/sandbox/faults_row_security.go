@@ -1,6 +1,8 @@
 package sandbox
 
 // tenantDatabase is the way that the application takes to its database.
+//
+//go:noinline
 func tenantDatabase() []string { return []string{pgbouncer} }
 
 // onRows changes the database with data of tenants.

@@ -48,6 +48,8 @@ func telemetryFaults() []Fault {
 }
 
 // editText changes the text of a 200 answer.
+//
+//go:noinline
 func editText(change func(string) string) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		taken := at.capture(w, r)

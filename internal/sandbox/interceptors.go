@@ -65,13 +65,17 @@ func (s *Sandbox) intercepted(h *host, route string, next http.HandlerFunc) http
 	return next
 }
 
+//go:noinline
 func refuseConnections(hosts ...string) effect { return effect{hosts: hosts} }
 
+//go:noinline
 func on(hosts []string, route string, i interceptor) effect {
 	return effect{hosts: hosts, route: route, intercept: i}
 }
 
 // harmless marks an effect that no probe may fail because of.
+//
+//go:noinline
 func harmless(e effect) effect {
 	e.harmless = true
 	return e
@@ -84,11 +88,15 @@ func prepared(e effect, work func(s *Sandbox) error) effect {
 }
 
 // respondJSON answers like the service itself.
+//
+//go:noinline
 func respondJSON(status int, body object) interceptor {
 	return func(_ target, w http.ResponseWriter, _ *http.Request) { writeJSON(w, status, body) }
 }
 
 // respondPage answers like something in front of the service: a page without the service's own headers.
+//
+//go:noinline
 func respondPage(status int, page string) interceptor {
 	return func(_ target, w http.ResponseWriter, _ *http.Request) {
 		clear(w.Header())
@@ -196,6 +204,8 @@ func notHTTP(_ target, w http.ResponseWriter, _ *http.Request) {
 }
 
 // editJSON changes the JSON body of a 200 answer.
+//
+//go:noinline
 func editJSON(change func(body any) any) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		taken := at.capture(w, r)

@@ -89,6 +89,8 @@ func kidOf(key any) any {
 
 // withVerifier verifies the route's tokens with a changed copy of the host's verifier. Where both agree, the route
 // answers; a token that only the copy accepts gets the answer to a valid one.
+//
+//go:noinline
 func withVerifier(change func(s *Sandbox, v *verifier)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		other := *at.host.verifier

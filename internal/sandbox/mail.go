@@ -29,6 +29,7 @@ func soundMail() mailServer {
 // A mailFault changes what the server says and shows.
 type mailFault func(*mailServer)
 
+//go:noinline
 func onMail(change mailFault) effect { return effect{hosts: []string{mail}, alterMail: change} }
 
 // alteredMail is the server with the active faults.

@@ -41,6 +41,7 @@ func redisServers() map[string]redisServer {
 // A redisFault changes what a server is and has.
 type redisFault func(*redisServer)
 
+//go:noinline
 func onRedis(hosts []string, change redisFault) effect {
 	return effect{hosts: hosts, alterRedis: change}
 }

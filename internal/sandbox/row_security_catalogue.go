@@ -3,6 +3,8 @@ package sandbox
 import "strings"
 
 // truth writes a boolean as PostgreSQL does.
+//
+//go:noinline
 func truth(b bool) string {
 	if b {
 		return "t"
