@@ -34,9 +34,7 @@ func (m *module) readExpect(s *source) {
 	if s.flag("follow_redirects", true) && !s.flag("no_follow_redirects", false) && !redirected {
 		c.set("follow", plain("10")).comment = "here to the same origin only"
 	}
-	if len(e.entries) > 0 {
-		c.set("expect", e)
-	}
+	c.expect(e)
 	if negative || e.onlyRefuses() {
 		s.ask(c, "control", "a refusal alone proves nothing: name a request that must succeed, see docs/kinds/http.md")
 	}
@@ -141,6 +139,17 @@ func (s *source) patterns(e *mapping, key, condition string) {
 	}
 }
 
+// expect writes what is expected. Comments alone stand for themselves.
+func (m *mapping) expect(e *mapping) {
+	for _, one := range e.entries {
+		if one.key != "" {
+			m.set("expect", e)
+			return
+		}
+	}
+	m.entries = append(m.entries, e.entries...)
+}
+
 // drop takes a key out of an inner mapping, and that one too if it becomes empty.
 func (m *mapping) drop(outer, key string) {
 	inner := m.in(outer)
@@ -171,7 +180,7 @@ func (m *mapping) onlyRefuses() bool {
 		}
 	}
 	for _, r := range rules {
-		if r, ok := r.(*mapping); ok && !r.has("equals") && !r.has("contains") && !r.has("match") && !r.has("min") && !r.has("max") {
+		if r, ok := r.(*mapping); ok && !r.has("equals") && !r.has("contains") && !r.has("match") && !r.has("min") && !r.has("max") && !r.has("length") {
 			return true
 		}
 	}

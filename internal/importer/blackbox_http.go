@@ -23,7 +23,7 @@ func (m *module) readHTTP(s *source) {
 			c.set("tls", tls)
 		}
 	}
-	s.readProxy(c)
+	s.readProxy(c, "proxy_url")
 	s.readVersion(c)
 	limit := s.text("body_size_limit")
 	if n, ok := size(limit); ok {
@@ -129,8 +129,9 @@ func (s *source) readOAuth2(m *mapping) {
 	s.rest(m, noEquivalent)
 }
 
-func (s *source) readProxy(m *mapping) {
-	raw := s.text("proxy_url")
+// readProxy writes the proxy that a key names.
+func (s *source) readProxy(m *mapping, key string) {
+	raw := s.text(key)
 	if raw == "" {
 		return
 	}
@@ -147,7 +148,7 @@ func (s *source) readProxy(m *mapping) {
 	p := m.in("proxy")
 	p.set("url", address)
 	p.in("basic").set("username", u.User.Username())
-	p.in("basic").set("password", s.variable(s, "proxy_url"))
+	p.in("basic").set("password", s.variable(s, key))
 	if u.Scheme == "http" && !isLocal(u.Hostname()) {
 		s.ask(m, "allow_plaintext", "true sends the proxy's password in clear, as there")
 	}

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"prober/internal/text"
 )
 
 // hostile are files that nobody should wait for, or that say something that no probe can.
@@ -33,8 +35,8 @@ func hostile() map[string]string {
 func TestImport_hostile(t *testing.T) {
 	t.Parallel()
 	message := regexp.MustCompile(`^(bad.yml(:[0-9]+)?: .{5,300}\n)+$`)
-	for name, text := range hostile() {
-		if _, err := Import("", "s", File{"bad.yml", []byte(text)}); err == nil || !message.MatchString(err.Error()+"\n") || strings.Count(err.Error(), "\n") > maxMessages {
+	for name, data := range hostile() {
+		if _, err := Import("", "s", File{"bad.yml", []byte(data)}); err == nil || !message.MatchString(err.Error()+"\n") || strings.Count(err.Error(), "\n") > maxMessages {
 			t.Errorf("%s: expected an error with the file, got %v", name, err)
 		}
 	}
@@ -69,6 +71,34 @@ func TestImport_refusals(t *testing.T) {
 		got, err := Import("", "s", File{"b.yml", []byte("modules: {m: {prober: http, http: {" + settings + "}}}")})
 		if err != nil || strings.Contains(string(got.YAML), "control: TODO") != asks {
 			t.Errorf("%s: expected a control to be asked for: %v; got %v\n%s", settings, asks, err, got.YAML)
+		}
+	}
+}
+
+// TestImport_statuses: what gatus says of the status becomes exactly those statuses, or a question.
+func TestImport_statuses(t *testing.T) {
+	t.Parallel()
+	for conditions, want := range map[string]string{
+		`"[STATUS] == 200"`:                               "status: 200}",
+		`"[STATUS] < 300"`:                                "status: 2xx}",
+		`"[STATUS] == any(200, 204)"`:                     "status: [200, 204]}",
+		`"[STATUS] == pat(20?)"`:                          "status: [200, 201, 202, 203, 204, 205, 206, 207, 208, 209]}",
+		`"[STATUS] >= 200", "[STATUS] < 400"`:             "status: [2xx, 3xx]}",
+		`"[STATUS] == 404"`:                               "control: TODO",
+		`"[STATUS] != 500"`:                               "status: TODO",
+		`"[STATUS] == 200", "[STATUS] == 404"`:            "status: TODO",
+		`"[STATUS] < lots"`:                               "status: TODO",
+		`"[BODY].a != b"`:                                 "control: TODO",
+		`"len([BODY].a) > 0"`:                             "{$.a: {length: {min: 1}}}",
+		`"[BODY].a == pat(*)"`:                            "proves nothing",
+		`"[STATUS] == $STATUS"`:                           "is not understood here",
+		`"[BODY].a == b", "[BODY].a == c"`:                "a second condition of the same kind",
+		`"[RESPONSE_TIME] > 500"`:                         "has no equivalent",
+		`"[BODY].` + strings.Repeat("x", 2000) + ` == 1"`: "is not understood here",
+	} {
+		got, err := Import("", "s", File{"g.yaml", []byte("endpoints: [{name: a, url: 'https://a.example/', conditions: [" + conditions + "]}]")})
+		if out := strings.ReplaceAll(string(got.YAML), `"$.a"`, "$.a"); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s: expected %s, got %v\n%s", text.Cut(conditions, 99), want, err, out)
 		}
 	}
 }

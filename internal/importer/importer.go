@@ -45,6 +45,7 @@ type format struct {
 
 var formats = []format{
 	{"blackbox", regexp.MustCompile(`(?m)^["']?modules["']?[ \t]*:`), 2, readBlackbox},
+	{"gatus", regexp.MustCompile(`(?m)^["']?(endpoints|external-endpoints|suites)["']?[ \t]*:`), 1, readGatus},
 }
 
 // Formats names the formats, as --from does.
