@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 
+	"golang.org/x/net/http/httpguts"
+
 	"prober/internal/dial"
 )
 
@@ -72,19 +74,31 @@ func (h *http1) write(req *http.Request) {
 }
 
 func (h *http1) writeTo(req *http.Request) error {
-	write := req.Write
 	if h.exchange.forwards() {
-		write = req.WriteProxy
+		var err error
+		if req, err = toProxy(req); err != nil {
+			return err
+		}
 	}
 	out := writers.Get().(*bufio.Writer)
 	out.Reset(h.nc)
-	err := write(out)
+	err := req.Write(out)
 	if err == nil {
 		err = out.Flush()
 	}
 	out.Reset(nil)
 	writers.Put(out)
 	return err
+}
+
+// toProxy returns a request with the whole URL in its first line. That of Request.WriteProxy would have the header Host in place of
+// the URL's, and lead the proxy there.
+func toProxy(req *http.Request) (*http.Request, error) {
+	out, u := *req, *req.URL
+	host, err := httpguts.PunycodeHostPort(u.Host)
+	u.Opaque = "//" + host + cmp.Or(u.EscapedPath(), "/")
+	out.URL = &u
+	return &out, err
 }
 
 // writeFailed returns why the request was not written; nil if it was, or is being written.

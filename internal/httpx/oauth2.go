@@ -192,7 +192,12 @@ func (o *OAuth2) key() string {
 	return strings.Join([]string{"oauth2", shown, o.ClientID, o.ClientSecret.Source(), o.Username, o.Password.Source(), o.RefreshToken.Source(), strings.Join(o.Scopes, " ")}, " ")
 }
 
-func (o *OAuth2) settings(s *Settings) *Settings { return s }
+// settings are those of the token request: the socket of the target is not the way to who issues tokens.
+func (o *OAuth2) settings(s *Settings) *Settings {
+	own := *s
+	own.Route = s.Route.toOtherHost()
+	return &own
+}
 
 func (o *OAuth2) request(refresh string) (Request, error) { return o.grant(Request{}, refresh) }
 

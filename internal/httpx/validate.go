@@ -70,6 +70,7 @@ func (s *Settings) validate(urls map[string]string) error {
 		if u != nil {
 			https = https || u.Scheme == "https"
 			wrong = append(wrong, s.Route.validate(u)...)
+			wrong = append(wrong, s.validateHostHeader(u))
 		}
 		wrong = append(wrong, probe.InSetting(path, err))
 	}
@@ -133,11 +134,21 @@ func (s *Settings) validateAuth(urls map[string]string) error {
 	return errors.Join(wrong...)
 }
 
+// validateHostHeader refuses a header Host that a proxy replaces by the host of the URL (RFC 9112, section 3.2.2).
+func (s *Settings) validateHostHeader(u *url.URL) error {
+	for name := range s.Headers {
+		if s.Route.Proxy != nil && u.Scheme == "http" && strings.EqualFold(name, "Host") {
+			return probe.Settingf("headers."+name, "has no effect through a proxy over http://, which asks the host of the URL")
+		}
+	}
+	return nil
+}
+
 func (o *OAuth2) validate(s *Settings) error {
 	var wrong []error
 	if o.TokenURL == "" {
 		wrong = append(wrong, probe.Settingf("token_url", "is missing"))
-	} else if _, err := s.validateURL(o.TokenURL, true); err != nil {
+	} else if _, err := o.settings(s).validateURL(o.TokenURL, true); err != nil {
 		wrong = append(wrong, probe.InSetting("token_url", err))
 	}
 	if o.ClientID == "" {

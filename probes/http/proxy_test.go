@@ -245,3 +245,27 @@ func TestProxy_hanging(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestProxy_hostHeader checks that a header Host does not choose whom the proxy asks.
+func TestProxy_hostHeader(t *testing.T) {
+	_, gateway, asked := serveProxied(t, false, false, "")
+	s := httpx.Settings{Headers: map[string]httpx.Value{"Host": {Text: "metadata.google.internal"}}, Route: httpx.Route{Proxy: &httpx.Proxy{URL: gateway.URL}}}
+	if _, err := s.Client("http://example.com/a?b=c%2Fd"); err == nil || !strings.Contains(err.Error(), "headers.Host: has no effect") {
+		t.Errorf("expected the header to be refused, got %v", err)
+	}
+	c, err := (&httpx.Settings{Route: s.Route}).Client("http://example.com/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"http://example.com/a%2Fb?c=%2Fd": "GET http://example.com/a%2Fb?c=%2Fd",
+		"http://bücher.example:8080":      "GET http://xn--bcher-kva.example:8080/",
+		"http://[2001:db8::1]//a?":        "GET http://[2001:db8::1]//a?",
+	} {
+		q := httpx.Request{Check: "status", URL: url, Header: http.Header{"Host": {"metadata.google.internal"}}}
+		c.Do(t.Context(), probe.NewResult(probe.ID{System: "s", Name: "p", Type: "http"}), q)
+		if got := *asked.asked.Load(); got != want {
+			t.Errorf("the proxy was asked %q, expected %q", got, want)
+		}
+	}
+}

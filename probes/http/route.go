@@ -32,5 +32,8 @@ func (p *Probe) validateRoute() (wrong []error) {
 	if strings.HasPrefix(p.URL, "http://") && strings.HasPrefix(p.Expect.Negative(), "status") {
 		wrong = append(wrong, probe.Settingf("proxy", "over http:// a refusal may be the proxy's own; expect it over https only"))
 	}
+	if strings.HasPrefix(p.URL, "http://") && len(p.Expect.HTTPVersion) > 0 {
+		wrong = append(wrong, probe.Settingf("expect.http_version", "over http:// the version is that of the proxy"))
+	}
 	return wrong
 }
