@@ -2,12 +2,12 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -75,7 +75,7 @@ func rejectDuplicateNames(entries []*probeEntry) (byName map[probe.Key]*probeEnt
 func rejectOtherRunbooks(headers []*fileHeader) (wrong Errors) {
 	first := map[probe.Key]*fileHeader{}
 	for _, h := range headers {
-		for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
+		for _, name := range sorted.Keys(h.Runbooks) {
 			k, path := probe.Key{System: h.System, Name: name}, "runbooks."+name
 			f := first[k]
 			if f == nil {
@@ -91,7 +91,7 @@ func rejectOtherRunbooks(headers []*fileHeader) (wrong Errors) {
 // rejectObjectives refuses objectives that the probes of their runbooks cannot decide.
 func rejectObjectives(headers []*fileHeader, entries []*probeEntry) (wrong Errors) {
 	for _, h := range headers {
-		for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
+		for _, name := range sorted.Keys(h.Runbooks) {
 			o := h.Runbooks[name].objective()
 			var intervals []time.Duration
 			for _, p := range entries {
@@ -118,7 +118,7 @@ func rejectDuplicateSignals(entries []*probeEntry) (wrong Errors) {
 	}
 	first := map[string]writer{}
 	for _, p := range entries {
-		for _, check := range slices.Sorted(maps.Keys(p.job.Signals)) {
+		for _, check := range sorted.Keys(p.job.Signals) {
 			series, path := p.job.Signals[check].String(), "signals."+check
 			if f, taken := first[series]; taken {
 				wrong = append(wrong, p.mistake(path, "signals.%s: the series is already written by the probe %s", strictyaml.Shown(check), f.seenFrom(p.place, f.path)))

@@ -3,15 +3,14 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 )
 
@@ -87,7 +86,7 @@ func (c *Config) head(system string) *yaml.Node {
 		severities = responses(j.Responses)
 	}
 	runbooks := &yaml.Node{Kind: yaml.MappingNode}
-	for _, name := range slices.Sorted(maps.Keys(links)) {
+	for _, name := range sorted.Keys(links) {
 		r := &yaml.Node{Kind: yaml.MappingNode}
 		describe(r, about[name])
 		set(r, "url", scalar(links[name]))
@@ -114,7 +113,7 @@ func (c *Config) head(system string) *yaml.Node {
 // responses returns what alerts ask of people, by severity.
 func responses(byLevel map[int]probe.Response) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, level := range slices.Sorted(maps.Keys(byLevel)) {
+	for _, level := range sorted.Keys(byLevel) {
 		r := byLevel[level]
 		set(n, fmt.Sprintf("P%d", level), mapping(map[string]string{"respond": r.Respond, "escalate": r.Escalate}))
 	}
@@ -124,7 +123,7 @@ func responses(byLevel map[int]probe.Response) *yaml.Node {
 // item returns a job as an entry of the list of probes.
 func item(d *strictyaml.Decoder, j probe.Job) *yaml.Node {
 	signals := &yaml.Node{Kind: yaml.MappingNode}
-	for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
+	for _, check := range sorted.Keys(j.Signals) {
 		s := j.Signals[check]
 		series := scalar(s.String())
 		if s.Targets != probe.WorstTarget {
@@ -178,7 +177,7 @@ func scalar(text string) *yaml.Node {
 
 func mapping(table map[string]string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, key := range slices.Sorted(maps.Keys(table)) {
+	for _, key := range sorted.Keys(table) {
 		set(n, key, scalar(table[key]))
 	}
 	return n

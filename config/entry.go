@@ -13,6 +13,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -101,7 +102,7 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	if !validName(p.Name) && !p.isUnread("name") {
 		wrong = append(wrong, p.mistake("name", "name %s", nameRule))
 	}
-	words := slices.Sorted(maps.Keys(kinds))
+	words := sorted.Keys(kinds)
 	if p.job.Probe == nil && !p.isUnread("type") {
 		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", strictyaml.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}

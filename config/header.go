@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 )
 
@@ -165,7 +165,7 @@ func (h *fileHeader) checkTimes() (wrong Errors) {
 }
 
 func (h *fileHeader) checkRunbooks() (wrong Errors) {
-	for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
+	for _, name := range sorted.Keys(h.Runbooks) {
 		r, path := h.Runbooks[name], "runbooks."+name
 		if !validName(name) {
 			wrong = append(wrong, h.mistake(path, "the name of a runbook %s", nameRule))
@@ -194,7 +194,7 @@ func (h *fileHeader) checkRunbooks() (wrong Errors) {
 // readSeverities reads what alerts ask of people. Words of one level are one severity.
 func (h *fileHeader) readSeverities() (wrong Errors) {
 	h.responses = map[int]probe.Response{}
-	for _, word := range slices.Sorted(maps.Keys(h.Severities)) {
+	for _, word := range sorted.Keys(h.Severities) {
 		path, r := "severities."+word, h.Severities[word]
 		level, ok := probe.SeverityLevel(word)
 		if !ok {

@@ -3,13 +3,13 @@ package config
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -148,7 +148,7 @@ func served(j probe.Job) string {
 
 func followed(j probe.Job) string {
 	var all []string
-	for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
+	for _, check := range sorted.Keys(j.Signals) {
 		all = append(all, check+": "+j.Signals[check].String())
 	}
 	return strings.Join(all, ", ")

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 )
 
@@ -17,7 +18,7 @@ type object = map[string]any
 // writes a kind.
 func checkKinds(d *strictyaml.Decoder, kinds probe.Kinds) error {
 	common := d.Keys(&entry{})
-	for _, word := range slices.Sorted(maps.Keys(kinds)) {
+	for _, word := range sorted.Keys(kinds) {
 		p := kinds[word].New()
 		if err := d.Check(p); err != nil {
 			return fmt.Errorf("kind %s: %w", word, err)
@@ -38,7 +39,7 @@ func Schema(kinds probe.Kinds) ([]byte, error) {
 	if err := checkKinds(d, kinds); err != nil {
 		return nil, err
 	}
-	words := slices.Sorted(maps.Keys(kinds))
+	words := sorted.Keys(kinds)
 	definitions := object{}
 	var choices []object
 	for _, word := range words {

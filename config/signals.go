@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 )
 
@@ -78,7 +78,7 @@ func parseSignal(text string) (probe.Signal, error) {
 
 // readSignals reads the series that follow the checks of a probe.
 func (p *probeEntry) readSignals() (wrong Errors) {
-	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
+	for _, check := range sorted.Keys(p.Signals) {
 		if p.Signals[check].Series == "" {
 			continue // reported as missing
 		}

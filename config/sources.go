@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -150,7 +149,7 @@ func (r sourceRef) check() (found []probe.SettingError) {
 		}
 	case fileUser:
 		wrong := v.CheckFiles()
-		for _, setting := range slices.Sorted(maps.Keys(wrong)) {
+		for _, setting := range sorted.Keys(wrong) {
 			found = append(found, probe.SettingError{Path: setting, Text: wrong[setting].Error()})
 		}
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -42,7 +42,7 @@ func (p *probeEntry) validate() (wrong Errors) {
 // checkSignals refuses a signal of a check that the probe never notes: it would be absent for ever.
 func (p *probeEntry) checkSignals() (wrong Errors) {
 	checks := append(p.job.Probe.Checks(), probe.TargetChecks(p.job.Probe)...)
-	for _, check := range slices.Sorted(maps.Keys(p.Signals)) {
+	for _, check := range sorted.Keys(p.Signals) {
 		if now, renamed := p.job.Kind.RenamedChecks[check]; renamed && !slices.Contains(checks, check) {
 			wrong = append(wrong, p.mistake("signals."+check, "%s", probe.Renamed("signals."+check, now)))
 		} else if !slices.Contains(checks, check) {
@@ -65,7 +65,7 @@ func warnings(headers []*fileHeader, entries []*probeEntry) (all []string) {
 				served[p.Runbook] = true
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(h.Runbooks)) {
+		for _, name := range sorted.Keys(h.Runbooks) {
 			if !served[name] {
 				all = append(all, h.mistake("runbooks."+name, "no probe serves the runbook %s", name).Error())
 			}
@@ -113,7 +113,7 @@ func validText(s string) bool {
 
 // checkLabels refuses constant labels that cannot be on a series.
 func checkLabels(p place, labels map[string]string) (wrong Errors) {
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
+	for _, name := range sorted.Keys(labels) {
 		path := "labels." + name
 		switch {
 		case !validLabelName(name):

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"prober/config"
 	"prober/internal/alerts"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes"
 )
@@ -50,7 +50,7 @@ var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 // parseCounters reads --counter. A system or a probe that does not exist is refused, and so are all probes of a system
 // together if several of them cause errors: what one causes at another service would hide errors of this one.
 func (r *rulesOptions) parseCounters(jobs []probe.Job) (all []alerts.Counter, err error) {
-	for _, key := range slices.Sorted(maps.Keys(r.counters)) {
+	for _, key := range sorted.Keys(r.counters) {
 		system, list, named := strings.Cut(key, "/")
 		c := alerts.Counter{System: system, Metric: r.counters[key]}
 		var names, causing []string

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"maps"
-	"slices"
+	"prober/internal/sorted"
 	"sync"
 )
 
@@ -35,5 +34,5 @@ func (s *selfChecks) report(check string, ok bool) {
 func (s *selfChecks) failed() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.failing))
+	return sorted.Keys(s.failing)
 }

@@ -2,11 +2,11 @@ package alerts
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // noDataAlerts returns the alerts on missing knowledge: an alert that reads a series is silent while there is no series.
@@ -14,7 +14,7 @@ func (s *system) noDataAlerts() []alert {
 	var all []alert
 	for _, j := range s.jobs {
 		all = append(all, s.inconclusive(j), s.notPassing(j))
-		for _, check := range slices.Sorted(maps.Keys(j.Signals)) {
+		for _, check := range sorted.Keys(j.Signals) {
 			all = append(all, s.signalAbsent(j, check))
 		}
 	}
@@ -114,7 +114,7 @@ func (s *system) stale(g runbookGroup) alert {
 func (s *system) signalAbsent(j probe.Job, check string) alert {
 	signal := j.Signals[check]
 	var matchers []string
-	for _, label := range slices.Sorted(maps.Keys(signal.Labels)) {
+	for _, label := range sorted.Keys(signal.Labels) {
 		matchers = append(matchers, equal(label, signal.Labels[label]))
 	}
 	series := signal.Name

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // region is the label of the location from which a system is probed. The configuration of each prober sets it, or the
@@ -42,7 +43,7 @@ func (s *system) init() {
 		}
 		s.interval = min(s.interval, max(j.Interval, 5*time.Second))
 	}
-	for _, label := range slices.Sorted(maps.Keys(named)) {
+	for _, label := range sorted.Keys(named) {
 		if named[label] {
 			s.keys = append(s.keys, label)
 		}
@@ -123,7 +124,7 @@ func (s *system) common(jobs []probe.Job) map[string]string {
 // shared are matchers for the common labels.
 func (s *system) shared(jobs []probe.Job) (matchers []string) {
 	labels := s.common(jobs)
-	for _, label := range slices.Sorted(maps.Keys(labels)) {
+	for _, label := range sorted.Keys(labels) {
 		matchers = append(matchers, equal(label, labels[label]))
 	}
 	return matchers

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // An example is the smallest input that makes an alert fire. The series change from 0 to their values at one time; all
@@ -268,7 +269,7 @@ func (e example) input(after time.Duration) (all []inputSeries) {
 // series writes a series with its labels.
 func series(metric string, labels map[string]string) string {
 	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
+	for _, name := range sorted.Keys(labels) {
 		pairs = append(pairs, equal(name, labels[name]))
 	}
 	return selector(metric, pairs...)

@@ -145,7 +145,7 @@ func TestRequest(t *testing.T) {
 			}
 			got := strings.NewReplacer("Host: "+host, "Host: HOST", agent, "AGENT").Replace(<-sent)
 			got = regexp.MustCompile(`Traceparent: 00-`+a.TraceID+`-[0-9a-f]{16}-01`).ReplaceAllString(got, "Traceparent: TRACE")
-			if got, want := sorted(got), sorted(c.want); got != want {
+			if got, want := inOrder(got), inOrder(c.want); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -155,8 +155,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// sorted brings the lines of a head into an order that does not depend on who wrote them.
-func sorted(head string) string {
+// inOrder brings the lines of a head into an order that does not depend on who wrote them.
+func inOrder(head string) string {
 	lines := strings.Split(strings.TrimSpace(head), "\n")
 	slices.Sort(lines[1:])
 	return strings.Join(lines, "\n")

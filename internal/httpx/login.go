@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 )
 
 // Login is a request whose response holds the token to send. The token is kept until shortly before it expires.
@@ -74,7 +74,7 @@ func (l *Login) validate(s *Settings, urls map[string]string) error {
 			wrong = append(wrong, probe.Settingf("json."+path, "is secret: name its source, {file: PATH} or {env: NAME}"))
 		}
 	})
-	for _, name := range slices.Sorted(maps.Keys(l.Form)) {
+	for _, name := range sorted.Keys(l.Form) {
 		if v := l.Form[name]; v.Secret.IsZero() && secretName(name) {
 			wrong = append(wrong, probe.Settingf("form."+name, "is secret: name its source, {file: PATH} or {env: NAME}"))
 		}
@@ -154,7 +154,7 @@ func (l *Login) key() string {
 		parts = append(parts, path, fmt.Sprint(v))
 	})
 	for _, values := range []map[string]Value{l.Form, l.Headers} {
-		for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, name := range sorted.Keys(values) {
 			parts = append(parts, name, values[name].Text, values[name].Secret.Source())
 		}
 	}

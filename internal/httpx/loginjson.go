@@ -3,11 +3,11 @@ package httpx
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"prober/internal/secret"
+	"prober/internal/sorted"
 )
 
 // A LoginJSON is a JSON object that may have secrets in it, each named by its source.
@@ -72,7 +72,7 @@ func withSecrets(v any) any {
 func walkJSON(v any, path string, visit func(path string, v any)) {
 	switch v := v.(type) {
 	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
+		for _, name := range sorted.Keys(v) {
 			walkJSON(v[name], strings.TrimPrefix(path+"."+name, "."), visit)
 		}
 	case []any:

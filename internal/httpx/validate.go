@@ -2,7 +2,6 @@ package httpx
 
 import (
 	"errors"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +14,7 @@ import (
 
 	"prober/internal/dial"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -61,7 +61,7 @@ func (s *Settings) validate(urls map[string]string) error {
 		wrong = append(wrong, probe.Settingf("connection", "expected fresh: no connection through a proxy is kept"))
 	}
 	https, given := false, false
-	for _, path := range slices.Sorted(maps.Keys(urls)) {
+	for _, path := range sorted.Keys(urls) {
 		if urls[path] == "" {
 			continue // the kind knows which of its keys is missing
 		}
@@ -83,7 +83,7 @@ func (s *Settings) validate(urls map[string]string) error {
 func (s *Settings) validateHeaders() error {
 	var wrong []error
 	seen := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+	for _, name := range sorted.Keys(s.Headers) {
 		v, key := s.Headers[name], http.CanonicalHeaderKey(name)
 		if other, twice := seen[key]; twice {
 			wrong = append(wrong, probe.Settingf("headers."+name, "is the same header as %s", other))
@@ -192,7 +192,7 @@ func (o *OAuth2) validateGrant() error {
 // ReservedParams returns the names of those parameters of a token request that are written by the prober or would be
 // secret, sorted.
 func ReservedParams(params map[string]string) []string {
-	names := slices.Sorted(maps.Keys(params))
+	names := sorted.Keys(params)
 	return slices.DeleteFunc(names, func(name string) bool {
 		switch strings.ToLower(name) {
 		case "grant_type", "client_id", "client_secret", "scope", "password", "assertion", "client_assertion", "refresh_token":
@@ -251,7 +251,7 @@ func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {
 	if err != nil {
 		return u, probe.Settingf("", "%s: the query cannot be read", text.URL(u))
 	}
-	for _, name := range slices.Sorted(maps.Keys(query)) {
+	for _, name := range sorted.Keys(query) {
 		if slices.Contains(secretParams, strings.ToLower(name)) {
 			return u, probe.Settingf("", "%s: the query holds a credential (%s); send it as a header", text.URL(u), name)
 		}

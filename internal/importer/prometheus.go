@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 )
 
@@ -98,7 +99,7 @@ func addTarget(s *source, modules map[string]*module, labels map[string]string, 
 	}
 	s.times(own, interval, timeout)
 	var extra [][2]string
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
+	for _, key := range sorted.Keys(labels) {
 		if v := labels[key]; !strings.HasPrefix(key, "__") && key != "job" && key != "instance" && v != "" {
 			extra = append(extra, [2]string{key, v})
 		}

@@ -1,12 +1,11 @@
 package kubernetes
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // A Selector selects objects by their labels.
@@ -29,7 +28,7 @@ var labelText = regexp.MustCompile(`^[-A-Za-z0-9_./]*$`)
 // namespace.
 func (s Selector) query() (string, probe.Outcome) {
 	var terms []string
-	for _, key := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+	for _, key := range sorted.Keys(s.MatchLabels) {
 		terms = append(terms, key+"="+s.MatchLabels[key])
 	}
 	for _, e := range s.MatchExpressions {

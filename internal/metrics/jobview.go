@@ -1,12 +1,11 @@
 package metrics
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"prober/internal/exposition"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // A jobView is what the configuration says about the series of a probe. It is immutable.
@@ -37,7 +36,7 @@ func newJobView(job probe.Job, own, taken map[string]bool) (*jobView, int) {
 		labels: base, runbook: valid(job.Runbook), severity: valid(job.Severity), url: valid(job.RunbookURL),
 		interval: job.Interval.Seconds(), maintenance: job.Maintenance,
 	}
-	for _, check := range slices.Sorted(maps.Keys(job.Signals)) {
+	for _, check := range sorted.Keys(job.Signals) {
 		configured := job.Signals[check]
 		var pairs []exposition.Label
 		for name, value := range configured.Labels {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 )
 
 const (
@@ -99,7 +99,7 @@ func (b *Book) Save(now time.Time) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := saved{Format: bookFormat, Saved: now, Sent: b.sent}
-	for _, id := range slices.Sorted(maps.Keys(b.entries)) {
+	for _, id := range sorted.Keys(b.entries) {
 		out.Entries = append(out.Entries, b.entries[id])
 	}
 	return json.Marshal(out)
@@ -213,7 +213,7 @@ func (b *Book) isUnknown(e *entry, watches map[probe.Key]probe.Watch, now time.T
 func (b *Book) Told() (all []Alert) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ids := slices.Sorted(maps.Keys(b.entries))
+	ids := sorted.Keys(b.entries)
 	for _, id := range ids {
 		if e := b.entries[id]; !e.Started.IsZero() {
 			all = append(all, e.Alert)
@@ -228,7 +228,7 @@ func (b *Book) Changed() <-chan struct{} { return b.changed.subscribe() }
 // identity is the same for equal labels only.
 func identity(labels map[string]string) string {
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
+	for _, name := range sorted.Keys(labels) {
 		b.WriteString(name + "=" + strconv.Quote(labels[name]) + ",")
 	}
 	return b.String()

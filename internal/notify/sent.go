@@ -1,8 +1,7 @@
 package notify
 
 import (
-	"maps"
-	"slices"
+	"prober/internal/sorted"
 	"time"
 )
 
@@ -11,7 +10,7 @@ import (
 func (b *Book) unsent(now time.Time) (began, ended []Alert) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(b.entries)) {
+	for _, id := range sorted.Keys(b.entries) {
 		e := b.entries[id]
 		was, known := b.sent[id]
 		known = known && was.Started.Equal(e.Started)
@@ -23,7 +22,7 @@ func (b *Book) unsent(now time.Time) (began, ended []Alert) {
 			ended = append(ended, e.Alert)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(b.sent)) {
+	for _, id := range sorted.Keys(b.sent) {
 		was, e := b.sent[id], b.entries[id]
 		switch {
 		case e != nil && !e.Started.IsZero():

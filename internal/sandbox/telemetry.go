@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"prober/internal/sorted"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,7 +136,7 @@ func (m *meter) series(onset time.Time, changes ...trafficFault) []series {
 			all = append(all, series{f, f.name, map[string]string{}, func(time.Time) float64 { return value }})
 			continue
 		}
-		for _, value := range slices.Sorted(maps.Keys(f.rates)) {
+		for _, value := range sorted.Keys(f.rates) {
 			labels := map[string]string{}
 			if f.label != "" {
 				labels[f.label] = value
@@ -247,7 +248,7 @@ func expose(all []series, now time.Time) string {
 // labelText writes labels as they stand behind a name.
 func labelText(labels map[string]string) string {
 	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
+	for _, name := range sorted.Keys(labels) {
 		pairs = append(pairs, fmt.Sprintf("%s=%q", name, labels[name]))
 	}
 	if pairs == nil {

@@ -2,6 +2,7 @@ package sorted
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -18,4 +19,18 @@ func TestBy_keepsTheOrderOfEquals(t *testing.T) {
 		t.Errorf("expected %v, got %v", want, list)
 	}
 	By([]entry(nil), func(a, b entry) int { return 0 })
+}
+
+func TestKeys(t *testing.T) {
+	type word string
+	for _, c := range []struct{ got, want any }{
+		{Keys(map[string]struct{ N int }{"b": {1}, "": {2}, "a": {3}}), []string{"", "a", "b"}},
+		{Keys(map[word]error{"y": nil, "x": nil}), []word{"x", "y"}},
+		{Keys(map[int]string{3: "", -1: "", 2: ""}), []int{-1, 2, 3}},
+		{Keys(map[string]int(nil)), []string{}},
+	} {
+		if !reflect.DeepEqual(c.got, c.want) {
+			t.Errorf("got %#v, expected %#v", c.got, c.want)
+		}
+	}
 }

@@ -4,9 +4,8 @@ package text
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
+	"prober/internal/sorted"
 	"strconv"
 	"strings"
 	"time"
@@ -133,7 +132,7 @@ var escapeLabel = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 // Labels returns labels as Prometheus writes them, sorted by their names.
 func Labels(labels map[string]string) []string {
 	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
+	for _, name := range sorted.Keys(labels) {
 		pairs = append(pairs, name+`="`+escapeLabel.Replace(labels[name])+`"`)
 	}
 	return pairs

@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -168,7 +168,7 @@ func runViews(d Detail) []runView {
 
 func signals(of map[string]probe.Signal) []signalView {
 	var all []signalView
-	for _, check := range slices.Sorted(maps.Keys(of)) {
+	for _, check := range sorted.Keys(of) {
 		all = append(all, signalView{check, of[check].String()})
 	}
 	return all

@@ -4,9 +4,8 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
+	"prober/internal/sorted"
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
@@ -107,6 +106,6 @@ func (g *guard) authentic(ctx context.Context, users map[string]string, user, pa
 // anyHash returns somebody's hash for a user who does not exist, always the same: who exists shall not be seen by the time
 // that an answer takes, even if some hashes take longer than others.
 func (g *guard) anyHash(users map[string]string, user string) string {
-	names := slices.Sorted(maps.Keys(users))
+	names := sorted.Keys(users)
 	return users[names[maphash.String(g.seed, user)%uint64(len(names))]]
 }

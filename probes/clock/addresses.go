@@ -1,10 +1,8 @@
 package clock
 
 import (
-	"maps"
-	"slices"
-
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 var _ probe.Addresser = (*Probe)(nil)
@@ -12,7 +10,7 @@ var _ probe.Addresser = (*Probe)(nil)
 // Addresses lists the services and the NTP servers.
 func (p *Probe) Addresses() []string {
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+	for _, name := range sorted.Keys(p.Services) {
 		s := p.Services[name]
 		all = append(all, s.URL, s.AuthURL())
 		if s.IAT != nil {

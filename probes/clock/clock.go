@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 	"prober/internal/postgres"
 	"prober/internal/probe"
 	"prober/internal/resp"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/internal/timesync"
 )
@@ -173,7 +173,7 @@ var serviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
 func (c *Probe) validateServices() error {
 	var wrong []error
 	c.sources = nil
-	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+	for _, name := range sorted.Keys(c.Services) {
 		switch {
 		case !serviceName.MatchString(name):
 			wrong = append(wrong, probe.Settingf("services."+name, "expected a name of letters, digits and any of _.-, at most 63"))

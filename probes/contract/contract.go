@@ -3,12 +3,12 @@ package contract
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/selector"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/replicas"
 )
@@ -153,7 +153,7 @@ func (p *Probe) Checks() []string {
 // Addresses lists where the metrics are, and whom the requests go to.
 func (p *Probe) Addresses() []string {
 	all := append([]string{p.URL, p.AuthURL()}, p.Replicas.Addresses()...)
-	for _, name := range slices.Sorted(maps.Keys(p.Moves)) {
+	for _, name := range sorted.Keys(p.Moves) {
 		if q := p.Moves[name].Request; q != nil {
 			all = append(all, q.URL, q.AuthURL(), q.Address)
 		}
@@ -164,7 +164,7 @@ func (p *Probe) Addresses() []string {
 // ExpectedStatuses lists the client and server errors that the requests provoke on purpose.
 func (p *Probe) ExpectedStatuses() map[string][]int {
 	var codes []int
-	for _, name := range slices.Sorted(maps.Keys(p.Moves)) {
+	for _, name := range sorted.Keys(p.Moves) {
 		if q := p.Moves[name].Request; q != nil {
 			codes = append(codes, slices.DeleteFunc(q.Status.Codes(), func(code int) bool { return code < 400 })...)
 		}

@@ -1,12 +1,11 @@
 package contract
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // maxRemembered is how many addresses are remembered, whatever name servers say.
@@ -33,7 +32,7 @@ func (p *Probe) judgeHistory(r *probe.Result, address string, s *scrape) (outcom
 	p.history.Lock()
 	defer p.history.Unlock()
 	now := time.Now()
-	for _, name := range slices.Sorted(maps.Keys(p.movers)) {
+	for _, name := range sorted.Keys(p.movers) {
 		m := p.movers[name]
 		if m.client != nil {
 			continue

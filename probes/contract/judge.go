@@ -2,7 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -53,7 +53,7 @@ func (p *Probe) judge(r *probe.Result, s *scrape) {
 	var families, labels, buckets flaws
 	hasLabels, hasBuckets := 0, 0
 	noLabels, noBuckets := false, false // of a metric that is not there, nothing is known
-	for _, name := range slices.Sorted(maps.Keys(p.Families)) {
+	for _, name := range sorted.Keys(p.Families) {
 		want, before := p.Families[name], len(families.texts)+len(labels.texts)+len(buckets.texts)
 		hasLabels += len(want.Labels)
 		hasBuckets += len(want.Buckets)
@@ -145,7 +145,7 @@ func labelKey(m *dto.Metric) string {
 }
 
 func judgeLabels(got *dto.MetricFamily, want Family, bad *flaws) {
-	for _, name := range slices.Sorted(maps.Keys(want.Labels)) {
+	for _, name := range sorted.Keys(want.Labels) {
 		having, values := 0, map[string]bool{}
 		for _, m := range got.Metric {
 			for _, l := range m.Label {
@@ -189,7 +189,7 @@ func judgeBuckets(got *dto.MetricFamily, want Family, bad *flaws) {
 // judgeZero looks at the telemetry that must stay 0. One that is not there could not be anything else.
 func (p *Probe) judgeZero(r *probe.Result, s *scrape) {
 	var missing, above flaws
-	for _, name := range slices.Sorted(maps.Keys(p.zeros)) {
+	for _, name := range sorted.Keys(p.zeros) {
 		t := s.total(p.zeros[name])
 		switch {
 		case t.n == 0:

@@ -3,13 +3,13 @@ package contract
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/selector"
+	"prober/internal/sorted"
 )
 
 // A mover is a Move that is ready to be asked.
@@ -46,7 +46,7 @@ func (p *Probe) judgeMoves(ctx context.Context, r *probe.Result, found []string,
 		}
 		noteWorst(r, "moves", outcomes)
 	})
-	for _, name := range slices.Sorted(maps.Keys(p.movers)) {
+	for _, name := range sorted.Keys(p.movers) {
 		if p.movers[name].client != nil {
 			var o probe.Outcome
 			o, scrapes = p.judgeRequest(ctx, r, name, found, scrapes)

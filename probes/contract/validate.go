@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/selector"
+	"prober/internal/sorted"
 )
 
 // Bounds of what is configured.
@@ -43,7 +43,7 @@ func (p *Probe) Validate() error {
 	if n := len(p.Families); n > maxFamilies {
 		wrong = append(wrong, probe.Settingf("families", "expected at most %d, got %d", maxFamilies, n))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Families)) {
+	for _, name := range sorted.Keys(p.Families) {
 		wrong = append(wrong, probe.InSetting("families."+name, p.Families[name].validate(name)))
 	}
 	return errors.Join(append(wrong, p.validateZero(), p.validateMoves())...)
@@ -57,7 +57,7 @@ func (f Family) validate(name string) error {
 	if f.Type != "" && !slices.Contains(types, f.Type) {
 		wrong = append(wrong, probe.Settingf("type", "expected counter, gauge, histogram, summary or untyped"))
 	}
-	for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
+	for _, label := range sorted.Keys(f.Labels) {
 		path := "labels." + label
 		switch {
 		case label == "" || label == selector.NameLabel || label == "le" || label == "quantile":
@@ -83,7 +83,7 @@ func (p *Probe) validateZero() error {
 	if n := len(p.Zero); n > maxZeros {
 		wrong = append(wrong, probe.Settingf("zero", "expected at most %d, got %d", maxZeros, n))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Zero)) {
+	for _, name := range sorted.Keys(p.Zero) {
 		path := "zero." + name
 		wrong = append(wrong, probe.InSetting(path, probe.ValidateName(name)))
 		s, err := selector.Parse(p.Zero[name])
@@ -102,7 +102,7 @@ func (p *Probe) validateMoves() error {
 	if n := len(p.Moves); n > maxMoves {
 		wrong = append(wrong, probe.Settingf("moves", "expected at most %d, got %d", maxMoves, n))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Moves)) {
+	for _, name := range sorted.Keys(p.Moves) {
 		m := &mover{Move: p.Moves[name]}
 		err := errors.Join(probe.ValidateName(name), m.validate())
 		wrong = append(wrong, probe.InSetting("moves."+name, err))
@@ -140,7 +140,7 @@ func (m *mover) validate() error {
 // CheckTimeout refuses a time after a request that is longer than the run.
 func (p *Probe) CheckTimeout(timeout time.Duration) error {
 	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(p.movers)) {
+	for _, name := range sorted.Keys(p.movers) {
 		if m := p.movers[name]; m.Request != nil && m.within >= timeout {
 			wrong = append(wrong, probe.Settingf(fmt.Sprintf("moves.%s.within", name), "expected less than the timeout, %s", probe.Duration(timeout)))
 		}

@@ -3,12 +3,12 @@ package dns
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"prober/internal/dial"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/expect"
 )
@@ -39,7 +39,7 @@ func (p *Probe) Validate() error {
 }
 
 func unknownType(setting, got string) error {
-	known := slices.Sorted(maps.Keys(typeNames))
+	known := sorted.Keys(typeNames)
 	return probe.Settingf(setting, "expected a type such as A or MX, or TYPE and a number, and no zone transfer%s", text.DidYouMean(got, known))
 }
 
@@ -167,7 +167,7 @@ func (e *Expect) validate(p *Probe) error {
 	var wrong []error
 	for i, code := range e.RCode {
 		if _, ok := rcodes[code]; !ok {
-			known := slices.Sorted(maps.Keys(rcodes))
+			known := sorted.Keys(rcodes)
 			wrong = append(wrong, probe.Settingf(fmt.Sprintf("rcode[%d]", i), "expected one of %s%s", strings.Join(known, ", "), text.DidYouMean(code, known)))
 		}
 	}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/command"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/budget"
 )
@@ -52,7 +51,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 
 // environment is what the program gets. An error names the source of a secret that cannot be read.
 func (p *Probe) environment() (all []string, err error) {
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+	for _, name := range sorted.Keys(p.Env) {
 		value, err := p.Env[name].Reveal()
 		if err != nil {
 			return nil, err
@@ -140,7 +139,7 @@ func (p *Probe) report(ctx context.Context, r *probe.Result, result *command.Res
 		return
 	}
 	var worst probe.Outcome
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		value, err := only(written[name])
 		o := probe.Outcomef(reasonOutput, "%s: %v", name, err)
 		if err == nil {

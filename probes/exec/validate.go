@@ -3,7 +3,6 @@ package exec
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"prober/internal/probe"
 	"prober/internal/selector"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -36,7 +36,7 @@ func (p *Probe) Validate() error {
 	if len(p.Env) > maxEnv {
 		wrong = append(wrong, probe.Settingf("env", "expected at most %d variables, got %d", maxEnv, len(p.Env)))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+	for _, name := range sorted.Keys(p.Env) {
 		if !envName.MatchString(name) || strings.ContainsRune(p.Env[name].Text, 0) {
 			wrong = append(wrong, probe.Settingf("env."+name, "expected a name of letters, digits and _, and a value without NUL"))
 		}
@@ -86,7 +86,7 @@ func (p *Probe) validateValues() error {
 		wrong = append(wrong, probe.Settingf("values", "expected at most %d, got %d", maxValues, len(p.Values)))
 	}
 	p.selectors = map[string]selector.Selector{}
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		at, limit := "values."+name, p.Values[name]
 		if limit.Min != nil && limit.Max != nil && *limit.Min > *limit.Max {
 			wrong = append(wrong, probe.Settingf(at+".min", "is above max"))

@@ -3,7 +3,6 @@ package guard
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/expect"
 )
@@ -129,7 +129,7 @@ func (p *Probe) validateCases() error {
 	if len(p.Queries) > maxQueries {
 		wrong = append(wrong, probe.Settingf("queries", "expected at most %d, got %d", maxQueries, len(p.Queries)))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Queries)) {
+	for _, name := range sorted.Keys(p.Queries) {
 		at := "queries." + name
 		wrong = append(wrong, probe.InSetting(at, probe.ValidateName(name)), p.validateOwnQuery(at, p.Queries[name]))
 		if slices.ContainsFunc(p.cases, func(c testCase) bool { return c.name == name }) {
@@ -137,7 +137,7 @@ func (p *Probe) validateCases() error {
 		}
 		p.cases = append(p.cases, testCase{checkQueries, name, p.Queries[name]})
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Exempt)) {
+	for _, name := range sorted.Keys(p.Exempt) {
 		switch {
 		case p.Exempt[name] == "":
 			wrong = append(wrong, probe.Settingf("exempt."+name, "expected why the guard accepts it"))
@@ -220,7 +220,7 @@ func (w *Answer) matches() (all []expect.Match) {
 		all = append(all, *w.Body)
 	}
 	for _, conditions := range []map[string]expect.Match{w.Headers, w.JSON} {
-		for _, key := range slices.Sorted(maps.Keys(conditions)) {
+		for _, key := range sorted.Keys(conditions) {
 			all = append(all, conditions[key])
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/control"
 	"prober/probes/internal/expect"
@@ -134,7 +134,7 @@ func (p *Probe) gauges(r *probe.Result, answer *httpx.Answer) probe.Outcome {
 		return httpx.NotJSON(err)
 	}
 	var missing []string
-	for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
+	for _, name := range sorted.Keys(p.Gauges) {
 		found := p.Gauges[name].Find(doc)
 		if len(found) == 1 {
 			if value, ok := found[0].Number(); ok {

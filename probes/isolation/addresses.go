@@ -1,11 +1,10 @@
 package isolation
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 var _ probe.Addresser = (*Probe)(nil)
@@ -22,14 +21,14 @@ func (p *Probe) Addresses() []string {
 	if p.Identity != nil {
 		below(p.Identity.URL)
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
+	for _, name := range sorted.Keys(p.Resources) {
 		for _, op := range operations {
 			if tmpl := p.Resources[name].template(op); tmpl != nil {
 				below(tmpl.URL)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
+	for _, name := range sorted.Keys(p.Orgs) {
 		if c := p.Orgs[name]; c.OAuth2 != nil {
 			all = append(all, c.OAuth2.TokenURL)
 		} else if c.Login != nil {

@@ -11,6 +11,7 @@ import (
 
 	"prober/internal/canary"
 	"prober/internal/httpx"
+	"prober/internal/sorted"
 )
 
 // What an org has of this prober's canaries is found by their names, in a list or by a search.
@@ -50,7 +51,7 @@ func (r *run) listChosen(ctx context.Context, a *assertion, rr *resourceRun, t *
 		isID[canary.Sibling(text)] = true
 	}
 	var found []seededObject
-	for _, text := range slices.Sorted(maps.Keys(shown)) {
+	for _, text := range sorted.Keys(shown) {
 		obj := seededObject{resourceRun: rr, resource: rr.name, owner: t, text: text, created: true}
 		switch {
 		case isID[text]:

@@ -4,7 +4,6 @@ package isolation
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"prober/internal/canary"
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/breach"
 	"prober/probes/internal/budget"
 	"prober/probes/internal/expect"
@@ -179,7 +179,7 @@ func (p *Probe) knowsOrgs() bool { return p.Identity != nil && !p.Identity.Org.I
 
 func (p *Probe) validateResources() error {
 	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
+	for _, name := range sorted.Keys(p.Resources) {
 		r, path := p.Resources[name], "resources."+name
 		if r == nil || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || len(name) > 40 {
 			wrong = append(wrong, probe.Settingf(path, "expected operations, and a name of lower case letters, digits, _ and -"))

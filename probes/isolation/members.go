@@ -1,8 +1,7 @@
 package isolation
 
 import (
-	"maps"
-	"slices"
+	"prober/internal/sorted"
 	"strings"
 )
 
@@ -50,7 +49,7 @@ func objectWithCanary(template, filled any) map[string]any {
 		if hasCanary(template) {
 			return object
 		}
-		for _, name := range slices.Sorted(maps.Keys(template)) {
+		for _, name := range sorted.Keys(template) {
 			if found := objectWithCanary(template[name], object[name]); found != nil {
 				return found
 			}

@@ -10,6 +10,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/expect"
 )
 
@@ -50,7 +51,7 @@ func (p *Probe) buildClients() error {
 		wrong = append(wrong, probe.Settingf("orgs", "expected 2 to %d, got %d", maxOrgs, len(p.Orgs)))
 	}
 	p.tenants = nil
-	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
+	for _, name := range sorted.Keys(p.Orgs) {
 		org, path := p.Orgs[name], "orgs."+name
 		if org == nil {
 			wrong = append(wrong, probe.Settingf(path, "has no credential"))
@@ -157,7 +158,7 @@ func (p *Probe) buildUnauthorized(shared httpx.Settings) error {
 	if len(p.UnauthorizedCredentials) > maxOrgs {
 		wrong = append(wrong, probe.Settingf("unauthorized_credentials", "expected at most %d, got %d", maxOrgs, len(p.UnauthorizedCredentials)))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.UnauthorizedCredentials)) {
+	for _, name := range sorted.Keys(p.UnauthorizedCredentials) {
 		c, path := p.UnauthorizedCredentials[name], "unauthorized_credentials."+name
 		if c == nil {
 			wrong = append(wrong, probe.Settingf(path, "has no credential"))

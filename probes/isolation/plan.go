@@ -1,13 +1,13 @@
 package isolation
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/canary"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/breach"
 )
 
@@ -164,7 +164,7 @@ type plan struct {
 // newPlan lists the assertions that can be tested with the settings.
 func newPlan(p *Probe) *plan {
 	out := &plan{}
-	for _, name := range slices.Sorted(maps.Keys(p.Resources)) {
+	for _, name := range sorted.Keys(p.Resources) {
 		r := p.Resources[name]
 		if r == nil {
 			continue

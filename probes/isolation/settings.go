@@ -3,7 +3,6 @@ package isolation
 import (
 	"cmp"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/probes/internal/expect"
 )
 
@@ -253,14 +253,14 @@ func (r *Resource) validateCanaries(p *Probe) error {
 			wrong = append(wrong, probe.Settingf(op, "needs create: a permanent canary must not be put at risk"))
 		}
 	}
-	for _, org := range slices.Sorted(maps.Keys(p.Orgs)) {
+	for _, org := range sorted.Keys(p.Orgs) {
 		if c, ok := r.Canaries[org]; !ok {
 			wrong = append(wrong, probe.Settingf("canaries."+org, "is missing: name an object of every org, or a create request"))
 		} else if c.ID.IsZero() || c.Text.IsZero() {
 			wrong = append(wrong, probe.Settingf("canaries."+org, "expected an id and a text"))
 		}
 	}
-	for _, org := range slices.Sorted(maps.Keys(r.Canaries)) {
+	for _, org := range sorted.Keys(r.Canaries) {
 		if _, ok := p.Orgs[org]; !ok {
 			wrong = append(wrong, probe.Settingf("canaries."+org, "is not one of the orgs"))
 		}

@@ -1,14 +1,13 @@
 package isolation
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // testUnauthorized sends every operation that puts no canary at risk without a credential, with a made-up one, and with
@@ -116,7 +115,7 @@ func (r *run) sendUnauthorized(req request, t *tenant) *httpx.Answer {
 
 // unauthorizedSummary says by which credentials nothing was accepted.
 func (r *run) unauthorizedSummary() string {
-	if names := slices.Sorted(maps.Keys(r.p.UnauthorizedCredentials)); len(names) > 0 {
+	if names := sorted.Keys(r.p.UnauthorizedCredentials); len(names) > 0 {
 		return "rejected without a credential, with a made-up one, and with the unauthorized credentials " + strings.Join(names, ", ")
 	}
 	return "rejected without a credential and with a made-up one"

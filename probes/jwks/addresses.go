@@ -1,10 +1,10 @@
 package jwks
 
 import (
-	"maps"
 	"slices"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 var _ probe.Addresser = (*Probe)(nil)
@@ -12,7 +12,7 @@ var _ probe.Addresser = (*Probe)(nil)
 // Addresses lists the key sets, the replicas of verifiers as configured, and where tokens are issued.
 func (p *Probe) Addresses() []string {
 	all := slices.Clone(p.URLs)
-	for _, name := range slices.Sorted(maps.Keys(p.Verifiers)) {
+	for _, name := range sorted.Keys(p.Verifiers) {
 		v := p.Verifiers[name]
 		all = append(append(all, v.URL), v.Replicas.Addresses()...)
 	}

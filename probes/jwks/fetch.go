@@ -3,7 +3,6 @@ package jwks
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/replicas"
 )
 
@@ -45,7 +45,7 @@ func (p *Probe) endpoints(ctx context.Context, r *probe.Result) ([]endpoint, boo
 	for _, raw := range p.URLs {
 		all = append(all, endpoint{target: targetName(raw), url: raw})
 	}
-	names := slices.Sorted(maps.Keys(p.Verifiers))
+	names := sorted.Keys(p.Verifiers)
 	replicated := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })
 	found := make([][]string, len(replicated))
 	r.Each(replicated, func(i int, r *probe.Result) {

@@ -3,7 +3,6 @@ package jwks
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/replicas"
 )
@@ -39,7 +39,7 @@ func (p *Probe) Validate() error {
 			names[name] = true
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Verifiers)) {
+	for _, name := range sorted.Keys(p.Verifiers) {
 		v, path := p.Verifiers[name], "verifiers."+name
 		wrong = append(wrong, probe.InSetting(path, v.validate()))
 		p.Verifiers[name] = v // its replicas are written as they are dialled

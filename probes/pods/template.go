@@ -2,11 +2,11 @@ package pods
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"prober/internal/kubernetes"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -75,7 +75,7 @@ func (p *Probe) liveness(s *snapshot) probe.Outcome {
 // environment judges whether the containers of the pod template have the variables that they must have.
 func (p *Probe) environment(s *snapshot) probe.Outcome {
 	unknown := 0
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+	for _, name := range sorted.Keys(p.Env) {
 		spec := s.workload.Spec.Template.Spec
 		all := slices.Concat(spec.InitContainers, spec.Containers)
 		i := slices.IndexFunc(all, func(c kubernetes.Container) bool { return c.Name == name })

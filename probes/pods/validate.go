@@ -2,13 +2,12 @@ package pods
 
 import (
 	"errors"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"prober/internal/kubernetes"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/replicas"
 )
 
@@ -28,7 +27,7 @@ func (p *Probe) Validate() error {
 	wrong := []error{err}
 	names := map[string]string{"deployment": p.Deployment, "statefulset": p.StatefulSet, "daemonset": p.DaemonSet, "cronjob": p.CronJob}
 	given := 0
-	for _, path := range slices.Sorted(maps.Keys(names)) {
+	for _, path := range sorted.Keys(names) {
 		if names[path] == "" {
 			continue
 		}
@@ -72,7 +71,7 @@ func (p *Probe) validateReplicas() error {
 
 func (p *Probe) validateEnv() error {
 	var wrong []error
-	for _, container := range slices.Sorted(maps.Keys(p.Env)) {
+	for _, container := range sorted.Keys(p.Env) {
 		path := "env." + container
 		wrong = append(wrong, probe.InSetting(path, kubernetes.ValidateName(container)))
 		names := p.Env[container]

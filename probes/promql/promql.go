@@ -5,12 +5,11 @@ package promql
 import (
 	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/limits"
 )
 
@@ -151,7 +150,7 @@ func (p *Probe) Addresses() []string { return []string{p.URL} }
 func (p *Probe) Close() { p.client.Close() }
 
 // Compared names the comparisons.
-func (p *Probe) Compared() []string { return slices.Sorted(maps.Keys(p.Compare)) }
+func (p *Probe) Compared() []string { return sorted.Keys(p.Compare) }
 
 // Checks names what a run notes.
 func (p *Probe) Checks() []string {
@@ -180,7 +179,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 		note(r, "control", control)
 		held = control.Passed()
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		r.Each([]string{name}, func(_ int, r *probe.Result) {
 			o := p.askValue(ctx, r, name, at)
 			if o.Passed() && !held {
@@ -189,7 +188,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 			note(r, "value", o)
 		})
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Compare)) {
+	for _, name := range sorted.Keys(p.Compare) {
 		r.Each([]string{name}, func(_ int, r *probe.Result) {
 			o := p.compare(ctx, r, name, at)
 			if o.Passed() && !held {

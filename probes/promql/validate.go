@@ -2,7 +2,6 @@ package promql
 
 import (
 	"errors"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Bounds of what one run asks.
@@ -42,7 +42,7 @@ func (p *Probe) Validate() error {
 		wrong = append(wrong, probe.Settingf("values", "expected at most %d values, and as many comparisons", maxQueries))
 	}
 	wrong = append(wrong, p.validateValues(), p.validateWindows(), p.validateBaseline())
-	for _, name := range slices.Sorted(maps.Keys(p.Compare)) {
+	for _, name := range sorted.Keys(p.Compare) {
 		path := "compare." + name
 		wrong = append(wrong, probe.InSetting(path, probe.ValidateName(name)), probe.InSetting(path, p.Compare[name].validate()))
 	}
@@ -71,12 +71,12 @@ func (f Fresh) validate() error {
 func (p *Probe) validateValues() error {
 	wrong := []error{probe.InSetting("control", validateQuery(p.Control, false))}
 	proven := true
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		v, path := p.Values[name], "values."+name
 		wrong = append(wrong, probe.InSetting(path, probe.ValidateName(name)), probe.InSetting(path, v.validate()))
 		proven = proven && v.Min != nil && *v.Min > 0
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Compare)) {
+	for _, name := range sorted.Keys(p.Compare) {
 		if _, taken := p.Values[name]; taken {
 			wrong = append(wrong, probe.Settingf("compare."+name, "the name %s is taken", name))
 		}

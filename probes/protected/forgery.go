@@ -19,6 +19,7 @@ import (
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/secret"
+	"prober/internal/sorted"
 	"prober/internal/text"
 	"prober/probes/internal/expect"
 )
@@ -170,7 +171,7 @@ func (f *Forgeries) synthetic(now time.Time) *jwk.RawToken {
 
 // otherToken is another caller's, made with the same algorithm and key; nil if there is none.
 func otherToken(tokens map[string]*storedToken, real *jwk.RawToken) *jwk.RawToken {
-	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+	for _, name := range sorted.Keys(tokens) {
 		t := tokens[name].jwt
 		if t != nil && name != callerValid && t.Text("alg") == real.Text("alg") && t.Text("kid") == real.Text("kid") && t.Signature != real.Signature {
 			return t

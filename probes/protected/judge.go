@@ -1,13 +1,13 @@
 package protected
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/expect"
 )
 
@@ -311,7 +311,7 @@ func (p *Probe) exportCases(r *probe.Result, seen []*replicaRun) {
 			worst[name] = max(worst[name], outcome)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(worst)) {
+	for _, name := range sorted.Keys(worst) {
 		r.OneOf(caseGauge, caseOutcomes[worst[name]], caseOutcomes[:], name)
 	}
 }

@@ -2,13 +2,13 @@ package protected
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/expect"
 )
 
@@ -130,7 +130,7 @@ func (p *Probe) names() []string {
 	if _, there := p.Callers[callerValid]; there {
 		first = append(first, callerValid)
 	}
-	others := slices.DeleteFunc(slices.Sorted(maps.Keys(p.Callers)), func(name string) bool {
+	others := slices.DeleteFunc(sorted.Keys(p.Callers), func(name string) bool {
 		return slices.Contains(first, name)
 	})
 	return append(first, others...)

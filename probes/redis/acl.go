@@ -1,12 +1,12 @@
 package redis
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"prober/internal/probe"
 	"prober/internal/resp"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -32,7 +32,7 @@ var commonCommands = [][]string{
 // questions are what is asked about each org: what its user may do with its own key and with those of the others, also with
 // one that nobody has thought of.
 func (p *Probe) questions() (all []question) {
-	names := slices.Sorted(maps.Keys(p.Orgs))
+	names := sorted.Keys(p.Orgs)
 	canary := newCanary()
 	for _, name := range names {
 		for _, of := range names {

@@ -143,7 +143,7 @@ func (a *audit) finish(primaries int, now time.Time) (ended bool) {
 		return false
 	}
 	done := &pass{began: a.began, ended: now, servers: map[string]string{}, totals: newTotals()}
-	for _, target := range slices.Sorted(maps.Keys(a.walks)) {
+	for _, target := range sorted.Keys(a.walks) {
 		w := a.walks[target]
 		if !w.done {
 			return false
@@ -209,7 +209,7 @@ func (a *audit) measureShapes(r *probe.Result, shapes map[string]int) {
 		}
 		sums[name] += n
 	}
-	for _, name := range slices.Sorted(maps.Keys(sums)) {
+	for _, name := range sorted.Keys(sums) {
 		r.Measure(unprefixedGauge, float64(sums[name]), name)
 	}
 }

@@ -4,13 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Bounds of what is configured.
@@ -199,7 +199,7 @@ func (p *Probe) validateOrgs() error {
 		wrong = append(wrong, probe.Settingf("orgs", "expected 2 to 5, got %d", n))
 	}
 	users, keys := map[string]bool{}, map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
+	for _, name := range sorted.Keys(p.Orgs) {
 		o := p.Orgs[name]
 		at := func(setting, text string) {
 			wrong = append(wrong, probe.Settingf("orgs."+name+"."+setting, "%s", text))
@@ -250,7 +250,7 @@ func (p *Probe) validateOwnKeys() error {
 // planted are the keys that each pass must meet.
 func (p *Probe) planted() []string {
 	planted := slices.Clone(p.Keys.Planted)
-	for _, name := range slices.Sorted(maps.Keys(p.Orgs)) {
+	for _, name := range sorted.Keys(p.Orgs) {
 		if o := p.Orgs[name]; o.Marker != "" && !slices.Contains(planted, o.Key) {
 			planted = append(planted, o.Key)
 		}

@@ -4,13 +4,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"prober/internal/canary"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // An Org is a test org.
@@ -53,7 +52,7 @@ func (p *Probe) validateOrgs() error {
 }
 
 // orgNames lists the test orgs by name.
-func (p *Probe) orgNames() []string { return slices.Sorted(maps.Keys(p.Orgs)) }
+func (p *Probe) orgNames() []string { return sorted.Keys(p.Orgs) }
 
 // as is the situation of a test org.
 func (p *Probe) as(name string) situation {

@@ -4,11 +4,11 @@ package rls
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"prober/internal/postgres"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/breach"
 )
 
@@ -97,13 +97,13 @@ func (p *Probe) Validate() error {
 		wrong = append(wrong, probe.Settingf("looks", "expected 0, or %d to %d, got %d", clients, maxLooks, p.Looks))
 	}
 	wrong = append(wrong, validateNames("tables", p.Tables), validateNames("names", p.Names),
-		validateNames("exempt", slices.Sorted(maps.Keys(p.Exempt))), validateNames("columns", slices.Sorted(maps.Keys(p.Columns))))
+		validateNames("exempt", sorted.Keys(p.Exempt)), validateNames("columns", sorted.Keys(p.Columns)))
 	for _, name := range p.Tables {
 		if _, exempt := p.Exempt[name]; exempt {
 			wrong = append(wrong, probe.Settingf("exempt."+name, "is one of tables, which must be protected"))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Exempt)) {
+	for _, name := range sorted.Keys(p.Exempt) {
 		if p.Exempt[name] == "" {
 			wrong = append(wrong, probe.Settingf("exempt."+name, "expected why it is exempt"))
 		}

@@ -2,12 +2,11 @@ package sql
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"prober/internal/postgres"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -117,7 +116,7 @@ func (p *Probe) judge(rows postgres.Rows) judgement {
 	}
 	j := judgement{readings: map[series]float64{}}
 	var beyond, unread []string
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		column, err := rows.Column(p.Values[name].Column)
 		if err != nil {
 			return judgement{reason: probe.Schema, detail: postgres.Explain(err).Detail}
@@ -158,7 +157,7 @@ func (p *Probe) within(rows postgres.Rows, readings map[series]float64) string {
 		return fmt.Sprintf("%s within the limits", text.Count(len(rows.Values), "row"))
 	}
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		parts = append(parts, fmt.Sprintf("%s is %s", name, format(readings[series{name: name}])))
 	}
 	return strings.Join(parts, ", ")

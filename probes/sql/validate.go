@@ -3,12 +3,12 @@ package sql
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Bounds of what is configured.
@@ -57,7 +57,7 @@ func (p *Probe) validateUnused() error {
 		return nil
 	}
 	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(given)) {
+	for _, name := range sorted.Keys(given) {
 		if given[name] && !slices.Contains(strings.Split(presets[name], ","), p.Preset) {
 			wrong = append(wrong, probe.Settingf(name, "has no effect %s", beside(p.Preset)))
 		}
@@ -87,7 +87,7 @@ func (p *Probe) validateQuery() error {
 		wrong = append(wrong, probe.Settingf("values", "expected at least one value with a limit"))
 	}
 	proves := true // the limits themselves show that there was something to count
-	for _, name := range slices.Sorted(maps.Keys(p.Values)) {
+	for _, name := range sorted.Keys(p.Values) {
 		v := p.Values[name]
 		wrong = append(wrong, probe.InSetting("values."+name, v.validate(name)))
 		proves = proves && (v.Min != nil && *v.Min > 0 || v.Equal != nil && *v.Equal != 0)
@@ -152,7 +152,7 @@ func (b *By) validate() error {
 		wrong = append(wrong, probe.Settingf("names", "expected at most %d, got %d", maxNames, len(b.Names)))
 	}
 	seen := map[string]bool{otherRows: true}
-	for _, text := range slices.Sorted(maps.Keys(b.Names)) {
+	for _, text := range sorted.Keys(b.Names) {
 		name := b.Names[text]
 		if err := probe.ValidateName(name); err != nil {
 			wrong = append(wrong, probe.InSetting("names."+text, err))

@@ -3,7 +3,6 @@ package token
 import (
 	"cmp"
 	"context"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/budget"
 	"prober/probes/internal/issuance"
 )
@@ -149,7 +149,7 @@ func (run *runState) measure() {
 	for _, s := range run.timed {
 		slowest[s.name] = max(slowest[s.name], s.took)
 	}
-	for _, name := range slices.Sorted(maps.Keys(slowest)) {
+	for _, name := range sorted.Keys(slowest) {
 		run.r.Measure(stepGauge, slowest[name].Seconds(), name)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/probes/internal/expect"
 )
 
@@ -56,7 +57,7 @@ func (p *Probe) Validate() error {
 // validateHTTP refuses settings of requests that a WebSocket cannot have.
 func (p *Probe) validateHTTP() error {
 	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
+	for _, name := range sorted.Keys(p.Headers) {
 		if strings.HasPrefix(http.CanonicalHeaderKey(name), "Sec-Websocket-") {
 			wrong = append(wrong, probe.Settingf("headers."+name, "is written by the prober itself"))
 		}

@@ -2,7 +2,6 @@ package dialogue
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"regexp"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"prober/internal/httpx"
+	"prober/internal/sorted"
 	"prober/probes/internal/expect"
 )
 
@@ -91,7 +91,7 @@ func offer(name, line, end string) Step {
 }
 
 // Protocols names the ready dialogues.
-func Protocols() []string { return slices.Sorted(maps.Keys(protocols())) }
+func Protocols() []string { return sorted.Keys(protocols()) }
 
 // KnowsStartTLS reports whether a protocol can change to TLS.
 func KnowsStartTLS(name string) bool { return len(protocols()[name].startTLS) > 0 }

@@ -2,12 +2,11 @@ package expect
 
 import (
 	"errors"
-	"maps"
-	"slices"
 
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 	"prober/internal/text"
 )
 
@@ -25,7 +24,7 @@ func (c *Content) IsZero() bool { return len(c.Headers) == 0 && c.Body == nil &&
 func (c *Content) Validate() error {
 	var wrong []error
 	seen := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+	for _, name := range sorted.Keys(c.Headers) {
 		at, want := "headers."+name, c.Headers[name]
 		wrong = append(wrong, probe.InSetting(at, httpx.ValidateHeaderName(name)), probe.InSetting(at, want.Validate()))
 		if want.ofList() {
@@ -55,7 +54,7 @@ func (c *Content) Validate() error {
 func ValidateJSON(expected map[string]Match) error {
 	var wrong []error
 	seen := map[string]string{}
-	for _, path := range slices.Sorted(maps.Keys(expected)) {
+	for _, path := range sorted.Keys(expected) {
 		if parsed, err := jsonpath.Parse(path); err != nil {
 			wrong = append(wrong, probe.Settingf(path, "%s", err))
 		} else if other := samePath(seen, parsed); other != "" {
@@ -71,7 +70,7 @@ func ValidateJSON(expected map[string]Match) error {
 // Negative names the first expectation that an answer without the expected content would also meet; empty if there is
 // none.
 func (c *Content) Negative() string {
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+	for _, name := range sorted.Keys(c.Headers) {
 		if c.Headers[name].Negative() {
 			return "header " + name
 		}
@@ -79,7 +78,7 @@ func (c *Content) Negative() string {
 	if c.Body != nil && c.Body.Negative() {
 		return "body"
 	}
-	for _, path := range slices.Sorted(maps.Keys(c.JSON)) {
+	for _, path := range sorted.Keys(c.JSON) {
 		if c.JSON[path].Negative() {
 			return "json " + path
 		}
@@ -125,7 +124,7 @@ func (c *Content) Mismatch(answer *httpx.Answer) probe.Outcome {
 }
 
 func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+	for _, name := range sorted.Keys(c.Headers) {
 		values, want := headerValues(name, answer.Header), c.Headers[name]
 		for _, v := range values {
 			if limit := want.limit(v); limit != "" {
@@ -159,7 +158,7 @@ func (c *Content) CheckJSON(answer *httpx.Answer) probe.Outcome {
 	if err != nil {
 		return httpx.NotJSON(err)
 	}
-	for _, expr := range slices.Sorted(maps.Keys(c.JSON)) {
+	for _, expr := range sorted.Keys(c.JSON) {
 		path, err := jsonpath.Parse(expr)
 		if err != nil {
 			return probe.Outcomef(probe.Schema, "%s", err)

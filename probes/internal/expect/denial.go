@@ -12,6 +12,7 @@ import (
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // Denials are the ways in which a target refuses a request. An answer that matches one of them is a refusal. In YAML
@@ -198,7 +199,7 @@ func (d Denial) String() string {
 	if !d.Empty.IsZero() {
 		body = append(body, "nothing at "+d.Empty.String())
 	}
-	for _, path := range slices.Sorted(maps.Keys(d.JSON)) {
+	for _, path := range sorted.Keys(d.JSON) {
 		body = append(body, path+" "+d.JSON[path].String())
 	}
 	if body == nil {
