@@ -3,6 +3,7 @@ package importer
 import (
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -94,14 +95,17 @@ func (m *module) addressKey() string {
 	return "address"
 }
 
+// hostPort is what may be dialled. A user has no place there.
+var hostPort = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%a-z]+\]|[^\s@:/]+):[0-9]{1,5}$`)
+
 // target writes where a probe asks. The text is what follows target= in the URL of blackbox_exporter.
 func (m *module) target(from *source, own *mapping, text string) {
 	switch {
 	case m.prober == "unix" && strings.HasPrefix(text, "/"):
 		own.set("address", "unix:"+text)
 	case m.kind == "tcp":
-		if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
-			m.ask(own, "address", strictyaml.Shown(text)+" is no host:port")
+		if !hostPort.MatchString(text) {
+			m.ask(own, "address", "the target is no host:port")
 			return
 		}
 		own.set("address", text)

@@ -13,9 +13,12 @@ func (m *module) readTCP(s *source) {
 		s.readVersion(c)
 	}
 	var steps []*mapping
-	secret, startsTLS, complete := false, false, true
+	secret, startsTLS, complete, asked := false, false, true, ""
 	for _, q := range s.list("query_response") {
-		step, ok := q.step(c)
+		if q.take("expect") != nil {
+			asked = q.text("expect")
+		}
+		step, ok := q.step(c, asked)
 		complete = complete && ok
 		if len(step.entries) == 0 {
 			continue
@@ -52,8 +55,11 @@ func isSource(v any) bool {
 	return ok && strings.HasPrefix(string(p), "{env") || inner != nil && inner.has("file")
 }
 
-// step translates one step of a dialogue, and says whether it is whole.
-func (s *source) step(m *mapping) (step *mapping, whole bool) {
+var asksPassword = regexp.MustCompile(`(?i)(passw|pass phrase|passphrase|secret|token|pin\b)`)
+
+// step translates one step of a dialogue, and says whether it is whole. What the server is asked for last, before something
+// is sent, tells whether that is a password.
+func (s *source) step(m *mapping, asked string) (step *mapping, whole bool) {
 	step, whole = &mapping{}, true
 	if v := s.text("expect"); v != "" {
 		re, err := regexp.Compile(v)
@@ -78,7 +84,7 @@ func (s *source) step(m *mapping) (step *mapping, whole bool) {
 		s.without(m, s.at("send"), "one line of text is sent")
 		whole = false
 	case v == "":
-	case looksSecret(v):
+	case looksSecret(v) || asksPassword.MatchString(asked):
 		step.set("send", s.variable(s, "send"))
 	default:
 		step.set("send", v)

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"encoding/json"
-	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func readEndpoint(s *source) {
 	if kind == "http" {
 		e = &mapping{}
 		s.readRequestOf(m, raw)
-	} else if _, port, err := net.SplitHostPort(rest); err != nil || port == "" {
+	} else if !hostPort.MatchString(rest) {
 		s.ask(m, "address", "is no host:port")
 	} else {
 		m.set("address", rest)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"prober/internal/probe"
-	"prober/internal/strictyaml"
 )
 
 var (
@@ -15,7 +14,9 @@ var (
 	condition = regexp.MustCompile(`^\s*(.+?)\s+(==|!=|<=|>=|<|>)\s+(.*?)\s*$`)
 	bodyPath  = regexp.MustCompile(`^\[BODY\](.*)$`)
 	function  = regexp.MustCompile(`^(len|has)\((.*)\)$`)
-	argument  = regexp.MustCompile(`^(pat|any)\((.*)\)$`)
+	// secretValue is a value of a response that nobody writes into a file.
+	secretValue = regexp.MustCompile(`(?i)(token|secret|passw|api.?key|credential)`)
+	argument    = regexp.MustCompile(`^(pat|any)\((.*)\)$`)
 )
 
 // readConditions translates what must hold. It says whether an error is expected, and whether a redirect is.
@@ -25,10 +26,10 @@ func (s *source) readConditions(e *mapping, kind string) (refusal, redirected bo
 		statuses[code] = true
 	}
 	given := false
-	for _, text := range s.texts("conditions") {
+	for i, text := range s.texts("conditions") {
 		c := condition.FindStringSubmatch(text)
 		if c == nil || len(text) > maxCondition || variable.MatchString(text) {
-			s.without(e, "conditions "+strictyaml.Shown(text), "is not understood here")
+			s.without(e, "conditions["+strconv.Itoa(i)+"]", "is not understood here")
 			continue
 		}
 		left, op, right := c[1], c[2], strings.ReplaceAll(c[3], "$$", "$")
@@ -42,6 +43,8 @@ func (s *source) readConditions(e *mapping, kind string) (refusal, redirected bo
 			why = limit(e, "latency", op, right, "<", time.Millisecond)
 		case left == "[CERTIFICATE_EXPIRATION]" && kind != "tcp":
 			why = limit(e, "certificate", op, right, ">", time.Second)
+		case strings.Contains(left, "[BODY]") && secretValue.MatchString(left) && !function.MatchString(left):
+			why = "looks secret; expect that it is there, by json"
 		case strings.Contains(left, "[BODY]") && kind == "http":
 			why = bodyCondition(e, left, op, right)
 		default:
