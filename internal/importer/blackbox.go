@@ -76,6 +76,10 @@ func readModule(s *source) *module {
 		m.kind = "tcp"
 		m.common.set("type", "tcp")
 		m.readTCP(settings)
+	case "dns":
+		m.kind = "dns"
+		m.common.set("type", "dns")
+		m.readDNS(settings)
 	default:
 		s.without(&s.tail, s.path, "prober "+strictyaml.Shown(m.prober)+" is not translated: see docs/kinds for what there is")
 		return m
@@ -89,8 +93,11 @@ func readModule(s *source) *module {
 }
 
 func (m *module) addressKey() string {
-	if m.kind == "http" {
+	switch m.kind {
+	case "http":
 		return "url"
+	case "dns":
+		return "servers"
 	}
 	return "address"
 }
@@ -103,6 +110,19 @@ func (m *module) target(from *source, own *mapping, text string) {
 	switch {
 	case m.prober == "unix" && strings.HasPrefix(text, "/"):
 		own.set("address", "unix:"+text)
+	case m.kind == "dns":
+		port := ":53"
+		if m.common.get("transport") == "tls" {
+			port = ":853"
+		}
+		if !hostPort.MatchString(text) {
+			text += port
+		}
+		if !hostPort.MatchString(text) {
+			m.ask(own, "servers", "the target is no host:port")
+			return
+		}
+		own.set("servers", []any{text})
 	case m.kind == "tcp":
 		if !hostPort.MatchString(text) {
 			m.ask(own, "address", "the target is no host:port")

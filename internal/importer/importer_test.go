@@ -81,9 +81,11 @@ func TestImport_leaks(t *testing.T) {
 
 // filled are values for what is to be filled in.
 var filled = strings.NewReplacer(
+	"control: TODO # a refusal alone proves nothing: name a record", "control: {query_name: there.example.com} #",
 	"control: TODO", "control: {url: https://control.example/, expect: {status: 200, body: a, headers: {Set-Cookie: a, X-Debug: a}, json: {$.errors: a}}}",
 	"url: TODO", "url: https://filled.example/",
 	"status: TODO", "status: 200", "body: {TODO: the body}", "body: text",
+	"servers: TODO", "servers: [filled.example:53]",
 	"address: TODO", "address: filled.example:1",
 	"allow_plaintext: TODO", "allow_plaintext: true",
 	"dialogue: TODO", "dialogue: [{expect: a}]",
