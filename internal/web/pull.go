@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"prober/internal/probe"
@@ -25,14 +26,16 @@ const (
 const scrapeTimeout = "X-Prometheus-Scrape-Timeout-Seconds"
 
 // pull has the probe that a query names run, unless it ran within its interval, and then has answer write its series. Who pulls
-// never gets a result that is older: without one in time it gets a 503.
+// never gets a result that is older: without one in time it gets a 503. Of those who pull a probe at once, one has it run.
 func (s *server) pull(answer http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, status, err := s.pullable(r)
 		if err == nil {
-			ctx, cancel := context.WithTimeout(r.Context(), pullTimeout(r))
+			limit := pullTimeout(r)
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit + readTime))
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
 			defer cancel()
-			status, err = http.StatusServiceUnavailable, s.refresh(ctx, id)
+			status, err = http.StatusServiceUnavailable, s.inTurn(ctx, id)
 		}
 		if err != nil {
 			http.Error(w, text.Lines(err.Error()), status)
@@ -85,6 +88,49 @@ func pullTimeout(r *http.Request) time.Duration {
 		return pullWait
 	}
 	return max(pullAnswer, min(pullMost, time.Duration(min(seconds, pullMost.Seconds())*float64(time.Second))-pullAnswer))
+}
+
+// A turnstile lets one at a time through for each probe.
+type turnstile struct {
+	mu    sync.Mutex
+	taken map[probe.Key]chan struct{} // closed when who is through leaves
+}
+
+// enter returns when nobody else is through, with what to call at the end, or when ctx ends.
+func (t *turnstile) enter(ctx context.Context, key probe.Key) (leave func(), err error) {
+	mine := make(chan struct{})
+	for {
+		t.mu.Lock()
+		other, taken := t.taken[key]
+		if !taken {
+			t.taken[key] = mine
+		}
+		t.mu.Unlock()
+		if !taken {
+			break
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.taken, key)
+		close(mine)
+	}, nil
+}
+
+// inTurn refreshes a probe when nobody else does.
+func (s *server) inTurn(ctx context.Context, id probe.ID) error {
+	leave, err := s.pulls.enter(ctx, id.Key())
+	if err != nil {
+		return errors.New("expected a run, got none in time: the run has not ended yet")
+	}
+	defer leave()
+	return s.refresh(ctx, id)
 }
 
 // refresh returns when the last run of a probe began less than its interval ago. It has the probe run if runs on request are

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +99,45 @@ func TestPull(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPull_atOnce has many pull a probe at once. It runs once, whenever each of them looked at its last run.
+func TestPull_atOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		running := make(chan struct{}, 1)
+		runs, row := 0, ProbeStatus{ID: probe.ID{System: "ibex", Name: "proxy", Type: "health"}, Interval: time.Minute}
+		o := full()
+		o.Probe = func(string, string) (Detail, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			return Detail{ProbeStatus: row}, true
+		}
+		o.Status = func() []ProbeStatus { return []ProbeStatus{{ID: row.ID}} }
+		o.ProbeMetrics = func(probe.ID) http.Handler { return http.NotFoundHandler() }
+		o.Run = func(context.Context, probe.ID) error {
+			running <- struct{}{}
+			defer func() { <-running }()
+			time.Sleep(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			row.LastRun = time.Now()
+			runs++
+			return nil
+		}
+		h := New(o)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { ask(h, "GET", "/probe?probe=ibex/proxy") })
+		}
+		time.Sleep(time.Millisecond)
+		if w := ask(h, "GET", "/probe?probe=ibex/proxy", "X-Prometheus-Scrape-Timeout-Seconds", "0.9"); w.Code != 503 || !strings.HasSuffix(w.Body.String(), "the run has not ended yet\n") {
+			t.Errorf("got %d %q", w.Code, w.Body.String())
+		}
+		all.Wait()
+		if runs != 1 {
+			t.Errorf("ran %d times, expected 1", runs)
+		}
+		time.Sleep(time.Minute) // the right to render is given back
+	})
 }
