@@ -48,6 +48,8 @@ func TestExec_nagios(t *testing.T) {
 		"OK without a word":        {"true", "", "pass\nexit_status pass(ok): OK"},
 		"WARNING":                  {"echo 'DISK WARNING'; exit 1", "", "pass\nexit_status pass(ok): WARNING: DISK WARNING"},
 		"WARNING that fails":       {"echo 'DISK WARNING'; exit 1", "    fail_on_warning: true\n", "fail\nexit_status fail(warning): expected OK, got WARNING: DISK WARNING"},
+		"a crash of a script":      {"echo 'Traceback: no such host' >&2; exit 1", "", "inconclusive\nexit_status inconclusive(exit_status): expected WARNING on standard output with the exit status 1, got nothing there: a program that crashes ends so too: Traceback: no such host"},
+		"a crash that may not be":  {"exit 1", "    fail_on_warning: true\n    values: {a: {}}\n", "inconclusive\nexit_status inconclusive(exit_status): expected WARNING on standard output *"},
 		"CRITICAL":                 {"echo 'DISK CRITICAL'; exit 2", "", "fail\nexit_status fail(critical): expected OK, got CRITICAL: DISK CRITICAL"},
 		"CRITICAL on stderr":       {"echo 'no disk' >&2; exit 2", "", "fail\nexit_status fail(critical): expected OK, got CRITICAL: no disk"},
 		"UNKNOWN":                  {"echo 'usage: ...'; exit 3", "", "inconclusive\nexit_status inconclusive(unknown): expected OK, got UNKNOWN: usage: ..."},
@@ -110,6 +112,7 @@ func TestExec_values(t *testing.T) {
 		"none":            {"echo fine", "{a: {max: 1}}", "inconclusive\nexit_status pass(ok): OK: fine\nvalues inconclusive(unexpected_output): a: expected a value, got none", "probe_exec_warning[] 0"},
 		"two of one name": {"echo 'fine | a=0 a=9'", "{a: {max: 1}}", "inconclusive\nexit_status pass(ok): OK: fine\nvalues inconclusive(unexpected_output): a: expected one value, got 2 values", "probe_exec_warning[] 0"},
 		"unknown":         {"echo 'fine | a=U'", "{a: {max: 1}}", "inconclusive\nexit_status pass(ok): OK: fine\nvalues inconclusive(unexpected_output): a: expected a number, got none", "probe_exec_warning[] 0"},
+		"of minutes":      {"echo 'fine | a=5m'", "{a: {max: 30s}}", "inconclusive\nexit_status pass(ok): OK: fine\nvalues inconclusive(unexpected_output): a: expected a number, got none", "probe_exec_warning[] 0"},
 		"of UNKNOWN":      {"echo 'fine | a=1'; exit 3", "{a: {max: 1}}", "inconclusive\nexit_status inconclusive(unknown): expected OK, got UNKNOWN: fine", ""},
 		"of what is cut":  {"echo 'fine | a=1'; sleep 600 &", "{a: {max: 1}}", "inconclusive\nexit_status inconclusive(left_running): *", ""},
 	} {
@@ -200,10 +203,12 @@ func TestReadPerformance(t *testing.T) {
 		"OK | a=1\nmore\nlines | b=2\nc=3ms":   "map[a:[1] b:[2] c:[0.003]]",
 		"OK | a=1 junk b=2":                    "map[a:[1] b:[2]]",
 		"OK | a=U b= c=x d=1e3 e=0x1":          "map[a:[NaN] b:[NaN] c:[NaN] d:[1000] e:[NaN]]",
-		"OK | a=1,5 b=1MB c=1MiB d=3c e=2KB/s": "map[a:[1.5] b:[1.048576e+06] c:[1.048576e+06] d:[3] e:[2]]",
-		"OK | 'open=1 b=2":                     "map[]",
-		"OK | 'a'b=1 c=2":                      "map[c:[2]]",
-		"OK | =1 b==2":                         "map[b:[NaN]]",
+		"OK | a=1,5 b=1MB c=1MiB d=3c e=2KB/s": "map[a:[1.5] b:[1.048576e+06] c:[1.048576e+06] d:[3] e:[2048]]",
+		"| a=2h b=3min c=4d d=5ns e=6k f=7G g=8mb h=9Kb i=1kB/s": "map[a:[NaN] b:[NaN] c:[NaN] d:[5e-09] e:[NaN] f:[NaN] g:[NaN] h:[NaN] i:[NaN]]",
+		"| a=20C b=3% c=4rpm d=5c e=1,234 f=0,012s g=2W":         "map[a:[20] b:[3] c:[4] d:[5] e:[NaN] f:[0.012] g:[2]]",
+		"OK | 'open=1 b=2": "map[]",
+		"OK | 'a'b=1 c=2":  "map[c:[2]]",
+		"OK | =1 b==2":     "map[b:[NaN]]",
 	} {
 		if got := fmt.Sprint(readPerformance(output)); got != want {
 			t.Errorf("%q: expected %s, got %s", output, want, got)

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -96,6 +97,8 @@ func (p *Probe) judge(result *command.Result) probe.Outcome {
 		return probe.Outcomef(reasonCritical, "expected OK, got CRITICAL%s", said(result))
 	case result.Held:
 		return probe.Outcomef(reasonHeld, "the program ended with the status %d, and left a process that held its output open: there may be more of it%s", code, said(result))
+	case p.Format == nagios && silent(result):
+		return probe.Outcomef(reasonExit, "expected WARNING on standard output with the exit status 1, got nothing there: a program that crashes ends so too%s", said(result))
 	case p.FailOnWarning && code == 1:
 		return probe.Outcomef(reasonWarning, "expected OK, got WARNING%s", said(result))
 	case p.Format == openMetrics:
@@ -109,7 +112,13 @@ func (p *Probe) answered(result *command.Result) bool {
 	if p.Format == openMetrics {
 		return result.Signal == 0 && result.Code == 0 && !result.Held
 	}
-	return result.Signal == 0 && result.Code < 3 && !result.Held
+	return result.Signal == 0 && result.Code < 3 && !result.Held && !silent(result)
+}
+
+// silent reports whether a program ended with the status of WARNING and said nothing, as scripts and interpreters do that fail. A
+// crash must not pass as a warning.
+func silent(result *command.Result) bool {
+	return result.Code == 1 && len(bytes.TrimSpace(result.Stdout)) == 0
 }
 
 // said is what the program says of itself for people: the first line of its output, without the performance data, or of its

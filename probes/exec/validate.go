@@ -22,7 +22,10 @@ const (
 	maxName   = 128 // of a value, in bytes: it becomes a label
 )
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var (
+	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	envSecret = regexp.MustCompile(`(?i)passw(or)?d$|secret$|token$|_pwd$|api_?key$|(access|private|secret)_key$`)
+)
 
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
@@ -37,6 +40,9 @@ func (p *Probe) Validate() error {
 		wrong = append(wrong, probe.Settingf("env", "expected at most %d variables, got %d", maxEnv, len(p.Env)))
 	}
 	for _, name := range sorted.Keys(p.Env) {
+		if envSecret.MatchString(name) && p.Env[name].Text != "" {
+			wrong = append(wrong, probe.Settingf("env."+name, "is secret: name its source, {file: PATH} or {env: NAME}"))
+		}
 		if !envName.MatchString(name) || strings.ContainsRune(p.Env[name].Text, 0) {
 			wrong = append(wrong, probe.Settingf("env."+name, "expected a name of letters, digits and _, and a value without NUL"))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"regexp"
 	"strings"
 
 	"prober/internal/probe"
@@ -134,22 +135,34 @@ var units = []struct {
 	suffix string
 	factor float64
 }{
-	{"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
+	{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
 	{"KB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"TB", 1 << 40}, {"PB", 1 << 50}, {"B", 1},
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"PiB", 1 << 50},
 }
 
-// readValue reads a number with its unit. A unit that is not known counts as 1.
+// Units of which nobody knows how much they are, such as m, which is minutes or a million to some, and numbers in which a comma
+// may stand for thousands. Such a value as it stands would be within limits that it is far beyond.
+var (
+	unclearUnit   = regexp.MustCompile(`^([kKmMgGtTpP]i?(b|B|bit|bits|bps|hz|Hz)?|min(ute)?s?|hr?s?|hours?|d(ay)?s?|w(eek)?s?)$`)
+	unclearNumber = regexp.MustCompile(`^[+-]?[1-9][0-9]{0,2},[0-9]{3}$`)
+)
+
+// readValue reads a number with its unit, of which what stands behind a / is passed over. Any other unit than those above counts
+// as 1.
 func readValue(value string) float64 {
 	digits := strings.TrimRightFunc(value, func(c rune) bool { return (c < '0' || c > '9') && c != '.' })
 	n, ok := limits.Parse(strings.Replace(digits, ",", ".", 1))
-	if !ok {
+	if !ok || unclearNumber.MatchString(digits) {
 		return math.NaN()
 	}
+	unit, _, _ := strings.Cut(value[len(digits):], "/")
 	for _, u := range units {
-		if value[len(digits):] == u.suffix {
+		if unit == u.suffix {
 			return n * u.factor
 		}
+	}
+	if unclearUnit.MatchString(unit) {
+		return math.NaN()
 	}
 	return n
 }
