@@ -215,6 +215,15 @@ func alertNumber(alert error) int {
 	return int(v.Uint())
 }
 
+// noCommonProtocol is the alert of a server that speaks none of the protocols offered to it (RFC 7301, section 3.2).
+const noCommonProtocol = 120
+
+// NoCommonProtocol reports whether a server ended the TLS handshake because it speaks none of the protocols offered to it.
+func NoCommonProtocol(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && alertNumber(op.Err) == noCommonProtocol
+}
+
 // alertText explains the alerts (RFC 8446, section 6) that show whose fault it is.
 func alertText(alert error) string {
 	number := alertNumber(alert)
@@ -229,7 +238,7 @@ func alertText(alert error) string {
 		return "the server has no certificate for the requested name"
 	case 116:
 		return "the server requires a client certificate"
-	case 120:
+	case noCommonProtocol:
 		return "the server supports no protocol over TLS that the prober does"
 	}
 	return fmt.Sprintf("the server ended TLS with alert %d", number)

@@ -42,7 +42,7 @@ func (s *Settings) ClientFor(urls map[string]string) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{}
-	c.init(s, s.Connection == reuse, s.HTTP2)
+	c.init(s, s.Connection == reuse, s.HTTP2 || s.OnlyHTTP2)
 	c.credential = s.HasCredential()
 	if issuer := s.issuer(); issuer != nil {
 		t, err := newTokens(s, issuer)

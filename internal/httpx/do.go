@@ -239,6 +239,9 @@ func (c *Client) headers(ctx context.Context, a *Answer, req *http.Request, q *R
 	if q.Upgrade != nil {
 		q.Upgrade.ask(req)
 	}
+	if c.settings.OnlyHTTP2 {
+		req.Header["Te"] = []string{"trailers"}
+	}
 	return token, nil
 }
 

@@ -28,6 +28,7 @@ type exchange struct {
 	unix      string // the path of a socket that is dialled in place of the address
 	anonymous bool   // without the client certificate
 	private   bool   // it sends a secret that is not encrypted
+	onlyHTTP2 bool   // HTTP/1 will not do
 	reuses    bool   // takes a kept connection, and keeps its own
 	upgrades  bool   // asks for another protocol
 
@@ -35,13 +36,17 @@ type exchange struct {
 	conn  *conn
 	http1 *http1 // nil if the connection speaks HTTP/2
 
+	opening *opening // of a connection that must speak HTTP/2
+
 	mu      sync.Mutex
 	interim []http.Header // of the 1xx answers before the answer
 }
 
 // begin begins an exchange that opens at most maxConns connections.
 func (c *Client) begin(ctx context.Context, maxConns int) *exchange {
-	return &exchange{client: c, gateway: c.gateway, meter: meter{ctx: ctx}, Exchange: dial.Begin(ctx, maxConns), reuses: c.reuses}
+	return &exchange{
+		client: c, gateway: c.gateway, meter: meter{ctx: ctx}, Exchange: dial.Begin(ctx, maxConns), onlyHTTP2: c.settings.OnlyHTTP2, reuses: c.reuses,
+	}
 }
 
 // to says where the request goes.
@@ -114,6 +119,10 @@ func (x *exchange) open() (*conn, error) {
 	}
 	now := time.Now()
 	c := &conn{Conn: nc, raw: dial.Underlying(nc), key: x.key(), opened: now, named: now}
+	if !x.secure && x.onlyHTTP2 {
+		c.http2, err = x.speakHTTP2(nc)
+		return c, err
+	}
 	if !x.secure {
 		if pending, _ := c.raw.Pending(); pending {
 			return nil, errUnsolicited
@@ -125,8 +134,11 @@ func (x *exchange) open() (*conn, error) {
 		return nil, err
 	}
 	c.Conn, c.tls, c.unasked = tc, x.tls, unasked
-	if tc.ConnectionState().NegotiatedProtocol == "h2" {
-		c.http2, err = negotiated(x.Context(), x.client.http2, tc, x.address)
+	switch {
+	case tc.ConnectionState().NegotiatedProtocol == "h2":
+		c.http2, err = x.speakHTTP2(tc)
+	case x.onlyHTTP2:
+		return nil, errOnlyHTTP1
 	}
 	return c, err
 }
@@ -149,7 +161,10 @@ func (x *exchange) dial() (net.Conn, error) {
 func (x *exchange) handshake(nc net.Conn) (tc *tls.Conn, unasked bool, err error) {
 	cfg := x.tls.Clone()
 	cfg.NextProtos = []string{"http/1.1"}
-	if x.client.http2 != nil {
+	switch {
+	case x.onlyHTTP2:
+		cfg.NextProtos = []string{"h2"}
+	case x.client.http2 != nil:
 		cfg.NextProtos = []string{"h2", "http/1.1"}
 	}
 	if show := cfg.GetClientCertificate; show != nil {

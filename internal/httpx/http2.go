@@ -1,37 +1,95 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"sync"
 
 	"prober/internal/dial"
 )
 
-// newHTTP2 returns a transport that makes client connections of connections that negotiated HTTP/2. It has no pool and
-// does not dial.
+// newHTTP2 returns a transport that makes client connections of connections that speak HTTP/2. It has no pool and does not
+// dial.
 func newHTTP2() *http.Transport {
+	dialled := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return ctx.Value(dialledKey{}).(net.Conn), nil
+	}
 	t := &http.Transport{
-		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return ctx.Value(negotiatedKey{}).(*tls.Conn), nil
-		},
+		DialContext: dialled, DialTLSContext: dialled,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeader,
 		Protocols:              new(http.Protocols),
 		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: 256 << 10, MaxReceiveBufferPerConnection: 1 << 20},
 	}
 	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetUnencryptedHTTP2(true)
 	return t
 }
 
-type negotiatedKey struct{}
+type dialledKey struct{}
 
-// negotiated makes a client connection of one that negotiated HTTP/2.
-func negotiated(ctx context.Context, t *http.Transport, tc *tls.Conn, address string) (*http.ClientConn, error) {
-	return t.NewClientConn(context.WithValue(ctx, negotiatedKey{}, tc), "https", address)
+// speakHTTP2 makes a client connection of one that negotiated HTTP/2 or, without TLS, is known to speak it.
+func (x *exchange) speakHTTP2(nc net.Conn) (*http.ClientConn, error) {
+	scheme := "https"
+	if x.onlyHTTP2 { // whatever the URL has: net/http knows a negotiated protocol by the type of the connection
+		x.opening = &opening{Conn: nc}
+		scheme, nc = "http", x.opening
+	}
+	return x.client.http2.NewClientConn(context.WithValue(x.Context(), dialledKey{}, nc), scheme, x.address)
+}
+
+// An opening is a connection that notes how the server begins, and why reading ended: net/http may say only that it did.
+type opening struct {
+	net.Conn
+
+	mu     sync.Mutex
+	begins []byte
+	err    error
+}
+
+const beginsHTTP1 = "HTTP/1."
+
+// Read notes what it reads.
+func (o *opening) Read(p []byte) (int, error) {
+	n, err := o.Conn.Read(p)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.begins = append(o.begins, p[:min(n, len(beginsHTTP1)-len(o.begins))]...)
+	o.err = cmp.Or(o.err, err)
+	return n, err
+}
+
+// Write reads, if the connection was reset, what came before that, such as an alert.
+func (o *opening) Write(p []byte) (int, error) {
+	n, err := o.Conn.Write(p)
+	if err != nil {
+		_, _ = o.Read(make([]byte, len(beginsHTTP1)))
+	}
+	return n, err
+}
+
+// answersHTTP1 reports whether the server began an answer of HTTP/1.
+func (o *opening) answersHTTP1() bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.begins) == beginsHTTP1
+}
+
+// ended returns the error with which reading ended; nil if it did not.
+func (o *opening) ended() error {
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // roundTrip2 sends a request over an HTTP/2 connection, as its only stream at the time.

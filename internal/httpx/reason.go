@@ -17,6 +17,7 @@ var (
 	errHead        = errors.New("the head is too large")
 	errAmbiguous   = errors.New("two lengths")
 	errStatus      = errors.New("not a valid status")
+	errOnlyHTTP1   = errors.New("no HTTP/2")
 	errVersion     = errors.New("another version of HTTP") // to explain it is an answer that is not valid HTTP
 )
 
@@ -46,15 +47,37 @@ func (x *exchange) outcome(err error) probe.Outcome {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // it has methods of its own that hide those of what it wraps
 	}
-	for _, classify := range []func(error) probe.Outcome{x.classifyInternal, x.classifyResponse} {
+	for _, classify := range []func(error) probe.Outcome{x.classifyInternal, x.classifyVersion, x.classifyResponse} {
 		if o := classify(err); o != (probe.Outcome{}) {
 			return o
 		}
 	}
-	if o, ok := x.Classify(err); ok {
+	o, known := x.Classify(err)
+	if cause := x.opening.ended(); cause != nil && (!known || o.Reason == probe.Reset) {
+		if c, ok := x.Classify(cause); ok {
+			return c
+		}
+	}
+	if known {
 		return o
 	}
+	if x.onlyHTTP2 {
+		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got an answer%s that is not", withPeer(" of ", x.Peer()))
+	}
 	return probe.Outcomef(probe.Protocol, "the answer%s is not valid HTTP", withPeer(" of ", x.Peer()))
+}
+
+// classifyVersion recognizes a server that speaks HTTP/1 where only HTTP/2 will do.
+func (x *exchange) classifyVersion(err error) probe.Outcome {
+	switch {
+	case !x.onlyHTTP2:
+		return probe.Outcome{}
+	case dial.NoCommonProtocol(err), errors.Is(err, errOnlyHTTP1):
+		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got a server%s that does not agree to it in the TLS handshake (ALPN)", withPeer(" at ", x.Peer()))
+	case x.opening.answersHTTP1():
+		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got an answer of HTTP/1%s", withPeer(" by ", x.Peer()))
+	}
+	return probe.Outcome{}
 }
 
 func withPeer(word, peer string) string {

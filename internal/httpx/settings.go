@@ -51,6 +51,10 @@ type Settings struct {
 	// Route is how requests get to the target. A kind sets it before it makes a client.
 	Route Route `yaml:"-"`
 
+	// OnlyHTTP2 says that the server speaks HTTP/2 from the first byte on, over http:// too, and may send trailers, as those of
+	// gRPC do. A kind sets it before it makes a client.
+	OnlyHTTP2 bool `yaml:"-"`
+
 	AllowReflection bool `yaml:"allow_reflection,omitempty" doc:"the response may repeat the credential that was sent, as an echo service does"`
 }
 
