@@ -8,6 +8,7 @@ import (
 	"prober/probes/deploys"
 	"prober/probes/dns"
 	"prober/probes/exec"
+	"prober/probes/grpc"
 	"prober/probes/guard"
 	"prober/probes/health"
 	"prober/probes/http"
@@ -33,6 +34,7 @@ func Kinds() probe.Kinds {
 		"deploys":   deploys.Kind(),
 		"dns":       dns.Kind(),
 		"exec":      exec.Kind(),
+		"grpc":      grpc.Kind(),
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),
 		"http":      http.Kind(),

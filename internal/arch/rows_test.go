@@ -76,6 +76,7 @@ var rows = map[string]row{
 	"probes/clock":     {ours: append(forKinds, "internal/jwk", "internal/postgres", "internal/resp", "internal/timesync", "probes/internal/issuance")},
 	"probes/contract":  {ours: append(forKinds, "internal/selector", "probes/internal/exposed"), theirs: []string{"github.com/prometheus/client_model", "github.com/prometheus/common/model"}},
 	"probes/exec":      {ours: append(forKinds, "internal/command", "internal/selector", "probes/internal/exposed")},
+	"probes/grpc":      {ours: forKinds, theirs: []string{"google.golang.org/protobuf/encoding/protowire"}},
 	"probes/guard":     {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/isolation": {ours: append(forKinds, "internal/canary", "probes/internal/breach")},
 	"probes/jwks":      {ours: append(forKinds, "internal/jwk", "probes/internal/issuance"), theirs: []string{"github.com/go-jose/go-jose/v4"}},

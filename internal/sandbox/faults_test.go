@@ -181,6 +181,12 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 		defer mu.Unlock()
 		out[live+" says"] = said
 	})
+	all.Go(func() {
+		said := s.describeLedger(t)
+		mu.Lock()
+		defer mu.Unlock()
+		out[ledger+" says"] = said
+	})
 	for name := range redisServers() {
 		all.Go(func() {
 			said := s.describeRedis(t.Context(), name)

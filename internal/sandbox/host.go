@@ -115,12 +115,18 @@ func (h *host) close() {
 	h.listener, h.end = nil, nil
 }
 
-// serve serves on a listener until the returned function is called.
+// serve serves HTTP/1 on a listener until the returned function is called.
 func serve(listener net.Listener, handler http.Handler) (end func()) {
+	return serveProtocols(listener, handler, nil)
+}
+
+// serveProtocols serves some versions of HTTP, those of net/http if there are none.
+func serveProtocols(listener net.Listener, handler http.Handler, protocols *http.Protocols) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	server := &http.Server{
 		Handler:           handler,
+		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0),

@@ -36,6 +36,7 @@ const (
 	redis2    = "redis-2"
 	mail      = "mail"
 	live      = "live"
+	ledger    = "ledger"
 	promHost  = "prometheus"
 	kubeAPI   = "kubernetes"
 	ntp1      = "ntp-1"
@@ -66,6 +67,7 @@ func defaults() map[string]string {
 		redis2:    "127.0.0.1:19642",
 		mail:      "127.0.0.1:19725",
 		live:      "127.0.0.1:19780",
+		ledger:    "127.0.0.1:19851",
 		promHost:  "127.0.0.1:19090",
 		kubeAPI:   "127.0.0.1:19643",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
@@ -166,7 +168,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		}
 		s.nameServers = append(s.nameServers, d)
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, live, promHost, kubeAPI} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, live, ledger, promHost, kubeAPI} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -224,6 +226,7 @@ func (s *Sandbox) addRoutes() error {
 	}
 	serveMail(s.host(mail), s.authority)
 	serveLive(s.host(live))
+	serveLedger(s.host(ledger))
 	servePrometheus(s.host(promHost))
 	serveKubernetes(s.host(kubeAPI), s.credentials.kubeToken)
 	return nil

@@ -136,7 +136,6 @@ func Kubernetes(t testing.TB) Cluster {
 	t.Helper()
 	Real(t)
 	bin, dir := filepath.Join(cacheDir(), "bin"), t.TempDir()
-	etcd := build(t, "kubernetes", filepath.Join(bin, "etcd"), "go.etcd.io/etcd/server/v3")
 	server := build(t, "kubernetes", filepath.Join(bin, "kube-apiserver"), "k8s.io/kubernetes/cmd/kube-apiserver")
 
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -155,10 +154,7 @@ func Kubernetes(t testing.TB) Cluster {
 	}
 	private := write("sa.key", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 	tokens := write("tokens.csv", fmt.Appendf(nil, "%s,admin,1,system:masters\n", c.Admin))
-	var peer string
-	c.store, peer = fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)), fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
-	Start(t, etcd, "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--listen-client-urls="+c.store, "--advertise-client-urls="+c.store,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
+	c.store, _ = Etcd(t, "http")
 	Start(t, server, "--etcd-servers="+c.store, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--secure-port="+c.URL[len("https://127.0.0.1:"):], "--cert-dir="+filepath.Join(dir, "certs"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+private, "--service-account-signing-key-file="+private,
