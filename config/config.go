@@ -155,6 +155,7 @@ func (p place) mistakeAt(line int, format string, args ...any) Mistake {
 	return Mistake{File: p.file, Line: line, Probe: p.who, Text: oneLine(fmt.Sprintf(format, args...))}
 }
 
+//go:noinline
 func (p place) line(path string) int { return strictyaml.Line(p.node, path) }
 
 // seenFrom says where a setting of p is, in a mistake of another place.

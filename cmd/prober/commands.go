@@ -70,6 +70,8 @@ func (o *options) commands() *cobra.Command {
 }
 
 // does makes a command one that does something. A command that sets no Args takes none.
+//
+//go:noinline
 func (o *options) does(cmd *cobra.Command, do action) *cobra.Command {
 	cmd.DisableFlagsInUseLine = true
 	if cmd.Args == nil {

@@ -89,6 +89,8 @@ func commonFlags(to *pflag.FlagSet, o *options) {
 }
 
 // configFlag adds --config.file.
+//
+//go:noinline
 func configFlag(f *pflag.FlagSet, o *options) {
 	f.StringArrayVar(&o.configFiles, "config.file", nil, "Read the configuration from `FILE|DIR`; of a directory, its *.yaml files. By default "+defaultConfig+". Repeatable.")
 }

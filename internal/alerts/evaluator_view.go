@@ -70,6 +70,7 @@ func (v *view) check(name string) (lowest, highest float64, known bool) {
 	return lowest, highest, known
 }
 
+//go:noinline
 func (v *view) checkFails(name string) bool {
 	lowest, _, known := v.check(name)
 	return known && lowest == 0
@@ -99,6 +100,8 @@ func labelsOf(s probe.Sample) map[string]string {
 }
 
 // any reports whether a series above 0 has labels that match.
+//
+//go:noinline
 func (v *view) any(series string, match func(labels map[string]string) bool) bool {
 	return slices.ContainsFunc(v.samples, func(s probe.Sample) bool { return s.Name == series && s.Value > 0 && match(labelsOf(s)) })
 }

@@ -43,9 +43,13 @@ func (g severity) withLevel(level int) severity {
 func (g severity) lowered() severity { return g.withLevel(max(g.level, min(g.level+1, 3))) }
 
 // cappedAt is the severity, but no more urgent than the level.
+//
+//go:noinline
 func (g severity) cappedAt(level int) severity { return g.withLevel(max(g.level, level)) }
 
 // atLeast is the severity, but no less urgent than the level, even if the configuration states none.
+//
+//go:noinline
 func (g severity) atLeast(level int) severity {
 	if g.level == noLevel {
 		return severity{level: level}

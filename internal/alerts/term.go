@@ -30,6 +30,8 @@ func foundIf(holds bool) []found {
 }
 
 // is makes a term whose function says only yes or no.
+//
+//go:noinline
 func is(expr string, holds func(*view) bool) term {
 	return term{expr: expr, found: func(v *view) []found { return foundIf(holds(v)) }}
 }
@@ -38,9 +40,13 @@ func is(expr string, holds func(*view) bool) term {
 func (t term) holds(v *view) bool { return len(t.found(v)) > 0 }
 
 // and is the term while others hold too.
+//
+//go:noinline
 func (s *system) and(t term, others ...term) term { return s.join("and", t, others) }
 
 // unless is the term while no other holds.
+//
+//go:noinline
 func (s *system) unless(t term, others ...term) term { return s.join("unless", t, others) }
 
 func (s *system) join(operator string, t term, others []term) term {

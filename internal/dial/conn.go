@@ -160,6 +160,8 @@ func (c *Conn) Close() error {
 }
 
 // Underlying returns the Conn beneath a connection, such as a *tls.Conn; nil if there is none.
+//
+//go:noinline
 func Underlying(nc net.Conn) *Conn {
 	for {
 		switch c := nc.(type) {

@@ -55,6 +55,8 @@ type Dialer struct {
 
 // New returns a dialer that asks the name server at resolver, host:port, and uses TLS with the settings t. If resolver is
 // empty it asks the machine's own name servers; if t is nil it uses the defaults. The files of t are read at use.
+//
+//go:noinline
 func New(resolver string, t *TLS) *Dialer {
 	d := &Dialer{Resolver: Resolver(resolver), tls: t}
 	if t != nil {

@@ -238,6 +238,8 @@ func (x *Exchange) End(at time.Time) {
 }
 
 // Close ends the exchange and closes every connection that was opened for it.
+//
+//go:noinline
 func (x *Exchange) Close() { x.CloseAllBut(nil) }
 
 // CloseAllBut ends the exchange and closes every connection that was opened for it but one.

@@ -243,6 +243,8 @@ func setAside(path string) (string, error) {
 }
 
 // openDB opens a file that was checked, or creates it.
+//
+//go:noinline
 func (f *file) openDB(path string) error {
 	return f.protect(func() error {
 		db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})

@@ -82,6 +82,8 @@ func (c *Client) init(s *Settings, reuses, http2 bool) {
 }
 
 // Close closes the connections kept for reuse.
+//
+//go:noinline
 func (c *Client) Close() { c.kept.close() }
 
 // Resolver returns what the client asks for addresses: the name server of the settings, or the system's.

@@ -112,6 +112,8 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 func (a *Answer) fail(o probe.Outcome) { a.Reason, a.Detail = o.Reason, secret.Redact(o.Detail) }
 
 // failed returns an outcome, for functions that return none where nothing failed.
+//
+//go:noinline
 func failed(why probe.Reason, format string, args ...any) *probe.Outcome {
 	o := probe.Outcomef(why, format, args...)
 	return &o

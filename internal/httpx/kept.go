@@ -90,6 +90,8 @@ func (k *kept) prune() {
 }
 
 // close closes all.
+//
+//go:noinline
 func (k *kept) close() { k.drop(func(*conn) bool { return true }) }
 
 // drop closes some of the connections.

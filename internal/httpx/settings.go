@@ -172,6 +172,8 @@ func (s *Settings) HasCredential() bool {
 
 // Authenticates reports whether a request says who sends it: by a secret or by a client certificate. If not, the answer is
 // the one that anybody gets.
+//
+//go:noinline
 func (s *Settings) Authenticates() bool {
 	return s.HasCredential() || s.TLS != nil && s.TLS.CertFile != ""
 }

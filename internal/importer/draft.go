@@ -45,6 +45,8 @@ func (d *draft) without(m *mapping, key, why string) {
 }
 
 // ask sets a value that somebody has to fill in.
+//
+//go:noinline
 func (d *draft) ask(m *mapping, key, why string) {
 	d.toDo++
 	m.set(key, todo).comment = why

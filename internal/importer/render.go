@@ -59,6 +59,7 @@ func (m *mapping) get(key string) (value any) {
 	return nil
 }
 
+//go:noinline
 func (m *mapping) has(key string) bool { return m.get(key) != nil }
 
 // in returns the mapping under a key, which is made if there is none.

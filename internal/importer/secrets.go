@@ -18,6 +18,8 @@ var (
 )
 
 // isSecretName reports whether what bears a name is likely secret.
+//
+//go:noinline
 func isSecretName(name string) bool { return secretName.MatchString(name) }
 
 // looksSecret reports whether a text has something in it that looks like a credential: when in doubt it is not copied.

@@ -164,6 +164,8 @@ func (b *builder) stopped() bool {
 }
 
 // kind returns the kind of a node.
+//
+//go:noinline
 func (d *document) kind(i uint32) kind {
 	switch d.body[d.nodes[i].start] {
 	case '{':
@@ -309,6 +311,7 @@ func codeUnit(b []byte) (uint64, bool) {
 	return u, err == nil
 }
 
+//go:noinline
 func limitf(format string, args ...any) error {
 	return &memory.ErrLimit{Limit: fmt.Sprintf(format, args...)}
 }

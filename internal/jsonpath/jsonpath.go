@@ -247,6 +247,8 @@ type Value struct {
 }
 
 // Kind returns "string", "number", "bool", "null", "array" or "object", as JSON calls them.
+//
+//go:noinline
 func (v Value) Kind() string {
 	if v.document == nil {
 		return ""
@@ -256,6 +258,8 @@ func (v Value) Kind() string {
 
 // Text returns a string without its quotes and a number, true, false or null as it was written; of an array or an
 // object it is empty. It is the target's text: it never goes into a message.
+//
+//go:noinline
 func (v Value) Text() string {
 	if v.document == nil {
 		return ""

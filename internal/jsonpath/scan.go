@@ -190,6 +190,8 @@ func timeUp(ctx context.Context) error {
 }
 
 // blanks returns the first place from at on that is no blank.
+//
+//go:noinline
 func blanks(body []byte, at int) int {
 	for at < len(body) && (body[at] == ' ' || body[at] == '\t' || body[at] == '\n' || body[at] == '\r') {
 		at++

@@ -283,6 +283,8 @@ func TypeFor(algorithm string) string {
 }
 
 // Find returns the keys with an id. RFC 7517, section 4.5, wants ids distinct, but for keys of another type; not all sets keep to it.
+//
+//go:noinline
 func (s Set) Find(id string) []Key {
 	var found []Key
 	for _, k := range s {

@@ -104,6 +104,8 @@ func (r *Report) object(node *yaml.Node, nesting int) {
 }
 
 // get returns the value of a key; nil if there is none. Aliases are followed.
+//
+//go:noinline
 func get(node *yaml.Node, key string) *yaml.Node {
 	node = resolve(node)
 	if node == nil || node.Kind != yaml.MappingNode {

@@ -25,6 +25,8 @@ type ErrLimit struct{ Limit string }
 func (e *ErrLimit) Error() string { return e.Limit }
 
 // IsLimit reports whether an error is a limit of the prober.
+//
+//go:noinline
 func IsLimit(err error) bool {
 	_, ok := errors.AsType[*ErrLimit](err)
 	return ok

@@ -125,4 +125,6 @@ func slowestExchange(r *probe.Result) *probe.Exchange {
 }
 
 // unixSeconds returns the time to the millisecond; 0 for times before 1970.
+//
+//go:noinline
 func unixSeconds(t time.Time) float64 { return float64(max(t.UnixMilli(), 0)) / 1e3 }

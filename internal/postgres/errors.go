@@ -25,6 +25,8 @@ func (e *Error) Error() string { return e.Detail }
 func Explain(err error) probe.Outcome { return asError(err).Outcome }
 
 // Code returns the SQLSTATE of an error of this package; empty if it has none.
+//
+//go:noinline
 func Code(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code

@@ -66,6 +66,8 @@ func (x *Exchange) TracePropagated() (same, known bool) {
 func (x *Exchange) Broken() bool { return x.Reason != OK && x.Reason.Word != "" && !x.Expected }
 
 // Answered says that an answer came, with its status if the protocol has one: "answered 503", "answered".
+//
+//go:noinline
 func (x *Exchange) Answered() string {
 	if x.Status == 0 {
 		return "answered"

@@ -40,6 +40,8 @@ func (a CheckGroup) Check() Check {
 }
 
 // Targets lists the targets of which they tell, each once; an empty one for a check without.
+//
+//go:noinline
 func (a CheckGroup) Targets() []string {
 	var all []string
 	for _, c := range a {

@@ -79,6 +79,8 @@ func WithLateness(ctx context.Context, l *Lateness) context.Context {
 }
 
 // LatenessOf returns what is watched while a run is in progress; nil if nothing is.
+//
+//go:noinline
 func LatenessOf(ctx context.Context) *Lateness {
 	l, _ := ctx.Value(latenessKey{}).(*Lateness)
 	return l

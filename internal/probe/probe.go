@@ -86,6 +86,8 @@ type Description struct {
 }
 
 // Impact is what a failure of the probe means to customers: its own words, else its runbook's, else its system's.
+//
+//go:noinline
 func (j *Job) Impact() string {
 	return cmp.Or(j.About.Impact, j.AboutRunbook.Impact, j.AboutSystem.Impact)
 }
@@ -108,6 +110,8 @@ const (
 )
 
 // String returns the series as Prometheus writes it: equal series are equal texts.
+//
+//go:noinline
 func (s Signal) String() string { return text.Series(s.Name, s.Labels) }
 
 // A Sink is told every result, once, from any goroutine.

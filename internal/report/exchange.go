@@ -118,6 +118,8 @@ func traces(of []probe.Exchange) string {
 }
 
 // distinct lists the different values of exchanges, without empty ones.
+//
+//go:noinline
 func distinct(of []probe.Exchange, value func(probe.Exchange) string) []string {
 	var seen []string
 	for _, x := range of {

@@ -178,6 +178,7 @@ func zoneRecords(name string) ([]dnsmessage.Resource, bool) {
 	return nil, false
 }
 
+//go:noinline
 func record(name string, t dnsmessage.Type, body dnsmessage.ResourceBody) dnsmessage.Resource {
 	return dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(name), Type: t, Class: dnsmessage.ClassINET, TTL: 300}, Body: body}
 }

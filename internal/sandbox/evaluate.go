@@ -65,10 +65,13 @@ func (e *evaluation) query(text string) (result vector, err error) {
 	return result, nil
 }
 
+//go:noinline
 func (e *evaluation) fail(format string, args ...any) { panic(errQuery{fmt.Sprintf(format, args...)}) }
 
 //go:noinline
-func (e *evaluation) next()        { e.token = e.scan.Scan() }
+func (e *evaluation) next() { e.token = e.scan.Scan() }
+
+//go:noinline
 func (e *evaluation) text() string { return e.scan.TokenText() }
 
 func (e *evaluation) accept(token rune) bool {

@@ -13,11 +13,15 @@ func onRows(change func(*rowSecurity)) []effect {
 }
 
 // onTable changes one of its relations.
+//
+//go:noinline
 func onTable(name string, change func(*dbRelation)) []effect {
 	return onRows(func(d *rowSecurity) { change(d.relation(name)) })
 }
 
 // withPolicies replaces the policies of both tables, since each has a canary that the others would be compared with.
+//
+//go:noinline
 func withPolicies(policies ...dbPolicy) []effect {
 	return onRows(func(d *rowSecurity) {
 		d.relation("memories").policies, d.relation("events").policies = policies, policies

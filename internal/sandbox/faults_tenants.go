@@ -183,6 +183,7 @@ func harmlessTenantFaults() []Fault {
 	}
 }
 
+//go:noinline
 func allHarmless(effects []effect) []effect {
 	for i := range effects {
 		effects[i] = harmless(effects[i])

@@ -227,6 +227,8 @@ func removeField(field string) interceptor {
 }
 
 // setField sets a field of a JSON object.
+//
+//go:noinline
 func setField(field string, value any) interceptor {
 	return editJSON(func(body any) any {
 		body.(object)[field] = value

@@ -30,6 +30,8 @@ func publishKeys(change keyChange) interceptor {
 }
 
 // verifyWithKeys verifies tokens with the changed keys.
+//
+//go:noinline
 func verifyWithKeys(change keyChange) interceptor {
 	return withVerifier(func(s *Sandbox, v *verifier) {
 		var all []any

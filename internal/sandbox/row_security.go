@@ -28,9 +28,13 @@ type dbRole struct {
 }
 
 // becomes reports whether SET ROLE leads from a role to another.
+//
+//go:noinline
 func (r *dbRole) becomes(other *dbRole) bool { return r == other || slices.Contains(r.memberOf, other) }
 
 // has reports whether a role has the rights of another.
+//
+//go:noinline
 func (r *dbRole) has(other *dbRole) bool { return r == other || r.inherits && r.becomes(other) }
 
 // A dbRelation is a table, a partition, a view or a materialized view.

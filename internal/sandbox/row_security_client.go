@@ -129,6 +129,8 @@ func (d *rowSecurity) places(v viewer, sql string) reply {
 }
 
 // failed is the answer if there is none.
+//
+//go:noinline
 func failed(err error) reply { return reply{err: sqlState(err.Error())} }
 
 // reached returns a relation that a role has a privilege on.

@@ -49,6 +49,8 @@ const (
 )
 
 // defaults are the addresses that the services listen on if they are free. The demo's configuration names them.
+//
+//go:noinline
 func defaults() map[string]string {
 	return map[string]string{
 		auth:      "127.0.0.1:19081",

@@ -205,6 +205,8 @@ func (t *tenants) remove(sees view, id string) (ok bool) {
 }
 
 // find returns the index of a memory, or -1 if it does not exist or the view hides it. The caller holds mu.
+//
+//go:noinline
 func (t *tenants) find(sees view, id string) int {
 	return slices.IndexFunc(t.memories, func(m memory) bool { return m.id == id && sees(m) })
 }

@@ -75,6 +75,8 @@ func (s Secret) RelativeTo(dir string) Secret {
 func (s Secret) IsZero() bool { return s == Secret{} }
 
 // Source names the source, "file PATH" or "env NAME", never the value.
+//
+//go:noinline
 func (s Secret) Source() string {
 	switch {
 	case s.file != "":

@@ -79,6 +79,7 @@ func (r *reader) is(text string) bool {
 	return t.kind == symbol && t.text == text || t.kind == ident && strings.EqualFold(t.text, text)
 }
 
+//go:noinline
 func (r *reader) accept(texts ...string) bool {
 	if slices.ContainsFunc(texts, r.is) {
 		r.move()

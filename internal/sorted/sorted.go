@@ -11,11 +11,16 @@ import (
 
 // By sorts s by compare, which returns a negative number, 0 or a positive one as slices.SortStableFunc's does. What is
 // equal keeps its order.
+//
+//go:noinline
 func By[T any](s []T, compare func(a, b T) int) {
 	sort.SliceStable(s, func(i, j int) bool { return compare(s[i], s[j]) < 0 })
 }
 
 // Keys returns the keys of a map in their order.
+//
+//go:noinline
+//go:noinline
 func Keys[K cmp.Ordered, V any](m map[K]V) []K { return keysOf[K](m) }
 
 // keysOf is compiled once for all maps with keys of one type.

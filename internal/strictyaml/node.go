@@ -87,6 +87,8 @@ func step(n *yaml.Node, path string) (key, value *yaml.Node, rest string) {
 }
 
 // IsNull reports whether a node is null, which says nothing.
+//
+//go:noinline
 func IsNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
 // Describe names the kind of a value, never the value.

@@ -61,6 +61,7 @@ type normalizer struct {
 	found  []Mistake
 }
 
+//go:noinline
 func (t *normalizer) refuse(n *yaml.Node, format string, args ...any) {
 	t.found = append(t.found, mistake(n.Line, path{}, format, args...))
 }

@@ -55,6 +55,8 @@ func printable(c rune) rune {
 }
 
 // Cut bounds a text to a number of bytes, and shows with "…" that it goes on.
+//
+//go:noinline
 func Cut(text string, max int) string {
 	if len(text) <= max {
 		return text
@@ -99,6 +101,8 @@ func UTC(t time.Time) time.Time {
 }
 
 // URL returns a URL without its user, query and fragment: they may be secret.
+//
+//go:noinline
 func URL(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 
 // Link returns an address without its user and query, which may be secret. The fragment stays, since it names the

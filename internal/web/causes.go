@@ -154,6 +154,8 @@ func compareUrgency(a, b *ProbeStatus) int {
 }
 
 // urgency is the level of a severity; a probe without one is the least urgent.
+//
+//go:noinline
 func urgency(severity string) int {
 	if level, ok := probe.SeverityLevel(severity); ok {
 		return level

@@ -46,6 +46,7 @@ func hashOf(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
+//go:noinline
 func (s *server) statuses() []ProbeStatus {
 	if s.Status == nil {
 		return nil

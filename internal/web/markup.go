@@ -89,6 +89,7 @@ func (v messageView) node() g.Node {
 	)
 }
 
+//go:noinline
 func (l namedLink) node() g.Node { return h.A(h.Href(l.Path), h.Text(l.Name)) }
 
 // inlineList is a list whose items stand beside each other.
@@ -148,6 +149,8 @@ func section(id string, heading g.Node, content ...g.Node) g.Node {
 func heading(id, text string) g.Node { return h.H2(h.ID(id), h.Text(text)) }
 
 // term is a term and what stands for it; nothing if there is no value.
+//
+//go:noinline
 func term(name string, value g.Node) g.Node { return h.Div(h.Dt(h.Text(name)), h.Dd(value)) }
 
 // table is a table with these columns.

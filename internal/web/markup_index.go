@@ -272,9 +272,12 @@ func (f failureGroup) targets() string {
 	return text
 }
 
+//go:noinline
 func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
 
 // softLine is a paragraph of lesser weight; nothing without text.
+//
+//go:noinline
 func softLine(text string) g.Node {
 	if text == "" {
 		return nil

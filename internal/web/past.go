@@ -19,6 +19,8 @@ import (
 var uptimeNames = [...]string{"24 hours", "7 days", "30 days", "90 days"}
 
 // formatUptime is an uptime for people.
+//
+//go:noinline
 func formatUptime(u probe.Uptime) string { return u.String() }
 
 // uptimes returns the uptime of each row in the last 24 hours.

@@ -83,6 +83,8 @@ func names(sources []*source) []string {
 }
 
 // sourceIndex returns the index of a service.
+//
+//go:noinline
 func (c *Probe) sourceIndex(name string) int {
 	return slices.IndexFunc(c.sources, func(s *source) bool { return s.name == name })
 }

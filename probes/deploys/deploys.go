@@ -248,4 +248,5 @@ func (p *Probe) stuck() time.Duration { return cmp.Or(p.Stuck.D(), defaultStuck)
 // ago says how long ago a time was.
 func ago(d time.Duration) string { return d.Round(time.Second).String() + " ago" }
 
+//go:noinline
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -115,6 +115,8 @@ func (f *Freeze) allows(d deploy) bool {
 }
 
 // is reports whether a deploy is of a version, in any of its names.
+//
+//go:noinline
 func (d deploy) is(version string) bool {
 	return slices.ContainsFunc(d.names, func(name string) bool { return probe.SameVersion(name, version) })
 }

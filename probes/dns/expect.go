@@ -84,6 +84,7 @@ func (e *Expect) absence() bool {
 	return e.NoData || e.DNSSEC != dnssecBogus && slices.ContainsFunc(e.accepted(), other) || e.Answer.absence() || e.Authority.absence() || e.Additional.absence()
 }
 
+//go:noinline
 func (s *Records) absence() bool {
 	if s == nil {
 		return false

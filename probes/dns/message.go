@@ -126,6 +126,8 @@ func sameQuestion(a, b dnsmessage.Question) bool {
 func sameName(a, b string) bool { return lower(a) == lower(b) }
 
 // lower changes ASCII letters only, and leaves bytes that are no text as they are.
+//
+//go:noinline
 func lower(name string) string {
 	b := []byte(name)
 	for i, c := range b {

@@ -65,6 +65,7 @@ func newTemplate(p *Probe) template {
 	)}
 }
 
+//go:noinline
 func (t template) fill(query string) string { return t.replacer.Replace(query) }
 
 // scoped is the query that the guard must accept.

@@ -231,6 +231,8 @@ func (o seededObject) same(other seededObject) bool {
 func (o seededObject) canBeNamed() bool { return o.id != "" || !o.resourceRun.needsID() }
 
 // resourceOf returns the resource of a canary that this or an earlier run created.
+//
+//go:noinline
 func (r *run) resourceOf(obj seededObject) *resourceRun {
 	i := slices.IndexFunc(r.plan.resources, func(rr *resourceRun) bool { return rr.name == obj.resource })
 	if i < 0 {

@@ -175,6 +175,8 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 }
 
 // inconclusive returns a violation that proves nothing.
+//
+//go:noinline
 func inconclusive(why probe.Reason, format string, args ...any) violation {
 	return violation{rule: ruleInconclusive, Outcome: probe.Outcomef(why, format, args...)}
 }
@@ -311,6 +313,8 @@ func (r *run) poll(limit time.Duration, look func() bool) bool {
 }
 
 // eachPair calls f for every org as the owner of an object and every other org as the intruder.
+//
+//go:noinline
 func (r *run) eachPair(f func(owner, intruder *tenant)) {
 	for _, owner := range r.p.tenants {
 		for _, intruder := range r.p.tenants {

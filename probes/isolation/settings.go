@@ -165,6 +165,8 @@ func (r *Resource) upserts(p *Probe, op string) bool {
 }
 
 // needsID reports whether any request names an object by its id.
+//
+//go:noinline
 func (r *Resource) needsID() bool {
 	return slices.ContainsFunc(operations[:], func(op string) bool {
 		tmpl := r.template(op)

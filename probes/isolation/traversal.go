@@ -87,6 +87,8 @@ func (w *way) climb(path string, levels int, dots, separator string) mutation {
 }
 
 // spelled replaces one segment of a path.
+//
+//go:noinline
 func (w *way) spelled(name string, path []string, at int, segment string) mutation {
 	changed := append([]string(nil), path...)
 	changed[at] = segment

@@ -49,6 +49,8 @@ func walkView(value any, place string, leaves map[string][]string) {
 }
 
 // differing lists the places at which two views differ.
+//
+//go:noinline
 func (v view) differing(other view) []string {
 	var all []string
 	for place, text := range v {

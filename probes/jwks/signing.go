@@ -146,6 +146,8 @@ func (run *runState) problemOf(v *keySetSnapshot, kid string) jwk.Problem {
 }
 
 // coverage counts the verifiers that have a kid, of those that are sure to have what they show.
+//
+//go:noinline
 func (run *runState) coverage(kid string) (having, sure int) {
 	for i := range run.snapshots {
 		if v := &run.snapshots[i]; v.authoritative() {

@@ -103,6 +103,8 @@ func (b *forgeryBuilder) signedBy(k *forgeKey, pairs ...any) string {
 }
 
 // keyed is the real token with members of its header changed, and a MAC by that key.
+//
+//go:noinline
 func (b *forgeryBuilder) keyed(alg string, key []byte, pairs ...any) string {
 	return b.signedBy(&forgeKey{alg: alg, shared: key}, pairs...)
 }

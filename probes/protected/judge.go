@@ -258,6 +258,8 @@ func (v *replicaRun) judgeRefusal(c *caller, a *httpx.Answer) (checkOutcome, cas
 
 // classOf says what an answer means that nothing is expected of. That it may come out of a cache matters only once it is
 // a rejection.
+//
+//go:noinline
 func classOf(a *httpx.Answer) httpx.Class {
 	return a.Classify(httpx.ClassifyOptions{AllowCached: true}).Class
 }

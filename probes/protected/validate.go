@@ -72,6 +72,8 @@ func (p *Probe) validateRoute() error {
 }
 
 // denials returns the ways in which somebody is rejected: their own, or those of all, or else some statuses.
+//
+//go:noinline
 func denials(own expect.Denials, status httpx.Statuses, all expect.Denials, otherwise ...int) expect.Denials {
 	switch {
 	case !own.IsZero():

@@ -188,6 +188,8 @@ func (p *Probe) ttl() time.Duration {
 }
 
 // number reads a number of INFO; what is not one is -1.
+//
+//go:noinline
 func number(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {

@@ -39,6 +39,8 @@ func (t *relation) isChild() bool   { return len(t.parents) > 0 }
 func (t *relation) reachable() bool { return t.privileges != "" }
 
 // may reports whether the role has a privilege, by its letter.
+//
+//go:noinline
 func (t *relation) may(command byte) bool { return strings.IndexByte(t.privileges, command) >= 0 }
 
 // A policy is one of a table.

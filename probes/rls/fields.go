@@ -22,6 +22,7 @@ func (r *reader) text() string {
 	return v.Text
 }
 
+//go:noinline
 func (r *reader) bool() bool { return r.text() == "t" }
 
 func (r *reader) letter() byte {

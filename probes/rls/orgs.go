@@ -52,6 +52,8 @@ func (p *Probe) validateOrgs() error {
 }
 
 // orgNames lists the test orgs by name.
+//
+//go:noinline
 func (p *Probe) orgNames() []string { return sorted.Keys(p.Orgs) }
 
 // as is the situation of a test org.

@@ -32,6 +32,8 @@ func (q question) sql() string {
 }
 
 // quote writes a name as SQL does.
+//
+//go:noinline
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // An answer is one to a question.

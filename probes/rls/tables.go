@@ -12,6 +12,8 @@ func (c *catalogue) tenantTables(f func(*relation)) {
 }
 
 // isExempt reports whether a table, or all that it is a part of, is for all tenants.
+//
+//go:noinline
 func (c *catalogue) isExempt(t *relation) bool { return c.exempts(t, map[oid]bool{}) }
 
 func (c *catalogue) exempts(t *relation, seen map[oid]bool) bool {

@@ -9,6 +9,8 @@ import (
 type Number = limits.Number
 
 // format writes a number as people do.
+//
+//go:noinline
 func format(v float64) string { return limits.Format(v) }
 
 // number reads a value of the answer as a number; true is 1 and false is 0.

@@ -108,6 +108,8 @@ func (p *Probe) CheckTimeout(timeout time.Duration) error {
 }
 
 // steps is the dialogue.
+//
+//go:noinline
 func (p *Probe) steps() []dialogue.Step {
 	if p.Protocol != "" {
 		return dialogue.Ready(p.Protocol, p.StartTLS)

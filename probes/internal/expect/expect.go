@@ -38,6 +38,8 @@ func (e *Expect) Validate(https bool) error {
 }
 
 // ValidateLatency refuses a maximum of the setting latency that no answer can keep. There is none if it is nil.
+//
+//go:noinline
 func ValidateLatency(maximum *probe.Duration) error {
 	if maximum != nil && *maximum <= 0 {
 		return probe.Settingf("latency", "must be above zero")

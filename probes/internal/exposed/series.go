@@ -11,6 +11,8 @@ import (
 var suffixes = []string{"_bucket", "_count", "_sum"}
 
 // FamilyOf is the name of the histogram or summary that a series may belong to.
+//
+//go:noinline
 func FamilyOf(series string) string {
 	for _, suffix := range suffixes {
 		if base, ok := strings.CutSuffix(series, suffix); ok && base != "" {
