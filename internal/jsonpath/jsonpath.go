@@ -107,29 +107,6 @@ func (p Path) Find(d Document) []Value {
 	return found
 }
 
-// Lacking returns how many items of the last list on the path lead to no value: those of $.items[*] that have no status, for
-// $.items[*].status.
-func (p Path) Lacking(d Document) (n int) {
-	if p.query == nil || d.document == nil {
-		return 0
-	}
-	segments := p.query.Segments()
-	last := len(segments)
-	for last > 0 && singular(segments[last-1]) {
-		last--
-	}
-	f := finder{document: d.document}
-	for _, item := range f.all(segments[:last], []uint32{0}) {
-		if len(f.all(segments[last:], []uint32{item})) == 0 {
-			n++
-		}
-	}
-	if f.err != nil {
-		memory.Exceeded(d.run, "", f.err)
-	}
-	return n
-}
-
 // A finder finds values in a document and keeps the first limit that it met.
 type finder struct {
 	*document

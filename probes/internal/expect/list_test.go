@@ -18,6 +18,12 @@ func TestLists(t *testing.T) {
 		{`"$.a[*].s": {every: ok}`, `{}`, `$.a[*].s: expected every item to be "ok", got nothing`},
 		{`"$.a[*].s": {every: ok}`, `{"a":[{"s":"ok"},{}]}`, `$.a[*].s: expected every item to be "ok", got nothing for 1 of 2 items`},
 		{`"$.a[*].s": {every: ok}`, `{"a":[{},{}]}`, `$.a[*].s: expected every item to be "ok", got nothing`},
+		{`"$.r[*].a[*].s": {every: ok}`, `{"r":[{"a":[{"s":"ok"}]},{}]}`, `$.r[*].a[*].s: expected every item to be "ok", got nothing for 1 of 2 items`},
+		{`"$.r[*].a[*].s": {every: ok}`, `{"r":[{"a":[{"s":"ok"}]},{"a":null},{"a":"ok"}]}`, `$.r[*].a[*].s: expected every item to be "ok", got nothing for 2 of 3 items`},
+		{`"$.r[*].a[*].s": {every: ok}`, `{"r":[{"a":[{"s":"ok"},{}]},5]}`, `$.r[*].a[*].s: expected every item to be "ok", got nothing for 2 of 3 items`},
+		{`"$.r[*][*]": {every: ok}`, `{"r":[["ok"],"down"]}`, `$.r[*][*]: expected every item to be "ok", got nothing for 1 of 2 items`},
+		{`"$.r[*].a[*].s": {every: ok}`, `{"r":[{"a":[{"s":"ok"}]},{"a":[]}]}`, ""}, // a list of a list may be empty
+		{`"$..a[*]": {every: ok}`, `{"r":[{"a":["ok"]},{"b":1}]}`, ""},
 		{`$.a: {every: ok}`, `{"a":["ok","ok"]}`, ""},
 		{`$.a: {every: ok}`, `{"a":[]}`, `$.a: expected every item to be "ok", got an empty list, which proves nothing`},
 		{`$.a: {every: ok}`, `{"a":"ok"}`, `$.a: expected every item to be "ok", got no list`},
