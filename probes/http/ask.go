@@ -84,8 +84,8 @@ func (p *Probe) exchange(ctx context.Context, r *probe.Result, check, url string
 // cache: only a pass has to prove that the origin answered.
 func (p *Probe) status(answer reply) probe.Outcome {
 	o := p.classify(answer)
-	if !o.Passed() && p.Proxy != nil && answer.Status/100 == 5 && strings.HasPrefix(p.URL, "http://") {
-		o.Detail += ", which the proxy may have answered by itself"
+	if !o.Passed() && p.Proxy != nil && strings.HasPrefix(p.URL, "http://") {
+		o.Detail += "; the proxy may have answered by itself"
 	}
 	o.Detail += answer.by
 	return o
