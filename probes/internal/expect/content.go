@@ -126,8 +126,10 @@ func (c *Content) Mismatch(answer *httpx.Answer) probe.Outcome {
 func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
 	for _, name := range sorted.Keys(c.Headers) {
 		values, want := headerValues(name, answer.Header), c.Headers[name]
+		read := 0
 		for _, v := range values {
-			if limit := want.limit(v); limit != "" {
+			read += len(v)
+			if limit := want.limit(read); limit != "" {
 				return probe.Outcomef(probe.SelfLimit, "header %s: %s", name, limit)
 			}
 		}
@@ -143,7 +145,7 @@ func (c *Content) checkHeaders(answer *httpx.Answer) probe.Outcome {
 }
 
 func (c *Content) checkBody(answer *httpx.Answer) probe.Outcome {
-	if limit := c.Body.limit(string(answer.Body)); limit != "" {
+	if limit := c.Body.limit(len(answer.Body)); limit != "" {
 		return probe.Outcomef(probe.SelfLimit, "the body: %s", limit)
 	}
 	if !c.Body.MatchText(string(answer.Body), true) {
@@ -174,8 +176,10 @@ func (c *Content) CheckJSON(answer *httpx.Answer) probe.Outcome {
 		if len(found) == 0 && !want.MatchText("", false) {
 			return probe.Outcomef(probe.Schema, "%s: expected %s, got nothing", expr, want)
 		}
+		read := 0
 		for _, value := range found {
-			if limit := want.limit(value.Text()); limit != "" {
+			read += len(value.Text())
+			if limit := want.limit(read); limit != "" {
 				return probe.Outcomef(probe.SelfLimit, "%s: %s", expr, limit)
 			}
 			if !want.MatchValue(value) {

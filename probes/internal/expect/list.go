@@ -140,10 +140,11 @@ func (m Match) checkList(path jsonpath.Path, doc jsonpath.Document) probe.Outcom
 }
 
 func (m Match) checkEvery(path jsonpath.Path, items iter.Seq[jsonpath.Value], n int) probe.Outcome {
-	at := 0
+	at, read := 0, 0
 	for v := range items {
 		at++
-		if limit := m.limit(v.Text()); limit != "" {
+		read += len(v.Text())
+		if limit := m.limit(read); limit != "" {
 			return probe.Outcomef(probe.SelfLimit, "%s: %s", path, limit)
 		}
 		if !m.MatchValue(v) {
@@ -155,10 +156,13 @@ func (m Match) checkEvery(path jsonpath.Path, items iter.Seq[jsonpath.Value], n 
 
 func (m Match) checkAny(path jsonpath.Path, items iter.Seq[jsonpath.Value], n int) probe.Outcome {
 	none := probe.Outcomef(probe.Body, "%s: expected an item to be %s, got none among %s", path, m, text.Count(n, "item"))
+	read := 0
 	for v := range items {
-		if limit := m.limit(v.Text()); limit != "" {
-			none = probe.Outcomef(probe.SelfLimit, "%s: %s", path, limit)
-		} else if m.MatchValue(v) {
+		read += len(v.Text())
+		if limit := m.limit(read); limit != "" {
+			return probe.Outcomef(probe.SelfLimit, "%s: %s", path, limit)
+		}
+		if m.MatchValue(v) {
 			return probe.Outcome{Reason: probe.OK}
 		}
 	}

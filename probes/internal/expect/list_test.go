@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -127,6 +128,18 @@ func TestLists_neverText(t *testing.T) {
 	for _, m := range []Match{{Every: &Match{Contains: "a"}}, {Any: &Match{Contains: "a"}}, {Length: &Match{Min: new(0.0)}}} {
 		if m.MatchText("a", true) || m.MatchText("", false) {
 			t.Errorf("%s is met by a text", m)
+		}
+	}
+}
+
+// TestLists_limit has texts of which each is short enough for a slow expression, and all together are not.
+func TestLists_limit(t *testing.T) {
+	body := `{"a":["` + strings.Repeat("a", 1000) + `"` + strings.Repeat(`,"`+strings.Repeat("a", 1000)+`"`, 500) + `]}`
+	for _, text := range []string{"$.a: {every: {match: %q}}", "$.a: {any: {not_match: %q, contains: b}}", "\"$.a[*]\": {match: %q}"} {
+		e := expectation(t, "json: {"+fmt.Sprintf(text, "^((a?b?a*){9}a){9}")+"}")
+		o := e.CheckJSON(&httpx.Answer{Body: []byte(body)})
+		if o.Reason != probe.SelfLimit || !strings.Contains(o.Detail, "is searched for in up to ") {
+			t.Errorf("%s: got %v: %s", text, o.Reason, o.Detail)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (m Match) Negative() bool {
 
 // MatchText reports whether a text matches; present distinguishes an empty text from an absent one.
 func (m Match) MatchText(got string, present bool) bool {
-	if m.limit(got) != "" || m.ofList() {
+	if m.limit(len(got)) != "" || m.ofList() {
 		return false
 	}
 	if m.Absent || !present {
@@ -85,11 +85,12 @@ func (m Match) MatchText(got string, present bool) bool {
 		(m.NotMatch == nil || !m.NotMatch.MatchString(got))
 }
 
-// limit says why a text is not searched for the expressions; empty if it is. Then neither a match nor its absence is known.
-func (m Match) limit(got string) string {
+// limit says why a text is not searched for the expressions, or not the last of several, by how many bytes they have together;
+// empty if it is. Then neither a match nor its absence is known.
+func (m Match) limit(bytes int) string {
 	for _, p := range []*Pattern{m.Match, m.NotMatch} {
-		if p != nil && p.size > 0 && len(got) > maxSteps/p.size {
-			return fmt.Sprintf("/%s/ is searched for in up to %d bytes, got %d; expect a simpler text, or set max_body", p, maxSteps/p.size, len(got))
+		if p != nil && p.size > 0 && bytes > maxSteps/p.size {
+			return fmt.Sprintf("/%s/ is searched for in up to %d bytes, got %d; expect a simpler text, or set max_body", p, maxSteps/p.size, bytes)
 		}
 	}
 	return ""
