@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"prober/internal/webconfig"
@@ -102,7 +103,12 @@ func TestActivated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := inherit(int(file.Fd()), 1)
+	defer file.Close()
+	passed, err := syscall.Dup(int(file.Fd())) // inherit closes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	listeners, err := inherit(passed, 1)
 	if err != nil || len(listeners) != 1 || listeners[0].Addr().String() != first.Addr().String() {
 		t.Fatalf("got %v %v", listeners, err)
 	}
