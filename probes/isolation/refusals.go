@@ -91,8 +91,8 @@ func (p *Probe) provokedStatuses() []int {
 	return slices.DeleteFunc(codes, func(code int) bool { return code < http.StatusBadRequest })
 }
 
-// reportsError reports whether a body has an error and no data, in the form of GraphQL or JSON-RPC. With a status of
-// success, only the settings say whether that is a denial.
+// reportsError reports whether a body has an error and no data, in the form of GraphQL or JSON-RPC or in words. With a status
+// of success, only the settings say whether that is a denial.
 func reportsError(answer *httpx.Answer) bool {
 	var body struct {
 		Errors              []any
@@ -101,12 +101,24 @@ func reportsError(answer *httpx.Answer) bool {
 	if json.Unmarshal(answer.Body, &body) != nil {
 		return false
 	}
-	_, isObject := body.Error.(map[string]any)
-	members, _ := body.Data.(map[string]any)
+	members, isObject := body.Data.(map[string]any)
 	for _, value := range members {
 		if value != nil {
 			return false
 		}
 	}
-	return (len(body.Errors) > 0 && (body.Data == nil || members != nil)) || (isObject && body.Result == nil)
+	if len(body.Errors) > 0 && (body.Data == nil || isObject) {
+		return true
+	}
+	items, isList := body.Data.([]any)
+	noData := body.Data == nil || isObject || isList && len(items) == 0
+	switch e := body.Error.(type) {
+	case map[string]any:
+		return body.Result == nil
+	case string:
+		return e != "" && noData && body.Result == nil
+	case bool:
+		return e && noData && body.Result == nil
+	}
+	return false
 }

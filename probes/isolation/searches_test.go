@@ -23,6 +23,8 @@ func TestSearches(t *testing.T) {
 		"405":                       {nil, 405, `{}`, "isolated@notes/search inconclusive(control_failed)"},
 		"a body that says so":       {byBody, 200, `{"error":"not_found"}`, "pass"},
 		"a body with another error": {byBody, 200, `{"error":{"message":"overloaded"}}`, "isolated@notes/search inconclusive(control_failed)"},
+		"an error in words":         {byBody, 200, `{"error":"overloaded"}`, "isolated@notes/search inconclusive(control_failed)"},
+		"an error beside no data":   {byBody, 200, `{"data":[],"error":"overloaded"}`, "isolated@notes/search inconclusive(control_failed)"},
 		"a failure that says so":    {byBody, 500, `{"error":"not_found"}`, "isolated@notes/search inconclusive(control_failed)"},
 	} {
 		t.Run(name, func(t *testing.T) {
