@@ -1,8 +1,9 @@
 package main
 
 import (
-	"prober/internal/sorted"
 	"sync"
+
+	"prober/internal/sorted"
 )
 
 // selfChecks remembers which self checks of the prober failed, for the page, and passes the results on to the metrics. Its

@@ -2,10 +2,11 @@ package exposition
 
 import (
 	"cmp"
-	"prober/internal/sorted"
 	"slices"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"prober/internal/sorted"
 )
 
 // A Label is one label of a series.

@@ -4,13 +4,14 @@ import (
 	"encoding/hex"
 	"io"
 	"math"
-	"prober/internal/sorted"
 	"slices"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"prober/internal/sorted"
 )
 
 // protobuf collects one family at a time as messages and has expfmt write them.

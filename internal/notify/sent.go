@@ -1,8 +1,9 @@
 package notify
 
 import (
-	"prober/internal/sorted"
 	"time"
+
+	"prober/internal/sorted"
 )
 
 // unsent compares the alerts with those that the webhook knows. Began are those that it is to be told of, and ended those that it

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"prober/internal/sorted"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"prober/internal/sorted"
 )
 
 // A family is a metric of a service. Simulated customers call the services all the time, each kind of call at a rate of

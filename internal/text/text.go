@@ -5,11 +5,12 @@ package text
 import (
 	"fmt"
 	"net/url"
-	"prober/internal/sorted"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"prober/internal/sorted"
 )
 
 // Count returns how many there are of a thing: "1 day", "3 days".

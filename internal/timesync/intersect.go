@@ -2,8 +2,9 @@ package timesync
 
 import (
 	"cmp"
-	"prober/internal/sorted"
 	"slices"
+
+	"prober/internal/sorted"
 )
 
 // An edge is where an interval begins or ends.

@@ -5,10 +5,11 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
-	"prober/internal/sorted"
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
+
+	"prober/internal/sorted"
 )
 
 // A guard answers requests that the file does not let through, and passes on the others.

@@ -2,9 +2,10 @@ package guard
 
 import (
 	"cmp"
-	"prober/internal/sorted"
 	"slices"
 	"sync"
+
+	"prober/internal/sorted"
 )
 
 // turns says whose turn it is, and remembers what became of each case, since one run may not have the time or the requests for

@@ -3,13 +3,14 @@ package isolation
 import (
 	"encoding/json"
 	"net/http"
-	"prober/internal/testenv"
-	"prober/probes/internal/probetest"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"prober/internal/testenv"
+	"prober/probes/internal/probetest"
 )
 
 // titles has the list and the search show the beginning of each text and nothing else.

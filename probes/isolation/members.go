@@ -1,8 +1,9 @@
 package isolation
 
 import (
-	"prober/internal/sorted"
 	"strings"
+
+	"prober/internal/sorted"
 )
 
 // memberTamperings add a member that names the owner's org to the JSON that an intruder sends, at its top and, if the canary is
