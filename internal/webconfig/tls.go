@@ -101,8 +101,8 @@ func (c *config) checkTLS() {
 	if s.clientAuth() == tls.NoClientCert && s.hasClientCA() {
 		c.refuse("tls_server_config", "client_ca and client_ca_file need a client_auth_type, such as RequireAndVerifyClientCert")
 	}
-	if s.clientAuth() == tls.NoClientCert && s.AllowedSANs != nil {
-		c.refuse("tls_server_config.client_allowed_sans", "needs a client_auth_type, such as RequireAndVerifyClientCert")
+	if s.AllowedSANs != nil && s.clientAuth() < tls.VerifyClientCertIfGiven { // anybody can write a name into a certificate of their own
+		c.refuse("tls_server_config.client_allowed_sans", "needs a client_auth_type that verifies, such as RequireAndVerifyClientCert")
 	}
 	if s.enabled() && bool(c.HTTP.HTTP2) && !s.allowsHTTP2() {
 		c.refuse("tls_server_config.cipher_suites", "HTTP/2 requires TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256; add it, or set http2 to false")
