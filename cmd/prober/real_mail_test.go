@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -95,27 +94,8 @@ func TestReal_mail(t *testing.T) {
 	}
 	file := writeFile(t, dir, "prober.yaml", probes.String())
 	for range runs {
-		var out, errs strings.Builder
-		status := run(t.Context(), []string{"--once", "--format=json", "--config.file=" + file}, &out, &errs)
-		if status != exitFail {
-			t.Fatalf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
-		}
-		var got struct {
-			Probes []struct {
-				Name, Verdict string
-				Checks        []struct{ Verdict, Detail string }
-			}
-		}
-		if err := json.Unmarshal([]byte(out.String()), &got); err != nil || len(got.Probes) != len(want) {
-			t.Fatalf("expected %d probes, got %d, %v\n%s", len(want), len(got.Probes), err, out.String())
-		}
-		for _, p := range got.Probes {
-			said := ""
-			for _, c := range p.Checks {
-				if c.Verdict != "pass" {
-					said += c.Detail
-				}
-			}
+		for _, p := range askOnce(t, file, len(want)) {
+			said := p.said(false)
 			if line := want[p.Name]; line == pass && p.Verdict != "pass" || line != pass && (p.Verdict != "fail" || !strings.Contains(said, line)) {
 				t.Errorf("%s: expected %q, got %s: %s", p.Name, line, p.Verdict, said)
 			}

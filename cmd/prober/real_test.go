@@ -193,3 +193,33 @@ func certificate(t *testing.T, left time.Duration) (cert, key string) {
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
+
+// A realProbe is what the report says of a probe that asked a real server.
+type realProbe struct {
+	Name, Verdict string
+	Checks        []struct{ Verdict, Detail string }
+}
+
+// said joins the details of the checks, of all or of those that did not pass.
+func (p realProbe) said(all bool) (said string) {
+	for _, c := range p.Checks {
+		if all || c.Verdict != "pass" {
+			said += c.Detail + "; "
+		}
+	}
+	return said
+}
+
+// askOnce runs all probes of a file once; some of them must fail.
+func askOnce(t *testing.T, file string, probes int) []realProbe {
+	t.Helper()
+	var out, errs strings.Builder
+	if status := run(t.Context(), []string{"--once", "--format=json", "--config.file=" + file}, &out, &errs); status != exitFail {
+		t.Fatalf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
+	}
+	var got struct{ Probes []realProbe }
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil || len(got.Probes) != probes {
+		t.Fatalf("expected %d probes, got %d, %v\n%s", probes, len(got.Probes), err, out.String())
+	}
+	return got.Probes
+}
