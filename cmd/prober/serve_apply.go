@@ -1,0 +1,74 @@
+package main
+
+import (
+	"runtime/debug"
+	"sync"
+
+	"prober/config"
+	"prober/internal/probe"
+)
+
+// apply switches to a configuration.
+func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
+	jobs = s.engine.withEngine(withMemory(s.memory, withIncidents(s.incidents.Incident, s.reference.withReference(jobs))))
+	repeatProbes(jobs)
+	for _, w := range warnings(cfg, jobs) {
+		s.log.Warn("Configuration", "warning", w)
+	}
+	s.effective.Store(cfg.Effective())
+	old := s.config.Swap(cfg)
+	s.metrics.SetJobs(jobs)
+	s.metrics.ConfigLoaded(true)
+	s.board.SetJobs(jobs)
+	s.history.SetJobs(jobs)
+	s.incidents.SetJobs(jobs)
+	s.verdicts.SetJobs(jobs)
+	if s.alerting.evaluator != nil {
+		s.alerting.evaluator.SetJobs(jobs)
+	}
+	select { // jobs that the scheduler has not received yet are outdated
+	case <-s.jobSets:
+	default:
+	}
+	s.jobSets <- jobs
+	s.started.Store(true)
+	if old == nil {
+		s.log.Info("Probing", "probes", len(jobs))
+	} else {
+		s.log.Info("Configuration reloaded", "probes", len(jobs))
+		closeProbes(old.Jobs)
+	}
+	debug.FreeOSMemory() // parsing takes many times the memory of the result
+}
+
+// repeatProbes tells probes that they run more than once. They have to be closed then.
+func repeatProbes(jobs []probe.Job) {
+	for _, j := range jobs {
+		if p, ok := j.Probe.(probe.Repeater); ok {
+			p.Repeat()
+		}
+	}
+}
+
+// maxClosing is how many probes are closed at a time: each has a goroutine, and at a reload there are two configurations in memory.
+const maxClosing = 64
+
+// closeProbes closes what probes keep open or left at their targets.
+func closeProbes(jobs []probe.Job) {
+	open := make(chan probe.Closer)
+	var closing sync.WaitGroup
+	for range min(maxClosing, len(jobs)) {
+		closing.Go(func() {
+			for p := range open {
+				p.Close()
+			}
+		})
+	}
+	for _, j := range jobs {
+		if p, ok := j.Probe.(probe.Closer); ok {
+			open <- p
+		}
+	}
+	close(open)
+	closing.Wait()
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/prometheus/common/version"
+
+	"prober/config"
+	"prober/internal/probe"
+	"prober/internal/web"
+	"prober/probes"
+)
+
+// demoHooks are what the command demo adds to a server; the zero value adds nothing.
+type demoHooks struct {
+	announce func(address string)
+	faults   func() []web.Fault
+	handlers map[string]http.Handler
+}
+
+func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Handler {
+	options := web.Options{
+		Version:          version.Version,
+		Hosts:            o.serve.hosts(),
+		Metrics:          s.metrics.Handler(),
+		ProbeMetrics:     s.metrics.Probe,
+		Healthy:          s.scheduler.Healthy,
+		Ready:            s.ready,
+		ReloadError:      reload.failed,
+		Config:           func() []byte { return s.effective.Load().YAML() },
+		Settings:         func(k probe.Key) []probe.Setting { return s.effective.Load().Settings(k) },
+		Schema:           func() []byte { schema, _ := config.Schema(probes.Kinds()); return schema },
+		Status:           s.board.Statuses,
+		Probe:            s.board.Probe,
+		Changed:          s.board.Changed,
+		Next:             s.scheduler.Next,
+		FailedSelfChecks: s.self.failed,
+		Incident:         s.incidents.Notes,
+		NearOnset:        s.incidents.NearOnset,
+		Faults:           demo.faults,
+		Extra:            demo.handlers,
+		Panicked:         func(pattern string) { s.log.Error("A page panicked", "pattern", pattern) },
+	}
+	options.Past, options.Uptimes, options.Incidents = s.history.Past, s.history.Uptimes, s.history.Incidents
+	options.Breaches = s.incidents.Breaches
+	if o.serve.lifecycle {
+		options.Reload = reload.reload
+		options.Acknowledge, options.User = s.acknowledge, authenticated
+	}
+	if o.serve.runs {
+		options.Run = s.scheduler.Now
+	}
+	return web.New(options)
+}
+
+// ready returns nil while the prober probes. It never depends on a target: that is the mistake that health probes find.
+func (s *server) ready() error {
+	switch {
+	case s.draining.Load():
+		return errors.New("stopping")
+	case !s.started.Load():
+		return errors.New("starting")
+	}
+	return nil
+}
