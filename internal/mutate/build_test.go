@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +122,18 @@ func TestLoose(t *testing.T) {
 	}
 	if r.killed < 2 || r.timedOut < 1 {
 		t.Errorf("killed %d, %d timed out", r.killed, r.timedOut)
+	}
+}
+
+// A package without tests has to be told by those of others.
+func TestRun_withoutTests(t *testing.T) {
+	testenv.Slow(t, "compiles a module")
+	t.Chdir(t.TempDir())
+	write(t, "go.mod", "module m\n\ngo 1.26\n")
+	write(t, "a.go", "package a\n\nfunc f() int { return 1 }\n")
+	r := runner{dir: ".", tests: []string{"."}, short: true, grace: time.Second, out: io.Discard}
+	err := r.run(t.Context(), 1, 1, time.Minute)
+	if want := ". has no tests: name packages that test ., as in TESTS=./probes/http,./probes"; err == nil || err.Error() != want {
+		t.Errorf("got %v, expected %s", err, want)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -33,7 +35,10 @@ func (r *runner) measure(ctx context.Context) ([]test, error) {
 		return nil, err
 	}
 	var all []test
-	for i := range r.tests {
+	for i, dir := range r.tests {
+		if _, err := os.Stat(r.binary(i, ".cover")); errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%s has no tests: name packages that test %s, as in TESTS=./probes/http,./probes", dir, r.dir)
+		}
 		list, err := r.command(ctx, i, ".cover", "-test.list", "^(Test|Fuzz|Example)").Output()
 		if err != nil {
 			return nil, err
