@@ -62,7 +62,7 @@ func podFaults() []Fault {
 		})}},
 		{"backup-late", "the last success of the backup was three days ago", "the last success of a CronJob", []effect{
 			on([]string{kubeAPI}, cronJobRoute, editJSON(func(body any) any {
-				part(body.(object), "status")["lastSuccessfulTime"] = kubeTime(time.Now().AddDate(0, 0, -3))
+				part(body.(object), "status")["lastSuccessfulTime"] = kubeTime(time.Now().Add(-72 * time.Hour))
 				return body
 			}))}},
 	}

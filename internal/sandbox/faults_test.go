@@ -309,7 +309,7 @@ func (s *Sandbox) describe(asked time.Time, answer response, err error) string {
 		body = risingValue.ReplaceAllString(body, "$1$2 N")
 		body = strings.ReplaceAll(helpLine.ReplaceAllString(body, ""), "\n", " ; ")
 	}
-	body = volatileValue.ReplaceAllString(body, `"$1":"…"`)
+	body = timestamp.ReplaceAllStringFunc(volatileValue.ReplaceAllString(body, `"$1":"…"`), describeTime)
 	for name := range defaults() {
 		body = strings.ReplaceAll(body, s.address(name), name)
 	}
@@ -519,11 +519,37 @@ func TestFaults(t *testing.T) {
 	if left := differences(whole, observe(t, s, nothingHangs)); left != nil {
 		t.Errorf("all faults are cleared, but still changed\n%s", strings.Join(left, "\n"))
 	}
-	testenv.Golden(t, "testdata/faults.golden", timestamp.ReplaceAllString(b.String(), `"TIME"`))
+	testenv.Golden(t, "testdata/faults.golden", b.String())
 }
 
-// timestamp is a time that depends on when the sample system started.
-var timestamp = regexp.MustCompile(`"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"`)
+// timestamp is a time that depends on when the sample system started, or on the hour.
+var timestamp = regexp.MustCompile(`"(20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z)"`)
+
+// describeTime is TIME with how many days it is ago, up to nine, so that the next hour changes nothing and three days do.
+func describeTime(quoted string) string {
+	at, err := time.Parse(time.RFC3339, strings.Trim(quoted, `"`))
+	if err != nil {
+		return "no time"
+	}
+	switch days := int(time.Since(at) / (24 * time.Hour)); {
+	case days > 9:
+		return `"TIME - many days"`
+	case days > 0:
+		return fmt.Sprintf(`"TIME - %d days"`, days)
+	}
+	return `"TIME"`
+}
+
+func TestDescribeTime(t *testing.T) {
+	for ago, want := range map[time.Duration]string{
+		0: `"TIME"`, 5 * time.Hour: `"TIME"`, 6 * time.Hour: `"TIME"`, 3*24*time.Hour + time.Hour: `"TIME - 3 days"`,
+		300 * 24 * time.Hour: `"TIME - many days"`, 400 * 24 * time.Hour: `"TIME - many days"`,
+	} {
+		if got := describeTime(`"` + kubeTime(time.Now().Add(-ago)) + `"`); got != want {
+			t.Errorf("%s ago: got %s, expected %s", ago, got, want)
+		}
+	}
+}
 
 func TestFaults_combined(t *testing.T) {
 	testenv.WithoutRace(t)
