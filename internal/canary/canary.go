@@ -42,7 +42,7 @@ func MintBy(writer, replica string, now time.Time) string {
 // WrittenBy reports whether a canary was minted for a writer.
 func WrittenBy(writer, text string) bool {
 	own := Secret(text)
-	if own == text || len(own) != randomDigits {
+	if own == text {
 		return false
 	}
 	random, mark := own[:randomDigits-writerDigits], own[randomDigits-writerDigits:]
@@ -75,7 +75,7 @@ func Secret(text string) string {
 func Sibling(text string) string {
 	own := Secret(text)
 	sum := sha256.Sum256([]byte(own))
-	return strings.Replace(text, own, hex.EncodeToString(sum[:])[:32], 1)
+	return strings.ReplaceAll(text, own, hex.EncodeToString(sum[:])[:randomDigits])
 }
 
 // Hash returns a short name for a canary or an id that must not be shown.

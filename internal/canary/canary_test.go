@@ -162,12 +162,63 @@ func TestMintBy(t *testing.T) {
 			t.Errorf("written by %q: got %t, want %t", writer, got, want)
 		}
 	}
-	for _, other := range []string{Mint("here", time.Now()), Sibling(text), "org-a", ""} {
+	digits := strings.Repeat("0", randomDigits-writerDigits)
+	for _, other := range []string{Mint("here", time.Now()), Sibling(text), "org-a", "", digits + writerMark(digits, "org-a")} {
 		if WrittenBy("org-a", other) {
 			t.Errorf("%q was not written by org-a", other)
 		}
 	}
 	if got := Find(text); len(got) != 1 || got[0].Text != text || MintBy("org-a", "here", time.Now()) == text {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestFind_word: an id that may be part of others is found alone, unless an encoding hides where words end.
+func TestFind_word(t *testing.T) {
+	const id = "4711.471147"
+	needle := NewWord(id)
+	for text, want := range map[string]bool{
+		id: true, "4711.471147.": true, "/4711.471147/": true, `"4711.471147"`: true, "x 4711.471147": true, "4711.471147 x": true,
+		"a4711.471147": false, "z4711.471147": false, "04711.471147": false, "94711.471147": false, "A4711.471147": false,
+		"4711.471147a": false, "4711.471147z": false, "4711.4711470": false, "4711.4711479": false, "4711.471147Z": false,
+		"4711.47114": false, "": false,
+		"{4711.471147}": true, "`4711.471147`": true, "@4711.471147:": true,
+		"14711.471147, 4711.471147": true, "4711.4711471,4711.471147": true, "4711.4711471,14711.471147": false,
+		strings.Repeat(". ", 20) + "4711.471147a": false, "94711.471147 4711.4711479 4711.471147": true,
+		hex.EncodeToString([]byte("1" + id + "1")): true,
+	} {
+		if got := NewHaystack(text).Find(needle) != ""; got != want {
+			t.Errorf("%q: found %t, expected %t", text, got, want)
+		}
+	}
+	if NewHaystack("1"+id).Find(NewNeedle(id)) != Plain {
+		t.Error("a text that is no word is not found within others")
+	}
+	for text, want := range map[string]bool{"123456789": false, "1234567890": true} {
+		if got := NewHaystack("a "+text+" b").Find(NewNeedle(text)) != ""; got != want {
+			t.Errorf("a text of %d bytes: found %t, expected %t", len(text), got, want)
+		}
+	}
+}
+
+// TestReplica: what is no letter or digit of ASCII is a hyphen, and nothing runs over.
+func TestReplica(t *testing.T) {
+	for host, want := range map[string]string{
+		"az09": "az09", "AZ": "az", "a/b:c`d{e@f[g": "a-b-c-d-e-f-g", "---": "prober", "-a-": "-a-",
+		strings.Repeat("a", 40): strings.Repeat("a", 40), strings.Repeat("a", 40) + "b": strings.Repeat("a", 40),
+	} {
+		if got := Replica(host); got != want {
+			t.Errorf("%q: got %q, expected %q", host, got, want)
+		}
+	}
+}
+
+func TestSibling_anotherText(t *testing.T) {
+	const text = "a canary of an org"
+	if mark := Mint("r", time.Now()); strings.Contains(Sibling(mark+" of "+Secret(mark)), Secret(mark)) {
+		t.Error("the secret of a canary is left")
+	}
+	if got := Sibling(text + text); len(got) != 32 || strings.Contains(got, text) {
+		t.Errorf("got %s, expected a hash alone", got)
 	}
 }
