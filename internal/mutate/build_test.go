@@ -99,7 +99,7 @@ func TestLoose(t *testing.T) {
 }
 `)
 	var out strings.Builder
-	r := runner{dir: ".", tests: []string{"."}, short: true, grace: 2 * time.Second, out: &out}
+	r := runner{dir: ".", tests: []string{"."}, short: true, only: "^Test", grace: 2 * time.Second, out: &out}
 	if err := r.run(t.Context(), 200, 1, time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestRun_withoutTests(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "go.mod", "module m\n\ngo 1.26\n")
 	write(t, "a.go", "package a\n\nfunc f() int { return 1 }\n")
-	r := runner{dir: ".", tests: []string{"."}, short: true, grace: time.Second, out: io.Discard}
+	r := runner{dir: ".", tests: []string{"."}, short: true, only: "^Test", grace: time.Second, out: io.Discard}
 	err := r.run(t.Context(), 1, 1, time.Minute)
 	if want := ". has no tests: name packages that test ., as in TESTS=./probes/http,./probes"; err == nil || err.Error() != want {
 		t.Errorf("got %v, expected %s", err, want)

@@ -24,11 +24,12 @@ func main() {
 	grace := flag.Duration("grace", 5*time.Second, "how long tests may take beyond ten times what they take without a mutant, which is killed then")
 	short := flag.Bool("short", true, "whether to leave out what -short leaves out")
 	tests := flag.String("tests", "", "the packages whose tests are run, separated by commas: the package itself unless given")
+	only := flag.String("run", "^(Test|Fuzz|Example)", "which tests are run, as in go test -run")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
 	for _, dir := range flag.Args() {
-		r := runner{dir: filepath.Clean(dir), short: *short, grace: *grace, out: os.Stdout}
+		r := runner{dir: filepath.Clean(dir), short: *short, grace: *grace, only: *only, out: os.Stdout}
 		for of := range strings.SplitSeq(cmp.Or(*tests, dir), ",") {
 			r.tests = append(r.tests, filepath.Clean(of))
 		}
@@ -45,6 +46,7 @@ type runner struct {
 	tests   []string // the directories of the packages whose tests are run
 	short   bool
 	grace   time.Duration
+	only    string // a pattern of the names of tests
 	out     io.Writer
 	scratch string // has all that is written, also by tests that are killed
 

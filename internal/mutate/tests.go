@@ -39,7 +39,7 @@ func (r *runner) measure(ctx context.Context) ([]test, error) {
 		if _, err := os.Stat(r.binary(i, ".cover")); errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("%s has no tests: name packages that test %s, as in TESTS=./probes/http,./probes", dir, r.dir)
 		}
-		list, err := r.command(ctx, i, ".cover", "-test.list", "^(Test|Fuzz|Example)").Output()
+		list, err := r.command(ctx, i, ".cover", "-test.list", r.only).Output()
 		if err != nil {
 			return nil, err
 		}
