@@ -128,6 +128,26 @@ func TestOracle_byWrites(t *testing.T) {
 	}
 }
 
+// TestOracle_nonexistentDenialsDiffer: where two ids that never existed are denied in two ways, the denial of another org's is
+// like neither or like both, so that it proves nothing.
+func TestOracle_nonexistentDenialsDiffer(t *testing.T) {
+	for _, op := range []string{"read", "update", "delete"} {
+		t.Run(op, func(t *testing.T) {
+			api := newNotesAPI("header")
+			nth := 0
+			api.intercept = interceptIf(func(q *apiRequest) bool { return q.op == op && q.namesOwnOrg() && q.owner == "" }, func(w http.ResponseWriter, _ *http.Request) {
+				nth++
+				reply(w, 403+nth%2, `{"error":"not found"}`)
+			})
+			r := api.runProbe(t, "requests: 40", "requests: 4")
+			expectDecisive(t, r, "oracle@notes/"+op+" inconclusive(control_failed)")
+			if why := r.Decisive().Detail; !strings.Contains(why, "two nonexistent ids are denied differently, got 40") {
+				t.Errorf("got %s", why)
+			}
+		})
+	}
+}
+
 // TestNonexistentID: made-up ids have the form of the others, without any help of the service, and differ.
 func TestNonexistentID(t *testing.T) {
 	for name, form := range idForms {
