@@ -157,7 +157,7 @@ func TestRules_seriesExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := slices.Concat(prometheusSeries, ofCertificates, afterHalfAnHour) // the demo has none of them
+	known := slices.Concat(prometheusSeries, ofCertificates, ofShards, afterHalfAnHour) // the demo has none of them
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)`).FindAllStringSubmatch(exposition, -1) {
 		known = append(known, line[1])
 		if line[2] == "histogram" {
@@ -519,6 +519,9 @@ var ofCertificates = []string{probe.CertificateExpiring, "probe_tls_earliest_cer
 
 // ofPublicPages are series that exist only with a public page.
 var ofPublicPages = []string{"prober_public_ok"}
+
+// ofShards are series that exist only where several probers divide the probes.
+var ofShards = []string{"prober_shards"}
 
 // ofResponses are series that exist only if a credential was sent, a version or a trace id was stated, or a check of every
 // response did not pass.

@@ -172,6 +172,7 @@ func exampleExposition(t *testing.T) string {
 	m.Notifies([]string{"alertmanager am:9093"})
 	m.SelfCheck("clock", true)
 	m.PublicPart("logo", true)
+	m.Shard(0, 3)
 	rec := httptest.NewRecorder()
 	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	return rec.Body.String()

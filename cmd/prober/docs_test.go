@@ -252,7 +252,7 @@ func TestDocs_metrics(t *testing.T) {
 	}
 	p := start(t, nil, "demo", "--fault", "up-500", "--fault", "guard-comment", "--fault", "deploy-in-progress", "--alertmanager.url=http://127.0.0.1:1")
 	p.waitForMetric(t, `probe_failures_total{probe="up"`)
-	elsewhere := slices.Concat(undemonstrated(t), ofCertificates, ofPublicPages, afterHalfAnHour)
+	elsewhere := slices.Concat(undemonstrated(t), ofCertificates, ofPublicPages, ofShards, afterHalfAnHour)
 	rows := regexp.MustCompile("(?m)^\\| .*`((?:probe|prober)_[a-z_]+)` \\| (?:gauge|counter|histogram) \\|").FindAllSubmatch(text, -1)
 	var exported []string
 	testenv.Eventually(t, time.Minute, func(context.Context) error {

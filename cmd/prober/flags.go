@@ -107,6 +107,7 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *listenOptions {
 	group(to, "Which probes", func(f *pflag.FlagSet) {
 		f.StringArrayVar(&o.filter.probes, "probe", nil, "Only `PROBE`, by its name or system/name. Repeatable.")
 		f.StringArrayVar(&o.filter.runbooks, "runbook", nil, "Only probes of `RUNBOOK`. Repeatable.")
+		f.Var(&o.shard, "shard", "Only the probes of shard `I/N`: N probers with the same configuration, from 0/N on, divide them. Adding a shard moves few.")
 	})
 	group(to, "Once", func(f *pflag.FlagSet) { onceFlags(f, &o.once) })
 	group(to, "How it probes", func(f *pflag.FlagSet) {

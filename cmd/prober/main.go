@@ -18,6 +18,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/schedule"
 	"prober/probes"
 )
 
@@ -53,6 +54,7 @@ type options struct {
 	args        []string
 	reference   string
 	filter      filter
+	shard       schedule.Shard
 	once        onceOptions
 	serve       serveOptions
 	demo        demoOptions

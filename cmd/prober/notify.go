@@ -119,11 +119,13 @@ type alerting struct {
 	failing map[string]bool // by receiver
 }
 
+// tells reports whether somebody is told of alerts.
+func (n *notifyOptions) tells() bool { return len(n.alertmanagers) > 0 || !n.webhook.IsZero() }
+
 // openAlerting makes what tells people of alerts, if flags say whom.
 func (s *server) openAlerting(o *options) error {
 	n := &o.serve.notify
-	tells := len(n.alertmanagers) > 0 || !n.webhook.IsZero()
-	if !tells && n.watchdog.IsZero() {
+	if !n.tells() && n.watchdog.IsZero() {
 		return nil
 	}
 	a := &s.alerting
@@ -133,7 +135,7 @@ func (s *server) openAlerting(o *options) error {
 		Settings: n.settings(), ResendInterval: n.resend, Link: o.serve.pageOf(), Report: s.notified,
 		Webhook: n.webhook, Watchdog: n.watchdog, WatchdogEvery: n.watchdogEvery, Works: s.works,
 	}
-	if tells {
+	if n.tells() {
 		a.evaluator = alerts.NewEvaluator(alerts.Options{Kinds: probes.Kinds()}, s.history.Since)
 		options.Evaluate, options.Changed, options.Save = s.evaluateAlerts, a.evaluator.Changed(), s.saveAlerts
 	}
@@ -152,7 +154,7 @@ func (s *server) openAlerting(o *options) error {
 		return fmt.Errorf("prober: %w", err)
 	}
 	s.metrics.Notifies(a.notifier.Receivers())
-	if !tells {
+	if !n.tells() {
 		return nil
 	}
 	state, err := s.history.Alerts()

@@ -72,6 +72,9 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
 	}
+	if meant = o.shard.Select(meant); len(meant) == 0 && missing == nil {
+		missing = fmt.Errorf("none of the selected probes is of shard %s", o.shard)
+	}
 	o.warn(warnings(cfg, meant))
 	self := newEngine(probes.Kinds(), func(string, bool) {})
 	jobs := self.withEngine(withMemory(newBudget(), withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(meant))))

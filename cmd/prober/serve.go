@@ -65,6 +65,9 @@ func (w watcher) Limited(id probe.ID, until time.Time) {
 type server struct {
 	log       *slog.Logger
 	filter    filter
+	shard     schedule.Shard
+	here      atomic.Int64 // how many probes run
+	elsewhere atomic.Int64 // how many other shards run
 	reference *reference
 	metrics   *metrics.Metrics
 	board     *web.StatusStore
@@ -89,11 +92,12 @@ type server struct {
 func (o *options) serveForever(ctx context.Context, from configSource, demo demoHooks) int {
 	o.log.Writer = o.stderr
 	s := &server{
-		log: promslog.New(&o.log), filter: o.filter, jobSets: make(chan []probe.Job, 1), memory: newBudget(),
+		log: promslog.New(&o.log), filter: o.filter, shard: o.shard, jobSets: make(chan []probe.Job, 1), memory: newBudget(),
 		board: web.NewStatusStore(), incidents: incident.New(),
 	}
 	s.verdicts = &verdictLogger{log: s.log}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
+	s.metrics.Shard(o.shard.Index, o.shard.Of)
 	s.self = newSelfChecks(s.metrics.SelfCheck)
 	s.engine = newEngine(probes.Kinds(), s.engineTested)
 	refuse := func(err error) int {

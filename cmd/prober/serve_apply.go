@@ -8,8 +8,11 @@ import (
 	"prober/internal/probe"
 )
 
-// apply switches to a configuration.
-func (s *server) apply(cfg *config.Config, jobs []probe.Job) {
+// apply switches to a configuration, and to the jobs of it that are of this shard.
+func (s *server) apply(cfg *config.Config, all []probe.Job) {
+	jobs := s.shard.Select(all)
+	s.here.Store(int64(len(jobs)))
+	s.elsewhere.Store(int64(len(all) - len(jobs)))
 	jobs = s.engine.withEngine(withMemory(s.memory, withIncidents(s.incidents.Incident, s.reference.withReference(jobs))))
 	repeatProbes(jobs)
 	for _, w := range warnings(cfg, jobs) {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/common/version"
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/schedule"
 	"prober/internal/web"
 	"prober/probes"
 )
@@ -44,6 +47,9 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 	}
 	options.Past, options.Uptimes, options.Incidents = s.history.Past, s.history.Uptimes, s.history.Incidents
 	options.Breaches = s.incidents.Breaches
+	if s.shard.Of > 0 {
+		options.Shard, options.Elsewhere = s.describeShard, s.shardElsewhere
+	}
 	if o.serve.lifecycle {
 		options.Reload = reload.reload
 		options.Acknowledge, options.User = s.acknowledge, authenticated
@@ -52,6 +58,20 @@ func (s *server) handler(o *options, reload *reloader, demo demoHooks) http.Hand
 		options.Run = s.scheduler.Now
 	}
 	return web.New(options)
+}
+
+// describeShard says which part of the probes this prober runs.
+func (s *server) describeShard() string {
+	return fmt.Sprintf("One of %d probers that divide the probes: this one, shard %s, runs %d of them, and the others %d.", s.shard.Of, s.shard, s.here.Load(), s.elsewhere.Load())
+}
+
+// shardElsewhere names the shard that runs a probe, if that is configured and runs in another prober.
+func (s *server) shardElsewhere(k probe.Key) string {
+	home := schedule.Shard{Index: s.shard.Home(k), Of: s.shard.Of}
+	if home == s.shard || !slices.ContainsFunc(s.config.Load().Jobs, func(j probe.Job) bool { return j.Key() == k }) {
+		return ""
+	}
+	return "shard " + home.String()
 }
 
 // ready returns nil while the prober probes. It never depends on a target: that is the mistake that health probes find.

@@ -139,6 +139,9 @@ func (o *options) validateFlags(flags *pflag.FlagSet) error {
 	if err := o.serve.notify.validate(); err != nil {
 		return err
 	}
+	if o.shard.Of > 0 && (o.serve.notify.tells() || o.serve.public.isSet()) {
+		return errors.New("--shard excludes --alertmanager.url, --webhook.url, --web.public-listen-address and --public.export-path: a shard sees only its own probes of a system; let Prometheus join them")
+	}
 	if flags.Changed("schedule.max-concurrency") && o.serve.concurrency < 1 {
 		return errors.New("--schedule.max-concurrency: expected at least 1")
 	}

@@ -359,6 +359,7 @@ func TestScenariosNotice(t *testing.T) {
 		{"never passed, read as -1", []probe.Job{up}, "ProbeNeverPassed", "probe_last_pass_timestamp_seconds{system=\"shop\",probe=\"up\"}) == 0", "probe_last_pass_timestamp_seconds{system=\"shop\",probe=\"up\"}) == -1"},
 		{"an inconclusive verdict that counts as a pass", []probe.Job{up}, "ProbeInconclusive", `verdict=~"fail|pass"}[5m])) == 0`, `verdict=~"fail|pass|inconclusive"}[5m])) == 0`},
 		{"one of two probers that is missing, not noticed", []probe.Job{up}, "ProberDown", `up{job="prober"} == 0`, `up{job="prober"} == 2`},
+		{"a missing shard that is not noticed", []probe.Job{up}, "ProberShardMissing", "max by (job, region) (prober_shards{job=\"prober\"}) - count", "min by (job, region) (up{job=\"prober\"}) - count"},
 		{"one of two probers that is inconclusive, not noticed", []probe.Job{up}, "ProberLocationInconclusive", "max by (job, instance) (max_over_time", "max by (job) (max_over_time"},
 		{"a token that expires, not noticed", []probe.Job{gate}, "ProberStoredTokenExpiring", "- time() < 604800", "- time() < 0"},
 		{"a token that expired on purpose", []probe.Job{gate}, "ProberStoredTokenExpiring", `caller!="expired"`, `caller!=""`},

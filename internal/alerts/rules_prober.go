@@ -24,6 +24,7 @@ func (f *File) proberRules() []Rule {
 			summary:     "The prober at {{ $labels.instance }} cannot be scraped; others can",
 			description: "Probes that no other prober runs are not watched.",
 		},
+		shardMissing(selector("prober_shards", job), "by (job, "+region+")"),
 		allInconclusive("max(" + conclusive + ") == 0"),
 		{
 			name: "ProberLocationInconclusive", severity: p3, wait: 5 * time.Minute,
@@ -72,6 +73,20 @@ func storedTokenAlert(severity severity) alert {
 		expr:        fmt.Sprintf("min by (system, probe, caller) (%s) - time() < %d", selector(tokenExpiry, `caller!="expired"`), int(tokenExpiresSoon.Seconds())),
 		summary:     "The stored token {{ $labels.caller }} of {{ $labels.system }}/{{ $labels.probe }} expires within a week",
 		description: "In {{ $value | humanizeDuration }}. After that its check is inconclusive: store a new one.",
+	}
+}
+
+// shardMissing fires while the probers that divide the probes are fewer than they say that they are, or do not agree on how many.
+// Each location may have shards of its own.
+func shardMissing(shards, by string) alert {
+	return alert{
+		name: "ProberShardMissing", severity: severity{level: 2}, wait: 5 * time.Minute,
+		expr: lines(
+			"max "+by+" ("+shards+") - count "+by+" (group by (job, "+region+", shard) ("+shards+")) > 0",
+			"or max "+by+" ("+shards+") != min "+by+" ("+shards+")"),
+		summary: "Not all shards of the prober run",
+		description: "The probes of a shard that is missing are not watched, and no other alert on them can fire; if shards differ in their number N (--shard=I/N), some probes run twice or not at all. Up: " +
+			forEach(shards, "{{ .Labels.shard }}/{{ .Value }} ({{ .Labels.instance }})"),
 	}
 }
 

@@ -58,6 +58,9 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 	p, ok = map[string]proof{
 		"ProberAbsent": {after: 2 * time.Minute, change: func(c *scenario) { c.kill() }},
 		"ProberDown":   {after: 5 * time.Minute, probers: twoProbers, labels: ofProber, change: func(c *scenario) { c.kill(first) }},
+		"ProberShardMissing": {
+			after: 5 * time.Minute, labels: map[string]string{"job": f.options.job()}, change: func(c *scenario) { c.set("prober_shards", 2) },
+		},
 		"ProberAllInconclusive": {
 			after: 10 * time.Minute, amongOthers: true, change: inconclusive(),
 		},

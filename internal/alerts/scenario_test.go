@@ -40,6 +40,7 @@ func newScenario(t *testing.T, job string, probers []prober, all []*system, last
 		c.add("process_start_time_seconds", constant(0), target)
 		c.add("prober_config_last_reload_successful", constant(1), target)
 		c.add("prober_panics_total", constant(0), target)
+		c.add("prober_shards", constant(1), target, map[string]string{"shard": "0"})
 		c.add("prober_self_check", constant(1), target, map[string]string{"check": "clock"})
 		for _, le := range []string{"1", "5", "+Inf"} {
 			c.add("prober_schedule_lag_seconds_bucket", rising(1), target, map[string]string{"le": le})

@@ -224,7 +224,7 @@ func coupledHealthChecks(p pod) (wrong []string) {
 
 func TestManifests(t *testing.T) {
 	all := manifests(t)
-	for _, name := range []string{"deployment.yaml", "sidecar.yaml", "job.yaml", "role.yaml"} {
+	for _, name := range []string{"deployment.yaml", "shards.yaml", "sidecar.yaml", "job.yaml", "role.yaml"} {
 		if len(all[name]) == 0 {
 			t.Errorf("config/deploy/%s is missing", name)
 		}

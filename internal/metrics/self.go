@@ -3,6 +3,7 @@ package metrics
 import (
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type self struct {
 	sentAt    *prometheus.GaugeVec
 	checks    *prometheus.GaugeVec
 	public    *prometheus.GaugeVec
+	shards    *prometheus.GaugeVec
 	loaded    prometheus.Gauge
 	loadedAt  prometheus.Gauge
 	scrapeErr *prometheus.CounterVec
@@ -89,6 +91,7 @@ func newSelf(build Build) *self {
 			Help: "Time when a receiver last took a request; 0 before the first."}, []string{"receiver"}),
 		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the self-check of the prober passed."}, []string{"check"}),
 		public:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_public_ok", Help: "Whether a part of the public page is as it should be: its logo, notices, history, incidents and export. Absent without a public page."}, []string{"part"}),
+		shards:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_shards", Help: "How many probers divide the probes; the label says which of them this one is, counted from 0. Absent if it runs all."}, []string{"shard"}),
 		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
 		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "Time when a configuration was last loaded; 0 if none was."),
 		scrapeErr: counters("promhttp_metric_handler_errors_total",
@@ -102,11 +105,11 @@ func newSelf(build Build) *self {
 		},
 	})
 	info.Set(1)
-	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.sent, s.sentAt, s.checks, s.public, s.loaded,
+	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.sent, s.sentAt, s.checks, s.public, s.shards, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, name := range []string{"prober_notification_requests_total", "prober_notification_last_success_timestamp_seconds"} {
-		s.names[name] = true // they have no series without a receiver
+	for _, name := range []string{"prober_notification_requests_total", "prober_notification_last_success_timestamp_seconds", "prober_shards"} {
+		s.names[name] = true // they have no series without a receiver, and without shards
 	}
 	families, _ := s.gather() // an error shows in every scrape
 	for _, f := range families {
@@ -215,6 +218,13 @@ func (m *Metrics) SelfCheck(check string, ok bool) {
 // PublicPart notes whether a part of the public page is as it should be. Its name is one of a closed set.
 func (m *Metrics) PublicPart(part string, ok bool) {
 	m.self.public.WithLabelValues(labelValue(part)).Set(boolFloat(ok))
+}
+
+// Shard notes that this prober runs a part of the probes: that of shard index, counted from 0, of as many as of says; of all if that is 0.
+func (m *Metrics) Shard(index, of int) {
+	if of > 0 {
+		m.self.shards.WithLabelValues(strconv.Itoa(index)).Set(float64(of))
+	}
 }
 
 // boolFloat is 1 for true and 0 for false.

@@ -16,22 +16,28 @@ type Shard struct{ Index, Of int }
 // maxShards bounds how often a probe is hashed.
 const maxShards = 1000
 
-// ParseShard reads "I/N", such as "0/3": the shard I, counted from 0, of N. Of an empty text it is the zero value.
-func ParseShard(s string) (Shard, error) {
-	if s == "" {
-		return Shard{}, nil
-	}
-	index, of, _ := strings.Cut(s, "/")
+// Set reads "I/N", such as "0/3": the shard I, counted from 0, of N, which is at most 1000.
+func (s *Shard) Set(text string) error {
+	index, of, _ := strings.Cut(text, "/")
 	i, err := strconv.ParseUint(index, 10, 16)
 	n, err2 := strconv.ParseUint(of, 10, 16)
 	if errors.Join(err, err2) != nil || i >= n || n > maxShards {
-		return Shard{}, fmt.Errorf("expected I/N, as in 0/3, 1/3 and 2/3, got %q", s)
+		return fmt.Errorf("expected I/N, as in 0/3, 1/3 and 2/3, got %q", text)
 	}
-	return Shard{int(i), int(n)}, nil
+	*s = Shard{int(i), int(n)}
+	return nil
 }
 
-// String returns "I/N".
-func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Of) }
+// String returns "I/N", and nothing for the zero value.
+func (s Shard) String() string {
+	if s.Of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.Index, s.Of)
+}
+
+// Type is the word for the value in the help of a flag.
+func (Shard) Type() string { return "shard" }
 
 // Home is the index of the shard that runs a probe: the one whose hash with the probe's name is the highest (rendezvous hashing).
 // So one shard more takes its share from all others, and nothing moves between those. Probers of different versions must agree:

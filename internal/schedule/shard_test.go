@@ -85,19 +85,23 @@ func TestShard_select(t *testing.T) {
 	}
 }
 
-func TestParseShard(t *testing.T) {
+func TestShard_set(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want Shard
 		ok   bool
 	}{
-		{"", Shard{}, true}, {"0/1", Shard{0, 1}, true}, {"2/3", Shard{2, 3}, true}, {"999/1000", Shard{999, 1000}, true},
+		{"", Shard{}, false}, {"0/1", Shard{0, 1}, true}, {"2/3", Shard{2, 3}, true}, {"999/1000", Shard{999, 1000}, true},
 		{"3/3", Shard{}, false}, {"0/0", Shard{}, false}, {"-1/3", Shard{}, false}, {"1", Shard{}, false}, {"/3", Shard{}, false}, {"1/", Shard{}, false},
 		{"1/3/4", Shard{}, false}, {"1/1001", Shard{}, false}, {"a/b", Shard{}, false}, {"$(INDEX)/3", Shard{}, false}, {" 1/3", Shard{}, false}, {"1/99999999999999999999", Shard{}, false},
 	} {
-		got, err := ParseShard(c.text)
+		var got Shard
+		err := got.Set(c.text)
 		if got != c.want || (err == nil) != c.ok {
 			t.Errorf("%q: got %v, %v", c.text, got, err)
+		}
+		if c.ok && got.String() != c.text {
+			t.Errorf("%q became %q", c.text, got)
 		}
 	}
 }

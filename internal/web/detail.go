@@ -36,8 +36,9 @@ type probeView struct {
 // A dependency is a probe that this one depends on.
 type dependency struct {
 	namedLink
-	Verdict probe.Verdict
-	Known   bool
+	Verdict   probe.Verdict
+	Known     bool
+	Elsewhere string // which other prober runs it; empty if none does
 }
 
 type signalView struct{ Check, Series string }
@@ -68,6 +69,10 @@ func (s *server) probeByName(w http.ResponseWriter, r *http.Request) {
 // notFound says that there is no such probe, and which may be meant.
 func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 	up, name := wayUp(r.URL.Path), r.PathValue("name")
+	if other := s.elsewhere(probe.Key{System: r.PathValue("system"), Name: name}); other != "" {
+		s.missing(w, r, "no such probe here", text.Line(name)+" runs in "+other+", which is another prober.", nil)
+		return
+	}
 	var choices []namedLink
 	rows := s.statuses()
 	names := make([]string, len(rows))
@@ -88,6 +93,14 @@ func (s *server) unknownPath(w http.ResponseWriter, r *http.Request) {
 }
 
 // missing answers with a page that leads on, or with text for a program.
+// elsewhere names the other prober that runs a probe; empty if none does.
+func (s *server) elsewhere(k probe.Key) string {
+	if s.Elsewhere == nil {
+		return ""
+	}
+	return s.Elsewhere(k)
+}
+
 func (s *server) missing(w http.ResponseWriter, r *http.Request, head, message string, choices []namedLink) {
 	if !wantsPage(r) {
 		http.Error(w, head+"; / lists all", http.StatusNotFound)
@@ -142,7 +155,7 @@ func (s *server) detail(w http.ResponseWriter, r *http.Request) {
 	for _, name := range d.Job.DependsOn {
 		other, known := s.Probe(d.System, name)
 		id := probe.ID{System: d.System, Name: name}
-		v.Dependencies = append(v.Dependencies, dependency{namedLink{name, probePath(up, id)}, other.Verdict, known})
+		v.Dependencies = append(v.Dependencies, dependency{namedLink{name, probePath(up, id)}, other.Verdict, known, s.elsewhere(id.Key())})
 	}
 	s.render(w, http.StatusOK, v.node())
 }

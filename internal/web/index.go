@@ -25,6 +25,7 @@ type indexView struct {
 	layout
 	Lead     *leadView // the most urgent cause; nil if nothing failed
 	Reload   namedLink
+	Shard    string // which part of the probes this prober runs; empty if all
 	Note     string // path of the incident note; empty while nothing failed
 	Counts   []verdictCount
 	Systems  []systemLink
@@ -105,6 +106,9 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 	}
 	v := indexView{layout: s.layout(r, "./", headline(rows, time.Now())), Reload: refreshLink(want), Systems: systems(all, want), Search: newSearchForm(all, want)}
 	v.Live = s.Changed != nil
+	if s.Shard != nil {
+		v.Shard = s.Shard()
+	}
 	v.Title = cmp.Or(sharedTitle(rows), v.Title)
 	v.Maintenance = maintenanceBanners(rows, maxNames)
 	v.Breaches = s.openBreaches("./", func(k probe.Key) bool { return want.system == "" || k.System == want.system })

@@ -18,6 +18,7 @@ func (v indexView) node() g.Node {
 			h.H1(h.Text(v.Title+": "+v.Head)),
 			g.Iff(v.Lead != nil, func() g.Node { return v.Lead.node() }),
 			g.If(len(v.Counts) > 0, h.Ul(h.Class("counts"), h.Aria("label", "Verdicts"), g.Map(v.Counts, verdictCount.node))),
+			softLine(v.Shard),
 			h.P(h.Class("soft"), h.Text("As of "), dateTime(v.Now), h.Text(". "), h.Span(h.Class("reload"), v.Reload.node(), h.Text(".")), v.liveSwitch(),
 				g.If(v.Note != "", g.Group{h.Text(" "), namedLink{"Incident note", v.Note}.node(), h.Text(".")})),
 			g.If(len(v.Systems) > 0, h.Nav(h.Aria("label", "Systems"), inlineList(v.Systems, systemLink.node))),

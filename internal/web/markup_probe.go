@@ -90,7 +90,7 @@ func (v probeView) configuration() g.Node {
 }
 
 func (d dependency) node() g.Node {
-	return g.Group{d.namedLink.node(), h.Text(" "), g.If(d.Known, mark(d.Verdict))}
+	return g.Group{d.namedLink.node(), h.Text(" "), g.If(d.Known, mark(d.Verdict)), g.If(d.Elsewhere != "", soft("runs in "+d.Elsewhere))}
 }
 
 func (v runView) node() g.Node {

@@ -34,6 +34,8 @@ type Options struct {
 	Status           func() []ProbeStatus         // of each probe, in the order in which they are shown
 	FailedSelfChecks func() []string              // the self-checks that failed: network, clock, storage
 	Next             func(probe.ID) time.Time     // when the next run is due; zero if unknown
+	Shard            func() string                // which part of the probes this prober runs, in a sentence
+	Elsewhere        func(probe.Key) string       // what prober runs a probe that this one does not, as in "shard 2/3"; empty if none does
 	Faults           func() []Fault               // the faults of a demonstration, to inject and clear at /demo
 
 	// Changed returns what is closed when a status changes after the call. With it, pages keep themselves up to date.
