@@ -149,6 +149,9 @@ type streak struct {
 // a run of the probe of deploys tells that a version still runs, and what passed before a version ran does not prove it.
 func (t *Tracker) observeGood(r *probe.Result, s *system) (changed bool) {
 	at := r.Started
+	if len(t.running[r.System]) == 0 || r.Verdict() == probe.Pass && t.justLooked(r, at) {
+		return false
+	}
 	passing, oldest := t.allPass(r.System, at)
 	for reporter, version := range t.running[r.System] {
 		key := probe.Key{System: r.System, Name: reporter}
@@ -189,34 +192,57 @@ func (s *system) rememberGood(reporter string, now streak) (changed bool) {
 	return true
 }
 
+// A look is what was seen when all probes of a system were looked at.
+type look struct {
+	at  time.Time
+	not string // a probe that did not pass; empty if all did
+}
+
+// lookEvery is how often all probes of a system are looked at while they pass. A failure is seen at once.
+const lookEvery = 10 * time.Second
+
+// justLooked reports whether a run that passed says nothing new of its system: all of its probes passed shortly before. Thousands of
+// runs a second would look at thousands of probes each.
+func (t *Tracker) justLooked(r *probe.Result, at time.Time) bool {
+	last, known := t.looked[r.System]
+	since := at.Sub(last.at)
+	return known && last.not == "" && since >= 0 && since < lookEvery && !t.reporters[r.Key()]
+}
+
 // allPass reports whether the last run of each probe of a system passed, beside those that are about deploys, and was not long
 // before a time. It also tells when the oldest of these runs was.
 func (t *Tracker) allPass(name string, at time.Time) (passing bool, oldest time.Time) {
+	if not := t.looked[name].not; not != "" && !t.passed(probe.Key{System: name, Name: not}, at) {
+		return false, oldest
+	}
 	n := 0
-	for _, j := range t.jobs {
-		if j.System != name || t.reporters[j.Key()] {
+	for i := range t.jobs {
+		key := t.jobs[i].Key()
+		if key.System != name || t.reporters[key] {
 			continue
 		}
-		last := t.latest[name][j.Name]
-		if n++; last.verdict != probe.Pass || at.Sub(last.at) > 2*j.Interval+maxUnseen {
+		if !t.passed(key, at) {
+			t.looked[name] = look{at, key.Name}
 			return false, oldest
 		}
-		if n == 1 || last.at.Before(oldest) {
+		if last := t.latest[name][key.Name]; n == 0 || last.at.Before(oldest) {
 			oldest = last.at
 		}
+		n++
 	}
+	t.looked[name] = look{at: at}
 	return n > 0, oldest
 }
 
-// unseen is for how long a probe may not run before what it said is forgotten.
-func (t *Tracker) unseen(key probe.Key) time.Duration {
-	for _, j := range t.jobs {
-		if j.Key() == key {
-			return 2*j.Interval + maxUnseen
-		}
-	}
-	return maxUnseen
+// passed reports whether the last run of a probe passed, and was not long before a time.
+func (t *Tracker) passed(key probe.Key, at time.Time) bool {
+	interval, known := t.intervals[key]
+	last := t.latest[key.System][key.Name]
+	return known && last.verdict == probe.Pass && at.Sub(last.at) <= 2*interval+maxUnseen
 }
+
+// unseen is for how long a probe may not run before what it said is forgotten.
+func (t *Tracker) unseen(key probe.Key) time.Duration { return 2*t.intervals[key] + maxUnseen }
 
 // lastGood is the newest version of a probe's deploys that is known to be good, beside those near the onset.
 func (s *system) lastGood(i *incident, reporter string) (good goodVersion, known bool) {

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,24 @@ func TestLastGood_unproven(t *testing.T) {
 				if minute < 5 || minute > 40 {
 					w.report(minute)
 				}
+			}
+		}, ""},
+		"a probe that fails was removed by a reload": {func(w *deployWorld) {
+			w.passes(0, "proxy", "auth")
+			w.report(0)
+			w.fails("tenants", 0)
+			w.SetJobs(slices.DeleteFunc(withDeploys(), func(j probe.Job) bool { return j.Name == "tenants" }))
+			for minute := 1; minute <= 60; minute++ {
+				w.passes(minute, "proxy", "auth")
+				w.report(minute)
+			}
+		}, "1.4.1"},
+		"a failure in the same second as passes": {func(w *deployWorld) {
+			for minute := range 61 {
+				w.report(minute)
+				w.passes(minute, "proxy", "auth", "tenants")
+				w.fails("auth", minute)
+				w.passes(minute, "auth")
 			}
 		}, ""},
 		"the platform is asked every ten minutes": {func(w *deployWorld) {
@@ -234,6 +253,44 @@ func TestIncident_severity(t *testing.T) {
 		got := w.Incident("ibex")
 		if got.Severity != step.severity && got.Open || got.Open != (step.severity != "") {
 			t.Errorf("%+v: got %q, open %t", step, got.Severity, got.Open)
+		}
+	}
+}
+
+// BenchmarkObserve measures the cost of a run that passes, beside thousands of others in its system.
+func BenchmarkObserve(b *testing.B) {
+	for _, size := range []int{10, 10_000} {
+		for _, with := range []string{"without", "with"} {
+			b.Run(fmt.Sprintf("%d probes %s deploys", size, with), func(b *testing.B) {
+				jobs := withDeploys()
+				reporter := jobs[3]
+				jobs = jobs[:0]
+				if with == "with" {
+					jobs = append(jobs, reporter)
+				}
+				for i := range size {
+					j := reporter
+					j.Name, j.Probe, j.Interval = fmt.Sprintf("p%d", i), nil, time.Minute
+					jobs = append(jobs, j)
+				}
+				tracker := New()
+				tracker.SetJobs(jobs)
+				results := make([]probe.Result, len(jobs))
+				for i, j := range jobs {
+					r := probe.NewResult(j.ID)
+					r.Pass("live", "answers 200")
+					r.Running = "1.4.1"
+					results[i] = *r
+				}
+				rand.New(rand.NewPCG(1, 1)).Shuffle(len(results), func(i, j int) { results[i], results[j] = results[j], results[i] }) // as they start
+				at := start
+				for i := 0; b.Loop(); i++ {
+					at = at.Add(time.Minute / time.Duration(size))
+					r := results[i%len(results)]
+					r.Started = at
+					tracker.Observe(r)
+				}
+			})
 		}
 	}
 }

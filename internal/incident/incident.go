@@ -26,16 +26,17 @@ const (
 // A Tracker watches results and records one incident for each system: the open one or, after recovery, the last one. It
 // is a probe.Sink, and its methods may be called from several goroutines.
 type Tracker struct {
-	mu      sync.Mutex
-	jobs    []probe.Job
-	known   map[probe.Key]bool // of jobs
-	systems map[string]*system
-	latest  map[string]map[string]lastRun // by system and probe; not stored
-	ended   []probe.IncidentRecord        // of incidents that others replaced before they were saved
+	mu        sync.Mutex
+	jobs      []probe.Job
+	intervals map[probe.Key]time.Duration // of jobs
+	systems   map[string]*system
+	latest    map[string]map[string]lastRun // by system and probe; not stored
+	ended     []probe.IncidentRecord        // of incidents that others replaced before they were saved
 
 	reporters map[probe.Key]bool           // the probes that are about deploys
 	running   map[string]map[string]string // by system and such a probe: the version that runs, as of its last run; not stored
 	streaks   map[probe.Key]streak         // by such a probe; not stored
+	looked    map[string]look              // by system with such a probe; not stored
 
 	changed chan struct{} // tells Persist that there is something to write
 }
@@ -103,7 +104,7 @@ type breach struct {
 func New() *Tracker {
 	return &Tracker{
 		systems: map[string]*system{}, latest: map[string]map[string]lastRun{}, changed: make(chan struct{}, 1),
-		running: map[string]map[string]string{}, streaks: map[probe.Key]streak{},
+		running: map[string]map[string]string{}, streaks: map[probe.Key]streak{}, looked: map[string]look{},
 	}
 }
 
@@ -111,11 +112,12 @@ func New() *Tracker {
 func (t *Tracker) SetJobs(jobs []probe.Job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.jobs, t.known, t.reporters = jobs, map[probe.Key]bool{}, map[probe.Key]bool{}
+	t.jobs, t.intervals, t.reporters = jobs, make(map[probe.Key]time.Duration, len(jobs)), map[probe.Key]bool{}
+	clear(t.looked)
 	names := map[string][]string{}
 	for _, j := range jobs {
 		names[j.System] = append(names[j.System], j.Name)
-		t.known[j.Key()] = true
+		t.intervals[j.Key()] = j.Interval
 		if _, ok := j.Probe.(probe.DeployReporter); ok {
 			t.reporters[j.Key()] = true
 		}
@@ -143,7 +145,7 @@ func (t *Tracker) SetJobs(jobs []probe.Job) {
 	}
 	for name, results := range t.latest {
 		for p := range results {
-			if !slices.Contains(names[name], p) {
+			if _, known := t.intervals[probe.Key{System: name, Name: p}]; !known {
 				delete(results, p)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 func (t *Tracker) Observe(r probe.Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.known[r.Key()] {
+	if _, known := t.intervals[r.Key()]; !known {
 		return
 	}
 	s := t.systems[r.System]
