@@ -183,6 +183,10 @@ soak: deps ## run the short tests of all that decides verdicts 20 times, then ev
 		$$(go list ./... | grep -vE '/internal/(arch|bench|endure|mutate|notices|testenv|web)(/|$$)')
 	PROBER_TEST_EVERY=1 go test -race -count=3 -failfast -timeout 2h ./cmd/prober
 
+.PHONY: bench-history
+bench-history: ## measure the history of 1,000 and of 10,000 probes after 90 days: its size, and how long it takes to open and to read (ten minutes, 2 GB of disk)
+	go test -run '^$$' -bench NinetyDays -benchtime 1x -timeout 60m ./internal/history
+
 .PHONY: bench
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)
 	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)

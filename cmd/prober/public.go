@@ -52,9 +52,11 @@ func (s *server) newPublic(o publicOptions) (*publicPage, error) {
 	}
 	report := &publicReporter{log: s.log, export: s.metrics.PublicPart}
 	p.site = public.New(public.Options{
-		Page:      func() *probe.PublicPage { return s.config.Load().Public },
-		LastRuns:  func(ids []probe.ID) []probe.LastRun { return s.history.LastRuns(ids) },
-		Joint:     func(groups [][]probe.ID, days int) ([][]probe.Day, error) { return s.history.Joint(groups, days) },
+		Page:     func() *probe.PublicPage { return s.config.Load().Public },
+		LastRuns: func(ids []probe.ID) []probe.LastRun { return s.history.LastRuns(ids) },
+		Joint: func(groups [][]probe.ID, ago, days int) ([][]probe.Day, error) {
+			return s.history.Joint(groups, ago, days)
+		},
 		Incidents: func(before time.Time) ([]probe.IncidentRecord, error) { return s.history.Incidents(before) },
 		Report:    report.report,
 	})

@@ -56,7 +56,7 @@ func (o *options) printPublic() error {
 	store.SetJobs(cfg.Jobs)
 	var failed error
 	site := public.New(public.Options{
-		Page: func() *probe.PublicPage { return cfg.Public }, LastRuns: store.LastRuns, Joint: store.Joint,
+		Page: func() *probe.PublicPage { return cfg.Public }, LastRuns: store.LastRuns, Joint: store.Joint, Complete: true,
 		Incidents: func(before time.Time) ([]probe.IncidentRecord, error) {
 			all, err := store.Incidents(before)
 			for i := range all {

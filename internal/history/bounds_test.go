@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -144,7 +145,7 @@ func TestStore_stuckDisk(t *testing.T) {
 	}
 	for what, read := range map[string]func() error{
 		"a probe's page":  func() error { _, err := s.Past(id("up")); return err },
-		"the public page": func() error { _, err := s.Joint([][]probe.ID{{id("up")}}, 90); return err },
+		"the public page": func() error { _, err := s.Joint([][]probe.ID{{id("up")}}, 0, 90); return err },
 		"the incidents":   func() error { _, err := s.Incidents(time.Time{}); return err },
 	} {
 		began := time.Now()
@@ -166,24 +167,32 @@ func TestStore_stuckDisk(t *testing.T) {
 	s.Close()
 }
 
-// BenchmarkNinetyDays fills a file with 90 days of 1,000 probes that run every minute, and reports what it takes to use it.
+// BenchmarkNinetyDays fills files with 90 days of probes that run every minute, and reports what it takes to use them. `make
+// bench-history` runs it.
 func BenchmarkNinetyDays(b *testing.B) {
-	const probes, days = 1000, 90
+	for _, probes := range []int{1000, 10_000} {
+		b.Run(strconv.Itoa(probes), func(b *testing.B) { benchmarkNinetyDays(b, probes) })
+	}
+}
+
+func benchmarkNinetyDays(b *testing.B, probes int) {
+	const days = 90
 	path := filepath.Join(b.TempDir(), "state")
-	s, err := Open(path, nil, Options{})
+	lost := func(n uint64) { b.Errorf("%d runs are lost", n) }
+	s, err := Open(path, nil, Options{Lost: lost})
 	if err != nil {
 		b.Fatal(err)
 	}
 	s.backend.(*file).db.Load().NoSync = true // the size is the same
 	all := manyJobs(probes)
 	s.SetJobs(all)
-	hour := start
+	hour, every := start, min(12, maxSealed/probes) // to write every hour would take minutes, more than maxSealed cells would lose some
 	for n := range days * 24 {
 		hour = start.Add(time.Duration(n) * time.Hour)
 		runHour(s, all, hour)
-		if n%12 == 11 { // every hour would take minutes
+		if n%every == every-1 {
 			s.write(true)
-			for range 12 {
+			for range every * 60 * probes / 10_000 {
 				s.backend.retain(hour)
 			}
 		}
@@ -191,7 +200,7 @@ func BenchmarkNinetyDays(b *testing.B) {
 	s.Close()
 	before := liveHeap()
 	begin := time.Now()
-	if s, err = Open(path, nil, Options{}); err != nil {
+	if s, err = Open(path, nil, Options{Lost: lost}); err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
@@ -205,28 +214,42 @@ func BenchmarkNinetyDays(b *testing.B) {
 	}
 	b.ReportMetric(float64(about.Size())/1e6, "MB-file")
 	var ids []probe.ID
-	var groups [][]probe.ID
-	for i, j := range all {
+	for _, j := range all {
 		ids = append(ids, j.ID)
-		if i%10 == 0 && i < 1000 {
-			groups = append(groups, nil)
-		}
-		groups[len(groups)-1] = append(groups[len(groups)-1], j.ID)
 	}
 	took := func(what string, do func()) {
 		begin := time.Now()
 		do()
 		b.ReportMetric(float64(time.Since(begin).Microseconds())/1000, "ms/"+what)
 	}
-	took("front-page", func() { s.Uptimes(ids) })
+	took("front-page", func() { s.Uptimes(ids[:min(probes, 500)]) }) // as many as it lists
 	took("probe-page", func() { s.Past(ids[7]) })
-	took("public-page", func() { // in parts, as it does
+	joint := func(groups [][]probe.ID, ago, days int) {
+		if got, err := s.Joint(groups, ago, days); err != nil || got[0][0].Known == 0 {
+			b.Errorf("got %v", err)
+		}
+	}
+	groups := slices.Collect(slices.Chunk(ids[:1000], 10))
+	took("100-components-of-10", func() { // in parts, as the public page does
 		for part := range slices.Chunk(groups, 5) {
-			if days, err := s.Joint(part, 90); err != nil || days[0][80].Known == 0 {
-				b.Errorf("got %v", err)
-			}
+			joint(part, 0, 90)
 		}
 	})
-	took("public-page-again", func() { s.Joint(groups, 2) })
-	took("public-page-of-20", func() { s.Joint(groups[:20], 90) })
+	took("again", func() { joint(groups, 0, 2) })
+	took("a-component-of-all", func() { // day by day
+		for ago := range 89 {
+			joint([][]probe.ID{ids}, ago, 1)
+		}
+	})
+	for _, id := range []probe.ID{ids[0], ids[probes/2], ids[probes-1]} {
+		past, err := s.Past(id)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for n, d := range past.Days[:days-1] {
+			if d.Pass != 24*60 || d.Fail != 24 || d.Known != 24*time.Hour {
+				b.Errorf("%s, day %d: got %+v", id.Name, n, d)
+			}
+		}
+	}
 }

@@ -22,11 +22,11 @@ func (s *Store) LastRuns(ids []probe.ID) []probe.LastRun {
 	return all
 }
 
-// Joint returns the last days of groups of probes, each group as one: in an hour it failed for as long as the probe that failed
-// the longest, and passed for as long as the one that passed the shortest. Today is the last day.
-func (s *Store) Joint(groups [][]probe.ID, days int) ([][]probe.Day, error) {
+// Joint returns days of groups of probes, each group as one: in an hour it failed for as long as the probe that failed
+// the longest, and passed for as long as the one that passed the shortest. The last day is the one that is so many days ago.
+func (s *Store) Joint(groups [][]probe.ID, ago, days int) ([][]probe.Day, error) {
 	now := s.now()
-	today := now.Unix() / 3600 / hoursInDay
+	last := now.Unix()/3600/hoursInDay - int64(ago)
 	asked := make([][]asked, len(groups))
 	for i, ids := range groups {
 		asked[i] = s.ask(ids, now)
@@ -35,7 +35,7 @@ func (s *Store) Joint(groups [][]probe.ID, days int) ([][]probe.Day, error) {
 	err := s.backend.read(func(v view) error {
 		found := make([][]probe.Day, len(groups))
 		for i, probes := range asked {
-			j := newJoint(today-int64(days)+1, days, now)
+			j := newJoint(last-int64(days)+1, days, now)
 			for _, p := range probes {
 				j.add(v, p)
 			}

@@ -2,6 +2,7 @@ package history
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,9 +45,13 @@ func TestJoint(t *testing.T) {
 		if where == "written" {
 			s.write(true)
 		}
-		got, err := s.Joint([][]probe.ID{{id("a"), id("b")}, {id("a"), id("b"), id("c")}, {id("c")}, {id("other")}}, 3)
+		got, err := s.Joint([][]probe.ID{{id("a"), id("b")}, {id("a"), id("b"), id("c")}, {id("c")}, {id("other")}}, 0, 3)
 		if err != nil {
 			t.Fatal(err)
+		}
+		yesterday, err := s.Joint([][]probe.ID{{id("a"), id("b")}}, 1, 2)
+		if err != nil || len(yesterday[0]) != 2 || !slices.Equal(yesterday[0], got[0][:2]) {
+			t.Errorf("%s: the two days before today: %+v, %v, expected %+v", where, yesterday, err, got[0][:2])
 		}
 		for i, want := range []struct{ passed, failed time.Duration }{
 			// An hour of 60 minutes ends with the run at its last minute, whose verdict stands until the next.

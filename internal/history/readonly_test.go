@@ -43,7 +43,7 @@ func TestOpenReadOnly(t *testing.T) {
 	if got := s.LastRuns([]probe.ID{id("up"), id("new")}); !got[0].At.Equal(start.Add(time.Minute)) || got[0].Verdict != probe.Pass || !got[1].At.IsZero() {
 		t.Errorf("got %+v", got)
 	}
-	days, err := s.Joint([][]probe.ID{{id("up")}}, 2)
+	days, err := s.Joint([][]probe.ID{{id("up")}}, 0, 2)
 	if err != nil || days[0][1].Passed < time.Minute {
 		t.Errorf("got %+v, %v", days, err)
 	}

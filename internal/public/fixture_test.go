@@ -87,9 +87,9 @@ func (w *world) site() *Site {
 			}
 			return all
 		},
-		Joint: func(groups [][]probe.ID, days int) (all [][]probe.Day, err error) {
+		Joint: func(groups [][]probe.ID, ago, days int) (all [][]probe.Day, err error) {
 			for range groups {
-				all = append(all, w.days[len(w.days)-days:])
+				all = append(all, w.days[len(w.days)-ago-days:len(w.days)-ago])
 			}
 			return all, w.err
 		},

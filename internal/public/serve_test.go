@@ -112,7 +112,7 @@ func TestDays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "login")
 	var reads []int
-	read := func(groups [][]probe.ID, days int) (all [][]probe.Day, err error) {
+	read := func(groups [][]probe.ID, ago, days int) (all [][]probe.Day, err error) {
 		reads = append(reads, days)
 		if w.err != nil {
 			return nil, w.err
@@ -134,7 +134,7 @@ func TestDays(t *testing.T) {
 		{evening.Add(73 * time.Minute), newWorld(t, "login").page, nil}, {evening, w.page, nil},
 	} {
 		w.err = step.err
-		days, err := c.joint(step.page, step.at, read)
+		days, err := c.joint(step.page, step.at, Options{Joint: read})
 		if (err != nil) != (step.err != nil) || len(days) != 1 || err == nil && len(days[0]) != shownDays {
 			t.Errorf("got %v and %v", days, err)
 		}
@@ -151,7 +151,7 @@ func TestDays_many(t *testing.T) {
 		for range 100 {
 			page.Components = append(page.Components, probe.Component{Name: "Part", Probes: make([]probe.ID, 10)})
 		}
-		read := func(groups [][]probe.ID, days int) (all [][]probe.Day, err error) {
+		read := func(groups [][]probe.ID, ago, days int) (all [][]probe.Day, err error) {
 			for _, ids := range groups {
 				time.Sleep(time.Duration(len(ids)*days/90) * 4 * time.Millisecond)
 				all = append(all, make([]probe.Day, days))
@@ -161,7 +161,7 @@ func TestDays_many(t *testing.T) {
 		var c dayCache
 		for n := 1; ; n++ {
 			began := time.Now()
-			all, err := c.joint(page, began, read)
+			all, err := c.joint(page, began, Options{Joint: read})
 			known := 100 - len(slices.DeleteFunc(slices.Clone(all), func(d []probe.Day) bool { return d != nil }))
 			if took := time.Since(began); took > readBudget+200*time.Millisecond {
 				t.Errorf("page %d took %s", n, took)
@@ -173,6 +173,78 @@ func TestDays_many(t *testing.T) {
 				break
 			}
 			time.Sleep(maxAge)
+		}
+	})
+}
+
+// TestDays_large: the past of one component with very many probes is read day by day, over several pages. What was known stays
+// on the page while it is read anew.
+func TestDays_large(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const probes = 9000
+		page := &probe.PublicPage{Components: []probe.Component{{Name: "Fleet", Probes: make([]probe.ID, probes)}, {Name: "Shop", Probes: make([]probe.ID, 3)}}}
+		today := time.Now().UTC().Truncate(24 * time.Hour)
+		read := func(groups [][]probe.ID, ago, days int) (all [][]probe.Day, err error) {
+			asked := 0
+			for _, ids := range groups {
+				asked += len(ids) * days
+				var one []probe.Day
+				for n := range days {
+					one = append(one, probe.Day{Start: today.AddDate(0, 0, n-days-ago+1)})
+				}
+				all = append(all, one)
+			}
+			if asked > probes*freshDays {
+				t.Errorf("%d days of probes in one part", asked)
+			}
+			time.Sleep(time.Duration(asked) * 5 * time.Microsecond)
+			return all, nil
+		}
+		inOrder := func(days []probe.Day) bool {
+			for n, d := range days {
+				if !d.Start.Equal(today.AddDate(0, 0, n-len(days)+1)) {
+					return false
+				}
+			}
+			return len(days) == shownDays
+		}
+		var c dayCache
+		pages := 0
+		for {
+			pages++
+			began := time.Now()
+			all, err := c.joint(page, began, Options{Joint: read})
+			if took := time.Since(began); took > readBudget+200*time.Millisecond {
+				t.Errorf("page %d took %s", pages, took)
+			}
+			if err == nil {
+				if !inOrder(all[0]) || !inOrder(all[1]) {
+					t.Errorf("got %v", all[0])
+				}
+				break
+			}
+			if all[0] != nil || pages == 10 {
+				t.Fatalf("page %d: %v", pages, err)
+			}
+			time.Sleep(maxAge)
+		}
+		if pages < 3 {
+			t.Errorf("all was read in %d pages", pages)
+		}
+		time.Sleep(rereadDays)
+		for range pages {
+			if all, err := c.joint(page, time.Now(), Options{Joint: read}); err != nil || !inOrder(all[0]) {
+				t.Errorf("while it is read anew: %v, %v", err, all[0])
+			}
+			time.Sleep(maxAge)
+		}
+		if age := time.Since(c.parts[0].read); age > time.Minute {
+			t.Errorf("what was read is %s old", age)
+		}
+		// A command that writes the page once waits for all of it.
+		c = dayCache{}
+		if all, err := c.joint(page, time.Now(), Options{Joint: read, Complete: true}); err != nil || !inOrder(all[0]) {
+			t.Errorf("at once: %v, %v", err, all[0])
 		}
 	})
 }

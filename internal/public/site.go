@@ -20,9 +20,10 @@ import (
 type Options struct {
 	Page      func() *probe.PublicPage // as configured; nil if there is none
 	LastRuns  func([]probe.ID) []probe.LastRun
-	Joint     func(groups [][]probe.ID, days int) ([][]probe.Day, error) // the last days of groups of probes, each group as one
-	Incidents func(before time.Time) ([]probe.IncidentRecord, error)     // the last ones before a time, or of all if it is zero
-	Report    func(part string, err error)                               // of logo, notices, history, incidents or export: what is wrong with it; nil if nothing is
+	Joint     readDays
+	Incidents func(before time.Time) ([]probe.IncidentRecord, error) // the last ones before a time, or of all if it is zero
+	Report    func(part string, err error)                           // of logo, notices, history, incidents or export: what is wrong with it; nil if nothing is
+	Complete  bool                                                   // a page waits until all of the past is read
 }
 
 // maxAge is how old a rendered page may be.

@@ -61,7 +61,7 @@ func (s *Site) look(page *probe.PublicPage, now time.Time) *view {
 	var said *notices
 	v.logo, said = s.files.read(page, s.report)
 	working := v.addNotices(said, now)
-	days, err := s.days.joint(page, now, s.options.Joint)
+	days, err := s.days.joint(page, now, s.options)
 	s.report("history", err)
 	v.noHistory = err != nil
 	for i, c := range page.Components {
