@@ -185,7 +185,13 @@ func (b *Browser) Window(width, height int, dark bool) {
 		scheme = "dark"
 	}
 	b.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
-	b.do("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	b.do("Emulation.setEmulatedMedia", map[string]any{"media": "", "features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+}
+
+// Print shows the page as it is printed, until Window is called.
+func (b *Browser) Print() {
+	b.t.Helper()
+	b.do("Emulation.setEmulatedMedia", map[string]any{"media": "print"}, nil)
 }
 
 // Scripts switches the page's own scripts on or off, from the next page on.

@@ -127,35 +127,101 @@ func TestPages_firstScreen(t *testing.T) {
 	}
 }
 
-// TestPages_room: at 1024 pixels the reasons of passing probes are not cut short, and on a phone the search form is low.
+// passingStore is a board of that many probes that pass, with titles and reasons as long as people and kinds write them.
+func passingStore(n int) *StatusStore {
+	details := []string{
+		"got 200", "3 of 3 replicas are live and ready", "isolation holds on 14 surfaces, 320 requests", "valid for 41 days, chain of 3 certificates",
+		"read Deployment checkout: 3 of 3 pods are ready, and the rollout of revision 41 is complete",
+	}
+	titles := []string{"", "Sign in", "", "Checkout of the shop in Europe"}
+	b, jobs := NewStatusStore(), manyJobs(n)
+	for i := range jobs {
+		jobs[i].About.Title = titles[i%len(titles)]
+	}
+	b.SetJobs(jobs)
+	for i := range jobs {
+		for run := range maxRuns {
+			r := probe.NewResult(jobs[i].ID)
+			r.Started, r.Took = time.Now().Add(time.Duration(run-maxRuns)*jobs[i].Interval), time.Duration(50+i*7919%500+run)*time.Millisecond
+			r.Pass("status", "%s", details[i%len(details)])
+			b.Observe(*r)
+		}
+	}
+	return b
+}
+
+// TestPages_room: nothing of a passing probe is cut short, unless it is left out on a phone; there, the search form is low. 300 of
+// them are neither long nor large.
 func TestPages_room(t *testing.T) {
 	testenv.WithoutRace(t)
-	o := full()
-	o.Status = func() (rows []ProbeStatus) {
-		for i := range 30 {
-			rows = append(rows, ProbeStatus{
-				ID:      probe.ID{System: "shop", Name: fmt.Sprintf("p%d", i), Type: []string{"http", "tcp"}[i%2], Severity: []string{"P1", "P2"}[i%2]},
-				Verdict: probe.Pass, Detail: "3 of 3 replicas are live and ready, and each of them says that it is version 91bc04d791bc", Since: time.Now().Add(-time.Hour),
-			})
+	o := optionsFor(passingStore(300), false)
+	o.Uptimes = func(ids []probe.ID) []probe.Uptime {
+		all := make([]probe.Uptime, len(ids))
+		for i := range all {
+			all[i] = probe.Uptime{Span: 24 * time.Hour, Known: 22 * time.Hour, Passed: 22*time.Hour - time.Duration(i)*time.Second}
 		}
-		return rows
+		return all
 	}
-	server := httptest.NewServer(New(o))
+	page := New(o)
+	if size := ask(page, "GET", "/", "Accept-Encoding", "gzip").Body.Len(); size > 80_000 {
+		t.Errorf("300 passing probes take %d bytes compressed", size)
+	} else {
+		t.Logf("%d bytes compressed", size)
+	}
+	server := httptest.NewServer(page)
 	defer server.Close()
 	b := testenv.NewBrowser(t)
-	b.Window(1024, 800, false)
-	b.Open(server.URL)
-	var cut []string
-	b.Eval(`[...document.querySelectorAll(".row.line .why")].filter(e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight || e.clientHeight == 0).map(e => e.innerText)`, &cut)
-	if len(cut) > 0 {
-		t.Errorf("%d reasons are cut short: %q", len(cut), cut[0])
+	for _, width := range []int{1440, 1280, 1024, 360} {
+		b.Window(width, 800, false)
+		b.Open(server.URL)
+		var seen struct {
+			Cut    []string
+			Tall   int
+			Search float64
+		}
+		b.Eval(`({cut: [...document.querySelectorAll(".row.line > div")].filter(e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight).map(e => e.innerText),
+			tall: document.documentElement.scrollHeight, search: document.querySelector("#search").getBoundingClientRect().height})`, &seen)
+		if len(seen.Cut) > 0 {
+			t.Errorf("%d pixels wide: %d texts are cut short: %q", width, len(seen.Cut), seen.Cut[0])
+		}
+		if seen.Tall > 12_000 || seen.Tall < 5000 {
+			t.Errorf("%d pixels wide: 300 passing probes are %d pixels high", width, seen.Tall)
+		}
+		if width < 500 && (seen.Search < 30 || seen.Search > 90) {
+			t.Errorf("the search form is %g pixels high on a phone", seen.Search)
+		}
+		t.Logf("%d pixels wide: %d high", width, seen.Tall)
 	}
-	b.Window(360, 740, false)
-	b.Open(server.URL)
-	var height float64
-	b.Eval(`document.querySelector("#search").getBoundingClientRect().height`, &height)
-	if height < 30 || height > 90 {
-		t.Errorf("the search form is %g pixels high on a phone", height)
+}
+
+// TestPages_print: paper has what the page says, in ink that is seen without the backgrounds, which browsers do not print, and nothing
+// to press.
+func TestPages_print(t *testing.T) {
+	testenv.WithoutRace(t)
+	board, jobs := storeWithRuns(3, true)
+	server := httptest.NewServer(New(optionsFor(board, true)))
+	defer server.Close()
+	b := testenv.NewBrowser(t)
+	for path, want := range map[string]string{"/": "1 failed", "/probes/" + jobs[1].System + "/" + jobs[1].Name: "Recent runs"} {
+		b.Window(794, 1123, true) // A4, and a reader who prefers the dark
+		b.Open(server.URL + path)
+		b.Print()
+		var seen struct {
+			Text    string
+			Wide    int
+			Pressed []string
+			Pale    []string
+		}
+		b.Eval(`({text: document.body.innerText, wide: document.documentElement.scrollWidth,
+			pressed: [...document.querySelectorAll("button, input, select, .reload, .stale")].filter(e => e.getClientRects().length).map(e => e.outerHTML.slice(0, 100)),
+			pale: [...document.querySelectorAll("main *, header *")].flatMap(e => ["", "::before"].map(part => [e, getComputedStyle(e, part || null)]))
+				.filter(([e, s]) => { const [r, g, b, a] = s.color.match(/[\d.]+/g).map(Number); return r + g + b > 500 && e.innerText && e.getClientRects().length }).map(([e]) => e.outerHTML.slice(0, 100))})`, &seen)
+		if !strings.Contains(seen.Text, want) || seen.Wide > 794 {
+			t.Errorf("%s: %d pixels wide on paper of 794: %s", path, seen.Wide, seen.Text)
+		}
+		if len(seen.Pressed) > 0 || len(seen.Pale) > 0 {
+			t.Errorf("%s: on paper are %q, and too pale are %q", path, seen.Pressed, seen.Pale)
+		}
 	}
 }
 

@@ -174,7 +174,7 @@ func runViews(d Detail) []runView {
 	case d.Failed == nil:
 		failed.Text = "No run has failed since this prober started."
 	case d.Failed == d.Last:
-		failed.Text, failed.Run = "The last run is the last failure.", nil
+		failed.Text, failed.Run = "It still fails: see the last run.", nil
 	}
 	return []runView{last, failed}
 }

@@ -37,7 +37,7 @@ func TestDetail(t *testing.T) {
 			"resolve 5.5 ms, connect 11 ms, tls 28 ms, processing 28 ms, transfer 11 ms",
 			"Address dialled 10.0.0.79:443", "Protocol HTTP/1.1", "Connections opened 1", "Body 591 bytes",
 			"Trace id sent 00000000000000004bf92f3577b34df5", "Trace id returned req-00000079", "Version 1.4.7", "Certificate 41 days left, until",
-			"Sent 1.0 ms after the start of the run", "The last run is the last failure.", "ibex is in maintenance until",
+			"Sent 1.0 ms after the start of the run", "It still fails: see the last run.", "ibex is in maintenance until",
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page lacks %q", want)

@@ -32,13 +32,13 @@ func (v probeView) lastDay() g.Node {
 	}
 	c.scaled(slowest)
 	ends := h.Div(h.Class("ends"), shortClock(hours[0].Start), shortClock(hours[len(hours)-1].Start.Add(hours[len(hours)-1].Span)))
-	return g.Group{
-		figure("last 24 hours: "+describeVerdicts(day.Fail, day.Inconclusive, day.Pass), dayBars(hours, "hours", hourPitch, hourWords), ends),
-		g.Iff(passed > 1, func() g.Node {
-			words := "latency of the last 24 hours: within " + formatLatency(slowest) + " for 95 % of the runs of each hour"
-			return figure(words, c.scale(), c.hourBars(hours, words), ends)
-		}),
+	latencies, scale, bars := "", g.Node(nil), g.Node(nil)
+	if passed > 1 {
+		latencies = "latency of the last 24 hours: within " + formatLatency(slowest) + " for 95 % of the runs of each hour"
+		scale, bars = c.scale(), c.hourBars(hours, latencies)
 	}
+	return figure("last 24 hours: "+describeVerdicts(day.Fail, day.Inconclusive, day.Pass), latencies,
+		dayBars(hours, "hours", hourPitch, hourWords), scale, bars, ends)
 }
 
 // hourBars draws a bar for the latency of each hour, with its own words.

@@ -107,9 +107,13 @@ func shortClock(t time.Time) g.Node {
 
 func dateTime(t time.Time) g.Node { return h.Time(h.DateTime(rfc3339(t)), h.Text(formatDateTime(t))) }
 
-// mark is the symbol of a verdict.
+// mark is the symbol of a verdict, with its word: here there is room for all of it.
 func mark(v probe.Verdict) g.Node {
-	return h.Span(h.Class("mark "+v.String()), h.Title(v.String()), h.Text(v.Mark()))
+	word := v.Mark()
+	if v == probe.Inconclusive {
+		word = v.String()
+	}
+	return h.Span(h.Class("mark "+v.String()), h.Text(word))
 }
 
 func soft(text string) g.Node { return h.Span(h.Class("soft"), h.Text(text)) }

@@ -70,8 +70,11 @@ func (c chart) ends() g.Node {
 	return h.Div(h.Class("ends"), first, last)
 }
 
-// scale says what the top of the scale is, and where the limit is.
+// scale says what the top of the scale is, and where the limit is; nothing without latencies.
 func (c chart) scale() g.Node {
+	if c.Top == 0 {
+		return nil
+	}
 	words := g.Group{h.Span(h.Text(formatLatency(c.Top)))}
 	switch {
 	case c.Limit > c.Top:

@@ -46,8 +46,7 @@ func (v probeView) recent() g.Node {
 	}
 	return section("recent", heading("recent", "Recent runs"),
 		h.Div(h.Class("charts"),
-			figure(v.Chart.Words, v.Chart.runBars(), v.Chart.ends()),
-			g.If(v.Chart.Latencies != "", figure(v.Chart.Latencies, v.Chart.scale(), v.Chart.latencyBars(), v.Chart.ends())),
+			figure(v.Chart.Words, v.Chart.Latencies, v.Chart.runBars(), v.Chart.scale(), v.Chart.latencyBars(), v.Chart.ends()),
 			v.lastDay()),
 		g.If(len(v.Runs) > 0, h.Details(h.Summary(h.Text("All runs")),
 			table([]string{"Started", "Verdict", "Why", "Latency"}, g.Map(v.Runs, Run.row)))),
@@ -64,8 +63,9 @@ func (v probeView) runOutcome() g.Node {
 	return h.Strong(h.Role("status"), h.Text(v.RunOutcome))
 }
 
-func figure(words string, parts ...g.Node) g.Node {
-	return h.Figure(g.Group(parts), h.FigCaption(h.Text(words)))
+// figure is a card with charts of the same time and what they show.
+func figure(words, more string, parts ...g.Node) g.Node {
+	return h.Figure(g.Group(parts), h.FigCaption(h.Text(words), g.If(more != "", g.Group{h.Br(), h.Text(more)})))
 }
 
 func (r Run) row() g.Node {
@@ -102,12 +102,17 @@ func (v runView) node() g.Node {
 
 func (d *RunDetail) node() g.Node {
 	rows := g.Group{}
-	for _, c := range d.Checks {
-		name := g.Group{h.Text(c.Name)}
-		if c.Target != "" {
-			name = append(name, h.Text(" "), soft(c.Target))
+	for _, v := range []probe.Verdict{probe.Fail, probe.Inconclusive, probe.Pass} { // the worst first
+		for _, c := range d.Checks {
+			if c.Verdict != v {
+				continue
+			}
+			name := g.Group{h.Text(c.Name)}
+			if c.Target != "" {
+				name = append(name, h.Text(" "), soft(c.Target))
+			}
+			rows = append(rows, h.Tr(h.Td(mark(v)), h.Th(h.Scope("row"), name), h.Td(why(c.Reason, c.Detail))))
 		}
-		rows = append(rows, h.Tr(h.Td(mark(c.Verdict)), h.Th(h.Scope("row"), name), h.Td(why(c.Reason, c.Detail))))
 	}
 	if d.MoreChecks > 0 {
 		rows = append(rows, h.Tr(h.Td(), h.Th(h.Scope("row"), h.Text(andMore(d.MoreChecks))), h.Td(h.Text("not stored"))))

@@ -64,7 +64,7 @@ func (v probeView) past() g.Node {
 		softLine("The share of the time with a verdict in which the probe passed. Inconclusive runs, and time without any, are unknown."),
 		h.Dl(h.Class("facts"), spans),
 		g.Iff(len(v.Past.Days) > 0, func() g.Node {
-			return h.Div(h.Class("charts"), figure("the last 90 days", dayBars(v.Past.Days, "days", barPitch, dayWords), dayEnds(v.Past.Days)))
+			return h.Div(h.Class("charts"), figure("the last 90 days", "", dayBars(v.Past.Days, "days", barPitch, dayWords), dayEnds(v.Past.Days)))
 		}),
 		g.If(len(v.Past.Changes) > 0, h.Details(h.Summary(h.Text("Last changes of the verdict")),
 			table([]string{"Time", "Verdict", "Why"}, g.Map(v.Past.Changes, changeRow)))),
