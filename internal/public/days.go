@@ -28,7 +28,7 @@ type dayCache struct {
 type cachedDays struct {
 	read time.Time // zero if the days are not known
 	days []probe.Day
-	next []probe.Day // the first of those that are being read anew
+	next []probe.Day // the first of those that are being read again
 }
 
 // readDays returns days of groups of probes, each group as one. The last day is the one that is so many days ago.

@@ -178,7 +178,7 @@ func TestDays_many(t *testing.T) {
 }
 
 // TestDays_large: the past of one component with very many probes is read day by day, over several pages. What was known stays
-// on the page while it is read anew.
+// on the page while it is read again.
 func TestDays_large(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const probes = 9000
@@ -234,7 +234,7 @@ func TestDays_large(t *testing.T) {
 		time.Sleep(rereadDays)
 		for range pages {
 			if all, err := c.joint(page, time.Now(), Options{Joint: read}); err != nil || !inOrder(all[0]) {
-				t.Errorf("while it is read anew: %v, %v", err, all[0])
+				t.Errorf("while it is read again: %v, %v", err, all[0])
 			}
 			time.Sleep(maxAge)
 		}
