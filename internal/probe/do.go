@@ -79,7 +79,21 @@ func (j Job) Do(ctx context.Context) Result {
 	if len(out.Checks) == 0 {
 		out.appendRunCheck(NothingChecked, "nothing was checked")
 	}
+	out.checkComplete(j.Probe.Checks(), r.shared.omitted)
 	return out
+}
+
+// checkComplete makes a pass inconclusive that lacks one of the checks of its probe: what was forgotten proves nothing.
+func (r *Result) checkComplete(checks, omitted []string) {
+	if r.Verdict() != Pass {
+		return
+	}
+	for _, name := range checks {
+		made := slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name })
+		if !made && !slices.Contains(omitted, name) {
+			r.appendCheck(name, "", "", Outcomef(NothingChecked, "the check was not made"))
+		}
+	}
 }
 
 // downgrade makes the failures meant inconclusive for one reason that lies with the prober.

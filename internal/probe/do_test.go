@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 type asks func(context.Context, *Result)
 
 func (asks) Validate() error                        { return nil }
-func (asks) Checks() []string                       { return []string{"it"} }
+func (asks) Checks() []string                       { return nil }
 func (ask asks) Ask(ctx context.Context, r *Result) { ask(ctx, r) }
 
 func job(ask asks) Job {
@@ -445,3 +445,40 @@ func TestSinks(t *testing.T) {
 type sinkFunc func(Result)
 
 func (f sinkFunc) Observe(r Result) { f(r) }
+
+// promising is a probe that says beforehand what it checks.
+type promising struct{ asks }
+
+func (promising) Checks() []string { return []string{"made", "left"} }
+
+// TestDo_everyCheck: a pass needs every check that the probe announces. What was forgotten proves nothing.
+func TestDo_everyCheck(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ask  func(r *Result)
+		want string
+	}{
+		"all are made":             {func(r *Result) { r.Pass("made", "good"); r.Pass("left", "good") }, "made pass(ok)\nleft pass(ok)"},
+		"one is forgotten":         {func(r *Result) { r.Pass("made", "good") }, "made pass(ok)\nleft inconclusive(nothing_checked)"},
+		"one has nothing to check": {func(r *Result) { r.Pass("made", "good"); r.Omit("left") }, "made pass(ok)"},
+		"one has nothing at a target": {func(r *Result) {
+			r.Pass("made", "good")
+			r.Each([]string{"a"}, func(_ int, r *Result) { r.Omit("left") })
+		}, "made pass(ok)"},
+		"a failure stands for the rest": {func(r *Result) { r.Fail("made", Status, "expected 200, got 500") }, "made fail(status)"},
+		"all have nothing":              {func(r *Result) { r.Omit("made"); r.Omit("left") }, "run inconclusive(nothing_checked)"},
+		"nothing was noted":             {func(*Result) {}, "run inconclusive(nothing_checked)"},
+		"made for one of its targets": {func(r *Result) {
+			r.Each([]string{"a"}, func(_ int, r *Result) { r.Pass("made", "good"); r.Pass("left", "good") })
+		}, "made a pass(ok)\nleft a pass(ok)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := job(nil)
+			j.Probe = promising{func(_ context.Context, r *Result) { c.ask(r) }}
+			if got := lines(j.Do(t.Context())); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}

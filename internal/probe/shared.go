@@ -14,6 +14,7 @@ type shared struct {
 	interrupted *interruption   // nil: none can happen
 	proven      map[Check]bool  // failures that no interruption explains
 	answered    map[string]bool // exchanges that were complete before any interruption, by trace id
+	omitted     []string        // checks for which there was nothing to check
 }
 
 // prove remembers a failure that an interruption of the run does not explain: it was noted before, or is a breach.

@@ -24,11 +24,7 @@ func (s *Sandbox) describeLive(ctx context.Context) string {
 		return err.Error()
 	}
 	defer conn.Close()
-	limit := answerTimeout
-	if s.alteredLive().silent {
-		limit = 50 * time.Millisecond
-	}
-	_ = conn.SetDeadline(time.Now().Add(limit))
+	_ = conn.SetDeadline(time.Now().Add(answerTimeout))
 	in := bufio.NewReader(conn)
 	fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: "+liveProtocol+"\r\n\r\n")
 	answer, err := http.ReadResponse(in, nil)
@@ -38,6 +34,9 @@ func (s *Sandbox) describeLive(ctx context.Context) string {
 	said := []string{fmt.Sprintf("%d accept=%s protocol=%s", answer.StatusCode, answer.Header.Get("Sec-WebSocket-Accept"), answer.Header.Get("Sec-WebSocket-Protocol"))}
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return said[0]
+	}
+	if s.alteredLive().silent {
+		_ = conn.SetDeadline(time.Now().Add(50 * time.Millisecond))
 	}
 	for _, frame := range []string{"\x81\x85\x00\x00\x00\x00hello", "\x88\x80\x00\x00\x00\x00"} {
 		io.WriteString(conn, frame)

@@ -133,6 +133,7 @@ func (s *server) judgeRecords(ctx context.Context, a *answer) {
 		{checkDNSSEC, e.DNSSEC == dnssecBogus, func() probe.Outcome { return s.refusesBogus(ctx) }},
 	} {
 		if !f.made {
+			r.Omit(f.check) // not expected, or behind a response code that has no records
 			continue
 		}
 		o := f.judge()

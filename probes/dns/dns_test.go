@@ -96,6 +96,7 @@ func TestDNS_sections(t *testing.T) {
 	const name = "query_name: www.eu.shop.example\n"
 	runTests(t, map[string]dnsTest{
 		"a delegation":                 {delegated, name + `expect: {authority: {match: ['NS\tns1\.eu'], max: 1}, additional: {match: ['A\t192\.0\.2\.53$'], max: 1}}`, "pass\n*\n*\nauthority pass(ok): 1 record as expected\nadditional pass(ok): 1 record as expected"},
+		"a delegation has no TTL":      {delegated, name + `expect: {authority: {match: ['NS\tns1\.eu'], max: 1}, ttl: {max: 1h}}`, "fail\n*\n*\nanswer fail(no_record): expected a record, got a referral to other name servers\n*"},
 		"a delegation elsewhere":       {delegated, name + `expect: {authority: {match: ['NS\tns\.other']}}`, "fail\n*\n*\nauthority fail(records): expected a record that matches /NS\\tns\\.other/, got 1 record: none does"},
 		"glue for another host":        {delegated, name + `expect: {additional: {match: ['192\.0\.2\.66$']}}`, "fail\n*\n*\nadditional fail(records): *, got 192.0.2.53: none does"},
 		"a referral, and no answer":    {delegated, name, "fail\n*\n*\nanswer fail(no_record): expected a record, got a referral to other name servers"},

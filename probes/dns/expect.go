@@ -73,9 +73,10 @@ func (e *Expect) accepted() []string {
 	return []string{"NOERROR"}
 }
 
-// wantsAnswer reports whether there must be records in the answer section: where the section is expected, and where nothing else is.
+// wantsAnswer reports whether there must be records in the answer section: where the section or its TTL is expected, and where nothing
+// else is.
 func (e *Expect) wantsAnswer() bool {
-	return e.Answer != nil || !e.NoData && slices.Contains(e.accepted(), "NOERROR") && e.Authority == nil && e.Additional == nil
+	return e.Answer != nil || e.TTL != nil || !e.NoData && slices.Contains(e.accepted(), "NOERROR") && e.Authority == nil && e.Additional == nil
 }
 
 // absence reports whether something must be absent. An answer that has nothing to do with the question would do then.

@@ -172,8 +172,8 @@ func (e *Expect) validate(p *Probe) error {
 		}
 	}
 	data := slices.Contains(e.accepted(), "NOERROR")
-	if e.NoData && (e.Answer != nil || !data) {
-		wrong = append(wrong, probe.Settingf("no_data", "leaves no answer and no other response code to expect"))
+	if e.NoData && (e.Answer != nil || e.TTL != nil || !data) {
+		wrong = append(wrong, probe.Settingf("no_data", "leaves no answer, TTL or other response code to expect"))
 	}
 	if e.Answer != nil && e.Answer.Max != nil && *e.Answer.Max == 0 {
 		wrong = append(wrong, probe.Settingf("answer.max", "expected no_data in place of 0"))

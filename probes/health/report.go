@@ -49,6 +49,7 @@ func (h *Probe) reportState(r *probe.Result, seen *replica, before, after depend
 	note := func(check string, e expectation) {
 		switch {
 		case e == notApplicable:
+			r.Omit(check)
 			return
 		case e == holds && !seen.proven():
 			r.Inconclusive(check, probe.ControlFailed, "%s%s", sentence, unproven)
@@ -65,6 +66,8 @@ func (h *Probe) reportState(r *probe.Result, seen *replica, before, after depend
 	}
 	if h.Dependency.URL != "" {
 		note("split", now.Split)
+	} else {
+		r.Omit("split")
 	}
 	note("serving", now.Serving)
 }

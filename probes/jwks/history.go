@@ -271,6 +271,7 @@ func (run *runState) checkRotation(l observed) {
 	if run.issuer == nil {
 		return
 	}
+	run.r.Omit(check) // unless there is evidence
 	lives := l.life + run.Leeway.D()
 	if l.life > 0 && run.Grace > 0 && lives > run.Grace.D() {
 		run.r.Fail(check, reasonShort, "tokens live %s, and are accepted for %s more: longer than the grace of %s, after which their key is gone",

@@ -70,5 +70,5 @@ func TestClockSkew_limits(t *testing.T) {
 type askedBy func(context.Context, *probe.Result)
 
 func (askedBy) Validate() error                            { return nil }
-func (askedBy) Checks() []string                           { return []string{"times", "keysets"} }
+func (askedBy) Checks() []string                           { return []string{"times"} }
 func (f askedBy) Ask(ctx context.Context, r *probe.Result) { f(ctx, r) }
