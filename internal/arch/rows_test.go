@@ -37,10 +37,8 @@ var rows = map[string]row{
 		ours:   []string{"internal/dial", "internal/encoded", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/memory", "internal/oauth"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/net"},
 	},
-	"internal/postgres": {
-		ours:   []string{"internal/dial", "internal/memory", "internal/probe", "internal/secret", "internal/text"},
-		theirs: []string{"github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgproto3"},
-	},
+	"internal/pgwire":     {},
+	"internal/postgres":   {ours: []string{"internal/dial", "internal/memory", "internal/pgwire", "internal/probe", "internal/secret", "internal/text"}},
 	"internal/kubernetes": {ours: []string{"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret"}},
 	"internal/timesync":   {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/resp":       {ours: []string{"internal/dial", "internal/memory", "internal/probe", "internal/secret"}},
@@ -67,7 +65,7 @@ var rows = map[string]row{
 	"internal/web":       {ours: []string{"internal/html", "internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
 	"internal/webconfig": {ours: []string{"internal/strictyaml", "internal/text"}, theirs: []string{"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "gopkg.in/yaml.v3"}},
 	"internal/public":    {ours: []string{"internal/html", "internal/probe", "internal/secret", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
-	"internal/sandbox":   {ours: []string{"internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "github.com/jackc/pgx/v5/pgproto3", "golang.org/x/net"}},
+	"internal/sandbox":   {ours: []string{"internal/pgwire", "internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/net"}},
 	"config": {
 		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
@@ -130,6 +128,8 @@ var rows = map[string]row{
 var forTests = []string{
 	"github.com/rogpeppe/go-internal",          // testscript: stories of the binary
 	"github.com/santhosh-tekuri/jsonschema/v6", // an independent check of the schema
+	"github.com/jackc/pgx/v5/pgconn",           // an independent client of PostgreSQL
+	"golang.org/x/text",                        // what Unicode's normalization changes
 	"go.uber.org/goleak",
 }
 

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"regexp"
+	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"prober/internal/dial"
 	"prober/internal/memory"
+	"prober/internal/pgwire"
 	"prober/internal/probe"
 )
 
@@ -22,11 +24,22 @@ type Conn struct {
 	cancel   context.CancelFunc
 	margin   time.Duration // between the two
 	exchange *dial.Exchange
-	pg       *pgconn.PgConn
+	opener   *opener
+	net      net.Conn
+	stop     func() bool // does not end its reads and writes with work any more
+	in       *pgwire.Reader
+	out      pgwire.Writer
 	result   *probe.Result
 	taken    int64 // of memory, for what is being read
 	record   probe.Exchange
 	broken   *Error // what made the connection unusable
+
+	busy      bool   // the server has been asked something, and was not ready for more since
+	status    byte   // of the transaction when the server was ready last: I none, T, E failed
+	process   int    // of the server, which the request to cancel names
+	key       []byte // for that request
+	version   string // as the server says it
+	superuser bool
 }
 
 func newConn(ctx context.Context, r *probe.Result, check, address, database string) *Conn {
@@ -40,40 +53,60 @@ func newConn(ctx context.Context, r *probe.Result, check, address, database stri
 }
 
 // abandon ends a connection that could not be opened and returns why.
-func (c *Conn) abandon(err error) error {
+func (c *Conn) abandon(err *Error) error {
 	c.fail(err)
 	c.end()
 	return err
 }
 
 // fail notes what made the connection unusable.
-func (c *Conn) fail(err error) {
+func (c *Conn) fail(err *Error) {
 	if c.broken == nil {
-		c.broken = asError(err)
-		c.record.Reason, c.record.Expected = c.broken.Reason, false
+		c.broken = err
+		c.record.Reason, c.record.Expected = err.Reason, false
 	}
 }
 
-// Close ends the connection. It waits for a cancelled query to be cancelled at the server too, as long as the run lasts.
+// Close ends the connection. A query that the server still runs is cancelled first, as long as that takes a short time.
 func (c *Conn) Close() {
-	if c.pg != nil {
-		if c.broken == nil {
-			_ = c.pg.Close(c.work) // says goodbye, which a server may ignore
-		} else if c.pg.IsClosed() {
-			wait := time.NewTimer(cancelTime)
-			select {
-			case <-c.pg.CleanupDone():
-			case <-wait.C:
-			}
-			wait.Stop()
-		}
-		c.record.Version = version(c.pg.ParameterStatus("server_version"))
+	c.exchange.End(time.Now())
+	c.stop() // the time is up for queries, not for this
+	end := time.Now().Add(cancelTime)
+	_ = c.net.SetDeadline(end)
+	if c.busy && c.key != nil {
+		c.cancelQuery(end)
+	}
+	// A server may ignore the goodbye. What it still sends of a cancelled query is read: to close before would look like a
+	// fault to it.
+	if c.out.Begin('X').Flush(c.net) == nil && c.busy {
+		_, _ = io.Copy(io.Discard, c.net)
 	}
 	c.end()
 }
 
+// cancelQuery asks the server, over a connection of its own, to cancel what it does. The server answers by closing it.
+func (c *Conn) cancelQuery(end time.Time) {
+	// What is left of the exchange is too short for it, or over.
+	ctx, done := context.WithDeadline(context.WithoutCancel(c.ctx), end)
+	defer done()
+	x := dial.Begin(ctx, 1)
+	defer x.Close()
+	nc, err := c.opener.open(x.Context(), x, c.exchange.Peer())
+	if err != nil {
+		return
+	}
+	var out pgwire.Writer
+	if out.Begin(0).Int32(pgwire.CancelRequest).Int32(c.process).Bytes(c.key).Flush(nc) == nil {
+		_, _ = nc.Read(make([]byte, 1))
+	}
+}
+
 func (c *Conn) end() {
+	if c.stop != nil {
+		c.stop()
+	}
 	c.cancel()
+	c.record.Version = version(c.version)
 	c.exchange.Close()
 	memory.Give(c.ctx, c.taken)
 	c.record.Took = time.Since(c.record.Started)
@@ -92,7 +125,7 @@ var plainVersion = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,4}){0,2}\b`)
 
 // Superuser reports whether the server says that the role is a superuser: nothing binds such a role, no policy and no
 // transaction that is read-only.
-func (c *Conn) Superuser() bool { return c.pg.ParameterStatus("is_superuser") == "on" }
+func (c *Conn) Superuser() bool { return c.superuser }
 
 // Peer returns the address that was dialled, IP:port.
 func (c *Conn) Peer() string { return c.exchange.Peer() }
@@ -140,43 +173,116 @@ func (t *Tx) Rollback() error { return t.conn.command("ROLLBACK") }
 // after it.
 func (t *Tx) Query(q Query) (Rows, error) {
 	rows, err := t.conn.Query(q)
-	if err == nil && t.conn.pg.TxStatus() == 'I' {
-		err = &Error{Outcome: probe.Outcomef(ReadOnlyViolated, "the statement ended the transaction that bounds it")}
-		t.conn.fail(err)
-		return Rows{}, err
+	if err == nil && t.conn.status == 'I' {
+		ended := &Error{Outcome: probe.Outcomef(ReadOnlyViolated, "the statement ended the transaction that bounds it")}
+		t.conn.fail(ended)
+		return Rows{}, ended
 	}
 	return rows, err
 }
 
-// command runs statements of this package, without a result.
+// command runs statements of this package, whose results do not matter.
 func (c *Conn) command(sql string) error {
 	return c.guard(func() error {
-		return c.pg.Exec(c.work, sql).Close()
+		c.out.Begin('Q').Text(sql)
+		return c.ask(func(m pgwire.Message) error {
+			if !strings.ContainsRune("TDCI", rune(m.Kind)) {
+				return pgwire.ErrMalformed
+			}
+			return nil
+		})
 	})
 }
 
-// guard makes a call of the library on a connection that is usable. It explains its error, and keeps what made the
-// connection unusable.
-func (c *Conn) guard(call func() error) (err error) {
+// guard asks the server something, if the connection is usable. It explains the error, and keeps what made the connection
+// unusable.
+func (c *Conn) guard(ask func() error) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	defer func() {
-		if recover() != nil {
-			err = c.explain(errUnreadable)
-			c.fail(err)
-		}
-	}()
-	dial.Underlying(c.pg.Conn()).SetReadLimit(maxAnswer)
-	if err = call(); err == nil {
+	dial.Underlying(c.net).SetReadLimit(maxAnswer)
+	err := ask()
+	if err == nil {
 		return nil
 	}
-	ours, ok := errors.AsType[*Error](err)
-	if !ok {
-		ours = asError(c.explain(err))
-	}
-	if ok || ours.Code == "" || c.pg.IsClosed() {
+	ours := c.explain(err)
+	if ours.Code == "" || c.busy {
 		c.fail(ours)
 	}
 	return ours
+}
+
+// ask sends what was collected and hands each message of the answer on until the server is ready again. What the server
+// refuses is its first error, after which it becomes ready too.
+func (c *Conn) ask(each func(pgwire.Message) error) (refused error) {
+	c.busy = true
+	if err := c.out.Flush(c.net); err != nil {
+		return c.ended(err)
+	}
+	for {
+		m, err := c.next()
+		switch {
+		case errors.As(err, new(*Error)):
+			if refused == nil {
+				refused = err
+			}
+			continue
+		case err != nil && refused != nil:
+			return refused
+		case err != nil:
+			return err
+		}
+		switch m.Kind {
+		case 'A': // a notification for all who listen
+		case 'Z':
+			c.busy = false
+			if c.status = m.Byte(); !m.Complete() || !strings.ContainsRune("ITE", rune(c.status)) {
+				return pgwire.ErrMalformed
+			}
+			return refused
+		default:
+			if err := each(m); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// next reads a message of the server's. An error that the server reports is an *Error. Notices, and parameters that
+// nobody asks for, are passed over: how many there are is bounded by the limit of the connection.
+func (c *Conn) next() (pgwire.Message, error) {
+	for {
+		m, err := c.in.Next()
+		if err != nil {
+			return m, c.ended(err)
+		}
+		switch m.Kind {
+		case 'E':
+			return m, refusalOf(m)
+		case 'N':
+		case 'S':
+			switch name, value := m.Text(), m.Text(); name {
+			case "server_version":
+				c.version = value
+			case "is_superuser":
+				c.superuser = value == "on"
+			}
+			if !m.Complete() {
+				return m, pgwire.ErrMalformed
+			}
+		default:
+			return m, nil
+		}
+	}
+}
+
+// ended returns why nothing can be read or written any more. The time for it may have ended before that of the exchange.
+func (c *Conn) ended(err error) error {
+	switch ended := c.work.Err(); {
+	case ended != nil:
+		return ended
+	case err == io.EOF: // a server has no reason to end a session
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

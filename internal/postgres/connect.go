@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"prober/internal/dial"
 	"prober/internal/memory"
+	"prober/internal/pgwire"
 	"prober/internal/probe"
 )
 
@@ -37,117 +35,75 @@ func (c *Client) Connect(ctx context.Context, r *probe.Result, check, address st
 		return nil, conn.abandon(&Error{Outcome: probe.Outcomef(probe.SelfLimit, "%s", err)})
 	}
 	conn.taken = maxMessage
-	cfg, err := c.config(conn, address)
-	if err != nil {
-		return nil, conn.abandon(err)
-	}
-	conn.pg, err = login(conn.work, cfg)
-	if err != nil {
+	if err := c.login(conn, address); err != nil {
 		return nil, conn.abandon(conn.explain(err))
 	}
 	return conn, nil
 }
 
-// login connects. What the library cannot read must not end the prober.
-func login(ctx context.Context, cfg *pgconn.Config) (pg *pgconn.PgConn, err error) {
-	defer func() {
-		if recover() != nil {
-			pg, err = nil, errUnreadable
-		}
-	}()
-	return pgconn.ConnectConfig(ctx, cfg)
-}
-
-// errUnreadable is the error of a message that made the library panic.
-var errUnreadable = errors.New("a message cannot be read")
-
-// isolated sets every key that the library would otherwise take from the environment or from a file below the user's home.
-const isolated = "host=- port=5432 user=- password=- dbname=- passfile=/dev/null servicefile=/dev/null sslmode=disable " +
-	"sslcert='' sslkey='' sslcertmode=allow sslrootcert='' sslpassword='' sslsni=1 sslnegotiation=postgres connect_timeout=0 " +
-	"target_session_attrs=any channel_binding=prefer require_auth=scram-sha-256 min_protocol_version=3.0 max_protocol_version=3.0 " +
-	"application_name='' options='' timezone=''"
-
-// config is what the library connects with.
-func (c *Client) config(conn *Conn, address string) (*pgconn.Config, error) {
-	cfg, err := pgconn.ParseConfig(isolated)
-	if err != nil {
-		return nil, &Error{Outcome: probe.Outcomef(probe.Credential, "expected no PGSERVICE in the prober's environment: it names a file of connections, which are never used")}
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, conn.explain(err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, conn.explain(err)
-	}
-	cfg.Host, cfg.Port, cfg.Database, cfg.User = host, uint16(n), c.settings.Database, c.settings.User
-	// PgBouncer refuses any other parameter than this one.
-	cfg.RuntimeParams = map[string]string{"application_name": "prober"}
-	cfg.Password, cfg.RequireAuth = "", "none"
+// login opens the connection and logs in.
+func (c *Client) login(conn *Conn, address string) error {
+	password := ""
+	var err error
 	if !c.settings.Password.IsZero() {
-		if cfg.Password, err = c.settings.Password.Reveal(); err != nil {
-			return nil, &Error{Outcome: probe.Outcomef(probe.Credential, "%s", err)}
+		if password, err = c.settings.Password.Reveal(); err != nil {
+			return &Error{Outcome: probe.Outcomef(probe.Credential, "%s", err)}
 		}
-		cfg.RequireAuth = "scram-sha-256"
+		if !prepared(password) {
+			return errNotPrepared
+		}
 	}
-	cfg.MaxProtocolMessageBodyLen = maxMessage
-	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the dialer looks it up
-	d := &opener{dialer: c.dialer, exchange: conn.exchange}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	conn.opener = &opener{dialer: c.dialer}
 	if c.settings.encrypts(host) {
-		if d.tls, err = c.dialer.TLSConfig(host, false); err != nil {
-			return nil, conn.explain(err)
+		if conn.opener.tls, err = c.dialer.TLSConfig(host, false); err != nil {
+			return err
 		}
 	}
-	cfg.DialFunc = d.open
-	return cfg, nil
-}
-
-// An opener opens the connection of an exchange and, later, those that cancel its queries.
-type opener struct {
-	dialer   *dial.Dialer
-	exchange *dial.Exchange
-	tls      *tls.Config // nil: not encrypted
-	opened   bool
-}
-
-// open dials an address and, unless the server is on this machine, agrees on TLS. The library knows nothing of TLS but that
-// it is there.
-func (o *opener) open(ctx context.Context, network, address string) (net.Conn, error) {
-	x := o.exchange
-	if o.opened {
-		// What is left of the exchange is too short to cancel a query in, or over.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, cancelTime)
-		context.AfterFunc(ctx, cancel)
-		x = dial.Begin(ctx, 1)
-		ctx = x.Context()
+	if conn.net, err = conn.opener.open(conn.work, conn.exchange, address); err != nil {
+		return err
 	}
-	o.opened = true
+	conn.stop = context.AfterFunc(conn.work, func() { _ = conn.net.SetDeadline(time.Unix(1, 0)) })
+	conn.in = pgwire.NewReader(conn.net, maxMessage)
+	// PgBouncer refuses any other parameter than these.
+	conn.out.Begin(0).Int32(pgwire.Version).Text("user").Text(c.settings.User).Text("database").Text(c.settings.Database).
+		Text("application_name").Text("prober").Byte(0)
+	return conn.authenticate(password, !c.settings.Password.IsZero())
+}
+
+// An opener opens the connection of a client and, later, the one that cancels its query.
+type opener struct {
+	dialer *dial.Dialer
+	tls    *tls.Config // nil: not encrypted
+}
+
+// open dials an address and, unless the server is on this machine, agrees on TLS.
+func (o *opener) open(ctx context.Context, x *dial.Exchange, address string) (net.Conn, error) {
 	if o.tls == nil {
 		x.OnlyLoopback()
 	}
-	nc, err := o.dialer.DialContext(ctx, network, address)
+	nc, err := o.dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	dial.Underlying(nc).SetReadLimit(maxLogin)
 	if o.tls != nil {
-		tc, err := o.encrypt(ctx, nc)
-		if err != nil {
-			nc.Close()
+		x.Enter(dial.PhaseTLS)
+		if nc, err = encrypt(ctx, nc, o.tls); err != nil {
 			return nil, err
 		}
-		nc = tc
 	}
 	x.Enter(dial.PhaseProcessing)
 	return nc, nil
 }
 
 // encrypt asks the server for TLS (section "SSL Session Encryption" of the protocol) and verifies it.
-func (o *opener) encrypt(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	o.exchange.Enter(dial.PhaseTLS)
-	if _, err := nc.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil {
+func encrypt(ctx context.Context, nc net.Conn, cfg *tls.Config) (net.Conn, error) {
+	var out pgwire.Writer
+	if err := out.Begin(0).Int32(pgwire.SSLRequest).Flush(nc); err != nil {
 		return nil, err
 	}
 	var answer [1]byte // and no more: what follows in clear is not part of TLS
@@ -156,13 +112,13 @@ func (o *opener) encrypt(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	}
 	switch answer[0] {
 	case 'S':
-		return dial.Handshake(ctx, nc, o.tls)
+		return dial.Handshake(ctx, nc, cfg)
 	case 'N':
 		return nil, errNoTLS
 	case 'E':
 		return nil, errNoStart
 	}
-	return nil, errUnreadable
+	return nil, pgwire.ErrMalformed
 }
 
 var (

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
-
 	"prober/internal/dial"
+	"prober/internal/pgwire"
 	"prober/internal/probe"
 )
 
@@ -63,42 +61,21 @@ func asError(err error) *Error {
 }
 
 // explain returns the error as an *Error.
-func (c *Conn) explain(err error) error {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return explainState(e)
-	}
-	if errors.As(err, new(*pgproto3.ExceededMaxBodyLenErr)) {
-		return &Error{Outcome: probe.Outcomef(probe.TooLarge, "the server announced a message of more than %d KiB", maxMessage>>10)}
+func (c *Conn) explain(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
 	}
 	switch {
+	case errors.Is(err, pgwire.ErrTooLong):
+		return &Error{Outcome: probe.Outcomef(probe.TooLarge, "the server announced a message of more than %d KiB", maxMessage>>10)}
 	case errors.Is(err, errNoTLS):
 		return &Error{Outcome: probe.Outcomef(probe.TLS, "the server offers no TLS, without which nothing is sent to another machine")}
 	case errors.Is(err, errNoStart):
 		return &Error{Outcome: probe.Outcomef(probe.Refused, "the server refused the connection before TLS")}
 	case errors.Is(err, dial.ErrFlood):
 		return &Error{Outcome: probe.Outcomef(probe.TooLarge, "the server sent more than is read of an answer")}
-	case strings.Contains(err.Error(), requireAuth):
-		return &Error{Outcome: probe.Outcomef(WeakAuth, "%s", weakness(err.Error()))}
 	}
 	return &Error{Outcome: c.exchange.Explain(err)}
-}
-
-// requireAuth is how the library begins to say that a server wants to authenticate otherwise. That error has no type.
-const requireAuth = "authentication method requirement"
-
-// weakness says how a server wants to authenticate. Nothing but the beginning of the startup has been sent by then.
-func weakness(said string) string {
-	switch {
-	case strings.Contains(said, "requested password"):
-		return "expected SCRAM, but the server asks for the password in clear; it was not sent"
-	case strings.Contains(said, "requested md5"):
-		return "expected SCRAM, but the server asks for an MD5 hash of the password; it was not sent"
-	case strings.Contains(said, "did not complete"):
-		return "expected SCRAM, but the server lets the role in without asking for its password"
-	case strings.Contains(said, "requested scram"):
-		return "the server asks for a password, and none is configured"
-	}
-	return "expected SCRAM, but the server asks for another way to authenticate"
 }
 
 // A state is what a SQLSTATE means here.
@@ -153,16 +130,31 @@ var poolSays = map[string]state{
 	"query_wait_timeout":             {probe.Timeout, "the pool had no connection to a server in time"},
 }
 
-// explainState explains an error that the server reports by its SQLSTATE. Of its text nothing is repeated: it may hold a
-// value, a name, or whatever a hostile server puts there.
-func explainState(e *pgconn.PgError) *Error {
-	code := e.Code
+// refusalOf explains an error that the server reports. Of its text nothing is repeated: it may hold a value, a name, or whatever a
+// hostile server puts there.
+func refusalOf(m pgwire.Message) error {
+	var code, message string
+	for field := m.Byte(); field != 0; field = m.Byte() {
+		switch text := m.Text(); field {
+		case 'C':
+			code = text
+		case 'M':
+			message = text
+		}
+	}
+	if !m.Complete() {
+		return pgwire.ErrMalformed
+	}
+	return explainState(code, message)
+}
+
+func explainState(code, message string) *Error {
 	if len(code) != 5 || strings.Trim(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return &Error{Outcome: probe.Outcomef(probe.Protocol, "the server reported an error without a valid SQLSTATE")}
 	}
 	if code == "08P01" {
 		for begins, s := range poolSays {
-			if strings.HasPrefix(e.Message, begins) {
+			if strings.HasPrefix(message, begins) {
 				return &Error{probe.Outcomef(s.reason, "%s (SQLSTATE 08P01)", s.text), code}
 			}
 		}

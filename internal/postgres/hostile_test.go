@@ -99,7 +99,7 @@ func message(kind byte, parts ...any) []byte {
 }
 
 var (
-	authOK  = message('R', 0)
+	letIn   = message('R', 0)
 	ready   = message('Z', byte('I'))
 	inTx    = message('Z', byte('T'))
 	begun   = bytes.Join([][]byte{message('C', "BEGIN"), message('C', "SET"), message('C', "SET"), message('C', "SET"), inTx}, nil)
@@ -133,7 +133,7 @@ func untilSync(nc net.Conn) {
 func loggedIn(answer func(net.Conn)) func(net.Conn) {
 	return func(nc net.Conn) {
 		next(nc, true)
-		nc.Write(slices.Concat(authOK, ready))
+		nc.Write(slices.Concat(letIn, ready))
 		next(nc, false)
 		nc.Write(begun)
 		untilSync(nc)
@@ -162,7 +162,7 @@ func TestConnect_hostile(t *testing.T) {
 	}{
 		"asks for the password in clear": {startup(message('R', 3)), "weak_auth: expected SCRAM, but the server asks for the password in clear; it was not sent"},
 		"asks for MD5":                   {startup(message('R', 5, []byte("salt"))), "weak_auth: expected SCRAM, but the server asks for an MD5 hash of the password; it was not sent"},
-		"asks for nothing":               {startup(authOK, ready), "weak_auth: expected SCRAM, but the server lets the role in without asking for its password"},
+		"asks for nothing":               {startup(letIn, ready), "weak_auth: expected SCRAM, but the server lets the role in without asking for its password"},
 		"asks for GSS":                   {startup(message('R', 7)), "weak_auth: expected SCRAM, but the server asks for another way to authenticate"},
 		"knows another SASL only":        {startup(message('R', 10, marker, byte(0))), "protocol: the answer of "},
 		"a nonce of its own": {func(nc net.Conn) {
@@ -260,6 +260,14 @@ func TestQuery_hostile(t *testing.T) {
 		"a query that was cancelled": {send(message('E', byte('S'), "ERROR", byte('C'), "57014", byte('M'), marker, byte(0)), message('Z', byte('E'))), "timeout: the query took longer than the run may, and was cancelled (SQLSTATE 57014)"},
 		"the end of the transaction": {send(columns, row, message('C', "COMMIT"), ready), "read_only_violated: the statement ended the transaction that bounds it"},
 		"a goodbye":                  {func(nc net.Conn) { nc.Write(columns) }, "reset: connection closed by "},
+		"a goodbye between rows":     {func(nc net.Conn) { nc.Write(slices.Concat(columns, row)) }, "truncated: the answer of "},
+		"an error, then a goodbye":   {func(nc net.Conn) { nc.Write(refusal) }, "credential: the server rejects the password (SQLSTATE 28P01)"},
+		"no end of the command":      {send(columns, row, inTx), "protocol: the answer of "},
+		"a row after its end":        {send(columns, message('C', "SELECT 0"), row, inTx), "protocol: the answer of "},
+		"two descriptions":           {send(columns, columns, row, done), "protocol: the answer of "},
+		"a row longer than itself":   {send(columns, message('D', int16(1), 1, byte('7'), byte('8')), done), "protocol: the answer of "},
+		"a state of nobody":          {send(columns, row, message('C', "SELECT 1"), message('Z', byte('X'))), "protocol: the answer of "},
+		"a copy":                     {send(message('G', byte(0), int16(0))), "schema: expected a query, got a statement that copies"},
 		"a message of nobody":        {send(columns, message('?', marker), row, done), "protocol: the answer of "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -385,8 +393,8 @@ func TestConnect_notThisMachine(t *testing.T) {
 	}
 	x := dial.Begin(t.Context(), 1)
 	defer x.Close()
-	o := &opener{dialer: c.dialer, exchange: x}
-	if _, err := o.open(x.Context(), "tcp", "192.0.2.1:5432"); x.Explain(err).Reason != probe.Credential {
+	o := &opener{dialer: c.dialer}
+	if _, err := o.open(x.Context(), x, "192.0.2.1:5432"); x.Explain(err).Reason != probe.Credential {
 		t.Error(err)
 	}
 }
@@ -417,7 +425,7 @@ func TestConnect_environment(t *testing.T) {
 		"HOME": home, "PGHOST": "192.0.2.1", "PGPORT": "1", "PGUSER": marker, "PGDATABASE": marker, "PGPASSWORD": marker, "PGOPTIONS": "-c a=" + marker,
 		"PGPASSFILE": filepath.Join(home, ".pgpass"), "PGAPPNAME": marker, "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/nowhere", "PGSSLCERTMODE": "require",
 		"PGCONNECT_TIMEOUT": "x", "PGTARGETSESSIONATTRS": "x", "PGTZ": marker, "PGREQUIREAUTH": "none", "PGCHANNELBINDING": "x",
-		"PGMINPROTOCOLVERSION": "x", "PGMAXPROTOCOLVERSION": "x", "PGSSLNEGOTIATION": "direct", "PGSERVICEFILE": service,
+		"PGMINPROTOCOLVERSION": "x", "PGMAXPROTOCOLVERSION": "x", "PGSSLNEGOTIATION": "direct", "PGSERVICEFILE": service, "PGSERVICE": "prod",
 	} {
 		t.Setenv(name, value)
 	}
@@ -431,7 +439,4 @@ func TestConnect_environment(t *testing.T) {
 	if sent := s.received(); strings.Contains(sent, marker) || !strings.Contains(sent, "user\x00app\x00") || strings.Contains(sent, "options") {
 		t.Errorf("the server got %q", sent)
 	}
-	t.Setenv("PGSERVICE", "prod")
-	got, _ = connect(t, client(t, anonymous()), s.address, 2*time.Second)
-	wantPrefix(t, got, "credential: expected no PGSERVICE in the prober's environment")
 }

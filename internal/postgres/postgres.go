@@ -1,9 +1,10 @@
-// Package postgres asks PostgreSQL servers and their pools. It is the only door to the library that speaks the protocol.
+// Package postgres asks PostgreSQL servers and their pools.
 //
 // It promises, against any server:
 //
 //   - connections come from internal/dial: the address guard, the deadlines and the phases are its;
 //   - off this machine, TLS with a verified certificate; the password leaves in no other form than the proof of SCRAM;
+//   - with a password, nobody is logged in whom the server did not ask for it, and who did not prove to know it too;
 //   - nothing comes from PG* variables, ~/.pgpass, ~/.postgresql or a service file;
 //   - messages, rows and answers are bounded, and their rows are charged to internal/memory;
 //   - every error is an *[Error]: a reason of the closed set, a sentence without a byte of the server's, and the SQLSTATE;

@@ -3,6 +3,7 @@ package postgres
 import (
 	"prober/internal/dial"
 	"prober/internal/memory"
+	"prober/internal/pgwire"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -42,55 +43,89 @@ func (c *Conn) Query(q Query) (rows Rows, err error) {
 	return rows, nil
 }
 
-func (c *Conn) read(q Query) (Rows, error) {
-	args := make([][]byte, len(q.Args))
-	for i, a := range q.Args {
-		args[i] = []byte(a)
+// read sends a query as an unnamed statement and reads its rows.
+func (c *Conn) read(q Query) (rows Rows, err error) {
+	c.out.Begin('P').Text("").Text(q.SQL).Int16(0)
+	c.out.Begin('B').Text("").Text("").Int16(0).Int16(len(q.Args))
+	for _, a := range q.Args {
+		c.out.Value([]byte(a))
 	}
-	var rows Rows
-	reader := c.pg.ExecParams(c.work, q.SQL, args, nil, nil, nil)
-	for reader.NextRow() {
-		c.exchange.Enter(dial.PhaseTransfer)
-		if rows.Columns == nil {
-			for _, f := range reader.FieldDescriptions() {
-				rows.Columns = append(rows.Columns, f.Name)
+	c.out.Int16(0)
+	c.out.Begin('D').Byte('P').Text("")
+	c.out.Begin('E').Text("").Int32(0)
+	c.out.Begin('S')
+	described, complete := false, false
+	err = c.ask(func(m pgwire.Message) error {
+		switch m.Kind {
+		case '1', '2', 'n': // parsed, bound, no rows
+			return nil
+		case 'T':
+			if described {
+				return pgwire.ErrMalformed
 			}
+			described = true
+			rows.Columns, err = describe(m)
+			return err
+		case 'D':
+			c.exchange.Enter(dial.PhaseTransfer)
+			if !described || complete {
+				return pgwire.ErrMalformed
+			}
+			return c.add(&rows, m, q.MaxRows)
+		case 'C', 'I': // the command is complete, or was empty
+			complete = true
+			return nil
+		case 'G', 'H', 'W':
+			return &Error{Outcome: probe.Outcomef(probe.Schema, "expected a query, got a statement that copies")}
 		}
-		if err := c.add(&rows, reader.Values(), q.MaxRows); err != nil {
-			// The rest of the rows, of which there may be no end, is not waited for.
-			c.exchange.Close()
-			return Rows{}, err
-		}
+		return pgwire.ErrMalformed
+	})
+	if err == nil && !complete {
+		err = pgwire.ErrMalformed // there may be rows that did not arrive
 	}
-	if rows.Columns == nil {
-		for _, f := range reader.FieldDescriptions() {
-			rows.Columns = append(rows.Columns, f.Name)
-		}
-	}
-	_, err := reader.Close()
 	return rows, err
 }
 
+// describe returns the names of the columns from the description of a row.
+func describe(m pgwire.Message) (names []string, err error) {
+	const about = 18 // bytes on the table, the type and the format
+	for range m.Int16() {
+		names = append(names, m.Text())
+		if m.Bytes(about); m.Short() {
+			break
+		}
+	}
+	if !m.Complete() {
+		return nil, pgwire.ErrMalformed
+	}
+	return names, nil
+}
+
 // add keeps a row, within the limits.
-func (c *Conn) add(rows *Rows, values [][]byte, maxRows int) error {
+func (c *Conn) add(rows *Rows, m pgwire.Message, maxRows int) error {
+	n := m.Int16()
 	switch {
-	case len(values) != len(rows.Columns):
+	case n != len(rows.Columns):
 		return &Error{Outcome: probe.Outcomef(probe.Protocol, "the server sent a row that its own description does not fit")}
-	case len(values) > maxColumns:
-		return &Error{Outcome: probe.Outcomef(probe.TooLarge, "expected at most %d columns, got %d", maxColumns, len(values))}
+	case n > maxColumns:
+		return &Error{Outcome: probe.Outcomef(probe.TooLarge, "expected at most %d columns, got %d", maxColumns, n)}
 	case len(rows.Values) >= maxRows:
 		return &Error{Outcome: probe.Outcomef(TooManyRows, "expected at most %s, got more", text.Count(maxRows, "row"))}
 	}
 	const each = 32 // bytes, beside its text
-	size := int64(each)
-	row := make([]Value, len(values))
-	for i, v := range values {
-		row[i] = Value{Text: string(v), Valid: v != nil}
-		size += int64(len(v)) + each
-	}
+	size := int64(m.Len() + (n+1)*each)
 	if err := memory.Take(c.ctx, size); err != nil {
 		memory.Exceeded(c.ctx, "", err)
 		return &Error{Outcome: probe.Outcomef(probe.SelfLimit, "%s", err)}
+	}
+	row := make([]Value, n)
+	for i := range row {
+		if length := m.Int32(); length != -1 {
+			row[i] = Value{Text: string(m.Bytes(length)), Valid: true}
+		}
+	}
+	if !m.Complete() {
+		return pgwire.ErrMalformed
 	}
 	rows.Values = append(rows.Values, row)
 	return nil

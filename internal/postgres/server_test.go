@@ -79,6 +79,7 @@ func startReal(t *testing.T) *real {
 	s.SQL(t, `
 		CREATE ROLE app LOGIN PASSWORD '`+password+`';
 		CREATE ROLE certified LOGIN;
+		CREATE ROLE foreign_letters LOGIN PASSWORD '`+letters+`';
 		CREATE ROLE one LOGIN PASSWORD '`+password+`' CONNECTION LIMIT 0;
 		CREATE ROLE boss SUPERUSER LOGIN PASSWORD '`+password+`';
 		SET password_encryption = md5;
@@ -94,6 +95,9 @@ func startReal(t *testing.T) *real {
 	s.pool = s.StartPgBouncer(t, map[string]string{"app": password, "gone": password}, "default_pool_size = 1", "query_wait_timeout = 1", "max_client_conn = 20", "server_tls_sslmode = prefer")
 	return s
 }
+
+// letters is a password outside of ASCII.
+const letters = "Grüße, Łódź, пароль, 密码, 비밀번호, パスワード, 🙂"
 
 // TestServer asks Debian's PostgreSQL and PgBouncer.
 func TestServer(t *testing.T) {
@@ -123,6 +127,8 @@ func (s *real) testLogin(t *testing.T) {
 	wrong.Password = secret.File(file(t, "password", []byte(marker)))
 	gone := settings(t)
 	gone.Database = "gone"
+	foreign := s.as(t, "foreign_letters")
+	foreign.Password = secret.File(file(t, "password", []byte(letters)))
 	missing := settings(t)
 	missing.Password = secret.File("/nowhere/password")
 	for name, test := range map[string]struct {
@@ -130,6 +136,7 @@ func (s *real) testLogin(t *testing.T) {
 		want     string
 	}{
 		"SCRAM":                      {settings(t), "ok: "},
+		"letters of many scripts":    {foreign, "ok: "},
 		"a wrong password":           {wrong, "credential: the server rejects the password (SQLSTATE 28P01)"},
 		"an unknown role":            {s.as(t, "stranger"), "credential: the server rejects the password (SQLSTATE 28P01)"},
 		"a rejected role":            {s.as(t, "nobody"), "credential: the server rejects the role, or the way it logs in from here (SQLSTATE 28000)"},
@@ -223,6 +230,7 @@ func (s *real) testStates(t *testing.T) {
 		"COMMIT":                                   "read_only_violated: the statement ended the transaction that bounds it",
 		"SELECT n, n, n FROM generate_series(1,9)": "too_many_rows: expected at most 5 rows, got more",
 		"SELECT repeat('x', 70000)":                "too_large: the server announced a message of more than 64 KiB",
+		"COPY notes TO STDOUT":                     "schema: expected a query, got a statement that copies",
 		"SELECT":                                   "ok: ",
 		"":                                         "ok: ",
 	} {
@@ -330,6 +338,22 @@ func (s *real) testTime(t *testing.T) {
 		}
 		s.waitUntilIdle(t)
 	}
+	// Over TLS the request to cancel goes over TLS too.
+	encrypted := settings(t)
+	encrypted.TLS = &dial.TLS{CAFile: file(t, "ca.pem", s.authority.pem)}
+	got, _ := attempt(t, client(t, encrypted), s.Address(), time.Second, func(c *Conn) error {
+		_, err := c.Query(Query{SQL: "SELECT pg_sleep(60)", MaxRows: 1})
+		return err
+	})
+	wantPrefix(t, got, "timeout: ")
+	s.waitUntilIdle(t)
+	// So is one whose answer is not read to its end.
+	got = s.do(t, s.Address(), 5*time.Second, func(c *Conn) error {
+		_, err := c.Query(Query{SQL: "SELECT generate_series(1, 100000000), repeat('x', 1000)", MaxRows: 1})
+		return err
+	})
+	wantPrefix(t, got, "too_many_rows: ")
+	s.waitUntilIdle(t)
 	// A run that is cancelled cancels its query too.
 	ctx, cancel := context.WithCancel(t.Context())
 	conn, err := client(t, settings(t)).Connect(ctx, probe.NewResult(probe.ID{}), "connect", s.Address())

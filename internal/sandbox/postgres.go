@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/jackc/pgx/v5/pgproto3"
+	"prober/internal/pgwire"
 )
 
 // A loginStep is what a server does with whoever wants to log in.
@@ -25,7 +25,7 @@ func servePostgres(h *host) {
 	var processes atomic.Int32 // of the server, one for each connection
 	h.serve = func(listener net.Listener) (end func()) {
 		return serveConnections(listener, func(conn net.Conn) {
-			(&session{host: h, backend: pgproto3.NewBackend(conn, conn), conn: conn, client: dbClient{process: int(processes.Add(1))}}).run()
+			(&session{host: h, in: pgwire.NewReader(conn, maxMessage), conn: conn, client: dbClient{process: int(processes.Add(1))}}).run()
 		})
 	}
 }
@@ -88,85 +88,103 @@ func (c *connections) close() {
 
 // A session is one connection of a client.
 type session struct {
-	host    *host
-	backend *pgproto3.Backend
-	conn    net.Conn
-	status  byte // as ReadyForQuery says it: I, T in a transaction, E in one that has failed
-	client  dbClient
+	host   *host
+	conn   net.Conn
+	in     *pgwire.Reader
+	out    pgwire.Writer
+	status byte // as ReadyForQuery says it: I, T in a transaction, E in one that has failed
+	client dbClient
 }
 
 // maxMessage bounds what a client may send at a time.
 const maxMessage = 64 << 10
 
 func (s *session) run() {
-	s.backend.SetMaxBodyLen(maxMessage)
 	if !s.start() {
 		return
 	}
 	var sql string
 	var args []string
-	s.status = 'I'
 	for {
-		message, err := s.backend.Receive()
+		m, err := s.in.Next()
 		if err != nil {
 			return
 		}
-		switch m := message.(type) {
-		case *pgproto3.Query:
-			s.command(m.String)
-		case *pgproto3.Parse:
-			sql = m.Query
-			s.backend.Send(&pgproto3.ParseComplete{})
-		case *pgproto3.Bind:
-			args = nil
-			for _, a := range m.Parameters {
-				args = append(args, string(a))
-			}
-			s.backend.Send(&pgproto3.BindComplete{})
-		case *pgproto3.Execute:
+		switch m.Kind {
+		case 'Q':
+			s.command(m.Text())
+		case 'P':
+			m.Text()
+			sql = m.Text()
+			s.out.Begin('1')
+		case 'B':
+			args = arguments(m)
+			s.out.Begin('2')
+		case 'E':
 			s.answer(sql, args)
-		case *pgproto3.Sync:
-			s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: s.status})
-			if s.backend.Flush() != nil {
-				return
-			}
-		case *pgproto3.Terminate:
+		case 'S':
+			s.ready()
+		case 'X':
 			return
 		}
 	}
 }
 
-// start lets a client in, as far as the faults do.
-func (s *session) start() bool {
-	message, err := s.backend.ReceiveStartupMessage()
-	if _, asks := message.(*pgproto3.SSLRequest); asks && err == nil {
-		if _, err = s.conn.Write([]byte{'N'}); err == nil {
-			message, err = s.backend.ReceiveStartupMessage()
+// arguments returns the parameters that a client binds, as text.
+func arguments(m pgwire.Message) (args []string) {
+	m.Text()
+	m.Text()
+	m.Bytes(2 * m.Int16()) // their formats
+	for range m.Int16() {
+		args = append(args, string(m.Bytes(m.Int32())))
+		if m.Short() {
+			break
 		}
 	}
-	if _, starts := message.(*pgproto3.StartupMessage); !starts || err != nil {
+	return args
+}
+
+// ready sends what was collected: the server waits for the next message.
+func (s *session) ready() bool {
+	return s.out.Begin('Z').Byte(s.status).Flush(s.conn) == nil // the next read tells too
+}
+
+// refuse collects an error.
+func (s *session) refuse(severity, code, message string) {
+	s.out.Begin('E').Byte('S').Text(severity).Byte('V').Text(severity).Byte('C').Text(code).Byte('M').Text(message).Byte(0)
+}
+
+// start lets a client in, as far as the faults do.
+func (s *session) start() bool {
+	first, err := s.in.Startup()
+	asked := first.Int32()
+	if asked == pgwire.SSLRequest && err == nil {
+		if _, err = s.conn.Write([]byte{'N'}); err == nil {
+			first, err = s.in.Startup()
+			asked = first.Int32()
+		}
+	}
+	if asked != pgwire.Version || err != nil {
 		return false
 	}
-	d := s.host.sandbox.alteredDatabase(s.host.name)
-	switch d.login {
+	switch s.host.sandbox.alteredDatabase(s.host.name).login {
 	case loginReject:
-		s.backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "28P01", Message: "password authentication failed"})
-		_ = s.backend.Flush()
+		s.refuse("FATAL", "28P01", "password authentication failed")
+		_ = s.out.Flush(s.conn)
 		return false
 	case loginCleartext:
-		s.backend.Send(&pgproto3.AuthenticationCleartextPassword{})
-		_ = s.backend.Flush()
+		_ = s.out.Begin('R').Int32(3).Flush(s.conn)
 		return false
 	case loginHang:
-		_, _ = s.backend.Receive() // until the client gives up, or the host closes
+		_, _ = s.in.Next() // until the client gives up, or the host closes
 		return false
 	}
-	s.backend.Send(&pgproto3.AuthenticationOk{})
-	s.backend.Send(&pgproto3.ParameterStatus{Name: "is_superuser", Value: "off"})
-	s.backend.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "15.18"})
-	s.backend.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{0, 0, 0, 1}})
-	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	return s.backend.Flush() == nil
+	s.out.Begin('R').Int32(0)
+	s.out.Begin('S').Text("is_superuser").Text("off")
+	s.out.Begin('S').Text("server_version").Text("15.18")
+	s.out.Begin('K').Int32(1).Int32(1)
+	s.status = 'I'
+	return s.ready()
 }
 
 // command runs statements without an answer: those that begin a transaction, set its limits and end it.
@@ -180,17 +198,16 @@ func (s *session) command(sql string) {
 			s.status = 'I'
 			s.client.rollback()
 		}
-		s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(word)})
+		s.out.Begin('C').Text(word)
 	}
-	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: s.status})
-	_ = s.backend.Flush()
+	s.ready()
 }
 
-// answer sends the answer to a question. The client has asked for its description together with the rows.
+// answer collects the answer to a question. The client has asked for its description together with the rows.
 func (s *session) answer(sql string, args []string) {
 	r := s.host.sandbox.alteredDatabase(s.host.name).ask(&s.client, sql, args)
 	if r.err != "" {
-		s.backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: string(r.err), Message: "the sample system has no answer"})
+		s.refuse("ERROR", string(r.err), "the sample system has no answer")
 		if s.status == 'T' {
 			s.status = 'E'
 		}
@@ -199,17 +216,16 @@ func (s *session) answer(sql string, args []string) {
 	if s.status == 'E' {
 		s.status = 'T' // the question went back to a savepoint
 	}
-	var fields []pgproto3.FieldDescription
+	const text = 25 // the type
+	s.out.Begin('T').Int16(len(r.columns))
 	for _, name := range r.columns {
-		fields = append(fields, pgproto3.FieldDescription{Name: []byte(name), DataTypeOID: 25, DataTypeSize: -1, TypeModifier: -1})
+		s.out.Text(name).Int32(0).Int16(0).Int32(text).Int16(-1).Int32(-1).Int16(0)
 	}
-	s.backend.Send(&pgproto3.RowDescription{Fields: fields})
 	for _, row := range r.rows {
-		var values [][]byte
+		s.out.Begin('D').Int16(len(row))
 		for _, v := range row {
-			values = append(values, []byte(v))
+			s.out.Value([]byte(v))
 		}
-		s.backend.Send(&pgproto3.DataRow{Values: values})
 	}
-	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT " + strconv.Itoa(len(r.rows)))})
+	s.out.Begin('C').Text("SELECT " + strconv.Itoa(len(r.rows)))
 }
