@@ -5,12 +5,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"sort"
 	"strings"
 	"time"
+
+	"prober/internal/xmldoc"
 )
 
 // The documents, by their names: those of the paths, and of the exported files.
@@ -120,31 +121,6 @@ func (v *view) json() []byte {
 	return append(text, '\n')
 }
 
-// The elements of RFC 4287.
-type (
-	atomFeed struct {
-		XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
-		ID      string      `xml:"id"`
-		Title   string      `xml:"title"`
-		Updated string      `xml:"updated"`
-		Author  string      `xml:"author>name"`
-		Links   []atomLink  `xml:"link"`
-		Entries []atomEntry `xml:"entry"`
-	}
-	atomLink struct {
-		Rel  string `xml:"rel,attr"`
-		Type string `xml:"type,attr,omitempty"`
-		Href string `xml:"href,attr"`
-	}
-	atomEntry struct {
-		ID      string   `xml:"id"`
-		Title   string   `xml:"title"`
-		Updated string   `xml:"updated"`
-		Link    atomLink `xml:"link"`
-		Content string   `xml:"content"`
-	}
-)
-
 // maxEntries bounds the feed.
 const maxEntries = 50
 
@@ -157,21 +133,27 @@ func (v *view) feed() []byte {
 	sort.SliceStable(all, func(a, b int) bool { return all[a].updated.After(all[b].updated) })
 	all = all[:min(len(all), maxEntries)]
 	address := strings.TrimSuffix(v.url, "/") + "/"
-	out := atomFeed{
-		ID: address, Title: v.title, Author: v.title, Updated: rfc3339(v.updated.UTC().Truncate(24 * time.Hour)),
-		Links: []atomLink{{Rel: "self", Type: feedType, Href: address + feedName}, {Rel: "alternate", Type: "text/html", Href: address}},
-	}
+	changed := v.updated.UTC().Truncate(24 * time.Hour)
 	if len(all) > 0 {
-		out.Updated = rfc3339(all[0].updated)
+		changed = all[0].updated
 	}
+	out := xmldoc.Element{Name: "feed", Attrs: []xmldoc.Attr{{Name: "xmlns", Value: "http://www.w3.org/2005/Atom"}}, Children: []xmldoc.Element{ // RFC 4287
+		xmldoc.Leaf("id", address), xmldoc.Leaf("title", v.title), xmldoc.Leaf("updated", rfc3339(changed)),
+		{Name: "author", Children: []xmldoc.Element{xmldoc.Leaf("name", v.title)}},
+		linkOf("self", feedType, address+feedName), linkOf("alternate", "text/html", address),
+	}}
 	for _, n := range all {
 		at := address + "#" + n.id
-		out.Entries = append(out.Entries, atomEntry{
-			ID: at, Title: n.heading(), Updated: rfc3339(n.updated), Link: atomLink{Rel: "alternate", Type: "text/html", Href: at}, Content: n.words(),
-		})
+		out.Children = append(out.Children, xmldoc.Element{Name: "entry", Children: []xmldoc.Element{
+			xmldoc.Leaf("id", at), xmldoc.Leaf("title", n.heading()), xmldoc.Leaf("updated", rfc3339(n.updated)),
+			linkOf("alternate", "text/html", at), xmldoc.Leaf("content", n.words()),
+		}})
 	}
-	text, _ := xml.MarshalIndent(out, "", " ") // words: it cannot fail
-	return append([]byte(xml.Header), append(text, '\n')...)
+	return xmldoc.Document(out, " ")
+}
+
+func linkOf(rel, kind, address string) xmldoc.Element {
+	return xmldoc.Element{Name: "link", Attrs: []xmldoc.Attr{{Name: "rel", Value: rel}, {Name: "type", Value: kind}, {Name: "href", Value: address}}}
 }
 
 // words is a notice as text.

@@ -2,125 +2,95 @@ package report
 
 import (
 	"bytes"
-	"encoding/xml"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
 	"prober/internal/text"
+	"prober/internal/xmldoc"
 )
 
-type junitSuites struct {
-	XMLName  xml.Name     `xml:"testsuites"`
-	Name     string       `xml:"name,attr"`
-	Tests    int          `xml:"tests,attr"`
-	Failures int          `xml:"failures,attr"`
-	Errors   int          `xml:"errors,attr"`
-	Time     string       `xml:"time,attr"`
-	Suites   []junitSuite `xml:"testsuite"`
-}
-
+// A junitSuite is the probes of one system.
 type junitSuite struct {
-	Name       string           `xml:"name,attr"`
-	Tests      int              `xml:"tests,attr"`
-	Failures   int              `xml:"failures,attr"`
-	Errors     int              `xml:"errors,attr"`
-	Skipped    int              `xml:"skipped,attr"`
-	Time       string           `xml:"time,attr"`
-	Timestamp  string           `xml:"timestamp,attr,omitempty"`
-	Properties *junitProperties `xml:"properties"`
-	Cases      []junitCase      `xml:"testcase"`
-	Out        string           `xml:"system-out"`
-}
-
-type junitCase struct {
-	Class      string           `xml:"classname,attr"`
-	Name       string           `xml:"name,attr"`
-	Time       string           `xml:"time,attr"`
-	Properties *junitProperties `xml:"properties"`
-	Failure    *junitProblem    `xml:"failure"`
-	Error      *junitProblem    `xml:"error"`
-}
-
-type junitProperties struct {
-	Property []junitProperty `xml:"property"`
-}
-
-type junitProperty struct {
-	Name  string `xml:"name,attr"`
-	Value string `xml:"value,attr"`
-}
-
-type junitProblem struct {
-	Type    string `xml:"type,attr"`
-	Message string `xml:"message,attr"`
-	Text    string `xml:",cdata"`
+	tests, failures, errors int
+	took                    time.Duration
+	cases                   []xmldoc.Element
 }
 
 // writeJUnit writes a suite for each system and a case for each probe. An inconclusive probe is an error. Nothing
 // is ever skipped: CI systems show skipped tests as good.
 func writeJUnit(b *bytes.Buffer, r Report) error {
 	entries := r.testCases()
-	out := junitSuites{Name: "prober"}
-	var all time.Duration
+	var all junitSuite
 	for _, system := range systems(entries) {
-		suite := junitSuite{Name: system, Out: r.Summary()}
-		if !r.Started.IsZero() {
-			suite.Timestamp = r.Started.UTC().Format(time.RFC3339)
-		}
-		suite.Properties = properties(junitProperty{"prober_version", text.Line(r.Version)})
-		var took time.Duration
+		var suite junitSuite
 		for _, e := range entries {
-			if e.System != system {
-				continue
+			if e.System == system {
+				suite.add(e)
 			}
-			took += e.result.Took
-			suite.add(e)
 		}
-		suite.Time = seconds(took)
-		all += took
-		out.Suites = append(out.Suites, suite)
-		out.Tests, out.Failures, out.Errors = out.Tests+suite.Tests, out.Failures+suite.Failures, out.Errors+suite.Errors
+		out := xmldoc.Element{Name: "testsuite", Attrs: suite.attributes(system, xmldoc.Attr{Name: "skipped", Value: "0"})}
+		if !r.Started.IsZero() {
+			out.Attrs = append(out.Attrs, xmldoc.Attr{Name: "timestamp", Value: r.Started.UTC().Format(time.RFC3339)})
+		}
+		out.Children = append(properties("prober_version", text.Line(r.Version)), suite.cases...)
+		out.Children = append(out.Children, xmldoc.Leaf("system-out", r.Summary()))
+		all.tests, all.failures, all.errors, all.took = all.tests+suite.tests, all.failures+suite.failures, all.errors+suite.errors, all.took+suite.took
+		all.cases = append(all.cases, out)
 	}
-	out.Time = seconds(all)
-	b.WriteString(xml.Header)
-	enc := xml.NewEncoder(b)
-	enc.Indent("", "  ")
-	if err := enc.Encode(out); err != nil {
-		return err
-	}
-	b.WriteByte('\n')
+	b.Write(xmldoc.Document(xmldoc.Element{Name: "testsuites", Attrs: all.attributes("prober"), Children: all.cases}, "  "))
 	return nil
 }
 
+// attributes are those of suites, with more of them before the time.
+func (s *junitSuite) attributes(name string, more ...xmldoc.Attr) []xmldoc.Attr {
+	all := []xmldoc.Attr{
+		{Name: "name", Value: name}, {Name: "tests", Value: strconv.Itoa(s.tests)},
+		{Name: "failures", Value: strconv.Itoa(s.failures)}, {Name: "errors", Value: strconv.Itoa(s.errors)},
+	}
+	return append(append(all, more...), xmldoc.Attr{Name: "time", Value: seconds(s.took)})
+}
+
 func (s *junitSuite) add(e entry) {
-	c := junitCase{Class: e.System + "." + e.Type, Name: e.Name, Time: seconds(e.result.Took)}
-	c.Properties = properties(
-		junitProperty{"severity", e.Severity}, junitProperty{"runbook", e.Runbook}, junitProperty{"runbook_url", e.RunbookURL},
-		junitProperty{"trace_id", e.traces()}, junitProperty{"version", e.version()})
-	trouble := &junitProblem{Type: e.decisive.Reason.Word, Message: e.sentence(e.decisive), Text: "\n" + strings.Join(e.explanation(), "\n") + "\n"}
-	s.Tests++
+	c := xmldoc.Element{
+		Name:  "testcase",
+		Attrs: []xmldoc.Attr{{Name: "classname", Value: e.System + "." + e.Type}, {Name: "name", Value: e.Name}, {Name: "time", Value: seconds(e.result.Took)}},
+		Children: properties("severity", e.Severity, "runbook", e.Runbook, "runbook_url", e.RunbookURL,
+			"trace_id", e.traces(), "version", e.version()),
+	}
+	trouble := xmldoc.Element{
+		Name:  "error",
+		Attrs: []xmldoc.Attr{{Name: "type", Value: e.decisive.Reason.Word}, {Name: "message", Value: e.sentence(e.decisive)}},
+		Text:  "\n" + strings.Join(e.explanation(), "\n") + "\n", CDATA: true,
+	}
+	s.tests++
+	s.took += e.result.Took
 	switch e.verdict {
 	case probe.Pass:
 	case probe.Fail:
-		s.Failures++
-		c.Failure = trouble
+		s.failures++
+		trouble.Name = "failure"
+		c.Children = append(c.Children, trouble)
 	default:
-		s.Errors++
-		c.Error = trouble
+		s.errors++
+		c.Children = append(c.Children, trouble)
 	}
-	s.Cases = append(s.Cases, c)
+	s.cases = append(s.cases, c)
 }
 
-// properties leaves out properties without a value; it returns nil if all are.
-func properties(all ...junitProperty) *junitProperties {
-	all = slices.DeleteFunc(all, func(p junitProperty) bool { return p.Value == "" })
-	if len(all) == 0 {
+// properties are names, each with its value, without those that have none; no element if there is none.
+func properties(pairs ...string) []xmldoc.Element {
+	out := xmldoc.Element{Name: "properties"}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out.Children = append(out.Children, xmldoc.Element{Name: "property", Attrs: []xmldoc.Attr{{Name: "name", Value: pairs[i]}, {Name: "value", Value: pairs[i+1]}}})
+		}
+	}
+	if out.Children == nil {
 		return nil
 	}
-	return &junitProperties{all}
+	return []xmldoc.Element{out}
 }
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
