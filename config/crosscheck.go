@@ -46,7 +46,7 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 		for i, m := range h.Maintenance {
 			for j, name := range m.Probes {
 				if unknown(h.System, name) {
-					wrong = append(wrong, h.mistake(fmt.Sprintf("maintenance[%d].probes[%d]", i, j), "maintenance: probes names no probe of the system%s", text.DidYouMean(name, names[h.System])))
+					wrong = append(wrong, h.mistake(fmt.Sprintf("maintenance[%d].probes[%d]", i, j), "maintenance[%d].probes[%d]: names no probe of the system%s", i, j, text.DidYouMean(name, names[h.System])))
 				}
 			}
 		}

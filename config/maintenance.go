@@ -37,7 +37,7 @@ func (h *fileHeader) readWindows(unread []strictyaml.Mistake) (wrong Errors) {
 		}
 		before := len(wrong)
 		w := m.parse(func(key, format string, args ...any) {
-			wrong = append(wrong, h.mistake(path+"."+key, "maintenance: "+format, args...))
+			wrong = append(wrong, h.mistake(path+"."+key, "%s.%s: %s", path, key, fmt.Sprintf(format, args...)))
 		})
 		if len(wrong) == before {
 			h.windows = append(h.windows, systemWindow{w, m.Probes})
@@ -50,7 +50,7 @@ func (h *fileHeader) readWindows(unread []strictyaml.Mistake) (wrong Errors) {
 func (h *fileHeader) pastWindows() (all []string) {
 	for i, w := range h.windows {
 		if w.Zone == nil && time.Now().After(w.To) {
-			all = append(all, h.mistake(fmt.Sprintf("maintenance[%d].to", i), "maintenance: the window is over").Error())
+			all = append(all, h.mistake(fmt.Sprintf("maintenance[%d].to", i), "maintenance[%d]: the window is over", i).Error())
 		}
 	}
 	return all
@@ -59,10 +59,10 @@ func (h *fileHeader) pastWindows() (all []string) {
 // parse reads a window, and reports by key what is wrong with it.
 func (m maintenance) parse(wrong func(key, format string, args ...any)) (out probe.Window) {
 	if m.Why != "" && !validLabelValue(m.Why) {
-		wrong("why", "why %s", labelValueRule)
+		wrong("why", labelValueRule)
 	}
 	if m.Probes != nil && len(m.Probes) == 0 {
-		wrong("probes", "probes is empty, and would be about nothing; leave it out for all")
+		wrong("probes", "is empty, and would be about nothing; leave it out for all")
 	}
 	out = m.Parse(wrong)
 	out.Why = m.Why

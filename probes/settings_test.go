@@ -42,6 +42,10 @@ func TestSettings_refusedAtTheirLines(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, m := range found {
+				path, text, _ := strings.Cut(m.Text, ": ")
+				if key, _, _ := strings.Cut(path[strings.LastIndex(path, ".")+1:], "["); strings.HasPrefix(text, key+" ") {
+					t.Errorf("says its key twice: %s", m.Text)
+				}
 				i := slices.Index(want[m.Line], m.Text)
 				if i < 0 {
 					t.Errorf("not expected there: %s", m.Error())

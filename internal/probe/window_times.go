@@ -15,30 +15,30 @@ type WindowTimes struct {
 	Zone   string `yaml:"zone" default:"UTC" doc:"The time zone of weekly, such as Europe/Berlin."`
 }
 
-// Parse reads the times, and reports by key what is wrong with them.
+// Parse reads the times, and reports by key what is wrong with them, in texts that do not repeat the key.
 func (t WindowTimes) Parse(wrong func(key, format string, args ...any)) (out Window) {
 	if t.Weekly != "" {
 		if t.From != "" || t.To != "" {
-			wrong("weekly", "weekly is in place of from and to")
+			wrong("weekly", "is in place of from and to")
 		}
 		t.parseWeekly(&out, wrong)
 		return out
 	}
 	if t.Zone != "" {
-		wrong("zone", "zone is for weekly; from and to name their own offset")
+		wrong("zone", "is for weekly; from and to name their own offset")
 	}
 	known := true
 	moment := func(key, text string) time.Time {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {
 			known = false
-			wrong(key, "%s wants a time after RFC 3339, such as 2026-11-22T22:00:00Z", key)
+			wrong(key, "expected a time after RFC 3339, such as 2026-11-22T22:00:00Z")
 		}
 		return at
 	}
 	out.From, out.To = moment("from", t.From), moment("to", t.To)
 	if known && !out.To.After(out.From) {
-		wrong("to", "to must be after from")
+		wrong("to", "must be after from")
 	}
 	return out
 }
@@ -46,7 +46,7 @@ func (t WindowTimes) Parse(wrong func(key, format string, args ...any)) (out Win
 var weeklyPattern = regexp.MustCompile(`^([A-Za-z]{3}) ([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})$`)
 
 func (t WindowTimes) parseWeekly(out *Window, wrong func(key, format string, args ...any)) {
-	const rule = "weekly wants a weekday and two times, such as Sun 02:00-04:00"
+	const rule = "expected a weekday and two times, such as Sun 02:00-04:00"
 	parts := weeklyPattern.FindStringSubmatch(t.Weekly)
 	day := time.Weekday(-1)
 	for d := time.Sunday; parts != nil && d <= time.Saturday; d++ {
@@ -62,7 +62,7 @@ func (t WindowTimes) parseWeekly(out *Window, wrong func(key, format string, arg
 	opens, first := clock(parts[2], parts[3])
 	closes, second := clock(parts[4], parts[5])
 	if !first || !second || opens == closes || opens == 24*time.Hour {
-		wrong("weekly", "%s: hours from 00 to 24, minutes from 00 to 59, and not the same twice", rule)
+		wrong("weekly", "%s, with hours from 00 to 24, minutes from 00 to 59, and not the same twice", rule)
 	}
 	if closes < opens {
 		closes += 24 * time.Hour
@@ -73,7 +73,7 @@ func (t WindowTimes) parseWeekly(out *Window, wrong func(key, format string, arg
 	}
 	zone, err := time.LoadLocation(t.Zone)
 	if err != nil || t.Zone == "Local" { // another machine has another
-		wrong("zone", "zone names no time zone; wanted one such as Europe/Berlin")
+		wrong("zone", "expected a time zone, such as Europe/Berlin")
 		return
 	}
 	out.Zone = zone
