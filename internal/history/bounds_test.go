@@ -186,15 +186,17 @@ func benchmarkNinetyDays(b *testing.B, probes int) {
 	s.backend.(*file).db.Load().NoSync = true // the size is the same
 	all := manyJobs(probes)
 	s.SetJobs(all)
-	hour, every := start, min(12, maxSealed/probes) // to write every hour would take minutes, more than maxSealed cells would lose some
-	for n := range days * 24 {
-		hour = start.Add(time.Duration(n) * time.Hour)
-		runHour(s, all, hour)
-		if n%every == every-1 {
-			s.write(true)
-			for range every * 60 * probes / 10_000 {
-				s.backend.retain(hour)
+	hour := start
+	for day := range days {
+		for part := range slices.Chunk(all, 500) { // all at once would be more than maxSealed cells: some would be lost
+			for n := range 24 {
+				hour = start.Add(time.Duration(day*24+n) * time.Hour)
+				runHour(s, part, hour)
 			}
+			s.write(true)
+		}
+		for range probes/rollPerStep + 2 {
+			s.backend.retain(hour)
 		}
 	}
 	s.Close()
