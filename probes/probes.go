@@ -12,6 +12,7 @@ import (
 	"prober/probes/guard"
 	"prober/probes/health"
 	"prober/probes/http"
+	"prober/probes/icmp"
 	"prober/probes/isolation"
 	"prober/probes/jwks"
 	"prober/probes/pods"
@@ -38,6 +39,7 @@ func Kinds() probe.Kinds {
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),
 		"http":      http.Kind(),
+		"icmp":      icmp.Kind(),
 		"isolation": isolation.Kind(),
 		"jwks":      jwks.Kind(),
 		"pods":      pods.Kind(),

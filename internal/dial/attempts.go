@@ -79,14 +79,18 @@ func (t *attempts) try(ctx context.Context, ips []netip.Addr, pending int) net.C
 	}
 	for i, addr := range reachable {
 		t.made++
-		t.exchange.toward(addr.String())
+		peer := addr.String()
+		if t.network == networkICMP {
+			peer = addr.Addr().String()
+		}
+		t.exchange.toward(peer)
 		nc, err := t.dialer.connectTo(ctx, t.network, addr, len(reachable)-i+pending)
 		if err == nil {
 			return nc
 		}
 		// A refusal says more than the error of an address family that this machine does not have.
 		if t.peer == "" || !local(err) {
-			t.last, t.peer = err, addr.String()
+			t.last, t.peer = err, peer
 		}
 		if ctx.Err() != nil || errors.As(err, new(*DeniedError)) {
 			t.over = true

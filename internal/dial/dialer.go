@@ -45,6 +45,9 @@ type Dialer struct {
 	// no credentials, such as NTP: clouds have time servers at these addresses.
 	AllowLinkLocal bool
 
+	// Ping are the settings of sockets for echo requests.
+	Ping Ping
+
 	// Open, if set, opens a connection to an IP:port in place of the network, for tests. It is not called for addresses
 	// that are denied.
 	Open func(ctx context.Context, network, address string) (net.Conn, error)
@@ -69,7 +72,9 @@ func New(resolver string, t *TLS) *Dialer {
 var ErrConns = errors.New("too many connections for one exchange")
 
 // DialContext opens a connection to address, host:port, over "tcp" or "udp", or to the path of a socket over "unix". The host's addresses are tried one after
-// the other, those of IPv6 and of IPv4 in turn, at most six of them.
+// the other, those of IPv6 and of IPv4 in turn, at most six of them. Over "icmp", the address is a host without a port, and what is
+// read and written are messages of ICMP: echo requests with the port of the local address as their identifier, and replies or an
+// [EchoError]. Nothing is sent to an address before that.
 //
 // If ctx comes from an [Exchange], the exchange counts the connection, times the phases and closes it. The connection
 // is bound to the exchange's context, or to ctx if there is no exchange: reads and writes fail once that is over. A
@@ -95,12 +100,18 @@ func (d *Dialer) open(ctx context.Context, x *Exchange, network, address string)
 	if network == "unix" {
 		return d.connectUnix(ctx, x, address)
 	}
+	if network == networkICMP {
+		return d.connect(ctx, x, network, address, "0")
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	return d.connect(ctx, x, network, host, port)
 }
+
+// networkICMP is the network of echo requests.
+const networkICMP = "icmp"
 
 // DialTLSContext opens a connection to address, host:port, and speaks TLS on it. The server is verified as the host
 // or, if the settings name one, by that name.
@@ -218,6 +229,9 @@ func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrP
 	}
 	if open != nil {
 		return open(ctx, network, addr.String())
+	}
+	if network == networkICMP {
+		return openPing(addr.Addr(), d.Ping)
 	}
 	// Keep-alive packets would only cost system calls on short connections. DialTCP would bind one of 28,000 local ports
 	// first, for this connection only; without it, connections to different targets can share a port.

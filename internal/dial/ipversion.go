@@ -39,7 +39,7 @@ func (v IPVersion) families(network string) []string {
 		return []string{"ip4"}
 	case "tcp6", "udp6":
 		return []string{"ip6"}
-	case "tcp", "udp":
+	case "tcp", "udp", networkICMP:
 	default:
 		return nil
 	}

@@ -111,6 +111,9 @@ func (e *Expect) Matches(answer *httpx.Answer) bool {
 // JudgeLatency compares how long an exchange took with the maximum. A delay of the prober's own is not held against the target.
 func JudgeLatency(x *probe.Exchange, maximum probe.Duration) probe.Outcome {
 	took := x.Took.Round(time.Millisecond)
+	if x.Took < 10*time.Millisecond {
+		took = x.Took.Round(100 * time.Microsecond)
+	}
 	if x.OwnDelay(maximum.D()) {
 		return probe.Outcomef(probe.SelfDelay, "expected an answer within %s, got one after %s, but the prober itself was late by %s",
 			maximum, took, x.Late.Round(time.Millisecond))

@@ -21,11 +21,16 @@ const MaxReplicas = 100
 // Replicas says where the replicas of a service are and how many there must be. The number is always declared and
 // never taken from what was found: "0 of 0 are healthy" would be a false OK.
 type Replicas struct {
-	Static []string `yaml:"static" doc:"addresses, IP:port each"`
-	DNS    string   `yaml:"dns" doc:"name:port; every address of the name is a replica"`
+	Static []string `yaml:"static" doc:"addresses, IP:port each; of type icmp without the port"`
+	DNS    string   `yaml:"dns" doc:"name:port; every address of the name is a replica; of type icmp without the port"`
 	SRV    string   `yaml:"srv" doc:"name of an SRV record, _port._tcp.name; every target is a replica"`
 	Want   int      `yaml:"want" doc:"how many there must be"`
+
+	portless bool // addresses are IPs, and dns is a name
 }
+
+// WithoutPorts is called before Validate by a kind whose replicas have no ports.
+func (c *Replicas) WithoutPorts() { c.portless = true }
 
 // None reports whether no replicas are configured.
 func (c Replicas) None() bool { return len(c.Static) == 0 && c.DNS == "" && c.SRV == "" }
@@ -89,12 +94,12 @@ func (c *Replicas) Validate() error {
 		wrong = append(wrong, probe.Settingf("static", "expected at most %d, got %d", MaxReplicas, len(c.Static)))
 	}
 	for i, address := range c.Static {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			wrong = append(wrong, probe.Settingf(fmt.Sprintf("static[%d]", i), "expected IP:port"))
+		same, ok := c.canonical(address)
+		if !ok {
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("static[%d]", i), "expected %s", c.form("IP")))
 			continue
 		}
-		c.Static[i] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String() // one address can be written in many ways
+		c.Static[i] = same
 		if slices.Contains(c.Static[:i], c.Static[i]) {
 			wrong = append(wrong, probe.Settingf(fmt.Sprintf("static[%d]", i), "%s is listed twice", c.Static[i]))
 		}
@@ -102,13 +107,41 @@ func (c *Replicas) Validate() error {
 	if len(c.Static) > 0 && c.Want > len(c.Static) {
 		wrong = append(wrong, probe.Settingf("want", "expected at most the %d listed, got %d", len(c.Static), c.Want))
 	}
-	if c.DNS != "" {
-		_, port, err := net.SplitHostPort(c.DNS)
-		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
-			wrong = append(wrong, probe.Settingf("dns", "expected name:port"))
-		}
+	if c.DNS != "" && !c.validName() {
+		wrong = append(wrong, probe.Settingf("dns", "expected %s", c.form("name")))
+	}
+	if c.SRV != "" && c.portless {
+		wrong = append(wrong, probe.Settingf("srv", "expected static or dns: there are no ports"))
 	}
 	return errors.Join(wrong...)
+}
+
+// form is how an address is written.
+func (c *Replicas) form(host string) string {
+	if c.portless {
+		return host + " without a port"
+	}
+	return host + ":port"
+}
+
+// canonical is the one form of an address, which can be written in many ways.
+func (c *Replicas) canonical(address string) (same string, ok bool) {
+	if c.portless {
+		ip, err := netip.ParseAddr(address)
+		return ip.Unmap().String(), err == nil
+	}
+	at, err := netip.ParseAddrPort(address)
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String(), err == nil
+}
+
+// validName reports whether dns has a port, if it must.
+func (c *Replicas) validName() bool {
+	if c.portless {
+		return dial.IsHostPort(c.DNS + ":1")
+	}
+	_, port, err := net.SplitHostPort(c.DNS)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0
 }
 
 // Find returns the addresses to dial, sorted; for a service without replicas the one "". If there is nothing to dial, it
@@ -173,6 +206,9 @@ func (c Replicas) lookup(ctx context.Context, resolver *net.Resolver) ([]string,
 }
 
 func (c Replicas) lookupAll(ctx context.Context, resolver *net.Resolver) ([]string, error) {
+	if c.DNS != "" && c.portless {
+		return addresses(ctx, resolver, c.DNS, "")
+	}
 	if c.DNS != "" {
 		name, port, err := net.SplitHostPort(c.DNS)
 		if err != nil {
@@ -199,21 +235,22 @@ func (c Replicas) lookupAll(ctx context.Context, resolver *net.Resolver) ([]stri
 }
 
 // addresses resolves a name to the IPv4 addresses, or where there are none the IPv6 ones: a pod that has both is one
-// replica, not two.
+// replica, not two. They have the port, if there is one.
 func addresses(ctx context.Context, resolver *net.Resolver, name, port string) ([]string, error) {
 	four, six, err := dial.Addresses(ctx, resolver, name)
 	if err != nil {
 		return nil, err
 	}
+	if len(four) == 0 {
+		four = six
+	}
 	var found []string
 	for _, ip := range four {
-		found = append(found, net.JoinHostPort(ip.String(), port))
-	}
-	if len(found) > 0 {
-		return found, nil
-	}
-	for _, ip := range six {
-		found = append(found, net.JoinHostPort(ip.String(), port))
+		address := ip.String()
+		if port != "" {
+			address = net.JoinHostPort(address, port)
+		}
+		found = append(found, address)
 	}
 	return found, nil
 }
