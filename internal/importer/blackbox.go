@@ -56,7 +56,11 @@ func readBlackbox(d *draft, files []File) {
 			own := &mapping{}
 			own.set("name", d.name(name))
 			d.times(own, 0, m.timeout)
-			d.ask(own, m.addressKey(), "the target; prometheus.yml has it, as the second file")
+			what := "the target"
+			if m.kind == "websocket" {
+				what = "ws:// or wss://: " + what
+			}
+			d.ask(own, m.addressKey(), what+"; prometheus.yml has it, as the second file")
 			m.checkTarget(own, &url.URL{})
 			d.expand(name, m.common, []use{{m.source, own}})
 		}
@@ -67,20 +71,26 @@ func readModule(s *source) *module {
 	m := &module{source: s, prober: s.text("prober"), common: &mapping{}}
 	m.timeout = s.duration("timeout", promDuration)
 	settings := s.inner(m.prober)
-	switch m.prober {
-	case "http":
-		m.kind = "http"
-		m.common.set("type", "http")
-		m.readHTTP(settings)
-	case "tcp", "unix":
+	m.kind = m.prober
+	if m.prober == "unix" {
 		m.kind = "tcp"
-		m.common.set("type", "tcp")
+	}
+	m.common.set("type", m.kind)
+	switch m.kind {
+	case "http":
+		m.readHTTP(settings)
+	case "tcp":
 		m.readTCP(settings)
 	case "dns":
-		m.kind = "dns"
-		m.common.set("type", "dns")
 		m.readDNS(settings)
+	case "icmp":
+		m.readICMP(settings)
+	case "grpc":
+		m.readGRPC(settings)
+	case "websocket":
+		m.readWebSocket(settings)
 	default:
+		m.kind = ""
 		s.without(&s.tail, s.path, "prober "+strictyaml.Shown(m.prober)+" is not translated: see docs/kinds for what there is")
 		return m
 	}
@@ -94,10 +104,12 @@ func readModule(s *source) *module {
 
 func (m *module) addressKey() string {
 	switch m.kind {
-	case "http":
+	case "http", "websocket":
 		return "url"
 	case "dns":
 		return "servers"
+	case "icmp":
+		return "host"
 	}
 	return "address"
 }
@@ -123,7 +135,20 @@ func (m *module) target(from *source, own *mapping, text string) {
 			return
 		}
 		own.set("servers", []any{text})
-	case m.kind == "tcp":
+	case m.kind == "icmp":
+		m.host(own, text, "the target")
+	case m.kind == "websocket":
+		if m.hasCredential() {
+			text = withoutUser(text)
+		}
+		if !strings.Contains(text, "://") {
+			text = "ws://" + text
+		}
+		from.socket(own, text, "targets")
+		if u, err := url.Parse(text); err == nil && u.Scheme == "ws" && m.hasCredential() && !isLocal(u.Hostname()) && !own.has("allow_plaintext") {
+			m.ask(own, "allow_plaintext", "true sends the credential in clear, as there; wss is better")
+		}
+	case m.kind == "tcp" || m.kind == "grpc":
 		if !hostPort.MatchString(text) {
 			m.ask(own, "address", "the target is no host:port")
 			return

@@ -49,7 +49,11 @@ func (d *draft) without(m *mapping, key, why string) {
 //go:noinline
 func (d *draft) ask(m *mapping, key, why string) {
 	d.toDo++
-	m.set(key, todo).comment = why
+	value := todo
+	if key == "host" { // which may be called TODO
+		value = "{TODO: the host}"
+	}
+	m.set(key, value).comment = why
 }
 
 // add takes a probe in, up to the bound on their number.

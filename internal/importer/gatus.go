@@ -37,11 +37,17 @@ func readEndpoint(s *source) {
 		return
 	}
 	scheme, rest, _ := strings.Cut(raw, "://")
-	kind := map[string]string{"http": "http", "https": "http", "tcp": "tcp", "ssh": "tcp", "tls": "tls", "starttls": "tls"}[scheme]
-	if variable.MatchString(raw) {
+	kind := map[string]string{
+		"http": "http", "https": "http", "tcp": "tcp", "ssh": "tcp", "tls": "tls", "starttls": "tls",
+		"icmp": "icmp", "grpc": "grpc", "grpcs": "grpc", "ws": "websocket", "wss": "websocket",
+	}[scheme]
+	if variable.MatchString(raw) && scheme != "ws" && scheme != "wss" {
 		kind = "http"
 	}
-	if kind == "" || s.take("dns") != nil {
+	if s.take("dns") != nil {
+		kind = "dns"
+	}
+	if kind == "" {
 		s.without(&s.tail, "endpoint "+strictyaml.Shown(title), "is not translated: see docs/kinds for what there is")
 		return
 	}
@@ -52,12 +58,19 @@ func readEndpoint(s *source) {
 	}
 	m.set("type", kind)
 	e := m // where what is expected stands
-	if kind == "http" {
+	switch {
+	case kind == "http":
 		e = &mapping{}
 		s.readRequestOf(m, raw)
-	} else if !hostPort.MatchString(rest) {
+	case kind == "dns":
+		s.readQuestion(m, raw)
+	case kind == "icmp":
+		s.host(m, rest, "url")
+	case kind == "websocket":
+		s.readSocket(m, raw)
+	case !hostPort.MatchString(rest):
 		s.ask(m, "address", "is no host:port")
-	} else {
+	default:
 		m.set("address", rest)
 	}
 	switch scheme {
@@ -65,6 +78,8 @@ func readEndpoint(s *source) {
 		m.set("protocol", "ssh")
 	case "starttls":
 		m.set("starttls", "smtp")
+	case "grpcs":
+		m.in("tls")
 	}
 	interval := s.duration("interval", time.ParseDuration)
 	if interval == 0 {
@@ -79,8 +94,9 @@ func readEndpoint(s *source) {
 	for _, name := range extra.keys() {
 		extra.labels(m, [][2]string{{name, extra.text(name)}})
 	}
-	client.readClient(m, kind)
-	refusal, redirected := s.readConditions(e, kind)
+	encrypted := kind == "http" || kind == "tls" || scheme == "grpcs" || scheme == "wss"
+	client.readClient(m, kind, encrypted)
+	refusal, redirected := s.readConditions(e, kind, encrypted)
 	if kind == "http" {
 		if follows := !client.flag("ignore-redirect", false); follows && !redirected {
 			m.set("follow", plain("10")).comment = "here to the same origin only"
@@ -138,8 +154,48 @@ func (s *source) readRequestOf(m *mapping, raw string) {
 	}
 }
 
+// readQuestion translates a question to a name server.
+func (s *source) readQuestion(m *mapping, raw string) {
+	if _, rest, ok := strings.Cut(raw, "://"); ok {
+		raw = rest
+	}
+	if !hostPort.MatchString(raw) {
+		raw += ":53"
+	}
+	if hostPort.MatchString(raw) {
+		m.set("servers", []any{raw})
+	} else {
+		s.ask(m, "servers", "is no host:port")
+	}
+	q := s.inner("dns")
+	m.set("query_name", q.text("query-name"))
+	if v := q.text("query-type"); v != "" {
+		m.set("query_type", v)
+	}
+	q.rest(m, noEquivalent)
+}
+
+// readSocket translates a WebSocket, and the message that is sent.
+func (s *source) readSocket(m *mapping, raw string) {
+	headers := s.inner("headers")
+	for _, name := range headers.keys() {
+		headers.header(m, name)
+	}
+	if variable.MatchString(raw) {
+		s.ask(m, "url", "ws:// or wss://: variables of the environment have no place in a URL")
+	} else {
+		s.socket(m, strings.ReplaceAll(raw, "$$", "$"), "url")
+	}
+	step := &mapping{}
+	if s.body(step, "body"); step.has("body") {
+		message := &mapping{}
+		message.set("send", step.get("body"))
+		m.set("dialogue", []*mapping{message})
+	}
+}
+
 // readClient translates how an endpoint is asked.
-func (s *source) readClient(m *mapping, kind string) {
+func (s *source) readClient(m *mapping, kind string, encrypted bool) {
 	if v := s.text("dns-resolver"); v != "" {
 		_, address, _ := strings.Cut(v, "://")
 		m.set("resolver", address)
@@ -166,7 +222,7 @@ func (s *source) readClient(m *mapping, kind string) {
 			o.rest(m, noEquivalent)
 		}
 	}
-	if s.flag("insecure", false) && kind != "tcp" {
+	if s.flag("insecure", false) && encrypted {
 		headers, _ := m.get("headers").(*mapping)
 		secret := m.has("oauth2") || m.has("basic") || isSource(m.get("body")) || t.has("key_file")
 		for _, e := range headers.all() {
@@ -178,7 +234,7 @@ func (s *source) readClient(m *mapping, kind string) {
 			t.set("insecure_skip_verify", true)
 		}
 	}
-	if len(t.entries) > 0 && kind != "tcp" {
+	if len(t.entries) > 0 && encrypted {
 		m.set("tls", t)
 	}
 }

@@ -20,12 +20,12 @@ var (
 )
 
 // readConditions translates what must hold. It says whether an error is expected, and whether a redirect is.
-func (s *source) readConditions(e *mapping, kind string) (refusal, redirected bool) {
+func (s *source) readConditions(e *mapping, kind string, encrypted bool) (refusal, redirected bool) {
 	var statuses [600]bool
 	for code := 200; code < 600; code++ {
 		statuses[code] = true
 	}
-	given := false
+	given, message := false, &mapping{}
 	for i, text := range s.texts("conditions") {
 		c := condition.FindStringSubmatch(text)
 		if c == nil || len(text) > maxCondition || variable.MatchString(text) {
@@ -41,18 +41,32 @@ func (s *source) readConditions(e *mapping, kind string) (refusal, redirected bo
 		case left == "[CONNECTED]" && op == "==" && right == "true": // always asked
 		case left == "[RESPONSE_TIME]":
 			why = limit(e, "latency", op, right, "<", time.Millisecond)
-		case left == "[CERTIFICATE_EXPIRATION]" && kind != "tcp":
+		case left == "[CERTIFICATE_EXPIRATION]" && encrypted:
 			why = limit(e, "certificate", op, right, ">", time.Second)
 		case strings.Contains(left, "[BODY]") && secretValue.MatchString(left) && !function.MatchString(left):
 			why = "looks secret; expect that it is there, by json"
 		case strings.Contains(left, "[BODY]") && kind == "http":
 			why = bodyCondition(e, left, op, right)
+		case left == "[DNS_RCODE]" && kind == "dns" && op == "==" && rcode.MatchString(right):
+			e.in("expect").set("rcode", []any{right})
+			refusal = refusal || right != "NOERROR"
+		case left == "[BODY]" && kind == "dns" && op == "==" && right != "":
+			records := e.in("expect").in("answer")
+			all, _ := records.get("match").([]any)
+			records.set("match", append(all, `\s`+strings.TrimPrefix(alternatives(right), "(?s)^")))
+		case strings.Contains(left, "[BODY]") && kind == "websocket":
+			why = bodyCondition(message, left, op, right)
 		default:
 			why = noEquivalent
 		}
 		if why != "" {
 			s.without(e, "condition "+left+" "+op, why)
 		}
+	}
+	s.expectMessage(e, message)
+	if refusal {
+		s.ask(e, "control", "a refusal alone proves nothing: name a record that must be there, see docs/kinds/dns.md")
+		return false, false
 	}
 	if !given {
 		if kind == "http" {
@@ -61,6 +75,33 @@ func (s *source) readConditions(e *mapping, kind string) (refusal, redirected bo
 		return false, false
 	}
 	return s.writeStatuses(e, statuses[:])
+}
+
+// rcode is a response code of DNS.
+var rcode = regexp.MustCompile(`^[A-Z]{5,8}$`)
+
+// expectMessage writes what a message of a WebSocket must be, behind the one that is sent.
+func (s *source) expectMessage(m, message *mapping) {
+	if len(message.entries) == 0 {
+		return
+	}
+	step, steps := &mapping{}, []*mapping(nil)
+	if sent, ok := m.get("dialogue").([]*mapping); ok {
+		steps = sent
+	}
+	switch {
+	case message.onlyRefuses():
+		s.without(m, "conditions on [BODY]", "any other message would meet them")
+		return
+	case message.has("json"):
+		step.set("json", message.get("json"))
+		if message.has("body") {
+			s.without(m, "condition [BODY]", "a message is compared as JSON or as text")
+		}
+	default:
+		step.set("expect", message.get("body"))
+	}
+	m.set("dialogue", append(steps, step))
 }
 
 // writeStatuses writes the statuses that meet all conditions, whole hundreds as such.

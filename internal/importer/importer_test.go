@@ -83,6 +83,7 @@ func TestImport_leaks(t *testing.T) {
 var filled = strings.NewReplacer(
 	"control: TODO # a refusal alone proves nothing: name a record", "control: {query_name: there.example.com} #",
 	"control: TODO", "control: {url: https://control.example/, expect: {status: 200, body: a, headers: {Set-Cookie: a, X-Debug: a}, json: {$.errors: a}}}",
+	"url: TODO # ws", "url: wss://filled.example/ #", "host: {TODO: the host}", "host: filled.example",
 	"url: TODO", "url: https://filled.example/",
 	"status: TODO", "status: 200", "body: {TODO: the body}", "body: text",
 	"servers: TODO", "servers: [filled.example:53]",
