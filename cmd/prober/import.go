@@ -19,7 +19,8 @@ import (
 
 const importExamples = `prober import blackbox.yml prometheus.yml > shop.yaml
 prober import --output=shop.yaml --system=shop blackbox.yml
-prober import --from=gatus config.yaml`
+prober import --from=gatus config.yaml
+prober import cloudprober.cfg > shop.yaml`
 
 // importFlags are those of the command import.
 type importFlags struct {

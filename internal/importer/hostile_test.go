@@ -42,6 +42,103 @@ func TestImport_hostile(t *testing.T) {
 	}
 }
 
+// hostileTextpb are the same in text protobuf.
+func hostileTextpb() map[string]string {
+	return map[string]string{
+		"depth":              strings.Repeat("probe {", 200_000),
+		"lists":              "probe: " + strings.Repeat("[", 200_000),
+		"size":               "probe {}\n#" + strings.Repeat("x", 10<<20),
+		"no end":             "probe { name: \"a\"",
+		"another end":        "probe { name: \"a\" > ",
+		"an end alone":       "probe {} }",
+		"a text without end": "probe { name: \"a\n\" }",
+		"an open text":       "probe { name: \"a",
+		"an escape":          "probe { name: \"\\q\" }",
+		"half an escape":     "probe { name: \"\\",
+		"an octal escape":    "probe { name: \"\\777\" }",
+		"no value":           "probe { name: }",
+		"no colon":           "probe { name \"a\" }",
+		"no name":            "probe { : 1 }",
+		"templates":          "{{range .}}\nprobe {}\n{{end}}",
+		"many templates":     "probe { name: \"" + strings.Repeat("{{", 500_000) + " }",
+		"an extension":       "probe { [a { b: 1 } }",
+		"a list without end": "probe { name: [\"a\", \"b\" }",
+		"a name that is not": "probe { name { a: 1 } type: HTTP }",
+		"targets twice":      "probe { type: HTTP targets { host_names: \"a\" } targets { host_names: \"b\" } }",
+		"a number":           "probe { type: PING ping_probe { packets_per_probe: many } }",
+		"a pattern":          "probe { type: HTTP validator { regex: \"(\" } }",
+		"a status":           "probe { type: HTTP validator { http_validator { success_status_codes: \"marked\" } } }",
+		"a method":           "probe { type: HTTP http_probe { method: \"marked secret\" } }",
+		"bytes":              "probe { \xff: 1 }",
+	}
+}
+
+// TestImport_hostileTextpb: each is refused, with the file and, if it is about a line, the line. Nothing of the file is repeated.
+func TestImport_hostileTextpb(t *testing.T) {
+	t.Parallel()
+	message := regexp.MustCompile(`^(bad.cfg(:[0-9]+)?: .{5,300}\n)+$`)
+	for name, data := range hostileTextpb() {
+		_, err := Import("cloudprober", "s", File{"bad.cfg", []byte(data)})
+		if err == nil || !message.MatchString(err.Error()+"\n") || strings.Contains(err.Error(), "marked") {
+			t.Errorf("%s: expected an error with the file, got %v", name, err)
+		}
+	}
+}
+
+// TestTextpb: texts and messages in the forms that text protobuf has for them.
+func TestTextpb(t *testing.T) {
+	t.Parallel()
+	const text = `# a comment
+a: "one" 'two'  "\x41\101\n\"\u00e9"; b { c: 1 } b < c: -2.5 >, d: [1, 2] e: [ { f: true } ] [x.y/z.W] { g: NAME }
+h: "{{env "NAME"}}" h: "b" h: ["c"]
+`
+	d := &draft{}
+	s, ok := d.parseTextpb(File{"a.cfg", []byte(text)})
+	if !ok {
+		t.Fatal(d.wrong)
+	}
+	if got := s.text("a"); got != "onetwoAA\n\"é" {
+		t.Errorf("a: %q", got)
+	}
+	if b := s.messages("b"); len(b) != 2 || b[0].text("c") != "1" || b[1].text("c") != "-2.5" || b[1].node.Line != 2 {
+		t.Errorf("b: %v", b)
+	}
+	if got := strings.Join(s.texts("d"), " ") + " " + strings.Join(s.texts("h"), " "); got != `1 2 {{env "NAME"}} b c` {
+		t.Errorf("d and h: %s", got)
+	}
+	if e := s.messages("e"); len(e) != 1 || !e[0].flag("f", false) || s.inner("x.y/z.W").text("g") != "NAME" {
+		t.Errorf("e: %v", e)
+	}
+	if len(d.wrong) > 0 {
+		t.Error(d.wrong)
+	}
+}
+
+// FuzzTextpb: whatever a file has, it is refused with its line, or becomes a configuration that is YAML, and says nothing of what it
+// must not.
+func FuzzTextpb(f *testing.F) {
+	for _, data := range hostileTextpb() {
+		if len(data) < 1000 {
+			f.Add(data)
+		}
+	}
+	f.Add(`probe { name: "a" type: HTTP targets { host_names: "a" } http_probe { header { key: "Authorization" value: "Bearer {{env "A"}}" } } }`)
+	f.Fuzz(func(t *testing.T, data string) {
+		got, err := Import("cloudprober", "s", File{"a.cfg", []byte(data)})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "a.cfg") {
+				t.Error(err)
+			}
+			return
+		}
+		if d := (&draft{}); len(got.YAML) < MaxBytes {
+			if _, ok := d.parse(File{"out.yaml", got.YAML}); !ok {
+				t.Errorf("%v\n%s", d.wrong, got.YAML)
+			}
+		}
+	})
+}
+
 // TestImport_product bounds how many probes modules and targets may come to.
 func TestImport_product(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,7 @@ type format struct {
 var formats = []format{
 	{"blackbox", regexp.MustCompile(`(?m)^["']?modules["']?[ \t]*:`), 2, readBlackbox},
 	{"gatus", regexp.MustCompile(`(?m)^["']?(endpoints|external-endpoints|suites)["']?[ \t]*:`), 1, readGatus},
+	{"cloudprober", regexp.MustCompile(`(?m)^[ \t]*(probe|shared_targets|surfacer)[ \t]*:?[ \t]*[{<]`), 1, readCloudprober},
 }
 
 // Formats names the formats, as --from does.

@@ -32,6 +32,7 @@ var inputs = map[string][]string{
 	"blackbox.golden":         {"blackbox.yml", "prometheus.yml"},
 	"blackbox-modules.golden": {"blackbox.yml"},
 	"gatus.golden":            {"gatus.yaml"},
+	"cloudprober.golden":      {"cloudprober.cfg"},
 }
 
 func TestImport_golden(t *testing.T) {
@@ -87,6 +88,8 @@ var filled = strings.NewReplacer(
 	"url: TODO", "url: https://filled.example/",
 	"status: TODO", "status: 200", "body: {TODO: the body}", "body: text",
 	"servers: TODO", "servers: [filled.example:53]",
+	"query_name: {TODO: the name}", "query_name: filled.example", "bearer: TODO", "bearer: {env: FILLED}", "client_id: TODO", "client_id: filled",
+	"command: TODO", "command: [/usr/bin/true]",
 	"address: TODO", "address: filled.example:1",
 	"allow_plaintext: TODO", "allow_plaintext: true",
 	"dialogue: TODO", "dialogue: [{expect: a}]",

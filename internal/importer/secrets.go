@@ -37,8 +37,8 @@ func looksSecret(s string) bool {
 
 // secret returns where a secret is to come from, by its key: its file, or a variable. A text that is a variable is that.
 func (s *source) secret(key string) plain {
-	if m := reference.FindStringSubmatch(s.text(key)); m != nil {
-		return plain("{env: " + m[1] + "}")
+	if name := environment(s.text(key)); name != "" {
+		return plain("{env: " + name + "}")
 	}
 	return s.variable(s, key)
 }
