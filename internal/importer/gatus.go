@@ -228,7 +228,9 @@ func (s *source) readClient(m *mapping, kind string, encrypted bool) {
 		for _, e := range headers.all() {
 			secret = secret || isSource(e.value)
 		}
-		if secret {
+		if kind == "tls" {
+			s.without(m, "client.insecure", "the certificate is what the probe asks about; name its authority as tls.ca_file")
+		} else if secret {
 			s.without(m, "client.insecure", "a credential could be sent to anyone; name the authority as tls.ca_file")
 		} else {
 			t.set("insecure_skip_verify", true)
