@@ -55,12 +55,12 @@ func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 	var missing []string
 	for _, r := range f.runbooks {
 		if !slices.Contains(runbooks, r) {
-			missing = append(missing, "runbook "+r+text.DidYouMean(r, runbooks))
+			missing = append(missing, "no runbook is called "+r+text.DidYouMean(r, runbooks))
 		}
 	}
 	for _, p := range f.probes {
 		if !slices.Contains(names, p) {
-			missing = append(missing, "probe "+p+text.DidYouMean(p, names))
+			missing = append(missing, "no probe is called "+p+text.DidYouMean(p, names))
 		}
 	}
 	selected := slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
@@ -69,9 +69,9 @@ func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 	})
 	switch {
 	case missing != nil:
-		return nil, unknownName(fmt.Sprintf("none of the %d configured probes belongs to %s", len(jobs), strings.Join(missing, ", or to ")))
+		return nil, unknownName(strings.Join(missing, ", and "))
 	case len(selected) == 0:
-		return nil, fmt.Errorf("none of the %d configured probes matches %s", len(jobs), f)
+		return nil, fmt.Errorf("no configured probe matches %s", f)
 	}
 	return selected, nil
 }

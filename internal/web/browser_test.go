@@ -264,6 +264,7 @@ func TestPages_withoutScriptAndMouse(t *testing.T) {
 		}
 		t.Fatalf("the keyboard does not reach %q", wanted)
 	}
+	focus("Skip to the content")
 	focus(jobs[1].Name)
 	b.Loads(func() { b.Press("Enter") })
 	head := func() (text string) {
