@@ -127,6 +127,13 @@ func TestPages_firstScreen(t *testing.T) {
 	}
 }
 
+// addressed is a probe that says whom it asks.
+type addressed struct{ probe.Probe }
+
+func (addressed) Addresses() []string {
+	return []string{"https://shop.example/api/v1/health", "https://shop.example/api/v1/ready", "10.0.0.1:443", "10.0.0.2:443"}
+}
+
 // passingStore is a board of that many probes that pass, with titles and reasons as long as people and kinds write them.
 func passingStore(n int) *StatusStore {
 	details := []string{
@@ -137,6 +144,7 @@ func passingStore(n int) *StatusStore {
 	b, jobs := NewStatusStore(), manyJobs(n)
 	for i := range jobs {
 		jobs[i].About.Title = titles[i%len(titles)]
+		jobs[i].Probe = addressed{}
 	}
 	b.SetJobs(jobs)
 	for i := range jobs {

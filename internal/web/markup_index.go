@@ -115,7 +115,7 @@ func (v rowView) line() g.Node {
 	return h.Li(h.Class("row line pass"), h.Data("key", v.Key().String()),
 		h.Div(h.Class("state"), mark(v.Verdict)),
 		h.Div(h.Class("what"), v.heading()),
-		h.Div(h.Class("why"), h.Title(v.Detail+" "+asksText(v.addresses())), h.Text(v.Detail), v.asked()),
+		h.Div(h.Class("why"), h.Title(v.Detail+" "+asksText(v.addresses())), h.Span(h.Text(v.Detail)), v.asked()),
 		h.Div(h.Class("past"), v.Chart.strip()),
 		h.Div(h.Class("when soft"), h.Span(h.Class("more"), h.Text(v.sinceWords()), clock(v.Since), h.Text(", ")),
 			h.Span(h.Class("took"), h.Text(formatLatency(v.Latency)), g.If(v.Uptime.Known > 0, h.Text(", "))), h.Text(v.uptimeWords(""))),
