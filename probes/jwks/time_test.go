@@ -277,6 +277,22 @@ func TestHistory_claimsNothingOfForgottenKeys(t *testing.T) {
 
 // TestJWKS_cachedCopy has one verifier's set come out of a cache. What is in it may count; that something is not in it
 // proves nothing.
+func TestJWKS_oldDate(t *testing.T) {
+	body := keysetOf(t, newJWK(t, "k1", "ES256"))
+	for age, want := range map[time.Duration]string{
+		time.Hour: "pass", 50 * time.Hour: "inconclusive(stale_or_cached): the key set may come out of a cache (a Date of 2 days ago), which proves nothing about its origin",
+	} {
+		url := probetest.Serve(t, map[string]http.HandlerFunc{"/keys": func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Date", time.Now().Add(-age).UTC().Format(http.TimeFormat))
+			probetest.Respond(200, "application/json", body)(w, q)
+		}})
+		got := probetest.NotPassed(probetest.Run(t, Kind(), jwks([]string{url + "/keys"}, "k1")))
+		if want == "pass" && got != want || !strings.Contains(got, want) {
+			t.Errorf("a Date of %s ago: got\n%s", age, got)
+		}
+	}
+}
+
 func TestJWKS_cachedCopy(t *testing.T) {
 	k1, k0 := newJWK(t, "k1", "ES256"), newJWK(t, "k0", "ES256")
 	var age atomic.Value
