@@ -151,6 +151,63 @@ func TestEvaluator_says(t *testing.T) {
 	}
 }
 
+// TestState_exchanges: of the answers of a run it is known whether one names another trace and, unless all passed, their statuses.
+func TestState_exchanges(t *testing.T) {
+	sent, constant := strings.Repeat("ab", 16), strings.Repeat("0", 31)+"1"
+	of := func(v probe.Verdict, traces ...string) *state {
+		r := probe.Result{ID: up.ID, Started: time.Now(), Checks: []probe.Check{{Name: "status", Verdict: v}}}
+		for _, got := range traces {
+			r.Exchanges = append(r.Exchanges, probe.Exchange{Check: "status", Status: 502, TraceID: sent, TargetTraceID: got})
+		}
+		return newState(up, time.Now()).after(&r, time.Time{})
+	}
+	for name, c := range map[string]struct {
+		state *state
+		other bool
+		codes int
+	}{
+		"none is named":     {of(probe.Fail, ""), false, 1},
+		"the one sent":      {of(probe.Fail, sent, sent), false, 2},
+		"a constant":        {of(probe.Fail, constant), true, 1},
+		"one of two":        {of(probe.Pass, constant, sent), true, 0},
+		"inconclusive":      {of(probe.Inconclusive, sent), false, 1},
+		"very many answers": {of(probe.Fail, make([]string, maxChecks+1)...), false, maxChecks},
+	} {
+		if got := c.state; got.otherTrace != c.other || len(got.codes) != c.codes {
+			t.Errorf("%s: another trace %t, %d statuses", name, got.otherTrace, len(got.codes))
+		}
+	}
+}
+
+// TestErrorRate: runs under maintenance, now or then, and failures that have alerts of their own are left out.
+func TestErrorRate(t *testing.T) {
+	now := time.Now()
+	of := func(window []probe.Window, targetOnly bool) bool {
+		j := change(up, func(j *probe.Job) { j.Maintenance = window })
+		s := &state{}
+		for n := range 40 {
+			s.runs = append(s.runs, run{at: now.Add(time.Duration(n-40) * 10 * time.Second).UnixMilli(), verdict: int8(probe.Fail), targetOnly: targetOnly && n == 39})
+		}
+		m := &moment{now: now, states: map[probe.Key]*state{j.Key(): s}}
+		return (&view{moment: m}).errorRate([]probe.Job{j}, 10*time.Minute) != nil
+	}
+	for name, c := range map[string]struct {
+		window     []probe.Window
+		targetOnly bool
+		want       bool
+	}{
+		"all fail":            {nil, false, true},
+		"and one for its own": {nil, true, false},
+		"maintained now":      {[]probe.Window{{From: now.Add(-time.Second), To: now.Add(time.Hour)}}, false, false},
+		"maintained then":     {[]probe.Window{{From: now.Add(-5 * time.Minute), To: now.Add(-4 * time.Minute)}}, false, false},
+		"maintained long ago": {[]probe.Window{{From: now.Add(-5 * time.Hour), To: now.Add(-4 * time.Hour)}}, false, true},
+	} {
+		if got := of(c.window, c.targetOnly); got != c.want {
+			t.Errorf("%s: told %t, expected %t", name, got, c.want)
+		}
+	}
+}
+
 // TestSlow: the 95th percentile is that of the nearest rank, and needs enough conclusive runs.
 func TestSlow(t *testing.T) {
 	now := time.Now()
@@ -174,6 +231,8 @@ func TestSlow(t *testing.T) {
 	}{
 		"two of forty":                   {of(38, 2, 0, 0), false},
 		"three of forty":                 {of(37, 3, 0, 0), true},
+		"ten of two hundred":             {of(190, 10, 0, 0), false},
+		"eleven of two hundred":          {of(189, 11, 0, 0), true},
 		"all of enough":                  {of(0, enough, 0, 0), true},
 		"all of one too few":             {of(0, enough-1, 0, 0), false},
 		"and one that proves nothing":    {of(0, enough-1, 1, 0), false},

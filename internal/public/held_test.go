@@ -1,6 +1,7 @@
 package public
 
 import (
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,5 +121,25 @@ func TestIncidents_sameSecond(t *testing.T) {
 	}
 	if len(seen) != 2 || plain != 1 {
 		t.Errorf("got %v", seen)
+	}
+}
+
+func TestTakesGzip(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]bool{
+		"": false, "gzip": true, "br, GZIP": true, "gzip;q=0.5": true, "gzip; q=1": true, "gzip;q=0": false, "gzip;q=0.0": false, "gzip;q=x": false, "gzipped": false, "br;q=1, deflate": false,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Encoding", header)
+		if got := takesGzip(r); got != want {
+			t.Errorf("%q: got %t, expected %t", header, got, want)
+		}
+	}
+	s := newWorld(t, "login").site()
+	if got := ask(s, "GET", "/").Header().Get("Vary"); got != "Accept-Encoding" {
+		t.Errorf("Vary is %q", got)
+	}
+	if got := ask(s, "POST", "/").Header().Get("Allow"); got != "GET, HEAD" {
+		t.Errorf("Allow is %q", got)
 	}
 }
