@@ -23,7 +23,7 @@ func TestServe_logo(t *testing.T) {
 		t.Errorf("the policy of the logo is %s", got)
 	}
 	contains(t, ask(s, "GET", "/").Body.String(), `<img src="logo.svg" alt="">`)
-	// A logo that is written anew is read anew.
+	// A logo that is written again is read again.
 	write(t, w.page.Logo, `<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0h16v16z"/></svg>`)
 	contains(t, w.site().look(w.page, now).texts()["logo.svg"], "h16v16z")
 }
