@@ -93,13 +93,16 @@ func rejectObjectives(headers []*fileHeader, entries []*probeEntry) (wrong Error
 	for _, h := range headers {
 		for _, name := range sorted.Keys(h.Runbooks) {
 			o := h.Runbooks[name].objective()
+			if o.IsZero() || o.Percent < 50 || o.Percent >= 100 {
+				continue
+			}
 			var intervals []time.Duration
 			for _, p := range entries {
 				if p.job.System == h.System && p.Runbook == name && p.job.Interval > 0 {
 					intervals = append(intervals, p.job.Interval)
 				}
 			}
-			if o.IsZero() || o.Percent < 50 || o.Percent >= 100 || intervals == nil {
+			if intervals == nil {
 				continue
 			}
 			if err := o.Check(intervals); err != nil {

@@ -14,49 +14,29 @@ import (
 	"prober/internal/strictyaml"
 )
 
-// YAML returns the text of Effective.
-func (c *Config) YAML() []byte { return c.Effective().YAML() }
-
-// An Effective is the configuration as it is in effect, with the defaults filled in. Secrets are shown as their sources. What
-// may hold a credential that was written out is hidden: settings tagged mask, values of any shape, and the users and queries of
-// URLs.
-type Effective struct {
-	text   []byte
-	probes []effectiveProbe
-}
-
-// An effectiveProbe is where the entry of a probe is in the text.
-type effectiveProbe struct {
-	probe.Key
-	from, to int
-}
-
-// YAML returns the text, with one document for each system. It must not be changed.
-func (e *Effective) YAML() []byte { return e.text }
-
-// Effective returns what is in effect. It reads whole probes, and must not be called once they run.
-func (c *Config) Effective() *Effective {
+// YAML returns the configuration as it is in effect, with the defaults filled in and one document for each system. Secrets are
+// shown as their sources. What may hold a credential that was written out is hidden: settings tagged mask, values of any shape,
+// and the users and queries of URLs. It may be called while the probes run, and takes seconds for tens of thousands of them.
+func (c *Config) YAML() []byte {
 	var b bytes.Buffer
-	e := &Effective{probes: make([]effectiveProbe, 0, len(c.Jobs))}
 	d := &strictyaml.Decoder{}
+	bySystem := map[string][]*probe.Job{}
+	for i := range c.Jobs {
+		bySystem[c.Jobs[i].System] = append(bySystem[c.Jobs[i].System], &c.Jobs[i])
+	}
 	for i, system := range c.systems() {
 		if i > 0 {
 			b.WriteString("---\n")
 		}
-		b.Write(yamlText(c.head(system)))
+		b.Write(yamlText(c.head(system, bySystem[system])))
 		b.WriteString("probes:\n")
-		for _, j := range c.Jobs {
-			if j.System == system {
-				list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item(d, j)}}
-				part := yamlText(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("probes"), list}})
-				from := b.Len()
-				b.Write(bytes.TrimPrefix(part, []byte("probes:\n")))
-				e.probes = append(e.probes, effectiveProbe{j.Key(), from, b.Len()})
-			}
+		for _, j := range bySystem[system] {
+			list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item(d, j)}}
+			part := yamlText(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("probes"), list}})
+			b.Write(bytes.TrimPrefix(part, []byte("probes:\n")))
 		}
 	}
-	e.text = b.Bytes()
-	return e
+	return b.Bytes()
 }
 
 // yamlText returns a node as text. An encoder keeps all that it was given until its end, ten times as much as the text: so each
@@ -71,14 +51,11 @@ func yamlText(n *yaml.Node) []byte {
 }
 
 // head returns all but the probes of a system.
-func (c *Config) head(system string) *yaml.Node {
+func (c *Config) head(system string, jobs []*probe.Job) *yaml.Node {
 	links, about, objectives := map[string]string{}, map[string]probe.Description{}, map[string]probe.Objective{}
 	var own probe.Description
 	severities := &yaml.Node{Kind: yaml.MappingNode}
-	for _, j := range c.Jobs {
-		if j.System != system {
-			continue
-		}
+	for _, j := range jobs {
 		if j.Runbook != "" {
 			links[j.Runbook], about[j.Runbook], objectives[j.Runbook] = j.RunbookURL, j.AboutRunbook, j.SLO
 		}
@@ -121,7 +98,7 @@ func responses(byLevel map[int]probe.Response) *yaml.Node {
 }
 
 // item returns a job as an entry of the list of probes.
-func item(d *strictyaml.Decoder, j probe.Job) *yaml.Node {
+func item(d *strictyaml.Decoder, j *probe.Job) *yaml.Node {
 	signals := &yaml.Node{Kind: yaml.MappingNode}
 	for _, check := range sorted.Keys(j.Signals) {
 		s := j.Signals[check]
@@ -146,7 +123,10 @@ func item(d *strictyaml.Decoder, j probe.Job) *yaml.Node {
 	set(n, "labels", mapping(j.Labels))
 	set(n, "signals", signals)
 	set(n, "depends_on", needs)
-	own, _ := encode(j.Probe)
+	own, ok := d.Encode(j.Probe)
+	if !ok {
+		own = &yaml.Node{Kind: yaml.MappingNode}
+	}
 	if j.Kind.New != nil {
 		d.OmitZero(own, j.Probe, j.Kind.New())
 	}
@@ -181,20 +161,6 @@ func mapping(table map[string]string) *yaml.Node {
 		set(n, key, scalar(table[key]))
 	}
 	return n
-}
-
-// encode returns settings as YAML writes them. It reports false for a type that YAML cannot write.
-func encode(p probe.Probe) (n *yaml.Node, ok bool) {
-	n = &yaml.Node{Kind: yaml.MappingNode}
-	defer func() {
-		if recover() != nil {
-			n, ok = &yaml.Node{Kind: yaml.MappingNode}, false
-		}
-	}()
-	if n.Encode(p) != nil {
-		return &yaml.Node{Kind: yaml.MappingNode}, false
-	}
-	return n, true
 }
 
 func prune(n *yaml.Node) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 	if k, known := kinds[kind]; known {
 		p.job.Kind, p.job.Probe = k, k.New()
 		p.unread = d.Decode(p.node, &p.entry, p.job.Probe)
-		p.job.Settings = settingsHash(p.job.Probe, p.node)
+		p.job.Settings = settingsHash(d, p.job.Probe, p.node)
 	} else { // the other keys cannot be judged
 		common := d.Keys(&p.entry)
 		p.unread = d.Decode(strictyaml.Select(p.node, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
@@ -162,33 +163,39 @@ func firstOf(otherwise time.Duration, given ...*probe.Duration) time.Duration {
 // settingsHash returns a hash of a probe's settings with their defaults: probes with equal settings ask the same. It is
 // taken before Validate, which may keep something of its own in a probe. Settings that YAML cannot write are known only
 // as they are in the file.
-func settingsHash(p probe.Probe, inFile *yaml.Node) string {
-	n := inFile
-	if settings, ok := encode(p); ok {
-		n = settings
+func settingsHash(d *strictyaml.Decoder, p probe.Probe, inFile *yaml.Node) string {
+	n, ok := d.Encode(p)
+	if !ok {
+		n = inFile
 	}
-	sum := sha256.New()
-	var walk func(n *yaml.Node)
-	walk = func(n *yaml.Node) {
-		fmt.Fprintf(sum, "%d %q %q(", n.Kind, n.ShortTag(), n.Value)
-		for _, child := range n.Content {
-			walk(child)
-		}
-		fmt.Fprint(sum, ")")
+	sum := sha256.Sum256(unambiguous(make([]byte, 0, 4<<10), n))
+	return hex.EncodeToString(sum[:16])
+}
+
+// unambiguous appends a tree in a form that no other tree has.
+func unambiguous(b []byte, n *yaml.Node) []byte {
+	b = append(b, n.ShortTag()...)
+	b = strconv.AppendQuote(append(b, ' '), n.Value)
+	b = append(b, '(')
+	for _, child := range n.Content {
+		b = unambiguous(b, child)
 	}
-	walk(n)
-	return hex.EncodeToString(sum.Sum(nil)[:16])
+	return append(b, ')')
 }
 
 // makeJobs returns the jobs of the probes, once nothing is wrong with them.
 func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
 	jobs := make([]probe.Job, len(entries))
+	bySystem := map[string][]*fileHeader{}
+	for _, h := range headers {
+		bySystem[h.System] = append(bySystem[h.System], h)
+	}
 	for i, p := range entries {
 		jobs[i] = p.job
 		jobs[i].Versions = &probe.VersionHistory{}
-		for _, h := range headers {
+		for _, h := range bySystem[p.job.System] {
 			for _, w := range h.windows {
-				if h.System == p.job.System && (w.probes == nil || slices.Contains(w.probes, p.Name)) {
+				if w.probes == nil || slices.Contains(w.probes, p.Name) {
 					jobs[i].Maintenance = append(jobs[i].Maintenance, w.Window)
 				}
 			}

@@ -28,11 +28,11 @@ type File struct {
 	changed time.Time // when the file was changed last
 }
 
-// Bounds of all files together, so that a mistaken file cannot end a running prober. Ten thousand probes with a kilobyte
+// Bounds of all files together, so that a mistaken file cannot end a running prober. Fifty thousand probes with 300 bytes
 // of settings each fit well.
 const (
 	maxBytes  = 16 << 20
-	maxProbes = 20_000
+	maxProbes = 50_000
 )
 
 // Read reads each path once: a file, or a directory's *.yaml and *.yml in the order of their names. Hidden entries

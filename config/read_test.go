@@ -211,10 +211,10 @@ func TestAllFilesTogetherAreBounded(t *testing.T) {
 	}
 
 	short := func(system string) config.File {
-		return config.File{Name: system, Data: []byte("system: " + system + "\nprobes: [" + strings.Repeat("{},", 15_000) + "]\n")}
+		return config.File{Name: system, Data: []byte("system: " + system + "\nprobes: [" + strings.Repeat("{},", 30_000) + "]\n")}
 	}
 	_, err = config.Parse(kinds(), short("a"), short("b"))
-	if want := "b:2: more than 20000 probes, all files together; several probers may share them"; err == nil || !strings.HasSuffix(err.Error(), want) {
+	if want := "b:2: more than 50000 probes, all files together; several probers may share them"; err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got ...%s, want %s", err.Error()[max(0, len(err.Error())-200):], want)
 	}
 

@@ -224,7 +224,7 @@ probes:
 	if repeats(shown) || repeats(plan.String()) {
 		t.Errorf("the marker is shown:\n%s\n%s", shown, plan.String())
 	}
-	if settings := fmt.Sprint(c.Effective().Settings(c.Jobs[0].Key())); repeats(settings) || !strings.Contains(settings, "https://shop.example/p?<hidden>") || !strings.Contains(settings, "bearer › file /run/secrets/kept") {
+	if settings := fmt.Sprint(c.Settings(c.Jobs[0].Key())); repeats(settings) || !strings.Contains(settings, "https://shop.example/p?<hidden>") || !strings.Contains(settings, "bearer › file /run/secrets/kept") {
 		t.Errorf("the settings are %s", settings)
 	}
 	for _, want := range []string{"Authorization: <hidden>", "env: KEPT", "file: /run/secrets/kept", "https://shop.example/p?<hidden>", "https://<hidden>@shop.example/", "header: X-Name"} {

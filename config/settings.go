@@ -18,17 +18,14 @@ const maxSettingText = 300
 
 // Settings returns what a probe is to ask and expect: the settings of its kind, as they are in effect. It is empty if there is no
 // such probe.
-func (e *Effective) Settings(k probe.Key) []probe.Setting {
-	i := slices.IndexFunc(e.probes, func(p effectiveProbe) bool { return p.Key == k })
+func (c *Config) Settings(k probe.Key) []probe.Setting {
+	i := slices.IndexFunc(c.Jobs, func(j probe.Job) bool { return j.Key() == k })
 	if i < 0 {
 		return nil
 	}
-	var list yaml.Node
-	if yaml.Unmarshal(e.text[e.probes[i].from:e.probes[i].to], &list) != nil || len(list.Content) != 1 || len(list.Content[0].Content) != 1 {
-		return nil
-	}
-	common := (&strictyaml.Decoder{}).Keys(&entry{})
-	return parts(strictyaml.Select(list.Content[0].Content[0], func(key string) bool { return !slices.Contains(common, key) }))
+	d := &strictyaml.Decoder{}
+	common := d.Keys(&entry{})
+	return parts(strictyaml.Select(item(d, &c.Jobs[i]), func(key string) bool { return !slices.Contains(common, key) }))
 }
 
 // parts returns the settings below a node.

@@ -19,7 +19,6 @@ func written(all []probe.Setting, indent string) string {
 
 func TestSettings(t *testing.T) {
 	c := good(t)
-	e := c.Effective()
 	want := `body=<hidden>
 basic
  username=prober
@@ -27,7 +26,7 @@ basic
 url=https://shop.example/api?<hidden>
 method=POST
 `
-	got := written(e.Settings(probe.Key{System: "shop", Name: "callers"}), "")
+	got := written(c.Settings(probe.Key{System: "shop", Name: "callers"}), "")
 	if !strings.HasPrefix(got, strings.Replace(want, "basic\n", "basic=\n", 1)) || !strings.Contains(got, "status=401, 403\n") || !strings.Contains(got, "lookup\n") && !strings.Contains(got, "lookup=\n") {
 		t.Errorf("got:\n%s", got)
 	}
@@ -37,11 +36,11 @@ method=POST
 		}
 	}
 	for _, j := range c.Jobs { // each finds its own
-		if got := written(e.Settings(j.Key()), ""); (j.Name == "gateways") != strings.Contains(got, "hosts=a.shop.example, b.shop.example") {
+		if got := written(c.Settings(j.Key()), ""); (j.Name == "gateways") != strings.Contains(got, "hosts=a.shop.example, b.shop.example") {
 			t.Errorf("%s has:\n%s", j.Name, got)
 		}
 	}
-	if got := e.Settings(probe.Key{System: "shop", Name: "nobody"}); got != nil {
+	if got := c.Settings(probe.Key{System: "shop", Name: "nobody"}); got != nil {
 		t.Errorf("got %v", got)
 	}
 }

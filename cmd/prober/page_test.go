@@ -70,10 +70,9 @@ func TestPage_saysWhatEachProbeAsks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		effective := cfg.Effective()
 		for _, j := range cfg.Jobs {
-			if len(j.Addresses()) == 0 || len(effective.Settings(j.Key())) == 0 {
-				t.Errorf("%s of %s: addresses %q, settings %v", j.Key(), name, j.Addresses(), effective.Settings(j.Key()))
+			if len(j.Addresses()) == 0 || len(cfg.Settings(j.Key())) == 0 {
+				t.Errorf("%s of %s: addresses %q, settings %v", j.Key(), name, j.Addresses(), cfg.Settings(j.Key()))
 			}
 		}
 	}

@@ -80,7 +80,6 @@ type server struct {
 	jobSets   chan []probe.Job
 	verdicts  *verdictLogger
 	config    atomic.Pointer[config.Config]
-	effective atomic.Pointer[config.Effective] // the configuration, written before its probes run: they change what it reads
 	engine    *engine                          // its self-test
 	memory    *memory.Budget                   // for the answers of all targets
 	public    *publicPage

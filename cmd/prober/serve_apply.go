@@ -18,7 +18,6 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 	for _, w := range warnings(cfg, jobs) {
 		s.log.Warn("Configuration", "warning", w)
 	}
-	s.effective.Store(cfg.Effective())
 	old := s.config.Swap(cfg)
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)

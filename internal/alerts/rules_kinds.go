@@ -89,10 +89,8 @@ func (s *system) unlessDependencyFails(j probe.Job, t term) term {
 // dependencies are the jobs that a job depends on.
 func (s *system) dependencies(j probe.Job) (all []probe.Job) {
 	for _, name := range j.DependsOn {
-		for _, dependency := range s.jobs {
-			if dependency.Name == name {
-				all = append(all, dependency)
-			}
+		if i, known := s.byName[name]; known {
+			all = append(all, s.jobs[i])
 		}
 	}
 	return all

@@ -25,6 +25,9 @@ type system struct {
 	jobs    []probe.Job
 	options Options
 
+	everything string         // matchers for the series of the system
+	byName     map[string]int // index of each job
+
 	keys     []string               // the labels that identify a probe
 	interval time.Duration          // how often the rules are evaluated
 	asked    map[int]probe.Response // of people, by level of severity
@@ -48,6 +51,11 @@ func (s *system) init() {
 			s.keys = append(s.keys, label)
 		}
 	}
+	s.everything = strings.Join(append([]string{equal("system", s.name)}, s.shared(s.jobs)...), ",")
+	s.byName = map[string]int{}
+	for i := range s.jobs {
+		s.byName[s.jobs[i].Name] = i
+	}
 }
 
 // by is a grouping by probe, and by more labels.
@@ -56,9 +64,7 @@ func (s *system) by(more ...string) string {
 }
 
 // all matches the series of the system.
-func (s *system) all() string {
-	return strings.Join(append([]string{equal("system", s.name)}, s.shared(s.jobs)...), ",")
-}
+func (s *system) all() string { return s.everything }
 
 // match matches the series of one probe. It includes the labels of the configuration, so that the probers of a staging
 // system have no vote on production.

@@ -15,7 +15,7 @@ import (
 // yaml.v3, but it is strict at every depth, below custom unmarshalers too. The zero value is ready for use. It remembers
 // the types that it has met, so it belongs to one goroutine.
 type Decoder struct {
-	types map[reflect.Type]structType
+	types map[reflect.Type]*structType
 
 	// AfterDecode, if not nil, gets a pointer to each struct, and to each value that has read itself with UnmarshalYAML, with
 	// the node that it was read from and the path of the setting.
@@ -156,32 +156,23 @@ func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
 		r.fail(n, at, "wants keys, got %s", Describe(n))
 		return
 	}
-	fields, renamed := map[string]reflect.Value{}, map[string]string{}
-	var known []string
-	for _, v := range into {
-		for _, f := range r.typeOf(v.Type()).fields {
-			fields[f.key] = v.FieldByIndex(f.index)
-			known = append(known, f.key)
-			for _, old := range f.renamed {
-				renamed[old] = f.key
-			}
-		}
-	}
-	given := map[string]bool{}
+	given := make([]string, 0, len(n.Content)/2+1)
 	for key, value := range Pairs(n) {
-		given[key.Value] = true
-		if f, ok := fields[key.Value]; ok {
-			r.value(value, at.key(key.Value), f)
-		} else if now, ok := renamed[key.Value]; ok {
-			given[now] = true
-			r.failKey(key.Line, at, now, "%s was renamed to %s", key.Value, now)
-		} else {
-			given[r.unknown(n, key, value, at, known)] = true
+		given = append(given, key.Value)
+		v, f, current := r.find(key.Value, into)
+		switch {
+		case f == nil:
+			given = append(given, r.unknown(n, key, value, at, into))
+		case current:
+			r.value(value, at.key(key.Value), v.FieldByIndex(f.index))
+		default:
+			given = append(given, f.key)
+			r.failKey(key.Line, at, f.key, "%s was renamed to %s", key.Value, f.key)
 		}
 	}
 	for _, v := range into {
 		for _, f := range r.typeOf(v.Type()).fields {
-			if f.required && !given[f.key] {
+			if f.required && !slices.Contains(given, f.key) {
 				r.failKey(n.Line, at, f.key, "%s is missing", f.key)
 			}
 		}
@@ -189,12 +180,33 @@ func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
 	}
 }
 
+// find returns the field of a key, and the struct that has it. It is not current if the key is an old name; nil if there is none.
+func (r *reader) find(key string, structs []reflect.Value) (v reflect.Value, f *field, current bool) {
+	for _, v := range structs {
+		if f := r.typeOf(v.Type()).byKey[key]; f != nil {
+			return v, f, true
+		}
+	}
+	for _, v := range structs {
+		if f := r.typeOf(v.Type()).byOldKey[key]; f != nil {
+			return v, f, false
+		}
+	}
+	return v, nil, false
+}
+
 // unknown refuses a key, and returns the one that was probably meant. In braces a key without a value is rather a
 // value that should have been in quotes.
-func (r *reader) unknown(n, key, value *yaml.Node, at path, known []string) (meant string) {
+func (r *reader) unknown(n, key, value *yaml.Node, at path, structs []reflect.Value) (meant string) {
 	if n.Style&yaml.FlowStyle != 0 && IsNull(value) {
 		r.fail(key, at, "a key in braces has no value")
 		return ""
+	}
+	var known []string
+	for _, v := range structs {
+		for _, f := range r.typeOf(v.Type()).fields {
+			known = append(known, f.key)
+		}
 	}
 	meant = text.Nearest(key.Value, known)
 	concerned := meant

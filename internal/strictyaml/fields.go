@@ -36,6 +36,8 @@ func hasUnmarshaler(t reflect.Type) bool {
 type structType struct {
 	fields []field
 	short  *field // read from a value that is no mapping; nil if there is no such form
+
+	byKey, byOldKey map[string]*field
 }
 
 // A field is a field of a struct as YAML sees it.
@@ -48,14 +50,24 @@ type field struct {
 	byDefault string // the tag
 	renamed   []string
 	mask      bool
+	omitEmpty bool
 }
 
-func (d *Decoder) typeOf(t reflect.Type) structType {
+func (d *Decoder) typeOf(t reflect.Type) *structType {
 	known, ok := d.types[t]
 	if !ok {
-		known = readType(t)
+		read := readType(t)
+		known = &read
+		known.byKey, known.byOldKey = map[string]*field{}, map[string]*field{}
+		for i := range known.fields {
+			f := &known.fields[i]
+			known.byKey[f.key] = f
+			for _, old := range f.renamed {
+				known.byOldKey[old] = f
+			}
+		}
 		if d.types == nil {
-			d.types = map[reflect.Type]structType{}
+			d.types = map[reflect.Type]*structType{}
 		}
 		d.types[t] = known
 	}
@@ -86,7 +98,7 @@ func readType(t reflect.Type) (out structType) {
 		}
 		field := field{
 			key: key, index: []int{i}, typ: f.Type, required: f.Tag.Get("required") == "true",
-			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true",
+			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true", omitEmpty: options == "omitempty",
 		}
 		if old := f.Tag.Get("renamed"); old != "" {
 			field.renamed = strings.Split(old, ",")

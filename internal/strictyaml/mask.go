@@ -35,12 +35,9 @@ func (d *Decoder) mask(n *yaml.Node, t reflect.Type, hide bool) {
 			d.mask(c, t, hide)
 		}
 	case t.Kind() == reflect.Struct:
-		fields := map[string]field{}
-		for _, f := range d.typeOf(t).fields {
-			fields[f.key] = f
-		}
+		fields := d.typeOf(t).byKey
 		for key, value := range Pairs(n) {
-			if f, ok := fields[key.Value]; ok {
+			if f := fields[key.Value]; f != nil {
 				d.mask(value, f.typ, hide || f.mask)
 			}
 		}

@@ -37,14 +37,10 @@ func (d *Decoder) omit(n *yaml.Node, v, fresh reflect.Value) {
 }
 
 func (d *Decoder) omitFields(n *yaml.Node, v, fresh reflect.Value) {
-	fields := map[string]field{}
-	for _, f := range d.typeOf(v.Type()).fields {
-		fields[f.key] = f
-	}
+	fields := d.typeOf(v.Type()).byKey
 	var kept []*yaml.Node
 	for key, value := range Pairs(n) {
-		f, known := fields[key.Value]
-		if known {
+		if f := fields[key.Value]; f != nil {
 			got, before := v.FieldByIndex(f.index), reflect.Value{}
 			if fresh.IsValid() {
 				before = fresh.FieldByIndex(f.index)
