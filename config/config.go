@@ -57,7 +57,8 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	for _, f := range files {
 		root, mistakes := parseTree(f)
 		wrong = append(wrong, mistakes...)
-		header, mistakes := readHeader(d, f.Name, root)
+		t := &tree{f.Data, root}
+		header, mistakes := readHeader(d, f.Name, t)
 		wrong = append(wrong, mistakes...)
 		if left -= len(header.Probes); left < 0 {
 			header.Probes, header.known = nil, false
@@ -66,6 +67,7 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 		some, mistakes := readEntries(d, kinds, header, f.Env)
 		wrong = append(wrong, mistakes...)
 		headers, entries = append(headers, header), append(entries, some...)
+		t.root, header.Probes = nil, nil
 	}
 	wrong = append(wrong, crosscheck(headers, entries)...)
 	wrong = append(wrong, validate(entries)...)
@@ -139,11 +141,36 @@ func (e Errors) arranged(files []File) (all Errors) {
 	return all
 }
 
+// A tree is that of a file. It takes twenty times as much memory as the text, so it is made again for the lines of mistakes that are
+// found once other files are read.
+type tree struct {
+	data []byte
+	root *yaml.Node // nil until it is needed
+}
+
+func (t *tree) get() *yaml.Node {
+	if t.root == nil {
+		t.root, _ = strictyaml.Parse(t.data, maxBytes)
+	}
+	return t.root
+}
+
 // A place is a mapping of a file: its header, or one of its probes.
 type place struct {
-	file string
-	node *yaml.Node
-	who  string // the probe
+	file  string
+	tree  *tree
+	probe int    // from 1; 0 for the header
+	who   string // the probe
+}
+
+// node returns the mapping.
+func (p place) node() *yaml.Node {
+	root := p.tree.get()
+	if p.probe == 0 {
+		return root
+	}
+	_, list := strictyaml.Lookup(root, "probes")
+	return list.Content[p.probe-1]
 }
 
 // mistake returns a mistake at the line of a setting, or of the place itself if the path is empty.
@@ -156,7 +183,7 @@ func (p place) mistakeAt(line int, format string, args ...any) Mistake {
 }
 
 //go:noinline
-func (p place) line(path string) int { return strictyaml.Line(p.node, path) }
+func (p place) line(path string) int { return strictyaml.Line(p.node(), path) }
 
 // seenFrom says where a setting of p is, in a mistake of another place.
 func (p place) seenFrom(other place, path string) string {

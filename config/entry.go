@@ -48,7 +48,7 @@ func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *s
 		if n == nil { // null, which has been refused
 			continue
 		}
-		p := &probeEntry{place: place{file: h.file, node: n, who: fmt.Sprintf("probe %d", i+1)}}
+		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + 1, who: fmt.Sprintf("probe %d", i+1)}}
 		if _, name := strictyaml.Lookup(n, "name"); name != nil && validName(name.Value) {
 			p.who = name.Value
 		}
@@ -72,20 +72,21 @@ func (p *probeEntry) guard(run func() Errors) (wrong Errors) {
 }
 
 func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader) (wrong Errors) {
+	n := p.node()
 	kind := ""
-	if _, word := strictyaml.Lookup(p.node, "type"); word != nil && word.Kind == yaml.ScalarNode {
+	if _, word := strictyaml.Lookup(n, "type"); word != nil && word.Kind == yaml.ScalarNode {
 		kind = word.Value
 	}
 	if k, known := kinds[kind]; known {
 		p.job.Kind, p.job.Probe = k, k.New()
-		p.unread = d.Decode(p.node, &p.entry, p.job.Probe)
-		p.job.Settings = settingsHash(d, p.job.Probe, p.node)
+		p.unread = d.Decode(n, &p.entry, p.job.Probe)
+		p.job.Settings = settingsHash(d, p.job.Probe, n)
 	} else { // the other keys cannot be judged
 		common := d.Keys(&p.entry)
-		p.unread = d.Decode(strictyaml.Select(p.node, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
+		p.unread = d.Decode(strictyaml.Select(n, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
 	}
 	wrong = p.all(p.unread)
-	if p.node.Kind == yaml.MappingNode {
+	if n.Kind == yaml.MappingNode {
 		wrong = append(wrong, p.check(kinds, h)...)
 		wrong = append(wrong, p.checkMeasures(h)...)
 	}

@@ -119,8 +119,9 @@ func (p place) all(found []strictyaml.Mistake) (wrong Errors) {
 
 // readHeader reads what a file says beside its probes. What is wrong has its default. Keys that begin with "x-" belong
 // to whoever writes the file, as places for anchors.
-func readHeader(d *strictyaml.Decoder, file string, root *yaml.Node) (*fileHeader, Errors) {
-	h := &fileHeader{place: place{file: file, node: root}}
+func readHeader(d *strictyaml.Decoder, file string, t *tree) (*fileHeader, Errors) {
+	root := t.root
+	h := &fileHeader{place: place{file: file, tree: t}}
 	if root == nil {
 		return h, nil
 	}
