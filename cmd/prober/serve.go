@@ -80,8 +80,8 @@ type server struct {
 	jobSets   chan []probe.Job
 	verdicts  *verdictLogger
 	config    atomic.Pointer[config.Config]
-	engine    *engine                          // its self-test
-	memory    *memory.Budget                   // for the answers of all targets
+	engine    *engine        // its self-test
+	memory    *memory.Budget // for the answers of all targets
 	public    *publicPage
 	started   atomic.Bool // the first set of probes runs
 	draining  atomic.Bool
