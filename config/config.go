@@ -30,8 +30,14 @@ type Config struct {
 
 	Public *probe.PublicPage // nil if there is none
 
-	publicIn string // the system whose file has the public page
-	users    []user // the probes that name secrets or files
+	Unasked map[string]string // by list, as SYSTEM/NAME, where those are that nobody has asked for Plan
+	Refused []string          // by list, which of its targets have no probe, and why
+
+	publicIn   string // the system whose file has the public page
+	users      []user // the probes that name secrets or files
+	own        []user // those of them that are not made from lists
+	expander   *expander
+	components map[probe.Key][]string // of the public page
 }
 
 // Load reads files and directories and turns them into jobs. Each file is read once; the bytes that are hashed are
@@ -76,6 +82,13 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	}
 	c := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}
 	c.Public, c.publicIn = makePublic(headers, c.Jobs)
+	if c.expander = newExpander(kinds, headers, entries); c.expander != nil {
+		c.own, c.components = c.users, map[probe.Key][]string{}
+		for i := range c.Jobs {
+			c.components[c.Jobs[i].Key()] = c.Jobs[i].Components
+		}
+		return c.Expand(nil), nil
+	}
 	return c, nil
 }
 
@@ -159,12 +172,16 @@ func (t *tree) get() *yaml.Node {
 type place struct {
 	file  string
 	tree  *tree
-	probe int    // from 1; 0 for the header
-	who   string // the probe
+	probe int        // from 1; 0 for the header
+	made  *yaml.Node // of an entry that is not in the tree, since it was made for a target; nil for all others
+	who   string     // the probe
 }
 
 // node returns the mapping.
 func (p place) node() *yaml.Node {
+	if p.made != nil {
+		return p.made
+	}
 	root := p.tree.get()
 	if p.probe == 0 {
 		return root

@@ -19,6 +19,7 @@ func crosscheck(headers []*fileHeader, entries []*probeEntry) Errors {
 	wrong = append(wrong, rejectObjectives(headers, entries)...)
 	wrong = append(wrong, rejectDuplicateSignals(entries)...)
 	wrong = append(wrong, rejectDuplicates(entries)...)
+	wrong = append(wrong, crosscheckEach(entries)...)
 	wrong = append(wrong, rejectCycles(byName, entries)...)
 
 	complete := !slices.ContainsFunc(headers, func(h *fileHeader) bool { return !h.known })
@@ -136,13 +137,13 @@ func rejectDuplicateSignals(entries []*probeEntry) (wrong Errors) {
 // rejectDuplicates refuses two probes of a system that ask the same of the same target and could not be told apart by
 // their labels.
 func rejectDuplicates(entries []*probeEntry) (wrong Errors) {
-	type question struct{ system, kind, labels, settings string }
 	first := map[question]*probeEntry{}
 	for _, p := range entries {
 		if p.job.Probe == nil || p.unread != nil {
 			continue
 		}
-		q := question{p.job.System, p.Type, fmt.Sprintf("%q", p.job.Labels), p.job.Settings}
+		q := questionOf(&p.job)
+		q.labels += p.ForEach // the targets of another list are others
 		if f := first[q]; f != nil {
 			wrong = append(wrong, p.mistake("", "asks the same as the probe %s; drop one, or tell them apart by labels", f.seenFrom(p.place, "")))
 			continue

@@ -21,6 +21,7 @@ import (
 
 // An entry has the settings that all kinds of probe have. The settings of its kind are in the same mapping.
 type entry struct {
+	ForEach     string `yaml:"for_each" doc:"The probe that lists targets, such as one of the kind targets: one probe is made for each of them, with {target}, {host}, {port} and {label.NAME} in its place."`
 	Name        string `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
 	Type        string `yaml:"type" required:"true" doc:"The kind of probe."`
 	description `yaml:",inline"`
@@ -40,6 +41,7 @@ type probeEntry struct {
 	job    probe.Job            // Probe is nil if the kind is not known
 	unread []strictyaml.Mistake // settings that could not be read
 	refs   []sourceRef          // settings that name where their value comes from
+	each   *each                // that it is a sample of; nil for a probe of its own
 }
 
 // readEntries reads the probes of a file, and checks what can be told of each without the others.
@@ -51,6 +53,11 @@ func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *s
 		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + 1, who: fmt.Sprintf("probe %d", i+1)}}
 		if _, name := strictyaml.Lookup(n, "name"); name != nil && validName(name.Value) {
 			p.who = name.Value
+		}
+		if key, _ := strictyaml.Lookup(n, "for_each"); key != nil {
+			sample, mistakes := readEach(d, kinds, h, env, n, p.who)
+			entries, wrong = append(entries, sample), append(wrong, mistakes...)
+			continue
 		}
 		entries = append(entries, p)
 		p.readSources(d, env)
@@ -186,21 +193,31 @@ func unambiguous(b []byte, n *yaml.Node) []byte {
 
 // makeJobs returns the jobs of the probes, once nothing is wrong with them.
 func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
-	jobs := make([]probe.Job, len(entries))
+	jobs := make([]probe.Job, 0, len(entries))
 	bySystem := map[string][]*fileHeader{}
 	for _, h := range headers {
 		bySystem[h.System] = append(bySystem[h.System], h)
 	}
-	for i, p := range entries {
-		jobs[i] = p.job
-		jobs[i].Versions = &probe.VersionHistory{}
-		for _, h := range bySystem[p.job.System] {
-			for _, w := range h.windows {
-				if w.probes == nil || slices.Contains(w.probes, p.Name) {
-					jobs[i].Maintenance = append(jobs[i].Maintenance, w.Window)
-				}
-			}
+	for _, p := range entries {
+		if p.each == nil {
+			jobs = append(jobs, makeJob(bySystem[p.job.System], p))
 		}
 	}
 	return jobs
+}
+
+// makeJob returns the job of one.
+//
+//go:noinline
+func makeJob(headers []*fileHeader, p *probeEntry) probe.Job {
+	job := p.job
+	job.Versions = &probe.VersionHistory{}
+	for _, h := range headers {
+		for _, w := range h.windows {
+			if h.System == p.job.System && (w.probes == nil || slices.Contains(w.probes, p.Name)) {
+				job.Maintenance = append(job.Maintenance, w.Window)
+			}
+		}
+	}
+	return job
 }

@@ -38,6 +38,9 @@ func (c *Config) Plan(w io.Writer, width int) error {
 		}
 		fmt.Fprintf(&b, "  %s, for %s\n", oneLine(u.secret.Source()), strings.Join(u.by, ", "))
 	}
+	for _, key := range sorted.Keys(c.Unasked) {
+		fmt.Fprintf(&b, "\nnot asked: %s, from which %s makes probes like %s\n", c.Unasked[key], key, strings.Join(c.madeFrom(key), " and "))
+	}
 	for i, warning := range c.Warnings {
 		if i == 0 {
 			b.WriteString("\n")

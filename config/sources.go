@@ -74,7 +74,7 @@ func (p *probeEntry) readSources(d *strictyaml.Decoder, env *secret.Environment)
 // makeUsers returns the probes that name sources.
 func makeUsers(entries []*probeEntry) (all []user) {
 	for _, p := range entries {
-		if len(p.refs) > 0 {
+		if len(p.refs) > 0 && p.each == nil {
 			sorted.By(p.refs, func(a, b sourceRef) int { return cmp.Compare(a.line, b.line) })
 			all = append(all, user{p.file, p.job.System, p.Name, p.refs})
 		}

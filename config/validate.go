@@ -16,7 +16,7 @@ import (
 // validate asks each probe what is wrong with its settings, and whether it has the checks that its signals follow.
 func validate(entries []*probeEntry) (wrong Errors) {
 	for _, p := range entries {
-		if p.job.Probe != nil {
+		if p.job.Probe != nil && p.each == nil { // a sample was validated when it was made
 			wrong = append(wrong, p.guard(p.validate)...)
 		}
 	}
@@ -57,6 +57,11 @@ func (p *probeEntry) checkSignals() (wrong Errors) {
 func warnings(headers []*fileHeader, entries []*probeEntry) (all []string) {
 	for _, h := range headers {
 		all = append(all, h.pastWindows()...)
+	}
+	for _, p := range entries {
+		if _, lists := p.job.Probe.(probe.TargetLister); lists && !slices.ContainsFunc(entries, func(q *probeEntry) bool { return q.each != nil && q.each.list == p.job.Key() }) {
+			all = append(all, p.mistake("name", "no entry has for_each: %s, so no probe is made from the list", p.Name).Error())
+		}
 	}
 	for _, h := range headers {
 		served := map[string]bool{}

@@ -21,6 +21,7 @@ import (
 	"prober/probes/redis"
 	"prober/probes/rls"
 	"prober/probes/sql"
+	"prober/probes/targets"
 	"prober/probes/tcp"
 	"prober/probes/tls"
 	"prober/probes/token"
@@ -48,6 +49,7 @@ func Kinds() probe.Kinds {
 		"redis":     redis.Kind(),
 		"rls":       rls.Kind(),
 		"sql":       sql.Kind(),
+		"targets":   targets.Kind(),
 		"tcp":       tcp.Kind(),
 		"tls":       tls.Kind(),
 		"token":     token.Kind(),

@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	_ "time/tzdata" // maintenance windows name time zones, and an image from scratch has none
 
@@ -133,10 +134,11 @@ func (o *options) check() int {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
 	}
+	cfg, refused := checkTargets(cfg)
 	if err := cfg.Plan(o.stdout, terminalWidth(o.stdout)); err != nil {
 		return exitUsage
 	}
-	o.warn(cfg.CheckSources(cfg.Jobs)) // the plan has the others
+	o.warn(slices.Concat(cfg.CheckSources(cfg.Jobs), refused)) // the plan has the others
 	return o.checkCoverage(cfg.Jobs)
 }
 

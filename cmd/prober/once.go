@@ -67,7 +67,14 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 			fmt.Fprintln(o.stderr, "warning:", err)
 		}
 	}
-	meant, missing := o.filter.apply(cfg.Jobs)
+	lists := newTargetLists()
+	if o.serve.storage != "" {
+		if err := o.loadTargets(lists); err != nil {
+			fmt.Fprintln(o.stderr, "warning:", err)
+		}
+	}
+	cfg = cfg.Expand(lists.of(cfg))
+	meant, missing := o.filter.applyTo(cfg)
 	if errors.As(missing, new(unknownName)) {
 		fmt.Fprintln(o.stderr, "prober:", missing)
 		return exitUsage
@@ -77,8 +84,20 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	}
 	o.warn(warnings(cfg, meant))
 	self := newEngine(probes.Kinds(), func(string, bool) {})
-	jobs := self.withEngine(withMemory(newBudget(), withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(meant))))
-	expectVersion(jobs, o.once.expectVersion)
+	budget, repeats := newBudget(), o.once.repeat > 1 || o.once.wait > 0 || o.once.hold > 0
+	var prepared []probe.Job
+	prepare := func(jobs []probe.Job) []probe.Job {
+		jobs = self.withEngine(withMemory(budget, withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(jobs))))
+		expectVersion(jobs, o.once.expectVersion)
+		added := newIn(jobs, prepared)
+		if repeats {
+			repeatProbes(added)
+		}
+		prepared = append(prepared, added...)
+		notes.SetJobs(jobs)
+		return jobs
+	}
+	jobs := prepare(meant)
 	// With a filter, the report lists the checks that passed too, as the steps of a procedure.
 	rep := report.Report{Jobs: jobs, Started: time.Now(), Version: version.Version, ShowPassed: o.once.verbose || o.filter.isSet(), Awaited: o.once.wait > 0 || o.once.hold > 0}
 	if o.once.repeat > 1 {
@@ -87,17 +106,25 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	if len(jobs) == 0 {
 		rep.Reason = missing.Error()
 	} else {
-		notes.SetJobs(jobs)
-		if o.once.repeat > 1 || o.once.wait > 0 || o.once.hold > 0 {
-			repeatProbes(jobs)
-		}
 		testing, tested := context.WithCancel(ctx)
 		defer tested()
 		go self.run(testing)
 		r := rounds{onceOptions: o.once, progress: o.progress(), runner: newOnceRunner(o.serve.concurrency), notes: notes}
+		if len(cfg.Prototypes()) > 0 {
+			r.discover = func(ctx context.Context) ([]probe.Job, string) {
+				cfg = discover(ctx, cfg, r.runner, lists, jobs)
+				jobs, _ = o.filter.applyTo(cfg)
+				jobs = prepare(o.shard.Select(jobs))
+				absent := o.filter.absent(jobs)
+				if len(absent) > 0 {
+					return jobs, "no target makes the probe " + strings.Join(absent, " or ")
+				}
+				return jobs, ""
+			}
+		}
 		r.run(ctx, jobs, &rep)
 		o.once.requireVersion(&rep)
-		closeProbes(jobs) // before anything is written: a closed pipe ends the process
+		closeProbes(prepared) // before anything is written: a closed pipe ends the process
 	}
 	rep.Ended = time.Now()
 	if o.once.incidentNote {
@@ -151,6 +178,9 @@ type rounds struct {
 	progress func(format string, args ...any)
 	runner   *onceRunner
 	notes    probe.Sink // gets every result of every round
+
+	// discover runs the probes that list targets, and returns the jobs of a round, and which are not there; nil if none lists any.
+	discover func(context.Context) (jobs []probe.Job, absent string)
 }
 
 // run runs rounds until the demands are met or can no longer be met, and leaves the last round's results in rep.
@@ -160,6 +190,10 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 	pause := retryPause
 	for {
 		started := time.Now() // all held from the end of the first green round until the start of this one
+		if o.discover != nil {
+			jobs, rep.Reason = o.discover(ctx)
+			rep.Jobs = jobs
+		}
 		stop := o.showProgress(jobs)
 		before := rep.Results
 		rep.Results = o.runner.run(ctx, jobs)
@@ -171,7 +205,7 @@ func (o rounds) run(ctx context.Context, jobs []probe.Job, rep *report.Report) {
 			o.notes.Observe(r)
 		}
 		rep.Rounds++
-		green := len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
+		green := rep.Reason == "" && len(rep.Results) == len(jobs) && !slices.ContainsFunc(rep.Results, notPassed)
 		asked, by := askedToWait(rep.Results)
 		rep.Held = 0
 		if green {

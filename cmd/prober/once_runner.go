@@ -16,6 +16,7 @@ type onceRunner struct {
 	scheduler *schedule.Scheduler
 	mu        sync.Mutex
 	results   map[probe.ID]probe.Result
+	known     []probe.Result // of the next round: its jobs are not run again
 }
 
 // onceConcurrency is how many probes --once runs at the same time by default. All of them start at once, unlike those of a
@@ -54,8 +55,13 @@ func newOnceRunner(concurrency int) *onceRunner {
 func (a *onceRunner) run(ctx context.Context, jobs []probe.Job) []probe.Result {
 	a.mu.Lock()
 	a.results = map[probe.ID]probe.Result{}
+	for _, r := range a.known {
+		a.results[r.ID] = r
+	}
+	a.known = nil
+	left := jobsThat(func(j *probe.Job) bool { return a.results[j.ID].Started.IsZero() }, jobs)
 	a.mu.Unlock()
-	a.scheduler.Once(ctx, spread(jobs))
+	a.scheduler.Once(ctx, spread(left))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	results := make([]probe.Result, 0, len(jobs))

@@ -77,6 +77,11 @@ func (r *reloader) run(ctx context.Context) {
 			waiting = append(waiting, answer)
 		case <-poll:
 			requested = false
+		case <-r.server.targets.changed:
+			if r.targetsChanged(); !sleep(ctx, reloadDebounce) {
+				return
+			}
+			continue
 		}
 		err := r.once(requested)
 		for _, answer := range waiting {
@@ -110,7 +115,9 @@ func (r *reloader) once(requested bool) error {
 	cfg, err := config.Parse(r.kinds, files...)
 	var jobs []probe.Job
 	if err == nil {
-		jobs, err = r.server.filter.apply(cfg.Jobs)
+		r.server.targets.readLocal(cfg)
+		cfg = r.server.expand(cfg)
+		jobs, err = r.server.filter.applyTo(cfg)
 	}
 	if err != nil {
 		if requested || last == nil || last.Error() != err.Error() { // polling does not log the same error again

@@ -26,8 +26,9 @@ func bareServer() *server {
 	log := slog.New(slog.DiscardHandler)
 	s := &server{
 		log: log, jobSets: make(chan []probe.Job, 1), metrics: metrics.New(metrics.Build{}), board: web.NewStatusStore(),
-		incidents: incident.New(), history: history.NewInMemory(history.Options{}), verdicts: &verdictLogger{log: log},
+		incidents: incident.New(), history: history.NewInMemory(history.Options{}), verdicts: &verdictLogger{log: log}, targets: newTargetLists(),
 	}
+	s.disk = &diskReporter{server: s}
 	s.self = newSelfChecks(s.metrics.SelfCheck)
 	s.scheduler = schedule.New(probe.Sinks{}, schedule.Options{})
 	return s

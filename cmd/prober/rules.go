@@ -118,6 +118,7 @@ func (o *options) generate(write func(*config.Config) error) int {
 		return exitUsage
 	}
 	o.warn(warnings(cfg, cfg.Jobs))
+	cfg.Jobs = slices.Concat(cfg.Jobs, cfg.Prototypes())
 	if err := write(cfg); err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage

@@ -75,6 +75,7 @@ type server struct {
 	history   *history.Store
 	alerting  alerting
 	disk      *diskReporter
+	targets   *targetLists
 	scheduler *schedule.Scheduler
 	self      *selfChecks
 	jobSets   chan []probe.Job
@@ -92,7 +93,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	o.log.Writer = o.stderr
 	s := &server{
 		log: promslog.New(&o.log), filter: o.filter, shard: o.shard, jobSets: make(chan []probe.Job, 1), memory: newBudget(),
-		board: web.NewStatusStore(), incidents: incident.New(),
+		board: web.NewStatusStore(), incidents: incident.New(), targets: newTargetLists(),
 	}
 	s.verdicts = &verdictLogger{log: s.log}
 	s.metrics = metrics.New(metrics.Build{Version: version.Version, Revision: version.GetRevision()})
@@ -119,8 +120,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err := o.serve.public.check(cfg); err != nil {
 		return refuse(err)
 	}
-	jobs, err := o.filter.apply(cfg.Jobs)
-	if err != nil {
+	if _, err := o.filter.applyTo(cfg); err != nil {
 		return refuse(err)
 	}
 	webConfig, err := webconfig.Open(o.serve.listener.config)
@@ -142,7 +142,12 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	}
 	defer s.openStorage(o.serve.storage)()
 	s.board.Since = s.history.Since // which observes each result before the board
-	sinks := probe.Sinks{s.history, s.metrics, s.board, s.incidents, s.verdicts}
+	cfg = s.loadTargets(cfg)
+	jobs, err := o.filter.applyTo(cfg)
+	if err != nil {
+		return refuse(err)
+	}
+	sinks := probe.Sinks{s.targets, s.history, s.metrics, s.board, s.incidents, s.verdicts}
 	if err := s.openAlerting(o); err != nil {
 		return refuse(err)
 	}

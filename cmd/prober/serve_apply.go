@@ -14,11 +14,19 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 	s.here.Store(int64(len(jobs)))
 	s.elsewhere.Store(int64(len(all) - len(jobs)))
 	jobs = s.engine.withEngine(withMemory(s.memory, withIncidents(s.incidents.Incident, s.reference.withReference(jobs))))
-	repeatProbes(jobs)
-	for _, w := range warnings(cfg, jobs) {
-		s.log.Warn("Configuration", "warning", w)
-	}
 	old := s.config.Swap(cfg)
+	var before []probe.Job
+	if old != nil {
+		before = old.Jobs
+	}
+	added := newIn(jobs, before)
+	repeatProbes(added)
+	loaded := len(added) == len(jobs) // and not only made from other lists
+	if loaded {
+		for _, w := range warnings(cfg, jobs) {
+			s.log.Warn("Configuration", "warning", w)
+		}
+	}
 	s.metrics.SetJobs(jobs)
 	s.metrics.ConfigLoaded(true)
 	s.board.SetJobs(jobs)
@@ -34,12 +42,16 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 	}
 	s.jobSets <- jobs
 	s.started.Store(true)
-	if old == nil {
+	gone := newIn(before, cfg.Jobs)
+	switch {
+	case old == nil:
 		s.log.Info("Probing", "probes", len(jobs))
-	} else {
+	case loaded:
 		s.log.Info("Configuration reloaded", "probes", len(jobs))
-		closeProbes(old.Jobs)
+	default:
+		s.log.Info("Targets changed", "probes", len(jobs), "new", len(added), "gone", len(gone))
 	}
+	closeProbes(gone)
 	debug.FreeOSMemory() // parsing takes many times the memory of the result
 }
 

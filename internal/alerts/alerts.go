@@ -68,6 +68,7 @@ func Rules(jobs []probe.Job, o Options) *File {
 		f.Groups = append(f.Groups, s.sloGroups()...)
 	}
 	f.Groups = append(f.Groups, Group{Name: "prober", Interval: promTime(defaultInterval), Rules: f.proberRules()})
+	f.settleEach()
 	return f
 }
 
@@ -123,14 +124,15 @@ func yamlText(v any) ([]byte, error) {
 // systems groups the jobs, in the order of their first ones.
 func systems(jobs []probe.Job, o Options) []*system {
 	var all []*system
-	byName := map[string]*system{}
+	byName := map[string]int{}
 	for _, j := range jobs {
-		s := byName[j.System]
-		if s == nil {
-			s = &system{name: j.System, options: o}
-			all, byName[j.System] = append(all, s), s
+		i, known := byName[j.System]
+		if !known {
+			i = len(all)
+			byName[j.System] = i
+			all = append(all, &system{name: j.System, options: o})
 		}
-		s.jobs = append(s.jobs, j)
+		all[i].jobs = append(all[i].jobs, all[i].standIn(j, i))
 	}
 	for _, s := range all {
 		s.init()

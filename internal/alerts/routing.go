@@ -80,5 +80,5 @@ func (f *File) WriteRouting(w io.Writer) error {
 			}
 		}
 	}
-	return writeYAML(w, routingHeader, c)
+	return writeYAML(f.replacing(w, each.match), routingHeader, c)
 }

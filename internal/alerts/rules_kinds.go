@@ -104,7 +104,7 @@ func (s *system) on() string { return "on" + s.by()[2:] }
 // description is a template that queries Prometheus for the checks that did not pass recently, their reasons, and what
 // they got: statuses, numbers of a database, and durations where those are the reason.
 func (s *system) description(j probe.Job) string {
-	each := func(series, text string) string { return forEach(selector(series, s.match(j)), text) }
+	each := func(series, text string) string { return s.forEach(selector(series, s.match(j)), text) }
 	text := "Recent failures: " + each(recentFailures, "{{ .Labels.check }} ({{ .Labels.reason }})") +
 		each(failedStatus, "got {{ if .Value }}{{ .Value }}{{ else }}no response{{ end }} for {{ .Labels.check }}{{ with .Labels.target }} at {{ . }}{{ end }}")
 	if hasLatency(j) {
@@ -117,8 +117,8 @@ func (s *system) description(j probe.Job) string {
 }
 
 // forEach is a template that repeats a text for each series of a query.
-func forEach(query, text string) string {
-	return "{{ range query " + templateString(query) + " }}" + text + ", {{ end }}"
+func (s *system) forEach(query, text string) string {
+	return "{{ range query " + s.templateQuery(query) + " }}" + text + ", {{ end }}"
 }
 
 // notReadyStates are the states of a replica that is not ready, or does not say so.

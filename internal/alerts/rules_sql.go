@@ -58,11 +58,11 @@ const maxShownValues = 5
 // heartbeat.
 func (s *system) measured(j probe.Job) (text string) {
 	if s.options.exports(j, sqlValue) && has(j, checkValues) {
-		text += forEach(fmt.Sprintf("topk by (name) (%d, max by (name, by) (%s))", maxShownValues, selector(sqlValue, s.match(j))),
+		text += s.forEach(fmt.Sprintf("topk by (name) (%d, max by (name, by) (%s))", maxShownValues, selector(sqlValue, s.match(j))),
 			`{{ .Labels.name }}{{ with .Labels.by }} of {{ . }}{{ end }} is {{ printf "%.10g" .Value }}`)
 	}
 	if s.options.exports(j, sqlHeartbeat) && has(j, checkReplication) {
-		text += forEach("max("+selector(sqlHeartbeat, s.match(j))+")", "heartbeat is {{ .Value | humanizeDuration }} old")
+		text += s.forEach("max("+selector(sqlHeartbeat, s.match(j))+")", "heartbeat is {{ .Value | humanizeDuration }} old")
 	}
 	return text
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -55,7 +54,7 @@ func (s *system) certificateAlerts(j probe.Job) (all []alert) {
 				return v.any(probe.CertificateExpiring, func(map[string]string) bool { return true })
 			}), failing))
 		a.summary = escapeTemplate(fmt.Sprintf("The certificate of %s/%s is to be renewed", s.name, j.Name))
-		a.description = "{{ range query " + templateString("min(probe_tls_earliest_cert_expiry_timestamp_seconds{"+s.match(j)+"}) - time()") + " }}It is valid for another {{ .Value | humanizeDuration }}. {{ end }}The probe does not fail for it yet."
+		a.description = "{{ range query " + s.templateQuery("min(probe_tls_earliest_cert_expiry_timestamp_seconds{"+s.match(j)+"}) - time()") + " }}It is valid for another {{ .Value | humanizeDuration }}. {{ end }}The probe does not fail for it yet."
 		a.example.verdict = probe.Pass
 		a.example.series = []sample{{probe.CertificateExpiring, nil, 1}}
 		all = append(all, a)
@@ -217,19 +216,19 @@ func (s *system) errorRate(g runbookGroup) alert {
 		"  and "+runs(`verdict=~"fail|pass"`)+fmt.Sprintf(" >= %d", minRuns),
 		") > 0.1")
 	a.summary = "Error rate above 10% for 5 minutes: {{ $value | humanizePercentage }} of the runs" + escapeTemplate(" for "+cmp.Or(g.runbook, "no runbook")+" of "+s.name)
-	a.description = "Over " + window + ", of the probes " + escapeTemplate(strings.Join(g.names(), ", ")) + ". A probe that always fails has an alert of its own; if there is none, probes fail now and then."
+	a.description = "Over " + window + ", of the probes " + g.shown(s) + ". A probe that always fails has an alert of its own; if there is none, probes fail now and then."
 	return a
 }
 
 // unwatched fires when a probe of these rules is run by no prober.
 func (s *system) unwatched() alert {
-	j := worst(s.jobs)
+	j, count := worst(s.jobs), len(always(s.jobs))
 	return alert{
 		name: "SystemUnwatched", severity: parseSeverity(j.Severity).lowered(), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
-		expr: lines(fmt.Sprintf("(count(group by (probe) (%s)) or vector(0)) < %d", selector("probe_success", s.all()), len(s.jobs)),
+		expr: lines(fmt.Sprintf("(count(group by (probe) (%s)) or vector(0)) < %d", selector("probe_success", append([]string{s.all()}, s.notMade()...)...), count),
 			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)"),
-		summary:     escapeTemplate(fmt.Sprintf("Not all of the %d probes of %s are run", len(s.jobs), s.name)),
+		summary:     escapeTemplate(fmt.Sprintf("Not all of the %d probes of %s are run", count, s.name)),
 		description: "Only {{ $value }} are exported. The probers have another configuration than the one from which these rules were generated, or their shards leave a gap.",
 	}
 }

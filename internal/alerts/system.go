@@ -23,6 +23,7 @@ const defaultInterval = 15 * time.Second
 type system struct {
 	name    string
 	jobs    []probe.Job
+	each    []each // of those that stand for several
 	options Options
 
 	everything string         // matchers for the series of the system
@@ -115,12 +116,21 @@ func (g runbookGroup) names() []string {
 	return names
 }
 
+// shown are the names of the probes of a group as people know them.
+func (g runbookGroup) shown(s *system) string {
+	names := strings.Join(g.names(), ", ")
+	for _, e := range s.each {
+		names = strings.ReplaceAll(names, e.word, e.shown)
+	}
+	return escapeTemplate(names)
+}
+
 // common are the labels of the configuration that all the jobs have with the same value, without the region.
 func (s *system) common(jobs []probe.Job) map[string]string {
 	labels := map[string]string{}
 	for _, label := range s.keys[2:] {
-		value, ok := jobs[0].Labels[label]
-		if ok && !slices.ContainsFunc(jobs, func(j probe.Job) bool { return j.Labels[label] != value }) {
+		value := jobs[0].Labels[label]
+		if value != "" && !slices.ContainsFunc(jobs, func(j probe.Job) bool { return j.Labels[label] != value }) {
 			labels[label] = value
 		}
 	}

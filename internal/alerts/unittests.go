@@ -86,7 +86,7 @@ func (f *File) WriteTests(w io.Writer, rulesFile string) error {
 	for _, s := range f.systems {
 		tests.Tests = slices.Concat(tests.Tests, s.silentWithDependencyDown(), []testCase{s.silentUnderMaintenance()}, s.sloTests())
 	}
-	return writeYAML(w, testsHeader, tests)
+	return writeYAML(f.replacing(w, func(e each, text string) string { return strings.ReplaceAll(text, e.word, e.sample()) }), testsHeader, tests)
 }
 
 // fire tests that no alert fires too early, and that each is the only one on its probe when it fires.

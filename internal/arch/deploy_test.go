@@ -182,6 +182,7 @@ func excessAccess(o object) (wrong []string) {
 	}
 	allowed := map[string]string{ // by resource, the only verb
 		"/pods": "list", "apps/deployments": "get", "apps/statefulsets": "get", "apps/daemonsets": "get", "apps/replicasets": "list", "batch/cronjobs": "get",
+		"discovery.k8s.io/endpointslices": "list",
 	}
 	for _, rule := range o.Rules {
 		for _, group := range rule.APIGroups {

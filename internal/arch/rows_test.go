@@ -41,6 +41,7 @@ var rows = map[string]row{
 	"internal/pgwire":     {},
 	"internal/postgres":   {ours: []string{"internal/dial", "internal/memory", "internal/pgwire", "internal/probe", "internal/secret", "internal/text"}},
 	"internal/kubernetes": {ours: []string{"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret"}},
+	"internal/discovery":  {ours: []string{"internal/probe", "internal/strictyaml"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/timesync":   {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/resp":       {ours: []string{"internal/dial", "internal/memory", "internal/probe", "internal/secret"}},
 	"internal/exposition": {theirs: []string{
@@ -86,6 +87,7 @@ var rows = map[string]row{
 	"probes/protected": {ours: append(forKinds, "internal/jwk"), theirs: []string{"github.com/go-jose/go-jose/v4"}},
 	"probes/redis":     {ours: append(forKinds, "internal/resp", "probes/internal/breach")},
 	"probes/rls":       {ours: append(forKinds, "internal/canary", "internal/postgres", "probes/internal/breach")},
+	"probes/targets":   {ours: append(forKinds, "internal/discovery", "internal/kubernetes")},
 	"probes/sql":       {ours: append(forKinds, "internal/postgres")},
 	"probes/tcp":       {ours: append(forKinds, "probes/internal/dialogue")},
 	"probes/tls":       {ours: append(forKinds, "probes/internal/dialogue")},
@@ -107,7 +109,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/importer", "internal/manifests", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/discovery", "internal/importer", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
 			"gopkg.in/yaml.v3",

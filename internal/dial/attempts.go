@@ -97,5 +97,6 @@ func (t *attempts) try(ctx context.Context, ips []netip.Addr, pending int) net.C
 			return nil
 		}
 	}
+	t.over = t.made >= maxTries
 	return nil
 }

@@ -36,7 +36,6 @@ var (
 	floorKey    = []byte("floor")    // the first day of which there may be hours
 	dueKey      = []byte("due/")     // with a day: its hours are not summed up yet
 	stateKey    = []byte("incidents")
-	alertsKey   = []byte("alerts")
 )
 
 // fileFormat is the version of the file. Files of other versions are set aside.
@@ -187,9 +186,14 @@ func check(path string) (state []byte, old bool, err error) {
 
 // ReadState returns what SaveState kept in the file at path, or the text of an earlier version. It takes no lock, so that it
 // may be called while another process writes. A missing file is no error.
-func ReadState(path string) (state []byte, err error) {
+func ReadState(path string) ([]byte, error) { return readText(path, string(stateKey)) }
+
+// ReadTargets is ReadState for what SaveTargets kept.
+func ReadTargets(path string) ([]byte, error) { return readText(path, targetsName) }
+
+func readText(path, name string) (state []byte, err error) {
 	for range 5 { // what is being written meanwhile is not read in vain more often
-		if state, err = readState(path); err == nil || !errors.Is(err, errDamaged) {
+		if state, err = readTextOnce(path, name); err == nil || !errors.Is(err, errDamaged) {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -203,7 +207,7 @@ func ReadState(path string) (state []byte, err error) {
 	return state, err
 }
 
-func readState(path string) (state []byte, err error) {
+func readTextOnce(path, name string) (state []byte, err error) {
 	in, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -211,6 +215,9 @@ func readState(path string) (state []byte, err error) {
 	defer in.Close()
 	first := make([]byte, 1)
 	if _, err := in.ReadAt(first, 0); err == nil && first[0] == '{' {
+		if name != string(stateKey) {
+			return nil, nil
+		}
 		return io.ReadAll(io.LimitReader(in, maxStateSize))
 	}
 	at, err := in.Stat()
@@ -219,7 +226,7 @@ func readState(path string) (state []byte, err error) {
 	}
 	inState := func(path []byte) bool { return string(path) == "state/" }
 	err = walk(in, at.Size(), inState, func(path, key, value []byte) error {
-		if !inState(path) || !bytes.Equal(key, stateKey) {
+		if !inState(path) || string(key) != name {
 			return nil
 		}
 		text, err := unseal(path, key, value)

@@ -265,27 +265,27 @@ func (f *file) saveState(state []byte, incidents []probe.IncidentRecord) error {
 	})
 }
 
-// saveAlerts keeps the state of alerts.
-func (f *file) saveAlerts(state []byte) error {
+// saveText keeps a text under a name.
+func (f *file) saveText(name string, state []byte) error {
 	if len(state) >= maxStateSize {
-		return fmt.Errorf("%s: the alerts are larger than %d bytes, so they could not be loaded", f.path, maxStateSize)
+		return fmt.Errorf("%s: the %s are larger than %d bytes, so they could not be loaded", f.path, name, maxStateSize)
 	}
 	if f.broken.Load() {
 		return errors.New("the file is damaged, and is about to be replaced")
 	}
 	return f.update(func(tx *bolt.Tx) error {
-		return putIfNew(tx.Bucket(stateBucket), []byte("state/"), alertsKey, slices.Clone(state))
+		return putIfNew(tx.Bucket(stateBucket), []byte("state/"), []byte(name), slices.Clone(state))
 	})
 }
 
-// alerts returns what saveAlerts kept.
-func (f *file) alerts() (state []byte, err error) {
+// text returns what saveText kept.
+func (f *file) text(name string) (state []byte, err error) {
 	err = f.view(func(tx *bolt.Tx) error {
-		text := tx.Bucket(stateBucket).Get(alertsKey)
+		text := tx.Bucket(stateBucket).Get([]byte(name))
 		if text == nil {
 			return nil
 		}
-		kept, err := unseal([]byte("state/"), alertsKey, text)
+		kept, err := unseal([]byte("state/"), []byte(name), text)
 		state = bytes.Clone(kept)
 		return err
 	})

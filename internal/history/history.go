@@ -292,10 +292,22 @@ func (s *Store) SaveState(state []byte, incidents []probe.IncidentRecord) error 
 }
 
 // SaveAlerts keeps the state of alerts for the next process.
-func (s *Store) SaveAlerts(state []byte) error { return s.backend.saveAlerts(state) }
+func (s *Store) SaveAlerts(state []byte) error { return s.backend.saveText(alertsName, state) }
 
 // Alerts returns what SaveAlerts kept; nil if nothing is.
-func (s *Store) Alerts() ([]byte, error) { return s.backend.alerts() }
+func (s *Store) Alerts() ([]byte, error) { return s.backend.text(alertsName) }
+
+// SaveTargets keeps the lists of targets for the next process.
+func (s *Store) SaveTargets(state []byte) error { return s.backend.saveText(targetsName, state) }
+
+// Targets returns what SaveTargets kept; nil if nothing is.
+func (s *Store) Targets() ([]byte, error) { return s.backend.text(targetsName) }
+
+// The names of texts that are kept.
+const (
+	alertsName  = "alerts"
+	targetsName = "targets"
+)
 
 // Close releases the file. Run must have returned.
 func (s *Store) Close() { s.backend.close() }

@@ -59,6 +59,15 @@ type Job struct {
 	Labels    map[string]string // constant labels, from the configuration
 	Signals   map[string]Signal // by check: the series that an alert already reads
 	DependsOn []string          // names of probes of the same system
+
+	// List names the TargetLister of the same system that the probe was made from; empty for one that is configured by itself.
+	List string
+	// Names is empty but for a job that stands for all that are made from a list, and is never run: then it is a regular
+	// expression of their names, and labels that differ among them are empty.
+	Names string
+	// Expand makes probes of the targets that a TargetLister found; nil if it found none. It says what came of them. Nil: no
+	// probe is made from the list.
+	Expand func([]Target) Outcome
 	// Components are the names of the components of the public page that the probe is a part of.
 	Components []string
 	// Maintenance lists the times in which the generated alerts leave people alone.

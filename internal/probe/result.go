@@ -59,6 +59,7 @@ type Result struct {
 
 	Deploys []Deploy // the newest first; only of a DeployReporter
 	Running string   // the version that runs, if that is known; only of a DeployReporter
+	Targets []Target // that were found; only of a TargetLister, nil if there was no list
 
 	// Abandoned is nil unless the probe ignored its deadline and was left behind; it is closed when the probe ends.
 	Abandoned <-chan struct{}

@@ -61,14 +61,14 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// Select returns the jobs of the shard, in their order.
+// Select returns the jobs of the shard, in their order. A list of targets is of every shard: each makes its own probes from it.
 func (s Shard) Select(jobs []probe.Job) []probe.Job {
 	if s.Of == 0 {
 		return jobs
 	}
 	var here []probe.Job
 	for i := range jobs {
-		if s.Home(jobs[i].Key()) == s.Index {
+		if jobs[i].Expand != nil || s.Home(jobs[i].Key()) == s.Index {
 			here = append(here, jobs[i])
 		}
 	}

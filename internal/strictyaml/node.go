@@ -51,6 +51,13 @@ func Select(n *yaml.Node, wanted func(key string) bool) *yaml.Node {
 // Line returns the line of the setting at a path below n. Where the path leads further than the tree, it is the line of
 // the last key or item on the way: a missing key is missing there.
 func Line(n *yaml.Node, path string) int {
+	_, line := Find(n, path)
+	return line
+}
+
+// Find returns the node of the setting at a path below n, and its line, as Line has it; no node if the path leads further than the
+// tree.
+func Find(n *yaml.Node, path string) (*yaml.Node, int) {
 	line := n.Line
 	for path != "" {
 		var next *yaml.Node
@@ -58,22 +65,22 @@ func Line(n *yaml.Node, path string) int {
 		case yaml.MappingNode:
 			key, value, rest := step(n, path)
 			if key == nil {
-				return line
+				return nil, line
 			}
 			line, next, path = key.Line, value, rest
 		case yaml.SequenceNode:
 			var i int
 			if _, err := fmt.Sscanf(path, "[%d]", &i); err != nil || i < 0 || i >= len(n.Content) {
-				return line
+				return nil, line
 			}
 			next, path = n.Content[i], strings.TrimPrefix(path[strings.IndexByte(path, ']')+1:], ".")
 			line = next.Line
 		default:
-			return line
+			return nil, line
 		}
 		n = next
 	}
-	return line
+	return n, line
 }
 
 // step takes the longest key that a path begins with: a key may hold dots and brackets itself.

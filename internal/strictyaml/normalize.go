@@ -13,6 +13,20 @@ import (
 // aliases, no merge keys, no duplicate keys and no tags but the common ones. It may share nodes, and has no cycles. With
 // any mistake there is no tree.
 func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
+	root, wrong := parseAs(yaml.MappingNode, "keys", data, max)
+	if root == nil && wrong == nil {
+		wrong = []Mistake{{Text: "the file is empty"}}
+	}
+	return root, wrong
+}
+
+// ParseList is Parse for a document whose top is a list. A file without a document is nil, and no mistake.
+func ParseList(data []byte, max int) (*yaml.Node, []Mistake) {
+	return parseAs(yaml.SequenceNode, "a list", data, max)
+}
+
+// parseAs returns nothing for null.
+func parseAs(kind yaml.Kind, wants string, data []byte, max int) (*yaml.Node, []Mistake) {
 	switch {
 	case len(data) > max:
 		return nil, []Mistake{{Text: fmt.Sprintf("the file is larger than %d bytes", max)}}
@@ -26,10 +40,10 @@ func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
 	switch {
 	case wrong != nil:
 		return nil, []Mistake{*wrong}
-	case IsNull(root):
-		return nil, []Mistake{{Text: "the file is empty"}}
-	case root.Kind != yaml.MappingNode:
-		return nil, []Mistake{{Line: root.Line, Text: "wants keys, got " + Describe(root)}}
+	case root == nil || IsNull(root):
+		return nil, nil
+	case root.Kind != kind:
+		return nil, []Mistake{{Line: root.Line, Text: "wants " + wants + ", got " + Describe(root)}}
 	}
 	t := normalizer{sizes: map[*yaml.Node]int{}}
 	if t.normalize(root); t.found != nil {

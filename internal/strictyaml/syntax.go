@@ -12,7 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// document returns the node below the one document, and refuses a second one, which yaml.v3 would leave unread.
+// document returns the node below the one document, nil if there is none, and refuses a second one, which yaml.v3 would leave
+// unread.
 func document(data []byte) (*yaml.Node, *Mistake) {
 	first, second, err := parse(data)
 	switch {
@@ -20,7 +21,7 @@ func document(data []byte) (*yaml.Node, *Mistake) {
 		m := syntaxMistake(err, data)
 		return nil, &m
 	case first == nil:
-		return nil, &Mistake{Text: "the file is empty"}
+		return nil, nil
 	case second != nil:
 		return nil, &Mistake{Line: second.Line, Text: "a second document begins here; one file holds one"}
 	}
