@@ -223,17 +223,11 @@ func jobsThat(are func(*probe.Job) bool, jobs []probe.Job) (some []probe.Job) {
 
 // newIn returns the jobs whose probes are not among others.
 func newIn(jobs, others []probe.Job) []probe.Job {
-	same := sameAs(others)
-	return jobsThat(func(j *probe.Job) bool { return !same(j) }, jobs)
-}
-
-// sameAs reports which jobs have the probe that they had in other ones.
-func sameAs(before []probe.Job) func(*probe.Job) bool {
-	known := make(map[probe.Probe]bool, len(before))
-	for i := range before {
-		known[before[i].Probe] = true
+	known := make(map[probe.Probe]bool, len(others))
+	for i := range others {
+		known[others[i].Probe] = true
 	}
-	return func(j *probe.Job) bool { return known[j.Probe] }
+	return jobsThat(func(j *probe.Job) bool { return !known[j.Probe] }, jobs)
 }
 
 // checkTargets makes the probes of the lists that are in files, for a plan, and says of the others that nobody was asked.

@@ -194,7 +194,7 @@ func TestDiscovery_once(t *testing.T) {
 	once(exitPass, `All 2 passed`, "--probe=backend-127.0.0.2")
 	once(exitPass, `All 2 passed`, "--probe=shop/backend-127.0.0.2")
 	once(exitInconclusive, `1 of 1 passed.*no target makes the probe backend-127.0.0.3. Not proven`, "--probe=backend-127.0.0.3")
-	once(exitUsage, `none of the .* belongs to probe front`, "--probe=front")
+	once(exitUsage, `no probe is called front`, "--probe=front")
 	once(exitPass, `All 3 passed`, "--repeat=3")
 	l.say(200, "127.0.0.1", "169.254.169.254")
 	once(exitInconclusive, `probes: made 1 probe of 2 targets; refused 169.254.169.254:\d+ for backend-{host}: url: http://169.254.169.254:\d+/health: 169.254.169.254 is where clouds hand out credentials: such an address is never dialled \[target_refused\].*1 of 2 passed, 1 inconclusive: backends`)

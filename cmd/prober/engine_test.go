@@ -14,10 +14,10 @@ import (
 // notes is a probe that notes whatever it is told.
 type notes struct {
 	probe.Probe
-	note func(*probe.Result)
+	note func(r *probe.Result, checks []string)
 }
 
-func (n notes) Ask(_ context.Context, r *probe.Result) { n.note(r) }
+func (n notes) Ask(_ context.Context, r *probe.Result) { n.note(r, n.Checks()) }
 
 func TestEngine_tellsGoodTargetsFromBadOnes(t *testing.T) {
 	t.Parallel()
@@ -30,13 +30,17 @@ func TestEngine_tellsGoodTargetsFromBadOnes(t *testing.T) {
 func TestEngine_noticesThatItIsBroken(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		note func(*probe.Result)
+		note func(r *probe.Result, checks []string)
 		want string
 	}{
-		"all pass":           {func(r *probe.Result) { r.Pass("status", "good") }, "wrong-status: expected fail (status), got pass (ok)"},
-		"all fail":           {func(r *probe.Result) { r.Fail("status", probe.Status, "bad") }, "good: expected pass (ok), got fail (status)"},
-		"nothing is checked": {func(*probe.Result) {}, "good: expected pass (ok), got inconclusive (nothing_checked)"},
-		"the engine panics":  {func(*probe.Result) { panic("no") }, "good: expected pass (ok), got inconclusive (panic)"},
+		"all pass":           {func(r *probe.Result, checks []string) {
+			for _, name := range checks {
+				r.Pass(name, "good")
+			}
+		}, "wrong-status: expected fail (status), got pass (ok)"},
+		"all fail":           {func(r *probe.Result, _ []string) { r.Fail("status", probe.Status, "bad") }, "good: expected pass (ok), got fail (status)"},
+		"nothing is checked": {func(*probe.Result, []string) {}, "good: expected pass (ok), got inconclusive (nothing_checked)"},
+		"the engine panics":  {func(*probe.Result, []string) { panic("no") }, "good: expected pass (ok), got inconclusive (panic)"},
 	} {
 		e := newEngine(probes.Kinds(), nil)
 		e.do = func(j probe.Job, ctx context.Context) probe.Result {
