@@ -33,7 +33,7 @@ func TestEngine_noticesThatItIsBroken(t *testing.T) {
 		note func(r *probe.Result, checks []string)
 		want string
 	}{
-		"all pass":           {func(r *probe.Result, checks []string) {
+		"all pass": {func(r *probe.Result, checks []string) {
 			for _, name := range checks {
 				r.Pass(name, "good")
 			}
