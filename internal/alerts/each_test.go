@@ -16,7 +16,7 @@ func (asked) Validate() error                    { return nil }
 func (asked) Checks() []string                   { return []string{"status"} }
 func (asked) Ask(context.Context, *probe.Result) {}
 
-// TestEach has rules for the probes of a list that do not say which there are, and none that waits for one of them.
+// TestEach has rules for the probes of a list that do not say which there are, and not one that waits for one of them.
 func TestEach(t *testing.T) {
 	t.Parallel()
 	one := func(name, names string, depends ...string) probe.Job {
