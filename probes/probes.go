@@ -11,6 +11,7 @@ import (
 	"prober/probes/grpc"
 	"prober/probes/guard"
 	"prober/probes/health"
+	"prober/probes/heartbeat"
 	"prober/probes/http"
 	"prober/probes/icmp"
 	"prober/probes/isolation"
@@ -39,6 +40,7 @@ func Kinds() probe.Kinds {
 		"grpc":      grpc.Kind(),
 		"guard":     guard.Kind(),
 		"health":    health.Kind(),
+		"heartbeat": heartbeat.Kind(),
 		"http":      http.Kind(),
 		"icmp":      icmp.Kind(),
 		"isolation": isolation.Kind(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -8,8 +9,11 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"prober/config"
+	"prober/internal/inbound"
+	"prober/internal/probe"
 	"prober/internal/sandbox"
 	"prober/internal/secret"
 	"prober/internal/web"
@@ -49,10 +53,29 @@ func (o *options) runDemo(ctx context.Context) int {
 	}
 	files := demoFiles(sample)
 	from := func() []config.File { return files }
+	report := func(address string) {
+		sample.ReportTo("http://" + address + "/" + sample.Env()["PROBER_DEMO_JOB_TOKEN"])
+	}
 	if o.once.once {
+		listener, err := loopback()
+		if err != nil {
+			fmt.Fprintln(o.stderr, "prober: demo:", err)
+			return exitUsage
+		}
+		receivers := inbound.New(inbound.Options{}, nil)
+		server := &http.Server{Handler: receivers, ReadTimeout: 10 * time.Second}
+		go server.Serve(listener)
+		defer server.Close()
+		o.withInbox = func(jobs []probe.Job) []probe.Job {
+			jobs = receivers.SetJobs(jobs)
+			report(listener.Addr().String())
+			return jobs
+		}
 		return o.runOnce(ctx, from)
 	}
+	o.serve.inbound.address = cmp.Or(o.serve.inbound.address, "127.0.0.1:0")
 	return o.serveForever(ctx, from, demoHooks{
+		inbound:  report,
 		announce: func(address string) { fmt.Fprintf(o.stdout, demoGuide, pageURL(address)) },
 		faults:   func() []web.Fault { return demoFaults(sample) },
 		handlers: map[string]http.Handler{"/demo/": http.StripPrefix("/demo", sample.Handler())},

@@ -119,6 +119,7 @@ func probeFlags(to *pflag.FlagSet, o *options, address string) *listenOptions {
 		f.StringVar(&serve.storage, "storage.path", "", "`FILE` that keeps history and incidents over a restart; by default two days of history are kept in memory. --once reads it and never writes it.")
 	})
 	group(to, "Alerts without Prometheus", func(f *pflag.FlagSet) { notifyFlags(f, &o.serve.notify) })
+	group(to, "What others send", func(f *pflag.FlagSet) { inboundFlags(f, &o.serve.inbound) })
 	group(to, "Web", func(f *pflag.FlagSet) { webFlags(f, &o.serve, listener, address) })
 	return listener
 }
@@ -154,6 +155,12 @@ func webFlags(f *pflag.FlagSet, serve *serveOptions, listener *listenOptions, ad
 	f.StringArrayVar(&serve.external, "web.external-url", nil, "`URL` under which people or Prometheus reach the prober, if its host name is a public one: requests under other such names are refused. Repeatable.")
 	f.BoolVar(&serve.lifecycle, "web.enable-lifecycle", true, "Allow POST /-/reload, and to acknowledge a breach.")
 	f.BoolVar(&serve.runs, "web.enable-run", true, `Allow runs on request: "Run now" on a probe's page, POST /probes/SYSTEM/NAME/run.`)
+}
+
+// inboundFlags adds the flags of the listener for what others send.
+func inboundFlags(f *pflag.FlagSet, i *inboundOptions) {
+	f.StringVar(&i.address, "inbound.listen-address", "", "Receive on `ADDRESS` what others send to probes of the kinds that wait for it, such as heartbeat. It is apart from the pages, and serves nothing else.")
+	f.StringVar(&i.config, "inbound.config.file", "", "`FILE` that can enable TLS there, in the format of --web.config.file.")
 }
 
 // jobFlag adds --job.

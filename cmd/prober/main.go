@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/promslog"
 
 	"prober/config"
+	"prober/internal/inbound"
 	"prober/internal/probe"
 	"prober/internal/schedule"
 	"prober/probes"
@@ -59,6 +60,7 @@ type options struct {
 	once        onceOptions
 	serve       serveOptions
 	demo        demoOptions
+	withInbox   func([]probe.Job) []probe.Job // of the demo with --once; nil: nothing is received
 	rules       rulesOptions
 	covered     []string // files of rules that the contracts ought to cover
 	manifests   []string // files of Kubernetes manifests
@@ -131,6 +133,10 @@ func disableCoreDumps() {
 func (o *options) check() int {
 	cfg, err := config.Load(o.kinds(), o.configFiles...)
 	if err != nil {
+		fmt.Fprintln(o.stderr, err)
+		return exitUsage
+	}
+	if err := inbound.Check(cfg.Jobs); err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage
 	}

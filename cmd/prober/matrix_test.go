@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/inbound"
 	"prober/internal/probe"
 	"prober/internal/report"
 	"prober/internal/sandbox"
@@ -195,8 +197,14 @@ func failedReasons(r probe.Result) []string {
 	return all
 }
 
+// demoJobs returns the jobs of the demo, with a listener to which the sample system's job has reported once.
 func demoJobs(t testing.TB, sample *sandbox.Sandbox) []probe.Job {
-	return jobsOf(t, demoFiles(sample)...)
+	receivers := inbound.New(inbound.Options{}, nil)
+	server := httptest.NewServer(receivers)
+	t.Cleanup(server.Close)
+	jobs := receivers.SetJobs(jobsOf(t, demoFiles(sample)...))
+	sample.ReportTo(server.URL + "/" + sample.Env()["PROBER_DEMO_JOB_TOKEN"])
+	return jobs
 }
 
 func jobsOf(t testing.TB, files ...config.File) []probe.Job {

@@ -88,6 +88,9 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 	var prepared []probe.Job
 	prepare := func(jobs []probe.Job) []probe.Job {
 		jobs = self.withEngine(withMemory(budget, withIncidents(o.once.incidents(notes, cfg.Jobs), ref.withReference(jobs))))
+		if o.withInbox != nil {
+			jobs = o.withInbox(jobs)
+		}
 		expectVersion(jobs, o.once.expectVersion)
 		added := newIn(jobs, prepared)
 		if repeats {

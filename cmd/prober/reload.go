@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/inbound"
 	"prober/internal/probe"
 )
 
@@ -114,6 +115,9 @@ func (r *reloader) once(requested bool) error {
 	defer r.awaitMemory()()
 	cfg, err := config.Parse(r.kinds, files...)
 	var jobs []probe.Job
+	if err == nil {
+		err = inbound.Check(cfg.Jobs)
+	}
 	if err == nil {
 		r.server.targets.readLocal(cfg)
 		cfg = r.server.expand(cfg)

@@ -20,6 +20,7 @@ import (
 	"prober/config"
 	"prober/internal/alerts"
 	"prober/internal/history"
+	"prober/internal/inbound"
 	"prober/internal/incident"
 	"prober/internal/memory"
 	"prober/internal/metrics"
@@ -42,6 +43,7 @@ type serveOptions struct {
 	storage        string
 	runs           bool
 	public         publicOptions
+	inbound        inboundOptions
 	notify         notifyOptions
 }
 
@@ -84,7 +86,8 @@ type server struct {
 	engine    *engine        // its self-test
 	memory    *memory.Budget // for the answers of all targets
 	public    *publicPage
-	started   atomic.Bool // the first set of probes runs
+	inbound   *inboundServer // nil: nothing is received
+	started   atomic.Bool    // the first set of probes runs
 	draining  atomic.Bool
 }
 
@@ -120,6 +123,9 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if err := o.serve.public.check(cfg); err != nil {
 		return refuse(err)
 	}
+	if err := inbound.Check(cfg.Jobs); err != nil {
+		return refuse(err)
+	}
 	if _, err := o.filter.applyTo(cfg); err != nil {
 		return refuse(err)
 	}
@@ -140,7 +146,11 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 	if s.public, err = s.newPublic(o.serve.public); err != nil {
 		return refuse(err)
 	}
+	if s.inbound, err = o.serve.inbound.listen(s.log); err != nil {
+		return refuse(err)
+	}
 	defer s.openStorage(o.serve.storage)()
+	s.inbound.open(s, o.serve.storage != "", demo.inbound)
 	s.board.Since = s.history.Since // which observes each result before the board
 	cfg = s.loadTargets(cfg)
 	jobs, err := o.filter.applyTo(cfg)

@@ -14,6 +14,7 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 	s.here.Store(int64(len(jobs)))
 	s.elsewhere.Store(int64(len(all) - len(jobs)))
 	jobs = s.engine.withEngine(withMemory(s.memory, withIncidents(s.incidents.Incident, s.reference.withReference(jobs))))
+	jobs = s.inbound.withInbox(jobs)
 	old := s.config.Swap(cfg)
 	var before []probe.Job
 	if old != nil {

@@ -18,6 +18,7 @@ import (
 // demoHooks are what the command demo adds to a server; the zero value adds nothing.
 type demoHooks struct {
 	announce func(address string)
+	inbound  func(address string) // of the listener for what others send, once it is served
 	faults   func() []web.Fault
 	handlers map[string]http.Handler
 }

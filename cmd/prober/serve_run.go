@@ -25,18 +25,21 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	for _, server := range []*http.Server{main, plain} {
 		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	}
-	failed := make(chan error, 2+len(kubelet))
+	failed := make(chan error, 3+len(kubelet))
 	go func() { failed <- webConfig.Serve(listeners, main, s.log) }()
 	for _, l := range kubelet {
 		s.log.Info("Listening for health checks", "address", l.Addr())
 		go func() { failed <- plain.Serve(l) }()
 	}
 	s.public.serve(ctx, failed)
+	s.inbound.serve(s.log, failed)
 
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	observing, observed := context.WithCancel(context.WithoutCancel(ctx)) // the last results come after the work is stopped
 	defer observed()
+	receiving, received := context.WithCancel(context.WithoutCancel(ctx)) // as are the last requests of others
+	defer received()
 	var running sync.WaitGroup
 	running.Go(func() { s.scheduler.Forever(work, s.jobSets); observed() })
 	running.Go(func() { reload.run(work) })
@@ -44,6 +47,7 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	running.Go(func() { watchClock(work, s.self.report) })
 	running.Go(func() { s.incidents.Persist(observing, s.history.SaveState, s.disk.saved) })
 	running.Go(func() { s.history.Run(observing) })
+	running.Go(func() { s.inbound.run(receiving) })
 	if s.reference != nil {
 		running.Go(func() { s.watchNetwork(work) })
 	}
@@ -61,6 +65,8 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	}
 	s.draining.Store(true)
 	stop()
+	s.inbound.shutdown()
+	received()
 	if !within(runGrace, running.Wait) {
 		s.log.Warn("Some runs did not end in time")
 	}

@@ -34,6 +34,7 @@ func (s *server) openStorage(path string) (closeStorage func()) {
 func (s *server) storageDamaged(err error) {
 	s.log.Error("The history is lost, and begins again", "err", err)
 	s.incidents.Changed()
+	s.inbound.lost()
 }
 
 // A diskReporter reports the outcome of each write of the storage: a log line when it fails and when it works again, and a self check.
@@ -50,6 +51,9 @@ func (d *diskReporter) written(err error) { d.report("history", err) }
 // saved is called after every attempt to save the state of incidents.
 func (d *diskReporter) saved(err error) { d.report("incidents", err) }
 
+// receivedSaved is called after every attempt to save what others sent.
+func (d *diskReporter) receivedSaved(err error) { d.report("received", err) }
+
 func (d *diskReporter) report(what string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -65,7 +69,7 @@ func (d *diskReporter) report(what string, err error) {
 		d.server.log.Info("The storage can be written again", "what", what)
 	}
 	if !d.unusable {
-		d.server.self.report("storage", !d.failing["history"] && !d.failing["incidents"] && !d.failing["alerts"])
+		d.server.self.report("storage", !d.failing["history"] && !d.failing["incidents"] && !d.failing["alerts"] && !d.failing["received"])
 	}
 }
 

@@ -225,7 +225,7 @@ func coupledHealthChecks(p pod) (wrong []string) {
 
 func TestManifests(t *testing.T) {
 	all := manifests(t)
-	for _, name := range []string{"deployment.yaml", "shards.yaml", "sidecar.yaml", "job.yaml", "role.yaml"} {
+	for _, name := range []string{"deployment.yaml", "shards.yaml", "sidecar.yaml", "job.yaml", "role.yaml", "inbound.yaml"} {
 		if len(all[name]) == 0 {
 			t.Errorf("config/deploy/%s is missing", name)
 		}
@@ -266,7 +266,7 @@ func TestManifests(t *testing.T) {
 			if want := min(pods, 1); probers != want {
 				t.Errorf("%d containers named prober, expected %d", probers, want)
 			}
-			if pods == 0 && name != "role.yaml" {
+			if pods == 0 && name != "role.yaml" && name != "inbound.yaml" {
 				t.Error("expected pods")
 			}
 		})

@@ -65,6 +65,7 @@ var rows = map[string]row{
 	"internal/history":   {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"go.etcd.io/bbolt"}},
 	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":       {ours: []string{"internal/html", "internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
+	"internal/inbound":   {ours: []string{"internal/memory", "internal/probe", "internal/secret"}, theirs: []string{"golang.org/x/time/rate"}},
 	"internal/webconfig": {ours: []string{"internal/strictyaml", "internal/text"}, theirs: []string{"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "gopkg.in/yaml.v3"}},
 	"internal/public":    {ours: []string{"internal/html", "internal/probe", "internal/secret", "internal/strictyaml", "internal/text", "internal/xmldoc"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
 	"internal/sandbox":   {ours: []string{"internal/pgwire", "internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/net"}},
@@ -109,7 +110,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/discovery", "internal/importer", "internal/manifests", "internal/sandbox",
+			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/inbound", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/discovery", "internal/importer", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
 			"gopkg.in/yaml.v3",

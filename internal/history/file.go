@@ -189,7 +189,7 @@ func check(path string) (state []byte, old bool, err error) {
 func ReadState(path string) ([]byte, error) { return readText(path, string(stateKey)) }
 
 // ReadTargets is ReadState for what SaveTargets kept.
-func ReadTargets(path string) ([]byte, error) { return readText(path, targetsName) }
+func ReadTargets(path string) ([]byte, error) { return readText(path, targetsKey) }
 
 func readText(path, name string) (state []byte, err error) {
 	for range 5 { // what is being written meanwhile is not read in vain more often

@@ -265,31 +265,48 @@ func (f *file) saveState(state []byte, incidents []probe.IncidentRecord) error {
 	})
 }
 
-// saveText keeps a text under a name.
-func (f *file) saveText(name string, state []byte) error {
-	if len(state) >= maxStateSize {
-		return fmt.Errorf("%s: the %s are larger than %d bytes, so they could not be loaded", f.path, name, maxStateSize)
+// saveTexts keeps texts. The texts of an earlier process are replaced key by key.
+func (f *file) saveTexts(texts map[string][]byte) error {
+	for _, text := range texts {
+		if len(text) >= maxStateSize {
+			return fmt.Errorf("%s: a text is larger than %d bytes, so it could not be loaded", f.path, maxStateSize)
+		}
 	}
 	if f.broken.Load() {
 		return errors.New("the file is damaged, and is about to be replaced")
 	}
-	return f.update(func(tx *bolt.Tx) error {
-		return putIfNew(tx.Bucket(stateBucket), []byte("state/"), []byte(name), slices.Clone(state))
+	return f.update(func(tx *bolt.Tx) (err error) {
+		b := tx.Bucket(stateBucket)
+		for key, text := range texts {
+			if text == nil {
+				err = errors.Join(err, b.Delete([]byte(key)))
+				continue
+			}
+			err = errors.Join(err, putIfNew(b, []byte("state/"), []byte(key), slices.Clone(text)))
+		}
+		return err
 	})
 }
 
-// text returns what saveText kept.
-func (f *file) text(name string) (state []byte, err error) {
-	err = f.view(func(tx *bolt.Tx) error {
-		text := tx.Bucket(stateBucket).Get([]byte(name))
-		if text == nil {
-			return nil
+// texts returns what saveTexts kept. One that is damaged is missing, and an error says so.
+func (f *file) texts(prefix string) (all map[string][]byte, err error) {
+	all = map[string][]byte{}
+	err = f.view(func(tx *bolt.Tx) (damaged error) {
+		c := tx.Bucket(stateBucket).Cursor()
+		for key, text := c.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)); key, text = c.Next() {
+			kept, err := unseal([]byte("state/"), key, text)
+			if err != nil {
+				damaged = errors.Join(damaged, err)
+				continue
+			}
+			all[string(key)] = bytes.Clone(kept)
 		}
-		kept, err := unseal([]byte("state/"), []byte(name), text)
-		state = bytes.Clone(kept)
-		return err
+		return damaged
 	})
-	return state, err
+	if err != nil && !errors.Is(err, errDamaged) {
+		return nil, err // it may still be reading
+	}
+	return all, err
 }
 
 func putIfNew(b *bolt.Bucket, path, key, value []byte) error {

@@ -291,23 +291,38 @@ func (s *Store) SaveState(state []byte, incidents []probe.IncidentRecord) error 
 	return s.backend.saveState(state, incidents)
 }
 
+// SaveTexts keeps texts by their key for the next process, all or none. One that is nil is forgotten.
+func (s *Store) SaveTexts(texts map[string][]byte) error { return s.backend.saveTexts(texts) }
+
+// Texts returns what SaveTexts kept under the keys that begin with prefix.
+func (s *Store) Texts(prefix string) (map[string][]byte, error) { return s.backend.texts(prefix) }
+
+// Keys of texts.
+const (
+	alertsKey  = "alerts"
+	targetsKey = "targets"
+)
+
 // SaveAlerts keeps the state of alerts for the next process.
-func (s *Store) SaveAlerts(state []byte) error { return s.backend.saveText(alertsName, state) }
+func (s *Store) SaveAlerts(state []byte) error { return s.saveText(alertsKey, state) }
 
 // Alerts returns what SaveAlerts kept; nil if nothing is.
-func (s *Store) Alerts() ([]byte, error) { return s.backend.text(alertsName) }
+func (s *Store) Alerts() ([]byte, error) { return s.text(alertsKey) }
 
 // SaveTargets keeps the lists of targets for the next process.
-func (s *Store) SaveTargets(state []byte) error { return s.backend.saveText(targetsName, state) }
+func (s *Store) SaveTargets(state []byte) error { return s.saveText(targetsKey, state) }
 
 // Targets returns what SaveTargets kept; nil if nothing is.
-func (s *Store) Targets() ([]byte, error) { return s.backend.text(targetsName) }
+func (s *Store) Targets() ([]byte, error) { return s.text(targetsKey) }
 
-// The names of texts that are kept.
-const (
-	alertsName  = "alerts"
-	targetsName = "targets"
-)
+func (s *Store) saveText(key string, state []byte) error {
+	return s.SaveTexts(map[string][]byte{key: state})
+}
+
+func (s *Store) text(key string) ([]byte, error) {
+	texts, err := s.Texts(key)
+	return texts[key], err
+}
 
 // Close releases the file. Run must have returned.
 func (s *Store) Close() { s.backend.close() }

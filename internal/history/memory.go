@@ -124,9 +124,9 @@ func (m *memory) saveState(_ []byte, incidents []probe.IncidentRecord) error {
 	return nil
 }
 
-func (m *memory) saveText(string, []byte) error { return nil }
+func (m *memory) saveTexts(map[string][]byte) error { return nil }
 
-func (m *memory) text(string) ([]byte, error) { return nil, nil }
+func (m *memory) texts(string) (map[string][]byte, error) { return nil, nil }
 
 func (m *memory) read(do func(view) error) error {
 	m.mu.Lock()

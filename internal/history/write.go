@@ -14,9 +14,9 @@ type backend interface {
 	// lasts returns the last runs of probes, as far as they are known.
 	lasts([]*state) ([]last, error)
 	saveState(state []byte, incidents []probe.IncidentRecord) error
-	// saveText keeps a text under a name, and text returns it; nil if there is none.
-	saveText(name string, state []byte) error
-	text(name string) ([]byte, error)
+	// saveTexts keeps texts by key, and texts returns those whose keys begin with a prefix.
+	saveTexts(texts map[string][]byte) error
+	texts(prefix string) (map[string][]byte, error)
 	// retain removes a small part of what is too old.
 	retain(now time.Time)
 	// read calls f with a view. It gives up if that takes too long.

@@ -34,6 +34,7 @@ type self struct {
 	checks    *prometheus.GaugeVec
 	public    *prometheus.GaugeVec
 	shards    *prometheus.GaugeVec
+	inbound   *prometheus.CounterVec
 	loaded    prometheus.Gauge
 	loadedAt  prometheus.Gauge
 	scrapeErr *prometheus.CounterVec
@@ -92,6 +93,7 @@ func newSelf(build Build) *self {
 		checks:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_self_check", Help: "Whether the self-check of the prober passed."}, []string{"check"}),
 		public:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_public_ok", Help: "Whether a part of the public page is as it should be: its logo, notices, history, incidents and export. Absent without a public page."}, []string{"part"}),
 		shards:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prober_shards", Help: "How many probers divide the probes; the label says which of them this one is, counted from 0. Absent if it runs all."}, []string{"shard"}),
+		inbound:  counters("prober_inbound_requests_total", "Requests to the inbound listener, by outcome. Absent without one.", "outcome"),
 		loaded:   gauge("prober_config_last_reload_successful", "Whether the latest attempt to load the configuration succeeded."),
 		loadedAt: gauge("prober_config_last_reload_success_timestamp_seconds", "Time when a configuration was last loaded; 0 if none was."),
 		scrapeErr: counters("promhttp_metric_handler_errors_total",
@@ -105,11 +107,11 @@ func newSelf(build Build) *self {
 		},
 	})
 	info.Set(1)
-	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.sent, s.sentAt, s.checks, s.public, s.shards, s.loaded,
+	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.sent, s.sentAt, s.checks, s.public, s.shards, s.inbound, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, name := range []string{"prober_notification_requests_total", "prober_notification_last_success_timestamp_seconds", "prober_shards"} {
-		s.names[name] = true // they have no series without a receiver, and without shards
+	for _, name := range []string{"prober_notification_requests_total", "prober_notification_last_success_timestamp_seconds", "prober_shards", "prober_inbound_requests_total"} {
+		s.names[name] = true // they have no series without a receiver, shards or an inbound listener
 	}
 	families, _ := s.gather() // an error shows in every scrape
 	for _, f := range families {
@@ -225,6 +227,11 @@ func (m *Metrics) Shard(index, of int) {
 	if of > 0 {
 		m.self.shards.WithLabelValues(strconv.Itoa(index)).Set(float64(of))
 	}
+}
+
+// InboundRequests counts requests to the inbound listener. The outcome is one of a closed set; 0 creates its series.
+func (m *Metrics) InboundRequests(outcome string, n int) {
+	m.self.inbound.WithLabelValues(labelValue(outcome)).Add(float64(n))
 }
 
 // boolFloat is 1 for true and 0 for false.

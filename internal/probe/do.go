@@ -32,6 +32,9 @@ func (j Job) Do(ctx context.Context) Result {
 	if j.Expand != nil {
 		ask = context.WithValue(ask, intervalKey{}, j.Interval)
 	}
+	if j.Inbox != nil {
+		ask = withInbox(ask, j.Inbox)
+	}
 	go func() {
 		defer close(done)
 		defer account.Close()

@@ -83,6 +83,8 @@ type Job struct {
 	Incident func() Incident
 	// Engine returns why no verdict of the prober counts at present; nil if they do. Nil: that is not tested.
 	Engine func() error
+	// Inbox returns what a Receiver received, or why its token cannot be used. Nil: the prober does not listen.
+	Inbox func() (Inbox, error)
 	// Memory is what the answers of all runs may take at a time. Nil: it has no bound.
 	Memory *memory.Budget
 }

@@ -184,7 +184,7 @@ var (
 var CommonReasons = [...]Reason{
 	Status, Body, Schema, Header, Slow, Cert, TLS, Refused, Timeout, Reset, Truncated, TooLarge, Redirect, Protocol, NXDomain, NoAddress,
 	Replicas, MixedVersions, WrongVersion, Unreachable, DNSTimeout, DNSServfail,
-	SelfNetwork, SelfClock, SelfEngine, SelfDelay, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, NoVersion, SelfLimit, Settling, Panicked, Hung,
+	SelfNetwork, SelfClock, SelfEngine, SelfDelay, Suspended, Cancelled, Credential, ControlFailed, RateLimited, StaleOrCached, IdleClosed, NothingChecked, NoVersion, NotListening, SelfLimit, Settling, Panicked, Hung,
 	AuthBypass, ValidRejected, PrivateKey, SecretReflected,
 }
 

@@ -22,6 +22,7 @@ type effect struct {
 	alterDNS      dnsFault      // of a name server, which has no routes
 	alterLive     liveFault     // of the WebSocket service, which has no routes
 	alterWitness  witnessFault  // of what the Prometheus has seen
+	alterJob      jobFault      // of the job, which is no host
 
 	harmless bool // no probe may fail because of it
 

@@ -114,6 +114,7 @@ type Sandbox struct {
 	storedTokens      map[string]string // tokens and keys, by the name that Env gives them
 	tenants           *tenants
 	authority         *authority
+	reports           reporter // of the job
 
 	mu     sync.Mutex // held while faults are injected or cleared, so that ports and active agree
 	closed bool
@@ -123,7 +124,7 @@ type Sandbox struct {
 // credentials are generated for each sandbox. They are purely random: a readable prefix would be redacted wherever it
 // occurs.
 type credentials struct {
-	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, githubToken, redis, kubeToken string
+	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, githubToken, redis, kubeToken, job string
 }
 
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
@@ -140,7 +141,7 @@ func Start(o Options) (*Sandbox, error) {
 		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
-			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), githubToken: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(),
+			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), githubToken: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(), job: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
@@ -242,6 +243,7 @@ func (s *Sandbox) Close() {
 		return
 	}
 	s.closed = true
+	s.endReports()
 	for _, h := range s.hosts {
 		h.close()
 		h.release()
@@ -362,6 +364,7 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_GITHUB_TOKEN":  s.credentials.githubToken,
 		"PROBER_DEMO_KUBE_TOKEN":    s.credentials.kubeToken,
 		"PROBER_DEMO_REDIS":         s.credentials.redis,
+		"PROBER_DEMO_JOB_TOKEN":     s.credentials.job,
 		"PROBER_DEMO_MEMORY_A":      s.tenants.seeds[orgA].id,
 		"PROBER_DEMO_MEMORY_B":      s.tenants.seeds[orgB].id,
 		"PROBER_DEMO_CANARY_A":      s.tenants.seeds[orgA].text,

@@ -13,6 +13,10 @@ import (
 type File struct {
 	path string // empty: plain HTTP for everybody
 
+	// Refused, if it is not nil, is called when somebody is refused for what the file says, and not for what they sent: it cannot be
+	// used, as its certificates, or its limit on requests is exceeded. It is set before Serve.
+	Refused func()
+
 	mu     sync.Mutex
 	text   []byte
 	config *config // the last one without mistakes
@@ -72,4 +76,11 @@ func (f *File) change(data []byte) error {
 	}
 	f.config = next
 	return nil
+}
+
+//go:noinline
+func (f *File) refused() {
+	if f.Refused != nil {
+		f.Refused()
+	}
 }

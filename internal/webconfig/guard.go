@@ -45,10 +45,12 @@ func (g *guard) current() (*config, error) {
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, err := g.current()
 	if err != nil {
+		g.file.refused()
 		refuse(w, http.StatusInternalServerError)
 		return
 	}
 	if g.limiter != nil && !g.limiter.Allow() {
+		g.file.refused()
 		refuse(w, http.StatusTooManyRequests)
 		return
 	}

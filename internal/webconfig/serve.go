@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Serve serves on all listeners as the file says, and returns why it does so no longer on one of them. It adds what it needs
@@ -49,12 +50,17 @@ func (f *File) Serve(listeners []net.Listener, server *http.Server, log *slog.Lo
 func (g *guard) handshake(*tls.ClientHelloInfo) (*tls.Config, error) {
 	c, err := g.current()
 	if err != nil {
+		g.file.refused()
 		return nil, err
 	}
 	out, err := c.serverTLS()
 	g.handshakes.report(g.log, "Cannot use the certificates", err)
 	if err != nil {
+		g.file.refused()
 		return nil, err
+	}
+	if leaf := out.Certificates[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) {
+		g.file.refused() // clients will say so
 	}
 	// net/http adds these to the first configuration only, and knows by now whether it speaks HTTP/2.
 	out.NextProtos = []string{"http/1.1"}

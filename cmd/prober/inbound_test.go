@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"prober/internal/testenv"
+)
+
+const (
+	backupToken = "k7Qz0vB2mXw9rT4yLp6sNd"
+	queueToken  = "0f3a9c51d2e84b76a1c05d9e7b32f846"
+)
+
+var receives = regexp.MustCompile(`msg="Listening on" listener=inbound address=(\S+)`)
+
+// receiver returns the URL of the listener for what others send.
+func (p *running) receiver(t *testing.T) (url string) {
+	t.Helper()
+	testenv.Eventually(t, 30*time.Second, func(context.Context) error {
+		found := receives.FindStringSubmatch(p.Output())
+		if found == nil {
+			return errors.New("it does not listen for others yet")
+		}
+		url = "http://" + found[1]
+		return nil
+	})
+	return url
+}
+
+func reportTo(t *testing.T, url string, want int) string {
+	t.Helper()
+	answer, err := http.Post(url, "text/plain", strings.NewReader("the output of the job, hunter2hunter2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(answer.Body)
+	if answer.StatusCode != want {
+		t.Errorf("expected %d, got %d", want, answer.StatusCode)
+	}
+	return string(body)
+}
+
+// TestInbound has jobs report to a prober, which is killed and started again: it knows what it answered, and that it may have missed
+// something else. No token and nothing that a job sent is anywhere.
+func TestInbound(t *testing.T) {
+	testenv.Slow(t, "it starts probers")
+	t.Parallel()
+	dir := t.TempDir()
+	token := writeFile(t, dir, "token", backupToken+"\n")
+	file := writeFile(t, dir, "prober.yaml", fmt.Sprintf(`
+system: shop
+interval: 1s
+timeout: 900ms
+probes:
+  - {name: backup, type: heartbeat, token: {file: %s}, period: 1h, grace: 30m}
+  - {name: queue, type: heartbeat, token: {env: QUEUE_TOKEN}, period: 2s, grace: 1s}
+`, token))
+	args := []string{"--config.file=" + file, "--storage.path=" + filepath.Join(dir, "state"), "--inbound.listen-address=127.0.0.1:0", "--log.level=debug"}
+	env := []string{"QUEUE_TOKEN=" + queueToken}
+	p := start(t, env, args...)
+	at := p.receiver(t)
+	verdict := func(name, verdict string) {
+		t.Helper()
+		p.waitForMetric(t, fmt.Sprintf(`probe_verdict{probe=%q,system="shop",type="heartbeat",verdict=%q} 1`, name, verdict))
+	}
+	reason := func(name, check, reason string) {
+		t.Helper()
+		testenv.Eventually(t, time.Minute, func(context.Context) error {
+			_, body, err := p.get("/api/v1/status?recent=0")
+			if err != nil || !strings.Contains(body, reason) {
+				return fmt.Errorf("%v: expected %s %s %s, got %s", err, name, check, reason, body)
+			}
+			return nil
+		})
+	}
+	reason("queue", "on_time", "never_came")
+	verdict("backup", "inconclusive")
+	reportTo(t, at+"/"+queueToken, 200)
+	verdict("queue", "pass")
+	reason("queue", "on_time", `"late"`)
+	if body := reportTo(t, at+"/"+backupToken+"/7", 200); body != "OK" {
+		t.Errorf("got %q", body)
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Ended()
+	first := p.Output()
+
+	p = start(t, env, args...)
+	at = p.receiver(t)
+	verdict("backup", "fail") // as it said before
+	reason("backup", "success", "got exit status 7")
+	reportTo(t, at+"/"+backupToken, 200)
+	verdict("backup", "pass")
+	for path, want := range map[string]int{"/": 404, "/metrics": 404, "/" + backupToken[1:]: 404, "/" + backupToken + "/x": 404} {
+		reportTo(t, at+path, want)
+	}
+	p.waitForMetric(t, `prober_inbound_requests_total{outcome="unknown"} 3`)
+	p.waitForMetric(t, `probe_heartbeat_reports_total{probe="backup",system="shop",type="heartbeat",signal="other"} 1`)
+
+	// A reload keeps what came, unless the settings are others; two probes with one token are refused.
+	writeFile(t, dir, "prober.yaml", strings.Replace(textOf(t, file), "interval: 1s", "interval: 1100ms", 1))
+	if status, body := p.post(t, "/-/reload"); status != 200 {
+		t.Fatalf("got %d %s", status, body)
+	}
+	p.waitForRuns(t, "backup", 2)
+	verdict("backup", "pass")
+	writeFile(t, dir, "token", queueToken)
+	status, body := p.post(t, "/-/reload")
+	if want := regexp.MustCompile(`shop/queue: token from env QUEUE_TOKEN: it is that of shop/backup too`); status == 200 || !want.MatchString(body) {
+		t.Errorf("got %d %s", status, body)
+	}
+	var out, errs strings.Builder
+	if got := run(t.Context(), []string{"--once", "--config.file=" + file}, &out, &errs); got != exitInconclusive || !strings.Contains(out.String(), "not_listening") {
+		t.Errorf("--once: exit status %d: %s%s", got, out.String(), errs.String())
+	}
+	writeFile(t, dir, "token", backupToken)
+
+	kept := textOf(t, filepath.Join(dir, "state"))
+	_, metrics, _ := p.get("/metrics")
+	_, page, _ := p.get("/probes/shop/backup")
+	_, config, _ := p.get("/config")
+	_, status2, _ := p.get("/api/v1/status")
+	for where, text := range map[string]string{"state": kept, "log": first + p.Output(), "metrics": metrics, "page": page, "config": config, "status": status2, "once": out.String(), "reload": body} {
+		for _, secret := range []string{backupToken, queueToken, "hunter2"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s has a token, or what a job sent", where)
+			}
+		}
+	}
+}
+
+func textOf(t *testing.T, path string) string {
+	t.Helper()
+	text, err := readFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A flag that would do nothing is refused, as is a file with a mistake and an address that is taken.
+func TestInbound_flags(t *testing.T) {
+	file := writeFile(t, t.TempDir(), "prober.yaml", "system: shop\nprobes:\n  - {name: up, type: http, url: http://127.0.0.1:1/}\n")
+	web := writeFile(t, t.TempDir(), "web.yaml", "tls_server_config: {cert_file: missing, key_file: missing}\n")
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--inbound.config.file=" + web}, "prober: --inbound.config.file needs --inbound.listen-address"},
+		{[]string{"--inbound.config.file=" + web, "--inbound.listen-address=127.0.0.1:0"}, "prober: inbound.config.file: "},
+		{[]string{"--inbound.listen-address=127.0.0.1:99999"}, "prober: cannot listen on 127.0.0.1:99999"},
+	} {
+		var out, errs strings.Builder
+		got := run(t.Context(), append(test.args, "--config.file="+file, "--web.listen-address=127.0.0.1:0"), &out, &errs)
+		if got != exitUsage || !strings.HasPrefix(errs.String(), test.want) {
+			t.Errorf("%v: exit status %d: %s", test.args, got, errs.String())
+		}
+	}
+}
