@@ -47,7 +47,10 @@ type Token struct {
 	IssuedAt  time.Time
 	NotBefore time.Time
 
-	parsed   *jwt.JSONWebToken
+	Payload []byte // what it signs; only of ReadSignature
+
+	parsed   *jwt.JSONWebToken      // of ReadToken, or
+	signed   *jose.JSONWebSignature // of ReadSignature
 	compact  string
 	critical bool // its header demands something that is not known here
 }
@@ -72,6 +75,38 @@ func ReadToken(token string) (*Token, error) {
 	t.KeyID, t.Algorithm = parsed.Headers[0].KeyID, parsed.Headers[0].Algorithm
 	t.critical = unknownCritical(parsed.Headers[0].ExtraHeaders["crit"])
 	t.Expiry, t.IssuedAt, t.NotBefore = date(claims.Expiry), date(claims.IssuedAt), date(claims.NotBefore)
+	return t, nil
+}
+
+// MaxSignatureLength is the longest JSON Web Signature that is looked at, in bytes, with the payload that it holds.
+const MaxSignatureLength = 512 << 10
+
+// ReadSignature reads a JSON Web Signature in compact form (RFC 7515) without verifying anything. Its payload is any text: the
+// claims of the Token are empty. A detached one (RFC 7515, appendix F, and RFC 7797) has no payload of its own and signs the
+// given one; one that has a payload is read with nil.
+func ReadSignature(compact string, detached []byte) (*Token, error) {
+	if len(compact) > MaxSignatureLength {
+		return nil, ErrLong
+	}
+	parse := func() (*jose.JSONWebSignature, error) { return jose.ParseSignedCompact(compact, algorithms(Algorithms)) }
+	if detached != nil {
+		parse = func() (*jose.JSONWebSignature, error) {
+			return jose.ParseDetached(compact, detached, algorithms(Algorithms))
+		}
+	}
+	signed, err := parse()
+	switch {
+	case errors.As(err, new(*jose.ErrUnexpectedSignatureAlgorithm)):
+		return nil, ErrAlgorithm
+	case err != nil || len(signed.Signatures) != 1:
+		return nil, ErrToken
+	}
+	header := signed.Signatures[0].Protected
+	t := &Token{KeyID: header.KeyID, Algorithm: header.Algorithm, signed: signed, compact: compact, Payload: detached}
+	t.critical = unknownCritical(header.ExtraHeaders["crit"]) // b64 (RFC 7797) is known
+	if detached == nil {
+		t.Payload = signed.UnsafePayloadWithoutVerification()
+	}
 	return t, nil
 }
 
@@ -126,12 +161,20 @@ func (s Set) Verify(t *Token, allowed []string) (Key, error) {
 // by that of RFC 9864.
 func (t *Token) verifiedBy(public crypto.PublicKey) bool {
 	key, isEd25519 := public.(ed25519.PublicKey)
-	if t.Algorithm != "Ed25519" || !isEd25519 {
+	switch {
+	case t.Algorithm == "Ed25519" && isEd25519:
+	case t.signed != nil:
+		return t.signed.DetachedVerify(t.Payload, public) == nil
+	default:
 		return t.parsed.Claims(public) == nil
 	}
 	end := strings.LastIndexByte(t.compact, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(t.compact[end+1:])
-	return err == nil && ed25519.Verify(key, []byte(t.compact[:end]), signature)
+	content := t.compact[:end]
+	if strings.HasSuffix(content, ".") { // detached
+		content += base64.RawURLEncoding.EncodeToString(t.Payload)
+	}
+	return err == nil && ed25519.Verify(key, []byte(content), signature)
 }
 
 func algorithms(names []string) []jose.SignatureAlgorithm {
