@@ -26,6 +26,7 @@ import (
 	"prober/probes/tcp"
 	"prober/probes/tls"
 	"prober/probes/token"
+	"prober/probes/webhook"
 	"prober/probes/websocket"
 )
 
@@ -55,6 +56,7 @@ func Kinds() probe.Kinds {
 		"tcp":       tcp.Kind(),
 		"tls":       tls.Kind(),
 		"token":     token.Kind(),
+		"webhook":   webhook.Kind(),
 		"websocket": websocket.Kind(),
 	}
 }

@@ -54,6 +54,7 @@ func (o *options) runDemo(ctx context.Context) int {
 	files := demoFiles(sample)
 	from := func() []config.File { return files }
 	report := func(address string) {
+		sample.ForwardTo(address)
 		sample.ReportTo("http://" + address + "/" + sample.Env()["PROBER_DEMO_JOB_TOKEN"])
 	}
 	if o.once.once {

@@ -203,6 +203,7 @@ func demoJobs(t testing.TB, sample *sandbox.Sandbox) []probe.Job {
 	server := httptest.NewServer(receivers)
 	t.Cleanup(server.Close)
 	jobs := receivers.SetJobs(jobsOf(t, demoFiles(sample)...))
+	sample.ForwardTo(server.Listener.Addr().String())
 	sample.ReportTo(server.URL + "/" + sample.Env()["PROBER_DEMO_JOB_TOKEN"])
 	return jobs
 }

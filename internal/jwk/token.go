@@ -88,7 +88,9 @@ func ReadSignature(compact string, detached []byte) (*Token, error) {
 	if len(compact) > MaxSignatureLength {
 		return nil, ErrLong
 	}
-	parse := func() (*jose.JSONWebSignature, error) { return jose.ParseSignedCompact(compact, algorithms(Algorithms)) }
+	parse := func() (*jose.JSONWebSignature, error) {
+		return jose.ParseSignedCompact(compact, algorithms(Algorithms))
+	}
 	if detached != nil {
 		parse = func() (*jose.JSONWebSignature, error) {
 			return jose.ParseDetached(compact, detached, algorithms(Algorithms))

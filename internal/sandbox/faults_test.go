@@ -497,8 +497,8 @@ func TestFaults(t *testing.T) {
 		fmt.Fprintf(&b, "   %s\n      %s\n", label, whole[label])
 	}
 	for _, f := range s.Faults() {
-		if isTenantFault(f) || isAnalyticsFault(f) || isWitnessFault(f) || isJobFault(f) {
-			continue // see TestTenantFaults, TestAnalyticsFaults, TestWitnessFaults and TestJobFaults
+		if isTenantFault(f) || isAnalyticsFault(f) || isWitnessFault(f) || isJobFault(f) || isWebhookFault(f) {
+			continue // see TestTenantFaults, TestAnalyticsFaults, TestWitnessFaults, TestJobFaults and TestWebhookFaults
 		}
 		if err := s.Inject(f.Name); err != nil {
 			t.Fatal(err)

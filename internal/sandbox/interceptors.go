@@ -21,6 +21,7 @@ type effect struct {
 	alterMail     mailFault     // of the mail server, which has no routes
 	alterDNS      dnsFault      // of a name server, which has no routes
 	alterLive     liveFault     // of the WebSocket service, which has no routes
+	alterWebhooks webhookFault  // of the dispatcher of webhooks
 	alterWitness  witnessFault  // of what the Prometheus has seen
 	alterJob      jobFault      // of the job, which is no host
 
@@ -46,7 +47,7 @@ type target struct {
 func refuses(active []Fault, name string) bool {
 	return slices.ContainsFunc(active, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e effect) bool {
-			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterLive == nil && e.alterWitness == nil && e.on(name)
+			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterLive == nil && e.alterWebhooks == nil && e.alterWitness == nil && e.on(name)
 		})
 	})
 }

@@ -39,6 +39,7 @@ const (
 	ledger    = "ledger"
 	promHost  = "prometheus"
 	kubeAPI   = "kubernetes"
+	ingress   = "ingress"
 	ntp1      = "ntp-1"
 	ntp2      = "ntp-2"
 	ntp3      = "ntp-3"
@@ -72,6 +73,7 @@ func defaults() map[string]string {
 		ledger:    "127.0.0.1:19851",
 		promHost:  "127.0.0.1:19090",
 		kubeAPI:   "127.0.0.1:19643",
+		ingress:   "127.0.0.1:19799",
 		ntp1:      "127.0.0.1:19123", // UDP, as are the next
 		ntp2:      "127.0.0.1:19124",
 		ntp3:      "127.0.0.1:19125",
@@ -115,6 +117,8 @@ type Sandbox struct {
 	tenants           *tenants
 	authority         *authority
 	reports           reporter // of the job
+	dispatcher        *dispatcher
+	ingress           atomic.Pointer[string] // where it forwards to; nil until that is known
 
 	mu     sync.Mutex // held while faults are injected or cleared, so that ports and active agree
 	closed bool
@@ -124,7 +128,7 @@ type Sandbox struct {
 // credentials are generated for each sandbox. They are purely random: a readable prefix would be redacted wherever it
 // occurs.
 type credentials struct {
-	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, githubToken, redis, kubeToken, job string
+	orgA, orgB, orgAExpired, admin, clientSecret, renderKey, githubToken, redis, kubeToken, job, hook string
 }
 
 // clientID names the one OAuth client, whose secret is PROBER_DEMO_CLIENT_SECRET.
@@ -141,7 +145,7 @@ func Start(o Options) (*Sandbox, error) {
 		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
-			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), githubToken: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(), job: rand.Text(),
+			admin: rand.Text(), clientSecret: rand.Text(), renderKey: rand.Text(), githubToken: rand.Text(), redis: rand.Text(), kubeToken: rand.Text(), job: rand.Text(), hook: rand.Text(),
 		},
 	}
 	s.tenants = newTenants(s.credentials.orgA, s.credentials.orgB)
@@ -171,7 +175,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		}
 		s.nameServers = append(s.nameServers, d)
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, live, ledger, promHost, kubeAPI} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, live, ledger, promHost, kubeAPI, ingress} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -214,7 +218,11 @@ func (s *Sandbox) addRoutes() error {
 	serveMemories(s.host(memories), s.tenants)
 	serveMetrics(s.host(memories), tenantFamilies())
 	serveAnalytics(s.host(analytics), s.tenants)
-	serveOnepass(s.host(onepass), logi, s.credentials.admin)
+	if s.dispatcher, err = newDispatcher(s, s.host(ingress).url()+"/"+s.credentials.hook); err != nil {
+		return err
+	}
+	serveOnepass(s.host(onepass), logi, s.credentials.admin, s.dispatcher)
+	serveIngress(s.host(ingress))
 	serveRender(s.host(render), s.credentials.renderKey)
 	serveGitHub(s.host(github), s.credentials.githubToken)
 	for _, name := range []string{postgres1, postgres2, pgbouncer} {
@@ -244,6 +252,7 @@ func (s *Sandbox) Close() {
 	}
 	s.closed = true
 	s.endReports()
+	s.dispatcher.close()
 	for _, h := range s.hosts {
 		h.close()
 		h.release()
@@ -365,6 +374,7 @@ func (s *Sandbox) Env() map[string]string {
 		"PROBER_DEMO_KUBE_TOKEN":    s.credentials.kubeToken,
 		"PROBER_DEMO_REDIS":         s.credentials.redis,
 		"PROBER_DEMO_JOB_TOKEN":     s.credentials.job,
+		"PROBER_DEMO_HOOK":          s.credentials.hook,
 		"PROBER_DEMO_MEMORY_A":      s.tenants.seeds[orgA].id,
 		"PROBER_DEMO_MEMORY_B":      s.tenants.seeds[orgB].id,
 		"PROBER_DEMO_CANARY_A":      s.tenants.seeds[orgA].text,

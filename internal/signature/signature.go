@@ -36,7 +36,7 @@ var Schemes = []string{Standard, HMAC, JWS, Detached, Token}
 var (
 	ErrMissing    = errors.New("no signature")
 	ErrMalformed  = errors.New("a signature, an id or a timestamp that cannot be read")
-	ErrUnknownKey = errors.New("signed with a key that is not in the key set")
+	ErrUnknownKey = errors.New("a signature by a key that is not in the key set")
 	ErrMismatch   = errors.New("a signature that does not verify")
 )
 

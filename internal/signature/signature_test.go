@@ -249,7 +249,7 @@ func TestVerify_jws(t *testing.T) {
 		{"detached, not encoded (RFC 7797)", detached, unencoded.sign(t, body, true), body, nil},
 		{"whole in place of detached", detached, es.sign(t, body, false), body, ErrMalformed},
 		{"the body itself (RFC 8935)", inBody, "", es.sign(t, body, false), nil},
-		{"a body that is none", inBody, "", body, ErrMalformed},
+		{"a body that is no signature", inBody, "", body, ErrMalformed},
 		{"by a forger", detached, forger.sign(t, body, true), body, ErrMismatch},
 		{"by a key that is not published", detached, unknown.sign(t, body, true), body, ErrUnknownKey},
 		{"by a key without a name", detached, nameless.sign(t, body, true), body, ErrUnknownKey},

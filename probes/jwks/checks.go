@@ -10,6 +10,7 @@ import (
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/text"
+	"prober/probes/internal/issuance"
 )
 
 // problems counts the keys of a set by what is wrong with them.
@@ -52,9 +53,9 @@ func (run *runState) checkRevoked(r *probe.Result, v *keySetSnapshot) {
 		r.Inconclusive(check, probe.StaleOrCached, "expected no %s, got it in a cached copy (%s), which may be older than the revocation",
 			quotedAll(still), v.cached)
 	case len(still) > 0:
-		r.Fail(check, reasonRevoked, "expected no %s, got it still published: tokens signed with it are accepted", quotedAll(still))
+		r.Fail(check, issuance.RevokedKeyPublished, "expected no %s, got it still published: tokens signed with it are accepted", quotedAll(still))
 	case renamed != "" && v.cached == "":
-		r.Fail(check, reasonRevoked, "the key of %s is still published, under another kid: tokens signed with it are accepted", quoted(renamed))
+		r.Fail(check, issuance.RevokedKeyPublished, "the key of %s is still published, under another kid: tokens signed with it are accepted", quoted(renamed))
 	case v.set == nil:
 		r.Inconclusive(check, probe.ControlFailed, "the key set could not be read, so the revoked keys may still be published")
 	case v.cached != "":

@@ -13,6 +13,7 @@ import (
 	"prober/internal/probe"
 	"prober/internal/sorted"
 	"prober/internal/text"
+	"prober/probes/internal/issuance"
 )
 
 // maxRemembered bounds how many keys are remembered from run to run, whatever is published.
@@ -274,7 +275,7 @@ func (run *runState) checkRotation(l observed) {
 	run.r.Omit(check) // unless there is evidence
 	lives := l.life + run.Leeway.D()
 	if l.life > 0 && run.Grace > 0 && lives > run.Grace.D() {
-		run.r.Fail(check, reasonShort, "tokens live %s, and are accepted for %s more: longer than the grace of %s, after which their key is gone",
+		run.r.Fail(check, issuance.GraceTooShort, "tokens live %s, and are accepted for %s more: longer than the grace of %s, after which their key is gone",
 			probe.Duration(l.life), run.Leeway, run.Grace)
 		return
 	}
@@ -284,7 +285,7 @@ func (run *runState) checkRotation(l observed) {
 	}
 	for _, k := range l.missing {
 		if ago := run.now.Sub(k.signed); ago < grace {
-			run.r.Fail(check, reasonShort, "a key that signed %s ago is not at every verifier, expected it there for %s: its tokens are rejected for up to %s more",
+			run.r.Fail(check, issuance.GraceTooShort, "a key that signed %s ago is not at every verifier, expected it there for %s: its tokens are rejected for up to %s more",
 				ago.Round(time.Second), probe.Duration(grace), (grace - ago).Round(time.Second))
 			return
 		}
@@ -297,7 +298,7 @@ func (run *runState) checkRotation(l observed) {
 	k := l.signer
 	switch {
 	case !k.lacked.IsZero() && run.now.Sub(k.lacked) < wanted:
-		run.r.Fail(check, reasonLate, "the key that signs has been published for no more than %s, expected %s before it signs: verifiers with an older set in a cache reject its tokens",
+		run.r.Fail(check, issuance.PublishedTooLate, "the key that signs has been published for no more than %s, expected %s before it signs: verifiers with an older set in a cache reject its tokens",
 			run.now.Sub(k.lacked).Round(time.Second), probe.Duration(wanted))
 	case !k.since.IsZero() && run.now.Sub(k.since) >= wanted:
 		run.r.Pass(check, "the key that signs has been published for at least %s, longer than any copy of a set is kept", run.now.Sub(k.since).Round(time.Second))

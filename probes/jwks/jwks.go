@@ -74,14 +74,8 @@ var (
 		Action: "Correct alg or kty of the published key: verifiers will not use it for its tokens."}
 	reasonCertificate = probe.Reason{Word: "wrong_certificate", Verdict: probe.Fail, Text: "a key comes with the certificate of another key",
 		Action: "Publish the certificate of this key (x5c), or leave it out."}
-	reasonRevoked = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still published",
-		Action: "Remove the revoked key from the key set now: its tokens are still accepted."}
 	reasonCache = probe.Reason{Word: "cache_outlives_grace", Verdict: probe.Fail, Text: "a set may be cached for longer than its keys are published",
 		Action: "Shorten Cache-Control, or keep old keys published for longer than that."}
-	reasonLate = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have the key",
-		Action: "Publish the next key earlier: caches that do not have it yet reject its tokens until they fetch again."}
-	reasonShort = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "removed before its last token expired",
-		Action: "Publish the old key again until its last token has expired."}
 )
 
 // Measures of the jwks kind.
@@ -121,7 +115,7 @@ func Kind() probe.Kind {
 		Measures: []*probe.Measure{stateGauge, kidPresentGauge, keysGauge, ignoredKeysGauge, maxAgeGauge},
 		Reasons: []probe.Reason{
 			reasonMissing, reasonReplicaMissing, reasonEmpty, reasonDuplicate, reasonReused, reasonConflict, reasonDisagreement, reasonWeak, reasonBadKey, reasonAlgorithm,
-			reasonCertificate, reasonRevoked, reasonCache, reasonLate, reasonShort,
+			reasonCertificate, issuance.RevokedKeyPublished, reasonCache, issuance.PublishedTooLate, issuance.GraceTooShort,
 			issuance.SigningWithUnpublishedKey, issuance.NoKeyID, issuance.AlgorithmNotAllowed, issuance.CriticalHeader, issuance.KeyUnusable, issuance.BadSignature,
 		},
 		Traits: probe.Traits{HTTPLatency: true},

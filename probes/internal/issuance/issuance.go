@@ -164,3 +164,13 @@ var (
 	BadSignature = probe.Reason{Word: "bad_signature", Verdict: probe.Fail, Text: "signed with another key, or changed",
 		Action: "Compare the issuer's private key with the published one: they do not belong together, or a proxy changes the token."}
 )
+
+// Reasons about the rotation of keys.
+var (
+	RevokedKeyPublished = probe.Reason{Word: "revoked_kid_present", Verdict: probe.Fail, Text: "a revoked key is still published",
+		Action: "Remove the revoked key from the key set now: what it signs is still accepted."}
+	PublishedTooLate = probe.Reason{Word: "published_too_late", Verdict: probe.Fail, Text: "signs before every cache can have the key",
+		Action: "Publish the next key earlier: caches that do not have it yet reject what it signs until they fetch again."}
+	GraceTooShort = probe.Reason{Word: "grace_too_short", Verdict: probe.Fail, Text: "removed too soon after its last signature",
+		Action: "Publish the old key again until nothing that it signed is verified any more."}
+)

@@ -1,0 +1,204 @@
+package webhook
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A try is what a sender does with an event: it waits, and delivers.
+type try struct {
+	after time.Duration
+	key   string // of the event, unless given
+}
+
+func tries(after ...time.Duration) (all []try) {
+	for _, d := range after {
+		all = append(all, try{after: d})
+	}
+	return all
+}
+
+// TestJudge: what a sender does with the answers of a case, and what becomes of it. Time passes at once.
+func TestJudge(t *testing.T) {
+	const s, m = time.Second, time.Minute
+	for _, c := range []struct {
+		name  string
+		case_ string
+		tries []try
+		want  string // of the checks delivered, case and same_key
+	}{
+		{"delivered at once", `{answers: [200]}`, tries(2 * s), `
+delivered pass(ok): 1 event, within 2s
+case@it pass(ok): 1 attempt, as expected; the last was answered 200`},
+		{"never delivered", `{answers: [200]}`, nil, `
+delivered fail(lost): expected the event of it within 1m, got nothing
+case@it inconclusive(control_failed): no attempt came that could be answered; see delivered`},
+		{"503 is tried again", `{answers: [503, 200], within: 10m}`, tries(s, 5*m), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"503 is dropped", `{answers: [503, 200], within: 10m}`, tries(s), `
+delivered pass(ok): 1 event, within 1s
+same_key inconclusive(nothing_checked): no event was tried twice
+case@it fail(dropped_unexpectedly): expected another attempt within 10m after one that was answered 503, got none`},
+		{"503 is tried again too late", `{answers: [503, 503, 200], within: 10m}`, tries(s, 10*m+2*s, s), `
+delivered pass(ok): 1 event, within 1s
+same_key inconclusive(nothing_checked): no event was tried twice
+case@it fail(dropped_unexpectedly): expected another attempt within 10m after one that was answered 503, got none`},
+		{"429 is tried again when it may be", `{answers: [{status: 429, retry_after: 30s}, 200], within: 10m}`, tries(s, 30*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"429 is tried again too early", `{answers: [{status: 429, retry_after: 30s}, 200], within: 10m}`, tries(s, 20*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it fail(retry_after_ignored): expected attempt 2 no sooner than 30s after one that was answered 429, got it after 20s`},
+		{"another pause is asked for", `{answers: [{status: 429, retry_after: 30s}, 200], within: 10m, not_before: 10s}`, tries(s, 20*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"400 is final", `{answers: [400]}`, tries(s), `
+delivered pass(ok): 1 event, within 1s
+case@it pass(ok): 1 attempt, as expected; the last was answered 400, and none came within 1h`},
+		{"400 is tried again", `{answers: [400]}`, tries(s, 50*m), `
+delivered pass(ok): 1 event, within 1s
+case@it fail(retried_unexpectedly): expected no attempt after one that was answered 400, got attempt 2 50m0s after the one before`},
+		{"400 is watched for less than the schedule", `{answers: [400], quiet: 10m}`, tries(s, 50*m), `
+delivered pass(ok): 1 event, within 1s
+case@it inconclusive(window_too_short): no attempt came within 10m after one that was answered 400, but the sender may try again after 1h (schedule)`},
+		{"400 is to be tried again", `{answers: [400], attempts: 2}`, tries(s, 30*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"409 on a retry settles", `{answers: [500, 409]}`, tries(s, 30*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 409, and none came within 1h`},
+		{"409 on a retry is tried again", `{answers: [500, 409]}`, tries(s, 30*s, 30*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 2 retries
+case@it fail(retried_unexpectedly): expected no attempt after one that was answered 409, got attempt 3 30s after the one before`},
+		{"a key for each attempt", `{answers: [500, 200]}`, []try{{after: s}, {after: 30 * s, key: "other"}}, `
+delivered pass(ok): 1 event, within 1s
+same_key fail(key_changed): expected the idempotency key of attempt 1 of it in attempt 2, got another
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"a slow answer is waited for", `{answers: [{status: 200, after: 20s}]}`, tries(s), `
+delivered pass(ok): 1 event, within 1s
+case@it pass(ok): 1 attempt, as expected; the last was answered 200 after 20s, and none came within 1h`},
+		{"a slow answer is not waited for", `{answers: [{status: 200, after: 20s}]}`, tries(s, 10*s), `
+delivered pass(ok): 1 event, within 1s
+case@it fail(retried_unexpectedly): expected no attempt after one that was answered 200 after 20s, got attempt 2 10s after the one before`},
+		{"a slow answer is not waited for, and the retry takes a while", `{answers: [{status: 200, after: 20s}]}`, tries(s, 40*s), `
+delivered pass(ok): 1 event, within 1s
+case@it fail(retried_unexpectedly): expected no attempt after one that was answered 200 after 20s, got attempt 2 40s after the one before`},
+		{"a closed connection is tried again", `{answers: [{close: true}, 200]}`, tries(s, 10*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"a closed connection is not tried again", `{answers: [{close: true}, 200]}`, tries(s), `
+delivered pass(ok): 1 event, within 1s
+same_key inconclusive(nothing_checked): no event was tried twice
+case@it fail(dropped_unexpectedly): expected another attempt within 1m after one that was closed without an answer, got none`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := begin(t, "    schedule: 1h\n    cases:\n      it: "+c.case_+"\n")
+				x.wait.Go(func() {
+					for _, next := range c.tries {
+						time.Sleep(next.after)
+						key := next.key
+						if key == "" {
+							key = "key"
+						}
+						x.sender.deliver("it", key)
+					}
+				})
+				if got := lines(x.judged(t), checkDelivered, checkCase, checkKey); got != strings.TrimSpace(c.want) {
+					t.Errorf("got\n%s\nexpected%s", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// An event that comes while others are still waited for is late, not lost.
+func TestJudge_late(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := begin(t, "    schedule: 1h\n    cases:\n      early: {answers: [400]}\n      it: {answers: [200]}\n")
+		x.wait.Go(func() {
+			x.sender.deliver("early", "1")
+			time.Sleep(2 * time.Minute)
+			x.sender.deliver("it", "2")
+		})
+		if got, want := lines(x.judged(t), checkDelivered), "delivered fail(delivered_late): expected the event of it within 1m, got it after 2m0s"; got != want {
+			t.Errorf("got %s, expected %s", got, want)
+		}
+	})
+}
+
+// A redirect that is followed is known by the path that it leads to, which nobody else knows.
+func TestJudge_redirect(t *testing.T) {
+	for _, c := range []struct {
+		method, body, want string
+	}{
+		{"GET", "", "case@it fail(redirect_followed): expected no request to where the redirect leads, got a GET without a body"},
+		{"POST", "{}", "case@it fail(redirect_followed): expected no request to where the redirect leads, got a POST with a body"},
+		{"", "", "case@it pass(ok): 1 attempt, as expected; the last was answered 302, and none came within 1h"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x := begin(t, "    schedule: 1h\n    cases:\n      it: {answers: [302]}\n")
+			x.wait.Go(func() {
+				answer := x.sender.deliver("it", "1")
+				at := strings.LastIndex(answer.Location, "/")
+				if c.method != "" {
+					x.Receive(x.in, probe.Delivery{At: time.Now(), Method: c.method, Path: answer.Location[at:], Body: []byte(c.body)})
+				} else {
+					x.Receive(x.in, probe.Delivery{At: time.Now(), Method: "GET", Path: "/guessed"})
+				}
+			})
+			if got := lines(x.judged(t), checkCase); got != c.want {
+				t.Errorf("got %s, expected %s", got, c.want)
+			}
+		})
+	}
+}
+
+// A run that is over too soon knows nothing of what might have followed.
+func TestJudge_cutShort(t *testing.T) {
+	x := begin(t, "    schedule: 1h\n    cases:\n      it: {answers: [400]}\n      retry: {answers: [503, 200]}\n")
+	x.sender.deliver("it", "1")
+	x.sender.deliver("retry", "2")
+	for i, want := range []string{
+		"the run was over 1s after an attempt that was answered 400; whether another attempt follows is known after 1h",
+		"the run was over 1s after an attempt that was answered 503, before attempt 2 was due",
+	} {
+		if got := x.judge(x.events[i], x.events[i].attempts[0].at.Add(time.Second)); got.Reason != reasonWindow || got.Detail != want || got.settled {
+			t.Errorf("got %s %q, expected %q", got.Reason, got.Detail, want)
+		}
+	}
+}
+
+// What may have come in vain is neither missing nor known not to have come.
+func TestExcused(t *testing.T) {
+	run := &runState{gap: "the listener was overloaded"}
+	for _, c := range []struct {
+		why      probe.Reason
+		negative bool
+		want     probe.Reason
+	}{
+		{reasonLost, false, probe.ControlFailed}, {reasonDropped, false, probe.ControlFailed}, {reasonLate, false, probe.ControlFailed},
+		{probe.OK, true, probe.ControlFailed}, {probe.OK, false, probe.OK}, {reasonRetried, true, reasonRetried}, {reasonRedirect, false, reasonRedirect},
+	} {
+		if got := run.excused(probe.Outcome{Reason: c.why}, c.negative); got.Reason != c.want {
+			t.Errorf("%s: got %s, expected %s", c.why, got.Reason, c.want)
+		}
+	}
+	run.gap = ""
+	if got := run.excused(probe.Outcome{Reason: reasonLost}, false); got.Reason != reasonLost {
+		t.Errorf("without a gap: got %s", got.Reason)
+	}
+}

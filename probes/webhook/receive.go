@@ -1,0 +1,387 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/jwk"
+	"prober/internal/probe"
+	"prober/internal/signature"
+	"prober/internal/timesync"
+)
+
+// Bounds of the state.
+const (
+	maxAttempts = 20  // of an event
+	maxOthers   = 64  // events that no trigger is known for
+	maxReplays  = 256 // contents that are remembered, so that a replay is known
+	maxID       = 256 // bytes
+)
+
+// A state is what the inbox holds beside the document. It outlives a reload; the run that is under way goes on.
+type state struct {
+	document document
+	set      jwk.Set // by which deliveries are verified
+	run      *round  // nil between runs
+	seen     []content
+	ended    []*event           // without a trigger: the last of each case that is settled
+	counts   map[string]float64 // results, since the last run has told them
+}
+
+// A content is one that was signed with its time, and how it was answered.
+type content struct {
+	sum    [sha256.Size]byte
+	answer probe.Answer
+}
+
+// A round is what a run and those who deliver to it share.
+type round struct {
+	nonces   map[string]bool // of the control, by whether they have come
+	events   []*event
+	asking   *event               // whose trigger is under way, so that the id is not known
+	others   map[string][]attempt // by id, what came and belongs to no event that is known
+	refused  map[string][]refusal // the same of what does not verify
+	tampered int                  // copies of deliveries with a byte changed that were looked at, and
+	accepted int                  // those that were accepted
+}
+
+// An event is one that the sender is to deliver for a case.
+type event struct {
+	namedCase
+	nonce     string // of the path that its redirects lead to
+	id        string
+	triggered time.Time
+	attempts  []attempt
+	refused   []refusal // deliveries with its id that do not count
+	followed  string    // how a redirect was followed; empty if none was
+}
+
+// A refusal is a delivery that does not count: it does not verify, or not for this time.
+type refusal struct {
+	err    error
+	offset timesync.Interval // with errStale
+	header http.Header       // with signature.ErrUnknownKey, so that it can be verified by the key set as it is later
+	body   []byte
+}
+
+// maxKeptBody bounds the body that is kept to be verified again.
+const maxKeptBody = 32 << 10
+
+var errStale = errors.New("a timestamp of another time")
+
+// An attempt is a delivery of an event that verified.
+type attempt struct {
+	at      time.Time
+	key     string // the idempotency key; empty if there is none
+	signer  string // the name of the key in the document; empty if the scheme has no names
+	kid     string
+	offset  timesync.Interval // of the sender's timestamp
+	content [sha256.Size]byte
+	given   probe.Answer
+}
+
+// stateOf returns what the inbox holds, read from the document after a restart.
+func stateOf(s *probe.InboxState) *state {
+	st, ok := s.Volatile.(*state)
+	if !ok {
+		st = &state{counts: map[string]float64{}}
+		if json.Unmarshal(s.Document, &st.document) != nil {
+			st.document = document{}
+		}
+		st.set, _ = jwk.Parse(context.Background(), st.document.Set)
+		s.Volatile = st
+	}
+	return st
+}
+
+// save keeps the document over restarts.
+func (st *state) save(s *probe.InboxState) {
+	if text, err := json.Marshal(&st.document); err == nil && len(text) <= probe.MaxInboxDocument {
+		s.Document = text
+	}
+}
+
+// unproven is the answer to everything that does not verify, whatever is wrong with it: that of a path that does not exist.
+var unproven = probe.Answer{Status: http.StatusNotFound}
+
+// Receive answers a request by the script of its event, if it verifies.
+func (p *Probe) Receive(in probe.Inbox, d probe.Delivery) (answer probe.Answer) {
+	in.Update(func(s *probe.InboxState) {
+		st := stateOf(s)
+		before := st.document.Last
+		var result string
+		if answer, result = p.receive(st, d); result != "" {
+			st.counts[result]++
+		}
+		if st.document.Last != before {
+			st.save(s)
+		}
+	})
+	return answer
+}
+
+// receive returns the answer to a request and what to count it as; nothing if it was the prober's own or led by a redirect.
+func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
+	path := strings.Trim(d.Path, "/")
+	if st.run != nil && st.run.known(path, d) {
+		return probe.Answer{}, ""
+	}
+	if st.set == nil && p.Signature.Keys != "" {
+		return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys // so that the sender comes again
+	}
+	keys := signature.Keys{Set: st.set}
+	if err := p.reveal(&keys); err != nil {
+		return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys
+	}
+	var err error
+	signed := signature.Signed{}
+	if path != "" || d.Method != http.MethodPost {
+		err = signature.ErrMissing
+	} else {
+		signed, err = p.form.Verify(d.Header, d.Body, &keys)
+	}
+	if err != nil {
+		id := p.idOf(d, signature.Signed{ID: first(d.Header.Get("Webhook-Id"), d.Header.Get("Svix-Id")), Payload: d.Body})
+		r := refusal{err: err}
+		if err == signature.ErrUnknownKey && len(d.Body) <= maxKeptBody {
+			r.header, r.body = d.Header, d.Body
+		}
+		st.run.refuse(id, r)
+		return unproven, resultOf(err)
+	}
+	if i := slices.IndexFunc(st.seen, func(c content) bool { return c.sum == signed.Content }); i >= 0 && p.timed() {
+		return st.seen[i].answer, resultReplayed // or the same attempt, twice on the way: it gets the same answer
+	}
+	a := attempt{at: d.At, key: p.keyOf(d, signed), content: signed.Content}
+	if signed.Key.Public != nil {
+		a.signer, a.kid = nameOf(signed.Key), signed.Key.ID
+	}
+	var timed bool
+	a.offset, timed = p.offset(d, signed)
+	id := p.idOf(d, signed)
+	if !timed && p.timed() || a.offset.Beyond(p.Signature.Tolerance.D()) {
+		st.run.refuse(id, refusal{err: errStale, offset: a.offset})
+		return unproven, resultStale
+	}
+	e := st.run.match(id, p.Trigger == nil)
+	st.document.Last = d.At
+	if record := st.document.find(a.signer); record != nil {
+		record.Signed = d.At
+	}
+	result := resultVerified
+	a.given.Status = http.StatusOK
+	switch {
+	case e == nil:
+		result = resultUnmatched
+		if st.run != nil && id != "" && (len(st.run.others) < maxOthers || st.run.others[id] != nil) && len(st.run.others[id]) < maxAttempts {
+			st.run.others[id] = append(st.run.others[id], a)
+		}
+	case len(e.attempts) < maxAttempts:
+		a.given = e.answer(len(e.attempts), p)
+		e.attempts = append(e.attempts, a)
+		if len(e.attempts) == 1 {
+			p.tamper(st.run, d, &keys)
+		}
+	}
+	st.seen = append(st.seen, content{a.content, a.given})
+	st.seen = st.seen[max(0, len(st.seen)-maxReplays):]
+	return a.given, result
+}
+
+// reveal reads the secrets.
+func (p *Probe) reveal(keys *signature.Keys) error {
+	for _, s := range p.Signature.Secrets {
+		text, err := s.Reveal()
+		if err == nil {
+			err = keys.Add(p.Signature.Scheme, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resultOf(err error) string {
+	for _, c := range causes {
+		if c.err == err {
+			return c.result
+		}
+	}
+	return causes[1].result
+}
+
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// idOf returns the id of the event that a delivery is of; empty if it has none.
+func (p *Probe) idOf(d probe.Delivery, signed signature.Signed) string {
+	return read(p.ID, d, signed)
+}
+
+func (p *Probe) keyOf(d probe.Delivery, signed signature.Signed) string {
+	return read(p.Key, d, signed)
+}
+
+func read(source httpx.Source, d probe.Delivery, signed signature.Signed) string {
+	text := signed.ID
+	if source.Header != "" || !source.JSON.IsZero() {
+		text = source.Read(&httpx.Answer{Header: d.Header, Body: signed.Payload})
+	}
+	if len(text) > maxID {
+		return ""
+	}
+	return text
+}
+
+// offset returns where the offset of the sender's clock lies, by the timestamp of an attempt: it was signed before it had come.
+// What took long on the way looks like a clock that is behind, as it does to any receiver.
+func (p *Probe) offset(d probe.Delivery, signed signature.Signed) (timesync.Interval, bool) {
+	stamp, width := signed.Timestamp, time.Second
+	if !p.stamp.IsZero() {
+		text := (&httpx.Source{JSON: p.stamp}).Read(&httpx.Answer{Body: signed.Payload})
+		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+			stamp = time.Unix(seconds, 0)
+		} else if stamp, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return timesync.Interval{}, false
+		}
+	}
+	if stamp.IsZero() {
+		return timesync.Interval{}, false
+	}
+	return timesync.Read(stamp, stamp.Add(width), d.At, time.Now()), true
+}
+
+// tamper looks at copies of a delivery that verified with a byte changed: if one verifies, the verdicts are worth nothing.
+func (p *Probe) tamper(run *round, d probe.Delivery, keys *signature.Keys) {
+	headers, bodies := p.form.Tampered(d.Header, d.Body)
+	for i := range headers {
+		run.tampered++
+		if _, err := p.form.Verify(headers[i], bodies[i], keys); err == nil {
+			run.accepted++
+		}
+	}
+}
+
+// known reports whether a path is one that only the prober itself or a redirect of its own leads to.
+func (run *round) known(path string, d probe.Delivery) bool {
+	if _, is := run.nonces[path]; is {
+		run.nonces[path] = true
+		return true
+	}
+	for _, e := range run.events {
+		if path == e.nonce {
+			e.followed = "a " + closedMethod(d.Method) + " without a body"
+			if len(d.Body) > 0 {
+				e.followed = "a " + closedMethod(d.Method) + " with a body"
+			}
+			return true
+		}
+	}
+	return false
+}
+
+func closedMethod(method string) string {
+	if method == http.MethodGet || method == http.MethodPost {
+		return method
+	}
+	return "request"
+}
+
+// refuse notes a delivery that does not count. That somebody knows the id of an event shows that the sender sent it: it is random, and
+// nobody else was told.
+func (run *round) refuse(id string, r refusal) {
+	switch e := run.find(id); {
+	case run == nil || id == "":
+	case e != nil && len(e.refused) < maxAttempts:
+		e.refused = append(e.refused, r)
+	case e == nil && (len(run.refused) < maxOthers || run.refused[id] != nil) && len(run.refused[id]) < maxAttempts:
+		run.refused[id] = append(run.refused[id], r)
+	}
+}
+
+// find returns the event with an id; nil if there is none.
+func (run *round) find(id string) *event {
+	if run == nil || id == "" {
+		return nil
+	}
+	for _, e := range run.events {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// match returns the event with an id. One that nobody knows yet is taken for the one whose trigger is under way or, where there
+// is no trigger, for the next case.
+func (run *round) match(id string, waiting bool) *event {
+	e := run.find(id)
+	if run == nil || id == "" || e != nil || run.others[id] != nil {
+		return e
+	}
+	if e = run.asking; e == nil && waiting {
+		if i := slices.IndexFunc(run.events, func(e *event) bool { return e.id == "" }); i >= 0 {
+			e = run.events[i]
+		}
+	}
+	if e == nil || e.id != "" {
+		return nil
+	}
+	e.id = id
+	return e
+}
+
+// named gives an event the id that the trigger's response has. What came meanwhile may have been of another event.
+func (run *round) named(e *event, id string) {
+	if e.id != id {
+		if e.id != "" {
+			run.others[e.id] = e.attempts
+		}
+		e.id, e.attempts = id, run.others[id]
+	}
+	e.refused = append(run.refused[id], e.refused...)
+	run.asking = nil
+}
+
+// answer is the answer to an attempt, by its index.
+func (e *event) answer(i int, p *Probe) probe.Answer {
+	if i >= len(e.Answers) {
+		return probe.Answer{Status: http.StatusOK}
+	}
+	a := e.Answers[i]
+	answer := probe.Answer{Status: a.Status, RetryAfter: a.RetryAfter.D(), Delay: a.After.D(), Close: a.Close}
+	if a.Status/100 == 3 {
+		if token, err := p.Token.Reveal(); err == nil {
+			answer.Location = p.url(token, e.nonce)
+		}
+	}
+	return answer
+}
+
+// url is a URL of the prober's own, below its path.
+func (p *Probe) url(token, path string) string {
+	return strings.ReplaceAll(p.Public, tokenVariable, token) + "/" + path
+}
+
+// newRound returns what a run begins with.
+func newRound() *round {
+	return &round{nonces: map[string]bool{}, others: map[string][]attempt{}, refused: map[string][]refusal{}}
+}
+
+func newEvent(c namedCase) *event { return &event{namedCase: c, nonce: rand.Text()} }

@@ -1,0 +1,662 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"prober/internal/httpx"
+	"prober/internal/jsonpath"
+	"prober/internal/jwk"
+	"prober/internal/probe"
+	"prober/internal/signature"
+	"prober/internal/text"
+	"prober/internal/timesync"
+	"prober/probes/internal/budget"
+	"prober/probes/internal/issuance"
+)
+
+// nonces is how often the prober asks for its own address before the events, and again after them: two probers behind one
+// address, that it is shared among by turns or by chance, are found so.
+const nonces = 4
+
+// maxWaiting is how long the prober waits for what it sent to itself.
+const maxWaiting = 5 * time.Second
+
+// A runState is one run of the probe.
+type runState struct {
+	*Probe
+	r      *probe.Result
+	in     probe.Inbox
+	began  time.Time
+	clock  probe.ClockWatch
+	events []*event // of this run; in the inbox until it is over
+	rules  []ruling // of the events, in the end
+	last   time.Time
+	gap    string // why deliveries may have come in vain; empty if they did not
+}
+
+// Ask has an event delivered for each case, and judges what comes of it.
+func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
+	in, why := probe.InboxOf(ctx)
+	if in == nil {
+		for _, check := range p.Checks() {
+			r.Note(check, why)
+		}
+		return
+	}
+	run := &runState{Probe: p, r: r, in: in, began: time.Now(), clock: probe.WatchClock()}
+	if !run.readKeys(ctx) {
+		return
+	}
+	if p.Trigger == nil {
+		run.collect(ctx)
+		return
+	}
+	run.begin()
+	defer run.end()
+	if !run.reachable(ctx) {
+		return
+	}
+	before := len(run.events)
+	for _, c := range p.cases {
+		if !run.trigger(ctx, c, checkTriggered) {
+			return
+		}
+	}
+	run.watch(ctx, run.events[before:])
+	events := slices.Clone(run.events[before:])
+	if !run.reachable(ctx) {
+		return
+	}
+	r.Pass(checkReachable, "%d of %d requests of the prober to its own public address came back to it", 2*nonces, 2*nonces)
+	r.Pass(checkTriggered, "%s", text.Plural(len(events), "event", "events"))
+	run.judgeEvents(ctx, events)
+	run.judgeDead(ctx, events)
+	run.judgeEnabled(ctx)
+}
+
+// state reads or changes what the inbox holds.
+func (run *runState) state(change func(st *state, s *probe.InboxState)) {
+	run.in.Update(func(s *probe.InboxState) { change(stateOf(s), s) })
+}
+
+// readKeys reads the key set that the sender publishes.
+func (run *runState) readKeys(ctx context.Context) bool {
+	if run.Signature.Keys == "" {
+		err := run.reveal(&signature.Keys{})
+		if err != nil {
+			run.r.Inconclusive(checkSignature, probe.Credential, "signature.secrets: %s", err)
+		}
+		return err == nil
+	}
+	set, body, o := run.fetch(ctx)
+	if !o.Passed() {
+		run.r.Note(checkSignature, o)
+		return false
+	}
+	run.state(func(st *state, s *probe.InboxState) {
+		st.set = set
+		st.document.forget(run.began, max(run.Signature.Cache.D(), run.Signature.Grace.D()))
+		st.document.read(set, body, run.began)
+		st.save(s)
+	})
+	run.judgeRevoked(set)
+	return true
+}
+
+// fetch reads the key set from where it is published.
+func (run *runState) fetch(ctx context.Context) (jwk.Set, []byte, probe.Outcome) {
+	share, done := budget.Share(ctx, 0.3)
+	defer done()
+	header := http.Header{"Cache-Control": {"no-cache"}, "Accept": {"application/jwk-set+json, application/json"}}
+	a := run.other.Do(share, run.r, httpx.Request{Check: checkSignature, URL: run.Signature.Keys, Header: header, Want: httpx.Success})
+	c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, AllowCached: true, Public: true})
+	if c.Class != httpx.ClassExpected {
+		return nil, nil, probe.Outcomef(c.Reason, "the key set: %s", c.Detail)
+	}
+	set, err := jwk.Parse(ctx, a.Body)
+	if err != nil {
+		return nil, nil, probe.Outcomef(probe.Schema, "expected a key set: %s", err)
+	}
+	return set, a.Body, probe.Outcome{Reason: probe.OK}
+}
+
+// publishedSince reports whether a delivery verifies by the key set as it is now, that did not by the one that was read before.
+func (run *runState) publishedSince(ctx context.Context, r refusal) bool {
+	if r.err != signature.ErrUnknownKey || r.body == nil || run.Signature.Keys == "" {
+		return false
+	}
+	set, _, o := run.fetch(ctx)
+	if !o.Passed() {
+		return false
+	}
+	_, err := run.form.Verify(r.header, r.body, &signature.Keys{Set: set})
+	return err == nil
+}
+
+// begin has deliveries answered by the scripts of this run.
+func (run *runState) begin() {
+	run.state(func(st *state, _ *probe.InboxState) { st.run = newRound() })
+}
+
+// end has further deliveries answered 200, so that what the run provoked ends well, and tells the counters.
+func (run *runState) end() {
+	run.state(func(st *state, _ *probe.InboxState) {
+		if run.Trigger != nil {
+			st.run = nil
+		}
+		for result, n := range st.counts {
+			run.r.Measure(deliveriesTotal, n, result)
+		}
+		clear(st.counts)
+		if !st.document.Last.IsZero() {
+			run.r.Measure(lastDelivery, float64(st.document.Last.UnixMilli())/1000)
+		}
+	})
+}
+
+// reachable asks for the prober's own public address, on a connection of its own each time. It notes what is wrong.
+func (run *runState) reachable(ctx context.Context) bool {
+	token, err := run.Token.Reveal()
+	if err != nil {
+		run.r.Inconclusive(checkReachable, probe.Credential, "token: %s", err)
+		return false
+	}
+	sent := make([]string, nonces)
+	for i := range sent {
+		sent[i] = rand.Text()
+	}
+	run.state(func(st *state, _ *probe.InboxState) {
+		st.run.nonces = map[string]bool{}
+		for _, nonce := range sent {
+			st.run.nonces[nonce] = false
+		}
+	})
+	for i, nonce := range sent {
+		share, done := budget.Share(ctx, 0.1)
+		a := run.other.Do(share, run.r, httpx.Request{
+			Check: checkReachable, Method: http.MethodPost, URL: run.url(token, nonce), Secret: true, Show: run.Public, Want: httpx.Success,
+		})
+		done()
+		if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success}); c.Class != httpx.ClassExpected {
+			run.r.Inconclusive(checkReachable, probe.ControlFailed, "the prober does not reach itself at its public address (request %d of %d): %s", i+1, nonces, c.Detail)
+			return false
+		}
+	}
+	share, done := context.WithTimeout(ctx, maxWaiting)
+	defer done()
+	came := 0
+	if run.in.Wait(share, func(s *probe.InboxState) bool {
+		came = 0
+		for _, there := range stateOf(s).run.nonces {
+			if there {
+				came++
+			}
+		}
+		return came == nonces
+	}) != nil {
+		run.r.Inconclusive(checkReachable, probe.ControlFailed, "of %d requests to the public address %d came back to this prober: something else answers there, such as another prober with the same address", nonces, came)
+		return false
+	}
+	return true
+}
+
+// trigger has the sender deliver an event for a case.
+func (run *runState) trigger(ctx context.Context, c namedCase, check string) bool {
+	e := newEvent(c)
+	nonce := rand.Text()
+	chosen := run.Trigger.ID.Header == "" && run.Trigger.ID.JSON.IsZero()
+	e.triggered = time.Now()
+	if chosen {
+		e.id = nonce
+	}
+	run.state(func(st *state, _ *probe.InboxState) {
+		st.run.events = append(st.run.events, e)
+		if !chosen {
+			st.run.asking = e
+		}
+	})
+	run.events = append(run.events, e)
+	fill := strings.NewReplacer(caseVariable, c.name, nonceVariable, nonce)
+	q := httpx.Request{Check: check, Method: run.Trigger.Method, URL: fill.Replace(run.Trigger.URL), Want: run.Trigger.Status}
+	if run.Trigger.Body != "" {
+		q.Body = []byte(fill.Replace(run.Trigger.Body))
+		if strings.HasPrefix(run.Trigger.Body, "{") || strings.HasPrefix(run.Trigger.Body, "[") {
+			q.Header = http.Header{"Content-Type": {"application/json"}}
+		}
+	}
+	share, done := budget.Share(ctx, 0.3)
+	a := run.client.Do(share, run.r, q)
+	done()
+	answer := a.Classify(httpx.ClassifyOptions{Want: run.Trigger.Status, AllowCached: true, Credential: run.Authenticates()})
+	id := ""
+	switch {
+	case chosen:
+		id = nonce
+	case answer.Class == httpx.ClassExpected:
+		id = run.Trigger.ID.Read(a)
+	}
+	run.state(func(st *state, _ *probe.InboxState) { st.run.named(e, id) })
+	switch {
+	case answer.Class != httpx.ClassExpected:
+		run.r.Report(check, answer.Reason, "the trigger of %s: %s", c.name, answer.Detail)
+		return false
+	case id == "" || len(id) > maxID:
+		run.r.Fail(check, probe.Schema, "expected the id of the event in the response to the trigger of %s, got none", c.name)
+		return false
+	}
+	return true
+}
+
+// watch waits until all events are settled, or the run is over.
+func (run *runState) watch(ctx context.Context, events []*event) {
+	left := reserve / 2
+	if run.provokes() {
+		left += run.Within.D()
+	}
+	ctx, done := budget.Keep(ctx, left)
+	defer done()
+	for ctx.Err() == nil {
+		now := time.Now()
+		var wake time.Time
+		seen := 0
+		run.in.Wait(ctx, func(*probe.InboxState) bool { // once: the attempts are read while nobody adds one
+			for _, e := range events {
+				seen += len(e.attempts)
+				for _, r := range []ruling{run.judgeDelivery(e, now), run.judge(e, now)} {
+					if !r.settled && (wake.IsZero() || r.wake.Before(wake)) {
+						wake = r.wake
+					}
+				}
+			}
+			return true
+		})
+		if wake.IsZero() {
+			return
+		}
+		until, done := context.WithDeadline(ctx, wake)
+		run.in.Wait(until, func(*probe.InboxState) bool {
+			n := 0
+			for _, e := range events {
+				n += len(e.attempts)
+			}
+			return n != seen
+		})
+		done()
+	}
+}
+
+// judgeEvents notes what came of the events.
+func (run *runState) judgeEvents(ctx context.Context, events []*event) {
+	now := time.Now()
+	if gap, any := run.in.Gap(run.began, now); any {
+		run.gap = gap.Why
+	}
+	var counted, accepted int
+	run.state(func(st *state, _ *probe.InboxState) {
+		for i, e := range events { // copies, which nobody adds to
+			copied := *e
+			copied.attempts, copied.refused = slices.Clone(e.attempts), slices.Clone(e.refused)
+			events[i] = &copied
+		}
+		counted, accepted = st.run.tampered, st.run.accepted
+	})
+	run.judgeDelivered(events, now)
+	run.judgeProofs(ctx, events, counted, accepted)
+	run.judgeCases(events, now)
+}
+
+// judgeDelivered notes whether all events were delivered in time.
+func (run *runState) judgeDelivered(events []*event, now time.Time) {
+	worst := probe.Outcome{}
+	var slowest time.Duration
+	for _, e := range events {
+		r := run.judgeDelivery(e, now)
+		if len(e.attempts) > 0 {
+			slowest = max(slowest, e.attempts[0].at.Sub(e.triggered))
+		}
+		if worst.Reason.Word == "" || worst.Passed() && !r.Passed() || r.Reason.Verdict == probe.Fail && worst.Reason.Verdict != probe.Fail {
+			worst = r.Outcome
+		}
+	}
+	worst = run.excused(worst, false)
+	if worst.Passed() {
+		worst.Detail = fmt.Sprintf("%s, within %s", text.Plural(len(events), "event", "events"), round1(slowest))
+		run.r.Measure(deliverySeconds, slowest.Seconds())
+	}
+	run.r.Note(checkDelivered, worst)
+}
+
+// excused turns into inconclusive what may be due to deliveries that came in vain: something that is missing or, if it is about what
+// must not come, a pass.
+func (run *runState) excused(o probe.Outcome, negative bool) probe.Outcome {
+	if run.gap == "" || o.Passed() && !negative || !o.Passed() && o.Reason != reasonLost && o.Reason != reasonLate && o.Reason != reasonDropped {
+		return o
+	}
+	return probe.Outcomef(probe.ControlFailed, "not known, since deliveries may have come in vain: %s", run.gap)
+}
+
+// judgeProofs notes what the deliveries that verified, and those of the same events that did not, say of keys and times.
+func (run *runState) judgeProofs(ctx context.Context, events []*event, copies, accepted int) {
+	var all []attempt
+	var refused []refusal // of events that were not delivered otherwise
+	for _, e := range events {
+		all = append(all, e.attempts...)
+		if len(e.attempts) == 0 {
+			refused = append(refused, e.refused...)
+		}
+	}
+	i := slices.IndexFunc(refused, func(r refusal) bool { return r.err != errStale })
+	switch {
+	case i >= 0 && run.publishedSince(ctx, refused[i]):
+		run.r.Fail(checkSignature, issuance.PublishedTooLate, "expected keys that are published before they sign, got one that was published less than %s before or after: receivers with a cached key set reject it", round1(time.Since(run.began)))
+	case i >= 0:
+		reason := probe.Reason{}
+		for _, c := range causes {
+			if c.err == refused[i].err {
+				reason = c.reason
+			}
+		}
+		run.r.Fail(checkSignature, reason, "expected deliveries that verify, got %s with %s", text.Plural(len(refused), "delivery", "deliveries"), refused[i].err)
+	case len(all)+len(refused) == 0:
+		run.r.Inconclusive(checkSignature, probe.NothingChecked, "nothing was delivered")
+	default:
+		run.r.Pass(checkSignature, "%s by %s", text.Plural(len(all)+len(refused), "delivery verifies", "deliveries verify"), run.Signature.Scheme)
+	}
+	run.judgeTimes(all, refused)
+	if len(all) == 0 {
+		run.r.Inconclusive(checkTampered, probe.NothingChecked, "nothing was delivered that verifies")
+		return
+	}
+	switch {
+	case accepted > 0:
+		run.r.Inconclusive(checkTampered, probe.SelfEngine, "%d of %d copies with a byte changed verify too: what was proven by a signature is worth nothing", accepted, copies)
+	case copies == 0:
+		run.r.Inconclusive(checkTampered, probe.ControlFailed, "no copy with a byte changed could be made")
+	default:
+		run.r.Pass(checkTampered, "none of %d copies with a byte changed verifies", copies)
+	}
+	run.judgeKeys(all)
+}
+
+// judgeTimes notes whether the attempts were signed when they were sent.
+func (run *runState) judgeTimes(all []attempt, refused []refusal) {
+	if !run.timed() {
+		return
+	}
+	limit := run.Signature.Tolerance.D()
+	if by, far := run.clock.Stepped(); far {
+		run.r.Inconclusive(checkTimestamp, probe.SelfClock, "the prober's own clock was set by %s during the run", by.Round(time.Millisecond))
+		return
+	}
+	for _, r := range refused {
+		switch {
+		case r.err != errStale:
+		case r.offset == timesync.Interval{}:
+			run.r.Fail(checkTimestamp, reasonTimestamp, "expected the time of the attempt, got one that cannot be read")
+			return
+		default:
+			run.r.Fail(checkTimestamp, reasonTimestamp, "expected a timestamp within %s of the arrival, got one that is %s %s", run.Signature.Tolerance, round1(r.offset.Mid().Abs()), side(r.offset.Mid()))
+			return
+		}
+	}
+	if len(all) == 0 {
+		run.r.Inconclusive(checkTimestamp, probe.NothingChecked, "nothing was delivered that verifies")
+		return
+	}
+	var furthest attempt
+	for _, a := range all {
+		if a.offset.Mid().Abs() >= furthest.offset.Mid().Abs() {
+			furthest = a
+		}
+	}
+	if !furthest.offset.Within(limit) {
+		run.r.Inconclusive(checkTimestamp, reasonTimestamp, "a timestamp is %s %s: inconclusive for a limit of %s", round1(furthest.offset.Mid().Abs()), side(furthest.offset.Mid()), run.Signature.Tolerance)
+		return
+	}
+	run.r.Pass(checkTimestamp, "within %s of the arrival", max(furthest.offset.Lo.Abs(), furthest.offset.Hi.Abs()).Round(time.Second))
+}
+
+func side(d time.Duration) string {
+	if d < 0 {
+		return "behind"
+	}
+	return "ahead"
+}
+
+// judgeKeys notes whether receivers with a cached key set had the keys that signed, and whether those that signed are kept.
+func (run *runState) judgeKeys(all []attempt) {
+	var d document
+	run.state(func(st *state, _ *probe.InboxState) {
+		d = st.document
+		d.Keys = slices.Clone(d.Keys)
+	})
+	run.judgeLead(&d, all)
+	if grace := run.Signature.Grace.D(); grace > 0 {
+		gone, kept := time.Duration(-1), 0
+		for _, k := range d.Keys {
+			switch {
+			case k.Signed.IsZero():
+			case k.Seen.Before(d.Read) && d.Read.Sub(k.Signed) < grace:
+				gone = d.Read.Sub(k.Signed)
+			case !k.Seen.Before(d.Read):
+				kept++
+			}
+		}
+		if gone >= 0 {
+			run.r.Fail(checkGrace, issuance.GraceTooShort, "expected a key to stay published for %s after it signed, got one that is gone after %s: what waits to be verified is rejected", run.Signature.Grace, round1(gone))
+		} else {
+			run.r.Pass(checkGrace, "%s that signed %s published", text.Plural(kept, "key", "keys"), map[bool]string{true: "is", false: "are"}[kept == 1])
+		}
+	}
+}
+
+// judgeLead notes whether every receiver with a cached key set had the keys that signed. What was published before the first
+// run is unknown, so the check is noted only once there is evidence.
+func (run *runState) judgeLead(d *document, all []attempt) {
+	cache := run.Signature.Cache.D()
+	if cache == 0 {
+		return
+	}
+	run.r.Omit(checkCached) // unless there is evidence
+	shortest := time.Duration(-1)
+	for _, a := range all {
+		record := d.find(a.signer)
+		if record == nil {
+			return // more keys are published than are remembered
+		}
+		least, most, bounded := record.lead(a.at)
+		if bounded && most < cache {
+			run.r.Fail(checkCached, issuance.PublishedTooLate, "signed with a key that has been published for at most %s: receivers that keep the key set for %s, as they are told, reject it", round1(most), run.Signature.Cache)
+			return
+		}
+		if shortest < 0 || least < shortest {
+			shortest = least
+		}
+	}
+	if shortest >= cache {
+		run.r.Pass(checkCached, "signed with a key that has been published for at least %s, longer than receivers keep the key set", round1(shortest))
+	}
+}
+
+// judgeRevoked notes whether a revoked key is still published.
+func (run *runState) judgeRevoked(set jwk.Set) {
+	if len(run.Signature.Revoked) == 0 {
+		return
+	}
+	for i, kid := range run.Signature.Revoked {
+		text, err := kid.Read()
+		switch {
+		case err != nil:
+			run.r.Inconclusive(checkRevoked, probe.Credential, "revoked[%d]: %s", i, err)
+			return
+		case len(set.Find(text)) > 0:
+			run.r.Fail(checkRevoked, issuance.RevokedKeyPublished, "expected no key with the kid %q: whoever has it can sign events", text)
+			return
+		}
+	}
+	run.r.Pass(checkRevoked, "%s published, none of %s revoked", text.Plural(len(set), "key", "keys"), text.Plural(len(run.Signature.Revoked), "one", "ones"))
+}
+
+// judgeCases notes what came of each case, and whether the idempotency key stays the same.
+func (run *runState) judgeCases(events []*event, now time.Time) {
+	run.rules = make([]ruling, len(events))
+	names := make([]string, len(events))
+	for i, e := range events {
+		names[i] = e.name
+		run.rules[i] = run.judge(e, now)
+		run.rules[i].Outcome = run.excused(run.rules[i].Outcome, e.quiet(run.Probe) > 0)
+	}
+	run.judgeKey(events)
+	run.r.Each(names, func(i int, r *probe.Result) {
+		o := run.rules[i].Outcome
+		r.Note(checkCase, o)
+		outcome := o.Reason.Word
+		switch {
+		case o.Passed():
+			outcome = outcomes[0]
+		case len(events[i].attempts) == 0 && run.judgeDelivery(events[i], now).Reason == reasonLost:
+			outcome = reasonLost.Word
+		case o.Reason.Verdict != probe.Fail:
+			outcome = outcomes[1]
+		}
+		r.OneOf(caseGauge, outcome, outcomes, names[i])
+		r.Measure(attemptsGauge, float64(len(events[i].attempts)), names[i])
+	})
+}
+
+// judgeKey notes whether each event has one idempotency key in all of its attempts.
+func (run *runState) judgeKey(events []*event) {
+	if !slices.Contains(run.Checks(), checkKey) {
+		return
+	}
+	compared := 0
+	for _, e := range events {
+		for i, a := range e.attempts {
+			switch {
+			case a.key == "":
+				run.r.Fail(checkKey, reasonKey, "expected an idempotency key in attempt %d of %s, got none", i+1, e.name)
+				return
+			case a.key != e.attempts[0].key:
+				run.r.Fail(checkKey, reasonKey, "expected the idempotency key of attempt 1 of %s in attempt %d, got another", e.name, i+1)
+				return
+			case i > 0:
+				compared++
+			}
+		}
+	}
+	if compared == 0 {
+		run.r.Inconclusive(checkKey, probe.NothingChecked, "no event was tried twice")
+		return
+	}
+	run.r.Pass(checkKey, "the same in %s", text.Plural(compared, "retry", "retries"))
+}
+
+// judgeDead notes which events are among the dead letters. That one is not there proves something only because another is.
+func (run *runState) judgeDead(ctx context.Context, events []*event) {
+	if run.Dead == nil {
+		return
+	}
+	var left []string
+	var worst probe.Outcome
+	asked := 0
+	for _, mustBe := range []bool{true, false} {
+		for i, e := range events {
+			if e.Case.Dead == nil || *e.Case.Dead != mustBe {
+				continue
+			}
+			if !run.rules[i].Passed() {
+				worst = worse(worst, probe.Outcomef(probe.ControlFailed, "%s did not end as it must, so its dead letter says nothing", e.name))
+				continue
+			}
+			has, o := run.hasDead(ctx, e)
+			asked++
+			switch {
+			case !o.Passed():
+			case has && !mustBe:
+				o = probe.Outcomef(reasonNotSettled, "expected %s to be settled after it was %s, got it among the dead letters", e.name, e.said(e.Attempts))
+			case !has && mustBe:
+				o = probe.Outcomef(reasonNotDead, "expected %s among the dead letters after it was %s, got none", e.name, e.said(e.Attempts))
+			case has:
+				left = append(left, e.name)
+			}
+			worst = worse(worst, o)
+		}
+	}
+	if worst.Passed() {
+		worst.Detail = fmt.Sprintf("%d asked for, as expected; left among the dead letters: %s", asked, strings.Join(left, ", "))
+	}
+	run.r.Note(checkDead, worst)
+}
+
+// worse returns the outcome with the worse verdict, the first of two that are alike.
+func worse(a, b probe.Outcome) probe.Outcome {
+	if a.Reason.Word == "" || a.Passed() && !b.Passed() || b.Reason.Verdict == probe.Fail && a.Reason.Verdict != probe.Fail {
+		return b
+	}
+	return a
+}
+
+// hasDead asks whether an event is among the dead letters.
+func (run *runState) hasDead(ctx context.Context, e *event) (bool, probe.Outcome) {
+	if strings.Trim(e.id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:") != "" {
+		return false, probe.Outcomef(probe.Schema, "expected an id of letters, digits and _-.: that can stand in a path, got another")
+	}
+	share, done := budget.Share(ctx, 0.3)
+	defer done()
+	url := strings.ReplaceAll(run.Dead.URL, idVariable, e.id)
+	a := run.letters.Do(share, run.r, httpx.Request{Check: checkDead, URL: url, Show: run.Dead.URL, Want: httpx.Success})
+	c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success, Credential: run.once.Authenticates()})
+	if c.Class != httpx.ClassExpected {
+		return false, c.Outcome
+	}
+	doc, err := a.JSON()
+	if err != nil {
+		return false, httpx.NotJSON(err)
+	}
+	path, err := jsonpath.Parse(strings.ReplaceAll(run.Dead.Has, idVariable, e.id))
+	if err != nil {
+		return false, probe.Outcomef(probe.Schema, "the id of the event cannot stand in the path has")
+	}
+	return len(path.Find(doc)) > 0, probe.Outcome{Reason: probe.OK}
+}
+
+// judgeEnabled has one event more delivered, answered 200, so that the failures of the run have an end, and notes whether it comes.
+func (run *runState) judgeEnabled(ctx context.Context) {
+	if !run.provokes() {
+		return
+	}
+	first := len(run.events)
+	if !run.trigger(ctx, namedCase{"last", Case{Answers: []Answer{{Status: http.StatusOK}}, Attempts: 1, Within: run.Within}}, checkEnabled) {
+		return
+	}
+	e := run.events[first]
+	until, done := context.WithDeadline(ctx, e.triggered.Add(run.Within.D()))
+	defer done()
+	came := run.in.Wait(until, func(*probe.InboxState) bool { return len(e.attempts) > 0 }) == nil
+	failing := 0
+	for _, c := range run.cases {
+		for _, a := range c.Answers[:min(c.Attempts, len(c.Answers))] {
+			if !a.accepts() {
+				failing++
+			}
+		}
+	}
+	switch {
+	case came:
+		run.r.Pass(checkEnabled, "after %s an event is delivered as before", text.Plural(failing, "failing answer", "failing answers"))
+	case run.rules == nil || !slices.ContainsFunc(run.rules, func(r ruling) bool { return r.Reason != probe.ControlFailed }):
+		run.r.Inconclusive(checkEnabled, probe.NothingChecked, "nothing was delivered before either")
+	case run.gap != "":
+		run.r.Inconclusive(checkEnabled, probe.ControlFailed, "not known, since deliveries may have come in vain: %s", run.gap)
+	case ctx.Err() != nil || time.Now().Before(e.triggered.Add(run.Within.D())):
+		run.r.Inconclusive(checkEnabled, reasonWindow, "the run was over before the last event was due")
+	default:
+		run.r.Fail(checkEnabled, reasonDisabled, "expected an event within %s after %s, got none", run.Within, text.Plural(failing, "failing answer", "failing answers"))
+	}
+}
