@@ -88,6 +88,9 @@ func readEach(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *secr
 	if _, lists := best.job.Probe.(probe.TargetLister); lists {
 		wrong = append(wrong, at.mistake("for_each", "a list of targets is not made from another"))
 	}
+	if _, receives := best.job.Probe.(probe.Receiver); receives {
+		wrong = append(wrong, at.mistake("for_each", "a probe that others send to needs a token of its own, and all targets would have the same"))
+	}
 	if best.job.Kind.Traits.StartsPrograms {
 		wrong = append(wrong, checkPrograms(at, n)...)
 	}

@@ -47,11 +47,18 @@ func (s *site) Validate() error {
 func (*site) Checks() []string                   { return []string{"up"} }
 func (*site) Ask(context.Context, *probe.Result) {}
 
+// receiver is a probe to which others send.
+type receiver struct{ site }
+
+func (*receiver) InboundToken() secret.Secret                          { return secret.Secret{} }
+func (*receiver) Receive(probe.Inbox, probe.Delivery) (a probe.Answer) { return a }
+
 func eachKinds() probe.Kinds {
 	return probe.Kinds{
-		"list":    {New: func() probe.Probe { return &lister{} }},
-		"site":    {New: func() probe.Probe { return &site{} }},
-		"program": {New: func() probe.Probe { return &site{} }, Traits: probe.Traits{StartsPrograms: true}},
+		"receiver": {New: func() probe.Probe { return &receiver{} }},
+		"list":     {New: func() probe.Probe { return &lister{} }},
+		"site":     {New: func() probe.Probe { return &site{} }},
+		"program":  {New: func() probe.Probe { return &site{} }, Traits: probe.Traits{StartsPrograms: true}},
 	}
 }
 
@@ -174,6 +181,7 @@ func TestForEach_mistakes(t *testing.T) {
 		"a file":               {simple + "    bearer: {file: '/run/{host}'}\n", "shop.yaml:12: backend-{host}: a file or a variable cannot depend on a target"},
 		"a variable":           {simple + "    bearer: {env: '{label.x}'}\n", "shop.yaml:12: backend-{host}: a file or a variable cannot depend on a target"},
 		"a list from a list":   {"    name: b-{host}\n    type: list\n    at: '{host}'\n", "shop.yaml:8: b-{host}: a list of targets is not made from another"},
+		"a receiver":           {"    name: b-{host}\n    type: receiver\n    address: '{host}'\n", "shop.yaml:8: b-{host}: a probe that others send to needs a token of its own, and all targets would have the same"},
 		"no list":              {simple + "  - for_each: front\n    name: x-{host}\n    type: site\n    url: https://{host}/\n  - for_each: backend\n    name: y-{host}\n    type: site\n    url: https://{host}/y\n", "shop.yaml:12: x-{host}: for_each names no list of targets of the system\nshop.yaml:16: y-{host}: for_each names no list of targets of the system; did you mean backends?"},
 		"a name for two":       {simple + "  - for_each: backends\n    name: backend-x{host}\n    type: site\n    url: https://{host}/\n", "shop.yaml:9: backend-{host}: a target could get the name of the probe on line 13; begin the name otherwise"},
 		"no text":              {"    name: b-{host}\n    type: site\n    within: '{label.x}x'\n", "shop.yaml:11: b-{host}: within: a duration is written as 30s, 5m, 1h or 14d"},

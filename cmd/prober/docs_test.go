@@ -386,8 +386,8 @@ func TestKinds_secretsHaveSecretType(t *testing.T) {
 			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if key != "" && regexp.MustCompile("token|secret|password|key|bearer").MatchString(key) &&
 				!slices.Contains([]string{"token_url", "key_file", "keysets", "keys"}, key) &&
-				!slices.Contains([]string{"redis.Writes.key", "redis.Orgs.key"}, path+"."+key) && // names of keys in Redis
-				f.Type.Kind() != reflect.Bool && f.Type != reflect.TypeFor[secret.Secret]() { // a switch holds no secret
+				!slices.Contains([]string{"redis.Writes.key", "redis.Orgs.key", "webhook.key"}, path+"."+key) && // names of keys in Redis, and where idempotency keys are
+				f.Type.Kind() != reflect.Bool && f.Type != reflect.TypeFor[secret.Secret]() && f.Type != reflect.TypeFor[[]secret.Secret]() { // a switch holds no secret
 				found = append(found, path+"."+key)
 			}
 			found = append(found, suspects(f.Type, path+"."+f.Name, seen)...)

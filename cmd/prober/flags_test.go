@@ -16,8 +16,8 @@ import (
 // it picks what a command does or prints. See docs/contributing.md.
 func TestFlags_style(t *testing.T) {
 	t.Parallel()
-	parts := []string{"alertmanager", "config", "log", "network", "public", "schedule", "storage", "watchdog", "web", "webhook"}
-	plain := strings.Fields("alertmanager allow-exec color counter expect-version fault file format help hold incident-note job list manifests once output probe repeat rules rules-file runbook since test verbose version wait")
+	parts := []string{"alertmanager", "config", "inbound", "log", "network", "public", "schedule", "storage", "watchdog", "web", "webhook"}
+	plain := strings.Fields("alertmanager allow-exec color counter expect-version fault file format help hold incident-note job list manifests once output probe repeat rules rules-file runbook shard since test verbose version wait")
 	flag := regexp.MustCompile(`(?m)^ *(?:-[a-z], )?--(?:\[no-\])?([a-z.-]+)`)
 	for _, command := range []string{"run", "init", "check", "rules", "dashboard", "schema", "demo", "version", "completion"} {
 		help := runCommand(t, exec.Command("prober", command, "--help"))
