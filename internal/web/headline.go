@@ -3,13 +3,13 @@ package web
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/sorted"
 )
 
 // sharedTitle is the title of the system, if all rows are of one that has a title.
@@ -66,7 +66,9 @@ func bySeverity(rows []*ProbeStatus) string {
 		count[row.Severity]++
 	}
 	var parts []string
-	for _, word := range slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(a, b)) }) {
+	words := sorted.Keys(count)
+	sorted.By(words, func(a, b string) int { return cmp.Compare(urgency(a), urgency(b)) })
+	for _, word := range words {
 		switch {
 		case word != "":
 			parts = append(parts, fmt.Sprintf("%d %s", count[word], word))

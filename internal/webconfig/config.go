@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"gopkg.in/yaml.v3"
 
+	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
 )
@@ -198,7 +199,7 @@ func (c *config) mistakes() error {
 	if len(c.found) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(c.found, func(a, b strictyaml.Mistake) int {
+	sorted.By(c.found, func(a, b strictyaml.Mistake) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}
