@@ -36,6 +36,8 @@ needs=(
   redis-cli=redis-tools
   curl=curl
   systemd-analyze=systemd
+  ip=iproute2 # networks of their own, for icmp
+  sysctl=procps
 )
 # Beside the engine of a current ClickHouse the tests ask Debian's, which is old, and has the real HTTP interface.
 [[ " $* " != *" chdb "* ]] || needs+=(clickhouse-server=clickhouse-server)
