@@ -220,6 +220,8 @@ func TestHeadline(t *testing.T) {
 		{[]*ProbeStatus{row(probe.Fail, "", 2), row(probe.Fail, "", 1)}, "2 failed since 2027-01-15 07:58:00 UTC (2 min)"},
 		{[]*ProbeStatus{row(probe.Fail, "", 2), row(probe.Fail, "critical", 1)}, "1 critical, 1 without a severity failed since 2027-01-15 07:59:00 UTC (1 min)"},
 		{[]*ProbeStatus{row(probe.Inconclusive, "P3", 7), row(probe.Pass, "", 1)}, "1 inconclusive, 1 passed since 2027-01-15 07:53:00 UTC (7 min)"},
+		{[]*ProbeStatus{{Verdict: probe.Inconclusive}, row(probe.Pass, "", 1)}, "1 inconclusive, 1 passed (not all have run yet)"},
+		{[]*ProbeStatus{{Verdict: probe.Inconclusive, ID: probe.ID{Severity: "P1"}}, row(probe.Inconclusive, "P3", 7)}, "2 inconclusive since 2027-01-15 07:53:00 UTC (7 min)"},
 	} {
 		if got := headline(c.rows, now); got != c.want {
 			t.Errorf("got %q, expected %q", got, c.want)

@@ -39,8 +39,12 @@ func headline(rows []*ProbeStatus, now time.Time) string {
 		first := slices.MinFunc(failed, compareUrgency)
 		return fmt.Sprintf("%s failed %s", bySeverity(failed), first.sinceText(now))
 	case len(inconclusive) > 0:
-		first := slices.MinFunc(inconclusive, compareUrgency)
-		return describeVerdicts(0, len(inconclusive), len(passed)) + " " + first.sinceText(now)
+		counts := describeVerdicts(0, len(inconclusive), len(passed))
+		ran := slices.DeleteFunc(inconclusive, func(row *ProbeStatus) bool { return row.Since.IsZero() })
+		if len(ran) == 0 {
+			return counts + " (not all have run yet)"
+		}
+		return counts + " " + slices.MinFunc(ran, compareUrgency).sinceText(now)
 	}
 	last := slices.MaxFunc(passed, func(a, b *ProbeStatus) int { return a.Since.Compare(b.Since) })
 	return fmt.Sprintf("%d passed %s", len(passed), last.sinceText(now))
