@@ -197,7 +197,7 @@ endure: build ## have the prober survive, in 64 MiB, large answers, slow readers
 
 .PHONY: mutate
 mutate: ## change the code of PKG in MUTANTS (200) places, one at a time, and list the changes that its short tests, or those of TESTS, do not notice
-	go run ./internal/mutate -n $(MUTANTS) -seed $(SEED) $(if $(TESTS),-tests $(TESTS)) $(if $(RUN),-run '$(RUN)') $(PKG)
+	go run ./internal/mutate -n $(MUTANTS) -seed $(SEED) $(if $(TESTS),-tests $(TESTS)) $(if $(RUN),-run '$(RUN)') $(if $(AT),-at $(AT)) $(PKG)
 
 .PHONY: leaks
 leaks: ## measure what runs of isolation cost and which leaks they find (RUNS=300, about three minutes)

@@ -97,6 +97,5 @@ func (t *attempts) try(ctx context.Context, ips []netip.Addr, pending int) net.C
 			return nil
 		}
 	}
-	t.over = t.made >= maxTries
 	return nil
 }

@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,6 +185,76 @@ func TestDialContext(t *testing.T) {
 
 // TestConnEndsWithTheContext hands a raw connection to code that waits for ever, as after a switch of protocols, and
 // that takes back every deadline. It ends with the exchange's context all the same.
+// TestConn_noDeadlineBehindTheEnd: whoever holds a connection gives it no more time than its context has.
+func TestConn_noDeadlineBehindTheEnd(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	ctx, cancel := context.WithCancel(t.Context())
+	x := Begin(ctx, 1)
+	defer x.Close()
+	c, err := new(Dialer).DialContext(x.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(time.Time) error{"all": c.SetDeadline, "reads": c.SetReadDeadline, "writes": c.SetWriteDeadline} {
+		if err := set(time.Now().Add(time.Hour)); err != nil {
+			t.Errorf("%s: got %v while the context lasts", name, err)
+		}
+	}
+	cancel()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	for name, set := range map[string]func(time.Time) error{"all": c.SetDeadline, "reads": c.SetReadDeadline, "writes": c.SetWriteDeadline} {
+		if err := set(time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v after the context has ended", name, err)
+		}
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("a write: got %v", err)
+	}
+}
+
+// TestConnect_private: a credential that may go to this machine only is sent nowhere else, and the reason says so, also where the
+// addresses of the other family come later.
+func TestConnect_private(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		four, six []string
+		tried     string
+		want      probe.Reason
+	}{
+		"elsewhere":                           {[]string{"192.0.2.1"}, []string{"2001:db8::1"}, "[]", probe.Credential},
+		"this machine":                        {[]string{"127.0.0.9"}, nil, "[127.0.0.9:80]", probe.Refused},
+		"elsewhere first":                     {[]string{"127.0.0.9"}, []string{"2001:db8::1"}, "[127.0.0.9:80]", probe.Refused},
+		"elsewhere, and nothing answers here": {[]string{"127.0.0.9", "192.0.2.1"}, nil, "[127.0.0.9:80]", probe.Refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tried := []string{}
+			d := &Dialer{Open: func(_ context.Context, _, address string) (net.Conn, error) {
+				tried = append(tried, address)
+				return nil, syscall.ECONNREFUSED
+			}}
+			x := Begin(t.Context(), 1)
+			defer x.Close()
+			x.private = true
+			a := attempts{dialer: d, exchange: x, network: "tcp", port: 80}
+			for pending, addrs := range [][]string{c.four, c.six} {
+				var ips []netip.Addr
+				for _, ip := range addrs {
+					ips = append(ips, netip.MustParseAddr(ip))
+				}
+				a.try(x.Context(), ips, 1-pending)
+			}
+			x.toward(a.peer)
+			if got := x.Explain(a.last); got.Reason != c.want || fmt.Sprint(tried) != c.tried {
+				t.Errorf("got %s: %s, tried %v", got.Reason, got.Detail, tried)
+			}
+		})
+	}
+}
+
 func TestConnEndsWithTheContext(t *testing.T) {
 	done := make(chan struct{})
 	defer close(done)

@@ -166,3 +166,19 @@ var reasons = map[probe.Reason]bool{
 	probe.Protocol: true, probe.NXDomain: true, probe.DNSTimeout: true, probe.DNSServfail: true, probe.Unreachable: true,
 	probe.SelfNetwork: true, probe.Cancelled: true, probe.Credential: true,
 }
+
+// An untimely error has lost that it is one of a deadline.
+type untimely struct{ error }
+
+func (e untimely) Timeout() bool { return false }
+func (e untimely) Unwrap() error { return e.error }
+
+// TestTimeouts: each sign of a deadline is enough, however it is wrapped.
+func TestTimeouts(t *testing.T) {
+	for _, err := range []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT} {
+		x := &Exchange{ctx: t.Context(), phase: PhaseProcessing, peer: "127.0.0.1:1", started: time.Now()}
+		if got := x.Explain(untimely{err}); got.Reason != probe.Timeout {
+			t.Errorf("%v: got %s: %s", err, got.Reason, got.Detail)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"testing"
 	"time"
@@ -33,5 +34,14 @@ func TestExpiry(t *testing.T) {
 	}
 	if !expiry(nil, nil).IsZero() {
 		t.Error("nothing shown, and yet an end")
+	}
+}
+
+func TestTLSConfig_minVersion(t *testing.T) {
+	for setting, want := range map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		cfg, err := New("", &TLS{MinVersion: setting}).TLSConfig("a.example", false)
+		if err != nil || cfg.MinVersion != want {
+			t.Errorf("%q: got %x, %v", setting, cfg.MinVersion, err)
+		}
 	}
 }

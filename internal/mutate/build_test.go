@@ -69,7 +69,7 @@ func mutant2[T any](x T) {
 // The code of the package has one mutant that is killed, one that hangs, one that survives, one that is never run and some
 // that do not compile.
 func TestRun(t *testing.T) {
-	testenv.Slow(t, "compiles a module three times")
+	testenv.Slow(t, "compiles a module six times")
 	t.Chdir(t.TempDir())
 	write(t, "go.mod", "module m\n\ngo 1.26\n")
 	write(t, "a.go", `package a
@@ -122,6 +122,10 @@ func TestLoose(t *testing.T) {
 	}
 	if r.killed < 2 || r.timedOut < 1 {
 		t.Errorf("killed %d, %d timed out", r.killed, r.timedOut)
+	}
+	again := runner{dir: ".", tests: []string{"."}, short: true, only: "^Test", at: "a.go:3,a.go:6,b.go:3", grace: 2 * time.Second, out: &out}
+	if err := again.run(t.Context(), 200, 1, time.Minute); err != nil || again.killed == 0 || again.survived != 1 || again.tried() >= r.tried() {
+		t.Errorf("the mutants of two lines: killed %d, %d survived, %v", again.killed, again.survived, err)
 	}
 }
 

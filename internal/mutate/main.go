@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,11 +26,12 @@ func main() {
 	short := flag.Bool("short", true, "whether to leave out what -short leaves out")
 	tests := flag.String("tests", "", "the packages whose tests are run, separated by commas: the package itself unless given")
 	only := flag.String("run", "^(Test|Fuzz|Example)", "which tests are run, as in go test -run")
+	at := flag.String("at", "", "only the mutants of these lines, such as conn.go:142,tls.go:62")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
 	for _, dir := range flag.Args() {
-		r := runner{dir: filepath.Clean(dir), short: *short, grace: *grace, only: *only, out: os.Stdout}
+		r := runner{dir: filepath.Clean(dir), short: *short, grace: *grace, only: *only, at: *at, out: os.Stdout}
 		for of := range strings.SplitSeq(cmp.Or(*tests, dir), ",") {
 			r.tests = append(r.tests, filepath.Clean(of))
 		}
@@ -47,6 +49,7 @@ type runner struct {
 	short   bool
 	grace   time.Duration
 	only    string // a pattern of the names of tests
+	at      string // lines; empty: all
 	out     io.Writer
 	scratch string // has all that is written, also by tests that are killed
 
@@ -65,6 +68,9 @@ func (r *runner) run(ctx context.Context, count int, seed uint64, limit time.Dur
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(m mutant) bool {
+		return r.at != "" && !slices.Contains(strings.Split(r.at, ","), fmt.Sprintf("%s:%d", filepath.Base(m.file), m.line))
+	})
 	places := len(all)
 	if places == 0 {
 		return fmt.Errorf("%s: there is nothing to change", r.dir)

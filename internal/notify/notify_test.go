@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -343,6 +344,72 @@ func TestBook_load(t *testing.T) {
 		}
 		if got := len(next.Told()); got != want {
 			t.Errorf("after %s there are %d alerts, expected %d", age, got, want)
+		}
+	}
+}
+
+// TestBook_bound: no more than so many alerts are kept, whether they hold or were saved, and those that are kept go on.
+func TestBook_bound(t *testing.T) {
+	now := time.Now()
+	var all []probe.Alert
+	for i := range maxAlerts + 1 {
+		all = append(all, probe.Alert{Labels: map[string]string{"n": strconv.Itoa(i)}, Probe: key, Wait: time.Minute})
+	}
+	b := NewBook()
+	b.Update(now, all[:1], nil)
+	b.Update(now, all, nil)
+	if len(b.entries) != maxAlerts {
+		t.Errorf("%d are kept, expected %d", len(b.entries), maxAlerts)
+	}
+	b.Update(now.Add(time.Minute), all, nil)
+	if told := b.Told(); len(told) != maxAlerts {
+		t.Errorf("%d are told, expected %d", len(told), maxAlerts)
+	}
+	for n, want := range map[int]int{maxAlerts - 1: maxAlerts - 1, maxAlerts: maxAlerts, maxAlerts + 1: maxAlerts} {
+		was := saved{Format: bookFormat, Saved: now, Entries: []*entry{nil}}
+		for _, a := range all[:n] {
+			was.Entries = append(was.Entries, &entry{Alert: Alert{Labels: a.Labels}})
+		}
+		state, err := json.Marshal(was)
+		next := NewBook()
+		if err == nil {
+			err = next.Load(state, now)
+		}
+		if err != nil || len(next.entries) != want {
+			t.Errorf("of %d that were saved %d are kept, expected %d (%v)", n, len(next.entries), want, err)
+		}
+	}
+}
+
+// TestBook_dirty: what changed is to be saved, also an alert that waits, and nothing else is.
+func TestBook_dirty(t *testing.T) {
+	now := time.Now()
+	b := NewBook()
+	changed := func() bool {
+		select {
+		case <-b.dirty:
+			return true
+		default:
+			return false
+		}
+	}
+	waiting := down
+	waiting.Wait = time.Minute
+	for _, step := range []struct {
+		what    string
+		after   time.Duration
+		holding []probe.Alert
+		want    bool
+	}{
+		{"nothing holds", 0, nil, false}, {"one waits", 0, []probe.Alert{waiting}, true}, {"it still waits", time.Second, []probe.Alert{waiting}, false},
+		{"it begins", time.Minute, []probe.Alert{waiting}, true}, {"it lasts", 2 * time.Minute, []probe.Alert{waiting}, false},
+		{"it ends", 3 * time.Minute, nil, true}, {"it has ended", 4 * time.Minute, nil, false},
+		{"it is forgotten", 3*time.Minute + keepEnded + time.Second, nil, true}, {"there is none", time.Hour, nil, false},
+		{"another one waits", time.Hour, []probe.Alert{waiting}, true}, {"and never began", time.Hour + time.Second, nil, true},
+	} {
+		b.Update(now.Add(step.after), step.holding, nil)
+		if got := changed(); got != step.want {
+			t.Errorf("%s: to be saved %t, expected %t", step.what, got, step.want)
 		}
 	}
 }

@@ -59,13 +59,13 @@ func (j Job) Do(ctx context.Context) Result {
 	out.limitVersions(j.Versions)
 	out.heedLimits(account.Excesses())
 	late, waited := lateness.Total()-before, account.Waited()
+	mine := func(c Check) bool { return c.Verdict == Fail && !c.Reason.Breach && out.restsOnTimeout(c) }
 	switch {
 	case ctx.Err() != nil:
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
 	case interrupted.wasSuspended():
 		out.downgrade(unproven, Suspended, "the prober itself was stopped during the run")
-	case out.failedFor(timedOut) && late+waited > j.Timeout/2:
-		mine := func(c Check) bool { return timedOut(c.Reason) && !c.Reason.Breach }
+	case late+waited > j.Timeout/2 && slices.ContainsFunc(out.Checks, mine):
 		if waited > late {
 			out.downgrade(mine, SelfLimit, "the run waited %s for memory, which the answers of other runs took (GOMEMLIMIT)", waited.Round(time.Millisecond))
 		} else {
@@ -159,6 +159,15 @@ func (j Job) attributeNetwork(ctx context.Context, out *Result) {
 
 // timedOut reports whether the prober's own delay could explain the reason.
 func timedOut(why Reason) bool { return why == Timeout || why == DNSTimeout }
+
+// restsOnTimeout reports whether a check is about an answer that did not come in time, whatever the probe made of that: of a
+// service that seems to be ready and not live, one request may have had no time. A check without an exchange may rest on any.
+func (r *Result) restsOnTimeout(c Check) bool {
+	if i := r.Evidence(c); i >= 0 {
+		return timedOut(c.Reason) || timedOut(r.Exchanges[i].Reason)
+	}
+	return timedOut(c.Reason) || slices.ContainsFunc(r.Exchanges, func(x Exchange) bool { return timedOut(x.Reason) })
+}
 
 // failedFor reports whether a check failed for one of the reasons meant.
 func (r Result) failedFor(meant func(Reason) bool) bool {

@@ -15,6 +15,7 @@ func (l *Lateness) delay(by time.Duration) {
 }
 
 func TestDo_ownDelayExplainsATimeout(t *testing.T) {
+	inverted := Reason{Word: "inverted", Verdict: Fail}
 	for _, c := range []struct {
 		name string
 		late time.Duration
@@ -27,6 +28,20 @@ func TestDo_ownDelayExplainsATimeout(t *testing.T) {
 			r.Fail("a", Status, "got 500")
 			r.Fail("b", Timeout, "no answer")
 		}, "a fail(status)\nb inconclusive(self_delay)\nrun inconclusive(self_delay)"},
+		{"late, and another reason for it", 600 * time.Millisecond, func(r *Result) {
+			r.Exchanged(Exchange{Check: "live", Target: "a", Reason: Timeout})
+			r.Exchanged(Exchange{Check: "live", Target: "b", Status: 500})
+			r.Note("split", Outcome{inverted, "ready but not live"}) // rests on no exchange of its own
+			r.Each([]string{"a", "b"}, func(_ int, r *Result) { r.Note("live", Outcome{inverted, "ready but not live"}) })
+		}, "split inconclusive(self_delay)\nlive a inconclusive(self_delay)\nlive b fail(inverted)\nrun inconclusive(self_delay)"},
+		{"a little late, and another reason for it", 400 * time.Millisecond, func(r *Result) {
+			r.Exchanged(Exchange{Check: "live", Reason: Timeout})
+			r.Note("live", Outcome{inverted, "ready but not live"})
+		}, "live fail(inverted)"},
+		{"late, and a breach", 600 * time.Millisecond, func(r *Result) {
+			r.Exchanged(Exchange{Check: "it", Reason: Timeout})
+			r.Note("it", Outcome{Reason{Word: "leak", Verdict: Fail, Breach: true}, "leaked"})
+		}, "it fail(leak)"},
 		{"late, and good", 900 * time.Millisecond, func(r *Result) { r.Pass("it", "good") }, "it pass(ok)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

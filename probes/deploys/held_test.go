@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"prober/internal/kubernetes"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
 
@@ -127,6 +129,12 @@ func TestLimitOf(t *testing.T) {
 		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "45"}, 45 * time.Second, true},
 		{map[string]string{"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "1900000600"}, 0, false},
 		{map[string]string{"Retry-After": now.Add(time.Minute).UTC().Format(http.TimeFormat)}, time.Minute, true},
+		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "1"}, time.Second, true},
+		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "0"}, 0, true},
+		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "-45"}, 0, true},
+		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "1099511627775"}, maxWait, true}, // one less than 2^40
+		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "1099511627776"}, 0, true},
+		{map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "99999999999999999999"}, 0, true},
 		{map[string]string{"Retry-After": "-5"}, 0, true},
 		{map[string]string{"Retry-After": "99999999999999999999"}, 0, true},
 		{nil, 0, false},
@@ -139,4 +147,80 @@ func TestLimitOf(t *testing.T) {
 			t.Errorf("%v: expected %s, %t, got %s, %t", test.headers, test.want, test.limited, got, limited)
 		}
 	}
+}
+
+// TestRender_cursor: a cursor of as many bytes as there may be is asked with, and that of the last deploy of a page alone.
+func TestRender_cursor(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int]bool{maxCursor: true, maxCursor + 1: false} {
+		c := ofRender()
+		var page []any
+		for n := range renderPage {
+			e := renderEntry(fmt.Sprintf("dep-%d", n), "build_failed", commitB, time.Duration(n+1)*time.Hour)
+			e["cursor"] = strings.Repeat("c", 100_000)
+			page = append(page, e)
+		}
+		page[renderPage-1].(object)["cursor"] = strings.Repeat("c", length)
+		c.answers["/v1/services/srv-1/deploys"] = page
+		got := probetest.NotPassed(run(t, c.render(t)))
+		if asked := !strings.Contains(got, "expected a cursor of at most"); asked != want {
+			t.Errorf("%d bytes: asked for the next page %t\n%.300s", length, asked, got)
+		}
+	}
+}
+
+// TestNamed: a deploy has no end while it is under way, nor one before its start.
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_900_000_000, 0)
+	for name, c := range map[string]struct {
+		state probe.DeployState
+		ended time.Time
+		want  bool
+	}{
+		"ended after its start":  {probe.DeployLive, at.Add(time.Minute), true},
+		"ended at once":          {probe.DeployLive, at, true},
+		"ended before its start": {probe.DeployLive, at.Add(-time.Minute), false},
+		"under way, and ended":   {probe.DeployInProgress, at.Add(time.Minute), false},
+	} {
+		d := deploy{}
+		d.State, d.Started, d.Ended = c.state, at, c.ended
+		if got := named([]deploy{d})[0]; got.Ended.IsZero() == c.want {
+			t.Errorf("%s: ended %s", name, got.Ended)
+		}
+	}
+}
+
+// TestRecent: the deploys of the last run that had some are remembered, also if it is one.
+func TestRecent(t *testing.T) {
+	t.Parallel()
+	var c recent
+	one, two := make([]deploy, 1), make([]deploy, 2)
+	for i, step := range []struct {
+		all  []deploy
+		want int
+	}{{nil, 0}, {one, 1}, {nil, 1}, {two, 2}, {one, 1}, {nil, 1}} {
+		if got := len(c.update(step.all)); got != step.want {
+			t.Errorf("run %d: %d are known, expected %d", i, got, step.want)
+		}
+	}
+}
+
+func TestRevision(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{"3": 3, "0": 0, "": 0, "x": 0, "-3": 0, "99999999999999999999": 0} {
+		if got := revision(&kubernetes.Metadata{Annotations: map[string]string{kubernetes.Revision: text}}); got != want {
+			t.Errorf("%q: got %d, expected %d", text, got, want)
+		}
+	}
+}
+
+// TestClose_running: the connection to what answers is closed too.
+func TestClose_running(t *testing.T) {
+	url, open := testenv.ServeCounted(t, probetest.Respond(200, "application/json", `{"commit": "`+commitA+`"}`))
+	p := ofRender(renderEntry("dep-2", "live", commitA, time.Hour)).render(t)
+	p.runsAt(t, url)
+	p.Runs.Connection = "reuse"
+	run(t, p)
+	testenv.WantClosed(t, p, 1, open)
 }

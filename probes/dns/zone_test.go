@@ -116,10 +116,13 @@ func TestDNS_nameServers(t *testing.T) {
 		"ns1.shop.example. NS": nil,
 	}
 	gone := zone{"shop.example. NS": {ns("ns1.shop.example."), ns("gone.shop.example.")}, "ns1.shop.example. A": {a("127.77.0.1")}}
+	six := zone{"shop.example. NS": {ns("ns1.shop.example.")}, "ns1.shop.example. AAAA": {&dnsmessage.AAAAResource{AAAA: [16]byte{0xfd, 15: 1}}}}
 	for title, test := range map[string]struct {
 		zone       zone
 		want, says string
 	}{
+		"over the other protocol":  {six, "1, ip_protocol: ip4", "name_servers fail(no_address): expected the addresses of 1 name server, got none over ip4"},
+		"over the right protocol":  {six, "1, ip_protocol: ip6", "name_servers pass(ok): 1 name server with 1 address"},
 		"as many as there must be": {two, "2", "name_servers pass(ok): 2 name servers with 1 address"},
 		"too few":                  {two, "3", "name_servers fail(replicas): expected 3 name servers, got 2"},
 		"one without an address":   {gone, "2", "name_servers fail(dns_nxdomain): expected the addresses of 2 name servers, got none of 1: the name does not exist"},

@@ -11,6 +11,7 @@ import (
 
 	"prober/config"
 	"prober/internal/command"
+	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
@@ -54,6 +55,7 @@ func TestExec_nagios(t *testing.T) {
 		"CRITICAL on stderr":       {"echo 'no disk' >&2; exit 2", "", "fail\nexit_status fail(critical): expected OK, got CRITICAL: no disk"},
 		"UNKNOWN":                  {"echo 'usage: ...'; exit 3", "", "inconclusive\nexit_status inconclusive(unknown): expected OK, got UNKNOWN: usage: ..."},
 		"another status":           {"exec /nowhere/check", "", "inconclusive\nexit_status inconclusive(exit_status): expected an exit status of 0 to 3, got 127: *"},
+		"the first beyond UNKNOWN": {"exit 4", "", "inconclusive\nexit_status inconclusive(exit_status): expected an exit status of 0 to 3, got 4"},
 		"a negative status":        {"exit 255", "", "inconclusive\nexit_status inconclusive(exit_status): expected an exit status of 0 to 3, got 255"},
 		"a signal":                 {"kill -SEGV $$", "", "inconclusive\nexit_status inconclusive(signal): expected the program to exit, got the signal 11 (segmentation fault)"},
 		"a kill by somebody else":  {"kill -KILL $$", "", "inconclusive\nexit_status inconclusive(signal): expected the program to exit, got the signal 9 (killed)"},
@@ -227,4 +229,25 @@ func FuzzReadPerformance(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestValidate_bounds: as many words and variables as there may be.
+func TestValidate_bounds(t *testing.T) {
+	for more, want := range []string{"", "env: expected at most 50 variables, got 51\ncommand: expected at most 100 words, got 101"} {
+		p := Kind().New().(*Probe)
+		p.Command, p.Env = []Argument{"/bin/true"}, map[string]httpx.Value{}
+		for i := range maxWords + more - 1 {
+			p.Command = append(p.Command, Argument(fmt.Sprint(i)))
+		}
+		for i := range maxEnv + more {
+			p.Env[fmt.Sprint("V", i)] = httpx.Value{Text: "x"}
+		}
+		got := ""
+		if err := p.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%d more: got %s, expected %s", more, got, want)
+		}
+	}
 }

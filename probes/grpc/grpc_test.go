@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"prober/internal/dial"
 	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
@@ -83,10 +84,13 @@ func TestGRPC(t *testing.T) {
 		"a type with proto": {func(c *call) {
 			c.send(true, ":status", "200", "content-type", "application/grpc+proto", "grpc-status", "5")
 		}, "", "fail\nstatus fail(service_unknown): *"},
-		"not found by HTTP": {sends(":status", "404", "content-type", "text/plain"), "", "fail\nstatus fail(status): expected 200, got 404"},
-		"a bad gateway":     {sends(":status", "502"), "", "fail\nstatus fail(status): expected 200, got 502"},
-		"a redirect":        {sends(":status", "302", "location", "/login"), "", "fail\nstatus fail(redirect): expected 200, got 302: redirects are not followed"},
-		"too many requests": {sends(":status", "429", "retry-after", "5"), "", "inconclusive\nstatus inconclusive(rate_limited): *"},
+		"401 by HTTP to anybody":    {sends(":status", "401"), "", "fail\nstatus fail(status): expected 200, got 401*"},
+		"403 by HTTP to anybody":    {sends(":status", "403"), "", "fail\nstatus fail(status): expected 200, got 403*"},
+		"a token that HTTP rejects": {sends(":status", "401"), "    bearer: {env: GRPC_TEST_TOKEN}\n", "inconclusive\nstatus inconclusive(credential): *"},
+		"not found by HTTP":         {sends(":status", "404", "content-type", "text/plain"), "", "fail\nstatus fail(status): expected 200, got 404"},
+		"a bad gateway":             {sends(":status", "502"), "", "fail\nstatus fail(status): expected 200, got 502"},
+		"a redirect":                {sends(":status", "302", "location", "/login"), "", "fail\nstatus fail(redirect): expected 200, got 302: redirects are not followed"},
+		"too many requests":         {sends(":status", "429", "retry-after", "5"), "", "inconclusive\nstatus inconclusive(rate_limited): *"},
 		"a Go server of HTTP": {func(c *call) {
 			c.send(false, ":status", "200", "content-type", "application/grpc", "date", time.Now().Add(-24*time.Hour).UTC().Format(http.TimeFormat))
 			_ = c.WriteData(c.stream, false, frame(0, reply(serving)))
@@ -173,6 +177,14 @@ func TestGRPC_services(t *testing.T) {
 			c.fail("14")
 		}, "    services: [shop.Orders]\n",
 			"inconclusive\ncatch_all inconclusive(control_failed): the call about a service that does not exist failed: *UNAVAILABLE (14)\nstatus@shop.Orders inconclusive(control_failed): *"},
+		"a control without a message": {func(c *call) {
+			if c.service == "shop.Orders" {
+				c.say(reply(serving))
+				return
+			}
+			c.fail("0")
+		}, "    services: [shop.Orders]\n",
+			"inconclusive\ncatch_all inconclusive(control_failed): the call about a service that does not exist failed: expected one message, got none*\nstatus@shop.Orders inconclusive(control_failed): *"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -213,6 +225,35 @@ func TestGRPC_request(t *testing.T) {
 	}
 	if left := got["grpc-timeout"]; !strings.HasSuffix(left, "m") || len(left) > 9 {
 		t.Errorf("grpc-timeout: expected the time that is left in milliseconds, got %q", left)
+	}
+	if got["the body"] != "0000000000" {
+		t.Errorf("expected an uncompressed message without a name, got %s", got["the body"])
+	}
+}
+
+// TestGRPC_share: a service gets a part of the time that is left, and the control the rest.
+func TestGRPC_share(t *testing.T) {
+	for settings, want := range map[string]float64{"": 1, "    services: [\"\"]\n": 1, "    services: [a]\n": 1. / 2, "    services: [a, b]\n": 1. / 3} {
+		heard := make(chan string, 9)
+		address := serve(t, nil, func(c *call) { heard <- c.header["grpc-timeout"]; c.say(reply(serving)) })
+		job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "grpc"}, Kind: Kind(), Probe: load(t, address, settings), Timeout: time.Minute}
+		job.Do(t.Context())
+		left, err := time.ParseDuration(<-heard + "s")
+		if share := left.Seconds() / 60; err != nil || share > want || share < want-0.1 {
+			t.Errorf("%q: expected %.2f of a minute for the first, got %s (%v)", settings, want, left, err)
+		}
+	}
+}
+
+func TestCertificateWarning(t *testing.T) {
+	for settings, want := range map[string]string{
+		"": " false", "    tls: {}\n    certificate: {fail: 1d}\n": " false",
+		"    tls: {}\n    certificate: {warn: 30d, fail: 1d, severity: warning}\n": "warning true",
+	} {
+		severity, ok := load(t, "shop.example:50051", settings).CertificateWarning()
+		if got := fmt.Sprint(severity, " ", ok); got != want {
+			t.Errorf("%q: got %s, expected %s", settings, got, want)
+		}
 	}
 }
 
@@ -315,6 +356,14 @@ func TestGRPC_secret(t *testing.T) {
 	p.Address = "shop.example:50051"
 	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "in clear") {
 		t.Errorf("expected the token to be kept, got %v", err)
+	}
+	p.Address, p.TLS = "shop.example:50051", &dial.TLS{InsecureSkipVerify: true}
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "insecure_skip_verify") {
+		t.Errorf("expected the token to be kept from whoever answers, got %v", err)
+	}
+	p.TLS, p.Address, p.Route.IPVersion = nil, "127.0.0.1:50051", "6"
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "ip_version: the host is an address of the other version") {
+		t.Errorf("expected the address to be compared with ip_version, got %v", err)
 	}
 	heard := make(chan string, 1)
 	address := serve(t, nil, func(c *call) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"encoding/hex"
 	"io"
 	"net"
 	"os"
@@ -142,6 +143,7 @@ func speak(nc net.Conn, answer func(*call)) {
 				c.header[field.Name] = field.Value
 			}
 		case *http2.DataFrame:
+			c.header["the body"] = hex.EncodeToString(f.Data())
 			if data := f.Data(); len(data) >= prefixBytes {
 				_, _, n := protowire.ConsumeTag(data[prefixBytes:])
 				name, _ := protowire.ConsumeString(data[prefixBytes+max(n, 0):])

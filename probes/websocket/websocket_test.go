@@ -132,6 +132,9 @@ func load(t *testing.T, url, settings string) *Probe {
 	return cfg.Jobs[0].Probe.(*Probe)
 }
 
+// silence is how long a run takes whose server does not say what is expected. A busy machine gets there within it.
+const silence = 2 * time.Second
+
 // run runs a probe for a short time.
 func run(t *testing.T, p *Probe, timeout time.Duration) probe.Result {
 	t.Helper()
@@ -158,9 +161,9 @@ func TestWebSocket(t *testing.T) {
 	} {
 		probetest.WantLines(t, probetest.Run(t, Kind(), load(t, url, settings)), strings.Split(want, "\n")...)
 	}
-	r := run(t, load(t, url, "    dialogue: [{send: a}, {expect: b}]\n"), 400*time.Millisecond)
+	r := run(t, load(t, url, "    dialogue: [{send: a}, {expect: b}]\n"), silence)
 	probetest.WantLines(t, r, "fail", opened, `dialogue fail(unexpected_message): expected "b", got 1 message that does not match until the end of the run (dialogue[1])`)
-	r = run(t, load(t, url, "    dialogue: [{expect: b}]\n"), 400*time.Millisecond)
+	r = run(t, load(t, url, "    dialogue: [{expect: b}]\n"), silence)
 	if why := r.Decisive(); why.Name != "dialogue" || why.Reason != probe.Timeout || !strings.HasSuffix(why.Detail, "(waiting for dialogue[0])") {
 		t.Errorf("expected a timeout, got %s", probetest.Lines(r))
 	}
@@ -318,13 +321,30 @@ func TestWebSocket_pingAndClose(t *testing.T) {
 		"no close frame":      {answers("\x8a\x08DATA", ""), "close fail(timeout): *"},
 		"half a code":         {answers("\x8a\x08DATA", frame(0x88, "x")), "close fail(bad_frame): *"},
 	} {
-		r := run(t, load(t, serve(t, test.handle), "    ping: true\n"), 400*time.Millisecond)
+		timeout := 20 * time.Second
+		if strings.Contains(test.want, "timeout") || strings.Contains(test.want, "wrong_pong") {
+			timeout = silence
+		}
+		r := run(t, load(t, serve(t, test.handle), "    ping: true\n"), timeout)
 		lines := strings.Split(strings.TrimSpace(probetest.Lines(r)), "\n")
 		prefix, open := strings.CutSuffix(test.want, "*")
 		if got := lines[len(lines)-1]; got != test.want && !(open && strings.HasPrefix(got, prefix)) {
 			t.Errorf("%s: expected %s, got %s", name, test.want, probetest.Lines(r))
 		}
 	}
+	pings := func(p *peer) {
+		io.WriteString(p, frame(0x8a, "unasked"))
+		io.WriteString(p, frame(0x89, "are you there"))
+		op, data, err := p.read()
+		if err != nil || op != 10 || data != "are you there" {
+			return
+		}
+		io.WriteString(p, frame(0x81, "news"))
+		if op, _, err = p.read(); err == nil && op == 8 { // and not another pong
+			io.WriteString(p, closing(1000))
+		}
+	}
+	probetest.WantLines(t, run(t, load(t, serve(t, pings), "    dialogue: [{expect: news}]\n"), 20*time.Second), "pass", opened, "dialogue pass(ok): *", "close pass(ok): *")
 	cut := serve(t, func(p *peer) { p.read() })
 	probetest.WantLines(t, probetest.Run(t, Kind(), load(t, cut, "")), "fail", opened, "close fail(no_close_frame): the server ended the connection without a close frame (waiting for the close frame)")
 }
@@ -406,4 +426,72 @@ func FuzzWire(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWire_lengths reads each length in the shortest form that it has, and in no other.
+func TestWire_lengths(t *testing.T) {
+	t.Parallel()
+	long := func(form byte, n uint64, bytes int) string {
+		return string(binary.BigEndian.AppendUint64([]byte{0x82, form}, n))[:2] + string(binary.BigEndian.AppendUint64(nil, n))[8-bytes:]
+	}
+	for _, n := range []int{0, 1, 125, 126, 1<<16 - 1, 1 << 16, 1<<17 - 1, maxMessage} {
+		w := wire{in: bufio.NewReader(strings.NewReader(frame(0x82, strings.Repeat("x", n))))}
+		if m, err := w.next(); err != nil || len(m.data) != n {
+			t.Errorf("%d bytes: got %d, %v", n, len(m.data), err)
+		}
+	}
+	for text, want := range map[string]string{
+		long(126, 125, 2): "length that is not written", long(127, 1<<16-1, 8): "length that is not written", long(127, 1<<63, 8): "length that is not written",
+		frame(0x82, strings.Repeat("x", maxMessage+1)):                  "expected messages of at most",
+		frame(0x02, strings.Repeat("x", maxMessage)) + frame(0x80, "x"): "expected messages of at most",
+		frame(0x8a, strings.Repeat("x", maxControl+1)):                  "a control frame",
+	} {
+		w := wire{in: bufio.NewReader(strings.NewReader(text))}
+		if m, err := w.next(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: expected %s, got %d bytes, %v", text, want, len(m.data), err)
+		}
+	}
+	w := wire{in: bufio.NewReader(strings.NewReader(frame(0x8a, strings.Repeat("x", maxControl))))}
+	if m, err := w.next(); err != nil || len(m.data) != maxControl {
+		t.Errorf("a long pong: got %d bytes, %v", len(m.data), err)
+	}
+}
+
+func TestCodeText(t *testing.T) {
+	for code, want := range map[int]string{
+		1000: "1000 (normal closure)", 1001: "1001 (going away)", 1002: "1002 (protocol error)", 1003: "1003 (unsupported data)", 1004: "1004",
+		1007: "1007 (invalid data)", 1008: "1008 (policy violation)", 1009: "1009 (message too big)", 1010: "1010 (extension expected)",
+		1011: "1011 (internal error)", 1012: "1012 (service restart)", 1013: "1013 (try again later)", 1014: "1014 (bad gateway)", 3000: "3000", noCode: "no code",
+	} {
+		if got := codeText(code); got != want {
+			t.Errorf("%d: got %s, expected %s", code, got, want)
+		}
+	}
+}
+
+func TestChecks(t *testing.T) {
+	for settings, want := range map[string]string{
+		"": "[upgrade close]", "    dialogue: [{send: a}, {expect: b}]\n    ping: true\n    latency: 1s\n": "[upgrade dialogue ping close latency]",
+		"    replicas: {static: [\"127.0.0.1:1\"], want: 1}\n": "[upgrade close replicas]",
+	} {
+		if got := fmt.Sprint(load(t, "ws://127.0.0.1:1", settings).Checks()); got != want {
+			t.Errorf("%s: got %s, expected %s", settings, got, want)
+		}
+	}
+}
+
+func TestValidate_steps(t *testing.T) {
+	for more, want := range []string{"", "dialogue: expected at most 50 steps, got 51"} {
+		p := load(t, "ws://127.0.0.1:1", "    dialogue: [{send: a}, {expect: b}]\n")
+		for len(p.Dialogue) < maxSteps+more {
+			p.Dialogue = append(p.Dialogue, p.Dialogue[len(p.Dialogue)-2:]...)[:min(len(p.Dialogue)+2, maxSteps+more)]
+		}
+		got := ""
+		if err := p.validateDialogue(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%d steps: got %s, expected %s", len(p.Dialogue), got, want)
+		}
+	}
 }
