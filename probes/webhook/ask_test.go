@@ -121,7 +121,7 @@ func (w *world) run() string {
 	if err := r.Repeats(); err != nil {
 		w.t.Error(err)
 	}
-	if text, _ := json.Marshal(r); bytes.Contains(text, []byte(w.hook[len(w.hook)-26:])) {
+	if text := fmt.Sprintf("%+v %+v %+v", r.Checks, r.Exchanges, r.Samples); strings.Contains(text, w.hook[len(w.hook)-26:]) {
 		w.t.Error("the result shows the token")
 	}
 	return probetest.Lines(r)
