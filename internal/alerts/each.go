@@ -37,11 +37,17 @@ func (e each) match(expr string) string {
 	return strings.ReplaceAll(expr, e.word, pattern[1:len(pattern)-1]) // one of several names
 }
 
+// ofEntry begins the label of a rule for all probes of an entry.
+const ofEntry = "{{/* "
+
 // settle replaces the word in a rule.
 func (e each) settle(r *Rule) {
 	r.Expr = e.match(r.Expr)
 	if r.Labels["probe"] == e.word {
 		delete(r.Labels, "probe") // the series has it
+		if r.Alert != "" {        // the same again: promtool calls rules of equal names and labels duplicates, which two entries would have
+			r.Labels["probe"] = ofEntry + e.shown + " */}}{{ $labels.probe }}"
+		}
 	}
 	for name, text := range r.Annotations {
 		r.Annotations[name] = strings.ReplaceAll(text, e.word, "{{ $labels.probe }}")

@@ -238,6 +238,9 @@ func firingFor(j probe.Job) string {
 func (r Rule) firing(fromSeries map[string]string) expectedSample {
 	labels := mergeLabels(mergeLabels(fromSeries, r.Labels), map[string]string{"alertname": r.Alert, "alertstate": "firing"})
 	for name, value := range labels {
+		if strings.HasPrefix(value, ofEntry) {
+			value = fromSeries[name]
+		}
 		labels[name] = unescapeTemplate(value)
 	}
 	return expectedSample{series("ALERTS", labels), 1}

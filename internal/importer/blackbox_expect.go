@@ -72,9 +72,9 @@ func (s *source) readVersions(e *mapping) (offers bool) {
 	var all []any
 	for _, v := range s.texts("valid_http_versions") {
 		name, known := names[v]
-		if !known {
+		if !known || name == "2" && !offers {
 			s.without(e, "valid_http_versions "+v, "is not spoken")
-		} else if !slices.Contains(all, any(name)) && (name != "2" || offers) {
+		} else if !slices.Contains(all, any(name)) {
 			all = append(all, name)
 		}
 	}

@@ -207,12 +207,15 @@ func (t target) authority(port string) string {
 // targets lists the hosts of a probe, and the name server that knows them. There is one without a host where they are found elsewhere.
 func (c *cloudprober) targets(s *source, m *mapping) (all []target, resolver string) {
 	if name := s.text("shared_targets"); name != "" {
-		shared, ok := c.shared[name]
-		if !ok {
-			s.without(m, "shared_targets "+strictyaml.Shown(name), "there are none of that name")
+		shared := c.shared[name]
+		if shared == nil {
+			s.without(m, "shared_targets "+strictyaml.Shown(name), "there are none of that name, or they are made of themselves")
 			return []target{{}}, ""
 		}
-		return c.targets(shared, m)
+		c.shared[name] = nil // while it is read: one may not be made of itself
+		all, resolver = c.targets(shared, m)
+		c.shared[name] = shared
+		return all, resolver
 	}
 	for _, host := range strings.Split(s.literal(m, "host_names"), ",") {
 		if host = strings.TrimSpace(host); host != "" {
@@ -320,9 +323,11 @@ func (s *source) readDNSProbe(m *mapping, probe *source) func(*mapping, target) 
 		m.note("min_answers: none passes there, a record of the type here")
 	}
 	for _, v := range probe.messages("validator") {
-		if v.inner("dns_validator").flag("authoritative", false) {
+		own := v.inner("dns_validator")
+		if own.flag("authoritative", false) {
 			e.set("authoritative", true)
 		}
+		own.rest(m, noEquivalent)
 		if re := v.pattern(m, "regex"); re != "" {
 			records := e.in("answer")
 			all, _ := records.get("match").([]any)

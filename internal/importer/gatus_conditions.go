@@ -60,7 +60,10 @@ func (s *source) readConditions(e *mapping, kind string, encrypted bool) (refusa
 			why = noEquivalent
 		}
 		if why != "" {
-			s.without(e, "condition "+left+" "+op, why)
+			if !strings.Contains(left, "[") { // a value that is on the left may be secret
+				left, op = "conditions["+strconv.Itoa(i)+"]", ""
+			}
+			s.without(e, strings.TrimSpace("condition "+left+" "+op), why)
 		}
 	}
 	s.expectMessage(e, message)

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"prober/internal/text"
 )
@@ -250,5 +251,38 @@ func TestScalar(t *testing.T) {
 				t.Errorf("%q became %q, read as %q %v", s, text, back, d.wrong)
 			}
 		}
+	}
+}
+
+// TestImport_leftOut: what is left out is said, without a value that may be secret.
+func TestImport_leftOut(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`probe { name: "a" type: DNS targets { host_names: "a" } dns_probe { resolved_domain: "a.example" } validator { dns_validator { authoritative: true min_ttl: 60 } } }`: "# min_ttl 60: has no equivalent",
+		`probe { name: "a" type: PING targets { shared_targets: "b" } } shared_targets { name: "b" targets { shared_targets: "b" } }`:                                          "# shared_targets b: there are none of that name, or they are made of themselves",
+		"modules: {m: {prober: http, http: {enable_http2: false, valid_http_versions: [HTTP/2.0]}}}":                                                                           "# valid_http_versions HTTP/2.0: is not spoken",
+		`endpoints: [{name: a, url: 'https://a.example/', conditions: ["[STATUS] == 200", "correct-horse == [BODY].token"]}]`:                                                  "# condition conditions[1]: has no equivalent",
+	} {
+		from := ""
+		if strings.HasPrefix(text, "probe") {
+			from = "cloudprober"
+		}
+		got, err := Import(from, "s", File{"a", []byte(text)})
+		if out := string(got.YAML); err != nil || !strings.Contains(out, want) || strings.Contains(out, "correct-horse") {
+			t.Errorf("%s\nexpected %s, got %v\n%s", text, want, err, out)
+		}
+	}
+}
+
+// TestTextpb_oneLine: a file is read in a time that grows with its size, and not with that of its lines.
+func TestTextpb_oneLine(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	data := []byte(strings.Repeat("[a]:1 ", MaxBytes/6))
+	if _, ok := (&draft{}).parseTextpb(File{"a.cfg", data}); !ok {
+		t.Error("expected a file that can be read")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%s for %d bytes", took, len(data))
 	}
 }

@@ -98,7 +98,7 @@ func (r *textpb) message(depth int, end string) *yaml.Node {
 		began := r.line
 		name := r.word()
 		if r.take("[") != 0 { // an extension, or a type of Any
-			if end := strings.IndexByte(line(r.rest), ']'); end > 0 {
+			if end := strings.IndexByte(r.rest[:min(len(r.rest), maxExtension)], ']'); end > 0 && !strings.Contains(r.rest[:end], "\n") {
 				name, r.rest = r.rest[:end], r.rest[end+1:]
 			}
 		}
@@ -210,6 +210,9 @@ func (r *textpb) quoted() string {
 	r.fail("a text has no end")
 	return ""
 }
+
+// maxExtension bounds the name of an extension, in bytes.
+const maxExtension = 500
 
 // maxTemplate bounds a template in a text, in bytes.
 const maxTemplate = 200
