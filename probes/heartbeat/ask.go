@@ -85,15 +85,24 @@ func (p *Probe) onTime(r *probe.Result, s *state, inbox probe.Inbox, now time.Ti
 		last = inbox.Since()
 	}
 	deadline := p.deadline(p.later(last, never))
-	r.Measure(deadlineGauge, seconds(deadline))
-	for _, x := range s.Open {
-		if x.First.After(s.Last) && !x.First.After(deadline) {
-			return probe.Outcomef(probe.OK, "it began %s ago, and has not ended yet", ago(now, x.First))
+	var open *run
+	for i, x := range s.Open {
+		if x.First.After(s.Last) && !x.First.After(deadline) && (open == nil || x.Latest.After(open.Latest)) {
+			open = &s.Open[i]
 		}
 	}
+	if open != nil { // it was in time. If it never ends, the next one is due all the same
+		last, never = open.Latest, false
+		if deadline = p.deadline(p.later(last, false)); deadline.Before(last.Add(p.limit().D())) {
+			deadline = last.Add(p.limit().D())
+		}
+	}
+	r.Measure(deadlineGauge, seconds(deadline))
 	switch {
-	case now.Before(s.Last.Add(-early)):
-		return probe.Outcomef(probe.SelfClock, "the last report is %s in the future", ago(s.Last, now))
+	case now.Before(last.Add(-early)):
+		return probe.Outcomef(probe.SelfClock, "the last report is %s in the future", ago(last, now))
+	case open != nil && !now.After(deadline):
+		return probe.Outcomef(probe.OK, "it began %s ago, and has not ended yet", ago(now, open.First))
 	case !now.After(deadline) && never:
 		return probe.Outcomef(probe.Settling, "no report yet since the prober began to listen %s ago; expected one within %s", ago(now, last), ago(deadline, now))
 	case !now.After(deadline):
@@ -142,6 +151,9 @@ func (p *Probe) finished(s *state, inbox probe.Inbox, now time.Time) probe.Outco
 		}
 	}
 	took := now.Sub(oldest.First)
+	if took < -early {
+		return probe.Outcomef(probe.SelfClock, "a run began %s in the future", roughly(-took))
+	}
 	if took <= p.limit().D() {
 		return probe.Outcomef(probe.OK, "%s open, the oldest for %s, of at most %s", text.Count(len(s.Open), "run"), roughly(took), p.limit())
 	}

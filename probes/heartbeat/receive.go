@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"prober/internal/probe"
@@ -34,7 +35,7 @@ type state struct {
 	Took    int64     `json:"took,omitempty"`    // how long the last one took, in ms
 	Timed   bool      `json:"timed,omitempty"`   // Took is known
 	Open    []run     `json:"open,omitempty"`    // what began and has not ended, the oldest first
-	Ended   []string  `json:"ended,omitempty"`   // the last ids of runs that ended
+	Ended   []string  `json:"ended,omitempty"`   // the last ids of runs that ended, with failedMark
 	Unknown bool      `json:"unknown,omitempty"` // the last to end gave an id whose start was not seen
 }
 
@@ -48,7 +49,9 @@ type run struct {
 const (
 	maxOpen  = 16
 	maxEnded = 16
-	maxTime  = 72 * time.Hour // a start and an end that are further apart do not belong together
+
+	failedMark = "!"            // behind the id of a run that failed, in Ended
+	maxTime    = 72 * time.Hour // a start and an end that are further apart do not belong together
 )
 
 // idPattern is that of the id of a run: a UUID in its usual form.
@@ -84,6 +87,7 @@ func readReport(d *probe.Delivery) (report, int) {
 	if r.id = query.Get("rid"); err != nil || r.id != "" && !idPattern.MatchString(r.id) {
 		return r, http.StatusBadRequest
 	}
+	r.id = strings.ToLower(r.id)
 	return r, 0
 }
 
@@ -118,8 +122,8 @@ func readState(document []byte) (s state) {
 // note notes a report.
 func (s *state) note(r report, at time.Time, limit time.Duration) {
 	i := slices.IndexFunc(s.Open, func(x run) bool { return x.ID == r.id })
-	if r.id != "" && slices.Contains(s.Ended, r.id) {
-		return // a report that was sent again, or a start that its own end has overtaken
+	if r.id != "" && (slices.Contains(s.Ended, r.id+failedMark) || r.signal != signalFail && slices.Contains(s.Ended, r.id)) {
+		return // a report that was sent again, or a start that its own end has overtaken. Success may be taken back, a failure not
 	}
 	if r.signal == signalStart {
 		s.Started = at
@@ -136,7 +140,11 @@ func (s *state) note(r report, at time.Time, limit time.Duration) {
 		return
 	}
 	if r.id != "" {
-		s.Ended = append(s.Ended, r.id)
+		ended := r.id
+		if r.signal == signalFail {
+			ended += failedMark
+		}
+		s.Ended = append(s.Ended, ended)
 		s.Ended = s.Ended[max(0, len(s.Ended)-maxEnded):]
 	}
 	if i < 0 && r.id == "" && len(s.Open) > 0 { // it is that of the last one, which gave an id when it began
