@@ -11,7 +11,7 @@ import (
 
 // collect judges what has come by itself since the run before, of a probe without a trigger. What is not settled goes on.
 func (run *runState) collect(ctx context.Context) {
-	now := time.Now()
+	now := time.Now().Round(0) // as the times of deliveries: what passes while the machine sleeps counts
 	defer run.end()
 	if from := run.in.Since(); from.Before(run.began) {
 		if gap, any := run.in.Gap(now.Add(-run.Within.D()), now); any {
@@ -69,6 +69,8 @@ func (run *runState) begun() {
 func (run *runState) judgeSilence(now time.Time) {
 	since := run.in.Since()
 	switch within := run.Within.D(); {
+	case now.Before(run.last.Add(-time.Minute)): // the clock was set back, and nothing has come since
+		run.r.Inconclusive(checkDelivered, probe.SelfClock, "the last delivery came %s in the future", round1(run.last.Sub(now)))
 	case !run.last.IsZero() && now.Sub(run.last) <= within:
 		run.r.Pass(checkDelivered, "the last delivery came %s ago", round1(now.Sub(run.last)))
 	case run.gap != "":

@@ -33,7 +33,7 @@ func (p *Probe) judge(e *event, now time.Time) ruling {
 		return rule(probe.ControlFailed, "no attempt came that could be answered; see delivered")
 	}
 	for i, a := range e.attempts {
-		if scripted := e.answer(i, p); i < len(e.Answers) && (a.given.Status != scripted.Status || a.given.Close != scripted.Close) {
+		if scripted := e.answer(i, p); i < len(e.Answers) && (a.given.Status != scripted.Status || a.given.Close != scripted.Close || a.given.Delay != scripted.Delay) {
 			return rule(probe.ControlFailed, "attempt %d came before the trigger had said its id, and was not answered by the script", i+1)
 		}
 		if i == 0 {

@@ -52,6 +52,7 @@ type round struct {
 	refused  map[string][]refusal // the same of what does not verify
 	tampered int                  // copies of deliveries with a byte changed that were looked at, and
 	accepted int                  // those that were accepted
+	kept     int                  // bytes of the bodies and signatures in refused
 }
 
 // An event is one that the sender is to deliver for a case.
@@ -73,8 +74,8 @@ type refusal struct {
 	body   []byte
 }
 
-// maxKeptBody bounds the body that is kept to be verified again.
-const maxKeptBody = 32 << 10
+// maxKeptBodies bounds all that a round keeps to be verified again.
+const maxKeptBodies = 256 << 10
 
 var errStale = errors.New("a timestamp of another time")
 
@@ -152,8 +153,9 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	if err != nil {
 		id := p.idOf(d, signature.Signed{ID: first(d.Header.Get("Webhook-Id"), d.Header.Get("Svix-Id")), Payload: d.Body})
 		r := refusal{err: err}
-		if err == signature.ErrUnknownKey && len(d.Body) <= maxKeptBody {
-			r.header, r.body = d.Header, d.Body
+		if size := len(d.Body) + len(d.Header.Get(p.form.Header)); err == signature.ErrUnknownKey && st.run != nil && st.run.kept+size <= maxKeptBodies {
+			st.run.kept += size
+			r.header, r.body = http.Header{p.form.Header: d.Header[p.form.Header]}, d.Body
 		}
 		st.run.refuse(id, r)
 		return unproven, resultOf(err)
@@ -173,7 +175,7 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		return unproven, resultStale
 	}
 	e := st.run.match(id, p.Trigger == nil)
-	st.document.Last = d.At
+	st.document.Last = d.At.Round(0)
 	if record := st.document.find(a.signer); record != nil {
 		record.Signed = d.At
 	}

@@ -294,9 +294,7 @@ func (run *runState) watch(ctx context.Context, events []*event) {
 // judgeEvents notes what came of the events.
 func (run *runState) judgeEvents(ctx context.Context, events []*event) {
 	now := time.Now()
-	if gap, any := run.in.Gap(run.began, now); any {
-		run.gap = gap.Why
-	}
+	run.readGap(now)
 	var counted, accepted int
 	run.state(func(st *state, _ *probe.InboxState) {
 		for i, e := range events { // copies, which nobody adds to
@@ -309,6 +307,13 @@ func (run *runState) judgeEvents(ctx context.Context, events []*event) {
 	run.judgeDelivered(events, now)
 	run.judgeProofs(ctx, events, counted, accepted)
 	run.judgeCases(events, now)
+}
+
+// readGap notes why deliveries may have come in vain since the run began.
+func (run *runState) readGap(now time.Time) {
+	if gap, any := run.in.Gap(run.began, now); any {
+		run.gap = gap.Why
+	}
 }
 
 // judgeDelivered notes whether all events were delivered in time.
@@ -448,9 +453,12 @@ func (run *runState) judgeKeys(all []attempt) {
 				kept++
 			}
 		}
-		if gone >= 0 {
+		switch {
+		case gone >= 0:
 			run.r.Fail(checkGrace, issuance.GraceTooShort, "expected a key to stay published for %s after it signed, got one that is gone after %s: what waits to be verified is rejected", run.Signature.Grace, round1(gone))
-		} else {
+		case kept == 0:
+			run.r.Inconclusive(checkGrace, probe.NothingChecked, "no key that signed is remembered")
+		default:
 			run.r.Pass(checkGrace, "%s that signed %s published", text.Plural(kept, "key", "keys"), map[bool]string{true: "is", false: "are"}[kept == 1])
 		}
 	}
@@ -588,6 +596,12 @@ func (run *runState) judgeDead(ctx context.Context, events []*event) {
 			worst = worse(worst, o)
 		}
 	}
+	if len(left) > 0 { // a list that has everything proves nothing
+		never := event{namedCase: events[0].namedCase, id: rand.Text()}
+		if has, o := run.hasDead(ctx, &never); has && o.Passed() {
+			worst = worse(worst, probe.Outcomef(probe.ControlFailed, "the list has a random id too, of an event that there never was: it does not depend on {id}"))
+		}
+	}
 	if worst.Passed() {
 		worst.Detail = fmt.Sprintf("%d asked for, as expected; left among the dead letters: %s", asked, strings.Join(left, ", "))
 	}
@@ -639,6 +653,7 @@ func (run *runState) judgeEnabled(ctx context.Context) {
 	until, done := context.WithDeadline(ctx, e.triggered.Add(run.Within.D()))
 	defer done()
 	came := run.in.Wait(until, func(*probe.InboxState) bool { return len(e.attempts) > 0 }) == nil
+	run.readGap(time.Now())
 	failing := 0
 	for _, c := range run.cases {
 		for _, a := range c.Answers[:min(c.Attempts, len(c.Answers))] {
