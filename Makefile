@@ -100,7 +100,7 @@ test-cases:
 .PHONY: test-real
 test-real: deps ## run the prober against servers that take minutes to build; each sound one passes REAL_RUNS (50) times
 	@set -e; \
-	internal/testenv/install.sh parse chdb mail dns; \
+	internal/testenv/install.sh parse chdb mail dns plugins; \
 	for module in internal/testenv/*/go.mod; do \
 		echo "== $${module%/go.mod}"; \
 		(cd "$${module%/go.mod}" && package=. && if [ -e main.go ]; then CGO_ENABLED=0 go vet -trimpath ./...; else package=tool; fi && \

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -211,10 +212,10 @@ func (p realProbe) said(all bool) (said string) {
 }
 
 // askOnce runs all probes of a file once; some of them must fail.
-func askOnce(t *testing.T, file string, probes int) []realProbe {
+func askOnce(t *testing.T, file string, probes int, more ...string) []realProbe {
 	t.Helper()
 	var out, errs strings.Builder
-	if status := run(t.Context(), []string{"--once", "--format=json", "--config.file=" + file}, &out, &errs); status != exitFail {
+	if status := run(t.Context(), append([]string{"--once", "--format=json", "--config.file=" + file}, more...), &out, &errs); status != exitFail {
 		t.Fatalf("exit status: got %d, want %d; %s", status, exitFail, errs.String())
 	}
 	var got struct{ Probes []realProbe }
@@ -222,4 +223,21 @@ func askOnce(t *testing.T, file string, probes int) []realProbe {
 		t.Fatalf("expected %d probes, got %d, %v\n%s", probes, len(got.Probes), err, out.String())
 	}
 	return got.Probes
+}
+
+// wantSaid compares what probes say with what is expected of them: a verdict, and a part of the text.
+func wantSaid(t *testing.T, file string, want map[string]string, flags ...string) {
+	t.Helper()
+	runs, err := strconv.Atoi(testenv.Runs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range runs {
+		for _, p := range askOnce(t, file, len(want), flags...) {
+			said := p.said(true)
+			if verdict, part, _ := strings.Cut(want[p.Name], ": "); p.Verdict != verdict || !strings.Contains(said, part) {
+				t.Errorf("%s: expected %s, got %s: %s", p.Name, want[p.Name], p.Verdict, said)
+			}
+		}
+	}
 }

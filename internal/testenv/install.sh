@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh [FOLDER ...] [mail] [dns] installs the Debian packages whose programs the tests run, and what they run from npm; that
-# of each FOLDER beside this file and the servers of mail and of names too. It does nothing, and does it fast, when all are there. It leaves no service running or
+# install.sh [FOLDER ...] [mail] [dns] [plugins] installs the Debian packages whose programs the tests run, and what they run from npm; that
+# of each FOLDER beside this file, the servers of mail and of names and the plugins of Nagios too. It does nothing, and does it fast, when all are there. It leaves no service running or
 # enabled: the tests start their own, on ports of their own.
 set -euo pipefail
 
@@ -51,6 +51,8 @@ needs=(
   tinyproxy=tinyproxy-bin
   openssl=openssl
 )
+# The plugins of Nagios that exec runs.
+[[ " $* " != *" plugins "* ]] || needs+=(/usr/lib/nagios/plugins/check_dummy=monitoring-plugins-basic)
 # The name servers that dns is run against.
 [[ " $* " != *" dns "* ]] || needs+=(
   named=bind9
@@ -95,7 +97,7 @@ modules() {
 all_modules() {
   local name
   for name in npm verifiers postgraphile "$@"; do
-    [[ $name == mail || $name == dns ]] || modules "$name"
+    [[ $name == mail || $name == dns || $name == plugins ]] || modules "$name"
   done
 }
 
