@@ -102,6 +102,7 @@ func (e *each) checkNode(at place) (wrong Errors) {
 	varies, settings := false, false
 	for key, value := range strictyaml.Pairs(e.node) {
 		uses := e.uses(value)
+		wrong = append(wrong, checkKeys(at, value)...)
 		switch {
 		case slices.Contains(fixedKeys, key.Value):
 			if uses {
@@ -158,6 +159,17 @@ func (e *each) checkSources(at place, key, n *yaml.Node) (wrong Errors) {
 	return wrong
 }
 
+// checkKeys refuses a key that names a target: only values are replaced, and what is expected under another key could be true always.
+func checkKeys(at place, n *yaml.Node) (wrong Errors) {
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && placeholder.MatchString(c.Value) {
+			wrong = append(wrong, at.mistakeAt(c.Line, "a key cannot depend on a target"))
+		}
+		wrong = append(wrong, checkKeys(at, c)...)
+	}
+	return wrong
+}
+
 // checkPrograms refuses a program, or another path of this machine, that a target names.
 func checkPrograms(at place, n *yaml.Node) (wrong Errors) {
 	for i, c := range n.Content {
@@ -173,7 +185,7 @@ func checkPrograms(at place, n *yaml.Node) (wrong Errors) {
 // read makes the entry of a target. The mistakes are those of the settings that come of it.
 func (e *each) read(d *strictyaml.Decoder, kinds probe.Kinds, t probe.Target, who string) (*probeEntry, Errors) {
 	p := &probeEntry{place: place{file: e.file, made: e.node, who: who}}
-	node, err := substitute(e.node, t, false, true)
+	node, err := substitute(e.node, t, asSetting, true)
 	if err != nil {
 		return p, Errors{p.mistake("", "%s", err)}
 	}
@@ -187,14 +199,25 @@ func (e *each) read(d *strictyaml.Decoder, kinds probe.Kinds, t probe.Target, wh
 	return p, wrong
 }
 
+// A role is what a text is in an entry.
+type role int
+
+const (
+	asSetting role = iota
+	asName
+	asProse // that people read, or a label
+)
+
+var roles = map[string]role{"name": asName, "title": asProse, "description": asProse, "impact": asProse, "labels": asProse}
+
 // substitute returns a copy of an entry in which the parts of a target are in their places. Only decoded values change: no value can add
 // a key or change what another one is.
-func substitute(n *yaml.Node, t probe.Target, isName, isEntry bool) (*yaml.Node, error) {
+func substitute(n *yaml.Node, t probe.Target, as role, isEntry bool) (*yaml.Node, error) {
 	if n.Kind == yaml.ScalarNode {
 		if !placeholder.MatchString(n.Value) {
 			return n, nil
 		}
-		value, err := fill(n.Value, t, isName)
+		value, err := fill(n.Value, t, as)
 		if err != nil {
 			return nil, err
 		}
@@ -206,8 +229,11 @@ func substitute(n *yaml.Node, t probe.Target, isName, isEntry bool) (*yaml.Node,
 		if n.Kind == yaml.MappingNode && i%2 == 0 { // a key
 			continue
 		}
+		if isEntry && i > 0 {
+			as = roles[n.Content[i-1].Value]
+		}
 		var err error
-		if out.Content[i], err = substitute(c, t, isEntry && i > 0 && n.Content[i-1].Value == "name", false); err != nil {
+		if out.Content[i], err = substitute(c, t, as, false); err != nil {
 			return nil, err
 		}
 	}
@@ -218,6 +244,8 @@ var (
 	errAddress = errors.New("expected host, host:port, or a URL of http or https without a user, a query and a fragment")
 	errURL     = errors.New("a URL can only be the whole of a setting")
 	errPort    = errors.New("expected host:port, got no port")
+	errWord    = errors.New("in a text of several words, such as a query, only one word may stand outside of quotes")
+	oneWord    = regexp.MustCompile(`^[\pL\pN_.:\[\]-]+$`) // or an address
 	hostPart   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
 	schemePart = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 	notInName  = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
@@ -225,7 +253,8 @@ var (
 
 // fill returns a value with the parts of a target in their places. In a URL, a part stays within what it stands in: the scheme, the host
 // or what follows.
-func fill(template string, t probe.Target, isName bool) (string, error) {
+func fill(template string, t probe.Target, as role) (string, error) {
+	isName := as == asName
 	host, port, ok := t.Split()
 	if !ok {
 		return "", errAddress
@@ -240,6 +269,7 @@ func fill(template string, t probe.Target, isName bool) (string, error) {
 			path = scheme + 3 + i
 		}
 	}
+	program := as == asSetting && scheme < 0 && strings.ContainsAny(placeholder.ReplaceAllString(template, ""), " \t\n([{<>")
 	var b strings.Builder
 	last := 0
 	for _, m := range placeholder.FindAllStringSubmatchIndex(template, -1) {
@@ -272,6 +302,9 @@ func fill(template string, t probe.Target, isName bool) (string, error) {
 				return "", fmt.Errorf("its label %s has characters that cannot stand there", name)
 			}
 		}
+		if before := template[:m[0]]; program && strings.Count(before, "'")%2 == 0 && strings.Count(before, `"`)%2 == 0 && (!oneWord.MatchString(value) || strings.Contains(value, "--")) {
+			return "", errWord
+		}
 		if isName {
 			value = notInName.ReplaceAllString(value, "-")
 		}
@@ -291,7 +324,7 @@ func validPart(value string) bool {
 			return false
 		}
 	}
-	return true
+	return strings.ContainsFunc(value, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }) // "." means any character
 }
 
 // prototype is the job that stands for all that are made from the entry.

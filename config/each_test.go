@@ -25,6 +25,9 @@ func (l *lister) Local() ([]probe.Target, probe.Outcome, bool) {
 	return nil, probe.Outcome{}, true
 }
 
+// Allows makes every list limited.
+func (*lister) Allows(host string) bool { return !strings.Contains(host, "outside.example") }
+
 type site struct {
 	URL     string            `yaml:"url"`
 	Address string            `yaml:"address"`
@@ -45,6 +48,7 @@ func (s *site) Validate() error {
 	return nil
 }
 func (*site) Checks() []string                   { return []string{"up"} }
+func (s *site) Addresses() []string              { return []string{s.URL, s.Address} }
 func (*site) Ask(context.Context, *probe.Result) {}
 
 // receiver is a probe to which others send.
@@ -103,6 +107,8 @@ func TestForEach(t *testing.T) {
 	plain := func(name, url string) string { return line(name, "url="+url+" address= words=[] table=map[]") }
 	refused := func(why string) string { return "refused shop/backends: " + why + "\n" }
 	const notThere = "has characters that cannot stand there"
+	const notAWord = "in a text of several words, such as a query, only one word may stand outside of quotes"
+	const outside = "it is outside of within, or one of its labels names a host that is"
 	const noAddress = "expected host, host:port, or a URL of http or https without a user, a query and a fragment"
 	labelled := func(template string) string {
 		return "    name: backend-{host}\n    type: site\n    url: https://{host}/\n    words: ['" + template + "']\n"
@@ -121,8 +127,8 @@ func TestForEach(t *testing.T) {
 		"a URL in a URL": {simple, []probe.Target{target("https://b.example/x")}, refused("b.example for backend-{host}: a URL can only be the whole of a setting")},
 		"labels of series, only those that are listed": {"    name: backend-{host}\n    type: site\n    address: '{target}'\n    labels: {zone: '{label.zone}', tier: web}\n", []probe.Target{target("a:1", "zone", "eu 1", "secret", "x", "__meta_y", "z")},
 			"backend-a site map[env:prod tier:web zone:eu 1] url= address=a:1 words=[] table=map[]\n"},
-		"everywhere below the settings, and in no key": {"    name: backend-{host}\n    type: site\n    address: '{target}'\n    words: [x, 'a {label.__meta_pod} {port} {unknown} {{host}}']\n    table: {'{host}': '{host}', name: '{host}:1'}\n", []probe.Target{target("a:1", "__meta_pod", "web-1")},
-			line("backend-a", `url= address=a:1 words=["x" "a web-1 1 {unknown} {a}"] table=map[name:a:1 {host}:a]`)},
+		"everywhere below the settings": {"    name: backend-{host}\n    type: site\n    address: '{target}'\n    words: [x, 'a {label.__meta_pod} {port} {unknown} {{host}}']\n    table: {name: '{host}:1'}\n", []probe.Target{target("a:1", "__meta_pod", "web-1")},
+			line("backend-a", `url= address=a:1 words=["x" "a web-1 1 {unknown} {a}"] table=map[name:a:1]`)},
 		"no address": {simple, []probe.Target{target("u:p@a.example"), target("a\nb"), target("a{b}"), target("a/../b"), target("a.example:80")}, plain("backend-a.example", "https://a.example:80/health") +
 			refused("target 1 for backend-{host}: "+noAddress+"; target 2 for backend-{host}: "+noAddress+"; target 3 for backend-{host}: "+noAddress+"; and 1 more")},
 		"a metadata address":              {simple, []probe.Target{target("169.254.169.254:80")}, refused("169.254.169.254:80 for backend-{host}: url: such an address is never dialled")},
@@ -148,7 +154,17 @@ func TestForEach(t *testing.T) {
 		"a label with a space in a path":  {inURL("https://{host}/{label.l}"), []probe.Target{target("a", "l", "v 1")}, refused("a for backend-{host}: its label l " + notThere)},
 		"a label of a query in a URL":     {inURL("https://{host}/{label.l}"), []probe.Target{target("a", "l", "x?y")}, refused("a for backend-{host}: its label l " + notThere)},
 		"a label in a scheme":             {inURL("{label.l}://{host}/"), []probe.Target{target("a", "l", "http"), target("b", "l", "x:/y")}, plain("backend-a", "http://a/") + refused("b for backend-{host}: its label l "+notThere)},
-		"a sentence with a URL":           {labelled("see https://{host}/x, {label.l}"), []probe.Target{target("a", "l", "x y")}, line("backend-a", `url=https://a/ address= words=["see https://a/x, x y"] table=map[]`)},
+		"a sentence with a URL":           {labelled("see https://{host}/x, {label.l}"), []probe.Target{target("a", "l", "x-y")}, line("backend-a", `url=https://a/ address= words=["see https://a/x, x-y"] table=map[]`)},
+		"a label that any text matches":   {labelled("{label.l}"), []probe.Target{target("a", "l", ".")}, refused("a for backend-{host}: its label l " + notThere)},
+		"a condition in a query":          {labelled("select a where b = {label.l} and c"), []probe.Target{target("a", "l", "1 or 1=1"), target("b", "l", "1")}, line("backend-b", `url=https://b/ address= words=["select a where b = 1 and c"] table=map[]`) + refused("a for backend-{host}: "+notAWord)},
+		"a comment in a query":            {labelled("select a where b = {label.l} and c"), []probe.Target{target("a", "l", "1--x")}, refused("a for backend-{host}: " + notAWord)},
+		"a host that ends a query":        {labelled("select a where b = {host} and c"), []probe.Target{target("1--x")}, refused("1--x for backend-{host}: " + notAWord)},
+		"spaces in quotes":                {labelled(`up{zone="{label.l}"} == 1`), []probe.Target{target("a", "l", "eu 1")}, line("backend-a", `url=https://a/ address= words=["up{zone=\"eu 1\"} == 1"] table=map[]`)},
+		"spaces in prose":                 {simple + "    title: the backend {label.l}\n", []probe.Target{target("a:1", "l", "eu 1")}, plain("backend-a", "https://a:1/health")},
+		"outside of within":               {simple, []probe.Target{target("outside.example:1")}, refused("outside.example:1 for backend-{host}: " + outside)},
+		"a label outside of within":       {inURL("https://{label.l}/{host}"), []probe.Target{target("a", "l", "outside.example")}, refused("a for backend-{host}: " + outside)},
+		"an address outside of within":    {"    name: backend-{host}\n    type: site\n    address: '{label.l}:1'\n", []probe.Target{target("a", "l", "outside.example")}, refused("a for backend-{host}: " + outside)},
+		"a path like what is outside":     {inURL("https://{host}/{label.l}"), []probe.Target{target("a", "l", "outside.example")}, plain("backend-a", "https://a/outside.example")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +195,7 @@ func TestForEach_mistakes(t *testing.T) {
 		"fixed":                {simple + "    interval: '{label.x}'\n    runbook: '{host}'\n", "shop.yaml:12: backend-{host}: interval cannot depend on a target"},
 		"signals":              {simple + "    signals: {up: a_b}\n", "shop.yaml:12: backend-{host}: signals cannot stand beside for_each: all targets would write one series"},
 		"a file":               {simple + "    bearer: {file: '/run/{host}'}\n", "shop.yaml:12: backend-{host}: a file or a variable cannot depend on a target"},
+		"a key":                {simple + "    table: {'{host}': x}\n", "shop.yaml:12: backend-{host}: a key cannot depend on a target"},
 		"a variable":           {simple + "    bearer: {env: '{label.x}'}\n", "shop.yaml:12: backend-{host}: a file or a variable cannot depend on a target"},
 		"a list from a list":   {"    name: b-{host}\n    type: list\n    at: '{host}'\n", "shop.yaml:8: b-{host}: a list of targets is not made from another"},
 		"a receiver":           {"    name: b-{host}\n    type: receiver\n    address: '{host}'\n", "shop.yaml:8: b-{host}: a probe that others send to needs a token of its own, and all targets would have the same"},

@@ -3,9 +3,12 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+
+	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
 	"prober/internal/sorted"
@@ -21,7 +24,8 @@ type expander struct {
 	kinds   probe.Kinds
 	headers []*fileHeader
 	slots   []slot
-	current map[probe.Key][]probe.Target // of the last Expand
+	limits  map[probe.Key]func(host string) bool // by list
+	current map[probe.Key][]probe.Target         // of the last Expand
 }
 
 // A slot is a place in the order of probes: a job, or an entry with for_each.
@@ -43,7 +47,7 @@ func newExpander(kinds probe.Kinds, headers []*fileHeader, entries []*probeEntry
 	if !slices.ContainsFunc(entries, func(p *probeEntry) bool { return p.each != nil }) {
 		return nil
 	}
-	x := &expander{decoder: &strictyaml.Decoder{}, kinds: kinds, current: map[probe.Key][]probe.Target{}}
+	x := &expander{decoder: &strictyaml.Decoder{}, kinds: kinds, current: map[probe.Key][]probe.Target{}, limits: map[probe.Key]func(string) bool{}}
 	for _, h := range headers {
 		x.headers = append(x.headers, &fileHeader{header: header{System: h.System}, windows: h.windows})
 	}
@@ -59,6 +63,9 @@ func newExpander(kinds probe.Kinds, headers []*fileHeader, entries []*probeEntry
 	for i := range x.slots {
 		if j := &x.slots[i].job; lists[j.Key()] {
 			key := j.Key()
+			if l, limits := j.Probe.(probe.TargetLimiter); limits {
+				x.limits[key] = l.Allows
+			}
 			j.Expand = func(list []probe.Target) probe.Outcome { return x.judge(key, list) }
 		}
 	}
@@ -167,7 +174,47 @@ func (x *expander) make(e *each, t probe.Target) *made {
 	if len(wrong) > 0 {
 		return &made{wrong: wrong[0].Text}
 	}
+	if allows := x.limits[e.list]; allows != nil && e.leaves(t, p, allows) {
+		return &made{wrong: "it is outside of within, or one of its labels names a host that is"}
+	}
 	return &made{job: makeJob(x.headers, p), user: makeUsers([]*probeEntry{p})}
+}
+
+// leaves reports whether a target, of a list that may be older than what limits it, or a label in the place of a host is outside of what
+// its list allows.
+func (e *each) leaves(t probe.Target, p *probeEntry, allows func(host string) bool) bool {
+	if host, _, ok := t.Split(); ok && !allows(host) {
+		return true
+	}
+	var addresses []string
+	if a, ok := p.job.Probe.(probe.Addresser); ok {
+		addresses = a.Addresses()
+	}
+	for _, template := range e.labelled(e.node, nil) {
+		value, err := fill(template, t, asSetting)
+		if err != nil {
+			continue
+		}
+		if u, err := url.Parse(value); err == nil && u.Host != "" {
+			if at := strings.Index(template, "://") + len("://"); strings.Contains(strings.SplitN(template[at:], "/", 2)[0], "{label.") && !allows(u.Hostname()) {
+				return true
+			}
+		} else if host, _, ok := (probe.Target{Address: value}).Split(); ok && slices.Contains(addresses, value) && !allows(host) {
+			return true
+		}
+	}
+	return false
+}
+
+// labelled returns the texts below a node that have a label of a target.
+func (e *each) labelled(n *yaml.Node, all []string) []string {
+	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "{label.") {
+		return append(all, n.Value)
+	}
+	for _, c := range n.Content {
+		all = e.labelled(c, all)
+	}
+	return all
 }
 
 // shownTarget names a target: by its host and port, or by its place in the list if it has none.

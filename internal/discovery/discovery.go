@@ -89,8 +89,8 @@ func ParseYAML(data []byte) ([]probe.Target, error) {
 		}
 		return nil, errors.New(wrong[0].Text)
 	}
-	if root == nil {
-		return nil, nil
+	if root == nil { // as a file is that somebody has begun to write; a list that is empty on purpose is []
+		return nil, errors.New("expected a list of groups of targets")
 	}
 	var list lister
 	for _, n := range root.Content {
@@ -228,16 +228,25 @@ func (e *FileError) Error() string { return e.Name + ": " + e.Err.Error() }
 // Unwrap returns why.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// ReadFiles reads the lists of all files that patterns match. A pattern without wildcards must be a file; one that matches none has
-// no targets. Every target has the label __meta_filepath.
+// ReadFiles reads the lists of all files that patterns match. A pattern without wildcards must be a file, and the directory of one with
+// wildcards be there; one that matches none has no targets. Every target has the label __meta_filepath.
 func ReadFiles(patterns []string) ([]probe.Target, error) {
 	var names []string
 	for _, pattern := range patterns {
-		found, err := filepath.Glob(pattern)
-		if err != nil || len(found) == 0 && !strings.ContainsAny(pattern, "*?[") {
-			found = []string{pattern}
+		if !strings.ContainsAny(pattern, "*?[") {
+			names = append(names, pattern)
+			continue
 		}
-		names = append(names, found...)
+		dir, last := filepath.Split(pattern)
+		entries, err := os.ReadDir(cmp.Or(dir, ".")) // filepath.Glob finds nothing in a directory that cannot be read
+		if err != nil {
+			return nil, &FileError{cmp.Or(dir, "."), reason(err), true}
+		}
+		for _, e := range entries {
+			if is, _ := filepath.Match(last, e.Name()); is {
+				names = append(names, dir+e.Name())
+			}
+		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

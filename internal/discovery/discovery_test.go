@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 			`[{"targets":["a:1","b:2"],"labels":{"zone":"eu","__meta_x":"1"}},{"targets":["c"]}]`,
 			"- targets: [a:1, b:2]\n  labels: {zone: eu, __meta_x: 1}\n- targets:\n  - c\n", "a:1map[__meta_x:1 zone:eu] b:2map[__meta_x:1 zone:eu] cmap[]", ""},
 		"nothing":             {`[]`, `[]`, "", ""},
-		"no document":         {``, "# soon\n", "error: expected a JSON list of groups of targets", " "},
+		"no document":         {``, "# soon\n", "error: expected a JSON list of groups of targets", "error: expected a list of groups of targets"},
 		"no targets":          {`[{"labels":{"a":"b"}},{"targets":null}]`, "- labels: {a: b}\n- targets:\n", "", ""},
 		"no list":             {`{"targets":["a"]}`, "targets: [a]", "error: expected a JSON list of groups of targets", "error: line 1: wants a list, got keys"},
 		"a null":              {`[null]`, "- null", "error: group 1: " + wrongGroup, "error: line 1: " + wrongYAML},
@@ -94,6 +94,7 @@ func TestReadFiles(t *testing.T) {
 	}
 	one, two := write("1.json", `[{"targets":["a"]}]`), write("2.yml", `- {targets: [b, a]}`)
 	bad, large := write("bad.yaml", `- {targets: b}`), write("large.json", strings.Repeat(" ", MaxBytes+1))
+	empty := write("empty.yaml", "")
 	fifo, gone := filepath.Join(dir, "fifo.json"), filepath.Join(dir, "gone.json")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -109,6 +110,8 @@ func TestReadFiles(t *testing.T) {
 		"a pattern that matches nothing": {[]string{filepath.Join(dir, "x*.json")}, "", false},
 		"a file twice":                   {[]string{one, filepath.Join(dir, "1*")}, "amap[__meta_filepath:" + one + "]", false},
 		"no file":                        {[]string{one, gone}, "error: " + gone + ": no such file or directory", true},
+		"no directory":                   {[]string{one, filepath.Join(dir, "gone", "*.json")}, "error: " + filepath.Join(dir, "gone") + "/: no such file or directory", true},
+		"an empty file":                  {[]string{one, empty}, "error: " + empty + ": expected a list of groups of targets", false},
 		"a FIFO":                         {[]string{fifo}, "error: " + fifo + ": not a regular file", true},
 		"not a list":                     {[]string{one, bad}, "error: " + bad + ": line 1: " + wrongYAML, false},
 		"a large file":                   {[]string{large}, "error: " + large + ": expected at most 4194304 bytes, all files together", true},

@@ -25,6 +25,11 @@ type TargetLister interface {
 	Local() (list []Target, o Outcome, asks bool)
 }
 
+// A TargetLimiter is a TargetLister that says which hosts its targets may name at all.
+type TargetLimiter interface {
+	Allows(host string) bool
+}
+
 // CheckProbes is the check of a TargetLister that all its targets have their probes. Do notes it.
 const CheckProbes = "probes"
 

@@ -87,9 +87,10 @@ func Kind() probe.Kind {
 }
 
 var (
-	_ probe.TargetLister = (*Probe)(nil)
-	_ probe.Addresser    = (*Probe)(nil)
-	_ probe.Closer       = (*Probe)(nil)
+	_ probe.TargetLister  = (*Probe)(nil)
+	_ probe.TargetLimiter = (*Probe)(nil)
+	_ probe.Addresser     = (*Probe)(nil)
+	_ probe.Closer        = (*Probe)(nil)
 )
 
 // Close closes the connections to the source.
@@ -207,11 +208,8 @@ func (p *Probe) refuseEmpty(f found, o probe.Outcome) probe.Outcome {
 // inside returns the targets whose hosts are within what the settings allow, and how many are not. What is not an address is left to
 // whoever makes a probe of it.
 func (p *Probe) inside(all []probe.Target) (list []probe.Target, outside int) {
-	if len(p.Within) == 0 {
-		return all, 0
-	}
 	for _, t := range all {
-		if host, _, ok := t.Split(); ok && !p.allows(host) {
+		if host, _, ok := t.Split(); ok && !p.Allows(host) {
 			outside++
 			continue
 		}
@@ -220,7 +218,11 @@ func (p *Probe) inside(all []probe.Target) (list []probe.Target, outside int) {
 	return list, outside
 }
 
-func (p *Probe) allows(host string) bool {
+// Allows reports whether a host is within what the settings allow.
+func (p *Probe) Allows(host string) bool {
+	if len(p.Within) == 0 {
+		return true
+	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		for _, net := range p.nets {
 			if net.Contains(ip.Unmap()) {
