@@ -101,15 +101,6 @@ func (j judgement) note(r *probe.Result, check string) {
 
 // judge compares every value of every row with its limits.
 func (p *Probe) judge(rows postgres.Rows) judgement {
-	if len(rows.Values) == 0 {
-		switch p.Empty {
-		case emptyPass:
-			return judgement{verdict: probe.Pass, reason: probe.OK, detail: "no row, as is hoped for"}
-		case emptyFail:
-			return judgement{verdict: probe.Fail, reason: reasonNoRows, detail: "expected a row, got none"}
-		}
-		return judgement{reason: reasonNoRows, detail: "expected a row, got none; empty says what that means"}
-	}
 	groups, err := p.groups(rows)
 	if err != nil {
 		return judgement{reason: probe.Schema, detail: postgres.Explain(err).Detail}
@@ -132,6 +123,15 @@ func (p *Probe) judge(rows postgres.Rows) judgement {
 			}
 			j.add(series{name, groups[i].name}, v, groups[i].exported)
 		}
+	}
+	if len(rows.Values) == 0 { // its columns are there: without them, no row says nothing
+		switch p.Empty {
+		case emptyPass:
+			return judgement{verdict: probe.Pass, reason: probe.OK, detail: "no row, as is hoped for"}
+		case emptyFail:
+			return judgement{verdict: probe.Fail, reason: reasonNoRows, detail: "expected a row, got none"}
+		}
+		return judgement{reason: reasonNoRows, detail: "expected a row, got none; empty says what that means"}
 	}
 	switch {
 	case len(beyond) > 0:
