@@ -165,7 +165,7 @@ func (t *Tracker) observeGood(r *probe.Result, s *system) (changed bool) {
 			now.last = later(now.last, at)
 		}
 		t.streaks[key] = now
-		if now.version != "" && now.last.Sub(now.since) >= goodAfter && !oldest.Before(now.since) {
+		if reporter == r.Name && now.version != "" && now.last.Sub(now.since) >= goodAfter && !oldest.Before(now.since) {
 			changed = s.rememberGood(reporter, now) || changed
 		}
 	}

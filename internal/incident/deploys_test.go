@@ -224,6 +224,26 @@ func TestLastGood(t *testing.T) {
 			w.running = "1.4.1"
 			w.wellFor(76, 110)
 		}, "1.4.1"},
+		// What passes first when another version may run already is no proof of the one that was reported last.
+		"one passes only later": {func(w *deployWorld) {
+			slow := withDeploys()
+			for i := range slow {
+				if slow[i].Name == "tenants" {
+					slow[i].Interval = time.Hour
+				}
+			}
+			w.SetJobs(slow)
+			tenants := func(minute int) { see(w.Tracker, "tenants", minute, func(r *probe.Result) { r.Pass("live", "") }) }
+			tenants(0)
+			for minute := 1; minute <= 40; minute++ {
+				w.report(minute)
+				see(w.Tracker, "proxy", minute, func(r *probe.Result) { r.Pass("live", "") })
+				see(w.Tracker, "auth", minute, func(r *probe.Result) { r.Pass("live", "") })
+			}
+			tenants(41) // 1.4.2 came after the last report
+			w.running = "1.4.2"
+			w.report(41)
+		}, ""},
 		"only deploys are left": {func(w *deployWorld) { w.SetJobs(withDeploys()[3:]); w.wellFor(0, 60) }, ""},
 		"the probe is removed":  {func(w *deployWorld) { w.wellFor(0, 60); w.SetJobs(jobs()) }, ""},
 		"many": {func(w *deployWorld) {
