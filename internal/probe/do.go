@@ -59,7 +59,7 @@ func (j Job) Do(ctx context.Context) Result {
 	out.limitVersions(j.Versions)
 	out.heedLimits(account.Excesses())
 	late, waited := lateness.Total()-before, account.Waited()
-	mine := func(c Check) bool { return c.Verdict == Fail && !c.Reason.Breach && out.restsOnTimeout(c) }
+	mine := func(c Check) bool { return c.Verdict == Fail && !c.Reason.Breach && out.restsOnTimeout(c, r.shared) }
 	switch {
 	case ctx.Err() != nil:
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
@@ -161,12 +161,21 @@ func (j Job) attributeNetwork(ctx context.Context, out *Result) {
 func timedOut(why Reason) bool { return why == Timeout || why == DNSTimeout }
 
 // restsOnTimeout reports whether a check is about an answer that did not come in time, whatever the probe made of that: of a
-// service that seems to be ready and not live, one request may have had no time. A check without an exchange may rest on any.
-func (r *Result) restsOnTimeout(c Check) bool {
-	if i := r.Evidence(c); i >= 0 {
-		return timedOut(c.Reason) || timedOut(r.Exchanges[i].Reason)
+// service that seems to be ready and not live, one request may have had no time. A check without an exchange may rest on any. What
+// was noted before rests on none: a target that falls silent after a wrong answer does not hide that.
+func (r *Result) restsOnTimeout(c Check, noted *shared) bool {
+	if timedOut(c.Reason) {
+		return true
 	}
-	return timedOut(c.Reason) || slices.ContainsFunc(r.Exchanges, func(x Exchange) bool { return timedOut(x.Reason) })
+	bare := c
+	bare.TraceID = "" // linked after it was noted
+	if !noted.after[bare] {
+		return false
+	}
+	if i := r.Evidence(c); i >= 0 {
+		return timedOut(r.Exchanges[i].Reason)
+	}
+	return slices.ContainsFunc(r.Exchanges, func(x Exchange) bool { return timedOut(x.Reason) })
 }
 
 // failedFor reports whether a check failed for one of the reasons meant.

@@ -34,6 +34,11 @@ func TestDo_ownDelayExplainsATimeout(t *testing.T) {
 			r.Note("split", Outcome{inverted, "ready but not live"}) // rests on no exchange of its own
 			r.Each([]string{"a", "b"}, func(_ int, r *Result) { r.Note("live", Outcome{inverted, "ready but not live"}) })
 		}, "split inconclusive(self_delay)\nlive a inconclusive(self_delay)\nlive b fail(inverted)\nrun inconclusive(self_delay)"},
+		{"late, and wrong before it", 600 * time.Millisecond, func(r *Result) {
+			r.Fail("enabled", inverted, "not enabled") // by an answer of the same connection, which the target keeps silent then
+			r.Fail("policies", Timeout, "no answer")
+			r.Exchanged(Exchange{Check: "connect", Reason: Timeout})
+		}, "enabled fail(inverted)\npolicies inconclusive(self_delay)\nrun inconclusive(self_delay)"},
 		{"a little late, and another reason for it", 400 * time.Millisecond, func(r *Result) {
 			r.Exchanged(Exchange{Check: "live", Reason: Timeout})
 			r.Note("live", Outcome{inverted, "ready but not live"})

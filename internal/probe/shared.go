@@ -15,6 +15,8 @@ type shared struct {
 	proven      map[Check]bool  // failures that no interruption explains
 	answered    map[string]bool // exchanges that were complete before any interruption, by trace id
 	omitted     []string        // checks for which there was nothing to check
+	timedOut    bool            // an answer did not come in time
+	after       map[Check]bool  // failures that were noted since
 }
 
 // prove remembers a failure that an interruption of the run does not explain: it was noted before, or is a breach.
@@ -25,10 +27,17 @@ func (s *shared) prove(c Check) {
 		}
 		s.proven[c] = true
 	}
+	if c.Verdict == Fail && s.timedOut {
+		if s.after == nil {
+			s.after = map[Check]bool{}
+		}
+		s.after[c] = true
+	}
 }
 
 // answer remembers an exchange that no interruption explains: whatever is concluded from it later is proven by it.
 func (s *shared) answer(x Exchange) {
+	s.timedOut = s.timedOut || timedOut(x.Reason)
 	if x.Reason == OK && x.TraceID != "" && !s.interrupted.happened() {
 		if s.answered == nil {
 			s.answered = map[string]bool{}
