@@ -159,6 +159,11 @@ func (c *Conn) Begin(a Access) (*Tx, error) {
 	lock := min(max(limit/2, 1), maxLockWait.Milliseconds())
 	err := c.command(fmt.Sprintf("BEGIN TRANSACTION %s; SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; %s",
 		a, limit, lock, limit+2*c.margin.Milliseconds(), noCompilation))
+	if err == nil && c.status != 'T' {
+		none := &Error{Outcome: probe.Outcomef(probe.ControlFailed, "expected a transaction that bounds the query, but the server began none")}
+		c.fail(none)
+		return nil, none
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -109,6 +109,15 @@ var (
 	refusal = message('E', byte('S'), "FATAL", byte('C'), "28P01", byte('M'), marker, byte('D'), marker, byte('H'), marker, byte('t'), marker, byte(0))
 )
 
+// wide is the description of many columns, and a row of NULLs.
+func wide(n int) []byte {
+	about, values := []any{int16(n)}, []any{int16(n)}
+	for range n {
+		about, values = append(about, "n", make([]byte, 18)), append(values, -1)
+	}
+	return slices.Concat(message('T', about...), message('D', values...))
+}
+
 // next reads one message of the client's, or its startup.
 func next(nc net.Conn, startup bool) {
 	head := make([]byte, 5)
@@ -264,6 +273,15 @@ func TestQuery_hostile(t *testing.T) {
 		"an error, then a goodbye":   {func(nc net.Conn) { nc.Write(refusal) }, "credential: the server rejects the password (SQLSTATE 28P01)"},
 		"no end of the command":      {send(columns, row, inTx), "protocol: the answer of "},
 		"a row after its end":        {send(columns, message('C', "SELECT 0"), row, inTx), "protocol: the answer of "},
+		"fewer rows than it says":    {send(columns, row, message('C', "SELECT 2"), inTx), "protocol: the answer of "},
+		"no row of one":              {send(columns, done), "protocol: the answer of "},
+		"two ends":                   {send(columns, row, message('C', "SELECT 1"), message('C', "SELECT 1"), inTx), "protocol: the answer of "},
+		"rows as it says":            {send(columns, row, done, message('C', "ROLLBACK"), ready), "ok: "},
+		"a length below NULL":        {send(columns, message('D', int16(1), -2), done), "protocol: the answer of "},
+		"as many columns as may be":  {send(wide(maxColumns), done, message('C', "ROLLBACK"), ready), "ok: "},
+		"a column too many":          {send(wide(maxColumns+1), done), "too_large: expected at most 64 columns, got 65"},
+		"as many rows as may be":     {send(columns, bytes.Repeat(row, 10), message('C', "SELECT 10"), inTx, message('C', "ROLLBACK"), ready), "ok: "},
+		"a row too many":             {send(columns, bytes.Repeat(row, 11), message('C', "SELECT 11"), inTx), "too_many_rows: expected at most 10 rows, got more"},
 		"two descriptions":           {send(columns, columns, row, done), "protocol: the answer of "},
 		"a row longer than itself":   {send(columns, message('D', int16(1), 1, byte('7'), byte('8')), done), "protocol: the answer of "},
 		"a state of nobody":          {send(columns, row, message('C', "SELECT 1"), message('Z', byte('X'))), "protocol: the answer of "},
@@ -282,6 +300,31 @@ func TestQuery_hostile(t *testing.T) {
 			})
 			wantPrefix(t, got, test.want)
 		})
+	}
+}
+
+// Nothing is asked outside of the transaction that bounds it: a server or a pool that did not begin one is not asked.
+func TestBegin_withoutTransaction(t *testing.T) {
+	for status, want := range map[byte]string{
+		'I': "control_failed: expected a transaction that bounds the query, but the server began none",
+		'E': "control_failed: expected a transaction that bounds the query, but the server began none",
+		'T': "ok: ",
+	} {
+		s := serve(t, func(nc net.Conn) {
+			next(nc, true)
+			nc.Write(slices.Concat(letIn, ready))
+			next(nc, false)
+			nc.Write(slices.Concat(message('C', "BEGIN"), message('Z', status)))
+			hang(nc)
+		})
+		got, _ := attempt(t, client(t, anonymous()), s.address, 30*time.Second, func(c *Conn) error {
+			_, err := c.Begin(ReadOnly)
+			if err != nil && c.command("SELECT 1") == nil {
+				t.Error("the connection is still used")
+			}
+			return err
+		})
+		wantPrefix(t, got, want)
 	}
 }
 

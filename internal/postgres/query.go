@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"strconv"
+	"strings"
+
 	"prober/internal/dial"
 	"prober/internal/memory"
 	"prober/internal/pgwire"
@@ -73,6 +76,10 @@ func (c *Conn) read(q Query) (rows Rows, err error) {
 			}
 			return c.add(&rows, m, q.MaxRows)
 		case 'C', 'I': // the command is complete, or was empty
+			said, counted := strings.CutPrefix(m.Text(), "SELECT ")
+			if complete || counted && described && said != strconv.Itoa(len(rows.Values)) {
+				return pgwire.ErrMalformed // rows did not arrive
+			}
 			complete = true
 			return nil
 		case 'G', 'H', 'W':
