@@ -328,6 +328,93 @@ func TestBegin_withoutTransaction(t *testing.T) {
 	}
 }
 
+// A query that is still running is cancelled over a connection of its own by the key that the server gave, whatever the
+// server makes of that. One that has been answered is not, and nothing is without a key.
+func TestClose_cancels(t *testing.T) {
+	key := message('K', 77, []byte("\x01\x02\x03\x04"))
+	for name, test := range map[string]struct {
+		login   []byte
+		answer  []byte // to the query
+		refuses bool   // to hear of it
+		cancels bool
+	}{
+		"running":              {slices.Concat(letIn, key, ready), columns, false, true},
+		"answered":             {slices.Concat(letIn, key, ready), slices.Concat(columns, row, done), false, false},
+		"refused":              {slices.Concat(letIn, key, ready), slices.Concat(refusal, message('Z', byte('E'))), false, false},
+		"without a key":        {slices.Concat(letIn, ready), columns, false, false},
+		"who does not hang up": {slices.Concat(letIn, key, ready), columns, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			var firsts [][]byte
+			s := serve(t, func(nc net.Conn) {
+				head := make([]byte, 8)
+				if _, err := io.ReadFull(nc, head); err != nil {
+					return
+				}
+				first := make([]byte, binary.BigEndian.Uint32(head)-8)
+				_, _ = io.ReadFull(nc, first)
+				first = slices.Concat(head, first)
+				mu.Lock()
+				firsts = append(firsts, first)
+				mu.Unlock()
+				if binary.BigEndian.Uint32(head[4:]) == 80877102 { // CancelRequest
+					if test.refuses {
+						hang(nc)
+					}
+					return
+				}
+				nc.Write(test.login)
+				next(nc, false)
+				nc.Write(begun)
+				untilSync(nc)
+				nc.Write(slices.Concat(message('1'), message('2'), test.answer))
+				hang(nc)
+			})
+			attempt(t, client(t, anonymous()), s.address, time.Second, func(c *Conn) error {
+				tx, err := c.Begin(ReadOnly)
+				if err == nil {
+					_, err = tx.Query(Query{SQL: "SELECT n", MaxRows: 10})
+				}
+				return err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			want := []byte{0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 77, 1, 2, 3, 4}
+			if cancelled := len(firsts) > 1; cancelled != test.cancels || cancelled && !bytes.Equal(firsts[1], want) || len(firsts) > 2 {
+				t.Errorf("cancelled %t; the server was first sent %x", cancelled, firsts)
+			}
+		})
+	}
+}
+
+// A row is charged by its bytes, and 32 for each value and for itself.
+func TestQuery_charge(t *testing.T) {
+	big := message('D', int16(1), 60000, bytes.Repeat([]byte{'x'}, 60000))
+	s := serve(t, loggedIn(func(nc net.Conn) { nc.Write(slices.Concat(columns, big, message('C', "SELECT 1"), inTx)); hang(nc) }))
+	const free = 32 << 10 // without a charge, see package memory
+	const exact = maxMessage + 4 + 60000 + 2*32 - free
+	for room, fits := range map[int64]bool{exact: true, exact - 1: false} {
+		ctx, account := memory.NewBudget(room).Open(t.Context())
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		conn, err := client(t, anonymous()).Connect(ctx, probe.NewResult(probe.ID{}), "connect", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := conn.Begin(ReadOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = tx.Query(Query{SQL: "SELECT n", MaxRows: 10}); (err == nil) != fits || err != nil && Explain(err).Reason != probe.SelfLimit {
+			t.Errorf("%d bytes of room: %v", room, err)
+		}
+		conn.Close()
+		cancel()
+		account.Close()
+	}
+}
+
 // What a server sends is bounded in memory too.
 func TestQuery_hostileMemory(t *testing.T) {
 	big := message('D', int16(1), 60000, bytes.Repeat([]byte{'x'}, 60000))
