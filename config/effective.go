@@ -16,7 +16,7 @@ import (
 
 // YAML returns the configuration as it is in effect, with the defaults filled in and one document for each system. Secrets are
 // shown as their sources. What may hold a credential that was written out is hidden: settings tagged mask, values of any shape,
-// and the users and queries of URLs. It may be called while the probes run, and takes seconds for tens of thousands of them.
+// and the users and queries of URLs, and of paths. It may be called while the probes run, and takes seconds for tens of thousands of them.
 func (c *Config) YAML() []byte {
 	var b bytes.Buffer
 	d := &strictyaml.Decoder{}
@@ -197,9 +197,12 @@ func maskURLs(n *yaml.Node) {
 	}
 }
 
-// withoutQuery hides what a URL may carry beside the address: a user and a query.
+// withoutQuery hides what a URL may carry beside the address: a user and a query. A text that begins like a path is one.
 func withoutQuery(text string) string {
 	if !strings.Contains(text, "://") {
+		if path, _, found := strings.Cut(text, "?"); found && strings.HasPrefix(text, "/") {
+			return path + "?" + strictyaml.Masked
+		}
 		return text
 	}
 	u, err := url.Parse(text)

@@ -12,8 +12,8 @@ const Masked = "<hidden>"
 var marshalerType = reflect.TypeFor[interface{ MarshalYAML() (any, error) }]()
 
 // Mask hides in a tree, which p was encoded to, what may be a credential: fields tagged mask:"true", and values of any
-// shape. Keys stay, so that one sees which there are. A type that writes itself as more than one word stays too: it
-// names a source and holds no value.
+// shape. Keys stay, so that one sees which there are. So do the sources of secrets in what a type writes itself as: {file: PATH}
+// and {env: NAME} hold no value.
 func (d *Decoder) Mask(n *yaml.Node, p any) { d.mask(n, reflect.TypeOf(p), false) }
 
 func (d *Decoder) mask(n *yaml.Node, t reflect.Type, hide bool) {
@@ -27,6 +27,7 @@ func (d *Decoder) mask(n *yaml.Node, t reflect.Type, hide bool) {
 			*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: Masked}
 		}
 	case hide && reflect.PointerTo(t).Implements(marshalerType):
+		maskWritten(n)
 	case n.Kind == yaml.SequenceNode:
 		if t.Kind() == reflect.Slice {
 			t = t.Elem()
@@ -47,6 +48,24 @@ func (d *Decoder) mask(n *yaml.Node, t reflect.Type, hide bool) {
 		}
 		for _, value := range Pairs(n) {
 			d.mask(value, t, hide)
+		}
+	}
+}
+
+// maskWritten hides all that a type wrote itself as, but the sources of secrets.
+func maskWritten(n *yaml.Node) {
+	switch {
+	case n.Kind == yaml.ScalarNode && !IsNull(n):
+		*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: Masked}
+	case n.Kind == yaml.SequenceNode:
+		for _, c := range n.Content {
+			maskWritten(c)
+		}
+	case n.Kind == yaml.MappingNode:
+		for key, value := range Pairs(n) {
+			if source := key.Value == "file" || key.Value == "env"; !source || len(n.Content) != 2 || value.Kind != yaml.ScalarNode {
+				maskWritten(value)
+			}
 		}
 	}
 }
