@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,13 +33,7 @@ func TestReal_http(t *testing.T) {
 	conf := writeFile(t, dir, "tinyproxy.conf", fmt.Sprintf("Port %d\nListen 127.0.0.1\nTimeout 10\nMaxClients 20\nAllow 127.0.0.1\nBasicAuth prober password-of-the-proxy\nConnectPort %d\nConnectPort %d\n", proxy, secure, closed))
 	testenv.Start(t, testenv.Need(t, "tinyproxy"), "-d", "-c", conf)
 	for _, port := range []int{plain, secure, proxy} {
-		testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+strconv.Itoa(port))
-			if err == nil {
-				conn.Close()
-			}
-			return err
-		})
+		waitForPort(t, port)
 	}
 
 	var probes strings.Builder

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -175,7 +176,12 @@ func runImported(t *testing.T, runs int, want, controls []string, files ...strin
 	if len(names) != len(want) {
 		t.Fatalf("expected %d probes, got %q\n%s", len(want), names, text)
 	}
-	file := writeFile(t, t.TempDir(), "imported.yaml", text)
+	dir := t.TempDir()
+	file := writeFile(t, dir, "imported.yaml", text)
+	rules := writeFile(t, dir, "rules.yml", outputOf(t, "rules", "--config.file="+file))
+	if said, err := testenv.Run(t, exec.Command(testenv.Need(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", rules)); err != nil {
+		t.Errorf("the rules of what was imported: %v\n%s", err, said)
+	}
 	for range runs {
 		out.Reset()
 		errs.Reset()

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"prober/internal/testenv"
 )
@@ -42,13 +38,7 @@ func TestReal_websocket(t *testing.T) {
 	testenv.Real(t)
 	port := testenv.FreePort(t)
 	testenv.WebSocket(t, port)
-	testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
+	waitForPort(t, port)
 	var probes strings.Builder
 	probes.WriteString("system: chat\ntimeout: 2s\nprobes:\n")
 	want := map[string]string{}

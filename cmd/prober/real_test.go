@@ -225,6 +225,18 @@ func askOnce(t *testing.T, file string, probes int, more ...string) []realProbe 
 	return got.Probes
 }
 
+// waitForPort waits until a server accepts connections at a port of 127.0.0.1.
+func waitForPort(t *testing.T, port int) {
+	t.Helper()
+	testenv.Eventually(t, time.Minute, func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+}
+
 // wantSaid compares what probes say with what is expected of them: a verdict, and a part of the text.
 func wantSaid(t *testing.T, file string, want map[string]string, flags ...string) {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"prober/internal/testenv"
@@ -134,10 +135,9 @@ func TestOracle_nonexistentDenialsDiffer(t *testing.T) {
 	for _, op := range []string{"read", "update", "delete"} {
 		t.Run(op, func(t *testing.T) {
 			api := newNotesAPI("header")
-			nth := 0
+			var nth atomic.Int32
 			api.intercept = interceptIf(func(q *apiRequest) bool { return q.op == op && q.namesOwnOrg() && q.owner == "" }, func(w http.ResponseWriter, _ *http.Request) {
-				nth++
-				reply(w, 403+nth%2, `{"error":"not found"}`)
+				reply(w, 403+int(nth.Add(1)%2), `{"error":"not found"}`)
 			})
 			r := api.runProbe(t, "requests: 40", "requests: 4")
 			expectDecisive(t, r, "oracle@notes/"+op+" inconclusive(control_failed)")
