@@ -44,8 +44,18 @@ var ErrTooMany = fmt.Errorf("expected at most %d targets, got more", MaxTargets)
 
 // A group is targets that share labels.
 type group struct {
-	Targets []string          `json:"targets"`
+	Targets texts             `json:"targets"`
 	Labels  map[string]string `json:"labels"`
+}
+
+// texts is a list that stands once: encoding/json would take the last of several, and lose the others.
+type texts []string
+
+func (t *texts) UnmarshalJSON(data []byte) error {
+	if *t != nil {
+		return errors.New("expected targets once")
+	}
+	return json.Unmarshal(data, (*[]string)(t))
 }
 
 // ParseJSON reads a list as http_sd and file_sd have it: [{"targets": ["10.0.0.1:80"], "labels": {"zone": "eu"}}].

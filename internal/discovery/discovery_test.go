@@ -44,6 +44,7 @@ func TestParse(t *testing.T) {
 		"no targets":          {`[{"labels":{"a":"b"}},{"targets":null}]`, "- labels: {a: b}\n- targets:\n", "", ""},
 		"no list":             {`{"targets":["a"]}`, "targets: [a]", "error: expected a JSON list of groups of targets", "error: line 1: wants a list, got keys"},
 		"a null":              {`[null]`, "- null", "error: group 1: " + wrongGroup, "error: line 1: " + wrongYAML},
+		"targets twice":       {`[{"targets":["a"],"targets":["b"]}]`, "- {targets: [a], targets: [b]}", "error: group 1: " + wrongGroup, "error: line 1: *"},
 		"another key":         {`[{"targets":[],"source":"x"}]`, "- {targets: [], source: x}", "error: group 1: " + wrongGroup, "error: line 1: " + wrongYAML},
 		"a target, a number":  {`[{"targets":[1]}]`, "- targets: [[1]]", "error: group 1: " + wrongGroup, "error: line 1: " + wrongYAML},
 		"a label, a number":   {`[{"targets":["a"],"labels":{"a":1}}]`, "- labels: {a: [1]}", "error: group 1: " + wrongGroup, "error: line 1: " + wrongYAML},

@@ -262,6 +262,7 @@ func TestImport_leftOut(t *testing.T) {
 		`probe { name: "a" type: PING targets { shared_targets: "b" } } shared_targets { name: "b" targets { shared_targets: "b" } }`:                                          "# shared_targets b: there are none of that name, or they are made of themselves",
 		"modules: {m: {prober: http, http: {enable_http2: false, valid_http_versions: [HTTP/2.0]}}}":                                                                           "# valid_http_versions HTTP/2.0: is not spoken",
 		`endpoints: [{name: a, url: 'https://a.example/', conditions: ["[STATUS] == 200", "correct-horse == [BODY].token"]}]`:                                                  "# condition conditions[1]: has no equivalent",
+		`endpoints: [{name: a, url: 'https://a.example/', extra-labels: {note: "Bearer correct-horse"}, conditions: ["[STATUS] == 200"]}]`:                                     "# label note: looks secret, and a label is public",
 	} {
 		from := ""
 		if strings.HasPrefix(text, "probe") {

@@ -203,7 +203,7 @@ func (s *source) labels(m *mapping, all [][2]string) {
 			s.without(m, "label "+name, "the name is taken, by the prober or by Prometheus")
 		case !labelName.MatchString(name) || v == "" || len(v) > 128:
 			s.without(m, "label "+strictyaml.Shown(name), "is no label here")
-		case isSecretName(name):
+		case isSecretName(name) || looksSecret(v):
 			s.without(m, "label "+name, "looks secret, and a label is public")
 		default:
 			m.in("labels").set(name, v)
