@@ -42,7 +42,7 @@ func (s *source) readConditions(e *mapping, kind string, encrypted bool) (refusa
 		case left == "[RESPONSE_TIME]":
 			why = limit(e, "latency", op, right, "<", time.Millisecond)
 		case left == "[CERTIFICATE_EXPIRATION]" && encrypted:
-			why = limit(e, "certificate", op, right, ">", time.Second)
+			why = limit(e, "certificate", op, right, ">", time.Millisecond)
 		case strings.Contains(left, "[BODY]") && secretValue.MatchString(left) && !function.MatchString(left):
 			why = "looks secret; expect that it is there, by json"
 		case strings.Contains(left, "[BODY]") && kind == "http":

@@ -189,6 +189,7 @@ func TestImport_statuses(t *testing.T) {
 		`"[BODY].a != b"`:                                 "control: TODO",
 		`"len([BODY].a) > 0"`:                             "{$.a: {length: {min: 1}}}",
 		`"[BODY].a == pat(*)"`:                            "proves nothing",
+		`"[CERTIFICATE_EXPIRATION] > 172800000"`:          "certificate: {fail: 2d}",
 		`"[STATUS] == $STATUS"`:                           "is not understood here",
 		`"[BODY].a == b", "[BODY].a == c"`:                "a second condition of the same kind",
 		`"[RESPONSE_TIME] > 500"`:                         "has no equivalent",
