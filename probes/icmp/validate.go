@@ -55,16 +55,12 @@ func (p *Probe) validateHost() error {
 	ip, err := netip.ParseAddr(p.Host)
 	switch {
 	case p.Host == "": // the decoder says so
-		return nil
 	case err == nil:
-		err = dial.CheckAddr(ip)
+		if err := dial.CheckAddr(ip); err != nil {
+			return probe.Settingf("host", "%s", err)
+		}
 	case strings.Contains(p.Host, ":") || !dial.IsHostPort(p.Host+":1"):
-		err = errors.New("expected a name or an IP address, without a port")
-	default:
-		return nil
-	}
-	if err != nil {
-		return probe.Settingf("host", "%s", err)
+		return probe.Settingf("host", "expected a name or an IP address, without a port")
 	}
 	return nil
 }
