@@ -69,7 +69,7 @@ func (r *Receivers) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	a, ok := x.receive(d)
 	if !ok {
 		outcome = failed
-		x.missed(at, whyPanic)
+		x.missed(at, at, whyPanic)
 		answer(w, http.StatusInternalServerError)
 		return
 	}
@@ -81,7 +81,7 @@ func (r *Receivers) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 func (x *receiver) read(ctx context.Context, w http.ResponseWriter, q *http.Request, d *probe.Delivery) (outcome int) {
 	refuse := func(outcome, status int, why string) int {
 		if why != "" {
-			x.missed(d.At, why)
+			x.missed(d.At, d.At, why)
 		}
 		answer(w, status)
 		return outcome

@@ -41,9 +41,10 @@ type Receivers struct {
 type receiver struct {
 	*inbox
 	probe   probe.Receiver
-	digest  digest // of the token
-	known   bool   // the digest is that of a token
-	trouble error  // why the token cannot be used
+	digest  digest    // of the token
+	known   bool      // the digest is that of a token
+	asOf    time.Time // when the token was read last
+	trouble error     // why the token cannot be used
 }
 
 // New returns Receivers without probes. What an earlier process kept, by key, is that of Options.Save.
@@ -63,9 +64,9 @@ const (
 // SetJobs replaces the probes, and returns the jobs with their inboxes. A probe whose settings are the same keeps what it has.
 func (r *Receivers) SetJobs(jobs []probe.Job) []probe.Job {
 	r.mu.Lock()
-	before := map[string]*inbox{}
+	before := map[string]*receiver{}
 	for _, x := range r.all {
-		before[x.key+x.settings] = x.inbox
+		before[x.key+x.settings] = x
 	}
 	r.all = nil
 	now := time.Now()
@@ -75,8 +76,10 @@ func (r *Receivers) SetJobs(jobs []probe.Job) []probe.Job {
 			continue
 		}
 		key := keyOf(jobs[i].ID)
-		x := &receiver{probe: p, inbox: before[key+jobs[i].Settings]}
-		if x.inbox == nil {
+		x := &receiver{probe: p}
+		if old := before[key+jobs[i].Settings]; old != nil { // its token is good until it is read again
+			x.inbox, x.digest, x.known, x.asOf = old.inbox, old.digest, old.known, old.asOf
+		} else {
 			x.inbox = newInbox(r, key, jobs[i].Settings, now)
 			if old, known := r.kept[key]; known && old.Settings == x.settings {
 				x.restore(old)
@@ -87,8 +90,8 @@ func (r *Receivers) SetJobs(jobs []probe.Job) []probe.Job {
 		r.all = append(r.all, x)
 		jobs[i].Inbox = func() (probe.Inbox, error) { return x.inbox, r.troubleOf(x) }
 	}
+	r.readTokens(now)
 	r.mu.Unlock()
-	r.readTokens()
 	r.signal()
 	return jobs
 }
@@ -99,16 +102,17 @@ func (r *Receivers) troubleOf(x *receiver) error {
 	return x.trouble
 }
 
-// readTokens reads the token of each probe, which may have been replaced.
-func (r *Receivers) readTokens() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
+// readTokens reads the token of each probe, which may have been replaced. The lock is held.
+func (r *Receivers) readTokens(now time.Time) {
 	byDigest := map[digest]*receiver{}
 	for _, x := range r.all {
 		token, err := readToken(x.probe.InboundToken())
 		if x.trouble = err; err == nil {
-			x.digest, x.known = digestOf(token), true
+			d := digestOf(token)
+			if x.known && d != x.digest {
+				x.missed(x.asOf, now, whyToken) // requests with the new one have been refused
+			}
+			x.digest, x.known, x.asOf = d, true, now
 		}
 		if !x.known {
 			continue
@@ -124,7 +128,7 @@ func (r *Receivers) readTokens() {
 			x.known = false // nobody knows whom a request is for
 		}
 		if !x.known {
-			x.missed(now, whyToken)
+			x.missed(now, now, whyToken)
 		}
 	}
 }
@@ -149,7 +153,9 @@ func (r *Receivers) Run(ctx context.Context) {
 		r.watch(last, now)
 		last = now
 		if n%tokensEvery == 0 {
-			r.readTokens()
+			r.mu.Lock()
+			r.readTokens(time.Now())
+			r.mu.Unlock()
 		}
 		if time.Since(saved) >= aliveEvery {
 			r.Save()

@@ -80,10 +80,10 @@ func (b *inbox) Gap(from, to time.Time) (probe.InboxGap, bool) {
 }
 
 // missed notes that a request to this probe may have come in vain.
-func (b *inbox) missed(at time.Time, why string) {
+func (b *inbox) missed(from, to time.Time, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.gaps.add(at, at, why)
+	b.gaps.add(from, to, why)
 	b.changedNow()
 }
 

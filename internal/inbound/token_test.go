@@ -71,13 +71,14 @@ func TestReceivers_rotation(t *testing.T) {
 		sleepWatches(tokensEvery + 1)
 		asks(tokenA, 404)
 		asks(next, 200)
+		replaced := now()
 		t.Setenv("INBOUND_TEST_a", "")
 		sleepWatches(tokensEvery + 1)
 		asks(next, 200) // a file that is replaced may be missing for a moment
 		if _, err := w.job(0).Inbox(); err == nil {
 			t.Error("expected the probe to know that its token is missing")
 		}
-		if _, missed := w.inbox(0).Gap(w.began, now()); missed {
+		if _, missed := w.inbox(0).Gap(replaced, now()); missed {
 			t.Error("nothing was missed")
 		}
 		t.Setenv("INBOUND_TEST_a", tokenB)
