@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"prober/internal/probe"
@@ -124,4 +125,48 @@ type gapped struct {
 
 func (g gapped) Gap(from, to time.Time) (probe.InboxGap, bool) {
 	return probe.InboxGap{From: from, To: to, Why: "the listener was overloaded"}, g.missed.Load()
+}
+
+// A replay is known while its timestamp is good: whatever else comes meanwhile, and after a restart.
+func TestReceive_replayedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := begin(t, "    schedule: 1h\n    cases:\n      it: {answers: [503, 200]}\n")
+		old := x.sender.signed("it", "key", time.Now())
+		x.Receive(x.in, old)
+		for i := range 1000 {
+			x.sender.deliver("other", fmt.Sprintf("key-%d", i))
+		}
+		time.Sleep(time.Minute)
+		old.At = time.Now()
+		if got := x.Receive(x.in, old); got.Status != 503 || len(x.events[0].attempts) != 1 {
+			t.Errorf("answered %d, got %d attempts", got.Status, len(x.events[0].attempts))
+		}
+		time.Sleep(20 * time.Minute)
+		x.sender.deliver("other", "key")
+		x.state(func(st *state, _ *probe.InboxState) {
+			if len(st.seen) != 1 {
+				t.Errorf("%d contents are remembered", len(st.seen))
+			}
+		})
+	})
+	synctest.Test(t, func(t *testing.T) {
+		in, p := receivers(t, load(t, "    trigger: none\n    within: 1h\n"))
+		s := &sender{secret: hookSecret, p: p, in: in}
+		old := s.signed("it", "key", time.Now())
+		p.Receive(in, old)
+		in.Update(func(s *probe.InboxState) { s.Volatile = nil }) // as after a restart
+		time.Sleep(time.Minute)
+		last := func() (at time.Time) {
+			in.Update(func(s *probe.InboxState) { at = stateOf(s).document.Last })
+			return at
+		}
+		before := last()
+		old.At = time.Now()
+		if p.Receive(in, old); !last().Equal(before) {
+			t.Error("a replay counts as a delivery after a restart")
+		}
+		if s.deliver("next", "key-2"); last().Equal(before) {
+			t.Error("a new delivery does not count")
+		}
+	})
 }

@@ -23,10 +23,11 @@ type keyRecord struct {
 
 // A document is what the probe keeps over restarts. It holds nothing that is secret and nothing that was delivered.
 type document struct {
-	Last time.Time   `json:"last,omitzero"` // the last delivery that verified
-	Read time.Time   `json:"read,omitzero"` // the last time that the key set was read
-	Set  []byte      `json:"set,omitempty"` // the key set, by which deliveries are verified until it is read again
-	Keys []keyRecord `json:"keys,omitempty"`
+	Last  time.Time   `json:"last,omitzero"`  // the last delivery that verified
+	Stamp time.Time   `json:"stamp,omitzero"` // the latest timestamp of one
+	Read  time.Time   `json:"read,omitzero"`  // the last time that the key set was read
+	Set   []byte      `json:"set,omitempty"`  // the key set, by which deliveries are verified until it is read again
+	Keys  []keyRecord `json:"keys,omitempty"`
 }
 
 // maxKeptSet bounds the key set that is kept over restarts.

@@ -21,10 +21,10 @@ import (
 
 // Bounds of the state.
 const (
-	maxAttempts = 20  // of an event
-	maxOthers   = 64  // events that no trigger is known for
-	maxReplays  = 256 // contents that are remembered, so that a replay is known
-	maxID       = 256 // bytes
+	maxAttempts = 20   // of an event
+	maxOthers   = 64   // events that no trigger is known for
+	maxReplays  = 6144 // contents that are remembered, so that a replay is known: all that come in twice the default tolerance
+	maxID       = 256  // bytes
 )
 
 // A state is what the inbox holds beside the document. It outlives a reload; the run that is under way goes on.
@@ -33,6 +33,7 @@ type state struct {
 	set      jwk.Set // by which deliveries are verified
 	run      *round  // nil between runs
 	seen     []content
+	floor    time.Time          // without a trigger: a content of an earlier process has no later timestamp
 	ended    []*event           // without a trigger: the last of each case that is settled
 	counts   map[string]float64 // results, since the last run has told them
 }
@@ -40,6 +41,7 @@ type state struct {
 // A content is one that was signed with its time, and how it was answered.
 type content struct {
 	sum    [sha256.Size]byte
+	at     time.Time
 	answer probe.Answer
 }
 
@@ -99,6 +101,7 @@ func stateOf(s *probe.InboxState) *state {
 			st.document = document{}
 		}
 		st.set, _ = jwk.Parse(context.Background(), st.document.Set)
+		st.floor = st.document.Stamp
 		s.Volatile = st
 	}
 	return st
@@ -168,11 +171,18 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		a.signer, a.kid = nameOf(signed.Key), signed.Key.ID
 	}
 	var timed bool
-	a.offset, timed = p.offset(d, signed)
+	var stamp time.Time
+	a.offset, stamp, timed = p.offset(d, signed)
 	id := p.idOf(d, signed)
 	if !timed && p.timed() || a.offset.Beyond(p.Signature.Tolerance.D()) {
 		st.run.refuse(id, refusal{err: errStale, offset: a.offset})
 		return unproven, resultStale
+	}
+	if p.Trigger == nil && timed && !stamp.After(st.floor) {
+		return probe.Answer{Status: http.StatusOK}, resultReplayed // for all that is known: what came before the restart is forgotten
+	}
+	if stamp.After(st.document.Stamp) {
+		st.document.Stamp = stamp
 	}
 	e := st.run.match(id, p.Trigger == nil)
 	st.document.Last = d.At.Round(0)
@@ -194,8 +204,12 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 			p.tamper(st.run, d, &keys)
 		}
 	}
-	st.seen = append(st.seen, content{a.content, a.given})
-	st.seen = st.seen[max(0, len(st.seen)-maxReplays):]
+	st.seen = append(st.seen, content{a.content, d.At, a.given})
+	old := max(0, len(st.seen)-maxReplays)
+	for d.At.Sub(st.seen[old].at) > 2*p.Signature.Tolerance.D()+time.Minute { // its timestamp is of another time by now
+		old++
+	}
+	st.seen = st.seen[old:]
 	return a.given, result
 }
 
@@ -253,20 +267,20 @@ func read(source httpx.Source, d probe.Delivery, signed signature.Signed) string
 
 // offset returns where the offset of the sender's clock lies, by the timestamp of an attempt: it was signed before it had come.
 // What took long on the way looks like a clock that is behind, as it does to any receiver.
-func (p *Probe) offset(d probe.Delivery, signed signature.Signed) (timesync.Interval, bool) {
+func (p *Probe) offset(d probe.Delivery, signed signature.Signed) (timesync.Interval, time.Time, bool) {
 	stamp, width := signed.Timestamp, time.Second
 	if !p.stamp.IsZero() {
 		text := (&httpx.Source{JSON: p.stamp}).Read(&httpx.Answer{Body: signed.Payload})
 		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 			stamp = time.Unix(seconds, 0)
 		} else if stamp, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return timesync.Interval{}, false
+			return timesync.Interval{}, time.Time{}, false
 		}
 	}
 	if stamp.IsZero() {
-		return timesync.Interval{}, false
+		return timesync.Interval{}, time.Time{}, false
 	}
-	return timesync.Read(stamp, stamp.Add(width), d.At, time.Now()), true
+	return timesync.Read(stamp, stamp.Add(width), d.At, time.Now()), stamp, true
 }
 
 // tamper looks at copies of a delivery that verified with a byte changed: if one verifies, the verdicts are worth nothing.
