@@ -15,7 +15,7 @@ func TestTokens_replaced(t *testing.T) {
 	p := &receiving{}
 	inWorld(t, Options{}, func(w *world) {
 		sleepWatches(1)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		replaced := now()
 		t.Setenv("INBOUND_TEST_a", tokenB)
 		if status, _, _ := w.ask(post("/" + tokenB)); status != 404 {
