@@ -169,7 +169,7 @@ func (p *Probe) validateCases() error {
 		at := "cases." + name
 		c.Attempts = c.wanted()
 		if c.Within == 0 {
-			c.Within = max(p.Within, 1) // within itself may be what is wrong
+			c.Within = max(p.Within, p.Schedule, 1) // within itself may be what is wrong
 		}
 		if len(c.Answers) > 0 && c.NotBefore == 0 {
 			c.NotBefore = c.Answers[0].RetryAfter

@@ -77,7 +77,7 @@ type Trigger struct {
 type Case struct {
 	Answers   []Answer        `yaml:"answers" required:"true" doc:"the answers to its attempts, in order; any further attempt is answered 200"`
 	Attempts  int             `yaml:"attempts" doc:"how many attempts there must be; default: as many as answers"`
-	Within    probe.Duration  `yaml:"within" doc:"how long the next attempt may take after an answer; default: within of the probe"`
+	Within    probe.Duration  `yaml:"within" doc:"how long the next attempt may take after an answer; default: the longer of within and schedule of the probe"`
 	NotBefore probe.Duration  `yaml:"not_before" doc:"how long the sender waits before the second attempt; default: retry_after of the first answer"`
 	Quiet     *probe.Duration `yaml:"quiet" doc:"how long no further attempt may come after the last one; default: schedule, and none after a 2xx"`
 	Dead      *bool           `yaml:"dead" doc:"whether the event must be among the dead letters in the end, or must not be"`
