@@ -173,6 +173,7 @@ func exampleExposition(t *testing.T) string {
 	m.SelfCheck("clock", true)
 	m.PublicPart("logo", true)
 	m.Shard(0, 3)
+	m.InboundRequests("unknown", 0)
 	rec := httptest.NewRecorder()
 	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	return rec.Body.String()
