@@ -86,21 +86,34 @@ func (j Job) Do(ctx context.Context) Result {
 	if len(out.Checks) == 0 {
 		out.appendRunCheck(NothingChecked, "nothing was checked")
 	}
-	out.checkComplete(j.Probe.Checks(), r.shared.omitted)
+	out.checkComplete(j.Probe.Checks(), r.shared)
 	return out
 }
 
-// checkComplete makes a pass inconclusive that lacks one of the checks of its probe: what was forgotten proves nothing.
-func (r *Result) checkComplete(checks, omitted []string) {
+// checkComplete makes a pass inconclusive that lacks one of the checks of its probe, or one of a target that Each made of
+// another: what was forgotten proves nothing.
+func (r *Result) checkComplete(checks []string, s *shared) {
 	if r.Verdict() != Pass {
 		return
 	}
 	for _, name := range checks {
-		made := slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name })
-		if !made && !slices.Contains(omitted, name) {
-			r.appendCheck(name, "", "", Outcomef(NothingChecked, "the check was not made"))
+		if !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name }) {
+			s.forgotten = append(s.forgotten, omission{check: name})
 		}
 	}
+	for _, o := range s.forgotten {
+		omitted := func(of omission) bool {
+			return of.check == o.check && (of.target == o.target || of.target == "" || o.target == "")
+		}
+		if !slices.ContainsFunc(s.omitted, omitted) && !r.made(o.check, o.target) {
+			r.appendCheck(o.check, o.target, "", Outcomef(NothingChecked, "the check was not made"))
+		}
+	}
+}
+
+// made reports whether a check of a target was made.
+func (r *Result) made(check, target string) bool {
+	return slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == check && c.Target == target })
 }
 
 // downgrade makes the failures meant inconclusive for one reason that lies with the prober.
@@ -114,12 +127,12 @@ func (r *Result) downgrade(meant func(Check) bool, why Reason, format string, ar
 }
 
 // heedLimits makes inconclusive what rests on an answer that did not fit into a limit of the prober, whatever the probe
-// made of it: a value that was not found there may well be there. A breach is what was found.
+// made of it: a value that was not found there may well be there. A breach is what was found, and others show what was seen.
 func (r *Result) heedLimits(excesses []memory.Excess) {
 	for _, e := range excesses {
 		for i := range r.Checks {
 			c := &r.Checks[i]
-			if c.Verdict == Fail && !c.Reason.Breach && (e.TraceID == "" || c.TraceID == "" || c.TraceID == e.TraceID) {
+			if c.Verdict == Fail && !c.Reason.Breach && !c.Reason.Seen && (e.TraceID == "" || c.TraceID == "" || c.TraceID == e.TraceID) {
 				c.Verdict, c.Reason, c.Detail = Inconclusive, SelfLimit, e.Limit
 			}
 		}
@@ -161,15 +174,16 @@ func (j Job) attributeNetwork(ctx context.Context, out *Result) {
 func timedOut(why Reason) bool { return why == Timeout || why == DNSTimeout }
 
 // restsOnTimeout reports whether a check is about an answer that did not come in time, whatever the probe made of that: of a
-// service that seems to be ready and not live, one request may have had no time. A check without an exchange may rest on any. What
-// was noted before rests on none: a target that falls silent after a wrong answer does not hide that.
+// service that seems to be ready and not live, one request may have had no time. A check without an exchange may rest on any,
+// unless answers that came show its reason. What was noted before rests on none: a target that falls silent after a wrong
+// answer does not hide that.
 func (r *Result) restsOnTimeout(c Check, noted *shared) bool {
 	if timedOut(c.Reason) {
 		return true
 	}
 	bare := c
 	bare.TraceID = "" // linked after it was noted
-	if !noted.after[bare] {
+	if c.Reason.Seen || !noted.after[bare] {
 		return false
 	}
 	if i := r.Evidence(c); i >= 0 {

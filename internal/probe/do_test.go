@@ -471,6 +471,56 @@ func TestDo_everyCheck(t *testing.T) {
 		"made for one of its targets": {func(r *Result) {
 			r.Each([]string{"a"}, func(_ int, r *Result) { r.Pass("made", "good"); r.Pass("left", "good") })
 		}, "made a pass(ok)\nleft a pass(ok)"},
+		"one of three targets was not asked": {func(r *Result) {
+			r.Pass("left", "good")
+			r.Each([]string{"a", "b", "c"}, func(i int, r *Result) {
+				if i != 1 {
+					r.Pass("made", "good")
+				}
+			})
+		}, "left pass(ok)\nmade a pass(ok)\nmade c pass(ok)\nmade b inconclusive(nothing_checked)"},
+		"one of three targets lacks one of two checks": {func(r *Result) {
+			r.Each([]string{"a", "b", "c"}, func(i int, r *Result) {
+				r.Pass("made", "good")
+				if i == 2 {
+					r.Pass("left", "good")
+				} else if i == 1 {
+					r.Omit("left")
+				}
+			})
+		}, "made a pass(ok)\nmade b pass(ok)\nmade c pass(ok)\nleft c pass(ok)\nleft a inconclusive(nothing_checked)"},
+		"made of a target by another Each": {func(r *Result) {
+			r.Pass("left", "good")
+			r.Each([]string{"a", "b"}, func(i int, r *Result) {
+				if i == 0 {
+					r.Pass("made", "good")
+				}
+			})
+			r.Each([]string{"b"}, func(i int, r *Result) { r.Pass("made", "good") })
+		}, "left pass(ok)\nmade a pass(ok)\nmade b pass(ok)"},
+		"omitted of all targets": {func(r *Result) {
+			r.Omit("left")
+			r.Each([]string{"a", "b"}, func(i int, r *Result) {
+				r.Pass("made", "good")
+				if i == 0 {
+					r.Pass("left", "good")
+				}
+			})
+		}, "made a pass(ok)\nleft a pass(ok)\nmade b pass(ok)"},
+		"of targets behind one of them": {func(r *Result) {
+			r.Each([]string{"a", "b"}, func(i int, r *Result) {
+				if r.Pass("left", "good"); i == 0 {
+					r.Each([]string{"c", "d"}, func(i int, r *Result) { r.Pass("made", "good") })
+				}
+			})
+		}, "left a pass(ok)\nmade c pass(ok)\nmade d pass(ok)\nleft b pass(ok)"},
+		"beside a failure": {func(r *Result) {
+			r.Each([]string{"a", "b"}, func(i int, r *Result) {
+				if i == 0 {
+					r.Fail("made", Status, "expected 200, got 500")
+				}
+			})
+		}, "made a fail(status)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,6 +47,13 @@ func TestDo_ownDelayExplainsATimeout(t *testing.T) {
 			r.Exchanged(Exchange{Check: "it", Reason: Timeout})
 			r.Note("it", Outcome{Reason{Word: "leak", Verdict: Fail, Breach: true}, "leaked"})
 		}, "it fail(leak)"},
+		{"late, and what answers show together", 600 * time.Millisecond, func(r *Result) {
+			r.Exchanged(Exchange{Check: "connect", Target: "a", Reason: OK})
+			r.Exchanged(Exchange{Check: "connect", Target: "b", Reason: OK})
+			r.Exchanged(Exchange{Check: "connect", Target: "c", Reason: Timeout})
+			r.Fail("connect", Timeout, "no answer")
+			r.Note("primary", Outcome{Reason{Word: "two", Verdict: Fail, Seen: true}, "two of three"})
+		}, "connect inconclusive(self_delay)\nprimary fail(two)\nrun inconclusive(self_delay)"},
 		{"late, and good", 900 * time.Millisecond, func(r *Result) { r.Pass("it", "good") }, "it pass(ok)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // Whatever a probe makes of an answer that does not fit into a limit of the prober, nothing that rests on it counts.
 func TestDo_aLimitOfTheProberProvesNothing(t *testing.T) {
 	full := &memory.ErrLimit{Limit: "the JSON holds more than 100000 values"}
-	breach := Reason{Word: "leak", Verdict: Fail, Breach: true}
+	breach, split := Reason{Word: "leak", Verdict: Fail, Breach: true}, Reason{Word: "split", Verdict: Fail, Seen: true}
 	exceeds := func(trace string, note func(*Result)) asks {
 		return func(ctx context.Context, r *Result) {
 			r.Exchanged(Exchange{Check: "it", TraceID: "a1", Reason: OK})
@@ -32,7 +32,9 @@ func TestDo_aLimitOfTheProberProvesNothing(t *testing.T) {
 		"a failure of another answer": {exceeds("a1", func(r *Result) { r.Fail("other", Status, "got 500") }),
 			"other fail(status)\nrun inconclusive(self_limit)"},
 		"an answer that is not known": {exceeds("", func(r *Result) { r.Fail("other", Status, "got 500") }), "other inconclusive(self_limit)"},
-		"a breach":                    {exceeds("a1", func(r *Result) { r.Fail("it", breach, "found") }), "it fail(leak)\nrun inconclusive(self_limit)"},
+		"what other answers show together": {exceeds("a1", func(r *Result) { r.Note("sum", Outcome{split, "two of three differ"}) }),
+			"sum fail(split)\nrun inconclusive(self_limit)"},
+		"a breach": {exceeds("a1", func(r *Result) { r.Fail("it", breach, "found") }), "it fail(leak)\nrun inconclusive(self_limit)"},
 		"no limit": {func(ctx context.Context, r *Result) {
 			memory.Exceeded(ctx, "a1", context.Canceled)
 			r.Pass("it", "good")

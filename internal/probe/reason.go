@@ -66,6 +66,7 @@ type Reason struct {
 	Text    string  // for people, a few words: "connection refused"
 	Action  string  // what the person on call can do about it, a sentence
 	Breach  bool    // somebody got what must never be had; no later pass takes that back
+	Seen    bool    // answers that came show it, so that a missing one explains nothing
 
 	Dependency bool // the fault lies with what the target depends on
 }

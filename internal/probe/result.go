@@ -106,7 +106,7 @@ func (r *Result) Report(check string, why Reason, format string, args ...any) {
 // Omit notes that there was nothing to check under a name, such as agreement where there is one server. A run passes only if each
 // of the probe's checks was made or omitted.
 func (r *Result) Omit(check string) {
-	r.append(func() { r.shared.omitted = append(r.shared.omitted, check) })
+	r.append(func() { r.shared.omitted = append(r.shared.omitted, omission{check, r.target}) })
 }
 
 // note is the only way for text into a result, and where it is redacted.

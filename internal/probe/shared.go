@@ -14,10 +14,14 @@ type shared struct {
 	interrupted *interruption   // nil: none can happen
 	proven      map[Check]bool  // failures that no interruption explains
 	answered    map[string]bool // exchanges that were complete before any interruption, by trace id
-	omitted     []string        // checks for which there was nothing to check
+	omitted     []omission      // checks for which there was nothing to check
+	forgotten   []omission      // that others of the same Each made, and one did not
 	timedOut    bool            // an answer did not come in time
 	after       map[Check]bool  // failures that were noted since
 }
+
+// An omission is a check that was not made of a target; an empty target means all of them.
+type omission struct{ check, target string }
 
 // prove remembers a failure that an interruption of the run does not explain: it was noted before, or is a breach.
 func (s *shared) prove(c Check) {
@@ -64,7 +68,8 @@ func (r *Result) append(f func()) {
 }
 
 // Each asks every target at the same time, by its index, each with a result of its own whose notes carry the target, and
-// returns when all have been asked. The notes stand in the order of the targets. A panic spoils only its own target's notes.
+// returns when all have been asked. The notes stand in the order of the targets. A panic spoils only its own target's notes. The
+// targets are alike: a check that was made of one, and of another neither made nor omitted, makes a pass inconclusive.
 func (r *Result) Each(targets []string, ask func(i int, r *Result)) {
 	children := make([]*Result, len(targets))
 	for i, target := range targets {
@@ -80,10 +85,30 @@ func (r *Result) Each(targets []string, ask func(i int, r *Result)) {
 	}
 	wg.Wait()
 	r.append(func() {
+		r.shared.compare(children)
 		r.merge(children)
 		// Another Each on the same result may still be at it, and gathers its own.
 		r.children = slices.DeleteFunc(r.children, func(c *Result) bool { return slices.Contains(children, c) })
 	})
+}
+
+// compare remembers the checks that were made of one target and not of another: who was not asked proves nothing.
+func (s *shared) compare(children []*Result) {
+	var names []string
+	for _, r := range children {
+		for _, c := range r.Checks {
+			if c.Target == r.target && c.Name != RunCheck && !slices.Contains(names, c.Name) {
+				names = append(names, c.Name)
+			}
+		}
+	}
+	for _, r := range children {
+		for _, name := range names {
+			if !r.made(name, r.target) {
+				s.forgotten = append(s.forgotten, omission{name, r.target})
+			}
+		}
+	}
 }
 
 // recoverPanic turns a panic into a note. It says the type and the way, not the value, which might hold a secret.

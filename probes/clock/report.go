@@ -233,7 +233,9 @@ func (s *runState) reportPairs(r *probe.Result) {
 			targets = append(targets, target)
 		}
 	}
-	r.Each(targets, func(i int, r *probe.Result) { s.reportPair(r, known[i]) })
+	for i := range targets { // one by one, since not all have the same check
+		r.Each(targets[i:i+1], func(_ int, r *probe.Result) { s.reportPair(r, known[i]) })
+	}
 }
 
 func (s *runState) moved(name string) bool { return s.clocks[s.sourceIndex(name)].Moved }

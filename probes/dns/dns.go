@@ -79,9 +79,9 @@ var (
 		Action: "Set the TTL of the record in the zone: too long a one delays the next change, too short a one loads the servers."}
 	reasonLame = probe.Reason{Word: "lame", Verdict: probe.Fail, Text: "no authority for the zone",
 		Action: "Load the zone at this name server, or take the server out of the NS records here and at the parent: a part of all clients asks it in vain."}
-	reasonBehind = probe.Reason{Word: "serial_behind", Verdict: probe.Fail, Text: "an old version of the zone",
+	reasonBehind = probe.Reason{Word: "serial_behind", Verdict: probe.Fail, Seen: true, Text: "an old version of the zone",
 		Action: "Look at zone transfers to this name server: the notification, the TSIG key, TCP port 53 and its disk."}
-	reasonDiffer = probe.Reason{Word: "answers_differ", Verdict: probe.Fail, Text: "name servers answer differently",
+	reasonDiffer = probe.Reason{Word: "answers_differ", Verdict: probe.Fail, Seen: true, Text: "name servers answer differently",
 		Action: "Compare the zone at the servers: one was edited in place, or without a new serial, so that no transfer corrects it."}
 	reasonBogus = probe.Reason{Word: "dnssec_bogus", Verdict: probe.Fail, Text: "DNSSEC is broken",
 		Action: "Look for signatures that expired and for a DS at the parent that fits no key of the zone; validating resolvers answer nothing until that is fixed."}

@@ -75,13 +75,14 @@ func (r *run) report() {
 	}
 	surfaces := r.plan.surfaces()
 	sorted.By(surfaces, func(a, b string) int { return cmp.Compare(worst(a), worst(b)) })
-	r.result.Each(surfaces, func(i int, result *probe.Result) {
-		verdicts := all[surfaces[i]]
-		for _, v := range verdicts {
-			v.note(result)
-		}
-		countBreach(result, surfaces[i], verdicts)
-	})
+	for _, surface := range surfaces { // one by one, since each has checks of its own
+		r.result.Each([]string{surface}, func(_ int, result *probe.Result) {
+			for _, v := range all[surface] {
+				v.note(result)
+			}
+			countBreach(result, surface, all[surface])
+		})
+	}
 }
 
 // note writes the verdict down.

@@ -255,6 +255,7 @@ func (run *runState) tokenLifetime(v *keySetSnapshot) time.Duration {
 // checkCache notes whether a set may be kept until after its keys are gone.
 func (run *runState) checkCache(r *probe.Result, v *keySetSnapshot) {
 	if run.Grace == 0 || v.given != nil || v.set == nil {
+		r.Omit("cache")
 		return
 	}
 	life := run.tokenLifetime(v)

@@ -60,11 +60,11 @@ var (
 		Action: "Restore the key set: without a key every token is rejected."}
 	reasonDuplicate = probe.Reason{Word: "duplicate_kid", Verdict: probe.Fail, Text: "two keys of one type have the same id in one set",
 		Action: "Remove one of the two keys, or give it an id of its own: verifiers choose either."}
-	reasonReused = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Text: "the id identified another key before",
+	reasonReused = probe.Reason{Word: "kid_reused", Verdict: probe.Fail, Seen: true, Text: "the id identified another key before",
 		Action: "Give the new key a new id: verifiers that cached the old one reject its tokens."}
-	reasonConflict = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Text: "verifiers have different keys under one id",
+	reasonConflict = probe.Reason{Word: "kid_conflict", Verdict: probe.Fail, Seen: true, Text: "verifiers have different keys under one id",
 		Action: "Find the verifier with the wrong key and have it fetch its keys again."}
-	reasonDisagreement = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Text: "verifiers do not have the same keys",
+	reasonDisagreement = probe.Reason{Word: "replica_disagreement", Verdict: probe.Fail, Seen: true, Text: "verifiers do not have the same keys",
 		Action: "Have the verifiers fetch their keys again, and find out why one of them is behind."}
 	reasonWeak = probe.Reason{Word: "weak_key", Verdict: probe.Fail, Text: "weaker than RFC 7518, section 3.3, requires",
 		Action: "Rotate to a key that is long enough; it still works, but it can be attacked."}

@@ -86,7 +86,7 @@ var (
 		Action: "Point the replica at the right primary (REPLICAOF): it follows another one, with other data."}
 	reasonLostWrite = probe.Reason{Word: "lost_write", Verdict: probe.Fail, Text: "a write that was accepted is not there",
 		Action: "Stop writes that matter and look for a failover: a write that the server accepted is gone."}
-	reasonDisagree = probe.Reason{Word: "disagree", Verdict: probe.Fail, Text: "servers disagree on who is the primary",
+	reasonDisagree = probe.Reason{Word: "disagree", Verdict: probe.Fail, Seen: true, Text: "servers disagree on who is the primary",
 		Action: "Look at the sentinels or cluster nodes that the detail names: after a partition some still follow the old primary."}
 	reasonNoQuorum = probe.Reason{Word: "no_quorum", Verdict: probe.Fail, Text: "too few sentinels for a failover",
 		Action: "Bring sentinels back: with so few there is no failover if the primary fails."}

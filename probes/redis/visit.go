@@ -60,7 +60,10 @@ func (v *visit) ask(ctx context.Context, r *probe.Result, m member) {
 	if p.replicates() {
 		v.replication(ctx, conn, r, m, reading{said, asked}, err)
 	}
-	if p.Writes != nil && m.primary {
+	switch {
+	case !m.primary && v.primaries > 0:
+		r.Omit(checkWrites) // a primary is asked for it
+	case m.primary && p.Writes != nil:
 		v.write(conn, r, m)
 	}
 	if len(p.Orgs) > 0 {

@@ -76,11 +76,11 @@ var (
 		Action: "Look at pg_stat_replication and the standby's log: it receives nothing, and falls behind."}
 	reasonNotStandby = probe.Reason{Word: "not_standby", Verdict: probe.Fail, Text: "a primary in place of a standby",
 		Action: "A standby became a primary: look for a failover, and for two primaries that both take writes."}
-	reasonTwoPrimaries = probe.Reason{Word: "two_primaries", Verdict: probe.Fail, Text: "more than one primary",
+	reasonTwoPrimaries = probe.Reason{Word: "two_primaries", Verdict: probe.Fail, Seen: true, Text: "more than one primary",
 		Action: "Stop writes to one of them now: two primaries take writes, and their data drift apart."}
 	reasonNoPrimary = probe.Reason{Word: "no_primary", Verdict: probe.Fail, Text: "no primary",
 		Action: "Promote a standby or bring the primary back: nothing can be written."}
-	reasonOtherCluster = probe.Reason{Word: "other_cluster", Verdict: probe.Fail, Text: "servers of different clusters",
+	reasonOtherCluster = probe.Reason{Word: "other_cluster", Verdict: probe.Fail, Seen: true, Text: "servers of different clusters",
 		Action: "Check the addresses: the servers do not belong to the same cluster."}
 )
 
