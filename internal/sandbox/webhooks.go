@@ -69,14 +69,15 @@ type dispatcher struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	waiting atomic.Int32 // events that are neither delivered nor dead
+	waiting atomic.Int32                                          // events that are neither delivered nor dead
+	after   func(id string, pause time.Duration) <-chan time.Time // when an event is sent again
 
 	mu   sync.Mutex
 	dead []object
 }
 
 func newDispatcher(s *Sandbox, to string) (*dispatcher, error) {
-	d := &dispatcher{sandbox: s, to: to}
+	d := &dispatcher{sandbox: s, to: to, after: func(_ string, pause time.Duration) <-chan time.Time { return time.After(pause) }}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.client = &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext},
@@ -142,7 +143,7 @@ func (d *dispatcher) dispatch(id string) {
 				return
 			}
 			select {
-			case <-time.After(pause):
+			case <-d.after(id, pause):
 			case <-d.ctx.Done():
 				return
 			}

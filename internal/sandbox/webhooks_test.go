@@ -29,7 +29,7 @@ type hookReceiver struct {
 	scripts map[string][]int
 	got     map[string][]string
 	keys    map[string]string
-	last    map[string]time.Time
+	pauses  map[string]time.Duration // before the last attempt
 }
 
 // receive notes an attempt: M for another method or path, ? for no signature of the key set, K for another key, S for a time
@@ -63,10 +63,10 @@ func (h *hookReceiver) receive(set []jose.JSONWebKey) http.HandlerFunc {
 		if time.Since(event.SentAt) > time.Minute {
 			note += "S"
 		}
-		if last, there := h.last[event.EventID]; there && time.Since(last) >= 900*time.Millisecond {
+		if h.pauses[event.EventID] >= time.Second {
 			note += "W"
 		}
-		h.keys[event.EventID], h.last[event.EventID] = event.Key, time.Now()
+		h.keys[event.EventID] = event.Key
 		status, n := http.StatusOK, len(h.got[event.EventID])
 		if script := h.scripts[event.EventID]; n < len(script) {
 			status = script[n]
@@ -79,6 +79,17 @@ func (h *hookReceiver) receive(set []jose.JSONWebKey) http.HandlerFunc {
 			w.Header().Set("Location", "/elsewhere")
 		}
 		w.WriteHeader(status)
+	}
+}
+
+// watch notes for how long the dispatcher waits before it sends an event again, which it does as soon as sent is closed.
+func (h *hookReceiver) watch(d *dispatcher, sent <-chan time.Time) {
+	h.pauses = map[string]time.Duration{}
+	d.after = func(id string, pause time.Duration) <-chan time.Time {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.pauses[id] = pause
+		return sent
 	}
 }
 
@@ -97,7 +108,6 @@ func verifies(compact string, body []byte, set []jose.JSONWebKey) bool {
 
 // Each fault of the dispatcher changes what its summary names.
 func TestWebhookFaults(t *testing.T) {
-	testenv.Slow(t, "it waits for what is sent again")
 	const (
 		plain, retried, timeout, limited, refused, settled, moved = "200", "503 200", "408 200", "429 200W", "400 dead", "500 409", "302 dead"
 	)
@@ -127,7 +137,9 @@ func TestWebhookFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			h := &hookReceiver{scripts: map[string][]int{}, got: map[string][]string{}, keys: map[string]string{}, last: map[string]time.Time{}}
+			h := &hookReceiver{scripts: map[string][]int{}, got: map[string][]string{}, keys: map[string]string{}}
+			sent := make(chan time.Time)
+			h.watch(s.dispatcher, sent)
 			server := httptest.NewServer(h.receive([]jose.JSONWebKey{s.dispatcher.keys[0].Public(), s.dispatcher.keys[1].Public()}))
 			t.Cleanup(server.Close)
 			s.ForwardTo(server.Listener.Addr().String())
@@ -138,6 +150,7 @@ func TestWebhookFaults(t *testing.T) {
 				h.mu.Unlock()
 				s.dispatcher.dispatch(ids[i])
 			}
+			close(sent)
 			untilSettled(t, s)
 			dead := fmt.Sprint(s.dispatcher.letters())
 			h.mu.Lock()
@@ -171,7 +184,7 @@ func TestWebhookForged(t *testing.T) {
 	if err := s.Inject("webhook-forged"); err != nil {
 		t.Fatal(err)
 	}
-	h := &hookReceiver{scripts: map[string][]int{}, got: map[string][]string{}, keys: map[string]string{}, last: map[string]time.Time{}}
+	h := &hookReceiver{scripts: map[string][]int{}, got: map[string][]string{}, keys: map[string]string{}}
 	server := httptest.NewServer(h.receive([]jose.JSONWebKey{s.dispatcher.keys[0].Public()}))
 	t.Cleanup(server.Close)
 	s.ForwardTo(server.Listener.Addr().String())
