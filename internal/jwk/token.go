@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -47,12 +48,14 @@ type Token struct {
 	IssuedAt  time.Time
 	NotBefore time.Time
 
-	Payload []byte // what it signs; only of ReadSignature
+	Payload []byte // what it signs; only of ReadSignature, as the next
+	Type    string // typ of its header, without the prefix application/ and in lower case (RFC 7515, section 4.1.9)
 
-	parsed   *jwt.JSONWebToken      // of ReadToken, or
-	signed   *jose.JSONWebSignature // of ReadSignature
-	compact  string
-	critical bool // its header demands something that is not known here
+	parsed    *jwt.JSONWebToken      // of ReadToken, or
+	signed    *jose.JSONWebSignature // of ReadSignature
+	compact   string
+	unencoded bool // it signs the payload as it is (RFC 7797)
+	critical  bool // its header demands something that is not known here
 }
 
 // ReadToken reads a token without verifying anything.
@@ -73,7 +76,8 @@ func ReadToken(token string) (*Token, error) {
 	}
 	t := &Token{Issuer: claims.Issuer, Subject: claims.Subject, ID: claims.ID, Audience: claims.Audience, parsed: parsed, compact: token}
 	t.KeyID, t.Algorithm = parsed.Headers[0].KeyID, parsed.Headers[0].Algorithm
-	t.critical = unknownCritical(parsed.Headers[0].ExtraHeaders["crit"])
+	t.unencoded, t.critical = extensions(parsed.Headers[0].ExtraHeaders)
+	t.critical = t.critical || t.unencoded // RFC 7797, section 7: no JWT
 	t.Expiry, t.IssuedAt, t.NotBefore = date(claims.Expiry), date(claims.IssuedAt), date(claims.NotBefore)
 	return t, nil
 }
@@ -82,21 +86,18 @@ func ReadToken(token string) (*Token, error) {
 const MaxSignatureLength = 512 << 10
 
 // ReadSignature reads a JSON Web Signature in compact form (RFC 7515) without verifying anything. Its payload is any text: the
-// claims of the Token are empty. A detached one (RFC 7515, appendix F, and RFC 7797) has no payload of its own and signs the
-// given one; one that has a payload is read with nil.
+// claims of the Token are empty. A detached one (RFC 7515, appendix F) has no payload of its own and signs the given one; one that
+// has a payload is read with nil. Both may sign it as it is, if their header says so (RFC 7797).
 func ReadSignature(compact string, detached []byte) (*Token, error) {
 	if len(compact) > MaxSignatureLength {
 		return nil, ErrLong
 	}
-	parse := func() (*jose.JSONWebSignature, error) {
-		return jose.ParseSignedCompact(compact, algorithms(Algorithms))
+	head, rest, _ := strings.Cut(compact, ".")
+	middle, end, three := strings.Cut(rest, ".")
+	if !three || strings.ContainsFunc(head+end, unicode.IsSpace) || detached != nil && middle != "" {
+		return nil, ErrToken
 	}
-	if detached != nil {
-		parse = func() (*jose.JSONWebSignature, error) {
-			return jose.ParseDetached(compact, detached, algorithms(Algorithms))
-		}
-	}
-	signed, err := parse()
+	signed, err := jose.ParseDetached(head+".."+end, []byte{}, algorithms(Algorithms))
 	switch {
 	case errors.As(err, new(*jose.ErrUnexpectedSignatureAlgorithm)):
 		return nil, ErrAlgorithm
@@ -105,20 +106,37 @@ func ReadSignature(compact string, detached []byte) (*Token, error) {
 	}
 	header := signed.Signatures[0].Protected
 	t := &Token{KeyID: header.KeyID, Algorithm: header.Algorithm, signed: signed, compact: compact, Payload: detached}
-	t.critical = unknownCritical(header.ExtraHeaders["crit"]) // b64 (RFC 7797) is known
-	if detached == nil {
-		t.Payload = signed.UnsafePayloadWithoutVerification()
+	t.unencoded, t.critical = extensions(header.ExtraHeaders)
+	t.Type, _ = header.ExtraHeaders[jose.HeaderType].(string)
+	t.Type = strings.TrimPrefix(strings.ToLower(t.Type), "application/")
+	switch {
+	case detached != nil:
+	case t.unencoded: // section 5.2: anything that can be printed, but for the period that ends it
+		if strings.ContainsFunc(middle, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return nil, ErrToken
+		}
+		t.Payload = []byte(middle)
+	case strings.ContainsAny(middle, "\r\n"): // which the decoder leaves out
+		return nil, ErrToken
+	default:
+		if t.Payload, err = base64.RawURLEncoding.DecodeString(middle); err != nil {
+			return nil, ErrToken
+		}
 	}
 	return t, nil
 }
 
-// unknownCritical reports whether a crit names anything that a verifier need not know. It must not be empty.
-func unknownCritical(crit any) bool {
-	if crit == nil {
-		return false
+// extensions reads the extension that is known, b64 of RFC 7797, and reports whether the header demands another one, or that one in
+// a way that two verifiers may read as two things: a crit must name what the header has, once, and b64 that is false must be in it.
+func extensions(header map[jose.HeaderKey]any) (unencoded, critical bool) {
+	b64, given := header["b64"]
+	encoded, isBool := b64.(bool)
+	unencoded = given && !encoded
+	if crit, is := header["crit"]; is {
+		names, _ := crit.([]any)
+		return unencoded, len(names) != 1 || names[0] != "b64" || !isBool
 	}
-	names, isList := crit.([]any)
-	return !isList || len(names) == 0 || slices.ContainsFunc(names, func(name any) bool { return name != "b64" })
+	return unencoded, unencoded
 }
 
 // date is the time of a date, to the second; zero if there is none.
@@ -172,11 +190,19 @@ func (t *Token) verifiedBy(public crypto.PublicKey) bool {
 	}
 	end := strings.LastIndexByte(t.compact, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(t.compact[end+1:])
-	content := t.compact[:end]
-	if strings.HasSuffix(content, ".") { // detached
-		content += base64.RawURLEncoding.EncodeToString(t.Payload)
+	return err == nil && ed25519.Verify(key, t.content(), signature)
+}
+
+// content is what a token signs.
+func (t *Token) content() []byte {
+	if t.signed == nil {
+		return []byte(t.compact[:strings.LastIndexByte(t.compact, '.')])
 	}
-	return err == nil && ed25519.Verify(key, []byte(content), signature)
+	head, _, _ := strings.Cut(t.compact, ".")
+	if t.unencoded {
+		return append([]byte(head+"."), t.Payload...)
+	}
+	return []byte(head + "." + base64.RawURLEncoding.EncodeToString(t.Payload))
 }
 
 func algorithms(names []string) []jose.SignatureAlgorithm {

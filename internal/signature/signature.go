@@ -38,6 +38,7 @@ var (
 	ErrMalformed  = errors.New("a signature, an id or a timestamp that cannot be read")
 	ErrUnknownKey = errors.New("a signature by a key that is not in the key set")
 	ErrMismatch   = errors.New("a signature that does not verify")
+	ErrType       = errors.New("a signature of something else: its typ is another")
 )
 
 // Names of the parts of a content.
@@ -54,6 +55,7 @@ type Form struct {
 	Prefix    string // of HMAC: what stands before the signature, such as "sha256=" or "v1="
 	Hex       bool   // of HMAC: hexadecimal in place of base64
 	Content   string // of HMAC: what is signed, with {timestamp} and {body}
+	Type      string // of both forms of JWS: the typ that the header must have, in lower case and without application/; empty: any
 	Timestamp string // of HMAC: the header that has the time in seconds since 1970, or, with =, what stands before it in Header: "t="
 }
 
@@ -283,6 +285,8 @@ func (f *Form) verifyJWS(header http.Header, body []byte, keys *Keys) (Signed, e
 		return Signed{}, ErrUnknownKey
 	case err != nil || f.Header != "" && !bytes.Equal(token.Payload, body):
 		return Signed{}, ErrMismatch
+	case f.Type != "" && f.Type != token.Type:
+		return Signed{}, ErrType
 	}
 	return Signed{Payload: token.Payload, Key: key, Content: sha256.Sum256(token.Payload)}, nil
 }
