@@ -48,7 +48,10 @@ func (p *Probe) await(ctx context.Context, inbox probe.Inbox) {
 
 func (p *Probe) judge(r *probe.Result, s *state, inbox probe.Inbox, now time.Time) {
 	r.Note(checkOnTime, p.onTime(r, s, inbox, now))
-	if len(s.Open) > 0 || !s.Last.IsZero() {
+	switch {
+	case s.Started.IsZero() && !s.Last.IsZero(): // a job that does not say when it begins cannot be seen to hang
+		r.Omit(checkFinished)
+	case !s.Started.IsZero():
 		o := p.finished(s, inbox, now)
 		r.Note(checkFinished, o)
 		if s.Last.IsZero() && o.Passed() {
@@ -72,7 +75,7 @@ func (p *Probe) judge(r *probe.Result, s *state, inbox probe.Inbox, now time.Tim
 		r.Note(checkDuration, p.duration(s))
 	}
 	if p.MinGap != nil {
-		r.Note(checkFrequency, p.frequency(s))
+		p.frequency(r, s, inbox)
 	}
 }
 
@@ -188,15 +191,19 @@ func (p *Probe) duration(s *state) probe.Outcome {
 	return probe.Outcomef(probe.OK, "it took %s", roughly(took))
 }
 
-func (p *Probe) frequency(s *state) probe.Outcome {
-	if s.Before.IsZero() {
-		return probe.Outcomef(probe.OK, "there is one report so far")
+// frequency notes how far the last two reports are apart. One report has no distance, and one that came in vain before the last may have
+// been nearer: then there is nothing to judge by.
+func (p *Probe) frequency(r *probe.Result, s *state, inbox probe.Inbox) {
+	apart := s.Last.Sub(s.Before)
+	_, missed := inbox.Gap(s.Last.Add(-p.MinGap.D()), s.Last)
+	switch {
+	case !s.Before.IsZero() && apart < p.MinGap.D():
+		r.Fail(checkFrequency, reasonTooOften, "expected at least %s between two reports, got %s", *p.MinGap, roughly(apart))
+	case s.Before.IsZero() || missed:
+		r.Omit(checkFrequency)
+	default:
+		r.Pass(checkFrequency, "the last two reports came %s apart", roughly(apart))
 	}
-	gap := s.Last.Sub(s.Before)
-	if gap < p.MinGap.D() {
-		return probe.Outcomef(reasonTooOften, "expected at least %s between two reports, got %s", *p.MinGap, roughly(gap))
-	}
-	return probe.Outcomef(probe.OK, "the last two reports came %s apart", roughly(gap))
 }
 
 // ago is how long one time is after another, in words.

@@ -183,7 +183,7 @@ func TestHeartbeat_tooOften(t *testing.T) {
 	p.MinGap = length(30 * time.Minute)
 	inWorld(t, p, func(w *world) {
 		w.post("")
-		w.wants("pass")
+		w.passes("on_time success") // one report has no distance to another, and says nothing of hanging
 		wait(20 * time.Minute)
 		w.post("")
 		w.wants("frequency=too_often")
@@ -191,9 +191,26 @@ func TestHeartbeat_tooOften(t *testing.T) {
 		w.wants("frequency=too_often")
 		w.post("")
 		w.wants("pass")
+		w.passes("on_time success frequency")
 		w.post("/log")
 		w.post("/start")
 		w.wants("pass")
+	})
+	inWorld(t, p, func(w *world) {
+		w.post("/start")
+		w.post("")
+		wait(20 * time.Minute)
+		w.begin() // a report may have come just before
+		wait(20 * time.Minute)
+		w.post("")
+		w.passes("on_time finished success")
+		wait(31 * time.Minute)
+		w.post("")
+		w.passes("on_time finished success frequency")
+		wait(20 * time.Minute)
+		w.begin()
+		w.post("")
+		w.wants("frequency=too_often")
 	})
 }
 

@@ -120,6 +120,19 @@ func (w *world) wants(want string) {
 	}
 }
 
+// passes runs the probe, which must pass by these checks and no other.
+func (w *world) passes(checks string) {
+	w.t.Helper()
+	r := w.run()
+	var got []string
+	for _, c := range r.Checks {
+		got = append(got, c.Name)
+	}
+	if text := strings.Join(got, " "); text != checks || r.Verdict() != probe.Pass {
+		w.t.Errorf("expected a pass by %s, got\n%s", checks, probetest.Lines(r))
+	}
+}
+
 // report sends a report, to which the prober must answer with a status.
 func (w *world) report(method, path string, status int) {
 	w.t.Helper()
