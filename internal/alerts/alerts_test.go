@@ -53,6 +53,7 @@ func kinds() probe.Kinds {
 		"guard":     kind(probe.Traits{}, guardCases),
 		"tls":       kind(probe.Traits{}, tlsVersion),
 		"promql":    kind(probe.Traits{}, promqlValue),
+		"webhook":   kind(probe.Traits{WritesToTarget: true}, unverifiedRatio),
 		"rls":       kind(probe.Traits{ProvesDenial: true, WritesToTarget: true}, breaches, lastProven, rlsRelations),
 	}
 }

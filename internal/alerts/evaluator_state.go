@@ -58,7 +58,7 @@ type run struct {
 }
 
 // evaluatedSeries are the samples that conditions read.
-var evaluatedSeries = []string{healthState, telemetryZero, authCase, authOutcome, sqlInRecovery, probe.CertificateExpiring}
+var evaluatedSeries = []string{healthState, telemetryZero, authCase, authOutcome, sqlInRecovery, unverifiedRatio, probe.CertificateExpiring}
 
 func newState(j probe.Job, now time.Time) *state {
 	perWindow := 1.5*minRuns + 1

@@ -23,6 +23,8 @@ const (
 	lastKnownGood   = "probe_last_known_good_info"
 
 	rlsRelations = "probe_rls_relations"
+
+	unverifiedRatio = "probe_webhook_unverified_ratio"
 )
 
 // Series of particular kinds that only the dashboard reads.
@@ -42,7 +44,7 @@ const (
 // KindSeries lists the series of particular kinds that rules and panels read. A series that no kind declares would be an
 // alert or a panel that never exists, so a test wants each to be declared.
 func KindSeries() []string {
-	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry, sqlValue, sqlHeartbeat, sqlInRecovery, rlsRelations, deployNearOnset, lastKnownGood,
+	return []string{healthState, breaches, lastProven, telemetryZero, authCase, authOutcome, tokenExpiry, sqlValue, sqlHeartbeat, sqlInRecovery, rlsRelations, deployNearOnset, lastKnownGood, unverifiedRatio,
 		tlsVersion, guardCases, redisLag, redisUnprefixed, redisFullPass, podsWanted, podsRestarts, deployInfo, clockSkew, promqlValue}
 }
 

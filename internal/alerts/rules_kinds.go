@@ -29,6 +29,8 @@ func (s *system) failureAlerts(j probe.Job) []alert {
 		return s.telemetryAlerts(j)
 	case s.options.exports(j, sqlInRecovery) && has(j, checkPrimary):
 		return s.primaryAlerts(j)
+	case s.options.exports(j, unverifiedRatio):
+		return []alert{s.unverifiedAlert(j), s.generic(j)}
 	case s.options.exports(j, authOutcome):
 		return s.protectedAlerts(j)
 	case has(j, checkPrivateKey):
@@ -40,6 +42,8 @@ func (s *system) failureAlerts(j probe.Job) []alert {
 }
 
 // generic is the alert on a failing probe, unless another alert covers the cause.
+//
+//go:noinline
 func (s *system) generic(j probe.Job, covered ...term) alert {
 	a := s.probeAlert(j, "ProbeFailing", parseSeverity(j.Severity), failWait(j), s.unless(s.failed(j), covered...))
 	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s fails", procedure(j), s.name, j.Name))
@@ -298,6 +302,23 @@ func (s *system) bypassAlert(j probe.Job, accepted term, series ...sample) alert
 	a := s.probeAlert(j, "ProbeAuthBypass", parseSeverity(j.Severity).atLeast(1), 0, accepted)
 	a.summary = escapeTemplate(fmt.Sprintf("Auth bypass: %s/%s accepts a caller that must be denied", s.name, j.Name))
 	a.example.series = series
+	return a
+}
+
+// maxUnverified is how large a share of the latest deliveries may fail to verify: scanners find no path, but anybody errs.
+const maxUnverified = 0.2
+
+// unverifiedAlert is the alert on deliveries that do not verify. It is no failure of the probe: those that the sender signed
+// wrongly look like forged ones, and those must not change a verdict.
+func (s *system) unverifiedAlert(j probe.Job) alert {
+	a := s.probeAlert(j, "ProbeDeliveriesUnverified", parseSeverity(j.Severity).lowered(), time.Minute, is(
+		fmt.Sprintf("max %s (%s) > %g", s.by(), lastKnown(selector(unverifiedRatio, s.match(j))), maxUnverified), func(v *view) bool {
+			return slices.ContainsFunc(v.samples, func(s probe.Sample) bool { return s.Name == unverifiedRatio && s.Value > maxUnverified })
+		}))
+	a.summary = "{{ $value | humanizePercentage }} of the latest deliveries do not verify" + escapeTemplate(fmt.Sprintf(": %s/%s", s.name, j.Name))
+	a.description = "Either the sender signs some of them wrongly, such as one of its replicas with an old key, or another one knows the path. By cause: probe_webhook_deliveries_total. Look for these deliveries at the sender; if it did not send them, replace the token."
+	a.example.verdict = probe.Pass
+	a.example.series = []sample{{unverifiedRatio, nil, 0.5}}
 	return a
 }
 

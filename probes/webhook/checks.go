@@ -22,7 +22,7 @@ import (
 // judgeEvents notes what came of the events.
 func (run *runState) judgeEvents(ctx context.Context, events []*event) {
 	now := time.Now()
-	run.readGap(now)
+	run.readGap(run.began, now)
 	var counted, accepted int
 	run.state(func(st *state, _ *probe.InboxState) {
 		for i, e := range events { // copies, which nobody adds to
@@ -37,11 +37,19 @@ func (run *runState) judgeEvents(ctx context.Context, events []*event) {
 	run.judgeCases(events, now)
 }
 
-// readGap notes why deliveries may have come in vain since the run began.
-func (run *runState) readGap(now time.Time) {
-	if gap, any := run.in.Gap(run.began, now); any {
+// readGap notes why deliveries may have come in vain since a time.
+func (run *runState) readGap(from, now time.Time) {
+	if gap, any := run.in.Gap(from, now); any {
 		run.gap = gap.Why
 	}
+	run.state(func(st *state, _ *probe.InboxState) {
+		if run.vain = !st.document.Vain.Before(from.Round(0)) && !st.document.Vain.After(now); run.vain {
+			run.gap = "one could not be verified, since the prober could not read its own key"
+		}
+		if refused, all := st.unverified(now, run.Within.D()); refused > 0 && all >= minRecent {
+			run.unverified = fmt.Sprintf("; of the last %d to this path, %d did not verify: the sender signs some wrongly, or another one knows the path", all, refused)
+		}
+	})
 }
 
 // judgeDelivered notes whether all events were delivered in time.
@@ -96,10 +104,12 @@ func (run *runState) judgeProofs(ctx context.Context, events []*event, copies, a
 			}
 		}
 		run.r.Fail(checkSignature, reason, "expected deliveries that verify, got %s with %s", text.Plural(len(refused), "delivery", "deliveries"), refused[i].err)
+	case run.vain:
+		run.noteVain()
 	case len(all)+len(refused) == 0:
 		run.r.Inconclusive(checkSignature, probe.NothingChecked, "nothing was delivered")
 	default:
-		run.r.Pass(checkSignature, "%s by %s", text.Plural(len(all)+len(refused), "delivery verifies", "deliveries verify"), run.Signature.Scheme)
+		run.r.Pass(checkSignature, "%s by %s%s", text.Plural(len(all)+len(refused), "delivery verifies", "deliveries verify"), run.Signature.Scheme, run.unverified)
 	}
 	run.judgeTimes(all, refused)
 	if len(all) == 0 {
@@ -115,6 +125,11 @@ func (run *runState) judgeProofs(ctx context.Context, events []*event, copies, a
 		run.r.Pass(checkTampered, "none of %d copies with a byte changed verifies", copies)
 	}
 	run.judgeKeys(all)
+}
+
+// noteVain notes that the prober had no key for a delivery. That says nothing of its signature.
+func (run *runState) noteVain() {
+	run.r.Inconclusive(checkSignature, probe.Credential, "a delivery could not be verified: signature.secrets or the key set could not be read when it came")
 }
 
 // judgeTimes notes whether the attempts were signed when they were sent.
@@ -368,9 +383,31 @@ func (run *runState) hasDead(ctx context.Context, e *event) (bool, probe.Outcome
 	return len(path.Find(doc)) > 0, probe.Outcome{Reason: probe.OK}
 }
 
-// judgeEnabled has one event more delivered, answered 200, so that the failures of the run have an end, and notes whether it comes.
+// judgeEnabled has one event more delivered, answered 200, so that the failures of the run have an end, and notes whether it comes. If
+// the run ended early, what is still tried again is answered 200 as well.
 func (run *runState) judgeEnabled(ctx context.Context) {
 	if !run.provokes() {
+		return
+	}
+	early, failing := run.rules == nil, 0
+	run.state(func(*state, *probe.InboxState) {
+		for _, e := range run.events {
+			for _, a := range e.attempts {
+				if a.given.Status/100 != 2 || a.given.Delay > 0 {
+					failing++
+				}
+			}
+			if early {
+				e.Answers = nil
+			}
+		}
+	})
+	switch {
+	case early && failing == 0:
+		run.r.Inconclusive(checkEnabled, probe.NothingChecked, "the run ended early, before any failing answer was given")
+		return
+	case ctx.Err() != nil:
+		run.r.Inconclusive(checkEnabled, reasonWindow, "the run was over before the last event could be asked for, after %s", failingAnswers(failing))
 		return
 	}
 	first := len(run.events)
@@ -381,25 +418,23 @@ func (run *runState) judgeEnabled(ctx context.Context) {
 	until, done := context.WithDeadline(ctx, e.triggered.Add(run.Within.D()))
 	defer done()
 	came := run.in.Wait(until, func(*probe.InboxState) bool { return len(e.attempts) > 0 }) == nil
-	run.readGap(time.Now())
-	failing := 0
-	for _, c := range run.cases {
-		for _, a := range c.Answers[:min(c.Attempts, len(c.Answers))] {
-			if !a.accepts() {
-				failing++
-			}
-		}
-	}
+	run.readGap(run.began, time.Now())
 	switch {
+	case came && failing == 0:
+		run.r.Inconclusive(checkEnabled, probe.NothingChecked, "an event is delivered, but no failing answer was given before it")
 	case came:
-		run.r.Pass(checkEnabled, "after %s an event is delivered as before", text.Plural(failing, "failing answer", "failing answers"))
-	case run.rules == nil || !slices.ContainsFunc(run.rules, func(r ruling) bool { return r.Reason != probe.ControlFailed }):
+		run.r.Pass(checkEnabled, "after %s an event is delivered as before", failingAnswers(failing))
+	case early:
+		run.r.Inconclusive(checkEnabled, probe.ControlFailed, "no event came within %s after %s, but the run had ended early: see triggered and reachable", run.Within, failingAnswers(failing))
+	case !slices.ContainsFunc(run.rules, func(r ruling) bool { return r.Reason != probe.ControlFailed }):
 		run.r.Inconclusive(checkEnabled, probe.NothingChecked, "nothing was delivered before either")
 	case run.gap != "":
 		run.r.Inconclusive(checkEnabled, probe.ControlFailed, "not known, since deliveries may have come in vain: %s", run.gap)
 	case ctx.Err() != nil || time.Now().Before(e.triggered.Add(run.Within.D())):
 		run.r.Inconclusive(checkEnabled, reasonWindow, "the run was over before the last event was due")
 	default:
-		run.r.Fail(checkEnabled, reasonDisabled, "expected an event within %s after %s, got none", run.Within, text.Plural(failing, "failing answer", "failing answers"))
+		run.r.Fail(checkEnabled, reasonDisabled, "expected an event within %s after %s, got none", run.Within, failingAnswers(failing))
 	}
 }
+
+func failingAnswers(n int) string { return text.Plural(n, "failing answer", "failing answers") }

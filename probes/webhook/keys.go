@@ -25,6 +25,7 @@ type keyRecord struct {
 type document struct {
 	Last  time.Time   `json:"last,omitzero"`  // the last delivery that verified
 	Stamp time.Time   `json:"stamp,omitzero"` // the latest timestamp of one
+	Vain  time.Time   `json:"vain,omitzero"`  // the last delivery that could not be verified, for want of a key or secret
 	Read  time.Time   `json:"read,omitzero"`  // the last time that the key set was read
 	Set   []byte      `json:"set,omitempty"`  // the key set, by which deliveries are verified until it is read again
 	Keys  []keyRecord `json:"keys,omitempty"`

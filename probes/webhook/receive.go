@@ -35,6 +35,7 @@ type state struct {
 	seen     []content
 	floor    time.Time          // without a trigger: a content of an earlier process has no later timestamp
 	ended    []*event           // without a trigger: the last of each case that is settled
+	recent   []arrival          // the latest deliveries, whoever sent them
 	counts   map[string]float64 // results, since the last run has told them
 }
 
@@ -44,6 +45,18 @@ type content struct {
 	at     time.Time
 	answer probe.Answer
 }
+
+// An arrival is a delivery by whether it verified.
+type arrival struct {
+	at      time.Time
+	refused bool
+}
+
+// maxRecent is of how many deliveries the share is told that did not verify, and minRecent of how many at least.
+const (
+	maxRecent = 20
+	minRecent = 4
+)
 
 // A round is what a run and those who deliver to it share.
 type round struct {
@@ -121,12 +134,12 @@ var unproven = probe.Answer{Status: http.StatusNotFound}
 func (p *Probe) Receive(in probe.Inbox, d probe.Delivery) (answer probe.Answer) {
 	in.Update(func(s *probe.InboxState) {
 		st := stateOf(s)
-		before := st.document.Last
+		last, vain := st.document.Last, st.document.Vain
 		var result string
 		if answer, result = p.receive(st, d); result != "" {
 			st.counts[result]++
 		}
-		if st.document.Last != before {
+		if st.document.Last != last || st.document.Vain != vain {
 			st.save(s)
 		}
 	})
@@ -139,19 +152,19 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	if st.run != nil && st.run.known(path, d) {
 		return probe.Answer{}, ""
 	}
-	if st.set == nil && p.Signature.Keys != "" {
-		return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys // so that the sender comes again
-	}
 	keys := signature.Keys{Set: st.set}
-	if err := p.reveal(&keys); err != nil {
-		return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys
-	}
+	lacking := p.reveal(&keys) != nil || st.set == nil && p.Signature.Keys != ""
 	var err error
 	signed := signature.Signed{}
 	if path != "" || d.Method != http.MethodPost {
 		err = signature.ErrMissing
 	} else {
 		signed, err = p.form.Verify(d.Header, d.Body, &keys)
+		if lacking && (err == signature.ErrMismatch || err == signature.ErrUnknownKey) { // by what the prober has
+			st.document.Vain = d.At.Round(0)
+			return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys // so that the sender comes again
+		}
+		st.arrived(d.At, err != nil)
 	}
 	if err != nil {
 		id := p.idOf(d, signature.Signed{ID: first(d.Header.Get("Webhook-Id"), d.Header.Get("Svix-Id")), Payload: d.Body})
@@ -164,6 +177,7 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		return unproven, resultOf(err)
 	}
 	if i := slices.IndexFunc(st.seen, func(c content) bool { return c.sum == signed.Content }); i >= 0 && p.timed() {
+		st.recent = st.recent[:len(st.recent)-1]
 		return st.seen[i].answer, resultReplayed // or the same attempt, twice on the way: it gets the same answer
 	}
 	a := attempt{at: d.At, key: p.keyOf(d, signed), content: signed.Content}
@@ -175,6 +189,7 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	a.offset, stamp, timed = p.offset(d, signed)
 	id := p.idOf(d, signed)
 	if !timed && p.timed() || a.offset.Beyond(p.Signature.Tolerance.D()) {
+		st.recent[len(st.recent)-1].refused = true
 		st.run.refuse(id, refusal{err: errStale, offset: a.offset})
 		return unproven, resultStale
 	}
@@ -213,18 +228,36 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	return a.given, result
 }
 
-// reveal reads the secrets.
-func (p *Probe) reveal(keys *signature.Keys) error {
+// arrived notes a delivery, for the share of those that do not verify.
+func (st *state) arrived(at time.Time, refused bool) {
+	st.recent = append(st.recent[max(0, len(st.recent)-maxRecent+1):], arrival{at.Round(0), refused})
+}
+
+// unverified counts the latest deliveries that did not verify. Older ones say nothing of how it is now.
+func (st *state) unverified(now time.Time, within time.Duration) (refused, all int) {
+	for _, a := range st.recent {
+		if now.Sub(a.at) > max(24*time.Hour, minRecent*within) {
+			continue
+		}
+		if all++; a.refused {
+			refused++
+		}
+	}
+	return refused, all
+}
+
+// reveal reads the secrets. The error is that of the last one that cannot be read.
+func (p *Probe) reveal(keys *signature.Keys) (failed error) {
 	for _, s := range p.Signature.Secrets {
 		text, err := s.Reveal()
 		if err == nil {
 			err = keys.Add(p.Signature.Scheme, text)
 		}
 		if err != nil {
-			return err
+			failed = err
 		}
 	}
-	return nil
+	return failed
 }
 
 func resultOf(err error) string {

@@ -228,7 +228,7 @@ func TestDocument(t *testing.T) {
 // Without a key set yet, as after a restart without a document, the sender is asked to come again.
 func TestReceive_noKeys(t *testing.T) {
 	x := begin(t, "    signature: {scheme: jws-detached, header: X-Signature, keys: \"https://sender.example/keys\"}\n    id: {json: $.event_id}\n    key: {json: $.key}\n")
-	answer := x.Receive(x.in, probe.Delivery{Method: http.MethodPost, Header: http.Header{"X-Signature": {"a..b"}}, Body: []byte("{}")})
+	answer := x.Receive(x.in, probe.Delivery{Method: http.MethodPost, Header: http.Header{"X-Signature": {newProvider(t, "a").sign(t, "{}")}}, Body: []byte("{}")})
 	if answer.Status != http.StatusServiceUnavailable || x.counted() != "no_keys 1" {
 		t.Errorf("answered %d, counted %s", answer.Status, x.counted())
 	}

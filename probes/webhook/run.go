@@ -26,14 +26,16 @@ const maxWaiting = 5 * time.Second
 // A runState is one run of the probe.
 type runState struct {
 	*Probe
-	r      *probe.Result
-	in     probe.Inbox
-	began  time.Time
-	clock  probe.ClockWatch
-	events []*event // of this run; in the inbox until it is over
-	rules  []ruling // of the events, in the end
-	last   time.Time
-	gap    string // why deliveries may have come in vain; empty if they did not
+	r          *probe.Result
+	in         probe.Inbox
+	began      time.Time
+	clock      probe.ClockWatch
+	events     []*event // of this run; in the inbox until it is over
+	rules      []ruling // of the events, in the end
+	last       time.Time
+	gap        string // why deliveries may have come in vain; empty if they did not
+	unverified string // what to add about deliveries that did not verify
+	vain       bool   // one came that could not be verified, for want of a key
 }
 
 // Ask has an event delivered for each case, and judges what comes of it.
@@ -61,12 +63,14 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	before := len(run.events)
 	for _, c := range p.cases {
 		if !run.trigger(ctx, c, checkTriggered) {
+			run.judgeEnabled(ctx)
 			return
 		}
 	}
 	run.watch(ctx, run.events[before:])
 	events := slices.Clone(run.events[before:])
 	if !run.reachable(ctx) {
+		run.judgeEnabled(ctx)
 		return
 	}
 	r.Pass(checkReachable, "%d of %d requests of the prober to its own public address came back to it", 2*nonces, 2*nonces)
@@ -150,6 +154,9 @@ func (run *runState) end() {
 			run.r.Measure(deliveriesTotal, n, result)
 		}
 		clear(st.counts)
+		if refused, all := st.unverified(time.Now(), run.Within.D()); all >= minRecent {
+			run.r.Measure(unverifiedRatio, float64(refused)/float64(all))
+		}
 		if !st.document.Last.IsZero() {
 			run.r.Measure(lastDelivery, float64(st.document.Last.UnixMilli())/1000)
 		}

@@ -78,6 +78,7 @@ func (p *Probe) validateSignature() error {
 	not("encoding", s.Encoding != "" && s.Encoding != "hex" && s.Encoding != "base64", "expected hex or base64")
 	not("content", s.Content != "" && !hmac, "goes with hmac only")
 	not("timestamp", s.Timestamp != "" && !hmac && !set, "goes with hmac and jws only")
+	not("typ", s.Typ != "" && !set, "goes with jws only")
 	not("secrets", (len(s.Secrets) == 0) != set, "expected secrets with standard, hmac and token, and keys with jws")
 	not("secrets", len(s.Secrets) > maxSecrets, fmt.Sprintf("expected at most %d", maxSecrets))
 	not("keys", (s.Keys == "") == set, "expected the URL of a key set with jws, and with no other scheme")
@@ -100,7 +101,8 @@ func (p *Probe) validateSignature() error {
 		not("timestamp", err != nil || !path.Singular(), "expected an RFC 9535 path of one value in the JSON that is signed")
 		p.stamp = path
 	}
-	p.form = signature.Form{Scheme: s.Scheme, Header: http.CanonicalHeaderKey(s.Header), Prefix: s.Prefix, Hex: s.Encoding != "base64", Content: content}
+	p.form = signature.Form{Scheme: s.Scheme, Header: http.CanonicalHeaderKey(s.Header), Prefix: s.Prefix, Hex: s.Encoding != "base64", Content: content,
+		Type: strings.TrimPrefix(strings.ToLower(s.Typ), "application/")}
 	if hmac {
 		p.form.Timestamp = s.Timestamp
 	}

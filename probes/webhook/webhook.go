@@ -60,6 +60,7 @@ type Signature struct {
 	Keys      string          `yaml:"keys" doc:"of jws: the URL of the sender's key set"`
 	Cache     probe.Duration  `yaml:"cache" doc:"of jws: how long receivers are told to keep the key set; a key must be published that long before it signs"`
 	Grace     probe.Duration  `yaml:"grace" doc:"of jws: how long a key stays published after its last signature"`
+	Typ       string          `yaml:"typ" doc:"of jws: the typ that its header must have, such as secevent+jwt; without it a token that the same keys signed is taken for a delivery"`
 	Revoked   []secret.Public `yaml:"revoked" doc:"of jws: ids of keys that must neither be published nor sign; each a text, {file: PATH} or {env: NAME}"`
 }
 
@@ -124,6 +125,8 @@ var (
 		Action: "Compare a delivery with the scheme that receivers are told: another form, another header or a timestamp that is no number."}
 	reasonUnknownKey = probe.Reason{Word: "unknown_kid", Verdict: probe.Fail, Text: "signed with a key that is not published",
 		Action: "Publish the key with which the sender signs, or switch back to the one before: receivers reject every event."}
+	reasonTyp = probe.Reason{Word: "other_typ", Verdict: probe.Fail, Text: "signed as something else",
+		Action: "Compare the typ of the signature with signature.typ: receivers that look at it take the event for another token."}
 	reasonTimestamp = probe.Reason{Word: "old_timestamp", Verdict: probe.Fail, Text: "signed for another time",
 		Action: "Check the clock of the sender, and that each attempt is signed when it is sent: receivers take the event for a replay."}
 	reasonNotDead = probe.Reason{Word: "not_dead", Verdict: probe.Fail, Text: "no dead letter",
@@ -146,6 +149,7 @@ var causes = []struct {
 	{signature.ErrMalformed, "malformed", reasonMalformed},
 	{signature.ErrUnknownKey, "unknown_kid", reasonUnknownKey},
 	{signature.ErrMismatch, "bad_signature", issuance.BadSignature},
+	{signature.ErrType, "other_typ", reasonTyp},
 }
 
 // Results of a delivery, for the series. Those of causes come in between.
@@ -178,6 +182,8 @@ var (
 		Help: "1 for what came of the case in the last run, 0 for the other outcomes."}
 	lastDelivery = &probe.Measure{Name: "probe_webhook_last_delivery_timestamp_seconds", Kept: true,
 		Help: "When the last delivery that verified had come."}
+	unverifiedRatio = &probe.Measure{Name: "probe_webhook_unverified_ratio",
+		Help: "Share of the latest deliveries that did not verify, of 4 at least and 20 at most; whoever knows the path can send such."}
 	deliveriesTotal = &probe.Measure{Name: "probe_webhook_deliveries_total", Labels: []string{"result"}, Counter: true,
 		Help: "Requests to the probe's path by result; only verified ones, which are of the run, have a say in verdicts."}
 )
@@ -187,10 +193,10 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
 		Summary:  "webhooks as a receiver gets them: delivery, signature, retries by answer, dead letters, rotation of keys",
-		Measures: []*probe.Measure{deliverySeconds, attemptsGauge, caseGauge, lastDelivery, deliveriesTotal},
+		Measures: []*probe.Measure{deliverySeconds, attemptsGauge, caseGauge, lastDelivery, unverifiedRatio, deliveriesTotal},
 		Reasons: []probe.Reason{
 			reasonLost, reasonLate, reasonRetried, reasonDropped, reasonEarly, reasonRedirect, reasonKey, reasonUnsigned, reasonMalformed, reasonUnknownKey,
-			issuance.BadSignature, reasonTimestamp, reasonNotDead, reasonNotSettled, reasonDisabled, reasonWindow,
+			issuance.BadSignature, reasonTyp, reasonTimestamp, reasonNotDead, reasonNotSettled, reasonDisabled, reasonWindow,
 			issuance.PublishedTooLate, issuance.GraceTooShort, issuance.RevokedKeyPublished,
 		},
 		Traits: probe.Traits{WritesToTarget: true},
