@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -139,4 +140,14 @@ func (o *output) String() string {
 	o.Lock()
 	defer o.Unlock()
 	return strings.ToValidUTF8(string(o.text), "\uFFFD")
+}
+
+// ProcessorTime returns for how long f runs, without what it starts and without the time in which a busy machine runs something
+// else; on systems other than Linux that counts too.
+func ProcessorTime(f func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := threadTime()
+	f()
+	return threadTime() - before
 }

@@ -3,6 +3,7 @@ package testenv
 import (
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // KillWithParent ties a command to this process: it gets a process group of its own, and the kernel kills it when this
@@ -22,4 +23,12 @@ func killGroup(cmd *exec.Cmd) {
 	if cmd.SysProcAttr != nil && cmd.SysProcAttr.Setpgid {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
+}
+
+func threadTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_THREAD, &used); err != nil {
+		panic(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
