@@ -11,21 +11,25 @@ import (
 // Grace is how much longer than its timeout a run may take before it counts as hung.
 const Grace = 500 * time.Millisecond
 
-// Do runs the probe once. It is the only caller of Ask and always returns by the timeout and Grace, plus the timeout
-// again if the Reference is asked: a panic, a probe that ignores its deadline and a prober that was itself suspended
-// end as inconclusive, with what was noted until then. Once ctx is cancelled, or the prober was suspended, a failure counts
-// only if it was proven before.
+// Do runs the probe once. It always returns by the timeout and Grace, plus the timeout again if the Reference is asked: a panic, a
+// probe that ignores its deadline and a prober that was itself suspended end as inconclusive, with what was noted until then. Once
+// ctx is cancelled, or the prober was suspended, a failure counts only if it was proven before.
 func (j Job) Do(ctx context.Context) Result {
+	ended := make(chan Result, 1)
+	go j.Run(ctx, func(r Result) { ended <- r })
+	return <-ended
+}
+
+// Run is Do in the goroutine of the caller. It hands the result to ended, once, by the time at which Do returns: a probe that ignores
+// its deadline is left behind with that goroutine, and its result comes from another. It is the only caller of Ask.
+func (j Job) Run(ctx context.Context, ended func(Result)) {
 	ask, cancel := context.WithTimeout(ctx, j.Timeout)
-	defer cancel()
 	r := NewResult(j.ID)
 	r.Started = time.Now()
-	interrupted := watchInterruption(ctx, r.Started)
 	lateness := LatenessOf(ctx)
-	before := lateness.Total()
-	r.shared.interrupted = interrupted
-	done := make(chan struct{})
-	ask, account := j.Memory.Open(ask)
+	u := &underway{Job: j, ctx: ctx, lateness: lateness, before: lateness.Total(), interrupted: watchInterruption(ctx, r.Started)}
+	r.shared.interrupted = u.interrupted
+	ask, u.account = j.Memory.Open(ask)
 	if j.Incident != nil {
 		ask = withIncident(ask, j.Incident())
 	}
@@ -35,13 +39,38 @@ func (j Job) Do(ctx context.Context) Result {
 	if j.Inbox != nil {
 		ask = withInbox(ask, j.Inbox)
 	}
-	go func() {
-		defer close(done)
-		defer account.Close()
+	left := make(chan struct{})
+	u.interrupted.watch(j.Timeout+Grace, func() {
+		ended(u.conclude(r, left))
+		cancel()
+	})
+	func() {
+		defer u.account.Close()
 		defer r.recoverPanic()
 		j.Probe.Ask(ask, r)
 	}()
-	hung := interrupted.await(done, j.Timeout+Grace)
+	if u.interrupted.stop() {
+		ended(u.conclude(r, nil))
+		cancel()
+	} else {
+		close(left)
+	}
+}
+
+// underway is what a run needs to be concluded.
+type underway struct {
+	Job
+	ctx         context.Context // of the run, without its timeout
+	interrupted *interruption
+	account     *memory.Account
+	lateness    *Lateness
+	before      time.Duration // by how much the prober was late in all when the run began
+}
+
+// conclude closes a result and settles what follows from how the run went. A probe that ignored its deadline was left behind until
+// left is closed.
+func (u *underway) conclude(r *Result, left <-chan struct{}) Result {
+	j, ctx := &u.Job, u.ctx
 	out, proven := r.close()
 	out.Took = time.Since(out.Started)
 	// A failure that the prober's own network could explain is not proven before the Reference has been asked.
@@ -57,13 +86,13 @@ func (j Job) Do(ctx context.Context) Result {
 		out.checkExpectedVersion(j.ExpectVersion)
 	}
 	out.limitVersions(j.Versions)
-	out.heedLimits(account.Excesses())
-	late, waited := lateness.Total()-before, account.Waited()
+	out.heedLimits(u.account.Excesses())
+	late, waited := u.lateness.Total()-u.before, u.account.Waited()
 	mine := func(c Check) bool { return c.Verdict == Fail && !c.Reason.Breach && out.restsOnTimeout(c, r.shared) }
 	switch {
 	case ctx.Err() != nil:
 		out.downgrade(unproven, Cancelled, "the run was cancelled after %s", out.Took.Round(time.Millisecond))
-	case interrupted.wasSuspended():
+	case u.interrupted.wasSuspended():
 		out.downgrade(unproven, Suspended, "the prober itself was stopped during the run")
 	case late+waited > j.Timeout/2 && slices.ContainsFunc(out.Checks, mine):
 		if waited > late {
@@ -79,8 +108,8 @@ func (j Job) Do(ctx context.Context) Result {
 			out.downgrade(func(Check) bool { return true }, SelfEngine, "the self-test of the prober failed: %s", err)
 		}
 	}
-	if hung {
-		out.Abandoned = done
+	if left != nil {
+		out.Abandoned = left
 		out.appendRunCheck(Hung, "the probe ignored its timeout of %s", j.Timeout)
 	}
 	if len(out.Checks) == 0 {

@@ -297,14 +297,14 @@ func TestAwait(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			began, done := time.Now(), make(chan struct{})
-			if tt.done {
-				close(done)
-			}
+			began, givenUp := time.Now(), make(chan struct{})
 			i := watchInterruption(t.Context(), began)
 			i.last = began.Add(-tt.ago)
-			hung := i.await(done, 5*time.Second)
-			stopped := i.suspended
+			i.watch(5*time.Second, func() { close(givenUp) })
+			if !tt.done {
+				<-givenUp
+			}
+			hung, stopped := !i.stop(), i.suspended
 			if took := time.Since(began); stopped != tt.stopped || hung != tt.hung || took != tt.took {
 				t.Errorf("%s: stopped %v, hung %v after %s; want %v, %v after %s", tt.name, stopped, hung, took, tt.stopped, tt.hung, tt.took)
 			}

@@ -22,6 +22,10 @@ type interruption struct {
 	mu        sync.Mutex
 	last      time.Time // when somebody last looked
 	suspended bool
+	timer     *time.Timer
+	end       time.Time // when the run is given up
+	extended  bool      // it was put off
+	over      bool      // the run has ended or was given up
 }
 
 func watchInterruption(ctx context.Context, began time.Time) *interruption {
@@ -32,6 +36,11 @@ func watchInterruption(ctx context.Context, began time.Time) *interruption {
 func (i *interruption) wasSuspended() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	return i.look()
+}
+
+// look is wasSuspended while i.mu is held.
+func (i *interruption) look() bool {
 	now := time.Now()
 	i.suspended = i.suspended || now.Sub(i.last) > pulse+stall || clockJumped(i.began, now)
 	i.last = now
@@ -41,35 +50,47 @@ func (i *interruption) wasSuspended() bool {
 // happened reports whether the run was cancelled or suspended. Results that no Job runs have none.
 func (i *interruption) happened() bool { return i != nil && (i.ctx.Err() != nil || i.wasSuspended()) }
 
-// await waits for done, at most for limit, and reports whether that was reached. After a stop all timers fire at once, the
-// deadline of the probe among them, so it has another Grace to heed that.
-func (i *interruption) await(done <-chan struct{}, limit time.Duration) (hung bool) {
-	end, extended := time.Now().Add(limit), false
-	timer := time.NewTimer(min(pulse, limit))
-	defer timer.Stop()
-	for {
-		select {
-		case <-done:
-			i.wasSuspended()
-			return false
-		case <-timer.C:
+// watch calls giveUp, from another goroutine, if the run has not ended by limit. After a stop all timers fire at once, the deadline
+// of the probe among them, so it has another Grace to heed that.
+func (i *interruption) watch(limit time.Duration, giveUp func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.end = time.Now().Add(limit)
+	i.timer = time.AfterFunc(min(pulse, limit), func() {
+		if i.expired() {
+			giveUp()
 		}
-		suspended := i.wasSuspended()
-		if left := time.Until(end); left > 0 {
-			timer.Reset(min(pulse, left))
-			continue
-		}
-		select {
-		case <-done:
-			return false
-		default:
-		}
-		if !suspended || extended {
-			return true
-		}
-		extended, end = true, time.Now().Add(Grace)
-		timer.Reset(min(pulse, Grace))
+	})
+}
+
+// expired looks, and reports whether the run is given up now.
+func (i *interruption) expired() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		return false
 	}
+	suspended := i.look()
+	left := time.Until(i.end)
+	if left <= 0 && suspended && !i.extended {
+		left, i.extended = Grace, true
+		i.end = time.Now().Add(Grace)
+	}
+	if i.over = left <= 0; !i.over {
+		i.timer.Reset(min(pulse, left))
+	}
+	return i.over
+}
+
+// stop ends the watch and reports whether the run ended before it was given up.
+func (i *interruption) stop() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.timer.Stop()
+	inTime := !i.over
+	i.look()
+	i.over = true
+	return inTime
 }
 
 // clockJumped reports whether the wall clock went ahead of the monotonic one, as it does when a machine sleeps.

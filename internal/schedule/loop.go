@@ -23,14 +23,13 @@ type loop struct {
 	running  int
 	lateness probe.Lateness     // watched while runs are in progress
 	rest     context.CancelFunc // ends the watch
-	ended    chan ended
+	finished finished
 	reported struct{ running, queued int }
 }
 
 func (s *Scheduler) loop(ctx context.Context) *loop {
 	now := time.Now()
-	// With room for all concurrent runs, no run blocks when it ends.
-	l := &loop{Scheduler: s, start: now, wall: now.UnixNano(), ended: make(chan ended, s.max)}
+	l := &loop{Scheduler: s, start: now, wall: now.UnixNano(), finished: finished{wake: make(chan struct{}, 1)}}
 	l.lateness.Tick = s.tick
 	l.ctx = probe.WithLateness(ctx, &l.lateness)
 	return l
@@ -62,6 +61,7 @@ func (l *loop) run(sets <-chan []probe.Job) {
 		if l.running == 0 && (l.ctx.Err() != nil || l.once && len(l.queue) == 0) {
 			return
 		}
+		l.finished.hurry(len(l.queue) > 0 || l.ctx.Err() != nil || l.once)
 		if next := l.nextWake(); next < wake {
 			wake = next
 			timer.Reset(wake - l.now())
@@ -69,8 +69,7 @@ func (l *loop) run(sets <-chan []probe.Job) {
 		select {
 		case <-timer.C:
 			wake = never
-		case e := <-l.ended:
-			l.finish(e)
+		case <-l.finished.wake:
 		case jobs, open := <-sets:
 			if open {
 				l.apply(jobs)
@@ -99,13 +98,8 @@ func (l *loop) nextWake() time.Duration {
 
 // collectEnded finishes runs that ended, so that none counts as in progress.
 func (l *loop) collectEnded() {
-	for {
-		select {
-		case e := <-l.ended:
-			l.finish(e)
-		default:
-			return
-		}
+	for _, e := range l.finished.take() {
+		l.finish(e)
 	}
 }
 

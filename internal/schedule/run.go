@@ -28,7 +28,7 @@ type run struct {
 	abandoned <-chan struct{} // set if it was abandoned; closed when it ends. Guarded by Scheduler.mu
 }
 
-// ended is sent to the loop when a run ends.
+// ended is what the loop learns of a run that ended.
 type ended struct {
 	*run
 	abandoned       <-chan struct{}
@@ -50,17 +50,17 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 	l.watcher.Started(r.id, lag)
 	job, answer := e.job, e.answer // a later set may change the entry
 	e.answer = nil
-	go func() {
-		result := job.Do(l.ctx)
+	l.finished.begin()
+	go job.Run(l.ctx, func(result probe.Result) {
 		if l.shouldObserve(result) && !r.observed.Swap(true) {
 			l.sink.Observe(result)
 		}
 		wait, limited := result.RateLimited()
-		l.ended <- ended{run: r, abandoned: result.Abandoned, limited: limited, retryAfter: wait, passed: result.Verdict() == probe.Pass}
+		l.finished.add(ended{run: r, abandoned: result.Abandoned, limited: limited, retryAfter: wait, passed: result.Verdict() == probe.Pass})
 		if answer != nil {
 			answer <- nil
 		}
-	}()
+	})
 }
 
 // shouldObserve reports whether a result says more than that the prober is stopping, as a failure does that was proven
