@@ -18,6 +18,7 @@ type Conn struct {
 	net.Conn
 	peer  string
 	left  atomic.Int64  // bytes that may still be read
+	wrote atomic.Uint64 // bytes, so far
 	acked atomic.Uint64 // of a released connection, when it was closed: bytes acknowledged, and one
 
 	mu       sync.Mutex
@@ -73,8 +74,11 @@ func (c *Conn) unbind() {
 // SetReadLimit sets how many bytes may be read from now on.
 func (c *Conn) SetReadLimit(n int64) { c.left.Store(n) }
 
-// Acknowledged returns how many bytes the other side's kernel has accepted so far or, if the connection is closed, until
-// then; ok is false if that is not known.
+// Written returns how many bytes were written so far.
+func (c *Conn) Written() uint64 { return c.wrote.Load() }
+
+// Acknowledged returns how many of the bytes written the other side's kernel has accepted so far or, if the connection is closed,
+// until then; ok is false if that is not known.
 func (c *Conn) Acknowledged() (n uint64, ok bool) {
 	if n, ok := c.acknowledged(); ok {
 		return n, true
@@ -111,6 +115,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Write writes until the end of the context.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
+	c.wrote.Add(uint64(n))
 	return n, c.cause(err)
 }
 

@@ -28,7 +28,7 @@ func (c *Conn) Pending() (pending bool, err error) {
 func (c *Conn) acknowledged() (n uint64, ok bool) {
 	control(c, func(fd int) {
 		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			n, ok = info.Bytes_acked, true
+			n, ok = max(info.Bytes_acked, 1)-1, true // the SYN is the first of them
 		}
 	})
 	return n, ok

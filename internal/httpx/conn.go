@@ -20,7 +20,7 @@ type conn struct {
 	opened time.Time // so that it does not get too old
 	named  time.Time // when its host was last known to have its address
 	idle   time.Time // since when it is kept
-	acked  uint64    // bytes that the other side had acknowledged before this exchange
+	wrote  uint64    // bytes that were written before this exchange
 	kept   bool      // it carried an exchange before this one
 
 	unasked bool // the client has a certificate, and the server did not ask for it in the handshake
@@ -73,7 +73,7 @@ func (c *conn) lost(closed bool) bool {
 		return false
 	}
 	n, ok := c.raw.Acknowledged()
-	return !closed || !ok || n <= c.acked
+	return !closed || !ok || n <= c.wrote
 }
 
 // close closes the connection. With a farewell a TLS server is told that nothing was cut off.

@@ -31,7 +31,7 @@ func (k *kept) take(ctx context.Context, key string) *conn {
 		}
 		if !c.worn(time.Now()) && c.silent() {
 			c.kept = true
-			c.acked, _ = c.raw.Acknowledged()
+			c.wrote = c.raw.Written()
 			return c
 		}
 		c.raw.Bind(ctx)
