@@ -24,12 +24,13 @@ type loop struct {
 	lateness probe.Lateness     // watched while runs are in progress
 	rest     context.CancelFunc // ends the watch
 	finished finished
+	workers  *workers
 	reported struct{ running, queued int }
 }
 
 func (s *Scheduler) loop(ctx context.Context) *loop {
 	now := time.Now()
-	l := &loop{Scheduler: s, start: now, wall: now.UnixNano(), finished: finished{wake: make(chan struct{}, 1)}}
+	l := &loop{Scheduler: s, start: now, wall: now.UnixNano(), finished: finished{wake: make(chan struct{}, 1)}, workers: newWorkers()}
 	l.lateness.Tick = s.tick
 	l.ctx = probe.WithLateness(ctx, &l.lateness)
 	return l
@@ -40,6 +41,7 @@ func (l *loop) now() time.Duration { return time.Since(l.start) }
 // run starts what is due, until ctx is done (or, for Once, until the queue is empty) and all runs have ended.
 func (l *loop) run(sets <-chan []probe.Job) {
 	defer l.heartbeat(time.Time{})
+	defer l.workers.end()
 	wake := l.now()
 	timer := time.NewTimer(0) // fires at wake
 	defer timer.Stop()

@@ -51,7 +51,7 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 	job, answer := e.job, e.answer // a later set may change the entry
 	e.answer = nil
 	l.finished.begin()
-	go job.Run(l.ctx, func(result probe.Result) {
+	ended := func(result probe.Result) {
 		if l.shouldObserve(result) && !r.observed.Swap(true) {
 			l.sink.Observe(result)
 		}
@@ -60,7 +60,8 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 		if answer != nil {
 			answer <- nil
 		}
-	})
+	}
+	l.workers.do(func() { job.Run(l.ctx, ended) })
 }
 
 // shouldObserve reports whether a result says more than that the prober is stopping, as a failure does that was proven
