@@ -1,6 +1,6 @@
 // Package schedule decides when probes run.
 //
-// One goroutine keeps all jobs in one heap of due times; another exists only while a probe runs. Every job has one tick
+// One goroutine keeps all jobs in one heap of due times; a run has another, of a few that wait for the next run. Every job has one tick
 // per interval, at a phase of its own. Each tick either starts a run or is skipped and reported to the Watcher: the prober
 // never catches up, so neither a slow target nor a stall of the prober itself leads to a burst. Due times follow the
 // monotonic clock; a step of the wall clock moves nothing.
