@@ -81,6 +81,7 @@ frontend web
 backend app
   option httpchk GET /
   http-check expect status 404
+  timeout check 10s
   server one %s check inter 50ms fall 1 rise 1
 `, port, strings.TrimPrefix(app.URL, "http://")))
 	job := at(t, "haproxy", port)
