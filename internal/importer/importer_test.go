@@ -3,17 +3,15 @@ package importer
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"prober/config"
+	"prober/internal/testenv"
 	"prober/probes"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func read(t *testing.T, names ...string) (files []File) {
 	t.Helper()
@@ -47,15 +45,7 @@ func TestImport_golden(t *testing.T) {
 		for _, w := range got.Warnings {
 			out = append(out, "# "+w+"\n"...)
 		}
-		path := filepath.Join("testdata", golden)
-		if *update {
-			if err := os.WriteFile(path, out, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if want, _ := os.ReadFile(path); !bytes.Equal(want, out) {
-			t.Errorf("%s: expected what the golden file has, got\n%s", golden, out)
-		}
+		testenv.Golden(t, filepath.Join("testdata", golden), string(out))
 	}
 }
 
