@@ -189,7 +189,7 @@ func loopbackAddress(t *testing.T, address string) {
 }
 
 // startBIND serves zones with authority, and answers nothing else.
-func startBIND(t *testing.T, dir, address string, zones ...string) {
+func startBIND(t *testing.T, dir, address string, zones ...string) *testenv.Process {
 	t.Helper()
 	var conf strings.Builder
 	fmt.Fprintf(&conf, `options {
@@ -208,7 +208,7 @@ controls { };
 	for _, zone := range zones {
 		fmt.Fprintf(&conf, "zone %q { type primary; file %q; };\n", zone, filepath.Join(dir, zone+".signed"))
 	}
-	testenv.Start(t, testenv.Need(t, "named"), "-g", "-4", "-n", "1", "-c", writeFile(t, t.TempDir(), "named.conf", conf.String()))
+	return testenv.Start(t, testenv.Need(t, "named"), "-g", "-4", "-n", "1", "-c", writeFile(t, t.TempDir(), "named.conf", conf.String()))
 }
 
 // startUnbound starts a resolver that validates by the trust anchors. It asks our servers only, whatever the name.

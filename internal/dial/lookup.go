@@ -218,22 +218,22 @@ func Addresses(ctx context.Context, r *net.Resolver, host string) (four, six []n
 	return four, six, nil
 }
 
-// Services returns the SRV records of a name.
+// Services returns the SRV records of a name: all of them, or an error if one names what cannot be a host.
 func Services(ctx context.Context, r *net.Resolver, name string) ([]*net.SRV, error) {
 	own, said := observed(cmp.Or(r, system))
 	_, records, err := own.LookupSRV(ctx, "", "", name)
-	if err != nil && len(records) == 0 {
+	if err != nil {
 		s := search{ctx: ctx, errs: []*lookupError{said.why(err)}}
 		return nil, s.err()
 	}
 	return records, nil
 }
 
-// NameServers returns the hosts of the name servers of a zone, as its NS records name them.
+// NameServers returns the hosts of the name servers of a zone, as its NS records name them: all of them, or an error.
 func NameServers(ctx context.Context, r *net.Resolver, zone string) (hosts []string, err error) {
 	own, said := observed(cmp.Or(r, system))
 	records, err := own.LookupNS(ctx, HostName(zone))
-	if err != nil && len(records) == 0 {
+	if err != nil {
 		s := search{ctx: ctx, errs: []*lookupError{said.why(err)}}
 		return nil, s.err()
 	}

@@ -39,8 +39,12 @@ func (z *Zone) Start(t testing.TB) string {
 	})
 }
 
+// maxDatagram is how long an answer over UDP may be (EDNS, as package net asks for).
+const maxDatagram = 1232
+
 // ServeDNS runs a name server on UDP on loopback until the test ends, and returns its address. It answers each question
-// with what reply returns, one at a time; a question that is not ok gets no answer.
+// with what reply returns, one at a time; a question that is not ok gets no answer, and one whose answer is too long for a datagram a part
+// of it.
 func ServeDNS(t testing.TB, reply func(q dnsmessage.Question) (code dnsmessage.RCode, records []dnsmessage.ResourceBody, ok bool)) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -69,7 +73,12 @@ func ServeDNS(t testing.TB, reply func(q dnsmessage.Question) (code dnsmessage.R
 				h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
 				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: body})
 			}
-			if packed, err := m.Pack(); err == nil {
+			packed, err := m.Pack()
+			if err == nil && len(packed) > maxDatagram {
+				m.Truncated, m.Answers = true, m.Answers[:1]
+				packed, err = m.Pack()
+			}
+			if err == nil {
 				pc.WriteTo(packed, from)
 			}
 		}

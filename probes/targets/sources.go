@@ -76,9 +76,16 @@ func (p *Probe) askDNS(ctx context.Context) (f found, o probe.Outcome) {
 	if p.recordType() == "SRV" {
 		records, err := dial.Services(ctx, resolver, name)
 		if err != nil {
-			return f, lookupFailed(ctx, err)
+			o := lookupFailed(ctx, err)
+			if o.Reason == probe.NoAddress {
+				o.Detail = "expected a list: the name exists and has no SRV record"
+			}
+			return f, o
 		}
 		for _, s := range records {
+			if s.Target == "." { // the service is decidedly not available (RFC 2782)
+				continue
+			}
 			add(strings.TrimSuffix(s.Target, "."), int(s.Port), "__meta_dns_srv_record_target", s.Target, "__meta_dns_srv_record_port", strconv.Itoa(int(s.Port)))
 		}
 		return f, probe.Outcome{Reason: probe.OK}

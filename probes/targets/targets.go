@@ -26,6 +26,9 @@ type Probe struct {
 	Want   int      `yaml:"want" required:"true" doc:"how many targets there must be at least"`
 	Within []string `yaml:"within" doc:"names of which targets must be hosts, as shop.example, and networks, as 10.0.0.0/8: others are refused; default: any"`
 
+	Transient bool `yaml:"transient" doc:"targets leave the list in most reads, as short-lived jobs do, and that is right"`
+
+	recent recent
 	client *httpx.Client
 	kube   *kubernetes.Client
 	nets   []netip.Prefix
@@ -60,6 +63,8 @@ var (
 		Action: "Find out which targets left the list and whether they should have: nobody probes them any more."}
 	reasonEmpty = probe.Reason{Word: "empty_list", Verdict: probe.Inconclusive, Text: "a list without targets",
 		Action: "Look at whoever writes the list: an empty one is taken for a mistake, and the probes of the last one go on."}
+	reasonUnsteady = probe.Reason{Word: "unsteady_list", Verdict: probe.Inconclusive, Text: "a list whose targets come and go",
+		Action: "Look at whoever writes the list: in most reads targets leave it, so that their probes begin again and again, with new series, and no alert on them can last. If that is right, set transient: true."}
 )
 
 // Measures of this kind.
@@ -74,6 +79,12 @@ var (
 		Help: "When the list was read last.",
 		Kept: true,
 	}
+	changesCounter = &probe.Measure{
+		Name:    "probe_targets_changes_total",
+		Help:    "Targets that were added to the list, or removed, from one read of it to the next.",
+		Labels:  []string{"change"},
+		Counter: true,
+	}
 )
 
 // Kind describes the kind to the rest of the prober.
@@ -81,8 +92,8 @@ func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return &Probe{} },
 		Summary:  "a list of targets, in a file, over HTTP, in DNS or of Kubernetes, from which other probes are made",
-		Measures: []*probe.Measure{targetsGauge, readGauge},
-		Reasons:  append([]probe.Reason{reasonFew, reasonEmpty, probe.TargetRefused, probe.NoTargets}, kubernetes.Reasons()...),
+		Measures: []*probe.Measure{targetsGauge, readGauge, changesCounter},
+		Reasons:  append([]probe.Reason{reasonFew, reasonEmpty, reasonUnsteady, probe.TargetRefused, probe.NoTargets}, kubernetes.Reasons()...),
 	}
 }
 
@@ -91,6 +102,7 @@ var (
 	_ probe.TargetLimiter = (*Probe)(nil)
 	_ probe.Addresser     = (*Probe)(nil)
 	_ probe.Closer        = (*Probe)(nil)
+	_ probe.Initializer   = (*Probe)(nil)
 )
 
 // Close closes the connections to the source.
@@ -121,6 +133,9 @@ func (p *Probe) Checks() []string {
 	names := []string{"list"}
 	if len(p.Within) > 0 {
 		names = append(names, "within")
+	}
+	if !p.Transient {
+		names = append(names, checkSteady)
 	}
 	return append(names, "want", probe.CheckProbes)
 }
@@ -182,6 +197,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	} else if len(p.Within) > 0 {
 		r.Pass("within", "all targets are hosts of within")
 	}
+	p.judgeChanges(r, list)
 	if len(list) < p.Want {
 		r.Fail("want", reasonFew, "expected %s, got %d", text.Count(p.Want, "target"), len(list))
 	} else {

@@ -156,6 +156,7 @@ func TestWithin(t *testing.T) {
 	p.Within = []string{"shop.example", "10.0.0.0/8", "fd00::/8"}
 	wantList(t, p, "10.1.0.1:80 [fd00::1]:80 b.shop.example:80 https://x.SHOP.example./y shop.example u@shop.example", "inconclusive",
 		"list pass(ok): 9 targets", "within inconclusive(target_refused): 3 of 9 targets are no hosts of within, and are not probed", "want pass(ok): expected 1 target, got 6")
+	p = over(p.HTTP.URL)
 	p.Within = []string{"example", "10.0.0.0/7", "fd00::/8"}
 	wantList(t, p, "10.1.0.1:80 11.0.0.1:80 [fd00::1]:80 b.shop.example:80 evilshop.example https://evil.example/ https://x.SHOP.example./y shop.example u@shop.example", "pass",
 		"list pass(ok): 9 targets", "within pass(ok): all targets are hosts of within", "want pass(ok): expected 1 target, got 9")
@@ -193,7 +194,7 @@ func TestDNS(t *testing.T) {
 	t.Parallel()
 	zone := &testenv.Zone{
 		Addresses: map[string][]string{"web.test": {"127.0.0.2", "127.0.0.1", "::2"}, "four.test": {"127.0.0.1"}},
-		Services:  map[string]dnsmessage.SRVResource{"_web._tcp.test": {Target: dnsmessage.MustNewName("web.test."), Port: 8080}},
+		Services:  map[string]dnsmessage.SRVResource{"_web._tcp.test": {Target: dnsmessage.MustNewName("web.test."), Port: 8080}, "_off._tcp.test": {Target: dnsmessage.MustNewName(".")}},
 	}
 	resolver := zone.Start(t)
 	for name, c := range map[string]struct {
@@ -201,12 +202,14 @@ func TestDNS(t *testing.T) {
 		list string
 		want string
 	}{
-		"SRV":        {DNS{Name: "_web._tcp.test"}, "web.test:8080", "list pass(ok): 1 target"},
-		"A":          {DNS{Name: "web.test", Type: "A", Port: 80}, "127.0.0.1:80 127.0.0.2:80", "list pass(ok): 2 targets"},
-		"AAAA":       {DNS{Name: "web.test", Type: "AAAA", Port: 80}, "[::2]:80", "list pass(ok): 1 target"},
-		"no AAAA":    {DNS{Name: "four.test", Type: "AAAA", Port: 80}, "", "list inconclusive(empty_list): expected targets, got an empty list; the last list stays"},
-		"no name":    {DNS{Name: "gone.test", Type: "A", Port: 80}, "", "list inconclusive(dns_nxdomain): expected a list: *"},
-		"no service": {DNS{Name: "_gone._tcp.test"}, "", "list inconclusive(dns_nxdomain): expected a list: *"},
+		"SRV":         {DNS{Name: "_web._tcp.test"}, "web.test:8080", "list pass(ok): 1 target"},
+		"A":           {DNS{Name: "web.test", Type: "A", Port: 80}, "127.0.0.1:80 127.0.0.2:80", "list pass(ok): 2 targets"},
+		"AAAA":        {DNS{Name: "web.test", Type: "AAAA", Port: 80}, "[::2]:80", "list pass(ok): 1 target"},
+		"no AAAA":     {DNS{Name: "four.test", Type: "AAAA", Port: 80}, "", "list inconclusive(empty_list): expected targets, got an empty list; the last list stays"},
+		"no name":     {DNS{Name: "gone.test", Type: "A", Port: 80}, "", "list inconclusive(dns_nxdomain): expected a list: *"},
+		"no SRV":      {DNS{Name: "four.test"}, "", "list inconclusive(no_address): expected a list: the name exists and has no SRV record; the last list stays"},
+		"not offered": {DNS{Name: "_off._tcp.test"}, "", "list inconclusive(empty_list): expected targets, got an empty list; the last list stays"},
+		"no service":  {DNS{Name: "_gone._tcp.test"}, "", "list inconclusive(dns_nxdomain): expected a list: *"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -290,5 +293,92 @@ func TestMeasures(t *testing.T) {
 	}
 	if want := "listed=1 outside=1 not_ready=0 "; got != want {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestSteady says when targets leave a list in most reads, although there are always as many: their probes begin again and again.
+func TestSteady(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		reads     []string // numbers of hosts
+		transient bool
+		want      string // of the last read
+		added     float64
+		removed   float64
+	}{
+		"one read":            {[]string{"1 2"}, false, "", 0, 0},
+		"no change":           {[]string{"1 2", "2 1", "1 2"}, false, "steady pass(ok): targets left the list in 0 of the last 2 reads", 0, 0},
+		"growth":              {[]string{"1", "1 2", "1 2 3"}, false, "steady pass(ok): targets left the list in 0 of the last 2 reads", 2, 0},
+		"two in turn":         {[]string{"1 2", "1 3", "1 2", "1 3", "1 2", "1 3", "1 2"}, false, "steady inconclusive(unsteady_list): targets left the list in 6 of the last 6 reads", 6, 6},
+		"always others":       {[]string{"1 2", "3 4", "5 6", "7 8", "9 10", "11 12", "13 14"}, false, "steady inconclusive(unsteady_list): targets left the list in 6 of the last 6 reads", 12, 12},
+		"a rollout":           {[]string{"1 2 3 4 5", "6 2 3 4 5", "6 7 3 4 5", "6 7 8 4 5", "6 7 8 9 5", "6 7 8 9 10"}, false, "steady pass(ok): targets left the list in 5 of the last 5 reads", 5, 5},
+		"long ago":            {[]string{"1 2", "1 3", "1 2", "1 3", "1 2", "1 3", "1 2", "1 2", "1 2", "1 2", "1 2", "1 2"}, false, "steady pass(ok): targets left the list in 5 of the last 10 reads", 6, 6},
+		"what cannot be read": {[]string{"1 2", "1 3", "1 2", "1 3", "1 2", "1 3", "", "1 3"}, false, "steady pass(ok): targets left the list in 5 of the last 6 reads", 5, 5},
+		"rightly so":          {[]string{"1 2", "1 3", "1 2", "1 3", "1 2", "1 3", "1 2"}, true, "", 6, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "list.json")
+			p := &Probe{File: []string{file}, Want: 1, Transient: c.transient}
+			if err := p.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: 10 * time.Second, Expand: func([]probe.Target) probe.Outcome { return probe.Outcomef(probe.OK, "made") }}
+			total := map[string]float64{}
+			for i, read := range c.reads {
+				var hosts []string
+				for _, host := range strings.Fields(read) {
+					hosts = append(hosts, `"10.0.0.`+host+`:80"`)
+				}
+				if err := os.WriteFile(file, []byte(`[{"targets":[`+strings.Join(hosts, ",")+`]}]`), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r := job.Do(t.Context())
+				for _, s := range r.Samples {
+					if s.Measure == changesCounter {
+						total[s.Values[0]] += s.Value
+					}
+				}
+				if i == len(c.reads)-1 {
+					got := ""
+					for line := range strings.Lines(probetest.Lines(r)) {
+						if strings.HasPrefix(line, "steady ") {
+							got = strings.TrimSpace(line)
+						}
+					}
+					if got != c.want || (r.Verdict() == probe.Pass) == strings.Contains(got, "inconclusive") {
+						t.Errorf("%s: got %q, expected %q", r.Verdict(), got, c.want)
+					}
+				}
+			}
+			if total["added"] != c.added || total["removed"] != c.removed {
+				t.Errorf("counted %v, expected %g added and %g removed", total, c.added, c.removed)
+			}
+		})
+	}
+}
+
+// TestDNS_part: a part of the records is no list, neither what fits into a datagram nor what is left when a record names no host.
+func TestDNS_part(t *testing.T) {
+	t.Parallel()
+	record := func(host string) dnsmessage.ResourceBody {
+		return &dnsmessage.SRVResource{Target: dnsmessage.MustNewName(host), Port: 80}
+	}
+	var many []dnsmessage.ResourceBody
+	for i := range 60 {
+		many = append(many, record(fmt.Sprintf("one-of-many-hosts-with-a-long-name-%d.test.", i)))
+	}
+	for name, records := range map[string][]dnsmessage.ResourceBody{
+		"truncated, and nobody answers over TCP": many,
+		"a record that names no host":            {record("a.test."), record("not a host.test.")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resolver := testenv.ServeDNS(t, func(dnsmessage.Question) (dnsmessage.RCode, []dnsmessage.ResourceBody, bool) {
+				return dnsmessage.RCodeSuccess, records, true
+			})
+			p := &Probe{Want: 1, DNS: &DNS{Name: "_web._tcp.test", Resolver: resolver}}
+			wantList(t, p, "", "inconclusive", "list inconclusive(dns_servfail): expected a list: *")
+		})
 	}
 }
