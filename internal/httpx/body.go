@@ -1,7 +1,9 @@
 package httpx
 
 import (
+	"bufio"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +20,8 @@ var (
 	errTooLarge  = errors.New("the body is too large")
 	errCoding    = errors.New("a content coding that was not requested")
 	errGzip      = errors.New("the gzip data is damaged")
+	errDeflate   = errors.New("the deflate data is damaged")
+	errBrotli    = errors.New("the data is not of brotli")
 	errAbandoned = errors.New("abandoned in the middle of the answer")
 )
 
@@ -35,8 +39,9 @@ const (
 	Deflate  = "deflate"
 )
 
-// readBody reads a body to its end, decoded, at most limit bytes of it, and returns nothing of one in a coding that only the
-// settings ask for. It returns what it read even if it fails. The error is errTooLarge, errCoding, errGzip, io.ErrUnexpectedEOF, a memory.ErrLimit or that of the connection.
+// readBody reads a body to its end, decoded, at most limit bytes of it: of one in brotli nothing, since it is not decoded, and nil of an
+// empty one, whatever coding it says. It returns what it read even if it fails. The error is errTooLarge, errCoding, errGzip, errDeflate, errBrotli, io.ErrUnexpectedEOF, a
+// memory.ErrLimit or that of the connection.
 func readBody(m *meter, resp *http.Response, asked string, limit int64) ([]byte, error) {
 	if resp.Body == http.NoBody {
 		return nil, nil
@@ -45,11 +50,17 @@ func readBody(m *meter, resp *http.Response, asked string, limit int64) ([]byte,
 	switch {
 	case err != nil:
 		return nil, err
-	case coding == Gzip:
-		return gunzip(m, resp.Body, limit)
-	case coding != Identity:
-		_, err = readAll(m, resp.Body, resp.ContentLength, limit)
-		return nil, err
+	case coding == Gzip || coding == Deflate:
+		return decompress(m, resp.Body, coding, limit)
+	case coding == Brotli:
+		body, err := readAll(m, resp.Body, resp.ContentLength, limit)
+		if err == nil && len(body) > 0 && !mayBeBrotli(body) {
+			err = errBrotli
+		}
+		if len(body) == 0 {
+			return nil, err
+		}
+		return body[:0:0], err
 	}
 	return readAll(m, resp.Body, resp.ContentLength, limit)
 }
@@ -120,33 +131,49 @@ func readPart(resp *http.Response, asked string, size int) ([]byte, error) {
 	return part, err
 }
 
-// gunzip bounds both the coded and the decoded bytes: gzip data can be longer than what it encodes.
-func gunzip(m *meter, body io.Reader, limit int64) ([]byte, error) {
+// decompress bounds both the coded and the decoded bytes: coded data can be longer than what it encodes. Deflate is what RFC 9110,
+// section 8.4.1.2, calls so: data with the header and the checksum of zlib.
+func decompress(m *meter, body io.Reader, coding string, limit int64) ([]byte, error) {
 	const overhead = 64 << 10
 	if err := m.take(gzipBytes); err != nil {
 		return nil, err
 	}
 	defer memory.Give(m.ctx, gzipBytes)
 	coded := &limitedReader{from: body, left: limit + overhead}
-	z := decompressors.Get().(*gzip.Reader)
-	defer decompressors.Put(z)
-	err := z.Reset(coded)
-	if err == io.EOF && coded.err == nil {
+	in, damaged := bufio.NewReader(coded), errGzip
+	if _, err := in.Peek(1); err == io.EOF {
 		return nil, nil // an empty body needs no coding
+	}
+	var from io.Reader
+	var err error
+	if coding == Gzip {
+		z := decompressors.Get().(*gzip.Reader)
+		defer decompressors.Put(z)
+		from, err = z, z.Reset(in)
+	} else {
+		damaged = errDeflate
+		from, err = zlib.NewReader(in)
 	}
 	var out []byte
 	if err == nil {
-		out, err = readAll(m, z, -1, limit)
+		out, err = readAll(m, from, -1, limit)
+	}
+	if err == nil {
+		if _, err = in.ReadByte(); err == nil { // gzip reads to the end by itself
+			err = damaged
+		} else if err == io.EOF {
+			return out, nil
+		}
 	}
 	switch {
-	case err == nil || err == errTooLarge || memory.IsLimit(err):
+	case err == errTooLarge || memory.IsLimit(err):
 		return out, err
 	case coded.err != nil:
 		return out, coded.err
 	case errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF:
 		return out, io.ErrUnexpectedEOF
 	}
-	return out, errGzip
+	return out, damaged
 }
 
 // A limitedReader reads at most left bytes and keeps its error, which a decoder above it may hide.

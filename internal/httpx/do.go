@@ -91,7 +91,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 	x.finish(end, a.Reason)
 	x.Fill(&a.Exchange, err)
 	a.Reflected, a.SoughtCredential = a.reflected(req.URL.Path, sent, &c.finders)
-	if a.Coding(c.settings.Compression) != Identity && a.Body == nil && a.Reflected == "" {
+	if a.Coding(c.settings.Compression) != Identity && len(a.Body) == 0 && a.Reflected == "" {
 		a.SoughtCredential = false // the body was not decoded
 	}
 	if q.Learn != nil && err == nil {

@@ -111,6 +111,10 @@ func (x *exchange) classifyInternal(err error) probe.Outcome {
 		return probe.Outcomef(probe.Cancelled, "abandoned in the middle of the answer, on purpose")
 	case errors.Is(err, errGzip):
 		return probe.Outcomef(probe.Protocol, "the gzip data of the body is damaged")
+	case errors.Is(err, errDeflate):
+		return probe.Outcomef(probe.Protocol, "the deflate data of the body is damaged, or without the header of zlib")
+	case errors.Is(err, errBrotli):
+		return probe.Outcomef(probe.Protocol, "the header says that the body is in br, and it is not")
 	}
 	return probe.Outcome{}
 }

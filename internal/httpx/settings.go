@@ -44,8 +44,7 @@ type Settings struct {
 	// before it makes a client; such requests are protected like a credential.
 	Confidential bool `yaml:"-"`
 
-	// Compression is the coding to ask for in place of gzip. The body of an answer in another than gzip and identity is read to
-	// its end and not decoded. A kind sets it before it makes a client.
+	// Compression is the coding to ask for in place of gzip. The body of an answer in brotli is read to its end and not decoded. A kind sets it before it makes a client.
 	Compression string `yaml:"-"`
 
 	// Route is how requests get to the target. A kind sets it before it makes a client.

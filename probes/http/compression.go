@@ -13,9 +13,9 @@ var otherCoding = probe.Reason{Word: "compression", Verdict: probe.Fail, Text: "
 // validateCompression reports what is wrong with the coding that is asked for.
 func (p *Probe) validateCompression() (wrong []error) {
 	switch p.Compression {
-	case "", httpx.Gzip, httpx.Identity:
+	case "", httpx.Gzip, httpx.Identity, httpx.Deflate:
 		return nil
-	case httpx.Brotli, httpx.Deflate:
+	case httpx.Brotli:
 	default:
 		return []error{probe.Settingf("compression", "expected gzip, identity, br or deflate")}
 	}
@@ -34,8 +34,13 @@ func (p *Probe) coding(answer *httpx.Answer) []expect.Check {
 	}
 	got := answer.Coding(p.Compression)
 	o := probe.Outcomef(probe.OK, "the body came in %s", got)
-	if got != p.Compression {
+	switch {
+	case got != p.Compression:
 		o = probe.Outcomef(otherCoding, "expected a body in %s, got one in %s", p.Compression, got)
+	case answer.Body == nil && got != httpx.Identity:
+		o = probe.Outcomef(otherCoding, "expected a body in %s, got none", got)
+	case got == httpx.Brotli:
+		o.Detail += " by its header and its first bytes; it is not decoded"
 	}
 	return []expect.Check{{Name: "compression", Outcome: o}}
 }

@@ -2,7 +2,9 @@ package http
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,6 +20,24 @@ import (
 func zip(text string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
+	z.Write([]byte(text))
+	z.Close()
+	return b.String()
+}
+
+// deflated codes a text as deflate of HTTP, which is that of zlib.
+func deflated(text string) string {
+	var b bytes.Buffer
+	z := zlib.NewWriter(&b)
+	z.Write([]byte(text))
+	z.Close()
+	return b.String()
+}
+
+// bare codes a text with deflate alone, as some servers do.
+func bare(text string) string {
+	var b bytes.Buffer
+	z, _ := flate.NewWriter(&b, flate.BestSpeed)
 	z.Write([]byte(text))
 	z.Close()
 	return b.String()
@@ -39,19 +59,35 @@ func TestCompression(t *testing.T) {
 			asked = q.Header.Get("Accept-Encoding")
 			w.Write([]byte("green"))
 		},
-		"/gzip":     coded("gzip", zip("green")),
-		"/x-gzip":   coded("X-Gzip", zip("green")),
-		"/br":       coded("br", "\x0b\x02\x80green\x03"),
-		"/deflate":  coded("deflate", "green"),
-		"/identity": coded("identity", "green"),
-		"/twice":    coded("gzip, gzip", zip(zip("green"))),
-		"/br-gzip":  coded("br, gzip", zip("green")),
-		"/zstd":     coded("zstd", "green"),
-		"/bomb":     coded("gzip", zip(strings.Repeat("0", 2<<20))),
-		"/br-bomb":  coded("br", strings.Repeat("0", 2<<20)),
-		"/damaged":  coded("gzip", "what is not compressed at all"),
+		"/gzip":            coded("gzip", zip("green")),
+		"/x-gzip":          coded("X-Gzip", zip("green")),
+		"/br":              coded("br", "\x0b\x02\x80green\x03"),
+		"/deflate":         coded("deflate", deflated("green")),
+		"/identity":        coded("identity", "green"),
+		"/twice":           coded("gzip, gzip", zip(zip("green"))),
+		"/br-gzip":         coded("br, gzip", zip("green")),
+		"/zstd":            coded("zstd", "green"),
+		"/bomb":            coded("gzip", zip(strings.Repeat("0", 2<<20))),
+		"/br-bomb":         coded("br", strings.Repeat("\x00", 2<<20)),
+		"/br-text":         coded("br", strings.Repeat("green ", 10)),
+		"/br-json":         coded("br", `{"ok":true}`),
+		"/br-zip":          coded("br", zip("green")),
+		"/br-none":         coded("br", ""),
+		"/zip-none":        coded("gzip", ""),
+		"/zip-of-nothing":  coded("gzip", zip("")),
+		"/deflate-bomb":    coded("deflate", deflated(strings.Repeat("0", 2<<20))),
+		"/deflate-text":    coded("deflate", "green"),
+		"/deflate-bare":    coded("deflate", bare("green")),
+		"/deflate-zip":     coded("deflate", zip("green")),
+		"/deflate-cut":     coded("deflate", deflated("green")[:9]),
+		"/deflate-more":    coded("deflate", deflated("green")+"more"),
+		"/deflate-damaged": coded("deflate", deflated("green")[:8]+"0123456789"),
+		"/deflate-none":    coded("deflate", ""),
+		"/damaged":         coded("gzip", "what is not compressed at all"),
 	})
 	const ok, body = "status pass(ok): got 200", "body pass(ok): the body is as expected"
+	const lie = "status fail(protocol): the header says that the body is in br, and it is not"
+	const damaged = "status fail(protocol): the deflate data of the body is damaged, or without the header of zlib"
 	protocol := "status fail(protocol): the body has a content coding that was not requested"
 	for _, c := range []struct {
 		compression, path string
@@ -71,17 +107,33 @@ func TestCompression(t *testing.T) {
 		{"identity", "/identity", []string{"pass", ok, "compression pass(ok): the body came in identity", body}},
 		{"identity", "/gzip", []string{"fail", ok, "compression fail(compression): expected a body in identity, got one in gzip", body}},
 		{"identity", "/br", []string{"fail", protocol}},
-		{"br", "/br", []string{"pass", ok, "compression pass(ok): the body came in br"}},
+		{"br", "/br", []string{"pass", ok, "compression pass(ok): the body came in br by its header and its first bytes; it is not decoded"}},
 		{"br", "/gzip", []string{"fail", ok, "compression fail(compression): expected a body in br, got one in gzip"}},
 		{"br", "/plain", []string{"fail", ok, "compression fail(compression): expected a body in br, got one in identity"}},
 		{"br", "/br-gzip", []string{"fail", protocol}},
 		{"br", "/zstd", []string{"fail", protocol}},
 		{"br", "/br-bomb", []string{"fail", "status fail(too_large): the body is larger than 1048576 bytes"}},
-		{"deflate", "/deflate", []string{"pass", ok, "compression pass(ok): the body came in deflate"}},
+		{"br", "/br-text", []string{"fail", lie}},
+		{"br", "/br-json", []string{"fail", lie}},
+		{"br", "/br-zip", []string{"fail", lie}},
+		{"br", "/br-none", []string{"fail", ok, "compression fail(compression): expected a body in br, got none"}},
+		{"gzip", "/zip-none", []string{"fail", ok, "compression fail(compression): expected a body in gzip, got none", "body fail(body): *"}},
+		{"gzip", "/zip-of-nothing", []string{"fail", ok, "compression pass(ok): the body came in gzip", "body fail(body): *"}},
+		{"deflate", "/deflate", []string{"pass", ok, "compression pass(ok): the body came in deflate", body}},
+		{"deflate", "/gzip", []string{"fail", ok, "compression fail(compression): expected a body in deflate, got one in gzip", body}},
+		{"deflate", "/deflate-bomb", []string{"fail", "status fail(too_large): the body is larger than 1048576 bytes"}},
+		{"deflate", "/deflate-text", []string{"fail", damaged}},
+		{"deflate", "/deflate-bare", []string{"fail", damaged}},
+		{"deflate", "/deflate-zip", []string{"fail", damaged}},
+		{"deflate", "/deflate-more", []string{"fail", damaged}},
+		{"deflate", "/deflate-damaged", []string{"fail", damaged}},
+		{"deflate", "/deflate-cut", []string{"fail", "status fail(truncated): *"}},
+		{"deflate", "/deflate-none", []string{"fail", ok, "compression fail(compression): expected a body in deflate, got none", "body fail(body): *"}},
+		{"", "/deflate", []string{"fail", protocol}},
 		{"deflate", "/br", []string{"fail", protocol}},
 	} {
 		p := &Probe{URL: u + c.path, Compression: c.compression}
-		if c.compression != "br" && c.compression != "deflate" {
+		if c.compression != "br" {
 			p.Expect.Body = &expect.Match{Equals: str("green")}
 		}
 		asked = ""

@@ -144,7 +144,7 @@ func (p *Probe) validateBody() error {
 		empty = "an answer with status " + p.Expect.Status.String() + " has no body"
 	}
 	unread := empty
-	if empty == "" && (p.Compression == httpx.Brotli || p.Compression == httpx.Deflate) {
+	if empty == "" && p.Compression == httpx.Brotli {
 		unread = "a body in " + p.Compression + " is not decoded"
 	}
 	var wrong []error
