@@ -127,12 +127,12 @@ test-kubernetes: ## run the prober against an API server of Kubernetes, whose fi
 	(cd internal/testenv/kubernetes && CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$$bin/etcd" go.etcd.io/etcd/server/v3 && \
 		CGO_ENABLED=0 go build -trimpath -tags remove_all_sd -o "$$bin/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver); \
 	tests=$$(mktemp -d) && trap 'rm -rf "$$tests"' EXIT; \
-	go test -c -o "$$tests/" ./probes/pods ./probes/deploys ./probes/grpc; \
+	go test -c -o "$$tests/" ./probes/pods ./probes/deploys ./probes/targets ./probes/grpc ./cmd/prober; \
 	offline=; [ "$$(id -u)" != 0 ] || ! unshare -n ip link set lo up 2>/dev/null || offline="unshare -n"; \
-	for kind in pods deploys grpc; do \
-		echo "== $$kind, $${offline:-with the network that there is}"; \
-		(cd probes/$$kind && PROBER_TEST_REAL=1 $$offline sh -c '[ -z "$$0" ] || ip link set lo up; exec "$$@"' "$$offline" \
-			"$$tests/$$kind.test" -test.run '^TestReal_(kubernetes|etcd)$$' -test.timeout 30m -test.v); \
+	for package in probes/pods probes/deploys probes/targets probes/grpc cmd/prober; do \
+		echo "== $$package, $${offline:-with the network that there is}"; \
+		(cd $$package && PROBER_TEST_REAL=1 $$offline sh -c '[ -z "$$0" ] || ip link set lo up; exec "$$@"' "$$offline" \
+			"$$tests/$${package##*/}.test" -test.run '^TestReal_(kubernetes|etcd)$$' -test.timeout 30m -test.v); \
 	done
 
 .PHONY: deps

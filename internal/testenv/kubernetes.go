@@ -3,10 +3,13 @@ package testenv
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -25,7 +28,8 @@ type Cluster struct {
 	CA    string // file of the certificate to trust
 	Admin string // token that may do everything
 
-	store string // URL of etcd
+	store string          // URL of etcd
+	key   *rsa.PrivateKey // that signs the tokens of service accounts
 }
 
 // Call makes a request with a token and returns the status and the answer.
@@ -101,6 +105,30 @@ func (c Cluster) Prober(t testing.TB, manifests string) (token string) {
 	return made["status"].(map[string]any)["token"].(string)
 }
 
+// Expired returns a token of a service account as it was signed an hour before its end, two hours ago.
+func (c Cluster) Expired(t testing.TB, token string) string {
+	t.Helper()
+	head, rest, _ := strings.Cut(token, ".")
+	body, _, _ := strings.Cut(rest, ".")
+	text, err := base64.RawURLEncoding.DecodeString(body)
+	var claims map[string]any
+	if err != nil || json.Unmarshal(text, &claims) != nil {
+		t.Fatal("the token is no JWT")
+	}
+	began := time.Now().Add(-2 * time.Hour)
+	claims["iat"], claims["nbf"], claims["exp"] = began.Unix(), began.Unix(), began.Add(time.Hour).Unix()
+	if text, err = json.Marshal(claims); err != nil {
+		t.Fatal(err)
+	}
+	signed := head + "." + base64.RawURLEncoding.EncodeToString(text)
+	sum := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, c.key, crypto.SHA256, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
 // insecure asks servers of a test, whose certificates say nothing.
 var insecure = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // loopback
 
@@ -150,7 +178,7 @@ func Kubernetes(t testing.TB) Cluster {
 		return path
 	}
 	c := Cluster{
-		URL: fmt.Sprintf("https://127.0.0.1:%d", FreePort(t)), CA: filepath.Join(dir, "certs", "apiserver.crt"), Admin: rand.Text(),
+		URL: fmt.Sprintf("https://127.0.0.1:%d", FreePort(t)), CA: filepath.Join(dir, "certs", "apiserver.crt"), Admin: rand.Text(), key: key,
 	}
 	private := write("sa.key", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 	tokens := write("tokens.csv", fmt.Appendf(nil, "%s,admin,1,system:masters\n", c.Admin))
