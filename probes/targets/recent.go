@@ -14,7 +14,7 @@ const checkSteady = "steady"
 // a while, and an alert on an inconclusive probe waits for longer.
 const window = 10
 
-// recent is how the list changed of late. It lives in memory only: after a start nothing is known of the time before.
+// recent is how the list changed in its last reads. It lives in memory only: after a start nothing is known of the time before.
 type recent struct {
 	sync.Mutex
 	list  []probe.Target

@@ -64,7 +64,7 @@ var (
 	reasonEmpty = probe.Reason{Word: "empty_list", Verdict: probe.Inconclusive, Text: "a list without targets",
 		Action: "Look at whoever writes the list: an empty one is taken for a mistake, and the probes of the last one go on."}
 	reasonUnsteady = probe.Reason{Word: "unsteady_list", Verdict: probe.Inconclusive, Text: "a list whose targets come and go",
-		Action: "Look at whoever writes the list: in most reads targets leave it, so that their probes begin again and again, with new series, and no alert on them can last. If that is right, set transient: true."}
+		Action: "Look at whoever writes the list: its targets leave so often that no alert on them can last, and their series change each time. If that is right, set transient: true."}
 )
 
 // Measures of this kind.
