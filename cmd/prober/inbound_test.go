@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -168,5 +173,119 @@ func TestInbound_flags(t *testing.T) {
 		if got != exitUsage || !strings.HasPrefix(errs.String(), test.want) {
 			t.Errorf("%v: exit status %d: %s", test.args, got, errs.String())
 		}
+	}
+}
+
+// TestInbound_certificate: the certificates of the listener are replaced without a reload. One that expired is logged and counted, and
+// what is missing meanwhile is not the job's fault.
+func TestInbound_certificate(t *testing.T) {
+	testenv.Slow(t, "it starts a prober")
+	t.Parallel()
+	dir := t.TempDir()
+	pool := x509.NewCertPool()
+	use := func(left time.Duration) {
+		cert, key := certificate(t, left)
+		pool.AppendCertsFromPEM([]byte(cert))
+		writeFile(t, dir, "new.pem", cert+key)
+		if err := os.Rename(filepath.Join(dir, "new.pem"), filepath.Join(dir, "pair.pem")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use(time.Hour)
+	web := writeFile(t, dir, "web.yaml", "tls_server_config: {cert_file: pair.pem, key_file: pair.pem}\n")
+	file := writeFile(t, dir, "prober.yaml", "system: shop\ninterval: 1s\ntimeout: 900ms\nprobes:\n  - {name: queue, type: heartbeat, token: {env: QUEUE_TOKEN}, period: 2s, grace: 1s}\n")
+	p := start(t, []string{"QUEUE_TOKEN=" + queueToken}, "--config.file="+file, "--inbound.listen-address=127.0.0.1:0", "--inbound.config.file="+web)
+	at := strings.Replace(p.receiver(t), "http:", "https:", 1) + "/" + queueToken
+	report := func() error {
+		client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+		answer, err := client.Post(at, "", nil)
+		if err != nil {
+			return err
+		}
+		answer.Body.Close()
+		if answer.StatusCode != 200 {
+			return fmt.Errorf("got %d", answer.StatusCode)
+		}
+		return nil
+	}
+	if err := report(); err != nil {
+		t.Fatal(err)
+	}
+	p.waitForMetric(t, `prober_inbound_requests_total{outcome="refused"} 0`)
+
+	use(-time.Minute)
+	if err := report(); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("with a certificate that expired: got %v", err)
+	}
+	report()
+	p.waitForMetric(t, `prober_inbound_requests_total{outcome="refused"} 2`)
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		report() // as the job does
+		_, body, err := p.get("/api/v1/status?recent=0")
+		if err != nil || !strings.Contains(body, "not_heard") || !strings.Contains(body, "the listener's own configuration refused") {
+			return fmt.Errorf("%v: %s", err, body)
+		}
+		return nil
+	})
+	if n := strings.Count(p.Output(), "the certificate expired on "); n != 1 {
+		t.Errorf("it is logged %d times:\n%s", n, p.Output())
+	}
+
+	use(time.Hour)
+	if err := report(); err != nil {
+		t.Errorf("with a new certificate: %v", err)
+	}
+	p.waitForMetric(t, `probe_verdict{probe="queue",system="shop",type="heartbeat",verdict="pass"} 1`)
+}
+
+// TestInbound_connections: ten thousand clients connect to a prober that may open 256 files, and say nothing. A job that reports is
+// heard all the same, the memory is bounded, and the pages are served.
+func TestInbound_connections(t *testing.T) {
+	testenv.Slow(t, "it opens ten thousand connections")
+	const clients, files = 10_000, 256
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < clients+1000 {
+		t.Skipf("a process may open %d files here, and this test needs %d (%v)", limit.Cur, clients+1000, err)
+	}
+	file := writeFile(t, t.TempDir(), "prober.yaml", "system: shop\ninterval: 1s\ntimeout: 900ms\nprobes:\n  - {name: backup, type: heartbeat, token: {env: BACKUP_TOKEN}, period: 1h}\n")
+	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), os.Args[0],
+		"--config.file="+file, "--inbound.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), asProber+"=1", "BACKUP_TOKEN="+backupToken)
+	p := startCommand(t, cmd)
+	at := p.receiver(t)
+	before := peakMemory(t, p.PID())
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	heard := 0
+	for i := range clients {
+		c, err := net.DialTimeout("tcp", strings.TrimPrefix(at, "http://"), 30*time.Second)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		open = append(open, c)
+		if i%1000 == 999 {
+			reportTo(t, at+"/"+backupToken, 200)
+			heard++
+			if status, _, err := p.get("/-/healthy"); err != nil || status != 200 {
+				t.Errorf("the page: got %d, %v", status, err)
+			}
+		}
+	}
+	p.waitForMetric(t, fmt.Sprintf(`prober_inbound_requests_total{outcome="delivered"} %d`, heard))
+	p.waitForMetric(t, `probe_verdict{probe="backup",system="shop",type="heartbeat",verdict="pass"} 1`)
+	_, body, _ := p.get("/metrics")
+	refused := 0.0
+	for line := range strings.Lines(body) {
+		fmt.Sscanf(line, `prober_inbound_requests_total{outcome="overloaded"} %g`, &refused)
+	}
+	if refused < clients-files {
+		t.Errorf("%g connections were closed for others, expected nearly all of %d", refused, clients)
+	}
+	if peak := peakMemory(t, p.PID()); peak > before+(32<<20) {
+		t.Errorf("the memory grew from %d MiB to %d MiB", before>>20, peak>>20)
 	}
 }

@@ -22,6 +22,7 @@ var Outcomes = [...]string{
 	"incomplete", // the body did not come in time, or was cut short
 	"limited",    // more than the probe may have
 	"overloaded", // too many at a time, or no memory: connections that were closed for others too
+	"refused",    // by the listener's own configuration, before anybody knew whom it was for
 	"failed",     // the prober did
 }
 
@@ -32,6 +33,7 @@ const (
 	incomplete
 	limited
 	overloaded
+	refused
 	failed
 )
 
@@ -209,7 +211,11 @@ const (
 func (r *Receivers) Refused(why string) {
 	now := time.Now()
 	r.missedAll(now, now, why)
+	outcome := overloaded
+	if why == ByConfiguration {
+		outcome = refused
+	}
 	if r.options.Counted != nil {
-		r.options.Counted(Outcomes[overloaded])
+		r.options.Counted(Outcomes[outcome])
 	}
 }

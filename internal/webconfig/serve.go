@@ -2,6 +2,7 @@ package webconfig
 
 import (
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,13 +55,18 @@ func (g *guard) handshake(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return nil, err
 	}
 	out, err := c.serverTLS()
-	g.handshakes.report(g.log, "Cannot use the certificates", err)
-	if err != nil {
-		g.file.refused()
-		return nil, err
+	told := err
+	if err == nil {
+		if leaf := out.Certificates[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) { // it is shown all the same: clients say best what is wrong
+			told = errors.New("the certificate expired on " + leaf.NotAfter.UTC().Format(time.RFC3339) + ": clients that look at it refuse it")
+		}
 	}
-	if leaf := out.Certificates[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) {
-		g.file.refused() // clients will say so
+	g.handshakes.report(g.log, "Cannot use the certificates", told)
+	if told != nil {
+		g.file.refused()
+	}
+	if err != nil {
+		return nil, err
 	}
 	// net/http adds these to the first configuration only, and knows by now whether it speaks HTTP/2.
 	out.NextProtos = []string{"http/1.1"}
