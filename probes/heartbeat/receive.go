@@ -83,8 +83,9 @@ func readReport(d *probe.Delivery) (report, int) {
 			r.signal, r.status = signalFail, int(n)
 		}
 	}
+	// What is said in another way, such as ?state=fail, is not taken for a success.
 	query, err := url.ParseQuery(d.Query)
-	if r.id = query.Get("rid"); err != nil || r.id != "" && !idPattern.MatchString(r.id) {
+	if r.id = query.Get("rid"); err != nil || len(query) > 1 || len(query) == 1 && !query.Has("rid") || r.id != "" && !idPattern.MatchString(r.id) {
 		return r, http.StatusBadRequest
 	}
 	r.id = strings.ToLower(r.id)
