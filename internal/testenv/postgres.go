@@ -117,6 +117,12 @@ func (p Postgres) SQL(t testing.TB, statements string) {
 	}
 }
 
+// Query runs statements as the administrator and returns what they print: a line for each row, with | between its fields. It may be
+// called while the test waits for something else.
+func (p Postgres) Query(t testing.TB, statements string) (string, error) {
+	return p.psql(t, statements)
+}
+
 // Authenticate sets who may come by TCP, and how, in lines of pg_hba.conf.
 func (p Postgres) Authenticate(t testing.TB, lines ...string) {
 	t.Helper()
