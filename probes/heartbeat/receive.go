@@ -83,7 +83,7 @@ func readReport(d *probe.Delivery) (report, int) {
 			r.signal, r.status = signalFail, int(n)
 		}
 	}
-	// What is said in another way, such as ?state=fail, is not taken for a success.
+	// A query such as ?state=fail, which means something elsewhere, is not taken for a success.
 	query, err := url.ParseQuery(d.Query)
 	if r.id = query.Get("rid"); err != nil || len(query) > 1 || len(query) == 1 && !query.Has("rid") || r.id != "" && !idPattern.MatchString(r.id) {
 		return r, http.StatusBadRequest
