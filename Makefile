@@ -191,6 +191,14 @@ bench-history: ## measure the history of 1,000 and of 10,000 probes after 90 day
 bench: build ## measure speed and memory beside a bare net/http loop (about three minutes)
 	go run ./internal/bench -prober ./prober $(BENCH_FLAGS)
 
+.PHONY: bench-kinds
+bench-kinds: build ## measure what a run of each kind costs beside a bare client of its protocol (ten minutes; BENCH_FLAGS='-kinds jwks,tls' for some)
+	go run ./internal/bench -prober ./prober -only kinds $(BENCH_FLAGS)
+
+.PHONY: bench-growth
+bench-growth: build ## measure 100 to 50,000 probes: CPU, memory, late starts, /metrics, start and reload (four minutes)
+	go run ./internal/bench -prober ./prober -only growth $(BENCH_FLAGS)
+
 .PHONY: endure
 endure: build ## have the prober survive, in 64 MiB, large answers, slow readers, idle connections and reloads (ENDURE=10m)
 	go run ./internal/endure -prober ./prober -for $(ENDURE)

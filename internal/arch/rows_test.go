@@ -127,7 +127,10 @@ var rows = map[string]row{
 	"internal/endure":  {},
 	"internal/mutate":  {},
 	"internal/notices": {},
-	"internal/bench":   {theirs: []string{"github.com/prometheus/client_golang"}},
+	"internal/bench": {
+		ours:   []string{"config", "internal/sandbox"},
+		theirs: []string{"github.com/beevik/ntp", "github.com/prometheus/client_golang", "golang.org/x/net", "gopkg.in/yaml.v3"},
+	},
 }
 
 // forTests are modules that tests may import in addition to those of all rows. They are not in the binary.

@@ -46,13 +46,14 @@ func byTime(all []arrival) []arrival {
 	return slices.SortedFunc(slices.Values(all), func(a, b arrival) int { return int(a.at - b.at) })
 }
 
-// quantile returns the value that a share of the values does not exceed; NaN if there are none.
+// quantile returns the smallest value that a share of the values does not exceed (nearest rank); NaN if there are none.
 func quantile(values []float64, share float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+	rank := math.Ceil(share*float64(len(sorted)) - 1e-9) // 0.07*100 is a little more than 7
+	return sorted[max(int(rank), 1)-1]
 }
 
 func mean(values []float64) float64 {
@@ -70,7 +71,10 @@ func mean(values []float64) float64 {
 type exposition struct {
 	sum, count float64         // of probe_run_duration_seconds, all probes
 	passing    int             // probes whose last run passed
+	notPassed  float64         // runs that failed or were inconclusive, all probes
 	latest     map[int]float64 // seconds of each probe's last request
+
+	allocated, allocations float64 // bytes and objects, since the start
 }
 
 // read parses an exposition in the text format.
@@ -80,6 +84,9 @@ func read(r io.Reader) (exposition, error) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Bytes()
+		if err := e.readOwn(line); err != nil {
+			return e, err
+		}
 		name, rest, ok := bytes.Cut(line, []byte("{"))
 		if !ok || line[0] == '#' {
 			continue
@@ -101,6 +108,10 @@ func read(r io.Reader) (exposition, error) {
 			if value == 1 {
 				e.passing++
 			}
+		case "probe_runs_total":
+			if !bytes.Contains(labels, []byte(`verdict="pass"`)) {
+				e.notPassed += value
+			}
 		case "probe_run_duration_seconds_sum":
 			e.sum += value
 		case "probe_run_duration_seconds_count":
@@ -110,6 +121,17 @@ func read(r io.Reader) (exposition, error) {
 		}
 	}
 	return e, lines.Err()
+}
+
+// readOwn reads a line about the subject itself.
+func (e *exposition) readOwn(line []byte) (err error) {
+	if text, ok := bytes.CutPrefix(line, []byte("go_memstats_alloc_bytes_total ")); ok {
+		e.allocated, err = strconv.ParseFloat(string(text), 64)
+	}
+	if text, ok := bytes.CutPrefix(line, []byte("go_memstats_mallocs_total ")); ok {
+		e.allocations, err = strconv.ParseFloat(string(text), 64)
+	}
+	return err
 }
 
 // probeOf returns the number in probe="p17".

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -61,6 +62,9 @@ func (b *bench) bias(ctx context.Context, s *subject) (avg, p99 float64, err err
 		if shown, ok := after.latest[probe]; ok && settled && a.at < to {
 			over = append(over, 1e3*(shown-a.took.Seconds()))
 		}
+	}
+	if len(own) == 0 || len(over) == 0 || after.count == before.count {
+		return 0, 0, fmt.Errorf("%s: %d requests, %g runs and %d latencies to compare", s.name, len(own), after.count-before.count, len(over))
 	}
 	reported := (after.sum - before.sum) / (after.count - before.count)
 	return 1e3 * (reported - mean(own)), quantile(over, 0.99), nil

@@ -17,7 +17,7 @@ func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
 	err := b.each(ctx, fmt.Sprintf("%d probes, %s", b.probes, kind),
 		func() (work, error) { return b.work(b.probes, interval, reuse) },
 		func(ctx context.Context, s *subject) error {
-			l, err := b.underLoad(ctx, s, start)
+			l, err := b.underLoad(ctx, s, loading{b.probes, interval, b.window, start})
 			seen = append(seen, l)
 			return err
 		})
@@ -44,13 +44,20 @@ func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
 	return rows, nil
 }
 
+// loading says what a subject does, and for how long it is measured after the start.
+type loading struct {
+	probes               int
+	every, window, start time.Duration
+}
+
 // loaded is what was seen of one subject under load.
 type loaded struct {
 	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, size float64
+	arrived                                                        []arrival
 }
 
-func (b *bench) underLoad(ctx context.Context, s *subject, start time.Duration) (l loaded, err error) {
-	if err := pause(ctx, start); err != nil {
+func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded, err error) {
+	if err := pause(ctx, of.start); err != nil {
 		return l, err
 	}
 	b.target.takeArrivals()
@@ -59,7 +66,7 @@ func (b *bench) underLoad(ctx context.Context, s *subject, start time.Duration) 
 		return l, err
 	}
 	began := time.Now()
-	for next, tick := began.Add(scraping/5), began; tick.Before(began.Add(b.window)); {
+	for next, tick := began.Add(scraping/5), began; tick.Before(began.Add(of.window)); {
 		if err := pause(ctx, time.Until(tick.Add(time.Second))); err != nil {
 			return l, err
 		}
@@ -80,18 +87,25 @@ func (b *bench) underLoad(ctx context.Context, s *subject, start time.Duration) 
 	if err != nil {
 		return l, err
 	}
-	took, arrived := time.Since(began), b.target.takeArrivals()
-	due := float64(b.probes) * took.Seconds() / interval.Seconds()
-	l.asked = 100 * float64(len(arrived)) / due
-	perProbe := (after - before).Seconds() / float64(len(arrived))
+	took := time.Since(began)
+	if l.arrived = b.target.takeArrivals(); len(l.arrived) == 0 {
+		return l, fmt.Errorf("%s asked the target nothing in %s", s.name, took.Round(time.Second))
+	}
+	due := float64(of.probes) * took.Seconds() / of.every.Seconds()
+	l.asked = 100 * float64(len(l.arrived)) / due
+	perProbe := (after - before).Seconds() / float64(len(l.arrived))
 	l.cpu = 1000 * perProbe
-	l.late = 1e3 * quantile(gaps(arrived, interval), 0.99)
-	l.burst = burst(arrived, 100*time.Millisecond)
+	late := gaps(l.arrived, of.every)
+	if len(late) == 0 {
+		return l, fmt.Errorf("%s asked for no probe twice in %s", s.name, took.Round(time.Second))
+	}
+	l.late = 1e3 * quantile(late, 0.99)
+	l.burst = burst(l.arrived, 100*time.Millisecond)
 	if err := l.scrapes(ctx, s, l.cpu*due/1000/took.Seconds()); err != nil {
 		return l, err
 	}
 	e, err := exposed(ctx, s)
-	l.passing = 100 * float64(e.passing) / float64(b.probes)
+	l.passing = 100 * float64(e.passing) / float64(of.probes)
 	return l, err
 }
 

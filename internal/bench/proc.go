@@ -36,19 +36,25 @@ func (s *subject) cpu() (time.Duration, error) {
 }
 
 // rss is the memory in bytes that the process has resident now.
-func (s *subject) rss() (float64, error) {
+func (s *subject) rss() (float64, error) { return s.status("VmRSS:") }
+
+// peak is the maximum of rss since the process started.
+func (s *subject) peak() (float64, error) { return s.status("VmHWM:") }
+
+// status reads a size in bytes from /proc.
+func (s *subject) status(name string) (float64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(lines.Text(), name); ok {
 			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
 			return kib * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("%s: no VmRSS", s.name)
+	return 0, fmt.Errorf("%s: no %s", s.name, name)
 }
 
 // others is the CPU time that all processes but this one and its ended children have used since the machine started.

@@ -12,24 +12,32 @@ import (
 type bench struct {
 	target   *target
 	subjects []starter // the bare loop and the prober, in this order
+	binary   string    // of the prober
+	dir      string    // for its configurations
 	probes   int
 	window   time.Duration
 	progress func(format string, args ...any)
+
+	kindsOnly []string // kinds to measure; all if empty
+	tables    []string // of the scenarios that report in another form than rows
 }
 
-// A scenario measures both subjects and yields rows.
+// A scenario measures the subjects and yields rows, or adds a table.
 type scenario struct {
-	name string
-	run  func(context.Context) ([]row, error)
+	name  string
+	named bool // it takes minutes, and runs only if it is named
+	run   func(context.Context) ([]row, error)
 }
 
 func (b *bench) scenarios() []scenario {
 	return []scenario{
-		{"fresh", func(ctx context.Context) ([]row, error) { return b.load(ctx, false) }},
-		{"reuse", func(ctx context.Context) ([]row, error) { return b.load(ctx, true) }},
-		{"latency", b.latency},
-		{"small", b.small},
-		{"start", b.start},
+		{"fresh", false, func(ctx context.Context) ([]row, error) { return b.load(ctx, false) }},
+		{"reuse", false, func(ctx context.Context) ([]row, error) { return b.load(ctx, true) }},
+		{"latency", false, b.latency},
+		{"small", false, b.small},
+		{"start", false, b.start},
+		{"kinds", true, b.kinds},
+		{"growth", true, b.grow},
 	}
 }
 
@@ -117,6 +125,7 @@ func (b *bench) small(ctx context.Context) ([]row, error) {
 			return nil, err
 		}
 	}
+	b.target.takeArrivals()
 	began := time.Now()
 	for range window / scraping {
 		for _, s := range running {
@@ -140,6 +149,10 @@ func (b *bench) small(ctx context.Context) ([]row, error) {
 			return nil, err
 		}
 		rss[i] = bytes / mebibyte
+	}
+	due := float64(len(b.subjects)) * (many/interval.Seconds() + sidecar/15.0) * time.Since(began).Seconds()
+	if n := float64(len(b.target.takeArrivals())); n < 0.9*due {
+		return nil, fmt.Errorf("of %.0f requests that were due the target saw %.0f", due, n)
 	}
 	return []row{
 		{"RSS, 1,000 probes, fresh", "MiB", rss[0], rss[2], "", nil},
@@ -173,6 +186,9 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 			}
 			if err != nil {
 				return nil, err
+			}
+			if len(b.target.takeArrivals()) == 0 {
+				return nil, fmt.Errorf("%s asked the target nothing before it was stopped", starter.name)
 			}
 			up[i], down[i] = append(up[i], 1e3*first.Seconds()), append(down[i], 1e3*last.Seconds())
 		}

@@ -15,8 +15,13 @@ import (
 	"time"
 )
 
-// timeout is that of every probe.
-const timeout = 2 * time.Second
+// timeout is that of every probe, which must be shorter than its interval. Only what waits for something itself gets more than 2 s.
+func (w work) timeout() time.Duration {
+	if w.Client != "" {
+		return w.Interval * 4 / 5
+	}
+	return min(2*time.Second, w.Interval*4/5)
+}
 
 // A subject is a running process that is measured: the prober, or the bare loop beside it.
 type subject struct {
@@ -59,9 +64,20 @@ func starters(prober, dir string) []starter {
 			if err := configure(path, w); err != nil {
 				return nil, err
 			}
-			return launch("prober", exec.Command(prober, "--config.file="+path, "--web.listen-address="+w.Listen, "--log.level=error"), w)
+			cmd := exec.Command(prober, "--config.file="+path, "--web.listen-address="+w.Listen, "--log.level=error")
+			cmd.Env = w.environ()
+			return launch("prober", cmd, w)
 		}},
 	}
+}
+
+// environ is the environment of a prober that does the work.
+func (w work) environ() []string {
+	env := os.Environ()
+	for name, value := range w.Env {
+		env = append(env, name+"="+value)
+	}
+	return env
 }
 
 // perFile keeps each file below the maximum size of a configuration file.
@@ -75,13 +91,16 @@ func configure(dir string, w work) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
+	if w.Config != nil {
+		return os.WriteFile(filepath.Join(dir, "0.yaml"), w.Config, 0o600)
+	}
 	connection := "fresh"
 	if w.Reuse {
 		connection = "reuse"
 	}
 	for from := 0; from < len(w.URLs); from += perFile {
 		var b strings.Builder
-		fmt.Fprintf(&b, "system: bench%d\ninterval: %s\ntimeout: %s\nprobes:\n", from/perFile, w.Interval, timeout)
+		fmt.Fprintf(&b, "system: bench%d\ninterval: %s\ntimeout: %s\nprobes:\n", from/perFile, w.Interval, w.timeout())
 		for i := from; i < min(from+perFile, len(w.URLs)); i++ {
 			fmt.Fprintf(&b, "  - {name: p%d, type: http, url: %q, connection: %s, expect: {status: 200}}\n", i, w.URLs[i], connection)
 		}
@@ -140,8 +159,9 @@ func fetch(req *http.Request, into io.Writer) error {
 		return err
 	}
 	defer answer.Body.Close()
-	if _, err := io.Copy(into, answer.Body); err != nil {
-		return err
+	began := time.Now()
+	if n, err := io.Copy(into, answer.Body); err != nil {
+		return fmt.Errorf("%s, after %d bytes in %s: %w", req.URL.Path, n, time.Since(began).Round(time.Millisecond), err)
 	}
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %d", req.URL.Path, answer.StatusCode)

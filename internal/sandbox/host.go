@@ -101,7 +101,11 @@ func (h *host) open() error {
 		}
 		h.listener = listener
 	}
-	h.end = h.serve(h.listener)
+	listener := h.listener
+	if h.sandbox.wrap != nil {
+		listener = h.sandbox.wrap(listener)
+	}
+	h.end = h.serve(listener)
 	return nil
 }
 

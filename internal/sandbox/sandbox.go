@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -99,6 +100,8 @@ type Options struct {
 	SwapAtRandom    bool          // swap each read with a chance of one in SwapOneIn, in place of every SwapOneIn-th
 
 	DependencyTimeout time.Duration // how long the proxy waits for auth when it is asked whether it is ready; 1 s if zero
+
+	Wrap func(net.Listener) net.Listener // what the TCP services accept from, so that a benchmark sees the exchanges; as it is if nil
 }
 
 // A Sandbox is a running sample system. Its methods may be called from several goroutines.
@@ -106,6 +109,7 @@ type Sandbox struct {
 	delay             time.Duration
 	visibilityDelay   time.Duration
 	dependencyTimeout time.Duration
+	wrap              func(net.Listener) net.Listener // nil: none
 	swaps             swapFrequency
 	faults            []Fault
 	hosts             []*host
@@ -142,6 +146,7 @@ func Start(o Options) (*Sandbox, error) {
 		visibilityDelay:   cmp.Or(o.VisibilityDelay, 2*time.Second),
 		swaps:             swapFrequency{oneIn: cmp.Or(o.SwapOneIn, 50), byChance: o.SwapAtRandom},
 		dependencyTimeout: cmp.Or(o.DependencyTimeout, defaultDependencyTimeout),
+		wrap:              o.Wrap,
 		faults:            faults(),
 		credentials: credentials{
 			orgA: rand.Text(), orgB: rand.Text(), orgAExpired: rand.Text(),
