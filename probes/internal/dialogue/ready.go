@@ -6,6 +6,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"prober/internal/httpx"
@@ -22,8 +23,8 @@ type protocol struct {
 }
 
 // protocols has the ready dialogues: SMTP (RFC 5321, 3207), IMAP (RFC 9051), POP3 (RFC 1939, 2595), FTP (RFC 959, 4217), SSH
-// (RFC 4253, section 4.2) and IRC (RFC 2812).
-func protocols() map[string]protocol {
+// (RFC 4253, section 4.2) and IRC (RFC 2812). Their two dozen patterns are compiled when first needed, and not by each run.
+var protocols = sync.OnceValue(func() map[string]protocol {
 	// The last line of a reply decides: a server may begin one with 220- and end it with 550. Its text may be missing (RFC 5321,
 	// section 4.2).
 	const code, ready = `^\d{3}( |$)`, `^220( |$)`
@@ -63,7 +64,7 @@ func protocols() map[string]protocol {
 		},
 		"irc": {
 			greet: []Step{
-				{Send: httpx.Value{Text: fmt.Sprintf("NICK prober%04d", rand.IntN(10_000))}, name: "NICK"},
+				{name: nick}, // another one in each run: a name that is in use is refused
 				send("USER prober 0 * :prober"),
 				{
 					Expect: pattern(`^(:\S+ )?001 `), Until: pattern(`^(:\S+ )?(001|4\d\d|ERROR) ?`), name: "the welcome",
@@ -73,7 +74,10 @@ func protocols() map[string]protocol {
 			farewell: "QUIT",
 		},
 	}
-}
+})
+
+// nick is the step of IRC that names the client.
+const nick = "NICK"
 
 func pattern(text string) *expect.Pattern { return &expect.Pattern{Regexp: regexp.MustCompile(text)} }
 
@@ -100,6 +104,11 @@ func KnowsStartTLS(name string) bool { return len(protocols()[name].startTLS) > 
 func Ready(name string, startTLS bool) []Step {
 	p := protocols()[name]
 	steps := slices.Clone(p.greet)
+	for i := range steps {
+		if steps[i].name == nick {
+			steps[i].Send.Text = fmt.Sprintf("NICK prober%04d", rand.IntN(10_000))
+		}
+	}
 	if startTLS {
 		steps = slices.Concat(steps, p.startTLS, []Step{{StartTLS: true, name: "the TLS handshake"}}, p.secured)
 	}
