@@ -59,6 +59,16 @@ func TestQuantile(t *testing.T) {
 			t.Errorf("quantile %v is %v, expected %v", share, got, want)
 		}
 	}
+	var hundred []float64
+	for i := range 100 {
+		hundred = append(hundred, float64(100-i))
+	}
+	if got := quantile(hundred, 0.99); got != 99 {
+		t.Errorf("the p99 of 1 to 100 is %v, expected 99 and not the maximum", got)
+	}
+	if got := quantile(hundred, 0.07); got != 7 {
+		t.Errorf("the p7 of 1 to 100 is %v, expected 7", got)
+	}
 	if got := quantile(nil, 0.5); !math.IsNaN(got) {
 		t.Errorf("of nothing it is %v, expected none", got)
 	}
@@ -69,6 +79,9 @@ func TestRead(t *testing.T) {
 # TYPE probe_success gauge
 probe_success{system="bench",probe="p0",type="http"} 1
 probe_success{system="bench",probe="p1",type="http"} 0
+probe_runs_total{system="bench",probe="p0",type="http",verdict="pass"} 3
+probe_runs_total{system="bench",probe="p1",type="http",verdict="fail"} 1
+probe_runs_total{system="bench",probe="p1",type="http",verdict="inconclusive"} 2
 probe_run_duration_seconds_bucket{system="bench",probe="p0",type="http",le="2"} 3
 probe_run_duration_seconds_sum{system="bench",probe="p0",type="http"} 0.03
 probe_run_duration_seconds_count{system="bench",probe="p0",type="http"} 3
@@ -77,12 +90,36 @@ probe_run_duration_seconds_count{system="bench",probe="p1",type="http"} 1
 probe_http_duration_seconds{system="bench",probe="p1",type="http",phase="connect"} 0.002
 probe_http_duration_seconds{system="bench",probe="p1",type="http",phase="processing"} 0.011
 prober_build_info{version="1"} 1
+go_memstats_alloc_bytes_total 1.5e+06
+go_memstats_mallocs_total 2000
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.passing != 1 || math.Abs(e.sum-0.04) > 1e-9 || e.count != 4 || math.Abs(e.latest[1]-0.013) > 1e-9 || len(e.latest) != 1 {
+	if e.passing != 1 || math.Abs(e.sum-0.04) > 1e-9 || e.count != 4 || e.notPassed != 3 || e.allocated != 1.5e6 || e.allocations != 2000 || math.Abs(e.latest[1]-0.013) > 1e-9 || len(e.latest) != 1 {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// Only what ends after the time counts, with what came before it.
+func TestGapsFrom(t *testing.T) {
+	all := even(10, 3)
+	all[25].at += 30 * time.Millisecond
+	got := gapsFrom(2*time.Second, all, time.Second)
+	if len(got) != 10 {
+		t.Errorf("got %d gaps, expected those of one round of 10", len(got))
+	}
+	if late := quantile(got, 1); math.Abs(late-0.03) > 1e-9 {
+		t.Errorf("the latest is %v s late, expected 0.03", late)
+	}
+}
+
+// None is asked more often than is allowed, and beyond that all together 1,000 times a second; some are seen twice.
+func TestSized(t *testing.T) {
+	for probes, every := range map[int]time.Duration{100: time.Second, 1000: time.Second, 10_000: 10 * time.Second, 50_000: 50 * time.Second} {
+		if got := sized(probes); got.every != every || got.window <= every || got.start <= every {
+			t.Errorf("%d probes: got %+v, expected every %s", probes, got, every)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ var sizes = []int{100, 1_000, 10_000, 50_000}
 // are measured after each ran once, and until a fifth of them ran a second time.
 func sized(probes int) loading {
 	every := max(time.Second, time.Duration(probes)*time.Millisecond)
-	return loading{probes: probes, every: every, start: every + 2*time.Second, window: max(20*time.Second, every*6/5)}
+	return loading{probes: probes, every: every, start: every + 2*time.Second, window: max(20*time.Second, every*6/5), large: true}
 }
 
 // grow measures the prober with more and more probes.
@@ -76,7 +76,7 @@ func (b *bench) grownTo(ctx context.Context, of loading) (g grown, err error) {
 		return g, err
 	}
 	if g.asked < 50 || g.passing < 50 {
-		return g, fmt.Errorf("%.0f %% of what was due was asked, and %.0f %% pass: that is no load to measure", g.asked, g.passing)
+		return g, fmt.Errorf("%.0f %% of what was due was asked, and %.0f %% pass: that is not the load that was to be measured", g.asked, g.passing)
 	}
 
 	if err := addProbe(filepath.Join(b.dir, "config"), w); err != nil {
@@ -140,5 +140,10 @@ func writeGrown(w io.Writer, all []grown) {
 		}
 		fmt.Fprintf(w, form, fmt.Sprint(g.probes), g.every, number3(g.cpu), fmt.Sprintf("%.1f %%", 100*g.cpu*float64(g.probes)/1000/g.every.Seconds()), fmt.Sprintf("%.0f %%", g.asked),
 			number3(g.rss), each, number3(g.late), number3(g.scrape), number3(g.size), number3(g.ready), number3(g.reload)+", "+number3(g.lateLoad), number3(g.peak))
+	}
+	for _, g := range all {
+		if g.cutOff != nil {
+			fmt.Fprintf(w, "\n%d probes: the prober did not deliver %v\n", g.probes, g.cutOff)
+		}
 	}
 }

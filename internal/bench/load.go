@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -17,7 +18,7 @@ func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
 	err := b.each(ctx, fmt.Sprintf("%d probes, %s", b.probes, kind),
 		func() (work, error) { return b.work(b.probes, interval, reuse) },
 		func(ctx context.Context, s *subject) error {
-			l, err := b.underLoad(ctx, s, loading{b.probes, interval, b.window, start})
+			l, err := b.underLoad(ctx, s, loading{probes: b.probes, every: interval, window: b.window, start: start})
 			seen = append(seen, l)
 			return err
 		})
@@ -48,12 +49,14 @@ func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
 type loading struct {
 	probes               int
 	every, window, start time.Duration
+	large                bool // a page that the prober does not deliver in time is a figure, and no error
 }
 
 // loaded is what was seen of one subject under load.
 type loaded struct {
-	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, size float64
+	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, size float64 // scrape, size and passing are NaN of a page that was cut off
 	arrived                                                        []arrival
+	cutOff                                                         error // why, of the last such page
 }
 
 func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded, err error) {
@@ -77,7 +80,7 @@ func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded
 		}
 		l.rss = max(l.rss, now/mebibyte)
 		if !tick.Before(next) {
-			if _, _, err := s.scrape(ctx); err != nil {
+			if _, _, err := s.scrape(ctx); err != nil && !of.large {
 				return l, err
 			}
 			next = next.Add(scraping)
@@ -101,11 +104,16 @@ func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded
 	}
 	l.late = 1e3 * quantile(late, 0.99)
 	l.burst = burst(l.arrived, 100*time.Millisecond)
-	if err := l.scrapes(ctx, s, l.cpu*due/1000/took.Seconds()); err != nil {
-		return l, err
+	err = l.scrapes(ctx, s, l.cpu*due/1000/took.Seconds())
+	if err == nil {
+		var e exposition
+		e, err = exposed(ctx, s)
+		l.passing = 100 * float64(e.passing) / float64(of.probes)
 	}
-	e, err := exposed(ctx, s)
-	l.passing = 100 * float64(e.passing) / float64(of.probes)
+	if err != nil && of.large && ctx.Err() == nil {
+		l.scrape, l.size, l.passing, l.cutOff = math.NaN(), math.NaN(), math.NaN(), err
+		return l, nil
+	}
 	return l, err
 }
 

@@ -162,6 +162,17 @@ func TestTape_http(t *testing.T) {
 			t.Errorf("the replay answers %d, %v, expected 201 as recorded", status, err)
 		}
 	}
+	again := &http.Client{Transport: &http.Transport{}}
+	defer again.CloseIdleConnections()
+	for _, want := range []int{202, 203} { // however long the body is
+		req, err := http.NewRequest("PATCH", "http://"+addresses[1], strings.NewReader(strings.Repeat("anything", 1000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, err := answered(again, req); err != nil || status != want {
+			t.Errorf("the replay answers %d, %v on a connection that is kept, expected %d", status, err, want)
+		}
+	}
 }
 
 func TestHeadersFrames(t *testing.T) {
