@@ -57,6 +57,13 @@ func TestKindCases(t *testing.T) {
 
 // A comparison of unlike work is refused, and so is a figure of nothing.
 func TestKindRow_check(t *testing.T) {
+	tls := kindRow{kindCase: kindCase{client: "crypto/tls"}, costs: []runCost{{conns: 1, turns: 2.3}, {conns: 1, turns: 2}}}
+	if err := tls.check(); err != nil {
+		t.Errorf("handshakes in other pieces: %v", err)
+	}
+	if tls.costs[1].conns = 2; tls.check() == nil {
+		t.Error("twice as many handshakes are taken for the same")
+	}
 	for _, c := range []struct {
 		bare, prober float64
 		wrong        string
