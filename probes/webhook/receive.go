@@ -139,6 +139,15 @@ func (p *Probe) Receive(in probe.Inbox, d probe.Delivery) (answer probe.Answer) 
 		if answer, result = p.receive(st, d); result != "" {
 			st.counts[result]++
 		}
+		switch result {
+		case "", resultReplayed, resultNoKeys: // these say nothing of the sender
+		case resultVerified, resultUnmatched:
+			st.arrived(d.At, false)
+		default:
+			if d.Method == http.MethodPost && strings.Trim(d.Path, "/") == "" {
+				st.arrived(d.At, true)
+			}
+		}
 		if st.document.Last != last || st.document.Vain != vain {
 			st.save(s)
 		}
@@ -164,7 +173,6 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 			st.document.Vain = d.At.Round(0)
 			return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys // so that the sender comes again
 		}
-		st.arrived(d.At, err != nil)
 	}
 	if err != nil {
 		id := p.idOf(d, signature.Signed{ID: first(d.Header.Get("Webhook-Id"), d.Header.Get("Svix-Id")), Payload: d.Body})
@@ -177,7 +185,6 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		return unproven, resultOf(err)
 	}
 	if i := slices.IndexFunc(st.seen, func(c content) bool { return c.sum == signed.Content }); i >= 0 && p.timed() {
-		st.recent = st.recent[:len(st.recent)-1]
 		return st.seen[i].answer, resultReplayed // or the same attempt, twice on the way: it gets the same answer
 	}
 	a := attempt{at: d.At, key: p.keyOf(d, signed), content: signed.Content}
@@ -189,7 +196,6 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	a.offset, stamp, timed = p.offset(d, signed)
 	id := p.idOf(d, signed)
 	if !timed && p.timed() || a.offset.Beyond(p.Signature.Tolerance.D()) {
-		st.recent[len(st.recent)-1].refused = true
 		st.run.refuse(id, refusal{err: errStale, offset: a.offset})
 		return unproven, resultStale
 	}

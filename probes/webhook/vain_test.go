@@ -183,6 +183,19 @@ func TestReceive_share(t *testing.T) {
 			t.Errorf("got %d of %d", refused, all)
 		}
 	})
+	in, p := receivers(t, load(t, "    trigger: none\n    within: 1h\n"))
+	s := &sender{secret: hookSecret, p: p, in: in}
+	old := s.signed("it", "key", time.Now())
+	p.Receive(in, old)
+	in.Update(func(s *probe.InboxState) { s.Volatile = nil }) // as after a restart, when a replay is known by its timestamp
+	for range 5 {
+		p.Receive(in, old)
+	}
+	in.Update(func(s *probe.InboxState) {
+		if refused, all := stateOf(s).unverified(time.Now(), time.Hour); refused != 0 || all != 0 {
+			t.Errorf("replays after a restart: got %d of %d", refused, all)
+		}
+	})
 }
 
 // A token that the same keys signed is no delivery, if typ says so.
