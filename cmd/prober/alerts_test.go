@@ -355,7 +355,7 @@ scrape_configs:
 	}
 	absent := map[string]string{"alertname": "ProberAbsent", "severity": "critical"}
 	// The waits, the grace period of readiness, and a busy machine.
-	testenv.Eventually(t, 5*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, scenarios, absent) })
+	testenv.Eventually(t, 15*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, scenarios, absent) })
 	checkSeriesExist(t, api, cfg.Jobs)
 	if got := descriptionOf(t, mail, "up-500"); !strings.Contains(got, "status (status), ") || !strings.Contains(got, "got 500 for status, ") {
 		t.Errorf("the alert on up-500 does not say why and what came: %s", got)

@@ -35,7 +35,8 @@ func TestEvaluator_agreesWithTheRules(t *testing.T) {
 			}
 			jobs := slices.DeleteFunc(demoJobs(t, sample), func(j probe.Job) bool { return !slices.Contains(s.allProbes(), j.Name) })
 			for i := range jobs {
-				jobs[i].Timeout *= 10 // no fault of these hangs, and a busy machine gets there
+				// No fault of these hangs, and a busy machine gets there, in a time that makes no result old.
+				jobs[i].Timeout, jobs[i].Interval = 10*jobs[i].Timeout, 10*jobs[i].Interval
 			}
 			e := alerts.NewEvaluator(alerts.Options{Kinds: probes.Kinds()}, nil)
 			e.SetJobs(jobs)

@@ -30,8 +30,8 @@ func TestRecovery(t *testing.T) {
 	dir := t.TempDir()
 	file := writeFile(t, dir, "prober.yaml", string(sample.RewriteAddresses([]byte(fmt.Sprintf(`
 system: test
-interval: 2s
-timeout: 1900ms
+interval: 6s
+timeout: 5900ms
 runbooks:
   proxy-down: {severity: P1, url: "https://docs.example/proxy-down"}
 probes:

@@ -19,10 +19,16 @@ import (
 // probe announces.
 func Run(t *testing.T, kind probe.Kind, p probe.Probe) probe.Result {
 	t.Helper()
+	return RunWithin(t, 10*time.Second, kind, p)
+}
+
+// RunWithin is Run with another timeout than ten seconds, for a run that is much work.
+func RunWithin(t *testing.T, timeout time.Duration, kind probe.Kind, p probe.Probe) probe.Result {
+	t.Helper()
 	if err := p.Validate(); err != nil {
 		t.Fatalf("the settings are refused: %v", err)
 	}
-	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: kind, Probe: p, Interval: time.Minute, Timeout: 10 * time.Second}
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: kind, Probe: p, Interval: time.Minute, Timeout: timeout}
 	r := job.Do(t.Context())
 	if err := errors.Join(kind.Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
