@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -115,7 +116,7 @@ func probeOf(t *testing.T, url string) *Probe {
 	return p
 }
 
-func run1(t *testing.T, p *Probe) probe.Result { return probetest.Run(t, Kind(), p) }
+func run1(t *testing.T, p *Probe) probe.Result { return probetest.RunWithin(t, time.Minute, Kind(), p) }
 
 // value returns a value of a measure, and whether there is one.
 func value(r probe.Result, m *probe.Measure, labels ...string) (float64, bool) {
