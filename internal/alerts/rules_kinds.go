@@ -318,7 +318,7 @@ func (s *system) unverifiedAlert(j probe.Job) alert {
 	a.summary = "{{ $value | humanizePercentage }} of the latest deliveries do not verify" + escapeTemplate(fmt.Sprintf(": %s/%s", s.name, j.Name))
 	a.description = "Either the sender signs some of them wrongly, such as one of its replicas with an old key, or another one knows the path. By cause: probe_webhook_deliveries_total. Look for these deliveries at the sender; if it did not send them, replace the token."
 	a.example.verdict = probe.Pass
-	a.example.series = []sample{{unverifiedRatio, nil, 0.5}}
+	a.example.series = []sample{{unverifiedRatio, nil, 1}}
 	return a
 }
 

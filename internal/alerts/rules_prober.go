@@ -86,7 +86,7 @@ func shardMissing(shards, by string) alert {
 			"or max "+by+" ("+shards+") != min "+by+" ("+shards+")"),
 		summary: "Not all shards of the prober run",
 		description: "The probes of a shard that is missing are not watched, and no other alert on them can fire; if shards differ in their number N (--shard=I/N), some probes run twice or not at all. Up: " +
-			(&system{}).forEach(shards, "{{ .Labels.shard }}/{{ .Value }} ({{ .Labels.instance }})"),
+			"{{ range query " + (&system{}).templateQuery(shards) + " | sortByLabel `shard` }}{{ .Labels.shard }}/{{ .Value }} ({{ .Labels.instance }}), {{ end }}",
 	}
 }
 
