@@ -228,6 +228,10 @@ func (p *Probe) scrape(ctx context.Context, r *probe.Result, address string) *sc
 		r.Report("scrape", reasonNoSeries, "expected metrics, got none")
 		return nil
 	}
-	r.Pass("scrape", "read %d series", s.Lines)
+	if s.Old > 0 {
+		r.Pass("scrape", "read %d series, %d of them with a time that is not now, of which Prometheus shows nothing", s.Lines, s.Old)
+	} else {
+		r.Pass("scrape", "read %d series", s.Lines)
+	}
 	return s
 }

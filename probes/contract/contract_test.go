@@ -80,6 +80,14 @@ func TestContract_kept(t *testing.T) {
 	}
 }
 
+// TestContract_old: Prometheus shows nothing of a sample that states a time long ago, so it is not exposed.
+func TestContract_old(t *testing.T) {
+	r := probetest.Run(t, Kind(), full(exposing(t, strings.Replace(sound, `other{x="y"} NaN`, `other{x="y"} NaN 1395066363000`, 1))))
+	if got := probetest.Lines(r); !strings.Contains(got, "scrape pass(ok): read 16 series, 1 of them with a time that is not now, of which Prometheus shows nothing\nfamilies fail(family_missing): expected other, got none\n") {
+		t.Error(got)
+	}
+}
+
 // Each change breaks one promise of the contract, and no other.
 func TestContract_broken(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{

@@ -135,6 +135,8 @@ func TestExec_openMetrics(t *testing.T) {
 		"beyond a limit":   {"printf '" + jobs + "# EOF\n'", `{'jobs{queue="sms"}': {max: 5}}`, "fail\n*\nvalues fail(out_of_range): jobs{queue=\"sms\"}: expected at most 5, got 9"},
 		"several series":   {"printf '" + jobs + "# EOF\n'", `{jobs: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): jobs: expected one value, got 2 values"},
 		"no series":        {"printf '# EOF\n'", `{jobs: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): jobs: expected a value, got none"},
+		"a time ago":       {"printf 'jobs 3 1520879607.7\n# EOF\n'", `{jobs: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): expected values of now, got 1 sample with another time"},
+		"now":              {"printf 'jobs 3 %d\nother 3 1\n# EOF\n' $(date +%s)", `{jobs: {max: 5}}`, "pass\n*\nvalues pass(ok): 1 value as expected"},
 		"no number":        {"printf 'a NaN\n# EOF\n'", `{a: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): a: expected a number, got none"},
 		"cut":              {"printf '" + jobs + "'", `{'jobs{queue="mail"}': {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): expected OpenMetrics that ends with # EOF, got less"},
 		"no OpenMetrics":   {"echo 'DISK OK | a=1'; echo '# EOF'", `{a: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): expected OpenMetrics: line 1 is not of *"},

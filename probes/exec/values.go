@@ -46,6 +46,9 @@ func (p *Probe) readMetrics(ctx context.Context, output []byte) (map[string][]fl
 			}
 		})
 	}
+	if x.Old > 0 && len(written) < len(p.selectors) {
+		return nil, errors.New("expected values of now, got " + text.Count(x.Old, "sample") + " with another time")
+	}
 	return written, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -22,10 +23,17 @@ const (
 	partBytes = 64 << 10 // of those others, read at a time
 )
 
+// A sample that states a time is of now within these bounds. Prometheus shows none that is older, and takes none from further ahead.
+const (
+	maxAge   = 5 * time.Minute
+	maxAhead = 10 * time.Minute
+)
+
 // An Exposition is what a target exposed, of the families that somebody wants.
 type Exposition struct {
 	Families map[string]*dto.MetricFamily
 	Lines    int // with a sample, of all families
+	Old      int // of these, those wanted that state a time that is not now: they are not among the families
 }
 
 // A LineError says which line cannot be read, and repeats nothing of it.
@@ -67,7 +75,7 @@ func Read(ctx context.Context, body []byte, openMetrics bool, wanted func(name s
 	if err != nil {
 		return nil, err
 	}
-	x.Families, x.Lines = families, s.samples
+	x.Families, x.Lines, x.Old = families, s.samples, s.old
 	return x, nil
 }
 
@@ -81,6 +89,7 @@ type splitter struct {
 	mine, others part
 	samples      int
 	kept         int             // samples in mine
+	old          int             // samples that are not, for the time that they state
 	ended        bool            // the end of OpenMetrics was seen
 	before       string          // the family of the line before, in mine
 	grouped      map[string]bool // the families of mine that have several series for one set of labels
@@ -108,6 +117,10 @@ func (s *splitter) add(text string, number int) error {
 		s.samples++
 	}
 	if s.wanted(l.name) {
+		if l.old {
+			s.old++
+			return nil
+		}
 		if l.sample {
 			s.kept++
 		}

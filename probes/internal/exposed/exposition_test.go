@@ -6,6 +6,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,11 @@ func flat(text string, openMetrics bool) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
+// at is a time from now on, in seconds or milliseconds.
+func at(from time.Duration, perSecond int64) string {
+	return strconv.FormatInt(time.Now().Add(from).Unix()*perSecond, 10)
+}
+
 func TestRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		openMetrics bool
@@ -46,7 +52,10 @@ func TestRead(t *testing.T) {
 		"nothing":                     {false, "", ""},
 		"comments":                    {false, "# x\n#\n#EOF\n# HELP\n# TYPE a\n\n", ""},
 		"no type":                     {false, "a 1\n", "untyped a 1"},
-		"a time":                      {false, "# TYPE a counter\na 1 1395066363000\n", "counter a 1"},
+		"a time":                      {false, "# TYPE a counter\na 1 " + at(-4*time.Minute, 1000) + "\n", "counter a 1"},
+		"a time of OpenMetrics":       {true, "a 1 " + at(0, 1) + ".25\nb 2 " + at(9*time.Minute, 1) + "\n# EOF\n", "untyped a 1\nuntyped b 2"},
+		"another time":                {false, "# TYPE a counter\na 1 1395066363000\nb 2 " + at(-6*time.Minute, 1000) + "\nc 3 " + at(time.Hour, 1000) + "\nd 4 0\ne 5 -1\nf 6\n", "untyped f 6"},
+		"another time of OpenMetrics": {true, "# TYPE a counter\na_total 1 1520879607.789 # {trace_id=\"1\"} 0.5 1520879607\nb 2 " + at(0, 1000) + "\nc 3 NaN\nd 4 " + at(0, 1) + "\nd 5 1\n# EOF\n", "untyped d 4"},
 		"blanks":                      {false, "a\t{ a = \"x\" , } \t 2  \n", "untyped a a=x 2"},
 		"escapes":                     {false, `a{a="} \" { \\ # "} 1` + "\n", `untyped a a=} " { \ #  1`},
 		"numbers":                     {false, "a NaN\nb +Inf\nc -Inf\nd 1e-3\n", "untyped a NaN\nuntyped b +Inf\nuntyped c -Inf\nuntyped d 0.001"},
@@ -57,7 +66,7 @@ func TestRead(t *testing.T) {
 		"half a histogram":            {false, "# TYPE h histogram\nh_bucket{le=\"1\"} 2\n", "histogram h_bucket le=1 2"},
 		"a histogram of NaN":          {false, "# TYPE h histogram\nh_count NaN\n", "histogram h_count NaN"},
 		"a summary":                   {false, "# TYPE s summary\ns{quantile=\"0.9\"} 3\ns_sum 4\n", "summary s quantile=0.9 3\nsummary s_sum 4"},
-		"OpenMetrics":                 {true, "# TYPE a counter\n# HELP a A.\n# UNIT a seconds\na_total{a=\"x # y\"} 1 1520879607.789 # {trace_id=\"1\"} 0.5 1520879607\na_created{a=\"x\"} 2\n# EOF\n", "untyped a_created a=x 2\ncounter a_total a=x # y 1"},
+		"OpenMetrics":                 {true, "# TYPE a counter\n# HELP a A.\n# UNIT a seconds\na_total{a=\"x # y\"} 1 " + at(0, 1) + " # {trace_id=\"1\"} 0.5 1520879607\na_created{a=\"x\"} 2\n# EOF\n", "untyped a_created a=x 2\ncounter a_total a=x # y 1"},
 		"a histogram of OpenMetrics":  {true, "# TYPE h histogram\nh_bucket{le=\"1.0\"} 1 # {id=\"a\"} 0.67\nh_bucket{le=\"+Inf\"} 1\nh_count 1\nh_sum 0.67\n# EOF\n", "histogram h_bucket le=1 1\nhistogram h_bucket le=+Inf 1\nhistogram h_sum 0.67\nhistogram h_count 1"},
 		"other types of OpenMetrics":  {true, "# TYPE b info\nb_info{a=\"1\"} 1\n# TYPE s stateset\ns{a=\"x\"} 1\n# TYPE u unknown\nu 1\n# TYPE n_total counter\nn_total 1\n# EOF\n", "gauge b_info a=1 1\ncounter n_total 1\ngauge s a=x 1\nuntyped u 1"},
 		"UTF-8 names of OpenMetrics":  {true, "# TYPE \"a.b\" counter\n{\"a.b_total\",a=\"x\"} 1\n# EOF\n", "counter a.b_total a=x 1"},
@@ -84,6 +93,7 @@ func TestRead_refused(t *testing.T) {
 		"two values":                   {false, "a 1 2 3\n", "line 1" + notText},
 		"an exemplar":                  {false, "a 1 # {a=\"b\"} 1\n", "line 1" + notText},
 		"two values, OpenMetrics":      {true, "a 1 2 3\n# EOF\n", "line 1 is not of the format OpenMetrics: Prometheus takes nothing of the exposition"},
+		"no time, OpenMetrics":         {true, "a 1 soon\n# EOF\n", "line 1 is not of the format OpenMetrics: Prometheus takes nothing of the exposition"},
 		"no value, OpenMetrics":        {true, "a{} # {} 1\n# EOF\n", "line 1 is not of the format OpenMetrics: Prometheus takes nothing of the exposition"},
 		"a label that does not end":    {false, "a{b=\"c 1\n", "line 1" + notText},
 		"the same label twice":         {false, "a{b=\"c\",b=\"d\"} 1\n", "line 1" + notText},

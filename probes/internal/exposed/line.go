@@ -3,6 +3,7 @@ package exposed
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 )
@@ -13,6 +14,7 @@ type line struct {
 	name   string // of the metric
 	kind   string // that it is said to be, in a line that says so
 	sample bool
+	old    bool // the sample states a time that is not now
 	end    bool // the last one of OpenMetrics
 }
 
@@ -37,12 +39,23 @@ func parseLine(text string, openMetrics bool) (line, string) {
 	} else if i := strings.IndexByte(head, '{'); i >= 0 {
 		l.name = strings.TrimRight(head[:i], " \t")
 	}
-	if !openMetrics {
-		return l, ""
+	value, unit := rest, time.Millisecond
+	if openMetrics {
+		value, _, _ = strings.Cut(rest, " # ") // the exemplar
+		unit = time.Second
 	}
-	value, _, _ := strings.Cut(rest, " # ") // the exemplar
 	fields := strings.Fields(value)
-	if len(fields) == 0 || len(fields) > 2 {
+	malformed := len(fields) == 0 || len(fields) > 2
+	if len(fields) == 2 {
+		at, err := strconv.ParseFloat(fields[1], 64)
+		malformed = malformed || err != nil
+		ago := float64(time.Now().UnixMilli())/1000 - at*unit.Seconds()
+		l.old = !(ago <= maxAge.Seconds() && ago >= -maxAhead.Seconds()) // or no number
+	}
+	switch {
+	case !openMetrics:
+		return l, "" // the parser refuses it
+	case malformed:
 		return line{}, "is not of the format OpenMetrics: Prometheus takes nothing of the exposition"
 	}
 	l.text = l.text[:len(l.text)-len(rest)] + " " + fields[0] // a time is in seconds here, and in milliseconds there
