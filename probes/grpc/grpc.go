@@ -4,6 +4,7 @@ package grpc
 import (
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/expect"
@@ -17,6 +18,9 @@ type Probe struct {
 	httpx.Settings `yaml:",inline"`
 
 	Address     string              `yaml:"address" required:"true" doc:"host:port; over TLS if tls is set"`
+	Proxy       *httpx.Proxy        `yaml:"proxy" doc:"the HTTP proxy to ask through: a URL, or a mapping"`
+	Unix        string              `yaml:"unix" doc:"the path of a Unix socket to dial instead of address"`
+	IPVersion   dial.IPVersion      `yaml:"ip_version" default:"prefer-6" doc:"which addresses of the host to dial: 4 or 6 only, or prefer-4 or prefer-6 first"`
 	Replicas    replicas.Replicas   `yaml:"replicas" doc:"where the replicas are and how many there must be; each is asked, as the host of address"`
 	Services    []string            `yaml:"services" doc:"what to ask about, such as orders.v1.Orders; the empty name, the default, is the server as a whole"`
 	Status      string              `yaml:"status" default:"SERVING" doc:"what the health must be: SERVING or NOT_SERVING"`
@@ -68,9 +72,8 @@ func Kind() probe.Kind {
 		New:      func() probe.Probe { return New() },
 		Summary:  "the health of a gRPC server and its services: SERVING or rightly not, over TLS or without, replica by replica",
 		Measures: []*probe.Measure{statusGauge, healthGauge, expect.CertificateExpiring},
-		Reasons: []probe.Reason{
-			reasonNotServing, reasonServing, reasonUnknown, reasonService, reasonNoHealth, reasonStatus, reasonContent, reasonTrailer, reasonMessage,
-		},
+		Reasons: append(httpx.ProxyReasons(),
+			reasonNotServing, reasonServing, reasonUnknown, reasonService, reasonNoHealth, reasonStatus, reasonContent, reasonTrailer, reasonMessage),
 		Traits: probe.Traits{HTTPLatency: true},
 	}
 }
@@ -110,12 +113,18 @@ func (p *Probe) Checks() (names []string) {
 	return names
 }
 
-// Addresses lists the servers that the configuration names, and where the token is fetched.
+// Addresses lists the servers that the configuration names, the proxy, and where the token is fetched.
 func (p *Probe) Addresses() []string {
-	if p.Replicas.None() {
-		return []string{p.Address, p.AuthURL()}
+	all := []string{p.Address, p.AuthURL()}
+	switch {
+	case !p.Replicas.None():
+		all = append(p.Replicas.Addresses(), p.AuthURL())
+	case p.Unix != "":
+		all = append(all, dial.UnixScheme+p.Unix)
+	case p.Proxy != nil:
+		all = append(all, p.Proxy.URL)
 	}
-	return append(p.Replicas.Addresses(), p.AuthURL())
+	return all
 }
 
 // CertificateWarning tells whether the certificate's end is warned of, and how.

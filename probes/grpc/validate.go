@@ -25,8 +25,9 @@ const (
 // Validate reports what is wrong with the settings.
 func (p *Probe) Validate() error {
 	p.OnlyHTTP2 = true
+	p.Route = httpx.Route{IPVersion: p.IPVersion, Proxy: p.Proxy, Unix: p.Unix}
 	wrong := []error{
-		p.validateAddress(), p.validateServices(), p.validateStatus(), p.validateRequests(), expect.ValidateLatency(p.Latency),
+		p.validateAddress(), p.validateRoute(), p.validateServices(), p.validateStatus(), p.validateRequests(), expect.ValidateLatency(p.Latency),
 		probe.InSetting("replicas", p.Replicas.Validate()),
 	}
 	if p.Certificate != nil {
@@ -49,7 +50,7 @@ func (p *Probe) validateAddress() error {
 	case p.Address == "": // the decoder says so
 	case err != nil:
 		wrong = append(wrong, probe.Settingf("address", "%s", err))
-	case p.TLS == nil && p.HasCredential() && !p.AllowPlaintext && !dial.IsLocal(host):
+	case p.TLS == nil && p.HasCredential() && !p.AllowPlaintext && p.Unix == "" && !dial.IsLocal(host):
 		wrong = append(wrong, probe.Settingf("address", "expected tls beside it: the credential would be sent in clear; or allow_plaintext if you must"))
 	default:
 		urls["address"] = p.url()
@@ -57,6 +58,24 @@ func (p *Probe) validateAddress() error {
 	client, err := p.ClientFor(urls)
 	p.client = client
 	return errors.Join(append(wrong, err)...)
+}
+
+// validateRoute refuses ways to the server that exclude each other. What is wrong with one alone is said by the client.
+func (p *Probe) validateRoute() error {
+	var wrong []error
+	refuse := func(key string, given bool, why string) {
+		if given {
+			wrong = append(wrong, probe.Settingf(key, "%s", why))
+		}
+	}
+	replicas := !p.Replicas.None()
+	refuse("ip_version", replicas && p.IPVersion != "", "has no effect beside replicas")
+	refuse("unix", replicas && p.Unix != "", "has no effect beside replicas")
+	refuse("proxy", replicas && p.Proxy != nil, "has no effect beside replicas")
+	refuse("unix", p.Proxy != nil && p.Unix != "", "has no effect beside proxy")
+	refuse("resolver", p.Unix != "" && p.Resolver != "" && p.AuthURL() == "", "has no effect beside unix")
+	refuse("proxy", p.Proxy != nil && p.TLS == nil, "expected tls beside it: a proxy would pass on HTTP/1, which is no gRPC")
+	return errors.Join(wrong...)
 }
 
 func (p *Probe) validateServices() error {
