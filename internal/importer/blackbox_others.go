@@ -35,6 +35,7 @@ func (m *module) readGRPC(s *source) {
 	if v := s.text("service"); v != "" {
 		m.common.set("services", []any{v})
 	}
+	s.readVersion(m.common)
 	t := s.inner("tls_config").readTLS(m.common, false)
 	if s.flag("tls", false) {
 		m.common.set("tls", t)

@@ -361,7 +361,7 @@ func TestGRPC_secret(t *testing.T) {
 	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "insecure_skip_verify") {
 		t.Errorf("expected the token to be kept from whoever answers, got %v", err)
 	}
-	p.TLS, p.Address, p.Route.IPVersion = nil, "127.0.0.1:50051", "6"
+	p.TLS, p.Address, p.IPVersion = nil, "127.0.0.1:50051", "6"
 	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "ip_version: the host is an address of the other version") {
 		t.Errorf("expected the address to be compared with ip_version, got %v", err)
 	}
