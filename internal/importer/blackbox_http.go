@@ -35,6 +35,10 @@ func (m *module) readHTTP(s *source) {
 		c.set("compression", v)
 	}
 	m.readExpect(s)
+	if e, ok := c.get("expect").(*mapping); ok && e.has("body") && c.get("compression") == "br" {
+		c.remove("compression")
+		s.without(c, "compression br", "such a body is not decoded here, so nothing could be expected of it")
+	}
 }
 
 func (s *source) readRequest(m *mapping) {

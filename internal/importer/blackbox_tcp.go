@@ -84,7 +84,7 @@ func (s *source) step(m *mapping, asked string) (step *mapping, whole bool) {
 		s.without(m, s.at("send"), "one line of text is sent")
 		whole = false
 	case v == "":
-	case looksSecret(v) || asksPassword.MatchString(asked):
+	case !strings.HasPrefix(v, "SSH-2.0-") && looksSecret(v) || asksPassword.MatchString(asked):
 		step.set("send", s.variable(s, "send"))
 	default:
 		step.set("send", v)

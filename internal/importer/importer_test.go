@@ -120,3 +120,29 @@ func TestImport_valid(t *testing.T) {
 		}
 	}
 }
+
+// TestImport_asItStands: what could be translated by its words alone would be refused, or ask for a secret that is none.
+func TestImport_asItStands(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ module, target, with, without string }{
+		"a body in brotli":       {`{prober: http, http: {compression: br, fail_if_body_not_matches_regexp: [shop]}}`, "https://a.example/", "expect: {body: {match: shop}}", "    compression: br\n"},
+		"brotli without a body":  {`{prober: http, http: {compression: br}}`, "https://a.example/", "    compression: br\n", "TODO"},
+		"a body in deflate":      {`{prober: http, http: {compression: deflate, fail_if_body_not_matches_regexp: [shop]}}`, "https://a.example/", "    compression: deflate\n", "TODO"},
+		"a banner of SSH":        {`{prober: tcp, tcp: {query_response: [{expect: "^SSH-2.0-"}, {send: SSH-2.0-blackbox-ssh-check}]}}`, "a.example:22", "{send: SSH-2.0-blackbox-ssh-check}", "TODO"},
+		"the IP version of gRPC": {`{prober: grpc, grpc: {tls: true, preferred_ip_protocol: ip4, ip_protocol_fallback: false}}`, "a.example:443", "    ip_version: 4\n", "# preferred"},
+	} {
+		got, err := Import("", "shop", File{"blackbox.yml", []byte("modules: {m: " + c.module + "}\n")},
+			File{"prometheus.yml", []byte("scrape_configs:\n  - {job_name: j, metrics_path: /probe, params: {module: [m]}, static_configs: [{targets: ['" + c.target + "']}], relabel_configs: [{source_labels: [__address__], target_label: __param_target}, {target_label: __address__, replacement: '127.0.0.1:9115'}]}\n")})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		text := string(got.YAML)
+		if !strings.Contains(text, c.with) || strings.Contains(text, c.without) || got.Probes != 1 {
+			t.Errorf("%s: expected %q and not %q, got\n%s", name, c.with, c.without, text)
+		}
+		if _, err := config.Parse(probes.Kinds(), config.File{Name: name, Data: got.YAML}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
