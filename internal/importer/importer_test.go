@@ -121,7 +121,7 @@ func TestImport_valid(t *testing.T) {
 	}
 }
 
-// TestImport_asItStands: what could be translated by its words alone would be refused, or ask for a secret that is none.
+// TestImport_asItStands: what could be translated by its words alone would be refused, or ask for a secret where there is not one.
 func TestImport_asItStands(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ module, target, with, without string }{

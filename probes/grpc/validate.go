@@ -62,19 +62,25 @@ func (p *Probe) validateAddress() error {
 
 // validateRoute refuses ways to the server that exclude each other. What is wrong with one alone is said by the client.
 func (p *Probe) validateRoute() error {
+	const none = "has no effect beside "
+	replicas := !p.Replicas.None()
 	var wrong []error
-	refuse := func(key string, given bool, why string) {
-		if given {
-			wrong = append(wrong, probe.Settingf(key, "%s", why))
+	for _, rule := range []struct {
+		key   string
+		given bool
+		why   string
+	}{
+		{"ip_version", replicas && p.IPVersion != "", none + "replicas"},
+		{"unix", replicas && p.Unix != "", none + "replicas"},
+		{"proxy", replicas && p.Proxy != nil, none + "replicas"},
+		{"unix", p.Proxy != nil && p.Unix != "", none + "proxy"},
+		{"resolver", p.Unix != "" && p.Resolver != "" && p.AuthURL() == "", none + "unix"},
+		{"proxy", p.Proxy != nil && p.TLS == nil, "expected tls beside it: a proxy would pass on HTTP/1, which is no gRPC"},
+	} {
+		if rule.given {
+			wrong = append(wrong, probe.Settingf(rule.key, "%s", rule.why))
 		}
 	}
-	replicas := !p.Replicas.None()
-	refuse("ip_version", replicas && p.IPVersion != "", "has no effect beside replicas")
-	refuse("unix", replicas && p.Unix != "", "has no effect beside replicas")
-	refuse("proxy", replicas && p.Proxy != nil, "has no effect beside replicas")
-	refuse("unix", p.Proxy != nil && p.Unix != "", "has no effect beside proxy")
-	refuse("resolver", p.Unix != "" && p.Resolver != "" && p.AuthURL() == "", "has no effect beside unix")
-	refuse("proxy", p.Proxy != nil && p.TLS == nil, "expected tls beside it: a proxy would pass on HTTP/1, which is no gRPC")
 	return errors.Join(wrong...)
 }
 

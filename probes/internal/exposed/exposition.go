@@ -23,7 +23,7 @@ const (
 	partBytes = 64 << 10 // of those others, read at a time
 )
 
-// A sample that states a time is of now within these bounds. Prometheus shows none that is older, and takes none from further ahead.
+// A sample that states a time is of now within these bounds. Prometheus shows no older ones, and takes none from further ahead.
 const (
 	maxAge   = 5 * time.Minute
 	maxAhead = 10 * time.Minute
