@@ -32,52 +32,60 @@ func mayBeBrotli(b []byte) bool {
 	if len(b) > 2 && utf8.Valid(text) && !bytes.ContainsFunc(text, control) { // two bytes are a stream of nothing
 		return false
 	}
-	at, end := 0, 8*len(b) // in bits, the lowest of a byte first
-	bits := func(n int) (v int) {
-		for i := range n {
-			if at < end {
-				v |= int(b[at/8]>>(at%8)&1) << i
-			}
-			at++
-		}
-		return v
-	}
-	if bits(1) == 1 && bits(3) == 0 && bits(3) == 1 { // the size of the window; one is reserved
+	r, end := &bitReader{b: b}, 8*len(b)
+	if r.bits(1) == 1 && r.bits(3) == 0 && r.bits(3) == 1 { // the size of the window; one is reserved
 		return false
 	}
-	for at < end {
-		last := bits(1) == 1
-		if last && bits(1) == 1 { // nothing follows
-			return at <= end && end-at < 8 && bits(end-at) == 0
+	for r.at < end {
+		last := r.bits(1) == 1
+		if last && r.bits(1) == 1 { // nothing follows
+			return r.at <= end && end-r.at < 8 && r.bits(end-r.at) == 0
 		}
-		nibbles, skipped := 4+bits(2), 0
+		nibbles, skipped := 4+r.bits(2), 0
 		if nibbles < 7 {
-			size := bits(4 * nibbles)
+			size := r.bits(4 * nibbles)
 			if nibbles > 4 && size>>(4*nibbles-4) == 0 { // it would have been written shorter
 				return false
 			}
-			if last || bits(1) == 0 {
-				return at < end // a compressed block
+			if last || r.bits(1) == 0 {
+				return r.at < end // a compressed block
 			}
 			skipped = size + 1
 		} else {
-			if last || bits(1) == 1 {
+			if last || r.bits(1) == 1 {
 				return false
 			}
-			if n := 8 * bits(2); n > 0 {
-				size := bits(n)
+			if n := 8 * r.bits(2); n > 0 {
+				size := r.bits(n)
 				if n > 8 && size>>(n-8) == 0 {
 					return false
 				}
 				skipped = size + 1
 			}
 		}
-		for at < end && at%8 > 0 {
-			if bits(1) == 1 { // padding
+		for r.at < end && r.at%8 > 0 {
+			if r.bits(1) == 1 { // padding
 				return false
 			}
 		}
-		at += 8 * skipped
+		r.at += 8 * skipped
 	}
 	return false // it has no last block
+}
+
+// A bitReader reads bits, the lowest of a byte first, and zeros behind the end.
+type bitReader struct {
+	b  []byte
+	at int
+}
+
+//go:noinline
+func (r *bitReader) bits(n int) (v int) {
+	for i := range n {
+		if r.at < 8*len(r.b) {
+			v |= int(r.b[r.at/8]>>(r.at%8)&1) << i
+		}
+		r.at++
+	}
+	return v
 }
