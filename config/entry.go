@@ -63,6 +63,7 @@ func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *s
 		p.readSources(d, env)
 		wrong = append(wrong, p.guard(func() Errors { return p.read(d, kinds, h) })...)
 	}
+	d.AfterDecode = nil // it would have the tree of this file made again, to read the header of the next one
 	return entries, wrong
 }
 
@@ -111,8 +112,8 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	if !validName(p.Name) && !p.isUnread("name") {
 		wrong = append(wrong, p.mistake("name", "name %s", nameRule))
 	}
-	words := sorted.Keys(kinds)
 	if p.job.Probe == nil && !p.isUnread("type") {
+		words := sorted.Keys(kinds)
 		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", strictyaml.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}
 	if p.job.Kind.Refused != "" {

@@ -46,7 +46,7 @@ type user struct {
 func (p *probeEntry) readSources(d *strictyaml.Decoder, env *secret.Environment) {
 	dir := filepath.Dir(p.file)
 	d.AfterDecode = func(v any, n *yaml.Node, path string) {
-		ref := sourceRef{path: path, line: p.line(path)}
+		ref := sourceRef{path: path}
 		switch v := v.(type) {
 		case *secret.Secret:
 			if env != nil {
@@ -65,6 +65,7 @@ func (p *probeEntry) readSources(d *strictyaml.Decoder, env *secret.Environment)
 		default:
 			return
 		}
+		ref.line = p.line(path)
 		// A text that may be public has read its source as a secret before.
 		p.refs = slices.DeleteFunc(p.refs, func(r sourceRef) bool { return r.path == path })
 		p.refs = append(p.refs, ref)
