@@ -323,3 +323,21 @@ func TestSLO_pages(t *testing.T) {
 		t.Errorf("got fast\n%s\nslow\n%s", fast, slow)
 	}
 }
+
+// TestState_bounded: of a probe no more surfaces are kept than have room, and those that are kept go on.
+func TestState_bounded(t *testing.T) {
+	t.Parallel()
+	var s state
+	measure := &probe.Measure{Name: lastProven, Labels: []string{"surface"}}
+	prove := func(n int, at float64) {
+		s.keep(probe.Sample{Measure: measure, Value: at, Values: []string{strings.Repeat("s", n+1)}}, time.Time{})
+	}
+	for _, at := range []float64{100, 200} {
+		for n := range 2 * maxChecks {
+			prove(n, at)
+		}
+		if first := s.proven["s"]; len(s.proven) != maxChecks || first != at {
+			t.Errorf("%d surfaces, the first proven at %g, expected %d at %g", len(s.proven), first, maxChecks, at)
+		}
+	}
+}
