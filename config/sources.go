@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
-	"slices"
 
 	"gopkg.in/yaml.v3"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/sorted"
@@ -67,7 +67,7 @@ func (p *probeEntry) readSources(d *strictyaml.Decoder, env *secret.Environment)
 		}
 		ref.line = p.line(path)
 		// A text that may be public has read its source as a secret before.
-		p.refs = slices.DeleteFunc(p.refs, func(r sourceRef) bool { return r.path == path })
+		p.refs = drop.If(p.refs, func(r sourceRef) bool { return r.path == path })
 		p.refs = append(p.refs, ref)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/drop"
 	"prober/internal/memory"
 	"prober/internal/probe"
 	"prober/internal/public"
@@ -63,7 +64,7 @@ func (f filter) apply(jobs []probe.Job) ([]probe.Job, error) {
 			missing = append(missing, "no probe is called "+p+text.DidYouMean(p, names))
 		}
 	}
-	selected := slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool {
+	selected := drop.If(slices.Clone(jobs), func(j probe.Job) bool {
 		wanted := slices.ContainsFunc(named(j), func(name string) bool { return slices.Contains(f.probes, name) })
 		return len(f.runbooks) > 0 && !slices.Contains(f.runbooks, j.Runbook) || len(f.probes) > 0 && !wanted
 	})

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -92,7 +93,7 @@ func (write writerFunc) Write(p []byte) (int, error) { return write(p) }
 
 // always are the jobs that stand for themselves.
 func always(jobs []probe.Job) []probe.Job {
-	return slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool { return j.Names != "" })
+	return drop.If(slices.Clone(jobs), func(j probe.Job) bool { return j.Names != "" })
 }
 
 // templateQuery writes a query about one probe as a template has it: with the name of the probe that the alert is about, if the rule is

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -164,7 +165,7 @@ func evaluatedSystems(jobs []probe.Job, o Options) (all []*evaluated) {
 		for _, g := range groupByRunbook(s.jobs) {
 			e.whole = append(e.whole, s.neverPassed(g), s.stale(g))
 		}
-		e.whole = slices.DeleteFunc(append(e.whole, s.outageAlerts()...), func(a alert) bool { return a.found == nil })
+		e.whole = drop.If(append(e.whole, s.outageAlerts()...), func(a alert) bool { return a.found == nil })
 		all = append(all, e)
 	}
 	return all

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 )
@@ -54,7 +55,7 @@ func (e *evaluated) deploysText(at *moment) string {
 			which = " (" + j.Name + ")"
 		}
 		onset := map[string]bool{} // versions
-		said := slices.DeleteFunc(slices.Clone(at.view(j).state.deploys), func(s deploySample) bool {
+		said := drop.If(slices.Clone(at.view(j).state.deploys), func(s deploySample) bool {
 			return !s.gone.IsZero() && at.now.Sub(s.gone) >= deployMemory
 		})
 		for _, s := range said {

@@ -3,6 +3,7 @@ package alerts
 import (
 	"slices"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -91,7 +92,7 @@ const (
 // sectionsFor returns the sections and panels that the jobs can fill.
 func sectionsFor(jobs []probe.Job, o Options) (all []section) {
 	for _, s := range sections {
-		s.panels = slices.DeleteFunc(slices.Clone(s.panels), func(p panel) bool { return p.needs != "" && !o.canFill(jobs, p.needs) })
+		s.panels = drop.If(slices.Clone(s.panels), func(p panel) bool { return p.needs != "" && !o.canFill(jobs, p.needs) })
 		if len(s.panels) > 0 {
 			all = append(all, s)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -21,7 +22,7 @@ func (c Counter) jobsOf(jobs []probe.Job) []probe.Job {
 	if len(c.Probes) == 0 {
 		return jobs
 	}
-	return slices.DeleteFunc(slices.Clone(jobs), func(j probe.Job) bool { return !slices.Contains(c.Probes, j.Name) })
+	return drop.If(slices.Clone(jobs), func(j probe.Job) bool { return !slices.Contains(c.Probes, j.Name) })
 }
 
 // serviceAlerts returns the alerts on the counters of the system itself, if any are named.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -77,7 +78,7 @@ func readsAnswers(j probe.Job) bool {
 
 // targetAlerts returns the alerts on what every answer is checked for, whatever the kind.
 func (s *system) targetAlerts() (all []alert) {
-	for _, g := range groupByRunbook(slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool { return !readsAnswers(j) })) {
+	for _, g := range groupByRunbook(drop.If(slices.Clone(s.jobs), func(j probe.Job) bool { return !readsAnswers(j) })) {
 		match := g.match(s)
 		reflected := g.alert(s, "ProbeSecretReflected", g.severity.atLeast(1))
 		reflected.expr = s.unlessMaintenance("max " + s.by() + " (" + lastKnown(selector("probe_secret_reflected", match)) + ") == 1")
@@ -124,7 +125,7 @@ func (g runbookGroup) latencyWindow() time.Duration {
 // latencyAlerts returns the alerts on latency that every location sees. A run that timed out counts with its duration,
 // so an outage never lowers the latency. Without enough runs there is no quantile, and no alert.
 func (s *system) latencyAlerts() []alert {
-	jobs := slices.DeleteFunc(slices.Clone(s.jobs), func(j probe.Job) bool {
+	jobs := drop.If(slices.Clone(s.jobs), func(j probe.Job) bool {
 		return !s.options.Kinds[j.Type].Traits.HTTPLatency || j.Interval > maxLatencyInterval
 	})
 	var all []alert

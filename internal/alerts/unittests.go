@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 )
@@ -116,7 +117,7 @@ func (g Group) fire() (all []testCase) {
 // apart parts the alerts that have an example so that those of a part do not disturb each other: they are on different probes
 // of which none depends on another. The slowest alert of each part comes first.
 func (g Group) apart() (parts [][]Rule) {
-	rules := slices.DeleteFunc(slices.Clone(g.Rules), func(r Rule) bool { return r.example == nil })
+	rules := drop.If(slices.Clone(g.Rules), func(r Rule) bool { return r.example == nil })
 	var waits []time.Duration
 	for _, r := range rules {
 		waits = append(waits, r.example.after)

@@ -7,7 +7,7 @@ type row struct {
 }
 
 // forAll is what any package may import: it knows nothing of probes.
-var forAll = []string{"internal/sorted"}
+var forAll = []string{"internal/drop", "internal/sorted"}
 
 // forKinds is what any kind of probe may import. A kind has a row only if it needs more. Kinds never import each other.
 var forKinds = []string{
@@ -22,6 +22,7 @@ var rows = map[string]row{
 	"internal/secret":    {ours: []string{"internal/encoded"}},
 	"internal/text":      {},
 	"internal/html":      {theirs: []string{"maragu.dev/gomponents"}},
+	"internal/drop":      {},
 	"internal/sorted":    {},
 	"internal/xmldoc":    {},
 	"internal/probe":     {ours: []string{"internal/memory", "internal/secret", "internal/text"}},

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -193,7 +194,7 @@ func (x *Exchange) mayReach(addrs []netip.AddrPort) ([]netip.AddrPort, error) {
 	if !x.private || len(addrs) == 0 {
 		return addrs, nil
 	}
-	local := slices.DeleteFunc(slices.Clone(addrs), func(a netip.AddrPort) bool { return !a.Addr().Unmap().IsLoopback() })
+	local := drop.If(slices.Clone(addrs), func(a netip.AddrPort) bool { return !a.Addr().Unmap().IsLoopback() })
 	if len(local) == 0 {
 		return nil, &credentialError{fmt.Errorf("the credential is not sent: %s is not this machine, and nothing is encrypted on the way there", addrs[0].Addr())}
 	}

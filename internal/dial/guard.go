@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"prober/internal/drop"
 )
 
 // Classes of addresses that are never dialled, whatever a name server says. Loopback and private networks are allowed:
@@ -70,7 +72,7 @@ func embedded(ip netip.Addr) []netip.Addr {
 		return []netip.Addr{v4(4, 5, 6, 7), netip.AddrFrom4(client)}
 	case localNAT64.Contains(ip): // prefixes of 48, 56, 64 and 96 bits; byte 8 is always zero
 		forms := []netip.Addr{v4(6, 7, 9, 10), v4(7, 9, 10, 11), v4(9, 10, 11, 12), last}
-		return slices.DeleteFunc(forms, thisNet.Contains)
+		return drop.If(forms, thisNet.Contains)
 	case b[8]&^2 == 0 && [3]byte(b[9:12]) == [3]byte{0, 0x5e, 0xfe}: // ISATAP, RFC 5214
 		return []netip.Addr{last}
 	}

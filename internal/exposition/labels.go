@@ -6,6 +6,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"prober/internal/drop"
 	"prober/internal/sorted"
 )
 
@@ -21,7 +22,7 @@ type Labels struct {
 // NewLabels sorts the labels by name. Labels without a value are left out: to Prometheus they are the same as none.
 // Names and values must be valid UTF-8.
 func NewLabels(labels []Label) Labels {
-	labels = slices.DeleteFunc(slices.Clone(labels), func(l Label) bool { return l.Value == "" })
+	labels = drop.If(slices.Clone(labels), func(l Label) bool { return l.Value == "" })
 	sorted.By(labels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
 	var text []byte
 	pairs := make([]*dto.LabelPair, len(labels))

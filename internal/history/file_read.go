@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -62,7 +63,7 @@ func (v fileView) packs(outer []byte, id uint32, from, to, size int64) (all pack
 		}
 		all = append(all, v.f.packOf(within(outer, span), key, b.Get(key), span*size, size)...)
 	}
-	return slices.DeleteFunc(all, func(c timed) bool { return c.at < from || c.at > to })
+	return drop.If(all, func(c timed) bool { return c.at < from || c.at > to })
 }
 
 func (v fileView) open(p ref) timed {
@@ -87,7 +88,7 @@ func (v fileView) days(p ref, from, to int64) pack {
 		if day < from || day > to {
 			continue
 		}
-		all = slices.DeleteFunc(all, func(c timed) bool { return c.at == day })
+		all = drop.If(all, func(c timed) bool { return c.at == day })
 		if sum, any := sumHours(v.packs(hoursBucket, id, day*hoursInDay, day*hoursInDay+hoursInDay-1, hoursInDay)); any {
 			all = all.add(timed{day, sum})
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
+
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -61,7 +63,7 @@ func (f *file) sumUpDay(tx *bolt.Tx, today int64) (did bool, err error) {
 		}
 		if sum, any := sumHours(f.packOf(path, k, text, day*hoursInDay, hoursInDay)); any && len(k) == 4 {
 			err := f.put(tx, daysBucket, binary.BigEndian.Uint32(k), day/daysInPeriod, daysInPeriod, func(p pack) pack {
-				p = slices.DeleteFunc(p, func(c timed) bool { return c.at == day })
+				p = drop.If(p, func(c timed) bool { return c.at == day })
 				return p.add(timed{day, sum})
 			})
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -143,7 +144,7 @@ func (v memoryView) open(ref) timed { return timed{} }
 
 func (v memoryView) hours(p ref, from, to int64) (pack, int64) {
 	w := v.m.width
-	all := slices.DeleteFunc(v.m.get(p.name), func(c timed) bool { return c.at < from/w || c.at > to/w })
+	all := drop.If(v.m.get(p.name), func(c timed) bool { return c.at < from/w || c.at > to/w })
 	for i := range all {
 		all[i].at *= w
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"prober/internal/dial"
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 	"prober/internal/text"
@@ -193,7 +194,7 @@ func (o *OAuth2) validateGrant() error {
 // secret, sorted.
 func ReservedParams(params map[string]string) []string {
 	names := sorted.Keys(params)
-	return slices.DeleteFunc(names, func(name string) bool {
+	return drop.If(names, func(name string) bool {
 		switch strings.ToLower(name) {
 		case "grant_type", "client_id", "client_secret", "scope", "password", "assertion", "client_assertion", "refresh_token":
 			return false

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -68,7 +69,7 @@ func (t *Tracker) relateDeploys(name string, s *system) (changed bool) {
 		}
 	}
 	kept := map[string]int{}
-	i.Deploys = slices.DeleteFunc(i.Deploys, func(n nearDeploy) bool {
+	i.Deploys = drop.If(i.Deploys, func(n nearDeploy) bool {
 		if n.Started.After(onset) || kept[n.Probe] == maxNear {
 			return true
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -204,7 +205,7 @@ func (s *system) retain(names []string) {
 		}
 	}
 	if i := s.Incident; i != nil {
-		i.Open = slices.DeleteFunc(i.Open, func(p string) bool {
+		i.Open = drop.If(i.Open, func(p string) bool {
 			gone := !slices.Contains(names, p)
 			if gone && !slices.Contains(i.Removed, p) {
 				i.Removed = append(i.Removed, p)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -131,7 +132,7 @@ func (s *system) failed(r *probe.Result, passedBefore bool) (changed bool) {
 	}
 	i.Recovered, i.LastChecked, i.PassingSince = time.Time{}, time.Time{}, time.Time{}
 	delete(i.Passing, r.Name)
-	i.Removed = slices.DeleteFunc(i.Removed, func(p string) bool { return p == r.Name })
+	i.Removed = drop.If(i.Removed, func(p string) bool { return p == r.Name })
 	if !slices.Contains(i.Open, r.Name) {
 		i.Open, changed = append(i.Open, r.Name), true
 	}
@@ -170,7 +171,7 @@ func (s *system) passed(r *probe.Result) (changed bool) {
 	if _, part := i.Symptoms[r.Name]; !part {
 		return false
 	}
-	i.Removed = slices.DeleteFunc(i.Removed, func(p string) bool { return p == r.Name })
+	i.Removed = drop.If(i.Removed, func(p string) bool { return p == r.Name })
 	if at := slices.Index(i.Open, r.Name); at >= 0 {
 		i.Open, changed = slices.Delete(i.Open, at, at+1), true
 		if len(i.Open) == 0 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -13,7 +14,7 @@ func (t *Tracker) recoveryLine(name string, i *incident) line {
 	if i.Recovered.IsZero() {
 		return line{what: recovered}
 	}
-	again := slices.DeleteFunc(slices.Clone(i.Order), func(p string) bool { return slices.Contains(i.Removed, p) })
+	again := drop.If(slices.Clone(i.Order), func(p string) bool { return slices.Contains(i.Removed, p) })
 	out := "passing again: " + text.List(again, maxNames)
 	if i.PassingSince.After(i.Recovered) {
 		out += "; after a gap from " + rfc3339(i.PassingSince) + " on"

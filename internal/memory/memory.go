@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"prober/internal/drop"
 )
 
 // free is what each run may take without a charge: nearly all answers are smaller, and there may be hundreds of runs.
@@ -233,7 +235,7 @@ func (a *Account) Waited() time.Duration {
 // grant grants what fits, in the order in which it was asked for.
 func (b *Budget) grant() {
 	full := false
-	b.waiting = slices.DeleteFunc(b.waiting, func(r *request) bool {
+	b.waiting = drop.If(b.waiting, func(r *request) bool {
 		oldest := len(b.holders) == 0 || b.holders[0] == r.account
 		if !oldest && (full || b.used+r.bytes > b.shared) {
 			full = true

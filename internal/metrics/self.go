@@ -2,11 +2,11 @@ package metrics
 
 import (
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -132,7 +132,7 @@ func (s *self) gather() ([]*dto.MetricFamily, error) {
 			counters[name] = true
 		}
 	}
-	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return counters[f.GetName()] }), err
+	return drop.If(families, func(f *dto.MetricFamily) bool { return counters[f.GetName()] }), err
 }
 
 // openMetricsName is the name of a family in OpenMetrics.

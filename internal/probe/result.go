@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/secret"
 	"prober/internal/sorted"
 	"prober/internal/text"
@@ -218,7 +219,7 @@ func (r Result) Decisive() Check {
 
 // NotPassed lists the checks that did not pass: those that failed first, since they are why somebody reads the list.
 func (r Result) NotPassed() []Check {
-	list := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return c.Verdict == Pass })
+	list := drop.If(slices.Clone(r.Checks), func(c Check) bool { return c.Verdict == Pass })
 	sorted.By(list, func(a, b Check) int {
 		return cmp.Compare(BoolValue(b.Verdict == Fail), BoolValue(a.Verdict == Fail))
 	})

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"prober/internal/drop"
 )
 
 // shared is what a result has in common with its children. It serialises their writes; once closed, they are dropped.
@@ -88,7 +90,7 @@ func (r *Result) Each(targets []string, ask func(i int, r *Result)) {
 		r.shared.compare(children)
 		r.merge(children)
 		// Another Each on the same result may still be at it, and gathers its own.
-		r.children = slices.DeleteFunc(r.children, func(c *Result) bool { return slices.Contains(children, c) })
+		r.children = drop.If(r.children, func(c *Result) bool { return slices.Contains(children, c) })
 	})
 }
 

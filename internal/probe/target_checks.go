@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/text"
 )
 
@@ -90,7 +91,7 @@ func (h *VersionHistory) admits(version string, now time.Time) bool {
 		return true
 	}
 	maps.DeleteFunc(h.known, func(_ string, last time.Time) bool { return now.Sub(last) > time.Hour })
-	h.fresh = slices.DeleteFunc(h.fresh, func(first time.Time) bool { return now.Sub(first) > time.Hour })
+	h.fresh = drop.If(h.fresh, func(first time.Time) bool { return now.Sub(first) > time.Hour })
 	if len(h.fresh) >= maxNewVersions || len(h.known) >= maxKnownVersions {
 		return false
 	}

@@ -5,10 +5,10 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	h "prober/internal/html"
 
 	g "maragu.dev/gomponents"
@@ -252,7 +252,7 @@ func about(components []string) g.Node {
 
 // paragraphs is a text whose paragraphs are separated by empty lines.
 func paragraphs(s string) g.Node {
-	parts := slices.DeleteFunc(strings.Split(s, "\n\n"), func(p string) bool { return strings.TrimSpace(p) == "" })
+	parts := drop.If(strings.Split(s, "\n\n"), func(p string) bool { return strings.TrimSpace(p) == "" })
 	return g.Map(parts, func(p string) g.Node { return h.El("p", h.Text(p)) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -274,5 +275,5 @@ func (e entry) notPassedExchanges() []int {
 
 // nonEmpty drops empty texts.
 func nonEmpty(texts ...string) []string {
-	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
+	return drop.If(texts, func(s string) bool { return s == "" })
 }

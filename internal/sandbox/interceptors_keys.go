@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
+
+	"prober/internal/drop"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -62,7 +63,7 @@ func noKeys(*Sandbox, []any) []any { return []any{} }
 // dropKey removes the key with an id.
 func dropKey(kid string) keyChange {
 	return func(_ *Sandbox, keys []any) []any {
-		return slices.DeleteFunc(keys, func(key any) bool { return kidOf(key) == kid })
+		return drop.If(keys, func(key any) bool { return kidOf(key) == kid })
 	}
 }
 

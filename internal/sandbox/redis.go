@@ -3,12 +3,12 @@ package sandbox
 import (
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/resp"
 )
 
@@ -227,7 +227,7 @@ func (s *redisSession) keys(r redisServer, all bool) []string {
 		keys = keys[:3]
 	}
 	if r.unplant {
-		keys = slices.DeleteFunc(keys, func(k string) bool { return k == plantedKey })
+		keys = drop.If(keys, func(k string) bool { return k == plantedKey })
 	}
 	return append(keys, r.names...)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"prober/internal/drop"
 )
 
 // The two test orgs.
@@ -72,7 +74,7 @@ func (t *tenants) token(org string) string {
 func (t *tenants) restoreSeeds() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.memories = slices.DeleteFunc(t.memories, func(m memory) bool { return m.id == t.seeds[m.org].id })
+	t.memories = drop.If(t.memories, func(m memory) bool { return m.id == t.seeds[m.org].id })
 	t.memories = slices.Concat([]memory{t.seeds[orgA], t.seeds[orgB]}, t.memories)
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/scanner"
 	"time"
+
+	"prober/internal/drop"
 )
 
 // combine calculates with two numbers, or with the samples of two vectors that have the same labels.
@@ -106,7 +108,7 @@ func (e *evaluation) selector(name string) []series {
 		}
 		e.expect('}')
 	}
-	return slices.DeleteFunc(e.witness.scraped(), func(s series) bool {
+	return drop.If(e.witness.scraped(), func(s series) bool {
 		return s.name != name || slices.ContainsFunc(matchers, func(m matcher) bool { return !m.matches(s.labels[m.label]) })
 	})
 }

@@ -2,10 +2,10 @@ package schedule
 
 import (
 	"container/heap"
-	"slices"
 	"sync/atomic"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -30,7 +30,7 @@ func (l *loop) apply(jobs []probe.Job) {
 	l.ticks = l.mergeJobs(jobs)
 	heap.Init(&l.ticks)
 	l.plan.Store(&plan{start: l.start, entries: l.entries})
-	l.queue = slices.DeleteFunc(l.queue, func(e *entry) bool {
+	l.queue = drop.If(l.queue, func(e *entry) bool {
 		gone := l.entries[e.job.ID.Key()] != e
 		if gone {
 			e.reject(Unknown)

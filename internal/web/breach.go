@@ -3,9 +3,9 @@ package web
 import (
 	"cmp"
 	"net/http"
-	"slices"
 	"strings"
 
+	"prober/internal/drop"
 	h "prober/internal/html"
 
 	g "maragu.dev/gomponents"
@@ -85,5 +85,5 @@ func (s *server) acknowledgements(k probe.Key) []probe.Breach {
 	if s.Breaches == nil {
 		return nil
 	}
-	return slices.DeleteFunc(s.Breaches(), func(b probe.Breach) bool { return b.Key != k || b.Acknowledged.At.IsZero() })
+	return drop.If(s.Breaches(), func(b probe.Breach) bool { return b.Key != k || b.Acknowledged.At.IsZero() })
 }

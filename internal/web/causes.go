@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 )
@@ -167,7 +168,7 @@ func urgency(severity string) int {
 // is followed by what it explains, which is as urgent as the most urgent of them together.
 func underCauses(rows []*ProbeStatus, of probe.Verdict) []*ProbeStatus {
 	if of == probe.Pass {
-		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != probe.Pass })
+		return drop.If(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != probe.Pass })
 	}
 	causes := map[probe.Key]bool{} // on the page: what has none of them stands for itself
 	for _, row := range rows {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 	"prober/internal/text"
@@ -256,7 +257,7 @@ func facts(x probe.Exchange, run time.Time) []fact {
 	if !x.Started.IsZero() {
 		all = append(all, fact{"Sent", formatLatency(max(x.Started.Sub(run), 100*time.Microsecond)) + " after the start of the run"})
 	}
-	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
+	return drop.If(all, func(f fact) bool { return f.Value == "" })
 }
 
 func size(x probe.Exchange) string {

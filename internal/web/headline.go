@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 )
@@ -29,7 +30,7 @@ func sharedTitle(rows []*ProbeStatus) string {
 // else that all passed.
 func headline(rows []*ProbeStatus, now time.Time) string {
 	of := func(v probe.Verdict) []*ProbeStatus {
-		return slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != v })
+		return drop.If(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != v })
 	}
 	failed, inconclusive, passed := of(probe.Fail), of(probe.Inconclusive), of(probe.Pass)
 	switch {
@@ -40,7 +41,7 @@ func headline(rows []*ProbeStatus, now time.Time) string {
 		return fmt.Sprintf("%s failed %s", bySeverity(failed), first.sinceText(now))
 	case len(inconclusive) > 0:
 		counts := describeVerdicts(0, len(inconclusive), len(passed))
-		ran := slices.DeleteFunc(inconclusive, func(row *ProbeStatus) bool { return row.Since.IsZero() })
+		ran := drop.If(inconclusive, func(row *ProbeStatus) bool { return row.Since.IsZero() })
 		if len(ran) == 0 {
 			return counts + " (not all have run yet)"
 		}

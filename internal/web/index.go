@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 )
@@ -116,7 +117,7 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 		return list.verdict != probe.Pass && countOf(rows, list.verdict) > maxRows
 	})
 	for _, list := range verdictSections {
-		of := slices.DeleteFunc(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != list.verdict })
+		of := drop.If(slices.Clone(rows), func(row *ProbeStatus) bool { return row.Verdict != list.verdict })
 		t := verdictCount{Verdict: list.verdict, Count: len(of), Words: list.words}
 		if len(of) > 0 {
 			v.Worst = probe.Worse(v.Worst, list.verdict)
@@ -282,7 +283,7 @@ type failureGroup struct {
 func groupFailures(checks []probe.Check) []failureGroup {
 	var all []failureGroup
 	for _, g := range probe.GroupChecks(checks) {
-		targets := slices.DeleteFunc(g.Targets(), func(t string) bool { return t == "" })
+		targets := drop.If(g.Targets(), func(t string) bool { return t == "" })
 		shown := targets[:min(len(targets), maxNames)]
 		all = append(all, failureGroup{Check: g.Check(), first: g[0], Targets: shown, More: len(targets) - len(shown)})
 	}

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	g "maragu.dev/gomponents"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -77,7 +77,7 @@ func (s *server) find(system, name string) (ProbeStatus, bool) {
 
 // byName returns the statuses of the probes of that name, in all systems if system is empty.
 func (s *server) byName(system, name string) []ProbeStatus {
-	return slices.DeleteFunc(s.statuses(), func(row ProbeStatus) bool { return row.Name != name || system != "" && row.System != system })
+	return drop.If(s.statuses(), func(row ProbeStatus) bool { return row.Name != name || system != "" && row.System != system })
 }
 
 // A layout is the data that all pages have.

@@ -6,11 +6,12 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"prober/internal/drop"
 )
 
 // Bounds of what readers cost, however slow they are.
@@ -196,7 +197,7 @@ func (p *pages) leave(got *page) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if got.holders--; got.holders == 0 {
-		p.open = slices.DeleteFunc(p.open, func(o *page) bool { return o == got })
+		p.open = drop.If(p.open, func(o *page) bool { return o == got })
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -74,7 +74,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	rows := s.statuses()
 	if system := query.Get("system"); system != "" {
-		rows = slices.DeleteFunc(rows, func(row ProbeStatus) bool { return row.System != system })
+		rows = drop.If(rows, func(row ProbeStatus) bool { return row.System != system })
 		if len(rows) == 0 { // an empty list would read as if nothing failed
 			http.Error(w, noSuchSystem, http.StatusNotFound)
 			return

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/selector"
@@ -166,7 +167,7 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 	var codes []int
 	for _, name := range sorted.Keys(p.Moves) {
 		if q := p.Moves[name].Request; q != nil {
-			codes = append(codes, slices.DeleteFunc(q.Status.Codes(), func(code int) bool { return code < 400 })...)
+			codes = append(codes, drop.If(q.Status.Codes(), func(code int) bool { return code < 400 })...)
 		}
 	}
 	slices.Sort(codes)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/kubernetes"
 	"prober/internal/probe"
@@ -73,7 +74,7 @@ func (p *Kubernetes) deploys(ctx context.Context, a *api) ([]deploy, probe.Outco
 	if !o.Passed() {
 		return nil, o
 	}
-	sets = slices.DeleteFunc(sets, func(s kubernetes.ReplicaSet) bool { return s.Metadata.Controller().UID != d.Metadata.UID })
+	sets = drop.If(sets, func(s kubernetes.ReplicaSet) bool { return s.Metadata.Controller().UID != d.Metadata.UID })
 	sorted.By(sets, func(a, b kubernetes.ReplicaSet) int { return cmp.Compare(revision(&b.Metadata), revision(&a.Metadata)) })
 	if len(sets) > 0 && (revision(&sets[0].Metadata) == 0 || !d.Observed()) {
 		return nil, probe.Outcomef(probe.Settling, "the controller has not looked at the Deployment since it was changed")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 )
@@ -144,7 +145,7 @@ func listed(all []deploy) ([]deploy, probe.Outcome) {
 		return nil, probe.Outcomef(reasonNone, "expected the deploys of the service, got none: that is also what a credential sees that may not see them")
 	}
 	seen := map[string]bool{}
-	all = slices.DeleteFunc(all, func(d deploy) bool {
+	all = drop.If(all, func(d deploy) bool {
 		twice := seen[d.ID]
 		seen[d.ID] = true
 		return twice

@@ -4,8 +4,8 @@ package guard
 
 import (
 	"context"
-	"slices"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
@@ -115,7 +115,7 @@ func (p *Probe) Addresses() []string {
 
 // ExpectedStatuses lists the statuses of rejections.
 func (p *Probe) ExpectedStatuses() map[string][]int {
-	codes := slices.DeleteFunc(p.Rejected.Status.Codes(), func(code int) bool { return code < 400 })
+	codes := drop.If(p.Rejected.Status.Codes(), func(code int) bool { return code < 400 })
 	return map[string][]int{"": codes}
 }
 

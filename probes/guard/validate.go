@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/sorted"
@@ -145,7 +146,7 @@ func (p *Probe) validateCases() error {
 			wrong = append(wrong, probe.Settingf("exempt."+name, "is no case of the corpora"))
 		}
 	}
-	p.cases = slices.DeleteFunc(p.cases, func(c testCase) bool { return p.Exempt[c.name] != "" })
+	p.cases = drop.If(p.cases, func(c testCase) bool { return p.Exempt[c.name] != "" })
 	if len(p.cases) == 0 {
 		wrong = append(wrong, probe.Settingf("", "expected corpus or queries: a guard that is asked nothing rejects everything"))
 	}
@@ -224,7 +225,7 @@ func (w *Answer) matches() (all []expect.Match) {
 			all = append(all, conditions[key])
 		}
 	}
-	return slices.DeleteFunc(all, expect.Match.Negative)
+	return drop.If(all, expect.Match.Negative)
 }
 
 // echoes reports whether the text of some query has all of it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -165,6 +166,6 @@ func (s *state) note(r report, at time.Time, limit time.Duration) {
 	if s.OK {
 		s.Success = at
 		// What hung before the one that succeeded began is over.
-		s.Open = slices.DeleteFunc(s.Open, func(x run) bool { return x.First.Before(began) && at.Sub(x.First) > limit })
+		s.Open = drop.If(s.Open, func(x run) bool { return x.First.Before(began) && at.Sub(x.First) > limit })
 	}
 }

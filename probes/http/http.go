@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"prober/internal/dial"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
@@ -229,7 +230,7 @@ func (p *Probe) Checks() []string {
 
 // ExpectedStatuses lists the client and server errors that the probe provokes on purpose, by target.
 func (p *Probe) ExpectedStatuses() map[string][]int {
-	codes := slices.DeleteFunc(slices.Clone(p.Expect.Status.Codes()), func(code int) bool { return code < 400 })
+	codes := drop.If(slices.Clone(p.Expect.Status.Codes()), func(code int) bool { return code < 400 })
 	if p.CatchAllCheck {
 		codes = append(codes, 404)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -96,5 +97,5 @@ func (r *run) adopt(obj seededObject) {
 	case r.created[at].owner != obj.owner:
 		r.created[at] = obj
 	}
-	r.unacknowledged = slices.DeleteFunc(r.unacknowledged, sameText)
+	r.unacknowledged = drop.If(r.unacknowledged, sameText)
 }

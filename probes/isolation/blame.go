@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 )
 
@@ -53,7 +54,7 @@ func (r *run) readLeaks(req request, owner *tenant) bool {
 	if err != nil {
 		return false
 	}
-	leaks := slices.DeleteFunc(r.leaksIn(control, httpReq, answer), func(l leak) bool { return l.attempt != nil })
+	leaks := drop.If(r.leaksIn(control, httpReq, answer), func(l leak) bool { return l.attempt != nil })
 	for _, found := range leaks {
 		r.recordLeak(control.assertion, control, answer, found)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -100,7 +101,7 @@ func (r *run) cleanUp(ctx context.Context) {
 	created := slices.Clone(r.created)
 	r.mu.Unlock()
 	created = append(r.leaveCanaries(created), r.findUnacknowledged(ctx)...)
-	created = slices.DeleteFunc(created, func(obj seededObject) bool { return r.resourceOf(obj).Delete == nil }) // they expire
+	created = drop.If(created, func(obj seededObject) bool { return r.resourceOf(obj).Delete == nil }) // they expire
 	remaining := r.deleteAll(ctx, created)
 	r.orphanCount += len(remaining)
 	r.p.orphans.add(remaining)
@@ -116,12 +117,12 @@ func (r *run) findUnacknowledged(ctx context.Context) []seededObject {
 	r.mu.Unlock()
 	var found []seededObject
 	for _, rr := range r.plan.resources {
-		mine := slices.DeleteFunc(slices.Clone(unacknowledged), func(obj seededObject) bool { return obj.resource != rr.name })
+		mine := drop.If(slices.Clone(unacknowledged), func(obj seededObject) bool { return obj.resource != rr.name })
 		if len(mine) == 0 || rr.Delete == nil {
 			continue
 		}
 		if rr.inventoryOp() == "" {
-			found = append(found, slices.DeleteFunc(mine, func(obj seededObject) bool { return obj.id == "" })...)
+			found = append(found, drop.If(mine, func(obj seededObject) bool { return obj.id == "" })...)
 			continue
 		}
 		for _, t := range r.p.tenants {

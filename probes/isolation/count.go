@@ -1,10 +1,10 @@
 package isolation
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -106,7 +106,7 @@ func (r *run) deleteNow(rr *resourceRun, obj seededObject, owner *tenant) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.created = slices.DeleteFunc(r.created, func(c seededObject) bool { return c.same(obj) })
+	r.created = drop.If(r.created, func(c seededObject) bool { return c.same(obj) })
 	return true
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/probe"
 )
 
@@ -105,11 +106,11 @@ func (r *run) leaveCanaries(created []seededObject) []seededObject {
 			}
 		}
 	}
-	attempts := slices.DeleteFunc(slices.Clone(r.protected), func(text protectedText) bool { return text.attempt == nil })
+	attempts := drop.If(slices.Clone(r.protected), func(text protectedText) bool { return text.attempt == nil })
 	if !r.p.left.leave(canaries, attempts) {
 		return created
 	}
-	return slices.DeleteFunc(created, func(obj seededObject) bool {
+	return drop.If(created, func(obj seededObject) bool {
 		return slices.ContainsFunc(objectsOf(canaries), func(left seededObject) bool {
 			return left.resource == obj.resource && left.owner == obj.owner && left.same(obj)
 		})

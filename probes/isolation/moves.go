@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/expect"
@@ -67,7 +68,7 @@ func (r *run) unprotect(owner *tenant, answer *httpx.Answer) {
 	body := canary.NewHaystack(answer.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.protected = slices.DeleteFunc(slices.Clone(r.protected), func(text protectedText) bool {
+	r.protected = drop.If(slices.Clone(r.protected), func(text protectedText) bool {
 		return text.owner == owner && text.attempt == nil && !text.short && body.Find(text.needle) != ""
 	})
 }

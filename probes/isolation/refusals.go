@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/expect"
@@ -88,7 +89,7 @@ func (p *Probe) provokedStatuses() []int {
 		}
 	}
 	codes := union(nil, all.Statuses()).Codes()
-	return slices.DeleteFunc(codes, func(code int) bool { return code < http.StatusBadRequest })
+	return drop.If(codes, func(code int) bool { return code < http.StatusBadRequest })
 }
 
 // reportsError reports whether a body has an error and no data, in the form of GraphQL or JSON-RPC or in words. With a status

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/expect"
@@ -258,13 +259,13 @@ func (r *run) withoutControl(a *assertion) string {
 
 // namedIn returns the denials that say what is in a body, and not only that something is empty.
 func namedIn(all expect.Denials) expect.Denials {
-	return slices.DeleteFunc(slices.Clone(all), func(d expect.Denial) bool { return len(d.JSON) == 0 })
+	return drop.If(slices.Clone(all), func(d expect.Denial) bool { return len(d.JSON) == 0 })
 }
 
 // saysNo reports whether the body of a success names a denial or an error. One that is merely empty may be a success.
 func (tmpl *Template) saysNo(answer *httpx.Answer) bool {
 	all := tmpl.Refusals.all()
-	named := slices.DeleteFunc(slices.Clone(all), func(d expect.Denial) bool { return !d.Empty.IsZero() || !d.ByBody() })
+	named := drop.If(slices.Clone(all), func(d expect.Denial) bool { return !d.Empty.IsZero() || !d.ByBody() })
 	return named.Match(answer) || all.ByBody() && reportsError(answer)
 }
 

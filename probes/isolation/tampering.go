@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 )
 
 // A mutation is a way to name, or not to name, the org that a request is for.
@@ -143,5 +144,5 @@ func (p *Probe) tamperingsFor(tmpl *Template, op, owner, intruder string) []muta
 }
 
 func keepNamed(all []mutation, names ...string) []mutation {
-	return slices.DeleteFunc(all, func(m mutation) bool { return !slices.Contains(names, m.name) })
+	return drop.If(all, func(m mutation) bool { return !slices.Contains(names, m.name) })
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"prober/internal/canary"
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 )
@@ -98,7 +99,7 @@ func (r *run) expectSameView(req request, answer *httpx.Answer, obj seededObject
 		return
 	}
 	steady := now.differing(r.ownersView(a, obj))
-	changed := slices.DeleteFunc(before.differing(now), func(place string) bool { return slices.Contains(steady, place) })
+	changed := drop.If(before.differing(now), func(place string) bool { return slices.Contains(steady, place) })
 	if len(changed) == 0 {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/jwk"
 	"prober/internal/probe"
 	"prober/internal/text"
@@ -46,7 +47,7 @@ func (run *runState) checkRevoked(r *probe.Result, v *keySetSnapshot) {
 		r.Inconclusive(check, probe.Credential, "revoked: %s", run.revoked.err)
 		return
 	}
-	still := slices.DeleteFunc(slices.Clone(run.revoked.list), func(kid string) bool { return len(v.set.Find(kid)) == 0 })
+	still := drop.If(slices.Clone(run.revoked.list), func(kid string) bool { return len(v.set.Find(kid)) == 0 })
 	renamed := run.history.renamed(v.set, run.revoked.list)
 	switch {
 	case len(still) > 0 && v.cached != "" && run.history.revokedFor(still, run.now) <= run.tokenLifetime(v)+v.stale:

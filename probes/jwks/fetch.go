@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
@@ -46,7 +47,7 @@ func (p *Probe) endpoints(ctx context.Context, r *probe.Result) ([]endpoint, boo
 		all = append(all, endpoint{target: targetName(raw), url: raw})
 	}
 	names := sorted.Keys(p.Verifiers)
-	replicated := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })
+	replicated := drop.If(slices.Clone(names), func(name string) bool { return p.Verifiers[name].Replicas.None() })
 	found := make([][]string, len(replicated))
 	r.Each(replicated, func(i int, r *probe.Result) {
 		v := p.Verifiers[replicated[i]]

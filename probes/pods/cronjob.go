@@ -2,9 +2,9 @@ package pods
 
 import (
 	"context"
-	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/kubernetes"
 	"prober/internal/probe"
 	"prober/internal/text"
@@ -25,7 +25,7 @@ func (p *Probe) askCronJob(ctx context.Context, r *probe.Result, namespace strin
 			kubernetes.Note(r, "api", o)
 			return
 		}
-		s.pods = slices.DeleteFunc(all, func(pod kubernetes.Pod) bool { return !j.Owns(&pod) })
+		s.pods = drop.If(all, func(pod kubernetes.Pod) bool { return !j.Owns(&pod) })
 	}
 	r.Pass("api", "read CronJob %s and %s of the Jobs that it runs now", p.CronJob, countPods(len(s.pods)))
 	if at := j.Status.LastSuccessfulTime; at != nil {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/jwk"
 	"prober/internal/probe"
@@ -185,7 +186,7 @@ func jsonParts(token string) []string {
 	alphabet := func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
 	}
-	return slices.DeleteFunc(strings.FieldsFunc(token, alphabet), func(part string) bool { return !strings.HasPrefix(part, "ey") })
+	return drop.If(strings.FieldsFunc(token, alphabet), func(part string) bool { return !strings.HasPrefix(part, "ey") })
 }
 
 // all returns the forgeries that a maker makes, or makes them if they are not kept.

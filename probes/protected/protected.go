@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/secret"
@@ -133,7 +134,7 @@ func (p *Probe) ExpectedStatuses() map[string][]int {
 		codes = append(codes, p.forgeryDenials().Statuses().Codes()...)
 	}
 	slices.Sort(codes)
-	codes = slices.DeleteFunc(slices.Compact(codes), func(code int) bool { return code < 400 })
+	codes = drop.If(slices.Compact(codes), func(code int) bool { return code < 400 })
 	all := map[string][]int{}
 	for _, address := range p.Replicas.Static {
 		all[address] = codes

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/sorted"
@@ -132,7 +133,7 @@ func (p *Probe) names() []string {
 	if _, there := p.Callers[callerValid]; there {
 		first = append(first, callerValid)
 	}
-	others := slices.DeleteFunc(sorted.Keys(p.Callers), func(name string) bool {
+	others := drop.If(sorted.Keys(p.Callers), func(name string) bool {
 		return slices.Contains(first, name)
 	})
 	return append(first, others...)

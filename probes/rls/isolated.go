@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/postgres"
 	"prober/internal/probe"
 	"prober/internal/text"
@@ -157,7 +158,7 @@ func (s *sweep) report(r *probe.Result) {
 		r.Pass(checkControl, "%s see their own rows in %s", text.Count(len(s.p.Orgs), "test org"), text.Count(len(s.p.canaryTables()), "table"))
 	}
 	// What shows other orgs' rows anyway is no news without an org.
-	open := slices.DeleteFunc(s.open, func(f finding) bool {
+	open := drop.If(s.open, func(f finding) bool {
 		return slices.ContainsFunc(s.leaks, func(l finding) bool { return l.relation == f.relation })
 	})
 	isolated := s.outcome(breach.LeakList, s.leaks, "no row of another org", fmt.Sprintf("each org is shown its own rows alone in %s", text.Count(len(s.relations), "relation")))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"prober/internal/dial"
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/text"
 	"prober/probes/internal/dialogue"
@@ -29,7 +30,7 @@ func (p *Probe) Validate() error {
 		wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
 	}
 	if p.StartTLS != "" && !dialogue.KnowsStartTLS(p.StartTLS) {
-		known := slices.DeleteFunc(dialogue.Protocols(), func(name string) bool { return !dialogue.KnowsStartTLS(name) })
+		known := drop.If(dialogue.Protocols(), func(name string) bool { return !dialogue.KnowsStartTLS(name) })
 		wrong = append(wrong, probe.Settingf("starttls", "expected one of %s%s", strings.Join(known, ", "), text.DidYouMean(p.StartTLS, known)))
 	}
 	if p.TLS != nil && p.TLS.InsecureSkipVerify {

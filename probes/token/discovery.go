@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/sorted"
@@ -164,7 +165,7 @@ func (run *runState) cutOff(ctx context.Context, a *httpx.Answer) bool {
 // checkLatency notes whether the steps of issuing were within the limit. A wrong secret is often refused slowly on purpose,
 // and using a token is another service's work: they do not count.
 func (run *runState) checkLatency() {
-	counted := slices.DeleteFunc(slices.Clone(run.timed), func(s timedStep) bool {
+	counted := drop.If(slices.Clone(run.timed), func(s timedStep) bool {
 		return !slices.Contains([]string{"discovery", "token", "jwks"}, s.name)
 	})
 	if run.Latency == nil || len(counted) == 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/probe"
 	"prober/internal/text"
 )
@@ -26,12 +27,12 @@ func (run *runState) collect(ctx context.Context) {
 		for i, e := range st.run.events {
 			if r := run.judge(e, now); len(e.attempts) > 0 && r.settled {
 				done := *e
-				st.ended = slices.DeleteFunc(st.ended, func(was *event) bool { return was.name == e.name })
+				st.ended = drop.If(st.ended, func(was *event) bool { return was.name == e.name })
 				st.ended = append(st.ended, &done)
 				st.run.events[i] = newEvent(e.namedCase)
 			}
 		}
-		st.ended = slices.DeleteFunc(st.ended, func(e *event) bool { return now.Sub(e.attempts[len(e.attempts)-1].at) > run.Within.D() })
+		st.ended = drop.If(st.ended, func(e *event) bool { return now.Sub(e.attempts[len(e.attempts)-1].at) > run.Within.D() })
 		ended = slices.Clone(st.ended)
 		run.last = st.document.Last
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/jwk"
 )
 
@@ -73,7 +74,7 @@ func (d *document) read(set jwk.Set, body []byte, now time.Time) {
 
 // forget drops what no check needs any more.
 func (d *document) forget(now time.Time, keep time.Duration) {
-	d.Keys = slices.DeleteFunc(d.Keys, func(k keyRecord) bool {
+	d.Keys = drop.If(d.Keys, func(k keyRecord) bool {
 		return k.Seen.Before(d.Read) && now.Sub(k.Seen) > keep && now.Sub(k.Signed) > keep
 	})
 }

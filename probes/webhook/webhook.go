@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"prober/internal/drop"
 	"prober/internal/httpx"
 	"prober/internal/jsonpath"
 	"prober/internal/probe"
@@ -273,7 +274,7 @@ func (p *Probe) Addresses() []string {
 	if p.Dead != nil {
 		all = append(all, p.Dead.URL)
 	}
-	return slices.DeleteFunc(all, func(a string) bool { return a == "" })
+	return drop.If(all, func(a string) bool { return a == "" })
 }
 
 // Close closes what the clients keep open.
