@@ -1,12 +1,9 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +43,7 @@ type probeEntry struct {
 
 // readEntries reads the probes of a file, and checks what can be told of each without the others.
 func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *secret.Environment) (entries []*probeEntry, wrong Errors) {
+	defer func() { d.AfterDecode = nil }()
 	for i, n := range h.Probes {
 		if n == nil { // null, which has been refused
 			continue
@@ -88,7 +86,8 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 	if k, known := kinds[kind]; known {
 		p.job.Kind, p.job.Probe = k, k.New()
 		p.unread = d.Decode(n, &p.entry, p.job.Probe)
-		p.job.Settings = settingsHash(d, p.job.Probe, n)
+		// Probes with equal settings ask the same. Validate may keep something of its own in a probe.
+		p.job.Settings = d.Hash(p.job.Probe, n)
 	} else { // the other keys cannot be judged
 		common := d.Keys(&p.entry)
 		p.unread = d.Decode(strictyaml.Select(n, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
@@ -167,29 +166,6 @@ func firstOf(otherwise time.Duration, given ...*probe.Duration) time.Duration {
 		}
 	}
 	return otherwise
-}
-
-// settingsHash returns a hash of a probe's settings with their defaults: probes with equal settings ask the same. It is
-// taken before Validate, which may keep something of its own in a probe. Settings that YAML cannot write are known only
-// as they are in the file.
-func settingsHash(d *strictyaml.Decoder, p probe.Probe, inFile *yaml.Node) string {
-	n, ok := d.Encode(p)
-	if !ok {
-		n = inFile
-	}
-	sum := sha256.Sum256(unambiguous(make([]byte, 0, 4<<10), n))
-	return hex.EncodeToString(sum[:16])
-}
-
-// unambiguous appends a tree in a form that no other tree has.
-func unambiguous(b []byte, n *yaml.Node) []byte {
-	b = append(b, n.ShortTag()...)
-	b = strconv.AppendQuote(append(b, ' '), n.Value)
-	b = append(b, '(')
-	for _, child := range n.Content {
-		b = unambiguous(b, child)
-	}
-	return append(b, ')')
 }
 
 // makeJobs returns the jobs of the probes, once nothing is wrong with them.

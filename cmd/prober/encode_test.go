@@ -55,5 +55,8 @@ func TestSettings_encodedAsYAML(t *testing.T) {
 		if got, want := asLines(got, ""), asLines(&want, ""); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 		}
+		if d.Hash(p, nil) != d.Hash(struct{ C chan int }{}, got) { // which cannot be written
+			t.Errorf("%s has another hash than its tree", name)
+		}
 	}
 }

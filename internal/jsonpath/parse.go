@@ -39,7 +39,11 @@ func parse(expr string) (query *spec.PathQuery, err error) {
 		}
 	}()
 	c := &checker{ways: 1}
-	if query, err = parser.Parse(c.registry(), expr); err != nil {
+	functions := standard
+	if strings.Contains(expr, "(") {
+		functions = c.registry()
+	}
+	if query, err = parser.Parse(functions, expr); err != nil {
 		return nil, fmt.Errorf("JSON path: %s", strings.TrimPrefix(err.Error(), "jsonpath: "))
 	}
 	if at := misread.FindStringIndex(quoted.ReplaceAllStringFunc(expr, blank)); at != nil {
@@ -50,6 +54,9 @@ func parse(expr string) (query *spec.PathQuery, err error) {
 	}
 	return query, nil
 }
+
+// standard serves paths that call no function. It is not changed.
+var standard = registry.New()
 
 var (
 	quoted = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"`)
@@ -156,19 +163,19 @@ func (c *checker) registry() *registry.Registry {
 	functions := registry.New()
 	for _, name := range []string{"length", "count", "value", "match", "search"} {
 		f := functions.Get(name)
-		standard := *f
-		evaluate, patterns := standard.Evaluate, map[string]*regexp.Regexp{}
-		if standard.ReturnType() == spec.FuncLogical {
+		base := *f
+		evaluate, patterns := base.Evaluate, map[string]*regexp.Regexp{}
+		if base.ReturnType() == spec.FuncLogical {
 			evaluate = func(args []spec.PathValue) spec.PathValue { return matches(patterns, args) }
 		}
-		*f = *spec.Extension(name, standard.ReturnType(), func(args []spec.FuncExprArg) error {
-			if err := standard.Validate(args); err != nil {
+		*f = *spec.Extension(name, base.ReturnType(), func(args []spec.FuncExprArg) error {
+			if err := base.Validate(args); err != nil {
 				return err
 			}
 			if q, ok := args[0].(*spec.PathQuery); ok {
 				c.query(q, true)
 			}
-			if standard.ReturnType() != spec.FuncLogical {
+			if base.ReturnType() != spec.FuncLogical {
 				return nil
 			}
 			return compile(patterns, args[1], name == "match")

@@ -16,6 +16,8 @@ import (
 // the types that it has met, so it belongs to one goroutine.
 type Decoder struct {
 	types map[reflect.Type]*structType
+	ways  map[reflect.Type]way
+	text  []byte // that was hashed last
 
 	// AfterDecode, if not nil, gets a pointer to each struct, and to each value that has read itself with UnmarshalYAML, with
 	// the node that it was read from and the path of the setting.

@@ -46,7 +46,7 @@ func parseAs(kind yaml.Kind, wants string, data []byte, max int) (*yaml.Node, []
 		return nil, []Mistake{{Line: root.Line, Text: "wants " + wants + ", got " + Describe(root)}}
 	}
 	t := normalizer{sizes: map[*yaml.Node]int{}}
-	if t.normalize(root); t.found != nil {
+	if t.normalize(root, false); t.found != nil {
 		return nil, t.found
 	}
 	return root, nil
@@ -70,7 +70,7 @@ const maxUnfolded = 1_000_000
 
 // A normalizer makes a tree plain, in place.
 type normalizer struct {
-	sizes  map[*yaml.Node]int // of what has been normalized; 0 while it is under way
+	sizes  map[*yaml.Node]int // of what has an anchor, and of the values in it; 0 while it is under way
 	copied int                // pairs brought in by merges
 	found  []Mistake
 }
@@ -80,15 +80,17 @@ func (t *normalizer) refuse(n *yaml.Node, format string, args ...any) {
 	t.found = append(t.found, mistake(n.Line, path{}, format, args...))
 }
 
-// normalize returns how many values n unfolds to.
-func (t *normalizer) normalize(n *yaml.Node) int {
+// normalize returns how many values n unfolds to. What nothing refers to is met once, and its size need not be remembered.
+func (t *normalizer) normalize(n *yaml.Node, anchored bool) int {
 	if size, known := t.sizes[n]; known {
 		if size == 0 {
 			t.refuse(n, "the anchor contains itself")
 		}
 		return size
 	}
-	t.sizes[n] = 0
+	if anchored = anchored || n.Anchor != ""; anchored {
+		t.sizes[n] = 0
+	}
 	size := 1
 	if !commonTag(n) {
 		t.refuse(n, `a tag ("!...") means nothing here; put a value that begins with "!" in quotes`)
@@ -98,7 +100,7 @@ func (t *normalizer) normalize(n *yaml.Node) int {
 			c = c.Alias
 			n.Content[i] = c
 		}
-		size = min(size+t.normalize(c), maxUnfolded+1)
+		size = min(size+t.normalize(c, n.Anchor != ""), maxUnfolded+1)
 	}
 	if n.Kind == yaml.MappingNode {
 		t.unique(n)
@@ -107,7 +109,9 @@ func (t *normalizer) normalize(n *yaml.Node) int {
 	if size > maxUnfolded && t.found == nil {
 		t.refuse(n, "anchors and aliases unfold to more than %d values", maxUnfolded)
 	}
-	t.sizes[n] = size
+	if anchored {
+		t.sizes[n] = size
+	}
 	return size
 }
 
@@ -127,27 +131,47 @@ func commonTag(n *yaml.Node) bool {
 
 // unique refuses a key that stands twice in a mapping, and one that is no word.
 func (t *normalizer) unique(n *yaml.Node) {
-	lines := map[string]int{}
-	for key := range Pairs(n) {
+	var lines map[string]int
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode || IsNull(key) {
 			t.refuse(key, "a key is one word; put a value in braces or brackets in quotes")
 			continue
 		}
-		if first, twice := lines[key.Value]; twice {
-			t.refuse(key, "the key %s stands here and on line %d", Shown(key.Value), first)
-			continue
+		first, twice := 0, false
+		if len(n.Content) <= 2*fewKeys { // a map takes longer than they do, and there are very many small mappings
+			for j := 0; j < i && !twice; j += 2 {
+				if k := n.Content[j]; k.Value == key.Value && k.Kind == yaml.ScalarNode && !IsNull(k) {
+					first, twice = k.Line, true
+				}
+			}
+		} else if first, twice = lines[key.Value]; !twice {
+			if lines == nil {
+				lines = map[string]int{}
+			}
+			lines[key.Value] = key.Line
 		}
-		lines[key.Value] = key.Line
+		if twice {
+			t.refuse(key, "the key %s stands here and on line %d", Shown(key.Value), first)
+		}
 	}
 }
+
+// fewKeys is how many keys a mapping has that is searched without a map.
+const fewKeys = 16
+
+func isMerge(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!merge" }
 
 // merge replaces "<<" by what it stands for. A key of the mapping itself goes before, then the first mapping merged.
 // It returns the size of what came in.
 func (t *normalizer) merge(n *yaml.Node) int {
+	if !slices.ContainsFunc(n.Content, isMerge) {
+		return 0
+	}
 	var own, sources []*yaml.Node
 	taken := map[string]bool{}
 	for key, value := range Pairs(n) {
-		if key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" {
+		if isMerge(key) {
 			sources = append(sources, value)
 			continue
 		}
