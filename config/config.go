@@ -11,6 +11,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -61,19 +62,8 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	var wrong Errors
 	left := maxProbes
 	for _, f := range files {
-		root, mistakes := parseTree(f)
-		wrong = append(wrong, mistakes...)
-		t := &tree{f.Data, root}
-		header, mistakes := readHeader(d, f.Name, t)
-		wrong = append(wrong, mistakes...)
-		if left -= len(header.Probes); left < 0 {
-			header.Probes, header.known = nil, false
-			wrong = append(wrong, header.mistake("probes", "more than %d probes, all files together; several probers may share them", maxProbes))
-		}
-		some, mistakes := readEntries(d, kinds, header, f.Env)
-		wrong = append(wrong, mistakes...)
-		headers, entries = append(headers, header), append(entries, some...)
-		t.root, header.Probes = nil, nil
+		header, some, mistakes := readFile(d, kinds, f, &left)
+		headers, entries, wrong = append(headers, header), append(entries, some...), append(wrong, mistakes...)
 	}
 	wrong = append(wrong, crosscheck(headers, entries)...)
 	wrong = append(wrong, validate(entries)...)
@@ -90,6 +80,33 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 		return c.Expand(nil), nil
 	}
 	return c, nil
+}
+
+// manyProbes is how many probes of a file are in memory as a tree at a time.
+const manyProbes = 100
+
+// readFile reads a file, whatever the others are. It takes from left how many probes it has.
+func readFile(d *strictyaml.Decoder, kinds probe.Kinds, f File, left *int) (*fileHeader, []*probeEntry, Errors) {
+	if long := strictyaml.ParseLong(f.Data, maxBytes, "probes", manyProbes); long != nil && long.Len <= *left && f.problem == "" {
+		h, wrong := readHeader(d, f.Name, &tree{data: f.Data, head: long.Head})
+		h.Probes = nil
+		entries, mistakes := readEntries(d, kinds, h, long.Items(), f.Env)
+		if long.Complete() {
+			*left -= long.Len
+			return h, entries, append(wrong, mistakes...)
+		}
+	}
+	root, wrong := parseTree(f)
+	t := &tree{data: f.Data, root: root}
+	h, mistakes := readHeader(d, f.Name, t)
+	wrong = append(wrong, mistakes...)
+	if *left -= len(h.Probes); *left < 0 {
+		h.Probes, h.known = nil, false
+		wrong = append(wrong, h.mistake("probes", "more than %d probes, all files together; several probers may share them", maxProbes))
+	}
+	entries, mistakes := readEntries(d, kinds, h, slices.Values(h.Probes), f.Env)
+	t.root, h.Probes = nil, nil
+	return h, entries, append(wrong, mistakes...)
 }
 
 // A Mistake is one thing wrong with the configuration, and where.
@@ -159,6 +176,7 @@ func (e Errors) arranged(files []File) (all Errors) {
 type tree struct {
 	data []byte
 	root *yaml.Node // nil until it is needed
+	head *yaml.Node // all but the probes, of a file with very many; else nil
 }
 
 func (t *tree) get() *yaml.Node {
@@ -173,7 +191,7 @@ type place struct {
 	file  string
 	tree  *tree
 	probe int        // from 1; 0 for the header
-	made  *yaml.Node // of an entry that is not in the tree, since it was made for a target; nil for all others
+	made  *yaml.Node // of an entry that is being read, or is not in the tree, since it was made for a target; nil for all others
 	who   string     // the probe
 }
 
@@ -181,6 +199,9 @@ type place struct {
 func (p place) node() *yaml.Node {
 	if p.made != nil {
 		return p.made
+	}
+	if p.probe == 0 && p.tree.head != nil {
+		return p.tree.head
 	}
 	root := p.tree.get()
 	if p.probe == 0 {

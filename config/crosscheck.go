@@ -142,7 +142,7 @@ func rejectDuplicates(entries []*probeEntry) (wrong Errors) {
 		if p.job.Probe == nil || p.unread != nil {
 			continue
 		}
-		q := questionOf(&p.job)
+		q := questionOf(p.job)
 		q.labels += p.ForEach // the targets of another list are others
 		if f := first[q]; f != nil {
 			wrong = append(wrong, p.mistake("", "asks the same as the probe %s; drop one, or tell them apart by labels", f.seenFrom(p.place, "")))

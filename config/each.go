@@ -184,7 +184,7 @@ func checkPrograms(at place, n *yaml.Node) (wrong Errors) {
 
 // read makes the entry of a target. The mistakes are those of the settings that come of it.
 func (e *each) read(d *strictyaml.Decoder, kinds probe.Kinds, t probe.Target, who string) (*probeEntry, Errors) {
-	p := &probeEntry{place: place{file: e.file, made: e.node, who: who}}
+	p := &probeEntry{place: place{file: e.file, made: e.node, who: who}, job: &probe.Job{}}
 	node, err := substitute(e.node, t, asSetting, true)
 	if err != nil {
 		return p, Errors{p.mistake("", "%s", err)}
@@ -329,7 +329,7 @@ func validPart(value string) bool {
 
 // prototype is the job that stands for all that are made from the entry.
 func (e *each) prototype(sample *probeEntry) probe.Job {
-	j := sample.job
+	j := *sample.job
 	j.Name, j.Names = e.name, strings.TrimSuffix(strings.TrimPrefix(e.names.String(), "^(?:"), ")$")
 	j.Labels = map[string]string{}
 	_, own := strictyaml.Lookup(e.node, "labels")

@@ -1,9 +1,10 @@
 package config
 
 import (
-	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,20 +36,22 @@ type entry struct {
 type probeEntry struct {
 	place
 	entry
-	job    probe.Job            // Probe is nil if the kind is not known
+	job    *probe.Job           // Probe is nil if the kind is not known
 	unread []strictyaml.Mistake // settings that could not be read
 	refs   []sourceRef          // settings that name where their value comes from
 	each   *each                // that it is a sample of; nil for a probe of its own
 }
 
 // readEntries reads the probes of a file, and checks what can be told of each without the others.
-func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *secret.Environment) (entries []*probeEntry, wrong Errors) {
+func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, nodes iter.Seq[*yaml.Node], env *secret.Environment) (entries []*probeEntry, wrong Errors) {
 	defer func() { d.AfterDecode = nil }()
-	for i, n := range h.Probes {
+	i := 0
+	for n := range nodes {
+		i++
 		if n == nil { // null, which has been refused
 			continue
 		}
-		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + 1, who: fmt.Sprintf("probe %d", i+1)}}
+		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i, made: n, who: "probe " + strconv.Itoa(i)}, job: &probe.Job{}}
 		if _, name := strictyaml.Lookup(n, "name"); name != nil && validName(name.Value) {
 			p.who = name.Value
 		}
@@ -60,6 +63,7 @@ func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *s
 		entries = append(entries, p)
 		p.readSources(d, env)
 		wrong = append(wrong, p.guard(func() Errors { return p.read(d, kinds, h) })...)
+		p.made = nil
 	}
 	d.AfterDecode = nil // it would have the tree of this file made again, to read the header of the next one
 	return entries, wrong
@@ -178,6 +182,7 @@ func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
 	for _, p := range entries {
 		if p.each == nil {
 			jobs = append(jobs, makeJob(bySystem[p.job.System], p))
+			p.job = &jobs[len(jobs)-1]
 		}
 	}
 	return jobs
@@ -187,7 +192,7 @@ func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
 //
 //go:noinline
 func makeJob(headers []*fileHeader, p *probeEntry) probe.Job {
-	job := p.job
+	job := *p.job
 	job.Versions = &probe.VersionHistory{}
 	for _, h := range headers {
 		for _, w := range h.windows {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -120,7 +121,7 @@ func (p place) all(found []strictyaml.Mistake) (wrong Errors) {
 // readHeader reads what a file says beside its probes. What is wrong has its default. Keys that begin with "x-" belong
 // to whoever writes the file, as places for anchors.
 func readHeader(d *strictyaml.Decoder, file string, t *tree) (*fileHeader, Errors) {
-	root := t.root
+	root := cmp.Or(t.head, t.root)
 	h := &fileHeader{place: place{file: file, tree: t}}
 	if root == nil {
 		return h, nil
