@@ -232,7 +232,12 @@ func (r *reader) mapping(n *yaml.Node, at path, v reflect.Value) {
 			continue
 		}
 		element := reflect.New(t.Elem()).Elem()
-		r.value(value, at.key(key.Value), element)
+		read := element
+		if t.Elem().Implements(nullType) { // a pointer to what may be null itself
+			element.Set(reflect.New(t.Elem().Elem()))
+			read = element.Elem()
+		}
+		r.value(value, at.key(key.Value), read)
 		table.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), element)
 	}
 	v.Set(table)

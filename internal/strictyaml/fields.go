@@ -23,6 +23,7 @@ var (
 	anyType         = reflect.TypeFor[any]()
 	nodeType        = reflect.TypeFor[*yaml.Node]()
 	unmarshalerType = reflect.TypeFor[unmarshaler]()
+	nullType        = reflect.TypeFor[nullUnmarshaler]()
 	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 

@@ -14,7 +14,7 @@ type Long struct {
 	Len  int        // of the list
 
 	data   []byte
-	size   int // of a piece, in items
+	size   int     // of a piece, in items
 	pieces []start // and the end of the last one
 	bad    bool
 }

@@ -119,14 +119,24 @@ func Describe(n *yaml.Node) string {
 	return "text"
 }
 
-var keyLike = regexp.MustCompile(`^[A-Za-z0-9_<][A-Za-z0-9_.:/<-]{0,63}$`)
-
 // pathLike are simple JSON paths, such as $.items[0].name.
 var pathLike = regexp.MustCompile(`^\$(\.{1,2}[A-Za-z_*][A-Za-z0-9_]{0,31}|\[(\*|[0-9]{1,6}|['"][A-Za-z_][A-Za-z0-9_]{0,31}['"])\]){0,8}$`)
 
+// keyLike reports whether a text looks like a key. There are a million of them in a large configuration: a regular expression takes
+// most of the time.
+func keyLike(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '<'; !letter && (i == 0 || !strings.ContainsRune(".:/-", rune(c))) {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 64
+}
+
 // Shown returns a key as a message may repeat it. What looks like neither a key nor a JSON path becomes "…".
 func Shown(key string) string {
-	if keyLike.MatchString(key) || pathLike.MatchString(key) {
+	if keyLike(key) || pathLike.MatchString(key) {
 		return key
 	}
 	return "…"
@@ -136,7 +146,15 @@ func Shown(key string) string {
 type path struct{ real, shown string }
 
 func (p path) key(name string) path {
-	return path{strings.TrimPrefix(p.real+"."+name, "."), strings.TrimPrefix(p.shown+"."+Shown(name), ".")}
+	shown := Shown(name)
+	if p.real == "" {
+		return path{name, shown}
+	}
+	inner := path{real: p.real + "." + name}
+	if inner.shown = inner.real; p.shown != p.real || shown != name {
+		inner.shown = p.shown + "." + shown
+	}
+	return inner
 }
 
 func (p path) item(i int) path {

@@ -104,7 +104,7 @@ func probeOf(t *testing.T, url string) *Probe {
 	p.URL, p.JSON = url, map[string]any{"sql": variable}
 	p.Select, p.Table, p.Column = "org_id, text", "events", "org_id"
 	p.Orgs = Orgs{Org{"org-a", secret.Env("OWN").In(environment)}, Org{"org-b", secret.Env("FOREIGN").In(environment)}}
-	p.Rejected = Answer{Status: httpx.Codes(403), Content: expect.Content{JSON: map[string]expect.Match{"$.error": {Equals: &words}}}}
+	p.Rejected = Answer{Status: httpx.Codes(403), Content: expect.Content{JSON: map[string]*expect.Match{"$.error": {Equals: &words}}}}
 	p.Rows = probetest.Path(t, "$.data")
 	p.Corpus = []string{corpusClassics, corpusClickHouse}
 	p.Connection = "reuse"

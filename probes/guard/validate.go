@@ -220,9 +220,9 @@ func (w *Answer) matches() (all []expect.Match) {
 	if w.Body != nil {
 		all = append(all, *w.Body)
 	}
-	for _, conditions := range []map[string]expect.Match{w.Headers, w.JSON} {
+	for _, conditions := range []map[string]*expect.Match{w.Headers, w.JSON} {
 		for _, key := range sorted.Keys(conditions) {
-			all = append(all, conditions[key])
+			all = append(all, *conditions[key])
 		}
 	}
 	return drop.If(all, expect.Match.Negative)

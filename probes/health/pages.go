@@ -68,8 +68,8 @@ func orStatuses(given httpx.Statuses, otherwise ...int) httpx.Statuses {
 
 // identifies reports whether the content distinguishes an answer from that of any other server.
 func identifies(c *expect.Content) bool {
-	positive := func(m expect.Match) bool { return !m.Negative() }
-	return c.Body != nil && positive(*c.Body) ||
+	positive := func(m *expect.Match) bool { return !m.Negative() }
+	return c.Body != nil && positive(c.Body) ||
 		slices.ContainsFunc(slices.Collect(maps.Values(c.Headers)), positive) ||
 		slices.ContainsFunc(slices.Collect(maps.Values(c.JSON)), positive)
 }

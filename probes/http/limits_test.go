@@ -23,7 +23,7 @@ func TestHTTP_limitsOfTheProberAreNoFaultOfTheTarget(t *testing.T) {
 		"/large":  probetest.Respond(200, "application/json", `{"status":"ok","n":1e999}`),
 		"/good":   probetest.Respond(200, "application/json", `{"status":"ok","n":1}`),
 	})
-	status := expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.status": {Equals: str("ok")}}}}
+	status := expect.Expect{Content: expect.Content{JSON: map[string]*expect.Match{"$.status": {Equals: str("ok")}}}}
 	for path, limit := range map[string]string{
 		"/many": "the JSON holds more than 100000 values", "/deep": "the JSON is nested deeper than 64 levels",
 		"/digits": "a number in the JSON is longer than 1000 digits", "/large": "a number in the JSON is too large for a float64",
@@ -45,7 +45,7 @@ func TestHTTP_catchAllOverALimitProvesNothing(t *testing.T) {
 		probetest.Respond(200, "application/json", `{"status":"ok","rows":[`+rows+`0]}`)(w, q)
 	}))
 	defer server.Close()
-	p := &Probe{URL: server.URL + "/up", CatchAllCheck: true, Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.status": {Equals: str("ok")}}}}}
+	p := &Probe{URL: server.URL + "/up", CatchAllCheck: true, Expect: expect.Expect{Content: expect.Content{JSON: map[string]*expect.Match{"$.status": {Equals: str("ok")}}}}}
 	r := probetest.Run(t, Kind(), p)
 	probetest.WantLines(t, r, "inconclusive", "status pass(ok): got 200", "json pass(ok): 1 JSON value as expected",
 		"catch_all pass(ok): a nonexistent path is answered differently (200)", "run inconclusive(self_limit): the JSON holds more than 100000 values")
@@ -57,7 +57,7 @@ func TestHTTP_largeAnswersShareTheMemory(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
 		"/large": probetest.Respond(200, "application/json", `{"status":"ok","rows":[`+strings.Repeat("0,", 90_000)+`"`+strings.Repeat("x", 800_000)+`"]}`),
 	})
-	p := &Probe{URL: url + "/large", Expect: expect.Expect{Content: expect.Content{JSON: map[string]expect.Match{"$.status": {Equals: str("ok")}}}}}
+	p := &Probe{URL: url + "/large", Expect: expect.Expect{Content: expect.Content{JSON: map[string]*expect.Match{"$.status": {Equals: str("ok")}}}}}
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}

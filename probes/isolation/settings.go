@@ -43,9 +43,9 @@ type UnauthorizedCredential struct {
 type Identity struct {
 	Request `yaml:",inline"`
 
-	Org     jsonpath.Path           `yaml:"org" doc:"JSON path of the org; two credentials must not belong to the same org"`
-	Subject jsonpath.Path           `yaml:"subject" doc:"JSON path of the user or service; two credentials must not belong to the same one"`
-	TestOrg map[string]expect.Match `yaml:"test_org" doc:"by JSON path, the value that marks a test org; nothing is written to an org without it"`
+	Org     jsonpath.Path            `yaml:"org" doc:"JSON path of the org; two credentials must not belong to the same org"`
+	Subject jsonpath.Path            `yaml:"subject" doc:"JSON path of the user or service; two credentials must not belong to the same one"`
+	TestOrg map[string]*expect.Match `yaml:"test_org" doc:"by JSON path, the value that marks a test org; nothing is written to an org without it"`
 }
 
 // A Request may contain variables such as {org}.

@@ -131,7 +131,7 @@ func TestProtected_deniedOfItsOwn(t *testing.T) {
 		return false
 	})
 	code, says := "$.error.code", "no_token"
-	anonymous := expect.Denials{{JSON: map[string]expect.Match{code: {Equals: &says}}}}
+	anonymous := expect.Denials{{JSON: map[string]*expect.Match{code: {Equals: &says}}}}
 	p.Callers[callerAnonymous] = Caller{Denied: anonymous}
 	revoked := p.Callers["revoked"]
 	revoked.Status = httpx.Codes(404)

@@ -121,7 +121,7 @@ func (s *Step) validate() error {
 		wrong = append(wrong, probe.InSetting("expect", s.Expect.Validate()), probe.InSetting("expect", positive(*s.Expect)))
 	}
 	wrong = append(wrong, probe.InSetting("json", expect.ValidateJSON(s.JSON)))
-	if len(s.JSON) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(s.JSON)), func(m expect.Match) bool { return !m.Negative() }) {
+	if len(s.JSON) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(s.JSON)), func(m *expect.Match) bool { return !m.Negative() }) {
 		wrong = append(wrong, probe.Settingf("json", "expected something that a message must have: any other message would match"))
 	}
 	return errors.Join(wrong...)

@@ -32,11 +32,11 @@ type Probe struct {
 
 // A Step is one message to wait for, one to send, or both, in this order.
 type Step struct {
-	Expect       *expect.Match           `yaml:"expect" doc:"what the text of a message must be; messages that do not match are passed over"`
-	JSON         map[string]expect.Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON in a message must be; messages that do not match are passed over"`
-	ExpectBinary string                  `yaml:"expect_binary" doc:"the binary message that must come, in base64; others are passed over"`
-	Send         httpx.Value             `yaml:"send" mask:"true" doc:"a text message to send: a text, {file: PATH} or {env: NAME}"`
-	SendBinary   string                  `yaml:"send_binary" mask:"true" doc:"a binary message to send, in base64"`
+	Expect       *expect.Match            `yaml:"expect" doc:"what the text of a message must be; messages that do not match are passed over"`
+	JSON         map[string]*expect.Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON in a message must be; messages that do not match are passed over"`
+	ExpectBinary string                   `yaml:"expect_binary" doc:"the binary message that must come, in base64; others are passed over"`
+	Send         httpx.Value              `yaml:"send" mask:"true" doc:"a text message to send: a text, {file: PATH} or {env: NAME}"`
+	SendBinary   string                   `yaml:"send_binary" mask:"true" doc:"a binary message to send, in base64"`
 
 	binary, sent []byte // ExpectBinary and SendBinary, decoded
 }

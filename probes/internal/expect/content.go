@@ -12,9 +12,9 @@ import (
 
 // Content is what an answer must hold beside its status. Only what is written is tested.
 type Content struct {
-	Headers map[string]Match `yaml:"headers" mask:"true" doc:"by name, what headers must be"`
-	Body    *Match           `yaml:"body" mask:"true" doc:"what the body must be"`
-	JSON    map[string]Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON body must be"`
+	Headers map[string]*Match `yaml:"headers" mask:"true" doc:"by name, what headers must be"`
+	Body    *Match            `yaml:"body" mask:"true" doc:"what the body must be"`
+	JSON    map[string]*Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON body must be"`
 }
 
 // IsZero reports whether any content will do.
@@ -51,7 +51,7 @@ func (c *Content) Validate() error {
 }
 
 // ValidateJSON reports what is wrong with expectations by JSON path.
-func ValidateJSON(expected map[string]Match) error {
+func ValidateJSON(expected map[string]*Match) error {
 	var wrong []error
 	seen := map[string]string{}
 	for _, path := range sorted.Keys(expected) {

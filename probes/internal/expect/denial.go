@@ -22,9 +22,9 @@ type Denials []Denial
 // A Denial is one way to refuse a request: a status, or a status that others are answered too with a body that is empty
 // or says no, as of GraphQL or of rules that filter. Everything that is written must hold.
 type Denial struct {
-	Status httpx.Statuses   `yaml:"status" short:"true" default:"200" doc:"the statuses; 200 if empty or json is set"`
-	Empty  jsonpath.Path    `yaml:"empty" doc:"RFC 9535 path of a value that must be there and be empty: [], {}, \"\" or null; $ is also an empty body"`
-	JSON   map[string]Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON body must be"`
+	Status httpx.Statuses    `yaml:"status" short:"true" default:"200" doc:"the statuses; 200 if empty or json is set"`
+	Empty  jsonpath.Path     `yaml:"empty" doc:"RFC 9535 path of a value that must be there and be empty: [], {}, \"\" or null; $ is also an empty body"`
+	JSON   map[string]*Match `yaml:"json" doc:"by RFC 9535 path, what values of the JSON body must be"`
 }
 
 // DeniedBy returns the denial by one of these statuses.
@@ -115,7 +115,7 @@ func (d Denials) Validate() error {
 
 func (d Denial) validate() error {
 	wrong := []error{probe.InSetting("json", ValidateJSON(d.JSON))}
-	says := func(m Match) bool { return !m.Negative() }
+	says := func(m *Match) bool { return !m.Negative() }
 	switch codes := d.statuses().Codes(); {
 	case d.ByBody() && (len(codes) != len(d.statuses()) || d.statuses().Contains(http.StatusTooManyRequests)):
 		wrong = append(wrong, probe.Settingf("status", "expected the status of a refusal, such as 200; 429 and 2xx would not say why"))

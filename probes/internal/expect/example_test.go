@@ -15,7 +15,7 @@ func ExampleExpect_Judge() {
 	ready := "ready"
 	want := expect.Expect{
 		Content: expect.Content{
-			Headers: map[string]expect.Match{"X-Version": {Contains: "1."}},
+			Headers: map[string]*expect.Match{"X-Version": {Contains: "1."}},
 			Body:    &expect.Match{Equals: &ready},
 		},
 		Latency: new(probe.Duration(time.Second)),
