@@ -11,7 +11,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -90,10 +89,14 @@ func readFile(d *strictyaml.Decoder, kinds probe.Kinds, f File, left *int) (*fil
 	if long := strictyaml.ParseLong(f.Data, maxBytes, "probes", manyProbes); long != nil && long.Len <= *left && f.problem == "" {
 		h, wrong := readHeader(d, f.Name, &tree{data: f.Data, head: long.Head})
 		h.Probes = nil
-		entries, mistakes := readEntries(d, kinds, h, long.Items(), f.Env)
+		var entries []*probeEntry
+		for piece := long.Next(); piece != nil; piece = long.Next() {
+			some, mistakes := readEntries(d, kinds, h, piece, len(entries), f.Env)
+			entries, wrong = append(entries, some...), append(wrong, mistakes...)
+		}
 		if long.Complete() {
 			*left -= long.Len
-			return h, entries, append(wrong, mistakes...)
+			return h, entries, wrong
 		}
 	}
 	root, wrong := parseTree(f)
@@ -104,7 +107,7 @@ func readFile(d *strictyaml.Decoder, kinds probe.Kinds, f File, left *int) (*fil
 		h.Probes, h.known = nil, false
 		wrong = append(wrong, h.mistake("probes", "more than %d probes, all files together; several probers may share them", maxProbes))
 	}
-	entries, mistakes := readEntries(d, kinds, h, slices.Values(h.Probes), f.Env)
+	entries, mistakes := readEntries(d, kinds, h, h.Probes, 0, f.Env)
 	t.root, h.Probes = nil, nil
 	return h, entries, append(wrong, mistakes...)
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -42,13 +41,11 @@ type probeEntry struct {
 	each   *each                // that it is a sample of; nil for a probe of its own
 }
 
-// readEntries reads the probes of a file, and checks what can be told of each without the others.
-func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, nodes iter.Seq[*yaml.Node], env *secret.Environment) (entries []*probeEntry, wrong Errors) {
+// readEntries reads probes of a file, of which some came before, and checks what can be told of each without the others.
+func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, nodes []*yaml.Node, before int, env *secret.Environment) (entries []*probeEntry, wrong Errors) {
 	defer func() { d.AfterDecode = nil }()
-	i := 0
-	for n := range nodes {
-		i++
-		if n == nil { // null, which has been refused
+	for i, n := range nodes {
+		if i += before + 1; n == nil { // null, which has been refused
 			continue
 		}
 		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i, made: n, who: "probe " + strconv.Itoa(i)}, job: &probe.Job{}}

@@ -2,7 +2,7 @@ package strictyaml
 
 import (
 	"bytes"
-	"iter"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
@@ -16,6 +16,7 @@ type Long struct {
 	data   []byte
 	size   int     // of a piece, in items
 	pieces []start // and the end of the last one
+	values int // so far
 	bad    bool
 }
 
@@ -85,36 +86,28 @@ func (l *Long) split(key string) bool {
 	return indent >= 0
 }
 
-// Items yields the items of the list, whose trees are as Parse makes them. It ends at the first piece that is not as it should be.
-func (l *Long) Items() iter.Seq[*yaml.Node] {
-	return func(yield func(*yaml.Node) bool) {
-		values := 0
-		for i := range len(l.pieces) - 1 {
-			from, to := l.pieces[i], l.pieces[i+1]
-			root, err := document(l.data[from.at:to.at])
-			if err != nil || root == nil || root.Kind != yaml.SequenceNode || len(root.Content) != to.item-from.item {
-				l.bad = true
-				return
-			}
-			move(root, from.line-1)
-			t := normalizer{sizes: map[*yaml.Node]int{}}
-			if values += t.normalize(root, false); t.found != nil || values > maxUnfolded {
-				l.bad = true
-				return
-			}
-			for _, item := range root.Content {
-				if IsNull(item) {
-					l.bad = true
-				}
-				if l.bad || !yield(item) {
-					return
-				}
-			}
-		}
+// Next returns the items of the next piece, whose trees are as Parse makes them; nil after the last one, and if the piece is not as it
+// should be.
+func (l *Long) Next() []*yaml.Node {
+	if len(l.pieces) < 2 {
+		return nil
 	}
+	from, to := l.pieces[0], l.pieces[1]
+	l.bad = true
+	root, err := document(l.data[from.at:to.at])
+	if err != nil || root == nil || root.Kind != yaml.SequenceNode || len(root.Content) != to.item-from.item {
+		return nil
+	}
+	move(root, from.line-1)
+	t := normalizer{sizes: map[*yaml.Node]int{}}
+	if l.values += t.normalize(root, false); t.found != nil || l.values > maxUnfolded || slices.ContainsFunc(root.Content, IsNull) {
+		return nil
+	}
+	l.bad, l.pieces = false, l.pieces[1:]
+	return root.Content
 }
 
-// Complete reports whether Items came to the end. If not, the document is to be read as a whole.
+// Complete reports whether Next came to the end. If not, the document is to be read as a whole.
 func (l *Long) Complete() bool { return !l.bad }
 
 // move adds to the lines of a tree.

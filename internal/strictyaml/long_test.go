@@ -25,9 +25,11 @@ func inPieces(data string) (head, list string, ok bool) {
 		return "", "", false
 	}
 	n := 0
-	for item := range l.Items() {
-		list += shape(item) + "\n"
-		n++
+	for piece := l.Next(); piece != nil; piece = l.Next() {
+		for _, item := range piece {
+			list += shape(item) + "\n"
+			n++
+		}
 	}
 	if !l.Complete() {
 		return "", "", false
