@@ -16,7 +16,7 @@ type Long struct {
 	data   []byte
 	size   int     // of a piece, in items
 	pieces []start // and the end of the last one
-	values int // so far
+	values int     // so far
 	bad    bool
 }
 
