@@ -43,7 +43,6 @@ type probeEntry struct {
 
 // readEntries reads probes of a file, of which some came before, and checks what can be told of each without the others.
 func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, nodes []*yaml.Node, before int, env *secret.Environment) (entries []*probeEntry, wrong Errors) {
-	defer func() { d.AfterDecode = nil }()
 	for i, n := range nodes {
 		if i += before + 1; n == nil { // null, which has been refused
 			continue
