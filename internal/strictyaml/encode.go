@@ -113,11 +113,14 @@ func (e *encoder) encode(v reflect.Value) {
 		e.close(outer)
 	case reflect.Map:
 		outer := e.open(yaml.MappingNode, "!!map")
-		keys := v.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		keys := make([]string, 0, v.Len())
+		for _, key := range v.MapKeys() {
+			keys = append(keys, key.String())
+		}
+		slices.Sort(keys)
 		for _, key := range keys {
-			e.scalar("!!str", key.String())
-			e.encode(v.MapIndex(key))
+			e.scalar("!!str", key)
+			e.encode(v.MapIndex(reflect.ValueOf(key).Convert(v.Type().Key())))
 		}
 		e.close(outer)
 	case reflect.Slice:

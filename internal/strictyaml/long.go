@@ -32,6 +32,9 @@ func ParseLong(data []byte, max int, key string, piece int) *Long {
 		return nil
 	}
 	first, second, last := l.pieces[0], l.pieces[1], l.pieces[len(l.pieces)-1]
+	if bytes.IndexByte(data[last.at:], '*') >= 0 {
+		return nil // an alias may mean an anchor in a piece, though one of that name stands in the head
+	}
 	head := bytes.Clone(data[:second.at])
 	head = append(head, bytes.Repeat([]byte{'\n'}, last.line-second.line)...) // so that the lines below are the same
 	root, wrong := Parse(append(head, data[last.at:]...), max)

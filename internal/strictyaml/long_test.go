@@ -74,6 +74,7 @@ var longs = []struct {
 	{"few", "probes:\n  - a: 1\n  - b: 2\n", false},
 	{"an anchor of another piece", "probes:\n  - a: &x 1\n  - b: 2\n  - c: *x\n", false},
 	{"an anchor of the head", "x: &x {y: 1}\nprobes:\n  - a: *x\n  - b: *x\n  - c: *x\n", false},
+	{"an anchor that is set again", "x: &x 1\nprobes:\n  - a: 1\n  - b: 2\n  - c: &x 3\n  - d: 4\nz: *x\n", false},
 	{"items in quotes", "probes:\n  - a: \"\n  - b: 1\n  - c: 2\n  - d: \"\n  - e: 5\n", false},
 	{"items in braces", "probes:\n  - {a: 1,\n  - b: 1,\n  - c: 2,\n  - d: 3}\n", false},
 	{"the end in quotes", "probes:\n  - a: 1\n  - b: 2\n  - c: \"\nsystem: x\n\"\n", false},
