@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -309,7 +308,8 @@ func TestRules_faultsBecomeAlerts(t *testing.T) {
 	p := start(t, env, file)
 	// A prober of another job will be gone for a while.
 	other := "--config.file=" + writeFile(t, t.TempDir(), "other.yaml", "system: other\ninterval: 5s\ntimeout: 4s\nprobes: [{name: self, type: http, url: \""+p.url+"/-/healthy\"}]\n")
-	gone := start(t, nil, other)
+	// An address that nobody else uses, so that its port is free when it starts again.
+	gone := start(t, nil, other, "--web.listen-address=127.0.0.2:0")
 
 	tools := t.TempDir()
 	writeFile(t, tools, "prober.rules.yml", withShortWaits(t, outputOf(t, "rules", file)))
@@ -369,13 +369,6 @@ scrape_configs:
 		}
 	}
 	address := strings.TrimPrefix(gone.url, "http://")
-	testenv.Eventually(t, time.Minute, func(context.Context) error { // another process may have got the port for a moment
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return err
-		}
-		return l.Close()
-	})
 	start(t, nil, other, "--web.listen-address="+address)
 	testenv.Eventually(t, 2*time.Minute, func(ctx context.Context) error { return compareAlerts(ctx, mail, []scenario{outlasting}) })
 }

@@ -80,7 +80,13 @@ func TestFaultMatrix(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				rows[i], exits[i] = matrixCells(t, sample, func(j probe.Job) bool { return spared(i, j.Name, faults[i].Name) })
+				// What leaks by chance, as when a caller hangs up in time, may need another run on a busy machine.
+				for range 3 {
+					rows[i], exits[i] = matrixCells(t, sample, func(j probe.Job) bool { return spared(i, j.Name, faults[i].Name) })
+					if rows[i] != "" || faults[i].Harmless() {
+						break
+					}
+				}
 				if err := sample.Clear(faults[i].Name); err != nil {
 					t.Error(err)
 				}

@@ -58,16 +58,21 @@ func (m *store) learn(source, value string) {
 	if m.unchanged(source, sum) {
 		return
 	}
+	now, sizes := m.piecesOf(value) // takes long, and nobody waits meanwhile
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.sources[source]
 	if old.value == sum && old.now != nil {
 		return
 	}
-	now := m.piecesOf(value)
 	m.sources[source] = sourceValues{value: sum, now: now, before: old.now}
 	m.add(now)
 	m.drop(old.before)
+	for _, size := range sizes {
+		if !slices.Contains(m.sizes, size) {
+			m.sizes = append(m.sizes, size)
+		}
+	}
 }
 
 // unchanged is the fast path for a value that did not change, taken at almost every use of a secret.
@@ -78,21 +83,26 @@ func (m *store) unchanged(source string, sum uint64) bool {
 	return old.value == sum && old.now != nil
 }
 
-// piecesOf returns the pieces of all forms in which a value might come back, without escape sequences.
-func (m *store) piecesOf(value string) []uint64 {
+// piecesOf returns the pieces of all forms in which a value might come back, without escape sequences, and their sizes.
+func (m *store) piecesOf(value string) (out []uint64, sizes []int) {
+	var forms []string
 	// Case is ignored, but beyond ASCII upper and lower case are different bytes.
-	forms := []string{strings.ToUpper(value), strings.ToLower(value)}
+	for _, other := range []string{strings.ToUpper(value), strings.ToLower(value)} {
+		if encoded.Folded(other) != encoded.Folded(value) {
+			forms = append(forms, other)
+		}
+	}
+	length := 0
 	for _, v := range encoded.Variants(value) {
 		if len(v.Text) >= MinBytes {
 			forms = append(forms, v.Text)
+			length += len(v.Text)
 		}
 	}
-	var out []uint64
+	out = make([]uint64, 0, length)
 	for _, form := range forms {
 		size := min(window, len(form))
-		if !slices.Contains(m.sizes, size) {
-			m.sizes = append(m.sizes, size)
-		}
+		sizes = append(sizes, size)
 		var last uint64
 		for i := range len(form) {
 			if last = last<<8 | uint64(encoded.Fold(form[i])); i+1 >= size {
@@ -101,7 +111,7 @@ func (m *store) piecesOf(value string) []uint64 {
 		}
 	}
 	slices.Sort(out)
-	return slices.Clip(slices.Compact(out))
+	return slices.Clip(slices.Compact(out)), sizes
 }
 
 // hash hashes the last size bytes of eight.
