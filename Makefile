@@ -29,8 +29,8 @@ SEED        ?= 1
 
 # -parallel: many tests wait for a child process or a clock, more than there are processors.
 TESTFLAGS := -parallel 4 -timeout 20m
-# Tests have little memory to look after and much to collect: it saves a tenth of their time.
-export GOGC ?= 400
+# Tests have little memory to look after and much to collect: it saves a tenth of their time. What is measured has no such setting.
+check test test-packages test-binary test-cases test-real test-kubernetes soak mutate: export GOGC ?= 400
 
 stamp   := github.com/prometheus/common/version
 ldflags := -s -w \
