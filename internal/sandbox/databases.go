@@ -35,8 +35,8 @@ func databases() map[string]database {
 type databaseFault func(*database)
 
 //go:noinline
-func onDatabase(hosts []string, change databaseFault) effect {
-	return effect{hosts: hosts, alterDatabase: change}
+func onDatabase(hosts []string, change databaseFault) *effect {
+	return &effect{hosts: hosts, alterDatabase: change}
 }
 
 // alteredDatabase is a server with the active faults.

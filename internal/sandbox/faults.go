@@ -12,13 +12,13 @@ type Fault struct {
 	Summary string
 	Signal  string // the line of a runbook, or of the prober's own rules, that a probe must detect it by
 
-	effects []effect
+	effects []*effect
 }
 
 // Harmless reports whether the system is still correct while the fault is active. Such a fault is there to find false
 // alarms.
 func (f Fault) Harmless() bool {
-	return !slices.ContainsFunc(f.effects, func(e effect) bool { return !e.harmless })
+	return !slices.ContainsFunc(f.effects, func(e *effect) bool { return !e.harmless })
 }
 
 // prepare does the slow work of the effects before the fault is active.
@@ -61,54 +61,54 @@ func proxyFaults() []Fault {
 	return []Fault{
 		// Liveness, and pages that something in front of the proxy answers with.
 		{"proxy-down", "all three replicas of the proxy refuse connections", processUp,
-			[]effect{refuseConnections(proxies...)}},
+			[]*effect{refuseConnections(proxies...)}},
 		{"proxy-catch-all", "the proxy answers every path like /health, so that /health proves nothing", processUp,
-			[]effect{on(proxies, everyRoute, sameAs(healthRoute))}},
+			[]*effect{on(proxies, everyRoute, sameAs(healthRoute))}},
 		{"proxy-health-html", "/health of the proxy is the default page of an ingress: 200 and HTML", processUp,
-			[]effect{on(proxies, healthRoute, respondPage(200, welcomePage))}},
+			[]*effect{on(proxies, healthRoute, respondPage(200, welcomePage))}},
 		{"health-redirect", "/health of the proxy redirects to a login page, which answers 200", processUp,
-			[]effect{on(proxies, healthRoute, redirect("/login")), on(proxies, otherRoutes, onlyPath("/login", respondPage(200, loginPage)))}},
+			[]*effect{on(proxies, healthRoute, redirect("/login")), on(proxies, otherRoutes, onlyPath("/login", respondPage(200, loginPage)))}},
 		{"health-unauthorized", "/health of the proxy requires a login: 401", processUp,
-			[]effect{on(proxies, healthRoute, respondJSON(401, object{"error": "unauthorized"}))}},
+			[]*effect{on(proxies, healthRoute, respondJSON(401, object{"error": "unauthorized"}))}},
 		{"health-cached", "/health of the proxy comes from a cache and is a minute old", processUp,
-			[]effect{on(proxies, healthRoute, addHeaders("Age", "60"))}},
+			[]*effect{on(proxies, healthRoute, addHeaders("Age", "60"))}},
 		{"health-hangs", "/health of the proxy accepts the connection and never answers", processUp,
-			[]effect{on(proxies, healthRoute, hang)}},
+			[]*effect{on(proxies, healthRoute, hang)}},
 		{"health-slow", "/health of the proxy gives the right answer after 2.5 s", processUp,
-			[]effect{on(proxies, healthRoute, delay)}},
+			[]*effect{on(proxies, healthRoute, delay)}},
 
 		{"health-says-down", "/health of the proxy answers 200 and says that it is down", processUp,
-			[]effect{on(proxies, healthRoute, setField("status", "down"))}},
+			[]*effect{on(proxies, healthRoute, setField("status", "down"))}},
 		{"unknown-paths-page", "paths that the proxy does not have are answered with the page of an app: 200 and HTML", processUp,
-			[]effect{harmless(on(proxies, otherRoutes, respondPage(200, appPage)))}},
+			[]*effect{harmless(on(proxies, otherRoutes, respondPage(200, appPage)))}},
 
 		// Replicas.
 		{"replica-down", "the second of three replicas of the proxy refuses connections", replicas,
-			[]effect{refuseConnections(proxy2)}},
+			[]*effect{refuseConnections(proxy2)}},
 		{"replicas-same-instance", "all three addresses of the proxy reach the same replica", replicas,
-			[]effect{on(proxies, everyRoute, asHost(proxy1))}},
+			[]*effect{on(proxies, everyRoute, asHost(proxy1))}},
 
 		// Readiness and its dependency.
 		{"auth-down", "auth refuses connections; the proxy is live and not ready, as it should be", split,
-			[]effect{refuseConnections(auth)}},
+			[]*effect{refuseConnections(auth)}},
 		{"auth-unhealthy", "auth answers 503 at /health; the proxy is live and not ready, as it should be", split,
-			[]effect{on([]string{auth}, healthRoute, respondJSON(503, object{"status": "unhealthy", "service": "auth"}))}},
+			[]*effect{on([]string{auth}, healthRoute, respondJSON(503, object{"status": "unhealthy", "service": "auth"}))}},
 		{"liveness-coupled", "auth refuses connections and the proxy's liveness depends on it: /health answers 503 too", coupled,
-			[]effect{refuseConnections(auth), on(proxies, healthRoute, sameAs(ready))}},
+			[]*effect{refuseConnections(auth), on(proxies, healthRoute, sameAs(ready))}},
 		{"ready-despite-auth-down", "auth refuses connections and the proxy still reports that it is ready", split,
-			[]effect{refuseConnections(auth), on(proxies, ready, respondJSON(200, object{"status": "ready"}))}},
+			[]*effect{refuseConnections(auth), on(proxies, ready, respondJSON(200, object{"status": "ready"}))}},
 		{"auth-says-down", "auth answers 200 at /health and says that it is down, which the proxy does not read", split,
-			[]effect{on([]string{auth}, healthRoute, setField("status", "down"))}},
+			[]*effect{on([]string{auth}, healthRoute, setField("status", "down"))}},
 		{"ready-says-not-ready", "/ready of the proxy answers 200 and says that it is not ready", isReady,
-			[]effect{on(proxies, ready, setField("status", "not_ready"))}},
+			[]*effect{on(proxies, ready, setField("status", "not_ready"))}},
 		{"not-ready", "the proxy is not ready although auth is up: it is draining", isReady,
-			[]effect{on(proxies, ready, respondJSON(503, object{"status": "not_ready", "reason": "draining"}))}},
+			[]*effect{on(proxies, ready, respondJSON(503, object{"status": "not_ready", "reason": "draining"}))}},
 		{"ready-error", "/ready of the proxy answers 500", isReady,
-			[]effect{on(proxies, ready, respondJSON(500, object{"error": "internal"}))}},
+			[]*effect{on(proxies, ready, respondJSON(500, object{"error": "internal"}))}},
 		{"ready-ingress-503", "/ready of the proxy is answered by the ingress, which has no endpoints: 503 and HTML", isReady,
-			[]effect{on(proxies, ready, respondPage(503, unavailablePage))}},
+			[]*effect{on(proxies, ready, respondPage(503, unavailablePage))}},
 		{"ready-not-live", "the proxy is ready and not live: /health 500, /ready 200", coupled,
-			[]effect{on(proxies, healthRoute, respondJSON(500, object{"error": "internal"}))}},
+			[]*effect{on(proxies, healthRoute, respondJSON(500, object{"error": "internal"}))}},
 	}
 }
 
@@ -130,38 +130,38 @@ func apiFaults() []Fault {
 	)
 	return []Fault{
 		// The health page.
-		{"up-500", "/up answers 500", isUp, []effect{on(api, up, respondJSON(500, object{"error": "internal"}))}},
-		{"up-502", "/up answers 502, from the gateway in front of it", isUp, []effect{on(api, up, respondPage(502, badGatewayPage))}},
-		{"up-404", "/up answers 404", isUp, []effect{on(api, up, sameAs(otherRoutes))}},
-		{"up-refused", "the whole API refuses connections", unreachable, []effect{refuseConnections(onepass)}},
-		{"up-hangs", "/up accepts the connection and never answers", unreachable, []effect{on(api, up, hang)}},
+		{"up-500", "/up answers 500", isUp, []*effect{on(api, up, respondJSON(500, object{"error": "internal"}))}},
+		{"up-502", "/up answers 502, from the gateway in front of it", isUp, []*effect{on(api, up, respondPage(502, badGatewayPage))}},
+		{"up-404", "/up answers 404", isUp, []*effect{on(api, up, sameAs(otherRoutes))}},
+		{"up-refused", "the whole API refuses connections", unreachable, []*effect{refuseConnections(onepass)}},
+		{"up-hangs", "/up accepts the connection and never answers", unreachable, []*effect{on(api, up, hang)}},
 		{"up-redirect", "/up redirects to a maintenance page, which answers 200", isUp,
-			[]effect{on(api, up, redirect("/maintenance")), on(api, otherRoutes, onlyPath("/maintenance", respondPage(200, upPage)))}},
+			[]*effect{on(api, up, redirect("/maintenance")), on(api, otherRoutes, onlyPath("/maintenance", respondPage(200, upPage)))}},
 		{"up-cached", "/up comes from a cache at the edge", isUp,
-			[]effect{on(api, up, addHeaders("Age", "60", "X-Cache", "HIT"))}},
+			[]*effect{on(api, up, addHeaders("Age", "60", "X-Cache", "HIT"))}},
 		{"up-catch-all", "every unknown path answers like /up, so that /up proves nothing", isUp,
-			[]effect{on(api, otherRoutes, sameAs(up))}},
+			[]*effect{on(api, otherRoutes, sameAs(up))}},
 		{"up-wrong-page", "/up answers 200 with the default page of a web server", isUp,
-			[]effect{on(api, up, respondPage(200, welcomePage))}},
-		{"up-login", "/up requires a login: 401", isUp, []effect{on(api, up, respondPage(401, loginPage))}},
-		{"up-rate-limited", "/up limits the rate of requests: 429", isUp, []effect{
+			[]*effect{on(api, up, respondPage(200, welcomePage))}},
+		{"up-login", "/up requires a login: 401", isUp, []*effect{on(api, up, respondPage(401, loginPage))}},
+		{"up-rate-limited", "/up limits the rate of requests: 429", isUp, []*effect{
 			on(api, up, respondJSON(429, object{"error": "rate_limited"})), on(api, up, addHeaders("Retry-After", "30"))}},
-		{"up-truncated", "/up ends before the announced length", unreachable, []effect{on(api, up, truncate)}},
-		{"up-too-large", "/up answers with an endless page", unreachable, []effect{on(api, up, endlessBody)}},
-		{"up-not-http", "/up answers in a protocol other than HTTP", unreachable, []effect{on(api, up, notHTTP)}},
+		{"up-truncated", "/up ends before the announced length", unreachable, []*effect{on(api, up, truncate)}},
+		{"up-too-large", "/up answers with an endless page", unreachable, []*effect{on(api, up, endlessBody)}},
+		{"up-not-http", "/up answers in a protocol other than HTTP", unreachable, []*effect{on(api, up, notHTTP)}},
 
 		// The other endpoints.
-		{"keys-slow", "/.well-known/jwks.json gives the right answer after 2.5 s", latency, []effect{on(api, keySetRoute, delay)}},
+		{"keys-slow", "/.well-known/jwks.json gives the right answer after 2.5 s", latency, []*effect{on(api, keySetRoute, delay)}},
 		{"endpoint-500", "the discovery document answers 500 while /up is fine", some5xx,
-			[]effect{on(api, discovery, respondJSON(500, object{"error": "internal"}))}},
+			[]*effect{on(api, discovery, respondJSON(500, object{"error": "internal"}))}},
 		{"me-500", "/api/v1/me answers 500 while /up is fine", some5xx,
-			[]effect{on(api, me, respondJSON(500, object{"error": "internal"}))}},
-		{"api-slow", "/api/v1/me gives the right answer after 2.5 s", latency, []effect{on(api, me, delay)}},
-		{"outbox-open", "the admin API answers without a token", adminAPI, []effect{on(api, dead, asAdmin)}},
-		{"outbox-any-token", "the admin API accepts any token", adminAPI, []effect{on(api, dead, onlyWithToken(asAdmin))}},
-		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []effect{on(api, dead, onlyWithToken(respondJSON(403, object{"error": "forbidden"})))}},
+			[]*effect{on(api, me, respondJSON(500, object{"error": "internal"}))}},
+		{"api-slow", "/api/v1/me gives the right answer after 2.5 s", latency, []*effect{on(api, me, delay)}},
+		{"outbox-open", "the admin API answers without a token", adminAPI, []*effect{on(api, dead, asAdmin)}},
+		{"outbox-any-token", "the admin API accepts any token", adminAPI, []*effect{on(api, dead, onlyWithToken(asAdmin))}},
+		{"outbox-blocked", "the admin API refuses the admin token: 403", adminAPI, []*effect{on(api, dead, onlyWithToken(respondJSON(403, object{"error": "forbidden"})))}},
 		{"outbox-schema", "the admin API no longer reports how many webhooks are dead", adminAPI,
-			[]effect{on(api, dead, removeField("total"))}},
+			[]*effect{on(api, dead, removeField("total"))}},
 	}
 }
 
@@ -178,26 +178,26 @@ func platformFaults() []Fault {
 	)
 	return []Fault{
 		{"render-suspended", "the service is suspended", suspension,
-			[]effect{on(platform, service, setField("suspended", "suspended"))}},
+			[]*effect{on(platform, service, setField("suspended", "suspended"))}},
 		{"render-crash-looping", "the platform has suspended the service: it crashes whenever it is started", suspension,
-			[]effect{
+			[]*effect{
 				on(platform, service, setField("suspended", "suspended")), on(platform, service, setField("suspenders", []string{"stuck_crashlooping"}))}},
-		{"render-rate-limited", "the platform's API limits the rate of requests: 429", suspension, []effect{
+		{"render-rate-limited", "the platform's API limits the rate of requests: 429", suspension, []*effect{
 			on(platform, everyRoute, respondJSON(429, object{"message": "rate limit exceeded"})), on(platform, everyRoute, addHeaders("Retry-After", "30"))}},
 		{"render-schema", "the platform's API no longer reports whether the service is suspended", suspension,
-			[]effect{on(platform, service, removeField("suspended"))}},
+			[]*effect{on(platform, service, removeField("suspended"))}},
 		{"render-key-refused", "the platform's API refuses our key: 401", suspension,
-			[]effect{on(platform, everyRoute, respondJSON(401, object{"message": "Unauthorized"}))}},
+			[]*effect{on(platform, everyRoute, respondJSON(401, object{"message": "Unauthorized"}))}},
 		{"deploy-failed", "the latest deploy failed: update_failed", lastDeploys,
-			[]effect{on(platform, history, editJSON(latestFailed))}},
+			[]*effect{on(platform, history, editJSON(latestFailed))}},
 		{"deploy-stuck", "the latest deploy has been in progress for an hour", lastDeploys,
-			[]effect{on(platform, history, editJSON(latestInProgress(time.Hour)))}},
+			[]*effect{on(platform, history, editJSON(latestInProgress(time.Hour)))}},
 		{"deploy-in-progress", "the latest deploy began a minute ago, and the one before serves", lastDeploys,
-			[]effect{harmless(on(platform, history, editJSON(latestInProgress(time.Minute))))}},
+			[]*effect{harmless(on(platform, history, editJSON(latestInProgress(time.Minute))))}},
 		{"deploy-not-running", "the latest deploy is live, and the one before it still answers", lastDeploys,
-			[]effect{on(platform, history, editJSON(latestNotRunning))}},
+			[]*effect{on(platform, history, editJSON(latestNotRunning))}},
 		{"deploys-empty", "the platform's API reports no deploys: []", lastDeploys,
-			[]effect{on(platform, history, editJSON(func(any) any { return []any{} }))}},
+			[]*effect{on(platform, history, editJSON(func(any) any { return []any{} }))}},
 	}
 }
 
@@ -212,6 +212,8 @@ func latestFailed(deploys any) any {
 }
 
 // latestInProgress adds a deploy that has been in progress for so long as the newest one.
+//
+//go:noinline
 func latestInProgress(age time.Duration) func(deploys any) any {
 	return func(deploys any) any {
 		at := time.Now().Add(-age).UTC().Format(time.RFC3339)

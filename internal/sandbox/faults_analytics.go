@@ -13,12 +13,12 @@ import (
 func analyticsFaults() []Fault {
 	const confirm = "confirm query guard rejected unscoped ClickHouse SQL"
 	api := []string{analytics}
-	open := func(h hole) []effect { return []effect{on(api, analyticsRoute, openGuard(h))} }
-	inForm := func(pattern string) []effect {
+	open := func(h hole) []*effect { return []*effect{on(api, analyticsRoute, openGuard(h))} }
+	inForm := func(pattern string) []*effect {
 		form := regexp.MustCompile(pattern)
 		return open(func(query, _ string) bool { return form.MatchString(query) })
 	}
-	rejecting := func(i interceptor) []effect { return []effect{on(api, analyticsRoute, insteadOfRejecting(i))} }
+	rejecting := func(i interceptor) []*effect { return []*effect{on(api, analyticsRoute, insteadOfRejecting(i))} }
 	return []Fault{
 		// Holes.
 		{"guard-off", "the guard of the analytics API lets everything through", confirm,
@@ -46,7 +46,7 @@ func analyticsFaults() []Fault {
 			inForm("SELECT[\u00a0\u3000\f]")},
 		{"guard-system", "the guard lets queries of the server's own tables through", confirm, inForm(`FROM system\.`)},
 		{"guard-replica-open", "one of three replicas of the guard lets everything through", confirm,
-			[]effect{on(api, analyticsRoute, oneInThree(openGuard(func(string, string) bool { return true })))}},
+			[]*effect{on(api, analyticsRoute, oneInThree(openGuard(func(string, string) bool { return true })))}},
 
 		// What is not a rejection by the guard.
 		{"guard-filters", "the guard rejects nothing, and has the database add the scope", confirm,
@@ -60,22 +60,22 @@ func analyticsFaults() []Fault {
 		{"guard-leaks", "the guard's rejections have a row of another org in them", confirm, rejecting(leakRow)},
 
 		// Broken controls.
-		{"guard-rejects-all", "the guard rejects every query", confirm, []effect{on(api, analyticsRoute, rejectAll)}},
+		{"guard-rejects-all", "the guard rejects every query", confirm, []*effect{on(api, analyticsRoute, rejectAll)}},
 		{"guard-any-error", "the API has the guard's words for any error", confirm,
-			[]effect{on(api, analyticsRoute, errorsAsRejections)}},
+			[]*effect{on(api, analyticsRoute, errorsAsRejections)}},
 		{"analytics-empty", "the events of the test orgs are gone", confirm,
-			[]effect{on(api, analyticsRoute, editJSON(func(body any) any {
+			[]*effect{on(api, analyticsRoute, editJSON(func(body any) any {
 				if answer := body.(object); answer["data"] != nil {
 					answer["data"] = []any{}
 				}
 				return body
 			}))}},
 		{"analytics-cached", "the answers of the analytics API come from a cache", confirm,
-			[]effect{on(api, analyticsRoute, addHeaders("Age", "60"))}},
-		{"analytics-down", "the analytics API refuses connections", confirm, []effect{refuseConnections(analytics)}},
+			[]*effect{on(api, analyticsRoute, addHeaders("Age", "60"))}},
+		{"analytics-down", "the analytics API refuses connections", confirm, []*effect{refuseConnections(analytics)}},
 
 		{"guard-repeats-query", "the guard's rejections repeat the query", confirm,
-			[]effect{harmless(on(api, analyticsRoute, repeatQuery))}},
+			[]*effect{harmless(on(api, analyticsRoute, repeatQuery))}},
 	}
 }
 

@@ -12,9 +12,9 @@ func answerFaults() []Fault {
 		{"secret-reflected", "whoami repeats the caller's token, as a debug page does", "P1: Tenant isolation breach, secret compromise, auth bypass",
 			onRoute(identityRoute, reflectToken)},
 		{"proxy-mixed-versions", "the second of three replicas of the proxy is of another version: a rollout is stuck", "Capture trace_id, deploy version, and a timeline",
-			[]effect{on([]string{proxy2}, everyRoute, addHeaders("X-Version", "1.3.9"))}},
+			[]*effect{on([]string{proxy2}, everyRoute, addHeaders("X-Version", "1.3.9"))}},
 		{"proxy-constant-trace", "the proxy answers every request with the same trace id", "Capture trace_id, deploy version, and a timeline",
-			[]effect{on(proxies, everyRoute, addHeaders("X-Trace-Id", "0af7651916cd43dd8448eb211c80319c"))}},
+			[]*effect{on(proxies, everyRoute, addHeaders("X-Trace-Id", "0af7651916cd43dd8448eb211c80319c"))}},
 	}
 }
 

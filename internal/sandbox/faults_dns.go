@@ -10,11 +10,13 @@ import (
 type dnsFault func(*dnsReply)
 
 //go:noinline
-func onDNS(change dnsFault, servers ...string) []effect {
-	return []effect{{hosts: servers, alterDNS: change}}
+func onDNS(change dnsFault, servers ...string) []*effect {
+	return []*effect{{hosts: servers, alterDNS: change}}
 }
 
 // atName applies a change to the answers about one name.
+//
+//go:noinline
 func atName(name string, change dnsFault) dnsFault {
 	return func(r *dnsReply) {
 		if r.query.Questions[0].Name.String() == name {
@@ -100,7 +102,7 @@ func dnsFaults() []Fault {
 }
 
 // harmlessDNS is a change at all servers that no client may fall for.
-func harmlessDNS(change dnsFault) []effect {
+func harmlessDNS(change dnsFault) []*effect {
 	all := onDNS(change, ns1, ns2, resolver)
 	all[0].harmless = true
 	return all

@@ -22,7 +22,7 @@ func forgeryFaults() []Fault {
 		{"encrypted", "encrypted with the public key and not signed", decryptOnly},
 	} {
 		all = append(all, Fault{"forged-" + f.name + "-accepted", "the protected route of the proxy accepts tokens " + f.tokens, compromise,
-			[]effect{on(proxies, protectedRoute, withVerifier(f.change))}})
+			[]*effect{on(proxies, protectedRoute, withVerifier(f.change))}})
 	}
 	return all
 }

@@ -20,16 +20,16 @@ func githubFaults() []Fault {
 	}
 	return []Fault{
 		{"deploy-in-freeze", "somebody deployed the old site a minute ago, which is frozen", freeze,
-			[]effect{on(api, deploymentsRoute, editJSON(func(all any) any {
+			[]*effect{on(api, deploymentsRoute, editJSON(func(all any) any {
 				return append([]any{githubDeployment(lastDeployment+1, time.Now().Add(-time.Minute))}, all.([]any)...)
 			}))}},
 		{"github-deploy-failed", "the latest deployment of the old site failed", lastDeploys,
-			[]effect{on(api, statusesRoute, editJSON(func(all any) any {
+			[]*effect{on(api, statusesRoute, editJSON(func(all any) any {
 				if all.([]any)[0].(object)["state"] == "success" {
 					all.([]any)[0].(object)["state"] = "failure"
 				}
 				return all
 			}))}},
-		{"github-rate-limited", "GitHub limits the rate of requests: 403, with the headers that say so", lastDeploys, []effect{on(api, everyRoute, limited)}},
+		{"github-rate-limited", "GitHub limits the rate of requests: 403, with the headers that say so", lastDeploys, []*effect{on(api, everyRoute, limited)}},
 	}
 }

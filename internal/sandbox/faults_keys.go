@@ -30,32 +30,32 @@ func keyFaults() []Fault {
 	return []Fault{
 		// Which service has which key.
 		{"kid-missing", "the key that auth signs with is in no key set; every replica of the proxy refuses its tokens", mismatch,
-			[]effect{on(everywhere, keySetRoute, publishKeys(dropKey(ibexKid))), on(proxies, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
+			[]*effect{on(everywhere, keySetRoute, publishKeys(dropKey(ibexKid))), on(proxies, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
 		{"kid-missing-replica", "the second replica of the proxy lacks the key that auth signs with, and refuses its tokens", allVerifiers,
-			[]effect{on(second, keySetRoute, publishKeys(dropKey(ibexKid))), on(second, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
+			[]*effect{on(second, keySetRoute, publishKeys(dropKey(ibexKid))), on(second, protectedRoute, verifyWithKeys(dropKey(ibexKid)))}},
 		{"kid-conflict", "the second replica of the proxy has a different key with the same kid, and refuses auth's tokens", allVerifiers,
-			[]effect{on(second, keySetRoute, publishKeys(conflicting)), on(second, protectedRoute, verifyWithKeys(conflicting))}},
+			[]*effect{on(second, keySetRoute, publishKeys(conflicting)), on(second, protectedRoute, verifyWithKeys(conflicting))}},
 		{"revoked-kid-published", "a revoked key is in the key sets of auth and of every replica of the proxy again", drill,
-			[]effect{on(everywhere, keySetRoute, publishKeys(returned)), on(proxies, protectedRoute, verifyWithKeys(returned))}},
+			[]*effect{on(everywhere, keySetRoute, publishKeys(returned)), on(proxies, protectedRoute, verifyWithKeys(returned))}},
 		{"unpublished-signing-key", "the login API signs with a key that is in no key set; its tokens are refused", active,
-			[]effect{prepared(on(api, tokenRoute, reissue(unpublishedKey)), generateUnpublishedKey)}},
+			[]*effect{prepared(on(api, tokenRoute, reissue(unpublishedKey)), generateUnpublishedKey)}},
 
 		// The keys themselves.
 		{"private-key-published", "the key set of the login API contains its private signing key", compromise,
-			[]effect{on(api, keySetRoute, publishKeys(private))}},
+			[]*effect{on(api, keySetRoute, publishKeys(private))}},
 		{"weak-key", "auth and the proxy also publish an RSA key of 1024 bits", strength,
-			[]effect{on(everywhere, keySetRoute, publishKeys(addKey(weakKey))), on(proxies, protectedRoute, verifyWithKeys(addKey(weakKey)))}},
+			[]*effect{on(everywhere, keySetRoute, publishKeys(addKey(weakKey))), on(proxies, protectedRoute, verifyWithKeys(addKey(weakKey)))}},
 		{"unknown-kty", "auth and the proxy also publish a key of a type that is not common yet: nothing is wrong", unknown,
-			[]effect{harmless(on(everywhere, keySetRoute, publishKeys(addKey(futureKey))))}},
+			[]*effect{harmless(on(everywhere, keySetRoute, publishKeys(addKey(futureKey))))}},
 
 		// The endpoint.
-		{"empty-keyset", "the key set of auth is empty", loginsDown, []effect{on(issues, keySetRoute, publishKeys(noKeys))}},
+		{"empty-keyset", "the key set of auth is empty", loginsDown, []*effect{on(issues, keySetRoute, publishKeys(noKeys))}},
 		{"keyset-html", "the key set of auth is a web page: 200 and HTML", loginsDown,
-			[]effect{on(issues, keySetRoute, respondPage(200, welcomePage))}},
+			[]*effect{on(issues, keySetRoute, respondPage(200, welcomePage))}},
 		{"keyset-down", "/.well-known/jwks.json of the login API answers 503", loginsDown,
-			[]effect{on(api, keySetRoute, respondPage(503, unavailablePage))}},
+			[]*effect{on(api, keySetRoute, respondPage(503, unavailablePage))}},
 		{"keyset-cached", "the key set of auth comes from a cache and is five minutes old", ttl,
-			[]effect{on(issues, keySetRoute, addHeaders("Age", "300"))}},
+			[]*effect{on(issues, keySetRoute, addHeaders("Age", "300"))}},
 	}
 }
 

@@ -10,9 +10,9 @@ func ledgerFaults() []Fault {
 		standby = "the standby gets no requests"
 		between = "something between clients and the server does not know gRPC"
 	)
-	answers := func(i interceptor) []effect { return []effect{on([]string{ledger}, ledgerRoute, i)} }
+	answers := func(i interceptor) []*effect { return []*effect{on([]string{ledger}, ledgerRoute, i)} }
 	return []Fault{
-		{"ledger-down", "the ledger refuses connections", ready, []effect{refuseConnections(ledger)}},
+		{"ledger-down", "the ledger refuses connections", ready, []*effect{refuseConnections(ledger)}},
 		{"ledger-hangs", "the ledger accepts calls and never answers", ready, answers(hang)},
 		{"ledger-not-serving", "the ledger says NOT_SERVING of its service", ready, answers(sayHealth(ledgerService, notServingHealth))},
 		{"ledger-health-unset", "the ledger has not set the health of its service: UNKNOWN", ready, answers(sayHealth(ledgerService, 0))},

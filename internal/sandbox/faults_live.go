@@ -7,9 +7,9 @@ func liveFaults() []Fault {
 		client = "clients that wait for ever, or connect again and again"
 		frames = "frames that browsers refuse"
 	)
-	says := func(frame string) []effect { return onLive(func(l *liveServer) { l.welcome = frame }) }
+	says := func(frame string) []*effect { return onLive(func(l *liveServer) { l.welcome = frame }) }
 	return []Fault{
-		{"live-down", "the WebSocket service refuses connections", client, []effect{refuseConnections(live)}},
+		{"live-down", "the WebSocket service refuses connections", client, []*effect{refuseConnections(live)}},
 		{"live-page", "a proxy answers 200 and a page in place of the WebSocket service", proxy, onLive(func(l *liveServer) { l.status = "200 OK" })},
 		{"live-unavailable", "a proxy answers 503: the WebSocket service is gone", proxy, onLive(func(l *liveServer) { l.status = "503 Service Unavailable" })},
 		{"live-cached-handshake", "the WebSocket service answers the key of another client, as from a cache", proxy, onLive(func(l *liveServer) { l.foreignKey = true })},

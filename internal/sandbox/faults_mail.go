@@ -11,10 +11,10 @@ func mailFaults() []Fault {
 		trust   = "a certificate that clients do not trust"
 		old     = "TLS 1.0 and 1.1 must not be accepted (RFC 8996)"
 	)
-	change := func(f mailFault) []effect { return []effect{onMail(f)} }
-	shows := func(certificate string) []effect { return change(func(m *mailServer) { m.certificate = certificate }) }
+	change := func(f mailFault) []*effect { return []*effect{onMail(f)} }
+	shows := func(certificate string) []*effect { return change(func(m *mailServer) { m.certificate = certificate }) }
 	return []Fault{
-		{"mail-down", "the mail server refuses connections", port, []effect{refuseConnections(mail)}},
+		{"mail-down", "the mail server refuses connections", port, []*effect{refuseConnections(mail)}},
 		{"mail-silent", "the mail server accepts connections and says nothing", port, change(func(m *mailServer) { m.silent = true })},
 		{"mail-endless", "the greeting of the mail server does not end", port, change(func(m *mailServer) { m.endless = true })},
 		{"mail-rejects", "the mail server greets with 554: it accepts nothing", port, change(func(m *mailServer) { m.greeting = "554 no service" })},

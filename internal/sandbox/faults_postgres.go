@@ -9,9 +9,9 @@ func databaseFaults() []Fault {
 		secrets  = "never paste secrets into tickets or chat"
 	)
 	both, primary, standby := []string{postgres1, postgres2}, []string{postgres1}, []string{postgres2}
-	change := func(hosts []string, f databaseFault) []effect { return []effect{onDatabase(hosts, f)} }
+	change := func(hosts []string, f databaseFault) []*effect { return []*effect{onDatabase(hosts, f)} }
 	return []Fault{
-		{"pg-down", "the primary database refuses connections", failover, []effect{refuseConnections(postgres1)}},
+		{"pg-down", "the primary database refuses connections", failover, []*effect{refuseConnections(postgres1)}},
 		{"pg-hangs", "the primary database accepts connections and says nothing", failover, change(primary, func(d *database) { d.login = loginHang })},
 		{"pg-password", "the databases no longer accept the prober's password", failover, change(both, func(d *database) { d.login = loginReject })},
 		{"pg-cleartext", "the databases ask for the password in clear", secrets, change(both, func(d *database) { d.login = loginCleartext })},

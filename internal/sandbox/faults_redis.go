@@ -9,15 +9,15 @@ func redisFaults() []Fault {
 		secrets  = "never paste secrets into tickets or chat"
 	)
 	both, primary, replica := []string{redis1, redis2}, []string{redis1}, []string{redis2}
-	change := func(hosts []string, f redisFault) []effect { return []effect{onRedis(hosts, f)} }
-	refuses := func(hosts []string, why string) []effect {
+	change := func(hosts []string, f redisFault) []*effect { return []*effect{onRedis(hosts, f)} }
+	refuses := func(hosts []string, why string) []*effect {
 		return change(hosts, func(r *redisServer) { r.refusal = why })
 	}
-	further := func(name string) []effect {
+	further := func(name string) []*effect {
 		return change(primary, func(r *redisServer) { r.names = []string{name} })
 	}
 	return []Fault{
-		{"redis-down", "the primary Redis refuses connections", degraded, []effect{refuseConnections(redis1)}},
+		{"redis-down", "the primary Redis refuses connections", degraded, []*effect{refuseConnections(redis1)}},
 		{"redis-hangs", "the primary Redis accepts connections and says nothing: it is frozen", degraded, change(primary, func(r *redisServer) { r.login = loginHang })},
 		{"redis-password", "Redis no longer accepts the prober's password", degraded, change(both, func(r *redisServer) { r.login = loginReject })},
 		{"redis-no-password", "the primary Redis answers whoever has not logged in", secrets, change(primary, func(r *redisServer) { r.noLogin = true })},

@@ -8,28 +8,28 @@ func tenantDatabase() []string { return []string{pgbouncer} }
 // onRows changes the database with data of tenants.
 //
 //go:noinline
-func onRows(change func(*rowSecurity)) []effect {
-	return []effect{onDatabase(tenantDatabase(), func(d *database) { change(d.tenants) })}
+func onRows(change func(*rowSecurity)) []*effect {
+	return []*effect{onDatabase(tenantDatabase(), func(d *database) { change(d.tenants) })}
 }
 
 // onTable changes one of its relations.
 //
 //go:noinline
-func onTable(name string, change func(*dbRelation)) []effect {
+func onTable(name string, change func(*dbRelation)) []*effect {
 	return onRows(func(d *rowSecurity) { change(d.relation(name)) })
 }
 
 // withPolicies replaces the policies of both tables, since each has a canary that the others would be compared with.
 //
 //go:noinline
-func withPolicies(policies ...dbPolicy) []effect {
+func withPolicies(policies ...dbPolicy) []*effect {
 	return onRows(func(d *rowSecurity) {
 		d.relation("memories").policies, d.relation("events").policies = policies, policies
 	})
 }
 
 // withPolicy adds a policy to memories.
-func withPolicy(p dbPolicy) []effect {
+func withPolicy(p dbPolicy) []*effect {
 	return onTable("memories", func(t *dbRelation) { t.policies = append([]dbPolicy{p}, t.policies...) })
 }
 
@@ -97,8 +97,8 @@ func poolOfDatabaseFaults() []Fault {
 		{"pool-residue", "the application sets the org for the session: it is left on the connections of the pool", leak, onRows(func(d *rowSecurity) { d.left = orgB })},
 		{"pool-role-left", "the application sets another role for the session: it is left on the connections of the pool", leak, onRows(func(d *rowSecurity) { d.roleLeft = true })},
 		{"pool-unshared", "no two clients share a connection: there is no pool, or too large a one", leak, onRows(func(d *rowSecurity) { d.pooled = false })},
-		{"pool-down", "the pool refuses connections", failover, []effect{refuseConnections(pgbouncer)}},
+		{"pool-down", "the pool refuses connections", failover, []*effect{refuseConnections(pgbouncer)}},
 		{"pool-password", "the pool no longer accepts the application's password", failover,
-			[]effect{onDatabase(tenantDatabase(), func(d *database) { d.login = loginReject })}},
+			[]*effect{onDatabase(tenantDatabase(), func(d *database) { d.login = loginReject })}},
 	}
 }

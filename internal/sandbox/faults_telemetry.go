@@ -14,19 +14,19 @@ func telemetryFaults() []Fault {
 		baseline   = "ibex_proxy_request_duration_seconds p99 back to baseline"
 		impossible = "Cross-tenant access in telemetry (should be impossible)"
 	)
-	edit := func(hosts []string, old, replacement string) []effect {
-		return []effect{on(hosts, metricsRoute, editText(func(text string) string { return strings.ReplaceAll(text, old, replacement) }))}
+	edit := func(hosts []string, old, replacement string) []*effect {
+		return []*effect{on(hosts, metricsRoute, editText(func(text string) string { return strings.ReplaceAll(text, old, replacement) }))}
 	}
-	without := func(hosts []string, prefix, part string) []effect {
-		return []effect{on(hosts, metricsRoute, editText(onLines(prefix, func(line string) string {
+	without := func(hosts []string, prefix, part string) []*effect {
+		return []*effect{on(hosts, metricsRoute, editText(onLines(prefix, func(line string) string {
 			if strings.Contains(line, part) {
 				return ""
 			}
 			return line
 		})))}
 	}
-	whole := func(change func(string) string) []effect {
-		return []effect{on(proxies, metricsRoute, editText(change))}
+	whole := func(change func(string) string) []*effect {
+		return []*effect{on(proxies, metricsRoute, editText(change))}
 	}
 	return []Fault{
 		{"family-renamed", "the proxy's histogram of durations has another name", baseline, edit(proxies, requestDuration, "ibex_proxy_request_latency_seconds")},
@@ -41,9 +41,9 @@ func telemetryFaults() []Fault {
 		{"metrics-cut", "the proxy's metrics end in the middle of a line", rising, whole(cutInLastLine)},
 		{"metrics-empty", "the proxy's metrics are empty", rising, whole(func(string) string { return "" })},
 		{"metrics-html", "the proxy's metrics are a login page: 200 and HTML", rising,
-			[]effect{on(proxies, metricsRoute, respondPage(http.StatusOK, loginPage))}},
+			[]*effect{on(proxies, metricsRoute, respondPage(http.StatusOK, loginPage))}},
 		{"metrics-openmetrics", "the proxy exposes its metrics as OpenMetrics", rising,
-			[]effect{harmless(on(proxies, metricsRoute, openMetrics))}},
+			[]*effect{harmless(on(proxies, metricsRoute, openMetrics))}},
 	}
 }
 
@@ -58,6 +58,8 @@ func editText(change func(string) string) interceptor {
 }
 
 // onLines changes the lines that begin with a text.
+//
+//go:noinline
 func onLines(prefix string, change func(line string) string) func(text string) string {
 	return func(text string) string {
 		var b strings.Builder

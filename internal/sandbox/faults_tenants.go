@@ -17,8 +17,8 @@ func readRoutes() []string { return []string{readMemory, listMemories, exportMem
 // onRoutes is the same interceptor on several routes.
 //
 //go:noinline
-func onRoutes(routes []string, i interceptor) []effect {
-	var all []effect
+func onRoutes(routes []string, i interceptor) []*effect {
+	var all []*effect
 	for _, route := range routes {
 		all = append(all, on(memoriesHosts(), route, i))
 	}
@@ -26,7 +26,7 @@ func onRoutes(routes []string, i interceptor) []effect {
 }
 
 //go:noinline
-func onRoute(route string, i interceptor) []effect { return onRoutes([]string{route}, i) }
+func onRoute(route string, i interceptor) []*effect { return onRoutes([]string{route}, i) }
 
 // tenantFaults break the isolation of the memories API, or the controls that prove it.
 func tenantFaults() []Fault {
@@ -184,7 +184,7 @@ func harmlessTenantFaults() []Fault {
 }
 
 //go:noinline
-func allHarmless(effects []effect) []effect {
+func allHarmless(effects []*effect) []*effect {
 	for i := range effects {
 		effects[i] = harmless(effects[i])
 	}

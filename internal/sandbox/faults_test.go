@@ -234,7 +234,7 @@ func (s *Sandbox) promptly(ctx context.Context, a request, limit time.Duration) 
 func (s *Sandbox) describeNTP(name string) string {
 	limit := answerTimeout
 	for _, f := range *s.active.Load() {
-		if f.Name == "ntp-silent" && slices.ContainsFunc(f.effects, func(e effect) bool { return slices.Contains(e.hosts, name) }) {
+		if f.Name == "ntp-silent" && slices.ContainsFunc(f.effects, func(e *effect) bool { return slices.Contains(e.hosts, name) }) {
 			limit = 500 * time.Millisecond
 		}
 	}

@@ -22,28 +22,28 @@ func timeFaults() []Fault {
 	time1 := []string{ntp1}
 	return []Fault{
 		{"ntp-skewed", "the clock of this machine is 7 s behind all four NTP servers", drift,
-			[]effect{onUDP([]string{ntp1, ntp2, ntp3, ntp4}, ntpAhead(7*time.Second))}},
-		{"ntp-falseticker", "one of four NTP servers is 7 s ahead", trust, []effect{onUDP(time1, ntpAhead(7*time.Second))}},
+			[]*effect{onUDP([]string{ntp1, ntp2, ntp3, ntp4}, ntpAhead(7*time.Second))}},
+		{"ntp-falseticker", "one of four NTP servers is 7 s ahead", trust, []*effect{onUDP(time1, ntpAhead(7*time.Second))}},
 		{"ntp-falsetickers", "three of four NTP servers are 7 s ahead, and agree", trust,
-			[]effect{onUDP([]string{ntp1, ntp2, ntp3}, ntpAhead(7*time.Second))}},
+			[]*effect{onUDP([]string{ntp1, ntp2, ntp3}, ntpAhead(7*time.Second))}},
 		{"ntp-disagree", "two of four NTP servers are 7 s ahead: the time is uncertain", trust,
-			[]effect{onUDP([]string{ntp1, ntp2}, ntpAhead(7*time.Second))}},
+			[]*effect{onUDP([]string{ntp1, ntp2}, ntpAhead(7*time.Second))}},
 		{"ntp-unsynchronized", "one of four NTP servers reports that it is not synchronized, as chrony does", trust,
-			[]effect{onUDP(time1, ntpUnsynchronized)}},
+			[]*effect{onUDP(time1, ntpUnsynchronized)}},
 		{"ntp-stratum-16", "one of four NTP servers reports stratum 16", trust,
-			[]effect{onUDP(time1, ntpStratum16)}},
+			[]*effect{onUDP(time1, ntpStratum16)}},
 		{"ntp-kiss-rate", "one of four NTP servers answers with the kiss code RATE: too many requests", manners,
-			[]effect{onUDP(time1, ntpKissRate)}},
+			[]*effect{onUDP(time1, ntpKissRate)}},
 		{"ntp-replayed", "an old reply of one of four NTP servers is replayed", trust,
-			[]effect{onUDP(time1, ntpReplayed)}},
-		{"ntp-silent", "two of four NTP servers do not answer", trust, []effect{onUDP([]string{ntp1, ntp2}, ntpSilent)}},
-		{"auth-clock-ahead", "the clock of auth is 5 s ahead, and so are the tokens that it issues", drift, []effect{
+			[]*effect{onUDP(time1, ntpReplayed)}},
+		{"ntp-silent", "two of four NTP servers do not answer", trust, []*effect{onUDP([]string{ntp1, ntp2}, ntpSilent)}},
+		{"auth-clock-ahead", "the clock of auth is 5 s ahead, and so are the tokens that it issues", drift, []*effect{
 			on([]string{auth}, everyRoute, clockOff(leadTime)), on([]string{auth}, tokenRoute, reissue(issuedAhead(leadTime)))}},
 		{"proxy-clock-behind", "the clock of the proxy is 5 s behind", drift,
-			[]effect{on([]string{proxy1, proxy2, proxy3}, everyRoute, clockOff(-leadTime))}},
+			[]*effect{on([]string{proxy1, proxy2, proxy3}, everyRoute, clockOff(-leadTime))}},
 		{"date-cached", "the proxy's answers are cached for a minute, together with their Date", dates,
-			[]effect{on([]string{proxy1}, timeRoute, clockOff(-time.Minute)), on([]string{proxy1}, timeRoute, addHeaders("Age", "60"))}},
-		{"date-missing", "the proxy's answers have no Date header", dates, []effect{on([]string{proxy1}, timeRoute, withoutDate)}},
+			[]*effect{on([]string{proxy1}, timeRoute, clockOff(-time.Minute)), on([]string{proxy1}, timeRoute, addHeaders("Age", "60"))}},
+		{"date-missing", "the proxy's answers have no Date header", dates, []*effect{on([]string{proxy1}, timeRoute, withoutDate)}},
 	}
 }
 
@@ -94,7 +94,7 @@ func withoutDate(at target, w http.ResponseWriter, r *http.Request) {
 // A udpFault changes the reply of an NTP server; nil means no reply.
 type udpFault func(reply []byte) []byte
 
-func onUDP(hosts []string, g udpFault) effect { return effect{hosts: hosts, alterReply: g} }
+func onUDP(hosts []string, g udpFault) *effect { return &effect{hosts: hosts, alterReply: g} }
 
 // alteredReply passes a reply through the active faults.
 func (s *Sandbox) alteredReply(name string, reply []byte) []byte {

@@ -13,19 +13,19 @@ func routeFaults() []Fault {
 	)
 	return []Fault{
 		{"auth-bypass", "the protected route of the proxy accepts any token, and requests without one: 501", compromise,
-			[]effect{on(proxies, protectedRoute, withVerifier(acceptAll))}},
+			[]*effect{on(proxies, protectedRoute, withVerifier(acceptAll))}},
 		{"token-catch-all", "every path answers 501 to a valid token, from something in front of the proxy", smoke,
-			[]effect{on(proxies, otherRoutes, onlyWithToken(sameAs(protectedRoute)))}},
+			[]*effect{on(proxies, otherRoutes, onlyWithToken(sameAs(protectedRoute)))}},
 		{"valid-rejected", "the protected route of the proxy refuses valid tokens as invalid", smoke,
-			[]effect{on(proxies, protectedRoute, misreport(accepted, invalid))}},
+			[]*effect{on(proxies, protectedRoute, misreport(accepted, invalid))}},
 		{"wrong-code", "the protected route of the proxy reports a revoked token as invalid", classify,
-			[]effect{on(proxies, protectedRoute, misreport(revoked, invalid))}},
+			[]*effect{on(proxies, protectedRoute, misreport(revoked, invalid))}},
 		{"revoked-accepted", "the protected route of the proxy accepts revoked tokens", bug,
-			[]effect{on(proxies, protectedRoute, withVerifier(ignoreRevocation))}},
+			[]*effect{on(proxies, protectedRoute, withVerifier(ignoreRevocation))}},
 		{"forged-none-accepted", `the protected route of the proxy accepts unsigned tokens: {"alg":"none"}`, compromise,
-			[]effect{on(proxies, protectedRoute, withVerifier(acceptUnsigned))}},
+			[]*effect{on(proxies, protectedRoute, withVerifier(acceptUnsigned))}},
 		{"forged-hs256-accepted", "the protected route of the proxy accepts tokens signed with the public key: HS256", compromise,
-			[]effect{on(proxies, protectedRoute, withVerifier(acceptPublicKeyAsSecret))}},
+			[]*effect{on(proxies, protectedRoute, withVerifier(acceptPublicKeyAsSecret))}},
 	}
 }
 
@@ -48,18 +48,18 @@ func tokenFaults() []Fault {
 	)
 	return []Fault{
 		{"issuance-down", "the token endpoint of the login API answers 503", failing,
-			[]effect{on(api, tokenRoute, respondJSON(503, object{"error": "temporarily_unavailable"}))}},
+			[]*effect{on(api, tokenRoute, respondJSON(503, object{"error": "temporarily_unavailable"}))}},
 		{"issuance-slow", "the token endpoint of the login API gives the right answer after 2.5 s", latency,
-			[]effect{on(api, tokenRoute, delay)}},
+			[]*effect{on(api, tokenRoute, delay)}},
 		{"issuance-wrong-aud", "the login API issues tokens for another audience; they are refused", audience,
-			[]effect{on(api, tokenRoute, reissue(wrongAudience))}},
+			[]*effect{on(api, tokenRoute, reissue(wrongAudience))}},
 		{"issuance-no-exp", "the login API issues tokens that never expire, and accepts them", expiry,
-			[]effect{on(api, tokenRoute, reissue(withoutExpiry)), on(api, me, withVerifier(acceptWithoutExpiry)), on(api, dead, withVerifier(acceptWithoutExpiry))}},
+			[]*effect{on(api, tokenRoute, reissue(withoutExpiry)), on(api, me, withVerifier(acceptWithoutExpiry)), on(api, dead, withVerifier(acceptWithoutExpiry))}},
 		{"invalid-client-accepted", "the token endpoint of the login API does not check the client's secret", secret,
-			[]effect{on(api, tokenRoute, skipSecretCheck)}},
+			[]*effect{on(api, tokenRoute, skipSecretCheck)}},
 		{"revocation-ignored", "the login API confirms that it revoked a token, and still accepts it", revoking,
-			[]effect{on(api, me, withVerifier(ignoreRevocation)), on(api, dead, withVerifier(ignoreRevocation))}},
+			[]*effect{on(api, me, withVerifier(ignoreRevocation)), on(api, dead, withVerifier(ignoreRevocation))}},
 		{"discovery-wrong-issuer", "the discovery document of the login API names another issuer", equality,
-			[]effect{on(api, discovery, setField("issuer", "http://other.demo.test"))}},
+			[]*effect{on(api, discovery, setField("issuer", "http://other.demo.test"))}},
 	}
 }

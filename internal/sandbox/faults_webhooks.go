@@ -26,7 +26,7 @@ func webhookFaults() []Fault {
 		{"webhook-bad-signature", "webhooks are signed with another key than the one that they name", signature, with(func(w *webhookSender) { w.badSignature = true })},
 		{"webhook-kid-unpublished", "webhooks are signed with a key that is not published", signature, with(func(w *webhookSender) { w.unpublished = true })},
 		{"webhook-old-timestamp", "webhooks say that they were sent an hour ago", signature, with(func(w *webhookSender) { w.stale = true })},
-		{"webhook-forged", "somebody sends forged webhooks beside the real ones, and the real ones twice", signature, []effect{harmless(with(func(w *webhookSender) { w.forges = true })[0])}},
+		{"webhook-forged", "somebody sends forged webhooks beside the real ones, and the real ones twice", signature, []*effect{harmless(with(func(w *webhookSender) { w.forges = true })[0])}},
 	}
 }
 

@@ -13,18 +13,18 @@ func witnessFaults() []Fault {
 		impossible = "Cross-tenant access in telemetry (should be impossible)"
 	)
 	injected := time.Now() // each injection makes a new table
-	change := func(f witnessFault) []effect { return []effect{onWitness(f)} }
+	change := func(f witnessFault) []*effect { return []*effect{onWitness(f)} }
 	return []Fault{
 		{"errors-high", "one in ten answers of the proxy has been 500 for a quarter of an hour", baseline, traffic(rateOf(requestsTotal, "500", 0.66))},
 		{"p99-high", "one in twenty answers of the proxy has taken 2 s for a quarter of an hour", baseline, traffic(slowAnswers)},
 		{"traffic-gone", "nobody has called the proxy for a quarter of an hour", baseline,
 			traffic(func(string, string, int, float64) float64 { return 0 })},
 		{"cross-tenant-seen", "the Prometheus has seen reads of another org's data", impossible, traffic(rateOf(crossTenant, "", 0.01))},
-		{"prometheus-down", "the Prometheus refuses connections", baseline, []effect{refuseConnections(promHost)}},
+		{"prometheus-down", "the Prometheus refuses connections", baseline, []*effect{refuseConnections(promHost)}},
 		{"prometheus-login-page", "the Prometheus answers with a login page: 200 and HTML", baseline,
-			[]effect{on([]string{promHost}, queryRoute, respondPage(http.StatusOK, loginPage))}},
+			[]*effect{on([]string{promHost}, queryRoute, respondPage(http.StatusOK, loginPage))}},
 		{"prometheus-unavailable", "the Prometheus is not ready: 503", baseline,
-			[]effect{on([]string{promHost}, queryRoute, respondJSON(http.StatusServiceUnavailable, object{"status": "error", "errorType": "unavailable", "error": "Service Unavailable"}))}},
+			[]*effect{on([]string{promHost}, queryRoute, respondJSON(http.StatusServiceUnavailable, object{"status": "error", "errorType": "unavailable", "error": "Service Unavailable"}))}},
 		{"prometheus-empty", "the Prometheus has no series of the services", baseline,
 			change(func(p *witness) { p.only = func(string) bool { return false } })},
 		{"prometheus-nan", "the Prometheus answers every query with NaN", baseline,
@@ -50,9 +50,9 @@ func tokenTrafficFaults() []Fault {
 }
 
 // traffic changes how customers call since before the fault was injected.
-func traffic(change trafficFault) []effect {
+func traffic(change trafficFault) []*effect {
 	onset := time.Now().Add(-incidentLead)
-	return []effect{onWitness(func(p *witness) { p.onset, p.changes = onset, append(p.changes, change) })}
+	return []*effect{onWitness(func(p *witness) { p.onset, p.changes = onset, append(p.changes, change) })}
 }
 
 // rateOf sets how often customers call with one value of a family's label.

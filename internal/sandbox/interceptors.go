@@ -31,7 +31,7 @@ type effect struct {
 }
 
 // on reports whether the effect concerns a host.
-func (e effect) on(name string) bool { return slices.Contains(e.hosts, name) }
+func (e *effect) on(name string) bool { return slices.Contains(e.hosts, name) }
 
 // An interceptor answers in place of a route, or changes its answer.
 type interceptor func(at target, w http.ResponseWriter, r *http.Request)
@@ -46,7 +46,7 @@ type target struct {
 // refuses reports whether one of the faults closes a host's port.
 func refuses(active []Fault, name string) bool {
 	return slices.ContainsFunc(active, func(f Fault) bool {
-		return slices.ContainsFunc(f.effects, func(e effect) bool {
+		return slices.ContainsFunc(f.effects, func(e *effect) bool {
 			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterLive == nil && e.alterWebhooks == nil && e.alterWitness == nil && e.on(name)
 		})
 	})
@@ -68,23 +68,23 @@ func (s *Sandbox) intercepted(h *host, route string, next http.HandlerFunc) http
 }
 
 //go:noinline
-func refuseConnections(hosts ...string) effect { return effect{hosts: hosts} }
+func refuseConnections(hosts ...string) *effect { return &effect{hosts: hosts} }
 
 //go:noinline
-func on(hosts []string, route string, i interceptor) effect {
-	return effect{hosts: hosts, route: route, intercept: i}
+func on(hosts []string, route string, i interceptor) *effect {
+	return &effect{hosts: hosts, route: route, intercept: i}
 }
 
 // harmless marks an effect that no probe may fail because of.
 //
 //go:noinline
-func harmless(e effect) effect {
+func harmless(e *effect) *effect {
 	e.harmless = true
 	return e
 }
 
 // prepared adds slow work to an effect, so that it does not delay the first answer.
-func prepared(e effect, work func(s *Sandbox) error) effect {
+func prepared(e *effect, work func(s *Sandbox) error) *effect {
 	e.prepare = work
 	return e
 }
@@ -107,11 +107,15 @@ func respondPage(status int, page string) interceptor {
 }
 
 // redirect redirects the caller.
+//
+//go:noinline
 func redirect(to string) interceptor {
 	return func(_ target, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
 }
 
 // onlyPath limits an interceptor to one path, for routes that match many.
+//
+//go:noinline
 func onlyPath(path string, i interceptor) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
@@ -123,6 +127,8 @@ func onlyPath(path string, i interceptor) interceptor {
 }
 
 // onlyWithToken limits an interceptor to requests with a token.
+//
+//go:noinline
 func onlyWithToken(i interceptor) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		if bearer(r) == "" {
@@ -134,6 +140,8 @@ func onlyWithToken(i interceptor) interceptor {
 }
 
 // addHeaders adds headers, given as names and values in turn.
+//
+//go:noinline
 func addHeaders(pairs ...string) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		for pair := range slices.Chunk(pairs, 2) {
@@ -144,11 +152,15 @@ func addHeaders(pairs ...string) interceptor {
 }
 
 // sameAs answers like another route of the same host, without faults.
+//
+//go:noinline
 func sameAs(route string) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) { at.host.routes[route](w, r) }
 }
 
 // asHost answers like another host, without faults.
+//
+//go:noinline
 func asHost(name string) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		other := at.host.sandbox.host(name)
@@ -221,6 +233,8 @@ func editJSON(change func(body any) any) interceptor {
 }
 
 // removeField removes a field of a JSON object.
+//
+//go:noinline
 func removeField(field string) interceptor {
 	return editJSON(func(body any) any {
 		delete(body.(object), field)

@@ -18,6 +18,8 @@ import (
 type keyChange func(s *Sandbox, keys []any) []any
 
 // publishKeys changes the key set that is published.
+//
+//go:noinline
 func publishKeys(change keyChange) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		editJSON(func(body any) any {

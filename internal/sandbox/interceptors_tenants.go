@@ -72,6 +72,8 @@ func leakTitles(at target, w http.ResponseWriter, r *http.Request) {
 }
 
 // denyWith denies another org's memory in another way than with the 404 of a nonexistent one.
+//
+//go:noinline
 func denyWith(deny func(w http.ResponseWriter, taken *capturedResponse, m memory)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		taken := at.capture(w, r)

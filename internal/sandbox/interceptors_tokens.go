@@ -9,6 +9,8 @@ import (
 )
 
 // reissue makes a new token from the claims of the issued one.
+//
+//go:noinline
 func reissue(sign func(s *Sandbox, key jose.JSONWebKey, c claims) (string, error)) interceptor {
 	return func(at target, w http.ResponseWriter, r *http.Request) {
 		editJSON(func(body any) any {

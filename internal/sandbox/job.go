@@ -24,7 +24,7 @@ type job struct {
 // A jobFault changes how the job behaves.
 type jobFault func(*job)
 
-func onJob(change jobFault) []effect { return []effect{{alterJob: change}} }
+func onJob(change jobFault) []*effect { return []*effect{{alterJob: change}} }
 
 // alteredJob is the job with the active faults.
 func (s *Sandbox) alteredJob() job {

@@ -33,7 +33,7 @@ func soundLive() liveServer {
 // A liveFault changes how the service behaves.
 type liveFault func(*liveServer)
 
-func onLive(change liveFault) []effect { return []effect{{hosts: []string{live}, alterLive: change}} }
+func onLive(change liveFault) []*effect { return []*effect{{hosts: []string{live}, alterLive: change}} }
 
 // alteredLive is the service with the active faults.
 func (s *Sandbox) alteredLive() liveServer {

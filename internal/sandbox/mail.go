@@ -30,7 +30,7 @@ func soundMail() mailServer {
 type mailFault func(*mailServer)
 
 //go:noinline
-func onMail(change mailFault) effect { return effect{hosts: []string{mail}, alterMail: change} }
+func onMail(change mailFault) *effect { return &effect{hosts: []string{mail}, alterMail: change} }
 
 // alteredMail is the server with the active faults.
 func (s *Sandbox) alteredMail() mailServer {

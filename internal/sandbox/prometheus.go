@@ -26,8 +26,8 @@ type witness struct {
 // A witnessFault changes what the Prometheus has seen, or says.
 type witnessFault func(*witness)
 
-func onWitness(change witnessFault) effect {
-	return effect{hosts: []string{promHost}, alterWitness: change}
+func onWitness(change witnessFault) *effect {
+	return &effect{hosts: []string{promHost}, alterWitness: change}
 }
 
 // Times of the Prometheus.

@@ -42,8 +42,8 @@ func redisServers() map[string]redisServer {
 type redisFault func(*redisServer)
 
 //go:noinline
-func onRedis(hosts []string, change redisFault) effect {
-	return effect{hosts: hosts, alterRedis: change}
+func onRedis(hosts []string, change redisFault) *effect {
+	return &effect{hosts: hosts, alterRedis: change}
 }
 
 // alteredRedis is a server with the active faults.

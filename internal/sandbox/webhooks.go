@@ -43,8 +43,8 @@ type webhookSender struct {
 // A webhookFault changes the dispatcher.
 type webhookFault func(*webhookSender)
 
-func onWebhooks(change webhookFault) []effect {
-	return []effect{{hosts: []string{onepass}, alterWebhooks: change}}
+func onWebhooks(change webhookFault) []*effect {
+	return []*effect{{hosts: []string{onepass}, alterWebhooks: change}}
 }
 
 // alteredWebhooks returns how the dispatcher behaves under the active faults.
