@@ -78,3 +78,18 @@ func TestParse_longFile(t *testing.T) {
 		})
 	}
 }
+
+// The bound on the values of a file is that of the whole, though it is read in pieces: what is more cannot be read again for the lines
+// of mistakes.
+func TestParse_longFileOfVeryManyValues(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("system: shop\nx-a: &a [" + strings.Repeat("1,", 999) + "1]\nx-b: [" + strings.Repeat("*a,", 699) + "*a]\nprobes:\n  - {name: p7, type: http, url: 'http://192.0.2.2/'}\n")
+	for i := range 250 {
+		fmt.Fprintf(&b, "  - name: p%d\n    type: http\n    url: http://192.0.2.1/%d\n    expect: {status: &s [%s], x: [%s]}\n",
+			i, i, strings.Repeat("200,", 44), strings.Repeat("*s,", 44))
+	}
+	const want = "shop.yaml:1: anchors and aliases unfold to more than 1000000 values"
+	if _, err := config.Parse(probes.Kinds(), config.File{Name: "shop.yaml", Data: []byte(b.String())}); err == nil || err.Error() != want {
+		t.Errorf("expected %s, got %.500v", want, err)
+	}
+}

@@ -14,9 +14,9 @@ type Long struct {
 	Len  int        // of the list
 
 	data   []byte
-	size   int     // of a piece, in items
-	pieces []start // and the end of the last one
-	values int     // so far
+	size   int        // of a piece, in items
+	pieces []start    // and the end of the last one
+	plain  normalizer // of the head and of all pieces, so that their values have the bounds of a whole
 	bad    bool
 }
 
@@ -37,7 +37,7 @@ func ParseLong(data []byte, max int, key string, piece int) *Long {
 	}
 	head := bytes.Clone(data[:second.at])
 	head = append(head, bytes.Repeat([]byte{'\n'}, last.line-second.line)...) // so that the lines below are the same
-	root, wrong := Parse(append(head, data[last.at:]...), max)
+	root, wrong := l.plain.mapping(append(head, data[last.at:]...), max)
 	if wrong != nil {
 		return nil
 	}
@@ -102,8 +102,8 @@ func (l *Long) Next() []*yaml.Node {
 		return nil
 	}
 	move(root, from.line-1)
-	t := normalizer{sizes: map[*yaml.Node]int{}}
-	if l.values += t.normalize(root, false); t.found != nil || l.values > maxUnfolded || slices.ContainsFunc(root.Content, IsNull) {
+	t := &l.plain
+	if t.all(root); t.found != nil || t.values > maxUnfolded || slices.ContainsFunc(root.Content, IsNull) {
 		return nil
 	}
 	l.bad, l.pieces = false, l.pieces[1:]

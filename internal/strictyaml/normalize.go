@@ -13,7 +13,12 @@ import (
 // aliases, no merge keys, no duplicate keys and no tags but the common ones. It may share nodes, and has no cycles. With
 // any mistake there is no tree.
 func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
-	root, wrong := parseAs(yaml.MappingNode, "keys", data, max)
+	return (&normalizer{}).mapping(data, max)
+}
+
+// mapping is Parse, and counts the values.
+func (t *normalizer) mapping(data []byte, max int) (*yaml.Node, []Mistake) {
+	root, wrong := t.parseAs(yaml.MappingNode, "keys", data, max)
 	if root == nil && wrong == nil {
 		wrong = []Mistake{{Text: "the file is empty"}}
 	}
@@ -22,11 +27,11 @@ func Parse(data []byte, max int) (*yaml.Node, []Mistake) {
 
 // ParseList is Parse for a document whose top is a list. A file without a document is nil, and no mistake.
 func ParseList(data []byte, max int) (*yaml.Node, []Mistake) {
-	return parseAs(yaml.SequenceNode, "a list", data, max)
+	return (&normalizer{}).parseAs(yaml.SequenceNode, "a list", data, max)
 }
 
 // parseAs returns nothing for null.
-func parseAs(kind yaml.Kind, wants string, data []byte, max int) (*yaml.Node, []Mistake) {
+func (t *normalizer) parseAs(kind yaml.Kind, wants string, data []byte, max int) (*yaml.Node, []Mistake) {
 	switch {
 	case len(data) > max:
 		return nil, []Mistake{{Text: fmt.Sprintf("the file is larger than %d bytes", max)}}
@@ -45,8 +50,7 @@ func parseAs(kind yaml.Kind, wants string, data []byte, max int) (*yaml.Node, []
 	case root.Kind != kind:
 		return nil, []Mistake{{Line: root.Line, Text: "wants " + wants + ", got " + Describe(root)}}
 	}
-	t := normalizer{sizes: map[*yaml.Node]int{}}
-	if t.normalize(root, false); t.found != nil {
+	if t.all(root); t.found != nil {
 		return nil, t.found
 	}
 	return root, nil
@@ -72,12 +76,19 @@ const maxUnfolded = 1_000_000
 type normalizer struct {
 	sizes  map[*yaml.Node]int // of what has an anchor, and of the values in it; 0 while it is under way
 	copied int                // pairs brought in by merges
+	values int                // in all that was made plain
 	found  []Mistake
 }
 
 //go:noinline
 func (t *normalizer) refuse(n *yaml.Node, format string, args ...any) {
 	t.found = append(t.found, mistake(n.Line, path{}, format, args...))
+}
+
+// all makes a whole tree plain.
+func (t *normalizer) all(root *yaml.Node) {
+	t.sizes = map[*yaml.Node]int{}
+	t.values += t.normalize(root, false)
 }
 
 // normalize returns how many values n unfolds to. What nothing refers to is met once, and its size need not be remembered.
