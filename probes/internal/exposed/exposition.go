@@ -116,11 +116,11 @@ func (s *splitter) add(text string, number int) error {
 	if l.sample {
 		s.samples++
 	}
-	if s.wanted(l.name) {
-		if l.old {
-			s.old++
-			return nil
-		}
+	wanted := s.wanted(l.name)
+	if wanted && l.old {
+		s.old++ // and read among the others, since all of it must be readable
+	}
+	if wanted && !l.old {
 		if l.sample {
 			s.kept++
 		}
