@@ -35,6 +35,7 @@ type Receivers struct {
 	gaps  gaps              // of the listener: they concern all
 	kept  map[string]record // of an earlier process, by key, until the probe is configured
 	began time.Time
+	last  time.Time // when Run looked at the clock last; zero while it does not run
 }
 
 // A receiver is a probe with its inbox.
@@ -87,8 +88,12 @@ func (r *Receivers) SetJobs(jobs []probe.Job) []probe.Job {
 			x.changedNow()
 		}
 		delete(r.kept, key)
+		delete(before, key+jobs[i].Settings)
 		r.all = append(r.all, x)
 		jobs[i].Inbox = func() (probe.Inbox, error) { return x.inbox, r.troubleOf(x) }
+	}
+	for _, x := range before { // a run that is under way hears nothing any more
+		x.missed(now, now.Add(forever), whyReload)
 	}
 	r.readTokens(now)
 	r.mu.Unlock()
@@ -137,7 +142,8 @@ func (r *Receivers) readTokens(now time.Time) {
 func (r *Receivers) Run(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	last, saved := probe.ReadClock(), time.Now()
+	r.ticked(probe.ReadClock())
+	saved := time.Now()
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -149,9 +155,7 @@ func (r *Receivers) Run(ctx context.Context) {
 			continue
 		case <-tick.C:
 		}
-		now := probe.ReadClock()
-		r.watch(last, now)
-		last = now
+		r.ticked(r.look())
 		if n%tokensEvery == 0 {
 			r.mu.Lock()
 			r.readTokens(time.Now())
@@ -169,7 +173,26 @@ const (
 	tokensEvery = 3 // watches
 	aliveEvery  = 30 * time.Second
 	maxStep     = 2 * time.Second // that the clock may be set in between, or a tick be late
+	forever     = 100 * 365 * 24 * time.Hour
 )
+
+func (r *Receivers) ticked(now time.Time) {
+	r.mu.Lock()
+	r.last = now
+	r.mu.Unlock()
+}
+
+// look watches since the last tick, and returns the time. A run that begins as soon as the prober goes on must not be sooner than the next one.
+func (r *Receivers) look() time.Time {
+	r.mu.RLock()
+	last := r.last
+	r.mu.RUnlock()
+	now := probe.ReadClock()
+	if !last.IsZero() {
+		r.watch(last, now)
+	}
+	return now
+}
 
 // watch notes a gap if the prober was stopped between two times, or its clock was set.
 func (r *Receivers) watch(last, now time.Time) {

@@ -60,6 +60,7 @@ func (b *inbox) Since() time.Time {
 }
 
 func (b *inbox) Gap(from, to time.Time) (probe.InboxGap, bool) {
+	b.of.look()
 	b.of.mu.RLock()
 	all := slices.Clone(b.of.gaps)
 	b.of.mu.RUnlock()
@@ -91,10 +92,11 @@ func (b *inbox) missed(from, to time.Time, why string) {
 const (
 	whyDown    = "the prober did not run"
 	whyStopped = "the prober was stopped"
-	whyClock   = "the prober's clock was set"
+	whyClock   = probe.ClockSet
 	whyLoad    = "the listener was overloaded"
 	whyRate    = "more requests came than a probe may have"
 	whyToken   = "the token could not be used"
+	whyReload  = "the settings of the probe were changed"
 	whyPanic   = "the prober failed on a request"
 
 	ByConfiguration = "the listener's own configuration refused" // or its certificate was of no use

@@ -308,3 +308,58 @@ func TestGaps(t *testing.T) {
 		}
 	}
 }
+
+// A run that begins before the next tick, as soon as the prober goes on or its clock was set, knows of it.
+func TestInbox_gapBeforeTheTick(t *testing.T) {
+	now := probe.ReadClock()
+	for name, test := range map[string]struct {
+		last time.Time
+		why  string
+	}{
+		"just now":   {now, ""},
+		"not begun":  {time.Time{}, ""},
+		"stopped":    {now.Add(-time.Hour), whyStopped},
+		"set ahead":  {set(now, -time.Hour), whyClock},
+		"set back":   {set(now, time.Hour), whyClock},
+		"a bit late": {now.Add(-watchEvery), ""},
+	} {
+		r := New(Options{}, nil)
+		in := newInbox(r, "key", "", now.Add(-2*time.Hour))
+		r.ticked(test.last)
+		for range 3 {
+			if gap, _ := in.Gap(now.Add(-10*time.Minute), now.Add(time.Minute)); gap.Why != test.why {
+				t.Errorf("%s: got %+v", name, gap)
+			}
+		}
+		if len(r.gaps) > 1 {
+			t.Errorf("%s: got %+v", name, r.gaps)
+		}
+	}
+}
+
+// A run that is under way when its settings change hears nothing any more, and knows it.
+func TestReceivers_changedUnderRun(t *testing.T) {
+	t.Setenv("INBOUND_TEST_a", tokenA)
+	r := New(Options{}, nil)
+	job := jobOf("a", &receiving{})
+	inboxOf := func(settings string) probe.Inbox {
+		job.Settings = settings
+		in, err := r.SetJobs([]probe.Job{job})[0].Inbox()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	first := inboxOf("one")
+	missed := func(in probe.Inbox) string {
+		gap, _ := in.Gap(time.Now(), time.Now().Add(time.Hour))
+		return gap.Why
+	}
+	if again := inboxOf("one"); again != first || missed(first) != "" {
+		t.Errorf("with the same settings: another inbox, or %q", missed(first))
+	}
+	second := inboxOf("two")
+	if missed(first) != whyReload || missed(second) != "" {
+		t.Errorf("got %q, and of the new one %q", missed(first), missed(second))
+	}
+}

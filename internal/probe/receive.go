@@ -79,6 +79,9 @@ type InboxGap struct {
 	Why      string // words of a closed set, such as "the prober did not run"
 }
 
+// ClockSet is why there is a gap where the prober's clock was set: times before it and after it cannot be compared.
+const ClockSet = "the prober's clock was set"
+
 // NotListening is the reason of a Receiver that has no Inbox.
 var NotListening = Reason{Word: "not_listening", Verdict: Inconclusive, Text: "the prober does not listen",
 	Action: "Start the prober with --inbound.listen-address, and let it run: with --once nothing is received."}

@@ -38,7 +38,10 @@ func signed(t *testing.T, by ca, template *x509.Certificate) ca {
 		t.Fatal(err)
 	}
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
-	template.SerialNumber, template.NotBefore, template.NotAfter = serial, time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	template.SerialNumber = serial
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	}
 	if by.key == nil {
 		by = ca{cert: template, key: key}
 	}
@@ -54,13 +57,17 @@ func signed(t *testing.T, by ca, template *x509.Certificate) ca {
 }
 
 // issue writes NAME.pem and NAME.key of a certificate for a host, 127.0.0.1, an address of mail and a URI, and returns it.
-func (c ca) issue(t *testing.T, dir, name, host string) tls.Certificate {
+func (c ca) issue(t *testing.T, dir, name, host string, change ...func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
-	leaf := signed(t, c, &x509.Certificate{
+	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{host}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		EmailAddresses: []string{"on-call@example.com"}, URIs: []*url.URL{{Scheme: "spiffe", Host: "example.com", Path: "/prometheus"}},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
+	}
+	for _, f := range change {
+		f(template)
+	}
+	leaf := signed(t, c, template)
 	der, err := x509.MarshalPKCS8PrivateKey(leaf.key)
 	if err != nil {
 		t.Fatal(err)

@@ -57,8 +57,14 @@ func (g *guard) handshake(*tls.ClientHelloInfo) (*tls.Config, error) {
 	out, err := c.serverTLS()
 	told := err
 	if err == nil {
-		if leaf := out.Certificates[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) { // it is shown all the same: clients say best what is wrong
-			told = errors.New("the certificate expired on " + leaf.NotAfter.UTC().Format(time.RFC3339) + ": clients that look at it refuse it")
+		if leaf, now := out.Certificates[0].Leaf, time.Now(); leaf != nil { // it is shown all the same: clients say best what is wrong
+			what, at := "expired on ", leaf.NotAfter
+			if now.Before(leaf.NotBefore) {
+				what, at = "is not valid before ", leaf.NotBefore
+			}
+			if now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
+				told = errors.New("the certificate " + what + at.UTC().Format(time.RFC3339) + ": clients that look at it refuse it")
+			}
 		}
 	}
 	g.handshakes.report(g.log, "Cannot use the certificates", told)

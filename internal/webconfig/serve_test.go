@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A site is a web configuration that is served on loopback.
@@ -230,6 +232,39 @@ func TestServe_rotation(t *testing.T) {
 	s.write("tls_server_config: {}\n")
 	if answers(second) {
 		t.Error("a file that lost its certificates let somebody in")
+	}
+}
+
+// TestServe_validity: a certificate that clients refuse, since it expired or is not valid yet, is logged once and counted.
+func TestServe_validity(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		from, to time.Duration
+		want     string
+	}{
+		"valid":   {-time.Hour, time.Hour, ""},
+		"expired": {-2 * time.Hour, -time.Hour, "the certificate expired on " + now.Add(-time.Hour).UTC().Format(time.RFC3339)},
+		"not yet": {time.Hour, 2 * time.Hour, "the certificate is not valid before " + now.Add(time.Hour).UTC().Format(time.RFC3339)},
+	} {
+		dir, authority := t.TempDir(), newCA(t)
+		authority.issue(t, dir, "server", "localhost", func(x *x509.Certificate) { x.NotBefore, x.NotAfter = now.Add(c.from), now.Add(c.to) })
+		s := serve(t, dir, pair+"}")
+		var refused atomic.Int32
+		s.handshake(&tls.Config{InsecureSkipVerify: true})
+		s.guard().file.Refused = func() { refused.Add(1) }
+		want := int32(0)
+		for range 2 {
+			if _, err := s.handshake(&tls.Config{RootCAs: authority.pool()}); (err == nil) != (c.want == "") {
+				t.Errorf("%s: got %v", name, err)
+			}
+			if c.want != "" {
+				want++
+			}
+		}
+		if refused.Load() != want || strings.Count(s.log.String(), "Cannot use the certificates") != min(int(want), 1) || !strings.Contains(s.log.String(), c.want) {
+			t.Errorf("%s: refused %d times, expected %d, and logged\n%s", name, refused.Load(), want, s.log)
+		}
 	}
 }
 

@@ -68,11 +68,16 @@ func (p *Probe) judge(r *probe.Result, s *state, inbox probe.Inbox, now time.Tim
 	if !s.Success.IsZero() {
 		r.Measure(successGauge, seconds(s.Success))
 	}
-	if s.Timed {
+	set := s.Timed && (s.Took < 0 || clockSet(inbox, s.Last.Add(-time.Duration(s.Took)*time.Millisecond), s.Last))
+	if s.Timed && !set {
 		r.Measure(durationGauge, float64(s.Took)/1000)
 	}
 	if p.Duration != (durations{}) {
-		r.Note(checkDuration, p.duration(s))
+		if set {
+			r.Inconclusive(checkDuration, probe.SelfClock, "the prober's own clock was set while the job ran")
+		} else {
+			r.Note(checkDuration, p.duration(s))
+		}
 	}
 	if p.MinGap != nil {
 		p.frequency(r, s, inbox)
@@ -191,15 +196,28 @@ func (p *Probe) duration(s *state) probe.Outcome {
 	return probe.Outcomef(probe.OK, "it took %s", roughly(took))
 }
 
-// frequency notes how far the last two reports are apart. One report has no distance, and one that came in vain before the last may have
-// been nearer: then there is nothing to judge by.
+// clockSet reports whether the prober's clock was set from one time to another.
+func clockSet(inbox probe.Inbox, from, to time.Time) bool {
+	for !to.Before(from) {
+		gap, any := inbox.Gap(from, to)
+		if !any || gap.Why == probe.ClockSet {
+			return any
+		}
+		to = gap.From.Add(-1)
+	}
+	return false
+}
+
+// frequency notes how far the last two reports are apart. One report has no distance, that of two between which the clock was set is
+// not known, and one that came in vain before the last may have been nearer: then there is nothing to judge by.
 func (p *Probe) frequency(r *probe.Result, s *state, inbox probe.Inbox) {
 	apart := s.Last.Sub(s.Before)
+	set := !s.Before.IsZero() && (apart < 0 || clockSet(inbox, s.Before, s.Last))
 	_, missed := inbox.Gap(s.Last.Add(-p.MinGap.D()), s.Last)
 	switch {
-	case !s.Before.IsZero() && apart < p.MinGap.D():
+	case !s.Before.IsZero() && apart < p.MinGap.D() && !set:
 		r.Fail(checkFrequency, reasonTooOften, "expected at least %s between two reports, got %s", *p.MinGap, roughly(apart))
-	case s.Before.IsZero() || missed:
+	case s.Before.IsZero() || missed || set:
 		r.Omit(checkFrequency)
 	default:
 		r.Pass(checkFrequency, "the last two reports came %s apart", roughly(apart))

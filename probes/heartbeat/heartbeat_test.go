@@ -40,7 +40,7 @@ func TestHeartbeat_signals(t *testing.T) {
 		w.post("")
 		for path, status := range map[string]int{
 			"/fail/": 404, "/stop": 404, "/256": 404, "/-1": 404, "/0x1": 404, "//": 404, "/%66ail": 404, "/start/1": 404,
-			"?rid=1": 400, "?rid=" + strings.Repeat("a", 36): 400, "?rid=%zz": 400, "?state=fail": 400, "?state=complete": 400, rid(1) + "&state=fail": 400, "/fail?a=1;b=2": 400,
+			"?rid=1": 400, "?rid=" + strings.Repeat("a", 36): 400, "?rid=%zz": 400, "?state=fail": 400, "?state=complete": 400, rid(1) + "&state=fail": 400, "?create=1&state=fail": 400, rid(1) + "&rid=2": 400, "/fail?a=1;b=2": 400,
 		} {
 			w.report("POST", path, status)
 		}

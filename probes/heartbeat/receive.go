@@ -33,7 +33,7 @@ type state struct {
 	Status  int       `json:"status,omitempty"`  // its exit status; 0: it gave none, or succeeded
 	Success time.Time `json:"success,omitzero"`  // the last one
 	Started time.Time `json:"started,omitzero"`  // the last start
-	Took    int64     `json:"took,omitempty"`    // how long the last one took, in ms
+	Took    int64     `json:"took,omitempty"`    // how long the last one took, in ms; below zero: the clock was set back meanwhile
 	Timed   bool      `json:"timed,omitempty"`   // Took is known
 	Open    []run     `json:"open,omitempty"`    // what began and has not ended, the oldest first
 	Ended   []string  `json:"ended,omitempty"`   // the last ids of runs that ended, with failedMark
@@ -84,9 +84,16 @@ func readReport(d *probe.Delivery) (report, int) {
 			r.signal, r.status = signalFail, int(n)
 		}
 	}
-	// A query such as ?state=fail, which means something elsewhere, is not taken for a success.
+	// A query such as ?state=fail, which means something elsewhere, is not taken for a success. What create asks for is there.
 	query, err := url.ParseQuery(d.Query)
-	if r.id = query.Get("rid"); err != nil || len(query) > 1 || len(query) == 1 && !query.Has("rid") || r.id != "" && !idPattern.MatchString(r.id) {
+	r.id = query.Get("rid")
+	known := 0
+	for _, name := range [...]string{"rid", "create"} {
+		if len(query[name]) == 1 {
+			known++
+		}
+	}
+	if err != nil || len(query) != known || r.id != "" && !idPattern.MatchString(r.id) {
 		return r, http.StatusBadRequest
 	}
 	r.id = strings.ToLower(r.id)
@@ -156,7 +163,7 @@ func (s *state) note(r report, at time.Time, limit time.Duration) {
 	s.Timed, s.Took, s.Unknown = false, 0, i < 0 && r.id != ""
 	if i >= 0 {
 		x := s.Open[i]
-		if took := at.Sub(x.Latest); x.ID == r.id && took >= 0 && took <= max(maxTime, limit) {
+		if took := at.Sub(x.Latest); x.ID == r.id && took <= max(maxTime, limit) {
 			s.Timed, s.Took, began = true, took.Milliseconds(), x.Latest
 		}
 		s.Open = slices.Delete(s.Open, i, i+1)

@@ -1,0 +1,82 @@
+package heartbeat
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+)
+
+// A withGaps is an inbox that missed something.
+type withGaps struct {
+	probe.Inbox
+	gaps []probe.InboxGap // the oldest first
+}
+
+func (in withGaps) Gap(from, to time.Time) (last probe.InboxGap, any bool) {
+	for _, g := range in.gaps {
+		if !to.Before(from) && !g.To.Before(from) && !g.From.After(to) {
+			last, any = g, true
+		}
+	}
+	return last, any
+}
+
+// Times between which the prober's clock was set are not compared: they make a job neither too slow nor too fast, nor too frequent.
+func TestHeartbeat_clockSet(t *testing.T) {
+	settings := Probe{
+		Period: probe.Duration(6 * time.Hour), Grace: probe.Duration(10 * time.Minute), MinGap: length(30 * time.Minute),
+		Duration: durations{Min: length(time.Minute), Max: length(20 * time.Minute)},
+	}
+	began := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC) // when a bubble begins
+	at := func(minute int) time.Time { return began.Add(time.Duration(minute) * time.Minute) }
+	set := func(from, to int) probe.InboxGap {
+		return probe.InboxGap{From: at(from), To: at(to), Why: probe.ClockSet}
+	}
+	overloaded := probe.InboxGap{From: at(61), To: at(62), Why: "the listener was overloaded"}
+	for name, c := range map[string]struct {
+		reports []string
+		at      []int
+		gaps    []probe.InboxGap
+		want    string
+	}{
+		"not set":                         {[]string{"", "/start", ""}, []int{10, 50, 69}, nil, "pass"},
+		"too frequent":                    {[]string{"/start", "", "/start", ""}, []int{40, 50, 55, 69}, nil, "frequency=too_often"},
+		"something was missed":            {[]string{"/start", "", "/start", ""}, []int{40, 50, 55, 69}, []probe.InboxGap{overloaded}, "frequency=too_often"},
+		"too slow":                        {[]string{"", "/start", ""}, []int{10, 45, 69}, []probe.InboxGap{overloaded}, "duration=too_long"},
+		"set ahead while it ran":          {[]string{"", "/start", ""}, []int{5, 10, 69}, []probe.InboxGap{set(11, 60)}, "duration=self_clock"},
+		"and something was missed, too":   {[]string{"", "/start", ""}, []int{5, 10, 69}, []probe.InboxGap{set(11, 60), overloaded}, "duration=self_clock"},
+		"set back while it ran":           {[]string{"", "/start", ""}, []int{10, 69, 60}, []probe.InboxGap{set(60, 69)}, "duration=self_clock"},
+		"set back between two reports":    {[]string{"/start", "", "/start", ""}, []int{60, 65, 44, 50}, []probe.InboxGap{set(40, 68)}, "duration=self_clock"},
+		"set back, and the next is later": {[]string{"/start", "", "/start", ""}, []int{40, 45, 50, 55}, []probe.InboxGap{set(45, 52)}, "duration=self_clock"},
+	} {
+		inWorld(t, settings, func(w *world) {
+			in, err := w.job.Inbox()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, path := range c.reports {
+				if got := w.job.Probe.(*Probe).Receive(in, probe.Delivery{At: at(c.at[i]), Method: http.MethodPost, Path: path}); got.Status != 0 {
+					t.Errorf("%s: %s is answered %d", name, path, got.Status)
+				}
+			}
+			w.job.Inbox = func() (probe.Inbox, error) { return withGaps{in, c.gaps}, nil }
+			wait(70 * time.Minute)
+			t.Log(name)
+			w.wants(c.want)
+		})
+	}
+}
+
+// A client of healthchecks.io may ask that the check be made if there is none: here it is there.
+func TestHeartbeat_create(t *testing.T) {
+	for _, query := range []string{"?create=1", rid(1) + "&create=1", "?create=1&" + rid(1)[1:], "?create=0", "?"} {
+		inWorld(t, every(time.Hour), func(w *world) {
+			w.post(query)
+			w.wants("pass")
+			w.post("/fail" + query)
+			w.wants("success=job_failed")
+		})
+	}
+}
