@@ -136,11 +136,13 @@ const twoCases = `    within: 10s
 `
 
 func TestAsk(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		front    front
 		settings string
 		before   func(w *world)
 		short    bool   // nothing is delivered, which takes as long as within
+		lost     bool   // what the prober sends to itself, or a part of it, goes elsewhere: it is not waited for
 		want     string // lines that there must be, the verdict first; * ends what may differ
 		not      string // and no line that holds this
 	}{
@@ -180,11 +182,11 @@ triggered fail(status): the trigger of refused: expected 2xx, got 500`, not: "de
 triggered fail(schema): expected the id of the event in the response to the trigger of refused, got none`, not: "delivered"},
 		"something else at the public address": {settings: twoCases, front: func(http.Handler) http.Handler { return http.NotFoundHandler() }, want: `inconclusive
 reachable inconclusive(control_failed): the prober does not reach itself at its public address (request 1 of 4): expected 2xx, got 404`, not: "triggered"},
-		"a page for all at the public address": {settings: twoCases, front: func(http.Handler) http.Handler {
+		"a page for all at the public address": {settings: twoCases, lost: true, front: func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "hello") })
 		}, want: `inconclusive
 reachable inconclusive(control_failed): of 4 requests to the public address 0 came back to this prober*`, not: "triggered"},
-		"two probers behind one address": {settings: twoCases, front: func(one http.Handler) http.Handler {
+		"two probers behind one address": {settings: twoCases, lost: true, front: func(one http.Handler) http.Handler {
 			var n atomic.Int32
 			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if n.Add(1)%2 == 0 {
@@ -195,7 +197,7 @@ reachable inconclusive(control_failed): of 4 requests to the public address 0 ca
 			})
 		}, want: `inconclusive
 reachable inconclusive(control_failed): of 4 requests to the public address 2 came back to this prober: something else answers there, such as another prober with the same address`, not: "triggered"},
-		"the other prober comes up meanwhile": {settings: twoCases, front: func(one http.Handler) http.Handler {
+		"the other prober comes up meanwhile": {settings: twoCases, short: true, lost: true, front: func(one http.Handler) http.Handler {
 			var n atomic.Int32
 			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if n.Add(1) > 9 {
@@ -224,6 +226,9 @@ signature fail(bad_signature): expected deliveries that verify, got 2 deliveries
 				c.settings = strings.Replace(c.settings, "within: 10s", "within: 3s", 1)
 			}
 			w := newWorld(t, c.front, c.settings)
+			if c.lost {
+				w.job.Probe.(*Probe).waiting = time.Millisecond
+			}
 			if c.before != nil {
 				c.before(w)
 			}

@@ -95,6 +95,7 @@ func TestAsk_deadLettersOfAll(t *testing.T) {
 
 // What came in vain after the failing answers is not the sender's fault.
 func TestAsk_missedLast(t *testing.T) {
+	t.Parallel()
 	var missed atomic.Bool
 	w := newWorld(t, func(one http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

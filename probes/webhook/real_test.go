@@ -23,6 +23,7 @@ import (
 func TestAsk_alertmanager(t *testing.T) {
 	testenv.Slow(t, "it waits for the intervals of Alertmanager")
 	program := testenv.Need(t, "prometheus-alertmanager")
+	t.Parallel()
 	var receivers atomic.Pointer[inbound.Receivers]
 	public := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { receivers.Load().ServeHTTP(w, r) }))
 	t.Cleanup(public.Close)

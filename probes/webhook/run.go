@@ -20,9 +20,6 @@ import (
 // address, that it is shared among by turns or by chance, are found so.
 const nonces = 4
 
-// maxWaiting is how long the prober waits for what it sent to itself.
-const maxWaiting = 5 * time.Second
-
 // A runState is one run of the probe.
 type runState struct {
 	*Probe
@@ -191,7 +188,7 @@ func (run *runState) reachable(ctx context.Context) bool {
 			return false
 		}
 	}
-	share, done := context.WithTimeout(ctx, maxWaiting)
+	share, done := context.WithTimeout(ctx, run.waiting)
 	defer done()
 	came := 0
 	if run.in.Wait(share, func(s *probe.InboxState) bool {

@@ -41,6 +41,7 @@ type Probe struct {
 	other   *httpx.Client  // of the key set and the prober's own address: without a credential
 	stamp   jsonpath.Path  // of signature.timestamp, for a JWS
 	once    httpx.Settings // of letters
+	waiting time.Duration  // how long the prober waits for what it sent to itself
 }
 
 type namedCase struct {
@@ -214,7 +215,7 @@ var (
 
 // New returns a probe with its default settings.
 func New() *Probe {
-	return &Probe{Within: probe.Duration(time.Minute), Signature: Signature{Tolerance: probe.Duration(5 * time.Minute)}}
+	return &Probe{waiting: 5 * time.Second, Within: probe.Duration(time.Minute), Signature: Signature{Tolerance: probe.Duration(5 * time.Minute)}}
 }
 
 // Names of the checks.
