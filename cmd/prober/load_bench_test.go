@@ -87,7 +87,7 @@ func BenchmarkRules(b *testing.B) {
 	cfg := parseLarge(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds()}).Write(io.Discard); err != nil {
+		if err := alerts.WriteRules(io.Discard, cfg.Jobs, alerts.Options{Kinds: probes.Kinds()}); err != nil {
 			b.Fatal(err)
 		}
 	}

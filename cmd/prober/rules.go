@@ -34,14 +34,14 @@ func (o *options) printRules() int {
 		if err != nil {
 			return err
 		}
-		rules := alerts.Rules(cfg.Jobs, alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job, Counters: counters})
+		settings := alerts.Options{Kinds: probes.Kinds(), Job: o.rules.job, Counters: counters}
 		switch {
 		case o.rules.test:
-			return rules.WriteTests(o.stdout, o.rules.file)
+			return alerts.Rules(cfg.Jobs, settings).WriteTests(o.stdout, o.rules.file)
 		case o.rules.alertmanager:
-			return rules.WriteRouting(o.stdout)
+			return alerts.Rules(cfg.Jobs, settings).WriteRouting(o.stdout)
 		}
-		return rules.Write(o.stdout)
+		return alerts.WriteRules(o.stdout, cfg.Jobs, settings)
 	})
 }
 

@@ -60,19 +60,6 @@ func (e each) sample() string {
 	return strings.ReplaceAll(strings.ReplaceAll(e.names, "[a-zA-Z0-9_.-]+", "x"), `\`, "")
 }
 
-// settleEach replaces the words in all rules.
-func (f *File) settleEach() {
-	for _, s := range f.systems {
-		for _, e := range s.each {
-			for _, g := range f.Groups {
-				for i := range g.Rules {
-					e.settle(&g.Rules[i])
-				}
-			}
-		}
-	}
-}
-
 // replacing writes a text after the words gave way to something else.
 func (f *File) replacing(w io.Writer, by func(each, string) string) io.Writer {
 	return writerFunc(func(p []byte) (int, error) {

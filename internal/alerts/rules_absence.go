@@ -9,19 +9,17 @@ import (
 	"prober/internal/sorted"
 )
 
-// noDataAlerts returns the alerts on missing knowledge: an alert that reads a series is silent while there is no series.
-func (s *system) noDataAlerts() []alert {
-	var all []alert
+// noDataAlerts makes the alerts on missing knowledge: an alert that reads a series is silent while there is no series.
+func (s *system) noDataAlerts(alerts func(...alert)) {
 	for _, j := range s.jobs {
-		all = append(all, s.inconclusive(j), s.notPassing(j))
+		alerts(s.inconclusive(j), s.notPassing(j))
 		for _, check := range sorted.Keys(j.Signals) {
-			all = append(all, s.signalAbsent(j, check))
+			alerts(s.signalAbsent(j, check))
 		}
 	}
 	for _, g := range groupByRunbook(s.jobs) {
-		all = append(all, s.neverPassed(g), s.stale(g))
+		alerts(s.neverPassed(g), s.stale(g))
 	}
-	return all
 }
 
 // inconclusiveSeverity is one level lower than that of a failure, but P2 where a pass proves that a caller is denied.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// proberRules watch the probers: a prober that is down silences every alert on its series.
-func (f *File) proberRules() []Rule {
+// proberRules makes the rules that watch the probers: a prober that is down silences every alert on its series.
+func (f *File) proberRules(rule func(*Rule)) {
 	job := equal("job", f.options.job())
 	up := selector("up", job)
 	conclusive := "max_over_time(" + selector("probe_verdict", job, `verdict=~"fail|pass"`) + "[5m])"
@@ -56,11 +56,10 @@ func (f *File) proberRules() []Rule {
 	if slices.ContainsFunc(f.systems, func(s *system) bool { return f.options.anyExports(s.jobs, tokenExpiry) }) {
 		all = append(all, storedTokenAlert(p2)) // one rule for all
 	}
-	rules := make([]Rule, len(all))
-	for i, a := range all {
-		rules[i] = a.rule()
+	for _, a := range all {
+		r := a.rule()
+		rule(&r)
 	}
-	return rules
 }
 
 // tokenExpiresSoon is how long before its expiry a stored token is reported.

@@ -53,32 +53,32 @@ func (g runbookGroup) intervals() (all []time.Duration) {
 	return all
 }
 
-// sloGroups returns the rules of the objectives of a system: what burn rates read, with their alerts, and the budgets.
-func (s *system) sloGroups() (groups []Group) {
+// sloRules makes the rules of the objectives of a system: what burn rates read, with their alerts, and the budgets.
+func (s *system) sloRules(group func(*Group), rule func(*Rule)) {
 	for _, g := range s.objectives() {
 		o := g.jobs[0].SLO
 		windows := o.BurnWindows(g.intervals())
 		labels := map[string]string{"system": escapeTemplate(s.name), "runbook": g.runbook}
-		rules := Group{Name: "prober-" + s.name + "-slo-" + g.runbook, Interval: promTime(max(defaultInterval, s.interval))}
+		name := "prober-" + s.name + "-slo-" + g.runbook
+		group(&Group{Name: name, Interval: promTime(max(defaultInterval, s.interval))})
 		for _, window := range spans(windows) {
 			for _, r := range []struct{ record, verdicts string }{{failedRuns, `verdict="fail"`}, {conclusiveRuns, `verdict=~"fail|pass"`}} {
-				rules.Rules = append(rules.Rules, Rule{Record: r.record + promTime(window), Expr: g.increase(s, r.verdicts, window), Labels: labels})
+				rule(&Rule{Record: r.record + promTime(window), Expr: g.increase(s, r.verdicts, window), Labels: labels})
 			}
 		}
 		for _, page := range []bool{true, false} {
 			if a, ok := g.burn(s, o, windows, page); ok {
-				rules.Rules = append(rules.Rules, s.rule(a))
+				r := s.rule(a)
+				rule(&r)
 			}
 		}
 		fail, conclusive := g.increase(s, `verdict="fail"`, o.Window), g.increase(s, `verdict=~"fail|pass"`, o.Window)
 		unknown, every := g.increase(s, `verdict="inconclusive"`, o.Window), g.increase(s, "", o.Window)
 		share := func(part, of string) string { return fmt.Sprintf("%s\n  / (%s * %.6g)", part, of, o.Budget()) }
-		groups = append(groups, rules, Group{Name: rules.Name + "-budget", Interval: promTime(budgetInterval), Rules: []Rule{
-			{Record: budgetLost, Expr: share(fail, conclusive), Labels: labels},
-			{Record: budgetUnknown, Expr: share(unknown, every), Labels: labels},
-		}})
+		group(&Group{Name: name + "-budget", Interval: promTime(budgetInterval)})
+		rule(&Rule{Record: budgetLost, Expr: share(fail, conclusive), Labels: labels})
+		rule(&Rule{Record: budgetUnknown, Expr: share(unknown, every), Labels: labels})
 	}
-	return groups
 }
 
 // spans are the times over which something is counted, each once.

@@ -201,25 +201,31 @@ func (a alert) rule() Rule {
 	return r
 }
 
-// rules returns all rules of the system.
-func (s *system) rules() []Rule {
-	rules := s.recordingRules()
-	for i := range rules {
-		rules[i].Labels = map[string]string{"system": s.name}
+// rules makes all rules of the system, one after the other.
+func (s *system) rules(rule func(*Rule)) {
+	for _, r := range s.recordingRules() {
+		r.Labels = map[string]string{"system": s.name}
+		rule(&r)
 	}
 	deploys := s.deploysAnnotation()
-	var all []alert
-	for _, j := range s.jobs {
-		all = append(append(all, s.failureAlerts(j)...), s.certificateAlerts(j)...)
-	}
-	for _, a := range slices.Concat(all, s.latencyAlerts(), s.targetAlerts(), s.noDataAlerts(), s.outageAlerts(), s.serviceAlerts()) {
-		r := s.rule(a)
-		if deploys != "" {
-			r.Annotations["deploys"] = deploys
+	alerts := func(all ...alert) {
+		for _, a := range all {
+			r := s.rule(a)
+			if deploys != "" {
+				r.Annotations["deploys"] = deploys
+			}
+			rule(&r)
 		}
-		rules = append(rules, r)
 	}
-	return rules
+	for _, j := range s.jobs {
+		alerts(s.failureAlerts(j)...)
+		alerts(s.certificateAlerts(j)...)
+	}
+	alerts(s.latencyAlerts()...)
+	alerts(s.targetAlerts()...)
+	s.noDataAlerts(alerts)
+	alerts(s.outageAlerts()...)
+	alerts(s.serviceAlerts()...)
 }
 
 // rule is the rule of an alert, with what the configuration asks of people.
