@@ -19,7 +19,7 @@ const (
 	soundCertificate    = "sound"
 	expiredCertificate  = "expired"
 	endingCertificate   = "ending"
-	renamedCertificate  = "renamed"
+	webCertificate      = "web"
 	strangerCertificate = "stranger" // of another authority
 )
 
@@ -56,7 +56,7 @@ func newAuthority() (*authority, error) {
 		by         *x509.Certificate
 	}{
 		{soundCertificate, mailName, 90 * day, root}, {expiredCertificate, mailName, -2 * day, root}, {endingCertificate, mailName, 5 * day, root},
-		{renamedCertificate, "web.demo.test", 90 * day, root}, {strangerCertificate, mailName, 90 * day, stranger},
+		{webCertificate, "web.demo.test", 90 * day, root}, {strangerCertificate, mailName, 90 * day, stranger},
 	} {
 		template := &x509.Certificate{
 			SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{c.host}, NotBefore: time.Now().Add(-30 * day), NotAfter: time.Now().Add(c.left),

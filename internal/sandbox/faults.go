@@ -36,7 +36,7 @@ func (f Fault) prepare(s *Sandbox) error {
 
 // faults is the table of all faults. Each call returns a new one.
 func faults() []Fault {
-	return slices.Concat(proxyFaults(), apiFaults(), webhookFaults(), platformFaults(), githubFaults(), keyFaults(), routeFaults(), forgeryFaults(), tokenFaults(), timeFaults(), tenantFaults(), answerFaults(), databaseFaults(), telemetryFaults(), rowSecurityFaults(), poolOfDatabaseFaults(), analyticsFaults(), witnessFaults(), redisFaults(), mailFaults(), dnsFaults(), liveFaults(), ledgerFaults(), podFaults(), kubeFaults(), jobFaults())
+	return slices.Concat(proxyFaults(), apiFaults(), webhookFaults(), platformFaults(), githubFaults(), keyFaults(), routeFaults(), forgeryFaults(), tokenFaults(), timeFaults(), tenantFaults(), answerFaults(), databaseFaults(), telemetryFaults(), rowSecurityFaults(), poolOfDatabaseFaults(), analyticsFaults(), witnessFaults(), redisFaults(), mailFaults(), webFaults(), dnsFaults(), liveFaults(), ledgerFaults(), podFaults(), kubeFaults(), jobFaults())
 }
 
 // Routes that several tables use.

@@ -22,7 +22,7 @@ func mailFaults() []Fault {
 		{"mail-starttls-injected", "something adds a reply in plain text behind that to STARTTLS", strip, change(func(m *mailServer) { m.injects = true })},
 		{"mail-certificate-expired", "the certificate of the mail server has expired", expires, shows(expiredCertificate)},
 		{"mail-certificate-ends", "the certificate of the mail server expires in 5 days", expires, shows(endingCertificate)},
-		{"mail-certificate-name", "the certificate of the mail server is for another name", trust, shows(renamedCertificate)},
+		{"mail-certificate-name", "the certificate of the mail server is for another name", trust, shows(webCertificate)},
 		{"mail-certificate-stranger", "the certificate of the mail server was issued by an authority that is not trusted", trust, shows(strangerCertificate)},
 		{"mail-old-tls", "the mail server accepts TLS 1.0 and 1.1", old, change(func(m *mailServer) { m.lowest = tls.VersionTLS10 })},
 		{"mail-no-tls13", "the mail server supports no TLS 1.3", old, change(func(m *mailServer) { m.highest = tls.VersionTLS12 })},

@@ -187,6 +187,14 @@ func observe(t *testing.T, s *Sandbox, waits func(request) bool) map[string]stri
 		defer mu.Unlock()
 		out[ledger+" says"] = said
 	})
+	all.Go(func() {
+		said := s.describeWeb(t)
+		mu.Lock()
+		defer mu.Unlock()
+		for about, what := range said {
+			out[web+" "+about] = what
+		}
+	})
 	for name := range redisServers() {
 		all.Go(func() {
 			said := s.describeRedis(t.Context(), name)

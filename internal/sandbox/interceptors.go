@@ -24,6 +24,7 @@ type effect struct {
 	alterWebhooks webhookFault  // of the dispatcher of webhooks
 	alterWitness  witnessFault  // of what the Prometheus has seen
 	alterJob      jobFault      // of the job, which is no host
+	onlyHTTP1     bool          // the hosts no longer offer HTTP/2 over TLS
 
 	harmless bool // no probe may fail because of it
 
@@ -47,7 +48,7 @@ type target struct {
 func refuses(active []Fault, name string) bool {
 	return slices.ContainsFunc(active, func(f Fault) bool {
 		return slices.ContainsFunc(f.effects, func(e *effect) bool {
-			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterLive == nil && e.alterWebhooks == nil && e.alterWitness == nil && e.on(name)
+			return e.intercept == nil && e.alterReply == nil && e.alterDatabase == nil && e.alterRedis == nil && e.alterMail == nil && e.alterDNS == nil && e.alterLive == nil && e.alterWebhooks == nil && e.alterWitness == nil && !e.onlyHTTP1 && e.on(name)
 		})
 	})
 }

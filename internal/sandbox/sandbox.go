@@ -36,6 +36,7 @@ const (
 	redis1    = "redis-1"
 	redis2    = "redis-2"
 	mail      = "mail"
+	web       = "web"
 	live      = "live"
 	ledger    = "ledger"
 	promHost  = "prometheus"
@@ -70,6 +71,7 @@ func defaults() map[string]string {
 		redis1:    "127.0.0.1:19641",
 		redis2:    "127.0.0.1:19642",
 		mail:      "127.0.0.1:19725",
+		web:       "127.0.0.1:19444",
 		live:      "127.0.0.1:19780",
 		ledger:    "127.0.0.1:19851",
 		promHost:  "127.0.0.1:19090",
@@ -180,7 +182,7 @@ func (s *Sandbox) start(ephemeral bool) error {
 		}
 		s.nameServers = append(s.nameServers, d)
 	}
-	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, live, ledger, promHost, kubeAPI, ingress} {
+	for _, name := range []string{auth, proxy1, proxy2, proxy3, memories, analytics, onepass, render, github, postgres1, postgres2, pgbouncer, redis1, redis2, mail, web, live, ledger, promHost, kubeAPI, ingress} {
 		h, err := newHost(s, name, ephemeral)
 		if err != nil {
 			return err
@@ -241,6 +243,7 @@ func (s *Sandbox) addRoutes() error {
 		return err
 	}
 	serveMail(s.host(mail), s.authority)
+	serveWeb(s.host(web), s.authority)
 	serveLive(s.host(live))
 	serveLedger(s.host(ledger))
 	servePrometheus(s.host(promHost))
