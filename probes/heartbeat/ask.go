@@ -68,7 +68,10 @@ func (p *Probe) judge(r *probe.Result, s *state, inbox probe.Inbox, now time.Tim
 	if !s.Success.IsZero() {
 		r.Measure(successGauge, seconds(s.Success))
 	}
-	set := s.Timed && (s.Took < 0 || clockSet(inbox, s.Last.Add(-time.Duration(s.Took)*time.Millisecond), s.Last))
+	set := s.Timed && s.Took < 0
+	if s.Timed && !set {
+		_, set = clockSet(inbox, s.Last.Add(-time.Duration(s.Took)*time.Millisecond), s.Last)
+	}
 	if s.Timed && !set {
 		r.Measure(durationGauge, float64(s.Took)/1000)
 	}
@@ -106,7 +109,14 @@ func (p *Probe) onTime(r *probe.Result, s *state, inbox probe.Inbox, now time.Ti
 		}
 	}
 	r.Measure(deadlineGauge, seconds(deadline))
+	gap, set := clockSet(inbox, last, now)
+	var back time.Duration // by which the clock was set back, if the last report came in the time that there was twice
+	if set && gap.From.Before(last) {
+		back = gap.To.Sub(gap.From)
+	}
 	switch {
+	case back > 0 && !never && !now.After(deadline) && now.Add(back).After(deadline):
+		return probe.Outcomef(probe.SelfClock, "the prober's own clock was set back by %s, so that the next report may be late already", roughly(back))
 	case now.Before(last.Add(-early)):
 		return probe.Outcomef(probe.SelfClock, "the last report is %s in the future", ago(last, now))
 	case open != nil && !now.After(deadline):
@@ -196,23 +206,25 @@ func (p *Probe) duration(s *state) probe.Outcome {
 	return probe.Outcomef(probe.OK, "it took %s", roughly(took))
 }
 
-// clockSet reports whether the prober's clock was set from one time to another.
-func clockSet(inbox probe.Inbox, from, to time.Time) bool {
+// clockSet returns the last gap between two times in which the prober's clock was set.
+func clockSet(inbox probe.Inbox, from, to time.Time) (gap probe.InboxGap, set bool) {
 	for !to.Before(from) {
-		gap, any := inbox.Gap(from, to)
-		if !any || gap.Why == probe.ClockSet {
-			return any
+		if gap, set = inbox.Gap(from, to); !set || gap.Why == probe.ClockSet {
+			return gap, set
 		}
 		to = gap.From.Add(-1)
 	}
-	return false
+	return gap, false
 }
 
 // frequency notes how far the last two reports are apart. One report has no distance, that of two between which the clock was set is
 // not known, and one that came in vain before the last may have been nearer: then there is nothing to judge by.
 func (p *Probe) frequency(r *probe.Result, s *state, inbox probe.Inbox) {
 	apart := s.Last.Sub(s.Before)
-	set := !s.Before.IsZero() && (apart < 0 || clockSet(inbox, s.Before, s.Last))
+	set := !s.Before.IsZero() && apart < 0
+	if !s.Before.IsZero() && !set {
+		_, set = clockSet(inbox, s.Before, s.Last)
+	}
 	_, missed := inbox.Gap(s.Last.Add(-p.MinGap.D()), s.Last)
 	switch {
 	case !s.Before.IsZero() && apart < p.MinGap.D() && !set:

@@ -69,6 +69,37 @@ func TestHeartbeat_clockSet(t *testing.T) {
 	}
 }
 
+// A report that came before the clock was set back is older than it looks: what may be late already does not pass.
+func TestHeartbeat_clockSetBack(t *testing.T) {
+	began := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+	at := func(minute int) time.Time { return began.Add(time.Duration(minute) * time.Minute) }
+	overloaded := probe.InboxGap{From: at(80), To: at(81), Why: "the listener was overloaded"}
+	for name, c := range map[string]struct {
+		from, to, now int
+		want          string
+	}{
+		"not yet late in any case": {10, 69, 300, "pass"},
+		"perhaps late":             {10, 69, 400, "on_time=self_clock"},
+		"late, if nothing came":    {10, 69, 431, "on_time=not_heard"},
+		"late":                     {10, 69, 460, "on_time=late"},
+		"the report came after":    {10, 59, 400, "pass"},
+		"set ahead":                {61, 120, 400, "pass"},
+	} {
+		inWorld(t, Probe{Period: probe.Duration(6 * time.Hour), Grace: probe.Duration(10 * time.Minute)}, func(w *world) {
+			in, err := w.job.Inbox()
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.job.Probe.(*Probe).Receive(in, probe.Delivery{At: at(60), Method: http.MethodPost})
+			gaps := []probe.InboxGap{{From: at(c.from), To: at(c.to), Why: probe.ClockSet}, overloaded}
+			w.job.Inbox = func() (probe.Inbox, error) { return withGaps{in, gaps}, nil }
+			wait(time.Duration(c.now) * time.Minute)
+			t.Log(name)
+			w.wants(c.want)
+		})
+	}
+}
+
 // A client of healthchecks.io may ask that the check be made if there is none: here it is there.
 func TestHeartbeat_create(t *testing.T) {
 	for _, query := range []string{"?create=1", rid(1) + "&create=1", "?create=1&" + rid(1)[1:], "?create=0", "?"} {
