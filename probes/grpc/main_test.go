@@ -97,7 +97,13 @@ func serve(t testing.TB, cfg *tls.Config, answer func(*call)) string {
 // serveOn has a function handle each connection.
 func serveOn(t testing.TB, address string, handle func(net.Conn)) string {
 	t.Helper()
-	l, err := net.Listen("tcp", address)
+	return serveAt(t, "tcp", address, handle)
+}
+
+// serveAt is serveOn for any network.
+func serveAt(t testing.TB, network, address string, handle func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}

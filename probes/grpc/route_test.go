@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -21,30 +20,15 @@ import (
 func TestGRPC_unix(t *testing.T) {
 	t.Setenv("TEST_GRPC_TOKEN", "token-of-the-prober")
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
+	serveAt(t, "unix", path, func(nc net.Conn) {
+		speak(nc, func(c *call) {
+			if c.header[":authority"] != "orders.invalid:50051" || c.header["authorization"] != "Bearer token-of-the-prober" {
+				c.fail("13")
 				return
 			}
-			all.Go(func() {
-				defer nc.Close()
-				speak(nc, func(c *call) {
-					if c.header[":authority"] != "orders.invalid:50051" || c.header["authorization"] != "Bearer token-of-the-prober" {
-						c.fail("13")
-						return
-					}
-					by(map[string]health{"a": serving})(c)
-				})
-			})
-		}
+			by(map[string]health{"a": serving})(c)
+		})
 	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
 	for _, connection := range []string{"fresh", "reuse"} {
 		p := load(t, "orders.invalid:50051", "    unix: "+path+"\n    services: [a]\n    bearer: {env: TEST_GRPC_TOKEN}\n    connection: "+connection+"\n")
 		r := probetest.Run(t, Kind(), p)
