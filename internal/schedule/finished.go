@@ -11,7 +11,7 @@ type finished struct {
 	list    []ended
 	spare   []ended // the list before, for its memory
 	running int
-	urgent  bool // the loop waits for any run to end
+	urgent  bool // the loop waits for any run to end, which frees a slot
 }
 
 // begin counts a run that starts.

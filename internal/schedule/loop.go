@@ -46,10 +46,6 @@ func (l *loop) run(sets <-chan []probe.Job) {
 	timer := time.NewTimer(0) // fires at wake
 	defer timer.Stop()
 	done := l.ctx.Done()
-	requests := l.requests
-	if l.once {
-		requests = nil // they belong to another loop
-	}
 	for {
 		l.collectEnded()
 		if l.ctx.Err() == nil {
@@ -63,7 +59,7 @@ func (l *loop) run(sets <-chan []probe.Job) {
 		if l.running == 0 && (l.ctx.Err() != nil || l.once && len(l.queue) == 0) {
 			return
 		}
-		l.finished.hurry(len(l.queue) > 0 || l.ctx.Err() != nil || l.once)
+		l.finished.hurry(len(l.queue) > 0)
 		if next := l.nextWake(); next < wake {
 			wake = next
 			timer.Reset(wake - l.now())
@@ -78,7 +74,7 @@ func (l *loop) run(sets <-chan []probe.Job) {
 			} else {
 				sets = nil
 			}
-		case w := <-requests:
+		case w := <-l.requests:
 			l.accept(w)
 		case <-done:
 			done = nil
@@ -107,7 +103,7 @@ func (l *loop) collectEnded() {
 
 // enqueueDue handles the ticks that are due. Ticks that become due in the meantime are left for the next iteration.
 func (l *loop) enqueueDue() {
-	for until := l.now(); len(l.ticks) > 0 && l.ticks[0].due <= until; heap.Fix(&l.ticks, 0) {
+	for until := l.now(); len(l.ticks) > 0 && l.ticks[0].due <= until; heap.Fix(l.ticks, 0) {
 		e := l.ticks[0]
 		tick, missed, fresh := latest(e.due, l.now(), e.interval)
 		for range missed {

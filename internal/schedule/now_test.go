@@ -142,6 +142,51 @@ func TestNow_whileStopping(t *testing.T) {
 	})
 }
 
+// While the last run ends, a request for another is refused at once.
+func TestNow_onceStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		slow := func(context.Context, *probe.Result) { <-release }
+		r := forever(t, &log{}, Options{}, []probe.Job{job("slow", time.Minute, slow), job("other", time.Minute, good)})
+		for len(r.of("slow")) == 0 {
+			pass(time.Second)
+		}
+		r.cancel()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Now(ctx, probe.ID{System: "ibex", Name: "other"}); !errors.Is(err, Stopping) {
+			t.Errorf("got %v, want %v", err, Stopping)
+		}
+		close(release)
+		synctest.Wait()
+	})
+}
+
+// Who waited for a slot while the prober itself stood still is told that there was none, and does not wait for ever.
+func TestNow_acrossAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l log
+		var stall atomic.Bool
+		l.skipping = func(probe.ID) { // on the loop
+			if stall.Swap(false) {
+				time.Sleep(3*time.Minute + 30*time.Second)
+			}
+		}
+		r := forever(t, &l, Options{MaxConcurrent: 1}, []probe.Job{job("held", 10*time.Minute, takes(2*time.Minute)), job("waits", time.Minute, good)})
+		for len(r.of("held")) == 0 {
+			pass(time.Second)
+		}
+		stall.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		asked := time.Now()
+		if err, took := r.Now(ctx, probe.ID{System: "ibex", Name: "waits"}), time.Since(asked); !errors.Is(err, Waiting) || took > 5*time.Minute {
+			t.Errorf("got %v after %s, want %v after the stall", err, took, Waiting)
+		}
+	})
+}
+
 // TestNext_duringARun: while a job runs, the run after this one is foretold.
 func TestNext_duringARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

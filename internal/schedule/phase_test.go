@@ -230,6 +230,9 @@ func TestNext_isOnTheGrid(t *testing.T) {
 		if time.Duration(place) != fraction(p, interval) {
 			t.Fatalf("next(%d, %d, %d, %d) = %d, which is off the grid", at, wall, p, interval, tick)
 		}
+		if on, behind := next(tick, wall, p, interval), next(tick+1, wall, p, interval); on != tick || behind != tick+interval {
+			t.Fatalf("at the tick %d the next is %d, and just after it %d; want itself and the one after an interval of %d", tick, on, behind, interval)
+		}
 	}
 }
 

@@ -130,7 +130,6 @@ func (s *Scheduler) busy(k probe.Key) string {
 	case !r.hasEnded():
 		return Hung
 	}
-	delete(s.runs, k)
 	return ""
 }
 

@@ -28,7 +28,7 @@ type entry struct {
 // apply replaces the current set.
 func (l *loop) apply(jobs []probe.Job) {
 	l.ticks = l.mergeJobs(jobs)
-	heap.Init(&l.ticks)
+	heap.Init(l.ticks)
 	l.plan.Store(&plan{start: l.start, entries: l.entries})
 	l.queue = drop.If(l.queue, func(e *entry) bool {
 		gone := l.entries[e.job.ID.Key()] != e
@@ -121,15 +121,11 @@ func (p *slots) free() int {
 	return p.lowest
 }
 
-// ticks is a heap of entries, the earliest first.
+// ticks is a heap of entries, the earliest first. It is made as a whole: nothing is pushed or popped.
 type ticks []*entry
 
 func (t ticks) Len() int           { return len(t) }
 func (t ticks) Less(i, j int) bool { return t[i].due < t[j].due }
 func (t ticks) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *ticks) Push(x any)        { *t = append(*t, x.(*entry)) }
-func (t *ticks) Pop() any {
-	last := (*t)[len(*t)-1]
-	*t = (*t)[:len(*t)-1]
-	return last
-}
+func (ticks) Push(any)             {}
+func (ticks) Pop() any             { return nil }
