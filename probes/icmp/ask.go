@@ -52,7 +52,7 @@ func (p *Probe) ask(ctx context.Context, r *probe.Result, host string) {
 	record.Reason, record.Expected = o.Reason, o.Passed()
 	x.Close()
 	x.Fill(&record, err)
-	if n := len(record.Phases); s.replies > 0 && n > 0 { // the slowest reply stands for all: the rest is waiting
+	if n := len(record.Phases); s.replies > 0 { // the slowest reply stands for all: the rest is waiting
 		record.Took += s.slowest - record.Phases[n-1].Took
 		record.Phases[n-1].Took = s.slowest
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +40,7 @@ type wire struct {
 	until   time.Time
 	arrived []arrival
 	changed chan struct{}
+	closed  bool
 }
 
 func newWire(ip string, reply func(int, []byte) []arrival) *wire {
@@ -94,7 +97,7 @@ func (w *wire) SetDeadline(at time.Time) error     { return w.SetReadDeadline(at
 func (w *wire) SetWriteDeadline(time.Time) error   { return nil }
 func (w *wire) LocalAddr() net.Addr                { return &net.UDPAddr{Port: 4711} }
 func (w *wire) RemoteAddr() net.Addr               { return &net.UDPAddr{IP: w.ip} }
-func (w *wire) Close() error                       { return nil }
+func (w *wire) Close() error                       { w.closed = true; return nil }
 
 // replied is the genuine reply to a request.
 func replied(request []byte) []byte {
@@ -202,21 +205,25 @@ func TestICMP(t *testing.T) {
 			binary.BigEndian.PutUint16(m[6:], binary.BigEndian.Uint16(m[6:])+1)
 			return []arrival{after(0, m)}
 		}, []string{"fail", "reply fail(timeout): *"}},
-		"no messages":         {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{after(0, nil), after(0, []byte{0, 0, 0})} }, []string{"fail", "reply fail(timeout): *"}},
-		"nobody there":        {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 1, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the host does not respond there"}},
-		"nobody there of 6":   {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 3, 0, q)} }, []string{"fail", "reply fail(unreachable): *"}},
-		"no network":          {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 0, 0, q)} }, []string{"fail", "reply fail(unreachable): *"}},
-		"no way of 6":         {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 0, 0, q)} }, []string{"fail", "reply fail(unreachable): *"}},
-		"no port":             {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 3, 0, q)} }, []string{"fail", "reply fail(unreachable): *"}},
-		"no port of 6":        {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 4, 0, q)} }, []string{"fail", "reply fail(unreachable): *"}},
-		"prohibited":          {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 13, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
-		"prohibited of 6":     {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 1, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
-		"a loop":              {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(11, 0, 0, q)} }, []string{"fail", "reply fail(time_exceeded): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the TTL has run out"}},
-		"a loop of 6":         {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 0, 0, q)} }, []string{"fail", "reply fail(time_exceeded): *"}},
-		"lost fragments":      {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(11, 1, 0, q)} }, []string{"fail", "reply fail(packet_loss): *"}},
-		"lost fragments of 6": {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 1, 0, q)} }, []string{"fail", "reply fail(packet_loss): *"}},
-		"too big":             {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 4, 1400, q)} }, []string{"fail", "reply fail(packet_too_big): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the packet is too big, the MTU is 1400"}},
-		"too big of 6":        {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(2, 0, 1400, q)} }, []string{"fail", "reply fail(packet_too_big): *"}},
+		"no messages":                   {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{after(0, nil), after(0, []byte{0, 0, 0})} }, []string{"fail", "reply fail(timeout): *"}},
+		"nobody there":                  {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 1, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the host does not respond there"}},
+		"nobody there of 6":             {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 3, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from ::1, got 0: 192.0.2.7 says that the host does not respond there"}},
+		"no network":                    {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 0, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that there is no way to the network"}},
+		"no way of 6":                   {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 0, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from ::1, got 0: 192.0.2.7 says that there is no way to the network"}},
+		"no port":                       {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 3, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the destination is unreachable"}},
+		"no port of 6":                  {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 4, 0, q)} }, []string{"fail", "reply fail(unreachable): expected 1 reply from ::1, got 0: 192.0.2.7 says that the destination is unreachable"}},
+		"prohibited":                    {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 13, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
+		"prohibited of 6":               {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 1, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
+		"the network is prohibited":     {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 9, 0, q)} }, []string{"fail", "reply fail(prohibited): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that it is prohibited"}},
+		"the host is prohibited":        {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 10, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
+		"the source of 6 is prohibited": {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 5, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
+		"the route of 6 is rejected":    {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(1, 6, 0, q)} }, []string{"fail", "reply fail(prohibited): *"}},
+		"a loop":                        {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(11, 0, 0, q)} }, []string{"fail", "reply fail(time_exceeded): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the TTL has run out"}},
+		"a loop of 6":                   {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 0, 0, q)} }, []string{"fail", "reply fail(time_exceeded): *"}},
+		"lost fragments":                {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(11, 1, 0, q)} }, []string{"fail", "reply fail(packet_loss): *"}},
+		"lost fragments of 6":           {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 1, 0, q)} }, []string{"fail", "reply fail(packet_loss): *"}},
+		"too big":                       {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 4, 1400, q)} }, []string{"fail", "reply fail(packet_too_big): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the packet is too big, the MTU is 1400"}},
+		"too big of 6":                  {"::1", nil, func(_ int, q []byte) []arrival { return []arrival{says(2, 0, 1400, q)} }, []string{"fail", "reply fail(packet_too_big): *"}},
 		"too big from here on": {"127.0.0.1", nil, func(_ int, q []byte) []arrival {
 			return []arrival{{-1, nil, &dial.EchoError{Type: 3, Code: 4, MTU: 1400}}}
 		}, []string{"fail", "reply fail(packet_too_big): expected 1 reply from 127.0.0.1, got 0: this machine says that the packet is too big, the MTU is 1400"}},
@@ -256,6 +263,9 @@ func TestICMP(t *testing.T) {
 					return w, nil
 				})
 				probetest.WantLines(t, r, c.want...)
+				if !w.closed {
+					t.Error("the socket stays open")
+				}
 				if len(w.sent) != p.Count {
 					t.Errorf("%d requests were sent, want %d", len(w.sent), p.Count)
 				}
@@ -322,6 +332,79 @@ func TestICMP_requests(t *testing.T) {
 				seen[key] = true
 			}
 		})
+	}
+}
+
+// TestICMP_record: what is recorded of a run is its slowest reply and not the time in which nothing was to come, and its series
+// are those of ping: the mean of the replies and the share of what was lost.
+func TestICMP_record(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	slow := probe.Duration(time.Second)
+	for name, c := range map[string]struct {
+		reply    func(int, []byte) []arrival
+		reason   string
+		expected bool
+		took     time.Duration // of the record and of its last phase
+		rtt      string
+		loss     float64
+	}{
+		"all replied": {func(i int, q []byte) []arrival { return []arrival{after(time.Duration(i+1)*20*ms, replied(q))} },
+			"ok", true, 80 * ms, "0.05", 0},
+		"one is lost": {func(i int, q []byte) []arrival {
+			if i == 1 {
+				return nil
+			}
+			return []arrival{after(30*ms, replied(q))}
+		}, "packet_loss", false, 30 * ms, "0.03", 0.25},
+		"all are lost": {func(int, []byte) []arrival { return nil }, "timeout", false, 9900 * ms, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire("127.0.0.1", c.reply)
+				p := New()
+				p.Host, p.Count, p.Latency = "127.0.0.1", 4, &slow
+				r := run(t, p, func(context.Context, string, string) (net.Conn, error) { return w, nil })
+				if len(r.Exchanges) != 1 {
+					t.Fatalf("%d records", len(r.Exchanges))
+				}
+				x := r.Exchanges[0]
+				if x.Reason.Word != c.reason || x.Expected != c.expected || x.Took != c.took || x.URL != "icmp://127.0.0.1" {
+					t.Errorf("recorded %s, expected: %t, %s, %s", x.Reason.Word, x.Expected, x.Took, x.URL)
+				}
+				if n := len(x.Phases); n == 0 || x.Phases[n-1].Name != "processing" || x.Phases[n-1].Took != c.took {
+					t.Errorf("the phases are %v", x.Phases)
+				}
+				got := map[string]string{}
+				for _, s := range r.Samples {
+					got[s.Measure.Name] = strconv.FormatFloat(s.Value, 'g', -1, 64)
+				}
+				want := map[string]string{"probe_icmp_loss_ratio": strconv.FormatFloat(c.loss, 'g', -1, 64)}
+				if c.rtt != "" {
+					want["probe_icmp_rtt_seconds"] = c.rtt
+				}
+				if !maps.Equal(got, want) {
+					t.Errorf("measured %v, want %v", got, want)
+				}
+				synctest.Wait()
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+// TestEcho_checksum: the sum of a request's words, its checksum among them, is all ones (RFC 1071), with an odd length too; hosts
+// drop any other.
+func TestEcho_checksum(t *testing.T) {
+	t.Parallel()
+	for _, payload := range [][]byte{{}, {1}, {0xff, 0xfe, 0xfd}, bytes.Repeat([]byte{0xff}, 65507), []byte("payload!")} {
+		var sum uint64
+		for i, b := range icmp4.echo(0xffff, 0xfffe, payload) {
+			sum += uint64(b) << (8 * (1 - i%2))
+		}
+		if sum%0xffff != 0 {
+			t.Errorf("%d bytes of payload: the words have the sum %x", len(payload), sum)
+		}
 	}
 }
 
