@@ -61,6 +61,8 @@ func TestDNS(t *testing.T) {
 
 		"absent":                           {sound(shop()), "query_name: old.shop.example\nexpect: {rcode: [NXDOMAIN]}\n" + control, "pass\n*\nrcode pass(ok): NXDOMAIN; the control www.shop.example has 2 records"},
 		"absent, and so is the control":    {sound(zone{}), "query_name: old.shop.example\nexpect: {rcode: [NXDOMAIN]}\n" + control, "inconclusive\n*\nrcode inconclusive(control_failed): the control www.shop.example did not hold: expected NOERROR, got NXDOMAIN"},
+		"absent, and the control is empty": {sound(shop()), "query_name: old.shop.example\nexpect: {rcode: [NXDOMAIN]}\ncontrol: {query_name: shop.example}\n", "inconclusive\n*\nrcode inconclusive(control_failed): the control shop.example did not hold: expected a record, got none"},
+		"absent, and the control has one":  {sound(shop()), "query_name: old.shop.example\nexpect: {rcode: [NXDOMAIN]}\ncontrol: {query_name: shop.example, query_type: MX}\n", "pass\n*\nrcode pass(ok): NXDOMAIN; the control shop.example has 1 record"},
 		"not absent":                       {sound(shop()), "query_name: ftp.shop.example\nexpect: {rcode: [NXDOMAIN]}\n" + control, "fail\n*\nrcode fail(rcode): expected NXDOMAIN, got NOERROR with 192.0.2.1 and 192.0.2.2"},
 		"no data in place of NXDOMAIN":     {sound(shop()), "query_name: shop.example\nexpect: {rcode: [NXDOMAIN]}\n" + control, "fail\n*\nrcode fail(rcode): expected NXDOMAIN, got NOERROR with no record"},
 		"no data":                          {sound(shop()), "query_name: shop.example\nexpect: {no_data: true}\n" + control, "pass\n*\nrcode pass(ok): the name exists and has no such record; *"},

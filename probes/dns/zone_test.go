@@ -1,12 +1,15 @@
 package dns
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
 
@@ -75,6 +78,15 @@ func TestDNS_zone(t *testing.T) {
 			waits := []time.Duration{time.Hour, time.Hour}
 			for i, r := range n.run(t, p, waits[:len(test.want)-1]...) {
 				wantPattern(t, probetest.NotPassed(r), test.want[i])
+				for _, c := range r.Checks { // the series of each serial that is known
+					serial, ok := strings.CutPrefix(c.Detail, "serial ")
+					is := func(s probe.Sample) bool {
+						return s.Name == "probe_dns_serial" && slices.Equal(s.Values, []string{c.Target}) && fmt.Sprint(uint32(s.Value)) == serial
+					}
+					if ok && !slices.ContainsFunc(r.Samples, is) {
+						t.Errorf("serial %s of %s is in no series: %v", serial, c.Target, r.Samples)
+					}
+				}
 			}
 		})
 	}
@@ -115,6 +127,12 @@ func TestDNS_nameServers(t *testing.T) {
 		"ns2.shop.example. A":  {a("127.77.0.1")},
 		"ns1.shop.example. NS": nil,
 	}
+	three := zone{
+		"shop.example. NS":    {ns("ns1.shop.example."), ns("ns2.shop.example."), ns("ns3.shop.example.")},
+		"ns1.shop.example. A": {a("127.77.0.2")},
+		"ns2.shop.example. A": {a("127.77.0.1")},
+		"ns3.shop.example. A": {a("127.77.0.2")},
+	}
 	gone := zone{"shop.example. NS": {ns("ns1.shop.example."), ns("gone.shop.example.")}, "ns1.shop.example. A": {a("127.77.0.1")}}
 	six := zone{"shop.example. NS": {ns("ns1.shop.example.")}, "ns1.shop.example. AAAA": {&dnsmessage.AAAAResource{AAAA: [16]byte{0xfd, 15: 1}}}}
 	for title, test := range map[string]struct {
@@ -124,6 +142,7 @@ func TestDNS_nameServers(t *testing.T) {
 		"over the other protocol":  {six, "1, ip_protocol: ip4", "name_servers fail(no_address): expected the addresses of 1 name server, got none over ip4"},
 		"over the right protocol":  {six, "1, ip_protocol: ip6", "name_servers pass(ok): 1 name server with 1 address"},
 		"as many as there must be": {two, "2", "name_servers pass(ok): 2 name servers with 1 address"},
+		"each address once":        {three, "3", "name_servers pass(ok): 3 name servers with 2 addresses"},
 		"too few":                  {two, "3", "name_servers fail(replicas): expected 3 name servers, got 2"},
 		"one without an address":   {gone, "2", "name_servers fail(dns_nxdomain): expected the addresses of 2 name servers, got none of 1: the name does not exist"},
 		"no zone":                  {zone{}, "2", "name_servers fail(dns_nxdomain): expected 2 name servers: *"},

@@ -104,6 +104,10 @@ func TestExec_values(t *testing.T) {
 			"echo 'OK | b=6'", "{a: {}, b: {max: 5}}",
 			"fail\nexit_status pass(ok): OK: OK\nvalues fail(out_of_range): b: expected at most 5, got 6", "probe_exec_warning[] 0\nprobe_exec_value[\"b\"] 6",
 		},
+		"just at its limits": {
+			"echo 'OK | a=5 b=0.5s'", "{a: {min: 5, max: 5}, b: {min: 500ms, max: 500ms}}",
+			"pass\nexit_status pass(ok): OK: OK\nvalues pass(ok): 2 values as expected", "probe_exec_warning[] 0\nprobe_exec_value[\"a\"] 5\nprobe_exec_value[\"b\"] 0.5",
+		},
 		"of a critical state": {
 			"echo 'bad | a=9'; exit 2", "{a: {}}",
 			"fail\nexit_status fail(critical): expected OK, got CRITICAL: bad\nvalues pass(ok): 1 value as expected", "probe_exec_warning[] 0\nprobe_exec_value[\"a\"] 9",
@@ -138,6 +142,8 @@ func TestExec_openMetrics(t *testing.T) {
 		"a time ago":       {"printf 'jobs 3 1520879607.7\n# EOF\n'", `{jobs: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): expected values of now, got 1 sample with another time"},
 		"now":              {"printf 'jobs 3 %d\nother 3 1\n# EOF\n' $(date +%s)", `{jobs: {max: 5}}`, "pass\n*\nvalues pass(ok): 1 value as expected"},
 		"no number":        {"printf 'a NaN\n# EOF\n'", `{a: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): a: expected a number, got none"},
+		"infinitely few":   {"printf 'a -Inf\n# EOF\n'", `{a: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): a: expected a number, got none"},
+		"infinitely many":  {"printf 'a +Inf\n# EOF\n'", `{a: {min: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): a: expected a number, got none"},
 		"cut":              {"printf '" + jobs + "'", `{'jobs{queue="mail"}': {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): expected OpenMetrics that ends with # EOF, got less"},
 		"no OpenMetrics":   {"echo 'DISK OK | a=1'; echo '# EOF'", `{a: {max: 5}}`, "inconclusive\n*\nvalues inconclusive(unexpected_output): expected OpenMetrics: line 1 is not of *"},
 		"another status":   {"printf '" + jobs + "# EOF\n'; exit 1", `{jobs: {}}`, "inconclusive\nexit_status inconclusive(exit_status): expected the exit status 0, got 1: # TYPE jobs gauge"},
@@ -146,6 +152,24 @@ func TestExec_openMetrics(t *testing.T) {
 		probetest.WantLines(t, probetest.Run(t, Kind(), load(t, strings.ReplaceAll(test.script, "\n", `\n`), "    format: openmetrics\n    values: "+test.values+"\n")), strings.Split(test.want, "\n")...)
 		if t.Failed() {
 			t.Fatal(name)
+		}
+	}
+}
+
+// TestExec_record: what is recorded of a run is the program, and whether it came to an end of its own.
+func TestExec_record(t *testing.T) {
+	for words, want := range map[string]string{
+		"[/bin/true]":           "exec:/bin/true ok, expected: true",
+		"[/bin/sh, -c, exit 2]": "exec:/bin/sh ok, expected: true",
+		"[/nowhere/check_disk]": "exec:/nowhere/check_disk not_started, expected: false",
+	} {
+		p := loadCommand(t, words, "")
+		got := ""
+		for _, x := range probetest.Run(t, Kind(), p).Exchanges {
+			got += fmt.Sprintf("%s %s, expected: %t", x.URL, x.Reason.Word, x.Expected)
+		}
+		if address, _, _ := strings.Cut(want, " "); got != want || strings.Join(p.Addresses(), " ") != address {
+			t.Errorf("expected %s, got %s of %s", want, got, p.Addresses())
 		}
 	}
 }

@@ -105,9 +105,6 @@ func (p *Probe) validateServices() error {
 
 func (p *Probe) validateStatus() error {
 	known := []string{serving.String(), notServing.String()}
-	if p.Status == "" {
-		p.Status = known[0]
-	}
 	if !slices.Contains(known, p.Status) {
 		return probe.Settingf("status", "expected SERVING or NOT_SERVING%s", text.DidYouMean(p.Status, known))
 	}

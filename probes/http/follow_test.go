@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,6 +40,8 @@ func TestFollow(t *testing.T) {
 		"/401":         probetest.Respond(401, "text/plain", "who?"),
 		"/one":         redirectTo(302, "/up"),
 		"/absolute":    redirectTo(301, "http://%s/up"),
+		"/origin":      redirectTo(302, "http://%s"),
+		"/":            probetest.Respond(200, "text/plain", "green"),
 		"/relative":    redirectTo(307, "up"),
 		"/dots":        redirectTo(308, "a/../up?q=hunter2#part"),
 		"/two":         redirectTo(301, "/one"),
@@ -78,6 +81,7 @@ func TestFollow(t *testing.T) {
 		"/up":         "status pass(ok): got 200",
 		"/one":        "status pass(ok): got 200 (after 302 to /up)",
 		"/absolute":   "status pass(ok): got 200 (after 301 to /up)",
+		"/origin":     "status pass(ok): got 200 (after 302 to /)",
 		"/relative":   "status pass(ok): got 200 (after 307 to /up)",
 		"/dots":       "status pass(ok): got 200 (after 308 to /up?...)",
 		"/two":        "status pass(ok): got 200 (after 301 to /one, 302 to /up)",
@@ -120,6 +124,40 @@ func TestFollow(t *testing.T) {
 	p := &Probe{URL: u + "/seen", Follow: &Follow{Max: 5}}
 	p.Bearer = secret.Env("TEST_FOLLOW_TOKEN")
 	probetest.WantLines(t, probetest.Run(t, Kind(), p), "fail", "status fail(redirect): expected 2xx, got 302 with a credential in its Location, which is not followed", "secrets fail(secret_reflected): *")
+}
+
+// TestFollow_tls: with https a redirect within it is followed, and none out of it. The certificate of what answered in the end is
+// the one whose end is told.
+func TestFollow_tls(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch q.URL.Path {
+		case "/within":
+			redirectTo(302, "https://%s/up")(w, q)
+		case "/out":
+			redirectTo(302, "http://%s/up")(w, q)
+		}
+	}))
+	defer server.Close()
+	for path, want := range map[string][]string{
+		"/up":     {"pass", "status pass(ok): got 200", "certificate pass(ok): *"},
+		"/within": {"pass", "status pass(ok): got 200 (after 302 to /up)", "certificate pass(ok): *"},
+		"/out":    {"fail", "status fail(other_origin): expected 2xx, got 302 from https to http, which is not followed"},
+	} {
+		for warn, expiring := range map[time.Duration]float64{time.Hour: 0, 100 * 365 * 24 * time.Hour: 1} {
+			p := &Probe{URL: server.URL + path, Follow: &Follow{Max: 1}}
+			p.TLS = authority(t, server)
+			p.Expect.Certificate = &expect.Certificate{Warn: new(probe.Duration(warn)), Fail: new(probe.Duration(time.Minute))}
+			r := probetest.Run(t, Kind(), p)
+			probetest.WantLines(t, r, want...)
+			told := slices.IndexFunc(r.Samples, func(s probe.Sample) bool { return s.Measure == expect.CertificateExpiring })
+			if len(want) < 3 {
+				continue
+			}
+			if told < 0 || r.Samples[told].Value != expiring {
+				t.Errorf("%s, with a warning %s before the end: expected %g, got %v", path, warn, expiring, r.Samples)
+			}
+		}
+	}
 }
 
 // TestFollow_methods checks what is sent to where a redirect leads, by status and method.
