@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -11,12 +12,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
 
@@ -163,6 +166,18 @@ func TestWebSocket(t *testing.T) {
 	}
 	r := run(t, load(t, url, "    dialogue: [{send: a}, {expect: b}]\n"), silence)
 	probetest.WantLines(t, r, "fail", opened, `dialogue fail(unexpected_message): expected "b", got 1 message that does not match until the end of the run (dialogue[1])`)
+	for settings, want := range map[string]string{
+		"    dialogue: [{send: '{\"a\": 1}'}, {json: {$.a: 2}}]\n":        "expected a message with 1 JSON value, got 1 message that does not match until the end of the run (dialogue[1])",
+		"    dialogue: [{send_binary: AAEC}, {expect_binary: AAED}]\n":    "expected a binary message of 3 bytes, got 1 message that does not match until the end of the run (dialogue[1])",
+		"    dialogue: [{send: ABC}, {expect_binary: QUJD}]\n":            "expected a binary message of 3 bytes, got 1 message that does not match until the end of the run (dialogue[1])",
+		"    dialogue: [{send_binary: QUJD}, {expect: ABC}]\n":            `expected "ABC", got 1 message that does not match until the end of the run (dialogue[1])`,
+		"    dialogue: [{send_binary: eyJhIjogMX0=}, {json: {$.a: 1}}]\n": "expected a message with 1 JSON value, got 1 message that does not match until the end of the run (dialogue[1])",
+	} {
+		t.Run(settings, func(t *testing.T) {
+			t.Parallel()
+			probetest.WantLines(t, run(t, load(t, url, settings), silence), "fail", opened, "dialogue fail(unexpected_message): "+want)
+		})
+	}
 	r = run(t, load(t, url, "    dialogue: [{expect: b}]\n"), silence)
 	if why := r.Decisive(); why.Name != "dialogue" || why.Reason != probe.Timeout || !strings.HasSuffix(why.Detail, "(waiting for dialogue[0])") {
 		t.Errorf("expected a timeout, got %s", probetest.Lines(r))
@@ -379,6 +394,9 @@ func TestWebSocket_request(t *testing.T) {
 	if key, err := base64.StdEncoding.DecodeString(got.Get("Sec-WebSocket-Key")); err != nil || len(key) != 16 {
 		t.Errorf("expected a key of 16 bytes, got %q", got.Get("Sec-WebSocket-Key"))
 	}
+	if probetest.Run(t, Kind(), load(t, url, "")); got["Sec-Websocket-Protocol"] != nil {
+		t.Errorf("without subprotocols the header is sent: %q", got["Sec-Websocket-Protocol"])
+	}
 	_, err := config.Parse(probe.Kinds{"websocket": Kind()}, config.File{Data: []byte("system: s\nprobes: [{name: p, type: websocket, url: 'ws://live.example/', dialogue: [{send: {env: WEBSOCKET_TEST_TOKEN}}]}]\n")})
 	if err == nil || !strings.Contains(err.Error(), "would send the credential in clear") {
 		t.Errorf("expected a secret in clear to be refused, got %v", err)
@@ -403,6 +421,9 @@ func TestWebSocket_replicas(t *testing.T) {
 	}
 	if severity, ok := p.CertificateWarning(); !ok || severity != "" {
 		t.Error("expected a warning")
+	}
+	if !slices.ContainsFunc(r.Samples, func(s probe.Sample) bool { return s.Measure == expect.CertificateExpiring && s.Value == 1 }) {
+		t.Errorf("expected the series of a certificate about to end, got %v", r.Samples)
 	}
 }
 
@@ -454,6 +475,50 @@ func TestWire_lengths(t *testing.T) {
 	w := wire{in: bufio.NewReader(strings.NewReader(frame(0x8a, strings.Repeat("x", maxControl))))}
 	if m, err := w.next(); err != nil || len(m.data) != maxControl {
 		t.Errorf("a long pong: got %d bytes, %v", len(m.data), err)
+	}
+}
+
+// TestWire_mask: whatever is sent has a mask of its own, which nobody can predict (RFC 6455, section 5.3).
+func TestWire_mask(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 20 {
+		var sent bytes.Buffer
+		w := wire{out: &sent}
+		if err := w.send(opText, []byte("hello")); err != nil || sent.Len() != 2+4+5 || sent.Bytes()[1] != bitMask|5 {
+			t.Fatalf("sent %x, %v", sent.Bytes(), err)
+		}
+		seen[string(sent.Bytes()[2:6])] = true
+	}
+	if len(seen) < 20 {
+		t.Errorf("20 messages have %d masks", len(seen))
+	}
+}
+
+// TestWire_sentLengths: each length is written in the shortest form that it has.
+func TestWire_sentLengths(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{
+		0: "\x81\x80", 125: "\x81\xfd", 126: "\x81\xfe\x00\x7e", 1<<16 - 1: "\x81\xfe\xff\xff", 1 << 16: "\x81\xff\x00\x00\x00\x00\x00\x01\x00\x00",
+	} {
+		var sent bytes.Buffer
+		w := wire{out: &sent}
+		if err := w.send(opText, make([]byte, n)); err != nil || !strings.HasPrefix(sent.String(), want) || sent.Len() != len(want)+4+n {
+			t.Errorf("%d bytes: sent %x..., %d in all, %v", n, sent.Bytes()[:min(sent.Len(), 14)], sent.Len(), err)
+		}
+	}
+}
+
+// TestReadClose: which codes a server may send (RFC 6455, section 7.4, and the registry of IANA).
+func TestReadClose(t *testing.T) {
+	t.Parallel()
+	for code, valid := range map[uint16]bool{
+		0: false, 999: false, 1000: true, 1003: true, 1004: false, 1005: false, 1006: false, 1007: true, 1014: true, 1015: false, 2999: false, 3000: true, 4999: true, 5000: false, 65535: false,
+	} {
+		got, err := readClose(binary.BigEndian.AppendUint16(nil, code))
+		if (err == nil) != valid || valid && got != int(code) || closeCodeValid(int(code)) != valid || closeCodeValid(int(code)+1<<16) {
+			t.Errorf("%d: got %d, %v", code, got, err)
+		}
 	}
 }
 
