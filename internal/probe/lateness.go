@@ -21,33 +21,50 @@ type Lateness struct {
 
 	mu    sync.Mutex
 	total time.Duration
-	due   time.Time // of the tick that is awaited; zero while nobody watches
+	due   time.Time   // of the tick that is awaited; zero while nobody watches
+	timer *time.Timer // fires at due; nil before the first
 }
 
-// Watch adds up until ctx is done.
-func (l *Lateness) Watch(ctx context.Context) {
-	tick := cmp.Or(l.Tick, latenessTick)
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
-	for {
-		l.await(time.Now().Add(tick))
-		timer.Reset(tick)
-		select {
-		case <-timer.C:
-			runtime.Gosched() // to the end of the queue: a timer that fires is put at its head
-		case <-ctx.Done():
-			l.await(time.Time{})
-			return
-		}
+// Watch adds up from now on, until Rest.
+func (l *Lateness) Watch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.due.IsZero() {
+		l.await()
 	}
 }
 
-// await adds what the tick that was awaited is late by, and awaits the next.
-func (l *Lateness) await(due time.Time) {
+// Rest ends what Watch began.
+func (l *Lateness) Rest() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total += l.late()
-	l.due = due
+	l.due = time.Time{}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+// await awaits the next tick. l.mu is held.
+func (l *Lateness) await() {
+	tick := cmp.Or(l.Tick, latenessTick)
+	l.due = time.Now().Add(tick)
+	if l.timer == nil {
+		l.timer = time.AfterFunc(tick, l.look)
+	} else {
+		l.timer.Reset(tick)
+	}
+}
+
+// look adds what the tick that was awaited is late by, and awaits the next.
+func (l *Lateness) look() {
+	runtime.Gosched() // to the end of the queue: what a timer starts is put at its head
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.due.IsZero() {
+		l.total += l.late()
+		l.await()
+	}
 }
 
 // late is by how much the tick that is awaited is late. l.mu is held.

@@ -89,11 +89,9 @@ func TestLateness_isZeroWhereTimersAreInTime(t *testing.T) {
 			t.Error("nothing is watched, and late")
 		}
 		l = &Lateness{}
-		ctx, cancel := context.WithCancel(t.Context())
-		go l.Watch(ctx)
+		l.Watch()
 		<-time.After(time.Second)
-		cancel()
-		synctest.Wait()
+		l.Rest()
 		<-time.After(time.Hour) // nobody watches
 		if l.Total() != 0 {
 			t.Errorf("late by %s", l.Total())
@@ -115,7 +113,8 @@ func TestLateness_addsUp(t *testing.T) {
 			{timerSlack, 50 * time.Millisecond},
 			{2 * time.Millisecond, 52 * time.Millisecond},
 		} {
-			l.await(time.Now().Add(latenessTick))
+			l.Rest()
+			l.due = time.Now().Add(latenessTick)
 			time.Sleep(latenessTick + c.late)
 			if got := l.Total(); got != c.total {
 				t.Errorf("late by %s: got %s in all, expected %s", c.late, got, c.total)

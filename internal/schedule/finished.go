@@ -12,6 +12,7 @@ type finished struct {
 	spare   []ended // the list before, for its memory
 	running int
 	urgent  bool // the loop waits for any run to end, which frees a slot
+	idle    bool // the loop would not iterate for a while
 }
 
 // begin counts a run that starts.
@@ -21,22 +22,22 @@ func (f *finished) begin() {
 	f.running++
 }
 
-// add adds a run that ended. The loop is woken if it waits for that, if no other run is in progress, or if the target asked for fewer
-// requests.
+// add adds a run that ended. The loop is woken if it waits for that, if it would not soon see that no other run is in progress, or if
+// the target asked for fewer requests.
 func (f *finished) add(e ended) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, e)
-	if f.running--; f.running == 0 || f.urgent || e.limited {
+	if f.running--; f.running == 0 && f.idle || f.urgent || e.limited {
 		f.notify()
 	}
 }
 
-// hurry says whether the loop waits for any run to end.
-func (f *finished) hurry(urgent bool) {
+// hurry says whether the loop waits for any run to end, and whether it would not iterate for a while.
+func (f *finished) hurry(urgent, idle bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.urgent = urgent; urgent && len(f.list) > 0 {
+	if f.urgent, f.idle = urgent, idle; len(f.list) > 0 && (urgent || f.running == 0 && idle) {
 		f.notify()
 	}
 }

@@ -21,8 +21,7 @@ type loop struct {
 	ticks    ticks    // all entries, by their next tick
 	queue    []*entry // those that wait for a free slot, in the order of their ticks
 	running  int
-	lateness probe.Lateness     // watched while runs are in progress
-	rest     context.CancelFunc // ends the watch
+	lateness probe.Lateness // watched while runs are in progress
 	finished finished
 	workers  *workers
 	reported struct{ running, queued int }
@@ -54,13 +53,17 @@ func (l *loop) run(sets <-chan []probe.Job) {
 		} else {
 			l.cancelQueued()
 		}
+		if l.running == 0 {
+			l.lateness.Rest()
+		}
 		l.reportDepth()
 		l.heartbeat(time.Now())
 		if l.running == 0 && (l.ctx.Err() != nil || l.once && len(l.queue) == 0) {
 			return
 		}
-		l.finished.hurry(len(l.queue) > 0)
-		if next := l.nextWake(); next < wake {
+		next := l.nextWake()
+		l.finished.hurry(len(l.queue) > 0, next-l.now() > soon)
+		if next < wake {
 			wake = next
 			timer.Reset(wake - l.now())
 		}
@@ -81,6 +84,9 @@ func (l *loop) run(sets <-chan []probe.Job) {
 		}
 	}
 }
+
+// soon is how long it is not told that a run has ended if no other is in progress: the loop iterates by then.
+const soon = 10 * time.Millisecond
 
 // never is later than everything.
 const never = math.MaxInt64

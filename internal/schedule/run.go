@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -42,11 +41,8 @@ func (l *loop) startRun(e *entry, lag time.Duration) {
 	l.mu.Lock()
 	l.runs[r.id.Key()] = r
 	l.mu.Unlock()
-	if l.running++; l.running == 1 {
-		var watch context.Context
-		watch, l.rest = context.WithCancel(context.Background())
-		go l.lateness.Watch(watch)
-	}
+	l.running++
+	l.lateness.Watch()
 	l.watcher.Started(r.id, lag)
 	job, answer := e.job, e.answer // a later set may change the entry
 	e.answer = nil
@@ -73,9 +69,7 @@ func (l *loop) shouldObserve(result probe.Result) bool {
 
 // finish handles a run that ended or was abandoned.
 func (l *loop) finish(was ended) {
-	if l.running--; l.running == 0 {
-		l.rest()
-	}
+	l.running--
 	k := was.id.Key()
 	l.mu.Lock()
 	if was.run.abandoned = was.abandoned; was.abandoned == nil {

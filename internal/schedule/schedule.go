@@ -40,7 +40,7 @@ type Watcher interface {
 	// Limited reports until when a job is not run because its target asked for fewer requests; the zero time when it no
 	// longer does.
 	Limited(id probe.ID, until time.Time)
-	// Depth reports how many runs are in progress and how many are queued, whenever that changed.
+	// Depth reports how many runs are in progress and how many are queued, soon after that changed.
 	Depth(running, queued int)
 }
 
