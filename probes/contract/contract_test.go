@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -203,10 +204,26 @@ func TestContract_replicas(t *testing.T) {
 
 func TestExpectedStatuses(t *testing.T) {
 	p := &Probe{Moves: map[string]Move{
-		"a": {Request: &Request{Status: httpx.Codes(401, 200)}}, "b": {Request: &Request{Status: httpx.Codes(401, 403)}}, "c": {Within: probe.Duration(time.Second)},
+		"a": {Request: &Request{Status: httpx.Codes(401, 200, 400)}}, "b": {Request: &Request{Status: httpx.Codes(401, 403)}}, "c": {Within: probe.Duration(time.Second)},
 	}}
-	if got := p.ExpectedStatuses()[""]; len(got) != 2 || got[0] != 401 || got[1] != 403 {
-		t.Errorf("got %v", got)
+	if got := fmt.Sprint(p.ExpectedStatuses()[""]); got != "[400 401 403]" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestChecks: what is announced must be made, or nothing passes.
+func TestChecks(t *testing.T) {
+	for want, p := range map[string]*Probe{
+		"[scrape families]":                              {Families: map[string]Family{"a": {}}},
+		"[scrape families labels]":                       {Families: map[string]Family{"a": {Labels: map[string][]string{"code": {}}}, "b": {}}},
+		"[scrape families buckets]":                      {Families: map[string]Family{"a": {Buckets: []float64{1}}, "b": {}}},
+		"[scrape zero]":                                  {Zero: map[string]string{"a": "a_total"}},
+		"[scrape moves]":                                 {Moves: map[string]Move{"a": {}}},
+		"[replicas scrape families labels buckets zero]": {Families: full("").Families, Zero: full("").Zero, Replicas: replicas.Replicas{Static: []string{"127.0.0.1:1"}, Want: 1}},
+	} {
+		if got := fmt.Sprint(p.Checks()); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ type counter struct {
 	step         atomic.Int64 // by which a request raises the value
 	late         atomic.Int64 // how many scrapes later that shows
 	status       atomic.Int64 // of the answer to a request
+	nan          atomic.Bool  // it is not a number
 	age          atomic.Int64 // of that answer, in a cache
 
 	shown atomic.Int64
@@ -48,7 +50,9 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if c.start.Load() > 0 {
 		text += fmt.Sprintf("process_start_time_seconds %d\n", c.start.Load())
 	}
-	if value >= 0 {
+	if c.nan.Load() {
+		text += "# TYPE calls_total counter\ncalls_total{code=\"200\"} NaN\n"
+	} else if value >= 0 {
 		text += fmt.Sprintf("# TYPE calls_total counter\ncalls_total{code=\"200\"} %d\ncalls_total{code=\"500\"} 0\n", value)
 	}
 	probetest.Respond(200, textFormat, text)(w, q)
@@ -80,6 +84,11 @@ func runs(t *testing.T, p *Probe, f func(run func() string)) {
 			for _, c := range r.Checks {
 				if c.Name == "moves" {
 					lines = append(lines, fmt.Sprintf("%s(%s): %s", c.Verdict, c.Reason, c.Detail))
+					_, to, rose := strings.Cut(strings.TrimSuffix(c.Detail, " with the request"), " to ")
+					shows := func(s probe.Sample) bool { return s.Measure == movesGauge && fmt.Sprint(s.Value) == to }
+					if rose && c.Verdict == probe.Pass && !strings.Contains(to, " ") && !slices.ContainsFunc(r.Samples, shows) {
+						t.Errorf("%s, but in no series: %v", c.Detail, r.Samples)
+					}
 				}
 			}
 			return strings.Join(lines, "\n")
@@ -165,6 +174,8 @@ func TestMoves_withARequest(t *testing.T) {
 		"it does not count":                     {func(c *counter) { c.step.Store(0) }, "fail(does_not_move): *"},
 		"it counts backwards":                   {func(c *counter) { c.step.Store(-2) }, "fail(decreased): expected calls_total{code=\"200\"} to rise, got 3 after 5 in a process that did not restart"},
 		"it falls, and nothing tells a restart": {func(c *counter) { c.step.Store(-2); c.start.Store(0) }, "inconclusive(settling): calls_total{code=\"200\"} fell from 5 to 3, and without process_start_time_seconds nothing tells whether the process restarted"},
+		"it is no number":                       {func(c *counter) { c.nan.Store(true) }, "fail(not_a_number): expected calls_total{code=\"200\"} to rise, got NaN"},
+		"it rests, and nothing tells a restart": {func(c *counter) { c.step.Store(0); c.start.Store(0) }, "fail(does_not_move): *"},
 		"another answer":                        {func(c *counter) { c.status.Store(200) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 200"},
 		"out of a cache":                        {func(c *counter) { c.step.Store(0); c.age.Store(60) }, "inconclusive(control_failed): the request that must be counted did not succeed: the answer may come out of a cache (Age: 60), which proves nothing about the origin"},
 		"rate limited":                          {func(c *counter) { c.status.Store(429) }, "inconclusive(control_failed): the request that must be counted did not succeed: expected 401, got 429*"},
