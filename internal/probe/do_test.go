@@ -147,6 +147,24 @@ func TestDo(t *testing.T) {
 			r.Fail("it", Replicas, "found 1")
 		}, never, time.Second,
 			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
+		{"cancelled, then a failure is told of an exchange that had broken before", func(ctx context.Context, r *Result) {
+			r.Exchanged(Exchange{Check: "it", TraceID: "a", Reason: Reset})
+			<-ctx.Done()
+			r.Fail("it", Reset, "connection closed")
+		}, never, time.Second,
+			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
+		{"cancelled, then an answer came that nobody waited for any more", func(ctx context.Context, r *Result) {
+			<-ctx.Done()
+			r.Exchanged(Exchange{Check: "it", TraceID: "a", Status: 500, Reason: OK})
+			r.Fail("it", Status, "got 500")
+		}, never, time.Second,
+			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
+		{"cancelled, then a failure is told, and an answer without a trace proves nothing", func(ctx context.Context, r *Result) {
+			r.Exchanged(Exchange{Check: "other", Reason: OK})
+			<-ctx.Done()
+			r.Fail("it", Replicas, "found 1")
+		}, never, time.Second,
+			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
 		{"a timeout, then cancelled before the reference could be asked", func(ctx context.Context, r *Result) { r.Fail("it", Timeout, "no answer"); <-ctx.Done() }, never, time.Second,
 			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", time.Second},
 		{"a timeout without a reference, then cancelled", func(ctx context.Context, r *Result) { r.Fail("it", Timeout, "no answer"); <-ctx.Done() }, nil, time.Second,
@@ -430,6 +448,28 @@ func TestSecretsLeaveAResultNowhere(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%+v", r); strings.Contains(text, "hunter2-") || strings.Count(text, "<redacted>") != 10 {
 		t.Errorf("%d places are redacted in %s", strings.Count(text, "<redacted>"), text)
+	}
+}
+
+// lists is a probe that lists targets.
+type lists struct{ Probe }
+
+func (lists) Local() ([]Target, Outcome, bool) { return nil, Outcome{}, true }
+
+// TestDo_targets: a list of targets does not pass unless probes were made from it.
+func TestDo_targets(t *testing.T) {
+	t.Parallel()
+	found := []Target{{Address: "10.0.0.1:80"}}
+	ask := func(_ context.Context, r *Result) { r.Targets = found; r.Pass("it", "good") }
+	for want, expand := range map[string]func([]Target) Outcome{
+		"it pass(ok)\nprobes inconclusive(no_targets)": nil,
+		"it pass(ok)\nprobes pass(ok)":                 func(all []Target) Outcome { return Outcomef(OK, "%d probes", len(all)) },
+		"it pass(ok)\nprobes fail(schema)":             func([]Target) Outcome { return Outcomef(Schema, "two targets have the same name") },
+	} {
+		r := Job{Probe: lists{asks(ask)}, Timeout: time.Second, Expand: expand}.Do(t.Context())
+		if got := lines(r); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // zones, also where the machine has none
@@ -70,5 +72,46 @@ func TestWindowIsOpenByTheClocksOfItsZone(t *testing.T) {
 	}
 	if _, _, open := (Job{}).Maintained(once.From); open {
 		t.Error("a job without windows is maintained")
+	}
+}
+
+// TestWindowTimes: when a window is open that is written in words.
+func TestWindowTimes(t *testing.T) {
+	const rule = "weekly: expected a weekday and two times, such as Sun 02:00-04:00"
+	for _, c := range []struct {
+		times      WindowTimes
+		open, shut string // moments within and without, or what is wrong and nothing
+	}{
+		{WindowTimes{Weekly: "Sun 02:00-04:00"}, "2026-11-22T02:00:00Z 2026-11-22T03:59:59Z", "2026-11-22T01:59:59Z 2026-11-22T04:00:00Z 2026-11-23T03:00:00Z"},
+		{WindowTimes{Weekly: "sat 23:00-01:30", Zone: "Europe/Berlin"}, "2026-11-21T22:00:00Z 2026-11-21T23:30:00Z 2026-11-22T00:29:59Z", "2026-11-21T21:59:59Z 2026-11-22T00:30:00Z 2026-11-21T00:15:00Z"},
+		{WindowTimes{Weekly: "Wed 00:00-24:00"}, "2026-11-25T00:00:00Z 2026-11-25T23:59:59Z", "2026-11-24T23:59:59Z 2026-11-26T00:00:00Z"},
+		{WindowTimes{Weekly: "Wed 23:59-00:00"}, "2026-11-25T23:59:30Z", "2026-11-25T23:58:59Z 2026-11-26T00:00:00Z"},
+		{WindowTimes{From: "2026-11-22T22:00:00Z", To: "2026-11-22T22:00:01Z"}, "2026-11-22T22:00:00Z", "2026-11-22T22:00:01Z"},
+		{WindowTimes{From: "2026-11-22T22:00:00Z", To: "2026-11-22T22:00:00Z"}, "to: must be after from", ""},
+		{WindowTimes{Weekly: "Sun 02:00-02:00"}, rule + ", with hours from 00 to 24, minutes from 00 to 59, and not the same twice", ""},
+		{WindowTimes{Weekly: "Sun 24:00-02:00"}, rule + ", with hours from 00 to 24, minutes from 00 to 59, and not the same twice", ""},
+		{WindowTimes{Weekly: "Sun 02:00-24:01"}, rule + ", with hours from 00 to 24, minutes from 00 to 59, and not the same twice", ""},
+		{WindowTimes{Weekly: "Sun 02:60-04:00"}, rule + ", with hours from 00 to 24, minutes from 00 to 59, and not the same twice", ""},
+		{WindowTimes{Weekly: "Son 02:00-04:00"}, rule, ""},
+	} {
+		wrong := ""
+		w := c.times.Parse(func(key, format string, args ...any) { wrong += key + ": " + fmt.Sprintf(format, args...) })
+		if c.shut == "" || wrong != "" {
+			if wrong != c.open || c.shut != "" {
+				t.Errorf("%+v: got %s", c.times, wrong)
+			}
+			continue
+		}
+		for i, moments := range []string{c.shut, c.open} {
+			for text := range strings.FieldsSeq(moments) {
+				at, err := time.Parse(time.RFC3339, text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, open := w.Until(at); open != (i == 1) {
+					t.Errorf("%+v: at %s it is open: %t", c.times, text, open)
+				}
+			}
+		}
 	}
 }
