@@ -1,6 +1,7 @@
 package public
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,13 +22,14 @@ var hidden = []string{"internal-shop", "probe-", "tcp_refused", "10.1.2.3", "v1.
 
 // A world is what a Site is told.
 type world struct {
-	page      *probe.PublicPage
-	runs      map[string]probe.LastRun // by name of the probe
-	days      []probe.Day
-	incidents []probe.IncidentRecord
-	err       error // of the history
-	asked     atomic.Int64
-	wrong     map[string]error
+	page        *probe.PublicPage
+	runs        map[string]probe.LastRun // by name of the probe
+	days        []probe.Day
+	incidents   []probe.IncidentRecord
+	err         error // of the history
+	noIncidents error // of the incidents alone
+	asked       atomic.Int64
+	wrong       map[string]error
 }
 
 func id(name string) probe.ID {
@@ -99,7 +101,7 @@ func (w *world) site() *Site {
 					all = append(all, r)
 				}
 			}
-			return all[:min(len(all), 30)], w.err
+			return all[:min(len(all), 30)], cmp.Or(w.err, w.noIncidents)
 		},
 		Report: func(part string, err error) { w.wrong[part] = err },
 	})

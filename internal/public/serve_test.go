@@ -274,6 +274,8 @@ func TestLogo(t *testing.T) {
 		{"a.svg", open + `<path onload="a"/></svg>`, "event handler"},
 		{"a.svg", open + `<path ONLOAD="a"/></svg>`, "event handler"},
 		{"a.svg", open + `<use href="https://x.example/#a"/></svg>`, "other addresses"},
+		{"a.svg", open + `<path src="//x.example/a"/></svg>`, "other addresses"},
+		{"a.svg", open + `<g xml:base="//x.example/"><use href="#a"/></g></svg>`, "other addresses"},
 		{"a.svg", open + `<use xlink:href="data:image/svg+xml,a"/></svg>`, "other addresses"},
 		{"a.svg", open + `<path style="fill: u&#114;l( 'https://x.example/')"/></svg>`, "other addresses"},
 		{"a.svg", open + `<path style="fill: \75rl(x)"/></svg>`, "other addresses"},

@@ -81,7 +81,7 @@ func sentence(parts []part) (s state, words string) {
 		notKnown = fmt.Sprintf("The status of %d of %s is not known", n[unknown], text.Count(all, "component"))
 	}
 	switch bad := n[disrupted] + n[outage]; {
-	case bad == all && n[outage] == all && all > 1:
+	case n[outage] == all && all > 1:
 		return outage, "All components are unavailable"
 	case bad == 1:
 		words = named

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -54,26 +55,34 @@ func TestJudge(t *testing.T) {
 // TestSentence: one sentence says how bad it is, and never says that all is well if a part is not known.
 func TestSentence(t *testing.T) {
 	t.Parallel()
-	for want, states := range map[string][]state{
-		"All components are operational":                                        {operational, operational},
-		"A is unavailable":                                                      {outage, operational},
-		"A is partly unavailable":                                               {disrupted, operational},
-		"2 of 3 components have problems":                                       {outage, disrupted, operational},
-		"All components are unavailable":                                        {outage, outage},
-		"The status of 1 of 2 components is not known":                          {operational, unknown},
-		"The current status is not known":                                       {unknown, unknown},
-		"A is unavailable. The status of 1 of 2 components is not known":        {outage, unknown},
-		"Maintenance is in progress":                                            {operational, inMaintenance},
-		"The status of 1 of 3 components is not known":                          {operational, inMaintenance, unknown},
-		"A is partly unavailable. The status of 1 of 3 components is not known": {disrupted, inMaintenance, unknown},
+	for want, c := range map[string]struct {
+		states []state
+		in     state // all of them together
+	}{
+		"All components are operational":                                        {[]state{operational, operational}, operational},
+		"A is unavailable":                                                      {[]state{outage, operational}, outage},
+		"A is partly unavailable":                                               {[]state{disrupted, operational}, disrupted},
+		"2 of 3 components have problems":                                       {[]state{outage, disrupted, operational}, outage},
+		"2 of 2 components have problems":                                       {[]state{outage, disrupted}, outage},
+		"3 of 3 components have problems":                                       {[]state{disrupted, disrupted, disrupted}, disrupted},
+		"All components are unavailable":                                        {[]state{outage, outage}, outage},
+		"The status of 1 of 2 components is not known":                          {[]state{operational, unknown}, unknown},
+		"The current status is not known":                                       {[]state{unknown, unknown}, unknown},
+		"A is unavailable. The status of 1 of 2 components is not known":        {[]state{outage, unknown}, outage},
+		"Maintenance is in progress":                                            {[]state{operational, inMaintenance}, inMaintenance},
+		"The status of 1 of 3 components is not known":                          {[]state{operational, inMaintenance, unknown}, unknown},
+		"A is partly unavailable. The status of 1 of 3 components is not known": {[]state{disrupted, inMaintenance, unknown}, disrupted},
 	} {
 		var parts []part
-		for i, s := range states {
+		for i, s := range c.states {
 			parts = append(parts, part{Component: probe.Component{Name: string(rune('A' + i))}, state: s})
 		}
-		if _, got := sentence(parts); got != want {
-			t.Errorf("%v: got %q, expected %q", states, got, want)
+		if in, got := sentence(parts); got != want || in != c.in {
+			t.Errorf("%v: got %q, %s, expected %q, %s", c.states, got, stateNames[in], want, stateNames[c.in])
 		}
+	}
+	if _, got := sentence([]part{{Component: probe.Component{Name: "Shop"}, state: outage}}); got != "Shop is unavailable" {
+		t.Errorf("of the only component: got %q", got)
 	}
 }
 
@@ -217,15 +226,18 @@ func TestReadNotices_refuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "login")
 	for text, want := range map[string]string{
-		"announcements: [{at: 2026-11-28T11:00:00Z, title: a}, {at: 2026-11-28T11:00:00Z, title: b}]":               "of the same time",
-		"announcements: [{at: 2026-11-28T11:00:00Z, title: ' '}]":                                                   "title wants",
-		"announcements: [{at: 2026-11-28T11:00:00Z, until: 2026-11-28T11:00:00Z, title: a}]":                        "until must be after",
-		"announcements: [{at: 2026-11-28T11:00:00Z, title: a, text: \"\\e\"}]":                                      "text wants",
-		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, title: a}]":                           "to is missing",
-		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, to: 2026-11-28T10:00:00Z, title: a}]": "to must be after",
-		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-01-28T11:00:00Z, to: 2026-11-28T10:00:00Z, title: a}]": "31 days",
-		"incidents: [{start: 2026-11-28T11:00:00Z, text: ''}]":                                                      "text wants",
-		"announcements: [" + strings.Repeat("{at: 2026-11-28T11:00:00Z, title: a},", 101) + "]":                     "at most 100",
+		"announcements: [{at: 2026-11-28T11:00:00Z, title: a}, {at: 2026-11-28T11:00:00Z, title: b}]":                                                                                                           "of the same time",
+		"announcements: [{at: 2026-11-28T11:00:00Z, title: ' '}]":                                                                                                                                               "title wants",
+		"announcements: [{at: 2026-11-28T11:00:00Z, until: 2026-11-28T11:00:00Z, title: a}]":                                                                                                                    "until must be after",
+		"announcements: [{at: 2026-11-28T11:00:00Z, title: a, text: \"\\e\"}]":                                                                                                                                  "text wants",
+		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, title: a}]":                                                                                                                       "to is missing",
+		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, to: 2026-11-28T10:00:00Z, title: a}]":                                                                                             "to must be after",
+		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-01-28T11:00:00Z, to: 2026-11-28T10:00:00Z, title: a}]":                                                                                             "31 days",
+		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, to: 2026-12-29T11:00:01Z, title: a}]":                                                                                             "31 days",
+		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, to: 2026-11-28T12:00:00Z, title: a}, {at: 2026-11-28T11:00:00Z, from: 2026-11-29T11:00:00Z, to: 2026-11-29T12:00:00Z, title: b}]": "of the same time",
+		"announcements: [{at: 1999-12-31T23:59:59Z, title: a}]":                                                                                                                                                 "wants a time after RFC 3339",
+		"incidents: [{start: 2026-11-28T11:00:00Z, text: ''}]":                                                                                                                                                  "text wants",
+		"announcements: [" + strings.Repeat("{at: 2026-11-28T11:00:00Z, title: a},", 101) + "]":                                                                                                                 "at most 100",
 		"announcements: {}":                    "wants a list",
 		"- a":                                  "wants keys",
 		"a: &a [*a]":                           "",
@@ -235,6 +247,74 @@ func TestReadNotices_refuses(t *testing.T) {
 		if _, err := readNotices(w.page.Notices, w.page.Components); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.80s: got %v, expected %q", text, err, want)
 		}
+	}
+}
+
+// TestReadNotices_bounds: what is just allowed.
+func TestReadNotices_bounds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "login")
+	for _, text := range []string{
+		"maintenance: [{at: 2026-11-28T11:00:00Z, from: 2026-11-28T11:00:00Z, to: 2026-12-29T11:00:00Z, title: a}]",
+		"announcements: []\n" + strings.Repeat("#", maxNoticesBytes-len("announcements: []\n")),
+	} {
+		write(t, w.page.Notices, text)
+		if _, err := readNotices(w.page.Notices, w.page.Components); err != nil {
+			t.Errorf("%.80s: %v", text, err)
+		}
+	}
+}
+
+// TestNotices_replaced: a file is read again if anything about it has changed, and nothing stays of a file that is no longer the one.
+func TestNotices_replaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "login")
+	s := w.site()
+	shows := func(want string) {
+		t.Helper()
+		got := ""
+		for _, n := range s.look(w.page, now).announcements {
+			got += n.title
+		}
+		if got != want {
+			t.Errorf("the page has %q, expected %q", got, want)
+		}
+	}
+	const text = "announcements: [{at: 2026-11-28T11:00:00Z, title: X}]"
+	set := func(path, title string, at time.Time) {
+		write(t, path, strings.Replace(text, "X", title, 1))
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := w.page.Notices
+	set(path, "a", now)
+	shows("a")
+	set(path, "b", now.Add(time.Second)) // written in place
+	shows("b")
+	set(path+".new", "c", now.Add(time.Second)) // as a ConfigMap is: another file of the same size and time
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	shows("c")
+	other := *w.page
+	other.Notices = path + ".gone"
+	w.page = &other
+	shows("")
+	if w.wrong["notices"] == nil {
+		t.Error("nothing is said of a file that does not exist")
+	}
+}
+
+// TestPage_withoutIncidents: days can be read and incidents cannot, so that it claims none.
+func TestPage_withoutIncidents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "login")
+	w.noIncidents = errors.New("the incidents cannot be read at the moment")
+	page := w.look().texts()[pageName]
+	contains(t, page, "All components are operational", "The past cannot be shown at the moment.")
+	if strings.Contains(page, "No incidents") {
+		t.Error("it claims that there were none")
 	}
 }
 
@@ -250,6 +330,21 @@ func TestPage_withoutHistory(t *testing.T) {
 	}
 	if w.wrong["history"] == nil || w.wrong["incidents"] == nil {
 		t.Errorf("reported %v", w.wrong)
+	}
+}
+
+// TestFeed_isBounded: the feed has the fifty that changed last.
+func TestFeed_isBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "login")
+	text := "announcements:\n"
+	for i := range 60 {
+		text += fmt.Sprintf("  - {at: 2026-11-28T10:%02d:00Z, title: 'number %d'}\n", i, i)
+	}
+	write(t, w.page.Notices, text)
+	feed := w.look().texts()[feedName]
+	if n := strings.Count(feed, "<entry>"); n != 50 || !strings.Contains(feed, "number 59<") || !strings.Contains(feed, "number 10<") {
+		t.Errorf("it has %d entries:\n%.2000s", n, feed)
 	}
 }
 
@@ -302,6 +397,9 @@ func TestFeed(t *testing.T) {
 	}
 	ids := map[string]string{}
 	for _, e := range before.Entries {
+		if name, ok := strings.CutPrefix(e.Title, "Problems: "); ok && !strings.HasSuffix(e.Content, ". "+name+".") {
+			t.Errorf("%s: it does not say what it is about: %s", e.Title, e.Content)
+		}
 		if ids[e.ID] != "" {
 			t.Errorf("two entries are %s", e.ID)
 		}
