@@ -148,3 +148,76 @@ func TestEvaluator_watches(t *testing.T) {
 		t.Errorf("got %v", dependent)
 	}
 }
+
+// TestEvaluator_outage: a system is down if none of its probes passes and at least two fail.
+func TestEvaluator_outage(t *testing.T) {
+	t.Parallel()
+	other := change(up, func(j *probe.Job) { j.Name = "other" })
+	third := change(up, func(j *probe.Job) { j.Name = "third" })
+	const pass, fail, unknown = probe.Pass, probe.Fail, probe.Inconclusive
+	for name, c := range map[string]struct {
+		verdicts []probe.Verdict // of the probes' last runs; those beyond have not run
+		down     bool
+	}{
+		"two fail":                              {[]probe.Verdict{fail, fail}, true},
+		"two fail, of one nothing is known":     {[]probe.Verdict{fail, fail, unknown}, true},
+		"two fail, one passes":                  {[]probe.Verdict{fail, fail, pass}, false},
+		"one passes, two fail":                  {[]probe.Verdict{pass, fail, fail}, false},
+		"one fails, of the others nobody knows": {[]probe.Verdict{fail, unknown, unknown}, false},
+		"one fails, the others have not run":    {[]probe.Verdict{fail}, false},
+		"none has run":                          {nil, false},
+	} {
+		jobs := []probe.Job{up, other, third}
+		p := newPast(jobs...)
+		for i, v := range c.verdicts {
+			began := p.now
+			p.runs(jobs[i], 15*time.Second, 0, v)
+			p.now = began
+		}
+		p.now = p.now.Add(15 * time.Second)
+		if got := p.names(); strings.Contains(got, "SystemDown") != c.down {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
+
+// TestEvaluator_answers: two versions behind one URL are told, and a credential that comes back, though the
+// run passed.
+func TestEvaluator_answers(t *testing.T) {
+	t.Parallel()
+	read := change(up, func(j *probe.Job) { j.Probe = reader{} })
+	const shop, auth = "http://shop.example/version", "http://auth.example/version"
+	for name, c := range map[string]struct {
+		exchanges []probe.Exchange
+		want      string
+	}{
+		"two versions of one URL":       {[]probe.Exchange{{URL: shop, Version: "1.0"}, {URL: shop, Version: "1.1"}}, "ProbeMixedVersions"},
+		"two URLs with one each":        {[]probe.Exchange{{URL: shop, Version: "1.0"}, {URL: auth, Version: "1.1"}}, ""},
+		"one version":                   {[]probe.Exchange{{URL: shop, Version: "1.0"}, {URL: shop, Version: "1.0"}}, ""},
+		"a credential that comes back":  {[]probe.Exchange{{URL: shop, SoughtCredential: true, Reflected: "the body"}, {URL: shop, SoughtCredential: true}}, "ProbeSecretReflected"},
+		"a credential that comes not":   {[]probe.Exchange{{URL: shop, SoughtCredential: true}}, ""},
+		"no credential that comes back": {[]probe.Exchange{{URL: shop, Reflected: "the body"}}, ""},
+	} {
+		p := newPast(read)
+		p.now = p.now.Add(read.Interval)
+		p.Observe(probe.Result{ID: read.ID, Started: p.now, Exchanges: c.exchanges, Checks: []probe.Check{{Name: "status", Verdict: probe.Pass, Reason: probe.OK}}})
+		if got := p.names(); got != c.want {
+			t.Errorf("%s: got %q, expected %q", name, got, c.want)
+		}
+	}
+	for want, failed := range map[string][]probe.Reason{
+		"":             {probe.MixedVersions}, // what fails for this alone has its own alert, after a while
+		"ProbeFailing": {probe.MixedVersions, probe.Status},
+	} {
+		p := newPast(read)
+		p.now = p.now.Add(read.Interval)
+		r := probe.Result{ID: read.ID, Started: p.now}
+		for i, why := range failed {
+			r.Checks = append(r.Checks, probe.Check{Name: []string{probe.CheckVersions, "status"}[i], Verdict: probe.Fail, Reason: why})
+		}
+		p.Observe(r)
+		if got := p.names(); got != want {
+			t.Errorf("failed for %v: got %q, expected %q", failed, got, want)
+		}
+	}
+}
