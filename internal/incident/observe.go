@@ -132,7 +132,6 @@ func (s *system) failed(r *probe.Result, passedBefore bool) (changed bool) {
 	}
 	i.Recovered, i.LastChecked, i.PassingSince = time.Time{}, time.Time{}, time.Time{}
 	delete(i.Passing, r.Name)
-	i.Removed = drop.If(i.Removed, func(p string) bool { return p == r.Name })
 	if !slices.Contains(i.Open, r.Name) {
 		i.Open, changed = append(i.Open, r.Name), true
 	}

@@ -91,14 +91,15 @@ func TestSave_records(t *testing.T) {
 func TestLoad_damagedFile(t *testing.T) {
 	testenv.WithoutRace(t)
 	for name, c := range map[string]struct{ text, want string }{
-		"cut off":         {`{"format":1,"systems":{"ibex":{"inc`, "damaged"},
-		"empty":           {``, "damaged"},
-		"another format":  {`{"format":7}`, "expected format 1, got 7"},
-		"another's":       {`[1,2,3]`, "damaged"},
-		"nulls":           {`{"format":1,"systems":{"ibex":null}}`, ""},
-		"half an object":  {`{"format":1,"systems":{"ibex":{"incident":{"order":["x","y"],"open":["x"]}}}}`, ""},
-		"nothing at all":  {`{"format":1}`, ""},
-		"unknown members": {`{"format":1,"more":1}`, ""},
+		"cut off":          {`{"format":1,"systems":{"ibex":{"inc`, "damaged"},
+		"empty":            {``, "damaged"},
+		"another format":   {`{"format":7}`, "expected format 1, got 7"},
+		"another's":        {`[1,2,3]`, "damaged"},
+		"nulls":            {`{"format":1,"systems":{"ibex":null}}`, ""},
+		"half an object":   {`{"format":1,"systems":{"ibex":{"incident":{"order":["x","y"],"open":["x"]}}}}`, ""},
+		"half of one open": {`{"format":1,"systems":{"ibex":{"incident":{"order":["x","auth"],"open":["auth"]}}}}`, ""},
+		"nothing at all":   {`{"format":1}`, ""},
+		"unknown members":  {`{"format":1,"more":1}`, ""},
 	} {
 		tracker := New()
 		err := tracker.Load([]byte(c.text))
@@ -108,7 +109,7 @@ func TestLoad_damagedFile(t *testing.T) {
 		tracker.SetJobs(jobs())
 		see(tracker, "proxy", 0, oneReplicaDown)
 		see(tracker, "proxy", 1, well)
-		if got := tracker.Note("ibex"); !strings.Contains(got, "## Timeline") {
+		if got := tracker.Note("ibex"); !strings.Contains(got, "## Timeline") || !strings.Contains(got, "proxy live") || strings.Contains(got, "ibex: x") {
 			t.Errorf("%s: got:\n%s", name, got)
 		}
 	}
