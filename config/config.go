@@ -38,6 +38,7 @@ type Config struct {
 	own        []user // those of them that are not made from lists
 	expander   *expander
 	components map[probe.Key][]string // of the public page
+	known      map[textKey]*known
 }
 
 // Load reads files and directories and turns them into jobs. Each file is read once; the bytes that are hashed are
@@ -49,8 +50,15 @@ func Load(kinds probe.Kinds, paths ...string) (*Config, error) {
 // Parse turns files into jobs. It returns a Config with at least one job, or an error: an Errors with every mistake
 // in the files, or one that says what is wrong with kinds.
 func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
-	d := &strictyaml.Decoder{}
-	if err := checkKinds(d, kinds); err != nil {
+	return (&Config{}).Reparse(kinds, files...)
+}
+
+// Reparse is Parse, of the same kinds, for files that take the place of those of a running configuration. An entry whose text is the same
+// as in the file of that name keeps its probe, if all that it says is in the text: not where it refers to an anchor. So does one that
+// was made of a target, if its target and the text of the entry with for_each are the same.
+func (c *Config) Reparse(kinds probe.Kinds, files ...File) (*Config, error) {
+	l := &loader{decoder: &strictyaml.Decoder{}, kinds: kinds, before: c.known, used: map[textKey]bool{}, left: maxProbes}
+	if err := checkKinds(l.decoder, kinds); err != nil {
 		return nil, err
 	}
 	if len(files) == 0 {
@@ -59,9 +67,8 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	var headers []*fileHeader
 	var entries []*probeEntry
 	var wrong Errors
-	left := maxProbes
 	for _, f := range files {
-		header, some, mistakes := readFile(d, kinds, f, &left)
+		header, some, mistakes := l.readFile(f)
 		headers, entries, wrong = append(headers, header), append(entries, some...), append(wrong, mistakes...)
 	}
 	wrong = append(wrong, crosscheck(headers, entries)...)
@@ -69,45 +76,72 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.arranged(files)
 	}
-	c := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}
-	c.Public, c.publicIn = makePublic(headers, c.Jobs)
-	if c.expander = newExpander(kinds, headers, entries); c.expander != nil {
-		c.own, c.components = c.users, map[probe.Key][]string{}
-		for i := range c.Jobs {
-			c.components[c.Jobs[i].Key()] = c.Jobs[i].Components
+	next := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries), known: knownIn(entries)}
+	next.Public, next.publicIn = makePublic(headers, next.Jobs)
+	if next.expander = newExpander(kinds, headers, entries); next.expander != nil {
+		next.expander.recall(c.expander)
+		next.own, next.components = next.users, map[probe.Key][]string{}
+		for i := range next.Jobs {
+			next.components[next.Jobs[i].Key()] = next.Jobs[i].Components
 		}
-		return c.Expand(nil), nil
+		return next.Expand(nil), nil
 	}
-	return c, nil
+	return next, nil
+}
+
+// A loader reads files.
+type loader struct {
+	decoder *strictyaml.Decoder
+	kinds   probe.Kinds
+	before  map[textKey]*known // of the configuration that there was
+	used    map[textKey]bool   // of them: two entries cannot have the same probe
+	left    int                // how many probes there may still be
+}
+
+// values returns how many values are in a text that is known and not used yet; 0 of any other.
+func (l *loader) values(text textKey) int {
+	k := l.before[text]
+	if k == nil || l.used[text] {
+		return 0
+	}
+	l.used[text] = true
+	return k.values
 }
 
 // manyProbes is how many probes of a file are in memory as a tree at a time.
 const manyProbes = 100
 
-// readFile reads a file, whatever the others are. It takes from left how many probes it has.
-func readFile(d *strictyaml.Decoder, kinds probe.Kinds, f File, left *int) (*fileHeader, []*probeEntry, Errors) {
-	if long := strictyaml.ParseLong(f.Data, maxBytes, "probes", manyProbes); long != nil && long.Len <= *left && f.problem == "" {
-		h, wrong := readHeader(d, f.Name, &tree{data: f.Data, head: long.Head})
+// readFile reads a file, whatever the others are, in pieces if it can be.
+func (l *loader) readFile(f File) (*fileHeader, []*probeEntry, Errors) {
+	if long := strictyaml.ParseLong(f.Data, maxBytes, "probes", manyProbes); long != nil && long.Len <= l.left && f.problem == "" {
+		h, wrong := readHeader(l.decoder, f.Name, &tree{data: f.Data, head: long.Head})
 		h.Probes = nil
+		values := func(text []byte) int { return l.values(keyOfText(f, text)) }
 		var entries []*probeEntry
-		for piece := long.Next(); piece != nil; piece = long.Next() {
-			some, mistakes := readEntries(d, kinds, h, piece, len(entries), f.Env)
+		for piece := long.Next(values); piece != nil; piece = long.Next(values) {
+			some, mistakes := l.readEntries(f, h, piece, len(entries))
 			entries, wrong = append(entries, some...), append(wrong, mistakes...)
 		}
 		if long.Complete() {
-			*left -= long.Len
+			l.left -= long.Len
 			return h, entries, wrong
 		}
 	}
 	root, wrong := parseTree(f)
 	t := &tree{data: f.Data, root: root}
-	h, mistakes := readHeader(d, f.Name, t)
+	h, mistakes := readHeader(l.decoder, f.Name, t)
 	wrong = append(wrong, mistakes...)
-	if *left -= len(h.Probes); *left < 0 {
+	if l.left -= len(h.Probes); l.left < 0 {
 		h.Probes, h.known = nil, false
 		wrong = append(wrong, h.mistake("probes", "more than %d probes, all files together; several probers may share them", maxProbes))
 	}
-	entries, mistakes := readEntries(d, kinds, h, h.Probes, 0, f.Env)
+	items := make([]strictyaml.Item, len(h.Probes))
+	for i, n := range h.Probes {
+		if items[i].Node = n; n != nil {
+			items[i].Line = n.Line
+		}
+	}
+	entries, mistakes := l.readEntries(f, h, items, 0)
 	t.root, h.Probes = nil, nil
 	return h, entries, append(wrong, mistakes...)
 }

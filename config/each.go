@@ -27,7 +27,9 @@ type each struct {
 	labels []string       // of a target, that the entry names
 	names  *regexp.Regexp // what its probes may be called
 	list   probe.Key      // where the targets are from
+	text   textKey
 	made   map[string]*made
+	before map[string]*made // of the configuration that there was; nil once the lists are known
 }
 
 // placeholder is what stands for a part of a target.
@@ -71,7 +73,7 @@ func readEach(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, env *secr
 			for _, name := range e.labels {
 				t.Labels[name] = value
 			}
-			p, some := e.read(d, kinds, t, at.who)
+			p, some := e.read(d, kinds, t, at.who, nil)
 			if best == nil || len(some) < len(mistakes) {
 				best, mistakes = p, some
 			}
@@ -182,16 +184,21 @@ func checkPrograms(at place, n *yaml.Node) (wrong Errors) {
 	return wrong
 }
 
-// read makes the entry of a target. The mistakes are those of the settings that come of it.
-func (e *each) read(d *strictyaml.Decoder, kinds probe.Kinds, t probe.Target, who string) (*probeEntry, Errors) {
-	p := &probeEntry{place: place{file: e.file, made: e.node, who: who}, job: &probe.Job{}}
-	node, err := substitute(e.node, t, asSetting, true)
-	if err != nil {
-		return p, Errors{p.mistake("", "%s", err)}
+// read makes the entry of a target, which may be known. The mistakes are those of the settings that come of it.
+func (e *each) read(d *strictyaml.Decoder, kinds probe.Kinds, t probe.Target, who string, k *known) (*probeEntry, Errors) {
+	p := &probeEntry{place: place{file: e.file, made: e.node, who: who}, job: &probe.Job{}, begins: e.node.Line}
+	var wrong Errors
+	if k != nil {
+		wrong = p.recall(k, kinds, e.header)
+	} else {
+		node, err := substitute(e.node, t, asSetting, true)
+		if err != nil {
+			return p, Errors{p.mistake("", "%s", err)}
+		}
+		p.made = node
+		p.readSources(d, e.env)
+		wrong = p.guard(func() Errors { return p.read(d, kinds, e.header) })
 	}
-	p.made = node
-	p.readSources(d, e.env)
-	wrong := p.guard(func() Errors { return p.read(d, kinds, e.header) })
 	if len(wrong) == 0 && p.job.Probe != nil {
 		wrong = p.guard(p.validate)
 	}

@@ -10,7 +10,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"prober/internal/probe"
-	"prober/internal/secret"
 	"prober/internal/sorted"
 	"prober/internal/strictyaml"
 	"prober/internal/text"
@@ -39,25 +38,42 @@ type probeEntry struct {
 	unread []strictyaml.Mistake // settings that could not be read
 	refs   []sourceRef          // settings that name where their value comes from
 	each   *each                // that it is a sample of; nil for a probe of its own
+
+	known    *known  // what it was made from; nil if it was read
+	text     textKey // of what it is written as
+	begins   int     // its line
+	values   int     // in it
+	severity string  // as it is written
 }
 
-// readEntries reads probes of a file, of which some came before, and checks what can be told of each without the others.
-func readEntries(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeader, nodes []*yaml.Node, before int, env *secret.Environment) (entries []*probeEntry, wrong Errors) {
-	for i, n := range nodes {
-		if i += before + 1; n == nil { // null, which has been refused
+// readEntries reads probes of a file, of which some came before, and checks what can be told of each without the others. What is known
+// is not read again.
+func (l *loader) readEntries(f File, h *fileHeader, items []strictyaml.Item, before int) (entries []*probeEntry, wrong Errors) {
+	d, kinds := l.decoder, l.kinds
+	for i, item := range items {
+		n, text := item.Node, keyOfText(f, item.Text)
+		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + before + 1, made: n}, job: &probe.Job{}, text: text, begins: item.Line, values: item.Values}
+		if item.Known {
+			k := l.before[text]
+			p.who, p.made = k.Name, nil
+			entries, wrong = append(entries, p), append(wrong, p.recall(k, kinds, h)...)
 			continue
 		}
-		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i, made: n, who: "probe " + strconv.Itoa(i)}, job: &probe.Job{}}
+		if n == nil { // null, which has been refused
+			continue
+		}
+		p.who = "probe " + strconv.Itoa(p.probe)
 		if _, name := strictyaml.Lookup(n, "name"); name != nil && validName(name.Value) {
 			p.who = name.Value
 		}
 		if key, _ := strictyaml.Lookup(n, "for_each"); key != nil {
-			sample, mistakes := readEach(d, kinds, h, env, n, p.who)
+			sample, mistakes := readEach(d, kinds, h, f.Env, n, p.who)
+			sample.each.text = text
 			entries, wrong = append(entries, sample), append(wrong, mistakes...)
 			continue
 		}
 		entries = append(entries, p)
-		p.readSources(d, env)
+		p.readSources(d, f.Env)
 		wrong = append(wrong, p.guard(func() Errors { return p.read(d, kinds, h) })...)
 		p.made = nil
 	}
@@ -93,10 +109,17 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 		p.unread = d.Decode(strictyaml.Select(n, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
 	}
 	wrong = p.all(p.unread)
+	p.job.Versions = &probe.VersionHistory{}
 	if n.Kind == yaml.MappingNode {
-		wrong = append(wrong, p.check(kinds, h)...)
-		wrong = append(wrong, p.checkMeasures(h)...)
+		wrong = append(wrong, p.settle(kinds, h)...)
 	}
+	return wrong
+}
+
+// settle adds to an entry what the header of its file says.
+func (p *probeEntry) settle(kinds probe.Kinds, h *fileHeader) Errors {
+	p.severity = p.Severity
+	wrong := append(p.check(kinds, h), p.checkMeasures(h)...)
 	p.job.ID = probe.ID{System: h.System, Name: p.Name, Type: p.Type, Runbook: p.Runbook, Severity: p.Severity}
 	p.job.DependsOn = p.DependsOn
 	return wrong
@@ -189,7 +212,6 @@ func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
 //go:noinline
 func makeJob(headers []*fileHeader, p *probeEntry) probe.Job {
 	job := *p.job
-	job.Versions = &probe.VersionHistory{}
 	for _, h := range headers {
 		for _, w := range h.windows {
 			if h.System == p.job.System && (w.probes == nil || slices.Contains(w.probes, p.Name)) {

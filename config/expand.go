@@ -39,6 +39,7 @@ type slot struct {
 type made struct {
 	job   probe.Job
 	user  []user
+	known *known
 	wrong string
 }
 
@@ -133,7 +134,7 @@ func (x *expander) fill(lists map[probe.Key][]probe.Target, prune bool) (jobs []
 			id := e.identity(t)
 			m := e.made[id]
 			if m == nil {
-				m = x.make(e, t)
+				m = x.make(e, t, e.before[id])
 				e.made[id] = m
 			}
 			used[id] = m
@@ -156,6 +157,9 @@ func (x *expander) fill(lists map[probe.Key][]probe.Target, prune bool) (jobs []
 		if prune {
 			e.made = used
 		}
+		if prune && lists != nil { // what is not used by now has been closed
+			e.before = nil
+		}
 	}
 	return jobs, users, refused
 }
@@ -169,15 +173,40 @@ func (e *each) identity(t probe.Target) string {
 	return id
 }
 
-func (x *expander) make(e *each, t probe.Target) *made {
-	p, wrong := e.read(x.decoder, x.kinds, t, "")
+func (x *expander) make(e *each, t probe.Target, before *made) *made {
+	var k *known
+	if before != nil {
+		k = before.known
+	}
+	p, wrong := e.read(x.decoder, x.kinds, t, "", k)
 	if len(wrong) > 0 {
 		return &made{wrong: wrong[0].Text}
 	}
 	if allows := x.limits[e.list]; allows != nil && e.leaves(t, p, allows) {
 		return &made{wrong: "it is outside of within, or one of its labels names a host that is"}
 	}
-	return &made{job: makeJob(x.headers, p), user: makeUsers([]*probeEntry{p})}
+	return &made{job: makeJob(x.headers, p), user: makeUsers([]*probeEntry{p}), known: p.learn()}
+}
+
+// recall takes over what an expander made of targets.
+func (x *expander) recall(before *expander) {
+	if before == nil {
+		return
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	for i := range before.slots {
+		old := before.slots[i].each
+		if old == nil || old.text == (textKey{}) {
+			continue
+		}
+		for j := range x.slots {
+			if e := x.slots[j].each; e != nil && e.text == old.text && e.before == nil {
+				e.before = maps.Clone(old.made)
+				break
+			}
+		}
+	}
 }
 
 // leaves reports whether a target, of a list that may be older than what limits it, or a label in the place of a host is outside of what

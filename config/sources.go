@@ -32,12 +32,13 @@ type sourceRef struct {
 	path  string
 	value any
 	lines map[string]int // of the keys of a fileUser
-	line  int
+	line  int            // from that of the entry on, as those of the keys
 }
 
 // A user is a probe with the sources that its settings name, by line.
 type user struct {
 	file, system, name string
+	line               int // of the entry
 	refs               []sourceRef
 }
 
@@ -60,12 +61,12 @@ func (p *probeEntry) readSources(d *strictyaml.Decoder, env *secret.Environment)
 			v.ResolveFiles(dir)
 			ref.value, ref.lines = v, map[string]int{}
 			for key := range strictyaml.Pairs(n) {
-				ref.lines[key.Value] = key.Line
+				ref.lines[key.Value] = key.Line - p.begins
 			}
 		default:
 			return
 		}
-		ref.line = p.line(path)
+		ref.line = p.line(path) - p.begins
 		// A text that may be public has read its source as a secret before.
 		p.refs = drop.If(p.refs, func(r sourceRef) bool { return r.path == path })
 		p.refs = append(p.refs, ref)
@@ -77,7 +78,7 @@ func makeUsers(entries []*probeEntry) (all []user) {
 	for _, p := range entries {
 		if len(p.refs) > 0 && p.each == nil {
 			sorted.By(p.refs, func(a, b sourceRef) int { return cmp.Compare(a.line, b.line) })
-			all = append(all, user{p.file, p.job.System, p.Name, p.refs})
+			all = append(all, user{p.file, p.job.System, p.Name, p.begins, p.refs})
 		}
 	}
 	return all
@@ -163,7 +164,7 @@ func (r sourceRef) mistake(u user, e probe.SettingError) Mistake {
 	if !known {
 		line = r.line
 	}
-	return Mistake{File: u.file, Line: line, Probe: u.name, Text: oneLine(probe.InSetting(r.path, e).Error())}
+	return Mistake{File: u.file, Line: u.line + line, Probe: u.name, Text: oneLine(probe.InSetting(r.path, e).Error())}
 }
 
 // A secretRef is a secret and the probes that use it, as system/name.

@@ -24,7 +24,10 @@ func validate(entries []*probeEntry) (wrong Errors) {
 }
 
 func (p *probeEntry) validate() (wrong Errors) {
-	refused := probe.SettingErrors(p.job.Probe.Validate())
+	var refused []probe.SettingError
+	if p.known == nil {
+		refused = probe.SettingErrors(p.job.Probe.Validate())
+	}
 	if c, ok := p.job.Probe.(probe.TimeoutChecker); ok && refused == nil {
 		refused = probe.SettingErrors(c.CheckTimeout(p.job.Timeout))
 	}

@@ -158,7 +158,7 @@ func (r *reloader) targetsChanged() {
 		s.log.Warn("Targets changed", "err", err)
 		return
 	}
-	s.apply(cfg, jobs)
+	s.apply(cfg, jobs, false)
 }
 
 // loadTargets reads the lists that a prober which serves has kept, without touching its file.

@@ -176,9 +176,13 @@ func newBudget() *memory.Budget {
 
 // withIncidents tells the jobs when the last incident of their system was.
 func withIncidents(of func(system string) probe.Incident, jobs []probe.Job) []probe.Job {
+	bySystem := map[string]func() probe.Incident{}
 	for i := range jobs {
 		system := jobs[i].System
-		jobs[i].Incident = func() probe.Incident { return of(system) }
+		if bySystem[system] == nil {
+			bySystem[system] = func() probe.Incident { return of(system) }
+		}
+		jobs[i].Incident = bySystem[system]
 	}
 	return jobs
 }

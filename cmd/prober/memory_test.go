@@ -38,7 +38,7 @@ func TestMemory_ofAProbe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.apply(cfg, jobs)
+		s.apply(cfg, jobs, true)
 	}
 	before := liveHeap()
 	load(0)

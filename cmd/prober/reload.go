@@ -113,7 +113,7 @@ func (r *reloader) once(requested bool) error {
 	}
 	r.lastSum = sum
 	defer r.awaitMemory()()
-	cfg, err := config.Parse(r.kinds, files...)
+	cfg, err := r.server.config.Load().Reparse(r.kinds, files...)
 	var jobs []probe.Job
 	if err == nil {
 		err = inbound.Check(cfg.Jobs)
@@ -132,6 +132,6 @@ func (r *reloader) once(requested bool) error {
 		return err
 	}
 	r.lastError.Store(nil)
-	r.server.apply(cfg, jobs)
+	r.server.apply(cfg, jobs, true)
 	return nil
 }

@@ -52,7 +52,7 @@ func TestConfigPage(t *testing.T) {
 	t.Parallel()
 	s := bareServer()
 	jobs := demoJobs(t, startSandbox(t, sandbox.Options{}))
-	s.apply(&config.Config{Jobs: slices.Clone(jobs)}, slices.Clone(jobs))
+	s.apply(&config.Config{Jobs: slices.Clone(jobs)}, slices.Clone(jobs), true)
 	pages := s.handler(&options{}, &reloader{}, demoHooks{})
 	var running sync.WaitGroup
 	for _, j := range jobs {
@@ -92,7 +92,7 @@ func TestApply_forgetsRemovedProbes(t *testing.T) {
 			id := probe.ID{System: "shop", Name: fmt.Sprintf("p%d-%d", reload, i), Type: "http"}
 			jobs = append(jobs, probe.Job{ID: id, Probe: &written{}, Interval: time.Minute, Timeout: time.Second})
 		}
-		s.apply(&config.Config{Jobs: jobs}, jobs)
+		s.apply(&config.Config{Jobs: jobs}, jobs, true)
 		for _, j := range jobs {
 			s.verdicts.Observe(*probe.NewResult(j.ID))
 		}
@@ -114,7 +114,7 @@ func TestReload_halfWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.apply(cfg, cfg.Jobs)
+	s.apply(cfg, cfg.Jobs, true)
 	r := newReloader(probes.Kinds(), from, cfg, s, time.Minute, nil)
 	whole := httpConfig("http://127.0.0.1:1/", "a", "b", "c")
 	half := whole[:strings.LastIndex(whole, "  - ")]
@@ -173,7 +173,7 @@ func TestReload_exec(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.apply(cfg, cfg.Jobs)
+		s.apply(cfg, cfg.Jobs, true)
 		r := newReloader(kinds, from, cfg, s, time.Minute, nil)
 		writeFile(t, dir, "prober.yaml", program+"  - {name: c, type: exec, command: [/bin/false]}\n")
 		if err := r.once(true); (err == nil) != allowed || len(s.config.Load().Jobs) != want {
@@ -181,6 +181,104 @@ func TestReload_exec(t *testing.T) {
 		}
 		if err := r.failed(); !allowed && (err == nil || !strings.Contains(err.Error(), "prober.yaml:3: a: type exec: it starts programs")) {
 			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// TestReload_whileProbesRun reloads while every kind of the demo runs: probes whose entries did not change stay, and nothing of them is
+// written, which the race detector tells.
+func TestReload_whileProbesRun(t *testing.T) {
+	s, sample := bareServer(), startSandbox(t, sandbox.Options{})
+	s.memory, s.engine = newBudget(), &engine{}
+	for name, value := range sample.Env() {
+		t.Setenv(name, value)
+	}
+	text, dir := string(sample.RewriteAddresses(config.Demo)), t.TempDir()
+	path := writeFile(t, dir, "demo.yaml", text)
+	from := func() []config.File { return config.Read(path) }
+	cfg, err := config.Parse(probes.Kinds(), from()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := slices.Clone(cfg.Jobs)
+	s.apply(cfg, cfg.Jobs, true)
+	r := newReloader(probes.Kinds(), from, cfg, s, time.Minute, nil)
+	var running sync.WaitGroup
+	for _, j := range jobs {
+		running.Go(func() { j.Do(t.Context()) })
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		running.Wait()
+	}()
+	for n := 0; n < 2 || !closed(done); n++ {
+		writeFile(t, dir, "demo.yaml", strings.Replace(text, "interval: 5s", fmt.Sprintf("interval: %ds\nlabels: {n: n%d}", 6+n%3, n), 1))
+		if err := r.once(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := s.config.Load().Jobs
+	var again []string
+	for _, j := range newIn(now, jobs) {
+		again = append(again, j.Name)
+	}
+	if len(now) != len(jobs) || now[0].Interval < 6*time.Second || now[0].Labels["n"] == "" {
+		t.Errorf("the header did not change %+v, or there are %d probes of %d", now[0].Labels, len(now), len(jobs))
+	}
+	if fmt.Sprint(again) != "[proxy-baseline]" { // which has an alias
+		t.Errorf("made again: %s", again)
+	}
+}
+
+// closed reports whether a channel is closed.
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// TestReload_readsListsAgain has the same configuration loaded again while a list in a file is another: what stays on the list stays,
+// and the rest is made and closed.
+func TestReload_readsListsAgain(t *testing.T) {
+	t.Parallel()
+	s, dir := bareServer(), t.TempDir()
+	s.memory, s.engine = newBudget(), &engine{}
+	path := writeFile(t, dir, "prober.yaml", "system: shop\nprobes:\n  - {name: pods, type: targets, file: [targets.json], want: 1}\n"+
+		"  - {for_each: pods, name: 'pod-{host}', type: tcp, address: '{target}'}\n")
+	from := func() []config.File { return config.Read(path) }
+	list := func(targets string) { writeFile(t, dir, "targets.json", `[{"targets": [`+targets+`]}]`) }
+	list(`"127.0.0.1:1", "127.0.0.2:1"`)
+	cfg, err := config.Parse(probes.Kinds(), from()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.apply(cfg, cfg.Jobs, true)
+	r := newReloader(probes.Kinds(), from, cfg, s, time.Minute, nil)
+	for i, c := range []struct{ targets, want, again string }{
+		{`"127.0.0.1:1", "127.0.0.2:1"`, "pods pod-127.0.0.1 pod-127.0.0.2", "pod-127.0.0.1 pod-127.0.0.2"},
+		{`"127.0.0.1:1", "127.0.0.2:1"`, "pods pod-127.0.0.1 pod-127.0.0.2", ""},
+		{`"127.0.0.2:1", "127.0.0.3:1"`, "pods pod-127.0.0.2 pod-127.0.0.3", "pod-127.0.0.3"},
+		{`"127.0.0.1:1", "127.0.0.2:1"`, "pods pod-127.0.0.1 pod-127.0.0.2", "pod-127.0.0.1"}, // the first one was closed
+		{`"127.0.0.2:2"`, "pods pod-127.0.0.2", "pod-127.0.0.2"},
+	} {
+		before := s.config.Load().Jobs
+		list(c.targets)
+		if err := r.once(true); err != nil {
+			t.Fatal(err)
+		}
+		names := func(jobs []probe.Job) (all []string) {
+			for _, j := range jobs {
+				all = append(all, j.Name)
+			}
+			return all
+		}
+		now := s.config.Load().Jobs
+		if got, again := strings.Join(names(now), " "), strings.Join(names(newIn(now, before)), " "); got != c.want || again != c.again {
+			t.Errorf("load %d: got %s, made again %s; expected %s and %s", i+1, got, again, c.want, c.again)
 		}
 	}
 }

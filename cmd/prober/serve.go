@@ -171,7 +171,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 		demo.announce(listeners[0].Addr().String())
 	}
 	s.warnAboutProxy()
-	s.apply(cfg, jobs)
+	s.apply(cfg, jobs, true)
 	reload := newReloader(kinds, from, cfg, s, o.serve.poll, o.hangups)
 	s.alerting.reloader.Store(reload)
 	return s.run(ctx, o, reload, s.handler(o, reload, demo), webConfig, listeners, kubelet)

@@ -8,8 +8,8 @@ import (
 	"prober/internal/probe"
 )
 
-// apply switches to a configuration, and to the jobs of it that are of this shard.
-func (s *server) apply(cfg *config.Config, all []probe.Job) {
+// apply switches to a configuration, and to the jobs of it that are of this shard. It was loaded, or lists of targets changed.
+func (s *server) apply(cfg *config.Config, all []probe.Job, loaded bool) {
 	jobs := s.shard.Select(all)
 	s.here.Store(int64(len(jobs)))
 	s.elsewhere.Store(int64(len(all) - len(jobs)))
@@ -21,8 +21,7 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 		before = old.Jobs
 	}
 	added := newIn(jobs, before)
-	repeatProbes(added)
-	loaded := len(added) == len(jobs) // and not only made from other lists
+	repeatProbes(jobs)
 	if loaded {
 		for _, w := range warnings(cfg, jobs) {
 			s.log.Warn("Configuration", "warning", w)
@@ -48,7 +47,7 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 	case old == nil:
 		s.log.Info("Probing", "probes", len(jobs))
 	case loaded:
-		s.log.Info("Configuration reloaded", "probes", len(jobs))
+		s.log.Info("Configuration reloaded", "probes", len(jobs), "new", len(added), "gone", len(gone))
 	default:
 		s.log.Info("Targets changed", "probes", len(jobs), "new", len(added), "gone", len(gone))
 	}
@@ -56,7 +55,7 @@ func (s *server) apply(cfg *config.Config, all []probe.Job) {
 	debug.FreeOSMemory() // parsing takes many times the memory of the result
 }
 
-// repeatProbes tells probes that they run more than once. They have to be closed then.
+// repeatProbes tells probes that they run more than once. They have to be closed then. Those that know it may be told again.
 func repeatProbes(jobs []probe.Job) {
 	for _, j := range jobs {
 		if p, ok := j.Probe.(probe.Repeater); ok {

@@ -20,17 +20,41 @@ type Labels struct {
 }
 
 // NewLabels sorts the labels by name. Labels without a value are left out: to Prometheus they are the same as none.
-// Names and values must be valid UTF-8.
-func NewLabels(labels []Label) Labels {
+// Names and values must be valid UTF-8. What is equal to some of the others is shared with them, in memory.
+func NewLabels(labels []Label, others ...Labels) Labels {
 	labels = drop.If(slices.Clone(labels), func(l Label) bool { return l.Value == "" })
 	sorted.By(labels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
 	var text []byte
+	for _, l := range labels {
+		text = appendLabel(text, l.Name, l.Value)
+	}
+	for _, o := range others {
+		if o.text == string(text) {
+			return o
+		}
+	}
 	pairs := make([]*dto.LabelPair, len(labels))
-	for i := range labels {
-		pairs[i] = &dto.LabelPair{Name: &labels[i].Name, Value: &labels[i].Value}
-		text = appendLabel(text, labels[i].Name, labels[i].Value)
+	for i, l := range labels {
+		pairs[i] = pairOf(l, others)
 	}
 	return Labels{text: string(text), pairs: pairs}
+}
+
+// pairOf returns a label as it stands in protobuf: one of the others' if they have it.
+func pairOf(l Label, others []Labels) *dto.LabelPair {
+	for _, o := range others {
+		for _, p := range o.pairs {
+			if *p.Name == l.Name && *p.Value == l.Value {
+				return p
+			}
+		}
+	}
+	p := &struct {
+		dto.LabelPair
+		Label
+	}{Label: l}
+	p.LabelPair.Name, p.LabelPair.Value = &p.Label.Name, &p.Label.Value
+	return &p.LabelPair
 }
 
 // Has reports whether a label of that name is among them.

@@ -29,9 +29,10 @@ type signal struct {
 const replica = "replica"
 
 // newJobView returns the view of a job and how many of its signals and labels cannot be shown. Two signals with the same
-// name and labels would make every scrape invalid: the first one wins, and taken records the series in use.
-func newJobView(job probe.Job, own, taken map[string]bool) (*jobView, int) {
-	base, dropped := baseLabels(job)
+// name and labels would make every scrape invalid: the first one wins, and taken records the series in use. Labels that others have
+// too are shared with them.
+func newJobView(job *probe.Job, own, taken map[string]bool, others []exposition.Labels) (*jobView, int) {
+	base, dropped := baseLabels(job, others)
 	v := &jobView{
 		labels: base, runbook: valid(job.Runbook), severity: valid(job.Severity), url: valid(job.RunbookURL),
 		interval: job.Interval.Seconds(), maintenance: job.Maintenance,

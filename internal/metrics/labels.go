@@ -12,8 +12,8 @@ import (
 
 // baseLabels returns the labels that every series of a job has. A configured label that would clash with one of a
 // series' own is shown as exported_NAME, as Prometheus does when labels clash. It also returns how many configured
-// labels had to be dropped.
-func baseLabels(job probe.Job) (exposition.Labels, int) {
+// labels had to be dropped. What others have too is shared with them.
+func baseLabels(job *probe.Job, others []exposition.Labels) (exposition.Labels, int) {
 	pairs := []exposition.Label{
 		{Name: "system", Value: valid(job.System)}, {Name: "probe", Value: valid(job.Name)}, {Name: "type", Value: valid(job.Type)},
 	}
@@ -29,7 +29,7 @@ func baseLabels(job probe.Job) (exposition.Labels, int) {
 		}
 		pairs = append(pairs, exposition.Label{Name: as, Value: valid(value)})
 	}
-	return exposition.NewLabels(pairs), dropped
+	return exposition.NewLabels(pairs, others...), dropped
 }
 
 // labelName reports whether name is valid for a configured label.

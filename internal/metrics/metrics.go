@@ -7,14 +7,13 @@ package metrics
 
 import (
 	"cmp"
-	"maps"
-	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"prober/internal/exposition"
 	"prober/internal/probe"
-	"prober/internal/sorted"
 )
 
 // Metrics holds the state of all series. It is a probe.Sink and the scheduler's watcher. All its methods may be called
@@ -67,21 +66,25 @@ func (m *Metrics) SetJobs(jobs []probe.Job) {
 	now := time.Now()
 	next := &jobSet{states: make(map[key]*state, len(jobs)), order: make([]*state, 0, len(jobs))}
 	taken := map[string]bool{} // signals in use, as series
-	for _, job := range jobs {
+	keys := make([]key, 0, len(jobs))
+	var near exposition.Labels // of the job before, which has most in common
+	for i := range jobs {
+		job := &jobs[i]
 		k := keyOf(job.ID)
 		if next.states[k] != nil {
 			continue
 		}
 		s := old.states[k]
 		if s == nil {
-			s = &state{registered: now.UnixMilli()}
+			s = &state{registered: now.UnixMilli(), view: &jobView{}}
 		}
-		v, dropped := newJobView(job, m.self.names, taken)
+		v, dropped := newJobView(job, m.self.names, taken, []exposition.Labels{s.view.labels, near})
+		near = v.labels
 		m.self.overflow.Add(float64(dropped + s.set(v, job.Probe, job.Settings, now)))
 		next.states[k] = s
+		keys = append(keys, k)
 	}
-	keys := slices.Collect(maps.Keys(next.states))
-	sorted.By(keys, key.compare)
+	sort.Slice(keys, func(i, j int) bool { return keys[i].compare(keys[j]) < 0 }) // no two are equal
 	for _, k := range keys {
 		next.order = append(next.order, next.states[k])
 	}

@@ -25,9 +25,10 @@ func inPieces(data string) (head, list string, ok bool) {
 		return "", "", false
 	}
 	n := 0
-	for piece := l.Next(); piece != nil; piece = l.Next() {
+	unknown := func([]byte) int { return 0 }
+	for piece := l.Next(unknown); piece != nil; piece = l.Next(unknown) {
 		for _, item := range piece {
-			list += shape(item) + "\n"
+			list += shape(item.Node) + "\n"
 			n++
 		}
 	}
@@ -71,7 +72,9 @@ var longs = []struct {
 	{"texts of several lines", "probes:\n  - a: |\n      - x\n\n      # y\n  - b: >-\n      z\n      - z\n  - c: one\n      - two\n  - d: |+\n      k\n\n\nsystem: x\n", true},
 	{"lists in lists", "probes:\n  - - a\n    - b\n  - a: {b: [1,\n      2]}\n  - c\n", true},
 	{"an anchor of one item", "probes:\n  - a: &x 1\n    b: *x\n  - c: 2\n  - d: 3\n", true},
-	{"few", "probes:\n  - a: 1\n  - b: 2\n", false},
+	{"few", "probes:\n  - a: 1\n  - b: 2\n", true},
+	{"one", "probes:\n  - a: 1\nz: 2\n", true},
+	{"an alias of null", "probes:\n  - a: &x null\n  - *x\n", false},
 	{"an anchor of another piece", "probes:\n  - a: &x 1\n  - b: 2\n  - c: *x\n", false},
 	{"an anchor of the head", "x: &x {y: 1}\nprobes:\n  - a: *x\n  - b: *x\n  - c: *x\n", false},
 	{"an anchor that is set again", "x: &x 1\nprobes:\n  - a: 1\n  - b: 2\n  - c: &x 3\n  - d: 4\nz: *x\n", false},
@@ -109,12 +112,90 @@ func TestParseLong(t *testing.T) {
 	}
 }
 
-// FuzzParseLong: what is read in pieces is what Parse reads, at the same lines.
+// What is known is not parsed, as long as nothing else of its piece has to be, and its values count all the same.
+func TestLong_known(t *testing.T) {
+	const head, a, b, long = "probes:\n", "  - a: 1\n", "  - b: 2 # two\n\n", "  - c: |\n      - x\n"
+	for _, c := range []struct {
+		name, data string
+		parsed     string // by item: p if there is a tree, k if it is known
+	}{
+		{"all", head + a + b + long + a, "kkkk"},
+		{"a new one", head + a + b + "  - d: 4\n" + long, "kkpp"},
+		{"an alias", head + a + b + "  - d: &x 4\n    e: *x\n" + b, "kkpp"},
+		{"another key after", head + a + b + long + "z: 1\n", "kkk"},
+		{"another indentation", "probes:\n- a: 1\n- b: 2\n", "pp"},
+		{"in quotes", head + a + b + "  - d: \"\n" + a + b + "    \"\n", ""},
+		{"in braces", head + a + b + "  - {d: 4,\n" + a + "    }\n", ""},
+		{"in a text", head + "  - d: |\n" + a + b, "ppk"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := ParseLong([]byte(c.data), 1<<20, "probes", 2)
+			known := func(text []byte) int {
+				switch string(text) {
+				case a, b, long:
+					return 3
+				}
+				return 0
+			}
+			parsed, values := "", l.plain.values
+			for piece := l.Next(known); piece != nil; piece = l.Next(known) {
+				for _, item := range piece {
+					values += item.Values
+					switch {
+					case item.Node != nil:
+						parsed += "p"
+					case item.Known && item.Values == 3:
+						parsed += "k"
+					}
+				}
+			}
+			if !l.Complete() {
+				parsed = ""
+			}
+			if parsed != c.parsed || l.Complete() && values != l.plain.values {
+				t.Errorf("got %s and %d values, expected %s and %d", parsed, values, c.parsed, l.plain.values)
+			}
+		})
+	}
+}
+
+// again reads a document by ParseLong twice, the second time with all texts of the first one known. It returns how many values are in
+// it each time, and -1 if it is not read in pieces.
+func again(data string) (first, second int) {
+	known := map[string]int{}
+	read := func() int {
+		l := ParseLong([]byte(data), 1<<20, "probes", 2)
+		if l == nil {
+			return -1
+		}
+		value := func(text []byte) int { return known[string(text)] }
+		for piece := l.Next(value); piece != nil; piece = l.Next(value) {
+			for _, item := range piece {
+				if item.Text != nil {
+					known[string(item.Text)] = item.Values
+				}
+			}
+		}
+		if !l.Complete() {
+			return -1
+		}
+		return l.plain.values
+	}
+	if first = read(); first < 0 {
+		return first, first
+	}
+	return first, read()
+}
+
+// FuzzParseLong: what is read in pieces is what Parse reads, at the same lines, and it has as many values once it is known.
 func FuzzParseLong(f *testing.F) {
 	for _, c := range longs {
 		f.Add(c.data)
 	}
 	f.Fuzz(func(t *testing.T, data string) {
+		if first, second := again(data); first != second {
+			t.Errorf("there are %d values, and %d once they are known", first, second)
+		}
 		if head, list, ok := inPieces(data); ok {
 			if wantHead, wantList := whole(data); head != wantHead || list != wantList {
 				t.Errorf("got\n%s\n%s\nwant\n%s\n%s", head, list, wantHead, wantList)
