@@ -50,6 +50,7 @@ type page struct {
 	header  http.Header
 	status  int
 	body    bytes.Buffer
+	length  int                                   // of the body as it is read without gzip
 	holders int                                   // who wait for it or read it
 	readers map[*http.ResponseController]struct{} // who are reading
 }
@@ -183,9 +184,10 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, got *page) {
 		http.Error(w, "too many readers at once that do not accept gzip, try again later", http.StatusServiceUnavailable)
 		return
 	}
+	w.Header().Set("Content-Length", strconv.Itoa(got.length))
 	w.WriteHeader(got.status)
 	if z, err := gzip.NewReader(bytes.NewReader(got.body.Bytes())); err == nil {
-		io.CopyBuffer(onlyWriter{w}, z, make([]byte, 4<<10))
+		io.CopyBuffer(onlyWriter{w}, z, make([]byte, 16<<10))
 	}
 }
 
@@ -221,6 +223,7 @@ func (r *recorder) WriteHeader(status int) {
 
 func (r *recorder) Write(b []byte) (int, error) {
 	r.WriteHeader(http.StatusOK)
+	r.length += len(b)
 	return r.zip.Write(b)
 }
 
