@@ -21,7 +21,7 @@ func IsKnown(text string) bool { return text != "" && Redact(text) == redacted }
 func (m *store) redact(text string) string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if len(m.pieces) == 0 {
+	if m.pieces.used == 0 {
 		return text
 	}
 	marks := marks{length: len(text)}

@@ -144,7 +144,7 @@ func TestLearn(t *testing.T) {
 
 func TestLearn_bounded(t *testing.T) {
 	m := newStore()
-	size := func() int { return len(m.pieces) + len(m.filter) }
+	size := func() int { return len(m.pieces.pieces) + len(m.filter) }
 	var early int
 	for i := range 10_000 {
 		m.learn("file a", fmt.Sprintf("value-%032d", i*7919))

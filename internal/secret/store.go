@@ -24,10 +24,10 @@ type store struct {
 
 	mu      sync.RWMutex
 	sources map[string]sourceValues
-	pieces  map[uint64]int // number of values that have the piece
-	sizes   []int          // of the pieces there are: window, or less for a secret shorter than that
-	filter  []uint64       // a bit for every piece and for few else, so that most text is never looked up
-	gone    int            // pieces that were dropped and still have their bit
+	pieces  counts
+	sizes   []int    // of the pieces there are: window, or less for a secret shorter than that
+	filter  []uint64 // a bit for every piece and for few else, so that most text is never looked up
+	gone    int      // pieces that were dropped and still have their bit
 }
 
 // sourceValues are the current value of a source and, for requests that are still in progress, the one before.
@@ -37,7 +37,7 @@ type sourceValues struct {
 }
 
 func newStore() *store {
-	m := &store{seed: maphash.MakeSeed(), sources: map[string]sourceValues{}, pieces: map[uint64]int{}}
+	m := &store{seed: maphash.MakeSeed(), sources: map[string]sourceValues{}}
 	for size := range m.keys {
 		m.keys[size] = rand.Uint64() | 1
 	}
@@ -67,7 +67,7 @@ func (m *store) learn(source, value string) {
 	}
 	m.sources[source] = sourceValues{value: sum, now: now, before: old.now}
 	m.add(now)
-	m.drop(old.before)
+	m.gone += m.pieces.drop(old.before)
 	for _, size := range sizes {
 		if !slices.Contains(m.sizes, size) {
 			m.sizes = append(m.sizes, size)
@@ -110,6 +110,7 @@ func (m *store) piecesOf(value string) (out []uint64, sizes []int) {
 			}
 		}
 	}
+
 	slices.Sort(out)
 	return slices.Clip(slices.Compact(out)), sizes
 }
@@ -118,19 +119,19 @@ func (m *store) piecesOf(value string) (out []uint64, sizes []int) {
 func (m *store) hash(last uint64, size int) uint64 {
 	last = last << (64 - 8*size) >> (64 - 8*size)
 	high, low := bits.Mul64(last^m.keys[0], m.keys[size])
-	return high ^ low
+	return max(high^low, 1) // 0 stands for none
 }
 
 func (m *store) add(pieces []uint64) {
-	for _, p := range pieces {
-		m.pieces[p]++
-	}
+	m.pieces.add(pieces)
 	const spare = 16 // bits for each piece
-	if len(m.pieces)*spare > len(m.filter)*64 || m.gone > len(m.pieces) {
+	if m.pieces.used*spare > len(m.filter)*64 || m.gone > m.pieces.used {
 		m.gone = 0
-		m.filter = make([]uint64, 1<<bits.Len(uint(len(m.pieces)*spare/64)))
-		for p := range m.pieces {
-			m.setBit(p)
+		m.filter = make([]uint64, 1<<bits.Len(uint(m.pieces.used*spare/64)))
+		for _, p := range m.pieces.pieces {
+			if p != 0 {
+				m.setBit(p)
+			}
 		}
 		return
 	}
@@ -139,20 +140,9 @@ func (m *store) add(pieces []uint64) {
 	}
 }
 
-func (m *store) drop(pieces []uint64) {
-	for _, p := range pieces {
-		if m.pieces[p]--; m.pieces[p] == 0 {
-			delete(m.pieces, p)
-			m.gone++
-		}
-	}
-}
-
-func (m *store) setBit(piece uint64) {
-	m.filter[piece>>6&uint64(len(m.filter)-1)] |= 1 << (piece & 63)
-}
+func (m *store) setBit(piece uint64) { m.filter[home(piece, len(m.filter))] |= 1 << (piece & 63) }
 
 // has reports whether a piece belongs to a known secret.
 func (m *store) has(piece uint64) bool {
-	return m.filter[piece>>6&uint64(len(m.filter)-1)]>>(piece&63)&1 == 1 && m.pieces[piece] > 0
+	return m.filter[home(piece, len(m.filter))]>>(piece&63)&1 == 1 && m.pieces.has(piece)
 }
