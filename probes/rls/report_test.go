@@ -1,0 +1,67 @@
+package rls
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"prober/internal/probe"
+	"prober/probes/internal/breach"
+)
+
+// reported is a probe that reports what a sweep found.
+type reported struct {
+	*Probe
+	s sweep
+}
+
+func (p *reported) Checks() []string { return nil }
+
+func (p *reported) Ask(_ context.Context, r *probe.Result) {
+	p.s.p = p.Probe
+	p.s.report(r)
+}
+
+// TestReport: one row of another org is a breach that is counted, wherever it was seen, and the time of the last proof is that of a
+// sweep that found none, asked everything and whose control held.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	notes, plans := &relation{ident: "notes"}, &relation{ident: "plans"}
+	failed := probe.Outcomef(probe.Timeout, "no answer")
+	leak, also := finding{notes, "b"}, finding{notes, "no org"}
+	for name, c := range map[string]struct {
+		s    sweep
+		want string
+	}{
+		"nothing":                         {sweep{unset: true}, "pass(ok) pass(ok) pass(ok), proven"},
+		"one leak":                        {sweep{unset: true, leaks: []finding{leak}}, "pass(ok) fail(leak_list) pass(ok), a breach"},
+		"one without an org":              {sweep{unset: true, open: []finding{also}}, "pass(ok) pass(ok) fail(fails_open), a breach"},
+		"one of each, of two tables":      {sweep{unset: true, leaks: []finding{leak}, open: []finding{{plans, "no org"}}}, "pass(ok) fail(leak_list) fail(fails_open), a breach"},
+		"the same table without an org":   {sweep{unset: true, leaks: []finding{leak}, open: []finding{also}}, "pass(ok) fail(leak_list) pass(ok), a breach"},
+		"somebody left an org":            {sweep{}, "pass(ok) pass(ok) inconclusive(control_failed)"},
+		"a canary is missing":             {sweep{unset: true, missing: []string{"notes"}}, "inconclusive(control_failed) inconclusive(control_failed) inconclusive(control_failed)"},
+		"a question has no answer":        {sweep{unset: true, failed: &failed}, "pass(ok) inconclusive(control_failed) inconclusive(control_failed)"},
+		"neither has the control":         {sweep{unset: true, failed: &failed, missing: []string{"notes"}}, "inconclusive(control_failed) inconclusive(control_failed) inconclusive(control_failed)"},
+		"a leak beside a broken question": {sweep{unset: true, failed: &failed, leaks: []finding{leak}}, "pass(ok) fail(leak_list) inconclusive(control_failed), a breach"},
+	} {
+		p := &reported{Probe: &Probe{}, s: c.s}
+		r := probe.Job{ID: probe.ID{System: "shop", Name: "rls"}, Probe: p, Timeout: time.Minute}.Do(t.Context())
+		verdicts := map[string]string{}
+		for _, check := range r.Checks {
+			verdicts[check.Name] = fmt.Sprintf("%s(%s)", check.Verdict, check.Reason)
+		}
+		got := verdicts[checkControl] + " " + verdicts[checkIsolated] + " " + verdicts[checkFailClosed]
+		for _, s := range r.Samples {
+			switch {
+			case s.Measure == breach.Total && s.Value == 1:
+				got += ", a breach"
+			case s.Measure == breach.LastProven:
+				got += ", proven"
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s:\n got  %s\n want %s", name, got, c.want)
+		}
+	}
+}
