@@ -65,9 +65,11 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	}
 	s.draining.Store(true)
 	stop()
+	stopped := time.Now()
+	within(runGrace, func() { <-observing.Done() }) // what runs do in the end may have others send something
 	s.inbound.shutdown()
 	received()
-	if !within(runGrace, running.Wait) {
+	if !within(max(time.Second, runGrace-time.Since(stopped)), running.Wait) {
 		s.log.Warn("Some runs did not end in time")
 	}
 	closeProbes(s.config.Load().Jobs)

@@ -85,7 +85,7 @@ func (r *run) send(ctx context.Context, req request) *httpx.Answer {
 	}
 	if req.outlastsStop {
 		var cancel context.CancelFunc
-		ctx, cancel = withGrace(ctx, cleanUpTime/2)
+		ctx, cancel = budget.WithGrace(ctx, cleanUpTime/2)
 		defer cancel()
 	}
 	limited, cancel := r.limitOne(ctx)
@@ -160,18 +160,6 @@ func (r *run) sentFor(a *assertion) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return a.sent
-}
-
-// withGrace returns a context that outlives the cancellation of another for a while, but not its deadline.
-func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			budget.Sleep(longer, grace)
-		}
-		cancel()
-	})
-	return longer, func() { stop(); cancel() }
 }
 
 // inconclusive returns a violation that proves nothing.

@@ -42,12 +42,15 @@ func (run *runState) readGap(from, now time.Time) {
 	if gap, any := run.in.Gap(from, now); any {
 		run.gap = gap.Why
 	}
+	run.unverified = probe.Unauthorized(run.in, from)
 	run.state(func(st *state, _ *probe.InboxState) {
 		if run.vain = !st.document.Vain.Before(from.Round(0)) && !st.document.Vain.After(now); run.vain {
 			run.gap = "one could not be verified, since the prober could not read its own key"
+		} else if !st.document.Doubt.Before(from.Round(0)) && !st.document.Doubt.After(now) {
+			run.gap = "one may be a replay, since it was signed before the prober began to remember"
 		}
 		if refused, all := st.unverified(now, run.Within.D()); refused > 0 && all >= minRecent {
-			run.unverified = fmt.Sprintf("; of the last %d to this path, %d did not verify: the sender signs some wrongly, or another one knows the path", all, refused)
+			run.unverified += fmt.Sprintf("; of the last %d to this path, %d did not verify: the sender signs some wrongly, or another one knows the path", all, refused)
 		}
 	})
 }
@@ -66,6 +69,12 @@ func (run *runState) judgeDelivered(events []*event, now time.Time) {
 		}
 	}
 	worst = run.excused(worst, false)
+	if worst.Reason == reasonLost {
+		worst.Detail += run.unverified
+	}
+	if worst.Reason == reasonLost && run.owed > 0 {
+		worst.Detail += "; an earlier run was stopped after " + failingAnswers(run.owed) + ": see whether the endpoint is still enabled"
+	}
 	if worst.Passed() {
 		worst.Detail = fmt.Sprintf("%s, within %s", text.Plural(len(events), "event", "events"), round1(slowest))
 		run.r.Measure(deliverySeconds, slowest.Seconds())
@@ -383,13 +392,16 @@ func (run *runState) hasDead(ctx context.Context, e *event) (bool, probe.Outcome
 	return len(path.Find(doc)) > 0, probe.Outcome{Reason: probe.OK}
 }
 
+// stopGrace is how long a run that is stopped may take to have its failing answers end well.
+const stopGrace = 3 * time.Second
+
 // judgeEnabled has one event more delivered, answered 200, so that the failures of the run have an end, and notes whether it comes. If
-// the run ended early, what is still tried again is answered 200 as well.
+// the run ended early, also since the prober stops, what is still tried again is answered 200 as well.
 func (run *runState) judgeEnabled(ctx context.Context) {
 	if !run.provokes() {
 		return
 	}
-	early, failing := run.rules == nil, 0
+	early, failing := run.rules == nil || ctx.Err() != nil, 0
 	run.state(func(*state, *probe.InboxState) {
 		for _, e := range run.events {
 			for _, a := range e.attempts {
@@ -406,17 +418,19 @@ func (run *runState) judgeEnabled(ctx context.Context) {
 	case early && failing == 0:
 		run.r.Inconclusive(checkEnabled, probe.NothingChecked, "the run ended early, before any failing answer was given")
 		return
-	case ctx.Err() != nil:
+	case ctx.Err() == context.DeadlineExceeded:
 		run.r.Inconclusive(checkEnabled, reasonWindow, "the run was over before the last event could be asked for, after %s", failingAnswers(failing))
 		return
 	}
+	ctx, done := budget.WithGrace(ctx, stopGrace)
+	defer done()
 	first := len(run.events)
 	if !run.trigger(ctx, namedCase{"last", Case{Answers: []Answer{{Status: http.StatusOK}}, Attempts: 1, Within: run.Within}}, checkEnabled) {
 		return
 	}
 	e := run.events[first]
-	until, done := context.WithDeadline(ctx, e.triggered.Add(run.Within.D()))
-	defer done()
+	until, over := context.WithDeadline(ctx, e.triggered.Add(run.Within.D()))
+	defer over()
 	came := run.in.Wait(until, func(*probe.InboxState) bool { return len(e.attempts) > 0 }) == nil
 	run.readGap(run.began, time.Now())
 	switch {

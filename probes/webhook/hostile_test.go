@@ -150,24 +150,4 @@ func TestReceive_replayedLater(t *testing.T) {
 			}
 		})
 	})
-	synctest.Test(t, func(t *testing.T) {
-		in, p := receivers(t, load(t, "    trigger: none\n    within: 1h\n"))
-		s := &sender{secret: hookSecret, p: p, in: in}
-		old := s.signed("it", "key", time.Now())
-		p.Receive(in, old)
-		in.Update(func(s *probe.InboxState) { s.Volatile = nil }) // as after a restart
-		time.Sleep(time.Minute)
-		last := func() (at time.Time) {
-			in.Update(func(s *probe.InboxState) { at = stateOf(s).document.Last })
-			return at
-		}
-		before := last()
-		old.At = time.Now()
-		if p.Receive(in, old); !last().Equal(before) {
-			t.Error("a replay counts as a delivery after a restart")
-		}
-		if s.deliver("next", "key-2"); last().Equal(before) {
-			t.Error("a new delivery does not count")
-		}
-	})
 }

@@ -26,14 +26,21 @@ type keyRecord struct {
 type document struct {
 	Last  time.Time   `json:"last,omitzero"`  // the last delivery that verified
 	Stamp time.Time   `json:"stamp,omitzero"` // the latest timestamp of one
+	Floor time.Time   `json:"floor,omitzero"` // what was signed until then, and is not in Seen, may have come before
+	Seen  []byte      `json:"seen,omitempty"` // the sums of the last contents, as far as they fit
+	Doubt time.Time   `json:"doubt,omitzero"` // without a trigger: the last delivery that may be a replay
 	Vain  time.Time   `json:"vain,omitzero"`  // the last delivery that could not be verified, for want of a key or secret
+	Owed  int         `json:"owed,omitempty"` // failing answers since the last good one
 	Read  time.Time   `json:"read,omitzero"`  // the last time that the key set was read
 	Set   []byte      `json:"set,omitempty"`  // the key set, by which deliveries are verified until it is read again
 	Keys  []keyRecord `json:"keys,omitempty"`
 }
 
-// maxKeptSet bounds the key set that is kept over restarts.
-const maxKeptSet = 24 << 10
+// Bounds of the document: the size of the key set, and how many contents.
+const (
+	maxKeptSet  = 24 << 10
+	maxKeptSeen = 1024
+)
 
 // nameOf is the name of a key in the document: neither the publisher's text nor of any length.
 func nameOf(k jwk.Key) string {

@@ -191,3 +191,4 @@ func TestForget(t *testing.T) {
 func (fixed) Wait(context.Context, func(*probe.InboxState) bool) error { return nil }
 func (fixed) Since() time.Time                                         { return time.Time{} }
 func (fixed) Gap(time.Time, time.Time) (probe.InboxGap, bool)          { return probe.InboxGap{}, false }
+func (fixed) Unauthorized(time.Time) int                               { return 0 }

@@ -86,7 +86,7 @@ func TestAsk_alertmanager(t *testing.T) {
 		"case@delivered pass(ok): 1 attempt",
 		"case@retried pass(ok): 2 attempts",
 		"case@cut-off pass(ok): 2 attempts",
-		"case@refused fail(retried_unexpectedly): expected no attempt after one that was answered 400, got attempt 2 5",
+		"case@refused fail(retried_unexpectedly): expected no attempt after one that was answered 400, got attempt 2 ", // after 5 s
 		"case@redirected fail(redirect_followed): expected no request to where the redirect leads, got a GET without a body",
 		"enabled pass(ok)",
 	} {

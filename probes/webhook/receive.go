@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -30,10 +29,9 @@ const (
 // A state is what the inbox holds beside the document. It outlives a reload; the run that is under way goes on.
 type state struct {
 	document document
-	set      jwk.Set // by which deliveries are verified
-	run      *round  // nil between runs
-	seen     []content
-	floor    time.Time          // without a trigger: a content of an earlier process has no later timestamp
+	set      jwk.Set            // by which deliveries are verified
+	run      *round             // nil between runs
+	seen     []content          // the oldest first
 	ended    []*event           // without a trigger: the last of each case that is settled
 	recent   []arrival          // the latest deliveries, whoever sent them
 	counts   map[string]float64 // results, since the last run has told them
@@ -41,10 +39,13 @@ type state struct {
 
 // A content is one that was signed with its time, and how it was answered.
 type content struct {
-	sum    [sha256.Size]byte
-	at     time.Time
-	answer probe.Answer
+	sum       digest
+	at, stamp time.Time
+	answer    probe.Answer
 }
+
+// A digest is the beginning of the SHA-256 of a content. Whoever could make two that are alike has the key.
+type digest [8]byte
 
 // An arrival is a delivery by whether it verified.
 type arrival struct {
@@ -96,13 +97,12 @@ var errStale = errors.New("a timestamp of another time")
 
 // An attempt is a delivery of an event that verified.
 type attempt struct {
-	at      time.Time
-	key     string // the idempotency key; empty if there is none
-	signer  string // the name of the key in the document; empty if the scheme has no names
-	kid     string
-	offset  timesync.Interval // of the sender's timestamp
-	content [sha256.Size]byte
-	given   probe.Answer
+	at     time.Time
+	key    string // the idempotency key; empty if there is none
+	signer string // the name of the key in the document; empty if the scheme has no names
+	kid    string
+	offset timesync.Interval // of the sender's timestamp
+	given  probe.Answer
 }
 
 // stateOf returns what the inbox holds, read from the document after a restart.
@@ -114,7 +114,13 @@ func stateOf(s *probe.InboxState) *state {
 			st.document = document{}
 		}
 		st.set, _ = jwk.Parse(context.Background(), st.document.Set)
-		st.floor = st.document.Stamp
+		now := time.Now()
+		for sum := range slices.Chunk(st.document.Seen, len(digest{})) {
+			if len(sum) == len(digest{}) { // none of them has been good for longer than it is from now on
+				st.seen = append(st.seen, content{sum: digest(sum), at: now, stamp: st.document.Stamp, answer: probe.Answer{Status: http.StatusOK}})
+			}
+		}
+		st.document.Seen = nil
 		s.Volatile = st
 	}
 	return st
@@ -122,8 +128,24 @@ func stateOf(s *probe.InboxState) *state {
 
 // save keeps the document over restarts.
 func (st *state) save(s *probe.InboxState) {
-	if text, err := json.Marshal(&st.document); err == nil && len(text) <= probe.MaxInboxDocument {
+	d := st.document
+	more := max(0, len(st.seen)-maxKeptSeen)
+	for i, c := range st.seen {
+		if i < more {
+			d.raise(c.stamp)
+			continue
+		}
+		d.Seen = append(d.Seen, c.sum[:]...)
+	}
+	if text, err := json.Marshal(&d); err == nil && len(text) <= probe.MaxInboxDocument {
 		s.Document = text
+	}
+}
+
+// raise notes that contents with such a timestamp may be forgotten.
+func (d *document) raise(stamp time.Time) {
+	if stamp.After(d.Floor) {
+		d.Floor = stamp
 	}
 }
 
@@ -132,23 +154,34 @@ var unproven = probe.Answer{Status: http.StatusNotFound}
 
 // Receive answers a request by the script of its event, if it verifies.
 func (p *Probe) Receive(in probe.Inbox, d probe.Delivery) (answer probe.Answer) {
+	since := in.Since()
 	in.Update(func(s *probe.InboxState) {
 		st := stateOf(s)
-		last, vain := st.document.Last, st.document.Vain
+		doubt := st.document.Doubt
+		switch floor := &st.document.Floor; {
+		case floor.IsZero(): // what came before that is unknown
+			st.document.raise(since)
+			st.document.raise(st.document.Stamp)
+		case floor.After(d.At.Add(p.Signature.Tolerance.D())): // the clock was set back
+			*floor = d.At.Round(0)
+		}
 		var result string
+		var kept bool
 		if answer, result = p.receive(st, d); result != "" {
 			st.counts[result]++
 		}
 		switch result {
 		case "", resultReplayed, resultNoKeys: // these say nothing of the sender
+			kept = result == resultNoKeys || st.document.Doubt != doubt
 		case resultVerified, resultUnmatched:
+			kept = true
 			st.arrived(d.At, false)
 		default:
 			if d.Method == http.MethodPost && strings.Trim(d.Path, "/") == "" {
 				st.arrived(d.At, true)
 			}
 		}
-		if st.document.Last != last || st.document.Vain != vain {
+		if kept {
 			st.save(s)
 		}
 	})
@@ -171,6 +204,9 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		signed, err = p.form.Verify(d.Header, d.Body, &keys)
 		if lacking && (err == signature.ErrMismatch || err == signature.ErrUnknownKey) { // by what the prober has
 			st.document.Vain = d.At.Round(0)
+			if p.Trigger != nil && st.run == nil { // nobody waits for it: what a run before provoked ends well
+				return probe.Answer{Status: http.StatusOK}, resultNoKeys
+			}
 			return probe.Answer{Status: http.StatusServiceUnavailable}, resultNoKeys // so that the sender comes again
 		}
 	}
@@ -184,10 +220,11 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		st.run.refuse(id, r)
 		return unproven, resultOf(err)
 	}
-	if i := slices.IndexFunc(st.seen, func(c content) bool { return c.sum == signed.Content }); i >= 0 && p.timed() {
+	sum := digest(signed.Content[:])
+	if i := slices.IndexFunc(st.seen, func(c content) bool { return c.sum == sum }); i >= 0 && p.timed() {
 		return st.seen[i].answer, resultReplayed // or the same attempt, twice on the way: it gets the same answer
 	}
-	a := attempt{at: d.At, key: p.keyOf(d, signed), content: signed.Content}
+	a := attempt{at: d.At, key: p.keyOf(d, signed)}
 	if signed.Key.Public != nil {
 		a.signer, a.kid = nameOf(signed.Key), signed.Key.ID
 	}
@@ -199,16 +236,20 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 		st.run.refuse(id, refusal{err: errStale, offset: a.offset})
 		return unproven, resultStale
 	}
-	if p.Trigger == nil && timed && !stamp.After(st.floor) {
-		return probe.Answer{Status: http.StatusOK}, resultReplayed // for all that is known: what came before the restart is forgotten
+	doubtful := timed && !stamp.After(st.document.Floor) // it may have come when nobody remembered
+	if doubtful && p.Trigger == nil {
+		st.document.Doubt = d.At.Round(0)
+		return probe.Answer{Status: http.StatusOK}, resultReplayed
 	}
 	if stamp.After(st.document.Stamp) {
 		st.document.Stamp = stamp
 	}
 	e := st.run.match(id, p.Trigger == nil)
-	st.document.Last = d.At.Round(0)
-	if record := st.document.find(a.signer); record != nil {
-		record.Signed = d.At
+	if !doubtful || e != nil && e != st.run.asking { // the id of an event is younger than the run
+		st.document.Last = d.At.Round(0)
+		if record := st.document.find(a.signer); record != nil {
+			record.Signed = d.At
+		}
 	}
 	result := resultVerified
 	a.given.Status = http.StatusOK
@@ -225,8 +266,14 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 			p.tamper(st.run, d, &keys)
 		}
 	}
-	st.seen = append(st.seen, content{a.content, d.At, a.given})
+	if st.document.Owed++; a.given.Status/100 == 2 && a.given.Delay == 0 {
+		st.document.Owed = 0
+	}
+	st.seen = append(st.seen, content{sum, d.At, stamp, a.given})
 	old := max(0, len(st.seen)-maxReplays)
+	for _, c := range st.seen[:old] {
+		st.document.raise(c.stamp)
+	}
 	for d.At.Sub(st.seen[old].at) > 2*p.Signature.Tolerance.D()+time.Minute { // its timestamp is of another time by now
 		old++
 	}

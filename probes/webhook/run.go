@@ -33,6 +33,7 @@ type runState struct {
 	gap        string // why deliveries may have come in vain; empty if they did not
 	unverified string // what to add about deliveries that did not verify
 	vain       bool   // one came that could not be verified, for want of a key
+	owed       int    // failing answers of an earlier run after which nothing good came
 }
 
 // Ask has an event delivered for each case, and judges what comes of it.
@@ -138,7 +139,7 @@ func (run *runState) publishedSince(ctx context.Context, r refusal) bool {
 
 // begin has deliveries answered by the scripts of this run.
 func (run *runState) begin() {
-	run.state(func(st *state, _ *probe.InboxState) { st.run = newRound() })
+	run.state(func(st *state, _ *probe.InboxState) { st.run, run.owed = newRound(), st.document.Owed })
 }
 
 // end has further deliveries answered 200, so that what the run provoked ends well, and tells the counters.
@@ -184,8 +185,7 @@ func (run *runState) reachable(ctx context.Context) bool {
 		})
 		done()
 		if c := a.Classify(httpx.ClassifyOptions{Want: httpx.Success}); c.Class != httpx.ClassExpected {
-			run.r.Inconclusive(checkReachable, probe.ControlFailed, "the prober does not reach itself at its public address (request %d of %d): %s", i+1, nonces, c.Detail)
-			return false
+			return run.unreached("the prober does not reach itself at its public address (request %d of %d): %s", i+1, nonces, c.Detail)
 		}
 	}
 	share, done := context.WithTimeout(ctx, run.waiting)
@@ -200,10 +200,18 @@ func (run *runState) reachable(ctx context.Context) bool {
 		}
 		return came == nonces
 	}) != nil {
-		run.r.Inconclusive(checkReachable, probe.ControlFailed, "of %d requests to the public address %d came back to this prober: something else answers there, such as another prober with the same address", nonces, came)
-		return false
+		return run.unreached("of %d requests to the public address %d came back to this prober: something else answers there, such as another prober with the same address", nonces, came)
 	}
 	return true
+}
+
+// unreached notes that the prober did not hear itself: for a reason of its own, if there was one during the run.
+func (run *runState) unreached(format string, args ...any) bool {
+	if gap, missed := run.in.Gap(run.began, time.Now()); missed {
+		format, args = "the prober could not hear its own requests: %s", []any{gap.Why}
+	}
+	run.r.Inconclusive(checkReachable, probe.ControlFailed, format, args...)
+	return false
 }
 
 // trigger has the sender deliver an event for a case.

@@ -303,8 +303,8 @@ func TestJudgeEnabled_early(t *testing.T) {
 	if got := x.Receive(x.in, d); got.Status != 200 {
 		t.Errorf("the next attempt is answered %d", got.Status)
 	}
-	ended, end := context.WithCancel(t.Context())
-	end()
+	ended, end := context.WithTimeout(t.Context(), 0)
+	defer end()
 	x.rules = []ruling{{}}
 	x.judgeEnabled(ended)
 	got := lines(probetest.Lines(*x.result), checkEnabled)

@@ -3,6 +3,7 @@ package budget
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -37,4 +38,16 @@ func Sleep(ctx context.Context, wait time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// WithGrace returns a context that outlives the cancellation of another for a while, but not its deadline.
+func WithGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			Sleep(longer, grace)
+		}
+		cancel()
+	})
+	return longer, func() { stop(); cancel() }
 }
