@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 
 	"prober/internal/inbound"
 	"prober/internal/probe"
@@ -46,7 +48,13 @@ func (o inboundOptions) listen(log *slog.Logger) (*inboundServer, error) {
 		return nil, err
 	}
 	i := &inboundServer{config: file, listener: listeners[0]}
-	file.Refused = func() { i.Refused(inbound.ByConfiguration) }
+	file.Refused = func(by *http.Request) {
+		if by != nil {
+			i.Unauthorized(by)
+		} else {
+			i.Refused(inbound.ByConfiguration)
+		}
+	}
 	return i, nil
 }
 
@@ -70,7 +78,22 @@ func (i *inboundServer) open(s *server, stored bool, announce func(string)) {
 	}
 	i.Receivers = inbound.New(o, kept)
 	i.server = i.Restrict(web.NewServer(i.Receivers, maxConnections()), maxConnections())
-	i.server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	i.server.ErrorLog = log.New(errorLog{i.Receivers, slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}, "", 0)
+}
+
+// An errorLog logs what net/http says of connections, and counts those whose certificate was refused: nothing else is told of them.
+type errorLog struct {
+	*inbound.Receivers
+	log *log.Logger
+}
+
+func (e errorLog) Write(line []byte) (int, error) {
+	text := string(line)
+	if strings.Contains(text, "TLS handshake error") && strings.Contains(text, " certificate") && !strings.Contains(text, "remote error") {
+		e.Unauthorized(nil)
+	}
+	e.log.Print(text)
+	return len(line), nil
 }
 
 // withInbox gives the jobs that receive something what they received.

@@ -176,6 +176,87 @@ func TestInbound_flags(t *testing.T) {
 	}
 }
 
+// TestInbound_unauthorized: who has the token and not the password, or no certificate, is counted, and the probe that they may have
+// meant says so. That makes no run inconclusive: whoever lacks the password cannot hide that a job is late.
+func TestInbound_unauthorized(t *testing.T) {
+	testenv.Slow(t, "it starts probers")
+	t.Parallel()
+	dir := t.TempDir()
+	web := writeFile(t, dir, "web.yaml", "basic_auth_users: {job: $2a$04$QXPrTkAqMqcSbRApY0x2OufUUgP6XTfr7rq27uNH504EiMTaGgJwK}\n")
+	file := writeFile(t, dir, "prober.yaml", "system: shop\ninterval: 1s\ntimeout: 900ms\nprobes:\n  - {name: queue, type: heartbeat, token: {env: QUEUE_TOKEN}, period: 2s, grace: 1s}\n")
+	env := []string{"QUEUE_TOKEN=" + queueToken}
+	p := start(t, env, "--config.file="+file, "--inbound.listen-address=127.0.0.1:0", "--inbound.config.file="+web, "--log.level=debug")
+	at := p.receiver(t)
+	ask := func(path, password string, want int) {
+		t.Helper()
+		reportTo(t, strings.Replace(at, "//", "//job:"+password+"@", 1)+path, want)
+	}
+	ask("/"+queueToken, "correct%20horse", 200)
+	ask("/"+queueToken, "wrong-horse", 401)
+	ask("/"+queueToken, "", 401)
+	ask("/"+backupToken, "wrong-horse", 401)
+	reportTo(t, at+"/"+queueToken, 401)
+	p.waitForMetric(t, `prober_inbound_requests_total{outcome="unauthorized"} 4`)
+	p.waitForMetric(t, `prober_inbound_requests_total{outcome="refused"} 0`)
+	p.waitForMetric(t, `probe_verdict{probe="queue",system="shop",type="heartbeat",verdict="fail"} 1`)
+	_, page, err := p.get("/probes/shop/queue")
+	if want := "; 3 requests to this path had not the password of --inbound.config.file"; err != nil || !strings.Contains(page, want) {
+		t.Errorf("expected %q, got %s, %v", want, page, err)
+	}
+	for range 30 {
+		reportTo(t, at+"/"+queueToken, 401)
+	}
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		_, page, err = p.get("/probes/shop/queue")
+		if err == nil && !strings.Contains(page, "; 20 requests to this path") {
+			err = errors.New("it remembers others than the last 20")
+		}
+		return err
+	})
+	_, metrics, _ := p.get("/metrics")
+	for where, text := range map[string]string{"log": p.Output(), "page": page, "metrics": metrics} {
+		for _, secret := range []string{queueToken, "wrong-horse", "correct horse"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s has a token or a password", where)
+			}
+		}
+	}
+
+	cert, key := certificate(t, time.Hour)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(cert))
+	writeFile(t, dir, "pair.pem", cert+key)
+	writeFile(t, dir, "web.yaml", "tls_server_config: {cert_file: pair.pem, key_file: pair.pem, client_ca_file: pair.pem, client_auth_type: RequireAndVerifyClientCert}\n")
+	p = start(t, env, "--config.file="+file, "--inbound.listen-address=127.0.0.1:0", "--inbound.config.file="+web)
+	at = strings.Replace(p.receiver(t), "http:", "https:", 1) + "/" + queueToken
+	report := func(cert, key string) bool {
+		config := &tls.Config{RootCAs: pool}
+		if cert != "" {
+			pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.Certificates = []tls.Certificate{pair}
+		}
+		client := http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+		answer, err := client.Post(at, "", nil)
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return answer.StatusCode == 200
+	}
+	if !report(cert, key) || report("", "") || report(certificate(t, time.Hour)) {
+		t.Error("expected to be let in with the certificate alone")
+	}
+	conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(at, "https://"), "/"+queueToken), &tls.Config{}) // it distrusts the prober
+	if err == nil {
+		conn.Close()
+		t.Error("the prober is trusted")
+	}
+	p.waitForMetric(t, `prober_inbound_requests_total{outcome="unauthorized"} 2`)
+}
+
 // TestInbound_certificate: the certificates of the listener are replaced without a reload. One that expired is logged and counted, and
 // what is missing meanwhile is not the job's fault.
 func TestInbound_certificate(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -122,19 +121,19 @@ func TestOutbox(t *testing.T) {
 		config += fmt.Sprintf(`
   - name: webhooks-%[1]s
     type: webhook
-    interval: 25s
-    timeout: 24s
+    interval: 1d
+    timeout: 1m
     public: %[2]s{token}
     token: {file: %[3]s}
     trigger: {url: "%[4]s/events?app=%[1]s", id: {json: $.event_id}}
     signature: {scheme: standard, secrets: [{file: %[5]s}]}
     id: {json: $.event_id}
-    within: 5s
-    schedule: 2s
+    within: 10s
+    schedule: 1500ms
     cases:
       delivered: {answers: [200]}
       retried: {answers: [503, 200]}
-      limited: {answers: [{status: 429, retry_after: 2s}, 200]}
+      limited: {answers: [{status: 429, retry_after: 1s}, 200]}
       refused: {answers: [400], dead: true}
       settled: {answers: [500, 409], dead: false}
     dead: {url: "%[4]s/dead?app=%[1]s", has: "$.items[?@.event_id == '{id}']"}
@@ -143,7 +142,7 @@ func TestOutbox(t *testing.T) {
 	config += fmt.Sprintf(`
   - name: dead-webhooks
     type: sql
-    interval: 1s
+    interval: 1d
     address: %s
     database: postgres
     user: prober_ro
@@ -162,36 +161,34 @@ func TestOutbox(t *testing.T) {
 	defer end()
 	p := start(t, nil, "--config.file="+writeFile(t, dir, "prober.yaml", config), "--inbound.listen-address=127.0.0.1:"+strconv.Itoa(port))
 
-	var status string
-	wanted := []string{
+	var runs sync.WaitGroup
+	ask := func(name string) {
+		if status, body := p.post(t, "/probes/logi/"+name+"/run"); status != 200 {
+			t.Errorf("%s: got %d %s", name, status, body)
+		}
+	}
+	for app := range tokens {
+		runs.Go(func() { ask("webhooks-" + app) })
+	}
+	runs.Wait()
+	ask("dead-webhooks")
+	_, status, err := p.get("/api/v1/status?recent=0")
+	for _, want := range []string{
 		`"name":"webhooks-17","type":"webhook","verdict":"pass"`,
 		`"name":"webhooks-23","type":"webhook","verdict":"fail","reason":"not_settled","check":"dead"`,
 		`"name":"dead-webhooks","type":"sql","verdict":"fail"`, "dead of conflict-is-failure is ",
+	} {
+		if err != nil || !strings.Contains(status, want) {
+			t.Errorf("expected %s, got %s, %v", want, status, err)
+		}
 	}
-	testenv.Eventually(t, time.Minute, func(context.Context) (err error) {
-		_, status, err = p.get("/api/v1/status?recent=0")
-		for _, want := range wanted {
-			if err == nil && !strings.Contains(status, want) {
-				err = errors.New("expected " + want + ", got " + status)
-			}
+	// The run left a dead letter of the sound one, and two of the other.
+	_, metrics, err := p.get("/metrics")
+	for by, n := range map[string]int{"sound": 1, "conflict-is-failure": 2} {
+		if line := fmt.Sprintf("\nprobe_sql_value{probe=\"dead-webhooks\",system=\"logi\",type=\"sql\",name=\"dead\",by=%q} %d\n", by, n); err != nil || !strings.Contains(metrics, line) {
+			t.Errorf("expected %s, %v", line, err)
 		}
-		return err
-	})
-	// Each run leaves a dead letter of the sound one, and two of the other: seen between two runs, when each has run as often.
-	testenv.Eventually(t, 2*time.Minute, func(context.Context) error {
-		dead := map[string]int{}
-		_, body, err := p.get("/metrics")
-		for _, by := range []string{"sound", "conflict-is-failure"} {
-			_, value, _ := strings.Cut(body, fmt.Sprintf(`probe_sql_value{probe="dead-webhooks",system="logi",type="sql",name="dead",by=%q} `, by))
-			n := 0
-			fmt.Sscan(value, &n)
-			dead[by] = n
-		}
-		if err != nil || dead["sound"] == 0 || dead["conflict-is-failure"] != 2*dead["sound"] {
-			return fmt.Errorf("got %v, %v", dead, err)
-		}
-		return nil
-	})
+	}
 	if n := strings.Count(status, `"verdict":"fail","reason"`); n != 4 { // of two probes, and of one check of each
 		t.Errorf("%d failures, expected one check of two probes: %s", n, status)
 	}

@@ -16,14 +16,15 @@ import (
 
 // Outcomes are what becomes of requests.
 var Outcomes = [...]string{
-	"delivered",  // to a probe
-	"unknown",    // there is no such path
-	"too_large",  // the body
-	"incomplete", // the body did not come in time, or was cut short
-	"limited",    // more than the probe may have
-	"overloaded", // too many at a time, or no memory: connections that were closed for others too
-	"refused",    // by the listener's own configuration, before anybody knew whom it was for
-	"failed",     // the prober did
+	"delivered",    // to a probe
+	"unknown",      // there is no such path
+	"too_large",    // the body
+	"incomplete",   // the body did not come in time, or was cut short
+	"limited",      // more than the probe may have
+	"overloaded",   // too many at a time, or no memory: connections that were closed for others too
+	"refused",      // by the listener's own configuration, before anybody knew whom it was for
+	"failed",       // the prober did
+	"unauthorized", // without the password or the client certificate that the listener's configuration asks for
 }
 
 const (
@@ -35,6 +36,7 @@ const (
 	overloaded
 	refused
 	failed
+	unauthorized
 )
 
 // memoryPatience is how long a request waits for memory.
@@ -217,5 +219,21 @@ func (r *Receivers) Refused(why string) {
 	}
 	if r.options.Counted != nil {
 		r.options.Counted(Outcomes[outcome])
+	}
+}
+
+// Unauthorized counts a request without the password that the listener's configuration asks for or, nil, a connection without its
+// certificate. It is no fault of the prober's, so that nothing came in vain: whom the request was for is told of it all the same.
+func (r *Receivers) Unauthorized(q *http.Request) {
+	if q != nil {
+		token, _ := split(q.URL.EscapedPath())
+		if x := r.find(token); x != nil {
+			x.mu.Lock()
+			x.refused = append(x.refused[max(0, len(x.refused)-probe.MaxUnauthorized+1):], time.Now().Round(0))
+			x.mu.Unlock()
+		}
+	}
+	if r.options.Counted != nil {
+		r.options.Counted(Outcomes[unauthorized])
 	}
 }

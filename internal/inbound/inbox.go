@@ -22,6 +22,7 @@ type inbox struct {
 	state   probe.InboxState
 	since   time.Time
 	gaps    gaps          // of this probe alone
+	refused []time.Time   // the latest requests without the listener's password
 	changed chan struct{} // closed at the next change
 	unsaved chan struct{} // closed once the state is saved; nil if it is
 	saving  chan struct{} // closed once the running save ends; nil without one
@@ -57,6 +58,17 @@ func (b *inbox) Since() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.since
+}
+
+func (b *inbox) Unauthorized(from time.Time) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, at := range b.refused {
+		if at.After(from) {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *inbox) Gap(from, to time.Time) (probe.InboxGap, bool) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"prober/internal/secret"
+	"prober/internal/text"
 )
 
 // A Receiver is a Probe to which others send requests: a job that reports in, a system that delivers webhooks. They come to the
@@ -71,6 +72,21 @@ type Inbox interface {
 	// Gap returns the last time between two others at which a request may have come in vain, through no fault of its sender:
 	// while the prober did not run, or its listener was overloaded or refused. Neither of the two is before Since.
 	Gap(from, to time.Time) (gap InboxGap, any bool)
+	// Unauthorized is how many of the last MaxUnauthorized requests with the probe's token came after a time and were refused, since
+	// they had not the password that the listener asks for. An earlier process is not known.
+	Unauthorized(from time.Time) int
+}
+
+// MaxUnauthorized is how many requests without the listener's password are remembered of a probe.
+const MaxUnauthorized = 20
+
+// Unauthorized tells in a sentence of requests that were refused for want of the listener's password; it is empty if there were none.
+func Unauthorized(in Inbox, from time.Time) string {
+	n := in.Unauthorized(from)
+	if n == 0 {
+		return ""
+	}
+	return "; " + text.Plural(n, "request", "requests") + " to this path had not the password of --inbound.config.file"
 }
 
 // An InboxGap is a time in which requests may have come in vain.

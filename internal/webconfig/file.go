@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync"
 )
@@ -13,9 +14,10 @@ import (
 type File struct {
 	path string // empty: plain HTTP for everybody
 
-	// Refused, if it is not nil, is called when somebody is refused for what the file says, and not for what they sent: it cannot be
+	// Refused, if it is not nil, is called when somebody is refused. By is the request without a password that is right; it is nil where
+	// somebody is refused for what the file says, and not for what they sent: it cannot be
 	// used, as its certificates, or its limit on requests is exceeded. It is set before Serve.
-	Refused func()
+	Refused func(by *http.Request)
 
 	mu     sync.Mutex
 	text   []byte
@@ -79,8 +81,8 @@ func (f *File) change(data []byte) error {
 }
 
 //go:noinline
-func (f *File) refused() {
+func (f *File) refused(by *http.Request) {
 	if f.Refused != nil {
-		f.Refused()
+		f.Refused(by)
 	}
 }

@@ -45,12 +45,12 @@ func (g *guard) current() (*config, error) {
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, err := g.current()
 	if err != nil {
-		g.file.refused()
+		g.file.refused(nil)
 		refuse(w, http.StatusInternalServerError)
 		return
 	}
 	if g.limiter != nil && !g.limiter.Allow() {
-		g.file.refused()
+		g.file.refused(nil)
 		refuse(w, http.StatusTooManyRequests)
 		return
 	}
@@ -64,7 +64,16 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, password, ok := r.BasicAuth()
-	if !ok || !g.authentic(r.Context(), c.Users, user, password) {
+	right, judged := false, true
+	if ok {
+		right, judged = g.authentic(r.Context(), c.Users, user, password)
+	}
+	if !right {
+		by := r
+		if !judged {
+			by = nil
+		}
+		g.file.refused(by)
 		w.Header().Set("WWW-Authenticate", `Basic realm="prober"`)
 		refuse(w, http.StatusUnauthorized)
 		return
@@ -82,28 +91,28 @@ func User(r *http.Request) string {
 	return user
 }
 
-// authentic reports whether a password is that of a user.
-func (g *guard) authentic(ctx context.Context, users map[string]string, user, password string) bool {
+// authentic reports whether a password is that of a user. It is not judged if the client left before.
+func (g *guard) authentic(ctx context.Context, users map[string]string, user, password string) (right, judged bool) {
 	hash, exists := users[user]
 	if !exists {
 		hash = g.anyHash(users, user)
 	}
 	key := g.known.key(user, hash, password)
 	if right, known := g.known.get(key); known {
-		return right && exists
+		return right && exists, true
 	}
 	select {
 	case g.checking <- struct{}{}:
 		defer func() { <-g.checking }()
 	case <-ctx.Done():
-		return false
+		return false, false
 	}
 	right, known := g.known.get(key) // somebody else may have asked the same
 	if !known {
 		right = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil && exists
 		g.known.set(key, right)
 	}
-	return right && exists
+	return right && exists, true
 }
 
 // anyHash returns somebody's hash for a user who does not exist, always the same: who exists shall not be seen by the time

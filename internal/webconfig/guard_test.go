@@ -1,7 +1,10 @@
 package webconfig
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -40,6 +43,39 @@ func TestGuard_passwords(t *testing.T) {
 			}
 		}
 	}
+	// Who is refused is told of, and that it is for what they sent, unless nobody could look at it in time.
+	var told []string
+	g := s.guard()
+	g.file.Refused = func(by *http.Request) {
+		path := "nobody"
+		if by != nil {
+			path = by.URL.Path
+		}
+		told = append(told, path)
+	}
+	ask := func(path, password string, left bool) {
+		r := httptest.NewRequest("POST", path, nil)
+		if password != "" {
+			r.SetBasicAuth("on-call", password)
+		}
+		if left {
+			ctx, leave := context.WithCancel(t.Context())
+			leave()
+			r = r.WithContext(ctx)
+		}
+		g.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	ask("/right", "correct horse", false)
+	ask("/none", "", false)
+	ask("/wrong", "wrong horse", false)
+	g.checking <- struct{}{} // somebody else's password is compared
+	ask("/new", "new horse", true)
+	ask("/wrong-again", "wrong horse", true)
+	<-g.checking
+	if got := strings.Join(told, " "); got != "/none /wrong nobody /wrong-again" {
+		t.Errorf("told of %s", got)
+	}
+	g.file.Refused = nil
 	s.write(strings.Replace(users, aHash, string(empty), 1))
 	if status, _, _ := s.get("on-call", "correct horse"); status != 401 {
 		t.Errorf("after the password was changed: got %d", status)

@@ -51,7 +51,7 @@ func (f *File) Serve(listeners []net.Listener, server *http.Server, log *slog.Lo
 func (g *guard) handshake(*tls.ClientHelloInfo) (*tls.Config, error) {
 	c, err := g.current()
 	if err != nil {
-		g.file.refused()
+		g.file.refused(nil)
 		return nil, err
 	}
 	out, err := c.serverTLS()
@@ -69,7 +69,7 @@ func (g *guard) handshake(*tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	g.handshakes.report(g.log, "Cannot use the certificates", told)
 	if told != nil {
-		g.file.refused()
+		g.file.refused(nil)
 	}
 	if err != nil {
 		return nil, err

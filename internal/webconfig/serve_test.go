@@ -252,7 +252,11 @@ func TestServe_validity(t *testing.T) {
 		s := serve(t, dir, pair+"}")
 		var refused atomic.Int32
 		s.handshake(&tls.Config{InsecureSkipVerify: true})
-		s.guard().file.Refused = func() { refused.Add(1) }
+		s.guard().file.Refused = func(by *http.Request) {
+			if by == nil {
+				refused.Add(1)
+			}
+		}
 		want := int32(0)
 		for range 2 {
 			if _, err := s.handshake(&tls.Config{RootCAs: authority.pool()}); (err == nil) != (c.want == "") {

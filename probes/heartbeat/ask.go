@@ -130,9 +130,9 @@ func (p *Probe) onTime(r *probe.Result, s *state, inbox probe.Inbox, now time.Ti
 		return probe.Outcomef(reasonNotHeard, "expected a report until %s ago, got none, but %s, until %s ago", ago(now, deadline), gap.Why, ago(now, gap.To))
 	}
 	if never {
-		return probe.Outcomef(reasonNeverCame, "expected a report until %s ago, got none since the prober began to listen %s ago", ago(now, deadline), ago(now, last))
+		return probe.Outcomef(reasonNeverCame, "expected a report until %s ago, got none since the prober began to listen %s ago%s", ago(now, deadline), ago(now, last), probe.Unauthorized(inbox, last))
 	}
-	return probe.Outcomef(reasonLate, "expected a report until %s ago, got the last one %s ago", ago(now, deadline), ago(now, last))
+	return probe.Outcomef(reasonLate, "expected a report until %s ago, got the last one %s ago%s", ago(now, deadline), ago(now, last), probe.Unauthorized(inbox, last))
 }
 
 // unheard returns the last gap in which a report may have come in vain that put the deadline off, and until when. What was missed
