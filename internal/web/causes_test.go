@@ -201,6 +201,10 @@ func TestPages_titles(t *testing.T) {
 			t.Errorf("the probe's page lacks %q", want)
 		}
 	}
+	o.Probe = func(string, string) (Detail, bool) { return Detail{ProbeStatus: passed, Job: &probe.Job{}}, true }
+	if detail := visible(ask(New(o), "GET", "/probes/shop/keys").Body.String()); strings.Contains(detail, "none sees this") || !strings.Contains(detail, "Keys (shop/keys)") {
+		t.Errorf("the page of a probe that passed says %s", detail)
+	}
 }
 
 func TestHeadline(t *testing.T) {

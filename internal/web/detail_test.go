@@ -43,6 +43,11 @@ func TestDetail(t *testing.T) {
 				t.Errorf("the page lacks %q", want)
 			}
 		}
+		for _, wrong := range []string{"0 more", "not stored"} {
+			if strings.Contains(page, wrong) {
+				t.Errorf("the page has %q", wrong)
+			}
+		}
 		if t.Failed() {
 			t.Log(page)
 		}
