@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 )
 
@@ -63,9 +62,12 @@ func BuildPrometheus(t testing.TB) string {
 // promtool, which is most of them.
 func build(t testing.TB, folder, program, pkg string) string {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
+	module, err := exec.Command("go", "env", "GOMOD").Output() // a test runs in the folder of its package
+	if err != nil {
+		t.Fatalf("go env GOMOD: %v", err)
+	}
 	cmd := exec.Command("go", "build", "-trimpath", "-tags", "remove_all_sd", "-o", program, pkg)
-	cmd.Dir = filepath.Join(filepath.Dir(here), folder)
+	cmd.Dir = filepath.Join(filepath.Dir(string(module)), "internal", "testenv", folder)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := Run(t, cmd); err != nil {
 		t.Fatalf("%s does not build: %v\n%s", folder, err, out)
