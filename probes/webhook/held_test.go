@@ -1,0 +1,98 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"prober/internal/probe"
+	"prober/probes/internal/probetest"
+)
+
+// TestAsk_disabled: a sender that delivers nothing any more after failing answers is told: all events that are asked for later are
+// lost.
+func TestAsk_disabled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, strings.Replace(twoCases, "within: 10s", "within: 2s", 1))
+	var asked atomic.Int32
+	answer := w.answer
+	w.answer = func(rw http.ResponseWriter, id string) {
+		w.silent.Store(asked.Add(1) > 2) // the third is the last event
+		answer(rw, id)
+	}
+	const want = "enabled fail(disabled): expected an event within 2s after 3 failing answers, got none"
+	if got := w.run(); lines(got, checkEnabled) != want || !strings.HasPrefix(got, "fail\n") {
+		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// TestTrigger_request: the request that asks for an event says for which case, and has a text that no other has.
+func TestTrigger_request(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"for": "{case}", "once": "{nonce}"}`: `^POST /events/refused application/json \{"for": "refused", "once": "[A-Z0-9]{26}"\}$`,
+		`[{"for": "{case}"}]`:                  `^POST /events/refused application/json \[\{"for": "refused"\}\]$`,
+		`for={case}`:                           `^POST /events/refused  for=refused$`,
+	} {
+		got, seen := "", map[string]bool{}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			text, _ := io.ReadAll(r.Body)
+			got = fmt.Sprintf("%s %s %s %s", r.Method, r.URL.Path, r.Header.Get("Content-Type"), text)
+			fmt.Fprint(w, `{"event_id": "evt-1"}`)
+		}))
+		x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      refused: {answers: [400]}\n    trigger: {url: \""+server.URL+"/events/{case}\", body: '"+body+"', id: {json: $.event_id}}\n")
+		for range 2 {
+			if ok := x.trigger(t.Context(), x.cases[0], checkTriggered); !ok || !regexp.MustCompile(want).MatchString(got) {
+				t.Errorf("%s: %t, got %s\n%s", body, ok, got, probetest.Lines(*x.result))
+			}
+			if strings.Contains(body, "nonce") && seen[got] {
+				t.Errorf("%s: twice the same", got)
+			}
+			seen[got] = true
+		}
+		if e := x.events[len(x.events)-1]; e.id != "evt-1" {
+			t.Errorf("the id of the event is %q", e.id)
+		}
+		x.Close()
+		server.Close()
+	}
+}
+
+// TestRedirect_isNoDelivery: what a sender asks for when it follows a redirect is no delivery without a signature.
+func TestRedirect_isNoDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := begin(t, "    schedule: 1h\n    cases:\n      it: {answers: [302]}\n")
+		x.wait.Go(func() {
+			answer := x.sender.deliver("it", "1")
+			x.Receive(x.in, probe.Delivery{At: time.Now(), Method: http.MethodGet, Path: answer.Location[strings.LastIndex(answer.Location, "/"):]})
+		})
+		if got := lines(x.judged(t), checkSignature); !strings.HasPrefix(got, "signature pass(ok): 1 delivery verifies by ") {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// TestJudgeEnabled_cutShort: a run that is over before the last event is due does not know whether it comes.
+func TestJudgeEnabled_cutShort(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"event_id": "last"}`) }))
+	defer server.Close()
+	x := begin(t, "    within: 1h\n    schedule: 1h\n    cases:\n      it: {answers: [503, 503, 503]}\n    trigger: {url: \""+server.URL+"\", id: {json: $.event_id}}\n")
+	defer x.Close()
+	x.sender.deliver("it", "key")
+	x.rules = []ruling{{}}
+	ctx, end := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer end()
+	x.judgeEnabled(ctx)
+	const want = "enabled inconclusive(window_too_short): the run was over before the last event was due"
+	if got := lines(probetest.Lines(*x.result), checkEnabled); got != want {
+		t.Errorf("got %s, expected %s", got, want)
+	}
+}
