@@ -76,9 +76,10 @@ func (c *Config) Reparse(kinds probe.Kinds, files ...File) (*Config, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.arranged(files)
 	}
-	next := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries), known: knownIn(entries)}
+	next := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}
 	next.Public, next.publicIn = makePublic(headers, next.Jobs)
 	if next.expander = newExpander(kinds, headers, entries); next.expander != nil {
+		next.known = knownIn(entries)
 		next.expander.recall(c.expander)
 		next.own, next.components = next.users, map[probe.Key][]string{}
 		for i := range next.Jobs {
@@ -86,6 +87,7 @@ func (c *Config) Reparse(kinds probe.Kinds, files ...File) (*Config, error) {
 		}
 		return next.Expand(nil), nil
 	}
+	next.known = knownIn(entries)
 	return next, nil
 }
 

@@ -39,7 +39,7 @@ type probeEntry struct {
 	refs   []sourceRef          // settings that name where their value comes from
 	each   *each                // that it is a sample of; nil for a probe of its own
 
-	known    *known  // what it was made from; nil if it was read
+	recalled bool    // it was known, and its probe may be running
 	text     textKey // of what it is written as
 	begins   int     // its line
 	values   int     // in it
@@ -55,7 +55,7 @@ func (l *loader) readEntries(f File, h *fileHeader, items []strictyaml.Item, bef
 		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + before + 1, made: n}, job: &probe.Job{}, text: text, begins: item.Line, values: item.Values}
 		if item.Known {
 			k := l.before[text]
-			p.who, p.made = k.Name, nil
+			p.who, p.made = k.job.Name, nil
 			entries, wrong = append(entries, p), append(wrong, p.recall(k, kinds, h)...)
 			continue
 		}

@@ -61,6 +61,11 @@ func newExpander(kinds probe.Kinds, headers []*fileHeader, entries []*probeEntry
 		}
 		x.slots = append(x.slots, slot{job: makeJob(headers, p)})
 	}
+	for i, p := range entries {
+		if p.each == nil {
+			p.job = &x.slots[i].job
+		}
+	}
 	for i := range x.slots {
 		if j := &x.slots[i].job; lists[j.Key()] {
 			key := j.Key()
@@ -185,7 +190,10 @@ func (x *expander) make(e *each, t probe.Target, before *made) *made {
 	if allows := x.limits[e.list]; allows != nil && e.leaves(t, p, allows) {
 		return &made{wrong: "it is outside of within, or one of its labels names a host that is"}
 	}
-	return &made{job: makeJob(x.headers, p), user: makeUsers([]*probeEntry{p}), known: p.learn()}
+	m := &made{job: makeJob(x.headers, p), user: makeUsers([]*probeEntry{p})}
+	p.job = &m.job
+	m.known = p.learn()
+	return m
 }
 
 // recall takes over what an expander made of targets.

@@ -9,12 +9,13 @@ import (
 // A known is what the text of an entry says by itself, with the probe that came of it. The same text in a file of the same name says
 // the same again: secrets, files and variables are read at use, and what the rest of the files adds to a probe is settled again at each load.
 type known struct {
-	entry
-	probe    probe.Probe
-	settings string // probe.Job.Settings
-	versions *probe.VersionHistory
-	refs     []sourceRef
-	values   int // in the text
+	job               *probe.Job // that came of it; what it has of the header is not used
+	severity          string
+	interval, timeout *probe.Duration
+	labels            map[string]string
+	signals           map[string]signal
+	refs              []sourceRef
+	values            int // in the text
 }
 
 // A textKey stands for the text of an entry and the name of its file. The zero value stands for a text that does not say
@@ -30,9 +31,9 @@ func keyOfText(f File, text []byte) (key textKey) {
 	return key
 }
 
-// knownIn returns what entries say that nothing is wrong with. It adds to what they were made from: an entry that was known stays the same.
+// knownIn returns what entries say that nothing is wrong with.
 func knownIn(entries []*probeEntry) map[textKey]*known {
-	all := map[textKey]*known{}
+	all := make(map[textKey]*known, len(entries))
 	for _, p := range entries {
 		if p.text != (textKey{}) && p.each == nil {
 			all[p.text] = p.learn()
@@ -42,16 +43,17 @@ func knownIn(entries []*probeEntry) map[textKey]*known {
 }
 
 func (p *probeEntry) learn() *known {
-	if p.known == nil {
-		p.known = &known{p.entry, p.job.Probe, p.job.Settings, p.job.Versions, p.refs, p.values}
-		p.known.Severity = p.severity
-	}
-	return p.known
+	return &known{p.job, p.severity, p.Interval, p.Timeout, p.Labels, p.Signals, p.refs, p.values}
 }
 
 // recall makes the entry of one that is known. Its probe may be running: nothing of it is written.
 func (p *probeEntry) recall(k *known, kinds probe.Kinds, h *fileHeader) Errors {
-	p.known, p.entry, p.refs = k, k.entry, k.refs
-	p.job.Kind, p.job.Probe, p.job.Settings, p.job.Versions = kinds[k.Type], k.probe, k.settings, k.versions
+	j := k.job
+	p.entry = entry{
+		ForEach: j.List, Name: j.Name, Type: j.Type, description: description(j.About), Runbook: j.Runbook, Severity: k.severity,
+		Interval: k.interval, Timeout: k.timeout, Labels: k.labels, Signals: k.signals, DependsOn: j.DependsOn,
+	}
+	p.recalled, p.refs = true, k.refs
+	p.job.Kind, p.job.Probe, p.job.Settings, p.job.Versions = kinds[j.Type], j.Probe, j.Settings, j.Versions
 	return p.settle(kinds, h)
 }

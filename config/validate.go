@@ -25,7 +25,7 @@ func validate(entries []*probeEntry) (wrong Errors) {
 
 func (p *probeEntry) validate() (wrong Errors) {
 	var refused []probe.SettingError
-	if p.known == nil {
+	if !p.recalled {
 		refused = probe.SettingErrors(p.job.Probe.Validate())
 	}
 	if c, ok := p.job.Probe.(probe.TimeoutChecker); ok && refused == nil {

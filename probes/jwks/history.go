@@ -248,8 +248,12 @@ func (m *keyHistory) forget() (published bool) {
 	})
 	for _, h := range all[maxRemembered:] {
 		published = published || m.keys[h].seen.Equal(m.looked)
-		delete(m.keys, h)
 	}
+	kept := make(map[kidHash]*keyRecord, maxRemembered) // a map keeps the room of what is deleted
+	for _, h := range all[:maxRemembered] {
+		kept[h] = m.keys[h]
+	}
+	m.keys = kept
 	return published
 }
 

@@ -3,6 +3,7 @@ package jwks
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -252,6 +253,32 @@ func TestHistory_bounded(t *testing.T) {
 	if got := x.probe.history.keys; len(got) != maxRemembered {
 		t.Errorf("%d keys are remembered", len(got))
 	}
+}
+
+// What is forgotten takes no memory: the room that a very large set took in one run is given back.
+func TestHistory_takesLittle(t *testing.T) {
+	testenv.WithoutRace(t)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	histories := make([]keyHistory, 20)
+	before := heap()
+	for i := range histories {
+		m := &histories[i]
+		m.keys = map[kidHash]*keyRecord{}
+		for k := range 5000 {
+			m.keys[hashOf(keyName{fmt.Sprint(k), "EC"})] = &keyRecord{seen: time.Unix(int64(k), 0)}
+		}
+		m.forget()
+	}
+	if each := (heap() - before) / int64(len(histories)); each > 80<<10 {
+		t.Errorf("a history takes %d bytes after a set of 5,000 keys, expected at most 80 KiB", each)
+	}
+	runtime.KeepAlive(histories)
 }
 
 // A key that was forgotten because there are too many is no key that was not there.
