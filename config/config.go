@@ -67,8 +67,9 @@ func (c *Config) Reparse(kinds probe.Kinds, files ...File) (*Config, error) {
 	var headers []*fileHeader
 	var entries []*probeEntry
 	var wrong Errors
-	for _, f := range files {
-		header, some, mistakes := l.readFile(f)
+	longs := l.split(files)
+	for i, f := range files {
+		header, some, mistakes := l.readFile(f, longs[i])
 		headers, entries, wrong = append(headers, header), append(entries, some...), append(wrong, mistakes...)
 	}
 	wrong = append(wrong, crosscheck(headers, entries)...)
@@ -76,7 +77,7 @@ func (c *Config) Reparse(kinds probe.Kinds, files ...File) (*Config, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.arranged(files)
 	}
-	next := &Config{Jobs: makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}
+	next := &Config{Jobs: l.makeJobs(headers, entries), Warnings: warnings(headers, entries), Hash: Sum(files...), users: makeUsers(entries)}
 	next.Public, next.publicIn = makePublic(headers, next.Jobs)
 	if next.expander = newExpander(kinds, headers, entries); next.expander != nil {
 		next.known = knownIn(entries)
@@ -98,6 +99,31 @@ type loader struct {
 	before  map[textKey]*known // of the configuration that there was
 	used    map[textKey]bool   // of them: two entries cannot have the same probe
 	left    int                // how many probes there may still be
+	jobs    []probe.Job        // of the entries that were read, as far as there is room: those of a large configuration take much
+}
+
+// split splits the files that can be read in pieces, and makes room for the jobs of their entries.
+func (l *loader) split(files []File) []*strictyaml.Long {
+	longs, n := make([]*strictyaml.Long, len(files)), 0
+	for i, f := range files {
+		if f.problem == "" {
+			longs[i] = strictyaml.ParseLong(f.Data, maxBytes, "probes", manyProbes)
+		}
+		if longs[i] != nil {
+			n += longs[i].Len
+		}
+	}
+	l.jobs = make([]probe.Job, 0, min(n, maxProbes))
+	return longs
+}
+
+func (l *loader) newJob() *probe.Job {
+	n := len(l.jobs)
+	if n == cap(l.jobs) {
+		return &probe.Job{}
+	}
+	l.jobs = l.jobs[:n+1]
+	return &l.jobs[n]
 }
 
 // values returns how many values are in a text that is known and not used yet; 0 of any other.
@@ -114,8 +140,8 @@ func (l *loader) values(text textKey) int {
 const manyProbes = 100
 
 // readFile reads a file, whatever the others are, in pieces if it can be.
-func (l *loader) readFile(f File) (*fileHeader, []*probeEntry, Errors) {
-	if long := strictyaml.ParseLong(f.Data, maxBytes, "probes", manyProbes); long != nil && long.Len <= l.left && f.problem == "" {
+func (l *loader) readFile(f File, long *strictyaml.Long) (*fileHeader, []*probeEntry, Errors) {
+	if long != nil && long.Len <= l.left {
 		h, wrong := readHeader(l.decoder, f.Name, &tree{data: f.Data, head: long.Head})
 		h.Probes = nil
 		values := func(text []byte) int { return l.values(keyOfText(f, text)) }

@@ -52,9 +52,10 @@ func (l *loader) readEntries(f File, h *fileHeader, items []strictyaml.Item, bef
 	d, kinds := l.decoder, l.kinds
 	for i, item := range items {
 		n, text := item.Node, keyOfText(f, item.Text)
-		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + before + 1, made: n}, job: &probe.Job{}, text: text, begins: item.Line, values: item.Values}
+		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + before + 1, made: n}, text: text, begins: item.Line, values: item.Values}
 		if item.Known {
 			k := l.before[text]
+			p.job = l.newJob()
 			p.who, p.made = k.job.Name, nil
 			entries, wrong = append(entries, p), append(wrong, p.recall(k, kinds, h)...)
 			continue
@@ -72,6 +73,7 @@ func (l *loader) readEntries(f File, h *fileHeader, items []strictyaml.Item, bef
 			entries, wrong = append(entries, sample), append(wrong, mistakes...)
 			continue
 		}
+		p.job = l.newJob()
 		entries = append(entries, p)
 		p.readSources(d, f.Env)
 		wrong = append(wrong, p.guard(func() Errors { return p.read(d, kinds, h) })...)
@@ -191,9 +193,13 @@ func firstOf(otherwise time.Duration, given ...*probe.Duration) time.Duration {
 	return otherwise
 }
 
-// makeJobs returns the jobs of the probes, once nothing is wrong with them.
-func makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
-	jobs := make([]probe.Job, 0, len(entries))
+// makeJobs returns the jobs of the probes, once nothing is wrong with them: where they are if there is room for all. Those that have
+// a place in loader.jobs are the first entries, each at its own place or a later one.
+func (l *loader) makeJobs(headers []*fileHeader, entries []*probeEntry) []probe.Job {
+	jobs := l.jobs[:0]
+	if cap(jobs) < len(entries) {
+		jobs = make([]probe.Job, 0, len(entries))
+	}
 	bySystem := map[string][]*fileHeader{}
 	for _, h := range headers {
 		bySystem[h.System] = append(bySystem[h.System], h)

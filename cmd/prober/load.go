@@ -22,6 +22,24 @@ import (
 // A configSource returns the current content of the configuration's files; the demo's file is embedded.
 type configSource func() []config.File
 
+// loadGCPercent is GOGC during a load, which leaves several times as much garbage as it keeps.
+const loadGCPercent = 50
+
+// collectOften has garbage collected more often until done is called, unless GOGC or GOMEMLIMIT say so anyway.
+func collectOften() (done func()) {
+	before := debug.SetGCPercent(loadGCPercent)
+	if before < loadGCPercent {
+		debug.SetGCPercent(before)
+	}
+	return func() { debug.SetGCPercent(before) }
+}
+
+// parse is config.Parse, in little memory.
+func parse(kinds probe.Kinds, files []config.File) (*config.Config, error) {
+	defer collectOften()()
+	return config.Parse(kinds, files...)
+}
+
 // warnings are about what is allowed but probably not meant, and about secrets and files that cannot be used.
 func warnings(cfg *config.Config, jobs []probe.Job) []string {
 	all := slices.Concat(cfg.Warnings, cfg.CheckSources(jobs))

@@ -131,7 +131,7 @@ func disableCoreDumps() {
 
 // check validates the configuration and prints the plan.
 func (o *options) check() int {
-	cfg, err := config.Load(o.kinds(), o.configFiles...)
+	cfg, err := parse(o.kinds(), config.Read(o.configFiles...))
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage

@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/common/version"
 
-	"prober/config"
 	"prober/internal/incident"
 	"prober/internal/probe"
 	"prober/internal/report"
@@ -51,7 +50,7 @@ func (o *options) runOnce(ctx context.Context, from configSource) int {
 		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
-	cfg, err := config.Parse(o.kinds(), from()...)
+	cfg, err := parse(o.kinds(), from())
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage

@@ -113,6 +113,7 @@ func (r *reloader) once(requested bool) error {
 	}
 	r.lastSum = sum
 	defer r.awaitMemory()()
+	defer collectOften()()
 	cfg, err := r.server.config.Load().Reparse(r.kinds, files...)
 	var jobs []probe.Job
 	if err == nil {

@@ -43,8 +43,8 @@ func TestMemory_atRest(t *testing.T) {
 		do              func()
 		held, allocated uint64
 	}{
-		{"configuration", func() { cfg, err = config.Parse(probes.Kinds(), file) }, 2500, 17_000},
-		{"metrics", func() { m.SetJobs(cfg.Jobs) }, 1100, 2500},
+		{"configuration", func() { cfg, err = config.Parse(probes.Kinds(), file) }, 2500, 14_500},
+		{"metrics", func() { m.SetJobs(cfg.Jobs) }, 730, 2250},
 		{"status page", func() { board.SetJobs(cfg.Jobs) }, 620, 1200},
 		{"history", func() { past.SetJobs(cfg.Jobs) }, 430, 1200},
 		{"alerts", func() { evaluator.SetJobs(cfg.Jobs) }, 520, 1200},

@@ -112,7 +112,7 @@ func (o *options) printDashboard() int {
 
 // generate loads the configuration and prints something generated from it.
 func (o *options) generate(write func(*config.Config) error) int {
-	cfg, err := config.Load(probes.Kinds(), o.configFiles...)
+	cfg, err := parse(probes.Kinds(), config.Read(o.configFiles...))
 	if err != nil {
 		fmt.Fprintln(o.stderr, err)
 		return exitUsage

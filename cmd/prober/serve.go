@@ -116,7 +116,7 @@ func (o *options) serveForever(ctx context.Context, from configSource, demo demo
 		return refuse(err)
 	}
 	kinds := o.kinds()
-	cfg, err := config.Parse(kinds, from()...)
+	cfg, err := parse(kinds, from())
 	if err != nil {
 		return refuse(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 // apply switches to a configuration, and to the jobs of it that are of this shard. It was loaded, or lists of targets changed.
 func (s *server) apply(cfg *config.Config, all []probe.Job, loaded bool) {
+	defer collectOften()()
 	jobs := s.shard.Select(all)
 	s.here.Store(int64(len(jobs)))
 	s.elsewhere.Store(int64(len(all) - len(jobs)))
