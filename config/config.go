@@ -210,11 +210,14 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxMistakes bounds the mistakes reported for one file: enough for a person, too few for a file that is no
-// configuration.
-const maxMistakes = 200
+// maxMistakes bounds the mistakes that are reported: enough for a person, too few for a file that is no configuration. Of several files
+// each has a share, of minMistakes at least.
+const (
+	maxMistakes = 200
+	minMistakes = 3
+)
 
-// arranged returns the mistakes by file and line, each once, and says how many there were if they are too many to be
+// arranged returns the mistakes by file and line, each once, and says of each file how many there were if all of them are too many to be
 // read. An anchor that is used twice is wrong once.
 func (e Errors) arranged(files []File) (all Errors) {
 	byFile, seen := map[string]Errors{}, map[Mistake]bool{}
@@ -224,12 +227,16 @@ func (e Errors) arranged(files []File) (all Errors) {
 			byFile[m.File] = append(byFile[m.File], m)
 		}
 	}
+	share, alone := maxMistakes, ""
+	if broken := len(byFile); broken > 1 && len(seen) > maxMistakes {
+		share, alone = max(maxMistakes/broken, minMistakes), ", which are shown if this file is checked alone"
+	}
 	for _, f := range files {
 		some := byFile[f.Name]
 		delete(byFile, f.Name)
 		sorted.By(some, func(a, b Mistake) int { return a.Line - b.Line })
-		if more := len(some) - maxMistakes; more > 0 {
-			some = append(some[:maxMistakes], Mistake{File: f.Name, Text: fmt.Sprintf("and %d more mistakes", more)})
+		if more := len(some) - share; more > 0 {
+			some = append(some[:share], Mistake{File: f.Name, Text: "and " + text.Count(more, "more mistake") + alone})
 		}
 		all = append(all, some...)
 	}

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,6 +110,28 @@ func TestTooManyMistakesToReadAreCounted(t *testing.T) {
 	got := strings.Split(strings.TrimSpace(refused(t, config.File{Name: "f", Data: []byte(data)})), "\n")
 	if len(got) != 201 || got[200] != "f: and 800 more mistakes" {
 		t.Errorf("got %d lines, the last %q", len(got), got[len(got)-1])
+	}
+}
+
+func TestTooManyMistakesOfManyFilesAreShared(t *testing.T) {
+	data := "system: shop\nprobes:\n" + strings.Repeat("  - {}\n", 500)
+	var files []config.File
+	for i := range 50 {
+		files = append(files, config.File{Name: fmt.Sprintf("f%02d", i), Data: []byte(data)})
+	}
+	files[20].Data = []byte("system: shop\nprobes:\n  - {}\n")
+	got := strings.Split(strings.TrimSpace(refused(t, files...)), "\n")
+	if want := 49*(4+1) + 2; len(got) != want {
+		t.Errorf("got %d lines, want %d", len(got), want)
+	}
+	if want := "f00: and 996 more mistakes, which are shown if this file is checked alone"; got[4] != want {
+		t.Errorf("got %q, want %q", got[4], want)
+	}
+	if got := strings.Count(strings.Join(got, "\n"), "f20:"); got != 2 {
+		t.Errorf("got %d mistakes of the file that has 2", got)
+	}
+	if got := strings.Split(strings.TrimSpace(refused(t, files[0], files[20])), "\n"); len(got) != 100+1+2 {
+		t.Errorf("got %d lines of two files, want those of one shortened to 100", len(got))
 	}
 }
 

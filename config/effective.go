@@ -152,7 +152,7 @@ func set(n *yaml.Node, key string, value *yaml.Node) {
 }
 
 func scalar(text string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text, Style: strictyaml.TextStyle(text)}
 }
 
 func mapping(table map[string]string) *yaml.Node {

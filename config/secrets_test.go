@@ -268,4 +268,23 @@ func TestEffectiveConfigurationIsOne(t *testing.T) {
 	}
 }
 
+// Texts that yaml.v3 would write so that it reads others, or nothing.
+func TestEffectiveConfigurationIsOne_oddTexts(t *testing.T) {
+	for _, odd := range []string{`\n\nmany lose money`, `\tcalls\n`, `a\Lb\Pc`, `a\Nb`, `\uFEFFa`, `a\r\nb`, `<<`, `yes`} {
+		data := []byte("system: shop\nprobes:\n  - {name: a, type: web, url: http://a.example/, kid: \"" + odd + "\"}\n")
+		first, err := config.Parse(kinds(), config.File{Name: "f", Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := config.Parse(kinds(), config.File{Name: "f", Data: first.YAML()})
+		if err != nil {
+			t.Errorf("%s: %v, of\n%s", odd, err, first.YAML())
+			continue
+		}
+		if a, b := first.Jobs[0].Probe.(*web).Kid, again.Jobs[0].Probe.(*web).Kid; a != b || a == "" {
+			t.Errorf("%s: %q became %q", odd, a, b)
+		}
+	}
+}
+
 var _ probe.Probe = (*web)(nil)

@@ -5,12 +5,17 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 
 	"prober/internal/sorted"
+	"prober/internal/strictyaml"
 )
 
 // A writer writes a file of rules as it is made, to the byte as yaml.v3 would write the whole of it. That takes several times
-// as long, and more memory. A text that is not obviously plain, quoted or literal is left to yaml.v3.
+// as long, and more memory. A text that is not obviously plain, quoted or literal is left to yaml.v3, in quotes if it would not read the
+// same text again.
 type writer struct {
 	out  *bufio.Writer     // keeps its first error
 	err  error             // of yaml.v3
@@ -61,19 +66,40 @@ func (w *writer) fields(head string, m map[string]string) {
 	if len(keys) > 0 {
 		w.text(head)
 	}
+	plain, quoted := true, false
 	for _, k := range keys {
-		if style(k) != plainStyle || strings.Trim(k, "abcdefghijklmnopqrstuvwxyz_") != "" {
-			w.lines(indent, indent, w.marshal(m))
-			return
-		}
+		plain = plain && plainKey(k)
+		quoted = quoted || inQuotes(m[k])
+	}
+	if !plain && !quoted {
+		w.lines(indent, indent, w.marshal(m))
+		return
 	}
 	for _, k := range keys {
-		w.field(indent+k+": ", m[k])
+		key := k
+		if !plainKey(k) {
+			key = w.quote(k)
+		}
+		w.field(indent+key+": ", m[k])
 	}
 }
 
-func (w *writer) marshal(m map[string]string) string {
-	text, err := yamlText(m)
+func plainKey(k string) bool {
+	return style(k) == plainStyle && strings.Trim(k, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
+// inQuotes reports whether yaml.v3 has to be told how a text is written. What is not UTF-8 it encodes.
+func inQuotes(s string) bool {
+	return utf8.ValidString(s) && strictyaml.TextStyle(s) == yaml.DoubleQuotedStyle
+}
+
+// quote returns a text in double quotes.
+func (w *writer) quote(s string) string {
+	return strings.TrimSuffix(w.marshal(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle}), "\n")
+}
+
+func (w *writer) marshal(v any) string {
+	text, err := yamlText(v)
 	if err != nil {
 		w.err = err
 	}
@@ -95,7 +121,11 @@ func (w *writer) field(lead, s string) {
 			if len(w.seen) == maxSeen {
 				clear(w.seen)
 			}
-			text = w.marshal(map[string]string{"k": s})[len("k: "):]
+			if inQuotes(s) {
+				text = w.quote(s) + "\n"
+			} else {
+				text = w.marshal(map[string]string{"k": s})[len("k: "):]
+			}
 			w.seen[s] = text
 		}
 		s = text

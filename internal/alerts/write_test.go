@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -17,7 +18,7 @@ var ruleTexts = []string{
 	"", " ", "a", "a b", " a", "a ", "a: b", "a:", "a:b", ":", ": a", ":a", "a #b", "a#b", "#a", "it's", "'", `"`, `a "b" \c`, "-", "- a", "-a", "--- a", "...", "a---",
 	"~", "~a", "1", "1m", "15s", "1h30m", "0x1f", "1_000", "1:30", "190:20:30", "2026-01-02", "1e3", ".5", ".inf", "+1", "-1", "0o7", "0b1", "=", "<<", "< 1", "> 1", "?", "? a", "?a", "a?", ",a", "[a]", "{a}", "{{ $value }}",
 	"&a", "*a", "!a", "|", "%a", "@a", "`a`", "y", "Y", "n", "yes", "Yes", "YES", "no", "on", "ON", "off", "Off", "true", "True", "tRue", "false", "null", "NULL", "nULL", "nulls", "http", "up",
-	"a\nb", "a\n\nb", "a\n  b", "  a\nb", "\na", "a\n", "a\n\n", "\n", "\n\n", "a \nb", "a\n b", "a\n \nb", "a\nb ", "# a\nb", "a: b\nc #d", "- a\n- b", "1\n2", "'a\n\"b", "a\tb", "\ta", "a\n\tb", "a\rb", "a\r\nb", "a\x00b", "a\x7fb",
+	"\t\n", "\n\u2028 ", "\r\n", "a\nb", "a\n\nb", "a\n  b", "  a\nb", "\na", "a\n", "a\n\n", "\n", "\n\n", "a \nb", "a\n b", "a\n \nb", "a\nb ", "# a\nb", "a: b\nc #d", "- a\n- b", "1\n2", "'a\n\"b", "a\tb", "\ta", "a\n\tb", "a\rb", "a\r\nb", "a\x00b", "a\x7fb",
 	"käse", "日本: 語", "a\u0085b", "a\u2028b", "a\n\u2028b", "a\u00a0", "\u00a0a", "a\ufeffb", "\ufeff", "a\ufffdb", "😀", "a\n😀", "a\xffb", "\xff\n", "\u2026",
 	"sum by (a) (b{c=\"d\"}) > 0\nunless on (system, probe) e == 1", "{{ range query `a{b=\"c\"}` }}{{ .Labels.x }}, {{ end }}d: e",
 }
@@ -32,7 +33,8 @@ func asYAML(t *testing.T, f *File) string {
 	return "# " + rulesHeader + "\n" + string(text)
 }
 
-// checkWritten compares a file with what yaml.v3 writes, and with what yaml.v3 reads from it.
+// checkWritten compares a file with what yaml.v3 writes, unless that has a text that it would not read again, and with what yaml.v3 reads
+// from it.
 func checkWritten(t *testing.T, f *File, texts ...string) {
 	t.Helper()
 	got, want := written(t, f), asYAML(t, f)
@@ -43,23 +45,11 @@ func checkWritten(t *testing.T, f *File, texts ...string) {
 		}
 		return &read
 	}
-	expected := f
-	for _, s := range texts {
-		if strings.ContainsAny(s, "\u0085\u2028\u2029") {
-			return // yaml.v3 may fail to read its own text of these
-		}
-		if strings.HasPrefix(s, "\n") {
-			expected = read(want) // without the empty line, which yaml.v3 loses
-		}
-	}
-	if got != want {
+	if !slices.ContainsFunc(texts, inQuotes) && got != want {
 		t.Fatalf("got\n%s\nexpected\n%s", got, want)
 	}
-	if slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "\t") && strings.Contains(s, "\n") }) {
-		return // nor of one that begins with a tab
-	}
-	if read := read(got); !reflect.DeepEqual(read.Groups, expected.Groups) {
-		t.Fatalf("got %+v, expected %+v, of\n%s", read.Groups, expected.Groups, got)
+	if read := read(got); !reflect.DeepEqual(read.Groups, f.Groups) {
+		t.Fatalf("got %+v, expected %+v, of\n%s", read.Groups, f.Groups, got)
 	}
 }
 
@@ -74,7 +64,7 @@ func fileOf(key, text string) *File {
 	}}
 }
 
-// TestWrite writes rules as yaml.v3 does, to the byte.
+// TestWrite writes rules as yaml.v3 does, to the byte, but for texts that it would not read again.
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	for _, text := range ruleTexts {
@@ -133,6 +123,8 @@ func FuzzWrite(f *testing.F) {
 		f.Add([]string{"env", "zone2", "type", "on"}[i%4], text)
 	}
 	f.Fuzz(func(t *testing.T, key, text string) {
-		checkWritten(t, fileOf(key, text), key, text)
+		if utf8.ValidString(key) || !inQuotes(text) { // no label has such a name
+			checkWritten(t, fileOf(key, text), key, text)
+		}
 	})
 }

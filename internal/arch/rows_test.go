@@ -57,7 +57,7 @@ var rows = map[string]row{
 			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model",
 		},
 	},
-	"internal/alerts":    {ours: []string{"internal/probe"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/alerts":    {ours: []string{"internal/probe", "internal/strictyaml"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/notify":    {ours: []string{"internal/httpx", "internal/probe", "internal/secret"}},
 	"internal/importer":  {ours: []string{"internal/probe", "internal/strictyaml", "internal/text"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/command":   {},

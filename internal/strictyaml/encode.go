@@ -182,16 +182,20 @@ func (e *encoder) scalar(tag, value string) {
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
 	if tag == "!!str" {
-		n.Style = quotes(value)
+		n.Style = TextStyle(value)
 	}
 	e.at.Content = append(e.at.Content, n)
 }
 
-// quotes is the style of a text: in quotes if readers of YAML 1.1 would take it for a boolean. Those that YAML 1.2 needs come with the
-// tag.
-func quotes(text string) yaml.Style {
+// TextStyle is the style of a text: in double quotes if readers of YAML 1.1 would take it for a boolean, or if yaml.v3 would write it so that
+// it reads another text, or none: with an empty line first, a tab first, or what ends a line without being a line feed. Quotes that YAML
+// 1.2 needs come with the tag.
+func TextStyle(text string) yaml.Style {
+	if text != "" && (text[0] == '\n' || text[0] == '\t') || strings.ContainsAny(text, "\r\u0085\u2028\u2029\ufeff") {
+		return yaml.DoubleQuotedStyle
+	}
 	switch strings.ToLower(text) {
-	case "y", "yes", "on", "n", "no", "off":
+	case "y", "yes", "on", "n", "no", "off", "<<":
 		return yaml.DoubleQuotedStyle
 	}
 	return 0
