@@ -94,7 +94,7 @@ func authority(a *answer) probe.Outcome {
 	case a.referral():
 		return probe.Outcomef(reasonLame, "expected an answer with authority, got a referral to other name servers")
 	case !a.header.Authoritative:
-		return probe.Outcomef(reasonLame, "expected an answer with authority, got one without (AA)")
+		return probe.Outcomef(reasonLame, "expected an answer with authority (AA), got one without")
 	}
 	return probe.Outcomef(probe.OK, "the server has authority")
 }

@@ -33,14 +33,22 @@ func (p *Probe) coding(answer *httpx.Answer) []expect.Check {
 		return nil
 	}
 	got := answer.Coding(p.Compression)
-	o := probe.Outcomef(probe.OK, "the body came in %s", got)
+	o := probe.Outcomef(probe.OK, "the body came %s", inWords(got))
 	switch {
 	case got != p.Compression:
-		o = probe.Outcomef(otherCoding, "expected a body in %s, got one in %s", p.Compression, got)
+		o = probe.Outcomef(otherCoding, "expected the body %s, got it %s", inWords(p.Compression), inWords(got))
 	case answer.Body == nil && got != httpx.Identity:
-		o = probe.Outcomef(otherCoding, "expected a body in %s, got none", got)
+		o = probe.Outcomef(otherCoding, "expected the body %s, got none", inWords(got))
 	case got == httpx.Brotli:
 		o.Detail += " by its header and its first bytes; it is not decoded"
 	}
 	return []expect.Check{{Name: "compression", Outcome: o}}
+}
+
+// inWords says in words how a body comes.
+func inWords(coding string) string {
+	if coding == httpx.Identity {
+		return "uncompressed"
+	}
+	return "compressed with " + coding
 }

@@ -23,6 +23,7 @@ type history struct {
 	mu       sync.Mutex
 	counts   map[string]int // restarts, by the uid of the pod and the name of the container
 	restarts []time.Time    // that were seen, in this order
+	unseen   []time.Time    // until when containers were restarted more often than is known, before they were seen
 	oom      oom            // of the container that ran out of memory last
 	missing  time.Time      // since when pods do not exist that are wanted; zero if none is
 	strange  time.Time      // since when there are addresses of no pod; zero if there are none
@@ -37,6 +38,7 @@ type oom struct {
 // memories are what is remembered after a run.
 type memories struct {
 	restarts []time.Time
+	unseen   []time.Time
 	oom      oom
 	added    int // restarts since the run before
 }
@@ -63,9 +65,12 @@ func (h *history) update(s *snapshot) memories {
 				if known {
 					added += more
 				} else if !s.within(made, calm) || at.Before(made) {
+					if more > 1 && s.mayBeMore(c) {
+						remember(&h.unseen, at, more-1)
+					}
 					more = min(more, 1)
 				}
-				h.remember(at, more)
+				remember(&h.restarts, at, more)
 			}
 		}
 		if at := s.podRanOut(pod); at.After(h.oom.at) {
@@ -73,17 +78,33 @@ func (h *history) update(s *snapshot) memories {
 		}
 	}
 	h.counts = counts
-	return memories{slices.Clone(h.restarts), h.oom, added}
+	return memories{slices.Clone(h.restarts), slices.Clone(h.unseen), h.oom, added}
 }
 
 // remember adds restarts, and forgets the oldest ones if there are too many.
-func (h *history) remember(at time.Time, n int) {
+func remember(all *[]time.Time, at time.Time, n int) {
 	for range n {
-		h.restarts = append(h.restarts, at)
+		*all = append(*all, at)
 	}
-	if over := len(h.restarts) - maxRemembered; over > 0 {
-		h.restarts = slices.Delete(h.restarts, 0, over)
+	if over := len(*all) - maxRemembered; over > 0 {
+		*all = slices.Delete(*all, 0, over)
 	}
+}
+
+// mayBeMore reports whether a container may have been restarted lately before its last restart: unless the run before began long ago.
+func (s *snapshot) mayBeMore(c *kubernetes.ContainerStatus) bool {
+	t := c.LastState.Terminated
+	return t == nil || t.StartedAt.IsZero() || s.within(t.StartedAt, calm)
+}
+
+// lately counts the moments of the last while.
+func (s *snapshot) lately(all []time.Time) (n int) {
+	for _, at := range all {
+		if s.within(at, calm) {
+			n++
+		}
+	}
+	return n
 }
 
 // restartedAt is when a container was restarted last, as far as that is known.

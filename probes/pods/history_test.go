@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,53 @@ func TestRestarts_counted(t *testing.T) {
 	w.container(0)["restartCount"] = 0 // made again under the same uid, as static pods are
 	if r = run(t, p); added(r) != 0 {
 		t.Errorf("counted %v", added(r))
+	}
+}
+
+// What was restarted before the prober looked may have been restarted more often than is known.
+func TestRestarts_beforeTheFirstRun(t *testing.T) {
+	for name, test := range map[string]struct {
+		restarts   int
+		start, end time.Duration // how long ago the run before began and ended
+		want       []string
+	}{
+		"one":                          {1, 3 * time.Minute, time.Minute, []string{"pass", "restarts pass(ok): 1 restart in the last 10m"}},
+		"as many as are accepted":      {3, 3 * time.Minute, time.Minute, []string{"restarts pass(ok): 1 restart in the last 10m"}},
+		"more, after a short run":      {7, 3 * time.Minute, time.Minute, []string{"inconclusive", "restarts inconclusive(settling): expected at most 3 restarts in the last 10m, got at least 1, and when 6 restarts more were made is unknown: the prober did not look yet"}},
+		"more, after a long run":       {7, 11 * time.Minute, time.Minute, []string{"pass", "restarts pass(ok): 1 restart in the last 10m"}},
+		"more, the last a while ago":   {7, 13 * time.Minute, 11 * time.Minute, []string{"pass", "restarts pass(ok): 0 restarts in the last 10m"}},
+		"very many, after a short run": {1 << 40, 3 * time.Minute, time.Minute, []string{"inconclusive", "restarts inconclusive(settling): *99 restarts more*"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			w.crashed(0, test.restarts, "Error", 1, test.start, test.end)
+			r := run(t, w.probe(t))
+			got := map[string]string{}
+			for _, c := range r.Checks {
+				got[c.Name] = c.Name + " " + c.Verdict.String() + "(" + c.Reason.Word + "): " + c.Detail
+			}
+			last := test.want[len(test.want)-1]
+			if before, after, any := strings.Cut(last, "*"); got["restarts"] != last && !(any && strings.HasPrefix(got["restarts"], before) && strings.Contains(got["restarts"], strings.TrimSuffix(after, "*"))) {
+				t.Errorf("got %s\nexpected %s", got["restarts"], last)
+			}
+		})
+	}
+}
+
+// It is known again once all that may have been is over.
+func TestRestarts_settle(t *testing.T) {
+	w, p, h := healthy(), New(), &history{}
+	w.crashed(0, 7, "Error", 1, 3*time.Minute, time.Minute)
+	now := time.Now()
+	s := w.snapshot(t, now)
+	for _, test := range []struct {
+		after time.Duration
+		want  probe.Reason
+	}{{0, probe.Settling}, {9*time.Minute - 2*time.Second, probe.Settling}, {9*time.Minute + 2*time.Second, probe.OK}} {
+		s.now = now.Add(test.after)
+		if o := p.restarts(t.Context(), s, h.update(s)); o.Reason.Word != test.want.Word {
+			t.Errorf("after %s: %s: %s", test.after, o.Reason.Word, o.Detail)
+		}
 	}
 }
 

@@ -87,7 +87,8 @@ func TestOddPods(t *testing.T) {
 		"a sidecar in a loop": {func(w *world) {
 			in(w.pods[1], "status")["initContainerStatuses"] = []any{object{"name": "mesh", "restartCount": 5,
 				"state": object{"waiting": object{"reason": "CrashLoopBackOff"}}, "lastState": ended("Completed", 0, ago(2*time.Minute), ago(time.Minute))}}
-		}, []string{"fail", "crash_loop fail(crash_loop): 1 of 3 pods: a container crashes again and again, exit status 0"}, "crash_loop=1 ready=2"},
+		}, []string{"fail", "crash_loop fail(crash_loop): 1 of 3 pods: a container crashes again and again, exit status 0",
+			"restarts inconclusive(settling): *"}, "crash_loop=1 ready=2"},
 		"an ephemeral container without image": {func(w *world) {
 			in(w.pods[1], "status")["ephemeralContainerStatuses"] = []any{object{"name": "debugger", "restartCount": 9, "state": object{"waiting": object{"reason": "ErrImagePull"}}}}
 		}, []string{"pass"}, "ready=3"},

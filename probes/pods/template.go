@@ -16,12 +16,7 @@ const defaultMaxRestarts = 3
 // service need not restart because another one is down. A container that has run for long enough is well again, so that an
 // incident can end.
 func (p *Probe) restarts(ctx context.Context, s *snapshot, m memories) probe.Outcome {
-	recent := 0
-	for _, at := range m.restarts {
-		if s.within(at, calm) {
-			recent++
-		}
-	}
+	recent := s.lately(m.restarts)
 	accepted := defaultMaxRestarts
 	if p.MaxRestarts != nil {
 		accepted = *p.MaxRestarts
@@ -44,6 +39,10 @@ func (p *Probe) restarts(ctx context.Context, s *snapshot, m memories) probe.Out
 	}
 	if recent > accepted {
 		return probe.Outcomef(reasonRestarted, "expected at most %s in the last %s, got at least %d", text.Count(accepted, "restart"), probe.Duration(calm), recent)
+	}
+	if unseen := s.lately(m.unseen); recent+unseen > accepted {
+		return probe.Outcomef(probe.Settling, "expected at most %s in the last %s, got at least %d, and when %s more were made is unknown: the prober did not look yet",
+			text.Count(accepted, "restart"), probe.Duration(calm), recent, text.Count(unseen, "restart"))
 	}
 	return probe.Outcomef(probe.OK, "%s in the last %s", text.Count(recent, "restart"), probe.Duration(calm))
 }

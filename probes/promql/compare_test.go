@@ -200,7 +200,7 @@ func TestCompare_quantile(t *testing.T) {
 		"falling":             {healthy, buckets("0.1", "9000", "0.25", "100", "+Inf", "10000"), "inconclusive(schema): *do not rise"},
 		"falling a little":    {healthy, buckets("0.1", "9000", "0.25", "9800", "0.5", "9960.2", "1", "9959.9", "2.5", "10000", "+Inf", "10000"), "pass(ok): *"},
 		"one edge twice":      {healthy, buckets("0.1", "9000", "0.25", "9800", "0.5", "9960", "1", "4000", "1.0", "5990", "2.5", "10000", "+Inf", "10000"), "pass(ok): *"},
-		"an edge of NaN":      {healthy, buckets("0.1", "9000", "NaN", "9800", "+Inf", "10000"), "inconclusive(schema): *expected a number as le, got something else"},
+		"an edge of NaN":      {healthy, buckets("0.1", "9000", "NaN", "9800", "+Inf", "10000"), "inconclusive(schema): *expected a number in the label le, got another text"},
 		"a count of NaN":      {healthy, buckets("0.1", "NaN", "+Inf", "10000"), "inconclusive(not_a_number): *"},
 		"a count of infinity": {healthy, buckets("0.1", "1", "+Inf", "+Inf"), "inconclusive(not_a_number): *"},
 		"a negative count":    {healthy, buckets("0.1", "-1", "+Inf", "10000"), "inconclusive(not_a_number): *"},

@@ -35,9 +35,9 @@ func histogramOf(v vector) (stats.Histogram, probe.Outcome) {
 		case len(s.labels) > 1:
 			return stats.Histogram{}, probe.Outcomef(reasonManySeries, "expected series with no other label than le: sum by (le)")
 		case math.IsNaN(edge) || math.IsInf(edge, -1):
-			return stats.Histogram{}, probe.Outcomef(probe.Schema, "expected a number as le, got something else")
+			return stats.Histogram{}, probe.Outcomef(probe.Schema, "expected a number in the label le, got another text")
 		case math.IsNaN(s.value) || math.IsInf(s.value, 0) || s.value < 0:
-			return stats.Histogram{}, probe.Outcomef(reasonNaN, "a bucket has no count, but %v", s.value)
+			return stats.Histogram{}, probe.Outcomef(reasonNaN, "expected a count in each bucket, got %v", s.value)
 		}
 		counts[edge] += s.value
 	}

@@ -164,7 +164,7 @@ func (s *sweep) report(r *probe.Result) {
 	isolated := s.outcome(breach.LeakList, s.leaks, "no row of another org", fmt.Sprintf("each org is shown its own rows alone in %s", text.Count(len(s.relations), "relation")))
 	closed := s.outcome(failsOpen, open, "no row without an org", fmt.Sprintf("without an org nothing is shown in %s", text.Count(len(s.relations), "relation")))
 	if closed.Passed() && !s.unset {
-		closed = probe.Outcomef(probe.ControlFailed, "expected a connection without an org, got one on which somebody left theirs")
+		closed = probe.Outcomef(probe.ControlFailed, "expected a connection on which no org is set, got one on which another client left its own")
 	}
 	s.note(r, checkIsolated, isolated)
 	s.note(r, checkFailClosed, closed)

@@ -32,7 +32,7 @@ func testResidue(t *testing.T, s testenv.Postgres) {
 	users := map[string]string{"app": password}
 	byTransaction := s.StartPgBouncer(t, users, "default_pool_size = 1")
 	bySession := s.StartPgBouncer(t, users, "default_pool_size = 1", "pool_mode = session")
-	found := []string{"fail_closed inconclusive(control_failed): expected a connection without an org, got one on which somebody left theirs", "residue fail(org_left): expected no org on a connection of the pool, got one in 6 of 6 looks: *"}
+	found := []string{"fail_closed inconclusive(control_failed): expected a connection on which no org is set, got one on which another client left its own", "residue fail(org_left): expected no org on a connection of the pool, got one in 6 of 6 looks: *"}
 	for _, test := range []struct {
 		name, address string
 		statements    []string
