@@ -38,8 +38,9 @@ func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
 	if !reuse {
 		rows = append(rows,
 			row{"/metrics, time", "ms", bare.scrape, prober.scrape, "< 100", below(100)},
+			row{"/metrics without gzip, time", "ms", bare.plain, prober.plain, "", nil},
 			row{"/metrics, CPU per minute scraped every 15 s", "s", bare.scrapeCPU, prober.scrapeCPU, "< 1", below(1)},
-			row{"/metrics, size", "kB", bare.size, prober.size, "", nil},
+			row{"/metrics without gzip, size", "kB", bare.size, prober.size, "", nil},
 		)
 	}
 	return rows, nil
@@ -49,14 +50,14 @@ func (b *bench) load(ctx context.Context, reuse bool) ([]row, error) {
 type loading struct {
 	probes               int
 	every, window, start time.Duration
-	large                bool // a page that the prober does not deliver in time is a figure, and no error
+	large                bool // scraped without gzip, which weighs more; a page that the prober does not deliver in time is a figure, and no error
 }
 
 // loaded is what was seen of one subject under load.
 type loaded struct {
-	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, size float64 // scrape, size and passing are NaN of a page that was cut off
-	arrived                                                        []arrival
-	cutOff                                                         error // why, of the last such page
+	cpu, rss, late, burst, asked, passing, scrape, scrapeCPU, plain, size float64 // scrape, plain, size and passing are NaN of a page that was cut off
+	arrived                                                               []arrival
+	cutOff                                                                error // why, of the last such page
 }
 
 func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded, err error) {
@@ -80,7 +81,7 @@ func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded
 		}
 		l.rss = max(l.rss, now/mebibyte)
 		if !tick.Before(next) {
-			if _, _, err := s.scrape(ctx); err != nil && !of.large {
+			if _, _, err := s.scrape(ctx, !of.large); err != nil && !of.large {
 				return l, err
 			}
 			next = next.Add(scraping)
@@ -104,21 +105,21 @@ func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded
 	}
 	l.late = 1e3 * quantile(late, 0.99)
 	l.burst = burst(l.arrived, 100*time.Millisecond)
-	err = l.scrapes(ctx, s, l.cpu*due/1000/took.Seconds())
+	err = l.scrapes(ctx, s, !of.large, l.cpu*due/1000/took.Seconds())
 	if err == nil {
 		var e exposition
 		e, err = exposed(ctx, s)
 		l.passing = 100 * float64(e.passing) / float64(of.probes)
 	}
 	if err != nil && of.large && ctx.Err() == nil {
-		l.scrape, l.size, l.passing, l.cutOff = math.NaN(), math.NaN(), math.NaN(), err
+		l.scrape, l.plain, l.size, l.passing, l.cutOff = math.NaN(), math.NaN(), math.NaN(), math.NaN(), err
 		return l, nil
 	}
 	return l, err
 }
 
-// scrapes measures some scrapes one after the other; busy is the share of a CPU that goes into probing meanwhile.
-func (l *loaded) scrapes(ctx context.Context, s *subject, busy float64) error {
+// scrapes measures some scrapes one after the other, and one without gzip; busy is the share of a CPU that goes into probing meanwhile.
+func (l *loaded) scrapes(ctx context.Context, s *subject, gzip bool, busy float64) error {
 	const times = 5
 	var took []float64
 	before, err := s.cpu()
@@ -127,11 +128,11 @@ func (l *loaded) scrapes(ctx context.Context, s *subject, busy float64) error {
 	}
 	began := time.Now()
 	for range times {
-		d, n, err := s.scrape(ctx)
+		d, _, err := s.scrape(ctx, gzip)
 		if err != nil {
 			return err
 		}
-		took, l.size = append(took, 1e3*d.Seconds()), float64(n)/1000
+		took = append(took, 1e3*d.Seconds())
 	}
 	after, err := s.cpu()
 	if err != nil {
@@ -140,7 +141,9 @@ func (l *loaded) scrapes(ctx context.Context, s *subject, busy float64) error {
 	l.scrape = quantile(took, 0.5)
 	spent := (after - before).Seconds() - busy*time.Since(began).Seconds()
 	l.scrapeCPU = max(0, spent) / times * time.Minute.Seconds() / scraping.Seconds()
-	return nil
+	d, n, err := s.scrape(ctx, false)
+	l.plain, l.size = 1e3*d.Seconds(), float64(n)/1000
+	return err
 }
 
 func exposed(ctx context.Context, s *subject) (exposition, error) {

@@ -129,7 +129,7 @@ func (b *bench) small(ctx context.Context) ([]row, error) {
 	began := time.Now()
 	for range window / scraping {
 		for _, s := range running {
-			if _, _, err := s.scrape(ctx); err != nil {
+			if _, _, err := s.scrape(ctx, true); err != nil {
 				return nil, err
 			}
 		}

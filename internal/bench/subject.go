@@ -169,13 +169,16 @@ func fetch(req *http.Request, into io.Writer) error {
 	return nil
 }
 
-// scrape requests the metrics like Prometheus, and returns the duration and the number of bytes.
-func (s *subject) scrape(ctx context.Context) (time.Duration, int64, error) {
+// scrape requests the metrics like Prometheus, which accepts gzip, or without that, and returns the duration and the number of bytes.
+func (s *subject) scrape(ctx context.Context, gzip bool) (time.Duration, int64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/metrics", nil)
 	if err != nil {
 		return 0, 0, err
 	}
 	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")
+	if gzip {
+		req.Header.Set("Accept-Encoding", "gzip")
+	}
 	var n counter
 	began := time.Now()
 	err = fetch(req, &n)
