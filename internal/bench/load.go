@@ -118,32 +118,37 @@ func (b *bench) underLoad(ctx context.Context, s *subject, of loading) (l loaded
 	return l, err
 }
 
-// scrapes measures some scrapes one after the other, and one without gzip; busy is the share of a CPU that goes into probing meanwhile.
+// scrapes measures some scrapes, and one without gzip; busy is the share of a CPU that goes into probing meanwhile.
 func (l *loaded) scrapes(ctx context.Context, s *subject, gzip bool, busy float64) error {
 	const times = 5
 	var took []float64
-	before, err := s.cpu()
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	for range times {
-		d, _, err := s.scrape(ctx, gzip)
+	spent := 0.0
+	for n := range times + 1 {
+		if err := pause(ctx, time.Second); err != nil { // a scraper does not come back at once, and who does has to wait
+			return err
+		}
+		before, err := s.cpu()
 		if err != nil {
 			return err
 		}
+		d, size, err := s.scrape(ctx, gzip && n < times)
+		if err != nil {
+			return err
+		}
+		after, err := s.cpu()
+		if err != nil {
+			return err
+		}
+		if n == times {
+			l.plain, l.size = 1e3*d.Seconds(), float64(size)/1000
+			break
+		}
 		took = append(took, 1e3*d.Seconds())
-	}
-	after, err := s.cpu()
-	if err != nil {
-		return err
+		spent += (after - before).Seconds() - busy*d.Seconds()
 	}
 	l.scrape = quantile(took, 0.5)
-	spent := (after - before).Seconds() - busy*time.Since(began).Seconds()
 	l.scrapeCPU = max(0, spent) / times * time.Minute.Seconds() / scraping.Seconds()
-	d, n, err := s.scrape(ctx, false)
-	l.plain, l.size = 1e3*d.Seconds(), float64(n)/1000
-	return err
+	return nil
 }
 
 func exposed(ctx context.Context, s *subject) (exposition, error) {

@@ -170,29 +170,31 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, got *page) {
 		delete(got.readers, control)
 	}()
 	maps.Copy(w.Header(), got.header)
+	length, body := got.body.Len(), io.Reader(bytes.NewReader(got.body.Bytes()))
 	if takesGzip(r.Header) {
 		w.Header().Set("Content-Encoding", "gzip")
-		w.Header().Set("Content-Length", strconv.Itoa(got.body.Len()))
-		w.WriteHeader(got.status)
-		w.Write(got.body.Bytes()) // net/http leaves out the body of HEAD
-		return
+	} else {
+		select {
+		case p.plain <- struct{}{}:
+			defer func() { <-p.plain }()
+		default:
+			http.Error(w, "too many readers at once that do not accept gzip, try again later", http.StatusServiceUnavailable)
+			return
+		}
+		length = got.length
+		body, _ = gzip.NewReader(body) // its only error is a page that is not compressed
 	}
-	select {
-	case p.plain <- struct{}{}:
-		defer func() { <-p.plain }()
-	default:
-		http.Error(w, "too many readers at once that do not accept gzip, try again later", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(got.length))
+	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.WriteHeader(got.status)
-	if z, err := gzip.NewReader(bytes.NewReader(got.body.Bytes())); err == nil {
-		io.CopyBuffer(onlyWriter{w}, z, make([]byte, 16<<10))
-	}
+	io.CopyBuffer(onlyWriter{w}, onlyReader{body}, make([]byte, 16<<10)) // net/http leaves out the body of HEAD
 }
 
-// onlyWriter hides every method but Write, so that the copy has the size that it is given.
-type onlyWriter struct{ io.Writer }
+// onlyWriter and onlyReader hide every other method, so that the copy has the size that it is given. Of one that is larger than the
+// socket's buffer, the reader's kernel acknowledges each part only after a delay of 40 ms, because nothing follows.
+type (
+	onlyWriter struct{ io.Writer }
+	onlyReader struct{ io.Reader }
+)
 
 // leave forgets a page that nobody reads any more.
 func (p *pages) leave(got *page) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,31 @@ func TestPages_areTheSameForAllReaders(t *testing.T) {
 }
 
 // A page is never older than the request for it, and those who wait for their turn share one.
+// A parts is a response that knows how it was written.
+type parts struct {
+	*httptest.ResponseRecorder
+	longest int
+}
+
+func (p *parts) Write(b []byte) (int, error) {
+	p.longest = max(p.longest, len(b))
+	return p.ResponseRecorder.Write(b)
+}
+
+// A page is written in parts that fit into the buffer of its socket, and says its length.
+func TestPages_areWrittenInParts(t *testing.T) {
+	text := bytes.Repeat(noise(1000), 300)
+	h := newPages().serve(func(w http.ResponseWriter, _ *http.Request) { w.Write(append(noise(100_000), text...)) })
+	for coding, least := range map[string]int{"gzip": 100_000, "": 400_000} {
+		w, r := &parts{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Accept-Encoding", coding)
+		h(w, r)
+		if n := w.Body.Len(); n < least || w.longest > socketBuffer || w.Header().Get("Content-Length") != strconv.Itoa(n) {
+			t.Errorf("coding %q: %d bytes, of which %d at a time, with %v", coding, n, w.longest, w.Header())
+		}
+	}
+}
+
 func TestPages_areFreshAndShared(t *testing.T) {
 	var rendered atomic.Int64
 	begun, proceed := make(chan struct{}, 100), make(chan struct{})
