@@ -34,6 +34,23 @@ func TestNotices(t *testing.T) {
 			t.Errorf("%s has no notice, or a short one: %q", p.Module.Path, text)
 		}
 	}
+	var names []string
+	seen := map[string]bool{}
+	for _, notice := range strings.Split(out.String(), strings.Repeat("=", 80)+"\n") {
+		head, _, _ := strings.Cut(notice, "\n")
+		name, _, ok := strings.Cut(head, ": ")
+		if text := head + notice; ok && seen[text] {
+			t.Errorf("%s stands there twice", head)
+		} else {
+			seen[text] = true
+		}
+		if ok && !strings.HasPrefix(name, "Go ") && (len(names) == 0 || names[len(names)-1] != name) {
+			names = append(names, name)
+		}
+	}
+	if !slices.IsSorted(names) {
+		t.Errorf("the modules are not in their order: %q", names)
+	}
 	if modules < 10 {
 		t.Errorf("only %d packages of other modules are linked", modules)
 	}
