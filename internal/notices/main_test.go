@@ -40,7 +40,7 @@ func TestNotices(t *testing.T) {
 		head, _, _ := strings.Cut(notice, "\n")
 		name, _, ok := strings.Cut(head, ": ")
 		if text := head + notice; ok && seen[text] {
-			t.Errorf("%s stands there twice", head)
+			t.Errorf("%s is there twice", head)
 		} else {
 			seen[text] = true
 		}

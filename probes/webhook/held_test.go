@@ -96,3 +96,39 @@ func TestJudgeEnabled_cutShort(t *testing.T) {
 		t.Errorf("got %s, expected %s", got, want)
 	}
 }
+
+// TestTimestamp: an attempt that was signed long before it came, or later, has the time of something else; a receiver refuses it.
+func TestTimestamp(t *testing.T) {
+	for name, c := range map[string]struct {
+		at   time.Duration // from now
+		want string
+	}{
+		"now":              {0, "timestamp pass(ok): within 1s of the arrival"},
+		"a moment ago":     {-4 * time.Minute, "timestamp pass(ok): within 4m0s of the arrival"},
+		"long ago":         {-10 * time.Minute, "timestamp fail(old_timestamp): expected a timestamp within 5m of the arrival, got one that is 10m0s behind"},
+		"not yet":          {10 * time.Minute, "timestamp fail(old_timestamp): expected a timestamp within 5m of the arrival, got one that is 10m1s ahead"},
+		"nothing verified": {-1, "timestamp inconclusive(nothing_checked): nothing was delivered that verifies"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [400]}\n")
+			d := x.sender.signed("it", "1", time.Now().Add(c.at))
+			if c.at == -1 {
+				d.Body = append(d.Body, ' ')
+			}
+			x.wait.Go(func() { x.Receive(x.in, d) })
+			got := lines(x.judged(t), checkTimestamp)
+			if got != c.want || (x.result.Verdict() == probe.Pass) != strings.Contains(c.want, "pass") {
+				t.Errorf("%s: got %s, expected %s\n%s", name, got, c.want, probetest.Lines(*x.result))
+			}
+		})
+	}
+}
+
+// TestCollect_restarted: a prober that knows of a recent delivery from before it was started passes, though none has come since.
+func TestCollect_restarted(t *testing.T) {
+	w := newWorld(t, nil, "    trigger: none\n    within: 1h\n")
+	w.state(func(st *state, _ *probe.InboxState) { st.document.Last = time.Now().Add(-10 * time.Minute) })
+	if got := w.run(); !strings.HasPrefix(got, "pass\n") || !strings.Contains(got, "delivered pass(ok): the last delivery came 10m0s ago") {
+		t.Errorf("got %s", got)
+	}
+}
