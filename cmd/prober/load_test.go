@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -43,5 +44,27 @@ func TestReference_ownTime(t *testing.T) {
 	defer mu.Unlock()
 	if len(reports) == 0 || slices.Contains(reports, false) {
 		t.Errorf("reported %v, expected a check that passed", reports)
+	}
+}
+
+// A load collects garbage more often, but no less often than GOGC says, and not at all where GOMEMLIMIT decides alone.
+func TestCollectOften(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	percent := func() int {
+		now := debug.SetGCPercent(100)
+		debug.SetGCPercent(now)
+		return now
+	}
+	for before, during := range map[int]int{100: loadGCPercent, 400: loadGCPercent, 30: 30, -1: -1} {
+		debug.SetGCPercent(before)
+		done := collectOften()
+		inner := collectOften()
+		inner()
+		if got := percent(); got != during {
+			t.Errorf("GOGC=%d: %d during a load, expected %d", before, got, during)
+		}
+		if done(); percent() != before {
+			t.Errorf("GOGC=%d: %d after a load", before, percent())
+		}
 	}
 }
