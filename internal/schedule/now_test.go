@@ -35,6 +35,11 @@ func TestNow(t *testing.T) {
 		if skipped := r.skipped("a"); skipped != "" {
 			t.Errorf("skipped %s", skipped)
 		}
+		ran := len(r.verdicts("a"))
+		pass(5 * time.Minute)
+		if n := len(r.verdicts("a")) - ran; n != 5 {
+			t.Errorf("in the five minutes after it, %d runs ended", n)
+		}
 	})
 }
 
